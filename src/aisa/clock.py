@@ -1,0 +1,22 @@
+"""Time and chance as values that are passed in. The only module that reads the wall clock or makes randomness.
+
+Durations inside a call are measured by the event loop's own clock (`loop.time()`), which tests replace by a virtual one.
+"""
+
+from __future__ import annotations
+
+import random
+import time
+from collections.abc import Callable
+
+#: Returns UNIX time in seconds.
+WallClock = Callable[[], float]
+#: A source of randomness; tests pass `random.Random(seed)`.
+Chance = random.Random
+
+wall_clock: WallClock = time.time
+
+
+def system_chance() -> Chance:
+    """Return randomness from the operating system, fit for identifiers and keys."""
+    return random.SystemRandom()

@@ -1,0 +1,140 @@
+"""Every way a call can fail, and what the caller is told. Does not know HTTP framing, JSON or any vendor."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from types import MappingProxyType
+
+INVALID = "invalid_request_error"
+AUTHENTICATION = "authentication_error"
+BILLING = "billing_error"
+PERMISSION = "permission_error"
+RATE_LIMIT = "rate_limit_error"
+API = "api_error"
+UPSTREAM = "upstream_error"
+
+#: code -> (HTTP status, error type). `docs/errors.md` is generated from this table and from MEANING below.
+CODES: Mapping[str, tuple[int, str]] = MappingProxyType(
+    {
+        "invalid_request": (400, INVALID),
+        "missing_parameter": (400, INVALID),
+        "invalid_parameter_type": (400, INVALID),
+        "json_parse_error": (400, INVALID),
+        "context_length_exceeded": (400, INVALID),
+        "missing_api_key": (401, AUTHENTICATION),
+        "invalid_api_key": (401, AUTHENTICATION),
+        "revoked_api_key": (401, AUTHENTICATION),
+        "expired_api_key": (401, AUTHENTICATION),
+        "insufficient_wallet_balance": (402, BILLING),
+        "insufficient_permissions": (403, PERMISSION),
+        "model_not_allowed": (403, PERMISSION),
+        "unknown_model": (404, INVALID),
+        "unknown_endpoint": (404, INVALID),
+        "resource_not_found": (404, INVALID),
+        "method_not_allowed": (405, INVALID),
+        "request_timeout": (408, INVALID),
+        "request_too_large": (413, INVALID),
+        "unsupported_media_type": (415, INVALID),
+        "max_tokens_exceeded": (422, INVALID),
+        "unsupported_parameter": (422, INVALID),
+        "content_policy_violation": (422, INVALID),
+        "rate_limit_exceeded": (429, RATE_LIMIT),
+        "quota_exceeded": (429, RATE_LIMIT),
+        "upstream_rate_limit": (429, RATE_LIMIT),
+        "headers_too_large": (431, INVALID),
+        "internal_error": (500, API),
+        "upstream_unavailable": (502, UPSTREAM),
+        "gateway_error": (502, UPSTREAM),
+        "overloaded": (503, UPSTREAM),
+        "upstream_timeout": (504, UPSTREAM),
+    }
+)
+
+#: code -> one sentence on what happened and what to do, for `docs/errors.md`.
+MEANING: Mapping[str, str] = MappingProxyType(
+    {
+        "invalid_request": "The request breaks a rule that the message names. Change it; a retry gives the same answer.",
+        "missing_parameter": "A required field is absent; `param` names it.",
+        "invalid_parameter_type": "A field has the wrong JSON type; `param` names it.",
+        "json_parse_error": "The body is not one strict JSON object: bad syntax, NaN, a duplicate key, invalid UTF-8, "
+        "deeper than 64 levels, or bytes after its end.",
+        "context_length_exceeded": "The prompt does not fit the model's context window. Shorten it.",
+        "missing_api_key": "No `Authorization: Bearer` header was sent.",
+        "invalid_api_key": "The key is not one of this server's, or is disabled.",
+        "revoked_api_key": "The key was revoked. Ask for a new one.",
+        "expired_api_key": "The key's expiry has passed. Ask for a new one.",
+        "insufficient_wallet_balance": "The account's wallet cannot pay for the call. Top it up; a retry does not help.",
+        "insufficient_permissions": "The key may not use this route.",
+        "model_not_allowed": "The model is not on the key's allow-list.",
+        "unknown_model": "No such model here, or it has no price. `GET /v1/models` lists what there is.",
+        "unknown_endpoint": "No such route. The message names the nearest one.",
+        "resource_not_found": "The thing named in the path does not exist.",
+        "method_not_allowed": "The route exists, but not with this method; see the `Allow` header.",
+        "request_timeout": "The request's body arrived too slowly and was given up.",
+        "request_too_large": "The body is over the server's limit, which the message states in bytes.",
+        "unsupported_media_type": "The body must be `application/json`, not compressed.",
+        "max_tokens_exceeded": "`max_tokens` is above the model's output limit, which the message states.",
+        "unsupported_parameter": "The model cannot do what this field asks; `param` names it.",
+        "content_policy_violation": "The vendor's safety policy refused the prompt.",
+        "rate_limit_exceeded": "A limit of the key was reached. Wait `Retry-After` seconds.",
+        "quota_exceeded": "The key's spend cap was reached. A retry does not help before the period ends.",
+        "upstream_rate_limit": "The vendor is limiting us. Wait `Retry-After` seconds.",
+        "headers_too_large": "The request line and headers are over the server's limit, which the message states in bytes.",
+        "internal_error": "A bug of ours. Report it with the `request_id`.",
+        "upstream_unavailable": "The vendor could not be reached, refused our credential or broke off.",
+        "gateway_error": "The vendor's answer could not be understood.",
+        "overloaded": "The vendor or this server is overloaded or going away. Wait `Retry-After` seconds.",
+        "upstream_timeout": "The vendor sent no token in time.",
+    }
+)
+
+RETRY_AFTER_SECONDS_MAX = 60  # every official client honours 1 to 60; openai-node ignores more, openai-python gives up above 120
+
+
+class ApiError(Exception):
+    """A failure as the caller sees it.
+
+    `code` is a key of CODES and fixes status and type. `message` says what was wrong, where, and what would be right; it must be
+    free of keys, prompts and upstream addresses. `param` names the request field. `retry_after` is in seconds and is
+    clamped to 1..60. `should_retry=False` tells clients that no retry can cure it.
+    """
+
+    def __init__(
+        self,
+        code: str,
+        message: str,
+        *,
+        param: str | None = None,
+        retry_after: float | None = None,
+        should_retry: bool | None = None,
+        allow: str | None = None,
+    ) -> None:
+        super().__init__(message)
+        self.status, self.type = CODES[code]
+        self.code = code
+        self.message = message
+        self.param = param
+        if retry_after is None and self.status in (429, 503) and should_retry is not False:
+            retry_after = 1
+        self.retry_after = None if retry_after is None else min(max(1, round(retry_after)), RETRY_AFTER_SECONDS_MAX)
+        self.should_retry = should_retry
+        self.allow = allow
+
+
+class UpstreamFailed(Exception):
+    """A vendor failed us. `error` is what the caller is told if no other target answers.
+
+    `may_fall_back`: whether another target could do better (contract: never for a fault of the request itself).
+    `may_repeat`: the vendor certainly did no work (a kept-alive connection had gone stale), so the same target may be asked once more.
+    `loud`: an operator must act (our credential, our quota). `detail` is for the log only and may name addresses.
+    """
+
+    def __init__(
+        self, error: ApiError, *, may_fall_back: bool = True, may_repeat: bool = False, loud: bool = False, detail: str = ""
+    ) -> None:
+        super().__init__(detail or error.message)
+        self.error = error
+        self.may_fall_back = may_fall_back
+        self.may_repeat = may_repeat
+        self.loud = loud
+        self.detail = detail

@@ -1,0 +1,34 @@
+"""Money: whole nano-dollars (10^-9 US dollar). The one place where a price in dollars becomes an integer, and back for display."""
+
+from __future__ import annotations
+
+from decimal import Decimal
+
+NANOS_PER_DOLLAR = 1_000_000_000
+TOKENS_PER_PRICE = 1_000_000  # prices are quoted in US dollars per million tokens
+
+#: An amount of money in nano-dollars.
+Nanos = int
+
+
+def nanos_per_million(dollars: str | float | Decimal) -> Nanos:
+    """Turn a price in US dollars per million tokens into nano-dollars per million tokens, exactly.
+
+    Raises ValueError when the price has more than nine decimals: it could not be kept exactly.
+    """
+    amount = Decimal(str(dollars)) * NANOS_PER_DOLLAR
+    if amount != amount.to_integral_value():
+        raise ValueError(f"{dollars} has more than nine decimals")
+    return int(amount)
+
+
+def divide_half_up(numerator: int, denominator: int) -> int:
+    """Divide non-negative integers, halves rounded up: the only rounding in the product."""
+    return (2 * numerator + denominator) // (2 * denominator)
+
+
+def dollars_text(nanos: Nanos) -> str:
+    """Write an amount as a JSON number in US dollars with no superfluous digits: 1250 -> `0.00000125`."""
+    sign = "-" if nanos < 0 else ""
+    whole, rest = divmod(abs(nanos), NANOS_PER_DOLLAR)
+    return f"{sign}{whole}.{rest:09d}".rstrip("0").rstrip(".")

@@ -1,0 +1,116 @@
+"""Facts as lines on standard error: one JSON object each, or one line for people. Writes off the call's path; never holds a secret."""
+
+from __future__ import annotations
+
+import asyncio
+import queue
+import threading
+from collections.abc import Callable
+from datetime import UTC, datetime
+from typing import BinaryIO
+
+import msgspec
+
+from aisa.clock import WallClock
+from aisa.facts import BugFound, CallEnded, Fact, KeysChanged, Refused, ServerNotice, VendorFailed
+
+#: Facts kept while standard error does not take them; beyond, they are dropped and counted. About 5 MB.
+WAITING_FACTS_MAX = 10_000
+WAITING_BATCHES_MAX = 200
+FLUSH_SECONDS = 0.05  # facts of one burst are written together
+
+Stamped = tuple[float, Fact]
+
+
+class Log:
+    """Collects facts on the event loop and writes them from a thread of its own, so that a slow terminal never slows a call."""
+
+    def __init__(self, out: BinaryIO, line: Callable[[float, Fact], bytes], wall_clock: WallClock) -> None:
+        self._out = out
+        self._line = line
+        self._wall_clock = wall_clock
+        self._waiting: list[Stamped] = []
+        self._dropped = 0
+        self._armed = False
+        self._batches: queue.SimpleQueue[list[Stamped] | None] = queue.SimpleQueue()
+        self._thread = threading.Thread(target=self._write, name="log", daemon=True)
+        self._thread.start()
+
+    def report(self, fact: Fact) -> None:
+        """Note a fact. Returns at once."""
+        if len(self._waiting) >= WAITING_FACTS_MAX or self._batches.qsize() >= WAITING_BATCHES_MAX:
+            self._dropped += 1
+            return
+        self._waiting.append((self._wall_clock(), fact))
+        if not self._armed:
+            self._armed = True
+            asyncio.get_running_loop().call_later(FLUSH_SECONDS, self._flush)
+
+    def close(self) -> None:
+        """Write what is left, waiting a few seconds at most."""
+        self._flush()
+        self._batches.put(None)
+        self._thread.join(CLOSE_SECONDS_MAX)
+
+    def _flush(self) -> None:
+        self._armed = False
+        batch, self._waiting = self._waiting, []
+        if self._dropped:
+            batch.append((self._wall_clock(), ServerNotice(f"{self._dropped} log lines were dropped: standard error was too slow")))
+            self._dropped = 0
+        self._batches.put(batch)
+
+    def _write(self) -> None:
+        while (batch := self._batches.get()) is not None:
+            try:
+                self._out.write(b"".join([self._line(at, fact) for at, fact in batch]))
+                self._out.flush()
+            except OSError:
+                pass  # nobody reads standard error any more; the server goes on
+
+
+CLOSE_SECONDS_MAX = 2.0
+
+
+def json_line(at: float, fact: Fact) -> bytes:
+    """Write a fact as one JSON object; `type` says which fact, `time` is ISO 8601 in UTC."""
+    time = datetime.fromtimestamp(at, UTC).isoformat(timespec="milliseconds")
+    return msgspec.json.encode({"time": time, **msgspec.to_builtins(fact)}) + b"\n"
+
+
+def text_line(at: float, fact: Fact) -> bytes:
+    """Write a fact for a person at a terminal, in local time."""
+    clock = datetime.fromtimestamp(at).astimezone().strftime("%H:%M:%S")
+    return f"{clock}  {in_words(fact)}\n".encode("utf-8", "backslashreplace")
+
+
+def in_words(fact: Fact) -> str:
+    """Say a fact in one line, with nothing unprintable in it."""
+    match fact:
+        case CallEnded():
+            said = call_in_words(fact)
+        case Refused():
+            said = f"{fact.status}  {fact.method} {fact.path}  {fact.code}  {fact.request_id}"
+        case VendorFailed():
+            said = f"{'ACT NOW: ' if fact.loud else ''}vendor {fact.vendor} failed for {fact.model}: {fact.code} ({fact.detail})  {fact.request_id}"
+        case BugFound():
+            said = f"BUG  {fact.request_id}  {fact.trace}"
+        case KeysChanged():
+            said = f"key {fact.action}: {fact.label} ({fact.key_id})"
+        case ServerNotice():
+            said = fact.message
+    return "".join(character if character.isprintable() else " " for character in said)
+
+
+def call_in_words(fact: CallEnded) -> str:
+    """Say how one call went."""
+    usage = fact.usage
+    first = "" if fact.first_token_seconds is None else f"  first {fact.first_token_seconds:.2f}s"
+    served = f" via {fact.target}" if fact.target and fact.target != fact.model else ""
+    tries = f"  {fact.attempts} attempts" if fact.attempts > 1 else ""
+    ended = "" if fact.outcome == "completed" else f"  {fact.outcome}{' ' + fact.error_code if fact.error_code else ''}"
+    tokens = f"{usage.input_tokens} in {usage.output_tokens} out"
+    return (
+        f"{fact.status}  {fact.model}{served}  {'stream' if fact.stream else 'whole'}  {tokens}{first}"
+        f"  total {fact.total_seconds:.2f}s{tries}{ended}  {fact.key_label}  {fact.request_id}"
+    )

@@ -1,0 +1,61 @@
+"""What the path of a call asks of the way to a vendor: send one request, read what comes back, close. Knows no dialect."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Protocol
+
+import msgspec
+
+
+class UpstreamRequest(msgspec.Struct, frozen=True):
+    """One HTTP POST to a vendor. `path` starts with `/` and is joined to the vendor's base URL by whoever sends it.
+
+    `dropped` names the client's parameters that this dialect cannot express and that the operator lets us drop.
+    """
+
+    path: str
+    headers: tuple[tuple[str, str], ...]
+    body: bytes
+    dropped: tuple[str, ...] = ()
+
+
+class Answer(Protocol):
+    """What a vendor sends back. Exactly one reader. Must be closed, and closing early cancels the request at once."""
+
+    @property
+    def status(self) -> int:
+        """The HTTP status."""
+        ...
+
+    @property
+    def headers(self) -> Mapping[str, str]:
+        """Response headers, names in lower case; a repeated header's values are joined by `, `."""
+        ...
+
+    async def read(self) -> bytes:
+        """Return the next bytes of the body as they arrived, at most 64 KiB, or b"" at its proper end.
+
+        Raises UpstreamFailed when the connection breaks, the framing is violated or a limit is exceeded.
+        Reads no further from the vendor while nobody calls it: this is the backpressure.
+        """
+        ...
+
+    def release(self) -> None:
+        """Say that the answer is complete as far as the caller cares. The connection is kept if the body's end arrives at once."""
+        ...
+
+    def close(self) -> None:
+        """Give the connection back when the body has been read to its end, else abort it. A no-op after either."""
+        ...
+
+
+class Upstream(Protocol):
+    """The way to one vendor."""
+
+    async def ask(self, request: UpstreamRequest) -> Answer:
+        """Send the request and return once the response head has arrived.
+
+        Raises UpstreamFailed when it cannot be delivered. Cancelling the task that waits aborts the request at once.
+        """
+        ...

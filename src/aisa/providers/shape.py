@@ -1,0 +1,75 @@
+"""The names that every dialect file defines, as types. A vendor is a row of configuration; a dialect is a module of this shape."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import NamedTuple, Protocol
+
+import msgspec
+
+from aisa.errors import UpstreamFailed
+from aisa.providers.port import UpstreamRequest
+from aisa.usage import Usage
+from aisa.wire.chat import ChatRequest
+
+
+class Target(msgspec.Struct, frozen=True):
+    """One place that can serve a call: which vendor, which of its models, and what must not be leaked about it."""
+
+    vendor: str
+    model: str
+    dialect: str
+    headers: tuple[tuple[str, str], ...] = ()
+    secrets: tuple[str, ...] = ()  # what must never appear in a message to a caller: keys, addresses
+
+
+class Piece(NamedTuple):
+    """What goes to the client in one go: whole events, and how many output tokens they carry (0: none, the idle clock runs on)."""
+
+    data: bytes
+    tokens: int
+
+
+class Decoder(Protocol):
+    """Turns one vendor answer into pieces for the client. Sans-IO: bytes in, pieces out, whatever the split.
+
+    Never raises: pieces that came before a failure are still owed to the client, so the failure waits in `failure`.
+    """
+
+    content_type: str
+    done: bool  # the vendor has said all it will; reading on is pointless
+    failure: UpstreamFailed | None  # the vendor failed, after the pieces returned so far
+
+    def feed(self, data: bytes) -> list[Piece]:
+        """Take the next bytes of the vendor's body."""
+        ...
+
+    def end(self) -> list[Piece]:
+        """Take the end of the vendor's body. Sets `failure` if the answer is not complete."""
+        ...
+
+    def usage(self) -> Usage:
+        """Return the tokens so far: reported if the vendor has reported, else counted."""
+        ...
+
+    def closing(self, cost_usd: str | None) -> bytes:
+        """Return what is sent after the bill is settled: usage and `[DONE]`, or the whole non-streamed body. Cost is a JSON number."""
+        ...
+
+
+class Dialect(Protocol):
+    """How a family of vendors speaks. A module with these names."""
+
+    NAME: str
+
+    def to_upstream(self, chat: ChatRequest, target: Target) -> UpstreamRequest:
+        """Write the request in this dialect. Raises ApiError unsupported_parameter for what it cannot express."""
+        ...
+
+    def decoder(self, chat: ChatRequest, target: Target, *, call_id: str, created: int) -> Decoder:
+        """Return what reads the answer to such a request. The call's id and UNIX time stand in where the vendor gives none."""
+        ...
+
+    def read_failure(self, status: int, headers: Mapping[str, str], body: bytes, target: Target) -> UpstreamFailed:
+        """Say what an HTTP status other than 200 means."""
+        ...

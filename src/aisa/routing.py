@@ -1,0 +1,176 @@
+"""From a model's public name to the targets that serve it, in the order to try them. Pure in configuration and chance."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Iterable, Mapping
+
+import msgspec
+
+from aisa.clock import Chance
+from aisa.config.schema import Config, Model, Prices
+from aisa.config.schema import Target as TargetSetting
+from aisa.errors import ApiError
+from aisa.keys.rules import Key
+from aisa.money import nanos_per_million
+from aisa.pricing import UnitPrices
+from aisa.providers.shape import Target
+from aisa.wire.chat import ChatRequest
+
+EMBEDDED = "embedded"
+TINY = "embedded/tiny"
+OWN_PREFIX = "aisa/"
+SUGGESTIONS_MAX = 3
+
+
+class Entry(msgspec.Struct, frozen=True):
+    """One public model name. `steps` are tried in order; the weighted targets within a step in an order drawn by chance."""
+
+    name: str
+    steps: tuple[tuple[tuple[Target, int], ...], ...]
+    settings: Model
+    prices: UnitPrices | None = None
+
+
+class Plan(msgspec.Struct, frozen=True):
+    """What a call will do: which entry it is billed as and which targets it tries, in order."""
+
+    entry: Entry
+    targets: tuple[Target, ...]
+
+
+class Routes:
+    """The models of one configuration."""
+
+    def __init__(self, config: Config) -> None:
+        self._targets = {name: vendor_target(name, config) for name in config.vendors}
+        if config.embedded.enabled != "never":
+            self._targets[EMBEDDED] = Target(EMBEDDED, "", "openai")
+        self._entries: dict[str, Entry] = {}
+        for name, setting in config.models.items():
+            self._entries[name] = self._entry(name, setting if isinstance(setting, Model) else Model(to=setting))
+        if EMBEDDED in self._targets:
+            self._entries.setdefault(TINY, self._entry(TINY, Model(to=(TINY,))))
+        self._folded = {name.casefold(): name for name in self._entries}
+        vendors = list(config.vendors)
+        # A bare name with nothing said about models: the one vendor there is, or the embedded model if there is none.
+        self._bare = vendors[0] if len(vendors) == 1 and not config.models else None
+        self._catch_all = not vendors and EMBEDDED in self._targets
+
+    def names(self) -> list[str]:
+        """Return the listed public names, in the configuration's order."""
+        return list(self._entries)
+
+    def find(self, name: str) -> Entry:
+        """Return the entry of a name: exactly, else whatever its case, else without `aisa/`. Raises ApiError unknown_model."""
+        for candidate in (name, name.removeprefix(OWN_PREFIX)):
+            known = candidate if candidate in self._entries else self._folded.get(candidate.casefold())
+            if known is not None:
+                return self._entries[known]
+            vendor, slash, model = candidate.partition("/")
+            if slash and model and vendor in self._targets:
+                return self._direct(candidate, vendor, model)
+        if self._bare is not None:
+            return self._direct(name, self._bare, name.removeprefix(OWN_PREFIX))
+        if self._catch_all:
+            return self._direct(name, EMBEDDED, "tiny")
+        raise unknown_model(name, self._entries)
+
+    def plan(self, chat: ChatRequest, key: Key, chance: Chance) -> Plan:
+        """Return what a call will do.
+
+        Raises ApiError: unknown_model, model_not_allowed, max_tokens_exceeded, unsupported_parameter, in this order.
+        """
+        entry = self.find(chat.model)
+        allow(key, entry.name)
+        settings = entry.settings
+        if settings.max_output_tokens is not None and (chat.max_tokens or 0) > settings.max_output_tokens:
+            field = "max_completion_tokens" if chat.known.max_completion_tokens else "max_tokens"
+            message = f"'{field}' is {chat.max_tokens}, but the model '{entry.name}' writes at most {settings.max_output_tokens} tokens."
+            raise ApiError("max_tokens_exceeded", message, param=field)
+        if settings.max_top_logprobs is not None and (chat.known.top_logprobs or 0) > settings.max_top_logprobs:
+            message = f"'top_logprobs' is {chat.known.top_logprobs}, but the model '{entry.name}' gives at most {settings.max_top_logprobs}."
+            raise ApiError("unsupported_parameter", message, param="top_logprobs")
+        targets = [target for step in entry.steps for target in (by_weight(step, chance) if len(step) > 1 else (step[0][0],))]
+        return Plan(entry, tuple(targets))
+
+    def _entry(self, name: str, model: Model) -> Entry:
+        steps: list[list[tuple[Target, int]]] = []
+        weighted_before = False
+        for item in model.to:
+            weighted = isinstance(item, TargetSetting)
+            setting = item if isinstance(item, TargetSetting) else TargetSetting(target=item)
+            vendor, _, upstream_model = setting.target.partition("/")
+            target = msgspec.structs.replace(self._targets[vendor], model=upstream_model)
+            if weighted and weighted_before:
+                steps[-1].append((target, setting.weight))
+            else:
+                steps.append([(target, setting.weight)])
+            weighted_before = weighted
+        return Entry(name, tuple(map(tuple, steps)), model, unit_prices(model.prices))
+
+    def _direct(self, name: str, vendor: str, model: str) -> Entry:
+        target = msgspec.structs.replace(self._targets[vendor], model=model)
+        return Entry(name, (((target, 1),),), Model(to=(f"{vendor}/{model}",)))
+
+
+def vendor_target(name: str, config: Config) -> Target:
+    """Return a vendor as a target without a model: its dialect, its headers, and what must not be shown of it."""
+    vendor = config.vendors[name]
+    headers = tuple((header.lower(), value) for header, value in vendor.headers.items())
+    if vendor.api_key and "authorization" not in dict(headers):
+        headers = (("authorization", f"Bearer {vendor.api_key}"), *headers)
+    host = vendor.base_url.partition("://")[2].partition("/")[0]
+    secrets = [vendor.api_key or "", vendor.base_url, host, host.partition(":")[0], *vendor.headers.values()]
+    return Target(name, "", vendor.dialect, headers, tuple(secret for secret in secrets if len(secret) >= SECRET_CHARACTERS_MIN))
+
+
+SECRET_CHARACTERS_MIN = 4  # redacting shorter strings would mangle ordinary words
+
+
+def by_weight(step: tuple[tuple[Target, int], ...], chance: Chance) -> list[Target]:
+    """Return the targets of a step in an order drawn by weight; weight 0 comes last, as a stand-by."""
+    left = list(step)
+    order: list[Target] = []
+    while left:
+        weights = [weight for _, weight in left]
+        chosen = chance.choices(range(len(left)), weights)[0] if any(weights) else 0
+        order.append(left.pop(chosen)[0])
+    return order
+
+
+def allow(key: Key, model: str) -> None:
+    """Raise ApiError model_not_allowed unless the key may use the model."""
+    if key.models is not None and model.casefold() not in (name.casefold() for name in key.models):
+        listed = ", ".join(key.models)
+        raise ApiError("model_not_allowed", f"This key may not use the model '{model}'. It may use: {listed}.", param="model")
+
+
+def unknown_model(name: str, known: Iterable[str]) -> ApiError:
+    """Return the error for a name that nothing serves, with the nearest names."""
+    near = difflib.get_close_matches(name, list(known), SUGGESTIONS_MAX)
+    hint = f" Did you mean {', '.join(repr(other) for other in near)}?" if near else " GET /v1/models lists the models of this server."
+    return ApiError("unknown_model", f"The model {name[:200]!r} does not exist here.{hint}", param="model")
+
+
+def unit_prices(prices: Prices | None) -> UnitPrices | None:
+    """Turn configured prices into whole nano-dollars; a kind without a price of its own costs what its parent does."""
+    if prices is None:
+        return None
+
+    def nanos(price: float | None, parent: float) -> int:
+        return nanos_per_million(parent if price is None else price)
+
+    return UnitPrices(
+        input=nanos_per_million(prices.input),
+        output=nanos_per_million(prices.output),
+        cached_input=nanos(prices.cached_input, prices.input),
+        cache_write=nanos(prices.cache_write, prices.input),
+        reasoning=nanos(prices.reasoning, prices.output),
+    )
+
+
+def visible(routes: Routes, key: Key) -> Mapping[str, Entry]:
+    """Return the listed models that a key may use, by name."""
+    allowed = None if key.models is None else {name.casefold() for name in key.models}
+    return {name: routes.find(name) for name in routes.names() if allowed is None or name.casefold() in allowed}

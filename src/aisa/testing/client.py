@@ -1,0 +1,86 @@
+"""A client in memory: takes what it is given, or takes nothing for a while, or leaves. Implements the port that HTTP connections do."""
+
+from __future__ import annotations
+
+import asyncio
+
+from aisa.wire.port import HeaderList
+
+
+class MemoryClient:
+    """Records an answer. `stalls_after` is the number of writes after which it takes nothing until `resume` is called."""
+
+    def __init__(self, *, stalls_after: int | None = None, leaves_after: int | None = None) -> None:
+        self.status: int | None = None
+        self.headers: dict[str, str] = {}
+        self.length: int | None = None
+        self.writes: list[bytes] = []
+        self.times: list[float] = []
+        self.gone = False
+        self.closing = False
+        self.ended = False
+        self.aborted = False
+        self.task: asyncio.Task[None] | None = None
+        self._stalls_after = stalls_after
+        self._leaves_after = leaves_after
+        self._taken = asyncio.Event()
+        self._taken.set()
+
+    @property
+    def started(self) -> bool:
+        """Whether there is a status."""
+        return self.status is not None
+
+    @property
+    def congested(self) -> bool:
+        """Whether it takes nothing now."""
+        return not self._taken.is_set()
+
+    @property
+    def bytes_sent(self) -> int:
+        """Body bytes so far."""
+        return sum(map(len, self.writes))
+
+    @property
+    def body(self) -> bytes:
+        """The body so far."""
+        return b"".join(self.writes)
+
+    def start(self, status: int, headers: HeaderList, length: int | None) -> None:
+        """Take the head."""
+        if self.started:
+            raise RuntimeError("started twice")
+        self.status, self.headers, self.length = status, dict(headers), length
+
+    def write(self, data: bytes) -> None:
+        """Take body bytes."""
+        if self.gone:
+            return
+        self.writes.append(data)
+        self.times.append(asyncio.get_running_loop().time())
+        if len(self.writes) == self._stalls_after:
+            self._taken.clear()
+        if len(self.writes) == self._leaves_after:
+            asyncio.get_running_loop().call_soon(self.leave)
+
+    async def writable(self) -> None:
+        """Wait until it takes again."""
+        await self._taken.wait()
+
+    def end(self) -> None:
+        """Note the proper end."""
+        self.ended = True
+
+    def abort(self) -> None:
+        """Note being cut off."""
+        self.aborted = self.gone = True
+
+    def resume(self) -> None:
+        """Take again."""
+        self._taken.set()
+
+    def leave(self) -> None:
+        """Go, as a lost connection does: the call's task is cancelled once."""
+        self.gone = True
+        if self.task is not None:
+            self.task.cancel()

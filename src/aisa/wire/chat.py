@@ -1,0 +1,232 @@
+"""A chat request as the client wrote it: the fields we act on, checked; all others carried as they came. Knows no model and no vendor."""
+
+from __future__ import annotations
+
+import re
+from typing import Annotated, Any, Literal
+
+import msgspec
+from msgspec import UNSET, Meta, Raw, UnsetType
+
+from aisa.errors import ApiError
+from aisa.wire.strict_json import parse_object
+
+Text = str | None
+
+
+class ImageUrl(msgspec.Struct):
+    """`{url, detail}` of an image part."""
+
+    url: str
+    detail: Text = None
+
+
+class Part(msgspec.Struct):
+    """One content part. Unknown types and fields pass."""
+
+    type: str
+    text: str | UnsetType = UNSET
+    image_url: str | ImageUrl | UnsetType = UNSET
+
+
+class FunctionCall(msgspec.Struct):
+    """A call that an assistant message made."""
+
+    name: str
+    arguments: str
+
+
+class ToolCall(msgspec.Struct):
+    """An entry of an assistant message's `tool_calls`."""
+
+    id: str
+    type: str = "function"
+    function: FunctionCall | UnsetType = UNSET
+
+
+class Message(msgspec.Struct):
+    """One message. Which roles need content is checked in `check_messages`."""
+
+    role: Literal["developer", "system", "user", "assistant", "tool", "function"]
+    content: str | list[Part] | None = None
+    name: Text = None
+    tool_call_id: Text = None
+    tool_calls: list[ToolCall] | None = None
+    function_call: FunctionCall | None = None
+
+
+class Function(msgspec.Struct):
+    """A function that the model may call."""
+
+    name: str
+    description: Text = None
+    parameters: dict[str, Any] | None = None
+    strict: bool | None = None
+
+
+class Tool(msgspec.Struct):
+    """An entry of `tools`: `function`, or `custom` and vendor types that pass unchecked."""
+
+    type: str
+    function: Function | UnsetType = UNSET
+
+
+class StreamOptions(msgspec.Struct):
+    """`stream_options`."""
+
+    include_usage: bool | None = None
+    include_obfuscation: bool | None = None
+
+
+Penalty = Annotated[float, Meta(ge=-2, le=2)]
+TokenLimit = Annotated[int, Meta(ge=1)]
+
+
+class Known(msgspec.Struct):
+    """The fields that OpenAI documents, with the limits that hold for every model (its OpenAPI document, 2026-08)."""
+
+    model: str
+    messages: Annotated[list[Message], Meta(min_length=1)]
+    stream: bool | None = None
+    stream_options: StreamOptions | None = None
+    logprobs: bool | None = None
+    top_logprobs: Annotated[int, Meta(ge=0)] | None = None
+    functions: Annotated[list[Function], Meta(min_length=1, max_length=128)] | None = None
+    function_call: str | dict[str, Any] | None = None
+    tools: list[Tool] | None = None
+    tool_choice: str | dict[str, Any] | None = None
+    parallel_tool_calls: bool | None = None
+    max_tokens: TokenLimit | None = None
+    max_completion_tokens: TokenLimit | None = None
+    temperature: Annotated[float, Meta(ge=0, le=2)] | None = None
+    top_p: Annotated[float, Meta(ge=0, le=1)] | None = None
+    n: Annotated[int, Meta(ge=1, le=128)] | None = None
+    stop: str | list[str] | None = None
+    frequency_penalty: Penalty | None = None
+    presence_penalty: Penalty | None = None
+    logit_bias: dict[str, Annotated[float, Meta(ge=-100, le=100)]] | None = None
+    seed: int | None = None
+    response_format: dict[str, Any] | None = None
+    reasoning_effort: Text = None
+    verbosity: Text = None
+    service_tier: Text = None
+    modalities: list[str] | None = None
+    audio: dict[str, Any] | None = None
+    prediction: dict[str, Any] | None = None
+    web_search_options: dict[str, Any] | None = None
+    metadata: dict[str, str] | None = None
+    store: bool | None = None
+    user: Text = None
+    safety_identifier: Text = None
+    prompt_cache_key: Text = None
+
+
+class ChatRequest(msgspec.Struct):
+    """A valid request. `fields` holds every top-level member as the client's own bytes, in the client's order."""
+
+    known: Known
+    fields: dict[str, Raw]
+    body_bytes: int
+
+    @property
+    def model(self) -> str:
+        """The model's name as the client wrote it."""
+        return self.known.model
+
+    @property
+    def stream(self) -> bool:
+        """Whether the answer is to be streamed."""
+        return bool(self.known.stream)
+
+    @property
+    def include_usage(self) -> bool:
+        """Whether the client asked for usage at the end of its stream."""
+        options = self.known.stream_options
+        return bool(options and options.include_usage)
+
+    @property
+    def max_tokens(self) -> int | None:
+        """The client's bound on output tokens, None if it gave none."""
+        return self.known.max_completion_tokens or self.known.max_tokens
+
+
+def parse_chat(body: bytes) -> ChatRequest:
+    """Return the request in a body.
+
+    Raises ApiError: json_parse_error, missing_parameter, invalid_parameter_type, or invalid_request for values out of range and
+    fields that contradict each other; `param` names the field.
+    """
+    tree = parse_object(body)
+    try:
+        known = msgspec.convert(tree, Known)
+    except msgspec.ValidationError as error:
+        raise explain(str(error)) from None
+    check_messages(known.messages)
+    check_together(known)
+    return ChatRequest(known, FIELDS_DECODER.decode(body), len(body))
+
+
+FIELDS_DECODER = msgspec.json.Decoder(dict[str, Raw])
+MISSING = re.compile(r"Object missing required field `(?P<field>[^`]*)`")
+PLACE = re.compile(r" - at `(?P<path>[^`]*)`$")
+
+
+def explain(problem: str) -> ApiError:
+    """Turn msgspec's words for a bad value into an error of ours that names the parameter the way OpenAI does."""
+    place = PLACE.search(problem)
+    path = place["path"].removeprefix("$").removeprefix(".") if place else ""
+    path = path.replace("[...]", "")
+    said = PLACE.sub("", problem)
+    missing = MISSING.match(said)
+    if missing:
+        param = f"{path}.{missing['field']}".removeprefix(".")
+        return ApiError("missing_parameter", f"Missing required parameter: '{param}'.", param=param)
+    where = f" for '{path}'" if path else ""
+    if ", got `" in said:
+        return ApiError("invalid_parameter_type", f"Invalid type{where}: {lower_first(said)}.", param=path or None)
+    return ApiError("invalid_request", f"Invalid value{where}: {lower_first(said)}.", param=path or None)
+
+
+def lower_first(text: str) -> str:
+    """Continue a sentence with another's words."""
+    return text[:1].lower() + text[1:]
+
+
+def check_messages(messages: list[Message]) -> None:
+    """Refuse messages that no model can take: without content where the role needs it, tool answers without the call's id."""
+    for position, message in enumerate(messages):
+        if message.content is None and message.role in ("developer", "system", "user", "tool"):
+            param = f"messages[{position}].content"
+            raise ApiError("missing_parameter", f"A '{message.role}' message needs content, a string or an array of parts.", param=param)
+        if message.content == []:
+            param = f"messages[{position}].content"
+            raise ApiError("invalid_request", "An array of content parts must not be empty.", param=param)
+        if message.role == "tool" and message.tool_call_id is None:
+            param = f"messages[{position}].tool_call_id"
+            raise ApiError("missing_parameter", "A 'tool' message needs the id of the tool call that it answers.", param=param)
+        if message.role == "function" and message.name is None:
+            raise ApiError("missing_parameter", "A 'function' message needs the function's name.", param=f"messages[{position}].name")
+
+
+def check_together(known: Known) -> None:
+    """Refuse fields that contradict each other (the rules hold for every OpenAI model)."""
+    if not known.model:
+        raise ApiError("invalid_request", "The model's name is empty.", param="model")
+    if known.stream_options is not None and not known.stream:
+        raise ApiError("invalid_request", "'stream_options' is only allowed with \"stream\": true.", param="stream_options")
+    if known.top_logprobs is not None and not known.logprobs:
+        raise ApiError("invalid_request", "'top_logprobs' is only allowed with \"logprobs\": true.", param="top_logprobs")
+    if known.max_tokens is not None and known.max_completion_tokens is not None:
+        raise ApiError("invalid_request", "Set either 'max_tokens' or 'max_completion_tokens', not both.", param="max_tokens")
+    if isinstance(known.stop, list) and len(known.stop) > STOP_SEQUENCES_MAX:
+        raise ApiError("invalid_request", f"'stop' takes at most {STOP_SEQUENCES_MAX} sequences.", param="stop")
+
+
+STOP_SEQUENCES_MAX = 4  # OpenAI's own bound
+
+
+def has_bare_image_url(messages: list[Message]) -> bool:
+    """Tell whether an image part gives its URL as a string, as AIsa's schema allows and OpenAI's does not."""
+    return any(
+        isinstance(part.image_url, str) for message in messages if isinstance(message.content, list) for part in message.content
+    )

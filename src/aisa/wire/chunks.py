@@ -1,0 +1,259 @@
+"""The chunks of one stream, made to keep OpenAI's rules whatever a vendor sent: chunk objects in, conformant chunk objects out.
+
+The rules are those that official clients break on when they are broken. Knows no bytes, no framing and no vendor by name.
+"""
+
+from __future__ import annotations
+
+import msgspec
+
+from aisa.wire.counts import Tree, merge_reports
+from aisa.wire.tool_calls import FunctionCallStream, ToolCallStream
+
+OBJECT = "chat.completion.chunk"
+FINISH_REASONS = frozenset({"stop", "length", "tool_calls", "content_filter", "function_call"})
+SYNONYMS = {"model_length": "length", "max_tokens": "length", "safety": "content_filter", "end_turn": "stop", "eos": "stop"}
+
+HANDLED_TOP = frozenset({"id", "object", "created", "model", "choices", "usage", "error"})
+HANDLED_DELTA = frozenset({"role", "content", "refusal", "reasoning", "reasoning_content", "tool_calls", "function_call"})
+
+
+class VendorError(Exception):
+    """The vendor reported a failure inside its stream; `report` is its error value."""
+
+    def __init__(self, report: object) -> None:
+        super().__init__("the vendor reported an error")
+        self.report = report
+
+
+class ChoiceState:
+    """What one choice has emitted so far."""
+
+    __slots__ = ("details", "finished", "function_call", "tool_calls")
+
+    def __init__(self, call_id: str, index: int) -> None:
+        self.finished = False
+        self.tool_calls = ToolCallStream(f"{call_id}_{index}")
+        self.function_call = FunctionCallStream()
+        self.details: dict[str, int] = {}
+
+
+class ChunkStream:
+    """Keeps the state of one stream. `fallback_id` and `created` stand in where a vendor gives none; `created` is UNIX seconds."""
+
+    def __init__(self, fallback_id: str, created: int, model: str, *, include_usage: bool) -> None:
+        self.identity: Tree = {}
+        self.include_usage = include_usage
+        self.report: Tree | None = None
+        self.tokens = 0  # output tokens seen so far: one a delta unless its logprobs tell more
+        self._fallback: Tree = {"id": fallback_id, "created": created, "model": model}
+        self._choices: dict[int, ChoiceState] = {}
+        self._waiting: Tree = {}
+
+    @property
+    def finished(self) -> bool:
+        """True when every choice that was opened has its finish reason."""
+        return bool(self._choices) and all(choice.finished for choice in self._choices.values())
+
+    def is_open(self, index: int) -> bool:
+        """Tell whether a choice has begun and not finished."""
+        choice = self._choices.get(index)
+        return choice is not None and not choice.finished
+
+    def accept(self, tree: Tree) -> list[Tree]:
+        """Return the chunks to emit for one chunk of the vendor. Raises VendorError."""
+        refuse_errors(tree)
+        groq = tree.get("x_groq")
+        for report in (groq.get("usage") if isinstance(groq, dict) else None, tree.get("usage")):
+            self.report = merge_reports(self.report, report)
+        extras = {name: value for name, value in tree.items() if name not in HANDLED_TOP}
+        choices = [choice for choice in as_list(tree.get("choices")) if isinstance(choice, dict)]
+        if not choices:
+            if tree.get("usage") is None:
+                self._waiting |= extras  # such as Azure's prompt filter results: they ride on the next chunk
+            return []
+        self._identify(tree)
+        chunks: list[Tree] = []
+        for position, choice in enumerate(choices):
+            chunks += self._accept_choice(choice, position)
+        if chunks:
+            extras, self._waiting = self._waiting | extras, {}
+        return [self._chunk(choice, extras if last == len(chunks) else {}) for last, choice in enumerate(chunks, 1)]
+
+    def finish(self) -> list[Tree]:
+        """Return the finish chunks that a vendor owes when it said `[DONE]` without them."""
+        self._identify({})
+        owed = [index for index, choice in self._choices.items() if not choice.finished] or ([] if self._choices else [0])
+        chunks: list[Tree] = []
+        for index in owed:
+            chunks += self._accept_choice({"index": index, "delta": {}, "finish_reason": NOT_GIVEN}, index)
+        return [self._chunk(choice, {}) for choice in chunks]
+
+    def usage_chunk(self, report: Tree) -> Tree:
+        """Return the one chunk that carries usage."""
+        self._identify({})
+        return {**self._head(), "choices": [], "usage": report}
+
+    def _identify(self, tree: Tree) -> None:
+        if self.identity:
+            return
+        given = {"id": text_or_none(tree.get("id")), "created": tree.get("created"), "model": text_or_none(tree.get("model"))}
+        known = {name: value for name, value in given.items() if isinstance(value, int if name == "created" else str)}
+        self.identity = {**self._fallback, **known}
+
+    def _head(self) -> Tree:
+        identity = self.identity
+        return {"id": identity["id"], "object": OBJECT, "created": identity["created"], "model": identity["model"]}
+
+    def _chunk(self, choice: Tree, extras: Tree) -> Tree:
+        chunk = self._head()
+        for name in ("service_tier", "system_fingerprint"):
+            if name in extras:
+                chunk[name] = extras[name]
+        chunk["choices"] = [choice]
+        if self.include_usage:
+            chunk["usage"] = None
+        return chunk | extras
+
+    def _accept_choice(self, choice: Tree, position: int) -> list[Tree]:
+        index = choice.get("index")
+        if not isinstance(index, int):
+            index = position
+        opened = self._open(index)
+        state = self._choices[index]
+        if state.finished:
+            return opened
+        delta = choice.get("delta")
+        deltas = self._deltas(delta if isinstance(delta, dict) else {}, state)
+        reason = choice.get("finish_reason")
+        if reason is not None:
+            deltas += state.tool_calls.close()
+        emitted = [self._choice(index, part) for part in deltas]
+        rest = {name: value for name, value in choice.items() if name not in ("index", "delta", "finish_reason")}
+        logprobs = rest.get("logprobs")
+        if reason is not None:
+            emitted.append({**self._choice(index, {}), "finish_reason": self._reason(reason, state)})
+            state.finished = True
+        if emitted:
+            target = emitted[0] if logprobs and deltas else emitted[-1]
+            target |= rest
+        elif opened:
+            opened[-1] |= rest
+        elif any(value is not None for value in rest.values()):
+            emitted.append({**self._choice(index, {}), **rest})
+        self._count(deltas, logprobs)
+        return opened + emitted
+
+    def _open(self, index: int) -> list[Tree]:
+        """Open a choice, and those before it that have not begun: clients append choices in index order."""
+        opened: list[Tree] = []
+        for earlier in range(min(index, CHOICES_MAX) + 1):
+            if earlier not in self._choices:
+                self._choices[earlier] = ChoiceState(str(self.identity["id"]), earlier)
+                opened.append(self._choice(earlier, {"role": "assistant", "content": "", "refusal": None}))
+        if index not in self._choices:
+            raise VendorError("a choice index out of range")
+        return opened
+
+    def _choice(self, index: int, delta: Tree) -> Tree:
+        return {"index": index, "delta": delta, "logprobs": None, "finish_reason": None}
+
+    def _deltas(self, delta: Tree, state: ChoiceState) -> list[Tree]:
+        """Split a delta into conformant ones: text and its companions in one, each tool call fragment in its own."""
+        text: Tree = {}
+        content, thinking = flatten(delta.get("content"))
+        if content:
+            text["content"] = content
+        if isinstance(delta.get("refusal"), str) and delta["refusal"]:
+            text["refusal"] = delta["refusal"]
+        reasoning = text_or_none(delta.get("reasoning_content")) or text_or_none(delta.get("reasoning")) or thinking
+        if reasoning:
+            text["reasoning_content"] = reasoning
+        for name, value in delta.items():
+            if name not in HANDLED_DELTA and value is not None:
+                text[name] = numbered(value, name, state.details)
+        parts = [text] if text else []
+        parts += state.tool_calls.accept(delta.get("tool_calls"))
+        return parts + state.function_call.accept(delta.get("function_call"))
+
+    def _reason(self, reason: object, state: ChoiceState) -> str:
+        if reason == "error":
+            raise VendorError("finish_reason is error")
+        name = str(reason).lower()
+        name = SYNONYMS.get(name, name)
+        # A forced call by name finishes with `stop` at OpenAI; that is left alone. Only what is no reason at all is replaced.
+        if name not in FINISH_REASONS:
+            return "tool_calls" if state.tool_calls.count else "function_call" if state.function_call.begun else "stop"
+        return name
+
+    def _count(self, deltas: list[Tree], logprobs: object) -> None:
+        counted = logprobs.get("content") if isinstance(logprobs, dict) else None
+        self.tokens += len(counted) if isinstance(counted, list) and counted else sum(map(carries_token, deltas))
+
+
+CHOICES_MAX = 128  # OpenAI's bound on `n`; also keeps a mad index from opening a million choices
+NOT_GIVEN = ""  # a finish reason that the vendor owes
+
+
+def refuse_errors(tree: Tree) -> None:
+    """Raise VendorError if a chunk is, or carries, a failure."""
+    groq = tree.get("x_groq")
+    reports = [tree.get("error"), groq.get("error") if isinstance(groq, dict) else None]
+    reports += [choice.get("error") for choice in as_list(tree.get("choices")) if isinstance(choice, dict)]
+    for report in reports:
+        if report:
+            raise VendorError(report)
+    if "choices" not in tree and ("message" in tree or "detail" in tree):
+        raise VendorError(tree)
+
+
+def as_list(value: object) -> list[object]:
+    """Return a list as it is, anything else as an empty one."""
+    return value if isinstance(value, list) else []
+
+
+def text_or_none(value: object) -> str | None:
+    """Return text that is not empty."""
+    return value if isinstance(value, str) and value else None
+
+
+def flatten(content: object) -> tuple[str, str]:
+    """Return (text, thinking) of a content value; some vendors send an array of parts (Mistral)."""
+    if isinstance(content, str):
+        return content, ""
+    text = thinking = ""
+    for part in as_list(content):
+        if not isinstance(part, dict):
+            continue
+        if part.get("type") == "thinking":
+            inner = part.get("thinking")
+            thinking += inner if isinstance(inner, str) else flatten(inner)[0]
+        elif isinstance(part.get("text"), str):
+            text += str(part["text"])
+    return text, thinking
+
+
+def numbered(value: object, name: str, counts: dict[str, int]) -> object:
+    """Give the objects in a list extension the integer `index` that openai-python needs to add such lists up."""
+    if not isinstance(value, list):
+        return value
+    items: list[object] = []
+    for item in value:
+        if isinstance(item, dict) and not isinstance(item.get("index"), int):
+            item = {**item, "index": counts.get(name, 0)}
+        counts[name] = counts.get(name, 0) + 1
+        items.append(item)
+    return items
+
+
+def carries_token(delta: Tree) -> bool:
+    """Tell whether a delta holds generated output: text, reasoning, refusal, arguments or audio."""
+    calls = delta.get("tool_calls")
+    if isinstance(calls, list):
+        return True
+    return any(delta.get(name) for name in ("content", "reasoning_content", "refusal", "function_call", "audio", "reasoning_details"))
+
+
+def encode_chunk(chunk: Tree) -> bytes:
+    """Write a chunk as one line of JSON."""
+    return msgspec.json.encode(chunk)

@@ -1,0 +1,61 @@
+"""What the path of a call asks of whoever receives the answer. The HTTP connection implements it; so do the test clients."""
+
+from __future__ import annotations
+
+from typing import Protocol
+
+#: Extra response headers as (name, value) pairs, names in lower case, values printable ASCII.
+HeaderList = list[tuple[str, str]]
+
+
+class Client(Protocol):
+    """The receiving end of one answer. All methods but `writable` return at once.
+
+    When the client is gone the call's task is cancelled once, with `gone` already True.
+    When the server stops and its patience is over, the task is cancelled once with `closing` True.
+    """
+
+    @property
+    def gone(self) -> bool:
+        """True once the connection is lost; writing is then a no-op."""
+        ...
+
+    @property
+    def closing(self) -> bool:
+        """True once the server wants this call to end early (shutdown)."""
+        ...
+
+    @property
+    def started(self) -> bool:
+        """True once the status line has been committed; an error can then only be told inside the body."""
+        ...
+
+    @property
+    def congested(self) -> bool:
+        """True while bytes are waiting in this process because the client does not read; await `writable()` before writing more."""
+        ...
+
+    @property
+    def bytes_sent(self) -> int:
+        """Body bytes handed over so far."""
+        ...
+
+    def start(self, status: int, headers: HeaderList, length: int | None) -> None:
+        """Commit to a status. `length` is the body's size in bytes, or None for a stream. Sent together with the first write."""
+        ...
+
+    def write(self, data: bytes) -> None:
+        """Hand over body bytes. May be called while congested, but only for a few hundred bytes."""
+        ...
+
+    async def writable(self) -> None:
+        """Wait until the client has taken what is waiting."""
+        ...
+
+    def end(self) -> None:
+        """End the body properly."""
+        ...
+
+    def abort(self) -> None:
+        """Break the connection off, dropping what the client has not taken."""
+        ...

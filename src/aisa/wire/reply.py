@@ -1,0 +1,49 @@
+"""Our one error shape, as a body and as a stream event, with the headers that go with it. Does not decide what is an error."""
+
+from __future__ import annotations
+
+import msgspec
+
+from aisa.errors import ApiError
+from aisa.wire.port import Client, HeaderList
+from aisa.wire.sse import data_event
+
+JSON_TYPE = "application/json"
+
+
+def error_json(error: ApiError, request_id: str) -> bytes:
+    """Write `{"error": {...}}` with the five fields of the contract, section 3."""
+    fields = {"type": error.type, "code": error.code, "message": error.message, "param": error.param, "request_id": request_id}
+    return msgspec.json.encode({"error": fields})
+
+
+def error_event(error: ApiError, request_id: str) -> bytes:
+    """Write the event that ends a stream which failed after its head was sent."""
+    return data_event(error_json(error, request_id))
+
+
+def error_headers(error: ApiError) -> HeaderList:
+    """Return what tells a client whether and when to try again."""
+    headers: HeaderList = []
+    if error.retry_after is not None:
+        headers.append(("retry-after", str(error.retry_after)))
+    if error.should_retry is not None:
+        headers.append(("x-should-retry", "true" if error.should_retry else "false"))
+    if error.allow is not None:
+        headers.append(("allow", error.allow))
+    if error.status == 401:
+        headers.append(("www-authenticate", "Bearer"))
+    return headers
+
+
+def send_error(client: Client, error: ApiError, request_id: str, headers: HeaderList) -> None:
+    """Tell a client of a failure: status and JSON if nothing was sent, else the error event; then end the body."""
+    if client.gone:
+        return
+    if client.started:
+        client.write(error_event(error, request_id))
+    else:
+        body = error_json(error, request_id)
+        client.start(error.status, [("content-type", JSON_TYPE), *error_headers(error), *headers], len(body))
+        client.write(body)
+    client.end()

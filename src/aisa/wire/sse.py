@@ -1,0 +1,108 @@
+"""Server-sent events without I/O: bytes in, (name, data) out. Does not know what an event means.
+
+Follows the WHATWG event-stream grammar, and is lenient where vendors are sloppy: the last event need not end in a blank line.
+"""
+
+from __future__ import annotations
+
+#: The largest event accepted. Real ones stay under 100 kB; inline images and audio reach a few megabytes.
+EVENT_BYTES_MAX = 8 << 20
+BOM = b"\xef\xbb\xbf"
+
+#: (event name, data); the name is empty unless an `event:` field was sent.
+Event = tuple[bytes, bytes]
+
+
+class EventTooLarge(Exception):
+    """An event grew beyond EVENT_BYTES_MAX bytes."""
+
+
+class SseDecoder:
+    """Collects bytes, whatever the split, and gives back whole events in order."""
+
+    def __init__(self) -> None:
+        self._rest = bytearray()
+        self._after_cr = False
+        self._fresh = True
+
+    def feed(self, data: bytes) -> list[Event]:
+        """Return the events completed by these bytes. Raises EventTooLarge."""
+        if self._fresh:
+            data = self._without_bom(data)
+        if self._after_cr or b"\r" in data:
+            data = self._with_plain_newlines(data)
+        rest = self._rest
+        if rest:
+            searched = len(rest) - 1  # the blank line may straddle the split
+            rest += data
+            end = rest.rfind(b"\n\n", searched)
+            if end < 0:
+                return self._wait()
+            complete = bytes(rest[:end])
+            del rest[: end + 2]
+        else:
+            end = data.rfind(b"\n\n")
+            if end < 0:
+                rest += data
+                return self._wait()
+            complete = data[:end]
+            rest += data[end + 2 :]
+        events: list[Event] = []
+        for block in complete.split(b"\n\n"):
+            if block.startswith(b"data: ") and b"\n" not in block:
+                events.append((b"", block[6:]))
+            elif block:
+                events += parse_block(block)
+        return events
+
+    def end(self) -> list[Event]:
+        """Return the event that the stream's end completes, if there is one."""
+        block = bytes(self._rest)
+        self._rest.clear()
+        return parse_block(block)
+
+    def _wait(self) -> list[Event]:
+        if len(self._rest) > EVENT_BYTES_MAX:
+            raise EventTooLarge
+        return []
+
+    def _without_bom(self, data: bytes) -> bytes:
+        data = bytes(self._rest) + data
+        self._rest.clear()
+        if len(data) < len(BOM) and BOM.startswith(data):
+            self._rest += data
+            return b""
+        self._fresh = False
+        return data.removeprefix(BOM)
+
+    def _with_plain_newlines(self, data: bytes) -> bytes:
+        # A CR ends its line at once; the LF of a CRLF that comes after it, even in the next read, is then not a line of its own.
+        if self._after_cr and data:
+            data = data.removeprefix(b"\n")
+            self._after_cr = False
+        if data.endswith(b"\r"):
+            self._after_cr = True
+        return data.replace(b"\r\n", b"\n").replace(b"\r", b"\n")
+
+
+def parse_block(block: bytes) -> list[Event]:
+    """Return the event in the lines between two blank lines; none if they carry no data."""
+    name = b""
+    data: list[bytes] = []
+    for line in block.split(b"\n"):
+        field, _, value = line.partition(b":")
+        value = value.removeprefix(b" ")
+        if field == b"data":
+            data.append(value)
+        elif field == b"event":
+            name = value
+    return [(name, b"\n".join(data))] if any(data) else []
+
+
+def data_event(data: bytes) -> bytes:
+    """Write one event; `data` is a single line."""
+    return b"data: " + data + b"\n\n"
+
+
+KEEP_ALIVE = b": keep-alive\n\n"
+DONE = b"data: [DONE]\n\n"

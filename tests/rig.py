@@ -1,0 +1,129 @@
+"""What the tests of the path share: a gate around scripted vendors, and one call through it. Not a test."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import random
+from collections.abc import Sequence
+from typing import Any
+
+from aisa.admission.unlimited import Unlimited
+from aisa.call import Call
+from aisa.config.schema import Config, Model, Stream, Vendor
+from aisa.facts import Fact
+from aisa.keys.rules import Key
+from aisa.ledger.transient import TransientLedger
+from aisa.providers import openai
+from aisa.providers.port import Upstream
+from aisa.relay import Gate, relay
+from aisa.routing import Routes
+from aisa.testing.client import MemoryClient
+from aisa.testing.upstream import Break, Script, ScriptedUpstream, Stall
+from aisa.wire.chat import ChatRequest, parse_chat
+
+__all__ = ["Break", "MemoryClient", "Script", "ScriptedUpstream", "Stall"]
+
+HEAD = {"id": "chatcmpl-1", "object": "chat.completion.chunk", "created": 1_700_000_000, "model": "some-model"}
+OPENING = {"role": "assistant", "content": "", "refusal": None}
+DONE = b"data: [DONE]\n\n"
+
+
+def event(value: object) -> bytes:
+    """One server-sent event."""
+    return b"data: " + json.dumps(value, separators=(",", ":")).encode() + b"\n\n"
+
+
+def chunk(delta: dict[str, Any], finish: str | None = None, index: int = 0) -> bytes:
+    """One chunk of a vendor's stream."""
+    return event({**HEAD, "choices": [{"index": index, "delta": delta, "logprobs": None, "finish_reason": finish}]})
+
+
+def text(*words: str) -> list[bytes]:
+    """An opening and one chunk a word."""
+    return [chunk(OPENING), *(chunk({"content": word}) for word in words)]
+
+
+def usage(prompt: int, completion: int) -> bytes:
+    """The usage chunk."""
+    counts = {"prompt_tokens": prompt, "completion_tokens": completion, "total_tokens": prompt + completion}
+    return event({**HEAD, "choices": [], "usage": counts})
+
+
+def whole_stream(*words: str) -> list[bytes]:
+    """A complete stream, with usage as vendors send it when asked."""
+    return [*text(*words), chunk({}, "stop"), usage(9, len(words)), DONE]
+
+
+def document(content: str = "Hello.") -> bytes:
+    """A complete answer that is not streamed."""
+    message = {"role": "assistant", "content": content, "refusal": None}
+    choice = {"index": 0, "message": message, "logprobs": None, "finish_reason": "stop"}
+    counts = {"prompt_tokens": 9, "completion_tokens": 3, "total_tokens": 12}
+    return json.dumps({**HEAD, "object": "chat.completion", "choices": [choice], "usage": counts}).encode()
+
+
+def body(**fields: object) -> bytes:
+    """A chat request."""
+    return json.dumps({"model": "fast", "messages": [{"role": "user", "content": "Hi."}], **fields}).encode()
+
+
+class OneKey:
+    """Lets everybody in."""
+
+    def verify(self, secret: str | None) -> Key:
+        """Return the one key."""
+        return Key("key_1", "test", b"", "sk-…", "active", 0)
+
+
+async def read(data: bytes) -> ChatRequest:
+    """Parse in place."""
+    return parse_chat(data)
+
+
+class Rig:
+    """A gate in front of scripted vendors `a`, `b`, … that all serve the model `fast`, in this order."""
+
+    def __init__(self, *upstreams: ScriptedUpstream, stream: Stream | None = None, **model: Any) -> None:
+        names = [chr(ord("a") + position) for position in range(len(upstreams))]
+        vendors = {name: Vendor(base_url=f"http://{name}.example:9/v1", api_key=f"secret-of-{name}") for name in names}
+        settings = Model(to=tuple(f"{name}/some-model" for name in names), **model)
+        config = Config(vendors=vendors, models={"fast": settings})
+        self.facts: list[Fact] = []
+        table: dict[str, Upstream] = dict(zip(names, upstreams, strict=True))
+        self.gate = Gate(
+            keys=OneKey(),
+            read=read,
+            routes=Routes(config),
+            admission=Unlimited(),
+            ledger=TransientLedger(),
+            dialects={"openai": openai},
+            upstreams=table,
+            stream=stream or Stream(),
+            chance=random.Random(1),
+            report=self.facts.append,
+        )
+
+    async def call(self, client: MemoryClient, data: bytes) -> None:
+        """Make one call and wait for its end."""
+        began = asyncio.get_running_loop().time()
+        call = Call(id="req_1", bearer="k", body=data, created=1, began=began, headers=[("x-request-id", "req_1")])
+        client.task = asyncio.current_task()
+        await relay(call, client, self.gate)
+
+
+def events_of(data: bytes) -> list[Any]:
+    """The JSON of each event of a stream, `[DONE]` as text, comments left out."""
+    blocks = [block for block in data.decode().split("\n\n") if block.startswith("data: ")]
+    return [block[6:] if block == "data: [DONE]" else json.loads(block[6:]) for block in blocks]
+
+
+def content_of(data: bytes) -> str:
+    """The text of choice 0 of a stream."""
+    chunks = [item for item in events_of(data) if isinstance(item, dict) and item.get("choices")]
+    return "".join(item["choices"][0]["delta"].get("content") or "" for item in chunks)
+
+
+def outcome(facts: Sequence[Fact]) -> Any:
+    """The fact that the call ended."""
+    return facts[-1]

@@ -80,7 +80,8 @@ def read_report(report: object, status: int, retry_after: str | None = None) -> 
         return Report(status, report if isinstance(report, str) else "", retry_after=wait)
     code, param = report.get("code"), report.get("param")
     if status == 200:  # inside a stream the status is gone; some vendors send it as the code
-        status = code if isinstance(code, int) and 400 <= code < 600 else IN_STREAM.get(str(code or report.get("type") or ""), 500)
+        number = int(code) if str(code).isdecimal() else 0
+        status = number if 400 <= number < 600 else IN_STREAM.get(str(code or report.get("type") or ""), 500)
     message = report.get("message") or report.get("detail") or ""
     return Report(status, str(message), str(code or ""), str(report.get("type") or ""), param if isinstance(param, str) else None, wait)
 
@@ -143,7 +144,8 @@ class StreamDecoder:
         self._chat = chat
         self._identity = (call_id, created)
         self._events = SseDecoder()
-        self._chunks = ChunkStream(f"chatcmpl-{call_id}", created, chat.model, include_usage=chat.include_usage)
+        self._chunks = ChunkStream(f"chatcmpl-{call_id}", created, chat.model, include_usage=chat.include_usage, n=chat.known.n or 1)
+        self._ended = False
         self._whole: bytearray | None = None  # a document where a stream was asked
         self._begun = False
 
@@ -164,6 +166,7 @@ class StreamDecoder:
 
     def end(self) -> list[Piece]:
         """Take the end of the vendor's body. A stream that ends with neither a finish reason nor `[DONE]` has failed."""
+        self._ended = True
         pieces = self._relay_document() if self._whole is not None else self._relay(self._events.end())
         if not self.done and self.failure is None:
             if self._chunks.finished:
@@ -175,7 +178,10 @@ class StreamDecoder:
     def usage(self) -> Usage:
         """Return the tokens so far."""
         if self._chunks.report is not None:
-            return to_usage(repaired(self._chunks.report))
+            told = to_usage(repaired(self._chunks.report))
+            if self.done or told.output_tokens >= self._chunks.tokens:
+                return told
+            return msgspec.structs.replace(told, output_tokens=self._chunks.tokens, source=COUNTED)
         prompt = -(-self._chat.body_bytes // BYTES_PER_TOKEN)
         return Usage(input_tokens=prompt, output_tokens=self._chunks.tokens, source=COUNTED if self._chunks.tokens else ESTIMATED)
 
@@ -230,7 +236,7 @@ class StreamDecoder:
         except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
             if b"\n" in data:  # events that a sloppy vendor ended with a single newline
                 pieces += self._relay([(name, line) for line in data.split(b"\n") if line])
-            else:
+            elif not self._ended:
                 self.failure = unreadable(self._target, "an event that is not JSON")
             return
         self._accept(tree, name, data, pieces)
@@ -277,7 +283,7 @@ def fit_usage(data: bytes, *, present: bool, wanted: bool) -> bytes | None:
     if wanted:
         return data.rstrip()[:-1] + USAGE_NULLS[0] + b"}"
     for null in USAGE_NULLS:
-        if null in data:
+        if data.count(null) == 1 and data.count(b'"usage"') == 1:
             return data.replace(null, b"", 1)
     return None
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from aisa.wire.chunks import FINISH_REASONS, SYNONYMS, VendorError, as_list, flatten, text_or_none
+from aisa.wire.chunks import FAILURES, FINISH_REASONS, SYNONYMS, VendorError, as_list, flatten, text_or_none
 from aisa.wire.counts import Tree
 from aisa.wire.tool_calls import arguments_text
 
@@ -35,10 +35,10 @@ def completed(tree: Tree, fallback_id: str, created: int, model: str) -> Tree:
 def choice_of(choice: Tree, position: int, call_id: str) -> Tree:
     """Return a conformant choice: index, message, logprobs and a finish reason of the five."""
     message = choice.get("message")
-    message = message_of(message if isinstance(message, dict) else {}, f"call_{call_id}_{position}")
+    message = message_of(message if isinstance(message, dict) else {}, f"call_{call_id.removeprefix('chatcmpl-')}_{position}")
     reason = str(choice.get("finish_reason") or "").lower()
-    if reason == "error":
-        raise VendorError("finish_reason is error")
+    if reason in FAILURES:
+        raise VendorError(f"finish_reason is {reason}")
     reason = SYNONYMS.get(reason, reason)
     if reason not in FINISH_REASONS:
         reason = "tool_calls" if "tool_calls" in message else "function_call" if "function_call" in message else "stop"

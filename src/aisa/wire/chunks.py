@@ -14,6 +14,9 @@ OBJECT = "chat.completion.chunk"
 FINISH_REASONS = frozenset({"stop", "length", "tool_calls", "content_filter", "function_call"})
 SYNONYMS = {"model_length": "length", "max_tokens": "length", "safety": "content_filter", "end_turn": "stop", "eos": "stop"}
 
+#: Reasons that say the answer was given up, not finished.
+FAILURES = frozenset({"error", "insufficient_system_resource"})
+
 HANDLED_TOP = frozenset({"id", "object", "created", "model", "choices", "usage", "error"})
 HANDLED_DELTA = frozenset({"role", "content", "refusal", "reasoning", "reasoning_content", "tool_calls", "function_call"})
 
@@ -39,16 +42,22 @@ class ChoiceState:
 
 
 class ChunkStream:
-    """Keeps the state of one stream. `fallback_id` and `created` stand in where a vendor gives none; `created` is UNIX seconds."""
+    """Keeps the state of one stream of `n` choices.
 
-    def __init__(self, fallback_id: str, created: int, model: str, *, include_usage: bool) -> None:
+    `fallback_id` and `created` (UNIX seconds) stand in where a vendor gives none.
+    """
+
+    def __init__(self, fallback_id: str, created: int, model: str, *, include_usage: bool, n: int = 1) -> None:
         self.identity: Tree = {}
         self.include_usage = include_usage
         self.report: Tree | None = None
         self.tokens = 0  # output tokens seen so far: one a delta unless its logprobs tell more
         self._fallback: Tree = {"id": fallback_id, "created": created, "model": model}
+        self._call_seed = fallback_id.removeprefix("chatcmpl-")
         self._choices: dict[int, ChoiceState] = {}
         self._waiting: Tree = {}
+        self._n = n
+        self._alias: int | None = None
 
     @property
     def finished(self) -> bool:
@@ -69,12 +78,17 @@ class ChunkStream:
         extras = {name: value for name, value in tree.items() if name not in HANDLED_TOP}
         choices = [choice for choice in as_list(tree.get("choices")) if isinstance(choice, dict)]
         if not choices:
-            if tree.get("usage") is None:
-                self._waiting |= extras  # such as Azure's prompt filter results: they ride on the next chunk
+            if tree.get("usage") is not None or "choices" not in tree or not extras:
+                return []
+            if self.identity:
+                chunk = {**self._head(), "choices": []}
+                return [(chunk | {"usage": None} if self.include_usage else chunk) | extras]
+            self._waiting |= extras  # such as Azure's prompt filter results: they ride on the next chunk
             return []
         self._identify(tree)
         chunks: list[Tree] = []
         for position, choice in enumerate(choices):
+            self.report = merge_reports(self.report, choice.get("usage"))
             chunks += self._accept_choice(choice, position)
         if chunks:
             extras, self._waiting = self._waiting | extras, {}
@@ -117,20 +131,26 @@ class ChunkStream:
 
     def _accept_choice(self, choice: Tree, position: int) -> list[Tree]:
         index = choice.get("index")
-        if not isinstance(index, int):
+        if not isinstance(index, int) or index < 0:
             index = position
+        if index >= self._n:
+            if self._n > 1 or not self._is_the_only_one(index):
+                return []
+            index = 0
         opened = self._open(index)
         state = self._choices[index]
         if state.finished:
             return opened
         delta = choice.get("delta")
         deltas = self._deltas(delta if isinstance(delta, dict) else {}, state)
-        reason = choice.get("finish_reason")
+        reason = choice.get("finish_reason") or None
         if reason is not None:
             deltas += state.tool_calls.close()
         emitted = [self._choice(index, part) for part in deltas]
-        rest = {name: value for name, value in choice.items() if name not in ("index", "delta", "finish_reason")}
+        rest = {name: value for name, value in choice.items() if name not in ("index", "delta", "finish_reason", "usage")}
         logprobs = rest.get("logprobs")
+        if isinstance(logprobs, dict):
+            rest["logprobs"] = logprobs = {"content": None, "refusal": None, **logprobs}
         if reason is not None:
             emitted.append({**self._choice(index, {}), "finish_reason": self._reason(reason, state)})
             state.finished = True
@@ -144,15 +164,19 @@ class ChunkStream:
         self._count(deltas, logprobs)
         return opened + emitted
 
+    def _is_the_only_one(self, index: int) -> bool:
+        """Tell whether a vendor numbers its one choice otherwise than 0. A second choice that nobody asked for is dropped."""
+        if self._alias is None and not self._choices:
+            self._alias = index
+        return index == self._alias
+
     def _open(self, index: int) -> list[Tree]:
         """Open a choice, and those before it that have not begun: clients append choices in index order."""
         opened: list[Tree] = []
-        for earlier in range(min(index, CHOICES_MAX) + 1):
+        for earlier in range(index + 1):
             if earlier not in self._choices:
-                self._choices[earlier] = ChoiceState(str(self.identity["id"]), earlier)
+                self._choices[earlier] = ChoiceState(self._call_seed, earlier)
                 opened.append(self._choice(earlier, {"role": "assistant", "content": "", "refusal": None}))
-        if index not in self._choices:
-            raise VendorError("a choice index out of range")
         return opened
 
     def _choice(self, index: int, delta: Tree) -> Tree:
@@ -177,9 +201,9 @@ class ChunkStream:
         return parts + state.function_call.accept(delta.get("function_call"))
 
     def _reason(self, reason: object, state: ChoiceState) -> str:
-        if reason == "error":
-            raise VendorError("finish_reason is error")
         name = str(reason).lower()
+        if name in FAILURES:
+            raise VendorError(f"finish_reason is {name}")
         name = SYNONYMS.get(name, name)
         # A forced call by name finishes with `stop` at OpenAI; that is left alone. Only what is no reason at all is replaced.
         if name not in FINISH_REASONS:
@@ -191,8 +215,7 @@ class ChunkStream:
         self.tokens += len(counted) if isinstance(counted, list) and counted else sum(map(carries_token, deltas))
 
 
-CHOICES_MAX = 128  # OpenAI's bound on `n`; also keeps a mad index from opening a million choices
-NOT_GIVEN = ""  # a finish reason that the vendor owes
+NOT_GIVEN = "not given"  # a finish reason that the vendor owes
 
 
 def refuse_errors(tree: Tree) -> None:

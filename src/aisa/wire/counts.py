@@ -51,8 +51,10 @@ def repaired(report: Tree) -> Tree:
     return fixed | {name: value for name, value in report.items() if name not in fixed and name not in OURS}
 
 
-#: Written by us: `cost` is what we charge, whatever a vendor charges us.
-OURS = frozenset({"cost", "prompt_tokens_details", "completion_tokens_details"})
+#: Written by us, or for us alone: `cost` is what we charge, and what a vendor charges us is nobody else's business.
+OURS = frozenset(
+    {"cost", "cost_details", "cost_in_usd_ticks", "is_byok", "estimated_cost", "prompt_tokens_details", "completion_tokens_details"}
+)
 
 
 def to_usage(report: Tree, source: str = REPORTED) -> Usage:

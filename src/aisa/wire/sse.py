@@ -49,7 +49,7 @@ class SseDecoder:
             rest += data[end + 2 :]
         events: list[Event] = []
         for block in complete.split(b"\n\n"):
-            if block.startswith(b"data: ") and b"\n" not in block:
+            if block.startswith(b"data: ") and len(block) > 6 and b"\n" not in block:
                 events.append((b"", block[6:]))
             elif block:
                 events += parse_block(block)

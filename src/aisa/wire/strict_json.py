@@ -11,8 +11,16 @@ from aisa.errors import ApiError
 #: Deeper nesting is refused (contract, section 1): no chat request needs it and parsers that recurse break on it.
 DEPTH_MAX = 64
 
-STRING = re.compile(rb'"[^"\\]*(?:\\.[^"\\]*)*"', re.DOTALL)
+#: Bodies up to this size cannot hold enough values to hurt; larger ones are counted before they are parsed.
+COUNTED_BYTES_MIN = 262_144
+#: Bounds on what one body may hold, so that parsing it takes tens of milliseconds and not a second of everybody's time. Text inside
+#: strings does not count; the largest context windows of 2026 hold no more than this in well-formed requests.
+STRINGS_MAX = 200_000
+CONTAINERS_MAX = 50_000
+SEPARATORS_MAX = 500_000
+
 INNERMOST = re.compile(rb"\{\}|\[\]")
+PLUNGE = re.compile(rb"[{\[]{%d}" % (DEPTH_MAX + 1))
 NOT_BRACKETS = bytes(byte for byte in range(256) if byte not in b"{}[]")
 
 
@@ -20,10 +28,11 @@ def parse_object(body: bytes) -> dict[str, object]:
     """Return the JSON object in `body`.
 
     Raises ApiError json_parse_error for bad syntax, NaN or infinite numbers, duplicate keys, invalid UTF-8 or lone surrogates,
-    nesting deeper than DEPTH_MAX, bytes after the end, or a body that is not an object.
+    nesting deeper than DEPTH_MAX, bytes after the end, or a body that is not an object; request_too_large for too many values.
     """
-    if body.count(b"{") + body.count(b"[") > DEPTH_MAX and deeper_than(body, DEPTH_MAX):
-        raise ApiError("json_parse_error", f"The JSON body is nested deeper than {DEPTH_MAX} levels.")
+    large = len(body) > COUNTED_BYTES_MIN
+    if large or body.count(b"{") + body.count(b"[") > DEPTH_MAX:
+        check_structure(body)
     try:
         tree: object = msgspec.json.decode(body)
     except UnicodeDecodeError as error:
@@ -52,16 +61,33 @@ def reason(error: Exception, body: bytes) -> str:
 
 def count_quotes(text: bytes) -> int:
     """Count the quotation marks that open or close strings in valid JSON."""
-    if b"\\" in text:
-        text = text.replace(b"\\\\", b"").replace(b'\\"', b"")
-    return text.count(b'"')
+    return without_escapes(text).count(b'"')
 
 
-def deeper_than(body: bytes, levels: int) -> bool:
-    """Tell whether arrays and objects nest deeper than `levels`, peeling one level a pass at C speed."""
-    brackets = STRING.sub(b"", body).translate(None, NOT_BRACKETS)
-    for _ in range(levels):
+def without_escapes(text: bytes) -> bytes:
+    """Return JSON without the escapes that contain a quotation mark or a backslash: the marks left are those around strings."""
+    return text.replace(b"\\\\", b"").replace(b'\\"', b"") if b"\\" in text else text
+
+
+def check_structure(body: bytes) -> None:
+    """Raise ApiError if a body nests too deep or holds too many values. Looks at brackets and commas outside strings, at C speed."""
+    text = without_escapes(body)
+    if text.count(b'"') > 2 * STRINGS_MAX:
+        raise too_many(f"{STRINGS_MAX} strings")
+    outside = b"".join(text.split(b'"')[::2])
+    brackets = outside.translate(None, NOT_BRACKETS)
+    too_deep = PLUNGE.search(brackets) is not None
+    if not too_deep and len(brackets) > 2 * CONTAINERS_MAX:
+        raise too_many(f"{CONTAINERS_MAX} objects and arrays")
+    if outside.count(b",") > SEPARATORS_MAX:
+        raise too_many(f"{SEPARATORS_MAX} values")
+    for _ in range(0 if too_deep else DEPTH_MAX):
         brackets = INNERMOST.sub(b"", brackets)
         if not brackets:
-            return False
-    return True
+            return
+    raise ApiError("json_parse_error", f"The JSON body is nested deeper than {DEPTH_MAX} levels.")
+
+
+def too_many(what: str) -> ApiError:
+    """The error for a body that would take too long to parse."""
+    return ApiError("request_too_large", f"The JSON body holds more than {what}.")

@@ -109,7 +109,7 @@ class ToolCallStream:
         key: object = index if isinstance(index, int) else None
         if key is None:
             continues = not given and not name and self._calls
-            key = given or (("at", position) if not continues else None)
+            key = given or (("new", len(self._calls)) if not continues else None)
         call = self._by_key.get(key) if key is not None else self._calls[-1]
         another = call is not None and bool(given) and bool(call.id) and call.id != given and bool(name)
         if call is None or another:

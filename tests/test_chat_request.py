@@ -1,0 +1,196 @@
+"""What a request may say, and the error for everything else. Rows in brackets are those of the fault catalogue."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from aisa.errors import ApiError
+from aisa.wire.chat import parse_chat
+from aisa.wire.strict_json import parse_object
+
+USER = [{"role": "user", "content": "Hi."}]
+
+
+def refusal(body: bytes) -> ApiError:
+    """The error for a body that must be refused."""
+    with pytest.raises(ApiError) as caught:
+        parse_chat(body)
+    return caught.value
+
+
+def body(**fields: Any) -> bytes:
+    """A request with these fields."""
+    return json.dumps({"model": "m", "messages": USER, **fields}).encode()
+
+
+NOT_JSON = {
+    "nothing": b"",
+    "blanks": b"  \n",
+    "half an object": b'{"model"',
+    "bytes after the end": body() + b" x",
+    "a second object": body() + body(),
+    "an array": b"[]",
+    "a string": b'"model"',
+    "a single quote": b"{'model': 1}",
+    "a trailing comma": b'{"model": "m",}',
+    "a comment": b'{/**/"model": "m"}',
+    "NaN": b'{"model": "m", "messages": [], "n": NaN}',
+    "Infinity": b'{"model": "m", "messages": [], "n": -Infinity}',
+    "a number out of range": b'{"temperature": 1e999}',
+    "an integer of 5,000 digits": b'{"n": ' + b"9" * 5000 + b"}",
+    "a leading zero": b'{"n": 01}',
+    "the same key twice": b'{"model": "a", "model": "b", "messages": []}',
+    "the same key twice, spelled differently": b'{"model": "a", "mod\\u0065l": "b", "messages": []}',
+    "the same key twice, deep inside": b'{"metadata": {"a": [{"b": 1, "b": 1}]}}',
+    "invalid UTF-8": b'{"model": "\xff"}',
+    "overlong UTF-8": b'{"model": "\xc0\xaf"}',
+    "UTF-16": '{"model": "m"}'.encode("utf-16"),
+    "a byte order mark": b"\xef\xbb\xbf" + body(),
+    "a lone surrogate": b'{"model": "\\ud800"}',
+    "a raw control character": b'{"model": "a\nb"}',
+    "65 levels": b'{"a":' + b"[" * 64 + b"]" * 64 + b"}",
+    "100,000 levels": b"[" * 100_000,
+    "2,000 levels, closed": b'{"a":' + b"[" * 2000 + b"]" * 2000 + b"}",
+}
+
+
+@pytest.mark.parametrize("bad", [pytest.param(bad, id=name) for name, bad in NOT_JSON.items()])
+def test_what_is_not_strict_json_is_refused(bad: bytes) -> None:
+    """[J1][J2][J3][J4][J5] One code, status 400, and never an exception of another kind."""
+    error = refusal(bad)
+    assert (error.status, error.code) == (400, "json_parse_error")
+
+
+GOOD = {
+    "64 levels": b'{"a":' + b"[" * 63 + b"]" * 63 + b"}",
+    "brackets inside strings do not nest": json.dumps({"a": "[{" * 500}).encode(),
+    "an escaped quote before brackets": json.dumps({"a": '\\"' + "[" * 500}).encode(),
+    "the same key in different objects": b'{"a": {"b": 1}, "c": {"b": 1}}',
+    "a key equal to a value": b'{"a": "a", "b": "a"}',
+    "escaped backslashes at the end of strings": rb'{"a\\": "b\\\\", "c\\\"": ""}',
+    "NUL and other controls, escaped": b'{"a": "\\u0000\\u001b\\u2028"}',
+    "surrogate pairs": b'{"a": "\\ud83d\\ude00"}',
+}
+
+
+@pytest.mark.parametrize("good", [pytest.param(good, id=name) for name, good in GOOD.items()])
+def test_what_only_looks_bad_passes(good: bytes) -> None:
+    """[J6] The checks read JSON; they do not match text."""
+    assert parse_object(good) == json.loads(good)
+
+
+@given(st.recursive(st.none() | st.booleans() | st.integers(-(2**53), 2**53) | st.text(), lambda inner: st.lists(inner) | st.dictionaries(st.text(), inner)))
+def test_every_object_that_python_can_write_is_read_back(value: Any) -> None:
+    """No valid document is mistaken for one with a duplicate key, whatever quotes and backslashes it holds."""
+    document = {"value": value}
+    assert parse_object(json.dumps(document).encode()) == document
+    assert parse_object(json.dumps(document, ensure_ascii=False).encode()) == document
+
+
+@given(st.text(), st.integers(), st.integers())
+def test_every_duplicate_key_is_found(key: str, first: int, second: int) -> None:
+    """[J4] Whatever characters the key is made of."""
+    name = json.dumps(key)
+    with pytest.raises(ApiError):
+        parse_object(f'{{"x": [{{{name}: {first % 1000}, {name}: {second % 1000}}}]}}'.encode())
+
+
+def test_too_many_values_are_refused_before_they_are_parsed() -> None:
+    """[J7] Parsing half a million objects would hold up every other stream."""
+    parts = ",".join(['{"type":"text","text":"a"}'] * 400_000)
+    error = refusal(f'{{"model":"m","messages":[{{"role":"user","content":[{parts}]}}]}}'.encode())
+    assert (error.status, error.code) == (413, "request_too_large")
+
+
+def test_a_large_prompt_passes() -> None:
+    """[J7] The bounds count values, not text."""
+    assert parse_chat(body(messages=[{"role": "user", "content": '{"a": [1, 2]},\n' * 200_000}])).model == "m"
+
+
+WRONG = [
+    ({"model": 1}, "invalid_parameter_type", "model"),
+    ({"model": ""}, "invalid_request", "model"),
+    ({"messages": "Hi."}, "invalid_parameter_type", "messages"),
+    ({"messages": []}, "invalid_request", "messages"),
+    ({"messages": [{"role": "wizard", "content": "Hi."}]}, "invalid_request", "messages[0].role"),
+    ({"messages": [{"content": "Hi."}]}, "missing_parameter", "messages[0].role"),
+    ({"messages": [{"role": "user"}]}, "missing_parameter", "messages[0].content"),
+    ({"messages": [{"role": "user", "content": None}]}, "missing_parameter", "messages[0].content"),
+    ({"messages": [{"role": "user", "content": []}]}, "invalid_request", "messages[0].content"),
+    ({"messages": [{"role": "user", "content": 5}]}, "invalid_parameter_type", "messages[0].content"),
+    ({"messages": [*USER, {"role": "tool", "content": "4"}]}, "missing_parameter", "messages[1].tool_call_id"),
+    ({"messages": [{"role": "user", "content": [{"text": "Hi."}]}]}, "missing_parameter", "messages[0].content[0].type"),
+    ({"stream": "true"}, "invalid_parameter_type", "stream"),
+    ({"stream": 1}, "invalid_parameter_type", "stream"),
+    ({"stream_options": {"include_usage": True}}, "invalid_request", "stream_options"),
+    ({"top_logprobs": 3}, "invalid_request", "top_logprobs"),
+    ({"logprobs": True, "top_logprobs": -1}, "invalid_request", "top_logprobs"),
+    ({"logprobs": True, "top_logprobs": 1.5}, "invalid_parameter_type", "top_logprobs"),
+    ({"temperature": 2.1}, "invalid_request", "temperature"),
+    ({"temperature": "hot"}, "invalid_parameter_type", "temperature"),
+    ({"n": 0}, "invalid_request", "n"),
+    ({"n": 129}, "invalid_request", "n"),
+    ({"max_tokens": 0}, "invalid_request", "max_tokens"),
+    ({"max_tokens": 5, "max_completion_tokens": 5}, "invalid_request", "max_tokens"),
+    ({"stop": ["a"] * 5}, "invalid_request", "stop"),
+    ({"stop": ["a"] * 100_000}, "invalid_request", "stop"),
+    ({"functions": []}, "invalid_request", "functions"),
+    ({"functions": [{}]}, "missing_parameter", "functions[0].name"),
+    ({"tools": {}}, "invalid_parameter_type", "tools"),
+    ({"logit_bias": {"5": "x"}}, "invalid_parameter_type", "logit_bias"),
+    ({"metadata": {"a": 1}}, "invalid_parameter_type", "metadata"),
+]
+
+
+@pytest.mark.parametrize(("fields", "code", "param"), WRONG)
+def test_a_wrong_field_is_named(fields: dict[str, Any], code: str, param: str) -> None:
+    """[J8][J9][J11][J12] Status 400, a code that says what kind of fault, and the parameter as OpenAI writes it."""
+    error = refusal(body(**fields))
+    assert (error.status, error.code, error.param) == (400, code, param)
+
+
+@pytest.mark.parametrize("field", ["model", "messages"])
+def test_the_two_required_fields_are_missed_by_name(field: str) -> None:
+    """[J9] The message names the parameter, as clients look for it there."""
+    fields = {"model": "m", "messages": USER}
+    del fields[field]
+    error = refusal(json.dumps(fields).encode())
+    assert (error.code, error.param) == ("missing_parameter", field)
+    assert field in error.message
+
+
+NULLABLE = ["stream", "stream_options", "stop", "temperature", "top_p", "n", "max_tokens", "seed", "logit_bias", "user", "tools", "functions"]
+
+
+@pytest.mark.parametrize("field", NULLABLE)
+def test_null_means_not_given(field: str) -> None:
+    """[J12] Clients that serialise every field send nulls."""
+    assert parse_chat(body(**{field: None})).stream is False
+
+
+def test_the_bytes_of_unknown_fields_are_kept() -> None:
+    """What we do not understand is carried as it came: numbers keep their spelling, objects their order."""
+    request = parse_chat(b'{"model":"m","x_new":{"b":1.50,"a":[1E2]},"messages":[{"role":"user","content":"Hi."}]}')
+    assert bytes(request.fields["x_new"]) == b'{"b":1.50,"a":[1E2]}'
+
+
+def test_the_reference_pages_own_body_is_valid() -> None:
+    """top_logprobs 123 and a function named <string> are the page's example; a model's limits are not the parser's."""
+    functions = [{"name": "<string>", "description": "<string>", "parameters": {}}]
+    request = parse_chat(body(stream=False, logprobs=True, top_logprobs=123, functions=functions, function_call="auto"))
+    assert request.known.top_logprobs == 123
+
+
+@given(st.binary(max_size=200))
+def test_no_body_whatever_raises_anything_but_our_error(data: bytes) -> None:
+    """[J1] A refusal is a refusal, never a crash."""
+    for candidate in (data, b'{"model":"m","messages":' + data + b"}"):
+        try:
+            parse_chat(candidate)
+        except ApiError as error:
+            assert error.status in (400, 413)

@@ -120,7 +120,7 @@ def test_a_client_gets_what_the_case_says_however_the_vendors_bytes_arrive(case:
     flags = read(case, "case.json", {})
     expected = read(case, "failure.json")
     if meta["status"] != 200:
-        refusal = openai.read_failure(meta["status"], meta["headers"], upstream, TARGET)
+        refusal = openai.read_failure(meta["status"], meta["headers"], upstream, target=TARGET)
         assert {"code": refusal.error.code, "status": refusal.error.status, "after_pieces": False} == expected
         assert faults(b"", chat, refusal, 1) == []
         return

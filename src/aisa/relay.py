@@ -23,7 +23,7 @@ from aisa.money import dollars_text
 from aisa.patience import Patience
 from aisa.providers.port import Answer, Upstream
 from aisa.providers.shape import Decoder, Dialect, Piece, Target
-from aisa.routing import EMBEDDED, Plan, Routes
+from aisa.routing import EMBEDDED, TINY, Plan, Routes
 from aisa.usage import Usage
 from aisa.wire.chat import ChatRequest
 from aisa.wire.port import Client, HeaderList
@@ -57,7 +57,7 @@ async def relay(call: Call, client: Client, gate: Gate) -> None:
     chat = await gate.read(call.body)  # 2 what
     plan = gate.routes.plan(chat, key, gate.chance)  # 3 where
     lease = await gate.admission.admit(key, chat, plan)  # 4 may they
-    run = Run(call, key, chat, plan, lease, client, gate)
+    run = Run(call, client, gate, key=key, chat=chat, plan=plan, lease=lease)
     try:
         run.charge = await gate.ledger.open(call.id, key, plan)  # 5 can they pay
         pieces = await first_pieces(run)  # 6 ask, falling back until something comes
@@ -70,7 +70,7 @@ async def relay(call: Call, client: Client, gate: Gate) -> None:
         run.error = explain(run, ending)
         run.settle(run.outcome)
         if run.error is not None:
-            send_error(client, run.error, call.id, call.headers)
+            send_error(client, run.error, call.id, headers=call.headers)
     finally:
         run.close()
 
@@ -78,7 +78,7 @@ async def relay(call: Call, client: Client, gate: Gate) -> None:
 class Run:
     """What one admitted call holds open, and the only place where it is let go."""
 
-    def __init__(self, call: Call, key: Key, chat: ChatRequest, plan: Plan, lease: Lease, client: Client, gate: Gate) -> None:  # noqa: PLR0913, PLR0917 - a call is these
+    def __init__(self, call: Call, client: Client, gate: Gate, *, key: Key, chat: ChatRequest, plan: Plan, lease: Lease) -> None:
         self.call = call
         self.chat = chat
         self.plan = plan
@@ -90,14 +90,18 @@ class Run:
         self.decoder: Decoder | None = None
         self.charge: Charge | None = None
         self.outcome = FAILED
+        self.used = Usage()
         self.error: ApiError | None = None
         self.dropped: tuple[str, ...] = ()
         self._key = key
         self._lease = lease
+        self._bill: Bill | None = None
         settings = plan.entry.settings
         idle = settings.idle_timeout_seconds
         silence = idle if chat.stream else settings.answer_timeout_seconds or ANSWER_PER_IDLE * idle
-        self.patience = Patience(client, gate.stream, silence, self.start_stream if chat.stream else None)
+        self.patience = Patience(
+            client, gate.stream, silence_seconds=silence, hold_head=self.start_stream if chat.stream else None
+        )
 
     def start_stream(self) -> None:
         """Commit to a stream's head."""
@@ -106,20 +110,20 @@ class Run:
     def headers(self, content_type: str) -> HeaderList:
         """Return the headers of a good answer."""
         headers = [("content-type", content_type), *self.call.headers]
-        if self.life.target.startswith(EMBEDDED):
-            headers.append(("x-aisa-served-by", self.life.target))
+        if self.target.vendor == EMBEDDED:
+            headers.append(("x-aisa-served-by", TINY))
         if self.dropped:
             headers.append(("x-aisa-dropped-params", ", ".join(self.dropped)))
         return headers
 
-    def usage(self) -> Usage:
-        """Return the tokens so far."""
-        return Usage() if self.decoder is None else self.decoder.usage()
-
     def settle(self, outcome: str) -> Bill:
-        """Close the charge with what is known now."""
-        self.outcome = outcome
-        return Bill(None) if self.charge is None else self.charge.close(self.usage(), outcome)
+        """Close the charge with what is known now. The first settlement counts."""
+        if self._bill is None:
+            self.outcome = outcome
+            if self.decoder is not None:
+                self.used = self.decoder.usage()
+            self._bill = Bill(None) if self.charge is None else self.charge.close(self.used, outcome)
+        return self._bill
 
     def close(self) -> None:
         """Let everything go and report the call. Synchronous, so that no cancellation can fall into it."""
@@ -128,8 +132,7 @@ class Run:
             self.answer.close()
         self.life.step(Step.END)
         self.settle(self.outcome)
-        usage = self.usage()
-        self._lease.release(usage)
+        self._lease.release(self.used)
         now = self.patience.now()
         first = self.life.first_token_at
         self.gate.report(
@@ -143,7 +146,7 @@ class Run:
                 key_label=self._key.label,
                 target=self.life.target,
                 attempts=self.life.attempts,
-                usage=usage,
+                usage=self.used,
                 first_token_seconds=None if first is None else first - self.call.began,
                 total_seconds=now - self.call.began,
                 bytes_sent=self.client.bytes_sent,
@@ -189,7 +192,7 @@ async def ask(run: Run, target: Target) -> list[Piece]:
     try:
         answer = run.answer = await run.gate.upstreams[target.vendor].ask(request)
         if answer.status != 200:  # noqa: PLR2004 - HTTP's own number
-            raise dialect.read_failure(answer.status, answer.headers, await read_some(answer), target)
+            raise dialect.read_failure(answer.status, answer.headers, await read_some(answer), target=target)
         run.decoder = dialect.decoder(run.chat, target, call_id=run.call.id, created=run.call.created)
         return await next_pieces(answer, run.decoder)
     except (UpstreamFailed, asyncio.CancelledError) as ending:

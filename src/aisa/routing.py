@@ -53,9 +53,9 @@ class Routes:
             self._entries.setdefault(TINY, self._entry(TINY, Model(to=(TINY,))))
         self._folded = {name.casefold(): name for name in self._entries}
         vendors = list(config.vendors)
-        # A bare name with nothing said about models: the one vendor there is, or the embedded model if there is none.
-        self._bare = vendors[0] if len(vendors) == 1 and not config.models else None
-        self._catch_all = not vendors and EMBEDDED in self._targets
+        # A bare name with nothing said about models: the one vendor there is, or the embedded model if there is none or if it always may.
+        self._bare = vendors[0] if len(vendors) == 1 and not config.models and config.embedded.enabled != "always" else None
+        self._catch_all = config.embedded.enabled == "always" or (not vendors and EMBEDDED in self._targets)
 
     def names(self) -> list[str]:
         """Return the listed public names, in the configuration's order."""
@@ -73,7 +73,7 @@ class Routes:
         if self._bare is not None:
             return self._direct(name, self._bare, name.removeprefix(OWN_PREFIX))
         if self._catch_all:
-            return self._direct(name, EMBEDDED, "tiny")
+            return self._direct(name, EMBEDDED, name)  # it answers in the name it was asked by, and says who it is beside it
         raise unknown_model(name, self._entries)
 
     def plan(self, chat: ChatRequest, key: Key, chance: Chance) -> Plan:

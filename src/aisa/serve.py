@@ -6,21 +6,20 @@ import asyncio
 import contextlib
 import gc
 import os
-import random
 import signal
-import socket
 import ssl
 import sys
 from collections.abc import Callable, Generator
 
 import uvloop
+from sqlalchemy import Connection
 
 from aisa import __version__
 from aisa.admission.unlimited import Unlimited
-from aisa.clock import system_chance, wall_clock
+from aisa.clock import quick_chance, system_chance, wall_clock
 from aisa.config.load import Loaded
 from aisa.config.problem import ConfigErrors, Problem
-from aisa.config.schema import Config, Server
+from aisa.config.schema import Config
 from aisa.edge.admin import Admin
 from aisa.edge.app import Edge
 from aisa.edge.control import Control
@@ -50,7 +49,7 @@ GC_YOUNG_OBJECTS = 20_000  # the call's path makes no cycles; the default of 700
 def run(loaded: Loaded, say: Callable[[str], None]) -> int:
     """Serve until SIGTERM or SIGINT, and return the exit status. `say` shows text to the operator.
 
-    Raises ConfigErrors with everything that keeps the server from starting.
+    Address and certificate were tried by the caller. Raises ConfigErrors when the data cannot be used.
     """
     config = loaded.config
     with contextlib.ExitStack() as stack:
@@ -61,16 +60,15 @@ def run(loaded: Loaded, say: Callable[[str], None]) -> int:
             control = control_path(config.server.data_dir)
             database = open_database(config.server.data_dir, migrate)
             stack.callback(database.close)
-        tls = load_tls(config, problems)
-        check_address(config.server, problems)
-        if problems or database is None:
+        if database is None:
             raise ConfigErrors(problems, config)
+        tls = None if config.tls is None else tls_context(config.tls.cert, config.tls.key)
         gc.set_threshold(GC_YOUNG_OBJECTS)
         with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
-            return runner.run(serve(config, database, control, tls, say))
+            return runner.run(serve(config, database, control, tls=tls, say=say))
 
 
-def migrate(connection: object) -> None:
+def migrate(connection: Connection) -> None:
     """Bring the schema up to date. Alembic is imported only when there is something to do: it takes longer than the rest of the start."""
     from aisa.storage import migrate as migration
 
@@ -86,29 +84,6 @@ def noting(problems: list[Problem]) -> Generator[None]:
         problems.append(Problem(failure.where, failure.what, failure.remedy))
 
 
-def load_tls(config: Config, problems: list[Problem]) -> ssl.SSLContext | None:
-    """Return the listener's TLS, if it is configured."""
-    if config.tls is None:
-        return None
-    try:
-        return tls_context(config.tls.cert, config.tls.key)
-    except (OSError, ssl.SSLError) as error:
-        problems.append(Problem("tls", f"The certificate or its key cannot be used: {error}.", "Name PEM files that belong together."))
-        return None
-
-
-def check_address(server: Server, problems: list[Problem]) -> None:
-    """Find out whether the address can be listened on, so that this is told together with all other problems."""
-    try:
-        found = socket.getaddrinfo(server.host, server.port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)
-        with socket.socket(found[0][0], socket.SOCK_STREAM) as probe:
-            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-            probe.bind(found[0][4])
-    except OSError as error:
-        remedy = "Stop the program that uses it, or choose another with --port (PORT) or --host (HOST)."
-        problems.append(Problem(f"{server.host}:{server.port}", f"The server cannot listen there: {error.strerror}.", remedy))
-
-
 async def read_chat(body: bytes) -> ChatRequest:
     """Parse a request body, a large one in a thread."""
     if len(body) <= PARSE_INLINE_BYTES_MAX:
@@ -116,13 +91,12 @@ async def read_chat(body: bytes) -> ChatRequest:
     return await asyncio.to_thread(parse_chat, body)
 
 
-async def serve(config: Config, database: Database, control: str, tls: ssl.SSLContext | None, say: Callable[[str], None]) -> int:
+async def serve(config: Config, database: Database, control: str, *, tls: ssl.SSLContext | None, say: Callable[[str], None]) -> int:
     """Run the server until it is told to stop."""
-    entropy = system_chance()
-    chance = random.Random(entropy.getrandbits(256))  # noqa: S311 - for ids and routing; keys are drawn from `entropy`
+    chance = quick_chance()
     log = open_log(config.log.format)
     report: Callable[[Fact], None] = log.report if log is not None else ignore
-    keys = KeyStore(database, wall_clock, entropy)
+    keys = KeyStore(database, wall_clock, system_chance())
     upstreams: dict[str, Upstream] = {EMBEDDED: EmbeddedUpstream(config.embedded.tokens_per_second, wall_clock, chance)}
     pools = {name: HttpUpstream(name, vendor, os.environ) for name, vendor in config.vendors.items()}
     upstreams |= pools
@@ -142,11 +116,13 @@ async def serve(config: Config, database: Database, control: str, tls: ssl.SSLCo
     stopping = Stopping()
     ids = CallIds(wall_clock, chance)
     edge = Edge(gate, ids, wall_clock, cross_origin=CrossOrigin(config.cors), pages=Pages(), not_ready=stopping.why_not_ready)
-    server, control_server = HttpServer(edge, config.server), HttpServer(Control(Admin(keys, wall_clock)), config.server)
+    admin = Admin(keys, wall_clock, report)
+    server, control_server = HttpServer(edge, config.server), HttpServer(Control(admin), config.server)
     first_key = ensure_first_key(keys)
     host, port = await server.listen(config.server.host, config.server.port, tls)
     await control_server.listen_unix(control)
-    say(welcome(config, f"{'https' if tls else 'http'}://{bracketed(host)}:{port}", first_key, keys))
+    admin.url = f"{'https' if tls else 'http'}://{bracketed(host)}:{port}"
+    say(welcome(config, admin.url, first_key, keys_count=len(keys)))
     gc.collect()
     gc.freeze()  # what exists now lives as long as the process: never look at it again
     await stopping.wait()
@@ -232,7 +208,7 @@ EMBEDDED_NOTICE = """
 """
 
 
-def welcome(config: Config, url: str, first_key: str | None, keys: KeyStore) -> str:
+def welcome(config: Config, url: str, first_key: str | None, *, keys_count: int) -> str:
     """Return what the operator sees at the start: where, who answers, the first key, and a command to paste."""
     names = [name for name in config.models if name != TINY]
     if config.vendors:
@@ -242,8 +218,6 @@ def welcome(config: Config, url: str, first_key: str | None, keys: KeyStore) -> 
     if first_key:
         key = f"\n  Your first key, shown only this once:\n\n    {first_key}\n"
     else:
-        key = f"\n  Keys: {len(keys)} known.  aisa keys list\n"
+        key = f"\n  Keys: {keys_count} known.  aisa keys list\n"
     model = names[0] if names else f"{next(iter(config.vendors))}/MODEL" if config.vendors else "gpt-5"
     return WELCOME.format(version=__version__, url=url, served=served, key=key, secret=first_key or "$AISA_API_KEY", model=model)
-
-

@@ -2,7 +2,7 @@
 
 | request | body | answer |
 |---|---|---|
-| `POST /keys` | `{label, models?, expires?}` | 201, the key with its `secret`, this once |
+| `POST /keys` | `{label, models?, expires?}` | 201, the key with its `secret`, this once, and the API's `url` if it runs |
 | `POST /keys/import` | the same and `secret` | 201, the key |
 | `GET /keys` | | 200, `{data: [key, ...]}` |
 | `POST /keys/{id or label}/revoke` | | 200, the key |
@@ -47,12 +47,16 @@ class Route(NamedTuple):
 
 
 class Admin:
-    """Answers administrators. `report`, if there is one, is told of every change."""
+    """Answers administrators. `report`, if there is one, is told of every change.
+
+    `url` is where the API listens, None while it does not: whoever makes a key is told where to use it.
+    """
 
     def __init__(self, keys: KeyRing, wall_clock: WallClock, report: Callable[[Fact], None] = lambda _fact: None) -> None:
         self._keys = keys
         self._wall_clock = wall_clock
         self._report = report
+        self.url: str | None = None
 
     def routes(self) -> tuple[Route, ...]:
         """Return what is answered."""
@@ -98,7 +102,7 @@ class Admin:
         models, expires_at = self._terms(asked)
         key, secret = self._keys.create(asked.label, models=models, expires_at=expires_at)
         self._report(KeysChanged("created", key.id, key.label))
-        return 201, {**self._shown(key), "secret": secret}
+        return 201, {**self._shown(key), "secret": secret, "url": self.url}
 
     def _import(self, _name: str, body: bytes) -> Result:
         asked = _read(body)

@@ -67,11 +67,11 @@ class Edge:
             headers += self._cross_origin.headers(request)
         try:
             if request.path == CHAT and request.method == "POST":
-                await self._chat(request, reply, request_id, headers)
+                await relay(self._call(request, request_id, headers), reply, self._gate)
             else:
                 self._answer(request, reply, headers)
         except ApiError as error:
-            send_error(reply, error, request_id, headers)
+            send_error(reply, error, request_id, headers=headers)
             self._gate.report(Refused(request_id, error.status, error.code, request.method, request.path, client_id(request)))
         except asyncio.CancelledError:
             if not reply.gone:  # a client that left before its call was admitted needs no answer and left nothing open
@@ -79,28 +79,30 @@ class Edge:
         except Exception:
             # The outermost frame of a request, and the one place where an unforeseen exception may stop: nobody else can answer.
             self._gate.report(BugFound(request_id, traceback.format_exc()))
-            send_error(reply, ApiError("internal_error", "An error of ours. Please report it with the request_id."), request_id, headers)
+            if reply.ended:
+                return
+            ours = ApiError("internal_error", "An error of ours. Please report it with the request_id.")
+            send_error(reply, ours, request_id, headers=headers)
 
     def refuse(self, error: ApiError, reply: Reply) -> None:
         """Answer a request that never was one: bad framing, too large, too slow."""
         request_id = self._ids()
-        send_error(reply, error, request_id, [("x-request-id", request_id)])
+        send_error(reply, error, request_id, headers=[("x-request-id", request_id)])
         self._gate.report(Refused(request_id, error.status, error.code, "-", "-"))
 
-    async def _chat(self, request: Request, reply: Reply, request_id: str, headers: HeaderList) -> None:
+    def _call(self, request: Request, request_id: str, headers: HeaderList) -> Call:
+        """Return the call that a request makes. Raises ApiError unsupported_media_type."""
         sent = request.headers
         check_media_type(sent.get("content-type", JSON_TYPE), sent.get("content-encoding", "identity"))
-        loop = asyncio.get_running_loop()
-        call = Call(
+        return Call(
             id=request_id,
             bearer=bearer(sent.get("authorization")),
             body=request.body,
             created=int(self._wall_clock()),
-            began=loop.time(),
+            began=asyncio.get_running_loop().time(),
             headers=headers,
             client_request_id=client_id(request),
         )
-        await relay(call, reply, self._gate)
 
     def _answer(self, request: Request, reply: Reply, headers: HeaderList) -> None:
         path = request.path
@@ -125,7 +127,7 @@ class Edge:
         if route == MODELS:
             return 200, JSON_TYPE, model_list(self._gate.routes, self._key(request), self._created)
         if route == MODEL:
-            return 200, JSON_TYPE, one_model(self._gate.routes, self._key(request), request.path.removeprefix(MODEL), self._created)
+            return 200, JSON_TYPE, one_model(self._gate.routes, self._key(request), request.path.removeprefix(MODEL), created=self._created)
         if route == "/health/live":
             return 200, JSON_TYPE, b'{"status":"live"}'
         if route == "/health/ready":

@@ -43,7 +43,7 @@ def model_list(routes: Routes, key: Key, created: int) -> bytes:
     return msgspec.json.encode({"object": "list", "data": [document(entry, created) for entry in visible(routes, key).values()]})
 
 
-def one_model(routes: Routes, key: Key, name: str, created: int) -> bytes:
+def one_model(routes: Routes, key: Key, name: str, *, created: int) -> bytes:
     """Return one model. Raises ApiError unknown_model or model_not_allowed."""
     entry = routes.find(unquote(name))
     allow(key, entry.name)

@@ -1,4 +1,4 @@
-"""What the path of a call asks of the keys. Implemented by the SQL store; the path never waits for a database."""
+"""What others ask of the keys. Implemented by the store; the path of a call never waits for a database."""
 
 from __future__ import annotations
 
@@ -8,11 +8,34 @@ from aisa.keys.rules import Key
 
 
 class Keys(Protocol):
-    """The keys known to this process."""
+    """The keys known to this process, as the path of a call sees them."""
 
     def verify(self, secret: str | None) -> Key:
         """Return the active key with this secret.
 
         Raises ApiError: missing_api_key, invalid_api_key (unknown or disabled), revoked_api_key, expired_api_key.
         """
+        ...
+
+
+class KeyRing(Keys, Protocol):
+    """The keys as their administrator sees them. Changes count from the next request on, and are on disk when a method returns.
+
+    All raise ApiError invalid_request for what breaks a rule, internal_error when the database does not work.
+    """
+
+    def create(self, label: str, *, models: tuple[str, ...] | None = None, expires_at: int | None = None) -> tuple[Key, str]:
+        """Make a key and return it with its secret, which nobody can get again. `expires_at` is a UNIX second."""
+        ...
+
+    def import_key(self, label: str, secret: str, *, models: tuple[str, ...] | None = None, expires_at: int | None = None) -> Key:
+        """Take over a secret that clients already have."""
+        ...
+
+    def list(self) -> list[Key]:
+        """Return every key, the oldest first, revoked ones included."""
+        ...
+
+    def revoke(self, id_or_label: str) -> Key:
+        """Revoke a key for good; once more does no harm. Raises ApiError resource_not_found."""
         ...

@@ -97,7 +97,7 @@ def in_words(fact: Fact) -> str:
             said = f"BUG  {fact.request_id}  {fact.trace}"
         case KeysChanged():
             said = f"key {fact.action}: {fact.label} ({fact.key_id})"
-        case ServerNotice():
+        case _:
             said = fact.message
     return "".join(character if character.isprintable() else " " for character in said)
 

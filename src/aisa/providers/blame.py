@@ -62,7 +62,7 @@ def judge(report: Report, target: Target) -> UpstreamFailed:
     if report.status in (408, 504, 524):
         return UpstreamFailed(ApiError("upstream_timeout", f"The vendor '{target.vendor}' ran out of time."), detail=detail)
     if 400 <= report.status < 500 and report.status != 409:
-        return callers(report, words, target, detail)
+        return callers(report, target, words=words, detail=detail)
     return UpstreamFailed(ApiError("upstream_unavailable", f"The vendor '{target.vendor}' failed to answer."), detail=detail)
 
 
@@ -72,7 +72,7 @@ def ours(target: Target, what: str, detail: str) -> UpstreamFailed:
     return UpstreamFailed(error, loud=True, detail=detail)
 
 
-def callers(report: Report, words: set[str], target: Target, detail: str) -> UpstreamFailed:
+def callers(report: Report, target: Target, *, words: set[str], detail: str) -> UpstreamFailed:
     """A fault of the request, in the vendor's own words, made fit to be shown."""
     message = fit_to_show(report.message, target)
     if CONTEXT.search(report.message) or "context_length_exceeded" in words:

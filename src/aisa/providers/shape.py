@@ -70,6 +70,6 @@ class Dialect(Protocol):
         """Return what reads the answer to such a request. The call's id and UNIX time stand in where the vendor gives none."""
         ...
 
-    def read_failure(self, status: int, headers: Mapping[str, str], body: bytes, target: Target) -> UpstreamFailed:
+    def read_failure(self, status: int, headers: Mapping[str, str], body: bytes, *, target: Target) -> UpstreamFailed:
         """Say what an HTTP status other than 200 means."""
         ...

@@ -9,7 +9,7 @@ from aisa.wire.tool_calls import arguments_text
 OBJECT = "chat.completion"
 
 
-def completed(tree: Tree, fallback_id: str, created: int, model: str) -> Tree:
+def completed(tree: Tree, fallback_id: str, *, created: int, model: str) -> Tree:
     """Return a conformant `chat.completion`.
 
     Raises VendorError when the vendor reports a failure in it, or it has no choices.

@@ -72,7 +72,7 @@ class Tool(msgspec.Struct):
 
 
 class StreamOptions(msgspec.Struct):
-    """`stream_options`."""
+    """What may be asked of a stream beside its content."""
 
     include_usage: bool | None = None
     include_obfuscation: bool | None = None
@@ -122,27 +122,18 @@ class Known(msgspec.Struct):
 
 
 class ChatRequest(msgspec.Struct):
-    """A valid request. `fields` holds every top-level member as the client's own bytes, in the client's order."""
+    """A valid request.
+
+    `fields` holds every top-level member as the client's own bytes, in the client's order. `model` is the name as the client wrote
+    it; `include_usage` whether it wants usage at the end of its stream.
+    """
 
     known: Known
     fields: dict[str, Raw]
     body_bytes: int
-
-    @property
-    def model(self) -> str:
-        """The model's name as the client wrote it."""
-        return self.known.model
-
-    @property
-    def stream(self) -> bool:
-        """Whether the answer is to be streamed."""
-        return bool(self.known.stream)
-
-    @property
-    def include_usage(self) -> bool:
-        """Whether the client asked for usage at the end of its stream."""
-        options = self.known.stream_options
-        return bool(options and options.include_usage)
+    model: str
+    stream: bool
+    include_usage: bool
 
     @property
     def max_tokens(self) -> int | None:
@@ -163,7 +154,15 @@ def parse_chat(body: bytes) -> ChatRequest:
         raise explain(str(error)) from None
     check_messages(known.messages)
     check_together(known)
-    return ChatRequest(known, FIELDS_DECODER.decode(body), len(body))
+    options = known.stream_options
+    return ChatRequest(
+        known=known,
+        fields=FIELDS_DECODER.decode(body),
+        body_bytes=len(body),
+        model=known.model,
+        stream=bool(known.stream),
+        include_usage=bool(options and options.include_usage),
+    )
 
 
 FIELDS_DECODER = msgspec.json.Decoder(dict[str, Raw])

@@ -36,7 +36,7 @@ def error_headers(error: ApiError) -> HeaderList:
     return headers
 
 
-def send_error(client: Client, error: ApiError, request_id: str, headers: HeaderList) -> None:
+def send_error(client: Client, error: ApiError, request_id: str, *, headers: HeaderList) -> None:
     """Tell a client of a failure: status and JSON if nothing was sent, else the error event; then end the body."""
     if client.gone:
         return

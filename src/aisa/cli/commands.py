@@ -1,0 +1,33 @@
+"""The command `aisa` and what belongs to it. Declares; every command has a module of its own."""
+
+from __future__ import annotations
+
+import click
+
+from aisa import __version__
+from aisa.cli.configuration import config
+from aisa.cli.keys import keys
+from aisa.cli.serving import serve
+
+START = """\b
+Start here:
+  aisa serve                 run it; nothing needs to be configured
+  aisa keys create laptop    make an API key
+  aisa config check          see what would run
+
+Exit status: 0 done, 1 failed, 2 used or configured wrongly.
+"""
+
+
+@click.group(epilog=START, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
+@click.version_option(__version__, message="aisa %(version)s")
+def aisa() -> None:
+    """One endpoint and one key for every language model.
+
+    aisa is an OpenAI-compatible server in front of any model vendor.
+    """
+
+
+aisa.add_command(serve)
+aisa.add_command(keys)
+aisa.add_command(config)

@@ -1,0 +1,115 @@
+"""Takes an administrator's request to the server that owns the data folder or, if none runs, answers it here. Prints nothing."""
+
+from __future__ import annotations
+
+import http.client
+import socket
+from pathlib import Path
+from typing import NamedTuple, TypeVar
+
+import msgspec
+
+from aisa.cli.problems import Stop
+from aisa.storage.failure import FolderHeld, StorageFailed
+from aisa.storage.lock import control_path, own_folder
+
+CONTROL_SECONDS_MAX = 10.0  # a request is one small transaction; a server that takes longer is stuck
+ANSWER_BYTES_MAX = 1 << 27  # the largest list of keys that a server keeps
+
+
+class Asking(NamedTuple):
+    """A request to the administrator's routes."""
+
+    method: str
+    path: str
+    body: bytes
+
+
+Expected = TypeVar("Expected")
+
+
+class ErrorShown(msgspec.Struct):
+    """An error as the administrator's routes write it."""
+
+    message: str
+
+
+class ErrorAnswer(msgspec.Struct):
+    """The body of an answer that is an error."""
+
+    error: ErrorShown
+
+
+def ask(data_dir: str, method: str, path: str, *, expect: type[Expected], asked: object = None) -> Expected:
+    """Make a request and return its answer, decoded. Creating a key makes the data folder if it is not there.
+
+    Raises Stop when it is refused or cannot be made.
+    """
+    asking = Asking(method, path, b"" if asked is None else msgspec.json.encode(asked))
+    try:
+        status, answer = _over_socket(data_dir, asking) or _directly(data_dir, asking)
+    except FolderHeld as failure:
+        remedy = "If a server is starting or stopping there, try again in a moment; else stop that process."
+        raise Stop("the server does not answer", [(failure.where, failure.what, remedy)]) from None
+    except StorageFailed as failure:
+        raise Stop("the data cannot be used", [(failure.where, failure.what, failure.remedy)]) from None
+    try:
+        if status >= http.client.BAD_REQUEST:
+            raise Stop(msgspec.json.decode(answer, type=ErrorAnswer).error.message, [])
+        return msgspec.json.decode(answer, type=expect)
+    except msgspec.MsgspecError as error:
+        remedy = "Use the command of the version that runs there."
+        problem = (data_dir, f"It is not what this version expects: {error}.", remedy)
+        raise Stop("the server's answer cannot be understood", [problem]) from error
+
+
+def _over_socket(data_dir: str, asking: Asking) -> tuple[int, bytes] | None:
+    """Ask the server that listens in the folder; None if there is none."""
+    path = control_path(data_dir)
+    with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as control:
+        control.settimeout(CONTROL_SECONDS_MAX)
+        try:
+            control.connect(path)
+        except (FileNotFoundError, ConnectionRefusedError, NotADirectoryError):
+            return None
+        except OSError as error:
+            remedy = "Run the command as the user that the server runs as."
+            raise StorageFailed(path, f"The server's socket cannot be reached: {error.strerror}.", remedy) from error
+        connection = http.client.HTTPConnection("aisa")
+        connection.sock = control
+        try:
+            connection.request(*asking, {"content-type": "application/json"})
+            with connection.getresponse() as answer:
+                if answer.length is None or answer.length > ANSWER_BYTES_MAX:
+                    raise http.client.HTTPException("the answer has no length or too much of it")
+                return answer.status, answer.read()
+        except (OSError, http.client.HTTPException) as error:
+            remedy = "Look at the server's log; `aisa keys list` shows whether the change was made."
+            raise StorageFailed(path, f"The server broke off: {str(error) or type(error).__name__}.", remedy) from error
+
+
+def _directly(data_dir: str, asking: Asking) -> tuple[int, bytes]:
+    """Own the folder for a moment, and answer as the server would."""
+    from sqlalchemy import Connection
+
+    from aisa.clock import system_chance, wall_clock
+    from aisa.edge.admin import Admin
+    from aisa.keys.store import KeyStore
+    from aisa.storage.engine import DATABASE_NAME, open_database
+
+    def migrate(connection: Connection) -> None:
+        from aisa.storage.migrate import migrate as run
+
+        run(connection)
+
+    makes_key = asking.method == "POST" and asking.path in ("/keys", "/keys/import")
+    if not makes_key and not (Path(data_dir) / DATABASE_NAME).exists():
+        # Listing in the wrong working directory must not leave a data folder behind.
+        remedy = "Name the folder with --data-dir, or start with `aisa serve` or `aisa keys create`."
+        raise StorageFailed(data_dir, "There is no aisa data in this folder.", remedy)
+    with own_folder(data_dir):
+        database = open_database(data_dir, migrate)
+        try:
+            return Admin(KeyStore(database, wall_clock, system_chance()), wall_clock).answer(*asking)
+        finally:
+            database.close()

@@ -1,0 +1,140 @@
+"""What the commands on API keys do: ask, and show the answer. Decides nothing about keys and opens nothing itself."""
+
+from __future__ import annotations
+
+import os
+import sys
+from typing import NamedTuple
+from urllib.parse import quote
+
+import click
+import msgspec
+
+from aisa.cli.control import ask
+from aisa.cli.problems import Misuse, counted
+from aisa.cli.terminal import ago, paint, say, table
+from aisa.clock import wall_clock
+from aisa.config.load import ConfigErrors, load
+from aisa.config.schema import Config
+
+SECRET_CHARS_MAX = 4096  # of standard input that are read for an imported key; the server's limit is lower and says so
+MODELS_CHARS_MAX = 30  # of an allow-list in the table; `--json` has all of it
+STATE_COLOURS = {"active": "green", "revoked": "red", "expired": "yellow", "disabled": "yellow"}
+
+
+class Terms(NamedTuple):
+    """How a key is to be made, as the command line says it."""
+
+    models: str | None = None
+    expires: str | None = None
+    importing: bool = False
+    quiet: bool = False
+    config: str | None = None
+    data_dir: str | None = None
+
+
+class KeyShown(msgspec.Struct):
+    """A key as the administrator's routes write it. `secret` and the API's `url` only where it was just made; times in UNIX seconds."""
+
+    id: str
+    label: str
+    hint: str
+    state: str
+    created_at: int
+    expires_at: int | None = None
+    models: list[str] | None = None
+    account: str = ""
+    secret: str = ""
+    url: str | None = None
+
+
+class KeyList(msgspec.Struct):
+    """Every key."""
+
+    data: list[KeyShown]
+
+
+def create(label: str, terms: Terms) -> None:
+    """Make or import a key and print it. Raises Stop."""
+    config = settings(terms.config, terms.data_dir)
+    models = terms.models.split(",") if terms.models is not None else None
+    asked: dict[str, object] = {"label": label, "models": models, "expires": terms.expires}
+    if terms.importing:
+        asked["secret"] = secret_from_outside()
+    key = ask(config.server.data_dir, "POST", "/keys/import" if terms.importing else "/keys", expect=KeyShown, asked=asked)
+    if terms.importing:
+        if not terms.quiet:
+            say(f"Key {paint(key.label, bold=True)} imported: {key.hint} ({key.id}).")
+    elif terms.quiet:
+        say(key.secret)
+    else:
+        say(f"Key {paint(key.label, bold=True)} made ({key.id}). It is shown this once and kept nowhere: copy it now.\n")
+        say(f"  {paint(key.secret, 'green', bold=True)}\n\nTry it:\n")
+        say(curl_line(config, key))
+
+
+def show_all(config: str | None, data_dir: str | None, *, as_json: bool) -> None:
+    """Print every key. Raises Stop."""
+    keys = ask(settings(config, data_dir).server.data_dir, "GET", "/keys", expect=KeyList).data
+    if as_json:
+        fields = [name for name in KeyShown.__struct_fields__ if name not in ("secret", "url")]
+        say(msgspec.json.format(msgspec.json.encode([{name: getattr(key, name) for name in fields} for key in keys]), indent=2).decode())
+    elif keys:
+        now = wall_clock()
+        say(table(("ID", "LABEL", "KEY", "STATE", "MODELS", "CREATED", "EXPIRES"), [row(key, now) for key in keys]))
+    else:
+        say("There are no keys yet. Make one: aisa keys create LABEL")
+
+
+def revoke(name: str, config: str | None, data_dir: str | None) -> None:
+    """Revoke a key by id or label. Raises Stop."""
+    path = f"/keys/{quote(name, safe='')}/revoke"
+    key = ask(settings(config, data_dir).server.data_dir, "POST", path, expect=KeyShown)
+    say(f"Key {paint(key.label, bold=True)} ({key.id}) is revoked: every request with it is refused from now on.")
+
+
+def settings(config: str | None, data_dir: str | None) -> Config:
+    """Return the configuration, of which only the data folder must be right: the server's variables may not be set here.
+
+    Raises Stop when the folder cannot be told.
+    """
+    try:
+        return load(config, os.environ, {"server.data_dir": data_dir}).config
+    except ConfigErrors as errors:
+        if errors.partial is None or errors.concern("server.data_dir"):
+            raise Misuse(f"the data folder is not known: {counted(len(errors.problems))}", errors.problems) from errors
+        return errors.partial
+
+
+def secret_from_outside() -> str:
+    """Read a key that is to be imported: unseen from the terminal, else the first line of standard input.
+
+    Never an argument, which every user of the machine could read in the list of processes.
+    """
+    if sys.stdin.isatty():
+        return str(click.prompt("Key to import", hide_input=True, err=True))
+    return sys.stdin.readline(SECRET_CHARS_MAX).rstrip("\r\n")
+
+
+def row(key: KeyShown, now: float) -> list[str]:
+    """Return a key's line of the table. `now` is in UNIX seconds."""
+    models = ", ".join(key.models) if key.models is not None else "all"
+    models = models if len(models) <= MODELS_CHARS_MAX else models[: MODELS_CHARS_MAX - 1] + "…"
+    expires = "never" if key.expires_at is None else ago(now - key.expires_at)
+    state = paint(key.state, STATE_COLOURS.get(key.state))
+    return [key.id, key.label, key.hint, state, models, ago(now - key.created_at), expires]
+
+
+def curl_line(config: Config, key: KeyShown) -> str:
+    """Return a command that asks the server something with the key, to be pasted into a shell."""
+    model = (key.models or list(config.models) or ["gpt-4.1"])[0]
+    host = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(config.server.host, config.server.host)  # noqa: S104 - compared, not listened on
+    address = key.url or f"{'https' if config.tls else 'http'}://{f'[{host}]' if ':' in host else host}:{config.server.port}"
+    body = msgspec.json.encode({"model": model, "messages": [{"role": "user", "content": "Write a haiku about APIs."}]}).decode()
+    lines = (
+        f"curl {address}/v1/chat/completions",
+        f"-H 'Authorization: Bearer {key.secret}'",
+        "-H 'Content-Type: application/json'",
+        "-d '{}'".format(body.replace("'", r"'\''")),
+    )
+    return "  " + " \\\n    ".join(lines)

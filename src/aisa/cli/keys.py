@@ -1,0 +1,75 @@
+"""`aisa keys`: the commands on API keys as they are called. What they do and print is in `keyring`."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import click
+
+Command = Callable[..., None]
+
+EXAMPLES = """\b
+Examples:
+  aisa keys create laptop
+  aisa keys create ci --models gpt-4.1,fast --expires 30d
+  export AISA_API_KEY=$(aisa keys create notebook --quiet)
+  aisa keys create old-client --import < key.txt
+"""
+
+
+def text(_context: click.Context, _parameter: click.Parameter, value: str | None) -> str | None:
+    """Return an argument that can be sent; the system hands over any bytes, which need not be UTF-8. Raises click.BadParameter."""
+    try:
+        (value or "").encode()
+    except UnicodeEncodeError:
+        raise click.BadParameter("it is not UTF-8 text.") from None
+    return value
+
+
+def located(command: Command) -> Command:
+    """Add the options that say which server's keys are meant."""
+    command = click.option("--data-dir", metavar="FOLDER", help="The server's data folder.  [AISA_DATA_DIR; ./aisa-data]")(command)
+    return click.option("--config", metavar="FILE", help="Its configuration file.  [AISA_CONFIG; ./aisa.yaml if it exists]")(command)
+
+
+@click.group()
+def keys() -> None:
+    """Make, list and revoke API keys.
+
+    Works on a running server at once, and otherwise on its data folder.
+    """
+
+
+@keys.command(epilog=EXAMPLES)
+@click.argument("label", callback=text)
+@click.option("--models", callback=text, metavar="A,B", help="The only models it may use.  [all]")
+@click.option("--expires", callback=text, metavar="WHEN", help="12h, 30d, 2w, a date (to its end, UTC) or a date and time.  [never]")
+@click.option("--import", "importing", is_flag=True, help="Take over an existing key: typed unseen, or read from standard input.")
+@click.option("--quiet", is_flag=True, help="Print the key and nothing else.")
+@located
+def create(label: str, **options: Any) -> None:
+    """Make a key named LABEL and show it, this once."""
+    from aisa.cli import keyring
+
+    keyring.create(label, keyring.Terms(**options))
+
+
+@keys.command("list")
+@click.option("--json", "as_json", is_flag=True, help="Print a JSON array.")
+@located
+def list_(config: str | None, data_dir: str | None, *, as_json: bool) -> None:
+    """List the keys, the oldest first."""
+    from aisa.cli import keyring
+
+    keyring.show_all(config, data_dir, as_json=as_json)
+
+
+@keys.command()
+@click.argument("key", callback=text, metavar="ID|LABEL")
+@located
+def revoke(key: str, config: str | None, data_dir: str | None) -> None:
+    """Revoke a key for good, from the next request on."""
+    from aisa.cli import keyring
+
+    keyring.revoke(key, config, data_dir)

@@ -1,0 +1,68 @@
+"""Tells what a configuration amounts to, as titled tables. Judges nothing: the configuration has been loaded."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+
+from aisa.cli.terminal import paint
+from aisa.config.load import Loaded
+from aisa.config.schema import Config, Model, Target
+
+Rows = list[list[str]]
+
+
+def overview(loaded: Loaded) -> Iterator[tuple[str, Rows]]:
+    """Yield each part's title and rows; parts with nothing to say are left out."""
+    config = loaded.config
+    server = config.server
+    host = f"[{server.host}]" if ":" in server.host else server.host
+    yield (
+        "Server",
+        [
+            ["listens on", f"{'https' if config.tls else 'http'}://{host}:{server.port}"],
+            ["keeps data in", server.data_dir],
+            ["built-in model", built_in(config)],
+        ],
+    )
+    if config.vendors:
+        yield "Vendors", [vendor_row(loaded, name) for name in config.vendors]
+    if config.models:
+        yield "Models", [[name, targets(model)] for name, model in config.models.items()]
+    settings = [row for setting in loaded.origins if (row := setting_row(loaded, setting))]
+    if settings:
+        yield "Settings that are given", settings
+
+
+def built_in(config: Config) -> str:
+    """Say when the built-in model answers."""
+    if config.embedded.enabled == "never":
+        return "off"
+    return "answers as embedded/tiny" if config.vendors else "answers under every name, as there is no vendor"
+
+
+def vendor_row(loaded: Loaded, name: str) -> list[str]:
+    """Return a vendor's row."""
+    vendor = loaded.config.vendors[name]
+    return [name, vendor.base_url, "with a key" if vendor.api_key else "without a key", paint(loaded.origins[f"vendors.{name}"], dim=True)]
+
+
+def targets(model: Model | tuple[Target | str, ...]) -> str:
+    """Say where a model is served: in order, and by weight where neighbours share the calls."""
+    text = ""
+    shared = False
+    for entry in model.to if isinstance(model, Model) else model:
+        weighted = isinstance(entry, Target)
+        joint = "" if not text else " or " if weighted and shared else ", then "
+        text += joint + (f"{entry.target} ({entry.weight})" if isinstance(entry, Target) else entry)
+        shared = weighted
+    return text
+
+
+def setting_row(loaded: Loaded, setting: str) -> list[str] | None:
+    """Return the row of a setting outside vendors and models, with where it came from; None for a whole section or a list's entry."""
+    section, _, name = setting.partition(".")
+    if section in ("vendors", "models") or not name or "." in name:
+        return None
+    value: object = getattr(getattr(loaded.config, section), name)
+    return [setting, json.dumps(value), paint(loaded.origins[setting], dim=True)]

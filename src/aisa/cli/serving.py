@@ -1,0 +1,52 @@
+"""`aisa serve`: says everything that is in the way, or runs the server. The server itself is `aisa.serve`."""
+
+from __future__ import annotations
+
+import os
+
+import click
+
+from aisa.cli.problems import Misuse, counted
+
+EXAMPLES = """\b
+Examples:
+  aisa serve
+  OPENAI_API_KEY=sk-... aisa serve --port 9000
+  aisa serve --config /etc/aisa.yaml --data-dir /var/lib/aisa --log-format json
+"""
+
+
+@click.command(epilog=EXAMPLES)
+@click.option("--config", metavar="FILE", help="Configuration file.  [AISA_CONFIG; ./aisa.yaml if it exists]")
+@click.option("--host", metavar="ADDRESS", help="Address to listen on.  [HOST; 127.0.0.1]")
+@click.option("--port", type=click.IntRange(0, 65_535), metavar="PORT", help="Port to listen on, 0 for any free one.  [PORT; 8000]")
+@click.option("--data-dir", metavar="FOLDER", help="Where keys and database are kept.  [AISA_DATA_DIR; ./aisa-data]")
+@click.option("--log-format", type=click.Choice(["auto", "text", "json", "off"]), help="How the log is written.  [auto]")
+def serve(config: str | None, host: str | None, port: int | None, *, data_dir: str | None, log_format: str | None) -> None:
+    """Run the server.
+
+    Nothing needs to be configured. Vendors whose key is in the environment are used; without any, a small built-in
+    language model answers. The first start makes an API key and shows it, once.
+    """
+    from aisa.cli.preflight import start_problems
+    from aisa.config.load import ConfigErrors, Loaded, load
+
+    overrides: dict[str, object] = {"server.host": host, "server.port": port, "server.data_dir": data_dir, "log.format": log_format}
+    loaded: Loaded | None = None
+    errors: ConfigErrors | None = None
+    try:
+        loaded = load(config, os.environ, overrides)
+    except ConfigErrors as raised:
+        errors = raised
+    settings = loaded.config if loaded else errors and errors.partial
+    problems = [*(errors.problems if errors else ()), *(start_problems(settings, errors) if settings else ())]
+    if loaded is None or problems:
+        raise Misuse(f"the server cannot start: {counted(len(problems))}", problems)
+    from aisa.cli.terminal import say
+    from aisa.serve import run
+
+    try:
+        status = run(loaded, say)
+    except ConfigErrors as raised:
+        raise Misuse(f"the server cannot start: {counted(len(raised.problems))}", raised.problems) from raised
+    raise SystemExit(status)

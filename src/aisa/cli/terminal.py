@@ -1,0 +1,41 @@
+"""Writes to the terminal: colours only where they show, tables, times as people say them. Knows no command."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+
+import click
+
+WIDTH_MAX = 100  # longer lines of prose are hard to read
+TIMES = ((86_400 * 365, "year"), (86_400 * 30, "month"), (86_400, "day"), (3_600, "hour"), (60, "minute"), (1, "second"))
+
+
+def say(text: str = "", *, err: bool = False) -> None:
+    """Write a line to standard output or error; colours are dropped where it is no terminal or NO_COLOR is set."""
+    click.echo(text, err=err, color=False if os.environ.get("NO_COLOR") else None)
+
+
+def paint(text: str, colour: str | None = None, *, bold: bool = False, dim: bool = False) -> str:
+    """Return a text in a colour."""
+    return click.style(text, fg=colour, bold=bold or None, dim=dim or None)
+
+
+def ago(seconds: float) -> str:
+    """Say how long ago something was, or, for negative seconds, how soon it will be: `3 days ago`, `in 2 hours`, `just now`."""
+    size = abs(int(seconds))
+    for length, name in TIMES:
+        if size >= length:
+            count = (2 * size + length) // (2 * length)  # to the nearest: a key made for 30 days has 30 days left a second later
+            words = f"{count} {name}{'' if count == 1 else 's'}"
+            return f"in {words}" if seconds < 0 else f"{words} ago"
+    return "just now"
+
+
+def table(heads: Sequence[str], rows: Sequence[Sequence[str]], indent: str = "") -> str:
+    """Return an aligned table. Cells may be painted: colours take no room."""
+    lines = [[paint(head, dim=True) for head in heads]] if heads else []
+    lines += [list(row) for row in rows]
+    widths = [max(len(click.unstyle(line[column])) for line in lines) for column in range(len(lines[0]))] if lines else []
+    padded = [[cell + " " * (width - len(click.unstyle(cell))) for cell, width in zip(line, widths, strict=True)] for line in lines]
+    return "\n".join((indent + "  ".join(line)).rstrip() for line in padded)

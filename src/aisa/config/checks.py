@@ -1,0 +1,174 @@
+"""What a setting must be beyond its type, alone and beside the others. Takes values whose types are already right; changes none."""
+
+from __future__ import annotations
+
+import difflib
+import os
+import re
+from collections.abc import Callable, Collection, Iterator, Mapping
+from pathlib import Path
+from types import MappingProxyType
+from typing import NamedTuple
+from urllib.parse import urlsplit
+
+from aisa.config.schema import Config, Model, Target
+from aisa.money import nanos_per_million
+
+#: The built-in model's name where a vendor's is expected.
+EMBEDDED = "embedded"
+
+VENDOR_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
+HEADER_NAME = re.compile(r"[A-Za-z0-9!#$%&'*+.^_`|~-]{1,128}")
+HEADER_VALUE = re.compile(r"[\x20-\x7e]{0,8192}")
+ORIGIN = re.compile(r"\*|https?://[^/?#\s@]+")
+MODEL_NAME_CHARS_MAX = 256  # vendors' longest names have some 100 characters
+
+
+class Flaw(NamedTuple):
+    """What is wrong with a value, and what to do about it."""
+
+    what: str
+    remedy: str
+
+
+def check(setting: str, name: str, value: object) -> Flaw | None:
+    """Apply the rule of one setting, if it has one, to the last part of its path and its value.
+
+    `setting` is its path as in `schema.FIELDS`; besides, `vendors.<name>` and `models.<name>` have rules on the names chosen.
+    """
+    rule = RULES.get(setting)
+    return rule(name, value) if rule else None
+
+
+def check_targets(config: Config, vendor_names: Collection[str]) -> Iterator[tuple[tuple[str, ...], Flaw]]:
+    """Yield what is wrong with where models are served, with the way to the setting.
+
+    `vendor_names` also holds vendors whose entry is broken, so that targets are not blamed for that.
+    """
+    known = {*vendor_names, EMBEDDED} if config.embedded.enabled != "never" else {*vendor_names}
+    if not known:
+        yield ("vendors",), Flaw("There is no vendor and the built-in model is off, so nothing could answer.", "Add a vendor.")
+    for name, model in config.models.items():
+        to = model.to if isinstance(model, Model) else model
+        way = ("models", name, "to")
+        if not to:
+            yield way, Flaw("The list is empty.", "Name at least one target as vendor/model.")
+        for position, target in enumerate(to):
+            flaw = _target_flaw(target.target if isinstance(target, Target) else target, known)
+            if flaw:
+                yield (*way, str(position)), flaw
+
+
+def _target_flaw(target: str, known: Collection[str]) -> Flaw | None:
+    vendor, _, model = target.partition("/")
+    if not vendor or not model.strip():
+        return Flaw(f"`{target}` is not of the form vendor/model.", "Write for example openai/gpt-4.1.")
+    if vendor in known:
+        return None
+    near = difflib.get_close_matches(vendor, known, 1)
+    remedy = f"Did you mean `{near[0]}/{model}`?" if near else f"Known vendors: {', '.join(sorted(known)) or 'none'}."
+    return Flaw(f"There is no vendor `{vendor}`.", remedy)
+
+
+def _nameable(_name: str, value: object) -> Flaw | None:
+    if str(value).strip() and "\0" not in str(value):
+        return None
+    return Flaw("It is empty, or has a character that no name has.", "Write a value, or remove the line for the default.")
+
+
+def _file(_name: str, value: object) -> Flaw | None:
+    path = str(value)
+    if not Path(path).is_file():
+        return Flaw(f"There is no file {path}.", "Name an existing PEM file; relative names start at the working directory.")
+    return None if os.access(path, os.R_OK) else Flaw(f"The file {path} may not be read by this user.", "Change its owner or mode.")
+
+
+def _origin(_name: str, value: object) -> Flaw | None:
+    return None if ORIGIN.fullmatch(str(value)) else Flaw(f"`{value}` is not a web origin.", "Write https://host, without a path, or *.")
+
+
+def _base_url(_name: str, value: object) -> Flaw | None:
+    what = _url_flaw(str(value))
+    return Flaw(what, "Write for example https://api.example.com/v1.") if what else None
+
+
+def _url_flaw(text: str) -> str | None:
+    try:
+        url = urlsplit(text)
+        port = url.port
+    except ValueError:
+        return "It is not an address."
+    if url.scheme not in ("http", "https"):
+        return "It must begin with http:// or https://."
+    if not url.hostname or port == 0 or re.search(r"[^\x21-\x7e]", text):
+        return "It has no host, port 0, or characters that no address has."
+    if url.username is not None:
+        return "It holds a user or a password; a credential belongs in `api_key` or `headers`."
+    if "?" in text or "#" in text:
+        return "It has a query or a fragment, but paths are added to its end."
+    return None
+
+
+def _proxy(_name: str, value: object) -> Flaw | None:
+    try:
+        url = urlsplit(str(value))
+        fits = url.scheme == "http" and bool(url.hostname) and url.path in ("", "/") and not url.query and url.port != 0
+    except ValueError:
+        fits = False
+    return None if fits else Flaw("It is not the address of an HTTP proxy.", "Write http://host:port or http://user:password@host:port.")
+
+
+def _api_key(_name: str, value: object) -> Flaw | None:
+    if value is None or (str(value).strip() and HEADER_VALUE.fullmatch(str(value))):
+        return None
+    return Flaw("The key is empty or has characters that no header may have.", "Copy it again, or remove the line.")
+
+
+def _header(name: str, value: object) -> Flaw | None:
+    if HEADER_NAME.fullmatch(name) and HEADER_VALUE.fullmatch(str(value)):
+        return None
+    return Flaw("The name or the value has characters that no header may have.", "Use printable ASCII characters.")
+
+
+def _vendor_name(name: str, _value: object) -> Flaw | None:
+    if name == EMBEDDED:
+        return Flaw("The name belongs to the built-in model.", "Choose another name.")
+    return (
+        None if VENDOR_NAME.fullmatch(name) else Flaw("A vendor's name has letters, digits, `.`, `_` and `-` only.", "Choose another name.")
+    )
+
+
+def _model_name(name: str, _value: object) -> Flaw | None:
+    if name.isprintable() and name == name.strip() and len(name) <= MODEL_NAME_CHARS_MAX:
+        return None
+    limits = f"no spaces at its ends, no control characters, and at most {MODEL_NAME_CHARS_MAX} characters"
+    return Flaw(f"A model's name has {limits}.", "Choose another name.")
+
+
+def _price(_name: str, value: object) -> Flaw | None:
+    try:
+        nanos_per_million(str(0 if value is None else value))
+    except ValueError as error:
+        return Flaw(f"{error}, so it could not be billed exactly.", "Round it to nine decimals.")
+    return None
+
+
+Rule = Callable[[str, object], Flaw | None]
+
+RULES: Mapping[str, Rule] = MappingProxyType(
+    {
+        "server.host": _nameable,
+        "server.data_dir": _nameable,
+        "tls.cert": _file,
+        "tls.key": _file,
+        "cors.origins[]": _origin,
+        "vendors.<name>": _vendor_name,
+        "vendors.<name>.base_url": _base_url,
+        "vendors.<name>.api_key": _api_key,
+        "vendors.<name>.headers.<name>": _header,
+        "vendors.<name>.ca_file": _file,
+        "vendors.<name>.proxy": _proxy,
+        "models.<name>": _model_name,
+        **{f"models.<name>.prices.{kind}": _price for kind in ("input", "output", "cached_input", "cache_write", "reasoning")},
+    }
+)

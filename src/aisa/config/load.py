@@ -1,0 +1,182 @@
+"""Makes the configuration from file, environment and command line, or says everything that is wrong with it. Starts nothing.
+
+What wins: command line, then environment, then file, then defaults.
+"""
+
+from __future__ import annotations
+
+import difflib
+import json
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import NamedTuple, cast
+
+import msgspec
+
+from aisa.config.checks import check, check_targets
+from aisa.config.detect import detect
+from aisa.config.document import Document, Way, read_document
+from aisa.config.kinds import describe, entry_of, hints, is_section, may_be_empty, part_for
+from aisa.config.problem import ConfigErrors, Problem
+from aisa.config.schema import FIELDS, Config, Model, Section
+
+#: The file that is read, if it exists, when none is named.
+DEFAULT_PATH = "aisa.yaml"
+#: Environment variable -> setting. `AISA_CONFIG` names the file. An empty variable counts as unset.
+VARIABLES = {"HOST": "server.host", "PORT": "server.port", "AISA_DATA_DIR": "server.data_dir"}
+PATH_VARIABLE = "AISA_CONFIG"
+SHOWN_CHARS_MAX = 60  # of a wrong value, in a message
+SECRET = ("api_key", "headers", "proxy")  # settings whose values no message repeats
+
+
+class Loaded(NamedTuple):
+    """The configuration, where each setting that is no default came from (dotted path -> place), and the file if one was read."""
+
+    config: Config
+    origins: Mapping[str, str]
+    path: str | None
+
+
+def load(path: str | None, environment: Mapping[str, str], overrides: Mapping[str, object]) -> Loaded:
+    """Make the configuration. `overrides` are the command line's settings by dotted path, such as `server.port`; None is no override.
+
+    In the result every model is a `Model`, and no base_url ends with a slash.
+    Raises ConfigErrors with every problem at once.
+    """
+    named = path or environment.get(PATH_VARIABLE) or (DEFAULT_PATH if Path(DEFAULT_PATH).exists() else None)
+    document = read_document(named, environment) if named else Document()
+    for variable, setting in VARIABLES.items():
+        if environment.get(variable):
+            _override(document, setting, environment[variable], origin=f"{variable} in the environment")
+            document.written[tuple(setting.split("."))] = environment[variable]
+    for setting, value in overrides.items():
+        if value is not None:
+            _override(document, setting, value, origin="command line")
+    config = cast("Config", _Builder(document).section(Config, document.values, Place((), "")))  # never UNSET: it requires nothing
+    config = _complete(config, document, environment)
+    written = document.values.get("vendors")
+    for way, flaw in check_targets(config, {*config.vendors, *(cast("dict[str, object]", written) if isinstance(written, dict) else ())}):
+        document.report(way, *flaw)
+    if document.found:
+        raise ConfigErrors(document.problems(), config)
+    return Loaded(config, {".".join(way): origin for way, origin in document.origins.items()}, named)
+
+
+def _override(document: Document, setting: str, value: object, *, origin: str) -> None:
+    section, name = setting.split(".")
+    values = document.values.get(section)
+    if values is None:
+        values = document.values[section] = dict[str, object]()
+    if isinstance(values, dict):
+        cast("dict[str, object]", values)[name] = value
+        document.origins[section, name] = origin
+        document.written.pop((section, name), None)
+
+
+def _complete(config: Config, document: Document, environment: Mapping[str, str]) -> Config:
+    """Add the vendors of the environment, and bring what has several spellings to one."""
+    written = document.values.get("vendors")
+    vendors = dict(config.vendors)
+    for name, found in detect(environment).items():
+        if not isinstance(written, dict) or name not in written:
+            vendors[name] = found.vendor
+            document.origins["vendors", name] = found.origin
+            flaw = check("vendors.<name>.base_url", "base_url", found.vendor.base_url)
+            if flaw:
+                document.report(("vendors", name, "base_url"), *flaw)
+    for name, vendor in vendors.items():
+        vendors[name] = msgspec.structs.replace(vendor, base_url=vendor.base_url.rstrip("/"))
+    models = {name: entry if isinstance(entry, Model) else Model(to=entry) for name, entry in config.models.items()}
+    return msgspec.structs.replace(config, vendors=vendors, models=models)
+
+
+class Place(NamedTuple):
+    """A setting that is being read: the way to it, and its path as FIELDS writes it."""
+
+    way: Way
+    setting: str
+
+    def field(self, name: str) -> Place:
+        """Return a setting of this section."""
+        return Place((*self.way, name), f"{self.setting}.{name}" if self.setting else name)
+
+    def entry(self, name: str) -> Place:
+        """Return an entry of this mapping, under a name that the operator chose."""
+        return Place((*self.way, name), f"{self.setting}.<name>")
+
+    def item(self, position: int) -> Place:
+        """Return an entry of this list. A model written as a list alone is the list of its targets."""
+        setting = "models.<name>.to" if self.setting == "models.<name>" else self.setting
+        return Place((*self.way, str(position)), f"{setting}[]")
+
+
+class _Builder:
+    """Turns plain values into sections, going on after a problem. UNSET stands for what could not be built."""
+
+    def __init__(self, document: Document) -> None:
+        self._document = document
+
+    def section(self, kind: type[Section], values: Mapping[str, object], place: Place) -> object:
+        for name in values:
+            if name not in hints(kind):
+                self._document.report(place.field(name).way, "There is no such setting.", _nearest(name, hints(kind)))
+        built: dict[str, object] = {}
+        missing = False
+        for field in msgspec.structs.fields(kind):
+            inner = place.field(field.name)
+            if field.name in values:
+                value = self.build(hints(kind)[field.name], values[field.name], inner)
+                if value is not msgspec.UNSET:
+                    built[field.name] = value
+            elif field.required:
+                self._document.report(inner.way, "This setting is required.", FIELDS[inner.setting])
+            missing = missing or (field.required and field.name not in built)
+        return msgspec.UNSET if missing else cast("Callable[..., Section]", kind)(**built)
+
+    def build(self, kind: object, value: object, place: Place) -> object:
+        if value is msgspec.UNSET:
+            return value
+        if value is None and may_be_empty(kind):
+            value = dict[str, object]()
+        built = self._part(kind, value, place)
+        flaw = None if built is msgspec.UNSET else check(place.setting, place.way[-1], built)
+        if flaw:
+            self._document.report(place.way, *flaw)
+        return built
+
+    def _part(self, kind: object, value: object, place: Place) -> object:
+        part = part_for(kind, value)
+        if is_section(part):
+            return self.section(part, cast("dict[str, object]", value), place)
+        if part is None:
+            return self._leaf(kind, value, place)
+        if isinstance(value, dict):
+            entries = cast("dict[str, object]", value).items()
+            built = {name: self.build(entry_of(part), entry, place.entry(name)) for name, entry in entries}
+            return {name: entry for name, entry in built.items() if entry is not msgspec.UNSET}
+        items = enumerate(cast("list[object]", value))
+        listed = [self.build(entry_of(part), item, place.item(position)) for position, item in items]
+        return msgspec.UNSET if msgspec.UNSET in listed else tuple(listed)
+
+    def _leaf(self, kind: object, value: object, place: Place) -> object:
+        try:
+            # What a variable gave is text, whatever the setting's type.
+            return msgspec.convert(value, cast("type[object]", kind), strict=place.way not in self._document.written)
+        except msgspec.ValidationError:
+            what = f"Expected {describe(kind)}, but found {self._shown(value, place.way)}."
+            self._document.report(place.way, what, FIELDS.get(place.setting, "See docs/configuration.md."))
+            return msgspec.UNSET
+
+    def _shown(self, value: object, way: Way) -> str:
+        if any(name in SECRET for name in way):
+            return "something else"
+        text = json.dumps(self._document.written.get(way, value), ensure_ascii=False, default=str)
+        return text if len(text) <= SHOWN_CHARS_MAX else text[: SHOWN_CHARS_MAX - 1] + "…"
+
+
+def _nearest(name: str, names: Mapping[str, object]) -> str:
+    near = difflib.get_close_matches(name, names, 1) or [setting for setting in FIELDS if setting.endswith(f".{name}")]
+    return f"Did you mean `{near[0]}`?" if near else f"There are: {', '.join(names)}."
+
+
+__all__ = ["ConfigErrors", "Loaded", "Problem", "load"]

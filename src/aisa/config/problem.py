@@ -1,0 +1,30 @@
+"""What is wrong with a configuration, as values to collect. Does not look for problems and does not print them."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import NamedTuple
+
+from aisa.config.schema import Config
+
+
+class Problem(NamedTuple):
+    """One thing that stands in the way: where (a setting with its file and line, or a thing), what is wrong, what to do about it."""
+
+    where: str
+    what: str
+    remedy: str
+
+
+class ConfigErrors(Exception):
+    """Everything that is wrong, at once. `partial` is what could be read, with defaults for the rest; None if nothing could."""
+
+    def __init__(self, problems: Sequence[Problem], partial: Config | None = None) -> None:
+        super().__init__("; ".join(f"{problem.where}: {problem.what}" for problem in problems))
+        self.problems = tuple(problems)
+        self.partial = partial
+
+    def concern(self, setting: str) -> bool:
+        """Say whether a setting, or the section that it is in, is among the problems, so that `partial` has only its default."""
+        named = {problem.where.partition(" ")[0] for problem in self.problems}
+        return setting in named or setting.partition(".")[0] in named

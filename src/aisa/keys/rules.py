@@ -1,0 +1,182 @@
+"""What a key is, how its secret is made, and whether it may be used now. Pure: no storage, no clock, no randomness of its own.
+
+A secret is `sk-aisa-`, then 36 random letters and digits (214 bits), then a checksum of six letters and digits: the SHA-256 of all
+before it, first eight bytes as a big-endian number, modulo 62^6, in base 62, most significant digit first. The checksum keeps no
+secret; it tells a mistyped key from an unknown one without asking anybody, and lets scanners recognise leaked keys.
+"""
+
+from __future__ import annotations
+
+import re
+from datetime import UTC, datetime, time, timedelta
+from hashlib import sha256
+
+import msgspec
+
+from aisa.clock import Chance
+from aisa.errors import ApiError
+
+ACTIVE = "active"
+DISABLED = "disabled"
+REVOKED = "revoked"
+EXPIRED = "expired"  # never stored: it follows from `expires_at`
+
+PREFIX = "sk-aisa-"
+ALPHABET = "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz"
+RANDOM_CHARS = 36
+CHECKSUM_CHARS = 6
+SECRET_CHARS_MIN = 8  # of an imported key; anything shorter can be guessed over the network
+SECRET_CHARS_MAX = 512  # the longest keys in use elsewhere have some 200
+HINT_CHARS_MAX = 4  # of an imported key that the hint shows, and never more than a quarter of it
+
+ID_PREFIX = "key_"
+ID_CHARS = 10  # 59 bits: the store sees to it that no two are the same
+LABEL_CHARS_MAX = 100  # fits a line of a table
+MODELS_MAX = 1_000  # names on one allow-list
+MODEL_CHARS_MAX = 256  # as the configuration's limit on a model's name
+
+EXPIRY_SECONDS_MAX = 100 * 366 * 86_400  # a century: beyond it a number was mistyped
+DURATION = re.compile(r"([1-9][0-9]{0,9})\s*(m|h|d|w)")
+DURATION_SECONDS = {"m": 60, "h": 3_600, "d": 86_400, "w": 604_800}
+
+
+class Key(msgspec.Struct, frozen=True):
+    """A credential as the path of a call sees it: never the secret, only its SHA-256.
+
+    `models` is the allow-list of public model names, None for all. `expires_at` and `created_at` are UNIX seconds.
+    """
+
+    id: str
+    label: str
+    digest: bytes
+    hint: str
+    state: str
+    created_at: int
+    expires_at: int | None = None
+    models: tuple[str, ...] | None = None
+    account: str = "default"
+
+
+def state_at(key: Key, now: float) -> str:
+    """Return the key's state at a UNIX time. A revoked or disabled key stays so, whatever its expiry."""
+    if key.state == ACTIVE and key.expires_at is not None and key.expires_at <= now:
+        return EXPIRED
+    return key.state
+
+
+def verify_state(key: Key, now: float) -> None:
+    """Do nothing if the key may be used at a UNIX time.
+
+    Raises ApiError: revoked_api_key, expired_api_key, invalid_api_key (disabled).
+    """
+    state = state_at(key, now)
+    if state == REVOKED:
+        raise ApiError("revoked_api_key", f"The API key labelled {key.label!r} was revoked. Use another one.")
+    if state == EXPIRED:
+        raise ApiError("expired_api_key", f"The API key labelled {key.label!r} has expired. Use another one.")
+    if state != ACTIVE:
+        raise ApiError("invalid_api_key", f"The API key labelled {key.label!r} is disabled.")
+
+
+def new_secret(chance: Chance) -> str:
+    """Return a new secret, built as the module's docstring says. `chance` must be fit for secrets."""
+    body = PREFIX + "".join(chance.choice(ALPHABET) for _ in range(RANDOM_CHARS))
+    return body + checksum(body)
+
+
+def new_id(chance: Chance) -> str:
+    """Return a new key id such as `key_7Hq0Zk3vXa`."""
+    return ID_PREFIX + "".join(chance.choice(ALPHABET) for _ in range(ID_CHARS))
+
+
+def checksum(body: str) -> str:
+    """Return the six characters that end a secret which begins with `body`."""
+    number = int.from_bytes(sha256(body.encode()).digest()[:8], "big") % len(ALPHABET) ** CHECKSUM_CHARS
+    digits = ""
+    for _ in range(CHECKSUM_CHARS):
+        number, digit = divmod(number, len(ALPHABET))
+        digits = ALPHABET[digit] + digits
+    return digits
+
+
+def is_well_formed(secret: str) -> bool:
+    """Say whether a text has the form and the checksum of a secret made here."""
+    body, given = secret[:-CHECKSUM_CHARS], secret[-CHECKSUM_CHARS:]
+    if not body.startswith(PREFIX) or len(body) != len(PREFIX) + RANDOM_CHARS or not body.isascii():
+        return False
+    return given == checksum(body)
+
+
+def digest(secret: str) -> bytes:
+    """Return the SHA-256 of a secret, which is all that is kept of it."""
+    return sha256(secret.encode("utf-8", "surrogatepass")).digest()
+
+
+def hint(secret: str) -> str:
+    """Return what may be shown of a secret: enough to tell keys apart, too little to guess from."""
+    if is_well_formed(secret):
+        return f"{secret[:12]}…{secret[-4:]}"
+    shown = min(HINT_CHARS_MAX, len(secret) // 4)
+    return f"…{secret[-shown:]}" if shown else "…"
+
+
+def check_secret(secret: str) -> str:
+    """Return a secret that is to be imported. Raises ApiError invalid_request if no client could send it, or it is too short."""
+    if not SECRET_CHARS_MIN <= len(secret) <= SECRET_CHARS_MAX:
+        raise invalid("key", f"A key has {SECRET_CHARS_MIN} to {SECRET_CHARS_MAX} characters, this one has {len(secret)}.")
+    if not secret.isascii() or not secret.isprintable() or secret != secret.strip():
+        raise invalid("key", "A key is printable ASCII without spaces at its ends, or no HTTP client could send it.")
+    return secret
+
+
+def check_label(label: str) -> str:
+    """Return a label without spaces at its ends. Raises ApiError invalid_request for one that could not be shown or looked up."""
+    label = label.strip()
+    if not label or len(label) > LABEL_CHARS_MAX or not label.isprintable():
+        raise invalid("label", f"A label has 1 to {LABEL_CHARS_MAX} printable characters.")
+    if label.startswith(ID_PREFIX):
+        raise invalid("label", f"A label must not begin with {ID_PREFIX}, as keys' ids do.")
+    return label
+
+
+def check_models(models: tuple[str, ...] | None) -> tuple[str, ...] | None:
+    """Return an allow-list without repetitions; None is every model. Raises ApiError invalid_request for an empty one or a bad name."""
+    if models is None:
+        return None
+    names = tuple(dict.fromkeys(name.strip() for name in models))
+    if not names or len(names) > MODELS_MAX:
+        raise invalid("models", f"An allow-list names 1 to {MODELS_MAX} models; leave it out to allow every model.")
+    for name in names:
+        if not name or len(name) > MODEL_CHARS_MAX or not name.isprintable():
+            raise invalid("models", f"A model's name has 1 to {MODEL_CHARS_MAX} printable characters.")
+    return names
+
+
+def parse_expiry(text: str | None, now: float) -> int | None:
+    """Return the UNIX second at which a key expires, None for never.
+
+    Takes a duration from `now` (`90m`, `12h`, `30d`, `2w`), a date (its end, UTC), or a date and time (UTC unless it says otherwise).
+    Raises ApiError invalid_request for anything else, for the past, and for more than a century.
+    """
+    if text is None:
+        return None
+    duration = DURATION.fullmatch(text.strip())
+    expires_at = int(now) + int(duration[1]) * DURATION_SECONDS[duration[2]] if duration else _moment(text.strip())
+    if not now < expires_at <= now + EXPIRY_SECONDS_MAX:
+        raise invalid("expires", f"{text[:40]!r} is not in the coming hundred years.")
+    return expires_at
+
+
+def _moment(text: str) -> int:
+    try:
+        moment = datetime.fromisoformat(text)
+        if len(text) <= len("2030-12-31"):
+            moment = datetime.combine(moment.date(), time(), UTC) + timedelta(days=1)
+    except (ValueError, OverflowError):
+        raise invalid("expires", f"{text[:40]!r} is no expiry: write 12h, 30d, 2w, or a date such as 2030-12-31.") from None
+    return int((moment if moment.tzinfo else moment.replace(tzinfo=UTC)).timestamp())
+
+
+def invalid(param: str, message: str) -> ApiError:
+    """Return the error for a field of a new key."""
+    return ApiError("invalid_request", message, param=param)

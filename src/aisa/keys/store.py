@@ -1,0 +1,144 @@
+"""The keys of this process: all in memory for the calls, all in the database to last. Knows no HTTP and prints nothing."""
+
+from __future__ import annotations
+
+from collections.abc import Generator
+from contextlib import contextmanager
+from hashlib import sha256
+from hmac import compare_digest
+
+import msgspec
+from sqlalchemy import Connection, insert, select, update
+
+from aisa.clock import Chance, WallClock
+from aisa.errors import ApiError
+from aisa.keys import rules
+from aisa.keys.rules import ACTIVE, REVOKED, Key
+from aisa.storage.engine import Database
+from aisa.storage.failure import StorageFailed
+from aisa.storage.tables import keys as table
+
+KEYS_MAX = 100_000  # some 70 MB in memory and a second and a half to read; more needs a store that does not hold them all
+FIRST_LABEL = "first"
+
+
+class KeyStore:
+    """The keys, on the database of a folder that this process owns. `chance` must be fit for secrets."""
+
+    def __init__(self, database: Database, wall_clock: WallClock, chance: Chance) -> None:
+        """Read every key. Raises StorageFailed."""
+        self._database = database
+        self._wall_clock = wall_clock
+        self._chance = chance
+        self._by_digest: dict[bytes, Key] = {}
+        self._by_name: dict[str, Key] = {}  # by id and by label; no label looks like an id
+        with database.transaction() as connection:
+            for row in connection.execute(select(table).order_by(table.c.created_at, table.c.id)):
+                self._remember(msgspec.convert(row, Key, from_attributes=True, builtin_types=(bytes,)))
+
+    def __len__(self) -> int:
+        return len(self._by_digest)
+
+    def verify(self, secret: str | None) -> Key:
+        """Return the active key with this secret.
+
+        Raises ApiError: missing_api_key, invalid_api_key (unknown or disabled), revoked_api_key, expired_api_key.
+        """
+        if not secret:
+            raise ApiError("missing_api_key", "No API key was sent. Send the header `Authorization: Bearer <your key>`.")
+        digest = sha256(secret.encode("utf-8", "surrogatepass")).digest()
+        key = self._by_digest.get(digest)
+        if key is None or not compare_digest(key.digest, digest):
+            raise _unknown(secret)
+        if key.state != ACTIVE or key.expires_at is not None:
+            rules.verify_state(key, self._wall_clock())
+        return key
+
+    def create(self, label: str, *, models: tuple[str, ...] | None = None, expires_at: int | None = None) -> tuple[Key, str]:
+        """Make a key and return it with its secret, which is kept nowhere. `expires_at` is a UNIX second.
+
+        Raises ApiError: invalid_request (label taken or unfit), internal_error (the database).
+        """
+        secret = rules.new_secret(self._chance)
+        return self._add(label, secret, models=models, expires_at=expires_at), secret
+
+    def import_key(self, label: str, secret: str, *, models: tuple[str, ...] | None = None, expires_at: int | None = None) -> Key:
+        """Take over a secret that clients already have.
+
+        Raises ApiError: invalid_request (label or secret taken or unfit), internal_error (the database).
+        """
+        known = self._by_digest.get(rules.digest(rules.check_secret(secret)))
+        if known is not None:
+            raise rules.invalid("key", f"This key is already here, labelled {known.label!r}.")
+        return self._add(label, secret, models=models, expires_at=expires_at)
+
+    def list(self) -> list[Key]:
+        """Return every key, the oldest first, revoked ones included."""
+        return list(self._by_digest.values())
+
+    def revoke(self, id_or_label: str) -> Key:
+        """Revoke a key for good, from the next request on; once more does no harm.
+
+        Raises ApiError: resource_not_found, internal_error (the database).
+        """
+        key = self._by_name.get(id_or_label)
+        if key is None:
+            raise ApiError("resource_not_found", f"There is no key with the id or label {id_or_label!r}. `aisa keys list` shows them.")
+        if key.state == REVOKED:
+            return key
+        key = msgspec.structs.replace(key, state=REVOKED)
+        with self._writing() as connection:
+            connection.execute(update(table).where(table.c.id == key.id).values(state=REVOKED))
+        self._remember(key)
+        return key
+
+    def _add(self, label: str, secret: str, *, models: tuple[str, ...] | None, expires_at: int | None) -> Key:
+        label = rules.check_label(label)
+        taken = self._by_name.get(label)
+        if taken is not None:
+            raise rules.invalid("label", f"The label {label!r} is taken by {taken.id} ({taken.state}). Choose another one.")
+        if len(self) >= KEYS_MAX:
+            raise rules.invalid("label", f"There are {KEYS_MAX:,} keys, which is the most that one server keeps.")
+        key = Key(
+            id=self._new_id(),
+            label=label,
+            digest=rules.digest(secret),
+            hint=rules.hint(secret),
+            state=ACTIVE,
+            created_at=int(self._wall_clock()),
+            expires_at=expires_at,
+            models=rules.check_models(models),
+        )
+        with self._writing() as connection:
+            connection.execute(insert(table).values(msgspec.structs.asdict(key)))
+        self._remember(key)
+        return key
+
+    def _new_id(self) -> str:
+        id_ = rules.new_id(self._chance)
+        while id_ in self._by_name:
+            id_ = rules.new_id(self._chance)
+        return id_
+
+    @contextmanager
+    def _writing(self) -> Generator[Connection]:
+        # To memory only after the commit: what the disk refused must not be honoured until a restart forgets it.
+        try:
+            with self._database.transaction() as connection:
+                yield connection
+        except StorageFailed as failure:
+            raise ApiError("internal_error", f"{failure.what} {failure.remedy}") from failure
+
+    def _remember(self, key: Key) -> None:
+        self._by_digest[key.digest] = self._by_name[key.id] = self._by_name[key.label] = key
+
+
+def ensure_first_key(store: KeyStore) -> str | None:
+    """Make a key if there has never been one, and return its secret, which nobody can get again; else None. Raises ApiError."""
+    return None if len(store) else store.create(FIRST_LABEL)[1]
+
+
+def _unknown(secret: str) -> ApiError:
+    if secret.startswith(rules.PREFIX) and not rules.is_well_formed(secret):
+        return ApiError("invalid_api_key", "The API key is mistyped or cut: its checksum does not fit.")
+    return ApiError("invalid_api_key", "The API key is not one of this server's.")

@@ -1,0 +1,121 @@
+"""Reads one document in the OpenAI dialect. Sans-IO; what an answer must look like is `wire.answer`."""
+
+from __future__ import annotations
+
+import msgspec
+from msgspec import UNSET, Raw
+
+from aisa.errors import UpstreamFailed
+from aisa.providers.blame import judge, unreadable
+from aisa.providers.report import read_report
+from aisa.providers.shape import Piece, Target
+from aisa.usage import ESTIMATED, REPORTED, Usage
+from aisa.wire.answer import completed
+from aisa.wire.chat import ChatRequest
+from aisa.wire.chunks import VendorError
+from aisa.wire.counts import Tree, from_usage, repaired, to_usage, with_cost
+from aisa.wire.plain import ANSWER, NOT_PLAIN, PlainUsage
+
+#: A call's id and its UNIX time in seconds: what stands in where a vendor gives none.
+Identity = tuple[str, int]
+
+BYTES_PER_TOKEN = 4  # English text and JSON, roughly; used only where a vendor reports nothing
+FIELDS = msgspec.json.Decoder(dict[str, Raw])
+
+
+class AnswerDecoder:
+    """Reads one document, and gives it back whole once the bill is settled: in the vendor's own bytes where nothing had to change."""
+
+    content_type = "application/json"
+
+    def __init__(self, chat: ChatRequest, target: Target, identity: Identity) -> None:
+        self.done = False
+        self.failure: UpstreamFailed | None = None
+        self._target = target
+        self._chat = chat
+        self._identity = identity
+        self._parts: list[bytes] = []
+        self._body = b""
+        self._mended: Tree | None = None  # the answer, where its bytes cannot pass, and its usage
+        self._report: Tree = {}
+        self._usage = Usage()
+
+    def feed(self, data: bytes) -> list[Piece]:
+        """Take the next bytes of the vendor's body."""
+        self._parts.append(data)
+        return []
+
+    def end(self) -> list[Piece]:
+        """Take the end of the vendor's body."""
+        self._body = self._parts[0] if len(self._parts) == 1 else b"".join(self._parts)
+        plain = plain_usage(self._body)
+        if plain is not None:
+            self._usage = plain
+            self.done = True
+            return []
+        answer = read_document(self._body, self._target, self._identity, model=self._chat.model)
+        if isinstance(answer, UpstreamFailed):
+            self.failure = answer
+            return []
+        report = answer.get("usage")
+        if isinstance(report, dict):
+            report = repaired(report)
+            self._usage = to_usage(report)
+        else:
+            self._usage = estimated(self._chat.body_bytes, answer)
+            report = from_usage(self._usage)
+        self._mended, self._report = answer, report
+        self.done = True
+        return []
+
+    def usage(self) -> Usage:
+        """Return the tokens reported, or an estimate from the sizes of prompt and answer."""
+        return self._usage
+
+    def closing(self, cost_usd: str | None) -> bytes:
+        """Return the whole body."""
+        if self._mended is not None:
+            return msgspec.json.encode({**self._mended, "usage": with_cost(self._report, cost_usd)})
+        if cost_usd is None:
+            return self._body
+        members = FIELDS.decode(self._body)
+        return msgspec.json.encode({**members, "usage": {**FIELDS.decode(members["usage"]), "cost": Raw(cost_usd.encode())}})
+
+
+def plain_usage(body: bytes) -> Usage | None:
+    """Return the tokens of an answer that is conformant as it is, None for any other."""
+    try:
+        answer = ANSWER.decode(body)
+    except NOT_PLAIN:
+        return None
+    numbered = all([choice.index == place for place, choice in enumerate(answer.choices)])
+    return as_usage(answer.usage) if numbered and answer.error is UNSET and answer.usage.adds_up() else None
+
+
+def as_usage(said: PlainUsage) -> Usage:
+    """Read plain usage."""
+    cached, written, reasoning = said.parts()
+    return Usage(said.prompt_tokens, said.completion_tokens, cached, written, reasoning, REPORTED)
+
+
+def estimated(prompt_bytes: int, answer: Tree) -> Usage:
+    """Guess the tokens of an answer without usage from its size."""
+    output_bytes = len(msgspec.json.encode(answer.get("choices")))
+    return Usage(input_tokens=-(-prompt_bytes // BYTES_PER_TOKEN), output_tokens=-(-output_bytes // BYTES_PER_TOKEN), source=ESTIMATED)
+
+
+def read_document(body: bytes, target: Target, identity: Identity, *, model: str) -> Tree | UpstreamFailed:
+    """Return the conformant answer in a body, or how the vendor failed."""
+    try:
+        tree = msgspec.json.decode(body)
+    except NOT_PLAIN:
+        return unreadable(target, "a body that is not JSON")
+    if isinstance(tree, list) and tree:
+        tree = tree[0]
+    if not isinstance(tree, dict):
+        return unreadable(target, "a body that is not a JSON object")
+    try:
+        call_id, created = identity
+        return completed(tree, f"chatcmpl-{call_id}", created=created, model=model)
+    except VendorError as error:
+        return judge(read_report(error.report, 200), target)

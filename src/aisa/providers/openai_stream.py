@@ -1,0 +1,188 @@
+"""Reads a stream in the OpenAI dialect. Sans-IO; what a chunk must look like is `wire.chunks`, whose fault a failure is, `blame`."""
+
+from __future__ import annotations
+
+import msgspec
+from msgspec import UNSET
+
+from aisa.errors import UpstreamFailed
+from aisa.providers.blame import broken_off, judge, unreadable
+from aisa.providers.openai_answer import BYTES_PER_TOKEN, Identity, read_document
+from aisa.providers.report import read_report
+from aisa.providers.shape import Piece, Target
+from aisa.usage import COUNTED, ESTIMATED, Usage
+from aisa.wire.answer import as_chunk
+from aisa.wire.chat import ChatRequest
+from aisa.wire.chunks import ChunkStream, VendorError, encode_chunk
+from aisa.wire.counts import Tree, from_usage, repaired, to_usage, with_cost
+from aisa.wire.plain import CHUNK, NOT_PLAIN
+from aisa.wire.sse import DONE, Event, EventTooLarge, SseDecoder, data_event
+
+USAGE_NULLS = (b',"usage":null', b', "usage": null')
+
+
+class StreamDecoder:
+    """Reads a stream: conformant events pass byte for byte, all others are made conformant."""
+
+    content_type = "text/event-stream; charset=utf-8"
+
+    def __init__(self, chat: ChatRequest, target: Target, identity: Identity) -> None:
+        self.done = False
+        self.failure: UpstreamFailed | None = None
+        self._target = target
+        self._include_usage = chat.include_usage
+        self._chat = chat
+        self._identity = identity
+        call_id, created = identity
+        self._events = SseDecoder()
+        self._chunks = ChunkStream(f"chatcmpl-{call_id}", created, chat.model, include_usage=chat.include_usage, n=chat.known.n or 1)
+        self._ended = False
+        self._whole: bytearray | None = None  # a document where a stream was asked
+        self._begun = False
+
+    def feed(self, data: bytes) -> list[Piece]:
+        """Take the next bytes of the vendor's body."""
+        if not self._begun and data.strip():
+            self._begun = True
+            if data.lstrip()[:1] in (b"{", b"["):
+                self._whole = bytearray()
+        if self._whole is not None:
+            self._whole += data
+            return []
+        try:
+            return self._relay(self._events.feed(data))
+        except EventTooLarge:
+            self.failure = unreadable(self._target, "an event over the size limit")
+            return []
+
+    def end(self) -> list[Piece]:
+        """Take the end of the vendor's body. A stream that ends with neither a finish reason nor `[DONE]` has failed."""
+        self._ended = True
+        pieces = self._relay_document() if self._whole is not None else self._relay(self._events.end())
+        if not self.done and self.failure is None:
+            if self._chunks.finished:
+                self.done = True
+            else:
+                self.failure = broken_off(self._target)
+        return pieces
+
+    def usage(self) -> Usage:
+        """Return the tokens so far."""
+        if self._chunks.report is not None:
+            told = to_usage(repaired(self._chunks.report))
+            if self.done or told.output_tokens >= self._chunks.tokens:
+                return told
+            return msgspec.structs.replace(told, output_tokens=self._chunks.tokens, source=COUNTED)
+        prompt = -(-self._chat.body_bytes // BYTES_PER_TOKEN)
+        return Usage(input_tokens=prompt, output_tokens=self._chunks.tokens, source=COUNTED if self._chunks.tokens else ESTIMATED)
+
+    def closing(self, cost_usd: str | None) -> bytes:
+        """Return the usage chunk, if it was asked for, and `[DONE]`."""
+        if not self._include_usage:
+            return DONE
+        report = self._chunks.report
+        counted = repaired(report) if report is not None else from_usage(self.usage())
+        return data_event(encode_chunk(self._chunks.usage_chunk(with_cost(counted, cost_usd)))) + DONE
+
+    def _relay(self, events: list[Event]) -> list[Piece]:
+        pieces: list[Piece] = []
+        for name, data in events:
+            if self.done or self.failure is not None:
+                break
+            plain = self._plain(data)
+            if plain is not None:
+                self._chunks.tokens += 1
+                pieces.append(Piece(b"data: " + plain + b"\n\n", 1))
+            else:
+                pieces += self._relay_slowly(name, data)
+        return pieces
+
+    def _plain(self, data: bytes) -> bytes | None:
+        """Return the event to emit for a conformant chunk of text that continues the stream; None for anything else."""
+        try:
+            chunk = CHUNK.decode(data)
+        except NOT_PLAIN:
+            return None
+        choice = chunk.choices[0]
+        identity = self._chunks.identity
+        continues = (
+            bool(identity)
+            and chunk.id == identity["id"]
+            and chunk.created == identity["created"]
+            and chunk.model == identity["model"]
+            and chunk.error is UNSET
+            and self._chunks.is_open(choice.index)
+        )
+        if not continues or b"\n" in data:
+            return None
+        return fit_usage(data, present=chunk.usage is None, wanted=self._include_usage)
+
+    def _relay_slowly(self, name: bytes, data: bytes) -> list[Piece]:
+        if data.startswith(b"[DONE]"):
+            self.done = True
+            return as_pieces(self._chunks.finish(), 0)
+        try:
+            tree = msgspec.json.decode(data)
+        except NOT_PLAIN:
+            if b"\n" in data:  # events that a sloppy vendor ended with a single newline
+                return self._relay([(name, line) for line in data.split(b"\n") if line])
+            if not self._ended:
+                self.failure = unreadable(self._target, "an event that is not JSON")
+            return []
+        return self._accept(tree, name, data)
+
+    def _accept(self, tree: object, name: bytes, data: bytes) -> list[Piece]:
+        """Return a decoded event as pieces, in the vendor's own bytes where nothing had to change."""
+        counted = self._chunks.tokens
+        try:
+            if not isinstance(tree, dict) or (name == b"error" and "error" not in tree):
+                raise VendorError(tree)
+            chunks = self._chunks.accept(tree)
+        except VendorError as error:
+            self.failure = judge(read_report(error.report, 200), self._target)
+            return []
+        tokens = self._chunks.tokens - counted
+        if len(chunks) == 1 and data and b"\n" not in data and same(chunks[0], tree):
+            fitted = fit_usage(data, present="usage" in tree, wanted=self._include_usage)
+            if fitted is not None:
+                return [Piece(b"data: " + fitted + b"\n\n", tokens)]
+        return as_pieces(chunks, tokens)
+
+    def _relay_document(self) -> list[Piece]:
+        """Relay one document as a stream."""
+        answer = read_document(bytes(self._whole or b""), self._target, self._identity, model=self._chat.model)
+        if isinstance(answer, UpstreamFailed):
+            self.failure = answer
+            return []
+        return self._accept(as_chunk(answer), b"", b"")
+
+
+def as_pieces(chunks: list[Tree], tokens: int) -> list[Piece]:
+    """Write chunks; their tokens ride on the last one."""
+    last = len(chunks) - 1
+    return [Piece(data_event(encode_chunk(chunk)), tokens if place == last else 0) for place, chunk in enumerate(chunks)]
+
+
+def fit_usage(data: bytes, *, present: bool, wanted: bool) -> bytes | None:
+    """Return an event with a null `usage` member cut out or put in; None when that cannot be done on the bytes.
+
+    Cutting is safe on valid JSON: inside a string the quotation marks would be escaped.
+    """
+    if present is wanted:
+        return data
+    if wanted:
+        return data.rstrip()[:-1] + USAGE_NULLS[0] + b"}"
+    for null in USAGE_NULLS:
+        if data.count(null) == 1 and data.count(b'"usage"') == 1:
+            return data.replace(null, b"", 1)
+    return None
+
+
+def same(chunk: Tree, source: Tree) -> bool:
+    """Tell whether a vendor's chunk already is what we would emit, a null or absent `usage` and absent `logprobs` aside."""
+    if source.get("usage") is not None or not isinstance(source["choices"], list):
+        return False
+    ours = {name: value for name, value in chunk.items() if name != "usage"}
+    theirs = {name: value for name, value in source.items() if name != "usage"}
+    theirs["choices"] = [{"logprobs": None, **choice} for choice in source["choices"]]
+    return ours == theirs

@@ -1,0 +1,124 @@
+"""Opens the database of a data folder and runs transactions in it. Knows no table but the one that names the schema's version."""
+
+from __future__ import annotations
+
+import os
+import sqlite3
+from collections.abc import Callable, Generator
+from contextlib import contextmanager
+from pathlib import Path
+
+from sqlalchemy import URL, Column, Connection, Engine, MetaData, String, Table, create_engine, event, inspect, select
+from sqlalchemy.exc import DBAPIError
+from sqlalchemy.exc import TimeoutError as PoolTimeout
+from sqlalchemy.pool import ConnectionPoolEntry, QueuePool
+
+from aisa.storage.failure import StorageFailed
+from aisa.storage.tables import HEAD
+
+DATABASE_NAME = "aisa.db"
+BUSY_SECONDS_MAX = 5  # a backup tool may hold the file for moments; whoever waits longer is told
+VERSION_TABLE = Table("alembic_version", MetaData(), Column("version_num", String(32)))  # as Alembic makes it
+
+#: Brings the schema to HEAD inside the given transaction. Passed in, because Alembic is slow to import and rarely needed.
+Migrate = Callable[[Connection], None]
+
+#: SQLite's error name, or how it begins -> what is the matter, what to do.
+ERRORS = (
+    ("SQLITE_NOTADB", "The file is no SQLite database.", "Restore it from a backup, or move it away to start afresh."),
+    ("SQLITE_CORRUPT", "The database is damaged.", "Restore it from a backup, or recover what can be with `sqlite3 aisa.db .recover`."),
+    ("SQLITE_READONLY", "The database cannot be written.", "Let this user write the file and its folder."),
+    ("SQLITE_CANTOPEN", "The database cannot be opened.", "Let this user read and write the file and its folder."),
+    ("SQLITE_PERM", "The database cannot be opened.", "Let this user read and write the file and its folder."),
+    ("SQLITE_FULL", "The disk is full.", "Free some space; nothing was changed."),
+    ("SQLITE_BUSY", "Another program holds the database.", "Wait for it to end, or stop it; nothing was changed."),
+    ("SQLITE_LOCKED", "Another program holds the database.", "Wait for it to end, or stop it; nothing was changed."),
+    ("SQLITE_IOERR", "The disk fails to read or write the database.", "Look at the system's log; restore from a backup if need be."),
+)
+
+
+class Database:
+    """An open database of which this process is the only user. Safe to use from several threads, which then take turns."""
+
+    def __init__(self, engine: Engine, where: str) -> None:
+        self._engine = engine
+        self._where = where
+
+    @contextmanager
+    def transaction(self) -> Generator[Connection]:
+        """Run the block in one transaction that takes the write lock first; committed at its end, undone if it raises.
+
+        Raises StorageFailed when the database does not work.
+        """
+        try:
+            with self._engine.begin() as connection:
+                yield connection
+        except (DBAPIError, PoolTimeout) as error:
+            raise failure_of(self._where, error) from error
+
+    def close(self) -> None:
+        """Close the connection."""
+        self._engine.dispose()
+
+
+def open_database(data_dir: str, migrate: Migrate) -> Database:
+    """Open the database of a folder that this process owns, making it (mode 0600) or migrating it first if need be.
+
+    Raises StorageFailed when the file cannot be used, is damaged, or was made by a newer aisa.
+    """
+    path = Path(data_dir) / DATABASE_NAME
+    try:
+        os.close(os.open(path, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW, 0o600))
+    except OSError as error:
+        what = f"The database cannot be opened: {error.strerror}."
+        raise StorageFailed(str(path), what, "Let this user read and write the file and its folder.") from error
+    database = Database(sqlite_engine(path), str(path))
+    try:
+        with database.transaction() as connection:
+            if version_of(connection) != HEAD:
+                migrate(connection)
+    except StorageFailed:
+        database.close()
+        raise
+    return database
+
+
+def version_of(connection: Connection) -> str | None:
+    """Return the schema's version, or None if there is no schema yet."""
+    if not inspect(connection).has_table(VERSION_TABLE.name):
+        return None
+    return connection.execute(select(VERSION_TABLE.c.version_num)).scalar()
+
+
+def sqlite_engine(path: Path) -> Engine:
+    """Return an engine with one connection, on which every transaction begins by taking the write lock."""
+    engine = create_engine(
+        URL.create("sqlite+pysqlite", database=str(path)),
+        poolclass=QueuePool,
+        pool_size=1,
+        max_overflow=0,
+        pool_timeout=BUSY_SECONDS_MAX,
+        connect_args={"timeout": BUSY_SECONDS_MAX, "check_same_thread": False},
+    )
+
+    def connected(connection: sqlite3.Connection, _entry: ConnectionPoolEntry) -> None:
+        connection.isolation_level = None  # the driver leaves transactions to us
+        for pragma in ("journal_mode=WAL", "synchronous=FULL", "foreign_keys=ON"):
+            connection.execute(f"PRAGMA {pragma}")
+
+    def begin(connection: Connection) -> None:
+        connection.exec_driver_sql("BEGIN IMMEDIATE")
+
+    event.listen(engine, "connect", connected)
+    event.listen(engine, "begin", begin)
+    return engine
+
+
+def failure_of(where: str, error: DBAPIError | PoolTimeout) -> StorageFailed:
+    """Say what an error of the database means."""
+    cause = error.orig if isinstance(error, DBAPIError) else None
+    name = getattr(cause, "sqlite_errorname", "SQLITE_BUSY" if isinstance(error, PoolTimeout) else "")
+    for beginning, what, remedy in ERRORS:
+        if name.startswith(beginning):
+            return StorageFailed(where, what, remedy)
+    return StorageFailed(where, f"The database said: {cause}.", "If nobody changed the file by hand, this is a bug: please report it.")

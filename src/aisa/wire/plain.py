@@ -1,0 +1,130 @@
+"""The shapes that need no mending, as types: what decodes to one of them is conformant as it is, and its bytes may pass. Decides nothing else.
+
+Decoding into a type checks every member at C speed; a loose tree and rules in Python take ten times as long.
+"""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+
+import msgspec
+from msgspec import UNSET, Meta, Raw, UnsetType
+
+Text = Annotated[str, Meta(min_length=1)]
+Count = Annotated[int, Meta(ge=0)]
+
+
+class PlainDelta(msgspec.Struct, forbid_unknown_fields=True):
+    """A delta of nothing but text."""
+
+    content: Text
+
+
+class PlainChoice(msgspec.Struct, forbid_unknown_fields=True):
+    """A streamed choice of nothing but text; logprobs take the long way, because they tell how many tokens there are."""
+
+    delta: PlainDelta
+    index: int
+    finish_reason: None = None
+    logprobs: None = None
+
+
+class PlainChunk(msgspec.Struct):
+    """The chunk that streams are made of. It passes if it carries on the stream as that began."""
+
+    id: str
+    object: Literal["chat.completion.chunk"]
+    created: int
+    model: str
+    choices: tuple[PlainChoice]
+    usage: None | UnsetType = UNSET
+    error: None | UnsetType = UNSET
+    x_groq: None | UnsetType = UNSET
+
+
+class PlainCall(msgspec.Struct):
+    """What an answer calls, with arguments as text."""
+
+    name: str
+    arguments: str
+
+
+class PlainToolCall(msgspec.Struct):
+    """A tool call of an answer."""
+
+    id: Text
+    type: Literal["function"]
+    function: PlainCall
+
+
+class PlainMessage(msgspec.Struct, forbid_unknown_fields=True):
+    """The message of an answer."""
+
+    role: Literal["assistant"]
+    content: str | None
+    refusal: str | None
+    annotations: list[Raw] | UnsetType = UNSET
+    tool_calls: Annotated[list[PlainToolCall], Meta(min_length=1)] | UnsetType = UNSET
+    function_call: PlainCall | UnsetType = UNSET
+    reasoning_content: Text | UnsetType = UNSET
+
+
+class PlainAnswerChoice(msgspec.Struct, forbid_unknown_fields=True):
+    """A choice of an answer."""
+
+    index: int
+    message: PlainMessage
+    logprobs: Raw | None
+    finish_reason: Literal["stop", "length", "tool_calls", "content_filter", "function_call"]
+
+
+class PlainInputDetails(msgspec.Struct):
+    """The parts of a prompt's tokens."""
+
+    cached_tokens: Count | None = 0
+    cache_write_tokens: Count | None = 0
+
+
+class PlainOutputDetails(msgspec.Struct):
+    """The parts of an answer's tokens."""
+
+    reasoning_tokens: Count | None = 0
+
+
+class PlainUsage(msgspec.Struct, forbid_unknown_fields=True):
+    """Usage as OpenAI writes it."""
+
+    prompt_tokens: Count
+    completion_tokens: Count
+    total_tokens: Count
+    prompt_tokens_details: PlainInputDetails | None | UnsetType = UNSET
+    completion_tokens_details: PlainOutputDetails | None | UnsetType = UNSET
+
+    def parts(self) -> tuple[int, int, int]:
+        """Return (cached, cache write, reasoning) tokens."""
+        given, made = self.prompt_tokens_details or PlainInputDetails(), self.completion_tokens_details or PlainOutputDetails()
+        return given.cached_tokens or 0, given.cache_write_tokens or 0, made.reasoning_tokens or 0
+
+    def adds_up(self) -> bool:
+        """Tell whether the sums are right."""
+        cached, written, reasoning = self.parts()
+        total = self.prompt_tokens + self.completion_tokens
+        return self.total_tokens == total and cached + written <= self.prompt_tokens and reasoning <= self.completion_tokens
+
+
+class PlainAnswer(msgspec.Struct):
+    """An answer that may pass as it is, if its usage adds up."""
+
+    id: Text
+    object: Literal["chat.completion"]
+    created: int
+    model: Text
+    choices: Annotated[list[PlainAnswerChoice], Meta(min_length=1)]
+    usage: PlainUsage
+    error: None | UnsetType = UNSET
+
+
+#: What these decoders may raise for a body that is something else.
+NOT_PLAIN = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)
+CHUNK = msgspec.json.Decoder(PlainChunk)
+ANSWER = msgspec.json.Decoder(PlainAnswer)

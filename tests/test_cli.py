@@ -1,0 +1,267 @@
+"""The command line as a whole: help, start-up problems, configuration commands, colours, and what it costs to start."""
+
+from __future__ import annotations
+
+import json
+import os
+import pty
+import socket
+import subprocess
+import sys
+from pathlib import Path
+
+import jsonschema
+import pytest
+from click.testing import CliRunner, Result
+
+from aisa import __version__
+from aisa.cli.commands import aisa
+from aisa.cli.preflight import listen_problems
+from aisa.cli.terminal import ago, table
+from aisa.config.reference import EXAMPLE
+from aisa.config.schema import Server
+from aisa.storage.lock import own_folder
+
+SOURCE = str(Path(__file__).parent.parent / "src")
+CLEAN = {"HOST": None, "PORT": None, "AISA_DATA_DIR": None, "AISA_CONFIG": None, "OPENAI_API_KEY": None, "NO_COLOR": None, "COLUMNS": "100"}
+
+
+@pytest.fixture(autouse=True)
+def empty_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Every test starts in an empty working directory."""
+    monkeypatch.chdir(tmp_path)
+
+
+def run(*arguments: str, **environment: str) -> Result:
+    """Run a command in this process, in an environment without our variables."""
+    return CliRunner().invoke(aisa, arguments, env={**CLEAN, **environment}, prog_name="aisa", catch_exceptions=False)
+
+
+def test_the_version_needs_nothing_heavy() -> None:
+    """`aisa --version` prints the version and imports neither database, YAML, HTTP nor event loop."""
+    heavy = {"sqlalchemy", "alembic", "yaml", "msgspec", "uvloop", "asyncio", "http.client", "ssl"}
+    code = (
+        "import sys; from aisa.cli import main; sys.argv = ['aisa', '--version']\n"
+        "try: main()\n"
+        f"finally: print(sorted({heavy!r} & sys.modules.keys()), file=sys.stderr)"
+    )
+    ended = subprocess.run([sys.executable, "-c", code], env={"PYTHONPATH": SOURCE}, capture_output=True, check=False, timeout=60)
+    assert (ended.returncode, ended.stdout, ended.stderr) == (0, f"aisa {__version__}\n".encode(), b"[]\n")
+
+
+@pytest.mark.parametrize(
+    "command", [(), ("serve",), ("keys",), ("keys", "create"), ("keys", "list"), ("config", "check"), ("config", "schema")]
+)
+def test_every_command_explains_itself(command: tuple[str, ...]) -> None:
+    """`-h` works everywhere and fits a terminal of a hundred columns."""
+    result = run(*command, "-h")
+    assert result.exit_code == 0
+    assert result.stdout.startswith(f"Usage: {' '.join(('aisa', *command))}")
+    assert max(map(len, result.stdout.splitlines())) <= 100
+    assert "\b" not in result.stdout
+
+
+def test_everything_in_the_way_of_a_start_is_told_at_once() -> None:
+    """Configuration, address, data folder and certificate: four problems, four remedies, status 2."""
+    for name in ("cert.pem", "key.pem"):
+        Path(name).touch()
+    Path("aisa.yaml").write_text("tls: {cert: cert.pem, key: key.pem}\nserver: {drain_seconds: 0}\n", encoding="utf-8")
+    with socket.create_server(("127.0.0.1", 0)) as taken, own_folder("d"):
+        result = run("serve", "--port", str(taken.getsockname()[1]), "--data-dir", "d")
+    assert result.exit_code == 2
+    assert result.stdout == ""
+    assert "the server cannot start: 4 problems" in result.stderr
+    for words in (
+        "server.drain_seconds (aisa.yaml, line 2)",
+        "Address already in use",
+        f"in use by process {os.getpid()}",
+        "are not a PEM",
+    ):
+        assert words in result.stderr
+    assert result.stderr.count("→") == 4
+
+
+def test_a_port_that_was_just_closed_is_free() -> None:
+    """The remains of the last server's connections do not keep the next one from starting."""
+    with socket.create_server(("127.0.0.1", 0)) as last:
+        port = last.getsockname()[1]
+        client = socket.create_connection(("127.0.0.1", port))
+        last.accept()[0].close()
+        assert client.recv(1) == b""
+        client.close()
+    assert list(listen_problems(Server(port=port))) == []
+
+
+def test_a_broken_setting_is_not_checked_under_its_default() -> None:
+    """If the port is no port, what listens on the default port is of no interest."""
+    with own_folder("aisa-data"):
+        result = run("serve", PORT="eighty", AISA_DATA_DIR="aisa-data")
+        assert result.stderr.count("→") == 2
+        Path("aisa.yaml").write_text("server: {data_dir: 5, port: eighty}", encoding="utf-8")
+        result = run("serve")
+    assert "in use" not in result.stderr
+    assert result.stderr.count("→") == 2
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (("--host", "no such host"), "cannot be resolved"),
+        (("--host", "192.0.2.1", "--port", "0"), "not one of this machine's"),
+        (("--port", "70000"), "0<=x<=65535"),
+        (("--log-format", "xml"), "auto"),
+        (("--config", "nope.yaml"), "cannot be read"),
+        (("--prot", "1"), "--port"),
+        (("--data-dir", "/dev/null/x"), "cannot be"),
+    ],
+)
+def test_a_start_that_is_asked_for_wrongly_is_status_2(arguments: tuple[str, ...], words: str) -> None:
+    """Whatever is wrong with how the server is started, there is one readable block and nothing else."""
+    result = run("serve", *arguments)
+    assert (result.exit_code, result.stdout) == (2, "")
+    assert words in result.stderr
+    assert "Traceback" not in result.stderr
+    assert list(Path().iterdir()) == []
+
+
+def certificate(name: str, *options: str) -> None:
+    """Make a certificate `<name>.pem` and its key `<name>.key`."""
+    command = [
+        "openssl",
+        "req",
+        "-x509",
+        "-newkey",
+        "rsa:2048",
+        "-days",
+        "2",
+        "-subj",
+        "/CN=x",
+        "-out",
+        f"{name}.pem",
+        "-keyout",
+        f"{name}.key",
+    ]
+    subprocess.run([*command, *options], check=True, capture_output=True, timeout=60)
+
+
+def test_a_certificate_that_cannot_be_used_is_told() -> None:
+    """Another one's key, and a key with a passphrase, which must not be asked for on the terminal."""
+    certificate("a", "-nodes")
+    certificate("b", "-passout", "pass:secret")
+    for key, words in (("b.key", "without a passphrase"), ("a.key", "do not belong together")):
+        Path("aisa.yaml").write_text(f"tls: {{cert: b.pem, key: {key}}}", encoding="utf-8")
+        result = run("serve", "--port", "0")
+        assert result.exit_code == 2
+        assert words in " ".join(result.stderr.split())
+
+
+def test_a_sound_configuration_is_shown_as_what_would_run() -> None:
+    """Address, vendors, models in words, and where settings came from."""
+    Path("aisa.yaml").write_text(EXAMPLE, encoding="utf-8")
+    result = run("config", "check", PORT="9001", OPENAI_API_KEY="the key")
+    assert (result.exit_code, result.stderr) == (0, "")
+    lines = [" ".join(line.split()) for line in result.stdout.splitlines()]
+    assert lines[0] == "No problems in aisa.yaml."
+    for line in (
+        "listens on http://0.0.0.0:9001",
+        "built-in model answers as embedded/tiny",
+        "openai https://api.openai.com/v1 with a key aisa.yaml, line 7",
+        "local http://127.0.0.1:11434/v1 without a key aisa.yaml, line 10",
+        "gpt-4.1 openai/gpt-4.1, then local/llama3.2",
+        "spread openai/gpt-4.1-mini (9) or local/llama3.2 (1)",
+        "server.port 9001 PORT in the environment",
+        'server.host "0.0.0.0" aisa.yaml, line 2',
+    ):
+        assert line in lines
+    assert "the key" not in result.stdout
+
+
+def test_no_configuration_at_all_is_sound() -> None:
+    """A fresh install is told that the built-in model answers."""
+    result = run("config", "check")
+    assert result.exit_code == 0
+    assert "there is no configuration file" in result.stdout
+    assert "answers under every name" in result.stdout
+
+
+def test_a_faulty_configuration_is_told_in_full() -> None:
+    """Every problem with its line and its remedy; status 2."""
+    Path("c.yaml").write_text("server: {prot: 1}\nmodels: {m: [v/m]}\n", encoding="utf-8")
+    result = run("config", "check", "--config", "c.yaml")
+    assert (result.exit_code, result.stdout) == (2, "")
+    assert result.stderr == (
+        "aisa: the configuration has 2 problems\n"
+        "\n"
+        "  server.prot (c.yaml, line 1)\n"
+        "    There is no such setting.\n"
+        "    → Did you mean `port`?\n"
+        "\n"
+        "  models.m.to.0 (c.yaml, line 2)\n"
+        "    There is no vendor `v`.\n"
+        "    → Known vendors: embedded.\n"
+    )
+
+
+def test_the_schema_is_printed_as_json() -> None:
+    """What an editor is given is a valid JSON Schema."""
+    result = run("config", "schema")
+    assert result.exit_code == 0
+    jsonschema.Draft202012Validator.check_schema(json.loads(result.stdout))
+
+
+def on_terminal(*arguments: str, **environment: str) -> bytes:
+    """Return what a command writes to a terminal."""
+    ours, theirs = pty.openpty()
+    command = [sys.executable, "-m", "aisa", *arguments]
+    with subprocess.Popen(
+        command, env={"PYTHONPATH": SOURCE, "TERM": "xterm", **environment}, stdin=theirs, stdout=theirs, stderr=theirs
+    ) as process:
+        os.close(theirs)
+        written = b""
+        try:
+            while data := os.read(ours, 65_536):
+                written += data
+        except OSError:
+            pass  # Linux's way to say that the terminal has no more writers
+        os.close(ours)
+        process.wait(60)
+    return written
+
+
+def test_colours_are_for_terminals_that_want_them() -> None:
+    """On a terminal the error is painted, with NO_COLOR it is not, and in a file it is not."""
+    arguments = ("config", "check", "--config", "nope.yaml")
+    assert b"\x1b[" in on_terminal(*arguments)
+    assert b"\x1b[" not in on_terminal(*arguments, NO_COLOR="1")
+    assert "\x1b[" not in run(*arguments).stderr
+
+
+def test_a_terminal_without_our_characters_gets_others() -> None:
+    """An encoding that lacks the arrow does not turn an explanation into a traceback."""
+    written = on_terminal("config", "check", "--config", "nope.yaml", PYTHONIOENCODING="latin-1", NO_COLOR="1")
+    assert b"? Name a readable YAML file" in written
+
+
+@pytest.mark.parametrize(
+    ("seconds", "words"),
+    [
+        (0, "just now"),
+        (0.9, "just now"),
+        (1, "1 second ago"),
+        (59, "59 seconds ago"),
+        (90, "2 minutes ago"),
+        (3_600, "1 hour ago"),
+        (86_399 * 2, "2 days ago"),
+        (-30 * 86_400 + 5, "in 30 days"),
+        (-43_200, "in 12 hours"),
+        (86_400 * 400, "1 year ago"),
+    ],
+)
+def test_times_are_told_as_people_say_them(seconds: float, words: str) -> None:
+    """One unit, rounded to the nearest, in the past or to come."""
+    assert ago(seconds) == words
+
+
+def test_a_table_without_rows_is_its_heads() -> None:
+    """No data is no crash, and no heads no line."""
+    assert (table(("A", "B"), []), table((), [])) == ("\x1b[2mA\x1b[0m  \x1b[2mB\x1b[0m", "")

@@ -1,0 +1,155 @@
+"""What an administrator may ask for, as bytes in and bytes out."""
+
+from __future__ import annotations
+
+import json
+import random
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+from urllib.parse import quote
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from aisa.edge.admin import Admin
+from aisa.errors import ApiError
+from aisa.facts import Fact, KeysChanged
+from aisa.keys.store import KeyStore
+from aisa.storage.engine import open_database
+from aisa.storage.migrate import migrate
+
+NOW = 1_000_000
+
+
+class Rig:
+    """An administrator's view on an empty store, and what was reported."""
+
+    def __init__(self, store: KeyStore) -> None:
+        self.store = store
+        self.facts: list[Fact] = []
+        self.admin = Admin(store, lambda: NOW, self.facts.append)
+
+    def ask(self, method: str, path: str, body: object = None) -> tuple[int, Any]:
+        """Make a request and return the status and the decoded answer."""
+        raw = body if isinstance(body, bytes) else b"" if body is None else json.dumps(body).encode()
+        status, answer = self.admin.answer(method, path, raw)
+        return status, json.loads(answer)
+
+
+@pytest.fixture
+def rig(tmp_path: Path) -> Iterator[Rig]:
+    """A rig on a fresh database."""
+    database = open_database(str(tmp_path), migrate)
+    yield Rig(KeyStore(database, lambda: NOW, random.Random(1)))
+    database.close()
+
+
+def test_a_key_is_made_listed_and_revoked(rig: Rig) -> None:
+    """The secret is in the answer that makes the key and in no other."""
+    status, made = rig.ask("POST", "/keys", {"label": "ci", "models": ["a"], "expires": "1h"})
+    assert status == 201
+    assert rig.store.verify(made.pop("secret")).label == "ci"
+    assert made.pop("url") is None
+    assert made == {
+        "id": made["id"],
+        "label": "ci",
+        "hint": made["hint"],
+        "state": "active",
+        "created_at": NOW,
+        "expires_at": NOW + 3600,
+        "models": ["a"],
+        "account": "default",
+    }
+    assert rig.ask("GET", "/keys") == (200, {"data": [made]})
+    assert rig.ask("POST", "/keys/ci/revoke") == (200, {**made, "state": "revoked"})
+    assert rig.facts == [KeysChanged("created", made["id"], "ci"), KeysChanged("revoked", made["id"], "ci")]
+
+
+def test_a_made_key_comes_with_the_address_to_use_it_at(rig: Rig) -> None:
+    """A running server says where it listens, which flags may have made another place than the configuration's."""
+    rig.admin.url = "http://127.0.0.1:1234"
+    assert rig.ask("POST", "/keys", {"label": "ci"})[1]["url"] == "http://127.0.0.1:1234"
+
+
+def test_a_key_is_imported_without_an_echo(rig: Rig) -> None:
+    """The secret goes in and does not come back."""
+    status, made = rig.ask("POST", "/keys/import", {"label": "old", "secret": "My old API Key"})
+    assert (status, "secret" in made, made["hint"]) == (201, False, "…Key")
+    assert rig.store.verify("My old API Key").label == "old"
+    assert rig.facts == [KeysChanged("imported", made["id"], "old")]
+
+
+def test_an_expired_key_is_listed_as_expired(rig: Rig) -> None:
+    """The list says what a request would be told, not what is stored."""
+    rig.store.create("ci", expires_at=NOW)
+    assert rig.ask("GET", "/keys")[1]["data"][0]["state"] == "expired"
+
+
+@pytest.mark.parametrize("label", ["a/b", "import", "keys", "Zoë's key ✓", "%2F", "{name}", "?x=1"])
+def test_a_label_of_any_form_can_be_named_in_a_path(rig: Rig, label: str) -> None:
+    """Percent-encoding takes every label through the path."""
+    assert rig.ask("POST", "/keys", {"label": label})[0] == 201
+    assert rig.ask("POST", f"/keys/{quote(label, safe='')}/revoke")[1]["state"] == "revoked"
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "body", "status", "code"),
+    [
+        ("POST", "/keys", b"", 400, "json_parse_error"),
+        ("POST", "/keys", b"{", 400, "json_parse_error"),
+        ("POST", "/keys", b"\xff", 400, "json_parse_error"),
+        ("POST", "/keys", [], 400, "invalid_request"),
+        ("POST", "/keys", {}, 400, "invalid_request"),
+        ("POST", "/keys", {"label": 1}, 400, "invalid_request"),
+        ("POST", "/keys", {"label": ""}, 400, "invalid_request"),
+        ("POST", "/keys", {"label": "x", "model": ["a"]}, 400, "invalid_request"),
+        ("POST", "/keys", {"label": "x", "models": []}, 400, "invalid_request"),
+        ("POST", "/keys", {"label": "x", "models": "a"}, 400, "invalid_request"),
+        ("POST", "/keys", {"label": "x", "expires": "soon"}, 400, "invalid_request"),
+        ("POST", "/keys", {"label": "x", "secret": "My old API Key"}, 400, "invalid_request"),
+        ("POST", "/keys", {"label": "taken"}, 400, "invalid_request"),
+        ("POST", "/keys/import", {"label": "x"}, 400, "missing_parameter"),
+        ("POST", "/keys/import", {"label": "x", "secret": "short"}, 400, "invalid_request"),
+        ("POST", "/keys/nobody/revoke", None, 404, "resource_not_found"),
+        ("GET", "/", None, 404, "unknown_endpoint"),
+        ("GET", "/keys/", None, 404, "unknown_endpoint"),
+        ("GET", "keys", None, 404, "unknown_endpoint"),
+        ("POST", "/keys/a/b/revoke", None, 404, "unknown_endpoint"),
+        ("DELETE", "/keys", None, 405, "method_not_allowed"),
+        ("GET", "/keys/taken/revoke", None, 405, "method_not_allowed"),
+    ],
+)
+def test_what_cannot_be_done_is_refused_in_words(rig: Rig, method: str, path: str, body: object, status: int, code: str) -> None:
+    """Every refusal has the API's shape, changes nothing and is not reported as a change."""
+    rig.store.create("taken")
+    answered, error = rig.ask(method, path, body)
+    assert (answered, error["error"]["code"]) == (status, code)
+    assert set(error["error"]) == {"type", "code", "message", "param"}
+    assert [key.label for key in rig.store.list()] == ["taken"]
+    assert rig.facts == []
+
+
+def test_a_refusal_does_not_repeat_the_secret(rig: Rig) -> None:
+    """Neither a key that is already here nor an unfit one is quoted."""
+    rig.ask("POST", "/keys/import", {"label": "old", "secret": "My old API Key"})
+    for secret in ("My old API Key", "schlüssel-schlüssel"):
+        assert secret not in str(rig.ask("POST", "/keys/import", {"label": "x", "secret": secret}))
+
+
+@settings(max_examples=100, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(method=st.sampled_from(["GET", "POST", "X"]), path=st.text("/keysimportrevoke%2{}", max_size=24), body=st.binary(max_size=20))
+def test_no_request_raises(rig: Rig, method: str, path: str, body: bytes) -> None:
+    """Whatever arrives is answered with a status and a JSON object."""
+    status, answer = rig.admin.answer(method, path, body)
+    assert 200 <= status < 500
+    assert isinstance(json.loads(answer), dict)
+
+
+def test_the_store_refuses_what_the_administrator_may_not(rig: Rig) -> None:
+    """The rules hold for whoever uses the store, not only for requests."""
+    with pytest.raises(ApiError):
+        rig.store.create("key_x")
+    with pytest.raises(ApiError):
+        rig.store.create("x", models=())

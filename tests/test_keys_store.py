@@ -1,0 +1,193 @@
+"""The store of keys: what it lets in, what it keeps, and that memory and disk agree."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+import pytest
+from sqlalchemy import text
+
+from aisa.errors import ApiError
+from aisa.keys.port import KeyRing
+from aisa.keys.rules import digest
+from aisa.keys.store import KeyStore, ensure_first_key
+from aisa.storage.engine import Database, open_database
+from aisa.storage.migrate import migrate
+
+
+class Watch:
+    """A wall clock that is set by hand, in UNIX seconds."""
+
+    def __init__(self) -> None:
+        self.now = 1_000.0
+
+    def __call__(self) -> float:
+        """Return the time."""
+        return self.now
+
+
+@pytest.fixture
+def database(tmp_path: Path) -> Iterator[Database]:
+    """A fresh database."""
+    opened = open_database(str(tmp_path), migrate)
+    yield opened
+    opened.close()
+
+
+@pytest.fixture
+def watch() -> Watch:
+    """A clock that stands still."""
+    return Watch()
+
+
+@pytest.fixture
+def store(database: Database, watch: Watch) -> KeyStore:
+    """An empty store."""
+    return KeyStore(database, watch, random.Random(7))
+
+
+def code_of(store: KeyStore, secret: str | None) -> str:
+    """Return the error that a secret gets, or the label of its key."""
+    try:
+        return store.verify(secret).label
+    except ApiError as error:
+        told = error
+    assert told.status == 401
+    assert not secret or secret not in told.message
+    return told.code
+
+
+def test_the_store_is_what_the_ports_ask_for(store: KeyStore) -> None:
+    """The type checker holds the store to both ports; this line is where it looks."""
+    ring: KeyRing = store
+    assert ring.list() == []
+
+
+def test_a_made_key_is_let_in_and_nothing_else_is(store: KeyStore) -> None:
+    """Only the exact secret gets in; absent, mistyped and foreign ones are told apart."""
+    key, secret = store.create("ci", models=("a", "b"), expires_at=2_000)
+    assert store.verify(secret) == key
+    assert (key.label, key.state, key.models, key.created_at, key.expires_at) == ("ci", "active", ("a", "b"), 1_000, 2_000)
+    others = (None, "", secret[:-1], secret + "x", secret.lower(), secret.encode().hex(), "other", "\udc80", "é" * 10, " " + secret)
+    assert [code_of(store, other) for other in others] == ["missing_api_key"] * 2 + ["invalid_api_key"] * 8
+
+
+def test_a_mistyped_key_is_told_apart_from_an_unknown_one(store: KeyStore) -> None:
+    """The checksum says that it was mistyped; a key of the right form that nobody made is merely unknown."""
+    _, secret = store.create("ci")
+    with pytest.raises(ApiError, match="mistyped"):
+        store.verify(secret[:-1])
+    _, foreign = KeyStore(store._database, Watch(), random.Random(8)).create("other")
+    with pytest.raises(ApiError, match="not one of this server's"):
+        store.verify(foreign)
+
+
+def test_a_revoked_key_is_refused_by_the_next_request(store: KeyStore) -> None:
+    """Revoking counts at once, by id or by label, for good, and leaves the other keys alone."""
+    first, first_secret = store.create("one")
+    _, second_secret = store.create("two")
+    assert store.revoke(first.id).state == "revoked"
+    assert (code_of(store, first_secret), code_of(store, second_secret)) == ("revoked_api_key", "two")
+    assert store.revoke("two").state == "revoked"
+    assert store.revoke("two").state == "revoked"
+    assert code_of(store, second_secret) == "revoked_api_key"
+
+
+def test_an_expired_key_is_refused_from_its_second_on(store: KeyStore, watch: Watch) -> None:
+    """Expiry needs no restart and no chore: the clock decides at each request."""
+    _, secret = store.create("ci", expires_at=1_010)
+    answers = []
+    for watch.now in (1_009.9, 1_010.0, 5_000.0, 1_000.0):
+        answers.append(code_of(store, secret))
+    assert answers == ["ci", "expired_api_key", "expired_api_key", "ci"]
+
+
+def test_an_imported_key_keeps_its_clients(store: KeyStore) -> None:
+    """A secret with spaces, as other systems have them, gets in; the hint shows no more than four characters of it."""
+    key = store.import_key("old", "My old API Key", models=("m",))
+    assert store.verify("My old API Key") == key
+    assert key.hint == "…Key"
+
+
+def test_what_exists_cannot_be_made_again(store: KeyStore) -> None:
+    """A label or a secret that is taken is refused by name, revoked ones included."""
+    store.import_key("old", "My old API Key")
+    store.revoke("old")
+    with pytest.raises(ApiError, match=r"'old' is taken by key_\w+ \(revoked\)"):
+        store.create(" old ")
+    with pytest.raises(ApiError, match="already here, labelled 'old'"):
+        store.import_key("new", "My old API Key")
+    assert len(store) == 1
+
+
+def test_nothing_is_revoked_by_a_name_that_nobody_has(store: KeyStore) -> None:
+    """A typing error in a revocation must not pass for success."""
+    store.create("ci")
+    with pytest.raises(ApiError) as caught:
+        store.revoke("cj")
+    assert caught.value.code == "resource_not_found"
+
+
+def test_keys_outlive_the_process(store: KeyStore, database: Database, watch: Watch) -> None:
+    """Another store on the same database knows every key as it was left."""
+    _, secret = store.create("a", models=("x", "y"), expires_at=9_000)
+    _, revoked = store.create("b")
+    store.revoke("b")
+    store.import_key("c", "My old API Key")
+    again = KeyStore(database, watch, random.Random(9))
+    assert sorted(again.list(), key=lambda key: key.label) == store.list()
+    assert [code_of(again, each) for each in (secret, revoked, "My old API Key")] == ["a", "revoked_api_key", "c"]
+
+
+def test_what_the_disk_refused_does_not_count(store: KeyStore, database: Database) -> None:
+    """A key that could not be written is not honoured, and one whose revocation could not be written stays; both are told."""
+    _, secret = store.create("old")
+    with database.transaction() as connection:
+        connection.execute(text("PRAGMA query_only=ON"))
+    for change in (lambda: store.create("new"), lambda: store.revoke("old"), lambda: store.import_key("x", "My old API Key")):
+        with pytest.raises(ApiError, match=r"cannot be written.+Let this user write") as caught:
+            change()
+        assert caught.value.code == "internal_error"
+    assert code_of(store, secret) == "old"
+    assert code_of(store, "My old API Key") == "invalid_api_key"
+    assert len(store) == 1
+
+
+def test_no_file_holds_a_secret(store: KeyStore, tmp_path: Path) -> None:
+    """Neither the database nor its log has a key or enough of it, only the digest."""
+    _, secret = store.create("ci")
+    store.import_key("old", "My old API Key")
+    kept = b"".join(path.read_bytes() for path in tmp_path.iterdir())
+    assert digest(secret) in kept
+    assert secret[12:-4].encode() not in kept
+    assert b"My old" not in kept
+
+
+def test_the_first_key_is_made_once(store: KeyStore) -> None:
+    """Only a store that never had a key gets one, so that revoking all keys does not open a door."""
+    secret = ensure_first_key(store)
+    assert secret is not None
+    assert store.verify(secret).label == "first"
+    store.revoke("first")
+    assert ensure_first_key(store) is None
+    assert len(store) == 1
+
+
+class Stuck(random.Random):
+    """Chance that draws the same ten letters twice."""
+
+    letters = iter("A" * 20 + "B" * 10)
+
+    def choice(self, seq: Sequence[Any]) -> Any:
+        """Return the next letter."""
+        return seq[seq.index(next(self.letters))]
+
+
+def test_an_id_that_chance_repeats_is_drawn_again(database: Database, watch: Watch) -> None:
+    """No two keys share an id, whatever the source of chance does."""
+    store = KeyStore(database, watch, Stuck())
+    ids = [store.import_key(label, f"My API Key {label}").id for label in ("a", "b")]
+    assert ids == ["key_AAAAAAAAAA", "key_BBBBBBBBBB"]

@@ -61,7 +61,12 @@ def answers() -> Document:
     return {
         "Usage": usage,
         "ChatCompletion": object_of(
-            {**head, "object": {"const": "chat.completion"}, "choices": {"type": "array", "items": choice, "minItems": 1}, "usage": ref("Usage")}
+            {
+                **head,
+                "object": {"const": "chat.completion"},
+                "choices": {"type": "array", "items": choice, "minItems": 1},
+                "usage": ref("Usage"),
+            }
         ),
         "ChatCompletionChunk": object_of(
             {**head, "object": {"const": "chat.completion.chunk"}, "choices": {"type": "array", "items": delta_choice}}
@@ -110,7 +115,9 @@ def paths() -> Document:
                 "responses": {"200": health, "503": health},
             }
         },
-        "/openapi.json": get("This document", {"description": "OpenAPI 3.1.", "content": json_body({"type": "object"})}, set(), security=[]),
+        "/openapi.json": get(
+            "This document", {"description": "OpenAPI 3.1.", "content": json_body({"type": "object"})}, set(), security=[]
+        ),
     }
 
 

@@ -11,7 +11,11 @@ PAIRS = tuple(a + b for a in CROCKFORD for b in CROCKFORD)  # ten bits at a time
 def ulid(milliseconds: int, entropy: int) -> str:
     """Return the 26-character ULID of a 48-bit time in milliseconds and 80 bits of entropy (github.com/ulid/spec)."""
     value = (milliseconds << 80) | entropy
-    return CROCKFORD[value >> 125 & 31] + CROCKFORD[value >> 120 & 31] + "".join([PAIRS[value >> shift & 1023] for shift in range(110, -1, -10)])
+    return (
+        CROCKFORD[value >> 125 & 31]
+        + CROCKFORD[value >> 120 & 31]
+        + "".join([PAIRS[value >> shift & 1023] for shift in range(110, -1, -10)])
+    )
 
 
 class CallIds:

@@ -20,7 +20,7 @@ class Patience:
     still while the client is the slow one. `hold_head` starts the stream's head when it may wait no longer; None for a document.
     """
 
-    def __init__(self, client: Client, settings: Stream, silence_seconds: float, hold_head: Callable[[], None] | None) -> None:
+    def __init__(self, client: Client, settings: Stream, *, silence_seconds: float, hold_head: Callable[[], None] | None) -> None:
         self.vendor_silent = False
         self.client_stalled = False
         self._client = client
@@ -84,7 +84,9 @@ class Patience:
         due = self._last_token + self._silence_seconds
         if self._hold_head is not None:
             waits_for_head = not self._client.started
-            quiet = self._began + self._settings.head_hold_seconds if waits_for_head else self._last_output + self._settings.keep_alive_seconds
+            quiet = (
+                self._began + self._settings.head_hold_seconds if waits_for_head else self._last_output + self._settings.keep_alive_seconds
+            )
             due = min(due, quiet)
         return max(due, now)
 

@@ -99,9 +99,7 @@ class Run:
         settings = plan.entry.settings
         idle = settings.idle_timeout_seconds
         silence = idle if chat.stream else settings.answer_timeout_seconds or ANSWER_PER_IDLE * idle
-        self.patience = Patience(
-            client, gate.stream, silence_seconds=silence, hold_head=self.start_stream if chat.stream else None
-        )
+        self.patience = Patience(client, gate.stream, silence_seconds=silence, hold_head=self.start_stream if chat.stream else None)
 
     def start_stream(self) -> None:
         """Commit to a stream's head."""
@@ -191,7 +189,7 @@ async def ask(run: Run, target: Target) -> list[Piece]:
     answer = run.answer = None
     try:
         answer = run.answer = await run.gate.upstreams[target.vendor].ask(request)
-        if answer.status != 200:  # noqa: PLR2004 - HTTP's own number
+        if answer.status != 200:
             raise dialect.read_failure(answer.status, answer.headers, await read_some(answer), target=target)
         run.decoder = dialect.decoder(run.chat, target, call_id=run.call.id, created=run.call.created)
         return await next_pieces(answer, run.decoder)
@@ -214,7 +212,8 @@ async def read_some(answer: Answer) -> bytes:
 
 async def next_pieces(answer: Answer | None, decoder: Decoder | None) -> list[Piece]:
     """Return the next pieces, none when the vendor is done. Raises UpstreamFailed."""
-    assert answer is not None and decoder is not None  # `ask` has set both
+    assert answer is not None, "`ask` has set it"
+    assert decoder is not None, "`ask` has set it"
     while not decoder.done:
         if decoder.failure is not None:
             raise decoder.failure
@@ -239,7 +238,8 @@ async def send(run: Run, pieces: list[Piece]) -> None:
 
 def finish(run: Run, bill: Bill) -> None:
     """Send what comes after the settlement and end the body."""
-    assert run.answer is not None and run.decoder is not None  # the call is complete
+    assert run.answer is not None, "the call is complete"
+    assert run.decoder is not None, "the call is complete"
     last = run.decoder.closing(None if bill.cost is None else dollars_text(bill.cost))
     if not run.client.started:
         run.client.start(200, run.headers(run.decoder.content_type), len(last))

@@ -89,10 +89,10 @@ class Routes:
             message = f"'{field}' is {chat.max_tokens}, but the model '{entry.name}' writes at most {settings.max_output_tokens} tokens."
             raise ApiError("max_tokens_exceeded", message, param=field)
         if settings.max_top_logprobs is not None and (chat.known.top_logprobs or 0) > settings.max_top_logprobs:
-            message = f"'top_logprobs' is {chat.known.top_logprobs}, but the model '{entry.name}' gives at most {settings.max_top_logprobs}."
+            asked, most = chat.known.top_logprobs, settings.max_top_logprobs
+            message = f"'top_logprobs' is {asked}, but the model '{entry.name}' gives at most {most}."
             raise ApiError("unsupported_parameter", message, param="top_logprobs")
-        targets = [target for step in entry.steps for target in (by_weight(step, chance) if len(step) > 1 else (step[0][0],))]
-        return Plan(entry, tuple(targets))
+        return Plan(entry, tuple([target for step in entry.steps for target in by_weight(step, chance)]))
 
     def _entry(self, name: str, model: Model) -> Entry:
         steps: list[list[tuple[Target, int]]] = []
@@ -130,6 +130,8 @@ SECRET_CHARACTERS_MIN = 4  # redacting shorter strings would mangle ordinary wor
 
 def by_weight(step: tuple[tuple[Target, int], ...], chance: Chance) -> list[Target]:
     """Return the targets of a step in an order drawn by weight; weight 0 comes last, as a stand-by."""
+    if len(step) == 1:
+        return [step[0][0]]
     left = list(step)
     order: list[Target] = []
     while left:

@@ -9,7 +9,7 @@ import os
 import signal
 import ssl
 import sys
-from collections.abc import Callable, Generator
+from collections.abc import Callable
 
 import uvloop
 from sqlalchemy import Connection
@@ -53,15 +53,13 @@ def run(loaded: Loaded, say: Callable[[str], None]) -> int:
     """
     config = loaded.config
     with contextlib.ExitStack() as stack:
-        problems: list[Problem] = []
-        database = None
-        with noting(problems):
+        try:
             stack.enter_context(own_folder(config.server.data_dir))
             control = control_path(config.server.data_dir)
             database = open_database(config.server.data_dir, migrate)
-            stack.callback(database.close)
-        if database is None:
-            raise ConfigErrors(problems, config)
+        except StorageFailed as failure:
+            raise ConfigErrors([Problem(failure.where, failure.what, failure.remedy)], config) from failure
+        stack.callback(database.close)
         tls = None if config.tls is None else tls_context(config.tls.cert, config.tls.key)
         gc.set_threshold(GC_YOUNG_OBJECTS)
         with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
@@ -70,18 +68,9 @@ def run(loaded: Loaded, say: Callable[[str], None]) -> int:
 
 def migrate(connection: Connection) -> None:
     """Bring the schema up to date. Alembic is imported only when there is something to do: it takes longer than the rest of the start."""
-    from aisa.storage import migrate as migration
+    from aisa.storage.migrate import migrate as to_head
 
-    migration.migrate(connection)
-
-
-@contextlib.contextmanager
-def noting(problems: list[Problem]) -> Generator[None]:
-    """Take a storage failure as one more problem."""
-    try:
-        yield
-    except StorageFailed as failure:
-        problems.append(Problem(failure.where, failure.what, failure.remedy))
+    to_head(connection)
 
 
 async def read_chat(body: bytes) -> ChatRequest:

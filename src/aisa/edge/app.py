@@ -50,7 +50,9 @@ class Readiness(Protocol):
 class Edge:
     """Answers every request that a client connection brings."""
 
-    def __init__(self, gate: Gate, ids: CallIds, wall_clock: WallClock, *, cross_origin: CrossOrigin, pages: Pages, not_ready: Readiness) -> None:
+    def __init__(
+        self, gate: Gate, ids: CallIds, wall_clock: WallClock, *, cross_origin: CrossOrigin, pages: Pages, not_ready: Readiness
+    ) -> None:
         self._gate = gate
         self._ids = ids
         self._wall_clock = wall_clock
@@ -168,5 +170,3 @@ def unknown_endpoint(path: str) -> ApiError:
     near = difflib.get_close_matches(path, ROUTES, 1, cutoff=0.5) or [CHAT]
     shown = path if len(path) <= CLIENT_ID_CHARACTERS_MAX else path[:CLIENT_ID_CHARACTERS_MAX] + "…"
     return ApiError("unknown_endpoint", f"There is no {shown} here. Did you mean {near[0]}?")
-
-

@@ -92,7 +92,8 @@ def in_words(fact: Fact) -> str:
         case Refused():
             said = f"{fact.status}  {fact.method} {fact.path}  {fact.code}  {fact.request_id}"
         case VendorFailed():
-            said = f"{'ACT NOW: ' if fact.loud else ''}vendor {fact.vendor} failed for {fact.model}: {fact.code} ({fact.detail})  {fact.request_id}"
+            urgent = "ACT NOW: " if fact.loud else ""
+            said = f"{urgent}vendor {fact.vendor} failed for {fact.model}: {fact.code} ({fact.detail})  {fact.request_id}"
         case BugFound():
             said = f"BUG  {fact.request_id}  {fact.trace}"
         case KeysChanged():

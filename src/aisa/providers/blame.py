@@ -28,7 +28,9 @@ MESSAGE_CHARACTERS_MAX = 1000  # longer vendor messages are dumps of our own req
 ADDRESS = re.compile(r"\b(?:https?|wss?)://[^\s'\"<>]+|\b\d{1,3}(?:\.\d{1,3}){3}(?::\d+)?\b|\blocalhost(?::\d+)?\b")
 CREDENTIAL = re.compile(r"\b(?:sk|pk|gsk|xai|AIza)[-_A-Za-z0-9*]{8,}|\bBearer\s+\S+", re.IGNORECASE)
 
-CONTEXT = re.compile(r"maximum context length|context_length_exceeded|context window|prompt is too long|input tokens exceed|too many tokens", re.IGNORECASE)
+CONTEXT = re.compile(
+    r"maximum context length|context_length_exceeded|context window|prompt is too long|input tokens exceed|too many tokens", re.IGNORECASE
+)
 POLICY = frozenset({"content_filter", "content_policy_violation", "content_policy", "safety", "moderation_blocked"})
 QUOTA = frozenset(
     {
@@ -53,12 +55,13 @@ def judge(report: Report, target: Target) -> UpstreamFailed:
         return ours(target, "has no credit left for this server", detail)
     if report.status in (401, 403, 404) or (words & CREDENTIAL_CODES and report.status < 500):
         return ours(target, "refused this server's access to the model", detail)
+    wait = report.retry_after or 1
     if report.status == 429 or "rate_limit_exceeded" in words:
-        error = ApiError("upstream_rate_limit", f"The vendor '{target.vendor}' is limiting requests. Wait and try again.", retry_after=report.retry_after or 1)
-        return UpstreamFailed(error, detail=detail)
+        limited = f"The vendor '{target.vendor}' is limiting requests. Wait and try again."
+        return UpstreamFailed(ApiError("upstream_rate_limit", limited, retry_after=wait), detail=detail)
     if report.status in (503, 529) or words & OVERLOADED:
-        error = ApiError("overloaded", f"The vendor '{target.vendor}' is overloaded. Wait and try again.", retry_after=report.retry_after or 1)
-        return UpstreamFailed(error, detail=detail)
+        busy = f"The vendor '{target.vendor}' is overloaded. Wait and try again."
+        return UpstreamFailed(ApiError("overloaded", busy, retry_after=wait), detail=detail)
     if report.status in (408, 504, 524):
         return UpstreamFailed(ApiError("upstream_timeout", f"The vendor '{target.vendor}' ran out of time."), detail=detail)
     if 400 <= report.status < 500 and report.status != 409:
@@ -76,7 +79,9 @@ def callers(report: Report, target: Target, *, words: set[str], detail: str) -> 
     """A fault of the request, in the vendor's own words, made fit to be shown."""
     message = fit_to_show(report.message, target)
     if CONTEXT.search(report.message) or "context_length_exceeded" in words:
-        error = ApiError("context_length_exceeded", message or "The prompt exceeds the model's context window.", param=report.param or "messages")
+        error = ApiError(
+            "context_length_exceeded", message or "The prompt exceeds the model's context window.", param=report.param or "messages"
+        )
     elif words & POLICY:
         error = ApiError("content_policy_violation", message or "The vendor's content policy refused the prompt.", param=report.param)
     elif words & UNSUPPORTED:

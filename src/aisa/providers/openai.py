@@ -15,8 +15,9 @@ from aisa.providers.port import UpstreamRequest
 from aisa.providers.report import read_report
 from aisa.providers.shape import Decoder, Target
 from aisa.wire.chat import ChatRequest, has_bare_image_url
+from aisa.wire.trees import is_list, is_tree
 
-NAME = "openai"
+NAME: str = "openai"
 
 USAGE_PLEASE = Raw(b'{"include_usage":true}')
 
@@ -41,7 +42,7 @@ def with_image_objects(messages: Raw) -> bytes:
     """Write `image_url` strings, which AIsa's schema allows, as the `{url}` objects that OpenAI's asks for."""
     tree = msgspec.json.decode(messages)
     for message in tree:
-        for part in message["content"] if isinstance(message.get("content"), list) else ():
+        for part in message["content"] if is_list(message.get("content")) else ():
             if isinstance(part.get("image_url"), str):
                 part["image_url"] = {"url": part["image_url"]}
     return msgspec.json.encode(tree)
@@ -62,7 +63,7 @@ def read_failure(status: int, headers: Mapping[str, str], body: bytes, *, target
         tree = msgspec.json.decode(body)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
         tree = None
-    if isinstance(tree, list) and tree:
+    if is_list(tree) and tree:
         tree = tree[0]  # Gemini's compatible route wraps its errors in an array
-    report = tree.get("error", tree) if isinstance(tree, dict) else None
+    report = tree.get("error", tree) if is_tree(tree) else None
     return judge(read_report(report, status, headers.get("retry-after")), target)

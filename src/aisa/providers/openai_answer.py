@@ -13,8 +13,9 @@ from aisa.usage import ESTIMATED, REPORTED, Usage
 from aisa.wire.answer import completed
 from aisa.wire.chat import ChatRequest
 from aisa.wire.chunks import VendorError
-from aisa.wire.counts import Tree, from_usage, repaired, to_usage, with_cost
+from aisa.wire.counts import from_usage, repaired, to_usage, with_cost
 from aisa.wire.plain import ANSWER, NOT_PLAIN, PlainUsage
+from aisa.wire.trees import Tree, is_list, is_tree
 
 #: A call's id and its UNIX time in seconds: what stands in where a vendor gives none.
 Identity = tuple[str, int]
@@ -58,7 +59,7 @@ class AnswerDecoder:
             self.failure = answer
             return []
         report = answer.get("usage")
-        if isinstance(report, dict):
+        if is_tree(report):
             report = repaired(report)
             self._usage = to_usage(report)
         else:
@@ -88,7 +89,7 @@ def plain_usage(body: bytes) -> Usage | None:
         answer = ANSWER.decode(body)
     except NOT_PLAIN:
         return None
-    numbered = all([choice.index == place for place, choice in enumerate(answer.choices)])
+    numbered = all(choice.index == place for place, choice in enumerate(answer.choices))
     return as_usage(answer.usage) if numbered and answer.error is UNSET and answer.usage.adds_up() else None
 
 
@@ -110,9 +111,9 @@ def read_document(body: bytes, target: Target, identity: Identity, *, model: str
         tree = msgspec.json.decode(body)
     except NOT_PLAIN:
         return unreadable(target, "a body that is not JSON")
-    if isinstance(tree, list) and tree:
+    if is_list(tree) and tree:
         tree = tree[0]
-    if not isinstance(tree, dict):
+    if not is_tree(tree):
         return unreadable(target, "a body that is not a JSON object")
     try:
         call_id, created = identity

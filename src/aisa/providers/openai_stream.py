@@ -14,9 +14,10 @@ from aisa.usage import COUNTED, ESTIMATED, Usage
 from aisa.wire.answer import as_chunk
 from aisa.wire.chat import ChatRequest
 from aisa.wire.chunks import ChunkStream, VendorError, encode_chunk
-from aisa.wire.counts import Tree, from_usage, repaired, to_usage, with_cost
+from aisa.wire.counts import from_usage, repaired, to_usage, with_cost
 from aisa.wire.plain import CHUNK, NOT_PLAIN
 from aisa.wire.sse import DONE, Event, EventTooLarge, SseDecoder, data_event
+from aisa.wire.trees import Tree, is_tree, trees_in
 
 USAGE_NULLS = (b',"usage":null', b', "usage": null')
 
@@ -135,7 +136,7 @@ class StreamDecoder:
         """Return a decoded event as pieces, in the vendor's own bytes where nothing had to change."""
         counted = self._chunks.tokens
         try:
-            if not isinstance(tree, dict) or (name == b"error" and "error" not in tree):
+            if not is_tree(tree) or (name == b"error" and "error" not in tree):
                 raise VendorError(tree)
             chunks = self._chunks.accept(tree)
         except VendorError as error:
@@ -180,9 +181,9 @@ def fit_usage(data: bytes, *, present: bool, wanted: bool) -> bytes | None:
 
 def same(chunk: Tree, source: Tree) -> bool:
     """Tell whether a vendor's chunk already is what we would emit, a null or absent `usage` and absent `logprobs` aside."""
-    if source.get("usage") is not None or not isinstance(source["choices"], list):
+    if source.get("usage") is not None:
         return False
     ours = {name: value for name, value in chunk.items() if name != "usage"}
     theirs = {name: value for name, value in source.items() if name != "usage"}
-    theirs["choices"] = [{"logprobs": None, **choice} for choice in source["choices"]]
+    theirs["choices"] = [{"logprobs": None, **choice} for choice in trees_in(source["choices"])]
     return ours == theirs

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from aisa.providers.blame import Report
+from aisa.wire.trees import is_tree
 
 
 def read_report(report: object, status: int, retry_after: str | None = None) -> Report:
     """Read an error value: an object, a bare string, or nothing of use."""
     wait = float(retry_after) if retry_after is not None and retry_after.strip().isdigit() else None
-    if not isinstance(report, dict):
+    if not is_tree(report):
         return Report(status, report if isinstance(report, str) else "", retry_after=wait)
     code, param = report.get("code"), report.get("param")
     if status == 200:  # inside a stream the status is gone; some vendors send it as the code

@@ -12,7 +12,8 @@ from typing import Any, TypeVar
 
 T = TypeVar("T")
 
-#: Real seconds in which a socket may still become ready before time jumps. Loopback delivers within microseconds; a busy machine in milliseconds.
+#: Real seconds in which a socket may still become ready before time jumps. Loopback delivers within microseconds, on a busy
+#: machine within milliseconds.
 GRACE_SECONDS = 0.01
 
 

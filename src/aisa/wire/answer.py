@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from aisa.wire.chunks import FAILURES, FINISH_REASONS, SYNONYMS, VendorError, as_list, flatten, text_or_none
-from aisa.wire.counts import Tree
+from aisa.wire.chunks import FAILURES, FINISH_REASONS, SYNONYMS, VendorError, flatten
 from aisa.wire.tool_calls import arguments_text
+from aisa.wire.trees import Tree, is_tree, text_or_none, trees_in
 
 OBJECT = "chat.completion"
 
@@ -16,7 +16,7 @@ def completed(tree: Tree, fallback_id: str, *, created: int, model: str) -> Tree
     """
     if tree.get("error"):
         raise VendorError(tree["error"])
-    choices = [choice for choice in as_list(tree.get("choices")) if isinstance(choice, dict)]
+    choices = trees_in(tree.get("choices"))
     if not choices:
         raise VendorError(tree if "message" in tree or "detail" in tree else "an answer without choices")
     given_created = tree.get("created")
@@ -35,7 +35,7 @@ def completed(tree: Tree, fallback_id: str, *, created: int, model: str) -> Tree
 def choice_of(choice: Tree, position: int, call_id: str) -> Tree:
     """Return a conformant choice: index, message, logprobs and a finish reason of the five."""
     message = choice.get("message")
-    message = message_of(message if isinstance(message, dict) else {}, f"call_{call_id.removeprefix('chatcmpl-')}_{position}")
+    message = message_of(message if is_tree(message) else {}, f"call_{call_id.removeprefix('chatcmpl-')}_{position}")
     reason = str(choice.get("finish_reason") or "").lower()
     if reason in FAILURES:
         raise VendorError(f"finish_reason is {reason}")
@@ -62,13 +62,17 @@ def message_of(message: Tree, call_seed: str) -> Tree:
         fixed["reasoning_content"] = reasoning
     elif "reasoning_content" in message:
         fixed["reasoning_content"] = message["reasoning_content"]
-    calls = [call for call in as_list(message.get("tool_calls")) if isinstance(call, dict)]
+    calls = trees_in(message.get("tool_calls"))
     fixed.pop("tool_calls", None)
     if calls:
         fixed["tool_calls"] = [tool_call_of(call, f"{call_seed}_{position}") for position, call in enumerate(calls)]
     legacy = fixed.pop("function_call", None)
-    if isinstance(legacy, dict):
-        fixed["function_call"] = {**legacy, "name": str(legacy.get("name") or ""), "arguments": arguments_text(legacy.get("arguments")) or "{}"}
+    if is_tree(legacy):
+        fixed["function_call"] = {
+            **legacy,
+            "name": str(legacy.get("name") or ""),
+            "arguments": arguments_text(legacy.get("arguments")) or "{}",
+        }
     return fixed
 
 
@@ -77,10 +81,10 @@ def tool_call_of(call: Tree, fallback_id: str) -> Tree:
     custom = call.get("custom")
     given = text_or_none(call.get("id")) or fallback_id
     rest = {name: value for name, value in call.items() if name not in ("id", "type", "function", "custom", "index")}
-    if isinstance(custom, dict):
+    if is_tree(custom):
         return {"id": given, "type": "custom", "custom": custom, **rest}
     function = call.get("function")
-    function = function if isinstance(function, dict) else {}
+    function = function if is_tree(function) else {}
     fixed = {"name": str(function.get("name") or ""), "arguments": arguments_text(function.get("arguments")) or "{}"}
     return {"id": given, "type": "function", "function": {**function, **fixed}, **rest}
 
@@ -88,8 +92,7 @@ def tool_call_of(call: Tree, fallback_id: str) -> Tree:
 def as_chunk(answer: Tree) -> Tree:
     """Return a whole answer as one chunk, for a vendor that did not stream although it was asked to."""
     choices: list[object] = []
-    for choice in as_list(answer.get("choices")):
-        if isinstance(choice, dict):
-            rest = {name: value for name, value in choice.items() if name != "message"}
-            choices.append({**rest, "delta": choice.get("message")})
+    for choice in trees_in(answer.get("choices")):
+        rest = {name: value for name, value in choice.items() if name != "message"}
+        choices.append({**rest, "delta": choice.get("message")})
     return {**answer, "choices": choices}

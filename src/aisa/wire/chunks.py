@@ -7,8 +7,9 @@ from __future__ import annotations
 
 import msgspec
 
-from aisa.wire.counts import Tree, merge_reports
+from aisa.wire.counts import merge_reports
 from aisa.wire.tool_calls import FunctionCallStream, ToolCallStream
+from aisa.wire.trees import Tree, is_list, is_tree, text_or_none, trees_in
 
 OBJECT = "chat.completion.chunk"
 FINISH_REASONS = frozenset({"stop", "length", "tool_calls", "content_filter", "function_call"})
@@ -73,16 +74,16 @@ class ChunkStream:
         """Return the chunks to emit for one chunk of the vendor. Raises VendorError."""
         refuse_errors(tree)
         groq = tree.get("x_groq")
-        for report in (groq.get("usage") if isinstance(groq, dict) else None, tree.get("usage")):
+        for report in (groq.get("usage") if is_tree(groq) else None, tree.get("usage")):
             self.report = merge_reports(self.report, report)
         extras = {name: value for name, value in tree.items() if name not in HANDLED_TOP}
-        choices = [choice for choice in as_list(tree.get("choices")) if isinstance(choice, dict)]
+        choices = trees_in(tree.get("choices"))
         if not choices:
             if tree.get("usage") is not None or "choices" not in tree or not extras:
                 return []
             if self.identity:
-                chunk = {**self._head(), "choices": []}
-                return [(chunk | {"usage": None} if self.include_usage else chunk) | extras]
+                usage: Tree = {"usage": None} if self.include_usage else {}
+                return [{**self._head(), "choices": [], **usage, **extras}]
             self._waiting |= extras  # such as Azure's prompt filter results: they ride on the next chunk
             return []
         self._identify(tree)
@@ -142,14 +143,14 @@ class ChunkStream:
         if state.finished:
             return opened
         delta = choice.get("delta")
-        deltas = self._deltas(delta if isinstance(delta, dict) else {}, state)
+        deltas = self._deltas(delta if is_tree(delta) else {}, state)
         reason = choice.get("finish_reason") or None
         if reason is not None:
             deltas += state.tool_calls.close()
         emitted = [self._choice(index, part) for part in deltas]
         rest = {name: value for name, value in choice.items() if name not in ("index", "delta", "finish_reason", "usage")}
         logprobs = rest.get("logprobs")
-        if isinstance(logprobs, dict):
+        if is_tree(logprobs):
             rest["logprobs"] = logprobs = {"content": None, "refusal": None, **logprobs}
         if reason is not None:
             emitted.append({**self._choice(index, {}), "finish_reason": self._reason(reason, state)})
@@ -211,8 +212,8 @@ class ChunkStream:
         return name
 
     def _count(self, deltas: list[Tree], logprobs: object) -> None:
-        counted = logprobs.get("content") if isinstance(logprobs, dict) else None
-        self.tokens += len(counted) if isinstance(counted, list) and counted else sum(map(carries_token, deltas))
+        counted = logprobs.get("content") if is_tree(logprobs) else None
+        self.tokens += len(counted) if is_list(counted) and counted else sum(map(carries_token, deltas))
 
 
 NOT_GIVEN = "not given"  # a finish reason that the vendor owes
@@ -221,8 +222,8 @@ NOT_GIVEN = "not given"  # a finish reason that the vendor owes
 def refuse_errors(tree: Tree) -> None:
     """Raise VendorError if a chunk is, or carries, a failure."""
     groq = tree.get("x_groq")
-    reports = [tree.get("error"), groq.get("error") if isinstance(groq, dict) else None]
-    reports += [choice.get("error") for choice in as_list(tree.get("choices")) if isinstance(choice, dict)]
+    reports = [tree.get("error"), groq.get("error") if is_tree(groq) else None]
+    reports += [choice.get("error") for choice in trees_in(tree.get("choices"))]
     for report in reports:
         if report:
             raise VendorError(report)
@@ -230,24 +231,12 @@ def refuse_errors(tree: Tree) -> None:
         raise VendorError(tree)
 
 
-def as_list(value: object) -> list[object]:
-    """Return a list as it is, anything else as an empty one."""
-    return value if isinstance(value, list) else []
-
-
-def text_or_none(value: object) -> str | None:
-    """Return text that is not empty."""
-    return value if isinstance(value, str) and value else None
-
-
 def flatten(content: object) -> tuple[str, str]:
     """Return (text, thinking) of a content value; some vendors send an array of parts (Mistral)."""
     if isinstance(content, str):
         return content, ""
     text = thinking = ""
-    for part in as_list(content):
-        if not isinstance(part, dict):
-            continue
+    for part in trees_in(content):
         if part.get("type") == "thinking":
             inner = part.get("thinking")
             thinking += inner if isinstance(inner, str) else flatten(inner)[0]
@@ -258,21 +247,20 @@ def flatten(content: object) -> tuple[str, str]:
 
 def numbered(value: object, name: str, counts: dict[str, int]) -> object:
     """Give the objects in a list extension the integer `index` that openai-python needs to add such lists up."""
-    if not isinstance(value, list):
+    if not is_list(value):
         return value
     items: list[object] = []
     for item in value:
-        if isinstance(item, dict) and not isinstance(item.get("index"), int):
-            item = {**item, "index": counts.get(name, 0)}
+        unnumbered = is_tree(item) and not isinstance(item.get("index"), int)
+        items.append({**item, "index": counts.get(name, 0)} if is_tree(item) and unnumbered else item)
         counts[name] = counts.get(name, 0) + 1
-        items.append(item)
     return items
 
 
 def carries_token(delta: Tree) -> bool:
     """Tell whether a delta holds generated output: text, reasoning, refusal, arguments or audio."""
     calls = delta.get("tool_calls")
-    if isinstance(calls, list):
+    if is_list(calls):
         return True
     return any(delta.get(name) for name in ("content", "reasoning_content", "refusal", "function_call", "audio", "reasoning_details"))
 

@@ -5,8 +5,7 @@ from __future__ import annotations
 from msgspec import Raw
 
 from aisa.usage import REPORTED, Usage
-
-Tree = dict[str, object]
+from aisa.wire.trees import Tree, is_tree
 
 
 def whole(value: object) -> int:
@@ -17,12 +16,12 @@ def whole(value: object) -> int:
 def member(tree: Tree, name: str) -> Tree:
     """Return an object member as a new dict, empty if absent."""
     value = tree.get(name)
-    return dict(value) if isinstance(value, dict) else {}
+    return dict(value) if is_tree(value) else {}
 
 
 def merge_reports(earlier: Tree | None, later: object) -> Tree | None:
     """Take a later report over an earlier one, field by field: vendors repeat cumulative counts and may leave some out."""
-    if not isinstance(later, dict):
+    if not is_tree(later):
         return earlier
     return {**(earlier or {}), **{name: value for name, value in later.items() if value is not None}}
 

@@ -1,4 +1,4 @@
-"""The shapes that need no mending, as types: what decodes to one of them is conformant as it is, and its bytes may pass. Decides nothing else.
+"""The shapes that need no mending, as types: what decodes to one of them is conformant as it is. Does not decide what passes.
 
 Decoding into a type checks every member at C speed; a loose tree and rules in Python take ten times as long.
 """
@@ -37,9 +37,9 @@ class PlainChunk(msgspec.Struct):
     created: int
     model: str
     choices: tuple[PlainChoice]
-    usage: None | UnsetType = UNSET
-    error: None | UnsetType = UNSET
-    x_groq: None | UnsetType = UNSET
+    usage: UnsetType | None = UNSET
+    error: UnsetType | None = UNSET
+    x_groq: UnsetType | None = UNSET
 
 
 class PlainCall(msgspec.Struct):
@@ -97,8 +97,8 @@ class PlainUsage(msgspec.Struct, forbid_unknown_fields=True):
     prompt_tokens: Count
     completion_tokens: Count
     total_tokens: Count
-    prompt_tokens_details: PlainInputDetails | None | UnsetType = UNSET
-    completion_tokens_details: PlainOutputDetails | None | UnsetType = UNSET
+    prompt_tokens_details: PlainInputDetails | UnsetType | None = UNSET
+    completion_tokens_details: PlainOutputDetails | UnsetType | None = UNSET
 
     def parts(self) -> tuple[int, int, int]:
         """Return (cached, cache write, reasoning) tokens."""
@@ -121,7 +121,7 @@ class PlainAnswer(msgspec.Struct):
     model: Text
     choices: Annotated[list[PlainAnswerChoice], Meta(min_length=1)]
     usage: PlainUsage
-    error: None | UnsetType = UNSET
+    error: UnsetType | None = UNSET
 
 
 #: What these decoders may raise for a body that is something else.

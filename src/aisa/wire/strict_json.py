@@ -7,6 +7,7 @@ import re
 import msgspec
 
 from aisa.errors import ApiError
+from aisa.wire.trees import Tree, is_tree
 
 #: Deeper nesting is refused (contract, section 1): no chat request needs it and parsers that recurse break on it.
 DEPTH_MAX = 64
@@ -24,7 +25,7 @@ PLUNGE = re.compile(rb"[{\[]{%d}" % (DEPTH_MAX + 1))
 NOT_BRACKETS = bytes(byte for byte in range(256) if byte not in b"{}[]")
 
 
-def parse_object(body: bytes) -> dict[str, object]:
+def parse_object(body: bytes) -> Tree:
     """Return the JSON object in `body`.
 
     Raises ApiError json_parse_error for bad syntax, NaN or infinite numbers, duplicate keys, invalid UTF-8 or lone surrogates,
@@ -39,8 +40,8 @@ def parse_object(body: bytes) -> dict[str, object]:
         raise ApiError("json_parse_error", f"The JSON body is not valid UTF-8 (byte {error.start} of a string).") from None
     except (msgspec.DecodeError, RecursionError) as error:
         raise ApiError("json_parse_error", f"The body is not valid JSON: {reason(error, body)}.") from None
-    if not isinstance(tree, dict):
-        raise ApiError("json_parse_error", "The JSON body must be an object, such as {\"model\": ..., \"messages\": [...]}.")
+    if not is_tree(tree):
+        raise ApiError("json_parse_error", 'The JSON body must be an object, such as {"model": ..., "messages": [...]}.')
     if count_quotes(body) != count_quotes(msgspec.json.encode(tree)):
         # Decoding keeps one of two equal keys, so a string is missing when the tree is written again. Which one counts differs
         # from parser to parser: we would check one value and the vendor would act on the other.

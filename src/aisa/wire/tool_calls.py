@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import msgspec
 
-from aisa.wire.counts import Tree
+from aisa.wire.trees import Tree, is_tree, trees_in
 
 CALLS_MAX = 1024  # more calls in one answer are an attack or a bug
 
@@ -49,9 +49,9 @@ class ToolCallStream:
     def accept(self, fragments: object) -> list[Tree]:
         """Return the deltas to emit for a `tool_calls` value of the vendor."""
         deltas: list[Tree] = []
-        for position, fragment in enumerate(fragments if isinstance(fragments, list) else []):
-            if isinstance(fragment, dict) and len(self._calls) <= CALLS_MAX:
-                deltas += [{"tool_calls": [part]} for part in self._accept(fragment, position)]
+        for position, fragment in enumerate(trees_in(fragments)):
+            if len(self._calls) <= CALLS_MAX:
+                deltas += in_deltas(self._accept(fragment, position))
         return deltas
 
     def close(self) -> list[Tree]:
@@ -62,14 +62,14 @@ class ToolCallStream:
                 parts += self._open(call, {})
             if not call.argued:
                 parts.append(call.fragment("" if call.custom else "{}"))
-        return [{"tool_calls": [part]} for part in parts]
+        return in_deltas(parts)
 
     def _accept(self, fragment: Tree, position: int) -> list[Tree]:
         call = self._find(fragment, position)
         custom = fragment.get("custom")
-        call.custom = call.custom or isinstance(custom, dict)
-        body = custom if isinstance(custom, dict) else fragment.get("function")
-        body = body if isinstance(body, dict) else {}
+        call.custom = call.custom or is_tree(custom)
+        body = custom if is_tree(custom) else fragment.get("function")
+        body = body if is_tree(body) else {}
         text = arguments_text(body.get("input" if call.custom else "arguments"))
         extras = {name: value for name, value in fragment.items() if name not in HANDLED and value is not None}
         parts: list[Tree] = []
@@ -104,7 +104,7 @@ class ToolCallStream:
         given, name = fragment.get("id"), None
         for kind in ("function", "custom"):
             body = fragment.get(kind)
-            name = body.get("name") if isinstance(body, dict) else name
+            name = body.get("name") if is_tree(body) else name
         index = fragment.get("index")
         key: object = index if isinstance(index, int) else None
         if key is None:
@@ -122,6 +122,11 @@ class ToolCallStream:
 HANDLED = frozenset({"index", "id", "type", "function", "custom"})
 
 
+def in_deltas(parts: list[Tree]) -> list[Tree]:
+    """Put each fragment into a delta of its own."""
+    return [{"tool_calls": [part]} for part in parts]
+
+
 def arguments_text(value: object) -> str:
     """Return arguments as the string that the protocol asks for; some vendors send an object."""
     if isinstance(value, str):
@@ -137,7 +142,7 @@ class FunctionCallStream:
 
     def accept(self, fragment: object) -> list[Tree]:
         """Return the deltas to emit for a `function_call` value of the vendor."""
-        if not isinstance(fragment, dict):
+        if not is_tree(fragment):
             return []
         deltas: list[Tree] = []
         if not self.begun:

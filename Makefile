@@ -1,0 +1,82 @@
+# Needs python 3.11 or newer with its venv module, and make. Everything else is installed into .venv from hash-locked lists.
+# ARGS passes options on (make serve ARGS="--port 9000"); PYTHON and VENV choose another interpreter and place.
+
+PYTHON ?= $(shell for p in python3 python3.11 python3.12 python3.13 python3.14; do \
+	$$p -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && echo $$p && break; done)
+VENV ?= .venv
+ARGS ?=
+BIN := $(VENV)/bin
+INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check
+COMPILE := $(BIN)/uv pip compile --quiet --upgrade --universal --python-version 3.11 --generate-hashes --no-header \
+	--no-emit-index-url --no-emit-find-links
+
+.DEFAULT_GOAL := help
+.PHONY: help serve test check fix bench soak docs compat lock clean
+
+help: ## list these targets
+	@sed -n 's/^\([a-z]*\):.*## \(.*\)/  make \1|\2/p' $(MAKEFILE_LIST) | awk -F'|' '{ printf "%-14s %s\n", $$1, $$2 }'
+
+serve: $(VENV)/aisa.stamp ## install what is needed and start the server
+	@exec $(BIN)/aisa serve $(ARGS)
+
+test: $(VENV)/dev.stamp ## run every test
+	@exec $(BIN)/python -m pytest $(ARGS)
+
+check: $(VENV)/dev.stamp ## run everything that CI runs: lint, format, types, import rules, tests
+	$(BIN)/ruff check
+	$(BIN)/ruff format --check
+	$(BIN)/mypy
+	$(BIN)/pyright --pythonpath $(BIN)/python
+	$(BIN)/lint-imports --no-logo
+	$(BIN)/python -m pytest $(ARGS)
+
+fix: $(VENV)/dev.stamp ## let the linter and the formatter repair what they can
+	$(BIN)/ruff check --fix
+	$(BIN)/ruff format
+
+bench: $(VENV)/bench.stamp ## measure the server beside nginx and a naive relay
+	@exec $(BIN)/python benchmarks/bench.py $(ARGS)
+
+soak: $(VENV)/bench.stamp ## run mixed load for a long time and watch for leaks
+	@exec $(BIN)/python benchmarks/soak.py $(ARGS)
+
+docs: $(VENV)/dev.stamp ## rewrite the pages that are generated from code
+	$(BIN)/python tools/errors_page.py > docs/errors.md
+	$(BIN)/python -m aisa.config.reference > docs/configuration.md
+	$(BIN)/python tools/openapi_document.py
+
+compat: $(VENV)/dev.stamp ## run the official clients against a running server
+	@exec $(BIN)/python compat/run.py $(ARGS)
+
+lock: $(VENV)/dev.stamp ## move the locked dependencies to their newest versions
+	$(COMPILE) requirements/base.in -o requirements/base.txt
+	$(COMPILE) requirements/build.in -o requirements/build.txt
+	$(COMPILE) -c requirements/base.txt -c requirements/build.txt requirements/dev.in -o requirements/dev.txt
+	$(COMPILE) -c requirements/dev.txt requirements/bench.in -o requirements/bench.txt
+
+clean: ## remove what make made; never touches aisa-data
+	rm -rf $(VENV) dist build .coverage htmlcov .hypothesis .import_linter_cache .mypy_cache .pytest_cache .ruff_cache
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +
+
+# One stamp per step. A changed lock of what the server needs builds the environment anew, so nothing old can stay behind.
+$(VENV)/base.stamp: requirements/base.txt requirements/build.txt
+	@test -n "$(PYTHON)" || { echo "Python 3.11 or newer is needed. On Debian: apt install python3 python3-venv"; exit 1; }
+	@echo "building $(VENV) with $(PYTHON)"
+	@rm -rf $(VENV)
+	@$(PYTHON) -m venv $(VENV)
+	@$(INSTALL) --require-hashes -r requirements/base.txt -r requirements/build.txt
+	@touch $@
+
+$(VENV)/aisa.stamp: $(VENV)/base.stamp pyproject.toml
+	@$(INSTALL) --no-deps --no-build-isolation --editable .
+	@touch $@
+
+$(VENV)/dev.stamp: $(VENV)/aisa.stamp requirements/dev.txt
+	@echo "installing requirements/dev.txt into $(VENV)"
+	@$(INSTALL) --require-hashes -r requirements/dev.txt
+	@touch $@
+
+$(VENV)/bench.stamp: $(VENV)/aisa.stamp requirements/bench.txt
+	@echo "installing requirements/bench.txt into $(VENV)"
+	@$(INSTALL) --require-hashes -r requirements/bench.txt
+	@touch $@

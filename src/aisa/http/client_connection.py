@@ -1,0 +1,127 @@
+"""One connection to a vendor, which carries one exchange at a time. Does not parse, does not choose, does not open itself."""
+
+from __future__ import annotations
+
+import asyncio
+import select
+from typing import Protocol, cast
+
+from aisa.http.exchange import Exchange
+
+WRITE_BYTES_MAX = 262_144  # handed to the transport in one go: TLS would encrypt a whole 32 MiB body in one uninterrupted turn
+
+
+class Owner(Protocol):
+    """Who decides what becomes of a connection: the pool."""
+
+    def release(self, connection: ClientConnection, *, reusable: bool) -> None:
+        """Take a connection back whose exchange has ended."""
+        ...
+
+    def lost(self, connection: ClientConnection) -> None:
+        """Hear that a connection is gone."""
+        ...
+
+
+class ClientConnection(asyncio.BufferedProtocol):
+    """A socket's protocol. All connections of a pool may share one `arrival` buffer, because its bytes are copied out at once."""
+
+    __slots__ = ("_arrival", "_congested", "_exchange", "_owner", "_poll", "_sent", "_transport", "_used")
+
+    def __init__(self, owner: Owner, arrival: memoryview) -> None:
+        self._owner = owner
+        self._arrival = arrival
+        self._transport: asyncio.Transport
+        self._poll: select.poll
+        self._exchange: Exchange | None = None
+        self._used = self._congested = False
+        self._sent = True
+
+    def usable(self) -> bool:
+        """Tell whether a request may be written: connected, and not a byte, FIN or RST waits unread in the kernel.
+
+        The loop may not have seen the vendor's FIN yet; asking the kernel costs half a microsecond and saves a failed call.
+        """
+        return not self._transport.is_closing() and not self._poll.poll(0)
+
+    def start(self, head: bytes, body: bytes, *, vendor: str, answer_bytes_max: int) -> Exchange:
+        """Begin an exchange: write the head and the first WRITE_BYTES_MAX of the body in one go. The rest is for `send_rest`."""
+        exchange = self._exchange = Exchange(self, vendor=vendor, bytes_max=answer_bytes_max, kept=self._used)
+        self._used = True
+        self._sent = len(body) <= WRITE_BYTES_MAX
+        self._transport.write(head + body[:WRITE_BYTES_MAX])
+        return exchange
+
+    async def send_rest(self, exchange: Exchange, body: bytes) -> None:
+        """Write what `start` left of the body, no faster than the vendor reads, and stop early if the vendor wants no more."""
+        rest = memoryview(body)
+        for first in range(WRITE_BYTES_MAX, len(body), WRITE_BYTES_MAX):
+            while self._congested and not exchange.needs_no_more:
+                await exchange.arrival()
+            if exchange.needs_no_more or self._transport.is_closing():  # a write may close it before anybody is told
+                return
+            self._transport.write(rest[first : first + WRITE_BYTES_MAX])
+        self._sent = True
+
+    # What the exchange calls.
+
+    def pause(self) -> None:
+        """Stop reading from the socket, if it still is one."""
+        if not self._transport.is_closing():
+            self._transport.pause_reading()
+
+    def resume(self) -> None:
+        """Read from the socket again, if it still is one."""
+        if not self._transport.is_closing():
+            self._transport.resume_reading()
+
+    def abort(self) -> None:
+        """Drop the connection at once, with whatever is unsent."""
+        self._transport.abort()
+
+    def release(self, *, whole: bool) -> None:
+        """End the exchange and let the owner decide."""
+        self._exchange = None
+        transport = self._transport
+        sent = self._sent and not transport.is_closing() and transport.get_write_buffer_size() == 0
+        self._owner.release(self, reusable=whole and sent)
+
+    # What the event loop calls.
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        """Take the transport."""
+        self._transport = cast(asyncio.Transport, transport)
+        self._poll = select.poll()
+        self._poll.register(transport.get_extra_info("socket").fileno(), select.POLLIN)
+
+    def get_buffer(self, sizehint: int) -> memoryview:
+        """Return where to put the next bytes."""
+        return self._arrival
+
+    def buffer_updated(self, nbytes: int) -> None:
+        """Pass bytes on; nobody has asked for any on an idle connection, so there they end it."""
+        if self._exchange is None:
+            self._transport.abort()
+        else:
+            self._exchange.feed(self._arrival[:nbytes])
+
+    def eof_received(self) -> None:
+        """Pass the vendor's FIN on; the loop then closes the transport."""
+        if self._exchange is not None:
+            self._exchange.end()
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        """Tell whoever depends on the connection."""
+        if self._exchange is not None:
+            self._exchange.lost(f"connection lost: {exc!r}" if exc else "connection lost")
+        self._owner.lost(self)
+
+    def pause_writing(self) -> None:
+        """Note that the vendor does not read."""
+        self._congested = True
+
+    def resume_writing(self) -> None:
+        """Note that the vendor reads again."""
+        self._congested = False
+        if self._exchange is not None:
+            self._exchange.wake()

@@ -1,0 +1,359 @@
+"""One client's HTTP/1.1 connection: reads requests, runs a task for each, carries the replies in order, and knows when the client leaves.
+
+Does not know what a request asks for, nor how an error reads: the app writes both.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from math import inf
+from typing import cast
+
+from aisa.errors import ApiError
+from aisa.http.alarm import Alarm
+from aisa.http.reply import Reply
+from aisa.http.request import Request, RequestReader
+from aisa.http.shared import READ_BYTES_MAX, Shared
+from aisa.http.sockets import TCP_CLOSE, tcp_state
+
+BODY_BYTES_PER_SECOND_MIN = 1_000  # a phone on a bad line is faster; slower is an attack
+CONNECTIONS_OVER_MAX = 100  # beyond connections_max as many are told why they are refused; the rest is cut without a word
+LINGER_SECONDS_MAX = 10.0  # a refused client may still be sending; long enough to finish a body and read the answer
+LINGER_BYTES_MAX = 134_217_728  # four times the default body limit: who sends more will not read the answer
+STALL_SECONDS_MAX = 300.0  # a client that takes none of a finished reply's bytes for so long is cut, as it is inside a stream
+# After the client's end-of-file: a reset arrives within a round trip, and the vendor must be told within 0.1 s of it. The last gap repeats.
+LEAVING_GAPS_SECONDS = (0.01, 0.02, 0.03, 0.04, 0.15, 0.75, 5.0)
+
+
+class Connection(asyncio.BufferedProtocol):
+    """A client's connection, from accept to close. Everything here happens on the loop's thread."""
+
+    __slots__ = (
+        "_alarm",
+        "_body_started",
+        "_busy",
+        "_congested",
+        "_discarded_bytes",
+        "_eof",
+        "_flushing",
+        "_head_timed",
+        "_leaving",
+        "_lingering",
+        "_loop",
+        "_paused",
+        "_pending",
+        "_reader",
+        "_refused",
+        "_shared",
+        "_transport",
+        "_unsent_bytes",
+        "reply",
+    )
+
+    _transport: asyncio.Transport
+
+    def __init__(self, shared: Shared) -> None:
+        self._shared = shared
+        self._loop = asyncio.get_running_loop()
+        settings = shared.settings
+        self._reader = RequestReader(settings.header_bytes_max, settings.body_bytes_max)
+        self._busy = False  # a call runs, or its reply is not flushed: what arrives has to wait
+        self._pending = bytearray()  # what arrived meanwhile
+        self._paused = False  # ... and was too much
+        self._head_timed = True  # the alarm is set for the head's time-out, for the first request from the start
+        self._eof = False  # the client sends no more
+        self._refused = False  # nothing more is read as a request
+        self._lingering = False  # all was said; what arrives is thrown away
+        self._discarded_bytes = 0
+        self._congested = False
+        self._flushing = False  # the next request waits for the reply's last bytes to leave this process
+        self._unsent_bytes = 0
+        self._body_started: float | None = None
+        self._alarm = Alarm(self._loop)
+        self._leaving: asyncio.TimerHandle | None = None
+        self.reply: Reply | None = None
+
+    # What the loop tells us
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        """Begin: wait for the first request, or refuse one connection too many."""
+        self._transport = cast("asyncio.Transport", transport)
+        self._transport.set_write_buffer_limits(high=0)  # so that `congested` is true as soon as the kernel refuses a byte
+        shared = self._shared
+        shared.connections.add(self)
+        over = len(shared.connections) - shared.settings.connections_max
+        if shared.draining or over > CONNECTIONS_OVER_MAX:
+            self.abort()
+        elif over > 0:
+            self._refuse(ApiError("overloaded", f"This server has reached its limit of {shared.settings.connections_max} connections."))
+        else:
+            self._alarm.set(shared.settings.header_timeout_seconds, self._time_out)
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        """End: whoever still writes to the client is told."""
+        self._alarm.stop()
+        self._stop_watching()
+        self._pending.clear()
+        reply, self.reply = self.reply, None
+        if reply is not None:
+            reply.lost()
+            self._shared.cancel(reply)
+        self._shared.connection_ended(self)
+
+    def get_buffer(self, sizehint: int) -> memoryview:
+        """Say where to read to, and thereby how much."""
+        if self._busy and not self._lingering:
+            return self._shared.read_buffer[: max(1, READ_BYTES_MAX - len(self._pending))]
+        return self._shared.read_buffer
+
+    def buffer_updated(self, nbytes: int) -> None:
+        """Take what was read."""
+        if self._lingering:
+            self._discarded_bytes += nbytes
+            if self._discarded_bytes > LINGER_BYTES_MAX:
+                self.abort()
+            return
+        data = bytes(self._shared.read_buffer[:nbytes])
+        if self._busy:
+            self._hold(data)
+        else:
+            self._read(data)
+
+    def eof_received(self) -> bool:
+        """The client sends no more. That is how both a client that has left and one that awaits its answer look."""
+        self._eof = True
+        if self.reply is None and not self._pending:
+            self._close()
+            return False
+        if tcp_state(self._transport) is None:
+            self.abort()
+            return False
+        if self.reply is not None:
+            self.reply.probe()
+        self._watch(0)
+        return True
+
+    def pause_writing(self) -> None:
+        """The kernel has refused bytes."""
+        self._congested = True
+        if self.reply is not None:
+            self.reply.congested = True
+
+    def resume_writing(self) -> None:
+        """The kernel has taken all bytes."""
+        self._congested = False
+        if self.reply is not None:
+            self.reply.drained()
+        elif self._flushing:
+            self._flushing = False
+            self._go_on()
+
+    # What a reply asks of us (reply.Carrier)
+
+    def reply_ended(self, reply: Reply) -> None:
+        """Go on with the next request, or close."""
+        self.reply = None
+        if reply.closes or self._shared.draining:
+            if (self._refused or self._pending) and not self._eof:
+                self._linger()
+            else:
+                self._close()
+        elif self._congested:
+            # Else a client that pipelines and does not read would make us hold any number of replies.
+            self._flushing = True
+            self._await_flush()
+        else:
+            self._go_on()
+
+    def abort(self) -> None:
+        """Cut the connection; what was not sent is lost."""
+        self._transport.abort()
+
+    # What the server asks of us
+
+    def close_if_idle(self) -> None:
+        """Close unless a request has begun to arrive or is being answered."""
+        if not self._busy and self._reader.is_idle:
+            self._close()
+
+    # Reading
+
+    def _hold(self, data: bytes) -> None:
+        self._pending += data
+        if len(self._pending) >= READ_BYTES_MAX and not self._paused:
+            self._paused = True
+            self._transport.pause_reading()
+            self._watch(0)  # the loop no longer tells us of a reset
+
+    def _read(self, data: bytes) -> None:
+        reader = self._reader
+        if data[0] in b"\r\n" and reader.is_idle:
+            data = data.lstrip(b"\r\n")  # old clients send an empty line after a body
+            if not data:
+                return
+        try:
+            request = reader.feed(data)
+        except ApiError as error:
+            self._refuse(error)
+            return
+        if request is None:
+            self._await_rest(reader)
+        else:
+            self._start(request, reader)
+
+    def _await_rest(self, reader: RequestReader) -> None:
+        settings = self._shared.settings
+        if not reader.in_body:
+            if not self._head_timed:
+                self._head_timed = True
+                self._alarm.set(settings.header_timeout_seconds, self._time_out)
+            return
+        if self._body_started is None:
+            self._body_started = self._loop.time()
+            if reader.expects_continue:
+                self._transport.write(b"HTTP/1.1 100 Continue\r\n\r\n")
+        allowed = settings.body_timeout_seconds + reader.body_bytes / BODY_BYTES_PER_SECOND_MIN
+        self._alarm.set_at(self._body_started + allowed, self._time_out)
+
+    def _start(self, request: Request, reader: RequestReader) -> None:
+        self._busy = True
+        self._head_timed = False
+        self._alarm.deadline = inf
+        self._body_started = None
+        reply = Reply(
+            self._shared,
+            self,
+            self._transport,
+            method=request.method,
+            http11=request.version == "1.1",
+            keep_alive=reader.keep_alive,
+        )
+        self.reply = reply
+        if reader.rest:
+            self._hold(reader.rest)
+        self._shared.calls[reply] = self._loop.create_task(self._run(request, reply))
+
+    def _go_on(self) -> None:
+        if self._pending:
+            self._loop.call_soon(self._read_pending)
+        elif self._eof or self._shared.draining:
+            self._close()
+        else:
+            self._busy = False
+            self._alarm.set(self._shared.settings.keep_alive_timeout_seconds, self._close)
+
+    def _read_pending(self) -> None:
+        if self._transport.is_closing():
+            return
+        data = bytes(self._pending)
+        self._pending.clear()
+        self._busy = False
+        if self._paused:
+            self._paused = False
+            self._transport.resume_reading()
+        self._read(data)
+        if self._eof and not self._busy:
+            self._close()  # what is missing of the request will never come
+
+    # Running a call
+
+    async def _run(self, request: Request, reply: Reply) -> None:
+        try:
+            if reply.cancelled:
+                raise asyncio.CancelledError
+            reply.running = True
+            await self._shared.app(request, reply)
+            if not reply.ended and not reply.gone:
+                raise RuntimeError("the app returned without ending its reply")
+        except asyncio.CancelledError:
+            self._give_up(reply, ApiError("overloaded", "The server is going away before it could answer; send the request again."))
+            raise
+        except Exception as error:  # the last guard: one call's bug must not leave its client waiting, nor go unseen
+            context = {"message": "a call failed with an unexpected error", "exception": error, "transport": self._transport}
+            self._loop.call_exception_handler(context)
+            self._give_up(reply, ApiError("internal_error", "The server failed to answer. This is its own fault."))
+        finally:
+            self._shared.call_ended(reply)
+
+    def _give_up(self, reply: Reply, error: ApiError) -> None:
+        if reply.ended or reply.gone:
+            return
+        if reply.started:
+            self.abort()
+            return
+        reply.close_after()
+        self._refuse_with(error, reply)
+
+    def _refuse(self, error: ApiError) -> None:
+        """Answer what is not a request, and read no more."""
+        self._busy = self._refused = True
+        self._alarm.deadline = inf
+        self.reply = Reply(self._shared, self, self._transport, method="", http11=True, keep_alive=False)
+        self._refuse_with(error, self.reply)
+
+    def _refuse_with(self, error: ApiError, reply: Reply) -> None:
+        try:
+            self._shared.app.refuse(error, reply)
+            if not reply.ended:
+                raise RuntimeError("the app did not end the reply that refuses a request")
+        except Exception:
+            self.abort()
+            raise
+
+    # Ending
+
+    def _close(self) -> None:
+        self._stop_watching()
+        self._transport.close()
+        if self._congested:
+            self._await_flush()
+
+    def _linger(self) -> None:
+        """Let a client that is still sending read the answer: closing now would reset the connection under it."""
+        self._lingering = True
+        self._pending.clear()
+        if self._paused:
+            self._paused = False
+            self._transport.resume_reading()
+        if self._transport.can_write_eof():
+            self._transport.write_eof()
+        self._alarm.set(LINGER_SECONDS_MAX, self.abort)
+
+    def _await_flush(self) -> None:
+        self._unsent_bytes = self._transport.get_write_buffer_size()
+        self._alarm.set(STALL_SECONDS_MAX, self._check_flush)
+
+    def _check_flush(self) -> None:
+        if self._transport.get_write_buffer_size() < self._unsent_bytes:
+            self._await_flush()
+        else:
+            self.abort()
+
+    # Time
+
+    def _time_out(self) -> None:
+        settings = self._shared.settings
+        if self._reader.in_body:
+            message = (
+                f"The request's body arrived too slowly: it has {settings.body_timeout_seconds:g} seconds and one more for every "
+                f"{BODY_BYTES_PER_SECOND_MIN} bytes received."
+            )
+        else:
+            message = f"The request's headers did not arrive within {settings.header_timeout_seconds:g} seconds."
+        self._refuse(ApiError("request_timeout", message))
+
+    def _watch(self, step: int) -> None:
+        """Look, ever less often, for a reset: the loop does not tell of one once reading has ended or is paused."""
+        self._stop_watching()
+        gap = LEAVING_GAPS_SECONDS[min(step, len(LEAVING_GAPS_SECONDS) - 1)]
+        self._leaving = self._loop.call_later(gap, self._look, step + 1)
+
+    def _look(self, step: int) -> None:
+        if tcp_state(self._transport) == TCP_CLOSE:
+            self.abort()
+        elif self._eof or self._paused:
+            self._watch(step)
+
+    def _stop_watching(self) -> None:
+        if self._leaving is not None:
+            self._leaving.cancel()

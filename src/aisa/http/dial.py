@@ -1,0 +1,151 @@
+"""How a connection to a vendor comes to be: name look-up, TCP, a proxy's CONNECT, TLS, all within one timeout. Keeps no connection."""
+
+from __future__ import annotations
+
+import asyncio
+import socket
+import ssl
+from collections.abc import Callable, Mapping
+from functools import cached_property
+from typing import Protocol, runtime_checkable
+
+from aisa.config.schema import Vendor
+from aisa.http.address import Proxy, bracketed, is_ip_literal, proxy_for, read_origin
+from aisa.http.client_connection import ClientConnection
+from aisa.http.exchange import ARRIVAL_BYTES_MAX
+from aisa.http.failures import unreachable
+
+TUNNEL_HEAD_BYTES_MAX = 16_384  # a proxy's answer to CONNECT is a few hundred bytes
+
+
+@runtime_checkable
+class ReadLimits(Protocol):
+    """What the TLS transports of both loops can do beyond asyncio's interface: hold less than 256 KiB of what nobody reads."""
+
+    def set_read_buffer_limits(self, high: int | None = None, low: int | None = None) -> None:
+        """Stop reading from the socket above `high` bytes of ciphertext."""
+        ...
+
+
+class Tunnel(asyncio.Protocol):
+    """The client's half of a CONNECT: gathers the proxy's answer. TLS takes the transport over afterwards."""
+
+    def __init__(self) -> None:
+        self.opened: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        self._head = b""
+
+    def data_received(self, data: bytes) -> None:
+        """Take the next bytes of the proxy's answer."""
+        self._head += data
+        line, _, _ = self._head.partition(b"\r\n")
+        if b"\r\n\r\n" in self._head and line.startswith((b"HTTP/1.1 2", b"HTTP/1.0 2")):
+            self._settle(None)
+        elif b"\r\n\r\n" in self._head:
+            self._settle(f"the proxy refused: {line[:100]!r}")
+        elif len(self._head) > TUNNEL_HEAD_BYTES_MAX:
+            self._settle(f"the proxy sent more than {TUNNEL_HEAD_BYTES_MAX} bytes of headers")
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        """Take the loss of the connection."""
+        self._settle("the proxy closed the connection")
+
+    def _settle(self, refusal: str | None) -> None:
+        if self.opened.done():
+            return
+        if refusal is None:
+            self.opened.set_result(None)
+        else:
+            self.opened.set_exception(ConnectionError(refusal))
+
+
+class Dialer:
+    """Opens connections to one vendor. Origin and proxy are fixed when it is made; ValueError, repeating no address, if one is unusable."""
+
+    def __init__(self, vendor: str, settings: Vendor, environment: Mapping[str, str]) -> None:
+        try:
+            self.origin = read_origin(settings.base_url)
+            self.proxy = proxy_for(self.origin, settings.proxy, environment)
+        except ValueError as error:
+            raise ValueError(f"vendor `{vendor}`: {error}") from None
+        self._vendor = vendor
+        self._settings = settings
+        self._seconds_max = settings.connect_timeout_seconds
+        self._peer = self.proxy or self.origin  # where the socket leads
+
+    async def dial(self, make: Callable[[], ClientConnection]) -> ClientConnection:
+        """Return a connected `make()`. Raises UpstreamFailed when that fails or takes longer than the connect timeout."""
+        where = f"{self.origin.host}:{self.origin.port}"
+        if self.proxy is not None:
+            where += f" by proxy {self.proxy.host}:{self.proxy.port}"
+        try:
+            async with asyncio.timeout(self._seconds_max):
+                return await self._open(make)
+        except TimeoutError:
+            raise unreachable(self._vendor, f"{where}: no connection within {self._seconds_max} seconds") from None
+        except ssl.SSLCertVerificationError as error:
+            raise unreachable(self._vendor, f"{where}: certificate verification failed: {error.verify_message}") from error
+        except OSError as error:
+            raise unreachable(self._vendor, f"{where}: {error!r}") from error
+
+    async def _open(self, make: Callable[[], ClientConnection]) -> ClientConnection:
+        transport, connection = await self._connect(make)
+        if not self.origin.secure:
+            return connection
+        try:
+            if self.proxy is not None:
+                await self._tunnel(transport, self.proxy)
+            await self._secure(transport, connection)
+        except BaseException:
+            transport.abort()
+            raise
+        return connection
+
+    async def _connect(self, make: Callable[[], ClientConnection]) -> tuple[asyncio.Transport, ClientConnection]:
+        """Try the addresses of the peer in order. Each gets an equal share of the time left, so a silent one does not use it up."""
+        loop = asyncio.get_running_loop()
+        deadline = loop.time() + self._seconds_max
+        addresses = await self._addresses()
+        failure: OSError = OSError("the name has no address")
+        for tried, (address, port) in enumerate(addresses):
+            try:
+                async with asyncio.timeout((deadline - loop.time()) / (len(addresses) - tried)):
+                    return await loop.create_connection(make, address, port)
+            except OSError as error:
+                failure = error
+        raise failure
+
+    async def _addresses(self) -> list[tuple[str, int]]:
+        host, port = self._peer.host, self._peer.port
+        if is_ip_literal(host):  # a look-up would cost a thread
+            return [(host, port)]
+        found = await asyncio.get_running_loop().getaddrinfo(host, port, type=socket.SOCK_STREAM)
+        return [(str(address[0]), port) for *_, address in found]
+
+    async def _tunnel(self, transport: asyncio.Transport, proxy: Proxy) -> None:
+        tunnel = Tunnel()
+        transport.set_protocol(tunnel)
+        target = f"{bracketed(self.origin.host)}:{self.origin.port}"
+        authorization = f"proxy-authorization: {proxy.authorization}\r\n" if proxy.authorization else ""
+        transport.write(f"CONNECT {target} HTTP/1.1\r\nhost: {target}\r\n{authorization}\r\n".encode("ascii"))
+        await tunnel.opened
+
+    async def _secure(self, transport: asyncio.Transport, connection: ClientConnection) -> None:
+        secured = await asyncio.get_running_loop().start_tls(
+            transport, connection, self._tls, server_hostname=self.origin.host, ssl_handshake_timeout=self._seconds_max
+        )
+        if secured is None:
+            raise ConnectionError("the connection was lost in the TLS handshake")
+        if isinstance(secured, ReadLimits):
+            secured.set_read_buffer_limits(high=ARRIVAL_BYTES_MAX)
+        connection.connection_made(secured)  # start_tls itself tells the protocol nothing
+
+    @cached_property
+    def _tls(self) -> ssl.SSLContext:
+        context = ssl.create_default_context()
+        if self._settings.ca_file is not None:
+            context.load_verify_locations(self._settings.ca_file)
+        if not self._settings.verify_tls:
+            context.check_hostname = False
+            context.verify_mode = ssl.CERT_NONE
+        context.set_alpn_protocols(["http/1.1"])
+        return context

@@ -1,0 +1,253 @@
+"""One answer of a vendor as it arrives: framing, limits, and the one reader who waits. Owns no socket and decodes no content."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Mapping
+from typing import Protocol
+
+from httptools import HttpParserError, HttpResponseParser
+
+from aisa.errors import UpstreamFailed
+from aisa.http.failures import broke_off, unfit_answer
+
+HEAD_BYTES_MAX = 65_536  # real vendors send 1 to 3 KiB of headers; also bounds trailers and chunk extensions
+HEADER_LINES_MAX = 100  # real vendors send up to 40
+INTERIM_ANSWERS_MAX = 10  # 1xx answers before the real one; more than two have no use
+ARRIVAL_BYTES_MAX = 32_768  # what one read from the socket takes at most: large enough that a burst costs few wake-ups
+RELEASE_SECONDS_MAX = 0.25  # the end of a body often is a packet of its own behind the last event; a new TLS connection costs about as much
+RELEASE_BYTES_MAX = 4_096  # what may still precede that end unread; a vendor that says more after its last word is not worth keeping
+UNREAD_BYTES_MAX = 32_768  # beyond it the socket is not read; with one more arrival a stream holds at most 64 KiB
+
+
+class Line(Protocol):
+    """What an exchange asks of the connection that carries it."""
+
+    def pause(self) -> None:
+        """Stop reading from the socket."""
+        ...
+
+    def resume(self) -> None:
+        """Read from the socket again."""
+        ...
+
+    def abort(self) -> None:
+        """Drop the connection at once."""
+        ...
+
+    def release(self, *, whole: bool) -> None:
+        """End the exchange. `whole`: the answer arrived to its end and the vendor lets the connection live on."""
+        ...
+
+
+class Exchange:
+    """A request's answer, in the shape of `aisa.providers.port.Answer`. Made by the connection, fed by it, closed by the reader."""
+
+    __slots__ = (
+        "_answered", "_arrived", "_begun", "_bytes_max", "_closed", "_complete", "_failure", "_framing_bytes", "_interim", "_keep_alive",
+        "_kept", "_limited", "_line", "_lines", "_parser", "_paused", "_release_timer", "_taken_bytes", "_unread", "_unread_bytes",
+        "_until_close", "_vendor", "_waiter", "headers", "on_body", "status",
+    )  # fmt: skip
+
+    def __init__(self, line: Line, *, vendor: str, bytes_max: int, kept: bool) -> None:
+        """`bytes_max` bounds a body that is not an event stream; `kept`: the connection has served an exchange before."""
+        self.status = 0
+        self.headers: Mapping[str, str] = {}
+        self._line = line
+        self._vendor = vendor
+        self._bytes_max = bytes_max
+        self._kept = kept
+        self._begun = self._answered = self._complete = self._closed = self._paused = False
+        self._limited = self._until_close = self._keep_alive = False
+        self._interim = self._framing_bytes = self._taken_bytes = self._unread_bytes = 0
+        self._failure: Exception | None = None
+        self._lines: list[tuple[bytes, bytes]] = []
+        self._arrived: list[bytes] = []
+        self._unread: list[bytes] = []
+        self._waiter: asyncio.Future[None] | None = None
+        self._release_timer: asyncio.TimerHandle | None = None
+        # The parser calls the list's own append: a stream has thousands of chunks, and a Python frame for each doubles their cost.
+        self.on_body: Callable[[bytes], None] = self._arrived.append
+        self._parser = HttpResponseParser(self)
+
+    # What the reader calls.
+
+    async def head(self) -> None:
+        """Wait until status and headers have arrived. Raises UpstreamFailed. Cancelling it aborts the connection."""
+        while not self._answered:
+            if self._failure is not None:
+                raise self._failure
+            await self.arrival()
+
+    async def read(self) -> bytes:
+        """Return the body bytes that are there, 1 byte to 64 KiB, waiting for the first; b"" at the proper end.
+
+        Raises UpstreamFailed once all that came before the failure has been read. Cancelling it aborts the connection.
+        """
+        unread = self._unread
+        while not unread:
+            if self._failure is not None:
+                raise self._failure
+            if self._complete:
+                return b""
+            await self.arrival()
+        data = unread[0] if len(unread) == 1 else b"".join(unread)
+        unread.clear()
+        self._taken_bytes += self._unread_bytes
+        self._unread_bytes = 0
+        if self._paused:
+            self._paused = False
+            self._line.resume()
+        return data
+
+    def release(self) -> None:
+        """Read no more, but keep the connection if the body ends within RELEASE_SECONDS_MAX and RELEASE_BYTES_MAX."""
+        if self._closed:
+            return
+        self._closed = True
+        if self._complete or self._failure is not None or self._paused:
+            self._let_go()
+        else:
+            self._release_timer = asyncio.get_running_loop().call_later(RELEASE_SECONDS_MAX, self._let_go)
+
+    def close(self) -> None:
+        """Give the connection back if the answer has arrived to its end, else abort it. A no-op after either."""
+        if not self._closed:
+            self._closed = True
+            self._let_go()
+
+    async def arrival(self) -> None:
+        """Wait until anything happens on the connection. Cancelling it aborts the connection."""
+        self._waiter = asyncio.get_running_loop().create_future()
+        try:
+            await self._waiter
+        except asyncio.CancelledError:
+            self.close()
+            raise
+        finally:
+            self._waiter = None
+
+    # What the connection calls.
+
+    @property
+    def needs_no_more(self) -> bool:
+        """True once sending the rest of the request is pointless: the vendor has refused it, answered it in full or gone."""
+        return self._failure is not None or self._complete or self.status >= 400
+
+    def wake(self) -> None:
+        """Let the reader look again, or let go if it only waited for the end."""
+        waiter = self._waiter
+        if waiter is not None and not waiter.done():
+            waiter.set_result(None)
+        elif self._release_timer is not None and (self._complete or self._failure is not None or self._unread_bytes > RELEASE_BYTES_MAX):
+            self._release_timer.cancel()
+            self._let_go()
+
+    def feed(self, data: memoryview) -> None:
+        """Take the next bytes from the socket, at most ARRIVAL_BYTES_MAX of them. They are copied out before this returns."""
+        if self._failure is not None:
+            return
+        self._begun = True
+        self._framing_bytes += len(data)
+        try:
+            self._parser.feed_data(data)
+        except HttpParserError as error:
+            self._keep_alive = False
+            self._fail(unfit_answer(self._vendor, "an answer that is not HTTP/1.1", f"{type(error).__name__}: {error}"))
+        if self._arrived:
+            self._collect()
+        elif self._framing_bytes > HEAD_BYTES_MAX:
+            self._refuse(f"more than {HEAD_BYTES_MAX} bytes of headers")
+        self.wake()
+
+    def end(self) -> None:
+        """Take the end of the vendor's bytes, which for an answer without any length is its proper end."""
+        if self._answered and self._until_close and self._failure is None:
+            self._complete = True
+        self.lost("the vendor closed the connection")
+
+    def lost(self, detail: str) -> None:
+        """Take the loss of the connection."""
+        self._keep_alive = False
+        self._fail(broke_off(self._vendor, detail, may_repeat=self._kept and not self._begun))
+        self.wake()
+
+    # What the parser calls.
+
+    def on_message_begin(self) -> None:
+        """See a message begin. Raises, to stop the parser, when the answer was already complete."""
+        if self._complete:
+            raise ValueError("bytes after the end of the answer")
+
+    def on_header(self, name: bytes, value: bytes) -> None:
+        """Note a header. Trailers are noted too, and never looked at."""
+        self._lines.append((name, value))
+
+    def on_headers_complete(self) -> None:
+        """Judge the head: skip an interim answer, refuse what we cannot read, else let the reader have it."""
+        status = self._parser.get_status_code()
+        if status < 200:
+            self._skip_interim(status)
+            return
+        headers: dict[str, str] = {}
+        for raw_name, raw_value in self._lines:
+            name, value = raw_name.decode("latin-1").lower(), raw_value.decode("latin-1").rstrip()
+            headers[name] = f"{headers[name]}, {value}" if name in headers else value
+        coding = headers.get("transfer-encoding", "").lower()
+        if len(self._lines) > HEADER_LINES_MAX:
+            self._refuse(f"more than {HEADER_LINES_MAX} header lines")
+        elif self._framing_bytes > HEAD_BYTES_MAX and sum(len(name) + len(value) for name, value in self._lines) > HEAD_BYTES_MAX:
+            self._refuse(f"more than {HEAD_BYTES_MAX} bytes of headers")
+        elif headers.get("content-encoding", "").lower() not in ("", "identity") or coding not in ("", "chunked"):
+            self._refuse("a compressed answer, which was not asked for")
+        if self._failure is not None:
+            return
+        self.status, self.headers = status, headers
+        self._limited = not headers.get("content-type", "").lower().startswith("text/event-stream")
+        self._until_close = not coding and "content-length" not in headers
+        self._keep_alive = self._parser.should_keep_alive()
+        self._answered = True
+
+    def on_message_complete(self) -> None:
+        """Note the end of the answer (an interim one has none)."""
+        self._complete = self._answered
+
+    # Inside.
+
+    def _let_go(self) -> None:
+        whole = self._complete and self._keep_alive and self._failure is None
+        self._failure = RuntimeError("the answer has been closed")
+        self._unread.clear()
+        # The parser holds our bound methods; without this every exchange would wait for the garbage collector.
+        del self._parser, self.on_body
+        self._line.release(whole=whole)
+
+    def _skip_interim(self, status: int) -> None:
+        self._lines.clear()
+        self._interim += 1
+        if status < 100 or status == 101:
+            self._refuse("an answer with an impossible status", f"status {status}")
+        elif self._interim > INTERIM_ANSWERS_MAX:
+            self._refuse(f"more than {INTERIM_ANSWERS_MAX} interim answers")
+
+    def _collect(self) -> None:
+        arrived = self._arrived
+        data = arrived[0] if len(arrived) == 1 else b"".join(arrived)
+        arrived.clear()
+        self._framing_bytes = 0
+        self._unread.append(data)
+        self._unread_bytes += len(data)
+        if self._limited and self._taken_bytes + self._unread_bytes > self._bytes_max:
+            self._complete = False
+            self._refuse(f"an answer of more than {self._bytes_max} bytes")
+        elif self._unread_bytes > UNREAD_BYTES_MAX and not self._complete and not self._paused:
+            self._paused = True
+            self._line.pause()
+
+    def _refuse(self, what: str, detail: str = "") -> None:
+        self._fail(unfit_answer(self._vendor, what, detail))
+
+    def _fail(self, failure: UpstreamFailed) -> None:
+        if self._failure is None and not self._complete:
+            self._failure = failure
+            self._line.abort()

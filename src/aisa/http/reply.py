@@ -1,0 +1,205 @@
+"""One answer on an HTTP/1.1 connection: status, headers and body framing. Does not know requests, time-outs or what it carries."""
+
+from __future__ import annotations
+
+import asyncio
+import re
+from datetime import UTC, datetime
+from http import HTTPStatus
+from typing import Protocol
+
+from aisa.wire.port import HeaderList
+
+_STATUS_LINES = {status.value: b"HTTP/1.1 %d %b\r\n" % (status.value, status.phrase.encode()) for status in HTTPStatus}
+_PRINTABLE = bytes(range(0x20, 0x7F))
+_UNPRINTABLE = re.compile(r"[^ -~]")
+_DAYS = ("Mon", "Tue", "Wed", "Thu", "Fri", "Sat", "Sun")
+_MONTHS = ("Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec")
+
+
+def http_date(unix_seconds: int) -> str:
+    """Return the time as HTTP writes it, whatever the process's locale: `Sun, 06 Nov 1994 08:49:37 GMT`."""
+    then = datetime.fromtimestamp(unix_seconds, UTC)
+    return f"{_DAYS[then.weekday()]}, {then.day:02} {_MONTHS[then.month - 1]} {then:%Y %H:%M:%S} GMT"
+
+
+class House(Protocol):
+    """What a reply asks of the server."""
+
+    draining: bool  # the server is going away: connections are not kept, and the head has to say so
+
+    def date_line(self) -> bytes:
+        """Return the `date` header's line with its line end."""
+        ...
+
+
+class Carrier(Protocol):
+    """What a reply asks of the connection that carries it."""
+
+    def reply_ended(self, reply: Reply) -> None:
+        """Called once, when the reply's last byte was handed over."""
+        ...
+
+    def abort(self) -> None:
+        """Cut the connection at once."""
+        ...
+
+
+class Reply:
+    """The receiving end of one call's answer; implements `aisa.wire.port.Client`.
+
+    Breaking a promise about the body (its length, its order) is a bug of the caller: the connection is cut and RuntimeError raised.
+    """
+
+    __slots__ = (
+        "_bodiless",
+        "_carrier",
+        "_chunked",
+        "_drained",
+        "_head",
+        "_headers",
+        "_house",
+        "_http11",
+        "_is_head",
+        "_length",
+        "_transport",
+        "bytes_sent",
+        "cancelled",
+        "closes",
+        "closing",
+        "congested",
+        "ended",
+        "gone",
+        "running",
+        "started",
+    )
+
+    _headers: HeaderList
+    _length: int | None
+    _bodiless: bool
+    _chunked: bool
+
+    def __init__(
+        self, house: House, carrier: Carrier, transport: asyncio.WriteTransport, *, method: str, http11: bool, keep_alive: bool
+    ) -> None:
+        self._house = house
+        self._carrier = carrier
+        self._transport = transport
+        self._is_head = method == "HEAD"
+        self._http11 = http11
+        self._head = b""
+        self._drained: asyncio.Event | None = None
+        self.gone = self.closing = self.started = self.ended = self.congested = False
+        self.bytes_sent = 0
+        #: The connection ends with this reply.
+        self.closes = not keep_alive
+        #: The call's task has begun to run; has been asked to stop. Kept by the server.
+        self.running = self.cancelled = False
+
+    def close_after(self) -> None:
+        """Close the connection after this reply; said in the head if that was not committed yet."""
+        self.closes = True
+
+    def start(self, status: int, headers: HeaderList, length: int | None) -> None:
+        """Commit to a status; the head leaves together with the first write, or with the end.
+
+        `headers` must not name date, connection, content-length or transfer-encoding (ours). `length` is in bytes, None if not known.
+        """
+        if self.started:
+            raise RuntimeError("a reply was started twice")
+        self.started = True
+        self._headers = headers
+        self._length = length
+        lines = [f"{name}: {value}\r\n" for name, value in headers]
+        self._bodiless = self._is_head
+        self._chunked = False
+        if status in (204, 304):
+            self._bodiless = True
+        elif length is not None:
+            lines.append(f"content-length: {length}\r\n")
+        elif self._http11:
+            lines.append("transfer-encoding: chunked\r\n")
+            self._chunked = not self._is_head
+        if self.closes or self._house.draining:
+            self.closes = True
+            lines.append("connection: close\r\n")
+        fields = "".join(lines).encode("ascii", "replace")
+        if len(fields.translate(None, _PRINTABLE)) != 2 * len(lines):
+            # A line break in a value would begin a header, or a reply, of its own.
+            fields = b"".join([_UNPRINTABLE.sub("?", line[:-2]).encode() + b"\r\n" for line in lines])
+        status_line = _STATUS_LINES.get(status) or b"HTTP/1.1 %d \r\n" % status
+        self._head = b"%b%b%b\r\n" % (status_line, self._house.date_line(), fields)
+
+    def write(self, data: bytes) -> None:
+        """Hand over body bytes; an empty write sends the head alone. A no-op once the client is gone.
+
+        Raises RuntimeError if the reply is not open or the body grows over its length; the connection is cut in the latter case.
+        """
+        if not self.started or self.ended:
+            raise RuntimeError("a reply was written to before its start or after its end")
+        if self.gone or self._transport.is_closing():
+            return
+        head, self._head = self._head, b""
+        if data and not self._bodiless:
+            self.bytes_sent += len(data)
+            if self._length is not None and self.bytes_sent > self._length:
+                self._fail(f"a reply of {self._length} bytes was given {self.bytes_sent}")
+            payload = b"%b%x\r\n%b\r\n" % (head, len(data), data) if self._chunked else head + data
+        else:
+            payload = head
+        if payload:
+            self._transport.write(payload)
+
+    async def writable(self) -> None:
+        """Wait until the client has taken what is waiting, or is gone. The caller bounds the wait."""
+        if self.congested:
+            if self._drained is None:
+                self._drained = asyncio.Event()
+            await self._drained.wait()
+
+    def end(self) -> None:
+        """End the body; a second call does nothing. Raises RuntimeError, and cuts the connection, if bytes of its length are missing."""
+        if self.ended:
+            return
+        if not self.started:
+            raise RuntimeError("a reply was ended before its start")
+        self.ended = True
+        if self.gone:
+            return
+        if self._length is not None and not self._bodiless and self.bytes_sent != self._length:
+            self._fail(f"a reply of {self._length} bytes was ended after {self.bytes_sent}")
+        head, self._head = self._head, b""
+        last = head + b"0\r\n\r\n" if self._chunked else head
+        if last:
+            self._transport.write(last)
+        self._carrier.reply_ended(self)
+
+    def abort(self) -> None:
+        """Cut the connection at once; what the client has not taken is lost."""
+        self.ended = True
+        self._carrier.abort()
+
+    def probe(self) -> None:
+        """Send what a living client ignores, so that one who has left answers with a reset."""
+        if not self.started or self._head:
+            if self._http11:
+                self._transport.write(b"HTTP/1.1 100 Continue\r\n\r\n")
+        elif self._chunked and any(name == "content-type" and value.startswith("text/event-stream") for name, value in self._headers):
+            self.write(b": keep-alive\n\n")
+
+    def drained(self) -> None:
+        """Wake who waits in `writable`: nothing is waiting in this process any more."""
+        self.congested = False
+        if self._drained is not None:
+            self._drained.set()
+            self._drained = None
+
+    def lost(self) -> None:
+        """The client is gone: wake who waits for it."""
+        self.gone = True
+        self.drained()
+
+    def _fail(self, why: str) -> None:
+        self.ended = True
+        self._carrier.abort()
+        raise RuntimeError(why)

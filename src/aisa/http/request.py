@@ -1,0 +1,201 @@
+"""Reading HTTP/1.1 requests, without I/O: bytes in, Requests out. Knows neither sockets nor time nor what a request asks for.
+
+llhttp (httptools) judges the head: characters, line ends, the syntax of the framing headers. What it would still let through is
+refused here. A head that it found good is split here, which is faster than a Python callback for every header; bodies are cut out
+here, because llhttp does not tell where a message ended.
+"""
+
+from __future__ import annotations
+
+import re
+
+import msgspec
+from httptools import HttpParserError, HttpParserUpgrade, HttpRequestParser
+
+from aisa.errors import ApiError
+from aisa.http.chunked import ChunkedBody
+
+HEADER_LINES_MAX = 200  # real clients send 10 to 40; bounds the work that many tiny headers would cause within header_bytes_max
+
+# A proxy's form of target: the authority is not ours to check, as we serve every name we are reached by.
+_ABSOLUTE_FORM = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*://[^/?#]*")
+
+
+class Request(msgspec.Struct, frozen=True):
+    """A complete request. `path` is as sent and has no query; `headers` has lower-case names, repeats joined by a comma and a blank."""
+
+    method: str
+    path: str
+    query: str
+    headers: dict[str, str]
+    body: bytes
+    version: str
+
+
+_NO_CALLBACKS = object()
+
+
+def _invalid(why: str) -> ApiError:
+    return ApiError("invalid_request", f"The request is not valid HTTP/1.1: {why}.")
+
+
+class RequestReader:
+    """Reads the requests of one connection, each of bounded size, one at a time."""
+
+    __slots__ = (
+        "_body",
+        "_body_bytes_max",
+        "_chunked",
+        "_head",
+        "_header_bytes_max",
+        "_headers",
+        "_length",
+        "_parser",
+        "_start_line",
+        "body_bytes",
+        "in_body",
+        "keep_alive",
+        "rest",
+    )
+
+    _start_line: list[str]  # method, target, version
+    _headers: dict[str, str]
+    _length: int
+    #: What followed a request in the bytes that completed it.
+    rest: bytes
+    #: Whether another request may follow on the connection.
+    keep_alive: bool
+
+    def __init__(self, header_bytes_max: int, body_bytes_max: int) -> None:
+        self._header_bytes_max = header_bytes_max
+        self._body_bytes_max = body_bytes_max
+        self._parser: HttpRequestParser | None = None
+        self._head = b""
+        self._body: bytearray | None = None
+        self._chunked: ChunkedBody | None = None
+        #: The head is complete, the body is not; so many bytes of it, framing included, have arrived.
+        self.in_body = False
+        self.body_bytes = 0
+
+    def feed(self, data: bytes) -> Request | None:
+        """Take bytes, at least one, the first of a request not being a line end.
+
+        Return the request if they complete it; what then is in `rest` belongs to the next one. Raises ApiError `invalid_request`,
+        `method_not_allowed` (CONNECT), `headers_too_large` or `request_too_large`; the connection cannot be read any further then.
+        """
+        if not self.in_body:
+            end = self._feed_head(data)
+            if not end:
+                return None
+            data = data[end:]
+            if self._chunked is None and len(data) == self._length:
+                self.rest = b""
+                return self._request(data)
+            self.in_body = True
+        return self._feed_sized(data) if self._chunked is None else self._feed_chunked(self._chunked, data)
+
+    @property
+    def is_idle(self) -> bool:
+        """Whether no part of a request has arrived."""
+        return not (self._head or self.in_body)
+
+    @property
+    def expects_continue(self) -> bool:
+        """Whether the client waits for a sign before it sends the body."""
+        return self._start_line[2] == "HTTP/1.1" and self._headers.get("expect", "").lower() == "100-continue"
+
+    def _feed_head(self, data: bytes) -> int:
+        """Return the offset in `data` just behind the head, 0 while it is incomplete."""
+        seen = len(self._head)
+        head = self._head + data if seen else data
+        found = head.find(b"\r\n\r\n", seen - 3 if seen > 3 else 0)
+        if found >= 0:
+            head = head[: found + 4]
+        if len(head) > self._header_bytes_max:
+            limit = self._header_bytes_max
+            raise ApiError("headers_too_large", f"The request line and headers are larger than this server's limit of {limit} bytes.")
+        if self._parser is None:
+            self._parser = HttpRequestParser(_NO_CALLBACKS)
+        try:
+            self._parser.feed_data(head[seen:])
+        except HttpParserUpgrade:
+            pass  # an upgrade that is not offered is ignored, and the request is answered as if it had not asked for one
+        except HttpParserError as error:
+            raise _invalid(str(error)) from None
+        if found < 0:
+            self._head = head
+            return 0
+        self._parser = None  # it is not told of the body, so it cannot read the next head
+        self._head = b""
+        self._take_head(head)
+        return len(head) - seen
+
+    def _take_head(self, head: bytes) -> None:
+        lines = head.decode("latin-1").split("\r\n")
+        words = self._start_line = lines[0].split(" ")
+        version = words[-1]
+        if len(words) != 3 or version not in ("HTTP/1.1", "HTTP/1.0"):
+            raise _invalid("the first line must be a method, a target and HTTP/1.1 or HTTP/1.0, with one blank between them")
+        if len(lines) > HEADER_LINES_MAX + 3:  # the first and the two empty ones at the end are not headers
+            raise ApiError("headers_too_large", f"The request has more than {HEADER_LINES_MAX} header lines.")
+        headers: dict[str, str] = {}
+        for line in lines[1:-2]:
+            name, _, value = line.partition(":")
+            name = name.lower()
+            value = value.strip(" \t")
+            if name in headers:
+                if name == "host":
+                    raise _invalid("the Host header is repeated")
+                value = f"{headers[name]}, {value}"
+            headers[name] = value
+        self._headers = headers
+        if "host" not in headers and version == "HTTP/1.1":
+            raise _invalid("the Host header is missing")
+        if words[0] == "CONNECT":
+            raise ApiError("method_not_allowed", "CONNECT is not supported: this server is not a proxy.")
+        self.keep_alive = version == "HTTP/1.1" and not ("connection" in headers and "close" in headers["connection"].lower())
+        self._length = 0
+        if "content-length" in headers:
+            self._length = int(headers["content-length"])  # llhttp has seen that it is one number, within 64 bits
+            limit = self._body_bytes_max
+            if self._length > limit:
+                raise ApiError("request_too_large", f"The request's body has {self._length} bytes; this server's limit is {limit} bytes.")
+        elif "transfer-encoding" in headers:
+            if version == "HTTP/1.0" or headers["transfer-encoding"].lower() != "chunked":
+                raise _invalid("the only Transfer-Encoding understood is chunked, in HTTP/1.1")
+            self._chunked = ChunkedBody(self._body_bytes_max)
+
+    def _feed_sized(self, data: bytes) -> Request | None:
+        wanted = self._length - self.body_bytes
+        piece = data[:wanted]
+        self.body_bytes += len(piece)
+        if self._body is None:
+            # One growing array and not a list of pieces: a client that sends single bytes would make us hold forty times as much.
+            self._body = bytearray()
+        self._body += piece
+        if len(piece) < wanted:
+            return None
+        self.rest = data[wanted:]
+        return self._request(bytes(self._body))
+
+    def _feed_chunked(self, chunked: ChunkedBody, data: bytes) -> Request | None:
+        self.body_bytes += len(data)
+        end = chunked.feed(data)
+        if end is None:
+            return None
+        self.rest = data[end:]
+        return self._request(bytes(chunked.body))
+
+    def _request(self, body: bytes) -> Request:
+        method, target, version = self._start_line
+        if self.in_body:
+            self.in_body = False
+            self.body_bytes = 0
+            self._body = None
+            self._chunked = None
+        if target[0] != "/" and target != "*":
+            target = _ABSOLUTE_FORM.sub("", target, count=1)
+            if target[:1] != "/":
+                target = "/" + target
+        path, _, query = target.partition("?")
+        return Request(method, path, query, self._headers, body, version[5:])

@@ -1,0 +1,123 @@
+"""The HTTP/1.1 server that clients connect to: listens, counts, and goes away in order. Knows no route and no meaning of a request."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import ssl
+from contextlib import suppress
+
+from aisa.clock import WallClock, wall_clock
+from aisa.config.schema import Server
+from aisa.http.connection import Connection
+from aisa.http.reply import Reply
+from aisa.http.request import Request
+from aisa.http.shared import App, Shared
+from aisa.http.sockets import BACKLOG_CONNECTIONS_MAX, tcp_listener, unix_listener
+
+__all__ = ["App", "HttpServer", "Reply", "Request", "tls_context"]
+
+GRACE_SECONDS_MAX = 5.0  # for calls that were told to end: an error event and the settling of a bill take milliseconds
+ABORT_SECONDS_MAX = 0.1  # for the loop to report the cut connections
+
+
+def tls_context(cert: str, key: str) -> ssl.SSLContext:
+    """Return what a TLS listener needs, from PEM files. Raises OSError or ssl.SSLError if they cannot be used."""
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.minimum_version = ssl.TLSVersion.TLSv1_2
+    context.set_alpn_protocols(["http/1.1"])
+    context.load_cert_chain(cert, key)
+    return context
+
+
+class HttpServer:
+    """Serves `app` on any number of addresses. Belongs to the event loop that runs `listen`."""
+
+    def __init__(self, app: App, settings: Server, *, now: WallClock = wall_clock) -> None:
+        self._settings = settings
+        self._shared = Shared(app, settings, now)
+        self._listeners: list[asyncio.AbstractServer] = []
+        self._addresses: list[str] = []
+        self._unix_paths: list[str] = []
+
+    @property
+    def connections_count(self) -> int:
+        """Connections that are open, idle or not."""
+        return len(self._shared.connections)
+
+    @property
+    def calls_count(self) -> int:
+        """Calls whose task runs."""
+        return len(self._shared.calls)
+
+    def __repr__(self) -> str:
+        state = "draining" if self._shared.draining else "serving"
+        where = ", ".join(self._addresses) or "nowhere"
+        return f"<HttpServer {state} on {where}: {self.connections_count} connections, {self.calls_count} calls>"
+
+    async def listen(self, host: str, port: int, tls: ssl.SSLContext | None = None) -> tuple[str, int]:
+        """Accept connections on an address, port 0 meaning any free one, and return it as bound. Raises OSError."""
+        listener = tcp_listener(host, port)
+        patience = self._settings.header_timeout_seconds if tls is not None else None
+        server = await asyncio.get_running_loop().create_server(
+            lambda: Connection(self._shared),
+            sock=listener,
+            backlog=BACKLOG_CONNECTIONS_MAX,
+            ssl=tls,
+            ssl_handshake_timeout=patience,
+            ssl_shutdown_timeout=patience,
+        )
+        bound: tuple[str, int] = listener.getsockname()[:2]
+        self._listeners.append(server)
+        self._addresses.append(f"{bound[0]}:{bound[1]}")
+        return bound
+
+    async def listen_unix(self, path: str) -> None:
+        """Accept connections on a unix socket, as a file of mode 0600. A stale socket file is replaced. Raises OSError."""
+        listener = unix_listener(path)
+        server = await asyncio.get_running_loop().create_unix_server(
+            lambda: Connection(self._shared), sock=listener, backlog=BACKLOG_CONNECTIONS_MAX
+        )
+        self._listeners.append(server)
+        self._addresses.append(path)
+        self._unix_paths.append(path)
+
+    async def drain(self, seconds: float) -> None:
+        """Go away: accept no more, close what is idle, and let answers in flight finish for up to `seconds`.
+
+        Calls that are left are then told (`closing`) and cancelled once, and cut after a grace of GRACE_SECONDS_MAX more.
+        """
+        shared = self._shared
+        shared.draining = True
+        for server in self._listeners:
+            server.close()
+        for path in self._unix_paths:
+            with suppress(FileNotFoundError):
+                os.unlink(path)
+        for connection in list(shared.connections):
+            connection.close_if_idle()
+        if await self._emptied(seconds):
+            return
+        for reply in list(shared.calls):
+            reply.closing = True
+            shared.cancel(reply)
+        if await self._emptied(GRACE_SECONDS_MAX):
+            return
+        for connection in list(shared.connections):
+            connection.abort()
+        await self._emptied(ABORT_SECONDS_MAX)
+
+    async def _emptied(self, seconds: float) -> bool:
+        """Wait until no connection and no call is left; False if that takes longer."""
+        shared = self._shared
+        empty: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+
+        def look() -> None:
+            if not shared.connections and not shared.calls and not empty.done():
+                empty.set_result(None)
+
+        shared.on_less = look
+        look()
+        await asyncio.wait([empty], timeout=seconds)
+        shared.on_less = None
+        return empty.done()

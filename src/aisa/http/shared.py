@@ -1,0 +1,90 @@
+"""What all connections of one server have in common: the app, the settings, and who is there. Reads and writes no socket."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from typing import Protocol
+
+from aisa.clock import WallClock
+from aisa.config.schema import Server
+from aisa.errors import ApiError
+from aisa.http.reply import Reply, http_date
+from aisa.http.request import Request
+
+READ_BYTES_MAX = 65_536  # one read; also what is held of pipelined requests while a call runs, before the client is made to wait
+
+
+class App(Protocol):
+    """What the server serves."""
+
+    async def __call__(self, request: Request, reply: Reply) -> None:
+        """Answer a request; runs in its own task and must start and end the reply.
+
+        The task is cancelled once if the client leaves (`reply.gone`) or the server's patience at shutdown is over (`reply.closing`).
+        """
+        ...
+
+    def refuse(self, error: ApiError, reply: Reply) -> None:
+        """Start, write and end the reply with an error, at once: for a request that never became one, or a call that broke."""
+        ...
+
+
+class Open(Protocol):
+    """A connection as the server sees it."""
+
+    def close_if_idle(self) -> None:
+        """Close unless a request has begun to arrive or is being answered."""
+        ...
+
+    def abort(self) -> None:
+        """Cut the connection at once."""
+        ...
+
+
+class Shared:
+    """The state of one server."""
+
+    def __init__(self, app: App, settings: Server, now: WallClock) -> None:
+        self.app = app
+        self.settings = settings
+        self.connections: set[Open] = set()
+        #: The calls whose task runs; the only lasting reference to the task.
+        self.calls: dict[Reply, asyncio.Task[None]] = {}
+        self.draining = False
+        #: Called whenever a connection or a call has gone.
+        self.on_less: Callable[[], None] | None = None
+        #: One buffer for all connections: what was read is copied from it before the loop reads again.
+        self.read_buffer = memoryview(bytearray(READ_BYTES_MAX))
+        self._now = now
+        self._date_second = -1
+        self._date_line = b""
+
+    def date_line(self) -> bytes:
+        """Return the `date` header's line with its line end, made at most once a second."""
+        second = int(self._now())
+        if second != self._date_second:
+            self._date_second = second
+            self._date_line = b"date: %b\r\n" % http_date(second).encode()
+        return self._date_line
+
+    def cancel(self, reply: Reply) -> None:
+        """Cancel a call's task, once in its life."""
+        if not reply.cancelled:
+            reply.cancelled = True
+            task = self.calls.get(reply)
+            # A task that is cancelled before its first step never runs at all, not even its clean-up; it looks at `cancelled` itself.
+            if task is not None and reply.running:
+                task.cancel()
+
+    def connection_ended(self, connection: Open) -> None:
+        """Forget a connection."""
+        self.connections.discard(connection)
+        if self.on_less is not None:
+            self.on_less()
+
+    def call_ended(self, reply: Reply) -> None:
+        """Forget a call."""
+        self.calls.pop(reply, None)
+        if self.on_less is not None:
+            self.on_less()

@@ -1,0 +1,33 @@
+"""JSON values as types: what a decoder gives back, narrowed without a copy. Knows no field."""
+
+from __future__ import annotations
+
+from typing import TypeGuard
+
+#: A JSON object.
+Tree = dict[str, object]
+
+
+def is_tree(value: object) -> TypeGuard[Tree]:
+    """Tell whether a JSON value is an object."""
+    return isinstance(value, dict)
+
+
+def is_list(value: object) -> TypeGuard[list[object]]:
+    """Tell whether a JSON value is an array."""
+    return isinstance(value, list)
+
+
+def as_list(value: object) -> list[object]:
+    """Return an array as it is, anything else as an empty one."""
+    return value if is_list(value) else []
+
+
+def trees_in(value: object) -> list[Tree]:
+    """Return the objects in an array; none if it is no array."""
+    return [item for item in as_list(value) if is_tree(item)]
+
+
+def text_or_none(value: object) -> str | None:
+    """Return text that is not empty."""
+    return value if isinstance(value, str) and value else None

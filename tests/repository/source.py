@@ -1,0 +1,148 @@
+"""The project's own files, read as text and as syntax trees, for the gates beside it. Judges nothing."""
+
+from __future__ import annotations
+
+import ast
+import io
+import tokenize
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import NamedTuple
+
+ROOT = Path(__file__).resolve().parents[2]
+PACKAGE = ROOT / "src" / "aisa"
+GENERATED = "aisa.storage.migrations.versions."  # written once by a tool, applied in order, never edited
+
+Function = ast.FunctionDef | ast.AsyncFunctionDef
+Definition = Function | ast.ClassDef
+
+
+class Import(NamedTuple):
+    """One module needs another. `inside` says whether the statement is in a function."""
+
+    importer: str
+    imported: str
+    line: int
+    inside: bool
+
+
+@dataclass(frozen=True)
+class Module:
+    """One Python file: dotted name, path from the root, text."""
+
+    name: str
+    path: str
+    text: str
+
+    @cached_property
+    def tree(self) -> ast.Module:
+        """The syntax tree."""
+        return ast.parse(self.text, self.path)
+
+    @cached_property
+    def comments(self) -> list[tuple[int, str]]:
+        """Every comment: its line number and its text without the leading `#`."""
+        tokens = tokenize.generate_tokens(io.StringIO(self.text).readline)
+        return [(token.start[0], token.string.lstrip("#").strip()) for token in tokens if token.type == tokenize.COMMENT]
+
+    @cached_property
+    def functions(self) -> list[tuple[str, Function, bool]]:
+        """Every function, nested ones too: its name with its classes', its node, and whether it is a method."""
+        return list(_functions(self.tree, "", in_class=False))
+
+    @cached_property
+    def imports(self) -> list[Import]:
+        """Every import as written, whether it is at the top, for typing only, or inside a function."""
+        return list(_imports(self, self.tree, inside=False))
+
+    def at(self, node: ast.AST | int) -> str:
+        """Return `path:line` of a node or of a line number, for messages."""
+        return f"{self.path}:{node if isinstance(node, int) else getattr(node, 'lineno', 0)}"
+
+
+def _functions(node: ast.AST, prefix: str, *, in_class: bool) -> Iterator[tuple[str, Function, bool]]:
+    for child in ast.iter_child_nodes(node):
+        if isinstance(child, Function):
+            yield prefix + child.name, child, in_class
+            yield from _functions(child, f"{prefix}{child.name}.", in_class=False)
+        elif isinstance(child, ast.ClassDef):
+            yield from _functions(child, f"{prefix}{child.name}.", in_class=True)
+        else:
+            yield from _functions(child, prefix, in_class=in_class)
+
+
+def _imports(module: Module, node: ast.AST, *, inside: bool) -> Iterator[Import]:
+    for child in ast.iter_child_nodes(node):
+        if isinstance(child, ast.Import):
+            yield from (Import(module.name, alias.name, child.lineno, inside) for alias in child.names)
+        elif isinstance(child, ast.ImportFrom):
+            source = _absolute(module, child)
+            # `from aisa.wire import sse` needs the module aisa.wire.sse; whether it is one is known only to who has the whole tree.
+            yield from (Import(module.name, f"{source}.{alias.name}", child.lineno, inside) for alias in child.names)
+        else:
+            yield from _imports(module, child, inside=inside or isinstance(child, Function))
+
+
+def _absolute(module: Module, statement: ast.ImportFrom) -> str:
+    if not statement.level:
+        return statement.module or ""
+    package = module.name if module.path.endswith("__init__.py") else module.name.rpartition(".")[0]
+    parents = package.split(".")[: len(package.split(".")) - statement.level + 1]
+    return ".".join([*parents, *([statement.module] if statement.module else [])])
+
+
+def read(path: Path) -> Module:
+    """Read one file of the project."""
+    relative = path.relative_to(ROOT)
+    parts = relative.with_suffix("").parts
+    parts = parts[1:] if parts[0] == "src" else parts
+    parts = parts[:-1] if parts[-1] == "__init__" else parts
+    return Module(".".join(parts), relative.as_posix(), path.read_text(encoding="utf-8"))
+
+
+def snippet(text: str, name: str = "aisa.sample") -> Module:
+    """Make a module of a piece of text, to show that a gate sees what it forbids."""
+    return Module(name, f"src/{name.replace('.', '/')}.py", text)
+
+
+def folder(*names: str) -> list[Module]:
+    """Read every Python file below these folders of the project, in a stable order."""
+    return [read(path) for name in names for path in sorted((ROOT / name).rglob("*.py"))]
+
+
+def faults_of(check: Callable[[Module], list[str]], modules: list[Module]) -> list[str]:
+    """Return everything that a check finds."""
+    return [fault for module in modules for fault in check(module)]
+
+
+def lines(faults: list[str]) -> str:
+    """Write what was found one to a line, which pytest otherwise cuts short."""
+    return "\n".join(["", *faults])
+
+
+def aisa_imports(modules: list[Module]) -> list[Import]:
+    """Return the imports of our own modules by each other, each resolved to a module that exists."""
+    names = {module.name for module in modules}
+    edges = []
+    for module in modules:
+        for edge in module.imports:
+            target = edge.imported if edge.imported in names else edge.imported.rpartition(".")[0]
+            if target in names:
+                edges.append(edge._replace(imported=target))
+    return edges
+
+
+def project_files() -> Iterator[Path]:
+    """Walk the files that a clone would have: no environments, caches or data. Needs no git, because a user may have none."""
+    skipped = {"__pycache__", "aisa-data", "build", "dist", "htmlcov", "node_modules"}
+    for path in sorted(ROOT.iterdir()):
+        if path.name == ".ci" or not (path.name.startswith(".") or path.name in skipped):
+            found = [path] if path.is_file() else sorted(path.rglob("*"))
+            yield from (file for file in found if file.is_file() and not skipped & set(file.relative_to(ROOT).parts))
+
+
+AISA = [module for module in folder("src") if not module.name.startswith(GENERATED)]
+TESTS = folder("tests")
+SCRIPTS = folder("tools", "training", "benchmarks", "compat")

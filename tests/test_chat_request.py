@@ -84,7 +84,12 @@ def test_what_only_looks_bad_passes(good: bytes) -> None:
     assert parse_object(good) == json.loads(good)
 
 
-@given(st.recursive(st.none() | st.booleans() | st.integers(-(2**53), 2**53) | st.text(), lambda inner: st.lists(inner) | st.dictionaries(st.text(), inner)))
+@given(
+    st.recursive(
+        st.none() | st.booleans() | st.integers(-(2**53), 2**53) | st.text(),
+        lambda inner: st.lists(inner) | st.dictionaries(st.text(), inner),
+    )
+)
 def test_every_object_that_python_can_write_is_read_back(value: Any) -> None:
     """No valid document is mistaken for one with a duplicate key, whatever quotes and backslashes it holds."""
     document = {"value": value}
@@ -164,7 +169,20 @@ def test_the_two_required_fields_are_missed_by_name(field: str) -> None:
     assert field in error.message
 
 
-NULLABLE = ["stream", "stream_options", "stop", "temperature", "top_p", "n", "max_tokens", "seed", "logit_bias", "user", "tools", "functions"]
+NULLABLE = [
+    "stream",
+    "stream_options",
+    "stop",
+    "temperature",
+    "top_p",
+    "n",
+    "max_tokens",
+    "seed",
+    "logit_bias",
+    "user",
+    "tools",
+    "functions",
+]
 
 
 @pytest.mark.parametrize("field", NULLABLE)

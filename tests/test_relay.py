@@ -6,7 +6,22 @@ import asyncio
 from typing import Any
 
 import pytest
-from rig import DONE, MemoryClient, Rig, Script, ScriptedUpstream, Stall, body, chunk, content_of, document, event, events_of, text, whole_stream
+from rig import (
+    DONE,
+    MemoryClient,
+    Rig,
+    Script,
+    ScriptedUpstream,
+    Stall,
+    body,
+    chunk,
+    content_of,
+    document,
+    event,
+    events_of,
+    text,
+    whole_stream,
+)
 
 from aisa.config.schema import Prices, Stream
 from aisa.errors import ApiError
@@ -15,7 +30,9 @@ from aisa.testing.clock import run_virtual
 from aisa.testing.upstream import Break
 
 
-def call(*scripts: Script, client: MemoryClient | None = None, data: bytes | None = None, **options: Any) -> tuple[MemoryClient, Rig, list[ScriptedUpstream]]:
+def call(
+    *scripts: Script, client: MemoryClient | None = None, data: bytes | None = None, **options: Any
+) -> tuple[MemoryClient, Rig, list[ScriptedUpstream]]:
     """Make one streamed call to vendors a, b, … with one script each."""
     client = client or MemoryClient()
     upstreams = [ScriptedUpstream(script) for script in scripts]
@@ -280,7 +297,10 @@ def test_retry_after_is_always_a_sane_number(said: str | None, sent: str) -> Non
     assert b"upstream_rate_limit" in client.body
 
 
-@pytest.mark.parametrize("answer", [Script([b"<html>oops</html>"], status=500), Script([b"<html>hi</html>"], headers={}), Script([], status=204), Script([], status=302)])
+@pytest.mark.parametrize(
+    "answer",
+    [Script([b"<html>oops</html>"], status=500), Script([b"<html>hi</html>"], headers={}), Script([], status=204), Script([], status=302)],
+)
 @pytest.mark.parametrize("streamed", [True, False])
 def test_an_answer_that_is_no_answer_is_a_502(answer: Script, streamed: bool) -> None:
     """[U5] HTML, nothing, or a redirect, which is never followed."""

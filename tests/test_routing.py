@@ -132,7 +132,9 @@ def test_prices_become_whole_nano_dollars_and_kinds_inherit() -> None:
     """Cached input costs what input does unless said otherwise."""
     config = Config(vendors=VENDORS, models={"m": Model(to=("a/x",), prices=Prices(input=1.25, output=10, reasoning=0.000000001))})
     prices = Routes(config).find("m").prices
-    assert prices == UnitPrices(input=1_250_000_000, output=10_000_000_000, cached_input=1_250_000_000, cache_write=1_250_000_000, reasoning=1)
+    assert prices == UnitPrices(
+        input=1_250_000_000, output=10_000_000_000, cached_input=1_250_000_000, cache_write=1_250_000_000, reasoning=1
+    )
 
 
 def test_each_token_is_charged_once_at_its_own_price() -> None:

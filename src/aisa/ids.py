@@ -6,25 +6,37 @@ from aisa.clock import Chance, WallClock
 
 CROCKFORD = "0123456789ABCDEFGHJKMNPQRSTVWXYZ"
 PAIRS = tuple(a + b for a in CROCKFORD for b in CROCKFORD)  # ten bits at a time: half the look-ups
+COUNT_BITS = 20  # how many ids share one draw of entropy: a million
 
 
-def ulid(milliseconds: int, entropy: int) -> str:
-    """Return the 26-character ULID of a 48-bit time in milliseconds and 80 bits of entropy (github.com/ulid/spec)."""
-    value = (milliseconds << 80) | entropy
-    return (
-        CROCKFORD[value >> 125 & 31]
-        + CROCKFORD[value >> 120 & 31]
-        + "".join([PAIRS[value >> shift & 1023] for shift in range(110, -1, -10)])
-    )
+def crockford(value: int, pairs: int) -> str:
+    """Write the low `10 * pairs` bits of a number as `2 * pairs` characters (github.com/ulid/spec)."""
+    return "".join([PAIRS[value >> shift & 1023] for shift in range(10 * (pairs - 1), -1, -10)])
 
 
 class CallIds:
-    """Makes call ids: unique, sortable by time, 30 ASCII characters."""
+    """Makes call ids such as `req_01JABCD9F1YYEXAMPLE0000000`: unique, sortable by millisecond, 30 ASCII characters.
+
+    The last 20 of a ULID's 80 random bits are a counter, as its specification allows; everything before is redrawn when it runs out.
+    """
 
     def __init__(self, wall_clock: WallClock, chance: Chance) -> None:
         self._wall_clock = wall_clock
         self._chance = chance
+        self._epoch = -1  # milliseconds / 1024, whose eight characters are kept
+        self._epoch_text = ""
+        self._drawn = ""
+        self._count = 1 << COUNT_BITS
 
     def __call__(self) -> str:
-        """Return a new id such as `req_01JABCD9F1YYEXAMPLE0000000`."""
-        return "req_" + ulid(int(self._wall_clock() * 1000), self._chance.getrandbits(80))
+        """Return a new id."""
+        milliseconds = int(self._wall_clock() * 1000)
+        if milliseconds >> 10 != self._epoch:
+            self._epoch = milliseconds >> 10
+            self._epoch_text = "req_" + crockford(self._epoch, 4)
+        count = self._count + 1
+        if count >> COUNT_BITS:
+            self._drawn = crockford(self._chance.getrandbits(60), 6)
+            count = self._chance.getrandbits(COUNT_BITS - 1)
+        self._count = count
+        return self._epoch_text + PAIRS[milliseconds & 1023] + self._drawn + PAIRS[count >> 10] + PAIRS[count & 1023]

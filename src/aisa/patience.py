@@ -1,6 +1,6 @@
 """The clocks of one call: when the head may wait no longer, when to send a keep-alive, when vendor or client has been silent too long.
 
-One timer a call, re-armed lazily. It does not decide what a silence means; it cancels the call's task and says why.
+One timer a call, re-armed lazily. It does not decide what a silence means; it interrupts the call and says why.
 """
 
 from __future__ import annotations
@@ -28,7 +28,6 @@ class Patience:
         self._silence_seconds = silence_seconds
         self._hold_head = hold_head
         self._loop = asyncio.get_running_loop()
-        self._task = asyncio.current_task()
         now = self._loop.time()
         self._began = self._last_token = self._last_output = now
         self._blocked_since: float | None = None
@@ -58,10 +57,11 @@ class Patience:
 
     def forgive(self) -> bool:
         """After a cancellation: tell whether it was the vendor's silence, and if so make the task live on."""
-        if not self.vendor_silent or self._client.gone or self._task is None:
+        task = asyncio.current_task()
+        if not self.vendor_silent or self._client.gone or task is None:
             return False
         self.vendor_silent = False
-        self._task.uncancel()
+        task.uncancel()
         self._arm()
         return True
 
@@ -99,8 +99,8 @@ class Patience:
             self.vendor_silent = True
         elif self._hold_head is not None:
             self._keep_alive(now, self._hold_head)
-        if (self.client_stalled or self.vendor_silent) and self._task is not None:
-            self._task.cancel()
+        if self.client_stalled or self.vendor_silent:
+            self._client.interrupt()
         else:
             self._arm()
 

@@ -11,7 +11,7 @@ from collections.abc import Awaitable, Callable, Mapping
 import msgspec
 
 from aisa.admission.port import Admission, Lease
-from aisa.call import Call, Life, State, Step
+from aisa.call import ANSWERING, END, FAIL, Call, Life
 from aisa.clock import Chance
 from aisa.config.schema import Stream
 from aisa.errors import ApiError, UpstreamFailed
@@ -128,7 +128,7 @@ class Run:
         self.patience.stop()
         if self.answer is not None:
             self.answer.close()
-        self.life.step(Step.END)
+        self.life.step(END)
         self.settle(self.outcome)
         self._lease.release(self.used)
         now = self.patience.now()
@@ -175,7 +175,7 @@ async def first_pieces(run: Run) -> list[Piece]:
                 targets.insert(0, target)
             if not failure.may_fall_back or not targets:
                 raise
-            run.life.step(Step.FAIL)
+            run.life.step(FAIL)
 
 
 async def ask(run: Run, target: Target) -> list[Piece]:
@@ -250,7 +250,7 @@ def finish(run: Run, bill: Bill) -> None:
 
 def explain(run: Run, ending: BaseException) -> ApiError | None:
     """Say how an unfinished call ended, in `run.outcome`, and return what the client is to be told, if it can hear it."""
-    answering = run.life.state is State.ANSWERING
+    answering = run.life.state is ANSWERING
     run.outcome = CUT if answering else FAILED
     if isinstance(ending, ApiError):
         return ending

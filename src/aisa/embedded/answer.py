@@ -23,7 +23,7 @@ from aisa.embedded.sampling import ChosenLogprob, Sampler, chosen_logprob
 from aisa.embedded.structure import write_json
 from aisa.embedded.text import Cutter, Part
 from aisa.embedded.validity import Unsatisfiable
-from aisa.embedded.vocabulary import END
+from aisa.embedded.vocabulary import END, TOPIC_CHARS_MAX
 
 FINGERPRINT = f"embedded-tiny-{VERSION}"
 CONTEXT_TOKENS_MAX = 131_072  # of a prompt: what is usual for models; counting them takes some tens of milliseconds
@@ -141,7 +141,7 @@ class Completion:
         seed = self._ask.seed
         if seed is None and self._ask.temperature == 0:
             seed = 0
-        return Chance(self._chance.getrandbits(64)) if seed is None else Chance(f"{seed}/{index}/{self._prompt}")
+        return Chance(self._chance.getrandbits(64)) if seed is None else Chance(f"{seed}/{index}/{self._prompt[-TOPIC_CHARS_MAX:]}")
 
     def _sampled(self, sampler: Sampler, limit: int) -> Iterator[int | Finish]:
         """Yield what the model says, then why it ends."""

@@ -7,6 +7,8 @@ from typing import TypeAlias
 Json: TypeAlias = "bool | int | float | str | list[Json] | dict[str, Json] | None"
 JsonObject: TypeAlias = dict[str, Json]
 
+NUMBER_MAX = 1e300  # near the largest float, with room to add
+
 
 def as_object(value: Json) -> JsonObject:
     """Return the value if it is an object, else an empty one."""
@@ -18,9 +20,14 @@ def as_list(value: Json) -> list[Json]:
     return value if isinstance(value, list) else []
 
 
+def as_names(value: Json) -> list[str]:
+    """Return the strings of a list, each once, in order; nothing if it is no list."""
+    return list(dict.fromkeys(name for name in as_list(value) if isinstance(name, str)))
+
+
 def as_number(value: Json) -> int | float | None:
-    """Return the value if it is a number (true and false are not), else None."""
-    return value if isinstance(value, int | float) and not isinstance(value, bool) else None
+    """Return the value if it is a number that a float can hold (true and false are none), else None."""
+    return value if isinstance(value, int | float) and not isinstance(value, bool) and abs(value) < NUMBER_MAX else None
 
 
 def as_count(value: Json, default: int) -> int:

@@ -18,6 +18,7 @@ ADDRESS = re.compile(r"https?://[^\s\"'<>]{1,500}")
 DATE = re.compile(r"\b\d{4}-(?:0[1-9]|1[0-2])-(?:0[1-9]|1\d|2[0-8])\b")
 
 KEYS_MAX = 16  # of a free document
+SENTENCES_MAX = 8  # that the model writes for one document: a millisecond each; more are repetitions
 PLACES = frozenset("city location place country town region destination origin state".split())
 NAMES = frozenset("name person author title".split())
 PLACE_USUAL = "Paris"
@@ -39,6 +40,7 @@ class Phrases:
         self._prompt = prompt[-TOPIC_CHARS_MAX:]
         self._lower = self._prompt.lower()
         self._sentence = sentence
+        self._sentences: list[str] = []
         self._chance = chance
         self._numbers = [float(text) if "." in text else int(text) for text in NUMBER.findall(self._prompt)]
         self._names = list(dict.fromkeys([*CAPITALISED.findall(self._prompt), *AFTER_PREPOSITION.findall(self._prompt)]))
@@ -64,15 +66,19 @@ class Phrases:
         if words & WHOLE:
             return " ".join(self._prompt.split())[:200] or "example"
         if words & SENTENCES:
-            return self._sentence()
+            if len(self._sentences) < SENTENCES_MAX:
+                self._sentences.append(self._sentence())
+                return self._sentences[-1]
+            return self._chance.choice(self._sentences)
         related = [word for word in self._topic if word not in words]
         return self._chance.choice(related or self._topic)
 
-    def formatted(self, form: str) -> str | None:
-        """Return a string in a format of JSON Schema, or None if the format is not known."""
-        chance, word = self._chance, self._topic[-1]
-        day = self._found(DATE) or f"2026-{chance.randint(1, 12):02}-{chance.randint(1, 28):02}"
-        time = f"{chance.randint(0, 23):02}:{chance.randint(0, 59):02}:00Z"
+    def formatted(self, form: str, serial: int | None) -> str | None:
+        """Return a string in a format of JSON Schema, None if the format is not known. With a number, one that is not from the prompt."""
+        chance, word = self._chance, f"{self._topic[-1]}{'' if serial is None else serial}"
+        day = f"{2026 + (serial or 0) % 1000}-{chance.randint(1, 12):02}-{chance.randint(1, 28):02}"
+        day = day if serial is not None else self._found(DATE) or day
+        time = f"{chance.randint(0, 23):02}:{chance.randint(0, 59):02}:{chance.randint(0, 59):02}Z"
         match form:
             case "date":
                 return day
@@ -81,11 +87,11 @@ class Phrases:
             case "date-time":
                 return f"{day}T{time}"
             case "duration":
-                return f"PT{chance.randint(1, 59)}M"
+                return f"PT{chance.randint(1, 9999)}M"
             case "email" | "idn-email":
-                return self._found(EMAIL) or f"{word}@example.com"
+                return (serial is None and self._found(EMAIL)) or f"{word}@example.com"
             case "uri" | "url" | "iri" | "uri-reference":
-                return self._found(ADDRESS) or f"https://example.com/{word}"
+                return (serial is None and self._found(ADDRESS)) or f"https://example.com/{word}"
             case "hostname":
                 return f"{word}.example.com"
             case "uuid":

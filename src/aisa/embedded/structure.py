@@ -5,7 +5,7 @@ Tries what is likely first and lets `validity` judge it; knows no message and no
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Iterator, Set
+from collections.abc import Container, Hashable, Iterator
 from itertools import islice
 from math import ceil, floor, isfinite
 from typing import NamedTuple
@@ -14,7 +14,7 @@ import msgspec
 
 from aisa.clock import Chance
 from aisa.embedded.budget import Budget
-from aisa.embedded.json_value import Json, JsonObject, as_count, as_list, as_number, as_object
+from aisa.embedded.json_value import Json, JsonObject, as_count, as_list, as_names, as_number, as_object
 from aisa.embedded.pattern import Unwritable, write_matching
 from aisa.embedded.phrases import Phrases
 from aisa.embedded.validity import ENDLESS, Judge, Unsatisfiable, identity, resolve, same
@@ -55,10 +55,14 @@ class Author:
         self._phrases = phrases
         self._chance = chance
         self._judge = Judge(root, budget)
+        self._serial = 0  # makes strings differ where a list must not repeat one
         self._budget = budget
 
-    def write(self, schema: Json, name: str = "", depth: int = 0, *, avoid: Set[Hashable] = frozenset()) -> Json:
-        """Return a value that follows the schema and whose identity is not in `avoid`. `name` is that of the property. Raises Unsatisfiable."""
+    def write(self, schema: Json, name: str = "", depth: int = 0, *, avoid: Container[Hashable] = ()) -> Json:
+        """Return a value that follows the schema and whose identity is not in `avoid`; `name` is the property's.
+
+        Raises Unsatisfiable, Exhausted.
+        """
         self._step(depth)
         if schema is False:
             raise Unsatisfiable("a schema that is false")
@@ -169,10 +173,11 @@ class Author:
             except Unwritable:
                 pass
         form = schema.get("format")
-        for number in range(CANDIDATES_MAX):
-            text = self._phrases.formatted(form) if isinstance(form, str) else None
+        for attempt in range(CANDIDATES_MAX):
+            self._serial += attempt > 0
+            text = self._phrases.formatted(form, self._serial if attempt else None) if isinstance(form, str) else None
             if text is None:
-                text = fit(self._phrases.named(name), shortest, longest, suffix=f" {number}" if number >= TRIES else "")
+                text = fit(self._phrases.named(name), shortest, longest, suffix=f" {self._serial}" if attempt >= TRIES else "")
             yield text
 
     def _array(self, schema: JsonObject, depth: int) -> Json:
@@ -182,7 +187,7 @@ class Author:
         parts = as_list(schema.get("prefixItems"))[:ITEMS_MAX]
         if "contains" in schema:
             both: Json = {"allOf": [schema.get("items", True), schema["contains"]]}
-            parts = parts + [both] * as_count(schema.get("minContains"), 1)
+            parts = parts + [both] * min(as_count(schema.get("minContains"), 1), ITEMS_MAX)
         usual = ITEMS_USUAL if depth <= SHALLOW and schema.get("items") is not False else 0
         count = min(max(least, usual, len(parts) if depth <= SHALLOW else 0), most)
         values: list[Json] = []
@@ -190,7 +195,7 @@ class Author:
         for place in range(count):
             part = parts[place] if place < len(parts) else schema.get("items", True)
             try:
-                values.append(self.write(part, "", depth + 1, avoid=written if schema.get("uniqueItems") is True else frozenset()))
+                values.append(self.write(part, "", depth + 1, avoid=written if schema.get("uniqueItems") is True else ()))
             except Unsatisfiable:
                 if len(values) < least:
                     raise
@@ -200,7 +205,7 @@ class Author:
 
     def _object(self, schema: JsonObject, depth: int) -> Json:
         properties = as_object(schema.get("properties"))
-        required = dict.fromkeys(name for name in as_list(schema.get("required")) if isinstance(name, str))
+        required = dict.fromkeys(as_names(schema.get("required")))
         other = schema.get("additionalProperties", True)
         least, most = as_count(schema.get("minProperties"), 0), as_count(schema.get("maxProperties"), ENDLESS)
         written: JsonObject = {}
@@ -253,7 +258,7 @@ def joined(key: str, one: Json, other: Json) -> Json:
         first, both = as_object(one), as_object(other)
         return {**first, **both, **{name: {"allOf": [first[name], both[name]]} for name in first if name in both}}
     if key == "required":
-        return list(dict.fromkeys(name for name in [*as_list(one), *as_list(other)] if isinstance(name, str)))
+        return list[Json](dict.fromkeys([*as_names(one), *as_names(other)]))
     if key == "enum":
         return [option for option in as_list(one) if any(same(option, allowed) for allowed in as_list(other))]
     if key == "type":

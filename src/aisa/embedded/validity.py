@@ -6,7 +6,7 @@ from collections.abc import Hashable
 from urllib.parse import unquote
 
 from aisa.embedded.budget import Budget
-from aisa.embedded.json_value import Json, JsonObject, as_count, as_list, as_number, as_object
+from aisa.embedded.json_value import Json, JsonObject, as_count, as_list, as_names, as_number, as_object
 
 DEPTH_MAX = 64  # of references and combinations; a body is not nested deeper, so what is must be a circle
 ENDLESS = 1 << 62
@@ -157,10 +157,10 @@ class Judge:
         properties = as_object(schema.get("properties"))
         if not as_count(schema.get("minProperties"), 0) <= len(value) <= as_count(schema.get("maxProperties"), ENDLESS):
             return False
-        if any(name not in value for name in as_list(schema.get("required"))):
+        if any(name not in value for name in as_names(schema.get("required"))):
             return False
         needs = as_object(schema.get("dependentRequired"))
-        if any(name in value and any(other not in value for other in as_list(others)) for name, others in needs.items()):
+        if any(name in value and any(other not in value for other in as_names(others)) for name, others in needs.items()):
             return False
         other = schema.get("additionalProperties")
         return all(self.accepts(item, properties.get(name, other), depth) for name, item in value.items())

@@ -165,6 +165,12 @@ class Connection(asyncio.BufferedProtocol):
         else:
             self._go_on()
 
+    def interrupt(self, reply: Reply) -> None:
+        """Cancel the task of a reply's call; unlike the client's leaving, this may happen more than once."""
+        task = self._shared.calls.get(reply)
+        if task is not None:
+            task.cancel()
+
     def abort(self) -> None:
         """Cut the connection; what was not sent is lost."""
         self._transport.abort()

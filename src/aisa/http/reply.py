@@ -40,6 +40,10 @@ class Carrier(Protocol):
         """Called once, when the reply's last byte was handed over."""
         ...
 
+    def interrupt(self, reply: Reply) -> None:
+        """Cancel the task of the reply's call."""
+        ...
+
     def abort(self) -> None:
         """Cut the connection at once."""
         ...
@@ -173,6 +177,10 @@ class Reply:
         if last:
             self._transport.write(last)
         self._carrier.reply_ended(self)
+
+    def interrupt(self) -> None:
+        """Cancel the call's task."""
+        self._carrier.interrupt(self)
 
     def abort(self) -> None:
         """Cut the connection at once; what the client has not taken is lost."""

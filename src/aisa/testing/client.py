@@ -71,6 +71,11 @@ class MemoryClient:
         """Note the proper end."""
         self.ended = True
 
+    def interrupt(self) -> None:
+        """Cancel the call's task."""
+        if self.task is not None:
+            self.task.cancel()
+
     def abort(self) -> None:
         """Note being cut off."""
         self.aborted = self.gone = True

@@ -56,6 +56,10 @@ class Client(Protocol):
         """End the body properly."""
         ...
 
+    def interrupt(self) -> None:
+        """Cancel the task that writes the answer: whatever it waits for has taken too long."""
+        ...
+
     def abort(self) -> None:
         """Break the connection off, dropping what the client has not taken."""
         ...

@@ -21,6 +21,7 @@ EMBEDDED = "embedded"
 TINY = "embedded/tiny"
 OWN_PREFIX = "aisa/"
 SUGGESTIONS_MAX = 3
+NAME_CHARACTERS_MAX = 200  # of an unknown name that are looked at and shown; the longest real ones have 80
 
 
 class Entry(msgspec.Struct, frozen=True):
@@ -122,7 +123,8 @@ def vendor_target(name: str, config: Config) -> Target:
         headers = (("authorization", f"Bearer {vendor.api_key}"), *headers)
     host = vendor.base_url.partition("://")[2].partition("/")[0]
     secrets = [vendor.api_key or "", vendor.base_url, host, host.partition(":")[0], *vendor.headers.values()]
-    return Target(name, "", vendor.dialect, headers, tuple(secret for secret in secrets if len(secret) >= SECRET_CHARACTERS_MIN))
+    hidden = tuple(secret for secret in secrets if len(secret) >= SECRET_CHARACTERS_MIN)
+    return Target(name, "", vendor.dialect, headers, vendor.answer_bytes_max, hidden)
 
 
 SECRET_CHARACTERS_MIN = 4  # redacting shorter strings would mangle ordinary words
@@ -150,9 +152,10 @@ def allow(key: Key, model: str) -> None:
 
 def unknown_model(name: str, known: Iterable[str]) -> ApiError:
     """Return the error for a name that nothing serves, with the nearest names."""
+    name = name[:NAME_CHARACTERS_MAX]
     near = difflib.get_close_matches(name, list(known), SUGGESTIONS_MAX)
     hint = f" Did you mean {', '.join(repr(other) for other in near)}?" if near else " GET /v1/models lists the models of this server."
-    return ApiError("unknown_model", f"The model {name[:200]!r} does not exist here.{hint}", param="model")
+    return ApiError("unknown_model", f"The model {name!r} does not exist here.{hint}", param="model")
 
 
 def unit_prices(prices: Prices | None) -> UnitPrices | None:

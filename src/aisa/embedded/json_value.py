@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import sys
 from typing import TypeAlias
 
 Json: TypeAlias = "bool | int | float | str | list[Json] | dict[str, Json] | None"
 JsonObject: TypeAlias = dict[str, Json]
 
-NUMBER_MAX = 1e300  # near the largest float, with room to add
+NUMBER_MAX = sys.float_info.max
 
 
 def as_object(value: Json) -> JsonObject:
@@ -27,7 +28,7 @@ def as_names(value: Json) -> list[str]:
 
 def as_number(value: Json) -> int | float | None:
     """Return the value if it is a number that a float can hold (true and false are none), else None."""
-    return value if isinstance(value, int | float) and not isinstance(value, bool) and abs(value) < NUMBER_MAX else None
+    return value if isinstance(value, int | float) and not isinstance(value, bool) and abs(value) <= NUMBER_MAX else None
 
 
 def as_count(value: Json, default: int) -> int:

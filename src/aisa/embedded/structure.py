@@ -155,9 +155,8 @@ class Author:
             return
         yield from self._phrases.numbers(lambda number: self._judge.accepts(number, schema))
         yield round(low + (high - low) * self._chance.random(), 2)
+        yield from (low, high)
         yield from (low + (high - low) * part / CANDIDATES_MAX for part in range(1, CANDIDATES_MAX))
-        yield low
-        yield high
 
     def _strings(self, schema: JsonObject, name: str) -> Iterator[Json]:
         shortest, longest = as_count(schema.get("minLength"), 0), as_count(schema.get("maxLength"), ENDLESS)

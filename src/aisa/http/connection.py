@@ -78,7 +78,9 @@ class Connection(asyncio.BufferedProtocol):
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """Begin: wait for the first request, or refuse one connection too many."""
         self._transport = cast("asyncio.Transport", transport)
-        self._transport.set_write_buffer_limits(high=0)  # so that `congested` is true as soon as the kernel refuses a byte
+        # `congested` has to be true as soon as the kernel refuses a byte. TLS transports take a limit of 0 for always being over it.
+        is_tls = transport.get_extra_info("sslcontext") is not None
+        self._transport.set_write_buffer_limits(high=1 if is_tls else 0, low=0)
         shared = self._shared
         shared.connections.add(self)
         over = len(shared.connections) - shared.settings.connections_max

@@ -6,7 +6,7 @@ import asyncio
 from collections.abc import Callable, Mapping
 from typing import Protocol
 
-from httptools import HttpParserError, HttpResponseParser
+from httptools import HttpParserError, HttpParserUpgrade, HttpResponseParser
 
 from aisa.errors import UpstreamFailed
 from aisa.http.failures import broke_off, unfit_answer
@@ -14,10 +14,10 @@ from aisa.http.failures import broke_off, unfit_answer
 HEAD_BYTES_MAX = 65_536  # real vendors send 1 to 3 KiB of headers; also bounds trailers and chunk extensions
 HEADER_LINES_MAX = 100  # real vendors send up to 40
 INTERIM_ANSWERS_MAX = 10  # 1xx answers before the real one; more than two have no use
-ARRIVAL_BYTES_MAX = 32_768  # what one read from the socket takes at most: large enough that a burst costs few wake-ups
+ARRIVAL_BYTES_MAX = 16_384  # what one read from the socket takes at most: large enough that a burst costs few wake-ups
 RELEASE_SECONDS_MAX = 0.25  # the end of a body often is a packet of its own behind the last event; a new TLS connection costs about as much
 RELEASE_BYTES_MAX = 4_096  # what may still precede that end unread; a vendor that says more after its last word is not worth keeping
-UNREAD_BYTES_MAX = 32_768  # beyond it the socket is not read; with one more arrival a stream holds at most 64 KiB
+UNREAD_BYTES_MAX = 12_288  # beyond it the socket is not read; with one more arrival, and as much waiting for the client, under 64 KiB
 
 
 class Line(Protocol):
@@ -154,6 +154,9 @@ class Exchange:
         except HttpParserError as error:
             self._keep_alive = False
             self._fail(unfit_answer(self._vendor, "an answer that is not HTTP/1.1", f"{type(error).__name__}: {error}"))
+        except HttpParserUpgrade:
+            self._keep_alive = False
+            self._fail(unfit_answer(self._vendor, "an answer that is not HTTP/1.1", "it wants to upgrade the protocol, unasked"))
         if self._arrived:
             self._collect()
         elif self._framing_bytes > HEAD_BYTES_MAX:

@@ -24,6 +24,8 @@ class Report(NamedTuple):
     retry_after: float | None = None
 
 
+CODE_CHARACTERS_MAX = 60  # real codes are shorter
+PARAM_CHARACTERS_MAX = 200
 MESSAGE_CHARACTERS_MAX = 1000  # longer vendor messages are dumps of our own request
 ADDRESS = re.compile(r"\b(?:https?|wss?)://[^\s'\"<>]+|\b\d{1,3}(?:\.\d{1,3}){3}(?::\d+)?\b|\blocalhost(?::\d+)?\b")
 CREDENTIAL = re.compile(r"\b(?:sk|pk|gsk|xai|AIza)[-_A-Za-z0-9*]{8,}|\bBearer\s+\S+", re.IGNORECASE)
@@ -48,13 +50,13 @@ OVERLOADED = frozenset({"server_is_overloaded", "overloaded_error", "overloaded"
 
 
 def judge(report: Report, target: Target) -> UpstreamFailed:
-    """Return the failure that a vendor's error amounts to."""
+    """Return the failure that a vendor's error amounts to. The log gets the vendor's words only where they cannot quote a prompt."""
     words = {report.code.lower(), report.type.lower()}
-    detail = f"{target.vendor} answered {report.status} {report.code or report.type}: {fit_to_show(report.message, target)}"
+    detail = f"{target.vendor} answered {report.status} {fit_to_show(report.code or report.type, target)[:CODE_CHARACTERS_MAX]}"
     if words & QUOTA or report.status == 402:
         return ours(target, "has no credit left for this server", detail)
     if report.status in (401, 403, 404) or (words & CREDENTIAL_CODES and report.status < 500):
-        return ours(target, "refused this server's access to the model", detail)
+        return ours(target, "refused this server's access to the model", f"{detail}: {fit_to_show(report.message, target)}")
     wait = report.retry_after or 1
     if report.status == 429 or "rate_limit_exceeded" in words:
         limited = f"The vendor '{target.vendor}' is limiting requests. Wait and try again."
@@ -78,18 +80,17 @@ def ours(target: Target, what: str, detail: str) -> UpstreamFailed:
 def callers(report: Report, target: Target, *, words: set[str], detail: str) -> UpstreamFailed:
     """A fault of the request, in the vendor's own words, made fit to be shown."""
     message = fit_to_show(report.message, target)
+    param = None if report.param is None else fit_to_show(report.param, target)[:PARAM_CHARACTERS_MAX]
     if CONTEXT.search(report.message) or "context_length_exceeded" in words:
-        error = ApiError(
-            "context_length_exceeded", message or "The prompt exceeds the model's context window.", param=report.param or "messages"
-        )
+        error = ApiError("context_length_exceeded", message or "The prompt exceeds the model's context window.", param=param or "messages")
     elif words & POLICY:
-        error = ApiError("content_policy_violation", message or "The vendor's content policy refused the prompt.", param=report.param)
+        error = ApiError("content_policy_violation", message or "The vendor's content policy refused the prompt.", param=param)
     elif words & UNSUPPORTED:
-        error = ApiError("unsupported_parameter", message or "The model does not support a parameter of the request.", param=report.param)
+        error = ApiError("unsupported_parameter", message or "The model does not support a parameter of the request.", param=param)
     elif report.status == 413:
-        error = ApiError("request_too_large", message or "The request is too large for the vendor.", param=report.param)
+        error = ApiError("request_too_large", message or "The request is too large for the vendor.", param=param)
     else:
-        error = ApiError("invalid_request", message or "The vendor refused the request as invalid.", param=report.param)
+        error = ApiError("invalid_request", message or "The vendor refused the request as invalid.", param=param)
     return UpstreamFailed(error, may_fall_back=False, detail=detail)
 
 

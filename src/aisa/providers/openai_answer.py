@@ -12,10 +12,10 @@ from aisa.providers.shape import Piece, Target
 from aisa.usage import ESTIMATED, REPORTED, Usage
 from aisa.wire.answer import completed
 from aisa.wire.chat import ChatRequest
-from aisa.wire.chunks import VendorError
 from aisa.wire.counts import from_usage, repaired, to_usage, with_cost
 from aisa.wire.plain import ANSWER, NOT_PLAIN, PlainUsage
 from aisa.wire.trees import Tree, is_list, is_tree
+from aisa.wire.vendor_error import VendorError
 
 #: A call's id and its UNIX time in seconds: what stands in where a vendor gives none.
 Identity = tuple[str, int]
@@ -36,6 +36,7 @@ class AnswerDecoder:
         self._chat = chat
         self._identity = identity
         self._parts: list[bytes] = []
+        self._size = 0
         self._body = b""
         self._mended: Tree | None = None  # the answer, where its bytes cannot pass, and its usage
         self._report: Tree = {}
@@ -44,6 +45,9 @@ class AnswerDecoder:
     def feed(self, data: bytes) -> list[Piece]:
         """Take the next bytes of the vendor's body."""
         self._parts.append(data)
+        self._size += len(data)
+        if self._size > self._target.answer_bytes_max:
+            self.failure = unreadable(self._target, "a document over the size limit")
         return []
 
     def end(self) -> list[Piece]:
@@ -90,7 +94,19 @@ def plain_usage(body: bytes) -> Usage | None:
     except NOT_PLAIN:
         return None
     numbered = all(choice.index == place for place, choice in enumerate(answer.choices))
-    return as_usage(answer.usage) if numbered and answer.error is UNSET and answer.usage.adds_up() else None
+    passes = numbered and answer.error is UNSET and answer.usage.adds_up() and is_utf8(body)
+    return as_usage(answer.usage) if passes else None
+
+
+def is_utf8(data: bytes) -> bool:
+    """Tell whether bytes that are to pass untouched are valid: the decoder skips members that it does not know without looking."""
+    if data.isascii():
+        return True
+    try:
+        data.decode()
+    except UnicodeDecodeError:
+        return False
+    return True
 
 
 def as_usage(said: PlainUsage) -> Usage:

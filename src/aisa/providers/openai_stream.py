@@ -7,17 +7,18 @@ from msgspec import UNSET
 
 from aisa.errors import UpstreamFailed
 from aisa.providers.blame import broken_off, judge, unreadable
-from aisa.providers.openai_answer import BYTES_PER_TOKEN, Identity, read_document
+from aisa.providers.openai_answer import BYTES_PER_TOKEN, Identity, is_utf8, read_document
 from aisa.providers.report import read_report
 from aisa.providers.shape import Piece, Target
 from aisa.usage import COUNTED, ESTIMATED, Usage
 from aisa.wire.answer import as_chunk
 from aisa.wire.chat import ChatRequest
-from aisa.wire.chunks import ChunkStream, VendorError, encode_chunk
+from aisa.wire.chunks import ChunkStream, encode_chunk
 from aisa.wire.counts import from_usage, repaired, to_usage, with_cost
 from aisa.wire.plain import CHUNK, NOT_PLAIN
 from aisa.wire.sse import DONE, Event, EventTooLarge, SseDecoder, data_event
-from aisa.wire.trees import Tree, is_tree, trees_in
+from aisa.wire.trees import Tree, as_list, is_tree, trees_in
+from aisa.wire.vendor_error import VendorError
 
 USAGE_NULLS = (b',"usage":null', b', "usage": null')
 
@@ -49,6 +50,8 @@ class StreamDecoder:
                 self._whole = bytearray()
         if self._whole is not None:
             self._whole += data
+            if len(self._whole) > self._target.answer_bytes_max:
+                self.failure = unreadable(self._target, "a document over the size limit")
             return []
         try:
             return self._relay(self._events.feed(data))
@@ -114,7 +117,7 @@ class StreamDecoder:
             and chunk.error is UNSET
             and self._chunks.is_open(choice.index)
         )
-        if not continues or b"\n" in data:
+        if not continues or b"\n" in data or not is_utf8(data):
             return None
         return fit_usage(data, present=chunk.usage is None, wanted=self._include_usage)
 
@@ -181,9 +184,12 @@ def fit_usage(data: bytes, *, present: bool, wanted: bool) -> bytes | None:
 
 def same(chunk: Tree, source: Tree) -> bool:
     """Tell whether a vendor's chunk already is what we would emit, a null or absent `usage` and absent `logprobs` aside."""
-    if source.get("usage") is not None:
+    choices = trees_in(source["choices"])
+    # Python takes false and -0.0 for 0; clients do not.
+    odd = len(choices) != len(as_list(source["choices"])) or any(type(choice.get("index")) is not int for choice in choices)
+    if odd or source.get("usage") is not None:
         return False
     ours = {name: value for name, value in chunk.items() if name != "usage"}
     theirs = {name: value for name, value in source.items() if name != "usage"}
-    theirs["choices"] = [{"logprobs": None, **choice} for choice in trees_in(source["choices"])]
+    theirs["choices"] = [{"logprobs": None, **choice} for choice in choices]
     return ours == theirs

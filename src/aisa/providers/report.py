@@ -8,13 +8,13 @@ from aisa.wire.trees import is_tree
 
 def read_report(report: object, status: int, retry_after: str | None = None) -> Report:
     """Read an error value: an object, a bare string, or nothing of use."""
-    wait = float(retry_after) if retry_after is not None and retry_after.strip().isdigit() else None
+    wait = number_in(retry_after, WAIT_DIGITS_MAX)
     if not is_tree(report):
         return Report(status, report if isinstance(report, str) else "", retry_after=wait)
     code, param = report.get("code"), report.get("param")
     if status == 200:  # inside a stream the status is gone; some vendors send it as the code
-        number = int(str(code)) if str(code).isdecimal() else 0
-        status = number if 400 <= number < 600 else IN_STREAM.get(str(code or report.get("type") or ""), 500)
+        number = number_in(str(code), STATUS_DIGITS)
+        status = number if number is not None and 400 <= number < 600 else IN_STREAM.get(str(code or report.get("type") or ""), 500)
     message = report.get("message") or report.get("detail") or ""
     return Report(status, str(message), str(code or ""), str(report.get("type") or ""), param if isinstance(param, str) else None, wait)
 
@@ -29,3 +29,12 @@ IN_STREAM = {
     "server_is_overloaded": 503,
     "overloaded_error": 503,
 }
+
+WAIT_DIGITS_MAX = 9  # seconds; more than three of them are clamped anyway
+STATUS_DIGITS = 3
+
+
+def number_in(text: str | None, digits_max: int) -> int | None:
+    """Return the whole number that a short text of ASCII digits is, None for any other text."""
+    text = (text or "").strip()
+    return int(text) if text.isascii() and text.isdecimal() and len(text) <= digits_max else None

@@ -20,6 +20,7 @@ class Target(msgspec.Struct, frozen=True):
     model: str
     dialect: str
     headers: tuple[tuple[str, str], ...] = ()
+    answer_bytes_max: int = 67_108_864  # of a document, which is held whole, whatever the vendor calls it
     secrets: tuple[str, ...] = ()  # what must never appear in a message to a caller: keys, addresses
 
 

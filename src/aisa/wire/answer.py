@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from aisa.wire.chunks import FAILURES, FINISH_REASONS, SYNONYMS, VendorError, flatten
+from aisa.wire.chunks import FAILURES, FINISH_REASONS, SYNONYMS, flatten
 from aisa.wire.tool_calls import arguments_text
 from aisa.wire.trees import Tree, is_tree, text_or_none, trees_in
+from aisa.wire.vendor_error import VendorError
 
 OBJECT = "chat.completion"
 

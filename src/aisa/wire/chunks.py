@@ -10,6 +10,7 @@ import msgspec
 from aisa.wire.counts import merge_reports
 from aisa.wire.tool_calls import FunctionCallStream, ToolCallStream
 from aisa.wire.trees import Tree, is_list, is_tree, text_or_none, trees_in
+from aisa.wire.vendor_error import VendorError
 
 OBJECT = "chat.completion.chunk"
 FINISH_REASONS = frozenset({"stop", "length", "tool_calls", "content_filter", "function_call"})
@@ -20,14 +21,6 @@ FAILURES = frozenset({"error", "insufficient_system_resource"})
 
 HANDLED_TOP = frozenset({"id", "object", "created", "model", "choices", "usage", "error"})
 HANDLED_DELTA = frozenset({"role", "content", "refusal", "reasoning", "reasoning_content", "tool_calls", "function_call"})
-
-
-class VendorError(Exception):
-    """The vendor reported a failure inside its stream; `report` is its error value."""
-
-    def __init__(self, report: object) -> None:
-        super().__init__("the vendor reported an error")
-        self.report = report
 
 
 class ChoiceState:
@@ -132,7 +125,7 @@ class ChunkStream:
 
     def _accept_choice(self, choice: Tree, position: int) -> list[Tree]:
         index = choice.get("index")
-        if not isinstance(index, int) or index < 0:
+        if type(index) is not int or index < 0:
             index = position
         if index >= self._n:
             if self._n > 1 or not self._is_the_only_one(index):

@@ -14,9 +14,9 @@ def whole(value: object) -> int:
 
 
 def member(tree: Tree, name: str) -> Tree:
-    """Return an object member as a new dict, empty if absent."""
+    """Return the counts in an object member; what is no count there is left out."""
     value = tree.get(name)
-    return dict(value) if is_tree(value) else {}
+    return {key: count for key, count in value.items() if type(count) is int and count >= 0} if is_tree(value) else {}
 
 
 def merge_reports(earlier: Tree | None, later: object) -> Tree | None:

@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import msgspec
 
-from aisa.wire.trees import Tree, is_tree, trees_in
+from aisa.wire.trees import Tree, is_tree, text_or_none, trees_in
+from aisa.wire.vendor_error import VendorError
 
 CALLS_MAX = 1024  # more calls in one answer are an attack or a bug
 
@@ -55,11 +56,11 @@ class ToolCallStream:
         return deltas
 
     def close(self) -> list[Tree]:
-        """Return what is still owed before the finish chunk: openings whose name never came, `{}` where no arguments came."""
+        """Return what is still owed before the finish chunk: `{}` where no arguments came. Raises VendorError for a call without a name."""
         parts: list[Tree] = []
         for call in self._calls:
             if not call.opened:
-                parts += self._open(call, {})
+                raise VendorError("a tool call without a name")
             if not call.argued:
                 parts.append(call.fragment("" if call.custom else "{}"))
         return in_deltas(parts)
@@ -74,8 +75,8 @@ class ToolCallStream:
         extras = {name: value for name, value in fragment.items() if name not in HANDLED and value is not None}
         parts: list[Tree] = []
         if not call.opened:
-            call.id = call.id or str(fragment.get("id") or "")
-            call.name = str(body.get("name") or "")
+            call.id = call.id or text_or_none(fragment.get("id")) or ""
+            call.name = text_or_none(body.get("name")) or ""
             if not call.name:
                 call.held += text
                 return []
@@ -101,12 +102,12 @@ class ToolCallStream:
 
     def _find(self, fragment: Tree, position: int) -> Call:
         """Find which call a fragment belongs to; vendors leave out the index, start it at 1, or give every call index 0."""
-        given, name = fragment.get("id"), None
+        given, name = text_or_none(fragment.get("id")), None
         for kind in ("function", "custom"):
             body = fragment.get(kind)
             name = body.get("name") if is_tree(body) else name
         index = fragment.get("index")
-        key: object = index if isinstance(index, int) else None
+        key: object = index if type(index) is int else None
         if key is None:
             continues = not given and not name and self._calls
             key = given or (("new", len(self._calls)) if not continues else None)
@@ -147,7 +148,7 @@ class FunctionCallStream:
         deltas: list[Tree] = []
         if not self.begun:
             self.begun = True
-            deltas.append({"function_call": {"name": str(fragment.get("name") or ""), "arguments": ""}})
+            deltas.append({"function_call": {"name": text_or_none(fragment.get("name")) or "", "arguments": ""}})
         text = arguments_text(fragment.get("arguments"))
         if text:
             deltas.append({"function_call": {"arguments": text}})

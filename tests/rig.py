@@ -14,6 +14,7 @@ from aisa.config.schema import Config, Model, Stream, Vendor
 from aisa.facts import Fact
 from aisa.keys.rules import Key
 from aisa.ledger.transient import TransientLedger
+from aisa.patience import Watch
 from aisa.providers import openai
 from aisa.providers.port import Upstream
 from aisa.relay import Gate, relay
@@ -102,6 +103,7 @@ class Rig:
             stream=stream or Stream(),
             chance=random.Random(1),
             report=self.facts.append,
+            watch=Watch(),
         )
 
     async def call(self, client: MemoryClient, data: bytes) -> None:

@@ -235,7 +235,7 @@ def test_an_answer_that_we_do_not_take_is_a_gateway_error(run: Run, answer: byte
                 await call(upstream)
             error = failure.value.error
             assert (error.code, failure.value.may_repeat) == ("gateway_error", False)
-            assert error.message.startswith("The vendor `local` sent ")
+            assert error.message.startswith("The vendor 'local' sent ")
             assert str(fake.port) not in error.message
             await until(lambda: fake.connections[0].lost)
             assert repr(upstream) == "<HttpUpstream local 0 idle 0 in use>"

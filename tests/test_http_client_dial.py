@@ -92,7 +92,7 @@ def test_a_certificate_that_does_not_fit_means_the_vendor_could_not_be_reached(r
                 upstream = HttpUpstream("local", settings, {})
                 with pytest.raises(UpstreamFailed) as failure:
                     await call(upstream)
-                assert failure.value.error.message == "The vendor `local` could not be reached."
+                assert failure.value.error.message == "The vendor 'local' could not be reached."
                 assert "certificate verification failed" in failure.value.detail
                 assert repr(upstream) == EMPTY
                 lenient = HttpUpstream("local", Vendor(base_url=settings.base_url, verify_tls=False), {})
@@ -211,7 +211,7 @@ def test_a_proxy_that_does_not_lead_there_means_the_vendor_could_not_be_reached(
             upstream = HttpUpstream("local", Vendor(base_url="https://vendor.test", proxy=f"http://u:hidden@127.0.0.1:{front.port}"), {})
             with pytest.raises(UpstreamFailed) as failure:
                 await call(upstream)
-            assert failure.value.error.message == "The vendor `local` could not be reached."
+            assert failure.value.error.message == "The vendor 'local' could not be reached."
             assert said in failure.value.detail
             assert "hidden" not in failure.value.detail
             assert repr(upstream) == EMPTY
@@ -308,7 +308,7 @@ def test_a_vendor_that_is_not_there_could_not_be_reached(run: Run) -> None:
         for _ in range(2):
             with pytest.raises(UpstreamFailed) as failure:
                 await call(upstream)
-            assert failure.value.error.message == "The vendor `local` could not be reached."
+            assert failure.value.error.message == "The vendor 'local' could not be reached."
             assert (failure.value.error.code, failure.value.may_repeat) == ("upstream_unavailable", False)
             assert f"127.0.0.1:{port}" in failure.value.detail
             assert repr(upstream) == EMPTY

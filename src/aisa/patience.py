@@ -1,6 +1,6 @@
-"""The clocks of one call: when the head may wait no longer, when to send a keep-alive, when vendor or client has been silent too long.
+"""The clocks of a call: when the head may wait no longer, when to send a keep-alive, when vendor or client has been silent too long.
 
-One timer a call, re-armed lazily. It does not decide what a silence means; it interrupts the call and says why.
+It does not decide what a silence means; it interrupts the call and says why. All calls of an event loop share one timer.
 """
 
 from __future__ import annotations
@@ -12,34 +12,71 @@ from aisa.config.schema import Stream
 from aisa.wire.port import Client
 from aisa.wire.sse import KEEP_ALIVE
 
+NEVER = float("inf")
+LOOK_SECONDS_MIN = 0.05  # thousands of streams are due at as many moments; one look a moment would be all that the process does
+
+
+class Watch:
+    """Looks after every call in flight with one timer, because a timer of its own costs a short call more than anything else here."""
+
+    def __init__(self) -> None:
+        self._calls: set[Patience] = set()
+        self._timer: asyncio.TimerHandle | None = None
+        self._due = NEVER
+
+    def add(self, patience: Patience) -> None:
+        """Look after a call, at `patience.due` first."""
+        self._calls.add(patience)
+        if patience.due < self._due:
+            self._arm(patience.due)
+
+    def discard(self, patience: Patience) -> None:
+        """Forget a call."""
+        self._calls.discard(patience)
+
+    def _arm(self, due: float) -> None:
+        if self._timer is not None:
+            self._timer.cancel()
+        self._due = due
+        self._timer = None if due == NEVER else asyncio.get_running_loop().call_at(due, self._look)
+
+    def _look(self) -> None:
+        now = asyncio.get_running_loop().time()
+        for patience in [patience for patience in self._calls if patience.due <= now]:
+            patience.look(now)
+        soonest = min((patience.due for patience in self._calls), default=NEVER)
+        self._arm(max(soonest, now + LOOK_SECONDS_MIN))
+
 
 class Patience:
-    """Watches one call. Times are the event loop's seconds.
+    """Watches one call. Times are the event loop's seconds; `due` is when to look at it next.
 
     `silence_seconds` bounds the time without a token (or, for a document, the whole wait for it). The clock of the vendor stands
     still while the client is the slow one. `hold_head` starts the stream's head when it may wait no longer; None for a document.
     """
 
-    def __init__(self, client: Client, settings: Stream, *, silence_seconds: float, hold_head: Callable[[], None] | None) -> None:
+    def __init__(
+        self, watch: Watch, client: Client, settings: Stream, *, silence_seconds: float, hold_head: Callable[[], None] | None
+    ) -> None:
         self.vendor_silent = False
         self.client_stalled = False
+        self._watch = watch
         self._client = client
         self._settings = settings
         self._silence_seconds = silence_seconds
         self._hold_head = hold_head
-        self._loop = asyncio.get_running_loop()
-        now = self._loop.time()
-        self._began = self._last_token = self._last_output = now
         self._blocked_since: float | None = None
-        self._timer = self._loop.call_at(self._next(now), self._look)
+        self._time = asyncio.get_running_loop().time
+        self._began = self._last_token = self._last_output = self._time()
+        self._plan()
 
     def ask(self) -> None:
         """A vendor is being asked: its clock starts anew."""
-        self._last_token = self._loop.time()
+        self._last_token = self._time()
 
     def sent(self, tokens: int) -> float:
         """Something went to the client, with this many tokens. Returns the time."""
-        now = self._loop.time()
+        now = self._time()
         self._last_output = now
         if tokens:
             self._last_token = now
@@ -47,13 +84,14 @@ class Patience:
 
     async def wait_for_client(self) -> None:
         """Wait until the client has taken what is waiting for it."""
-        self._blocked_since = self._loop.time()
+        self._blocked_since = self._time()
+        self._plan()
         try:
             await self._client.writable()
         finally:
-            self._last_token += self._loop.time() - self._blocked_since
+            self._last_token += self._time() - self._blocked_since
             self._blocked_since = None
-            self._arm()
+            self._plan()
 
     def forgive(self) -> bool:
         """After a cancellation: tell whether it was the vendor's silence, and if so make the task live on."""
@@ -62,47 +100,44 @@ class Patience:
             return False
         self.vendor_silent = False
         task.uncancel()
-        self._arm()
+        self._last_token = self._time()
+        self._plan()
         return True
 
     def now(self) -> float:
         """Return the event loop's time in seconds."""
-        return self._loop.time()
+        return self._time()
 
     def stop(self) -> None:
         """End the watch."""
-        self._timer.cancel()
+        self._watch.discard(self)
 
-    def _arm(self) -> None:
-        self._timer.cancel()
-        self._timer = self._loop.call_at(self._next(self._loop.time()), self._look)
-
-    def _next(self, now: float) -> float:
-        """Return when to look again."""
+    def look(self, now: float) -> None:
+        """See whether anything is due, and do it."""
         if self._blocked_since is not None:
-            return self._blocked_since + self._settings.client_stall_seconds
-        due = self._last_token + self._silence_seconds
-        if self._hold_head is not None:
-            waits_for_head = not self._client.started
-            quiet = (
-                self._began + self._settings.head_hold_seconds if waits_for_head else self._last_output + self._settings.keep_alive_seconds
-            )
-            due = min(due, quiet)
-        return max(due, now)
-
-    def _look(self) -> None:
-        now = self._loop.time()
-        if self._blocked_since is not None:
-            if now >= self._blocked_since + self._settings.client_stall_seconds:
-                self.client_stalled = True
+            self.client_stalled = now >= self._blocked_since + self._settings.client_stall_seconds
         elif now >= self._last_token + self._silence_seconds:
             self.vendor_silent = True
         elif self._hold_head is not None:
             self._keep_alive(now, self._hold_head)
         if self.client_stalled or self.vendor_silent:
+            self.due = NEVER
             self._client.interrupt()
         else:
-            self._arm()
+            self._plan()
+
+    def _plan(self) -> None:
+        """Set when to look next. What was sent since only moves it later, so a look may come too soon, never too late."""
+        settings = self._settings
+        if self._blocked_since is not None:
+            self.due = self._blocked_since + settings.client_stall_seconds
+        else:
+            self.due = self._last_token + self._silence_seconds
+            if self._hold_head is not None:
+                started = self._client.started
+                quiet = self._last_output + settings.keep_alive_seconds if started else self._began + settings.head_hold_seconds
+                self.due = min(self.due, quiet)
+        self._watch.add(self)
 
     def _keep_alive(self, now: float, hold_head: Callable[[], None]) -> None:
         if not self._client.started:

@@ -20,7 +20,7 @@ from aisa.keys.port import Keys
 from aisa.keys.rules import Key
 from aisa.ledger.port import CLIENT_GONE, CLIENT_STALLED, COMPLETED, CUT, FAILED, SHUT_DOWN, Bill, Charge, Ledger
 from aisa.money import dollars_text
-from aisa.patience import Patience
+from aisa.patience import Patience, Watch
 from aisa.providers.port import Answer, Upstream
 from aisa.providers.shape import Decoder, Dialect, Piece, Target
 from aisa.routing import EMBEDDED, TINY, Plan, Routes
@@ -46,6 +46,7 @@ class Gate(msgspec.Struct):
     stream: Stream
     chance: Chance
     report: Callable[[Fact], None]
+    watch: Watch
 
 
 async def relay(call: Call, client: Client, gate: Gate) -> None:
@@ -99,7 +100,9 @@ class Run:
         settings = plan.entry.settings
         idle = settings.idle_timeout_seconds
         silence = idle if chat.stream else settings.answer_timeout_seconds or ANSWER_PER_IDLE * idle
-        self.patience = Patience(client, gate.stream, silence_seconds=silence, hold_head=self.start_stream if chat.stream else None)
+        self.patience = Patience(
+            gate.watch, client, gate.stream, silence_seconds=silence, hold_head=self.start_stream if chat.stream else None
+        )
 
     def start_stream(self) -> None:
         """Commit to a stream's head."""

@@ -33,6 +33,7 @@ from aisa.ids import CallIds
 from aisa.keys.store import KeyStore, ensure_first_key
 from aisa.ledger.transient import TransientLedger
 from aisa.observe.log import Log, json_line, text_line
+from aisa.patience import Watch
 from aisa.providers import openai
 from aisa.providers.port import Upstream
 from aisa.relay import Gate
@@ -101,6 +102,7 @@ async def serve(config: Config, database: Database, control: str, *, tls: ssl.SS
         stream=config.stream,
         chance=chance,
         report=report,
+        watch=Watch(),
     )
     stopping = Stopping()
     ids = CallIds(wall_clock, chance)

@@ -110,11 +110,11 @@ class Edge:
         path = request.path
         route = MODEL if path.startswith(MODEL) and len(path) > len(MODEL) else path
         methods = ROUTES.get(route)
-        if request.method == "OPTIONS":
-            reply.start(204, headers + self._cross_origin.preflight(request), None)
-            reply.end()
-        elif methods is None:
+        if methods is None:
             raise unknown_endpoint(path)
+        if request.method == "OPTIONS":
+            reply.start(204, headers + self._cross_origin.preflight(request, methods), None)
+            reply.end()
         elif request.method not in methods:
             allowed = ", ".join((*methods, "OPTIONS"))
             raise ApiError("method_not_allowed", f"{path} takes {methods[0]}, not {request.method[:20]}.", allow=allowed)

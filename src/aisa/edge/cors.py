@@ -6,7 +6,6 @@ from aisa.config.schema import Cors
 from aisa.http.server import Request
 from aisa.wire.port import HeaderList
 
-METHODS = "GET, POST, OPTIONS"
 #: Readable by scripts: what official clients look at.
 EXPOSED = ", ".join(
     [
@@ -39,15 +38,16 @@ class CrossOrigin:
         headers: HeaderList = [("access-control-allow-origin", allowed), ("access-control-expose-headers", EXPOSED)]
         return headers if self._any else [*headers, ("vary", "origin")]
 
-    def preflight(self, request: Request) -> HeaderList:
-        """Return what an OPTIONS answer carries beside `headers`."""
+    def preflight(self, request: Request, methods: tuple[str, ...]) -> HeaderList:
+        """Return what the OPTIONS answer of a route with these methods carries beside `headers`."""
+        allowed = ", ".join((*methods, "OPTIONS"))
         if "origin" not in request.headers:
-            return [("allow", METHODS)]
+            return [("allow", allowed)]
         asked = request.headers.get("access-control-request-headers", "")
         wanted = asked if asked and len(asked) <= REQUESTED_HEADERS_CHARACTERS_MAX else REQUEST_HEADERS
         return [
-            ("allow", METHODS),
-            ("access-control-allow-methods", METHODS),
+            ("allow", allowed),
+            ("access-control-allow-methods", allowed),
             ("access-control-allow-headers", wanted),
             ("access-control-max-age", PREFLIGHT_SECONDS),
         ]

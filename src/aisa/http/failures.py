@@ -7,20 +7,20 @@ from aisa.errors import ApiError, UpstreamFailed
 
 def unreachable(vendor: str, detail: str) -> UpstreamFailed:
     """Say that no connection could be made. `detail` is for the log and may name addresses."""
-    return UpstreamFailed(ApiError("upstream_unavailable", f"The vendor `{vendor}` could not be reached."), detail=detail)
+    return UpstreamFailed(ApiError("upstream_unavailable", f"The vendor '{vendor}' could not be reached."), detail=detail)
 
 
 def broke_off(vendor: str, detail: str, *, may_repeat: bool = False) -> UpstreamFailed:
     """Say that the connection ended before the answer did. `may_repeat` as in UpstreamFailed."""
-    error = ApiError("upstream_unavailable", f"The vendor `{vendor}` broke off the connection before its answer was complete.")
+    error = ApiError("upstream_unavailable", f"The vendor '{vendor}' broke off the connection before its answer was complete.")
     return UpstreamFailed(error, may_repeat=may_repeat, detail=detail)
 
 
 def unfit_answer(vendor: str, what: str, detail: str = "") -> UpstreamFailed:
     """Say that the vendor sent what we do not take. `what` completes the sentence `The vendor sent ...` and is shown to the caller."""
-    return UpstreamFailed(ApiError("gateway_error", f"The vendor `{vendor}` sent {what}."), detail=detail)
+    return UpstreamFailed(ApiError("gateway_error", f"The vendor '{vendor}' sent {what}."), detail=detail)
 
 
 def overloaded(vendor: str, why: str) -> UpstreamFailed:
     """Say that the vendor cannot be asked now. `why` completes the sentence and is shown to the caller."""
-    return UpstreamFailed(ApiError("overloaded", f"The vendor `{vendor}` cannot be asked now: {why}."))
+    return UpstreamFailed(ApiError("overloaded", f"The vendor '{vendor}' cannot be asked now: {why}."))

@@ -17,6 +17,9 @@ from aisa.http.sockets import BACKLOG_CONNECTIONS_MAX, tcp_listener, unix_listen
 
 __all__ = ["App", "HttpServer", "Reply", "Request", "tls_context"]
 
+# What asyncio takes for the backlog is also how often it tries to accept in one turn, and without file descriptors how often it
+# complains each second; so the true backlog is set afterwards.
+ACCEPTS_PER_TURN_MAX = 16
 GRACE_SECONDS_MAX = 5.0  # for calls that were told to end: an error event and the settling of a bill take milliseconds
 ABORT_SECONDS_MAX = 0.1  # for the loop to report the cut connections
 
@@ -62,11 +65,12 @@ class HttpServer:
         server = await asyncio.get_running_loop().create_server(
             lambda: Connection(self._shared),
             sock=listener,
-            backlog=BACKLOG_CONNECTIONS_MAX,
+            backlog=ACCEPTS_PER_TURN_MAX,
             ssl=tls,
             ssl_handshake_timeout=patience,
             ssl_shutdown_timeout=patience,
         )
+        listener.listen(BACKLOG_CONNECTIONS_MAX)
         bound: tuple[str, int] = listener.getsockname()[:2]
         self._listeners.append(server)
         self._addresses.append(f"{bound[0]}:{bound[1]}")
@@ -76,8 +80,9 @@ class HttpServer:
         """Accept connections on a unix socket, as a file of mode 0600. A stale socket file is replaced. Raises OSError."""
         listener = unix_listener(path)
         server = await asyncio.get_running_loop().create_unix_server(
-            lambda: Connection(self._shared), sock=listener, backlog=BACKLOG_CONNECTIONS_MAX
+            lambda: Connection(self._shared), sock=listener, backlog=ACCEPTS_PER_TURN_MAX
         )
+        listener.listen(BACKLOG_CONNECTIONS_MAX)
         self._listeners.append(server)
         self._addresses.append(path)
         self._unix_paths.append(path)

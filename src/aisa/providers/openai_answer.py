@@ -6,8 +6,8 @@ import msgspec
 from msgspec import UNSET, Raw
 
 from aisa.errors import UpstreamFailed
-from aisa.providers.blame import judge, unreadable
-from aisa.providers.report import read_report
+from aisa.providers.blame import unreadable
+from aisa.providers.report import blame_for
 from aisa.providers.shape import Piece, Target
 from aisa.usage import ESTIMATED, REPORTED, Usage
 from aisa.wire.answer import completed
@@ -135,4 +135,4 @@ def read_document(body: bytes, target: Target, identity: Identity, *, model: str
         call_id, created = identity
         return completed(tree, f"chatcmpl-{call_id}", created=created, model=model)
     except VendorError as error:
-        return judge(read_report(error.report, 200), target)
+        return blame_for(error, target)

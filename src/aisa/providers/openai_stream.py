@@ -6,9 +6,9 @@ import msgspec
 from msgspec import UNSET
 
 from aisa.errors import UpstreamFailed
-from aisa.providers.blame import broken_off, judge, unreadable
+from aisa.providers.blame import broken_off, unreadable
 from aisa.providers.openai_answer import BYTES_PER_TOKEN, Identity, is_utf8, read_document
-from aisa.providers.report import read_report
+from aisa.providers.report import blame_for
 from aisa.providers.shape import Piece, Target
 from aisa.usage import COUNTED, ESTIMATED, Usage
 from aisa.wire.answer import as_chunk
@@ -46,7 +46,7 @@ class StreamDecoder:
         """Take the next bytes of the vendor's body."""
         if not self._begun and data.strip():
             self._begun = True
-            if data.lstrip()[:1] in (b"{", b"["):
+            if data.lstrip()[:1] in (b"{", b"[", b'"'):
                 self._whole = bytearray()
         if self._whole is not None:
             self._whole += data
@@ -143,7 +143,7 @@ class StreamDecoder:
                 raise VendorError(tree)
             chunks = self._chunks.accept(tree)
         except VendorError as error:
-            self.failure = judge(read_report(error.report, 200), self._target)
+            self.failure = blame_for(error, self._target)
             return []
         tokens = self._chunks.tokens - counted
         if len(chunks) == 1 and data and b"\n" not in data and same(chunks[0], tree):

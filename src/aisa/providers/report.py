@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
-from aisa.providers.blame import Report
+from aisa.errors import UpstreamFailed
+from aisa.providers.blame import Report, judge, unreadable
+from aisa.providers.shape import Target
 from aisa.wire.trees import is_tree
+from aisa.wire.vendor_error import Unintelligible, VendorError
 
 
 def read_report(report: object, status: int, retry_after: str | None = None) -> Report:
@@ -38,3 +41,10 @@ def number_in(text: str | None, digits_max: int) -> int | None:
     """Return the whole number that a short text of ASCII digits is, None for any other text."""
     text = (text or "").strip()
     return int(text) if text.isascii() and text.isdecimal() and len(text) <= digits_max else None
+
+
+def blame_for(error: VendorError, target: Target) -> UpstreamFailed:
+    """Return the failure that an error inside an answer amounts to."""
+    if isinstance(error, Unintelligible):
+        return unreadable(target, str(error.report))
+    return judge(read_report(error.report, 200), target)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from aisa.wire.chunks import FAILURES, FINISH_REASONS, SYNONYMS, flatten
 from aisa.wire.tool_calls import arguments_text
 from aisa.wire.trees import Tree, is_tree, text_or_none, trees_in
-from aisa.wire.vendor_error import VendorError
+from aisa.wire.vendor_error import Unintelligible, VendorError
 
 OBJECT = "chat.completion"
 
@@ -19,7 +19,7 @@ def completed(tree: Tree, fallback_id: str, *, created: int, model: str) -> Tree
         raise VendorError(tree["error"])
     choices = trees_in(tree.get("choices"))
     if not choices:
-        raise VendorError(tree if "message" in tree or "detail" in tree else "an answer without choices")
+        raise VendorError(tree) if "message" in tree or "detail" in tree else Unintelligible("an answer without choices")
     given_created = tree.get("created")
     answer: Tree = {
         **tree,

@@ -9,7 +9,7 @@ from __future__ import annotations
 import msgspec
 
 from aisa.wire.trees import Tree, is_tree, text_or_none, trees_in
-from aisa.wire.vendor_error import VendorError
+from aisa.wire.vendor_error import Unintelligible
 
 CALLS_MAX = 1024  # more calls in one answer are an attack or a bug
 
@@ -56,11 +56,11 @@ class ToolCallStream:
         return deltas
 
     def close(self) -> list[Tree]:
-        """Return what is still owed before the finish chunk: `{}` where no arguments came. Raises VendorError for a call without a name."""
+        """Return what is owed before the finish chunk: `{}` where no arguments came. Raises Unintelligible for a call without a name."""
         parts: list[Tree] = []
         for call in self._calls:
             if not call.opened:
-                raise VendorError("a tool call without a name")
+                raise Unintelligible("a tool call without a name")
             if not call.argued:
                 parts.append(call.fragment("" if call.custom else "{}"))
         return in_deltas(parts)

@@ -1,0 +1,337 @@
+"""The bench's own parts: the fake vendor, the clients that check it, the clocks and the report. Measures nothing."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+import platform
+import sys
+import time
+from collections.abc import AsyncGenerator, Awaitable, Callable
+from contextlib import asynccontextmanager
+from itertools import pairwise
+from pathlib import Path
+from typing import Any
+
+import pytest
+import uvloop
+
+from aisa.testing.clock import run_virtual
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[1]))  # the bench is beside the package, not in it
+
+from benchmarks import machine, report, upstream
+from benchmarks.bench import arguments, plan_of
+from benchmarks.calls import CallChannel, request
+from benchmarks.load import BenchFailed, Load, connect
+from benchmarks.streams import StreamChannel, check_stream, dechunk, finish_streams, open_streams
+from benchmarks.subjects import Subject, ask_once, fake_vendor, nginx, nginx_program, started
+
+pytestmark = pytest.mark.skipif(platform.system() != "Linux", reason="the bench reads /proc and sets kernel timers")
+
+Answer = Callable[[asyncio.StreamReader, asyncio.StreamWriter], Awaitable[None]]
+
+
+@asynccontextmanager
+async def listening(answer: Answer | None = None) -> AsyncGenerator[int]:
+    """Run the fake vendor, or a server of one coroutine per connection, in this process; yields its port."""
+    server = await (asyncio.start_server(answer, "127.0.0.1", 0) if answer else upstream.listen())
+    async with server:
+        yield int(server.sockets[0].getsockname()[1])
+
+
+@asynccontextmanager
+async def connected(port: int) -> AsyncGenerator[tuple[asyncio.StreamReader, asyncio.StreamWriter]]:
+    """Hold one connection open."""
+    reader, writer = await asyncio.open_connection("127.0.0.1", port)
+    try:
+        yield reader, writer
+    finally:
+        writer.close()
+        await writer.wait_closed()
+
+
+async def raw_answer(model: str, *, ends: bytes, extra: dict[str, Any]) -> bytes:
+    """Return what the fake vendor sends for a streamed request, up to and with `ends`."""
+    body = json.dumps({"model": model, "messages": [{"role": "user", "content": "x"}], "stream": True, **extra}).encode()
+    async with listening() as port, connected(port) as (reader, writer):
+        writer.write(b"POST /v1/chat/completions HTTP/1.1\r\nContent-Length: %d\r\n\r\n%s" % (len(body), body))
+        return await reader.readuntil(ends)
+
+
+def events_of(answer: bytes) -> list[Any]:
+    """Return the JSON events of a whole streamed answer; `[DONE]` as a string."""
+    text = dechunk(answer.partition(b"\r\n\r\n")[2]).decode()
+    return [line[6:] if line == "data: [DONE]" else json.loads(line[6:]) for line in text.split("\n\n") if line]
+
+
+def test_the_fake_vendor_streams_what_its_model_name_says_as_the_dialect_says_it() -> None:
+    """Role once, numbered words, one finish reason, usage because it was asked for, `[DONE]` last."""
+    extra = {"stream_options": {"include_usage": True}}
+    role, *words, finish, usage, done = events_of(run_virtual(raw_answer("bench-3x20", ends=upstream.LAST_CHUNK, extra=extra)))
+    assert role["choices"][0]["delta"] == {"role": "assistant", "content": ""}
+    assert [word["choices"][0]["delta"] for word in words] == [{"content": f" w00000{number}"} for number in range(3)]
+    assert finish["choices"][0]["finish_reason"] == "stop"
+    assert (usage["choices"], usage["usage"]["completion_tokens"], done) == ([], 3, "[DONE]")
+
+
+def test_the_fake_vendor_sends_no_usage_unless_asked() -> None:
+    """Without include_usage no event of a stream has a usage field."""
+    events = events_of(run_virtual(raw_answer("bench-2x0", ends=upstream.LAST_CHUNK, extra={})))
+    assert [event for event in events if "usage" in event] == []
+
+
+def test_a_paced_stream_takes_its_chunks_times_its_pace() -> None:
+    """Fifty chunks 20 ms apart and the ending come within 1.02 s of the loop's clock, and not sooner."""
+
+    async def seconds() -> float:
+        began = asyncio.get_running_loop().time()
+        await raw_answer("bench-50x20", ends=upstream.LAST_CHUNK, extra={})
+        return asyncio.get_running_loop().time() - began
+
+    assert run_virtual(seconds()) == pytest.approx(51 * 0.02, abs=0.005)
+
+
+def test_a_silent_stream_begins_and_stays_open() -> None:
+    """After the role chunk the fake vendor neither writes nor hangs up."""
+
+    async def silence() -> bool:
+        async with listening() as port, connected(port) as (reader, writer):
+            writer.write(request("bench-silent", stream=True))
+            await reader.readuntil(b"\n\n\r\n")
+            done, _ = await asyncio.wait([reading := asyncio.ensure_future(reader.read(1))], timeout=30)
+            reading.cancel()
+            return not done
+
+    assert run_virtual(silence())
+
+
+@pytest.mark.parametrize("body", [b"", b"[]", b"{}", b'{"model":"bench-1x1","messages":[]}', b'{"model":"x","messages":[1],"stream":true}'])
+def test_the_fake_vendor_refuses_what_it_has_no_script_for(body: bytes) -> None:
+    """A gateway that garbles the request is seen by its status, not by a stream that never comes."""
+    assert upstream.reply_to(body).first.startswith(b"HTTP/1.1 40")
+
+
+def test_calls_and_streams_run_in_a_closed_loop_and_are_counted() -> None:
+    """Every answer that a closed loop counts has been checked, and every stream brought all of its chunks."""
+
+    async def drive() -> tuple[int, int, int]:
+        async with listening() as port:
+            calls = Load(await connect(lambda: CallChannel(request("bench-model")), port, 4))
+            streams = await connect(lambda: StreamChannel(request("bench-200x0", stream=True), 200), port, 2)
+            await calls.closed(0.3)
+            load = Load(streams)
+            await load.closed(0.3)
+            calls.leave()
+            load.leave()
+            return calls.answers, load.answers, sum(stream.check() for stream in streams)
+
+    calls, streams, chunks = uvloop.run(drive())
+    assert calls > 4
+    assert chunks == 200 * streams > 400
+
+
+def test_an_open_loop_begins_as_many_calls_as_its_rate_says() -> None:
+    """A tenth of a second at 500 calls/s is fifty latencies, each a sane number of seconds."""
+
+    async def drive() -> list[float]:
+        async with listening() as port:
+            load = Load(await connect(lambda: CallChannel(request("bench-model")), port, 8))
+            await load.open(500, 0.1)
+            load.leave()
+            return load.latencies
+
+    latencies = uvloop.run(drive())
+    assert len(latencies) == 50
+    assert 0 < min(latencies) <= max(latencies) < 5
+
+
+def test_an_open_loop_charges_a_stall_to_every_call_that_was_due_during_it() -> None:
+    """With one connection and a vendor that needs 50 ms a call, the wait of a call due every 10 ms grows from call to call."""
+
+    async def slow(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        while await reader.read(65_536):
+            await asyncio.sleep(0.05)
+            writer.write(upstream.completion("bench-model").first)
+        writer.close()
+
+    async def drive() -> list[float]:
+        async with listening(slow) as port:
+            load = Load(await connect(lambda: CallChannel(request("bench-model")), port, 1))
+            await load.open(100, 0.05)
+            load.leave()
+            return load.latencies
+
+    latencies = uvloop.run(drive())
+    assert [later - earlier > 0.03 for earlier, later in pairwise(latencies)] == [True] * 4
+
+
+def test_an_open_loop_charges_its_own_lateness_to_the_calls() -> None:
+    """When the client itself is held up, the calls that it could not send in time have waited for as long."""
+
+    def hold_up() -> None:
+        until = time.perf_counter() + 0.06
+        while time.perf_counter() < until:
+            pass
+
+    async def drive() -> list[float]:
+        async with listening() as port:
+            load = Load(await connect(lambda: CallChannel(request("bench-model")), port, 8))
+            asyncio.get_running_loop().call_later(0.02, hold_up)
+            await load.open(100, 0.1)
+            load.leave()
+            return load.latencies
+
+    assert sum(latency > 0.015 for latency in uvloop.run(drive())) >= 4
+
+
+@pytest.mark.parametrize(
+    "answer", [b"HTTP/1.1 500 Oh\r\nContent-Length: 9\r\n\r\n w000000 ", b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\n{}"]
+)
+def test_a_call_without_a_200_and_the_vendors_text_ends_the_bench(answer: bytes) -> None:
+    """A subject cannot become fast by refusing, nor by answering something else."""
+
+    async def refuse(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await reader.read(65_536)
+        writer.write(answer)
+        writer.close()
+
+    async def drive() -> None:
+        async with listening(refuse) as port:
+            await Load(await connect(lambda: CallChannel(request("bench-model")), port, 1)).closed(0.05)
+
+    with pytest.raises(BenchFailed, match="not answered with a 200"):
+        uvloop.run(drive())
+
+
+def test_a_stream_that_is_cut_off_ends_the_bench() -> None:
+    """A connection lost inside a stream is a failure even when the chunks so far were right."""
+    beginning = b"".join(upstream.events("bench-3x0", 3, with_usage=False))[:600]
+
+    async def cut(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await reader.read(65_536)
+        writer.write(upstream.STREAM_HEAD + beginning)
+        writer.close()
+
+    async def drive() -> None:
+        async with listening(cut) as port:
+            await finish_streams(await open_streams(port, request("bench-3x0", stream=True), chunks=3, count=2), 1)
+
+    with pytest.raises(BenchFailed, match="the connection was lost inside an answer"):
+        uvloop.run(drive())
+
+
+def whole_stream(chunks: list[bytes]) -> bytes:
+    """Return a complete response made of these chunks of a body."""
+    return upstream.STREAM_HEAD + b"".join(chunks) + upstream.LAST_CHUNK
+
+
+CHUNKS = list(upstream.events("bench-5x0", 5, with_usage=False))
+
+
+def test_a_stream_is_whole_however_its_body_is_cut_into_chunks() -> None:
+    """A proxy may frame the bytes anew at any place, inside a number too."""
+    text = dechunk(b"".join(CHUNKS) + upstream.LAST_CHUNK)
+    for size in (1, 7, 100, len(text)):
+        pieces = [text[at : at + size] for at in range(0, len(text), size)]
+        check_stream(whole_stream([b"%x\r\n%s\r\n" % (len(piece), piece) for piece in pieces]), 5)
+
+
+@pytest.mark.parametrize(
+    "chunks",
+    [
+        CHUNKS[:2] + CHUNKS[3:],
+        CHUNKS[:2] + CHUNKS[1:],
+        [*CHUNKS[:2], CHUNKS[3], CHUNKS[2], *CHUNKS[4:]],
+        CHUNKS[:-1],
+        CHUNKS[:-2] + CHUNKS[-1:],
+    ],
+    ids=["one missing", "one twice", "two swapped", "no DONE", "no finish reason"],
+)
+def test_a_stream_with_a_fault_is_refused(chunks: list[bytes]) -> None:
+    """Each chunk is asked for by its number, and so is the end."""
+    check_stream(whole_stream(CHUNKS), 5)
+    with pytest.raises(BenchFailed):
+        check_stream(whole_stream(chunks), 5)
+
+
+def test_the_process_clock_counts_work_and_not_waiting() -> None:
+    """A twentieth of a second of arithmetic is seen on the CPU clock of another process's kind, to a millisecond."""
+    mine = [os.getpid()]
+    before, own = machine.cpu_seconds(mine), time.process_time()
+    while time.process_time() - own < 0.05:
+        pass
+    assert machine.cpu_seconds(mine) - before == pytest.approx(time.process_time() - own, abs=0.005)
+
+
+def test_the_fake_vendor_and_a_proxy_run_as_programs_and_their_memory_is_read() -> None:
+    """The vendor starts on a port of its own, answers a call, is a process with memory, and ends with the bench."""
+    with fake_vendor() as (port, pid):
+        answer = ask_once(Subject("direct", (), port, Path()))
+        held = machine.memory(machine.tree(pid))
+        assert pid in machine.tree(os.getpid())
+        assert answer.startswith("HTTP/1.1 200 ")
+        assert 0 < held.pss <= held.rss
+    with pytest.raises(OSError, match=r"."):
+        machine.cpu_seconds([pid])
+
+
+@pytest.mark.skipif(nginx_program() is None, reason="nginx is not installed")
+def test_nginx_relays_a_stream_chunk_by_chunk(tmp_path: Path) -> None:
+    """The yardstick's configuration is accepted, and a silent stream's role chunk comes through a master and one worker."""
+
+    async def drive(subject: Subject) -> int:
+        channels = await open_streams(subject.port, request("bench-silent", stream=True), chunks=0, count=3)
+        for channel in channels:
+            channel.leave()
+        return sum(channel.events for channel in channels)
+
+    with fake_vendor() as (port, _), started(nginx(tmp_path, port)) as running:
+        assert uvloop.run(drive(running.subject)) == 3
+        assert len(running.pids) == 2
+
+
+def test_ratios_pair_the_rounds_and_verdicts_judge_their_median() -> None:
+    """A slow minute that hits both subjects in one round does not move the ratio."""
+    ratio = report.ratios([20.0, 40.0, 24.0], [10.0, 20.0, 10.0])
+    assert ratio == report.Spread(2.0, 2.0, 2.4)
+    assert report.verdict(ratio, 2.0, "x nginx") == "within (<= 2 x nginx)"
+    assert report.verdict(2.01, 2.0, "ms") == "over (<= 2 ms)"
+
+
+@pytest.mark.parametrize(("percent", "expected"), [(0, 1), (50, 50), (99, 99), (100, 100)])
+def test_a_percentile_is_a_value_that_was_seen(percent: float, expected: float) -> None:
+    """Of the numbers one to a hundred the p-th percentile is p."""
+    assert report.percentile([float(number) for number in range(100, 0, -1)], percent) == expected
+
+
+TABLE = report.Table("calls", "Title", "How.", (("subject", 0), ("us", 1)), (("nginx", report.Spread(1.0, 0.5, 2.0)), ("aisa", None)))
+
+
+def test_a_table_is_the_same_figures_as_text_as_markdown_and_as_values() -> None:
+    """Each rendering holds the median and the spread, and a dash or null where there is no figure."""
+    assert "nginx    1.0 (0.5-2.0)\naisa     -" in report.as_text(TABLE)
+    assert "| nginx | 1.0 (0.5-2.0) |\n| aisa | - |" in report.as_markdown(TABLE)
+    assert report.as_values(TABLE)["rows"] == [
+        {"subject": "nginx", "us": {"median": 1.0, "low": 0.5, "high": 2.0}},
+        {"subject": "aisa", "us": None},
+    ]
+
+
+def test_writing_the_page_changes_only_what_is_between_the_markers(tmp_path: Path) -> None:
+    """Prose around the figures survives, and writing twice is writing once."""
+    page = tmp_path / "page.md"
+    page.write_text(f"before\n{report.BEGIN}\nold\n{report.END}\nafter\n")
+    for _ in range(2):
+        report.put_between_markers(page, "new")
+        assert page.read_text() == f"before\n{report.BEGIN}\nnew\n{report.END}\nafter\n"
+
+
+def test_options_choose_what_is_measured_and_for_how_long() -> None:
+    """`chunks` stands for both kinds of chunks, a quick run has fewer rounds, and a number given wins."""
+    options = arguments(["--quick", "--only", "calls,chunks", "--streams", "50"])
+    assert options.only == ["calls", "paced", "burst"]
+    assert plan_of(options).streams == 50
+    assert plan_of(options).rounds < plan_of(arguments([])).rounds
+    assert plan_of(arguments(["--rounds", "9"])).rounds == 9

@@ -1,0 +1,238 @@
+"""`make soak`: mixed load on aisa for a long time, watching memory, open files and errors. Measures no speed.
+
+The exit status says whether the soak ran; the verdict is its last line.
+"""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import os
+import platform
+import socket
+import statistics
+import sys
+import tempfile
+import time
+from collections import Counter
+from collections.abc import AsyncGenerator, Awaitable, Callable
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).resolve().parent.parent))  # run as a file, this folder's siblings are not importable otherwise
+
+import uvloop
+
+from benchmarks.calls import CALL_MODEL, CallChannel, request
+from benchmarks.load import BenchFailed, C, Channel, connect
+from benchmarks.machine import memory, open_files, raise_descriptor_limit, split_cores
+from benchmarks.streams import StreamChannel
+from benchmarks.subjects import Running, aisa, fake_vendor, started
+
+CALLERS = 8
+STREAMERS = 100
+LEAVERS = 20
+SLOW_READERS = 10
+STREAM_CHUNKS = 250  # five seconds at the usual pace
+SLOW_CHUNKS = 5_000  # one megabyte, more than the kernels on the way would hold
+STREAM_MODEL = f"bench-{STREAM_CHUNKS}x20"
+SLOW_MODEL = f"bench-{SLOW_CHUNKS}x0"
+
+CALL_PAUSE_SECONDS = 0.02
+RETRY_PAUSE_SECONDS = 0.2
+SLOW_PAUSE_SECONDS = 0.05
+SLOW_RECEIVE_BYTES = 16_384  # a small window, so that the slow reader is felt upstream and not absorbed by its own kernel
+EXCHANGE_SECONDS_MAX = 120.0
+REPORT_SECONDS = 10.0
+QUIET_SECONDS = 5.0  # within which everything that the load opened must be closed again
+GROWTH_MIB_MAX = 4.0  # between the second and the last quarter of the run; a leak of 100 bytes a call shows in minutes
+
+
+@dataclass
+class Tally:
+    """What has happened so far: counts by name, and the first error in words."""
+
+    counts: Counter[str] = field(default_factory=Counter[str])
+    first_error: str = ""
+
+    def failed(self, reason: str) -> None:
+        """Count an error."""
+        self.counts["errors"] += 1
+        self.first_error = self.first_error or reason
+
+
+class SlowChannel(StreamChannel):
+    """A client that reads a little and rests."""
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        """Keep the transport and shrink the receive window."""
+        super().connection_made(transport)
+        transport.get_extra_info("socket").setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, SLOW_RECEIVE_BYTES)
+
+
+@asynccontextmanager
+async def opened(make: Callable[[], C], port: int) -> AsyncGenerator[C]:
+    """Hold one connection open. Raises BenchFailed if it does not come about."""
+    [channel] = await connect(make, port, 1)
+    try:
+        yield channel
+    finally:
+        channel.leave()
+
+
+async def exchange(channel: Channel) -> None:
+    """Make one exchange on an open channel. Raises BenchFailed if it is refused, broken or too slow."""
+    over: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+
+    def answered(_: Channel) -> None:
+        if not over.done():
+            over.set_result(None)
+
+    def failed(reason: str) -> None:
+        if not over.done():
+            over.set_exception(BenchFailed(reason))
+
+    channel.on_answer, channel.on_failure = answered, failed
+    channel.ask(time.perf_counter())
+    try:
+        async with asyncio.timeout(EXCHANGE_SECONDS_MAX):
+            await over
+    except TimeoutError as error:
+        raise BenchFailed("an exchange did not end") from error
+
+
+@dataclass(frozen=True)
+class Visitors:
+    """The kinds of clients, each a loop without end on connections of its own."""
+
+    port: int
+    key: str
+    tally: Tally
+
+    async def keep_trying(self, visit: Callable[[int], Awaitable[None]], number: int) -> None:
+        """Make a visit again and again; what fails is counted and tried anew on a new connection."""
+        while True:
+            try:
+                await visit(number)
+            except BenchFailed as failure:
+                self.tally.failed(str(failure))
+                await asyncio.sleep(RETRY_PAUSE_SECONDS)
+
+    async def call(self, _: int) -> None:
+        """Call on one connection, some forty times a second, until something fails."""
+        asked = request(CALL_MODEL, key=self.key)
+        async with opened(lambda: CallChannel(asked), self.port) as channel:
+            while True:
+                await exchange(channel)
+                self.tally.counts["calls"] += 1
+                await asyncio.sleep(CALL_PAUSE_SECONDS)
+
+    async def stream(self, _: int) -> None:
+        """Read paced streams on one connection and check each, until something fails."""
+        asked = request(STREAM_MODEL, key=self.key, stream=True)
+        async with opened(lambda: StreamChannel(asked, STREAM_CHUNKS), self.port) as channel:
+            while True:
+                await exchange(channel)
+                channel.check()
+                self.tally.counts["streams"] += 1
+
+    async def leave_early(self, number: int) -> None:
+        """Leave one stream in its middle: at the first byte, or up to two seconds later."""
+        asked = request(STREAM_MODEL, key=self.key, stream=True)
+        async with opened(lambda: StreamChannel(asked, STREAM_CHUNKS), self.port) as channel:
+            channel.on_failure = self.tally.failed
+            channel.ask(time.perf_counter())
+            await asyncio.sleep((number + self.tally.counts["left"]) % 21 / 10)
+        self.tally.counts["left"] += 1
+
+    async def read_slowly(self, _: int) -> None:
+        """Read one long stream more slowly than it comes, and check that nothing was dropped."""
+        asked = request(SLOW_MODEL, key=self.key, stream=True)
+        async with opened(lambda: SlowChannel(asked, SLOW_CHUNKS, rest_seconds=SLOW_PAUSE_SECONDS), self.port) as channel:
+            await exchange(channel)
+            channel.check()
+            self.tally.counts["slow"] += 1
+
+
+async def soak(running: Running, seconds: float, tally: Tally) -> list[float]:
+    """Load the subject for so many seconds and report; returns the MiB seen at each report. Raises BenchFailed if it dies."""
+    visitors = Visitors(running.subject.port, running.subject.key, tally)
+    kinds = ((visitors.call, CALLERS), (visitors.stream, STREAMERS), (visitors.leave_early, LEAVERS), (visitors.read_slowly, SLOW_READERS))
+    tasks = [asyncio.ensure_future(visitors.keep_trying(visit, number)) for visit, count in kinds for number in range(count)]
+    began = time.monotonic()
+    seen: list[float] = []
+    while (passed := time.monotonic() - began) < seconds:
+        await asyncio.sleep(min(REPORT_SECONDS, seconds - passed))
+        broken = [task for task in tasks if task.done()]
+        if broken:
+            broken[0].result()
+        try:
+            seen.append(memory(running.pids).rss / 2**20)
+            files = open_files(running.pids)
+        except OSError as error:
+            raise BenchFailed(f"aisa is gone\n{running.subject.log_tail()}") from error
+        counts = "  ".join(f"{name} {tally.counts[name]:,}" for name in ("calls", "streams", "left", "slow", "errors"))
+        say(f"{time.monotonic() - began:7.0f} s  {seen[-1]:7.1f} MiB  {files:5} files  {counts}")
+    for task in tasks:
+        task.cancel()
+    await asyncio.gather(*tasks, return_exceptions=True)
+    return seen
+
+
+def growth_mib(seen: list[float]) -> float:
+    """Return by how much the middle of the last quarter lies above that of the second, in MiB; 0 if there are fewer than four readings."""
+    quarter = len(seen) // 4
+    return statistics.median(seen[-quarter:]) - statistics.median(seen[quarter : 2 * quarter]) if quarter else 0.0
+
+
+def run(minutes: float, folder: Path) -> None:
+    """Start everything, soak, and say the verdict. Raises BenchFailed."""
+    raise_descriptor_limit()
+    with fake_vendor() as (vendor_port, vendor_pid):
+        subject = aisa(folder, vendor_port, sorted({CALL_MODEL, STREAM_MODEL, SLOW_MODEL}))
+        if isinstance(subject, str):
+            raise BenchFailed(subject)
+        with started(subject) as running:
+            os.sched_setaffinity(0, split_cores()[1])
+            time.sleep(QUIET_SECONDS)
+            files, vendor_files = open_files(running.pids), open_files([vendor_pid])
+            tally = Tally()
+            seen = uvloop.run(soak(running, minutes * 60, tally))
+            time.sleep(QUIET_SECONDS)
+            # A connection kept open to the vendor for the next call is not a leak; the vendor's own count says how many there are.
+            left = open_files(running.pids) - files - (open_files([vendor_pid]) - vendor_files)
+        growth, errors = growth_mib(seen), tally.counts["errors"]
+        within = errors == 0 and growth <= GROWTH_MIB_MAX and left <= 0
+        if errors:
+            say(f"first error: {tally.first_error}\n{subject.log_tail()}")
+        say(
+            f"{'within' if within else 'over'}: {errors} errors (0), {growth:+.1f} MiB from the second to the last quarter "
+            f"(<= {GROWTH_MIB_MAX:g}), {left} files left open {QUIET_SECONDS:g} s after the load (0)"
+        )
+
+
+def say(text: str) -> None:
+    """Write a line to standard output at once."""
+    sys.stdout.write(f"{text}\n")
+    sys.stdout.flush()
+
+
+def main() -> int:
+    """Run as a command; 1 if the soak could not be run to its end."""
+    parser = argparse.ArgumentParser(prog="soak", description="Put mixed load on aisa for a long time and watch for leaks.")
+    parser.add_argument("--minutes", type=float, default=10.0, help="how long (default 10)")
+    options = parser.parse_args()
+    try:
+        if platform.system() != "Linux":
+            raise BenchFailed("needs Linux: it reads memory and open files from /proc")
+        with tempfile.TemporaryDirectory(prefix="aisa-soak-") as folder:
+            run(options.minutes, Path(folder))
+    except BenchFailed as failure:
+        sys.stderr.write(f"soak: {failure}\n")
+        return 1
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

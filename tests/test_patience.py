@@ -1,0 +1,65 @@
+"""The clocks of calls share one timer; each call still ends when it should."""
+
+from __future__ import annotations
+
+import asyncio
+
+from aisa.config.schema import Stream
+from aisa.patience import Patience, Watch
+from aisa.testing.clock import run_virtual
+from rig import MemoryClient
+
+
+class Clocked(MemoryClient):
+    """A client that notes when its call was interrupted."""
+
+    interrupted_at: float | None = None
+
+    def interrupt(self) -> None:
+        """Note the time."""
+        self.interrupted_at = asyncio.get_running_loop().time()
+
+
+def test_calls_of_many_deadlines_each_end_at_their_own() -> None:
+    """Started in any order, the one timer serves the soonest first and forgets nobody."""
+
+    async def main() -> list[tuple[float, float | None]]:
+        watch = Watch()
+        deadlines = [30.0, 5.0, 60.0, 5.5, 7.0, 600.0, 1.0]
+        clients = [Clocked() for _ in deadlines]
+        for client, seconds in zip(clients, deadlines, strict=True):
+            Patience(watch, client, Stream(), silence_seconds=seconds, hold_head=None)
+        await asyncio.sleep(1000)
+        return [(seconds, client.interrupted_at) for client, seconds in zip(clients, deadlines, strict=True)]
+
+    for seconds, at in run_virtual(main()):
+        assert at == seconds
+
+
+def test_moments_that_lie_close_together_share_a_look() -> None:
+    """A thousand calls due within a second cost at most twenty looks, and none is more than a look too late."""
+
+    async def main() -> list[float]:
+        watch = Watch()
+        clients = [Clocked() for _ in range(1000)]
+        for number, client in enumerate(clients):
+            Patience(watch, client, Stream(), silence_seconds=10 + number / 1000, hold_head=None)
+        await asyncio.sleep(100)
+        return [client.interrupted_at or 0.0 for client in clients]
+
+    times = run_virtual(main())
+    assert len(set(times)) <= 21
+    assert all(0 <= at - (10 + number / 1000) < 0.051 for number, at in enumerate(times))
+
+
+def test_a_call_that_has_ended_is_never_interrupted() -> None:
+    """And the watch keeps nothing of it."""
+
+    async def main() -> float | None:
+        watch, client = Watch(), Clocked()
+        patience = Patience(watch, client, Stream(), silence_seconds=5, hold_head=None)
+        patience.stop()
+        await asyncio.sleep(100)
+        return client.interrupted_at
+
+    assert run_virtual(main()) is None

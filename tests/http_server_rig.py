@@ -8,7 +8,7 @@ import socket
 import ssl
 import subprocess
 from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -112,11 +112,9 @@ class Client:
     async def rest(self) -> bytes:
         """Read until the server has ended the connection."""
         data = b""
-        try:
+        with suppress(ConnectionResetError):
             while piece := await self.reader.read(65_536):
                 data += piece
-        except ConnectionResetError:
-            pass
         return data
 
     async def ask(self, data: bytes, method: str = "GET") -> Answer:
@@ -169,19 +167,19 @@ class Served:
         self.complaints.append(str(context.get("exception") or context["message"]))
 
     async def close(self) -> None:
-        """Stop the server and close every client."""
-        await self.server.drain(0)
+        """Close every client and stop the server."""
         for client in self._clients:
             client.writer.close()
-            try:
+            with suppress(OSError):
                 await client.writer.wait_closed()
-            except OSError:
-                pass
+        await self.server.drain(0)
         await asyncio.sleep(0.001)  # for what was being accepted when listening ended
 
 
 @asynccontextmanager
-async def serving(script: Script = echo, *, now: Callable[[], float] | None = None, tls: Any = None, **settings: Any) -> AsyncIterator[Served]:
+async def serving(
+    script: Script = echo, *, now: Callable[[], float] | None = None, tls: Any = None, **settings: Any
+) -> AsyncIterator[Served]:
     """Run a server on an ephemeral port. Settings are those of config.schema.Server."""
     served = Served(ScriptedApp(script), Server(**settings), **({"now": now} if now else {}))
     asyncio.get_running_loop().set_exception_handler(served.complain)

@@ -1,4 +1,4 @@
-"""What a client of the HTTP server sees when both sides keep the rules: requests and replies. Its life and its abuse have their own files."""
+"""What a client of the HTTP server sees when both sides keep the rules: requests and their replies."""
 
 from __future__ import annotations
 
@@ -102,6 +102,25 @@ def test_pipelined_requests_are_answered_in_order_and_one_at_a_time(run: Run) ->
             assert [(await client.answer()).body for _ in range(4)] == [b"/1", b"/2", b"/3", b"/4"]
             assert seen == [["/1"], ["/2"], ["/3"], ["/4"]]
             assert [request.body for request in served.app.requests] == [b"", b"x", b"three", b""]
+
+    run(scenario())
+
+
+@both_loops
+def test_a_flood_of_pipelined_requests_is_answered_to_the_last(run: Run) -> None:
+    """Ten times more than is held while a call runs: reading stops and goes on as calls end, and no request is lost."""
+
+    async def scenario() -> None:
+        async def script(request: Request, reply: Reply) -> None:
+            await asyncio.sleep(0)
+            reply.start(200, [], len(request.query))
+            reply.write(request.query.encode())
+            reply.end()
+
+        async with serving(script) as served:
+            client = await served.connect()
+            client.send(b"".join(get(f"/{'x' * 100}?{number}") for number in range(5_000)))
+            assert [(await client.answer()).body for _ in range(5_000)] == [str(number).encode() for number in range(5_000)]
 
     run(scenario())
 

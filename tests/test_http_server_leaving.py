@@ -61,6 +61,7 @@ def patience(limit_seconds: float) -> float:
 )
 def test_a_client_that_leaves_is_noticed_within_a_tenth_of_a_second(run: Run, begin: str, how: str) -> None:
     """The call is cancelled once, with `gone` True, whether the client closes or resets, before the head or within the body."""
+
     async def scenario() -> None:
         script = Leaving(begin)
         async with serving(script) as served:

@@ -6,6 +6,12 @@ import asyncio
 from typing import Any
 
 import pytest
+
+from aisa.config.schema import Prices, Stream
+from aisa.errors import ApiError
+from aisa.facts import CallEnded, VendorFailed
+from aisa.testing.clock import run_virtual
+from aisa.testing.upstream import Break
 from rig import (
     DONE,
     MemoryClient,
@@ -22,12 +28,6 @@ from rig import (
     text,
     whole_stream,
 )
-
-from aisa.config.schema import Prices, Stream
-from aisa.errors import ApiError
-from aisa.facts import CallEnded, VendorFailed
-from aisa.testing.clock import run_virtual
-from aisa.testing.upstream import Break
 
 
 def call(
@@ -323,7 +323,7 @@ def test_a_stream_where_a_document_was_asked_is_a_502() -> None:
 
 def test_a_client_that_leaves_cancels_the_vendor_at_once() -> None:
     """[C4] The vendor's answer is aborted in the same turn of the loop, and the call is reported as left."""
-    client, rig, [upstream] = call(Script([*text("a", "b"), Stall()]), client=MemoryClient(leaves_after=2))
+    _, rig, [upstream] = call(Script([*text("a", "b"), Stall()]), client=MemoryClient(leaves_after=2))
     assert ended(rig).outcome == "client_gone"
     assert ended(rig).total_seconds == 0
     assert repr(upstream) == "<ScriptedUpstream 1 asked, 0 open, 1 aborted>"

@@ -110,10 +110,6 @@ def test_stalled_streams_hold_up_nobody(tmp_path: Path) -> None:
         on_uvloop(main(served))
 
 
-@pytest.mark.xfail(
-    reason="relay keeps the pieces while it waits for the client, and http.exchange and the transport up to 64 KiB each",
-    strict=False,  # how much they hold depends on how the bytes came
-)
 def test_a_stalled_stream_costs_little_memory(tmp_path: Path) -> None:
     """[C10] The process grows by 64 KiB for each, and what a connection and a call need."""
     raise_descriptor_limit()

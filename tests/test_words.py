@@ -59,11 +59,8 @@ def test_no_amount_loses_a_nano_dollar_on_its_way_to_text(nanos: int) -> None:
 @given(st.integers(0, 10**24), st.integers(1, 10**9))
 def test_halves_are_rounded_up(numerator: int, denominator: int) -> None:
     """Never off by more than a half, and a half goes up."""
-    quotient = divide_half_up(numerator, denominator)
-    assert (
-        -denominator < 2 * (numerator - quotient * denominator) <= denominator - 1
-        or 2 * (quotient * denominator - numerator) == denominator
-    )
+    rest = numerator - divide_half_up(numerator, denominator) * denominator
+    assert -denominator <= 2 * rest < denominator
 
 
 def test_a_price_that_cannot_be_kept_exactly_is_refused() -> None:

@@ -236,6 +236,7 @@ async def send(run: Run, pieces: list[Piece]) -> None:
     tokens = sum([piece.tokens for piece in pieces])
     run.life.sent(run.patience.sent(tokens), tokens)
     if client.congested:
+        pieces.clear()  # what waits for the client is held once, not twice
         await run.patience.wait_for_client()
 
 

@@ -19,6 +19,7 @@ from aisa.wire.chat import ChatRequest
 
 EMBEDDED = "embedded"
 TINY = "embedded/tiny"
+TINY_CONTEXT_TOKENS = 131_072
 OWN_PREFIX = "aisa/"
 SUGGESTIONS_MAX = 3
 NAME_CHARACTERS_MAX = 200  # of an unknown name that are looked at and shown; the longest real ones have 80
@@ -51,7 +52,7 @@ class Routes:
         for name, setting in config.models.items():
             self._entries[name] = self._entry(name, setting if isinstance(setting, Model) else Model(to=setting))
         if EMBEDDED in self._targets:
-            self._entries.setdefault(TINY, self._entry(TINY, Model(to=(TINY,))))
+            self._entries.setdefault(TINY, self._entry(TINY, Model(to=(TINY,), context_window=TINY_CONTEXT_TOKENS)))
         self._folded = {name.casefold(): name for name in self._entries}
         vendors = list(config.vendors)
         # A bare name with nothing said about models: the one vendor there is, or the embedded model if there is none or if it always may.

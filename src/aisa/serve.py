@@ -175,8 +175,7 @@ def bracketed(host: str) -> str:
 
 WELCOME = """
   aisa {version}   {url}
-{served}
-{key}
+{served}{key}
   Try it:
 
 curl {url}/v1/chat/completions \\

@@ -93,9 +93,12 @@ class Edge:
         self._gate.report(Refused(request_id, error.status, error.code, "-", "-"))
 
     def _call(self, request: Request, request_id: str, headers: HeaderList) -> Call:
-        """Return the call that a request makes. Raises ApiError unsupported_media_type."""
+        """Return the call that a request makes. Raises ApiError unsupported_media_type, but only to those who have a key."""
         sent = request.headers
-        check_media_type(sent.get("content-type", JSON_TYPE), sent.get("content-encoding", "identity"))
+        fault = media_fault(sent.get("content-type", JSON_TYPE), sent.get("content-encoding", "identity"))
+        if fault is not None:
+            self._key(request)
+            raise fault
         return Call(
             id=request_id,
             bearer=bearer(sent.get("authorization")),
@@ -156,13 +159,14 @@ def client_id(request: Request) -> str | None:
     return given if fits else None
 
 
-def check_media_type(content_type: str, encoding: str) -> None:
-    """Raise ApiError unsupported_media_type for a body that is not plain JSON."""
+def media_fault(content_type: str, encoding: str) -> ApiError | None:
+    """Return the error for a body that is not plain JSON, None if it may be."""
     kind = content_type.partition(";")[0].strip().lower()
     if kind != JSON_TYPE and not (kind.startswith("application/") and kind.endswith("+json")):
-        raise ApiError("unsupported_media_type", f"The body's Content-Type is '{kind[:100]}'; send 'Content-Type: application/json'.")
+        return ApiError("unsupported_media_type", f"The body's Content-Type is '{kind[:100]}'; send 'Content-Type: application/json'.")
     if encoding.strip().lower() not in ("identity", ""):
-        raise ApiError("unsupported_media_type", f"The body is compressed ('{encoding[:100]}'); send it without Content-Encoding.")
+        return ApiError("unsupported_media_type", f"The body is compressed ('{encoding[:100]}'); send it without Content-Encoding.")
+    return None
 
 
 def unknown_endpoint(path: str) -> ApiError:

@@ -274,6 +274,24 @@ def test_a_slow_client_gets_every_chunk_in_order_however_long_it_takes() -> None
     run_virtual(main())
 
 
+def test_the_time_of_a_slow_client_is_not_the_vendors() -> None:
+    """[C8] 90 seconds in which the client takes nothing, then 20 of the vendor's own, do not make a minute of its silence."""
+    burst = FLOOD[:28]  # comes in one piece, and does not fit the kernel's buffers of a client that does not read
+
+    async def main() -> None:
+        taken = asyncio.Event()
+        patient = {"client_stall_seconds": 86_400.0}
+        async with house(says(SSE + framed(*burst), taken, 20.0, framed(chunk({}, "stop"), DONE) + LAST), stream=patient) as home:
+            caller = await home.client(post(), receive_bytes=4_096)
+            await caller.until(b" w00001")
+            await asyncio.sleep(90)
+            await caller.until(burst[-1])
+            taken.set()
+            whole((await caller.reply()).body)
+
+    run_virtual(main())
+
+
 def test_a_client_that_never_reads_again_is_cut() -> None:
     """[C9] After 300 seconds in which it took nothing, and not sooner; the vendor is let go and the stream has no proper end."""
 

@@ -15,7 +15,7 @@ from aisa.wire.answer import as_chunk
 from aisa.wire.chat import ChatRequest
 from aisa.wire.chunks import ChunkStream, encode_chunk
 from aisa.wire.counts import from_usage, repaired, to_usage, with_cost
-from aisa.wire.plain import CHUNK, NOT_PLAIN
+from aisa.wire.plain import CHUNK, NOT_PLAIN, Mould, mould_of
 from aisa.wire.sse import DONE, Event, EventTooLarge, SseDecoder, data_event
 from aisa.wire.trees import Tree, as_list, is_tree, trees_in
 from aisa.wire.vendor_error import VendorError
@@ -38,6 +38,7 @@ class StreamDecoder:
         call_id, created = identity
         self._events = SseDecoder()
         self._chunks = ChunkStream(f"chatcmpl-{call_id}", created, chat.model, include_usage=chat.include_usage, n=chat.known.n or 1)
+        self._mould: Mould | None = None
         self._ended = False
         self._whole: bytearray | None = None  # a document where a stream was asked
         self._begun = False
@@ -91,15 +92,22 @@ class StreamDecoder:
     def _relay(self, events: list[Event]) -> list[Piece]:
         pieces: list[Piece] = []
         for name, data in events:
-            if self.done or self.failure is not None:
-                break
-            plain = self._plain(data)
-            if plain is not None:
+            moulded = self._mould.cast(data) if self._mould is not None else None
+            if moulded is not None:
                 self._chunks.tokens += 1
-                pieces.append(Piece(b"data: " + plain + b"\n\n", 1))
-            else:
-                pieces += self._relay_slowly(name, data)
+                pieces.append(Piece(moulded, 1))
+            elif not (self.done or self.failure):
+                pieces += self._relay_one(name, data)
         return pieces
+
+    def _relay_one(self, name: bytes, data: bytes) -> list[Piece]:
+        plain = self._plain(data)
+        if plain is None:
+            self._mould = None  # this event may have ended what the mould stands for
+            return self._relay_slowly(name, data)
+        self._mould = mould_of(data, plain)
+        self._chunks.tokens += 1
+        return [Piece(b"data: " + plain + b"\n\n", 1)]
 
     def _plain(self, data: bytes) -> bytes | None:
         """Return the event to emit for a conformant chunk of text that continues the stream; None for anything else."""

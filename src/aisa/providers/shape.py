@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import NamedTuple, Protocol
+from typing import Protocol
 
 import msgspec
 
@@ -24,7 +24,7 @@ class Target(msgspec.Struct, frozen=True):
     secrets: tuple[str, ...] = ()  # what must never appear in a message to a caller: keys, addresses
 
 
-class Piece(NamedTuple):
+class Piece(msgspec.Struct, frozen=True, gc=False):
     """What goes to the client in one go: whole events, and how many output tokens they carry (0: none, the idle clock runs on)."""
 
     data: bytes

@@ -5,6 +5,7 @@ Decoding into a type checks every member at C speed; a loose tree and rules in P
 
 from __future__ import annotations
 
+import re
 from typing import Annotated, Literal
 
 import msgspec
@@ -40,6 +41,46 @@ class PlainChunk(msgspec.Struct):
     usage: UnsetType | None = UNSET
     error: UnsetType | None = UNSET
     x_groq: UnsetType | None = UNSET
+
+
+#: The inside of a JSON string that needs no look at its escapes or its encoding.
+SIMPLE_TEXT = re.compile(rb"[ !#-\[\]-~]+").fullmatch
+
+
+class Mould(msgspec.Struct, frozen=True):
+    """What a stream's text chunks have in common: the bytes around the text, as the vendor sends them and as we send them.
+
+    Chunks of one stream differ in their text alone. If one was found conformant, another with the same bytes around a simple text is
+    so too, and need not be decoded: two comparisons and a scan of the text take a third of the time.
+    """
+
+    before: bytes
+    after: bytes
+    opening: bytes
+    closing: bytes
+
+    def cast(self, data: bytes) -> bytes | None:
+        """Return the event to send for a chunk that fits, None for any other."""
+        before, after = self.before, self.after
+        if data.startswith(before) and data.endswith(after):
+            text = data[len(before) : -len(after)]
+            if SIMPLE_TEXT(text):
+                return self.opening + text + self.closing
+        return None
+
+
+def mould_of(data: bytes, emitted: bytes) -> Mould | None:
+    """Return the mould of a conformant chunk and of the event made from it; None if its text cannot be told from the bytes."""
+    start = data.find(CONTENT) + len(CONTENT)
+    end = data.find(b'"', start)
+    before, after = data[:start], data[end:]
+    fits = data.count(CONTENT) == 1 and SIMPLE_TEXT(data[start:end]) and emitted.startswith(before)
+    if not fits:
+        return None
+    return Mould(before, after, b"data: " + before, emitted[end:] + b"\n\n")
+
+
+CONTENT = b'"content":"'
 
 
 class PlainCall(msgspec.Struct):

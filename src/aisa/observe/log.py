@@ -75,7 +75,7 @@ CLOSE_SECONDS_MAX = 2.0
 def json_line(at: float, fact: Fact) -> bytes:
     """Write a fact as one JSON object; `type` says which fact, `time` is ISO 8601 in UTC."""
     time = datetime.fromtimestamp(at, UTC).isoformat(timespec="milliseconds")
-    return msgspec.json.encode({"time": time, **msgspec.to_builtins(fact)}) + b"\n"
+    return b'{"time":"%b",%b\n' % (time.encode(), msgspec.json.encode(fact)[1:])  # a fact is an object and never an empty one
 
 
 def text_line(at: float, fact: Fact) -> bytes:

@@ -1,0 +1,204 @@
+"""The edge: routes, browsers, request ids, and the order in which a request is judged. Real sockets, virtual time."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import pytest
+
+from aisa.config.schema import Cors
+from aisa.edge.app import MODEL, ROUTES
+from aisa.edge.cors import CrossOrigin
+from aisa.errors import ApiError
+from aisa.facts import CallEnded, Refused
+from aisa.http.request import Request
+from aisa.keys.rules import Key
+from aisa.testing.clock import run_virtual
+from faults_rig import CLIENT_KEY, House, Reply, body, failure, house, post, says
+from rig import document
+
+ANSWER = document()
+GOOD = says(b"HTTP/1.1 200 OK\r\ncontent-type: application/json\r\ncontent-length: %d\r\n\r\n%b" % (len(ANSWER), ANSWER))
+
+
+def get(path: str, *headers: str, method: str = "GET", key: str | None = CLIENT_KEY) -> bytes:
+    """A request without a body."""
+    lines = [f"{method} {path} HTTP/1.1", "host: gateway", *headers]
+    lines += [] if key is None else [f"authorization: Bearer {key}"]
+    return "\r\n".join([*lines, "", ""]).encode("latin-1")
+
+
+def asked(request: bytes, **options: Any) -> tuple[Reply, House]:
+    """Ask once and return the answer."""
+
+    async def main() -> tuple[Reply, House]:
+        async with house(GOOD, **options) as home:
+            return await home.ask(request), home
+
+    return run_virtual(main())
+
+
+def test_every_answer_has_a_request_id_of_ours_that_the_log_has_too() -> None:
+    """`req_` and a ULID; a receipt is found by it."""
+    reply, home = asked(post(body()))
+    [ended] = home.calls
+    assert reply.header("x-request-id") == ended.request_id
+    assert len(ended.request_id) == 30
+
+
+@pytest.mark.parametrize(
+    ("header", "kept"),
+    [
+        ("x-client-request-id: mine-1", "mine-1"),
+        ("x-request-id: mine-2", "mine-2"),
+        ("x-client-request-id: " + "x" * 128, "x" * 128),
+        ("x-client-request-id: " + "x" * 129, None),
+        ("x-client-request-id: caf\xe9", None),
+        ("x-client-request-id;: a", None),
+    ],
+)
+def test_the_callers_own_id_is_kept_beside_ours(header: str, kept: str | None) -> None:
+    """1 to 128 printable ASCII characters; anything else is ignored, and ours is never replaced."""
+    reply, home = asked(post(body(), header))
+    ended = [fact for fact in home.facts if isinstance(fact, CallEnded | Refused)][-1]
+    assert ended.client_request_id == kept
+    assert reply.header("x-request-id") == ended.request_id != kept
+
+
+def key_with(models: tuple[str, ...] | None) -> Any:
+    """Keys of which only the right one is known, with an allow-list."""
+
+    class Keys:
+        def verify(self, secret: str | None) -> Key:
+            """Return it."""
+            if secret != CLIENT_KEY:
+                raise ApiError("invalid_api_key" if secret else "missing_api_key", "No such key.")
+            return Key("key_1", "test", b"", "sk-…", "active", 0, models=models)
+
+    return Keys()
+
+
+JUDGED = [
+    (post(b"{", "content-encoding: gzip", key=None), 401, "missing_api_key"),
+    (post(b"{", key="wrong"), 401, "invalid_api_key"),
+    (post(b"{"), 400, "json_parse_error"),
+    (post(b'{"model": "nothing"}'), 400, "missing_parameter"),
+    (post(body(model="nothing", max_tokens=99)), 404, "unknown_model"),
+    (post(body(model="a/other", max_tokens=99)), 403, "model_not_allowed"),
+    (post(body(max_tokens=99)), 422, "max_tokens_exceeded"),
+]
+
+
+@pytest.mark.parametrize(("request_bytes", "status", "code"), JUDGED)
+def test_a_request_with_several_faults_is_told_the_first_in_order(request_bytes: bytes, status: int, code: str) -> None:
+    """Key, body, model, allow-list, parameters: the contract's order of checks."""
+    reply, _ = asked(request_bytes, keys=key_with(("fast",)), max_output_tokens=50)
+    failure(reply, status, code)
+
+
+@pytest.mark.parametrize("kind", ["text/plain", "application/x-www-form-urlencoded", "multipart/form-data; boundary=x"])
+def test_a_body_that_does_not_call_itself_json_is_refused_with_the_remedy(kind: str) -> None:
+    """What curl sends without a header is the commonest mistake of all."""
+    reply, _ = asked(post(body()).replace(b"application/json", kind.encode()))
+    assert "Content-Type: application/json" in failure(reply, 415, "unsupported_media_type")["message"]
+
+
+@pytest.mark.parametrize("kind", ["application/json; charset=utf-8", "Application/JSON", "application/vnd.api+json"])
+def test_json_by_any_of_its_names_is_taken(kind: str) -> None:
+    """Parameters and case do not matter."""
+    reply, _ = asked(post(body()).replace(b"application/json", kind.encode()))
+    assert reply.status == 200
+
+
+@pytest.mark.parametrize(
+    "path", ["/v1/chat/completion", "/chat/completions", "/v1/chat/completions/", "/v2", "//v1/models", "/" + "x" * 5000]
+)
+def test_an_unknown_path_is_told_the_nearest_route(path: str) -> None:
+    """And is not echoed beyond reason."""
+    reply, _ = asked(get(path))
+    message = failure(reply, 404, "unknown_endpoint")["message"]
+    assert len(message) < 300
+    assert any(f"Did you mean {route}" in message for route in ROUTES)
+
+
+@pytest.mark.parametrize("route", [route for route in ROUTES if route != MODEL])
+def test_a_route_says_which_methods_it_takes(route: str) -> None:
+    """405 with Allow, and OPTIONS gives the same list."""
+    reply, _ = asked(get(route, method="DELETE"))
+    failure(reply, 405, "method_not_allowed")
+    options, _ = asked(get(route, method="OPTIONS", key=None))
+    assert options.status == 204
+    assert options.header("allow") == reply.header("allow") == ", ".join((*ROUTES[route], "OPTIONS"))
+
+
+@pytest.mark.parametrize("route", ["/health/live", "/health/ready", "/", "/openapi.json"])
+def test_what_needs_no_key_answers_without_one(route: str) -> None:
+    """HEAD gives the same head without the body."""
+
+    async def main() -> tuple[Reply, bytes]:
+        async with house(GOOD) as home:
+            full = await home.ask(get(route, key=None))
+            caller = await home.client(get(route, "connection: close", key=None, method="HEAD"))
+            return full, await caller.rest()
+
+    full, head = run_virtual(main())
+    assert full.status == 200
+    assert full.header("content-length") == str(len(full.body))
+    assert head.startswith(b"HTTP/1.1 200 OK\r\n")
+    assert f"content-length: {len(full.body)}\r\n".encode() in head
+    assert head.endswith(b"\r\n\r\n")
+
+
+def test_models_are_listed_for_the_key_that_asks() -> None:
+    """Filtered by its allow-list, with our fields beside OpenAI's."""
+    reply, _ = asked(get("/v1/models"), keys=key_with(("fast",)), context_window=1000)
+    assert [model["id"] for model in reply.json["data"]] == ["fast"]
+    assert reply.json["data"][0]["context_window"] == 1000
+    one, _ = asked(get("/v1/models/fast"))
+    assert (one.json["id"], one.json["object"], one.json["owned_by"]) == ("fast", "model", "a")
+    slashed, _ = asked(get("/v1/models/a%2Freal-model"))
+    assert slashed.json["id"] == "a/real-model"
+    failure(asked(get("/v1/models/nothing"))[0], 404, "unknown_model")
+    failure(asked(get("/v1/models", key=None))[0], 401, "missing_api_key")
+
+
+def test_a_browser_may_ask_from_any_origin_by_default_and_read_our_headers() -> None:
+    """Preflight without a key, then the call; no cookies are ever allowed."""
+    wanted = "authorization,content-type,x-stainless-os"
+    preflight, _ = asked(
+        get(
+            "/v1/chat/completions",
+            "origin: https://app.example",
+            "access-control-request-method: POST",
+            f"access-control-request-headers: {wanted}",
+            method="OPTIONS",
+            key=None,
+        )
+    )
+    assert (preflight.status, preflight.header("access-control-allow-origin")) == (204, "*")
+    assert preflight.header("access-control-allow-headers") == wanted
+    assert "POST" in str(preflight.header("access-control-allow-methods"))
+    for request in (post(body(), "origin: https://app.example"), post(b"{", "origin: https://app.example")):
+        reply, _ = asked(request)
+        assert reply.header("access-control-allow-origin") == "*"
+        assert "x-request-id" in str(reply.header("access-control-expose-headers"))
+        assert reply.header("access-control-allow-credentials") is None
+
+
+def test_only_the_configured_origins_are_allowed() -> None:
+    """Each is named back, so that caches keep them apart; others get no leave at all."""
+    rules = CrossOrigin(Cors(origins=("https://a.example",)))
+
+    def leave(origin: str) -> dict[str, str]:
+        return dict(rules.headers(Request("GET", "/", "", {"origin": origin}, b"", "1.1")))
+
+    assert leave("https://a.example")["access-control-allow-origin"] == "https://a.example"
+    assert leave("https://a.example")["vary"] == "origin"
+    assert leave("https://b.example") == {}
+
+
+def test_the_openapi_document_is_json_with_the_version_in_it() -> None:
+    """The placeholder is filled in."""
+    reply, _ = asked(get("/openapi.json", key=None))
+    assert json.loads(reply.body)["info"]["version"].count(".") == 2

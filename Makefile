@@ -11,7 +11,7 @@ COMPILE := $(BIN)/uv pip compile --quiet --upgrade --universal --python-version 
 	--no-emit-index-url --no-emit-find-links
 
 .DEFAULT_GOAL := help
-.PHONY: help serve test check fix bench soak docs compat lock clean
+.PHONY: help serve test check lint fix bench soak docs compat lock clean
 
 help: ## list these targets
 	@sed -n 's/^\([a-z]*\):.*## \(.*\)/  make \1|\2/p' $(MAKEFILE_LIST) | awk -F'|' '{ printf "%-14s %s\n", $$1, $$2 }'
@@ -22,13 +22,14 @@ serve: $(VENV)/aisa.stamp ## install what is needed and start the server
 test: $(VENV)/dev.stamp ## run every test
 	@exec $(BIN)/python -m pytest $(ARGS)
 
-check: $(VENV)/dev.stamp ## run everything that CI runs: lint, format, types, import rules, tests
+check: lint test ## run everything that CI runs: lint, format, types, import rules, tests
+
+lint: $(VENV)/dev.stamp ## run all checks but the tests
 	$(BIN)/ruff check
 	$(BIN)/ruff format --check
 	$(BIN)/mypy
 	$(BIN)/pyright --pythonpath $(BIN)/python
 	$(BIN)/lint-imports --no-logo
-	$(BIN)/python -m pytest $(ARGS)
 
 fix: $(VENV)/dev.stamp ## let the linter and the formatter repair what they can
 	$(BIN)/ruff check --fix

@@ -324,6 +324,22 @@ def test_an_idle_connection_is_closed_without_a_word() -> None:
     run_virtual(scenario())
 
 
+def test_a_time_out_ends_with_its_connection() -> None:
+    """A client that left in the middle of a request is not refused afterwards."""
+
+    async def scenario() -> None:
+        async with serving() as served:
+            for data in (get()[:-2], post(b"whole")[:-2]):
+                client = await served.connect()
+                client.send(data)
+                await asyncio.sleep(1)
+                client.close()
+            await asyncio.sleep(100)
+            assert (served.app.refused, served.complaints) == ([], [])
+
+    run_virtual(scenario())
+
+
 def test_no_time_out_ends_a_call_that_runs() -> None:
     """A call may take longer than every time-out of its connection together."""
 
@@ -537,5 +553,5 @@ def test_llhttp_and_the_reader_agree_on_where_a_head_ends(noise: bytes, begun: b
 def test_noise_is_read_the_same_whole_and_byte_by_byte(noise: bytes, begun: bool) -> None:
     """Neither the requests found in noise nor their refusal depend on how it is cut, and nothing else is ever raised."""
     data = b"POST / HTTP/1.1\r\nhost: a\r\n" + noise if begun else noise
-    whole = read_all(RequestReader(200, 100), [data])
-    assert read_all(RequestReader(200, 100), [data[at : at + 1] for at in range(len(data))]) == whole
+    whole = read_all(RequestReader(10_000, 100), [data])
+    assert read_all(RequestReader(10_000, 100), [data[at : at + 1] for at in range(len(data))]) == whole

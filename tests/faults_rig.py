@@ -54,6 +54,7 @@ CHAT = "/v1/chat/completions"
 SSE = b"HTTP/1.1 200 OK\r\ncontent-type: text/event-stream\r\ntransfer-encoding: chunked\r\n\r\n"
 LAST = b"0\r\n\r\n"
 REAL_SECONDS_MAX = 60.0  # for one scenario on uvloop; the slowest takes a tenth of it
+VIRTUAL_SECONDS_MAX = 7_200.0  # the slowest scenario ends after 700
 TURNS_MAX = 2_000  # of the event loop before waiting costs time
 WAITS_MAX = 1_000
 WAIT_SECONDS = 0.005
@@ -562,8 +563,9 @@ async def house(
     asyncio.get_running_loop().set_exception_handler(lambda _loop, context: home.complaints.append(context))
     _, home.port = await home.server.listen("127.0.0.1", 0)
     try:
-        yield home
-        await home.quiet()
+        async with asyncio.timeout(VIRTUAL_SECONDS_MAX):
+            yield home
+            await home.quiet()
     finally:
         for caller in home.callers:
             caller.leave()

@@ -34,7 +34,8 @@ KERNEL_BYTES_MAX = 64 * 1024  # unsent or not acknowledged; with the kernel's ow
 
 def calls(served: Served) -> list[dict[str, Any]]:
     """Return the log's lines on calls that have ended."""
-    return [line for line in map(json.loads, served.log.read_bytes().splitlines()) if line["type"] == "call"]
+    whole_lines = served.log.read_bytes().rpartition(b"\n")[0]  # the last one may be half written
+    return [line for line in map(json.loads, whole_lines.splitlines()) if line["type"] == "call"]
 
 
 def unsent_bytes(served: Served) -> int:

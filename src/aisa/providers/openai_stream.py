@@ -17,7 +17,7 @@ from aisa.wire.chunks import ChunkStream, encode_chunk
 from aisa.wire.counts import from_usage, repaired, to_usage, with_cost
 from aisa.wire.plain import CHUNK, NOT_PLAIN, Mould, mould_of
 from aisa.wire.sse import DONE, Event, EventTooLarge, SseDecoder, data_event
-from aisa.wire.trees import Tree, as_list, is_tree, trees_in
+from aisa.wire.trees import Tree, is_list, is_tree, trees_in
 from aisa.wire.vendor_error import VendorError
 
 USAGE_NULLS = (b',"usage":null', b', "usage": null')
@@ -131,8 +131,7 @@ class StreamDecoder:
 
     def _relay_slowly(self, name: bytes, data: bytes) -> list[Piece]:
         if data.startswith(b"[DONE]"):
-            self.done = True
-            return as_pieces(self._chunks.finish(), 0)
+            return self._finish()
         try:
             tree = msgspec.json.decode(data)
         except NOT_PLAIN:
@@ -142,6 +141,15 @@ class StreamDecoder:
                 self.failure = unreadable(self._target, "an event that is not JSON")
             return []
         return self._accept(tree, name, data)
+
+    def _finish(self) -> list[Piece]:
+        try:
+            owed = self._chunks.finish()
+        except VendorError as error:
+            self.failure = blame_for(error, self._target)
+            return []
+        self.done = True
+        return as_pieces(owed, 0)
 
     def _accept(self, tree: object, name: bytes, data: bytes) -> list[Piece]:
         """Return a decoded event as pieces, in the vendor's own bytes where nothing had to change."""
@@ -194,7 +202,11 @@ def same(chunk: Tree, source: Tree) -> bool:
     """Tell whether a vendor's chunk already is what we would emit, a null or absent `usage` and absent `logprobs` aside."""
     choices = trees_in(source["choices"])
     # Python takes false and -0.0 for 0; clients do not.
-    odd = len(choices) != len(as_list(source["choices"])) or any(type(choice.get("index")) is not int for choice in choices)
+    odd = (
+        not is_list(source["choices"])
+        or len(choices) != len(source["choices"])
+        or any(type(choice.get("index")) is not int for choice in choices)
+    )
     if odd or source.get("usage") is not None:
         return False
     ours = {name: value for name, value in chunk.items() if name != "usage"}

@@ -106,7 +106,7 @@ class ChunkStream:
         if self.identity:
             return
         given = {"id": text_or_none(tree.get("id")), "created": tree.get("created"), "model": text_or_none(tree.get("model"))}
-        known = {name: value for name, value in given.items() if isinstance(value, int if name == "created" else str)}
+        known = {name: value for name, value in given.items() if type(value) is (int if name == "created" else str)}
         self.identity = {**self._fallback, **known}
 
     def _head(self) -> Tree:
@@ -192,6 +192,8 @@ class ChunkStream:
                 text[name] = numbered(value, name, state.details)
         parts = [text] if text else []
         parts += state.tool_calls.accept(delta.get("tool_calls"))
+        if state.tool_calls.count:
+            return parts  # a legacy call beside tool calls is the same call again, in the words of an older API
         return parts + state.function_call.accept(delta.get("function_call"))
 
     def _reason(self, reason: object, state: ChoiceState) -> str:

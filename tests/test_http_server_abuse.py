@@ -203,6 +203,28 @@ def test_a_refused_client_that_goes_on_sending_gets_to_read_why(run: Run) -> Non
     run(scenario())
 
 
+@both_loops
+def test_the_last_reply_of_a_connection_is_not_lost_to_what_is_pipelined_behind_it(run: Run) -> None:
+    """A connection that the app closes is read on for a while, so that its reply survives 20 MB that nobody will answer."""
+
+    async def scenario() -> None:
+        async def script(request: Request, reply: Reply) -> None:
+            reply.close_after()
+            await asyncio.sleep(0.01)
+            await echo(request, reply)
+
+        async with serving(script) as served:
+            client = await served.connect()
+            client.send(get("/last"))
+            for _ in range(200):
+                client.send(get("/" + "x" * 10_000) * 10)
+                await client.writer.drain()
+            assert ((await client.answer()).json["path"], await client.rest()) == ("/last", b"")
+            assert len(served.app.requests) == 1
+
+    run(scenario())
+
+
 def test_a_refused_client_that_never_stops_sending_is_cut() -> None:
     """Throwing away ends with the client's silence after 10 s, or with its excess."""
 
@@ -306,6 +328,20 @@ async def feeding(client: Client, head: bytes, tail: bytes, bytes_per_second: in
         client.send(b"x" * bytes_per_second)
         await asyncio.sleep(1)
     client.send(b"x" * (50_000 % bytes_per_second) + tail)
+
+
+def test_each_body_has_its_own_time_out() -> None:
+    """Two bodies of 15 s each on one connection are both in time."""
+
+    async def scenario() -> None:
+        async with serving() as served:
+            client = await served.connect()
+            for _ in range(2):
+                client.send(post(b"body")[:-1])
+                await asyncio.sleep(15)
+                assert (await client.ask(b"y")).status == 200
+
+    run_virtual(scenario())
 
 
 def test_an_idle_connection_is_closed_without_a_word() -> None:

@@ -89,15 +89,18 @@ def test_a_client_that_leaves_over_tls_or_a_unix_socket_is_noticed_by_its_end_of
         async with serving(script, tls=tls_context(str(pem), str(pem))) as served:
             await served.server.listen_unix(str(tmp_path / "socket"))
             over_unix = Client(*await asyncio.open_unix_connection(str(tmp_path / "socket")))
-            for number, client in enumerate((await served.connect(**trusting(pem)), over_unix)):
+            over_tls = await served.connect(**trusting(pem))
+            for number, (client, leave) in enumerate([(over_tls, over_tls.close), (over_unix, over_unix.half_close)]):
                 client.send(get())
                 await until(lambda: served.server.calls_count)
                 left = asyncio.get_running_loop().time()
-                client.close()
+                leave()
                 await until(lambda number=number: len(script.told) == number + 1)
                 told, gone, _ = script.told[number]
                 assert (told - left <= 0.1, gone) == (True, True)
                 await until(lambda: not served.server.calls_count)
+            over_unix.close()
+            await over_unix.writer.wait_closed()
 
     run_virtual(scenario())
 
@@ -296,13 +299,12 @@ def test_writing_to_a_client_that_has_gone_does_nothing(run: Run, caplog: pytest
                 told.append(f"{reply.bytes_sent - sent} more")
 
         async with serving(script) as served:
-            for path in ("/end", "/cancelled"):
+            for number, path in enumerate(("/end", "/cancelled")):
                 # A bare socket, because it is closed at once and not at the loop's next turn.
                 client = socket.create_connection(served.address)
                 client.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, RESET)
                 client.sendall(get(path))
-                await until(lambda: served.app.requests and not served.server.connections_count)
-                served.app.requests.clear()
+                await until(lambda number=number: len(told) > number and not served.server.connections_count)
             assert (told, served.complaints) == (["ended", "0 more"], [])
 
     run(scenario())
@@ -425,7 +427,7 @@ def test_at_most_64_kib_of_pipelined_requests_are_held() -> None:
         connection, wire, app = wired(script)
         arrive(connection, get())
         flood = get("/again") * 4_000
-        taken = 0
+        taken = arrive(connection, flood[:1_000])
         while not wire.paused:
             taken += arrive(connection, flood[taken:])
         assert taken == READ_BYTES_MAX
@@ -476,6 +478,27 @@ def test_a_client_that_pipelines_and_never_reads_gets_no_further_call() -> None:
             assert (len(served.app.requests), served.server.connections_count) == (1, 0)
 
     run_virtual(scenario())
+
+
+@both_loops
+def test_a_client_that_pipelines_and_reads_late_gets_every_reply(run: Run) -> None:
+    """When a large reply has left this process, the request behind it gets its turn."""
+
+    async def scenario() -> None:
+        async def script(request: Request, reply: Reply) -> None:
+            reply.start(200, [], 1_000_000)
+            reply.write(b"x" * 1_000_000)
+            reply.end()
+
+        async with serving(script) as served:
+            client = await served.connect(receive_buffer_bytes=4096)
+            client.writer.transport.pause_reading()
+            client.send(get() * 3)
+            await until(lambda: served.app.requests and not served.server.calls_count)
+            client.writer.transport.resume_reading()
+            assert [len((await client.answer()).body) for _ in range(3)] == [1_000_000] * 3
+
+    run(scenario())
 
 
 def test_a_finished_reply_waits_for_a_slow_reader_as_long_as_it_reads() -> None:

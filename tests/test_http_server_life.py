@@ -51,6 +51,34 @@ def test_draining_lets_answers_finish_and_closes_the_rest(run: Run) -> None:
     run(scenario())
 
 
+@both_loops
+def test_a_stream_that_began_before_the_drain_is_the_last_of_its_connection(run: Run) -> None:
+    """Its head did not say so any more, but the connection closes behind it, and the drain ends with it."""
+
+    async def scenario() -> None:
+        release = asyncio.Event()
+
+        async def script(request: Request, reply: Reply) -> None:
+            reply.start(200, [], None)
+            reply.write(b"began")
+            await release.wait()
+            reply.end()
+
+        async with serving(script) as served:
+            client = await served.connect()
+            client.send(get())
+            await client.reader.readuntil(b"began\r\n")
+            began = asyncio.get_running_loop().time()
+            draining = asyncio.create_task(served.server.drain(5))
+            await asyncio.sleep(0.01)
+            release.set()
+            assert await client.rest() == b"0\r\n\r\n"
+            await draining
+            assert asyncio.get_running_loop().time() - began < 4
+
+    run(scenario())
+
+
 def test_a_call_that_outlives_the_drain_is_told_once_and_then_cut() -> None:
     """After `seconds` every call is cancelled once with `closing` True; who still does not end is cut 5 s later."""
 

@@ -125,8 +125,7 @@ class Connection(asyncio.BufferedProtocol):
         """The client sends no more. That is how both a client that has left and one that awaits its answer look."""
         self._eof = True
         if self.reply is None and not self._pending:
-            self._close()
-            return False
+            return False  # the loop closes
         if tcp_state(self._transport) is None:
             self.abort()
             return False
@@ -155,7 +154,7 @@ class Connection(asyncio.BufferedProtocol):
     def reply_ended(self, reply: Reply) -> None:
         """Go on with the next request, or close."""
         self.reply = None
-        if reply.closes or self._shared.draining:
+        if reply.closes:
             if (self._refused or self._pending) and not self._eof:
                 self._linger()
             else:
@@ -288,9 +287,8 @@ class Connection(asyncio.BufferedProtocol):
             return
         if reply.started:
             self.abort()
-            return
-        reply.close_after()
-        self._refuse_with(error, reply)
+        else:
+            self._refuse_with(error, reply)
 
     def _refuse(self, error: ApiError) -> None:
         """Answer what is not a request, and read no more."""

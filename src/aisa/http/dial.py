@@ -84,7 +84,7 @@ class Dialer:
             raise unreachable(self._vendor, f"{where}: no connection within {self._seconds_max} seconds") from None
         except ssl.SSLCertVerificationError as error:
             raise unreachable(self._vendor, f"{where}: certificate verification failed: {error.verify_message}") from error
-        except OSError as error:
+        except (OSError, UnicodeError) as error:  # the resolver's word for a label of more than 63 characters is UnicodeError
             raise unreachable(self._vendor, f"{where}: {error!r}") from error
 
     async def _open(self, make: Callable[[], ClientConnection]) -> ClientConnection:

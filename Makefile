@@ -11,7 +11,7 @@ COMPILE := $(BIN)/uv pip compile --quiet --upgrade --universal --python-version 
 	--no-emit-index-url --no-emit-find-links
 
 .DEFAULT_GOAL := help
-.PHONY: help serve test check lint fix bench soak docs compat lock clean
+.PHONY: help serve test check lint fix bench soak crash docs compat lock clean
 
 help: ## list these targets
 	@sed -n 's/^\([a-z]*\):.*## \(.*\)/  make \1|\2/p' $(MAKEFILE_LIST) | awk -F'|' '{ printf "%-14s %s\n", $$1, $$2 }'
@@ -40,6 +40,10 @@ bench: $(VENV)/bench.stamp ## measure the server beside nginx and a naive relay
 
 soak: $(VENV)/bench.stamp ## run mixed load for a long time and watch for leaks
 	@exec $(BIN)/python benchmarks/soak.py $(ARGS)
+
+crash: $(VENV)/dev.stamp ## kill a server hundreds of times and hold its ledger against its clients' counts
+	$(BIN)/python tests/crash.py $(ARGS)
+	AISA_CRASHES=20 $(BIN)/python -m pytest -q -s -k named_point tests/test_crash.py
 
 docs: $(VENV)/dev.stamp ## rewrite the pages that are generated from code
 	$(BIN)/python tools/errors_page.py > docs/errors.md

@@ -20,16 +20,18 @@ from pathlib import Path
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))  # run as a file, this folder's siblings are not importable otherwise
 
 from benchmarks import costs, crowds, delays
+from benchmarks.bookkeeping import bookkeeping
 from benchmarks.load import BenchFailed
 from benchmarks.machine import Bystanders, describe, raise_descriptor_limit, source_version, split_cores
 from benchmarks.plan import QUICK, Plan
 from benchmarks.report import Table, as_markdown, as_text, as_values, put_between_markers
-from benchmarks.subjects import Running, Subject, aisa, fake_vendor, naive, nginx, nginx_program, started
+from benchmarks.subjects import Running, Subject, aisa, bare, fake_vendor, naive, nginx, nginx_program, started
 
 PAGE = Path(__file__).resolve().parent.parent / "docs" / "performance.md"
-SUBJECTS = ("nginx", "aisa", "naive")
+SUBJECTS = ("nginx", "bare", "aisa", "naive")
 FRESH = ("memory", "start")
-MEASURES = ("calls", "paced", "burst", "latency", "crowd", *FRESH)
+MEASURES = ("calls", "paced", "burst", "ledger", "latency", "crowd", *FRESH)
+ALONE = ("ledger",)  # needs no subject to run
 
 
 def say(text: str) -> None:
@@ -63,7 +65,7 @@ def arguments(given: Sequence[str] | None = None) -> argparse.Namespace:
     parser.add_argument("--markdown", action="store_true", help="print Markdown instead of plain tables")
     parser.add_argument("--write", action="store_true", help=f"put the Markdown into docs/{PAGE.name}")
     options = parser.parse_args(given)
-    options.subjects = options.subjects or list(SUBJECTS[:2] if options.quick else SUBJECTS)
+    options.subjects = options.subjects or list(SUBJECTS[:3] if options.quick else SUBJECTS)
     return options
 
 
@@ -85,6 +87,8 @@ def prepared(wanted: Sequence[str], folder: Path, vendor_port: int, plan: Plan) 
             own.mkdir()
             if name == "nginx":
                 yield nginx(own, vendor_port)
+            elif name == "bare":
+                yield bare(own, vendor_port)
             elif name == "naive":
                 yield naive(own, vendor_port)
             else:
@@ -96,11 +100,13 @@ def measured(only: Sequence[str], subjects: Sequence[Subject], vendor: tuple[int
     port, pid = vendor
     with ExitStack() as stack:
         running: list[Running] = []
-        if set(only) - set(FRESH):
+        if set(only) - set(FRESH) - set(ALONE):
             running = [stack.enter_context(started(subject)) for subject in subjects]
         for name, one in (("calls", costs.calls), ("paced", costs.paced), ("burst", costs.burst)):
             if name in only:
                 yield one(running, pid, plan)
+        if "ledger" in only:
+            yield bookkeeping(plan)
         if "crowd" in only:
             yield crowds.crowd(running, port, pid, plan=plan)
         if "latency" in only:

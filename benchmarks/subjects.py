@@ -22,6 +22,7 @@ from benchmarks.machine import split_cores, tree
 
 HERE = Path(__file__).resolve().parent
 NAIVE = "naive"
+BARE = "bare"
 START_SECONDS_MAX = 60.0  # the slowest gateway known to us takes 13 s
 STOP_SECONDS_MAX = 10.0
 KEY_SECONDS_MAX = 60.0
@@ -175,6 +176,13 @@ def nginx(folder: Path, vendor_port: int) -> Subject:
         text = text.replace(name, value)
     (folder / "nginx.conf").write_text(text)
     return Subject("nginx", (program, "-e", "stderr", "-p", str(folder), "-c", str(folder / "nginx.conf")), port, folder)
+
+
+def bare(folder: Path, vendor_port: int) -> Subject:
+    """Return the proxy without features."""
+    port = free_port()
+    environment = {"PORT": str(port), "VENDOR_PORT": str(vendor_port)}
+    return Subject(BARE, (sys.executable, str(HERE / "bare.py")), port, folder, environment=environment)
 
 
 def naive(folder: Path, vendor_port: int) -> Subject | str:

@@ -27,6 +27,7 @@ import yaml
 from aisa.admission.unlimited import Unlimited
 from aisa.clock import wall_clock
 from aisa.config.schema import Config, Cors, Model, Server, Stream, Vendor
+from aisa.drain import Drains
 from aisa.edge.app import Edge
 from aisa.edge.cors import CrossOrigin
 from aisa.edge.pages import Pages
@@ -37,14 +38,15 @@ from aisa.http.server import HttpServer
 from aisa.ids import CallIds
 from aisa.keys.port import Keys
 from aisa.keys.rules import Key
-from aisa.ledger.transient import TransientLedger
+from aisa.ledger.row import CallRow
 from aisa.observe.log import json_line, text_line
 from aisa.patience import Watch
 from aisa.providers import openai
-from aisa.relay import Gate
 from aisa.routing import Routes
+from aisa.run import Gate
 from aisa.serve import read_chat
 from aisa.testing.conformance import check_error, check_stream
+from books import books_into
 from rig import DONE, chunk, text, usage
 
 CLIENT_KEY = "sk-canary-client-6Yw0Zt3nQp8LdVx1"
@@ -471,6 +473,8 @@ class House:
         self.config = config
         self.vendors = vendors
         self.facts: list[Fact] = []
+        self.rows: list[CallRow] = []
+        self.books = books_into(self.rows)
         self.callers: list[Caller] = []
         self.complaints: list[Any] = []
         self.port = 0
@@ -481,13 +485,14 @@ class House:
             read=read_chat,
             routes=Routes(config),
             admission=Unlimited(),
-            ledger=TransientLedger(),
+            ledger=self.books,
             dialects={openai.NAME: openai},
             upstreams=dict(self.pools),
             stream=config.stream,
             watch=Watch(),
             chance=chance,
             report=self.facts.append,
+            drains=Drains(),
         )
         ids = CallIds(wall_clock, chance)
         edge = Edge(self.gate, ids, wall_clock, cross_origin=CrossOrigin(Cors()), pages=Pages(), not_ready=lambda: None)

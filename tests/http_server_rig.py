@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import asyncio
+import fcntl
 import json
 import socket
 import ssl
 import subprocess
+import sys
+import termios
 from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine
 from contextlib import asynccontextmanager, suppress
 from pathlib import Path
@@ -17,7 +20,9 @@ import uvloop
 
 from aisa.config.schema import Server
 from aisa.errors import ApiError
+from aisa.http.connection import Connection
 from aisa.http.server import HttpServer, Reply, Request
+from aisa.http.shared import Shared
 from aisa.testing.clock import run_virtual
 
 PATIENCE_SECONDS_MAX = 10.0  # of real time on uvloop; what has not happened by then does not happen
@@ -136,6 +141,60 @@ class Client:
         self.writer.transport.abort()
 
 
+class Bare:
+    """The client's end of one connection as the kernel has it: nothing is read that the test does not read."""
+
+    def __init__(self, end: socket.socket) -> None:
+        self.end = end
+        self.bytes_read = 0
+
+    async def send(self, data: bytes) -> None:
+        """Write to the server."""
+        await asyncio.get_running_loop().sock_sendall(self.end, data)
+
+    async def read(self, bytes_max: int = 65_536) -> bytes:
+        """Read what there is, waiting for something; nothing at the connection's end. Raises ConnectionResetError."""
+        data = await asyncio.get_running_loop().sock_recv(self.end, bytes_max)
+        self.bytes_read += len(data)
+        return data
+
+    async def read_until(self, end: bytes) -> bytes:
+        """Read up to and with `end`, which must be the last that was sent."""
+        data = b""
+        while not data.endswith(end):
+            piece = await self.read()
+            assert piece, "the server closed first"
+            data += piece
+        return data
+
+    async def rest(self) -> bytes:
+        """Read until the server has ended the connection, in whatever way."""
+        data = b""
+        with suppress(ConnectionResetError):
+            while piece := await self.read():
+                data += piece
+        return data
+
+    def bytes_had(self) -> int:
+        """What this side's kernel has taken: read or yet to be read."""
+        held = bytearray(4)
+        fcntl.ioctl(self.end, termios.FIONREAD, held)
+        return self.bytes_read + int.from_bytes(held, sys.byteorder)
+
+    def half_close(self) -> None:
+        """Say that nothing more will be sent."""
+        self.end.shutdown(socket.SHUT_WR)
+
+    def close(self) -> None:
+        """Leave at once: with a FIN if everything was read, else the kernel makes it a RST."""
+        self.end.close()
+
+    def reset(self) -> None:
+        """Leave at once, with a RST."""
+        self.end.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, RESET)
+        self.end.close()
+
+
 class Served:
     """A running server, its app, and what the event loop was told of unexpected errors."""
 
@@ -145,9 +204,22 @@ class Served:
         self.address = ("", 0)
         self.complaints: list[str] = []
         self._clients: list[Client] = []
+        self._bare: list[Bare] = []
 
     async def connect(self, receive_buffer_bytes: int | None = None, **more: Any) -> Client:
         """Open a connection; it is closed with the server."""
+        end = await self._reach(receive_buffer_bytes)
+        client = Client(*await asyncio.open_connection(sock=end, limit=1 << 16, **more))
+        self._clients.append(client)
+        return client
+
+    async def connect_bare(self, receive_buffer_bytes: int | None = None) -> Bare:
+        """Open a connection that is read only when the test reads; it is closed with the server."""
+        bare = Bare(await self._reach(receive_buffer_bytes))
+        self._bare.append(bare)
+        return bare
+
+    async def _reach(self, receive_buffer_bytes: int | None) -> socket.socket:
         end = socket.socket()
         end.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         if receive_buffer_bytes is not None:
@@ -158,9 +230,7 @@ class Served:
         except OSError:
             end.close()
             raise
-        client = Client(*await asyncio.open_connection(sock=end, limit=1 << 16, **more))
-        self._clients.append(client)
-        return client
+        return end
 
     def complain(self, loop: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:
         """Keep what the loop's exception handler is told."""
@@ -168,6 +238,8 @@ class Served:
 
     async def close(self) -> None:
         """Close every client and stop the server."""
+        for bare in self._bare:
+            bare.close()
         for client in self._clients:
             client.writer.close()
             with suppress(OSError):
@@ -225,3 +297,62 @@ async def until(happened: Callable[[], object]) -> None:
         while not happened():
             await asyncio.sleep(gap)
             gap = min(2 * gap, 0.1)
+
+
+async def kernel_time() -> None:
+    """Half a second of real time and hardly any virtual: for the kernel's own timers, which know no virtual time."""
+    for _ in range(50):
+        await asyncio.sleep(0.001)
+
+
+class Wire(asyncio.Transport):
+    """A transport without a socket: keeps what was written, and says so when it is asked to read no more."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.written: list[bytes] = []
+        self.paused = False
+
+    def set_write_buffer_limits(self, high: int | None = None, low: int | None = None) -> None:
+        """Ignored: everything is taken at once."""
+
+    def get_extra_info(self, name: str, default: Any = None) -> Any:
+        """Nothing is known."""
+        return default
+
+    def is_closing(self) -> bool:
+        """Never."""
+        return False
+
+    def get_write_buffer_size(self) -> int:
+        """Nothing ever waits."""
+        return 0
+
+    def write(self, data: bytes) -> None:  # type: ignore[override] # the port writes nothing else
+        """Keep it."""
+        self.written.append(data)
+
+    def pause_reading(self) -> None:
+        """Note it."""
+        self.paused = True
+
+    def resume_reading(self) -> None:
+        """Note it."""
+        self.paused = False
+
+
+def wired(script: Script) -> tuple[Connection, Wire, ScriptedApp]:
+    """A connection on a transport without a socket."""
+    app, wire = ScriptedApp(script), Wire()
+    connection = Connection(Shared(app, Server(), lambda: 0.0))
+    connection.connection_made(wire)
+    return connection, wire, app
+
+
+def arrive(connection: Connection, data: bytes) -> int:
+    """Give the connection as many of the bytes as it asks for, as an event loop does; return how many."""
+    view = connection.get_buffer(-1)
+    count = min(len(view), len(data))
+    view[:count] = data[:count]
+    connection.buffer_updated(count)
+    return count

@@ -11,17 +11,21 @@ from typing import Any
 from aisa.admission.unlimited import Unlimited
 from aisa.call import Call
 from aisa.config.schema import Config, Model, Stream, Vendor
+from aisa.drain import Drains
 from aisa.facts import Fact
 from aisa.keys.rules import Key
-from aisa.ledger.transient import TransientLedger
+from aisa.ledger.row import CallRow
+from aisa.ledger.wallets import Wallet
 from aisa.patience import Watch
 from aisa.providers import openai
 from aisa.providers.port import Upstream
-from aisa.relay import Gate, relay
+from aisa.relay import relay
 from aisa.routing import Routes
+from aisa.run import Gate
 from aisa.testing.client import MemoryClient
 from aisa.testing.upstream import Break, Script, ScriptedUpstream, Stall
 from aisa.wire.chat import ChatRequest, parse_chat
+from books import books_into
 
 __all__ = ["Break", "MemoryClient", "Script", "ScriptedUpstream", "Stall"]
 
@@ -85,25 +89,28 @@ async def read(data: bytes) -> ChatRequest:
 class Rig:
     """A gate in front of scripted vendors `a`, `b`, … that all serve the model `fast`, in this order."""
 
-    def __init__(self, *upstreams: ScriptedUpstream, stream: Stream | None = None, **model: Any) -> None:
+    def __init__(self, *upstreams: ScriptedUpstream, stream: Stream | None = None, wallets: Sequence[Wallet] = (), **model: Any) -> None:
         names = [chr(ord("a") + position) for position in range(len(upstreams))]
         vendors = {name: Vendor(base_url=f"http://{name}.example:9/v1", api_key=f"secret-of-{name}") for name in names}
         settings = Model(to=tuple(f"{name}/some-model" for name in names), **model)
         config = Config(vendors=vendors, models={"fast": settings})
         self.facts: list[Fact] = []
+        self.rows: list[CallRow] = []
+        self.books = books_into(self.rows, *wallets)
         table: dict[str, Upstream] = dict(zip(names, upstreams, strict=True))
         self.gate = Gate(
             keys=OneKey(),
             read=read,
             routes=Routes(config),
             admission=Unlimited(),
-            ledger=TransientLedger(),
+            ledger=self.books,
             dialects={"openai": openai},
             upstreams=table,
             stream=stream or Stream(),
             chance=random.Random(1),
             report=self.facts.append,
             watch=Watch(),
+            drains=Drains(),
         )
 
     async def call(self, client: MemoryClient, data: bytes) -> None:

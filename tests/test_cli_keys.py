@@ -153,7 +153,7 @@ def test_keys_are_listed_as_json(run: Run) -> None:
     assert "…" in run("keys", "list").stdout
     (key,) = json.loads(run("keys", "list", "--json").stdout)
     assert len(key["models"]) == 20
-    assert set(key) == {"id", "label", "hint", "state", "created_at", "expires_at", "models", "account"}
+    assert set(key) == {"id", "label", "hint", "state", "created_at", "expires_at", "models", "account", "spend_cap", "spend_window"}
 
 
 def test_an_imported_key_is_read_from_standard_input_and_not_shown(run: Run) -> None:

@@ -8,16 +8,31 @@ import logging
 import socket
 import struct
 from pathlib import Path
-from typing import Any
 
 import pytest
 
-from aisa.config.schema import Server
 from aisa.http.connection import STALL_SECONDS_MAX, Connection
 from aisa.http.server import Reply, Request, tls_context
-from aisa.http.shared import READ_BYTES_MAX, Shared
+from aisa.http.shared import READ_BYTES_MAX
 from aisa.testing.clock import run_virtual
-from http_server_rig import RESET, Client, Run, ScriptedApp, Served, both_loops, echo, forever, get, pem, post, serving, trusting, until
+from http_server_rig import (
+    RESET,
+    Client,
+    Run,
+    Served,
+    arrive,
+    both_loops,
+    echo,
+    forever,
+    get,
+    kernel_time,
+    pem,
+    post,
+    serving,
+    trusting,
+    until,
+    wired,
+)
 
 __all__ = ["pem"]
 
@@ -330,55 +345,6 @@ def test_a_call_is_cancelled_once_although_its_client_leaves_while_the_server_st
     run_virtual(scenario())
 
 
-class Wire(asyncio.Transport):
-    """A transport without a socket: keeps what was written, and says so when it is asked to read no more."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.written: list[bytes] = []
-        self.paused = False
-
-    def set_write_buffer_limits(self, high: int | None = None, low: int | None = None) -> None:
-        """Ignored: everything is taken at once."""
-
-    def get_extra_info(self, name: str, default: Any = None) -> Any:
-        """Nothing is known."""
-        return default
-
-    def is_closing(self) -> bool:
-        """Never."""
-        return False
-
-    def write(self, data: bytes) -> None:  # type: ignore[override] # the port writes nothing else
-        """Keep it."""
-        self.written.append(data)
-
-    def pause_reading(self) -> None:
-        """Note it."""
-        self.paused = True
-
-    def resume_reading(self) -> None:
-        """Note it."""
-        self.paused = False
-
-
-def wired(script: Any) -> tuple[Connection, Wire, ScriptedApp]:
-    """A connection on a transport without a socket."""
-    app, wire = ScriptedApp(script), Wire()
-    connection = Connection(Shared(app, Server(), lambda: 0.0))
-    connection.connection_made(wire)
-    return connection, wire, app
-
-
-def arrive(connection: Connection, data: bytes) -> int:
-    """Give the connection as many of the bytes as it asks for, as an event loop does; return how many."""
-    view = connection.get_buffer(-1)
-    count = min(len(view), len(data))
-    view[:count] = data[:count]
-    connection.buffer_updated(count)
-    return count
-
-
 def test_head_and_first_write_leave_in_one_piece_and_each_chunk_in_one() -> None:
     """Three writes and the end are four writes to the transport, the first with the head."""
 
@@ -472,6 +438,7 @@ def test_a_client_that_pipelines_and_never_reads_gets_no_further_call() -> None:
             client = await served.connect(receive_buffer_bytes=4096)
             client.writer.transport.pause_reading()
             client.send(get() * 100)
+            await kernel_time()
             await asyncio.sleep(STALL_SECONDS_MAX - 5)
             assert (len(served.app.requests), served.server.connections_count) == (1, 1)
             await asyncio.sleep(10)

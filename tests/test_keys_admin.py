@@ -51,7 +51,7 @@ def test_a_key_is_made_listed_and_revoked(rig: Rig) -> None:
     status, made = rig.ask("POST", "/keys", {"label": "ci", "models": ["a"], "expires": "1h"})
     assert status == 201
     assert rig.store.verify(made.pop("secret")).label == "ci"
-    assert made.pop("url") is None
+    assert (made.pop("url"), made.pop("account_made")) == (None, False)
     assert made == {
         "id": made["id"],
         "label": "ci",
@@ -61,6 +61,8 @@ def test_a_key_is_made_listed_and_revoked(rig: Rig) -> None:
         "expires_at": NOW + 3600,
         "models": ["a"],
         "account": "default",
+        "spend_cap": None,
+        "spend_window": None,
     }
     assert rig.ask("GET", "/keys") == (200, {"data": [made]})
     assert rig.ask("POST", "/keys/ci/revoke") == (200, {**made, "state": "revoked"})

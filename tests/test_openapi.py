@@ -46,7 +46,8 @@ def requests(document: Json, mode: str) -> Any:
 def answerable(document: Json) -> Json:
     """Return the description narrowed to calls that must be answered: what no schema can say of fields together is true of all of them."""
     narrow = copy.deepcopy(document)
-    narrow["paths"] = {PATH: document["paths"][PATH]}
+    narrow["paths"] = {PATH: narrow["paths"][PATH]}
+    del narrow["paths"][PATH]["post"]["parameters"]  # the same Idempotency-Key with another body is a conflict
     text, flag = {"type": "string"}, {"type": "boolean"}
     message = {"role": {"enum": ["system", "developer", "user", "assistant"]}, "content": {"anyOf": [text, PARTS]}}
     known = document["components"]["schemas"]["Known"]["properties"]

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import random
 from collections import Counter
+from datetime import date
 
 import pytest
 
@@ -12,8 +14,9 @@ from aisa.config.schema import Config, Embedded, Model, Prices, Vendor
 from aisa.config.schema import Target as TargetSetting
 from aisa.errors import ApiError
 from aisa.keys.rules import Key
-from aisa.pricing import UnitPrices, cost_of
-from aisa.routing import Routes, visible
+from aisa.prices.rules import Price, PriceList, Term, unlisted
+from aisa.pricing import UnitPrices, cost_of, unit_prices
+from aisa.routing import NAMES_KEPT_MAX, Routes, visible
 from aisa.usage import Usage
 from aisa.wire.chat import parse_chat
 
@@ -131,19 +134,173 @@ def test_unknown_models_come_before_forbidden_ones_and_those_before_limits() -> 
 def test_prices_become_whole_nano_dollars_and_kinds_inherit() -> None:
     """Cached input costs what input does unless said otherwise."""
     config = Config(vendors=VENDORS, models={"m": Model(to=("a/x",), prices=Prices(input=1.25, output=10, reasoning=0.000000001))})
-    prices = Routes(config).find("m").prices
-    assert prices == UnitPrices(
-        input=1_250_000_000, output=10_000_000_000, cached_input=1_250_000_000, cache_write=1_250_000_000, reasoning=1
+    assert price_of(Routes(config), "m") == Price(
+        UnitPrices(
+            input=1_250_000_000,
+            output=10_000_000_000,
+            cached_input=1_250_000_000,
+            cache_write=1_250_000_000,
+            reasoning=1,
+            input_audio=1_250_000_000,
+            output_audio=10_000_000_000,
+        ),
+        "models.m.prices",
     )
 
 
 def test_each_token_is_charged_once_at_its_own_price() -> None:
-    """Cached and cache-write tokens are part of the input, reasoning of the output; one rounding, half up."""
-    prices = UnitPrices(input=1_000_000, output=10_000_000, cached_input=100_000, cache_write=2_000_000, reasoning=3_000_000)
-    usage = Usage(input_tokens=100, output_tokens=50, cached_tokens=40, cache_write_tokens=10, reasoning_tokens=20)
-    assert cost_of(usage, prices) == 50 * 1 + 4 + 10 * 2 + 30 * 10 + 20 * 3
-    assert cost_of(Usage(input_tokens=1), UnitPrices(500_000, 0, 0, 0, 0)) == 1
-    assert cost_of(Usage(input_tokens=1), UnitPrices(499_999, 0, 0, 0, 0)) == 0
+    """Cached, cache-write and audio tokens are part of the input, reasoning and audio of the output; one rounding, half up."""
+    prices = UnitPrices(*(nanos * 100_000 for nanos in (10, 100, 1, 20, 30, 40, 50)))
+    usage = Usage(100, 50, cached_tokens=40, cache_write_tokens=10, reasoning_tokens=20, input_audio_tokens=5, output_audio_tokens=6)
+    assert cost_of(usage, prices) == 45 * 1 + 4 + 10 * 2 + 5 * 4 + 24 * 10 + 20 * 3 + 6 * 5
+    assert cost_of(Usage(input_tokens=1), unit_prices({"input": 500_000})) == 1
+    assert cost_of(Usage(input_tokens=1), unit_prices({"input": 499_999})) == 0
+
+
+class Catalogue:
+    """A look-up that knows the models of vendor `a` whose name begins with `known`, and remembers what it was asked."""
+
+    def __init__(self) -> None:
+        self.asked: list[tuple[str, str, str]] = []
+
+    def __call__(self, vendor: str, base_url: str, model: str) -> PriceList | None:
+        """Return a list of one price."""
+        self.asked.append((vendor, base_url, model))
+        known = vendor == "a" and model.startswith("known")
+        return PriceList((Term(Price(unit_prices({"input": 7}), "catalogue")),)) if known else None
+
+
+def price_of(routes: Routes, name: str, at: float = 0.0) -> Price | None:
+    """The price of a name at a moment."""
+    price_list = routes.find(name).price_list
+    return None if price_list is None else price_list.at(at)
+
+
+def source_of(routes: Routes, name: str, at: float = 0.0) -> str | None:
+    """Who says the price of a name at a moment."""
+    price = price_of(routes, name, at)
+    return None if price is None else price.source
+
+
+ONE = Prices(input=1, output=1)
+LATER = Prices(input=2, output=2, from_=date(2026, 12, 1))
+DECEMBER = 1_796_083_200.0
+PRICED = Config(
+    vendors={
+        "a": Vendor(base_url="http://a.example/v1", prices={"known-b": ONE, "later": (LATER,)}),
+        "b": Vendor(base_url="http://b.example/v1", prices={"y": ONE}),
+    },
+    models={
+        "own": Model(to=("a/known",), prices=ONE),
+        "vendors": Model(to=("a/known-b",)),
+        "listed": Model(to=("a/known", "b/y")),
+        "second": Model(to=("b/none", "a/known")),
+        "soon": Model(to=("a/known",), prices=(LATER,)),
+        "soon-only": Model(to=("b/none",), prices=(LATER,)),
+        "mine": Model(to=("embedded/tiny",)),
+        "sold": Model(to=("embedded/tiny",), prices=ONE),
+    },
+)
+
+
+@pytest.mark.parametrize(
+    ("name", "source"),
+    [
+        ("own", "models.own.prices"),
+        ("vendors", "vendors.a.prices.known-b"),
+        ("listed", "catalogue"),
+        ("second", None),
+        ("a/known-b", "vendors.a.prices.known-b"),
+        ("a/known-c", "catalogue"),
+        ("a/none", None),
+        ("b/y", "vendors.b.prices.y"),
+        ("mine", "the embedded model is free"),
+        ("embedded/tiny", "the embedded model is free"),
+        ("sold", "models.sold.prices"),
+    ],
+)
+def test_the_models_price_comes_before_its_vendors_and_that_before_the_catalogues(name: str, source: str | None) -> None:
+    """And only the first target counts, wherever the call may fall back to."""
+    assert source_of(Routes(PRICED, Catalogue()), name) == source
+
+
+def test_until_a_price_begins_the_next_source_counts_or_else_the_price_itself() -> None:
+    """A future price does not take away the one of today."""
+    routes = Routes(PRICED, Catalogue())
+    for name, before in (("soon", "catalogue"), ("soon-only", "models.soon-only.prices.0"), ("a/later", "vendors.a.prices.later.0")):
+        after = before if name != "soon" else "models.soon.prices.0"
+        assert (source_of(routes, name, DECEMBER - 1), source_of(routes, name, DECEMBER)) == (before, after)
+
+
+def test_the_catalogue_is_asked_only_where_the_configuration_leaves_a_gap() -> None:
+    """With the vendor's name and address and the model's name there."""
+    catalogue = Catalogue()
+    Routes(PRICED, catalogue)
+    a, b = "http://a.example/v1", "http://b.example/v1"
+    assert catalogue.asked == [("a", a, "known"), ("b", b, "none"), ("a", a, "known"), ("b", b, "none")]
+
+
+def test_a_name_that_callers_make_up_is_looked_up_once_and_kept_within_a_bound() -> None:
+    """Often used names stay, and neither many names nor long ones fill the memory."""
+    catalogue = Catalogue()
+    routes = Routes(Config(vendors=VENDORS), catalogue)
+    for _ in range(3):
+        assert source_of(routes, "a/known") == "catalogue"
+    assert len(catalogue.asked) == 1
+    routes.find("b/" + "x" * 1_000)
+    assert routes._kept.cache_info().currsize == 1
+    for number in range(NAMES_KEPT_MAX + 100):
+        routes.find(f"b/{number}")
+        routes.find("a/known")
+    assert catalogue.asked.count(("a", "http://a.example/v1", "known")) == 1
+    assert routes._kept.cache_info().currsize == NAMES_KEPT_MAX
+    routes.find("b/0")
+    assert catalogue.asked.count(("b", "http://b.example/v1", "0")) == 2
+
+
+def unpriced(allow: bool | None = None, base_url: str = "http://a.example/v1", **entry: object) -> Config:
+    """A configuration whose model `m` has no price."""
+    vendors = {"a": Vendor(base_url=base_url, allow_unpriced=allow), "b": VENDORS["b"]}
+    return Config(vendors=vendors, models={"m": Model(to=("a/x",), **entry)})
+
+
+@pytest.mark.parametrize("name", ["m", "M", "a/x", "aisa/m"])
+def test_a_model_without_a_price_is_refused_and_the_operator_is_told_what_to_do(name: str) -> None:
+    """As unknown, before the key's list is looked at; the message names both remedies."""
+    key = Key("key_1", "test", b"", "sk-…", "active", 0, models=("other",))
+    body = json.dumps({"model": name, "messages": [{"role": "user", "content": "Hi."}]}).encode()
+    with pytest.raises(ApiError) as caught:
+        Routes(unpriced(), unlisted).plan(parse_chat(body), key, random.Random(1))
+    error = caught.value
+    assert (error.status, error.code, error.param) == (404, "unknown_model", "model")
+    assert "has no price here" in str(error)
+    assert "`vendors.a.prices`" in str(error)
+    assert "`vendors.a.allow_unpriced`" in str(error)
+
+
+@pytest.mark.parametrize(
+    ("config", "refused"),
+    [
+        (unpriced(), True),
+        (unpriced(allow=True), False),
+        (unpriced(allow=False), True),
+        (unpriced(base_url="http://127.0.0.1:11434/v1"), False),
+        (unpriced(base_url="http://localhost:11434/v1"), False),
+        (unpriced(base_url="http://10.0.0.9:11434/v1"), True),
+        (unpriced(base_url="http://127.0.0.1:11434/v1", allow=False), True),
+        (unpriced(prices=ONE), False),
+    ],
+)
+def test_only_where_it_is_allowed_or_on_this_machine_may_a_model_be_without_a_price(config: Config, *, refused: bool) -> None:
+    """The default follows the vendor's address, and a setting overrules it both ways."""
+    chat = parse_chat(json.dumps({"model": "m", "messages": [{"role": "user", "content": "Hi."}]}).encode())
+    with pytest.raises(ApiError, match="no price") if refused else contextlib.nullcontext():
+        Routes(config, unlisted).plan(chat, ANYONE, random.Random(1))
+
+
+def test_without_a_look_up_no_model_needs_a_price() -> None:
+    """Tests of other things need neither a catalogue nor prices."""
+    assert targets(unpriced(), "m") == ["a/x"]
 
 
 def test_always_means_under_every_name_that_nothing_else_serves() -> None:

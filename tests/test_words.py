@@ -90,13 +90,13 @@ def test_what_may_be_tried_again_says_when(code: str, asked: float | None) -> No
 def test_a_step_that_the_table_does_not_list_is_a_bug() -> None:
     """Falling back is not possible once a piece was sent, and nothing follows the end."""
     life = Life()
-    life.ask("a/x")
+    life.ask("a/x", 1.0)
     life.sent(1.0, tokens=0)
     assert (life.state, life.first_token_at) == (ANSWERING, None)
     life.sent(2.0, tokens=1)
     assert life.first_token_at == 2.0
     with pytest.raises(KeyError):
-        life.ask("b/y")
+        life.ask("b/y", 2.0)
     life.step(END)
     assert not [state for state, _ in NEXT if state == life.state]
     assert (ADMITTED, ASK) in NEXT

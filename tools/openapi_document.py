@@ -11,7 +11,10 @@ from typing import Any
 
 import msgspec
 
+from aisa.edge.account import UNIX_SECONDS_MAX
 from aisa.errors import CODES
+from aisa.pricing import KINDS
+from aisa.usage import COUNTED, ESTIMATED, REPORTED, Usage
 from aisa.wire.chat import Known
 
 DESTINATION = Path(__file__).parent.parent / "src/aisa/edge/openapi.json"
@@ -74,8 +77,74 @@ def answers() -> Document:
         "Model": object_of(model),
         "ModelList": object_of({"object": {"const": "list"}, "data": {"type": "array", "items": ref("Model")}}),
         "Health": object_of({"status": text}),
+        **bills(),
         "Error": object_of({"error": object_of(error)}),
     }
+
+
+def bills() -> Document:
+    """The schemas of what callers see of their bills."""
+    text, number, flag = {"type": "string"}, {"type": "integer"}, {"type": "boolean"}
+    micros = {"type": "integer", "description": "Micro-dollars (1 USD = 1,000,000), rounded half up."}
+    span = {"start_time": number, "end_time": number}
+    dollars = dict.fromkeys(("usage_value_micros_usd", "charged_micros_usd"), micros)
+    tokens = dict.fromkeys(("input_tokens", "output_tokens", "cache_read_tokens", "cache_write_tokens"), number)
+    used = {"requests": number, "failed_requests": number, **tokens, **dollars}
+    limited = {"anyOf": [micros, {"type": "null"}], "description": "Null for an account without a limit."}
+    window = {"window": {"enum": ["day", "week", "month"]}, "window_start_time": number}
+    counts = {name: number for name in Usage.__struct_fields__ if name.endswith("_tokens")}
+    sources = {name: {"enum": [REPORTED, COUNTED, ESTIMATED]} for name in ("source", "input_source")}
+    cost = {"cost_nanos": number, "cost_usd": {"type": "number"}}
+    prices = object_of({**dict.fromkeys(KINDS, number), "source": {"enum": ["catalogue", "operator"]}})
+    timings = {"queue_ms": nullable("integer"), "first_token_ms": nullable("integer"), "total_ms": number}
+    key = {"unlimited": flag, "remaining_micros_usd": micros, "used_micros_usd": micros, **window}
+    receipt = {
+        "id": text,
+        "object": {"const": "call.receipt"},
+        "model": text,
+        "outcome": text,
+        "stream": flag,
+        "final": {"type": "boolean", "description": "Nothing of it changes any more."},
+        "created": number,
+        "ended": nullable("integer"),
+        "generated": object_of({**counts, **sources}),
+        "delivered": or_null(object_of({"output_tokens": number})),
+        "billed": or_null(object_of({**counts, **sources, **cost})),
+        "prices": or_null(prices),
+        "timings": or_null(object_of(timings)),
+        "attempts": nullable("integer"),
+        "error_code": nullable("string"),
+        "client_request_id": nullable("string"),
+    }
+    return {
+        "UsageReport": object_of(
+            {
+                "scope": {"enum": ["key", "account"]},
+                "currency": {"const": "USD"},
+                **span,
+                "bucket_width": {"const": "1d"},
+                "totals": object_of(used),
+                "buckets": {"type": "array", "items": object_of({**span, **used})},
+            }
+        ),
+        "Balance": object_of(
+            {
+                "currency": {"const": "USD"},
+                "unlimited": flag,
+                "account_balance_micros_usd": limited,
+                "available_balance_micros_usd": limited,
+                "go_to_market_balance_micros_usd": micros,
+                "api_key": object_of(key),
+                "as_of": {"type": "string", "format": "date-time"},
+            }
+        ),
+        "Receipt": object_of(receipt),
+    }
+
+
+def or_null(schema: Document) -> Document:
+    """A schema or null."""
+    return {"anyOf": [schema, {"type": "null"}]}
 
 
 def failures(statuses: set[int]) -> Document:
@@ -89,14 +158,42 @@ def get(summary: str, good: Document, statuses: set[int], **more: Any) -> Docume
     return {"get": {"summary": summary, "responses": {"200": good} | failures(statuses), **more}}
 
 
+def answer(description: str, component: str) -> Document:
+    """A good answer."""
+    return {"description": description, "content": json_body(ref(component))}
+
+
+def window_parameters() -> list[Document]:
+    """The parameters of a question about a span of time."""
+    second = {"type": "integer", "minimum": 1, "maximum": UNIX_SECONDS_MAX}
+    until = "UNIX seconds, not in it. 31 days after the start at most; by default now."
+    return [
+        {"name": "start_time", "in": "query", "required": True, "description": "UNIX seconds.", "schema": second},
+        {"name": "end_time", "in": "query", "description": until, "schema": second},
+        {"name": "scope", "in": "query", "description": "Whose calls.", "schema": {"enum": ["key", "account"], "default": "key"}},
+    ]
+
+
 def paths() -> Document:
     """The routes."""
     name = {"name": "id", "in": "path", "required": True, "schema": {"type": "string", "minLength": 1}}
+    once = {
+        "name": "Idempotency-Key",
+        "in": "header",
+        "description": "Any text of your own. The same key with the same body within 24 hours is billed once.",
+        "schema": {"type": "string", "minLength": 1, "maxLength": 255, "pattern": "^[!-~]([ -~]*[!-~])?$"},
+    }
+    replayed = {"description": "The answer is that of an earlier request with the same key.", "schema": {"type": "string"}}
     stream = {"text/event-stream": {"schema": {"type": "string", "description": "Events `data: {chunk}`, then `data: [DONE]`."}}}
-    good = {"description": "The answer.", "content": json_body(ref("ChatCompletion")) | stream}
+    good = {
+        "description": "The answer.",
+        "headers": {"idempotent-replayed": replayed},
+        "content": json_body(ref("ChatCompletion")) | stream,
+    }
     every = {status for status, _ in CODES.values()} - {405}
     chat = {
         "summary": "Create a chat completion",
+        "parameters": [once],
         "requestBody": {"required": True, "content": json_body(ref("Known"))},
         "responses": {"200": good} | failures(every),
     }
@@ -107,6 +204,11 @@ def paths() -> Document:
         "/v1/models/{id}": get(
             "Describe a model", {"description": "The model.", "content": json_body(ref("Model"))}, {401, 403, 404}, parameters=[name]
         ),
+        "/v1/usage": get("Sum up what was used", answer("The sums.", "UsageReport"), {400, 401, 503}, parameters=window_parameters()),
+        "/v1/usage/calls/{id}": get(
+            "Get the receipt of a call that the key made", answer("The receipt.", "Receipt"), {401, 404, 503}, parameters=[name]
+        ),
+        "/v1/credits/balance": get("Get the balance", answer("What is left.", "Balance"), {401, 503}),
         "/health/live": get("Whether the process runs", health, set(), security=[]),
         "/health/ready": {
             "get": {

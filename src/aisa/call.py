@@ -10,7 +10,8 @@ from aisa.wire.port import HeaderList
 class Call(msgspec.Struct):
     """One call as the edge hands it over. `created` is UNIX seconds, `began` the event loop's seconds.
 
-    `headers` go out with the answer whatever it is: the request id, and what browsers need.
+    `headers` go out with the answer whatever it is: the request id, and what browsers need. `idempotency` is what the ledger keeps of
+    the caller's Idempotency-Key.
     """
 
     id: str
@@ -20,6 +21,7 @@ class Call(msgspec.Struct):
     began: float
     headers: HeaderList
     client_request_id: str | None = None
+    idempotency: str | None = None
 
 
 #: Where a call is, and what happens to it. Texts, because they hash ten times as fast as the members of an enumeration.
@@ -45,15 +47,18 @@ class Life:
         self.attempts = 0
         self.target = ""
         self.answered = False
+        self.asked_at: float | None = None
         self.first_token_at: float | None = None
 
     def step(self, step: str) -> None:
         """Take a step. One that the table does not list is a bug of ours and raises KeyError."""
         self.state = NEXT[self.state, step]
 
-    def ask(self, target: str) -> None:
+    def ask(self, target: str, now: float) -> None:
         """A target is being asked."""
         self.step(ASK)
+        if self.asked_at is None:
+            self.asked_at = now
         self.attempts += 1
         self.target = target
 

@@ -33,6 +33,9 @@ CODES: Mapping[str, tuple[int, str]] = MappingProxyType(
         "resource_not_found": (404, INVALID),
         "method_not_allowed": (405, INVALID),
         "request_timeout": (408, INVALID),
+        "request_in_progress": (409, INVALID),
+        "request_already_completed": (409, INVALID),
+        "idempotency_conflict": (409, INVALID),
         "request_too_large": (413, INVALID),
         "unsupported_media_type": (415, INVALID),
         "max_tokens_exceeded": (422, INVALID),
@@ -71,6 +74,12 @@ MEANING: Mapping[str, str] = MappingProxyType(
         "resource_not_found": "The thing named in the path does not exist.",
         "method_not_allowed": "The route exists, but not with this method; see the `Allow` header.",
         "request_timeout": "The request's body arrived too slowly and was given up.",
+        "request_in_progress": "The first request with this `Idempotency-Key`, which the message names, is running, or its bill is not "
+        "final yet. Ask again after `Retry-After` seconds.",
+        "request_already_completed": "The first request with this `Idempotency-Key` was answered and billed, and its answer cannot be "
+        "sent again: it was a stream, or is not kept any more. The message names its receipt. Use a new key to ask anew.",
+        "idempotency_conflict": "The `Idempotency-Key` was used for another request within the last 24 hours. Use a new one for each new "
+        "request.",
         "request_too_large": "The body is over the server's limit, which the message states in bytes.",
         "unsupported_media_type": "The body must be `application/json`, not compressed.",
         "max_tokens_exceeded": "`max_tokens` is above the model's output limit, which the message states.",

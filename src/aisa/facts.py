@@ -8,7 +8,10 @@ from aisa.usage import Usage
 
 
 class CallEnded(msgspec.Struct, frozen=True, tag="call"):
-    """One call came to its end, however it ended. Times are seconds since the call was read; None when it did not happen."""
+    """One call came to its end, however it ended. Times are seconds since the call was read; None when it did not happen.
+
+    `usage` is what the vendor made, `billed_tokens` the output that the caller pays for; the cost is in nano-dollars, None without a price.
+    """
 
     request_id: str
     outcome: str
@@ -20,6 +23,8 @@ class CallEnded(msgspec.Struct, frozen=True, tag="call"):
     target: str
     attempts: int
     usage: Usage
+    billed_tokens: int
+    cost_nanos: int | None
     first_token_seconds: float | None
     total_seconds: float
     bytes_sent: int
@@ -49,6 +54,17 @@ class Refused(msgspec.Struct, frozen=True, tag="refused"):
     client_request_id: str | None = None
 
 
+class Replayed(msgspec.Struct, frozen=True, tag="replayed"):
+    """A request repeated an earlier one under its Idempotency-Key and got the answer of `call_id` again. Nothing was billed."""
+
+    request_id: str
+    call_id: str
+    key_id: str
+    key_label: str
+    bytes_sent: int
+    client_request_id: str | None = None
+
+
 class BugFound(msgspec.Struct, frozen=True, tag="bug"):
     """An exception that should not exist reached the edge; `trace` goes to the log only."""
 
@@ -64,10 +80,32 @@ class KeysChanged(msgspec.Struct, frozen=True, tag="keys_changed"):
     label: str
 
 
+class WalletChanged(msgspec.Struct, frozen=True, tag="wallet_changed"):
+    """Money was put into a wallet or taken out by hand, or its limit was removed. In nano-dollars; `balance` is what is in it now."""
+
+    action: str
+    account: str
+    amount: int
+    balance: int | None
+
+
+class LedgerAway(msgspec.Struct, frozen=True, tag="ledger_away"):
+    """The database does not take the rows of ended calls. Calls go on while the board has room; nothing is lost."""
+
+    what: str
+    remedy: str
+
+
+class LedgerBack(msgspec.Struct, frozen=True, tag="ledger_back"):
+    """The database takes rows again, `rows` of them at first."""
+
+    rows: int
+
+
 class ServerNotice(msgspec.Struct, frozen=True, tag="server"):
     """Something about the server as a whole: ready, draining, stopped."""
 
     message: str
 
 
-Fact = CallEnded | VendorFailed | Refused | BugFound | KeysChanged | ServerNotice
+Fact = CallEnded | VendorFailed | Refused | Replayed | BugFound | KeysChanged | WalletChanged | LedgerAway | LedgerBack | ServerNotice

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import re
 from decimal import Decimal
 
 NANOS_PER_DOLLAR = 1_000_000_000
 TOKENS_PER_PRICE = 1_000_000  # prices are quoted in US dollars per million tokens
+
+AMOUNT = re.compile(r"([+-]?)([0-9]{1,9})(?:\.([0-9]{1,9}))?")  # below a billion dollars; nine such amounts still fit 64 bits
 
 #: An amount of money in nano-dollars.
 Nanos = int
@@ -20,6 +23,19 @@ def nanos_per_million(dollars: str | float | Decimal) -> Nanos:
     if amount != amount.to_integral_value():
         raise ValueError(f"{dollars} has more than nine decimals")
     return int(amount)
+
+
+def parse_dollars(text: str) -> Nanos:
+    """Turn an amount in US dollars, as people write it, into nano-dollars, exactly: `2.50`, `-0.000000001`.
+
+    Raises ValueError with a sentence for people.
+    """
+    found = AMOUNT.fullmatch(text)
+    if found is None:
+        raise ValueError(f"{text[:40]!r} is no amount: write US dollars such as 20 or 2.50, with nine decimals at most.")
+    sign, whole, decimals = found.groups("")
+    nanos = int(whole) * NANOS_PER_DOLLAR + int(decimals.ljust(9, "0"))
+    return -nanos if sign == "-" else nanos
 
 
 def divide_half_up(numerator: int, denominator: int) -> int:

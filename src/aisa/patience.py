@@ -70,9 +70,10 @@ class Patience:
         self._began = self._last_token = self._last_output = self._time()
         self._plan()
 
-    def ask(self) -> None:
-        """A vendor is being asked: its clock starts anew."""
+    def ask(self) -> float:
+        """A vendor is being asked: its clock starts anew. Returns the time."""
         self._last_token = self._time()
+        return self._last_token
 
     def sent(self, tokens: int) -> float:
         """Something went to the client, with this many tokens. Returns the time."""
@@ -82,12 +83,12 @@ class Patience:
             self._last_token = now
         return now
 
-    async def wait_for_client(self) -> None:
-        """Wait until the client has taken what is waiting for it."""
+    async def wait_for_client(self, taken: Callable[[], None]) -> None:
+        """Wait until the client has taken what is waiting for it; `taken` is called at that very moment."""
         self._blocked_since = self._time()
         self._plan()
         try:
-            await self._client.writable()
+            await self._client.writable(taken)
         finally:
             self._last_token += self._time() - self._blocked_since
             self._blocked_since = None

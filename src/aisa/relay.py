@@ -6,47 +6,20 @@ It pushes to the client and never returns a generator, so that one frame owns th
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Mapping
 
-import msgspec
-
-from aisa.admission.port import Admission, Lease
-from aisa.call import ANSWERING, END, FAIL, Call, Life
-from aisa.clock import Chance
-from aisa.config.schema import Stream
+from aisa.call import ANSWERING, FAIL, Call
 from aisa.errors import ApiError, UpstreamFailed
-from aisa.facts import CallEnded, Fact, VendorFailed
-from aisa.keys.port import Keys
-from aisa.keys.rules import Key
-from aisa.ledger.port import CLIENT_GONE, CLIENT_STALLED, COMPLETED, CUT, FAILED, SHUT_DOWN, Bill, Charge, Ledger
+from aisa.facts import VendorFailed
+from aisa.ledger.port import Bill
+from aisa.ledger.rules import CLIENT_GONE, CLIENT_STALLED, COMPLETED, CUT, FAILED, SHUT_DOWN
 from aisa.money import dollars_text
-from aisa.patience import Patience, Watch
-from aisa.providers.port import Answer, Upstream
-from aisa.providers.shape import Decoder, Dialect, Piece, Target
-from aisa.routing import EMBEDDED, TINY, Plan, Routes
-from aisa.usage import Usage
-from aisa.wire.chat import ChatRequest
-from aisa.wire.port import Client, HeaderList
+from aisa.providers.port import Answer
+from aisa.providers.shape import Decoder, Piece, Target
+from aisa.run import Gate, Run
+from aisa.wire.port import Client
 from aisa.wire.reply import send_error
 
 FAILURE_BYTES_MAX = 65_536  # a vendor's refusal is read no further; error documents are small
-STREAM_HEADERS: HeaderList = [("cache-control", "no-cache"), ("x-accel-buffering", "no")]
-
-
-class Gate(msgspec.Struct):
-    """Everything that the path needs, made once at start."""
-
-    keys: Keys
-    read: Callable[[bytes], Awaitable[ChatRequest]]
-    routes: Routes
-    admission: Admission
-    ledger: Ledger
-    dialects: Mapping[str, Dialect]
-    upstreams: Mapping[str, Upstream]
-    stream: Stream
-    chance: Chance
-    report: Callable[[Fact], None]
-    watch: Watch
 
 
 async def relay(call: Call, client: Client, gate: Gate) -> None:
@@ -60,104 +33,22 @@ async def relay(call: Call, client: Client, gate: Gate) -> None:
     lease = await gate.admission.admit(key, chat, plan)  # 4 may they
     run = Run(call, client, gate, key=key, chat=chat, plan=plan, lease=lease)
     try:
-        run.charge = await gate.ledger.open(call.id, key, plan)  # 5 can they pay
+        run.charge = await gate.ledger.open(call, key, chat, plan=plan)  # 5 can they pay
         pieces = await first_pieces(run)  # 6 ask, falling back until something comes
         while pieces:  # 7 relay
             await send(run, pieces)
             pieces = await next_pieces(run.answer, run.decoder)
         bill = run.settle(COMPLETED)  # 8 settle, before the client can see the end
+        await run.charge.settled()
         finish(run, bill)  # 9 usage and [DONE], or the whole document
     except (ApiError, UpstreamFailed, asyncio.CancelledError) as ending:
         run.error = explain(run, ending)
-        run.settle(run.outcome)
+        if run.charge is not None:
+            run.settle(run.outcome)
         if run.error is not None:
             send_error(client, run.error, call.id, headers=call.headers)
     finally:
         run.close()
-
-
-class Run:
-    """What one admitted call holds open, and the only place where it is let go."""
-
-    def __init__(self, call: Call, client: Client, gate: Gate, *, key: Key, chat: ChatRequest, plan: Plan, lease: Lease) -> None:
-        self.call = call
-        self.chat = chat
-        self.plan = plan
-        self.client = client
-        self.gate = gate
-        self.life = Life()
-        self.target = plan.targets[0]
-        self.answer: Answer | None = None
-        self.decoder: Decoder | None = None
-        self.charge: Charge | None = None
-        self.outcome = FAILED
-        self.used = Usage()
-        self.error: ApiError | None = None
-        self.dropped: tuple[str, ...] = ()
-        self._key = key
-        self._lease = lease
-        self._bill: Bill | None = None
-        settings = plan.entry.settings
-        idle = settings.idle_timeout_seconds
-        silence = idle if chat.stream else settings.answer_timeout_seconds or ANSWER_PER_IDLE * idle
-        self.patience = Patience(
-            gate.watch, client, gate.stream, silence_seconds=silence, hold_head=self.start_stream if chat.stream else None
-        )
-
-    def start_stream(self) -> None:
-        """Commit to a stream's head."""
-        self.client.start(200, self.headers("text/event-stream; charset=utf-8") + STREAM_HEADERS, None)
-
-    def headers(self, content_type: str) -> HeaderList:
-        """Return the headers of a good answer."""
-        headers = [("content-type", content_type), *self.call.headers]
-        if self.target.vendor == EMBEDDED:
-            headers.append(("x-aisa-served-by", TINY))
-        if self.dropped:
-            headers.append(("x-aisa-dropped-params", ", ".join(self.dropped)))
-        return headers
-
-    def settle(self, outcome: str) -> Bill:
-        """Close the charge with what is known now. The first settlement counts."""
-        if self._bill is None:
-            self.outcome = outcome
-            if self.decoder is not None:
-                self.used = self.decoder.usage()
-            self._bill = Bill(None) if self.charge is None else self.charge.close(self.used, outcome)
-        return self._bill
-
-    def close(self) -> None:
-        """Let everything go and report the call. Synchronous, so that no cancellation can fall into it."""
-        self.patience.stop()
-        if self.answer is not None:
-            self.answer.close()
-        self.life.step(END)
-        self.settle(self.outcome)
-        self._lease.release(self.used)
-        now = self.patience.now()
-        first = self.life.first_token_at
-        self.gate.report(
-            CallEnded(
-                request_id=self.call.id,
-                outcome=self.outcome,
-                status=200 if self.error is None or self.life.answered else self.error.status,
-                model=self.plan.entry.name,
-                stream=self.chat.stream,
-                key_id=self._key.id,
-                key_label=self._key.label,
-                target=self.life.target,
-                attempts=self.life.attempts,
-                usage=self.used,
-                first_token_seconds=None if first is None else first - self.call.began,
-                total_seconds=now - self.call.began,
-                bytes_sent=self.client.bytes_sent,
-                client_request_id=self.call.client_request_id,
-                error_code=None if self.error is None else self.error.code,
-            )
-        )
-
-
-ANSWER_PER_IDLE = 10  # a document shows no tokens while it is made; ten times the patience for one token, 600 s by default
 
 
 async def first_pieces(run: Run) -> list[Piece]:
@@ -187,8 +78,7 @@ async def ask(run: Run, target: Target) -> list[Piece]:
     request = dialect.to_upstream(run.chat, target)
     run.dropped = request.dropped
     run.target = target
-    run.life.ask(f"{target.vendor}/{target.model}")
-    run.patience.ask()
+    run.life.ask(f"{target.vendor}/{target.model}", run.patience.ask())
     answer = run.answer = None
     try:
         answer = run.answer = await run.gate.upstreams[target.vendor].ask(request)
@@ -228,27 +118,36 @@ async def next_pieces(answer: Answer | None, decoder: Decoder | None) -> list[Pi
 
 
 async def send(run: Run, pieces: list[Piece]) -> None:
-    """Give pieces to the client, and wait while it is the slow one: nothing is read from the vendor meanwhile."""
-    client = run.client
-    if not client.started:
-        run.start_stream()
-    client.write(pieces[0].data if len(pieces) == 1 else b"".join([piece.data for piece in pieces]))
-    tokens = sum([piece.tokens for piece in pieces])
-    run.life.sent(run.patience.sent(tokens), tokens)
-    if client.congested:
-        pieces.clear()  # what waits for the client is held once, not twice
-        await run.patience.wait_for_client()
+    """Give pieces to the client, and wait while it is the slow one: nothing is read from the vendor meanwhile.
+
+    One event a write: whenever we die, the board is at most one event from what the client will get.
+    Raises ApiError when their tokens cannot be paid for; they are not sent then.
+    """
+    charge, client, delivery = run.charge, run.client, run.delivery
+    assert charge is not None, "it was opened before the vendor was asked"
+    for piece in pieces:
+        charge.advance(delivery.tokens + piece.tokens)  # before it leaves: if we die right after, the client has it
+        if not client.started:
+            run.start_stream()
+        delivery.write(piece)
+        run.life.sent(run.patience.sent(piece.tokens), piece.tokens)
+        if client.congested:
+            charge.put_back(delivery.taken())
+            await run.patience.wait_for_client(lambda: charge.put_back(delivery.tokens))
 
 
 def finish(run: Run, bill: Bill) -> None:
     """Send what comes after the settlement and end the body."""
+    charge = run.charge
     assert run.answer is not None, "the call is complete"
     assert run.decoder is not None, "the call is complete"
+    assert charge is not None, "the call is complete"
     last = run.decoder.closing(None if bill.cost is None else dollars_text(bill.cost))
     if not run.client.started:
         run.client.start(200, run.headers(run.decoder.content_type), len(last))
-    run.client.write(last)
-    run.client.end()
+    run.client.end(last)
+    if run.client.bytes_taken() >= run.client.bytes_written:
+        charge.put_back(bill.billed.output_tokens)  # a document counts only once all of it has left: if we die before, it costs nothing
     run.answer.release()
 
 

@@ -4,17 +4,20 @@ from __future__ import annotations
 
 import difflib
 from collections.abc import Iterable, Mapping
+from functools import lru_cache
 
 import msgspec
 
 from aisa.clock import Chance
-from aisa.config.schema import Config, Model, Prices
+from aisa.config.schema import Config, Model
 from aisa.config.schema import Target as TargetSetting
 from aisa.errors import ApiError
 from aisa.keys.rules import Key
-from aisa.money import nanos_per_million
-from aisa.pricing import UnitPrices
+from aisa.prices.rules import BEGINNING, LookUp, Price, PriceList, Term, configured, is_local, unlisted
+from aisa.pricing import unit_prices
+from aisa.providers.counting import NO_COUNTS, Counts
 from aisa.providers.shape import Target
+from aisa.usage import COUNTED
 from aisa.wire.chat import ChatRequest
 
 EMBEDDED = "embedded"
@@ -23,15 +26,21 @@ TINY_CONTEXT_TOKENS = 131_072
 OWN_PREFIX = "aisa/"
 SUGGESTIONS_MAX = 3
 NAME_CHARACTERS_MAX = 200  # of an unknown name that are looked at and shown; the longest real ones have 80
+NAMES_KEPT_MAX = 1_000  # outside the configuration, with their prices; real ones are fewer, and made-up ones push each other out
+FREE = PriceList((Term(Price(unit_prices({}), "the embedded model is free")),))
 
 
 class Entry(msgspec.Struct, frozen=True):
-    """One public model name. `steps` are tried in order; the weighted targets within a step in an order drawn by chance."""
+    """One public model name. `steps` are tried in order; the weighted targets within a step in an order drawn by chance.
+
+    A model without a price list is refused if `needs_price`, else it is used free of charge.
+    """
 
     name: str
     steps: tuple[tuple[tuple[Target, int], ...], ...]
     settings: Model
-    prices: UnitPrices | None = None
+    price_list: PriceList | None = None
+    needs_price: bool = False
 
 
 class Plan(msgspec.Struct, frozen=True):
@@ -42,10 +51,18 @@ class Plan(msgspec.Struct, frozen=True):
 
 
 class Routes:
-    """The models of one configuration."""
+    """The models of one configuration.
 
-    def __init__(self, config: Config) -> None:
-        self._targets = {name: vendor_target(name, config) for name in config.vendors}
+    `look_up` asks the price catalogue about a model that the configuration has no price for. None is for tests of other things: then no
+    model needs a price. `counts` says how the tokens of vendors' deltas are counted.
+    """
+
+    def __init__(self, config: Config, look_up: LookUp | None = None, counts: Counts = NO_COUNTS) -> None:
+        self._vendors = config.vendors
+        self._look_up = look_up or unlisted
+        self._prices_needed = look_up is not None
+        self._kept = lru_cache(NAMES_KEPT_MAX)(self._direct)
+        self._targets = {name: vendor_target(name, config, counts) for name in config.vendors}
         if config.embedded.enabled != "never":
             self._targets[EMBEDDED] = Target(EMBEDDED, "", "openai")
         self._entries: dict[str, Entry] = {}
@@ -71,19 +88,22 @@ class Routes:
                 return self._entries[known]
             vendor, slash, model = candidate.partition("/")
             if slash and model and vendor in self._targets:
-                return self._direct(candidate, vendor, model)
+                return self._outside(candidate, vendor, model)
         if self._bare is not None:
-            return self._direct(name, self._bare, name.removeprefix(OWN_PREFIX))
+            return self._outside(name, self._bare, name.removeprefix(OWN_PREFIX))
         if self._catch_all:
-            return self._direct(name, EMBEDDED, name)  # it answers in the name it was asked by, and says who it is beside it
+            return self._outside(name, EMBEDDED, name)  # it answers in the name it was asked by, and says who it is beside it
         raise unknown_model(name, self._entries)
 
     def plan(self, chat: ChatRequest, key: Key, chance: Chance) -> Plan:
         """Return what a call will do.
 
-        Raises ApiError: unknown_model, model_not_allowed, max_tokens_exceeded, unsupported_parameter, in this order.
+        Raises ApiError: unknown_model, also for one without a price; model_not_allowed, max_tokens_exceeded, unsupported_parameter, in
+        this order.
         """
         entry = self.find(chat.model)
+        if entry.price_list is None and entry.needs_price:
+            raise unpriced(entry)
         allow(key, entry.name)
         settings = entry.settings
         if settings.max_output_tokens is not None and (chat.max_tokens or 0) > settings.max_output_tokens:
@@ -109,15 +129,37 @@ class Routes:
             else:
                 steps.append([(target, setting.weight)])
             weighted_before = weighted
-        return Entry(name, tuple(map(tuple, steps)), model, unit_prices(model.prices))
+        first = steps[0][0][0]
+        return Entry(name, tuple(map(tuple, steps)), model, self._price_list(name, model, first), self._needs_price(first))
+
+    def _outside(self, name: str, vendor: str, model: str) -> Entry:
+        """Return the entry of a name that the configuration does not have. Callers choose it, so it is kept only if it could be real."""
+        return (self._kept if len(name) <= NAME_CHARACTERS_MAX else self._direct)(name, vendor, model)
 
     def _direct(self, name: str, vendor: str, model: str) -> Entry:
-        target = msgspec.structs.replace(self._targets[vendor], model=model)
-        return Entry(name, (((target, 1),),), Model(to=(f"{vendor}/{model}",)))
+        return self._entry(name, Model(to=(f"{vendor}/{model}",)))
+
+    def _price_list(self, name: str, model: Model, target: Target) -> PriceList | None:
+        """Return what a model costs: as its entry says, else as its first target's vendor's does, else as the catalogue does."""
+        vendor = self._vendors.get(target.vendor)
+        terms = configured(model.prices, f"models.{name}.prices")
+        if vendor is None:
+            return PriceList(terms) if terms else FREE
+        terms += configured(vendor.prices.get(target.model), f"vendors.{target.vendor}.prices.{target.model}")
+        if all(term.start > BEGINNING for term in terms):
+            listed = self._look_up(target.vendor, vendor.base_url, target.model)
+            terms += listed.terms if listed else ()
+        return PriceList(terms) if terms else None
+
+    def _needs_price(self, target: Target) -> bool:
+        vendor = self._vendors.get(target.vendor)
+        if vendor is None or not self._prices_needed:
+            return False
+        return not (is_local(vendor.base_url) if vendor.allow_unpriced is None else vendor.allow_unpriced)
 
 
-def vendor_target(name: str, config: Config) -> Target:
-    """Return a vendor as a target without a model: its dialect, its headers, and what must not be shown of it."""
+def vendor_target(name: str, config: Config, counts: Counts) -> Target:
+    """Return a vendor as a target without a model: its dialect, its headers, how it counts, and what must not be shown of it."""
     vendor = config.vendors[name]
     headers = tuple((header.lower(), value) for header, value in vendor.headers.items())
     if vendor.api_key and "authorization" not in dict(headers):
@@ -125,7 +167,8 @@ def vendor_target(name: str, config: Config) -> Target:
     host = vendor.base_url.partition("://")[2].partition("/")[0]
     secrets = [vendor.api_key or "", vendor.base_url, host, host.partition(":")[0], *vendor.headers.values()]
     hidden = tuple(secret for secret in secrets if len(secret) >= SECRET_CHARACTERS_MIN)
-    return Target(name, "", vendor.dialect, headers, vendor.answer_bytes_max, hidden)
+    count, source = counts.get(name, (None, COUNTED))
+    return Target(name, "", vendor.dialect, headers, vendor.answer_bytes_max, hidden, count, source)
 
 
 SECRET_CHARACTERS_MIN = 4  # redacting shorter strings would mangle ordinary words
@@ -159,21 +202,12 @@ def unknown_model(name: str, known: Iterable[str]) -> ApiError:
     return ApiError("unknown_model", f"The model {name!r} does not exist here.{hint}", param="model")
 
 
-def unit_prices(prices: Prices | None) -> UnitPrices | None:
-    """Turn configured prices into whole nano-dollars; a kind without a price of its own costs what its parent does."""
-    if prices is None:
-        return None
-
-    def nanos(price: float | None, parent: float) -> int:
-        return nanos_per_million(parent if price is None else price)
-
-    return UnitPrices(
-        input=nanos_per_million(prices.input),
-        output=nanos_per_million(prices.output),
-        cached_input=nanos(prices.cached_input, prices.input),
-        cache_write=nanos(prices.cache_write, prices.input),
-        reasoning=nanos(prices.reasoning, prices.output),
-    )
+def unpriced(entry: Entry) -> ApiError:
+    """Return the error for a model that nobody may use because nobody knows what it costs."""
+    vendor = entry.steps[0][0][0].vendor
+    what = f"The model {entry.name[:NAME_CHARACTERS_MAX]!r} has no price here, so it cannot be used."
+    remedy = f"The operator can give it `prices`, under `models` or `vendors.{vendor}.prices`, or set `vendors.{vendor}.allow_unpriced`."
+    return ApiError("unknown_model", f"{what} {remedy}", param="model")
 
 
 def visible(routes: Routes, key: Key) -> Mapping[str, Entry]:

@@ -9,41 +9,65 @@ import os
 import signal
 import ssl
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from functools import partial
+from pathlib import Path
 
 import uvloop
 from sqlalchemy import Connection
 
 from aisa import __version__
 from aisa.admission.unlimited import Unlimited
-from aisa.clock import quick_chance, system_chance, wall_clock
+from aisa.clock import Chance, quick_chance, system_chance, wall_clock
 from aisa.config.load import Loaded
 from aisa.config.problem import ConfigErrors, Problem
 from aisa.config.schema import Config
+from aisa.drain import Drains
+from aisa.edge.account import Accounts
 from aisa.edge.admin import Admin
+from aisa.edge.admin_usage import usage_routes
+from aisa.edge.admin_wallets import BookRoutes
 from aisa.edge.app import Edge
+from aisa.edge.board_view import BoardView, in_loop
 from aisa.edge.control import Control
 from aisa.edge.cors import CrossOrigin
+from aisa.edge.idempotency import Once
 from aisa.edge.pages import Pages
+from aisa.edge.statement import Statement
 from aisa.embedded.upstream import EmbeddedUpstream
 from aisa.facts import Fact, ServerNotice
 from aisa.http.client import HttpUpstream
 from aisa.http.server import HttpServer, tls_context
 from aisa.ids import CallIds
+from aisa.keys.rules import window_start
 from aisa.keys.store import KeyStore, ensure_first_key
-from aisa.ledger.transient import TransientLedger
+from aisa.ledger.board import Board
+from aisa.ledger.books import Books
+from aisa.ledger.live import LiveWallets
+from aisa.ledger.recovery import recover
+from aisa.ledger.store import LedgerStore
+from aisa.ledger.sync import GroupSync
+from aisa.ledger.usage import UsageStore
+from aisa.ledger.wallets import Cap, Wallet
+from aisa.ledger.writer import Writer, insert_rows
 from aisa.observe.log import Log, json_line, text_line
 from aisa.patience import Watch
+from aisa.prices.rules import LookUp, may_be_listed, unlisted
 from aisa.providers import openai
+from aisa.providers.counting import Counts, NoTokenizer, counts_of
 from aisa.providers.port import Upstream
-from aisa.relay import Gate
+from aisa.providers.shape import TokenCount
 from aisa.routing import EMBEDDED, TINY, Routes
+from aisa.run import Gate
 from aisa.storage.engine import Database, open_database
 from aisa.storage.failure import StorageFailed
 from aisa.storage.lock import control_path, own_folder
 from aisa.wire.chat import ChatRequest, parse_chat
 
 PARSE_INLINE_BYTES_MAX = 262_144  # larger bodies are parsed in a thread, so that other streams' tokens do not wait for them
+REPEATED_MS_MAX = 86_400_000  # how long an Idempotency-Key is remembered
+WRITE_SECONDS_MAX = 10  # for the last rows at a stop; what the database does not take then stays on the board
+BOARD_NAME = "board"
 GC_YOUNG_OBJECTS = 20_000  # the call's path makes no cycles; the default of 700 would look for them every few calls
 
 
@@ -58,13 +82,20 @@ def run(loaded: Loaded, say: Callable[[str], None]) -> int:
             stack.enter_context(own_folder(config.server.data_dir))
             control = control_path(config.server.data_dir)
             database = open_database(config.server.data_dir, migrate)
+            stack.callback(database.close)
+            board = Board.open(Path(config.server.data_dir) / BOARD_NAME, slots_max=config.ledger.calls_waiting_max)
+            stack.callback(board.close)
+            recover(board, lambda rows: insert_rows(database, rows), int(wall_clock() * 1000))
         except StorageFailed as failure:
             raise ConfigErrors([Problem(failure.where, failure.what, failure.remedy)], config) from failure
-        stack.callback(database.close)
+        try:
+            counts = counts_of(config.vendors, load_tokenizer)
+        except NoTokenizer as failure:
+            raise ConfigErrors([Problem("vendors", str(failure), "Correct `tokenizer`, or leave it out.")], config) from failure
         tls = None if config.tls is None else tls_context(config.tls.cert, config.tls.key)
         gc.set_threshold(GC_YOUNG_OBJECTS)
         with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
-            return runner.run(serve(config, database, control, tls=tls, say=say))
+            return runner.run(serve(config, database, board, control=control, tls=tls, counts=counts, say=say))
 
 
 def migrate(connection: Connection) -> None:
@@ -81,33 +112,42 @@ async def read_chat(body: bytes) -> ChatRequest:
     return await asyncio.to_thread(parse_chat, body)
 
 
-async def serve(config: Config, database: Database, control: str, *, tls: ssl.SSLContext | None, say: Callable[[str], None]) -> int:
+async def serve(
+    config: Config,
+    database: Database,
+    board: Board,
+    *,
+    control: str,
+    tls: ssl.SSLContext | None,
+    counts: Counts,
+    say: Callable[[str], None],
+) -> int:
     """Run the server until it is told to stop."""
     chance = quick_chance()
     log = open_log(config.log.format)
     report: Callable[[Fact], None] = log.report if log is not None else ignore
     keys = KeyStore(database, wall_clock, system_chance())
-    upstreams: dict[str, Upstream] = {EMBEDDED: EmbeddedUpstream(config.embedded.tokens_per_second, wall_clock, chance)}
+    writer = Writer(database, report)
+    once = Once(wall_clock)
+    store = LedgerStore(database, wall_clock, lambda: tuple(books.calls))
+    books = open_books(config, board, store, writer=writer, keys=keys, once=once)
     pools = {name: HttpUpstream(name, vendor, os.environ) for name, vendor in config.vendors.items()}
-    upstreams |= pools
-    routes = Routes(config)
-    gate = Gate(
-        keys=keys,
-        read=read_chat,
-        routes=routes,
-        admission=Unlimited(),
-        ledger=TransientLedger(),
-        dialects={openai.NAME: openai},
-        upstreams=upstreams,
-        stream=config.stream,
-        chance=chance,
-        report=report,
-        watch=Watch(),
-    )
+    gate = open_gate(config, keys, books, pools=pools, counts=counts, chance=chance, report=report)
     stopping = Stopping()
-    ids = CallIds(wall_clock, chance)
-    edge = Edge(gate, ids, wall_clock, cross_origin=CrossOrigin(config.cors), pages=Pages(), not_ready=stopping.why_not_ready)
-    admin = Admin(keys, wall_clock, report)
+    edge = Edge(
+        gate,
+        CallIds(wall_clock, chance),
+        wall_clock,
+        cross_origin=CrossOrigin(config.cors),
+        pages=Pages(),
+        not_ready=stopping.why_not_ready,
+        once=once,
+    )
+    ended = UsageStore(database)
+    edge.accounts = Accounts(books, ended, wall_clock)
+    wallets = LiveWallets(store, books, partial(in_loop, asyncio.get_running_loop()))
+    shown = usage_routes(Statement(books, ended), keys, BoardView(gate.live, books, board))
+    admin = Admin(keys, wall_clock, report, wallets=wallets, more=(*BookRoutes(store).routes(), *shown))
     server, control_server = HttpServer(edge, config.server), HttpServer(Control(admin), config.server)
     first_key = ensure_first_key(keys)
     host, port = await server.listen(config.server.host, config.server.port, tls)
@@ -120,12 +160,75 @@ async def serve(config: Config, database: Database, control: str, *, tls: ssl.SS
     report(ServerNotice(f"draining: {server.calls_count} calls in flight, {config.server.drain_seconds:g} s at most"))
     await server.drain(0 if stopping.at_once else config.server.drain_seconds)
     await control_server.drain(0)
+    await gate.drains.close()
     for pool in pools.values():
         await pool.close()
-    report(ServerNotice("stopped"))
+    left = await writer.stop(WRITE_SECONDS_MAX)
+    report(ServerNotice(f"stopped; {left} calls stay on the board until the database takes them" if left else "stopped"))
     if log is not None:
         log.close()
     return 0
+
+
+def open_gate(
+    config: Config,
+    keys: KeyStore,
+    books: Books,
+    *,
+    pools: Mapping[str, Upstream],
+    counts: Counts,
+    chance: Chance,
+    report: Callable[[Fact], None],
+) -> Gate:
+    """Return everything that the path of a call needs."""
+    embedded = EmbeddedUpstream(config.embedded.tokens_per_second, wall_clock, chance)
+    drained = [name for name, vendor in config.vendors.items() if vendor.on_disconnect == "drain"]
+    return Gate(
+        keys=keys,
+        read=read_chat,
+        routes=Routes(config, price_look_up(config), counts),
+        admission=Unlimited(),
+        ledger=books,
+        dialects={openai.NAME: openai},
+        upstreams={EMBEDDED: embedded, **pools},
+        stream=config.stream,
+        chance=chance,
+        report=report,
+        watch=Watch(),
+        drains=Drains(drained, drains_max=config.ledger.drains_max, seconds_max=config.ledger.drain_seconds),
+    )
+
+
+def open_books(config: Config, board: Board, store: LedgerStore, *, writer: Writer, keys: KeyStore, once: Once) -> Books:
+    """Return the books as the database has them."""
+    now = wall_clock()
+    once.remember((call.idempotency, call.id, call.ended_ms / 1000) for call in store.recent(int(now * 1000) - REPEATED_MS_MAX))
+    wallets = [Wallet(account.name, account.balance) for account in store.accounts()]
+    caps: dict[str, Cap] = {}
+    for key in keys.list():
+        if key.spend_cap is not None and key.spend_window is not None:
+            spent = store.spent_since(key.id, window_start(key.spend_window, now) * 1000)
+            caps[key.id] = Cap(key.spend_cap, key.spend_window, spent=spent, now=now)
+    sync = None if config.ledger.durability == "process" else GroupSync(board.sync, config.server.data_dir)
+    return Books(board, writer.post, wallets=wallets, caps=caps.items(), wall_clock=wall_clock, sync=sync, final=once.final)
+
+
+def load_tokenizer(name: str) -> TokenCount:
+    """Return what counts in an encoding of the `tokenizers` extra. Raises NoTokenizer."""
+    try:
+        from aisa.providers.tokenizer import load
+    except ImportError:
+        raise NoTokenizer("The `tokenizers` extra is not installed: pip install 'aisa-gateway[tokenizers]'.") from None
+    return load(name)
+
+
+def price_look_up(config: Config) -> LookUp:
+    """Return what asks the catalogue for prices. It is imported, in 0.3 s and 30 MiB, only if it can know one of the vendors."""
+    if not any(may_be_listed(name, vendor.base_url) for name, vendor in config.vendors.items()):
+        return unlisted
+    from aisa.prices.catalogue import catalogue_price
+
+    return catalogue_price
 
 
 class Stopping:

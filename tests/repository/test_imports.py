@@ -31,7 +31,12 @@ LAYERS: list[tuple[str, str]] = [
     ("aisa.call", "rules"),
     ("aisa.routing", "rules"),
     ("aisa.pricing", "rules"),
+    ("aisa.ledger.row", "rules"),
+    ("aisa.ledger.port_*", "ports"),
     ("aisa.patience", "relay"),
+    ("aisa.delivery", "relay"),
+    ("aisa.drain", "relay"),
+    ("aisa.run", "relay"),
     ("aisa.relay", "relay"),
     ("aisa.storage", "storage"),
     ("aisa.storage.*", "storage"),
@@ -52,6 +57,7 @@ LAYERS: list[tuple[str, str]] = [
     ("aisa.keys*", "backend"),
     ("aisa.ledger*", "backend"),
     ("aisa.observe*", "backend"),
+    ("aisa.prices*", "backend"),
 ]
 
 #: layer -> the layers it may import, besides modules of its own folder.

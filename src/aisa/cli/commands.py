@@ -5,15 +5,22 @@ from __future__ import annotations
 import click
 
 from aisa import __version__
+from aisa.cli.board import board
 from aisa.cli.configuration import config
+from aisa.cli.explain import explain
 from aisa.cli.keys import keys
+from aisa.cli.ledger import ledger
+from aisa.cli.prices import prices
 from aisa.cli.serving import serve
+from aisa.cli.usage import usage
+from aisa.cli.wallet import wallet
 
 START = """\b
 Start here:
   aisa serve                 run it; nothing needs to be configured
   aisa keys create laptop    make an API key
   aisa config check          see what would run
+  aisa prices                see what each model costs
 
 Exit status: 0 done, 1 failed, 2 used or configured wrongly.
 """
@@ -31,3 +38,9 @@ def aisa() -> None:
 aisa.add_command(serve)
 aisa.add_command(keys)
 aisa.add_command(config)
+aisa.add_command(prices)
+aisa.add_command(wallet)
+aisa.add_command(ledger)
+aisa.add_command(usage)
+aisa.add_command(explain)
+aisa.add_command(board)

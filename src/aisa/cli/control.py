@@ -13,7 +13,7 @@ from aisa.cli.problems import Stop
 from aisa.storage.failure import FolderHeld, StorageFailed
 from aisa.storage.lock import control_path, own_folder
 
-CONTROL_SECONDS_MAX = 10.0  # a request is one small transaction; a server that takes longer is stuck
+CONTROL_SECONDS_MAX = 10.0  # most requests are one small transaction; a server that takes longer is stuck
 ANSWER_BYTES_MAX = 1 << 27  # the largest list of keys that a server keeps
 
 
@@ -40,14 +40,16 @@ class ErrorAnswer(msgspec.Struct):
     error: ErrorShown
 
 
-def ask(data_dir: str, method: str, path: str, *, expect: type[Expected], asked: object = None) -> Expected:
+def ask(
+    data_dir: str, method: str, path: str, *, expect: type[Expected], asked: object = None, seconds: float = CONTROL_SECONDS_MAX
+) -> Expected:
     """Make a request and return its answer, decoded. Creating a key makes the data folder if it is not there.
 
-    Raises Stop when it is refused or cannot be made.
+    A server has so many seconds for the answer. Raises Stop when it is refused or cannot be made.
     """
     asking = Asking(method, path, b"" if asked is None else msgspec.json.encode(asked))
     try:
-        status, answer = _over_socket(data_dir, asking) or _directly(data_dir, asking)
+        status, answer = _over_socket(data_dir, asking, seconds) or _directly(data_dir, asking)
     except FolderHeld as failure:
         remedy = "If a server is starting or stopping there, try again in a moment; else stop that process."
         raise Stop("the server does not answer", [(failure.where, failure.what, remedy)]) from None
@@ -63,11 +65,11 @@ def ask(data_dir: str, method: str, path: str, *, expect: type[Expected], asked:
         raise Stop("the server's answer cannot be understood", [problem]) from error
 
 
-def _over_socket(data_dir: str, asking: Asking) -> tuple[int, bytes] | None:
+def _over_socket(data_dir: str, asking: Asking, seconds: float) -> tuple[int, bytes] | None:
     """Ask the server that listens in the folder; None if there is none."""
     path = control_path(data_dir)
     with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as control:
-        control.settimeout(CONTROL_SECONDS_MAX)
+        control.settimeout(seconds)
         try:
             control.connect(path)
         except (FileNotFoundError, ConnectionRefusedError, NotADirectoryError):
@@ -94,7 +96,12 @@ def _directly(data_dir: str, asking: Asking) -> tuple[int, bytes]:
 
     from aisa.clock import system_chance, wall_clock
     from aisa.edge.admin import Admin
+    from aisa.edge.admin_usage import usage_routes
+    from aisa.edge.admin_wallets import BookRoutes
+    from aisa.edge.statement import Statement
     from aisa.keys.store import KeyStore
+    from aisa.ledger.store import LedgerStore
+    from aisa.ledger.usage import UsageStore
     from aisa.storage.engine import DATABASE_NAME, open_database
 
     def migrate(connection: Connection) -> None:
@@ -110,6 +117,8 @@ def _directly(data_dir: str, asking: Asking) -> tuple[int, bytes]:
     with own_folder(data_dir):
         database = open_database(data_dir, migrate)
         try:
-            return Admin(KeyStore(database, wall_clock, system_chance()), wall_clock).answer(*asking)
+            keys, books = KeyStore(database, wall_clock, system_chance()), LedgerStore(database, wall_clock)
+            more = (*BookRoutes(books).routes(), *usage_routes(Statement(None, UsageStore(database)), keys))
+            return Admin(keys, wall_clock, wallets=books, more=more).answer(*asking)
         finally:
             database.close()

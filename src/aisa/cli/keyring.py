@@ -16,9 +16,12 @@ from aisa.cli.terminal import ago, paint, say, table
 from aisa.clock import wall_clock
 from aisa.config.load import ConfigErrors, load
 from aisa.config.schema import Config
+from aisa.keys.rules import DEFAULT_ACCOUNT
+from aisa.money import dollars_text
 
 SECRET_CHARS_MAX = 4096  # of standard input that are read for an imported key; the server's limit is lower and says so
 MODELS_CHARS_MAX = 30  # of an allow-list in the table; `--json` has all of it
+USUAL = {"ACCOUNT": DEFAULT_ACCOUNT, "CAP": "none"}
 STATE_COLOURS = {"active": "green", "revoked": "red", "expired": "yellow", "disabled": "yellow"}
 
 
@@ -27,6 +30,8 @@ class Terms(NamedTuple):
 
     models: str | None = None
     expires: str | None = None
+    spend_cap: str | None = None
+    account: str | None = None
     importing: bool = False
     quiet: bool = False
     config: str | None = None
@@ -34,7 +39,10 @@ class Terms(NamedTuple):
 
 
 class KeyShown(msgspec.Struct):
-    """A key as the administrator's routes write it. `secret` and the API's `url` only where it was just made; times in UNIX seconds."""
+    """A key as the administrator's routes write it: times in UNIX seconds, the cap in nano-dollars.
+
+    `secret`, the API's `url` and `account_made` only where it was just made.
+    """
 
     id: str
     label: str
@@ -44,8 +52,11 @@ class KeyShown(msgspec.Struct):
     expires_at: int | None = None
     models: list[str] | None = None
     account: str = ""
+    spend_cap: int | None = None
+    spend_window: str | None = None
     secret: str = ""
     url: str | None = None
+    account_made: bool = False
 
 
 class KeyList(msgspec.Struct):
@@ -59,6 +70,7 @@ def create(label: str, terms: Terms) -> None:
     config = settings(terms.config, terms.data_dir)
     models = terms.models.split(",") if terms.models is not None else None
     asked: dict[str, object] = {"label": label, "models": models, "expires": terms.expires}
+    asked |= {name: value for name, value in (("spend_cap", terms.spend_cap), ("account", terms.account)) if value is not None}
     if terms.importing:
         asked["secret"] = secret_from_outside()
     key = ask(config.server.data_dir, "POST", "/keys/import" if terms.importing else "/keys", expect=KeyShown, asked=asked)
@@ -71,17 +83,22 @@ def create(label: str, terms: Terms) -> None:
         say(f"Key {paint(key.label, bold=True)} made ({key.id}). It is shown this once and kept nowhere: copy it now.\n")
         say(f"  {paint(key.secret, 'green', bold=True)}\n\nTry it:\n")
         say(curl_line(config, key))
+    if key.account_made and not terms.quiet:
+        say(f"\nThe account {paint(key.account, bold=True)} is new, and unlimited until it is topped up: aisa wallet top-up")
 
 
 def show_all(config: str | None, data_dir: str | None, *, as_json: bool) -> None:
     """Print every key. Raises Stop."""
     keys = ask(settings(config, data_dir).server.data_dir, "GET", "/keys", expect=KeyList).data
     if as_json:
-        fields = [name for name in KeyShown.__struct_fields__ if name not in ("secret", "url")]
+        fields = [name for name in KeyShown.__struct_fields__ if name not in ("secret", "url", "account_made")]
         say(msgspec.json.format(msgspec.json.encode([{name: getattr(key, name) for name in fields} for key in keys]), indent=2).decode())
     elif keys:
         now = wall_clock()
-        say(table(("ID", "LABEL", "KEY", "STATE", "MODELS", "CREATED", "EXPIRES"), [row(key, now) for key in keys]))
+        rows = [row(key, now) for key in keys]
+        # Two columns say the same in every line of most installs, and lines should fit the terminal.
+        heads = [head for head in rows[0] if any(cells[head] != USUAL.get(head) for cells in rows)]
+        say(table(heads, [[cells[head] for head in heads] for cells in rows]))
     else:
         say("There are no keys yet. Make one: aisa keys create LABEL")
 
@@ -116,13 +133,24 @@ def secret_from_outside() -> str:
     return sys.stdin.readline(SECRET_CHARS_MAX).rstrip("\r\n")
 
 
-def row(key: KeyShown, now: float) -> list[str]:
-    """Return a key's line of the table. `now` is in UNIX seconds."""
+def row(key: KeyShown, now: float) -> dict[str, str]:
+    """Return a key's line of the table, by the head of each column. `now` is in UNIX seconds."""
     models = ", ".join(key.models) if key.models is not None else "all"
     models = models if len(models) <= MODELS_CHARS_MAX else models[: MODELS_CHARS_MAX - 1] + "…"
     expires = "never" if key.expires_at is None else ago(now - key.expires_at)
     state = paint(key.state, STATE_COLOURS.get(key.state))
-    return [key.id, key.label, key.hint, state, models, ago(now - key.created_at), expires]
+    cap = "none" if key.spend_cap is None else f"{dollars_text(key.spend_cap)}/{key.spend_window}"
+    return {
+        "ID": key.id,
+        "LABEL": key.label,
+        "KEY": key.hint,
+        "STATE": state,
+        "ACCOUNT": key.account,
+        "CAP": cap,
+        "MODELS": models,
+        "CREATED": ago(now - key.created_at),
+        "EXPIRES": expires,
+    }
 
 
 def curl_line(config: Config, key: KeyShown) -> str:

@@ -13,6 +13,7 @@ EXAMPLES = """\b
 Examples:
   aisa keys create laptop
   aisa keys create ci --models gpt-4.1,fast --expires 30d
+  aisa keys create trial --account acme --spend-cap 5/day
   export AISA_API_KEY=$(aisa keys create notebook --quiet)
   aisa keys create old-client --import < key.txt
 """
@@ -45,6 +46,8 @@ def keys() -> None:
 @click.argument("label", callback=text)
 @click.option("--models", callback=text, metavar="A,B", help="The only models it may use.  [all]")
 @click.option("--expires", callback=text, metavar="WHEN", help="12h, 30d, 2w, a date (to its end, UTC) or a date and time.  [never]")
+@click.option("--spend-cap", callback=text, metavar="CAP", help="US dollars a day, week or month (UTC): 5/day, 99.50/month.  [none]")
+@click.option("--account", callback=text, metavar="NAME", help="Who pays; made, without a limit, if it is not there.  [default]")
 @click.option("--import", "importing", is_flag=True, help="Take over an existing key: typed unseen, or read from standard input.")
 @click.option("--quiet", is_flag=True, help="Print the key and nothing else.")
 @located

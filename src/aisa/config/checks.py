@@ -8,11 +8,12 @@ import re
 from collections.abc import Callable, Collection, Iterator, Mapping
 from pathlib import Path
 from types import MappingProxyType
-from typing import NamedTuple
+from typing import NamedTuple, cast
 from urllib.parse import urlsplit
 
-from aisa.config.schema import Config, Model, Target
+from aisa.config.schema import Config, Model, Prices, PriceTier, Target
 from aisa.money import nanos_per_million
+from aisa.pricing import KINDS, TIERS_MAX
 
 #: The built-in model's name where a vendor's is expected.
 EMBEDDED = "embedded"
@@ -153,6 +154,28 @@ def _price(_name: str, value: object) -> Flaw | None:
     return None
 
 
+def _prices(_name: str, value: object) -> Flaw | None:
+    if not isinstance(value, tuple):
+        return None
+    days = [str(prices.from_ or "") for prices in cast("tuple[Prices, ...]", value)]
+    if not days:
+        return Flaw("The list is empty.", "Write prices, or remove the line.")
+    twice = next((day for day in days if days.count(day) > 1), None)
+    if twice is None:
+        return None
+    what = f"Two of the entries begin on {twice}." if twice else "More than one of the entries has no `from`."
+    return Flaw(what, "Give each the day on which it begins to count; one may be without, which counts before the others.")
+
+
+def _tiers(_name: str, value: object) -> Flaw | None:
+    thresholds = [tier.over_input_tokens for tier in cast("tuple[PriceTier, ...]", value)]
+    if len(thresholds) > TIERS_MAX:
+        return Flaw(f"There are {len(thresholds)} tiers.", f"Write {TIERS_MAX} at most: every call's row keeps them.")
+    if len(set(thresholds)) == len(thresholds):
+        return None
+    return Flaw("Two tiers have the same `over_input_tokens`.", "Give each tier a threshold of its own.")
+
+
 Rule = Callable[[str, object], Flaw | None]
 
 RULES: Mapping[str, Rule] = MappingProxyType(
@@ -169,6 +192,9 @@ RULES: Mapping[str, Rule] = MappingProxyType(
         "vendors.<name>.ca_file": _file,
         "vendors.<name>.proxy": _proxy,
         "models.<name>": _model_name,
-        **{f"models.<name>.prices.{kind}": _price for kind in ("input", "output", "cached_input", "cache_write", "reasoning")},
+        "models.<name>.prices": _prices,
+        "models.<name>.prices.tiers": _tiers,
+        **{f"models.<name>.prices.{kind}": _price for kind in KINDS},
+        **{f"models.<name>.prices.tiers[].{kind}": _price for kind in KINDS},
     }
 )

@@ -7,6 +7,7 @@ import typing
 from functools import cache
 
 from msgspec import inspect
+from msgspec.structs import fields
 
 from aisa.config.schema import Section
 
@@ -23,8 +24,9 @@ def is_section(kind: object) -> typing.TypeGuard[type[Section]]:
 
 @cache
 def hints(section: type[Section]) -> dict[str, object]:
-    """Return a section's settings in order, name to type."""
-    return typing.get_type_hints(section, include_extras=True)
+    """Return a section's settings in order, name to type. The name is the operator's: `from`, where Python's is `from_`."""
+    kinds = typing.get_type_hints(section, include_extras=True)
+    return {field.encode_name: kinds[field.name] for field in fields(section)}
 
 
 def part_for(kind: object, value: object) -> object | None:
@@ -60,6 +62,8 @@ def _describe(info: inspect.Type) -> str:
             return "true or false"
         case inspect.StrType():
             return "text"
+        case inspect.DateType():
+            return "a date such as 2026-12-01"
         case inspect.LiteralType():
             return "one of " + ", ".join(str(value) for value in info.values)
         case inspect.IntType() | inspect.FloatType():

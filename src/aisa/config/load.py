@@ -18,7 +18,7 @@ from aisa.config.detect import detect
 from aisa.config.document import Document, Way, read_document
 from aisa.config.kinds import describe, entry_of, hints, is_section, may_be_empty, part_for
 from aisa.config.problem import ConfigErrors, Problem
-from aisa.config.schema import FIELDS, Config, Model, Section
+from aisa.config.schema import ALIASES, FIELDS, Config, Model, Section
 
 #: The file that is read, if it exists, when none is named.
 DEFAULT_PATH = "aisa.yaml"
@@ -102,12 +102,14 @@ class Place(NamedTuple):
 
     def entry(self, name: str) -> Place:
         """Return an entry of this mapping, under a name that the operator chose."""
-        return Place((*self.way, name), f"{self.setting}.<name>")
+        return self._within(name, f"{self.setting}.<name>")
 
     def item(self, position: int) -> Place:
-        """Return an entry of this list. A model written as a list alone is the list of its targets."""
-        setting = "models.<name>.to" if self.setting == "models.<name>" else self.setting
-        return Place((*self.way, str(position)), f"{setting}[]")
+        """Return an entry of this list."""
+        return self._within(str(position), f"{self.setting}[]")
+
+    def _within(self, name: str, setting: str) -> Place:
+        return Place((*self.way, name), ALIASES.get(setting, setting))
 
 
 class _Builder:
@@ -123,9 +125,9 @@ class _Builder:
         built: dict[str, object] = {}
         missing = False
         for field in msgspec.structs.fields(kind):
-            inner = place.field(field.name)
-            if field.name in values:
-                value = self.build(hints(kind)[field.name], values[field.name], inner)
+            inner = place.field(field.encode_name)
+            if field.encode_name in values:
+                value = self.build(hints(kind)[field.encode_name], values[field.encode_name], inner)
                 if value is not msgspec.UNSET:
                     built[field.name] = value
             elif field.required:

@@ -16,7 +16,8 @@ import msgspec
 from aisa.config.detect import KNOWN
 from aisa.config.kinds import describe, entry_of, hints, is_section, members
 from aisa.config.load import DEFAULT_PATH, PATH_VARIABLE, VARIABLES
-from aisa.config.schema import FIELDS, Config, Section
+from aisa.config.schema import ALIASES, FIELDS, Config, Section
+from aisa.pricing import KINDS
 
 EXAMPLE = """\
 server:
@@ -88,8 +89,8 @@ def groups(section: type[Section] = Config, path: str = "") -> Iterator[Group]:
     settings: list[Setting] = []
     within: list[tuple[type[Section], str]] = []
     for field in msgspec.structs.fields(section):
-        place = f"{path}.{field.name}" if path else field.name
-        kind = hints(section)[field.name]
+        place = f"{path}.{field.encode_name}" if path else field.encode_name
+        kind = hints(section)[field.encode_name]
         inner = _section_within(kind, place)
         if inner:
             within.append(inner)
@@ -141,7 +142,7 @@ def _or_reference(spec: dict[str, object]) -> dict[str, object]:
 def _section_within(kind: object, path: str) -> tuple[type[Section], str] | None:
     for member in members(kind):
         if is_section(member):
-            return member, path
+            return None if path in ALIASES else (member, path)
         origin = typing.get_origin(member)
         if origin in (dict, tuple):
             return _section_within(entry_of(member), path + (".<name>" if origin is dict else "[]"))
@@ -157,7 +158,7 @@ def _default(field: msgspec.structs.FieldInfo) -> str | None:
 
 def _unit(path: str) -> str:
     name = path.rpartition(".")[2]
-    if ".prices." in path:
+    if ".prices." in path and name in KINDS:
         return "US dollars per million tokens"
     units = {
         "_seconds": "seconds",

@@ -6,6 +6,7 @@ Every field's documentation is its line in FIELDS at the end of this module; `do
 from __future__ import annotations
 
 from collections.abc import Mapping
+from datetime import date
 from types import MappingProxyType
 from typing import Annotated, Literal
 
@@ -16,6 +17,7 @@ Seconds = Annotated[float, Meta(gt=0, le=86_400)]
 Bytes = Annotated[int, Meta(ge=1024, le=1 << 32)]
 Port = Annotated[int, Meta(ge=0, le=65_535)]
 Count = Annotated[int, Meta(ge=1, le=1_000_000)]
+Dollars = Annotated[float, Meta(ge=0, le=1_000_000)]
 
 
 class Section(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -74,12 +76,51 @@ class Log(Section, frozen=True, kw_only=True):
     format: Literal["auto", "text", "json", "off"] = "auto"
 
 
+class Ledger(Section, frozen=True, kw_only=True):
+    """How the bill is kept."""
+
+    durability: Literal["process", "disk"] = "process"
+    calls_waiting_max: Annotated[int, Meta(ge=1024, le=1_048_576)] = 65_536
+    drains_max: Annotated[int, Meta(ge=0, le=100_000)] = 100
+    drain_seconds: Seconds = 120.0
+
+
+class PriceTier(Section, frozen=True, kw_only=True):
+    """What all tokens of a call cost whose input is above a threshold, in US dollars per million tokens."""
+
+    over_input_tokens: Annotated[int, Meta(ge=1)]
+    input: Dollars
+    output: Dollars
+    cached_input: Dollars | None = None
+    cache_write: Dollars | None = None
+    reasoning: Dollars | None = None
+    input_audio: Dollars | None = None
+    output_audio: Dollars | None = None
+
+
+class Prices(Section, frozen=True, kw_only=True):
+    """US dollars per million tokens, by kind of token."""
+
+    input: Dollars
+    output: Dollars
+    cached_input: Dollars | None = None
+    cache_write: Dollars | None = None
+    reasoning: Dollars | None = None
+    input_audio: Dollars | None = None
+    output_audio: Dollars | None = None
+    tiers: tuple[PriceTier, ...] = ()
+    from_: date | None = msgspec.field(name="from", default=None)
+
+
 class Vendor(Section, frozen=True, kw_only=True):
     """Where a vendor is and how to talk to it."""
 
     dialect: Literal["openai"] = "openai"
     base_url: str
     api_key: str | None = None
+    on_disconnect: Literal["cancel", "drain"] = "cancel"
+    deltas: Literal["token", "text"] = "token"
+    tokenizer: str | None = None
     headers: dict[str, str] = {}
     connect_timeout_seconds: Seconds = 5.0
     answer_bytes_max: Bytes = 67_108_864
@@ -87,16 +128,8 @@ class Vendor(Section, frozen=True, kw_only=True):
     verify_tls: bool = True
     ca_file: str | None = None
     proxy: str | None = None
-
-
-class Prices(Section, frozen=True, kw_only=True):
-    """US dollars per million tokens."""
-
-    input: Annotated[float, Meta(ge=0, le=1_000_000)]
-    output: Annotated[float, Meta(ge=0, le=1_000_000)]
-    cached_input: Annotated[float, Meta(ge=0, le=1_000_000)] | None = None
-    cache_write: Annotated[float, Meta(ge=0, le=1_000_000)] | None = None
-    reasoning: Annotated[float, Meta(ge=0, le=1_000_000)] | None = None
+    allow_unpriced: bool | None = None
+    prices: dict[str, Prices | tuple[Prices, ...]] = {}
 
 
 class Target(Section, frozen=True, kw_only=True):
@@ -110,7 +143,7 @@ class Model(Section, frozen=True, kw_only=True):
     """A public model name: where it is served, in what order, at what price and within what limits."""
 
     to: tuple[Target | str, ...]
-    prices: Prices | None = None
+    prices: Prices | tuple[Prices, ...] | None = None
     idle_timeout_seconds: Seconds = 60.0
     answer_timeout_seconds: Seconds | None = None  # ten times idle_timeout_seconds
     max_output_tokens: Annotated[int, Meta(ge=1)] | None = None
@@ -129,6 +162,7 @@ class Config(Section, frozen=True, kw_only=True):
     stream: Stream = Stream()
     embedded: Embedded = Embedded()
     log: Log = Log()
+    ledger: Ledger = Ledger()
     vendors: dict[str, Vendor] = {}
     models: dict[str, Model | tuple[Target | str, ...]] = {}
 
@@ -156,6 +190,12 @@ FIELDS: Mapping[str, str] = MappingProxyType(
         "(`auto`); under every name that nothing else serves (`always`); or not at all (`never`).",
         "embedded.tokens_per_second": "Pace of the built-in model's streams; 0 for as fast as possible.",
         "log.format": "`text` for people, `json` for machines, `off`, or `auto`: text on a terminal, else JSON.",
+        "ledger.durability": "What a bill survives: `process`, any death of the process, or `disk`, loss of power too, at the price of two "
+        "writes to disk a call.",
+        "ledger.calls_waiting_max": "Calls in flight, and ended calls that the database has not taken yet, that are kept at most; more are "
+        "refused with 503. Each takes 8 KiB of disk.",
+        "ledger.drains_max": "Answers that are drained at the same time at most; more are cancelled.",
+        "ledger.drain_seconds": "How long an answer is drained at most.",
         "vendors.<name>.dialect": "The API that the vendor speaks.",
         "vendors.<name>.base_url": "Where the vendor's API is, up to and without `/chat/completions`.",
         "vendors.<name>.api_key": "Credential sent to the vendor as a bearer token; best written as `${VARIABLE}`. None is sent if absent.",
@@ -167,15 +207,41 @@ FIELDS: Mapping[str, str] = MappingProxyType(
         "vendors.<name>.ca_file": "File with further certificate authorities to trust for this vendor (PEM).",
         "vendors.<name>.proxy": "HTTP proxy on the way to the vendor, `http://[user:password@]host:port`; "
         "without it `HTTPS_PROXY`, `HTTP_PROXY` and `NO_PROXY` count.",
+        "vendors.<name>.on_disconnect": "What becomes of an answer whose client has left: `cancel` it, or `drain` it where the vendor "
+        "bills on regardless, so that the ledger knows what it will charge.",
+        "vendors.<name>.deltas": "What one streamed delta is: `token`, as OpenAI and most servers of open models send them, or `text` of "
+        "any length, whose tokens are then estimated from its size. Counts only for streams that are cut.",
+        "vendors.<name>.tokenizer": "Name of a tiktoken encoding, such as `o200k_base`, that counts the tokens of deltas of text; needs "
+        "the `tokenizers` extra.",
+        "vendors.<name>.allow_unpriced": "Whether models without any price may be used, free of charge; if absent, only where the vendor "
+        "is on this machine.",
+        "vendors.<name>.prices": "What its models cost where no entry under `models` says it: the model's name there to prices as in "
+        "`models.<name>.prices`.",
         "models.<name>.to": "Where the model is served: each as `vendor/model`, tried in this order, or with a weight. "
         "A model with no other setting may be written as this list alone.",
         "models.<name>.to[].target": "The vendor's name and the model's name there, as `vendor/model`.",
         "models.<name>.to[].weight": "The target's share of the calls among those with weights next to it; 0 makes it their stand-by.",
+        "models.<name>.prices": "What the model's tokens cost: one set of prices, or a list of them with the day on which each begins; if "
+        "absent, what `vendors.<name>.prices` says for its first target, else what the price catalogue lists.",
         "models.<name>.prices.input": "Price of input tokens.",
         "models.<name>.prices.output": "Price of output tokens.",
         "models.<name>.prices.cached_input": "Price of input tokens that the vendor had cached; as `input` if absent.",
         "models.<name>.prices.cache_write": "Price of input tokens that the vendor writes to its cache; as `input` if absent.",
         "models.<name>.prices.reasoning": "Price of reasoning tokens; as `output` if absent.",
+        "models.<name>.prices.input_audio": "Price of audio in the input; as `input` if absent.",
+        "models.<name>.prices.output_audio": "Price of audio in the output; as `output` if absent.",
+        "models.<name>.prices.tiers": "Other prices for calls with a large input.",
+        "models.<name>.prices.from": "Day on which these prices begin to count, at midnight UTC, such as 2026-12-01; before the earliest "
+        "of a list the catalogue counts or, if the model is not in it, that earliest one.",
+        "models.<name>.prices.tiers[].over_input_tokens": "The tier holds for calls with more input tokens than this, cached ones "
+        "included, and then for all of their tokens; of several the highest.",
+        "models.<name>.prices.tiers[].input": "Price of input tokens in the tier.",
+        "models.<name>.prices.tiers[].output": "Price of output tokens in the tier.",
+        "models.<name>.prices.tiers[].cached_input": "Price of cached input tokens in the tier; as its `input` if absent.",
+        "models.<name>.prices.tiers[].cache_write": "Price of cache-write tokens in the tier; as its `input` if absent.",
+        "models.<name>.prices.tiers[].reasoning": "Price of reasoning tokens in the tier; as its `output` if absent.",
+        "models.<name>.prices.tiers[].input_audio": "Price of audio input in the tier; as its `input` if absent.",
+        "models.<name>.prices.tiers[].output_audio": "Price of audio output in the tier; as its `output` if absent.",
         "models.<name>.idle_timeout_seconds": "How long a stream may go without a token, the first one included.",
         "models.<name>.answer_timeout_seconds": "How long an answer that is not a stream may take; if absent, ten times "
         "`idle_timeout_seconds`.",
@@ -185,5 +251,14 @@ FIELDS: Mapping[str, str] = MappingProxyType(
         "models.<name>.modalities": "What the model takes and gives, such as `text`, `image`; shown in `GET /v1/models`.",
         "models.<name>.unsupported": "What becomes of a field that the vendor's dialect cannot express: `refuse` the call, or `drop` the "
         "field and name it in the answer's `x-aisa-dropped-params` header.",
+    }
+)
+
+#: Where a section can stand as well -> where it is documented.
+ALIASES: Mapping[str, str] = MappingProxyType(
+    {
+        "models.<name>[]": "models.<name>.to[]",  # a model may be written as the list of its targets alone
+        "models.<name>.prices[]": "models.<name>.prices",
+        "vendors.<name>.prices.<name>": "models.<name>.prices",
     }
 )

@@ -2,31 +2,37 @@
 
 | request | body | answer |
 |---|---|---|
-| `POST /keys` | `{label, models?, expires?}` | 201, the key with its `secret`, this once, and the API's `url` if it runs |
-| `POST /keys/import` | the same and `secret` | 201, the key |
+| `POST /keys` | `{label, models?, expires?, account?, spend_cap?}` | 201, the key, `secret`, `url`, `account_made` |
+| `POST /keys/import` | the same and `secret` | 201, the key, `account_made` |
 | `GET /keys` | | 200, `{data: [key, ...]}` |
 | `POST /keys/{id or label}/revoke` | | 200, the key |
 
-A key is `{id, label, hint, state, models, created_at, expires_at, account}`, times in UNIX seconds. `expires` is what
-`keys.rules.parse_expiry` takes. Errors have the API's shape without a request id. Whoever can reach this is trusted.
+A key is `{id, label, hint, state, models, created_at, expires_at, account, spend_cap, spend_window}`, times in UNIX seconds, the cap in
+nano-dollars. A `secret` is shown this once, with where the API listens (`url`, null if it does not). `account_made` says whether the
+account was made for the key. `expires` is what `keys.rules.parse_expiry` takes, `spend_cap` what `parse_spend_cap` does. Errors have the
+API's shape without a request id. Whoever can reach this is trusted. More routes come from `admin_wallets` and from whoever makes this.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import NamedTuple
-from urllib.parse import unquote
+from collections import deque
+from collections.abc import Callable, Generator, Iterable
+from typing import TypedDict
+from urllib.parse import parse_qsl, unquote
 
 import msgspec
 
 from aisa.clock import WallClock
+from aisa.edge.admin_route import Asked, Result, Route, Steps, read
+from aisa.edge.admin_wallets import WalletRoutes
 from aisa.errors import ApiError
 from aisa.facts import Fact, KeysChanged
 from aisa.keys.port import KeyRing
-from aisa.keys.rules import Key, parse_expiry, state_at
+from aisa.keys.rules import DEFAULT_ACCOUNT, Key, SpendCap, check_account, parse_expiry, parse_spend_cap, state_at
+from aisa.ledger.port_admin import Wallets
 
-#: status and what is to be encoded
-Result = tuple[int, object]
+#: status and JSON body
+Answer = tuple[int, bytes]
 
 
 class KeyAsked(msgspec.Struct, forbid_unknown_fields=True):
@@ -36,102 +42,140 @@ class KeyAsked(msgspec.Struct, forbid_unknown_fields=True):
     models: list[str] | None = None
     expires: str | None = None
     secret: str | None = None
+    account: str = DEFAULT_ACCOUNT
+    spend_cap: str | None = None
 
 
-class Route(NamedTuple):
-    """A request that is answered. `{name}` in the path stands for one part of it, which the function gets, then the body."""
+class Terms(TypedDict):
+    """What a key is to be like, as `KeyRing.create` takes it."""
 
-    method: str
-    path: str
-    run: Callable[[str, bytes], Result]
+    models: tuple[str, ...] | None
+    expires_at: int | None
+    account: str
+    spend: SpendCap | None
+
+
+def advance(steps: Generator[None, None, Answer]) -> Answer | None:
+    """Do one step; return the answer if that was the last."""
+    try:
+        next(steps)
+    except StopIteration as end:
+        answer: Answer = end.value
+        return answer
+    return None
 
 
 class Admin:
-    """Answers administrators. `report`, if there is one, is told of every change.
+    """Answers administrators. `report`, if there is one, is told of every change, by `tell`.
 
-    `url` is where the API listens, None while it does not: whoever makes a key is told where to use it.
+    `url` is where the API listens, None while it does not: whoever makes a key is told where to use it. `more` are routes of others.
     """
 
-    def __init__(self, keys: KeyRing, wall_clock: WallClock, report: Callable[[Fact], None] = lambda _fact: None) -> None:
+    def __init__(
+        self,
+        keys: KeyRing,
+        wall_clock: WallClock,
+        report: Callable[[Fact], None] = lambda _fact: None,
+        *,
+        wallets: Wallets | None = None,
+        more: Iterable[Route] = (),
+    ) -> None:
         self._keys = keys
         self._wall_clock = wall_clock
         self._report = report
+        self._noted: deque[Fact] = deque()
         self.url: str | None = None
-
-    def routes(self) -> tuple[Route, ...]:
-        """Return what is answered."""
-        return (
+        self._routes = (
             Route("GET", "/keys", self._list),
             Route("POST", "/keys", self._create),
             Route("POST", "/keys/import", self._import),
             Route("POST", "/keys/{name}/revoke", self._revoke),
+            *(() if wallets is None else WalletRoutes(wallets, self._noted.append).routes()),
+            *more,
         )
 
-    def answer(self, method: str, path: str, body: bytes) -> tuple[int, bytes]:
+    def answer(self, method: str, path: str, body: bytes) -> Answer:
         """Do what is asked and return the status and a JSON body. `path` is percent-encoded. Raises nothing that a request can cause."""
-        try:
-            run, name = self._find(method, path)
-            status, result = run(name, body)
-        except ApiError as error:
-            shown = {"type": error.type, "code": error.code, "message": error.message, "param": error.param}
-            return error.status, msgspec.json.encode({"error": shown})
-        return status, msgspec.json.encode(result)
+        steps = self.steps(method, path, body)
+        while (answer := advance(steps)) is None:
+            pass
+        self.tell()
+        return answer
 
-    def _find(self, method: str, path: str) -> tuple[Callable[[str, bytes], Result], str]:
+    def steps(self, method: str, path: str, body: bytes) -> Generator[None, None, Answer]:
+        """Do what is asked in steps, and return what `answer` does. One at a time: what a step finds is not changed during it."""
+        try:
+            run, asked = self._find(method, path, body)
+            result = run(asked)
+            status, shown = (yield from result) if isinstance(result, Generator) else result
+        except ApiError as error:
+            status = error.status
+            shown = {"error": {"type": error.type, "code": error.code, "message": error.message, "param": error.param}}
+        return status, msgspec.json.encode(shown)
+
+    def tell(self) -> None:
+        """Report what was changed. Apart from the steps, because these may be made in a thread and reports are for the event loop's."""
+        while self._noted:
+            self._report(self._noted.popleft())
+
+    def _find(self, method: str, path: str, body: bytes) -> tuple[Callable[[Asked], Result | Steps], Asked]:
+        path, _, query = path.partition("?")
         parts = path.split("/")
         methods: list[str] = []
-        for route in self.routes():
+        for route in self._routes:
             pattern = route.path.split("/")
             if len(pattern) == len(parts) and all(want in ("{name}", part) for want, part in zip(pattern, parts, strict=True)):
                 if route.method == method:
-                    return route.run, unquote(parts[pattern.index("{name}")]) if "{name}" in pattern else ""
+                    name = unquote(parts[pattern.index("{name}")]) if "{name}" in pattern else ""
+                    return route.run, Asked(name, dict(parse_qsl(query)), body)
                 methods.append(route.method)
         if methods:
             allow = ", ".join(methods)
             raise ApiError("method_not_allowed", f"{path} takes {allow}, not {method}.", allow=allow)
-        listed = ", ".join(f"{route.method} {route.path}" for route in self.routes())
+        listed = ", ".join(f"{route.method} {route.path}" for route in self._routes)
         raise ApiError("unknown_endpoint", f"There is no {path} here. There are: {listed}.")
 
-    def _list(self, _name: str, _body: bytes) -> Result:
+    def _list(self, _asked: Asked) -> Result:
         return 200, {"data": [self._shown(key) for key in self._keys.list()]}
 
-    def _create(self, _name: str, body: bytes) -> Result:
-        asked = _read(body)
-        if asked.secret is not None:
+    def _create(self, asked: Asked) -> Result:
+        wanted = read(asked.body, KeyAsked)
+        if wanted.secret is not None:
             raise ApiError("invalid_request", "A secret is only taken by /keys/import.", param="secret")
-        models, expires_at = self._terms(asked)
-        key, secret = self._keys.create(asked.label, models=models, expires_at=expires_at)
-        self._report(KeysChanged("created", key.id, key.label))
-        return 201, {**self._shown(key), "secret": secret, "url": self.url}
+        terms = self._terms(wanted)
+        new = self._is_new(terms["account"])
+        key, secret = self._keys.create(wanted.label, **terms)
+        self._noted.append(KeysChanged("created", key.id, key.label))
+        return 201, {**self._shown(key), "secret": secret, "url": self.url, "account_made": new}
 
-    def _import(self, _name: str, body: bytes) -> Result:
-        asked = _read(body)
-        if asked.secret is None:
+    def _import(self, asked: Asked) -> Result:
+        wanted = read(asked.body, KeyAsked)
+        if wanted.secret is None:
             raise ApiError("missing_parameter", "The secret to import is missing.", param="secret")
-        models, expires_at = self._terms(asked)
-        key = self._keys.import_key(asked.label, asked.secret, models=models, expires_at=expires_at)
-        self._report(KeysChanged("imported", key.id, key.label))
-        return 201, self._shown(key)
+        terms = self._terms(wanted)
+        new = self._is_new(terms["account"])
+        key = self._keys.import_key(wanted.label, wanted.secret, **terms)
+        self._noted.append(KeysChanged("imported", key.id, key.label))
+        return 201, {**self._shown(key), "account_made": new}
 
-    def _revoke(self, name: str, _body: bytes) -> Result:
-        key = self._keys.revoke(name)
-        self._report(KeysChanged("revoked", key.id, key.label))
+    def _revoke(self, asked: Asked) -> Result:
+        key = self._keys.revoke(asked.name)
+        self._noted.append(KeysChanged("revoked", key.id, key.label))
         return 200, self._shown(key)
 
-    def _terms(self, asked: KeyAsked) -> tuple[tuple[str, ...] | None, int | None]:
-        models = None if asked.models is None else tuple(asked.models)
-        return models, parse_expiry(asked.expires, self._wall_clock())
+    def _terms(self, wanted: KeyAsked) -> Terms:
+        return {
+            "models": None if wanted.models is None else tuple(wanted.models),
+            "expires_at": parse_expiry(wanted.expires, self._wall_clock()),
+            "account": check_account(wanted.account),
+            "spend": parse_spend_cap(wanted.spend_cap),
+        }
+
+    def _is_new(self, account: str) -> bool:
+        """Say whether a key of this account will make it. Accounts come from keys, and keys are never deleted."""
+        return account != DEFAULT_ACCOUNT and all(key.account != account for key in self._keys.list())
 
     def _shown(self, key: Key) -> dict[str, object]:
         shown: dict[str, object] = msgspec.structs.asdict(key)
         del shown["digest"]
         return {**shown, "state": state_at(key, self._wall_clock())}
-
-
-def _read(body: bytes) -> KeyAsked:
-    try:
-        return msgspec.json.decode(body, type=KeyAsked)
-    except msgspec.ValidationError as error:
-        raise ApiError("invalid_request", f"The body does not fit: {error}.") from None
-    except msgspec.DecodeError:
-        raise ApiError("json_parse_error", "The body is not a JSON object.") from None

@@ -5,13 +5,16 @@ from __future__ import annotations
 import asyncio
 import difflib
 import traceback
+from collections.abc import Iterable
 from typing import Protocol
 
 import msgspec
 
 from aisa.call import Call
 from aisa.clock import WallClock
+from aisa.edge.account import BALANCE, RECEIPT, USAGE, Accounts
 from aisa.edge.cors import CrossOrigin
+from aisa.edge.idempotency import HEADER, Once, relay_once
 from aisa.edge.models import model_list, one_model
 from aisa.edge.pages import Pages
 from aisa.errors import ApiError
@@ -19,7 +22,8 @@ from aisa.facts import BugFound, Refused
 from aisa.http.server import Reply, Request
 from aisa.ids import CallIds
 from aisa.keys.rules import Key
-from aisa.relay import Gate, relay
+from aisa.relay import relay
+from aisa.run import Gate
 from aisa.wire.port import HeaderList
 from aisa.wire.reply import JSON_TYPE, send_error
 
@@ -36,6 +40,8 @@ ROUTES: dict[str, tuple[str, ...]] = {
     "/openapi.json": ("GET", "HEAD"),
     "/": ("GET", "HEAD"),
 }
+#: As ROUTES, where there are bills to look at.
+ACCOUNT_ROUTES = {USAGE: ("GET", "HEAD"), RECEIPT: ("GET", "HEAD"), BALANCE: ("GET", "HEAD")}
 CLIENT_ID_CHARACTERS_MAX = 128
 
 
@@ -48,17 +54,30 @@ class Readiness(Protocol):
 
 
 class Edge:
-    """Answers every request that a client connection brings."""
+    """Answers every request that a client connection brings.
+
+    Without `once`, an Idempotency-Key means nothing; until `accounts` is set, there are no routes on bills.
+    """
 
     def __init__(
-        self, gate: Gate, ids: CallIds, wall_clock: WallClock, *, cross_origin: CrossOrigin, pages: Pages, not_ready: Readiness
+        self,
+        gate: Gate,
+        ids: CallIds,
+        wall_clock: WallClock,
+        *,
+        cross_origin: CrossOrigin,
+        pages: Pages,
+        not_ready: Readiness,
+        once: Once | None = None,
     ) -> None:
+        self.accounts: Accounts | None = None
         self._gate = gate
         self._ids = ids
         self._wall_clock = wall_clock
         self._cross_origin = cross_origin
         self._pages = pages
         self._not_ready = not_ready
+        self._once = once
         self._created = int(wall_clock())
 
     async def __call__(self, request: Request, reply: Reply) -> None:
@@ -69,9 +88,13 @@ class Edge:
             headers += self._cross_origin.headers(request)
         try:
             if request.path == CHAT and request.method == "POST":
-                await relay(self._call(request, request_id, headers), reply, self._gate)
+                call = self._call(request, request_id, headers)
+                if self._once is not None and HEADER in request.headers:
+                    await relay_once(call, request.headers[HEADER], reply, gate=self._gate, once=self._once)
+                else:
+                    await relay(call, reply, self._gate)
             else:
-                self._answer(request, reply, headers)
+                await self._answer(request, reply, headers)
         except ApiError as error:
             send_error(reply, error, request_id, headers=headers)
             self._gate.report(Refused(request_id, error.status, error.code, request.method, request.path, client_id(request)))
@@ -109,12 +132,13 @@ class Edge:
             client_request_id=client_id(request),
         )
 
-    def _answer(self, request: Request, reply: Reply, headers: HeaderList) -> None:
+    async def _answer(self, request: Request, reply: Reply, headers: HeaderList) -> None:
         path = request.path
-        route = MODEL if path.startswith(MODEL) and len(path) > len(MODEL) else path
-        methods = ROUTES.get(route)
+        route = next((named for named in (MODEL, RECEIPT) if path.startswith(named) and len(path) > len(named)), path)
+        routes = ROUTES if self.accounts is None else ROUTES | ACCOUNT_ROUTES
+        methods = routes.get(route)
         if methods is None:
-            raise unknown_endpoint(path)
+            raise unknown_endpoint(path, routes)
         if request.method == "OPTIONS":
             reply.start(204, headers + self._cross_origin.preflight(request, methods), None)
             reply.end()
@@ -122,17 +146,20 @@ class Edge:
             allowed = ", ".join((*methods, "OPTIONS"))
             raise ApiError("method_not_allowed", f"{path} takes {methods[0]}, not {request.method[:20]}.", allow=allowed)
         else:
-            status, content_type, body = self._document(request, route)
+            status, content_type, body = await self._document(request, route)
             reply.start(status, [("content-type", content_type), *headers], len(body))
             reply.write(body)
             reply.end()
 
-    def _document(self, request: Request, route: str) -> tuple[int, str, bytes]:
+    async def _document(self, request: Request, route: str) -> tuple[int, str, bytes]:
         """Return (status, content type, body) of a route that is not a call."""
+        if self.accounts is not None and route in ACCOUNT_ROUTES:
+            return 200, JSON_TYPE, await self.accounts.document(request.path, request.query, self._key(request))
         if route == MODELS:
-            return 200, JSON_TYPE, model_list(self._gate.routes, self._key(request), self._created)
+            return 200, JSON_TYPE, model_list(self._gate.routes, self._key(request), self._created, now=self._wall_clock())
         if route == MODEL:
-            return 200, JSON_TYPE, one_model(self._gate.routes, self._key(request), request.path.removeprefix(MODEL), created=self._created)
+            name, now = request.path.removeprefix(MODEL), self._wall_clock()
+            return 200, JSON_TYPE, one_model(self._gate.routes, self._key(request), name, created=self._created, now=now)
         if route == "/health/live":
             return 200, JSON_TYPE, b'{"status":"live"}'
         if route == "/health/ready":
@@ -169,8 +196,8 @@ def media_fault(content_type: str, encoding: str) -> ApiError | None:
     return None
 
 
-def unknown_endpoint(path: str) -> ApiError:
+def unknown_endpoint(path: str, routes: Iterable[str]) -> ApiError:
     """Return the error for a path that is no route, naming the nearest one."""
-    near = difflib.get_close_matches(path, ROUTES, 1, cutoff=0.5) or [CHAT]
+    near = difflib.get_close_matches(path, list(routes), 1, cutoff=0.5) or [CHAT]
     shown = path if len(path) <= CLIENT_ID_CHARACTERS_MAX else path[:CLIENT_ID_CHARACTERS_MAX] + "…"
     return ApiError("unknown_endpoint", f"There is no {shown} here. Did you mean {near[0]}?")

@@ -1,13 +1,20 @@
-"""The control socket's side of the edge: hands each request on the data folder's unix socket to the key administration."""
+"""The control socket's side of the edge: hands each request on the data folder's unix socket to the administration.
+
+What is asked for may wait for the disk, so a thread does it while the calls of the API go on: one, so that nothing changes under its hands.
+"""
 
 from __future__ import annotations
 
-from aisa.edge.admin import Admin
+import asyncio
+from concurrent.futures import ThreadPoolExecutor
+
+from aisa.edge.admin import Admin, Answer, advance
 from aisa.errors import ApiError
 from aisa.http.server import Reply, Request
 from aisa.wire.reply import JSON_TYPE, error_json
 
 CONTROL_ID = "control"  # these requests are the operator's own; they have no call id
+REQUESTS_MAX = 100  # that are answered or wait for their turn: more than one operator and a few scripts make
 
 
 class Control:
@@ -15,11 +22,31 @@ class Control:
 
     def __init__(self, admin: Admin) -> None:
         self._admin = admin
+        self._thread = ThreadPoolExecutor(1, "admin")
+        self._requests = 0
 
     async def __call__(self, request: Request, reply: Reply) -> None:
         """Answer one request of the command line."""
-        status, body = self._admin.answer(request.method, request.path, request.body)
+        if self._requests >= REQUESTS_MAX:
+            self.refuse(ApiError("overloaded", f"There are {REQUESTS_MAX} requests on this socket. Try again soon."), reply)
+            return
+        self._requests += 1
+        try:
+            status, body = await self._answer(request)
+        finally:
+            self._requests -= 1
         respond(reply, status, body)
+
+    async def _answer(self, request: Request) -> Answer:
+        """Do what is asked, a step of the thread at a time, so that a long request keeps nobody else waiting and can be given up."""
+        path = f"{request.path}?{request.query}" if request.query else request.path
+        steps = self._admin.steps(request.method, path, request.body)
+        answer: Answer | None = None
+        while answer is None:
+            step = asyncio.get_running_loop().run_in_executor(self._thread, advance, steps)
+            step.add_done_callback(lambda _step: self._admin.tell())
+            answer = await asyncio.shield(step)  # it cannot be stopped; if nobody waits for it any more, what it did is still reported
+        return answer
 
     def refuse(self, error: ApiError, reply: Reply) -> None:
         """Answer what is not a request."""

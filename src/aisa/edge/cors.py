@@ -14,6 +14,7 @@ EXPOSED = ", ".join(
         "x-should-retry",
         "x-aisa-served-by",
         "x-aisa-dropped-params",
+        "idempotent-replayed",
         *(f"x-ratelimit-{word}{kind}" for word in ("limit", "remaining", "reset") for kind in ("", "-requests", "-tokens")),
     ]
 )

@@ -8,7 +8,7 @@ import msgspec
 
 from aisa.keys.rules import Key
 from aisa.money import Nanos, dollars_text
-from aisa.pricing import UnitPrices
+from aisa.pricing import KINDS, UnitPrices
 from aisa.routing import Entry, Routes, allow, visible
 
 Document = dict[str, object]
@@ -38,19 +38,21 @@ PARAMETERS = [
 ]
 
 
-def model_list(routes: Routes, key: Key, created: int) -> bytes:
-    """Return the list of models that a key may use. `created` is UNIX seconds."""
-    return msgspec.json.encode({"object": "list", "data": [document(entry, created) for entry in visible(routes, key).values()]})
+def model_list(routes: Routes, key: Key, created: int, *, now: float | None = None) -> bytes:
+    """Return the list of models that a key may use. `created` and `now`, at which the prices hold, are UNIX seconds."""
+    entries = visible(routes, key).values()
+    moment = created if now is None else now
+    return msgspec.json.encode({"object": "list", "data": [document(entry, created, moment) for entry in entries]})
 
 
-def one_model(routes: Routes, key: Key, name: str, *, created: int) -> bytes:
+def one_model(routes: Routes, key: Key, name: str, *, created: int, now: float | None = None) -> bytes:
     """Return one model. Raises ApiError unknown_model or model_not_allowed."""
     entry = routes.find(unquote(name))
     allow(key, entry.name)
-    return msgspec.json.encode(document(entry, created))
+    return msgspec.json.encode(document(entry, created, created if now is None else now))
 
 
-def document(entry: Entry, created: int) -> Document:
+def document(entry: Entry, created: int, now: float) -> Document:
     """Write one model. `owned_by` is the vendor that is asked first; prices are US dollars per million tokens."""
     settings = entry.settings
     first = entry.steps[0][0][0]
@@ -64,14 +66,24 @@ def document(entry: Entry, created: int) -> Document:
         "max_top_logprobs": settings.max_top_logprobs,
         "modalities": list(settings.modalities) or ["text"],
         "supported_parameters": PARAMETERS,
-        "prices": None if entry.prices is None else price_list(entry.prices),
+        "prices": None if entry.price_list is None else price_document(entry.price_list.at(now).prices),
     }
 
 
-def price_list(prices: UnitPrices) -> Document:
-    """Write unit prices as exact JSON numbers."""
+def price_document(prices: UnitPrices) -> Document:
+    """Write unit prices as exact JSON numbers: audio where it is priced apart, and tiers where there are any."""
 
     def number(nanos: Nanos) -> msgspec.Raw:
         return msgspec.Raw(dollars_text(nanos).encode())
 
-    return {field: number(getattr(prices, field)) for field in UnitPrices.__struct_fields__}
+    shown: Document = {
+        kind: number(getattr(prices, kind))
+        for kind, parent in KINDS.items()
+        if kind not in AUDIO or getattr(prices, kind) != getattr(prices, parent)
+    }
+    if prices.tiers:
+        shown["tiers"] = [{"over_input_tokens": tier.over_input_tokens, **price_document(tier.prices)} for tier in prices.tiers]
+    return shown
+
+
+AUDIO = ("input_audio", "output_audio")

@@ -6,23 +6,24 @@ Does not know what a request asks for, nor how an error reads: the app writes bo
 from __future__ import annotations
 
 import asyncio
+from contextlib import suppress
 from math import inf
 from typing import cast
 
 from aisa.errors import ApiError
 from aisa.http.alarm import Alarm
+from aisa.http.delivery import Delivery, delivery_of
 from aisa.http.reply import Reply
 from aisa.http.request import Request, RequestReader
+from aisa.http.reset_watch import ResetWatch
 from aisa.http.shared import READ_BYTES_MAX, Shared
-from aisa.http.sockets import TCP_CLOSE, tcp_state
 
 BODY_BYTES_PER_SECOND_MIN = 1_000  # a phone on a bad line is faster; slower is an attack
 CONNECTIONS_OVER_MAX = 100  # beyond connections_max as many are told why they are refused; the rest is cut without a word
 LINGER_SECONDS_MAX = 10.0  # a refused client may still be sending; long enough to finish a body and read the answer
 LINGER_BYTES_MAX = 134_217_728  # four times the default body limit: who sends more will not read the answer
 STALL_SECONDS_MAX = 300.0  # a client that takes none of a finished reply's bytes for so long is cut, as it is inside a stream
-# After the client's end-of-file: a reset arrives within a round trip, and the vendor must be told within 0.1 s of it. The last gap repeats.
-LEAVING_GAPS_SECONDS = (0.01, 0.02, 0.03, 0.04, 0.15, 0.75, 5.0)
+STALL_SETTLING_SECONDS = 1.0  # the time without progress is counted from here: what was in flight has been acknowledged by then
 
 
 class Connection(asyncio.BufferedProtocol):
@@ -33,24 +34,27 @@ class Connection(asyncio.BufferedProtocol):
         "_body_started",
         "_busy",
         "_congested",
+        "_delivered_bytes",
         "_discarded_bytes",
         "_eof",
         "_flushing",
         "_head_timed",
-        "_leaving",
         "_lingering",
         "_loop",
+        "_out",
         "_paused",
         "_pending",
         "_reader",
         "_refused",
         "_shared",
         "_transport",
-        "_unsent_bytes",
+        "_watch",
         "reply",
     )
 
     _transport: asyncio.Transport
+    _out: Delivery
+    _watch: ResetWatch
 
     def __init__(self, shared: Shared) -> None:
         self._shared = shared
@@ -67,10 +71,9 @@ class Connection(asyncio.BufferedProtocol):
         self._discarded_bytes = 0
         self._congested = False
         self._flushing = False  # the next request waits for the reply's last bytes to leave this process
-        self._unsent_bytes = 0
+        self._delivered_bytes = 0
         self._body_started: float | None = None
         self._alarm = Alarm(self._loop)
-        self._leaving: asyncio.TimerHandle | None = None
         self.reply: Reply | None = None
 
     # What the loop tells us
@@ -82,6 +85,8 @@ class Connection(asyncio.BufferedProtocol):
         is_tls = transport.get_extra_info("sslcontext") is not None
         self._transport.set_write_buffer_limits(high=1 if is_tls else 0, low=0)
         shared = self._shared
+        self._out = delivery_of(self._transport, shared.sweep)
+        self._watch = ResetWatch(self._out)
         shared.connections.add(self)
         over = len(shared.connections) - shared.settings.connections_max
         if shared.draining or over > CONNECTIONS_OVER_MAX:
@@ -94,9 +99,10 @@ class Connection(asyncio.BufferedProtocol):
     def connection_lost(self, exc: Exception | None) -> None:
         """End: whoever still writes to the client is told."""
         self._alarm.stop()
-        self._stop_watching()
+        self._watch.stop()
         self._pending.clear()
         reply, self.reply = self.reply, None
+        self._out.lost(unfinished=reply is not None)
         if reply is not None:
             reply.lost()
             self._shared.cancel(reply)
@@ -124,14 +130,17 @@ class Connection(asyncio.BufferedProtocol):
     def eof_received(self) -> bool:
         """The client sends no more. That is how both a client that has left and one that awaits its answer look."""
         self._eof = True
-        if self.reply is None and not self._pending:
+        out = self._out
+        if self.reply is None and not self._pending and (out.confirm() or not out.tells_resets):
             return False  # the loop closes
-        if tcp_state(self._transport) is None:
+        if not out.tells_resets:
             self.abort()
             return False
         if self.reply is not None:
             self.reply.probe()
-        self._watch(0)
+        elif not self._pending:
+            self._close()
+        self._watch.start(self.abort)
         return True
 
     def pause_writing(self) -> None:
@@ -143,6 +152,7 @@ class Connection(asyncio.BufferedProtocol):
     def resume_writing(self) -> None:
         """The kernel has taken all bytes."""
         self._congested = False
+        self._out.drained()
         if self.reply is not None:
             self.reply.drained()
         elif self._flushing:
@@ -152,17 +162,14 @@ class Connection(asyncio.BufferedProtocol):
     # What a reply asks of us (reply.Carrier)
 
     def reply_ended(self, reply: Reply) -> None:
-        """Go on with the next request, or close."""
+        """Go on with the next request, or close; not at once, because whether delivery matters is said after the end."""
         self.reply = None
         if reply.closes:
-            if (self._refused or self._pending) and not self._eof:
-                self._linger()
-            else:
-                self._close()
+            self._loop.call_soon(self._leave)
         elif self._congested:
             # Else a client that pipelines and does not read would make us hold any number of replies.
             self._flushing = True
-            self._await_flush()
+            self._await_progress()
         else:
             self._go_on()
 
@@ -190,7 +197,7 @@ class Connection(asyncio.BufferedProtocol):
         if len(self._pending) >= READ_BYTES_MAX and not self._paused:
             self._paused = True
             self._transport.pause_reading()
-            self._watch(0)  # the loop no longer tells us of a reset
+            self._watch.start(self.abort)  # the loop no longer tells us of a reset
 
     def _read(self, data: bytes) -> None:
         reader = self._reader
@@ -218,19 +225,21 @@ class Connection(asyncio.BufferedProtocol):
         if self._body_started is None:
             self._body_started = self._loop.time()
             if reader.expects_continue:
-                self._transport.write(b"HTTP/1.1 100 Continue\r\n\r\n")
+                self._out.write(b"HTTP/1.1 100 Continue\r\n\r\n")
         allowed = settings.body_timeout_seconds + reader.body_bytes / BODY_BYTES_PER_SECOND_MIN
         self._alarm.set_at(self._body_started + allowed, self._time_out)
 
     def _start(self, request: Request, reader: RequestReader) -> None:
         self._busy = True
+        if self._out.unconfirmed:
+            self._out.confirm()
         self._head_timed = False
         self._alarm.deadline = inf
         self._body_started = None
         reply = Reply(
             self._shared,
             self,
-            self._transport,
+            self._out,
             method=request.method,
             http11=request.version == "1.1",
             keep_alive=reader.keep_alive,
@@ -244,10 +253,17 @@ class Connection(asyncio.BufferedProtocol):
         if self._pending:
             self._loop.call_soon(self._read_pending)
         elif self._eof or self._shared.draining:
-            self._close()
+            self._loop.call_soon(self._leave)
         else:
             self._busy = False
-            self._alarm.set(self._shared.settings.keep_alive_timeout_seconds, self._close)
+            self._alarm.set(self._shared.settings.keep_alive_timeout_seconds, self._end_idleness)
+
+    def _read_on(self) -> None:
+        if self._paused:
+            self._paused = False
+            self._transport.resume_reading()
+            if not self._eof:
+                self._watch.stop()
 
     def _read_pending(self) -> None:
         if self._transport.is_closing():
@@ -255,9 +271,7 @@ class Connection(asyncio.BufferedProtocol):
         data = bytes(self._pending)
         self._pending.clear()
         self._busy = False
-        if self._paused:
-            self._paused = False
-            self._transport.resume_reading()
+        self._read_on()
         self._read(data)
         if self._eof and not self._busy:
             self._close()  # what is missing of the request will never come
@@ -294,7 +308,7 @@ class Connection(asyncio.BufferedProtocol):
         """Answer what is not a request, and read no more."""
         self._busy = self._refused = True
         self._alarm.deadline = inf
-        self.reply = Reply(self._shared, self, self._transport, method="", http11=True, keep_alive=False)
+        self.reply = Reply(self._shared, self, self._out, method="", http11=True, keep_alive=False)
         self._refuse_with(error, self.reply)
 
     def _refuse_with(self, error: ApiError, reply: Reply) -> None:
@@ -308,30 +322,63 @@ class Connection(asyncio.BufferedProtocol):
 
     # Ending
 
+    def _leave(self) -> None:
+        if self._transport.is_closing():
+            return
+        if (self._refused or self._pending) and not self._eof:
+            self._linger()
+        else:
+            self._close()
+
     def _close(self) -> None:
-        self._stop_watching()
-        self._transport.close()
-        if self._congested:
-            self._await_flush()
+        """Close; but as long as somebody waits for a delivery, which closing would hide, only say that this was all."""
+        if self._out.confirm():
+            self._watch.stop()
+            self._transport.close()
+            if self._congested:
+                self._await_progress()
+        else:
+            self._out.on_confirmed = self._close
+            self._stop_listening()
+            self._await_progress()
 
     def _linger(self) -> None:
         """Let a client that is still sending read the answer: closing now would reset the connection under it."""
+        self._stop_listening()
+        self._alarm.set(LINGER_SECONDS_MAX, self._end_lingering)
+
+    def _stop_listening(self) -> None:
+        """Throw away whatever else the client sends, and tell it that this was all, where that does not cut the connection."""
         self._lingering = True
         self._pending.clear()
-        if self._paused:
-            self._paused = False
-            self._transport.resume_reading()
+        self._read_on()
         if self._transport.can_write_eof():
-            self._transport.write_eof()
-        self._alarm.set(LINGER_SECONDS_MAX, self.abort)
+            with suppress(OSError):  # the client has reset the connection, of which we are about to be told
+                self._transport.write_eof()
 
-    def _await_flush(self) -> None:
-        self._unsent_bytes = self._transport.get_write_buffer_size()
-        self._alarm.set(STALL_SECONDS_MAX, self._check_flush)
+    def _end_lingering(self) -> None:
+        if self._out.confirm():
+            self.abort()
+        else:
+            self._out.on_confirmed = self.abort
+            self._await_progress()
 
-    def _check_flush(self) -> None:
-        if self._transport.get_write_buffer_size() < self._unsent_bytes:
-            self._await_flush()
+    def _end_idleness(self) -> None:
+        if self._out.confirm():
+            self._close()
+        else:
+            self.abort()
+
+    def _await_progress(self) -> None:
+        self._alarm.set(STALL_SETTLING_SECONDS, self._note_progress)
+
+    def _note_progress(self) -> None:
+        self._delivered_bytes = self._out.delivered()
+        self._alarm.set(STALL_SECONDS_MAX, self._check_progress)
+
+    def _check_progress(self) -> None:
+        if self._out.delivered() > self._delivered_bytes:
+            self._note_progress()
         else:
             self.abort()
 
@@ -347,19 +394,3 @@ class Connection(asyncio.BufferedProtocol):
         else:
             message = f"The request's headers did not arrive within {settings.header_timeout_seconds:g} seconds."
         self._refuse(ApiError("request_timeout", message))
-
-    def _watch(self, step: int) -> None:
-        """Look, ever less often, for a reset: the loop does not tell of one once reading has ended or is paused."""
-        self._stop_watching()
-        gap = LEAVING_GAPS_SECONDS[min(step, len(LEAVING_GAPS_SECONDS) - 1)]
-        self._leaving = self._loop.call_later(gap, self._look, step + 1)
-
-    def _look(self, step: int) -> None:
-        if tcp_state(self._transport) == TCP_CLOSE:
-            self.abort()
-        elif self._eof or self._paused:
-            self._watch(step)
-
-    def _stop_watching(self) -> None:
-        if self._leaving is not None:
-            self._leaving.cancel()

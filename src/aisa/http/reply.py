@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import asyncio
 import re
+from collections.abc import Callable
 from datetime import UTC, datetime
 from http import HTTPStatus
 from typing import Protocol
 
+from aisa.http.delivery import Delivery
 from aisa.wire.port import HeaderList
 
 _STATUS_LINES = {status.value: b"HTTP/1.1 %d %b\r\n" % (status.value, status.phrase.encode()) for status in HTTPStatus}
@@ -58,6 +60,7 @@ class Reply:
     __slots__ = (
         "_bodiless",
         "_carrier",
+        "_chunk_end",
         "_chunked",
         "_drained",
         "_head",
@@ -66,7 +69,8 @@ class Reply:
         "_http11",
         "_is_head",
         "_length",
-        "_transport",
+        "_on_taken",
+        "_out",
         "bytes_sent",
         "cancelled",
         "closes",
@@ -83,16 +87,16 @@ class Reply:
     _bodiless: bool
     _chunked: bool
 
-    def __init__(
-        self, house: House, carrier: Carrier, transport: asyncio.WriteTransport, *, method: str, http11: bool, keep_alive: bool
-    ) -> None:
+    def __init__(self, house: House, carrier: Carrier, out: Delivery, *, method: str, http11: bool, keep_alive: bool) -> None:
         self._house = house
         self._carrier = carrier
-        self._transport = transport
+        self._out = out
         self._is_head = method == "HEAD"
         self._http11 = http11
         self._head = b""
+        self._chunk_end = b"\r\n"
         self._drained: asyncio.Event | None = None
+        self._on_taken: Callable[[], None] | None = None
         self.gone = self.closing = self.started = self.ended = self.congested = False
         self.bytes_sent = 0
         #: The connection ends with this reply.
@@ -135,48 +139,80 @@ class Reply:
         self._head = b"%b%b%b\r\n" % (status_line, self._house.date_line(), fields)
 
     def write(self, data: bytes) -> None:
-        """Hand over body bytes; an empty write sends the head alone. A no-op once the client is gone.
+        """Hand over body bytes; an empty write sends the head alone. Once the client is gone nothing is sent.
 
         Raises RuntimeError if the reply is not open or the body grows over its length; the connection is cut in the latter case.
         """
         if not self.started or self.ended:
             raise RuntimeError("a reply was written to before its start or after its end")
-        if self.gone or self._transport.is_closing():
+        if self.gone or self._out.is_closing():
+            self._out.bytes_written += len(data)  # so that they never count as delivered
             return
         head, self._head = self._head, b""
         if data and not self._bodiless:
             self.bytes_sent += len(data)
             if self._length is not None and self.bytes_sent > self._length:
                 self._fail(f"a reply of {self._length} bytes was given {self.bytes_sent}")
-            payload = b"%b%x\r\n%b\r\n" % (head, len(data), data) if self._chunked else head + data
+            payload = b"%b%x\r\n%b%b" % (head, len(data), data, self._chunk_end) if self._chunked else head + data
         else:
             payload = head
         if payload:
-            self._transport.write(payload)
+            self._out.write(payload)
 
-    async def writable(self) -> None:
-        """Wait until the client has taken what is waiting, or is gone. The caller bounds the wait."""
+    async def writable(self, taken: Callable[[], None] | None = None) -> None:
+        """Wait until the kernel has taken what is waiting, or the client is gone. The caller bounds the wait.
+
+        `taken` is called at the very moment, before the waiting task gets its turn; not if the client is gone.
+        """
         if self.congested:
             if self._drained is None:
                 self._drained = asyncio.Event()
+            self._on_taken = taken
             await self._drained.wait()
 
-    def end(self) -> None:
-        """End the body; a second call does nothing. Raises RuntimeError, and cuts the connection, if bytes of its length are missing."""
+    def end(self, data: bytes = b"") -> None:
+        """End the body after these last bytes of it; a second call does nothing.
+
+        Raises RuntimeError, and cuts the connection, if the body is longer or shorter than its length.
+        """
         if self.ended:
             return
         if not self.started:
             raise RuntimeError("a reply was ended before its start")
+        last = b"0\r\n\r\n" if self._chunked else b""
+        if data and not self._bodiless:
+            self._chunk_end += last  # one write, not two
+            last = b""
+            self.write(data)
         self.ended = True
-        if self.gone:
-            return
-        if self._length is not None and not self._bodiless and self.bytes_sent != self._length:
-            self._fail(f"a reply of {self._length} bytes was ended after {self.bytes_sent}")
-        head, self._head = self._head, b""
-        last = head + b"0\r\n\r\n" if self._chunked else head
-        if last:
-            self._transport.write(last)
+        last = self._head + last
+        if self.gone or self._out.is_closing():
+            self._out.bytes_written += len(last)
+            if self.gone:
+                return
+        else:
+            if self._length is not None and not self._bodiless and self.bytes_sent != self._length:
+                self._fail(f"a reply of {self._length} bytes was ended after {self.bytes_sent}")
+            if last:
+                self._out.write(last)
         self._carrier.reply_ended(self)
+
+    @property
+    def bytes_written(self) -> int:
+        """Bytes written to the connection so far, this reply's and those before it, heads and framing included."""
+        return self._out.bytes_written
+
+    def bytes_taken(self) -> int:
+        """Return how many of the bytes written have left this process; of a connection that is being cut, those delivered."""
+        return self._out.taken()
+
+    def bytes_delivered(self) -> int:
+        """Return how many of the bytes written the client's system has acknowledged (`delivery.py` says where that cannot be told)."""
+        return self._out.delivered()
+
+    def tell_delivery(self, tell: Callable[[bool], None]) -> None:
+        """After the end: call once with True when all that was written is delivered, with False if the connection is lost before."""
+        self._out.tell(tell)
 
     def interrupt(self) -> None:
         """Cancel the call's task."""
@@ -191,13 +227,16 @@ class Reply:
         """Send what a living client ignores, so that one who has left answers with a reset."""
         if not self.started or self._head:
             if self._http11:
-                self._transport.write(b"HTTP/1.1 100 Continue\r\n\r\n")
+                self._out.write(b"HTTP/1.1 100 Continue\r\n\r\n")
         elif self._chunked and any(name == "content-type" and value.startswith("text/event-stream") for name, value in self._headers):
             self.write(b": keep-alive\n\n")
 
     def drained(self) -> None:
         """Wake who waits in `writable`: nothing is waiting in this process any more."""
         self.congested = False
+        taken, self._on_taken = self._on_taken, None
+        if taken is not None:
+            taken()
         if self._drained is not None:
             self._drained.set()
             self._drained = None
@@ -205,6 +244,7 @@ class Reply:
     def lost(self) -> None:
         """The client is gone: wake who waits for it."""
         self.gone = True
+        self._on_taken = None
         self.drained()
 
     def _fail(self, why: str) -> None:

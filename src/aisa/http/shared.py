@@ -9,6 +9,7 @@ from typing import Protocol
 from aisa.clock import WallClock
 from aisa.config.schema import Server
 from aisa.errors import ApiError
+from aisa.http.delivery import Sweep
 from aisa.http.reply import Reply, http_date
 from aisa.http.request import Request
 
@@ -52,6 +53,7 @@ class Shared:
         #: The calls whose task runs; the only lasting reference to the task.
         self.calls: dict[Reply, asyncio.Task[None]] = {}
         self.draining = False
+        self.sweep = Sweep()
         #: Called whenever a connection or a call has gone.
         self.on_less: Callable[[], None] | None = None
         #: One buffer for all connections: what was read is copied from it before the loop reads again.

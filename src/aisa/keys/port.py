@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Protocol
 
-from aisa.keys.rules import Key
+from aisa.keys.rules import DEFAULT_ACCOUNT, Key, SpendCap
 
 
 class Keys(Protocol):
@@ -24,12 +24,32 @@ class KeyRing(Keys, Protocol):
     All raise ApiError invalid_request for what breaks a rule, internal_error when the database does not work.
     """
 
-    def create(self, label: str, *, models: tuple[str, ...] | None = None, expires_at: int | None = None) -> tuple[Key, str]:
-        """Make a key and return it with its secret, which nobody can get again. `expires_at` is a UNIX second."""
+    def create(
+        self,
+        label: str,
+        *,
+        models: tuple[str, ...] | None = None,
+        expires_at: int | None = None,
+        account: str = DEFAULT_ACCOUNT,
+        spend: SpendCap | None = None,
+    ) -> tuple[Key, str]:
+        """Make a key and return it with its secret, which nobody can get again. `expires_at` is a UNIX second.
+
+        An account that is not there is made, without a limit.
+        """
         ...
 
-    def import_key(self, label: str, secret: str, *, models: tuple[str, ...] | None = None, expires_at: int | None = None) -> Key:
-        """Take over a secret that clients already have."""
+    def import_key(
+        self,
+        label: str,
+        secret: str,
+        *,
+        models: tuple[str, ...] | None = None,
+        expires_at: int | None = None,
+        account: str = DEFAULT_ACCOUNT,
+        spend: SpendCap | None = None,
+    ) -> Key:
+        """Take over a secret that clients already have; otherwise as `create`."""
         ...
 
     def list(self) -> list[Key]:

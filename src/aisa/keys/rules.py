@@ -10,11 +10,13 @@ from __future__ import annotations
 import re
 from datetime import UTC, datetime, time, timedelta
 from hashlib import sha256
+from typing import NamedTuple
 
 import msgspec
 
 from aisa.clock import Chance
 from aisa.errors import ApiError
+from aisa.money import Nanos, parse_dollars
 
 ACTIVE = "active"
 DISABLED = "disabled"
@@ -39,11 +41,18 @@ EXPIRY_SECONDS_MAX = 100 * 366 * 86_400  # a century: beyond it a number was mis
 DURATION = re.compile(r"([1-9][0-9]{0,9})\s*(m|h|d|w)")
 DURATION_SECONDS = {"m": 60, "h": 3_600, "d": 86_400, "w": 604_800}
 
+DEFAULT_ACCOUNT = "default"
+ACCOUNT_CHARS_MAX = 64  # as the database's column
+DAY, WEEK, MONTH = "day", "week", "month"
+DAY_SECONDS = 86_400
+THURSDAY = 3  # the weekday of the first day of UNIX time, counted from Monday
+
 
 class Key(msgspec.Struct, frozen=True):
     """A credential as the path of a call sees it: never the secret, only its SHA-256.
 
-    `models` is the allow-list of public model names, None for all. `expires_at` and `created_at` are UNIX seconds.
+    `models` is the allow-list of public model names, None for all. `expires_at` and `created_at` are UNIX seconds. `spend_cap` is what may
+    be spent in each `spend_window` (DAY, WEEK or MONTH), in nano-dollars; both are None for a key without a cap.
     """
 
     id: str
@@ -54,7 +63,16 @@ class Key(msgspec.Struct, frozen=True):
     created_at: int
     expires_at: int | None = None
     models: tuple[str, ...] | None = None
-    account: str = "default"
+    account: str = DEFAULT_ACCOUNT
+    spend_cap: Nanos | None = None
+    spend_window: str | None = None
+
+
+class SpendCap(NamedTuple):
+    """What a key may spend: nano-dollars in each window of UTC."""
+
+    amount: Nanos
+    window: str
 
 
 def state_at(key: Key, now: float) -> str:
@@ -150,6 +168,38 @@ def check_models(models: tuple[str, ...] | None) -> tuple[str, ...] | None:
         if not name or len(name) > MODEL_CHARS_MAX or not name.isprintable():
             raise invalid("models", f"A model's name has 1 to {MODEL_CHARS_MAX} printable characters.")
     return names
+
+
+def check_account(name: str) -> str:
+    """Return an account's name without spaces at its ends. Raises ApiError invalid_request for one that could not be shown."""
+    name = name.strip()
+    if not name or len(name) > ACCOUNT_CHARS_MAX or not name.isprintable():
+        raise invalid("account", f"An account's name has 1 to {ACCOUNT_CHARS_MAX} printable characters.")
+    return name
+
+
+def parse_spend_cap(text: str | None) -> SpendCap | None:
+    """Return a cap written as `5/day`, `20/week` or `99.50/month` in US dollars, None for none. Raises ApiError invalid_request."""
+    if text is None:
+        return None
+    dollars, _, window = text.strip().partition("/")
+    try:
+        amount = parse_dollars(dollars)
+    except ValueError as error:
+        raise invalid("spend_cap", f"The spend cap cannot be read: {error}") from None
+    if amount <= 0 or window not in (DAY, WEEK, MONTH):
+        raise invalid("spend_cap", f"{text[:40]!r} is no spend cap: write dollars and a window, such as 5/day, 20/week or 99.50/month.")
+    return SpendCap(amount, window)
+
+
+def window_start(window: str, now: float) -> int:
+    """Return the UNIX second at which the window that contains a UNIX time began: midnight UTC of the day, of its Monday, of its first."""
+    day = int(now // DAY_SECONDS)
+    if window == WEEK:
+        day -= (day + THURSDAY) % 7
+    elif window == MONTH:
+        day -= datetime.fromtimestamp(day * DAY_SECONDS, UTC).day - 1
+    return day * DAY_SECONDS
 
 
 def parse_expiry(text: str | None, now: float) -> int | None:

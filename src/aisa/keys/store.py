@@ -13,9 +13,10 @@ from sqlalchemy import Connection, insert, select, update
 from aisa.clock import Chance, WallClock
 from aisa.errors import ApiError
 from aisa.keys import rules
-from aisa.keys.rules import ACTIVE, REVOKED, Key
+from aisa.keys.rules import ACTIVE, DEFAULT_ACCOUNT, REVOKED, Key, SpendCap
 from aisa.storage.engine import Database
 from aisa.storage.failure import StorageFailed
+from aisa.storage.tables import accounts
 from aisa.storage.tables import keys as table
 
 KEYS_MAX = 100_000  # some 70 MB in memory and a second and a half to read; more needs a store that does not hold them all
@@ -54,23 +55,41 @@ class KeyStore:
             rules.verify_state(key, self._wall_clock())
         return key
 
-    def create(self, label: str, *, models: tuple[str, ...] | None = None, expires_at: int | None = None) -> tuple[Key, str]:
+    def create(
+        self,
+        label: str,
+        *,
+        models: tuple[str, ...] | None = None,
+        expires_at: int | None = None,
+        account: str = DEFAULT_ACCOUNT,
+        spend: SpendCap | None = None,
+    ) -> tuple[Key, str]:
         """Make a key and return it with its secret, which is kept nowhere. `expires_at` is a UNIX second.
 
-        Raises ApiError: invalid_request (label taken or unfit), internal_error (the database).
+        An account that is not there is made, without a limit. Raises ApiError: invalid_request (label taken or unfit), internal_error
+        (the database).
         """
         secret = rules.new_secret(self._chance)
-        return self._add(label, secret, models=models, expires_at=expires_at), secret
+        return self._add(label, secret, models=models, expires_at=expires_at, account=account, spend=spend), secret
 
-    def import_key(self, label: str, secret: str, *, models: tuple[str, ...] | None = None, expires_at: int | None = None) -> Key:
-        """Take over a secret that clients already have.
+    def import_key(
+        self,
+        label: str,
+        secret: str,
+        *,
+        models: tuple[str, ...] | None = None,
+        expires_at: int | None = None,
+        account: str = DEFAULT_ACCOUNT,
+        spend: SpendCap | None = None,
+    ) -> Key:
+        """Take over a secret that clients already have; otherwise as `create`.
 
         Raises ApiError: invalid_request (label or secret taken or unfit), internal_error (the database).
         """
         known = self._by_digest.get(rules.digest(rules.check_secret(secret)))
         if known is not None:
             raise rules.invalid("key", f"This key is already here, labelled {known.label!r}.")
-        return self._add(label, secret, models=models, expires_at=expires_at)
+        return self._add(label, secret, models=models, expires_at=expires_at, account=account, spend=spend)
 
     def list(self) -> list[Key]:
         """Return every key, the oldest first, revoked ones included."""
@@ -92,7 +111,9 @@ class KeyStore:
         self._remember(key)
         return key
 
-    def _add(self, label: str, secret: str, *, models: tuple[str, ...] | None, expires_at: int | None) -> Key:
+    def _add(
+        self, label: str, secret: str, *, models: tuple[str, ...] | None, expires_at: int | None, account: str, spend: SpendCap | None
+    ) -> Key:
         label = rules.check_label(label)
         taken = self._by_name.get(label)
         if taken is not None:
@@ -108,8 +129,14 @@ class KeyStore:
             created_at=int(self._wall_clock()),
             expires_at=expires_at,
             models=rules.check_models(models),
+            account=rules.check_account(account),
+            spend_cap=None if spend is None else spend.amount,
+            spend_window=None if spend is None else spend.window,
         )
         with self._writing() as connection:
+            if connection.execute(select(accounts).where(accounts.c.name == key.account)).first() is None:
+                new = {"balance": None, "charged": 0, "spent": 0, "calls": 0, "created_at": key.created_at}
+                connection.execute(insert(accounts).values(name=key.account, **new))
             connection.execute(insert(table).values(msgspec.structs.asdict(key)))
         self._remember(key)
         return key

@@ -6,37 +6,81 @@ from typing import Protocol
 
 import msgspec
 
+from aisa.call import Call
 from aisa.keys.rules import Key
+from aisa.ledger.rules import Delivered
 from aisa.money import Nanos
 from aisa.routing import Plan
 from aisa.usage import Usage
-
-#: How a call can end. A complete answer costs what was reported; one that was cut, what was delivered; a failed one, nothing.
-COMPLETED = "completed"
-FAILED = "failed"
-CUT = "cut"
-CLIENT_GONE = "client_gone"
-CLIENT_STALLED = "client_stalled"
-SHUT_DOWN = "shut_down"
+from aisa.wire.chat import ChatRequest
 
 
-class Bill(msgspec.Struct, frozen=True):
-    """What a call cost. `cost` is None for a model without a price."""
+class Bill(msgspec.Struct, frozen=True, gc=False):
+    """What a call cost, for which tokens. `cost` is None for a model without a price."""
 
     cost: Nanos | None
+    billed: Usage
+
+
+class Ending(msgspec.Struct, frozen=True):
+    """How a call ended, as the path saw it. Durations are milliseconds since the call was received; None for what never happened.
+
+    `delivered` is what the client has if it was lost, else what was handed to its connection.
+    """
+
+    outcome: str
+    generated: Usage
+    delivered: Delivered
+    target: str
+    attempts: int
+    queue_ms: int | None
+    first_token_ms: int | None
+    total_ms: int
+    bytes_sent: int
+    error_code: str | None
 
 
 class Charge(Protocol):
     """One open call in the books."""
 
-    def close(self, usage: Usage, outcome: str) -> Bill:
+    def advance(self, tokens: int) -> None:
+        """Note that so many output tokens in all are about to be sent; if we die now, they are billed.
+
+        Raises ApiError insufficient_wallet_balance or quota_exceeded when they cannot be paid for: then they must not be sent.
+        """
+        ...
+
+    def put_back(self, tokens: int) -> None:
+        """Note that only so many have left this process yet."""
+        ...
+
+    def close(self, ending: Ending) -> Bill:
         """Settle. The first closing counts; a later one returns the same bill."""
+        ...
+
+    async def settled(self) -> None:
+        """Return once the settlement is as durable as the operator wants it: at once, or when the disk has it."""
+        ...
+
+    def confirm(self, delivered: Delivered, *, whole: bool) -> None:
+        """Say what the client really has, once that is known for good: `whole` if it has all that was sent. After the closing, once."""
+        ...
+
+    def await_report(self) -> None:
+        """Keep the row open for what the vendor will still report: `report` follows."""
+        ...
+
+    def report(self, generated: Usage) -> None:
+        """Say what the vendor made in the end, for its own bill; ours stays as it is."""
         ...
 
 
 class Ledger(Protocol):
     """The books."""
 
-    async def open(self, call_id: str, key: Key, plan: Plan) -> Charge:
-        """Open a call before the vendor is asked. Raises ApiError insufficient_wallet_balance or overloaded."""
+    async def open(self, call: Call, key: Key, chat: ChatRequest, *, plan: Plan) -> Charge:
+        """Open a call before the vendor is asked, holding what it may cost at first.
+
+        Raises ApiError insufficient_wallet_balance, quota_exceeded or overloaded (no room to keep books).
+        """
         ...

@@ -12,7 +12,20 @@ from typing import BinaryIO
 import msgspec
 
 from aisa.clock import WallClock
-from aisa.facts import BugFound, CallEnded, Fact, KeysChanged, Refused, ServerNotice, VendorFailed
+from aisa.facts import (
+    BugFound,
+    CallEnded,
+    Fact,
+    KeysChanged,
+    LedgerAway,
+    LedgerBack,
+    Refused,
+    Replayed,
+    ServerNotice,
+    VendorFailed,
+    WalletChanged,
+)
+from aisa.money import dollars_text
 
 #: Facts kept while standard error does not take them; beyond, they are dropped and counted. About 5 MB.
 WAITING_FACTS_MAX = 10_000
@@ -91,6 +104,8 @@ def in_words(fact: Fact) -> str:
             said = call_in_words(fact)
         case Refused():
             said = f"{fact.status}  {fact.method} {fact.path}  {fact.code}  {fact.request_id}"
+        case Replayed():
+            said = f"200  the answer of {fact.call_id} again  {fact.key_label}  {fact.request_id}"
         case VendorFailed():
             urgent = "ACT NOW: " if fact.loud else ""
             said = f"{urgent}vendor {fact.vendor} failed for {fact.model}: {fact.code} ({fact.detail})  {fact.request_id}"
@@ -98,6 +113,13 @@ def in_words(fact: Fact) -> str:
             said = f"BUG  {fact.request_id}  {fact.trace}"
         case KeysChanged():
             said = f"key {fact.action}: {fact.label} ({fact.key_id})"
+        case WalletChanged():
+            left = "unlimited" if fact.balance is None else f"{dollars_text(fact.balance)} US dollars left"
+            said = f"wallet of {fact.account}: {fact.action} {dollars_text(fact.amount)}, {left}"
+        case LedgerAway():
+            said = f"ACT NOW: the ledger cannot be written: {fact.what} {fact.remedy} Calls go on while the board has room."
+        case LedgerBack():
+            said = f"the ledger is written again, {fact.rows} calls at once"
         case _:
             said = fact.message
     return "".join(character if character.isprintable() else " " for character in said)

@@ -9,7 +9,7 @@ from aisa.errors import UpstreamFailed
 from aisa.providers.blame import unreadable
 from aisa.providers.report import blame_for
 from aisa.providers.shape import Piece, Target
-from aisa.usage import ESTIMATED, REPORTED, Usage
+from aisa.usage import BYTES_PER_TOKEN, ESTIMATED, REPORTED, Usage
 from aisa.wire.answer import completed
 from aisa.wire.chat import ChatRequest
 from aisa.wire.counts import from_usage, repaired, to_usage, with_cost
@@ -20,7 +20,6 @@ from aisa.wire.vendor_error import VendorError
 #: A call's id and its UNIX time in seconds: what stands in where a vendor gives none.
 Identity = tuple[str, int]
 
-BYTES_PER_TOKEN = 4  # English text and JSON, roughly; used only where a vendor reports nothing
 FIELDS = msgspec.json.Decoder(dict[str, Raw])
 
 
@@ -32,6 +31,7 @@ class AnswerDecoder:
     def __init__(self, chat: ChatRequest, target: Target, identity: Identity) -> None:
         self.done = False
         self.failure: UpstreamFailed | None = None
+        self.reasoning_shown = 0  # a document is delivered whole or not at all
         self._target = target
         self._chat = chat
         self._identity = identity
@@ -112,7 +112,8 @@ def is_utf8(data: bytes) -> bool:
 def as_usage(said: PlainUsage) -> Usage:
     """Read plain usage."""
     cached, written, reasoning = said.parts()
-    return Usage(said.prompt_tokens, said.completion_tokens, cached, written, reasoning, REPORTED)
+    heard, spoken = said.audio()
+    return Usage(said.prompt_tokens, said.completion_tokens, cached, written, reasoning, REPORTED, REPORTED, heard, spoken)
 
 
 def estimated(prompt_bytes: int, answer: Tree) -> Usage:

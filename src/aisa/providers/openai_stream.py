@@ -7,10 +7,10 @@ from msgspec import UNSET
 
 from aisa.errors import UpstreamFailed
 from aisa.providers.blame import broken_off, unreadable
-from aisa.providers.openai_answer import BYTES_PER_TOKEN, Identity, is_utf8, read_document
+from aisa.providers.openai_answer import Identity, is_utf8, read_document
 from aisa.providers.report import blame_for
 from aisa.providers.shape import Piece, Target
-from aisa.usage import COUNTED, ESTIMATED, Usage
+from aisa.usage import BYTES_PER_TOKEN, ESTIMATED, Usage
 from aisa.wire.answer import as_chunk
 from aisa.wire.chat import ChatRequest
 from aisa.wire.chunks import ChunkStream, encode_chunk
@@ -37,7 +37,15 @@ class StreamDecoder:
         self._identity = identity
         call_id, created = identity
         self._events = SseDecoder()
-        self._chunks = ChunkStream(f"chatcmpl-{call_id}", created, chat.model, include_usage=chat.include_usage, n=chat.known.n or 1)
+        self._chunks = ChunkStream(
+            f"chatcmpl-{call_id}",
+            created,
+            chat.model,
+            include_usage=chat.include_usage,
+            n=chat.known.n or 1,
+            count=target.count,
+        )
+        self._count = target.count
         self._mould: Mould | None = None
         self._ended = False
         self._whole: bytearray | None = None  # a document where a stream was asked
@@ -77,9 +85,15 @@ class StreamDecoder:
             told = to_usage(repaired(self._chunks.report))
             if self.done or told.output_tokens >= self._chunks.tokens:
                 return told
-            return msgspec.structs.replace(told, output_tokens=self._chunks.tokens, source=COUNTED)
+            return msgspec.structs.replace(told, output_tokens=self._chunks.tokens, source=self._target.count_source)
         prompt = -(-self._chat.body_bytes // BYTES_PER_TOKEN)
-        return Usage(input_tokens=prompt, output_tokens=self._chunks.tokens, source=COUNTED if self._chunks.tokens else ESTIMATED)
+        source = self._target.count_source if self._chunks.tokens else ESTIMATED
+        return Usage(input_tokens=prompt, output_tokens=self._chunks.tokens, source=source)
+
+    @property
+    def reasoning_shown(self) -> int:
+        """Tokens that showed the model's thinking so far."""
+        return self._chunks.reasoning
 
     def closing(self, cost_usd: str | None) -> bytes:
         """Return the usage chunk, if it was asked for, and `[DONE]`."""
@@ -92,10 +106,10 @@ class StreamDecoder:
     def _relay(self, events: list[Event]) -> list[Piece]:
         pieces: list[Piece] = []
         for name, data in events:
-            moulded = self._mould.cast(data) if self._mould is not None else None
-            if moulded is not None:
-                self._chunks.tokens += 1
-                pieces.append(Piece(moulded, 1))
+            if self._mould is not None and (moulded := self._mould.cast(data)) is not None:
+                tokens = 1 if self._count is None else max(1, self._count(self._mould.text(data)))
+                self._chunks.tokens += tokens
+                pieces.append(Piece(moulded, tokens))
             elif not (self.done or self.failure):
                 pieces += self._relay_one(name, data)
         return pieces
@@ -105,12 +119,14 @@ class StreamDecoder:
         if plain is None:
             self._mould = None  # this event may have ended what the mould stands for
             return self._relay_slowly(name, data)
-        self._mould = mould_of(data, plain)
-        self._chunks.tokens += 1
-        return [Piece(b"data: " + plain + b"\n\n", 1)]
+        event, text = plain
+        self._mould = mould_of(data, event)
+        tokens = 1 if self._count is None else max(1, self._count(text))
+        self._chunks.tokens += tokens
+        return [Piece(b"data: " + event + b"\n\n", tokens)]
 
-    def _plain(self, data: bytes) -> bytes | None:
-        """Return the event to emit for a conformant chunk of text that continues the stream; None for anything else."""
+    def _plain(self, data: bytes) -> tuple[bytes, str] | None:
+        """Return what to emit for a conformant chunk of text that continues the stream, and the text; None for anything else."""
         try:
             chunk = CHUNK.decode(data)
         except NOT_PLAIN:
@@ -127,7 +143,8 @@ class StreamDecoder:
         )
         if not continues or b"\n" in data or not is_utf8(data):
             return None
-        return fit_usage(data, present=chunk.usage is None, wanted=self._include_usage)
+        event = fit_usage(data, present=chunk.usage is None, wanted=self._include_usage)
+        return None if event is None else (event, choice.delta.content)
 
     def _relay_slowly(self, name: bytes, data: bytes) -> list[Piece]:
         if data.startswith(b"[DONE]"):

@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Protocol
 
 import msgspec
 
 from aisa.errors import UpstreamFailed
 from aisa.providers.port import UpstreamRequest
-from aisa.usage import Usage
+from aisa.usage import COUNTED, Usage
 from aisa.wire.chat import ChatRequest
+
+#: Returns how many tokens a piece of text is.
+TokenCount = Callable[[str], int]
 
 
 class Target(msgspec.Struct, frozen=True):
@@ -22,6 +25,8 @@ class Target(msgspec.Struct, frozen=True):
     headers: tuple[tuple[str, str], ...] = ()
     answer_bytes_max: int = 67_108_864  # of a document, which is held whole, whatever the vendor calls it
     secrets: tuple[str, ...] = ()  # what must never appear in a message to a caller: keys, addresses
+    count: TokenCount | None = None  # None: a delta is a token, as OpenAI and most servers of open models send them
+    count_source: str = COUNTED  # what `count` is worth
 
 
 class Piece(msgspec.Struct, frozen=True, gc=False):
@@ -40,6 +45,11 @@ class Decoder(Protocol):
     content_type: str
     done: bool  # the vendor has said all it will; reading on is pointless
     failure: UpstreamFailed | None  # the vendor failed, after the pieces returned so far
+
+    @property
+    def reasoning_shown(self) -> int:
+        """Tokens in the pieces so far that showed the model's thinking."""
+        ...
 
     def feed(self, data: bytes) -> list[Piece]:
         """Take the next bytes of the vendor's body."""

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import os
 import sqlite3
+import threading
 from collections.abc import Callable, Generator
 from contextlib import contextmanager
 from pathlib import Path
+from urllib.parse import quote
 
-from sqlalchemy import URL, Column, Connection, Engine, MetaData, String, Table, create_engine, event, inspect, select
+from sqlalchemy import URL, Column, Connection, Engine, ExceptionContext, MetaData, String, Table, create_engine, event, inspect, select
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 from sqlalchemy.pool import ConnectionPoolEntry, QueuePool
@@ -18,6 +20,7 @@ from aisa.storage.tables import HEAD
 
 DATABASE_NAME = "aisa.db"
 BUSY_SECONDS_MAX = 5  # a backup tool may hold the file for moments; whoever waits longer is told
+READERS_MAX = 4  # connections that only read: reports and receipts; more of them at a time take turns
 VERSION_TABLE = Table("alembic_version", MetaData(), Column("version_num", String(32)))  # as Alembic makes it
 
 #: Brings the schema to HEAD inside the given transaction. Passed in, because Alembic is slow to import and rarely needed.
@@ -38,27 +41,46 @@ ERRORS = (
 
 
 class Database:
-    """An open database of which this process is the only user. Safe to use from several threads, which then take turns."""
+    """An open database of which this process is the only user. Safe to use from several threads; those that write take turns."""
 
-    def __init__(self, engine: Engine, where: str) -> None:
+    def __init__(self, engine: Engine, where: str, readers: Engine | None = None) -> None:
         self._engine = engine
         self._where = where
+        self._readers = engine if readers is None else readers
 
     @contextmanager
-    def transaction(self) -> Generator[Connection]:
+    def transaction(self, busy_milliseconds: int = 1000 * BUSY_SECONDS_MAX) -> Generator[Connection]:
         """Run the block in one transaction that takes the write lock first; committed at its end, undone if it raises.
 
-        Raises StorageFailed when the database does not work.
+        `busy_milliseconds` is how long another program may keep the lock from us. Raises StorageFailed when the database does not work.
         """
         try:
-            with self._engine.begin() as connection:
+            with self._engine.connect() as connection:
+                connection.execution_options(**{BUSY: busy_milliseconds})
+                with connection.begin():
+                    yield connection
+        except (DBAPIError, PoolTimeout) as error:
+            raise failure_of(self._where, error) from error
+
+    @contextmanager
+    def reading(self) -> Generator[Connection]:
+        """Run the block on the database as it is at its first statement, whatever is written meanwhile.
+
+        It cannot write, and stops no writer. Raises StorageFailed when the database does not work.
+        """
+        try:
+            with self._readers.connect() as connection:
                 yield connection
         except (DBAPIError, PoolTimeout) as error:
             raise failure_of(self._where, error) from error
 
     def close(self) -> None:
-        """Close the connection."""
+        """Close the connections."""
+        self._readers.dispose()  # before the writer's, which empties the write-ahead log when it is the last
         self._engine.dispose()
+
+
+BUSY = "aisa_busy_milliseconds"  # the name of an option of a connection
 
 
 def open_database(data_dir: str, migrate: Migrate) -> Database:
@@ -72,7 +94,7 @@ def open_database(data_dir: str, migrate: Migrate) -> Database:
     except OSError as error:
         what = f"The database cannot be opened: {error.strerror}."
         raise StorageFailed(str(path), what, "Let this user read and write the file and its folder.") from error
-    database = Database(sqlite_engine(path), str(path))
+    database = Database(sqlite_engine(path), str(path), sqlite_readers(path))
     try:
         with database.transaction() as connection:
             if version_of(connection) != HEAD:
@@ -101,17 +123,68 @@ def sqlite_engine(path: Path) -> Engine:
         connect_args={"timeout": BUSY_SECONDS_MAX, "check_same_thread": False},
     )
 
+    failed = threading.Event()
+
     def connected(connection: sqlite3.Connection, _entry: ConnectionPoolEntry) -> None:
         connection.isolation_level = None  # the driver leaves transactions to us
         for pragma in ("journal_mode=WAL", "synchronous=FULL", "foreign_keys=ON"):
             connection.execute(f"PRAGMA {pragma}")
+        if failed.is_set():
+            rewrite(connection)
+            failed.clear()
 
     def begin(connection: Connection) -> None:
+        busy = connection.get_execution_options().get(BUSY)
+        if busy != connection.info.get(BUSY):
+            connection.exec_driver_sql(f"PRAGMA busy_timeout={busy}")
+            connection.info[BUSY] = busy
         connection.exec_driver_sql("BEGIN IMMEDIATE")
+
+    def fail(context: ExceptionContext) -> None:
+        if getattr(context.original_exception, "sqlite_errorname", "").startswith("SQLITE_IOERR"):
+            failed.set()
+            context.is_disconnect = True  # it is closed, and the next transaction gets a fresh one
+
+    event.listen(engine, "connect", connected)
+    event.listen(engine, "begin", begin)
+    event.listen(engine, "handle_error", fail)
+    return engine
+
+
+def sqlite_readers(path: Path) -> Engine:
+    """Return an engine whose connections cannot write, and never checkpoint: that is the writer's alone."""
+    engine = create_engine(
+        URL.create("sqlite+pysqlite", database=f"file:{quote(str(path))}", query={"mode": "ro", "uri": "true"}),
+        poolclass=QueuePool,
+        pool_size=READERS_MAX,
+        max_overflow=0,
+        pool_timeout=BUSY_SECONDS_MAX,
+        connect_args={"timeout": BUSY_SECONDS_MAX, "check_same_thread": False},
+    )
+
+    def connected(connection: sqlite3.Connection, _entry: ConnectionPoolEntry) -> None:
+        connection.isolation_level = None
+
+    def begin(connection: Connection) -> None:
+        connection.exec_driver_sql("BEGIN")
 
     event.listen(engine, "connect", connected)
     event.listen(engine, "begin", begin)
     return engine
+
+
+def rewrite(connection: sqlite3.Connection) -> None:
+    """Write everything that was committed anew, after the disk has failed a connection before this one. Raises sqlite3.Error.
+
+    SQLite undoes a commit whose fsync failed, and its next one writes other frames over those in the write-ahead log. But a connection that
+    opens the log anew finds them and takes them for committed, while the system may hold them for written and never write them again. A
+    checkpoint copies every page of the log into the database file, and succeeds only if a sync of these new writes does.
+    """
+    blocked, *_ = connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()
+    if blocked:  # by somebody who reads an older state
+        error = sqlite3.OperationalError("the write-ahead log cannot be copied yet")
+        error.sqlite_errorname = "SQLITE_BUSY"
+        raise error
 
 
 def failure_of(where: str, error: DBAPIError | PoolTimeout) -> StorageFailed:

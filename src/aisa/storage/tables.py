@@ -1,14 +1,23 @@
-"""The tables as they are after the newest migration. Creates none; `migrations/` does, and a test holds both to be the same."""
+"""The tables as they are after the newest migration. Creates none; `migrations/` does, and a test holds both to be the same.
+
+Money is in nano-dollars. Rows of `wallet_entries` and `calls` are added and never changed; what `accounts` says follows from them.
+"""
 
 from __future__ import annotations
 
-from sqlalchemy import JSON, BigInteger, Column, LargeBinary, MetaData, String, Table
+from sqlalchemy import JSON, BigInteger, Boolean, Column, ForeignKey, Index, Integer, LargeBinary, MetaData, String, Table, Text
 
 #: The newest migration. Kept here so that Alembic is not imported to find a database current.
-HEAD = "0001"
+HEAD = "0002"
 
 # Names for constraints, so that later migrations can refer to them on every database.
-metadata = MetaData(naming_convention={"pk": "pk_%(table_name)s", "uq": "uq_%(table_name)s_%(column_0_name)s"})
+metadata = MetaData(
+    naming_convention={
+        "pk": "pk_%(table_name)s",
+        "uq": "uq_%(table_name)s_%(column_0_name)s",
+        "fk": "fk_%(table_name)s_%(column_0_name)s",
+    }
+)
 
 #: Credentials. `digest` is the secret's SHA-256; times are UNIX seconds; `models` is a list of public names, NULL for all.
 keys = Table(
@@ -23,4 +32,78 @@ keys = Table(
     Column("expires_at", BigInteger),
     Column("models", JSON(none_as_null=True)),
     Column("account", String(64), nullable=False),
+    Column("spend_cap", BigInteger),
+    Column("spend_window", String(8)),
 )
+
+#: Who pays. `balance` is what the wallet holds, NULL for unlimited: the sum of its entries less `charged`, what prepaid calls cost.
+#: `spent` is what all calls cost, `calls` how many there were. `created_at` is a UNIX second.
+accounts = Table(
+    "accounts",
+    metadata,
+    Column("name", String(64), primary_key=True),
+    Column("balance", BigInteger),
+    Column("charged", BigInteger, nullable=False),
+    Column("spent", BigInteger, nullable=False),
+    Column("calls", BigInteger, nullable=False),
+    Column("created_at", BigInteger, nullable=False),
+)
+
+#: What was put into wallets or taken out by hand. `reference` is the operator's own, such as a payment's number: booked once.
+wallet_entries = Table(
+    "wallet_entries",
+    metadata,
+    Column("id", Integer, primary_key=True),
+    Column("account", String(64), ForeignKey("accounts.name"), nullable=False),
+    Column("kind", String(16), nullable=False),
+    Column("amount", BigInteger, nullable=False),
+    Column("note", Text, nullable=False),
+    Column("reference", String(100)),
+    Column("created_at", BigInteger, nullable=False),
+    Index("uq_wallet_entries_reference", "account", "reference", unique=True),
+)
+
+#: Ended calls: the fields of `ledger.row.CallRow`. `generated` and `prices` are JSON; `generated` is NULL where it is what was billed.
+#: What others send is Text, because no database may refuse a row for its length.
+calls = Table(
+    "calls",
+    metadata,
+    Column("id", String(32), primary_key=True),
+    Column("account", String(64), nullable=False),
+    Column("key_id", String(32), nullable=False),
+    Column("model", Text, nullable=False),
+    Column("stream", Boolean, nullable=False),
+    Column("outcome", String(16), nullable=False),
+    Column("began_ms", BigInteger, nullable=False),
+    Column("ended_ms", BigInteger, nullable=False),
+    Column("delivered", BigInteger, nullable=False),
+    Column("cost", BigInteger, nullable=False),
+    Column("price_source", Text, nullable=False),
+    Column("prepaid", Boolean, nullable=False),
+    Column("vendor_cost", BigInteger),
+    Column("target", Text, nullable=False),
+    Column("attempts", Integer, nullable=False),
+    Column("queue_ms", BigInteger),
+    Column("first_token_ms", BigInteger),
+    Column("total_ms", BigInteger, nullable=False),
+    Column("bytes_sent", BigInteger, nullable=False),
+    Column("error_code", Text),
+    Column("client_request_id", Text),
+    Column("idempotency", Text),
+    Column("billed_input_tokens", BigInteger, nullable=False),
+    Column("billed_output_tokens", BigInteger, nullable=False),
+    Column("billed_cached_tokens", BigInteger, nullable=False),
+    Column("billed_cache_write_tokens", BigInteger, nullable=False),
+    Column("billed_reasoning_tokens", BigInteger, nullable=False),
+    Column("billed_source", String(16), nullable=False),
+    Column("billed_input_source", String(16), nullable=False),
+    Column("billed_input_audio_tokens", BigInteger, nullable=False),
+    Column("billed_output_audio_tokens", BigInteger, nullable=False),
+    Column("generated", Text),
+    Column("prices", Text),
+)
+
+Index("ix_calls_key_id", calls.c.key_id, calls.c.ended_ms)
+Index("ix_calls_account", calls.c.account, calls.c.ended_ms)
+HAS_IDEMPOTENCY = calls.c.idempotency.is_not(None)
+Index("ix_calls_idempotency", calls.c.ended_ms, sqlite_where=HAS_IDEMPOTENCY, postgresql_where=HAS_IDEMPOTENCY)

@@ -3,14 +3,21 @@
 from __future__ import annotations
 
 import asyncio
+import sys
+from collections.abc import Callable
 
 from aisa.wire.port import HeaderList
 
 
 class MemoryClient:
-    """Records an answer. `stalls_after` is the number of writes after which it takes nothing until `resume` is called."""
+    """Records an answer.
 
-    def __init__(self, *, stalls_after: int | None = None, leaves_after: int | None = None) -> None:
+    `stalls_after` is the number of writes after which it takes nothing until `resume` is called, `leaves_after` that after which it
+    goes, `takes_bytes_max` how many bytes it acknowledges in all.
+    """
+
+    def __init__(self, *, stalls_after: int | None = None, leaves_after: int | None = None, takes_bytes_max: int = sys.maxsize) -> None:
+        self.takes_bytes_max = takes_bytes_max
         self.status: int | None = None
         self.headers: dict[str, str] = {}
         self.length: int | None = None
@@ -63,13 +70,34 @@ class MemoryClient:
         if len(self.writes) == self._leaves_after:
             asyncio.get_running_loop().call_soon(self.leave)
 
-    async def writable(self) -> None:
+    async def writable(self, taken: Callable[[], None] | None = None) -> None:
         """Wait until it takes again."""
         await self._taken.wait()
+        if taken is not None:
+            taken()
 
-    def end(self) -> None:
+    def end(self, data: bytes = b"") -> None:
         """Note the proper end."""
+        if data:
+            self.write(data)
         self.ended = True
+
+    @property
+    def bytes_written(self) -> int:
+        """Body bytes given, whether or not it took them."""
+        return self.bytes_sent
+
+    def bytes_taken(self) -> int:
+        """Return what left the process: all but the last write while it takes nothing."""
+        return self.bytes_sent - (len(self.writes[-1]) if self.congested else 0)
+
+    def bytes_delivered(self) -> int:
+        """Return what it took: everything, or as much as `takes_bytes_max` says."""
+        return min(self.bytes_sent, self.takes_bytes_max)
+
+    def tell_delivery(self, tell: Callable[[bool], None]) -> None:
+        """Tell at once."""
+        tell(self.bytes_delivered() >= self.bytes_written)
 
     def interrupt(self) -> None:
         """Cancel the call's task."""

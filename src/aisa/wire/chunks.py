@@ -5,9 +5,11 @@ The rules are those that official clients break on when they are broken. Knows n
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import msgspec
 
-from aisa.wire.counts import merge_reports
+from aisa.wire.counts import member, merge_reports, whole
 from aisa.wire.tool_calls import FunctionCallStream, ToolCallStream
 from aisa.wire.trees import Tree, is_list, is_tree, text_or_none, trees_in
 from aisa.wire.vendor_error import VendorError
@@ -41,16 +43,20 @@ class ChunkStream:
     `fallback_id` and `created` (UNIX seconds) stand in where a vendor gives none.
     """
 
-    def __init__(self, fallback_id: str, created: int, model: str, *, include_usage: bool, n: int = 1) -> None:
+    def __init__(
+        self, fallback_id: str, created: int, model: str, *, include_usage: bool, n: int = 1, count: Callable[[str], int] | None = None
+    ) -> None:
         self.identity: Tree = {}
         self.include_usage = include_usage
         self.report: Tree | None = None
-        self.tokens = 0  # output tokens seen so far: one a delta unless its logprobs tell more
+        self.tokens = 0  # output tokens seen so far: one a delta unless its logprobs, the vendor's running count or `count` tell more
+        self.reasoning = 0  # of them, those that show the model's thinking
         self._fallback: Tree = {"id": fallback_id, "created": created, "model": model}
         self._call_seed = fallback_id.removeprefix("chatcmpl-")
         self._choices: dict[int, ChoiceState] = {}
         self._waiting: Tree = {}
         self._n = n
+        self._count_text = count
         self._alias: int | None = None
 
     @property
@@ -84,6 +90,8 @@ class ChunkStream:
         for position, choice in enumerate(choices):
             self.report = merge_reports(self.report, choice.get("usage"))
             chunks += self._accept_choice(choice, position)
+            self._catch_up(choice.get("usage"))
+        self._catch_up(tree.get("usage"))
         if chunks:
             extras, self._waiting = self._waiting | extras, {}
         return [self._chunk(choice, extras if last == len(chunks) else {}) for last, choice in enumerate(chunks, 1)]
@@ -208,7 +216,25 @@ class ChunkStream:
 
     def _count(self, deltas: list[Tree], logprobs: object) -> None:
         counted = logprobs.get("content") if is_tree(logprobs) else None
-        self.tokens += len(counted) if is_list(counted) and counted else sum(map(carries_token, deltas))
+        carrying = [delta for delta in deltas if carries_token(delta)]
+        if is_list(counted) and counted:
+            tokens = len(counted)
+        elif self._count_text is None:
+            tokens = len(carrying)
+        else:
+            tokens = sum([max(1, self._count_text(text_in(delta))) for delta in carrying])
+        self.tokens += tokens
+        if any("reasoning_content" in delta for delta in carrying):
+            self.reasoning += tokens
+
+    def _catch_up(self, report: object) -> None:
+        """Take a vendor's running count of what it has shown, where it is ahead of ours."""
+        if self._n > 1 or not is_tree(report):
+            return
+        hidden = 0 if self.reasoning else whole(member(report, "completion_tokens_details").get("reasoning_tokens"))
+        ahead = whole(report.get("completion_tokens")) - hidden - self.tokens
+        if ahead > 0 and self.tokens:
+            self.tokens += ahead
 
 
 NOT_GIVEN = "not given"  # a finish reason that the vendor owes
@@ -258,6 +284,16 @@ def carries_token(delta: Tree) -> bool:
     if is_list(calls):
         return True
     return any(delta.get(name) for name in ("content", "reasoning_content", "refusal", "function_call", "audio", "reasoning_details"))
+
+
+def text_in(delta: Tree) -> str:
+    """Return the generated text of a delta, whatever kind of output it is."""
+    call = delta.get("function_call")
+    functions = [call] if is_tree(call) else []
+    functions += [function for item in trees_in(delta.get("tool_calls")) if is_tree(function := item.get("function"))]
+    parts = [delta.get(name) for name in ("content", "reasoning_content", "refusal")]
+    parts += [function.get(name) for function in functions for name in ("name", "arguments")]
+    return "".join([part for part in parts if isinstance(part, str)])
 
 
 def encode_chunk(chunk: Tree) -> bytes:

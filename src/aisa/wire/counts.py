@@ -7,16 +7,18 @@ from msgspec import Raw
 from aisa.usage import REPORTED, Usage
 from aisa.wire.trees import Tree, is_tree
 
+COUNT_MAX = 1_000_000_000  # tokens of one call: no model comes near it, and a row and its cost must fit 64 bits
+
 
 def whole(value: object) -> int:
     """Return a count, 0 for what is not one."""
-    return value if isinstance(value, int) and not isinstance(value, bool) and value > 0 else 0
+    return value if isinstance(value, int) and not isinstance(value, bool) and 0 < value <= COUNT_MAX else 0
 
 
 def member(tree: Tree, name: str) -> Tree:
     """Return the counts in an object member; what is no count there is left out."""
     value = tree.get(name)
-    return {key: count for key, count in value.items() if type(count) is int and count >= 0} if is_tree(value) else {}
+    return {key: count for key, count in value.items() if type(count) is int and 0 <= count <= COUNT_MAX} if is_tree(value) else {}
 
 
 def merge_reports(earlier: Tree | None, later: object) -> Tree | None:
@@ -59,13 +61,17 @@ OURS = frozenset(
 def to_usage(report: Tree, source: str = REPORTED) -> Usage:
     """Read the counts of a repaired report."""
     prompt_details = member(report, "prompt_tokens_details")
+    completion_details = member(report, "completion_tokens_details")
     return Usage(
         input_tokens=whole(report.get("prompt_tokens")),
         output_tokens=whole(report.get("completion_tokens")),
         cached_tokens=whole(prompt_details.get("cached_tokens")),
         cache_write_tokens=whole(prompt_details.get("cache_write_tokens")),
-        reasoning_tokens=whole(member(report, "completion_tokens_details").get("reasoning_tokens")),
+        reasoning_tokens=whole(completion_details.get("reasoning_tokens")),
         source=source,
+        input_source=source,
+        input_audio_tokens=whole(prompt_details.get("audio_tokens")),
+        output_audio_tokens=whole(completion_details.get("audio_tokens")),
     )
 
 

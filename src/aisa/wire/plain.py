@@ -11,8 +11,10 @@ from typing import Annotated, Literal
 import msgspec
 from msgspec import UNSET, Meta, Raw, UnsetType
 
+from aisa.wire.counts import COUNT_MAX
+
 Text = Annotated[str, Meta(min_length=1)]
-Count = Annotated[int, Meta(ge=0)]
+Count = Annotated[int, Meta(ge=0, le=COUNT_MAX)]
 
 
 class PlainDelta(msgspec.Struct, forbid_unknown_fields=True):
@@ -67,6 +69,10 @@ class Mould(msgspec.Struct, frozen=True):
             if SIMPLE_TEXT(text):
                 return self.opening + text + self.closing
         return None
+
+    def text(self, data: bytes) -> str:
+        """Return the text of a chunk that fits."""
+        return data[len(self.before) : -len(self.after)].decode("ascii")
 
 
 def mould_of(data: bytes, emitted: bytes) -> Mould | None:
@@ -124,12 +130,14 @@ class PlainInputDetails(msgspec.Struct):
 
     cached_tokens: Count | None = 0
     cache_write_tokens: Count | None = 0
+    audio_tokens: Count | None = 0
 
 
 class PlainOutputDetails(msgspec.Struct):
     """The parts of an answer's tokens."""
 
     reasoning_tokens: Count | None = 0
+    audio_tokens: Count | None = 0
 
 
 class PlainUsage(msgspec.Struct, forbid_unknown_fields=True):
@@ -145,6 +153,11 @@ class PlainUsage(msgspec.Struct, forbid_unknown_fields=True):
         """Return (cached, cache write, reasoning) tokens."""
         given, made = self.prompt_tokens_details or PlainInputDetails(), self.completion_tokens_details or PlainOutputDetails()
         return given.cached_tokens or 0, given.cache_write_tokens or 0, made.reasoning_tokens or 0
+
+    def audio(self) -> tuple[int, int]:
+        """Return (input, output) tokens that are audio."""
+        given, made = self.prompt_tokens_details, self.completion_tokens_details
+        return (given.audio_tokens or 0) if given else 0, (made.audio_tokens or 0) if made else 0
 
     def adds_up(self) -> bool:
         """Tell whether the sums are right."""

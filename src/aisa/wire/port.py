@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Protocol
 
 #: Extra response headers as (name, value) pairs, names in lower case, values printable ASCII.
@@ -40,6 +41,29 @@ class Client(Protocol):
         """Body bytes handed over so far."""
         ...
 
+    @property
+    def bytes_written(self) -> int:
+        """Bytes written to the client's connection so far, heads and framing included: the scale of `bytes_taken` and `bytes_delivered`."""
+        ...
+
+    def bytes_taken(self) -> int:
+        """Return how many of the bytes written have left this process: the kernel will send them even if we die."""
+        ...
+
+    def bytes_delivered(self) -> int:
+        """Return how many of the bytes written the client's system has acknowledged; where that cannot be told, those taken.
+
+        Never too many. Final once `gone`; costs a system call before.
+        """
+        ...
+
+    def tell_delivery(self, tell: Callable[[bool], None]) -> None:
+        """After the end: call `tell(True)` when all that was written is delivered, `tell(False)` if the connection is lost before.
+
+        Calls once: at once if that is known already, else from the event loop. Never waits longer than the connection lives.
+        """
+        ...
+
     def start(self, status: int, headers: HeaderList, length: int | None) -> None:
         """Commit to a status. `length` is the body's size in bytes, or None for a stream. Sent together with the first write."""
         ...
@@ -48,12 +72,12 @@ class Client(Protocol):
         """Hand over body bytes. May be called while congested, but only for a few hundred bytes."""
         ...
 
-    async def writable(self) -> None:
-        """Wait until the client has taken what is waiting."""
+    async def writable(self, taken: Callable[[], None] | None = None) -> None:
+        """Wait until what is waiting has left this process; `taken` is called as it does, before the waiting task gets its turn."""
         ...
 
-    def end(self) -> None:
-        """End the body properly."""
+    def end(self, data: bytes = b"") -> None:
+        """End the body properly, after these last bytes of it."""
         ...
 
     def interrupt(self) -> None:

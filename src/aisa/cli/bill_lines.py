@@ -1,0 +1,241 @@
+"""What `aisa explain` prints: the bill of one call, computed anew from what its row keeps, and why it is what it is. Changes nothing."""
+
+from __future__ import annotations
+
+import shutil
+import textwrap
+from typing import NamedTuple
+from urllib.parse import quote
+
+import msgspec
+
+from aisa.cli.control import ask
+from aisa.cli.figures import aligned, shows
+from aisa.cli.keyring import settings
+from aisa.cli.price_tables import ROWS, iso, say_json
+from aisa.cli.terminal import WIDTH_MAX, paint, say, table
+from aisa.edge.statement import CallFound
+from aisa.ledger.row import CallRow, Opening
+from aisa.ledger.rules import CLIENT_GONE, CLIENT_STALLED, COMPLETED, CRASHED, CUT, FAILED, SHUT_DOWN
+from aisa.money import NANOS_PER_DOLLAR, TOKENS_PER_PRICE, Nanos, divide_half_up, dollars_text
+from aisa.pricing import KINDS, tokens_by_kind
+from aisa.usage import COUNTED, ESTIMATED, REPORTED
+
+ENDINGS = {
+    COMPLETED: "The answer was completed.",
+    FAILED: "It failed before anything of an answer had come, so it costs nothing.",
+    CUT: "The answer broke off, by the vendor's fault or at a limit. What had arrived of it is charged, and the input if anything had.",
+    CLIENT_GONE: "The client left before it had the whole answer. What had arrived of it is charged, and the input if anything had.",
+    CLIENT_STALLED: "The client did not read any more and was cut off. What had arrived is charged, and the input if anything had.",
+    SHUT_DOWN: "The server was stopped before the answer was complete. What had arrived is charged, and the input if anything had.",
+    CRASHED: "The server died during the call. The output that had left it is charged, and the input if any had.",
+}
+SOURCES = {
+    REPORTED: "vendor's report",
+    COUNTED: "our count",
+    ESTIMATED: "estimate from its size",
+}
+#: A field of Usage, and how it is called under which heading.
+COUNTS = (
+    ("input_tokens", "input"),
+    ("cached_tokens", "  cached"),
+    ("cache_write_tokens", "  cache write"),
+    ("input_audio_tokens", "  audio"),
+    ("output_tokens", "output"),
+    ("reasoning_tokens", "  reasoning"),
+    ("output_audio_tokens", "  audio"),
+)
+UNITS_PER_DOLLAR = NANOS_PER_DOLLAR * TOKENS_PER_PRICE  # tokens times a price of nano-dollars per million: exact, with 15 decimals
+DECIMALS = 15
+
+
+class Line(NamedTuple):
+    """One kind of token on a bill: `price` is nano-dollars per million tokens, `amount` their exact product (see UNITS_PER_DOLLAR)."""
+
+    kind: str
+    tokens: int
+    price: Nanos
+    amount: int
+
+
+def explain(call_id: str, config: str | None, data_dir: str | None, *, as_json: bool) -> None:
+    """Print a call's bill. Raises Stop when it is unknown, SystemExit 1 when the ledger has another cost than its row gives."""
+    found = ask(settings(config, data_dir).server.data_dir, "GET", f"/calls/{quote(call_id, safe='')}", expect=CallFound)
+    row = found.row
+    if as_json:
+        say_json(document(found))
+    elif row is None:
+        say(running(found.opening, found.tokens))
+    else:
+        say("\n\n".join([title(row, found), how_it_ended(row, final=found.final), counts_table(row), bill(row), facts_table(row)]))
+    if row is not None and row.cost != cost_of_lines(lines_of(row)):
+        raise SystemExit(1)
+
+
+def lines_of(row: CallRow) -> list[Line]:
+    """Return the lines of a bill, in the order of KINDS; kinds without a token are left out."""
+    if row.prices is None:
+        return []
+    rates = row.prices.for_input(row.billed.input_tokens)
+    prices = [getattr(rates, kind) for kind in KINDS]
+    counted = zip(KINDS, tokens_by_kind(row.billed), prices, strict=True)
+    return [Line(kind, tokens, price, tokens * price) for kind, tokens, price in counted if tokens]
+
+
+def cost_of_lines(lines: list[Line]) -> Nanos:
+    """Return the sum of a bill's lines, rounded once, half up."""
+    return divide_half_up(sum(line.amount for line in lines), TOKENS_PER_PRICE)
+
+
+def title(row: CallRow, found: CallFound) -> str:
+    """Say which call it is, and whose."""
+    key = f"{paint(found.key_label, bold=True)} ({row.key_id})" if found.key_label else row.key_id
+    return f"Call {paint(row.id, bold=True)}\nmade with the key {key} of the account {row.account}"
+
+
+def how_it_ended(row: CallRow, *, final: bool) -> str:
+    """Say how a call ended, with which error, and whether its bill can still change."""
+    ending = ENDINGS.get(row.outcome, f"It ended as {row.outcome}.") + (f" The error was {row.error_code}." if row.error_code else "")
+    ending = wrapped(ending)
+    return (
+        ending
+        if final
+        else ending + "\n" + paint("Not final: its delivery, its vendor's report or the database is still awaited.", "yellow")
+    )
+
+
+def counts_table(row: CallRow) -> str:
+    """Return a table of what was made, what arrived and what is charged, in tokens. Parts without any are left out."""
+    made, charged = row.generated, row.billed
+    rows = [
+        [
+            name,
+            f"{getattr(made, field):,}",
+            f"{row.delivered:,}" if field == "output_tokens" else "",
+            f"{getattr(charged, field):,}",
+            origin(row, field),
+        ]
+        for field, name in COUNTS
+        if field in ("input_tokens", "output_tokens") or getattr(made, field) or getattr(charged, field)
+    ]
+    return aligned(("TOKENS", "GENERATED", "DELIVERED", "BILLED", "SOURCE"), rows, right=(1, 2, 3))
+
+
+def origin(row: CallRow, field: str) -> str:
+    """Say where the two sums of a call's tokens are from."""
+    sources = {
+        "input_tokens": (row.generated.input_source, row.billed.input_source),
+        "output_tokens": (row.generated.source, row.billed.source),
+    }
+    if field not in sources:
+        return ""
+    made, charged = (SOURCES.get(source, source) for source in sources[field])
+    return paint(made if made == charged else f"{made}; billed: {charged}", dim=True)
+
+
+def bill(row: CallRow) -> str:
+    """Return the bill as a table and sentences: each kind of token times its price, the sum, the rounding."""
+    if row.prices is None:
+        return "The model has no price, so the call is free of charge."
+    lines = lines_of(row)
+    total, cost = sum(line.amount for line in lines), cost_of_lines(lines)
+    decimals = max(len(exact(amount).partition(".")[2]) for amount in (total, *(line.amount for line in lines)))
+    times = "×" if shows("×") else "x"
+    rows = [
+        [line.kind.replace("_", " "), f"{line.tokens:,}", times, dollars_text(line.price), "=", padded(line.amount, decimals)]
+        for line in sorted(lines, key=lambda line: ROWS.index(line.kind))
+    ]
+    rows.append(["sum", "", "", "", "=", padded(total, decimals)])
+    rows.append([paint("cost", bold=True), "", "", "", "=", paint(padded(cost * TOKENS_PER_PRICE, decimals), bold=True)])
+    heads = ("BILL", "TOKENS", "", "USD PER MILLION", "", "USD")
+    rule = "The cost is the sum, rounded once, half up, to a billionth of a dollar."
+    return "\n".join((aligned(heads, rows, right=(1, 3, 5)), "", rule, verdict(row, cost), wrapped(f"Prices: {price_origin(row)}.")))
+
+
+def verdict(row: CallRow, cost: Nanos) -> str:
+    """Say whether the ledger has the same cost, and who paid it."""
+    if cost != row.cost:
+        return paint(f"THE LEDGER HAS ANOTHER COST: {dollars_text(row.cost)} US dollars.", "red", bold=True)
+    return f"The ledger has the same. {'It was taken from the wallet.' if row.prepaid else 'The account was unlimited; no wallet paid it.'}"
+
+
+def price_origin(row: CallRow) -> str:
+    """Say where the prices are from, and which tier of them holds."""
+    assert row.prices is not None, "the caller looked"
+    over = [tier.over_input_tokens for tier in row.prices.tiers if row.billed.input_tokens > tier.over_input_tokens]
+    return row.price_source + (f", those for more than {over[-1]:,} input tokens" if over else "")
+
+
+def facts_table(row: CallRow) -> str:
+    """Return what else is known of a call: where it was served, how long everything took, what the vendor may charge."""
+    vendor = (
+        "unknown: our price is not the vendor's own"
+        if row.vendor_cost is None
+        else f"{dollars_text(row.vendor_cost)} US dollars, for what it generated"
+    )
+    asked, first = milliseconds(row.queue_ms), milliseconds(row.first_token_ms)
+    rows = [
+        ["model", row.model + (", streamed" if row.stream else "")],
+        ["served by", f"{row.target or 'nobody'}, {row.attempts} attempt{'' if row.attempts == 1 else 's'}"],
+        ["vendor may charge", vendor],
+        ["began", iso(row.began_ms // 1000)],
+        ["timings", f"vendor asked at {asked}, first token at {first}, end at {milliseconds(row.total_ms)}"],
+        ["the client's id", row.client_request_id or "none"],
+    ]
+    return table((), [[paint(name, dim=True), value] for name, value in rows])
+
+
+def running(opening: Opening | None, tokens: int) -> str:
+    """Say what is known of a call that has not ended."""
+    assert opening is not None, "a call that has not ended has its opening"
+    title = f"Call {paint(opening.id, bold=True)} to {opening.model} is still running."
+    so_far = f"It has some {opening.input_tokens:,} input tokens, by its size, and {tokens:,} output tokens were sent."
+    return f"{title}\n{so_far}\nIts bill is made when it ends. Watch it: aisa board"
+
+
+def wrapped(sentence: str) -> str:
+    """Return a sentence in lines that fit the terminal."""
+    return textwrap.fill(sentence, min(shutil.get_terminal_size().columns, WIDTH_MAX), break_on_hyphens=False)
+
+
+def milliseconds(duration: int | None) -> str:
+    """Write a duration; None is what never happened."""
+    return "-" if duration is None else f"{duration:,} ms"
+
+
+def exact(amount: int) -> str:
+    """Write an exact amount (see UNITS_PER_DOLLAR) in US dollars, without superfluous digits."""
+    whole, rest = divmod(amount, UNITS_PER_DOLLAR)
+    return f"{whole}.{rest:0{DECIMALS}d}".rstrip("0").rstrip(".")
+
+
+def padded(amount: int, decimals: int) -> str:
+    """Write an exact amount with at least so many places, so that the points of a column are in line."""
+    whole, _, rest = exact(amount).partition(".")
+    return whole + (f".{rest}" if rest else " " if decimals else "") + " " * (decimals - len(rest))
+
+
+def document(found: CallFound) -> dict[str, object]:
+    """Return everything as a JSON object: the row as the ledger has it, and its bill computed anew. Amounts of US dollars are exact."""
+    row = found.row
+    if row is None:
+        return {"call": found.opening, "running": True, "output_tokens": found.tokens}
+    lines = lines_of(row)
+    cost = cost_of_lines(lines)
+    return {
+        "call": row,
+        "running": False,
+        "final": found.final,
+        "lines": [
+            {"kind": line.kind, "tokens": line.tokens, "nanos_per_million": line.price, "usd": number(exact(line.amount))} for line in lines
+        ],
+        "sum_usd": number(exact(sum(line.amount for line in lines))),
+        "cost_nanos": cost,
+        "cost_usd": number(dollars_text(cost)),
+        "agrees": cost == row.cost,
+    }
+
+
+def number(text: str) -> msgspec.Raw:
+    """Return an exact JSON number."""
+    return msgspec.Raw(text.encode())

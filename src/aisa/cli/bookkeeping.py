@@ -1,0 +1,128 @@
+"""What the commands on the ledger do: ask, compare, and show. Computes no amount and opens no database itself."""
+
+from __future__ import annotations
+
+import re
+from datetime import date, timedelta
+
+import click
+import msgspec
+
+from aisa.cli.control import ask
+from aisa.cli.keyring import settings
+from aisa.cli.problems import Misuse
+from aisa.cli.terminal import paint, say, table
+from aisa.cli.treasury import aligned, dollars, json_text
+from aisa.ledger.port_admin import AuditReport, Made
+from aisa.ledger.reconcile import COLUMNS, Export, ExportUnreadable, Line, compare, drift, drifts, read_export, totals
+
+AUDIT_SECONDS_MAX = 3_600.0  # an hour is some hundred million calls
+MADE_SECONDS_MAX = 600.0  # a vendor's days are added up by the database, a million calls a second
+PERCENT = re.compile(r"([0-9]{1,3})(?:\.([0-9]{1,2}))?")
+HEADS = ("DAY", "MODEL", "OUR INPUT", "THEIRS", "DRIFT", "OUR OUTPUT", "THEIRS", "DRIFT")
+
+
+class MadeList(msgspec.Struct):
+    """What a vendor made, by day and model."""
+
+    data: list[Made]
+
+
+def audit(config: str | None, data_dir: str | None, *, as_json: bool) -> None:
+    """Audit the books and print what was found. Exits with 1 if there is a difference. Raises Stop."""
+    folder = settings(config, data_dir).server.data_dir
+    report = ask(folder, "POST", "/ledger/audit", expect=AuditReport, seconds=AUDIT_SECONDS_MAX)
+    if as_json:
+        say(json_text(report))
+    else:
+        say(f"{report.calls:,} calls, {report.entries:,} wallet entries, {report.accounts:,} accounts.")
+        if report.on_board:
+            say(f"{report.on_board:,} calls are on the board: in flight, or about to be written.")
+        say("\n" + findings(report) if report.counts else paint("Everything adds up.", "green", bold=True))
+    if report.counts:
+        raise SystemExit(1)
+
+
+def findings(report: AuditReport) -> str:
+    """Return what an audit found, as text."""
+    number = sum(report.counts.values())
+    rows = [[paint(found.kind, "red"), found.where, found.what] for found in report.differences]
+    rest = number - len(rows)
+    kinds = ", ".join(f"{count:,} {kind}" for kind, count in sorted(report.counts.items()))
+    more = f"\nand {rest:,} more." if rest else ""
+    return f"{table(('WHAT', 'WHERE', 'DIFFERENCE'), rows)}{more}\n\n" + paint(f"{number:,} differences: {kinds}.", "red", bold=True)
+
+
+def reconcile(file: str, vendor: str, columns: str | None, *, tolerance: str, config: str | None, data_dir: str | None) -> None:
+    """Compare our rows with a vendor's export and print the drift. Exits with 1 if it is too large. Raises Stop, Misuse."""
+    limit = hundredths(tolerance)
+    export = read_file(file, columns_named(columns))
+    span = {"start_ms": unix_ms(export.first), "end_ms": unix_ms(export.last + timedelta(days=1))}
+    folder = settings(config, data_dir).server.data_dir
+    asked = {"vendor": vendor, **span}
+    ours = ask(folder, "POST", "/ledger/made", expect=MadeList, asked=asked, seconds=MADE_SECONDS_MAX).data
+    lines = compare(ours, export.lines)
+    sums = totals(lines)
+    every = sums[-1]
+    rows = [*lines, *(msgspec.structs.replace(line, day="all days", model=line.model or "all models") for line in sums)]
+    say(aligned(HEADS, [row(line) for line in rows], left=2, marked=[drifts(line, limit) for line in rows]))
+    if every.theirs_cost is not None:
+        say(f"\nThey charge {dollars(every.theirs_cost)}; by the price catalogue, our calls come to {dollars(every.ours_cost)}.")
+    apart = [line.model or "all models" for line in sums if drifts(line, limit)]
+    if apart:
+        say("\n" + paint(f"More than {tolerance} % apart: {', '.join(apart)}.", "red", bold=True))
+        raise SystemExit(1)
+    say("\n" + paint(f"Every model is within {tolerance} %.", "green", bold=True))
+
+
+def row(line: Line) -> list[str]:
+    """Return a line's cells, in the order of HEADS."""
+    pairs = ((line.ours_input, line.theirs_input), (line.ours_output, line.theirs_output))
+    return [line.day, line.model, *(cell for ours, theirs in pairs for cell in (f"{ours:,}", f"{theirs:,}", percent(ours, theirs)))]
+
+
+def percent(ours: int, theirs: int) -> str:
+    """Say how much more they have than we: `+1.25 %`."""
+    size = drift(ours, theirs)
+    return f"{'-' if size < 0 else '+' if size else ''}{abs(size) // 100}.{abs(size) % 100:02} %"
+
+
+def hundredths(tolerance: str) -> int:
+    """Return a percentage in hundredths. Raises Misuse."""
+    found = PERCENT.fullmatch(tolerance.strip().removesuffix("%").strip())
+    if found is None:
+        raise Misuse(
+            "the tolerance is no percentage", [("--tolerance", f"{tolerance!r} cannot be read.", "Write a number such as 1 or 0.5.")]
+        )
+    whole, decimals = found.groups("")
+    return 100 * int(whole) + int(f"{decimals:0<2}")
+
+
+def columns_named(text: str | None) -> dict[str, str]:
+    """Return the columns that are named on the command line. Raises Misuse."""
+    named: dict[str, str] = {}
+    for part in text.split(",") if text else []:
+        column, equals, name = part.partition("=")
+        if not equals or not name.strip() or column.strip() not in COLUMNS:
+            remedy = f"Write COLUMN=NAME, with one of {', '.join(COLUMNS)} for the column, and commas in between."
+            raise Misuse("the columns cannot be understood", [("--columns", f"{part!r} names no column.", remedy)])
+        named[column.strip()] = name.strip()
+    return named
+
+
+def read_file(file: str, named: dict[str, str]) -> Export:
+    """Read an export, `-` meaning standard input. Raises Misuse."""
+    try:
+        with click.open_file(file, encoding="utf-8-sig") as lines:
+            return read_export(lines, named)
+    except (OSError, UnicodeDecodeError) as error:
+        why = error.strerror if isinstance(error, OSError) else "it is not UTF-8 text"
+        raise Misuse("the file cannot be read", [(file, f"Reading it failed: {why}.", "Name a CSV file.")]) from None
+    except ExportUnreadable as error:
+        remedy = "Export usage by day and model as CSV. `aisa ledger reconcile --help` shows how columns are named."
+        raise Misuse("the file cannot be understood", [(file, str(error), remedy)]) from None
+
+
+def unix_ms(day: date) -> int:
+    """Return the moment at which a day begins in UTC."""
+    return (day - date(1970, 1, 1)).days * 86_400_000

@@ -1,0 +1,52 @@
+"""`aisa ledger`: the commands on the books as they are called. What they do and print is in `bookkeeping`."""
+
+from __future__ import annotations
+
+import click
+
+from aisa.cli.keys import located, text
+
+RECONCILE_USE = """\b
+Examples:
+  aisa ledger reconcile --vendor openai completions_usage_2026-12.csv
+  aisa ledger reconcile --vendor other usage.csv --columns date=Day,input="Tokens in",output="Tokens out"
+  aisa ledger reconcile --vendor openai - < usage.csv
+"""
+
+
+@click.group()
+def ledger() -> None:
+    """Check the books: against themselves, and against a vendor's.
+
+    Works on a running server, and otherwise on its data folder.
+    """
+
+
+@ledger.command()
+@click.option("--json", "as_json", is_flag=True, help="Print JSON; amounts are nano-dollars.")
+@located
+def audit(config: str | None, data_dir: str | None, *, as_json: bool) -> None:
+    """Compute every cost and balance anew and show what differs.
+
+    Exits with 1 if anything does. Takes some seconds for a hundred thousand calls, and keeps nobody waiting.
+    """
+    from aisa.cli import bookkeeping
+
+    bookkeeping.audit(config, data_dir, as_json=as_json)
+
+
+@ledger.command(epilog=RECONCILE_USE)
+@click.argument("file", type=click.Path(allow_dash=True))
+@click.option("--vendor", callback=text, required=True, metavar="NAME", help="The vendor's name in the configuration.")
+@click.option("--columns", callback=text, metavar="A=B,C=D", help="Which columns hold date, model, input, output, cost.  [by their names]")
+@click.option("--tolerance", callback=text, default="1", metavar="PERCENT", help="How far a model's tokens may be apart.  [1]")
+@located
+def reconcile(file: str, vendor: str, columns: str | None, *, tolerance: str, config: str | None, data_dir: str | None) -> None:
+    """Compare our calls with a vendor's usage export, by day and model.
+
+    FILE is CSV with a head, as OpenAI exports it. Days are those of UTC. Exits with 1 if, over all days, the input or output tokens of a
+    model are further apart than the tolerance, with 2 if the file cannot be understood.
+    """
+    from aisa.cli import bookkeeping
+
+    bookkeeping.reconcile(file, vendor, columns, tolerance=tolerance, config=config, data_dir=data_dir)

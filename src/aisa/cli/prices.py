@@ -1,0 +1,38 @@
+"""`aisa prices`: the command as it is called. What it shows is in `price_tables`."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+
+import click
+
+from aisa.cli.keys import text
+
+EXAMPLES = """\b
+Examples:
+  aisa prices
+  aisa prices gpt-4.1
+  aisa prices openai/gpt-4.1 --at 2026-12-01
+"""
+
+
+@click.command(epilog=EXAMPLES)
+@click.argument("model", required=False, callback=text)
+@click.option(
+    "--at", "moment", type=click.DateTime(["%Y-%m-%d", "%Y-%m-%dT%H:%M"]), metavar="DATE", help="Day, or day and time, in UTC.  [now]"
+)
+@click.option("--config", "path", metavar="FILE", help="Configuration file.  [AISA_CONFIG; ./aisa.yaml if it exists]")
+@click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+def prices(model: str | None, moment: datetime | None, path: str | None, *, as_json: bool) -> None:
+    """Show what a MODEL's tokens cost, and who says so; without MODEL, of every listed one.
+
+    Exits with 1 if the model is unknown or has no price.
+    """
+    from aisa.cli import price_tables
+    from aisa.clock import wall_clock
+
+    seconds = wall_clock() if moment is None else moment.replace(tzinfo=UTC).timestamp()
+    if model is None:
+        price_tables.show_all(path, seconds, as_json=as_json)
+    else:
+        price_tables.explain(model, path, seconds, as_json=as_json)

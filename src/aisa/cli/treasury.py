@@ -1,0 +1,123 @@
+"""What the commands on wallets do: ask, and show the answer. Decides nothing about money and opens nothing itself."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import datetime
+from urllib.parse import quote
+
+import msgspec
+
+from aisa.cli.control import ask
+from aisa.cli.keyring import settings
+from aisa.cli.problems import Stop
+from aisa.cli.terminal import paint, say, table
+from aisa.ledger.port_admin import Account, Booking, Entry
+from aisa.money import Nanos, dollars_text
+
+KINDS = {"top_up": "top-up", "adjustment": "adjustment"}
+
+
+class AccountList(msgspec.Struct):
+    """Every account."""
+
+    data: list[Account]
+
+
+class EntryList(msgspec.Struct):
+    """Entries of a wallet, the newest first."""
+
+    data: list[Entry]
+
+
+def show(account: str | None, config: str | None, data_dir: str | None, *, as_json: bool) -> None:
+    """Print every account, or one and the entries of its wallet. Raises Stop."""
+    folder = settings(config, data_dir).server.data_dir
+    accounts = [known for known in ask(folder, "GET", "/accounts", expect=AccountList).data if account in (None, known.name)]
+    if account is None:
+        say(json_text(accounts) if as_json else account_table(accounts))
+        return
+    if not accounts:
+        remedy = "`aisa wallet show` lists the accounts; `aisa keys create LABEL --account NAME` makes one."
+        raise Stop("there is no such account", [(account, "No key was ever made for it.", remedy)])
+    entries = ask(folder, "GET", f"/accounts/{quote(account, safe='')}/entries", expect=EntryList).data
+    if as_json:
+        say(json_text({"account": accounts[0], "entries": entries}))
+        return
+    say(account_table(accounts))
+    say("\n" + (entry_table(entries) if entries else "Nothing was ever put into its wallet."))
+
+
+def top_up(account: str, asked: dict[str, str | None], *, config: str | None, data_dir: str | None) -> None:
+    """Put money into a wallet and say what is in it. Raises Stop."""
+    booking = change(account, "top-up", asked, config=config, data_dir=data_dir)
+    if booking.fresh:
+        say(f"{dollars(booking.entry.amount)} put into the wallet of {paint(account, bold=True)}. {holds(booking)}")
+    else:
+        say(f"The reference {asked['reference']} was booked before, so nothing was changed. {holds(booking)}")
+
+
+def adjust(account: str, asked: dict[str, str | None], *, config: str | None, data_dir: str | None) -> None:
+    """Correct a wallet and say what is in it. Raises Stop."""
+    booking = change(account, "adjust", asked, config=config, data_dir=data_dir)
+    say(f"The wallet of {paint(account, bold=True)} is adjusted by {dollars(booking.entry.amount)}. {holds(booking)}")
+
+
+def unlimit(account: str, config: str | None, data_dir: str | None) -> None:
+    """Make an account unlimited. Raises Stop."""
+    folder = settings(config, data_dir).server.data_dir
+    known = ask(folder, "POST", f"/accounts/{quote(account, safe='')}/unlimit", expect=Account)
+    say(f"The account {paint(known.name, bold=True)} is unlimited. A top-up makes it prepaid again.")
+
+
+def change(account: str, how: str, asked: dict[str, str | None], *, config: str | None, data_dir: str | None) -> Booking:
+    """Ask for a change of a wallet. Raises Stop."""
+    folder = settings(config, data_dir).server.data_dir
+    return ask(folder, "POST", f"/accounts/{quote(account, safe='')}/{how}", expect=Booking, asked=asked)
+
+
+def account_table(accounts: list[Account]) -> str:
+    """Return accounts as a table."""
+    rows = [[account.name, balance(account), dollars(account.spent), f"{account.calls:,}"] for account in accounts]
+    return aligned(("ACCOUNT", "BALANCE", "SPENT", "CALLS"), rows, left=1)
+
+
+def entry_table(entries: list[Entry]) -> str:
+    """Return entries as a table, times in local time."""
+    rows: list[list[str]] = []
+    for entry in entries:
+        when = datetime.fromtimestamp(entry.created_at).astimezone().strftime("%Y-%m-%d %H:%M")
+        rows.append([when, KINDS.get(entry.kind, entry.kind), dollars(entry.amount), entry.reference or "", entry.note])
+    return aligned(("WHEN", "KIND", "AMOUNT", "REFERENCE", "NOTE"), rows, left=2, numbers=1)
+
+
+def aligned(heads: tuple[str, ...], rows: list[list[str]], *, left: int, numbers: int | None = None, marked: Sequence[bool] = ()) -> str:
+    """Return a table in which, after the first `left` columns, so many have numbers in them. `marked` lines are painted."""
+    last = len(heads) if numbers is None else left + numbers
+    widths = [max(len(row[column]) for row in [list(heads), *rows]) for column in range(len(heads))]
+    placed = [[cell.rjust(widths[at]) if left <= at < last else cell for at, cell in enumerate(row)] for row in [list(heads), *rows]]
+    painted = [
+        [paint(cell, "red") for cell in row] if mark else row for row, mark in zip(placed[1:], marked or [False] * len(rows), strict=True)
+    ]
+    return table(placed[0], painted)
+
+
+def balance(account: Account) -> str:
+    """Return what is in an account's wallet."""
+    return "unlimited" if account.balance is None else dollars(account.balance)
+
+
+def holds(booking: Booking) -> str:
+    """Say what is in a wallet after it was changed."""
+    return "It is unlimited." if booking.balance is None else f"It holds {dollars(booking.balance)}."
+
+
+def dollars(nanos: Nanos) -> str:
+    """Write an amount for people: cents at least, and every further digit that is not zero. 1250 -> `$0.00000125`."""
+    whole, _, decimals = dollars_text(abs(nanos)).partition(".")
+    return f"{'-' if nanos < 0 else ''}${int(whole):,}.{decimals:0<2}"
+
+
+def json_text(value: object) -> str:
+    """Return a value as JSON for people and programs."""
+    return msgspec.json.format(msgspec.json.encode(value), indent=2).decode()

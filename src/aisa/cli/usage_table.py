@@ -1,0 +1,145 @@
+"""What `aisa usage` prints: the sums of all keys as a table with bars, as JSON or as CSV. Sums nothing but the total."""
+
+from __future__ import annotations
+
+import csv
+import io
+import shutil
+from datetime import UTC, date, datetime
+from typing import NamedTuple
+from urllib.parse import urlencode
+
+import click
+import msgspec
+
+from aisa.cli.control import ask
+from aisa.cli.figures import aligned, bar, count, dollars, short
+from aisa.cli.keyring import settings
+from aisa.cli.price_tables import iso, say_json
+from aisa.cli.problems import Misuse
+from aisa.cli.terminal import paint, say
+from aisa.edge.admin_usage import SPAN_MS_MAX, UsageShown
+from aisa.keys.rules import DURATION, DURATION_SECONDS
+from aisa.ledger.port_usage import DAY, DAY_MS, KEY, Used, day_of
+from aisa.money import dollars_text
+
+ANSWER_SECONDS_MAX = 600.0  # the database adds up a million calls a second or so
+ROWS_MAX = 50  # of the table, the dearest; `--json` and `--csv` have all of them
+WIDTH_MAX = 120  # longer lines are hard to follow from the name to the bar
+NAME_CHARACTERS_MIN, NAME_CHARACTERS_MAX = 12, 32
+BAR_CELLS_MIN, BAR_CELLS_MAX = 8, 24
+GAP = 2  # between columns
+COLUMNS = ("CALLS", "FAILED", "INPUT", "CACHED", "OUTPUT", "US DOLLARS")
+
+
+class Line(NamedTuple):
+    """The sums of one group: `group` is a key's id, a model or a day, `name` what people call it."""
+
+    group: str
+    name: str
+    used: Used
+
+
+def show(by: str, since: str, form: str | None, *, now: float, config: str | None, data_dir: str | None) -> None:
+    """Print what was used from a moment until `now`, UNIX seconds. Raises Misuse, Stop."""
+    end_ms = (int(now) + 1) * 1000  # of the running second, which a call may just have ended in
+    start_ms = beginning(since, now)
+    query = urlencode({"by": by, "start_ms": start_ms, "end_ms": end_ms})
+    shown = ask(settings(config, data_dir).server.data_dir, "GET", f"/usage?{query}", expect=UsageShown, seconds=ANSWER_SECONDS_MAX)
+    lines = lines_of(shown, by, start_ms=start_ms, end_ms=end_ms)
+    if form == "json":
+        say_json({"by": by, "start": iso(start_ms // 1000), "end": iso(end_ms // 1000), "data": [document(line, by) for line in lines]})
+    elif form == "csv":
+        say(csv_text(lines, by))
+    elif not shown.groups:
+        say(f"No call has ended since {iso(start_ms // 1000)}. A longer time: aisa usage --since 90d")
+    else:
+        say(f"Calls that ended since {paint(iso(start_ms // 1000), bold=True)}, by {by}:\n")
+        say(usage_table(lines, by, min(shutil.get_terminal_size().columns, WIDTH_MAX)))
+
+
+def beginning(since: str, now: float) -> int:
+    """Return the UNIX millisecond of `24h`, `7d` or a date. Raises Misuse."""
+    duration = DURATION.fullmatch(since.strip())
+    try:
+        if duration is not None:
+            start = int(now) - int(duration[1]) * DURATION_SECONDS[duration[2]]
+        else:
+            day = date.fromisoformat(since.strip())
+            start = int(datetime(day.year, day.month, day.day, tzinfo=UTC).timestamp())
+    except ValueError:
+        problem = (since[:40], "This is no duration and no date.", "Write 24h, 7d, 4w, or a date such as 2026-12-31.")
+        raise Misuse("the beginning cannot be read", [problem]) from None
+    if start < 0 or not 0 < (int(now) + 1 - start) * 1000 <= SPAN_MS_MAX:
+        problem = (since[:40], "This is in the future, or too long ago.", f"Begin {SPAN_MS_MAX // DAY_MS} days ago at most.")
+        raise Misuse("the beginning cannot be used", [problem])
+    return start * 1000
+
+
+def lines_of(shown: UsageShown, by: str, *, start_ms: int, end_ms: int) -> list[Line]:
+    """Return the sums: days in order, none left out; else the dearest first, and then who has called most."""
+    if by == DAY:
+        days = [day_of(day) for day in range(start_ms - start_ms % DAY_MS, end_ms, DAY_MS)]
+        return [Line(day, day, shown.groups.get(day) or Used()) for day in days]
+    lines = [Line(group, shown.labels.get(group, group), used) for group, used in shown.groups.items()]
+    return sorted(lines, key=lambda line: (-line.used.cost, -line.used.requests, line.name))
+
+
+def usage_table(lines: list[Line], by: str, width: int) -> str:
+    """Return a table of so many characters if they suffice, with a bar for each line and a total."""
+    total = Used()
+    for line in lines:
+        total.merge(line.used)
+    head = lines[-ROWS_MAX:] if by == DAY else lines[:ROWS_MAX]
+    numbers = aligned(COLUMNS, [cells(each) for each in (*(line.used for line in head), total)], right=range(len(COLUMNS))).splitlines()
+    room = width - GAP - len(click.unstyle(numbers[0]))
+    longest = min(max(NAME_CHARACTERS_MIN, room - GAP - BAR_CELLS_MIN), NAME_CHARACTERS_MAX)
+    names = [short(line.name, longest) for line in head]
+    widest = max(map(len, (*names, "total")))
+    rows = [name.ljust(widest + GAP) + row for name, row in zip(names, numbers[1:], strict=False)]
+    if room - widest - GAP >= BAR_CELLS_MIN:
+        rows = with_bars(rows, head, min(room - widest - GAP, BAR_CELLS_MAX))
+    top, bottom = paint(by.upper().ljust(widest + GAP), dim=True) + numbers[0], "total".ljust(widest + GAP) + numbers[-1]
+    hidden = len(lines) - len(head)
+    more = f"\n\n{hidden:,} more {by}s are in the total; `--json` and `--csv` list them." if hidden else ""
+    return "\n".join((top, *rows, paint(bottom, bold=True))) + more
+
+
+def with_bars(rows: list[str], lines: list[Line], cells_max: int) -> list[str]:
+    """Return rows with a bar behind each: of its cost or, where nothing has a cost, of its tokens."""
+    weights = [line.used.cost for line in lines]
+    if not any(weights):
+        weights = [line.used.input_tokens + line.used.output_tokens for line in lines]
+    bars = [bar(weight, max(weights), cells_max) for weight in weights]
+    return [f"{row}{' ' * GAP}{paint(each, 'cyan')}" if each else row for row, each in zip(rows, bars, strict=True)]
+
+
+def cells(used: Used) -> list[str]:
+    """Return sums in the order of COLUMNS."""
+    counts = (used.requests, used.failed, used.input_tokens, used.cached_tokens, used.output_tokens)
+    return [*map(count, counts), dollars(used.cost)]
+
+
+def document(line: Line, by: str) -> dict[str, object]:
+    """Return a line as JSON. Costs are exact: nano-dollars, and US dollars."""
+    label: dict[str, object] = {"label": line.name} if by == KEY else {}
+    cost = msgspec.Raw(dollars_text(line.used.cost).encode())
+    sums = msgspec.structs.asdict(line.used)
+    return {
+        by: line.group,
+        **label,
+        **{f"{name}_nanos" if name in ("cost", "charged") else name: sums[name] for name in sums},
+        "cost_usd": cost,
+    }
+
+
+def csv_text(lines: list[Line], by: str) -> str:
+    """Return CSV with a head. Costs are exact, in US dollars."""
+    text = io.StringIO()
+    writer = csv.writer(text, lineterminator="\n")
+    label = ["label"] if by == KEY else []
+    writer.writerow([by, *label, *Used.__struct_fields__[:-2], "cost_usd", "charged_usd"])
+    for line in lines:
+        *counts, cost, charged = msgspec.structs.astuple(line.used)
+        writer.writerow([line.group, *([line.name] if label else []), *counts, dollars_text(cost), dollars_text(charged)])
+    return text.getvalue().rstrip()

@@ -1,0 +1,186 @@
+"""What callers see of their bills: sums, the balance, and the receipt of a call. Charges nothing; the shape of a receipt is `receipt`'s.
+
+`GET /v1/usage?start_time=S&end_time=S&scope=key|account`: what the calls were billed that ended in [start_time, end_time), UNIX seconds,
+in all and by day of UTC. `end_time` is by default the end of the running second, `scope` the key. `usage_value` is what the calls cost,
+`charged` what of it came out of the account's wallet: nothing while the account is unlimited.
+
+`GET /v1/credits/balance`: an account without a limit has `unlimited: true`, and null for a balance, because any number would be wrong.
+`available` is what the key can still spend: the balance less what is held for calls in flight, and not more than its own cap leaves.
+
+`GET /v1/usage/calls/{id}`: the receipt of a call, by its x-request-id, for the key that made it.
+
+Amounts are whole micro-dollars, rounded half up from nano-dollars, each for itself; only a receipt has the exact ones.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from datetime import UTC, datetime
+from typing import NamedTuple, TypeVar
+from urllib.parse import parse_qsl, unquote
+
+import msgspec
+
+from aisa.clock import WallClock
+from aisa.edge.receipt import Document, receipt, running_receipt
+from aisa.edge.statement import BooksShown, Statement
+from aisa.errors import ApiError
+from aisa.keys.rules import DAY_SECONDS, MONTH, Key, window_start
+from aisa.ledger.port_usage import DAY, EndedCalls, Span, Used, day_of
+from aisa.money import Nanos
+
+USAGE = "/v1/usage"
+BALANCE = "/v1/credits/balance"
+RECEIPT = "/v1/usage/calls/"  # followed by a call's id
+
+WINDOW_SECONDS_MAX = 31 * DAY_SECONDS  # the longest month
+CLOCKS_APART_SECONDS_MAX = 60  # "the last 31 days" by a caller's clock may begin a little earlier by ours
+UNIX_SECONDS_MAX = 10**11  # some three thousand years: beyond it they are milliseconds
+QUERY_FIELDS_MAX = 20  # of which three are known
+QUESTIONS_MAX = 4  # to the database at a time; more take turns
+ANSWER_SECONDS_MAX = 10.0  # for a turn and an answer; a month of a very busy account takes a second or two
+NANOS_PER_MICRO = 1_000
+
+T = TypeVar("T")
+
+
+class Window(NamedTuple):
+    """The time that is asked about, [start, end) in UNIX seconds, and whose calls."""
+
+    start: int
+    end: int
+    scope: str
+
+
+class Accounts:
+    """Answers questions about bills. `ended` may wait for the database, so it is asked in threads of its own."""
+
+    def __init__(self, books: BooksShown, ended: EndedCalls, wall_clock: WallClock) -> None:
+        self._books = books
+        self._statement = Statement(books, ended)
+        self._wall_clock = wall_clock
+        self._threads = ThreadPoolExecutor(QUESTIONS_MAX, thread_name_prefix="account")
+
+    async def document(self, path: str, query: str, key: Key) -> bytes:
+        """Return the JSON of one of the three routes. Raises ApiError, also for what is not this key's."""
+        if path == USAGE:
+            return msgspec.json.encode(await self.usage(key, query))
+        if path == BALANCE:
+            return msgspec.json.encode(await self.balance(key))
+        return msgspec.json.encode(await self.receipt(key, unquote(path.removeprefix(RECEIPT))))
+
+    async def usage(self, key: Key, query: str) -> Document:
+        """Return what was used. Raises ApiError missing_parameter, invalid_request; overloaded if the database does not answer."""
+        start, end, scope = window_of(query, self._wall_clock())
+        whose = {"key_id": key.id} if scope == "key" else {"account": key.account}
+        by_day = await self._ask(lambda: self._statement.used(DAY, Span(start * 1000, end * 1000, **whose)))
+        total = Used()
+        for used in by_day.values():
+            total.merge(used)
+        buckets = [
+            {"start_time": max(day, start), "end_time": min(day + DAY_SECONDS, end), **sums(by_day.get(day_of(day * 1000)) or Used())}
+            for day in range(start - start % DAY_SECONDS, end, DAY_SECONDS)
+        ]
+        head = {"scope": scope, "currency": "USD", "start_time": start, "end_time": end, "bucket_width": "1d"}
+        return {**head, "totals": sums(total), "buckets": buckets}
+
+    async def balance(self, key: Key) -> Document:
+        """Return what is left. A key without a cap shows what it has used in this month. Raises ApiError overloaded."""
+        now = self._wall_clock()
+        window = key.spend_window or MONTH
+        began = window_start(window, now)
+        by_day = await self._ask(lambda: self._statement.used(DAY, Span(began * 1000, end_of_second(now) * 1000, key_id=key.id)))
+        used = sum(each.cost for each in by_day.values())
+        wallet, cap = self._books.wallet(key.account), self._books.caps.get(key.id)
+        left = None if key.spend_cap is None else max(0, key.spend_cap - used)
+        free = [] if wallet.balance is None else [wallet.balance - wallet.held]
+        free += [] if left is None else [left - (0 if cap is None else cap.held)]
+        return {
+            "currency": "USD",
+            "unlimited": wallet.balance is None,
+            "account_balance_micros_usd": None if wallet.balance is None else micros(wallet.balance),
+            "available_balance_micros_usd": max(0, micros(min(free))) if free else None,
+            "go_to_market_balance_micros_usd": 0,
+            "api_key": {
+                "unlimited": left is None,
+                "remaining_micros_usd": micros(left or 0),
+                "used_micros_usd": micros(used),
+                "window": window,
+                "window_start_time": began,
+            },
+            "as_of": datetime.fromtimestamp(int(now), UTC).strftime("%Y-%m-%dT%H:%M:%SZ"),
+        }
+
+    async def receipt(self, key: Key, call_id: str) -> Document:
+        """Return a call's receipt. Raises ApiError resource_not_found, also for calls of other keys, and overloaded."""
+        found = self._statement.booked(call_id) or await self._ask(lambda: self._statement.stored(call_id))
+        if found is None or found.key_id != key.id:
+            raise ApiError(
+                "resource_not_found", "This key has made no call with this id. It is the x-request-id header of the call's answer."
+            )
+        if found.row is not None:
+            return receipt(found.row, final=found.final)
+        assert found.opening is not None, "a call that has not ended has its opening"
+        return running_receipt(found.opening, found.tokens)
+
+    async def _ask(self, question: Callable[[], T]) -> T:
+        """Return the database's answer. Raises ApiError overloaded if there is none in time."""
+        try:
+            async with asyncio.timeout(ANSWER_SECONDS_MAX):
+                return await asyncio.get_running_loop().run_in_executor(self._threads, question)
+        except (TimeoutError, ApiError) as failure:
+            raise ApiError("overloaded", "The ledger cannot be read at the moment. Calls and their bills are not affected.") from failure
+
+
+def window_of(query: str, now: float) -> Window:
+    """Return what a query asks about. `now` is in UNIX seconds. Raises ApiError missing_parameter, invalid_request."""
+    try:
+        given = dict(parse_qsl(query, keep_blank_values=True, max_num_fields=QUERY_FIELDS_MAX))
+    except ValueError:
+        raise ApiError("invalid_request", f"The query has more than {QUERY_FIELDS_MAX} fields.") from None
+    if "start_time" not in given:
+        raise ApiError("missing_parameter", "Say from when, in UNIX seconds: ?start_time=1767225600", param="start_time")
+    start = unix_seconds("start_time", given["start_time"])
+    end = unix_seconds("end_time", given["end_time"]) if "end_time" in given else end_of_second(now)
+    if end <= start:
+        raise ApiError("invalid_request", f"The window ends at {end}, which is not after its start, {start}.", param="end_time")
+    if end - start > WINDOW_SECONDS_MAX + CLOCKS_APART_SECONDS_MAX:
+        message = f"The window has {end - start} seconds; {WINDOW_SECONDS_MAX} (31 days) are the most. Ask for it in parts."
+        raise ApiError("invalid_request", message, param="start_time")
+    scope = given.get("scope", "key")
+    if scope not in ("key", "account"):
+        raise ApiError("invalid_request", "The scope is `key` or `account`.", param="scope")
+    return Window(start, end, scope)
+
+
+def unix_seconds(name: str, text: str) -> int:
+    """Return a moment that was given. Raises ApiError invalid_request."""
+    if not (text.isascii() and text.isdigit() and 0 < int(text[:20]) <= UNIX_SECONDS_MAX):
+        raise ApiError("invalid_request", f"{name} must be a moment in whole UNIX seconds, such as 1767225600.", param=name)
+    return int(text)
+
+
+def end_of_second(now: float) -> int:
+    """Return the first UNIX second after everything that has happened."""
+    return int(now) + 1
+
+
+def sums(used: Used) -> Document:
+    """Write sums."""
+    return {
+        "requests": used.requests,
+        "failed_requests": used.failed,
+        "input_tokens": used.input_tokens,
+        "output_tokens": used.output_tokens,
+        "cache_read_tokens": used.cached_tokens,
+        "cache_write_tokens": used.cache_write_tokens,
+        "usage_value_micros_usd": micros(used.cost),
+        "charged_micros_usd": micros(used.charged),
+    }
+
+
+def micros(amount: Nanos) -> int:
+    """Round nano-dollars half up to micro-dollars, for display only."""
+    return (amount + NANOS_PER_MICRO // 2) // NANOS_PER_MICRO

@@ -1,0 +1,128 @@
+"""What an administrator may do with accounts and books, as requests and answers in JSON. Lists the routes; `admin` answers.
+
+| request | body | answer |
+|---|---|---|
+| `GET /accounts` | | 200, `{data: [account, ...]}` |
+| `GET /accounts/{name}/entries` | | 200, `{data: [entry, ...]}`, the newest first |
+| `POST /accounts/{name}/top-up` | `{amount, note?, reference?}` | 200, `{entry, fresh, balance}` |
+| `POST /accounts/{name}/adjust` | `{amount, note}` | 200, the same |
+| `POST /accounts/{name}/unlimit` | | 200, the account |
+| `POST /ledger/audit` | | 200, an `AuditReport` |
+| `POST /ledger/made` | `{vendor, start_ms, end_ms}` | 200, `{data: [made, ...]}`: what the vendor made of each model in each day (UTC) |
+
+`amount` is text in US dollars, exact to nine decimals; `fresh` is false for a reference that was booked before. Everything in an answer is
+in nano-dollars; its fields are those of the structs in `ledger.port_admin`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import msgspec
+
+from aisa.edge.admin_route import Asked, Result, Route, Steps, read
+from aisa.errors import ApiError
+from aisa.facts import Fact, WalletChanged
+from aisa.ledger.port_admin import Booking, Books, Wallets
+from aisa.money import Nanos, parse_dollars
+
+DAY_MS = 86_400_000
+SPAN_MS_MAX = 400 * DAY_MS  # over which a vendor's work is added up: a year, and the days around it
+
+
+class TopUpAsked(msgspec.Struct, forbid_unknown_fields=True):
+    """A payment. `reference` is the operator's own, booked once."""
+
+    amount: str
+    note: str = ""
+    reference: str | None = None
+
+
+class AdjustAsked(msgspec.Struct, forbid_unknown_fields=True):
+    """A correction, up or down."""
+
+    amount: str
+    note: str
+
+
+class MadeAsked(msgspec.Struct, forbid_unknown_fields=True):
+    """A vendor and a span of time in UNIX milliseconds, the end not in it."""
+
+    vendor: str
+    start_ms: int
+    end_ms: int
+
+
+class WalletRoutes:
+    """The routes on accounts and their wallets. `note` takes what was changed."""
+
+    def __init__(self, wallets: Wallets, note: Callable[[Fact], None]) -> None:
+        self._wallets = wallets
+        self._note = note
+
+    def routes(self) -> tuple[Route, ...]:
+        """Return what is answered."""
+        return (
+            Route("GET", "/accounts", self._list),
+            Route("POST", "/accounts/{name}/top-up", self._top_up),
+            Route("POST", "/accounts/{name}/adjust", self._adjust),
+            Route("POST", "/accounts/{name}/unlimit", self._unlimit),
+        )
+
+    def _list(self, _asked: Asked) -> Result:
+        return 200, {"data": self._wallets.accounts()}
+
+    def _top_up(self, asked: Asked) -> Result:
+        wanted = read(asked.body, TopUpAsked)
+        amount = amount_of(wanted.amount)
+        return self._booked(self._wallets.top_up(asked.name, amount, note=wanted.note, reference=wanted.reference))
+
+    def _adjust(self, asked: Asked) -> Result:
+        wanted = read(asked.body, AdjustAsked)
+        return self._booked(self._wallets.adjust(asked.name, amount_of(wanted.amount), note=wanted.note))
+
+    def _booked(self, booking: Booking) -> Result:
+        if booking.fresh:
+            entry = booking.entry
+            self._note(WalletChanged(entry.kind, entry.account, entry.amount, booking.balance))
+        return 200, booking
+
+    def _unlimit(self, asked: Asked) -> Result:
+        account = self._wallets.unlimit(asked.name)
+        self._note(WalletChanged("unlimited", account.name, 0, None))
+        return 200, account
+
+
+class BookRoutes:
+    """The routes on the books as they are in the database."""
+
+    def __init__(self, books: Books) -> None:
+        self._books = books
+
+    def routes(self) -> tuple[Route, ...]:
+        """Return what is answered."""
+        return (
+            Route("GET", "/accounts/{name}/entries", self._entries),
+            Route("POST", "/ledger/audit", self._audit),
+            Route("POST", "/ledger/made", self._made),
+        )
+
+    def _entries(self, asked: Asked) -> Result:
+        return 200, {"data": self._books.entries(asked.name)}
+
+    def _audit(self, _asked: Asked) -> Steps:
+        return 200, (yield from self._books.audit())
+
+    def _made(self, asked: Asked) -> Steps:
+        wanted = read(asked.body, MadeAsked)
+        if not 0 <= wanted.start_ms <= wanted.end_ms <= wanted.start_ms + SPAN_MS_MAX:
+            raise ApiError("invalid_request", f"The span begins before it ends and has at most {SPAN_MS_MAX // DAY_MS} days.")
+        return 200, {"data": (yield from self._books.made(wanted.vendor, wanted.start_ms, wanted.end_ms))}
+
+
+def amount_of(text: str) -> Nanos:
+    """Return an amount in nano-dollars. Raises ApiError invalid_request."""
+    try:
+        return parse_dollars(text)
+    except ValueError as error:
+        raise ApiError("invalid_request", str(error), param="amount") from None

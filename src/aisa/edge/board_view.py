@@ -1,0 +1,126 @@
+"""The calls that run, for those who watch from another thread: looks at each in the event loop's. Changes nothing."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from collections.abc import Set as AbstractSet
+from heapq import nsmallest
+from typing import Protocol, TypeVar
+
+import msgspec
+
+from aisa.call import ENDED
+from aisa.edge.statement import BooksShown
+from aisa.errors import ApiError
+from aisa.ledger.row import Opening
+from aisa.money import Nanos
+from aisa.pricing import cost_of
+from aisa.run import Run
+from aisa.usage import Usage
+
+LIVE_ROWS_MAX = 200  # that are shown, the oldest: more than a terminal has lines, and looked at in less than a millisecond
+LOOK_SECONDS_MAX = 5.0  # that the event loop may take to answer; it is stuck then
+
+T = TypeVar("T")
+
+
+class Slots(Protocol):
+    """The board in its file: `ledger.board.Board` has it."""
+
+    @property
+    def taken(self) -> int:
+        """How many slots are taken."""
+        ...
+
+
+class LiveCall(msgspec.Struct, frozen=True):
+    """One call that runs. `backlog_bytes` were written for its client, which does not have them yet.
+
+    Tokens are those estimated of the request and those sent so far; `cost` is what these cost, in nano-dollars, None without a price.
+    """
+
+    id: str
+    key: str
+    model: str
+    target: str
+    state: str
+    stream: bool
+    age_seconds: float
+    input_tokens: int
+    output_tokens: int
+    backlog_bytes: int
+    congested: bool
+    cost: Nanos | None
+
+
+class BoardShown(msgspec.Struct, frozen=True):
+    """The oldest LIVE_ROWS_MAX of the calls that run, how many run in all, and how full the books are.
+
+    `slots_taken` of the board are calls that run or `rows_waiting`: ended, but not yet known to be in the database.
+    """
+
+    calls: list[LiveCall]
+    calls_count: int
+    slots_taken: int
+    rows_waiting: int
+
+
+class BoardView:
+    """Shows the calls of a server. Made in the event loop's thread; `live` is `Gate.live`."""
+
+    def __init__(self, live: AbstractSet[Run], books: BooksShown, board: Slots) -> None:
+        self._live = live
+        self._books = books
+        self._board = board
+        self._loop = asyncio.get_running_loop()
+
+    def __call__(self) -> BoardShown:
+        """Return what there is to see. Raises ApiError overloaded when the event loop is stuck."""
+        live = tuple(self._live)  # in one step, because the event loop may change it meanwhile
+        oldest = nsmallest(LIVE_ROWS_MAX, live, key=lambda run: run.call.began)
+        calls = in_loop(self._loop, lambda: [self._shown(run) for run in oldest if run.life.state is not ENDED])
+        booked = tuple(self._books.calls.values())
+        return BoardShown(calls, len(live), self._board.taken, sum(charge.row is not None for charge in booked))
+
+    def _shown(self, run: Run) -> LiveCall:
+        charge = self._books.calls.get(run.call.id)
+        tokens = 0 if charge is None else charge.tokens
+        return LiveCall(
+            id=run.call.id,
+            key=run.key.label,
+            model=run.plan.entry.name,
+            target=run.life.target,
+            state=run.life.state,
+            stream=run.chat.stream,
+            age_seconds=self._loop.time() - run.call.began,
+            input_tokens=0 if charge is None else charge.opening.input_tokens,
+            output_tokens=tokens,
+            backlog_bytes=max(0, run.client.bytes_written - run.client.bytes_delivered()),
+            congested=run.client.congested,
+            cost=None if charge is None else cost_so_far(charge.opening, tokens),
+        )
+
+
+def cost_so_far(opening: Opening, tokens: int) -> Nanos | None:
+    """Return what a call would cost that ended with so many tokens delivered: nothing without any. None without a price."""
+    if opening.prices is None:
+        return None
+    return cost_of(Usage(opening.input_tokens, tokens), opening.prices) if tokens else 0
+
+
+def in_loop(loop: asyncio.AbstractEventLoop, look: Callable[[], T]) -> T:
+    """Return what `look` returns in the thread of the event loop, where what it looks at is changed. Waits for it, so call it in another.
+
+    Raises what `look` does, and ApiError overloaded when the loop is stuck; then nothing is done any more.
+    """
+
+    async def looked() -> T:
+        return look()
+
+    seen = asyncio.run_coroutine_threadsafe(looked(), loop)
+    try:
+        return seen.result(LOOK_SECONDS_MAX)
+    except TimeoutError:
+        seen.cancel()
+        raise ApiError("overloaded", f"The server is too busy to answer within {LOOK_SECONDS_MAX:g} seconds.") from None

@@ -1,0 +1,90 @@
+"""The receipt of one call, as its caller sees it: what was made, what arrived, what is charged and at which prices. Looks nothing up.
+
+It names no vendor and no setting: which targets serve a model is the operator's configuration.
+"""
+
+from __future__ import annotations
+
+import msgspec
+
+from aisa.ledger.row import CallRow, Opening
+from aisa.money import dollars_text
+from aisa.prices.rules import CATALOGUE
+from aisa.pricing import KINDS, UnitPrices
+from aisa.usage import COUNTED, ESTIMATED, Usage
+
+Document = dict[str, object]
+
+OBJECT = "call.receipt"
+RUNNING = "running"
+
+
+def receipt(row: CallRow, *, final: bool) -> Document:
+    """Write the receipt of a call that ended. Unless `final`, its delivery or its vendor's report may still change what it says."""
+    return {
+        "id": row.id,
+        "object": OBJECT,
+        "model": row.model,
+        "outcome": row.outcome,
+        "stream": row.stream,
+        "final": final,
+        "created": row.began_ms // 1000,
+        "ended": row.ended_ms // 1000,
+        "generated": counts(row.generated),
+        "delivered": {"output_tokens": row.delivered},
+        "billed": {**counts(row.billed), "cost_nanos": row.cost, "cost_usd": msgspec.Raw(dollars_text(row.cost).encode())},
+        "prices": price_document(row.prices, row.price_source, row.billed.input_tokens),
+        "timings": {"queue_ms": row.queue_ms, "first_token_ms": row.first_token_ms, "total_ms": row.total_ms},
+        "attempts": row.attempts,
+        "error_code": row.error_code,
+        "client_request_id": row.client_request_id,
+    }
+
+
+def running_receipt(opening: Opening, tokens: int) -> Document:
+    """Write what is known of a call that runs and has sent so many output tokens; null for what its end will tell."""
+    so_far = Usage(opening.input_tokens, tokens, source=COUNTED, input_source=ESTIMATED)
+    return {
+        "id": opening.id,
+        "object": OBJECT,
+        "model": opening.model,
+        "outcome": RUNNING,
+        "stream": opening.stream,
+        "final": False,
+        "created": opening.began_ms // 1000,
+        "ended": None,
+        "generated": counts(so_far),
+        "delivered": None,
+        "billed": None,
+        "prices": price_document(opening.prices, opening.price_source, opening.input_tokens),
+        "timings": None,
+        "attempts": None,
+        "error_code": None,
+        "client_request_id": opening.client_request_id,
+    }
+
+
+def counts(usage: Usage) -> Document:
+    """Write token counts, and where they are from: `source` those of the output, `input_source` those of the input."""
+    return {
+        "input_tokens": usage.input_tokens,
+        "cached_tokens": usage.cached_tokens,
+        "cache_write_tokens": usage.cache_write_tokens,
+        "input_audio_tokens": usage.input_audio_tokens,
+        "output_tokens": usage.output_tokens,
+        "reasoning_tokens": usage.reasoning_tokens,
+        "output_audio_tokens": usage.output_audio_tokens,
+        "source": usage.source,
+        "input_source": usage.input_source,
+    }
+
+
+def price_document(prices: UnitPrices | None, source: str, input_tokens: int) -> Document | None:
+    """Write the prices that hold for a call with so many input tokens, in nano-dollars per million tokens; null without a price.
+
+    The source is `catalogue` for the vendor's list price, else `operator`: more would name a target or a setting.
+    """
+    if prices is None:
+        return None
+    rates = prices.for_input(input_tokens)
+    return {**{kind: getattr(rates, kind) for kind in KINDS}, "source": "catalogue" if source.startswith(CATALOGUE) else "operator"}

@@ -1,0 +1,110 @@
+"""What was used and billed, whether the database has it yet or only the books in memory. Asks both, judges nothing, knows no HTTP."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Protocol
+
+import msgspec
+
+from aisa.ledger.port_usage import EndedCalls, Span, Used
+from aisa.ledger.row import CallRow, Opening
+from aisa.money import Nanos
+
+
+class Booked(Protocol):
+    """A call in the books."""
+
+    @property
+    def opening(self) -> Opening:
+        """What was known of it at first."""
+        ...
+
+    @property
+    def row(self) -> CallRow | None:
+        """What it came to, None until it has ended."""
+        ...
+
+    @property
+    def tokens(self) -> int:
+        """How many output tokens have been sent."""
+        ...
+
+
+class Held(Protocol):
+    """A key's cap."""
+
+    @property
+    def held(self) -> Nanos:
+        """What is held of it for calls in flight."""
+        ...
+
+
+class Purse(Held, Protocol):
+    """An account's wallet."""
+
+    @property
+    def balance(self) -> Nanos | None:
+        """What is in it, None for unlimited."""
+        ...
+
+
+class BooksShown(Protocol):
+    """What is asked of the books in memory: `ledger.books.Books` has it."""
+
+    @property
+    def calls(self) -> Mapping[str, Booked]:
+        """Every call that is open, or whose row may not be in the database yet."""
+        ...
+
+    @property
+    def caps(self) -> Mapping[str, Held]:
+        """Keys' caps by key id; a key that has not been used may be missing."""
+        ...
+
+    def wallet(self, account: str) -> Purse:
+        """Return an account's wallet."""
+        ...
+
+
+class CallFound(msgspec.Struct, frozen=True):
+    """One call: its `row` once it has ended, `final` when nothing about it can change any more; before, its opening and the tokens sent."""
+
+    row: CallRow | None = None
+    opening: Opening | None = None
+    tokens: int = 0
+    final: bool = False
+    key_label: str = ""
+
+    @property
+    def key_id(self) -> str:
+        """The id of the key that made it."""
+        known = self.row or self.opening
+        assert known is not None, "one of them is there"
+        return known.key_id
+
+
+class Statement:
+    """The books in memory and the calls in the database as one. `books` is None where no server runs."""
+
+    def __init__(self, books: BooksShown | None, ended: EndedCalls) -> None:
+        self.books = books
+        self._ended = ended
+
+    def booked(self, call_id: str) -> CallFound | None:
+        """Return a call that the books in memory have. Returns at once."""
+        charge = None if self.books is None else self.books.calls.get(call_id)
+        if charge is None:
+            return None
+        row = charge.row
+        return CallFound(row) if row is not None else CallFound(opening=charge.opening, tokens=charge.tokens)
+
+    def stored(self, call_id: str) -> CallFound | None:
+        """Return a call that the database has. Waits for it. Raises ApiError internal_error when it does not work."""
+        row = self._ended.call(call_id)
+        return None if row is None else CallFound(row, final=True)
+
+    def used(self, by: str, span: Span) -> dict[str, Used]:
+        """Return the sums of `port_usage.EndedCalls.used`. Waits for the database, and can be called in any thread."""
+        charges = () if self.books is None else tuple(self.books.calls.values())  # in one step: the event loop may change them meanwhile
+        return self._ended.used(by, span, [row for charge in charges if (row := charge.row) is not None])

@@ -1,0 +1,248 @@
+"""How far the bytes written to one connection got, and who waits to hear of it. Knows no HTTP, and does not decide when to close.
+
+What a client's kernel has acknowledged is delivered, whether or not the client reads it; what ours has taken is not yet.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+from collections import deque
+from collections.abc import Callable
+
+from aisa.http.sockets import TCP_CLOSE, tcp_descriptor, tcp_progress, throw_away_at_close, unacknowledged_bytes
+
+# A client that goes on is heard of by its next request; the others are looked for. Kernels delay an acknowledgement by 40 ms, rarely 200.
+SWEEP_SECONDS = 0.1
+SWEEP_SECONDS_MAX = 1.6  # what nobody acknowledges is looked at ever less often; a stalled client may wait this long
+SWEEP_CONNECTIONS_MAX = 500  # in one turn of the loop, at some 2 us each
+
+TLS_RECORD_BYTES_MAX = 16_384  # of plaintext, by the standard; what is written at once is cut at this size
+TLS_13_FRAMING_BYTES = 22  # a record's header, content type and tag, in every cipher suite of TLS 1.3 that is on by default
+TLS_12_GCM_FRAMING_BYTES = 29  # a nonce instead of the type
+TLS_12_CHACHA_FRAMING_BYTES = 21  # neither
+
+
+class Sweep:
+    """Looks with one timer at all connections with unconfirmed replies; there is none while no reply is unconfirmed."""
+
+    def __init__(self) -> None:
+        self._watched: deque[Delivery] = deque()
+        self._gap = SWEEP_SECONDS
+        self._timer: asyncio.TimerHandle | None = None
+
+    def add(self, delivery: Delivery) -> None:
+        """Look at a connection until all of it is confirmed or it is lost."""
+        self._watched.append(delivery)
+        if self._timer is None or self._gap > SWEEP_SECONDS:
+            self._set(SWEEP_SECONDS)
+
+    def _set(self, gap: float) -> None:
+        if self._timer is not None:
+            self._timer.cancel()
+        self._gap = gap
+        self._timer = asyncio.get_running_loop().call_later(gap, self._look)
+
+    def _look(self) -> None:
+        self._timer = None
+        watched = self._watched
+        all_at_once = len(watched) <= SWEEP_CONNECTIONS_MAX
+        for _ in range(min(len(watched), SWEEP_CONNECTIONS_MAX)):
+            delivery = watched.popleft()
+            if delivery.confirm():
+                delivery.watched = False
+            else:
+                watched.append(delivery)
+        if watched and self._timer is None:
+            self._set(min(2 * self._gap, SWEEP_SECONDS_MAX) if all_at_once else SWEEP_SECONDS)
+
+
+class Delivery:
+    """One connection whose kernel does not tell what was acknowledged (unix sockets, other systems): what it took counts as delivered."""
+
+    __slots__ = ("_final", "_sweep", "_taken", "_transport", "bytes_written", "is_closing", "on_confirmed", "unconfirmed", "watched")
+
+    #: Whether `was_reset` can be true.
+    tells_resets = False
+
+    def __init__(self, transport: asyncio.WriteTransport, sweep: Sweep) -> None:
+        self._transport = transport
+        self._sweep = sweep
+        self._taken = 0
+        self._final: int | None = None
+        self.is_closing = transport.is_closing
+        #: Everything given to `write`, and what others add that would have been written had the client not gone.
+        self.bytes_written: int = 0
+        #: In order: up to where everything must be delivered, and whom to tell. A reply waits here while its bytes are in the kernel's
+        #: send buffer, and the next is not begun before it has left this process; so the buffer's size bounds them.
+        self.unconfirmed: list[tuple[int, Callable[[bool], None]]] = []
+        #: Called once, when nothing is unconfirmed any more.
+        self.on_confirmed: Callable[[], None] | None = None
+        #: Kept by the sweep and `tell`.
+        self.watched = False
+
+    def write(self, data: bytes) -> None:
+        """Hand bytes to the transport; all that is written to a connection passes here."""
+        self.bytes_written += len(data)
+        self._transport.write(data)
+        self.taken()
+
+    def taken(self) -> int:
+        """Return how many of the bytes written have left this process."""
+        waiting = self._transport.get_write_buffer_size()
+        if waiting or not self.is_closing():  # a transport that has failed says that nothing is waiting
+            self._taken = self.bytes_written - waiting
+        return self._taken
+
+    def drained(self) -> None:
+        """Take note that everything written has left this process."""
+        self._taken = self.bytes_written
+
+    def delivered(self) -> int:
+        """Return how many of the bytes written the client's system has, never too many; final once the connection is lost."""
+        return self.taken()
+
+    def was_reset(self) -> bool:
+        """Say whether the client has reset the connection, which the loop does not tell when it does not read."""
+        return False
+
+    def tell(self, tell: Callable[[bool], None]) -> None:
+        """Call once with True when all that was written so far is delivered, with False if the connection is lost before."""
+        if self._final is not None:
+            tell(self.bytes_written <= self._final)
+            return
+        self.unconfirmed.append((self.bytes_written, tell))
+        if not self.watched:
+            self.watched = True
+            self._sweep.add(self)
+
+    def confirm(self) -> bool:
+        """Tell who waits for what is delivered by now; return False if somebody still waits. A system call if anybody does."""
+        unconfirmed = self.unconfirmed
+        if unconfirmed:
+            delivered = self.delivered()
+            while unconfirmed and unconfirmed[0][0] <= delivered:
+                unconfirmed.pop(0)[1](True)
+            if unconfirmed:
+                return False
+        if self.on_confirmed is not None:
+            then, self.on_confirmed = self.on_confirmed, None
+            then()
+        return True
+
+    def lost(self, *, unfinished: bool) -> None:
+        """Take the last measure, just before the socket is closed, and tell all who wait.
+
+        Of a reply that is unfinished or unconfirmed the kernel throws away what it still holds: what is not billed is not delivered.
+        """
+        self._final = final = self.delivered()
+        unconfirmed, self.unconfirmed = self.unconfirmed, []
+        self.on_confirmed = None
+        self._let_go(throw_away=unfinished or any(offset > final for offset, _ in unconfirmed))
+        for offset, tell in unconfirmed:
+            tell(offset <= final)
+
+    def _let_go(self, *, throw_away: bool) -> None:
+        """Part with the socket."""
+
+
+class TcpDelivery(Delivery):
+    """A plain TCP connection on Linux."""
+
+    __slots__ = ("_descriptor", "_framing_bytes")
+
+    tells_resets = True
+
+    def __init__(self, transport: asyncio.WriteTransport, sweep: Sweep, descriptor: int) -> None:
+        super().__init__(transport, sweep)
+        self._descriptor = descriptor
+        #: What the kernel was given beyond the bytes written.
+        self._framing_bytes = 0
+
+    def write(self, data: bytes) -> None:
+        """Hand bytes to the transport."""
+        self.bytes_written += len(data)
+        self._transport.write(data)
+
+    def taken(self) -> int:
+        """Return how many of the bytes written have left this process; of a connection that is being closed, those delivered."""
+        if self.is_closing():
+            return self._acknowledged()
+        return self.bytes_written - self._transport.get_write_buffer_size()
+
+    def delivered(self) -> int:
+        """Return how many of the bytes written the client's kernel has acknowledged."""
+        # The common case has a cheaper question: is anything on its way?
+        if not self.is_closing() and not self._transport.get_write_buffer_size() and not unacknowledged_bytes(self._descriptor):
+            return self.bytes_written
+        return self._acknowledged()
+
+    def was_reset(self) -> bool:
+        """Say whether the client has reset the connection."""
+        return self._final is None and tcp_progress(self._descriptor)[0] == TCP_CLOSE
+
+    def _acknowledged(self) -> int:
+        return self._within(tcp_progress(self._descriptor)[1]) if self._final is None else self._final
+
+    def _within(self, sent: int) -> int:
+        # The end of the connection counts for a byte, and goes behind all others.
+        return max(0, min(sent - self._framing_bytes, self.bytes_written))
+
+    def _let_go(self, *, throw_away: bool) -> None:
+        if throw_away:
+            throw_away_at_close(self._descriptor)
+
+
+class TlsDelivery(TcpDelivery):
+    """A TLS connection on Linux: the kernel counts ciphertext, so the framing of every record is counted here.
+
+    The framing of records that are not acknowledged yet is subtracted as well, to the client's advantage.
+    """
+
+    __slots__ = ("_record_framing_bytes",)
+
+    tells_resets = False
+
+    def __init__(self, transport: asyncio.WriteTransport, sweep: Sweep, descriptor: int) -> None:
+        super().__init__(transport, sweep, descriptor)
+        cipher, version, _ = transport.get_extra_info("cipher")
+        if version == "TLSv1.3":
+            self._record_framing_bytes = TLS_13_FRAMING_BYTES
+        else:
+            self._record_framing_bytes = TLS_12_CHACHA_FRAMING_BYTES if "CHACHA20" in cipher else TLS_12_GCM_FRAMING_BYTES
+        # The handshake; its last part still waits in this process.
+        self._framing_bytes = tcp_progress(descriptor)[1] + unacknowledged_bytes(descriptor) + transport.get_write_buffer_size()
+        # Our own descriptor: the transport closes its own before it says that the connection is lost.
+        self._descriptor = os.dup(descriptor)
+
+    def write(self, data: bytes) -> None:
+        """Hand bytes to the transport."""
+        self.bytes_written += len(data)
+        self._framing_bytes += self._record_framing_bytes * -(-len(data) // TLS_RECORD_BYTES_MAX)
+        self._transport.write(data)
+
+    def delivered(self) -> int:
+        """Return how many of the bytes written the client's kernel has acknowledged."""
+        return self._acknowledged()
+
+    def taken(self) -> int:
+        """Return how many of the bytes written have left this process; of a connection that is being closed, those delivered."""
+        if self.is_closing():
+            return self._acknowledged()
+        return self._within(tcp_progress(self._descriptor)[1] + unacknowledged_bytes(self._descriptor))
+
+    def _let_go(self, *, throw_away: bool) -> None:
+        super()._let_go(throw_away=throw_away)
+        os.close(self._descriptor)
+
+
+def delivery_of(transport: asyncio.WriteTransport, sweep: Sweep) -> Delivery:
+    """Return what measures a new connection, as well as its kind of socket allows."""
+    try:
+        descriptor = tcp_descriptor(transport)
+        if descriptor is None:
+            return Delivery(transport, sweep)
+        kind = TcpDelivery if transport.get_extra_info("sslcontext") is None else TlsDelivery
+        return kind(transport, sweep, descriptor)
+    except OSError:  # no file descriptor is left to measure with
+        return Delivery(transport, sweep)

@@ -1,0 +1,208 @@
+"""Looks whether the books add up: computes every cost, sum and balance anew from what is kept beside it. Changes nothing.
+
+What it holds to be true is what the documentation says: a cost is its tokens at its prices, rounded once, half up, at one price a token; a
+balance is what was put in less what prepaid calls cost; a call ends once, costs nothing if it failed, and never more than it made.
+"""
+
+from __future__ import annotations
+
+from collections import Counter, OrderedDict
+from collections.abc import Collection, Generator, Iterable, Iterator
+from fractions import Fraction
+
+import msgspec
+from sqlalchemy import Connection, select
+
+from aisa.ledger.port_admin import Account, AuditReport, Difference
+from aisa.ledger.record import row_of
+from aisa.ledger.row import CallRow
+from aisa.ledger.rules import COMPLETED, FAILED
+from aisa.money import TOKENS_PER_PRICE
+from aisa.pricing import UnitPrices, cost_of
+from aisa.storage.tables import accounts, calls, wallet_entries
+from aisa.usage import REPORTED, Usage
+
+STEP_ROWS = 500  # some ten milliseconds, after which another request may have its turn
+DIFFERENCES_MAX = 20  # that are told in words; the others are counted
+REPEAT_MS = 86_400_000  # after a call's end, in which its Idempotency-Key is not billed again
+
+Found = Iterator[Difference]
+
+
+class Sums:
+    """What an account's calls and entries add up to."""
+
+    def __init__(self) -> None:
+        self.calls = self.spent = self.charged = self.entered = self.entries = 0
+
+
+class Ledger:
+    """What was read so far, and what did not add up. Holds a sum for each account, not the rows."""
+
+    def __init__(self, on_board: Collection[str]) -> None:
+        self.sums: dict[str, Sums] = {}
+        self.counts: Counter[str] = Counter()
+        self.differences: list[Difference] = []
+        self.rows = 0
+        self._waiting = set(on_board)
+        self._previous = ""
+        self._billed: OrderedDict[str, CallRow] = OrderedDict()  # by Idempotency-Key, of a day
+
+    @property
+    def waiting(self) -> int:
+        """How many calls are on the board of which no row was read."""
+        return len(self._waiting)
+
+    def note(self, found: Found) -> None:
+        """Count differences, and keep the first."""
+        for difference in found:
+            self.counts[difference.kind] += 1
+            if len(self.differences) < DIFFERENCES_MAX:
+                self.differences.append(difference)
+
+    def of(self, account: str) -> Sums:
+        """Return an account's sums."""
+        return self.sums.setdefault(account, Sums())
+
+    def read(self, row: CallRow) -> None:
+        """Take a call into the sums, and look at it. Calls come in the order of their ids."""
+        self.rows += 1
+        self._waiting.discard(row.id)
+        sums = self.of(row.account)
+        sums.calls += 1
+        sums.spent += row.cost
+        sums.charged += row.cost if row.prepaid else 0
+        self.note(differences_of(row))
+        self.note(self._doubled(row))
+
+    def _doubled(self, row: CallRow) -> Found:
+        if row.id == self._previous:
+            yield Difference("doubled", row.id, "There are two rows of this call.")
+        self._previous = row.id
+        if row.idempotency is None or not row.cost:
+            return
+        while self._billed and next(iter(self._billed.values())).ended_ms + REPEAT_MS <= row.began_ms:
+            self._billed.popitem(last=False)
+        key = row.idempotency.partition(":")[0]  # behind the colon stands what was asked with it
+        before = self._billed.pop(key, None)
+        if before is not None and before.id != row.id:
+            yield Difference("doubled", row.id, f"Its Idempotency-Key was billed before, with {before.id}.")
+        self._billed[key] = row
+
+
+def audit(connection: Connection, on_board: Collection[str]) -> Generator[None, None, AuditReport]:
+    """Read the whole ledger, a step of some milliseconds at a time, and return what differs.
+
+    `connection` must show one state of the database throughout. `on_board` are the calls that may not have a row yet.
+    """
+    ledger = Ledger(on_board)
+    records = connection.execution_options(yield_per=STEP_ROWS).execute(select(calls).order_by(calls.c.id))
+    for part in records.partitions():
+        for record in part:
+            try:
+                ledger.read(row_of(record))
+            except msgspec.MsgspecError as error:
+                ledger.note(iter([Difference("unreadable", str(record[0]), f"The row is not as it was written: {error}.")]))
+        yield
+    wanted = select(wallet_entries.c.account, wallet_entries.c.amount)
+    for part in connection.execute(wanted).partitions():
+        for account, amount in part:
+            sums = ledger.of(account)
+            sums.entries += 1
+            sums.entered += amount
+        yield
+    known = [msgspec.convert(record, Account, from_attributes=True) for record in connection.execute(select(accounts))]
+    for account in known:
+        ledger.note(differences_in(account, ledger.of(account.name)))
+    for name in sorted(ledger.sums.keys() - {account.name for account in known}):
+        ledger.note(iter([Difference("account", name, f"It has {ledger.sums[name].calls} calls, but is not there.")]))
+    entries = sum(sums.entries for sums in ledger.sums.values())
+    return AuditReport(ledger.rows, len(known), entries, ledger.waiting, dict(ledger.counts), ledger.differences)
+
+
+def differences_in(account: Account, sums: Sums) -> Found:
+    """Yield what an account says that its calls and entries do not."""
+    if account.calls != sums.calls:
+        kind = "missing" if account.calls > sums.calls else "doubled"
+        yield Difference(kind, account.name, f"{account.calls} calls were written for it, and {sums.calls} are there.")
+    if account.spent != sums.spent:
+        yield Difference("sum", account.name, f"Its calls cost {account.spent} nano-dollars when they were written, and {sums.spent} now.")
+    if account.charged != sums.charged:
+        what = f"{account.charged} nano-dollars were taken for its prepaid calls, which cost {sums.charged}."
+        yield Difference("sum", account.name, what)
+    if account.balance is not None and account.balance != sums.entered - sums.charged:
+        what = f"The balance is {account.balance} nano-dollars; {sums.entered} were put in and {sums.charged} spent."
+        yield Difference("balance", account.name, what)
+
+
+def differences_of(row: CallRow) -> Found:
+    """Yield what does not fit in one row."""
+    yield from priced_otherwise(row)
+    if row.ended_ms < row.began_ms:
+        yield Difference("time", row.id, f"It ended {row.began_ms - row.ended_ms} ms before it began.")
+    negative = [name for name, count in counts_of(row) if count < 0]
+    if negative:
+        yield Difference("negative", row.id, f"Below zero: {', '.join(negative)}.")
+    made, charged = row.generated, row.billed
+    if row.outcome == FAILED and (charged.input_tokens or charged.output_tokens):
+        yield Difference("billed", row.id, "It failed, and is billed.")
+    if row.outcome != COMPLETED and not row.delivered and (charged.input_tokens or charged.output_tokens):
+        yield Difference("billed", row.id, "Nothing of it was delivered, and it is billed.")
+    if made.source == REPORTED and charged.output_tokens > made.output_tokens:
+        yield Difference("billed", row.id, f"{charged.output_tokens} output tokens are billed, and its vendor made {made.output_tokens}.")
+    if row.outcome == COMPLETED:
+        if row.delivered > made.output_tokens:
+            yield Difference("delivered", row.id, f"{row.delivered} output tokens were delivered of {made.output_tokens}.")
+    elif made.source != REPORTED and charged.output_tokens > row.delivered:
+        # Where the vendor has told its own count, what is billed is in its tokens, and what was delivered in ours.
+        yield Difference("billed", row.id, f"{charged.output_tokens} output tokens are billed, and {row.delivered} were delivered.")
+
+
+def priced_otherwise(row: CallRow) -> Found:
+    """Yield a cost that is not that of the tokens, computed as the server does and computed slowly."""
+    if row.prices is None:
+        if row.cost:
+            yield Difference("cost", row.id, f"It costs {row.cost} nano-dollars and has no prices.")
+        return
+    usual, slow = cost_of(row.billed, row.prices), exact_cost(row.billed, row.prices)
+    if row.cost != usual or usual != slow:
+        yield Difference(
+            "cost", row.id, f"It costs {row.cost} nano-dollars; its tokens at its prices are {slow} (by the server's rule {usual})."
+        )
+
+
+def exact_cost(usage: Usage, prices: UnitPrices) -> int:
+    """Return what tokens cost in nano-dollars, as the documentation has it, without the server's code."""
+    reached = [tier for tier in prices.tiers if usage.input_tokens > tier.over_input_tokens]
+    rates = max(reached, key=lambda tier: tier.over_input_tokens).prices if reached else prices
+    inputs = (
+        (usage.cached_tokens, rates.cached_input),
+        (usage.cache_write_tokens, rates.cache_write),
+        (usage.input_audio_tokens, rates.input_audio),
+        (usage.input_tokens, rates.input),
+    )
+    outputs = (
+        (usage.reasoning_tokens, rates.reasoning),
+        (usage.output_audio_tokens, rates.output_audio),
+        (usage.output_tokens, rates.output),
+    )
+    total = charged(usage.input_tokens, inputs) + charged(usage.output_tokens, outputs)
+    return int(total + Fraction(1, 2))  # amounts are not below zero, so this rounds halves up
+
+
+def charged(tokens: int, parts: Iterable[tuple[int, int]]) -> Fraction:
+    """Return what tokens cost of which so many have each price: each part gets what those before it have left. The last is all the rest."""
+    total = Fraction(0)
+    for count, price in parts:
+        taken = min(count, tokens)
+        tokens -= taken
+        total += taken * Fraction(price, TOKENS_PER_PRICE)
+    return total
+
+
+def counts_of(row: CallRow) -> Iterator[tuple[str, int]]:
+    """Yield every number of a row that counts something, by name."""
+    for name in ("began_ms", "ended_ms", "delivered", "cost", "attempts", "bytes_sent", "total_ms"):
+        yield name, getattr(row, name)
+    for prefix, usage in (("generated", row.generated), ("billed", row.billed)):
+        yield from ((f"{prefix}.{name}", value) for name, value in msgspec.structs.asdict(usage).items() if isinstance(value, int))

@@ -1,0 +1,318 @@
+"""The board: a mapped file of the calls in flight and of those whose row is not committed. Knows neither their fields nor a database.
+
+It survives the death of the process at any instant, because whatever was stored is the kernel's; after a power failure, what was
+synced is there. Whoever opens it owns the data folder (`aisa.storage.lock`), so the file needs no lock of its own.
+
+A header, then segments of equal slots. A slot begins with five aligned 64-bit words: state, progress, and length and checksum of
+each of its three records: the opening and the closings A and B. Their stores cannot be torn, and the state, stored last, decides:
+
+    step   what is stored, in order               a death before the last store finds    after it
+    take   progress 0, opening, its word, OPEN    nothing                                an open call that delivered nothing
+    close  closing A, its word, CLOSED_A          an open call at its progress           a closed call
+    amend  the other closing, its word, its state the closed call as it was              the closed call as amended
+    free   FREE                                   the call as it was                     nothing
+
+The same holds for a death within a store: of a word, which is old or new; of a record, which no state tells of yet. After a power
+failure the sectors of a slot may be of different ages. Its words are in one sector, so of one age; a record of another age does not
+have the checksum in its word, and the slot is counted as damaged. A closing's checksum begins with its opening's, so that not even a
+garbled state gives a call another's bill. A call may be found again that was freed: who settles them must know calls by id.
+"""
+
+from __future__ import annotations
+
+import errno
+import os
+import struct
+import sys
+from collections.abc import Callable
+from contextlib import ExitStack, suppress
+from mmap import mmap
+from pathlib import Path
+from typing import NamedTuple
+from zlib import crc32
+
+from aisa.storage.failure import StorageFailed
+
+SLOT_BYTES = 8192  # words and the three records at their longest; a call that is never amended touches the first 4 KiB only
+SEGMENT_SLOTS = 1024  # 8 MiB: more calls than most servers ever have in flight, and little enough to be found on a crowded disk
+SEGMENT_BYTES = SLOT_BYTES * SEGMENT_SLOTS
+OPENING_BYTES_MAX = 2000  # who calls what at which prices: these take 200 bytes and 220 more a tier, the rest is names
+CLOSING_BYTES_MAX = 3000  # a row of the ledger: the opening again and what came of it; two of them still fit into a slot
+GROWTH_SPARES_BYTES = SEGMENT_BYTES  # left to the database when the board grows: only its commits free slots
+
+FREE, OPEN, CLOSED_A, CLOSED_B = 0, 1, 2, 3
+CLOSED = frozenset({CLOSED_A, CLOSED_B})
+RECORD_AT = (0, 64, 2064, 5064)  # state -> where the record lies that it tells of, in bytes from the slot's begin
+RECORD_BYTES_MAX = (0, OPENING_BYTES_MAX, CLOSING_BYTES_MAX, CLOSING_BYTES_MAX)
+SEED = 1  # of an opening's checksum: zeros are not an empty record
+
+MAGIC = b"aisabord"
+FORMAT = 1
+HEADER = struct.Struct("=8sI")  # magic and format; their checksum follows, and nothing else
+HEADER_BYTES = 65536  # a mapping begins at a multiple of the page size, which is 64 KiB on some systems
+
+#: Returns how many bytes the disk of an open file has left.
+Room = Callable[[int], int]
+
+
+class BoardFull(Exception):
+    """No slot is left, and there can be no more."""
+
+
+class Slot:
+    """The place of one call. `words[at]` is its progress in tokens, stored by the caller.
+
+    Used by one thread at a time. A step that the call's state does not allow is a bug of ours and raises AssertionError.
+    """
+
+    __slots__ = ("_free", "_memory", "at", "words")
+
+    def __init__(self, memory: mmap, words: memoryview, at: int, *, free: list[Slot]) -> None:
+        self.words = words
+        self.at = at
+        self._memory = memory
+        self._free = free
+
+    def open(self, opening: bytes) -> None:
+        """Begin a call; `Board.take` does. Raises ValueError when the record is longer than OPENING_BYTES_MAX."""
+        self.words[self.at] = 0
+        self._store(OPEN, opening, SEED)
+
+    def close(self, closing: bytes) -> None:
+        """Say how an open call ended. Raises ValueError when the record is longer than CLOSING_BYTES_MAX."""
+        words, at = self.words, self.at
+        assert words[at - 1] == OPEN
+        self._store(CLOSED_A, closing, words[at + OPEN])
+
+    def amend(self, closing: bytes) -> None:
+        """Say anew how a closed call ended, any number of times. Raises ValueError when the record is longer than CLOSING_BYTES_MAX."""
+        words, at = self.words, self.at
+        state = words[at - 1]
+        assert state in CLOSED
+        self._store(CLOSED_A + CLOSED_B - state, closing, words[at + OPEN])
+
+    def free(self) -> None:
+        """Forget the call, open or closed. May be called in another thread than `Board.take`: appending to a list is atomic."""
+        state_at = self.at - 1
+        assert self.words[state_at] != FREE
+        self.words[state_at] = FREE
+        self._free.append(self)
+
+    def read(self) -> Found | None:
+        """Return what a taken slot holds, or None when nobody wrote it so."""
+        words, at = self.words, self.at
+        state = words[at - 1]
+        opening = self._load(OPEN, SEED)
+        closing = self._load(state, words[at + OPEN]) if state in CLOSED else None
+        if opening is None or (state != OPEN and closing is None):
+            return None
+        return Found(self, opening, words[at], closing)
+
+    def _store(self, state: int, record: bytes, seed: int) -> None:
+        size = len(record)
+        if size > RECORD_BYTES_MAX[state]:
+            raise ValueError(f"a record of {size} bytes, {RECORD_BYTES_MAX[state]} at most")
+        words, at = self.words, self.at
+        begin = (at - 1) * 8 + RECORD_AT[state]
+        self._memory[begin : begin + size] = record
+        words[at + state] = size << 32 | crc32(record, seed)
+        words[at - 1] = state
+
+    def _load(self, state: int, seed: int) -> bytes | None:
+        size, checksum = divmod(self.words[self.at + state], 1 << 32)
+        begin = (self.at - 1) * 8 + RECORD_AT[state]
+        record = self._memory[begin : begin + min(size, RECORD_BYTES_MAX[state])]
+        return record if len(record) == size and crc32(record, seed) == checksum else None
+
+
+class Found(NamedTuple):
+    """A call that a dead process left: its records, and its progress in tokens. `closing` is None when it was still open.
+
+    The records are as they were written; only for `progress` there is no checksum.
+    """
+
+    slot: Slot
+    opening: bytes
+    progress: int
+    closing: bytes | None
+
+
+def free_bytes(descriptor: int) -> int:
+    """Return how many bytes the disk of an open file has left. A file system that does not tell is taken to have room."""
+    disk = os.fstatvfs(descriptor)
+    return disk.f_bavail * disk.f_frsize if disk.f_blocks else sys.maxsize
+
+
+class Board:
+    """An open board. `damaged` counts the slots that were found unreadable, and freed, when it was opened.
+
+    One thread takes; `sync` may run in another meanwhile.
+    """
+
+    def __init__(self, descriptor: int, slots_max: int, room: Room) -> None:
+        self.damaged = 0
+        self._descriptor = descriptor
+        self._slots_max = slots_max
+        self._room = room
+        self._segments: list[tuple[mmap, memoryview]] = []
+        self._free: list[Slot] = []  # the last one freed is the next one taken, so few pages are in memory
+        self._found: list[Found] = []
+        segments = max(0, os.fstat(descriptor).st_size - HEADER_BYTES) // SEGMENT_BYTES
+        # Read rather than mapped: a look at every slot would leave every page of the board in this process's memory.
+        states = [os.pread(descriptor, 8, HEADER_BYTES + index * SLOT_BYTES) for index in range(segments * SEGMENT_SLOTS)]
+        taken = {index for index, state in enumerate(states) if any(state)}
+        segments = segments if taken else 1
+        os.ftruncate(descriptor, self._end(segments))  # what is behind is empty, or a segment that a death cut short
+        slots = [slot for _ in range(segments) for slot in self._map()]
+        self._free.extend(slots[index] for index in reversed(range(len(slots))) if index not in taken)
+        for index in sorted(taken):
+            found = slots[index].read()
+            if found is None:
+                self.damaged += 1
+                slots[index].free()
+            else:
+                self._found.append(found)
+
+    @classmethod
+    def open(cls, path: Path, *, slots_max: int, room: Room = free_bytes) -> Board:
+        """Open the board, making it (mode 0600) if it is not there. Up to `slots_max` slots can be taken at a time.
+
+        `room` says what the disk has left. Raises StorageFailed when the file cannot be used, is damaged or of a newer format, or
+        the disk is full.
+        """
+        try:
+            with ExitStack() as undo:
+                descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW, 0o600)
+                undo.callback(os.close, descriptor)
+                check_header(descriptor, path)
+                board = cls(descriptor, slots_max, room)
+                undo.pop_all()
+                return board
+        except OSError as error:
+            raise unusable(path, error) from error
+
+    @property
+    def taken(self) -> int:
+        """How many slots are taken, those that were found included."""
+        return len(self._segments) * SEGMENT_SLOTS - len(self._free)
+
+    def found(self) -> list[Found]:
+        """Hand over what was left when the board was opened; asked again, nothing. Each slot stays taken until it is freed."""
+        found, self._found = self._found, []
+        return found
+
+    def take(self, opening: bytes) -> Slot:
+        """Begin a call in a free slot, with no progress.
+
+        Raises BoardFull when `slots_max` are taken or the file cannot grow, ValueError when the record is longer than
+        OPENING_BYTES_MAX.
+        """
+        if self.taken >= self._slots_max:
+            raise BoardFull(f"all {self._slots_max} slots are taken")
+        if not self._free:
+            self._grow()
+        slot = self._free.pop()
+        try:
+            slot.open(opening)
+        except ValueError:
+            self._free.append(slot)
+            raise
+        return slot
+
+    def sync(self) -> None:
+        """Wait until what was stored so far is on the disk, as after `msync`. Blocks for milliseconds. Raises OSError.
+
+        Not `mmap.flush`: that one lets no other thread run meanwhile.
+        """
+        flush(self._descriptor)
+
+    def close(self) -> None:
+        """Unmap the file, which keeps what it holds. May be called twice, but not while another thread syncs.
+
+        From then on slots and `sync` raise ValueError.
+        """
+        for memory, words in self._segments:
+            words.release()
+            memory.close()
+        self._segments.clear()
+        self._free.clear()
+        descriptor, self._descriptor = self._descriptor, -1
+        if descriptor >= 0:
+            os.close(descriptor)
+
+    def _grow(self) -> None:
+        """Add a segment. Raises BoardFull."""
+        try:
+            if self._room(self._descriptor) < SEGMENT_BYTES + GROWTH_SPARES_BYTES:
+                raise BoardFull("the disk is nearly full")
+            self._free.extend(reversed(self._map()))
+        except OSError as error:
+            raise BoardFull(f"the board cannot grow: {error.strerror}") from error
+
+    def _map(self) -> list[Slot]:
+        """Map the next segment, which need not be there, and return its slots. Raises OSError."""
+        begin = self._end(len(self._segments))
+        size = os.fstat(self._descriptor).st_size
+        try:
+            # A store into a hole of a full disk would kill the process (SIGBUS), so every page gets its block here.
+            allocate(self._descriptor, begin, SEGMENT_BYTES)
+            memory = mmap(self._descriptor, SEGMENT_BYTES, offset=begin)
+        except OSError:
+            with suppress(OSError):
+                os.ftruncate(self._descriptor, size)  # gives back what it got of the disk's last blocks
+            raise
+        words = memoryview(memory).cast("Q")
+        self._segments.append((memory, words))
+        return [Slot(memory, words, at, free=self._free) for at in range(1, len(words), SLOT_BYTES // 8)]
+
+    @staticmethod
+    def _end(segments: int) -> int:
+        return HEADER_BYTES + segments * SEGMENT_BYTES
+
+
+def check_header(descriptor: int, path: Path) -> None:
+    """Make the header of an empty file, or judge the one that is there. Raises StorageFailed, OSError."""
+    header = os.pread(descriptor, HEADER.size + 4, 0)
+    if not header:
+        os.pwrite(descriptor, header_of(FORMAT), 0)
+        os.fsync(descriptor)
+        sync_folder(path.parent)
+    elif header != header_of(FORMAT):
+        if header == header_of(int.from_bytes(header[-8:-4], sys.byteorder)):
+            raise StorageFailed(str(path), "The board of calls in flight was made by a newer aisa.", "Run that version or a newer one.")
+        remedy = "Restore it, or move it away to begin with an empty one; the calls that were in flight in it are then not billed."
+        raise StorageFailed(str(path), "The file is no board of calls in flight, or is damaged.", remedy)
+
+
+def header_of(number: int) -> bytes:
+    """Return the header of a format: what it is, and a checksum."""
+    named = HEADER.pack(MAGIC, number)
+    return named + crc32(named).to_bytes(4, sys.byteorder)
+
+
+def sync_folder(folder: Path) -> None:
+    """Wait until the folder's list of files is on the disk. Raises OSError."""
+    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def unusable(path: Path, error: OSError) -> StorageFailed:
+    """Return the failure for what the operating system said."""
+    if error.errno in {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}:
+        return StorageFailed(str(path), f"There is no room for the board of calls in flight: {error.strerror}.", "Free some space.")
+    what = f"The board of calls in flight cannot be used: {error.strerror}."
+    return StorageFailed(str(path), what, "Let this user read and write the file, and keep its folder on a local disk.")
+
+
+def append_zeros(descriptor: int, begin: int, size: int) -> None:
+    """Lengthen a file to `begin + size` bytes by writing them, where the system has no posix_fallocate. Raises OSError."""
+    while missing := max(0, begin + size - os.fstat(descriptor).st_size):
+        os.pwrite(descriptor, bytes(missing), begin + size - missing)
+
+
+# macOS has neither of the two.
+allocate: Callable[[int, int, int], None] = getattr(os, "posix_fallocate", append_zeros)
+flush: Callable[[int], None] = getattr(os, "fdatasync", os.fsync)

@@ -1,0 +1,155 @@
+"""The books of this process: opens charges, knows what each account and key may spend, hands rows to whoever writes them down.
+
+Everything that a call waits for is in memory or on the board. The database is told later, by `post`, and may be away for a while.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Iterable
+
+from aisa.call import Call
+from aisa.clock import WallClock
+from aisa.errors import ApiError
+from aisa.keys.rules import Key
+from aisa.ledger.board import Board, BoardFull, Slot
+from aisa.ledger.charge import ENCODE, Charge, output_price
+from aisa.ledger.row import TEXT_CHARACTERS_MAX, CallRow, Opening
+from aisa.ledger.wallets import Cap, Limit, Wallet
+from aisa.money import TOKENS_PER_PRICE, Nanos
+from aisa.pricing import cost_of
+from aisa.routing import Plan
+from aisa.usage import BYTES_PER_TOKEN, Usage
+from aisa.wire.chat import ChatRequest
+
+HELD_BYTES_PER_TOKEN = 2  # what is held at first: Chinese and code reach a token in two bytes, and a hold should not be too small
+HELD_OUTPUT_TOKENS = 256  # of a stream at first, as much as `charge.STEP_TOKENS` later
+DOCUMENT_OUTPUT_TOKENS = 4_096  # of a document whose length nobody limits: it cannot be watched while it is made
+
+#: Writes a row down and calls back when the database has it for good.
+Post = Callable[[CallRow, Callable[[], None]], None]
+
+
+def unheard(_row: CallRow) -> None:
+    """Tell nobody."""
+
+
+class Books:
+    """The books; implement `ledger.port.Ledger`.
+
+    `sync` waits until the board is on disk, None if it need not be. `final` is told of each call with an idempotency mark whose bill will
+    not change any more.
+    """
+
+    def __init__(
+        self,
+        board: Board,
+        post: Post,
+        *,
+        wallets: Iterable[Wallet] = (),
+        caps: Iterable[tuple[str, Cap]] = (),
+        wall_clock: WallClock,
+        sync: Callable[[], Awaitable[None]] | None = None,
+        final: Callable[[CallRow], None] = unheard,
+    ) -> None:
+        self.wall_clock = wall_clock
+        self.sync = sync
+        self.wallets = {wallet.account: wallet for wallet in wallets}
+        self.caps = dict(caps)  # by key id
+        #: Calls that are closed, but whose row may not be in the database yet, and calls that are open.
+        self.calls: dict[str, Charge] = {}
+        self._board = board
+        self._post = post
+        self._final = final
+
+    async def open(self, call: Call, key: Key, chat: ChatRequest, *, plan: Plan) -> Charge:
+        """Open a call. Raises ApiError insufficient_wallet_balance, quota_exceeded, overloaded."""
+        now = self.wall_clock()
+        wallet = self.wallet(key.account)
+        price_list = plan.entry.price_list
+        price = None if price_list is None else price_list.at(now)
+        limits: list[Limit] = []
+        if price is not None and wallet.balance is not None:
+            limits.append(wallet)
+        if price is not None and key.spend_cap is not None:
+            limits.append(self.cap_of(key, now))
+        opening = Opening(
+            id=call.id,
+            account=key.account,
+            key_id=key.id,
+            model=fit(plan.entry.name),
+            stream=chat.stream,
+            began_ms=int(now * 1000),
+            input_tokens=-(-chat.body_bytes // BYTES_PER_TOKEN),
+            prices=None if price is None else price.prices,
+            price_source="" if price is None else fit(price.source),
+            prepaid=wallet.balance is not None,
+            client_request_id=call.client_request_id,
+            idempotency=call.idempotency,
+        )
+        try:
+            slot = self._board.take(ENCODE(opening))
+        except BoardFull as full:
+            raise ApiError("overloaded", f"This server cannot keep books of more calls at the moment: {full}. Try again soon.") from None
+        charge = Charge(self, opening, slot, limits=limits)
+        if limits:
+            try:
+                charge.hold(*first_hold(opening, chat, plan))
+            except ApiError:
+                charge.void()
+                raise
+        if self.sync is not None:
+            try:
+                await self.sync()
+            except BaseException:
+                charge.void()
+                raise
+        self.calls[call.id] = charge
+        return charge
+
+    def wallet(self, account: str) -> Wallet:
+        """Return an account's wallet; an account that the database does not know is unlimited."""
+        wallet = self.wallets.get(account)
+        if wallet is None:
+            wallet = self.wallets[account] = Wallet(account, None)
+        return wallet
+
+    def cap_of(self, key: Key, now: float) -> Cap:
+        """Return the cap of a key that has one."""
+        cap = self.caps.get(key.id)
+        if cap is None:
+            assert key.spend_cap is not None, "the caller looked"
+            assert key.spend_window is not None, "a cap has its window"
+            cap = self.caps[key.id] = Cap(key.spend_cap, key.spend_window, spent=0, now=now)
+        return cap
+
+    def post(self, row: CallRow, slot: Slot) -> None:
+        """Have a final row written down; its slot is freed when the database has it."""
+        if row.idempotency is not None:
+            self._final(row)
+
+        def committed() -> None:
+            slot.free()
+            self.calls.pop(row.id, None)
+
+        self._post(row, committed)
+
+
+def fit(name: str) -> str:
+    """Return a name as a row keeps it: short enough for the board, and nothing that JSON or a terminal would have to escape."""
+    if len(name) <= TEXT_CHARACTERS_MAX and name.isascii() and name.isprintable():
+        return name
+    return "".join([character if character.isprintable() else "?" for character in name[:TEXT_CHARACTERS_MAX]])
+
+
+def first_hold(opening: Opening, chat: ChatRequest, plan: Plan) -> tuple[Nanos, int]:
+    """Return what is held before the vendor is asked, in nano-dollars, and the output tokens that it covers."""
+    prices = opening.prices
+    assert prices is not None, "the caller looked"
+    most = chat.max_tokens or plan.entry.settings.max_output_tokens
+    if opening.stream:
+        output = min(HELD_OUTPUT_TOKENS, most or HELD_OUTPUT_TOKENS)
+    else:
+        output = (most or DOCUMENT_OUTPUT_TOKENS) * (chat.known.n or 1)
+    input_tokens = -(-chat.body_bytes // HELD_BYTES_PER_TOKEN)
+    for_output = -(-output * output_price(prices, input_tokens) // TOKENS_PER_PRICE)
+    return cost_of(Usage(input_tokens), prices) + for_output, output

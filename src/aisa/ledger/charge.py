@@ -1,0 +1,225 @@
+"""One call in the books, from its opening to its row: what is held for it, how far it got, what it cost. Asks no database."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Awaitable, Callable, Sequence
+from typing import Protocol
+
+import msgspec
+
+from aisa.clock import WallClock
+from aisa.ledger.board import Slot
+from aisa.ledger.port import Bill, Ending
+from aisa.ledger.row import CallRow, Opening
+from aisa.ledger.rules import CLIENT_GONE, COMPLETED, CRASHED, Delivered, billed
+from aisa.ledger.wallets import Limit
+from aisa.money import TOKENS_PER_PRICE, Nanos
+from aisa.prices.rules import CATALOGUE
+from aisa.pricing import UnitPrices, cost_of
+from aisa.usage import COUNTED, ESTIMATED, Usage
+
+STEP_TOKENS = 256  # of output that a stream's hold grows by: at ten dollars per million tokens a quarter of a cent
+ENCODE = msgspec.json.Encoder().encode
+
+
+class Keeper(Protocol):
+    """What a charge asks of the books that it is in."""
+
+    wall_clock: WallClock
+    sync: Callable[[], Awaitable[None]] | None
+
+    def post(self, row: CallRow, slot: Slot) -> None:
+        """Take a row that is final."""
+        ...
+
+
+class Charge:
+    """One call in the books; implements `ledger.port.Charge`.
+
+    Without limits every token is covered and nothing is held. `tokens` of output have been sent.
+    """
+
+    __slots__ = ("_awaited", "_books", "_cover", "_held", "_limits", "_slot", "_token_price", "bill", "opening", "row", "tokens")
+
+    def __init__(self, books: Keeper, opening: Opening, slot: Slot, *, limits: Sequence[Limit]) -> None:
+        self.opening = opening
+        self.row: CallRow | None = None
+        self.bill: Bill | None = None
+        self.tokens = 0
+        self._books = books
+        self._slot = slot
+        self._limits = limits
+        self._held: Nanos = 0
+        self._cover = 0 if limits else sys.maxsize
+        self._token_price = output_price(opening.prices, opening.input_tokens)
+        self._awaited = 1
+
+    def hold(self, amount: Nanos, tokens: int) -> None:
+        """Hold an amount for the input and so many tokens of output. Raises ApiError, and holds nothing then."""
+        now = self._books.wall_clock()
+        for limit in self._limits:
+            limit.check(amount, now)
+        for limit in self._limits:
+            limit.hold(amount)
+        self._held += amount
+        self._cover += tokens
+
+    @property
+    def progress(self) -> int:
+        """The output tokens that have left this process: what is billed if it dies now."""
+        return self._slot.words[self._slot.at]
+
+    def void(self) -> None:
+        """Undo the opening: no vendor was asked, and there is nothing to keep."""
+        for limit in self._limits:
+            limit.hold(-self._held)
+        self._slot.free()
+
+    def advance(self, tokens: int) -> None:
+        """Note that so many output tokens are about to be sent. Raises ApiError when they cannot be paid for."""
+        if tokens > self._cover:
+            more = -(-(tokens - self._cover) // STEP_TOKENS) * STEP_TOKENS
+            self.hold(-(-more * self._token_price // TOKENS_PER_PRICE), more)
+        self.tokens = tokens
+        slot = self._slot
+        slot.words[slot.at] = tokens
+
+    def put_back(self, tokens: int) -> None:
+        """Note that only so many have left this process yet."""
+        slot = self._slot
+        slot.words[slot.at] = tokens
+
+    def close(self, ending: Ending) -> Bill:
+        """Settle, the first time; return the bill."""
+        if self.bill is None:
+            row = row_of(self.opening, ending, int(self._books.wall_clock() * 1000))
+            for limit in self._limits:
+                limit.hold(-self._held)
+                limit.spend(row.cost, row.ended_ms // 1000)
+            self.row = row
+            self.bill = bill_of(row)
+            self._slot.close(ENCODE(row))
+        return self.bill
+
+    async def settled(self) -> None:
+        """Return when the settlement is durable enough."""
+        if self._books.sync is not None:
+            await self._books.sync()
+
+    def confirm(self, delivered: Delivered, *, whole: bool) -> None:
+        """Correct the bill if less arrived than was sent, and let the row go to the ledger."""
+        row = self.row
+        assert row is not None, "it is closed before its delivery can be known"
+        if not whole:
+            outcome = CLIENT_GONE if row.outcome == COMPLETED else row.outcome
+            final = amended(row, outcome, delivered)
+            if final != row:
+                for limit in self._limits:
+                    limit.spend(final.cost - row.cost, row.ended_ms // 1000)
+                self._replace(final)
+        self._post()
+
+    def await_report(self) -> None:
+        """Keep the row open for the vendor's report."""
+        self._awaited += 1
+
+    def report(self, generated: Usage) -> None:
+        """Take what the vendor says that it made, and let the row go."""
+        row = self.row
+        assert row is not None, "it is closed before its vendor is drained"
+        if generated != row.generated:
+            self._replace(msgspec.structs.replace(row, generated=generated, vendor_cost=vendor_cost(generated, self.opening)))
+        self._post()
+
+    def _replace(self, row: CallRow) -> None:
+        self.row = row
+        self.bill = bill_of(row)
+        self._slot.amend(ENCODE(row))
+
+    def _post(self) -> None:
+        self._awaited -= 1
+        if self._awaited == 0 and self.row is not None:
+            self._books.post(self.row, self._slot)
+
+
+def row_of(opening: Opening, ending: Ending, ended_ms: int) -> CallRow:
+    """Return the row of a call that ended."""
+    charged = billed(ending.outcome, ending.generated, ending.delivered)
+    return CallRow(
+        id=opening.id,
+        account=opening.account,
+        key_id=opening.key_id,
+        model=opening.model,
+        stream=opening.stream,
+        outcome=ending.outcome,
+        began_ms=opening.began_ms,
+        ended_ms=ended_ms,
+        generated=ending.generated,
+        delivered=charged.output_tokens if ending.outcome == COMPLETED else ending.delivered.tokens,
+        billed=charged,
+        cost=cost(charged, opening),
+        prices=opening.prices,
+        price_source=opening.price_source,
+        prepaid=opening.prepaid,
+        vendor_cost=vendor_cost(ending.generated, opening),
+        target=ending.target,
+        attempts=ending.attempts,
+        queue_ms=ending.queue_ms,
+        first_token_ms=ending.first_token_ms,
+        total_ms=ending.total_ms,
+        bytes_sent=ending.bytes_sent,
+        error_code=ending.error_code,
+        client_request_id=opening.client_request_id,
+        idempotency=opening.idempotency,
+    )
+
+
+def amended(row: CallRow, outcome: str, delivered: Delivered) -> CallRow:
+    """Return the row of a call of which less arrived than was sent."""
+    charged = billed(outcome, row.generated, delivered)
+    price = 0 if row.prices is None else cost_of(charged, row.prices)
+    return msgspec.structs.replace(row, outcome=outcome, billed=charged, delivered=delivered.tokens, cost=price)
+
+
+def crashed(opening: Opening, tokens: int, ended_ms: int) -> CallRow:
+    """Return the row of a call during which our process died, after so many output tokens had left it."""
+    generated = Usage(opening.input_tokens, tokens, source=COUNTED, input_source=ESTIMATED)
+    ending = Ending(
+        outcome=CRASHED,
+        generated=generated,
+        delivered=Delivered(tokens, tokens),
+        target="",
+        attempts=0,
+        queue_ms=None,
+        first_token_ms=None,
+        total_ms=ended_ms - opening.began_ms,
+        bytes_sent=0,
+        error_code=None,
+    )
+    return row_of(opening, ending, ended_ms)
+
+
+def bill_of(row: CallRow) -> Bill:
+    """Return what the caller is told."""
+    return Bill(None if row.prices is None else row.cost, row.billed)
+
+
+def cost(usage: Usage, opening: Opening) -> Nanos:
+    """Return what tokens cost at the prices that held when the call was opened."""
+    return 0 if opening.prices is None else cost_of(usage, opening.prices)
+
+
+def vendor_cost(generated: Usage, opening: Opening) -> Nanos | None:
+    """Return what the vendor may charge us. Only its own price list tells; ours need not be its."""
+    if opening.prices is None or not opening.price_source.startswith(CATALOGUE):
+        return None
+    return cost_of(generated, opening.prices)
+
+
+def output_price(prices: UnitPrices | None, input_tokens: int) -> Nanos:
+    """Return the most that a million output tokens of a call can cost."""
+    if prices is None:
+        return 0
+    tier = prices.for_input(input_tokens)
+    return max(tier.output, tier.reasoning, tier.output_audio)

@@ -1,0 +1,44 @@
+"""The accounts' wallets as the administrator of a running server changes them: in the database first, then in memory. Decides nothing."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from aisa.ledger.books import Books
+from aisa.ledger.port_admin import Account, Booking, Wallets
+from aisa.money import Nanos
+
+#: Has something done in the event loop's thread, where the books are changed, and waits for it.
+InLoop = Callable[[Callable[[], None]], None]
+
+
+class LiveWallets:
+    """Wallets whose changes count from the next call on; implements `port_admin.Wallets`. Called in the administrator's thread."""
+
+    def __init__(self, stored: Wallets, books: Books, in_loop: InLoop) -> None:
+        self._stored = stored
+        self._books = books
+        self._in_loop = in_loop
+
+    def accounts(self) -> list[Account]:
+        """Return every account, by name."""
+        return self._stored.accounts()
+
+    def top_up(self, account: str, nanos: Nanos, *, note: str = "", reference: str | None = None) -> Booking:
+        """Put an amount into a wallet, unless its reference was booked before."""
+        booking = self._stored.top_up(account, nanos, note=note, reference=reference)
+        if booking.fresh:
+            self._in_loop(lambda: self._books.wallet(account).add(nanos))
+        return booking
+
+    def adjust(self, account: str, nanos: Nanos, *, note: str) -> Booking:
+        """Add an amount, which may be negative."""
+        booking = self._stored.adjust(account, nanos, note=note)
+        self._in_loop(lambda: self._books.wallet(account).add(nanos))
+        return booking
+
+    def unlimit(self, account: str) -> Account:
+        """Make an account unlimited."""
+        known = self._stored.unlimit(account)
+        self._in_loop(lambda: self._books.wallet(account).lift())
+        return known

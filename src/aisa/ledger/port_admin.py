@@ -1,0 +1,124 @@
+"""What administrators ask of the ledger: wallets to fill, books to look at. Implemented by the store; the path of a call asks none of it.
+
+Money is in nano-dollars, `_at` are UNIX seconds, `_ms` UNIX milliseconds. Everything here may wait for the database.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Generator
+from typing import Protocol
+
+import msgspec
+
+from aisa.money import Nanos
+
+#: Why an entry was booked.
+TOP_UP = "top_up"
+ADJUSTMENT = "adjustment"
+
+
+class Account(msgspec.Struct, frozen=True):
+    """Who pays for calls. `balance` is None for unlimited; `spent` is what all calls cost, `charged` what came out of the wallet of it."""
+
+    name: str
+    balance: Nanos | None
+    charged: Nanos
+    spent: Nanos
+    calls: int
+    created_at: int
+
+
+class Entry(msgspec.Struct, frozen=True):
+    """Money put into a wallet by hand, or taken out, which is a negative amount. `reference` is the operator's own."""
+
+    id: int
+    account: str
+    kind: str
+    amount: Nanos
+    note: str
+    reference: str | None
+    created_at: int
+
+
+class Booking(msgspec.Struct, frozen=True):
+    """An entry, whether it is a new one (`fresh`) or was booked before, and the wallet's balance now, as far as ended calls are written."""
+
+    entry: Entry
+    fresh: bool
+    balance: Nanos | None
+
+
+class Wallets(Protocol):
+    """The accounts' wallets. What is done here is on disk when the method returns.
+
+    All raise ApiError: resource_not_found for an account that is not there, invalid_request for what breaks a rule, internal_error when the
+    database does not work.
+    """
+
+    def accounts(self) -> list[Account]:
+        """Return every account, by name."""
+        ...
+
+    def top_up(self, account: str, nanos: Nanos, *, note: str = "", reference: str | None = None) -> Booking:
+        """Put an amount above zero into a wallet. An unlimited account becomes a prepaid one with exactly that balance.
+
+        A reference is booked once for an account: the same amount again returns the first entry, another one is refused.
+        """
+        ...
+
+    def adjust(self, account: str, nanos: Nanos, *, note: str) -> Booking:
+        """Add an amount, which may be negative, to a wallet; the note says why. An unlimited account has nothing to adjust."""
+        ...
+
+    def unlimit(self, account: str) -> Account:
+        """Make an account unlimited. What was left in its wallet is written off by an adjustment."""
+        ...
+
+
+class Made(msgspec.Struct, frozen=True):
+    """What a vendor made of a model in a day (UTC, `2026-12-31`): calls and tokens, and what it may charge for them where we know."""
+
+    day: str
+    model: str
+    requests: int
+    input_tokens: int
+    output_tokens: int
+    vendor_cost: Nanos
+
+
+class Difference(msgspec.Struct, frozen=True):
+    """Something that does not add up: of which kind, about which account or call, in words."""
+
+    kind: str
+    where: str
+    what: str
+
+
+class AuditReport(msgspec.Struct, frozen=True):
+    """What an audit found. `counts` says how many differences of each kind there are; `differences` are the first of them.
+
+    `on_board` calls are not in the database yet: in flight, or about to be written.
+    """
+
+    calls: int
+    accounts: int
+    entries: int
+    on_board: int
+    counts: dict[str, int]
+    differences: list[Difference]
+
+
+class Books(Protocol):
+    """The books as they are in the database. All raise ApiError internal_error when it does not work."""
+
+    def entries(self, account: str) -> list[Entry]:
+        """Return the newest entries of an account's wallet, the newest first."""
+        ...
+
+    def audit(self) -> Generator[None, None, AuditReport]:
+        """Compute everything anew from the rows, in steps of some milliseconds, and return what differs."""
+        ...
+
+    def made(self, vendor: str, start_ms: int, end_ms: int) -> Generator[None, None, list[Made]]:
+        """Return what a vendor made of each model in each day of [start, end), a day a step. A call counts in the day in which it ended."""
+        ...

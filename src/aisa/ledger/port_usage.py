@@ -1,0 +1,91 @@
+"""What is asked about ended calls: one of them, or sums over those of a span of time. The path of a call asks none of it.
+
+Money is in nano-dollars. Everything here may wait for the database.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from datetime import UTC, datetime
+from typing import NamedTuple, Protocol
+
+import msgspec
+
+from aisa.ledger.row import CallRow
+from aisa.ledger.rules import FAILED
+from aisa.money import Nanos
+
+#: By what calls are summed up: the id of their key, their model, or the day in which they ended (UTC, `2026-12-31`).
+KEY, MODEL, DAY = "key", "model", "day"
+DAY_MS = 86_400_000
+
+
+class Used(msgspec.Struct):
+    """Sums over calls: tokens are those that were billed, `cost` is what they cost, `charged` what of it came out of a wallet.
+
+    `failed` requests are those that failed before anything of an answer had come.
+    """
+
+    requests: int = 0
+    failed: int = 0
+    input_tokens: int = 0
+    output_tokens: int = 0
+    cached_tokens: int = 0
+    cache_write_tokens: int = 0
+    cost: Nanos = 0
+    charged: Nanos = 0
+
+    def add(self, row: CallRow) -> None:
+        """Count one call more."""
+        billed = row.billed
+        self.merge(
+            Used(
+                1,
+                int(row.outcome == FAILED),
+                billed.input_tokens,
+                billed.output_tokens,
+                billed.cached_tokens,
+                billed.cache_write_tokens,
+                row.cost,
+                row.cost if row.prepaid else 0,
+            )
+        )
+
+    def merge(self, other: Used) -> None:
+        """Add other sums."""
+        for field in self.__struct_fields__:
+            setattr(self, field, getattr(self, field) + getattr(other, field))
+
+
+class Span(NamedTuple):
+    """The calls that ended in [start, end), UNIX milliseconds: of a key, else of an account, else all."""
+
+    start_ms: int
+    end_ms: int
+    key_id: str | None = None
+    account: str | None = None
+
+    def has(self, row: CallRow) -> bool:
+        """Say whether a call is one of them."""
+        ours = row.key_id == self.key_id if self.key_id is not None else self.account in (None, row.account)
+        return ours and self.start_ms <= row.ended_ms < self.end_ms
+
+
+class EndedCalls(Protocol):
+    """The calls that ended. Asked in any thread but the event loop's. All raise ApiError internal_error when the database does not work."""
+
+    def call(self, call_id: str) -> CallRow | None:
+        """Return the row of a call, None if there is none."""
+        ...
+
+    def used(self, by: str, span: Span, waiting: Collection[CallRow] = ()) -> dict[str, Used]:
+        """Return the sums by KEY, MODEL or DAY, in ascending order.
+
+        `waiting` are rows that the database may not have yet, as they were before this was called; each call is counted once.
+        """
+        ...
+
+
+def day_of(unix_ms: int) -> str:
+    """Return the day of a moment in UTC, as `2026-12-31`."""
+    return datetime.fromtimestamp(unix_ms // 1000, UTC).date().isoformat()

@@ -1,0 +1,52 @@
+"""What a process that died left on the board, brought to the database before the first call. Idempotent: it may die half-way itself.
+
+An open call is settled at the output that had left the dead process: the kernel sent that, even without it. A closed one stands as it is,
+unless it is a document of which a part was still in the dead process.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import msgspec
+
+from aisa.ledger.board import Board, Found
+from aisa.ledger.charge import ENCODE, amended, crashed
+from aisa.ledger.row import CallRow, Opening
+from aisa.ledger.rules import COMPLETED, CRASHED, Delivered
+
+TOKENS_MAX = 100_000_000  # more than any stream has; a progress has no checksum, and one that was tampered with must not stop a start
+BATCH_ROWS_MAX = 512  # in one transaction
+
+#: Brings rows to the database, leaving out those that it has; returns when they are committed.
+Insert = Callable[[list[CallRow]], object]
+DECODE_OPENING = msgspec.json.Decoder(Opening).decode
+DECODE_ROW = msgspec.json.Decoder(CallRow).decode
+
+
+def recover(board: Board, insert: Insert, now_ms: int) -> list[CallRow]:
+    """Settle every call that is left, and free its slot once the database has it. Returns the rows. Raises StorageFailed."""
+    recovered: list[CallRow] = []
+    left = board.found()
+    for start in range(0, len(left), BATCH_ROWS_MAX):
+        found = left[start : start + BATCH_ROWS_MAX]
+        rows = [settled(each, now_ms) for each in found]
+        insert(rows)
+        for each in found:
+            each.slot.free()
+        recovered += rows
+    return recovered
+
+
+def settled(found: Found, now_ms: int) -> CallRow:
+    """Return the row of a call that is left, and make sure that another death would find the same."""
+    if found.closing is not None:
+        row = DECODE_ROW(found.closing)
+        if row.stream or row.outcome != COMPLETED or found.progress:
+            return row
+        row = amended(row, CRASHED, Delivered())  # a document that had not left the dead process whole
+        found.slot.amend(ENCODE(row))
+        return row
+    row = crashed(DECODE_OPENING(found.opening), min(found.progress, TOKENS_MAX), now_ms)
+    found.slot.close(ENCODE(row))
+    return row

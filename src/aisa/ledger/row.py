@@ -1,0 +1,65 @@
+"""The one line that every call leaves in the ledger, as a type: who, what, how much of it arrived, what it cost and why. Stores nothing."""
+
+from __future__ import annotations
+
+import msgspec
+
+from aisa.money import Nanos
+from aisa.pricing import UnitPrices
+from aisa.usage import Usage
+
+TEXT_CHARACTERS_MAX = 160  # of a name that a row keeps, so that any of them fits a slot of the board; the longest real ones have 80
+
+
+class Opening(msgspec.Struct, frozen=True, gc=False):
+    """What is known of a call before its vendor is asked. Times are UNIX milliseconds.
+
+    `prepaid` says that its cost is taken from the account's wallet. A model without a price (`prices` None) costs nothing.
+    """
+
+    id: str
+    account: str
+    key_id: str
+    model: str
+    stream: bool
+    began_ms: int
+    input_tokens: int
+    prices: UnitPrices | None = None
+    price_source: str = ""
+    prepaid: bool = False
+    client_request_id: str | None = None
+    idempotency: str | None = None
+
+
+class CallRow(msgspec.Struct, frozen=True, gc=False):
+    """One ended call. `began_ms` and `ended_ms` are UNIX milliseconds, the other `_ms` durations from the first; money is nano-dollars.
+
+    `generated` is what the vendor made, as far as we know; `delivered` how many output tokens of it arrived; `billed` what is charged for.
+    `cost` is `pricing.cost_of(billed, prices)`; `vendor_cost` what the vendor may charge us for `generated`, None where unknown.
+    """
+
+    id: str
+    account: str
+    key_id: str
+    model: str
+    stream: bool
+    outcome: str
+    began_ms: int
+    ended_ms: int
+    generated: Usage
+    delivered: int
+    billed: Usage
+    cost: Nanos
+    prices: UnitPrices | None = None
+    price_source: str = ""
+    prepaid: bool = False
+    vendor_cost: Nanos | None = None
+    target: str = ""
+    attempts: int = 0
+    queue_ms: int | None = None
+    first_token_ms: int | None = None
+    total_ms: int = 0
+    bytes_sent: int = 0
+    error_code: str | None = None
+    client_request_id: str | None = None
+    idempotency: str | None = None

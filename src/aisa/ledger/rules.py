@@ -1,0 +1,53 @@
+"""What a call costs its caller, by how it ended and what arrived. Pure: no clock, no storage, no sockets.
+
+The rules are the contract's: a complete answer costs what the vendor reported; a call that failed costs nothing; a stream that was cut
+costs its input in full and the output that was delivered, and nothing if none was; a document is delivered whole or not at all.
+"""
+
+from __future__ import annotations
+
+import msgspec
+
+from aisa.usage import COUNTED, REPORTED, Usage
+
+#: How a call can end.
+COMPLETED = "completed"
+FAILED = "failed"  # before anything came
+CUT = "cut"  # by the vendor, or by a limit, inside the stream
+CLIENT_GONE = "client_gone"
+CLIENT_STALLED = "client_stalled"
+SHUT_DOWN = "shut_down"
+CRASHED = "crashed"  # by the death of our process; found at the next start
+
+
+class Delivered(msgspec.Struct, frozen=True):
+    """What of a stream's output arrived: `tokens` of the `shown` tokens that went out, `reasoning` of which showed the model's thinking."""
+
+    tokens: int = 0
+    shown: int = 0
+    reasoning: int = 0
+
+
+def billed(outcome: str, generated: Usage, delivered: Delivered) -> Usage:
+    """Return the tokens that a call is charged for."""
+    if outcome == COMPLETED:
+        return generated
+    if outcome == FAILED or delivered.tokens == 0:
+        return Usage(source=COUNTED, input_source=COUNTED)
+    return received(generated, delivered)
+
+
+def received(generated: Usage, delivered: Delivered) -> Usage:
+    """Return what a client has of a stream: the whole input, and the output that was delivered.
+
+    Where a vendor has reported what its tokens were, our count is brought to its measure: a vendor may put several tokens into one delta.
+    Reasoning that was not shown was not delivered.
+    """
+    output, reasoning, source = delivered.tokens, min(delivered.reasoning, delivered.tokens), generated.source
+    if generated.source == REPORTED and delivered.shown:
+        visible = generated.output_tokens - (0 if delivered.reasoning else generated.reasoning_tokens)
+        output = max(0, visible) * delivered.tokens // delivered.shown
+        reasoning = min(output, generated.reasoning_tokens) if reasoning else 0
+        source = REPORTED if delivered.tokens == delivered.shown else COUNTED
+    audio = min(output - reasoning, generated.output_audio_tokens)
+    return msgspec.structs.replace(generated, output_tokens=output, reasoning_tokens=reasoning, output_audio_tokens=audio, source=source)

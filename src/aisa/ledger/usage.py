@@ -1,0 +1,94 @@
+"""What calls were billed, from the database's rows and those on their way there, each counted once. Changes nothing."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Generator, Iterable
+from contextlib import contextmanager
+
+from sqlalchemy import ColumnElement, Connection, Integer, case, func, select, type_coerce
+
+from aisa.errors import ApiError
+from aisa.ledger.port_usage import DAY, DAY_MS, KEY, MODEL, Span, Used, day_of
+from aisa.ledger.record import row_of
+from aisa.ledger.row import CallRow
+from aisa.ledger.rules import FAILED
+from aisa.storage.engine import Database
+from aisa.storage.failure import StorageFailed
+from aisa.storage.tables import accounts, calls
+
+IDS_MAX = 500  # in one question to the database: every database takes so many parameters
+
+
+class UsageStore:
+    """The ended calls in a database; implements `port_usage.EndedCalls`."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    def call(self, call_id: str) -> CallRow | None:
+        """Return the row of a call, None if there is none."""
+        with self._reading() as connection:
+            record = connection.execute(select(calls).where(calls.c.id == call_id)).first()
+            return None if record is None else row_of(record)
+
+    def used(self, by: str, span: Span, waiting: Collection[CallRow] = ()) -> dict[str, Used]:
+        """Return the sums by KEY, MODEL or DAY, in ascending order; of `waiting` rows, those are added that the database does not have."""
+        wanted = [row for row in waiting if span.has(row)]
+        with self._reading() as connection:  # all of it sees one state: a row is either in the sums or not known
+            sums = dict(sums_of(connection, by, span))
+            known = known_ids(connection, [row.id for row in wanted])
+        for row in wanted:
+            if row.id not in known:
+                sums.setdefault(group_of(by, row), Used()).add(row)
+        return dict(sorted(sums.items()))
+
+    @contextmanager
+    def _reading(self) -> Generator[Connection]:
+        try:
+            with self._database.reading() as connection:
+                yield connection
+        except StorageFailed as failure:
+            raise ApiError("internal_error", f"{failure.what} {failure.remedy}") from failure
+
+
+def sums_of(connection: Connection, by: str, span: Span) -> Iterable[tuple[str, Used]]:
+    """Return each group with its sums."""
+    failed = case((calls.c.outcome == FAILED, 1), else_=0)
+    billed = [calls.c[f"billed_{name}_tokens"] for name in ("input", "output", "cached", "cache_write")]
+    charged = case((calls.c.prepaid, calls.c.cost), else_=0)
+    totals = [func.count(), *(func.sum(counted) for counted in (failed, *billed, calls.c.cost, charged))]
+    ended = calls.c.ended_ms.between(span.start_ms, span.end_ms - 1)
+    group = GROUPS[by].label("label")
+    for name, *counts in connection.execute(select(group, *totals).where(whose(span), ended).group_by(group)):
+        yield day_of(name * DAY_MS) if by == DAY else name, Used(*map(int, counts))  # PostgreSQL's sums are decimals
+
+
+GROUPS: dict[str, ColumnElement[str] | ColumnElement[int]] = {
+    KEY: calls.c.key_id,
+    MODEL: calls.c.model,
+    DAY: type_coerce(calls.c.ended_ms // DAY_MS, Integer),
+}
+
+
+def whose(span: Span) -> ColumnElement[bool]:
+    """Return the condition on whose calls they are, such that an index that goes on with the time serves it."""
+    if span.key_id is not None:
+        return calls.c.key_id == span.key_id
+    if span.account is not None:
+        return calls.c.account == span.account
+    return calls.c.account.in_(select(accounts.c.name))
+
+
+def known_ids(connection: Connection, ids: list[str]) -> set[str]:
+    """Return which of these calls the database has."""
+    known: set[str] = set()
+    for start in range(0, len(ids), IDS_MAX):
+        known.update(connection.execute(select(calls.c.id).where(calls.c.id.in_(ids[start : start + IDS_MAX]))).scalars())
+    return known
+
+
+def group_of(by: str, row: CallRow) -> str:
+    """Return the group that a call belongs to."""
+    if by == DAY:
+        return day_of(row.ended_ms)
+    return row.key_id if by == KEY else row.model

@@ -1,0 +1,205 @@
+"""The thread that writes ended calls to the database, in batches, for as long as it takes. Decides no amount and answers no question.
+
+Nobody waits for it: a call is safe on the board until its row is committed. So it may take its time, and the database may be away.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+import traceback
+from collections.abc import Callable, Sequence
+from datetime import timedelta
+from functools import cache
+from queue import Empty, SimpleQueue
+
+from sqlalchemy import Connection, select
+from sqlalchemy.exc import DataError, IntegrityError, InterfaceError, ProgrammingError
+
+from aisa.facts import BugFound, Fact, LedgerAway, LedgerBack
+from aisa.ledger.record import NAMES, record_of
+from aisa.ledger.row import CallRow
+from aisa.storage.engine import BUSY_SECONDS_MAX, Database
+from aisa.storage.failure import StorageFailed
+from aisa.storage.tables import calls
+
+BATCH_ROWS_MAX = 512  # of one transaction: a few milliseconds, in which other writers wait
+#: Rows of one INSERT. After each the thread wants the interpreter's lock back and may wait for the event loop, so they should be few; but
+#: their values are handed over in one go, in which the loop waits: 64 rows are some 0.2 ms.
+STATEMENT_ROWS = (64, 8, 1)
+#: Between transactions. A commit costs as much as ten rows and wakes a thread beside the event loop, so those of a busy moment share one.
+PAUSE = timedelta(milliseconds=100)
+BUSY_MILLISECONDS_MAX = 500  # that another program's lock is waited for in one attempt: after a stop, it is the longest wait
+RETRY_MILLISECONDS_MIN = 50
+RETRY_MILLISECONDS_MAX = 1_000  # a server is written to again a second after its disk has room
+GIVE_UP_SECONDS_MAX = 2  # for the attempt that runs when the time to stop is over
+
+#: A row, and what is to be called once the database has it for good.
+Posted = tuple[CallRow, Callable[[], None]]
+
+
+class Writer:
+    """Writes rows down. `report` is told when the database fails and when it works again, in the event loop's thread.
+
+    Made in the loop's thread. Its queue holds what is on the board and not in the database: the board's size bounds it.
+    """
+
+    def __init__(self, database: Database, report: Callable[[Fact], None]) -> None:
+        self._database = database
+        self._report = report
+        self._loop = asyncio.get_running_loop()
+        self._ended = self._loop.create_future()
+        self._queue: SimpleQueue[Posted | None] = SimpleQueue()
+        self._waiting = 0
+        self._stopping = threading.Event()
+        self._given_up = threading.Event()
+        self._away = False
+        threading.Thread(target=self._run, name="ledger", daemon=True).start()
+
+    @property
+    def waiting(self) -> int:
+        """How many rows were posted that the database does not have, as far as is known."""
+        return self._waiting
+
+    def post(self, row: CallRow, committed: Callable[[], None]) -> None:
+        """Have a row written down; call `committed` in the loop's thread once that is done for good. Returns at once.
+
+        From the loop's thread only; `committed` must not raise. The same id again does no harm: the row that came first stays, and both
+        are told.
+        """
+        self._waiting += 1
+        self._queue.put((row, committed))
+
+    async def stop(self, seconds: int) -> int:
+        """Write what was posted, for so many seconds at most, and end. Returns how many rows are left, which stay on the board."""
+        self._stopping.set()
+        self._queue.put(None)
+        await asyncio.wait([self._ended], timeout=seconds)
+        if not self._ended.done():
+            self._given_up.set()
+            await asyncio.wait([self._ended], timeout=GIVE_UP_SECONDS_MAX)
+        return self._waiting
+
+    def _run(self) -> None:
+        more = True
+        while more:
+            batch, more = self._gather()
+            if batch and not self._write(batch):
+                break
+            if len(batch) < BATCH_ROWS_MAX:
+                self._stopping.wait(PAUSE.total_seconds())
+        self._in_loop(self._ended.set_result, None)
+
+    def _gather(self) -> tuple[list[Posted], bool]:
+        """Wait for a row, and return it with what else is there, and whether there may be more."""
+        batch: list[Posted] = []
+        posted = self._queue.get()
+        while posted is not None:
+            batch.append(posted)
+            if len(batch) == BATCH_ROWS_MAX:
+                return batch, True
+            try:
+                posted = self._queue.get_nowait()
+            except Empty:
+                return batch, True
+        return batch, False
+
+    def _write(self, batch: list[Posted]) -> bool:
+        """Write a batch, trying until it is done. False if that was given up."""
+        milliseconds = RETRY_MILLISECONDS_MIN
+        while True:
+            try:
+                insert_rows(self._database, [row for row, _ in batch], BUSY_MILLISECONDS_MAX)
+                break
+            except Exception as error:
+                if not isinstance(error, StorageFailed) or is_fault_of_rows(error):
+                    return self._write_apart(batch)
+                self._tell_away(error)
+            if self._given_up.wait(timedelta(milliseconds=milliseconds).total_seconds()):
+                return False
+            milliseconds = min(2 * milliseconds, RETRY_MILLISECONDS_MAX)
+        if self._away:
+            self._away = False
+            self._in_loop(self._report, LedgerBack(len(batch)))
+        self._in_loop(self._settle, [committed for _, committed in batch])
+        return True
+
+    def _write_apart(self, batch: list[Posted]) -> bool:
+        """Write rows one by one, as one of them cannot be written by a fault of ours: it stays on the board, and the others do not."""
+        if len(batch) == 1:
+            self._in_loop(self._report, BugFound(batch[0][0].id, traceback.format_exc()))
+            return True
+        return all(self._write([posted]) for posted in batch)
+
+    def _tell_away(self, failure: StorageFailed) -> None:
+        if not self._away:
+            self._away = True
+            self._in_loop(self._report, LedgerAway(failure.what, failure.remedy))
+
+    def _settle(self, batch: list[Callable[[], None]]) -> None:
+        self._waiting -= len(batch)
+        for committed in batch:
+            committed()
+
+    def _in_loop(self, function: Callable[..., None], *arguments: object) -> None:
+        if not self._loop.is_closed():  # else the server has gone without waiting for us
+            self._loop.call_soon_threadsafe(function, *arguments)
+
+
+def insert_rows(database: Database, rows: Sequence[CallRow], busy_milliseconds: int = 1_000 * BUSY_SECONDS_MAX) -> int:
+    """Write rows in one transaction, leaving out those whose id the database has. Returns how many were written.
+
+    Accounts are charged for exactly these, whatever was sent before: a commit whose answer was lost can be tried again. BATCH_ROWS_MAX rows
+    at most. Raises StorageFailed, and then nothing was written, or all of it was and the next attempt finds it.
+    """
+    try:
+        with database.transaction(busy_milliseconds) as connection:
+            write(connection, rows)
+        return len(rows)
+    except StorageFailed as failure:
+        if not isinstance(failure.__cause__, IntegrityError):
+            raise
+    with database.transaction(busy_milliseconds) as connection:
+        ids = [row.id for row in rows]
+        known = set(connection.execute(select(calls.c.id).where(calls.c.id.in_(ids))).scalars())
+        fresh = {row.id: row for row in reversed(rows) if row.id not in known}  # of the same id twice, the first
+        write(connection, list(fresh.values()))
+    return len(fresh)
+
+
+def write(connection: Connection, rows: Sequence[CallRow]) -> None:
+    """Insert rows that are new, and charge their accounts. Raises IntegrityError if one is not new."""
+    style = connection.dialect.paramstyle
+    start = 0
+    for size in STATEMENT_ROWS:
+        while len(rows) - start >= size:
+            values = [value for row in rows[start : start + size] for value in record_of(row)]
+            connection.exec_driver_sql(insert_statement(size, style), tuple(values))
+            start += size
+    charges: dict[str, tuple[int, int, int]] = {}
+    for row in rows:
+        number, spent, charged = charges.get(row.account, (0, 0, 0))
+        charges[row.account] = (number + 1, spent + row.cost, charged + (row.cost if row.prepaid else 0))
+    # In one order everywhere, so that two servers on one database do not wait for each other in a circle.
+    for account, (number, spent, charged) in sorted(charges.items()):
+        connection.exec_driver_sql(charge_statement(style), (number, spent, charged, charged, account))
+
+
+@cache
+def insert_statement(rows: int, paramstyle: str) -> str:
+    """Return the statement that inserts so many records."""
+    record = "(" + ", ".join("?" * len(NAMES)) + ")"
+    text = f"INSERT INTO calls ({', '.join(NAMES)}) VALUES {', '.join([record] * rows)}"  # noqa: S608 - the names are ours
+    return text if paramstyle == "qmark" else text.replace("?", "%s")
+
+
+@cache
+def charge_statement(paramstyle: str) -> str:
+    """Return the statement that adds to an account's sums. The balance of an unlimited account is NULL, and stays so."""
+    text = "UPDATE accounts SET calls = calls + ?, spent = spent + ?, charged = charged + ?, balance = balance - ? WHERE name = ?"
+    return text if paramstyle == "qmark" else text.replace("?", "%s")
+
+
+def is_fault_of_rows(failure: StorageFailed) -> bool:
+    """Say whether the database works, but does not take these rows."""
+    return isinstance(failure.__cause__, IntegrityError | DataError | InterfaceError | ProgrammingError)

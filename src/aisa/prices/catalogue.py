@@ -1,0 +1,129 @@
+"""Vendors' public prices, from the data that the genai-prices package carries. Asks nobody over the network; importing it takes 0.3 s.
+
+Its data is searched directly: the package's own look-up keeps every name it was ever asked for, and callers can make names up.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from datetime import UTC, date, datetime, time
+from decimal import ROUND_HALF_UP, Decimal
+from ipaddress import ip_address
+from urllib.parse import urlsplit
+
+from genai_prices import __version__
+from genai_prices.data import providers
+from genai_prices.types import ConditionalPrice, ModelInfo, ModelPrice, Provider, StartDateConstraint, TieredPrices, TimeOfDateConstraint
+
+from aisa.money import NANOS_PER_DOLLAR, Nanos
+from aisa.prices.rules import BEGINNING, CATALOGUE, Price, PriceList, Term, seconds_of
+from aisa.pricing import TIERS_MAX, Tier, UnitPrices, unit_prices
+
+MODEL_CHARACTERS_MAX = 200  # of a name that is searched for; the longest in the catalogue has some 80
+
+#: The catalogue's name of a price -> the kind of token that we charge at it.
+CHARGED: Mapping[str, str] = {
+    "input_mtok": "input",
+    "output_mtok": "output",
+    "cache_read_mtok": "cached_input",
+    "cache_write_mtok": "cache_write",
+    "output_reasoning_mtok": "reasoning",
+    "input_audio_mtok": "input_audio",
+    "output_audio_mtok": "output_audio",
+}
+#: Prices of what only some calls use and what no usage report of a chat tells apart. Not charged.
+NOT_CHARGED = frozenset("cache_audio_read_mtok cache_write_1h_mtok cache_write_5m_mtok storage_searches_kcount web_searches_kcount".split())
+
+
+def catalogue_price(vendor: str, base_url: str, model: str) -> PriceList | None:
+    """Return what the catalogue lists for a model, None where it does not know the vendor or the model, or no price that we can charge.
+
+    The vendor is known by its address or else, as behind a proxy, by its name. Takes up to a millisecond: keep the answer.
+    """
+    provider = provider_of(vendor, base_url)
+    if provider is None or len(model) > MODEL_CHARACTERS_MAX:
+        return None
+    found = provider.find_model(model, all_providers=providers)
+    return None if found is None else price_list(found, f"{CATALOGUE} genai-prices {__version__}: {provider.id}/{found.id}")
+
+
+def price_list(model: ModelInfo, source: str) -> PriceList | None:
+    """Turn everything that the catalogue says of a model's price into ours; None if there is a part that we cannot charge."""
+    listed = [ConditionalPrice(prices=model.prices)] if isinstance(model.prices, ModelPrice) else model.prices
+    terms: list[Term] = []
+    for entry in reversed(listed):  # of those that hold, the last one in the catalogue counts
+        prices = charged(entry.prices)
+        if prices is None:
+            return None
+        terms.append(term(Price(prices, source), entry.constraint))
+    return PriceList(tuple(terms)) if terms else None
+
+
+def provider_of(vendor: str, base_url: str) -> Provider | None:
+    """Return the catalogue's provider for a vendor."""
+    url = urlsplit(base_url)
+    host = url.hostname or ""
+    if not is_private(host):  # a private address may have a public one in its path, as proxies do
+        address = f"{url.scheme}://{host}{url.path}"
+        for provider in providers:
+            if re.match(provider.api_pattern, address):
+                return provider
+    return next((provider for provider in providers if provider.id == vendor.lower()), None)
+
+
+def is_private(host: str) -> bool:
+    """Say whether a host is an address that the public network does not route, or this machine by name."""
+    try:
+        return ip_address(host).is_private
+    except ValueError:
+        return host == "localhost" or host.endswith((".localhost", ".local", ".internal"))
+
+
+def charged(prices: ModelPrice) -> UnitPrices | None:
+    """Turn a model's prices into ours; None if it has none, or some that we cannot charge and that would make our bill too small.
+
+    The catalogue writes both what is free and what is not known as no price at all, so that is taken for not known.
+    """
+    given: dict[str, Decimal | TieredPrices] = {name: price for name, price in vars(prices).items() if price is not None}
+    if "input_mtok" not in given or not given.keys() <= CHARGED.keys() | NOT_CHARGED:
+        return None
+    starts = sorted({tier.start for price in given.values() if isinstance(price, TieredPrices) for tier in price.tiers})
+    if len(starts) > TIERS_MAX:
+        return None
+    tiers = tuple([Tier(start, unit_prices(rates(given, start + 1))) for start in starts])
+    return unit_prices(rates(given, 0), tiers)
+
+
+def rates(given: Mapping[str, Decimal | TieredPrices], input_tokens: int) -> dict[str, Nanos]:
+    """Return the prices of a call with so many input tokens, by kind. A price with tiers is that of the highest one the call is above."""
+    found: dict[str, Nanos] = {}
+    for name, kind in CHARGED.items():
+        price = given.get(name)
+        if isinstance(price, TieredPrices):
+            reached = [tier.price for tier in price.tiers if input_tokens > tier.start]
+            price = reached[-1] if reached else price.base
+        if price is not None:
+            found[kind] = nearest_nanos(price)
+    return found
+
+
+def nearest_nanos(dollars: Decimal) -> Nanos:
+    """Return a price in nano-dollars, halves up. The few in the catalogue with more than nine decimals were floats: 0.18000000000000002."""
+    return int((dollars * NANOS_PER_DOLLAR).to_integral_value(ROUND_HALF_UP))
+
+
+def term(price: Price, constraint: StartDateConstraint | TimeOfDateConstraint | None) -> Term:
+    """Say when a price holds."""
+    if isinstance(constraint, StartDateConstraint):
+        return Term(price, seconds_of(constraint.start_date))
+    if constraint is None:
+        return Term(price)
+    return Term(price, BEGINNING, (second_of_day(constraint.start_time), second_of_day(constraint.end_time)))
+
+
+def second_of_day(moment: time) -> int:
+    """Return a time as seconds after midnight in UTC; one without a zone is in UTC already."""
+    if moment.tzinfo is not None:
+        moment = datetime.combine(date(1970, 1, 1), moment).astimezone(UTC).time()
+    return moment.hour * 3600 + moment.minute * 60 + moment.second

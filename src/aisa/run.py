@@ -1,0 +1,198 @@
+"""What one admitted call holds open, and the only place where it is let go. Decides nothing about the call's course: `relay` does."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Mapping
+
+import msgspec
+
+from aisa.admission.port import Admission, Lease
+from aisa.call import END, Call, Life
+from aisa.clock import Chance
+from aisa.config.schema import Stream
+from aisa.delivery import Delivery
+from aisa.drain import Drains
+from aisa.errors import ApiError
+from aisa.facts import CallEnded, Fact
+from aisa.keys.port import Keys
+from aisa.keys.rules import Key
+from aisa.ledger.port import Bill, Charge, Ending, Ledger
+from aisa.ledger.rules import CLIENT_GONE, CLIENT_STALLED, CUT, FAILED, Delivered
+from aisa.patience import Patience, Watch
+from aisa.providers.port import Answer, Upstream
+from aisa.providers.shape import Decoder, Dialect
+from aisa.routing import EMBEDDED, TINY, Plan, Routes
+from aisa.usage import Usage
+from aisa.wire.chat import ChatRequest
+from aisa.wire.port import Client, HeaderList
+
+ANSWER_PER_IDLE = 10  # a document shows no tokens while it is made; ten times the patience for one token, 600 s by default
+STREAM_HEADERS: HeaderList = [("cache-control", "no-cache"), ("x-accel-buffering", "no")]
+
+
+def new_live() -> set[Run]:
+    """Return an empty set."""
+    return set()
+
+
+class Gate(msgspec.Struct):
+    """Everything that the path needs, made once at start."""
+
+    keys: Keys
+    read: Callable[[bytes], Awaitable[ChatRequest]]
+    routes: Routes
+    admission: Admission
+    ledger: Ledger
+    dialects: Mapping[str, Dialect]
+    upstreams: Mapping[str, Upstream]
+    stream: Stream
+    chance: Chance
+    report: Callable[[Fact], None]
+    watch: Watch
+    drains: Drains
+    live: set[Run] = msgspec.field(default_factory=new_live)  # the calls in flight, for those who watch
+
+
+class Run:
+    """One admitted call."""
+
+    def __init__(self, call: Call, client: Client, gate: Gate, *, key: Key, chat: ChatRequest, plan: Plan, lease: Lease) -> None:
+        self.call = call
+        self.chat = chat
+        self.plan = plan
+        self.key = key
+        self.client = client
+        self.gate = gate
+        self.life = Life()
+        self.target = plan.targets[0]
+        self.answer: Answer | None = None
+        self.decoder: Decoder | None = None
+        self.charge: Charge | None = None
+        self.delivery = Delivery(client)
+        self.outcome = FAILED
+        self.error: ApiError | None = None
+        self.dropped: tuple[str, ...] = ()
+        gate.live.add(self)
+        self._lease = lease
+        self._bill: Bill | None = None
+        settings = plan.entry.settings
+        idle = settings.idle_timeout_seconds
+        silence = idle if chat.stream else settings.answer_timeout_seconds or ANSWER_PER_IDLE * idle
+        self.patience = Patience(
+            gate.watch, client, gate.stream, silence_seconds=silence, hold_head=self.start_stream if chat.stream else None
+        )
+
+    @property
+    def used(self) -> Usage:
+        """The tokens that the vendor has made so far, as far as is known."""
+        return NOTHING if self.decoder is None else self.decoder.usage()
+
+    def start_stream(self) -> None:
+        """Commit to a stream's head."""
+        self.client.start(200, self.headers("text/event-stream; charset=utf-8") + STREAM_HEADERS, None)
+
+    def headers(self, content_type: str) -> HeaderList:
+        """Return the headers of a good answer."""
+        headers = [("content-type", content_type), *self.call.headers]
+        if self.target.vendor == EMBEDDED:
+            headers.append(("x-aisa-served-by", TINY))
+        if self.dropped:
+            headers.append(("x-aisa-dropped-params", ", ".join(self.dropped)))
+        return headers
+
+    def settle(self, outcome: str) -> Bill:
+        """Close the charge with what is known now. The first settlement counts."""
+        if self._bill is None:
+            assert self.charge is not None, "a call that was not opened has nothing to settle"
+            self.outcome = outcome
+            self.patience.stop()
+            self._bill = self.charge.close(self._ending(outcome))
+        return self._bill
+
+    def close(self) -> None:
+        """Let everything go and report the call. Synchronous, so that no cancellation can fall into it."""
+        self.patience.stop()
+        self.gate.live.discard(self)
+        self.life.step(END)
+        charge = self.charge
+        if charge is not None:
+            self.settle(CUT if self.life.answered else FAILED)  # unless it is: a bug of ours ended the call
+            self._let_vendor_go(charge)
+            self._confirm(charge)
+        elif self.answer is not None:
+            self.answer.close()
+        used = self.used
+        self._lease.release(used)
+        self.gate.report(self._fact(used))
+
+    def _let_vendor_go(self, charge: Charge) -> None:
+        """Cancel what the vendor may still be doing, or let it finish where the operator has found that it bills on regardless."""
+        answer, decoder = self.answer, self.decoder
+        if answer is None:
+            return
+        left = self.outcome in (CLIENT_GONE, CLIENT_STALLED)
+        if left and decoder is not None and not decoder.done and self.gate.drains.wanted(self.target.vendor):
+            charge.await_report()
+            self.gate.drains.start(answer, decoder, charge.report)
+        else:
+            answer.close()
+
+    def _confirm(self, charge: Charge) -> None:
+        """Have the charge told what the client really has, as soon as that is known."""
+        if self.outcome == FAILED:
+            charge.confirm(Delivered(), whole=True)  # it costs nothing, whoever hears of it
+            return
+        delivery, reasoning = self.delivery, 0 if self.decoder is None else self.decoder.reasoning_shown
+
+        def tell(whole: bool) -> None:
+            charge.confirm(delivery.so_far(reasoning), whole=whole)
+
+        self.client.tell_delivery(tell)
+
+    def _ending(self, outcome: str) -> Ending:
+        decoder, delivery, life, began = self.decoder, self.delivery, self.life, self.call.began
+        shown = delivery.tokens
+        lost = outcome in (CLIENT_GONE, CLIENT_STALLED)
+        return Ending(
+            outcome=outcome,
+            generated=self.used,
+            delivered=Delivered(delivery.delivered() if lost else shown, shown, 0 if decoder is None else decoder.reasoning_shown),
+            target=life.target,
+            attempts=life.attempts,
+            queue_ms=milliseconds(life.asked_at, began),
+            first_token_ms=milliseconds(life.first_token_at, began),
+            total_ms=int((self.patience.now() - began) * 1000),
+            bytes_sent=self.client.bytes_sent,
+            error_code=None if self.error is None else self.error.code,
+        )
+
+    def _fact(self, used: Usage) -> CallEnded:
+        life, began = self.life, self.call.began
+        first = life.first_token_at
+        return CallEnded(
+            request_id=self.call.id,
+            outcome=self.outcome,
+            status=200 if self.error is None or life.answered else self.error.status,
+            model=self.plan.entry.name,
+            stream=self.chat.stream,
+            key_id=self.key.id,
+            key_label=self.key.label,
+            target=life.target,
+            attempts=life.attempts,
+            usage=used,
+            billed_tokens=0 if self._bill is None else self._bill.billed.output_tokens,
+            cost_nanos=None if self._bill is None else self._bill.cost,
+            first_token_seconds=None if first is None else first - began,
+            total_seconds=self.patience.now() - began,
+            bytes_sent=self.client.bytes_sent,
+            client_request_id=self.call.client_request_id,
+            error_code=None if self.error is None else self.error.code,
+        )
+
+
+NOTHING = Usage()
+
+
+def milliseconds(moment: float | None, began: float) -> int | None:
+    """Return how long after the beginning something happened, None if it never did."""
+    return None if moment is None else int((moment - began) * 1000)

@@ -1,0 +1,308 @@
+"""`aisa usage` and `aisa explain` on a data folder that nobody serves: tables, exact JSON and CSV, and bills that can be recomputed."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+import random
+import re
+from collections.abc import Callable
+from decimal import Decimal
+from fractions import Fraction
+from pathlib import Path
+from typing import Any
+
+import click
+import msgspec
+import pytest
+from click.testing import CliRunner, Result
+from hypothesis import given
+from hypothesis import strategies as st
+
+from aisa.cli.bill_lines import ENDINGS, bill, cost_of_lines, document, lines_of
+from aisa.cli.commands import aisa
+from aisa.cli.figures import bar, count, dollars, short, size
+from aisa.cli.usage_table import ROWS_MAX
+from aisa.clock import wall_clock
+from aisa.edge.statement import CallFound
+from aisa.keys.store import KeyStore
+from aisa.ledger import rules
+from aisa.ledger.row import CallRow
+from aisa.ledger.rules import CLIENT_GONE, FAILED
+from aisa.ledger.writer import insert_rows
+from aisa.money import NANOS_PER_DOLLAR, TOKENS_PER_PRICE
+from aisa.pricing import Tier, cost_of, unit_prices
+from aisa.storage.engine import open_database
+from aisa.storage.migrate import migrate
+from aisa.usage import COUNTED, REPORTED, Usage
+from rows import priced, rows
+
+CLEAN = {"HOST": None, "PORT": None, "AISA_DATA_DIR": None, "AISA_CONFIG": None, "OPENAI_API_KEY": None, "NO_COLOR": None, "COLUMNS": "80"}
+Run = Callable[..., Result]
+HOUR_MS = 3_600_000
+
+
+@pytest.fixture
+def run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Run:
+    """Run a command in an empty folder and an environment without our variables."""
+    monkeypatch.chdir(tmp_path)
+
+    def invoke(*arguments: str, charset: str = "utf-8", **environment: str) -> Result:
+        return CliRunner(charset=charset).invoke(aisa, arguments, env={**CLEAN, **environment}, prog_name="aisa", catch_exceptions=False)
+
+    return invoke
+
+
+def keep(*rows_of: tuple[str, list[CallRow]]) -> int:
+    """Make keys with these labels in the data folder, with these calls of theirs. Returns the UNIX millisecond of now."""
+    Path("aisa-data").mkdir(exist_ok=True)
+    database = open_database("aisa-data", migrate)
+    store = KeyStore(database, wall_clock, random.Random(1))
+    for label, calls in rows_of:
+        key, _ = store.create(label)
+        insert_rows(database, [msgspec.structs.replace(row, key_id=key.id) for row in calls])
+    database.close()
+    return int(wall_clock() * 1000)
+
+
+def recent(number: int, *, hours: int = 1, **fields: Any) -> CallRow:
+    """A call that ended so many hours ago."""
+    return priced(number, ended_ms=int(wall_clock() * 1000) - hours * HOUR_MS, **fields)
+
+
+def spent(number: int, cost: int, **fields: Any) -> CallRow:
+    """A call that cost so many nano-dollars, with 1,000 tokens in and 50 out."""
+    return recent(number, cost=cost, usage=Usage(1_000, 50, cached_tokens=200), **fields)
+
+
+BILLS = (
+    ("laptop", [spent(1, 400_000_000), spent(2, 600_000_499), spent(3, 0, outcome=FAILED)]),
+    ("a-label-that-is-longer-than-its-column-has-room-for", [spent(4, 500_000_000)]),
+    ("ci", [spent(5, 1_500)]),
+)
+TABLE = """\
+KEY                   CALLS  FAILED  INPUT  CACHED  OUTPUT  US DOLLARS
+laptop                    3       1  3,000     600     150    1.000000  ████████
+a-label-that-is-lon…      1       0  1,000     200      50    0.500000  ████
+ci                        1       0  1,000     200      50    0.000002  ▏
+total                     5       1  5,000   1,000     250    1.500002
+"""
+
+
+def test_usage_is_a_table_with_bars_that_fits_the_terminal(run: Run) -> None:
+    """The dearest key comes first, long labels are cut, and no line is longer than 80 characters."""
+    keep(*BILLS)
+    result = run("usage")
+    title, _, *lines = result.stdout.splitlines()
+    assert result.exit_code == 0
+    assert re.fullmatch(r"Calls that ended since 20\d\d-\d\d-\d\dT\d\d:\d\d:\d\dZ, by key:", title)
+    assert "\n".join(lines) + "\n" == TABLE
+    assert max(map(len, lines)) == 80
+
+
+def test_a_terminal_without_our_characters_gets_others(run: Run) -> None:
+    """In ASCII the bars are of number signs and a cut label ends with a tilde."""
+    keep(*BILLS)
+    shown = run("usage", charset="ascii").stdout
+    assert shown.isascii()
+    assert "1.000000  ########\n" in shown
+    assert "a-label-that-is-lon~" in shown
+
+
+def test_usage_by_day_leaves_no_day_out_and_by_model_names_models(run: Run) -> None:
+    """A day without calls is a line of zeros; without any cost the bars are of tokens."""
+    keep(("laptop", [spent(1, 0), recent(2, hours=72, cost=0, model="gpt-4.1")]))
+    days = run("usage", "--by", "day", "--since", "4d").stdout.splitlines()[3:-1]
+    assert len(days) == 5
+    assert [line.split()[1] for line in days].count("1") == 2
+    assert sorted(line.count("█") for line in days)[-2:] == [2, 18]
+    models = run("usage", "--by", "model").stdout
+    assert "\ngpt-5 " in models
+    assert "\ngpt-4.1 " in models
+
+
+def test_json_and_csv_are_exact(run: Run) -> None:
+    """They have every nano-dollar, where the table rounds, and the ids of the keys beside their labels."""
+    keep(*BILLS)
+    lines = list(csv.DictReader(io.StringIO(run("usage", "--csv").stdout)))
+    assert [(line["label"][:6], line["cost_usd"], line["requests"]) for line in lines] == [
+        ("laptop", "1.000000499", "3"),
+        ("a-labe", "0.5", "1"),
+        ("ci", "0.0000015", "1"),
+    ]
+    answer = json.loads(run("usage", "--json").stdout, parse_float=Decimal)
+    assert [(line["key"], line["cost_usd"]) for line in answer["data"]] == [(line["key"], Decimal(line["cost_usd"])) for line in lines]
+    assert (answer["by"], answer["data"][0]["cost_nanos"], answer["data"][0]["charged_nanos"]) == ("key", 1_000_000_499, 0)
+
+
+def test_no_usage_is_said_in_a_sentence(run: Run) -> None:
+    """An empty ledger is no table of nothing."""
+    keep(("laptop", []))
+    result = run("usage")
+    assert (result.exit_code, result.stdout[:25]) == (0, "No call has ended since 2")
+
+
+def test_a_long_list_is_cut_but_its_total_is_not(run: Run) -> None:
+    """The table has the dearest; who wants all of them is told how."""
+    keep(("laptop", [spent(number, number, model=f"model-{number}") for number in range(1, ROWS_MAX + 8)]))
+    shown = run("usage", "--by", "model").stdout
+    assert f"\nmodel-{ROWS_MAX + 7} " in shown
+    assert "\nmodel-7 " not in shown
+    assert f"\ntotal        {ROWS_MAX + 7} " in shown
+    assert "\n7 more models are in the total; `--json` and `--csv` list them.\n" in shown
+
+
+@pytest.mark.parametrize("since", ["", "x", "0d", "7y", "2026-13-01", "2999-01-01", "401d", "1960-01-01", "9999999999w"])
+def test_a_beginning_that_cannot_be_is_explained(run: Run, since: str) -> None:
+    """Neither the future nor the far past nor nonsense is guessed at: status 2, with what would be right."""
+    keep(("laptop", []))
+    result = run("usage", "--since", since)
+    assert (result.exit_code, result.stdout) == (2, "")
+    assert "→" in result.stderr
+
+
+@pytest.mark.parametrize(
+    ("shown", "expected"),
+    [
+        (count(99_999), "99,999"),
+        (count(100_000), "100k"),
+        (count(999_499), "999k"),
+        (count(999_500), "1.00M"),
+        (count(12_345_678), "12.3M"),
+        (count(999_500_000), "1.00G"),
+        (count(5 * 10**13), "50,000G"),
+        (dollars(500), "0.000001"),
+        (dollars(499), "0.000000"),
+        (dollars(-1_234_567_890_123_456), "-1,234,567.890123"),
+        (size(9_999), "9,999 B"),
+        (size(65_536), "64 KiB"),
+        (size(2**60), "1,048,576 TiB"),
+        (short("abcdef", 6), "abcdef"),
+        (bar(0, 10, 8), ""),
+        (bar(10, 10, 2), "██"),
+        (bar(1, 10_000, 8), "▏"),
+        (bar(5, 0, 8), ""),
+    ],
+)
+def test_figures_take_little_room_and_lose_nothing_that_matters(shown: str, expected: str) -> None:
+    """Large counts have three digits, the smallest share can be seen, and halves are rounded up."""
+    assert shown == expected
+
+
+# One bill
+
+CUT = Usage(250_003, 317, cached_tokens=1_024, source=COUNTED, input_source=REPORTED)
+MADE = Usage(250_003, 640, cached_tokens=1_024, reasoning_tokens=64, source=REPORTED, input_source=REPORTED)
+TIERED = unit_prices(
+    {"input": 2 * 10**9, "output": 8 * 10**9},
+    (Tier(200_000, unit_prices({"input": 4 * 10**9, "output": 16_250_000_001, "cached_input": 10**9})),),
+)
+GONE = {
+    "outcome": CLIENT_GONE,
+    "prices": TIERED,
+    "price_source": "catalogue 1.0: openai/gpt-5",
+    "generated": MADE,
+    "delivered": 317,
+    "prepaid": True,
+    "vendor_cost": 1_007_340_000,
+    "queue_ms": 3,
+    "first_token_ms": 412,
+    "client_request_id": "order-7",
+    "error_code": None,
+}
+BILL = """\
+made with the key laptop (KEY) of the account default
+
+The client left before it had the whole answer. What had arrived of it is
+charged, and the input if anything had.
+
+TOKENS       GENERATED  DELIVERED   BILLED  SOURCE
+input          250,003             250,003  vendor's report
+  cached         1,024               1,024
+output             640        317      317  vendor's report; billed: our count
+  reasoning         64                   0
+
+BILL           TOKENS     USD PER MILLION                   USD
+input         248,979  ×                4  =  0.995916
+cached input    1,024  ×                1  =  0.001024
+output            317  ×     16.250000001  =  0.005151250000317
+sum                                        =  1.002091250000317
+cost                                       =  1.00209125
+
+The cost is the sum, rounded once, half up, to a billionth of a dollar.
+The ledger has the same. It was taken from the wallet.
+Prices: catalogue 1.0: openai/gpt-5, those for more than 200,000 input tokens.
+
+model              gpt-5, streamed
+served by          openai/gpt-5, 1 attempt
+vendor may charge  1.00734 US dollars, for what it generated
+began              2025-12-31T12:00:00Z
+timings            vendor asked at 3 ms, first token at 412 ms, end at 900 ms
+the client's id    order-7
+"""
+
+
+def test_a_bill_is_explained_line_by_line(run: Run) -> None:
+    """Every count with its origin, every kind times its price of the right tier, the exact sum, the one rounding, and who paid."""
+    keep(("laptop", [priced(0, usage=CUT, **GONE)]))
+    result = run("explain", f"req_{0:026d}")
+    first, *lines = [line.rstrip() for line in result.stdout.splitlines()]
+    assert (result.exit_code, first) == (0, f"Call req_{0:026d}")
+    key = lines[0].partition("(")[2].partition(")")[0]
+    assert "\n".join(lines).replace(key, "KEY") + "\n" == BILL
+    assert max(map(len, lines)) <= 80
+
+
+@given(rows)
+def test_the_lines_of_any_bill_add_up_to_its_cost(row: CallRow) -> None:
+    """Recomputed with fractions from what is printed, the sum is that of the tokens and rounds to the cost; other costs are noticed."""
+    shown = json.loads(msgspec.json.encode(document(CallFound(row, final=True))), parse_float=Fraction, parse_int=Fraction)
+    price = row.prices or unit_prices({})
+    total = sum(line["tokens"] * line["nanos_per_million"] for line in shown["lines"]) / Fraction(TOKENS_PER_PRICE * NANOS_PER_DOLLAR)
+    assert shown["sum_usd"] == sum(line["usd"] for line in shown["lines"]) == total
+    assert shown["cost_nanos"] == cost_of(row.billed, price) == (total * NANOS_PER_DOLLAR + Fraction(1, 2)) // 1
+    assert shown["cost_usd"] * NANOS_PER_DOLLAR == shown["cost_nanos"] == cost_of_lines(lines_of(row))
+    assert shown["agrees"] == (row.cost == shown["cost_nanos"])
+
+
+@given(rows, st.sampled_from([0, 1, 999]))
+def test_every_amount_of_a_bill_has_its_point_below_the_others(row: CallRow, cost: int) -> None:
+    """The column of amounts can be added up by eye, however many places they have."""
+    lines = click.unstyle(bill(msgspec.structs.replace(row, cost=cost))).partition("\n\n")[0].splitlines()[1:]
+    amounts = [line.partition("= ")[2] for line in lines]
+    widths = {len(amount.rstrip().partition(".")[0]) for amount in amounts}
+    assert len(widths) <= 1
+
+
+def test_a_cost_that_its_row_does_not_give_is_shouted_about(run: Run) -> None:
+    """The command prints both amounts and fails, so that a script notices."""
+    keep(("laptop", [recent(0, cost=7, prices=TIERED, usage=CUT)]))
+    result = run("explain", f"req_{0:026d}")
+    assert result.exit_code == 1
+    assert "THE LEDGER HAS ANOTHER COST: 0.000000007 US dollars." in result.stdout
+    assert "=  1.00209125" in result.stdout
+    as_json = run("explain", f"req_{0:026d}", "--json")
+    assert (as_json.exit_code, json.loads(as_json.stdout)["agrees"]) == (1, False)
+
+
+def test_a_model_without_a_price_is_explained_as_free(run: Run) -> None:
+    """There is no table of zeros, and what the vendor charges is unknown."""
+    keep(("laptop", [recent(0, prices=None, price_source="", cost=0)]))
+    shown = run("explain", f"req_{0:026d}").stdout
+    assert "The model has no price, so the call is free of charge." in shown
+    assert "vendor may charge  unknown" in shown
+
+
+def test_an_unknown_call_is_said_to_be_unknown(run: Run) -> None:
+    """Status 1 and a sentence, also for an id that could be a path."""
+    keep(("laptop", []))
+    for name in ("req_1", "../keys", "a/b?c=d"):
+        result = run("explain", name)
+        assert (result.exit_code, result.stderr) == (1, f"aisa: There is no call {name!r} in the ledger.\n")
+
+
+def test_every_ending_of_a_call_has_its_sentence() -> None:
+    """An outcome that the rules know is not shown as a bare word."""
+    outcomes = {value for name, value in vars(rules).items() if name.isupper() and isinstance(value, str)} - {COUNTED, REPORTED}
+    assert outcomes == ENDINGS.keys()

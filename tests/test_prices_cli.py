@@ -1,0 +1,148 @@
+"""`aisa prices`: what it says of a price, of where it comes from and of what is missing."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+from click.testing import CliRunner, Result
+
+from aisa.cli.commands import aisa
+
+CLEAN = {"HOST": None, "PORT": None, "AISA_DATA_DIR": None, "AISA_CONFIG": None, "OPENAI_API_KEY": None, "NO_COLOR": None, "COLUMNS": "100"}
+CONFIG = """\
+vendors:
+  openai: {base_url: "https://api.openai.com/v1"}
+  deepseek: {base_url: "https://api.deepseek.com"}
+  local: {base_url: "http://127.0.0.1:1/v1", prices: {fine-tuned: {input: 0.3, output: 0.6}}}
+models:
+  gpt-4.1: [openai/gpt-4.1, local/stand-in]
+  dated:
+    to: [openai/gpt-4.1]
+    prices:
+      - {from: 2026-12-01, input: 3, output: 4.5, input_audio: 40, tiers: [{over_input_tokens: 200000, input: 6, output: 9}]}
+  night: [deepseek/deepseek-chat]
+  missing: [openai/no-such-model]
+  free: [local/stand-in]
+"""
+
+
+@pytest.fixture(autouse=True)
+def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Every test starts in a working directory with a configuration."""
+    monkeypatch.chdir(tmp_path)
+    Path("aisa.yaml").write_text(CONFIG, encoding="utf-8")
+
+
+def run(*arguments: str, **environment: str) -> Result:
+    """Run `aisa prices`."""
+    return CliRunner().invoke(aisa, ("prices", *arguments), env={**CLEAN, **environment}, prog_name="aisa", catch_exceptions=False)
+
+
+def shown(*arguments: str) -> list[str]:
+    """The lines that are printed, with single spaces."""
+    result = run(*arguments)
+    assert (result.exit_code, result.stderr) == (0, "")
+    return [" ".join(line.split()) for line in result.stdout.splitlines()]
+
+
+def test_a_price_is_explained_with_target_source_kinds_and_an_example() -> None:
+    """One from the catalogue says which one, and under which name it was found."""
+    lines = shown("gpt-4.1")
+    assert lines[0] == "gpt-4.1 is served by openai/gpt-4.1, then local/stand-in."
+    assert lines[1].startswith("Source of its price: catalogue genai-prices ")
+    assert lines[1].endswith(": openai/gpt-4.1")
+    for line in ("input 2", "cached input 0.5", "cache write 2", "input audio 2", "output 8", "reasoning 8", "output audio 8"):
+        assert line in lines
+    assert lines[-1] == "1,000 input and 500 output tokens cost (1,000 × 2 + 500 × 8) / 1,000,000 = 0.006 US dollars."
+
+
+def test_a_configured_price_names_its_file_and_line_and_all_prices_over_time() -> None:
+    """From its day on it counts, with its tiers; before, the catalogue does, and both are shown with the one that holds marked."""
+    after, before = shown("dated", "--at", "2026-12-01"), shown("dated", "--at", "2026-11-30T23:59")
+    assert "Source of its price: models.dated.prices.0 (aisa.yaml, line 10)" in after
+    assert "TOKENS US DOLLARS PER MILLION OVER 200,000 INPUT TOKENS" in after
+    assert "input audio 40 6" in after
+    assert "→ 2026-12-01 all day 3 4.5 models.dated.prices.0" in after
+    assert any(line.startswith("Source of its price: catalogue") for line in before)
+    assert "2026-12-01 all day 3 4.5 models.dated.prices.0" in before
+    assert any(line.startswith("→ always all day 2 8 catalogue") for line in before)
+
+
+def test_a_price_by_the_hour_shows_its_hours() -> None:
+    """The catalogue has cheaper nights of one vendor."""
+    day, night = shown("night", "--at", "2026-11-22T12:00"), shown("night", "--at", "2026-11-22T20:00")
+    assert day[-1] != night[-1]
+    assert any(line.startswith("→ always 00:30 to 16:30 0.27 1.1") for line in day)
+    assert any(line.startswith("→ always all day 0.135 0.55") for line in night)
+
+
+def test_a_name_without_an_entry_is_explained_too() -> None:
+    """As a caller may write it."""
+    assert "Source of its price: vendors.local.prices.fine-tuned (aisa.yaml, line 4)" in shown("local/fine-tuned")
+    assert "Source of its price: the embedded model is free" in shown("embedded/tiny")
+
+
+def test_all_models_are_listed_with_price_and_source() -> None:
+    """Those without a price too, and what that means for calls."""
+    lines = shown("--at", "2027-01-01")
+    assert lines[0] == "MODEL INPUT CACHED OUTPUT SOURCE"
+    assert any(line.startswith("gpt-4.1 2 0.5 8 catalogue genai-prices ") for line in lines)
+    for line in (
+        "dated 3 3 4.5 models.dated.prices.0 (aisa.yaml, line 10)",
+        "missing - - - no price: refused",
+        "free - - - no price: free of charge",
+        "embedded/tiny 0 0 0 the embedded model is free",
+    ):
+        assert line in lines
+
+
+@pytest.mark.parametrize(
+    ("model", "words"),
+    [
+        ("missing", ["has no price", "Calls to it are refused", "`vendors.openai.prices`", "`vendors.openai.allow_unpriced: true`"]),
+        ("free", ["has no price", "Calls to it are free of charge", "`vendors.local.prices`"]),
+        ("nobody/knows", ["does not exist here", "aisa prices"]),
+        ("mising", ["Did you mean 'missing'?", "aisa prices"]),
+    ],
+)
+def test_what_has_no_price_is_status_1_with_the_remedy(model: str, words: list[str]) -> None:
+    """An unknown model and one that nobody knows the price of."""
+    for arguments in ((model,), (model, "--json")):
+        result = run(*arguments)
+        assert (result.exit_code, result.stdout) == (1, "")
+        assert [word for word in words if word not in " ".join(result.stderr.split())] == []
+
+
+def test_json_has_everything_in_exact_numbers() -> None:
+    """For one model, and for all."""
+    result = run("dated", "--json", "--at", "2027-01-01")
+    document = json.loads(result.stdout, parse_float=str)
+    assert (document["model"], document["targets"], document["at"]) == ("dated", ["openai/gpt-4.1"], "2027-01-01T00:00:00Z")
+    assert (document["source"], document["origin"]) == ("models.dated.prices.0", "aisa.yaml, line 10")
+    assert document["prices"]["output"] == "4.5"
+    assert document["prices"]["tiers"][0]["over_input_tokens"] == 200_000
+    assert [term["from"] for term in document["terms"]] == ["2026-12-01", None]
+    assert document["example"] == {"input_tokens": 1000, "output_tokens": 500, "cost": "0.00525"}
+    listed = {entry["model"]: entry for entry in json.loads(run("--json").stdout)}
+    assert list(listed) == ["gpt-4.1", "dated", "night", "missing", "free", "embedded/tiny"]
+    assert [listed[name]["refused"] for name in ("missing", "free")] == [True, False]
+    assert listed["missing"]["prices"] is None
+
+
+def test_a_broken_configuration_and_a_bad_date_are_status_2() -> None:
+    """Whatever is asked wrongly is said readably."""
+    assert run("--at", "yesterday").exit_code == 2
+    Path("aisa.yaml").write_text("models: 5", encoding="utf-8")
+    for arguments in ((), ("gpt-4.1",)):
+        result = run(*arguments)
+        assert (result.exit_code, result.stdout) == (2, "")
+        assert "the configuration has 1 problem" in result.stderr
+
+
+def test_the_help_fits_a_terminal() -> None:
+    """And says what an exit with 1 means."""
+    result = run("-h")
+    assert max(map(len, result.stdout.splitlines())) <= 100
+    assert "Exits with 1" in result.stdout

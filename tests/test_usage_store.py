@@ -1,0 +1,147 @@
+"""Sums over ended calls: those in the database and those on their way there, each once, whoever asks and whenever."""
+
+from __future__ import annotations
+
+import asyncio
+from collections import Counter
+from collections.abc import Iterator
+from datetime import UTC, datetime
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import pytest
+import uvloop
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from sqlalchemy import delete, event, insert
+
+from aisa.errors import ApiError
+from aisa.ledger.port_usage import DAY, DAY_MS, KEY, MODEL, Span, Used
+from aisa.ledger.row import CallRow
+from aisa.ledger.usage import IDS_MAX, UsageStore, sums_of
+from aisa.ledger.writer import Writer, insert_rows
+from aisa.storage.engine import Database, open_database
+from aisa.storage.migrate import migrate
+from aisa.storage.tables import accounts
+from aisa.storage.tables import calls as table
+from rows import NOON, priced, renumbered, rows
+
+EVER = Span(0, 2**46)
+
+
+@pytest.fixture
+def database(tmp_path: Path) -> Iterator[Database]:
+    """A database with the accounts that the rows name."""
+    opened = open_database(str(tmp_path), migrate)
+    with opened.transaction() as connection:
+        connection.execute(insert(accounts).values(name="acme", balance=None, charged=0, spent=0, calls=0, created_at=1))
+    yield opened
+    opened.close()
+
+
+def summed(found: list[CallRow], by: str, span: Span) -> dict[str, Counter[str]]:
+    """Return what must be found, worked out in another way."""
+    groups: dict[str, Counter[str]] = {}
+    for row in found:
+        if not span.start_ms <= row.ended_ms < span.end_ms:
+            continue
+        if (span.key_id is not None and row.key_id != span.key_id) or (span.account is not None and row.account != span.account):
+            continue
+        day = datetime.fromtimestamp(row.ended_ms / 1000, UTC).strftime("%Y-%m-%d")
+        sums = groups.setdefault({"key": row.key_id, "model": row.model, "day": day}[by], Counter())
+        sums.update(requests=1, failed=row.outcome == "failed", cost=row.cost, charged=row.cost * row.prepaid)
+        sums.update(input_tokens=row.billed.input_tokens, output_tokens=row.billed.output_tokens)
+        sums.update(cached_tokens=row.billed.cached_tokens, cache_write_tokens=row.billed.cache_write_tokens)
+    return groups
+
+
+spans = st.builds(
+    lambda ends, key, account: Span(min(ends), max(ends) + 1, key, account if key is None else None),
+    st.tuples(st.integers(0, 2**45), st.integers(0, 2**45)),
+    st.none() | st.just("key_1"),
+    st.none() | st.just("acme"),
+)
+
+
+@given(st.lists(st.tuples(rows, st.booleans(), st.booleans()), max_size=20), st.sampled_from([KEY, MODEL, DAY]), spans | st.just(EVER))
+@settings(max_examples=100, deadline=None, suppress_health_check=[HealthCheck.too_slow, HealthCheck.function_scoped_fixture])
+def test_every_call_counts_once_wherever_it_is(database: Database, drawn: list[tuple[CallRow, bool, bool]], by: str, span: Span) -> None:
+    """Rows that wait, rows in the database and rows that are in both are the same to the sums, for every group, time and owner."""
+    calls = [(renumbered(row, number), stored, waiting) for number, (row, stored, waiting) in enumerate(drawn)]
+    with database.transaction() as connection:
+        connection.execute(delete(table))
+    insert_rows(database, [row for row, stored, _ in calls if stored])
+    used = UsageStore(database).used(by, span, [row for row, stored, waiting in calls if waiting or not stored])
+    expected = summed([row for row, _, _ in calls], by, span)
+    assert {group: msgspec.structs.asdict(sums) for group, sums in used.items()} == {
+        group: {field: sums[field] for field in Used.__struct_fields__} for group, sums in expected.items()
+    }
+    assert list(used) == sorted(used)
+
+
+def test_more_waiting_rows_than_one_statement_takes(database: Database) -> None:
+    """After the database was away for long, thousands wait, some of which it has."""
+    found = [priced(number) for number in range(2 * IDS_MAX + 7)]
+    insert_rows(database, found[: IDS_MAX // 2])
+    insert_rows(database, found[-3:])
+    assert UsageStore(database).used(KEY, EVER, found)["key_1"].requests == len(found)
+
+
+def test_no_call_is_missed_or_doubled_while_rows_are_being_written(database: Database) -> None:
+    """Asked again and again beside a busy writer, the number of calls is that of the calls that had ended, each time."""
+
+    async def main() -> None:
+        writer = Writer(database, lambda _fact: None)
+        waiting: dict[str, CallRow] = {}
+        store = UsageStore(database)
+        loop = asyncio.get_running_loop()
+        for number in range(1_000):
+            row = priced(number)
+            waiting[row.id] = row
+            writer.post(row, partial(waiting.__delitem__, row.id))
+            if number % 10 == 0:
+                asked = tuple(waiting.values())
+                used = await loop.run_in_executor(None, store.used, KEY, EVER, asked)
+                assert used["key_1"].requests == number + 1
+        assert await writer.stop(60) == 0
+
+    uvloop.run(main())
+
+
+def test_a_call_is_found_by_its_id(database: Database) -> None:
+    """The row comes back as it was written; an id that nobody has is no row."""
+    row = priced(7, client_request_id="order-7")
+    insert_rows(database, [row])
+    store = UsageStore(database)
+    assert store.call(row.id) == row
+    assert store.call("req_8") is None
+
+
+def test_a_database_that_cannot_be_read_is_told_as_the_api_tells_it(database: Database, tmp_path: Path) -> None:
+    """Whoever asks gets an error with a remedy, not a bug."""
+    database.close()
+    (tmp_path / "aisa.db").unlink()
+    for ask in (lambda: UsageStore(database).call("req_1"), lambda: UsageStore(database).used(KEY, EVER)):
+        with pytest.raises(ApiError, match=r"cannot be opened\. Let") as failure:
+            ask()
+        assert failure.value.code == "internal_error"
+
+
+@pytest.mark.parametrize("owner", [{"key_id": "key_1"}, {"account": "acme"}, {}])
+def test_sums_of_a_short_time_do_not_read_the_whole_table(database: Database, owner: dict[str, Any]) -> None:
+    """A question about a day costs what that day has, however old the ledger is: an index serves it."""
+    asked: list[tuple[str, Any]] = []
+    with database.reading() as connection:
+        event.listen(connection, "before_cursor_execute", lambda *said: asked.append((said[2], said[3])))
+        list(sums_of(connection, DAY, Span(NOON, NOON + DAY_MS, **owner)))
+        statement, parameters = asked[-1]
+        plan = " ".join(str(line[-1]) for line in connection.exec_driver_sql(f"EXPLAIN QUERY PLAN {statement}", parameters))
+    assert "ended_ms>? AND ended_ms<?" in plan
+    assert "SCAN calls" not in plan
+
+
+def test_no_calls_are_no_groups(database: Database) -> None:
+    """A key that has called nothing is not in the list with zeros."""
+    assert UsageStore(database).used(MODEL, EVER) == {}

@@ -43,7 +43,7 @@ soak: $(VENV)/bench.stamp ## run mixed load for a long time and watch for leaks
 
 crash: $(VENV)/dev.stamp ## kill a server hundreds of times and hold its ledger against its clients' counts
 	$(BIN)/python tests/crash.py $(ARGS)
-	AISA_CRASHES=20 $(BIN)/python -m pytest -q -s -k named_point tests/test_crash.py
+	AISA_CRASHES=20 $(BIN)/python -m pytest -q -s -o faulthandler_timeout=0 -k named_point tests/test_crash.py
 
 docs: $(VENV)/dev.stamp ## rewrite the pages that are generated from code
 	$(BIN)/python tools/errors_page.py > docs/errors.md

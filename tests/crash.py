@@ -267,7 +267,6 @@ class Server:
         self.port = int(re.findall(r"http://127\.0\.0\.1:(\d+)", banner)[0])
         if not self.key:
             self.key = re.findall(r"sk-aisa-\w+", banner)[0]
-            self.aisa("wallet", "top-up", "default", "1000")
         return True
 
     def restart(self) -> None:
@@ -329,6 +328,7 @@ async def serving(folder: Path, durability: str = "process") -> AsyncIterator[Se
     server = Server(folder, CONFIGURATION.format(port=port, durability=durability))
     try:
         server.restart()
+        server.aisa("wallet", "top-up", "default", "1000")
         yield server
     finally:
         server.end()

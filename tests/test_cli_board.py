@@ -147,6 +147,21 @@ def test_the_board_as_json_has_everything_that_the_table_cuts() -> None:
     beside(scenario, hang)
 
 
+def test_a_call_that_ends_while_the_board_is_looked_at_is_left_out() -> None:
+    """Between the list of the calls and the look at each of them, some end; they are not shown as running."""
+
+    async def scenario(made: Bank) -> None:
+        caller = await made.home.client(post(body(stream=True), key="mine"))
+        await caller.until(b"two")
+        view = BoardView(set(made.home.gate.live), made.books, shared_board())
+        assert len((await asyncio.to_thread(view)).calls) == 1
+        caller.reset()
+        await until(lambda: len(made.posted) == 1)
+        assert (await asyncio.to_thread(view)).calls == []
+
+    beside(scenario, TWO_WORDS)
+
+
 def test_the_backlog_of_a_client_that_does_not_read_is_seen() -> None:
     """What was written for it and has not arrived grows to many kilobytes, and is shown as congested."""
 

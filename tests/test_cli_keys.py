@@ -156,6 +156,21 @@ def test_keys_are_listed_as_json(run: Run) -> None:
     assert set(key) == {"id", "label", "hint", "state", "created_at", "expires_at", "models", "account", "spend_cap", "spend_window"}
 
 
+def test_a_key_with_a_cap_shows_it(run: Run) -> None:
+    """Columns that say the same of every key are left out, and an account that is made for a key is told, as it may be a typing error."""
+    made(run("keys", "create", "a", "--quiet"))
+    assert run("keys", "list").stdout.splitlines()[0].split() == ["ID", "LABEL", "KEY", "STATE", "MODELS", "CREATED", "EXPIRES"]
+    result = run("keys", "create", "b", "--account", "acme", "--spend-cap", "99.50/month")
+    assert "account acme is new" in result.stdout
+    assert "is new" not in run("keys", "create", "c", "--account", "acme").stdout
+    assert "is new" in run("keys", "create", "d", "--import", "--account", "umbrella", typed="My old API Key\n").stdout
+    lines = run("keys", "list").stdout.splitlines()
+    cells = sorted([line[lines[0].index(head) :].split("  ")[0] for head in ("LABEL", "ACCOUNT", "CAP")] for line in lines[1:])
+    assert cells == [["a", "default", "none"], ["b", "acme", "99.5/month"], ["c", "acme", "none"], ["d", "umbrella", "none"]]
+    (shown,) = [key for key in json.loads(run("keys", "list", "--json").stdout) if key["label"] == "b"]
+    assert (shown["account"], shown["spend_cap"], shown["spend_window"]) == ("acme", 99_500_000_000, "month")
+
+
 def test_an_imported_key_is_read_from_standard_input_and_not_shown(run: Run) -> None:
     """Only the line's end is taken off: spaces inside are part of the key."""
     result = run("keys", "create", "old", "--import", typed="My old API Key\nsecond line\n")

@@ -77,7 +77,7 @@ def spent(number: int, cost: int, **fields: Any) -> CallRow:
 
 
 BILLS = (
-    ("laptop", [spent(1, 400_000_000), spent(2, 600_000_499), spent(3, 0, outcome=FAILED)]),
+    ("laptop", [spent(1, 400_000_000), spent(2, 600_000_499, hours=30), spent(3, 0, outcome=FAILED)]),
     ("a-label-that-is-longer-than-its-column-has-room-for", [spent(4, 500_000_000)]),
     ("ci", [spent(5, 1_500)]),
 )

@@ -165,8 +165,11 @@ def test_a_call_that_is_cancelled_is_aborted_at_once(run: Run, stage: str) -> No
 
         async def one() -> None:
             answer = await upstream.ask(post(HUGE))
-            while await answer.read():
-                read.set()
+            try:
+                while await answer.read():
+                    read.set()
+            finally:
+                answer.close()  # who reads decides: an answer may also be read on without its client
 
         go, read = asyncio.Event(), asyncio.Event()
         async with FakeVendor(script).serving() as fake:

@@ -83,6 +83,16 @@ def test_a_key_is_imported_without_an_echo(rig: Rig) -> None:
     assert rig.facts == [KeysChanged("imported", made["id"], "old")]
 
 
+def test_a_key_with_a_cap_for_an_account_of_its_own(rig: Rig) -> None:
+    """The answer says in nano-dollars what the key may spend, and of the first key of an account that it made it."""
+    asked = {"account": " acme ", "spend_cap": "5.50/week"}
+    status, first = rig.ask("POST", "/keys", {"label": "a", **asked})
+    assert (status, first["account"], first["spend_cap"], first["spend_window"]) == (201, "acme", 5_500_000_000, "week")
+    _, second = rig.ask("POST", "/keys/import", {"label": "b", "secret": "My old API Key", **asked})
+    assert (first["account_made"], second["account_made"]) == (True, False)
+    assert [key.spend_cap for key in rig.store.list()] == [5_500_000_000, 5_500_000_000]
+
+
 def test_an_expired_key_is_listed_as_expired(rig: Rig) -> None:
     """The list says what a request would be told, not what is stored."""
     rig.store.create("ci", expires_at=NOW)
@@ -112,6 +122,9 @@ def test_a_label_of_any_form_can_be_named_in_a_path(rig: Rig, label: str) -> Non
         ("POST", "/keys", {"label": "x", "expires": "soon"}, 400, "invalid_request"),
         ("POST", "/keys", {"label": "x", "secret": "My old API Key"}, 400, "invalid_request"),
         ("POST", "/keys", {"label": "taken"}, 400, "invalid_request"),
+        ("POST", "/keys", {"label": "x", "spend_cap": "5"}, 400, "invalid_request"),
+        ("POST", "/keys", {"label": "x", "spend_cap": 5}, 400, "invalid_request"),
+        ("POST", "/keys", {"label": "x", "account": " "}, 400, "invalid_request"),
         ("POST", "/keys/import", {"label": "x"}, 400, "missing_parameter"),
         ("POST", "/keys/import", {"label": "x", "secret": "short"}, 400, "invalid_request"),
         ("POST", "/keys/nobody/revoke", None, 404, "resource_not_found"),

@@ -206,3 +206,59 @@ def test_a_bad_allow_list_is_refused(models: tuple[str, ...]) -> None:
     with pytest.raises(ApiError) as caught:
         rules.check_models(models)
     assert (caught.value.code, caught.value.param) == ("invalid_request", "models")
+
+
+@pytest.mark.parametrize(
+    ("text", "amount", "window"),
+    [("5/day", 5_000_000_000, "day"), (" 0.000000001/week ", 1, "week"), ("99.50/month", 99_500_000_000, "month"), (None, 0, "")],
+)
+def test_a_spend_cap_is_an_amount_in_a_window(text: str | None, amount: int, window: str) -> None:
+    """Dollars as people write them, exact to the nano-dollar, and one of three windows; no cap is no cap."""
+    assert rules.parse_spend_cap(text) == (None if text is None else rules.SpendCap(amount, window))
+
+
+@pytest.mark.parametrize(
+    "text", ["", "5", "5/", "/day", "5/year", "5/days", "0/day", "-5/day", "5,5/day", "0.0000000001/day", "1e3/day", "$5/day"]
+)
+def test_what_is_no_spend_cap_is_refused(text: str) -> None:
+    """A cap that would never let a call through, or that could be meant in two ways, is an invalid request that names the field."""
+    with pytest.raises(ApiError) as caught:
+        rules.parse_spend_cap(text)
+    assert (caught.value.code, caught.value.param) == ("invalid_request", "spend_cap")
+
+
+@pytest.mark.parametrize(
+    ("window", "moment", "began"),
+    [
+        ("day", "2028-02-29T23:59:59.9", "2028-02-29"),
+        ("day", "2028-03-01T00:00:00", "2028-03-01"),
+        ("week", "2026-11-22T23:59:59", "2026-11-16"),
+        ("week", "2026-11-23T00:00:00", "2026-11-23"),
+        ("week", "2027-01-01T12:00:00", "2026-12-28"),
+        ("month", "2028-02-29T12:00:00", "2028-02-01"),
+        ("month", "2027-01-01T00:00:00", "2027-01-01"),
+        ("day", "1970-01-01T00:00:00", "1970-01-01"),
+    ],
+)
+def test_a_window_begins_at_midnight_utc(window: str, moment: str, began: str) -> None:
+    """Of the day, of its Monday, of the first of its month; over the ends of years and Februaries."""
+    now, start = (datetime.fromisoformat(text).replace(tzinfo=UTC).timestamp() for text in (moment, began))
+    assert rules.window_start(window, now) == start
+
+
+@given(st.floats(0, 4e9), st.sampled_from(["day", "week", "month"]))
+def test_every_moment_is_in_its_window(now: float, window: str) -> None:
+    """A window that began at a moment is the window of that moment, and lasts a day, a week or a month at most."""
+    start = rules.window_start(window, now)
+    assert -7 * 86_400 < start <= now < start + {"day": 1, "week": 7, "month": 31}[window] * 86_400
+    assert window == "week" or rules.window_start(window, start) == start
+    assert window != "week" or datetime.fromtimestamp(start, UTC).weekday() == 0
+
+
+@pytest.mark.parametrize("name", ["", " ", "x" * 65, "a\nb"])
+def test_an_account_that_cannot_be_shown_is_refused(name: str) -> None:
+    """As labels, accounts stand in logs and tables."""
+    with pytest.raises(ApiError) as caught:
+        rules.check_account(name)
+    assert (caught.value.code, caught.value.param) == ("invalid_request", "account")
+    assert rules.check_account(" Team A/B ") == "Team A/B"

@@ -11,6 +11,7 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
+from alembic import command
 from alembic.autogenerate import compare_metadata
 from alembic.migration import MigrationContext
 from alembic.script import ScriptDirectory
@@ -20,7 +21,7 @@ from aisa.storage.engine import Database, open_database, version_of
 from aisa.storage.failure import FolderHeld, StorageFailed
 from aisa.storage.lock import SOCKET_PATH_BYTES_MAX, check_folder, control_path, own_folder
 from aisa.storage.migrate import alembic_config, migrate
-from aisa.storage.tables import HEAD, keys, metadata
+from aisa.storage.tables import HEAD, accounts, keys, metadata
 
 ROW = {"hint": "", "state": "active", "created_at": 1, "account": "default"}
 
@@ -110,6 +111,53 @@ def test_the_migrations_make_what_the_tables_say(tmp_path: Path) -> None:
         assert version_of(connection) == HEAD
     database.close()
     assert ScriptDirectory.from_config(alembic_config()).get_heads() == [HEAD]
+
+
+def test_an_older_database_gets_an_account_for_every_key(tmp_path: Path) -> None:
+    """The keys of the first version stay as they were, and whoever they name is there, without a limit, beside the default."""
+    engine = create_engine(URL.create("sqlite+pysqlite", database=str(tmp_path / "aisa.db")))
+    with engine.begin() as connection:
+        command.upgrade(alembic_config(connection), "0001")
+        old = "INSERT INTO keys (id, label, digest, hint, state, created_at, account) VALUES (:id, :id, :digest, '', 'active', 7, :account)"
+        for name, account in (("a", "acme"), ("b", "default"), ("c", "acme")):
+            connection.execute(text(old), {"id": name, "digest": name.encode(), "account": account})
+    engine.dispose()
+    database = open_database(str(tmp_path), migrate)
+    with database.reading() as connection:
+        found = connection.execute(select(accounts.c.name, accounts.c.balance, accounts.c.calls).order_by(accounts.c.name)).all()
+        assert found == [("acme", None, 0), ("default", None, 0)]
+        assert connection.execute(select(keys.c.id, keys.c.account, keys.c.spend_cap).order_by(keys.c.id)).all() == [
+            ("a", "acme", None),
+            ("b", "default", None),
+            ("c", "acme", None),
+        ]
+    database.close()
+
+
+def test_a_transaction_waits_as_long_as_it_is_told(tmp_path: Path) -> None:
+    """Whoever must not wait says so for one transaction; the next one on the same connection has the usual patience again."""
+    database = open_database(str(tmp_path), migrate)
+    with database.transaction(busy_milliseconds=0) as connection:
+        assert connection.execute(text("PRAGMA busy_timeout")).scalar() == 0
+    with database.transaction() as connection:
+        assert connection.execute(text("PRAGMA busy_timeout")).scalar() == 5000
+    database.close()
+
+
+def test_readers_need_no_turn(tmp_path: Path) -> None:
+    """Reading goes on inside a transaction of another thread and sees nothing of it, and a folder of any name is found."""
+    folder = tmp_path / "a %20?b#c"
+    folder.mkdir()
+    database = open_database(str(folder), migrate)
+    with database.transaction() as connection:
+        connection.execute(insert(keys).values(id="a", label="a", digest=b"a", **ROW))
+        with database.reading() as reading:
+            assert reading.execute(select(keys)).all() == []
+    with database.reading() as reading:
+        assert len(reading.execute(select(keys)).all()) == 1
+    with pytest.raises(StorageFailed, match="cannot be written"), database.reading() as reading:
+        reading.execute(text("DELETE FROM keys"))
+    database.close()
 
 
 def test_the_database_survives_a_power_cut_and_waits_for_a_backup(tmp_path: Path) -> None:

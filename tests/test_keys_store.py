@@ -12,7 +12,7 @@ from sqlalchemy import text
 
 from aisa.errors import ApiError
 from aisa.keys.port import KeyRing
-from aisa.keys.rules import digest
+from aisa.keys.rules import SpendCap, digest
 from aisa.keys.store import KeyStore, ensure_first_key
 from aisa.storage.engine import Database, open_database
 from aisa.storage.migrate import migrate
@@ -133,7 +133,7 @@ def test_nothing_is_revoked_by_a_name_that_nobody_has(store: KeyStore) -> None:
 
 def test_keys_outlive_the_process(store: KeyStore, database: Database, watch: Watch) -> None:
     """Another store on the same database knows every key as it was left."""
-    _, secret = store.create("a", models=("x", "y"), expires_at=9_000)
+    _, secret = store.create("a", models=("x", "y"), expires_at=9_000, account="acme", spend=SpendCap(7, "day"))
     _, revoked = store.create("b")
     store.revoke("b")
     store.import_key("c", "My old API Key")
@@ -164,6 +164,23 @@ def test_no_file_holds_a_secret(store: KeyStore, tmp_path: Path) -> None:
     assert digest(secret) in kept
     assert secret[12:-4].encode() not in kept
     assert b"My old" not in kept
+
+
+def test_a_key_makes_its_account_if_it_is_not_there(store: KeyStore, database: Database) -> None:
+    """Without a limit; an account that is there stays as it is, and a key that could not be written leaves none behind."""
+    _, secret = store.create("a", account="acme", spend=SpendCap(7, "day"))
+    store.import_key("b", "My old API Key", account="acme")
+    store.create("c")
+    with database.transaction() as connection:
+        assert connection.execute(text("SELECT name, balance, created_at FROM accounts ORDER BY name")).all()[0] == ("acme", None, 1_000)
+        connection.execute(text("UPDATE accounts SET balance = 5 WHERE name = 'acme'"))
+    store.create("d", account="acme")
+    with pytest.raises(ApiError):
+        store.create("a", account="other")
+    with database.transaction() as connection:
+        assert connection.execute(text("SELECT name, balance FROM accounts ORDER BY name")).all() == [("acme", 5), ("default", None)]
+    key = store.verify(secret)
+    assert (key.account, key.spend_cap, key.spend_window) == ("acme", 7, "day")
 
 
 def test_the_first_key_is_made_once(store: KeyStore) -> None:

@@ -150,7 +150,7 @@ def test_more_billed_than_the_vendor_made_is_found(store: LedgerStore, database:
 def test_a_vendors_own_measure_is_no_difference(store: LedgerStore, database: Database) -> None:
     """Where a vendor puts several tokens into a delta, more tokens are billed than deltas were delivered."""
     made = Usage(10, 100, source=REPORTED, input_source=REPORTED)
-    charged = billed(CUT, made, Delivered(tokens=5, shown=10))
+    charged = billed(CUT, made, Delivered(tokens=5, counted=10))
     insert_rows(database, [priced(20, outcome=CUT, generated=made, usage=charged, delivered=5)])
     assert charged.output_tokens == 50
     assert audited(store).counts == {}

@@ -22,6 +22,7 @@ from aisa.ledger.record import row_of
 from aisa.ledger.row import CallRow
 from aisa.ledger.writer import BATCH_ROWS_MAX, STATEMENT_ROWS, Writer, insert_rows
 from aisa.storage.engine import Database, open_database
+from aisa.storage.failure import StorageFailed
 from aisa.storage.migrate import migrate
 from aisa.storage.tables import accounts, calls
 from rows import NOON, priced, renumbered, rows
@@ -135,7 +136,7 @@ def log_size(path: Path) -> int:
     return Path(f"{path}-wal").stat().st_size
 
 
-@settings(max_examples=200, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=100, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(rows)
 def test_nothing_of_a_row_is_lost_in_the_database(database: Database, row: CallRow) -> None:
     """What is read is what was written, field by field, so that a bill can be computed anew."""
@@ -212,7 +213,7 @@ def test_of_two_rows_with_one_id_the_first_stays(play: Callable[[Scene], None], 
     assert sums_of(database, "acme") == (FUND - first.cost, first.cost, first.cost, 1)
 
 
-@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=30, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(st.lists(st.lists(st.tuples(st.integers(0, 12), rows), max_size=12), max_size=6))
 def test_any_repeats_in_any_batches_leave_sums_that_fit_the_rows(database: Database, batches: list[list[tuple[int, CallRow]]]) -> None:
     """An auditor that only knows what was sent first under each id comes to the same rows and the same sums."""
@@ -302,6 +303,37 @@ def test_a_disk_that_fails_is_not_trusted_again(play: Callable[[Scene], None], d
         assert isinstance(desk.facts[0], LedgerAway)
         assert "fails to read or write" in desk.facts[0].what
         assert await asyncio.to_thread(connection_now) is not distrusted
+
+    play(scene)
+    assert written(database) == posted
+
+
+def test_after_a_failure_nothing_is_written_before_all_is_safe(play: Callable[[Scene], None], database: Database) -> None:
+    """While somebody reads an older state, what was committed cannot be copied; rows wait for that, and are there afterwards."""
+    posted = [priced(number) for number in range(800)]
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+
+    def write() -> None:
+        with database.transaction():
+            pass
+
+    async def scene(desk: Desk) -> None:
+        desk.post(*posted[:10])
+        await desk.until_told(10)
+        with database.reading() as reading:
+            reading.execute(select(calls.c.id)).all()
+            desk.post(*posted[10:20])
+            await desk.until_told(20)
+            resource.setrlimit(resource.RLIMIT_FSIZE, (log_size(desk.path) + 8192, before[1]))
+            try:
+                desk.post(*posted[20:])
+                await desk.until_away()
+            finally:
+                resource.setrlimit(resource.RLIMIT_FSIZE, before)
+            with pytest.raises(StorageFailed, match="holds the database"):
+                await asyncio.to_thread(write)
+            assert len(desk.told) == 20
+        await desk.until_told(len(posted))
 
     play(scene)
     assert written(database) == posted

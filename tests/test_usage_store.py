@@ -81,6 +81,14 @@ def test_every_call_counts_once_wherever_it_is(database: Database, drawn: list[t
     assert list(used) == sorted(used)
 
 
+@pytest.mark.parametrize("stored", [True, False])
+def test_a_span_has_its_first_millisecond_and_not_its_last(database: Database, *, stored: bool) -> None:
+    """Spans one after the other have every call once, whether the database has it or not."""
+    found = [priced(number, ended_ms=moment) for number, moment in enumerate((NOON - 1, NOON, NOON + 9, NOON + 10))]
+    insert_rows(database, found if stored else [])
+    assert UsageStore(database).used(KEY, Span(NOON, NOON + 10), found)["key_1"].requests == 2
+
+
 def test_more_waiting_rows_than_one_statement_takes(database: Database) -> None:
     """After the database was away for long, thousands wait, some of which it has."""
     found = [priced(number) for number in range(2 * IDS_MAX + 7)]

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from aisa.call import ADMITTED, ANSWERING, ASK, END, NEXT, PIECE, Life
 from aisa.errors import CODES, MEANING, ApiError
 from aisa.ids import CROCKFORD, CallIds
-from aisa.money import divide_half_up, dollars_text, nanos_per_million
+from aisa.money import divide_half_up, dollars_text, nanos_per_million, parse_dollars
 
 
 def decoded(ulid: str) -> int:
@@ -68,6 +68,30 @@ def test_a_price_that_cannot_be_kept_exactly_is_refused() -> None:
     assert nanos_per_million("0.000000001") == 1
     with pytest.raises(ValueError, match="nine decimals"):
         nanos_per_million("0.0000000001")
+
+
+@pytest.mark.parametrize(
+    ("text", "nanos"),
+    [("0", 0), ("20", 20 * 10**9), ("2.50", 2_500_000_000), ("-0.000000001", -1), ("+1", 10**9), ("999999999.999999999", 10**18 - 1)],
+)
+def test_an_amount_is_read_exactly(text: str, nanos: int) -> None:
+    """To the ninth decimal, below a billion dollars, with a sign or without."""
+    assert parse_dollars(text) == nanos
+
+
+@pytest.mark.parametrize(
+    "text", ["", "-", ".5", "5.", "1e3", "1,000", "1_000", " 1", "1 ", "$1", "0.0000000001", "1000000000", "NaN", "\uff11", "1\n"]
+)
+def test_what_could_be_meant_otherwise_is_no_amount(text: str) -> None:
+    """Nothing is rounded, guessed or left out; the message shows how to write it."""
+    with pytest.raises(ValueError, match="write US dollars such as"):
+        parse_dollars(text)
+
+
+@given(st.integers(-(10**18) + 1, 10**18 - 1))
+def test_every_amount_that_is_shown_can_be_read_again(nanos: int) -> None:
+    """What one command prints, another takes."""
+    assert parse_dollars(dollars_text(nanos)) == nanos
 
 
 def test_every_error_code_has_a_meaning() -> None:

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 from bisect import bisect_right
 
-from aisa.ledger.rules import Delivered
 from aisa.providers.shape import Piece
 from aisa.wire.port import Client
 
@@ -45,10 +44,6 @@ class Delivery:
     def delivered(self) -> int:
         """Return the tokens that the client has."""
         return self._up_to(self._client.bytes_delivered())
-
-    def so_far(self, reasoning: int) -> Delivered:
-        """Return what the client has of the stream, of whose tokens `reasoning` showed the model's thinking."""
-        return Delivered(self.delivered(), self.tokens, reasoning)
 
     def _up_to(self, offset: int) -> int:
         known = bisect_right(self._ends, offset)

@@ -146,8 +146,9 @@ def finish(run: Run, bill: Bill) -> None:
     if not run.client.started:
         run.client.start(200, run.headers(run.decoder.content_type), len(last))
     run.client.end(last)
+    run.finished = True
     if run.client.bytes_taken() >= run.client.bytes_written:
-        charge.put_back(bill.billed.output_tokens)  # a document counts only once all of it has left: if we die before, it costs nothing
+        charge.put_back(bill.billed.output_tokens or 1)  # a document counts only once it has left whole: if we die before, it is free
     run.answer.release()
 
 

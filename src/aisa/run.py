@@ -17,7 +17,7 @@ from aisa.facts import CallEnded, Fact
 from aisa.keys.port import Keys
 from aisa.keys.rules import Key
 from aisa.ledger.port import Bill, Charge, Ending, Ledger
-from aisa.ledger.rules import CLIENT_GONE, CLIENT_STALLED, CUT, FAILED, Delivered
+from aisa.ledger.rules import CLIENT_GONE, CLIENT_STALLED, COMPLETED, CUT, FAILED, Delivered
 from aisa.patience import Patience, Watch
 from aisa.providers.port import Answer, Upstream
 from aisa.providers.shape import Decoder, Dialect
@@ -70,11 +70,13 @@ class Run:
         self.charge: Charge | None = None
         self.delivery = Delivery(client)
         self.outcome = FAILED
+        self.finished = False  # the end of a complete answer was written
         self.error: ApiError | None = None
         self.dropped: tuple[str, ...] = ()
         gate.live.add(self)
         self._lease = lease
         self._bill: Bill | None = None
+        self._settled_as = ""
         settings = plan.entry.settings
         idle = settings.idle_timeout_seconds
         silence = idle if chat.stream else settings.answer_timeout_seconds or ANSWER_PER_IDLE * idle
@@ -104,7 +106,7 @@ class Run:
         """Close the charge with what is known now. The first settlement counts."""
         if self._bill is None:
             assert self.charge is not None, "a call that was not opened has nothing to settle"
-            self.outcome = outcome
+            self.outcome = self._settled_as = outcome
             self.patience.stop()
             self._bill = self.charge.close(self._ending(outcome))
         return self._bill
@@ -142,21 +144,29 @@ class Run:
         if self.outcome == FAILED:
             charge.confirm(Delivered(), whole=True)  # it costs nothing, whoever hears of it
             return
-        delivery, reasoning = self.delivery, 0 if self.decoder is None else self.decoder.reasoning_shown
+        delivery, sent = self.delivery, self._sent()
+        finished = self.finished or self._settled_as != COMPLETED  # a settlement may be followed by a client's leaving, and not by the end
 
         def tell(whole: bool) -> None:
-            charge.confirm(delivery.so_far(reasoning), whole=whole)
+            charge.confirm(msgspec.structs.replace(sent, tokens=delivery.delivered()), whole=whole and finished)
 
         self.client.tell_delivery(tell)
 
+    def _sent(self) -> Delivered:
+        """Return what was handed to the client's connection."""
+        decoder = self.decoder
+        counted, reasoning = (0, 0) if decoder is None else (decoder.tokens, decoder.reasoning_shown)
+        return Delivered(self.delivery.tokens, counted, reasoning)
+
     def _ending(self, outcome: str) -> Ending:
-        decoder, delivery, life, began = self.decoder, self.delivery, self.life, self.call.began
-        shown = delivery.tokens
-        lost = outcome in (CLIENT_GONE, CLIENT_STALLED)
+        delivery, life, began = self.delivery, self.life, self.call.began
+        sent = self._sent()
+        if outcome in (CLIENT_GONE, CLIENT_STALLED):
+            sent = msgspec.structs.replace(sent, tokens=delivery.delivered())
         return Ending(
             outcome=outcome,
             generated=self.used,
-            delivered=Delivered(delivery.delivered() if lost else shown, shown, 0 if decoder is None else decoder.reasoning_shown),
+            delivered=sent,
             target=life.target,
             attempts=life.attempts,
             queue_ms=milliseconds(life.asked_at, began),

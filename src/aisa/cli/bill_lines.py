@@ -30,6 +30,7 @@ ENDINGS = {
     SHUT_DOWN: "The server was stopped before the answer was complete. What had arrived is charged, and the input if anything had.",
     CRASHED: "The server died during the call. The output that had left it is charged, and the input if any had.",
 }
+AWAITED = "Not final: its delivery, its vendor's report or the database is still awaited."
 SOURCES = {
     REPORTED: "vendor's report",
     COUNTED: "our count",
@@ -95,13 +96,9 @@ def title(row: CallRow, found: CallFound) -> str:
 
 def how_it_ended(row: CallRow, *, final: bool) -> str:
     """Say how a call ended, with which error, and whether its bill can still change."""
-    ending = ENDINGS.get(row.outcome, f"It ended as {row.outcome}.") + (f" The error was {row.error_code}." if row.error_code else "")
-    ending = wrapped(ending)
-    return (
-        ending
-        if final
-        else ending + "\n" + paint("Not final: its delivery, its vendor's report or the database is still awaited.", "yellow")
-    )
+    error = f" The error was {row.error_code}." if row.error_code else ""
+    ending = wrapped(ENDINGS.get(row.outcome, f"It ended as {row.outcome}.") + error)
+    return ending if final else f"{ending}\n{paint(AWAITED, 'yellow')}"
 
 
 def counts_table(row: CallRow) -> str:

@@ -16,8 +16,8 @@ from aisa.cli.treasury import aligned, dollars, json_text
 from aisa.ledger.port_admin import AuditReport, Made
 from aisa.ledger.reconcile import COLUMNS, Export, ExportUnreadable, Line, compare, drift, drifts, read_export, totals
 
-AUDIT_SECONDS_MAX = 3_600.0  # an hour is some hundred million calls
-MADE_SECONDS_MAX = 600.0  # a vendor's days are added up by the database, a million calls a second
+AUDIT_SECONDS_MAX = 3_600.0  # enough for fifty million calls
+MADE_SECONDS_MAX = 600.0  # enough for some ten million calls
 PERCENT = re.compile(r"([0-9]{1,3})(?:\.([0-9]{1,2}))?")
 HEADS = ("DAY", "MODEL", "OUR INPUT", "THEIRS", "DRIFT", "OUR OUTPUT", "THEIRS", "DRIFT")
 
@@ -35,7 +35,7 @@ def audit(config: str | None, data_dir: str | None, *, as_json: bool) -> None:
     if as_json:
         say(json_text(report))
     else:
-        say(f"{report.calls:,} calls, {report.entries:,} wallet entries, {report.accounts:,} accounts.")
+        say(f"Looked at: calls {report.calls:,}, wallet entries {report.entries:,}, accounts {report.accounts:,}.")
         if report.on_board:
             say(f"{report.on_board:,} calls are on the board: in flight, or about to be written.")
         say("\n" + findings(report) if report.counts else paint("Everything adds up.", "green", bold=True))
@@ -68,11 +68,12 @@ def reconcile(file: str, vendor: str, columns: str | None, *, tolerance: str, co
     say(aligned(HEADS, [row(line) for line in rows], left=2, marked=[drifts(line, limit) for line in rows]))
     if every.theirs_cost is not None:
         say(f"\nThey charge {dollars(every.theirs_cost)}; by the price catalogue, our calls come to {dollars(every.ours_cost)}.")
+    within = f"{limit // 100}.{limit % 100:02}".rstrip("0").rstrip(".")
     apart = [line.model or "all models" for line in sums if drifts(line, limit)]
     if apart:
-        say("\n" + paint(f"More than {tolerance} % apart: {', '.join(apart)}.", "red", bold=True))
+        say("\n" + paint(f"More than {within} % apart: {', '.join(apart)}.", "red", bold=True))
         raise SystemExit(1)
-    say("\n" + paint(f"Every model is within {tolerance} %.", "green", bold=True))
+    say("\n" + paint(f"Every model is within {within} %.", "green", bold=True))
 
 
 def row(line: Line) -> list[str]:

@@ -82,7 +82,7 @@ class Exchange:
     async def read(self) -> bytes:
         """Return the body bytes that are there, 1 byte to 64 KiB, waiting for the first; b"" at the proper end.
 
-        Raises UpstreamFailed once all that came before the failure has been read. Cancelling it aborts the connection.
+        Raises UpstreamFailed once all that came before the failure has been read. Cancelling it leaves the answer as it is.
         """
         unread = self._unread
         while not unread:
@@ -90,7 +90,7 @@ class Exchange:
                 raise self._failure
             if self._complete:
                 return b""
-            await self.arrival()
+            await self._event()
         data = unread[0] if len(unread) == 1 else b"".join(unread)
         unread.clear()
         self._taken_bytes += self._unread_bytes
@@ -118,14 +118,11 @@ class Exchange:
 
     async def arrival(self) -> None:
         """Wait until anything happens on the connection. Cancelling it aborts the connection."""
-        self._waiter = asyncio.get_running_loop().create_future()
         try:
-            await self._waiter
+            await self._event()
         except asyncio.CancelledError:
             self.close()
             raise
-        finally:
-            self._waiter = None
 
     # What the connection calls.
 
@@ -216,6 +213,13 @@ class Exchange:
         self._complete = self._answered
 
     # Inside.
+
+    async def _event(self) -> None:
+        self._waiter = asyncio.get_running_loop().create_future()
+        try:
+            await self._waiter
+        finally:
+            self._waiter = None
 
     def _let_go(self) -> None:
         whole = self._complete and self._keep_alive and self._failure is None

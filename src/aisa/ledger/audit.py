@@ -11,6 +11,7 @@ from collections.abc import Collection, Generator, Iterable, Iterator
 from fractions import Fraction
 
 import msgspec
+from msgspec.structs import astuple
 from sqlalchemy import Connection, select
 
 from aisa.ledger.port_admin import Account, AuditReport, Difference
@@ -22,7 +23,7 @@ from aisa.pricing import UnitPrices, cost_of
 from aisa.storage.tables import accounts, calls, wallet_entries
 from aisa.usage import REPORTED, Usage
 
-STEP_ROWS = 500  # some ten milliseconds, after which another request may have its turn
+STEP_ROWS = 250  # some ten milliseconds, after which another request may have its turn
 DIFFERENCES_MAX = 20  # that are told in words; the others are counted
 REPEAT_MS = 86_400_000  # after a call's end, in which its Idempotency-Key is not billed again
 
@@ -166,9 +167,8 @@ def priced_otherwise(row: CallRow) -> Found:
         return
     usual, slow = cost_of(row.billed, row.prices), exact_cost(row.billed, row.prices)
     if row.cost != usual or usual != slow:
-        yield Difference(
-            "cost", row.id, f"It costs {row.cost} nano-dollars; its tokens at its prices are {slow} (by the server's rule {usual})."
-        )
+        rule = "" if usual == slow else f", or {usual} by the server's rule"
+        yield Difference("cost", row.id, f"It costs {row.cost} nano-dollars; its tokens at its prices cost {slow}{rule}.")
 
 
 def exact_cost(usage: Usage, prices: UnitPrices) -> int:
@@ -186,23 +186,23 @@ def exact_cost(usage: Usage, prices: UnitPrices) -> int:
         (usage.output_audio_tokens, rates.output_audio),
         (usage.output_tokens, rates.output),
     )
-    total = charged(usage.input_tokens, inputs) + charged(usage.output_tokens, outputs)
-    return int(total + Fraction(1, 2))  # amounts are not below zero, so this rounds halves up
+    total = parts_of(usage.input_tokens, inputs) + parts_of(usage.output_tokens, outputs)
+    return int(Fraction(total, TOKENS_PER_PRICE) + Fraction(1, 2))  # amounts are not below zero, so this rounds halves up
 
 
-def charged(tokens: int, parts: Iterable[tuple[int, int]]) -> Fraction:
-    """Return what tokens cost of which so many have each price: each part gets what those before it have left. The last is all the rest."""
-    total = Fraction(0)
+def parts_of(tokens: int, parts: Iterable[tuple[int, int]]) -> int:
+    """Return the sum of tokens x price, where so many have each price: a part gets what those before it have left."""
+    total = 0
     for count, price in parts:
         taken = min(count, tokens)
         tokens -= taken
-        total += taken * Fraction(price, TOKENS_PER_PRICE)
+        total += taken * price
     return total
 
 
 def counts_of(row: CallRow) -> Iterator[tuple[str, int]]:
-    """Yield every number of a row that counts something, by name."""
-    for name in ("began_ms", "ended_ms", "delivered", "cost", "attempts", "bytes_sent", "total_ms"):
-        yield name, getattr(row, name)
-    for prefix, usage in (("generated", row.generated), ("billed", row.billed)):
-        yield from ((f"{prefix}.{name}", value) for name, value in msgspec.structs.asdict(usage).items() if isinstance(value, int))
+    """Yield every number of a row, by name."""
+    for prefix, part in (("", row), ("generated.", row.generated), ("billed.", row.billed)):
+        for name, value in zip(part.__struct_fields__, astuple(part), strict=True):
+            if isinstance(value, int):
+                yield prefix + name, value

@@ -90,10 +90,11 @@ class Books:
             slot = self._board.take(ENCODE(opening))
         except BoardFull as full:
             raise ApiError("overloaded", f"This server cannot keep books of more calls at the moment: {full}. Try again soon.") from None
-        charge = Charge(self, opening, slot, limits=limits)
+        held_input = -(-chat.body_bytes // HELD_BYTES_PER_TOKEN)
+        charge = Charge(self, opening, slot, limits=limits, token_price=output_price(opening.prices, held_input))
         if limits:
             try:
-                charge.hold(*first_hold(opening, chat, plan))
+                charge.hold(*first_hold(opening, chat, plan, held_input=held_input))
             except ApiError:
                 charge.void()
                 raise
@@ -141,7 +142,7 @@ def fit(name: str) -> str:
     return "".join([character if character.isprintable() else "?" for character in name[:TEXT_CHARACTERS_MAX]])
 
 
-def first_hold(opening: Opening, chat: ChatRequest, plan: Plan) -> tuple[Nanos, int]:
+def first_hold(opening: Opening, chat: ChatRequest, plan: Plan, *, held_input: int) -> tuple[Nanos, int]:
     """Return what is held before the vendor is asked, in nano-dollars, and the output tokens that it covers."""
     prices = opening.prices
     assert prices is not None, "the caller looked"
@@ -150,6 +151,5 @@ def first_hold(opening: Opening, chat: ChatRequest, plan: Plan) -> tuple[Nanos, 
         output = min(HELD_OUTPUT_TOKENS, most or HELD_OUTPUT_TOKENS)
     else:
         output = (most or DOCUMENT_OUTPUT_TOKENS) * (chat.known.n or 1)
-    input_tokens = -(-chat.body_bytes // HELD_BYTES_PER_TOKEN)
-    for_output = -(-output * output_price(prices, input_tokens) // TOKENS_PER_PRICE)
-    return cost_of(Usage(input_tokens), prices) + for_output, output
+    for_output = -(-output * output_price(prices, held_input) // TOKENS_PER_PRICE)
+    return cost_of(Usage(held_input), prices) + for_output, output

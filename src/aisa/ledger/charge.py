@@ -37,12 +37,12 @@ class Keeper(Protocol):
 class Charge:
     """One call in the books; implements `ledger.port.Charge`.
 
-    Without limits every token is covered and nothing is held. `tokens` of output have been sent.
+    `token_price` is what a million tokens of output are held at; without limits nothing is held. `tokens` of output have been sent.
     """
 
     __slots__ = ("_awaited", "_books", "_cover", "_held", "_limits", "_slot", "_token_price", "bill", "opening", "row", "tokens")
 
-    def __init__(self, books: Keeper, opening: Opening, slot: Slot, *, limits: Sequence[Limit]) -> None:
+    def __init__(self, books: Keeper, opening: Opening, slot: Slot, *, limits: Sequence[Limit], token_price: Nanos) -> None:
         self.opening = opening
         self.row: CallRow | None = None
         self.bill: Bill | None = None
@@ -52,7 +52,7 @@ class Charge:
         self._limits = limits
         self._held: Nanos = 0
         self._cover = 0 if limits else sys.maxsize
-        self._token_price = output_price(opening.prices, opening.input_tokens)
+        self._token_price = token_price
         self._awaited = 1
 
     def hold(self, amount: Nanos, tokens: int) -> None:
@@ -93,7 +93,7 @@ class Charge:
     def close(self, ending: Ending) -> Bill:
         """Settle, the first time; return the bill."""
         if self.bill is None:
-            row = row_of(self.opening, ending, int(self._books.wall_clock() * 1000))
+            row = row_of(self.opening, ending)
             for limit in self._limits:
                 limit.hold(-self._held)
                 limit.spend(row.cost, row.ended_ms // 1000)
@@ -143,8 +143,8 @@ class Charge:
             self._books.post(self.row, self._slot)
 
 
-def row_of(opening: Opening, ending: Ending, ended_ms: int) -> CallRow:
-    """Return the row of a call that ended."""
+def row_of(opening: Opening, ending: Ending) -> CallRow:
+    """Return the row of a call that ended. Its end follows from how long it took: the wall clock may have been set meanwhile."""
     charged = billed(ending.outcome, ending.generated, ending.delivered)
     return CallRow(
         id=opening.id,
@@ -154,7 +154,7 @@ def row_of(opening: Opening, ending: Ending, ended_ms: int) -> CallRow:
         stream=opening.stream,
         outcome=ending.outcome,
         began_ms=opening.began_ms,
-        ended_ms=ended_ms,
+        ended_ms=opening.began_ms + ending.total_ms,
         generated=ending.generated,
         delivered=charged.output_tokens if ending.outcome == COMPLETED else ending.delivered.tokens,
         billed=charged,
@@ -182,8 +182,8 @@ def amended(row: CallRow, outcome: str, delivered: Delivered) -> CallRow:
     return msgspec.structs.replace(row, outcome=outcome, billed=charged, delivered=delivered.tokens, cost=price)
 
 
-def crashed(opening: Opening, tokens: int, ended_ms: int) -> CallRow:
-    """Return the row of a call during which our process died, after so many output tokens had left it."""
+def crashed(opening: Opening, tokens: int, found_ms: int) -> CallRow:
+    """Return the row of a call during which our process died, after so many output tokens had left it, and that was found at a moment."""
     generated = Usage(opening.input_tokens, tokens, source=COUNTED, input_source=ESTIMATED)
     ending = Ending(
         outcome=CRASHED,
@@ -193,11 +193,11 @@ def crashed(opening: Opening, tokens: int, ended_ms: int) -> CallRow:
         attempts=0,
         queue_ms=None,
         first_token_ms=None,
-        total_ms=ended_ms - opening.began_ms,
+        total_ms=max(0, found_ms - opening.began_ms),
         bytes_sent=0,
         error_code=None,
     )
-    return row_of(opening, ending, ended_ms)
+    return row_of(opening, ending)
 
 
 def bill_of(row: CallRow) -> Bill:

@@ -21,10 +21,10 @@ CRASHED = "crashed"  # by the death of our process; found at the next start
 
 
 class Delivered(msgspec.Struct, frozen=True):
-    """What of a stream's output arrived: `tokens` of the `shown` tokens that went out, `reasoning` of which showed the model's thinking."""
+    """What of a stream's output arrived: `tokens` of the `counted` ones that the vendor sent, `reasoning` of which showed its thinking."""
 
     tokens: int = 0
-    shown: int = 0
+    counted: int = 0
     reasoning: int = 0
 
 
@@ -44,10 +44,10 @@ def received(generated: Usage, delivered: Delivered) -> Usage:
     Reasoning that was not shown was not delivered.
     """
     output, reasoning, source = delivered.tokens, min(delivered.reasoning, delivered.tokens), generated.source
-    if generated.source == REPORTED and delivered.shown:
+    if generated.source == REPORTED and delivered.counted:
         visible = generated.output_tokens - (0 if delivered.reasoning else generated.reasoning_tokens)
-        output = max(0, visible) * delivered.tokens // delivered.shown
+        output = max(0, visible) * delivered.tokens // delivered.counted
         reasoning = min(output, generated.reasoning_tokens) if reasoning else 0
-        source = REPORTED if delivered.tokens == delivered.shown else COUNTED
+        source = REPORTED if delivered.tokens == delivered.counted else COUNTED
     audio = min(output - reasoning, generated.output_audio_tokens)
     return msgspec.structs.replace(generated, output_tokens=output, reasoning_tokens=reasoning, output_audio_tokens=audio, source=source)

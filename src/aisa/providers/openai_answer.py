@@ -31,7 +31,7 @@ class AnswerDecoder:
     def __init__(self, chat: ChatRequest, target: Target, identity: Identity) -> None:
         self.done = False
         self.failure: UpstreamFailed | None = None
-        self.reasoning_shown = 0  # a document is delivered whole or not at all
+        self.tokens = self.reasoning_shown = 0  # a document is delivered whole or not at all
         self._target = target
         self._chat = chat
         self._identity = identity

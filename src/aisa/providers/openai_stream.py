@@ -85,14 +85,20 @@ class StreamDecoder:
             told = to_usage(repaired(self._chunks.report))
             if self.done or told.output_tokens >= self._chunks.tokens:
                 return told
-            return msgspec.structs.replace(told, output_tokens=self._chunks.tokens, source=self._target.count_source)
+            counted, thought = self._chunks.tokens, max(told.reasoning_tokens, self._chunks.reasoning)
+            return msgspec.structs.replace(told, output_tokens=counted, reasoning_tokens=thought, source=self._target.count_source)
         prompt = -(-self._chat.body_bytes // BYTES_PER_TOKEN)
         source = self._target.count_source if self._chunks.tokens else ESTIMATED
-        return Usage(input_tokens=prompt, output_tokens=self._chunks.tokens, source=source)
+        return Usage(prompt, self._chunks.tokens, reasoning_tokens=self._chunks.reasoning, source=source)
+
+    @property
+    def tokens(self) -> int:
+        """Tokens in the pieces so far."""
+        return self._chunks.tokens
 
     @property
     def reasoning_shown(self) -> int:
-        """Tokens that showed the model's thinking so far."""
+        """Those of them that showed the model's thinking."""
         return self._chunks.reasoning
 
     def closing(self, cost_usd: str | None) -> bytes:

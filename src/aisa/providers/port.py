@@ -37,7 +37,7 @@ class Answer(Protocol):
         """Return the next bytes of the body as they arrived, at most 64 KiB, or b"" at its proper end.
 
         Raises UpstreamFailed when the connection breaks, the framing is violated or a limit is exceeded.
-        Reads no further from the vendor while nobody calls it: this is the backpressure.
+        Reads no further from the vendor while nobody calls it: this is the backpressure. Cancelling the wait loses nothing.
         """
         ...
 

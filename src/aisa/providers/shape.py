@@ -47,8 +47,13 @@ class Decoder(Protocol):
     failure: UpstreamFailed | None  # the vendor failed, after the pieces returned so far
 
     @property
+    def tokens(self) -> int:
+        """Tokens in the pieces so far, by our own count."""
+        ...
+
+    @property
     def reasoning_shown(self) -> int:
-        """Tokens in the pieces so far that showed the model's thinking."""
+        """Those of them that showed the model's thinking."""
         ...
 
     def feed(self, data: bytes) -> list[Piece]:

@@ -20,6 +20,7 @@ from aisa.storage.tables import HEAD
 
 DATABASE_NAME = "aisa.db"
 BUSY_SECONDS_MAX = 5  # a backup tool may hold the file for moments; whoever waits longer is told
+REWRITE_MILLISECONDS_MAX = 500  # for readers of an older state to end; whoever writes tries again
 READERS_MAX = 4  # connections that only read: reports and receipts; more of them at a time take turns
 VERSION_TABLE = Table("alembic_version", MetaData(), Column("version_num", String(32)))  # as Alembic makes it
 
@@ -180,6 +181,7 @@ def rewrite(connection: sqlite3.Connection) -> None:
     opens the log anew finds them and takes them for committed, while the system may hold them for written and never write them again. A
     checkpoint copies every page of the log into the database file, and succeeds only if a sync of these new writes does.
     """
+    connection.execute(f"PRAGMA busy_timeout={REWRITE_MILLISECONDS_MAX}")
     blocked, *_ = connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()
     if blocked:  # by somebody who reads an older state
         error = sqlite3.OperationalError("the write-ahead log cannot be copied yet")

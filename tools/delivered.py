@@ -32,11 +32,14 @@ from aisa.http.sockets import tcp_listener
 
 EVENTS = 60_000  # 12 MB: more than the kernels of both sides hold together
 TOKENS_READ_MAX = 1_500
-QUIET_SECONDS = 0.5  # without a byte arriving: all that can move has moved, and was acknowledged
+RECEIVE_BYTES = 65_536  # of a client's system, unread; a fixed size, because a kernel that chooses for itself takes more and more
+QUIET_SECONDS = 1.0  # without a byte arriving: all that can move has moved, and was acknowledged
 RECEIPT_SECONDS_MAX = 10.0  # a receipt is final a tenth of a second after the reset
 PEEK_BYTES_MAX = 1 << 24
 TOKEN = re.compile(rb'"content":"w\d+ "[^\n]*\n\n')
 HEAD = b"HTTP/1.1 200 OK\r\ncontent-type: text/event-stream\r\ntransfer-encoding: chunked\r\nx-request-id: -\r\n\r\n"
+HAD = "client had"
+COLUMNS = ("client read", "written with the kernel's buffers", HAD, "written with aisa's", HAD, "billed by aisa", HAD)
 CONFIGURATION = """\
 log: {{format: "off"}}
 vendors: {{v: {{base_url: "http://127.0.0.1:{port}/v1", api_key: k}}}}
@@ -96,6 +99,7 @@ async def stall(port: int, key: str, tokens: int) -> tuple[str, int]:
     body = json.dumps({"model": "m", "stream": True, "messages": [{"role": "user", "content": "Go."}]})
     head = f"POST /v1/chat/completions HTTP/1.1\r\nhost: h\r\nauthorization: Bearer {key}\r\ncontent-length: {len(body)}\r\n\r\n"
     with socket.socket() as sock:
+        sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, RECEIVE_BYTES)
         sock.setblocking(False)
         await loop.sock_connect(sock, ("127.0.0.1", port))
         await loop.sock_sendall(sock, (head + body).encode())
@@ -160,10 +164,8 @@ async def main(streams: int, seed: int) -> None:
     vendor, usual, small = Relay(), Relay(), Relay()
     vendor_port, usual_port = await vendor.listen(plain_listener()), await usual.listen(plain_listener())
     small_port = await small.listen(tcp_listener("127.0.0.1", 0))
-    print(
-        '| the client read | "written", kernel\'s buffers | the client had | "written", aisa\'s buffers | the client had | aisa bills | the client had |'
-    )
-    print(7 * "|---:" + "|")
+    print("".join(f"| {name} " for name in COLUMNS) + "|")
+    print(len(COLUMNS) * "|---:" + "|")
     with aisa(vendor_port) as (port, key):
         for _ in range(streams):
             tokens = chance.randrange(1, TOKENS_READ_MAX)

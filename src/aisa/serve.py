@@ -130,7 +130,7 @@ async def serve(
     writer = Writer(database, report)
     once = Once(wall_clock)
     store = LedgerStore(database, wall_clock, lambda: tuple(books.calls))
-    books = open_books(config, board, store, writer=writer, keys=keys, once=once)
+    books = open_books(config, board, store, writer=writer, keys=keys, once=once, report=report)
     pools = {name: HttpUpstream(name, vendor, os.environ) for name, vendor in config.vendors.items()}
     gate = open_gate(config, keys, books, pools=pools, counts=counts, chance=chance, report=report)
     stopping = Stopping()
@@ -199,7 +199,9 @@ def open_gate(
     )
 
 
-def open_books(config: Config, board: Board, store: LedgerStore, *, writer: Writer, keys: KeyStore, once: Once) -> Books:
+def open_books(
+    config: Config, board: Board, store: LedgerStore, *, writer: Writer, keys: KeyStore, once: Once, report: Callable[[Fact], None]
+) -> Books:
     """Return the books as the database has them."""
     now = wall_clock()
     once.remember((call.idempotency, call.id, call.ended_ms / 1000) for call in store.recent(int(now * 1000) - REPEATED_MS_MAX))
@@ -209,7 +211,7 @@ def open_books(config: Config, board: Board, store: LedgerStore, *, writer: Writ
         if key.spend_cap is not None and key.spend_window is not None:
             spent = store.spent_since(key.id, window_start(key.spend_window, now) * 1000)
             caps[key.id] = Cap(key.spend_cap, key.spend_window, spent=spent, now=now)
-    sync = None if config.ledger.durability == "process" else GroupSync(board.sync, config.server.data_dir)
+    sync = None if config.ledger.durability == "process" else GroupSync(board.sync, config.server.data_dir, report)
     return Books(board, writer.post, wallets=wallets, caps=caps.items(), wall_clock=wall_clock, sync=sync, final=once.final)
 
 

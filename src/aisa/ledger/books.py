@@ -18,6 +18,7 @@ from aisa.ledger.wallets import Cap, Limit, Wallet
 from aisa.money import TOKENS_PER_PRICE, Nanos
 from aisa.pricing import cost_of
 from aisa.routing import Plan
+from aisa.storage.failure import StorageFailed
 from aisa.usage import BYTES_PER_TOKEN, Usage
 from aisa.wire.chat import ChatRequest
 
@@ -101,6 +102,9 @@ class Books:
         if self.sync is not None:
             try:
                 await self.sync()
+            except StorageFailed as failure:
+                charge.void()
+                raise ApiError("overloaded", "This server cannot keep its books on disk at the moment. Try again soon.") from failure
             except BaseException:
                 charge.void()
                 raise

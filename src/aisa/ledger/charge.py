@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Awaitable, Callable, Sequence
+from contextlib import suppress
 from typing import Protocol
 
 import msgspec
@@ -17,6 +18,7 @@ from aisa.ledger.wallets import Limit
 from aisa.money import TOKENS_PER_PRICE, Nanos
 from aisa.prices.rules import CATALOGUE
 from aisa.pricing import UnitPrices, cost_of
+from aisa.storage.failure import StorageFailed
 from aisa.usage import COUNTED, ESTIMATED, Usage
 
 STEP_TOKENS = 256  # of output that a stream's hold grows by: at ten dollars per million tokens a quarter of a cent
@@ -103,9 +105,10 @@ class Charge:
         return self.bill
 
     async def settled(self) -> None:
-        """Return when the settlement is durable enough."""
+        """Return when the settlement is durable enough, or the disk has failed: the answer was made, and its bill is on the board."""
         if self._books.sync is not None:
-            await self._books.sync()
+            with suppress(StorageFailed):
+                await self._books.sync()
 
     def confirm(self, delivered: Delivered, *, whole: bool) -> None:
         """Correct the bill if less arrived than was sent, and let the row go to the ledger."""

@@ -5,15 +5,21 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable
 
+from aisa.facts import Fact, LedgerAway, ServerNotice
 from aisa.storage.failure import StorageFailed
 
 
 class GroupSync:
-    """Runs `sync` in a thread for everybody who waits. One run at a time; who comes during it waits for the next."""
+    """Runs `sync` in a thread for everybody who waits. One run at a time; who comes during it waits for the next.
 
-    def __init__(self, sync: Callable[[], None], where: str) -> None:
+    `report` is told when the disk fails and when it works again.
+    """
+
+    def __init__(self, sync: Callable[[], None], where: str, report: Callable[[Fact], None]) -> None:
         self._sync = sync
         self._where = where
+        self._report = report
+        self._failing = False
         self._next: asyncio.Future[None] | None = None
         self._running: asyncio.Future[None] | None = None
 
@@ -33,12 +39,18 @@ class GroupSync:
     def _done(self, run: asyncio.Future[None]) -> None:
         waited, self._running = self._running, None
         assert waited is not None, "a run begins because somebody waits"
-        failure = run.exception()
-        if failure is None:
+        error = run.exception()
+        if error is None:
             waited.set_result(None)
         else:
-            remedy = "Look at the system's log; calls are refused until the disk works again."
-            waited.set_exception(StorageFailed(self._where, f"The board cannot be written to disk: {failure}.", remedy))
+            remedy = "Look at the system's log; new calls are refused until the disk works again."
+            failure = StorageFailed(self._where, f"The board cannot be written to disk: {error}.", remedy)
+            waited.set_exception(failure)
             waited.exception()  # nobody may be left to hear it
+            if not self._failing:
+                self._report(LedgerAway(failure.what, failure.remedy))
+        if self._failing and error is None:
+            self._report(ServerNotice("the board can be written to disk again"))
+        self._failing = error is not None
         if self._next is not None:
             self._start()

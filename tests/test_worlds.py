@@ -43,20 +43,15 @@ NOTHING = Tokens()
 TOLD = re.compile(rb'"cost":([0-9.]+)')
 
 
-#: Where the code and the documentation differ, and it is open which of them is to change. The auditor finds these as everything else,
-#: by what the page says, and names the cause; while they are listed here they fail no test. AISA_WORLDS_STRICT=1 makes them count.
+#: What docs/billing.md says beyond the plain rules that the auditor computes by: where the plain rule and the bill differ, it names the
+#: exception that explains it. A difference that none of them explains is a fault; AISA_WORLDS_STRICT=1 shows these, too.
 KNOWN = {
-    "unsent": "a cut stream is scaled by what was sent, not by what was counted, so tokens are billed that were never sent",
-    "unsent end": "who leaves, or is shut down, while the settlement is brought to the disk is billed as if the end had been sent",
-    "late document": "a document that left the process only after its end was written, or reported no output, is free after a death",
-    "unreported reasoning": "a complete answer without a report is billed without its reasoning, and a correction may then raise the bill",
+    "late document": "a document that leaves the process only some time after its end was written is free if the server dies then",
     "interleaved": "of a cut stream the first tokens are billed as reasoning, wherever they stood",
     "partly shown": "if any reasoning was shown, all that is reported counts as shown",
     "smaller report": "a report below our count is not believed before the vendor says [DONE]",
-    "report on finish": "a report on the chunk with the finish reason is held for, and delivered, like tokens of that chunk",
     "over hold": "a cut stream that is brought to the vendor's measure can cost more than was held for its output",
     "small model": "the first hold of a stream is bounded by the model's max_output_tokens too",
-    "tier of growth": "a hold grows at the price of the tier at four bytes a token, and begins at that of two",
     "tier that is reported": "a reported input can be in a dearer tier than what was held for",
     "dear input": "input is held at the price of plain input, and cache writes or audio may cost more",
 }
@@ -293,7 +288,7 @@ class Auditor(Observer):
         self._keep(making.plan.id, None)
 
     def _case(self, name: str) -> str:
-        """Name the known disagreement that may be behind a difference in what is held by a wallet or cap, if there is one."""
+        """Name the exception that may be behind a difference in what is held by a wallet or cap, if there is one."""
         return first_of(known_hold(held.plan) for held in self.calls.values() if name in held.by)
 
     def _keep(self, call: str, held: Held | None) -> None:
@@ -517,31 +512,20 @@ def audit_recoveries(left: Left) -> Iterator[Fault]:
 
 
 def known_hold(plan: Plan) -> str:
-    """Name the known disagreement on what is held that a call is a case of, if it is one."""
+    """Name the exception on what is held that a call is a case of, if it is one."""
     tariff = plan.model.tariff
     if tariff is None:
         return ""
-    if reports_on_finish(plan):
-        return "report on finish"
     if plan.stream and (plan.model.output_max or STEP) < first_output(plan):
         return "small model"
-    if rates_for(tariff, held_input(plan)) != rates_for(tariff, ceil(len(plan.body) / 4)):
-        return "tier of growth"
     return ""
 
 
-def reports_on_finish(plan: Plan) -> bool:
-    """Say whether the chunk with the finish reason, which carries no token, reports the usage."""
-    return any(b'"stop"}],"usage"' in step.data for step in plan.steps if isinstance(step, Said))
-
-
 def known_overrun(seen: Seen) -> str:
-    """Name the known disagreement on the greatest overrun that a call is a case of, if it is one."""
+    """Name the exception on the greatest overrun that a call is a case of, if it is one."""
     plan, report = seen.plan, heard_of(seen).report
     tariff = plan.model.tariff
     if tariff is not None and report is not None:
-        if plan.stream and arrived(seen.body)[0] < heard_of(seen).tokens:
-            return "unsent"
         rates = rates_for(tariff, report.input)
         if rates != rates_for(tariff, held_input(plan)):
             return "tier that is reported"
@@ -551,32 +535,22 @@ def known_overrun(seen: Seen) -> str:
 
 
 def known_cut(seen: Seen) -> str:
-    """Name the known disagreement that lets a stream that was cut cost more than was held for its output."""
+    """Name the exception that lets a stream that was cut cost more than was held for its output."""
     case = known_overrun(seen)
     return case if case not in {"", "dear input"} else "over hold"
 
 
 def known_bill(seen: Seen, row: CallRow) -> str:
-    """Name the known disagreement on what is billed that a call is a case of, if it is one."""
+    """Name the exception on what is billed that a call is a case of, if it is one."""
     heard = heard_of(seen)
-    if row.outcome == "completed" and (not seen.closed or b'"error"' in seen.body):
-        return "unsent end"
     if not seen.plan.stream:
         return "late document" if row.outcome == "crashed" else ""
-    sent, _ = arrived(seen.body)
     has, thoughts = arrived(seen.body[: seen.delivered])
-    if heard.report is None:
-        if heard.thoughts and (row.outcome == "completed" or finished(seen)):
-            return "unreported reasoning"
-    elif row.outcome != "completed":
-        if sent < heard.tokens:
-            return "unsent"
+    if heard.report is not None and row.outcome != "completed":
         if heard.report.output < heard.tokens and b"[DONE]" not in heard.last:
             return "smaller report"
         if 0 < heard.thoughts < heard.report.thought:
             return "partly shown"
-        if reports_on_finish(seen.plan):
-            return "report on finish"
     if thoughts != min(has, heard.thoughts):
         return "interleaved"
     return ""

@@ -13,7 +13,7 @@ from aisa.wire.port import Client
 ENDS_MAX = 64  # kept before asking the kernel which of them the client has; a living client is never far behind
 
 
-class Delivery:
+class StreamDelivery:
     """The tokens of one stream on their way. `tokens` have been handed to the client's connection so far."""
 
     __slots__ = ("_client", "_counts", "_delivered", "_ends", "_look_at", "tokens")

@@ -10,7 +10,7 @@ from aisa.admission.port import Admission, Lease
 from aisa.call import END, Call, Life
 from aisa.clock import Chance
 from aisa.config.schema import Stream
-from aisa.delivery import Delivery
+from aisa.delivery import StreamDelivery
 from aisa.drain import Drains
 from aisa.errors import ApiError
 from aisa.facts import CallEnded, Fact
@@ -68,7 +68,7 @@ class Run:
         self.answer: Answer | None = None
         self.decoder: Decoder | None = None
         self.charge: Charge | None = None
-        self.delivery = Delivery(client)
+        self.delivery = StreamDelivery(client)
         self.outcome = FAILED
         self.finished = False  # the end of a complete answer was written
         self.error: ApiError | None = None

@@ -86,12 +86,15 @@ class ChunkStream:
             self._waiting |= extras  # such as Azure's prompt filter results: they ride on the next chunk
             return []
         self._identify(tree)
+        counted = self.tokens
         chunks: list[Tree] = []
         for position, choice in enumerate(choices):
             self.report = merge_reports(self.report, choice.get("usage"))
             chunks += self._accept_choice(choice, position)
-            self._catch_up(choice.get("usage"))
-        self._catch_up(tree.get("usage"))
+            if self.tokens > counted:
+                self._catch_up(choice.get("usage"))
+        if self.tokens > counted:
+            self._catch_up(tree.get("usage"))  # not where a report comes with the finish reason: that one is for the settlement
         if chunks:
             extras, self._waiting = self._waiting | extras, {}
         return [self._chunk(choice, extras if last == len(chunks) else {}) for last, choice in enumerate(chunks, 1)]

@@ -111,15 +111,17 @@ async def eventually(true: Callable[[], bool]) -> None:
 
 
 @asynccontextmanager
-async def running(folder: Path, *program: str, script: Script = DOCUMENTS, **ledger: object) -> AsyncGenerator[Running]:
-    """Run a server in a folder, as `program` if that is another, with these settings of its ledger."""
+async def running(
+    folder: Path, *program: str, script: Script = DOCUMENTS, on_disconnect: str = "cancel", **ledger: object
+) -> AsyncGenerator[Running]:
+    """Run a server in a folder, as `program` if that is another, with these settings of its vendor and its ledger."""
     vendor = ScriptedVendor(script)
     await vendor.listen()
     settings = {
         "server": {"drain_seconds": 0.5},
         "log": {"format": "json"},
         "ledger": ledger,
-        "vendors": {"v": {"base_url": f"http://127.0.0.1:{vendor.port}/v1", "api_key": "k"}},
+        "vendors": {"v": {"base_url": f"http://127.0.0.1:{vendor.port}/v1", "api_key": "k", "on_disconnect": on_disconnect}},
         "models": {"fast": MODEL, "impatient": {**MODEL, "idle_timeout_seconds": STOPPED_SECONDS / 2}},
     }
     home = Running(Server(folder, json.dumps(settings)), vendor, [])
@@ -330,6 +332,22 @@ def test_a_stream_that_a_stop_ends_is_billed_as_far_as_it_came(tmp_path: Path) -
             assert await stopping == 0
             row = await home.row(call)
             assert (row.outcome, row.output, row.cost > 2_000) == ("shut_down", 1, True)
+
+    on_uvloop(main())
+
+
+def test_a_stop_does_not_wait_for_what_is_read_on_for_nobody(tmp_path: Path) -> None:
+    """[P3] Of a vendor with `on_disconnect: drain` the rest is let go when the server stops; what arrived is billed."""
+
+    async def main() -> None:
+        async with running(tmp_path, script=ENDLESS, on_disconnect="drain") as home:
+            caller, call = await one_token(home)
+            caller.reset()
+            await eventually(lambda: '"client_gone"' in home.server.log)
+            assert (home.vendor.open, home.server.rows()) == (1, {})
+            assert await asyncio.to_thread(home.server.end, signal.SIGTERM) == 0
+            row = await home.row(call)
+            assert (row.outcome, row.output) == ("client_gone", 1)
 
     on_uvloop(main())
 

@@ -12,6 +12,7 @@ import time
 from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from functools import cache
 from pathlib import Path
 
 PROC = Path("/proc")
@@ -65,8 +66,12 @@ def open_files(pids: Iterable[int]) -> int:
     return sum(1 for pid in pids for _ in (PROC / str(pid) / "fd").iterdir())
 
 
+@cache
 def split_cores() -> tuple[int | None, list[int]]:
-    """Return the core of the gateway and the cores of the load. With one core there is nothing to pin: (None, that core)."""
+    """Return the core of the gateway and the cores of the load. With one core there is nothing to pin: (None, that core).
+
+    The first answer holds, because the bench confines itself to the load's cores then, and would find no other the next time.
+    """
     cores = sorted(os.sched_getaffinity(0))
     return (cores[-1], cores[:-1]) if len(cores) > 1 else (None, cores)
 

@@ -119,7 +119,11 @@ def started(subject: Subject) -> Generator[Running]:
         )
         try:
             start_seconds = until_answered(subject, process, began)
-            yield Running(subject, tree(process.pid), start_seconds)
+            pids = tree(process.pid)
+            strayed = [pid for pid in pids if core is not None and os.sched_getaffinity(pid) != {core}]
+            if strayed:
+                raise BenchFailed(f"{subject.name} is not alone on core {core}: its processes {strayed} may run elsewhere")
+            yield Running(subject, pids, start_seconds)
         finally:
             end(process)
 

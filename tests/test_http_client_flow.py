@@ -10,6 +10,7 @@ import pytest
 from aisa.errors import UpstreamFailed
 from aisa.http.client_connection import WRITE_BYTES_MAX, ClientConnection
 from aisa.http.exchange import RELEASE_SECONDS_MAX
+from aisa.http.outbox import Outbox
 from aisa.testing.clock import run_virtual
 from http_client_rig import OK, STREAM_HEAD, Connection, Run, answering, both_loops, call, post, read_all, until, vendor
 
@@ -154,7 +155,7 @@ def test_no_more_of_a_body_is_handed_over_while_the_transport_is_congested() -> 
     async def scenario() -> None:
         near, far = socket.socketpair()
         transport = RecordingTransport(near)
-        connection = ClientConnection(RecordingOwner(), memoryview(bytearray(64)))
+        connection = ClientConnection(RecordingOwner(), memoryview(bytearray(64)), Outbox())
         connection.connection_made(transport)
         body = b"b" * (2 * WRITE_BYTES_MAX + 1)
         exchange = connection.start(b"head", body, vendor="local", answer_bytes_max=1)
@@ -177,7 +178,7 @@ def test_a_refusal_ends_the_sending_and_the_connection_is_not_kept() -> None:
     async def scenario() -> None:
         near, far = socket.socketpair()
         transport, owner, arrival = RecordingTransport(near), RecordingOwner(), memoryview(bytearray(64))
-        connection = ClientConnection(owner, arrival)
+        connection = ClientConnection(owner, arrival, Outbox())
         connection.connection_made(transport)
         body = b"b" * (3 * WRITE_BYTES_MAX)
         exchange = connection.start(b"", body, vendor="local", answer_bytes_max=1)

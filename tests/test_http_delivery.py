@@ -12,6 +12,7 @@ import pytest
 
 from aisa.http.connection import LINGER_SECONDS_MAX, STALL_SECONDS_MAX, STALL_SETTLING_SECONDS
 from aisa.http.delivery import SWEEP_CONNECTIONS_MAX, SWEEP_SECONDS, SWEEP_SECONDS_MAX, Sweep, TlsDelivery, delivery_of
+from aisa.http.outbox import Outbox
 from aisa.http.server import Reply, Request, tls_context
 from aisa.http.sockets import kernel_counts, tcp_progress, throw_away_at_close, unacknowledged_bytes
 from aisa.testing.clock import run_virtual
@@ -975,7 +976,7 @@ def test_what_waits_in_this_process_is_not_delivered_although_nothing_is_on_its_
         far, _ = listener.accept()
         with far:
             tls = {"sslcontext": object(), "cipher": ("TLS_AES_128_GCM_SHA256", "TLSv1.3", 128)} if secure else {}
-            out = delivery_of(Behind(far, **tls), Sweep())
+            out = delivery_of(Behind(far, **tls), Sweep(), Outbox())
             out.write(b"x" * 1_000)
             assert (out.bytes_written, out.taken(), out.delivered()) == (1_000, 0, 0)
             out.lost(unfinished=False)
@@ -1016,11 +1017,14 @@ def test_the_last_bytes_and_the_end_leave_in_one_write(begin: Callable[[Reply], 
             reply.end(b"END")
             reply.end(b"and nothing more")
             assert reply.bytes_sent - before == (0 if written == [b"\r\n\r\n"] else 3)
-            assert reply.bytes_written == sum(len(data) for data in wire.written)
+            replies.append(reply)
 
+        replies: list[Reply] = []
         connection, wire, app = wired(script)
         arrive(connection, get())
         await asyncio.sleep(0)
+        await asyncio.sleep(0)
+        assert replies[0].bytes_written == sum(len(data) for data in wire.written)
         assert [data[-len(end) :] for data, end in zip(wire.written, written, strict=True)] == written
         await asyncio.sleep(0)
         connection.connection_lost(None)

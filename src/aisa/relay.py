@@ -147,8 +147,8 @@ def finish(run: Run, bill: Bill) -> None:
         run.client.start(200, run.headers(run.decoder.content_type), len(last))
     run.client.end(last)
     run.finished = True
-    if run.client.bytes_taken() >= run.client.bytes_written:
-        charge.put_back(bill.billed.output_tokens or 1)  # a document counts only once it has left whole: if we die before, it is free
+    # A document counts only once it has left whole: if we die before, it is free.
+    run.client.when_taken(lambda: charge.put_back(bill.billed.output_tokens or 1))
     run.answer.release()
 
 

@@ -148,7 +148,10 @@ class Run:
         finished = self.finished or self._settled_as != COMPLETED  # a settlement may be followed by a client's leaving, and not by the end
 
         def tell(whole: bool) -> None:
-            charge.confirm(msgspec.structs.replace(sent, tokens=delivery.delivered()), whole=whole and finished)
+            if whole and finished:
+                charge.confirm(sent, whole=True)
+            else:
+                charge.confirm(msgspec.structs.replace(sent, tokens=delivery.delivered()), whole=False)
 
         self.client.tell_delivery(tell)
 

@@ -283,6 +283,10 @@ class Recorder:
         """As the client's."""
         return self._client.bytes_written
 
+    def when_taken(self, tell: Callable[[], None]) -> None:
+        """As the client's."""
+        self._client.when_taken(tell)
+
     def bytes_taken(self) -> int:
         """As the client's."""
         return self._client.bytes_taken()

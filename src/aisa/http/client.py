@@ -19,6 +19,7 @@ from aisa.http.client_connection import WRITE_BYTES_MAX, ClientConnection
 from aisa.http.dial import Dialer
 from aisa.http.exchange import ARRIVAL_BYTES_MAX
 from aisa.http.failures import overloaded, unreachable
+from aisa.http.outbox import Outbox
 from aisa.providers.port import Answer, UpstreamRequest
 
 IDLE_SECONDS_MAX = 30.0  # below the 60 s and more that servers and load balancers commonly allow, so that we are the first to hang up
@@ -48,6 +49,7 @@ class HttpUpstream:
         self._request_start, self._own_headers = _fixed_parts(self._dialer)
         self._header_block = lru_cache(maxsize=HEADER_BLOCKS_MAX)(self._write_header_block)
         self._arrival = memoryview(bytearray(ARRIVAL_BYTES_MAX))
+        self._outbox = Outbox()
         self._open = 0  # places taken
         self._connections: set[ClientConnection] = set()
         self._idle: dict[ClientConnection, float] = {}  # since when, in loop seconds; the longest idle first
@@ -183,7 +185,7 @@ class HttpUpstream:
             raise
 
     async def _dial(self) -> ClientConnection:
-        connection = await self._dialer.dial(lambda: ClientConnection(self, self._arrival))
+        connection = await self._dialer.dial(lambda: ClientConnection(self, self._arrival, self._outbox))
         if connection.usable() and not self._closed:
             self._connections.add(connection)
             return connection

@@ -7,6 +7,7 @@ import select
 from typing import Protocol, cast
 
 from aisa.http.exchange import Exchange
+from aisa.http.outbox import POSTED_BYTES_MAX, Outbox
 
 WRITE_BYTES_MAX = 262_144  # handed to the transport in one go: TLS would encrypt a whole 32 MiB body in one uninterrupted turn
 
@@ -26,11 +27,13 @@ class Owner(Protocol):
 class ClientConnection(asyncio.BufferedProtocol):
     """A socket's protocol. All connections of a pool may share one `arrival` buffer, because its bytes are copied out at once."""
 
-    __slots__ = ("_arrival", "_congested", "_exchange", "_owner", "_poll", "_sent", "_transport", "_used")
+    __slots__ = ("_arrival", "_congested", "_exchange", "_outbox", "_owner", "_poll", "_posted", "_sent", "_transport", "_used")
 
-    def __init__(self, owner: Owner, arrival: memoryview) -> None:
+    def __init__(self, owner: Owner, arrival: memoryview, outbox: Outbox) -> None:
         self._owner = owner
         self._arrival = arrival
+        self._outbox = outbox
+        self._posted = b""  # what goes with the outbox
         self._transport: asyncio.Transport
         self._poll: select.poll
         self._exchange: Exchange | None = None
@@ -45,11 +48,15 @@ class ClientConnection(asyncio.BufferedProtocol):
         return not self._transport.is_closing() and not self._poll.poll(0)
 
     def start(self, head: bytes, body: bytes, *, vendor: str, answer_bytes_max: int) -> Exchange:
-        """Begin an exchange: write the head and the first WRITE_BYTES_MAX of the body in one go. The rest is for `send_rest`."""
+        """Begin an exchange: send the head and the first WRITE_BYTES_MAX of the body in one go. The rest is for `send_rest`."""
         exchange = self._exchange = Exchange(self, vendor=vendor, bytes_max=answer_bytes_max, kept=self._used)
         self._used = True
         self._sent = len(body) <= WRITE_BYTES_MAX
-        self._transport.write(head + body[:WRITE_BYTES_MAX])
+        if len(body) <= POSTED_BYTES_MAX:
+            self._posted = head + body
+            self._outbox.add(self._send_posted)
+        else:
+            self._transport.write(head + body[:WRITE_BYTES_MAX])
         return exchange
 
     async def send_rest(self, exchange: Exchange, body: bytes) -> None:
@@ -83,10 +90,15 @@ class ClientConnection(asyncio.BufferedProtocol):
         """End the exchange and let the owner decide."""
         self._exchange = None
         transport = self._transport
-        sent = self._sent and not transport.is_closing() and transport.get_write_buffer_size() == 0
+        sent = self._sent and not self._posted and not transport.is_closing() and transport.get_write_buffer_size() == 0
         self._owner.release(self, reusable=whole and sent)
 
     # What the event loop calls.
+
+    def _send_posted(self) -> None:
+        posted, self._posted = self._posted, b""
+        if not self._transport.is_closing():  # else whoever reads the answer is told, or has left
+            self._transport.write(posted)
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """Take the transport."""

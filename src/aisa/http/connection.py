@@ -85,7 +85,7 @@ class Connection(asyncio.BufferedProtocol):
         is_tls = transport.get_extra_info("sslcontext") is not None
         self._transport.set_write_buffer_limits(high=1 if is_tls else 0, low=0)
         shared = self._shared
-        self._out = delivery_of(self._transport, shared.sweep)
+        self._out = delivery_of(self._transport, shared.sweep, shared.outbox)
         self._watch = ResetWatch(self._out)
         shared.connections.add(self)
         over = len(shared.connections) - shared.settings.connections_max
@@ -351,6 +351,7 @@ class Connection(asyncio.BufferedProtocol):
         """Throw away whatever else the client sends, and tell it that this was all, where that does not cut the connection."""
         self._lingering = True
         self._pending.clear()
+        self._out.send_posted()
         self._read_on()
         if self._transport.can_write_eof():
             with suppress(OSError):  # the client has reset the connection, of which we are about to be told

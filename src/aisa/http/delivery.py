@@ -10,6 +10,7 @@ import os
 from collections import deque
 from collections.abc import Callable
 
+from aisa.http.outbox import Outbox
 from aisa.http.sockets import TCP_CLOSE, tcp_descriptor, tcp_progress, throw_away_at_close, unacknowledged_bytes
 
 # A client that goes on is heard of by its next request; the others are looked for. Kernels delay an acknowledgement by 40 ms, rarely 200.
@@ -60,18 +61,34 @@ class Sweep:
 class Delivery:
     """One connection whose kernel does not tell what was acknowledged (unix sockets, other systems): what it took counts as delivered."""
 
-    __slots__ = ("_final", "_sweep", "_taken", "_transport", "bytes_written", "is_closing", "on_confirmed", "unconfirmed", "watched")
+    __slots__ = (
+        "_final",
+        "_outbox",
+        "_posted",
+        "_sweep",
+        "_taken",
+        "_transport",
+        "_when_taken",
+        "bytes_written",
+        "is_closing",
+        "on_confirmed",
+        "unconfirmed",
+        "watched",
+    )
 
     #: Whether `was_reset` can be true.
     tells_resets = False
 
-    def __init__(self, transport: asyncio.WriteTransport, sweep: Sweep) -> None:
+    def __init__(self, transport: asyncio.WriteTransport, sweep: Sweep, outbox: Outbox) -> None:
         self._transport = transport
         self._sweep = sweep
+        self._outbox = outbox
+        self._posted = b""
+        self._when_taken: Callable[[], None] | None = None
         self._taken = 0
         self._final: int | None = None
         self.is_closing = transport.is_closing
-        #: Everything given to `write`, and what others add that would have been written had the client not gone.
+        #: Everything given to `write` and `post`, and what others add that would have been written had the client not gone.
         self.bytes_written: int = 0
         #: In order: up to where everything must be delivered, and whom to tell. A reply waits here while its bytes are in the kernel's
         #: send buffer, and the next is not begun before it has left this process; so the buffer's size bounds them.
@@ -82,21 +99,47 @@ class Delivery:
         self.watched = False
 
     def write(self, data: bytes) -> None:
-        """Hand bytes to the transport; all that is written to a connection passes here."""
+        """Hand bytes to the transport, behind what was posted."""
+        if self._posted:
+            self.send_posted()
         self.bytes_written += len(data)
-        self._transport.write(data)
-        self.taken()
+        self._put(data)
+
+    def post(self, data: bytes) -> None:
+        """Hand bytes to the transport at the end of the loop's turn, or before what is written sooner than that."""
+        self.bytes_written += len(data)
+        if not self._posted:
+            self._outbox.add(self.send_posted)
+        self._posted += data
+
+    def send_posted(self) -> None:
+        """Hand over what was posted, if it still waits and the connection lives."""
+        posted, self._posted = self._posted, b""
+        if not posted or self.is_closing():
+            return
+        self._put(posted)
+        if self._when_taken is not None:
+            self.when_taken(self._when_taken)
+
+    def when_taken(self, tell: Callable[[], None]) -> None:
+        """Call once when all that was written has left this process, if that is at once or when the posted is sent; else not at all."""
+        self._when_taken = None
+        if self._posted:
+            self._when_taken = tell
+        elif self.taken() >= self.bytes_written:
+            tell()
 
     def taken(self) -> int:
         """Return how many of the bytes written have left this process."""
         waiting = self._transport.get_write_buffer_size()
-        if waiting or not self.is_closing():  # a transport that has failed says that nothing is waiting
-            self._taken = self.bytes_written - waiting
+        known = self._final is None and (waiting or not self.is_closing())  # a transport that has failed says that nothing is waiting
+        if known:
+            self._taken = self.bytes_written - len(self._posted) - waiting
         return self._taken
 
     def drained(self) -> None:
         """Take note that everything written has left this process."""
-        self._taken = self.bytes_written
+        self._taken = self.bytes_written - len(self._posted)
 
     def delivered(self) -> int:
         """Return how many of the bytes written the client's system has, never too many; final once the connection is lost."""
@@ -118,6 +161,8 @@ class Delivery:
 
     def confirm(self) -> bool:
         """Tell who waits for what is delivered by now; return False if somebody still waits. A system call if anybody does."""
+        if self._posted:
+            self.send_posted()
         unconfirmed = self.unconfirmed
         if unconfirmed:
             delivered = self.delivered()
@@ -136,11 +181,17 @@ class Delivery:
         Of a reply that is unfinished or unconfirmed the kernel throws away what it still holds: what is not billed is not delivered.
         """
         self._final = final = self.delivered()
+        self._posted = b""
+        self._when_taken = None
         unconfirmed, self.unconfirmed = self.unconfirmed, []
         self.on_confirmed = None
         self._let_go(throw_away=unfinished or any(offset > final for offset, _ in unconfirmed))
         for offset, tell in unconfirmed:
             tell(offset <= final)
+
+    def _put(self, data: bytes) -> None:
+        self._transport.write(data)
+        self.taken()
 
     def _let_go(self, *, throw_away: bool) -> None:
         """Part with the socket."""
@@ -153,27 +204,23 @@ class TcpDelivery(Delivery):
 
     tells_resets = True
 
-    def __init__(self, transport: asyncio.WriteTransport, sweep: Sweep, descriptor: int) -> None:
-        super().__init__(transport, sweep)
+    def __init__(self, transport: asyncio.WriteTransport, sweep: Sweep, outbox: Outbox, descriptor: int) -> None:
+        super().__init__(transport, sweep, outbox)
         self._descriptor = descriptor
         #: What the kernel was given beyond the bytes written.
         self._framing_bytes = 0
-
-    def write(self, data: bytes) -> None:
-        """Hand bytes to the transport."""
-        self.bytes_written += len(data)
-        self._transport.write(data)
 
     def taken(self) -> int:
         """Return how many of the bytes written have left this process; of a connection that is being closed, those delivered."""
         if self.is_closing():
             return self._acknowledged()
-        return self.bytes_written - self._transport.get_write_buffer_size()
+        return self.bytes_written - len(self._posted) - self._transport.get_write_buffer_size()
 
     def delivered(self) -> int:
         """Return how many of the bytes written the client's kernel has acknowledged."""
         # The common case has a cheaper question: is anything on its way?
-        if not self.is_closing() and not self._transport.get_write_buffer_size() and not unacknowledged_bytes(self._descriptor):
+        waiting = self._posted or self.is_closing() or self._transport.get_write_buffer_size()
+        if not waiting and not unacknowledged_bytes(self._descriptor):
             return self.bytes_written
         return self._acknowledged()
 
@@ -187,6 +234,9 @@ class TcpDelivery(Delivery):
     def _within(self, sent: int) -> int:
         # The end of the connection counts for a byte, and goes behind all others.
         return max(0, min(sent - self._framing_bytes, self.bytes_written))
+
+    def _put(self, data: bytes) -> None:
+        self._transport.write(data)
 
     def _let_go(self, *, throw_away: bool) -> None:
         if throw_away:
@@ -203,8 +253,8 @@ class TlsDelivery(TcpDelivery):
 
     tells_resets = False
 
-    def __init__(self, transport: asyncio.WriteTransport, sweep: Sweep, descriptor: int) -> None:
-        super().__init__(transport, sweep, descriptor)
+    def __init__(self, transport: asyncio.WriteTransport, sweep: Sweep, outbox: Outbox, descriptor: int) -> None:
+        super().__init__(transport, sweep, outbox, descriptor)
         cipher, version, _ = transport.get_extra_info("cipher")
         if version == "TLSv1.3":
             self._record_framing_bytes = TLS_13_FRAMING_BYTES
@@ -214,12 +264,6 @@ class TlsDelivery(TcpDelivery):
         self._framing_bytes = tcp_progress(descriptor)[1] + unacknowledged_bytes(descriptor) + transport.get_write_buffer_size()
         # Our own descriptor: the transport closes its own before it says that the connection is lost.
         self._descriptor = os.dup(descriptor)
-
-    def write(self, data: bytes) -> None:
-        """Hand bytes to the transport."""
-        self.bytes_written += len(data)
-        self._framing_bytes += self._record_framing_bytes * -(-len(data) // TLS_RECORD_BYTES_MAX)
-        self._transport.write(data)
 
     def delivered(self) -> int:
         """Return how many of the bytes written the client's kernel has acknowledged."""
@@ -231,18 +275,22 @@ class TlsDelivery(TcpDelivery):
             return self._acknowledged()
         return self._within(tcp_progress(self._descriptor)[1] + unacknowledged_bytes(self._descriptor))
 
+    def _put(self, data: bytes) -> None:
+        self._framing_bytes += self._record_framing_bytes * -(-len(data) // TLS_RECORD_BYTES_MAX)
+        self._transport.write(data)
+
     def _let_go(self, *, throw_away: bool) -> None:
         super()._let_go(throw_away=throw_away)
         os.close(self._descriptor)
 
 
-def delivery_of(transport: asyncio.WriteTransport, sweep: Sweep) -> Delivery:
+def delivery_of(transport: asyncio.WriteTransport, sweep: Sweep, outbox: Outbox) -> Delivery:
     """Return what measures a new connection, as well as its kind of socket allows."""
     try:
         descriptor = tcp_descriptor(transport)
         if descriptor is None:
-            return Delivery(transport, sweep)
+            return Delivery(transport, sweep, outbox)
         kind = TcpDelivery if transport.get_extra_info("sslcontext") is None else TlsDelivery
-        return kind(transport, sweep, descriptor)
+        return kind(transport, sweep, outbox, descriptor)
     except OSError:  # no file descriptor is left to measure with
-        return Delivery(transport, sweep)
+        return Delivery(transport, sweep, outbox)

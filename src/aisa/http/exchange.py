@@ -214,12 +214,9 @@ class Exchange:
 
     # Inside.
 
-    async def _event(self) -> None:
-        self._waiter = asyncio.get_running_loop().create_future()
-        try:
-            await self._waiter
-        finally:
-            self._waiter = None
+    def _event(self) -> asyncio.Future[None]:
+        waiter = self._waiter = asyncio.get_running_loop().create_future()
+        return waiter
 
     def _let_go(self) -> None:
         whole = self._complete and self._keep_alive and self._failure is None

@@ -10,6 +10,7 @@ from http import HTTPStatus
 from typing import Protocol
 
 from aisa.http.delivery import Delivery
+from aisa.http.outbox import POSTED_BYTES_MAX
 from aisa.wire.port import HeaderList
 
 _STATUS_LINES = {status.value: b"HTTP/1.1 %d %b\r\n" % (status.value, status.phrase.encode()) for status in HTTPStatus}
@@ -71,6 +72,7 @@ class Reply:
         "_length",
         "_on_taken",
         "_out",
+        "_posts",
         "bytes_sent",
         "cancelled",
         "closes",
@@ -95,6 +97,7 @@ class Reply:
         self._http11 = http11
         self._head = b""
         self._chunk_end = b"\r\n"
+        self._posts = False  # its bytes can wait for the end of the loop's turn: a document, which is one message
         self._drained: asyncio.Event | None = None
         self._on_taken: Callable[[], None] | None = None
         self.gone = self.closing = self.started = self.ended = self.congested = False
@@ -157,7 +160,10 @@ class Reply:
         else:
             payload = head
         if payload:
-            self._out.write(payload)
+            if self._posts:
+                self._out.post(payload)
+            else:
+                self._out.write(payload)
 
     async def writable(self, taken: Callable[[], None] | None = None) -> None:
         """Wait until the kernel has taken what is waiting, or the client is gone. The caller bounds the wait.
@@ -183,6 +189,7 @@ class Reply:
         if data and not self._bodiless:
             self._chunk_end += last  # one write, not two
             last = b""
+            self._posts = self._head != b"" and not self._chunked and len(data) <= POSTED_BYTES_MAX
             self.write(data)
         self.ended = True
         last = self._head + last
@@ -209,6 +216,10 @@ class Reply:
     def bytes_delivered(self) -> int:
         """Return how many of the bytes written the client's system has acknowledged (`delivery.py` says where that cannot be told)."""
         return self._out.delivered()
+
+    def when_taken(self, tell: Callable[[], None]) -> None:
+        """After the end: call once when all that was written has left this process, if the kernel takes it in one go; else not at all."""
+        self._out.when_taken(tell)
 
     def tell_delivery(self, tell: Callable[[bool], None]) -> None:
         """After the end: call once with True when all that was written is delivered, with False if the connection is lost before."""

@@ -10,6 +10,7 @@ from aisa.clock import WallClock
 from aisa.config.schema import Server
 from aisa.errors import ApiError
 from aisa.http.delivery import Sweep
+from aisa.http.outbox import Outbox
 from aisa.http.reply import Reply, http_date
 from aisa.http.request import Request
 
@@ -54,6 +55,7 @@ class Shared:
         self.calls: dict[Reply, asyncio.Task[None]] = {}
         self.draining = False
         self.sweep = Sweep()
+        self.outbox = Outbox()
         #: Called whenever a connection or a call has gone.
         self.on_less: Callable[[], None] | None = None
         #: One buffer for all connections: what was read is copied from it before the loop reads again.

@@ -87,6 +87,11 @@ class MemoryClient:
         """Body bytes given, whether or not it took them."""
         return self.bytes_sent
 
+    def when_taken(self, tell: Callable[[], None]) -> None:
+        """Call at once if everything is taken."""
+        if self.bytes_taken() >= self.bytes_written:
+            tell()
+
     def bytes_taken(self) -> int:
         """Return what left the process: all but the last write while it takes nothing."""
         return self.bytes_sent - (len(self.writes[-1]) if self.congested else 0)

@@ -57,6 +57,10 @@ class Client(Protocol):
         """
         ...
 
+    def when_taken(self, tell: Callable[[], None]) -> None:
+        """After the end: call once when all that was written has left this process, if the kernel takes it in one go; else not at all."""
+        ...
+
     def tell_delivery(self, tell: Callable[[bool], None]) -> None:
         """After the end: call `tell(True)` when all that was written is delivered, `tell(False)` if the connection is lost before.
 

@@ -143,7 +143,7 @@ def test_an_answer_cut_in_two_anywhere_is_the_same(whole: bytes) -> None:
     async def scenario() -> None:
         for cut in range(len(whole) + 1):
             line = NoLine()
-            exchange = Exchange(line, vendor="local", bytes_max=1024, kept=False)
+            exchange = Exchange(line, asyncio.get_running_loop(), vendor="local", bytes_max=1024, kept=False)
             exchange.feed(memoryview(whole)[:cut])
             exchange.feed(memoryview(whole)[cut:])
             keeps = whole.startswith(b"HTTP/1.1")

@@ -17,12 +17,23 @@ LOOK_SECONDS_MIN = 0.05  # thousands of streams are due at as many moments; one 
 
 
 class Watch:
-    """Looks after every call in flight with one timer, because a timer of its own costs a short call more than anything else here."""
+    """Looks after every call in flight with one timer, because a timer of its own costs a short call more than anything else here.
+
+    Belongs to the event loop that first uses it.
+    """
 
     def __init__(self) -> None:
+        self._loop: asyncio.AbstractEventLoop | None = None
         self._calls: set[Patience] = set()
         self._timer: asyncio.TimerHandle | None = None
         self._due = NEVER
+
+    @property
+    def loop(self) -> asyncio.AbstractEventLoop:
+        """The event loop, asked for once: before Python 3.12 each `get_running_loop` is a system call, and a call had four of them."""
+        if self._loop is None:
+            self._loop = asyncio.get_running_loop()
+        return self._loop
 
     def add(self, patience: Patience) -> None:
         """Look after a call, at `patience.due` first."""
@@ -38,10 +49,10 @@ class Watch:
         if self._timer is not None:
             self._timer.cancel()
         self._due = due
-        self._timer = None if due == NEVER else asyncio.get_running_loop().call_at(due, self._look)
+        self._timer = None if due == NEVER else self.loop.call_at(due, self._look)
 
     def _look(self) -> None:
-        now = asyncio.get_running_loop().time()
+        now = self.loop.time()
         for patience in [patience for patience in self._calls if patience.due <= now]:
             patience.look(now)
         soonest = min((patience.due for patience in self._calls), default=NEVER)
@@ -66,7 +77,7 @@ class Patience:
         self._silence_seconds = silence_seconds
         self._hold_head = hold_head
         self._blocked_since: float | None = None
-        self._time = asyncio.get_running_loop().time
+        self._time = watch.loop.time
         self._began = self._last_token = self._last_output = self._time()
         self._plan()
 

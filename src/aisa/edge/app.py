@@ -127,7 +127,7 @@ class Edge:
             bearer=bearer(sent.get("authorization")),
             body=request.body,
             created=int(self._wall_clock()),
-            began=asyncio.get_running_loop().time(),
+            began=self._gate.watch.loop.time(),
             headers=headers,
             client_request_id=client_id(request),
         )

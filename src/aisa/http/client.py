@@ -56,6 +56,7 @@ class HttpUpstream:
         self._waiting: dict[asyncio.Future[ClientConnection | None], None] = {}  # the longest waiting first
         self._idle_timer: asyncio.TimerHandle | None = None
         self._closed = False
+        self._loop: asyncio.AbstractEventLoop | None = None  # before Python 3.12 each `get_running_loop` is a system call
 
     async def ask(self, request: UpstreamRequest) -> Answer:
         """Send the request and return once the answer's head has arrived. Cancelling it, or a `read` of the answer, aborts the request.
@@ -110,7 +111,7 @@ class HttpUpstream:
         elif waiter := self._next_waiter():
             waiter.set_result(connection)
         else:
-            loop = asyncio.get_running_loop()
+            loop = self._loop = self._loop or asyncio.get_running_loop()
             self._idle[connection] = loop.time()
             if self._idle_timer is None:
                 self._idle_timer = loop.call_later(IDLE_SECONDS_MAX, self._drop_long_idle)

@@ -27,7 +27,7 @@ class Owner(Protocol):
 class ClientConnection(asyncio.BufferedProtocol):
     """A socket's protocol. All connections of a pool may share one `arrival` buffer, because its bytes are copied out at once."""
 
-    __slots__ = ("_arrival", "_congested", "_exchange", "_outbox", "_owner", "_poll", "_posted", "_sent", "_transport", "_used")
+    __slots__ = ("_arrival", "_congested", "_exchange", "_loop", "_outbox", "_owner", "_poll", "_posted", "_sent", "_transport", "_used")
 
     def __init__(self, owner: Owner, arrival: memoryview, outbox: Outbox) -> None:
         self._owner = owner
@@ -49,7 +49,7 @@ class ClientConnection(asyncio.BufferedProtocol):
 
     def start(self, head: bytes, body: bytes, *, vendor: str, answer_bytes_max: int) -> Exchange:
         """Begin an exchange: send the head and the first WRITE_BYTES_MAX of the body in one go. The rest is for `send_rest`."""
-        exchange = self._exchange = Exchange(self, vendor=vendor, bytes_max=answer_bytes_max, kept=self._used)
+        exchange = self._exchange = Exchange(self, self._loop, vendor=vendor, bytes_max=answer_bytes_max, kept=self._used)
         self._used = True
         self._sent = len(body) <= WRITE_BYTES_MAX
         if len(body) <= POSTED_BYTES_MAX:
@@ -103,6 +103,7 @@ class ClientConnection(asyncio.BufferedProtocol):
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """Take the transport."""
         self._transport = cast(asyncio.Transport, transport)
+        self._loop = asyncio.get_running_loop()
         self._poll = select.poll()
         self._poll.register(transport.get_extra_info("socket").fileno(), select.POLLIN)
 

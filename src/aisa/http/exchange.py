@@ -45,15 +45,16 @@ class Exchange:
 
     __slots__ = (
         "_answered", "_arrived", "_begun", "_bytes_max", "_closed", "_complete", "_failure", "_framing_bytes", "_interim", "_keep_alive",
-        "_kept", "_limited", "_line", "_lines", "_parser", "_paused", "_release_timer", "_taken_bytes", "_unread", "_unread_bytes",
+        "_kept", "_limited", "_line", "_lines", "_loop", "_parser", "_paused", "_release_timer", "_taken_bytes", "_unread", "_unread_bytes",
         "_until_close", "_vendor", "_waiter", "headers", "on_body", "status",
     )  # fmt: skip
 
-    def __init__(self, line: Line, *, vendor: str, bytes_max: int, kept: bool) -> None:
+    def __init__(self, line: Line, loop: asyncio.AbstractEventLoop, *, vendor: str, bytes_max: int, kept: bool) -> None:
         """`bytes_max` bounds a body that is not an event stream; `kept`: the connection has served an exchange before."""
         self.status = 0
         self.headers: Mapping[str, str] = {}
         self._line = line
+        self._loop = loop
         self._vendor = vendor
         self._bytes_max = bytes_max
         self._kept = kept
@@ -108,7 +109,7 @@ class Exchange:
         if self._complete or self._failure is not None or self._paused:
             self._let_go()
         else:
-            self._release_timer = asyncio.get_running_loop().call_later(RELEASE_SECONDS_MAX, self._let_go)
+            self._release_timer = self._loop.call_later(RELEASE_SECONDS_MAX, self._let_go)
 
     def close(self) -> None:
         """Give the connection back if the answer has arrived to its end, else abort it. A no-op after either."""
@@ -215,7 +216,7 @@ class Exchange:
     # Inside.
 
     def _event(self) -> asyncio.Future[None]:
-        waiter = self._waiter = asyncio.get_running_loop().create_future()
+        waiter = self._waiter = self._loop.create_future()
         return waiter
 
     def _let_go(self) -> None:

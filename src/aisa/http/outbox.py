@@ -13,17 +13,19 @@ POSTED_BYTES_MAX = 65_536  # of a message that is worth waiting for others; what
 
 
 class Outbox:
-    """Calls each of `add`'s functions at the end of the turn in which it was added. They must not raise."""
+    """Calls each of `add`'s functions at the end of the turn in which it was added. They must not raise. Belongs to one event loop."""
 
-    __slots__ = ("_senders",)
+    __slots__ = ("_loop", "_senders")
 
     def __init__(self) -> None:
         self._senders: list[Callable[[], None]] = []
+        self._loop: asyncio.AbstractEventLoop | None = None
 
     def add(self, send: Callable[[], None]) -> None:
         """Have something sent behind what is ready to run now."""
         if not self._senders:
-            asyncio.get_running_loop().call_soon(self._send)
+            loop = self._loop = self._loop or asyncio.get_running_loop()
+            loop.call_soon(self._send)
         self._senders.append(send)
 
     def _send(self) -> None:

@@ -10,6 +10,7 @@ import json
 import os
 import random
 import resource
+import shutil
 import signal
 import sqlite3
 import subprocess
@@ -17,6 +18,8 @@ from collections.abc import AsyncGenerator, Callable, Generator
 from contextlib import asynccontextmanager, closing, contextmanager, suppress
 from pathlib import Path
 from typing import Any, NamedTuple
+
+import pytest
 
 from aisa.ledger.writer import GIVE_UP_SECONDS_MAX
 from crash import BURST_CHUNKS, DOCUMENT_TOKENS, PACED_CHUNKS, Row, Server, serving
@@ -43,6 +46,8 @@ from faults_rig import (
 from rig import DONE, chunk, content_of, document, text
 
 CHILD = (str(Path(__file__).with_name("crash_point.py")), NOWHERE, "1")
+#: A server under libfiu, by which its C library can be made to fail; `fiu-run` becomes the server, under the same process id.
+INJECTED = ("-c", "import os, sys; os.execvp('fiu-run', ['fiu-run', '-x', '-f', 'fiu', sys.executable, '-m', 'aisa', *sys.argv[1:]])")
 LOCKED_SECONDS = 3.0  # several of the writer's attempts; AISA_LOCKED_SECONDS=30 for a release
 SLOTS_MIN = 1_024  # of a board: the least that can be configured, and what there is when the disk is full
 WORKERS = 8
@@ -317,6 +322,60 @@ def test_a_board_that_cannot_be_synced_takes_no_new_calls_and_ends_those_that_ru
             rows = [await home.row(call), await home.row((await home.ask(stream=True)).header("x-request-id") or "")]
             assert [(row.outcome, row.output) for row in rows] == [("completed", 2)] * 2
             assert len(home.server.rows()) == 2
+
+    on_uvloop(main())
+
+
+@contextmanager
+def syncs_failing(server: Server) -> Generator[None]:
+    """Have the C library of a server that was started as INJECTED fail every sync of a file (EIO and its like, as libfiu draws)."""
+
+    def control(order: str) -> None:
+        orders = [option for name in ("fsync", "fdatasync") for option in ("-c", f"{order} name=posix/io/sync/{name}")]
+        subprocess.run(["fiu-ctrl", "-f", str(server.folder / "fiu"), *orders, str(server.process.pid)], check=True)
+
+    control("enable")
+    try:
+        yield
+    finally:
+        control("disable")
+
+
+@pytest.mark.skipif(shutil.which("fiu-run") is None, reason="fiu-run is not installed (Debian: fiu-utils)")
+def test_no_call_suffers_and_no_row_is_lost_when_the_systems_own_syncs_fail(tmp_path: Path) -> None:
+    """[P7] The operating system's fsync fails under an unchanged server: calls go on, the operator is told, and the rows follow."""
+
+    async def main() -> None:
+        async with running(tmp_path, *INJECTED) as home:
+            with syncs_failing(home.server):
+                served = await home.ask_until(lambda _: '"ledger_away"' in home.server.log)
+                served += [await home.ask() for _ in range(20)]
+                assert home.server.rows() == {}
+            assert {reply.status for reply in served} == {200}
+            await home.settled(served)
+            await eventually(lambda: '"ledger_back"' in home.server.log)
+            audit = await asyncio.to_thread(home.server.aisa, "ledger", "audit")
+            assert audit.returncode == 0, audit.stdout + audit.stderr
+
+    on_uvloop(main())
+
+
+@pytest.mark.skipif(shutil.which("fiu-run") is None, reason="fiu-run is not installed (Debian: fiu-utils)")
+def test_with_durability_disk_no_call_begins_while_the_systems_own_syncs_fail(tmp_path: Path) -> None:
+    """[P7] What cannot be made safe is refused with 503, before a vendor is asked; what was in flight ends as it would have."""
+
+    async def main() -> None:
+        gate = asyncio.Event()
+        async with running(tmp_path, *INJECTED, script=in_two(gate), durability="disk") as home:
+            caller, call = await one_token(home)
+            with syncs_failing(home.server):
+                failure(await home.ask(), 503, "overloaded")
+                gate.set()
+                assert content_of(whole((await caller.reply()).body)) == "ab"
+            assert len(home.vendor.asked) == 1
+            assert (await home.row(call)).outcome == "completed"
+            again = await home.row((await home.ask(stream=True)).header("x-request-id") or "")
+            assert (again.outcome, again.output) == ("completed", 2)
 
     on_uvloop(main())
 

@@ -23,6 +23,7 @@ from benchmarks import costs, crowds, delays
 from benchmarks.bookkeeping import bookkeeping
 from benchmarks.load import BenchFailed
 from benchmarks.machine import Bystanders, describe, raise_descriptor_limit, source_version, split_cores
+from benchmarks.path import path
 from benchmarks.plan import QUICK, Plan
 from benchmarks.report import Table, as_markdown, as_text, as_values, put_between_markers
 from benchmarks.subjects import Running, Subject, aisa, bare, fake_vendor, naive, nginx, nginx_program, started
@@ -30,8 +31,8 @@ from benchmarks.subjects import Running, Subject, aisa, bare, fake_vendor, naive
 PAGE = Path(__file__).resolve().parent.parent / "docs" / "performance.md"
 SUBJECTS = ("nginx", "bare", "aisa", "naive")
 FRESH = ("memory", "start")
-MEASURES = ("calls", "paced", "burst", "ledger", "latency", "crowd", *FRESH)
-ALONE = ("ledger",)  # needs no subject to run
+MEASURES = ("calls", "paced", "burst", "path", "ledger", "latency", "crowd", *FRESH)
+ALONE = ("path", "ledger")  # these need no subject to run
 
 
 def say(text: str) -> None:
@@ -105,6 +106,8 @@ def measured(only: Sequence[str], subjects: Sequence[Subject], vendor: tuple[int
         for name, one in (("calls", costs.calls), ("paced", costs.paced), ("burst", costs.burst)):
             if name in only:
                 yield one(running, pid, plan)
+        if "path" in only:
+            yield path(plan)
         if "ledger" in only:
             yield bookkeeping(plan)
         if "crowd" in only:

@@ -21,12 +21,13 @@ from aisa.testing.clock import run_virtual
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))  # the bench is beside the package, not in it
 
-from benchmarks import machine, report, upstream
+from benchmarks import machine, path, report, upstream
 from benchmarks.bench import arguments, plan_of
-from benchmarks.calls import CallChannel, request
+from benchmarks.calls import CALL_MODEL, CallChannel, request
 from benchmarks.load import BenchFailed, Load, connect
 from benchmarks.streams import StreamChannel, check_stream, dechunk, finish_streams, open_streams
 from benchmarks.subjects import Subject, ask_once, fake_vendor, nginx, nginx_program, started
+from benchmarks.upstream import reply_to
 
 pytestmark = pytest.mark.skipif(platform.system() != "Linux", reason="the bench reads /proc and sets kernel timers")
 
@@ -335,3 +336,15 @@ def test_options_choose_what_is_measured_and_for_how_long() -> None:
     assert plan_of(options).streams == 50
     assert plan_of(options).rounds < plan_of(arguments([])).rounds
     assert plan_of(arguments(["--rounds", "9"])).rounds == 9
+
+
+def test_the_path_without_sockets_makes_whole_calls_and_streams(capfd: pytest.CaptureFixture[str]) -> None:
+    """What is measured as our own Python is the real path: answers are checked for failure, and each ends before the next is asked."""
+    for model, stream in ((CALL_MODEL, False), (path.STREAM_MODEL, True)):
+        reply = reply_to(request(model, stream=stream).partition(b"\r\n\r\n")[2])
+        whole = b"".join((reply.first, *reply.rest))
+        pieces = [whole[start : start + 1_000] for start in range(0, len(whole), 1_000)]
+        assert uvloop.run(path.seconds_of_cpu(40, pieces, model, stream=stream)) > 0
+    with pytest.raises(BenchFailed, match="the path answered"):
+        uvloop.run(path.seconds_of_cpu(40, [b"HTTP/1.1 500 Oh\r\nContent-Length: 0\r\n\r\n"], CALL_MODEL, stream=False))
+    assert "Traceback" not in capfd.readouterr().err

@@ -190,14 +190,15 @@ class Exchange:
         if status < 200:
             self._skip_interim(status)
             return
-        headers: dict[str, str] = {}
-        for raw_name, raw_value in self._lines:
-            name, value = raw_name.decode("latin-1").lower(), raw_value.decode("latin-1").rstrip()
-            headers[name] = f"{headers[name]}, {value}" if name in headers else value
-        coding = headers.get("transfer-encoding", "").lower()
         if len(self._lines) > HEADER_LINES_MAX:
             self._refuse(f"more than {HEADER_LINES_MAX} header lines")
-        elif self._framing_bytes > HEAD_BYTES_MAX and sum(len(name) + len(value) for name, value in self._lines) > HEAD_BYTES_MAX:
+            return
+        lines = [(name.decode("latin-1").lower(), value.decode("latin-1").rstrip()) for name, value in self._lines]
+        headers = dict(lines)
+        if len(headers) != len(lines):
+            headers = {name: ", ".join([value for other, value in lines if other == name]) for name in headers}
+        coding = headers.get("transfer-encoding", "").lower()
+        if self._framing_bytes > HEAD_BYTES_MAX and sum(len(name) + len(value) for name, value in self._lines) > HEAD_BYTES_MAX:
             self._refuse(f"more than {HEAD_BYTES_MAX} bytes of headers")
         elif headers.get("content-encoding", "").lower() not in ("", "identity") or coding not in ("", "chunked"):
             self._refuse("a compressed answer, which was not asked for")

@@ -33,10 +33,22 @@ class Request(msgspec.Struct, frozen=True):
 
 
 _NO_CALLBACKS = object()
+BLANKS = " \t"  # what a header's value may be surrounded by
 
 
 def _invalid(why: str) -> ApiError:
     return ApiError("invalid_request", f"The request is not valid HTTP/1.1: {why}.")
+
+
+def _joined(named: list[tuple[str, str, str]]) -> dict[str, str]:
+    """Return headers of which some are repeated. Raises ApiError invalid_request if it is the host's name."""
+    headers: dict[str, str] = {}
+    for written, _, value in named:
+        name = written.lower()
+        if name in headers and name == "host":
+            raise _invalid("the Host header is repeated")
+        headers[name] = f"{headers[name]}, {value.strip(BLANKS)}" if name in headers else value.strip(BLANKS)
+    return headers
 
 
 class RequestReader:
@@ -138,16 +150,10 @@ class RequestReader:
             raise _invalid("the first line must be a method, a target and HTTP/1.1 or HTTP/1.0, with one blank between them")
         if len(lines) > HEADER_LINES_MAX + 3:  # the first and the two empty ones at the end are not headers
             raise ApiError("headers_too_large", f"The request has more than {HEADER_LINES_MAX} header lines.")
-        headers: dict[str, str] = {}
-        for line in lines[1:-2]:
-            name, _, value = line.partition(":")
-            name = name.lower()
-            value = value.strip(" \t")
-            if name in headers:
-                if name == "host":
-                    raise _invalid("the Host header is repeated")
-                value = f"{headers[name]}, {value}"
-            headers[name] = value
+        named = [line.partition(":") for line in lines[1:-2]]
+        headers = {name.lower(): value.strip(BLANKS) for name, _, value in named}
+        if len(headers) != len(named):
+            headers = _joined(named)
         self._headers = headers
         if "host" not in headers and version == "HTTP/1.1":
             raise _invalid("the Host header is missing")

@@ -130,7 +130,9 @@ async def send(run: Run, pieces: list[Piece]) -> None:
         if not client.started:
             run.start_stream()
         delivery.write(piece)
-        run.life.sent(run.patience.sent(piece.tokens), piece.tokens)
+        now = run.patience.sent(piece.tokens)
+        if run.life.first_token_at is None:
+            run.life.sent(now, piece.tokens)
         if client.congested:
             charge.put_back(delivery.taken())
             await run.patience.wait_for_client(lambda: charge.put_back(delivery.tokens))

@@ -64,6 +64,7 @@ class Reply:
         "_chunk_end",
         "_chunked",
         "_drained",
+        "_flowing",
         "_head",
         "_headers",
         "_house",
@@ -97,6 +98,7 @@ class Reply:
         self._http11 = http11
         self._head = b""
         self._chunk_end = b"\r\n"
+        self._flowing = False  # a chunked body has begun and may go on: what a stream asks of each of its thousands of chunks
         self._posts = False  # its bytes can wait for the end of the loop's turn: a document, which is one message
         self._drained: asyncio.Event | None = None
         self._on_taken: Callable[[], None] | None = None
@@ -146,10 +148,15 @@ class Reply:
 
         Raises RuntimeError if the reply is not open or the body grows over its length; the connection is cut in the latter case.
         """
+        out = self._out
+        if self._flowing and data and not out.is_closing():
+            self.bytes_sent += len(data)
+            out.write(b"%x\r\n%b\r\n" % (len(data), data))
+            return
         if not self.started or self.ended:
             raise RuntimeError("a reply was written to before its start or after its end")
-        if self.gone or self._out.is_closing():
-            self._out.bytes_written += len(data)  # so that they never count as delivered
+        if self.gone or out.is_closing():
+            out.bytes_written += len(data)  # so that they never count as delivered
             return
         head, self._head = self._head, b""
         if data and not self._bodiless:
@@ -160,10 +167,11 @@ class Reply:
         else:
             payload = head
         if payload:
+            self._flowing = self._chunked and not self.ended
             if self._posts:
-                self._out.post(payload)
+                out.post(payload)
             else:
-                self._out.write(payload)
+                out.write(payload)
 
     async def writable(self, taken: Callable[[], None] | None = None) -> None:
         """Wait until the kernel has taken what is waiting, or the client is gone. The caller bounds the wait.
@@ -185,6 +193,7 @@ class Reply:
             return
         if not self.started:
             raise RuntimeError("a reply was ended before its start")
+        self._flowing = False  # so that the write below sees to the end
         last = b"0\r\n\r\n" if self._chunked else b""
         if data and not self._bodiless:
             self._chunk_end += last  # one write, not two
@@ -192,6 +201,7 @@ class Reply:
             self._posts = self._head != b"" and not self._chunked and len(data) <= POSTED_BYTES_MAX
             self.write(data)
         self.ended = True
+        self._flowing = False
         last = self._head + last
         if self.gone or self._out.is_closing():
             self._out.bytes_written += len(last)
@@ -232,6 +242,7 @@ class Reply:
     def abort(self) -> None:
         """Cut the connection at once; what the client has not taken is lost."""
         self.ended = True
+        self._flowing = False
         self._carrier.abort()
 
     def probe(self) -> None:
@@ -255,6 +266,7 @@ class Reply:
     def lost(self) -> None:
         """The client is gone: wake who waits for it."""
         self.gone = True
+        self._flowing = False
         self._on_taken = None
         self.drained()
 

@@ -204,7 +204,7 @@ class TcpDelivery(Delivery):
 
     tells_resets = True
 
-    def __init__(self, transport: asyncio.WriteTransport, sweep: Sweep, outbox: Outbox, descriptor: int) -> None:
+    def __init__(self, transport: asyncio.WriteTransport, sweep: Sweep, outbox: Outbox, *, descriptor: int) -> None:
         super().__init__(transport, sweep, outbox)
         self._descriptor = descriptor
         #: What the kernel was given beyond the bytes written.
@@ -260,8 +260,8 @@ class TlsDelivery(TcpDelivery):
 
     tells_resets = False
 
-    def __init__(self, transport: asyncio.WriteTransport, sweep: Sweep, outbox: Outbox, descriptor: int) -> None:
-        super().__init__(transport, sweep, outbox, descriptor)
+    def __init__(self, transport: asyncio.WriteTransport, sweep: Sweep, outbox: Outbox, *, descriptor: int) -> None:
+        super().__init__(transport, sweep, outbox, descriptor=descriptor)
         cipher, version, _ = transport.get_extra_info("cipher")
         if version == "TLSv1.3":
             self._record_framing_bytes = TLS_13_FRAMING_BYTES
@@ -302,6 +302,6 @@ def delivery_of(transport: asyncio.WriteTransport, sweep: Sweep, outbox: Outbox)
         if descriptor is None:
             return Delivery(transport, sweep, outbox)
         kind = TcpDelivery if transport.get_extra_info("sslcontext") is None else TlsDelivery
-        return kind(transport, sweep, outbox, descriptor)
+        return kind(transport, sweep, outbox, descriptor=descriptor)
     except OSError:  # no file descriptor is left to measure with
         return Delivery(transport, sweep, outbox)

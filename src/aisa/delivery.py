@@ -6,9 +6,11 @@ A token counts as delivered when the client's system has acknowledged the last b
 from __future__ import annotations
 
 from bisect import bisect_right
+from collections.abc import Sequence
+from itertools import accumulate
 
 from aisa.providers.shape import Piece
-from aisa.wire.port import Client
+from aisa.wire.port import Carrier, Client
 
 ENDS_MAX = 64  # kept before asking the kernel which of them the client has; a living client is never far behind
 
@@ -31,11 +33,16 @@ class StreamDelivery:
         client = self._client
         client.write(piece.data)
         if piece.tokens:
-            self.tokens += piece.tokens
-            self._ends.append(client.bytes_written)  # with what frames it: it counts when that has arrived too
-            self._counts.append(self.tokens)
-            if len(self._ends) >= self._look_at:
-                self._forget()
+            self._note(client.bytes_written, piece.tokens)  # with what frames it: it counts when that has arrived too
+
+    def write_many(self, pieces: Sequence[Piece], carrier: Carrier) -> int:
+        """Hand pieces to the client, up to one that has to wait, and note where each ends. Returns how many."""
+        totals = list(accumulate([piece.tokens for piece in pieces], initial=self.tokens))[1:]
+        ends = self._client.write_many([piece.data for piece in pieces], totals, carrier)
+        for end, piece in zip(ends, pieces, strict=False):
+            if piece.tokens:
+                self._note(end, piece.tokens)
+        return len(ends)
 
     def taken(self) -> int:
         """Return the tokens that have left this process: these the client gets even if we die."""
@@ -48,6 +55,13 @@ class StreamDelivery:
     def _up_to(self, offset: int) -> int:
         known = bisect_right(self._ends, offset)
         return self._counts[known - 1] if known else self._delivered
+
+    def _note(self, end: int, tokens: int) -> None:
+        self.tokens += tokens
+        self._ends.append(end)
+        self._counts.append(self.tokens)
+        if len(self._ends) >= self._look_at:
+            self._forget()
 
     def _forget(self) -> None:
         known = bisect_right(self._ends, self._client.bytes_delivered())

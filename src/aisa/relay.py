@@ -19,6 +19,7 @@ from aisa.run import Gate, Run
 from aisa.wire.port import Client
 from aisa.wire.reply import send_error
 
+TOGETHER_MAX = 64  # events that leave together; more than one read of a vendor brings
 FAILURE_BYTES_MAX = 65_536  # a vendor's refusal is read no further; error documents are small
 
 
@@ -120,19 +121,28 @@ async def next_pieces(answer: Answer | None, decoder: Decoder | None) -> list[Pi
 async def send(run: Run, pieces: list[Piece]) -> None:
     """Give pieces to the client, and wait while it is the slow one: nothing is read from the vendor meanwhile.
 
-    One event a write: whenever we die, the board is at most one event from what the client will get.
-    Raises ApiError when their tokens cannot be paid for; they are not sent then.
+    What one read of the vendor brought leaves together, but each event is noted as it leaves (`ledger/courier.py`): whenever we die, the
+    board is at most one event from what the client will get. Raises ApiError when their tokens cannot be paid for; they are not sent then.
     """
     charge, client, delivery = run.charge, run.client, run.delivery
     assert charge is not None, "it was opened before the vendor was asked"
-    for piece in pieces:
-        charge.advance(delivery.tokens + piece.tokens)  # before it leaves: if we die right after, the client has it
-        if not client.started:
-            run.start_stream()
-        delivery.write(piece)
-        now = run.patience.sent(piece.tokens)
+    at = 0
+    while at < len(pieces):
+        before = delivery.tokens
+        group = pieces[at : at + TOGETHER_MAX]
+        if len(group) > 1 and client.started and charge.covers(before + sum([piece.tokens for piece in group])):
+            at += delivery.write_many(group, charge)
+        else:
+            piece = pieces[at]
+            charge.advance(before + piece.tokens)  # before it leaves: if we die right after, the client has it
+            if not client.started:
+                run.start_stream()
+            delivery.write(piece)
+            at += 1
+        sent = delivery.tokens - before
+        now = run.patience.sent(sent)
         if run.life.first_token_at is None:
-            run.life.sent(now, piece.tokens)
+            run.life.sent(now, sent)
         if client.congested:
             charge.put_back(delivery.taken())
             await run.patience.wait_for_client(lambda: charge.put_back(delivery.tokens))

@@ -8,10 +8,11 @@ from __future__ import annotations
 import asyncio
 import os
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 from aisa.http.outbox import Outbox
 from aisa.http.sockets import TCP_CLOSE, tcp_descriptor, tcp_progress, throw_away_at_close, unacknowledged_bytes
+from aisa.wire.port import Carrier
 
 # A client that goes on is heard of by its next request; the others are looked for. Kernels delay an acknowledgement by 40 ms, rarely 200.
 SWEEP_SECONDS = 0.1
@@ -104,6 +105,18 @@ class Delivery:
             self.send_posted()
         self.bytes_written += len(data)
         self._put(data)
+
+    def write_many(self, chunks: Sequence[bytes], tokens: Sequence[int], carrier: Carrier) -> int:
+        """Hand over chunks up to one that the kernel does not take; return how many. The carrier is told of each before.
+
+        No more than one waits: what waits leaves without our noticing, so a death could leave the carrier wrong by all of it.
+        """
+        for at, chunk in enumerate(chunks):
+            carrier.advance(tokens[at])
+            self.write(chunk)
+            if self._transport.get_write_buffer_size():
+                return at + 1
+        return len(chunks)
 
     def post(self, data: bytes) -> None:
         """Hand bytes to the transport at the end of the loop's turn, or before what is written sooner than that."""
@@ -217,6 +230,16 @@ class TcpDelivery(Delivery):
         self.bytes_written += len(data)
         self._transport.write(data)  # without a detour: a burst has a hundred thousand of them a second
 
+    def write_many(self, chunks: Sequence[bytes], tokens: Sequence[int], carrier: Carrier) -> int:
+        """Hand chunks to the kernel by the carrier if nothing waits before them, and the rest as others do: the last one pushes all."""
+        ready = not self._posted and not self._transport.get_write_buffer_size()
+        carried = carrier.carry(self._descriptor, chunks[:-1], tokens[:-1]) if ready else None
+        if carried is None:
+            return super().write_many(chunks, tokens, carrier)
+        whole, bytes_more = carried
+        self.bytes_written += sum(map(len, chunks[:whole])) + bytes_more
+        return whole + super().write_many([chunks[whole][bytes_more:], *chunks[whole + 1 :]], tokens[whole:], carrier)
+
     def taken(self) -> int:
         """Return how many of the bytes written have left this process; of a connection that is being closed, those delivered."""
         if self.is_closing():
@@ -285,6 +308,10 @@ class TlsDelivery(TcpDelivery):
     def write(self, data: bytes) -> None:
         """Hand bytes to the transport, behind what was posted."""
         Delivery.write(self, data)  # with the framing counted
+
+    def write_many(self, chunks: Sequence[bytes], tokens: Sequence[int], carrier: Carrier) -> int:
+        """Hand chunks to the transport one by one: what the kernel is given is encrypted, and ours to frame."""
+        return Delivery.write_many(self, chunks, tokens, carrier)
 
     def _put(self, data: bytes) -> None:
         self._framing_bytes += self._record_framing_bytes * -(-len(data) // TLS_RECORD_BYTES_MAX)

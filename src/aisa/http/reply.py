@@ -4,18 +4,20 @@ from __future__ import annotations
 
 import asyncio
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
 from http import HTTPStatus
+from itertools import accumulate
 from typing import Protocol
 
 from aisa.http.delivery import Delivery
 from aisa.http.outbox import POSTED_BYTES_MAX
-from aisa.wire.port import HeaderList
+from aisa.wire.port import Carrier, HeaderList
 
 _STATUS_LINES = {status.value: b"HTTP/1.1 %d %b\r\n" % (status.value, status.phrase.encode()) for status in HTTPStatus}
 _PRINTABLE = bytes(range(0x20, 0x7F))
 _UNPRINTABLE = re.compile(r"[^ -~]")
+CHUNK_END = b"\r\n"
 _DAYS = ("Mon", "Tue", "Wed", "Thu", "Fri", "Sat", "Sun")
 _MONTHS = ("Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec")
 
@@ -36,7 +38,7 @@ class House(Protocol):
         ...
 
 
-class Carrier(Protocol):
+class Conveyance(Protocol):
     """What a reply asks of the connection that carries it."""
 
     def reply_ended(self, reply: Reply) -> None:
@@ -90,7 +92,7 @@ class Reply:
     _bodiless: bool
     _chunked: bool
 
-    def __init__(self, house: House, carrier: Carrier, out: Delivery, *, method: str, http11: bool, keep_alive: bool) -> None:
+    def __init__(self, house: House, carrier: Conveyance, out: Delivery, *, method: str, http11: bool, keep_alive: bool) -> None:
         self._house = house
         self._carrier = carrier
         self._out = out
@@ -172,6 +174,28 @@ class Reply:
                 out.post(payload)
             else:
                 out.write(payload)
+
+    def write_many(self, events: Sequence[bytes], tokens: Sequence[int], carrier: Carrier) -> list[int]:
+        """Hand over several events, up to one that has to wait; return where each of these ends, as `bytes_written` counts.
+
+        After each so many output tokens have been sent. The carrier is told of each before it leaves, or notes it as it leaves.
+        """
+        out = self._out
+        if self._flowing and not out.is_closing():
+            chunks = [b"%x\r\n%b\r\n" % (len(event), event) for event in events]
+            begin = out.bytes_written
+            handed = out.write_many(chunks, tokens, carrier)
+            self.bytes_sent += sum(map(len, events[:handed]))
+            # An event is there with its own last byte; in a group, packets may end between it and the line end that frames it.
+            return [end - len(CHUNK_END) for end in accumulate(map(len, chunks[:handed]), initial=begin)][1:]
+        ends: list[int] = []
+        for event, count in zip(events, tokens, strict=True):
+            carrier.advance(count)
+            self.write(event)
+            ends.append(out.bytes_written)
+            if self.congested:
+                break
+        return ends
 
     async def writable(self, taken: Callable[[], None] | None = None) -> None:
         """Wait until the kernel has taken what is waiting, or the client is gone. The caller bounds the wait.

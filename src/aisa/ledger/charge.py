@@ -11,6 +11,7 @@ import msgspec
 
 from aisa.clock import WallClock
 from aisa.ledger.board import Slot
+from aisa.ledger.courier import BYTES_MAX, MESSAGES_MAX, Carried, Courier
 from aisa.ledger.port import Bill, Ending
 from aisa.ledger.row import CallRow, Opening
 from aisa.ledger.rules import CLIENT_GONE, COMPLETED, CRASHED, Delivered, billed
@@ -30,6 +31,7 @@ class Keeper(Protocol):
 
     wall_clock: WallClock
     sync: Callable[[], Awaitable[None]] | None
+    courier: Courier | None
 
     def post(self, row: CallRow, slot: Slot) -> None:
         """Take a row that is final."""
@@ -86,6 +88,21 @@ class Charge:
         self.tokens = tokens
         slot = self._slot
         slot.words[slot.at] = tokens
+
+    def covers(self, tokens: int) -> bool:
+        """Say whether so many output tokens in all can be paid for from what is held already."""
+        return tokens <= self._cover
+
+    def carry(self, descriptor: int, events: Sequence[bytes], tokens: Sequence[int]) -> Carried | None:
+        """Send events, noting each as the kernel takes it; None where that cannot be done."""
+        courier, slot = self._books.courier, self._slot
+        if courier is None or len(events) > MESSAGES_MAX or sum(map(len, events)) > BYTES_MAX:
+            return None
+        carried = courier.send(descriptor, slot.number, events, tokens)
+        if carried.whole:
+            slot.words[slot.at] = tokens[carried.whole - 1]
+        courier.disarm()
+        return carried
 
     def put_back(self, tokens: int) -> None:
         """Note that only so many have left this process yet."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Protocol
 
 import msgspec
@@ -41,7 +42,19 @@ class Ending(msgspec.Struct, frozen=True):
 
 
 class Charge(Protocol):
-    """One open call in the books."""
+    """One open call in the books; implements `wire.port.Carrier`."""
+
+    def carry(self, descriptor: int, events: Sequence[bytes], tokens: Sequence[int]) -> tuple[int, int] | None:
+        """Send events on a TCP connection whose kernel is ours, noting each as the kernel takes it; None where that cannot be done.
+
+        After each the call has so many output tokens, which are covered. Returns how many events were taken whole, and how many bytes of
+        the next. One more must follow, of which `advance` is told.
+        """
+        ...
+
+    def covers(self, tokens: int) -> bool:
+        """Say whether so many output tokens in all can be paid for from what is held already."""
+        ...
 
     def advance(self, tokens: int) -> None:
         """Note that so many output tokens in all are about to be sent; if we die now, they are billed.

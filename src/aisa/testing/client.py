@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
-from aisa.wire.port import HeaderList
+from aisa.wire.port import Carrier, HeaderList
 
 
 class MemoryClient:
@@ -69,6 +69,17 @@ class MemoryClient:
             self._taken.clear()
         if len(self.writes) == self._leaves_after:
             asyncio.get_running_loop().call_soon(self.leave)
+
+    def write_many(self, events: Sequence[bytes], tokens: Sequence[int], carrier: Carrier) -> list[int]:
+        """Take several events, one by one."""
+        ends: list[int] = []
+        for event, count in zip(events, tokens, strict=True):
+            carrier.advance(count)
+            self.write(event)
+            ends.append(self.bytes_written)
+            if self.congested:
+                break
+        return ends
 
     async def writable(self, taken: Callable[[], None] | None = None) -> None:
         """Wait until it takes again."""

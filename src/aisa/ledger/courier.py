@@ -71,7 +71,7 @@ class Courier:
         """Forget what was left."""
         self._words[ARMED] = 0
 
-    def send(self, descriptor: int, number: int, events: Sequence[bytes], tokens: Sequence[int]) -> Carried:
+    def send(self, descriptor: int, events: Sequence[bytes], tokens: Sequence[int], *, number: int) -> Carried:
         """Send events on a TCP connection, MESSAGES_MAX and BYTES_MAX at most, and leave it armed for the slot with this number.
 
         The call has so many output `tokens` after each. More must follow soon: the kernel may keep a part of a packet for it. What was not

@@ -52,7 +52,9 @@ def test_a_death_behind_the_system_call_finds_every_event_that_the_kernel_took(t
         slots = [board.take(b"call %d" % number) for number in range(3)]
         for slot in slots:
             slot.words[slot.at] = 5
-        assert courier_of(board).send(near.fileno(), EVENTS, [6, 7, 8, 8, 9, 12, 13, 14], number=slots[1].number) == (8, 0)
+        assert courier_of(board).send(
+            near.fileno(), EVENTS, [6, 7, 8, 8, 9, 12, 13, 14], number=slots[1].number, opening=slots[1].opening
+        ) == (8, 0)
         near.send(b"!")
         assert far.recv(65_536) == b"".join(EVENTS) + b"!"
         for _ in range(2):
@@ -69,7 +71,7 @@ def test_what_the_kernel_did_not_take_is_not_counted(tmp_path: Path) -> None:
         tokens = 0
         while True:
             totals = [tokens + place for place in range(1, 7)]
-            whole, more = courier_of(board).send(near.fileno(), events, totals, number=slot.number)
+            whole, more = courier_of(board).send(near.fileno(), events, totals, number=slot.number, opening=slot.opening)
             sent += b"".join(events)[: 20_000 * whole + more]
             if whole:
                 tokens = slot.words[slot.at] = totals[whole - 1]
@@ -90,8 +92,21 @@ def test_a_broken_connection_takes_nothing(tmp_path: Path) -> None:
         slot = board.take(b"call")
         with connected() as (near, _):
             near.shutdown(socket.SHUT_WR)
-            assert courier_of(board).send(near.fileno(), EVENTS, list(range(1, 9)), number=slot.number) == (0, 0)
+            assert courier_of(board).send(near.fileno(), EVENTS, list(range(1, 9)), number=slot.number, opening=slot.opening) == (0, 0)
         assert found_after_death(board, tmp_path) == [(b"call", 0)]
+
+
+def test_after_a_power_failure_a_call_is_not_given_what_another_in_its_slot_had(tmp_path: Path) -> None:
+    """Sectors may be of different ages: the courier's of a call that has ended, the slot's of the next one; or the slot's may be newer."""
+    with closing(board_in(tmp_path)) as board, connected() as (near, _):
+        slot = board.take(b"ended")
+        courier_of(board).send(near.fileno(), EVENTS, list(range(1, 9)), number=slot.number, opening=slot.opening)
+        slot.words[slot.at] = 9
+        assert found_after_death(board, tmp_path) == [(b"ended", 9)]
+        slot.free()
+        slot = board.take(b"next")
+        courier_of(board).send(near.fileno(), EVENTS, list(range(1, 9)), number=slot.number, opening=slot.opening + 1)
+        assert found_after_death(board, tmp_path) == [(b"next", 0)]
 
 
 @pytest.mark.parametrize(
@@ -102,7 +117,7 @@ def test_what_cannot_have_been_left_there_is_passed_over(tmp_path: Path, armed: 
     with closing(board_in(tmp_path)) as board, connected() as (near, _):
         slot = board.take(b"call")
         slot.words[slot.at] = 2
-        courier_of(board).send(near.fileno(), EVENTS, [40] * 8, number=slot.number)
+        courier_of(board).send(near.fileno(), EVENTS, [40] * 8, number=slot.number, opening=slot.opening)
         words = courier_of(board)._words
         words[ARMED], words[COUNT] = armed, count
         assert found_after_death(board, tmp_path) == [(b"call", 2)]
@@ -129,7 +144,7 @@ class Count:
         """Have them sent."""
         if sum(map(len, events)) > BYTES_MAX:
             return None
-        carried = self._courier.send(descriptor, events, tokens, number=self._slot.number)
+        carried = self._courier.send(descriptor, events, tokens, number=self._slot.number, opening=self._slot.opening)
         if carried.whole:
             self.advance(tokens[carried.whole - 1])
         self._courier.disarm()

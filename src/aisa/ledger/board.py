@@ -77,6 +77,11 @@ class Slot:
         self._memory = memory
         self._free = free
 
+    @property
+    def opening(self) -> int:
+        """Length and checksum of the opening: the word that tells one call in this slot from another."""
+        return self.words[self.at + OPEN]
+
     def open(self, opening: bytes) -> None:
         """Begin a call; `Board.take` does. Raises ValueError when the record is longer than OPENING_BYTES_MAX."""
         self.words[self.at] = 0
@@ -284,9 +289,10 @@ class Board:
         if self.courier is None:
             return
         left = self.courier.left()
-        if left is not None and left[0] < len(slots):
-            slot = slots[left[0]]
-            slot.words[slot.at] = left[1]
+        if left is not None and left.number < len(slots):
+            slot = slots[left.number]
+            if slot.opening == left.opening:
+                slot.words[slot.at] = max(slot.words[slot.at], left.tokens)
         self.courier.disarm()
 
     @staticmethod

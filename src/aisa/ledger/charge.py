@@ -98,7 +98,7 @@ class Charge:
         courier, slot = self._books.courier, self._slot
         if courier is None or len(events) > MESSAGES_MAX or sum(map(len, events)) > BYTES_MAX:
             return None
-        carried = courier.send(descriptor, events, tokens, number=slot.number)
+        carried = courier.send(descriptor, events, tokens, number=slot.number, opening=slot.opening)
         if carried.whole:
             slot.words[slot.at] = tokens[carried.whole - 1]
         courier.disarm()

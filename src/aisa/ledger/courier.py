@@ -6,7 +6,8 @@ board's file, so whatever instant the process dies at, the next start can read h
     word        what
     0           armed: the number of the call's slot and one, or nothing
     1           how many messages
-    2...        after each message: the call's output tokens
+    2           length and checksum of the call's opening, as in its slot: after a power failure the slot may be another call's
+    3...        after each message: the call's output tokens
     ...         each message's length
     ...         the kernel's headers, `struct mmsghdr`
 
@@ -25,7 +26,7 @@ from typing import NamedTuple
 MESSAGES_MAX = 64  # of one system call; a read of a fast vendor brings fewer
 BYTES_MAX = 131_072  # of all of them: more than one read brings, with our framing
 
-ARMED, COUNT, TOKENS, LENGTHS = 0, 1, 2, 2 + MESSAGES_MAX
+ARMED, COUNT, OPENING, TOKENS, LENGTHS = 0, 1, 2, 3, 3 + MESSAGES_MAX
 HEADERS = 8 * (LENGTHS + MESSAGES_MAX)  # in bytes
 HEADER = struct.Struct("=QIIQQQQiiII")  # name, its length, vectors, their number, control, its length, flags; and the bytes taken
 TAKEN = HEADER.size - 8  # ... which are here, in bytes
@@ -34,6 +35,14 @@ VECTOR_BYTES = 16  # struct iovec: address and length
 assert HEADER.size == 64, "as the kernel lays it out on 64-bit machines"
 
 MSG_DONTWAIT, MSG_NOSIGNAL, MSG_MORE = 0x40, 0x4000, 0x8000  # Linux; more follows, so that events share packets
+
+
+class Left(NamedTuple):
+    """Of which call, in which slot, the kernel had taken events, and up to how many tokens."""
+
+    number: int
+    opening: int
+    tokens: int
 
 
 class Carried(NamedTuple):
@@ -58,21 +67,21 @@ class Courier:
         self._blank = b"".join(HEADER.pack(0, 0, 0, vectors_at + VECTOR_BYTES * at, 1, 0, 0, 0, 0, 0, 0) for at in range(MESSAGES_MAX))
         self._call = ctypes.PyDLL(None).sendmmsg  # never blocks, so the interpreter's lock can be kept
 
-    def left(self) -> tuple[int, int] | None:
-        """Return the slot's number and the tokens up to which the kernel took events when the process died here; None if it did not."""
+    def left(self) -> Left | None:
+        """Return how far a call had come when the process died here; None if it did not, or if the kernel had taken no event whole."""
         words = self._words
         armed, count = words[ARMED], words[COUNT]
         if not armed > 0 or not 0 < count <= MESSAGES_MAX:
             return None
         whole = self._whole(count)
-        return (armed - 1, words[TOKENS + whole - 1]) if whole else None
+        return Left(armed - 1, words[OPENING], words[TOKENS + whole - 1]) if whole else None
 
     def disarm(self) -> None:
         """Forget what was left."""
         self._words[ARMED] = 0
 
-    def send(self, descriptor: int, events: Sequence[bytes], tokens: Sequence[int], *, number: int) -> Carried:
-        """Send events on a TCP connection, MESSAGES_MAX and BYTES_MAX at most, and leave it armed for the slot with this number.
+    def send(self, descriptor: int, events: Sequence[bytes], tokens: Sequence[int], *, number: int, opening: int) -> Carried:
+        """Send events on a TCP connection, MESSAGES_MAX and BYTES_MAX at most, and leave it armed for the slot with this number and word.
 
         The call has so many output `tokens` after each. More must follow soon: the kernel may keep a part of a packet for it. What was not
         taken is for the caller to send; a connection that is broken takes nothing.
@@ -90,6 +99,7 @@ class Courier:
         struct.pack_into(f"={count}Q", memory, begin + 8 * LENGTHS, *vectors[1::2])
         memory[begin + HEADERS : begin + HEADERS + HEADER.size * count] = self._blank[: HEADER.size * count]
         words[COUNT] = count
+        words[OPENING] = opening
         words[ARMED] = number + 1
         taken = self._call(descriptor, ctypes.c_void_p(self._headers_at), count, MSG_DONTWAIT | MSG_NOSIGNAL | MSG_MORE)
         if taken <= 0:

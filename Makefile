@@ -5,13 +5,16 @@ PYTHON ?= $(shell for p in python3 python3.11 python3.12 python3.13 python3.14; 
 	$$p -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && echo $$p && break; done)
 VENV ?= .venv
 ARGS ?=
+# Two test processes, a file in one of them: what a file's tests share, such as a running server, is started once.
+WORKERS ?= 2
+PARALLEL := -n $(WORKERS) --dist loadfile
 BIN := $(VENV)/bin
 INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check
 COMPILE := $(BIN)/uv pip compile --quiet --upgrade --universal --python-version 3.11 --generate-hashes --no-header \
 	--no-emit-index-url --no-emit-find-links
 
 .DEFAULT_GOAL := help
-.PHONY: help serve test check lint fix bench soak crash docs compat lock clean
+.PHONY: help serve test quick nightly check lint fix bench soak crash docs compat lock clean
 
 help: ## list these targets
 	@sed -n 's/^\([a-z]*\):.*## \(.*\)/  make \1|\2/p' $(MAKEFILE_LIST) | awk -F'|' '{ printf "%-14s %s\n", $$1, $$2 }'
@@ -20,7 +23,13 @@ serve: $(VENV)/aisa.stamp ## install what is needed and start the server
 	@exec $(BIN)/aisa serve $(ARGS)
 
 test: $(VENV)/dev.stamp ## run every test
-	@exec $(BIN)/python -m pytest $(ARGS)
+	@exec $(BIN)/python -m pytest $(PARALLEL) $(ARGS)
+
+quick: $(VENV)/dev.stamp ## run the tests that need no socket and no process, in half a minute
+	@AISA_REPEATS=0.1 PYTHONPATH=tests exec $(BIN)/python -m pytest -p quick -q $(PARALLEL) $(ARGS)
+
+nightly: $(VENV)/dev.stamp ## run every test with all its simulated worlds, crashes and examples; an hour
+	@AISA_REPEATS=10 exec $(BIN)/python -m pytest $(PARALLEL) $(ARGS)
 
 check: lint test ## run everything that CI runs: lint, format, types, import rules, tests
 

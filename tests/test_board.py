@@ -45,6 +45,7 @@ from aisa.ledger.board import (
 )
 from aisa.storage.failure import StorageFailed
 from board_crash import REPORT_BYTES, STEPS, Call, found_in, model_of, perform, steps_of
+from repeats import repeats
 
 KILLS = 100
 HEADER = header_of(FORMAT)
@@ -459,7 +460,7 @@ def test_a_garbled_state_gives_no_call_the_bill_of_another(lively: tuple[Path, b
     board.close()
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=repeats(300), deadline=None)
 @given(changes=st.lists(st.tuples(PLACES, st.integers(0, 255)), min_size=1, max_size=8))
 def test_a_damaged_board_never_shows_a_record_that_was_not_written(lively: tuple[Path, bytes], changes: list[tuple[int, int]]) -> None:
     """Any bytes anywhere: the board is refused, or each call found is one that was there once, with a closing of its own."""
@@ -480,7 +481,7 @@ def test_a_damaged_board_never_shows_a_record_that_was_not_written(lively: tuple
     again.close()
 
 
-@settings(max_examples=50, deadline=None)
+@settings(max_examples=repeats(50), deadline=None)
 @given(size=st.integers(0, HEADER_BYTES + 6 * SLOT_BYTES), zeros=st.integers(0, 6 * SLOT_BYTES))
 def test_a_board_of_any_length_is_opened_or_refused(lively: tuple[Path, bytes], size: int, zeros: int) -> None:
     """A file that was cut, with zeros in place of the rest or without, shows only what was written, and never ends the process."""
@@ -581,7 +582,7 @@ def ages(tmp_path_factory: pytest.TempPathFactory) -> tuple[bytes, list[bytes]]:
     return path.read_bytes()[:HEADER_BYTES], images
 
 
-@settings(max_examples=300, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=repeats(300), deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(parts=st.sampled_from([2, 16]).flatmap(lambda count: st.lists(st.integers(0, len(STORIES)), min_size=count, max_size=count)))
 def test_a_slot_whose_parts_are_of_different_ages_shows_a_whole_call_or_none(
     ages: tuple[bytes, list[bytes]], path: Path, parts: list[int]

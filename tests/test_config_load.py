@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 from aisa.config.document import CONFIG_BYTES_MAX
 from aisa.config.load import ConfigErrors, Loaded, load
 from aisa.config.schema import FIELDS, Config, Cors, Embedded, Log, Model, Prices, Server, Target, Vendor
+from repeats import repeats
 
 VENDOR = "vendors: {v: {base_url: 'http://127.0.0.1:1/v1'}}\n"
 
@@ -326,7 +327,7 @@ VALUES = st.recursive(
 )
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=repeats(200), deadline=None)
 @given(value=st.dictionaries(st.sampled_from(NAMES), VALUES, max_size=5))
 def test_any_document_is_a_configuration_or_a_list_of_problems(tmp_path_factory: pytest.TempPathFactory, value: dict[str, object]) -> None:
     """Whatever is written where, it is loaded or refused with problems that have a place, a matter and a remedy."""

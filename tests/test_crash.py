@@ -16,11 +16,12 @@ import uvloop
 from aisa.serve import EXIT_IMPATIENT
 from crash import GIVE_UP_SECONDS_MAX, Load, Server, Tally, rounds, serving
 from crash_point import POINTS, RECOVERY_POINTS
+from repeats import repeats
 
 SEED = 20_260_102
 KILLS = 12
 #: How often the server dies at each named point; AISA_CRASHES=20 for a release.
-CRASHES = int(os.environ.get("AISA_CRASHES", "1"))
+CRASHES = int(os.environ.get("AISA_CRASHES", str(repeats(1))))
 NUMBER_MAX = 30  # a server under load comes to each point more often in a second
 LEFT_TOKEN = 500  # of a client: when it has read that many, all clients have calls in flight
 LEFT_MAX = 3  # of these, so many at least

@@ -19,6 +19,7 @@ from aisa.embedded.pattern import Unwritable, write_matching
 from aisa.embedded.phrases import Phrases
 from aisa.embedded.structure import write_arguments, write_json
 from aisa.embedded.validity import Judge, Unsatisfiable
+from repeats import repeats
 
 Schema = dict[str, Any] | bool
 
@@ -283,7 +284,7 @@ def larger(inner: st.SearchStrategy[Any]) -> st.SearchStrategy[Any]:
     )
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=repeats(150), deadline=None)
 @given(st.recursive(LEAVES, larger, max_leaves=8), st.integers(0, 1000))
 def test_documents_follow_schemas_that_nobody_wrote(schema: Any, seed: int) -> None:
     """Any nesting of the usual keywords is followed, and our own judge agrees with the other validator."""
@@ -302,7 +303,7 @@ ANY_JSON = st.recursive(
 KEYWORDS = sorted(set(re.findall(r"\"([$a-zA-Z]+)\":", json.dumps(list(SCHEMAS.values())))) - {"a", "b", "x", "n", "l"})
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=repeats(300), deadline=None)
 @given(st.dictionaries(st.sampled_from(KEYWORDS), ANY_JSON, max_size=5))
 def test_a_schema_full_of_nonsense_is_followed_or_refused_and_nothing_else(schema: Any) -> None:
     """Keywords with values of any type lead to a JSON document or to a refusal, never to a crash."""

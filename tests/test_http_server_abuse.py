@@ -22,6 +22,7 @@ from aisa.http.request import HEADER_LINES_MAX, Request, RequestReader
 from aisa.http.sockets import BACKLOG_CONNECTIONS_MAX
 from aisa.testing.clock import run_virtual
 from http_server_rig import Client, Run, ScriptedApp, both_loops, echo, forever, get, post, serving, until
+from repeats import repeats
 
 POST = b"POST / HTTP/1.1\r\nhost: test\r\n"
 CHUNKED = POST + b"transfer-encoding: chunked\r\n\r\n"
@@ -568,7 +569,7 @@ class Watcher:
         self.heads += 1
 
 
-@settings(max_examples=1_500, deadline=None)
+@settings(max_examples=repeats(1_500), deadline=None)
 @given(NOISE, st.booleans())
 def test_llhttp_and_the_reader_agree_on_where_a_head_ends(noise: bytes, begun: bool) -> None:
     """The parser never takes a head for complete anywhere but at its first empty line, which is where the reader cuts it."""
@@ -584,7 +585,7 @@ def test_llhttp_and_the_reader_agree_on_where_a_head_ends(noise: bytes, begun: b
                 break
 
 
-@settings(max_examples=1_500, deadline=None)
+@settings(max_examples=repeats(1_500), deadline=None)
 @given(NOISE, st.booleans())
 def test_noise_is_read_the_same_whole_and_byte_by_byte(noise: bytes, begun: bool) -> None:
     """Neither the requests found in noise nor their refusal depend on how it is cut, and nothing else is ever raised."""

@@ -66,6 +66,7 @@ from faults_rig import (
     until,
     whole,
 )
+from repeats import repeats
 from rig import MemoryClient, Rig, ScriptedUpstream, document, text
 from rig import Script as Steps
 from rig import body as chat_body
@@ -714,7 +715,7 @@ class Memory(RuleBasedStateMachine):
         assert set(kept) <= {use.call_id for use in [*self.once._running.values(), *self.once._ended.values()]}
 
 
-Memory.TestCase.settings = settings(max_examples=200, stateful_step_count=40, deadline=None)
+Memory.TestCase.settings = settings(max_examples=repeats(200), stateful_step_count=40, deadline=None)
 TestMemory = Memory.TestCase
 
 

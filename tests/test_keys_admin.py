@@ -19,6 +19,7 @@ from aisa.facts import Fact, KeysChanged
 from aisa.keys.store import KeyStore
 from aisa.storage.engine import open_database
 from aisa.storage.migrate import migrate
+from repeats import repeats
 
 NOW = 1_000_000
 
@@ -153,7 +154,7 @@ def test_a_refusal_does_not_repeat_the_secret(rig: Rig) -> None:
         assert secret not in str(rig.ask("POST", "/keys/import", {"label": "x", "secret": secret}))
 
 
-@settings(max_examples=100, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=repeats(100), deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(method=st.sampled_from(["GET", "POST", "X"]), path=st.text("/keysimportrevoke%2{}", max_size=24), body=st.binary(max_size=20))
 def test_no_request_raises(rig: Rig, method: str, path: str, body: bytes) -> None:
     """Whatever arrives is answered with a status and a JSON object."""

@@ -24,6 +24,7 @@ from aisa.storage.engine import Database, open_database
 from aisa.storage.migrate import migrate
 from aisa.storage.tables import accounts, calls
 from aisa.usage import COUNTED, REPORTED, Usage
+from repeats import repeats
 from rows import NOON, PRICES, priced, prices, usages
 
 DAY_MS = 86_400_000
@@ -186,7 +187,7 @@ def test_an_audit_sees_one_state_of_the_books(store: LedgerStore, database: Data
     assert audited(store).calls == 39
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=repeats(300), deadline=None)
 @given(usages, prices)
 def test_the_slow_computation_agrees_with_the_servers(usage: Usage, charged_at: object) -> None:
     """Two ways to the same cost: whole numbers with one division, and fractions part by part."""
@@ -206,7 +207,7 @@ def test_the_slow_computation_charges_by_hand() -> None:
     assert exact_cost(Usage(1), unit_prices({"input": 500_000})) == 1
 
 
-@settings(max_examples=50, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=repeats(50), deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(st.lists(st.tuples(st.integers(0, 40), st.integers(0, 40), st.booleans()), max_size=30))
 def test_any_number_of_honest_calls_adds_up(store: LedgerStore, database: Database, made: list[tuple[int, int, bool]]) -> None:
     """Whatever was delivered of whatever was made, what the rules bill passes the audit."""

@@ -20,6 +20,7 @@ from aisa.storage.engine import Database, open_database
 from aisa.storage.migrate import migrate
 from aisa.storage.tables import accounts, calls
 from aisa.usage import COUNTED, REPORTED, Usage
+from repeats import repeats
 from rows import NOON, priced
 
 NOW = 1_767_182_400
@@ -218,7 +219,7 @@ moves = st.lists(
 )
 
 
-@settings(max_examples=80, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=repeats(80), deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(moves)
 def test_no_order_of_events_leaves_books_that_do_not_add_up(store: LedgerStore, database: Database, events: list[tuple[Any, ...]]) -> None:
     """A plain sum kept beside them has the same balance, and the audit finds nothing."""

@@ -25,6 +25,7 @@ from aisa.storage.engine import Database, open_database
 from aisa.storage.failure import StorageFailed
 from aisa.storage.migrate import migrate
 from aisa.storage.tables import accounts, calls
+from repeats import repeats
 from rows import NOON, priced, renumbered, rows
 
 FUND = 10**15
@@ -136,7 +137,7 @@ def log_size(path: Path) -> int:
     return Path(f"{path}-wal").stat().st_size
 
 
-@settings(max_examples=100, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=repeats(100), deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(rows)
 def test_nothing_of_a_row_is_lost_in_the_database(database: Database, row: CallRow) -> None:
     """What is read is what was written, field by field, so that a bill can be computed anew."""
@@ -213,7 +214,7 @@ def test_of_two_rows_with_one_id_the_first_stays(play: Callable[[Scene], None], 
     assert sums_of(database, "acme") == (FUND - first.cost, first.cost, first.cost, 1)
 
 
-@settings(max_examples=30, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=repeats(30), deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(st.lists(st.lists(st.tuples(st.integers(0, 12), rows), max_size=12), max_size=6))
 def test_any_repeats_in_any_batches_leave_sums_that_fit_the_rows(database: Database, batches: list[list[tuple[int, CallRow]]]) -> None:
     """An auditor that only knows what was sent first under each id comes to the same rows and the same sums."""

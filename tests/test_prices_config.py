@@ -16,6 +16,7 @@ from aisa.config.schema import Config, Model, Prices, PriceTier
 from aisa.money import dollars_text
 from aisa.prices.rules import configured, unlisted
 from aisa.routing import Routes
+from repeats import repeats
 
 VENDOR = "vendors: {v: {base_url: 'http://127.0.0.1:1/v1'}}\n"
 
@@ -125,7 +126,7 @@ def test_a_mistake_in_prices_is_told_with_its_place_and_its_remedy(
     assert problem.remedy.endswith((".", "?"))
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=repeats(200), deadline=None)
 @given(nanos=st.integers(0, 10**15))
 @example(nanos=999_999_999_999_999)
 @example(nanos=1)

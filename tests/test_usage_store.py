@@ -26,6 +26,7 @@ from aisa.storage.engine import Database, open_database
 from aisa.storage.migrate import migrate
 from aisa.storage.tables import accounts
 from aisa.storage.tables import calls as table
+from repeats import repeats
 from rows import NOON, priced, renumbered, rows
 
 EVER = Span(0, 2**46)
@@ -66,7 +67,7 @@ spans = st.builds(
 
 
 @given(st.lists(st.tuples(rows, st.booleans(), st.booleans()), max_size=20), st.sampled_from([KEY, MODEL, DAY]), spans | st.just(EVER))
-@settings(max_examples=100, deadline=None, suppress_health_check=[HealthCheck.too_slow, HealthCheck.function_scoped_fixture])
+@settings(max_examples=repeats(100), deadline=None, suppress_health_check=[HealthCheck.too_slow, HealthCheck.function_scoped_fixture])
 def test_every_call_counts_once_wherever_it_is(database: Database, drawn: list[tuple[CallRow, bool, bool]], by: str, span: Span) -> None:
     """Rows that wait, rows in the database and rows that are in both are the same to the sums, for every group, time and owner."""
     calls = [(renumbered(row, number), stored, waiting) for number, (row, stored, waiting) in enumerate(drawn)]

@@ -23,9 +23,10 @@ import pytest
 
 from aisa.keys.rules import Key
 from aisa.ledger.row import CallRow
+from repeats import repeats
 from worlds import END_SECONDS, NEVER, Free, Left, Life, Making, Observer, Plan, Said, Seen, Tariff, Tokens, live, world_of
 
-WORLDS = int(os.environ.get("AISA_WORLDS", "2000"))
+WORLDS = int(os.environ.get("AISA_WORLDS", str(repeats(1_000))))
 FIRST = int(os.environ.get("AISA_WORLDS_FIRST", "0"))
 STRICT = "AISA_WORLDS_STRICT" in os.environ  # count what is in KNOWN, too
 SAMPLE = 200  # worlds that have something of everything

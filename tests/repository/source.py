@@ -42,6 +42,11 @@ class Module:
         return ast.parse(self.text, self.path)
 
     @cached_property
+    def nodes(self) -> list[ast.AST]:
+        """Every node of the tree, walked once for all gates."""
+        return list(ast.walk(self.tree))
+
+    @cached_property
     def comments(self) -> list[tuple[int, str]]:
         """Every comment: its line number and its text without the leading `#`."""
         tokens = tokenize.generate_tokens(io.StringIO(self.text).readline)

@@ -25,10 +25,13 @@ CODE = (
     Function | ast.Assign | ast.AugAssign | ast.Import | ast.ImportFrom | ast.Return | ast.Raise | ast.If | ast.For | ast.While | ast.With
 )
 
+#: What every statement of those kinds has; most prose has none of it, and parsing each comment took longer than all other gates.
+CODE_SIGN = re.compile(r"[=(]|^\s*(def|class|import|from|return|raise|if|for|while|with|await|async)\b")
+
 
 def global_statements(module: Module) -> list[str]:
     """Return where a function assigns to its module's names."""
-    return [f"{module.at(node)} global {', '.join(node.names)}" for node in ast.walk(module.tree) if isinstance(node, ast.Global)]
+    return [f"{module.at(node)} global {', '.join(node.names)}" for node in module.nodes if isinstance(node, ast.Global)]
 
 
 def silent_handlers(module: Module) -> list[str]:
@@ -70,7 +73,7 @@ def own_nodes(node: ast.AST) -> Iterator[ast.AST]:
 
 def swallowing_suppressions(module: Module) -> list[str]:
     """Return each `contextlib.suppress` of everything: a broad handler in other words."""
-    calls = [node for node in ast.walk(module.tree) if isinstance(node, ast.Call) and ast.unparse(node.func).endswith("suppress")]
+    calls = [node for node in module.nodes if isinstance(node, ast.Call) and ast.unparse(node.func).endswith("suppress")]
     return [
         f"{module.at(call)} suppresses everything"
         for call in calls
@@ -81,12 +84,14 @@ def swallowing_suppressions(module: Module) -> list[str]:
 def leftovers(module: Module) -> list[str]:
     """Return notes to ourselves, code that was commented out, and functions that only promise."""
     faults = [f"{module.at(line)} {text}" for line, text in module.comments if LEFTOVER.search(text) or was_code(text)]
-    raised = [node for node in ast.walk(module.tree) if isinstance(node, ast.Name) and node.id == "NotImplementedError"]
+    raised = [node for node in module.nodes if isinstance(node, ast.Name) and node.id == "NotImplementedError"]
     return faults + [f"{module.at(node)} NotImplementedError" for node in raised]
 
 
 def was_code(comment: str) -> bool:
     """Say whether a comment is a statement of Python. Prose with a colon parses as an annotation, which does not count."""
+    if not CODE_SIGN.search(comment):
+        return False
     try:
         body = ast.parse(comment.rstrip(":") + (": pass" if comment.endswith(":") else "")).body
     except SyntaxError:
@@ -98,7 +103,7 @@ def prints(module: Module) -> list[str]:
     """Return where something other than a command prints."""
     if module.name.startswith("aisa.cli"):
         return []
-    calls = [node for node in ast.walk(module.tree) if isinstance(node, ast.Call) and ast.unparse(node.func) in {"print", "pprint"}]
+    calls = [node for node in module.nodes if isinstance(node, ast.Call) and ast.unparse(node.func) in {"print", "pprint"}]
     return [f"{module.at(call)} prints" for call in calls]
 
 

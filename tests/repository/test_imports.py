@@ -149,9 +149,9 @@ def impurities(module: Module) -> list[str]:
     if layer_of(module.name) != "rules" or module.name.endswith(".port"):  # a port says `async` because who implements it waits
         return []
     waits = (ast.AsyncFunctionDef, ast.Await, ast.AsyncFor, ast.AsyncWith)
-    faults = [f"{module.at(node)} waits" for node in ast.walk(module.tree) if isinstance(node, waits)]
+    faults = [f"{module.at(node)} waits" for node in module.nodes if isinstance(node, waits)]
     faults += [f"{module.at(edge.line)} imports {edge.imported}" for edge in module.imports if is_one_of(edge.imported, IMPURE)]
-    calls = [node for node in ast.walk(module.tree) if isinstance(node, ast.Call) and isinstance(node.func, ast.Name)]
+    calls = [node for node in module.nodes if isinstance(node, ast.Call) and isinstance(node.func, ast.Name)]
     return faults + [f"{module.at(call)} opens a file" for call in calls if ast.unparse(call.func) == "open"]
 
 
@@ -161,7 +161,7 @@ def clock_readers(module: Module) -> list[str]:
         return []
     faults = [f"{module.at(edge.line)} imports {edge.imported}" for edge in module.imports if is_one_of(edge.imported, CLOCKS)]
     names = {"datetime.now", "datetime.utcnow", "datetime.today", "date.today", "datetime.datetime.now", "datetime.date.today"}
-    calls = [node for node in ast.walk(module.tree) if isinstance(node, ast.Call) and ast.unparse(node.func) in names]
+    calls = [node for node in module.nodes if isinstance(node, ast.Call) and ast.unparse(node.func) in names]
     return faults + [f"{module.at(call)} calls {ast.unparse(call.func)}" for call in calls]
 
 

@@ -83,13 +83,13 @@ def is_mock(imported: str) -> bool:
 
 def reruns(module: Module) -> list[str]:
     """Return the tests that may fail and be tried again."""
-    marks = [node for node in ast.walk(module.tree) if isinstance(node, ast.Attribute) and node.attr in RERUNS]
+    marks = [node for node in module.nodes if isinstance(node, ast.Attribute) and node.attr in RERUNS]
     return [f"{module.at(node)} {ast.unparse(node)}" for node in marks if ast.unparse(node).startswith("pytest.mark.")]
 
 
 def calls(module: Module) -> list[ast.Call]:
     """Return every call in a module."""
-    return [node for node in ast.walk(module.tree) if isinstance(node, ast.Call)]
+    return [node for node in module.nodes if isinstance(node, ast.Call)]
 
 
 def test_every_module_opens_with_a_sentence_that_draws_its_boundary() -> None:

@@ -41,7 +41,6 @@ ENDING = Ending(
     outcome=COMPLETED,
     generated=USED,
     delivered=Delivered(128, 128),
-    target="local/m",
     attempts=1,
     queue_ms=0,
     first_token_ms=3,
@@ -83,6 +82,7 @@ async def one_round(number: int) -> tuple[float, float, float]:
                 for each in range(IN_FLIGHT)
             ]
             for charge in charges:
+                charge.serve(plan.offers[0], 1)
                 charge.advance(128)
                 charge.close(ENDING)
                 charge.confirm(ENDING.delivered, whole=True)

@@ -9,14 +9,14 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import NamedTuple
 
-from aisa.ledger.board import CLOSING_BYTES_MAX, OPENING_BYTES_MAX, Board, Slot
+from aisa.ledger.board import ATTEMPTS, CLOSING_BYTES_MAX, OPENING_BYTES_MAX, Board, Slot
 
 STEPS = 3_000
 REPORT_BYTES = 4
 
 
 class Step(NamedTuple):
-    """One operation on one call. `tokens` counts for progress, `record` for take, close and amend."""
+    """One operation on one call. `tokens` counts for progress and ask, `record` for take, reopen, close and amend."""
 
     kind: str
     number: int
@@ -30,6 +30,7 @@ class Call(NamedTuple):
     opening: bytes
     progress: int
     closing: bytes | None
+    attempts: int = 0
 
 
 def steps_of(seed: int) -> list[Step]:
@@ -42,15 +43,19 @@ def random_steps(chance: random.Random, *, crowd: int) -> Iterator[Step]:
     """Operations on calls of which `crowd` are on the board once it has filled."""
     opened: list[int] = []
     closed: list[int] = []
+    told: set[int] = set()  # anew how they began: a death within the second time finds the first opening again
     for number in range(STEPS):
         live = len(opened) + len(closed)
-        kind = chance.choice(["progress", "close", "amend", "free"])
+        kind = chance.choice(["ask", "reopen", "progress", "close", "amend", "free"])
         if not live or (live < crowd and chance.random() < 0.6):
             opened.append(number)
             yield Step("take", number, record=record_of(chance, OPENING_BYTES_MAX))
-        elif kind in {"progress", "close"} and opened:
+        elif kind == "reopen" and (fresh := [call for call in opened if call not in told]):
+            told.add(call := chance.choice(fresh))
+            yield Step(kind, call, record=record_of(chance, OPENING_BYTES_MAX))
+        elif kind in {"ask", "progress", "close"} and opened:
             call = opened.pop(chance.randrange(len(opened)))
-            (opened if kind == "progress" else closed).append(call)
+            (closed if kind == "close" else opened).append(call)
             yield Step(kind, call, chance.getrandbits(64), record_of(chance, CLOSING_BYTES_MAX))
         elif kind == "amend" and closed:
             yield Step(kind, chance.choice(closed), record=record_of(chance, CLOSING_BYTES_MAX))
@@ -67,15 +72,21 @@ def record_of(chance: random.Random, size_max: int) -> bytes:
 def model_of(steps: Iterable[Step]) -> list[Call]:
     """What the board must hold after these operations, in a stable order."""
     calls: dict[int, Call] = {}
+    first: dict[int, bytes] = {}
     for kind, number, tokens, record in steps:
         if kind == "take":
+            first[number] = record
             calls[number] = Call(record, 0, None)
         elif kind == "progress":
             calls[number] = calls[number]._replace(progress=tokens)
+        elif kind == "ask":
+            calls[number] = calls[number]._replace(attempts=tokens)
+        elif kind == "reopen":
+            calls[number] = calls[number]._replace(opening=record)
         elif kind == "free":
             del calls[number]
         else:
-            calls[number] = calls[number]._replace(closing=record)
+            calls[number] = calls[number]._replace(opening=first[number], closing=record)  # which has all of the new opening
     return sorted(calls.values(), key=lambda call: call.opening)
 
 
@@ -92,6 +103,11 @@ def perform(board: Board, slots: dict[int, Slot], step: Step) -> None:
     elif kind == "progress":
         slot = slots[number]
         slot.words[slot.at] = tokens
+    elif kind == "ask":
+        slot = slots[number]
+        slot.words[slot.at + ATTEMPTS] = tokens
+    elif kind == "reopen":
+        slots[number].reopen(record)
     elif kind == "close":
         slots[number].close(record)
     elif kind == "amend":

@@ -10,7 +10,7 @@ from typing import Any
 
 from aisa.admission.unlimited import Unlimited
 from aisa.call import Call
-from aisa.config.schema import Config, Model, Stream, Vendor
+from aisa.config.schema import Config, Model, Prices, Stream, Vendor
 from aisa.drain import Drains
 from aisa.facts import Fact
 from aisa.keys.rules import Key
@@ -87,11 +87,26 @@ async def read(data: bytes) -> ChatRequest:
 
 
 class Rig:
-    """A gate in front of scripted vendors `a`, `b`, … that all serve the model `fast`, in this order."""
+    """A gate in front of scripted vendors `a`, `b`, … that all serve the model `fast`, in this order, at `each` one's prices."""
 
-    def __init__(self, *upstreams: ScriptedUpstream, stream: Stream | None = None, wallets: Sequence[Wallet] = (), **model: Any) -> None:
+    def __init__(
+        self,
+        *upstreams: ScriptedUpstream,
+        stream: Stream | None = None,
+        wallets: Sequence[Wallet] = (),
+        each: Sequence[Prices | None] = (),
+        **model: Any,
+    ) -> None:
         names = [chr(ord("a") + position) for position in range(len(upstreams))]
-        vendors = {name: Vendor(base_url=f"http://{name}.example:9/v1", api_key=f"secret-of-{name}") for name in names}
+        priced = dict(zip(names, each, strict=False))
+        vendors = {
+            name: Vendor(
+                base_url=f"http://{name}.example:9/v1",
+                api_key=f"secret-of-{name}",
+                prices={} if (prices := priced.get(name)) is None else {"some-model": prices},
+            )
+            for name in names
+        }
         settings = Model(to=tuple(f"{name}/some-model" for name in names), **model)
         config = Config(vendors=vendors, models={"fast": settings})
         self.facts: list[Fact] = []

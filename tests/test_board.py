@@ -21,6 +21,7 @@ from hypothesis import strategies as st
 
 from aisa.ledger import board as board_module
 from aisa.ledger.board import (
+    ATTEMPTS,
     CLOSED_A,
     CLOSED_B,
     CLOSING_BYTES_MAX,
@@ -33,6 +34,7 @@ from aisa.ledger.board import (
     OPENING_BYTES_MAX,
     RECORD_AT,
     RECORD_BYTES_MAX,
+    REOPENED,
     SEGMENT_BYTES,
     SEGMENT_SLOTS,
     SLOT_BYTES,
@@ -100,10 +102,13 @@ def test_each_step_of_a_call_is_found_as_it_was_left(path: Path) -> None:
     slot = board.take(b"opening")
     for step, expected, state in [
         (lambda slot: None, Call(b"opening", 0, None), OPEN),
-        (lambda slot: slot.words.__setitem__(slot.at, 2**64 - 1), Call(b"opening", 2**64 - 1, None), OPEN),
-        (lambda slot: slot.close(b"first"), Call(b"opening", 2**64 - 1, b"first"), CLOSED_A),
-        (lambda slot: slot.amend(b"the second"), Call(b"opening", 2**64 - 1, b"the second"), CLOSED_B),
-        (lambda slot: slot.amend(b"3"), Call(b"opening", 2**64 - 1, b"3"), CLOSED_A),
+        (lambda slot: slot.words.__setitem__(slot.at + ATTEMPTS, 1), Call(b"opening", 0, None, 1), OPEN),
+        (lambda slot: slot.reopen(b"of another target"), Call(b"of another target", 0, None, 1), OPEN),
+        (lambda slot: slot.reopen(b"of a third"), Call(b"of a third", 0, None, 1), OPEN),
+        (lambda slot: slot.words.__setitem__(slot.at, 2**64 - 1), Call(b"of a third", 2**64 - 1, None, 1), OPEN),
+        (lambda slot: slot.close(b"first"), Call(b"opening", 2**64 - 1, b"first", 1), CLOSED_A),
+        (lambda slot: slot.amend(b"the second"), Call(b"opening", 2**64 - 1, b"the second", 1), CLOSED_B),
+        (lambda slot: slot.amend(b"3"), Call(b"opening", 2**64 - 1, b"3", 1), CLOSED_A),
     ]:
         step(slot)
         board = reopened(board, path)
@@ -132,6 +137,8 @@ def test_a_slot_is_used_again_with_nothing_of_its_last_call(path: Path) -> None:
     board = Board.open(path, slots_max=10)
     board.take(b"stays")
     first = board.take(b"a long opening")
+    first.words[first.at + ATTEMPTS] = 2
+    first.reopen(b"another opening")
     first.words[first.at] = 7
     first.close(b"closing")
     first.free()
@@ -155,10 +162,11 @@ def test_records_may_be_empty_and_as_long_as_the_limits(path: Path) -> None:
 
 
 def test_the_parts_of_a_slot_lie_side_by_side(path: Path) -> None:
-    """Five words, then each record at its longest, none of them in another, all of them within the slot and aligned."""
+    """Seven words, then each record at its longest, none of them in another, all of them within the slot and aligned."""
     begins = [RECORD_AT[state] for state in (OPEN, CLOSED_A, CLOSED_B)]
     ends = [RECORD_AT[state] + RECORD_BYTES_MAX[state] for state in (OPEN, CLOSED_A, CLOSED_B)]
-    assert all(end <= begin for end, begin in zip([5 * 8, *ends], [*begins, SLOT_BYTES], strict=True))
+    assert all(end <= begin for end, begin in zip([7 * 8, *ends], [*begins, SLOT_BYTES], strict=True))
+    assert (RECORD_AT[REOPENED], RECORD_BYTES_MAX[REOPENED] <= CLOSING_BYTES_MAX) == (RECORD_AT[CLOSED_B], True)
     assert [begin % 8 for begin in begins] == [0, 0, 0]
 
 
@@ -169,6 +177,8 @@ def test_a_record_that_is_too_long_is_refused_and_changes_nothing(path: Path) ->
         board.take(bytes(OPENING_BYTES_MAX + 1))
     assert board.taken == 0
     slot = board.take(b"opening")
+    with pytest.raises(ValueError, match=f"{OPENING_BYTES_MAX} at most"):
+        slot.reopen(bytes(OPENING_BYTES_MAX + 1))
     with pytest.raises(ValueError, match=f"{CLOSING_BYTES_MAX} at most"):
         slot.close(bytes(CLOSING_BYTES_MAX + 1))
     slot.close(b"closing")
@@ -184,9 +194,9 @@ def test_a_step_that_the_state_forbids_is_a_bug_that_says_so(path: Path) -> None
     forbidden: list[Callable[[], None]] = [lambda: slot.amend(b"c")]
     for step, then in [
         (lambda: None, forbidden),
-        (lambda: slot.close(b"c"), [lambda: slot.close(b"c")]),
-        (lambda: slot.amend(b"c"), [lambda: slot.close(b"c")]),
-        (slot.free, [lambda: slot.close(b"c"), lambda: slot.amend(b"c"), slot.free]),
+        (lambda: slot.close(b"c"), [lambda: slot.close(b"c"), lambda: slot.reopen(b"c")]),
+        (lambda: slot.amend(b"c"), [lambda: slot.close(b"c"), lambda: slot.reopen(b"c")]),
+        (slot.free, [lambda: slot.close(b"c"), lambda: slot.amend(b"c"), lambda: slot.reopen(b"c"), slot.free]),
     ]:
         step()
         for wrong in then:
@@ -542,10 +552,12 @@ STORIES: list[tuple[Callable[[Board, list[Slot]], object], Call | None]] = [
     (lambda board, slots: slots[-1].amend(b"amended" * 8), Call(b"first call" * 9, 0, b"amended" * 8)),
     (lambda board, slots: slots[-1].free(), None),
     (lambda board, slots: slots.append(board.take(b"another" * 9)), Call(b"another" * 9, 0, None)),
-    (lambda board, slots: slots[-1].words.__setitem__(slots[-1].at, 5), Call(b"another" * 9, 5, None)),
-    (lambda board, slots: slots[-1].close(b"CLOSING" * 7), Call(b"another" * 9, 5, b"CLOSING" * 7)),
-    (lambda board, slots: slots[-1].amend(b"AMENDED" * 9), Call(b"another" * 9, 5, b"AMENDED" * 9)),
-    (lambda board, slots: slots[-1].amend(b"again" * 9), Call(b"another" * 9, 5, b"again" * 9)),
+    (lambda board, slots: slots[-1].words.__setitem__(slots[-1].at + ATTEMPTS, 2), Call(b"another" * 9, 0, None, 2)),
+    (lambda board, slots: slots[-1].reopen(b"elsewhere" * 9), Call(b"elsewhere" * 9, 0, None, 2)),
+    (lambda board, slots: slots[-1].words.__setitem__(slots[-1].at, 5), Call(b"elsewhere" * 9, 5, None, 2)),
+    (lambda board, slots: slots[-1].close(b"CLOSING" * 7), Call(b"another" * 9, 5, b"CLOSING" * 7, 2)),
+    (lambda board, slots: slots[-1].amend(b"AMENDED" * 9), Call(b"another" * 9, 5, b"AMENDED" * 9, 2)),
+    (lambda board, slots: slots[-1].amend(b"again" * 9), Call(b"another" * 9, 5, b"again" * 9, 2)),
     (lambda board, slots: slots[-1].free(), None),
     (lambda board, slots: slots.append(board.take(b"third" * 9)), Call(b"third" * 9, 0, None)),
     (lambda board, slots: slots[-1].free(), None),
@@ -567,6 +579,19 @@ def test_a_death_at_any_instruction_finds_the_call_before_or_after_the_step(path
         shown += [shown_by(tmp_path / "dead", header + image) for image in between]
         assert [calls for calls in shown if calls not in (old, new)] == []
         before = after
+    board.close()
+
+
+def test_a_death_while_a_call_is_opened_anew_for_the_second_time_finds_one_of_its_openings(path: Path, tmp_path: Path) -> None:
+    """Nothing of it had left, so its price does not count; it is not lost, and not taken for another call."""
+    board = Board.open(path, slots_max=10)
+    header = path.read_bytes()[:HEADER_BYTES]
+    slot = board.take(b"first" * 9)
+    slot.reopen(b"second" * 9)
+    images = images_of(path, lambda: slot.reopen(b"third" * 9))
+    images += [image for place in range(1, len(images)) for image in torn(images[place - 1], images[place])]
+    shown = [call.opening for image in images for call in shown_by(tmp_path / "dead", header + image)]
+    assert (len(shown), set(shown)) == (len(images), {b"first" * 9, b"second" * 9, b"third" * 9})
     board.close()
 
 
@@ -600,7 +625,7 @@ def test_a_slot_whose_parts_are_of_different_ages_shows_a_whole_call_or_none(
 def test_a_slot_of_two_ages_is_counted_once_and_used_again(ages: tuple[bytes, list[bytes]], path: Path) -> None:
     """A call whose second closing did not reach the disk is reported as damaged, and its slot is not lost."""
     header, images = ages
-    amended, newer = images[8], images[2]
+    amended, newer = images[10], images[2]
     board = opened_with(path, header + amended[:4096] + newer[4096:])
     assert (board.found(), board.damaged, board.taken) == ([], 1, 0)
     board = reopened(board, path, slots_max=SEGMENT_SLOTS)

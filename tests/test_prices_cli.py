@@ -17,7 +17,7 @@ vendors:
   deepseek: {base_url: "https://api.deepseek.com"}
   local: {base_url: "http://127.0.0.1:1/v1", prices: {fine-tuned: {input: 0.3, output: 0.6}}}
 models:
-  gpt-4.1: [openai/gpt-4.1, local/stand-in]
+  gpt-4.1: [openai/gpt-4.1]
   dated:
     to: [openai/gpt-4.1]
     prices:
@@ -25,6 +25,7 @@ models:
   night: [deepseek/deepseek-chat]
   missing: [openai/no-such-model]
   free: [local/stand-in]
+  chain: [local/stand-in, openai/gpt-4.1, local/fine-tuned, openai/no-such-model]
 """
 
 
@@ -50,7 +51,7 @@ def shown(*arguments: str) -> list[str]:
 def test_a_price_is_explained_with_target_source_kinds_and_an_example() -> None:
     """One from the catalogue says which one, and under which name it was found."""
     lines = shown("gpt-4.1")
-    assert lines[0] == "gpt-4.1 is served by openai/gpt-4.1, then local/stand-in."
+    assert lines[0] == "gpt-4.1 is served by openai/gpt-4.1."
     assert lines[1].startswith("Source of its price: catalogue genai-prices ")
     assert lines[1].endswith(": openai/gpt-4.1")
     for line in ("input 2", "cached input 0.5", "cache write 2", "input audio 2", "output 8", "reasoning 8", "output audio 8"):
@@ -84,6 +85,75 @@ def test_a_name_without_an_entry_is_explained_too() -> None:
     assert "Source of its price: the embedded model is free" in shown("embedded/tiny")
 
 
+def test_each_target_of_a_chain_is_shown_at_its_price() -> None:
+    """(fault M1) In the list and one by one: what serves the call is what it costs, and what is free or never asked is said to be."""
+    lines = shown("chain")
+    for line in (
+        "No price at local/stand-in: free of charge.",
+        "Source of its price at local/fine-tuned: vendors.local.prices.fine-tuned (aisa.yaml, line 4)",
+        "No price at openai/no-such-model: it is never asked.",
+    ):
+        assert line in lines
+    assert any(line.startswith("Source of its price at openai/gpt-4.1: catalogue genai-prices ") for line in lines)
+    start = (listed := shown()).index("chain - - - no price: free of charge")
+    assert listed[start + 1].startswith("or openai/gpt-4.1 2 0.5 8 catalogue genai-prices ")
+    assert listed[start + 2] == "or local/fine-tuned 0.3 0.3 0.6 vendors.local.prices.fine-tuned (aisa.yaml, line 4)"
+    assert listed[start + 3] == "or openai/no-such-model - - - no price: refused"
+    document = json.loads(run("chain", "--json").stdout)
+    assert (document["prices"]["output"], [each["refused"] for each in document["targets"]]) == (8, [False, False, False, True])
+
+
+def check(config: str, command: str = "config check") -> Result:
+    """Run `aisa config check`, or another command, on a configuration."""
+    Path("aisa.yaml").write_text(config, encoding="utf-8")
+    return CliRunner().invoke(aisa, command.split(), env=CLEAN, prog_name="aisa", catch_exceptions=False)
+
+
+@pytest.mark.parametrize("command", ["config check", "serve"])
+def test_a_target_without_a_price_is_refused_with_its_line_and_remedies(command: str) -> None:
+    """(fault M1) First, second and third, weighted or not, before anything starts; not one on this machine, nor one that may be free."""
+    config = (
+        "vendors:\n"
+        "  far: {base_url: 'https://far.example/v1'}\n"
+        "  near: {base_url: 'http://127.0.0.1:1/v1'}\n"
+        "  gift: {base_url: 'https://gift.example/v1', allow_unpriced: true}\n"
+        "models:\n"
+        "  first: [far/x]\n"
+        "  second: [near/x, far/y]\n"
+        "  third:\n"
+        "    to:\n"
+        "      - near/x\n"
+        "      - {target: gift/x, weight: 1}\n"
+        "      - {target: far/z, weight: 1}\n"
+        "  priced: {to: [near/x, far/z], prices: {input: 1, output: 1}}\n"
+    )
+    result = check(config, command)
+    said = " ".join(result.stderr.split())
+    assert (result.exit_code, result.stdout) == (2, "")
+    assert said.count("has no price.") == 3
+    for words in (
+        "models.first.to.0 (aisa.yaml, line 6) The target `far/x` has no price. → Set `vendors.far.prices.x`, or `models.first.prices`",
+        "models.second.to.1 (aisa.yaml, line 7) The target `far/y` has no price.",
+        "models.third.to.2 (aisa.yaml, line 12) The target `far/z` has no price.",
+        "Or set `vendors.far.allow_unpriced: true`, to let it be used free of charge.",
+    ):
+        assert words in said
+
+
+def test_a_configuration_whose_targets_all_have_a_price_is_accepted() -> None:
+    """(fault M1) From the catalogue, from the vendor, from the model, or none needed."""
+    config = (
+        "vendors:\n"
+        "  openai: {base_url: 'https://api.openai.com/v1', prices: {mine: {input: 1, output: 1}}}\n"
+        "  near: {base_url: 'http://[::1]:1'}\n"
+        "models:\n"
+        "  a: [near/x, openai/gpt-4.1, openai/mine]\n"
+        "  b: {to: [openai/no-such], prices: {input: 0, output: 0}}\n"
+        "  c: [embedded/tiny, near/x]\n"
+    )
+    assert (check(config).exit_code, check(config).stderr) == (0, "")
+
+
 def test_all_models_are_listed_with_price_and_source() -> None:
     """Those without a price too, and what that means for calls."""
     lines = shown("--at", "2027-01-01")
@@ -101,8 +171,11 @@ def test_all_models_are_listed_with_price_and_source() -> None:
 @pytest.mark.parametrize(
     ("model", "words"),
     [
-        ("missing", ["has no price", "Calls to it are refused", "`vendors.openai.prices`", "`vendors.openai.allow_unpriced: true`"]),
-        ("free", ["has no price", "Calls to it are free of charge", "`vendors.local.prices`"]),
+        (
+            "missing",
+            ["has no price", "Calls to it are refused", "`vendors.openai.prices.no-such-model`", "`vendors.openai.allow_unpriced: true`"],
+        ),
+        ("free", ["has no price", "Calls to it are free of charge", "`vendors.local.prices.stand-in`"]),
         ("nobody/knows", ["does not exist here", "aisa prices"]),
         ("mising", ["Did you mean 'missing'?", "aisa prices"]),
     ],
@@ -119,14 +192,15 @@ def test_json_has_everything_in_exact_numbers() -> None:
     """For one model, and for all."""
     result = run("dated", "--json", "--at", "2027-01-01")
     document = json.loads(result.stdout, parse_float=str)
-    assert (document["model"], document["targets"], document["at"]) == ("dated", ["openai/gpt-4.1"], "2027-01-01T00:00:00Z")
+    assert (document["model"], document["at"]) == ("dated", "2027-01-01T00:00:00Z")
+    assert [(each["target"], each["refused"]) for each in document["targets"]] == [("openai/gpt-4.1", False)]
     assert (document["source"], document["origin"]) == ("models.dated.prices.0", "aisa.yaml, line 10")
     assert document["prices"]["output"] == "4.5"
     assert document["prices"]["tiers"][0]["over_input_tokens"] == 200_000
     assert [term["from"] for term in document["terms"]] == ["2026-12-01", None]
     assert document["example"] == {"input_tokens": 1000, "output_tokens": 500, "cost": "0.00525"}
     listed = {entry["model"]: entry for entry in json.loads(run("--json").stdout)}
-    assert list(listed) == ["gpt-4.1", "dated", "night", "missing", "free", "embedded/tiny"]
+    assert list(listed) == ["gpt-4.1", "dated", "night", "missing", "free", "chain", "embedded/tiny"]
     assert [listed[name]["refused"] for name in ("missing", "free")] == [True, False]
     assert listed["missing"]["prices"] is None
 

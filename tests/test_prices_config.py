@@ -141,7 +141,8 @@ def test_every_digit_of_a_price_counts(tmp_path_factory: pytest.TempPathFactory,
 def test_loaded_prices_are_those_that_calls_are_charged(tmp_path: Path) -> None:
     """From the file to the route of a call, with the place of each told as the file numbers it."""
     text = VENDOR + "models: {m: {to: [v/m], prices: [{from: 2026-12-01, input: 2, output: 2}, {input: 1, output: 1}]}}"
-    price_list = Routes(loaded(tmp_path, text), unlisted).find("m").price_list
+    (offer,) = Routes(loaded(tmp_path, text), unlisted).find("m").offers
+    price_list = offer.price_list
     assert price_list is not None
     assert [price_list.at(moment).source for moment in (0.0, 1.9e9)] == ["models.m.prices.1", "models.m.prices.0"]
 

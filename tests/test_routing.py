@@ -28,7 +28,8 @@ def targets(config: Config, model: str, seed: int = 1, key: Key = ANYONE, **fiel
     """The targets of a call, as vendor/model."""
     body = json.dumps({"model": model, "messages": [{"role": "user", "content": "Hi."}], **fields}).encode()
     plan = Routes(config).plan(parse_chat(body), key, random.Random(seed))
-    return [f"{target.vendor}/{target.model}" for target in plan.targets]
+    assert all(offer.name == f"{offer.target.vendor}/{offer.target.model}" for offer in plan.offers)
+    return [offer.name for offer in plan.offers]
 
 
 def refusal(config: Config, model: str, key: Key = ANYONE, **fields: object) -> ApiError:
@@ -171,9 +172,8 @@ class Catalogue:
 
 
 def price_of(routes: Routes, name: str, at: float = 0.0) -> Price | None:
-    """The price of a name at a moment."""
-    price_list = routes.find(name).price_list
-    return None if price_list is None else price_list.at(at)
+    """The price of a name at a moment, at its first target."""
+    return routes.find(name).offers[0].price_at(at)
 
 
 def source_of(routes: Routes, name: str, at: float = 0.0) -> str | None:
@@ -195,6 +195,7 @@ PRICED = Config(
         "vendors": Model(to=("a/known-b",)),
         "listed": Model(to=("a/known", "b/y")),
         "second": Model(to=("b/none", "a/known")),
+        "both": Model(to=("a/known", "b/none"), prices=ONE),
         "soon": Model(to=("a/known",), prices=(LATER,)),
         "soon-only": Model(to=("b/none",), prices=(LATER,)),
         "mine": Model(to=("embedded/tiny",)),
@@ -210,9 +211,9 @@ PRICED = Config(
         ("vendors", "vendors.a.prices.known-b"),
         ("listed", "catalogue"),
         ("second", None),
+        ("a/none", None),
         ("a/known-b", "vendors.a.prices.known-b"),
         ("a/known-c", "catalogue"),
-        ("a/none", None),
         ("b/y", "vendors.b.prices.y"),
         ("mine", "the embedded model is free"),
         ("embedded/tiny", "the embedded model is free"),
@@ -220,8 +221,64 @@ PRICED = Config(
     ],
 )
 def test_the_models_price_comes_before_its_vendors_and_that_before_the_catalogues(name: str, source: str | None) -> None:
-    """And only the first target counts, wherever the call may fall back to."""
+    """At the first target; each further one has a price of its own."""
     assert source_of(Routes(PRICED, Catalogue()), name) == source
+
+
+def test_each_target_of_a_model_has_its_own_price_unless_the_model_has_one() -> None:
+    """(fault M1) What a call costs follows from who serves it: the second target's price is not the first one's."""
+    routes = Routes(PRICED, Catalogue())
+    sources = {name: [price and price.source for price in prices_of(routes, name)] for name in ("listed", "second", "both")}
+    assert sources == {
+        "listed": ["catalogue", "vendors.b.prices.y"],
+        "second": [None, "catalogue"],
+        "both": ["models.both.prices", "models.both.prices"],
+    }
+
+
+def prices_of(routes: Routes, name: str) -> list[Price | None]:
+    """The prices of a name at its targets, in order."""
+    return [offer.price_at(0.0) for offer in routes.find(name).offers]
+
+
+def chain(*to: str | TargetSetting, **settings: object) -> Config:
+    """A model `m` at these targets: vendor `a` is elsewhere with a catalogue's price for `known`, `b` too without any, `local` is here."""
+    vendors = {
+        "a": Vendor(base_url="http://a.example/v1"),
+        "b": Vendor(base_url="http://b.example/v1", **settings),
+        "local": Vendor(base_url="http://127.0.0.1:9/v1"),
+    }
+    return Config(vendors=vendors, models={"m": Model(to=to)})
+
+
+@pytest.mark.parametrize(
+    ("config", "asked", "unpriced"),
+    [
+        (chain("local/x", "a/known"), ["local/x", "a/known"], []),
+        (chain("local/x", "b/y"), ["local/x"], ["b/y"]),
+        (chain("a/known", "b/y", "local/x"), ["a/known", "local/x"], ["b/y"]),
+        (chain("b/y", "a/known"), ["a/known"], ["b/y"]),
+        (chain(TargetSetting(target="a/known"), TargetSetting(target="b/y", weight=9)), ["a/known"], ["b/y"]),
+        (chain("a/known", "b/y", "b/z"), ["a/known"], ["b/y", "b/z"]),
+        (chain("a/known", "b/y", allow_unpriced=True), ["a/known", "b/y"], []),
+    ],
+)
+def test_a_target_that_needs_a_price_and_has_none_is_never_asked(config: Config, asked: list[str], unpriced: list[str]) -> None:
+    """(fault M1) Wherever it stands in the list: the others serve the call, and it is never free."""
+    routes = Routes(config, Catalogue())
+    for seed in range(20):
+        plan = routes.plan(parse_chat(ASKS_M), ANYONE, random.Random(seed))
+        assert [offer.name for offer in plan.offers] == asked
+    assert [offer.name for offer in routes.find("m").unpriced] == unpriced
+
+
+def test_a_model_all_of_whose_targets_lack_a_price_is_refused() -> None:
+    """(fault M1) Not only when the first one does."""
+    with pytest.raises(ApiError, match=r"'m' has no price here.*`vendors\.b\.prices`"):
+        Routes(chain("b/y", "b/z"), Catalogue()).plan(parse_chat(ASKS_M), ANYONE, random.Random(1))
+
+
+ASKS_M = json.dumps({"model": "m", "messages": [{"role": "user", "content": "Hi."}]}).encode()
 
 
 def test_until_a_price_begins_the_next_source_counts_or_else_the_price_itself() -> None:
@@ -233,11 +290,12 @@ def test_until_a_price_begins_the_next_source_counts_or_else_the_price_itself() 
 
 
 def test_the_catalogue_is_asked_only_where_the_configuration_leaves_a_gap() -> None:
-    """With the vendor's name and address and the model's name there."""
+    """Of each target, with the vendor's name and address and the model's name there."""
     catalogue = Catalogue()
     Routes(PRICED, catalogue)
     a, b = "http://a.example/v1", "http://b.example/v1"
-    assert catalogue.asked == [("a", a, "known"), ("b", b, "none"), ("a", a, "known"), ("b", b, "none")]
+    known, none = ("a", a, "known"), ("b", b, "none")
+    assert catalogue.asked == [known, none, known, known, none]
 
 
 def test_a_name_that_callers_make_up_is_looked_up_once_and_kept_within_a_bound() -> None:

@@ -15,6 +15,7 @@ from aisa.ledger.rules import CLIENT_GONE, CLIENT_STALLED, COMPLETED, CUT, FAILE
 from aisa.money import dollars_text
 from aisa.providers.port import Answer
 from aisa.providers.shape import Decoder, Piece, Target
+from aisa.routing import Offer
 from aisa.run import Gate, Run
 from aisa.wire.port import Client
 from aisa.wire.reply import send_error
@@ -57,29 +58,32 @@ async def first_pieces(run: Run) -> list[Piece]:
 
     Raises UpstreamFailed of the last one asked.
     """
-    targets = list(run.plan.targets)
+    offers = list(run.plan.offers)
     may_repeat = True
     while True:
-        target = targets.pop(0)
+        offer = offers.pop(0)
         try:
-            return await ask(run, target)
+            return await ask(run, offer)
         except UpstreamFailed as failure:
-            report_failure(run, target, failure)
+            report_failure(run, offer.target, failure)
             if failure.may_repeat and may_repeat:
                 may_repeat = False
-                targets.insert(0, target)
-            if not failure.may_fall_back or not targets:
+                offers.insert(0, offer)
+            if not failure.may_fall_back or not offers:
                 raise
             run.life.step(FAIL)
 
 
-async def ask(run: Run, target: Target) -> list[Piece]:
+async def ask(run: Run, offer: Offer) -> list[Piece]:
     """Ask one target and return its first pieces. Raises UpstreamFailed, and leaves nothing open then."""
+    assert run.charge is not None, "it was opened before the vendor is asked"
+    target = offer.target
     dialect = run.gate.dialects[target.dialect]
     request = dialect.to_upstream(run.chat, target)
     run.dropped = request.dropped
     run.target = target
-    run.life.ask(f"{target.vendor}/{target.model}", run.patience.ask())
+    run.life.ask(offer.name, run.patience.ask())
+    run.charge.serve(offer, run.life.attempts)  # from here on the call costs what it does there
     answer = run.answer = None
     try:
         answer = run.answer = await run.gate.upstreams[target.vendor].ask(request)

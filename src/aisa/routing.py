@@ -13,6 +13,7 @@ from aisa.config.schema import Config, Model
 from aisa.config.schema import Target as TargetSetting
 from aisa.errors import ApiError
 from aisa.keys.rules import Key
+from aisa.money import Nanos
 from aisa.prices.rules import BEGINNING, LookUp, Price, PriceList, Term, configured, is_local, unlisted
 from aisa.pricing import unit_prices
 from aisa.providers.counting import NO_COUNTS, Counts
@@ -30,24 +31,53 @@ NAMES_KEPT_MAX = 1_000  # outside the configuration, with their prices; real one
 FREE = PriceList((Term(Price(unit_prices({}), "the embedded model is free")),))
 
 
-class Entry(msgspec.Struct, frozen=True):
-    """One public model name. `steps` are tried in order; the weighted targets within a step in an order drawn by chance.
+class Offer(msgspec.Struct, frozen=True):
+    """A target and what its tokens cost the caller there. `name` is `vendor/model`.
 
-    A model without a price list is refused if `needs_price`, else it is used free of charge.
+    Without a price list it is never asked if `needs_price`, else it is asked free of charge.
     """
 
+    target: Target
     name: str
-    steps: tuple[tuple[tuple[Target, int], ...], ...]
-    settings: Model
     price_list: PriceList | None = None
     needs_price: bool = False
 
+    def price_at(self, unix_seconds: float) -> Price | None:
+        """Return its price at a moment, None if it has none."""
+        return None if self.price_list is None else self.price_list.at(unix_seconds)
+
+
+class Entry(msgspec.Struct, frozen=True):
+    """One public model name. `steps` are tried in order; the weighted offers within a step in an order drawn by chance.
+
+    `unpriced` are those of them that are never asked, as they need a price and have none.
+    """
+
+    name: str
+    steps: tuple[tuple[tuple[Offer, int], ...], ...]
+    settings: Model
+    unpriced: tuple[Offer, ...] = ()
+
+    @property
+    def offers(self) -> tuple[Offer, ...]:
+        """Every offer, in the order of the configuration."""
+        return tuple([offer for step in self.steps for offer, _ in step])
+
+    def dearest(self, unix_seconds: float) -> Offer:
+        """Return the offer whose output, then input, costs most at a moment; the first if none has a price."""
+
+        def rates(offer: Offer) -> tuple[Nanos, Nanos]:
+            price = offer.price_at(unix_seconds)
+            return (-1, -1) if price is None else (price.prices.output, price.prices.input)
+
+        return max(self.offers, key=rates)
+
 
 class Plan(msgspec.Struct, frozen=True):
-    """What a call will do: which entry it is billed as and which targets it tries, in order."""
+    """What a call will do: which entry it is billed as and which offers it tries, in order."""
 
     entry: Entry
-    targets: tuple[Target, ...]
+    offers: tuple[Offer, ...]
 
 
 class Routes:
@@ -102,7 +132,7 @@ class Routes:
         this order.
         """
         entry = self.find(chat.model)
-        if entry.price_list is None and entry.needs_price:
+        if entry.unpriced and len(entry.unpriced) == len(entry.offers):
             raise unpriced(entry)
         allow(key, entry.name)
         settings = entry.settings
@@ -114,23 +144,27 @@ class Routes:
             asked, most = chat.known.top_logprobs, settings.max_top_logprobs
             message = f"'top_logprobs' is {asked}, but the model '{entry.name}' gives at most {most}."
             raise ApiError("unsupported_parameter", message, param="top_logprobs")
-        return Plan(entry, tuple([target for step in entry.steps for target in by_weight(step, chance)]))
+        offers = [offer for step in entry.steps for offer in by_weight(step, chance)]
+        if entry.unpriced:
+            offers = [offer for offer in offers if offer not in entry.unpriced]
+        return Plan(entry, tuple(offers))
 
     def _entry(self, name: str, model: Model) -> Entry:
-        steps: list[list[tuple[Target, int]]] = []
+        steps: list[list[tuple[Offer, int]]] = []
         weighted_before = False
         for item in model.to:
             weighted = isinstance(item, TargetSetting)
             setting = item if isinstance(item, TargetSetting) else TargetSetting(target=item)
             vendor, _, upstream_model = setting.target.partition("/")
             target = msgspec.structs.replace(self._targets[vendor], model=upstream_model)
+            offer = Offer(target, setting.target, self._price_list(name, model, target), self._needs_price(target))
             if weighted and weighted_before:
-                steps[-1].append((target, setting.weight))
+                steps[-1].append((offer, setting.weight))
             else:
-                steps.append([(target, setting.weight)])
+                steps.append([(offer, setting.weight)])
             weighted_before = weighted
-        first = steps[0][0][0]
-        return Entry(name, tuple(map(tuple, steps)), model, self._price_list(name, model, first), self._needs_price(first))
+        missing = [offer for step in steps for offer, _ in step if offer.needs_price and offer.price_list is None]
+        return Entry(name, tuple(map(tuple, steps)), model, tuple(missing))
 
     def _outside(self, name: str, vendor: str, model: str) -> Entry:
         """Return the entry of a name that the configuration does not have. Callers choose it, so it is kept only if it could be real."""
@@ -140,7 +174,7 @@ class Routes:
         return self._entry(name, Model(to=(f"{vendor}/{model}",)))
 
     def _price_list(self, name: str, model: Model, target: Target) -> PriceList | None:
-        """Return what a model costs: as its entry says, else as its first target's vendor's does, else as the catalogue does."""
+        """Return what a model costs at a target: as the model's entry says, else as the vendor's does, else as the catalogue does."""
         vendor = self._vendors.get(target.vendor)
         terms = configured(model.prices, f"models.{name}.prices")
         if vendor is None:
@@ -174,12 +208,12 @@ def vendor_target(name: str, config: Config, counts: Counts) -> Target:
 SECRET_CHARACTERS_MIN = 4  # redacting shorter strings would mangle ordinary words
 
 
-def by_weight(step: tuple[tuple[Target, int], ...], chance: Chance) -> list[Target]:
-    """Return the targets of a step in an order drawn by weight; weight 0 comes last, as a stand-by."""
+def by_weight(step: tuple[tuple[Offer, int], ...], chance: Chance) -> list[Offer]:
+    """Return the offers of a step in an order drawn by weight; weight 0 comes last, as a stand-by."""
     if len(step) == 1:
         return [step[0][0]]
     left = list(step)
-    order: list[Target] = []
+    order: list[Offer] = []
     while left:
         weights = [weight for _, weight in left]
         chosen = chance.choices(range(len(left)), weights)[0] if any(weights) else 0
@@ -204,7 +238,7 @@ def unknown_model(name: str, known: Iterable[str]) -> ApiError:
 
 def unpriced(entry: Entry) -> ApiError:
     """Return the error for a model that nobody may use because nobody knows what it costs."""
-    vendor = entry.steps[0][0][0].vendor
+    vendor = entry.unpriced[0].target.vendor
     what = f"The model {entry.name[:NAME_CHARACTERS_MAX]!r} has no price here, so it cannot be used."
     remedy = f"The operator can give it `prices`, under `models` or `vendors.{vendor}.prices`, or set `vendors.{vendor}.allow_unpriced`."
     return ApiError("unknown_model", f"{what} {remedy}", param="model")

@@ -64,7 +64,7 @@ class Run:
         self.client = client
         self.gate = gate
         self.life = Life()
-        self.target = plan.targets[0]
+        self.target = plan.offers[0].target
         self.answer: Answer | None = None
         self.decoder: Decoder | None = None
         self.charge: Charge | None = None
@@ -170,7 +170,6 @@ class Run:
             outcome=outcome,
             generated=self.used,
             delivered=sent,
-            target=life.target,
             attempts=life.attempts,
             queue_ms=milliseconds(life.asked_at, began),
             first_token_ms=milliseconds(life.first_token_at, began),

@@ -31,12 +31,16 @@ def check(path: str | None) -> None:
     Exits with 2 if anything is wrong. Asks no vendor and starts nothing.
     """
     from aisa.cli.overview import overview
+    from aisa.cli.price_check import price_problems
     from aisa.config.load import ConfigErrors, load
 
     try:
         loaded = load(path, os.environ, {})
     except ConfigErrors as errors:
         raise Misuse(f"the configuration has {counted(len(errors.problems))}", errors.problems) from errors
+    unpriced = list(price_problems(loaded.config, loaded.origins))
+    if unpriced:
+        raise Misuse(f"the configuration has {counted(len(unpriced))}", unpriced)
     say(paint("No problems", "green", bold=True) + f" in {loaded.path or 'the environment; there is no configuration file'}.")
     for title, rows in overview(loaded):
         say(f"\n{paint(title, bold=True)}\n{table((), rows, indent='  ')}")

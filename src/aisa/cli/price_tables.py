@@ -8,16 +8,16 @@ from datetime import UTC, datetime
 import msgspec
 
 from aisa.cli.overview import targets
+from aisa.cli.price_check import look_up_for, remedy
 from aisa.cli.problems import Misuse, Stop, counted
 from aisa.cli.terminal import paint, say, table
 from aisa.config.load import ConfigErrors, Loaded, load
-from aisa.config.schema import Config
 from aisa.edge.models import price_document
 from aisa.errors import ApiError
 from aisa.money import dollars_text
-from aisa.prices.rules import BEGINNING, LookUp, PriceList, Term, may_be_listed, unlisted
+from aisa.prices.rules import BEGINNING, PriceList, Term
 from aisa.pricing import UnitPrices, cost_of
-from aisa.routing import NAME_CHARACTERS_MAX, Entry, Routes
+from aisa.routing import NAME_CHARACTERS_MAX, Entry, Offer, Routes
 from aisa.usage import Usage
 
 ROWS = ("input", "cached_input", "cache_write", "input_audio", "output", "reasoning", "output_audio")
@@ -32,7 +32,8 @@ def show_all(path: str | None, moment: float, *, as_json: bool) -> None:
     if as_json:
         say_json([summary(entry, moment) for entry in entries])
         return
-    say(table(("MODEL", "INPUT", "CACHED", "OUTPUT", "SOURCE"), [row(entry, loaded, moment) for entry in entries]))
+    rows = [line for entry in entries for line in lines_of(entry, loaded, moment)]
+    say(table(("MODEL", "INPUT", "CACHED", "OUTPUT", "SOURCE"), rows))
     say("\nUS dollars per million tokens. More of one: aisa prices MODEL, also as vendor/model.")
 
 
@@ -44,19 +45,49 @@ def explain(name: str, path: str | None, moment: float, *, as_json: bool) -> Non
     except ApiError as error:
         remedy = "List the models: aisa prices"
         raise Stop("there is no such model", [(name[:NAME_CHARACTERS_MAX], error.message, remedy)]) from error
-    if entry.price_list is None:
+    if all(offer.price_list is None for offer in entry.offers):
         raise no_price(entry)
     if as_json:
-        say_json(document(entry, entry.price_list, loaded, moment=moment))
+        say_json(document(entry, loaded, moment))
         return
-    price = entry.price_list.at(moment)
     say(f"{paint(entry.name, bold=True)} is served by {targets(entry.settings)}.")
-    say(f"Source of its price: {described(price.source, loaded)}\n")
+    groups = by_price(entry)
+    for price_list, offers in groups:
+        where = f" at {', '.join(offer.name for offer in offers)}" if len(groups) > 1 else ""
+        if price_list is None:
+            say(f"\nNo price{where}: {'it is never asked' if offers[0].needs_price else 'free of charge'}.")
+        else:
+            show(price_list, where, loaded, moment=moment)
+
+
+def show(price_list: PriceList, where: str, loaded: Loaded, *, moment: float) -> None:
+    """Print one price of a model, all of its kinds, and what comes before and after it."""
+    price = price_list.at(moment)
+    if where:
+        say("")
+    say(f"Source of its price{where}: {described(price.source, loaded)}\n")
     say(price_table(price.prices))
-    if len(entry.price_list.terms) > 1:
+    if len(price_list.terms) > 1:
         say(f"\nPrices by time, in UTC; the one above holds at {iso(moment)}:\n")
-        say(term_table(entry.price_list, moment))
+        say(term_table(price_list, moment))
     say(f"\n{example(price.prices)}")
+
+
+def by_price(entry: Entry) -> list[tuple[PriceList | None, list[Offer]]]:
+    """Return the prices that a model has, in the order in which its targets are tried, each with the targets that have it."""
+    groups: list[tuple[PriceList | None, list[Offer]]] = []
+    for offer in entry.offers:
+        known = next((offers for price_list, offers in groups if (price_list, offers[0].needs_price) == key_of(offer)), None)
+        if known is None:
+            groups.append((offer.price_list, [offer]))
+        else:
+            known.append(offer)
+    return groups
+
+
+def key_of(offer: Offer) -> tuple[PriceList | None, bool]:
+    """Return what offers of one price have in common."""
+    return offer.price_list, offer.needs_price
 
 
 def configuration(path: str | None) -> Loaded:
@@ -67,23 +98,13 @@ def configuration(path: str | None) -> Loaded:
         raise Misuse(f"the configuration has {counted(len(errors.problems))}", errors.problems) from errors
 
 
-def look_up_for(config: Config) -> LookUp:
-    """Return the catalogue if a vendor may be in it; loading it takes 0.3 s."""
-    if not any(may_be_listed(name, vendor.base_url) for name, vendor in config.vendors.items()):
-        return unlisted
-    from aisa.prices.catalogue import catalogue_price
-
-    return catalogue_price
-
-
 def no_price(entry: Entry) -> Stop:
     """Return how the command ends for a model without a price."""
-    vendor, name = entry.steps[0][0][0].vendor, entry.name[:NAME_CHARACTERS_MAX]
-    what = "Calls to it are refused." if entry.needs_price else f"Calls to it are free of charge, as `vendors.{vendor}` allows."
-    remedy = f"Set `prices` in the model's entry under `models`, or under `vendors.{vendor}.prices`."
-    if entry.needs_price:
-        remedy += f" Or set `vendors.{vendor}.allow_unpriced: true`, to let it be used free of charge."
-    return Stop(f"the model {name!r} has no price", [(name, what, remedy)])
+    name = entry.name[:NAME_CHARACTERS_MAX]
+    refused = len(entry.unpriced) == len(entry.offers)
+    offer = entry.unpriced[0] if refused else next(offer for offer in entry.offers if not offer.needs_price)
+    what = "Calls to it are refused." if refused else f"Calls to it are free of charge, as `vendors.{offer.target.vendor}` allows."
+    return Stop(f"the model {name!r} has no price", [(name, what, remedy(offer, name))])
 
 
 def described(source: str, loaded: Loaded) -> str:
@@ -92,13 +113,20 @@ def described(source: str, loaded: Loaded) -> str:
     return f"{source} ({origin})" if origin else source
 
 
-def row(entry: Entry, loaded: Loaded, moment: float) -> list[str]:
-    """Return a model's line of the list."""
-    if entry.price_list is None:
-        return [entry.name, "-", "-", "-", paint("no price: refused", "red") if entry.needs_price else "no price: free of charge"]
-    price = entry.price_list.at(moment)
+def lines_of(entry: Entry, loaded: Loaded, moment: float) -> list[list[str]]:
+    """Return a model's lines of the list: one, and where its targets cost differently one for each price, by its first target."""
+    groups = by_price(entry)
+    names = [entry.name, *(f"  or {offers[0].name}" for _, offers in groups[1:])]
+    return [[name, *cells(offers[0], loaded, moment)] for name, (_, offers) in zip(names, groups, strict=True)]
+
+
+def cells(offer: Offer, loaded: Loaded, moment: float) -> list[str]:
+    """Return what a line of the list says of a target."""
+    price = offer.price_at(moment)
+    if price is None:
+        return ["-", "-", "-", paint("no price: refused", "red") if offer.needs_price else "no price: free of charge"]
     shown = [dollars_text(amount) for amount in (price.prices.input, price.prices.cached_input, price.prices.output)]
-    return [entry.name, *shown, paint(described(price.source, loaded), dim=True)]
+    return [*shown, paint(described(price.source, loaded), dim=True)]
 
 
 def price_table(prices: UnitPrices) -> str:
@@ -149,18 +177,33 @@ def example(prices: UnitPrices) -> str:
 
 
 def summary(entry: Entry, moment: float) -> dict[str, object]:
-    """Return a model's entry in the JSON list. Prices are US dollars per million tokens, null without any."""
-    price = None if entry.price_list is None else entry.price_list.at(moment)
+    """Return a model's entry in the JSON list. Prices are US dollars per million tokens, null without any; its own the dearest target's."""
+    dearest = offered(entry.dearest(moment), moment)
+    refused = len(entry.unpriced) == len(entry.offers)
     return {
         "model": entry.name,
-        "source": price and price.source,
-        "prices": price and price_document(price.prices),
-        "refused": price is None and entry.needs_price,
+        "source": dearest["source"],
+        "prices": dearest["prices"],
+        "refused": refused,
+        "targets": [offered(offer, moment) for offer in entry.offers],
     }
 
 
-def document(entry: Entry, price_list: PriceList, loaded: Loaded, *, moment: float) -> dict[str, object]:
-    """Return everything about a model's price. Prices are US dollars per million tokens, the cost US dollars."""
+def offered(offer: Offer, moment: float) -> dict[str, object]:
+    """Return what a target costs, as in the JSON list."""
+    price = offer.price_at(moment)
+    return {
+        "target": offer.name,
+        "source": price and price.source,
+        "prices": price and price_document(price.prices),
+        "refused": price is None and offer.needs_price,
+    }
+
+
+def document(entry: Entry, loaded: Loaded, moment: float) -> dict[str, object]:
+    """Return everything about a model's price, the dearest target's; prices are US dollars per million tokens, the cost US dollars."""
+    price_list = entry.dearest(moment).price_list
+    assert price_list is not None, "the caller looked"
     price = price_list.at(moment)
     terms = [
         {"from": since(term), "daily": daily(term), "source": term.price.source, "prices": price_document(term.price.prices)}
@@ -169,7 +212,7 @@ def document(entry: Entry, price_list: PriceList, loaded: Loaded, *, moment: flo
     cost = msgspec.Raw(dollars_text(cost_of(EXAMPLE, price.prices)).encode())
     return {
         "model": entry.name,
-        "targets": [f"{target.vendor}/{target.model}" for step in entry.steps for target, _ in step],
+        "targets": [offered(offer, moment) for offer in entry.offers],
         "at": iso(moment),
         "source": price.source,
         "origin": loaded.origins.get(price.source),

@@ -29,6 +29,7 @@ def serve(config: str | None, host: str | None, port: int | None, *, data_dir: s
     language model answers. The first start makes an API key and shows it, once.
     """
     from aisa.cli.preflight import start_problems
+    from aisa.cli.price_check import price_problems
     from aisa.config.load import ConfigErrors, Loaded, load
 
     overrides: dict[str, object] = {"server.host": host, "server.port": port, "server.data_dir": data_dir, "log.format": log_format}
@@ -40,6 +41,7 @@ def serve(config: str | None, host: str | None, port: int | None, *, data_dir: s
         errors = raised
     settings = loaded.config if loaded else errors and errors.partial
     problems = [*(errors.problems if errors else ()), *(start_problems(settings, errors) if settings else ())]
+    problems += price_problems(loaded.config, loaded.origins) if loaded else ()
     if loaded is None or problems:
         raise Misuse(f"the server cannot start: {counted(len(problems))}", problems)
     from aisa.cli.terminal import say

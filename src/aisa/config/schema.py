@@ -214,15 +214,15 @@ FIELDS: Mapping[str, str] = MappingProxyType(
         "vendors.<name>.tokenizer": "Name of a tiktoken encoding, such as `o200k_base`, that counts the tokens of deltas of text; needs "
         "the `tokenizers` extra.",
         "vendors.<name>.allow_unpriced": "Whether models without any price may be used, free of charge; if absent, only where the vendor "
-        "is on this machine.",
+        "is on this machine. A listed model with a target that may not keeps the server from starting.",
         "vendors.<name>.prices": "What its models cost where no entry under `models` says it: the model's name there to prices as in "
         "`models.<name>.prices`.",
         "models.<name>.to": "Where the model is served: each as `vendor/model`, tried in this order, or with a weight. "
         "A model with no other setting may be written as this list alone.",
         "models.<name>.to[].target": "The vendor's name and the model's name there, as `vendor/model`.",
         "models.<name>.to[].weight": "The target's share of the calls among those with weights next to it; 0 makes it their stand-by.",
-        "models.<name>.prices": "What the model's tokens cost: one set of prices, or a list of them with the day on which each begins; if "
-        "absent, what `vendors.<name>.prices` says for its first target, else what the price catalogue lists.",
+        "models.<name>.prices": "What the model's tokens cost wherever it is served: one set of prices, or a list of them with the day on "
+        "which each begins; if absent, each target has its own: as `vendors.<name>.prices` says, else as the price catalogue lists.",
         "models.<name>.prices.input": "Price of input tokens.",
         "models.<name>.prices.output": "Price of output tokens.",
         "models.<name>.prices.cached_input": "Price of input tokens that the vendor had cached; as `input` if absent.",

@@ -53,20 +53,20 @@ def one_model(routes: Routes, key: Key, name: str, *, created: int, now: float |
 
 
 def document(entry: Entry, created: int, now: float) -> Document:
-    """Write one model. `owned_by` is the vendor that is asked first; prices are US dollars per million tokens."""
+    """Write one model. `owned_by` is the vendor that is asked first; prices are the dearest target's, US dollars per million tokens."""
     settings = entry.settings
-    first = entry.steps[0][0][0]
+    price = entry.dearest(now).price_at(now)
     return {
         "id": entry.name,
         "object": "model",
         "created": created,
-        "owned_by": first.vendor,
+        "owned_by": entry.offers[0].target.vendor,
         "context_window": settings.context_window,
         "max_output_tokens": settings.max_output_tokens,
         "max_top_logprobs": settings.max_top_logprobs,
         "modalities": list(settings.modalities) or ["text"],
         "supported_parameters": PARAMETERS,
-        "prices": None if entry.price_list is None else price_document(entry.price_list.at(now).prices),
+        "prices": None if price is None else price_document(price.prices),
     }
 
 

@@ -3,20 +3,24 @@
 It survives the death of the process at any instant, because whatever was stored is the kernel's; after a power failure, what was
 synced is there. Whoever opens it owns the data folder (`aisa.storage.lock`), so the file needs no lock of its own.
 
-A header with the courier's space in it, then segments of equal slots. A slot begins with five aligned 64-bit words: state, progress, and
-length and checksum of each of its three records: the opening and the closings A and B. Their stores cannot be torn, and the state, stored
-last, decides:
+A header with the courier's space in it, then segments of equal slots. A slot begins with seven aligned 64-bit words: state, progress,
+length and checksum of each of its records (the opening, the closings A and B, the opening said anew), and how often a vendor was asked.
+Their stores cannot be torn, and the last of each step decides:
 
     step   what is stored, in order               a death before the last store finds    after it
-    take   progress 0, opening, its word, OPEN    nothing                                an open call that delivered nothing
+    take   words 0, opening, its word, OPEN       nothing                                an open call that delivered nothing
+    reopen its word 0, new opening, its word      the open call with its first opening   the open call with the new one
     close  closing A, its word, CLOSED_A          an open call at its progress           a closed call
     amend  the other closing, its word, its state the closed call as it was              the closed call as amended
     free   FREE                                   the call as it was                     nothing
 
+The new opening lies where closing B does, which no open call has. It is said while nothing of the call has left, so that a death
+meanwhile costs nobody anything.
+
 The same holds for a death within a store: of a word, which is old or new; of a record, which no state tells of yet. After a power
 failure the sectors of a slot may be of different ages. Its words are in one sector, so of one age; a record of another age does not
-have the checksum in its word, and the slot is counted as damaged. A closing's checksum begins with its opening's, so that not even a
-garbled state gives a call another's bill. A call may be found again that was freed: who settles them must know calls by id.
+have the checksum in its word, and the slot is counted as damaged. The checksum of every other record begins with its opening's, so that
+not even a garbled state gives a call another's bill. A call may be found again that was freed: who settles them must know calls by id.
 """
 
 from __future__ import annotations
@@ -44,8 +48,10 @@ GROWTH_SPARES_BYTES = SEGMENT_BYTES  # left to the database when the board grows
 
 FREE, OPEN, CLOSED_A, CLOSED_B = 0, 1, 2, 3
 CLOSED = frozenset({CLOSED_A, CLOSED_B})
-RECORD_AT = (0, 64, 2064, 5064)  # state -> where the record lies that it tells of, in bytes from the slot's begin
-RECORD_BYTES_MAX = (0, OPENING_BYTES_MAX, CLOSING_BYTES_MAX, CLOSING_BYTES_MAX)
+REOPENED = 4  # no state: an opening said anew
+RECORD_AT = (0, 64, 2064, 5064, 5064)  # state -> where the record lies that it tells of, in bytes from the slot's begin
+RECORD_BYTES_MAX = (0, OPENING_BYTES_MAX, CLOSING_BYTES_MAX, CLOSING_BYTES_MAX, OPENING_BYTES_MAX)
+ATTEMPTS = 5  # the word, counted from progress as the records' are
 SEED = 1  # of an opening's checksum: zeros are not an empty record
 
 MAGIC = b"aisabord"
@@ -63,7 +69,9 @@ class BoardFull(Exception):
 
 
 class Slot:
-    """The place of one call. `words[at]` is its progress in tokens, stored by the caller; `number` its place on the board.
+    """The place of one call. `number` is its place on the board.
+
+    Two words are the caller's to store: `words[at]`, its progress in tokens, and `words[at + ATTEMPTS]`, how often a vendor was asked.
 
     Used by one thread at a time. A step that the call's state does not allow is a bug of ours and raises AssertionError.
     """
@@ -84,21 +92,33 @@ class Slot:
 
     def open(self, opening: bytes) -> None:
         """Begin a call; `Board.take` does. Raises ValueError when the record is longer than OPENING_BYTES_MAX."""
-        self.words[self.at] = 0
+        words, at = self.words, self.at
+        words[at] = words[at + REOPENED] = words[at + ATTEMPTS] = 0
         self._store(OPEN, opening, SEED)
+        words[at - 1] = OPEN
+
+    def reopen(self, opening: bytes) -> None:
+        """Say anew how an open call began, of which nothing has left. Raises ValueError as `open` does."""
+        words, at = self.words, self.at
+        assert words[at - 1] == OPEN
+        words[at + REOPENED] = 0
+        self._store(REOPENED, opening, words[at + OPEN])
 
     def close(self, closing: bytes) -> None:
         """Say how an open call ended. Raises ValueError when the record is longer than CLOSING_BYTES_MAX."""
         words, at = self.words, self.at
         assert words[at - 1] == OPEN
         self._store(CLOSED_A, closing, words[at + OPEN])
+        words[at - 1] = CLOSED_A
 
     def amend(self, closing: bytes) -> None:
         """Say anew how a closed call ended, any number of times. Raises ValueError when the record is longer than CLOSING_BYTES_MAX."""
         words, at = self.words, self.at
         state = words[at - 1]
         assert state in CLOSED
-        self._store(CLOSED_A + CLOSED_B - state, closing, words[at + OPEN])
+        other = CLOSED_A + CLOSED_B - state
+        self._store(other, closing, words[at + OPEN])
+        words[at - 1] = other
 
     def free(self) -> None:
         """Forget the call, open or closed. May be called in another thread than `Board.take`: appending to a list is atomic."""
@@ -113,9 +133,11 @@ class Slot:
         state = words[at - 1]
         opening = self._load(OPEN, SEED)
         closing = self._load(state, words[at + OPEN]) if state in CLOSED else None
+        if state == OPEN and words[at + REOPENED]:
+            opening = None if opening is None else self._load(REOPENED, words[at + OPEN])
         if opening is None or (state != OPEN and closing is None):
             return None
-        return Found(self, opening, words[at], closing)
+        return Found(self, opening, words[at], closing, words[at + ATTEMPTS])
 
     def _store(self, state: int, record: bytes, seed: int) -> None:
         size = len(record)
@@ -125,7 +147,6 @@ class Slot:
         begin = (at - 1) * 8 + RECORD_AT[state]
         self._memory[begin : begin + size] = record
         words[at + state] = size << 32 | crc32(record, seed)
-        words[at - 1] = state
 
     def _load(self, state: int, seed: int) -> bytes | None:
         size, checksum = divmod(self.words[self.at + state], 1 << 32)
@@ -135,15 +156,16 @@ class Slot:
 
 
 class Found(NamedTuple):
-    """A call that a dead process left: its records, and its progress in tokens. `closing` is None when it was still open.
+    """A call that a dead process left: its opening as said last, its progress in tokens, and how often a vendor was asked.
 
-    The records are as they were written; only for `progress` there is no checksum.
+    `closing` is None when it was still open. The records are as they were written; for the two numbers there is no checksum.
     """
 
     slot: Slot
     opening: bytes
     progress: int
     closing: bytes | None
+    attempts: int
 
 
 def free_bytes(descriptor: int) -> int:

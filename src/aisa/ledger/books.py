@@ -13,10 +13,10 @@ from aisa.errors import ApiError
 from aisa.keys.rules import Key
 from aisa.ledger.board import Board, BoardFull, Slot
 from aisa.ledger.charge import ENCODE, Charge, output_price
-from aisa.ledger.row import TEXT_CHARACTERS_MAX, CallRow, Opening
+from aisa.ledger.row import CallRow, Opening, fit
 from aisa.ledger.wallets import Cap, Limit, Wallet
 from aisa.money import TOKENS_PER_PRICE, Nanos
-from aisa.pricing import cost_of
+from aisa.pricing import UnitPrices, cost_of
 from aisa.routing import Plan
 from aisa.storage.failure import StorageFailed
 from aisa.usage import BYTES_PER_TOKEN, Usage
@@ -67,12 +67,13 @@ class Books:
         """Open a call. Raises ApiError insufficient_wallet_balance, quota_exceeded, overloaded."""
         now = self.wall_clock()
         wallet = self.wallet(key.account)
-        price_list = plan.entry.price_list
-        price = None if price_list is None else price_list.at(now)
+        offer = plan.offers[0]
+        price = offer.price_at(now)
+        rates = [each.prices for other in plan.offers if (each := other.price_at(now)) is not None]
         limits: list[Limit] = []
-        if price is not None and wallet.balance is not None:
+        if rates and wallet.balance is not None:
             limits.append(wallet)
-        if price is not None and key.spend_cap is not None:
+        if rates and key.spend_cap is not None:
             limits.append(self.cap_of(key, now))
         opening = Opening(
             id=call.id,
@@ -87,16 +88,17 @@ class Books:
             prepaid=wallet.balance is not None,
             client_request_id=call.client_request_id,
             idempotency=call.idempotency,
+            target=fit(offer.name),
         )
         try:
             slot = self._board.take(ENCODE(opening))
         except BoardFull as full:
             raise ApiError("overloaded", f"This server cannot keep books of more calls at the moment: {full}. Try again soon.") from None
         held_input = -(-chat.body_bytes // HELD_BYTES_PER_TOKEN)
-        charge = Charge(self, opening, slot, limits=limits, token_price=output_price(opening.prices, held_input))
+        charge = Charge(self, opening, slot, offer=offer, limits=limits, held_input=held_input)
         if limits:
             try:
-                charge.hold(*first_hold(opening, chat, plan, held_input=held_input))
+                charge.hold(*first_hold(rates, chat, plan, held_input=held_input))
             except ApiError:
                 charge.void()
                 raise
@@ -140,21 +142,14 @@ class Books:
         self._post(row, committed)
 
 
-def fit(name: str) -> str:
-    """Return a name as a row keeps it: short enough for the board, and nothing that JSON or a terminal would have to escape."""
-    if len(name) <= TEXT_CHARACTERS_MAX and name.isascii() and name.isprintable():
-        return name
-    return "".join([character if character.isprintable() else "?" for character in name[:TEXT_CHARACTERS_MAX]])
+def first_hold(rates: Iterable[UnitPrices], chat: ChatRequest, plan: Plan, *, held_input: int) -> tuple[Nanos, int]:
+    """Return what is held before a vendor is asked, in nano-dollars, and the output tokens that it covers.
 
-
-def first_hold(opening: Opening, chat: ChatRequest, plan: Plan, *, held_input: int) -> tuple[Nanos, int]:
-    """Return what is held before the vendor is asked, in nano-dollars, and the output tokens that it covers."""
-    prices = opening.prices
-    assert prices is not None, "the caller looked"
+    `rates` are the prices of every target that may serve: the dearest for this call counts.
+    """
     most = chat.max_tokens or plan.entry.settings.max_output_tokens
-    if opening.stream:
+    output = (most or DOCUMENT_OUTPUT_TOKENS) * (chat.known.n or 1)
+    if chat.stream:
         output = min(HELD_OUTPUT_TOKENS, most or HELD_OUTPUT_TOKENS)
-    else:
-        output = (most or DOCUMENT_OUTPUT_TOKENS) * (chat.known.n or 1)
-    for_output = -(-output * output_price(prices, held_input) // TOKENS_PER_PRICE)
-    return cost_of(Usage(held_input), prices) + for_output, output
+    amounts = [cost_of(Usage(held_input), each) - (-output * output_price(each, held_input) // TOKENS_PER_PRICE) for each in rates]
+    return max(amounts), output

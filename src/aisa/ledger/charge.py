@@ -10,15 +10,16 @@ from typing import Protocol
 import msgspec
 
 from aisa.clock import WallClock
-from aisa.ledger.board import Slot
+from aisa.ledger.board import ATTEMPTS, Slot
 from aisa.ledger.courier import BYTES_MAX, MESSAGES_MAX, Carried, Courier
 from aisa.ledger.port import Bill, Ending
-from aisa.ledger.row import CallRow, Opening
+from aisa.ledger.row import CallRow, Opening, fit
 from aisa.ledger.rules import CLIENT_GONE, COMPLETED, CRASHED, Delivered, billed
 from aisa.ledger.wallets import Limit
 from aisa.money import TOKENS_PER_PRICE, Nanos
-from aisa.prices.rules import CATALOGUE
+from aisa.prices.rules import CATALOGUE, Price
 from aisa.pricing import UnitPrices, cost_of
+from aisa.routing import Offer
 from aisa.storage.failure import StorageFailed
 from aisa.usage import COUNTED, ESTIMATED, Usage
 
@@ -41,22 +42,41 @@ class Keeper(Protocol):
 class Charge:
     """One call in the books; implements `ledger.port.Charge`.
 
-    `token_price` is what a million tokens of output are held at; without limits nothing is held. `tokens` of output have been sent.
+    `opening` has the prices of `offer`. Output is held at what it costs with so many `held_input` tokens; without limits nothing is held.
+    `tokens` of output have been sent.
     """
 
-    __slots__ = ("_awaited", "_books", "_cover", "_held", "_limits", "_slot", "_token_price", "bill", "opening", "row", "tokens")
+    __slots__ = (
+        "_awaited",
+        "_books",
+        "_cover",
+        "_held",
+        "_held_input",
+        "_limits",
+        "_offer",
+        "_slot",
+        "_token_price",
+        "bill",
+        "opening",
+        "row",
+        "tokens",
+    )
 
-    def __init__(self, books: Keeper, opening: Opening, slot: Slot, *, limits: Sequence[Limit], token_price: Nanos) -> None:
+    def __init__(
+        self, books: Keeper, opening: Opening, slot: Slot, *, offer: Offer, limits: Sequence[Limit] = (), held_input: int = 0
+    ) -> None:
         self.opening = opening
         self.row: CallRow | None = None
         self.bill: Bill | None = None
         self.tokens = 0
         self._books = books
         self._slot = slot
+        self._offer: Offer = offer
         self._limits = limits
         self._held: Nanos = 0
+        self._held_input = held_input
         self._cover = 0 if limits else sys.maxsize
-        self._token_price = token_price
+        self._token_price: Nanos = 0
         self._awaited = 1
 
     def hold(self, amount: Nanos, tokens: int) -> None:
@@ -79,6 +99,17 @@ class Charge:
         for limit in self._limits:
             limit.hold(-self._held)
         self._slot.free()
+
+    def serve(self, offer: Offer, attempts: int) -> None:
+        """Note that a target is about to be asked. What is held already is for the dearest that may be, and stays."""
+        slot = self._slot
+        if offer is not self._offer:
+            self._offer = offer
+            self.opening = offered(self.opening, offer, offer.price_at(self.opening.began_ms // 1000))
+            slot.reopen(ENCODE(self.opening))
+        if self._limits:
+            self._token_price = output_price(self.opening.prices, self._held_input)
+        slot.words[slot.at + ATTEMPTS] = attempts
 
     def advance(self, tokens: int) -> None:
         """Note that so many output tokens are about to be sent. Raises ApiError when they cannot be paid for."""
@@ -163,6 +194,12 @@ class Charge:
             self._books.post(self.row, self._slot)
 
 
+def offered(opening: Opening, offer: Offer, price: Price | None) -> Opening:
+    """Return the opening of a call that another target is asked for, at the price that it has there."""
+    prices, source = (None, "") if price is None else (price.prices, fit(price.source))
+    return msgspec.structs.replace(opening, target=fit(offer.name), prices=prices, price_source=source)
+
+
 def row_of(opening: Opening, ending: Ending) -> CallRow:
     """Return the row of a call that ended. Its end follows from how long it took: the wall clock may have been set meanwhile."""
     charged = billed(ending.outcome, ending.generated, ending.delivered)
@@ -183,7 +220,7 @@ def row_of(opening: Opening, ending: Ending) -> CallRow:
         price_source=opening.price_source,
         prepaid=opening.prepaid,
         vendor_cost=vendor_cost(ending.generated, opening),
-        target=ending.target,
+        target=opening.target if ending.attempts else "",
         attempts=ending.attempts,
         queue_ms=ending.queue_ms,
         first_token_ms=ending.first_token_ms,
@@ -202,15 +239,14 @@ def amended(row: CallRow, outcome: str, delivered: Delivered) -> CallRow:
     return msgspec.structs.replace(row, outcome=outcome, billed=charged, delivered=delivered.tokens, cost=price)
 
 
-def crashed(opening: Opening, tokens: int, found_ms: int) -> CallRow:
+def crashed(opening: Opening, tokens: int, *, attempts: int, found_ms: int) -> CallRow:
     """Return the row of a call during which our process died, after so many output tokens had left it, and that was found at a moment."""
     generated = Usage(opening.input_tokens, tokens, source=COUNTED, input_source=ESTIMATED)
     ending = Ending(
         outcome=CRASHED,
         generated=generated,
         delivered=Delivered(tokens, tokens),
-        target="",
-        attempts=0,
+        attempts=attempts,
         queue_ms=None,
         first_token_ms=None,
         total_ms=max(0, found_ms - opening.began_ms),

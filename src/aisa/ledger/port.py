@@ -11,7 +11,7 @@ from aisa.call import Call
 from aisa.keys.rules import Key
 from aisa.ledger.rules import Delivered
 from aisa.money import Nanos
-from aisa.routing import Plan
+from aisa.routing import Offer, Plan
 from aisa.usage import Usage
 from aisa.wire.chat import ChatRequest
 
@@ -32,7 +32,6 @@ class Ending(msgspec.Struct, frozen=True):
     outcome: str
     generated: Usage
     delivered: Delivered
-    target: str
     attempts: int
     queue_ms: int | None
     first_token_ms: int | None
@@ -49,6 +48,13 @@ class Charge(Protocol):
 
         After each the call has so many output tokens, which are covered. Returns how many events were taken whole, and how many bytes of
         the next. One more must follow, of which `advance` is told.
+        """
+        ...
+
+    def serve(self, offer: Offer, attempts: int) -> None:
+        """Note that a target is about to be asked, the how-manieth attempt it is: from now on the call costs what its tokens do there.
+
+        One of the offers of the plan that the call was opened with, and before anything of its answer is sent.
         """
         ...
 
@@ -92,7 +98,7 @@ class Ledger(Protocol):
     """The books."""
 
     async def open(self, call: Call, key: Key, chat: ChatRequest, *, plan: Plan) -> Charge:
-        """Open a call before the vendor is asked, holding what it may cost at first.
+        """Open a call before the vendor is asked, holding what it may cost at first at the dearest target that may serve it.
 
         Raises ApiError insufficient_wallet_balance, quota_exceeded or overloaded (no room to keep books).
         """

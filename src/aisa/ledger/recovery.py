@@ -1,6 +1,7 @@
 """What a process that died left on the board, brought to the database before the first call. Idempotent: it may die half-way itself.
 
-An open call is settled at the output that had left the dead process: the kernel sent that, even without it. A closed one stands as it is,
+An open call is settled at the output that had left the dead process, at the prices of the target that was asked last: the kernel sent
+that, even without it. A closed one stands as it is,
 unless it is a document of which a part was still in the dead process.
 """
 
@@ -16,6 +17,7 @@ from aisa.ledger.row import CallRow, Opening
 from aisa.ledger.rules import COMPLETED, CRASHED, Delivered
 
 TOKENS_MAX = 100_000_000  # more than any stream has; a progress has no checksum, and one that was tampered with must not stop a start
+ATTEMPTS_MAX = 1_000  # more than any model has targets; it has no checksum either
 BATCH_ROWS_MAX = 512  # in one transaction
 
 #: Brings rows to the database, leaving out those that it has; returns when they are committed.
@@ -47,6 +49,7 @@ def settled(found: Found, now_ms: int) -> CallRow:
         row = amended(row, CRASHED, Delivered())  # a document that had not left the dead process whole
         found.slot.amend(ENCODE(row))
         return row
-    row = crashed(DECODE_OPENING(found.opening), min(found.progress, TOKENS_MAX), now_ms)
+    tokens, attempts = min(found.progress, TOKENS_MAX), min(found.attempts, ATTEMPTS_MAX)
+    row = crashed(DECODE_OPENING(found.opening), tokens, attempts=attempts, found_ms=now_ms)
     found.slot.close(ENCODE(row))
     return row

@@ -11,10 +11,18 @@ from aisa.usage import Usage
 TEXT_CHARACTERS_MAX = 160  # of a name that a row keeps, so that any of them fits a slot of the board; the longest real ones have 80
 
 
+def fit(name: str) -> str:
+    """Return a name as a row keeps it: short enough for the board, and nothing that JSON or a terminal would have to escape."""
+    if len(name) <= TEXT_CHARACTERS_MAX and name.isascii() and name.isprintable():
+        return name
+    return "".join([character if character.isprintable() else "?" for character in name[:TEXT_CHARACTERS_MAX]])
+
+
 class Opening(msgspec.Struct, frozen=True, gc=False):
     """What is known of a call before its vendor is asked. Times are UNIX milliseconds.
 
-    `prepaid` says that its cost is taken from the account's wallet. A model without a price (`prices` None) costs nothing.
+    `prices` and their source are those of `target`, which is asked next or serves. `prepaid` says that the cost is taken from the
+    account's wallet. A target without a price (`prices` None) costs nothing.
     """
 
     id: str
@@ -29,6 +37,7 @@ class Opening(msgspec.Struct, frozen=True, gc=False):
     prepaid: bool = False
     client_request_id: str | None = None
     idempotency: str | None = None
+    target: str = ""
 
 
 class CallRow(msgspec.Struct, frozen=True, gc=False):

@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Sequence
 
 import pytest
 
 from aisa.config.schema import Prices
-from aisa.ledger.row import CallRow
 from aisa.ledger.wallets import Wallet
 from aisa.testing.clock import run_virtual
 from aisa.usage import COUNTED, ESTIMATED, REPORTED
+from one_call import FOR_EVER, IN, OUT, PRICES, WORDS, bytes_of, leaves, made, row_of
 from rig import (
     DONE,
     OPENING,
@@ -30,55 +29,6 @@ from rig import (
     usage,
     whole_stream,
 )
-
-Steps = Sequence[bytes | Stall | Break]
-During = Callable[[Rig, MemoryClient], object]
-
-#: A dollar per million tokens of input, two per million of output: 1,000 and 2,000 nano-dollars a token.
-PRICES = Prices(input=1, output=2)
-IN, OUT = 1_000, 2_000
-WORDS = [f"word{number} " for number in range(10)]
-FOR_EVER = Stall(float("inf"))
-
-
-def made(
-    steps: Steps,
-    client: MemoryClient | None = None,
-    *,
-    stream: bool = True,
-    wallet: Wallet | None = None,
-    during: During | None = None,
-    prices: Prices = PRICES,
-    **fields: object,
-) -> tuple[MemoryClient, Rig]:
-    """Make one priced call; `during` is done to it after a second. Returns its client and the rig."""
-    client = client or MemoryClient()
-    rig = Rig(ScriptedUpstream(Script(steps)), prices=prices, wallets=[wallet] if wallet else [])
-
-    async def main() -> None:
-        if during is not None:
-            asyncio.get_running_loop().call_later(1, during, rig, client)
-        await rig.call(client, body(stream=stream, **fields))
-
-    run_virtual(main())
-    assert not rig.books.calls, "a call stays in the books only until its row is written"
-    return client, rig
-
-
-def row_of(rig: Rig) -> CallRow:
-    """Return the one row that the call left."""
-    [row] = rig.rows
-    return row
-
-
-def leaves(_rig: Rig, client: MemoryClient) -> None:
-    """Have the client leave."""
-    client.leave()
-
-
-def bytes_of(events: Sequence[bytes]) -> int:
-    """Return how many bytes events have."""
-    return sum(map(len, events))
 
 
 def test_a_complete_stream_costs_what_the_vendor_reported() -> None:
@@ -210,10 +160,11 @@ def test_logprobs_tell_how_many_tokens_a_delta_has() -> None:
     assert row.billed.output_tokens == 3
 
 
-def test_an_explicit_zero_of_the_vendor_stays_zero() -> None:
-    """[M14] A complete answer costs what was reported, even if that is nothing."""
+def test_a_zero_for_what_is_there_is_no_report() -> None:
+    """[M14] Fault M4. A vendor that says zero of a text of one delta has reported nothing: it is counted, and not free."""
     row = row_of(made([*text("a"), chunk({}, "stop"), usage(0, 0), DONE])[1])
-    assert (row.outcome, row.cost, row.billed.source) == ("completed", 0, REPORTED)
+    assert (row.outcome, row.billed.output_tokens, row.billed.source, row.billed.input_source) == ("completed", 1, COUNTED, ESTIMATED)
+    assert row.cost > OUT
 
 
 def test_an_empty_wallet_is_a_402_and_asks_nobody() -> None:

@@ -20,7 +20,7 @@ from aisa.prices.rules import BEGINNING, Price, PriceList, Term, configured, is_
 from aisa.pricing import KINDS, Tier, UnitPrices, cost_of, tokens_by_kind, unit_prices
 from aisa.providers.openai_answer import plain_usage
 from aisa.usage import REPORTED, Usage
-from aisa.wire.counts import repaired, to_usage
+from aisa.wire.usage_report import UsageReport
 
 COUNTS = st.integers(0, 60)
 RATES = st.integers(0, 10**15)
@@ -262,6 +262,8 @@ def test_audio_is_read_from_a_report_whether_or_not_the_answer_passes_untouched(
     body = {"id": "x", "object": "chat.completion", "created": 1, "model": "m", "choices": [choice], "usage": report}
     expected = Usage(30, 20, 4, 0, 6, REPORTED, REPORTED, 5, 7)
     assert plain_usage(json.dumps(body).encode()) == expected
-    assert to_usage(repaired(report)) == expected
+    told = UsageReport()
+    told.take(report)
+    assert told.usage(Usage(1, 1)) == expected
     del report["prompt_tokens_details"], report["completion_tokens_details"]
     assert plain_usage(json.dumps(body).encode()) == Usage(30, 20, source=REPORTED, input_source=REPORTED)

@@ -136,33 +136,71 @@ class Heard(NamedTuple):
     last: bytes
 
 
-def heard_of(seen: Seen) -> Heard:
-    """Return what was read of the vendor of a call."""
-    said = [step for step in seen.plan.steps if isinstance(step, Said)][: seen.read]
+def said_of(seen: Seen, *, late: bool = False) -> list[Said]:
+    """Return what was read of the vendor of a call when it was settled, or when its last word was taken."""
+    read = seen.read_late if late and seen.read_late is not None else seen.read
+    return [step for step in seen.plan.steps if isinstance(step, Said)][:read]
+
+
+def heard_of(seen: Seen, *, late: bool = False) -> Heard:
+    """Return what was heard. Of several reports each count is the largest; a side is reported by none that says zero of what was there."""
+    said = said_of(seen, late=late)
     reports = [each.report for each in said if each.report is not None]
-    return Heard(
-        reports[-1] if reports else None,
-        sum(each.tokens for each in said),
-        sum(each.thoughts for each in said),
-        said[-1].data if said else b"",
-    )
+    tokens, thoughts = sum(each.tokens for each in said), sum(each.thoughts for each in said)
+    return Heard(Tokens(*map(max, *reports, NOTHING)) if reports else None, tokens, thoughts, said[-1].data if said else b"")
 
 
-def whole_bill(seen: Seen) -> Tokens:
+def reported(seen: Seen, heard: Heard) -> Tokens | None:
+    """Return what a vendor reported, with what was counted on a side of which it said zero; None if it reported nothing."""
+    report = heard.report
+    if report is None:
+        return None
+    if not report.input:
+        report = report._replace(input=ceil(len(seen.plan.body) / 4), cached=0, written=0, heard=0)
+    if not report.output and counted_of(seen, heard):
+        report = report._replace(output=counted_of(seen, heard), thought=heard.thoughts, spoken=0)
+    return report
+
+
+def counted_of(seen: Seen, heard: Heard) -> int:
+    """Return the output tokens by our own count: of a document by its text, for which four bytes of each choice are one."""
+    return heard.tokens if seen.plan.stream else ceil(heard.tokens / 4) * seen.plan.choices
+
+
+def whole_bill(seen: Seen, *, late: bool = False) -> Tokens:
     """Return what a complete answer is billed for: what was reported, else what was counted."""
-    heard = heard_of(seen)
-    return heard.report or Tokens(ceil(len(seen.plan.body) / 4), heard.tokens, thought=heard.thoughts)
+    heard = heard_of(seen, late=late)
+    return reported(seen, heard) or Tokens(ceil(len(seen.plan.body) / 4), counted_of(seen, heard), thought=heard.thoughts)
 
 
-def part_bill(seen: Seen, has: tuple[int, int]) -> Tokens:
+def finishes_whole(seen: Seen) -> bool:
+    """Say whether every choice that was asked for had finished when the call was settled."""
+    data = b"".join(each.data for each in said_of(seen))
+    return b"[DONE]" in data or data.count(b'"finish_reason":"stop"') >= seen.plan.choices
+
+
+def complete(seen: Seen, has: tuple[int, int], outcome: str) -> bool:
+    """Say whether a client has every token of a finished stream.
+
+    Of one without tokens it must have all that was sent before the end, and it must have been the client who broke it off.
+    """
+    chunks_end = seen.body.find(b"\n\n", max(seen.body.rfind(b'"choices":[{'), 0)) + 2
+    empty = outcome == "client_gone" and 2 < chunks_end <= seen.delivered
+    has_all = has[0] == heard_of(seen).tokens and (has[0] > 0 or empty)
+    return seen.plan.stream and finishes_whole(seen) and has_all
+
+
+def part_bill(seen: Seen, has: tuple[int, int], *, late: bool = False) -> Tokens:
     """Return what is billed of a stream of which a client has so many tokens, and thoughts among them."""
-    heard = heard_of(seen)
+    heard = heard_of(seen, late=late)
     tokens, thoughts = has
     if tokens == 0:
         return NOTHING
-    if heard.report is None:
+    report = reported(seen, heard)
+    if report is None or heard.report is None:
         return Tokens(ceil(len(seen.plan.body) / 4), tokens, thought=thoughts)
-    report = heard.report
+    if not heard.report.output:
+        return report._replace(output=tokens, thought=thoughts, spoken=0)
     visible = report.output - max(0, report.thought - heard.thoughts)
     output = tokens * visible // heard.tokens
     shown = report.thought if heard.thoughts else 0
@@ -193,7 +231,16 @@ def bill_of(seen: Seen, row: CallRow, *, found: bool) -> Tokens:
     tokens, thoughts = has_of(seen, found=found)
     if crashed and tokens:  # the board knows no more than how large the request was and how many tokens left
         return Tokens(ceil(len(plan.body) / 4), tokens)
-    return part_bill(seen, (tokens, thoughts))
+    if complete(seen, (tokens, thoughts), row.outcome):
+        return whole_bill(seen, late=True)
+    return part_bill(seen, (tokens, thoughts), late=late_word(seen, (tokens, thoughts)))
+
+
+def late_word(seen: Seen, has: tuple[int, int]) -> bool:
+    """Say whether what a vendor said after its client had left counts: if only its report was to come, or if it makes the bill smaller."""
+    bills = [part_bill(seen, has, late=late) for late in (False, True)]
+    then, now = [cost_of(seen.plan.model.tariff, bill) for bill in bills]
+    return finishes_whole(seen) or now < then
 
 
 def tokens_of(row: CallRow) -> Tokens:
@@ -399,7 +446,8 @@ def audit_row(left: Left, seen: Seen, row: CallRow, *, found: bool) -> Iterator[
     expected = bill_of(seen, row, found=found)
     if billed != expected:
         yield Fault(f"{plan.id}: {row.outcome}, bills {billed}, and it should be {expected}", known_bill(seen, row))
-    if row.outcome != "completed" and row.delivered != (has_of(seen, found=found)[0] if plan.stream else 0):
+    has = has_of(seen, found=found) if plan.stream else (0, 0)
+    if row.outcome != "completed" and row.delivered != (expected.output if complete(seen, has, row.outcome) else has[0]):
         yield Fault(f"{plan.id}: {row.outcome}, {row.delivered} tokens are said to be delivered", known_bill(seen, row))
     if row.cost != cost_of(plan.model.tariff, billed):
         yield Fault(f"{plan.id}: costs {row.cost}, and it should be {cost_of(plan.model.tariff, billed)}")
@@ -441,10 +489,13 @@ def sources_of(row: CallRow) -> tuple[str, str]:
 
 def expected_sources(seen: Seen, row: CallRow, *, found: bool) -> tuple[str, str]:
     """Return where they came from: what was brought to the vendor's measure is counted still, unless it is all that was reported."""
-    if heard_of(seen).report is None or (found and not seen.settled):
-        return "estimated", "counted"
-    everything = row.outcome == "completed" or has_of(seen, found=found)[0] == heard_of(seen).tokens
-    return "reported", "reported" if everything else "counted"
+    has, crashed = has_of(seen, found=found), found and not seen.settled
+    whole = row.outcome == "completed" or complete(seen, has, row.outcome)
+    heard = heard_of(seen, late=whole or late_word(seen, has))
+    everything = whole or has[0] == heard.tokens
+    report = NOTHING if heard.report is None or crashed else heard.report
+    ours = "counted" if seen.plan.stream and (heard.tokens or crashed) else "estimated"
+    return "reported" if report.input else "estimated", "reported" if report.output and everything else ours
 
 
 def audit_wallets(left: Left) -> Iterator[Fault]:
@@ -543,7 +594,7 @@ def known_cut(seen: Seen) -> str:
 
 def known_bill(seen: Seen, row: CallRow) -> str:
     """Name the exception on what is billed that a call is a case of, if it is one."""
-    heard = heard_of(seen)
+    heard = heard_of(seen, late=True)
     if not seen.plan.stream:
         return "late document" if row.outcome == "crashed" else ""
     has, thoughts = arrived(seen.body[: seen.delivered])

@@ -35,13 +35,15 @@ from aisa.ledger.wallets import Wallet
 from aisa.patience import Watch
 from aisa.prices.rules import seconds_of
 from aisa.providers import openai
-from aisa.providers.port import UpstreamRequest
+from aisa.providers.port import Answer, UpstreamRequest
+from aisa.providers.shape import Decoder
 from aisa.relay import relay
 from aisa.routing import Routes
 from aisa.run import Gate
 from aisa.testing.client import MemoryClient
 from aisa.testing.clock import JumpingSelector, VirtualLoop
 from aisa.testing.upstream import Break, Script, ScriptedAnswer, ScriptedUpstream, Stall
+from aisa.usage import Usage
 from aisa.wire.chat import ChatRequest, parse_chat
 
 #: window -> when one begins, and no larger one.
@@ -62,6 +64,11 @@ class Tokens(NamedTuple):
     thought: int = 0
     heard: int = 0
     spoken: int = 0
+
+
+def merged(earlier: Tokens | None, later: Tokens | None) -> Tokens | None:
+    """Return what two reports come to: counts only grow."""
+    return Tokens(*map(max, earlier, later)) if earlier and later else earlier or later
 
 
 class Said(NamedTuple):
@@ -242,7 +249,10 @@ class Listener(MemoryClient):
 
 
 class Making:
-    """One call in the making. `held` from its admission until it is settled; `read` counts the pieces that were read of its vendor."""
+    """One call in the making. `held` from its admission until it is settled; `read` counts the pieces that were read of its vendor.
+
+    `read_late` counts those that had been read when the vendor's last word was taken, if it was after the settlement.
+    """
 
     def __init__(self, plan: Plan, world: Life) -> None:
         self.plan = plan
@@ -255,6 +265,25 @@ class Making:
         self.began_seconds = self.ended_seconds = 0.0
         self.refused: str | None = None
         self.read = 0
+        self.read_late: int | None = None
+
+
+class ReadingOn(Drains):
+    """The real thing, which notes for each call how much had been read of its vendor when that was reported."""
+
+    def __init__(self, life: Life, drains_max: int) -> None:
+        super().__init__("a", drains_max=drains_max, seconds_max=120)
+        self._life = life
+
+    def start(self, answer: Answer, decoder: Decoder, report: Callable[[Usage], None], *, vendor: str) -> bool:
+        """Read on, or not."""
+        making = self._life.now()
+
+        def reported(generated: Usage) -> None:
+            making.read_late = making.upstream.reads
+            report(generated)
+
+        return super().start(answer, decoder, reported, vendor=vendor)
 
 
 class Seen(NamedTuple):
@@ -274,6 +303,7 @@ class Seen(NamedTuple):
     closed: bool
     gone: bool
     read: int
+    read_late: int | None
     began_seconds: float
     ended_seconds: float
 
@@ -352,7 +382,7 @@ class Life(Unlimited):
             chance=random.Random(world.seed),
             report=ignore,
             watch=Watch(),
-            drains=Drains("a", drains_max=world.drains_max, seconds_max=120),
+            drains=ReadingOn(self, world.drains_max),
         )
 
     def wall_clock(self) -> float:
@@ -361,11 +391,11 @@ class Life(Unlimited):
 
     def verify(self, secret: str | None) -> Key:
         """Return the key of the call that is running."""
-        return self._now().plan.key
+        return self.now().plan.key
 
     async def admit(self, *_: object) -> Life:
         """Let a call go ahead; in the same breath it is opened."""
-        making = self._now()
+        making = self.now()
         self._observer.admits(self, making)
         making.held = True
         making.prepaid = self.books.wallets[making.plan.key.account].balance is not None
@@ -373,7 +403,7 @@ class Life(Unlimited):
 
     async def ask(self, request: UpstreamRequest) -> ScriptedAnswer:
         """Ask the call's own vendor."""
-        return await self._now().upstream.ask(request)
+        return await self.now().upstream.ask(request)
 
     def observe(self, making: Making, data: bytes) -> None:
         """Look around when bytes are written. A call is settled before its end is sent."""
@@ -395,7 +425,8 @@ class Life(Unlimited):
         loop.call_at(min(world.dies_seconds, END_SECONDS), self._end, dead)
         await dead.wait()
 
-    def _now(self) -> Making:
+    def now(self) -> Making:
+        """Return the call whose task runs."""
         return self._running[asyncio.current_task()]
 
     def _begin(self, making: Making) -> None:
@@ -438,7 +469,7 @@ class Life(Unlimited):
 
     async def _sync(self) -> None:
         """Take the time that a disk takes. The second time a call waits for it, it has been settled."""
-        making = self._now()
+        making = self.now()
         making.syncs += 1
         if making.syncs == 2:
             self._settle(making)
@@ -524,6 +555,7 @@ def seen_of(making: Making) -> Seen:
         closed=client.ended,
         gone=client.gone,
         read=making.read if making.settled else making.upstream.reads,
+        read_late=making.read_late,
         began_seconds=making.began_seconds,
         ended_seconds=making.ended_seconds,
     )
@@ -807,7 +839,7 @@ class VendorMaker:
                     before.data + piece.data,
                     before.tokens + piece.tokens,
                     before.thoughts + piece.thoughts,
-                    piece.report or before.report,
+                    merged(before.report, piece.report),
                     before.finishes or piece.finishes,
                 )
                 continue

@@ -18,13 +18,14 @@ ENDS_MAX = 64  # kept before asking the kernel which of them the client has; a l
 class StreamDelivery:
     """The tokens of one stream on their way. `tokens` have been handed to the client's connection so far."""
 
-    __slots__ = ("_client", "_counts", "_delivered", "_ends", "_look_at", "tokens")
+    __slots__ = ("_client", "_counts", "_delivered", "_end", "_ends", "_look_at", "tokens")
 
     def __init__(self, client: Client) -> None:
         self.tokens = 0
         self._client = client
         self._ends: list[int] = []  # where events that carry tokens end, on the scale of `Client.bytes_written`
         self._counts: list[int] = []  # ... and the tokens up to there
+        self._end = 0  # where the last event without a token ends
         self._delivered = 0  # the tokens of events that are no longer kept
         self._look_at = ENDS_MAX
 
@@ -34,6 +35,8 @@ class StreamDelivery:
         client.write(piece.data)
         if piece.tokens:
             self._note(client.bytes_written, piece.tokens)  # with what frames it: it counts when that has arrived too
+        else:
+            self._end = client.bytes_written
 
     def write_many(self, pieces: Sequence[Piece], carrier: Carrier) -> int:
         """Hand pieces to the client, up to one that has to wait, and note where each ends. Returns how many."""
@@ -42,7 +45,13 @@ class StreamDelivery:
         for end, piece in zip(ends, pieces, strict=False):
             if piece.tokens:
                 self._note(end, piece.tokens)
+            else:
+                self._end = end
         return len(ends)
+
+    def opened(self) -> bool:
+        """Tell whether the client has all that was handed to it, and that is something: asked only of an answer without a token."""
+        return 0 < self._end <= self._client.bytes_delivered()
 
     def taken(self) -> int:
         """Return the tokens that have left this process: these the client gets even if we die."""

@@ -1,58 +1,77 @@
-"""Vendors that bill on after a cancelled request: reads the rest of their answers, so that the ledger knows what they will charge us.
+"""Reads on when a client has left: for a moment if only the vendor's report is to come, to the end if the vendor bills on regardless.
 
-The client is not concerned: its bill is settled before. Bounded in number, time and bytes; what does not fit is cancelled as elsewhere.
+The first completes the client's bill; the second is for the ledger alone, so that it knows what the vendor will charge us. Bounded in
+number and time; what does not fit is cancelled as elsewhere.
 """
 
 from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Collection
+from contextlib import suppress
 
 from aisa.errors import UpstreamFailed
 from aisa.providers.port import Answer
 from aisa.providers.shape import Decoder
 from aisa.usage import Usage
 
+REPORT_SECONDS_MAX = 1.0  # for the report of an answer whose choices have all finished; vendors send it within milliseconds
+
 
 class Drains:
-    """The answers being drained. `vendors` are those that bill on, `drains_max` how many answers may be drained at once."""
+    """The answers being drained.
+
+    `vendors` are those that bill on, `drains_max` how many of their answers may be drained at once. Those of which only the report is
+    awaited are bounded by their time, and in number by the board: each has its slot until then.
+    """
 
     def __init__(self, vendors: Collection[str] = (), *, drains_max: int = 0, seconds_max: float = 0.0) -> None:
         self._vendors = frozenset(vendors)
         self._drains_max = drains_max
         self._seconds_max = seconds_max
         self._tasks: set[asyncio.Task[None]] = set()
+        self._reports: set[asyncio.Task[None]] = set()
 
     def __len__(self) -> int:
         return len(self._tasks)
 
-    def wanted(self, vendor: str) -> bool:
-        """Tell whether an answer of this vendor is to be drained, and there is room."""
-        return vendor in self._vendors and len(self._tasks) < self._drains_max
+    def start(self, answer: Answer, decoder: Decoder, report: Callable[[Usage], None], *, vendor: str) -> bool:
+        """Read an answer to its end in the background, then `report` what the vendor made; whatever happens, once.
 
-    def start(self, answer: Answer, decoder: Decoder, report: Callable[[Usage], None]) -> None:
-        """Read an answer to its end in the background, then `report` what the vendor made; whatever happens, once."""
-        task = asyncio.get_running_loop().create_task(self._drain(answer, decoder, report))
-        self._tasks.add(task)
-        task.add_done_callback(self._tasks.discard)
+        False if it is not to be read: no vendor that bills on, or too many of its answers.
+        """
+        if decoder.finished:
+            tasks, seconds = self._reports, REPORT_SECONDS_MAX
+        elif vendor in self._vendors and len(self._tasks) < self._drains_max:
+            tasks, seconds = self._tasks, self._seconds_max
+        else:
+            return False
+        task = asyncio.get_running_loop().create_task(drain(answer, decoder, seconds=seconds))
+        tasks.add(task)
+
+        def ended(_task: asyncio.Task[None]) -> None:  # also of a task that was cancelled before its first turn
+            tasks.discard(task)
+            answer.close()
+            report(decoder.usage())
+
+        task.add_done_callback(ended)
+        return True
 
     async def close(self) -> None:
         """Cancel what is being drained, and wait until each has reported."""
-        for task in self._tasks:
+        tasks = self._tasks | self._reports
+        for task in tasks:
             task.cancel()
-        await asyncio.gather(*self._tasks, return_exceptions=True)
+        await asyncio.gather(*tasks, return_exceptions=True)
 
-    async def _drain(self, answer: Answer, decoder: Decoder, report: Callable[[Usage], None]) -> None:
-        try:
-            async with asyncio.timeout(self._seconds_max):
-                while not decoder.done and decoder.failure is None:
-                    data = await answer.read()
-                    if data:
-                        decoder.feed(data)
-                    else:
-                        decoder.end()
-        except (TimeoutError, UpstreamFailed):
-            pass  # what was read until then is what we know
-        finally:
-            answer.close()
-            report(decoder.usage())
+
+async def drain(answer: Answer, decoder: Decoder, *, seconds: float) -> None:
+    """Read an answer to its end, for so many seconds at most."""
+    with suppress(TimeoutError, UpstreamFailed):  # what was read until then is what we know
+        async with asyncio.timeout(seconds):
+            while not decoder.done and decoder.failure is None:
+                data = await answer.read()
+                if data:
+                    decoder.feed(data)
+                else:
+                    decoder.end()

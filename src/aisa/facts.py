@@ -43,6 +43,15 @@ class VendorFailed(msgspec.Struct, frozen=True, tag="vendor_failed"):
     loud: bool
 
 
+class UsageMisreported(msgspec.Struct, frozen=True, tag="usage_misreported"):
+    """A vendor's report of usage was not taken, so its tokens were counted. Said once a vendor and hour."""
+
+    request_id: str
+    vendor: str
+    model: str
+    detail: str
+
+
 class Refused(msgspec.Struct, frozen=True, tag="refused"):
     """A request ended before it became a call: bad key, bad body, unknown route."""
 
@@ -108,4 +117,16 @@ class ServerNotice(msgspec.Struct, frozen=True, tag="server"):
     message: str
 
 
-Fact = CallEnded | VendorFailed | Refused | Replayed | BugFound | KeysChanged | WalletChanged | LedgerAway | LedgerBack | ServerNotice
+Fact = (
+    CallEnded
+    | VendorFailed
+    | UsageMisreported
+    | Refused
+    | Replayed
+    | BugFound
+    | KeysChanged
+    | WalletChanged
+    | LedgerAway
+    | LedgerBack
+    | ServerNotice
+)

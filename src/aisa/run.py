@@ -13,11 +13,12 @@ from aisa.config.schema import Stream
 from aisa.delivery import StreamDelivery
 from aisa.drain import Drains
 from aisa.errors import ApiError
-from aisa.facts import CallEnded, Fact
+from aisa.facts import CallEnded, Fact, UsageMisreported
 from aisa.keys.port import Keys
 from aisa.keys.rules import Key
 from aisa.ledger.port import Bill, Charge, Ending, Ledger
 from aisa.ledger.rules import CLIENT_GONE, CLIENT_STALLED, COMPLETED, CUT, FAILED, Delivered
+from aisa.misreports import Misreports
 from aisa.patience import Patience, Watch
 from aisa.providers.port import Answer, Upstream
 from aisa.providers.shape import Decoder, Dialect
@@ -50,6 +51,7 @@ class Gate(msgspec.Struct):
     report: Callable[[Fact], None]
     watch: Watch
     drains: Drains
+    misreports: Misreports = msgspec.field(default_factory=Misreports)
     live: set[Run] = msgspec.field(default_factory=new_live)  # the calls in flight, for those who watch
 
 
@@ -117,55 +119,84 @@ class Run:
         self.gate.live.discard(self)
         self.life.step(END)
         charge = self.charge
+        awaited = False
         if charge is not None:
             self.settle(CUT if self.life.answered else FAILED)  # unless it is: a bug of ours ended the call
-            self._let_vendor_go(charge)
+            awaited = self._let_vendor_go(charge)
             self._confirm(charge)
         elif self.answer is not None:
             self.answer.close()
         used = self.used
         self._lease.release(used)
-        self.gate.report(self._fact(used))
+        if not awaited:
+            self._tell(self._fact(used))
 
-    def _let_vendor_go(self, charge: Charge) -> None:
-        """Cancel what the vendor may still be doing, or let it finish where the operator has found that it bills on regardless."""
-        answer, decoder = self.answer, self.decoder
+    def _tell(self, fact: CallEnded) -> None:
+        """Report the call, and what is wrong with its vendor's report."""
+        gate, target = self.gate, self.target
+        gate.report(fact)
+        fault = "" if self.decoder is None else self.decoder.usage_fault(fact.usage)
+        if fault and gate.misreports.is_news(target.vendor, self.patience.now()):
+            gate.report(UsageMisreported(fact.request_id, target.vendor, target.model, fault))
+
+    def _let_vendor_go(self, charge: Charge) -> bool:
+        """Cancel what the vendor may still be doing, unless there is a reason to read on. True if the call is reported only after that."""
+        answer, decoder, delivery = self.answer, self.decoder, self.delivery
         if answer is None:
-            return
+            return False
         left = self.outcome in (CLIENT_GONE, CLIENT_STALLED)
-        if left and decoder is not None and not decoder.done and self.gate.drains.wanted(self.target.vendor):
-            charge.await_report()
-            self.gate.drains.start(answer, decoder, charge.report)
-        else:
+        if not left or decoder is None or decoder.done:
             answer.close()
+            return False
+        finished, fact = decoder.finished, self._fact(self.used)
+
+        def report(generated: Usage) -> None:
+            sent = Delivered(delivery.tokens, decoder.tokens, decoder.reasoning_shown, finished)
+            bill = charge.report(generated, self._arrived(sent))
+            if finished:
+                tokens = bill.billed.output_tokens
+                self._tell(msgspec.structs.replace(fact, usage=generated, billed_tokens=tokens, cost_nanos=bill.cost))
+
+        if not self.gate.drains.start(answer, decoder, report, vendor=self.target.vendor):
+            answer.close()
+            return False
+        charge.await_report()
+        return finished
 
     def _confirm(self, charge: Charge) -> None:
         """Have the charge told what the client really has, as soon as that is known."""
         if self.outcome == FAILED:
             charge.confirm(Delivered(), whole=True)  # it costs nothing, whoever hears of it
             return
-        delivery, sent = self.delivery, self._sent()
+        sent = self._sent()
         finished = self.finished or self._settled_as != COMPLETED  # a settlement may be followed by a client's leaving, and not by the end
 
         def tell(whole: bool) -> None:
             if whole and finished:
                 charge.confirm(sent, whole=True)
             else:
-                charge.confirm(msgspec.structs.replace(sent, tokens=delivery.delivered()), whole=False)
+                charge.confirm(self._arrived(sent), whole=False)
 
         self.client.tell_delivery(tell)
 
     def _sent(self) -> Delivered:
         """Return what was handed to the client's connection."""
-        decoder = self.decoder
-        counted, reasoning = (0, 0) if decoder is None else (decoder.tokens, decoder.reasoning_shown)
-        return Delivered(self.delivery.tokens, counted, reasoning)
+        decoder, delivery = self.decoder, self.delivery
+        if decoder is None:
+            return Delivered(delivery.tokens)
+        return Delivered(delivery.tokens, decoder.tokens, decoder.reasoning_shown, decoder.finished)
+
+    def _arrived(self, sent: Delivered) -> Delivered:
+        """Return what the client has of what was sent."""
+        delivery = self.delivery
+        opened = self._settled_as in (COMPLETED, CLIENT_GONE) and delivery.opened()
+        return msgspec.structs.replace(sent, tokens=delivery.delivered(), opened=opened)
 
     def _ending(self, outcome: str) -> Ending:
-        delivery, life, began = self.delivery, self.life, self.call.began
+        life, began = self.life, self.call.began
         sent = self._sent()
         if outcome in (CLIENT_GONE, CLIENT_STALLED):
-            sent = msgspec.structs.replace(sent, tokens=delivery.delivered())
+            sent = self._arrived(sent)
         return Ending(
             outcome=outcome,
             generated=self.used,

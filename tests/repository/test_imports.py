@@ -36,6 +36,7 @@ LAYERS: list[tuple[str, str]] = [
     ("aisa.patience", "relay"),
     ("aisa.delivery", "relay"),
     ("aisa.drain", "relay"),
+    ("aisa.misreports", "relay"),
     ("aisa.run", "relay"),
     ("aisa.relay", "relay"),
     ("aisa.storage", "storage"),

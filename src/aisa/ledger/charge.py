@@ -166,22 +166,38 @@ class Charge:
             outcome = CLIENT_GONE if row.outcome == COMPLETED else row.outcome
             final = amended(row, outcome, delivered)
             if final != row:
-                for limit in self._limits:
-                    limit.spend(final.cost - row.cost, row.ended_ms // 1000)
-                self._replace(final)
+                self._correct(final)
         self._post()
 
     def await_report(self) -> None:
         """Keep the row open for the vendor's report."""
         self._awaited += 1
 
-    def report(self, generated: Usage) -> None:
-        """Take what the vendor says that it made, and let the row go."""
+    def report(self, generated: Usage, delivered: Delivered) -> Bill:
+        """Take what the vendor says that it made, and let the row go. Returns the bill as it is then.
+
+        An answer that was finished when its client left is billed as if the report had been there then; the bill of one that was not can
+        only fall: no more is billed than was made.
+        """
         row = self.row
         assert row is not None, "it is closed before its vendor is drained"
         if generated != row.generated:
-            self._replace(msgspec.structs.replace(row, generated=generated, vendor_cost=vendor_cost(generated, self.opening)))
+            told = msgspec.structs.replace(row, generated=generated, vendor_cost=vendor_cost(generated, self.opening))
+            final = amended(told, row.outcome, delivered)
+            if delivered.finished or final.cost < row.cost:
+                self._correct(final)
+            else:
+                self._replace(told)
         self._post()
+        assert self.bill is not None, "it has one since it was closed"
+        return self.bill
+
+    def _correct(self, final: CallRow) -> None:
+        row = self.row
+        assert row is not None, "only a closed call can be corrected"
+        for limit in self._limits:
+            limit.spend(final.cost - row.cost, row.ended_ms // 1000)
+        self._replace(final)
 
     def _replace(self, row: CallRow) -> None:
         self.row = row
@@ -213,7 +229,7 @@ def row_of(opening: Opening, ending: Ending) -> CallRow:
         began_ms=opening.began_ms,
         ended_ms=opening.began_ms + ending.total_ms,
         generated=ending.generated,
-        delivered=charged.output_tokens if ending.outcome == COMPLETED else ending.delivered.tokens,
+        delivered=arrived(ending.outcome, charged, ending.delivered),
         billed=charged,
         cost=cost(charged, opening),
         prices=opening.prices,
@@ -233,10 +249,15 @@ def row_of(opening: Opening, ending: Ending) -> CallRow:
 
 
 def amended(row: CallRow, outcome: str, delivered: Delivered) -> CallRow:
-    """Return the row of a call of which less arrived than was sent."""
+    """Return the row of a call of which this arrived."""
     charged = billed(outcome, row.generated, delivered)
     price = 0 if row.prices is None else cost_of(charged, row.prices)
-    return msgspec.structs.replace(row, outcome=outcome, billed=charged, delivered=delivered.tokens, cost=price)
+    return msgspec.structs.replace(row, outcome=outcome, billed=charged, delivered=arrived(outcome, charged, delivered), cost=price)
+
+
+def arrived(outcome: str, charged: Usage, delivered: Delivered) -> int:
+    """Return the output tokens that a row says were delivered: of a complete answer those of the bill, whose measure is the vendor's."""
+    return charged.output_tokens if outcome == COMPLETED or delivered.complete else delivered.tokens
 
 
 def crashed(opening: Opening, tokens: int, *, attempts: int, found_ms: int) -> CallRow:

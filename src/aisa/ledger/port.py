@@ -89,8 +89,11 @@ class Charge(Protocol):
         """Keep the row open for what the vendor will still report: `report` follows."""
         ...
 
-    def report(self, generated: Usage) -> None:
-        """Say what the vendor made in the end, for its own bill; ours stays as it is."""
+    def report(self, generated: Usage, delivered: Delivered) -> Bill:
+        """Say what the vendor made in the end, and what of it had arrived when the client left; return what it costs now.
+
+        Once, after `await_report`.
+        """
         ...
 
 

@@ -1,7 +1,8 @@
 """What a call costs its caller, by how it ended and what arrived. Pure: no clock, no storage, no sockets.
 
-The rules are the contract's: a complete answer costs what the vendor reported; a call that failed costs nothing; a stream that was cut
-costs its input in full and the output that was delivered, and nothing if none was; a document is delivered whole or not at all.
+The rules are the contract's: a complete answer costs what the vendor reported, and an answer is complete when every token of it arrived,
+whatever became of its end; a call that failed costs nothing; a stream that was cut costs its input in full and the output that was
+delivered, and nothing if none was; a document is delivered whole or not at all.
 """
 
 from __future__ import annotations
@@ -21,16 +22,27 @@ CRASHED = "crashed"  # by the death of our process; found at the next start
 
 
 class Delivered(msgspec.Struct, frozen=True):
-    """What of a stream's output arrived: `tokens` of the `counted` ones that the vendor sent, `reasoning` of which showed its thinking."""
+    """What of a stream's output arrived: `tokens` of the `counted` ones that the vendor sent, `reasoning` of which showed its thinking.
+
+    `finished` says that the vendor had finished every choice, so that no token could follow; `opened` that at least the stream's opening
+    arrived, and all that was sent behind it.
+    """
 
     tokens: int = 0
     counted: int = 0
     reasoning: int = 0
+    finished: bool = False
+    opened: bool = False
+
+    @property
+    def complete(self) -> bool:
+        """True when every token of the answer arrived. One without a visible token is thinking alone: all that was sent must have."""
+        return self.finished and self.tokens == self.counted and (self.tokens > 0 or self.opened)
 
 
 def billed(outcome: str, generated: Usage, delivered: Delivered) -> Usage:
     """Return the tokens that a call is charged for."""
-    if outcome == COMPLETED:
+    if outcome == COMPLETED or (outcome != FAILED and delivered.complete):
         return generated
     if outcome == FAILED or delivered.tokens == 0:
         return Usage(source=COUNTED, input_source=COUNTED)

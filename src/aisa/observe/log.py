@@ -22,6 +22,7 @@ from aisa.facts import (
     Refused,
     Replayed,
     ServerNotice,
+    UsageMisreported,
     VendorFailed,
     WalletChanged,
 )
@@ -109,6 +110,8 @@ def in_words(fact: Fact) -> str:
         case VendorFailed():
             urgent = "ACT NOW: " if fact.loud else ""
             said = f"{urgent}vendor {fact.vendor} failed for {fact.model}: {fact.code} ({fact.detail})  {fact.request_id}"
+        case UsageMisreported():
+            said = f"vendor {fact.vendor} misreports what {fact.model} uses, so it is counted: {fact.detail}  {fact.request_id}"
         case BugFound():
             said = f"BUG  {fact.request_id}  {fact.trace}"
         case KeysChanged():

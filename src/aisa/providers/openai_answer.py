@@ -12,9 +12,10 @@ from aisa.providers.shape import Piece, Target
 from aisa.usage import BYTES_PER_TOKEN, ESTIMATED, REPORTED, Usage
 from aisa.wire.answer import completed
 from aisa.wire.chat import ChatRequest
-from aisa.wire.counts import from_usage, repaired, to_usage, with_cost
+from aisa.wire.chunks import text_in
 from aisa.wire.plain import ANSWER, NOT_PLAIN, PlainUsage
-from aisa.wire.trees import Tree, is_list, is_tree
+from aisa.wire.trees import Tree, is_list, is_tree, trees_in
+from aisa.wire.usage_report import UsageReport, with_cost
 from aisa.wire.vendor_error import VendorError
 
 #: A call's id and its UNIX time in seconds: what stands in where a vendor gives none.
@@ -32,6 +33,7 @@ class AnswerDecoder:
         self.done = False
         self.failure: UpstreamFailed | None = None
         self.tokens = self.reasoning_shown = 0  # a document is delivered whole or not at all
+        self.finished = False
         self._target = target
         self._chat = chat
         self._identity = identity
@@ -39,7 +41,7 @@ class AnswerDecoder:
         self._size = 0
         self._body = b""
         self._mended: Tree | None = None  # the answer, where its bytes cannot pass, and its usage
-        self._report: Tree = {}
+        self._report = UsageReport()
         self._usage = Usage()
 
     def feed(self, data: bytes) -> list[Piece]:
@@ -62,14 +64,9 @@ class AnswerDecoder:
         if isinstance(answer, UpstreamFailed):
             self.failure = answer
             return []
-        report = answer.get("usage")
-        if is_tree(report):
-            report = repaired(report)
-            self._usage = to_usage(report)
-        else:
-            self._usage = estimated(self._chat.body_bytes, answer)
-            report = from_usage(self._usage)
-        self._mended, self._report = answer, report
+        self._report.take(answer.get("usage"))
+        self._usage = self._report.usage(counted(answer, self._chat, self._target))
+        self._mended = answer
         self.done = True
         return []
 
@@ -77,10 +74,14 @@ class AnswerDecoder:
         """Return the tokens reported, or an estimate from the sizes of prompt and answer."""
         return self._usage
 
+    def usage_fault(self, usage: Usage) -> str:
+        """Say what is wrong with the vendor's report."""
+        return self._report.fault(usage)
+
     def closing(self, cost_usd: str | None) -> bytes:
         """Return the whole body."""
         if self._mended is not None:
-            return msgspec.json.encode({**self._mended, "usage": with_cost(self._report, cost_usd)})
+            return msgspec.json.encode({**self._mended, "usage": with_cost(self._report.document(self._usage), cost_usd)})
         if cost_usd is None:
             return self._body
         members = FIELDS.decode(self._body)
@@ -116,10 +117,21 @@ def as_usage(said: PlainUsage) -> Usage:
     return Usage(said.prompt_tokens, said.completion_tokens, cached, written, reasoning, REPORTED, REPORTED, heard, spoken)
 
 
-def estimated(prompt_bytes: int, answer: Tree) -> Usage:
-    """Guess the tokens of an answer without usage from its size."""
-    output_bytes = len(msgspec.json.encode(answer.get("choices")))
-    return Usage(input_tokens=-(-prompt_bytes // BYTES_PER_TOKEN), output_tokens=-(-output_bytes // BYTES_PER_TOKEN), source=ESTIMATED)
+def counted(answer: Tree, chat: ChatRequest, target: Target) -> Usage:
+    """Count the tokens of an answer as a stream of it would be: what its choices say, not the JSON around it."""
+    output, source = 0, target.count_source
+    for choice in trees_in(answer.get("choices")):
+        message, logprobs = choice.get("message"), choice.get("logprobs")
+        told = logprobs.get("content") if is_tree(logprobs) else None
+        text = text_in(message) if is_tree(message) else ""
+        if is_list(told) and told:
+            output += len(told)
+        elif target.count is not None:
+            output += target.count(text)
+        else:
+            output += -(-len(text.encode("utf-8", "surrogatepass")) // BYTES_PER_TOKEN)
+            source = ESTIMATED
+    return Usage(-(-chat.body_bytes // BYTES_PER_TOKEN), output, source=source)
 
 
 def read_document(body: bytes, target: Target, identity: Identity, *, model: str) -> Tree | UpstreamFailed:

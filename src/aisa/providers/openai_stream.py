@@ -14,10 +14,10 @@ from aisa.usage import BYTES_PER_TOKEN, ESTIMATED, Usage
 from aisa.wire.answer import as_chunk
 from aisa.wire.chat import ChatRequest
 from aisa.wire.chunks import ChunkStream, encode_chunk
-from aisa.wire.counts import from_usage, repaired, to_usage, with_cost
 from aisa.wire.plain import CHUNK, NOT_PLAIN, Mould, mould_of
 from aisa.wire.sse import DONE, Event, EventTooLarge, SseDecoder, data_event
 from aisa.wire.trees import Tree, is_list, is_tree, trees_in
+from aisa.wire.usage_report import with_cost
 from aisa.wire.vendor_error import VendorError
 
 USAGE_NULLS = (b',"usage":null', b', "usage": null')
@@ -81,15 +81,24 @@ class StreamDecoder:
 
     def usage(self) -> Usage:
         """Return the tokens so far."""
-        if self._chunks.report is not None:
-            told = to_usage(repaired(self._chunks.report))
-            if self.done or told.output_tokens >= self._chunks.tokens:
-                return told
-            counted, thought = self._chunks.tokens, max(told.reasoning_tokens, self._chunks.reasoning)
-            return msgspec.structs.replace(told, output_tokens=counted, reasoning_tokens=thought, source=self._target.count_source)
+        chunks = self._chunks
+        source = self._target.count_source if chunks.tokens else ESTIMATED
         prompt = -(-self._chat.body_bytes // BYTES_PER_TOKEN)
-        source = self._target.count_source if self._chunks.tokens else ESTIMATED
-        return Usage(prompt, self._chunks.tokens, reasoning_tokens=self._chunks.reasoning, source=source)
+        counted = Usage(prompt, chunks.tokens, reasoning_tokens=chunks.reasoning, source=source)
+        told = chunks.report.usage(counted)
+        if self.finished or told.output_tokens >= chunks.tokens:
+            return told
+        thought = max(told.reasoning_tokens, chunks.reasoning)
+        return msgspec.structs.replace(told, output_tokens=chunks.tokens, reasoning_tokens=thought, source=source)
+
+    @property
+    def finished(self) -> bool:
+        """True when no token can follow, only usage and the end."""
+        return self.done or self._chunks.complete
+
+    def usage_fault(self, usage: Usage) -> str:
+        """Say what is wrong with the vendor's report of a finished answer."""
+        return self._chunks.report.fault(usage) if self.finished else ""
 
     @property
     def tokens(self) -> int:
@@ -105,9 +114,8 @@ class StreamDecoder:
         """Return the usage chunk, if it was asked for, and `[DONE]`."""
         if not self._include_usage:
             return DONE
-        report = self._chunks.report
-        counted = repaired(report) if report is not None else from_usage(self.usage())
-        return data_event(encode_chunk(self._chunks.usage_chunk(with_cost(counted, cost_usd)))) + DONE
+        document = self._chunks.report.document(self.usage())
+        return data_event(encode_chunk(self._chunks.usage_chunk(with_cost(document, cost_usd)))) + DONE
 
     def _relay(self, events: list[Event]) -> list[Piece]:
         pieces: list[Piece] = []

@@ -47,6 +47,15 @@ class Decoder(Protocol):
     failure: UpstreamFailed | None  # the vendor failed, after the pieces returned so far
 
     @property
+    def finished(self) -> bool:
+        """True when no token can follow, only a stream's report of usage and its end. Never of a document: that is whole or nothing."""
+        ...
+
+    def usage_fault(self, usage: Usage) -> str:
+        """Say what is wrong with the vendor's report of which `usage` was made, to the operator; nothing if it is good or there is none."""
+        ...
+
+    @property
     def tokens(self) -> int:
         """Tokens in the pieces so far, by our own count."""
         ...

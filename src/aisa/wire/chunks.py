@@ -9,9 +9,9 @@ from collections.abc import Callable
 
 import msgspec
 
-from aisa.wire.counts import member, merge_reports, whole
 from aisa.wire.tool_calls import FunctionCallStream, ToolCallStream
 from aisa.wire.trees import Tree, is_list, is_tree, text_or_none, trees_in
+from aisa.wire.usage_report import UsageReport, visible
 from aisa.wire.vendor_error import VendorError
 
 OBJECT = "chat.completion.chunk"
@@ -48,7 +48,7 @@ class ChunkStream:
     ) -> None:
         self.identity: Tree = {}
         self.include_usage = include_usage
-        self.report: Tree | None = None
+        self.report = UsageReport()
         self.tokens = 0  # output tokens seen so far: one a delta unless its logprobs, the vendor's running count or `count` tell more
         self.reasoning = 0  # of them, those that show the model's thinking
         self._fallback: Tree = {"id": fallback_id, "created": created, "model": model}
@@ -64,6 +64,11 @@ class ChunkStream:
         """True when every choice that was opened has its finish reason."""
         return bool(self._choices) and all(choice.finished for choice in self._choices.values())
 
+    @property
+    def complete(self) -> bool:
+        """True when as many choices as were asked for have begun and finished: no token can follow."""
+        return len(self._choices) >= self._n and self.finished
+
     def is_open(self, index: int) -> bool:
         """Tell whether a choice has begun and not finished."""
         choice = self._choices.get(index)
@@ -74,7 +79,7 @@ class ChunkStream:
         refuse_errors(tree)
         groq = tree.get("x_groq")
         for report in (groq.get("usage") if is_tree(groq) else None, tree.get("usage")):
-            self.report = merge_reports(self.report, report)
+            self.report.take(report)
         extras = {name: value for name, value in tree.items() if name not in HANDLED_TOP}
         choices = trees_in(tree.get("choices"))
         if not choices:
@@ -89,7 +94,7 @@ class ChunkStream:
         counted = self.tokens
         chunks: list[Tree] = []
         for position, choice in enumerate(choices):
-            self.report = merge_reports(self.report, choice.get("usage"))
+            self.report.take(choice.get("usage"))
             chunks += self._accept_choice(choice, position)
             if self.tokens > counted:
                 self._catch_up(choice.get("usage"))
@@ -234,8 +239,7 @@ class ChunkStream:
         """Take a vendor's running count of what it has shown, where it is ahead of ours."""
         if self._n > 1 or not is_tree(report):
             return
-        hidden = 0 if self.reasoning else whole(member(report, "completion_tokens_details").get("reasoning_tokens"))
-        ahead = whole(report.get("completion_tokens")) - hidden - self.tokens
+        ahead = visible(report, thinking_shown=bool(self.reasoning)) - self.tokens
         if ahead > 0 and self.tokens:
             self.tokens += ahead
 
@@ -290,12 +294,10 @@ def carries_token(delta: Tree) -> bool:
 
 
 def text_in(delta: Tree) -> str:
-    """Return the generated text of a delta, whatever kind of output it is."""
-    call = delta.get("function_call")
-    functions = [call] if is_tree(call) else []
-    functions += [function for item in trees_in(delta.get("tool_calls")) if is_tree(function := item.get("function"))]
+    """Return the generated text of a delta or a message, whatever kind of output it is."""
+    calls = [delta.get("function_call"), *[item.get(kind) for item in trees_in(delta.get("tool_calls")) for kind in ("function", "custom")]]
     parts = [delta.get(name) for name in ("content", "reasoning_content", "refusal")]
-    parts += [function.get(name) for function in functions for name in ("name", "arguments")]
+    parts += [call.get(name) for call in calls if is_tree(call) for name in ("name", "arguments", "input")]
     return "".join([part for part in parts if isinstance(part, str)])
 
 

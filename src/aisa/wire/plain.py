@@ -11,7 +11,7 @@ from typing import Annotated, Literal
 import msgspec
 from msgspec import UNSET, Meta, Raw, UnsetType
 
-from aisa.wire.counts import COUNT_MAX
+from aisa.wire.usage_report import COUNT_MAX
 
 Text = Annotated[str, Meta(min_length=1)]
 Count = Annotated[int, Meta(ge=0, le=COUNT_MAX)]
@@ -125,19 +125,23 @@ class PlainAnswerChoice(msgspec.Struct, forbid_unknown_fields=True):
     finish_reason: Literal["stop", "length", "tool_calls", "content_filter", "function_call"]
 
 
-class PlainInputDetails(msgspec.Struct):
+class PlainInputDetails(msgspec.Struct, forbid_unknown_fields=True):
     """The parts of a prompt's tokens."""
 
     cached_tokens: Count | None = 0
     cache_write_tokens: Count | None = 0
     audio_tokens: Count | None = 0
+    text_tokens: Count | None = 0
 
 
-class PlainOutputDetails(msgspec.Struct):
+class PlainOutputDetails(msgspec.Struct, forbid_unknown_fields=True):
     """The parts of an answer's tokens."""
 
     reasoning_tokens: Count | None = 0
     audio_tokens: Count | None = 0
+    text_tokens: Count | None = 0
+    accepted_prediction_tokens: Count | None = 0
+    rejected_prediction_tokens: Count | None = 0
 
 
 class PlainUsage(msgspec.Struct, forbid_unknown_fields=True):
@@ -160,10 +164,11 @@ class PlainUsage(msgspec.Struct, forbid_unknown_fields=True):
         return (given.audio_tokens or 0) if given else 0, (made.audio_tokens or 0) if made else 0
 
     def adds_up(self) -> bool:
-        """Tell whether the sums are right."""
+        """Tell whether both sides are there and the sums are right."""
         cached, written, reasoning = self.parts()
         total = self.prompt_tokens + self.completion_tokens
-        return self.total_tokens == total and cached + written <= self.prompt_tokens and reasoning <= self.completion_tokens
+        inside = cached + written <= self.prompt_tokens and reasoning <= self.completion_tokens
+        return self.total_tokens == total and inside and self.prompt_tokens > 0 and self.completion_tokens > 0
 
 
 class PlainAnswer(msgspec.Struct):

@@ -1,0 +1,230 @@
+"""A vendor's report of usage, in whichever names and places it gives its counts, read into our own kinds of tokens. Knows no dialect.
+
+Counts nothing itself: where a vendor reported nothing that can be read, what others counted stands in. The table of names is in
+`docs/billing.md`.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Mapping
+
+import msgspec
+from msgspec import Raw
+
+from aisa.usage import REPORTED, Usage
+from aisa.wire.trees import Tree, is_tree
+
+COUNT_MAX = 1_000_000_000  # tokens of one call: no model comes near it, and a row and its cost must fit 64 bits
+DIGITS = re.compile("[0-9]{1,10}").fullmatch  # a count that is written as text
+FAULT_CHARACTERS_MAX = 200  # of a report that the operator is shown
+
+#: What vendors call the whole of a side, first come, first served.
+INPUT = ("prompt_tokens", "input_tokens", "promptTokenCount")
+OUTPUT = ("completion_tokens", "output_tokens")
+TOTAL = ("total_tokens", "totalTokenCount")
+#: Where the parts of a side stand: here, or at the top.
+INPUT_DETAILS = ("prompt_tokens_details", "input_tokens_details")
+OUTPUT_DETAILS = ("completion_tokens_details", "output_tokens_details")
+#: What they call a part of a side. Of several that are given, which repeat each other, the largest is meant.
+CACHED = ("cached_tokens", "prompt_cache_hit_tokens", "cache_read_input_tokens", "cache_read_tokens", "cachedContentTokenCount")
+WRITTEN = ("cache_write_tokens", "cache_creation_input_tokens", "cache_creation_tokens")
+REASONING = ("reasoning_tokens", "thoughtsTokenCount")
+#: Gemini's own names, where thinking and tools' results stand beside the whole.
+SHOWN, FROM_TOOLS = "candidatesTokenCount", "toolUsePromptTokenCount"
+
+#: Written by us, or for us alone: `cost` is what we charge, and what a vendor charges us is nobody else's business.
+OURS = frozenset({"cost", "cost_details", "cost_in_usd_ticks", "is_byok", "estimated_cost"})
+NAMED = frozenset({*INPUT, *OUTPUT, *TOTAL, *CACHED, *WRITTEN, *REASONING, SHOWN, FROM_TOOLS})
+
+
+class UsageReport:
+    """What a vendor has reported of one answer so far. `fields` are its reports put together, None while there is none."""
+
+    __slots__ = ("fields",)
+
+    def __init__(self) -> None:
+        self.fields: Tree | None = None
+
+    def take(self, report: object) -> None:
+        """Take a further report. Counts grow while an answer is made, so one that is smaller or cannot be read does not replace another."""
+        if report is not None:
+            later = report if is_tree(report) else {}
+            self.fields = later if self.fields is None else merged(self.fields, later)
+
+    def usage(self, counted: Usage) -> Usage:
+        """Return the tokens: each side as reported, else as counted."""
+        return counted if self.fields is None else read(self.fields, counted)
+
+    def document(self, usage: Usage) -> Tree:
+        """Write the `usage` object that a client gets for these tokens: OpenAI's names and sums, and whatever else the vendor said."""
+        fields = self.fields or {}
+        inner, outer = details(fields, INPUT_DETAILS), details(fields, OUTPUT_DETAILS)
+        parts = ((inner, "cached_tokens", usage.cached_tokens), (inner, "cache_write_tokens", usage.cache_write_tokens))
+        for tree, name, count in (*parts, (outer, "reasoning_tokens", usage.reasoning_tokens)):
+            if count or name in tree:
+                tree[name] = count
+        inner = {name: min(count, usage.input_tokens) for name, count in inner.items()}
+        outer = {name: min(count, usage.output_tokens) for name, count in outer.items()}
+        written: Tree = {
+            "prompt_tokens": usage.input_tokens,
+            "completion_tokens": usage.output_tokens,
+            "total_tokens": usage.input_tokens + usage.output_tokens,
+        }
+        if inner:
+            written[INPUT_DETAILS[0]] = inner
+        if outer:
+            written[OUTPUT_DETAILS[0]] = outer
+        hidden = written.keys() | OURS | {*INPUT_DETAILS, *OUTPUT_DETAILS}
+        for name, value in fields.items():
+            shown = count_of(value) if name in NAMED else value
+            if name not in hidden and (shown is not None or name not in NAMED):
+                written[name] = shown
+        return written
+
+    def fault(self, usage: Usage) -> str:
+        """Say what is wrong with a report that left a side to be counted; nothing if there was no report, or a good one."""
+        sides = [side for side, source in (("input", usage.input_source), ("output", usage.source)) if source != REPORTED]
+        if self.fields is None or not sides:
+            return ""
+        said = msgspec.json.encode(self.fields).decode()
+        return f"usage without a count of the {' and the '.join(sides)}: {said[:FAULT_CHARACTERS_MAX]}"
+
+
+def count_of(value: object) -> int | None:
+    """Return a count: a whole number from 0 to COUNT_MAX, which may be written as 100.0 or as the text "100". None for anything else."""
+    if isinstance(value, float):
+        value = int(value) if value.is_integer() else None
+    elif isinstance(value, str):
+        value = int(value) if DIGITS(value) else None
+    return value if type(value) is int and 0 <= value <= COUNT_MAX else None
+
+
+def merged(earlier: Tree, later: Tree) -> Tree:
+    """Return a report with a later one over it, member by member: what is absent, null, smaller or no count does not replace a count."""
+    both = dict(earlier)
+    for name, value in later.items():
+        known = both.get(name)
+        if is_tree(known) and is_tree(value):
+            both[name] = merged(known, value)
+        elif value is not None and is_news(value, known):
+            both[name] = value
+    return both
+
+
+def is_news(value: object, known: object) -> bool:
+    """Tell whether a value replaces one that is known."""
+    before = count_of(known)
+    if before is None:
+        return True
+    now = count_of(value)
+    return now is not None and now >= before
+
+
+def first(names: Iterable[str], fields: Tree) -> int | None:
+    """Return the first count above zero; zero if there is only that, None if there is none."""
+    found = None
+    for name in names:
+        if name in fields:
+            count = count_of(fields[name])
+            if count:
+                return count
+            found = count if found is None else found
+    return found
+
+
+def largest(names: Iterable[str], *places: Mapping[str, object]) -> int:
+    """Return the largest count that goes by one of these names; 0 if there is none."""
+    return max([count_of(fields[name]) or 0 for name in names for fields in places if name in fields], default=0)
+
+
+def details(fields: Tree, names: Iterable[str]) -> dict[str, int]:
+    """Return the counts in a report's details of one side, as integers; what is no count there is left out."""
+    found: dict[str, int] = {}
+    for name in names:
+        inner = fields.get(name)
+        for key, value in inner.items() if is_tree(inner) else ():
+            count = count_of(value)
+            if count is not None:
+                found[key] = max(count, found.get(key, 0))
+    return found
+
+
+def output_of(fields: Tree) -> int | None:
+    """Return what a report says was made, thinking included where it is known to be inside; None if it does not say."""
+    made = first(OUTPUT, fields)
+    if not made and (SHOWN in fields or "thoughtsTokenCount" in fields):
+        made = (count_of(fields.get(SHOWN)) or 0) + (count_of(fields.get("thoughtsTokenCount")) or 0)
+    return made
+
+
+def visible(fields: Tree, *, thinking_shown: bool) -> int:
+    """Return how many tokens a running report says have been shown; 0 if it does not say."""
+    hidden = 0 if thinking_shown else largest(REASONING, fields, details(fields, OUTPUT_DETAILS))
+    return max(0, (output_of(fields) or 0) - hidden)
+
+
+def read(fields: Tree, counted: Usage) -> Usage:
+    """Return the tokens that a report tells of; a side of which it tells nothing, or zero although there is some, is as counted."""
+    inner, outer = details(fields, INPUT_DETAILS), details(fields, OUTPUT_DETAILS)
+    cached, written = largest(CACHED, fields, inner), largest(WRITTEN, fields, inner)
+    thought = largest(REASONING, fields, outer)
+    taken, made, total = first(INPUT, fields), output_of(fields), first(TOTAL, fields)
+    taken = None if not taken and counted.input_tokens else (taken or 0) + (count_of(fields.get(FROM_TOOLS)) or 0)
+    made = None if not made and counted.output_tokens else made or 0
+    sources = [counted.input_source if taken is None else REPORTED, counted.source if made is None else REPORTED]
+    if taken is not None and made is not None:
+        taken, made, thought = fitted(taken, made, total, beside=(cached, written), thought=thought)
+    elif taken is not None:
+        taken += cached + written if cached + written > taken else 0
+        made = (total or 0) - taken
+        sources[1] = REPORTED if made > 0 else counted.source
+    elif made is not None:
+        made += thought if thought > made else 0
+        taken = (total or 0) - made
+        sources[0] = REPORTED if taken > 0 else counted.input_source
+    else:
+        taken = (total or 0) - counted.output_tokens
+        sources[0] = counted.source if taken > 0 else counted.input_source
+    if taken <= 0:
+        taken = counted.input_tokens
+    if made is None or (made <= 0 and sources[1] != REPORTED):
+        made, thought = counted.output_tokens, counted.reasoning_tokens
+    cached = min(cached, taken)
+    return Usage(
+        input_tokens=taken,
+        output_tokens=made,
+        cached_tokens=cached,
+        cache_write_tokens=min(written, taken - cached),
+        reasoning_tokens=min(thought, made),
+        source=sources[1],
+        input_source=sources[0],
+        input_audio_tokens=min(largest(("audio_tokens",), inner), taken),
+        output_audio_tokens=min(largest(("audio_tokens",), outer), made),
+    )
+
+
+def fitted(taken: int, made: int, total: int | None, *, beside: tuple[int, int], thought: int) -> tuple[int, int, int]:
+    """Return input, output and thinking so that input and output are the whole. Of what goes beyond their sum, the total decides.
+
+    It is cached and written tokens that stand beside the prompt if these fill the gap exactly; or the thinking that was reported; else
+    thinking that was not. Without a total that can be true, a part that is larger than its whole stands beside it.
+    """
+    cached, written = beside
+    gap = -1 if total is None else total - taken - made
+    if gap == 0:
+        return taken, made, thought
+    if gap < 0:
+        return taken + (cached + written if cached + written > taken else 0), made + (thought if thought > made else 0), thought
+    for more in (cached + written, cached, written):
+        if more == gap:
+            return taken + more, made, thought
+    for more in (0, cached + written, cached, written):
+        if more + thought == gap:
+            return taken + more, made + thought, thought
+    return taken, made + gap, max(thought, gap)
+
+
+def with_cost(report: Tree, cost_usd: str | None) -> Tree:
+    """Add what the call costs the caller, in US dollars as an exact JSON number."""
+    return report if cost_usd is None else {**report, "cost": Raw(cost_usd.encode())}

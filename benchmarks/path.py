@@ -21,7 +21,6 @@ from aisa.clock import quick_chance, system_chance, wall_clock
 from aisa.config.schema import Config, Model, Prices, Vendor
 from aisa.edge.app import Edge
 from aisa.edge.cors import CrossOrigin
-from aisa.edge.pages import Pages
 from aisa.facts import Fact
 from aisa.http.client import HttpUpstream
 from aisa.http.client_connection import ClientConnection
@@ -178,7 +177,7 @@ async def opened(folder: str, dialer: Dialer) -> AsyncGenerator[tuple[Edge, str]
     gate = open_gate(config, keys, books, pools={"local": pool}, counts={}, chance=quick_chance(), report=partial(keep_last, facts))
     ids = CallIds(wall_clock, quick_chance())
     try:
-        yield Edge(gate, ids, wall_clock, cross_origin=CrossOrigin(config.cors), pages=Pages(), not_ready=lambda: None), secret
+        yield Edge(gate, ids, wall_clock, cross_origin=CrossOrigin(config.cors), not_ready=lambda: None), secret
     finally:
         await pool.close()
         board.close()

@@ -19,7 +19,6 @@ from aisa.config.schema import Cors, Prices
 from aisa.edge.account import Accounts
 from aisa.edge.app import Edge
 from aisa.edge.cors import CrossOrigin
-from aisa.edge.pages import Pages
 from aisa.errors import ApiError
 from aisa.http.server import HttpServer
 from aisa.ids import CallIds
@@ -68,9 +67,10 @@ class Bank:
         self.books = Books(shared_board(), lambda row, done: self.posted.append((row, done)), wallets=[self.wallet], wall_clock=wall_clock)
         home.gate.ledger = home.books = self.books
         ids = CallIds(wall_clock, random.Random(2))
-        self.edge = Edge(home.gate, ids, wall_clock, cross_origin=CrossOrigin(Cors()), pages=Pages(), not_ready=lambda: None)
         known = ended or UsageStore(database or pytest.fail("there is no database"))
-        self.edge.accounts = Accounts(self.books, known, clock)
+        accounts = Accounts(self.books, known, clock)
+        rest = {"cross_origin": CrossOrigin(Cors()), "not_ready": lambda: None}
+        self.edge = Edge(home.gate, ids, wall_clock, accounts=accounts, **rest)
 
     def store(self, *rows: CallRow) -> None:
         """Have the database take some rows, or every one that was posted, without telling the books yet."""

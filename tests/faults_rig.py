@@ -30,7 +30,6 @@ from aisa.config.schema import Config, Cors, Model, Server, Stream, Vendor
 from aisa.drain import Drains
 from aisa.edge.app import Edge
 from aisa.edge.cors import CrossOrigin
-from aisa.edge.pages import Pages
 from aisa.errors import ApiError
 from aisa.facts import BugFound, CallEnded, Fact
 from aisa.http.client import HttpUpstream
@@ -495,7 +494,7 @@ class House:
             drains=Drains(),
         )
         ids = CallIds(wall_clock, chance)
-        edge = Edge(self.gate, ids, wall_clock, cross_origin=CrossOrigin(Cors()), pages=Pages(), not_ready=lambda: None)
+        edge = Edge(self.gate, ids, wall_clock, cross_origin=CrossOrigin(Cors()), not_ready=lambda: None)
         self.server = HttpServer(edge, config.server)
 
     @property

@@ -13,7 +13,7 @@ import termios
 from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine
 from contextlib import asynccontextmanager, suppress
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import pytest
 import uvloop
@@ -21,6 +21,7 @@ import uvloop
 from aisa.config.schema import Server
 from aisa.errors import ApiError
 from aisa.http.connection import Connection
+from aisa.http.request import Judge
 from aisa.http.server import HttpServer, Reply, Request
 from aisa.http.shared import Shared
 from aisa.testing.clock import run_virtual
@@ -34,20 +35,35 @@ Run = Callable[[Coroutine[Any, Any, None]], None]
 Script = Callable[[Request, Reply], Awaitable[None]]
 
 
-class ScriptedApp:
-    """An app that answers as a test says and keeps what it was asked."""
+class Accepted(NamedTuple):
+    """A request that the app takes, however large its body is."""
 
-    def __init__(self, script: Script) -> None:
-        self._script = script
+    app: ScriptedApp
+    request: Request
+    body_bytes_max: int | None = None
+
+    async def answer(self, reply: Reply) -> None:
+        """Answer by the app's script."""
+        self.app.requests.append(self.request)
+        await self.app.script(self.request, reply)
+
+
+class ScriptedApp:
+    """An app that judges and answers as a test says and keeps what it was asked. `judging` takes everything if it is not set."""
+
+    def __init__(self, script: Script, judging: Judge | None = None) -> None:
+        self.script = script
+        self.judging = judging
+        self.judged: list[Request] = []
         self.requests: list[Request] = []
         self.refused: list[ApiError] = []
 
-    async def __call__(self, request: Request, reply: Reply) -> None:
-        """Answer by the script."""
-        self.requests.append(request)
-        await self._script(request, reply)
+    def judge(self, request: Request) -> Accepted:
+        """Take the request, with a body as large as the test says. Raises what the test does."""
+        self.judged.append(request)
+        return Accepted(self, request, None if self.judging is None else self.judging(request))
 
-    def refuse(self, error: ApiError, reply: Reply) -> None:
+    def refuse(self, error: ApiError, reply: Reply, _request: Request | None) -> None:
         """Answer with the error's code and message."""
         self.refused.append(error)
         body = json.dumps({"code": error.code, "message": error.message}).encode()
@@ -250,10 +266,15 @@ class Served:
 
 @asynccontextmanager
 async def serving(
-    script: Script = echo, *, now: Callable[[], float] | None = None, tls: Any = None, **settings: Any
+    script: Script = echo,
+    *,
+    judging: Judge | None = None,
+    now: Callable[[], float] | None = None,
+    tls: Any = None,
+    **settings: Any,
 ) -> AsyncIterator[Served]:
     """Run a server on an ephemeral port. Settings are those of config.schema.Server."""
-    served = Served(ScriptedApp(script), Server(**settings), **({"now": now} if now else {}))
+    served = Served(ScriptedApp(script, judging), Server(**settings), **({"now": now} if now else {}))
     asyncio.get_running_loop().set_exception_handler(served.complain)
     served.address = await served.server.listen("127.0.0.1", 0, tls)
     try:

@@ -131,7 +131,7 @@ class Rig:
     async def call(self, client: MemoryClient, data: bytes) -> None:
         """Make one call and wait for its end."""
         began = asyncio.get_running_loop().time()
-        call = Call(id="req_1", bearer="k", body=data, created=1, began=began, headers=[("x-request-id", "req_1")])
+        call = Call(id="req_1", key=OneKey().verify("k"), body=data, created=1, began=began, headers=[("x-request-id", "req_1")])
         client.task = asyncio.current_task()
         await relay(call, client, self.gate)
 

@@ -16,7 +16,7 @@ from aisa.ledger.row import CallRow
 from aisa.ledger.rules import FAILED
 from aisa.testing.clock import run_virtual
 from bank import Bank, bank, with_bank
-from faults_rig import failure, on_uvloop, until
+from faults_rig import failure, house, on_uvloop, says, until
 from rows import priced
 
 DAY = 86_400
@@ -196,15 +196,15 @@ def test_the_routes_keep_the_manners_of_the_others(path: str, tmp_path: Path) ->
     with_bank(scenario, tmp_path)
 
 
-def test_without_a_ledger_there_are_no_such_routes(tmp_path: Path) -> None:
+def test_without_a_ledger_there_are_no_such_routes() -> None:
     """A gateway without accounts answers as for any unknown address, with or without a key."""
 
-    async def scenario(made: Bank) -> None:
-        made.edge.accounts = None
-        for path in PATHS:
-            failure(await made.get(path, key=None), 404, "unknown_endpoint")
+    async def main() -> None:
+        async with house(says(b"")) as home:
+            for path in PATHS:
+                failure(await home.ask(f"GET {path} HTTP/1.1\r\nhost: gateway\r\n\r\n".encode()), 404, "unknown_endpoint")
 
-    with_bank(scenario, tmp_path)
+    run_virtual(main())
 
 
 # A database that does not answer

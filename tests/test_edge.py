@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 from typing import Any
 
 import pytest
 
 from aisa.config.schema import Cors
-from aisa.edge.app import MODEL, ROUTES
+from aisa.edge.app import ROUTES
 from aisa.edge.cors import CrossOrigin
+from aisa.edge.refusals import MINUTE_SECONDS, REFUSALS_TOLD_MAX
+from aisa.edge.routes import SHOWN_CHARACTERS_MAX, Route
 from aisa.errors import ApiError
-from aisa.facts import CallEnded, Refused
+from aisa.facts import CallEnded, Refused, ServerNotice
 from aisa.http.request import Request
 from aisa.keys.rules import Key
 from aisa.testing.clock import run_virtual
@@ -27,6 +30,11 @@ def get(path: str, *headers: str, method: str = "GET", key: str | None = CLIENT_
     lines = [f"{method} {path} HTTP/1.1", "host: gateway", *headers]
     lines += [] if key is None else [f"authorization: Bearer {key}"]
     return "\r\n".join([*lines, "", ""]).encode("latin-1")
+
+
+def head_of(path: str, *headers: str, key: str | None = CLIENT_KEY, method: str = "POST") -> bytes:
+    """A request whose body does not come."""
+    return get(path, *headers, method=method, key=key)
 
 
 def asked(request: bytes, **options: Any) -> tuple[Reply, House]:
@@ -79,7 +87,19 @@ def key_with(models: tuple[str, ...] | None) -> Any:
     return Keys()
 
 
+FORM = "content-type: text/plain"
+LARGE = "content-length: 99999999"
 JUDGED = [
+    (post(b"", "x: " + "y" * 70_000, key=None, path="/v9"), 431, "headers_too_large"),
+    (head_of("/v9", FORM, LARGE, key=None), 404, "unknown_endpoint"),
+    (head_of("/v1/models", FORM, LARGE, key=None), 405, "method_not_allowed"),
+    (head_of("/v1/chat/completions", FORM, LARGE, key=None), 401, "missing_api_key"),
+    (head_of("/v1/chat/completions", FORM, LARGE, key="wrong"), 401, "invalid_api_key"),
+    (head_of("/v1/chat/completions", FORM, LARGE), 415, "unsupported_media_type"),
+    (head_of("/v1/chat/completions", "content-type: application/json", LARGE), 413, "request_too_large"),
+    (head_of("/v1/chat/completions", "expect: 100-continue", LARGE, key=None), 401, "missing_api_key"),
+    (head_of("/v1/chat/completions", "expect: 100-continue", "transfer-encoding: chunked", key=None), 401, "missing_api_key"),
+    (head_of("/v1/models", "transfer-encoding: chunked", key=None, method="GET"), 401, "missing_api_key"),
     (post(b"{", "content-encoding: gzip", key=None), 401, "missing_api_key"),
     (post(b"{", key="wrong"), 401, "invalid_api_key"),
     (post(b"{"), 400, "json_parse_error"),
@@ -92,7 +112,7 @@ JUDGED = [
 
 @pytest.mark.parametrize(("request_bytes", "status", "code"), JUDGED)
 def test_a_request_with_several_faults_is_told_the_first_in_order(request_bytes: bytes, status: int, code: str) -> None:
-    """Key, body, model, allow-list, parameters: the contract's order of checks."""
+    """The contract's order of checks; fault S1: of the head first, whose body has not come."""
     reply, _ = asked(request_bytes, keys=key_with(("fast",)), max_output_tokens=50)
     failure(reply, status, code)
 
@@ -111,28 +131,71 @@ def test_json_by_any_of_its_names_is_taken(kind: str) -> None:
     assert reply.status == 200
 
 
-@pytest.mark.parametrize(
-    "path", ["/v1/chat/completion", "/chat/completions", "/v1/chat/completions/", "/v2", "//v1/models", "/" + "x" * 5000]
-)
-def test_an_unknown_path_is_told_the_nearest_route(path: str) -> None:
-    """And is not echoed beyond reason."""
-    reply, _ = asked(get(path))
+def test_an_unknown_path_is_told_so_and_neither_echoed_nor_logged_beyond_reason() -> None:
+    """Fault S10: 128 characters of it are told and logged, and of an unknown method twenty."""
+    reply, home = asked(get("/" + "x" * 5_000))
     message = failure(reply, 404, "unknown_endpoint")["message"]
-    assert len(message) < 300
-    assert any(f"Did you mean {route}" in message for route in ROUTES)
+    [fact] = [fact for fact in home.facts if isinstance(fact, Refused)]
+    assert len(message) < 200
+    assert fact.path == "/" + "x" * (SHOWN_CHARACTERS_MAX - 1) + "…"
 
 
-@pytest.mark.parametrize("route", [route for route in ROUTES if route != MODEL])
-def test_a_route_says_which_methods_it_takes(route: str) -> None:
-    """405 with Allow, and OPTIONS gives the same list."""
-    reply, _ = asked(get(route, method="DELETE"))
-    failure(reply, 405, "method_not_allowed")
-    options, _ = asked(get(route, method="OPTIONS", key=None))
-    assert options.status == 204
-    assert options.header("allow") == reply.header("allow") == ", ".join((*ROUTES[route], "OPTIONS"))
+def test_a_flood_of_refusals_does_not_flood_the_log() -> None:
+    """Fault S10: a hundred are told in a minute, the rest is a number; in the next minute they are told again."""
+
+    async def main() -> House:
+        async with house(GOOD) as home:
+            for key in [None] * REFUSALS_TOLD_MAX + ["wrong"] * 20 + [None] * 5:
+                assert (await home.ask(post(body(), key=key))).status == 401
+            told = [fact for fact in home.facts if isinstance(fact, Refused)]
+            assert len(told) == REFUSALS_TOLD_MAX
+            await asyncio.sleep(MINUTE_SECONDS + 1)
+            assert (await home.ask(post(body(), key=None))).status == 401
+            return home
+
+    *_, notice, last = run_virtual(main()).facts
+    assert isinstance(notice, ServerNotice)
+    assert notice.message == "25 more requests without a known key were refused within a minute: invalid_api_key 20, missing_api_key 5"
+    assert isinstance(last, Refused)
 
 
-@pytest.mark.parametrize("route", ["/health/live", "/health/ready", "/", "/openapi.json"])
+@pytest.mark.parametrize("route", ROUTES, ids=lambda route: route.path)
+def test_a_route_says_which_methods_it_takes(route: Route) -> None:
+    """405 with Allow, and OPTIONS gives the same list, by every path of the route."""
+    methods = ("GET", "HEAD") if route.method == "GET" else (route.method,)
+    for path in (route.path, *route.aliases):
+        reply, _ = asked(get(path.replace("{id}", "x"), method="DELETE"))
+        failure(reply, 405, "method_not_allowed")
+        options, _ = asked(get(path.replace("{id}", "x"), method="OPTIONS", key=None))
+        assert options.status == 204
+        assert options.header("allow") == reply.header("allow") == ", ".join((*methods, "OPTIONS"))
+
+
+def test_the_routes_are_also_there_without_v1() -> None:
+    """Fault P14: a base URL without `/v1` works, for calls and for models."""
+    reply, home = asked(post(body(), path="/chat/completions"))
+    assert (reply.status, len(home.calls)) == (200, 1)
+    assert [model["id"] for model in asked(get("/models"), keys=key_with(("fast",)))[0].json["data"]] == ["fast"]
+    assert asked(get("/models/fast"))[0].json["id"] == "fast"
+
+
+@pytest.mark.parametrize(
+    ("path", "headers", "words"),
+    [
+        ("/v1/models?key=sk-aisa-secret", [], "Send the header `Authorization: Bearer"),
+        ("/v1/models?a=b&API_KEY=sk-aisa-secret", [], "Send the header `Authorization: Bearer"),
+        ("/v1/models", ["authorization: sk-aisa-secret"], "send `Authorization: Bearer"),
+        ("/v1/models", ["authorization: Basic sk-aisa-secret"], "send `Authorization: Bearer"),
+    ],
+)
+def test_a_key_in_the_wrong_place_is_told_the_right_one(path: str, headers: list[str], words: str) -> None:
+    """401, which does not say the key again."""
+    reply, home = asked(get(path, *headers, key=None))
+    assert words in failure(reply, 401, "missing_api_key")["message"]
+    assert not any("secret" in str(fact) for fact in home.facts)
+
+
+@pytest.mark.parametrize("route", ["/health/live", "/health/ready", "/health", "/", "/openapi.json"])
 def test_what_needs_no_key_answers_without_one(route: str) -> None:
     """HEAD gives the same head without the body."""
 

@@ -472,13 +472,34 @@ def test_a_body_over_the_limit_is_refused_in_little_memory(served: Served, start
     before = served.resident_bytes()
 
     async def main() -> None:
-        caller, _ = await flood(served, start, piece, 64 << 20)
+        caller, _ = await flood(served, start.replace(CLIENT_KEY.encode(), served.key.encode()), piece, 64 << 20)
         failure(await caller.reply(), 413, "request_too_large")
         assert await caller.rest() == b""
         caller.leave()
 
     on_uvloop(main())
     assert served.resident_bytes() - before < GROWN_BYTES_MAX
+
+
+def test_clients_without_a_key_get_nothing_kept_however_much_they_send(served: Served) -> None:
+    """Fault S1: forty send 31 of 32 MiB and stop: each is answered 401 and closed, and the process has not grown by 8 MiB."""
+    before = served.resident_bytes()
+    start = post(b"", f"content-length: {32 << 20}", key=None).replace(b"content-length: 0\r\n", b"")
+
+    async def main() -> None:
+        callers: list[Caller] = []
+        for _ in range(40):
+            caller, sent = await flood(served, start, bytes(1 << 20), 31 << 20)
+            assert sent >= 31 << 20
+            callers.append(caller)
+        assert served.resident_bytes() - before < 8 << 20
+        for caller in callers:
+            failure(await caller.reply(), 401, "missing_api_key")
+            assert await caller.rest() == b""
+            caller.leave()
+
+    on_uvloop(main())
+    assert served.resident_bytes() - before < 8 << 20
 
 
 # Clients that send what another server might read otherwise

@@ -10,11 +10,12 @@ from typing import Any
 
 import pytest
 
-from aisa.http.connection import LINGER_SECONDS_MAX, STALL_SECONDS_MAX, STALL_SETTLING_SECONDS
+from aisa.http.connection import LINGER_SECONDS_MAX
 from aisa.http.delivery import SWEEP_CONNECTIONS_MAX, SWEEP_SECONDS, SWEEP_SECONDS_MAX, Sweep, TlsDelivery, delivery_of
 from aisa.http.outbox import Outbox
 from aisa.http.server import Reply, Request, tls_context
 from aisa.http.sockets import kernel_counts, tcp_progress, throw_away_at_close, unacknowledged_bytes
+from aisa.http.stall import STALL_SECONDS_MAX, STALL_SETTLING_SECONDS
 from aisa.testing.clock import run_virtual
 from aisa.wire.port import Client as Port
 from http_server_rig import Bare, Client, Run, Wire, arrive, both_loops, get, kernel_time, pem, post, serving, trusting, until, wired

@@ -11,9 +11,10 @@ from pathlib import Path
 
 import pytest
 
-from aisa.http.connection import STALL_SECONDS_MAX, Connection
+from aisa.http.connection import Connection
 from aisa.http.server import Reply, Request, tls_context
 from aisa.http.shared import READ_BYTES_MAX
+from aisa.http.stall import STALL_SECONDS_MAX
 from aisa.testing.clock import run_virtual
 from http_server_rig import (
     RESET,

@@ -34,7 +34,6 @@ from aisa.edge.idempotency import (
     mark_of,
     relay_once,
 )
-from aisa.edge.pages import Pages
 from aisa.errors import ApiError
 from aisa.facts import Replayed
 from aisa.http.server import HttpServer
@@ -67,7 +66,7 @@ from faults_rig import (
     whole,
 )
 from repeats import repeats
-from rig import MemoryClient, Rig, ScriptedUpstream, document, text
+from rig import MemoryClient, OneKey, Rig, ScriptedUpstream, document, text
 from rig import Script as Steps
 from rig import body as chat_body
 
@@ -95,7 +94,7 @@ async def home_with(once: Once, *scripts: Script, **options: Any) -> AsyncGenera
     async with house(*scripts, **options) as home:
         home.gate.ledger = home.books = books_into(Rows(home.rows, once))
         ids = CallIds(wall_clock, random.Random(2))
-        edge = Edge(home.gate, ids, wall_clock, cross_origin=CrossOrigin(Cors()), pages=Pages(), not_ready=lambda: None, once=once)
+        edge = Edge(home.gate, ids, wall_clock, cross_origin=CrossOrigin(Cors()), not_ready=lambda: None, once=once)
         await home.server.drain(0)
         home.server = HttpServer(edge, home.config.server)
         _, home.port = await home.server.listen("127.0.0.1", 0)
@@ -449,7 +448,7 @@ def test_an_answer_can_be_had_again_only_when_its_delivery_is_known(taken: bool)
 
     async def ask(client: MemoryClient, call_id: str) -> None:
         began = asyncio.get_running_loop().time()
-        call = Call(id=call_id, bearer="k", body=chat_body(), created=1, began=began, headers=[("x-request-id", call_id)])
+        call = Call(id=call_id, key=OneKey().verify("k"), body=chat_body(), created=1, began=began, headers=[("x-request-id", call_id)])
         client.task = asyncio.current_task()
         await relay_once(call, "k", client, gate=rig.gate, once=once)
 
@@ -569,7 +568,7 @@ def test_a_large_body_is_digested_beside_the_event_loop() -> None:
     rig = Rig(ScriptedUpstream(Steps([document()])))
 
     async def done_at_once(size: int) -> bool:
-        call = Call(id="req_1", bearer="k", body=b"x" * size, created=1, began=0.0, headers=[])
+        call = Call(id="req_1", key=OneKey().verify("k"), body=b"x" * size, created=1, began=0.0, headers=[])
         task = asyncio.create_task(relay_once(call, "k", MemoryClient(), gate=rig.gate, once=Once(wall_clock)))
         await asyncio.sleep(0)
         done = task.done()

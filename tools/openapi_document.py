@@ -1,17 +1,22 @@
-"""Writes src/aisa/edge/openapi.json from the request types and the error table, so that the document cannot disagree with the parser.
+"""Writes src/aisa/edge/openapi.json from the routes, the request types and the errors, so that it cannot disagree with the parser.
 
-Run `python tools/openapi_document.py` after changing either; a test fails when the file is stale.
+Run `python tools/openapi_document.py` after changing any; a test fails when the file is stale.
 """
 
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
+from collections.abc import Set as AbstractSet
 from pathlib import Path
-from typing import Any
+from types import MappingProxyType
+from typing import Any, NamedTuple
 
 import msgspec
 
 from aisa.edge.account import UNIX_SECONDS_MAX
+from aisa.edge.app import BILLS, CHAT, PAGE, ROUTES, Answering
+from aisa.edge.routes import Route
 from aisa.errors import CODES
 from aisa.pricing import KINDS
 from aisa.usage import COUNTED, ESTIMATED, REPORTED, Usage
@@ -147,15 +152,10 @@ def or_null(schema: Document) -> Document:
     return {"anyOf": [schema, {"type": "null"}]}
 
 
-def failures(statuses: set[int]) -> Document:
+def failures(statuses: AbstractSet[int]) -> Document:
     """The error answers of a route, by status."""
     meaning = {status: sorted(code for code, (other, _) in CODES.items() if other == status) for status in statuses}
     return {str(status): {"description": ", ".join(codes), "content": json_body(ref("Error"))} for status, codes in sorted(meaning.items())}
-
-
-def get(summary: str, good: Document, statuses: set[int], **more: Any) -> Document:
-    """A GET operation."""
-    return {"get": {"summary": summary, "responses": {"200": good} | failures(statuses), **more}}
 
 
 def answer(description: str, component: str) -> Document:
@@ -174,52 +174,74 @@ def window_parameters() -> list[Document]:
     ]
 
 
-def paths() -> Document:
-    """The routes."""
+class Shape(NamedTuple):
+    """What the table of routes does not say of one: its good answer, and the statuses of its own failures."""
+
+    good: Document
+    fails: frozenset[int] = frozenset()
+    more: Mapping[str, Any] = MappingProxyType({})
+
+
+def shapes() -> dict[str, Shape]:
+    """The shapes of all routes but that of the page for people, by path."""
     name = {"name": "id", "in": "path", "required": True, "schema": {"type": "string", "minLength": 1}}
-    once = {
+    health = answer("The state.", "Health")
+    every = frozenset(status for status, _ in CODES.values())
+    return {
+        CHAT: Shape(chat_answer(), every, {"parameters": [once()], "requestBody": {"required": True, "content": json_body(ref("Known"))}}),
+        "/v1/models": Shape(answer("The models.", "ModelList")),
+        "/v1/models/{id}": Shape(answer("The model.", "Model"), frozenset({403, 404}), {"parameters": [name]}),
+        "/v1/usage": Shape(answer("The sums.", "UsageReport"), frozenset({400, 503}), {"parameters": window_parameters()}),
+        "/v1/usage/calls/{id}": Shape(answer("The receipt.", "Receipt"), frozenset({404, 503}), {"parameters": [name]}),
+        "/v1/credits/balance": Shape(answer("What is left.", "Balance"), frozenset({503})),
+        "/health/live": Shape(health),
+        "/health/ready": Shape(health, more={"responses": {"200": health, "503": health}}),
+        "/openapi.json": Shape({"description": "OpenAPI 3.1.", "content": json_body({"type": "object"})}),
+    }
+
+
+def once() -> Document:
+    """The header with which a call is billed once."""
+    return {
         "name": "Idempotency-Key",
         "in": "header",
         "description": "Any text of your own. The same key with the same body within 24 hours is billed once.",
         "schema": {"type": "string", "minLength": 1, "maxLength": 255, "pattern": "^[!-~]([ -~]*[!-~])?$"},
     }
+
+
+def chat_answer() -> Document:
+    """The good answer of a chat call."""
     replayed = {"description": "The answer is that of an earlier request with the same key.", "schema": {"type": "string"}}
     stream = {"text/event-stream": {"schema": {"type": "string", "description": "Events `data: {chunk}`, then `data: [DONE]`."}}}
-    good = {
+    return {
         "description": "The answer.",
         "headers": {"idempotent-replayed": replayed},
         "content": json_body(ref("ChatCompletion")) | stream,
     }
-    every = {status for status, _ in CODES.values()} - {405}
-    chat = {
-        "summary": "Create a chat completion",
-        "parameters": [once],
-        "requestBody": {"required": True, "content": json_body(ref("Known"))},
-        "responses": {"200": good} | failures(every),
-    }
-    health = {"description": "The state.", "content": json_body(ref("Health"))}
+
+
+def paths() -> Document:
+    """The routes, as the table has them."""
+    described: Document = {}
+    known = shapes()
+    for route in ROUTES + BILLS:
+        if route.path != PAGE:
+            described.setdefault(route.path, {})[route.method.lower()] = operation(route, known.pop(route.path))
+    assert not known, f"shapes of routes that are not in the table: {list(known)}"
+    return described
+
+
+def operation(route: Route[Answering], shape: Shape) -> Document:
+    """One route."""
+    fails = (shape.fails | ({401} if route.needs_key else set())) - {405}
+    also = f" Also at `{'`, `'.join(route.aliases)}`." if route.aliases else ""
     return {
-        "/v1/chat/completions": {"post": chat},
-        "/v1/models": get("List models", {"description": "The models.", "content": json_body(ref("ModelList"))}, {401}),
-        "/v1/models/{id}": get(
-            "Describe a model", {"description": "The model.", "content": json_body(ref("Model"))}, {401, 403, 404}, parameters=[name]
-        ),
-        "/v1/usage": get("Sum up what was used", answer("The sums.", "UsageReport"), {400, 401, 503}, parameters=window_parameters()),
-        "/v1/usage/calls/{id}": get(
-            "Get the receipt of a call that the key made", answer("The receipt.", "Receipt"), {401, 404, 503}, parameters=[name]
-        ),
-        "/v1/credits/balance": get("Get the balance", answer("What is left.", "Balance"), {401, 503}),
-        "/health/live": get("Whether the process runs", health, set(), security=[]),
-        "/health/ready": {
-            "get": {
-                "summary": "Whether new calls are wanted",
-                "security": [],
-                "responses": {"200": health, "503": health},
-            }
-        },
-        "/openapi.json": get(
-            "This document", {"description": "OpenAPI 3.1.", "content": json_body({"type": "object"})}, set(), security=[]
-        ),
+        "summary": route.summary,
+        **({"description": also.strip()} if also else {}),
+        **({} if route.needs_key else {"security": []}),
+        "responses": {"200": shape.good} | failures(fails),
+        **shape.more,
     }
 
 

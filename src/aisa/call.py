@@ -4,18 +4,19 @@ from __future__ import annotations
 
 import msgspec
 
+from aisa.keys.rules import Key
 from aisa.wire.port import HeaderList
 
 
 class Call(msgspec.Struct):
-    """One call as the edge hands it over. `created` is UNIX seconds, `began` the event loop's seconds.
+    """One call as the edge hands it over, of a key that was found good. `created` is UNIX seconds, `began` the event loop's seconds.
 
     `headers` go out with the answer whatever it is: the request id, and what browsers need. `idempotency` is what the ledger keeps of
     the caller's Idempotency-Key.
     """
 
     id: str
-    bearer: str | None
+    key: Key
     body: bytes
     created: int
     began: float

@@ -70,7 +70,7 @@ MEANING: Mapping[str, str] = MappingProxyType(
         "insufficient_permissions": "The key may not use this route.",
         "model_not_allowed": "The model is not on the key's allow-list.",
         "unknown_model": "No such model here, or it has no price. `GET /v1/models` lists what there is.",
-        "unknown_endpoint": "No such route. The message names the nearest one.",
+        "unknown_endpoint": "No such route. The message names one that is much like it, or says what to set instead.",
         "resource_not_found": "The thing named in the path does not exist.",
         "method_not_allowed": "The route exists, but not with this method; see the `Allow` header.",
         "request_timeout": "The request's body arrived too slowly and was given up.",
@@ -92,7 +92,7 @@ MEANING: Mapping[str, str] = MappingProxyType(
         "internal_error": "A bug of ours. Report it with the `request_id`.",
         "upstream_unavailable": "The vendor could not be reached, refused our credential or broke off.",
         "gateway_error": "The vendor's answer could not be understood.",
-        "overloaded": "The vendor or this server is overloaded or going away. Wait `Retry-After` seconds.",
+        "overloaded": "The vendor or this server is overloaded (connections, unfinished bodies) or going away. Wait `Retry-After` seconds.",
         "upstream_timeout": "The vendor sent no token in time.",
     }
 )

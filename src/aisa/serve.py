@@ -32,7 +32,6 @@ from aisa.edge.board_view import BoardView, in_loop
 from aisa.edge.control import Control
 from aisa.edge.cors import CrossOrigin
 from aisa.edge.idempotency import Once
-from aisa.edge.pages import Pages
 from aisa.edge.statement import Statement
 from aisa.embedded.upstream import EmbeddedUpstream
 from aisa.facts import Fact, ServerNotice
@@ -134,17 +133,16 @@ async def serve(
     pools = {name: HttpUpstream(name, vendor, os.environ) for name, vendor in config.vendors.items()}
     gate = open_gate(config, keys, books, pools=pools, counts=counts, chance=chance, report=report)
     stopping = Stopping()
+    ended = UsageStore(database)
     edge = Edge(
         gate,
         CallIds(wall_clock, chance),
         wall_clock,
         cross_origin=CrossOrigin(config.cors),
-        pages=Pages(),
         not_ready=stopping.why_not_ready,
         once=once,
+        accounts=Accounts(books, ended, wall_clock),
     )
-    ended = UsageStore(database)
-    edge.accounts = Accounts(books, ended, wall_clock)
     wallets = LiveWallets(store, books, partial(in_loop, asyncio.get_running_loop()))
     shown = usage_routes(Statement(books, ended), keys, BoardView(gate.live, books, board))
     admin = Admin(keys, wall_clock, report, wallets=wallets, more=(*BookRoutes(store).routes(), *shown))

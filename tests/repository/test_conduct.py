@@ -12,7 +12,7 @@ from repository.source import AISA, SCRIPTS, TESTS, Definition, Function, Module
 
 #: `path::function` -> why any exception may end here. At most BOUNDARIES_MAX, because each hides what nobody has foreseen.
 BOUNDARIES: dict[str, str] = {
-    "src/aisa/edge/app.py::Edge.__call__": "the outermost frame of a request: it answers internal_error and reports the bug",
+    "src/aisa/edge/app.py::Edge.answer": "the outermost frame of a request: it answers internal_error and reports the bug",
     "src/aisa/ledger/writer.py::Writer._write": "the ledger's thread: a row that cannot be written is reported, and the others go on",
     "src/aisa/http/connection.py::Connection._run": "the last guard of a connection: it tells the loop, and the client is not left waiting",
 }

@@ -35,6 +35,7 @@ class Server(Section, frozen=True, kw_only=True):
     data_dir: str = "./aisa-data"
     header_bytes_max: Bytes = 65_536
     body_bytes_max: Bytes = 33_554_432
+    unfinished_bodies_bytes_max: Bytes = 268_435_456
     header_timeout_seconds: Seconds = 10.0
     body_timeout_seconds: Seconds = 20.0
     keep_alive_timeout_seconds: Seconds = 75.0
@@ -176,7 +177,10 @@ FIELDS: Mapping[str, str] = MappingProxyType(
         "server.header_bytes_max": "Largest request line plus headers; above it the answer is `431 headers_too_large`.",
         "server.body_bytes_max": "Largest request body; above it the answer is `413 request_too_large`.",
         "server.header_timeout_seconds": "How long a request's headers may take to arrive.",
-        "server.body_timeout_seconds": "How long a request's body may take to arrive, on top of one second per 1,000 bytes received.",
+        "server.unfinished_bodies_bytes_max": "What all request bodies together that have begun to arrive may hold in memory; beyond it "
+        "the answer is `503 overloaded`. At least `body_bytes_max`, or the largest never fit.",
+        "server.body_timeout_seconds": "In any span of so many seconds while a request's body arrives, at least 1,000 bytes for each of "
+        "them must come; else the answer is `408 request_timeout`.",
         "server.keep_alive_timeout_seconds": "How long an idle connection is kept for a next request.",
         "server.connections_max": "Connections of clients open at the same time; further ones are answered `503 overloaded`.",
         "server.drain_seconds": "How long calls in flight may go on after SIGTERM before they are ended with an error.",

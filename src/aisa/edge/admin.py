@@ -23,8 +23,9 @@ from urllib.parse import parse_qsl, unquote
 import msgspec
 
 from aisa.clock import WallClock
-from aisa.edge.admin_route import Asked, Result, Route, Steps, read
+from aisa.edge.admin_route import Answering, Asked, Result, change, look, read
 from aisa.edge.admin_wallets import WalletRoutes
+from aisa.edge.routes import Route, RouteTable
 from aisa.errors import ApiError
 from aisa.facts import Fact, KeysChanged
 from aisa.keys.port import KeyRing
@@ -78,20 +79,22 @@ class Admin:
         report: Callable[[Fact], None] = lambda _fact: None,
         *,
         wallets: Wallets | None = None,
-        more: Iterable[Route] = (),
+        more: Iterable[Route[Answering]] = (),
     ) -> None:
         self._keys = keys
         self._wall_clock = wall_clock
         self._report = report
         self._noted: deque[Fact] = deque()
         self.url: str | None = None
-        self._routes = (
-            Route("GET", "/keys", self._list),
-            Route("POST", "/keys", self._create),
-            Route("POST", "/keys/import", self._import),
-            Route("POST", "/keys/{name}/revoke", self._revoke),
-            *(() if wallets is None else WalletRoutes(wallets, self._noted.append).routes()),
-            *more,
+        self.routes = RouteTable(
+            (
+                look("/keys", self._list),
+                change("/keys", self._create),
+                change("/keys/import", self._import),
+                change("/keys/{name}/revoke", self._revoke),
+                *(() if wallets is None else WalletRoutes(wallets, self._noted.append).routes()),
+                *more,
+            )
         )
 
     def answer(self, method: str, path: str, body: bytes) -> Answer:
@@ -105,8 +108,9 @@ class Admin:
     def steps(self, method: str, path: str, body: bytes) -> Generator[None, None, Answer]:
         """Do what is asked in steps, and return what `answer` does. One at a time: what a step finds is not changed during it."""
         try:
-            run, asked = self._find(method, path, body)
-            result = run(asked)
+            path, _, query = path.partition("?")
+            route, name = self.routes.find(method, path)
+            result = route.handler(Asked(unquote(name), dict(parse_qsl(query)), body))
             status, shown = (yield from result) if isinstance(result, Generator) else result
         except ApiError as error:
             status = error.status
@@ -117,23 +121,6 @@ class Admin:
         """Report what was changed. Apart from the steps, because these may be made in a thread and reports are for the event loop's."""
         while self._noted:
             self._report(self._noted.popleft())
-
-    def _find(self, method: str, path: str, body: bytes) -> tuple[Callable[[Asked], Result | Steps], Asked]:
-        path, _, query = path.partition("?")
-        parts = path.split("/")
-        methods: list[str] = []
-        for route in self._routes:
-            pattern = route.path.split("/")
-            if len(pattern) == len(parts) and all(want in ("{name}", part) for want, part in zip(pattern, parts, strict=True)):
-                if route.method == method:
-                    name = unquote(parts[pattern.index("{name}")]) if "{name}" in pattern else ""
-                    return route.run, Asked(name, dict(parse_qsl(query)), body)
-                methods.append(route.method)
-        if methods:
-            allow = ", ".join(methods)
-            raise ApiError("method_not_allowed", f"{path} takes {allow}, not {method}.", allow=allow)
-        listed = ", ".join(f"{route.method} {route.path}" for route in self._routes)
-        raise ApiError("unknown_endpoint", f"There is no {path} here. There are: {listed}.")
 
     def _list(self, _asked: Asked) -> Result:
         return 200, {"data": [self._shown(key) for key in self._keys.list()]}

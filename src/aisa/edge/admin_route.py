@@ -1,4 +1,4 @@
-"""What a route of the administrator is: a request in JSON, and an answer, perhaps after several steps. Lists no route."""
+"""What a request of the administrator is: JSON, and an answer, perhaps after several steps. Lists no route."""
 
 from __future__ import annotations
 
@@ -7,7 +7,10 @@ from typing import NamedTuple, TypeVar
 
 import msgspec
 
+from aisa.edge.routes import Route
 from aisa.errors import ApiError
+
+ADMIN_BODY_BYTES_MAX = 1 << 20  # a key with an allow-list of ten thousand models
 
 #: status and what is to be encoded
 Result = tuple[int, object]
@@ -25,12 +28,18 @@ class Asked(NamedTuple):
     body: bytes
 
 
-class Route(NamedTuple):
-    """A request that is answered. `{name}` in the path stands for one part of it."""
+#: What answers a request. Raises ApiError.
+Answering = Callable[[Asked], Result | Steps]
 
-    method: str
-    path: str
-    run: Callable[[Asked], Result | Steps]
+
+def look(path: str, answer: Answering) -> Route[Answering]:
+    """Return the route of a question. Its path has at most the part `{name}`."""
+    return Route("GET", path, answer, needs_key=False)
+
+
+def change(path: str, answer: Answering) -> Route[Answering]:
+    """Return the route of a request that changes something, or whose question has a body."""
+    return Route("POST", path, answer, needs_key=False, body_bytes_max=ADMIN_BODY_BYTES_MAX)
 
 
 def read(body: bytes, shape: type[Shape]) -> Shape:

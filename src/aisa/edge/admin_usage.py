@@ -16,8 +16,9 @@ from functools import partial
 
 import msgspec
 
-from aisa.edge.admin_route import Asked, Result, Route, Steps
+from aisa.edge.admin_route import Answering, Asked, Result, Steps, look
 from aisa.edge.board_view import BoardShown
+from aisa.edge.routes import Route
 from aisa.edge.statement import CallFound, Statement
 from aisa.errors import ApiError
 from aisa.keys.port import KeyRing
@@ -33,12 +34,12 @@ class UsageShown(msgspec.Struct, frozen=True):
     labels: dict[str, str]
 
 
-def usage_routes(statement: Statement, keys: KeyRing, board: Callable[[], BoardShown] | None = None) -> tuple[Route, ...]:
+def usage_routes(statement: Statement, keys: KeyRing, board: Callable[[], BoardShown] | None = None) -> tuple[Route[Answering], ...]:
     """Return the routes. `board` shows the calls that run, None where no server does."""
     return (
-        Route("GET", "/usage", partial(usage, statement, keys)),
-        Route("GET", "/calls/{name}", partial(call, statement, keys)),
-        Route("GET", "/board", partial(live, board)),
+        look("/usage", partial(usage, statement, keys)),
+        look("/calls/{name}", partial(call, statement, keys)),
+        look("/board", partial(live, board)),
     )
 
 

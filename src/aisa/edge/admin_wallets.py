@@ -20,7 +20,8 @@ from collections.abc import Callable
 
 import msgspec
 
-from aisa.edge.admin_route import Asked, Result, Route, Steps, read
+from aisa.edge.admin_route import Answering, Asked, Result, Steps, change, look, read
+from aisa.edge.routes import Route
 from aisa.errors import ApiError
 from aisa.facts import Fact, WalletChanged
 from aisa.ledger.port_admin import Booking, Books, Wallets
@@ -60,13 +61,13 @@ class WalletRoutes:
         self._wallets = wallets
         self._note = note
 
-    def routes(self) -> tuple[Route, ...]:
+    def routes(self) -> tuple[Route[Answering], ...]:
         """Return what is answered."""
         return (
-            Route("GET", "/accounts", self._list),
-            Route("POST", "/accounts/{name}/top-up", self._top_up),
-            Route("POST", "/accounts/{name}/adjust", self._adjust),
-            Route("POST", "/accounts/{name}/unlimit", self._unlimit),
+            look("/accounts", self._list),
+            change("/accounts/{name}/top-up", self._top_up),
+            change("/accounts/{name}/adjust", self._adjust),
+            change("/accounts/{name}/unlimit", self._unlimit),
         )
 
     def _list(self, _asked: Asked) -> Result:
@@ -99,12 +100,12 @@ class BookRoutes:
     def __init__(self, books: Books) -> None:
         self._books = books
 
-    def routes(self) -> tuple[Route, ...]:
+    def routes(self) -> tuple[Route[Answering], ...]:
         """Return what is answered."""
         return (
-            Route("GET", "/accounts/{name}/entries", self._entries),
-            Route("POST", "/ledger/audit", self._audit),
-            Route("POST", "/ledger/made", self._made),
+            look("/accounts/{name}/entries", self._entries),
+            change("/ledger/audit", self._audit),
+            change("/ledger/made", self._made),
         )
 
     def _entries(self, asked: Asked) -> Result:

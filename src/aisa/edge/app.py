@@ -1,11 +1,10 @@
-"""From one HTTP request to the right answer, always with a request id and always JSON when it fails. The table of routes is here."""
+"""From one HTTP request to the right answer, always with a request id and always JSON when it fails. The API's routes are here."""
 
 from __future__ import annotations
 
 import asyncio
-import difflib
 import traceback
-from collections.abc import Iterable
+from collections.abc import Awaitable, Callable
 from typing import Protocol
 
 import msgspec
@@ -14,9 +13,12 @@ from aisa.call import Call
 from aisa.clock import WallClock
 from aisa.edge.account import BALANCE, RECEIPT, USAGE, Accounts
 from aisa.edge.cors import CrossOrigin
+from aisa.edge.elsewhere import ELSEWHERE
 from aisa.edge.idempotency import HEADER, Once, relay_once
 from aisa.edge.models import model_list, one_model
 from aisa.edge.pages import Pages
+from aisa.edge.refusals import Refusals
+from aisa.edge.routes import SHOWN_METHOD_CHARACTERS_MAX, Route, RouteTable, shown
 from aisa.errors import ApiError
 from aisa.facts import BugFound, Refused
 from aisa.http.server import Reply, Request
@@ -27,22 +29,18 @@ from aisa.run import Gate
 from aisa.wire.port import HeaderList
 from aisa.wire.reply import JSON_TYPE, send_error
 
-CHAT = "/v1/chat/completions"
-MODELS = "/v1/models"
-MODEL = "/v1/models/"  # followed by a name, which may itself hold slashes
-#: path -> methods, for 404 hints, 405 and `Allow`.
-ROUTES: dict[str, tuple[str, ...]] = {
-    CHAT: ("POST",),
-    MODELS: ("GET", "HEAD"),
-    MODEL: ("GET", "HEAD"),
-    "/health/live": ("GET", "HEAD"),
-    "/health/ready": ("GET", "HEAD"),
-    "/openapi.json": ("GET", "HEAD"),
-    "/": ("GET", "HEAD"),
-}
-#: As ROUTES, where there are bills to look at.
-ACCOUNT_ROUTES = {USAGE: ("GET", "HEAD"), RECEIPT: ("GET", "HEAD"), BALANCE: ("GET", "HEAD")}
 CLIENT_ID_CHARACTERS_MAX = 128
+OPTIONS = "OPTIONS"
+#: Where others take a key in the address, where it ends up in logs.
+KEY_PARAMETERS = frozenset({"key", "api_key", "api-key", "apikey", "access_token"})
+
+
+class Page(msgspec.Struct, frozen=True):
+    """A whole answer that is no call's."""
+
+    body: bytes
+    status: int = 200
+    content_type: str = JSON_TYPE
 
 
 class Readiness(Protocol):
@@ -56,7 +54,7 @@ class Readiness(Protocol):
 class Edge:
     """Answers every request that a client connection brings.
 
-    Without `once`, an Idempotency-Key means nothing; until `accounts` is set, there are no routes on bills.
+    Without `once`, an Idempotency-Key means nothing; without `accounts`, there are no routes on bills.
     """
 
     def __init__(
@@ -66,109 +64,196 @@ class Edge:
         wall_clock: WallClock,
         *,
         cross_origin: CrossOrigin,
-        pages: Pages,
         not_ready: Readiness,
         once: Once | None = None,
+        accounts: Accounts | None = None,
     ) -> None:
-        self.accounts: Accounts | None = None
+        self.accounts = accounts
+        self._routes = RouteTable(ROUTES if accounts is None else ROUTES + BILLS, everywhere=(OPTIONS,), elsewhere=ELSEWHERE)
         self._gate = gate
         self._ids = ids
         self._wall_clock = wall_clock
         self._cross_origin = cross_origin
-        self._pages = pages
+        self._pages = Pages()
         self._not_ready = not_ready
         self._once = once
         self._created = int(wall_clock())
+        self._refusals = Refusals(gate.report)
 
-    async def __call__(self, request: Request, reply: Reply) -> None:
-        """Answer one request."""
+    def judge(self, request: Request) -> Visit:
+        """Judge a request by its head: route, method, key, type of the body, in this order; `http/` then looks at the body's size."""
+        name, key = "", None
+        if request.method == OPTIONS:
+            self._routes.methods(request.path)
+            route = PREFLIGHT
+        else:
+            route, name = self._routes.find(request.method, request.path)
+        if route.needs_key:
+            key = self._key(request)
+        if route.media_type is not None:
+            sent = request.headers
+            check_media(sent.get("content-type", JSON_TYPE), sent.get("content-encoding", "identity"))
         request_id = self._ids()
-        headers: HeaderList = [("x-request-id", request_id)]
-        if "origin" in request.headers:
-            headers += self._cross_origin.headers(request)
+        return Visit(self, request, route, name=name, key=key, id=request_id, headers=self._headers(request, request_id))
+
+    def refuse(self, error: ApiError, reply: Reply, request: Request | None) -> None:
+        """Answer a request that never became one: refused by its head, bad framing, too large, too slow."""
+        request_id = self._ids()
+        send_error(reply, error, request_id, headers=self._headers(request, request_id))
+        self._refusals.note(refused(error, request_id, request))
+
+    async def answer(self, visit: Visit, reply: Reply) -> None:
+        """Answer one request that was found good by its head."""
+        headers = visit.headers
         try:
-            if request.path == CHAT and request.method == "POST":
-                call = self._call(request, request_id, headers)
-                if self._once is not None and HEADER in request.headers:
-                    await relay_once(call, request.headers[HEADER], reply, gate=self._gate, once=self._once)
-                else:
-                    await relay(call, reply, self._gate)
-            else:
-                await self._answer(request, reply, headers)
+            page = await visit.route.handler(self, visit, reply)
+            if page is not None:
+                reply.start(page.status, [("content-type", page.content_type), *headers], len(page.body))
+                reply.write(page.body)
+                reply.end()
         except ApiError as error:
-            send_error(reply, error, request_id, headers=headers)
-            self._gate.report(Refused(request_id, error.status, error.code, request.method, request.path, client_id(request)))
+            send_error(reply, error, visit.id, headers=headers)
+            self._gate.report(refused(error, visit.id, visit.request))
         except asyncio.CancelledError:
             if not reply.gone:  # a client that left before its call was admitted needs no answer and left nothing open
                 raise
         except Exception:
             # The outermost frame of a request, and the one place where an unforeseen exception may stop: nobody else can answer.
-            self._gate.report(BugFound(request_id, traceback.format_exc()))
+            self._gate.report(BugFound(visit.id, traceback.format_exc()))
             if reply.ended:
                 return
             ours = ApiError("internal_error", "An error of ours. Please report it with the request_id.")
-            send_error(reply, ours, request_id, headers=headers)
+            send_error(reply, ours, visit.id, headers=headers)
 
-    def refuse(self, error: ApiError, reply: Reply) -> None:
-        """Answer a request that never was one: bad framing, too large, too slow."""
-        request_id = self._ids()
-        send_error(reply, error, request_id, headers=[("x-request-id", request_id)])
-        self._gate.report(Refused(request_id, error.status, error.code, "-", "-"))
+    # What answers the routes
 
-    def _call(self, request: Request, request_id: str, headers: HeaderList) -> Call:
-        """Return the call that a request makes. Raises ApiError unsupported_media_type, but only to those who have a key."""
-        sent = request.headers
-        fault = media_fault(sent.get("content-type", JSON_TYPE), sent.get("content-encoding", "identity"))
-        if fault is not None:
-            self._key(request)
-            raise fault
-        return Call(
-            id=request_id,
-            bearer=bearer(sent.get("authorization")),
+    def chat(self, visit: Visit, reply: Reply) -> Awaitable[None]:
+        """Carry a chat call to its end."""
+        request = visit.request
+        call = Call(
+            id=visit.id,
+            key=visit.caller,
             body=request.body,
             created=int(self._wall_clock()),
             began=self._gate.watch.loop.time(),
-            headers=headers,
+            headers=visit.headers,
             client_request_id=client_id(request),
         )
+        if self._once is not None and HEADER in request.headers:
+            return relay_once(call, request.headers[HEADER], reply, gate=self._gate, once=self._once)
+        return relay(call, reply, self._gate)
 
-    async def _answer(self, request: Request, reply: Reply, headers: HeaderList) -> None:
-        path = request.path
-        route = next((named for named in (MODEL, RECEIPT) if path.startswith(named) and len(path) > len(named)), path)
-        routes = ROUTES if self.accounts is None else ROUTES | ACCOUNT_ROUTES
-        methods = routes.get(route)
-        if methods is None:
-            raise unknown_endpoint(path, routes)
-        if request.method == "OPTIONS":
-            reply.start(204, headers + self._cross_origin.preflight(request, methods), None)
-            reply.end()
-        elif request.method not in methods:
-            allowed = ", ".join((*methods, "OPTIONS"))
-            raise ApiError("method_not_allowed", f"{path} takes {methods[0]}, not {request.method[:20]}.", allow=allowed)
-        else:
-            status, content_type, body = await self._document(request, route)
-            reply.start(status, [("content-type", content_type), *headers], len(body))
-            reply.write(body)
-            reply.end()
+    async def models(self, visit: Visit, _reply: Reply) -> Page:
+        """List what the key may call."""
+        return Page(model_list(self._gate.routes, visit.caller, self._created, now=self._wall_clock()))
 
-    async def _document(self, request: Request, route: str) -> tuple[int, str, bytes]:
-        """Return (status, content type, body) of a route that is not a call."""
-        if self.accounts is not None and route in ACCOUNT_ROUTES:
-            return 200, JSON_TYPE, await self.accounts.document(request.path, request.query, self._key(request))
-        if route == MODELS:
-            return 200, JSON_TYPE, model_list(self._gate.routes, self._key(request), self._created, now=self._wall_clock())
-        if route == MODEL:
-            name, now = request.path.removeprefix(MODEL), self._wall_clock()
-            return 200, JSON_TYPE, one_model(self._gate.routes, self._key(request), name, created=self._created, now=now)
-        if route == "/health/live":
-            return 200, JSON_TYPE, b'{"status":"live"}'
-        if route == "/health/ready":
-            why_not = self._not_ready()
-            return (503 if why_not else 200), JSON_TYPE, msgspec.json.encode({"status": why_not or "ready"})
-        return self._pages.page(route)
+    async def model(self, visit: Visit, _reply: Reply) -> Page:
+        """Describe one model."""
+        return Page(one_model(self._gate.routes, visit.caller, visit.name, created=self._created, now=self._wall_clock()))
+
+    async def bills(self, visit: Visit, _reply: Reply) -> Page:
+        """Show the key's bills."""
+        assert self.accounts is not None, "these routes are only there with accounts"
+        return Page(await self.accounts.document(visit.request.path, visit.request.query, visit.caller))
+
+    async def live(self, _visit: Visit, _reply: Reply) -> Page:
+        """Say that the process runs. Touches nothing."""
+        return Page(b'{"status":"live"}')
+
+    async def ready(self, _visit: Visit, _reply: Reply) -> Page:
+        """Say whether new calls are wanted."""
+        why_not = self._not_ready()
+        return Page(msgspec.json.encode({"status": why_not or "ready"}), status=503 if why_not else 200)
+
+    async def file(self, visit: Visit, _reply: Reply) -> Page:
+        """Send one of the two documents that are files."""
+        status, content_type, body = self._pages.page(visit.route.path)
+        return Page(body, status, content_type)
+
+    async def preflight(self, visit: Visit, reply: Reply) -> None:
+        """Say what a path takes."""
+        methods = self._routes.methods(visit.request.path)
+        reply.start(204, visit.headers + self._cross_origin.preflight(visit.request, methods), None)
+        reply.end()
+
+    def _headers(self, request: Request | None, request_id: str) -> HeaderList:
+        headers: HeaderList = [("x-request-id", request_id)]
+        if request is not None and "origin" in request.headers:
+            headers += self._cross_origin.headers(request)
+        return headers
 
     def _key(self, request: Request) -> Key:
-        return self._gate.keys.verify(bearer(request.headers.get("authorization")))
+        given = request.headers.get("authorization")
+        secret = bearer(given)
+        if not secret and given:
+            raise ApiError("missing_api_key", "The Authorization header has no bearer token: send `Authorization: Bearer <your key>`.")
+        if not secret and any(field.partition("=")[0].lower() in KEY_PARAMETERS for field in request.query.split("&")):
+            message = "A key is not taken from the address, which ends up in logs. Send the header `Authorization: Bearer <your key>`."
+            raise ApiError("missing_api_key", message)
+        return self._gate.keys.verify(secret)
+
+
+#: What answers a route's requests: a page, or None if it has answered itself. Raises ApiError.
+Answering = Callable[[Edge, "Visit", Reply], Awaitable[Page | None]]
+
+
+class Visit(msgspec.Struct):
+    """A request that was found good by its head, see `http.shared.Verdict`, and its id.
+
+    `name` is what stands in its path for the part that varies, `key` None where the route needs none. `headers` go out with the answer,
+    whatever it is.
+    """
+
+    edge: Edge
+    request: Request
+    route: Route[Answering]
+    name: str
+    key: Key | None
+    id: str
+    headers: HeaderList
+
+    @property
+    def body_bytes_max(self) -> int | None:
+        """As the route has it."""
+        return self.route.body_bytes_max
+
+    @property
+    def caller(self) -> Key:
+        """The key of a route that needs one."""
+        assert self.key is not None, "the route needs a key, which was looked at first"
+        return self.key
+
+    def answer(self, reply: Reply) -> Awaitable[None]:
+        """Answer the request."""
+        return self.edge.answer(self, reply)
+
+
+CHAT = "/v1/chat/completions"
+PAGE = "/"
+ROUTES: tuple[Route[Answering], ...] = (
+    Route(
+        "POST",
+        CHAT,
+        Edge.chat,
+        "Create a chat completion",
+        media_type=JSON_TYPE,
+        body_bytes_max=None,
+        aliases=("/chat/completions",),
+    ),
+    Route("GET", "/v1/models", Edge.models, "List models", aliases=("/models",)),
+    Route("GET", "/v1/models/{id}", Edge.model, "Describe a model", aliases=("/models/{id}",)),
+    Route("GET", "/health/live", Edge.live, "Whether the process runs", needs_key=False, aliases=("/health",)),
+    Route("GET", "/health/ready", Edge.ready, "Whether new calls are wanted", needs_key=False),
+    Route("GET", "/openapi.json", Edge.file, "This document", needs_key=False),
+    Route("GET", PAGE, Edge.file, "A page for people", needs_key=False),
+)
+#: The routes that are there where there are bills to look at.
+BILLS: tuple[Route[Answering], ...] = (
+    Route("GET", USAGE, Edge.bills, "Sum up what was used"),
+    Route("GET", RECEIPT + "{id}", Edge.bills, "Get the receipt of a call that the key made"),
+    Route("GET", BALANCE, Edge.bills, "Get the balance"),
+)
+PREFLIGHT: Route[Answering] = Route(OPTIONS, "*", Edge.preflight, needs_key=False)
 
 
 def bearer(authorization: str | None) -> str | None:
@@ -186,18 +271,18 @@ def client_id(request: Request) -> str | None:
     return given if fits else None
 
 
-def media_fault(content_type: str, encoding: str) -> ApiError | None:
-    """Return the error for a body that is not plain JSON, None if it may be."""
+def refused(error: ApiError, request_id: str, request: Request | None) -> Refused:
+    """Return what is reported of a refusal: of the request's own words only so much as a log line should have."""
+    if request is None:
+        return Refused(request_id, error.status, error.code, "-", "-")
+    method, path = request.method[:SHOWN_METHOD_CHARACTERS_MAX], shown(request.path)
+    return Refused(request_id, error.status, error.code, method, path, client_id(request))
+
+
+def check_media(content_type: str, encoding: str) -> None:
+    """Raise ApiError unsupported_media_type unless a body may be plain JSON."""
     kind = content_type.partition(";")[0].strip().lower()
     if kind != JSON_TYPE and not (kind.startswith("application/") and kind.endswith("+json")):
-        return ApiError("unsupported_media_type", f"The body's Content-Type is '{kind[:100]}'; send 'Content-Type: application/json'.")
+        raise ApiError("unsupported_media_type", f"The body's Content-Type is '{kind[:100]}'; send 'Content-Type: application/json'.")
     if encoding.strip().lower() not in ("identity", ""):
-        return ApiError("unsupported_media_type", f"The body is compressed ('{encoding[:100]}'); send it without Content-Encoding.")
-    return None
-
-
-def unknown_endpoint(path: str, routes: Iterable[str]) -> ApiError:
-    """Return the error for a path that is no route, naming the nearest one."""
-    near = difflib.get_close_matches(path, list(routes), 1, cutoff=0.5) or [CHAT]
-    shown = path if len(path) <= CLIENT_ID_CHARACTERS_MAX else path[:CLIENT_ID_CHARACTERS_MAX] + "…"
-    return ApiError("unknown_endpoint", f"There is no {shown} here. Did you mean {near[0]}?")
+        raise ApiError("unsupported_media_type", f"The body is compressed ('{encoding[:100]}'); send it without Content-Encoding.")

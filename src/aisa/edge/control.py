@@ -6,7 +6,10 @@ What is asked for may wait for the disk, so a thread does it while the calls of 
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Awaitable
 from concurrent.futures import ThreadPoolExecutor
+
+import msgspec
 
 from aisa.edge.admin import Admin, Answer, advance
 from aisa.errors import ApiError
@@ -25,10 +28,15 @@ class Control:
         self._thread = ThreadPoolExecutor(1, "admin")
         self._requests = 0
 
-    async def __call__(self, request: Request, reply: Reply) -> None:
+    def judge(self, request: Request) -> Errand:
+        """Judge a request by its head: whether there is such a route. Raises ApiError unknown_endpoint, method_not_allowed."""
+        route, _ = self._admin.routes.find(request.method, request.path)
+        return Errand(self, request, route.body_bytes_max)
+
+    async def answer(self, request: Request, reply: Reply) -> None:
         """Answer one request of the command line."""
         if self._requests >= REQUESTS_MAX:
-            self.refuse(ApiError("overloaded", f"There are {REQUESTS_MAX} requests on this socket. Try again soon."), reply)
+            self.refuse(ApiError("overloaded", f"There are {REQUESTS_MAX} requests on this socket. Try again soon."), reply, request)
             return
         self._requests += 1
         try:
@@ -48,9 +56,21 @@ class Control:
             answer = await asyncio.shield(step)  # it cannot be stopped; if nobody waits for it any more, what it did is still reported
         return answer
 
-    def refuse(self, error: ApiError, reply: Reply) -> None:
-        """Answer what is not a request."""
+    def refuse(self, error: ApiError, reply: Reply, request: Request | None) -> None:
+        """Answer what is not a request, or not one of ours."""
         respond(reply, error.status, error_json(error, CONTROL_ID))
+
+
+class Errand(msgspec.Struct):
+    """A request whose route is there; see `http.shared.Verdict`."""
+
+    control: Control
+    request: Request
+    body_bytes_max: int | None
+
+    def answer(self, reply: Reply) -> Awaitable[None]:
+        """Answer the request."""
+        return self.control.answer(self.request, reply)
 
 
 def respond(reply: Reply, status: int, body: bytes) -> None:

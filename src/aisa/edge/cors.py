@@ -40,8 +40,8 @@ class CrossOrigin:
         return headers if self._any else [*headers, ("vary", "origin")]
 
     def preflight(self, request: Request, methods: tuple[str, ...]) -> HeaderList:
-        """Return what the OPTIONS answer of a route with these methods carries beside `headers`."""
-        allowed = ", ".join((*methods, "OPTIONS"))
+        """Return what the OPTIONS answer of a path with these methods carries beside `headers`."""
+        allowed = ", ".join(methods)
         if "origin" not in request.headers:
             return [("allow", allowed)]
         asked = request.headers.get("access-control-request-headers", "")

@@ -12,18 +12,17 @@ from typing import cast
 
 from aisa.errors import ApiError
 from aisa.http.alarm import Alarm
+from aisa.http.arrival import Arrival
 from aisa.http.delivery import Delivery, delivery_of
 from aisa.http.reply import Reply
 from aisa.http.request import Request, RequestReader
 from aisa.http.reset_watch import ResetWatch
-from aisa.http.shared import READ_BYTES_MAX, Shared
+from aisa.http.shared import READ_BYTES_MAX, Shared, Verdict
+from aisa.http.stall import Stall
 
-BODY_BYTES_PER_SECOND_MIN = 1_000  # a phone on a bad line is faster; slower is an attack
 CONNECTIONS_OVER_MAX = 100  # beyond connections_max as many are told why they are refused; the rest is cut without a word
 LINGER_SECONDS_MAX = 10.0  # a refused client may still be sending; long enough to finish a body and read the answer
 LINGER_BYTES_MAX = 134_217_728  # four times the default body limit: who sends more will not read the answer
-STALL_SECONDS_MAX = 300.0  # a client that takes none of a finished reply's bytes for so long is cut, as it is inside a stream
-STALL_SETTLING_SECONDS = 1.0  # the time without progress is counted from here: what was in flight has been acknowledged by then
 
 
 class Connection(asyncio.BufferedProtocol):
@@ -31,10 +30,9 @@ class Connection(asyncio.BufferedProtocol):
 
     __slots__ = (
         "_alarm",
-        "_body_started",
+        "_arrival",
         "_busy",
         "_congested",
-        "_delivered_bytes",
         "_discarded_bytes",
         "_eof",
         "_flushing",
@@ -48,6 +46,7 @@ class Connection(asyncio.BufferedProtocol):
         "_refused",
         "_shared",
         "_transport",
+        "_verdict",
         "_watch",
         "reply",
     )
@@ -55,12 +54,13 @@ class Connection(asyncio.BufferedProtocol):
     _transport: asyncio.Transport
     _out: Delivery
     _watch: ResetWatch
+    _verdict: Verdict  # on the request whose head was read last
 
     def __init__(self, shared: Shared) -> None:
         self._shared = shared
         self._loop = asyncio.get_running_loop()
         settings = shared.settings
-        self._reader = RequestReader(settings.header_bytes_max, settings.body_bytes_max)
+        self._reader = RequestReader(settings.header_bytes_max, settings.body_bytes_max, self._judge)
         self._busy = False  # a call runs, or its reply is not flushed: what arrives has to wait
         self._pending = bytearray()  # what arrived meanwhile
         self._paused = False  # ... and was too much
@@ -71,8 +71,7 @@ class Connection(asyncio.BufferedProtocol):
         self._discarded_bytes = 0
         self._congested = False
         self._flushing = False  # the next request waits for the reply's last bytes to leave this process
-        self._delivered_bytes = 0
-        self._body_started: float | None = None
+        self._arrival: Arrival | None = None  # of a body that did not come at once
         self._alarm = Alarm(self._loop)
         self.reply: Reply | None = None
 
@@ -101,6 +100,7 @@ class Connection(asyncio.BufferedProtocol):
         self._alarm.stop()
         self._watch.stop()
         self._pending.clear()
+        self._end_body()
         reply, self.reply = self.reply, None
         self._out.lost(unfinished=reply is not None)
         if reply is not None:
@@ -169,7 +169,7 @@ class Connection(asyncio.BufferedProtocol):
         elif self._congested:
             # Else a client that pipelines and does not read would make us hold any number of replies.
             self._flushing = True
-            self._await_progress()
+            Stall(self._alarm, self._out, self.abort)
         else:
             self._go_on()
 
@@ -207,27 +207,52 @@ class Connection(asyncio.BufferedProtocol):
                 return
         try:
             request = reader.feed(data)
+            if request is None:
+                self._await_rest(reader)
         except ApiError as error:
             self._refuse(error)
             return
-        if request is None:
-            self._await_rest(reader)
-        else:
+        if request is not None:
             self._start(request, reader)
 
+    def _judge(self, request: Request) -> int | None:
+        verdict = self._verdict = self._shared.app.judge(request)
+        return verdict.body_bytes_max
+
     def _await_rest(self, reader: RequestReader) -> None:
+        """Raises ApiError overloaded."""
         settings = self._shared.settings
         if not reader.in_body:
             if not self._head_timed:
                 self._head_timed = True
                 self._alarm.set(settings.header_timeout_seconds, self._time_out)
             return
-        if self._body_started is None:
-            self._body_started = self._loop.time()
+        arrival = self._arrival
+        if arrival is None:
+            arrival = self._arrival = Arrival(self._shared.bodies, settings.body_timeout_seconds)
+            self._alarm.set(arrival.slice_seconds, self._check_rate)
             if reader.expects_continue:
                 self._out.write(b"HTTP/1.1 100 Continue\r\n\r\n")
-        allowed = settings.body_timeout_seconds + reader.body_bytes / BODY_BYTES_PER_SECOND_MIN
-        self._alarm.set_at(self._body_started + allowed, self._time_out)
+        arrival.grow(reader.held_bytes)
+
+    def _time_out(self) -> None:
+        message = f"The request's headers did not arrive within {self._shared.settings.header_timeout_seconds:g} seconds."
+        self._refuse(ApiError("request_timeout", message))
+
+    def _check_rate(self) -> None:
+        arrival = self._arrival
+        assert arrival is not None, "the alarm is set anew when a body has ended"
+        try:
+            arrival.check_rate(self._reader.body_bytes)
+        except ApiError as error:
+            self._refuse(error)
+        else:
+            self._alarm.set(arrival.slice_seconds, self._check_rate)
+
+    def _end_body(self) -> None:
+        arrival, self._arrival = self._arrival, None
+        if arrival is not None:
+            arrival.end()
 
     def _start(self, request: Request, reader: RequestReader) -> None:
         self._busy = True
@@ -235,19 +260,19 @@ class Connection(asyncio.BufferedProtocol):
             self._out.confirm()
         self._head_timed = False
         self._alarm.deadline = inf
-        self._body_started = None
-        reply = Reply(
-            self._shared,
-            self,
-            self._out,
-            method=request.method,
-            http11=request.version == "1.1",
-            keep_alive=reader.keep_alive,
-        )
-        self.reply = reply
+        if self._arrival is not None:
+            self._end_body()
+        reply = self.reply = self._reply_to(request, keep_alive=reader.keep_alive)
         if reader.rest:
             self._hold(reader.rest)
-        self._shared.calls[reply] = self._loop.create_task(self._run(request, reply))
+        if reader.refusal is None:
+            self._shared.calls[reply] = self._loop.create_task(self._run(self._verdict, reply))
+        else:
+            self._refuse_with(reader.refusal, reply, request)
+
+    def _reply_to(self, request: Request | None, *, keep_alive: bool) -> Reply:
+        method, http11 = ("", True) if request is None else (request.method, request.version == "1.1")
+        return Reply(self._shared, self, self._out, method=method, http11=http11, keep_alive=keep_alive)
 
     def _go_on(self) -> None:
         if self._pending:
@@ -278,12 +303,12 @@ class Connection(asyncio.BufferedProtocol):
 
     # Running a call
 
-    async def _run(self, request: Request, reply: Reply) -> None:
+    async def _run(self, verdict: Verdict, reply: Reply) -> None:
         try:
             if reply.cancelled:
                 raise asyncio.CancelledError
             reply.running = True
-            await self._shared.app(request, reply)
+            await verdict.answer(reply)
             if not reply.ended and not reply.gone:
                 raise RuntimeError("the app returned without ending its reply")
         except asyncio.CancelledError:
@@ -302,18 +327,21 @@ class Connection(asyncio.BufferedProtocol):
         if reply.started:
             self.abort()
         else:
-            self._refuse_with(error, reply)
+            self._refuse_with(error, reply, self._reader.request)
 
     def _refuse(self, error: ApiError) -> None:
-        """Answer what is not a request, and read no more."""
+        """Answer what is not a request, or not a whole one, and read no more."""
         self._busy = self._refused = True
         self._alarm.deadline = inf
-        self.reply = Reply(self._shared, self, self._out, method="", http11=True, keep_alive=False)
-        self._refuse_with(error, self.reply)
+        self._end_body()
+        self._reader.give_up()
+        request = self._reader.request
+        reply = self.reply = self._reply_to(request, keep_alive=False)
+        self._refuse_with(error, reply, request)
 
-    def _refuse_with(self, error: ApiError, reply: Reply) -> None:
+    def _refuse_with(self, error: ApiError, reply: Reply, request: Request | None) -> None:
         try:
-            self._shared.app.refuse(error, reply)
+            self._shared.app.refuse(error, reply, request)
             if not reply.ended:
                 raise RuntimeError("the app did not end the reply that refuses a request")
         except Exception:
@@ -336,11 +364,11 @@ class Connection(asyncio.BufferedProtocol):
             self._watch.stop()
             self._transport.close()
             if self._congested:
-                self._await_progress()
+                Stall(self._alarm, self._out, self.abort)
         else:
             self._out.on_confirmed = self._close
             self._stop_listening()
-            self._await_progress()
+            Stall(self._alarm, self._out, self.abort)
 
     def _linger(self) -> None:
         """Let a client that is still sending read the answer: closing now would reset the connection under it."""
@@ -362,36 +390,10 @@ class Connection(asyncio.BufferedProtocol):
             self.abort()
         else:
             self._out.on_confirmed = self.abort
-            self._await_progress()
+            Stall(self._alarm, self._out, self.abort)
 
     def _end_idleness(self) -> None:
         if self._out.confirm():
             self._close()
         else:
             self.abort()
-
-    def _await_progress(self) -> None:
-        self._alarm.set(STALL_SETTLING_SECONDS, self._note_progress)
-
-    def _note_progress(self) -> None:
-        self._delivered_bytes = self._out.delivered()
-        self._alarm.set(STALL_SECONDS_MAX, self._check_progress)
-
-    def _check_progress(self) -> None:
-        if self._out.delivered() > self._delivered_bytes:
-            self._note_progress()
-        else:
-            self.abort()
-
-    # Time
-
-    def _time_out(self) -> None:
-        settings = self._shared.settings
-        if self._reader.in_body:
-            message = (
-                f"The request's body arrived too slowly: it has {settings.body_timeout_seconds:g} seconds and one more for every "
-                f"{BODY_BYTES_PER_SECOND_MIN} bytes received."
-            )
-        else:
-            message = f"The request's headers did not arrive within {settings.header_timeout_seconds:g} seconds."
-        self._refuse(ApiError("request_timeout", message))

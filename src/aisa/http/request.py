@@ -1,13 +1,15 @@
 """Reading HTTP/1.1 requests, without I/O: bytes in, Requests out. Knows neither sockets nor time nor what a request asks for.
 
-llhttp (httptools) judges the head: characters, line ends, the syntax of the framing headers. What it would still let through is
+llhttp (httptools) reads the head: characters, line ends, the syntax of the framing headers. What it would still let through is
 refused here. A head that it found good is split here, which is faster than a Python callback for every header; bodies are cut out
-here, because llhttp does not tell where a message ended.
+here, because llhttp does not tell where a message ended. Whether a request is wanted, and with how large a body, somebody else judges
+by its head, before a byte of the body is kept.
 """
 
 from __future__ import annotations
 
 import re
+from collections.abc import Callable
 
 import msgspec
 from httptools import HttpParserError, HttpParserUpgrade, HttpRequestParser
@@ -21,8 +23,11 @@ HEADER_LINES_MAX = 200  # real clients send 10 to 40; bounds the work that many 
 _ABSOLUTE_FORM = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*://[^/?#]*")
 
 
-class Request(msgspec.Struct, frozen=True):
-    """A complete request. `path` is as sent and has no query; `headers` has lower-case names, repeats joined by a comma and a blank."""
+class Request(msgspec.Struct):
+    """A request. `path` is as sent and has no query; `headers` has lower-case names, repeats joined by a comma and a blank.
+
+    While only its head is there, `body` is empty.
+    """
 
     method: str
     path: str
@@ -31,6 +36,9 @@ class Request(msgspec.Struct, frozen=True):
     body: bytes
     version: str
 
+
+#: Judges a request by its head: returns how many bytes its body may have, None for the reader's limit. Raises ApiError.
+Judge = Callable[[Request], int | None]
 
 _NO_CALLBACKS = object()
 BLANKS = " \t"  # what a header's value may be surrounded by
@@ -60,27 +68,31 @@ class RequestReader:
         "_chunked",
         "_head",
         "_header_bytes_max",
-        "_headers",
+        "_judge",
         "_length",
         "_parser",
-        "_start_line",
         "body_bytes",
         "in_body",
         "keep_alive",
+        "refusal",
+        "request",
         "rest",
     )
 
-    _start_line: list[str]  # method, target, version
-    _headers: dict[str, str]
     _length: int
     #: What followed a request in the bytes that completed it.
     rest: bytes
     #: Whether another request may follow on the connection.
     keep_alive: bool
 
-    def __init__(self, header_bytes_max: int, body_bytes_max: int) -> None:
+    def __init__(self, header_bytes_max: int, body_bytes_max: int, judge: Judge) -> None:
         self._header_bytes_max = header_bytes_max
         self._body_bytes_max = body_bytes_max
+        self._judge = judge
+        #: The request whose head was read last, for whoever tells why it was refused; None before the first and while one is read.
+        self.request: Request | None = None
+        #: Why the request that `feed` has returned was refused by its head.
+        self.refusal: ApiError | None = None
         self._parser: HttpRequestParser | None = None
         self._head = b""
         self._body: bytearray | None = None
@@ -92,19 +104,28 @@ class RequestReader:
     def feed(self, data: bytes) -> Request | None:
         """Take bytes, at least one, the first of a request not being a line end.
 
-        Return the request if they complete it; what then is in `rest` belongs to the next one. Raises ApiError `invalid_request`,
-        `method_not_allowed` (CONNECT), `headers_too_large` or `request_too_large`; the connection cannot be read any further then.
+        Return the request if they complete it; what then is in `rest` belongs to the next one. One that was refused by its head and came
+        whole in these bytes is returned as well, with the `refusal`: the connection can go on after it. Raises what the judge raises, and
+        ApiError `invalid_request`, `method_not_allowed` (CONNECT), `headers_too_large` or `request_too_large`; the connection cannot be
+        read any further then.
         """
-        if not self.in_body:
-            end = self._feed_head(data)
-            if not end:
-                return None
-            data = data[end:]
-            if self._chunked is None and len(data) == self._length:
-                self.rest = b""
-                return self._request(data)
-            self.in_body = True
+        if self.in_body:
+            return self._feed_sized(data) if self._chunked is None else self._feed_chunked(self._chunked, data)
+        end = self._feed_head(data)
+        if not end:
+            return None
+        data = data[end:]
+        if self._chunked is None and len(data) == self._length:
+            self.rest = b""
+            return self._whole(data)
+        if self.refusal is not None and (self._chunked is not None or len(data) < self._length):
+            raise self.refusal
+        self.in_body = True
         return self._feed_sized(data) if self._chunked is None else self._feed_chunked(self._chunked, data)
+
+    def give_up(self) -> None:
+        """Keep nothing of a body that is not read any further."""
+        self._body = self._chunked = None
 
     @property
     def is_idle(self) -> bool:
@@ -114,11 +135,19 @@ class RequestReader:
     @property
     def expects_continue(self) -> bool:
         """Whether the client waits for a sign before it sends the body."""
-        return self._start_line[2] == "HTTP/1.1" and self._headers.get("expect", "").lower() == "100-continue"
+        request = self.request
+        return request is not None and request.version == "1.1" and request.headers.get("expect", "").lower() == "100-continue"
+
+    @property
+    def held_bytes(self) -> int:
+        """How much of an unfinished body is held."""
+        held = self._body if self._chunked is None else self._chunked.body
+        return 0 if held is None else len(held)
 
     def _feed_head(self, data: bytes) -> int:
         """Return the offset in `data` just behind the head, 0 while it is incomplete."""
         seen = len(self._head)
+        self.request = None
         head = self._head + data if seen else data
         found = head.find(b"\r\n\r\n", seen - 3 if seen > 3 else 0)
         if found >= 0:
@@ -144,7 +173,7 @@ class RequestReader:
 
     def _take_head(self, head: bytes) -> None:
         lines = head.decode("latin-1").split("\r\n")
-        words = self._start_line = lines[0].split(" ")
+        words = lines[0].split(" ")
         version = words[-1]
         if len(words) != 3 or version not in ("HTTP/1.1", "HTTP/1.0"):
             raise _invalid("the first line must be a method, a target and HTTP/1.1 or HTTP/1.0, with one blank between them")
@@ -154,22 +183,40 @@ class RequestReader:
         headers = {name.lower(): value.strip(BLANKS) for name, _, value in named}
         if len(headers) != len(named):
             headers = _joined(named)
-        self._headers = headers
         if "host" not in headers and version == "HTTP/1.1":
             raise _invalid("the Host header is missing")
         if words[0] == "CONNECT":
             raise ApiError("method_not_allowed", "CONNECT is not supported: this server is not a proxy.")
         self.keep_alive = version == "HTTP/1.1" and not ("connection" in headers and "close" in headers["connection"].lower())
         self._length = 0
+        chunked = False
         if "content-length" in headers:
             self._length = int(headers["content-length"])  # llhttp has seen that it is one number, within 64 bits
-            limit = self._body_bytes_max
-            if self._length > limit:
-                raise ApiError("request_too_large", f"The request's body has {self._length} bytes; this server's limit is {limit} bytes.")
         elif "transfer-encoding" in headers:
+            chunked = True
             if version == "HTTP/1.0" or headers["transfer-encoding"].lower() != "chunked":
                 raise _invalid("the only Transfer-Encoding understood is chunked, in HTTP/1.1")
-            self._chunked = ChunkedBody(self._body_bytes_max)
+        target = words[1]
+        if target[0] != "/" and target != "*":
+            target = _ABSOLUTE_FORM.sub("", target, count=1)
+            if target[:1] != "/":
+                target = "/" + target
+        path, _, query = target.partition("?")
+        request = self.request = Request(words[0], path, query, headers, b"", version[5:])
+        self._ask_judge(request, chunked=chunked)
+
+    def _ask_judge(self, request: Request, *, chunked: bool) -> None:
+        limit = self._body_bytes_max
+        try:
+            allowed = self._judge(request)
+            if allowed is not None and allowed < limit:
+                limit = allowed
+            self.refusal = None
+        except ApiError as error:
+            self.refusal = error
+        self._chunked = ChunkedBody(limit) if chunked else None
+        if self._length > limit and self.refusal is None:
+            raise ApiError("request_too_large", f"The request's body has {self._length} bytes; the limit is {limit} bytes.")
 
     def _feed_sized(self, data: bytes) -> Request | None:
         wanted = self._length - self.body_bytes
@@ -182,7 +229,7 @@ class RequestReader:
         if len(piece) < wanted:
             return None
         self.rest = data[wanted:]
-        return self._request(bytes(self._body))
+        return self._whole(bytes(self._body))
 
     def _feed_chunked(self, chunked: ChunkedBody, data: bytes) -> Request | None:
         self.body_bytes += len(data)
@@ -190,18 +237,14 @@ class RequestReader:
         if end is None:
             return None
         self.rest = data[end:]
-        return self._request(bytes(chunked.body))
+        return self._whole(bytes(chunked.body))
 
-    def _request(self, body: bytes) -> Request:
-        method, target, version = self._start_line
+    def _whole(self, body: bytes) -> Request:
+        request = self.request
+        assert request is not None, "its head was read before its body"
+        request.body = body
         if self.in_body:
             self.in_body = False
             self.body_bytes = 0
-            self._body = None
-            self._chunked = None
-        if target[0] != "/" and target != "*":
-            target = _ABSOLUTE_FORM.sub("", target, count=1)
-            if target[:1] != "/":
-                target = "/" + target
-        path, _, query = target.partition("?")
-        return Request(method, path, query, self._headers, body, version[5:])
+            self._body = self._chunked = None
+        return request

@@ -12,10 +12,10 @@ from aisa.config.schema import Server
 from aisa.http.connection import Connection
 from aisa.http.reply import Reply
 from aisa.http.request import Request
-from aisa.http.shared import App, Shared
+from aisa.http.shared import App, Shared, Verdict
 from aisa.http.sockets import BACKLOG_CONNECTIONS_MAX, tcp_listener, unix_listener
 
-__all__ = ["App", "HttpServer", "Reply", "Request", "tls_context"]
+__all__ = ["App", "HttpServer", "Reply", "Request", "Verdict", "tls_context"]
 
 # What asyncio takes for the backlog is also how often it tries to accept in one turn, and without file descriptors how often it
 # complains each second; so the true backlog is set afterwards.

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from typing import Protocol
 
 from aisa.clock import WallClock
 from aisa.config.schema import Server
 from aisa.errors import ApiError
+from aisa.http.arrival import BodyBudget
 from aisa.http.delivery import Sweep
 from aisa.http.outbox import Outbox
 from aisa.http.reply import Reply, http_date
@@ -17,18 +18,34 @@ from aisa.http.request import Request
 READ_BYTES_MAX = 65_536  # one read; also what is held of pipelined requests while a call runs, before the client is made to wait
 
 
-class App(Protocol):
-    """What the server serves."""
+class Verdict(Protocol):
+    """What the app has decided on a request by its head: to answer it."""
 
-    async def __call__(self, request: Request, reply: Reply) -> None:
-        """Answer a request; runs in its own task and must start and end the reply.
+    @property
+    def body_bytes_max(self) -> int | None:
+        """How many bytes the request's body may have; None for as many as the server takes at all."""
+        ...
+
+    def answer(self, reply: Reply) -> Awaitable[None]:
+        """Answer the request, whose body is there now; runs in its own task and must start and end the reply.
 
         The task is cancelled once if the client leaves (`reply.gone`) or the server's patience at shutdown is over (`reply.closing`).
         """
         ...
 
-    def refuse(self, error: ApiError, reply: Reply) -> None:
-        """Start, write and end the reply with an error, at once: for a request that never became one, or a call that broke."""
+
+class App(Protocol):
+    """What the server serves."""
+
+    def judge(self, request: Request) -> Verdict:
+        """Judge a request by its head, at once: nothing of its body is kept before. Raises ApiError to have it refused."""
+        ...
+
+    def refuse(self, error: ApiError, reply: Reply, request: Request | None) -> None:
+        """Start, write and end the reply with an error, at once: for what never became a call, or a call that broke.
+
+        `request` is None where not even a head could be read.
+        """
         ...
 
 
@@ -56,6 +73,7 @@ class Shared:
         self.draining = False
         self.sweep = Sweep()
         self.outbox = Outbox()
+        self.bodies = BodyBudget(settings.unfinished_bodies_bytes_max)
         #: Called whenever a connection or a call has gone.
         self.on_less: Callable[[], None] | None = None
         #: One buffer for all connections: what was read is copied from it before the loop reads again.

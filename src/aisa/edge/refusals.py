@@ -1,0 +1,38 @@
+"""How many refusals of callers without a key are told one by one: enough to see what goes on, too few to fill a disk."""
+
+from __future__ import annotations
+
+import asyncio
+from collections import Counter
+from collections.abc import Callable
+
+from aisa.facts import Fact, Refused, ServerNotice
+
+REFUSALS_TOLD_MAX = 100  # of a minute, in lines of at most 500 bytes: 72 MB a day for the worst flood
+MINUTE_SECONDS = 60.0
+
+
+class Refusals:
+    """Reports the first refusals of each minute, and what came beyond them as one notice at the minute's end."""
+
+    def __init__(self, report: Callable[[Fact], None]) -> None:
+        self._report = report
+        self._told = 0
+        self._untold: Counter[str] = Counter()
+
+    def note(self, refused: Refused) -> None:
+        """Take note of a refusal."""
+        if not self._told:
+            asyncio.get_running_loop().call_later(MINUTE_SECONDS, self._sum_up)
+        if self._told < REFUSALS_TOLD_MAX:
+            self._told += 1
+            self._report(refused)
+        else:
+            self._untold[refused.code] += 1
+
+    def _sum_up(self) -> None:
+        untold, self._untold = self._untold, Counter()
+        self._told = 0
+        if untold:
+            codes = ", ".join(f"{code} {count}" for code, count in untold.most_common())
+            self._report(ServerNotice(f"{untold.total()} more requests without a known key were refused within a minute: {codes}"))

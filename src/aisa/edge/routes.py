@@ -1,0 +1,123 @@
+"""A table of routes: what may be asked for and how, and what is said of everything else. Calls no handler and knows no socket.
+
+The API and the control socket each have one. Hints, 405, `Allow`, OPTIONS, limits and the OpenAPI document come from the rows, so a route
+is added, a second front door as well, by adding a row.
+"""
+
+from __future__ import annotations
+
+import difflib
+import re
+from collections.abc import Iterable, Mapping
+from typing import Generic, NamedTuple, TypeVar
+
+from aisa.errors import ApiError
+
+SHOWN_CHARACTERS_MAX = 128  # of an unknown path: what is compared, told and logged of it; no route of anybody's is longer
+SHOWN_METHOD_CHARACTERS_MAX = 20  # of a method; the longest registered one has 17
+IGNORED_BODY_BYTES_MAX = 65_536  # of a request that needs none, as some clients send one with a GET: one read
+LIKENESS_MIN = 0.8  # of an unknown path to a route that it is compared with; below it a hint misleads more often than it helps
+
+Handler = TypeVar("Handler")
+
+
+class Route(NamedTuple, Generic[Handler]):
+    """One thing that can be asked for. A GET answers HEAD too.
+
+    One part of `path` may be in braces and stands for any text without a slash; at the end for any text at all. `aliases` are the same
+    route by other paths. A body must have the type `media_type`, and is ignored where that is None; it has at most `body_bytes_max` bytes,
+    where None is for the server's own limit.
+    """
+
+    method: str
+    path: str
+    handler: Handler
+    summary: str = ""
+    needs_key: bool = True
+    media_type: str | None = None
+    body_bytes_max: int | None = IGNORED_BODY_BYTES_MAX
+    aliases: tuple[str, ...] = ()
+
+
+class RouteTable(Generic[Handler]):
+    """The routes that there are.
+
+    `everywhere` are methods that whoever has the table answers on every path. `elsewhere` maps the beginning of a path that others have,
+    and we do not, to a sentence on what to do instead.
+    """
+
+    def __init__(
+        self, routes: Iterable[Route[Handler]], *, everywhere: tuple[str, ...] = (), elsewhere: Mapping[str, str] | None = None
+    ) -> None:
+        self.routes = tuple(routes)
+        self._everywhere = everywhere
+        self._elsewhere = elsewhere or {}
+        #: path -> method -> route; and the same for paths with a part that varies.
+        self._exact: dict[str, dict[str, Route[Handler]]] = {}
+        self._patterns: dict[str, tuple[re.Pattern[str], dict[str, Route[Handler]]]] = {}
+        for route in self.routes:
+            for path in (route.path, *route.aliases):
+                by_method = self._methods_at(path)
+                by_method[route.method] = route
+                if route.method == "GET":
+                    by_method["HEAD"] = route
+
+    def find(self, method: str, path: str) -> tuple[Route[Handler], str]:
+        """Return the route of a request, and what stands in its path for the part that varies.
+
+        Raises ApiError unknown_endpoint as `methods` does, method_not_allowed.
+        """
+        by_method, name = self._at(path)
+        route = by_method.get(method)
+        if route is None:
+            allowed, asked = (*by_method, *self._everywhere), method[:SHOWN_METHOD_CHARACTERS_MAX]
+            raise ApiError("method_not_allowed", f"{shown(path)} takes {allowed[0]}, not {asked}.", allow=", ".join(allowed))
+        return route, name
+
+    def methods(self, path: str) -> tuple[str, ...]:
+        """Return the methods of a path. Raises ApiError unknown_endpoint, with a hint if there is a good one."""
+        return (*self._at(path)[0], *self._everywhere)
+
+    def _methods_at(self, path: str) -> dict[str, Route[Handler]]:
+        if "{" not in path:
+            return self._exact.setdefault(path, {})
+        before, _, after = re.sub(r"\{\w+\}", "{}", path).partition("{}")
+        name = "[^/]+" if after else ".+"
+        pattern = re.compile(f"{re.escape(before)}({name}){re.escape(after)}", re.DOTALL)
+        return self._patterns.setdefault(path, (pattern, {}))[1]
+
+    def _at(self, path: str) -> tuple[dict[str, Route[Handler]], str]:
+        found = self._exact.get(path)
+        if found is not None:
+            return found, ""
+        for pattern, by_method in self._patterns.values():
+            match = pattern.fullmatch(path)
+            if match is not None:
+                return by_method, match[1]
+        raise ApiError("unknown_endpoint", self._unknown(shown(path)))
+
+    def _unknown(self, path: str) -> str:
+        words = f"There is no {path} here."
+        told = next((sentence for beginning, sentence in self._elsewhere.items() if begins(path, beginning)), None)
+        if told is not None:
+            return f"{words} {told}"
+        near = self._near(path)
+        return words if near is None else f"{words} Did you mean {near}?"
+
+    def _near(self, path: str) -> str | None:
+        """Return the route that is most like a path, or that the path ends with, as it does behind a base URL with a part too many."""
+        for route in self.routes:
+            if any(len(known) > 1 and path.rstrip("/").endswith(known) for known in (route.path, *route.aliases)):
+                return route.path
+        near = difflib.get_close_matches(path, [route.path for route in self.routes], 1, cutoff=LIKENESS_MIN)
+        return near[0] if near else None
+
+
+def begins(path: str, beginning: str) -> bool:
+    """Say whether a path is `beginning` or something below it, with or without `/v1`."""
+    return any(f"{path}/".startswith((f"{at}/", f"{at}:")) for at in (beginning, beginning.removeprefix("/v1")) if at)
+
+
+def shown(path: str) -> str:
+    """Return a path as it may be told and logged."""
+    return path if len(path) <= SHOWN_CHARACTERS_MAX else path[:SHOWN_CHARACTERS_MAX] + "…"

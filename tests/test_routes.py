@@ -1,0 +1,125 @@
+"""The tables of routes: every row is found, and everything else is told in words that help. The API's rows, and rows of a test's own."""
+
+from __future__ import annotations
+
+import time
+
+import pytest
+
+from aisa.edge.app import BILLS, ROUTES
+from aisa.edge.elsewhere import ELSEWHERE
+from aisa.edge.routes import SHOWN_CHARACTERS_MAX, Route, RouteTable
+from aisa.errors import ApiError
+
+API = RouteTable(ROUTES + BILLS, everywhere=("OPTIONS",), elsewhere=ELSEWHERE)
+#: What a second front door would add: rows, and nothing else.
+DOORS = RouteTable(
+    (
+        Route("POST", "/v1/messages", "messages"),
+        Route("POST", "/v1/messages/count_tokens", "count"),
+        Route("POST", "/v1beta/models/{model}:streamGenerateContent", "gemini stream"),
+        Route("POST", "/v1beta/models/{model}:generateContent", "gemini"),
+        Route("GET", "/v1beta/models/{model}", "gemini model"),
+        Route("DELETE", "/v1/messages", "forget", aliases=("/messages",)),
+    )
+)
+
+
+def refusal(table: RouteTable, method: str, path: str) -> ApiError:
+    """What a table says of a request that it has no route for."""
+    with pytest.raises(ApiError) as caught:
+        table.find(method, path)
+    return caught.value
+
+
+@pytest.mark.parametrize("route", ROUTES + BILLS, ids=lambda route: route.path)
+def test_every_row_is_found_by_its_path_and_its_aliases(route: Route) -> None:
+    """With what stands for the part that varies, slashes and all; a GET also as a HEAD."""
+    for path in (route.path, *route.aliases):
+        for method in ("GET", "HEAD") if route.method == "GET" else (route.method,):
+            name = "a/b" if "{id}" in path else ""
+            assert API.find(method, path.replace("{id}", name)) == (route, name)
+
+
+def test_a_door_is_a_row() -> None:
+    """Several methods of one path, parts in the middle, and a path that begins like another are told apart."""
+    assert DOORS.find("POST", "/v1/messages")[0].handler == "messages"
+    assert DOORS.find("DELETE", "/messages")[0].handler == "forget"
+    assert DOORS.find("POST", "/v1/messages/count_tokens")[0].handler == "count"
+    route, model = DOORS.find("POST", "/v1beta/models/gemini-2.5-flash:streamGenerateContent")
+    assert (route.handler, model) == ("gemini stream", "gemini-2.5-flash")
+    assert DOORS.find("GET", "/v1beta/models/gemini-2.5-flash")[0].handler == "gemini model"
+    assert DOORS.methods("/v1/messages") == ("POST", "DELETE")
+    assert refusal(DOORS, "GET", "/messages").allow == "DELETE"
+
+
+@pytest.mark.parametrize(
+    ("path", "meant"),
+    [
+        ("/v1/chat/completion", "/v1/chat/completions"),
+        ("/v1/chat/completions/", "/v1/chat/completions"),
+        ("/v1/v1/chat/completions", "/v1/chat/completions"),
+        ("/v1/chat/completions/chat/completions", "/v1/chat/completions"),
+        ("/openai/deployments/gpt/chat/completions", "/v1/chat/completions"),
+        ("/V1/Chat/Completions", "/v1/chat/completions"),
+        ("//v1/models", "/v1/models"),
+        ("/v1/model", "/v1/models"),
+        ("/healthz", None),
+        ("/health/alive", "/health/live"),
+        ("/v2", None),
+        ("/favicon.ico", None),
+        ("/wp-login.php", None),
+        ("/v1/models/", "/v1/models"),
+        ("/" + "x" * 5_000, None),
+    ],
+)
+def test_an_unknown_path_gets_a_hint_only_if_a_route_is_like_it(path: str, meant: str | None) -> None:
+    """Fault P14: what is not like any route gets no hint, which would mislead."""
+    error = refusal(API, "POST", path)
+    assert (error.status, error.code) == (404, "unknown_endpoint")
+    assert error.message.partition("Did you mean ")[2] == ("" if meant is None else f"{meant}?")
+
+
+@pytest.mark.parametrize(
+    "path",
+    [
+        "/v1/responses",
+        "/responses",
+        "/v1/responses/resp_1",
+        "/v1/messages",
+        "/v1/messages/count_tokens",
+        "/v1/completions",
+        "/completions",
+        "/v1/embeddings",
+        "/v1beta/models/gemini-2.5-flash:generateContent",
+        "/metrics",
+        "/admin/v1",
+        "/api/chat",
+    ],
+)
+def test_an_api_that_others_have_is_named_with_what_to_set(path: str) -> None:
+    """Fault P14: not "did you mean", but that this version has no such thing and what to do."""
+    message = refusal(API, "POST", path).message
+    assert "This version has no" in message
+    assert "Did you mean" not in message
+
+
+def test_no_sentence_on_others_hides_a_route_of_ours() -> None:
+    """A row that is added later takes its path from the list of what is missing; none here has both."""
+    for beginning in ELSEWHERE:
+        assert refusal(API, "POST", beginning).code == "unknown_endpoint"
+
+
+def test_an_unknown_path_is_cut_before_it_is_compared_and_told() -> None:
+    """Fault S10: sixty kilobytes cost no more than their first 128 characters, and those little."""
+    long, short = "/" + "a1b2/" * 12_000, "/" + "a1b2/" * 30
+
+    def milliseconds(path: str) -> float:
+        began = time.thread_time()
+        for _ in range(50):
+            refusal(API, "GET", path)
+        return (time.thread_time() - began) * 1000 / 50
+
+    assert len(refusal(API, "GET", long).message) < SHOWN_CHARACTERS_MAX + 200
+    assert len(refusal(API, "X" * 5_000, "/v1/models").message) < 200
+    assert min(milliseconds(long) for _ in range(5)) < 2 * min(milliseconds(short) for _ in range(5)) + 0.05

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from aisa.ledger.row import CallRow
 from aisa.ledger.rules import CLIENT_GONE, COMPLETED, CUT, FAILED
 from aisa.pricing import Tier, UnitPrices, cost_of, unit_prices
-from aisa.usage import COUNTED, ESTIMATED, REPORTED, Usage
+from aisa.usage import COUNTED, ESTIMATED, REPORTED, Breakdown, Usage
 
 NOON = 1_767_182_400_000  # 2025-12-31T12:00:00Z, in UNIX milliseconds
 PRICES = unit_prices({"input": 1_250_000_000, "output": 10_000_000_000, "cached_input": 125_000_000})
@@ -63,6 +63,7 @@ usages = st.builds(
     input_source=sources,
     input_audio_tokens=counts,
     output_audio_tokens=counts,
+    breakdown=st.none() | st.builds(Breakdown, *[counts] * len(Breakdown.__struct_fields__)),
 )
 nanos = st.integers(0, 10**12)
 flat_prices = st.builds(UnitPrices, nanos, nanos, nanos, nanos, nanos, nanos, nanos)

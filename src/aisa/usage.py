@@ -11,10 +11,27 @@ ESTIMATED = "estimated"  # neither was possible
 BYTES_PER_TOKEN = 4  # of English text and JSON, roughly: the measure of estimates, where a vendor says nothing
 
 
+class Breakdown(msgspec.Struct, frozen=True, omit_defaults=True):
+    """The rarer kinds that a call's tokens are of, and what was counted beside tokens.
+
+    Cache writes that last longer than five minutes are parts of `cache_write_tokens`; cached audio of `cached_tokens` and of
+    `input_audio_tokens`. Searches and sources are numbers of them.
+    """
+
+    cache_write_30m_tokens: int = 0
+    cache_write_1h_tokens: int = 0
+    cache_write_12h_tokens: int = 0
+    cached_audio_tokens: int = 0
+    input_image_tokens: int = 0
+    output_image_tokens: int = 0
+    searches: int = 0
+    sources: int = 0
+
+
 class Usage(msgspec.Struct, frozen=True):
     """Tokens of a call. Cached and cache-write tokens are part of `input_tokens`, reasoning of `output_tokens`, audio of either.
 
-    `source` says where the count of the output came from, `input_source` that of the input.
+    `source` says where the count of the output came from, `input_source` that of the input. Most calls have no `breakdown`.
     """
 
     input_tokens: int = 0
@@ -26,3 +43,4 @@ class Usage(msgspec.Struct, frozen=True):
     input_source: str = ESTIMATED
     input_audio_tokens: int = 0
     output_audio_tokens: int = 0
+    breakdown: Breakdown | None = None

@@ -76,6 +76,7 @@ def counts(usage: Usage) -> Document:
         "output_audio_tokens": usage.output_audio_tokens,
         "source": usage.source,
         "input_source": usage.input_source,
+        **(msgspec.to_builtins(usage.breakdown) if usage.breakdown else {}),
     }
 
 

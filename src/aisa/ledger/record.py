@@ -12,7 +12,7 @@ from msgspec.structs import astuple
 from aisa.ledger.row import CallRow
 from aisa.pricing import UnitPrices
 from aisa.storage.tables import calls
-from aisa.usage import Usage
+from aisa.usage import Breakdown, Usage
 
 #: The columns, in the order of a record's values.
 NAMES = tuple(str(column.name) for column in calls.columns)
@@ -26,20 +26,24 @@ PRICES_KEPT_MAX = 1_000  # as JSON; there are as many as models
 _own: Callable[[tuple[object, ...]], tuple[object, ...]] = itemgetter(*(CallRow.__struct_fields__.index(name) for name in OWN))
 _encode = msgspec.json.Encoder().encode
 _decode_usage = msgspec.json.Decoder(Usage).decode
+_decode_breakdown = msgspec.json.Decoder(Breakdown).decode
 _decode_prices = msgspec.json.Decoder(UnitPrices).decode
 
 
 def record_of(row: CallRow) -> tuple[object, ...]:
     """Return a row's values in the order of NAMES."""
     generated = None if row.generated == row.billed else _encode(row.generated).decode()
-    return (*_own(astuple(row)), *astuple(row.billed), generated, None if row.prices is None else _prices_json(row.prices))
+    *billed, breakdown = astuple(row.billed)
+    parts = None if breakdown is None else _encode(breakdown).decode()
+    return (*_own(astuple(row)), *billed, parts, generated, None if row.prices is None else _prices_json(row.prices))
 
 
 def row_of(record: Sequence[object]) -> CallRow:
     """Return the row that a record keeps, whose values are in the order of NAMES. Raises msgspec.MsgspecError if somebody changed it."""
     values: dict[str, object] = dict(zip(OWN, record, strict=False))
-    *billed, generated, prices = record[len(OWN) :]
-    values["billed"] = dict(zip(Usage.__struct_fields__, billed, strict=True))
+    *billed, parts, generated, prices = record[len(OWN) :]
+    breakdown = msgspec.to_builtins(_decode_breakdown(parts)) if isinstance(parts, str) else None
+    values["billed"] = dict(zip(Usage.__struct_fields__, (*billed, breakdown), strict=True))
     values["generated"] = msgspec.to_builtins(_decode_usage(generated)) if isinstance(generated, str) else values["billed"]
     values["prices"] = msgspec.to_builtins(_decode_prices(prices)) if isinstance(prices, str) else None
     return msgspec.convert(values, CallRow)

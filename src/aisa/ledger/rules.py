@@ -62,4 +62,8 @@ def received(generated: Usage, delivered: Delivered) -> Usage:
         reasoning = min(output, generated.reasoning_tokens) if reasoning else 0
         source = REPORTED if delivered.tokens == delivered.counted else COUNTED
     audio = min(output - reasoning, generated.output_audio_tokens)
-    return msgspec.structs.replace(generated, output_tokens=output, reasoning_tokens=reasoning, output_audio_tokens=audio, source=source)
+    rarer = generated.breakdown
+    if rarer is not None and rarer.output_image_tokens > output:
+        rarer = msgspec.structs.replace(rarer, output_image_tokens=output)
+    parts = {"reasoning_tokens": reasoning, "output_audio_tokens": audio, "breakdown": rarer}
+    return msgspec.structs.replace(generated, output_tokens=output, source=source, **parts)

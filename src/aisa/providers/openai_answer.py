@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from functools import partial
+
 import msgspec
 from msgspec import UNSET, Raw
 
@@ -14,8 +16,9 @@ from aisa.wire.answer import completed
 from aisa.wire.chat import ChatRequest
 from aisa.wire.chunks import text_in
 from aisa.wire.plain import ANSWER, NOT_PLAIN, PlainUsage
+from aisa.wire.request_content import cache_lifetime
 from aisa.wire.trees import Tree, is_list, is_tree, trees_in
-from aisa.wire.usage_report import UsageReport, with_cost
+from aisa.wire.usage_report import LIFETIMES, UsageReport, with_cost
 from aisa.wire.vendor_error import VendorError
 
 #: A call's id and its UNIX time in seconds: what stands in where a vendor gives none.
@@ -65,7 +68,8 @@ class AnswerDecoder:
             self.failure = answer
             return []
         self._report.take(answer.get("usage"))
-        self._usage = self._report.usage(counted(answer, self._chat, self._target))
+        lifetime = partial(cache_lifetime, self._chat.fields, LIFETIMES)
+        self._usage = self._report.usage(counted(answer, self._chat, self._target), lifetime)
         self._mended = answer
         self.done = True
         return []

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from functools import partial
+
 import msgspec
 from msgspec import UNSET
 
@@ -15,9 +17,10 @@ from aisa.wire.answer import as_chunk
 from aisa.wire.chat import ChatRequest
 from aisa.wire.chunks import ChunkStream, encode_chunk
 from aisa.wire.plain import CHUNK, NOT_PLAIN, Mould, mould_of
+from aisa.wire.request_content import cache_lifetime
 from aisa.wire.sse import DONE, Event, EventTooLarge, SseDecoder, data_event
 from aisa.wire.trees import Tree, is_list, is_tree, trees_in
-from aisa.wire.usage_report import with_cost
+from aisa.wire.usage_report import LIFETIMES, with_cost
 from aisa.wire.vendor_error import VendorError
 
 USAGE_NULLS = (b',"usage":null', b', "usage": null')
@@ -85,7 +88,7 @@ class StreamDecoder:
         source = self._target.count_source if chunks.tokens else ESTIMATED
         prompt = -(-self._chat.body_bytes // BYTES_PER_TOKEN)
         counted = Usage(prompt, chunks.tokens, reasoning_tokens=chunks.reasoning, source=source)
-        told = chunks.report.usage(counted)
+        told = chunks.report.usage(counted, partial(cache_lifetime, self._chat.fields, LIFETIMES))
         if self.finished or told.output_tokens >= chunks.tokens:
             return told
         thought = max(told.reasoning_tokens, chunks.reasoning)

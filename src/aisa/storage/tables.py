@@ -8,7 +8,7 @@ from __future__ import annotations
 from sqlalchemy import JSON, BigInteger, Boolean, Column, ForeignKey, Index, Integer, LargeBinary, MetaData, String, Table, Text
 
 #: The newest migration. Kept here so that Alembic is not imported to find a database current.
-HEAD = "0002"
+HEAD = "0003"
 
 # Names for constraints, so that later migrations can refer to them on every database.
 metadata = MetaData(
@@ -63,7 +63,8 @@ wallet_entries = Table(
     Index("uq_wallet_entries_reference", "account", "reference", unique=True),
 )
 
-#: Ended calls: the fields of `ledger.row.CallRow`. `generated` and `prices` are JSON; `generated` is NULL where it is what was billed.
+#: Ended calls: the fields of `ledger.row.CallRow`. `generated`, `prices` and `billed_breakdown` are JSON; `generated` is NULL where it is
+#: what was billed, `billed_breakdown` in most calls.
 #: What others send is Text, because no database may refuse a row for its length.
 calls = Table(
     "calls",
@@ -99,6 +100,7 @@ calls = Table(
     Column("billed_input_source", String(16), nullable=False),
     Column("billed_input_audio_tokens", BigInteger, nullable=False),
     Column("billed_output_audio_tokens", BigInteger, nullable=False),
+    Column("billed_breakdown", Text),
     Column("generated", Text),
     Column("prices", Text),
 )

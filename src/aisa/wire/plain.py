@@ -164,10 +164,11 @@ class PlainUsage(msgspec.Struct, forbid_unknown_fields=True):
         return (given.audio_tokens or 0) if given else 0, (made.audio_tokens or 0) if made else 0
 
     def adds_up(self) -> bool:
-        """Tell whether both sides are there and the sums are right."""
+        """Tell whether both sides are there, the sums are right, and nothing is to be asked of the parts."""
         cached, written, reasoning = self.parts()
+        heard, _ = self.audio()
         total = self.prompt_tokens + self.completion_tokens
-        inside = cached + written <= self.prompt_tokens and reasoning <= self.completion_tokens
+        inside = cached + heard <= self.prompt_tokens and reasoning <= self.completion_tokens and not written
         return self.total_tokens == total and inside and self.prompt_tokens > 0 and self.completion_tokens > 0
 
 

@@ -7,12 +7,12 @@ Counts nothing itself: where a vendor reported nothing that can be read, what ot
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 
 import msgspec
 from msgspec import Raw
 
-from aisa.usage import REPORTED, Usage
+from aisa.usage import REPORTED, Breakdown, Usage
 from aisa.wire.trees import Tree, is_tree
 
 COUNT_MAX = 1_000_000_000  # tokens of one call: no model comes near it, and a row and its cost must fit 64 bits
@@ -33,6 +33,12 @@ REASONING = ("reasoning_tokens", "thoughtsTokenCount")
 #: Gemini's own names, where thinking and tools' results stand beside the whole.
 SHOWN, FROM_TOOLS = "candidatesTokenCount", "toolUsePromptTokenCount"
 
+#: How long what was written is cached -> the member of Breakdown; five minutes, which is usual, have none.
+LIFETIMES = {"30m": "cache_write_30m_tokens", "1h": "cache_write_1h_tokens", "12h": "cache_write_12h_tokens"}
+WRITES = ("cache_creation", "cache_creation_token_details")  # objects of `ephemeral_1h_input_tokens` and the like
+SEARCHES = ("web_search_requests", "num_search_queries")
+SOURCES = ("num_sources_used",)
+
 #: Written by us, or for us alone: `cost` is what we charge, and what a vendor charges us is nobody else's business.
 OURS = frozenset({"cost", "cost_details", "cost_in_usd_ticks", "is_byok", "estimated_cost"})
 NAMED = frozenset({*INPUT, *OUTPUT, *TOTAL, *CACHED, *WRITTEN, *REASONING, SHOWN, FROM_TOOLS})
@@ -52,9 +58,12 @@ class UsageReport:
             later = report if is_tree(report) else {}
             self.fields = later if self.fields is None else merged(self.fields, later)
 
-    def usage(self, counted: Usage) -> Usage:
-        """Return the tokens: each side as reported, else as counted."""
-        return counted if self.fields is None else read(self.fields, counted)
+    def usage(self, counted: Usage, lifetime: Callable[[], str] = str) -> Usage:
+        """Return the tokens: each side as reported, else as counted.
+
+        `lifetime` says how long the request asked cache writes to last, as in LIFETIMES, for vendors that do not say it.
+        """
+        return counted if self.fields is None else read(self.fields, counted, lifetime)
 
     def document(self, usage: Usage) -> Tree:
         """Write the `usage` object that a client gets for these tokens: OpenAI's names and sums, and whatever else the vendor said."""
@@ -164,10 +173,11 @@ def visible(fields: Tree, *, thinking_shown: bool) -> int:
     return max(0, (output_of(fields) or 0) - hidden)
 
 
-def read(fields: Tree, counted: Usage) -> Usage:
+def read(fields: Tree, counted: Usage, lifetime: Callable[[], str]) -> Usage:
     """Return the tokens that a report tells of; a side of which it tells nothing, or zero although there is some, is as counted."""
     inner, outer = details(fields, INPUT_DETAILS), details(fields, OUTPUT_DETAILS)
-    cached, written = largest(CACHED, fields, inner), largest(WRITTEN, fields, inner)
+    cached = largest(CACHED, fields, inner)
+    written = max(largest(WRITTEN, fields, inner), sum(lifetimes(fields).values()))
     thought = largest(REASONING, fields, outer)
     taken, made, total = first(INPUT, fields), output_of(fields), first(TOTAL, fields)
     taken = None if not taken and counted.input_tokens else (taken or 0) + (count_of(fields.get(FROM_TOOLS)) or 0)
@@ -191,17 +201,57 @@ def read(fields: Tree, counted: Usage) -> Usage:
     if made is None or (made <= 0 and sources[1] != REPORTED):
         made, thought = counted.output_tokens, counted.reasoning_tokens
     cached = min(cached, taken)
+    written = min(written, taken - cached)
+    heard = min(largest(("audio_tokens",), inner), taken)
     return Usage(
         input_tokens=taken,
         output_tokens=made,
         cached_tokens=cached,
-        cache_write_tokens=min(written, taken - cached),
+        cache_write_tokens=written,
         reasoning_tokens=min(thought, made),
         source=sources[1],
         input_source=sources[0],
-        input_audio_tokens=min(largest(("audio_tokens",), inner), taken),
+        input_audio_tokens=heard,
         output_audio_tokens=min(largest(("audio_tokens",), outer), made),
+        breakdown=breakdown(fields, (cached, written, heard), lifetime, whole=(taken, made)),
     )
+
+
+def breakdown(fields: Tree, parts: tuple[int, int, int], lifetime: Callable[[], str], *, whole: tuple[int, int]) -> Breakdown | None:
+    """Return the rarer kinds that a report tells of, None if there are none. `parts` are cached, written and audio tokens of the input."""
+    cached, written, heard = parts
+    taken, made = whole
+    found: dict[str, int] = {}
+    left = written
+    classes = lifetimes(fields) or ({lifetime(): written} if written else {})
+    for name, member in LIFETIMES.items():  # no part is larger than what is left for it
+        found[member] = count = min(classes.get(name, 0), left)
+        left -= count
+    # Where a vendor does not say how much of the audio was cached, it is at least what cannot have been text.
+    inside = trees_named(fields, ("cached_tokens_details",))
+    told = largest(("audio_tokens",), *inside) if inside else cached + heard - taken
+    found["cached_audio_tokens"] = max(0, min(told, cached, heard))
+    found["input_image_tokens"] = min(largest(("image_tokens",), details(fields, INPUT_DETAILS)), taken)
+    found["output_image_tokens"] = min(largest(("image_tokens",), details(fields, OUTPUT_DETAILS)), made)
+    found["searches"] = largest(SEARCHES, fields, *trees_named(fields, ("server_tool_use", "server_tool_use_details")))
+    found["sources"] = largest(SOURCES, fields)
+    return Breakdown(**found) if any(found.values()) else None
+
+
+def trees_named(fields: Tree, names: Iterable[str]) -> list[Tree]:
+    """Return the objects of these names, at the top or in the details of the input."""
+    places = [fields, *[inner for name in INPUT_DETAILS if is_tree(inner := fields.get(name))]]
+    return [tree for place in places for name in names if is_tree(tree := place.get(name))]
+
+
+def lifetimes(fields: Tree) -> dict[str, int]:
+    """Return how many written tokens are cached for how long, where a report says so."""
+    found: dict[str, int] = {}
+    for tree in trees_named(fields, WRITES):
+        for name, value in tree.items():
+            lifetime = name.removeprefix("ephemeral_").removesuffix("_input_tokens")
+            found[lifetime] = max(found.get(lifetime, 0), count_of(value) or 0)
+    return found
 
 
 def fitted(taken: int, made: int, total: int | None, *, beside: tuple[int, int], thought: int) -> tuple[int, int, int]:

@@ -118,6 +118,47 @@ def test_a_request_that_could_be_read_in_two_ways_is_refused_at_once(data: bytes
     run_virtual(scenario())
 
 
+def chunks_of(size: int, body: bytes) -> bytes:
+    """A chunked body in chunks of one size."""
+    pieces = [body[at : at + size] for at in range(0, len(body), size)]
+    return CHUNKED + b"".join(b"%x\r\n%b\r\n" % (len(piece), piece) for piece in pieces) + b"0\r\n\r\n"
+
+
+@pytest.mark.parametrize(
+    "data", [chunks_of(1, bytes(100_000)), chunks_of(2, bytes(200_000)), CHUNKED + b"1;" + b"x" * 4_000 + b"\r\nx\r\n" * 5]
+)
+def test_a_body_that_is_hardly_more_than_framing_is_refused(data: bytes) -> None:
+    """Fault S12: beyond 16 KiB and twice the body; what is read until then costs a few milliseconds."""
+
+    async def scenario() -> None:
+        async with serving() as served:
+            client = await served.connect()
+            client.send(data)
+            assert (await refusal(client))[:2] == (400, "invalid_request")
+            assert served.app.requests == []
+
+    run_virtual(scenario())
+
+
+@pytest.mark.parametrize(("size", "length"), [(1, 3_000), (3, 300_000), (16, 300_000), (1_000, 300_000), (70_000, 300_000)])
+def test_small_chunks_are_taken_as_long_as_they_carry_something(size: int, length: int) -> None:
+    """The body is the same whatever its chunks are, and however they are cut on their way."""
+    body = bytes(at % 251 for at in range(length))
+    data = chunks_of(size, body)
+    for step in (len(data), 65_536, 7_919):
+        reader = RequestReader(1_000, length, anything)
+        seen = [reader.feed(data[at : at + step]) for at in range(0, len(data), step)]
+        assert [request.body == body for request in seen if request is not None] == [True]
+    with pytest.raises(ApiError, match=f"limit of {length - 1} bytes"):
+        read_all_raising(RequestReader(1_000, length - 1, anything), data)
+
+
+def read_all_raising(reader: RequestReader, data: bytes) -> None:
+    """Feed in pieces of one read."""
+    for at in range(0, len(data), 65_536):
+        reader.feed(data[at : at + 65_536])
+
+
 def test_connect_is_refused_by_its_name() -> None:
     """A proxy's method is `method_not_allowed`, and what was meant for the tunnel is not read as a request."""
 

@@ -8,11 +8,13 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable
 
+from aisa.callbacks import call_guarded
 from aisa.config.schema import Stream
 from aisa.wire.port import Client
 from aisa.wire.sse import KEEP_ALIVE
 
 NEVER = float("inf")
+RAISED_SECONDS = 1.0  # until a call is looked at again at which looking has raised: it is a bug, and each time is reported
 LOOK_SECONDS_MIN = 0.05  # thousands of streams are due at as many moments; one look a moment would be all that the process does
 
 
@@ -53,10 +55,13 @@ class Watch:
 
     def _look(self) -> None:
         now = self.loop.time()
-        for patience in [patience for patience in self._calls if patience.due <= now]:
-            patience.look(now)
-        soonest = min((patience.due for patience in self._calls), default=NEVER)
-        self._arm(max(soonest, now + LOOK_SECONDS_MIN))
+        try:
+            for patience in [patience for patience in self._calls if patience.due <= now]:
+                patience.due = now + RAISED_SECONDS  # unless looking at it, which is to plan anew, raises
+                call_guarded(patience.look, now)
+        finally:
+            soonest = min((patience.due for patience in self._calls), default=NEVER)
+            self._arm(max(soonest, now + LOOK_SECONDS_MIN))
 
 
 class Patience:

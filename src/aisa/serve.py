@@ -9,9 +9,11 @@ import os
 import signal
 import ssl
 import sys
+import traceback
 from collections.abc import Callable, Mapping
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 import uvloop
 from sqlalchemy import Connection
@@ -34,7 +36,7 @@ from aisa.edge.cors import CrossOrigin
 from aisa.edge.idempotency import Once
 from aisa.edge.statement import Statement
 from aisa.embedded.upstream import EmbeddedUpstream
-from aisa.facts import Fact, ServerNotice
+from aisa.facts import BugFound, Fact, ServerNotice
 from aisa.http.client import HttpUpstream
 from aisa.http.server import HttpServer, tls_context
 from aisa.ids import CallIds
@@ -63,6 +65,8 @@ from aisa.storage.failure import StorageFailed
 from aisa.storage.lock import control_path, own_folder
 from aisa.wire.chat import ChatRequest, parse_chat
 
+#: Signals that end a process that has no answer to them. Nothing is reloaded yet; a log that was rotated goes on where it is.
+IGNORED_SIGNALS = (signal.SIGHUP, signal.SIGUSR1, signal.SIGUSR2)
 PARSE_INLINE_BYTES_MAX = 262_144  # larger bodies are parsed in a thread, so that other streams' tokens do not wait for them
 REPEATED_MS_MAX = 86_400_000  # how long an Idempotency-Key is remembered
 WRITE_SECONDS_MAX = 10  # for the last rows at a stop; what the database does not take then stays on the board
@@ -76,6 +80,8 @@ def run(loaded: Loaded, say: Callable[[str], None]) -> int:
     Address and certificate were tried by the caller. Raises ConfigErrors when the data cannot be used.
     """
     config = loaded.config
+    for number in IGNORED_SIGNALS:
+        signal.signal(number, signal.SIG_IGN)  # until there is a log to say it in
     with contextlib.ExitStack() as stack:
         try:
             stack.enter_context(own_folder(config.server.data_dir))
@@ -125,6 +131,9 @@ async def serve(
     chance = quick_chance()
     log = open_log(config.log.format)
     report: Callable[[Fact], None] = log.report if log is not None else ignore
+    asyncio.get_running_loop().set_exception_handler(partial(report_bug, report))
+    for number in IGNORED_SIGNALS:
+        asyncio.get_running_loop().add_signal_handler(number, report, ServerNotice(f"{number.name} is ignored"))
     keys = KeyStore(database, wall_clock, system_chance())
     writer = Writer(database, report)
     once = Once(wall_clock)
@@ -264,6 +273,13 @@ def open_log(form: str) -> Log | None:
         return None
     text = form == "text" or (form == "auto" and sys.stderr.isatty())
     return Log(sys.stderr.buffer, text_line if text else json_line, wall_clock)
+
+
+def report_bug(report: Callable[[Fact], None], _loop: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:
+    """Report what the event loop was told of and nobody caught: an exception of a callback, or what the loop itself met."""
+    error = context.get("exception")
+    trace = "".join(traceback.format_exception(error)) if isinstance(error, BaseException) else ""
+    report(BugFound("-", f"{context['message']}\n{trace}".strip()))
 
 
 def ignore(fact: Fact) -> None:

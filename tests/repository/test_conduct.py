@@ -15,6 +15,7 @@ BOUNDARIES: dict[str, str] = {
     "src/aisa/edge/app.py::Edge.answer": "the outermost frame of a request: it answers internal_error and reports the bug",
     "src/aisa/ledger/writer.py::Writer._write": "the ledger's thread: a row that cannot be written is reported, and the others go on",
     "src/aisa/http/connection.py::Connection._run": "the last guard of a connection: it tells the loop, and the client is not left waiting",
+    "src/aisa/callbacks.py::call_guarded": "one callback's bug is told to the loop, and must not keep others from being called",
 }
 BOUNDARIES_MAX = 4
 

@@ -18,6 +18,7 @@ LAYERS: list[tuple[str, str]] = [
     ("aisa.usage", "words"),
     ("aisa.ids", "words"),
     ("aisa.clock", "words"),
+    ("aisa.callbacks", "words"),
     ("aisa.facts", "words"),
     ("aisa.config.schema", "rules"),
     ("aisa.providers.port", "rules"),  # its types are what a dialect writes and a reply is written to: the rules stand on both

@@ -10,6 +10,7 @@ from contextlib import suppress
 from math import inf
 from typing import cast
 
+from aisa.callbacks import call_guarded
 from aisa.errors import ApiError
 from aisa.http.alarm import Alarm
 from aisa.http.arrival import Arrival
@@ -102,11 +103,11 @@ class Connection(asyncio.BufferedProtocol):
         self._pending.clear()
         self._end_body()
         reply, self.reply = self.reply, None
-        self._out.lost(unfinished=reply is not None)
-        if reply is not None:
-            reply.lost()
-            self._shared.cancel(reply)
         self._shared.connection_ended(self)
+        call_guarded(self._out.lost, unfinished=reply is not None)
+        if reply is not None:
+            call_guarded(reply.lost)
+            self._shared.cancel(reply)
 
     def get_buffer(self, sizehint: int) -> memoryview:
         """Say where to read to, and thereby how much."""

@@ -10,6 +10,7 @@ import os
 from collections import deque
 from collections.abc import Callable, Sequence
 
+from aisa.callbacks import call_guarded
 from aisa.http.outbox import Outbox
 from aisa.http.sockets import TCP_CLOSE, tcp_descriptor, tcp_progress, throw_away_at_close, unacknowledged_bytes
 from aisa.wire.port import Carrier
@@ -50,13 +51,15 @@ class Sweep:
         watched = self._watched
         all_at_once = len(watched) <= SWEEP_CONNECTIONS_MAX
         for _ in range(min(len(watched), SWEEP_CONNECTIONS_MAX)):
-            delivery = watched.popleft()
-            if delivery.confirm():
-                delivery.watched = False
-            else:
-                watched.append(delivery)
+            call_guarded(self._look_at, watched.popleft())
         if watched and self._timer is None:
             self._set(min(2 * self._gap, SWEEP_SECONDS_MAX) if all_at_once else SWEEP_SECONDS)
+
+    def _look_at(self, delivery: Delivery) -> None:
+        delivery.watched = False  # if looking at it raises it is not looked at again
+        if not delivery.confirm():
+            delivery.watched = True
+            self._watched.append(delivery)
 
 
 class Delivery:
@@ -180,7 +183,7 @@ class Delivery:
         if unconfirmed:
             delivered = self.delivered()
             while unconfirmed and unconfirmed[0][0] <= delivered:
-                unconfirmed.pop(0)[1](True)
+                call_guarded(unconfirmed.pop(0)[1], True)
             if unconfirmed:
                 return False
         if self.on_confirmed is not None:
@@ -200,7 +203,7 @@ class Delivery:
         self.on_confirmed = None
         self._let_go(throw_away=unfinished or any(offset > final for offset, _ in unconfirmed))
         for offset, tell in unconfirmed:
-            tell(offset <= final)
+            call_guarded(tell, offset <= final)
 
     def _put(self, data: bytes) -> None:
         self._transport.write(data)

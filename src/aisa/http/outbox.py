@@ -9,11 +9,13 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable
 
+from aisa.callbacks import call_guarded
+
 POSTED_BYTES_MAX = 65_536  # of a message that is worth waiting for others; what is larger is worth a wake-up of its own
 
 
 class Outbox:
-    """Calls each of `add`'s functions at the end of the turn in which it was added. They must not raise. Belongs to one event loop."""
+    """Calls each of `add`'s functions at the end of the turn in which it was added. Belongs to one event loop."""
 
     __slots__ = ("_loop", "_senders")
 
@@ -31,4 +33,4 @@ class Outbox:
     def _send(self) -> None:
         senders, self._senders = self._senders, []
         for send in senders:
-            send()
+            call_guarded(send)

@@ -10,6 +10,7 @@ from http import HTTPStatus
 from itertools import accumulate
 from typing import Protocol
 
+from aisa.callbacks import call_guarded
 from aisa.http.delivery import Delivery
 from aisa.http.outbox import POSTED_BYTES_MAX
 from aisa.wire.port import Carrier, HeaderList
@@ -282,7 +283,7 @@ class Reply:
         self.congested = False
         taken, self._on_taken = self._on_taken, None
         if taken is not None:
-            taken()
+            call_guarded(taken)  # whoever waits below must be woken
         if self._drained is not None:
             self._drained.set()
             self._drained = None

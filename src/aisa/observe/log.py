@@ -79,8 +79,8 @@ class Log:
             try:
                 self._out.write(b"".join([self._line(at, fact) for at, fact in batch]))
                 self._out.flush()
-            except OSError:
-                pass  # nobody reads standard error any more; the server goes on
+            except (OSError, ValueError):
+                pass  # nobody reads standard error any more, or a fact cannot be written; the server and the thread go on
 
 
 CLOSE_SECONDS_MAX = 2.0

@@ -1,0 +1,36 @@
+"""Signals that would end a process which has no answer to them: the server goes on, and says so. A real process."""
+
+from __future__ import annotations
+
+import http.client
+import json
+import signal
+from urllib.parse import urlsplit
+
+import pytest
+
+from aisa.serve import IGNORED_SIGNALS
+from server import Server
+
+ASKED_MAX = 10_000  # seconds of questions; the log is written within 0.05 s
+
+
+@pytest.mark.parametrize("number", IGNORED_SIGNALS, ids=lambda number: number.name)
+def test_a_signal_that_others_use_for_reloading_cuts_no_stream(number: signal.Signals, server: Server) -> None:
+    """Fault S17: sent in the middle of a stream it is a line in the log; the stream has its end, and the next call is answered."""
+    body = json.dumps({"model": "m", "stream": True, "messages": [{"role": "user", "content": "Hi."}]})
+    headers = {"authorization": f"Bearer {server.key}", "content-type": "application/json"}
+    connection = http.client.HTTPConnection(urlsplit(server.url).netloc, timeout=30)
+    for _ in range(2):
+        connection.request("POST", "/v1/chat/completions", body, headers)
+        answer = connection.getresponse()
+        start = answer.read(20)
+        server.process.send_signal(number)
+        assert (answer.status, (start + answer.read()).endswith(b"data: [DONE]\n\n")) == (200, True)
+    for _ in range(ASKED_MAX):  # the log is written a moment later
+        connection.request("GET", "/health")
+        assert connection.getresponse().read() == b'{"status":"live"}'
+        if f"{number.name} is ignored" in server.log:
+            break
+    connection.close()
+    assert f"{number.name} is ignored" in server.log

@@ -146,13 +146,15 @@ def test_a_database_that_fails_is_told_as_an_error_of_the_api(store: LedgerStore
     assert balance(store) is None
 
 
-def test_what_a_key_spent_counts_from_a_moment_on(store: LedgerStore, database: Database) -> None:
-    """The call that ended in that very millisecond is in, those before and those of other keys are not."""
+def test_what_a_key_spent_is_summed_between_two_moments(store: LedgerStore, database: Database) -> None:
+    """The call that ended in the very first millisecond is in, that of the end, those left out and those of other keys are not."""
     rows = [priced(number, ended_ms=NOON + number) for number in range(5)]
     insert_rows(database, [*rows, priced(9, key_id="key_2", ended_ms=NOON + 9)])
-    assert store.spent_since("key_1", NOON + 3) == rows[3].cost + rows[4].cost
-    assert store.spent_since("key_1", NOON + 5) == 0
-    assert store.spent_since("nobody", 0) == 0
+    assert store.spent_between("key_1", NOON + 2, NOON + 4) == rows[2].cost + rows[3].cost
+    assert store.spent_between("key_1", NOON + 5, NOON + 99) == store.spent_between("nobody", 0, 2 * NOON) == 0
+    left_out = [rows[0].id, rows[3].id, *(f"req_{number}" for number in range(1_500)), rows[4].id]
+    assert store.spent_between("key_1", NOON + 1, NOON + 9, without=left_out) == rows[1].cost + rows[2].cost
+    assert (store.newest_ms("key_1"), store.newest_ms("nobody")) == (NOON + 4, 0)
 
 
 def test_recent_calls_with_an_idempotency_key_are_found_the_oldest_first(store: LedgerStore, database: Database) -> None:

@@ -331,7 +331,7 @@ class Auditor(Observer):
         """Give back what was held, and note what each limit had left before."""
         for name in self.limits.get(making.plan.id, ()):
             cap, wallet = life.books.caps.get(name), life.books.wallets.get(name)
-            limit = cap.cap - cap.spent if cap else (wallet.balance or 0 if wallet else 0)
+            limit = cap.cap - (cap.spent_at(life.wall_clock()) or 0) if cap else (wallet.balance or 0 if wallet else 0)
             self.room[making.plan.id, name] = limit * MILLION - self.totals[name]
         self._keep(making.plan.id, None)
 

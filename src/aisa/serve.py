@@ -10,7 +10,7 @@ import signal
 import ssl
 import sys
 import traceback
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -40,7 +40,7 @@ from aisa.facts import BugFound, Fact, ServerNotice
 from aisa.http.client import HttpUpstream
 from aisa.http.server import HttpServer, tls_context
 from aisa.ids import CallIds
-from aisa.keys.rules import window_start
+from aisa.keys.rules import window_end, window_start
 from aisa.keys.store import KeyStore, ensure_first_key
 from aisa.ledger.board import Board
 from aisa.ledger.books import Books
@@ -51,6 +51,7 @@ from aisa.ledger.sync import GroupSync
 from aisa.ledger.usage import UsageStore
 from aisa.ledger.wallets import Cap, Wallet
 from aisa.ledger.writer import Writer, insert_rows
+from aisa.money import Nanos
 from aisa.observe.log import Log, json_line, text_line
 from aisa.patience import Watch
 from aisa.prices.rules import LookUp, may_be_listed, unlisted
@@ -216,10 +217,25 @@ def open_books(
     caps: dict[str, Cap] = {}
     for key in keys.list():
         if key.spend_cap is not None and key.spend_window is not None:
-            spent = store.spent_since(key.id, window_start(key.spend_window, now) * 1000)
-            caps[key.id] = Cap(key.spend_cap, key.spend_window, spent=spent, now=now)
+            began = window_start(key.spend_window, now)
+            spent = store.spent_between(key.id, began * 1000, window_end(key.spend_window, began) * 1000)
+            newest = store.newest_ms(key.id) // 1000
+            caps[key.id] = Cap(key.spend_cap, key.spend_window, spent=spent, now=now, newest=newest)
+
+    async def spent_between(key_id: str, start_ms: int, end_ms: int, without: Sequence[str]) -> Nanos:
+        return await asyncio.to_thread(store.spent_between, key_id, start_ms, end_ms, without=without)
+
     sync = None if config.ledger.durability == "process" else GroupSync(board.sync, config.server.data_dir, report)
-    return Books(board, writer.post, wallets=wallets, caps=caps.items(), wall_clock=wall_clock, sync=sync, final=once.final)
+    return Books(
+        board,
+        writer.post,
+        wallets=wallets,
+        caps=caps.items(),
+        wall_clock=wall_clock,
+        sync=sync,
+        final=once.final,
+        spent=spent_between,
+    )
 
 
 def load_tokenizer(name: str) -> TokenCount:

@@ -45,6 +45,7 @@ DEFAULT_ACCOUNT = "default"
 ACCOUNT_CHARS_MAX = 64  # as the database's column
 DAY, WEEK, MONTH = "day", "week", "month"
 DAY_SECONDS = 86_400
+WINDOW_SECONDS_MAX = {DAY: DAY_SECONDS, WEEK: 7 * DAY_SECONDS, MONTH: 31 * DAY_SECONDS}
 THURSDAY = 3  # the weekday of the first day of UNIX time, counted from Monday
 
 
@@ -200,6 +201,11 @@ def window_start(window: str, now: float) -> int:
     elif window == MONTH:
         day -= datetime.fromtimestamp(day * DAY_SECONDS, UTC).day - 1
     return day * DAY_SECONDS
+
+
+def window_end(window: str, began: int) -> int:
+    """Return the UNIX second at which a window ends that began at one."""
+    return window_start(window, began + WINDOW_SECONDS_MAX[window])
 
 
 def parse_expiry(text: str | None, now: float) -> int | None:

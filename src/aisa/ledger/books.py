@@ -5,12 +5,14 @@ Everything that a call waits for is in memory or on the board. The database is t
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Iterable
+import asyncio
+from collections.abc import Awaitable, Callable, Iterable, Sequence
+from contextlib import suppress
 
 from aisa.call import Call
 from aisa.clock import WallClock
 from aisa.errors import ApiError
-from aisa.keys.rules import Key
+from aisa.keys.rules import Key, window_end, window_start
 from aisa.ledger.board import Board, BoardFull, Slot
 from aisa.ledger.charge import ENCODE, Charge, output_price
 from aisa.ledger.row import CallRow, Opening, fit
@@ -30,15 +32,24 @@ DOCUMENT_OUTPUT_TOKENS = 4_096  # of a document whose length nobody limits: it c
 Post = Callable[[CallRow, Callable[[], None]], None]
 
 
+#: Returns what the calls of a key cost that ended in [start, end), UNIX milliseconds, leaving out those with certain ids. Raises ApiError.
+SpentBetween = Callable[[str, int, int, Sequence[str]], Awaitable[Nanos]]
+
+
 def unheard(_row: CallRow) -> None:
     """Tell nobody."""
+
+
+async def nothing_spent(_key_id: str, _start_ms: int, _end_ms: int, _without: Sequence[str]) -> Nanos:
+    """Stand in for a ledger that has no calls."""
+    return 0
 
 
 class Books:
     """The books; implement `ledger.port.Ledger`.
 
     `sync` waits until the board is on disk, None if it need not be. `final` is told of each call with an idempotency mark whose bill will
-    not change any more.
+    not change any more. `spent` asks the ledger for what a cap does not know, which happens when the clock was set.
     """
 
     def __init__(
@@ -51,6 +62,7 @@ class Books:
         wall_clock: WallClock,
         sync: Callable[[], Awaitable[None]] | None = None,
         final: Callable[[CallRow], None] = unheard,
+        spent: SpentBetween = nothing_spent,
     ) -> None:
         self.wall_clock = wall_clock
         self.sync = sync
@@ -62,6 +74,8 @@ class Books:
         self._board = board
         self._post = post
         self._final = final
+        self._spent = spent
+        self._reading: set[asyncio.Task[None]] = set()  # one for each window of a cap at most
 
     async def open(self, call: Call, key: Key, chat: ChatRequest, *, plan: Plan) -> Charge:
         """Open a call. Raises ApiError insufficient_wallet_balance, quota_exceeded, overloaded."""
@@ -74,7 +88,7 @@ class Books:
         if rates and wallet.balance is not None:
             limits.append(wallet)
         if rates and key.spend_cap is not None:
-            limits.append(self.cap_of(key, now))
+            limits.append(self._known_cap(key, now))
         opening = Opening(
             id=call.id,
             account=key.account,
@@ -95,23 +109,18 @@ class Books:
         except BoardFull as full:
             raise ApiError("overloaded", f"This server cannot keep books of more calls at the moment: {full}. Try again soon.") from None
         held_input = -(-chat.body_bytes // HELD_BYTES_PER_TOKEN)
-        charge = Charge(self, opening, slot, offer=offer, limits=limits, held_input=held_input)
-        if limits:
-            try:
+        charge = self.calls[call.id] = Charge(self, opening, slot, offer=offer, limits=limits, held_input=held_input)
+        try:
+            if limits:
                 charge.hold(*first_hold(rates, chat, plan, held_input=held_input))
-            except ApiError:
-                charge.void()
-                raise
-        if self.sync is not None:
-            try:
+            if self.sync is not None:
                 await self.sync()
-            except StorageFailed as failure:
-                charge.void()
+        except BaseException as failure:
+            del self.calls[call.id]
+            charge.void()
+            if isinstance(failure, StorageFailed):
                 raise ApiError("overloaded", "This server cannot keep its books on disk at the moment. Try again soon.") from failure
-            except BaseException:
-                charge.void()
-                raise
-        self.calls[call.id] = charge
+            raise
         return charge
 
     def wallet(self, account: str) -> Wallet:
@@ -120,6 +129,35 @@ class Books:
         if wallet is None:
             wallet = self.wallets[account] = Wallet(account, None)
         return wallet
+
+    def _known_cap(self, key: Key, now: float) -> Cap:
+        """Return the cap of a key that has one. Raises ApiError overloaded while what was spent by this time is read from the ledger."""
+        cap = self.cap_of(key, now)
+        if cap.spent_at(now) is None:
+            began = window_start(cap.window, now)
+            if not cap.reading(began):
+                task = asyncio.get_running_loop().create_task(self._read(key.id, cap, began))
+                self._reading.add(task)
+                task.add_done_callback(self._reading.discard)
+            message = "This server's clock was set, and it reads what this key has spent by the new time. Try again in a second."
+            raise ApiError("overloaded", message, retry_after=1)
+        return cap
+
+    async def _read(self, key_id: str, cap: Cap, began: int) -> None:
+        """Bring what was spent in a window into a cap: by the calls that the ledger alone has, and by those that are in the books.
+
+        What the latter add from now on, the cap is told as for every window.
+        """
+        ended = window_end(cap.window, began)
+        ours = [charge for charge in self.calls.values() if charge.opening.key_id == key_id]
+        rows = [charge.row for charge in ours if charge.row is not None]
+        booked = sum([row.cost for row in rows if began <= row.ended_ms // 1000 < ended])
+        spent: Nanos | None = None
+        try:
+            with suppress(ApiError):  # the database is away: the next call has it read again
+                spent = booked + await self._spent(key_id, began * 1000, ended * 1000, [charge.opening.id for charge in ours])
+        finally:
+            cap.learn(began, spent)
 
     def cap_of(self, key: Key, now: float) -> Cap:
         """Return the cap of a key that has one."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Generator, Iterator
+from collections.abc import Callable, Collection, Generator, Iterator, Sequence
 from contextlib import contextmanager
 from datetime import UTC, datetime
 
@@ -24,6 +24,7 @@ BALANCE_NANOS_MAX = 4 * 10**18  # of a wallet, either way: four billion dollars,
 NOTE_CHARS_MAX = 500
 REFERENCE_CHARS_MAX = 100  # as the database's column
 ENTRIES_MAX = 1_000  # that are returned of one wallet, the newest
+IDS_MAX = 500  # in one question to the database: every database takes so many parameters
 STREAM_ROWS = 1_000  # in memory at a time where there may be any number
 DAY_MS = 86_400_000
 
@@ -107,11 +108,22 @@ class LedgerStore:
                 connection.execute(update(accounts).where(accounts.c.name == account).values(balance=None))
         return msgspec.structs.replace(known, balance=None)
 
-    def spent_since(self, key_id: str, unix_ms: int) -> Nanos:
-        """Return what the calls of a key cost that ended at that moment or later."""
-        total = select(func.coalesce(func.sum(calls.c.cost), 0)).where(calls.c.key_id == key_id, calls.c.ended_ms >= unix_ms)
+    def spent_between(self, key_id: str, start_ms: int, end_ms: int, *, without: Sequence[str] = ()) -> Nanos:
+        """Return what the calls of a key cost that ended in [start, end), leaving out those with certain ids."""
+        ended = (calls.c.key_id == key_id) & calls.c.ended_ms.between(start_ms, end_ms - 1)
+        total = select(func.coalesce(func.sum(calls.c.cost), 0))
         with self._reading() as connection:
-            return int(connection.execute(total).scalar_one())
+            spent = int(connection.execute(total.where(ended)).scalar_one())
+            for start in range(0, len(without), IDS_MAX):
+                left_out = ended & calls.c.id.in_(without[start : start + IDS_MAX])
+                spent -= int(connection.execute(total.where(left_out)).scalar_one())
+        return spent
+
+    def newest_ms(self, key_id: str) -> int:
+        """Return when the last call of a key ended, 0 if there is none."""
+        newest = select(func.max(calls.c.ended_ms)).where(calls.c.key_id == key_id)
+        with self._reading() as connection:
+            return int(connection.execute(newest).scalar_one() or 0)
 
     def recent(self, since_ms: int) -> Iterator[Recent]:
         """Yield the calls with an Idempotency-Key that ended at that moment or later, completed or charged for, the oldest first."""

@@ -11,6 +11,8 @@ from aisa.errors import ApiError
 from aisa.keys.rules import window_start
 from aisa.money import Nanos, dollars_text
 
+WINDOWS_MAX = 64  # of a cap whose sums are kept: two months of days, and a clock that is set takes one more each time
+
 
 class Limit(Protocol):
     """Something that bounds spending. Amounts are nano-dollars, `now` is UNIX seconds."""
@@ -64,23 +66,36 @@ class Wallet:
 
 
 class Cap:
-    """The most that a key may spend in a day, week or month (UTC). What a call costs counts in the window in which it ends."""
+    """The most that a key may spend in a day, week or month (UTC). What a call costs counts in the window in which it ends.
 
-    __slots__ = ("_began", "cap", "held", "spent", "window")
+    The wall clock may be wrong and be set right, so a sum is kept for each window by itself. Of a window that begins after the newest one
+    which the ledger had calls in, or which a sum was given up for, the sum is 0; any other that has no sum must be read from the ledger:
+    `spent_at` is None until `learn` was told.
+    """
 
-    def __init__(self, cap: Nanos, window: str, *, spent: Nanos, now: float) -> None:
+    __slots__ = ("_empty_after", "_late", "_sums", "cap", "held", "window")
+
+    def __init__(self, cap: Nanos, window: str, *, spent: Nanos, now: float, newest: float = 0) -> None:
+        """`spent` is the sum of the window that `now` is in, `newest` when the last call of the key ended that the ledger has."""
         self.cap = cap
         self.window = window
-        self.spent = spent
         self.held: Nanos = 0
-        self._began = window_start(window, now)
+        self._sums = {window_start(window, now): spent}
+        self._late: dict[int, Nanos] = {}  # what is spent in windows that are being read
+        self._empty_after = window_start(window, max(now, newest))
+
+    def spent_at(self, now: float) -> Nanos | None:
+        """Return what was spent in the window that a moment is in, None if that must be read first."""
+        began = window_start(self.window, now)
+        spent = self._sums.get(began)
+        return 0 if spent is None and began > self._empty_after else spent
 
     def check(self, amount: Nanos, now: float) -> None:
-        """Raise ApiError quota_exceeded when this much more would go over the cap."""
-        self._turn(now)
-        if self.spent + self.held + amount > self.cap:
+        """Raise ApiError quota_exceeded when this much more would go over the cap. A window that must be read first is taken for empty."""
+        spent = self.spent_at(now) or 0
+        if spent + self.held + amount > self.cap:
             message = (
-                f"This key may spend {dollars_text(self.cap)} US dollars a {self.window} (UTC); {dollars_text(self.spent)} are spent, "
+                f"This key may spend {dollars_text(self.cap)} US dollars a {self.window} (UTC); {dollars_text(spent)} are spent, "
                 f"{dollars_text(self.held)} held for calls in flight, and this call needs {dollars_text(amount)}."
             )
             raise ApiError("quota_exceeded", message, should_retry=False)
@@ -90,12 +105,31 @@ class Cap:
         self.held += amount
 
     def spend(self, amount: Nanos, at: int) -> None:
-        """Count an amount, if it was spent in the window that runs."""
-        self._turn(at)
-        if at >= self._began:
-            self.spent += amount
+        """Count an amount in its window. In one that must be read, the ledger has it."""
+        began = window_start(self.window, at)
+        if began in self._sums:
+            self._sums[began] += amount
+        elif began > self._empty_after:
+            self._keep(began, amount)
+        elif began in self._late:
+            self._late[began] += amount
 
-    def _turn(self, now: float) -> None:
-        began = window_start(self.window, now)
-        if began > self._began:
-            self._began, self.spent = began, 0
+    def reading(self, began: int) -> bool:
+        """Say whether the window that began then is being read; if not, from now on it is."""
+        known = began in self._late
+        self._late.setdefault(began, 0)
+        return known
+
+    def learn(self, began: int, spent: Nanos | None) -> None:
+        """Take what was spent in a window up to when its reading began, None if it could not be read."""
+        late = self._late.pop(began)
+        if spent is not None:
+            self._keep(began, spent + late)
+
+    def _keep(self, began: int, spent: Nanos) -> None:
+        """Keep the sum of one window more, and give up the oldest if they are too many."""
+        self._sums[began] = spent
+        if len(self._sums) > WINDOWS_MAX:
+            oldest = min(window for window in self._sums if window != began)
+            del self._sums[oldest]
+            self._empty_after = max(self._empty_after, oldest)

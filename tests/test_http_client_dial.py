@@ -17,7 +17,8 @@ from aisa.errors import UpstreamFailed
 from aisa.http.address import Proxy, proxy_for, read_origin
 from aisa.http.client import HttpUpstream
 from aisa.http.exchange import ARRIVAL_BYTES_MAX
-from aisa.testing.clock import VirtualLoop, run_virtual
+from aisa.http.names import Names
+from aisa.testing.clock import run_virtual
 from http_client_rig import OK, Connection, FakeVendor, Run, answering, both_loops, call, until
 
 EMPTY = "<HttpUpstream local 0 idle 0 in use>"
@@ -172,6 +173,9 @@ def test_https_goes_through_a_proxy_by_connect(run: Run, ours: Path) -> None:
                     b"CONNECT vendor.test:443 HTTP/1.1\r\nhost: vendor.test:443\r\nproxy-authorization: Basic " + credentials + b"\r\n\r\n"
                 ]
                 assert repr(upstream) == ONE_IDLE
+                (connection,) = upstream._connections
+                tcp = connection._transport.get_extra_info("socket")
+                assert tcp.getsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF) == 2 * 16_384  # Linux tells what it reserves: fault S9
                 await upstream.close()
 
     run(scenario())
@@ -316,13 +320,10 @@ def test_a_vendor_that_is_not_there_could_not_be_reached(run: Run) -> None:
     run(scenario())
 
 
-class Names(VirtualLoop):
-    """A loop that knows the addresses of one name."""
-
-    async def getaddrinfo(self, host, port, **_):
-        """Return two addresses, the first of which never answers in these tests."""
-        assert host == "vendor.test"
-        return [(socket.AF_INET, socket.SOCK_STREAM, 6, "", (address, port)) for address in ("127.0.0.2", "127.0.0.1")]
+async def two_addresses(host: str) -> list[str]:
+    """Know the addresses of one name; the first of them never answers in these tests."""
+    assert host == "vendor.test"
+    return ["127.0.0.2", "127.0.0.1"]
 
 
 def test_a_silent_address_leaves_time_for_the_next_one() -> None:
@@ -335,15 +336,15 @@ def test_a_silent_address_leaves_time_for_the_next_one() -> None:
                 for filler in fillers:
                     filler.setblocking(False)
                     filler.connect_ex(silent.getsockname())
-                upstream = HttpUpstream("local", Vendor(base_url=f"http://vendor.test:{fake.port}", connect_timeout_seconds=4), {})
+                settings = Vendor(base_url=f"http://vendor.test:{fake.port}", connect_timeout_seconds=4)
+                upstream = HttpUpstream("local", settings, {}, names=Names(two_addresses))
                 assert await call(upstream) == (200, b"ok")
                 assert asyncio.get_running_loop().time() == pytest.approx(2, abs=0.1)
                 await upstream.close()
                 for filler in fillers:
                     filler.close()
 
-    with asyncio.Runner(loop_factory=Names) as runner:
-        runner.run(scenario())
+    run_virtual(scenario())
 
 
 @pytest.mark.parametrize(("host", "named"), [("127.0.0.1", "localhost"), ("::1", "[::1]")])

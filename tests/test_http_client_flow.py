@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import fcntl
 import socket
+import sys
+import termios
 
 import pytest
 
@@ -15,6 +18,13 @@ from aisa.testing.clock import run_virtual
 from http_client_rig import OK, STREAM_HEAD, Connection, Run, answering, both_loops, call, post, read_all, until, vendor
 
 LARGE = bytes(range(256)) * 16_384  # 4 MiB
+
+
+def kernel_unread_bytes(descriptor: int) -> int:
+    """Return how much the kernel holds that a socket's owner has not read."""
+    told = bytearray(4)
+    fcntl.ioctl(descriptor, termios.FIONREAD, told)
+    return int.from_bytes(told, sys.byteorder)
 
 
 @both_loops
@@ -54,6 +64,37 @@ def test_a_vendor_is_not_read_faster_than_the_reader_reads(run: Run) -> None:
             first = await answer.read()
             assert len(first) <= 65_536
             assert first + await read_all(answer) == LARGE
+            answer.close()
+
+    run(scenario())
+
+
+@both_loops
+@pytest.mark.parametrize("asked_bytes", [16_384, 32_768])
+def test_what_nobody_reads_of_a_stream_is_bounded_in_the_kernel_too(run: Run, asked_bytes: int) -> None:
+    """Fault S9: of the small events that a reader leaves, less than twice `receive_buffer_bytes` wait in the kernel."""
+
+    async def scenario() -> None:
+        event = b"fa\r\n" + b"data: " + b"x" * 242 + b"\n\n" + b"\r\n"
+
+        async def script(connection: Connection) -> None:
+            await connection.request()
+            connection.writer.get_extra_info("socket").setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 4_096)
+            connection.send(STREAM_HEAD)
+            while True:
+                connection.send(event)
+                await connection.writer.drain()
+
+        async with vendor(script, receive_buffer_bytes=asked_bytes) as (_, upstream):
+            answer = await upstream.ask(post())
+            (connection,) = upstream._connections
+            descriptor = connection._transport.get_extra_info("socket").fileno()
+            unread, before = kernel_unread_bytes(descriptor), -1
+            while unread != before:
+                for _ in range(500):
+                    await asyncio.sleep(0)
+                unread, before = kernel_unread_bytes(descriptor), unread
+            assert 0 < unread < asked_bytes * 2
             answer.close()
 
     run(scenario())

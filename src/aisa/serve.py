@@ -38,6 +38,7 @@ from aisa.edge.statement import Statement
 from aisa.embedded.upstream import EmbeddedUpstream
 from aisa.facts import BugFound, Fact, ServerNotice
 from aisa.http.client import HttpUpstream
+from aisa.http.names import Names
 from aisa.http.server import HttpServer, tls_context
 from aisa.ids import CallIds
 from aisa.keys.rules import window_end, window_start
@@ -140,7 +141,8 @@ async def serve(
     once = Once(wall_clock)
     store = LedgerStore(database, wall_clock, lambda: tuple(books.calls))
     books = open_books(config, board, store, writer=writer, keys=keys, once=once, report=report)
-    pools = {name: HttpUpstream(name, vendor, os.environ) for name, vendor in config.vendors.items()}
+    names = Names()
+    pools = {name: HttpUpstream(name, vendor, os.environ, names=names) for name, vendor in config.vendors.items()}
     gate = open_gate(config, keys, books, pools=pools, counts=counts, chance=chance, report=report)
     stopping = Stopping()
     ended = UsageStore(database)

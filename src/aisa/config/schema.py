@@ -125,6 +125,7 @@ class Vendor(Section, frozen=True, kw_only=True):
     headers: dict[str, str] = {}
     connect_timeout_seconds: Seconds = 5.0
     answer_bytes_max: Bytes = 67_108_864
+    receive_buffer_bytes: Annotated[int, Meta(ge=4096, le=1 << 26)] = 16_384
     connections_max: Count = 1_000
     verify_tls: bool = True
     ca_file: str | None = None
@@ -206,6 +207,8 @@ FIELDS: Mapping[str, str] = MappingProxyType(
         "vendors.<name>.headers": "Further request headers for the vendor, name to value.",
         "vendors.<name>.connect_timeout_seconds": "How long a connection to the vendor may take to open, TLS included.",
         "vendors.<name>.answer_bytes_max": "Largest answer that is not a stream; a larger one is a failure of the vendor.",
+        "vendors.<name>.receive_buffer_bytes": "What the kernel may hold of an answer that nobody reads, on each connection: the vendor "
+        "bills it, and a client who has stopped reading never gets it. About this much arrives in one round trip at most.",
         "vendors.<name>.connections_max": "Connections open to the vendor at the same time.",
         "vendors.<name>.verify_tls": "Whether the vendor's certificate is checked; leave it on outside a laboratory.",
         "vendors.<name>.ca_file": "File with further certificate authorities to trust for this vendor (PEM).",

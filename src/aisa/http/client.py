@@ -19,6 +19,7 @@ from aisa.http.client_connection import WRITE_BYTES_MAX, ClientConnection
 from aisa.http.dial import Dialer
 from aisa.http.exchange import ARRIVAL_BYTES_MAX
 from aisa.http.failures import overloaded, unreachable
+from aisa.http.names import Names
 from aisa.http.outbox import Outbox
 from aisa.providers.port import Answer, UpstreamRequest
 
@@ -41,11 +42,14 @@ class PoolStatistics(msgspec.Struct, frozen=True):
 class HttpUpstream:
     """The way to ONE vendor over HTTP/1.1, in the shape of `aisa.providers.port.Upstream`. Belongs to the event loop that first uses it."""
 
-    def __init__(self, name: str, settings: Vendor, environment: Mapping[str, str]) -> None:
-        """`environment` is read for HTTPS_PROXY, HTTP_PROXY and NO_PROXY. Raises ValueError for an unusable base URL or proxy."""
+    def __init__(self, name: str, settings: Vendor, environment: Mapping[str, str], *, names: Names | None = None) -> None:
+        """`environment` is read for HTTPS_PROXY, HTTP_PROXY and NO_PROXY; `names` is best shared by all vendors.
+
+        Raises ValueError for an unusable base URL or proxy.
+        """
         self._name = name
         self._settings = settings
-        self._dialer = Dialer(name, settings, environment)
+        self._dialer = Dialer(name, settings, environment, names=names or Names())
         self._request_start, self._own_headers = _fixed_parts(self._dialer)
         self._header_block = lru_cache(maxsize=HEADER_BLOCKS_MAX)(self._write_header_block)
         self._arrival = memoryview(bytearray(ARRIVAL_BYTES_MAX))

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import socket
 import ssl
 from collections.abc import Callable, Mapping
 from functools import cached_property
@@ -14,6 +13,8 @@ from aisa.http.address import Proxy, bracketed, is_ip_literal, proxy_for, read_o
 from aisa.http.client_connection import ClientConnection
 from aisa.http.exchange import ARRIVAL_BYTES_MAX
 from aisa.http.failures import unreachable
+from aisa.http.names import Names
+from aisa.http.sockets import vendor_socket
 
 TUNNEL_HEAD_BYTES_MAX = 16_384  # a proxy's answer to CONNECT is a few hundred bytes
 
@@ -61,7 +62,7 @@ class Tunnel(asyncio.Protocol):
 class Dialer:
     """Opens connections to one vendor. Origin and proxy are fixed when it is made; ValueError, repeating no address, if one is unusable."""
 
-    def __init__(self, vendor: str, settings: Vendor, environment: Mapping[str, str]) -> None:
+    def __init__(self, vendor: str, settings: Vendor, environment: Mapping[str, str], *, names: Names) -> None:
         try:
             self.origin = read_origin(settings.base_url)
             self.proxy = proxy_for(self.origin, settings.proxy, environment)
@@ -71,6 +72,7 @@ class Dialer:
         self._settings = settings
         self._seconds_max = settings.connect_timeout_seconds
         self._peer = self.proxy or self.origin  # where the socket leads
+        self._names = names
 
     async def dial(self, make: Callable[[], ClientConnection]) -> ClientConnection:
         """Return a connected `make()`. Raises UpstreamFailed when that fails or takes longer than the connect timeout."""
@@ -84,7 +86,7 @@ class Dialer:
             raise unreachable(self._vendor, f"{where}: no connection within {self._seconds_max} seconds") from None
         except ssl.SSLCertVerificationError as error:
             raise unreachable(self._vendor, f"{where}: certificate verification failed: {error.verify_message}") from error
-        except (OSError, UnicodeError) as error:  # the resolver's word for a label of more than 63 characters is UnicodeError
+        except OSError as error:
             raise unreachable(self._vendor, f"{where}: {error!r}") from error
 
     async def _open(self, make: Callable[[], ClientConnection]) -> ClientConnection:
@@ -104,22 +106,29 @@ class Dialer:
         """Try the addresses of the peer in order. Each gets an equal share of the time left, so a silent one does not use it up."""
         loop = asyncio.get_running_loop()
         deadline = loop.time() + self._seconds_max
-        addresses = await self._addresses()
+        host, port = self._peer.host, self._peer.port
+        addresses = (host,) if is_ip_literal(host) else await self._names.addresses(host)
         failure: OSError = OSError("the name has no address")
-        for tried, (address, port) in enumerate(addresses):
+        for tried, address in enumerate(addresses):
             try:
                 async with asyncio.timeout((deadline - loop.time()) / (len(addresses) - tried)):
-                    return await loop.create_connection(make, address, port)
+                    return await self._connect_to(address, port, make)
             except OSError as error:
                 failure = error
+        self._names.doubt(host)
         raise failure
 
-    async def _addresses(self) -> list[tuple[str, int]]:
-        host, port = self._peer.host, self._peer.port
-        if is_ip_literal(host):  # a look-up would cost a thread
-            return [(host, port)]
-        found = await asyncio.get_running_loop().getaddrinfo(host, port, type=socket.SOCK_STREAM)
-        return [(str(address[0]), port) for *_, address in found]
+    async def _connect_to(
+        self, address: str, port: int, make: Callable[[], ClientConnection]
+    ) -> tuple[asyncio.Transport, ClientConnection]:
+        loop = asyncio.get_running_loop()
+        opened = vendor_socket(address, self._settings.receive_buffer_bytes)
+        try:
+            await loop.sock_connect(opened, (address, port))
+            return await loop.create_connection(make, sock=opened)
+        except BaseException:
+            opened.close()
+            raise
 
     async def _tunnel(self, transport: asyncio.Transport, proxy: Proxy) -> None:
         tunnel = Tunnel()

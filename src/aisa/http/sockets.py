@@ -1,4 +1,4 @@
-"""Listening sockets and the state of accepted ones. Does not accept, read or write."""
+"""Sockets before they are used, and the state of accepted ones. Does not accept, connect, read or write."""
 
 from __future__ import annotations
 
@@ -46,6 +46,18 @@ def tcp_listener(host: str, port: int) -> socket.socket:
         listener.setblocking(False)
         return listener
     raise failure or OSError(f"{host} has no address to listen on")
+
+
+def vendor_socket(address: str, receive_buffer_bytes: int) -> socket.socket:
+    """Return a TCP socket that is not connected yet, for the family of an address literal. Raises OSError.
+
+    The buffer is set here because the window that a connection can ever offer is fixed when it opens.
+    """
+    family = socket.AF_INET6 if ":" in address else socket.AF_INET
+    opened = socket.socket(family, socket.SOCK_STREAM, socket.IPPROTO_TCP)  # named: else asyncio would not set TCP_NODELAY
+    opened.setblocking(False)
+    opened.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, receive_buffer_bytes)
+    return opened
 
 
 def unix_listener(path: str) -> socket.socket:

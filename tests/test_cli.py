@@ -89,7 +89,7 @@ def test_a_port_that_was_just_closed_is_free() -> None:
         last.accept()[0].close()
         assert client.recv(1) == b""
         client.close()
-    assert list(listen_problems(Server(port=port))) == []
+    assert list(listen_problems(Server(port=port), {})) == []
 
 
 def test_a_broken_setting_is_not_checked_under_its_default() -> None:
@@ -153,6 +153,48 @@ def test_a_certificate_that_cannot_be_used_is_told() -> None:
         result = run("serve", "--port", "0")
         assert result.exit_code == 2
         assert words in " ".join(result.stderr.split())
+
+
+@pytest.mark.parametrize("command", [("config", "check"), ("serve", "--port", "0")])
+def test_a_certificate_and_a_key_in_each_others_place_are_told(command: tuple[str, ...]) -> None:
+    """Fault P11: what to write is told, by the check as well as by the start."""
+    certificate("a", "-nodes")
+    Path("aisa.yaml").write_text("tls: {cert: a.key, key: a.pem}", encoding="utf-8")
+    result = run(*command)
+    assert result.exit_code == 2
+    assert "Write cert: a.pem and key: a.key." in " ".join(result.stderr.split())
+
+
+@pytest.mark.parametrize("command", [("config", "check"), ("serve", "--port", "0")])
+def test_a_host_that_somebody_elses_variable_gave_is_told_as_that(command: tuple[str, ...]) -> None:
+    """Fault P11: conda exports HOST as the name of a compiler's target."""
+    result = run(*command, HOST="x86_64-conda-linux-gnu.invalid")
+    assert result.exit_code == 2
+    assert "unset HOST, or say --host 127.0.0.1" in " ".join(result.stderr.split())
+
+
+@pytest.mark.parametrize("command", [("config", "check"), ("serve", "--port", "0")])
+def test_a_proxy_that_we_cannot_speak_to_is_told(command: tuple[str, ...]) -> None:
+    """Fault S14: before the first call, with the vendor it is for and the ways out, and without its password."""
+    result = run(*command, OPENAI_API_KEY="k", ALL_PROXY="socks5://u:hidden@proxy.test:1080", HTTPS_PROXY="", https_proxy="", NO_PROXY="")
+    told = " ".join(result.stderr.split())
+    assert result.exit_code == 2
+    assert "ALL_PROXY must look like http://" in told
+    assert "set vendors.openai.proxy" in told
+    assert "hidden" not in told
+
+
+def test_what_was_understood_otherwise_than_written_is_told() -> None:
+    """Fault P11: the check says how an address was read, and which proxy leads there."""
+    text = "vendors: {v: {base_url: 'https://h.test/v1/chat/completions?api-version=2024-10-21', proxy: 'http://proxy.test:3128'}}"
+    Path("aisa.yaml").write_text(text, encoding="utf-8")
+    Path("aisa.yml").touch()
+    result = run("config", "check")
+    lines = [" ".join(line.split()) for line in result.stdout.splitlines()]
+    assert result.exit_code == 0
+    assert "→ Read as https://h.test/v1." in lines
+    assert "It is not read, as aisa.yaml stands beside it." in lines
+    assert "v https://h.test/v1 without a key, by the proxy proxy.test:3128 aisa.yaml, line 1" in lines
 
 
 def test_a_sound_configuration_is_shown_as_what_would_run() -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from datetime import date
 from pathlib import Path
 
 import pytest
@@ -166,7 +167,6 @@ BAD = {
     "server: {host: 1}": ("server.host", "Expected text", "Address"),
     "server: {host: ' '}": ("server.host", "empty", "default"),
     'server: {data_dir: "a\\0b"}': ("server.data_dir", "no name has", "default"),
-    "server: {data_dir: 2026-01-01}": ("server.data_dir", '"2026-01-01"', "Folder"),
     "server: {drain_seconds: .nan}": ("server.drain_seconds", "above 0 to 86,400", "SIGTERM"),
     "server: {port: 1, host: h, port: 2}": ("server.port", "twice", "Keep one"),
     "server: {? [1] : 2}": ("server", "key that is no text", "name before the colon"),
@@ -183,7 +183,15 @@ BAD = {
     "vendors: {v: {base_url: http://}}": ("vendors.v.base_url", "no host", "https://api"),
     "vendors: {v: {base_url: 'http://h:x'}}": ("vendors.v.base_url", "not an address", "https://api"),
     "vendors: {v: {base_url: 'http://h/a b'}}": ("vendors.v.base_url", "characters", "https://api"),
-    "vendors: {v: {base_url: 'http://h?a=b'}}": ("vendors.v.base_url", "query", "https://api"),
+    "vendors: {v: {base_url: 'http://h?a=b&c=d&a=e'}}": ("vendors.v.base_url", "twice", "https://api"),
+    "vendors: {v: {base_url: 'http://h?a=b', query: {a: b}}}": ("vendors.v.query.a", "`a` too", "Keep one"),
+    "vendors: {v: {base_url: 'http://h/v1/responses/'}}": ("vendors.v.base_url", "ends in /responses", "https://api"),
+    "vendors: {v: {base_url: 'http://h/v1/models?a=b'}}": ("vendors.v.base_url", "ends in /models", "https://api"),
+    "vendors: {v: {base_url: http://h, query: {'': b}}}": ("vendors.v.query", "no text", "name"),
+    "vendors: {v: {base_url: http://h, query: {a: 5}}}": ("vendors.v.query.a", "Expected text", "quotes"),
+    "server: {data_dir: ~/aisa}": ("server.data_dir", "only shells", "Write /"),
+    "server: {data_dir: $HOME/aisa}": ("server.data_dir", "`$HOME`", "Write ${HOME}/aisa"),
+    "tls: {cert: ~/c.pem, key: KEY}": ("tls.cert", "only shells", "/c.pem"),
     "vendors: {v: {base_url: 'http://h#'}}": ("vendors.v.base_url", "fragment", "https://api"),
     "vendors: {v: {base_url: http://u@h}}": ("vendors.v.base_url", "`api_key`", "https://api"),
     "vendors: {v: {base_url: http://h, dialect: x}}": ("vendors.v.dialect", "one of openai", "API"),
@@ -227,6 +235,49 @@ def test_a_mistake_is_told_with_its_place_and_its_remedy(tmp_path: Path, text: s
     assert problems[0].remedy.endswith((".", "?"))
 
 
+@pytest.mark.parametrize(
+    ("written", "base_url", "query", "told"),
+    [
+        ("https://h/v1/", "https://h/v1", {}, False),
+        ("https://h/v1/chat/completions", "https://h/v1", {}, True),
+        ("https://h/v1//chat/completions//", "https://h/v1", {}, True),
+        ("https://h/chat/completions", "https://h", {}, True),
+        ("https://h/d/gpt/chat/completions?api-version=2024-10-21&x=", "https://h/d/gpt", {"api-version": "2024-10-21", "x": ""}, True),
+        ("https://h/v1/?a=b%20c+d", "https://h/v1", {"a": "b c d"}, False),
+        ("https://h/v1?", "https://h/v1", {}, False),
+        ("https://chat/completions-are/here", "https://chat/completions-are/here", {}, False),
+    ],
+)
+def test_an_address_is_understood_as_people_copy_it(tmp_path: Path, written: str, base_url: str, query: dict[str, str], told: bool) -> None:
+    """Faults P11: the chat route at its end is left out, which is told, and its query goes with every request."""
+    found = loaded(tmp_path, f"vendors: {{v: {{base_url: '{written}', query: {{q: '1'}}}}}}")
+    assert found.config.vendors == {"v": Vendor(base_url=base_url, query={**query, "q": "1"})}
+    assert [(note.where, note.remedy) for note in found.notes] == [("vendors.v.base_url", f"Read as {base_url}.")] * told
+
+
+def test_a_version_that_looks_like_a_day_is_text(tmp_path: Path) -> None:
+    """Azure's `api-version` is written without quotes in every example; YAML would make a date of it, and of a price's day it may."""
+    text = "vendors: {v: {base_url: http://h, query: {api-version: 2024-10-21}, prices: {m: {input: 1, output: 1, from: 2026-12-01}}}}"
+    vendor = loaded(tmp_path, text).config.vendors["v"]
+    assert vendor.query == {"api-version": "2024-10-21"}
+    assert vendor.prices["m"] == Prices(input=1, output=1, from_=date(2026, 12, 1))
+
+
+def test_a_file_by_the_other_ending_is_never_passed_over(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Fault P11: alone it is a mistake, as the server would start with defaults; beside the right one it is told; named, it is read."""
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "aisa.yml").write_text("server: {port: 1}")
+    with pytest.raises(ConfigErrors) as caught:
+        load(None, {}, {})
+    assert [("aisa.yml" in problem.what, problem.remedy) for problem in caught.value.problems] == [
+        (True, "Call it aisa.yaml, or name it: --config aisa.yml.")
+    ]
+    assert load("aisa.yml", {}, {}).config.server.port == 1
+    (tmp_path / "aisa.yaml").write_text("server: {port: 2}")
+    found = load(None, {}, {})
+    assert (found.config.server.port, [note.where for note in found.notes]) == (2, ["aisa.yml"])
+
+
 def test_every_problem_is_told_at_once_in_the_order_of_the_file(tmp_path: Path) -> None:
     """Mistakes of all kinds do not hide each other, and each has its line."""
     text = """\
@@ -264,7 +315,16 @@ def test_what_could_be_read_comes_with_the_problems(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    "setting", ["api_key: 12345678", 'api_key: "12345678\\n"', "headers: 12345678", "proxy: 12345678", "headers: {a: [12345678]}"]
+    "setting",
+    [
+        "api_key: 12345678",
+        'api_key: "12345678\\n"',
+        "headers: 12345678",
+        "proxy: 12345678",
+        "headers: {a: [12345678]}",
+        "query: 12345678",
+        "query: {a: [12345678]}",
+    ],
 )
 def test_no_message_repeats_a_secret(tmp_path: Path, setting: str) -> None:
     """The settings that hold credentials are never quoted, not even when they are wrong."""

@@ -18,6 +18,7 @@ from aisa.http.address import Proxy, proxy_for, read_origin
 from aisa.http.client import HttpUpstream
 from aisa.http.exchange import ARRIVAL_BYTES_MAX
 from aisa.http.names import Names
+from aisa.providers.port import UpstreamRequest
 from aisa.testing.clock import run_virtual
 from http_client_rig import OK, Connection, FakeVendor, Run, answering, both_loops, call, until
 
@@ -182,6 +183,31 @@ def test_https_goes_through_a_proxy_by_connect(run: Run, ours: Path) -> None:
 
 
 @both_loops
+def test_parameters_of_the_vendor_go_with_every_request(run: Run) -> None:
+    """They are written as a query must be, and follow the one that a path has already."""
+
+    async def scenario() -> None:
+        heads: list[bytes] = []
+
+        async def script(connection: Connection) -> None:
+            while True:
+                head, _ = await connection.request()
+                heads.append(head.partition(b"\r\n")[0])
+                connection.send(OK)
+
+        async with FakeVendor(script).serving() as fake:
+            query = {"api-version": "2024-10-21", "a b": "c&d=\xe9"}
+            upstream = HttpUpstream("local", Vendor(base_url=f"http://127.0.0.1:{fake.port}/v1", query=query), {})
+            for path, method in (("/chat/completions", "POST"), ("/x?alt=sse", "GET")):
+                (await upstream.ask(UpstreamRequest(path, (), b"{}", method=method))).close()
+            written = b"api-version=2024-10-21&a%20b=c%26d%3D%C3%A9"
+            assert heads == [b"POST /v1/chat/completions?" + written + b" HTTP/1.1", b"GET /v1/x?alt=sse&" + written + b" HTTP/1.1"]
+            await upstream.close()
+
+    run(scenario())
+
+
+@both_loops
 def test_http_goes_through_a_proxy_in_absolute_form(run: Run) -> None:
     """The request line holds the whole URL, Host the vendor, and the credentials are for the proxy."""
 
@@ -255,19 +281,62 @@ PROXY = Proxy("proxy.test", 3128, None)
                 ("pi.test", PROXY),
                 ("api.test:82", PROXY),
                 ("b.api.test", PROXY),
+                ("api.test.", None),
+                ("a.api.test.:81", None),
+                ("b\xfccher.test api.test", None),
+                (".", PROXY),
+                ("*.", PROXY),
+                ("a.api.test:8", PROXY),
+                ("*:82", PROXY),
+                ("10.0.0.0/8", PROXY),
+                ("[", PROXY),
                 ("", PROXY),
                 (",", PROXY),
             ]
         ],
         ("http://[::2]:81", None, {"http_proxy": "proxy.test:3128", "no_proxy": "::2"}, None),
         ("http://[::2]:81", None, {"http_proxy": "proxy.test:3128", "no_proxy": "[::2]:81"}, None),
-        ("http://10.0.0.1", None, {"http_proxy": "proxy.test:3128", "NO_PROXY": "10.0.0.1"}, None),
+        *[
+            (base_url, None, {"ALL_PROXY": "proxy.test:3128", "NO_PROXY": rules}, expected)
+            for base_url, rules, expected in [
+                ("http://10.1.2.3", "10.1.2.3", None),
+                ("http://10.1.2.3", "10.1.2.3:80", None),
+                ("https://10.1.2.3", "10.1.2.3:443", None),
+                ("http://10.1.2.3", "10.1.2.3:8080", PROXY),
+                ("http://10.1.2.3", "10.0.0.0/8", None),
+                ("http://10.1.2.3", "a.test, 10.9.9.9/8", None),
+                ("http://10.1.2.3", "11.0.0.0/8", PROXY),
+                ("http://10.1.2.3", "10.1.2.2/31", None),
+                ("http://10.1.2.3", "10.1.2.0/31", PROXY),
+                ("http://10.1.2.3", "0.0.0.0/0", None),
+                ("http://10.1.2.3", "10.0.0.0/33 10.0.0.0/x /8", PROXY),
+                ("http://10.1.2.3", "10.*", None),
+                ("http://10.1.2.3", "10.1.2.*", None),
+                ("http://10.1.2.3", "10.1.2.*:81", PROXY),
+                ("http://10.1.2.3", "1.* 10.2.* 300.*", PROXY),
+                ("http://10.1.2.3", "2.3", PROXY),
+                ("http://10.1.2.3", "fd00::/8", PROXY),
+                ("http://10.example.test", "10.*", PROXY),
+                ("http://[fd00::1]:81", "fd00::/8", None),
+                ("http://[fd00::1]:81", "[fd00::]/8", None),
+                ("http://[fd00::1]:81", "[fd00:0::1]:81", None),
+                ("http://[fd00::1]:81", "[fd00::1]:82", PROXY),
+                ("http://[fd00::1]:81", "10.0.0.0/8", PROXY),
+                ("http://[::ffff:10.1.2.3]", "10.0.0.0/8", None),
+                ("http://b\xfccher.test", "b\xfccher.test", None),
+                ("http://api.test.", "api.test", None),
+            ]
+        ],
+        ("https://api.test", None, {"all_proxy": "proxy.test:3128"}, PROXY),
+        ("https://api.test", None, {"ALL_PROXY": "other.test", "HTTPS_PROXY": "proxy.test:3128"}, PROXY),
+        ("https://api.test", None, {"ALL_PROXY": "socks5://other.test", "https_proxy": "proxy.test:3128"}, PROXY),
+        ("https://localhost", None, {"ALL_PROXY": "socks5://other.test"}, None),
     ],
 )
 def test_the_proxy_is_chosen_as_other_programs_choose_it(
     base_url: str, explicit: str | None, environment: dict[str, str], expected: Proxy | None
 ) -> None:
-    """Setting before environment, lower case before upper, NO_PROXY by suffix, and never for this machine unless set explicitly."""
+    """Fault S14: setting, then environment, ALL_PROXY last; NO_PROXY by suffix, network and port; this machine only if set explicitly."""
     assert proxy_for(read_origin(base_url), explicit, environment) == expected
 
 
@@ -292,6 +361,12 @@ def test_an_address_that_cannot_be_used_is_refused_at_the_start_without_repeatin
     with pytest.raises(ValueError, match=r"^vendor `local`: .*(must look like|printable)") as refused:
         HttpUpstream("local", Vendor(base_url=base_url, proxy=proxy), {})
     assert "secret" not in str(refused.value)
+
+
+def test_a_proxy_of_a_kind_that_we_cannot_use_is_refused_and_not_passed_by() -> None:
+    """Going straight to the vendor would be a guess against an operator who wants a way out of his network to be used."""
+    with pytest.raises(ValueError, match="ALL_PROXY must look like"):
+        proxy_for(read_origin("https://api.test"), None, {"ALL_PROXY": "socks5://proxy.test:1080"})
 
 
 def test_a_base_url_is_taken_apart() -> None:

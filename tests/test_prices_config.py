@@ -75,7 +75,7 @@ BAD = {
     "{input: '1', output: 1}": (".input", "from 0 to 1,000,000", "input tokens"),
     "{input: 1, output: 1, output_audio: 0.1234567891}": (".output_audio", "nine decimals", "Round"),
     "{input: 1, output: 1, from: tomorrow}": (".from", 'a date such as 2026-12-01, but found "tomorrow"', "midnight UTC"),
-    "{input: 1, output: 1, from: 2026-13-01}": (".from", "not a value of the kind", "quote"),
+    "{input: 1, output: 1, from: 2026-13-01}": (".from", "Expected a date such as", "Day on which"),
     "{input: 1, output: 1, from: 2026-12-01 10:00:00}": (".from", "a date such as", "midnight UTC"),
     "{input: 1, output: 1, from: 20261201}": (".from", "a date such as", "midnight UTC"),
     "{input: 1, output: 1, from_: 2026-12-01}": (".from_", "no such setting", "`from`"),

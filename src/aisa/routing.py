@@ -199,7 +199,7 @@ def vendor_target(name: str, config: Config, counts: Counts) -> Target:
     if vendor.api_key and "authorization" not in dict(headers):
         headers = (("authorization", f"Bearer {vendor.api_key}"), *headers)
     host = vendor.base_url.partition("://")[2].partition("/")[0]
-    secrets = [vendor.api_key or "", vendor.base_url, host, host.partition(":")[0], *vendor.headers.values()]
+    secrets = [vendor.api_key or "", vendor.base_url, host, host.partition(":")[0], *vendor.headers.values(), *vendor.query.values()]
     hidden = tuple(secret for secret in secrets if len(secret) >= SECRET_CHARACTERS_MIN)
     count, source = counts.get(name, (None, COUNTED))
     return Target(name, "", vendor.dialect, headers, vendor.answer_bytes_max, hidden, count, source)

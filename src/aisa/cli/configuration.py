@@ -4,11 +4,15 @@ from __future__ import annotations
 
 import json
 import os
+from typing import TYPE_CHECKING
 
 import click
 
-from aisa.cli.problems import Misuse, counted
+from aisa.cli.problems import Misuse, Problem, Stop, block, counted
 from aisa.cli.terminal import paint, say, table
+
+if TYPE_CHECKING:
+    from aisa.config.schema import Config
 
 SCHEMA_USE = """\b
 For editors with the YAML language server:
@@ -25,25 +29,53 @@ def config() -> None:
 
 @config.command()
 @click.option("--config", "path", metavar="FILE", help="Configuration file.  [AISA_CONFIG; ./aisa.yaml if it exists]")
-def check(path: str | None) -> None:
+@click.option("--online", is_flag=True, help="Ask each vendor too: can it be reached, does it take the key, has it the models.")
+def check(path: str | None, *, online: bool) -> None:
     """Show what would run, or everything that is wrong.
 
-    Exits with 2 if anything is wrong. Asks no vendor and starts nothing.
+    Exits with 2 if anything is wrong. Starts nothing, and asks no vendor without --online; then it exits with 1 if one of
+    them would fail. Asking costs nothing: no vendor is made to answer a prompt.
     """
     from aisa.cli.overview import overview
+    from aisa.cli.preflight import standing_problems
     from aisa.cli.price_check import price_problems
-    from aisa.config.load import ConfigErrors, load
+    from aisa.config.load import ConfigErrors, Loaded, load
 
+    loaded: Loaded | None = None
+    errors: ConfigErrors | None = None
     try:
         loaded = load(path, os.environ, {})
-    except ConfigErrors as errors:
-        raise Misuse(f"the configuration has {counted(len(errors.problems))}", errors.problems) from errors
-    unpriced = list(price_problems(loaded.config, loaded.origins))
-    if unpriced:
-        raise Misuse(f"the configuration has {counted(len(unpriced))}", unpriced)
+    except ConfigErrors as raised:
+        errors = raised
+    settings = loaded.config if loaded else errors and errors.partial
+    problems = [*(errors.problems if errors else ()), *(standing_problems(settings, errors, os.environ) if settings else ())]
+    problems += price_problems(loaded.config, loaded.origins) if loaded else ()
+    if loaded is None or problems:
+        raise Misuse(f"the configuration has {counted(len(problems))}", problems)
     say(paint("No problems", "green", bold=True) + f" in {loaded.path or 'the environment; there is no configuration file'}.")
-    for title, rows in overview(loaded):
+    for note in loaded.notes:
+        say("\n" + block(note))
+    for title, rows in overview(loaded, os.environ):
         say(f"\n{paint(title, bold=True)}\n{table((), rows, indent='  ')}")
+    if online:
+        ask_vendors(loaded.config)
+
+
+def ask_vendors(settings: Config) -> None:
+    """Say of each vendor what it answers, as it comes. Raises Stop if one of them would fail."""
+    from aisa.cli.online import each_finding
+
+    say(f"\n{paint('Vendors asked', bold=True)}")
+    problems: list[Problem] = []
+    width = max(map(len, settings.vendors), default=0)
+    for finding in each_finding(settings, os.environ):
+        mark = paint("fails", "red") if finding.problems else paint("works", "green")
+        say(f"  {finding.vendor:{width}}  {mark}  {', '.join(finding.good)}".rstrip())
+        problems += finding.problems
+    if not settings.vendors:
+        say("  There is none.")
+    if problems:
+        raise Stop(f"asking the vendors found {counted(len(problems))}", problems)
 
 
 @config.command(epilog=SCHEMA_USE)

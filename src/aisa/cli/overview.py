@@ -3,17 +3,18 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 
 from aisa.cli.terminal import paint
 from aisa.config.load import Loaded
 from aisa.config.schema import Config, Model, Target
+from aisa.http.address import bracketed, proxy_for, read_origin
 
 Rows = list[list[str]]
 
 
-def overview(loaded: Loaded) -> Iterator[tuple[str, Rows]]:
-    """Yield each part's title and rows; parts with nothing to say are left out."""
+def overview(loaded: Loaded, environment: Mapping[str, str]) -> Iterator[tuple[str, Rows]]:
+    """Yield each part's title and rows; parts with nothing to say are left out. `environment` may name proxies."""
     config = loaded.config
     server = config.server
     host = f"[{server.host}]" if ":" in server.host else server.host
@@ -26,7 +27,7 @@ def overview(loaded: Loaded) -> Iterator[tuple[str, Rows]]:
         ],
     )
     if config.vendors:
-        yield "Vendors", [vendor_row(loaded, name) for name in config.vendors]
+        yield "Vendors", [vendor_row(loaded, name, environment) for name in config.vendors]
     if config.models:
         yield "Models", [[name, targets(model)] for name, model in config.models.items()]
     settings = [row for setting in loaded.origins if (row := setting_row(loaded, setting))]
@@ -41,10 +42,14 @@ def built_in(config: Config) -> str:
     return "answers as embedded/tiny" if config.vendors else "answers under every name, as there is no vendor"
 
 
-def vendor_row(loaded: Loaded, name: str) -> list[str]:
+def vendor_row(loaded: Loaded, name: str, environment: Mapping[str, str]) -> list[str]:
     """Return a vendor's row."""
     vendor = loaded.config.vendors[name]
-    return [name, vendor.base_url, "with a key" if vendor.api_key else "without a key", paint(loaded.origins[f"vendors.{name}"], dim=True)]
+    proxy = proxy_for(read_origin(vendor.base_url), vendor.proxy, environment)
+    way = "with a key" if vendor.api_key else "without a key"
+    if proxy is not None:
+        way += f", by the proxy {bracketed(proxy.host)}:{proxy.port}"
+    return [name, vendor.base_url, way, paint(loaded.origins[f"vendors.{name}"], dim=True)]
 
 
 def targets(model: Model | tuple[Target | str, ...]) -> str:

@@ -1,4 +1,4 @@
-"""Looks for what would keep the server from starting: address, data folder, certificate. Leaves everything as it was."""
+"""Looks for what would keep the server from starting: address, data folder, certificate, proxies. Leaves everything as it was."""
 
 from __future__ import annotations
 
@@ -6,12 +6,16 @@ import errno
 import os
 import socket
 import ssl
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
+from pathlib import Path
 
 from aisa.config.problem import ConfigErrors, Problem
 from aisa.config.schema import Config, Server, Tls
+from aisa.http.address import proxy_for, read_origin
 from aisa.storage.failure import StorageFailed
 from aisa.storage.lock import check_folder, control_path
+
+PEM_BYTES_MAX = 65_536  # of a certificate file that are looked at; a long chain has 10,000
 
 #: What the system says to a listening socket -> what to do about it.
 REMEDIES = {
@@ -21,30 +25,55 @@ REMEDIES = {
 }
 
 
-def start_problems(config: Config, errors: ConfigErrors | None) -> list[Problem]:
+def start_problems(config: Config, errors: ConfigErrors | None, environment: Mapping[str, str]) -> list[Problem]:
     """Return what else is in the way. Settings that `errors` is about are left out: what stands there instead was not meant."""
-
-    def sound(*settings: str) -> bool:
-        return errors is None or not any(errors.concern(setting) for setting in settings)
-
     problems: list[Problem] = []
-    if sound("server.host", "server.port"):
-        problems += listen_problems(config.server)
-    if sound("server.data_dir"):
+    if _sound(errors, "server.host", "server.port"):
+        problems += listen_problems(config.server, environment)
+    if _sound(errors, "server.data_dir"):
         problems += folder_problems(config.server.data_dir)
-    if config.tls is not None and sound("tls.cert", "tls.key"):
+    return problems + file_problems(config, errors, environment)
+
+
+def standing_problems(config: Config, errors: ConfigErrors | None, environment: Mapping[str, str]) -> list[Problem]:
+    """Return what would be in the way at any time: all but what depends on what else runs on this machine now."""
+    problems = list(host_problems(config.server, environment)) if _sound(errors, "server.host") else []
+    return problems + file_problems(config, errors, environment)
+
+
+def file_problems(config: Config, errors: ConfigErrors | None, environment: Mapping[str, str]) -> list[Problem]:
+    """Return what is wrong with the certificate and with the proxies on the way to vendors."""
+    problems: list[Problem] = []
+    if config.tls is not None and _sound(errors, "tls.cert", "tls.key"):
         problems += tls_problems(config.tls)
+    if _sound(errors, "vendors"):
+        problems += proxy_problems(config, environment)
     return problems
 
 
-def listen_problems(server: Server) -> Iterator[Problem]:
-    """Yield what keeps the address from being listened on."""
+def _sound(errors: ConfigErrors | None, *settings: str) -> bool:
+    return errors is None or not any(errors.concern(setting) for setting in settings)
+
+
+def host_problems(server: Server, environment: Mapping[str, str]) -> Iterator[Problem]:
+    """Yield that the host has no address."""
     try:
-        addresses = socket.getaddrinfo(server.host, server.port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)
+        socket.getaddrinfo(server.host, server.port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)
     except (OSError, UnicodeError) as error:
         reason = getattr(error, "strerror", None) or "it is no host name"
-        yield Problem("server.host", f"The host {server.host!r} cannot be resolved: {reason}.", "Write an address of this machine.")
+        remedy = "Write an address of this machine."
+        if environment.get("HOST") == server.host:
+            remedy = "It is what HOST in the environment says, which conda sets for itself: unset HOST, or say --host 127.0.0.1."
+        yield Problem("server.host", f"The host {server.host!r} cannot be resolved: {reason}.", remedy)
+
+
+def listen_problems(server: Server, environment: Mapping[str, str]) -> Iterator[Problem]:
+    """Yield what keeps the address from being listened on."""
+    unresolved = list(host_problems(server, environment))
+    yield from unresolved
+    if unresolved:
         return
+    addresses = socket.getaddrinfo(server.host, server.port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)
     for family, kind, protocol, _, address in dict.fromkeys(addresses):
         with socket.socket(family, kind, protocol) as listener:
             listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)  # as the server does: a closed one's remains are no problem
@@ -76,6 +105,27 @@ def tls_problems(tls: Tls) -> Iterator[Problem]:
         # A passphrase that cannot be right: without one, OpenSSL would ask for it on the terminal.
         ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER).load_cert_chain(tls.cert, tls.key, password=b"\x00")
     except (ssl.SSLError, OSError) as error:
+        if b"PRIVATE KEY-----" in _text(tls.cert) and b"-----BEGIN CERTIFICATE" in _text(tls.key):
+            yield Problem("tls", "The certificate and the key are swapped.", f"Write cert: {tls.key} and key: {tls.cert}.")
+            return
         mismatch = getattr(error, "reason", None) == "KEY_VALUES_MISMATCH"
         reason = "do not belong together" if mismatch else "are not a PEM certificate and a PEM key without a passphrase"
         yield Problem("tls", f"The files {tls.cert} and {tls.key} {reason}.", "Name the certificate, with its chain, and its own key.")
+
+
+def _text(path: str) -> bytes:
+    try:
+        with Path(path).open("rb") as file:
+            return file.read(PEM_BYTES_MAX)
+    except OSError:
+        return b""
+
+
+def proxy_problems(config: Config, environment: Mapping[str, str]) -> Iterator[Problem]:
+    """Yield which vendors cannot be reached because the proxy on the way to them is of a kind that we do not speak to."""
+    for name, vendor in config.vendors.items():
+        try:
+            proxy_for(read_origin(vendor.base_url), vendor.proxy, environment)
+        except ValueError as error:
+            remedy = f"Correct it, name the vendor's host in NO_PROXY, or set vendors.{name}.proxy."
+            yield Problem(f"vendors.{name}", f"{str(error)[:1].upper()}{str(error)[1:]}.", remedy)

@@ -40,7 +40,7 @@ def serve(config: str | None, host: str | None, port: int | None, *, data_dir: s
     except ConfigErrors as raised:
         errors = raised
     settings = loaded.config if loaded else errors and errors.partial
-    problems = [*(errors.problems if errors else ()), *(start_problems(settings, errors) if settings else ())]
+    problems = [*(errors.problems if errors else ()), *(start_problems(settings, errors, os.environ) if settings else ())]
     problems += price_problems(loaded.config, loaded.origins) if loaded else ()
     if loaded is None or problems:
         raise Misuse(f"the server cannot start: {counted(len(problems))}", problems)

@@ -11,6 +11,7 @@ from types import MappingProxyType
 from typing import NamedTuple, cast
 from urllib.parse import urlsplit
 
+from aisa.config.addresses import CHAT, has_parameter_twice, route_at_end
 from aisa.config.schema import Config, Model, Prices, PriceTier, Target
 from aisa.money import nanos_per_million
 from aisa.pricing import KINDS, TIERS_MAX
@@ -22,6 +23,7 @@ VENDOR_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
 HEADER_NAME = re.compile(r"[A-Za-z0-9!#$%&'*+.^_`|~-]{1,128}")
 HEADER_VALUE = re.compile(r"[\x20-\x7e]{0,8192}")
 ORIGIN = re.compile(r"\*|https?://[^/?#\s@]+")
+QUERY_CHARS_MAX = 4096  # of a parameter; request lines of twice that are refused by common servers
 MODEL_NAME_CHARS_MAX = 256  # vendors' longest names have some 100 characters
 
 
@@ -77,10 +79,25 @@ def _nameable(_name: str, value: object) -> Flaw | None:
     return Flaw("It is empty, or has a character that no name has.", "Write a value, or remove the line for the default.")
 
 
+def _folder(name: str, value: object) -> Flaw | None:
+    return _unexpanded(str(value)) or _nameable(name, value)
+
+
+def _unexpanded(path: str) -> Flaw | None:
+    """Find what a shell would have filled in: taken literally it makes a folder of that name."""
+    if path.startswith("~"):
+        return Flaw("A `~` at the beginning is a name like any other here; only shells fill it in.", f"Write {os.path.expanduser(path)}.")
+    variable = re.search(r"\$([A-Za-z_]\w*)", path)
+    if variable is not None:
+        return Flaw(f"`{variable[0]}` is not filled in here.", f"Write {path.replace(variable[0], f'${{{variable[1]}}}')}.")
+    return None
+
+
 def _file(_name: str, value: object) -> Flaw | None:
     path = str(value)
     if not Path(path).is_file():
-        return Flaw(f"There is no file {path}.", "Name an existing PEM file; relative names start at the working directory.")
+        remedy = "Name an existing PEM file; relative names start at the working directory."
+        return _unexpanded(path) or Flaw(f"There is no file {path}.", remedy)
     return None if os.access(path, os.R_OK) else Flaw(f"The file {path} may not be read by this user.", "Change its owner or mode.")
 
 
@@ -105,9 +122,12 @@ def _url_flaw(text: str) -> str | None:
         return "It has no host, port 0, or characters that no address has."
     if url.username is not None:
         return "It holds a user or a password; a credential belongs in `api_key` or `headers`."
-    if "?" in text or "#" in text:
-        return "It has a query or a fragment, but paths are added to its end."
-    return None
+    if "#" in text:
+        return "It has a fragment, which no server is ever sent."
+    route = route_at_end(text)
+    if route not in (None, CHAT):
+        return f"It ends in {route}, the path of one route; paths are added to its end."
+    return "Its query has a parameter twice." if has_parameter_twice(text) else None
 
 
 def _proxy(_name: str, value: object) -> Flaw | None:
@@ -123,6 +143,12 @@ def _api_key(_name: str, value: object) -> Flaw | None:
     if value is None or (str(value).strip() and HEADER_VALUE.fullmatch(str(value))):
         return None
     return Flaw("The key is empty or has characters that no header may have.", "Copy it again, or remove the line.")
+
+
+def _parameter(name: str, value: object) -> Flaw | None:
+    if name.strip() and len(name) + len(str(value)) <= QUERY_CHARS_MAX:
+        return None
+    return Flaw("The name is empty, or the parameter is too long.", f"Write at most {QUERY_CHARS_MAX:,} characters.")
 
 
 def _header(name: str, value: object) -> Flaw | None:
@@ -181,7 +207,7 @@ Rule = Callable[[str, object], Flaw | None]
 RULES: Mapping[str, Rule] = MappingProxyType(
     {
         "server.host": _nameable,
-        "server.data_dir": _nameable,
+        "server.data_dir": _folder,
         "tls.cert": _file,
         "tls.key": _file,
         "cors.origins[]": _origin,
@@ -189,6 +215,7 @@ RULES: Mapping[str, Rule] = MappingProxyType(
         "vendors.<name>.base_url": _base_url,
         "vendors.<name>.api_key": _api_key,
         "vendors.<name>.headers.<name>": _header,
+        "vendors.<name>.query.<name>": _parameter,
         "vendors.<name>.ca_file": _file,
         "vendors.<name>.proxy": _proxy,
         "models.<name>": _model_name,

@@ -156,6 +156,8 @@ class _Reader:
             return text  # YAML 1.1 takes on, off, yes and no for booleans; `log.format: off` is a word
         if node.tag == "tag:yaml.org,2002:int" and ":" in text:
             return text  # YAML 1.1 takes 8080:80 for a number in base 60
+        if node.tag == "tag:yaml.org,2002:timestamp":
+            return text  # an `api-version` is text that looks like a day; a day is read from its text
         try:
             value: object = self._yaml.construct_object(node)  # pyright: ignore[reportUnknownMemberType]  # the stubs leave it open
         except (yaml.YAMLError, ValueError):

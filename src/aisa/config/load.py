@@ -13,6 +13,7 @@ from typing import NamedTuple, cast
 
 import msgspec
 
+from aisa.config.addresses import CHAT, read_address
 from aisa.config.checks import check, check_targets
 from aisa.config.detect import detect
 from aisa.config.document import Document, Way, read_document
@@ -22,29 +23,41 @@ from aisa.config.schema import ALIASES, FIELDS, Config, Model, Section
 
 #: The file that is read, if it exists, when none is named.
 DEFAULT_PATH = "aisa.yaml"
+OTHER_PATH = "aisa.yml"  # what people call it as well, and what is never read unless it is named
 #: Environment variable -> setting. `AISA_CONFIG` names the file. An empty variable counts as unset.
 VARIABLES = {"HOST": "server.host", "PORT": "server.port", "AISA_DATA_DIR": "server.data_dir"}
 PATH_VARIABLE = "AISA_CONFIG"
 SHOWN_CHARS_MAX = 60  # of a wrong value, in a message
-SECRET = ("api_key", "headers", "proxy")  # settings whose values no message repeats
+SECRET = ("api_key", "headers", "query", "proxy")  # settings whose values no message repeats
 
 
 class Loaded(NamedTuple):
-    """The configuration, where each setting that is no default came from (dotted path -> place), and the file if one was read."""
+    """The configuration, where each setting that is no default came from (dotted path -> place), and the file if one was read.
+
+    `notes` say what was understood otherwise than it stands there, and what was not looked at.
+    """
 
     config: Config
     origins: Mapping[str, str]
     path: str | None
+    notes: tuple[Problem, ...] = ()
 
 
 def load(path: str | None, environment: Mapping[str, str], overrides: Mapping[str, object]) -> Loaded:
     """Make the configuration. `overrides` are the command line's settings by dotted path, such as `server.port`; None is no override.
 
-    In the result every model is a `Model`, and no base_url ends with a slash.
+    In the result every model is a `Model`, and no base_url ends with a slash, in `/chat/completions` or in a query.
     Raises ConfigErrors with every problem at once.
     """
     named = path or environment.get(PATH_VARIABLE) or (DEFAULT_PATH if Path(DEFAULT_PATH).exists() else None)
     document = read_document(named, environment) if named else Document()
+    notes: list[Problem] = []
+    if named in (None, DEFAULT_PATH) and Path(OTHER_PATH).exists():
+        remedy = f"Call it {DEFAULT_PATH}, or name it: --config {OTHER_PATH}."
+        if named is None:
+            document.report((), f"There is a file {OTHER_PATH} here, but the name that is looked for is {DEFAULT_PATH}.", remedy)
+        else:
+            notes.append(Problem(OTHER_PATH, f"It is not read, as {DEFAULT_PATH} stands beside it.", "Keep one of the two."))
     for variable, setting in VARIABLES.items():
         if environment.get(variable):
             _override(document, setting, environment[variable], origin=f"{variable} in the environment")
@@ -53,13 +66,13 @@ def load(path: str | None, environment: Mapping[str, str], overrides: Mapping[st
         if value is not None:
             _override(document, setting, value, origin="command line")
     config = cast("Config", _Builder(document).section(Config, document.values, Place((), "")))  # never UNSET: it requires nothing
-    config = _complete(config, document, environment)
+    config = _complete(config, document, environment, notes=notes)
     written = document.values.get("vendors")
     for way, flaw in check_targets(config, {*config.vendors, *(cast("dict[str, object]", written) if isinstance(written, dict) else ())}):
         document.report(way, *flaw)
     if document.found:
         raise ConfigErrors(document.problems(), config)
-    return Loaded(config, {".".join(way): origin for way, origin in document.origins.items()}, named)
+    return Loaded(config, {".".join(way): origin for way, origin in document.origins.items()}, named, tuple(notes))
 
 
 def _override(document: Document, setting: str, value: object, *, origin: str) -> None:
@@ -73,8 +86,8 @@ def _override(document: Document, setting: str, value: object, *, origin: str) -
         document.written.pop((section, name), None)
 
 
-def _complete(config: Config, document: Document, environment: Mapping[str, str]) -> Config:
-    """Add the vendors of the environment, and bring what has several spellings to one."""
+def _complete(config: Config, document: Document, environment: Mapping[str, str], *, notes: list[Problem]) -> Config:
+    """Add the vendors of the environment, and bring what has several spellings to one. `notes` gets what is worth telling of that."""
     written = document.values.get("vendors")
     vendors = dict(config.vendors)
     for name, found in detect(environment).items():
@@ -85,7 +98,14 @@ def _complete(config: Config, document: Document, environment: Mapping[str, str]
             if flaw:
                 document.report(("vendors", name, "base_url"), *flaw)
     for name, vendor in vendors.items():
-        vendors[name] = msgspec.structs.replace(vendor, base_url=vendor.base_url.rstrip("/"))
+        address = read_address(vendor.base_url)
+        for parameter in sorted(address.query.keys() & vendor.query.keys()):
+            way = ("vendors", name, "query", parameter)
+            document.report(way, f"The query of `base_url` has the parameter `{parameter}` too.", "Keep one of them.")
+        if address.shortened:
+            where = f"vendors.{name}.base_url"
+            notes.append(Problem(where, f"It ends in {CHAT}, which is added to each address anyway.", f"Read as {address.base_url}."))
+        vendors[name] = msgspec.structs.replace(vendor, base_url=address.base_url, query={**address.query, **vendor.query})
     models = {name: entry if isinstance(entry, Model) else Model(to=entry) for name, entry in config.models.items()}
     return msgspec.structs.replace(config, vendors=vendors, models=models)
 
@@ -166,7 +186,8 @@ class _Builder:
             return msgspec.convert(value, cast("type[object]", kind), strict=place.way not in self._document.written)
         except msgspec.ValidationError:
             what = f"Expected {describe(kind)}, but found {self._shown(value, place.way)}."
-            self._document.report(place.way, what, FIELDS.get(place.setting, "See docs/configuration.md."))
+            parent = place.setting.rpartition(".")[0]
+            self._document.report(place.way, what, FIELDS.get(place.setting) or FIELDS.get(parent, "See docs/configuration.md."))
             return msgspec.UNSET
 
     def _shown(self, value: object, way: Way) -> str:

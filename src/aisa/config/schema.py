@@ -123,6 +123,7 @@ class Vendor(Section, frozen=True, kw_only=True):
     deltas: Literal["token", "text"] = "token"
     tokenizer: str | None = None
     headers: dict[str, str] = {}
+    query: dict[str, str] = {}
     connect_timeout_seconds: Seconds = 5.0
     answer_bytes_max: Bytes = 67_108_864
     receive_buffer_bytes: Annotated[int, Meta(ge=4096, le=1 << 26)] = 16_384
@@ -202,9 +203,11 @@ FIELDS: Mapping[str, str] = MappingProxyType(
         "ledger.drains_max": "Answers that are drained at the same time at most; more are cancelled.",
         "ledger.drain_seconds": "How long an answer is drained at most.",
         "vendors.<name>.dialect": "The API that the vendor speaks.",
-        "vendors.<name>.base_url": "Where the vendor's API is, up to and without `/chat/completions`.",
+        "vendors.<name>.base_url": "Where the vendor's API is, up to and without `/chat/completions`, which is left out if it is there; "
+        "a query in it counts as `query`.",
         "vendors.<name>.api_key": "Credential sent to the vendor as a bearer token; best written as `${VARIABLE}`. None is sent if absent.",
         "vendors.<name>.headers": "Further request headers for the vendor, name to value.",
+        "vendors.<name>.query": "Parameters for the query of every request, name to value in quotes, such as `api-version` for Azure.",
         "vendors.<name>.connect_timeout_seconds": "How long a connection to the vendor may take to open, TLS included.",
         "vendors.<name>.answer_bytes_max": "Largest answer that is not a stream; a larger one is a failure of the vendor.",
         "vendors.<name>.receive_buffer_bytes": "What the kernel may hold of an answer that nobody reads, on each connection: the vendor "
@@ -213,7 +216,7 @@ FIELDS: Mapping[str, str] = MappingProxyType(
         "vendors.<name>.verify_tls": "Whether the vendor's certificate is checked; leave it on outside a laboratory.",
         "vendors.<name>.ca_file": "File with further certificate authorities to trust for this vendor (PEM).",
         "vendors.<name>.proxy": "HTTP proxy on the way to the vendor, `http://[user:password@]host:port`; "
-        "without it `HTTPS_PROXY`, `HTTP_PROXY` and `NO_PROXY` count.",
+        "without it `HTTPS_PROXY`, `HTTP_PROXY`, `ALL_PROXY` and `NO_PROXY` count.",
         "vendors.<name>.on_disconnect": "What becomes of an answer whose client has left: `cancel` it, or `drain` it where the vendor "
         "bills on regardless, so that the ledger knows what it will charge.",
         "vendors.<name>.deltas": "What one streamed delta is: `token`, as OpenAI and most servers of open models send them, or `text` of "

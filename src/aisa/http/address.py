@@ -10,6 +10,8 @@ from typing import NamedTuple
 from urllib.parse import SplitResult, unquote, urlsplit
 
 DEFAULT_PORTS = {"http": 80, "https": 443}
+RULE_WITH_PORT = re.compile(r"(\[[^\]]*\]|[^:]*):(\d{1,5})")  # of NO_PROXY
+NETWORK_WITH_STAR = re.compile(r"\d{1,3}(\.\d{1,3}){0,2}\.\*")
 PRINTABLE = re.compile("[!-~]*")  # what may stand in a request line: no space and no line break, or a path could add headers
 
 
@@ -46,16 +48,35 @@ def read_origin(base_url: str) -> Origin:
 def proxy_for(origin: Origin, explicit: str | None, environment: Mapping[str, str]) -> Proxy | None:
     """Return the proxy that leads to the origin: the explicit URL, else the environment's unless NO_PROXY or loopback exempts the host.
 
-    Names in the environment are read in lower case first, then in upper case, as other programs do.
+    The environment is read as curl does: HTTPS_PROXY or HTTP_PROXY, then ALL_PROXY, each in lower case first, then in upper case.
     Raises ValueError, which does not repeat the URL, for a proxy URL that is not `http://[user:password@]host[:port]`.
     """
     if explicit:
         return _read_proxy(explicit, "the proxy setting")
-    name = "https_proxy" if origin.secure else "http_proxy"
-    url = _variable(environment, name)
-    if not url or is_loopback(origin.host) or _is_exempt(origin, _variable(environment, "no_proxy")):
+    names = ("https_proxy" if origin.secure else "http_proxy", "all_proxy")
+    name, url = next(((name, url) for name in names if (url := _variable(environment, name))), ("", ""))
+    if not url or is_loopback(origin.host) or is_exempt(origin, _variable(environment, "no_proxy")):
         return None
     return _read_proxy(url, name.upper())
+
+
+def is_exempt(origin: Origin, rules: str) -> bool:
+    """Tell whether NO_PROXY takes an origin out: by name, address or network, each perhaps with a port, separated by commas or blanks.
+
+    As curl and Go do; `docs/reaching-vendors.md` says whom we follow where they differ.
+    """
+    host = origin.host.rstrip(".").lower()
+    address = ipaddress.ip_address(host) if is_ip_literal(host) else None
+    if isinstance(address, ipaddress.IPv6Address):
+        address = address.ipv4_mapped or address
+    for rule in rules.lower().replace(",", " ").split():
+        with_port = RULE_WITH_PORT.fullmatch(rule)
+        name = with_port[1] if with_port else rule
+        if with_port and int(with_port[2]) != origin.port:
+            continue
+        if rule == "*" or (_within(address, name) if address else _below(host, name)):
+            return True
+    return False
 
 
 def is_ip_literal(host: str) -> bool:
@@ -96,14 +117,26 @@ def _variable(environment: Mapping[str, str], name: str) -> str:
     return environment.get(name) or environment.get(name.upper()) or ""
 
 
-def _is_exempt(origin: Origin, rules: str) -> bool:
-    named = bracketed(origin.host)
-    names = (origin.host, named, f"{named}:{origin.port}")
-    for rule in rules.lower().replace(",", " ").split():
-        suffix = rule.removeprefix("*").removeprefix(".")
-        if rule == "*" or any(name == suffix or name.endswith("." + suffix) for name in names):
-            return True
-    return False
+def _below(host: str, name: str) -> bool:
+    """Tell whether a host is a name or a name below it; blanks, a `*.` or a dot at its ends say nothing."""
+    name = name.removeprefix("*").strip(".")
+    try:
+        name = name if name.isascii() else name.encode("idna").decode("ascii")
+    except UnicodeError:
+        return False
+    return name != "" and (host == name or host.endswith("." + name))
+
+
+def _within(address: ipaddress.IPv4Address | ipaddress.IPv6Address, name: str) -> bool:
+    """Tell whether an address is one, or in a network: `10.0.0.0/8`, `[fd00::]/8`, or `10.*` as Java and Windows write it."""
+    stars = NETWORK_WITH_STAR.fullmatch(name)
+    if stars:
+        octets = stars[0].removesuffix(".*").split(".")
+        name = ".".join([*octets, *["0"] * (4 - len(octets))]) + f"/{8 * len(octets)}"
+    try:
+        return address in ipaddress.ip_network(name.replace("[", "").replace("]", ""), strict=False)
+    except ValueError:
+        return False
 
 
 def _read_proxy(url: str, setting: str) -> Proxy:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Mapping
 from functools import lru_cache
+from urllib.parse import quote, urlencode
 
 import msgspec
 
@@ -50,7 +51,8 @@ class HttpUpstream:
         self._name = name
         self._settings = settings
         self._dialer = Dialer(name, settings, environment, names=names or Names())
-        self._request_start, self._own_headers = _fixed_parts(self._dialer)
+        self._prefix, self._own_headers = _fixed_parts(self._dialer)
+        self._query = urlencode(settings.query, quote_via=quote)
         self._header_block = lru_cache(maxsize=HEADER_BLOCKS_MAX)(self._write_header_block)
         self._arrival = memoryview(bytearray(ARRIVAL_BYTES_MAX))
         self._outbox = Outbox()
@@ -228,9 +230,12 @@ class HttpUpstream:
     def _write_head(self, request: UpstreamRequest) -> bytes:
         if not PRINTABLE.fullmatch(request.path):
             raise ValueError("the path of a request may only contain printable ASCII characters and no space")
+        path = request.path
+        if self._query:
+            path += ("&" if "?" in path else "?") + self._query
         block = self._header_block(request.headers)
-        return b"%b%b HTTP/1.1\r\n%bcontent-length: %d\r\n\r\n" % (
-            self._request_start, request.path.encode("ascii"), block, len(request.body),
+        return b"%b %b%b HTTP/1.1\r\n%bcontent-length: %d\r\n\r\n" % (
+            request.method.encode("ascii"), self._prefix, path.encode("ascii"), block, len(request.body),
         )  # fmt: skip
 
     def _write_header_block(self, headers: tuple[tuple[str, str], ...]) -> bytes:
@@ -242,11 +247,11 @@ class HttpUpstream:
 
 
 def _fixed_parts(dialer: Dialer) -> tuple[bytes, dict[str, str]]:
-    """Return what precedes the path in the request line, and the headers that each request has."""
+    """Return what stands between method and path in the request line, and the headers that each request has."""
     origin, proxy = dialer.origin, dialer.proxy
     headers = {"host": origin.authority, "user-agent": f"aisa/{__version__}", "accept-encoding": "identity"}
     if proxy is None or origin.secure:
-        return f"POST {origin.prefix}".encode("ascii"), headers
+        return origin.prefix.encode("ascii"), headers
     if proxy.authorization is not None:
         headers["proxy-authorization"] = proxy.authorization
-    return f"POST http://{origin.authority}{origin.prefix}".encode("ascii"), headers
+    return f"http://{origin.authority}{origin.prefix}".encode("ascii"), headers

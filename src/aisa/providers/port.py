@@ -9,7 +9,7 @@ import msgspec
 
 
 class UpstreamRequest(msgspec.Struct, frozen=True):
-    """One HTTP POST to a vendor. `path` starts with `/` and is joined to the vendor's base URL by whoever sends it.
+    """One HTTP request to a vendor. `path` starts with `/` and is joined to the vendor's base URL by whoever sends it.
 
     `dropped` names the client's parameters that this dialect cannot express and that the operator lets us drop.
     """
@@ -18,6 +18,7 @@ class UpstreamRequest(msgspec.Struct, frozen=True):
     headers: tuple[tuple[str, str], ...]
     body: bytes
     dropped: tuple[str, ...] = ()
+    method: str = "POST"
 
 
 class Answer(Protocol):

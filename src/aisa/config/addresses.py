@@ -1,0 +1,40 @@
+"""A vendor's address as people copy it, brought to the one form that the rest of the program knows. Judges no address."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+from urllib.parse import parse_qsl, urlsplit
+
+CHAT = "/chat/completions"
+#: The paths of single routes, as they stand in vendors' examples. Only the first can be left out: the others are not what we ask.
+ROUTES = (CHAT, "/completions", "/responses", "/embeddings", "/messages", "/models", "/rerank")
+
+
+class Address(NamedTuple):
+    """What a base_url amounts to: up to where paths are added, the parameters of its query, and whether the chat route was left out."""
+
+    base_url: str
+    query: dict[str, str]
+    shortened: bool
+
+
+def read_address(base_url: str) -> Address:
+    """Take a base_url apart that `route_at_end` and the check of its form have passed."""
+    beginning, _, query = base_url.partition("?")
+    beginning = beginning.rstrip("/")
+    shortened = route_at_end(base_url) == CHAT
+    if shortened:
+        beginning = beginning[: -len(CHAT)].rstrip("/")
+    return Address(beginning, dict(parse_qsl(query, keep_blank_values=True)), shortened)
+
+
+def route_at_end(base_url: str) -> str | None:
+    """Return the route whose whole path a base_url ends in, None if it ends as it should."""
+    path = urlsplit(base_url).path.rstrip("/")
+    return next((route for route in ROUTES if path.endswith(route)), None)
+
+
+def has_parameter_twice(base_url: str) -> bool:
+    """Tell whether the query of a base_url says something twice."""
+    parameters = parse_qsl(urlsplit(base_url).query, keep_blank_values=True)
+    return len(dict(parameters)) != len(parameters)

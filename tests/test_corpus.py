@@ -1,7 +1,7 @@
 """The corpus: what vendors of the OpenAI dialect really send, and what a client must get for it, however the bytes arrive.
 
 A folder of `corpus/openai` is a case; its name says what is special. Its files:
-`request.json` the client's body; `upstream.sse` or `upstream.json` the vendor's body, with `upstream.meta.json` {status, headers} if it is
+`request.json` the client's body; `upstream.sse`, `.json` or `.txt` the vendor's body, with `upstream.meta.json` {status, headers} if it is
 not a plain 200; `client.sse` or `client.json` what the client gets (before a failure, if there is one); `usage.json` the counts that the
 call ends with, those that matter; `failure.json` {code, status, after_pieces}; `case.json` flags: `verbatim` (the client's bytes are
 compared, not only their JSON), `choices` (how many come, where a vendor ignores `n`).
@@ -20,7 +20,7 @@ from jsonschema import Draft202012Validator
 
 from aisa.errors import UpstreamFailed
 from aisa.providers import openai
-from aisa.providers.shape import Piece, Target
+from aisa.providers.shape import Asked, Piece, Target
 from aisa.testing.conformance import check_answer, check_error, check_stream
 from aisa.usage import Usage
 from aisa.wire.chat import ChatRequest, parse_chat
@@ -32,6 +32,7 @@ TARGET = Target(vendor="acme", model="m-1-2026", dialect=openai.NAME)
 CALL_ID = "01CORPUS"
 CREATED = 1750000000
 REQUEST_ID = "req_01CORPUS"
+KINDS = ("sse", "json", "txt")
 #: A longer case is split at this many bytes, evenly spread, and at every byte where a line or a character could break.
 SPLITS_MAX = 256
 FRAGILE = frozenset(b"\r\n") | frozenset(range(128, 256))
@@ -84,8 +85,8 @@ def read(case: Path, name: str, otherwise: Any = None) -> Any:
 
 
 def bytes_of(case: Path, stem: str) -> bytes:
-    """Return the bytes of a case's `.sse` or `.json` file; none if it has neither."""
-    return b"".join((case / f"{stem}.{kind}").read_bytes() for kind in ("sse", "json") if (case / f"{stem}.{kind}").exists())
+    """Return the bytes of a case's `.sse`, `.json` or `.txt` file; none if it has none."""
+    return b"".join((case / f"{stem}.{kind}").read_bytes() for kind in KINDS if (case / f"{stem}.{kind}").exists())
 
 
 def values(body: bytes, *, stream: bool) -> list[object]:
@@ -120,7 +121,7 @@ def test_a_client_gets_what_the_case_says_however_the_vendors_bytes_arrive(case:
     flags = read(case, "case.json", {})
     expected = read(case, "failure.json")
     if meta["status"] != 200:
-        refusal = openai.read_failure(meta["status"], meta["headers"], upstream, target=TARGET)
+        refusal = openai.read_failure(meta["status"], meta["headers"], upstream, target=TARGET, asked=Asked(now=float(CREATED)))
         assert {"code": refusal.error.code, "status": refusal.error.status, "after_pieces": False} == expected
         assert faults(b"", chat, refusal, 1) == []
         return
@@ -141,13 +142,13 @@ def test_a_client_gets_what_the_case_says_however_the_vendors_bytes_arrive(case:
 
 def test_every_case_is_whole() -> None:
     """A case has a request, one vendor body, and says what the client gets or how it fails; no other file lies about."""
-    known = {f"{stem}.{kind}" for stem in ("upstream", "client") for kind in ("sse", "json")}
+    known = {f"{stem}.{kind}" for stem in ("upstream", "client") for kind in KINDS}
     known |= {"request.json", "upstream.meta.json", "usage.json", "failure.json", "case.json"}
     for case in CASES:
         names = {path.name for path in case.iterdir()}
         assert names <= known, case.name
         assert "request.json" in names, case.name
-        assert len(names & {"upstream.sse", "upstream.json"}) == 1, case.name
+        assert len(names & {f"upstream.{kind}" for kind in KINDS}) == 1, case.name
         assert names & {"client.sse", "client.json", "failure.json"}, case.name
 
 

@@ -190,12 +190,12 @@ RETRY_AFTER = [
     ("100000", "60"),
     ("0", "1"),
     ("-5", "1"),
-    ("1.5", "1"),
+    ("1.5", "2"),
     ("Wed, 21 Oct 2026 07:28:00 GMT", "1"),
     ("", "1"),
     ("soon", "1"),
 ]
-NO_NUMBERS = [pytest.param(said, "1", id=name) for name, said in {"a superscript": "\xb2", "400 digits": "9" * 400}.items()]
+NO_NUMBERS = [pytest.param("\xb2", "1", id="a superscript"), pytest.param("9" * 400, "60", id="400 digits")]
 
 
 @pytest.mark.parametrize(("said", "sent"), [*RETRY_AFTER, *NO_NUMBERS])

@@ -144,7 +144,7 @@ VENDOR_FAILURES = [
     ("local/status-400", openai.BadRequestError, 400, "invalid_request"),
     ("local/status-429", openai.RateLimitError, 429, "upstream_rate_limit"),
     ("local/status-401", openai.InternalServerError, 502, "upstream_unavailable"),
-    ("local/status-404", openai.InternalServerError, 502, "upstream_unavailable"),
+    ("local/status-404", openai.NotFoundError, 404, "unknown_model"),
     ("local/status-500", openai.InternalServerError, 502, "upstream_unavailable"),
     ("local/status-503", openai.InternalServerError, 503, "overloaded"),
     ("local/status-504", openai.InternalServerError, 504, "upstream_timeout"),

@@ -272,7 +272,9 @@ def test_a_refused_credential_of_ours_is_a_502_and_loud(status: int) -> None:
     assert b"a.example" not in client.body
 
 
-@pytest.mark.parametrize(("said", "sent"), [("7", "7"), ("100000", "60"), ("0", "1"), ("Wed, 21 Oct 2026 07:28:00 GMT", "1"), (None, "1")])
+@pytest.mark.parametrize(
+    ("said", "sent"), [("7", "7"), ("100000", "60"), ("0", "1"), ("Thu, 01 Jan 1970 00:00:31 GMT", "30"), ("7.66", "8"), (None, "1")]
+)
 def test_retry_after_is_always_a_sane_number(said: str | None, sent: str) -> None:
     """[U3] Seconds, a date, something absurd or nothing: the client gets 1 to 60."""
     headers = {} if said is None else {"retry-after": said}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from types import MappingProxyType
 
@@ -104,8 +105,8 @@ class ApiError(Exception):
     """A failure as the caller sees it.
 
     `code` is a key of CODES and fixes status and type. `message` says what was wrong, where, and what would be right; it must be
-    free of keys, prompts and upstream addresses. `param` names the request field. `retry_after` is in seconds and is
-    clamped to 1..60. `should_retry=False` tells clients that no retry can cure it.
+    free of keys, prompts and upstream addresses. `param` names the request field. `retry_after` is in seconds, kept as `wait` and
+    told rounded up and clamped to 1..60. `should_retry=False` tells clients that no retry can cure it.
     """
 
     def __init__(
@@ -123,27 +124,56 @@ class ApiError(Exception):
         self.code = code
         self.message = message
         self.param = param
+        self.wait = retry_after
         if retry_after is None and self.status in (429, 503) and should_retry is not False:
             retry_after = 1
-        self.retry_after = None if retry_after is None else min(max(1, round(retry_after)), RETRY_AFTER_SECONDS_MAX)
+        self.retry_after = None if retry_after is None else min(max(1, math.ceil(retry_after)), RETRY_AFTER_SECONDS_MAX)
         self.should_retry = should_retry
         self.allow = allow
 
 
-class UpstreamFailed(Exception):
-    """A vendor failed us. `error` is what the caller is told if no other target answers.
+#: Who is to blame for a failed attempt at a vendor: the caller's request, this server's operator, or the vendor.
+CALLER, OPERATOR, VENDOR = "caller", "operator", "vendor"
 
+
+class UpstreamFailed(Exception):
+    """A vendor failed us, or refused. `error` is what the caller is told if no other target answers.
+
+    `blame`: whose fault it is. The operator's are loud (our credential, our credit, our configuration); the caller's are quiet.
     `may_fall_back`: whether another target could do better (contract: never for a fault of the request itself).
     `may_repeat`: the vendor certainly did no work (a kept-alive connection had gone stale), so the same target may be asked once more.
-    `loud`: an operator must act (our credential, our quota). `detail` is for the log only and may name addresses.
+    `overflow_tokens`: the prompt was too long; a window must have more tokens than this to hold it, 0 if nobody said how many. None
+    for any other failure.
+    `refused`: members that we had added to the request and that the vendor does not take.
+    `detail` is for the log only and may name addresses.
     """
 
     def __init__(
-        self, error: ApiError, *, may_fall_back: bool = True, may_repeat: bool = False, loud: bool = False, detail: str = ""
+        self,
+        error: ApiError,
+        *,
+        blame: str = VENDOR,
+        may_fall_back: bool = True,
+        may_repeat: bool = False,
+        overflow_tokens: int | None = None,
+        refused: tuple[str, ...] = (),
+        detail: str = "",
     ) -> None:
         super().__init__(detail or error.message)
         self.error = error
+        self.blame = blame
         self.may_fall_back = may_fall_back
         self.may_repeat = may_repeat
-        self.loud = loud
+        self.overflow_tokens = overflow_tokens
+        self.refused = refused
         self.detail = detail
+
+    @property
+    def retry_after(self) -> float | None:
+        """The vendor's true wait in seconds, None if it named none."""
+        return self.error.wait
+
+    @property
+    def loud(self) -> bool:
+        """Whether an operator must act."""
+        return self.blame == OPERATOR

@@ -33,7 +33,10 @@ class CallEnded(msgspec.Struct, frozen=True, tag="call"):
 
 
 class VendorFailed(msgspec.Struct, frozen=True, tag="vendor_failed"):
-    """An attempt at a vendor failed. `loud` asks for an operator: our credential or our quota with the vendor."""
+    """An attempt at a vendor failed, or was refused. `blame` says whose fault that is: the caller's, the operator's or the vendor's.
+
+    `loud` asks for an operator: our credential, our credit or our configuration.
+    """
 
     request_id: str
     vendor: str
@@ -41,6 +44,7 @@ class VendorFailed(msgspec.Struct, frozen=True, tag="vendor_failed"):
     code: str
     detail: str
     loud: bool
+    blame: str
 
 
 class UsageMisreported(msgspec.Struct, frozen=True, tag="usage_misreported"):

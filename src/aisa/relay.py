@@ -13,8 +13,9 @@ from aisa.facts import VendorFailed
 from aisa.ledger.port import Bill
 from aisa.ledger.rules import CLIENT_GONE, CLIENT_STALLED, COMPLETED, CUT, FAILED, SHUT_DOWN
 from aisa.money import dollars_text
+from aisa.providers.blame import may_do_better, to_tell
 from aisa.providers.port import Answer
-from aisa.providers.shape import Decoder, Piece, Target
+from aisa.providers.shape import Asked, Decoder, Piece, Target
 from aisa.routing import Offer
 from aisa.run import Gate, Run
 from aisa.wire.port import Client
@@ -56,9 +57,10 @@ async def relay(call: Call, client: Client, gate: Gate) -> None:
 async def first_pieces(run: Run) -> list[Piece]:
     """Ask the targets in order and return the first pieces of the first that answers; none if it is done at once, as a document is.
 
-    Raises UpstreamFailed of the last one asked.
+    Raises UpstreamFailed of the one that the caller is to be told of: `blame.to_tell`.
     """
     offers = list(run.plan.offers)
+    told: UpstreamFailed | None = None
     may_repeat = True
     while True:
         offer = offers.pop(0)
@@ -66,18 +68,23 @@ async def first_pieces(run: Run) -> list[Piece]:
             return await ask(run, offer)
         except UpstreamFailed as failure:
             report_failure(run, offer.target, failure)
-            if failure.may_repeat and may_repeat:
-                may_repeat = False
+            if run.gate.omissions.learn(run.target, failure.refused):
                 offers.insert(0, offer)
-            if not failure.may_fall_back or not offers:
-                raise
+            else:
+                told = to_tell(told, failure)
+                offers = [other for other in offers if may_do_better(failure, other.target, run.chat.body_bytes)]
+                if failure.may_repeat and may_repeat:
+                    may_repeat = False
+                    offers.insert(0, offer)
+            if not offers:
+                raise told or failure from None
             run.life.step(FAIL)
 
 
 async def ask(run: Run, offer: Offer) -> list[Piece]:
     """Ask one target and return its first pieces. Raises UpstreamFailed, and leaves nothing open then."""
     assert run.charge is not None, "it was opened before the vendor is asked"
-    target = offer.target
+    target = run.gate.omissions.applied(offer.target)
     dialect = run.gate.dialects[target.dialect]
     request = dialect.to_upstream(run.chat, target)
     run.dropped = request.dropped
@@ -88,7 +95,9 @@ async def ask(run: Run, offer: Offer) -> list[Piece]:
     try:
         answer = run.answer = await run.gate.upstreams[target.vendor].ask(request)
         if answer.status != 200:
-            raise dialect.read_failure(answer.status, answer.headers, await read_some(answer), target=target)
+            body = await read_some(answer)
+            asked = Asked(run.call.created + run.patience.now() - run.call.began, request.added)
+            raise dialect.read_failure(answer.status, answer.headers, body, target=target, asked=asked)
         run.decoder = dialect.decoder(run.chat, target, call_id=run.call.id, created=run.call.created)
         return await next_pieces(answer, run.decoder)
     except (UpstreamFailed, asyncio.CancelledError) as ending:
@@ -201,4 +210,4 @@ def too_silent(vendor: str) -> ApiError:
 def report_failure(run: Run, target: Target, failure: UpstreamFailed) -> None:
     """Tell the operator about a failed attempt."""
     detail = failure.detail or failure.error.message
-    run.gate.report(VendorFailed(run.call.id, target.vendor, target.model, failure.error.code, detail, failure.loud))
+    run.gate.report(VendorFailed(run.call.id, target.vendor, target.model, failure.error.code, detail, failure.loud, failure.blame))

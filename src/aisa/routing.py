@@ -149,14 +149,17 @@ class Routes:
             offers = [offer for offer in offers if offer not in entry.unpriced]
         return Plan(entry, tuple(offers))
 
-    def _entry(self, name: str, model: Model) -> Entry:
+    def _entry(self, name: str, model: Model, *, named_by_caller: bool = False) -> Entry:
         steps: list[list[tuple[Offer, int]]] = []
         weighted_before = False
         for item in model.to:
             weighted = isinstance(item, TargetSetting)
             setting = item if isinstance(item, TargetSetting) else TargetSetting(target=item)
             vendor, _, upstream_model = setting.target.partition("/")
-            target = msgspec.structs.replace(self._targets[vendor], model=upstream_model)
+            window = setting.context_window or model.context_window
+            target = msgspec.structs.replace(
+                self._targets[vendor], model=upstream_model, context_window=window, named_by_caller=named_by_caller
+            )
             offer = Offer(target, setting.target, self._price_list(name, model, target), self._needs_price(target))
             if weighted and weighted_before:
                 steps[-1].append((offer, setting.weight))
@@ -171,7 +174,7 @@ class Routes:
         return (self._kept if len(name) <= NAME_CHARACTERS_MAX else self._direct)(name, vendor, model)
 
     def _direct(self, name: str, vendor: str, model: str) -> Entry:
-        return self._entry(name, Model(to=(f"{vendor}/{model}",)))
+        return self._entry(name, Model(to=(f"{vendor}/{model}",)), named_by_caller=True)
 
     def _price_list(self, name: str, model: Model, target: Target) -> PriceList | None:
         """Return what a model costs at a target: as the model's entry says, else as the vendor's does, else as the catalogue does."""
@@ -202,7 +205,18 @@ def vendor_target(name: str, config: Config, counts: Counts) -> Target:
     secrets = [vendor.api_key or "", vendor.base_url, host, host.partition(":")[0], *vendor.headers.values(), *vendor.query.values()]
     hidden = tuple(secret for secret in secrets if len(secret) >= SECRET_CHARACTERS_MIN)
     count, source = counts.get(name, (None, COUNTED))
-    return Target(name, "", vendor.dialect, headers, vendor.answer_bytes_max, hidden, count, source)
+    return Target(
+        name,
+        "",
+        vendor.dialect,
+        headers,
+        answer_bytes_max=vendor.answer_bytes_max,
+        host=host.lower(),
+        omit=vendor.omit,
+        secrets=hidden,
+        count=count,
+        count_source=source,
+    )
 
 
 SECRET_CHARACTERS_MIN = 4  # redacting shorter strings would mangle ordinary words

@@ -20,6 +20,7 @@ from aisa.ledger.port import Bill, Charge, Ending, Ledger
 from aisa.ledger.rules import CLIENT_GONE, CLIENT_STALLED, COMPLETED, CUT, FAILED, Delivered
 from aisa.misreports import Misreports
 from aisa.patience import Patience, Watch
+from aisa.providers.omissions import Omissions
 from aisa.providers.port import Answer, Upstream
 from aisa.providers.shape import Decoder, Dialect
 from aisa.routing import EMBEDDED, TINY, Plan, Routes
@@ -52,6 +53,7 @@ class Gate(msgspec.Struct):
     watch: Watch
     drains: Drains
     misreports: Misreports = msgspec.field(default_factory=Misreports)
+    omissions: Omissions = msgspec.field(default_factory=Omissions)
     live: set[Run] = msgspec.field(default_factory=new_live)  # the calls in flight, for those who watch
 
 

@@ -124,6 +124,7 @@ class Vendor(Section, frozen=True, kw_only=True):
     tokenizer: str | None = None
     headers: dict[str, str] = {}
     query: dict[str, str] = {}
+    omit: tuple[Literal["stream_options"], ...] = ()
     connect_timeout_seconds: Seconds = 5.0
     answer_bytes_max: Bytes = 67_108_864
     receive_buffer_bytes: Annotated[int, Meta(ge=4096, le=1 << 26)] = 16_384
@@ -140,6 +141,7 @@ class Target(Section, frozen=True, kw_only=True):
 
     target: str
     weight: Annotated[int, Meta(ge=0, le=1_000_000)] = 1
+    context_window: Annotated[int, Meta(ge=1)] | None = None
 
 
 class Model(Section, frozen=True, kw_only=True):
@@ -208,6 +210,8 @@ FIELDS: Mapping[str, str] = MappingProxyType(
         "vendors.<name>.api_key": "Credential sent to the vendor as a bearer token; best written as `${VARIABLE}`. None is sent if absent.",
         "vendors.<name>.headers": "Further request headers for the vendor, name to value.",
         "vendors.<name>.query": "Parameters for the query of every request, name to value in quotes, such as `api-version` for Azure.",
+        "vendors.<name>.omit": "Members that this server adds to requests and that the vendor refuses: `stream_options`, which asks "
+        "for a stream's usage; that is counted then. Otherwise each model is asked with it until it has refused it once.",
         "vendors.<name>.connect_timeout_seconds": "How long a connection to the vendor may take to open, TLS included.",
         "vendors.<name>.answer_bytes_max": "Largest answer that is not a stream; a larger one is a failure of the vendor.",
         "vendors.<name>.receive_buffer_bytes": "What the kernel may hold of an answer that nobody reads, on each connection: the vendor "
@@ -231,6 +235,8 @@ FIELDS: Mapping[str, str] = MappingProxyType(
         "A model with no other setting may be written as this list alone.",
         "models.<name>.to[].target": "The vendor's name and the model's name there, as `vendor/model`.",
         "models.<name>.to[].weight": "The target's share of the calls among those with weights next to it; 0 makes it their stand-by.",
+        "models.<name>.to[].context_window": "Input and output tokens that fit this target together, where targets differ; a prompt that "
+        "is too long for one target is sent only to those whose window is known to hold it.",
         "models.<name>.prices": "What the model's tokens cost wherever it is served: one set of prices, or a list of them with the day on "
         "which each begins; if absent, each target has its own: as `vendors.<name>.prices` says, else as the price catalogue lists.",
         "models.<name>.prices.input": "Price of input tokens.",

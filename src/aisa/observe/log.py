@@ -12,6 +12,7 @@ from typing import BinaryIO
 import msgspec
 
 from aisa.clock import WallClock
+from aisa.errors import CALLER, OPERATOR, VENDOR
 from aisa.facts import (
     BugFound,
     CallEnded,
@@ -108,8 +109,7 @@ def in_words(fact: Fact) -> str:
         case Replayed():
             said = f"200  the answer of {fact.call_id} again  {fact.key_label}  {fact.request_id}"
         case VendorFailed():
-            urgent = "ACT NOW: " if fact.loud else ""
-            said = f"{urgent}vendor {fact.vendor} failed for {fact.model}: {fact.code} ({fact.detail})  {fact.request_id}"
+            said = f"{WHOSE[fact.blame].format(fact.vendor)} for {fact.model}: {fact.code} ({fact.detail})  {fact.request_id}"
         case UsageMisreported():
             said = f"vendor {fact.vendor} misreports what {fact.model} uses, so it is counted: {fact.detail}  {fact.request_id}"
         case BugFound():
@@ -126,6 +126,14 @@ def in_words(fact: Fact) -> str:
         case _:
             said = fact.message
     return "".join(character if character.isprintable() else " " for character in said)
+
+
+#: How a failed attempt at a vendor is announced, by whose fault it is.
+WHOSE = {
+    CALLER: "a caller's request was refused by vendor {}",
+    OPERATOR: "ACT NOW: vendor {} failed",
+    VENDOR: "vendor {} failed",
+}
 
 
 def call_in_words(fact: CallEnded) -> str:

@@ -1,97 +1,162 @@
-"""What a vendor's refusal means for the caller: whose fault, which of our codes, and whether another target may do better. Pure.
+"""What a vendor's refusal means: whose fault it is, which of our codes the caller gets, and which targets may do better. Pure.
 
-Shared by all dialects: a dialect reads its vendor's error body into a Report, and this table decides. Sources: provider-neutral
-practice of the official clients (what they retry), and the contract, section 3.
+Shared by all dialects: a dialect's refusal is read into a Report (`report.py`), the table decides (`blame_table.py`), and what the caller
+sees of the vendor's words is made fit to show (`redaction.py`).
 """
 
 from __future__ import annotations
 
 import re
-from typing import NamedTuple
+from collections.abc import Sequence
 
-from aisa.errors import ApiError, UpstreamFailed
+from aisa.errors import CALLER, OPERATOR, ApiError, UpstreamFailed
+from aisa.providers import blame_table as table
+from aisa.providers.blame_table import ROWS, STATUS_OF, Row, Verdict, squeezed
+from aisa.providers.overflow import tokens_named
+from aisa.providers.redaction import fit_to_show
+from aisa.providers.report import Report, read_report
 from aisa.providers.shape import Target
-
-
-class Report(NamedTuple):
-    """A vendor's error in the terms that all vendors share. `status` is HTTP's, or what a status inside a stream stands for."""
-
-    status: int
-    message: str = ""
-    code: str = ""
-    type: str = ""
-    param: str | None = None
-    retry_after: float | None = None
-
+from aisa.usage import BYTES_PER_TOKEN
+from aisa.wire.vendor_error import Unintelligible, VendorError
 
 CODE_CHARACTERS_MAX = 60  # real codes are shorter
 PARAM_CHARACTERS_MAX = 200
-MESSAGE_CHARACTERS_MAX = 1000  # longer vendor messages are dumps of our own request
-ADDRESS = re.compile(r"\b(?:https?|wss?)://[^\s'\"<>]+|\b\d{1,3}(?:\.\d{1,3}){3}(?::\d+)?\b|\blocalhost(?::\d+)?\b")
-CREDENTIAL = re.compile(r"\b(?:sk|pk|gsk|xai|AIza)[-_A-Za-z0-9*]{8,}|\bBearer\s+\S+", re.IGNORECASE)
-
-CONTEXT = re.compile(
-    r"maximum context length|context_length_exceeded|context window|prompt is too long|input tokens exceed|too many tokens", re.IGNORECASE
-)
-POLICY = frozenset({"content_filter", "content_policy_violation", "content_policy", "safety", "moderation_blocked"})
-QUOTA = frozenset(
-    {
-        "insufficient_quota",
-        "credit_balance_exhausted",
-        "organization_spend_limit_exceeded",
-        "project_spend_limit_exceeded",
-        "organization_usage_limit_exceeded",
-        "billing_hard_limit_reached",
-    }
-)
-UNSUPPORTED = frozenset({"unsupported_parameter", "unsupported_value"})
-CREDENTIAL_CODES = frozenset({"invalid_api_key", "authentication_error", "permission_denied", "permission_error", "model_not_found"})
-OVERLOADED = frozenset({"server_is_overloaded", "overloaded_error", "overloaded", "slow_down", "engine_overloaded"})
+NAME_CHARACTERS_MIN = 3  # a shorter name, or part of one, is found in any sentence
+RATE_WAIT_SECONDS_MAX = 3_600  # who asks to wait longer is not limiting a rate, but has no credit left
+#: Which fields a refusal may name for its words to stand for a verdict. What another field holds is the caller's own.
+OUR_FIELDS = re.compile(r"(?:body\.)?(?:model|api[_-]?key|authorization|key|headers?\b.*)$", re.IGNORECASE)
+PROMPT_FIELDS = re.compile(r"(?:body\.)?(?:messages?|prompts?|inputs?|input_text|contents?|context|model)\b", re.IGNORECASE)
+ABOUT = {table.OUR_KEY: OUR_FIELDS, table.OUR_MODEL: OUR_FIELDS, table.CONTEXT: PROMPT_FIELDS}
+#: How a rate limit says that the one request is above it: waiting cannot help.
+LIMIT_AND_ASKED = re.compile(r"\blimit:? (\d[\d,]{0,12})\b[^\n]{0,80}?\brequested:? (\d[\d,]{0,12})\b")
+REFUSED_STATUSES = frozenset({0, 400, 404, 422, 501})  # under which vendors refuse a field that they do not know
 
 
-def judge(report: Report, target: Target) -> UpstreamFailed:
-    """Return the failure that a vendor's error amounts to. The log gets the vendor's words only where they cannot quote a prompt."""
-    words = {report.code.lower(), report.type.lower()}
-    detail = f"{target.vendor} answered {report.status} {fit_to_show(report.code or report.type, target)[:CODE_CHARACTERS_MAX]}"
-    if words & QUOTA or report.status == 402:
-        return ours(target, "has no credit left for this server", detail)
-    if report.status in (401, 403, 404) or (words & CREDENTIAL_CODES and report.status < 500):
-        return ours(target, "refused this server's access to the model", f"{detail}: {fit_to_show(report.message, target)}")
-    wait = report.retry_after or 1
-    if report.status == 429 or "rate_limit_exceeded" in words:
-        limited = f"The vendor '{target.vendor}' is limiting requests. Wait and try again."
-        return UpstreamFailed(ApiError("upstream_rate_limit", limited, retry_after=wait), detail=detail)
-    if report.status in (503, 529) or words & OVERLOADED:
-        busy = f"The vendor '{target.vendor}' is overloaded. Wait and try again."
-        return UpstreamFailed(ApiError("overloaded", busy, retry_after=wait), detail=detail)
-    if report.status in (408, 504, 524):
-        return UpstreamFailed(ApiError("upstream_timeout", f"The vendor '{target.vendor}' ran out of time."), detail=detail)
-    if 400 <= report.status < 500 and report.status != 409:
-        return callers(report, target, words=words, detail=detail)
-    return UpstreamFailed(ApiError("upstream_unavailable", f"The vendor '{target.vendor}' failed to answer."), detail=detail)
+def judge(report: Report, target: Target, added: Sequence[str] = ()) -> UpstreamFailed:
+    """Return the failure that a vendor's refusal amounts to. `added` are the request's members that we, and not the caller, put in.
+
+    The log gets what was decided and why, and the vendor's words only where they cannot quote a prompt.
+    """
+    report = with_status(report)
+    verdict = verdict_on(report, target)
+    code = fit_to_show(report.codes[0] if report.codes else "", target)[:CODE_CHARACTERS_MAX]
+    detail = f"{target.vendor} answered {report.status or 'an error'} {code}".rstrip() + f", taken as: {verdict.name}"
+    shown = fit_to_show(report.message, target)
+    if verdict.blame == OPERATOR:
+        error = ApiError(verdict.code, verdict.ours.format(target.vendor), should_retry=False)
+        return UpstreamFailed(error, blame=OPERATOR, detail=f"{detail}: {shown}")
+    refused = refused_of(report, added) if verdict.blame == CALLER else ()
+    if refused:
+        error = ApiError(verdict.code, f"The vendor '{target.vendor}' refuses what this server adds to requests.")
+        return UpstreamFailed(error, refused=refused, detail=f"{detail}; it refuses {', '.join(refused)} and is asked without from now on")
+    if verdict.blame == CALLER:
+        param = fit_to_show(report.param or "", target)[:PARAM_CHARACTERS_MAX] or PARAMS.get(verdict.code)
+        error = ApiError(verdict.code, shown or verdict.ours.format(target.vendor), param=param)
+        return UpstreamFailed(
+            error,
+            blame=CALLER,
+            may_fall_back=verdict.others != table.NONE,
+            overflow_tokens=overflow_tokens(report, target) if verdict.others == table.LARGER else None,
+            detail=detail,
+        )
+    wait = report.wait if report.wait is not None else report.reset
+    hopeless = verdict is table.RATE and is_above_limit(report)
+    if verdict not in (table.RATE, table.CAPACITY) or hopeless:
+        wait = None
+    error = ApiError(verdict.code, verdict.ours.format(target.vendor), retry_after=wait, should_retry=False if hopeless else None)
+    return UpstreamFailed(error, detail=detail)
 
 
-def ours(target: Target, what: str, detail: str) -> UpstreamFailed:
-    """A fault of our account or credential: never the caller's 401, and no retry of theirs can cure it."""
-    error = ApiError("upstream_unavailable", f"The vendor '{target.vendor}' {what}. The operator has been told.", should_retry=False)
-    return UpstreamFailed(error, loud=True, detail=detail)
+def blame_for(error: VendorError, target: Target) -> UpstreamFailed:
+    """Return the failure that an error inside an answer amounts to."""
+    if isinstance(error, Unintelligible):
+        return unreadable(target, str(error.report))
+    return judge(read_report(error.report), target)
 
 
-def callers(report: Report, target: Target, *, words: set[str], detail: str) -> UpstreamFailed:
-    """A fault of the request, in the vendor's own words, made fit to be shown."""
-    message = fit_to_show(report.message, target)
-    param = None if report.param is None else fit_to_show(report.param, target)[:PARAM_CHARACTERS_MAX]
-    if CONTEXT.search(report.message) or "context_length_exceeded" in words:
-        error = ApiError("context_length_exceeded", message or "The prompt exceeds the model's context window.", param=param or "messages")
-    elif words & POLICY:
-        error = ApiError("content_policy_violation", message or "The vendor's content policy refused the prompt.", param=param)
-    elif words & UNSUPPORTED:
-        error = ApiError("unsupported_parameter", message or "The model does not support a parameter of the request.", param=param)
-    elif report.status == 413:
-        error = ApiError("request_too_large", message or "The request is too large for the vendor.", param=param)
-    else:
-        error = ApiError("invalid_request", message or "The vendor refused the request as invalid.", param=param)
-    return UpstreamFailed(error, may_fall_back=False, detail=detail)
+def may_do_better(failure: UpstreamFailed, target: Target, prompt_bytes: int) -> bool:
+    """Tell whether another target is to be asked after a failure.
+
+    A prompt that is too long for one is sent only to those whose known context window holds it: by the count that the vendor named, else by
+    the window that it did not fit, else by its size.
+    """
+    if failure.overflow_tokens is None:
+        return failure.may_fall_back
+    needed = failure.overflow_tokens or prompt_bytes // BYTES_PER_TOKEN
+    return target.context_window is not None and target.context_window > needed
+
+
+def to_tell(told: UpstreamFailed | None, failure: UpstreamFailed) -> UpstreamFailed:
+    """Return which of two failures the caller is told of if no target answers: the first that is his to mend, else the last."""
+    return told if told is not None and told.blame == CALLER else failure
+
+
+def with_status(report: Report) -> Report:
+    """Return a report with the status that its codes stand for, if it has none of its own."""
+    if report.status:
+        return report
+    return report._replace(status=next((STATUS_OF[code] for code in map(squeezed, report.codes) if code in STATUS_OF), 0))
+
+
+def verdict_on(report: Report, target: Target) -> Verdict:
+    """Return the verdict of the first row that fits."""
+    said = without_name(report.words, target)
+    given = frozenset(map(squeezed, report.codes))
+    row = next(row for row in ROWS if fits(row, report, said, given=given, target=target) and may_speak_of(row, report.param))
+    if row.verdict is table.OUR_CREDIT and report.wait is not None and report.wait <= RATE_WAIT_SECONDS_MAX:
+        return table.RATE
+    if row.verdict is table.OUR_MODEL and target.named_by_caller:
+        return table.UNKNOWN_NAME
+    return row.verdict
+
+
+def fits(row: Row, report: Report, said: str, *, given: frozenset[str], target: Target) -> bool:
+    """Tell whether a row recognises a report. `said` are its words, `given` its codes squeezed."""
+    if row.vendor and not row.vendor(f"{target.vendor} {target.host}".lower()):
+        return False
+    if row.codes:
+        return bool(row.codes & given) or (row.prefixes and any(code.startswith(tuple(row.codes)) for code in given))
+    if row.statuses is not None and report.status not in row.statuses:
+        return False
+    return row.words is None or (bool(row.words(said)) and not (row.unless and row.unless(said)))
+
+
+def may_speak_of(row: Row, param: str | None) -> bool:
+    """Tell whether a row's words can be about a field that the refusal names: nobody's key is in a tool, and no prompt in `top_p`."""
+    about = ABOUT.get(row.verdict)
+    return param is None or row.words is None or about is None or about.match(param) is not None
+
+
+def without_name(words: str, target: Target) -> str:
+    """Return a refusal's words with `%` in place of the model's name that we sent, whole or without what stands before its last slash."""
+    said = words.replace("%", " ")
+    name = target.model.lower()
+    for form in (name, name.rpartition("/")[2]):
+        if len(form) >= NAME_CHARACTERS_MIN and form in said:
+            said = re.sub(rf"(?<![\w-]){re.escape(form)}(?![\w-])", "%", said)
+    return said
+
+
+def overflow_tokens(report: Report, target: Target) -> int:
+    """Return how many tokens a context window must exceed to hold the prompt that did not fit, 0 if that is not known."""
+    return max(tokens_named(report.words), target.context_window or 0)
+
+
+def is_above_limit(report: Report) -> bool:
+    """Tell whether a rate limit names a request that is larger than the whole limit."""
+    found = LIMIT_AND_ASKED.search(report.words)
+    return found is not None and int(found[2].replace(",", "")) > int(found[1].replace(",", ""))
+
+
+def refused_of(report: Report, added: Sequence[str]) -> tuple[str, ...]:
+    """Return which of the members that we added the refusal names."""
+    if report.status not in REFUSED_STATUSES:
+        return ()
+    said = squeezed(f"{report.message} {report.param or ''}")
+    return tuple(name for name in added if squeezed(name) in said)
+
+
+PARAMS = {"context_length_exceeded": "messages", "unknown_model": "model"}  # the field at fault, where the vendor names none
 
 
 def unreadable(target: Target, what: str) -> UpstreamFailed:
@@ -104,16 +169,3 @@ def broken_off(target: Target) -> UpstreamFailed:
     """An answer that ended before it was complete."""
     error = ApiError("upstream_unavailable", f"The vendor '{target.vendor}' broke off its answer. What was sent is incomplete.")
     return UpstreamFailed(error, detail=f"{target.vendor} ended without a finish reason")
-
-
-def fit_to_show(message: str, target: Target) -> str:
-    """Return a vendor's message without our keys, its addresses and its excess."""
-    for secret in target.secrets:
-        message = message.replace(secret, "[redacted]")
-    message = CREDENTIAL.sub("[redacted]", ADDRESS.sub("[redacted]", message))
-    return shortened("".join(c if c.isprintable() else " " for c in message).strip())
-
-
-def shortened(message: str) -> str:
-    """Bound a message's length."""
-    return message if len(message) <= MESSAGE_CHARACTERS_MAX else message[:MESSAGE_CHARACTERS_MAX] + "…"

@@ -12,13 +12,15 @@ from aisa.providers.blame import judge, unreadable
 from aisa.providers.openai_answer import AnswerDecoder
 from aisa.providers.openai_stream import StreamDecoder
 from aisa.providers.port import UpstreamRequest
-from aisa.providers.report import read_report
-from aisa.providers.shape import Decoder, Target
+from aisa.providers.report import read_refusal
+from aisa.providers.shape import Asked, Decoder, Target
 from aisa.wire.chat import ChatRequest, has_bare_image_url
 from aisa.wire.trees import is_list, is_tree
 
 NAME: str = "openai"
 
+STREAM_OPTIONS = "stream_options"
+ADDED = (STREAM_OPTIONS,)  # to a stream, for the bill; some vendors refuse it
 USAGE_PLEASE = Raw(b'{"include_usage":true}')
 
 
@@ -26,16 +28,28 @@ def to_upstream(chat: ChatRequest, target: Target) -> UpstreamRequest:
     """Write the request: the client's own members, with the vendor's model name and, for streams, usage asked for."""
     fields = dict(chat.fields)
     fields["model"] = Raw(msgspec.json.encode(target.model))
+    added: tuple[str, ...] = ()
     if chat.stream:
         options = chat.fields.get("stream_options")
-        if options is None or chat.known.stream_options is None:
-            fields["stream_options"] = USAGE_PLEASE
+        if STREAM_OPTIONS in target.omit:
+            leave_out_usage(fields)
+        elif options is None or chat.known.stream_options is None:
+            fields[STREAM_OPTIONS] = USAGE_PLEASE
         elif not chat.include_usage:
-            fields["stream_options"] = Raw(msgspec.json.encode({**msgspec.json.decode(options), "include_usage": True}))
+            fields[STREAM_OPTIONS] = Raw(msgspec.json.encode({**msgspec.json.decode(options), "include_usage": True}))
+        added = () if STREAM_OPTIONS in target.omit else ADDED
     if has_bare_image_url(chat.known.messages):
         fields["messages"] = Raw(with_image_objects(fields["messages"]))
     headers = (("content-type", "application/json"), ("accept", "text/event-stream" if chat.stream else "application/json"))
-    return UpstreamRequest(path="/chat/completions", headers=headers + target.headers, body=msgspec.json.encode(fields))
+    return UpstreamRequest(path="/chat/completions", headers=headers + target.headers, body=msgspec.json.encode(fields), added=added)
+
+
+def leave_out_usage(fields: dict[str, Raw]) -> None:
+    """Take the wish for usage out of a request: we answer it ourselves, so the caller loses nothing. What else he asks there stays."""
+    options: object = msgspec.json.decode(fields.pop(STREAM_OPTIONS, Raw(b"null")))
+    rest = {name: value for name, value in options.items() if name != "include_usage"} if is_tree(options) else {}
+    if rest:
+        fields[STREAM_OPTIONS] = Raw(msgspec.json.encode(rest))
 
 
 def with_image_objects(messages: Raw) -> bytes:
@@ -55,15 +69,8 @@ def decoder(chat: ChatRequest, target: Target, *, call_id: str, created: int) ->
     return AnswerDecoder(chat, target, (call_id, created))
 
 
-def read_failure(status: int, headers: Mapping[str, str], body: bytes, *, target: Target) -> UpstreamFailed:
+def read_failure(status: int, headers: Mapping[str, str], body: bytes, *, target: Target, asked: Asked) -> UpstreamFailed:
     """Say what an HTTP status other than 200 means."""
     if 300 <= status < 400 or status < 200:
         return unreadable(target, f"unexpected status {status}")
-    try:
-        tree = msgspec.json.decode(body)
-    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
-        tree = None
-    if is_list(tree) and tree:
-        tree = tree[0]  # Gemini's compatible route wraps its errors in an array
-    report = tree.get("error", tree) if is_tree(tree) else None
-    return judge(read_report(report, status, headers.get("retry-after")), target)
+    return judge(read_refusal(status, headers, body, now=asked.now), target, asked.added)

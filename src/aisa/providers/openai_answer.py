@@ -8,8 +8,7 @@ import msgspec
 from msgspec import UNSET, Raw
 
 from aisa.errors import UpstreamFailed
-from aisa.providers.blame import unreadable
-from aisa.providers.report import blame_for
+from aisa.providers.blame import blame_for, unreadable
 from aisa.providers.shape import Piece, Target
 from aisa.usage import BYTES_PER_TOKEN, ESTIMATED, REPORTED, Usage
 from aisa.wire.answer import completed

@@ -8,9 +8,8 @@ import msgspec
 from msgspec import UNSET
 
 from aisa.errors import UpstreamFailed
-from aisa.providers.blame import broken_off, unreadable
+from aisa.providers.blame import blame_for, broken_off, unreadable
 from aisa.providers.openai_answer import Identity, is_utf8, read_document
-from aisa.providers.report import blame_for
 from aisa.providers.shape import Piece, Target
 from aisa.usage import BYTES_PER_TOKEN, ESTIMATED, Usage
 from aisa.wire.answer import as_chunk

@@ -11,7 +11,8 @@ import msgspec
 class UpstreamRequest(msgspec.Struct, frozen=True):
     """One HTTP request to a vendor. `path` starts with `/` and is joined to the vendor's base URL by whoever sends it.
 
-    `dropped` names the client's parameters that this dialect cannot express and that the operator lets us drop.
+    `dropped` names the client's parameters that this dialect cannot express and that the operator lets us drop; `added` the members that
+    we put in without the client's asking, so that a vendor which refuses one is asked again without it.
     """
 
     path: str
@@ -19,6 +20,7 @@ class UpstreamRequest(msgspec.Struct, frozen=True):
     body: bytes
     dropped: tuple[str, ...] = ()
     method: str = "POST"
+    added: tuple[str, ...] = ()
 
 
 class Answer(Protocol):

@@ -24,9 +24,20 @@ class Target(msgspec.Struct, frozen=True):
     dialect: str
     headers: tuple[tuple[str, str], ...] = ()
     answer_bytes_max: int = 67_108_864  # of a document, which is held whole, whatever the vendor calls it
+    context_window: int | None = None  # in tokens, input and output together, where it is known of this target
+    host: str = ""  # where it is, to tell vendors apart whose codes mean different things
+    named_by_caller: bool = False  # the configuration does not name this model: a vendor that does not know it is the caller's to mend
+    omit: tuple[str, ...] = ()  # members that we would add to a request and that this vendor refuses
     secrets: tuple[str, ...] = ()  # what must never appear in a message to a caller: keys, addresses
     count: TokenCount | None = None  # None: a delta is a token, as OpenAI and most servers of open models send them
     count_source: str = COUNTED  # what `count` is worth
+
+
+class Asked(msgspec.Struct, frozen=True):
+    """What a refusal is judged by beside its own words: when it came, in UNIX seconds, and the request's members that we had added."""
+
+    now: float
+    added: tuple[str, ...] = ()
 
 
 class Piece(msgspec.Struct, frozen=True, gc=False):
@@ -95,6 +106,6 @@ class Dialect(Protocol):
         """Return what reads the answer to such a request. The call's id and UNIX time stand in where the vendor gives none."""
         ...
 
-    def read_failure(self, status: int, headers: Mapping[str, str], body: bytes, *, target: Target) -> UpstreamFailed:
+    def read_failure(self, status: int, headers: Mapping[str, str], body: bytes, *, target: Target, asked: Asked) -> UpstreamFailed:
         """Say what an HTTP status other than 200 means."""
         ...

@@ -5,7 +5,7 @@ from __future__ import annotations
 from aisa.wire.chunks import FAILURES, FINISH_REASONS, SYNONYMS, flatten
 from aisa.wire.tool_calls import arguments_text
 from aisa.wire.trees import Tree, is_tree, text_or_none, trees_in
-from aisa.wire.vendor_error import Unintelligible, VendorError
+from aisa.wire.vendor_error import Unintelligible, VendorError, error_in
 
 OBJECT = "chat.completion"
 
@@ -15,11 +15,12 @@ def completed(tree: Tree, fallback_id: str, *, created: int, model: str) -> Tree
 
     Raises VendorError when the vendor reports a failure in it, or it has no choices.
     """
-    if tree.get("error"):
-        raise VendorError(tree["error"])
     choices = trees_in(tree.get("choices"))
+    report = error_in(tree if choices else {name: value for name, value in tree.items() if name != "choices"})
+    if report is not None:
+        raise VendorError(report)
     if not choices:
-        raise VendorError(tree) if "message" in tree or "detail" in tree else Unintelligible("an answer without choices")
+        raise Unintelligible("an answer without choices")
     given_created = tree.get("created")
     answer: Tree = {
         **tree,

@@ -12,7 +12,7 @@ import msgspec
 from aisa.wire.tool_calls import FunctionCallStream, ToolCallStream
 from aisa.wire.trees import Tree, is_list, is_tree, text_or_none, trees_in
 from aisa.wire.usage_report import UsageReport, visible
-from aisa.wire.vendor_error import VendorError
+from aisa.wire.vendor_error import VendorError, error_in
 
 OBJECT = "chat.completion.chunk"
 FINISH_REASONS = frozenset({"stop", "length", "tool_calls", "content_filter", "function_call"})
@@ -249,14 +249,9 @@ NOT_GIVEN = "not given"  # a finish reason that the vendor owes
 
 def refuse_errors(tree: Tree) -> None:
     """Raise VendorError if a chunk is, or carries, a failure."""
-    groq = tree.get("x_groq")
-    reports = [tree.get("error"), groq.get("error") if is_tree(groq) else None]
-    reports += [choice.get("error") for choice in trees_in(tree.get("choices"))]
-    for report in reports:
-        if report:
-            raise VendorError(report)
-    if "choices" not in tree and ("message" in tree or "detail" in tree):
-        raise VendorError(tree)
+    report = error_in(tree)
+    if report is not None:
+        raise VendorError(report)
 
 
 def flatten(content: object) -> tuple[str, str]:

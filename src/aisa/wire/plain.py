@@ -42,6 +42,8 @@ class PlainChunk(msgspec.Struct):
     choices: tuple[PlainChoice]
     usage: UnsetType | None = UNSET
     error: UnsetType | None = UNSET
+    errors: UnsetType | None = UNSET
+    base_resp: UnsetType | None = UNSET
     x_groq: UnsetType | None = UNSET
 
 
@@ -182,6 +184,8 @@ class PlainAnswer(msgspec.Struct):
     choices: Annotated[list[PlainAnswerChoice], Meta(min_length=1)]
     usage: PlainUsage
     error: UnsetType | None = UNSET
+    errors: UnsetType | None = UNSET
+    base_resp: UnsetType | None = UNSET
 
 
 #: What these decoders may raise for a body that is something else.

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from aisa.wire.trees import Tree, is_list, is_tree, trees_in
+
 
 class VendorError(Exception):
-    """The vendor failed inside its answer; `report` is its error value."""
+    """The vendor failed inside its answer; `report` is its error value, or the part of the answer that holds it."""
 
     def __init__(self, report: object) -> None:
         super().__init__("the vendor reported an error")
@@ -13,3 +15,40 @@ class VendorError(Exception):
 
 class Unintelligible(VendorError):
     """The answer makes no sense; `report` says in words what is wrong with it."""
+
+
+#: Members by which an object without choices is a refusal.
+BARE = ("message", "detail", "msg", "error_msg", "error_message")
+NO_CODES = ("", "0", "none", "null", "success", "ok")
+
+
+def error_in(tree: Tree) -> object:
+    """Return the failure that an answer, or a chunk of one, is or carries; None if there is none.
+
+    It stands in `error`, `errors` or `base_resp`, at the top or in a choice, whatever else the answer has. A code of 0 is no error.
+    """
+    groq = tree.get("x_groq")
+    holders = [tree, groq if is_tree(groq) else {}, *trees_in(tree.get("choices"))]
+    for holder in holders:
+        for name in ("error", "errors"):
+            if is_error(holder.get(name)):
+                return holder[name]
+    response = tree.get("base_resp")
+    if is_tree(response) and has_code(response.get("status_code")):
+        return {"base_resp": response}
+    return tree if "choices" not in tree and any(name in tree for name in BARE) else None
+
+
+def is_error(value: object) -> bool:
+    """Tell whether the value of an `error` member is one."""
+    if is_list(value):
+        return any(is_error(item) for item in value)
+    if is_tree(value):
+        given = [value[name] for name in ("code", "status_code", "error_code") if name in value and value[name] is not None]
+        return bool(value) and not (given and not any(has_code(code) for code in given))
+    return bool(value)
+
+
+def has_code(code: object) -> bool:
+    """Tell whether a code says that something failed: a number other than 0, or a word."""
+    return not isinstance(code, bool) and str(code).strip().lower().removesuffix(".0") not in NO_CODES

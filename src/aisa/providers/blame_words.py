@@ -1,0 +1,147 @@
+"""The words by which refusals are recognised, class by class: what vendors say, as patterns. Says nothing of what follows from them.
+
+All are searched in a report's own words: in lower case, without addresses and without what the vendor quotes. They are rules of grammar
+(who, and what is wrong with it) rather than lists of sentences, because vendors reword.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+
+from aisa.providers.overflow import RATE
+
+#: Tells whether words say something.
+Says = Callable[[str], object]
+
+
+def words(*alternatives: str) -> Says:
+    """Return what finds any of the alternatives."""
+    return re.compile("|".join(alternatives)).search
+
+
+SAME = r"[^.;\n]"  # within one sentence
+CREDENTIAL = (
+    r"(?:api[ _-]?keys?|apikeys?|(?:access|auth|authentication|authorization|bearer|security|api|id)[ _-]tokens?|credentials?"
+    r"|authorization header|secret key"
+    r"|x-api-key)"
+)
+NOT_GOOD = (
+    r"(?:not (?:a )?(?:\w+ )?(?:valid|found|provided|recogni[sz]ed|authori[sz]ed|active|configured|correct|match)|in-?valid"
+    r"|incorrect|wrong|unknown|expired"
+    r"|missing|revoked|disabled|deactivated|malformed|rejected|no longer|does ?n[o']t exist|required|leaked|blocked|out of date)"
+)
+KEY_WORDS = words(
+    rf"\b{CREDENTIAL}\b{SAME}{{0,60}}\b{NOT_GOOD}\b",
+    rf"\b{NOT_GOOD}{SAME}{{0,40}}\b{CREDENTIAL}\b",
+    rf"\b(?:no|did ?n[o']t (?:provide|send|include)|without)(?: \w+){{0,3}} {CREDENTIAL}\b",
+    r"\bauthentication (?:failed|fails|failure|error|required)\b|\bnot authenticated\b|\bunauthenticated\b|\blogin fail",
+    rf"\b(?:country|region|territory|location)\b{SAME}{{0,60}}\b(?:not (?:supported|available|allowed)|unsupported|restricted|blocked)\b",
+    rf"\b(?:organi[sz]ation|workspace|project|team|subscription|tenant)\b{SAME}{{0,60}}\b(?:disabled|deactivated|terminated|banned"
+    rf"|blocked|locked|not active"
+    r"|inactive|must be verified|not verified|not found)\b",
+    r"\b(?:your|this) ip\b|\bip address\b[^.;\n]{0,40}\b(?:not|blocked|denied)",
+    r"(?:密钥|令牌|apikey|api key).{0,20}(?:无效|错误|过期|不存在)|鉴权失败|身份验证失败|认证失败",
+)
+#: The caller's own fields and tools may have such names, and what counts tokens is no credential.
+NO_KEY_WORDS = words(
+    r"\bmax_?\w*tokens|\btokens? (?:count|limit)|\b(?:input|output|prompt|completion) tokens?\b",
+    r"\b(?:unknown|unrecogni[sz]ed|unexpected|unsupported|extra|additional|missing) (?:request |required )?(?:parameter|argument"
+    r"|field|input|propert|member|option)",
+    r"\btool call validation\b|\bdid not match schema\b|\binput schema\b",
+)
+CREDIT_WORDS = words(
+    r"\bcredit balance\b|\binsufficient[ _-](?:\w+ ){0,2}(?:balance|credits?|funds|quota)\b",
+    r"\b(?:balance|credits?|funds|prepayment|quota)\b(?: \w+){0,2} (?:too low|insufficient|not enough|not sufficient|exhausted"
+    r"|depleted|used up|negative|empty|expired)\b",
+    r"\b(?:not enough|no|out of|ran out of|run out of|used (?:up )?all(?: of)?(?: (?:your|its|the))?|no more|exhausted|depleted"
+    r"|lacks?)(?: \w+){0,3} (?:credits?|balance|funds)\b",
+    r"\brecharge|\btop(?:ping)?[ -]?up\b|\bbilling (?:details|information|status|issue|is not|not)|\bcheck your (?:plan|billing)"
+    r"|\bpayment required\b|\bunpaid\b",
+    r"\b(?:exceeded|exhausted|reached|hit|over)(?: your| the| its| their| this)?(?: \w+){0,3} (?:quota|spend(?:ing)? (?:limit|cap)"
+    r"|budget|usage limits?|credit limit|credits)\b",
+    r"\b(?:budget|spend(?:ing)? (?:limit|cap)|credit limit|usage limit) (?:has been |was |is )?(?:exceeded|reached|exhausted)\b",
+    rf"\baccount\b{SAME}{{0,80}}\b(?:good standing|suspended|overdue|arrears|arrearage|past due|not active|inactive|deactivated"
+    rf"|disabled|frozen|banned|terminated)\b",
+    r"欠费|余额不足|充值|额度已用完",
+)
+#: A limit on a rate ends by waiting; that is no empty account.
+NO_CREDIT_WORDS = RATE.search
+RATE_WORDS = words(
+    RATE.pattern,
+    r"\btoo many (?:concurrent |simultaneous )?requests\b|\bthrottl|\bslow down\b|\bconcurren\w+ (?:\w+ ){0,2}(?:limit|exceeded)",
+    r"限流|并发|频率|速率",
+)
+
+AUX = (
+    r"(?:,? (?:is|was|are|has|have|been|be|does|do|did|could|can|cannot|currently|either|you (?:requested|specified)"
+    r"|(?:that )?(?:is |was )?(?:requested|specified|provided|given|asked for)))*"
+)
+GONE = (
+    r"(?:(?:not|n't)(?: \w+){0,2}? (?:exist|found|valid|recogni[sz]ed|known|served|deployed|loaded|installed|listed|registered"
+    r"|accessible|offered)|not exist|unknown|invalid|decommissioned"
+    r"|deprecated|retired|discontinued|removed|sunset|shut ?down|no longer|unavailable to|not available(?! (?:at|right|now"
+    r"|currently|temporarily))|not supported(?:$|[.,;!]|\s+[^a-z\s]| as| any| yet)|not be found"
+    r"|end[- ]of[- ]life)"
+)
+#: The name that we sent stands as % in the words.
+MODEL_WORDS = words(
+    rf"(?:\bmodels?(?: name| id| code| identifier)?"
+    rf"|%)[\"'`\])]*(?: ?[:=]? ?[\"'`(\[]?%(?:[:@][\w.-]{{1,60}})?[\"'`)\]]*)?:?{AUX},? {GONE}",
+    r"\b(?:unknown|invalid|unsupported|nonexistent|non-existent|unrecogni[sz]ed|no such|wrong|undefined) models?\b(?! (?:parameter"
+    r"|param|output|response|config|request|input|argument|setting|call))",
+    r"\bnot a (?:valid|known|supported) model\b|\bno models? (?:named|called|with|found|matche?s?)\b|\b(?:could ?n[o']t|cannot"
+    r"|can't|unable to) (?:find|locate|load) (?:the |a )?(?:model|%)",
+    r"(?:\bnot|n't) have access to (?:the |this )?(?:model|[\"'`]?%)|\bno access to (?:the |this )?model|\bmodel access is denied\b",
+    r"\bno (?:\w+ )?(?:endpoints?|channels?|providers?|deployments?|route)(?: \w+){0,2} for (?:model )?[\"'`]?%"
+    r"|\bdeployment\b[^.;\n]{0,40}\bnot exist",
+    r"[\"'`=]%[\"'`]?[^\n]{0,200}\b(?:pinned|not served)\b|\bpinned\b[^\n]{0,300}[\"'`=]%|\brequested:? ?[\"'`]%",
+    r"模型.{0,20}(?:不存在|未找到|下线|停用)",
+)
+ADDRESS_WORDS = words(
+    r"\binvalid url\b|\bunknown (?:url|endpoint|route|path)\b|\b(?:url|route|path|page|endpoint) (?:\S+ )?(?:was )?(?:not found"
+    r"|does not exist|not be found)\b|\bcannot (?:post|get) /"
+    r"|\bno (?:route|handler)\b|\bmethod not allowed\b"
+)
+CONTENT_WORDS = words(
+    rf"\b(?:violat\w+|flagged|breach\w*|contraven\w+){SAME}{{0,100}}\b(?:polic(?:y|ies)|guidelines?|terms|safety|rules|standards)\b",
+    rf"\b(?:polic(?:y|ies)|guidelines?|terms|safety){SAME}{{0,60}}\b(?:violat\w+|flagged|breach\w*)",
+    r"\b(?:usage|content|safety|acceptable use|responsible ai) polic|\bmoderation\b|\bsafety (?:check|system|filter|reasons)"
+    r"|\bcontent (?:management|filter)",
+    r"\b(?:inappropriate|harmful|sensitive|unsafe|prohibited|disallowed|objectionable|illegal|nsfw) (?:\w+ ){0,2}(?:content"
+    r"|material|information|data|words|text|input)",
+    r"\bcontent exists risk\b|\bhigh risk\b|\bguardrails?\b|\b(?:blocked|rejected|refused|filtered)\b[^.;\n]{0,40}\b(?:safety"
+    r"|content polic|filters?|censor)|\bcensor",
+    r"敏感|违规|不安全|违反",
+)
+FEATURE_WORDS = words(
+    r"(?:\bnot|n't|\bno) (?:\w+ )?support|\bunsupported\b|\bno endpoints?(?: \w+){0,2} that (?:can )?(?:support|handle)"
+    r"|\bonly supports?\b|\bnot implemented\b",
+    r"\bextra inputs?\b|\b(?:unknown|unrecogni[sz]ed|unexpected|additional|extra|undeclared) (?:request |keyword )?(?:parameter"
+    r"|argument|field|input|propert|key|member|name|attribute|option)",
+    rf"\b(?:parameter|argument|field|property|propert(?:y|ies)|option){SAME}{{0,80}}(?:(?:\bnot|n't) (?:\w+ )?(?:allowed|permitted"
+    rf"|recogni[sz]ed|known|accepted|available|expected)|forbidden|unknown)\b",
+    r"\bunknown name\b|\bextra_forbidden\b|\bnot (?:available|allowed|permitted|enabled|compatible|possible|valid) (?:for|with|on"
+    r"|in|by) (?:this|the|that) (?:model|endpoint|version|engine)|\bdeprecated for (?:this|the) model",
+    r"\b(?:cannot|can't|can not) be used with (?:this|the) model|\bnot enabled\b",
+)
+FILE_WORDS = words(
+    rf"\b(?:files?|attachments?|vector stores?|assistants?|containers?|cached ?contents?|uploads?"
+    rf"|file[_ -]ids?)\b{SAME}{{0,100}}\b(?:not (?:be )?found|not exist|unknown|no longer)",
+    r"\bno such (?:file|attachment|upload|container)|\bunknown file",
+)
+CAPACITY_WORDS = words(
+    r"\bover-?loaded\b|\b(?:at|over|insufficient|not enough|no|lack of|out of) (?:\w+ )?capacity\b|\bcapacity (?:\w+ )?(?:exceeded"
+    r"|constraints?|limits?|reached|exhausted)",
+    r"\b(?:model|server|service|engine|system|worker|endpoint|gpu|upstream)s?\b[^.;\n]{0,60}\b(?:is|are|currently|still"
+    r"|too)(?: \w+){0,2} (?:loading|busy|overloaded|starting|warming|unavailable)",
+    r"\b(?:server|service|engine|system|model)s? (?:too )?busy\b|\bstill loading\b|\bno (?:\w+ )?(?:channels?|instances?|workers?"
+    r"|gpus?|replicas?|slots?) (?:\w+ )?(?:available|free)\b|\bno available\b",
+    r"\bqueue (?:is )?full\b|\bheavy load\b|\bhigh demand\b|\btemporarily (?:unavailable|out)|负载|繁忙|拥挤",
+)
+MADE_BADLY_WORDS = words(
+    r"\bfailed to (?:call a function|generate (?:valid )?json|parse (?:the )?(?:model|tool|function|output|response))"
+    r"|\btool call validation failed\b",
+    r"\bmalformed (?:function|tool)[ _]call|\bmodel (?:produced|generated|returned|output)\b[^.;\n]{0,80}\b(?:invalid|malformed"
+    r"|could not|cannot|not be)",
+)

@@ -1,0 +1,139 @@
+"""What may be shown of a vendor's words: its own sentence, without keys, machines, files and traces. Does not judge what the words mean.
+
+Whatever a vendor writes, the cost is bounded: no more than LOOKED_AT_CHARACTERS_MAX are looked at, and every pattern is linear in them.
+"""
+
+from __future__ import annotations
+
+import ipaddress
+import re
+from collections.abc import Callable
+
+from aisa.providers.shape import Target
+
+LOOKED_AT_CHARACTERS_MAX = 4_096  # of a vendor's message; four times what is shown, as what is cut out makes it shorter
+MESSAGE_CHARACTERS_MAX = 1_000  # longer vendor messages are dumps of our own request
+REDACTED = "[redacted]"
+
+#: Where a stack trace begins, in the forms of Python, JavaScript, Java, .NET, Go, Rust, C++ and PHP. All from there on is left out.
+TRACE = re.compile(
+    r"traceback \(most recent|stack ?trace:|stack backtrace|file \"[^\"\n]{1,300}\", line \d|\bgoroutine \d+ \["
+    r"|thread '[^'\n]{1,80}' panicked"
+    r"|\bpanic: |\n\s{0,20}at [^\n]{1,200}[(:]\d|\s{1,4}at [\w$.<>]{1,120}\([^()\s]{0,120}:\d|\bat [\w.$]{1,200}\([\w$]{1,100}\.java\b"
+    r"|\n\s{0,20}#\d{1,3} |\n\s{0,20}caused by:|(?<![\w./\\-])[\w./\\-]{1,200}\.(?:py|js|ts|go|rs|java|kt|cc?|cpp|rb|php):\d",
+    re.IGNORECASE,
+)
+URL = re.compile(r"\b[a-z][a-z0-9+.-]{1,20}://[^\s'\"<>`]+", re.IGNORECASE)
+DATA_URL = re.compile(r"\bdata:[\w.+/;=-]{0,100},[A-Za-z0-9+/=_%-]*")
+EMAIL = re.compile(r"(?<![\w.+-])[\w.+-]{1,64}@[\w-]{1,63}(?:\.[\w-]{1,63}){1,6}")
+#: The shapes of credentials of vendors and of the places that they run on.
+CREDENTIAL = re.compile(
+    r"\b(?:sk|pk|rk|ak)[-_][-_A-Za-z0-9*.…]{6,}(?<!\.)|\b(?:gsk|hf|xai|fw|nvapi|pplx|csk|tgp|r8|ghp|gho|ghu|ghs|ghr|github_pat"
+    r"|glpat|npm|pypi|dop_v1|whsec)"
+    r"[-_][-_A-Za-z0-9*.…]{6,}(?<!\.)|\bxox[a-z]-[-A-Za-z0-9*]{6,}|\bAIza[-_A-Za-z0-9*]{6,}|\bya29\.[-_A-Za-z0-9.*]{6,}|\bA(?:KIA"
+    r"|SIA|BSK|ROA|IDA)[A-Za-z0-9*+/=]{8,}"
+    r"|\beyJ[-_A-Za-z0-9]{6,}(?:\.[-_A-Za-z0-9*]*){0,4}|\b(?:Bearer|Basic)\s+[-_A-Za-z0-9.~+/=*…]{6,}"
+    r"|-----BEGIN [A-Z ]{1,40}-----[^-]*(?:-----END [A-Z ]{1,40}-----)?"
+    r"|\b(?:api[-_ ]?key|secret|password|passwd|token|signature)s?[\"']?\s?[=:]\s?[\"']?(?=[^\s\"',;]{0,200}\d)[^\s\"',;]{8,}",
+    re.IGNORECASE,
+)
+#: A key without a mark of its own, as hexadecimal ones: long, of letters and digits in one run.
+LONG_RUN = re.compile(r"(?<![A-Za-z0-9])[A-Za-z0-9]{32,}(?![A-Za-z0-9])")
+IPV4 = re.compile(r"(?<![\w.])\d{1,3}(?:\.\d{1,3}){3}(?::\d{1,5})?(?![\w.]\d)")
+COLONS = re.compile(r"(?<![\w:.])\[?[0-9A-Fa-f:]{2,39}(?:\.\d{1,3}){0,3}(?:%\w{1,15})?\]?(?::\d{1,5})?(?![\w:])")
+LOCALHOST = re.compile(r"\blocalhost(?::\d+)?\b", re.IGNORECASE)
+HOST = re.compile(r"(?<![\w.@/-])[\w.-]{0,253}\w(?::\d{2,5})?(?![\w:-])")
+AWS_NAME = re.compile(r"\bip-\d{1,3}(?:-\d{1,3}){3}\b", re.IGNORECASE)
+#: Endings that only names inside somebody's network have.
+INTERNAL = re.compile(
+    r"\.(?:internal|local|localdomain|lan|corp|intranet|intra|home|private|priv|prod|svc|cluster|consul|test|invalid|example"
+    r"|ts\.net|amazonaws\.com"
+    r"|cloudapp\.azure\.com|googleusercontent\.com)$",
+    re.IGNORECASE,
+)
+PORT = re.compile(r"(.+):(\d{2,5})$")
+#: A number after one of these words and a colon is a count, not a port.
+COUNTED = frozenset(
+    "limit max maximum min minimum used requested remaining current tokens token count length size total input output prompt context"
+    " code status error line column position offset index version tpm rpm tpd rpd n_ctx n_keep got expected actual given value".split()
+)
+PATH = re.compile(
+    r"(?<![\w/.:~-])(?:~|\.{1,2})?(?:/[\w.@+~-]{1,255}){2,}/?|(?<![\w\\])(?:[A-Za-z]:)?\\{1,2}[\w.$ -]{1,255}(?:\\{1,2}[\w.$ -]{1,255})+"
+    r"|(?<![\w/.-])[\w./-]{1,400}\.(?:py|pyc|so|gguf|safetensors|ckpt|pth|sock|pem|conf|cfg|ini|env|log|sh)(?![\w/])"
+)
+#: First parts of paths that are not files: an API's addresses, and pointers into the caller's own request.
+NO_FILES = re.compile(
+    r"/(?:v\d\w{0,10}|api|chat|completions|models|openai|inference|messages|tools|functions|response_format|metadata|stop"
+    r"|tool_choice|input"
+    r"|properties|\$defs|definitions|items|parameters|schema|content|\d+)(?:/|$)"
+)
+MARKUP = re.compile(r"^\s{0,100}<[!?/a-z]|<(?:!doctype|html|head|body|title|script|div|center|h1)\b", re.IGNORECASE)
+
+
+def fit_to_show(message: str, target: Target) -> str:
+    """Return a vendor's message as a caller may see it: one line, without what is no caller's business; empty if nothing is left."""
+    message = message[:LOOKED_AT_CHARACTERS_MAX]
+    if MARKUP.search(message):
+        return ""
+    trace = TRACE.search(message)
+    if trace:
+        message = message[: trace.start()]
+    for secret in target.secrets:
+        message = message.replace(secret, REDACTED)
+    message = DATA_URL.sub("data:…", message)
+    for pattern in (URL, CREDENTIAL, EMAIL):
+        message = pattern.sub(REDACTED, message)
+    for pattern, hidden in HIDDEN_IF:
+        message = hide(message, pattern, hidden=hidden, model=target.model)
+    words = "".join(character if character.isprintable() else " " for character in message).split()
+    return shortened(" ".join(words))
+
+
+def hide(message: str, pattern: re.Pattern[str], *, hidden: Callable[[str, str], bool], model: str) -> str:
+    """Return a message without what a pattern finds in it and `hidden` confirms."""
+    return pattern.sub(lambda found: REDACTED if hidden(found[0], model) else found[0], message)
+
+
+def is_address(text: str, _model: str) -> bool:
+    """Tell whether digits and colons are an IPv6 address, with a port or without."""
+    bare = text.lstrip("[").partition("]")[0].partition("%")[0]
+    try:
+        return bare.strip(":") != "" and bare.count(":") >= 2 and ipaddress.ip_address(bare).version == 6
+    except ValueError:
+        return False
+
+
+def is_machine(text: str, model: str) -> bool:
+    """Tell whether a word names a machine: by a port, or by an ending that only inner names have. The model's name may look like one."""
+    found = PORT.fullmatch(text)
+    name = found[1] if found else text
+    if text.casefold() == model.casefold() or name.casefold() in COUNTED or name.isdecimal():
+        return False
+    return INTERNAL.search(name) is not None or (found is not None and not name[0].isdecimal())
+
+
+def is_file(text: str, model: str) -> bool:
+    """Tell whether a path is one of a machine's files."""
+    return text.strip("/") not in model and NO_FILES.match(text) is None
+
+
+def is_key(text: str, _model: str) -> bool:
+    """Tell whether a long run of letters and digits is a credential and not a word or a number."""
+    return not text.isdecimal() and not text.isalpha()
+
+
+#: What a pattern finds is hidden if it is what it looks like, in this order.
+HIDDEN_IF: tuple[tuple[re.Pattern[str], Callable[[str, str], bool]], ...] = (
+    (PATH, is_file),
+    (COLONS, is_address),
+    (IPV4, lambda _text, _model: True),
+    (HOST, is_machine),
+    (AWS_NAME, lambda _text, _model: True),
+    (LOCALHOST, lambda _text, _model: True),
+    (LONG_RUN, is_key),
+)
+
+
+def shortened(message: str) -> str:
+    """Bound a message's length."""
+    return message if len(message) <= MESSAGE_CHARACTERS_MAX else message[:MESSAGE_CHARACTERS_MAX] + "…"

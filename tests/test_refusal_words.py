@@ -1,0 +1,229 @@
+"""What a caller sees of a vendor's words: what helps him, whatever its shape, and nothing of the vendor's house. Faults B8, S11."""
+
+from __future__ import annotations
+
+import time
+
+import msgspec
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from aisa.providers.redaction import LOOKED_AT_CHARACTERS_MAX, MESSAGE_CHARACTERS_MAX, fit_to_show
+from aisa.providers.report import read_refusal, read_report
+from aisa.providers.shape import Target
+
+TARGET = Target("acme", "org/model-7b:2411", "openai", secrets=("acme-secret", "api.acme.example"))
+SECONDS_MAX = 0.5  # of the processor's time; a pattern that is not linear takes minutes
+
+SHAPES: dict[str, object] = {
+    "OpenAI's": {"error": {"message": "No pictures here.", "type": "x", "code": None}},
+    "a text for the error": {"error": "No pictures here."},
+    "errors in a list": {"errors": [{"message": "No pictures here."}]},
+    "texts in a list": {"errors": ["No pictures here."]},
+    "a detail": {"detail": "No pictures here."},
+    "a detail's object": {"detail": {"message": "No pictures here.", "code": 3}},
+    "a list of details": {"detail": [{"type": "value_error", "msg": "No pictures here.", "loc": []}]},
+    "a message at the top": {"object": "error", "message": "No pictures here.", "type": "x"},
+    "a message that is an object": {"object": "error", "message": {"detail": [{"msg": "No pictures here."}]}},
+    "an array around it": [{"error": {"code": 400, "message": "No pictures here.", "status": "INVALID_ARGUMENT"}}],
+    "an error in an error": {"error": {"error": {"message": "No pictures here."}}},
+    "base_resp": {"base_resp": {"status_code": 2013, "status_msg": "No pictures here."}},
+    "error_msg": {"error_code": 17, "error_msg": "No pictures here."},
+    "JSON in the message": {"error": {"message": 'Error code: 400 - {"error": {"message": "No pictures here."}}'}},
+    "JSON in raw": {"error": {"message": "", "metadata": {"raw": '{"error":{"message":"No pictures here."}}'}}},
+    "a bare text": "No pictures here.",
+}
+
+
+@pytest.mark.parametrize("body", SHAPES.values(), ids=SHAPES)
+@pytest.mark.parametrize("kind", ["application/json", "text/plain", ""])
+def test_the_words_are_found_in_every_shape(body: object, kind: str) -> None:
+    """Fault B8: whatever the content type says."""
+    report = read_refusal(400, {"content-type": kind}, msgspec.json.encode(body), now=0.0)
+    assert report.message.endswith("No pictures here.")
+
+
+@pytest.mark.parametrize("kind", ["text/plain", "text/plain; charset=utf-8", "application/octet-stream", "application/json", ""])
+def test_plain_text_is_read_as_it_is(kind: str) -> None:
+    """Fault B8: a server of one's own often says no more than a sentence."""
+    assert read_refusal(400, {"content-type": kind}, b" No pictures\xff here.\n", now=0.0).message == "No pictures\ufffd here."
+
+
+@pytest.mark.parametrize(
+    ("kind", "body"),
+    [
+        ("text/html", b"No pictures here."),
+        ("text/plain", b"<html><body>No</body></html>"),
+        ("", b"\n <!DOCTYPE html><p>No"),
+        ("application/xml", b'<?xml version="1.0"?><Error>No</Error>'),
+        ("application/json", b'{"error": {"message": "<html><h1>No</h1></html>"}}'),
+        ("application/json", b'{"error": "Bad gateway <title>nginx</title>"}'),
+    ],
+)
+def test_a_page_is_nothing_to_show(kind: str, body: bytes) -> None:
+    """Fault B8: neither as a body nor as a message."""
+    assert read_refusal(400, {"content-type": kind}, body, now=0.0).message == ""
+
+
+def test_where_in_the_request_something_is_wrong_is_told() -> None:
+    """Fault B8: lists of details name places; several are told one behind the other."""
+    details = [{"loc": ["body", "top_p"], "msg": "Too low"}, {"loc": ["body", "messages", 0, "name"], "msg": "No text."}]
+    report = read_report({"detail": details}, 422)
+    assert (report.message, report.param) == ("body.top_p: Too low: body.messages.0.name: No text.", "top_p")
+
+
+PRIVATE = {
+    "a host with a port": "gpu-7.corp.internal:8000",
+    "a short host with a port": "redis:6379",
+    "a host of a cluster": "vllm-0.vllm.default.svc.cluster.local",
+    "an internal name": "build.corp",
+    "a machine of a cloud": "ip-10-1-2-3.ec2.internal",
+    "IPv4": "10.1.2.3",
+    "IPv4 with a port": "10.1.2.3:99",
+    "IPv6 with a port": "[fd00::7]:8000",
+    "IPv6": "2001:db8::1",
+    "IPv6 with a zone": "fe80::1%eth0",
+    "whole IPv6": "2001:0db8:0000:0000:0000:ff00:0042:8329",
+    "localhost": "localhost:9000",
+    "an address": "https://inner.acme.example/v1?key=1",
+    "a database's address": "postgres://user:pw@db/x",
+    "our vendor's host": "api.acme.example",
+    "our key": "acme-secret",
+    "mail": "ops@acme.example",
+    "OpenAI's key": "sk-vendorsecret123456",
+    "a project key": "sk-proj-AbCdEf_0123-45",
+    "Anthropic's key": "sk-ant-api03-abcdefgh",
+    "a masked key": "sk-ab****************yz",
+    "Hugging Face's token": "hf_AbCdEf0123456789",
+    "an AWS key": "AKIA1234567890ABCDEF",
+    "a temporary AWS key": "ASIA1234567890ABCDEF",
+    "GitHub's token": "ghp_abcdefghij0123456789",
+    "GitHub's new token": "github_pat_11AAAAAA0_abcdef",
+    "Google's key": "AIzaSyA-1234567890abc",
+    "Google's token": "ya29.a0AfH6SMB-xyz",
+    "Groq's key": "gsk_abcdefgh12345678",
+    "xAI's key": "xai-abcdefgh12345678",
+    "Slack's token": "xoxb-123456-abcdef",
+    "GitLab's token": "glpat-abcdefgh12345",
+    "NVIDIA's key": "nvapi-abcdefgh12345",
+    "Replicate's token": "r8_abcdefgh12345",
+    "a JWT": "eyJhbGciOiJIUzI1.eyJzdWIiOiIx.SflKxwRJSM",
+    "a bearer": "Bearer abcdef123456",
+    "a hexadecimal key": "0123456789abcdef0123456789abcdef",
+    "a password": "password=hunter2222",
+    "a file": "/srv/models/tiny/config.json",
+    "a home": "~/models/tiny/config",
+    "a file of Windows": "C:\\models\\tiny.bin",
+    "a relative file": "engine/worker.py",
+    "a socket": "/run/engine/worker.sock",
+}
+
+
+@pytest.mark.parametrize("private", PRIVATE.values(), ids=PRIVATE)
+@pytest.mark.parametrize("around", ["refused by {} today", "refused by {}.", "({})", "'{}'", "{}, then", "\u201c{}\u201d", "at={}"])
+def test_the_vendors_house_is_not_shown(private: str, around: str) -> None:
+    """Fault S11: hosts, addresses, credentials and files, wherever in a sentence they stand."""
+    assert private not in fit_to_show(around.format(private), TARGET)
+
+
+TRACES = [
+    'Traceback (most recent call last):\n  File "/app/x.py", line 3, in f\nValueError: secret',
+    'File "app.py", line 3, secret',
+    "\n    at handle (/app/index.js:10:5)\n    at secret",
+    "\n\tat com.acme.Engine.run(Engine.java:10)\n\tat secret",
+    "goroutine 1 [running]:\nmain.secret()",
+    "thread 'main' panicked at src/main.rs:3:5: secret",
+    "stack backtrace:\n 0: secret",
+    "\n#0 /app/index.php(3): secret",
+    "engine/core.py:123 secret",
+]
+
+
+@pytest.mark.parametrize("trace", TRACES)
+def test_a_trace_is_cut_off_where_it_begins(trace: str) -> None:
+    """Fault S11: the sentence before it stays."""
+    shown = fit_to_show(f"It failed. {trace}", TARGET)
+    assert shown.startswith("It failed.")
+    assert "secret" not in shown
+
+
+HARMLESS = [
+    "prompt is too long: 9000 tokens > 8192 maximum",
+    "messages.5.content.1.image.source: image exceeds 5 MB maximum: 6000000 bytes > 5242880 bytes",
+    "Invalid type for 'tools[0].function.name': expected a string",
+    "at /messages/0/content: is too long",
+    "Call /v1/models to see the models.",
+    "org/model-7b:2411 has no tools",
+    "models/m-9 is not found for API version v1beta",
+    "image/png and text/plain, and/or 1/2 of it",
+    "Limit:6000, requested: 9000, tokens:12345",
+    "The window of 3.5 is from 12:30:45 to 13:00",
+    "std::vector failed",
+    "see docs.example.com for help",
+    "<400> InvalidParameter: Range of input length should be [1, 8192]",
+    "the task-force's risk-assessment",
+    "gpt-4o:2024-08-06 takes no audio",
+]
+
+
+@pytest.mark.parametrize("words", HARMLESS)
+def test_what_helps_the_caller_is_left_alone(words: str) -> None:
+    """Fields, limits, models and the API's own paths are no secrets."""
+    assert fit_to_show(words, TARGET) == words
+
+
+@given(st.text(max_size=3_000))
+def test_what_is_shown_is_one_short_line(words: str) -> None:
+    """No vendor can write into a caller's terminal, or fill it."""
+    shown = fit_to_show(words, TARGET)
+    assert len(shown) <= MESSAGE_CHARACTERS_MAX + 1
+    assert all(character.isprintable() for character in shown)
+
+
+HOSTILE = [
+    *(
+        "a.",
+        ":",
+        "a:",
+        "/a",
+        "a-",
+        "sk-",
+        "eyJaaaaaaa.",
+        " ",
+        "\\a",
+        "a@",
+        "-----BEGIN A",
+        "\n at a",
+        "a.a/",
+        'file "',
+        "1.",
+        "a",
+        "token=",
+    ),
+    *(
+        "[::",
+        "<",
+        "api key ",
+        "{",
+        '{"error":',
+        '"',
+        "'a ",
+        "https://",
+        "\u2028",
+        "retry in 1s ",
+        "limit 1 ",
+        "input_value=",
+        "A" * 31 + "-",
+    ),
+]
+
+
+@pytest.mark.parametrize("part", HOSTILE)
+def test_words_made_to_take_long_are_read_no_further_than_a_few_pages(part: str) -> None:
+    """Fault S11: sixteen times as many characters as are looked at, in the worst form, are judged in well under a second."""
+    words = part * (16 * LOOKED_AT_CHARACTERS_MAX // len(part))
+    began = time.process_time()
+    report = read_refusal(400, {}, words.encode(), now=0.0)
+    fit_to_show(report.message, TARGET)
+    assert time.process_time() - began < SECONDS_MAX

@@ -19,6 +19,7 @@ from aisa.ledger.board import Board
 from aisa.ledger.books import Books
 from aisa.ledger.charge import Charge
 from aisa.ledger.port import Ending
+from aisa.ledger.port_usage import Span
 from aisa.ledger.row import CallRow
 from aisa.ledger.rules import COMPLETED, Delivered
 from aisa.ledger.store import LedgerStore
@@ -62,7 +63,7 @@ class House:
         self.rows = list(rows)
         self.waiting: list[tuple[CallRow, Callable[[], None]]] = []
         self.late = False
-        self.reads: list[tuple[int, int]] = []
+        self.reads: list[Span] = []
         self.read_gate: asyncio.Event | None = None
         self.away = False
         self.key = Key("key_1", "test", b"", "sk-…", "active", 0, spend_cap=calls_per_window * COST, spend_window=window)
@@ -70,7 +71,8 @@ class House:
         spent = self._sum(began * 1000, window_end(window, began) * 1000, ())
         newest = max((row.ended_ms for row in self.rows), default=0) // 1000
         cap = Cap(calls_per_window * COST, window, spent=spent, now=now, newest=newest)
-        self.books = Books(shared_board(), self.post, caps=[("key_1", cap)], wall_clock=lambda: self.now, spent=self.spent)
+        self.books = Books(shared_board(), self.post, caps=[("key_1", cap)], wall_clock=lambda: self.now)
+        self.books.spent = self.spent
         self._plan = Routes(CONFIG).plan(CHAT, self.key, random.Random(1))
         self._number = 0
 
@@ -92,15 +94,15 @@ class House:
     def _sum(self, start_ms: int, end_ms: int, without: Sequence[str]) -> int:
         return sum(row.cost for row in self.rows if start_ms <= row.ended_ms < end_ms and row.id not in without)
 
-    async def spent(self, key_id: str, start_ms: int, end_ms: int, without: Sequence[str]) -> int:
+    async def spent(self, span: Span, without: Sequence[str]) -> int:
         """Say what the ledger has."""
-        assert key_id == "key_1"
-        self.reads.append((start_ms, end_ms))
+        assert span.key_id == "key_1"
+        self.reads.append(span)
         if self.read_gate is not None:
             await self.read_gate.wait()
         if self.away:
             raise ApiError("internal_error", "The database is away.")
-        return self._sum(start_ms, end_ms, without)
+        return self._sum(span.start_ms, span.end_ms, without)
 
     async def open(self) -> Charge:
         """Open a call. Raises ApiError."""
@@ -322,8 +324,9 @@ def test_the_database_and_the_caps_agree_about_a_window(tmp_path: Path) -> None:
     insert_rows(database, house.rows)
     store = LedgerStore(database, lambda: NOON)
     began = window_start(DAY, NOON) * 1000
-    assert store.spent_between("key_1", began, began + 86_400_000) == 5 * COST
-    assert store.spent_between("key_1", began, began + 86_400_000, without=[house.rows[0].id]) == 4 * COST
+    span = Span(began, began + 86_400_000, "key_1")
+    assert store.spent_in(span) == 5 * COST
+    assert store.spent_in(span, [house.rows[0].id]) == 4 * COST
     database.close()
 
 

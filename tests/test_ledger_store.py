@@ -14,6 +14,7 @@ from sqlalchemy import insert
 
 from aisa.errors import ApiError
 from aisa.ledger.port_admin import ADJUSTMENT, TOP_UP, Made
+from aisa.ledger.port_usage import Span
 from aisa.ledger.store import BALANCE_NANOS_MAX, NOTE_CHARS_MAX, LedgerStore
 from aisa.ledger.writer import insert_rows
 from aisa.storage.engine import Database, open_database
@@ -150,10 +151,10 @@ def test_what_a_key_spent_is_summed_between_two_moments(store: LedgerStore, data
     """The call that ended in the very first millisecond is in, that of the end, those left out and those of other keys are not."""
     rows = [priced(number, ended_ms=NOON + number) for number in range(5)]
     insert_rows(database, [*rows, priced(9, key_id="key_2", ended_ms=NOON + 9)])
-    assert store.spent_between("key_1", NOON + 2, NOON + 4) == rows[2].cost + rows[3].cost
-    assert store.spent_between("key_1", NOON + 5, NOON + 99) == store.spent_between("nobody", 0, 2 * NOON) == 0
+    assert store.spent_in(Span(NOON + 2, NOON + 4, "key_1")) == rows[2].cost + rows[3].cost
+    assert store.spent_in(Span(NOON + 5, NOON + 99, "key_1")) == store.spent_in(Span(0, 2 * NOON, "nobody")) == 0
     left_out = [rows[0].id, rows[3].id, *(f"req_{number}" for number in range(1_500)), rows[4].id]
-    assert store.spent_between("key_1", NOON + 1, NOON + 9, without=left_out) == rows[1].cost + rows[2].cost
+    assert store.spent_in(Span(NOON + 1, NOON + 9, "key_1"), left_out) == rows[1].cost + rows[2].cost
     assert (store.newest_ms("key_1"), store.newest_ms("nobody")) == (NOON + 4, 0)
 
 

@@ -46,6 +46,7 @@ from aisa.keys.store import KeyStore, ensure_first_key
 from aisa.ledger.board import Board
 from aisa.ledger.books import Books
 from aisa.ledger.live import LiveWallets
+from aisa.ledger.port_usage import Span
 from aisa.ledger.recovery import recover
 from aisa.ledger.store import LedgerStore
 from aisa.ledger.sync import GroupSync
@@ -220,24 +221,18 @@ def open_books(
     for key in keys.list():
         if key.spend_cap is not None and key.spend_window is not None:
             began = window_start(key.spend_window, now)
-            spent = store.spent_between(key.id, began * 1000, window_end(key.spend_window, began) * 1000)
+            spent = store.spent_in(Span(began * 1000, window_end(key.spend_window, began) * 1000, key.id))
             newest = store.newest_ms(key.id) // 1000
             caps[key.id] = Cap(key.spend_cap, key.spend_window, spent=spent, now=now, newest=newest)
 
-    async def spent_between(key_id: str, start_ms: int, end_ms: int, without: Sequence[str]) -> Nanos:
-        return await asyncio.to_thread(store.spent_between, key_id, start_ms, end_ms, without=without)
-
     sync = None if config.ledger.durability == "process" else GroupSync(board.sync, config.server.data_dir, report)
-    return Books(
-        board,
-        writer.post,
-        wallets=wallets,
-        caps=caps.items(),
-        wall_clock=wall_clock,
-        sync=sync,
-        final=once.final,
-        spent=spent_between,
-    )
+    books = Books(board, writer.post, wallets=wallets, caps=caps.items(), wall_clock=wall_clock, sync=sync, final=once.final)
+
+    async def spent_in(span: Span, without: Sequence[str]) -> Nanos:
+        return await asyncio.to_thread(store.spent_in, span, without)
+
+    books.spent = spent_in
+    return books
 
 
 def load_tokenizer(name: str) -> TokenCount:

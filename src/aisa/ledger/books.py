@@ -15,6 +15,7 @@ from aisa.errors import ApiError
 from aisa.keys.rules import Key, window_end, window_start
 from aisa.ledger.board import Board, BoardFull, Slot
 from aisa.ledger.charge import ENCODE, Charge, output_price
+from aisa.ledger.port_usage import Span
 from aisa.ledger.row import CallRow, Opening, fit
 from aisa.ledger.wallets import Cap, Limit, Wallet
 from aisa.money import TOKENS_PER_PRICE, Nanos
@@ -32,15 +33,15 @@ DOCUMENT_OUTPUT_TOKENS = 4_096  # of a document whose length nobody limits: it c
 Post = Callable[[CallRow, Callable[[], None]], None]
 
 
-#: Returns what the calls of a key cost that ended in [start, end), UNIX milliseconds, leaving out those with certain ids. Raises ApiError.
-SpentBetween = Callable[[str, int, int, Sequence[str]], Awaitable[Nanos]]
+#: Returns what the calls of a span in the ledger cost, leaving out those with certain ids. Raises ApiError.
+SpentIn = Callable[[Span, Sequence[str]], Awaitable[Nanos]]
 
 
 def unheard(_row: CallRow) -> None:
     """Tell nobody."""
 
 
-async def nothing_spent(_key_id: str, _start_ms: int, _end_ms: int, _without: Sequence[str]) -> Nanos:
+async def nothing_spent(_span: Span, _without: Sequence[str]) -> Nanos:
     """Stand in for a ledger that has no calls."""
     return 0
 
@@ -49,7 +50,7 @@ class Books:
     """The books; implement `ledger.port.Ledger`.
 
     `sync` waits until the board is on disk, None if it need not be. `final` is told of each call with an idempotency mark whose bill will
-    not change any more. `spent` asks the ledger for what a cap does not know, which happens when the clock was set.
+    not change any more. The attribute `spent` asks the ledger for what a cap does not know, which happens when the clock was set.
     """
 
     def __init__(
@@ -62,7 +63,6 @@ class Books:
         wall_clock: WallClock,
         sync: Callable[[], Awaitable[None]] | None = None,
         final: Callable[[CallRow], None] = unheard,
-        spent: SpentBetween = nothing_spent,
     ) -> None:
         self.wall_clock = wall_clock
         self.sync = sync
@@ -74,7 +74,7 @@ class Books:
         self._board = board
         self._post = post
         self._final = final
-        self._spent = spent
+        self.spent: SpentIn = nothing_spent
         self._reading: set[asyncio.Task[None]] = set()  # one for each window of a cap at most
 
     async def open(self, call: Call, key: Key, chat: ChatRequest, *, plan: Plan) -> Charge:
@@ -155,7 +155,7 @@ class Books:
         spent: Nanos | None = None
         try:
             with suppress(ApiError):  # the database is away: the next call has it read again
-                spent = booked + await self._spent(key_id, began * 1000, ended * 1000, [charge.opening.id for charge in ours])
+                spent = booked + await self.spent(Span(began * 1000, ended * 1000, key_id), [charge.opening.id for charge in ours])
         finally:
             cap.learn(began, spent)
 

@@ -13,6 +13,7 @@ from aisa.clock import WallClock
 from aisa.errors import ApiError
 from aisa.ledger.audit import audit
 from aisa.ledger.port_admin import ADJUSTMENT, TOP_UP, Account, AuditReport, Booking, Entry, Made
+from aisa.ledger.port_usage import Span
 from aisa.ledger.rules import COMPLETED
 from aisa.money import Nanos, dollars_text
 from aisa.storage.engine import Database
@@ -108,9 +109,9 @@ class LedgerStore:
                 connection.execute(update(accounts).where(accounts.c.name == account).values(balance=None))
         return msgspec.structs.replace(known, balance=None)
 
-    def spent_between(self, key_id: str, start_ms: int, end_ms: int, *, without: Sequence[str] = ()) -> Nanos:
-        """Return what the calls of a key cost that ended in [start, end), leaving out those with certain ids."""
-        ended = (calls.c.key_id == key_id) & calls.c.ended_ms.between(start_ms, end_ms - 1)
+    def spent_in(self, span: Span, without: Sequence[str] = ()) -> Nanos:
+        """Return what the calls of a key cost that ended in a span, leaving out those with certain ids."""
+        ended = (calls.c.key_id == span.key_id) & calls.c.ended_ms.between(span.start_ms, span.end_ms - 1)
         total = select(func.coalesce(func.sum(calls.c.cost), 0))
         with self._reading() as connection:
             spent = int(connection.execute(total.where(ended)).scalar_one())

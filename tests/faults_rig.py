@@ -33,6 +33,7 @@ from aisa.edge.cors import CrossOrigin
 from aisa.errors import ApiError
 from aisa.facts import BugFound, CallEnded, Fact
 from aisa.http.client import HttpUpstream
+from aisa.http.names import Names
 from aisa.http.server import HttpServer
 from aisa.ids import CallIds
 from aisa.keys.port import Keys
@@ -468,7 +469,7 @@ class OneKey:
 class House:
     """A gateway at work: its port, its vendors `a`, `b`, …, the facts that it reported, and the clients that came."""
 
-    def __init__(self, config: Config, vendors: Sequence[ScriptedVendor], keys: Keys) -> None:
+    def __init__(self, config: Config, vendors: Sequence[ScriptedVendor], keys: Keys, *, names: Names) -> None:
         self.config = config
         self.vendors = vendors
         self.facts: list[Fact] = []
@@ -477,7 +478,7 @@ class House:
         self.callers: list[Caller] = []
         self.complaints: list[Any] = []
         self.port = 0
-        self.pools = {name: HttpUpstream(name, vendor, {}) for name, vendor in config.vendors.items()}
+        self.pools = {name: HttpUpstream(name, vendor, {}, names=names) for name, vendor in config.vendors.items()}
         chance = random.Random(1)
         self.gate = Gate(
             keys=keys,
@@ -550,20 +551,24 @@ async def house(
     stream: dict[str, Any] | None = None,
     vendor: dict[str, Any] | None = None,
     keys: Keys | None = None,
+    names: Names | None = None,
     **model: Any,
 ) -> AsyncGenerator[House]:
-    """Run a gateway whose model `fast` is served by one vendor for each script, in this order; `vendor` are further settings of them."""
+    """Run a gateway whose model `fast` is served by one vendor for each script, in this order; `vendor` are further settings of them.
+
+    `names` knows where hosts are.
+    """
     vendors = [ScriptedVendor(script) for script in scripts]
     for one in vendors:
         await one.listen()
-    names = [chr(ord("a") + position) for position in range(len(vendors))]
+    letters = [chr(ord("a") + position) for position in range(len(vendors))]
     rows = {
         name: Vendor(**{"base_url": f"http://127.0.0.1:{one.port}/v1", "api_key": VENDOR_KEY, **(vendor or {})})
-        for name, one in zip(names, vendors, strict=True)
+        for name, one in zip(letters, vendors, strict=True)
     }
-    models: dict[str, Any] = {"fast": Model(to=tuple(f"{name}/real-model" for name in names), **model)}
+    models: dict[str, Any] = {"fast": Model(to=tuple(f"{name}/real-model" for name in letters), **model)}
     config = Config(server=Server(**(server or {})), stream=Stream(**(stream or {})), vendors=rows, models=models)
-    home = House(config, vendors, keys or OneKey())
+    home = House(config, vendors, keys or OneKey(), names=names or Names())
     asyncio.get_running_loop().set_exception_handler(lambda _loop, context: home.complaints.append(context))
     _, home.port = await home.server.listen("127.0.0.1", 0)
     try:

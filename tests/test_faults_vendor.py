@@ -6,6 +6,7 @@ import asyncio
 import gzip
 import json
 import socket
+import zlib
 from collections.abc import Callable, Coroutine
 from itertools import pairwise
 from typing import Any
@@ -13,7 +14,8 @@ from typing import Any
 import pytest
 
 from aisa.facts import CallEnded, VendorFailed
-from aisa.testing.clock import VirtualLoop, run_virtual
+from aisa.http.names import Names
+from aisa.testing.clock import run_virtual
 from aisa.testing.conformance import check_stream
 from faults_rig import (
     LAST,
@@ -99,18 +101,14 @@ def test_a_vendor_that_nobody_runs_is_a_502(streamed: bool) -> None:
 def test_a_vendor_whose_name_does_not_resolve_is_a_502() -> None:
     """[U1] Whatever the resolver says."""
 
-    class NoNames(VirtualLoop):
-        async def getaddrinfo(self, host: Any, port: Any, **options: Any) -> Any:
-            if host == "vendor.test":
-                raise socket.gaierror(socket.EAI_NONAME, "Name or service not known")
-            return await super().getaddrinfo(host, port, **options)
+    async def no_such_name(_host: str) -> list[str]:
+        raise socket.gaierror(socket.EAI_NONAME, "Name or service not known")
 
     async def main() -> None:
-        async with house(says(), vendor={"base_url": "http://vendor.test/v1"}) as home:
+        async with house(says(), vendor={"base_url": "http://vendor.test/v1"}, names=Names(no_such_name)) as home:
             failure(await home.ask(post()), 502, "upstream_unavailable")
 
-    with asyncio.Runner(loop_factory=NoNames) as runner:
-        runner.run(main())
+    run_virtual(main())
 
 
 def test_a_vendor_whose_name_cannot_be_one_is_a_502() -> None:
@@ -824,9 +822,11 @@ def test_an_answer_with_two_lengths_never_mixes_with_the_next(streamed: bool) ->
 
 PACKED = gzip.compress(b"".join(EVENTS) + bytes(10 * MIB))
 PACKINGS = {
-    "gzip": ("content-encoding: gzip\r\n", PACKED),
-    "gzip and more": ("content-encoding: gzip, identity\r\n", PACKED),
+    "twice": ("content-encoding: gzip, gzip\r\n", PACKED),
     "br": ("content-encoding: br\r\n", b"\x8b\x02\x80"),
+    "zstd": ("content-encoding: zstd\r\n", b"\x28\xb5\x2f\xfd"),
+    "gzip that is none": ("content-encoding: gzip\r\n", document()),
+    "a bomb": ("content-encoding: gzip\r\n", gzip.compress(bytes(100 * MIB))),
     "an unknown coding": ("content-encoding: x-none\r\n", document()),
     "unsaid": ("", PACKED),
 }
@@ -834,8 +834,8 @@ PACKINGS = {
 
 @either_way
 @pytest.mark.parametrize(("headers", "packed"), PACKINGS.values(), ids=PACKINGS)
-def test_a_compressed_answer_is_refused_and_not_unpacked(headers: str, packed: bytes, streamed: bool) -> None:
-    """[M12] We ask for none, and a bomb is not opened to look inside."""
+def test_a_compressed_answer_that_cannot_be_read_is_refused(headers: str, packed: bytes, streamed: bool) -> None:
+    """[M12] We ask for none; what is no gzip or deflate, or unpacks to more than an answer may have, is the vendor's failure."""
 
     async def main() -> None:
         kind = "text/event-stream" if streamed else "application/json"
@@ -843,6 +843,31 @@ def test_a_compressed_answer_is_refused_and_not_unpacked(headers: str, packed: b
             reply = await home.ask(post(body(stream=streamed)))
             failure(reply, 502, reply.json["error"]["code"])
             assert dict(home.vendor.asked[0].headers)["accept-encoding"] == "identity"
+
+    run_virtual(main())
+
+
+@either_way
+@pytest.mark.parametrize("coding", ["gzip", "deflate", "gzip, identity"])
+def test_a_compressed_answer_that_nobody_asked_for_is_read(coding: str, streamed: bool) -> None:
+    """Fault W11: stream and document alike, refusals too, and the connection is used again."""
+    pack = zlib.compress if coding == "deflate" else gzip.compress
+    headers = f"content-encoding: {coding}\r\n"
+    good = (
+        plain(pack(b"".join(EVENTS)), kind="text/event-stream", headers=headers) if streamed else plain(pack(document()), headers=headers)
+    )
+    bad = plain(pack(b'{"error": {"message": "No such field."}}'), status="400 Bad Request", headers=headers)
+
+    async def main() -> None:
+        async with house(says(good), vendor={"answer_bytes_max": 1 << 20}) as home:
+            for _ in range(2):
+                reply = await home.ask(post(body(stream=streamed)))
+                assert (whole(reply.body) if streamed else reply.json["choices"][0]["message"]["content"]) != ""
+                assert reply.header("content-encoding") is None
+            assert len(home.vendor.lines) == 1
+        async with house(says(bad)) as home:
+            reply = await home.ask(post(body(stream=streamed)))
+            assert "No such field." in reply.json["error"]["message"]
 
     run_virtual(main())
 

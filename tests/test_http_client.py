@@ -205,7 +205,7 @@ REFUSED = {
     "length and chunks": HEAD + b"content-length: 5\r\ntransfer-encoding: chunked\r\n\r\n0\r\n\r\n",
     "two lengths": HEAD + b"content-length: 5\r\ncontent-length: 6\r\n\r\nhello!",
     "negative length": HEAD + b"content-length: -1\r\n\r\n",
-    "gzip": HEAD + b"content-encoding: gzip\r\ncontent-length: 0\r\n\r\n",
+    "brotli": HEAD + b"content-encoding: br\r\ncontent-length: 0\r\n\r\n",
     "gzip transfer": HEAD + b"transfer-encoding: gzip, chunked\r\n\r\n0\r\n\r\n",
     "bad chunk size": HEAD + b"transfer-encoding: chunked\r\n\r\nzz\r\n",
     "overlong chunk": HEAD + b"transfer-encoding: chunked\r\n\r\n2\r\nabc\r\n",

@@ -22,6 +22,7 @@ from aisa.http.exchange import ARRIVAL_BYTES_MAX
 from aisa.http.failures import overloaded, unreachable
 from aisa.http.names import Names
 from aisa.http.outbox import Outbox
+from aisa.http.unpacked import Unpacked
 from aisa.providers.port import Answer, UpstreamRequest
 
 IDLE_SECONDS_MAX = 30.0  # below the 60 s and more that servers and load balancers commonly allow, so that we are the first to hang up
@@ -81,6 +82,9 @@ class HttpUpstream:
         except BaseException:
             exchange.close()
             raise
+        if exchange.coding:
+            bytes_max = self._settings.answer_bytes_max if exchange.limited else None
+            return Unpacked(exchange, self._name, coding=exchange.coding, bytes_max=bytes_max)
         return exchange
 
     def statistics(self) -> PoolStatistics:

@@ -10,6 +10,7 @@ from httptools import HttpParserError, HttpParserUpgrade, HttpResponseParser
 
 from aisa.errors import UpstreamFailed
 from aisa.http.failures import broke_off, unfit_answer
+from aisa.http.unpacked import CODINGS
 
 HEAD_BYTES_MAX = 65_536  # real vendors send 1 to 3 KiB of headers; also bounds trailers and chunk extensions
 HEADER_LINES_MAX = 100  # real vendors send up to 40
@@ -17,6 +18,7 @@ INTERIM_ANSWERS_MAX = 10  # 1xx answers before the real one; more than two have 
 ARRIVAL_BYTES_MAX = 16_384  # what one read from the socket takes at most: large enough that a burst costs few wake-ups
 RELEASE_SECONDS_MAX = 0.25  # the end of a body often is a packet of its own behind the last event; a new TLS connection costs about as much
 RELEASE_BYTES_MAX = 4_096  # what may still precede that end unread; a vendor that says more after its last word is not worth keeping
+CODING_CHARACTERS_MAX = 60  # of a coding that we cannot read, for the log; real names are shorter
 UNREAD_BYTES_MAX = 12_288  # beyond it the socket is not read; with one more arrival, and as much waiting for the client, under 64 KiB
 
 
@@ -45,12 +47,15 @@ class Exchange:
 
     __slots__ = (
         "_answered", "_arrived", "_begun", "_bytes_max", "_closed", "_complete", "_failure", "_framing_bytes", "_interim", "_keep_alive",
-        "_kept", "_limited", "_line", "_lines", "_loop", "_parser", "_paused", "_release_timer", "_taken_bytes", "_unread", "_unread_bytes",
-        "_until_close", "_vendor", "_waiter", "headers", "on_body", "status",
+        "_kept", "_line", "_lines", "_loop", "_parser", "_paused", "_release_timer", "_taken_bytes", "_unread", "_unread_bytes",
+        "_until_close", "_vendor", "_waiter", "coding", "headers", "limited", "on_body", "status",
     )  # fmt: skip
 
     def __init__(self, line: Line, loop: asyncio.AbstractEventLoop, *, vendor: str, bytes_max: int, kept: bool) -> None:
-        """`bytes_max` bounds a body that is not an event stream; `kept`: the connection has served an exchange before."""
+        """`bytes_max` bounds a body that is not an event stream; `kept`: the connection has served an exchange before.
+
+        Once the head is there, `coding` says how the body is packed ("" if it is not), and `limited` whether `bytes_max` counts.
+        """
         self.status = 0
         self.headers: Mapping[str, str] = {}
         self._line = line
@@ -59,7 +64,8 @@ class Exchange:
         self._bytes_max = bytes_max
         self._kept = kept
         self._begun = self._answered = self._complete = self._closed = self._paused = False
-        self._limited = self._until_close = self._keep_alive = False
+        self.limited = self._until_close = self._keep_alive = False
+        self.coding = ""
         self._interim = self._framing_bytes = self._taken_bytes = self._unread_bytes = 0
         self._failure: Exception | None = None
         self._lines: list[tuple[bytes, bytes]] = []
@@ -200,12 +206,14 @@ class Exchange:
         coding = headers.get("transfer-encoding", "").lower()
         if self._framing_bytes > HEAD_BYTES_MAX and sum(len(name) + len(value) for name, value in self._lines) > HEAD_BYTES_MAX:
             self._refuse(f"more than {HEAD_BYTES_MAX} bytes of headers")
-        elif headers.get("content-encoding", "").lower() not in ("", "identity") or coding not in ("", "chunked"):
-            self._refuse("a compressed answer, which was not asked for")
+        elif coding not in ("", "chunked"):
+            self._refuse("a compressed answer, which was not asked for", f"transfer-encoding: {coding[:CODING_CHARACTERS_MAX]}")
+        elif "content-encoding" in headers:
+            self._note_coding(headers["content-encoding"].lower())
         if self._failure is not None:
             return
         self.status, self.headers = status, headers
-        self._limited = not headers.get("content-type", "").lower().startswith("text/event-stream")
+        self.limited = not headers.get("content-type", "").lower().startswith("text/event-stream")
         self._until_close = not coding and "content-length" not in headers
         self._keep_alive = self._parser.should_keep_alive()
         self._answered = True
@@ -228,6 +236,13 @@ class Exchange:
         del self._parser, self.on_body
         self._line.release(whole=whole)
 
+    def _note_coding(self, named: str) -> None:
+        """Keep how the body is packed, if that is something that can be unpacked."""
+        codings = [coding for part in named.split(",") if (coding := part.strip()) not in ("", "identity")]
+        if len(codings) > 1 or not CODINGS.issuperset(codings):
+            self._refuse("a compressed answer, which was not asked for", f"content-encoding: {named[:CODING_CHARACTERS_MAX]}")
+        self.coding = codings[0] if codings else ""
+
     def _skip_interim(self, status: int) -> None:
         self._lines.clear()
         self._interim += 1
@@ -243,7 +258,7 @@ class Exchange:
         self._framing_bytes = 0
         self._unread.append(data)
         self._unread_bytes += len(data)
-        if self._limited and self._taken_bytes + self._unread_bytes > self._bytes_max:
+        if self.limited and self._taken_bytes + self._unread_bytes > self._bytes_max:
             self._complete = False
             self._refuse(f"an answer of more than {self._bytes_max} bytes")
         elif self._unread_bytes > UNREAD_BYTES_MAX and not self._complete and not self._paused:

@@ -128,7 +128,8 @@ def test_reasoning_that_was_not_shown_is_not_delivered_in_a_cut_stream() -> None
 
 def test_reasoning_that_was_shown_is_delivered_at_its_own_price() -> None:
     """Two tokens of thinking and one of speech, where thinking costs five times as much."""
-    events = [chunk(OPENING), *[chunk({"reasoning_content": word}) for word in "ab"], *[chunk({"content": word}) for word in "cd"]]
+    thoughts = [chunk({"reasoning_content": word, "reasoning": word}) for word in "ab"]
+    events = [chunk(OPENING), *thoughts, *[chunk({"content": word}) for word in "cd"]]
     client = MemoryClient(takes_bytes_max=bytes_of(events[:4]))
     row = row_of(made([b"".join(events), FOR_EVER], client, during=leaves, prices=Prices(input=0, output=2, reasoning=10))[1])
     assert (row.billed.output_tokens, row.billed.reasoning_tokens, row.cost) == (3, 2, 2 * 10_000 + OUT)

@@ -207,7 +207,7 @@ def test_who_leaves_with_everything_but_the_end_pays_for_everything(leave: Calla
     async def main() -> None:
         async with house(says(SSE + framed(*text("a", "b"), *last), hang), prices=PRICES) as home:
             caller = await home.client(post())
-            await caller.until(b'"b"' if not last else b'"stop"')
+            await caller.until(b'"b"' if len(last) < 2 else b'"stop"')  # a finish alone is held back
             await until(lambda: home.books.calls != {} and next(iter(home.gate.live)).delivery.delivered() == 2)
             leave(caller)
             expected = ("client_gone", 4, 9 * IN + 4 * OUT) if len(last) == 2 else cut_bill("client_gone", 2)

@@ -56,6 +56,15 @@ class UsageMisreported(msgspec.Struct, frozen=True, tag="usage_misreported"):
     detail: str
 
 
+class FinishUnknown(msgspec.Struct, frozen=True, tag="finish_unknown"):
+    """A vendor ended an answer for a reason that no table has. The answer was complete, so it was taken for `stop`; told once a word."""
+
+    request_id: str
+    vendor: str
+    model: str
+    word: str
+
+
 class Refused(msgspec.Struct, frozen=True, tag="refused"):
     """A request ended before it became a call: bad key, bad body, unknown route."""
 
@@ -125,6 +134,7 @@ Fact = (
     CallEnded
     | VendorFailed
     | UsageMisreported
+    | FinishUnknown
     | Refused
     | Replayed
     | BugFound

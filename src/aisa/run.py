@@ -13,7 +13,7 @@ from aisa.config.schema import Stream
 from aisa.delivery import StreamDelivery
 from aisa.drain import Drains
 from aisa.errors import ApiError
-from aisa.facts import CallEnded, Fact, UsageMisreported
+from aisa.facts import CallEnded, Fact, FinishUnknown, UsageMisreported
 from aisa.keys.port import Keys
 from aisa.keys.rules import Key
 from aisa.ledger.port import Bill, Charge, Ending, Ledger
@@ -29,10 +29,16 @@ from aisa.wire.chat import ChatRequest
 from aisa.wire.port import Client, HeaderList
 
 ANSWER_PER_IDLE = 10  # a document shows no tokens while it is made; ten times the patience for one token, 600 s by default
+WARNINGS_MAX = 1_000  # words of vendors that the operator is told of; a vendor that makes up more is known by then
 STREAM_HEADERS: HeaderList = [("cache-control", "no-cache"), ("x-accel-buffering", "no")]
 
 
 def new_live() -> set[Run]:
+    """Return an empty set."""
+    return set()
+
+
+def new_warned() -> set[tuple[str, str]]:
     """Return an empty set."""
     return set()
 
@@ -55,6 +61,7 @@ class Gate(msgspec.Struct):
     misreports: Misreports = msgspec.field(default_factory=Misreports)
     omissions: Omissions = msgspec.field(default_factory=Omissions)
     live: set[Run] = msgspec.field(default_factory=new_live)  # the calls in flight, for those who watch
+    warned: set[tuple[str, str]] = msgspec.field(default_factory=new_warned)  # vendor and word: told of once
 
 
 class Run:
@@ -128,6 +135,8 @@ class Run:
             self._confirm(charge)
         elif self.answer is not None:
             self.answer.close()
+        if self.decoder is not None and self.decoder.unknown:
+            self._warn(self.decoder.unknown)
         used = self.used
         self._lease.release(used)
         if not awaited:
@@ -140,6 +149,14 @@ class Run:
         fault = "" if self.decoder is None else self.decoder.usage_fault(fact.usage)
         if fault and gate.misreports.is_news(target.vendor, self.patience.now()):
             gate.report(UsageMisreported(fact.request_id, target.vendor, target.model, fault))
+
+    def _warn(self, words: list[str]) -> None:
+        """Tell the operator of finish reasons that nobody knows, once each."""
+        target, warned = self.target, self.gate.warned
+        for word in words:
+            if (target.vendor, word) not in warned and len(warned) < WARNINGS_MAX:
+                warned.add((target.vendor, word))
+                self.gate.report(FinishUnknown(self.call.id, target.vendor, target.model, word))
 
     def _let_vendor_go(self, charge: Charge) -> bool:
         """Cancel what the vendor may still be doing, unless there is a reason to read on. True if the call is reported only after that."""

@@ -17,6 +17,7 @@ from aisa.facts import (
     BugFound,
     CallEnded,
     Fact,
+    FinishUnknown,
     KeysChanged,
     LedgerAway,
     LedgerBack,
@@ -112,6 +113,8 @@ def in_words(fact: Fact) -> str:
             said = f"{WHOSE[fact.blame].format(fact.vendor)} for {fact.model}: {fact.code} ({fact.detail})  {fact.request_id}"
         case UsageMisreported():
             said = f"vendor {fact.vendor} misreports what {fact.model} uses, so it is counted: {fact.detail}  {fact.request_id}"
+        case FinishUnknown():
+            said = f"vendor {fact.vendor} ended with '{fact.word}', unknown here and taken for stop, {fact.model}  {fact.request_id}"
         case BugFound():
             said = f"BUG  {fact.request_id}  {fact.trace}"
         case KeysChanged():

@@ -11,11 +11,13 @@ from aisa.errors import UpstreamFailed
 from aisa.providers.blame import blame_for, unreadable
 from aisa.providers.shape import Piece, Target
 from aisa.usage import BYTES_PER_TOKEN, ESTIMATED, REPORTED, Usage
-from aisa.wire.answer import completed
+from aisa.wire.answer import Document
 from aisa.wire.chat import ChatRequest
 from aisa.wire.chunks import text_in
-from aisa.wire.plain import ANSWER, NOT_PLAIN, PlainUsage
+from aisa.wire.lenient_json import NotEvenLenient, encode, read_leniently, with_whole_text
+from aisa.wire.plain import ANSWER, NOT_PLAIN, PlainAnswerChoice, PlainUsage
 from aisa.wire.request_content import cache_lifetime
+from aisa.wire.tool_terms import ToolTerms
 from aisa.wire.trees import Tree, is_list, is_tree, trees_in
 from aisa.wire.usage_report import LIFETIMES, UsageReport, with_cost
 from aisa.wire.vendor_error import VendorError
@@ -39,6 +41,7 @@ class AnswerDecoder:
         self._target = target
         self._chat = chat
         self._identity = identity
+        self.unknown: list[str] = []
         self._parts: list[bytes] = []
         self._size = 0
         self._body = b""
@@ -57,15 +60,16 @@ class AnswerDecoder:
     def end(self) -> list[Piece]:
         """Take the end of the vendor's body."""
         self._body = self._parts[0] if len(self._parts) == 1 else b"".join(self._parts)
-        plain = plain_usage(self._body)
+        plain = plain_usage(self._body, ToolTerms(self._chat.known))
         if plain is not None:
             self._usage = plain
             self.done = True
             return []
-        answer = read_document(self._body, self._target, self._identity, model=self._chat.model)
-        if isinstance(answer, UpstreamFailed):
-            self.failure = answer
+        document = read_document(self._body, self._target, self._identity, chat=self._chat)
+        if isinstance(document, UpstreamFailed):
+            self.failure = document
             return []
+        answer, self.unknown = document
         self._report.take(answer.get("usage"))
         lifetime = partial(cache_lifetime, self._chat.fields, LIFETIMES)
         self._usage = self._report.usage(counted(answer, self._chat, self._target), lifetime)
@@ -84,22 +88,34 @@ class AnswerDecoder:
     def closing(self, cost_usd: str | None) -> bytes:
         """Return the whole body."""
         if self._mended is not None:
-            return msgspec.json.encode({**self._mended, "usage": with_cost(self._report.document(self._usage), cost_usd)})
+            return encode({**self._mended, "usage": with_cost(self._report.document(self._usage), cost_usd)})
         if cost_usd is None:
             return self._body
         members = FIELDS.decode(self._body)
         return msgspec.json.encode({**members, "usage": {**FIELDS.decode(members["usage"]), "cost": Raw(cost_usd.encode())}})
 
 
-def plain_usage(body: bytes) -> Usage | None:
+def plain_usage(body: bytes, terms: ToolTerms) -> Usage | None:
     """Return the tokens of an answer that is conformant as it is, None for any other."""
     try:
         answer = ANSWER.decode(body)
+        conformant = all(choice.index == place and is_conformant(choice, terms) for place, choice in enumerate(answer.choices))
     except NOT_PLAIN:
         return None
-    numbered = all(choice.index == place for place, choice in enumerate(answer.choices))
-    passes = numbered and answer.error is UNSET and answer.usage.adds_up() and is_utf8(body)
+    passes = conformant and answer.error is UNSET and answer.usage.adds_up() and is_utf8(body)
     return as_usage(answer.usage) if passes else None
+
+
+def is_conformant(choice: PlainAnswerChoice, terms: ToolTerms) -> bool:
+    """Tell whether what its type cannot say of a choice is right too. Raises what the decoders raise."""
+    message, reason = choice.message, choice.finish_reason
+    calls = [] if message.tool_calls is UNSET else message.tool_calls
+    legacy = message.function_call is not UNSET
+    if (calls or legacy or reason == "function_call") and terms.reason(reason, called=bool(calls), called_legacy=legacy) != reason:
+        return False
+    if choice.logprobs is not None:
+        msgspec.json.decode(choice.logprobs)  # it was skipped unread: a number in it may be none
+    return message.reasoning_content == message.reasoning and len({call.id for call in calls}) == len(calls)
 
 
 def is_utf8(data: bytes) -> bool:
@@ -137,18 +153,25 @@ def counted(answer: Tree, chat: ChatRequest, target: Target) -> Usage:
     return Usage(-(-chat.body_bytes // BYTES_PER_TOKEN), output, source=source)
 
 
-def read_document(body: bytes, target: Target, identity: Identity, *, model: str) -> Tree | UpstreamFailed:
-    """Return the conformant answer in a body, or how the vendor failed."""
+def read_document(body: bytes, target: Target, identity: Identity, *, chat: ChatRequest) -> tuple[Tree, list[str]] | UpstreamFailed:
+    """Return the conformant answer in a body and its finish reasons that nobody knows, or how the vendor failed."""
+    lenient = False
     try:
         tree = msgspec.json.decode(body)
     except NOT_PLAIN:
-        return unreadable(target, "a body that is not JSON")
+        lenient = True
+        try:
+            tree = read_leniently(body)
+        except NotEvenLenient:
+            return unreadable(target, "a body that is not JSON")
     if is_list(tree) and tree:
         tree = tree[0]
     if not is_tree(tree):
         return unreadable(target, "a body that is not a JSON object")
+    call_id, created = identity
+    document = Document((f"chatcmpl-{call_id}", created, chat.model), terms=ToolTerms(chat.known), n=chat.known.n or 1)
     try:
-        call_id, created = identity
-        return completed(tree, f"chatcmpl-{call_id}", created=created, model=model)
+        answer = document.completed(tree)
     except VendorError as error:
         return blame_for(error, target)
+    return with_whole_text(answer) if lenient else answer, document.unknown

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from functools import partial
 
 import msgspec
@@ -15,10 +16,12 @@ from aisa.usage import BYTES_PER_TOKEN, ESTIMATED, Usage
 from aisa.wire.answer import as_chunk
 from aisa.wire.chat import ChatRequest
 from aisa.wire.chunks import ChunkStream, encode_chunk
+from aisa.wire.lenient_json import BOM, NotEvenLenient, read_leniently
 from aisa.wire.plain import CHUNK, NOT_PLAIN, Mould, mould_of
 from aisa.wire.request_content import cache_lifetime
 from aisa.wire.sse import DONE, Event, EventTooLarge, SseDecoder, data_event
-from aisa.wire.trees import Tree, is_list, is_tree, trees_in
+from aisa.wire.tool_terms import ToolTerms
+from aisa.wire.trees import Tree, as_list, is_list, is_tree, trees_in
 from aisa.wire.usage_report import LIFETIMES, with_cost
 from aisa.wire.vendor_error import VendorError
 
@@ -40,25 +43,24 @@ class StreamDecoder:
         call_id, created = identity
         self._events = SseDecoder()
         self._chunks = ChunkStream(
-            f"chatcmpl-{call_id}",
-            created,
-            chat.model,
+            (f"chatcmpl-{call_id}", created, chat.model),
+            terms=ToolTerms(chat.known),
             include_usage=chat.include_usage,
             n=chat.known.n or 1,
             count=target.count,
         )
+        self._kept: list[tuple[Tree, bytes]] = []  # finish chunks held back that were conformant, and their events
         self._count = target.count
         self._mould: Mould | None = None
         self._ended = False
         self._whole: bytearray | None = None  # a document where a stream was asked
         self._begun = False
+        self._start: bytes = b""  # what came before the first byte that tells which it is
 
     def feed(self, data: bytes) -> list[Piece]:
         """Take the next bytes of the vendor's body."""
-        if not self._begun and data.strip():
-            self._begun = True
-            if data.lstrip()[:1] in (b"{", b"[", b'"'):
-                self._whole = bytearray()
+        if not self._begun:
+            data = self._first(data)
         if self._whole is not None:
             self._whole += data
             if len(self._whole) > self._target.answer_bytes_max:
@@ -76,10 +78,22 @@ class StreamDecoder:
         pieces = self._relay_document() if self._whole is not None else self._relay(self._events.end())
         if not self.done and self.failure is None:
             if self._chunks.finished:
-                self.done = True
+                pieces += self._release(self._chunks.end)
             else:
                 self.failure = broken_off(self._target)
         return pieces
+
+    def _first(self, data: bytes) -> bytes:
+        """Take the first bytes of a body, without a byte order mark: they tell whether it is a stream or one document."""
+        data = self._start + data
+        text = data.removeprefix(BOM).lstrip()
+        if not text or BOM.startswith(data):
+            self._start = data
+            return b""
+        self._begun, self._start = True, b""
+        if text[:1] in (b"{", b"[", b'"'):
+            self._whole = bytearray()
+        return data
 
     def usage(self) -> Usage:
         """Return the tokens so far."""
@@ -101,6 +115,11 @@ class StreamDecoder:
     def usage_fault(self, usage: Usage) -> str:
         """Say what is wrong with the vendor's report of a finished answer."""
         return self._chunks.report.fault(usage) if self.finished else ""
+
+    @property
+    def unknown(self) -> list[str]:
+        """Finish reasons in nobody's table that were taken for `stop`."""
+        return self._chunks.unknown
 
     @property
     def tokens(self) -> int:
@@ -164,25 +183,36 @@ class StreamDecoder:
 
     def _relay_slowly(self, name: bytes, data: bytes) -> list[Piece]:
         if data.startswith(b"[DONE]"):
-            return self._finish()
+            return self._release(self._chunks.finish)
         try:
-            tree = msgspec.json.decode(data)
+            return self._accept(msgspec.json.decode(data), name, data)
         except NOT_PLAIN:
             if b"\n" in data:  # events that a sloppy vendor ended with a single newline
                 return self._relay([(name, line) for line in data.split(b"\n") if line])
-            if not self._ended:
-                self.failure = unreadable(self._target, "an event that is not JSON")
-            return []
-        return self._accept(tree, name, data)
-
-    def _finish(self) -> list[Piece]:
         try:
-            owed = self._chunks.finish()
+            return self._accept(read_leniently(data), name, b"")
+        except NotEvenLenient:
+            if not self._ended:
+                self._fail(unreadable(self._target, "an event that is not JSON"))
+        return []
+
+    def _fail(self, failure: UpstreamFailed) -> None:
+        """The vendor failed; once the client has every finish, that only means that it will say no more."""
+        if self._chunks.closed:
+            self.done = True
+        else:
+            self.failure = failure
+
+    def _release(self, owed: Callable[[], list[Tree]]) -> list[Piece]:
+        """Return what is owed at a stream's end in order."""
+        counted = self._chunks.tokens
+        try:
+            chunks = owed()
         except VendorError as error:
-            self.failure = blame_for(error, self._target)
+            self._fail(blame_for(error, self._target))
             return []
         self.done = True
-        return as_pieces(owed, 0)
+        return self._as_pieces(chunks, counted)
 
     def _accept(self, tree: object, name: bytes, data: bytes) -> list[Piece]:
         """Return a decoded event as pieces, in the vendor's own bytes where nothing had to change."""
@@ -192,28 +222,41 @@ class StreamDecoder:
                 raise VendorError(tree)
             chunks = self._chunks.accept(tree)
         except VendorError as error:
-            self.failure = blame_for(error, self._target)
+            self._fail(blame_for(error, self._target))
             return []
-        tokens = self._chunks.tokens - counted
-        if len(chunks) == 1 and data and b"\n" not in data and same(chunks[0], tree):
-            fitted = fit_usage(data, present="usage" in tree, wanted=self._include_usage)
-            if fitted is not None:
-                return [Piece(b"data: " + fitted + b"\n\n", tokens)]
-        return as_pieces(chunks, tokens)
+        if self._chunks.failed is not None:
+            self._fail(blame_for(self._chunks.failed, self._target))
+        if not chunks and self._chunks.holding is not None:
+            event = self._untouched(self._chunks.holding, tree, data)
+            self._kept += [] if event is None else [(self._chunks.holding, event)]
+        elif len(chunks) == 1 and (event := self._untouched(chunks[0], tree, data)) is not None:
+            return [Piece(event, self._chunks.tokens - counted)]
+        return self._as_pieces(chunks, counted)
+
+    def _untouched(self, chunk: Tree, tree: Tree, data: bytes) -> bytes | None:
+        """Return the event in the vendor's own bytes if they say what the chunk says, else None."""
+        if not data or b"\n" in data or not same(chunk, tree):
+            return None
+        fitted = fit_usage(data, present="usage" in tree, wanted=self._include_usage)
+        return None if fitted is None else data_event(fitted)
+
+    def _as_pieces(self, chunks: list[Tree], counted: int) -> list[Piece]:
+        """Write chunks, in the vendor's bytes where those were kept; the tokens above those counted before ride on the last one."""
+        tokens, last = self._chunks.tokens - counted, len(chunks) - 1
+        return [Piece(self._event(chunk), tokens if place == last else 0) for place, chunk in enumerate(chunks)]
+
+    def _event(self, chunk: Tree) -> bytes:
+        kept = next((event for candidate, event in self._kept if candidate == chunk), None)
+        return kept or data_event(encode_chunk(chunk))
 
     def _relay_document(self) -> list[Piece]:
         """Relay one document as a stream."""
-        answer = read_document(bytes(self._whole or b""), self._target, self._identity, model=self._chat.model)
+        answer = read_document(bytes(self._whole or b""), self._target, self._identity, chat=self._chat)
         if isinstance(answer, UpstreamFailed):
             self.failure = answer
             return []
-        return self._accept(as_chunk(answer), b"", b"")
-
-
-def as_pieces(chunks: list[Tree], tokens: int) -> list[Piece]:
-    """Write chunks; their tokens ride on the last one."""
-    last = len(chunks) - 1
-    return [Piece(data_event(encode_chunk(chunk)), tokens if place == last else 0) for place, chunk in enumerate(chunks)]
+        tree, self._chunks.unknown = answer
+        return self._accept(as_chunk(tree), b"", b"")
 
 
 def fit_usage(data: bytes, *, present: bool, wanted: bool) -> bytes | None:
@@ -233,11 +276,11 @@ def fit_usage(data: bytes, *, present: bool, wanted: bool) -> bytes | None:
 
 def same(chunk: Tree, source: Tree) -> bool:
     """Tell whether a vendor's chunk already is what we would emit, a null or absent `usage` and absent `logprobs` aside."""
-    choices = trees_in(source["choices"])
+    choices = trees_in(source.get("choices"))
     # Python takes false and -0.0 for 0; clients do not.
     odd = (
-        not is_list(source["choices"])
-        or len(choices) != len(source["choices"])
+        not is_list(source.get("choices"))
+        or len(choices) != len(as_list(source.get("choices")))
         or any(type(choice.get("index")) is not int for choice in choices)
     )
     if odd or source.get("usage") is not None:

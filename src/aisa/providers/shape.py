@@ -67,6 +67,11 @@ class Decoder(Protocol):
         ...
 
     @property
+    def unknown(self) -> list[str]:
+        """Finish reasons in nobody's table that were taken for `stop`: the operator is told."""
+        ...
+
+    @property
     def tokens(self) -> int:
         """Tokens in the pieces so far, by our own count."""
         ...

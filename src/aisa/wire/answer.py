@@ -2,72 +2,136 @@
 
 from __future__ import annotations
 
-from aisa.wire.chunks import FAILURES, FINISH_REASONS, SYNONYMS, flatten
+from aisa.wire.choice import flatten, with_both_names
+from aisa.wire.finish import FAILURE, STOP, UNKNOWN, later_of, spoken, verdict_on
+from aisa.wire.halves import whole
 from aisa.wire.tool_calls import arguments_text
+from aisa.wire.tool_terms import ToolTerms
 from aisa.wire.trees import Tree, is_tree, text_or_none, trees_in
 from aisa.wire.vendor_error import Unintelligible, VendorError, error_in
 
 OBJECT = "chat.completion"
+OUTPUT = ("content", "refusal", "reasoning_content", "tool_calls", "function_call", "audio", "images")
 
 
-def completed(tree: Tree, fallback_id: str, *, created: int, model: str) -> Tree:
-    """Return a conformant `chat.completion`.
+class Document:
+    """Makes one answer conformant. `unknown` are the finish reasons in nobody's table that it took for `stop`."""
 
-    Raises VendorError when the vendor reports a failure in it, or it has no choices.
-    """
-    choices = trees_in(tree.get("choices"))
-    report = error_in(tree if choices else {name: value for name, value in tree.items() if name != "choices"})
-    if report is not None:
-        raise VendorError(report)
-    if not choices:
-        raise Unintelligible("an answer without choices")
-    given_created = tree.get("created")
-    answer: Tree = {
-        **tree,
-        "id": text_or_none(tree.get("id")) or fallback_id,
-        "object": OBJECT,
-        "created": given_created if isinstance(given_created, int) else created,
-        "model": text_or_none(tree.get("model")) or model,
-        "choices": [choice_of(choice, position, fallback_id) for position, choice in enumerate(choices)],
-    }
-    answer.pop("error", None)
-    return answer
+    def __init__(self, fallback: tuple[str, int, str], *, terms: ToolTerms, n: int) -> None:
+        self.unknown: list[str] = []
+        self._fallback = fallback
+        self._terms = terms
+        self._n = n
+
+    def completed(self, tree: Tree) -> Tree:
+        """Return a conformant `chat.completion`.
+
+        Raises VendorError when the vendor reports a failure in it, or it has no choices.
+        """
+        choices = trees_in(tree.get("choices"))
+        report = error_in(tree if choices else {name: value for name, value in tree.items() if name != "choices"})
+        if report is not None:
+            raise VendorError(report)
+        if not choices:
+            raise Unintelligible("an answer without choices")
+        fallback_id, created, model = self._fallback
+        given_created = tree.get("created")
+        answer: Tree = {
+            **tree,
+            "id": text_or_none(tree.get("id")) or fallback_id,
+            "object": OBJECT,
+            "created": given_created if isinstance(given_created, int) else created,
+            "model": text_or_none(tree.get("model")) or model,
+            "choices": [self._choice(choice, position) for position, choice in enumerate(self._told_apart(choices))],
+        }
+        answer.pop("error", None)
+        return answer
+
+    def _told_apart(self, choices: list[Tree]) -> list[Tree]:
+        """Return the choices, those under one index made one where a single one was asked for: some vendors part text and calls."""
+        indexes = [choice.get("index") for choice in choices]
+        if len(set(map(str, indexes))) == len(choices) or all(index is None for index in indexes):
+            return choices
+        if self._n > 1:
+            return [{**choice, "index": position} for position, choice in enumerate(choices)]
+        return [merged(choices)]
+
+    def _choice(self, choice: Tree, position: int) -> Tree:
+        """Return a conformant choice: index, message, logprobs and a finish reason of the five."""
+        message = choice.get("message")
+        fallback_id = self._fallback[0].removeprefix("chatcmpl-")
+        message = message_of(message if is_tree(message) else {}, f"call_{fallback_id}_{position}")
+        index = choice.get("index")
+        fixed = {
+            "index": index if type(index) is int else position,
+            "message": message,
+            "logprobs": choice.get("logprobs"),
+            "finish_reason": self._reason(choice.get("finish_reason"), message),
+        }
+        return {**choice, **fixed}
+
+    def _reason(self, given: object, message: Tree) -> str:
+        word = spoken(given)
+        verdict = verdict_on(word) if word else UNKNOWN
+        if verdict == FAILURE:
+            raise VendorError(f"finish_reason is {word}")
+        if verdict == UNKNOWN:
+            if not any(message.get(name) for name in OUTPUT):
+                raise Unintelligible(f"an answer of nothing but the finish reason {word!r}")
+            self.unknown += [word] if word else []
+            verdict = STOP
+        return self._terms.reason(verdict, called="tool_calls" in message, called_legacy="function_call" in message)
 
 
-def choice_of(choice: Tree, position: int, call_id: str) -> Tree:
-    """Return a conformant choice: index, message, logprobs and a finish reason of the five."""
-    message = choice.get("message")
-    message = message_of(message if is_tree(message) else {}, f"call_{call_id.removeprefix('chatcmpl-')}_{position}")
-    reason = str(choice.get("finish_reason") or "").lower()
-    if reason in FAILURES:
-        raise VendorError(f"finish_reason is {reason}")
-    reason = SYNONYMS.get(reason, reason)
-    if reason not in FINISH_REASONS:
-        reason = "tool_calls" if "tool_calls" in message else "function_call" if "function_call" in message else "stop"
-    index = choice.get("index")
-    fixed = {
-        "index": index if isinstance(index, int) else position,
-        "message": message,
-        "logprobs": choice.get("logprobs"),
-        "finish_reason": reason,
-    }
-    return {**choice, **fixed}
+def merged(choices: list[Tree]) -> Tree:
+    """Return one choice of several that are parts of it: texts one behind the other, all calls, the finish reason that counts."""
+    one: Tree = {}
+    message: Tree = {}
+    reason, verdict = None, ""
+    for choice in choices:
+        part = choice.get("message")
+        message = with_part(message, part if is_tree(part) else {})
+        word = spoken(choice.get("finish_reason"))
+        if word and (later := later_of(verdict, verdict_on(word))) != verdict:
+            reason, verdict = word, later
+        one |= {name: value for name, value in choice.items() if value is not None or name not in one}
+    return {**one, "message": message, "finish_reason": reason}
+
+
+def with_part(message: Tree, part: Tree) -> Tree:
+    """Add another part of a message to it."""
+    grown = dict(message)
+    for name, value in part.items():
+        known = grown.get(name)
+        if name == "content" and known and value:
+            text, more = flatten(known), flatten(value)
+            grown[name] = text[0] + more[0]
+        elif name == "tool_calls" and known and value:
+            grown[name] = calls_in(known) + calls_in(value)
+        elif known is None or known in ("", []):
+            grown[name] = value
+    return grown
+
+
+def calls_in(value: object) -> list[Tree]:
+    """Return the tool calls of a message: a list of them, or one alone."""
+    return [value] if is_tree(value) else trees_in(value)
 
 
 def message_of(message: Tree, call_seed: str) -> Tree:
     """Return a conformant message: role, content and refusal always there, `tool_calls` only when there are some."""
     text, thinking = flatten(message.get("content"))
-    fixed: Tree = {"role": "assistant", "content": text if message.get("content") is not None else None, "refusal": None}
+    fixed: Tree = {"role": "assistant", "content": whole(text) if message.get("content") is not None else None, "refusal": None}
     reasoning = text_or_none(message.get("reasoning_content")) or text_or_none(message.get("reasoning")) or thinking
     fixed |= {name: value for name, value in message.items() if name not in ("role", "content", "reasoning", "reasoning_content")}
     if reasoning:
-        fixed["reasoning_content"] = reasoning
+        fixed = with_both_names({**fixed, "reasoning_content": whole(reasoning)})
     elif "reasoning_content" in message:
         fixed["reasoning_content"] = message["reasoning_content"]
-    calls = trees_in(message.get("tool_calls"))
+    calls = calls_in(message.get("tool_calls"))
     fixed.pop("tool_calls", None)
     if calls:
-        fixed["tool_calls"] = [tool_call_of(call, f"{call_seed}_{position}") for position, call in enumerate(calls)]
+        fixed["tool_calls"] = with_ids([tool_call_of(call) for call in calls], call_seed)
     legacy = fixed.pop("function_call", None)
     if is_tree(legacy):
         fixed["function_call"] = {
@@ -78,10 +142,10 @@ def message_of(message: Tree, call_seed: str) -> Tree:
     return fixed
 
 
-def tool_call_of(call: Tree, fallback_id: str) -> Tree:
-    """Return a conformant tool call: id, type, and arguments as a string."""
+def tool_call_of(call: Tree) -> Tree:
+    """Return a tool call with its type, and arguments as a string."""
     custom = call.get("custom")
-    given = text_or_none(call.get("id")) or fallback_id
+    given = text_or_none(call.get("id")) or ""
     rest = {name: value for name, value in call.items() if name not in ("id", "type", "function", "custom", "index")}
     if is_tree(custom):
         return {"id": given, "type": "custom", "custom": custom, **rest}
@@ -89,6 +153,16 @@ def tool_call_of(call: Tree, fallback_id: str) -> Tree:
     function = function if is_tree(function) else {}
     fixed = {"name": str(function.get("name") or ""), "arguments": arguments_text(function.get("arguments")) or "{}"}
     return {"id": given, "type": "function", "function": {**function, **fixed}, **rest}
+
+
+def with_ids(calls: list[Tree], seed: str) -> list[Tree]:
+    """Give each call an id of its own, where the vendor gave none or one that another call has."""
+    used: set[object] = set()
+    for position, call in enumerate(calls):
+        if not call["id"] or call["id"] in used:
+            call["id"] = f"{seed}_{position}"
+        used.add(call["id"])
+    return calls
 
 
 def as_chunk(answer: Tree) -> Tree:

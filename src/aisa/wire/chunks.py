@@ -7,62 +7,73 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-import msgspec
-
-from aisa.wire.tool_calls import FunctionCallStream, ToolCallStream
+from aisa.wire.choice import HANDLED_CHOICE, Choice
+from aisa.wire.lenient_json import encode
+from aisa.wire.tool_terms import ToolTerms
 from aisa.wire.trees import Tree, is_list, is_tree, text_or_none, trees_in
 from aisa.wire.usage_report import UsageReport, visible
-from aisa.wire.vendor_error import VendorError, error_in
+from aisa.wire.vendor_error import Unintelligible, VendorError, error_in
 
 OBJECT = "chat.completion.chunk"
-FINISH_REASONS = frozenset({"stop", "length", "tool_calls", "content_filter", "function_call"})
-SYNONYMS = {"model_length": "length", "max_tokens": "length", "safety": "content_filter", "end_turn": "stop", "eos": "stop"}
-
-#: Reasons that say the answer was given up, not finished.
-FAILURES = frozenset({"error", "insufficient_system_resource"})
-
 HANDLED_TOP = frozenset({"id", "object", "created", "model", "choices", "usage", "error"})
-HANDLED_DELTA = frozenset({"role", "content", "refusal", "reasoning", "reasoning_content", "tool_calls", "function_call"})
-
-
-class ChoiceState:
-    """What one choice has emitted so far."""
-
-    __slots__ = ("details", "finished", "function_call", "tool_calls")
-
-    def __init__(self, call_id: str, index: int) -> None:
-        self.finished = False
-        self.tool_calls = ToolCallStream(f"{call_id}_{index}")
-        self.function_call = FunctionCallStream()
-        self.details: dict[str, int] = {}
 
 
 class ChunkStream:
     """Keeps the state of one stream of `n` choices.
 
-    `fallback_id` and `created` (UNIX seconds) stand in where a vendor gives none.
+    `fallback` is the id, the time (UNIX seconds) and the model for a vendor that gives none. The finish of a choice is held back until
+    `finish`, `end` or a report of usage without choices, because vendors send more after it. How long to wait is the reader's choice.
     """
 
     def __init__(
-        self, fallback_id: str, created: int, model: str, *, include_usage: bool, n: int = 1, count: Callable[[str], int] | None = None
+        self,
+        fallback: tuple[str, int, str],
+        *,
+        terms: ToolTerms,
+        include_usage: bool,
+        n: int = 1,
+        count: Callable[[str], int] | None = None,
     ) -> None:
+        fallback_id, created, model = fallback
         self.identity: Tree = {}
         self.include_usage = include_usage
         self.report = UsageReport()
         self.tokens = 0  # output tokens seen so far: one a delta unless its logprobs, the vendor's running count or `count` tell more
         self.reasoning = 0  # of them, those that show the model's thinking
+        self.holding: Tree | None = None  # the finish chunk that the last event was, and nothing else
+        self.failed: VendorError | None = None  # after the chunks returned so far
+        self.unknown: list[str] = []  # finish reasons in nobody's table that were taken for `stop`
         self._fallback: Tree = {"id": fallback_id, "created": created, "model": model}
         self._call_seed = fallback_id.removeprefix("chatcmpl-")
-        self._choices: dict[int, ChoiceState] = {}
+        self._terms = terms
+        self._choices: dict[int, Choice] = {}
         self._waiting: Tree = {}
         self._n = n
         self._count_text = count
         self._alias: int | None = None
+        self._begun = False
+        self._reported = False  # usage came without choices: no choice will begin
+        self._heard = 0
+
+    @property
+    def begun(self) -> bool:
+        """True once more than a bare opening came: text, thinking, a call, logprobs."""
+        return self._begun or self.tokens > 0
 
     @property
     def finished(self) -> bool:
         """True when every choice that was opened has its finish reason."""
-        return bool(self._choices) and all(choice.finished for choice in self._choices.values())
+        return bool(self._choices) and all(choice.verdict for choice in self._choices.values())
+
+    @property
+    def closed(self) -> bool:
+        """True when the client has the finish of every choice."""
+        return bool(self._choices) and all(choice.closed for choice in self._choices.values())
+
+    @property
+    def finishing(self) -> int:
+        """0 while a choice may still be at work; then how many events said something, the last finish included."""
+        return self._heard if self.finished and (self._reported or len(self._choices) >= self._n) else 0
 
     @property
     def complete(self) -> bool:
@@ -70,48 +81,68 @@ class ChunkStream:
         return len(self._choices) >= self._n and self.finished
 
     def is_open(self, index: int) -> bool:
-        """Tell whether a choice has begun and not finished."""
+        """Tell whether a choice has begun and its next text may pass as it is."""
         choice = self._choices.get(index)
-        return choice is not None and not choice.finished
+        return choice is not None and choice.takes_plain_text
 
     def accept(self, tree: Tree) -> list[Tree]:
-        """Return the chunks to emit for one chunk of the vendor. Raises VendorError."""
+        """Return the chunks to emit for one chunk of the vendor. Raises VendorError; one that follows them waits in `failed`."""
         refuse_errors(tree)
+        self.holding = None
         groq = tree.get("x_groq")
         for report in (groq.get("usage") if is_tree(groq) else None, tree.get("usage")):
             self.report.take(report)
         extras = {name: value for name, value in tree.items() if name not in HANDLED_TOP}
         choices = trees_in(tree.get("choices"))
         if not choices:
-            if tree.get("usage") is not None or "choices" not in tree or not extras:
-                return []
-            if self.identity:
-                usage: Tree = {"usage": None} if self.include_usage else {}
-                return [{**self._head(), "choices": [], **usage, **extras}]
-            self._waiting |= extras  # such as Azure's prompt filter results: they ride on the next chunk
-            return []
+            return self._accept_no_choice(tree, extras)
         self._identify(tree)
         counted = self.tokens
         chunks: list[Tree] = []
+        finished: Choice | None = None
         for position, choice in enumerate(choices):
             self.report.take(choice.get("usage"))
-            chunks += self._accept_choice(choice, position)
+            emitted, ended = self._accept_choice(choice, position)
+            chunks += emitted
+            finished = ended or finished
             if self.tokens > counted:
                 self._catch_up(choice.get("usage"))
         if self.tokens > counted:
             self._catch_up(tree.get("usage"))  # not where a report comes with the finish reason: that one is for the settlement
-        if chunks:
+        if chunks or finished:
             extras, self._waiting = self._waiting | extras, {}
-        return [self._chunk(choice, extras if last == len(chunks) else {}) for last, choice in enumerate(chunks, 1)]
+        if finished is not None:
+            finished.beside |= extras
+            extras = {}
+        self._heard += bool(chunks)
+        emitted = [self._chunk(choice, extras if last == len(chunks) else {}) for last, choice in enumerate(chunks, 1)]
+        if finished is not None and not chunks:
+            self.holding = self._finish_chunk(finished, finished.verdict)
+        return emitted
 
     def finish(self) -> list[Tree]:
-        """Return the finish chunks that a vendor owes when it said `[DONE]` without them."""
-        self._identify({})
-        owed = [index for index, choice in self._choices.items() if not choice.finished] or ([] if self._choices else [0])
+        """Return what is owed when the vendor says `[DONE]`: the finish chunks held back, and those that it never sent.
+
+        Raises VendorError where it said nothing at all.
+        """
+        if not self.begun and not self.finished:
+            raise Unintelligible("an answer with neither text nor a finish reason")
+        for choice in self._choices.values():
+            choice.owe_finish()
+        return self.end()
+
+    def end(self) -> list[Tree]:
+        """Return the finish chunks held back, and what is owed before each. Raises VendorError."""
         chunks: list[Tree] = []
-        for index in owed:
-            chunks += self._accept_choice({"index": index, "delta": {}, "finish_reason": NOT_GIVEN}, index)
-        return [self._chunk(choice, {}) for choice in chunks]
+        for index in sorted(self._choices):
+            choice = self._choices[index]
+            if choice.verdict and not choice.closed:
+                deltas, reason, word = choice.close(said=self.begun)
+                self.unknown += [word] if word else []
+                self._count(deltas, None)
+                chunks += [self._chunk(self._choice(index, delta), {}) for delta in deltas]
+                chunks.append(self._finish_chunk(choice, reason))
+        return chunks
 
     def usage_chunk(self, report: Tree) -> Tree:
         """Return the one chunk that carries usage."""
@@ -139,40 +170,70 @@ class ChunkStream:
             chunk["usage"] = None
         return chunk | extras
 
-    def _accept_choice(self, choice: Tree, position: int) -> list[Tree]:
-        index = choice.get("index")
+    def _accept_no_choice(self, tree: Tree, extras: Tree) -> list[Tree]:
+        """Take a chunk that is about the stream as a whole. A report of usage in it is the last word on choices that have finished."""
+        if tree.get("usage") is not None:
+            self._reported = True
+            self._heard += 1
+            return self.end() if self.finished else []
+        if "choices" not in tree or not extras:
+            return []
+        if self.identity:
+            usage: Tree = {"usage": None} if self.include_usage else {}
+            return [{**self._head(), "choices": [], **usage, **extras}]
+        self._waiting |= extras  # such as Azure's prompt filter results: they ride on the next chunk
+        return []
+
+    def _accept_choice(self, given: Tree, position: int) -> tuple[list[Tree], Choice | None]:
+        """Return the choices to emit, and the choice itself if it has finished: what rides on the event belongs to its finish then."""
+        index = given.get("index")
         if type(index) is not int or index < 0:
             index = position
         if index >= self._n:
             if self._n > 1 or not self._is_the_only_one(index):
-                return []
+                return [], None
             index = 0
         opened = self._open(index)
-        state = self._choices[index]
-        if state.finished:
-            return opened
-        delta = choice.get("delta")
-        deltas = self._deltas(delta if is_tree(delta) else {}, state)
-        reason = choice.get("finish_reason") or None
-        if reason is not None:
-            deltas += state.tool_calls.close()
+        choice = self._choices[index]
+        if choice.closed:
+            return opened, None
+        delta = given.get("delta")
+        if delta is None:
+            delta = given.get("message")
+        deltas = choice.deltas(delta if is_tree(delta) else {})
         emitted = [self._choice(index, part) for part in deltas]
-        rest = {name: value for name, value in choice.items() if name not in ("index", "delta", "finish_reason", "usage")}
+        rest = {name: value for name, value in given.items() if name not in HANDLED_CHOICE and (name != "message" or delta is not value)}
         logprobs = rest.get("logprobs")
         if is_tree(logprobs):
             rest["logprobs"] = logprobs = {"content": None, "refusal": None, **logprobs}
-        if reason is not None:
-            emitted.append({**self._choice(index, {}), "finish_reason": self._reason(reason, state)})
-            state.finished = True
-        if emitted:
-            target = emitted[0] if logprobs and deltas else emitted[-1]
-            target |= rest
-        elif opened:
-            opened[-1] |= rest
+        self._begun = self._begun or choice.said or is_tree(logprobs)
+        self._count(deltas, logprobs)
+        if logprobs and deltas:
+            emitted[0] |= rest
+            rest = {}
+        reason = given.get("finish_reason") or None
+        if reason is not None and self._take_finish(choice, reason, rest):
+            return opened + emitted, choice
+        if choice.verdict and not emitted:
+            choice.hold(rest)
+            return opened, choice
+        if emitted or opened:
+            (emitted or opened)[-1] |= rest
         elif any(value is not None for value in rest.values()):
             emitted.append({**self._choice(index, {}), **rest})
-        self._count(deltas, logprobs)
-        return opened + emitted
+        return opened + emitted, None
+
+    def _take_finish(self, choice: Choice, reason: object, rest: Tree) -> bool:
+        """Hold a finish back; False if it is no finish but a failure."""
+        try:
+            self._heard += choice.finish(reason, rest)
+        except VendorError as error:
+            self.failed = error
+            return False
+        return True
+
+    def _finish_chunk(self, choice: Choice, reason: str) -> Tree:
+        return self._chunk({**self._choice(choice.index, {}), "finish_reason": reason, **choice.held}, choice.beside)
 
     def _is_the_only_one(self, index: int) -> bool:
         """Tell whether a vendor numbers its one choice otherwise than 0. A second choice that nobody asked for is dropped."""
@@ -185,42 +246,12 @@ class ChunkStream:
         opened: list[Tree] = []
         for earlier in range(index + 1):
             if earlier not in self._choices:
-                self._choices[earlier] = ChoiceState(self._call_seed, earlier)
+                self._choices[earlier] = Choice(self._call_seed, earlier, self._terms)
                 opened.append(self._choice(earlier, {"role": "assistant", "content": "", "refusal": None}))
         return opened
 
     def _choice(self, index: int, delta: Tree) -> Tree:
         return {"index": index, "delta": delta, "logprobs": None, "finish_reason": None}
-
-    def _deltas(self, delta: Tree, state: ChoiceState) -> list[Tree]:
-        """Split a delta into conformant ones: text and its companions in one, each tool call fragment in its own."""
-        text: Tree = {}
-        content, thinking = flatten(delta.get("content"))
-        if content:
-            text["content"] = content
-        if isinstance(delta.get("refusal"), str) and delta["refusal"]:
-            text["refusal"] = delta["refusal"]
-        reasoning = text_or_none(delta.get("reasoning_content")) or text_or_none(delta.get("reasoning")) or thinking
-        if reasoning:
-            text["reasoning_content"] = reasoning
-        for name, value in delta.items():
-            if name not in HANDLED_DELTA and value is not None:
-                text[name] = numbered(value, name, state.details)
-        parts = [text] if text else []
-        parts += state.tool_calls.accept(delta.get("tool_calls"))
-        if state.tool_calls.count:
-            return parts  # a legacy call beside tool calls is the same call again, in the words of an older API
-        return parts + state.function_call.accept(delta.get("function_call"))
-
-    def _reason(self, reason: object, state: ChoiceState) -> str:
-        name = str(reason).lower()
-        if name in FAILURES:
-            raise VendorError(f"finish_reason is {name}")
-        name = SYNONYMS.get(name, name)
-        # A forced call by name finishes with `stop` at OpenAI; that is left alone. Only what is no reason at all is replaced.
-        if name not in FINISH_REASONS:
-            return "tool_calls" if state.tool_calls.count else "function_call" if state.function_call.begun else "stop"
-        return name
 
     def _count(self, deltas: list[Tree], logprobs: object) -> None:
         counted = logprobs.get("content") if is_tree(logprobs) else None
@@ -244,40 +275,11 @@ class ChunkStream:
             self.tokens += ahead
 
 
-NOT_GIVEN = "not given"  # a finish reason that the vendor owes
-
-
 def refuse_errors(tree: Tree) -> None:
     """Raise VendorError if a chunk is, or carries, a failure."""
     report = error_in(tree)
     if report is not None:
         raise VendorError(report)
-
-
-def flatten(content: object) -> tuple[str, str]:
-    """Return (text, thinking) of a content value; some vendors send an array of parts (Mistral)."""
-    if isinstance(content, str):
-        return content, ""
-    text = thinking = ""
-    for part in trees_in(content):
-        if part.get("type") == "thinking":
-            inner = part.get("thinking")
-            thinking += inner if isinstance(inner, str) else flatten(inner)[0]
-        elif isinstance(part.get("text"), str):
-            text += str(part["text"])
-    return text, thinking
-
-
-def numbered(value: object, name: str, counts: dict[str, int]) -> object:
-    """Give the objects in a list extension the integer `index` that openai-python needs to add such lists up."""
-    if not is_list(value):
-        return value
-    items: list[object] = []
-    for item in value:
-        unnumbered = is_tree(item) and not isinstance(item.get("index"), int)
-        items.append({**item, "index": counts.get(name, 0)} if is_tree(item) and unnumbered else item)
-        counts[name] = counts.get(name, 0) + 1
-    return items
 
 
 def carries_token(delta: Tree) -> bool:
@@ -298,4 +300,4 @@ def text_in(delta: Tree) -> str:
 
 def encode_chunk(chunk: Tree) -> bytes:
     """Write a chunk as one line of JSON."""
-    return msgspec.json.encode(chunk)
+    return encode(chunk)

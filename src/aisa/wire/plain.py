@@ -116,6 +116,7 @@ class PlainMessage(msgspec.Struct, forbid_unknown_fields=True):
     tool_calls: Annotated[list[PlainToolCall], Meta(min_length=1)] | UnsetType = UNSET
     function_call: PlainCall | UnsetType = UNSET
     reasoning_content: Text | UnsetType = UNSET
+    reasoning: Text | UnsetType = UNSET
 
 
 class PlainAnswerChoice(msgspec.Struct, forbid_unknown_fields=True):

@@ -1,0 +1,143 @@
+"""One choice of a stream: the vendor's deltas in, conformant deltas out, and the finish that is held back. Knows no chunk and no count."""
+
+from __future__ import annotations
+
+from aisa.wire.finish import FAILURE, STOP, UNKNOWN, later_of, spoken, verdict_on
+from aisa.wire.halves import Seam
+from aisa.wire.tool_calls import FunctionCallStream, ToolCallStream
+from aisa.wire.tool_terms import ToolTerms
+from aisa.wire.trees import Tree, is_list, is_tree, text_or_none, trees_in
+from aisa.wire.vendor_error import Unintelligible, VendorError
+
+HANDLED_DELTA = frozenset({"role", "content", "refusal", "reasoning", "reasoning_content", "tool_calls", "function_call"})
+HANDLED_CHOICE = frozenset({"index", "delta", "finish_reason", "usage"})
+TEXTS = ("content", "refusal", "reasoning_content")
+
+
+class Choice:
+    """What one choice has emitted so far. Its finish chunk will carry `held` in the choice and `beside` next to it."""
+
+    __slots__ = (
+        "_details",
+        "_function_call",
+        "_seams",
+        "_terms",
+        "_tool_calls",
+        "_word",
+        "beside",
+        "closed",
+        "held",
+        "index",
+        "said",
+        "verdict",
+    )
+
+    def __init__(self, call_id: str, index: int, terms: ToolTerms) -> None:
+        self.index = index
+        self.verdict = ""  # what its finish reason means; nothing until one came
+        self.closed = False  # the client has its finish
+        self.said = False  # something came: text, a call
+        self.held: Tree = {}
+        self.beside: Tree = {}
+        self._word = ""
+        self._terms = terms
+        self._tool_calls = ToolCallStream(f"{call_id}_{index}", terms)
+        self._function_call = FunctionCallStream(terms)
+        self._seams = {name: Seam() for name in TEXTS}
+        self._details: dict[str, int] = {}
+
+    @property
+    def takes_plain_text(self) -> bool:
+        """True while a delta of nothing but text can pass as it is."""
+        return not self.verdict and not self._seams["content"].open
+
+    def deltas(self, delta: Tree) -> list[Tree]:
+        """Split a delta into conformant ones: text and its companions in one, each tool call fragment in its own."""
+        content, thinking = flatten(delta.get("content"))
+        refusal = delta.get("refusal")
+        thinking = text_or_none(delta.get("reasoning_content")) or text_or_none(delta.get("reasoning")) or thinking
+        given = {"content": content, "refusal": refusal if isinstance(refusal, str) else "", "reasoning_content": thinking}
+        text: Tree = {name: ready for name, part in given.items() if (ready := self._seams[name].take(part))}
+        text = with_both_names(text)
+        for name, value in delta.items():
+            if name not in HANDLED_DELTA and value is not None:
+                text[name] = numbered(value, name, self._details)
+        parts = [text] if text else []
+        parts += self._tool_calls.accept(delta.get("tool_calls"))
+        if not self._tool_calls.begun:  # beside tool calls, a legacy call is the same call again, in the words of an older API
+            parts += self._function_call.accept(delta.get("function_call"))
+        self.said = self.said or bool(parts) or self._tool_calls.begun or self._function_call.begun
+        return parts
+
+    def finish(self, reason: object, rest: Tree) -> bool:
+        """Take a finish reason and what came with it; the last one counts. Tells whether it changed anything.
+
+        Raises VendorError if it says that the answer was given up.
+        """
+        word = spoken(reason)
+        verdict = verdict_on(word)
+        if verdict == FAILURE:
+            raise VendorError(f"finish_reason is {word}")
+        before = self.verdict
+        self.verdict = later_of(before, verdict)
+        if verdict == UNKNOWN:
+            self._word = word
+        self.hold(rest)
+        return self.verdict != before
+
+    def hold(self, rest: Tree) -> None:
+        """Keep members of the choice for its finish chunk."""
+        self.held |= {name: value for name, value in rest.items() if value is not None or name not in self.held}
+
+    def owe_finish(self) -> None:
+        """The vendor said that it has finished, and not why."""
+        if not self.verdict:
+            self.verdict = STOP
+
+    def close(self, *, said: bool) -> tuple[list[Tree], str, str]:
+        """Return the deltas still owed, the finish reason, and the vendor's word for it if nobody knows that.
+
+        Raises Unintelligible where an unknown word ends an answer that `said` nothing.
+        """
+        rest: Tree = {name: owed for name, seam in self._seams.items() if (owed := seam.end())}
+        deltas = [with_both_names(rest)] if rest else []
+        deltas += self._tool_calls.close() + self._function_call.close()
+        verdict, word = self.verdict, ""
+        if verdict == UNKNOWN:
+            verdict, word = STOP, self._word
+            if not said:
+                raise Unintelligible(f"nothing but the finish reason {word!r}")
+        self.closed = True
+        called = self._tool_calls.count > 0
+        return deltas, self._terms.reason(verdict, called=called, called_legacy=self._function_call.begun), word
+
+
+def with_both_names(text: Tree) -> Tree:
+    """Add the model's thinking under the second of the two names that clients read it by."""
+    return {**text, "reasoning": text["reasoning_content"]} if "reasoning_content" in text else text
+
+
+def flatten(content: object) -> tuple[str, str]:
+    """Return (text, thinking) of a content value; some vendors send an array of parts (Mistral)."""
+    if isinstance(content, str):
+        return content, ""
+    text = thinking = ""
+    for part in trees_in(content):
+        if part.get("type") == "thinking":
+            inner = part.get("thinking")
+            thinking += inner if isinstance(inner, str) else flatten(inner)[0]
+        elif isinstance(part.get("text"), str):
+            text += str(part["text"])
+    return text, thinking
+
+
+def numbered(value: object, name: str, counts: dict[str, int]) -> object:
+    """Give the objects in a list extension the integer `index` that openai-python needs to add such lists up."""
+    if not is_list(value):
+        return value
+    items: list[object] = []
+    for item in value:
+        unnumbered = is_tree(item) and not isinstance(item.get("index"), int)
+        items.append({**item, "index": counts.get(name, 0)} if is_tree(item) and unnumbered else item)
+        counts[name] = counts.get(name, 0) + 1
+    return items

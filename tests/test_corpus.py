@@ -53,9 +53,9 @@ class Outcome(NamedTuple):
     failure: tuple[str, int] | None
 
 
-def play(chat: ChatRequest, arrival: Iterator[bytes] | list[bytes]) -> tuple[Outcome, UpstreamFailed | None]:
+def play(chat: ChatRequest, arrival: Iterator[bytes] | list[bytes], target: Target = TARGET) -> tuple[Outcome, UpstreamFailed | None]:
     """Feed a body through the decoder the way the path of a call does: until it is done or has failed, then the closing."""
-    decoder = openai.decoder(chat, TARGET, call_id=CALL_ID, created=CREATED)
+    decoder = openai.decoder(chat, target, call_id=CALL_ID, created=CREATED)
     pieces: list[Piece] = []
     for data in arrival:
         pieces += decoder.feed(data)
@@ -178,12 +178,24 @@ def test_an_event_of_three_megabytes_passes() -> None:
     assert large in outcome.sent
 
 
+@pytest.mark.parametrize("kind", ['{"content":"%b"}', '{"content":"","images":[{"type":"image_url","image_url":{"url":"%b"},"index":0}]}'])
+def test_an_event_as_large_as_a_document_may_be_passes(kind: str) -> None:
+    """[fault W6] An image of 20 MiB is one event; a stream takes what a document would, and the vendor's setting bounds both."""
+    large = event(kind.replace("%b", "A" * (20 << 20)))
+    stream = OPENING + large + event("{}", '"stop"') + b"data: [DONE]\n\n"
+    outcome, _ = play(parse_chat(STREAMED), reads(stream))
+    assert (outcome.failure, len(outcome.sent) > len(large)) == (None, True)
+    small = msgspec.structs.replace(TARGET, answer_bytes_max=19 << 20)
+    assert play(parse_chat(STREAMED), reads(stream), small)[0].failure == ("gateway_error", 502)
+
+
 def test_an_endless_event_is_a_failure_after_what_came_before_it() -> None:
     """A line beyond the limit ends the stream with an error; what was complete before it is still sent."""
-    endless = OPENING + b"data: " + b"a" * (9 << 20)
-    outcome, _ = play(parse_chat(STREAMED), reads(endless))
+    said = OPENING + event('{"content":"a"}')
+    small = msgspec.structs.replace(TARGET, answer_bytes_max=1 << 20)
+    outcome, _ = play(parse_chat(STREAMED), reads(said + b"data: " + b"a" * (2 << 20)), small)
     assert outcome.failure == ("gateway_error", 502)
-    assert outcome.sent == OPENING
+    assert outcome.sent == said
 
 
 def test_many_events_in_one_read_all_arrive() -> None:

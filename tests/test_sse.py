@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import pytest
 
-from aisa.wire.sse import EVENT_BYTES_MAX, Event, EventTooLarge, SseDecoder
+from aisa.wire.sse import Event, EventTooLarge, SseDecoder
+
+EVENT_BYTES_MAX = 8 << 20
 
 #: (what it shows, the stream, the events). The grammar is the WHATWG event stream's.
 CASES: list[tuple[str, bytes, list[Event]]] = [
@@ -32,7 +34,7 @@ CASES: list[tuple[str, bytes, list[Event]]] = [
 
 def decode(*parts: bytes) -> list[Event]:
     """Feed the parts and the end."""
-    decoder = SseDecoder()
+    decoder = SseDecoder(EVENT_BYTES_MAX)
     events = [event for part in parts for event in decoder.feed(part)]
     return events + decoder.end()
 
@@ -50,7 +52,7 @@ def test_events_do_not_depend_on_how_the_bytes_arrive(stream: bytes, events: lis
 
 def test_an_endless_event_is_refused_at_the_bound() -> None:
     """[M9] Memory is bounded whether the line arrives in large parts or small ones."""
-    decoder = SseDecoder()
+    decoder = SseDecoder(EVENT_BYTES_MAX)
     part = b"x" * 65_536
     for _ in range(EVENT_BYTES_MAX // len(part)):
         decoder.feed(part)

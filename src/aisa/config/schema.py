@@ -213,7 +213,7 @@ FIELDS: Mapping[str, str] = MappingProxyType(
         "vendors.<name>.omit": "Members that this server adds to requests and that the vendor refuses: `stream_options`, which asks "
         "for a stream's usage; that is counted then. Otherwise each model is asked with it until it has refused it once.",
         "vendors.<name>.connect_timeout_seconds": "How long a connection to the vendor may take to open, TLS included.",
-        "vendors.<name>.answer_bytes_max": "Largest answer that is not a stream; a larger one is a failure of the vendor.",
+        "vendors.<name>.answer_bytes_max": "Largest answer, or event of a stream; a larger one is a failure of the vendor.",
         "vendors.<name>.receive_buffer_bytes": "What the kernel may hold of an answer that nobody reads, on each connection: the vendor "
         "bills it, and a client who has stopped reading never gets it. About this much arrives in one round trip at most.",
         "vendors.<name>.connections_max": "Connections open to the vendor at the same time.",

@@ -41,7 +41,7 @@ class StreamDecoder:
         self._chat = chat
         self._identity = identity
         call_id, created = identity
-        self._events = SseDecoder()
+        self._events = SseDecoder(target.answer_bytes_max)  # an image is as large in an event as in a document
         self._chunks = ChunkStream(
             (f"chatcmpl-{call_id}", created, chat.model),
             terms=ToolTerms(chat.known),

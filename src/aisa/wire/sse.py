@@ -5,8 +5,6 @@ Follows the WHATWG event-stream grammar, and is lenient where vendors are sloppy
 
 from __future__ import annotations
 
-#: The largest event accepted. Real ones stay under 100 kB; inline images and audio reach a few megabytes.
-EVENT_BYTES_MAX = 8 << 20
 BOM = b"\xef\xbb\xbf"
 
 #: (event name, data); the name is empty unless an `event:` field was sent.
@@ -14,13 +12,14 @@ Event = tuple[bytes, bytes]
 
 
 class EventTooLarge(Exception):
-    """An event grew beyond EVENT_BYTES_MAX bytes."""
+    """An event grew beyond its bound."""
 
 
 class SseDecoder:
-    """Collects bytes, whatever the split, and gives back whole events in order."""
+    """Collects bytes, whatever the split, and gives back whole events in order. One may have `event_bytes_max` bytes."""
 
-    def __init__(self) -> None:
+    def __init__(self, event_bytes_max: int) -> None:
+        self._event_bytes_max = event_bytes_max
         self._rest = bytearray()
         self._after_cr = False
         self._fresh = True
@@ -62,7 +61,7 @@ class SseDecoder:
         return parse_block(block)
 
     def _wait(self) -> list[Event]:
-        if len(self._rest) > EVENT_BYTES_MAX:
+        if len(self._rest) > self._event_bytes_max:
             raise EventTooLarge
         return []
 

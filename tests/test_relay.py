@@ -219,6 +219,56 @@ def test_an_error_as_the_very_first_event_has_its_true_status() -> None:
     assert 1 <= int(client.headers["retry-after"]) <= 60
 
 
+OPENINGS = {
+    "a role": [chunk({"role": "assistant", "content": "", "refusal": None})],
+    "a role alone, then an empty delta": [chunk({"role": "assistant"}), chunk({"content": ""}), chunk({})],
+    "null logprobs and filter results": [
+        event({"choices": [], "prompt_filter_results": [{"prompt_index": 0}]}),
+        chunk({"role": "assistant", "content": None, "tool_calls": None}),
+    ],
+}
+
+
+@pytest.mark.parametrize("opening", OPENINGS.values(), ids=OPENINGS)
+@pytest.mark.parametrize("ending", [[event({"error": "bad"})], [Break()], [DONE], [], [chunk({}, "abort")]], ids=repr)
+def test_a_bare_opening_is_not_a_first_piece(opening: list[bytes], ending: list[bytes | Break]) -> None:
+    """[fault F4; contract 2.11] What fails after no more than that is asked of the next target, and the client sees one opening."""
+    client, rig, [_, second] = call(Script([*opening, *ending]), Script(whole_stream("b")))
+    assert (client.status, content_of(client.body), client.body.count(b'"role"')) == (200, "b", 1)
+    assert (ended(rig).outcome, len(second.requests)) == ("completed", 1)
+
+
+@pytest.mark.parametrize("opening", OPENINGS.values(), ids=OPENINGS)
+def test_a_failure_after_a_bare_opening_has_its_true_status(opening: list[bytes]) -> None:
+    """[fault F4] The head waits for more than an opening."""
+    client, _, _ = call(Script([*opening, event({"error": {"message": "slow down", "code": 429}})]))
+    assert (client.status, client.headers["content-type"]) == (429, "application/json")
+
+
+def test_a_stream_whose_head_was_sent_behind_an_opening_can_still_fall_back() -> None:
+    """[fault F4] After 15 s the head goes out with a keep-alive; nothing of the first vendor's has been shown."""
+    client, rig, _ = call(Script([*OPENINGS["a role"], Stall(20), Break()]), Script(whole_stream("b")))
+    assert client.body.startswith(b": keep-alive\n\n")
+    assert (content_of(client.body), client.body.count(b'"role"'), ended(rig).outcome) == ("b", 1, "completed")
+
+
+@pytest.mark.parametrize(
+    "said",
+    [
+        {"content": "a"},
+        {"reasoning": "a"},
+        {"refusal": "a"},
+        {"tool_calls": [{"index": 0, "id": "x", "type": "function", "function": {"name": "f", "arguments": ""}}]},
+        {"images": [{"type": "image_url"}]},
+    ],
+    ids=lambda said: next(iter(said)),
+)
+def test_an_opening_that_says_something_is_a_first_piece(said: dict[str, Any]) -> None:
+    """[contract 2.11] Nothing is asked of another target once the model has spoken, even if only in its opening."""
+    _, rig, [_, second] = call(Script([chunk({"role": "assistant", **said}), Break()]), Script(whole_stream("b")))
+    assert (ended(rig).outcome, len(second.requests)) == ("cut", 0)
+
+
 def test_the_next_target_answers_when_the_first_fails() -> None:
     """[U8] The client sees one good stream; the operator sees the failure."""
     client, rig, [first, second] = call(Script(refuses=True), Script(whole_stream("b")))

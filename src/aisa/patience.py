@@ -15,6 +15,9 @@ from aisa.wire.sse import KEEP_ALIVE
 
 NEVER = float("inf")
 RAISED_SECONDS = 1.0  # until a call is looked at again at which looking has raised: it is a bug, and each time is reported
+#: How long a finish is held back without an event of the vendor: its last words and its report come within milliseconds, and a vendor that
+#: has none, but keeps the connection open, must not keep the client waiting.
+FINISH_HOLD_SECONDS = 1.0
 LOOK_SECONDS_MIN = 0.05  # thousands of streams are due at as many moments; one look a moment would be all that the process does
 
 
@@ -76,6 +79,8 @@ class Patience:
     ) -> None:
         self.vendor_silent = False
         self.client_stalled = False
+        self.finishing = 0  # as the decoder says
+        self._finish_by = NEVER
         self._watch = watch
         self._client = client
         self._settings = settings
@@ -89,6 +94,7 @@ class Patience:
     def ask(self) -> float:
         """A vendor is being asked: its clock starts anew. Returns the time."""
         self._last_token = self._time()
+        self.finishing, self._finish_by = 0, NEVER
         return self._last_token
 
     def sent(self, tokens: int) -> float:
@@ -106,9 +112,17 @@ class Patience:
         try:
             await self._client.writable(taken)
         finally:
-            self._last_token += self._time() - self._blocked_since
+            blocked_seconds = self._time() - self._blocked_since
+            self._last_token += blocked_seconds
+            self._finish_by += blocked_seconds
             self._blocked_since = None
             self._plan()
+
+    def hold_finish(self, events: int) -> None:
+        """Every choice has finished, and the vendor has said something `events` times: it gets a moment for more. 0: it has not."""
+        self.finishing = events
+        self._finish_by = self._time() + FINISH_HOLD_SECONDS if events else NEVER
+        self._plan()
 
     def forgive(self) -> bool:
         """After a cancellation: tell whether it was the vendor's silence, and if so make the task live on."""
@@ -118,6 +132,7 @@ class Patience:
         self.vendor_silent = False
         task.uncancel()
         self._last_token = self._time()
+        self._finish_by = NEVER
         self._plan()
         return True
 
@@ -133,7 +148,7 @@ class Patience:
         """See whether anything is due, and do it."""
         if self._blocked_since is not None:
             self.client_stalled = now >= self._blocked_since + self._settings.client_stall_seconds
-        elif now >= self._last_token + self._silence_seconds:
+        elif now >= min(self._last_token + self._silence_seconds, self._finish_by):
             self.vendor_silent = True
         elif self._hold_head is not None:
             self._keep_alive(now, self._hold_head)
@@ -149,7 +164,7 @@ class Patience:
         if self._blocked_since is not None:
             self.due = self._blocked_since + settings.client_stall_seconds
         else:
-            self.due = self._last_token + self._silence_seconds
+            self.due = min(self._last_token + self._silence_seconds, self._finish_by)
             if self._hold_head is not None:
                 started = self._client.started
                 quiet = self._last_output + settings.keep_alive_seconds if started else self._began + settings.head_hold_seconds

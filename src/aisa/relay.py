@@ -15,7 +15,7 @@ from aisa.ledger.rules import CLIENT_GONE, CLIENT_STALLED, COMPLETED, CUT, FAILE
 from aisa.money import dollars_text
 from aisa.providers.blame import may_do_better, to_tell
 from aisa.providers.port import Answer
-from aisa.providers.shape import Asked, Decoder, Piece, Target
+from aisa.providers.shape import Asked, Piece, Target
 from aisa.routing import Offer
 from aisa.run import Gate, Run
 from aisa.wire.port import Client
@@ -40,7 +40,7 @@ async def relay(call: Call, client: Client, gate: Gate) -> None:
         pieces = await first_pieces(run)  # 6 ask, falling back until something comes
         while pieces:  # 7 relay
             await send(run, pieces)
-            pieces = await next_pieces(run.answer, run.decoder)
+            pieces = await next_pieces(run)
         bill = run.settle(COMPLETED)  # 8 settle, before the client can see the end
         await run.charge.settled()
         finish(run, bill)  # 9 usage and [DONE], or the whole document
@@ -99,7 +99,7 @@ async def ask(run: Run, offer: Offer) -> list[Piece]:
             asked = Asked(run.call.created + run.patience.now() - run.call.began, request.added)
             raise dialect.read_failure(answer.status, answer.headers, body, target=target, asked=asked)
         run.decoder = dialect.decoder(run.chat, target, call_id=run.call.id, created=run.call.created)
-        return await next_pieces(answer, run.decoder)
+        return await next_pieces(run)
     except (UpstreamFailed, asyncio.CancelledError) as ending:
         if answer is not None:
             answer.close()
@@ -117,14 +117,29 @@ async def read_some(answer: Answer) -> bytes:
     return body
 
 
-async def next_pieces(answer: Answer | None, decoder: Decoder | None) -> list[Piece]:
-    """Return the next pieces, none when the vendor is done. Raises UpstreamFailed."""
+async def next_pieces(run: Run) -> list[Piece]:
+    """Return the next pieces, none when the vendor is done. Raises UpstreamFailed.
+
+    A vendor that falls silent or breaks off after every choice has finished has said all that it had to say.
+    """
+    answer, decoder, patience = run.answer, run.decoder, run.patience
     assert answer is not None, "`ask` has set it"
     assert decoder is not None, "`ask` has set it"
     while not decoder.done:
         if decoder.failure is not None:
             raise decoder.failure
-        data = await answer.read()
+        if decoder.finishing != patience.finishing:
+            patience.hold_finish(decoder.finishing)
+        try:
+            data = await answer.read()
+        except UpstreamFailed:
+            if not (decoder.finishing and decoder.certain):
+                raise
+            data = b""
+        except asyncio.CancelledError:
+            if not (decoder.finishing and patience.forgive()):
+                raise
+            data = b""
         pieces = decoder.feed(data) if data else decoder.end()
         if pieces:
             return pieces

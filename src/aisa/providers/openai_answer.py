@@ -42,6 +42,7 @@ class AnswerDecoder:
         self._chat = chat
         self._identity = identity
         self.unknown: list[str] = []
+        self.finishing, self.certain = 0, False  # it has no finish but its end
         self._parts: list[bytes] = []
         self._size = 0
         self._body = b""

@@ -25,6 +25,7 @@ from aisa.wire.trees import Tree, as_list, is_list, is_tree, trees_in
 from aisa.wire.usage_report import LIFETIMES, with_cost
 from aisa.wire.vendor_error import VendorError
 
+OPENING_BYTES_MAX = 65_536  # of what comes before the first word; real ones are one chunk a choice, and a chunk of filter results
 USAGE_NULLS = (b',"usage":null', b', "usage": null')
 
 
@@ -36,6 +37,7 @@ class StreamDecoder:
     def __init__(self, chat: ChatRequest, target: Target, identity: Identity) -> None:
         self.done = False
         self.failure: UpstreamFailed | None = None
+        self.finishing = 0
         self._target = target
         self._include_usage = chat.include_usage
         self._chat = chat
@@ -54,6 +56,8 @@ class StreamDecoder:
         self._mould: Mould | None = None
         self._ended = False
         self._whole: bytearray | None = None  # a document where a stream was asked
+        self._shown = False  # the client has something of the answer
+        self._opening: list[Piece] = []
         self._begun = False
         self._start: bytes = b""  # what came before the first byte that tells which it is
 
@@ -67,7 +71,8 @@ class StreamDecoder:
                 self.failure = unreadable(self._target, "a document over the size limit")
             return []
         try:
-            return self._relay(self._events.feed(data))
+            pieces = self._relay(self._events.feed(data))
+            return pieces if self._shown else self._hold_opening(pieces)
         except EventTooLarge:
             self.failure = unreadable(self._target, "an event over the size limit")
             return []
@@ -81,7 +86,16 @@ class StreamDecoder:
                 pieces += self._release(self._chunks.end)
             else:
                 self.failure = broken_off(self._target)
-        return pieces
+        return pieces if self._shown else self._hold_opening(pieces)
+
+    def _hold_opening(self, pieces: list[Piece]) -> list[Piece]:
+        """Keep back what only opens the answer: until something is said, another target may still say it."""
+        self._opening += pieces
+        size = sum([len(piece.data) for piece in self._opening])
+        if not (self._chunks.begun or self.done or size > OPENING_BYTES_MAX):
+            return []
+        self._shown = True
+        return self._opening
 
     def _first(self, data: bytes) -> bytes:
         """Take the first bytes of a body, without a byte order mark: they tell whether it is a stream or one document."""
@@ -115,6 +129,11 @@ class StreamDecoder:
     def usage_fault(self, usage: Usage) -> str:
         """Say what is wrong with the vendor's report of a finished answer."""
         return self._chunks.report.fault(usage) if self.finished else ""
+
+    @property
+    def certain(self) -> bool:
+        """True when every finish so far was given for a reason that is known."""
+        return self._chunks.certain
 
     @property
     def unknown(self) -> list[str]:
@@ -224,6 +243,7 @@ class StreamDecoder:
         except VendorError as error:
             self._fail(blame_for(error, self._target))
             return []
+        self.finishing = self._chunks.finishing
         if self._chunks.failed is not None:
             self._fail(blame_for(self._chunks.failed, self._target))
         if not chunks and self._chunks.holding is not None:

@@ -23,7 +23,7 @@ class Target(msgspec.Struct, frozen=True):
     model: str
     dialect: str
     headers: tuple[tuple[str, str], ...] = ()
-    answer_bytes_max: int = 67_108_864  # of a document, which is held whole, whatever the vendor calls it
+    answer_bytes_max: int = 67_108_864  # of a document or one event of a stream, which are held whole
     context_window: int | None = None  # in tokens, input and output together, where it is known of this target
     host: str = ""  # where it is, to tell vendors apart whose codes mean different things
     named_by_caller: bool = False  # the configuration does not name this model: a vendor that does not know it is the caller's to mend
@@ -56,6 +56,12 @@ class Decoder(Protocol):
     content_type: str
     done: bool  # the vendor has said all it will; reading on is pointless
     failure: UpstreamFailed | None  # the vendor failed, after the pieces returned so far
+    finishing: int  # 0 while the vendor may have more to say; then how many events said something, the last finish included
+
+    @property
+    def certain(self) -> bool:
+        """True when every finish so far has a reason that is known: nothing is lost if the vendor breaks off while `finishing`."""
+        ...
 
     @property
     def finished(self) -> bool:

@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from aisa.wire.choice import HANDLED_CHOICE, Choice
+from aisa.wire.finish import UNKNOWN
 from aisa.wire.lenient_json import encode
 from aisa.wire.tool_terms import ToolTerms
 from aisa.wire.trees import Tree, is_list, is_tree, text_or_none, trees_in
@@ -69,6 +70,11 @@ class ChunkStream:
     def closed(self) -> bool:
         """True when the client has the finish of every choice."""
         return bool(self._choices) and all(choice.closed for choice in self._choices.values())
+
+    @property
+    def certain(self) -> bool:
+        """True when no finish held back was given for a reason that nobody knows."""
+        return all(choice.verdict != UNKNOWN for choice in self._choices.values())
 
     @property
     def finishing(self) -> int:

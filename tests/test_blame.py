@@ -84,6 +84,20 @@ def test_a_code_decides_wherever_it_stands(told: Verdict, code: str, member: str
     assert {verdict_on(with_status(report._replace(status=status)), TARGET).name for status in (400, 422, 500, 0)} == {told.name}
 
 
+@pytest.mark.parametrize("words", ["model_not_found: no such thing", "Error: model_not_found", "[model_not_found] gone"])
+def test_a_code_counts_at_the_head_of_the_words_too(words: str) -> None:
+    """Servers that have one text for all write the code first; in the middle of a sentence it may be the caller's."""
+    assert verdict(words) == "our model"
+    assert verdict("ContextWindowExceededError: no") == "context"
+    assert verdict("the tool named model_not_found has no parameters") == "request"
+
+
+def test_a_refusal_that_names_the_field_model_is_about_our_model() -> None:
+    """Where its words and codes say nothing else."""
+    assert verdict("No.", param="model") == "our model"
+    assert verdict("This model does not support tools", param="model") == "feature"
+
+
 STATUSES = {
     401: table.OUR_KEY,
     402: table.OUR_CREDIT,

@@ -98,6 +98,49 @@ OVERFLOWS = [
     "Your prompt is longer than allowed (9000 > 8192)",
     "messages: total size in tokens is above the limit of 8192",
     "Invalid 'messages': array too long. Expected an array with maximum length 2048, but got an array with length 3000 instead.",
+    (
+        "This model's maximum context length is 262144 tokens. However, you requested 0 output tokens and your prompt contains"
+        " at least 262145 input tokens, for a total of at least 262145 tokens. Please reduce the length of the input prompt or"
+        " the number of requested output tokens. (parameter=input_tokens, value=262145)"
+    ),
+    "Input tokens (9000) exceed model limit",
+    "The prompt is larger than the model can handle",
+    "Request exceeds model's context",
+    "token count exceeds",
+    "Total tokens exceed the model limit",
+    "Context limit reached",
+    "Context window is full",
+    "The context window has been exceeded",
+    "prompt has 9000 tokens but max is 8192",
+    "Prompt tokens 9000 > 8192",
+    "The request is too long: 9000 tokens",
+    "Your prompt contains 9000 tokens, which exceeds the limit",
+    (
+        "You passed 9000 input tokens and requested 100 output tokens. However, the model's context length is only 8192"
+        " tokens, resulting in a maximum input length of 8092 tokens."
+    ),
+    "The input is longer than the model's maximum sequence length",
+    "Maximum tokens exceeded for prompt",
+    "The sequence length 9000 exceeds max_seq_len 8192",
+    "Sequence is too long",
+    "Input exceeds maximum allowed token count",
+    "Your messages exceeded the maximum number of tokens",
+    "the input prompt of 9000 tokens does not fit in 8192",
+    "Number of input tokens exceeds max_prefill_tokens",
+    "Prompt is over the limit of 8192 tokens",
+    "Message exceeds context limit",
+    "The combined input is beyond the context window",
+    "The request of 9000 tokens is over the context window",
+    "messages length out of range [1, 8192]",
+    "input length must be at most 8192",
+    "Input must not exceed 8192 tokens",
+    "the length of the prompt (9000) can not be larger than 8192",
+    "max input length is 8192, got 9000",
+    "context too long",
+    "Query is too long",
+    "The prompt's length exceeds the maximum",
+    "Your conversation exceeded the maximum context",
+    "Request size exceeds model context window",
 ]
 #: Something else is: a stop list, `max_tokens`, the output, a tool, a file, a picture, bytes, a rate, a time.
 OTHERS = [

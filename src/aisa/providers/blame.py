@@ -25,7 +25,7 @@ NAME_CHARACTERS_MIN = 3  # a shorter name, or part of one, is found in any sente
 RATE_WAIT_SECONDS_MAX = 3_600  # who asks to wait longer is not limiting a rate, but has no credit left
 #: Which fields a refusal may name for its words to stand for a verdict. What another field holds is the caller's own.
 OUR_FIELDS = re.compile(r"(?:body\.)?(?:model|api[_-]?key|authorization|key|headers?\b.*)$", re.IGNORECASE)
-PROMPT_FIELDS = re.compile(r"(?:body\.)?(?:messages?|prompts?|inputs?|input_text|contents?|context|model)\b", re.IGNORECASE)
+PROMPT_FIELDS = re.compile(r"(?:body\.)?(?:messages?|prompts?|inputs?|contents?|context|model)(?:\b|_)", re.IGNORECASE)
 ABOUT = {table.OUR_KEY: OUR_FIELDS, table.OUR_MODEL: OUR_FIELDS, table.CONTEXT: PROMPT_FIELDS}
 #: How a rate limit says that the one request is above it: waiting cannot help.
 LIMIT_AND_ASKED = re.compile(r"\blimit:? (\d[\d,]{0,12})\b[^\n]{0,80}?\brequested:? (\d[\d,]{0,12})\b")
@@ -101,7 +101,7 @@ def with_status(report: Report) -> Report:
 def verdict_on(report: Report, target: Target) -> Verdict:
     """Return the verdict of the first row that fits."""
     said = without_name(report.words, target)
-    given = frozenset(map(squeezed, report.codes))
+    given = frozenset(map(squeezed, report.all_codes))
     row = next(row for row in ROWS if fits(row, report, said, given=given, target=target) and may_speak_of(row, report.param))
     if row.verdict is table.OUR_CREDIT and report.wait is not None and report.wait <= RATE_WAIT_SECONDS_MAX:
         return table.RATE

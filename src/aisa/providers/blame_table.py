@@ -237,6 +237,7 @@ ROWS: tuple[Row, ...] = (
             "PERMISSION_DENIED"
         ),
     ),
+    Row(OUR_MODEL, "LiteLLM: the field that the refusal names", codes("param_model")),
     Row(OUR_KEY, "status", statuses=statuses(403)),
     Row(OUR_MODEL, "status", statuses=statuses(404, 410)),
     Row(OUR_ADDRESS, "status", statuses=statuses(405, 407, 426)),

@@ -48,7 +48,7 @@ NO_KEY_WORDS = words(
     r"\bmax_?\w*tokens|\btokens? (?:count|limit)|\b(?:input|output|prompt|completion) tokens?\b",
     r"\b(?:unknown|unrecogni[sz]ed|unexpected|unsupported|extra|additional|missing) (?:request |required )?(?:parameter|argument"
     r"|field|input|propert|member|option)",
-    r"\btool call validation\b|\bdid not match schema\b|\binput schema\b",
+    r"\btool(?:'s)? (?:argument|input|parameter)|\btool call validation\b|\bdid not match schema\b|\binput schema\b",
 )
 CREDIT_WORDS = words(
     r"\bcredit balance\b|\binsufficient[ _-](?:\w+ ){0,2}(?:balance|credits?|funds|quota)\b",
@@ -63,14 +63,17 @@ CREDIT_WORDS = words(
     r"\b(?:budget|spend(?:ing)? (?:limit|cap)|credit limit|usage limit) (?:has been |was |is )?(?:exceeded|reached|exhausted)\b",
     rf"\baccount\b{SAME}{{0,80}}\b(?:good standing|suspended|overdue|arrears|arrearage|past due|not active|inactive|deactivated"
     rf"|disabled|frozen|banned|terminated)\b",
-    r"欠费|余额不足|充值|额度已用完",
+    r"\b(?:requires?|needs?) more credits\b|\bonly afford\b|\bkey limit exceeded\b|\bsubscription\b[^.;\n]{0,40}\b(?:expired"
+    r"|inactive|cancell?ed)\b",
+    r"(?:\bnot|n't) have (?:enough|sufficient|any)(?: \w+){0,2} (?:credits?|balance|funds)\b",
+    r"欠费|余额不足|充值|额度(?:不足|失败|已用完)",
 )
 #: A limit on a rate ends by waiting; that is no empty account.
 NO_CREDIT_WORDS = RATE.search
 RATE_WORDS = words(
     RATE.pattern,
     r"\btoo many (?:concurrent |simultaneous )?requests\b|\bthrottl|\bslow down\b|\bconcurren\w+ (?:\w+ ){0,2}(?:limit|exceeded)",
-    r"限流|并发|频率|速率",
+    r"\btoo (?:quickly|fast|frequent\w*)\b|\brequest rate\b|限流|并发|频率|速率|频繁",
 )
 
 AUX = (
@@ -82,11 +85,11 @@ GONE = (
     r"|accessible|offered)|not exist|unknown|invalid|decommissioned"
     r"|deprecated|retired|discontinued|removed|sunset|shut ?down|no longer|unavailable to|not available(?! (?:at|right|now"
     r"|currently|temporarily))|not supported(?:$|[.,;!]|\s+[^a-z\s]| as| any| yet)|not be found"
-    r"|end[- ]of[- ]life)"
+    r"|(?:reached )?(?:its |the )?end[- ]of[- ]life)"
 )
 #: The name that we sent stands as % in the words.
 MODEL_WORDS = words(
-    rf"(?:\bmodels?(?: name| id| code| identifier)?"
+    rf"(?:\bmodels?(?: name| id| code| identifier| version)?"
     rf"|%)[\"'`\])]*(?: ?[:=]? ?[\"'`(\[]?%(?:[:@][\w.-]{{1,60}})?[\"'`)\]]*)?:?{AUX},? {GONE}",
     r"\b(?:unknown|invalid|unsupported|nonexistent|non-existent|unrecogni[sz]ed|no such|wrong|undefined) models?\b(?! (?:parameter"
     r"|param|output|response|config|request|input|argument|setting|call))",
@@ -96,6 +99,7 @@ MODEL_WORDS = words(
     r"\bno (?:\w+ )?(?:endpoints?|channels?|providers?|deployments?|route)(?: \w+){0,2} for (?:model )?[\"'`]?%"
     r"|\bdeployment\b[^.;\n]{0,40}\bnot exist",
     r"[\"'`=]%[\"'`]?[^\n]{0,200}\b(?:pinned|not served)\b|\bpinned\b[^\n]{0,300}[\"'`=]%|\brequested:? ?[\"'`]%",
+    r"\bnot a chat model\b|\bonly supported in v1/",
     r"模型.{0,20}(?:不存在|未找到|下线|停用)",
 )
 ADDRESS_WORDS = words(
@@ -112,6 +116,8 @@ CONTENT_WORDS = words(
     r"|material|information|data|words|text|input)",
     r"\bcontent exists risk\b|\bhigh risk\b|\bguardrails?\b|\b(?:blocked|rejected|refused|filtered)\b[^.;\n]{0,40}\b(?:safety"
     r"|content polic|filters?|censor)|\bcensor",
+    r"\b(?:prompt|input|request|message|text|image|conversation)s? (?:\w+ ){0,3}flagged\b|\b(?:prompt|input|content|message)s?"
+    r" (?:(?:is|was|were|has|have|been|you|submitted|sent) ){0,4}(?:blocked|filtered|sensitive)\b",
     r"敏感|违规|不安全|违反",
 )
 FEATURE_WORDS = words(
@@ -123,7 +129,10 @@ FEATURE_WORDS = words(
     rf"|recogni[sz]ed|known|accepted|available|expected)|forbidden|unknown)\b",
     r"\bunknown name\b|\bextra_forbidden\b|\bnot (?:available|allowed|permitted|enabled|compatible|possible|valid) (?:for|with|on"
     r"|in|by) (?:this|the|that) (?:model|endpoint|version|engine)|\bdeprecated for (?:this|the) model",
-    r"\b(?:cannot|can't|can not) be used with (?:this|the) model|\bnot enabled\b",
+    r"\b(?:cannot|can't|can not) be used with (?:this|the) model|\bnot enabled\b|\bnot a (?:multi-?modal|vision|reasoning|tool)\b",
+    r"(?:\bnot|n't) (?:accept|handle|process|take) (?:any )?(?:images?|pictures?|audio|videos?|files?|documents?|tools?"
+    r"|functions?|media)\b",
+    r"[`'\"][\w.\[\]]{1,80}[`'\"] (?:is|are) (?:not (?:permitted|allowed|accepted)|forbidden)\b",
 )
 FILE_WORDS = words(
     rf"\b(?:files?|attachments?|vector stores?|assistants?|containers?|cached ?contents?|uploads?"
@@ -131,7 +140,8 @@ FILE_WORDS = words(
     r"\bno such (?:file|attachment|upload|container)|\bunknown file",
 )
 CAPACITY_WORDS = words(
-    r"\bover-?loaded\b|\b(?:at|over|insufficient|not enough|no|lack of|out of) (?:\w+ )?capacity\b|\bcapacity (?:\w+ )?(?:exceeded"
+    r"\bover-?load(?:ed)?\b|\bno healthy\b|\b(?:at|over|insufficient|not enough|no|lack of|out of) (?:\w+ )?capacity\b"
+    r"|\bcapacity (?:\w+ )?(?:exceeded"
     r"|constraints?|limits?|reached|exhausted)",
     r"\b(?:model|server|service|engine|system|worker|endpoint|gpu|upstream)s?\b[^.;\n]{0,60}\b(?:is|are|currently|still"
     r"|too)(?: \w+){0,2} (?:loading|busy|overloaded|starting|warming|unavailable)",

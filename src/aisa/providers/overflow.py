@@ -30,10 +30,14 @@ OTHER = (
     r"|logprobs|top_logprobs|n|choices|candidates|seed|temperature|deadlines?|time|timeouts?|duration|seconds|batch(?:es)?"
     r"|dimensions?|embeddings?"
 )
-NOUN = re.compile(rf"(?<![\w.])(?:(?P<other>{OTHER})|(?P<request>requests?)|(?P<prompt>{PROMPT}))(?!\w|'s\b)")
+NOUN = re.compile(rf"(?<![\w.])(?:(?P<other>{OTHER})|(?P<request>requests?(?!'s\b))|(?P<prompt>{PROMPT}))(?!\w)")
 JOINT = re.compile(rf"(?:\band|\bplus|\+) (?:the )?(?:{PROMPT})\b")  # somebody else's and the prompt together
 TOKENS = re.compile(r"\btoken(?:s|ized)?\b")
 
+#: A count and the bound that it breaks, in a sentence about the prompt.
+COUNT_AND_BOUND = re.compile(
+    r"\b(\d[\d,]{0,12})\b[^\d]{0,60}\b(?:max(?:imum)?|limit|only|at most|up to|allowed)\b[^\d]{0,30}(\d[\d,]{0,12})"
+)
 #: Being too long: before it stands the accused, after it a bound.
 EXCEEDS = re.compile(
     r"\bexceed(?:s|ed|ing)?\b|\b(?:is|are|was|were|be) (?:over|above|beyond)\b|\b(?:longer|larger|greater|bigger|more) than\b"
@@ -43,7 +47,7 @@ EXCEEDS = re.compile(
     r"|\bmust (?:be|have|contain) (?:less|fewer|shorter|at most|no more|not more|within|under|below|smaller|<=?)|\bmust not be longer\b"
     r"|\bonly supports? (?:up to|at most|a maximum|(?:\d|context|input)[^.]{0,20}\d)|\bsupports? (?:at most|up to|a maximum)\b"
     r"|\btoo small\b"
-    r"|\b\d{2,9} ?> ?\d{2,9}\b|\blimit (?:was |has been |is )?(?:reached|hit)\b"
+    r"|\b\d{2,9} ?> ?\d{2,9}\b|\b(?:context|window) (?:is |was )?full\b|\blimit (?:was |has been |is )?(?:reached|hit)\b"
 )
 TOO_MANY = re.compile(r"\btoo many\b(.{0,80})")
 RANGE = re.compile(r"\brange of (.{1,80}?) (?:should|must) be\b")
@@ -52,10 +56,6 @@ STATED = re.compile(
     r"\bmax(?:imum)? (?:allowed )?(?:context|prompt|input|model|sequence)(?: (?:length|size|window|tokens?))+(?: of| is| was"
     r"|:)? ?(?P<limit>\d[\d,]{0,12})?"
     r"|\bcontext (?:length|size|window) (?:of|is)(?: only)? (?P<window>\d[\d,]{0,12})"
-)
-ASKED = re.compile(
-    r"\b(?:requested|contains?|has|have|resulted in|given|received|got|prompt is|length is|using|used|sent)\b:? (?:about "
-    r"|a total of |only )?(\d[\d,]{0,12})"
 )
 SHORTEN = re.compile(
     r"\b(?:reduce|shorten|truncate|decrease)\b(?: the| your)? (?:length|size|number)? ?(?:of )?(?:the |your )?(?:input |prompt "
@@ -103,7 +103,11 @@ def accuses_prompt(sentence: str, words: str) -> bool | None:
             return is_prompt(accused, words) or (accused[0] == "other" and JOINT.search(before) is not None)
         of_tokens = TOKENS.search(before) is not None
         return True if of_tokens or nouns(sentence[exceeds.end() :])[:1] == ["prompt"] else None
-    return None if stated is None else not fits(stated, words)
+    if stated:
+        return not fits(stated, words)
+    counted = COUNT_AND_BOUND.search(sentence)
+    broken = counted is not None and number(counted[1]) > number(counted[2]) and nouns(sentence)[:1] == ["prompt"]
+    return True if broken else None
 
 
 def is_prompt(accused: list[str], words: str) -> bool:
@@ -115,8 +119,8 @@ def is_prompt(accused: list[str], words: str) -> bool:
 def fits(stated: re.Match[str], words: str) -> bool:
     """Tell whether the numbers behind a stated maximum are all within it: then something else was refused."""
     limit = number(stated["limit"] or stated["window"])
-    asked = [number(found) for found in ASKED.findall(words.partition(stated[0])[2])]
-    return bool(limit and asked) and max(asked) <= limit
+    others = [named for found in NUMBER.findall(words) if (named := number(found)) != limit]
+    return bool(limit and others) and max(others) < limit
 
 
 def nouns(text: str) -> list[str]:

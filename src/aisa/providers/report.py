@@ -50,6 +50,8 @@ QUOTED = re.compile(
     "".join(rf"(?<!{name}['\"]:{blank})" for name in ("message", "error", "detail", "msg") for blank in ("", " "))
     + r"(?<!\w)([\"'`“])(?=[^\"'`”\n]{0,400} )[^\"'`”\n]{1,400}[\"'`”](?!\w)"
 )
+#: A code where a sentence begins or after what announces it: words with underscores, or the name of an exception.
+HEAD_CODE = re.compile(r"(?:^|: |\[)([A-Za-z]{2,30}(?:_[A-Za-z]{1,30}){1,6}|[A-Z][A-Za-z]{6,40}(?:Error|Exception))(?=[:\])\s,]|$)")
 INPUT_VALUE = re.compile(r"\binput(?:_value)?=[^\n]{0,400}?(?=, input_type=|\]|\n|$)")
 ADDRESS = re.compile(r"\b[a-z]{2,10}://\S{1,400}")
 
@@ -68,6 +70,12 @@ class Report(NamedTuple):
     param: str | None = None
     wait: float | None = None
     reset: float | None = None
+
+    @property
+    def all_codes(self) -> tuple[str, ...]:
+        """The codes, those that stand at the head of the words, as in `model_not_found: no such model`, and the field `model` as one."""
+        field = ("param_model",) if self.param == "model" else ()
+        return (*self.codes, *HEAD_CODE.findall(self.message[:CODE_CHARACTERS_MAX]), *field)
 
     @property
     def words(self) -> str:

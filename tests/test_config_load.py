@@ -187,6 +187,7 @@ BAD = {
     "vendors: {v: {base_url: 'http://h?a=b', query: {a: b}}}": ("vendors.v.query.a", "`a` too", "Keep one"),
     "vendors: {v: {base_url: 'http://h/v1/responses/'}}": ("vendors.v.base_url", "ends in /responses", "https://api"),
     "vendors: {v: {base_url: 'http://h/v1/models?a=b'}}": ("vendors.v.base_url", "ends in /models", "https://api"),
+    "vendors: {v: {base_url: http://h, api_key_as: x-api-key}}": ("vendors.v.api_key_as", "no place for a key", "header:NAME"),
     "vendors: {v: {base_url: http://h, query: {'': b}}}": ("vendors.v.query", "no text", "name"),
     "vendors: {v: {base_url: http://h, query: {a: 5}}}": ("vendors.v.query.a", "Expected text", "quotes"),
     "server: {data_dir: ~/aisa}": ("server.data_dir", "only shells", "Write /"),

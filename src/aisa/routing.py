@@ -199,8 +199,6 @@ def vendor_target(name: str, config: Config, counts: Counts) -> Target:
     """Return a vendor as a target without a model: its dialect, its headers, how it counts, and what must not be shown of it."""
     vendor = config.vendors[name]
     headers = tuple((header.lower(), value) for header, value in vendor.headers.items())
-    if vendor.api_key and "authorization" not in dict(headers):
-        headers = (("authorization", f"Bearer {vendor.api_key}"), *headers)
     host = vendor.base_url.partition("://")[2].partition("/")[0]
     secrets = [vendor.api_key or "", vendor.base_url, host, host.partition(":")[0], *vendor.headers.values(), *vendor.query.values()]
     hidden = tuple(secret for secret in secrets if len(secret) >= SECRET_CHARACTERS_MIN)

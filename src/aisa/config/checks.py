@@ -21,6 +21,7 @@ EMBEDDED = "embedded"
 
 VENDOR_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
 HEADER_NAME = re.compile(r"[A-Za-z0-9!#$%&'*+.^_`|~-]{1,128}")
+API_KEY_AS = re.compile(r"bearer|header:[A-Za-z0-9!#$%&'*+.^_`|~-]{1,128}|query:[!-~]{1,128}")
 HEADER_VALUE = re.compile(r"[\x20-\x7e]{0,8192}")
 ORIGIN = re.compile(r"\*|https?://[^/?#\s@]+")
 QUERY_CHARS_MAX = 4096  # of a parameter; request lines of twice that are refused by common servers
@@ -145,6 +146,12 @@ def _api_key(_name: str, value: object) -> Flaw | None:
     return Flaw("The key is empty or has characters that no header may have.", "Copy it again, or remove the line.")
 
 
+def _api_key_as(_name: str, value: object) -> Flaw | None:
+    if API_KEY_AS.fullmatch(str(value)):
+        return None
+    return Flaw(f"`{value}` is no place for a key.", "Write bearer, header:NAME or query:NAME.")
+
+
 def _parameter(name: str, value: object) -> Flaw | None:
     if name.strip() and len(name) + len(str(value)) <= QUERY_CHARS_MAX:
         return None
@@ -214,6 +221,7 @@ RULES: Mapping[str, Rule] = MappingProxyType(
         "vendors.<name>": _vendor_name,
         "vendors.<name>.base_url": _base_url,
         "vendors.<name>.api_key": _api_key,
+        "vendors.<name>.api_key_as": _api_key_as,
         "vendors.<name>.headers.<name>": _header,
         "vendors.<name>.query.<name>": _parameter,
         "vendors.<name>.ca_file": _file,

@@ -119,6 +119,7 @@ class Vendor(Section, frozen=True, kw_only=True):
     dialect: Literal["openai"] = "openai"
     base_url: str
     api_key: str | None = None
+    api_key_as: str = "bearer"
     on_disconnect: Literal["cancel", "drain"] = "cancel"
     deltas: Literal["token", "text"] = "token"
     tokenizer: str | None = None
@@ -207,7 +208,9 @@ FIELDS: Mapping[str, str] = MappingProxyType(
         "vendors.<name>.dialect": "The API that the vendor speaks.",
         "vendors.<name>.base_url": "Where the vendor's API is, up to and without `/chat/completions`, which is left out if it is there; "
         "a query in it counts as `query`.",
-        "vendors.<name>.api_key": "Credential sent to the vendor as a bearer token; best written as `${VARIABLE}`. None is sent if absent.",
+        "vendors.<name>.api_key": "Credential sent to the vendor as `api_key_as` says; best written as `${VARIABLE}`. None if absent.",
+        "vendors.<name>.api_key_as": "Where the vendor looks for the key: `bearer`, or a name as in `header:x-api-key`, `query:key`; what "
+        "`headers` says of the same header counts instead.",
         "vendors.<name>.headers": "Further request headers for the vendor, name to value.",
         "vendors.<name>.query": "Parameters for the query of every request, name to value in quotes, such as `api-version` for Azure.",
         "vendors.<name>.omit": "Members that this server adds to requests and that the vendor refuses: `stream_options`, which asks "

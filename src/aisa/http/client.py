@@ -15,6 +15,8 @@ import msgspec
 
 from aisa import __version__
 from aisa.config.schema import Vendor
+from aisa.credentials.port import Credential
+from aisa.credentials.rules import Proof, credential_of
 from aisa.http.address import PRINTABLE
 from aisa.http.client_connection import WRITE_BYTES_MAX, ClientConnection
 from aisa.http.dial import Dialer
@@ -44,15 +46,24 @@ class PoolStatistics(msgspec.Struct, frozen=True):
 class HttpUpstream:
     """The way to ONE vendor over HTTP/1.1, in the shape of `aisa.providers.port.Upstream`. Belongs to the event loop that first uses it."""
 
-    def __init__(self, name: str, settings: Vendor, environment: Mapping[str, str], *, names: Names | None = None) -> None:
-        """`environment` is read for HTTPS_PROXY, HTTP_PROXY and NO_PROXY; `names` is best shared by all vendors.
+    def __init__(
+        self,
+        name: str,
+        settings: Vendor,
+        environment: Mapping[str, str],
+        *,
+        names: Names | None = None,
+        credential: Credential | None = None,
+    ) -> None:
+        """`environment` is read for HTTPS_PROXY, HTTP_PROXY, ALL_PROXY and NO_PROXY. `names` is best shared by all vendors.
 
-        Raises ValueError for an unusable base URL or proxy.
+        Without `credential` it is that of the settings. Raises ValueError for an unusable base URL or proxy.
         """
         self._name = name
         self._settings = settings
         self._dialer = Dialer(name, settings, environment, names=names or Names())
         self._prefix, self._own_headers = _fixed_parts(self._dialer)
+        self._credential = credential or credential_of(settings)
         self._query = urlencode(settings.query, quote_via=quote)
         self._header_block = lru_cache(maxsize=HEADER_BLOCKS_MAX)(self._write_header_block)
         self._arrival = memoryview(bytearray(ARRIVAL_BYTES_MAX))
@@ -68,11 +79,15 @@ class HttpUpstream:
     async def ask(self, request: UpstreamRequest) -> Answer:
         """Send the request and return once the answer's head has arrived. Cancelling it, or a `read` of the answer, aborts the request.
 
-        Raises UpstreamFailed: `upstream_unavailable`, `gateway_error`, or `overloaded` when no connection is free within the connect
-        timeout. `may_repeat` is set when a kept connection broke before the answer's first byte.
+        Raises UpstreamFailed: `upstream_unavailable` (also without a valid credential), `gateway_error`, or `overloaded` when no
+        connection is free within the connect timeout. `may_repeat` is set when a kept connection broke before the answer's first byte.
         Raises ValueError, and sends nothing, if path or headers contain what would change the request's framing.
         """
-        head = self._write_head(request)
+        loop = self._loop = self._loop or asyncio.get_running_loop()
+        proof = self._credential.proof(request, loop.time())
+        if proof is None:
+            proof = await self._credential.fetch(request)
+        head = self._write_head(request, proof)
         connection = self._take_idle() or await self._new_or_next()
         exchange = connection.start(head, request.body, vendor=self._name, answer_bytes_max=self._settings.answer_bytes_max)
         try:
@@ -231,19 +246,19 @@ class HttpUpstream:
 
     # The request's head.
 
-    def _write_head(self, request: UpstreamRequest) -> bytes:
+    def _write_head(self, request: UpstreamRequest, proof: Proof) -> bytes:
         if not PRINTABLE.fullmatch(request.path):
             raise ValueError("the path of a request may only contain printable ASCII characters and no space")
         path = request.path
-        if self._query:
-            path += ("&" if "?" in path else "?") + self._query
-        block = self._header_block(request.headers)
+        if self._query or proof.query:
+            path += ("&" if "?" in path else "?") + "&".join(filter(None, (self._query, proof.query)))
+        block = self._header_block(request.headers, proof.headers)
         return b"%b %b%b HTTP/1.1\r\n%bcontent-length: %d\r\n\r\n" % (
             request.method.encode("ascii"), self._prefix, path.encode("ascii"), block, len(request.body),
         )  # fmt: skip
 
-    def _write_header_block(self, headers: tuple[tuple[str, str], ...]) -> bytes:
-        lines = {**self._own_headers, **{name.lower(): value for name, value in headers if name.lower() not in OUR_HEADERS}}
+    def _write_header_block(self, headers: tuple[tuple[str, str], ...], proof: tuple[tuple[str, str], ...]) -> bytes:
+        lines = {**self._own_headers, **dict(proof), **{name.lower(): value for name, value in headers if name.lower() not in OUR_HEADERS}}
         text = "".join([f"{name}: {value}\r\n" for name, value in lines.items()])
         if text.count("\n") != len(lines) or text.count("\r") != len(lines) or "\0" in text:
             raise ValueError("a header of a request contains a line break")

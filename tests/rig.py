@@ -109,6 +109,8 @@ class Rig:
         }
         settings = Model(to=tuple(f"{name}/some-model" for name in names), **model)
         config = Config(vendors=vendors, models={"fast": settings})
+        self.key = OneKey().verify("k")
+        self._number = 0
         self.facts: list[Fact] = []
         self.rows: list[CallRow] = []
         self.books = books_into(self.rows, *wallets)
@@ -131,7 +133,9 @@ class Rig:
     async def call(self, client: MemoryClient, data: bytes) -> None:
         """Make one call and wait for its end."""
         began = asyncio.get_running_loop().time()
-        call = Call(id="req_1", key=OneKey().verify("k"), body=data, created=1, began=began, headers=[("x-request-id", "req_1")])
+        self._number += 1
+        name = f"req_{self._number}"
+        call = Call(id=name, key=self.key, body=data, created=1, began=began, headers=[("x-request-id", name)])
         client.task = asyncio.current_task()
         await relay(call, client, self.gate)
 

@@ -88,9 +88,8 @@ def test_what_the_dearest_target_may_cost_is_held_before_any_is_asked(each: list
 def test_a_cap_holds_for_a_fall_back_that_costs() -> None:
     """A local first target is no way past it: the call is refused as one to the dear target itself is."""
     rig = Rig(ScriptedUpstream(FAILS), ScriptedUpstream(Script(whole_stream(*WORDS))), each=[None, DEAR])
-    key = Key("key_1", "test", b"", "sk-…", "active", 0, spend_cap=100_000, spend_window="day")
+    rig.key = Key("key_1", "test", b"", "sk-…", "active", 0, spend_cap=100_000, spend_window="day")
     rig.books.caps["key_1"] = Cap(100_000, "day", spent=0, now=wall_clock())
-    rig.gate.keys = type("Capped", (), {"verify": lambda _, __: key})()
     client = MemoryClient()
     run_virtual(rig.call(client, body(stream=True)))
     assert (client.status, rig.rows) == (429, [])

@@ -29,6 +29,7 @@ from aisa.errors import ApiError
 from aisa.keys.rules import DAY, MONTH, WEEK, Key
 from aisa.ledger.board import Board
 from aisa.ledger.books import Books
+from aisa.ledger.holds import Learned
 from aisa.ledger.recovery import recover
 from aisa.ledger.row import CallRow
 from aisa.ledger.wallets import Wallet
@@ -368,6 +369,7 @@ class Life(Unlimited):
         sync = None if world.sync_seconds is None else self._sync
         wallets = [Wallet(account, balance) for account, balance in world.balances.items()]
         self.books = Books(place().board, self._post, wallets=wallets, wall_clock=self.wall_clock, sync=sync)
+        self.books.learned = Learned(calls_min=sys.maxsize)  # the auditor computes holds from what a call says of itself
         vendors = {name: Vendor(base_url=f"http://{name}.example:9/v1", api_key="secret") for name in "ab"}
         models = {model.name: settings_of(model) for model in world.models}
         self.gate = Gate(

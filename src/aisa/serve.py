@@ -30,7 +30,7 @@ from aisa.edge.admin import Admin
 from aisa.edge.admin_usage import usage_routes
 from aisa.edge.admin_wallets import BookRoutes
 from aisa.edge.app import Edge
-from aisa.edge.board_view import BoardView, in_loop
+from aisa.edge.board_view import BoardView
 from aisa.edge.control import Control
 from aisa.edge.cors import CrossOrigin
 from aisa.edge.idempotency import Once
@@ -156,7 +156,7 @@ async def serve(
         once=once,
         accounts=Accounts(books, ended, wall_clock),
     )
-    wallets = LiveWallets(store, books, partial(in_loop, asyncio.get_running_loop()))
+    wallets = LiveWallets(store, books, asyncio.get_running_loop().call_soon_threadsafe)
     shown = usage_routes(Statement(books, ended), keys, BoardView(gate.live, books, board))
     admin = Admin(keys, wall_clock, report, wallets=wallets, more=(*BookRoutes(store).routes(), *shown))
     server, control_server = HttpServer(edge, config.server), HttpServer(Control(admin), config.server)

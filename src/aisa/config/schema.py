@@ -153,6 +153,7 @@ class Model(Section, frozen=True, kw_only=True):
     idle_timeout_seconds: Seconds = 60.0
     answer_timeout_seconds: Seconds | None = None  # ten times idle_timeout_seconds
     max_output_tokens: Annotated[int, Meta(ge=1)] | None = None
+    hold_output_tokens: Annotated[int, Meta(ge=1)] | None = None
     max_top_logprobs: Annotated[int, Meta(ge=0)] | None = None
     context_window: Annotated[int, Meta(ge=1)] | None = None
     modalities: tuple[str, ...] = ()
@@ -265,6 +266,9 @@ FIELDS: Mapping[str, str] = MappingProxyType(
         "models.<name>.answer_timeout_seconds": "How long an answer that is not a stream may take; if absent, ten times "
         "`idle_timeout_seconds`.",
         "models.<name>.max_output_tokens": "The model's output limit; a larger `max_tokens` is `422 max_tokens_exceeded`.",
+        "models.<name>.hold_output_tokens": "Output tokens, hidden reasoning included, that are held for against wallet and cap before a "
+        "call; if absent, what all but one in twenty of the model's last calls made. Until 20 are known: a stream's first 256 tokens or "
+        "its `max_completion_tokens`, a document's `max_tokens`, else 4,096. Never more than the request and `max_output_tokens` allow.",
         "models.<name>.max_top_logprobs": "The most `top_logprobs` that the model can give.",
         "models.<name>.context_window": "Input and output tokens that fit the model together; shown in `GET /v1/models`.",
         "models.<name>.modalities": "What the model takes and gives, such as `text`, `image`; shown in `GET /v1/models`.",

@@ -31,7 +31,7 @@ class Booked(Protocol):
         ...
 
 
-class Held(Protocol):
+class CapShown(Protocol):
     """A key's cap."""
 
     @property
@@ -39,9 +39,18 @@ class Held(Protocol):
         """What is held of it for calls in flight."""
         ...
 
+    def spent_at(self, now: float) -> Nanos | None:
+        """Return what was spent in the window that a moment is in, None if that is not known."""
+        ...
 
-class Purse(Held, Protocol):
+
+class Purse(Protocol):
     """An account's wallet."""
+
+    @property
+    def held(self) -> Nanos:
+        """What is held of it for calls in flight."""
+        ...
 
     @property
     def balance(self) -> Nanos | None:
@@ -58,7 +67,7 @@ class BooksShown(Protocol):
         ...
 
     @property
-    def caps(self) -> Mapping[str, Held]:
+    def caps(self) -> Mapping[str, CapShown]:
         """Keys' caps by key id; a key that has not been used may be missing."""
         ...
 

@@ -14,20 +14,18 @@ from aisa.clock import WallClock
 from aisa.errors import ApiError
 from aisa.keys.rules import Key, window_end, window_start
 from aisa.ledger.board import Board, BoardFull, Slot
-from aisa.ledger.charge import ENCODE, Charge, output_price
+from aisa.ledger.charge import ENCODE, Charge
+from aisa.ledger.holds import Hold, Learned, explained, first_hold
 from aisa.ledger.port_usage import Span
 from aisa.ledger.row import CallRow, Opening, fit
 from aisa.ledger.wallets import Cap, Limit, Wallet
-from aisa.money import TOKENS_PER_PRICE, Nanos
-from aisa.pricing import UnitPrices, cost_of
+from aisa.money import Nanos
 from aisa.routing import Plan
 from aisa.storage.failure import StorageFailed
-from aisa.usage import BYTES_PER_TOKEN, Usage
+from aisa.usage import BYTES_PER_TOKEN
 from aisa.wire.chat import ChatRequest
 
 HELD_BYTES_PER_TOKEN = 2  # what is held at first: Chinese and code reach a token in two bytes, and a hold should not be too small
-HELD_OUTPUT_TOKENS = 256  # of a stream at first, as much as `charge.STEP_TOKENS` later
-DOCUMENT_OUTPUT_TOKENS = 4_096  # of a document whose length nobody limits: it cannot be watched while it is made
 
 #: Writes a row down and calls back when the database has it for good.
 Post = Callable[[CallRow, Callable[[], None]], None]
@@ -75,6 +73,7 @@ class Books:
         self._post = post
         self._final = final
         self.spent: SpentIn = nothing_spent
+        self.learned = Learned()
         self._reading: set[asyncio.Task[None]] = set()  # one for each window of a cap at most
 
     async def open(self, call: Call, key: Key, chat: ChatRequest, *, plan: Plan) -> Charge:
@@ -112,7 +111,8 @@ class Books:
         charge = self.calls[call.id] = Charge(self, opening, slot, offer=offer, limits=limits, held_input=held_input)
         try:
             if limits:
-                charge.hold(*first_hold(rates, chat, plan, held_input=held_input))
+                settings, learned = plan.entry.settings, self.learned.most(opening.model)
+                hold_first(charge, first_hold(rates, chat, settings, held_input=held_input, learned=learned), chat)
             if self.sync is not None:
                 await self.sync()
         except BaseException as failure:
@@ -170,6 +170,7 @@ class Books:
 
     def post(self, row: CallRow, slot: Slot) -> None:
         """Have a final row written down; its slot is freed when the database has it."""
+        self.learned.note(row)
         if row.idempotency is not None:
             self._final(row)
 
@@ -180,14 +181,9 @@ class Books:
         self._post(row, committed)
 
 
-def first_hold(rates: Iterable[UnitPrices], chat: ChatRequest, plan: Plan, *, held_input: int) -> tuple[Nanos, int]:
-    """Return what is held before a vendor is asked, in nano-dollars, and the output tokens that it covers.
-
-    `rates` are the prices of every target that may serve: the dearest for this call counts.
-    """
-    most = chat.max_tokens or plan.entry.settings.max_output_tokens
-    output = (most or DOCUMENT_OUTPUT_TOKENS) * (chat.known.n or 1)
-    if chat.stream:
-        output = min(HELD_OUTPUT_TOKENS, most or HELD_OUTPUT_TOKENS)
-    amounts = [cost_of(Usage(held_input), each) - (-output * output_price(each, held_input) // TOKENS_PER_PRICE) for each in rates]
-    return max(amounts), output
+def hold_first(charge: Charge, hold: Hold, chat: ChatRequest) -> None:
+    """Hold what a call may cost at first. Raises ApiError that says what the hold is made of."""
+    try:
+        charge.hold(hold.amount, hold.tokens)
+    except ApiError as refusal:
+        raise explained(refusal, hold, chat) from None

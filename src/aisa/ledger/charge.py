@@ -12,13 +12,14 @@ import msgspec
 from aisa.clock import WallClock
 from aisa.ledger.board import ATTEMPTS, Slot
 from aisa.ledger.courier import BYTES_MAX, MESSAGES_MAX, Carried, Courier
+from aisa.ledger.holds import output_price
 from aisa.ledger.port import Bill, Ending
 from aisa.ledger.row import CallRow, Opening, fit
 from aisa.ledger.rules import CLIENT_GONE, COMPLETED, CRASHED, Delivered, billed
 from aisa.ledger.wallets import Limit
 from aisa.money import TOKENS_PER_PRICE, Nanos
 from aisa.prices.rules import CATALOGUE, Price
-from aisa.pricing import UnitPrices, cost_of
+from aisa.pricing import cost_of
 from aisa.routing import Offer
 from aisa.storage.failure import StorageFailed
 from aisa.usage import COUNTED, ESTIMATED, Usage
@@ -292,11 +293,3 @@ def vendor_cost(generated: Usage, opening: Opening) -> Nanos | None:
     if opening.prices is None or not opening.price_source.startswith(CATALOGUE):
         return None
     return cost_of(generated, opening.prices)
-
-
-def output_price(prices: UnitPrices | None, input_tokens: int) -> Nanos:
-    """Return the most that a million output tokens of a call can cost."""
-    if prices is None:
-        return 0
-    tier = prices.for_input(input_tokens)
-    return max(tier.output, tier.reasoning, tier.output_audio)

@@ -8,12 +8,15 @@ from aisa.ledger.books import Books
 from aisa.ledger.port_admin import Account, Booking, Wallets
 from aisa.money import Nanos
 
-#: Has something done in the event loop's thread, where the books are changed, and waits for it.
-InLoop = Callable[[Callable[[], None]], None]
+#: Has something done in the event loop's thread, where the books are changed, before any call that is read later. Returns at once.
+InLoop = Callable[[Callable[[], None]], object]
 
 
 class LiveWallets:
-    """Wallets whose changes count from the next call on; implements `port_admin.Wallets`. Called in the administrator's thread."""
+    """Wallets whose changes count from the next call on; implements `port_admin.Wallets`. Called in the administrator's thread.
+
+    What the database has is done: nobody waits for the event loop then, so that a busy one cannot make a booking look as if it had failed.
+    """
 
     def __init__(self, stored: Wallets, books: Books, in_loop: InLoop) -> None:
         self._stored = stored

@@ -1,0 +1,110 @@
+"""How much is held for a call before anybody is asked: its input, and the output that it may make. Holds nothing itself."""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Iterable
+from typing import NamedTuple
+
+from aisa.config.schema import Model
+from aisa.errors import ApiError
+from aisa.ledger.row import CallRow
+from aisa.ledger.rules import COMPLETED
+from aisa.money import TOKENS_PER_PRICE, Nanos, dollars_text
+from aisa.pricing import UnitPrices, cost_of
+from aisa.usage import REPORTED, Usage
+from aisa.wire.chat import ChatRequest
+
+HELD_OUTPUT_TOKENS = 256  # of a stream at first, as much as `charge.STEP_TOKENS` later
+DOCUMENT_OUTPUT_TOKENS = 4_096  # of a document whose length nobody limits: it cannot be watched while it is made
+CALLS_KEPT = 64  # of each model, the last: their reports say what the next may make
+CALLS_MIN = 20  # before they are believed
+LEARN_EVERY = 8  # calls: sorting takes a few microseconds
+RARE = 20  # one call in so many makes more than is held for
+MODELS_MAX = 1_000  # that are learned of; callers can make names up, and the oldest goes
+
+
+class Hold(NamedTuple):
+    """What is held: in all, for so many output `tokens`, and for them alone; `why` so many."""
+
+    amount: Nanos
+    tokens: int
+    for_output: Nanos
+    why: str
+
+
+class Learned:
+    """How many output tokens the last complete calls to each model made, thinking included, as their vendors reported."""
+
+    def __init__(self, calls_min: int = CALLS_MIN) -> None:
+        self._calls_min = calls_min
+        self._made: dict[str, deque[int]] = {}
+        self._most: dict[str, int] = {}
+        self._calls = 0
+
+    def note(self, row: CallRow) -> None:
+        """Learn from a call that ended."""
+        if row.outcome != COMPLETED or row.generated.source != REPORTED:
+            return
+        made = self._made.get(row.model)
+        if made is None:
+            if len(self._made) >= MODELS_MAX:
+                oldest = next(iter(self._made))
+                del self._made[oldest]
+                self._most.pop(oldest, None)
+            made = self._made[row.model] = deque(maxlen=CALLS_KEPT)
+        made.append(row.generated.output_tokens)
+        self._calls += 1
+        if len(made) >= self._calls_min and (self._calls % LEARN_EVERY == 0 or row.model not in self._most):
+            self._most[row.model] = sorted(made)[-(len(made) // RARE) - 1]
+
+    def most(self, model: str) -> int | None:
+        """Return what all but one call in RARE made at most; None if too few are known."""
+        return self._most.get(model)
+
+
+def first_hold(rates: Iterable[UnitPrices], chat: ChatRequest, settings: Model, *, held_input: int, learned: int | None = None) -> Hold:
+    """Return what is held before a vendor is asked.
+
+    `rates` are the prices of every target that may serve: the dearest for this call counts. `learned` is what calls to the model make.
+    """
+    output, why = output_held(chat, settings, learned)
+    for_input, for_output = max(
+        [(cost_of(Usage(held_input), each), -(-output * output_price(each, held_input) // TOKENS_PER_PRICE)) for each in rates], key=sum
+    )
+    return Hold(for_input + for_output, output, for_output, why)
+
+
+def output_held(chat: ChatRequest, settings: Model, learned: int | None) -> tuple[int, str]:
+    """Return for how many output tokens is held, and why so many."""
+    choices = chat.known.n or 1
+    most = chat.max_tokens or settings.max_output_tokens
+    held, why = settings.hold_output_tokens, "as the model's `hold_output_tokens` says"
+    if held is None and learned is not None:
+        held, why = max(learned, HELD_OUTPUT_TOKENS) if chat.stream else learned, "as calls to this model make"
+    elif held is None and chat.stream and not chat.known.max_completion_tokens:
+        tokens = min(HELD_OUTPUT_TOKENS, most or HELD_OUTPUT_TOKENS)  # what is shown is seen as it is made, and held for then
+        return tokens, "with which a stream begins"
+    if most is not None and (held is None or most <= held):
+        held, why = most, "the most that the request allows" if chat.max_tokens else "the most that the model makes"
+    if held is None:
+        held, why = DOCUMENT_OUTPUT_TOKENS, "because neither the request nor the model has a limit"
+    return held * choices, why if choices == 1 else f"{held} for each of {choices} choices, {why}"
+
+
+def output_price(prices: UnitPrices | None, input_tokens: int) -> Nanos:
+    """Return the most that a million output tokens of a call can cost."""
+    if prices is None:
+        return 0
+    tier = prices.for_input(input_tokens)
+    return max(tier.output, tier.reasoning, tier.output_audio)
+
+
+def explained(refusal: ApiError, hold: Hold, chat: ChatRequest) -> ApiError:
+    """Return the refusal of a hold with what of it is for the output, why that much, and how it becomes less."""
+    name = "max_completion_tokens" if chat.known.max_completion_tokens else "max_tokens"
+    remedy = f"A smaller `{name}` lowers it" if chat.max_tokens else f"`{name}` lowers it"
+    if not chat.stream and hold.tokens > HELD_OUTPUT_TOKENS and not chat.known.max_completion_tokens:
+        remedy += ", and so may `stream: true`, for which is held as it is made"
+    held = f"{dollars_text(hold.for_output)} of it is held until the call ends, for {hold.tokens} output tokens, {hold.why}."
+    return ApiError(refusal.code, f"{refusal.message} {held} {remedy}.", should_retry=False)

@@ -1,0 +1,186 @@
+"""What is held for a call before anybody is asked (faults M17, M19): as much as its model makes, and a refusal says of what it is made."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from typing import Any
+
+import msgspec
+import pytest
+
+from aisa.config.schema import Model
+from aisa.ledger.holds import CALLS_KEPT, CALLS_MIN, MODELS_MAX, Learned, first_hold, output_held
+from aisa.ledger.rules import CLIENT_GONE
+from aisa.ledger.wallets import Cap, Wallet
+from aisa.pricing import unit_prices
+from aisa.testing.clock import run_virtual
+from aisa.usage import COUNTED, REPORTED, Usage
+from aisa.wire.chat import parse_chat
+from one_call import PRICES, made
+from rig import DONE, MemoryClient, Rig, Script, ScriptedUpstream, Stall, body, chunk, document, event, text
+from rows import priced
+
+OUT = 2_000  # nano-dollars a token, at PRICES
+HIDDEN = 10_000
+
+
+def held(learned: int | None = None, *, most: int | None = None, setting: int | None = None, **fields: object) -> int:
+    """Return for how many output tokens is held."""
+    settings = Model(to=("v/m",), max_output_tokens=most, hold_output_tokens=setting)
+    return output_held(parse_chat(body(**fields)), settings, learned)[0]
+
+
+@pytest.mark.parametrize(
+    ("tokens", "given"),
+    [
+        (256, {"stream": True}),
+        (100, {"stream": True, "max_tokens": 100}),
+        (100, {"stream": True, "most": 100}),
+        (256, {"stream": True, "max_tokens": 5_000}),
+        (5_000, {"stream": True, "max_completion_tokens": 5_000}),
+        (15_000, {"stream": True, "max_completion_tokens": 5_000, "n": 3}),
+        (4_096, {}),
+        (8_192, {"n": 2}),
+        (100, {"max_tokens": 100}),
+        (300, {"max_completion_tokens": 100, "n": 3}),
+        (50_000, {"most": 50_000}),
+        (900, {"setting": 900}),
+        (900, {"setting": 900, "stream": True}),
+        (1_800, {"setting": 900, "stream": True, "n": 2}),
+        (100, {"setting": 900, "stream": True, "max_tokens": 100}),
+        (900, {"setting": 900, "learned": 50_000}),
+        (7_000, {"learned": 7_000}),
+        (7_000, {"learned": 7_000, "stream": True}),
+        (7_000, {"learned": 7_000, "stream": True, "max_completion_tokens": 100_000}),
+        (50, {"learned": 50}),
+        (256, {"learned": 50, "stream": True}),
+        (100, {"learned": 7_000, "max_tokens": 100}),
+        (14_000, {"learned": 7_000, "n": 2}),
+    ],
+)
+def test_output_is_held_for_as_the_operator_the_models_calls_or_the_request_say(tokens: int, given: dict[str, Any]) -> None:
+    """In this order, and never for more than request and model allow."""
+    assert held(**given) == tokens
+
+
+def reasoned(*, stream: bool = True) -> list[bytes]:
+    """An answer of ten words behind ten thousand hidden tokens."""
+    counts = {
+        "prompt_tokens": 9,
+        "completion_tokens": HIDDEN + 10,
+        "total_tokens": HIDDEN + 19,
+        "completion_tokens_details": {"reasoning_tokens": HIDDEN},
+    }
+    if not stream:
+        return [document().replace(b'"completion_tokens": 3, "total_tokens": 12', b'"completion_tokens": 10010, "total_tokens": 10019')]
+    return [*text(*"0123456789"), chunk({}, "stop"), event({"object": "chat.completion.chunk", "choices": [], "usage": counts}), DONE]
+
+
+def six_at_once(rig: Rig, *, calls_before: int, **fields: object) -> list[int]:
+    """Make some calls one after the other, then six at once, and return the statuses of these."""
+
+    async def main() -> list[int]:
+        for _ in range(calls_before):
+            await rig.call(MemoryClient(), body(**fields))
+        clients = [MemoryClient() for _ in range(6)]
+        await asyncio.gather(*[rig.call(client, body(**fields)) for client in clients])
+        return [client.status or 0 for client in clients]
+
+    return run_virtual(main())
+
+
+@pytest.mark.parametrize("stream", [True, False])
+def test_hidden_reasoning_is_held_for_once_a_models_calls_have_shown_it(*, stream: bool) -> None:
+    """(fault M17) Six calls at once do not think for more money than is there: those that it is not enough for are refused."""
+    wallet = Wallet("default", 0)
+    needs = 9_000 + (HIDDEN + 10) * OUT
+    script = Script([Stall(1), *reasoned(stream=stream)])
+    rig = Rig(ScriptedUpstream(*[script] * (CALLS_MIN + 6)), prices=PRICES, wallets=[wallet])
+    wallet.balance = (CALLS_MIN + 1) * needs + needs // 2
+    statuses = six_at_once(rig, calls_before=CALLS_MIN, stream=stream)
+    assert sorted(statuses) == [200, 402, 402, 402, 402, 402]
+    assert wallet.balance >= 0
+    assert wallet.held == 0
+
+
+def test_what_the_request_allows_is_held_for_before_anything_is_known() -> None:
+    """(fault M17) `max_completion_tokens` is there for models that think: the first six calls at once are held for as well."""
+    for limit, settings in (({"max_completion_tokens": HIDDEN + 10}, {}), ({}, {"hold_output_tokens": HIDDEN + 10})):
+        wallet = Wallet("default", 3 * (9_000 + (HIDDEN + 10) * OUT) // 2)
+        rig = Rig(ScriptedUpstream(*[Script([Stall(1), *reasoned()])] * 6), prices=PRICES, wallets=[wallet], **settings)
+        assert sorted(six_at_once(rig, calls_before=0, stream=True, **limit)) == [200, 402, 402, 402, 402, 402]
+        assert (wallet.balance or 0) >= 0
+
+
+def learned_from(*tokens: int, model: str = "gpt-5", **fields: Any) -> Learned:
+    """What is known after calls that made so many tokens."""
+    learned = Learned()
+    for number, count in enumerate(tokens):
+        learned.note(priced(number, model=model, usage=Usage(1, count, source=REPORTED, input_source=REPORTED), **fields))
+    return learned
+
+
+def test_all_but_one_call_in_twenty_are_held_for_in_full() -> None:
+    """Of the last 64; one that thought for ever does not raise the hold of all others, a model that has changed is followed."""
+    assert learned_from(*[100] * (CALLS_MIN - 1)).most("gpt-5") is None
+    assert learned_from(*range(1, CALLS_MIN + 1)).most("gpt-5") == CALLS_MIN - 1
+    assert learned_from(*[100] * 39, 1_000_000).most("gpt-5") == 100
+    assert learned_from(*[100] * 200, *[9_000] * CALLS_KEPT).most("gpt-5") == 9_000
+    assert learned_from(*[100] * 200).most("another") is None
+
+
+def test_nothing_is_learned_from_what_a_vendor_did_not_report_or_a_client_cut() -> None:
+    """A cut stream says what its client took, not what the model makes."""
+    assert learned_from(*[9] * 40, outcome=CLIENT_GONE).most("gpt-5") is None
+    learned = Learned()
+    for number in range(40):
+        learned.note(priced(number, usage=Usage(1, 9, source=COUNTED)))
+    assert learned.most("gpt-5") is None
+
+
+def test_names_that_callers_make_up_do_not_fill_the_memory() -> None:
+    """The oldest goes."""
+    learned = Learned(calls_min=1)
+    for number in range(MODELS_MAX + 5):
+        learned.note(priced(number, model=f"v/{number}"))
+    assert (len(learned._made), len(learned._most), learned.most("v/0")) == (MODELS_MAX, MODELS_MAX, None)
+
+
+@pytest.mark.parametrize(
+    ("fields", "words"),
+    [
+        (
+            {},
+            ["for 4096 output tokens, because neither the request nor the model has a limit.", "`max_tokens` lowers it", "`stream: true`"],
+        ),
+        ({"max_tokens": 1_000}, ["for 1000 output tokens, the most that the request allows.", "A smaller `max_tokens` lowers it"]),
+        ({"n": 2}, ["for 8192 output tokens, 4096 for each of 2 choices,"]),
+        ({"stream": True}, ["for 256 output tokens, with which a stream begins. `max_tokens` lowers it."]),
+        ({"stream": True, "max_completion_tokens": 9_000}, ["for 9000 output tokens", "A smaller `max_completion_tokens` lowers it."]),
+    ],
+)
+@pytest.mark.parametrize("limit", ["wallet", "cap"])
+def test_a_refused_hold_says_of_what_it_is_made_and_how_it_becomes_less(fields: dict[str, Any], words: list[str], limit: str) -> None:
+    """(fault M19) The first document under a cap is not refused for a number that nobody sent without a word on where it comes from."""
+    rig = Rig(ScriptedUpstream(), prices=PRICES, wallets=[Wallet("default", 1 if limit == "wallet" else None)])
+    if limit == "cap":
+        rig.key = msgspec.structs.replace(rig.key, spend_cap=1, spend_window="week")
+        rig.books.caps["key_1"] = Cap(1, "week", spent=0, now=rig.books.wall_clock())
+    client = MemoryClient()
+    run_virtual(rig.call(client, body(**fields)))
+    assert client.status == (402 if limit == "wallet" else 429)
+    message = json.loads(client.body)["error"]["message"]
+    assert [word for word in words if word not in message] == []
+    hold = first_hold([unit_prices({"input": 10**9, "output": 2 * 10**9})], parse_chat(body(**fields)), Model(to=("v/m",)), held_input=1)
+    assert f"{hold.for_output / 1e9:.9f}".rstrip("0").rstrip(".") in message
+    assert ("stream: true" in message) == ("stream" not in fields)
+
+
+def test_a_document_with_a_limit_passes_where_one_without_is_refused() -> None:
+    """(fault M19) The remedy that the message names is one."""
+    wallet = Wallet("default", 100 * OUT + 60 * 1_000)
+    client, _ = made([document()], stream=False, wallet=wallet)
+    assert client.status == 402
+    client, _ = made([document()], stream=False, wallet=wallet, max_tokens=100)
+    assert client.status == 200

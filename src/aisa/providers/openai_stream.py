@@ -56,6 +56,7 @@ class StreamDecoder:
         self._mould: Mould | None = None
         self._ended = False
         self._whole: bytearray | None = None  # a document where a stream was asked
+        self._pending = 0  # tokens counted of which no piece has left
         self._shown = False  # the client has something of the answer
         self._opening: list[Piece] = []
         self._begun = False
@@ -250,8 +251,13 @@ class StreamDecoder:
             event = self._untouched(self._chunks.holding, tree, data)
             self._kept += [] if event is None else [(self._chunks.holding, event)]
         elif len(chunks) == 1 and (event := self._untouched(chunks[0], tree, data)) is not None:
-            return [Piece(event, self._chunks.tokens - counted)]
+            return [Piece(event, self._carried(counted))]
         return self._as_pieces(chunks, counted)
+
+    def _carried(self, counted: int) -> int:
+        """Return the tokens that the next piece carries: those above `counted`, and those that came with what was held back."""
+        tokens, self._pending = self._chunks.tokens - counted + self._pending, 0
+        return tokens
 
     def _untouched(self, chunk: Tree, tree: Tree, data: bytes) -> bytes | None:
         """Return the event in the vendor's own bytes if they say what the chunk says, else None."""
@@ -262,7 +268,8 @@ class StreamDecoder:
 
     def _as_pieces(self, chunks: list[Tree], counted: int) -> list[Piece]:
         """Write chunks, in the vendor's bytes where those were kept; the tokens above those counted before ride on the last one."""
-        tokens, last = self._chunks.tokens - counted, len(chunks) - 1
+        tokens, last = self._carried(counted), len(chunks) - 1
+        self._pending = 0 if chunks else tokens
         return [Piece(self._event(chunk), tokens if place == last else 0) for place, chunk in enumerate(chunks)]
 
     def _event(self, chunk: Tree) -> bytes:
@@ -297,9 +304,10 @@ def fit_usage(data: bytes, *, present: bool, wanted: bool) -> bytes | None:
 def same(chunk: Tree, source: Tree) -> bool:
     """Tell whether a vendor's chunk already is what we would emit, a null or absent `usage` and absent `logprobs` aside."""
     choices = trees_in(source.get("choices"))
-    # Python takes false and -0.0 for 0; clients do not.
+    # Python takes false and -0.0 for 0, true for 1; clients do not.
     odd = (
         not is_list(source.get("choices"))
+        or type(source.get("created")) is not int
         or len(choices) != len(as_list(source.get("choices")))
         or any(type(choice.get("index")) is not int for choice in choices)
     )

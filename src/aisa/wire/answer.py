@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from operator import itemgetter
+
 from aisa.wire.choice import flatten, with_both_names
 from aisa.wire.finish import FAILURE, STOP, UNKNOWN, later_of, spoken, verdict_on
 from aisa.wire.halves import whole
@@ -40,7 +42,7 @@ class Document:
             **tree,
             "id": text_or_none(tree.get("id")) or fallback_id,
             "object": OBJECT,
-            "created": given_created if isinstance(given_created, int) else created,
+            "created": given_created if type(given_created) is int else created,
             "model": text_or_none(tree.get("model")) or model,
             "choices": [self._choice(choice, position) for position, choice in enumerate(self._told_apart(choices))],
         }
@@ -48,24 +50,24 @@ class Document:
         return answer
 
     def _told_apart(self, choices: list[Tree]) -> list[Tree]:
-        """Return the choices, those under one index made one where a single one was asked for: some vendors part text and calls."""
-        indexes = [choice.get("index") for choice in choices]
-        if len(set(map(str, indexes))) == len(choices) or all(index is None for index in indexes):
+        """Return the choices in order; those under one index as one where one was asked for: some vendors part text and calls."""
+        indexes = [index for choice in choices if type(index := choice.get("index")) is int]
+        if len(indexes) < len(choices):
             return choices
-        if self._n > 1:
-            return [{**choice, "index": position} for position, choice in enumerate(choices)]
-        return [merged(choices)]
+        if len(set(indexes)) == len(choices):
+            return [choice for _, choice in sorted(zip(indexes, choices, strict=True), key=itemgetter(0))]
+        return choices if self._n > 1 else [merged(choices)]
 
     def _choice(self, choice: Tree, position: int) -> Tree:
         """Return a conformant choice: index, message, logprobs and a finish reason of the five."""
         message = choice.get("message")
         fallback_id = self._fallback[0].removeprefix("chatcmpl-")
         message = message_of(message if is_tree(message) else {}, f"call_{fallback_id}_{position}")
-        index = choice.get("index")
+        logprobs = choice.get("logprobs")
         fixed = {
-            "index": index if type(index) is int else position,
+            "index": position,
             "message": message,
-            "logprobs": choice.get("logprobs"),
+            "logprobs": logprobs if is_tree(logprobs) else None,
             "finish_reason": self._reason(choice.get("finish_reason"), message),
         }
         return {**choice, **fixed}
@@ -128,6 +130,8 @@ def message_of(message: Tree, call_seed: str) -> Tree:
         fixed = with_both_names({**fixed, "reasoning_content": whole(reasoning)})
     elif "reasoning_content" in message:
         fixed["reasoning_content"] = message["reasoning_content"]
+    if not isinstance(fixed["refusal"], str):
+        fixed["refusal"] = None
     calls = calls_in(message.get("tool_calls"))
     fixed.pop("tool_calls", None)
     if calls:
@@ -143,15 +147,18 @@ def message_of(message: Tree, call_seed: str) -> Tree:
 
 
 def tool_call_of(call: Tree) -> Tree:
-    """Return a tool call with its type, and arguments as a string."""
+    """Return a tool call with its type, and arguments as a string. Raises Unintelligible for one without a name."""
     custom = call.get("custom")
     given = text_or_none(call.get("id")) or ""
     rest = {name: value for name, value in call.items() if name not in ("id", "type", "function", "custom", "index")}
-    if is_tree(custom):
-        return {"id": given, "type": "custom", "custom": custom, **rest}
-    function = call.get("function")
+    function = custom if is_tree(custom) else call.get("function")
     function = function if is_tree(function) else {}
-    fixed = {"name": str(function.get("name") or ""), "arguments": arguments_text(function.get("arguments")) or "{}"}
+    name = text_or_none(function.get("name"))
+    if name is None:
+        raise Unintelligible("a tool call without a name")
+    if is_tree(custom):
+        return {"id": given, "type": "custom", "custom": {**custom, "name": name, "input": arguments_text(custom.get("input"))}, **rest}
+    fixed = {"name": name, "arguments": arguments_text(function.get("arguments")) or "{}"}
     return {"id": given, "type": "function", "function": {**function, **fixed}, **rest}
 
 

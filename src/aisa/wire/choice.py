@@ -63,8 +63,10 @@ class Choice:
             if name not in HANDLED_DELTA and value is not None:
                 text[name] = numbered(value, name, self._details)
         parts = [text] if text else []
-        parts += self._tool_calls.accept(delta.get("tool_calls"))
-        if not self._tool_calls.begun:  # beside tool calls, a legacy call is the same call again, in the words of an older API
+        # Beside a call in the words of one API, one in those of the other is the same call again.
+        if not self._function_call.begun:
+            parts += self._tool_calls.accept(delta.get("tool_calls"))
+        if not self._tool_calls.begun:
             parts += self._function_call.accept(delta.get("function_call"))
         self.said = self.said or bool(parts) or self._tool_calls.begun or self._function_call.begun
         return parts

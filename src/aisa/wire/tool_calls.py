@@ -124,8 +124,8 @@ class ToolCallStream:
             first = not any(other.waiting for other in self._calls if other is not call)
             if call.name and (call.held or (first and self._terms.is_whole(call.name))):
                 parts = self._open(call)
-        elif text or extras:
-            parts.append(call.fragment(text) | extras)
+        elif text:
+            parts.append(call.fragment(text))
         return parts
 
     def _open(self, call: Call) -> list[Tree]:
@@ -222,10 +222,12 @@ class FunctionCallStream:
 
     def accept(self, fragment: object) -> list[Tree]:
         """Return the deltas to emit for a `function_call` value of the vendor."""
-        if not is_tree(fragment):
+        name = whole(text_or_none(fragment.get("name")) or "") if is_tree(fragment) else ""
+        given = arguments_text(fragment.get("arguments")) if is_tree(fragment) else ""
+        if not (name or given or self.begun):
             return []
-        self._name = continued(self._name or "", text_or_none(fragment.get("name")) or "", self._terms)
-        text = self.seam.take(arguments_text(fragment.get("arguments")))
+        self._name = continued(self._name or "", name, self._terms)
+        text = self.seam.take(given)
         deltas = self._open() if text or self._terms.is_whole(self._name) else []
         if text:
             deltas.append({"function_call": {"arguments": text}})

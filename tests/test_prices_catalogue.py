@@ -127,6 +127,13 @@ def test_a_price_says_which_catalogue_and_which_model_of_it() -> None:
     assert listed.at(1.8e9).prices == unit_prices({"input": 2_500_000_000, "output": 10**10, "cached_input": 1_250_000_000})
 
 
+def test_the_catalogue_says_how_much_fits_a_model() -> None:
+    """Beside its price; where it does not know, nothing is said."""
+    big = catalogue_price("openai", "https://api.openai.com/v1", "gpt-4.1")
+    assert big is not None
+    assert (big.context_window or 0) >= 1_000_000
+
+
 @pytest.mark.parametrize(
     ("base_url", "model"),
     [

@@ -367,3 +367,18 @@ def test_always_means_under_every_name_that_nothing_else_serves() -> None:
     assert targets(config, "gpt-5") == ["embedded/gpt-5"]
     assert targets(config, "fast") == ["a/x", "b/y"]
     assert targets(Config(vendors={"a": VENDORS["a"]}, embedded=Embedded(enabled="always")), "gpt-5") == ["embedded/gpt-5"]
+
+
+def test_how_much_fits_a_target_is_known_from_its_own_line_else_the_models_else_the_catalogue() -> None:
+    """Fault B4: by it a prompt that is too long for one target finds another."""
+    listed = PriceList((Term(Price(unit_prices({"input": 1, "output": 1}), "listed")),), context_window=3_000)
+    to = (TargetSetting(target="a/x", context_window=1_000), TargetSetting(target="b/y"))
+
+    def windows(model: Model, known: PriceList | None) -> list[int | None]:
+        routes = Routes(Config(vendors=VENDORS, models={"fast": model}), lambda *_: known)
+        offers = [offer for step in routes.find("fast").steps for offer, _ in step]
+        return [offer.target.context_window for offer in offers]
+
+    assert windows(Model(to=to, context_window=2_000), listed) == [1_000, 2_000]
+    assert windows(Model(to=to), listed) == [1_000, 3_000]
+    assert windows(Model(to=to), None) == [1_000, None]

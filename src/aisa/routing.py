@@ -156,11 +156,11 @@ class Routes:
             weighted = isinstance(item, TargetSetting)
             setting = item if isinstance(item, TargetSetting) else TargetSetting(target=item)
             vendor, _, upstream_model = setting.target.partition("/")
-            window = setting.context_window or model.context_window
-            target = msgspec.structs.replace(
-                self._targets[vendor], model=upstream_model, context_window=window, named_by_caller=named_by_caller
-            )
-            offer = Offer(target, setting.target, self._price_list(name, model, target), self._needs_price(target))
+            target = msgspec.structs.replace(self._targets[vendor], model=upstream_model, named_by_caller=named_by_caller)
+            price_list = self._price_list(name, model, target)
+            listed = None if price_list is None else price_list.context_window
+            target = msgspec.structs.replace(target, context_window=setting.context_window or model.context_window or listed)
+            offer = Offer(target, setting.target, price_list, self._needs_price(target))
             if weighted and weighted_before:
                 steps[-1].append((offer, setting.weight))
             else:
@@ -185,7 +185,8 @@ class Routes:
         terms += configured(vendor.prices.get(target.model), f"vendors.{target.vendor}.prices.{target.model}")
         if all(term.start > BEGINNING for term in terms):
             listed = self._look_up(target.vendor, vendor.base_url, target.model)
-            terms += listed.terms if listed else ()
+            if listed is not None:
+                return PriceList(terms + listed.terms, listed.context_window)
         return PriceList(terms) if terms else None
 
     def _needs_price(self, target: Target) -> bool:

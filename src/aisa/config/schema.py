@@ -239,8 +239,8 @@ FIELDS: Mapping[str, str] = MappingProxyType(
         "A model with no other setting may be written as this list alone.",
         "models.<name>.to[].target": "The vendor's name and the model's name there, as `vendor/model`.",
         "models.<name>.to[].weight": "The target's share of the calls among those with weights next to it; 0 makes it their stand-by.",
-        "models.<name>.to[].context_window": "Input and output tokens that fit this target together, where targets differ; a prompt that "
-        "is too long for one target is sent only to those whose window is known to hold it.",
+        "models.<name>.to[].context_window": "Input and output tokens that fit this target together, where targets differ; if absent, what "
+        "the price catalogue lists. A prompt that is too long for one target is sent only to those whose window is known to hold it.",
         "models.<name>.prices": "What the model's tokens cost wherever it is served: one set of prices, or a list of them with the day on "
         "which each begins; if absent, each target has its own: as `vendors.<name>.prices` says, else as the price catalogue lists.",
         "models.<name>.prices.input": "Price of input tokens.",

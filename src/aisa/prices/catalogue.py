@@ -57,7 +57,7 @@ def price_list(model: ModelInfo, source: str) -> PriceList | None:
         if prices is None:
             return None
         terms.append(term(Price(prices, source), entry.constraint))
-    return PriceList(tuple(terms)) if terms else None
+    return PriceList(tuple(terms), model.context_window) if terms else None
 
 
 def provider_of(vendor: str, base_url: str) -> Provider | None:

@@ -44,7 +44,7 @@ from aisa.patience import Watch
 from aisa.providers import openai
 from aisa.routing import Routes
 from aisa.run import Gate
-from aisa.serve import read_chat
+from aisa.serve import chat_reader
 from aisa.testing.conformance import check_error, check_stream
 from books import books_into
 from rig import DONE, chunk, text, usage
@@ -482,7 +482,7 @@ class House:
         chance = random.Random(1)
         self.gate = Gate(
             keys=keys,
-            read=read_chat,
+            read=chat_reader(),
             routes=Routes(config),
             admission=Unlimited(),
             ledger=self.books,

@@ -9,6 +9,7 @@ import random
 import socket
 import sys
 import termios
+import threading
 import time
 from collections.abc import Callable, Coroutine, Generator
 from contextlib import suppress
@@ -19,7 +20,7 @@ from typing import Any
 import pytest
 
 from aisa.keys.store import KeyStore
-from aisa.serve import migrate
+from aisa.serve import PARSES_MAX, chat_reader, migrate
 from aisa.storage.engine import open_database
 from aisa.testing.clock import run_virtual
 from faults_rig import (
@@ -814,6 +815,23 @@ def test_a_model_that_is_not_there_is_a_404(model: str) -> None:
             assert len(error["message"]) < 1_000
 
     run_virtual(main())
+
+
+def test_large_bodies_are_parsed_one_at_a_time() -> None:
+    """Fault S15: of several that come together, each begins when the one before is parsed, and all are answered."""
+
+    async def main() -> None:
+        read, body_of_them = chat_reader(), body(x="y" * 2_000_000)
+        before = set(threading.enumerate())
+        running = [asyncio.create_task(read(body_of_them)) for _ in range(5)]
+        most = 0
+        while not all(task.done() for task in running):
+            most = max(most, len(set(threading.enumerate()) - before))
+            await asyncio.sleep(0)
+        assert most == PARSES_MAX == 1
+        assert {task.result().model for task in running} == {"fast"}
+
+    on_uvloop(main())
 
 
 def test_a_huge_name_does_not_hold_up_everybody() -> None:

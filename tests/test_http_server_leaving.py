@@ -7,13 +7,16 @@ import fcntl
 import logging
 import socket
 import struct
+import sys
 from pathlib import Path
 
 import pytest
+import uvloop
 
 from aisa.http.connection import Connection
 from aisa.http.server import Reply, Request, tls_context
 from aisa.http.shared import READ_BYTES_MAX
+from aisa.http.sockets import SEGMENT_BYTES_MAX
 from aisa.http.stall import STALL_SECONDS_MAX
 from aisa.testing.clock import run_virtual
 from http_server_rig import (
@@ -190,6 +193,73 @@ def test_a_half_closed_reader_of_events_gets_a_comment_and_then_the_rest(run: Ru
             assert not served.complaints
 
     run(scenario())
+
+
+@both_loops
+@pytest.mark.parametrize("begin", ["", "stream", "body"])
+@pytest.mark.parametrize("how", ["half_close", "close"])
+def test_of_http_1_0_an_end_of_file_is_a_leaving(run: Run, begin: str, how: str) -> None:
+    """As proxies mean it that speak 1.0 to us: there is nothing to probe them with, and nothing would ever be noticed otherwise."""
+
+    async def scenario() -> None:
+        loop = asyncio.get_running_loop()
+        script = Leaving(begin)
+        async with serving(script) as served:
+            client = await served.connect_bare()
+            await client.send(b"GET / HTTP/1.0\r\n\r\n")
+            await until(lambda: served.app.requests)
+            await asyncio.sleep(0.05)
+            began = loop.time()
+            getattr(client, how)()
+            await until(lambda: script.told)
+            at, gone, closing = script.told[0]
+            assert (gone, closing, at - began < patience(0.1)) == (True, False, True)
+
+    run(scenario())
+
+
+@pytest.mark.parametrize("after_seconds", [0.4, 1.0, 3.0, 13.0, 63.0])
+def test_a_half_closed_reader_that_leaves_later_is_noticed_by_the_next_comment(after_seconds: float) -> None:
+    """A proxy passes the half-close on at once and closes later. Comments go out 0.5, 2 and 5 s after it and every 5 s from then on."""
+
+    async def scenario() -> None:
+        loop = asyncio.get_running_loop()
+        script = Leaving("stream")
+        async with serving(script) as served:
+            client = await served.connect_bare()
+            await client.send(get())
+            await client.read_until(b"data: 1\n\n\r\n")
+            half_closed = loop.time()
+            client.half_close()
+            await until(lambda: client.bytes_had() > client.bytes_read)
+            await asyncio.sleep(half_closed + after_seconds - loop.time())
+            comments = (await client.read()).count(b": keep-alive")
+            due = [0.0, 0.5, 2.0, *range(5, 100, 5)]
+            assert comments == sum(moment <= after_seconds for moment in due)
+            client.close()
+            await until(lambda: script.told)
+            next_probe = half_closed + next(moment for moment in due if moment > after_seconds)
+            assert script.told[0][0] - next_probe < 0.15
+
+    run_virtual(scenario())
+
+
+@pytest.mark.parametrize("begin", ["", "body"])
+def test_a_half_closed_client_is_probed_once_where_no_comment_can_be_sent(begin: str) -> None:
+    """One interim response before the head, as there are proxies that break at a second; nothing inside a document."""
+
+    async def scenario() -> None:
+        async with serving(Leaving(begin)) as served:
+            client = await served.connect_bare()
+            await client.send(get())
+            await until(lambda: served.app.requests)
+            client.half_close()
+            await asyncio.sleep(100)
+            received = await client.read()
+            assert received.count(b"HTTP/1.1 100 Continue") == (0 if begin else 1)
+            assert received.count(b"HTTP/1.1") == 1
+
+    run_virtual(scenario())
 
 
 @both_loops
@@ -515,6 +585,36 @@ def test_an_idle_connection_is_not_cut_for_what_a_slow_reader_has_yet_to_read() 
             assert (await client.rest()).endswith(b"x" * 20_000)
 
     run_virtual(scenario())
+
+
+def test_a_document_does_not_crawl_to_a_reader_on_the_same_host() -> None:
+    """Fault S8: 4 MB take tens of milliseconds and not two seconds, which they did while a segment was larger than our buffer.
+
+    The reader's kernel had to wait with each acknowledgement then, for 40 ms, and so had we.
+    """
+
+    async def script(request: Request, reply: Reply) -> None:
+        reply.start(200, [], 4 << 20)
+        reply.write(bytes(2 << 20))
+        await reply.writable()
+        reply.end(bytes(2 << 20))
+
+    async def scenario() -> None:
+        loop = asyncio.get_running_loop()
+        async with serving(script) as served:
+            client = await served.connect_bare()
+            seconds: list[float] = []
+            for _ in range(3):
+                began, read = loop.time(), client.bytes_read
+                await client.send(get())
+                while client.bytes_read < read + (4 << 20):
+                    assert await client.read()
+                seconds.append(loop.time() - began)
+            told = client.end.getsockopt(socket.IPPROTO_TCP, socket.TCP_INFO, 104)
+            assert int.from_bytes(told[20:24], sys.byteorder) <= SEGMENT_BYTES_MAX
+            assert min(seconds) < 1
+
+    uvloop.run(scenario())
 
 
 def test_the_kernel_still_takes_a_stalled_stream_into_account() -> None:

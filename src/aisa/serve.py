@@ -10,11 +10,13 @@ import signal
 import ssl
 import sys
 import traceback
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import uvloop
 from sqlalchemy import Connection
 
@@ -24,6 +26,7 @@ from aisa.clock import Chance, quick_chance, system_chance, wall_clock
 from aisa.config.load import Loaded
 from aisa.config.problem import ConfigErrors, Problem
 from aisa.config.schema import Config
+from aisa.config.schema import Server as ServerSettings
 from aisa.drain import Drains
 from aisa.edge.account import Accounts
 from aisa.edge.admin import Admin
@@ -38,6 +41,7 @@ from aisa.edge.statement import Statement
 from aisa.embedded.upstream import EmbeddedUpstream
 from aisa.facts import BugFound, Fact, ServerNotice
 from aisa.http.client import HttpUpstream
+from aisa.http.descriptors import clients_that_fit, raise_limit
 from aisa.http.names import Names
 from aisa.http.server import HttpServer, tls_context
 from aisa.ids import CallIds
@@ -70,7 +74,10 @@ from aisa.wire.chat import ChatRequest, parse_chat
 
 #: Signals that end a process that has no answer to them. Nothing is reloaded yet; a log that was rotated goes on where it is.
 IGNORED_SIGNALS = (signal.SIGHUP, signal.SIGUSR1, signal.SIGUSR2)
-PARSE_INLINE_BYTES_MAX = 262_144  # larger bodies are parsed in a thread, so that other streams' tokens do not wait for them
+PARSE_INLINE_BYTES_MAX = 262_144  # a millisecond; larger bodies are parsed in a thread, between whose steps other streams have their turn
+# A step keeps the interpreter, for up to a tenth of a second of 32 MiB on an idle machine: several at once would keep streams waiting for
+# all of them together, and no body would be read any sooner.
+PARSES_MAX = 1
 REPEATED_MS_MAX = 86_400_000  # how long an Idempotency-Key is remembered
 WRITE_SECONDS_MAX = 10  # for the last rows at a stop; what the database does not take then stays on the board
 BOARD_NAME = "board"
@@ -113,11 +120,16 @@ def migrate(connection: Connection) -> None:
     to_head(connection)
 
 
-async def read_chat(body: bytes) -> ChatRequest:
-    """Parse a request body, a large one in a thread."""
-    if len(body) <= PARSE_INLINE_BYTES_MAX:
-        return parse_chat(body)
-    return await asyncio.to_thread(parse_chat, body)
+def chat_reader() -> Callable[[bytes], Awaitable[ChatRequest]]:
+    """Return what parses request bodies: small ones at once, large ones in a thread and one at a time."""
+    threads = ThreadPoolExecutor(PARSES_MAX, thread_name_prefix="parse")
+
+    async def read_chat(body: bytes) -> ChatRequest:
+        if len(body) <= PARSE_INLINE_BYTES_MAX:
+            return parse_chat(body)
+        return await asyncio.get_running_loop().run_in_executor(threads, parse_chat, body)
+
+    return read_chat
 
 
 async def serve(
@@ -159,7 +171,8 @@ async def serve(
     wallets = LiveWallets(store, books, asyncio.get_running_loop().call_soon_threadsafe)
     shown = usage_routes(Statement(books, ended), keys, BoardView(gate.live, books, board))
     admin = Admin(keys, wall_clock, report, wallets=wallets, more=(*BookRoutes(store).routes(), *shown))
-    server, control_server = HttpServer(edge, config.server), HttpServer(Control(admin), config.server)
+    settings = fitting(config, report)
+    server, control_server = HttpServer(edge, settings), HttpServer(Control(admin), settings)
     first_key = ensure_first_key(keys)
     host, port = await server.listen(config.server.host, config.server.port, tls)
     await control_server.listen_unix(control)
@@ -181,6 +194,19 @@ async def serve(
     return 0
 
 
+def fitting(config: Config, report: Callable[[Fact], None]) -> ServerSettings:
+    """Return the server's settings with no more connections than there are file descriptors for, and say what fits."""
+    descriptors = raise_limit()
+    asked = config.server.connections_max
+    fit = clients_that_fit(descriptors, [vendor.connections_max for vendor in config.vendors.values()], tls=config.tls is not None)
+    if asked <= fit:
+        report(ServerNotice(f"{asked} connections of clients fit the {descriptors} file descriptors of this process"))
+        return config.server
+    what = f"only {fit} connections of clients fit the {descriptors} file descriptors of this process, besides those to vendors"
+    report(ServerNotice(f"{what}: server.connections_max is {fit} instead of {asked}. Raise the hard limit (ulimit -Hn, LimitNOFILE=)."))
+    return msgspec.structs.replace(config.server, connections_max=fit)
+
+
 def open_gate(
     config: Config,
     keys: KeyStore,
@@ -196,7 +222,7 @@ def open_gate(
     drained = [name for name, vendor in config.vendors.items() if vendor.on_disconnect == "drain"]
     return Gate(
         keys=keys,
-        read=read_chat,
+        read=chat_reader(),
         routes=Routes(config, price_look_up(config), counts),
         admission=Unlimited(),
         ledger=books,

@@ -1,13 +1,16 @@
 """How the bodies of requests arrive that did not come in one piece: what they hold of one common budget, and whether they come fast enough.
 
-Sets no timer and reads no socket.
+Reads and writes no socket.
 """
 
 from __future__ import annotations
 
 from collections import deque
+from collections.abc import Callable
 
 from aisa.errors import ApiError
+from aisa.http.alarm import Alarm
+from aisa.http.request import RequestReader
 
 BODY_BYTES_PER_SECOND_MIN = 1_000  # a phone on a bad line is faster; slower is an attack
 SLICES = 4  # that the window is looked at in: a body that stops is found after a window and a quarter at most
@@ -24,40 +27,40 @@ class BodyBudget:
 
 
 class Arrival:
-    """One unfinished body. It must be ended, however it ends."""
+    """One unfinished body. It must be ended, however it ends; when it comes too slowly, `refuse` is called by the connection's alarm."""
 
-    __slots__ = ("_before", "_budget", "_held", "_window_seconds")
+    __slots__ = ("_alarm", "_before", "_budget", "_held", "_reader", "_refuse", "_window_seconds")
 
-    def __init__(self, budget: BodyBudget, window_seconds: float) -> None:
+    def __init__(
+        self, budget: BodyBudget, reader: RequestReader, alarm: Alarm, *, window_seconds: float, refuse: Callable[[ApiError], None]
+    ) -> None:
         self._budget = budget
-        self._held = 0
+        self._reader = reader
+        self._alarm = alarm
+        self._refuse = refuse
         self._window_seconds = window_seconds
+        self._held = 0
         self._before = deque([0])  # what had arrived at the end of each of the last slices
+        alarm.set(window_seconds / SLICES, self._check_rate)
 
-    @property
-    def slice_seconds(self) -> float:
-        """How often to call `check_rate`."""
-        return self._window_seconds / SLICES
-
-    def grow(self, held: int) -> None:
-        """So many bytes of the body are held now. Raises ApiError overloaded when all bodies together hold too much."""
-        budget = self._budget
+    def grow(self) -> None:
+        """More of the body is held. Raises ApiError overloaded when all bodies together hold too much."""
+        budget, held = self._budget, self._reader.held_bytes
         budget.held += held - self._held
         self._held = held
         if budget.held > budget.bytes_max:
             message = f"Unfinished request bodies fill the {budget.bytes_max} bytes that this server has for them. Send the request again."
             raise ApiError("overloaded", message)
 
-    def check_rate(self, arrived: int) -> None:
-        """At the end of a slice: so many bytes have arrived in all. Raises ApiError request_timeout if the window had too few."""
-        before = self._before
+    def _check_rate(self) -> None:
+        """Look, at the end of a slice, at what has arrived in the window that ends with it."""
+        before, arrived = self._before, self._reader.body_bytes
         before.append(arrived)
         if len(before) > SLICES and arrived - before.popleft() < self._window_seconds * BODY_BYTES_PER_SECOND_MIN:
-            raise ApiError(
-                "request_timeout",
-                f"The request's body arrived too slowly: in {self._window_seconds:g} seconds there must be at least "
-                f"{BODY_BYTES_PER_SECOND_MIN} bytes for each of them.",
-            )
+            wanted = f"in {self._window_seconds:g} seconds there must be at least {BODY_BYTES_PER_SECOND_MIN} bytes for each of them."
+            self._refuse(ApiError("request_timeout", f"The request's body arrived too slowly: {wanted}"))
+        else:
+            self._alarm.set(self._window_seconds / SLICES, self._check_rate)
 
     def end(self) -> None:
         """The body is complete or given up: it holds nothing any more."""

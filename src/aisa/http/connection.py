@@ -129,20 +129,27 @@ class Connection(asyncio.BufferedProtocol):
             self._read(data)
 
     def eof_received(self) -> bool:
-        """The client sends no more. That is how both a client that has left and one that awaits its answer look."""
+        """The client sends no more. That is how both a client that has left and one that awaits its answer look.
+
+        Of HTTP/1.0 it is a leaving: there is nothing to probe such a client with, and the proxies that speak it mean it so.
+        """
         self._eof = True
         out = self._out
         if self.reply is None and not self._pending and (out.confirm() or not out.tells_resets):
             return False  # the loop closes
-        if not out.tells_resets:
+        if not out.tells_resets or not (self.reply is None or self.reply.http11):
             self.abort()
             return False
         if self.reply is not None:
-            self.reply.probe()
+            self.reply.probe(again=False)
         elif not self._pending:
             self._close()
-        self._watch.start(self.abort)
+        self._watch.start(self.abort, self._probe)
         return True
+
+    def _probe(self) -> None:
+        if self.reply is not None:
+            self.reply.probe(again=True)
 
     def pause_writing(self) -> None:
         """The kernel has refused bytes."""
@@ -230,25 +237,15 @@ class Connection(asyncio.BufferedProtocol):
             return
         arrival = self._arrival
         if arrival is None:
-            arrival = self._arrival = Arrival(self._shared.bodies, settings.body_timeout_seconds)
-            self._alarm.set(arrival.slice_seconds, self._check_rate)
+            window = settings.body_timeout_seconds
+            arrival = self._arrival = Arrival(self._shared.bodies, reader, self._alarm, window_seconds=window, refuse=self._refuse)
             if reader.expects_continue:
                 self._out.write(b"HTTP/1.1 100 Continue\r\n\r\n")
-        arrival.grow(reader.held_bytes)
+        arrival.grow()
 
     def _time_out(self) -> None:
         message = f"The request's headers did not arrive within {self._shared.settings.header_timeout_seconds:g} seconds."
         self._refuse(ApiError("request_timeout", message))
-
-    def _check_rate(self) -> None:
-        arrival = self._arrival
-        assert arrival is not None, "the alarm is set anew when a body has ended"
-        try:
-            arrival.check_rate(self._reader.body_bytes)
-        except ApiError as error:
-            self._refuse(error)
-        else:
-            self._alarm.set(arrival.slice_seconds, self._check_rate)
 
     def _end_body(self) -> None:
         arrival, self._arrival = self._arrival, None

@@ -71,7 +71,6 @@ class Reply:
         "_head",
         "_headers",
         "_house",
-        "_http11",
         "_is_head",
         "_length",
         "_on_taken",
@@ -84,6 +83,7 @@ class Reply:
         "congested",
         "ended",
         "gone",
+        "http11",
         "running",
         "started",
     )
@@ -98,7 +98,8 @@ class Reply:
         self._carrier = carrier
         self._out = out
         self._is_head = method == "HEAD"
-        self._http11 = http11
+        #: The client speaks HTTP/1.1.
+        self.http11 = http11
         self._head = b""
         self._chunk_end = b"\r\n"
         self._flowing = False  # a chunked body has begun and may go on: what a stream asks of each of its thousands of chunks
@@ -133,7 +134,7 @@ class Reply:
             self._bodiless = True
         elif length is not None:
             lines.append(f"content-length: {length}\r\n")
-        elif self._http11:
+        elif self.http11:
             lines.append("transfer-encoding: chunked\r\n")
             self._chunked = not self._is_head
         if self.closes or self._house.draining:
@@ -270,12 +271,19 @@ class Reply:
         self._flowing = False
         self._carrier.abort()
 
-    def probe(self) -> None:
-        """Send what a living client ignores, so that one who has left answers with a reset."""
+    def probe(self, *, again: bool) -> None:
+        """Send what a living client ignores, so that one who has left answers with a reset.
+
+        Before the head that is an interim response, once: there are proxies that break at a second one.
+        """
         if not self.started or self._head:
-            if self._http11:
+            if not again:
                 self._out.write(b"HTTP/1.1 100 Continue\r\n\r\n")
-        elif self._chunked and any(name == "content-type" and value.startswith("text/event-stream") for name, value in self._headers):
+        elif (
+            not self.congested
+            and self._chunked
+            and any(name == "content-type" and value.startswith("text/event-stream") for name, value in self._headers)
+        ):
             self.write(b": keep-alive\n\n")
 
     def drained(self) -> None:

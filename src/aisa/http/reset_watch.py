@@ -3,16 +3,21 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from itertools import chain, repeat
 
 from aisa.http.delivery import Delivery
 
-# After the client's end-of-file: a reset arrives within a round trip, and the vendor must be told within 0.1 s of it. The last gap repeats.
-GAPS_SECONDS = (0.01, 0.02, 0.03, 0.04, 0.15, 0.75, 5.0)
+# After the client's end-of-file, or something sent to it: a reset arrives within a round trip, and the vendor must be told within 0.1 s.
+SOON_SECONDS = (0.01, 0.02, 0.03, 0.04, 0.15)
+LATER_SECONDS = (0.75, 5.0)  # the last one repeats
+# A proxy may pass a half-close on at once and close later, and only who is sent something answers with a reset: so something is sent
+# 0.5, 2 and 5 s after the end-of-file, and every 5 s from then on.
+PROBE_SECONDS = (0.5, 1.5, 3.0, 5.0)  # from one to the next; the last one repeats
 
 
 class ResetWatch:
-    """Asks the kernel, ever less often."""
+    """Asks the kernel, ever less often; with a probe, which sends the client something, sooner again after each."""
 
     __slots__ = ("_out", "_timer")
 
@@ -20,9 +25,9 @@ class ResetWatch:
         self._out = out
         self._timer: asyncio.TimerHandle | None = None
 
-    def start(self, found: Callable[[], None]) -> None:
+    def start(self, found: Callable[[], None], probe: Callable[[], None] | None = None) -> None:
         """Call `found` when the connection is reset; started again, it begins again with the shortest gap."""
-        self._look_after(0, found)
+        self._look_after(plain_gaps() if probe is None else probing_gaps(probe), found)
 
     def stop(self) -> None:
         """Look no more."""
@@ -30,13 +35,25 @@ class ResetWatch:
             self._timer.cancel()
             self._timer = None
 
-    def _look_after(self, gaps: int, found: Callable[[], None]) -> None:
+    def _look_after(self, gaps: Iterator[float], found: Callable[[], None]) -> None:
         self.stop()
-        gap = GAPS_SECONDS[min(gaps, len(GAPS_SECONDS) - 1)]
-        self._timer = asyncio.get_running_loop().call_later(gap, self._look, gaps + 1, found)
+        self._timer = asyncio.get_running_loop().call_later(next(gaps), self._look, gaps, found)
 
-    def _look(self, gaps: int, found: Callable[[], None]) -> None:
+    def _look(self, gaps: Iterator[float], found: Callable[[], None]) -> None:
         if self._out.was_reset():
             found()
         else:
             self._look_after(gaps, found)
+
+
+def plain_gaps() -> Iterator[float]:
+    """Return the seconds from each look to the next."""
+    return chain(SOON_SECONDS, LATER_SECONDS, repeat(LATER_SECONDS[-1]))
+
+
+def probing_gaps(probe: Callable[[], None]) -> Iterator[float]:
+    """Yield the same where a probe is sent from time to time: with the look before it."""
+    for seconds in chain(PROBE_SECONDS, repeat(PROBE_SECONDS[-1])):
+        yield from SOON_SECONDS
+        yield seconds - sum(SOON_SECONDS)
+        probe()

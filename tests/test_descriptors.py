@@ -1,0 +1,57 @@
+"""File descriptors: what fits is known at the start, and beyond it clients are told. Fault S5."""
+
+from __future__ import annotations
+
+import http.client
+import json
+import subprocess
+import sys
+from pathlib import Path
+from urllib.parse import urlsplit
+
+import pytest
+
+from aisa.http.descriptors import CONNECTIONS_MIN, OWN_DESCRIPTORS, clients_that_fit
+from server import Server, environment, read_banner
+
+
+@pytest.mark.parametrize("descriptors", [0, 100, 256, 1_024, 4_096, 20_000, 1 << 20])
+@pytest.mark.parametrize("vendors", [[], [1_000], [1_000] * 5, [20_000], [10]])
+@pytest.mark.parametrize("tls", [False, True])
+def test_clients_and_their_vendors_fit_together(descriptors: int, vendors: list[int], tls: bool) -> None:
+    """Each client has a descriptor, two over TLS, and each call one to a vendor, unless the vendors take fewer; and some always fit."""
+    fit = clients_that_fit(descriptors, vendors, tls=tls)
+    used = OWN_DESCRIPTORS + fit * (2 if tls else 1) + min(fit, sum(vendors))
+    assert fit == CONNECTIONS_MIN or used <= descriptors < used + 2 + (1 if tls else 0) + 1
+
+
+def test_the_soft_limit_is_raised_and_what_does_not_fit_is_told(tmp_path: Path) -> None:
+    """With a soft limit of 64 and a hard one of 200 the server says how many fit; so many are served, and the next is told 503."""
+    limited = ["sh", "-c", 'ulimit -n 200; ulimit -S -n 64; exec "$@"', "sh"]
+    command = [*limited, sys.executable, "-m", "aisa", "serve", "--port", "0", "--data-dir", str(tmp_path / "data"), "--log-format", "json"]
+    with (
+        (tmp_path / "log").open("wb") as log,
+        subprocess.Popen(command, cwd=tmp_path, env=environment(), stdout=subprocess.PIPE, stderr=log, text=True) as process,
+    ):
+        try:
+            server = Server(tmp_path, process, read_banner(process))
+            fit = clients_that_fit(200, [], tls=False)
+            assert f"only {fit} connections of clients fit the 200 file descriptors" in server.log
+            connections = [http.client.HTTPConnection(urlsplit(server.url).netloc, timeout=30) for _ in range(fit + 1)]
+            answers = []
+            for connection in connections:
+                connection.request("GET", "/health")
+                answer = connection.getresponse()
+                answers.append((answer.status, json.loads(answer.read())))
+            for connection in connections:
+                connection.close()
+            assert [status for status, _ in answers] == [200] * fit + [503]
+            assert answers[-1][1]["error"]["code"] == "overloaded"
+        finally:
+            process.terminate()
+            process.communicate()
+
+
+def test_enough_descriptors_are_said_too(server: Server) -> None:
+    """An operator who looks finds what fits."""
+    assert "file descriptors of this process" in server.log

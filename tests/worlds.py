@@ -444,7 +444,7 @@ class Life(Unlimited):
     async def _call(self, making: Making) -> None:
         plan, time = making.plan, asyncio.get_running_loop().time
         making.began_seconds = time()
-        call = Call(plan.id, plan.key.id, plan.body, int(self.wall_clock()), making.began_seconds, [("x-request-id", plan.id)])
+        call = Call(plan.id, plan.key, plan.body, int(self.wall_clock()), making.began_seconds, [("x-request-id", plan.id)])
         try:
             await relay(call, making.client, self.gate)
             if not making.upstream.requests and making.client.status is not None:

@@ -24,7 +24,7 @@ import pytest
 from aisa.keys.rules import Key
 from aisa.ledger.row import CallRow
 from repeats import repeats
-from worlds import END_SECONDS, NEVER, Free, Left, Life, Making, Observer, Plan, Said, Seen, Tariff, Tokens, live, world_of
+from worlds import END_SECONDS, NEVER, Free, Left, Life, Making, Observer, Plan, Said, Seen, Tariff, Tokens, live, thoughts_in, world_of
 
 WORLDS = int(os.environ.get("AISA_WORLDS", str(repeats(1_000))))
 FIRST = int(os.environ.get("AISA_WORLDS_FIRST", "0"))
@@ -123,7 +123,7 @@ def hold_of(plan: Plan, output: int) -> int:
 def arrived(data: bytes) -> tuple[int, int]:
     """Return the tokens, and the thoughts among them, of the events that are whole."""
     end = data.rfind(b"\n\n") + 2
-    thoughts = data.count(b"^", 0, end)
+    thoughts = thoughts_in(data[:end])
     return data.count(b"~", 0, end) + thoughts, thoughts
 
 

@@ -118,6 +118,13 @@ class LedgerAway(msgspec.Struct, frozen=True, tag="ledger_away"):
     remedy: str
 
 
+class TargetHealth(msgspec.Struct, frozen=True, tag="target_health"):
+    """A target, as `vendor/model`, is asked last for so many seconds because it failed, or in its own place again (0)."""
+
+    target: str
+    last_for_seconds: float = 0.0
+
+
 class LedgerBack(msgspec.Struct, frozen=True, tag="ledger_back"):
     """The database takes rows again, `rows` of them at first."""
 
@@ -133,6 +140,7 @@ class ServerNotice(msgspec.Struct, frozen=True, tag="server"):
 Fact = (
     CallEnded
     | VendorFailed
+    | TargetHealth
     | UsageMisreported
     | FinishUnknown
     | Refused

@@ -9,7 +9,7 @@ import asyncio
 
 from aisa.call import ANSWERING, FAIL, Call
 from aisa.errors import ApiError, UpstreamFailed
-from aisa.facts import VendorFailed
+from aisa.facts import TargetHealth, VendorFailed
 from aisa.ledger.port import Bill
 from aisa.ledger.rules import CLIENT_GONE, CLIENT_STALLED, COMPLETED, CUT, FAILED, SHUT_DOWN
 from aisa.money import dollars_text
@@ -32,7 +32,7 @@ async def relay(call: Call, client: Client, gate: Gate) -> None:
     """
     key = call.key  # 1 who: the edge has found that by the head, before it took the body
     chat = await gate.read(call.body)  # 2 what
-    plan = gate.routes.plan(chat, key, gate.chance)  # 3 where
+    plan = gate.routes.plan(chat, key, gate.chance, health=gate.health, now=gate.watch.loop.time())  # 3 where
     lease = await gate.admission.admit(key, chat, plan)  # 4 may they
     run = Run(call, client, gate, key=key, chat=chat, plan=plan, lease=lease)
     try:
@@ -42,6 +42,7 @@ async def relay(call: Call, client: Client, gate: Gate) -> None:
             await send(run, pieces)
             pieces = await next_pieces(run)
         bill = run.settle(COMPLETED)  # 8 settle, before the client can see the end
+        gate.health.completed(run.life.target)
         await run.charge.settled()
         finish(run, bill)  # 9 usage and [DONE], or the whole document
     except (ApiError, UpstreamFailed, asyncio.CancelledError) as ending:
@@ -65,7 +66,7 @@ async def first_pieces(run: Run) -> list[Piece]:
     while True:
         offer = offers.pop(0)
         try:
-            return await ask(run, offer)
+            pieces = await ask(run, offer)
         except UpstreamFailed as failure:
             report_failure(run, offer.target, failure)
             if run.gate.omissions.learn(run.target, failure.refused):
@@ -79,6 +80,10 @@ async def first_pieces(run: Run) -> list[Piece]:
             if not offers:
                 raise told or failure from None
             run.life.step(FAIL)
+        else:
+            if run.gate.health.answered(offer.name):
+                run.gate.report(TargetHealth(offer.name))
+            return pieces
 
 
 async def ask(run: Run, offer: Offer) -> list[Piece]:
@@ -210,7 +215,9 @@ def explain(run: Run, ending: BaseException) -> ApiError | None:
         run.client.abort()
         return None
     if run.patience.vendor_silent:
-        return too_silent(run.target.vendor)
+        silence = UpstreamFailed(too_silent(run.target.vendor))
+        report_failure(run, run.target, silence)
+        return silence.error
     if run.client.closing:
         run.outcome = SHUT_DOWN
         return ApiError("overloaded", "The server is shutting down. Send the request again.", retry_after=1)
@@ -223,6 +230,9 @@ def too_silent(vendor: str) -> ApiError:
 
 
 def report_failure(run: Run, target: Target, failure: UpstreamFailed) -> None:
-    """Tell the operator about a failed attempt."""
+    """Tell the operator about a failed attempt, and the next plans."""
     detail = failure.detail or failure.error.message
     run.gate.report(VendorFailed(run.call.id, target.vendor, target.model, failure.error.code, detail, failure.loud, failure.blame))
+    seconds = run.gate.health.failed(run.life.target, failure, run.patience.now())
+    if seconds is not None:
+        run.gate.report(TargetHealth(run.life.target, seconds))

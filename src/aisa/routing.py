@@ -12,6 +12,7 @@ from aisa.clock import Chance
 from aisa.config.schema import Config, Model
 from aisa.config.schema import Target as TargetSetting
 from aisa.errors import ApiError
+from aisa.health import Health
 from aisa.keys.rules import Key
 from aisa.money import Nanos
 from aisa.prices.rules import BEGINNING, LookUp, Price, PriceList, Term, configured, is_local, unlisted
@@ -125,8 +126,8 @@ class Routes:
             return self._outside(name, EMBEDDED, name)  # it answers in the name it was asked by, and says who it is beside it
         raise unknown_model(name, self._entries)
 
-    def plan(self, chat: ChatRequest, key: Key, chance: Chance) -> Plan:
-        """Return what a call will do.
+    def plan(self, chat: ChatRequest, key: Key, chance: Chance, *, health: Health | None = None, now: float = 0.0) -> Plan:
+        """Return what a call will do. `health` may move targets back at a time, in the event loop's seconds.
 
         Raises ApiError: unknown_model, also for one without a price; model_not_allowed, max_tokens_exceeded, unsupported_parameter, in
         this order.
@@ -147,6 +148,8 @@ class Routes:
         offers = [offer for step in entry.steps for offer in by_weight(step, chance)]
         if entry.unpriced:
             offers = [offer for offer in offers if offer not in entry.unpriced]
+        if health is not None and len(offers) > 1:
+            offers = [offers[position] for position in health.order([offer.name for offer in offers], now)]
         return Plan(entry, tuple(offers))
 
     def _entry(self, name: str, model: Model, *, named_by_caller: bool = False) -> Entry:

@@ -14,6 +14,7 @@ from aisa.delivery import StreamDelivery
 from aisa.drain import Drains
 from aisa.errors import ApiError
 from aisa.facts import CallEnded, Fact, FinishUnknown, UsageMisreported
+from aisa.health import Health
 from aisa.keys.port import Keys
 from aisa.keys.rules import Key
 from aisa.ledger.port import Bill, Charge, Ending, Ledger
@@ -60,6 +61,7 @@ class Gate(msgspec.Struct):
     drains: Drains
     misreports: Misreports = msgspec.field(default_factory=Misreports)
     omissions: Omissions = msgspec.field(default_factory=Omissions)
+    health: Health = msgspec.field(default_factory=Health)
     live: set[Run] = msgspec.field(default_factory=new_live)  # the calls in flight, for those who watch
     warned: set[tuple[str, str]] = msgspec.field(default_factory=new_warned)  # vendor and word: told of once
 

@@ -31,6 +31,7 @@ LAYERS: list[tuple[str, str]] = [
     ("aisa.providers.*", "rules"),
     ("aisa.call", "rules"),
     ("aisa.routing", "rules"),
+    ("aisa.health", "rules"),
     ("aisa.pricing", "rules"),
     ("aisa.ledger.row", "rules"),
     ("aisa.ledger.port_*", "ports"),

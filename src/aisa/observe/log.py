@@ -24,6 +24,7 @@ from aisa.facts import (
     Refused,
     Replayed,
     ServerNotice,
+    TargetHealth,
     UsageMisreported,
     VendorFailed,
     WalletChanged,
@@ -100,6 +101,17 @@ def text_line(at: float, fact: Fact) -> bytes:
     return f"{clock}  {in_words(fact)}\n".encode("utf-8", "backslashreplace")
 
 
+def health_in_words(fact: TargetHealth) -> str:
+    """Say what becomes of a target that has failed."""
+    return f"{fact.target} is asked last for {fact.last_for_seconds:g} s" if fact.last_for_seconds else f"{fact.target} answers again"
+
+
+def wallet_in_words(fact: WalletChanged) -> str:
+    """Say what was done to a wallet and what is in it now."""
+    left = "unlimited" if fact.balance is None else f"{dollars_text(fact.balance)} US dollars left"
+    return f"wallet of {fact.account}: {fact.action} {dollars_text(fact.amount)}, {left}"
+
+
 def in_words(fact: Fact) -> str:
     """Say a fact in one line, with nothing unprintable in it."""
     match fact:
@@ -111,6 +123,8 @@ def in_words(fact: Fact) -> str:
             said = f"200  the answer of {fact.call_id} again  {fact.key_label}  {fact.request_id}"
         case VendorFailed():
             said = f"{WHOSE[fact.blame].format(fact.vendor)} for {fact.model}: {fact.code} ({fact.detail})  {fact.request_id}"
+        case TargetHealth():
+            said = health_in_words(fact)
         case UsageMisreported():
             said = f"vendor {fact.vendor} misreports what {fact.model} uses, so it is counted: {fact.detail}  {fact.request_id}"
         case FinishUnknown():
@@ -120,8 +134,7 @@ def in_words(fact: Fact) -> str:
         case KeysChanged():
             said = f"key {fact.action}: {fact.label} ({fact.key_id})"
         case WalletChanged():
-            left = "unlimited" if fact.balance is None else f"{dollars_text(fact.balance)} US dollars left"
-            said = f"wallet of {fact.account}: {fact.action} {dollars_text(fact.amount)}, {left}"
+            said = wallet_in_words(fact)
         case LedgerAway():
             said = f"ACT NOW: the ledger cannot be written: {fact.what} {fact.remedy} Calls go on while the board has room."
         case LedgerBack():

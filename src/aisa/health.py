@@ -1,0 +1,92 @@
+"""Which targets have failed lately, and so are asked last for a while. Pure: outcomes and the time are told to it, and it asks nobody.
+
+It only changes the order in which targets are asked. None is ever left out, so no call fails that would have succeeded without it.
+"""
+
+from __future__ import annotations
+
+from aisa.errors import CALLER, UpstreamFailed
+
+FAILURES_TO_BENCH = 2  # in a row: one in a hundred calls fails at any vendor, and must not move the others elsewhere
+BENCH_SECONDS_MIN = 5.0  # at first: a vendor that restarts, or one bad moment, is over by then
+BENCH_SECONDS_MAX = 300.0  # doubled up to this with each failure after it: a vendor that is down for a day costs a call in five minutes
+RETRY_AFTER_SECONDS_MAX = 3_600.0  # of what a vendor names: limits by the day would keep it away beyond a mended account
+PROBE_SECONDS = 30.0  # how long one call may try a benched target alone; it may have been refused elsewhere, or take long to answer
+TARGETS_MAX = 1_000  # that are remembered, as callers choose names; the one whose failures began first is forgotten
+
+
+class _Record:
+    """The failures of one target since it last completed an answer. Times are the event loop's seconds."""
+
+    __slots__ = ("bench_seconds", "benched_until", "failures", "probed_until")
+
+    def __init__(self) -> None:
+        self.failures = 0
+        self.bench_seconds = 0.0  # of the last time that it was benched
+        self.benched_until = 0.0
+        self.probed_until = 0.0  # a call is asking it first, to see whether it is back
+
+
+class Health:
+    """What is known of all targets, by their names as `vendor/model`."""
+
+    def __init__(self) -> None:
+        self._records: dict[str, _Record] = {}  # only of those that have failed: while all is well nothing is looked up
+
+    def failed(self, name: str, failure: UpstreamFailed, now: float) -> float | None:
+        """Note a failure. Returns for how many seconds the target is asked last from now on, None if nothing changes."""
+        if failure.blame == CALLER or failure.overflow_tokens is not None:
+            self.answered(name)  # it refused this request, so it is there for another
+            return None
+        if failure.may_repeat or failure.refused:
+            return None  # it is asked the same again at once
+        record = self._records.get(name)
+        if record is None:
+            if len(self._records) >= TARGETS_MAX:
+                del self._records[next(iter(self._records))]
+            record = self._records[name] = _Record()
+        named = failure.retry_after
+        if now < record.benched_until:  # it was asked before that, or because nobody else was left
+            if named is not None:
+                record.benched_until = max(record.benched_until, now + min(named, RETRY_AFTER_SECONDS_MAX))
+            return None
+        record.failures += 1
+        record.probed_until = 0.0
+        if named is not None:
+            seconds = min(max(named, 1.0), RETRY_AFTER_SECONDS_MAX)
+        elif record.failures >= FAILURES_TO_BENCH:
+            seconds = record.bench_seconds = min(max(2 * record.bench_seconds, BENCH_SECONDS_MIN), BENCH_SECONDS_MAX)
+        else:
+            return None
+        record.benched_until = now + seconds
+        return seconds
+
+    def answered(self, name: str) -> bool:
+        """Note that an answer has begun to come. Returns whether the target was asked last until now."""
+        record = self._records.get(name) if self._records else None
+        if record is None or record.benched_until == 0:
+            return False
+        record.benched_until = record.probed_until = 0.0
+        return True
+
+    def completed(self, name: str) -> None:
+        """Note that an answer came to its proper end: only this clears what was, as a vendor may always break off in the middle."""
+        if self._records:
+            self._records.pop(name, None)
+
+    def order(self, names: list[str], now: float) -> list[int]:
+        """Return the positions of targets in the order to ask them: as they stand, but those that are benched last.
+
+        One whose time on the bench is over stands in its own place again, for one call at a time until it has answered.
+        """
+        if not self._records:
+            return list(range(len(names)))
+        places = [position for position, name in enumerate(names) if not self._is_benched(name, now)]
+        first = self._records.get(names[places[0]]) if places else None
+        if first is not None and first.benched_until and len(names) > 1:
+            first.probed_until = now + PROBE_SECONDS
+        return places + [position for position in range(len(names)) if position not in places]
+
+    def _is_benched(self, name: str, now: float) -> bool:
+        record = self._records.get(name)
+        return record is not None and now < max(record.benched_until, record.probed_until)

@@ -566,7 +566,7 @@ async def house(
         name: Vendor(**{"base_url": f"http://127.0.0.1:{one.port}/v1", "api_key": VENDOR_KEY, **(vendor or {})})
         for name, one in zip(letters, vendors, strict=True)
     }
-    models: dict[str, Any] = {"fast": Model(to=tuple(f"{name}/real-model" for name in letters), **model)}
+    models: dict[str, Any] = {"fast": Model(to=tuple(f"{name}/real-model" for name in letters), **{"name_in_answers": "vendor", **model})}
     config = Config(server=Server(**(server or {})), stream=Stream(**(stream or {})), vendors=rows, models=models)
     home = House(config, vendors, keys or OneKey(), names=names or Names())
     asyncio.get_running_loop().set_exception_handler(lambda _loop, context: home.complaints.append(context))
@@ -610,7 +610,8 @@ class Served(NamedTuple):
 def process(folder: Path, vendor_port: int, **settings: Any) -> Generator[Served]:
     """Run `aisa serve` with one vendor `local`, whose key comes from the environment, and the model `fast`."""
     row = {"dialect": "openai", "base_url": f"http://127.0.0.1:{vendor_port}/v1", "api_key": "${CANARY}", "connections_max": 20_000}
-    config = {"server": {"port": 0}, "vendors": {"local": row}, "models": {"fast": ["local/real-model"]}}
+    fast = {"to": ["local/real-model"], "name_in_answers": "vendor"}
+    config = {"server": {"port": 0}, "vendors": {"local": row}, "models": {"fast": fast}}
     file = folder / "aisa.yaml"
     file.write_text(yaml.safe_dump({**config, **settings}))
     command = [sys.executable, "-m", "aisa", "serve", "--config", str(file), "--data-dir", str(folder / "data"), "--log-format", "json"]

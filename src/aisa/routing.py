@@ -159,7 +159,10 @@ class Routes:
             weighted = isinstance(item, TargetSetting)
             setting = item if isinstance(item, TargetSetting) else TargetSetting(target=item)
             vendor, _, upstream_model = setting.target.partition("/")
-            target = msgspec.structs.replace(self._targets[vendor], model=upstream_model, named_by_caller=named_by_caller)
+            called = model.name_in_answers or ("vendor" if named_by_caller or name in (upstream_model, setting.target) else "own")
+            target = msgspec.structs.replace(
+                self._targets[vendor], model=upstream_model, public=name if called == "own" else "", named_by_caller=named_by_caller
+            )
             price_list = self._price_list(name, model, target)
             listed = None if price_list is None else price_list.context_window
             target = msgspec.structs.replace(target, context_window=setting.context_window or model.context_window or listed)

@@ -158,6 +158,7 @@ class Model(Section, frozen=True, kw_only=True):
     context_window: Annotated[int, Meta(ge=1)] | None = None
     modalities: tuple[str, ...] = ()
     unsupported: Literal["refuse", "drop"] = "refuse"
+    name_in_answers: Literal["own", "vendor"] | None = None
 
 
 class Config(Section, frozen=True, kw_only=True):
@@ -274,6 +275,8 @@ FIELDS: Mapping[str, str] = MappingProxyType(
         "models.<name>.modalities": "What the model takes and gives, such as `text`, `image`; shown in `GET /v1/models`.",
         "models.<name>.unsupported": "What becomes of a field that the vendor's dialect cannot express: `refuse` the call, or `drop` the "
         "field and name it in the answer's `x-aisa-dropped-params` header.",
+        "models.<name>.name_in_answers": "What answers call the model: `own`, its name here, or `vendor`, the vendor's name for it. If "
+        "absent, `own` where the two differ. A path on a vendor's machine is never shown.",
     }
 )
 

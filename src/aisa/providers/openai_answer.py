@@ -15,7 +15,8 @@ from aisa.wire.answer import Document
 from aisa.wire.chat import ChatRequest
 from aisa.wire.chunks import text_in
 from aisa.wire.lenient_json import NotEvenLenient, encode, read_leniently, with_whole_text
-from aisa.wire.plain import ANSWER, NOT_PLAIN, PlainAnswerChoice, PlainUsage
+from aisa.wire.model_name import shown_name
+from aisa.wire.plain import ANSWER, NOT_PLAIN, PlainAnswer, PlainAnswerChoice, PlainUsage
 from aisa.wire.request_content import cache_lifetime
 from aisa.wire.tool_terms import ToolTerms
 from aisa.wire.trees import Tree, is_list, is_tree, trees_in
@@ -46,6 +47,7 @@ class AnswerDecoder:
         self._parts: list[bytes] = []
         self._size = 0
         self._body = b""
+        self._renamed = ""  # what to call the model in an answer whose bytes can pass otherwise
         self._mended: Tree | None = None  # the answer, where its bytes cannot pass, and its usage
         self._report = UsageReport()
         self._usage = Usage()
@@ -61,9 +63,11 @@ class AnswerDecoder:
     def end(self) -> list[Piece]:
         """Take the end of the vendor's body."""
         self._body = self._parts[0] if len(self._parts) == 1 else b"".join(self._parts)
-        plain = plain_usage(self._body, ToolTerms(self._chat.known))
+        plain = plain_answer(self._body, ToolTerms(self._chat.known))
         if plain is not None:
-            self._usage = plain
+            self._usage = as_usage(plain.usage)
+            shown = self._target.public or shown_name(plain.model, self._chat.model)
+            self._renamed = "" if shown == plain.model else shown
             self.done = True
             return []
         document = read_document(self._body, self._target, self._identity, chat=self._chat)
@@ -90,21 +94,24 @@ class AnswerDecoder:
         """Return the whole body."""
         if self._mended is not None:
             return encode({**self._mended, "usage": with_cost(self._report.document(self._usage), cost_usd)})
-        if cost_usd is None:
+        if cost_usd is None and not self._renamed:
             return self._body
         members = FIELDS.decode(self._body)
-        return msgspec.json.encode({**members, "usage": {**FIELDS.decode(members["usage"]), "cost": Raw(cost_usd.encode())}})
+        changed: Tree = {"model": self._renamed} if self._renamed else {}
+        if cost_usd is not None:
+            changed["usage"] = {**FIELDS.decode(members["usage"]), "cost": Raw(cost_usd.encode())}
+        return msgspec.json.encode({**members, **changed})
 
 
-def plain_usage(body: bytes, terms: ToolTerms) -> Usage | None:
-    """Return the tokens of an answer that is conformant as it is, None for any other."""
+def plain_answer(body: bytes, terms: ToolTerms) -> PlainAnswer | None:
+    """Return an answer that is conformant as it is, None for any other."""
     try:
         answer = ANSWER.decode(body)
         conformant = all(choice.index == place and is_conformant(choice, terms) for place, choice in enumerate(answer.choices))
     except NOT_PLAIN:
         return None
     passes = conformant and answer.error is UNSET and answer.usage.adds_up() and is_utf8(body)
-    return as_usage(answer.usage) if passes else None
+    return answer if passes else None
 
 
 def is_conformant(choice: PlainAnswerChoice, terms: ToolTerms) -> bool:
@@ -170,7 +177,8 @@ def read_document(body: bytes, target: Target, identity: Identity, *, chat: Chat
     if not is_tree(tree):
         return unreadable(target, "a body that is not a JSON object")
     call_id, created = identity
-    document = Document((f"chatcmpl-{call_id}", created, chat.model), terms=ToolTerms(chat.known), n=chat.known.n or 1)
+    fallback = (f"chatcmpl-{call_id}", created, chat.model)
+    document = Document(fallback, terms=ToolTerms(chat.known), n=chat.known.n or 1, public=target.public)
     try:
         answer = document.completed(tree)
     except VendorError as error:

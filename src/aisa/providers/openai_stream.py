@@ -17,6 +17,7 @@ from aisa.wire.answer import as_chunk
 from aisa.wire.chat import ChatRequest
 from aisa.wire.chunks import ChunkStream, encode_chunk
 from aisa.wire.lenient_json import BOM, NotEvenLenient, read_leniently
+from aisa.wire.model_name import Renaming
 from aisa.wire.plain import CHUNK, NOT_PLAIN, Mould, mould_of
 from aisa.wire.request_content import cache_lifetime
 from aisa.wire.sse import DONE, Event, EventTooLarge, SseDecoder, data_event
@@ -50,10 +51,12 @@ class StreamDecoder:
             include_usage=chat.include_usage,
             n=chat.known.n or 1,
             count=target.count,
+            public=target.public,
         )
         self._kept: list[tuple[Tree, bytes]] = []  # finish chunks held back that were conformant, and their events
         self._count = target.count
         self._mould: Mould | None = None
+        self._renaming: Renaming | None = None
         self._ended = False
         self._whole: bytearray | None = None  # a document where a stream was asked
         self._pending = 0  # tokens counted of which no piece has left
@@ -199,6 +202,9 @@ class StreamDecoder:
         if not continues or b"\n" in data or not is_utf8(data):
             return None
         event = fit_usage(data, present=chunk.usage is None, wanted=self._include_usage)
+        if event is not None and chunk.model != self._chunks.model:
+            self._renaming = self._renaming or Renaming(chunk.model, self._chunks.model)
+            event = self._renaming.renamed(event)
         return None if event is None else (event, choice.delta.content)
 
     def _relay_slowly(self, name: bytes, data: bytes) -> list[Piece]:

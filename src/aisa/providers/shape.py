@@ -31,6 +31,7 @@ class Target(msgspec.Struct, frozen=True):
     secrets: tuple[str, ...] = ()  # what must never appear in a message to a caller: keys, addresses
     count: TokenCount | None = None  # None: a delta is a token, as OpenAI and most servers of open models send them
     count_source: str = COUNTED  # what `count` is worth
+    public: str = ""  # what answers call the model; nothing: what the vendor calls it, unless that is a path on its machine
 
 
 class Asked(msgspec.Struct, frozen=True):

@@ -7,6 +7,7 @@ from operator import itemgetter
 from aisa.wire.choice import flatten, with_both_names
 from aisa.wire.finish import FAILURE, STOP, UNKNOWN, later_of, spoken, verdict_on
 from aisa.wire.halves import whole
+from aisa.wire.model_name import shown_name
 from aisa.wire.tool_calls import arguments_text
 from aisa.wire.tool_terms import ToolTerms
 from aisa.wire.trees import Tree, is_tree, text_or_none, trees_in
@@ -19,9 +20,10 @@ OUTPUT = ("content", "refusal", "reasoning_content", "tool_calls", "function_cal
 class Document:
     """Makes one answer conformant. `unknown` are the finish reasons in nobody's table that it took for `stop`."""
 
-    def __init__(self, fallback: tuple[str, int, str], *, terms: ToolTerms, n: int) -> None:
+    def __init__(self, fallback: tuple[str, int, str], *, terms: ToolTerms, n: int, public: str = "") -> None:
         self.unknown: list[str] = []
         self._fallback = fallback
+        self._public = public
         self._terms = terms
         self._n = n
 
@@ -43,7 +45,7 @@ class Document:
             "id": text_or_none(tree.get("id")) or fallback_id,
             "object": OBJECT,
             "created": given_created if type(given_created) is int else created,
-            "model": text_or_none(tree.get("model")) or model,
+            "model": self._public or shown_name(tree.get("model"), model),
             "choices": [self._choice(choice, position) for position, choice in enumerate(self._told_apart(choices))],
         }
         answer.pop("error", None)

@@ -10,6 +10,7 @@ from collections.abc import Callable
 from aisa.wire.choice import HANDLED_CHOICE, Choice
 from aisa.wire.finish import UNKNOWN
 from aisa.wire.lenient_json import encode
+from aisa.wire.model_name import shown_name
 from aisa.wire.tool_terms import ToolTerms
 from aisa.wire.trees import Tree, is_list, is_tree, text_or_none, trees_in
 from aisa.wire.usage_report import UsageReport, visible
@@ -34,8 +35,10 @@ class ChunkStream:
         include_usage: bool,
         n: int = 1,
         count: Callable[[str], int] | None = None,
+        public: str = "",
     ) -> None:
         fallback_id, created, model = fallback
+        self.model = public  # what the client is told; known once the stream is identified
         self.identity: Tree = {}
         self.include_usage = include_usage
         self.report = UsageReport()
@@ -161,10 +164,12 @@ class ChunkStream:
         given = {"id": text_or_none(tree.get("id")), "created": tree.get("created"), "model": text_or_none(tree.get("model"))}
         known = {name: value for name, value in given.items() if type(value) is (int if name == "created" else str)}
         self.identity = {**self._fallback, **known}
+        asked = str(self._fallback["model"])
+        self.model = self.model or shown_name(known.get("model"), asked)
 
     def _head(self) -> Tree:
         identity = self.identity
-        return {"id": identity["id"], "object": OBJECT, "created": identity["created"], "model": identity["model"]}
+        return {"id": identity["id"], "object": OBJECT, "created": identity["created"], "model": self.model}
 
     def _chunk(self, choice: Tree, extras: Tree) -> Tree:
         chunk = self._head()

@@ -81,11 +81,10 @@ def mould_of(data: bytes, emitted: bytes) -> Mould | None:
     """Return the mould of a conformant chunk and of the event made from it; None if its text cannot be told from the bytes."""
     start = data.find(CONTENT) + len(CONTENT)
     end = data.find(b'"', start)
-    before, after = data[:start], data[end:]
-    fits = data.count(CONTENT) == 1 and SIMPLE_TEXT(data[start:end]) and emitted.startswith(before)
-    if not fits:
+    if data.count(CONTENT) != 1 or emitted.count(CONTENT) != 1 or not SIMPLE_TEXT(data[start:end]):
         return None
-    return Mould(before, after, b"data: " + before, emitted[end:] + b"\n\n")
+    opening, _, rest = emitted.partition(CONTENT)
+    return Mould(data[:start], data[end:], b"data: " + opening + CONTENT, rest[end - start :] + b"\n\n")
 
 
 CONTENT = b'"content":"'

@@ -19,7 +19,7 @@ from sqlalchemy import URL, Connection, create_engine, insert, select, text
 
 from aisa.storage.engine import Database, open_database, version_of
 from aisa.storage.failure import FolderHeld, StorageFailed
-from aisa.storage.lock import SOCKET_PATH_BYTES_MAX, check_folder, control_path, own_folder
+from aisa.storage.lock import SOCKET_PATH_BYTES_MAX, check_folder, control_path, exposure, own_folder
 from aisa.storage.migrate import alembic_config, migrate
 from aisa.storage.tables import HEAD, accounts, keys, metadata
 
@@ -82,6 +82,33 @@ def test_a_folder_that_cannot_be_used_is_told(tmp_path: Path, place: str) -> Non
     assert found is not None
     assert found.where == str(tmp_path / place)
     assert not (tmp_path / "elsewhere").exists()
+
+
+@pytest.mark.parametrize("mode", [0o777, 0o1777, 0o702])
+def test_a_folder_that_everybody_may_change_is_refused(tmp_path: Path, mode: int) -> None:
+    """Fault S18: whoever may write in it may put other keys there. The remedy is a command; nothing is written before."""
+    folder = tmp_path / "open"
+    folder.mkdir()
+    folder.chmod(mode)
+    for look in (lambda: own_folder(str(folder)), lambda: raised(check_folder(str(folder)))):
+        with pytest.raises(StorageFailed, match=f"mode {mode:04o}.*chmod 700 {folder}"):
+            look()
+    assert list(folder.iterdir()) == []
+
+
+def raised(failure: StorageFailed | None) -> None:
+    """Raise what was found."""
+    assert failure is not None
+    raise failure
+
+
+@pytest.mark.parametrize(("mode", "words"), [(0o700, None), (0o750, "may look into"), (0o755, "may look into"), (0o2770, "may change")])
+def test_a_folder_that_others_may_look_into_is_told(tmp_path: Path, mode: int, words: str | None) -> None:
+    """Fault S18: it is used, as some systems give no other, and the operator is told how to close it."""
+    tmp_path.chmod(mode)
+    own_folder(str(tmp_path)).release()
+    told = exposure(str(tmp_path))
+    assert told is None if words is None else words in str(told)
 
 
 def test_checking_a_folder_changes_nothing(tmp_path: Path) -> None:

@@ -67,9 +67,10 @@ from aisa.providers.port import Upstream
 from aisa.providers.shape import TokenCount
 from aisa.routing import EMBEDDED, TINY, Routes
 from aisa.run import Gate
+from aisa.storage.ballast import take_on, throw_off
 from aisa.storage.engine import Database, open_database
 from aisa.storage.failure import StorageFailed
-from aisa.storage.lock import control_path, own_folder
+from aisa.storage.lock import control_path, exposure, own_folder
 from aisa.wire.chat import ChatRequest, parse_chat
 
 #: Signals that end a process that has no answer to them. Nothing is reloaded yet; a log that was rotated goes on where it is.
@@ -95,6 +96,7 @@ def run(loaded: Loaded, say: Callable[[str], None]) -> int:
     with contextlib.ExitStack() as stack:
         try:
             stack.enter_context(own_folder(config.server.data_dir))
+            throw_off(Path(config.server.data_dir))
             control = control_path(config.server.data_dir)
             database = open_database(config.server.data_dir, migrate)
             stack.callback(database.close)
@@ -149,6 +151,9 @@ async def serve(
     asyncio.get_running_loop().set_exception_handler(partial(report_bug, report))
     for number in IGNORED_SIGNALS:
         asyncio.get_running_loop().add_signal_handler(number, report, ServerNotice(f"{number.name} is ignored"))
+    for notice in (exposure(config.server.data_dir), take_on(Path(config.server.data_dir))):
+        if notice is not None:
+            report(ServerNotice(notice))
     keys = KeyStore(database, wall_clock, system_chance())
     writer = Writer(database, report)
     once = Once(wall_clock)

@@ -14,12 +14,10 @@ from aisa.http.reply import Reply
 from aisa.http.request import Request
 from aisa.http.shared import App, Shared, Verdict
 from aisa.http.sockets import BACKLOG_CONNECTIONS_MAX, tcp_listener, unix_listener
+from aisa.http.tls_listener import ACCEPTS_PER_TURN_MAX, TlsListener
 
 __all__ = ["App", "HttpServer", "Reply", "Request", "Verdict", "tls_context"]
 
-# What asyncio takes for the backlog is also how often it tries to accept in one turn, and without file descriptors how often it
-# complains each second; so the true backlog is set afterwards.
-ACCEPTS_PER_TURN_MAX = 16
 GRACE_SECONDS_MAX = 5.0  # for calls that were told to end: an error event and the settling of a bill take milliseconds
 ABORT_SECONDS_MAX = 0.1  # for the loop to report the cut connections
 
@@ -42,7 +40,7 @@ class HttpServer:
     def __init__(self, app: App, settings: Server, *, now: WallClock = wall_clock) -> None:
         self._settings = settings
         self._shared = Shared(app, settings, now)
-        self._listeners: list[asyncio.AbstractServer] = []
+        self._listeners: list[asyncio.AbstractServer | TlsListener] = []
         self._addresses: list[str] = []
         self._unix_paths: list[str] = []
 
@@ -64,18 +62,16 @@ class HttpServer:
     async def listen(self, host: str, port: int, tls: ssl.SSLContext | None = None) -> tuple[str, int]:
         """Accept connections on an address, port 0 meaning any free one, and return it as bound. Raises OSError."""
         listener = tcp_listener(host, port)
-        patience = self._settings.header_timeout_seconds if tls is not None else None
-        server = await asyncio.get_running_loop().create_server(
-            lambda: Connection(self._shared),
-            sock=listener,
-            backlog=ACCEPTS_PER_TURN_MAX,
-            ssl=tls,
-            ssl_handshake_timeout=patience,
-            ssl_shutdown_timeout=patience,
-        )
-        listener.listen(BACKLOG_CONNECTIONS_MAX)
+        if tls is None:
+            # What asyncio takes for the backlog is also how often it tries to accept in one turn, and without file descriptors how often
+            # it complains each second; so the true backlog is set afterwards.
+            loop, shared = asyncio.get_running_loop(), self._shared
+            self._listeners.append(await loop.create_server(lambda: Connection(shared), sock=listener, backlog=ACCEPTS_PER_TURN_MAX))
+            listener.listen(BACKLOG_CONNECTIONS_MAX)
+        else:
+            listener.listen(BACKLOG_CONNECTIONS_MAX)
+            self._listeners.append(TlsListener(self._shared, listener, tls))
         bound: tuple[str, int] = listener.getsockname()[:2]
-        self._listeners.append(server)
         self._addresses.append(f"{bound[0]}:{bound[1]}")
         return bound
 

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import errno
 import fcntl
 import os
+import stat
 from pathlib import Path
 from types import TracebackType
 from typing import Self
@@ -39,18 +41,21 @@ class FolderLock:
 def own_folder(data_dir: str) -> FolderLock:
     """Make the folder (mode 0700) if it is not there, and own it.
 
-    Raises StorageFailed when it cannot be made or written, or another process owns it.
+    Raises StorageFailed when it cannot be made or written, when everybody may write in it, or another process owns it.
     """
     folder = Path(data_dir)
     try:
         folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        mode = stat.S_IMODE(folder.stat().st_mode)
+        if mode & stat.S_IWOTH:
+            what = f"Every user of this machine may write in the data folder (mode {mode:04o}), and so take the keys and the ledger over."
+            raise StorageFailed(data_dir, what, f"Close it: chmod 700 {data_dir}")
         descriptor = os.open(folder / LOCK_NAME, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW, 0o600)
     except OSError as error:
         raise unusable(data_dir, error) from error
     try:
         fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        os.ftruncate(descriptor, 0)
-        os.write(descriptor, b"%d\n" % os.getpid())
+        note_owner(descriptor)
     except BlockingIOError:
         owner = os.pread(descriptor, OWNER_BYTES_MAX, 0).decode("ascii", "replace").strip()
         os.close(descriptor)
@@ -59,6 +64,25 @@ def own_folder(data_dir: str) -> FolderLock:
         os.close(descriptor)
         raise unusable(data_dir, error) from error
     return FolderLock(folder, descriptor)
+
+
+def note_owner(descriptor: int) -> None:
+    """Write down who owns the folder, for whoever is refused it; on a full disk nothing. Raises OSError."""
+    try:
+        os.ftruncate(descriptor, 0)
+        os.write(descriptor, b"%d\n" % os.getpid())
+    except OSError as error:
+        if error.errno not in (errno.ENOSPC, errno.EDQUOT):
+            raise
+
+
+def exposure(data_dir: str) -> str | None:
+    """Say who else than its owner may look into or change the folder, None if nobody may."""
+    mode = stat.S_IMODE(Path(data_dir).stat().st_mode)
+    if not mode & (stat.S_IRWXG | stat.S_IRWXO):
+        return None
+    may = "change" if mode & stat.S_IWGRP else "look into"
+    return f"other users of this machine may {may} the data folder (mode {mode:04o}); close it with: chmod 700 {data_dir}"
 
 
 def check_folder(data_dir: str) -> StorageFailed | None:

@@ -1,0 +1,142 @@
+"""Accepts connections that are to speak TLS: counts them from their accept, and answers one that speaks plain HTTP. Reads no request."""
+
+from __future__ import annotations
+
+import asyncio
+import socket
+import ssl
+
+from aisa.errors import ApiError
+from aisa.http.connection import CONNECTIONS_OVER_MAX, Connection
+from aisa.http.shared import Shared
+
+HANDSHAKE_RECORD = b"\x16"  # what TLS begins with, in all its versions; no method of HTTP does
+ACCEPT_PAUSE_SECONDS = 1.0  # without file descriptors, as asyncio waits
+ACCEPTS_PER_TURN_MAX = 16  # so that a burst of them does not keep others waiting
+
+_PLAIN = "This port speaks TLS and was spoken to in plain HTTP: use https:// in the address."
+
+
+class _Secured(Connection):
+    """A connection whose handshake is done: it takes its place among those that count."""
+
+    __slots__ = ("_handshake",)
+
+    def __init__(self, shared: Shared, handshake: Handshake) -> None:
+        super().__init__(shared)
+        self._handshake = handshake
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        self._shared.connections.discard(self._handshake)
+        super().connection_made(transport)
+
+
+class _Plain(_Secured):
+    """A connection that speaks no TLS: it is told so."""
+
+    __slots__ = ()
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        super().connection_made(transport)
+        if not (self._refused or transport.is_closing()):
+            self._refuse(ApiError("invalid_request", _PLAIN))
+
+
+class Handshake:
+    """A connection from its accept to the end of its handshake; counted as an open one (`shared.Open`)."""
+
+    def __init__(self, shared: Shared, accepted: socket.socket, context: ssl.SSLContext) -> None:
+        self._shared = shared
+        self._accepted = accepted
+        self._context = context
+        self._loop = asyncio.get_running_loop()
+        shared.connections.add(self)
+        self._task = self._loop.create_task(self._run())
+
+    def close_if_idle(self) -> None:
+        """Give it up: no request has begun."""
+        self._task.cancel()
+
+    def abort(self) -> None:
+        """Give it up."""
+        self._task.cancel()
+
+    async def _run(self) -> None:
+        seconds = self._shared.settings.header_timeout_seconds
+        try:
+            async with asyncio.timeout(seconds):
+                plain = await self._first_byte() not in (HANDSHAKE_RECORD, b"")
+            if plain:
+                await self._loop.connect_accepted_socket(lambda: _Plain(self._shared, self), self._accepted)
+            else:
+                await self._loop.connect_accepted_socket(
+                    lambda: _Secured(self._shared, self),
+                    self._accepted,
+                    ssl=self._context,
+                    ssl_handshake_timeout=seconds,
+                    ssl_shutdown_timeout=seconds,
+                )
+        except OSError:  # it left, was silent for too long, or speaks no TLS that we do
+            self._accepted.close()
+        except asyncio.CancelledError:  # by us alone: nobody waits for this task
+            self._accepted.close()
+        finally:
+            self._shared.connection_ended(self)
+
+    async def _first_byte(self) -> bytes:
+        """Return what the client begins with, without taking it; nothing if it has left. Raises OSError."""
+        arrived: asyncio.Future[None] = self._loop.create_future()
+
+        def readable() -> None:
+            if not arrived.done():
+                arrived.set_result(None)
+
+        self._loop.add_reader(self._accepted, readable)
+        try:
+            await arrived
+        finally:
+            self._loop.remove_reader(self._accepted)
+        return self._accepted.recv(1, socket.MSG_PEEK)
+
+
+class TlsListener:
+    """Accepts on a listening socket until it is closed."""
+
+    def __init__(self, shared: Shared, listener: socket.socket, context: ssl.SSLContext) -> None:
+        self._shared = shared
+        self._listener = listener
+        self._context = context
+        self._loop = asyncio.get_running_loop()
+        self._loop.add_reader(listener, self._accept)
+
+    def close(self) -> None:
+        """Accept no more. May be called twice."""
+        if self._listener.fileno() >= 0:
+            self._loop.remove_reader(self._listener)
+            self._listener.close()
+
+    def _accept(self) -> None:
+        shared = self._shared
+        for _ in range(ACCEPTS_PER_TURN_MAX):
+            try:
+                accepted, _address = self._listener.accept()
+            except (BlockingIOError, ConnectionAbortedError):
+                return
+            except OSError as error:
+                self._pause(error)
+                return
+            if len(shared.connections) >= shared.settings.connections_max + CONNECTIONS_OVER_MAX:
+                accepted.close()
+                continue
+            accepted.setblocking(False)
+            Handshake(shared, accepted, self._context)
+
+    def _pause(self, error: OSError) -> None:
+        context = {"message": f"a connection cannot be accepted for {ACCEPT_PAUSE_SECONDS:g} s", "exception": error}
+        self._loop.call_exception_handler(context)
+        self._loop.remove_reader(self._listener)
+        self._loop.call_later(ACCEPT_PAUSE_SECONDS, self._resume)
+
+    def _resume(self) -> None:
+        if self._listener.fileno() >= 0:
+            self._loop.add_reader(self._listener, self._accept)

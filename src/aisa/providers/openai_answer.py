@@ -117,6 +117,8 @@ def plain_answer(body: bytes, terms: ToolTerms) -> PlainAnswer | None:
 def is_conformant(choice: PlainAnswerChoice, terms: ToolTerms) -> bool:
     """Tell whether what its type cannot say of a choice is right too. Raises what the decoders raise."""
     message, reason = choice.message, choice.finish_reason
+    if message.tool_calls is UNSET and choice.logprobs is None and reason == "stop" and message.function_call is UNSET:
+        return message.reasoning_content == message.reasoning
     calls = [] if message.tool_calls is UNSET else message.tool_calls
     legacy = message.function_call is not UNSET
     if (calls or legacy or reason == "function_call") and terms.reason(reason, called=bool(calls), called_legacy=legacy) != reason:

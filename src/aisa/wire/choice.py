@@ -11,7 +11,6 @@ from aisa.wire.vendor_error import Unintelligible, VendorError
 
 HANDLED_DELTA = frozenset({"role", "content", "refusal", "reasoning", "reasoning_content", "tool_calls", "function_call"})
 HANDLED_CHOICE = frozenset({"index", "delta", "finish_reason", "usage"})
-TEXTS = ("content", "refusal", "reasoning_content")
 
 
 class Choice:
@@ -43,22 +42,28 @@ class Choice:
         self._terms = terms
         self._tool_calls = ToolCallStream(f"{call_id}_{index}", terms)
         self._function_call = FunctionCallStream(terms)
-        self._seams = {name: Seam() for name in TEXTS}
+        self._seams: dict[str, Seam] = {}  # made when a text first needs one
         self._details: dict[str, int] = {}
 
     @property
     def takes_plain_text(self) -> bool:
         """True while a delta of nothing but text can pass as it is."""
-        return not self.verdict and not self._seams["content"].open
+        return not self.verdict and not ("content" in self._seams and self._seams["content"].open)
 
     def deltas(self, delta: Tree) -> list[Tree]:
         """Split a delta into conformant ones: text and its companions in one, each tool call fragment in its own."""
+        if not delta:
+            return []
         content, thinking = flatten(delta.get("content"))
-        refusal = delta.get("refusal")
+        refusal = text_or_none(delta.get("refusal"))
         thinking = text_or_none(delta.get("reasoning_content")) or text_or_none(delta.get("reasoning")) or thinking
-        given = {"content": content, "refusal": refusal if isinstance(refusal, str) else "", "reasoning_content": thinking}
-        text: Tree = {name: ready for name, part in given.items() if (ready := self._seams[name].take(part))}
-        text = with_both_names(text)
+        text: Tree = {}
+        if content and (ready := self._joined("content", content)):
+            text["content"] = ready
+        if refusal and (ready := self._joined("refusal", refusal)):
+            text["refusal"] = ready
+        if thinking and (ready := self._joined("reasoning_content", thinking)):
+            text["reasoning_content"] = text["reasoning"] = ready
         for name, value in delta.items():
             if name not in HANDLED_DELTA and value is not None:
                 text[name] = numbered(value, name, self._details)
@@ -70,6 +75,12 @@ class Choice:
             parts += self._function_call.accept(delta.get("function_call"))
         self.said = self.said or bool(parts) or self._tool_calls.begun or self._function_call.begun
         return parts
+
+    def _joined(self, name: str, text: str) -> str:
+        """Return what can be sent of a text now that this piece of it has come."""
+        if text.isascii() and name not in self._seams:
+            return text
+        return self._seams.setdefault(name, Seam()).take(text)
 
     def finish(self, reason: object, rest: Tree) -> bool:
         """Take a finish reason and what came with it; the last one counts. Tells whether it changed anything.

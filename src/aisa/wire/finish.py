@@ -77,7 +77,8 @@ def joined(word: str) -> str:
     return SEPARATORS.sub("", word).casefold()
 
 
-VERDICTS = {joined(word): row.verdict or word for row in EXACT for word in row.words}
+#: The words as they are written, and as they are looked up if they are not found so.
+VERDICTS = {spelling: row.verdict or word for row in EXACT for word in row.words for spelling in (word, joined(word))}
 
 
 def spoken(reason: object) -> str:
@@ -89,7 +90,7 @@ def spoken(reason: object) -> str:
 
 def verdict_on(word: str) -> str:
     """Return what a vendor's word means: one of OpenAI's five reasons, FAILURE or UNKNOWN."""
-    known = VERDICTS.get(joined(word))
+    known = VERDICTS.get(word) or VERDICTS.get(joined(word))
     if known is not None:
         return known
     parts = SEPARATORS.sub("_", word).casefold()

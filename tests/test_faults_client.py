@@ -19,6 +19,7 @@ from typing import Any
 
 import pytest
 
+from aisa.drain import REPORT_SECONDS_MAX
 from aisa.keys.store import KeyStore
 from aisa.serve import PARSES_MAX, chat_reader, migrate
 from aisa.storage.engine import open_database
@@ -76,12 +77,12 @@ def opened(*words: str) -> bytes:
     return SSE + framed(*text(*words))
 
 
-async def cancelled(home: House, caller: Caller, leave: Callable[[Caller], None]) -> None:
+async def cancelled(home: House, caller: Caller, leave: Callable[[Caller], None], *, seconds_max: float = CANCELLED_SECONDS_MAX) -> None:
     """Let a client leave in the middle of its call; the vendor must be told in time."""
     line = home.vendor.lines[0]
     left_at = asyncio.get_running_loop().time()
     leave(caller)
-    async with asyncio.timeout(CANCELLED_SECONDS_MAX):
+    async with asyncio.timeout(seconds_max):
         await line.lost.wait()
     print(f"the vendor heard of it after {1_000 * (line.lost_at - left_at):.0f} ms")
     assert (await home.ended()).outcome == "client_gone"
@@ -125,12 +126,12 @@ def test_a_client_that_leaves_before_the_vendor_speaks_cancels_it(leave: Callabl
 
 @leaving
 def test_a_client_that_leaves_before_the_first_token_cancels_the_vendor(leave: Callable[[Caller], None]) -> None:
-    """[C3] The opening has been sent; no token is counted as the answer's."""
+    """[C3] The vendor has sent its opening; no token is counted as the answer's."""
 
     async def main() -> None:
         async with house(says(opened(), hang)) as home:
             caller = await home.client(post())
-            await caller.until(b'"role"')
+            await until(lambda: home.vendor.lines != [] and home.vendor.lines[0].taken > 0)
             await cancelled(home, caller, leave)
             assert (home.calls[0].usage.output_tokens, home.calls[0].first_token_seconds) == (0, None)
 
@@ -179,13 +180,13 @@ def test_a_client_that_leaves_a_burst_unread_cancels_the_vendor(leave: Callable[
 @leaving
 @pytest.mark.parametrize("last", [[], [chunk({}, "stop")]], ids=["the last token", "the finish reason"])
 def test_a_client_that_leaves_before_the_end_mark_cancels_the_vendor(leave: Callable[[Caller], None], last: list[bytes]) -> None:
-    """[C6] Having all it wanted does not make the call complete."""
+    """[C6] Having all it wanted does not make the call complete; where every choice has finished, a second is given to the report."""
 
     async def main() -> None:
         async with house(says(opened("a", "b"), framed(*last) if last else b"", hang)) as home:
             caller = await home.client(post())
-            await caller.until(last[0] if last else b'"b"')
-            await cancelled(home, caller, leave)
+            await caller.until(b'"b"')  # a finish is held back
+            await cancelled(home, caller, leave, seconds_max=CANCELLED_SECONDS_MAX + (REPORT_SECONDS_MAX if last else 0))
             assert home.calls[0].usage.output_tokens == 2
 
     on_uvloop(main())

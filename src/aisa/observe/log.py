@@ -121,14 +121,10 @@ def in_words(fact: Fact) -> str:
             said = f"{fact.status}  {fact.method} {fact.path}  {fact.code}  {fact.request_id}"
         case Replayed():
             said = f"200  the answer of {fact.call_id} again  {fact.key_label}  {fact.request_id}"
-        case VendorFailed():
-            said = f"{WHOSE[fact.blame].format(fact.vendor)} for {fact.model}: {fact.code} ({fact.detail})  {fact.request_id}"
+        case VendorFailed() | UsageMisreported() | FinishUnknown():
+            said = vendor_in_words(fact)
         case TargetHealth():
             said = health_in_words(fact)
-        case UsageMisreported():
-            said = f"vendor {fact.vendor} misreports what {fact.model} uses, so it is counted: {fact.detail}  {fact.request_id}"
-        case FinishUnknown():
-            said = f"vendor {fact.vendor} ended with '{fact.word}', unknown here and taken for stop, {fact.model}  {fact.request_id}"
         case BugFound():
             said = f"BUG  {fact.request_id}  {fact.trace}"
         case KeysChanged():
@@ -142,6 +138,15 @@ def in_words(fact: Fact) -> str:
         case _:
             said = fact.message
     return "".join(character if character.isprintable() else " " for character in said)
+
+
+def vendor_in_words(fact: VendorFailed | UsageMisreported | FinishUnknown) -> str:
+    """Say what a vendor did amiss in one call."""
+    if isinstance(fact, VendorFailed):
+        return f"{WHOSE[fact.blame].format(fact.vendor)} for {fact.model}: {fact.code} ({fact.detail})  {fact.request_id}"
+    if isinstance(fact, UsageMisreported):
+        return f"vendor {fact.vendor} misreports what {fact.model} uses, so it is counted: {fact.detail}  {fact.request_id}"
+    return f"vendor {fact.vendor} ended with '{fact.word}', unknown here and taken for stop, {fact.model}  {fact.request_id}"
 
 
 #: How a failed attempt at a vendor is announced, by whose fault it is.

@@ -11,6 +11,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from aisa.errors import ApiError
+from aisa.providers import openai
+from aisa.providers.shape import Target
 from aisa.wire.chat import parse_chat
 from aisa.wire.strict_json import parse_object
 
@@ -211,3 +213,16 @@ def test_no_body_whatever_raises_anything_but_our_error(data: bytes) -> None:
     for candidate in (data, b'{"model":"m","messages":' + data + b"}"):
         with contextlib.suppress(ApiError):
             parse_chat(candidate)
+
+
+def test_an_image_url_as_text_becomes_an_object_in_a_part_of_that_type_only() -> None:
+    """[fault W10] AIsa's schema has both forms, OpenAI's one; a part of another type is carried as the caller wrote it."""
+    ours = {"type": "image_url", "image_url": "https://example.com/a.png"}
+    theirs = {"type": "input_image", "image_url": "https://example.com/b.png", "detail": "low"}
+    for parts, sent in (
+        ([ours, theirs], [{"type": "image_url", "image_url": {"url": ours["image_url"]}}, theirs]),
+        ([theirs], [theirs]),
+    ):
+        data = json.dumps({"model": "m", "messages": [{"role": "user", "content": parts}]}).encode()
+        request = openai.to_upstream(parse_chat(data), Target("acme", "m", openai.NAME))
+        assert json.loads(request.body)["messages"][0]["content"] == sent

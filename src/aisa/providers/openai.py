@@ -57,7 +57,7 @@ def with_image_objects(messages: Raw) -> bytes:
     tree = msgspec.json.decode(messages)
     for message in tree:
         for part in message["content"] if is_list(message.get("content")) else ():
-            if isinstance(part.get("image_url"), str):
+            if part.get("type") == "image_url" and isinstance(part.get("image_url"), str):
                 part["image_url"] = {"url": part["image_url"]}
     return msgspec.json.encode(tree)
 

@@ -226,4 +226,5 @@ STOP_SEQUENCES_MAX = 4  # OpenAI's own bound
 
 def has_bare_image_url(messages: list[Message]) -> bool:
     """Tell whether an image part gives its URL as a string, as AIsa's schema allows and OpenAI's does not."""
-    return any(isinstance(part.image_url, str) for message in messages if isinstance(message.content, list) for part in message.content)
+    parts = [part for message in messages if isinstance(message.content, list) for part in message.content]
+    return any(part.type == "image_url" and isinstance(part.image_url, str) for part in parts)

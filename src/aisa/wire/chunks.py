@@ -17,6 +17,8 @@ from aisa.wire.usage_report import UsageReport, visible
 from aisa.wire.vendor_error import Unintelligible, VendorError, error_in
 
 OBJECT = "chat.completion.chunk"
+#: What a vendor may say of the whole answer in its last chunk only (vLLM).
+BESIDE_USAGE = frozenset({"service_tier", "system_fingerprint"})
 HANDLED_TOP = frozenset({"id", "object", "created", "model", "choices", "usage", "error"})
 
 
@@ -52,6 +54,7 @@ class ChunkStream:
         self._terms = terms
         self._choices: dict[int, Choice] = {}
         self._waiting: Tree = {}
+        self._beside_usage: Tree = {}
         self._n = n
         self._count_text = count
         self._alias: int | None = None
@@ -156,7 +159,7 @@ class ChunkStream:
     def usage_chunk(self, report: Tree) -> Tree:
         """Return the one chunk that carries usage."""
         self._identify({})
-        return {**self._head(), "choices": [], "usage": report}
+        return {**self._head(), **self._beside_usage, "choices": [], "usage": report}
 
     def _identify(self, tree: Tree) -> None:
         if self.identity:
@@ -186,6 +189,7 @@ class ChunkStream:
         if tree.get("usage") is not None:
             self._reported = True
             self._heard += 1
+            self._beside_usage = {name: value for name, value in extras.items() if name in BESIDE_USAGE and value is not None}
             return self.end() if self.finished else []
         if "choices" not in tree or not extras:
             return []

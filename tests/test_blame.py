@@ -190,6 +190,12 @@ def test_a_name_that_the_caller_chose_is_his_and_one_of_the_configuration_ours(s
     assert (ours.error.status, ours.error.code, ours.blame) == (502, "upstream_unavailable", OPERATOR)
 
 
+def test_a_quota_is_ours_unless_it_is_a_rate() -> None:
+    """Under a status of a refusal it is an empty account, under 429 one waits, and never is it the caller's."""
+    assert [verdict("Quota exceeded for base_model.", status) for status in (400, 403, 429)] == ["our credit", "our credit", "rate"]
+    assert verdict("Quota exceeded for requests per minute", 403) == "rate"
+
+
 def test_numbers_of_one_vendor_mean_nothing_at_another() -> None:
     """Zhipu's 1261 is a prompt that is too long; elsewhere it is any number."""
     assert verdict("No.", target=ZAI, code="1261") == "context"

@@ -202,6 +202,7 @@ PICKY = {
     "OpenAI's": refuses("Unrecognized request argument supplied: stream_options", 400, param="stream_options"),
     "a detail": Script([b'{"detail":"stream_options is not supported"}'], status=400, headers=JSON),
     "a name in another case": refuses("json: unknown field 'streamOptions'", 422),
+    "its member": refuses("include_usage is not a known option", 400),
     "no list of words": refuses("stream_options is only for the new engine", 400),
 }
 
@@ -253,8 +254,25 @@ def test_a_member_that_the_caller_sent_is_his() -> None:
     called = call(
         refuses("Unknown field: stream_options.include_obfuscation"), data=body(stream=True, stream_options={"include_obfuscation": True})
     )
-    assert called.asked == [2]
+    assert called.asked == [1]
     assert (called.client.status, called.error["code"]) == (422, "unsupported_parameter")
+
+
+def test_no_caller_can_teach_us_to_leave_usage_out() -> None:
+    """Counted usage knows no hidden thinking. A vendor that quotes a caller may name the member: it is believed when it answers without."""
+    quoting = ScriptedUpstream(
+        refuses("The field `x` must not be 'stream_options'"), refuses("The field `x` must not be 'stream_options'"), GOOD
+    )
+
+    async def main() -> None:
+        rig = Rig(quoting)
+        for _ in range(2):
+            await rig.call(MemoryClient(), body(stream=True))
+
+    run_virtual(main())
+    assert ["stream_options" in json.loads(request.body) for request in quoting.requests] == [True, False, True]
+    alike = call(refuses("Unknown field: stream_options_x, my_include_usage"))
+    assert alike.asked == [1]
 
 
 def test_a_document_has_nothing_added_to_leave_out() -> None:
@@ -265,11 +283,12 @@ def test_a_document_has_nothing_added_to_leave_out() -> None:
 def test_what_is_remembered_has_a_bound_and_is_of_one_model() -> None:
     """Callers can name models; the oldest target is forgotten first."""
     omissions, targets = Omissions(), [Target("a", f"m-{number}", "openai") for number in range(TARGETS_KEPT_MAX + 1)]
-    assert all(omissions.learn(target, ("stream_options",)) for target in targets)
+    for target in targets:
+        omissions.learn(omissions.applied(target, ("stream_options",)), ("stream_options",))
     assert omissions.applied(targets[0]).omit == ()
     assert omissions.applied(targets[-1]).omit == ("stream_options",)
     assert omissions.applied(Target("b", targets[-1].model, "openai")).omit == ()
-    assert not omissions.learn(omissions.applied(targets[-1]), ("stream_options",))
+    assert omissions.applied(targets[-1], ("include_usage",)).omit == ("stream_options", "include_usage")
 
 
 class Told(NamedTuple):

@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from aisa.providers.redaction import LOOKED_AT_CHARACTERS_MAX, MESSAGE_CHARACTERS_MAX, fit_to_show
 from aisa.providers.report import read_refusal, read_report
 from aisa.providers.shape import Target
+from aisa.wire.vendor_error import error_in
 
 TARGET = Target("acme", "org/model-7b:2411", "openai", secrets=("acme-secret", "api.acme.example"))
 SECONDS_MAX = 0.5  # of the processor's time; a pattern that is not linear takes minutes
@@ -33,6 +34,7 @@ SHAPES: dict[str, object] = {
     "JSON in the message": {"error": {"message": 'Error code: 400 - {"error": {"message": "No pictures here."}}'}},
     "JSON in raw": {"error": {"message": "", "metadata": {"raw": '{"error":{"message":"No pictures here."}}'}}},
     "a bare text": "No pictures here.",
+    "an event's text": 'event: error\ndata: {"error": {"message": "No pictures here."}}',
 }
 
 
@@ -227,3 +229,20 @@ def test_words_made_to_take_long_are_read_no_further_than_a_few_pages(part: str)
     report = read_refusal(400, {}, words.encode(), now=0.0)
     fit_to_show(report.message, TARGET)
     assert time.process_time() - began < SECONDS_MAX
+
+
+@pytest.mark.parametrize(
+    "value", [None, "", [], {}, 0, False, {"code": 0}, {"code": "0", "message": "ok"}, {"code": None, "message": None}, [{"code": 0}]]
+)
+def test_what_has_no_code_is_no_error(value: object) -> None:
+    """Fault B5: vendors write success in the error's place."""
+    assert error_in({"choices": [{}], "error": value, "errors": value}) is None
+
+
+@pytest.mark.parametrize("code", [1008, "1008", -1, 2.5, "failed"])
+def test_a_code_that_is_not_zero_is_an_error_in_every_place(code: object) -> None:
+    """Fault B5: at the top, in a list, in a choice, or in `base_resp`."""
+    error = {"code": code, "message": "No."}
+    places: list[dict[str, object]] = [{"error": error}, {"errors": [error]}, {"choices": [{"error": error}]}, {"x_groq": {"error": error}}]
+    assert all(error_in({"choices": [], **place}) for place in places)
+    assert error_in({"choices": [{}], "base_resp": {"status_code": code}})

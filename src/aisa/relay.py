@@ -63,13 +63,16 @@ async def first_pieces(run: Run) -> list[Piece]:
     offers = list(run.plan.offers)
     told: UpstreamFailed | None = None
     may_repeat = True
+    without: tuple[str, ...] = ()
     while True:
         offer = offers.pop(0)
+        target = run.gate.omissions.applied(offer.target, without)
         try:
-            pieces = await ask(run, offer)
+            pieces = await ask(run, offer, target)
         except UpstreamFailed as failure:
-            report_failure(run, offer.target, failure)
-            if run.gate.omissions.learn(run.target, failure.refused):
+            report_failure(run, target, failure)
+            without = failure.refused
+            if without:
                 offers.insert(0, offer)
             else:
                 told = to_tell(told, failure)
@@ -81,15 +84,15 @@ async def first_pieces(run: Run) -> list[Piece]:
                 raise told or failure from None
             run.life.step(FAIL)
         else:
+            run.gate.omissions.learn(target, without)
             if run.gate.health.answered(offer.name):
                 run.gate.report(TargetHealth(offer.name))
             return pieces
 
 
-async def ask(run: Run, offer: Offer) -> list[Piece]:
-    """Ask one target and return its first pieces. Raises UpstreamFailed, and leaves nothing open then."""
+async def ask(run: Run, offer: Offer, target: Target) -> list[Piece]:
+    """Ask the target of an offer, as it is to be asked now, for its first pieces. Raises UpstreamFailed, and leaves nothing open then."""
     assert run.charge is not None, "it was opened before the vendor is asked"
-    target = run.gate.omissions.applied(offer.target)
     dialect = run.gate.dialects[target.dialect]
     request = dialect.to_upstream(run.chat, target)
     run.dropped = request.dropped

@@ -152,8 +152,8 @@ def refused_of(report: Report, added: Sequence[str]) -> tuple[str, ...]:
     """Return which of the members that we added the refusal names."""
     if report.status not in REFUSED_STATUSES:
         return ()
-    said = squeezed(f"{report.message} {report.param or ''}")
-    return tuple(name for name in added if squeezed(name) in said)
+    said = f"{report.message} {report.param or ''}"
+    return tuple(name for name in added if re.search(rf"(?<!\w){name.replace('_', '_?')}(?!\w)", said, re.IGNORECASE))
 
 
 PARAMS = {"context_length_exceeded": "messages", "unknown_model": "model"}  # the field at fault, where the vendor names none

@@ -68,6 +68,7 @@ CREDIT_WORDS = words(
     r"(?:\bnot|n't) have (?:enough|sufficient|any)(?: \w+){0,2} (?:credits?|balance|funds)\b",
     r"欠费|余额不足|充值|额度(?:不足|失败|已用完)",
 )
+QUOTA_WORDS = words(r"\bquota (?:\w+ ){0,2}(?:exceeded|exhausted|reached)\b|\bout of quota\b")
 #: A limit on a rate ends by waiting; that is no empty account.
 NO_CREDIT_WORDS = RATE.search
 RATE_WORDS = words(
@@ -114,10 +115,11 @@ CONTENT_WORDS = words(
     r"|\bcontent (?:management|filter)",
     r"\b(?:inappropriate|harmful|sensitive|unsafe|prohibited|disallowed|objectionable|illegal|nsfw) (?:\w+ ){0,2}(?:content"
     r"|material|information|data|words|text|input)",
-    r"\bcontent exists risk\b|\bhigh risk\b|\bguardrails?\b|\b(?:blocked|rejected|refused|filtered)\b[^.;\n]{0,40}\b(?:safety"
+    r"\bcontent exists risk\b|\bhigh risk\b|\b(?:blocked|rejected|refused|filtered)\b[^.;\n]{0,40}\b(?:safety"
     r"|content polic|filters?|censor)|\bcensor",
     r"\b(?:prompt|input|request|message|text|image|conversation)s? (?:\w+ ){0,3}flagged\b|\b(?:prompt|input|content|message)s?"
     r" (?:(?:is|was|were|has|have|been|you|submitted|sent) ){0,4}(?:blocked|filtered|sensitive)\b",
+    r"\bguardrails?\b[^.;\n]{0,60}\b(?:block|interven|trigger|violat|reject|refus)|\b(?:by|failed|violat\w+)\b[^.;\n]{0,30}\bguardrail",
     r"敏感|违规|不安全|违反",
 )
 FEATURE_WORDS = words(

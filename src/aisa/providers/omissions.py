@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
-
 import msgspec
 
 from aisa.providers.shape import Target
@@ -17,19 +15,19 @@ class Omissions:
     def __init__(self) -> None:
         self._refused: dict[tuple[str, str], tuple[str, ...]] = {}
 
-    def applied(self, target: Target) -> Target:
-        """Return a target as it is to be asked now."""
-        refused = self._refused.get((target.vendor, target.model))
-        return target if refused is None else msgspec.structs.replace(target, omit=(*target.omit, *refused))
+    def applied(self, target: Target, without: tuple[str, ...] = ()) -> Target:
+        """Return a target as it is to be asked now, and without these members too."""
+        omit = self._refused.get((target.vendor, target.model), ()) + without
+        return msgspec.structs.replace(target, omit=tuple(dict.fromkeys(target.omit + omit))) if omit else target
 
-    def learn(self, target: Target, refused: Collection[str]) -> bool:
-        """Remember what a target refused as it was asked, and tell whether it can be asked anew without that."""
-        new = tuple(name for name in refused if name not in target.omit)
-        if not new:
-            return False
-        key = target.vendor, target.model
-        known = self._refused.pop(key, ())
+    def learn(self, target: Target, without: tuple[str, ...]) -> None:
+        """Remember that a target answered once it was asked without these members.
+
+        Not before: a refusal alone may name a member because its caller wrote the name, and the bill would be counted from then on.
+        """
+        if not without:
+            return
+        self._refused.pop((target.vendor, target.model), None)
         if len(self._refused) >= TARGETS_KEPT_MAX:
             del self._refused[next(iter(self._refused))]
-        self._refused[key] = (*known, *(name for name in new if name not in known))
-        return True
+        self._refused[target.vendor, target.model] = target.omit

@@ -20,36 +20,43 @@ from aisa.wire.trees import is_list, is_tree
 NAME: str = "openai"
 
 STREAM_OPTIONS = "stream_options"
-ADDED = (STREAM_OPTIONS,)  # to a stream, for the bill; some vendors refuse it
-USAGE_PLEASE = Raw(b'{"include_usage":true}')
+INCLUDE_USAGE = "include_usage"
+ADDED = (STREAM_OPTIONS, INCLUDE_USAGE)  # to a stream, for the bill; some vendors refuse one or the other
+USAGE_WISH = b'{"include_usage":true}'
+USAGE_PLEASE = Raw(USAGE_WISH)
 
 
 def to_upstream(chat: ChatRequest, target: Target) -> UpstreamRequest:
     """Write the request: the client's own members, with the vendor's model name and, for streams, usage asked for."""
     fields = dict(chat.fields)
     fields["model"] = Raw(msgspec.json.encode(target.model))
-    added: tuple[str, ...] = ()
-    if chat.stream:
-        options = chat.fields.get("stream_options")
-        if STREAM_OPTIONS in target.omit:
-            leave_out_usage(fields)
-        elif options is None or chat.known.stream_options is None:
-            fields[STREAM_OPTIONS] = USAGE_PLEASE
-        elif not chat.include_usage:
-            fields[STREAM_OPTIONS] = Raw(msgspec.json.encode({**msgspec.json.decode(options), "include_usage": True}))
-        added = () if STREAM_OPTIONS in target.omit else ADDED
+    added = ask_for_usage(fields, chat, target) if chat.stream else ()
     if has_bare_image_url(chat.known.messages):
         fields["messages"] = Raw(with_image_objects(fields["messages"]))
     headers = (("content-type", "application/json"), ("accept", "text/event-stream" if chat.stream else "application/json"))
     return UpstreamRequest(path="/chat/completions", headers=headers + target.headers, body=msgspec.json.encode(fields), added=added)
 
 
-def leave_out_usage(fields: dict[str, Raw]) -> None:
-    """Take the wish for usage out of a request: we answer it ourselves, so the caller loses nothing. What else he asks there stays."""
-    options: object = msgspec.json.decode(fields.pop(STREAM_OPTIONS, Raw(b"null")))
-    rest = {name: value for name, value in options.items() if name != "include_usage"} if is_tree(options) else {}
-    if rest:
-        fields[STREAM_OPTIONS] = Raw(msgspec.json.encode(rest))
+def ask_for_usage(fields: dict[str, Raw], chat: ChatRequest, target: Target) -> tuple[str, ...]:
+    """Write a stream's wish for usage into a request, and return what of that is ours: a vendor that refuses it is asked without.
+
+    Usage is our wish even where the caller has it too, because we answer his. Where he asks for more there, it is he who is refused. From
+    a target that does not take the wish it is left out, and nothing else of the caller's.
+    """
+    given = fields.get(STREAM_OPTIONS)
+    options: object = None if given is None or bytes(given) == USAGE_WISH else msgspec.json.decode(given)
+    rest = {name: value for name, value in options.items() if name != INCLUDE_USAGE} if is_tree(options) else {}
+    if any(name in target.omit for name in ADDED):
+        fields.pop(STREAM_OPTIONS, None)
+        if rest:
+            fields[STREAM_OPTIONS] = Raw(msgspec.json.encode(rest))
+        return ()
+    if not rest:
+        fields[STREAM_OPTIONS] = USAGE_PLEASE
+        return ADDED
+    if not chat.include_usage:
+        fields[STREAM_OPTIONS] = Raw(msgspec.json.encode({**rest, INCLUDE_USAGE: True}))
+    return ()
 
 
 def with_image_objects(messages: Raw) -> bytes:

@@ -65,7 +65,8 @@ UNIT_OF_BYTES = re.compile(r"\b\d[\d.,]{0,15}\s?(?:[kmg]i?b|bytes?|megabytes?|pi
 #: Words by which a request is long in tokens, and not as a body.
 IN_TOKENS = re.compile(r"\btoken|\bcontext\b|\blength\b|\bprompt\b|\bwindow\b|\bmessages?\b|\bn_ctx\b")
 RATE = re.compile(
-    r"\bper[ -](?:minute|min|second|sec|hour|day)\b|\b(?:tpm|rpm|tpd|rpd|itpm|otpm|qps|qpm)\b|\brate[ _-]?limit|\btoo many requests\b"
+    r"\bper[ -](?:minute|min|hour|day)\b|\b(?:requests?|tokens?|calls?|queries)\b[^.;\n]{0,30}\bper[ -](?:second|sec)\b"
+    r"|\b(?:tpm|rpm|tpd|rpd|itpm|otpm|qps|qpm)\b|\brate[ _-]?limit|\btoo many requests\b"
 )
 ELSEWHERE = re.compile(
     r"(?:输入|上下文|提示词|对话|消息|prompt|token)[^。,;]{0,30}(?:超过|超出|过长|超限|太长)|(?:超过|超出)[^。,;]{0,30}(?:上下文|输入长度|最大长度|token)"

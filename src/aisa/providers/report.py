@@ -44,7 +44,7 @@ MADE = "failed_generation"  # a member that holds what the model made; that it i
 STATUS = re.compile(r"[45]\d\d", re.ASCII)
 NO_CODES = ("error", "none", "null")  # they say that it failed, which is known
 #: An error inside a text, as gateways write those of others: alone, or after words that announce it. JSON elsewhere in a text is quoted.
-EMBEDDED_JSON = re.compile(r"(?:^|\b(?:error|exception|response|status|code|body)\b[^{\n]{0,60})(\{\s{0,10}\")", re.IGNORECASE)
+EMBEDDED_JSON = re.compile(r"(?:^|\b(?:error|exception|response|status|code|body|data)\b[^{\n]{0,60})(\{\s{0,10}\")", re.IGNORECASE)
 #: A sentence of somebody else inside a vendor's: more than one word between quotation marks, unless it is an error inside the error.
 QUOTED = re.compile(
     "".join(rf"(?<!{name}['\"]:{blank})" for name in ("message", "error", "detail", "msg") for blank in ("", " "))
@@ -84,10 +84,13 @@ class Report(NamedTuple):
         return QUOTED.sub('"…"', ADDRESS.sub("…", text))
 
 
+BYTE_ORDER_MARK = b"\xef\xbb\xbf"
+
+
 def read_refusal(status: int, headers: Mapping[str, str], body: bytes, *, now: float) -> Report:
     """Read a refusal with a status of its own. `now` is UNIX seconds."""
     try:
-        value: object = msgspec.json.decode(body)
+        value: object = msgspec.json.decode(body.removeprefix(BYTE_ORDER_MARK))
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
         value = body[:LOOKED_AT_CHARACTERS_MAX].decode("utf-8", "replace") if "html" not in headers.get("content-type", "") else None
     report = read_report(value, status)

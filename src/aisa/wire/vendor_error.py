@@ -44,8 +44,8 @@ def is_error(value: object) -> bool:
     if is_list(value):
         return any(is_error(item) for item in value)
     if is_tree(value):
-        given = [value[name] for name in ("code", "status_code", "error_code") if name in value and value[name] is not None]
-        return bool(value) and not (given and not any(has_code(code) for code in given))
+        given = [value[name] for name in ("code", "status_code", "error_code") if value.get(name) is not None]
+        return any(value.values()) and (not given or any(has_code(code) for code in given))
     return bool(value)
 
 

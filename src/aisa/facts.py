@@ -56,6 +56,18 @@ class UsageMisreported(msgspec.Struct, frozen=True, tag="usage_misreported"):
     detail: str
 
 
+class DocumentLost(msgspec.Struct, frozen=True, tag="document_lost"):
+    """A client's connection ended before its system had acknowledged a whole document, so it is free. `count` is how often for this key.
+
+    It may have read it: from the first time on the ends of documents to this key wait for the acknowledgement of the rest.
+    """
+
+    request_id: str
+    key_id: str
+    key_label: str
+    count: int
+
+
 class FinishUnknown(msgspec.Struct, frozen=True, tag="finish_unknown"):
     """A vendor ended an answer for a reason that no table has. The answer was complete, so it was taken for `stop`; told once a word."""
 
@@ -142,6 +154,7 @@ Fact = (
     | VendorFailed
     | TargetHealth
     | UsageMisreported
+    | DocumentLost
     | FinishUnknown
     | Refused
     | Replayed

@@ -8,6 +8,7 @@ from __future__ import annotations
 import asyncio
 
 from aisa.call import ANSWERING, FAIL, Call
+from aisa.document import DocumentDelivery
 from aisa.errors import ApiError, UpstreamFailed
 from aisa.facts import TargetHealth, VendorFailed
 from aisa.ledger.port import Bill
@@ -44,7 +45,7 @@ async def relay(call: Call, client: Client, gate: Gate) -> None:
         bill = run.settle(COMPLETED)  # 8 settle, before the client can see the end
         gate.health.completed(run.life.target)
         await run.charge.settled()
-        finish(run, bill)  # 9 usage and [DONE], or the whole document
+        await finish(run, bill)  # 9 usage and [DONE], or the whole document
     except (ApiError, UpstreamFailed, asyncio.CancelledError) as ending:
         run.error = explain(run, ending)
         if run.charge is not None:
@@ -184,7 +185,7 @@ async def send(run: Run, pieces: list[Piece]) -> None:
             await run.patience.wait_for_client(lambda: charge.put_back(delivery.tokens))
 
 
-def finish(run: Run, bill: Bill) -> None:
+async def finish(run: Run, bill: Bill) -> None:
     """Send what comes after the settlement and end the body."""
     charge = run.charge
     assert run.answer is not None, "the call is complete"
@@ -193,8 +194,13 @@ def finish(run: Run, bill: Bill) -> None:
     last = run.decoder.closing(None if bill.cost is None else dollars_text(bill.cost))
     if not run.client.started:
         run.client.start(200, run.headers(run.decoder.content_type), len(last))
+        run.document = DocumentDelivery(run.client)
+        if run.gate.resets.count(run.key.id):
+            last = await run.document.all_but_the_end(last)
     run.client.end(last)
     run.finished = True
+    if run.document is not None:
+        run.document.ended()
     # A document counts only once it has left whole: if we die before, it is free.
     run.client.when_taken(lambda: charge.put_back(bill.billed.output_tokens or 1))
     run.answer.release()

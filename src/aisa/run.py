@@ -11,9 +11,10 @@ from aisa.call import END, Call, Life
 from aisa.clock import Chance
 from aisa.config.schema import Stream
 from aisa.delivery import StreamDelivery
+from aisa.document import DocumentDelivery, Resets
 from aisa.drain import Drains
 from aisa.errors import ApiError
-from aisa.facts import CallEnded, Fact, FinishUnknown, UsageMisreported
+from aisa.facts import CallEnded, DocumentLost, Fact, FinishUnknown, UsageMisreported
 from aisa.health import Health
 from aisa.keys.port import Keys
 from aisa.keys.rules import Key
@@ -62,6 +63,7 @@ class Gate(msgspec.Struct):
     misreports: Misreports = msgspec.field(default_factory=Misreports)
     omissions: Omissions = msgspec.field(default_factory=Omissions)
     health: Health = msgspec.field(default_factory=Health)
+    resets: Resets = msgspec.field(default_factory=Resets)
     live: set[Run] = msgspec.field(default_factory=new_live)  # the calls in flight, for those who watch
     warned: set[tuple[str, str]] = msgspec.field(default_factory=new_warned)  # vendor and word: told of once
 
@@ -82,6 +84,7 @@ class Run:
         self.decoder: Decoder | None = None
         self.charge: Charge | None = None
         self.delivery = StreamDelivery(client)
+        self.document: DocumentDelivery | None = None  # instead, if the answer is one
         self.outcome = FAILED
         self.finished = False  # the end of a complete answer was written
         self.error: ApiError | None = None
@@ -193,10 +196,14 @@ class Run:
         finished = self.finished or self._settled_as != COMPLETED  # a settlement may be followed by a client's leaving, and not by the end
 
         def tell(whole: bool) -> None:
-            if whole and finished:
+            document = self.document
+            if (whole and finished) or (document is not None and document.arrived()):
                 charge.confirm(sent, whole=True)
-            else:
-                charge.confirm(self._arrived(sent), whole=False)
+                return
+            charge.confirm(self._arrived(sent), whole=False)
+            if document is not None and self.finished:
+                key = self.key
+                self.gate.report(DocumentLost(self.call.id, key.id, key.label, self.gate.resets.note(key.id)))
 
         self.client.tell_delivery(tell)
 

@@ -39,6 +39,7 @@ LAYERS: list[tuple[str, str]] = [
     ("aisa.delivery", "relay"),
     ("aisa.drain", "relay"),
     ("aisa.misreports", "relay"),
+    ("aisa.document", "relay"),
     ("aisa.run", "relay"),
     ("aisa.relay", "relay"),
     ("aisa.storage", "storage"),

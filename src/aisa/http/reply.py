@@ -258,7 +258,7 @@ class Reply:
         self._out.when_taken(tell)
 
     def tell_delivery(self, tell: Callable[[bool], None]) -> None:
-        """After the end: call once with True when all that was written is delivered, with False if the connection is lost before."""
+        """Call once with True when all that was written so far is delivered, with False if the connection is lost before."""
         self._out.tell(tell)
 
     def interrupt(self) -> None:

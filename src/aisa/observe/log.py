@@ -16,6 +16,7 @@ from aisa.errors import CALLER, OPERATOR, VENDOR
 from aisa.facts import (
     BugFound,
     CallEnded,
+    DocumentLost,
     Fact,
     FinishUnknown,
     KeysChanged,
@@ -121,8 +122,8 @@ def in_words(fact: Fact) -> str:
             said = f"{fact.status}  {fact.method} {fact.path}  {fact.code}  {fact.request_id}"
         case Replayed():
             said = f"200  the answer of {fact.call_id} again  {fact.key_label}  {fact.request_id}"
-        case VendorFailed() | UsageMisreported() | FinishUnknown():
-            said = vendor_in_words(fact)
+        case VendorFailed() | UsageMisreported() | FinishUnknown() | DocumentLost():
+            said = deviation_in_words(fact)
         case TargetHealth():
             said = health_in_words(fact)
         case BugFound():
@@ -140,12 +141,15 @@ def in_words(fact: Fact) -> str:
     return "".join(character if character.isprintable() else " " for character in said)
 
 
-def vendor_in_words(fact: VendorFailed | UsageMisreported | FinishUnknown) -> str:
-    """Say what a vendor did amiss in one call."""
+def deviation_in_words(fact: VendorFailed | UsageMisreported | FinishUnknown | DocumentLost) -> str:
+    """Say what a vendor, or whoever received a document, did amiss in one call."""
     if isinstance(fact, VendorFailed):
         return f"{WHOSE[fact.blame].format(fact.vendor)} for {fact.model}: {fact.code} ({fact.detail})  {fact.request_id}"
     if isinstance(fact, UsageMisreported):
         return f"vendor {fact.vendor} misreports what {fact.model} uses, so it is counted: {fact.detail}  {fact.request_id}"
+    if isinstance(fact, DocumentLost):
+        what = f"a document is free: key {fact.key_label} lost the connection before its system had it, time {fact.count}"
+        return f"{what}  {fact.request_id}"
     return f"vendor {fact.vendor} ended with '{fact.word}', unknown here and taken for stop, {fact.model}  {fact.request_id}"
 
 

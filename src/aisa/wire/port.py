@@ -77,7 +77,7 @@ class Client(Protocol):
         ...
 
     def tell_delivery(self, tell: Callable[[bool], None]) -> None:
-        """After the end: call `tell(True)` when all that was written is delivered, `tell(False)` if the connection is lost before.
+        """Call `tell(True)` when all that was written so far is delivered, `tell(False)` if the connection is lost before.
 
         Calls once: at once if that is known already, else from the event loop. Never waits longer than the connection lives.
         """

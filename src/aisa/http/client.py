@@ -16,7 +16,7 @@ import msgspec
 from aisa import __version__
 from aisa.config.schema import Vendor
 from aisa.credentials.port import Credential
-from aisa.credentials.rules import Proof, credential_of
+from aisa.credentials.rules import Proof, proof_of
 from aisa.http.address import PRINTABLE
 from aisa.http.client_connection import WRITE_BYTES_MAX, ClientConnection
 from aisa.http.dial import Dialer
@@ -63,7 +63,8 @@ class HttpUpstream:
         self._settings = settings
         self._dialer = Dialer(name, settings, environment, names=names or Names())
         self._prefix, self._own_headers = _fixed_parts(self._dialer)
-        self._credential = credential or credential_of(settings)
+        self._credential = credential
+        self._fixed_proof = None if credential else proof_of(settings)
         self._query = urlencode(settings.query, quote_via=quote)
         self._header_block = lru_cache(maxsize=HEADER_BLOCKS_MAX)(self._write_header_block)
         self._arrival = memoryview(bytearray(ARRIVAL_BYTES_MAX))
@@ -83,11 +84,7 @@ class HttpUpstream:
         connection is free within the connect timeout. `may_repeat` is set when a kept connection broke before the answer's first byte.
         Raises ValueError, and sends nothing, if path or headers contain what would change the request's framing.
         """
-        loop = self._loop = self._loop or asyncio.get_running_loop()
-        proof = self._credential.proof(request, loop.time())
-        if proof is None:
-            proof = await self._credential.fetch(request)
-        head = self._write_head(request, proof)
+        head = self._write_head(request, self._fixed_proof or await self._prove(request))
         connection = self._take_idle() or await self._new_or_next()
         exchange = connection.start(head, request.body, vendor=self._name, answer_bytes_max=self._settings.answer_bytes_max)
         try:
@@ -193,6 +190,10 @@ class HttpUpstream:
             self._discard_idle(connection)
 
     # Actions.
+
+    async def _prove(self, request: UpstreamRequest) -> Proof:
+        assert self._credential is not None, "else the proof is fixed"
+        return self._credential.proof(request, asyncio.get_running_loop().time()) or await self._credential.fetch(request)
 
     async def _new_or_next(self) -> ClientConnection:
         """Open a connection if a place is free, else wait for one. Returns it with its place."""

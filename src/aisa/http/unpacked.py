@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import zlib
 from collections.abc import Mapping
+from typing import Protocol
 
 from aisa.errors import UpstreamFailed
 from aisa.http.failures import broke_off, unfit_answer
@@ -19,6 +20,29 @@ RAW = -zlib.MAX_WBITS  # deflate without its frame, as some servers take the wor
 GZIP_MAGIC = b"\x1f\x8b"
 
 
+class Unpacker(Protocol):
+    """What zlib gives for unpacking one member."""
+
+    @property
+    def eof(self) -> bool:
+        """The member has ended."""
+        ...
+
+    @property
+    def unconsumed_tail(self) -> bytes:
+        """Input that did not fit the last piece."""
+        ...
+
+    @property
+    def unused_data(self) -> bytes:
+        """Input behind the member's end."""
+        ...
+
+    def decompress(self, data: bytes, max_length: int, /) -> bytes:
+        """Return the next bytes, `max_length` at most. Raises zlib.error."""
+        ...
+
+
 class Unpacked:
     """An answer in the shape of `aisa.providers.port.Answer` around a packed one. `bytes_max` bounds a document; None is for a stream."""
 
@@ -27,7 +51,7 @@ class Unpacked:
         self._vendor = vendor
         self._raw_allowed = coding == "deflate"
         self._bytes_max = bytes_max
-        self._unpacker: zlib._Decompress | None = None  # of the member that has begun and not ended
+        self._unpacker: Unpacker | None = None  # of the member that has begun and not ended
         self._packed = b""  # arrived and not unpacked yet: little more than what one read brought
         self._more = False  # more can be unpacked without waiting for the vendor
         self._members = 0
@@ -94,7 +118,7 @@ class Unpacked:
         self._check_size()
         return piece
 
-    def _begin_member(self) -> zlib._Decompress | None:
+    def _begin_member(self) -> Unpacker | None:
         """Return what unpacks the next member, of which gzip allows several, or None while it is not there or where there is none."""
         packed = self._packed
         if not packed:

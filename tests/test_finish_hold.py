@@ -136,17 +136,6 @@ def test_a_second_choice_that_comes_late_is_waited_for() -> None:
     assert [item["choices"][0]["finish_reason"] for item in events_of(client.body)[:-2]][-2:] == ["stop", "length"]
 
 
-def test_a_slow_client_does_not_use_up_the_vendors_second() -> None:
-    """The clock stands still while nobody reads from the vendor: the report that waits behind the client's slowness still counts."""
-
-    class Slow(MemoryClient):
-        async def writable(self, taken: Any = None) -> None:
-            await super().writable(taken)
-
-    client, ended = called([*FINISHED, Stall(0.9), chunk({"content": "!"}), Stall(0.9), usage(9, 3), DONE])
-    assert (content_of(client.body), ended.usage.source) == ("Hello!", "reported")
-
-
 @pytest.mark.parametrize("after", [[], [Stall(0.5)]], ids=["at once", "later"])
 def test_a_reset_after_an_unknown_reason_is_a_failure(after: Steps) -> None:
     """[fault W3] Nobody knows that the answer was complete, and the stream did not end in order."""

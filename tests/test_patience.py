@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 
 from aisa.config.schema import Stream
-from aisa.patience import Patience, Watch
+from aisa.patience import FINISH_HOLD_SECONDS, Patience, Watch
 from aisa.testing.clock import run_virtual
 from rig import MemoryClient
 
@@ -63,3 +63,24 @@ def test_a_call_that_has_ended_is_never_interrupted() -> None:
         return client.interrupted_at
 
     assert run_virtual(main()) is None
+
+
+def test_a_slow_client_does_not_use_up_the_vendors_second_after_its_finish() -> None:
+    """[fault W2] The clock stands still while nobody reads from the vendor: what waits behind the client's slowness still counts."""
+
+    class Slow(Clocked):
+        async def writable(self, taken: object = None) -> None:
+            """Take what waits after five seconds."""
+            del taken
+            await asyncio.sleep(5)
+
+    async def main() -> float | None:
+        client = Slow()
+        patience = Patience(Watch(), client, Stream(), silence_seconds=60, hold_head=None)
+        patience.hold_finish(1)
+        await asyncio.sleep(0.5)
+        await patience.wait_for_client(lambda: None)
+        await asyncio.sleep(10)
+        return client.interrupted_at
+
+    assert run_virtual(main()) == 5 + FINISH_HOLD_SECONDS

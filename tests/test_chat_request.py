@@ -123,6 +123,7 @@ def test_a_large_prompt_passes() -> None:
 WRONG = [
     ({"model": 1}, "invalid_parameter_type", "model"),
     ({"model": ""}, "invalid_request", "model"),
+    ({"model": "m" * 257}, "invalid_request", "model"),
     ({"messages": "Hi."}, "invalid_parameter_type", "messages"),
     ({"messages": []}, "invalid_request", "messages"),
     ({"messages": [{"role": "wizard", "content": "Hi."}]}, "invalid_request", "messages[0].role"),

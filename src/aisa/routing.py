@@ -15,6 +15,7 @@ from aisa.errors import ApiError
 from aisa.health import Health
 from aisa.keys.rules import Key
 from aisa.money import Nanos
+from aisa.names import MODEL_NAME_CHARACTERS_MAX
 from aisa.prices.rules import BEGINNING, LookUp, Price, PriceList, Term, configured, is_local, unlisted
 from aisa.pricing import unit_prices
 from aisa.providers.counting import NO_COUNTS, Counts
@@ -27,7 +28,7 @@ TINY = "embedded/tiny"
 TINY_CONTEXT_TOKENS = 131_072
 OWN_PREFIX = "aisa/"
 SUGGESTIONS_MAX = 3
-NAME_CHARACTERS_MAX = 200  # of an unknown name that are looked at and shown; the longest real ones have 80
+ALLOWED_SHOWN_MAX = 20  # names of an allow-list in an error
 NAMES_KEPT_MAX = 1_000  # outside the configuration, with their prices; real ones are fewer, and made-up ones push each other out
 FREE = PriceList((Term(Price(unit_prices({}), "the embedded model is free")),))
 
@@ -177,7 +178,7 @@ class Routes:
 
     def _outside(self, name: str, vendor: str, model: str) -> Entry:
         """Return the entry of a name that the configuration does not have. Callers choose it, so it is kept only if it could be real."""
-        return (self._kept if len(name) <= NAME_CHARACTERS_MAX else self._direct)(name, vendor, model)
+        return (self._kept if len(name) <= MODEL_NAME_CHARACTERS_MAX else self._direct)(name, vendor, model)
 
     def _direct(self, name: str, vendor: str, model: str) -> Entry:
         return self._entry(name, Model(to=(f"{vendor}/{model}",)), named_by_caller=True)
@@ -243,13 +244,14 @@ def by_weight(step: tuple[tuple[Offer, int], ...], chance: Chance) -> list[Offer
 def allow(key: Key, model: str) -> None:
     """Raise ApiError model_not_allowed unless the key may use the model."""
     if key.models is not None and model.casefold() not in (name.casefold() for name in key.models):
-        listed = ", ".join(key.models)
+        more = len(key.models) - ALLOWED_SHOWN_MAX
+        listed = ", ".join(key.models[:ALLOWED_SHOWN_MAX]) + (f" and {more} more" if more > 0 else "")
         raise ApiError("model_not_allowed", f"This key may not use the model '{model}'. It may use: {listed}.", param="model")
 
 
 def unknown_model(name: str, known: Iterable[str]) -> ApiError:
     """Return the error for a name that nothing serves, with the nearest names."""
-    name = name[:NAME_CHARACTERS_MAX]
+    name = name[:MODEL_NAME_CHARACTERS_MAX]
     near = difflib.get_close_matches(name, list(known), SUGGESTIONS_MAX)
     hint = f" Did you mean {', '.join(repr(other) for other in near)}?" if near else " GET /v1/models lists the models of this server."
     return ApiError("unknown_model", f"The model {name!r} does not exist here.{hint}", param="model")
@@ -258,7 +260,7 @@ def unknown_model(name: str, known: Iterable[str]) -> ApiError:
 def unpriced(entry: Entry) -> ApiError:
     """Return the error for a model that nobody may use because nobody knows what it costs."""
     vendor = entry.unpriced[0].target.vendor
-    what = f"The model {entry.name[:NAME_CHARACTERS_MAX]!r} has no price here, so it cannot be used."
+    what = f"The model {entry.name[:MODEL_NAME_CHARACTERS_MAX]!r} has no price here, so it cannot be used."
     remedy = f"The operator can give it `prices`, under `models` or `vendors.{vendor}.prices`, or set `vendors.{vendor}.allow_unpriced`."
     return ApiError("unknown_model", f"{what} {remedy}", param="model")
 

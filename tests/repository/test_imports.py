@@ -18,6 +18,7 @@ LAYERS: list[tuple[str, str]] = [
     ("aisa.usage", "words"),
     ("aisa.ids", "words"),
     ("aisa.clock", "words"),
+    ("aisa.names", "words"),
     ("aisa.callbacks", "words"),
     ("aisa.facts", "words"),
     ("aisa.config.schema", "rules"),

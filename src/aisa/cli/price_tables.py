@@ -15,9 +15,10 @@ from aisa.config.load import ConfigErrors, Loaded, load
 from aisa.edge.models import price_document
 from aisa.errors import ApiError
 from aisa.money import dollars_text
+from aisa.names import MODEL_NAME_CHARACTERS_MAX
 from aisa.prices.rules import BEGINNING, PriceList, Term
 from aisa.pricing import UnitPrices, cost_of
-from aisa.routing import NAME_CHARACTERS_MAX, Entry, Offer, Routes
+from aisa.routing import Entry, Offer, Routes
 from aisa.usage import Usage
 
 ROWS = ("input", "cached_input", "cache_write", "input_audio", "output", "reasoning", "output_audio")
@@ -44,7 +45,7 @@ def explain(name: str, path: str | None, moment: float, *, as_json: bool) -> Non
         entry = Routes(loaded.config, look_up_for(loaded.config)).find(name)
     except ApiError as error:
         remedy = "List the models: aisa prices"
-        raise Stop("there is no such model", [(name[:NAME_CHARACTERS_MAX], error.message, remedy)]) from error
+        raise Stop("there is no such model", [(name[:MODEL_NAME_CHARACTERS_MAX], error.message, remedy)]) from error
     if all(offer.price_list is None for offer in entry.offers):
         raise no_price(entry)
     if as_json:
@@ -100,7 +101,7 @@ def configuration(path: str | None) -> Loaded:
 
 def no_price(entry: Entry) -> Stop:
     """Return how the command ends for a model without a price."""
-    name = entry.name[:NAME_CHARACTERS_MAX]
+    name = entry.name[:MODEL_NAME_CHARACTERS_MAX]
     refused = len(entry.unpriced) == len(entry.offers)
     offer = entry.unpriced[0] if refused else next(offer for offer in entry.offers if not offer.needs_price)
     what = "Calls to it are refused." if refused else f"Calls to it are free of charge, as `vendors.{offer.target.vendor}` allows."

@@ -14,18 +14,20 @@ from urllib.parse import urlsplit
 from aisa.config.addresses import CHAT, has_parameter_twice, route_at_end
 from aisa.config.schema import Config, Model, Prices, PriceTier, Target
 from aisa.money import nanos_per_million
+from aisa.names import MODEL_NAME_CHARACTERS_MAX, VENDOR_NAME_CHARACTERS_MAX
 from aisa.pricing import KINDS, TIERS_MAX
 
 #: The built-in model's name where a vendor's is expected.
 EMBEDDED = "embedded"
 
-VENDOR_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
+VENDOR_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
 HEADER_NAME = re.compile(r"[A-Za-z0-9!#$%&'*+.^_`|~-]{1,128}")
 API_KEY_AS = re.compile(r"bearer|header:[A-Za-z0-9!#$%&'*+.^_`|~-]{1,128}|query:[!-~]{1,128}")
 HEADER_VALUE = re.compile(r"[\x20-\x7e]{0,8192}")
+MODEL_NAME_LIMITS = f"A model's name has no spaces at its ends, no control characters, and at most {MODEL_NAME_CHARACTERS_MAX} characters."
+SHOWN_CHARACTERS_MAX = 60  # of a value in a message
 ORIGIN = re.compile(r"\*|https?://[^/?#\s@]+")
 QUERY_CHARS_MAX = 4096  # of a parameter; request lines of twice that are refused by common servers
-MODEL_NAME_CHARS_MAX = 256  # vendors' longest names have some 100 characters
 
 
 class Flaw(NamedTuple):
@@ -67,6 +69,8 @@ def _target_flaw(target: str, known: Collection[str]) -> Flaw | None:
     vendor, _, model = target.partition("/")
     if not vendor or not model.strip():
         return Flaw(f"`{target}` is not of the form vendor/model.", "Write for example openai/gpt-4.1.")
+    if len(model) > MODEL_NAME_CHARACTERS_MAX or not model.isprintable():
+        return Flaw(f"`{target[:SHOWN_CHARACTERS_MAX]}…` names a model that cannot be. {MODEL_NAME_LIMITS}", "Copy its name again.")
     if vendor in known:
         return None
     near = difflib.get_close_matches(vendor, known, 1)
@@ -167,16 +171,16 @@ def _header(name: str, value: object) -> Flaw | None:
 def _vendor_name(name: str, _value: object) -> Flaw | None:
     if name == EMBEDDED:
         return Flaw("The name belongs to the built-in model.", "Choose another name.")
-    return (
-        None if VENDOR_NAME.fullmatch(name) else Flaw("A vendor's name has letters, digits, `.`, `_` and `-` only.", "Choose another name.")
-    )
+    if VENDOR_NAME.fullmatch(name) and len(name) <= VENDOR_NAME_CHARACTERS_MAX:
+        return None
+    allowed = f"letters, digits, `.`, `_` and `-` only, and at most {VENDOR_NAME_CHARACTERS_MAX} of them"
+    return Flaw(f"A vendor's name has {allowed}.", "Choose another name.")
 
 
 def _model_name(name: str, _value: object) -> Flaw | None:
-    if name.isprintable() and name == name.strip() and len(name) <= MODEL_NAME_CHARS_MAX:
+    if name.isprintable() and name == name.strip() and len(name) <= MODEL_NAME_CHARACTERS_MAX:
         return None
-    limits = f"no spaces at its ends, no control characters, and at most {MODEL_NAME_CHARS_MAX} characters"
-    return Flaw(f"A model's name has {limits}.", "Choose another name.")
+    return Flaw(MODEL_NAME_LIMITS, "Choose another name.")
 
 
 def _price(_name: str, value: object) -> Flaw | None:

@@ -24,12 +24,12 @@ from aisa.facts import BugFound, Refused
 from aisa.http.server import Reply, Request
 from aisa.ids import CallIds
 from aisa.keys.rules import Key
+from aisa.names import CLIENT_ID_CHARACTERS_MAX
 from aisa.relay import relay
 from aisa.run import Gate
 from aisa.wire.port import HeaderList
 from aisa.wire.reply import JSON_TYPE, send_error
 
-CLIENT_ID_CHARACTERS_MAX = 128
 OPTIONS = "OPTIONS"
 #: Where others take a key in the address, where it ends up in logs.
 KEY_PARAMETERS = frozenset({"key", "api_key", "api-key", "apikey", "access_token"})

@@ -17,6 +17,7 @@ import msgspec
 from aisa.clock import Chance
 from aisa.errors import ApiError
 from aisa.money import Nanos, parse_dollars
+from aisa.names import ACCOUNT_CHARACTERS_MAX, LABEL_CHARACTERS_MAX, MODEL_NAME_CHARACTERS_MAX
 
 ACTIVE = "active"
 DISABLED = "disabled"
@@ -33,16 +34,13 @@ HINT_CHARS_MAX = 4  # of an imported key that the hint shows, and never more tha
 
 ID_PREFIX = "key_"
 ID_CHARS = 10  # 59 bits: the store sees to it that no two are the same
-LABEL_CHARS_MAX = 100  # fits a line of a table
 MODELS_MAX = 1_000  # names on one allow-list
-MODEL_CHARS_MAX = 256  # as the configuration's limit on a model's name
 
 EXPIRY_SECONDS_MAX = 100 * 366 * 86_400  # a century: beyond it a number was mistyped
 DURATION = re.compile(r"([1-9][0-9]{0,9})\s*(m|h|d|w)")
 DURATION_SECONDS = {"m": 60, "h": 3_600, "d": 86_400, "w": 604_800}
 
 DEFAULT_ACCOUNT = "default"
-ACCOUNT_CHARS_MAX = 64  # as the database's column
 DAY, WEEK, MONTH = "day", "week", "month"
 DAY_SECONDS = 86_400
 WINDOW_SECONDS_MAX = {DAY: DAY_SECONDS, WEEK: 7 * DAY_SECONDS, MONTH: 31 * DAY_SECONDS}
@@ -151,8 +149,8 @@ def check_secret(secret: str) -> str:
 def check_label(label: str) -> str:
     """Return a label without spaces at its ends. Raises ApiError invalid_request for one that could not be shown or looked up."""
     label = label.strip()
-    if not label or len(label) > LABEL_CHARS_MAX or not label.isprintable():
-        raise invalid("label", f"A label has 1 to {LABEL_CHARS_MAX} printable characters.")
+    if not label or len(label) > LABEL_CHARACTERS_MAX or not label.isprintable():
+        raise invalid("label", f"A label has 1 to {LABEL_CHARACTERS_MAX} printable characters.")
     if label.startswith(ID_PREFIX):
         raise invalid("label", f"A label must not begin with {ID_PREFIX}, as keys' ids do.")
     return label
@@ -166,16 +164,16 @@ def check_models(models: tuple[str, ...] | None) -> tuple[str, ...] | None:
     if not names or len(names) > MODELS_MAX:
         raise invalid("models", f"An allow-list names 1 to {MODELS_MAX} models; leave it out to allow every model.")
     for name in names:
-        if not name or len(name) > MODEL_CHARS_MAX or not name.isprintable():
-            raise invalid("models", f"A model's name has 1 to {MODEL_CHARS_MAX} printable characters.")
+        if not name or len(name) > MODEL_NAME_CHARACTERS_MAX or not name.isprintable():
+            raise invalid("models", f"A model's name has 1 to {MODEL_NAME_CHARACTERS_MAX} printable characters.")
     return names
 
 
 def check_account(name: str) -> str:
     """Return an account's name without spaces at its ends. Raises ApiError invalid_request for one that could not be shown."""
     name = name.strip()
-    if not name or len(name) > ACCOUNT_CHARS_MAX or not name.isprintable():
-        raise invalid("account", f"An account's name has 1 to {ACCOUNT_CHARS_MAX} printable characters.")
+    if not name or len(name) > ACCOUNT_CHARACTERS_MAX or not name.isprintable():
+        raise invalid("account", f"An account's name has 1 to {ACCOUNT_CHARACTERS_MAX} printable characters.")
     return name
 
 

@@ -14,12 +14,14 @@ from aisa.clock import WallClock
 from aisa.errors import ApiError
 from aisa.keys.rules import Key, window_end, window_start
 from aisa.ledger.board import Board, BoardFull, Slot
-from aisa.ledger.charge import ENCODE, Charge
+from aisa.ledger.board_record import opening_record
+from aisa.ledger.charge import Charge
 from aisa.ledger.holds import Hold, Learned, explained, first_hold
 from aisa.ledger.port_usage import Span
-from aisa.ledger.row import CallRow, Opening, fit
+from aisa.ledger.row import CallRow, Opening
 from aisa.ledger.wallets import Cap, Limit, Wallet
 from aisa.money import Nanos
+from aisa.names import stored
 from aisa.routing import Plan
 from aisa.storage.failure import StorageFailed
 from aisa.usage import BYTES_PER_TOKEN
@@ -92,19 +94,19 @@ class Books:
             id=call.id,
             account=key.account,
             key_id=key.id,
-            model=fit(plan.entry.name),
+            model=stored(plan.entry.name),
             stream=chat.stream,
             began_ms=int(now * 1000),
             input_tokens=-(-chat.body_bytes // BYTES_PER_TOKEN),
             prices=None if price is None else price.prices,
-            price_source="" if price is None else fit(price.source),
+            price_source="" if price is None else stored(price.source),
             prepaid=wallet.balance is not None,
             client_request_id=call.client_request_id,
             idempotency=call.idempotency,
-            target=fit(offer.name),
+            target=stored(offer.name),
         )
         try:
-            slot = self._board.take(ENCODE(opening))
+            slot = self._board.take(opening_record(opening))
         except BoardFull as full:
             raise ApiError("overloaded", f"This server cannot keep books of more calls at the moment: {full}. Try again soon.") from None
         held_input = -(-chat.body_bytes // HELD_BYTES_PER_TOKEN)

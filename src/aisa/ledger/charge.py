@@ -11,13 +11,15 @@ import msgspec
 
 from aisa.clock import WallClock
 from aisa.ledger.board import ATTEMPTS, Slot
+from aisa.ledger.board_record import closing_record, opening_record
 from aisa.ledger.courier import BYTES_MAX, MESSAGES_MAX, Carried, Courier
 from aisa.ledger.holds import output_price
 from aisa.ledger.port import Bill, Ending
-from aisa.ledger.row import CallRow, Opening, fit
+from aisa.ledger.row import CallRow, Opening
 from aisa.ledger.rules import CLIENT_GONE, COMPLETED, CRASHED, Delivered, billed
 from aisa.ledger.wallets import Limit
 from aisa.money import TOKENS_PER_PRICE, Nanos
+from aisa.names import stored
 from aisa.prices.rules import CATALOGUE, Price
 from aisa.pricing import cost_of
 from aisa.routing import Offer
@@ -25,7 +27,6 @@ from aisa.storage.failure import StorageFailed
 from aisa.usage import COUNTED, ESTIMATED, Usage
 
 STEP_TOKENS = 256  # of output that a stream's hold grows by: at ten dollars per million tokens a quarter of a cent
-ENCODE = msgspec.json.Encoder().encode
 
 
 class Keeper(Protocol):
@@ -107,7 +108,7 @@ class Charge:
         if offer is not self._offer:
             self._offer = offer
             self.opening = offered(self.opening, offer, offer.price_at(self.opening.began_ms // 1000))
-            slot.reopen(ENCODE(self.opening))
+            slot.reopen(opening_record(self.opening))
         if self._limits:
             self._token_price = output_price(self.opening.prices, self._held_input)
         slot.words[slot.at + ATTEMPTS] = attempts
@@ -145,12 +146,13 @@ class Charge:
         """Settle, the first time; return the bill."""
         if self.bill is None:
             row = row_of(self.opening, ending)
+            record = closing_record(row)
             for limit in self._limits:
                 limit.hold(-self._held)
                 limit.spend(row.cost, row.ended_ms // 1000)
             self.row = row
             self.bill = bill_of(row)
-            self._slot.close(ENCODE(row))
+            self._slot.close(record)
         return self.bill
 
     async def settled(self) -> None:
@@ -163,12 +165,14 @@ class Charge:
         """Correct the bill if less arrived than was sent, and let the row go to the ledger."""
         row = self.row
         assert row is not None, "it is closed before its delivery can be known"
-        if not whole:
-            outcome = CLIENT_GONE if row.outcome == COMPLETED else row.outcome
-            final = amended(row, outcome, delivered)
-            if final != row:
-                self._correct(final)
-        self._post()
+        try:
+            if not whole:
+                outcome = CLIENT_GONE if row.outcome == COMPLETED else row.outcome
+                final = amended(row, outcome, delivered)
+                if final != row:
+                    self._correct(final)
+        finally:
+            self._post()  # whatever happens: a slot that nobody frees is taken until the next start
 
     def await_report(self) -> None:
         """Keep the row open for the vendor's report."""
@@ -182,14 +186,16 @@ class Charge:
         """
         row = self.row
         assert row is not None, "it is closed before its vendor is drained"
-        if generated != row.generated:
-            told = msgspec.structs.replace(row, generated=generated, vendor_cost=vendor_cost(generated, self.opening))
-            final = amended(told, row.outcome, delivered)
-            if delivered.finished or final.cost < row.cost:
-                self._correct(final)
-            else:
-                self._replace(told)
-        self._post()
+        try:
+            if generated != row.generated:
+                told = msgspec.structs.replace(row, generated=generated, vendor_cost=vendor_cost(generated, self.opening))
+                final = amended(told, row.outcome, delivered)
+                if delivered.finished or final.cost < row.cost:
+                    self._correct(final)
+                else:
+                    self._replace(told)
+        finally:
+            self._post()
         assert self.bill is not None, "it has one since it was closed"
         return self.bill
 
@@ -203,7 +209,7 @@ class Charge:
     def _replace(self, row: CallRow) -> None:
         self.row = row
         self.bill = bill_of(row)
-        self._slot.amend(ENCODE(row))
+        self._slot.amend(closing_record(row))
 
     def _post(self) -> None:
         self._awaited -= 1
@@ -213,8 +219,8 @@ class Charge:
 
 def offered(opening: Opening, offer: Offer, price: Price | None) -> Opening:
     """Return the opening of a call that another target is asked for, at the price that it has there."""
-    prices, source = (None, "") if price is None else (price.prices, fit(price.source))
-    return msgspec.structs.replace(opening, target=fit(offer.name), prices=prices, price_source=source)
+    prices, source = (None, "") if price is None else (price.prices, stored(price.source))
+    return msgspec.structs.replace(opening, target=stored(offer.name), prices=prices, price_source=source)
 
 
 def row_of(opening: Opening, ending: Ending) -> CallRow:

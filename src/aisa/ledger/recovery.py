@@ -12,7 +12,8 @@ from collections.abc import Callable
 import msgspec
 
 from aisa.ledger.board import Board, Found
-from aisa.ledger.charge import ENCODE, amended, crashed
+from aisa.ledger.board_record import closing_record
+from aisa.ledger.charge import amended, crashed
 from aisa.ledger.row import CallRow, Opening
 from aisa.ledger.rules import COMPLETED, CRASHED, Delivered
 
@@ -47,9 +48,9 @@ def settled(found: Found, now_ms: int) -> CallRow:
         if row.stream or row.outcome != COMPLETED or found.progress:
             return row
         row = amended(row, CRASHED, Delivered())  # a document that had not left the dead process whole
-        found.slot.amend(ENCODE(row))
+        found.slot.amend(closing_record(row))
         return row
     tokens, attempts = min(found.progress, TOKENS_MAX), min(found.attempts, ATTEMPTS_MAX)
     row = crashed(DECODE_OPENING(found.opening), tokens, attempts=attempts, found_ms=now_ms)
-    found.slot.close(ENCODE(row))
+    found.slot.close(closing_record(row))
     return row

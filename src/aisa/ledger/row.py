@@ -8,15 +8,6 @@ from aisa.money import Nanos
 from aisa.pricing import UnitPrices
 from aisa.usage import Usage
 
-TEXT_CHARACTERS_MAX = 160  # of a name that a row keeps, so that any of them fits a slot of the board; the longest real ones have 80
-
-
-def fit(name: str) -> str:
-    """Return a name as a row keeps it: short enough for the board, and nothing that JSON or a terminal would have to escape."""
-    if len(name) <= TEXT_CHARACTERS_MAX and name.isascii() and name.isprintable():
-        return name
-    return "".join([character if character.isprintable() else "?" for character in name[:TEXT_CHARACTERS_MAX]])
-
 
 class Opening(msgspec.Struct, frozen=True, gc=False):
     """What is known of a call before its vendor is asked. Times are UNIX milliseconds.

@@ -35,6 +35,8 @@ from aisa.money import dollars_text
 #: Facts kept while standard error does not take them; beyond, they are dropped and counted. About 5 MB.
 WAITING_FACTS_MAX = 10_000
 WAITING_BATCHES_MAX = 200
+LINE_CHARACTERS_MAX = 8_000  # of the texts in one line; a long trace has 4,000
+LINE_BYTES_MAX = 3 * LINE_CHARACTERS_MAX  # no line is looked at closer below it
 FLUSH_SECONDS = 0.05  # facts of one burst are written together
 
 Stamped = tuple[float, Fact]
@@ -93,13 +95,31 @@ CLOSE_SECONDS_MAX = 2.0
 def json_line(at: float, fact: Fact) -> bytes:
     """Write a fact as one JSON object; `type` says which fact, `time` is ISO 8601 in UTC."""
     time = datetime.fromtimestamp(at, UTC).isoformat(timespec="milliseconds")
-    return b'{"time":"%b",%b\n' % (time.encode(), msgspec.json.encode(fact)[1:])  # a fact is an object and never an empty one
+    written = msgspec.json.encode(fact)
+    if len(written) > LINE_BYTES_MAX:
+        written = msgspec.json.encode(shortened(fact))
+    return b'{"time":"%b",%b\n' % (time.encode(), written[1:])  # a fact is an object and never an empty one
 
 
 def text_line(at: float, fact: Fact) -> bytes:
     """Write a fact for a person at a terminal, in local time."""
     clock = datetime.fromtimestamp(at).astimezone().strftime("%H:%M:%S")
-    return f"{clock}  {in_words(fact)}\n".encode("utf-8", "backslashreplace")
+    said = in_words(fact)
+    return f"{clock}  {said if len(said) <= LINE_CHARACTERS_MAX else middle_cut(said, LINE_CHARACTERS_MAX)}\n".encode(
+        "utf-8", "backslashreplace"
+    )
+
+
+def shortened(fact: Fact) -> Fact:
+    """Return a fact whose texts fit a line together."""
+    texts = {name: text for name in fact.__struct_fields__ if isinstance(text := getattr(fact, name), str)}
+    return msgspec.structs.replace(fact, **{name: middle_cut(text, LINE_CHARACTERS_MAX // len(texts)) for name, text in texts.items()})
+
+
+def middle_cut(text: str, characters_max: int) -> str:
+    """Return a text without its middle if it is too long: a trace says what happened at its end."""
+    half = characters_max // 2
+    return text if len(text) <= characters_max else f"{text[:half]} … {text[-half:]}"
 
 
 def health_in_words(fact: TargetHealth) -> str:

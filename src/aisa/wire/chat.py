@@ -9,6 +9,7 @@ import msgspec
 from msgspec import UNSET, Meta, Raw, UnsetType
 
 from aisa.errors import ApiError
+from aisa.names import MODEL_NAME_CHARACTERS_MAX
 from aisa.wire.strict_json import parse_object
 
 Text = str | None
@@ -209,8 +210,9 @@ def check_messages(messages: list[Message]) -> None:
 
 def check_together(known: Known) -> None:
     """Refuse fields that contradict each other (the rules hold for every OpenAI model)."""
-    if not known.model:
-        raise ApiError("invalid_request", "The model's name is empty.", param="model")
+    if not 0 < len(known.model) <= MODEL_NAME_CHARACTERS_MAX:
+        message = f"A model's name has 1 to {MODEL_NAME_CHARACTERS_MAX} characters, this one has {len(known.model)}."
+        raise ApiError("invalid_request", message, param="model")
     if known.stream_options is not None and not known.stream:
         raise ApiError("invalid_request", "'stream_options' is only allowed with \"stream\": true.", param="stream_options")
     if known.top_logprobs is not None and not known.logprobs:

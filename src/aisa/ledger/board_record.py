@@ -1,0 +1,44 @@
+"""A call's opening and its row as records that fit their place on the board, whatever names they hold. Stores nothing.
+
+A name may be 256 characters of four bytes each, and a model's prices may fill half a record. So where a record would be too long, its texts
+are cut until it fits; the database still gets them as the row has them, unless this process dies before. What bills depend on is never cut.
+"""
+
+from __future__ import annotations
+
+from typing import TypeVar
+
+import msgspec
+
+from aisa.ledger.board import CLOSING_BYTES_MAX, OPENING_BYTES_MAX
+from aisa.ledger.row import CallRow, Opening
+from aisa.names import STORED_CHARACTERS_MAX
+
+#: Texts by which a row is found and charged to somebody, each with a bound of its own; and those that are words of ours.
+KEPT = frozenset({"id", "account", "key_id", "idempotency", "outcome"})
+
+Recorded = TypeVar("Recorded", Opening, CallRow)
+encode = msgspec.json.Encoder().encode
+
+
+def opening_record(opening: Opening) -> bytes:
+    """Return what the board keeps of a call that begins, OPENING_BYTES_MAX at most."""
+    record = encode(opening)
+    return record if len(record) <= OPENING_BYTES_MAX else shortened(opening, OPENING_BYTES_MAX)
+
+
+def closing_record(row: CallRow) -> bytes:
+    """Return what the board keeps of a call that ended, CLOSING_BYTES_MAX at most."""
+    record = encode(row)
+    return record if len(record) <= CLOSING_BYTES_MAX else shortened(row, CLOSING_BYTES_MAX)
+
+
+def shortened(given: Recorded, bytes_max: int) -> bytes:
+    """Return a record whose texts are cut as little as its bound allows. Without any text a record fits; a test makes the longest."""
+    characters = STORED_CHARACTERS_MAX
+    while True:
+        texts = {name: text for name in given.__struct_fields__ if name not in KEPT and isinstance(text := getattr(given, name), str)}
+        record = encode(msgspec.structs.replace(given, **{name: text[:characters] for name, text in texts.items()}))
+        if len(record) <= bytes_max or characters == 0:
+            return record
+        characters //= 2

@@ -1,0 +1,265 @@
+"""Names as long as may be: what is accepted fits the board, the row, the database and the log (fault S2)."""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Callable, Iterator
+from typing import Any, cast, get_args, get_type_hints
+
+import msgspec
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from aisa.config.checks import check, check_targets
+from aisa.config.schema import Config, Model, Prices, PriceTier, Vendor
+from aisa.errors import CALLER, CODES, ApiError
+from aisa.facts import Fact
+from aisa.keys.rules import check_account, check_label
+from aisa.ledger.board import CLOSING_BYTES_MAX, OPENING_BYTES_MAX, Slot
+from aisa.ledger.board_record import KEPT, closing_record, opening_record
+from aisa.ledger.charge import Charge, amended, crashed, row_of
+from aisa.ledger.port import Ending
+from aisa.ledger.record import record_of
+from aisa.ledger.record import row_of as row_of_record
+from aisa.ledger.recovery import ATTEMPTS_MAX, TOKENS_MAX
+from aisa.ledger.row import CallRow, Opening
+from aisa.ledger.rules import CLIENT_GONE, CLIENT_STALLED, COMPLETED, CUT, FAILED, SHUT_DOWN, Delivered
+from aisa.names import (
+    ACCOUNT_CHARACTERS_MAX,
+    CLIENT_ID_CHARACTERS_MAX,
+    LABEL_CHARACTERS_MAX,
+    MODEL_NAME_CHARACTERS_MAX,
+    STORED_CHARACTERS_MAX,
+    VENDOR_NAME_CHARACTERS_MAX,
+    stored,
+)
+from aisa.observe.log import LINE_CHARACTERS_MAX, json_line, text_line
+from aisa.pricing import TIERS_MAX, Tier, UnitPrices
+from aisa.providers.shape import Target
+from aisa.routing import Offer, Routes
+from aisa.testing.client import MemoryClient
+from aisa.testing.clock import run_virtual
+from aisa.testing.upstream import Script, ScriptedUpstream
+from aisa.usage import COUNTED, REPORTED, Usage
+from aisa.wire.chat import parse_chat
+from aisa.wire.usage_report import COUNT_MAX
+from books import shared_board
+from rig import Rig, body, document, outcome, whole_stream
+
+NASTY = 'a"\\é語😀\u2028\x7f\x1b\u0000'  # one to four bytes, escaped or not, printable or not
+PRINTABLE = 'a"\\é語😀'
+PRICE_MAX = 10**15  # a million dollars for a million tokens, the configuration's bound, in nano-dollars
+ID = "req_" + "0" * 26
+LINE_LENGTH_MAX = 6 * LINE_CHARACTERS_MAX + 1_000  # a control character takes six bytes of JSON; the numbers and names take the rest
+WIDEST = 'x"\\語😀'  # shapes of a whole name: each is filled with one of these characters
+
+
+def texts(alphabet: str, characters_max: int, least: int = 0) -> st.SearchStrategy[str]:
+    """Texts of any such characters, and those as long as may be."""
+    filled = st.sampled_from([character * characters_max for character in alphabet])
+    return filled | st.text(st.sampled_from(alphabet), min_size=least, max_size=characters_max)
+
+
+nanos = st.sampled_from([0, 1, 2_500_000_000, PRICE_MAX])
+counts = st.sampled_from([0, 7, COUNT_MAX])
+milliseconds = st.sampled_from([0, 10**10])
+flat = st.builds(UnitPrices, *[nanos] * 7)
+prices = st.builds(
+    lambda first, others: msgspec.structs.replace(first, tiers=tuple(Tier(COUNT_MAX - 9 + at, other) for at, other in enumerate(others))),
+    flat,
+    st.lists(flat, max_size=TIERS_MAX),
+)
+usages = st.builds(
+    Usage,
+    *[counts] * 5,
+    source=st.sampled_from([REPORTED, COUNTED]),
+    input_source=st.sampled_from([REPORTED, COUNTED]),
+    input_audio_tokens=counts,
+    output_audio_tokens=counts,
+)
+openings = st.builds(
+    Opening,
+    id=st.just(ID),
+    account=texts(PRINTABLE, ACCOUNT_CHARACTERS_MAX, 1),
+    key_id=st.just("key_0123456789"),
+    model=texts(NASTY, MODEL_NAME_CHARACTERS_MAX, 1).map(stored),
+    stream=st.booleans(),
+    began_ms=st.just(2**45),
+    input_tokens=st.sampled_from([0, 2**30]),
+    prices=st.none() | prices,
+    price_source=texts(NASTY, STORED_CHARACTERS_MAX).map(stored),
+    prepaid=st.booleans(),
+    client_request_id=st.none() | texts('a"\\', CLIENT_ID_CHARACTERS_MAX, 1),
+    idempotency=st.none() | st.just("0" * 32 + ":" + "0" * 16),
+    target=texts(NASTY, VENDOR_NAME_CHARACTERS_MAX + 1 + MODEL_NAME_CHARACTERS_MAX).map(stored),
+)
+delivereds = st.tuples(counts, counts, counts).map(lambda found: Delivered(*sorted(found)[:2], found[2]))  # never more than was counted
+endings = st.builds(
+    Ending,
+    outcome=st.sampled_from([COMPLETED, FAILED, CUT, CLIENT_GONE, CLIENT_STALLED, SHUT_DOWN]),
+    generated=usages,
+    delivered=delivereds,
+    attempts=st.sampled_from([0, 1_000]),
+    queue_ms=st.none() | milliseconds,
+    first_token_ms=st.none() | milliseconds,
+    total_ms=milliseconds,
+    bytes_sent=st.sampled_from([0, 2**50]),
+    error_code=st.none() | st.sampled_from(sorted(CODES)),
+)
+
+
+def without_texts(given_row: CallRow | Opening) -> dict[str, Any]:
+    """What a bill depends on."""
+    members = msgspec.structs.asdict(given_row)
+    return {name: value for name, value in members.items() if name in KEPT or not isinstance(value, str)}
+
+
+@settings(max_examples=500, derandomize=True, deadline=None)
+@given(openings, endings, delivereds)
+def test_every_row_that_can_be_made_fits_its_slot(opening: Opening, ending: Ending, delivered: Delivered) -> None:
+    """Fault S2: Opening, closing, amendment and what is settled after a crash are within their bounds, and say all that a bill needs."""
+    record = opening_record(opening)
+    assert len(record) <= OPENING_BYTES_MAX
+    assert without_texts(msgspec.json.decode(record, type=Opening)) == without_texts(opening)
+    row = row_of(opening, ending)
+    for each in (row, amended(row, CLIENT_GONE, delivered), crashed(opening, TOKENS_MAX, attempts=ATTEMPTS_MAX, found_ms=2**46)):
+        record = closing_record(each)
+        assert len(record) <= CLOSING_BYTES_MAX
+        assert without_texts(msgspec.json.decode(record, type=CallRow)) == without_texts(each)
+        assert row_of_record(record_of(each)) == each
+        assert all(abs(value) < 2**63 for value in record_of(each) if isinstance(value, int))  # as the database's integers
+
+
+@settings(max_examples=200, derandomize=True, deadline=None)
+@given(openings, endings)
+def test_ordinary_names_are_kept_whole(opening: Opening, ending: Ending) -> None:
+    """Fault S2: A name of ASCII, however long, under a price with one tier is not cut on the board either."""
+    plain = msgspec.structs.replace(
+        opening,
+        model="m" * MODEL_NAME_CHARACTERS_MAX,
+        account="a" * ACCOUNT_CHARACTERS_MAX,
+        price_source="p" * STORED_CHARACTERS_MAX,
+        client_request_id="c" * CLIENT_ID_CHARACTERS_MAX,
+        target="v" * VENDOR_NAME_CHARACTERS_MAX + "/" + "m" * MODEL_NAME_CHARACTERS_MAX,
+        prices=UnitPrices(*[10**10] * 7, tiers=(Tier(200_000, UnitPrices(*[10**10] * 7)),)),
+    )
+    row = row_of(plain, ending)
+    assert msgspec.json.decode(opening_record(plain), type=Opening) == plain
+    assert msgspec.json.decode(closing_record(row), type=CallRow) == row
+
+
+def facts_with(text: str) -> Iterator[Fact]:
+    """Every fact that there is, each text of it the same."""
+    for kind in get_args(Fact):
+        values = {name: text if "str" in str(hint) else 0 for name, hint in get_type_hints(kind).items()}
+        yield kind(**values | {"usage": Usage()} if "usage" in values else values | ({"blame": CALLER} if "blame" in values else {}))
+
+
+@pytest.mark.parametrize("character", [*WIDEST, "\x1b", "\n", "\ud800"])
+def test_every_line_of_the_log_is_short_and_one_line(character: str) -> None:
+    """Fault S2: Whatever a fact holds, its line is bounded, in JSON valid, and says the first and the last of each text."""
+    for fact in facts_with("<" + character * 200_000 + ">"):
+        if character != "\ud800":  # which no text of a caller or a vendor can hold; a terminal gets it escaped
+            line = json_line(1_767_182_400.0, fact)
+            assert len(line) <= LINE_LENGTH_MAX
+            assert line.count(b"\n") == 1
+            assert all(text.startswith("<") and text.endswith(">") for text in json.loads(line).values() if "x" * 9 in str(text))
+        line = text_line(1_767_182_400.0, fact)
+        assert len(line) <= LINE_LENGTH_MAX
+        assert line.count(b"\n") == 1
+
+
+@pytest.mark.parametrize("gone", [False, True])
+@pytest.mark.parametrize("stream", [False, True])
+@pytest.mark.parametrize("character", WIDEST)
+def test_a_call_under_the_longest_name_ends_as_any_other(character: str, stream: bool, gone: bool) -> None:
+    """Fault S2: A name of 256 characters of any kind, with all tiers that a price can have, is answered, booked, and leaves no slot."""
+    name = character * MODEL_NAME_CHARACTERS_MAX
+    dear = Prices(input=1e6, output=1e6, tiers=tuple(PriceTier(over_input_tokens=9 + at, input=1e6, output=1e6) for at in range(TIERS_MAX)))
+    script = Script(whole_stream("a", "b")) if stream else Script([document()], headers={"content-type": "application/json"})
+    client = MemoryClient(takes_bytes_max=10 if gone else sys.maxsize)
+    taken = shared_board().taken
+
+    async def main() -> Rig:
+        rig = Rig(ScriptedUpstream(script))
+        vendors = {"a": Vendor(base_url="http://a.example:9/v1")}
+        rig.gate.routes = Routes(Config(vendors=vendors, models={name: Model(to=("a/" + name,), prices=dear)}))
+        await rig.call(client, body(model=name, stream=stream))
+        return rig
+
+    rig = run_virtual(main())
+    assert client.status == 200
+    assert shared_board().taken == taken
+    (row,) = rig.rows
+    assert (row.model, row.target) == (name, "a/" + name)
+    assert outcome(rig.facts).outcome == COMPLETED
+
+
+class FailingSlot:
+    """A slot whose records cannot be written."""
+
+    def __init__(self) -> None:
+        self.words = [0] * 8
+        self.at = 1
+        self.freed = 0
+
+    def close(self, _record: bytes) -> None:
+        """Take the closing."""
+
+    def amend(self, _record: bytes) -> None:
+        """Fail."""
+        raise ValueError("no room")
+
+    def free(self) -> None:
+        """Forget the call."""
+        self.freed += 1
+
+
+def test_a_slot_is_freed_even_if_an_amendment_fails() -> None:
+    """Fault S2: An exception between the end of a call and its row may lose the amendment on the board, never the slot."""
+    rows: list[CallRow] = []
+
+    class Books:
+        """As much of the books as a charge asks."""
+
+        wall_clock = staticmethod(lambda: 0.0)
+        sync = None
+        courier = None
+
+        def post(self, row: CallRow, slot: Slot) -> None:
+            """Write the row at once."""
+            rows.append(row)
+            slot.free()
+
+    slot = FailingSlot()
+    opening = Opening(ID, "default", "key_1", "m", True, 0, 3, prices=UnitPrices(*[PRICE_MAX] * 7))
+    charge = Charge(Books(), opening, cast("Slot", slot), offer=Offer(Target("v", "m", "openai"), "v/m"))
+    ending = Ending(COMPLETED, Usage(3, 5), Delivered(5, 5), 1, 0, 0, 1, 9, None)
+    charge.close(ending)
+    with pytest.raises(ValueError, match="no room"):
+        charge.confirm(Delivered(2, 5), whole=False)
+    assert slot.freed == 1
+    assert [row.billed.output_tokens for row in rows] == [2]
+
+
+@pytest.mark.parametrize(("kind", "longest"), [(check_label, LABEL_CHARACTERS_MAX), (check_account, ACCOUNT_CHARACTERS_MAX)])
+def test_names_of_keys_and_accounts_end_at_their_bound(kind: Callable[[str], str], longest: int) -> None:
+    """Fault S2: One more than fits is refused where it is entered."""
+    assert kind("x" * longest) == "x" * longest
+    with pytest.raises(ApiError):
+        kind("x" * (longest + 1))
+
+
+def test_names_of_the_configuration_end_at_the_same_bounds() -> None:
+    """Fault S2: What a caller may write, an operator may configure, and no more."""
+    assert check("models.<name>", "m" * MODEL_NAME_CHARACTERS_MAX, None) is None
+    assert check("models.<name>", "m" * (MODEL_NAME_CHARACTERS_MAX + 1), None) is not None
+    assert check("vendors.<name>", "v" * VENDOR_NAME_CHARACTERS_MAX, None) is None
+    assert check("vendors.<name>", "v" * (VENDOR_NAME_CHARACTERS_MAX + 1), None) is not None
+    vendors = {"v": Vendor(base_url="http://a.example/v1")}
+    for size, flaws in ((MODEL_NAME_CHARACTERS_MAX, 0), (MODEL_NAME_CHARACTERS_MAX + 1, 1)):
+        config = Config(vendors=vendors, models={"m": Model(to=("v/" + "d" * size,))})
+        assert len(list(check_targets(config, ["v"]))) == flaws
+    assert parse_chat(body(model="m" * MODEL_NAME_CHARACTERS_MAX)).model == "m" * MODEL_NAME_CHARACTERS_MAX

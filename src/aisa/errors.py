@@ -60,8 +60,8 @@ MEANING: Mapping[str, str] = MappingProxyType(
         "invalid_request": "The request breaks a rule that the message names. Change it; a retry gives the same answer.",
         "missing_parameter": "A required field is absent; `param` names it.",
         "invalid_parameter_type": "A field has the wrong JSON type; `param` names it.",
-        "json_parse_error": "The body is not one strict JSON object: bad syntax, NaN, a duplicate key, invalid UTF-8, "
-        "deeper than 64 levels, or bytes after its end.",
+        "json_parse_error": "The body is not one strict JSON object: bad syntax, NaN, a duplicate key, a known member "
+        "written in another case, invalid UTF-8, deeper than 64 levels, or bytes after its end.",
         "context_length_exceeded": "The prompt does not fit the model's context window. Shorten it.",
         "missing_api_key": "No `Authorization: Bearer` header was sent.",
         "invalid_api_key": "The key is not one of this server's, or is disabled.",

@@ -10,6 +10,7 @@ from msgspec import UNSET, Meta, Raw, UnsetType
 
 from aisa.errors import ApiError
 from aisa.names import MODEL_NAME_CHARACTERS_MAX
+from aisa.wire.chat_members import REQUEST
 from aisa.wire.strict_json import parse_object
 
 Text = str | None
@@ -145,10 +146,11 @@ class ChatRequest(msgspec.Struct):
 def parse_chat(body: bytes) -> ChatRequest:
     """Return the request in a body.
 
-    Raises ApiError: json_parse_error, missing_parameter, invalid_parameter_type, or invalid_request for values out of range and
-    fields that contradict each other; `param` names the field.
+    Raises ApiError: json_parse_error (also for a known name in another case), missing_parameter, invalid_parameter_type, or
+    invalid_request for values out of range and fields that contradict each other; `param` names the field.
     """
     tree = parse_object(body)
+    REQUEST.check(tree)
     try:
         known = msgspec.convert(tree, Known)
     except msgspec.ValidationError as error:

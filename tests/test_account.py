@@ -101,6 +101,8 @@ def test_a_key_sees_its_own_calls_or_those_of_its_account_and_no_others(tmp_path
         ("start_time=%D9%A3&end_time=9", "invalid_request", "start_time"),
         ("start_time=1767225600000", "invalid_request", "start_time"),
         ("start_time=" + "9" * 5_000, "invalid_request", "start_time"),
+        ("start_time=" + "0" * 19 + "1" + "9" * 5_000, "invalid_request", "start_time"),
+        ("start_time=5&end_time=" + "0" * 19 + "6" + "0" * 5_000, "invalid_request", "end_time"),
         ("start_time=5&end_time=x", "invalid_request", "end_time"),
         ("start_time=5&end_time=5", "invalid_request", "end_time"),
         (f"start_time=5&end_time={5 + 31 * DAY + 61}", "invalid_request", "start_time"),

@@ -29,6 +29,7 @@ FINGERPRINT = f"embedded-tiny-{VERSION}"
 CONTEXT_TOKENS_MAX = 131_072  # of a prompt: what is usual for models; counting them takes some tens of milliseconds
 MESSAGE_TOKENS = 3  # that a message costs beside its text, and the answer's opening too
 ATTACHMENT_TOKENS = 85  # that an image, a sound or a file is counted as; the model does not look at them
+LOGPROBS_MAX = 250_000  # of one answer: some 100 MB while it is made
 SENTENCE_TOKENS_MAX = 40  # of a string in a document
 ID_CHARACTERS = string.ascii_letters + string.digits
 
@@ -54,6 +55,9 @@ class Completion:
         """Read the request. `created` is UNIX seconds. Raises Refusal for what cannot be answered."""
         self._ask = ask = read_request(body)
         self._model = model
+        if (ask.top_logprobs or 0) > len(model.vocabulary):
+            message = f"'top_logprobs' is {ask.top_logprobs}, but this model has {len(model.vocabulary)} tokens to choose from."
+            raise Refusal(message, "top_logprobs", "unsupported_value")
         self._chance = chance
         self._prompt = ask.prompt()
         self._topic = model.topic(self._prompt)
@@ -131,10 +135,17 @@ class Completion:
         sampler = Sampler(self._model, settings, topic=self._topic, chance=chance)
         document = write_document(self._ask, phrases, chance=chance, budget=self._budget)
         if document is None:
-            tokens = self._sampled(sampler, self._ask.token_limit() or OUTPUT_TOKENS_USUAL)
+            tokens = self._sampled(sampler, self._limit(OUTPUT_TOKENS_USUAL))
         else:
-            tokens = self._spelled(document, self._ask.token_limit() or OUTPUT_TOKENS_MAX)
+            tokens = self._spelled(document, self._limit(OUTPUT_TOKENS_MAX))
         return self._speaking(index, tokens, sampler)
+
+    def _limit(self, usual: int) -> int:
+        """Return how many tokens a choice of text may have; one with many log-probabilities ends early, as a document holds them all."""
+        ask = self._ask
+        entries = (1 + (ask.top_logprobs or 0)) * (ask.n or 1) if ask.logprobs else 0
+        limit = ask.token_limit() or usual
+        return min(limit, max(1, LOGPROBS_MAX // entries)) if entries else limit
 
     def _chance_of(self, index: int) -> Chance:
         """Return the dice of one choice. They depend on the prompt too, so that one seed does not make all answers alike."""

@@ -22,6 +22,7 @@ WORD = string.ascii_lowercase + string.ascii_uppercase + string.digits + "_"
 PRINTABLE = WORD + " -.,:;/!?"
 ESCAPES = {"d": DIGITS, "w": WORD, "s": " ", "t": "\t", "n": "\n", "r": "\r", "f": "\f", "v": "\v"}
 OPPOSITES = {"D": DIGITS, "W": WORD, "S": " "}
+SURROGATES = re.compile("[\ud800-\udfff]")  # halves of a pair: patterns count them as characters, JSON has no text for one
 CODE = re.compile(r"x([0-9a-fA-F]{2})|u([0-9a-fA-F]{4})")
 COUNT = re.compile(r"\*|\+|\?|\{(\d{1,9})(,?)(\d{0,9})\}")
 GROUP = re.compile(r"\?:|\?P?<[A-Za-z_]\w*>")
@@ -108,7 +109,7 @@ class Parser:
         if char == "[":
             return Chars(self._class())
         if char == "\\":
-            return Row([]) if self._peek() in ("b", "B") and self._next() else Chars(self._escape())
+            return Row([]) if self._peek() in ("b", "B") and self._next() else Chars(whole_characters(self._escape()))
         return Chars(PRINTABLE if char == "." else char)
 
     def _group(self) -> Node:
@@ -166,9 +167,15 @@ class Parser:
             options += low
         if negative:
             options = "".join(char for char in PRINTABLE if char not in options)
-        if not options:
-            raise Unwritable("an empty class")
-        return options
+        return whole_characters(options)
+
+
+def whole_characters(options: str) -> str:
+    """Return the options that are characters. Raises Unwritable if there is none."""
+    kept = SURROGATES.sub("", options)
+    if not kept:
+        raise Unwritable("an empty class, or a character that is none")
+    return kept
 
 
 class Pen:

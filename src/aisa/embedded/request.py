@@ -165,7 +165,7 @@ def read_request(body: object) -> Ask:
         reason, _, place = str(error).partition(" - at ")
         found = PLACE.search(place)
         param = found[1] if found else None
-        raise Refusal(f"Invalid '{param or 'body'}': {reason}.", param, "invalid_value") from error
+        raise Refusal(f"This model cannot take '{param or 'body'}': {reason}.", param, "unsupported_value") from error
     wanted = {"audio": ask.audio, "web_search_options": ask.web_search_options, "moderation": ask.moderation}
     if "audio" in (ask.modalities or ()):
         wanted["modalities"] = ask.modalities

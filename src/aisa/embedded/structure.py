@@ -14,7 +14,7 @@ import msgspec
 
 from aisa.clock import Chance
 from aisa.embedded.budget import Budget
-from aisa.embedded.json_value import Json, JsonObject, as_count, as_list, as_names, as_number, as_object
+from aisa.embedded.json_value import NUMBER_MAX, Json, JsonObject, as_count, as_list, as_names, as_number, as_object
 from aisa.embedded.pattern import Unwritable, write_matching
 from aisa.embedded.phrases import Phrases
 from aisa.embedded.validity import ENDLESS, Judge, Unsatisfiable, identity, resolve, same
@@ -154,9 +154,10 @@ class Author:
             yield from (number * step for number in range(first, min(last, first + CANDIDATES_MAX) + 1))
             return
         yield from self._phrases.numbers(lambda number: self._judge.accepts(number, schema))
-        yield round(low + (high - low) * self._chance.random(), 2)
+        width = float(high) - float(low)  # as integers their difference may be larger than any float
+        yield round(low + width * self._chance.random(), 2)
         yield from (low, high)
-        yield from (low + (high - low) * part / CANDIDATES_MAX for part in range(1, CANDIDATES_MAX))
+        yield from (low + width * part / CANDIDATES_MAX for part in range(1, CANDIDATES_MAX))
 
     def _strings(self, schema: JsonObject, name: str) -> Iterator[Json]:
         shortest, longest = as_count(schema.get("minLength"), 0), as_count(schema.get("maxLength"), ENDLESS)
@@ -289,7 +290,9 @@ def range_of(schema: JsonObject) -> Range:
 
 
 def whole(number: float) -> int | float:
-    """Return a number as an integer if it is one and JSON readers can hold it exactly."""
+    """Return a number as an integer if it is one and JSON readers can hold it exactly. Raises Unsatisfiable if no float holds it."""
+    if abs(number) > NUMBER_MAX:
+        raise Unsatisfiable("the numbers are too large")
     return int(number) if abs(number) < INTEGER_MAX and number == number // 1 else float(number)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Hashable
 from urllib.parse import unquote
 
@@ -10,6 +11,7 @@ from aisa.embedded.json_value import Json, JsonObject, as_count, as_list, as_nam
 
 DEPTH_MAX = 64  # of references and combinations; a body is not nested deeper, so what is must be a circle
 ENDLESS = 1 << 62
+INDEX = re.compile(r"[0-9]{1,9}")  # of an array, in a reference
 
 
 class Unsatisfiable(Exception):
@@ -25,7 +27,7 @@ def resolve(reference: Json, root: Json) -> Json:
         key = unquote(step).replace("~1", "/").replace("~0", "~")
         if isinstance(place, dict) and key in place:
             place = place[key]
-        elif isinstance(place, list) and key.isdecimal() and int(key) < len(place):
+        elif isinstance(place, list) and INDEX.fullmatch(key) and int(key) < len(place):
             place = place[int(key)]
         else:
             raise Unsatisfiable(f"{reference} points nowhere")

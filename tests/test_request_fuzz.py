@@ -1,0 +1,211 @@
+"""Mutated requests through the parser, the dialect that writes them to a vendor, and the embedded model: refused or answered, never a bug.
+
+Where a number or a text of the caller's meets a C integer, a float, a date, a regular expression or an encoder, it may be any (fault S13).
+"""
+
+from __future__ import annotations
+
+import copy
+import json
+import random
+from typing import Any
+
+import pytest
+
+from aisa.embedded.upstream import EmbeddedUpstream
+from aisa.errors import ApiError
+from aisa.providers import openai
+from aisa.providers.port import UpstreamRequest
+from aisa.providers.shape import Target
+from aisa.testing.clock import run_virtual
+from aisa.wire.chat import ChatRequest, parse_chat
+
+MUTANTS = 3_000  # 100 times as many were tried by hand
+SCHEMAS = 1_500
+READS_MAX = 200  # of an answer; what comes later is as what came before
+
+SCHEMA: dict[str, Any] = {
+    "type": "object",
+    "properties": {
+        "a": {"type": "integer", "minimum": 1, "maximum": 9, "multipleOf": 2},
+        "b": {"type": "number", "exclusiveMinimum": 0, "exclusiveMaximum": 1},
+        "c": {"type": "string", "pattern": "[a-z]{2,4}", "minLength": 1, "maxLength": 9},
+        "d": {"type": "array", "items": {"$ref": "#/$defs/e/enum/0"}, "minItems": 1, "maxItems": 3, "uniqueItems": True},
+        "e": {"anyOf": [{"const": 1}, {"type": "string", "format": "date"}]},
+    },
+    "required": ["a", "b"],
+    "$defs": {"e": {"enum": [{"type": "integer"}, 2]}},
+}
+USER = {"role": "user", "content": "Call f for 5 in Rome, \"a\": 'b'."}
+SEEDS: list[dict[str, Any]] = [
+    {"messages": [USER], "stream": True, "stream_options": {"include_usage": True}, "seed": 3, "max_tokens": 5},
+    {
+        "messages": [
+            {"role": "user", "content": [{"type": "text", "text": "Hi."}, {"type": "image_url", "image_url": "https://a.example/"}]}
+        ],
+        "temperature": 0.5,
+        "top_p": 0.5,
+        "n": 2,
+        "stop": ["a", "b"],
+        "max_completion_tokens": 5,
+        "presence_penalty": 0,
+        "frequency_penalty": 1,
+        "logit_bias": {"1": 2},
+        "logprobs": True,
+        "top_logprobs": 3,
+        "metadata": {"a": "b"},
+    },
+    {
+        "messages": [
+            USER,
+            {
+                "role": "assistant",
+                "content": None,
+                "tool_calls": [{"id": "c", "type": "function", "function": {"name": "f", "arguments": "{}"}}],
+            },
+            {"role": "tool", "tool_call_id": "c", "content": "x"},
+            USER,
+        ],
+        "tools": [{"type": "function", "function": {"name": "f", "parameters": SCHEMA}}],
+        "tool_choice": "required",
+        "parallel_tool_calls": True,
+    },
+    {"messages": [USER], "response_format": {"type": "json_schema", "json_schema": {"name": "x", "schema": SCHEMA}}},
+    {"messages": [USER], "functions": [{"name": "f", "parameters": SCHEMA}], "function_call": {"name": "f"}},
+    {
+        "messages": [USER],
+        "tools": [
+            {"type": "custom", "custom": {"name": "f", "format": {"type": "grammar", "grammar": {"syntax": "regex", "definition": "a+"}}}}
+        ],
+        "tool_choice": "required",
+    },
+]
+NUMBERS: list[Any] = [0, -1, 1, 1.5, -0.5, 2**31, 2**53, 2**63 - 1, 2**63, 2**64, 10**40, 10**308, 10**309, -(10**308), 1e308, 5e-324]
+TEXTS = ["", "x" * 2_000, "\u2028", "\x00", "9" * 5_000, "#/" + "9" * 5_000, "#/$defs/e/enum/" + "9" * 5_000, "#/$defs/e/enum/-1", "(" * 50]
+PATTERNS = [
+    "[\ud800-\udfff]",
+    r"\ud800",
+    r"[\ud800]",
+    r"\ud7ff[\ud7f0-\ue000]{3}",
+    "a{99999}",
+    "a{999999999}",
+    "a{5,1}",
+    "a{" + "9" * 5_000 + "}",
+    "[",
+    "\\",
+]
+VALUES: list[Any] = [
+    *NUMBERS,
+    *TEXTS,
+    *PATTERNS[:4],
+    None,
+    True,
+    [],
+    {},
+    [None],
+    [[]],
+    {"": ""},
+    [{}] * 20,
+    ["a"] * 40,
+    {"type": "x"},
+    {"$ref": "#"},
+]
+
+
+async def answered(wanted: UpstreamRequest) -> int:
+    """Ask the embedded model; return the status once the answer is over, or has been read for long."""
+    answer = await EmbeddedUpstream(0, lambda: 1_700_000_000.0, random.Random(1)).ask(wanted)
+    for _ in range(READS_MAX):
+        if not await answer.read():
+            break
+    answer.close()
+    return answer.status
+
+
+def places(value: Any) -> list[tuple[Any, Any]]:
+    """Every container in a value, with each of its keys or positions."""
+    inner = value.items() if isinstance(value, dict) else enumerate(value) if isinstance(value, list) else ()
+    return [(value, key) for key, _ in inner] + [place for _, each in inner for place in places(each)]
+
+
+def mutated(seed: dict[str, Any], chance: random.Random) -> dict[str, Any]:
+    """A copy in which a few values are others."""
+    made: dict[str, Any] = {"model": "m", **json.loads(json.dumps(seed))}
+    for _ in range(chance.randint(1, 3)):
+        container, key = chance.choice(places(made))
+        container[key] = copy.deepcopy(chance.choice(VALUES))
+    return made
+
+
+def written(request: dict[str, Any]) -> UpstreamRequest | None:
+    """The request as it would reach a vendor, None if it is refused."""
+    try:
+        chat: ChatRequest = parse_chat(json.dumps(request).encode())
+    except ApiError:
+        return None
+    sent = openai.to_upstream(chat, Target("v", "m", "openai"))
+    json.loads(sent.body)
+    return sent
+
+
+@pytest.mark.parametrize("part", range(3))
+def test_a_mutated_request_is_refused_or_answered(part: int) -> None:
+    """Fault S13: No exception but a refusal, whatever stands where; what passes the parser can be written for a vendor."""
+    chance = random.Random(part)
+    passed = 0
+    for _ in range(MUTANTS // 3):
+        sent = written(mutated(chance.choice(SEEDS), chance))
+        if sent is not None:
+            passed += 1
+            assert run_virtual(answered(sent)) in (200, 400)
+    assert passed > MUTANTS // 30  # enough of them get that far
+
+
+@pytest.mark.parametrize("part", range(3))
+def test_a_mutated_schema_is_refused_or_followed(part: int) -> None:
+    """Fault S13: Bounds, counts, references and patterns of a schema may be any numbers and texts."""
+    chance = random.Random(100 + part)
+    for _ in range(SCHEMAS // 3):
+        schema = json.loads(json.dumps(SCHEMA))
+        for _ in range(chance.randint(1, 3)):
+            container, key = chance.choice(places(schema))
+            container[key] = copy.deepcopy(chance.choice(PATTERNS if key == "pattern" else VALUES))
+        form = {"type": "json_schema", "json_schema": {"name": "x", "schema": schema}}
+        tools = [{"type": "function", "function": {"name": "f", "parameters": schema}}]
+        asked: dict[str, Any] = {"response_format": form} if chance.random() < 0.5 else {"tools": tools, "tool_choice": "required"}
+        sent = written({"model": "m", "messages": [USER], **asked})
+        if sent is not None:
+            assert run_virtual(answered(sent)) in (200, 400)
+
+
+@pytest.mark.parametrize(
+    "schema",
+    [
+        {"type": "number", "minimum": -(10**308), "maximum": 10**308},
+        {"type": "integer", "minimum": 17 * 10**307, "multipleOf": 10**308},
+        {"type": "integer", "minimum": -(10**308), "maximum": 10**308, "multipleOf": 0.5},
+        {"type": "number", "multipleOf": 10**308},
+        {"type": "number", "minimum": 10**309},
+    ],
+)
+def test_bounds_that_no_float_holds_together_are_refused_or_followed(schema: dict[str, Any]) -> None:
+    """Fault S13: The difference of two floats, or a multiple of one, may be none."""
+    form = {"type": "json_schema", "json_schema": {"name": "x", "schema": schema}}
+    sent = written({"model": "m", "messages": [USER], "response_format": form})
+    assert sent is not None
+    assert run_virtual(answered(sent)) in (200, 400)
+
+
+@pytest.mark.parametrize("definition", PATTERNS)
+def test_a_grammar_of_any_pattern_is_refused_or_followed(definition: str) -> None:
+    """Fault S13: A pattern may name characters that are none, and counts that no integer holds."""
+    grammar = {"type": "grammar", "grammar": {"syntax": "regex", "definition": definition}}
+    tools = [{"type": "custom", "custom": {"name": "f", "format": grammar}}]
+    request = {"model": "m", "messages": [USER], "tools": tools, "tool_choice": "required"}
+    try:
+        body = json.dumps(request, ensure_ascii=False).encode()
+    except UnicodeEncodeError:
+        return  # no caller can send it so
+    sent = written(json.loads(body))
+    assert sent is not None
+    assert run_virtual(answered(sent)) in (200, 400)

@@ -399,8 +399,7 @@ REFUSED: list[tuple[Json, str | None, str | None]] = [
     ({"web_search_options": {}}, "web_search_options", "unsupported_parameter"),
     ({"temperature": 2.5}, "temperature", "unsupported_value"),
     ({"n": 0}, "n", "unsupported_value"),
-    ({"seed": 10**30}, "seed", "unsupported_value"),
-    ({"stop": ["a"] * 5}, "stop", "unsupported_value"),
+    ({"stop": ["a"] * 17}, "stop", "unsupported_value"),
     ({"logit_bias": {"x": 1}}, "logit_bias", "unsupported_value"),
     ({"messages": []}, "messages", "unsupported_value"),
     ({"messages": [{"content": "x"}]}, "messages[0]", "unsupported_value"),
@@ -411,6 +410,9 @@ REFUSED: list[tuple[Json, str | None, str | None]] = [
         for count in (2_737, 2**31, 2**63 - 1, 2**63, 10**40)
     ],
     ({"tools": [{"type": "function"}]}, "tools[0]", "invalid_value"),
+    ({"tools": [{"type": "web_search"}]}, "tools[0]", "unsupported_value"),
+    ({"logit_bias": [[5, 1]]}, "logit_bias", "unsupported_value"),
+    ({"logprobs": True, "top_logprobs": -1}, "top_logprobs", "unsupported_value"),
     ({"tool_choice": "required"}, "tool_choice", "invalid_value"),
     ({"function_call": {"name": "x"}}, "function_call", "invalid_value"),
     ({"tools": TOOLS, "tool_choice": {"type": "function", "function": {"name": "nobody"}}}, "tool_choice", "invalid_value"),
@@ -447,6 +449,41 @@ def test_what_cannot_be_done_is_refused_by_name_before_anything_is_said(fields: 
     with pytest.raises(Refusal) as refused:
         completion({**request(), **fields})
     assert (refused.value.param, refused.value.code) == (param, code)
+
+
+@pytest.mark.parametrize(
+    "fields",
+    [
+        {"max_tokens": -1},
+        {"max_completion_tokens": 0},
+        {"logprobs": False, "top_logprobs": 0},
+        {"reasoning_effort": 1024},
+        {"verbosity": 3},
+        {"metadata": ["a"]},
+        {"stop": [str(digit) for digit in range(16)]},
+        {"user": 5},
+    ],
+)
+def test_values_that_ask_for_nothing_change_nothing(fields: Json) -> None:
+    """Fault W8: What other vendors give a meaning, and this model need not, is answered."""
+    assert text(request(seed=1, **fields)) == text(request(seed=1))
+
+
+@pytest.mark.parametrize("seed", [-1, 2**63, 10**400, 1.5])
+def test_any_number_is_a_seed(seed: float) -> None:
+    """Fault W8: It need only make the same answer again."""
+    assert text(request(seed=seed)) == text(request(seed=seed))
+
+
+def test_logprobs_may_be_a_number() -> None:
+    """Fault W8: As in the older API; other than zero it means that they are wanted."""
+    assert whole(request(logprobs=1, top_logprobs=2, max_tokens=3))["choices"][0]["logprobs"]["content"]
+
+
+def test_metadata_of_any_shape_is_given_back_if_it_is_an_object() -> None:
+    """Fault W8: A list in it is no reason to refuse a call."""
+    assert whole(request(metadata={"tags": ["a"]}))["metadata"] == {"tags": ["a"]}
+    assert "metadata" not in whole(request(metadata=["a"]))
 
 
 def test_fields_that_are_null_or_unknown_change_nothing() -> None:

@@ -36,12 +36,12 @@ def create(client: OpenAI, model: str = "gpt-4.1", **more: Any) -> Any:
 
 
 BAD_REQUESTS = [
-    ({"messages": [{"role": "wizard", "content": "x"}]}, "invalid_request", "messages[0].role"),
+    ({"messages": [{"role": 5, "content": "x"}]}, "invalid_parameter_type", "messages[0].role"),
     ({"messages": []}, "invalid_request", "messages"),
     ({"messages": [{"role": "user"}]}, "missing_parameter", "messages[0].content"),
     ({"messages": [{"role": "tool", "content": "x"}]}, "missing_parameter", "messages[0].tool_call_id"),
     ({"temperature": "warm"}, "invalid_parameter_type", "temperature"),
-    ({"temperature": 3}, "invalid_request", "temperature"),
+    ({"n": 129}, "invalid_request", "n"),
     ({"top_logprobs": 3}, "invalid_request", "top_logprobs"),
     ({"stream_options": {"include_usage": True}}, "invalid_request", "stream_options"),
     ({"tool_choice": "required"}, "invalid_request", "tool_choice"),

@@ -25,7 +25,10 @@ from aisa.wire.chat import Known
 DESTINATION = Path(__file__).parent.parent / "src/aisa/edge/openapi.json"
 Document = dict[str, Any]
 
+RANGE = "The range is OpenAI's; other values go to the vendor, and are refused if the model's entry or the vendor says so."
 SUMMARIES = {
+    **dict.fromkeys(("temperature", "top_p", "frequency_penalty", "presence_penalty"), RANGE),
+    "max_tokens": "The most output tokens; below 1 there is no bound.",
     "model": "Name of a model that `GET /v1/models` lists.",
     "messages": "The conversation so far.",
     "stream": "Send the answer as server-sent events while it is made.",

@@ -14,6 +14,7 @@ from aisa.config.schema import Target as TargetSetting
 from aisa.errors import ApiError
 from aisa.health import Health
 from aisa.keys.rules import Key
+from aisa.model_limits import check_limits
 from aisa.money import Nanos
 from aisa.names import MODEL_NAME_CHARACTERS_MAX
 from aisa.prices.rules import BEGINNING, LookUp, Price, PriceList, Term, configured, is_local, unlisted
@@ -137,15 +138,7 @@ class Routes:
         if entry.unpriced and len(entry.unpriced) == len(entry.offers):
             raise unpriced(entry)
         allow(key, entry.name)
-        settings = entry.settings
-        if settings.max_output_tokens is not None and (chat.max_tokens or 0) > settings.max_output_tokens:
-            field = "max_completion_tokens" if chat.known.max_completion_tokens else "max_tokens"
-            message = f"'{field}' is {chat.max_tokens}, but the model '{entry.name}' writes at most {settings.max_output_tokens} tokens."
-            raise ApiError("max_tokens_exceeded", message, param=field)
-        if settings.max_top_logprobs is not None and (chat.known.top_logprobs or 0) > settings.max_top_logprobs:
-            asked, most = chat.known.top_logprobs, settings.max_top_logprobs
-            message = f"'top_logprobs' is {asked}, but the model '{entry.name}' gives at most {most}."
-            raise ApiError("unsupported_parameter", message, param="top_logprobs")
+        check_limits(chat, entry.name, entry.settings)
         offers = [offer for step in entry.steps for offer in by_weight(step, chance)]
         if entry.unpriced:
             offers = [offer for offer in offers if offer not in entry.unpriced]

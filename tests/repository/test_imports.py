@@ -32,6 +32,7 @@ LAYERS: list[tuple[str, str]] = [
     ("aisa.providers.*", "rules"),
     ("aisa.call", "rules"),
     ("aisa.routing", "rules"),
+    ("aisa.model_limits", "rules"),
     ("aisa.health", "rules"),
     ("aisa.pricing", "rules"),
     ("aisa.ledger.row", "rules"),

@@ -17,6 +17,7 @@ Seconds = Annotated[float, Meta(gt=0, le=86_400)]
 Bytes = Annotated[int, Meta(ge=1024, le=1 << 32)]
 Port = Annotated[int, Meta(ge=0, le=65_535)]
 Count = Annotated[int, Meta(ge=1, le=1_000_000)]
+Limit = Annotated[int, Meta(ge=0)]
 Dollars = Annotated[float, Meta(ge=0, le=1_000_000)]
 
 
@@ -154,7 +155,13 @@ class Model(Section, frozen=True, kw_only=True):
     answer_timeout_seconds: Seconds | None = None  # ten times idle_timeout_seconds
     max_output_tokens: Annotated[int, Meta(ge=1)] | None = None
     hold_output_tokens: Annotated[int, Meta(ge=1)] | None = None
-    max_top_logprobs: Annotated[int, Meta(ge=0)] | None = None
+    max_top_logprobs: Limit | None = None
+    max_n: Annotated[int, Meta(ge=1)] | None = None
+    max_stop_sequences: Limit | None = None
+    max_tools: Limit | None = None
+    max_temperature: Annotated[float, Meta(ge=0)] | None = None
+    max_penalty: Annotated[float, Meta(ge=0)] | None = None
+    reasoning_efforts: tuple[str, ...] | None = None
     context_window: Annotated[int, Meta(ge=1)] | None = None
     modalities: tuple[str, ...] = ()
     unsupported: Literal["refuse", "drop"] = "refuse"
@@ -270,7 +277,14 @@ FIELDS: Mapping[str, str] = MappingProxyType(
         "models.<name>.hold_output_tokens": "Output tokens, hidden reasoning included, that are held for against wallet and cap before a "
         "call; if absent, what all but one in twenty of the model's last calls made. Until 20 are known: a stream's first 256 tokens or "
         "its `max_completion_tokens`, a document's `max_tokens`, else 4,096. Never more than the request and `max_output_tokens` allow.",
-        "models.<name>.max_top_logprobs": "The most `top_logprobs` that the model can give.",
+        "models.<name>.max_top_logprobs": "The most `top_logprobs` that the model can give; more is `422 unsupported_parameter`, as beyond "
+        "each of the limits that follow. What no limit is set for, its vendor judges.",
+        "models.<name>.max_n": "The most choices, `n`, that the model makes of one request.",
+        "models.<name>.max_stop_sequences": "The most sequences that `stop` may list, such as 4 at OpenAI, 5 at Gemini, 16 at DeepSeek.",
+        "models.<name>.max_tools": "The most entries that `tools` or `functions` may have.",
+        "models.<name>.max_temperature": "The highest `temperature`, such as 2 at OpenAI, 1 at Anthropic; the lowest is 0.",
+        "models.<name>.max_penalty": "The largest `frequency_penalty` and `presence_penalty`, up and down from 0.",
+        "models.<name>.reasoning_efforts": "The words that the model takes for `reasoning_effort`.",
         "models.<name>.context_window": "Input and output tokens that fit the model together; shown in `GET /v1/models`.",
         "models.<name>.modalities": "What the model takes and gives, such as `text`, `image`; shown in `GET /v1/models`.",
         "models.<name>.unsupported": "What becomes of a field that the vendor's dialect cannot express: `refuse` the call, or `drop` the "

@@ -15,7 +15,7 @@ import msgspec
 from aisa.clock import Chance
 from aisa.embedded.budget import Budget, Exhausted
 from aisa.embedded.calls import Decision, Offer, decide, write_input
-from aisa.embedded.json_value import Json
+from aisa.embedded.json_value import Json, as_object
 from aisa.embedded.model import VERSION, Model
 from aisa.embedded.phrases import Phrases
 from aisa.embedded.request import OUTPUT_TOKENS_MAX, OUTPUT_TOKENS_USUAL, Ask, Refusal, read_request
@@ -89,7 +89,8 @@ class Completion:
             gathered[step.choice].add(step)
             yield step.tokens
         choices = [each.choice(index, with_logprobs=bool(self._ask.logprobs)) for index, each in enumerate(gathered)]
-        extra: JsonDict = {"metadata": self._ask.metadata} if self._ask.metadata else {}
+        metadata = as_object(cast("Json", self._ask.metadata))
+        extra: JsonDict = {"metadata": metadata} if metadata else {}
         return {**self._head("chat.completion"), "choices": choices, "usage": self._usage(), **extra}
 
     def _head(self, name: str) -> JsonDict:

@@ -53,7 +53,8 @@ def offers_of(ask: Ask) -> list[Offer]:
             offers.append(Offer("custom", custom.name, custom.description or "", cast("Json", custom.format)))
         else:
             param = f"tools[{place}]"
-            raise Refusal(f"Invalid value: '{param}' must be of type 'function' or 'custom' and hold that object.", param, "invalid_value")
+            message = f"Invalid value: '{param}' must be of type 'function' or 'custom' and hold that object."
+            raise Refusal(message, param, "invalid_value" if tool.type in ("function", "custom") else "unsupported_value")
     if not offers:
         offers = [Offer("legacy", each.name, each.description or "", cast("Json", each.parameters)) for each in ask.functions or ()]
     return offers

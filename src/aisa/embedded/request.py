@@ -14,6 +14,7 @@ OUTPUT_TOKENS_USUAL = 200  # of a text when the request sets no limit; the model
 OUTPUT_TOKENS_MAX = 32_768  # of one choice, whatever the request says
 CHOICES_MAX = 128  # as OpenAI
 TOOLS_MAX = 128  # likewise
+STOP_SEQUENCES_MAX = 16  # more than most vendors take
 
 
 PLACE = re.compile(r"`\$\.([^`]+)`$")  # how msgspec says where in a document something is wrong
@@ -98,7 +99,6 @@ class ResponseFormat(msgspec.Struct, omit_defaults=True):
 
 Fraction = Annotated[float, Meta(ge=0, le=1)]
 Penalty = Annotated[float, Meta(ge=-2, le=2)]
-TokenLimit = Annotated[int, Meta(ge=1)]
 
 
 class Ask(msgspec.Struct, kw_only=True):
@@ -113,12 +113,12 @@ class Ask(msgspec.Struct, kw_only=True):
     frequency_penalty: Penalty | None = None
     presence_penalty: Penalty | None = None
     logit_bias: dict[int, Annotated[float, Meta(ge=-100, le=100)]] | None = None
-    seed: Annotated[int, Meta(ge=-(1 << 63), le=(1 << 63) - 1)] | None = None
-    stop: str | Annotated[list[str], Meta(max_length=4)] | None = None
-    max_tokens: TokenLimit | None = None
-    max_completion_tokens: TokenLimit | None = None
+    seed: int | float | None = None
+    stop: str | Annotated[list[str], Meta(max_length=STOP_SEQUENCES_MAX)] | None = None
+    max_tokens: int | None = None  # below 1: no limit
+    max_completion_tokens: int | None = None  # likewise
     n: Annotated[int, Meta(ge=1, le=CHOICES_MAX)] | None = None
-    logprobs: bool | None = None
+    logprobs: bool | int | None = None
     top_logprobs: Annotated[int, Meta(ge=0)] | None = None
     response_format: ResponseFormat | None = None
     tools: Annotated[list[Tool], Meta(max_length=TOOLS_MAX)] | None = None
@@ -130,7 +130,7 @@ class Ask(msgspec.Struct, kw_only=True):
     audio: object = None  # any JSON: refused unless null
     web_search_options: object = None  # likewise
     moderation: object = None  # likewise
-    metadata: dict[str, str] | None = None
+    metadata: object = None  # any JSON: given back
 
     def settings(self) -> Settings:
         """Return how tokens are to be chosen; what is null or absent has OpenAI's default."""
@@ -148,8 +148,8 @@ class Ask(msgspec.Struct, kw_only=True):
 
     def token_limit(self) -> int | None:
         """Return the limit of output tokens that the request sets, or None."""
-        limit = self.max_completion_tokens or self.max_tokens
-        return None if limit is None else min(limit, OUTPUT_TOKENS_MAX)
+        limits = (self.max_completion_tokens or 0, self.max_tokens or 0)
+        return next((min(limit, OUTPUT_TOKENS_MAX) for limit in limits if limit > 0), None)
 
     def prompt(self) -> str:
         """Return the text of the last user message; without one, of the last message."""

@@ -82,7 +82,7 @@ def output_held(chat: ChatRequest, settings: Model, learned: int | None) -> tupl
     held, why = settings.hold_output_tokens, "as the model's `hold_output_tokens` says"
     if held is None and learned is not None:
         held, why = max(learned, HELD_OUTPUT_TOKENS) if chat.stream else learned, "as calls to this model make"
-    elif held is None and chat.stream and not chat.known.max_completion_tokens:
+    elif held is None and chat.stream and not chat.bounds_reasoning:
         tokens = min(HELD_OUTPUT_TOKENS, most or HELD_OUTPUT_TOKENS)  # what is shown is seen as it is made, and held for then
         return tokens, "with which a stream begins"
     if most is not None and (held is None or most <= held):
@@ -102,9 +102,9 @@ def output_price(prices: UnitPrices | None, input_tokens: int) -> Nanos:
 
 def explained(refusal: ApiError, hold: Hold, chat: ChatRequest) -> ApiError:
     """Return the refusal of a hold with what of it is for the output, why that much, and how it becomes less."""
-    name = "max_completion_tokens" if chat.known.max_completion_tokens else "max_tokens"
+    name = "max_completion_tokens" if chat.bounds_reasoning else "max_tokens"
     remedy = f"A smaller `{name}` lowers it" if chat.max_tokens else f"`{name}` lowers it"
-    if not chat.stream and hold.tokens > HELD_OUTPUT_TOKENS and not chat.known.max_completion_tokens:
+    if not chat.stream and hold.tokens > HELD_OUTPUT_TOKENS and not chat.bounds_reasoning:
         remedy += ", and so may `stream: true`, for which is held as it is made"
     held = f"{dollars_text(hold.for_output)} of it is held until the call ends, for {hold.tokens} output tokens, {hold.why}."
     return ApiError(refusal.code, f"{refusal.message} {held} {remedy}.", should_retry=False)

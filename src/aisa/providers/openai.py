@@ -14,7 +14,7 @@ from aisa.providers.openai_stream import StreamDecoder
 from aisa.providers.port import UpstreamRequest
 from aisa.providers.report import read_refusal
 from aisa.providers.shape import Asked, Decoder, Target
-from aisa.wire.chat import ChatRequest, has_bare_image_url
+from aisa.wire.chat import IMAGE, ChatRequest, has_bare_image_url
 from aisa.wire.trees import is_list, is_tree
 
 NAME: str = "openai"
@@ -64,7 +64,7 @@ def with_image_objects(messages: Raw) -> bytes:
     tree = msgspec.json.decode(messages)
     for message in tree:
         for part in message["content"] if is_list(message.get("content")) else ():
-            if part.get("type") == "image_url" and isinstance(part.get("image_url"), str):
+            if isinstance(part.get("image_url"), str) and part.get("type") == IMAGE:
                 part["image_url"] = {"url": part["image_url"]}
     return msgspec.json.encode(tree)
 

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import re
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any
 
 import msgspec
-from msgspec import UNSET, Meta, Raw, UnsetType
+from msgspec import Meta, Raw
 
 from aisa.errors import ApiError
 from aisa.names import MODEL_NAME_CHARACTERS_MAX
@@ -16,45 +16,23 @@ from aisa.wire.strict_json import parse_object
 Text = str | None
 
 
-class ImageUrl(msgspec.Struct):
-    """`{url, detail}` of an image part."""
-
-    url: str
-    detail: Text = None
-
-
 class Part(msgspec.Struct):
     """One content part. Unknown types and fields pass."""
 
     type: str
-    text: str | UnsetType = UNSET
-    image_url: str | ImageUrl | UnsetType = UNSET
-
-
-class FunctionCall(msgspec.Struct):
-    """A call that an assistant message made."""
-
-    name: str
-    arguments: str
-
-
-class ToolCall(msgspec.Struct):
-    """An entry of an assistant message's `tool_calls`."""
-
-    id: str
-    type: str = "function"
-    function: FunctionCall | UnsetType = UNSET
+    text: Text = None
+    image_url: str | dict[str, Any] | None = None
 
 
 class Message(msgspec.Struct):
-    """One message. Which roles need content is checked in `check_messages`."""
+    """One message. Which roles need content is checked in `check_messages`; roles that we do not know pass."""
 
-    role: Literal["developer", "system", "user", "assistant", "tool", "function"]
+    role: Annotated[str, Meta(min_length=1)]
     content: str | list[Part] | None = None
     name: Text = None
     tool_call_id: Text = None
-    tool_calls: list[ToolCall] | None = None
-    function_call: FunctionCall | None = None
+    tool_calls: list[dict[str, Any]] | None = None
+    function_call: dict[str, Any] | None = None
 
 
 class Function(msgspec.Struct):
@@ -62,15 +40,14 @@ class Function(msgspec.Struct):
 
     name: str
     description: Text = None
-    parameters: dict[str, Any] | None = None
-    strict: bool | None = None
+    parameters: Any = None
 
 
 class Tool(msgspec.Struct):
     """An entry of `tools`: `function`, or `custom` and vendor types that pass unchecked."""
 
     type: str
-    function: Function | UnsetType = UNSET
+    function: Function | None = None
 
 
 class StreamOptions(msgspec.Struct):
@@ -80,45 +57,49 @@ class StreamOptions(msgspec.Struct):
     include_obfuscation: bool | None = None
 
 
-Penalty = Annotated[float, Meta(ge=-2, le=2)]
-TokenLimit = Annotated[int, Meta(ge=1)]
+CHOICES_MAX = 128  # OpenAI's bound, and ours: a hold is taken for each, and each keeps its own state in a stream
+#: Of any size: how much a model takes is its entry's to say, or its vendor's. OpenAI's ranges stand in the description of the API only.
+Temperature = Annotated[float, Meta(extra_json_schema={"minimum": 0, "maximum": 2})]
+Share = Annotated[float, Meta(extra_json_schema={"minimum": 0, "maximum": 1})]
+Penalty = Annotated[float, Meta(extra_json_schema={"minimum": -2, "maximum": 2})]
+TokenLimit = int | None  # zero and less is no bound: servers that take -1 mean so
 
 
 class Known(msgspec.Struct):
-    """The fields that OpenAI documents, with the limits that hold for every model (its OpenAPI document, 2026-08)."""
+    """The fields that we act on or whose type every vendor agrees on. Ranges are a model's: its entry has them, or its vendor says."""
 
-    model: str
+    model: Annotated[str, Meta(extra_json_schema={"minLength": 1, "maxLength": MODEL_NAME_CHARACTERS_MAX})]
     messages: Annotated[list[Message], Meta(min_length=1)]
     stream: bool | None = None
     stream_options: StreamOptions | None = None
-    logprobs: bool | None = None
-    top_logprobs: Annotated[int, Meta(ge=0)] | None = None
-    functions: Annotated[list[Function], Meta(min_length=1, max_length=128)] | None = None
+    logprobs: bool | int | None = None
+    top_logprobs: int | None = None
+    functions: list[Function] | None = None
     function_call: str | dict[str, Any] | None = None
     tools: list[Tool] | None = None
     tool_choice: str | dict[str, Any] | None = None
     parallel_tool_calls: bool | None = None
-    max_tokens: TokenLimit | None = None
-    max_completion_tokens: TokenLimit | None = None
-    temperature: Annotated[float, Meta(ge=0, le=2)] | None = None
-    top_p: Annotated[float, Meta(ge=0, le=1)] | None = None
-    n: Annotated[int, Meta(ge=1, le=128)] | None = None
+    max_tokens: TokenLimit = None
+    max_completion_tokens: TokenLimit = None
+    temperature: Temperature | None = None
+    top_p: Share | None = None
+    n: Annotated[int, Meta(ge=1, le=CHOICES_MAX)] | None = None
     stop: str | list[str] | None = None
     frequency_penalty: Penalty | None = None
     presence_penalty: Penalty | None = None
-    logit_bias: dict[str, Annotated[float, Meta(ge=-100, le=100)]] | None = None
-    seed: int | None = None
+    logit_bias: dict[str, Any] | list[Any] | None = None
+    seed: int | float | None = None
     response_format: dict[str, Any] | None = None
-    reasoning_effort: Text = None
-    verbosity: Text = None
+    reasoning_effort: Any = None
+    verbosity: Any = None
     service_tier: Text = None
     modalities: list[str] | None = None
     audio: dict[str, Any] | None = None
     prediction: dict[str, Any] | None = None
     web_search_options: dict[str, Any] | None = None
-    metadata: dict[str, str] | None = None
+    metadata: Any = None
     store: bool | None = None
-    user: Text = None
+    user: str | int | None = None
     safety_identifier: Text = None
     prompt_cache_key: Text = None
 
@@ -139,8 +120,14 @@ class ChatRequest(msgspec.Struct):
 
     @property
     def max_tokens(self) -> int | None:
-        """The client's bound on output tokens, None if it gave none."""
-        return self.known.max_completion_tokens or self.known.max_tokens
+        """The client's bound on output tokens, None if it gave none or one below 1, which means none."""
+        bounds = (self.known.max_completion_tokens or 0, self.known.max_tokens or 0)
+        return next((bound for bound in bounds if bound > 0), None)
+
+    @property
+    def bounds_reasoning(self) -> bool:
+        """True if that bound holds for hidden reasoning too: it is the newer field's."""
+        return (self.known.max_completion_tokens or 0) > 0
 
 
 def parse_chat(body: bytes) -> ChatRequest:
@@ -197,7 +184,11 @@ def lower_first(text: str) -> str:
 def check_messages(messages: list[Message]) -> None:
     """Refuse messages that no model can take: without content where the role needs it, tool answers without the call's id."""
     for position, message in enumerate(messages):
-        if message.content is None and message.role in ("developer", "system", "user", "tool"):
+        if message.role not in WITH_CONTENT:
+            if message.role == "function" and message.name is None:
+                raise ApiError("missing_parameter", "A 'function' message needs the function's name.", param=f"messages[{position}].name")
+            continue
+        if message.content is None:
             param = f"messages[{position}].content"
             raise ApiError("missing_parameter", f"A '{message.role}' message needs content, a string or an array of parts.", param=param)
         if message.content == []:
@@ -206,29 +197,32 @@ def check_messages(messages: list[Message]) -> None:
         if message.role == "tool" and message.tool_call_id is None:
             param = f"messages[{position}].tool_call_id"
             raise ApiError("missing_parameter", "A 'tool' message needs the id of the tool call that it answers.", param=param)
-        if message.role == "function" and message.name is None:
-            raise ApiError("missing_parameter", "A 'function' message needs the function's name.", param=f"messages[{position}].name")
+
+
+WITH_CONTENT = frozenset({"developer", "system", "user", "tool"})  # roles whose messages are nothing without
 
 
 def check_together(known: Known) -> None:
-    """Refuse fields that contradict each other (the rules hold for every OpenAI model)."""
+    """Refuse fields that contradict each other, so that no vendor can mean them both."""
     if not 0 < len(known.model) <= MODEL_NAME_CHARACTERS_MAX:
         message = f"A model's name has 1 to {MODEL_NAME_CHARACTERS_MAX} characters, this one has {len(known.model)}."
         raise ApiError("invalid_request", message, param="model")
     if known.stream_options is not None and not known.stream:
         raise ApiError("invalid_request", "'stream_options' is only allowed with \"stream\": true.", param="stream_options")
-    if known.top_logprobs is not None and not known.logprobs:
+    if (known.top_logprobs or 0) > 0 and not known.logprobs:
         raise ApiError("invalid_request", "'top_logprobs' is only allowed with \"logprobs\": true.", param="top_logprobs")
-    if known.max_tokens is not None and known.max_completion_tokens is not None:
+    if (known.max_tokens or 0) > 0 and (known.max_completion_tokens or 0) > 0:
         raise ApiError("invalid_request", "Set either 'max_tokens' or 'max_completion_tokens', not both.", param="max_tokens")
-    if isinstance(known.stop, list) and len(known.stop) > STOP_SEQUENCES_MAX:
-        raise ApiError("invalid_request", f"'stop' takes at most {STOP_SEQUENCES_MAX} sequences.", param="stop")
-
-
-STOP_SEQUENCES_MAX = 4  # OpenAI's own bound
 
 
 def has_bare_image_url(messages: list[Message]) -> bool:
     """Tell whether an image part gives its URL as a string, as AIsa's schema allows and OpenAI's does not."""
-    parts = [part for message in messages if isinstance(message.content, list) for part in message.content]
-    return any(part.type == "image_url" and isinstance(part.image_url, str) for part in parts)
+    return any(
+        isinstance(part.image_url, str) and part.type == IMAGE
+        for message in messages
+        if isinstance(message.content, list)
+        for part in message.content
+    )
+
+
+IMAGE = "image_url"  # the type of part that is meant; parts of other types may have a string there of right

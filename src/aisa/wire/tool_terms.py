@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from functools import cached_property
 
-from msgspec import UNSET
-
 from aisa.wire.chat import Known
 from aisa.wire.finish import FUNCTION_CALL, STOP, TOOL_CALLS
 from aisa.wire.trees import is_tree
@@ -21,7 +19,7 @@ class ToolTerms:
     def names(self) -> frozenset[str]:
         """The functions that the model may call."""
         known = self._known
-        tools = [tool.function.name for tool in known.tools or [] if tool.function is not UNSET]
+        tools = [tool.function.name for tool in known.tools or [] if tool.function is not None]
         return frozenset(tools + [function.name for function in known.functions or []])
 
     def is_whole(self, name: str) -> bool:

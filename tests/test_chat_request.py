@@ -69,6 +69,35 @@ def test_what_is_not_strict_json_is_refused(bad: bytes) -> None:
     assert (error.status, error.code) == (400, "json_parse_error")
 
 
+HALVES = [
+    r"\ud83d",
+    r"\uD83D ",
+    r"\ud83d\n",
+    r"\ud83d\u0041",
+    r"\ud83d\ud83d\ude00",
+    r"\udc00",
+    r"\ude00\ud83d",
+    r"\\\ud83d",
+    r"\ud83d\\ude00",
+]
+
+
+@pytest.mark.parametrize("text", HALVES)
+def test_half_a_surrogate_pair_is_called_that(text: str) -> None:
+    """Fault W11: As a value, as a name, at the end of a text or within, first or second half; never `truncated`."""
+    for wrong in (f'{{"model": "{text}"}}', f'{{"a{text}": 1}}', f'{{"messages": ["{text}"], "model": "m"}}'):
+        error = refusal(wrong.encode())
+        assert error.code == "json_parse_error"
+        assert "surrogate pair" in error.message
+        assert "truncated" not in error.message
+
+
+@pytest.mark.parametrize("cut", [b'{"a":"\\ud83d', b'{"a":"\\ud83d\\', b'{"a":"\\ud83d\\ud', b'{"a":"\\\\ud83d x', b'{"a":"\\ud83d\\ude00'])
+def test_a_body_that_was_cut_is_called_that(cut: bytes) -> None:
+    """Fault W11: Where only the body's end is missing, it is not blamed on a pair."""
+    assert "truncated" in refusal(cut).message
+
+
 GOOD = {
     "64 levels": b'{"a":' + b"[" * 63 + b"]" * 63 + b"}",
     "brackets inside strings do not nest": json.dumps({"a": "[{" * 500}).encode(),

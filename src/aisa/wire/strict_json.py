@@ -20,6 +20,9 @@ STRINGS_MAX = 200_000
 CONTAINERS_MAX = 50_000
 SEPARATORS_MAX = 500_000
 
+#: The first half of a pair that something else follows. At the very end of a body it is not told from a body that was cut there.
+HALF_A_PAIR = re.compile(rb"\\u[dD][89abAB][0-9a-fA-F]{2}(?!\\u[dD][c-fC-F]|(?:\\(?:u(?:[dD][c-fC-F]?)?)?)?\Z)")
+
 INNERMOST = re.compile(rb"\{\}|\[\]")
 PLUNGE = re.compile(rb"[{\[]{%d}" % (DEPTH_MAX + 1))
 NOT_BRACKETS = bytes(byte for byte in range(256) if byte not in b"{}[]")
@@ -57,7 +60,10 @@ def reason(error: Exception, body: bytes) -> str:
         return "a number is out of range"
     if isinstance(error, RecursionError):
         return "it is nested too deeply"
-    return str(error).removeprefix("JSON is malformed: ").removeprefix("Input data was ").rstrip(".") or "malformed"
+    said = str(error)
+    if "surrogate" in said or ("truncated" in said and HALF_A_PAIR.search(body.replace(rb"\\", b""))):
+        return r"a string has half of a surrogate pair; \ud83d, for one, needs its other half, such as \ude00, right behind it"
+    return said.removeprefix("JSON is malformed: ").removeprefix("Input data was ").rstrip(".") or "malformed"
 
 
 def count_quotes(text: bytes) -> int:

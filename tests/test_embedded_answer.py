@@ -259,12 +259,13 @@ def test_the_body_of_the_reference_page_is_answered_with_text_and_123_alternativ
     assert forced["message"]["function_call"] == {"name": "<string>", "arguments": "{}"}
 
 
-def test_a_tool_is_called_when_the_prompt_speaks_of_it() -> None:
-    """A shared word of meaning is needed; the arguments come from the prompt and follow the schema."""
+def test_a_tool_is_called_when_the_prompt_names_it() -> None:
+    """Its name or all the words of it but `get`; the arguments come from the prompt and follow the schema."""
     assert called(request("What is the weather in New York in fahrenheit?", tools=TOOLS)) == [
         ("get_weather", {"city": "New York", "unit": "fahrenheit"})
     ]
-    assert called(request("What time is it?", tools=TOOLS)) == [("read_clock", {})]
+    assert called(request("Please read me the clock.", tools=TOOLS)) == [("read_clock", {})]
+    assert called(request("What time is it?", tools=TOOLS)) == []
     assert called(request("Tell me about the sea.", tools=TOOLS)) == []
     answer = whole(request("weather", tools=TOOLS))["choices"][0]
     assert answer["finish_reason"] == "tool_calls"
@@ -299,9 +300,28 @@ def test_tool_choice_decides_over_the_prompt(fields: Json, names: list[str], fin
     assert whole(body)["choices"][0]["finish_reason"] == finish
 
 
-def test_several_tools_are_called_when_the_prompt_names_them_and_it_is_allowed() -> None:
+def test_at_most_one_tool_is_called_unless_a_call_is_forced() -> None:
+    """Fault P15: A coding client acts on what it gets, so a greeting calls nothing and a prompt that names several tools the first of them.
+
+    Only what the last user message says counts.
+    """
+    names = "read_file write_file edit run_shell_command list_directory web_fetch todo_write task"
+    tools = [
+        {"type": "function", "function": {"name": name, "description": "Say hi, read, write and run anything in the project."}}
+        for name in names.split()
+    ]
+    system = {"role": "system", "content": f"You have the tools {names}. Use read_file first."}
+    for said in ("say hi", "Hi there, how are you?", "What can you do in this project?", "Tell me what a file is."):
+        assert called(request([system, {"role": "user", "content": said}], tools=tools, tool_choice="auto")) == []
+    assert [name for name, _ in called(request("Run list_directory, then read_file.", tools=tools))] == ["list_directory"]
+    earlier = [{"role": "user", "content": "read_file"}, {"role": "assistant", "content": "Done."}, {"role": "user", "content": "Thanks."}]
+    assert called(request(earlier, tools=tools)) == []
+    assert [name for name, _ in called(request("say hi", tools=tools, tool_choice="required"))] == ["read_file"]
+
+
+def test_several_tools_are_called_when_calls_are_forced_and_the_prompt_names_them() -> None:
     """Each named tool is called once, with its own id and a dense index, unless calls in parallel are switched off."""
-    body = request("Use read_clock, then get_weather.", tools=TOOLS)
+    body = request("Use read_clock, then get_weather.", tools=TOOLS, tool_choice="required")
     calls = whole(body)["choices"][0]["message"]["tool_calls"]
     assert [call["function"]["name"] for call in calls] == ["get_weather", "read_clock"]
     assert len({call["id"] for call in calls}) == 2
@@ -332,9 +352,9 @@ def test_a_legacy_function_is_called_in_the_legacy_form() -> None:
 
 def test_a_custom_tool_gets_text_or_what_its_regular_expression_allows() -> None:
     """Free text comes from the prompt; a grammar is followed."""
-    call = whole(request("Query the database", tools=[SQL]))["choices"][0]["message"]["tool_calls"][0]
+    call = whole(request("Run this SQL", tools=[SQL]))["choices"][0]["message"]["tool_calls"][0]
     assert call["type"] == "custom"
-    assert call["custom"] == {"name": "run_sql", "input": "Query the database"}
+    assert call["custom"] == {"name": "run_sql", "input": "Run this SQL"}
     grammar = {"type": "grammar", "grammar": {"syntax": "regex", "definition": r"SELECT \d{3} FROM (a|b)"}}
     tool = {"type": "custom", "custom": {"name": "run_sql", "format": grammar}}
     call = whole(request("x", tools=[tool], tool_choice={"type": "custom", "custom": {"name": "run_sql"}}))["choices"][0]["message"][
@@ -391,6 +411,62 @@ def test_choices_take_turns_and_each_begins_and_ends_once() -> None:
     ends = [choice for choice in pieces if choice["finish_reason"]]
     assert sorted(choice["index"] for choice in ends) == [0, 1, 2]
     assert all(choice["delta"] == {} for choice in ends)
+
+
+TOLD_SCHEMA = json.dumps(
+    {"type": "object", "properties": {"name": {"type": "string"}, "age": {"type": "integer"}}, "required": ["name", "age"]}
+)
+
+
+@pytest.mark.parametrize(
+    "messages",
+    [
+        [{"role": "user", "content": f"Who is Ada? Answer as JSON with this schema: {TOLD_SCHEMA}"}],
+        [{"role": "system", "content": f"Answer in JSON.\n```json\n{TOLD_SCHEMA}\n```"}, {"role": "user", "content": "Who is Ada?"}],
+        [{"role": "developer", "content": [{"type": "text", "text": TOLD_SCHEMA}]}, {"role": "user", "content": "Who is Ada?"}],
+        [{"role": "user", "content": 'An example {"a": 1}, the schema {"json_schema": {"schema": ' + TOLD_SCHEMA + "}}"}],
+        [{"role": "system", "content": '{ {{ {"broken": ' + TOLD_SCHEMA}, {"role": "user", "content": "Who is Ada?"}],
+    ],
+)
+def test_a_schema_in_the_text_is_followed(messages: list[Json]) -> None:
+    """Fault P15: `json_object` with a schema in the last user or a system message gives a document that follows it."""
+    document = json.loads(text(request(messages, response_format={"type": "json_object"})))
+    assert set(document) == {"name", "age"}
+    assert isinstance(document["name"], str)
+    assert isinstance(document["age"], int)
+
+
+@pytest.mark.parametrize(
+    "said", ["{" * 5_000, "[" * 100_000, '{"properties": {"a": {"not": {}}}, "required": ["a"]}', '{"properties": 5}', "{}"]
+)
+def test_a_text_that_only_looks_like_a_schema_is_no_reason_to_refuse(said: str) -> None:
+    """Fault P15: What cannot be followed is prompt, and the answer is an object all the same."""
+    assert isinstance(json.loads(text(request("Answer in JSON. " + said, response_format={"type": "json_object"}))), dict)
+
+
+@pytest.mark.parametrize(
+    "bounds",
+    [
+        {"minimum": -9007199254740991, "maximum": 9007199254740991},
+        {"minimum": -9007199254740991},
+        {"exclusiveMinimum": -(2**63), "exclusiveMaximum": 2**63},
+        {"minimum": -2147483648, "maximum": 2147483647, "multipleOf": 5},
+        {"maximum": 9007199254740991},
+    ],
+)
+@pytest.mark.parametrize("kind", ["integer", "number"])
+def test_numbers_are_small_where_the_schema_allows_it(kind: str, bounds: Json) -> None:
+    """Fault P15: The bounds of JavaScript's integers are no wish for one of sixteen digits."""
+    for seed in range(20):
+        form = {"type": "json_schema", "json_schema": {"name": "x", "schema": {"type": kind, **bounds}}}
+        assert 0 <= json.loads(text(request("Say a number.", response_format=form, seed=seed))) <= 50
+
+
+@pytest.mark.parametrize(("low", "high"), [(10**6, 10**9), (-(10**9), -(10**6)), (-5, 5), (-(10**9), 0), (7, 7)])
+def test_numbers_stay_within_bounds_that_are_meant(low: int, high: int) -> None:
+    """Fault P15: A small number is no better than none where the schema does not allow it."""
+    form = {"type": "json_schema", "json_schema": {"name": "x", "schema": {"type": "integer", "minimum": low, "maximum": high}}}
+    assert low <= json.loads(text(request("Say a number.", response_format=form))) <= high
 
 
 REFUSED: list[tuple[Json, str | None, str | None]] = [

@@ -20,6 +20,7 @@ from aisa.embedded.model import VERSION, Model
 from aisa.embedded.phrases import Phrases
 from aisa.embedded.request import OUTPUT_TOKENS_MAX, OUTPUT_TOKENS_USUAL, Ask, Refusal, read_request
 from aisa.embedded.sampling import ChosenLogprob, Sampler, chosen_logprob
+from aisa.embedded.schema_in_text import schema_in
 from aisa.embedded.structure import write_json
 from aisa.embedded.text import Cutter, Part
 from aisa.embedded.validity import Unsatisfiable
@@ -294,6 +295,10 @@ def write_document(ask: Ask, phrases: Phrases, *, chance: Chance, budget: Budget
     if form is None or form.type == "text":
         return None
     schema: Json = cast("Json", form.json_schema.schema) if form.json_schema else None
+    if form.type == "json_object":
+        told = write_as_told(ask, phrases, chance=chance)
+        if told is not None:
+            return told
     if form.type == "json_object" or (form.type == "json_schema" and schema is None):
         properties: dict[str, Json] = {name: {"type": "string"} for name in phrases.property_names()}
         schema = {"type": "object", "properties": properties}
@@ -305,6 +310,17 @@ def write_document(ask: Ask, phrases: Phrases, *, chance: Chance, budget: Budget
         return write_json(schema, phrases, chance=chance, budget=budget)
     except (Unsatisfiable, Exhausted) as error:
         raise Refusal(f"Invalid schema for response_format: {error}.", "response_format", "invalid_json_schema") from error
+
+
+def write_as_told(ask: Ask, phrases: Phrases, *, chance: Chance) -> str | None:
+    """Return the document for a schema that stands in the text of the last user or of a system message, None if there is none to follow."""
+    schema = schema_in(ask.instructions())
+    if schema is None:
+        return None
+    try:
+        return write_json(schema, phrases, chance=chance, budget=Budget())  # of its own: it may be no schema at all
+    except (Unsatisfiable, Exhausted):
+        return None
 
 
 def count_prompt(ask: Ask, model: Model) -> int:

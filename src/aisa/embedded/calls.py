@@ -1,7 +1,7 @@
 """Which of the tools on offer are called, and with what. Decides by simple rules and writes arguments; sends nothing.
 
-A tool is called when the request forces it, or when the last message is the user's and shares a word that carries meaning with the tool's
-name or description. If the prompt names several tools, each of them is called once.
+A tool is called when the request forces it, or when the last message is the user's and has the tool's name, or all the words of it but
+`get` and its like: then one is, as clients act on what they get. If a call is forced and the prompt names several, each is called once.
 """
 
 from __future__ import annotations
@@ -18,9 +18,11 @@ from aisa.embedded.phrases import Phrases, has_word
 from aisa.embedded.request import Ask, Refusal
 from aisa.embedded.structure import CHARS_MAX, write_arguments
 from aisa.embedded.validity import Unsatisfiable
-from aisa.embedded.vocabulary import Vocabulary
+from aisa.embedded.vocabulary import CAMEL, TOPIC_CHARS_MAX, WORD, Vocabulary, normal
 
 NAME = re.compile(r"[A-Za-z0-9_-]{1,64}")  # what OpenAI allows; another name is a placeholder, which only a forced call uses
+
+UNSAID = frozenset({"get", "fetch", "lookup", "current"})  # in the names of tools, but not in what people ask of them
 
 Kind = Literal["function", "custom", "legacy"]
 
@@ -84,15 +86,24 @@ def decide(ask: Ask, vocabulary: Vocabulary) -> Decision:
 
 
 def chosen(offers: Sequence[Offer], ask: Ask, vocabulary: Vocabulary, *, forced: bool) -> list[Offer]:
-    """Return the tools that the prompt names, if several may be called; else the one that shares most words with it, if any does."""
+    """Return the tools to call: of those on offer the one that the prompt names, if any. Where a call is forced, all that it names."""
     prompt = ask.prompt()
     words = set(vocabulary.topic_words(prompt))
     named = [offer for offer in offers if has_word(prompt, offer.name)]
+    if not forced:
+        said = words_of(prompt[-TOPIC_CHARS_MAX:])
+        meant = [offer for offer in offers if (own := words_of(offer.name) - UNSAID) and own <= said]
+        return sorted(named, key=lambda offer: prompt.find(offer.name))[:1] or meant[:1]
     if len(named) > 1 and named[0].kind != "legacy" and ask.parallel_tool_calls is not False:
         return named
     ranked = [(len(words.intersection(vocabulary.topic_words(f"{offer.name} {offer.description}"))), offer) for offer in named or offers]
-    shared, best = max(ranked, key=lambda pair: pair[0], default=(0, None))
-    return [best] if best and (shared or named or forced) else []
+    _, best = max(ranked, key=lambda pair: pair[0], default=(0, None))
+    return [best] if best else []
+
+
+def words_of(text: str) -> set[str]:
+    """Return the words of a text or a name, in their normal form."""
+    return set(map(normal, WORD.findall(CAMEL.sub(" ", text))))
 
 
 def read_choice(choice: Json) -> tuple[str, set[str] | None]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator
 from typing import Annotated
 
 import msgspec
@@ -150,6 +151,11 @@ class Ask(msgspec.Struct, kw_only=True):
         """Return the limit of output tokens that the request sets, or None."""
         limits = (self.max_completion_tokens or 0, self.max_tokens or 0)
         return next((min(limit, OUTPUT_TOKENS_MAX) for limit in limits if limit > 0), None)
+
+    def instructions(self) -> Iterator[str]:
+        """Yield the text of the last user message, then those of the system's, the last first."""
+        yield self.prompt()
+        yield from (message.text() for message in reversed(self.messages) if message.role in ("system", "developer"))
 
     def prompt(self) -> str:
         """Return the text of the last user message; without one, of the last message."""

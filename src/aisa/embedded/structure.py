@@ -27,6 +27,7 @@ CANDIDATES_MAX = 300  # tried for one value
 OPTIONS_MAX = 1_000  # of an enum that are looked at
 TRIES = 8  # of lists and objects, each time with other values
 ITEMS_USUAL = 2
+SMALL = 100  # a bound that far below zero is meant; a lower one is that of a type
 INTEGER_MAX = 1 << 53  # larger numbers are not exact in most JSON readers and are written as floats
 
 COMBINING = ("anyOf", "oneOf", "if", "$ref", "allOf")
@@ -141,9 +142,12 @@ class Author:
         yield from self._phrases.numbers(lambda number: self._judge.accepts(number, {**schema, "type": "integer"}))
         low, high, step = range_of(schema)
         unit = step or 1
-        first, last = ceil(low / unit), floor(high / unit)
+        first, last = ceil(near_zero(low, high, unit) / unit), floor(high / unit)
         if first <= last:
             yield whole(self._chance.randint(first, min(last, first + 9)) * unit)
+            yield from (whole(number * unit) for number in range(first, min(last, first + CANDIDATES_MAX) + 1))
+        first = ceil(low / unit)
+        if first <= last:
             yield from (whole(number * unit) for number in range(first, min(last, first + CANDIDATES_MAX) + 1))
 
     def _numbers(self, schema: JsonObject) -> Iterator[Json]:
@@ -154,6 +158,8 @@ class Author:
             yield from (number * step for number in range(first, min(last, first + CANDIDATES_MAX) + 1))
             return
         yield from self._phrases.numbers(lambda number: self._judge.accepts(number, schema))
+        start = near_zero(low, high, 1)
+        yield round(start + min(10.0, float(high) - float(start)) * self._chance.random(), 2)
         width = float(high) - float(low)  # as integers their difference may be larger than any float
         yield round(low + width * self._chance.random(), 2)
         yield from (low, high)
@@ -283,10 +289,17 @@ def range_of(schema: JsonObject) -> Range:
     step = abs(as_number(schema.get("multipleOf")) or 0)
     usual = 10 * (step or 1)
     low = max(lows) if lows else min(1, min(highs) - usual) if highs else 1
-    high = min(highs) if highs else low + usual
+    high = min(highs) if highs else max(low, 0) + usual
     if not isfinite(low / (step or 1)) or not isfinite(high / (step or 1)):
         raise Unsatisfiable("the bounds are too far apart")
     return Range(low, high, step)
+
+
+def near_zero(low: float, high: float, unit: float) -> float:
+    """Return where to begin in a range so that numbers are small: schemas of JavaScript say only what an integer can be at all."""
+    if low >= -SMALL * unit:
+        return low
+    return max(low, min(unit, high - 10 * unit))
 
 
 def whole(number: float) -> int | float:

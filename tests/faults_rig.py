@@ -38,6 +38,7 @@ from aisa.http.server import HttpServer
 from aisa.ids import CallIds
 from aisa.keys.port import Keys
 from aisa.keys.rules import Key
+from aisa.large_events import LargeEvents
 from aisa.ledger.row import CallRow
 from aisa.observe.log import json_line, text_line
 from aisa.patience import Watch
@@ -489,6 +490,7 @@ class House:
             dialects={openai.NAME: openai},
             upstreams=dict(self.pools),
             stream=config.stream,
+            large_events=LargeEvents(config.stream.large_events_bytes_max),
             watch=Watch(),
             chance=chance,
             report=self.facts.append,

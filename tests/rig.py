@@ -14,6 +14,7 @@ from aisa.config.schema import Config, Model, Prices, Stream, Vendor
 from aisa.drain import Drains
 from aisa.facts import Fact
 from aisa.keys.rules import Key
+from aisa.large_events import LargeEvents
 from aisa.ledger.row import CallRow
 from aisa.ledger.wallets import Wallet
 from aisa.patience import Watch
@@ -125,6 +126,7 @@ class Rig:
             dialects={"openai": openai},
             upstreams=table,
             stream=stream or Stream(),
+            large_events=LargeEvents((stream or Stream()).large_events_bytes_max),
             chance=random.Random(1),
             report=self.facts.append,
             watch=Watch(),

@@ -28,6 +28,7 @@ from aisa.config.schema import Config, Model, Prices, PriceTier, Stream, Vendor
 from aisa.drain import Drains
 from aisa.errors import ApiError
 from aisa.keys.rules import DAY, MONTH, WEEK, Key
+from aisa.large_events import LargeEvents
 from aisa.ledger.board import Board
 from aisa.ledger.books import Books
 from aisa.ledger.holds import Learned
@@ -382,6 +383,7 @@ class Life(Unlimited):
             dialects={"openai": openai},
             upstreams={"a": self, "b": self},
             stream=Stream(),
+            large_events=LargeEvents(Stream().large_events_bytes_max),
             chance=random.Random(world.seed),
             report=ignore,
             watch=Watch(),

@@ -11,6 +11,7 @@ from aisa.call import ANSWERING, FAIL, Call
 from aisa.document import DocumentDelivery
 from aisa.errors import ApiError, UpstreamFailed
 from aisa.facts import TargetHealth, VendorFailed
+from aisa.large_events import LARGE_BYTES_MIN
 from aisa.ledger.port import Bill
 from aisa.ledger.rules import CLIENT_GONE, CLIENT_STALLED, COMPLETED, CUT, FAILED, SHUT_DOWN
 from aisa.money import dollars_text
@@ -41,6 +42,8 @@ async def relay(call: Call, client: Client, gate: Gate) -> None:
         pieces = await first_pieces(run)  # 6 ask, falling back until something comes
         while pieces:  # 7 relay
             await send(run, pieces)
+            if run.large is not None:
+                run.large.release()
             pieces = await next_pieces(run)
         bill = run.settle(COMPLETED)  # 8 settle, before the client can see the end
         gate.health.completed(run.life.target)
@@ -152,6 +155,8 @@ async def next_pieces(run: Run) -> list[Piece]:
         pieces = decoder.feed(data) if data else decoder.end()
         if pieces:
             return pieces
+        if decoder.held_bytes > LARGE_BYTES_MIN:
+            await run.hold_event(decoder.held_bytes)
     return []
 
 

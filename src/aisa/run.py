@@ -18,6 +18,7 @@ from aisa.facts import CallEnded, DocumentLost, Fact, FinishUnknown, UsageMisrep
 from aisa.health import Health
 from aisa.keys.port import Keys
 from aisa.keys.rules import Key
+from aisa.large_events import EventShare, LargeEvents
 from aisa.ledger.port import Bill, Charge, Ending, Ledger
 from aisa.ledger.rules import CLIENT_GONE, CLIENT_STALLED, COMPLETED, CUT, FAILED, Delivered
 from aisa.misreports import Misreports
@@ -60,6 +61,7 @@ class Gate(msgspec.Struct):
     report: Callable[[Fact], None]
     watch: Watch
     drains: Drains
+    large_events: LargeEvents
     misreports: Misreports = msgspec.field(default_factory=Misreports)
     omissions: Omissions = msgspec.field(default_factory=Omissions)
     health: Health = msgspec.field(default_factory=Health)
@@ -89,6 +91,7 @@ class Run:
         self.finished = False  # the end of a complete answer was written
         self.error: ApiError | None = None
         self.dropped: tuple[str, ...] = ()
+        self.large: EventShare | None = None  # of a stream that has had a large event
         gate.live.add(self)
         self._lease = lease
         self._bill: Bill | None = None
@@ -104,6 +107,12 @@ class Run:
     def used(self) -> Usage:
         """The tokens that the vendor has made so far, as far as is known."""
         return NOTHING if self.decoder is None else self.decoder.usage()
+
+    async def hold_event(self, held: int) -> None:
+        """So many bytes of an unfinished event are held: wait until more may be read. Raises ApiError overloaded."""
+        if self.large is None:
+            self.large = EventShare(self.gate.large_events)
+        await self.large.hold(held)
 
     def start_stream(self) -> None:
         """Commit to a stream's head."""
@@ -132,6 +141,8 @@ class Run:
         self.patience.stop()
         self.gate.live.discard(self)
         self.life.step(END)
+        if self.large is not None:
+            self.large.release()
         charge = self.charge
         awaited = False
         if charge is not None:

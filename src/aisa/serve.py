@@ -47,6 +47,7 @@ from aisa.http.server import HttpServer, tls_context
 from aisa.ids import CallIds
 from aisa.keys.rules import window_end, window_start
 from aisa.keys.store import KeyStore, ensure_first_key
+from aisa.large_events import LargeEvents
 from aisa.ledger.board import Board
 from aisa.ledger.books import Books
 from aisa.ledger.live import LiveWallets
@@ -234,6 +235,7 @@ def open_gate(
         dialects={openai.NAME: openai},
         upstreams={EMBEDDED: embedded, **pools},
         stream=config.stream,
+        large_events=LargeEvents(config.stream.large_events_bytes_max),
         chance=chance,
         report=report,
         watch=Watch(),

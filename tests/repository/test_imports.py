@@ -42,6 +42,7 @@ LAYERS: list[tuple[str, str]] = [
     ("aisa.drain", "relay"),
     ("aisa.misreports", "relay"),
     ("aisa.document", "relay"),
+    ("aisa.large_events", "relay"),
     ("aisa.run", "relay"),
     ("aisa.relay", "relay"),
     ("aisa.storage", "storage"),

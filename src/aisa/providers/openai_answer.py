@@ -43,7 +43,7 @@ class AnswerDecoder:
         self._chat = chat
         self._identity = identity
         self.unknown: list[str] = []
-        self.finishing, self.certain = 0, False  # it has no finish but its end
+        self.finishing, self.certain, self.held_bytes = 0, False, 0  # it has no finish but its end, and no events
         self._parts: list[bytes] = []
         self._size = 0
         self._body = b""

@@ -126,6 +126,11 @@ class StreamDecoder:
         return msgspec.structs.replace(told, output_tokens=chunks.tokens, reasoning_tokens=thought, source=source)
 
     @property
+    def held_bytes(self) -> int:
+        """How much of an event that is not whole yet is held."""
+        return self._events.held_bytes
+
+    @property
     def finished(self) -> bool:
         """True when no token can follow, only usage and the end."""
         return self.done or self._chunks.complete

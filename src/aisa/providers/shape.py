@@ -60,6 +60,11 @@ class Decoder(Protocol):
     finishing: int  # 0 while the vendor may have more to say; then how many events said something, the last finish included
 
     @property
+    def held_bytes(self) -> int:
+        """How much of an event that is not whole yet is held. Of a document nothing counts here: it has a bound of its own."""
+        ...
+
+    @property
     def certain(self) -> bool:
         """True when every finish so far has a reason that is known: nothing is lost if the vendor breaks off while `finishing`."""
         ...

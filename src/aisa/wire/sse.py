@@ -24,6 +24,11 @@ class SseDecoder:
         self._after_cr = False
         self._fresh = True
 
+    @property
+    def held_bytes(self) -> int:
+        """How much of an unfinished event is held."""
+        return len(self._rest)
+
     def feed(self, data: bytes) -> list[Event]:
         """Return the events completed by these bytes. Raises EventTooLarge."""
         if self._fresh:

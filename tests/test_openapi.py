@@ -102,7 +102,10 @@ ANSWERABLE = requests(answerable(DOCUMENT), "positive")
 def test_every_generated_request_is_answered_as_the_document_says(case: schemathesis.Case, server: Server) -> None:
     """Whatever is sent, the status, the type and the body are among those that the document promises, and an error is one of ours."""
     response = call(case, server)
-    case.validate_response(response, checks=CHECKS)
+    streamed = any(
+        kind.startswith("text/event-stream") for kind in response.headers.get("content-type", [])
+    )  # its schema is that of the whole body, not of an event
+    case.validate_response(response, checks=CHECKS, excluded_checks=[openapi_checks.response_schema_conformance] if streamed else [])
     if response.status_code >= 400:
         headers = {name: ", ".join(values) for name, values in response.headers.items()}
         assert check_error(response.content, response.status_code, headers) == []

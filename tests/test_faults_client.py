@@ -836,15 +836,15 @@ def test_large_bodies_are_parsed_one_at_a_time() -> None:
 
 
 def test_a_huge_name_does_not_hold_up_everybody() -> None:
-    """[J10][A4] A model's name of 9 MB is refused within a second."""
+    """[J10][A4] A model's name of 9 MB is refused for less than a second of this process's CPU, client and server together."""
 
     async def main() -> None:
         async with house(says(stream_of("a"))) as home:
             request = post(body(model="mödel" * 1_500_000))
-            began = time.perf_counter()
+            began = time.process_time()
             reply = await home.ask(request)
-            seconds = time.perf_counter() - began
-            print(f"refused after {seconds:.2f} s")
+            seconds = time.process_time() - began
+            print(f"refused for {seconds:.2f} s of CPU")
             assert reply.status in (400, 404)
             assert seconds < 1
 

@@ -34,6 +34,7 @@ FAULTS_SHOWN_MAX = 40
 FAULTS_SHOWN_PER_WORLD_MAX = 5
 
 STEP = 256  # output tokens that a stream's hold begins with and grows by
+DOCUMENT_END_BYTES = 16  # of a document, without which it counts as arrived
 DOCUMENT = 4_096  # output tokens that are held for a document of which nobody says how long it may be
 MILLION = 1_000_000
 ROUNDINGS_NANOS = 60  # that the holds of thirty calls can be off by, where we do not know when each was taken
@@ -224,7 +225,7 @@ def bill_of(seen: Seen, row: CallRow, *, found: bool) -> Tokens:
         return NOTHING
     if not plan.stream:
         arrives = seen.taken if found and not seen.gone else seen.delivered
-        whole = seen.closed and arrives == len(seen.body) and b'"error"' not in seen.body
+        whole = seen.closed and arrives >= len(seen.body) - DOCUMENT_END_BYTES and b'"error"' not in seen.body
         return whole_bill(seen) if whole and not crashed else NOTHING
     if row.outcome == "completed":
         return whole_bill(seen)
@@ -469,7 +470,7 @@ def audit_row(left: Left, seen: Seen, row: CallRow, *, found: bool) -> Iterator[
 
 def ended_so(left: Left, seen: Seen, outcome: str, *, found: bool) -> bool:
     """Say whether a call can have ended so, by what is seen of it."""
-    whole = seen.closed and seen.delivered == len(seen.body)
+    whole = seen.closed and seen.delivered >= len(seen.body) - (0 if seen.plan.stream else DOCUMENT_END_BYTES)
     can = {
         "completed": finished(seen) and (whole or found) and b'"error"' not in seen.body,
         "failed": not arrived(seen.body)[0],

@@ -19,6 +19,7 @@ from aisa.ledger.charge import Charge
 from aisa.ledger.recovery import recover
 from aisa.ledger.row import CallRow
 from aisa.ledger.wallets import Cap, Wallet
+from aisa.names import MODEL_NAME_CHARACTERS_MAX
 from aisa.routing import Offer, Routes
 from aisa.testing.clock import run_virtual
 from aisa.wire.chat import parse_chat
@@ -169,10 +170,11 @@ def test_after_a_death_what_left_is_billed_at_the_price_of_the_target_that_serve
     assert row.price_source == {"cheap/m": "vendors.cheap.prices.m", "dear/m": "vendors.dear.prices.m"}.get(target, "")
 
 
-def test_a_name_of_any_length_leaves_a_row() -> None:
-    """Callers choose the names at a vendor; the row keeps their beginning."""
+def test_a_name_as_long_as_names_may_be_stands_in_the_row() -> None:
+    """Callers choose the names at a vendor."""
     client = MemoryClient()
     rig = Rig(ScriptedUpstream(Script(whole_stream(*WORDS))))
-    run_virtual(rig.call(client, body(stream=True, model="a/" + "x" * 5_000)))
+    name = "a/" + "x" * (MODEL_NAME_CHARACTERS_MAX - 2)
+    run_virtual(rig.call(client, body(stream=True, model=name)))
     [row] = rig.rows
-    assert (client.status, row.outcome, row.target) == (200, "completed", "a/" + "x" * 158)
+    assert (client.status, row.outcome, row.target) == (200, "completed", name)

@@ -92,8 +92,6 @@ def test_a_key_sees_its_own_calls_or_those_of_its_account_and_no_others(tmp_path
 @pytest.mark.parametrize(
     ("query", "code", "param"),
     [
-        ("", "missing_parameter", "start_time"),
-        ("end_time=5", "missing_parameter", "start_time"),
         ("start_time=", "invalid_request", "start_time"),
         ("start_time=0", "invalid_request", "start_time"),
         ("start_time=-5", "invalid_request", "start_time"),
@@ -115,6 +113,21 @@ def test_a_window_that_cannot_be_is_refused_with_the_name_of_the_field(query: st
 
     async def scenario(made: Bank) -> None:
         assert failure(await made.get(f"/v1/usage?{query}"), 400, code)["param"] == param
+
+    with_bank(scenario, tmp_path)
+
+
+def test_without_a_start_the_last_seven_days_are_summed_up(tmp_path: Path) -> None:
+    """Point P16: Up to now, or to the end that is given."""
+
+    async def scenario(made: Bank) -> None:
+        now = int(wall_clock())
+        answer = await made.json("/v1/usage")
+        assert answer["end_time"] - answer["start_time"] == 7 * DAY
+        assert now <= answer["end_time"] <= now + 5
+        answer = await made.json(f"/v1/usage?end_time={MORNING}")
+        assert (answer["start_time"], answer["end_time"]) == (MORNING - 7 * DAY, MORNING)
+        assert (await made.json("/v1/usage?end_time=5"))["start_time"] == 1
 
     with_bank(scenario, tmp_path)
 

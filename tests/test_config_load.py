@@ -401,3 +401,10 @@ def test_any_document_is_a_configuration_or_a_list_of_problems(tmp_path_factory:
         told = errors.problems
     assert told
     assert all(all(problem) for problem in told)
+
+
+def test_the_variables_of_our_own_name_win_over_the_general_ones(tmp_path: Path) -> None:
+    """Point P16: HOST and PORT may be there for something else."""
+    result = loaded(tmp_path, "", {"PORT": "2", "AISA_PORT": "3", "HOST": "0.0.0.0", "AISA_HOST": "::1"})
+    assert (result.config.server.port, result.config.server.host) == (3, "::1")
+    assert result.origins["server.port"] == "AISA_PORT in the environment"

@@ -382,3 +382,10 @@ def test_how_much_fits_a_target_is_known_from_its_own_line_else_the_models_else_
     assert windows(Model(to=to, context_window=2_000), listed) == [1_000, 2_000]
     assert windows(Model(to=to), listed) == [1_000, 3_000]
     assert windows(Model(to=to), None) == [1_000, None]
+
+
+@pytest.mark.parametrize("name", ["A/some-model", "a/some-model", "aisa/A/some-model"])
+def test_a_vendors_name_matches_whatever_its_case(name: str) -> None:
+    """Point P16: As a model's does; the name that the row keeps is the configuration's, and what follows is the caller's."""
+    entry = Routes(Config(vendors=VENDORS, models={"small": Model(to=("a/x",))})).find(name)
+    assert entry.name == "a/some-model"

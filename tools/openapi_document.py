@@ -171,7 +171,7 @@ def window_parameters() -> list[Document]:
     second = {"type": "integer", "minimum": 1, "maximum": UNIX_SECONDS_MAX}
     until = "UNIX seconds, not in it. 31 days after the start at most; by default now."
     return [
-        {"name": "start_time", "in": "query", "required": True, "description": "UNIX seconds.", "schema": second},
+        {"name": "start_time", "in": "query", "description": "UNIX seconds; by default 7 days before the end.", "schema": second},
         {"name": "end_time", "in": "query", "description": until, "schema": second},
         {"name": "scope", "in": "query", "description": "Whose calls.", "schema": {"enum": ["key", "account"], "default": "key"}},
     ]

@@ -104,6 +104,7 @@ class Routes:
         if EMBEDDED in self._targets:
             self._entries.setdefault(TINY, self._entry(TINY, Model(to=(TINY,), context_window=TINY_CONTEXT_TOKENS)))
         self._folded = {name.casefold(): name for name in self._entries}
+        self._vendors_folded = {name.casefold(): name for name in self._targets}
         vendors = list(config.vendors)
         # A bare name with nothing said about models: the one vendor there is, or the embedded model if there is none or if it always may.
         self._bare = vendors[0] if len(vendors) == 1 and not config.models and config.embedded.enabled != "always" else None
@@ -114,14 +115,15 @@ class Routes:
         return list(self._entries)
 
     def find(self, name: str) -> Entry:
-        """Return the entry of a name: exactly, else whatever its case, else without `aisa/`. Raises ApiError unknown_model."""
+        """Return the entry of a name: as written, else in any case, without `aisa/`, or a vendor's. Raises ApiError unknown_model."""
         for candidate in (name, name.removeprefix(OWN_PREFIX)):
             known = candidate if candidate in self._entries else self._folded.get(candidate.casefold())
             if known is not None:
                 return self._entries[known]
-            vendor, slash, model = candidate.partition("/")
-            if slash and model and vendor in self._targets:
-                return self._outside(candidate, vendor, model)
+            written, slash, model = candidate.partition("/")
+            vendor = written if written in self._targets else self._vendors_folded.get(written.casefold())
+            if slash and model and vendor is not None:
+                return self._outside(f"{vendor}/{model}", vendor, model)
         if self._bare is not None:
             return self._outside(name, self._bare, name.removeprefix(OWN_PREFIX))
         if self._catch_all:

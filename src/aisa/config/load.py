@@ -25,7 +25,13 @@ from aisa.config.schema import ALIASES, FIELDS, Config, Model, Section
 DEFAULT_PATH = "aisa.yaml"
 OTHER_PATH = "aisa.yml"  # what people call it as well, and what is never read unless it is named
 #: Environment variable -> setting. `AISA_CONFIG` names the file. An empty variable counts as unset.
-VARIABLES = {"HOST": "server.host", "PORT": "server.port", "AISA_DATA_DIR": "server.data_dir"}
+VARIABLES = {  # of two for one setting the later one wins
+    "HOST": "server.host",
+    "PORT": "server.port",
+    "AISA_HOST": "server.host",
+    "AISA_PORT": "server.port",
+    "AISA_DATA_DIR": "server.data_dir",
+}
 PATH_VARIABLE = "AISA_CONFIG"
 SHOWN_CHARS_MAX = 60  # of a wrong value, in a message
 SECRET = ("api_key", "headers", "query", "proxy")  # settings whose values no message repeats

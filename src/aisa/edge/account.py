@@ -1,8 +1,8 @@
 """What callers see of their bills: sums, the balance, and the receipt of a call. Charges nothing; the shape of a receipt is `receipt`'s.
 
 `GET /v1/usage?start_time=S&end_time=S&scope=key|account`: what the calls were billed that ended in [start_time, end_time), UNIX seconds,
-in all and by day of UTC. `end_time` is by default the end of the running second, `scope` the key. `usage_value` is what the calls cost,
-`charged` what of it came out of the account's wallet: nothing while the account is unlimited.
+in all and by day of UTC. `end_time` is by default the end of the running second, `start_time` 7 days before it, `scope` the key.
+`usage_value` is what the calls cost, `charged` what of it came out of the account's wallet: nothing while the account is unlimited.
 
 `GET /v1/credits/balance`: an account without a limit has `unlimited: true`, and null for a balance, because any number would be wrong.
 `available` is what the key can still spend: the balance less what is held for calls in flight, and not more than its own cap leaves.
@@ -36,6 +36,7 @@ USAGE = "/v1/usage"
 BALANCE = "/v1/credits/balance"
 RECEIPT = "/v1/usage/calls/"  # followed by a call's id
 
+WINDOW_SECONDS_USUAL = 7 * DAY_SECONDS  # before the end, if nobody says from when
 WINDOW_SECONDS_MAX = 31 * DAY_SECONDS  # the longest month
 CLOCKS_APART_SECONDS_MAX = 60  # "the last 31 days" by a caller's clock may begin a little earlier by ours
 UNIX_SECONDS_MAX = 10**11  # some three thousand years: beyond it they are milliseconds
@@ -74,7 +75,7 @@ class Accounts:
         return msgspec.json.encode(await self.receipt(key, unquote(path.removeprefix(RECEIPT))))
 
     async def usage(self, key: Key, query: str) -> Document:
-        """Return what was used. Raises ApiError missing_parameter, invalid_request; overloaded if the database does not answer."""
+        """Return what was used. Raises ApiError invalid_request; overloaded if the database does not answer."""
         start, end, scope = window_of(query, self._wall_clock())
         whose = {"key_id": key.id} if scope == "key" else {"account": key.account}
         by_day = await self._ask(lambda: self._statement.used(DAY, Span(start * 1000, end * 1000, **whose)))
@@ -139,15 +140,13 @@ class Accounts:
 
 
 def window_of(query: str, now: float) -> Window:
-    """Return what a query asks about. `now` is in UNIX seconds. Raises ApiError missing_parameter, invalid_request."""
+    """Return what a query asks about. `now` is in UNIX seconds. Raises ApiError invalid_request."""
     try:
         given = dict(parse_qsl(query, keep_blank_values=True, max_num_fields=QUERY_FIELDS_MAX))
     except ValueError:
         raise ApiError("invalid_request", f"The query has more than {QUERY_FIELDS_MAX} fields.") from None
-    if "start_time" not in given:
-        raise ApiError("missing_parameter", "Say from when, in UNIX seconds: ?start_time=1767225600", param="start_time")
-    start = unix_seconds("start_time", given["start_time"])
     end = unix_seconds("end_time", given["end_time"]) if "end_time" in given else end_of_second(now)
+    start = unix_seconds("start_time", given["start_time"]) if "start_time" in given else max(1, end - WINDOW_SECONDS_USUAL)
     if end <= start:
         raise ApiError("invalid_request", f"The window ends at {end}, which is not after its start, {start}.", param="end_time")
     if end - start > WINDOW_SECONDS_MAX + CLOCKS_APART_SECONDS_MAX:

@@ -216,7 +216,9 @@ def parse_expiry(text: str | None, now: float) -> int | None:
         return None
     duration = DURATION.fullmatch(text.strip())
     expires_at = int(now) + int(duration[1]) * DURATION_SECONDS[duration[2]] if duration else _moment(text.strip())
-    if not now < expires_at <= now + EXPIRY_SECONDS_MAX:
+    if expires_at <= now:
+        raise invalid("expires", f"{text[:40]!r} is in the past.")
+    if expires_at > now + EXPIRY_SECONDS_MAX:
         raise invalid("expires", f"{text[:40]!r} is not in the coming hundred years.")
     return expires_at
 

@@ -214,7 +214,7 @@ def test_calls_beyond_those_that_may_wait_are_refused(tmp_path: Path) -> None:
 def small_disk(folder: Path) -> Generator[bool]:
     """Mount a small disk in a new folder; False where we may not."""
     folder.mkdir()
-    mount = ["mount", "-t", "tmpfs", "-o", f"size={DISK_BYTES}", "none", str(folder)]
+    mount = ["mount", "-t", "tmpfs", "-o", f"size={DISK_BYTES},mode=0700", "none", str(folder)]
     mounted = subprocess.run(mount, capture_output=True, check=False).returncode == 0
     try:
         yield mounted

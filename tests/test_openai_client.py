@@ -120,7 +120,7 @@ def test_no_tool_is_called_when_none_is_wanted(client: OpenAI) -> None:
 def test_two_streamed_tool_calls_are_told_apart_by_the_client(client: OpenAI) -> None:
     """The client's helper finds two calls in one stream, tells their arguments as they grow, and parses both."""
     asked = says("Please call get_weather for Paris and then get_time.")
-    with client.chat.completions.stream(model=MODEL, messages=asked, tools=TOOLS) as stream:
+    with client.chat.completions.stream(model=MODEL, messages=asked, tools=TOOLS, tool_choice="required") as stream:
         events = list(stream)
         final = stream.get_final_completion()
     calls = final.choices[0].message.tool_calls or []

@@ -93,7 +93,7 @@ def dying(fate: Fate) -> type[Board]:
             super().sync()
 
         def _map(self) -> list[Slot]:
-            return [DyingSlot(memory_of(slot), slot.words, slot.at, number=slot.number, free=self._free) for slot in super()._map()]
+            return [DyingSlot(memory_of(slot), slot.words, slot.at, free=self._free) for slot in super()._map()]
 
     return DyingBoard
 

@@ -223,5 +223,5 @@ def test_a_slow_client_is_noted_where_it_is() -> None:
         noted.append(charge.progress)
         client.resume()
 
-    _, rig = made([*text("a", "b", "c"), chunk({}, "stop"), usage(9, 3), DONE], MemoryClient(stalls_after=3), during=look)
+    _, rig = made([*text("a", "b", "c"), chunk({}, "stop"), usage(9, 3), DONE], MemoryClient(stalls_after=2), during=look)
     assert (noted, row_of(rig).billed.output_tokens) == ([1], 3)

@@ -18,9 +18,10 @@ import msgspec
 import pytest
 from jsonschema import Draft202012Validator
 
+from aisa.answer import Piece
 from aisa.errors import UpstreamFailed
 from aisa.providers import openai
-from aisa.providers.shape import Asked, Piece, Target
+from aisa.providers.shape import Asked, Target
 from aisa.testing.conformance import check_answer, check_error, check_stream
 from aisa.usage import Usage
 from aisa.wire.chat import ChatRequest, parse_chat

@@ -30,10 +30,10 @@ CHILD = str(Path(__file__).with_name("crash_point.py"))
 
 
 def test_a_server_killed_at_random_instants_bills_what_its_clients_have(tmp_path: Path) -> None:
-    """[P1] [P5] One row a call, at most an event from the clients' own counts, whether somebody or the lack of memory killed it."""
+    """[P1] [P5] One row a call, never more than the clients' own counts and at most a read less, whoever or whatever killed it."""
     tally, audit = uvloop.run(rounds(KILLS, SEED, tmp_path))
     assert tally.wrong == []
-    assert len(tally.apart) <= KILLS / 3, tally.apart  # one in thirty kills falls between a note and its write
+    assert len(tally.less) <= KILLS, tally.less  # a kill finds one call at most between a write and its note
     assert sum(tally.calls.values()) - tally.ended > KILLS, "calls were in flight"
     assert audit.returncode == 0, audit.stdout
 
@@ -86,7 +86,7 @@ def test_a_death_at_any_named_point_is_settled_by_the_next_start(tmp_path: Path)
                     known = rows
                 print(f"{CRASHES} deaths, {POINTS.get(point) or RECOVERY_POINTS[point]}: {tally}")
                 whole.wrong += tally.wrong
-                whole.apart += tally.apart
+                whole.less += tally.less
             server.end()
             server.restart()
             whole.compare([], server.rows(), known, "started again")
@@ -95,7 +95,7 @@ def test_a_death_at_any_named_point_is_settled_by_the_next_start(tmp_path: Path)
 
     tally = uvloop.run(main())
     assert tally.wrong == []
-    assert len(tally.apart) <= max(2, CRASHES), tally.apart
+    assert len(tally.less) <= (len(POINTS) + len(RECOVERY_POINTS)) * CRASHES, tally.less
 
 
 def test_an_operator_who_cannot_wait_loses_no_bill(tmp_path: Path) -> None:
@@ -122,4 +122,4 @@ def test_an_operator_who_cannot_wait_loses_no_bill(tmp_path: Path) -> None:
 
     tally = uvloop.run(main())
     assert tally.wrong == []
-    assert len(tally.apart) <= 1, tally.apart
+    assert len(tally.less) <= 1, tally.less

@@ -660,7 +660,7 @@ def plaintext_acknowledged(reply: Reply) -> int:
     """What a TLS connection's figures come to before they are kept from exceeding what was written."""
     out = reply._out
     assert isinstance(out, TlsDelivery)
-    return tcp_progress(out._descriptor)[1] - out._framing_bytes
+    return tcp_progress(out._descriptor)[1] - out._ciphertext_ends[-1] + out._plaintext_ends[-1]
 
 
 @both_loops

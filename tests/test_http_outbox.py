@@ -55,7 +55,7 @@ def test_everything_that_is_ready_runs_before_what_was_posted_is_sent() -> None:
 
 
 def test_a_document_waits_for_the_end_of_the_turn_and_a_streams_event_does_not() -> None:
-    """An event is on its way before the next one is counted, so that a bill is never more than one event off."""
+    """What a stream sends has left when it is counted as having left, so that a death never makes a bill too large."""
 
     async def scenario() -> None:
         async def script(request: Request, reply: Reply) -> None:

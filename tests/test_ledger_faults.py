@@ -453,7 +453,7 @@ def test_a_start_that_cannot_use_the_database_touches_neither_it_nor_the_board(t
             path.write_bytes(good)
             home.server.restart()
             row = await home.row(call)
-            assert (row.outcome, row.output) == ("crashed", 1)
+            assert (row.outcome, row.output) in {("crashed", 1), ("crashed", 0)}  # as the one write had been noted or not
 
     on_uvloop(main())
 

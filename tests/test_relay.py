@@ -83,10 +83,10 @@ def test_the_charge_is_settled_before_done_is_written() -> None:
     settled_when: list[str | None] = []
 
     class Witness(MemoryClient):
-        def write(self, data: bytes) -> None:
+        def write(self, data: bytes) -> int:
             row = rig.books.calls["req_1"].row
             settled_when.append(row and row.outcome)
-            super().write(data)
+            return super().write(data)
 
     async def main() -> None:
         await rig.call(Witness(), body(stream=True))
@@ -94,6 +94,47 @@ def test_the_charge_is_settled_before_done_is_written() -> None:
     run_virtual(main())
     assert (set(settled_when[:-1]), settled_when[-1]) == ({None}, "completed")
     assert [row.outcome for row in rig.rows] == ["completed"]
+
+
+def test_what_one_read_brought_leaves_in_one_write_and_is_noted_behind_it() -> None:
+    """While it leaves, a death would bill what had left before; [DONE] alone waits for the settlement."""
+    reads = [b"".join(text("a", "b", "c")), b"".join([chunk({"content": word}) for word in "de"]), b"".join([chunk({}, "stop"), DONE])]
+    rig = Rig(ScriptedUpstream(Script(reads)))
+    noted: list[int] = []
+
+    class Witness(MemoryClient):
+        def write(self, data: bytes) -> int:
+            noted.append(rig.books.calls["req_1"].progress)
+            return super().write(data)
+
+    client = Witness()
+    run_virtual(rig.call(client, body(stream=True)))
+    assert client.writes == [*reads[:2], chunk({}, "stop"), DONE]
+    assert noted[:3] == [0, 3, 5]
+    assert rig.rows[0].billed.output_tokens == 5
+
+
+def test_of_a_write_that_the_client_does_not_take_only_whole_events_that_left_are_noted() -> None:
+    """A slow client's share of one read is told to the event: what still waits in this process would be lost with it."""
+    reads = [*text("a"), b"".join([chunk({"content": word}) for word in "bcde"])]
+    rig = Rig(ScriptedUpstream(Script([*reads, chunk({}, "stop"), DONE])))
+    taken = sum(map(len, reads[:2])) + 2 * len(chunk({"content": "b"})) + 1
+
+    class Slow(MemoryClient):
+        def bytes_taken(self) -> int:
+            return min(super().bytes_sent, taken) if self.congested else super().bytes_taken()
+
+    client = Slow(stalls_after=2)
+
+    async def main() -> None:
+        call = asyncio.ensure_future(rig.call(client, body(stream=True)))
+        await asyncio.sleep(1)
+        assert rig.books.calls["req_1"].progress == 3
+        client.resume()
+        await call
+
+    run_virtual(main())
+    assert rig.rows[0].billed.output_tokens == 5
 
 
 @pytest.mark.parametrize(("asked", "expected"), [(True, True), (False, False)])
@@ -389,7 +430,7 @@ def test_while_the_client_does_not_read_nothing_is_read_from_the_vendor() -> Non
     async def main() -> tuple[int, MemoryClient]:
         words = [str(number) for number in range(50)]
         upstream = ScriptedUpstream(Script(whole_stream(*words)))
-        client = MemoryClient(stalls_after=5)
+        client = MemoryClient(stalls_after=4)
         task = asyncio.create_task(Rig(upstream).call(client, body(stream=True)))
         await asyncio.sleep(100)
         read_while_stalled = upstream.reads
@@ -407,7 +448,7 @@ def test_the_idle_clock_stands_still_while_the_client_is_the_slow_one() -> None:
 
     async def main() -> tuple[Rig, MemoryClient]:
         rig = Rig(ScriptedUpstream(Script([*text("a"), Stall(50), chunk({"content": "b"}), chunk({}, "stop"), DONE])))
-        client = MemoryClient(stalls_after=2)
+        client = MemoryClient(stalls_after=1)
         task = asyncio.create_task(rig.call(client, body(stream=True)))
         await asyncio.sleep(200)
         client.resume()
@@ -430,7 +471,7 @@ def test_a_client_that_takes_nothing_for_300_seconds_is_cut() -> None:
 
 def test_no_keep_alive_is_sent_to_a_client_that_is_not_reading() -> None:
     """Comments would pile up in our memory behind what it has not taken."""
-    client, _, _ = call(Script([*text("a"), Stall()]), client=MemoryClient(stalls_after=2))
+    client, _, _ = call(Script([*text("a"), Stall()]), client=MemoryClient(stalls_after=1))
     assert b"keep-alive" not in client.body
 
 

@@ -187,7 +187,7 @@ class Listener(MemoryClient):
         """Body bytes so far."""
         return self.all_bytes
 
-    def write(self, data: bytes) -> None:
+    def write(self, data: bytes) -> int:
         """Take body bytes, or lose them."""
         if self.gone:
             self.lost_bytes += len(data)
@@ -199,6 +199,7 @@ class Listener(MemoryClient):
             super().write(data)
             if self.congested and not was_congested and self.manner.resumes_seconds < NEVER:
                 asyncio.get_running_loop().call_later(self.manner.resumes_seconds, self.resume)
+        return self.bytes_written
 
     @property
     def bytes_written(self) -> int:

@@ -6,11 +6,9 @@ A token counts as delivered when the client's system has acknowledged the last b
 from __future__ import annotations
 
 from bisect import bisect_right
-from collections.abc import Sequence
-from itertools import accumulate
 
-from aisa.providers.shape import Piece
-from aisa.wire.port import Carrier, Client
+from aisa.answer import Piece
+from aisa.wire.port import Client
 
 ENDS_MAX = 64  # kept before asking the kernel which of them the client has; a living client is never far behind
 
@@ -29,25 +27,21 @@ class StreamDelivery:
         self._delivered = 0  # the tokens of events that are no longer kept
         self._look_at = ENDS_MAX
 
-    def write(self, piece: Piece) -> None:
-        """Hand a piece to the client and note where it ends."""
+    def write(self, piece: Piece) -> int:
+        """Hand a piece to the client and note where its events end; return the tokens that have left this process then."""
         client = self._client
-        client.write(piece.data)
-        if piece.tokens:
-            self._note(client.bytes_written, piece.tokens)  # with what frames it: it counts when that has arrived too
-        else:
-            self._end = client.bytes_written
-
-    def write_many(self, pieces: Sequence[Piece], carrier: Carrier) -> int:
-        """Hand pieces to the client, up to one that has to wait, and note where each ends. Returns how many."""
-        totals = list(accumulate([piece.tokens for piece in pieces], initial=self.tokens))[1:]
-        ends = self._client.write_many([piece.data for piece in pieces], totals, carrier)
-        for end, piece in zip(ends, pieces, strict=False):
-            if piece.tokens:
-                self._note(end, piece.tokens)
-            else:
-                self._end = end
-        return len(ends)
+        self._end = end = client.write(piece.data)
+        if piece.ends:
+            begin = end - len(piece.data)
+            self._ends += [begin + offset for offset in piece.ends]
+            self._counts += [self.tokens + count for count in piece.counts]
+        elif piece.tokens:
+            self._ends.append(end)
+            self._counts.append(self.tokens + piece.tokens)
+        self.tokens += piece.tokens
+        if len(self._ends) >= self._look_at:
+            self._forget()
+        return self.tokens if client.bytes_taken() >= end else self.taken()
 
     def opened(self) -> bool:
         """Tell whether the client has all that was handed to it, and that is something: asked only of an answer without a token."""
@@ -64,13 +58,6 @@ class StreamDelivery:
     def _up_to(self, offset: int) -> int:
         known = bisect_right(self._ends, offset)
         return self._counts[known - 1] if known else self._delivered
-
-    def _note(self, end: int, tokens: int) -> None:
-        self.tokens += tokens
-        self._ends.append(end)
-        self._counts.append(self.tokens)
-        if len(self._ends) >= self._look_at:
-            self._forget()
 
     def _forget(self) -> None:
         known = bisect_right(self._ends, self._client.bytes_delivered())

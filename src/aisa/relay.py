@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import asyncio
 
+from aisa.answer import Piece
 from aisa.call import ANSWERING, FAIL, Call
 from aisa.document import DocumentDelivery
 from aisa.errors import ApiError, UpstreamFailed
@@ -17,13 +18,12 @@ from aisa.ledger.rules import CLIENT_GONE, CLIENT_STALLED, COMPLETED, CUT, FAILE
 from aisa.money import dollars_text
 from aisa.providers.blame import may_do_better, to_tell
 from aisa.providers.port import Answer
-from aisa.providers.shape import Asked, Piece, Target
+from aisa.providers.shape import Asked, Target
 from aisa.routing import Offer
 from aisa.run import Gate, Run
 from aisa.wire.port import Client
 from aisa.wire.reply import send_error
 
-TOGETHER_MAX = 64  # events that leave together; more than one read of a vendor brings
 FAILURE_BYTES_MAX = 65_536  # a vendor's refusal is read no further; error documents are small
 
 
@@ -41,7 +41,8 @@ async def relay(call: Call, client: Client, gate: Gate) -> None:
         run.charge = await gate.ledger.open(call, key, chat, plan=plan)  # 5 can they pay
         pieces = await first_pieces(run)  # 6 ask, falling back until something comes
         while pieces:  # 7 relay
-            await send(run, pieces)
+            for piece in pieces:
+                await send(run, piece)
             if run.large is not None:
                 run.large.release()
             pieces = await next_pieces(run)
@@ -160,34 +161,24 @@ async def next_pieces(run: Run) -> list[Piece]:
     return []
 
 
-async def send(run: Run, pieces: list[Piece]) -> None:
-    """Give pieces to the client, and wait while it is the slow one: nothing is read from the vendor meanwhile.
+async def send(run: Run, piece: Piece) -> None:
+    """Give a piece to the client, and wait while it is the slow one: nothing is read from the vendor meanwhile.
 
-    What one read of the vendor brought leaves together, but each event is noted as it leaves (`ledger/courier.py`): whenever we die, the
-    board is at most one event from what the client will get. Raises ApiError when their tokens cannot be paid for; they are not sent then.
+    What has left is noted right after the write: whenever we die, no more is billed than the client will get, and at most what one
+    read of the vendor brought less. Raises ApiError when its tokens cannot be paid for; it is not sent then.
     """
     charge, client, delivery = run.charge, run.client, run.delivery
     assert charge is not None, "it was opened before the vendor was asked"
-    at = 0
-    while at < len(pieces):
-        before = delivery.tokens
-        group = pieces[at : at + TOGETHER_MAX]
-        if len(group) > 1 and client.started and charge.covers(before + sum([piece.tokens for piece in group])):
-            at += delivery.write_many(group, charge)
-        else:
-            piece = pieces[at]
-            charge.advance(before + piece.tokens)  # before it leaves: if we die right after, the client has it
-            if not client.started:
-                run.start_stream()
-            delivery.write(piece)
-            at += 1
-        sent = delivery.tokens - before
-        now = run.patience.sent(sent)
-        if run.life.first_token_at is None:
-            run.life.sent(now, sent)
-        if client.congested:
-            charge.put_back(delivery.taken())
-            await run.patience.wait_for_client(lambda: charge.put_back(delivery.tokens))
+    if delivery.tokens + piece.tokens > charge.covered:
+        charge.cover(delivery.tokens + piece.tokens)
+    if not client.started:
+        run.start_stream()
+    charge.note(delivery.write(piece))
+    now = run.patience.sent(piece.tokens)
+    if run.life.first_token_at is None:
+        run.life.sent(now, piece.tokens)
+    if client.congested:
+        await run.patience.wait_for_client(lambda: charge.note(delivery.taken()))
 
 
 async def finish(run: Run, bill: Bill) -> None:
@@ -207,7 +198,7 @@ async def finish(run: Run, bill: Bill) -> None:
     if run.document is not None:
         run.document.ended()
     # A document counts only once it has left whole: if we die before, it is free.
-    run.client.when_taken(lambda: charge.put_back(bill.billed.output_tokens or 1))
+    run.client.when_taken(lambda: charge.note(bill.billed.output_tokens or 1))
     run.answer.release()
 
 

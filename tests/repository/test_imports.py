@@ -21,6 +21,7 @@ LAYERS: list[tuple[str, str]] = [
     ("aisa.names", "words"),
     ("aisa.callbacks", "words"),
     ("aisa.facts", "words"),
+    ("aisa.answer", "words"),
     ("aisa.config.schema", "rules"),
     ("aisa.providers.port", "rules"),  # its types are what a dialect writes and a reply is written to: the rules stand on both
     ("aisa.wire.port", "rules"),

@@ -85,7 +85,7 @@ class BoardView:
 
     def _shown(self, run: Run) -> LiveCall:
         charge = self._books.calls.get(run.call.id)
-        tokens = 0 if charge is None else charge.tokens
+        tokens = 0 if charge is None else charge.progress
         return LiveCall(
             id=run.call.id,
             key=run.key.label,

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import OrderedDict
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable
 from hashlib import sha256
 
 import msgspec
@@ -25,7 +25,7 @@ from aisa.relay import relay
 from aisa.routing import Plan
 from aisa.run import Gate
 from aisa.wire.chat import ChatRequest
-from aisa.wire.port import Carrier, Client, HeaderList
+from aisa.wire.port import Client, HeaderList
 
 HEADER = "idempotency-key"
 GIVEN_CHARACTERS_MAX = 255  # as many as others take who offer this header
@@ -306,18 +306,11 @@ class Recorder:
             self._content_type = dict(headers).get("content-type", "")
         self._client.start(status, headers, length)
 
-    def write(self, data: bytes) -> None:
+    def write(self, data: bytes) -> int:
         """Hand over body bytes."""
         if self._copy is not None:
             self._copy.append(data)
-        self._client.write(data)
-
-    def write_many(self, events: Sequence[bytes], tokens: Sequence[int], carrier: Carrier) -> list[int]:
-        """Hand over several events."""
-        ends = self._client.write_many(events, tokens, carrier)
-        if self._copy is not None:
-            self._copy += events[: len(ends)]
-        return ends
+        return self._client.write(data)
 
     async def writable(self, taken: Callable[[], None] | None = None) -> None:
         """As the client's."""

@@ -26,8 +26,8 @@ class Booked(Protocol):
         ...
 
     @property
-    def tokens(self) -> int:
-        """How many output tokens have been sent."""
+    def progress(self) -> int:
+        """How many output tokens have left this process."""
         ...
 
 
@@ -106,7 +106,7 @@ class Statement:
         if charge is None:
             return None
         row = charge.row
-        return CallFound(row) if row is not None else CallFound(opening=charge.opening, tokens=charge.tokens)
+        return CallFound(row) if row is not None else CallFound(opening=charge.opening, tokens=charge.progress)
 
     def stored(self, call_id: str) -> CallFound | None:
         """Return a call that the database has. Waits for it. Raises ApiError internal_error when it does not work."""

@@ -7,13 +7,13 @@ from __future__ import annotations
 
 import asyncio
 import os
+from bisect import bisect_right
 from collections import deque
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 
 from aisa.callbacks import call_guarded
 from aisa.http.outbox import Outbox
 from aisa.http.sockets import TCP_CLOSE, tcp_descriptor, tcp_progress, throw_away_at_close, unacknowledged_bytes
-from aisa.wire.port import Carrier
 
 # A client that goes on is heard of by its next request; the others are looked for. Kernels delay an acknowledgement by 40 ms, rarely 200.
 SWEEP_SECONDS = 0.1
@@ -108,18 +108,6 @@ class Delivery:
             self.send_posted()
         self.bytes_written += len(data)
         self._put(data)
-
-    def write_many(self, chunks: Sequence[bytes], tokens: Sequence[int], carrier: Carrier) -> int:
-        """Hand over chunks up to one that the kernel does not take; return how many. The carrier is told of each before.
-
-        No more than one waits: what waits leaves without our noticing, so a death could leave the carrier wrong by all of it.
-        """
-        for at, chunk in enumerate(chunks):
-            carrier.advance(tokens[at])
-            self.write(chunk)
-            if self._transport.get_write_buffer_size():
-                return at + 1
-        return len(chunks)
 
     def post(self, data: bytes) -> None:
         """Hand bytes to the transport at the end of the loop's turn, or before what is written sooner than that."""
@@ -216,15 +204,13 @@ class Delivery:
 class TcpDelivery(Delivery):
     """A plain TCP connection on Linux."""
 
-    __slots__ = ("_descriptor", "_framing_bytes")
+    __slots__ = ("_descriptor",)
 
     tells_resets = True
 
     def __init__(self, transport: asyncio.WriteTransport, sweep: Sweep, outbox: Outbox, *, descriptor: int) -> None:
         super().__init__(transport, sweep, outbox)
         self._descriptor = descriptor
-        #: What the kernel was given beyond the bytes written.
-        self._framing_bytes = 0
 
     def write(self, data: bytes) -> None:
         """Hand bytes to the transport, behind what was posted."""
@@ -232,16 +218,6 @@ class TcpDelivery(Delivery):
             self.send_posted()
         self.bytes_written += len(data)
         self._transport.write(data)  # without a detour: a burst has a hundred thousand of them a second
-
-    def write_many(self, chunks: Sequence[bytes], tokens: Sequence[int], carrier: Carrier) -> int:
-        """Hand chunks to the kernel by the carrier if nothing waits before them, and the rest as others do: the last one pushes all."""
-        ready = not self._posted and not self._transport.get_write_buffer_size()
-        carried = carrier.carry(self._descriptor, chunks[:-1], tokens[:-1]) if ready else None
-        if carried is None:
-            return super().write_many(chunks, tokens, carrier)
-        whole, bytes_more = carried
-        self.bytes_written += sum(map(len, chunks[:whole])) + bytes_more
-        return whole + super().write_many([chunks[whole][bytes_more:], *chunks[whole + 1 :]], tokens[whole:], carrier)
 
     def taken(self) -> int:
         """Return how many of the bytes written have left this process; of a connection that is being closed, those delivered."""
@@ -266,7 +242,7 @@ class TcpDelivery(Delivery):
 
     def _within(self, sent: int) -> int:
         # The end of the connection counts for a byte, and goes behind all others.
-        return max(0, min(sent - self._framing_bytes, self.bytes_written))
+        return max(0, min(sent, self.bytes_written))
 
     def _put(self, data: bytes) -> None:
         self._transport.write(data)
@@ -279,10 +255,10 @@ class TcpDelivery(Delivery):
 class TlsDelivery(TcpDelivery):
     """A TLS connection on Linux: the kernel counts ciphertext, so the framing of every record is counted here.
 
-    The framing of records that are not acknowledged yet is subtracted as well, to the client's advantage.
+    A client can read a record when it has all of it: what it has is what the whole records held.
     """
 
-    __slots__ = ("_record_framing_bytes",)
+    __slots__ = ("_ciphertext_ends", "_plaintext_ends", "_record_framing_bytes")
 
     tells_resets = False
 
@@ -293,14 +269,19 @@ class TlsDelivery(TcpDelivery):
             self._record_framing_bytes = TLS_13_FRAMING_BYTES
         else:
             self._record_framing_bytes = TLS_12_CHACHA_FRAMING_BYTES if "CHACHA20" in cipher else TLS_12_GCM_FRAMING_BYTES
+        #: Where the records end that the client may not have yet, after the last that it had when that was asked: in both scales.
+        self._plaintext_ends = [0]
         # The handshake; its last part still waits in this process.
-        self._framing_bytes = tcp_progress(descriptor)[1] + unacknowledged_bytes(descriptor) + transport.get_write_buffer_size()
+        self._ciphertext_ends = [tcp_progress(descriptor)[1] + unacknowledged_bytes(descriptor) + transport.get_write_buffer_size()]
         # Our own descriptor: the transport closes its own before it says that the connection is lost.
         self._descriptor = os.dup(descriptor)
 
     def delivered(self) -> int:
-        """Return how many of the bytes written the client's kernel has acknowledged."""
-        return self._acknowledged()
+        """Return how many of the bytes written the client's kernel has acknowledged, in records that are whole."""
+        delivered = self._acknowledged()
+        known = bisect_right(self._plaintext_ends, delivered) - 1
+        del self._plaintext_ends[:known], self._ciphertext_ends[:known]
+        return delivered
 
     def taken(self) -> int:
         """Return how many of the bytes written have left this process; of a connection that is being closed, those delivered."""
@@ -312,12 +293,16 @@ class TlsDelivery(TcpDelivery):
         """Hand bytes to the transport, behind what was posted."""
         Delivery.write(self, data)  # with the framing counted
 
-    def write_many(self, chunks: Sequence[bytes], tokens: Sequence[int], carrier: Carrier) -> int:
-        """Hand chunks to the transport one by one: what the kernel is given is encrypted, and ours to frame."""
-        return Delivery.write_many(self, chunks, tokens, carrier)
+    def _within(self, sent: int) -> int:
+        return self._plaintext_ends[max(0, bisect_right(self._ciphertext_ends, sent) - 1)]
 
     def _put(self, data: bytes) -> None:
-        self._framing_bytes += self._record_framing_bytes * -(-len(data) // TLS_RECORD_BYTES_MAX)
+        end, plaintext, ciphertext = self.bytes_written, self._plaintext_ends[-1], self._ciphertext_ends[-1]
+        while plaintext < end:
+            size = min(TLS_RECORD_BYTES_MAX, end - plaintext)
+            plaintext, ciphertext = plaintext + size, ciphertext + size + self._record_framing_bytes
+            self._plaintext_ends.append(plaintext)
+            self._ciphertext_ends.append(ciphertext)
         self._transport.write(data)
 
     def _let_go(self, *, throw_away: bool) -> None:

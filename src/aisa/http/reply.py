@@ -4,21 +4,20 @@ from __future__ import annotations
 
 import asyncio
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from datetime import UTC, datetime
 from http import HTTPStatus
-from itertools import accumulate
 from typing import Protocol
 
 from aisa.callbacks import call_guarded
 from aisa.http.delivery import Delivery
 from aisa.http.outbox import POSTED_BYTES_MAX
-from aisa.wire.port import Carrier, HeaderList
+from aisa.wire.port import HeaderList
 
 _STATUS_LINES = {status.value: b"HTTP/1.1 %d %b\r\n" % (status.value, status.phrase.encode()) for status in HTTPStatus}
 _PRINTABLE = bytes(range(0x20, 0x7F))
 _UNPRINTABLE = re.compile(r"[^ -~]")
-CHUNK_END = b"\r\n"
+CHUNK_END_BYTES = 2  # the line end behind a chunk
 _DAYS = ("Mon", "Tue", "Wed", "Thu", "Fri", "Sat", "Sun")
 _MONTHS = ("Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec")
 
@@ -147,21 +146,22 @@ class Reply:
         status_line = _STATUS_LINES.get(status) or b"HTTP/1.1 %d \r\n" % status
         self._head = b"%b%b%b\r\n" % (status_line, self._house.date_line(), fields)
 
-    def write(self, data: bytes) -> None:
-        """Hand over body bytes; an empty write sends the head alone. Once the client is gone nothing is sent.
+    def write(self, data: bytes) -> int:
+        """Hand over body bytes in one write; an empty one sends the head alone. Once the client is gone nothing is sent.
 
-        Raises RuntimeError if the reply is not open or the body grows over its length; the connection is cut in the latter case.
+        Returns where they end, as `bytes_written` counts: what frames them may end later. Raises RuntimeError if the reply is not open or
+        the body grows over its length; the connection is cut in the latter case.
         """
         out = self._out
         if self._flowing and data and not out.is_closing():
             self.bytes_sent += len(data)
             out.write(b"%x\r\n%b\r\n" % (len(data), data))
-            return
+            return out.bytes_written - CHUNK_END_BYTES
         if not self.started or self.ended:
             raise RuntimeError("a reply was written to before its start or after its end")
         if self.gone or out.is_closing():
             out.bytes_written += len(data)  # so that they never count as delivered
-            return
+            return out.bytes_written
         head, self._head = self._head, b""
         if data and not self._bodiless:
             self.bytes_sent += len(data)
@@ -176,28 +176,7 @@ class Reply:
                 out.post(payload)
             else:
                 out.write(payload)
-
-    def write_many(self, events: Sequence[bytes], tokens: Sequence[int], carrier: Carrier) -> list[int]:
-        """Hand over several events, up to one that has to wait; return where each of these ends, as `bytes_written` counts.
-
-        After each so many output tokens have been sent. The carrier is told of each before it leaves, or notes it as it leaves.
-        """
-        out = self._out
-        if self._flowing and not out.is_closing():
-            chunks = [b"%x\r\n%b\r\n" % (len(event), event) for event in events]
-            begin = out.bytes_written
-            handed = out.write_many(chunks, tokens, carrier)
-            self.bytes_sent += sum(map(len, events[:handed]))
-            # An event is there with its own last byte; in a group, packets may end between it and the line end that frames it.
-            return [end - len(CHUNK_END) for end in accumulate(map(len, chunks[:handed]), initial=begin)][1:]
-        ends: list[int] = []
-        for event, count in zip(events, tokens, strict=True):
-            carrier.advance(count)
-            self.write(event)
-            ends.append(out.bytes_written)
-            if self.congested:
-                break
-        return ends
+        return out.bytes_written - (len(self._chunk_end) if self._chunked else 0)
 
     async def writable(self, taken: Callable[[], None] | None = None) -> None:
         """Wait until the kernel has taken what is waiting, or the client is gone. The caller bounds the wait.

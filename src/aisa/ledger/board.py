@@ -3,7 +3,7 @@
 It survives the death of the process at any instant, because whatever was stored is the kernel's; after a power failure, what was
 synced is there. Whoever opens it owns the data folder (`aisa.storage.lock`), so the file needs no lock of its own.
 
-A header with the courier's space in it, then segments of equal slots. A slot begins with seven aligned 64-bit words: state, progress,
+A header, then segments of equal slots. A slot begins with seven aligned 64-bit words: state, progress,
 length and checksum of each of its records (the opening, the closings A and B, the opening said anew), and how often a vendor was asked.
 Their stores cannot be torn, and the last of each step decides:
 
@@ -36,7 +36,6 @@ from pathlib import Path
 from typing import NamedTuple
 from zlib import crc32
 
-from aisa.ledger.courier import Courier, can_carry
 from aisa.storage.failure import StorageFailed
 
 SLOT_BYTES = 8192  # words and the three records at their longest; a call that is never amended touches the first 4 KiB only
@@ -57,7 +56,6 @@ SEED = 1  # of an opening's checksum: zeros are not an empty record
 MAGIC = b"aisabord"
 FORMAT = 1
 HEADER = struct.Struct("=8sI")  # magic and format; their checksum follows, and nothing else
-COURIER_AT = 8192  # in the header's space: where events are sent from (`courier.py`)
 HEADER_BYTES = 65536  # a mapping begins at a multiple of the page size, which is 64 KiB on some systems
 
 #: Returns how many bytes the disk of an open file has left.
@@ -69,26 +67,20 @@ class BoardFull(Exception):
 
 
 class Slot:
-    """The place of one call. `number` is its place on the board.
+    """The place of one call.
 
     Two words are the caller's to store: `words[at]`, its progress in tokens, and `words[at + ATTEMPTS]`, how often a vendor was asked.
 
     Used by one thread at a time. A step that the call's state does not allow is a bug of ours and raises AssertionError.
     """
 
-    __slots__ = ("_free", "_memory", "at", "number", "words")
+    __slots__ = ("_free", "_memory", "at", "words")
 
-    def __init__(self, memory: mmap, words: memoryview, at: int, *, number: int, free: list[Slot]) -> None:
+    def __init__(self, memory: mmap, words: memoryview, at: int, *, free: list[Slot]) -> None:
         self.words = words
         self.at = at
-        self.number = number
         self._memory = memory
         self._free = free
-
-    @property
-    def opening(self) -> int:
-        """Length and checksum of the opening: the word that tells one call in this slot from another."""
-        return self.words[self.at + OPEN]
 
     def open(self, opening: bytes) -> None:
         """Begin a call; `Board.take` does. Raises ValueError when the record is longer than OPENING_BYTES_MAX."""
@@ -195,10 +187,7 @@ class Board:
         segments = segments if taken else 1
         os.ftruncate(descriptor, self._end(segments))  # what is behind is empty, or a segment that a death cut short
         allocate(descriptor, 0, HEADER_BYTES)
-        self._header = mmap(descriptor, HEADER_BYTES)
-        self.courier = Courier(self._header, COURIER_AT) if can_carry() else None
         slots = [slot for _ in range(segments) for slot in self._map()]
-        self._take_from_courier(slots)
         self._free.extend(slots[index] for index in reversed(range(len(slots))) if index not in taken)
         for index in sorted(taken):
             found = slots[index].read()
@@ -266,10 +255,6 @@ class Board:
 
         From then on slots and `sync` raise ValueError.
         """
-        if self.courier is not None:
-            self.courier.close()
-            self.courier = None
-        self._header.close()
         for memory, words in self._segments:
             words.release()
             memory.close()
@@ -301,21 +286,8 @@ class Board:
                 os.ftruncate(self._descriptor, size)  # gives back what it got of the disk's last blocks
             raise
         words = memoryview(memory).cast("Q")
-        first = len(self._segments) * SEGMENT_SLOTS
         self._segments.append((memory, words))
-        places = range(1, len(words), SLOT_BYTES // 8)
-        return [Slot(memory, words, at, number=number, free=self._free) for number, at in enumerate(places, first)]
-
-    def _take_from_courier(self, slots: list[Slot]) -> None:
-        """Bring a call's progress up to what the kernel had taken of it when the process died in the system call."""
-        if self.courier is None:
-            return
-        left = self.courier.left()
-        if left is not None and left.number < len(slots):
-            slot = slots[left.number]
-            if slot.opening == left.opening:
-                slot.words[slot.at] = max(slot.words[slot.at], left.tokens)
-        self.courier.disarm()
+        return [Slot(memory, words, at, free=self._free) for at in range(1, len(words), SLOT_BYTES // 8)]
 
     @staticmethod
     def _end(segments: int) -> int:

@@ -70,7 +70,6 @@ class Books:
         self.caps = dict(caps)  # by key id
         #: Calls that are closed, but whose row may not be in the database yet, and calls that are open.
         self.calls: dict[str, Charge] = {}
-        self.courier = board.courier
         self._board = board
         self._post = post
         self._final = final

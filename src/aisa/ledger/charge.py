@@ -12,7 +12,6 @@ import msgspec
 from aisa.clock import WallClock
 from aisa.ledger.board import ATTEMPTS, Slot
 from aisa.ledger.board_record import closing_record, opening_record
-from aisa.ledger.courier import BYTES_MAX, MESSAGES_MAX, Carried, Courier
 from aisa.ledger.holds import output_price
 from aisa.ledger.port import Bill, Ending
 from aisa.ledger.row import CallRow, Opening
@@ -34,7 +33,6 @@ class Keeper(Protocol):
 
     wall_clock: WallClock
     sync: Callable[[], Awaitable[None]] | None
-    courier: Courier | None
 
     def post(self, row: CallRow, slot: Slot) -> None:
         """Take a row that is final."""
@@ -45,13 +43,11 @@ class Charge:
     """One call in the books; implements `ledger.port.Charge`.
 
     `opening` has the prices of `offer`. Output is held at what it costs with so many `held_input` tokens; without limits nothing is held.
-    `tokens` of output have been sent.
     """
 
     __slots__ = (
         "_awaited",
         "_books",
-        "_cover",
         "_held",
         "_held_input",
         "_limits",
@@ -59,9 +55,9 @@ class Charge:
         "_slot",
         "_token_price",
         "bill",
+        "covered",
         "opening",
         "row",
-        "tokens",
     )
 
     def __init__(
@@ -70,14 +66,13 @@ class Charge:
         self.opening = opening
         self.row: CallRow | None = None
         self.bill: Bill | None = None
-        self.tokens = 0
         self._books = books
         self._slot = slot
         self._offer: Offer = offer
         self._limits = limits
         self._held: Nanos = 0
         self._held_input = held_input
-        self._cover = 0 if limits else sys.maxsize
+        self.covered = 0 if limits else sys.maxsize
         self._token_price: Nanos = 0
         self._awaited = 1
 
@@ -89,7 +84,7 @@ class Charge:
         for limit in self._limits:
             limit.hold(amount)
         self._held += amount
-        self._cover += tokens
+        self.covered += tokens
 
     @property
     def progress(self) -> int:
@@ -113,32 +108,14 @@ class Charge:
             self._token_price = output_price(self.opening.prices, self._held_input)
         slot.words[slot.at + ATTEMPTS] = attempts
 
-    def advance(self, tokens: int) -> None:
-        """Note that so many output tokens are about to be sent. Raises ApiError when they cannot be paid for."""
-        if tokens > self._cover:
-            more = -(-(tokens - self._cover) // STEP_TOKENS) * STEP_TOKENS
+    def cover(self, tokens: int) -> None:
+        """Make sure that so many output tokens in all can be paid for. Raises ApiError when they cannot."""
+        if tokens > self.covered:
+            more = -(-(tokens - self.covered) // STEP_TOKENS) * STEP_TOKENS
             self.hold(-(-more * self._token_price // TOKENS_PER_PRICE), more)
-        self.tokens = tokens
-        slot = self._slot
-        slot.words[slot.at] = tokens
 
-    def covers(self, tokens: int) -> bool:
-        """Say whether so many output tokens in all can be paid for from what is held already."""
-        return tokens <= self._cover
-
-    def carry(self, descriptor: int, events: Sequence[bytes], tokens: Sequence[int]) -> Carried | None:
-        """Send events, noting each as the kernel takes it; None where that cannot be done."""
-        courier, slot = self._books.courier, self._slot
-        if courier is None or len(events) > MESSAGES_MAX or sum(map(len, events)) > BYTES_MAX:
-            return None
-        carried = courier.send(descriptor, events, tokens, number=slot.number, opening=slot.opening)
-        if carried.whole:
-            slot.words[slot.at] = tokens[carried.whole - 1]
-        courier.disarm()
-        return carried
-
-    def put_back(self, tokens: int) -> None:
-        """Note that only so many have left this process yet."""
+    def note(self, tokens: int) -> None:
+        """Note that so many have left this process."""
         slot = self._slot
         slot.words[slot.at] = tokens
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from typing import Protocol
 
 import msgspec
@@ -41,13 +40,17 @@ class Ending(msgspec.Struct, frozen=True):
 
 
 class Charge(Protocol):
-    """One open call in the books; implements `wire.port.Carrier`."""
+    """One open call in the books."""
 
-    def carry(self, descriptor: int, events: Sequence[bytes], tokens: Sequence[int]) -> tuple[int, int] | None:
-        """Send events on a TCP connection whose kernel is ours, noting each as the kernel takes it; None where that cannot be done.
+    @property
+    def covered(self) -> int:
+        """How many output tokens in all can be paid for from what is held already."""
+        ...
 
-        After each the call has so many output tokens, which are covered. Returns how many events were taken whole, and how many bytes of
-        the next. One more must follow, of which `advance` is told.
+    def cover(self, tokens: int) -> None:
+        """Make sure that so many output tokens in all can be paid for.
+
+        Raises ApiError insufficient_wallet_balance or quota_exceeded when they cannot: then they must not be sent.
         """
         ...
 
@@ -58,19 +61,8 @@ class Charge(Protocol):
         """
         ...
 
-    def covers(self, tokens: int) -> bool:
-        """Say whether so many output tokens in all can be paid for from what is held already."""
-        ...
-
-    def advance(self, tokens: int) -> None:
-        """Note that so many output tokens in all are about to be sent; if we die now, they are billed.
-
-        Raises ApiError insufficient_wallet_balance or quota_exceeded when they cannot be paid for: then they must not be sent.
-        """
-        ...
-
-    def put_back(self, tokens: int) -> None:
-        """Note that only so many have left this process yet."""
+    def note(self, tokens: int) -> None:
+        """Note that so many output tokens in all have left this process; if we die now, they are billed."""
         ...
 
     def close(self, ending: Ending) -> Bill:

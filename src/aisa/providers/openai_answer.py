@@ -7,16 +7,27 @@ from functools import partial
 import msgspec
 from msgspec import UNSET, Raw
 
+from aisa.answer import Piece
 from aisa.errors import UpstreamFailed
 from aisa.providers.blame import blame_for, unreadable
-from aisa.providers.shape import Piece, Target
+from aisa.providers.shape import Target
 from aisa.usage import BYTES_PER_TOKEN, ESTIMATED, REPORTED, Usage
 from aisa.wire.answer import Document
 from aisa.wire.chat import ChatRequest
 from aisa.wire.chunks import text_in
 from aisa.wire.lenient_json import NotEvenLenient, encode, read_leniently, with_whole_text
 from aisa.wire.model_name import shown_name
-from aisa.wire.plain import ANSWER, NOT_PLAIN, PlainAnswer, PlainAnswerChoice, PlainUsage
+from aisa.wire.plain import (
+    ANSWER,
+    BARE_ANSWER,
+    NOT_PLAIN,
+    BareAnswer,
+    BareAnswerChoice,
+    PlainAnswer,
+    PlainAnswerChoice,
+    PlainUsage,
+    is_utf8,
+)
 from aisa.wire.request_content import cache_lifetime
 from aisa.wire.tool_terms import ToolTerms
 from aisa.wire.trees import Tree, is_list, is_tree, trees_in
@@ -48,6 +59,7 @@ class AnswerDecoder:
         self._size = 0
         self._body = b""
         self._renamed = ""  # what to call the model in an answer whose bytes can pass otherwise
+        self._choices: Raw | None = None  # of an answer that can pass otherwise, with what they lacked
         self._mended: Tree | None = None  # the answer, where its bytes cannot pass, and its usage
         self._report = UsageReport()
         self._usage = Usage()
@@ -63,7 +75,11 @@ class AnswerDecoder:
     def end(self) -> list[Piece]:
         """Take the end of the vendor's body."""
         self._body = self._parts[0] if len(self._parts) == 1 else b"".join(self._parts)
-        plain = plain_answer(self._body, ToolTerms(self._chat.known))
+        terms = ToolTerms(self._chat.known)
+        plain: PlainAnswer | BareAnswer | None = plain_answer(self._body, terms)
+        if plain is None:
+            plain = filled_up(self._body, terms)
+            self._choices = None if plain is None else Raw(msgspec.json.encode(plain.choices))
         if plain is not None:
             self._usage = as_usage(plain.usage)
             shown = self._target.public or shown_name(plain.model, self._chat.model)
@@ -94,10 +110,12 @@ class AnswerDecoder:
         """Return the whole body."""
         if self._mended is not None:
             return encode({**self._mended, "usage": with_cost(self._report.document(self._usage), cost_usd)})
-        if cost_usd is None and not self._renamed:
+        if cost_usd is None and not self._renamed and self._choices is None:
             return self._body
         members = FIELDS.decode(self._body)
         changed: Tree = {"model": self._renamed} if self._renamed else {}
+        if self._choices is not None:
+            changed["choices"] = self._choices
         if cost_usd is not None:
             changed["usage"] = {**FIELDS.decode(members["usage"]), "cost": Raw(cost_usd.encode())}
         return msgspec.json.encode({**members, **changed})
@@ -114,7 +132,19 @@ def plain_answer(body: bytes, terms: ToolTerms) -> PlainAnswer | None:
     return answer if passes else None
 
 
-def is_conformant(choice: PlainAnswerChoice, terms: ToolTerms) -> bool:
+def filled_up(body: bytes, terms: ToolTerms) -> BareAnswer | None:
+    """Return an answer that is conformant once its choices have all their members, None for any other."""
+    try:
+        answer = BARE_ANSWER.decode(body)
+        nulls = b"null" in bytes(FIELDS.decode(body)["usage"])  # which are left out
+        conformant = all(choice.index == place and is_conformant(choice, terms) for place, choice in enumerate(answer.choices))
+    except NOT_PLAIN:
+        return None
+    passes = conformant and answer.error is UNSET and answer.usage.adds_up() and not nulls and is_utf8(body)
+    return answer if passes else None
+
+
+def is_conformant(choice: PlainAnswerChoice | BareAnswerChoice, terms: ToolTerms) -> bool:
     """Tell whether what its type cannot say of a choice is right too. Raises what the decoders raise."""
     message, reason = choice.message, choice.finish_reason
     if message.tool_calls is UNSET and choice.logprobs is None and reason == "stop" and message.function_call is UNSET:
@@ -126,17 +156,6 @@ def is_conformant(choice: PlainAnswerChoice, terms: ToolTerms) -> bool:
     if choice.logprobs is not None:
         msgspec.json.decode(choice.logprobs)  # it was skipped unread: a number in it may be none
     return message.reasoning_content == message.reasoning and len({call.id for call in calls}) == len(calls)
-
-
-def is_utf8(data: bytes) -> bool:
-    """Tell whether bytes that are to pass untouched are valid: the decoder skips members that it does not know without looking."""
-    if data.isascii():
-        return True
-    try:
-        data.decode()
-    except UnicodeDecodeError:
-        return False
-    return True
 
 
 def as_usage(said: PlainUsage) -> Usage:

@@ -8,26 +8,41 @@ from functools import partial
 import msgspec
 from msgspec import UNSET
 
+from aisa.answer import Piece, together
 from aisa.errors import UpstreamFailed
 from aisa.providers.blame import blame_for, broken_off, unreadable
-from aisa.providers.openai_answer import Identity, is_utf8, read_document
-from aisa.providers.shape import Piece, Target
+from aisa.providers.openai_answer import Identity, as_usage, read_document
+from aisa.providers.shape import Target
 from aisa.usage import BYTES_PER_TOKEN, ESTIMATED, Usage
 from aisa.wire.answer import as_chunk
 from aisa.wire.chat import ChatRequest
 from aisa.wire.chunks import ChunkStream, encode_chunk
+from aisa.wire.fitting import fit_usage, same
 from aisa.wire.lenient_json import BOM, NotEvenLenient, read_leniently
 from aisa.wire.model_name import Renaming
-from aisa.wire.plain import CHUNK, NOT_PLAIN, Mould, mould_of
+from aisa.wire.plain import (
+    CHUNK,
+    NOT_PLAIN,
+    OPENING,
+    OPENING_CHUNK,
+    ROLE_DELTA,
+    USAGE_CHUNK,
+    Mould,
+    PlainChunk,
+    PlainOpeningChunk,
+    PlainUsage,
+    is_utf8,
+    mould_of,
+    with_delta,
+)
 from aisa.wire.request_content import cache_lifetime
-from aisa.wire.sse import DONE, Event, EventTooLarge, SseDecoder, data_event
+from aisa.wire.sse import DONE, Event, EventTooLarge, SseDecoder, data_event, events_in
 from aisa.wire.tool_terms import ToolTerms
-from aisa.wire.trees import Tree, as_list, is_list, is_tree, trees_in
+from aisa.wire.trees import Tree, is_tree
 from aisa.wire.usage_report import LIFETIMES, with_cost
 from aisa.wire.vendor_error import VendorError
 
 OPENING_BYTES_MAX = 65_536  # of what comes before the first word; real ones are one chunk a choice, and a chunk of filter results
-USAGE_NULLS = (b',"usage":null', b', "usage": null')
 
 
 class StreamDecoder:
@@ -57,6 +72,7 @@ class StreamDecoder:
         self._count = target.count
         self._mould: Mould | None = None
         self._renaming: Renaming | None = None
+        self._told: tuple[Tree | None, Usage] | None = None  # a report that came in a chunk of its own and is right as it is, and read
         self._ended = False
         self._whole: bytearray | None = None  # a document where a stream was asked
         self._pending = 0  # tokens counted of which no piece has left
@@ -66,7 +82,7 @@ class StreamDecoder:
         self._start: bytes = b""  # what came before the first byte that tells which it is
 
     def feed(self, data: bytes) -> list[Piece]:
-        """Take the next bytes of the vendor's body."""
+        """Take the next bytes of the vendor's body; what they complete is one piece at most."""
         if not self._begun:
             data = self._first(data)
         if self._whole is not None:
@@ -75,31 +91,39 @@ class StreamDecoder:
                 self.failure = unreadable(self._target, "a document over the size limit")
             return []
         try:
-            pieces = self._relay(self._events.feed(data))
-            return pieces if self._shown else self._hold_opening(pieces)
+            complete = self._events.take(data)
         except EventTooLarge:
             self.failure = unreadable(self._target, "an event over the size limit")
             return []
+        if not complete:
+            return []
+        if self._mould is not None and self._shown and (piece := self._mould.cast(complete, self._count)) is not None:
+            self._chunks.tokens += piece.tokens
+            return [piece]
+        return self._shown_of(self._relay(complete))
 
     def end(self) -> list[Piece]:
         """Take the end of the vendor's body. A stream that ends with neither a finish reason nor `[DONE]` has failed."""
         self._ended = True
-        pieces = self._relay_document() if self._whole is not None else self._relay(self._events.end())
+        pieces = self._relay_document() if self._whole is not None else self._relay_events(self._events.end())
         if not self.done and self.failure is None:
             if self._chunks.finished:
                 pieces += self._release(self._chunks.end)
             else:
                 self.failure = broken_off(self._target)
-        return pieces if self._shown else self._hold_opening(pieces)
+        return self._shown_of(pieces)
 
-    def _hold_opening(self, pieces: list[Piece]) -> list[Piece]:
-        """Keep back what only opens the answer: until something is said, another target may still say it."""
+    def _shown_of(self, pieces: list[Piece]) -> list[Piece]:
+        """Return what a read brought as one piece. What only opens the answer is kept back: another target may still give it."""
+        if self._shown:
+            return together(pieces)
         self._opening += pieces
         size = sum([len(piece.data) for piece in self._opening])
         if not (self._chunks.begun or self.done or size > OPENING_BYTES_MAX):
             return []
         self._shown = True
-        return self._opening
+        opening, self._opening = self._opening, []
+        return together(opening)
 
     def _first(self, data: bytes) -> bytes:
         """Take the first bytes of a body, without a byte order mark: they tell whether it is a stream or one document."""
@@ -117,9 +141,12 @@ class StreamDecoder:
         """Return the tokens so far."""
         chunks = self._chunks
         source = self._target.count_source if chunks.tokens else ESTIMATED
-        prompt = -(-self._chat.body_bytes // BYTES_PER_TOKEN)
-        counted = Usage(prompt, chunks.tokens, reasoning_tokens=chunks.reasoning, source=source)
-        told = chunks.report.usage(counted, partial(cache_lifetime, self._chat.fields, LIFETIMES))
+        if self._told is not None and chunks.report.fields is self._told[0]:
+            told = self._told[1]
+        else:
+            prompt = -(-self._chat.body_bytes // BYTES_PER_TOKEN)
+            counted = Usage(prompt, chunks.tokens, reasoning_tokens=chunks.reasoning, source=source)
+            told = chunks.report.usage(counted, partial(cache_lifetime, self._chat.fields, LIFETIMES))
         if self.finished or told.output_tokens >= chunks.tokens:
             return told
         thought = max(told.reasoning_tokens, chunks.reasoning)
@@ -166,51 +193,117 @@ class StreamDecoder:
         document = self._chunks.report.document(self.usage())
         return data_event(encode_chunk(self._chunks.usage_chunk(with_cost(document, cost_usd)))) + DONE
 
-    def _relay(self, events: list[Event]) -> list[Piece]:
+    def _relay(self, complete: bytes) -> list[Piece]:
+        """Relay whole events: those between the first and the last that look alike are tried at once, all others one by one."""
+        pieces: list[Piece] = []
+        begin, size, mixed = 0, len(complete), False
+        while begin < size:
+            mould = self._mould
+            if mould is not None and not mixed and (end := mould.reach(complete, begin)) > begin:
+                piece = mould.cast(complete[begin:end], self._count)
+                if piece is not None:
+                    self._chunks.tokens += piece.tokens
+                    pieces.append(piece)
+                    begin = end + 2
+                    continue
+                mixed = True
+            end = complete.find(b"\n\n", begin)
+            end = size if end < 0 else end
+            pieces += self._relay_block(complete[begin:end])
+            begin = end + 2
+        return pieces
+
+    def _relay_block(self, block: bytes) -> list[Piece]:
+        if self._mould is not None and (piece := self._mould.cast(block, self._count)) is not None:
+            self._chunks.tokens += piece.tokens
+            return [piece]
+        return self._relay_events(events_in(block))
+
+    def _relay_events(self, events: list[Event]) -> list[Piece]:
         pieces: list[Piece] = []
         for name, data in events:
-            if self._mould is not None and (moulded := self._mould.cast(data)) is not None:
-                tokens = 1 if self._count is None else max(1, self._count(self._mould.text(data)))
-                self._chunks.tokens += tokens
-                pieces.append(Piece(moulded, tokens))
-            elif not (self.done or self.failure):
+            if not (self.done or self.failure):
                 pieces += self._relay_one(name, data)
         return pieces
 
     def _relay_one(self, name: bytes, data: bytes) -> list[Piece]:
-        plain = self._plain(data)
-        if plain is None:
-            self._mould = None  # this event may have ended what the mould stands for
+        self._mould = None  # this event may end what it stands for
+        if b"\n" in data or not is_utf8(data):
             return self._relay_slowly(name, data)
-        event, text = plain
-        self._mould = mould_of(data, event)
-        tokens = 1 if self._count is None else max(1, self._count(text))
-        self._chunks.tokens += tokens
-        return [Piece(b"data: " + event + b"\n\n", tokens)]
-
-    def _plain(self, data: bytes) -> tuple[bytes, str] | None:
-        """Return what to emit for a conformant chunk of text that continues the stream, and the text; None for anything else."""
         try:
-            chunk = CHUNK.decode(data)
+            return self._relay_text(CHUNK.decode(data), data)
         except NOT_PLAIN:
-            return None
+            pass
+        try:
+            return self._relay_opening(OPENING_CHUNK.decode(data), data)
+        except NOT_PLAIN:
+            pass
+        try:
+            return self._take_usage(USAGE_CHUNK.decode(data).usage, data)
+        except NOT_PLAIN:
+            return self._relay_slowly(name, data)
+
+    def _relay_text(self, chunk: PlainChunk, data: bytes) -> list[Piece]:
+        """Relay a conformant chunk of text, untouched if it continues the stream."""
         choice = chunk.choices[0]
+        event: bytes | None = None
+        if self._continues(chunk) and self._chunks.is_open(choice.index):
+            event = self._fitted(data, chunk)
+        if event is None:
+            return self._relay_slowly(b"", data)
+        self._mould = mould_of(data, event)
+        tokens = 1 if self._count is None else max(1, self._count(choice.delta.content))
+        self._chunks.tokens += tokens
+        return [Piece(data_event(event), tokens)]
+
+    def _relay_opening(self, chunk: PlainOpeningChunk, data: bytes) -> list[Piece]:
+        """Relay the chunk that opens the stream. What vendors leave out of its delta is put in."""
+        choice = chunk.choices[0]
+        delta = OPENING.decode(choice.delta)
+        event: bytes | None = None
+        if chunk.error is UNSET and self._chunks.may_begin(choice.index):
+            self._chunks.identify({"id": chunk.id, "created": chunk.created, "model": chunk.model})
+            bare = (delta.content, delta.refusal, delta.role) != ("", None, "assistant")
+            event = with_delta(data, choice, ROLE_DELTA) if bare else data
+            event = None if event is None else self._fitted(event, chunk)
+        if event is None:
+            return self._relay_slowly(b"", data)
+        self._chunks.begin()
+        return [Piece(data_event(event), 0)]
+
+    def _fitted(self, data: bytes, chunk: PlainChunk | PlainOpeningChunk) -> bytes | None:
+        """Return a chunk with the model's name and the `usage` member that the client is to see; None if the bytes cannot be fitted."""
+        event = fit_usage(data, present=chunk.usage is None, wanted=self._include_usage)
+        if event is not None and chunk.model != self._chunks.model:
+            self._renaming = self._renaming or Renaming(chunk.model, self._chunks.model)
+            event = self._renaming.renamed(event)
+        return event
+
+    def _take_usage(self, usage: PlainUsage, data: bytes) -> list[Piece]:
+        """Take usage that is right as it is, for the settlement; it is passed on behind that."""
+        chunks = self._chunks
+        if chunks.report.fields is not None or not usage.adds_up():
+            return self._relay_slowly(b"", data)
+        tree: Tree = msgspec.json.decode(data)
+        chunks.report.take(tree["usage"])
+        self._told = chunks.report.fields, as_usage(usage)
+        try:
+            owed = chunks.reported(tree)
+        except VendorError as error:
+            self._fail(blame_for(error, self._target))
+            return []
+        self.finishing = chunks.finishing
+        return self._as_pieces(owed, chunks.tokens)
+
+    def _continues(self, chunk: PlainChunk) -> bool:
         identity = self._chunks.identity
-        continues = (
+        return (
             bool(identity)
             and chunk.id == identity["id"]
             and chunk.created == identity["created"]
             and chunk.model == identity["model"]
             and chunk.error is UNSET
-            and self._chunks.is_open(choice.index)
         )
-        if not continues or b"\n" in data or not is_utf8(data):
-            return None
-        event = fit_usage(data, present=chunk.usage is None, wanted=self._include_usage)
-        if event is not None and chunk.model != self._chunks.model:
-            self._renaming = self._renaming or Renaming(chunk.model, self._chunks.model)
-            event = self._renaming.renamed(event)
-        return None if event is None else (event, choice.delta.content)
 
     def _relay_slowly(self, name: bytes, data: bytes) -> list[Piece]:
         if data.startswith(b"[DONE]"):
@@ -219,7 +312,7 @@ class StreamDecoder:
             return self._accept(msgspec.json.decode(data), name, data)
         except NOT_PLAIN:
             if b"\n" in data:  # events that a sloppy vendor ended with a single newline
-                return self._relay([(name, line) for line in data.split(b"\n") if line])
+                return self._relay_events([(name, line) for line in data.split(b"\n") if line])
         try:
             return self._accept(read_leniently(data), name, b"")
         except NotEvenLenient:
@@ -295,36 +388,3 @@ class StreamDecoder:
             return []
         tree, self._chunks.unknown = answer
         return self._accept(as_chunk(tree), b"", b"")
-
-
-def fit_usage(data: bytes, *, present: bool, wanted: bool) -> bytes | None:
-    """Return an event with a null `usage` member cut out or put in; None when that cannot be done on the bytes.
-
-    Cutting is safe on valid JSON: inside a string the quotation marks would be escaped.
-    """
-    if present is wanted:
-        return data
-    if wanted:
-        return data.rstrip()[:-1] + USAGE_NULLS[0] + b"}"
-    for null in USAGE_NULLS:
-        if data.count(null) == 1 and data.count(b'"usage"') == 1:
-            return data.replace(null, b"", 1)
-    return None
-
-
-def same(chunk: Tree, source: Tree) -> bool:
-    """Tell whether a vendor's chunk already is what we would emit, a null or absent `usage` and absent `logprobs` aside."""
-    choices = trees_in(source.get("choices"))
-    # Python takes false and -0.0 for 0, true for 1; clients do not.
-    odd = (
-        not is_list(source.get("choices"))
-        or type(source.get("created")) is not int
-        or len(choices) != len(as_list(source.get("choices")))
-        or any(type(choice.get("index")) is not int for choice in choices)
-    )
-    if odd or source.get("usage") is not None:
-        return False
-    ours = {name: value for name, value in chunk.items() if name != "usage"}
-    theirs = {name: value for name, value in source.items() if name != "usage"}
-    theirs["choices"] = [{"logprobs": None, **choice} for choice in choices]
-    return ours == theirs

@@ -7,6 +7,7 @@ from typing import Protocol
 
 import msgspec
 
+from aisa.answer import Piece
 from aisa.errors import UpstreamFailed
 from aisa.providers.port import UpstreamRequest
 from aisa.usage import COUNTED, Usage
@@ -39,13 +40,6 @@ class Asked(msgspec.Struct, frozen=True):
 
     now: float
     added: tuple[str, ...] = ()
-
-
-class Piece(msgspec.Struct, frozen=True, gc=False):
-    """What goes to the client in one go: whole events, and how many output tokens they carry (0: none, the idle clock runs on)."""
-
-    data: bytes
-    tokens: int
 
 
 class Decoder(Protocol):

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 
-from aisa.wire.port import Carrier, HeaderList
+from aisa.wire.port import HeaderList
 
 
 class MemoryClient:
@@ -59,27 +59,17 @@ class MemoryClient:
             raise RuntimeError("started twice")
         self.status, self.headers, self.length = status, dict(headers), length
 
-    def write(self, data: bytes) -> None:
+    def write(self, data: bytes) -> int:
         """Take body bytes."""
         if self.gone:
-            return
+            return self.bytes_written + len(data)
         self.writes.append(data)
         self.times.append(asyncio.get_running_loop().time())
         if len(self.writes) == self._stalls_after:
             self._taken.clear()
         if len(self.writes) == self._leaves_after:
             asyncio.get_running_loop().call_soon(self.leave)
-
-    def write_many(self, events: Sequence[bytes], tokens: Sequence[int], carrier: Carrier) -> list[int]:
-        """Take several events, one by one."""
-        ends: list[int] = []
-        for event, count in zip(events, tokens, strict=True):
-            carrier.advance(count)
-            self.write(event)
-            ends.append(self.bytes_written)
-            if self.congested:
-                break
-        return ends
+        return self.bytes_written
 
     async def writable(self, taken: Callable[[], None] | None = None) -> None:
         """Wait until it takes again."""

@@ -97,6 +97,15 @@ class ChunkStream:
         choice = self._choices.get(index)
         return choice is not None and choice.takes_plain_text
 
+    def may_begin(self, index: int) -> bool:
+        """Tell whether nothing has come yet, so that a conformant opening of this choice is the stream's first chunk."""
+        return index == 0 and not (self.identity or self._choices or self._waiting)
+
+    def begin(self) -> None:
+        """Take note of such an opening, with which the stream has been identified."""
+        self._choices[0] = Choice(self._call_seed, 0, self._terms)
+        self._heard += 1
+
     def accept(self, tree: Tree) -> list[Tree]:
         """Return the chunks to emit for one chunk of the vendor. Raises VendorError; one that follows them waits in `failed`."""
         refuse_errors(tree)
@@ -108,7 +117,7 @@ class ChunkStream:
         choices = trees_in(tree.get("choices"))
         if not choices:
             return self._accept_no_choice(tree, extras)
-        self._identify(tree)
+        self.identify(tree)
         counted = self.tokens
         chunks: list[Tree] = []
         finished: Choice | None = None
@@ -156,12 +165,20 @@ class ChunkStream:
                 chunks.append(self._finish_chunk(choice, reason))
         return chunks
 
+    def reported(self, beside: Tree) -> list[Tree]:
+        """Take a report of usage without choices, with what stands beside it; return the finish chunks held back, if all have finished."""
+        self._reported = True
+        self._heard += 1
+        self._beside_usage = {name: value for name, value in beside.items() if name in BESIDE_USAGE and value is not None}
+        return self.end() if self.finished else []
+
     def usage_chunk(self, report: Tree) -> Tree:
         """Return the one chunk that carries usage."""
-        self._identify({})
+        self.identify({})
         return {**self._head(), **self._beside_usage, "choices": [], "usage": report}
 
-    def _identify(self, tree: Tree) -> None:
+    def identify(self, tree: Tree) -> None:
+        """Take id, time and model from a vendor's chunk, if it is the first."""
         if self.identity:
             return
         given = {"id": text_or_none(tree.get("id")), "created": tree.get("created"), "model": text_or_none(tree.get("model"))}
@@ -187,10 +204,7 @@ class ChunkStream:
     def _accept_no_choice(self, tree: Tree, extras: Tree) -> list[Tree]:
         """Take a chunk that is about the stream as a whole. A report of usage in it is the last word on choices that have finished."""
         if tree.get("usage") is not None:
-            self._reported = True
-            self._heard += 1
-            self._beside_usage = {name: value for name, value in extras.items() if name in BESIDE_USAGE and value is not None}
-            return self.end() if self.finished else []
+            return self.reported(extras)
         if "choices" not in tree or not extras:
             return []
         if self.identity:

@@ -6,11 +6,14 @@ Decoding into a type checks every member at C speed; a loose tree and rules in P
 from __future__ import annotations
 
 import re
+from collections.abc import Callable, Sequence
+from itertools import accumulate
 from typing import Annotated, Literal
 
 import msgspec
 from msgspec import UNSET, Meta, Raw, UnsetType
 
+from aisa.answer import Piece
 from aisa.wire.usage_report import COUNT_MAX
 
 Text = Annotated[str, Meta(min_length=1)]
@@ -47,44 +50,118 @@ class PlainChunk(msgspec.Struct):
     x_groq: UnsetType | None = UNSET
 
 
-#: The inside of a JSON string that needs no look at its escapes or its encoding.
-SIMPLE_TEXT = re.compile(rb"[ !#-\[\]-~]+").fullmatch
+class PlainOpening(msgspec.Struct, forbid_unknown_fields=True):
+    """A delta without anything generated: it opens a choice. Vendors differ in what they leave out of it."""
+
+    role: Literal["assistant"] | UnsetType = UNSET
+    content: Literal[""] | UnsetType | None = UNSET
+    refusal: UnsetType | None = UNSET
+
+
+class PlainOpeningChoice(msgspec.Struct, forbid_unknown_fields=True):
+    """A choice that begins."""
+
+    delta: Raw
+    index: int
+    finish_reason: None
+    logprobs: UnsetType | None = UNSET
+
+
+class PlainOpeningChunk(msgspec.Struct):
+    """The chunk that begins a stream."""
+
+    id: Text
+    object: Literal["chat.completion.chunk"]
+    created: int
+    model: Text
+    choices: tuple[PlainOpeningChoice]
+    usage: UnsetType | None = UNSET
+    error: UnsetType | None = UNSET
+    errors: UnsetType | None = UNSET
+    base_resp: UnsetType | None = UNSET
+    x_groq: UnsetType | None = UNSET
+
+
+ROLE_DELTA = b'{"role":"assistant","content":"","refusal":null}'
+
+
+def with_delta(data: bytes, choice: PlainOpeningChoice, delta: bytes) -> bytes | None:
+    """Return a chunk with another delta in its one choice, and `logprobs`; None when that cannot be done on the bytes."""
+    given = bytes(choice.delta)
+    if data.count(given) != 1:
+        return None
+    return data.replace(given, delta if choice.logprobs is None else delta + b',"logprobs":null')
+
+
+#: The inside of JSON strings that need no look at their escapes; bytes beyond ASCII have to be UTF-8 besides.
+SIMPLE_TEXT = re.compile(rb"[ !#-\[\]-~\x80-\xff]+").fullmatch
+
+
+def are_simple(texts: list[bytes]) -> bool:
+    """Tell whether each of these is the inside of a valid JSON string without escapes, and has something in it."""
+    joined = b"".join(texts)
+    return SIMPLE_TEXT(joined) is not None and all(texts) and (joined.isascii() or is_utf8(b"\n".join(texts)))
+
+
+def is_utf8(data: bytes) -> bool:
+    """Tell whether bytes that are to pass untouched are valid: decoders skip members that they do not know without looking."""
+    if data.isascii():
+        return True
+    try:
+        data.decode()
+    except UnicodeDecodeError:
+        return False
+    return True
 
 
 class Mould(msgspec.Struct, frozen=True):
     """What a stream's text chunks have in common: the bytes around the text, as the vendor sends them and as we send them.
 
-    Chunks of one stream differ in their text alone. If one was found conformant, another with the same bytes around a simple text is
-    so too, and need not be decoded: two comparisons and a scan of the text take a third of the time.
+    Chunks of one stream differ in their text alone. If one was found conformant, others with the same bytes around simple texts are
+    so too, and need not be decoded: however many one read brings, they are cut at what lies between two texts, and scanned once.
     """
 
-    before: bytes
+    before: bytes  # of a whole event, up to the text
     after: bytes
-    opening: bytes
-    closing: bytes
+    opening: bytes  # the same as we send it
+    closing: bytes  # ... with the blank line
 
-    def cast(self, data: bytes) -> bytes | None:
-        """Return the event to send for a chunk that fits, None for any other."""
+    def cast(self, events: bytes, count: Callable[[str], int] | None) -> Piece | None:
+        """Return whole events that all fit (without the last blank line) as a piece, None if one does not."""
         before, after = self.before, self.after
-        if data.startswith(before) and data.endswith(after):
-            text = data[len(before) : -len(after)]
-            if SIMPLE_TEXT(text):
-                return self.opening + text + self.closing
-        return None
+        if not (events.startswith(before) and events.endswith(after)):
+            return None
+        text = events[len(before) : -len(after)]
+        if SIMPLE_TEXT(text) and is_utf8(text):  # one event: what lies between two is no simple text
+            return Piece(self.opening + text + self.closing, 1 if count is None else max(1, count(text.decode())))
+        texts = text.split(after + b"\n\n" + before)
+        if not are_simple(texts):
+            return None
+        around = len(self.opening) + len(self.closing)
+        ends = list(accumulate([around + len(text) for text in texts]))
+        counts: Sequence[int] = range(1, len(texts) + 1)
+        if count is not None:
+            counts = list(accumulate([max(1, count(text.decode())) for text in texts]))
+        return Piece(self.opening + (self.closing + self.opening).join(texts) + self.closing, counts[-1], ends, counts)
 
-    def text(self, data: bytes) -> str:
-        """Return the text of a chunk that fits."""
-        return data[len(self.before) : -len(self.after)].decode("ascii")
+    def reach(self, events: bytes, begin: int) -> int:
+        """Return the end of the last event that looks like one that fits, if so does the one that begins there; else `begin`."""
+        if not events.startswith(self.before, begin):
+            return begin
+        if events.endswith(self.after):
+            return len(events)
+        last = events.rfind(self.after + b"\n\n", begin)
+        return begin if last < 0 else last + len(self.after)
 
 
 def mould_of(data: bytes, emitted: bytes) -> Mould | None:
-    """Return the mould of a conformant chunk and of the event made from it; None if its text cannot be told from the bytes."""
+    """Return the mould of a conformant chunk and of what is sent for it; None if its text cannot be told from the bytes."""
     start = data.find(CONTENT) + len(CONTENT)
     end = data.find(b'"', start)
-    if data.count(CONTENT) != 1 or emitted.count(CONTENT) != 1 or not SIMPLE_TEXT(data[start:end]):
+    if data.count(CONTENT) != 1 or emitted.count(CONTENT) != 1 or not are_simple([data[start:end]]):
         return None
     opening, _, rest = emitted.partition(CONTENT)
-    return Mould(data[:start], data[end:], b"data: " + opening + CONTENT, rest[end - start :] + b"\n\n")
+    return Mould(b"data: " + data[:start], data[end:], b"data: " + opening + CONTENT, rest[end - start :] + b"\n\n")
 
 
 CONTENT = b'"content":"'
@@ -125,6 +202,43 @@ class PlainAnswerChoice(msgspec.Struct, forbid_unknown_fields=True):
     message: PlainMessage
     logprobs: Raw | None
     finish_reason: Literal["stop", "length", "tool_calls", "content_filter", "function_call"]
+
+
+class BareCall(msgspec.Struct, forbid_unknown_fields=True):
+    """What an answer calls, and nothing beside it."""
+
+    name: str
+    arguments: str
+
+
+class BareToolCall(msgspec.Struct, forbid_unknown_fields=True):
+    """A tool call, and nothing beside it."""
+
+    id: Text
+    type: Literal["function"]
+    function: BareCall
+
+
+class BareMessage(msgspec.Struct, forbid_unknown_fields=True):
+    """The message of an answer that may lack what OpenAI always writes. Written again it has it."""
+
+    role: Literal["assistant"]
+    content: str | None = None
+    refusal: str | None = None
+    annotations: list[Raw] | UnsetType = UNSET
+    tool_calls: Annotated[list[BareToolCall], Meta(min_length=1)] | UnsetType = UNSET
+    function_call: BareCall | UnsetType = UNSET
+    reasoning_content: Text | UnsetType = UNSET
+    reasoning: Text | UnsetType = UNSET
+
+
+class BareAnswerChoice(msgspec.Struct, forbid_unknown_fields=True):
+    """A choice of such an answer."""
+
+    index: int
+    message: BareMessage
+    finish_reason: Literal["stop", "length", "tool_calls", "content_filter", "function_call"]
+    logprobs: Raw | None = None
 
 
 class PlainInputDetails(msgspec.Struct, forbid_unknown_fields=True):
@@ -174,6 +288,18 @@ class PlainUsage(msgspec.Struct, forbid_unknown_fields=True):
         return self.total_tokens == total and inside and self.prompt_tokens > 0 and self.completion_tokens > 0
 
 
+class PlainUsageChunk(msgspec.Struct):
+    """The chunk that carries usage and nothing else."""
+
+    object: Literal["chat.completion.chunk"]
+    choices: Annotated[list[Raw], Meta(max_length=0)]
+    usage: PlainUsage
+    error: UnsetType | None = UNSET
+    errors: UnsetType | None = UNSET
+    base_resp: UnsetType | None = UNSET
+    x_groq: UnsetType | None = UNSET
+
+
 class PlainAnswer(msgspec.Struct):
     """An answer that may pass as it is, if its usage adds up."""
 
@@ -188,7 +314,25 @@ class PlainAnswer(msgspec.Struct):
     base_resp: UnsetType | None = UNSET
 
 
+class BareAnswer(msgspec.Struct):
+    """An answer that is right but for what its choices lack, if its usage adds up."""
+
+    id: Text
+    object: Literal["chat.completion"]
+    created: int
+    model: Text
+    choices: Annotated[list[BareAnswerChoice], Meta(min_length=1)]
+    usage: PlainUsage
+    error: UnsetType | None = UNSET
+    errors: UnsetType | None = UNSET
+    base_resp: UnsetType | None = UNSET
+
+
 #: What these decoders may raise for a body that is something else.
 NOT_PLAIN = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)
 CHUNK = msgspec.json.Decoder(PlainChunk)
+OPENING_CHUNK = msgspec.json.Decoder(PlainOpeningChunk)
+OPENING = msgspec.json.Decoder(PlainOpening)
+USAGE_CHUNK = msgspec.json.Decoder(PlainUsageChunk)
 ANSWER = msgspec.json.Decoder(PlainAnswer)
+BARE_ANSWER = msgspec.json.Decoder(BareAnswer)

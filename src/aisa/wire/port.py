@@ -2,26 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from typing import Protocol
 
 #: Extra response headers as (name, value) pairs, names in lower case, values printable ASCII.
 HeaderList = list[tuple[str, str]]
-
-
-class Carrier(Protocol):
-    """Who keeps count of what leaves for a client: the call's charge."""
-
-    def advance(self, tokens: int) -> None:
-        """Note that so many output tokens in all are about to be sent."""
-        ...
-
-    def carry(self, descriptor: int, events: Sequence[bytes], tokens: Sequence[int]) -> tuple[int, int] | None:
-        """Send events on a plain TCP connection, noting each as the kernel takes it; None where that cannot be done.
-
-        Returns how many were taken whole, and how many bytes of the next. One more event must follow.
-        """
-        ...
 
 
 class Client(Protocol):
@@ -87,14 +72,10 @@ class Client(Protocol):
         """Commit to a status. `length` is the body's size in bytes, or None for a stream. Sent together with the first write."""
         ...
 
-    def write(self, data: bytes) -> None:
-        """Hand over body bytes. May be called while congested, but only for a few hundred bytes."""
-        ...
+    def write(self, data: bytes) -> int:
+        """Hand over body bytes in one go; return where they end, as `bytes_written` counts, whatever frames them left out.
 
-    def write_many(self, events: Sequence[bytes], tokens: Sequence[int], carrier: Carrier) -> list[int]:
-        """Hand over several events, up to one that has to wait; return where each of these ends, as `bytes_written` counts.
-
-        After each so many output tokens have been sent. The carrier is told of each before it leaves, or notes it as it leaves.
+        May be called while congested, but only for a few hundred bytes.
         """
         ...
 

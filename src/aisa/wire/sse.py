@@ -31,6 +31,10 @@ class SseDecoder:
 
     def feed(self, data: bytes) -> list[Event]:
         """Return the events completed by these bytes. Raises EventTooLarge."""
+        return events_in(self.take(data))
+
+    def take(self, data: bytes) -> bytes:
+        """Return the events completed by these bytes as one text, without the blank line behind the last. Raises EventTooLarge."""
         if self._fresh:
             data = self._without_bom(data)
         if self._after_cr or b"\r" in data:
@@ -51,13 +55,7 @@ class SseDecoder:
                 return self._wait()
             complete = data[:end]
             rest += data[end + 2 :]
-        events: list[Event] = []
-        for block in complete.split(b"\n\n"):
-            if block.startswith(b"data: ") and len(block) > 6 and b"\n" not in block:
-                events.append((b"", block[6:]))
-            elif block:
-                events += parse_block(block)
-        return events
+        return complete
 
     def end(self) -> list[Event]:
         """Return the event that the stream's end completes, if there is one."""
@@ -65,10 +63,10 @@ class SseDecoder:
         self._rest.clear()
         return parse_block(block)
 
-    def _wait(self) -> list[Event]:
+    def _wait(self) -> bytes:
         if len(self._rest) > self._event_bytes_max:
             raise EventTooLarge
-        return []
+        return b""
 
     def _without_bom(self, data: bytes) -> bytes:
         data = bytes(self._rest) + data
@@ -87,6 +85,17 @@ class SseDecoder:
         if data.endswith(b"\r"):
             self._after_cr = True
         return data.replace(b"\r\n", b"\n").replace(b"\r", b"\n")
+
+
+def events_in(complete: bytes) -> list[Event]:
+    """Return the events in a text of blocks with blank lines between them."""
+    events: list[Event] = []
+    for block in complete.split(b"\n\n"):
+        if block.startswith(b"data: ") and len(block) > 6 and b"\n" not in block:
+            events.append((b"", block[6:]))
+        elif block:
+            events += parse_block(block)
+    return events
 
 
 def parse_block(block: bytes) -> list[Event]:

@@ -5,7 +5,8 @@ from __future__ import annotations
 import asyncio
 import json
 import random
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from types import MappingProxyType
 from typing import Any
 
 from aisa.admission.unlimited import Unlimited
@@ -88,7 +89,10 @@ async def read(data: bytes) -> ChatRequest:
 
 
 class Rig:
-    """A gate in front of scripted vendors `a`, `b`, … that all serve the model `fast`, in this order, at `each` one's prices."""
+    """A gate in front of scripted vendors `a`, `b`, … that all serve the model `fast`, in this order, at `each` one's prices.
+
+    `vendor` are further settings of all vendors, `model` those of the model.
+    """
 
     def __init__(
         self,
@@ -96,6 +100,7 @@ class Rig:
         stream: Stream | None = None,
         wallets: Sequence[Wallet] = (),
         each: Sequence[Prices | None] = (),
+        vendor: Mapping[str, Any] = MappingProxyType({}),
         **model: Any,
     ) -> None:
         names = [chr(ord("a") + position) for position in range(len(upstreams))]
@@ -105,6 +110,7 @@ class Rig:
                 base_url=f"http://{name}.example:9/v1",
                 api_key=f"secret-of-{name}",
                 prices={} if (prices := priced.get(name)) is None else {"some-model": prices},
+                **vendor,
             )
             for name in names
         }

@@ -10,7 +10,7 @@ from aisa.config.schema import Stream
 from aisa.http.delivery import SWEEP_SECONDS, Delivery, Sweep
 from aisa.http.outbox import Outbox
 from aisa.http.server import Reply, Request
-from aisa.patience import RAISED_SECONDS, Patience, Watch
+from aisa.patience import RAISED_SECONDS, Patience, Watch, stream_pulse
 from aisa.testing.clock import run_virtual
 from http_server_rig import Run, Wire, both_loops, get, serving, until
 from rig import MemoryClient
@@ -62,9 +62,9 @@ def test_a_call_that_cannot_be_looked_at_keeps_no_other_from_its_time_out() -> N
         watch = Watch()
         others = [Interrupted() for _ in range(6)]
         for number, client in enumerate(others):
-            Patience(watch, client, Stream(), silence_seconds=5 + number, hold_head=None)
-            Patience(watch, Failing(), Stream(), silence_seconds=5 + number, hold_head=None)
-        Patience(watch, Failing(), Stream(), silence_seconds=900, hold_head=broken)
+            Patience(watch, client, Stream(), silence_seconds=5 + number, pulse=None)
+            Patience(watch, Failing(), Stream(), silence_seconds=5 + number, pulse=None)
+        Patience(watch, Failing(), Stream(), silence_seconds=900, pulse=stream_pulse(broken, Stream()))
         await asyncio.sleep(60)
         assert [client.at for client in others] == [5 + number for number in range(6)]
 

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
+from typing import NamedTuple
 
 from aisa.callbacks import call_guarded
 from aisa.config.schema import Stream
@@ -18,7 +19,30 @@ RAISED_SECONDS = 1.0  # until a call is looked at again at which looking has rai
 #: How long a finish is held back without an event of the vendor: its last words and its report come within milliseconds, and a vendor that
 #: has none, but keeps the connection open, must not keep the client waiting.
 FINISH_HOLD_SECONDS = 1.0
+#: Of a padded document: proxies on the way give up on a silence of 15 s and more, and some look only every other 10 s.
+PADDED_HEAD_SECONDS = 10.0
+PADDING_SECONDS = 10.0
+PADDING = b"\n"  # blank space before a JSON value means nothing
 LOOK_SECONDS_MIN = 0.05  # thousands of streams are due at as many moments; one look a moment would be all that the process does
+
+
+class Pulse(NamedTuple):
+    """What an answer sends while it has nothing to say: `start` its head after `head_seconds` of waiting, then `sign` in each silence."""
+
+    start: Callable[[], None]
+    head_seconds: float
+    silence_seconds: float
+    sign: bytes
+
+
+def stream_pulse(start: Callable[[], None], settings: Stream) -> Pulse:
+    """Return a stream's pulse."""
+    return Pulse(start, settings.head_hold_seconds, settings.keep_alive_seconds, KEEP_ALIVE)
+
+
+def padding_pulse(start: Callable[[], None]) -> Pulse:
+    """Return a padded document's pulse."""
+    return Pulse(start, PADDED_HEAD_SECONDS, PADDING_SECONDS, PADDING)
 
 
 class Watch:
@@ -71,12 +95,10 @@ class Patience:
     """Watches one call. Times are the event loop's seconds; `due` is when to look at it next.
 
     `silence_seconds` bounds the time without a token (or, for a document, the whole wait for it). The clock of the vendor stands
-    still while the client is the slow one. `hold_head` starts the stream's head when it may wait no longer; None for a document.
+    still while the client is the slow one. Without a `pulse` nothing is sent until the answer is there, as of a plain document.
     """
 
-    def __init__(
-        self, watch: Watch, client: Client, settings: Stream, *, silence_seconds: float, hold_head: Callable[[], None] | None
-    ) -> None:
+    def __init__(self, watch: Watch, client: Client, settings: Stream, *, silence_seconds: float, pulse: Pulse | None) -> None:
         self.vendor_silent = False
         self.client_stalled = False
         self.finishing = 0  # as the decoder says
@@ -85,7 +107,7 @@ class Patience:
         self._client = client
         self._settings = settings
         self._silence_seconds = silence_seconds
-        self._hold_head = hold_head
+        self._pulse = pulse
         self._blocked_since: float | None = None
         self._time = watch.loop.time
         self._began = self._last_token = self._last_output = self._time()
@@ -150,8 +172,8 @@ class Patience:
             self.client_stalled = now >= self._blocked_since + self._settings.client_stall_seconds
         elif now >= min(self._last_token + self._silence_seconds, self._finish_by):
             self.vendor_silent = True
-        elif self._hold_head is not None:
-            self._keep_alive(now, self._hold_head)
+        elif self._pulse is not None:
+            self._keep_alive(now, self._pulse)
         if self.client_stalled or self.vendor_silent:
             self.due = NEVER
             self._client.interrupt()
@@ -165,19 +187,20 @@ class Patience:
             self.due = self._blocked_since + settings.client_stall_seconds
         else:
             self.due = min(self._last_token + self._silence_seconds, self._finish_by)
-            if self._hold_head is not None:
+            pulse = self._pulse
+            if pulse is not None:
                 started = self._client.started
-                quiet = self._last_output + settings.keep_alive_seconds if started else self._began + settings.head_hold_seconds
+                quiet = self._last_output + pulse.silence_seconds if started else self._began + pulse.head_seconds
                 self.due = min(self.due, quiet)
         self._watch.add(self)
 
-    def _keep_alive(self, now: float, hold_head: Callable[[], None]) -> None:
+    def _keep_alive(self, now: float, pulse: Pulse) -> None:
         if not self._client.started:
-            if now < self._began + self._settings.head_hold_seconds:
+            if now < self._began + pulse.head_seconds:
                 return
-            hold_head()
-        elif now < self._last_output + self._settings.keep_alive_seconds:
+            pulse.start()
+        elif now < self._last_output + pulse.silence_seconds:
             return
         if not self._client.congested:
-            self._client.write(KEEP_ALIVE)
+            self._client.write(pulse.sign)
         self._last_output = now

@@ -55,7 +55,7 @@ async def relay(call: Call, client: Client, gate: Gate) -> None:
         if run.charge is not None:
             run.settle(run.outcome)
         if run.error is not None:
-            send_error(client, run.error, call.id, headers=call.headers)
+            send_error(client, run.error, call.id, headers=call.headers, padded=run.padded)
     finally:
         run.close()
 
@@ -190,6 +190,7 @@ async def finish(run: Run, bill: Bill) -> None:
     last = run.decoder.closing(None if bill.cost is None else dollars_text(bill.cost))
     if not run.client.started:
         run.client.start(200, run.headers(run.decoder.content_type), len(last))
+    if not run.chat.stream:
         run.document = DocumentDelivery(run.client)
         if run.gate.resets.count(run.key.id):
             last = await run.document.all_but_the_end(last)

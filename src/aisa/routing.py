@@ -214,6 +214,7 @@ def vendor_target(name: str, config: Config, counts: Counts) -> Target:
         answer_bytes_max=vendor.answer_bytes_max,
         host=host.lower(),
         omit=vendor.omit,
+        assemble=vendor.assemble,
         secrets=hidden,
         count=count,
         count_source=source,

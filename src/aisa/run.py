@@ -22,7 +22,7 @@ from aisa.large_events import EventShare, LargeEvents
 from aisa.ledger.port import Bill, Charge, Ending, Ledger
 from aisa.ledger.rules import CLIENT_GONE, CLIENT_STALLED, COMPLETED, CUT, FAILED, Delivered
 from aisa.misreports import Misreports
-from aisa.patience import Patience, Watch
+from aisa.patience import Patience, Pulse, Watch, padding_pulse, stream_pulse
 from aisa.providers.omissions import Omissions
 from aisa.providers.port import Answer, Upstream
 from aisa.providers.shape import Decoder, Dialect
@@ -30,9 +30,11 @@ from aisa.routing import EMBEDDED, TINY, Plan, Routes
 from aisa.usage import Usage
 from aisa.wire.chat import ChatRequest
 from aisa.wire.port import Client, HeaderList
+from aisa.wire.reply import JSON_TYPE
 
 ANSWER_PER_IDLE = 10  # a document shows no tokens while it is made; ten times the patience for one token, 600 s by default
 WARNINGS_MAX = 1_000  # words of vendors that the operator is told of; a vendor that makes up more is known by then
+PADDED_HEADER = "x-aisa-padded"
 STREAM_HEADERS: HeaderList = [("cache-control", "no-cache"), ("x-accel-buffering", "no")]
 
 
@@ -91,6 +93,7 @@ class Run:
         self.finished = False  # the end of a complete answer was written
         self.error: ApiError | None = None
         self.dropped: tuple[str, ...] = ()
+        self.padded = False  # a document's head has left before the document is known
         self.large: EventShare | None = None  # of a stream that has had a large event
         gate.live.add(self)
         self._lease = lease
@@ -99,9 +102,12 @@ class Run:
         settings = plan.entry.settings
         idle = settings.idle_timeout_seconds
         silence = idle if chat.stream else settings.answer_timeout_seconds or ANSWER_PER_IDLE * idle
-        self.patience = Patience(
-            gate.watch, client, gate.stream, silence_seconds=silence, hold_head=self.start_stream if chat.stream else None
-        )
+        pulse: Pulse | None = None
+        if chat.stream:
+            pulse = stream_pulse(self.start_stream, gate.stream)
+        elif settings.documents == "padded":
+            pulse = padding_pulse(self.start_padded)
+        self.patience = Patience(gate.watch, client, gate.stream, silence_seconds=silence, pulse=pulse)
 
     @property
     def used(self) -> Usage:
@@ -117,6 +123,11 @@ class Run:
     def start_stream(self) -> None:
         """Commit to a stream's head."""
         self.client.start(200, self.headers("text/event-stream; charset=utf-8") + STREAM_HEADERS, None)
+
+    def start_padded(self) -> None:
+        """Commit to the head of a document that is not there yet."""
+        self.padded = True
+        self.client.start(200, [*self.headers(JSON_TYPE), (PADDED_HEADER, "true"), *STREAM_HEADERS], None)
 
     def headers(self, content_type: str) -> HeaderList:
         """Return the headers of a good answer."""
@@ -254,7 +265,7 @@ class Run:
         return CallEnded(
             request_id=self.call.id,
             outcome=self.outcome,
-            status=200 if self.error is None or life.answered else self.error.status,
+            status=200 if self.error is None or life.answered or self.padded else self.error.status,
             model=self.plan.entry.name,
             stream=self.chat.stream,
             key_id=self.key.id,

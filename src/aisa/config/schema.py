@@ -128,6 +128,7 @@ class Vendor(Section, frozen=True, kw_only=True):
     headers: dict[str, str] = {}
     query: dict[str, str] = {}
     omit: tuple[Literal["stream_options"], ...] = ()
+    assemble: bool = False
     connect_timeout_seconds: Seconds = 5.0
     answer_bytes_max: Bytes = 67_108_864
     receive_buffer_bytes: Annotated[int, Meta(ge=4096, le=1 << 26)] = 16_384
@@ -167,6 +168,7 @@ class Model(Section, frozen=True, kw_only=True):
     modalities: tuple[str, ...] = ()
     unsupported: Literal["refuse", "drop"] = "refuse"
     name_in_answers: Literal["own", "vendor"] | None = None
+    documents: Literal["plain", "padded"] = "plain"
 
 
 class Config(Section, frozen=True, kw_only=True):
@@ -227,6 +229,8 @@ FIELDS: Mapping[str, str] = MappingProxyType(
         "vendors.<name>.query": "Parameters for the query of every request, name to value in quotes, such as `api-version` for Azure.",
         "vendors.<name>.omit": "Members that this server adds to requests and that the vendor refuses: `stream_options`, which asks "
         "for a stream's usage; that is counted then. Otherwise each model is asked with it until it has refused it once.",
+        "vendors.<name>.assemble": "Ask for a stream where the client wants a document, and assemble that: a vendor that notices only on "
+        "streams that nobody reads stops its work when the client leaves, and a failure is noticed early. Not for answers in audio.",
         "vendors.<name>.connect_timeout_seconds": "How long a connection to the vendor may take to open, TLS included.",
         "vendors.<name>.answer_bytes_max": "Largest answer, or event of a stream; a larger one is a failure of the vendor.",
         "vendors.<name>.receive_buffer_bytes": "What the kernel may hold of an answer that nobody reads, on each connection: the vendor "
@@ -294,6 +298,9 @@ FIELDS: Mapping[str, str] = MappingProxyType(
         "field and name it in the answer's `x-aisa-dropped-params` header.",
         "models.<name>.name_in_answers": "What answers call the model: `own`, its name here, or `vendor`, the vendor's name for it. If "
         "absent, `own` where the two differ. A path on a vendor's machine is never shown.",
+        "models.<name>.documents": "How answers that are not streams are sent: `plain`, when they are complete, or `padded`: after 10 s "
+        "a head with status 200 and `x-aisa-padded: true`, then a newline every 10 s, so that no proxy on the way takes the silence "
+        "for a dead connection. A failure after that is an error object under status 200 (`docs/padded-documents.md`).",
     }
 )
 

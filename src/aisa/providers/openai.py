@@ -10,6 +10,7 @@ from msgspec import Raw
 from aisa.errors import UpstreamFailed
 from aisa.providers.blame import judge, unreadable
 from aisa.providers.openai_answer import AnswerDecoder
+from aisa.providers.openai_assembly import AssemblyDecoder, as_stream, is_assembled
 from aisa.providers.openai_stream import StreamDecoder
 from aisa.providers.port import UpstreamRequest
 from aisa.providers.report import read_refusal
@@ -28,6 +29,8 @@ USAGE_PLEASE = Raw(USAGE_WISH)
 
 def to_upstream(chat: ChatRequest, target: Target) -> UpstreamRequest:
     """Write the request: the client's own members, with the vendor's model name and, for streams, usage asked for."""
+    if target.assemble and is_assembled(chat, target):
+        chat = as_stream(chat)
     fields = dict(chat.fields)
     fields["model"] = Raw(msgspec.json.encode(target.model))
     added = ask_for_usage(fields, chat, target) if chat.stream else ()
@@ -70,9 +73,11 @@ def with_image_objects(messages: Raw) -> bytes:
 
 
 def decoder(chat: ChatRequest, target: Target, *, call_id: str, created: int) -> Decoder:
-    """Return what reads the answer: a stream of events, or one document."""
+    """Return what reads the answer: a stream of events, or one document, or a stream that becomes one."""
     if chat.stream:
         return StreamDecoder(chat, target, (call_id, created))
+    if target.assemble and is_assembled(chat, target):
+        return AssemblyDecoder(chat, target, (call_id, created))
     return AnswerDecoder(chat, target, (call_id, created))
 
 

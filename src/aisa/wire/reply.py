@@ -36,12 +36,15 @@ def error_headers(error: ApiError) -> HeaderList:
     return headers
 
 
-def send_error(client: Client, error: ApiError, request_id: str, *, headers: HeaderList) -> None:
-    """Tell a client of a failure: status and JSON if nothing was sent, else the error event; then end the body."""
+def send_error(client: Client, error: ApiError, request_id: str, *, headers: HeaderList, padded: bool = False) -> None:
+    """Tell a client of a failure: status and JSON if nothing was sent, else the error event; then end the body.
+
+    Of a `padded` document the head and blank space were sent: the JSON is its body.
+    """
     if client.gone:
         return
     if client.started:
-        client.write(error_event(error, request_id))
+        client.write(error_json(error, request_id) if padded else error_event(error, request_id))
     else:
         body = error_json(error, request_id)
         client.start(error.status, [("content-type", JSON_TYPE), *error_headers(error), *headers], len(body))

@@ -1,0 +1,103 @@
+"""Reads a stream of the OpenAI dialect where the client wants a document, and assembles that. Repairs no chunk.
+
+A vendor notices that somebody has left a stream at once, and of a document often not before it is made.
+"""
+
+from __future__ import annotations
+
+import msgspec
+from msgspec import Raw
+
+from aisa.errors import UpstreamFailed
+from aisa.providers.blame import unreadable
+from aisa.providers.openai_answer import Identity
+from aisa.providers.openai_stream import StreamDecoder
+from aisa.providers.shape import Piece, Target
+from aisa.usage import Usage
+from aisa.wire.assembly import Assembly
+from aisa.wire.chat import ChatRequest
+from aisa.wire.lenient_json import encode
+
+TRUE = Raw(b"true")
+DATA = b"data: "
+FIELDS = msgspec.json.Decoder(dict[str, Raw])
+
+
+def is_assembled(chat: ChatRequest, target: Target) -> bool:
+    """Tell whether a target is asked for a stream of which a document is made.
+
+    Not for audio: vendors stream other formats of it than they send whole.
+    """
+    return target.assemble and not chat.stream and "audio" not in (chat.known.modalities or ())
+
+
+def as_stream(chat: ChatRequest) -> ChatRequest:
+    """Return the same request as one for a stream with its usage."""
+    return msgspec.structs.replace(chat, fields={**chat.fields, "stream": TRUE}, stream=True, include_usage=True)
+
+
+class AssemblyDecoder:
+    """Reads a stream that the client does not know of, and gives it back as one document once the bill is settled.
+
+    The client has nothing before that, so a failure at any place has its true status, and another target may still be asked.
+    """
+
+    content_type = "application/json"
+
+    def __init__(self, chat: ChatRequest, target: Target, identity: Identity) -> None:
+        self.done = False
+        self.failure: UpstreamFailed | None = None
+        self.finishing = 0
+        self.tokens = self.reasoning_shown = 0  # a document is delivered whole or not at all
+        self.finished, self.held_bytes = False, 0
+        self._stream = StreamDecoder(as_stream(chat), target, identity)
+        self._target = target
+        self._assembly = Assembly()
+        self._size = 0
+
+    @property
+    def certain(self) -> bool:
+        """As the stream's."""
+        return self._stream.certain
+
+    @property
+    def unknown(self) -> list[str]:
+        """As the stream's."""
+        return self._stream.unknown
+
+    def feed(self, data: bytes) -> list[Piece]:
+        """Take the next bytes of the vendor's body."""
+        self._size += len(data)
+        if self._size > self._target.answer_bytes_max:
+            self.failure = unreadable(self._target, "a document over the size limit")
+            return []
+        return self._take(self._stream.feed(data))
+
+    def end(self) -> list[Piece]:
+        """Take the end of the vendor's body."""
+        return self._take(self._stream.end())
+
+    def usage(self) -> Usage:
+        """Return the tokens so far: those that the vendor made, though the client has none of them."""
+        return self._stream.usage()
+
+    def usage_fault(self, usage: Usage) -> str:
+        """Say what is wrong with the vendor's report."""
+        return self._stream.usage_fault(usage)
+
+    def closing(self, cost_usd: str | None) -> bytes:
+        """Return the whole body."""
+        events = self._stream.closing(cost_usd)
+        last = FIELDS.decode(events[len(DATA) : events.index(b"\n\n")])  # the chunk with the usage; its numbers stay as they are written
+        beside = {name: msgspec.json.decode(value) for name, value in last.items() if name != "usage"}
+        self._assembly.take(beside)
+        return encode({**self._assembly.document(), "usage": last["usage"]})
+
+    def _take(self, pieces: list[Piece]) -> list[Piece]:
+        """Put what a client of the stream would get into the document."""
+        stream = self._stream
+        for event in b"".join([piece.data for piece in pieces]).split(b"\n\n"):
+            if event:
+                self._assembly.take(msgspec.json.decode(event[len(DATA) :]))
+        self.done, self.failure, self.finishing = stream.done, stream.failure, stream.finishing
+        return []

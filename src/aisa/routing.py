@@ -215,6 +215,7 @@ def vendor_target(name: str, config: Config, counts: Counts) -> Target:
         host=host.lower(),
         omit=vendor.omit,
         assemble=vendor.assemble,
+        cut_stop=vendor.cut_stop_sequences,
         secrets=hidden,
         count=count,
         count_source=source,

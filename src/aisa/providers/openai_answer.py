@@ -29,6 +29,7 @@ from aisa.wire.plain import (
     is_utf8,
 )
 from aisa.wire.request_content import cache_lifetime
+from aisa.wire.stop_sequences import stop_sequences, with_texts_cut
 from aisa.wire.tool_terms import ToolTerms
 from aisa.wire.trees import Tree, is_list, is_tree, trees_in
 from aisa.wire.usage_report import LIFETIMES, UsageReport, with_cost
@@ -76,8 +77,9 @@ class AnswerDecoder:
         """Take the end of the vendor's body."""
         self._body = self._parts[0] if len(self._parts) == 1 else b"".join(self._parts)
         terms = ToolTerms(self._chat.known)
-        plain: PlainAnswer | BareAnswer | None = plain_answer(self._body, terms)
-        if plain is None:
+        stops = stop_sequences(self._chat.known) if self._target.cut_stop else ()
+        plain: PlainAnswer | BareAnswer | None = None if stops else plain_answer(self._body, terms)
+        if plain is None and not stops:
             plain = filled_up(self._body, terms)
             self._choices = None if plain is None else Raw(msgspec.json.encode(plain.choices))
         if plain is not None:
@@ -94,7 +96,7 @@ class AnswerDecoder:
         self._report.take(answer.get("usage"))
         lifetime = partial(cache_lifetime, self._chat.fields, LIFETIMES)
         self._usage = self._report.usage(counted(answer, self._chat, self._target), lifetime)
-        self._mended = answer
+        self._mended = with_texts_cut(answer, stops) if stops else answer
         self.done = True
         return []
 

@@ -8,11 +8,12 @@ from __future__ import annotations
 import msgspec
 from msgspec import Raw
 
+from aisa.answer import Piece
 from aisa.errors import UpstreamFailed
 from aisa.providers.blame import unreadable
 from aisa.providers.openai_answer import Identity
 from aisa.providers.openai_stream import StreamDecoder
-from aisa.providers.shape import Piece, Target
+from aisa.providers.shape import Target
 from aisa.usage import Usage
 from aisa.wire.assembly import Assembly
 from aisa.wire.chat import ChatRequest

@@ -37,6 +37,7 @@ from aisa.wire.plain import (
 )
 from aisa.wire.request_content import cache_lifetime
 from aisa.wire.sse import DONE, Event, EventTooLarge, SseDecoder, data_event, events_in
+from aisa.wire.stop_sequences import stop_sequences
 from aisa.wire.tool_terms import ToolTerms
 from aisa.wire.trees import Tree, is_tree
 from aisa.wire.usage_report import LIFETIMES, with_cost
@@ -67,6 +68,7 @@ class StreamDecoder:
             n=chat.known.n or 1,
             count=target.count,
             public=target.public,
+            stops=stop_sequences(chat.known) if target.cut_stop else (),
         )
         self._kept: list[tuple[Tree, bytes]] = []  # finish chunks held back that were conformant, and their events
         self._count = target.count

@@ -32,6 +32,7 @@ class Target(msgspec.Struct, frozen=True):
     secrets: tuple[str, ...] = ()  # what must never appear in a message to a caller: keys, addresses
     count: TokenCount | None = None  # None: a delta is a token, as OpenAI and most servers of open models send them
     count_source: str = COUNTED  # what `count` is worth
+    cut_stop: bool = False  # it leaves stop sequences in its texts
     assemble: bool = False  # a document is asked for as a stream and put together here
     public: str = ""  # what answers call the model; nothing: what the vendor calls it, unless that is a path on its machine
 

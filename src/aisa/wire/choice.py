@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from aisa.wire.finish import FAILURE, STOP, UNKNOWN, later_of, spoken, verdict_on
 from aisa.wire.halves import Seam
+from aisa.wire.stop_sequences import StopSeam
 from aisa.wire.tool_calls import FunctionCallStream, ToolCallStream
 from aisa.wire.tool_terms import ToolTerms
 from aisa.wire.trees import Tree, is_list, is_tree, text_or_none, trees_in
@@ -14,11 +15,15 @@ HANDLED_CHOICE = frozenset({"index", "delta", "finish_reason", "usage"})
 
 
 class Choice:
-    """What one choice has emitted so far. Its finish chunk will carry `held` in the choice and `beside` next to it."""
+    """What one choice has emitted so far. Its finish chunk will carry `held` in the choice and `beside` next to it.
+
+    Its text is cut before the first of `stops`.
+    """
 
     __slots__ = (
         "_details",
         "_function_call",
+        "_given",
         "_seams",
         "_terms",
         "_tool_calls",
@@ -31,7 +36,7 @@ class Choice:
         "verdict",
     )
 
-    def __init__(self, call_id: str, index: int, terms: ToolTerms) -> None:
+    def __init__(self, call_id: str, index: int, terms: ToolTerms, *, stops: tuple[str, ...] = ()) -> None:
         self.index = index
         self.verdict = ""  # what its finish reason means; nothing until one came
         self.closed = False  # the client has its finish
@@ -42,7 +47,8 @@ class Choice:
         self._terms = terms
         self._tool_calls = ToolCallStream(f"{call_id}_{index}", terms)
         self._function_call = FunctionCallStream(terms)
-        self._seams: dict[str, Seam] = {}  # made when a text first needs one
+        self._seams: dict[str, Seam | StopSeam] = {"content": StopSeam(stops)} if stops else {}  # others when a text first needs one
+        self._given: str | None = "" if stops else None  # the vendor's text of the newest delta, where ours may differ
         self._details: dict[str, int] = {}
 
     @property
@@ -58,6 +64,9 @@ class Choice:
         refusal = text_or_none(delta.get("refusal"))
         thinking = text_or_none(delta.get("reasoning_content")) or text_or_none(delta.get("reasoning")) or thinking
         text: Tree = {}
+        if self._given is not None:
+            self._given = content
+            self.said = self.said or content != ""
         if content and (ready := self._joined("content", content)):
             text["content"] = ready
         if refusal and (ready := self._joined("refusal", refusal)):
@@ -75,6 +84,18 @@ class Choice:
             parts += self._function_call.accept(delta.get("function_call"))
         self.said = self.said or bool(parts) or self._tool_calls.begun or self._function_call.begun
         return parts
+
+    def made(self, deltas: list[Tree]) -> list[Tree]:
+        """Return what the vendor made of which these deltas were emitted: with the text that is held back or cut out, to be counted."""
+        if self._given is None:
+            return deltas
+        text, self._given = self._given, ""
+        rest = [{name: value for name, value in delta.items() if name != "content"} for delta in deltas]
+        if not text:
+            return rest
+        if rest and not ("tool_calls" in rest[0] or "function_call" in rest[0]):
+            return [{**rest[0], "content": text}, *rest[1:]]
+        return [{"content": text}, *rest]
 
     def _joined(self, name: str, text: str) -> str:
         """Return what can be sent of a text now that this piece of it has come."""

@@ -38,6 +38,7 @@ class ChunkStream:
         n: int = 1,
         count: Callable[[str], int] | None = None,
         public: str = "",
+        stops: tuple[str, ...] = (),
     ) -> None:
         fallback_id, created, model = fallback
         self.model = public  # what the client is told; known once the stream is identified
@@ -56,6 +57,7 @@ class ChunkStream:
         self._waiting: Tree = {}
         self._beside_usage: Tree = {}
         self._n = n
+        self._stops = stops
         self._count_text = count
         self._alias: int | None = None
         self._begun = False
@@ -160,7 +162,7 @@ class ChunkStream:
             if choice.verdict and not choice.closed:
                 deltas, reason, word = choice.close(said=self.begun)
                 self.unknown += [word] if word else []
-                self._count(deltas, None)
+                self._count(choice.made(deltas), None)
                 chunks += [self._chunk(self._choice(index, delta), {}) for delta in deltas]
                 chunks.append(self._finish_chunk(choice, reason))
         return chunks
@@ -236,7 +238,7 @@ class ChunkStream:
         if is_tree(logprobs):
             rest["logprobs"] = logprobs = {"content": None, "refusal": None, **logprobs}
         self._begun = self._begun or choice.said or is_tree(logprobs)
-        self._count(deltas, logprobs)
+        self._count(choice.made(deltas), logprobs)
         if logprobs and deltas:
             emitted[0] |= rest
             rest = {}
@@ -275,7 +277,7 @@ class ChunkStream:
         opened: list[Tree] = []
         for earlier in range(index + 1):
             if earlier not in self._choices:
-                self._choices[earlier] = Choice(self._call_seed, earlier, self._terms)
+                self._choices[earlier] = Choice(self._call_seed, earlier, self._terms, stops=self._stops)
                 opened.append(self._choice(earlier, {"role": "assistant", "content": "", "refusal": None}))
         return opened
 

@@ -123,7 +123,7 @@ def test_the_board_shows_what_a_call_is_doing() -> None:
         title, _, heads, row = result.stdout.splitlines()
         assert title.startswith("aisa board  1 running, ")
         assert heads.split() == ["KEY", "MODEL", "STATE", "AGE", "IN", "OUT", "BACKLOG", "US", "DOLLARS"]
-        assert re.fullmatch(r"mine  fast   answering +\d\.\d s  \d+    2 +[\d,]+ (B|KiB)    0\.0000\d\d", row)
+        assert re.fullmatch(r"mine  fast   answering +\d\.\d s +\d+    2 +[\d,]+ (B|KiB)    0\.0000\d\d", row)
         caller.reset()
         await until(lambda: len(made.posted) == 1)
         result = await command("board")

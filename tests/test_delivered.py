@@ -28,6 +28,7 @@ from aisa.usage import COUNTED, REPORTED
 from faults_rig import (
     CANCELLED_SECONDS_MAX,
     LAST,
+    PROMPT,
     SSE,
     Caller,
     House,
@@ -58,7 +59,7 @@ from rig import DONE, HEAD, chunk, content_of, document, event, usage
 
 PRICES = Prices(input=1, output=2)
 IN, OUT = 1_000, 2_000  # nano-dollars a token
-INPUT = -(-len(body(stream=True)) // 4)  # tokens that are estimated where no vendor has reported
+INPUT = -(-len(PROMPT) // 4)  # tokens that are estimated where no vendor has reported
 SEED = 20_260_101
 STREAMS = 200
 CHUNKS = 4_000  # some 800 KB: far more than both kernels hold together
@@ -204,9 +205,9 @@ def test_who_leaves_with_everything_but_the_end_pays_for_everything(leave: Calla
     """[C6] Closing before [DONE], however late or early, is no way around the bill; a report of the vendor's counts if there was one."""
 
     async def main() -> None:
-        async with house(says(SSE + framed(*text("a", "b"), *last), hang), prices=PRICES) as home:
+        async with house(says(SSE + framed(*text("aa", "bb"), *last), hang), prices=PRICES) as home:
             caller = await home.client(post())
-            await caller.until(b'"b"' if len(last) < 2 else b'"stop"')  # a finish alone is held back
+            await caller.until(b'"bb"' if len(last) < 2 else b'"stop"')  # a finish alone is held back
             await until(lambda: home.books.calls != {} and next(iter(home.gate.live)).delivery.delivered() == 2)
             leave(caller)
             expected = ("client_gone", 4, 9 * IN + 4 * OUT) if len(last) == 2 else cut_bill("client_gone", 2)
@@ -220,7 +221,7 @@ def test_a_client_that_only_stops_sending_pays_in_full(streamed: bool) -> None:
     """[C7] A half-closed connection is no disconnect."""
 
     async def main() -> None:
-        async with house(says(0.1, stream_of("a", "b", "c") if streamed else plain(document())), prices=PRICES) as home:
+        async with house(says(0.1, stream_of("aa", "bb", "cc") if streamed else plain(document())), prices=PRICES) as home:
             caller = await home.client(post(body(stream=streamed)))
             caller.half_close()
             assert (await caller.reply()).status == 200
@@ -276,7 +277,7 @@ def test_requests_behind_a_stream_have_rows_of_their_own() -> None:
     """[C16] Two calls on one connection, the second sent during the first, are billed each for itself."""
 
     async def main() -> None:
-        async with house(in_turn(says(stream_of("a", "b")), says(plain(document()))), prices=PRICES) as home:
+        async with house(in_turn(says(stream_of("aa", "bb")), says(plain(document()))), prices=PRICES) as home:
             caller = await home.client(post() + post(body()))
             ids = [(await caller.reply()).header("x-request-id") for _ in range(2)]
             await until(lambda: len(home.rows) == 2)
@@ -293,15 +294,15 @@ def test_a_hundred_clients_at_once_cannot_spend_what_is_there_for_one() -> None:
 
     async def main() -> None:
         gate = asyncio.Event()
-        async with house(says(SSE, gate, framed(*text("a"), chunk({}, "stop"), usage(9, 1), DONE) + LAST), prices=PRICES) as home:
-            home.books.wallets["default"] = wallet = Wallet("default", 2 * INPUT * IN + 256 * OUT)
+        async with house(says(SSE, gate, framed(*text("aa"), chunk({}, "stop"), usage(9, 1), DONE) + LAST), prices=PRICES) as home:
+            home.books.wallets["default"] = wallet = Wallet("default", INPUT * IN + 256 * OUT)
             callers = [await home.client(post()) for _ in range(100)]
             await until(lambda: len(home.calls) == 99)
             gate.set()
             replies = [await caller.reply() for caller in callers]
             assert sorted(reply.status for reply in replies) == [200] + [402] * 99
             row = await only_row(home)
-            assert wallet.balance == 2 * INPUT * IN + 256 * OUT - row.cost
+            assert wallet.balance == INPUT * IN + 256 * OUT - row.cost
             assert len(home.vendor.asked) == 1
 
     on_uvloop(main())
@@ -311,12 +312,12 @@ def test_a_wallet_that_runs_empty_in_a_stream_is_charged_for_what_was_delivered(
     """[C20] The stream ends with an error event at the step that cannot be paid, and the balance stays at zero or above."""
 
     async def main() -> None:
-        async with house(says(SSE, framed(*text(*["x"] * 2_000)), hang), prices=PRICES) as home:
+        async with house(says(SSE, framed(*text(*["xx"] * 2_000)), hang), prices=PRICES) as home:
             home.books.wallets["default"] = wallet = Wallet("default", 100 * IN + 700 * OUT)
             reply = await home.ask(post())
             broken(reply.body, "insufficient_wallet_balance")
             row = await only_row(home)
-            assert bill(row) == cut_bill("cut", content_of(reply.body).count("x"))
+            assert bill(row) == cut_bill("cut", content_of(reply.body).count("xx"))
             assert wallet.balance == 100 * IN + 700 * OUT - row.cost >= 0
 
     on_uvloop(main())
@@ -339,9 +340,9 @@ def test_a_key_that_is_revoked_in_a_stream_pays_for_the_stream() -> None:
 
     async def main() -> None:
         keys, gate = Revocable(), asyncio.Event()
-        async with house(says(SSE, framed(*text("a")), gate, framed(chunk({}, "stop"), usage(9, 1), DONE) + LAST), keys=keys) as home:
+        async with house(says(SSE, framed(*text("aa")), gate, framed(chunk({}, "stop"), usage(9, 1), DONE) + LAST), keys=keys) as home:
             caller = await home.client(post())
-            await caller.until(b'"a"')
+            await caller.until(b'"aa"')
             keys.revoked = True
             gate.set()
             whole((await caller.reply()).body)
@@ -356,7 +357,7 @@ def test_every_attempt_of_a_client_that_retries_costs_nothing_until_one_succeeds
 
     async def main() -> None:
         busy = says(plain(b'{"error":{"message":"no"}}', status="503 Busy"))
-        async with house(in_turn(busy, busy, says(stream_of("a"))), prices=PRICES) as home:
+        async with house(in_turn(busy, busy, says(stream_of("aa"))), prices=PRICES) as home:
             statuses = [(await home.ask(post())).status for _ in range(3)]
             await until(lambda: len(home.rows) == 3)
             assert [status == 200 for status in statuses] == [False, False, True]
@@ -367,7 +368,7 @@ def test_every_attempt_of_a_client_that_retries_costs_nothing_until_one_succeeds
 
 # Vendors
 
-TWO = SSE + framed(*text("a", "b"))
+TWO = SSE + framed(*text("aa", "bb"))
 
 
 async def drip(line: Line) -> None:
@@ -413,7 +414,7 @@ def test_a_stream_that_its_vendor_ends_badly_costs_what_was_delivered(end: tuple
 def counting(given: int, made: int) -> bytes:
     """A token in a chunk that says how many there have been so far."""
     counts = {"prompt_tokens": given, "completion_tokens": made, "total_tokens": given + made}
-    return event({**HEAD, "choices": [{"index": 0, "delta": {"content": "a"}, "logprobs": None, "finish_reason": None}], "usage": counts})
+    return event({**HEAD, "choices": [{"index": 0, "delta": {"content": "aa"}, "logprobs": None, "finish_reason": None}], "usage": counts})
 
 
 REPORTS = {
@@ -455,11 +456,11 @@ def test_a_running_count_of_the_vendors_is_billed_of_a_cut_stream() -> None:
 
 def test_only_deltas_that_carry_something_are_tokens() -> None:
     """[M15] Text, reasoning and the fragments of a tool call are; roles, empty texts and finish reasons are not."""
-    call = {"index": 0, "id": "call_1", "type": "function", "function": {"name": "f", "arguments": ""}}
+    call = {"index": 0, "id": "call_1", "type": "function", "function": {"name": "do", "arguments": ""}}
     more = {"index": 0, "function": {"arguments": "{}"}}
     deltas: list[dict[str, Any]] = [
-        {"reasoning_content": "r"},
-        {"content": "a"},
+        {"reasoning_content": "rr"},
+        {"content": "aa"},
         {"content": ""},
         {},
         {"tool_calls": [call]},
@@ -492,7 +493,7 @@ def test_what_follows_the_end_mark_is_not_billed() -> None:
 async def left_with_one(home: House) -> None:
     """Have a client leave a stream with its first token."""
     caller = await home.client(post())
-    await caller.until(b'"a"')
+    await caller.until(b'"aa"')
     caller.reset()
     await until(lambda: not home.gate.live)
 
@@ -502,7 +503,7 @@ def test_what_a_vendor_makes_after_its_client_has_left_is_kept_beside_the_bill()
 
     async def main() -> None:
         async with house(
-            says(TWO[: TWO.index(b'"b"')], 30.0, TWO[TWO.index(b'"b"') :], framed(usage(9, 70), DONE) + LAST), prices=PRICES
+            says(TWO[: TWO.index(b'"bb"')], 30.0, TWO[TWO.index(b'"bb"') :], framed(usage(9, 70), DONE) + LAST), prices=PRICES
         ) as home:
             home.gate.drains = Drains(["a"], drains_max=1, seconds_max=120)
             await left_with_one(home)
@@ -519,7 +520,7 @@ def test_more_drains_than_allowed_are_cancelled() -> None:
     """The vendor's connection is cut at once, and the row says what had come until then; the one that is drained goes on."""
 
     async def main() -> None:
-        async with house(says(SSE + framed(*text("a")), hang), prices=PRICES) as home:
+        async with house(says(SSE + framed(*text("aa")), hang), prices=PRICES) as home:
             home.gate.drains = Drains(["a"], drains_max=1, seconds_max=120)
             await left_with_one(home)
             await left_with_one(home)
@@ -537,7 +538,7 @@ def test_a_drain_that_does_not_end_is_ended(how: str) -> None:
     """After `drain_seconds`, or with the server: what was read until then is what is known, and the bill was settled long before."""
 
     async def main() -> None:
-        async with house(says(SSE + framed(*text("a")), 10.0, framed(chunk({"content": "b"})), hang), prices=PRICES) as home:
+        async with house(says(SSE + framed(*text("aa")), 10.0, framed(chunk({"content": "bb"})), hang), prices=PRICES) as home:
             home.gate.drains = Drains(["a"], drains_max=1, seconds_max=120)
             await left_with_one(home)
             await asyncio.sleep(115)
@@ -566,7 +567,7 @@ def test_a_wall_clock_that_jumps_in_a_call_leaves_a_row_that_adds_up(hours: int)
             clock = home.books.wall_clock
             home.books.wall_clock = lambda: clock() + shift
             caller = await home.client(post())
-            await caller.until(b'"b"')
+            await caller.until(b'"bb"')
             shift = 3_600.0 * hours
             gate.set()
             whole((await caller.reply()).body)
@@ -581,10 +582,10 @@ def test_what_is_written_after_its_client_has_gone_counts_for_nothing() -> None:
     """[P17] A vendor's burst that was read before the loss was noticed is neither billed nor complained of."""
 
     async def main() -> None:
-        async with house(says(SSE + framed(*text(*["x"] * 5_000)), hang), prices=PRICES) as home:
+        async with house(says(SSE + framed(*text(*["xx"] * 5_000)), hang), prices=PRICES) as home:
             caller = await home.client(post(), receive_bytes=4_096)
-            await caller.until(b'"x"')
-            had = len(re.findall(b'"content":"x"[^\n]*\n\n', bytes(caller.received) + await settled(caller)))
+            await caller.until(b'"xx"')
+            had = len(re.findall(b'"content":"xx"[^\n]*\n\n', bytes(caller.received) + await settled(caller)))
             caller.reset()
             row = await only_row(home)
             assert row.billed.output_tokens <= had < row.generated.output_tokens
@@ -599,14 +600,14 @@ def test_a_client_that_leaves_while_its_call_is_settled_is_billed_once(streamed:
 
     async def main() -> None:
         syncs = 0
-        async with house(says(stream_of("a", "b") if streamed else plain(document())), prices=PRICES) as home:
+        async with house(says(stream_of("aa", "bb") if streamed else plain(document())), prices=PRICES) as home:
 
             async def sync() -> None:
                 nonlocal syncs
                 syncs += 1
                 if syncs == 2:  # the first is of the opening
                     if streamed:
-                        await caller.until(b'"b"')
+                        await caller.until(b'"bb"')
                     caller.reset()
                     await asyncio.Event().wait()
 

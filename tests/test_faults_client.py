@@ -183,9 +183,9 @@ def test_a_client_that_leaves_before_the_end_mark_cancels_the_vendor(leave: Call
     """[C6] Having all it wanted does not make the call complete; where every choice has finished, a second is given to the report."""
 
     async def main() -> None:
-        async with house(says(opened("a", "b"), framed(*last) if last else b"", hang)) as home:
+        async with house(says(opened("one", "two"), framed(*last) if last else b"", hang)) as home:
             caller = await home.client(post())
-            await caller.until(b'"b"')  # a finish is held back
+            await caller.until(b'"two"')  # a finish is held back
             await cancelled(home, caller, leave, seconds_max=CANCELLED_SECONDS_MAX + (REPORT_SECONDS_MAX if last else 0))
             assert home.calls[0].usage.output_tokens == 2
 

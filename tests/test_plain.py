@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from itertools import accumulate, pairwise
+from itertools import pairwise
 
 from hypothesis import example, given
 from hypothesis import strategies as st
@@ -12,6 +12,7 @@ from aisa.answer import Piece
 from aisa.providers import openai
 from aisa.providers.shape import Decoder, Target
 from aisa.wire.chat import parse_chat
+from aisa.wire.token_meter import TokenMeter
 from rig import DONE, HEAD, OPENING, chunk, content_of, events_of
 
 TARGET = Target("local", "some-model", "openai")
@@ -57,16 +58,17 @@ def test_every_text_arrives_as_it_was_sent(texts: list[str], null_usage: bool, a
             chunk(OPENING) + b"".join(events) + chunk({}, "stop") + DONE, stream_options={"include_usage": asked} if asked else None
         )
         assert content_of(sent) == "".join(texts)
-        assert tokens == len(texts)
+        meter = TokenMeter()
+        assert tokens == sum([meter.add_text(text) for text in texts])
         assert all(("usage" in item) is asked for item in events_of(sent) if isinstance(item, dict))
 
 
 def test_text_after_a_finish_reason_comes_before_it_although_it_looks_like_the_text_before() -> None:
     """[fault W1] The quick way is closed once a finish is held back: nothing may overtake it, nothing is lost."""
     sent, tokens = relayed(
-        chunk(OPENING) + chunk({"content": "a"}) + chunk({"content": "b"}) + chunk({}, "stop") + chunk({"content": "c"}) + DONE
+        chunk(OPENING) + chunk({"content": "aa"}) + chunk({"content": "bb"}) + chunk({}, "stop") + chunk({"content": "cc"}) + DONE
     )
-    assert (content_of(sent), tokens) == ("abc", 3)
+    assert (content_of(sent), tokens) == ("aabbcc", 3)
     assert [item["choices"][0]["finish_reason"] for item in events_of(sent)[:-1]] == [None, None, None, None, "stop"]
 
 
@@ -91,13 +93,20 @@ def test_each_token_of_a_read_ends_where_its_own_event_does(words: list[str], cu
     places = sorted({0, *[cut % len(whole) for cut in cuts], len(whole)})
     reads = [whole[begin:end] for begin, end in pairwise(places)]
     pieces, _ = decoded(reads, stream_options={"include_usage": asked})
+    meter, left = TokenMeter(), iter(words)
     for piece in pieces:
-        events = [event + b"\n\n" for event in piece.data.split(b"\n\n")[:-1]]
-        carrying = [b'"content":' in event.replace(b" ", b"") and b'"role"' not in event for event in events]
-        ends = [end for end, carries in zip(accumulate(map(len, events)), carrying, strict=True) if carries]
-        assert piece.tokens == len(ends)
-        assert [*piece.ends] == ends if piece.ends else len(events) == 1
-        assert [*piece.counts] == ([*range(1, len(ends) + 1)] if piece.ends else [])
+        tokens, counts = 0, {}
+        end = 0
+        for event in piece.data.split(b"\n\n")[:-1]:
+            end += len(event) + 2
+            if b'"content":' in event.replace(b" ", b"") and b'"role"' not in event:
+                tokens += meter.add_text(next(left))
+                counts[end] = tokens
+        assert piece.tokens == tokens
+        known = dict(zip(piece.ends, piece.counts, strict=True))
+        assert known == {place: counts[place] for place in known}
+        growing = {place for place, before in zip(counts, [0, *counts.values()], strict=False) if counts[place] > before}
+        assert growing <= known.keys() or len(counts) <= 1
     assert content_of(b"".join(piece.data for piece in pieces)) == "".join(words)
 
 

@@ -18,9 +18,25 @@ from aisa.config.schema import Prices, PriceTier
 from aisa.edge.models import price_document
 from aisa.prices.rules import BEGINNING, Price, PriceList, Term, configured, is_local, may_be_listed, seconds_of
 from aisa.pricing import KINDS, Tier, UnitPrices, cost_of, tokens_by_kind, unit_prices
-from aisa.providers.openai_answer import plain_usage
+from aisa.providers.counting import AskedOf
+from aisa.providers.openai_answer import as_usage, plain_answer
+from aisa.providers.shape import Target
 from aisa.usage import REPORTED, Usage
-from aisa.wire.usage_report import UsageReport
+from aisa.wire.chat import parse_chat
+from aisa.wire.tool_terms import ToolTerms
+from aisa.wire.usage_report import Shown, UsageReport
+from rig import body
+
+CHAT = parse_chat(body())
+ASKED = AskedOf(CHAT, Target("a", "m", "openai"))
+
+
+def plain(answer: object) -> Usage:
+    """Return the usage of an answer that passes untouched."""
+    conformant = plain_answer(json.dumps(answer).encode(), ToolTerms(CHAT.known), ASKED)
+    assert conformant is not None
+    return as_usage(conformant.usage)
+
 
 COUNTS = st.integers(0, 60)
 RATES = st.integers(0, 10**15)
@@ -259,11 +275,11 @@ def test_audio_is_read_from_a_report_whether_or_not_the_answer_passes_untouched(
     }
     message = {"role": "assistant", "content": "Hi.", "refusal": None}
     choice = {"index": 0, "message": message, "logprobs": None, "finish_reason": "stop"}
-    body = {"id": "x", "object": "chat.completion", "created": 1, "model": "m", "choices": [choice], "usage": report}
+    answer = {"id": "x", "object": "chat.completion", "created": 1, "model": "m", "choices": [choice], "usage": report}
     expected = Usage(30, 20, 4, 0, 6, REPORTED, REPORTED, 5, 7)
-    assert plain_usage(json.dumps(body).encode()) == expected
+    assert plain(answer) == expected
     told = UsageReport()
     told.take(report)
-    assert told.usage(Usage(1, 1)) == expected
+    assert told.usage(Shown(1, 0, REPORTED), ASKED) == expected
     del report["prompt_tokens_details"], report["completion_tokens_details"]
-    assert plain_usage(json.dumps(body).encode()) == Usage(30, 20, source=REPORTED, input_source=REPORTED)
+    assert plain(answer) == Usage(30, 20, source=REPORTED, input_source=REPORTED)

@@ -98,7 +98,11 @@ def test_the_charge_is_settled_before_done_is_written() -> None:
 
 def test_what_one_read_brought_leaves_in_one_write_and_is_noted_behind_it() -> None:
     """While it leaves, a death would bill what had left before; [DONE] alone waits for the settlement."""
-    reads = [b"".join(text("a", "b", "c")), b"".join([chunk({"content": word}) for word in "de"]), b"".join([chunk({}, "stop"), DONE])]
+    reads = [
+        b"".join(text("aa", "bb", "cc")),
+        b"".join([chunk({"content": word}) for word in ("dd", "ee")]),
+        b"".join([chunk({}, "stop"), DONE]),
+    ]
     rig = Rig(ScriptedUpstream(Script(reads)))
     noted: list[int] = []
 
@@ -116,9 +120,9 @@ def test_what_one_read_brought_leaves_in_one_write_and_is_noted_behind_it() -> N
 
 def test_of_a_write_that_the_client_does_not_take_only_whole_events_that_left_are_noted() -> None:
     """A slow client's share of one read is told to the event: what still waits in this process would be lost with it."""
-    reads = [*text("a"), b"".join([chunk({"content": word}) for word in "bcde"])]
+    reads = [*text("aa"), b"".join([chunk({"content": word}) for word in ("bb", "cc", "dd", "ee")])]
     rig = Rig(ScriptedUpstream(Script([*reads, chunk({}, "stop"), DONE])))
-    taken = sum(map(len, reads[:2])) + 2 * len(chunk({"content": "b"})) + 1
+    taken = sum(map(len, reads[:2])) + 2 * len(chunk({"content": "bb"})) + 1
 
     class Slow(MemoryClient):
         def bytes_taken(self) -> int:

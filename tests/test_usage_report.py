@@ -10,10 +10,13 @@ import pytest
 
 from aisa.facts import UsageMisreported
 from aisa.misreports import QUIET_SECONDS, Misreports
+from aisa.providers.counting import AskedOf
+from aisa.providers.shape import Target
 from aisa.usage import COUNTED, ESTIMATED, REPORTED, Usage
-from aisa.wire.usage_report import UsageReport
+from aisa.wire.chat import parse_chat
+from aisa.wire.usage_report import Shown, UsageReport
 from one_call import IN, OUT, made, row_of
-from rig import DONE, HEAD, Rig, chunk, document, event, text
+from rig import DONE, HEAD, Rig, body, chunk, document, event, text
 
 SEED = 20_261_128
 TEXT = ["Hello", " there", "."]  # three deltas, and twelve bytes: three tokens by either count
@@ -179,17 +182,17 @@ def test_no_report_breaks_the_sums() -> None:
     chance = random.Random(SEED)
     names = ["prompt_tokens", "completion_tokens", "total_tokens", "input_tokens", "output_tokens", "cached_tokens", "reasoning_tokens"]
     names += ["prompt_tokens_details", "completion_tokens_details", "cache_creation_input_tokens", "candidatesTokenCount", "other"]
-    counted = Usage(5, 7, reasoning_tokens=2, source=COUNTED)
+    shown, request = Shown(7, 2, COUNTED, 30), AskedOf(parse_chat(body()), Target("a", "m", "openai"))
     for _ in range(5_000):
         report = UsageReport()
         for _ in range(chance.randrange(1, 4)):
             report.take({name: any_value(chance) for name in chance.sample(names, chance.randrange(len(names)))})
-        billed = report.usage(counted)
+        billed = report.usage(shown, request)
         assert billed.input_tokens > 0, report.fields
         assert billed.output_tokens > 0, report.fields
         assert 0 <= billed.cached_tokens + billed.cache_write_tokens <= billed.input_tokens, report.fields
         assert 0 <= billed.reasoning_tokens <= billed.output_tokens, report.fields
-        shown = report.document(billed)
-        assert shown["total_tokens"] == billed.input_tokens + billed.output_tokens
-        assert all(type(shown[name]) is int for name in ("prompt_tokens", "completion_tokens"))
-        json.dumps(shown)
+        document = report.document(billed)
+        assert document["total_tokens"] == billed.input_tokens + billed.output_tokens
+        assert all(type(document[name]) is int for name in ("prompt_tokens", "completion_tokens"))
+        json.dumps(document)

@@ -24,7 +24,24 @@ import pytest
 from aisa.keys.rules import Key
 from aisa.ledger.row import CallRow
 from repeats import repeats
-from worlds import END_SECONDS, NEVER, Free, Left, Life, Making, Observer, Plan, Said, Seen, Tariff, Tokens, live, thoughts_in, world_of
+from worlds import (
+    END_SECONDS,
+    NEVER,
+    Free,
+    Left,
+    Life,
+    Making,
+    Observer,
+    Plan,
+    Said,
+    Seen,
+    Tariff,
+    Tokens,
+    live,
+    text_bytes_of,
+    thoughts_in,
+    world_of,
+)
 
 WORLDS = int(os.environ.get("AISA_WORLDS", str(repeats(1_000))))
 FIRST = int(os.environ.get("AISA_WORLDS_FIRST", "0"))
@@ -108,9 +125,14 @@ def output_held(plan: Plan, sent: int) -> int:
     return held + ceil(max(0, sent - held) / STEP) * STEP if plan.stream else held
 
 
+def input_of(plan: Plan) -> int:
+    """Return the tokens that a request is taken for where no vendor says it: four bytes of its text are one."""
+    return ceil(text_bytes_of(plan.body) / 4)
+
+
 def held_input(plan: Plan) -> int:
     """Return the input tokens that are held for."""
-    return ceil(len(plan.body) / 2)
+    return input_of(plan)
 
 
 def hold_of(plan: Plan, output: int) -> int:
@@ -157,21 +179,28 @@ def reported(seen: Seen, heard: Heard) -> Tokens | None:
     if report is None:
         return None
     if not report.input:
-        report = report._replace(input=ceil(len(seen.plan.body) / 4), cached=0, written=0, heard=0)
-    if not report.output and counted_of(seen, heard):
+        report = report._replace(input=input_of(seen.plan), cached=0, written=0, heard=0)
+    if (not report.output and counted_of(seen, heard)) or not possible(seen, report):
         report = report._replace(output=counted_of(seen, heard), thought=heard.thoughts, spoken=0)
     return report
 
 
+def possible(seen: Seen, report: Tokens) -> bool:
+    """Say whether an output is within what request or model allow."""
+    plan = seen.plan
+    most = max(plan.max_tokens or 0, plan.model.output_max or 0) or MILLION
+    return report.output <= most * plan.choices
+
+
 def counted_of(seen: Seen, heard: Heard) -> int:
     """Return the output tokens by our own count: of a document by its text, for which four bytes of each choice are one."""
-    return heard.tokens if seen.plan.stream else ceil(heard.tokens / 4) * seen.plan.choices
+    return heard.tokens if seen.plan.stream else ceil(heard.tokens * 3 / 4) * seen.plan.choices
 
 
 def whole_bill(seen: Seen, *, late: bool = False) -> Tokens:
     """Return what a complete answer is billed for: what was reported, else what was counted."""
     heard = heard_of(seen, late=late)
-    return reported(seen, heard) or Tokens(ceil(len(seen.plan.body) / 4), counted_of(seen, heard), thought=heard.thoughts)
+    return reported(seen, heard) or Tokens(input_of(seen.plan), counted_of(seen, heard), thought=heard.thoughts)
 
 
 def finishes_whole(seen: Seen) -> bool:
@@ -199,8 +228,8 @@ def part_bill(seen: Seen, has: tuple[int, int], *, late: bool = False) -> Tokens
         return NOTHING
     report = reported(seen, heard)
     if report is None or heard.report is None:
-        return Tokens(ceil(len(seen.plan.body) / 4), tokens, thought=thoughts)
-    if not heard.report.output:
+        return Tokens(input_of(seen.plan), tokens, thought=thoughts)
+    if not heard.report.output or not possible(seen, heard.report):
         return report._replace(output=tokens, thought=thoughts, spoken=0)
     visible = report.output - max(0, report.thought - heard.thoughts)
     output = tokens * visible // heard.tokens
@@ -231,7 +260,7 @@ def bill_of(seen: Seen, row: CallRow, *, found: bool) -> Tokens:
         return whole_bill(seen)
     tokens, thoughts = has_of(seen, found=found)
     if crashed and tokens:  # the board knows no more than how large the request was and how many tokens left
-        return Tokens(ceil(len(plan.body) / 4), tokens)
+        return Tokens(input_of(plan), tokens)
     if complete(seen, (tokens, thoughts), row.outcome):
         return whole_bill(seen, late=True)
     return part_bill(seen, (tokens, thoughts), late=late_word(seen, (tokens, thoughts)))
@@ -495,6 +524,8 @@ def expected_sources(seen: Seen, row: CallRow, *, found: bool) -> tuple[str, str
     heard = heard_of(seen, late=whole or late_word(seen, has))
     everything = whole or has[0] == heard.tokens
     report = NOTHING if heard.report is None or crashed else heard.report
+    if report.output and not possible(seen, report):
+        return "reported" if report.input else "estimated", "implausible"
     ours = "counted" if seen.plan.stream and (heard.tokens or crashed) else "estimated"
     return "reported" if report.input else "estimated", "reported" if report.output and everything else ours
 

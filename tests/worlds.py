@@ -527,10 +527,10 @@ async def read(data: bytes) -> ChatRequest:
 
 def thoughts_in(data: bytes) -> int:
     """Return the tokens of reasoning in whole events, which have it under both of the names that clients read."""
-    return sum(map(len, THOUGHTS.findall(data)))
+    return sum([found.count(b"^") for found in THOUGHTS.findall(data)])
 
 
-THOUGHTS = re.compile(rb'"reasoning_content":"(\^*)"')
+THOUGHTS = re.compile(rb'"reasoning_content":"([^"]*)"')
 
 
 def ignore(_fact: object) -> None:
@@ -750,7 +750,7 @@ class Maker:
         }
         fields = {name: value for name, value in asked.items() if value is not None}
         body = request(model.name, "a" * chance.randrange(self.among((5, 200), (2, 3_500))), fields)
-        vendor = VendorMaker(self, model, body_bytes=len(body), choices=choices)
+        vendor = VendorMaker(self, model, text_bytes=text_bytes_of(body), choices=choices)
         steps = vendor.stream() if stream else vendor.document()
         return Plan(
             id=f"req_{number}",
@@ -783,16 +783,21 @@ class Maker:
         )
 
 
+def text_bytes_of(body: bytes) -> int:
+    """Return the size of the text in a request's body."""
+    return len(msgspec.json.decode(body)["messages"][0]["content"].encode())
+
+
 class VendorMaker:
     """Draws what a vendor does with one call."""
 
-    def __init__(self, maker: Maker, model: Named, *, body_bytes: int, choices: int) -> None:
+    def __init__(self, maker: Maker, model: Named, *, text_bytes: int, choices: int) -> None:
         self.chance = maker.chance
         self.likely = maker.likely
         self.among = maker.among
         self.maker = maker
         self.overs = [over for over, _ in model.tariff.tiers] if model.tariff else []
-        self.body_bytes = body_bytes
+        self.text_bytes = text_bytes
         self.choices = choices
 
     def stream(self) -> list[Said | Stall | Break]:
@@ -810,7 +815,7 @@ class VendorMaker:
         for tokens, thought in deltas:
             running += tokens
             report = Tokens(prompt, running) if way == "running" else None
-            delta = {"reasoning_content": "^" * tokens} if thought else {"content": "~" * tokens}
+            delta = {"reasoning_content": "^is" * tokens} if thought else {"content": "~it" * tokens}
             index = chance.randrange(self.choices)
             entries = tokens if way == "logprobs" else 0
             said.append(Said(chunk(delta, index=index, entries=entries, report=report), tokens, tokens * thought, report))
@@ -869,7 +874,7 @@ class VendorMaker:
         report = self.report(self.prompt(), tokens, 0, hides=True)
         if self.likely(0.2):
             report = report._replace(spoken=chance.randrange(report.output - report.thought + 1))
-        message = {"role": "assistant", "content": "~" * tokens} | ({"refusal": None} if self.likely(0.5) else {})
+        message = {"role": "assistant", "content": "~it" * tokens} | ({"refusal": None} if self.likely(0.5) else {})
         choices = [{"index": index, "message": message, "logprobs": None, "finish_reason": "stop"} for index in range(self.choices)]
         data = msgspec.json.encode({**HEAD, "object": "chat.completion", "choices": choices, "usage": usage_of(report)})
         cut = chance.randrange(len(data))
@@ -884,7 +889,7 @@ class VendorMaker:
 
     def prompt(self) -> int:
         """Draw how many tokens the vendor makes of the request: no more than was held for, if it is honest."""
-        held = -(-self.body_bytes // 2)
+        held = max(1, -(-self.text_bytes // 4))
         honest = self.maker.honest or self.likely(0.7)
         if not honest and self.overs and self.likely(0.3):
             return self.chance.choice(self.overs) + self.chance.choice((0, 1))

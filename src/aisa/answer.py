@@ -8,15 +8,17 @@ import msgspec
 
 
 class Piece(msgspec.Struct, frozen=True, gc=False):
-    """What goes to the client in one write: whole events, and how many output tokens they carry (0: none, the idle clock runs on).
+    """What goes to the client in one write: whole events, and by how many output tokens the count grows with them.
 
     `ends` are the offsets in `data` at which events that carry tokens end, `counts` the tokens up to there; none if it is one event.
+    `carries` says that there is output in it, however small: the idle clock begins anew.
     """
 
     data: bytes
     tokens: int
     ends: Sequence[int] = ()
     counts: Sequence[int] = ()
+    carries: bool = False
 
 
 def together(pieces: list[Piece]) -> list[Piece]:
@@ -24,7 +26,8 @@ def together(pieces: list[Piece]) -> list[Piece]:
     if len(pieces) <= 1:
         return pieces
     ends, counts = positions(pieces)
-    return [Piece(b"".join([piece.data for piece in pieces]), counts[-1] if counts else 0, ends, counts)]
+    carries = any(piece.carries for piece in pieces)
+    return [Piece(b"".join([piece.data for piece in pieces]), counts[-1] if counts else 0, ends, counts, carries)]
 
 
 def positions(pieces: Iterable[Piece]) -> tuple[list[int], list[int]]:

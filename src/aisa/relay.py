@@ -174,7 +174,7 @@ async def send(run: Run, piece: Piece) -> None:
     if not client.started:
         run.start_stream()
     charge.note(delivery.write(piece))
-    now = run.patience.sent(piece.tokens)
+    now = run.patience.sent(piece.tokens or piece.carries)
     if run.life.first_token_at is None:
         run.life.sent(now, piece.tokens)
     if client.congested:

@@ -21,7 +21,7 @@ from aisa.prices.rules import BEGINNING, LookUp, Price, PriceList, Term, configu
 from aisa.pricing import unit_prices
 from aisa.providers.counting import NO_COUNTS, Counts
 from aisa.providers.shape import Target
-from aisa.usage import COUNTED
+from aisa.usage import COUNTED, ESTIMATED
 from aisa.wire.chat import ChatRequest
 
 EMBEDDED = "embedded"
@@ -162,6 +162,7 @@ class Routes:
             price_list = self._price_list(name, model, target)
             listed = None if price_list is None else price_list.context_window
             target = msgspec.structs.replace(target, context_window=setting.context_window or model.context_window or listed)
+            target = msgspec.structs.replace(target, output_tokens_max=model.max_output_tokens)
             offer = Offer(target, setting.target, price_list, self._needs_price(target))
             if weighted and weighted_before:
                 steps[-1].append((offer, setting.weight))
@@ -205,7 +206,7 @@ def vendor_target(name: str, config: Config, counts: Counts) -> Target:
     host = vendor.base_url.partition("://")[2].partition("/")[0]
     secrets = [vendor.api_key or "", vendor.base_url, host, host.partition(":")[0], *vendor.headers.values(), *vendor.query.values()]
     hidden = tuple(secret for secret in secrets if len(secret) >= SECRET_CHARACTERS_MIN)
-    count, source = counts.get(name, (None, COUNTED))
+    count, by_pieces = counts.get(name), vendor.deltas == "token"
     return Target(
         name,
         "",
@@ -218,7 +219,8 @@ def vendor_target(name: str, config: Config, counts: Counts) -> Target:
         cut_stop=vendor.cut_stop_sequences,
         secrets=hidden,
         count=count,
-        count_source=source,
+        by_pieces=by_pieces,
+        count_source=COUNTED if count is not None or by_pieces else ESTIMATED,
     )
 
 

@@ -7,6 +7,7 @@ import msgspec
 REPORTED = "reported"  # the vendor said so
 COUNTED = "counted"  # we counted what passed
 ESTIMATED = "estimated"  # neither was possible
+IMPLAUSIBLE = "implausible"  # we counted or estimated, because what the vendor said cannot be
 
 BYTES_PER_TOKEN = 4  # of English text and JSON, roughly: the measure of estimates, where a vendor says nothing
 

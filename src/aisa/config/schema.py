@@ -245,10 +245,10 @@ FIELDS: Mapping[str, str] = MappingProxyType(
         "without it `HTTPS_PROXY`, `HTTP_PROXY`, `ALL_PROXY` and `NO_PROXY` count.",
         "vendors.<name>.on_disconnect": "What becomes of an answer whose client has left: `cancel` it, or `drain` it where the vendor "
         "bills on regardless, so that the ledger knows what it will charge.",
-        "vendors.<name>.deltas": "What one streamed delta is: `token`, as OpenAI and most servers of open models send them, or `text` of "
-        "any length, whose tokens are then estimated from its size. Counts only for streams that are cut.",
-        "vendors.<name>.tokenizer": "Name of a tiktoken encoding, such as `o200k_base`, that counts the tokens of deltas of text; needs "
-        "the `tokenizers` extra.",
+        "vendors.<name>.deltas": "What one streamed delta is: `token`, as OpenAI and most servers of open models send them, while its size "
+        "can be one's; or `text` of any length, whose tokens are estimated from its size. Counts only where the vendor does not report.",
+        "vendors.<name>.tokenizer": "Name of a tiktoken encoding, such as `o200k_base`, that counts tokens where the vendor does not "
+        "report them; needs the `tokenizers` extra.",
         "vendors.<name>.allow_unpriced": "Whether models without any price may be used, free of charge; if absent, only where the vendor "
         "is on this machine. A listed model with a target that may not keeps the server from starting.",
         "vendors.<name>.prices": "What its models cost where no entry under `models` says it: the model's name there to prices as in "

@@ -24,10 +24,9 @@ from aisa.money import Nanos
 from aisa.names import stored
 from aisa.routing import Plan
 from aisa.storage.failure import StorageFailed
-from aisa.usage import BYTES_PER_TOKEN
 from aisa.wire.chat import ChatRequest
-
-HELD_BYTES_PER_TOKEN = 2  # what is held at first: Chinese and code reach a token in two bytes, and a hold should not be too small
+from aisa.wire.content import input_tokens
+from aisa.wire.request_content import content_of
 
 #: Writes a row down and calls back when the database has it for good.
 Post = Callable[[CallRow, Callable[[], None]], None]
@@ -89,6 +88,8 @@ class Books:
             limits.append(wallet)
         if rates and key.spend_cap is not None:
             limits.append(self._known_cap(key, now))
+        content, target = content_of(chat), offer.target
+        counted = input_tokens(content, target.model, target.context_window)
         opening = Opening(
             id=call.id,
             account=key.account,
@@ -96,7 +97,7 @@ class Books:
             model=stored(plan.entry.name),
             stream=chat.stream,
             began_ms=int(now * 1000),
-            input_tokens=-(-chat.body_bytes // BYTES_PER_TOKEN),
+            input_tokens=counted,
             prices=None if price is None else price.prices,
             price_source="" if price is None else stored(price.source),
             prepaid=wallet.balance is not None,
@@ -108,7 +109,8 @@ class Books:
             slot = self._board.take(opening_record(opening))
         except BoardFull as full:
             raise ApiError("overloaded", f"This server cannot keep books of more calls at the moment: {full}. Try again soon.") from None
-        held_input = -(-chat.body_bytes // HELD_BYTES_PER_TOKEN)
+        targets = [other.target for other in plan.offers] if limits else []
+        held_input = max([input_tokens(content, other.model, other.context_window) for other in targets], default=counted)
         charge = self.calls[call.id] = Charge(self, opening, slot, offer=offer, limits=limits, held_input=held_input)
         try:
             if limits:

@@ -15,7 +15,7 @@ from aisa.ledger.board_record import closing_record, opening_record
 from aisa.ledger.holds import output_price
 from aisa.ledger.port import Bill, Ending
 from aisa.ledger.row import CallRow, Opening
-from aisa.ledger.rules import CLIENT_GONE, COMPLETED, CRASHED, Delivered, billed
+from aisa.ledger.rules import CLIENT_GONE, COMPLETED, CRASHED, FAILED, Delivered, billed
 from aisa.ledger.wallets import Limit
 from aisa.money import TOKENS_PER_PRICE, Nanos
 from aisa.names import stored
@@ -23,7 +23,7 @@ from aisa.prices.rules import CATALOGUE, Price
 from aisa.pricing import cost_of
 from aisa.routing import Offer
 from aisa.storage.failure import StorageFailed
-from aisa.usage import COUNTED, ESTIMATED, Usage
+from aisa.usage import COUNTED, ESTIMATED, REPORTED, Usage
 
 STEP_TOKENS = 256  # of output that a stream's hold grows by: at ten dollars per million tokens a quarter of a cent
 
@@ -213,7 +213,7 @@ def row_of(opening: Opening, ending: Ending) -> CallRow:
         began_ms=opening.began_ms,
         ended_ms=opening.began_ms + ending.total_ms,
         generated=ending.generated,
-        delivered=arrived(ending.outcome, charged, ending.delivered),
+        delivered=arrived(ending.outcome, ending.delivered, generated=ending.generated, charged=charged),
         billed=charged,
         cost=cost(charged, opening),
         prices=opening.prices,
@@ -236,12 +236,14 @@ def amended(row: CallRow, outcome: str, delivered: Delivered) -> CallRow:
     """Return the row of a call of which this arrived."""
     charged = billed(outcome, row.generated, delivered)
     price = 0 if row.prices is None else cost_of(charged, row.prices)
-    return msgspec.structs.replace(row, outcome=outcome, billed=charged, delivered=arrived(outcome, charged, delivered), cost=price)
+    had = arrived(outcome, delivered, generated=row.generated, charged=charged)
+    return msgspec.structs.replace(row, outcome=outcome, billed=charged, delivered=had, cost=price)
 
 
-def arrived(outcome: str, charged: Usage, delivered: Delivered) -> int:
-    """Return the output tokens that a row says were delivered: of a complete answer those of the bill, whose measure is the vendor's."""
-    return charged.output_tokens if outcome == COMPLETED or delivered.complete else delivered.tokens
+def arrived(outcome: str, delivered: Delivered, *, generated: Usage, charged: Usage) -> int:
+    """Return the output tokens that a row says were delivered: those of the bill; of a cut stream that was reported in our own measure."""
+    ours = outcome != COMPLETED and not delivered.complete and (generated.source == REPORTED or not delivered.tokens)
+    return delivered.tokens if ours or outcome == FAILED else charged.output_tokens
 
 
 def crashed(opening: Opening, tokens: int, *, attempts: int, found_ms: int) -> CallRow:

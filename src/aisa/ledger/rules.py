@@ -52,15 +52,16 @@ def billed(outcome: str, generated: Usage, delivered: Delivered) -> Usage:
 def received(generated: Usage, delivered: Delivered) -> Usage:
     """Return what a client has of a stream: the whole input, and the output that was delivered.
 
-    Where a vendor has reported what its tokens were, our count is brought to its measure: a vendor may put several tokens into one delta.
+    Where a vendor has reported what its tokens were, or a tokenizer has counted them afterwards, our running count is brought to that
+    measure: a vendor may put several tokens into one delta.
     Reasoning that was not shown was not delivered.
     """
     output, reasoning, source = delivered.tokens, min(delivered.reasoning, delivered.tokens), generated.source
-    if generated.source == REPORTED and delivered.counted:
+    if delivered.counted and (source == REPORTED or generated.output_tokens != delivered.counted):
         visible = generated.output_tokens - (0 if delivered.reasoning else generated.reasoning_tokens)
         output = max(0, visible) * delivered.tokens // delivered.counted
         reasoning = min(output, generated.reasoning_tokens) if reasoning else 0
-        source = REPORTED if delivered.tokens == delivered.counted else COUNTED
+        source = COUNTED if source == REPORTED and delivered.tokens != delivered.counted else source
     audio = min(output - reasoning, generated.output_audio_tokens)
     rarer = generated.breakdown
     if rarer is not None and rarer.output_image_tokens > output:

@@ -2,19 +2,18 @@
 
 from __future__ import annotations
 
-from functools import partial
-
 import msgspec
 from msgspec import UNSET, Raw
 
 from aisa.answer import Piece
 from aisa.errors import UpstreamFailed
 from aisa.providers.blame import blame_for, unreadable
+from aisa.providers.counting import AskedOf
 from aisa.providers.shape import Target
-from aisa.usage import BYTES_PER_TOKEN, ESTIMATED, REPORTED, Usage
+from aisa.usage import COUNTED, ESTIMATED, REPORTED, Usage
 from aisa.wire.answer import Document
 from aisa.wire.chat import ChatRequest
-from aisa.wire.chunks import text_in
+from aisa.wire.chunks import carries_token, text_in
 from aisa.wire.lenient_json import NotEvenLenient, encode, read_leniently, with_whole_text
 from aisa.wire.model_name import shown_name
 from aisa.wire.plain import (
@@ -26,13 +25,14 @@ from aisa.wire.plain import (
     PlainAnswer,
     PlainAnswerChoice,
     PlainUsage,
+    characters,
     is_utf8,
 )
-from aisa.wire.request_content import cache_lifetime
 from aisa.wire.stop_sequences import stop_sequences, with_texts_cut
+from aisa.wire.token_meter import TokenMeter
 from aisa.wire.tool_terms import ToolTerms
 from aisa.wire.trees import Tree, is_list, is_tree, trees_in
-from aisa.wire.usage_report import LIFETIMES, UsageReport, with_cost
+from aisa.wire.usage_report import VISIBLE_PER_BYTE, VISIBLE_SPARE, Asked, Shown, UsageReport, with_cost
 from aisa.wire.vendor_error import VendorError
 
 #: A call's id and its UNIX time in seconds: what stands in where a vendor gives none.
@@ -63,6 +63,7 @@ class AnswerDecoder:
         self._choices: Raw | None = None  # of an answer that can pass otherwise, with what they lacked
         self._mended: Tree | None = None  # the answer, where its bytes cannot pass, and its usage
         self._report = UsageReport()
+        self._asked = AskedOf(chat, target)
         self._usage = Usage()
 
     def feed(self, data: bytes) -> list[Piece]:
@@ -78,9 +79,9 @@ class AnswerDecoder:
         self._body = self._parts[0] if len(self._parts) == 1 else b"".join(self._parts)
         terms = ToolTerms(self._chat.known)
         stops = stop_sequences(self._chat.known) if self._target.cut_stop else ()
-        plain: PlainAnswer | BareAnswer | None = None if stops else plain_answer(self._body, terms)
+        plain: PlainAnswer | BareAnswer | None = None if stops else plain_answer(self._body, terms, self._asked)
         if plain is None and not stops:
-            plain = filled_up(self._body, terms)
+            plain = filled_up(self._body, terms, self._asked)
             self._choices = None if plain is None else Raw(msgspec.json.encode(plain.choices))
         if plain is not None:
             self._usage = as_usage(plain.usage)
@@ -94,8 +95,7 @@ class AnswerDecoder:
             return []
         answer, self.unknown = document
         self._report.take(answer.get("usage"))
-        lifetime = partial(cache_lifetime, self._chat.fields, LIFETIMES)
-        self._usage = self._report.usage(counted(answer, self._chat, self._target), lifetime)
+        self._usage = self._report.usage(shown_in(answer, self._target), self._asked)
         self._mended = with_texts_cut(answer, stops) if stops else answer
         self.done = True
         return []
@@ -123,18 +123,18 @@ class AnswerDecoder:
         return msgspec.json.encode({**members, **changed})
 
 
-def plain_answer(body: bytes, terms: ToolTerms) -> PlainAnswer | None:
-    """Return an answer that is conformant as it is, None for any other."""
+def plain_answer(body: bytes, terms: ToolTerms, asked: Asked) -> PlainAnswer | None:
+    """Return an answer that is conformant as it is and can be true, None for any other."""
     try:
         answer = ANSWER.decode(body)
         conformant = all(choice.index == place and is_conformant(choice, terms) for place, choice in enumerate(answer.choices))
     except NOT_PLAIN:
         return None
-    passes = conformant and answer.error is UNSET and answer.usage.adds_up() and is_utf8(body)
+    passes = conformant and answer.error is UNSET and answer.usage.adds_up() and is_possible(answer, asked) and is_utf8(body)
     return answer if passes else None
 
 
-def filled_up(body: bytes, terms: ToolTerms) -> BareAnswer | None:
+def filled_up(body: bytes, terms: ToolTerms, asked: Asked) -> BareAnswer | None:
     """Return an answer that is conformant once its choices have all their members, None for any other."""
     try:
         answer = BARE_ANSWER.decode(body)
@@ -143,7 +143,18 @@ def filled_up(body: bytes, terms: ToolTerms) -> BareAnswer | None:
     except NOT_PLAIN:
         return None
     passes = conformant and answer.error is UNSET and answer.usage.adds_up() and not nulls and is_utf8(body)
-    return answer if passes else None
+    return answer if passes and is_possible(answer, asked) else None
+
+
+def is_possible(answer: PlainAnswer | BareAnswer, asked: Asked) -> bool:
+    """Tell whether what an answer reports can be."""
+    said = answer.usage
+    if said.prompt_tokens > asked.input_tokens_max or said.completion_tokens > asked.output_tokens_max:
+        return False
+    hidden = said.parts()[2] + said.audio()[1]
+    return said.completion_tokens - hidden <= VISIBLE_SPARE or (
+        said.completion_tokens - hidden <= VISIBLE_PER_BYTE * characters(answer) + VISIBLE_SPARE
+    )
 
 
 def is_conformant(choice: PlainAnswerChoice | BareAnswerChoice, terms: ToolTerms) -> bool:
@@ -167,21 +178,25 @@ def as_usage(said: PlainUsage) -> Usage:
     return Usage(said.prompt_tokens, said.completion_tokens, cached, written, reasoning, REPORTED, REPORTED, heard, spoken)
 
 
-def counted(answer: Tree, chat: ChatRequest, target: Target) -> Usage:
+def shown_in(answer: Tree, target: Target) -> Shown:
     """Count the tokens of an answer as a stream of it would be: what its choices say, not the JSON around it."""
-    output, source = 0, target.count_source
+    tokens = size = 0
+    source, measured = COUNTED, True
     for choice in trees_in(answer.get("choices")):
         message, logprobs = choice.get("message"), choice.get("logprobs")
         told = logprobs.get("content") if is_tree(logprobs) else None
-        text = text_in(message) if is_tree(message) else ""
+        message = message if is_tree(message) else {}
+        text = text_in(message)
+        meter = TokenMeter(target.count, by_pieces=False)
+        meter.add_text(text)
+        size += meter.text_bytes
         if is_list(told) and told:
-            output += len(told)
-        elif target.count is not None:
-            output += target.count(text)
+            tokens += len(told)
         else:
-            output += -(-len(text.encode("utf-8", "surrogatepass")) // BYTES_PER_TOKEN)
-            source = ESTIMATED
-    return Usage(-(-chat.body_bytes // BYTES_PER_TOKEN), output, source=source)
+            tokens += meter.exact()
+            source = source if target.count is not None else ESTIMATED
+        measured = measured and (bool(text) or not carries_token(message))
+    return Shown(tokens, 0, source, size if measured else None)
 
 
 def read_document(body: bytes, target: Target, identity: Identity, *, chat: ChatRequest) -> tuple[Tree, list[str]] | UpstreamFailed:

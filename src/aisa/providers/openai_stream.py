@@ -11,9 +11,10 @@ from msgspec import UNSET
 from aisa.answer import Piece, together
 from aisa.errors import UpstreamFailed
 from aisa.providers.blame import blame_for, broken_off, unreadable
+from aisa.providers.counting import AskedOf
 from aisa.providers.openai_answer import Identity, as_usage, read_document
 from aisa.providers.shape import Target
-from aisa.usage import BYTES_PER_TOKEN, ESTIMATED, Usage
+from aisa.usage import ESTIMATED, IMPLAUSIBLE, REPORTED, Usage
 from aisa.wire.answer import as_chunk
 from aisa.wire.chat import ChatRequest
 from aisa.wire.chunks import ChunkStream, encode_chunk
@@ -35,12 +36,12 @@ from aisa.wire.plain import (
     mould_of,
     with_delta,
 )
-from aisa.wire.request_content import cache_lifetime
 from aisa.wire.sse import DONE, Event, EventTooLarge, SseDecoder, data_event, events_in
 from aisa.wire.stop_sequences import stop_sequences
+from aisa.wire.token_meter import TokenMeter
 from aisa.wire.tool_terms import ToolTerms
 from aisa.wire.trees import Tree, is_tree
-from aisa.wire.usage_report import LIFETIMES, with_cost
+from aisa.wire.usage_report import with_cost
 from aisa.wire.vendor_error import VendorError
 
 OPENING_BYTES_MAX = 65_536  # of what comes before the first word; real ones are one chunk a choice, and a chunk of filter results
@@ -66,13 +67,14 @@ class StreamDecoder:
             terms=ToolTerms(chat.known),
             include_usage=chat.include_usage,
             n=chat.known.n or 1,
-            count=target.count,
+            meter=partial(TokenMeter, target.count, by_pieces=target.by_pieces),
             public=target.public,
             stops=stop_sequences(chat.known) if target.cut_stop else (),
         )
+        self._asked = AskedOf(chat, target)
         self._kept: list[tuple[Tree, bytes]] = []  # finish chunks held back that were conformant, and their events
-        self._count = target.count
         self._mould: Mould | None = None
+        self._meter = TokenMeter()  # of the choice that the mould is of
         self._renaming: Renaming | None = None
         self._told: tuple[Tree | None, Usage] | None = None  # a report that came in a chunk of its own and is right as it is, and read
         self._ended = False
@@ -99,7 +101,7 @@ class StreamDecoder:
             return []
         if not complete:
             return []
-        if self._mould is not None and self._shown and (piece := self._mould.cast(complete, self._count)) is not None:
+        if self._mould is not None and self._shown and (piece := self._mould.cast(complete, self._meter)) is not None:
             self._chunks.tokens += piece.tokens
             return [piece]
         return self._shown_of(self._relay(complete))
@@ -141,15 +143,14 @@ class StreamDecoder:
 
     def usage(self) -> Usage:
         """Return the tokens so far."""
-        chunks = self._chunks
-        source = self._target.count_source if chunks.tokens else ESTIMATED
-        if self._told is not None and chunks.report.fields is self._told[0]:
+        chunks, target = self._chunks, self._target
+        source = target.count_source if chunks.tokens else ESTIMATED
+        shown = chunks.shown(source, exact=target.count is not None)
+        if self._told is not None and chunks.report.fields is self._told[0] and shown.allows(self._told[1], self._asked):
             told = self._told[1]
         else:
-            prompt = -(-self._chat.body_bytes // BYTES_PER_TOKEN)
-            counted = Usage(prompt, chunks.tokens, reasoning_tokens=chunks.reasoning, source=source)
-            told = chunks.report.usage(counted, partial(cache_lifetime, self._chat.fields, LIFETIMES))
-        if self.finished or told.output_tokens >= chunks.tokens:
+            told = chunks.report.usage(shown, self._asked)
+        if self.finished or told.source != REPORTED or told.output_tokens >= chunks.tokens:
             return told
         thought = max(told.reasoning_tokens, chunks.reasoning)
         return msgspec.structs.replace(told, output_tokens=chunks.tokens, reasoning_tokens=thought, source=source)
@@ -166,7 +167,8 @@ class StreamDecoder:
 
     def usage_fault(self, usage: Usage) -> str:
         """Say what is wrong with the vendor's report of a finished answer."""
-        return self._chunks.report.fault(usage) if self.finished else ""
+        told = self.finished or IMPLAUSIBLE in (usage.source, usage.input_source)  # before its end a report may leave something out
+        return self._chunks.report.fault(usage) if told else ""
 
     @property
     def certain(self) -> bool:
@@ -202,7 +204,7 @@ class StreamDecoder:
         while begin < size:
             mould = self._mould
             if mould is not None and not mixed and (end := mould.reach(complete, begin)) > begin:
-                piece = mould.cast(complete[begin:end], self._count)
+                piece = mould.cast(complete[begin:end], self._meter)
                 if piece is not None:
                     self._chunks.tokens += piece.tokens
                     pieces.append(piece)
@@ -216,7 +218,7 @@ class StreamDecoder:
         return pieces
 
     def _relay_block(self, block: bytes) -> list[Piece]:
-        if self._mould is not None and (piece := self._mould.cast(block, self._count)) is not None:
+        if self._mould is not None and (piece := self._mould.cast(block, self._meter)) is not None:
             self._chunks.tokens += piece.tokens
             return [piece]
         return self._relay_events(events_in(block))
@@ -254,9 +256,10 @@ class StreamDecoder:
         if event is None:
             return self._relay_slowly(b"", data)
         self._mould = mould_of(data, event)
-        tokens = 1 if self._count is None else max(1, self._count(choice.delta.content))
+        self._meter = self._chunks.meter_of(choice.index)
+        tokens = self._meter.add_text(choice.delta.content)
         self._chunks.tokens += tokens
-        return [Piece(data_event(event), tokens)]
+        return [Piece(data_event(event), tokens, carries=True)]
 
     def _relay_opening(self, chunk: PlainOpeningChunk, data: bytes) -> list[Piece]:
         """Relay the chunk that opens the stream. What vendors leave out of its delta is put in."""
@@ -331,7 +334,7 @@ class StreamDecoder:
 
     def _release(self, owed: Callable[[], list[Tree]]) -> list[Piece]:
         """Return what is owed at a stream's end in order."""
-        counted = self._chunks.tokens
+        counted, self._chunks.carried = self._chunks.tokens, False
         try:
             chunks = owed()
         except VendorError as error:
@@ -357,7 +360,7 @@ class StreamDecoder:
             event = self._untouched(self._chunks.holding, tree, data)
             self._kept += [] if event is None else [(self._chunks.holding, event)]
         elif len(chunks) == 1 and (event := self._untouched(chunks[0], tree, data)) is not None:
-            return [Piece(event, self._carried(counted))]
+            return [Piece(event, self._carried(counted), carries=self._chunks.carried)]
         return self._as_pieces(chunks, counted)
 
     def _carried(self, counted: int) -> int:
@@ -376,7 +379,10 @@ class StreamDecoder:
         """Write chunks, in the vendor's bytes where those were kept; the tokens above those counted before ride on the last one."""
         tokens, last = self._carried(counted), len(chunks) - 1
         self._pending = 0 if chunks else tokens
-        return [Piece(self._event(chunk), tokens if place == last else 0) for place, chunk in enumerate(chunks)]
+        pieces = [Piece(self._event(chunk), 0) for chunk in chunks]
+        if pieces:
+            pieces[last] = Piece(pieces[last].data, tokens, carries=self._chunks.carried)
+        return pieces
 
     def _event(self, chunk: Tree) -> bytes:
         kept = next((event for candidate, event in self._kept if candidate == chunk), None)

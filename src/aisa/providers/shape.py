@@ -30,10 +30,12 @@ class Target(msgspec.Struct, frozen=True):
     named_by_caller: bool = False  # the configuration does not name this model: a vendor that does not know it is the caller's to mend
     omit: tuple[str, ...] = ()  # members that we would add to a request and that this vendor refuses
     secrets: tuple[str, ...] = ()  # what must never appear in a message to a caller: keys, addresses
-    count: TokenCount | None = None  # None: a delta is a token, as OpenAI and most servers of open models send them
+    count: TokenCount | None = None  # a tokenizer; None: tokens are counted by pieces and by size
+    by_pieces: bool = True  # a delta may be a token, as OpenAI and most servers of open models send them; else it is text of any length
     count_source: str = COUNTED  # what `count` is worth
     cut_stop: bool = False  # it leaves stop sequences in its texts
     assemble: bool = False  # a document is asked for as a stream and put together here
+    output_tokens_max: int | None = None  # the most that it writes, where the operator says it
     public: str = ""  # what answers call the model; nothing: what the vendor calls it, unless that is a path on its machine
 
 

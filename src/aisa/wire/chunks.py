@@ -11,9 +11,10 @@ from aisa.wire.choice import HANDLED_CHOICE, Choice
 from aisa.wire.finish import UNKNOWN
 from aisa.wire.lenient_json import encode
 from aisa.wire.model_name import shown_name
+from aisa.wire.token_meter import TokenMeter
 from aisa.wire.tool_terms import ToolTerms
 from aisa.wire.trees import Tree, is_list, is_tree, text_or_none, trees_in
-from aisa.wire.usage_report import UsageReport, visible
+from aisa.wire.usage_report import Shown, UsageReport, visible
 from aisa.wire.vendor_error import Unintelligible, VendorError, error_in
 
 OBJECT = "chat.completion.chunk"
@@ -36,7 +37,7 @@ class ChunkStream:
         terms: ToolTerms,
         include_usage: bool,
         n: int = 1,
-        count: Callable[[str], int] | None = None,
+        meter: Callable[[], TokenMeter] = TokenMeter,
         public: str = "",
         stops: tuple[str, ...] = (),
     ) -> None:
@@ -45,7 +46,7 @@ class ChunkStream:
         self.identity: Tree = {}
         self.include_usage = include_usage
         self.report = UsageReport()
-        self.tokens = 0  # output tokens seen so far: one a delta unless its logprobs, the vendor's running count or `count` tell more
+        self.tokens = 0  # output tokens seen so far: by the choices' meters, their logprobs or the vendor's running count
         self.reasoning = 0  # of them, those that show the model's thinking
         self.holding: Tree | None = None  # the finish chunk that the last event was, and nothing else
         self.failed: VendorError | None = None  # after the chunks returned so far
@@ -58,7 +59,11 @@ class ChunkStream:
         self._beside_usage: Tree = {}
         self._n = n
         self._stops = stops
-        self._count_text = count
+        self._meter = meter
+        self._meters: dict[int, TokenMeter] = {}  # by choice
+        self.carried = False  # whether there was output in what was accepted last
+        self._thinks = False  # whether that showed thinking
+        self._unmeasured = False  # there was output whose size says nothing, such as sound
         self._alias: int | None = None
         self._begun = False
         self._reported = False  # usage came without choices: no choice will begin
@@ -105,8 +110,12 @@ class ChunkStream:
 
     def begin(self) -> None:
         """Take note of such an opening, with which the stream has been identified."""
-        self._choices[0] = Choice(self._call_seed, 0, self._terms)
+        self._begin_choice(0)
         self._heard += 1
+
+    def _begin_choice(self, index: int) -> None:
+        self._choices[index] = Choice(self._call_seed, index, self._terms, stops=self._stops)
+        self._meters[index] = self._meter()
 
     def accept(self, tree: Tree) -> list[Tree]:
         """Return the chunks to emit for one chunk of the vendor. Raises VendorError; one that follows them waits in `failed`."""
@@ -120,7 +129,7 @@ class ChunkStream:
         if not choices:
             return self._accept_no_choice(tree, extras)
         self.identify(tree)
-        counted = self.tokens
+        self.carried = False
         chunks: list[Tree] = []
         finished: Choice | None = None
         for position, choice in enumerate(choices):
@@ -128,9 +137,9 @@ class ChunkStream:
             emitted, ended = self._accept_choice(choice, position)
             chunks += emitted
             finished = ended or finished
-            if self.tokens > counted:
+            if self.carried:
                 self._catch_up(choice.get("usage"))
-        if self.tokens > counted:
+        if self.carried:
             self._catch_up(tree.get("usage"))  # not where a report comes with the finish reason: that one is for the settlement
         if chunks or finished:
             extras, self._waiting = self._waiting | extras, {}
@@ -162,7 +171,7 @@ class ChunkStream:
             if choice.verdict and not choice.closed:
                 deltas, reason, word = choice.close(said=self.begun)
                 self.unknown += [word] if word else []
-                self._count(choice.made(deltas), None)
+                self._count(choice.made(deltas), None, self._meters[index])
                 chunks += [self._chunk(self._choice(index, delta), {}) for delta in deltas]
                 chunks.append(self._finish_chunk(choice, reason))
         return chunks
@@ -238,7 +247,7 @@ class ChunkStream:
         if is_tree(logprobs):
             rest["logprobs"] = logprobs = {"content": None, "refusal": None, **logprobs}
         self._begun = self._begun or choice.said or is_tree(logprobs)
-        self._count(choice.made(deltas), logprobs)
+        self._count(choice.made(deltas), logprobs, self._meters[index])
         if logprobs and deltas:
             emitted[0] |= rest
             rest = {}
@@ -277,33 +286,53 @@ class ChunkStream:
         opened: list[Tree] = []
         for earlier in range(index + 1):
             if earlier not in self._choices:
-                self._choices[earlier] = Choice(self._call_seed, earlier, self._terms, stops=self._stops)
+                self._begin_choice(earlier)
                 opened.append(self._choice(earlier, {"role": "assistant", "content": "", "refusal": None}))
         return opened
 
     def _choice(self, index: int, delta: Tree) -> Tree:
         return {"index": index, "delta": delta, "logprobs": None, "finish_reason": None}
 
-    def _count(self, deltas: list[Tree], logprobs: object) -> None:
+    def meter_of(self, index: int) -> TokenMeter:
+        """Return what counts a choice that has begun."""
+        return self._meters[index]
+
+    def shown(self, source: str, *, exact: bool) -> Shown:
+        """Return the output so far by our own count, which is worth that; `exact` has a tokenizer count what still waits for it."""
+        meters = self._meters.values()
+        tokens = sum([meter.exact() for meter in meters]) if exact else self.tokens
+        size = None if self._unmeasured else sum([meter.text_bytes for meter in meters])
+        return Shown(tokens, min(self.reasoning, tokens), source, size)
+
+    def _count(self, deltas: list[Tree], logprobs: object, meter: TokenMeter) -> None:
         counted = logprobs.get("content") if is_tree(logprobs) else None
+        before = meter.tokens
         carrying = [delta for delta in deltas if carries_token(delta)]
+        self.carried = self.carried or bool(carrying)
+        for delta in carrying:
+            text = text_in(delta)
+            if text:
+                meter.add_text(text)
+            else:
+                self._unmeasured = self._unmeasured or "tool_calls" not in delta
+                meter.reach(meter.tokens + 1)
         if is_list(counted) and counted:
-            tokens = len(counted)
-        elif self._count_text is None:
-            tokens = len(carrying)
-        else:
-            tokens = sum([max(1, self._count_text(text_in(delta))) for delta in carrying])
+            meter.tokens = before + len(counted)  # which is exact
+        tokens = meter.tokens - before
         self.tokens += tokens
-        if any("reasoning_content" in delta for delta in carrying):
+        self._thinks = any("reasoning_content" in delta for delta in carrying)
+        if self._thinks:
             self.reasoning += tokens
 
     def _catch_up(self, report: object) -> None:
-        """Take a vendor's running count of what it has shown, where it is ahead of ours."""
-        if self._n > 1 or not is_tree(report):
+        """Take a vendor's running count of what it has shown, where it is ahead of ours and can be."""
+        if self._n > 1 or not is_tree(report) or not self.tokens:
             return
-        ahead = visible(report, thinking_shown=bool(self.reasoning)) - self.tokens
-        if ahead > 0 and self.tokens:
-            self.tokens += ahead
+        said = visible(report, thinking_shown=bool(self.reasoning))
+        if said <= self.shown("", exact=False).most:
+            more = sum([meter.reach(said) for meter in self._meters.values()])
+            self.tokens += more
+            self.reasoning += more if self._thinks else 0
 
 
 def refuse_errors(tree: Tree) -> None:

@@ -6,7 +6,6 @@ Decoding into a type checks every member at C speed; a loose tree and rules in P
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Sequence
 from itertools import accumulate
 from typing import Annotated, Literal
 
@@ -14,6 +13,7 @@ import msgspec
 from msgspec import UNSET, Meta, Raw, UnsetType
 
 from aisa.answer import Piece
+from aisa.wire.token_meter import TokenMeter
 from aisa.wire.usage_report import COUNT_MAX
 
 Text = Annotated[str, Meta(min_length=1)]
@@ -126,23 +126,21 @@ class Mould(msgspec.Struct, frozen=True):
     opening: bytes  # the same as we send it
     closing: bytes  # ... with the blank line
 
-    def cast(self, events: bytes, count: Callable[[str], int] | None) -> Piece | None:
-        """Return whole events that all fit (without the last blank line) as a piece, None if one does not."""
+    def cast(self, events: bytes, meter: TokenMeter) -> Piece | None:
+        """Return whole events that all fit (without the last blank line) as a piece, None if one does not. The meter counts them."""
         before, after = self.before, self.after
         if not (events.startswith(before) and events.endswith(after)):
             return None
         text = events[len(before) : -len(after)]
         if SIMPLE_TEXT(text) and is_utf8(text):  # one event: what lies between two is no simple text
-            return Piece(self.opening + text + self.closing, 1 if count is None else max(1, count(text.decode())))
+            return Piece(self.opening + text + self.closing, meter.add_bytes(text), carries=True)
         texts = text.split(after + b"\n\n" + before)
         if not are_simple(texts):
             return None
         around = len(self.opening) + len(self.closing)
         ends = list(accumulate([around + len(text) for text in texts]))
-        counts: Sequence[int] = range(1, len(texts) + 1)
-        if count is not None:
-            counts = list(accumulate([max(1, count(text.decode())) for text in texts]))
-        return Piece(self.opening + (self.closing + self.opening).join(texts) + self.closing, counts[-1], ends, counts)
+        counts = list(accumulate([meter.add_bytes(text) for text in texts]))
+        return Piece(self.opening + (self.closing + self.opening).join(texts) + self.closing, counts[-1], ends, counts, carries=True)
 
     def reach(self, events: bytes, begin: int) -> int:
         """Return the end of the last event that looks like one that fits, if so does the one that begins there; else `begin`."""
@@ -326,6 +324,17 @@ class BareAnswer(msgspec.Struct):
     error: UnsetType | None = UNSET
     errors: UnsetType | None = UNSET
     base_resp: UnsetType | None = UNSET
+
+
+def characters(answer: PlainAnswer | BareAnswer) -> int:
+    """Return how many characters an answer's choices have, of which each is a byte at least."""
+    total = 0
+    for choice in answer.choices:
+        message = choice.message
+        calls = [call.function for call in message.tool_calls or ()] + ([message.function_call] if message.function_call else [])
+        total += sum([len(call.name) + len(call.arguments) for call in calls])
+        total += sum([len(text) for text in (message.content, message.refusal, message.reasoning_content) if text])
+    return total
 
 
 #: What these decoders may raise for a body that is something else.

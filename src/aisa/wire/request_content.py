@@ -5,8 +5,16 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Mapping
 
+import msgspec
 from msgspec import Raw
 
+from aisa.wire.chat import ChatRequest, Message, Part
+from aisa.wire.chunks import text_in
+from aisa.wire.content import Content, Picture, pages_of, picture_of, sound_seconds
+from aisa.wire.trees import Tree, is_tree, trees_in
+
+#: Members that vendors put before the model as text, in one form or another.
+WRITTEN_OUT = ("tools", "functions", "response_format")
 #: How long a request asks what it writes to a cache to last. Within a text the quotation marks would be escaped.
 LIFETIME = re.compile(rb'"cache_control"\s*:\s*\{[^{}]*"ttl"\s*:\s*"(\w{1,8})"')
 
@@ -15,3 +23,90 @@ def cache_lifetime(fields: Mapping[str, Raw], known: Iterable[str]) -> str:
     """Return the longest of the known lifetimes, which stand by rising length, that a request asks for; empty if it asks for none."""
     asked = {lifetime.decode() for value in fields.values() for lifetime in LIFETIME.findall(bytes(value))}
     return next((lifetime for lifetime in reversed(list(known)) if lifetime in asked), "")
+
+
+def content_of(chat: ChatRequest) -> Content:
+    """Return what a request holds. Its text is that of its messages, tools and schemas: no JSON around it, and no escapes."""
+    size = 0
+    special: list[int] = []  # messages with more than text
+    for place, message in enumerate(chat.known.messages):
+        content = message.content
+        if isinstance(content, str):
+            size += text_bytes(content)
+        elif content is not None:
+            plain = sum([text_bytes(part.text) for part in content if isinstance(part.text, str)])
+            size += plain
+            if any(part.type != "text" for part in content):
+                special.append(place)
+        if message.tool_calls is not None or message.function_call is not None:
+            size += calls_bytes(message)
+    for name in WRITTEN_OUT:
+        if name in chat.fields:
+            size += json_bytes(chat.fields[name])
+    return shown(chat, size, special) if special else Content(size)
+
+
+def text_bytes(text: str) -> int:
+    """Return the size of a text as UTF-8."""
+    return len(text) if text.isascii() else len(text.encode("utf-8", "surrogatepass"))
+
+
+def calls_bytes(message: Message) -> int:
+    """Return the size of the calls that an assistant's message made."""
+    return text_bytes(text_in({"tool_calls": message.tool_calls, "function_call": message.function_call}))
+
+
+def json_bytes(value: Raw) -> int:
+    """Return the size of a JSON value without the blanks and escapes of whoever wrote it."""
+    data = bytes(value)
+    if b"\n" in data or b"\\" in data:
+        return len(msgspec.json.encode(msgspec.json.decode(data)))
+    return 0 if data == b"null" else len(data) - data.count(b'": ') - data.count(b', "')
+
+
+def beginning(chat: ChatRequest, characters_max: int) -> str:
+    """Return the beginning of a request's text, for a tokenizer to try."""
+    found: list[str] = []
+    left = characters_max
+    for message in chat.known.messages:
+        texts = [message.content] if isinstance(message.content, str) else [part.text for part in parts_of(message)]
+        for text in texts:
+            if isinstance(text, str) and left > 0:
+                found.append(text[:left])
+                left -= len(text)
+    return "".join(found)
+
+
+def shown(chat: ChatRequest, size: int, special: list[int]) -> Content:
+    """Return the content of a request that shows more than text."""
+    pictures = [picture for place in special for part in parts_of(chat.known.messages[place]) for picture in pictures_in(part)]
+    seconds, pages = 0.0, 0
+    others = {part.type for place in special for part in parts_of(chat.known.messages[place])} - {"text", "image_url", "refusal"}
+    if others:
+        trees = trees_in(msgspec.json.decode(chat.fields["messages"]))
+        for part in [part for place in special for part in trees_in(trees[place].get("content"))]:
+            seconds += sound_seconds(data) if (data := member(part, "input_audio", "data")) else 0.0
+            if is_tree(part.get("file")):
+                pages += pages_of(member(part, "file", "file_data"))
+    return Content(size, tuple(pictures), seconds, pages)
+
+
+def parts_of(message: Message) -> list[Part]:
+    """Return the parts of a message that has some."""
+    return message.content if isinstance(message.content, list) else []
+
+
+def pictures_in(part: Part) -> list[Picture]:
+    """Return the picture of a part, if it is one."""
+    image = part.image_url
+    if image is None:
+        return []
+    url, detail = (image, None) if isinstance(image, str) else (image.get("url"), image.get("detail"))
+    return [picture_of(url if isinstance(url, str) else "", detail if isinstance(detail, str) else None)]
+
+
+def member(part: Tree, name: str, field: str) -> str:
+    """Return a text inside a member of a part, an empty one if there is none."""
+    inner = part.get(name)
+    value = inner.get(field) if is_tree(inner) else None
+    return value if isinstance(value, str) else ""

@@ -8,11 +8,12 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterable, Mapping
+from typing import Protocol
 
 import msgspec
 from msgspec import Raw
 
-from aisa.usage import REPORTED, Breakdown, Usage
+from aisa.usage import IMPLAUSIBLE, REPORTED, Breakdown, Usage
 from aisa.wire.trees import Tree, is_tree
 
 COUNT_MAX = 1_000_000_000  # tokens of one call: no model comes near it, and a row and its cost must fit 64 bits
@@ -44,6 +45,50 @@ OURS = frozenset({"cost", "cost_details", "cost_in_usd_ticks", "is_byok", "estim
 NAMED = frozenset({*INPUT, *OUTPUT, *TOTAL, *CACHED, *WRITTEN, *REASONING, SHOWN, FROM_TOOLS})
 
 
+VISIBLE_PER_BYTE = 4  # tokens of what was shown: no tokenizer makes more of a byte
+VISIBLE_SPARE = 5_000  # more, as some vendors think without saying so
+
+
+class Asked(Protocol):
+    """What is known of the request where the report is silent or cannot be: asked only then, as it may take a while.
+
+    More tokens of a side than its maximum are not possible.
+    """
+
+    input_tokens_max: int
+    output_tokens_max: int
+
+    def input(self) -> tuple[int, str]:
+        """Return the tokens of the input by our own count, and what that is worth."""
+        ...
+
+    def lifetime(self) -> str:
+        """Return how long cache writes were asked to last, as in LIFETIMES; an empty text if nothing was asked."""
+        ...
+
+
+class Shown(msgspec.Struct, frozen=True):
+    """The output that was seen, by our own count: tokens, those of them that show thinking, what the count is worth, and bytes of text.
+
+    `text_bytes` is None where there is output whose size says nothing, such as sound.
+    """
+
+    tokens: int
+    reasoning: int
+    source: str
+    text_bytes: int | None = None
+
+    @property
+    def most(self) -> int:
+        """The most tokens that can have been shown."""
+        return COUNT_MAX if self.text_bytes is None else VISIBLE_PER_BYTE * self.text_bytes + VISIBLE_SPARE
+
+    def allows(self, told: Usage, asked: Asked) -> bool:
+        """Tell whether what a report that is right as it is says can be."""
+        visible = told.output_tokens - told.reasoning_tokens
+        return told.input_tokens <= asked.input_tokens_max and told.output_tokens <= asked.output_tokens_max and visible <= self.most
+
+
 class UsageReport:
     """What a vendor has reported of one answer so far. `fields` are its reports put together, None while there is none."""
 
@@ -58,12 +103,12 @@ class UsageReport:
             later = report if is_tree(report) else {}
             self.fields = later if self.fields is None else merged(self.fields, later)
 
-    def usage(self, counted: Usage, lifetime: Callable[[], str] = str) -> Usage:
-        """Return the tokens: each side as reported, else as counted.
-
-        `lifetime` says how long the request asked cache writes to last, as in LIFETIMES, for vendors that do not say it.
-        """
-        return counted if self.fields is None else read(self.fields, counted, lifetime)
+    def usage(self, shown: Shown, asked: Asked) -> Usage:
+        """Return the tokens: each side as reported, else by our own count."""
+        if self.fields is not None:
+            return read(self.fields, shown, asked)
+        taken, source = asked.input()
+        return Usage(taken, shown.tokens, reasoning_tokens=shown.reasoning, source=shown.source, input_source=source)
 
     def document(self, usage: Usage) -> Tree:
         """Write the `usage` object that a client gets for these tokens: OpenAI's names and sums, and whatever else the vendor said."""
@@ -93,11 +138,13 @@ class UsageReport:
 
     def fault(self, usage: Usage) -> str:
         """Say what is wrong with a report that left a side to be counted; nothing if there was no report, or a good one."""
-        sides = [side for side, source in (("input", usage.input_source), ("output", usage.source)) if source != REPORTED]
-        if self.fields is None or not sides:
+        sides = {"input": usage.input_source, "output": usage.source}
+        wrong = [side for side, source in sides.items() if source != REPORTED]
+        if self.fields is None or not wrong:
             return ""
+        what = "an impossible count" if IMPLAUSIBLE in sides.values() else "no count"
         said = msgspec.json.encode(self.fields).decode()
-        return f"usage without a count of the {' and the '.join(sides)}: {said[:FAULT_CHARACTERS_MAX]}"
+        return f"usage with {what} of the {' and the '.join(wrong)}: {said[:FAULT_CHARACTERS_MAX]}"
 
 
 def count_of(value: object) -> int | None:
@@ -173,33 +220,42 @@ def visible(fields: Tree, *, thinking_shown: bool) -> int:
     return max(0, (output_of(fields) or 0) - hidden)
 
 
-def read(fields: Tree, counted: Usage, lifetime: Callable[[], str]) -> Usage:
-    """Return the tokens that a report tells of; a side of which it tells nothing, or zero although there is some, is as counted."""
+def read(fields: Tree, shown: Shown, asked: Asked) -> Usage:
+    """Return the tokens that a report tells of; a side of which it tells nothing, or what cannot be, is as counted."""
     inner, outer = details(fields, INPUT_DETAILS), details(fields, OUTPUT_DETAILS)
     cached = largest(CACHED, fields, inner)
     written = max(largest(WRITTEN, fields, inner), sum(lifetimes(fields).values()))
     thought = largest(REASONING, fields, outer)
-    taken, made, total = first(INPUT, fields), output_of(fields), first(TOTAL, fields)
-    taken = None if not taken and counted.input_tokens else (taken or 0) + (count_of(fields.get(FROM_TOOLS)) or 0)
-    made = None if not made and counted.output_tokens else made or 0
-    sources = [counted.input_source if taken is None else REPORTED, counted.source if made is None else REPORTED]
+    taken, made, total = first(INPUT, fields), output_of(fields), first(TOTAL, fields) or 0
+    if taken is not None:
+        taken += count_of(fields.get(FROM_TOOLS)) or 0
+    if not taken and asked.input()[0]:
+        taken = None  # zero of what is there is no report
+    if not made and shown.tokens:
+        made = None
+    output_source = input_source = REPORTED
     if taken is not None and made is not None:
         taken, made, thought = fitted(taken, made, total, beside=(cached, written), thought=thought)
     elif taken is not None:
         taken += cached + written if cached + written > taken else 0
-        made = (total or 0) - taken
-        sources[1] = REPORTED if made > 0 else counted.source
+        made = total - taken if total > taken else None
     elif made is not None:
         made += thought if thought > made else 0
-        taken = (total or 0) - made
-        sources[0] = REPORTED if taken > 0 else counted.input_source
-    else:
-        taken = (total or 0) - counted.output_tokens
-        sources[0] = counted.source if taken > 0 else counted.input_source
-    if taken <= 0:
-        taken = counted.input_tokens
-    if made is None or (made <= 0 and sources[1] != REPORTED):
-        made, thought = counted.output_tokens, counted.reasoning_tokens
+        taken = total - made if total > made else None
+    elif total > shown.tokens:
+        taken, input_source = total - shown.tokens, shown.source  # as good as that count
+    spoken, drawn = (min(largest((name,), outer), made or 0) for name in ("audio_tokens", "image_tokens"))
+    seen = (made or 0) - min(thought, made or 0) - spoken - drawn
+    if seen > shown.most or (made or 0) > asked.output_tokens_max:
+        made, output_source = None, IMPLAUSIBLE
+    if taken is not None and taken > asked.input_tokens_max:
+        taken, input_source = None, IMPLAUSIBLE
+    if made is None:
+        made, thought, spoken = shown.tokens, shown.reasoning, 0
+        output_source = shown.source if output_source == REPORTED else output_source
+    if taken is None:
+        taken, source = asked.input()
+        input_source = source if input_source == REPORTED else input_source
     cached = min(cached, taken)
     written = min(written, taken - cached)
     heard = min(largest(("audio_tokens",), inner), taken)
@@ -209,11 +265,11 @@ def read(fields: Tree, counted: Usage, lifetime: Callable[[], str]) -> Usage:
         cached_tokens=cached,
         cache_write_tokens=written,
         reasoning_tokens=min(thought, made),
-        source=sources[1],
-        input_source=sources[0],
+        source=output_source,
+        input_source=input_source,
         input_audio_tokens=heard,
-        output_audio_tokens=min(largest(("audio_tokens",), outer), made),
-        breakdown=breakdown(fields, (cached, written, heard), lifetime, whole=(taken, made)),
+        output_audio_tokens=spoken,
+        breakdown=breakdown(fields, (cached, written, heard), asked.lifetime, whole=(taken, made)),
     )
 
 
@@ -254,14 +310,14 @@ def lifetimes(fields: Tree) -> dict[str, int]:
     return found
 
 
-def fitted(taken: int, made: int, total: int | None, *, beside: tuple[int, int], thought: int) -> tuple[int, int, int]:
+def fitted(taken: int, made: int, total: int, *, beside: tuple[int, int], thought: int) -> tuple[int, int, int]:
     """Return input, output and thinking so that input and output are the whole. Of what goes beyond their sum, the total decides.
 
     It is cached and written tokens that stand beside the prompt if these fill the gap exactly; or the thinking that was reported; else
     thinking that was not. Without a total that can be true, a part that is larger than its whole stands beside it.
     """
     cached, written = beside
-    gap = -1 if total is None else total - taken - made
+    gap = total - taken - made
     if gap == 0:
         return taken, made, thought
     if gap < 0:

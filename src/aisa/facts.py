@@ -77,6 +77,16 @@ class FinishUnknown(msgspec.Struct, frozen=True, tag="finish_unknown"):
     word: str
 
 
+class ChoicesMissing(msgspec.Struct, frozen=True, tag="choices_missing"):
+    """A vendor answered in order, but with fewer choices than were asked for; told once a vendor and model."""
+
+    request_id: str
+    vendor: str
+    model: str
+    asked: int
+    made: int
+
+
 class Refused(msgspec.Struct, frozen=True, tag="refused"):
     """A request ended before it became a call: bad key, bad body, unknown route."""
 
@@ -156,6 +166,7 @@ Fact = (
     | UsageMisreported
     | DocumentLost
     | FinishUnknown
+    | ChoicesMissing
     | Refused
     | Replayed
     | BugFound

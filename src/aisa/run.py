@@ -14,7 +14,7 @@ from aisa.delivery import StreamDelivery
 from aisa.document import DocumentDelivery, Resets
 from aisa.drain import Drains
 from aisa.errors import ApiError
-from aisa.facts import CallEnded, DocumentLost, Fact, FinishUnknown, UsageMisreported
+from aisa.facts import CallEnded, ChoicesMissing, DocumentLost, Fact, FinishUnknown, UsageMisreported
 from aisa.health import Health
 from aisa.keys.port import Keys
 from aisa.keys.rules import Key
@@ -136,6 +136,8 @@ class Run:
             headers.append(("x-aisa-served-by", TINY))
         if self.dropped:
             headers.append(("x-aisa-dropped-params", ", ".join(self.dropped)))
+        if self.choices_missing:
+            headers.append(("x-aisa-missing-choices", str(self.choices_missing)))
         return headers
 
     def settle(self, outcome: str) -> Bill:
@@ -164,6 +166,8 @@ class Run:
             self.answer.close()
         if self.decoder is not None and self.decoder.unknown:
             self._warn(self.decoder.unknown)
+        if self.choices_missing:
+            self._warn_of_choices()
         used = self.used
         self._lease.release(used)
         if not awaited:
@@ -184,6 +188,20 @@ class Run:
             if (target.vendor, word) not in warned and len(warned) < WARNINGS_MAX:
                 warned.add((target.vendor, word))
                 self.gate.report(FinishUnknown(self.call.id, target.vendor, target.model, word))
+
+    @property
+    def choices_missing(self) -> int:
+        """How many of the choices that were asked for a vendor left out that answered in order."""
+        decoder, asked = self.decoder, self.chat.known.n or 1
+        return 0 if asked == 1 or decoder is None or not decoder.done else max(0, asked - decoder.choices_made)
+
+    def _warn_of_choices(self) -> None:
+        """Tell the operator of them, once for each model of a vendor."""
+        target, warned, asked = self.target, self.gate.warned, self.chat.known.n or 1
+        seen = (target.vendor, f"n of {target.model}")
+        if seen not in warned and len(warned) < WARNINGS_MAX:
+            warned.add(seen)
+            self.gate.report(ChoicesMissing(self.call.id, target.vendor, target.model, asked, asked - self.choices_missing))
 
     def _let_vendor_go(self, charge: Charge) -> bool:
         """Cancel what the vendor may still be doing, unless there is a reason to read on. True if the call is reported only after that."""

@@ -14,6 +14,8 @@ EXPOSED = ", ".join(
         "x-should-retry",
         "x-aisa-served-by",
         "x-aisa-dropped-params",
+        "x-aisa-missing-choices",
+        "x-aisa-padded",
         "idempotent-replayed",
         *(f"x-ratelimit-{word}{kind}" for word in ("limit", "remaining", "reset") for kind in ("", "-requests", "-tokens")),
     ]

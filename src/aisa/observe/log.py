@@ -16,6 +16,7 @@ from aisa.errors import CALLER, OPERATOR, VENDOR
 from aisa.facts import (
     BugFound,
     CallEnded,
+    ChoicesMissing,
     DocumentLost,
     Fact,
     FinishUnknown,
@@ -142,7 +143,7 @@ def in_words(fact: Fact) -> str:
             said = f"{fact.status}  {fact.method} {fact.path}  {fact.code}  {fact.request_id}"
         case Replayed():
             said = f"200  the answer of {fact.call_id} again  {fact.key_label}  {fact.request_id}"
-        case VendorFailed() | UsageMisreported() | FinishUnknown() | DocumentLost():
+        case VendorFailed() | UsageMisreported() | FinishUnknown() | ChoicesMissing() | DocumentLost():
             said = deviation_in_words(fact)
         case TargetHealth():
             said = health_in_words(fact)
@@ -161,7 +162,7 @@ def in_words(fact: Fact) -> str:
     return "".join(character if character.isprintable() else " " for character in said)
 
 
-def deviation_in_words(fact: VendorFailed | UsageMisreported | FinishUnknown | DocumentLost) -> str:
+def deviation_in_words(fact: VendorFailed | UsageMisreported | FinishUnknown | ChoicesMissing | DocumentLost) -> str:
     """Say what a vendor, or whoever received a document, did amiss in one call."""
     if isinstance(fact, VendorFailed):
         return f"{WHOSE[fact.blame].format(fact.vendor)} for {fact.model}: {fact.code} ({fact.detail})  {fact.request_id}"
@@ -170,6 +171,9 @@ def deviation_in_words(fact: VendorFailed | UsageMisreported | FinishUnknown | D
     if isinstance(fact, DocumentLost):
         what = f"a document is free: key {fact.key_label} lost the connection before its system had it, time {fact.count}"
         return f"{what}  {fact.request_id}"
+    if isinstance(fact, ChoicesMissing):
+        what = f"vendor {fact.vendor} made {fact.made} of the {fact.asked} choices that {fact.model} was asked for"
+        return f"{what}; set max_n: {fact.made} for the model to have such requests refused  {fact.request_id}"
     return f"vendor {fact.vendor} ended with '{fact.word}', unknown here and taken for stop, {fact.model}  {fact.request_id}"
 
 

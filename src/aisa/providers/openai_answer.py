@@ -55,6 +55,7 @@ class AnswerDecoder:
         self._chat = chat
         self._identity = identity
         self.unknown: list[str] = []
+        self.choices_made = 0
         self.finishing, self.certain, self.held_bytes = 0, False, 0  # it has no finish but its end, and no events
         self._parts: list[bytes] = []
         self._size = 0
@@ -87,6 +88,7 @@ class AnswerDecoder:
             self._usage = as_usage(plain.usage)
             shown = self._target.public or shown_name(plain.model, self._chat.model)
             self._renamed = "" if shown == plain.model else shown
+            self.choices_made = len(plain.choices)
             self.done = True
             return []
         document = read_document(self._body, self._target, self._identity, chat=self._chat)
@@ -94,6 +96,7 @@ class AnswerDecoder:
             self.failure = document
             return []
         answer, self.unknown = document
+        self.choices_made = len(trees_in(answer.get("choices")))
         self._report.take(answer.get("usage"))
         self._usage = self._report.usage(shown_in(answer, self._target), self._asked)
         self._mended = with_texts_cut(answer, stops) if stops else answer

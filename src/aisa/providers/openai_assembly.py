@@ -62,6 +62,11 @@ class AssemblyDecoder:
         return self._stream.certain
 
     @property
+    def choices_made(self) -> int:
+        """As the stream's."""
+        return self._stream.choices_made
+
+    @property
     def unknown(self) -> list[str]:
         """As the stream's."""
         return self._stream.unknown

@@ -176,6 +176,11 @@ class StreamDecoder:
         return self._chunks.certain
 
     @property
+    def choices_made(self) -> int:
+        """How many choices have begun."""
+        return self._chunks.choices_made
+
+    @property
     def unknown(self) -> list[str]:
         """Finish reasons in nobody's table that were taken for `stop`."""
         return self._chunks.unknown

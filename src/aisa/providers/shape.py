@@ -77,6 +77,11 @@ class Decoder(Protocol):
         ...
 
     @property
+    def choices_made(self) -> int:
+        """How many choices the vendor has begun; of a document, once it is there."""
+        ...
+
+    @property
     def unknown(self) -> list[str]:
         """Finish reasons in nobody's table that were taken for `stop`: the operator is told."""
         ...

@@ -95,6 +95,11 @@ class ChunkStream:
         return self._heard if self.finished and (self._reported or len(self._choices) >= self._n) else 0
 
     @property
+    def choices_made(self) -> int:
+        """How many choices have begun."""
+        return len(self._choices)
+
+    @property
     def complete(self) -> bool:
         """True when as many choices as were asked for have begun and finished: no token can follow."""
         return len(self._choices) >= self._n and self.finished

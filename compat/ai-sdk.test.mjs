@@ -3,8 +3,10 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 
 import { createOpenAICompatible } from "@ai-sdk/openai-compatible";
-import { APICallError, generateObject, generateText, stepCountIs, streamObject, streamText, tool } from "ai";
+import { APICallError, generateObject, generateText, jsonSchema, stepCountIs, streamObject, streamText, tool } from "ai";
 import { z } from "zod";
+
+import { NAMES, expected, request } from "./cases.mjs";
 
 const aisa = createOpenAICompatible({
   name: "aisa",
@@ -101,3 +103,28 @@ for (const script of ["error-mid-stream", "cut-mid-stream", "reset-mid-stream", 
     assert.match(String(errors[0].message ?? errors[0]), /local/);
   });
 }
+
+for (const name of NAMES) {
+  test(`a repaired answer is read as any other: ${name}`, async () => {
+    const { messages, model: asked, tools: given = [] } = request(name);
+    const described = given.map(({ function: { name: called, parameters } }) => [called, tool({ inputSchema: jsonSchema(parameters ?? { type: "object" }) })]);
+    const result = streamText({ model: aisa(asked), messages, tools: Object.fromEntries(described), ...quiet });
+    const { text, calls, reason } = expected(name);
+    assert.equal(await result.text, text);
+    assert.equal(await result.finishReason, reason.replace("_", "-"));
+    assert.deepEqual((await result.toolCalls).map(({ toolName, input }) => [toolName, input]), calls.map((call) => [call.name, JSON.parse(call.text)]));
+  });
+}
+
+test("a padded document is read behind its newlines, and a late failure is an error of status 200", async () => {
+  const over = (body) => {
+    const fetch = async () => new Response(body, { headers: { "content-type": "application/json" } });
+    return createOpenAICompatible({ name: "aisa", baseURL: "http://nowhere", apiKey: "none", fetch })("gpt-4.1");
+  };
+  const good = over('\n\n{"choices":[{"index":0,"message":{"role":"assistant","content":"Hi"},"finish_reason":"stop"}]}');
+  assert.equal((await generateText({ model: good, prompt, maxRetries: 0 })).text, "Hi");
+  const late = over('\n\n{"error":{"code":"upstream_timeout","message":"late"}}');
+  const error = await generateText({ model: late, prompt, maxRetries: 0 }).then(assert.fail, (reason) => reason);
+  assert.ok(APICallError.isInstance(error), String(error));
+  assert.deepEqual([error.statusCode, error.isRetryable], [200, false]);
+});

@@ -6,6 +6,8 @@ import OpenAI from "openai";
 import { zodResponseFormat } from "openai/helpers/zod";
 import { z } from "zod";
 
+import { NAMES, expected, request } from "./cases.mjs";
+
 const client = new OpenAI({ baseURL: process.env.AISA_BASE_URL, apiKey: process.env.AISA_API_KEY, maxRetries: 0 });
 const model = "gpt-4.1";
 const messages = [{ role: "user", content: "Hello! Who are you?" }];
@@ -107,7 +109,7 @@ test("log probabilities come with every token", async () => {
 });
 
 const refusals = [
-  ["a bad request", { model, messages: [{ role: "wizard", content: "x" }] }, OpenAI.BadRequestError, 400, "invalid_request"],
+  ["a bad request", { model, messages: [{ content: "x" }] }, OpenAI.BadRequestError, 400, "missing_parameter"],
   ["an unknown model", { model: "nobody", messages }, OpenAI.NotFoundError, 404, "unknown_model"],
   ["too many tokens", { model: "brief", messages, max_tokens: 101 }, OpenAI.UnprocessableEntityError, 422, "max_tokens_exceeded"],
   ["a limited vendor", { model: "local/status-429", messages }, OpenAI.RateLimitError, 429, "upstream_rate_limit"],
@@ -158,4 +160,24 @@ test("models are listed and each can be looked up", async () => {
   for await (const { id } of client.models.list()) names.push(id);
   assert.ok(names.includes(model));
   for (const name of names) assert.equal((await client.models.retrieve(name)).id, name);
+});
+
+for (const name of NAMES) {
+  test(`a repaired answer is read as any other: ${name}`, async () => {
+    const { stream, ...options } = request(name);
+    assert.ok(stream);
+    const final = await client.chat.completions.stream(options).finalChatCompletion();
+    const [{ message, finish_reason: reason }] = final.choices;
+    const calls = (message.tool_calls ?? []).map((call) => ({ name: call.function.name, text: call.function.arguments }));
+    assert.deepEqual({ text: message.content ?? "", calls, reason }, expected(name));
+  });
+}
+
+test("a padded document is read behind its newlines, and a late failure has no exception", async () => {
+  const over = (body) => new OpenAI({ apiKey: "none", fetch: async () => new Response(body, { headers: { "content-type": "application/json" } }) });
+  const good = await over('\n\n{"choices":[{"index":0,"message":{"role":"assistant","content":"Hi"}}]}').chat.completions.create({ model, messages });
+  assert.equal(good.choices[0].message.content, "Hi");
+  const late = await over('\n\n{"error":{"code":"upstream_timeout","message":"late"}}').chat.completions.create({ model, messages });
+  assert.equal(late.error.code, "upstream_timeout");
+  assert.equal(late.choices, undefined);
 });

@@ -12,6 +12,7 @@ import struct
 import threading
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any, Self
 
 Json = dict[str, Any]
@@ -69,6 +70,11 @@ class Asked:
             self._started = True
             self._head(200, {"content-type": "text/event-stream", "transfer-encoding": "chunked"})
         self._chunk(f"data: {data if isinstance(data, str) else json.dumps(data)}\n\n".encode())
+
+    def raw(self, body: bytes, kind: str) -> None:
+        """Answer with a body as it is, whatever is wrong with it."""
+        self._head(200, {"content-type": kind, "content-length": len(body)})
+        self._writer.write(body)
 
     def says(self, *words: str, **members: object) -> None:
         """Send a chunk for each word."""
@@ -218,8 +224,15 @@ async def echo(asked: Asked) -> None:
     asked.document(200, completion(asked.model, json.dumps({"headers": asked.headers, "body": asked.body})))
 
 
+async def corpus_case(asked: Asked) -> None:
+    """Answer as the vendor of a case of the corpus does."""
+    asked.raw((CORPUS / asked.model.removeprefix(CASE) / "upstream.sse").read_bytes(), "text/event-stream")
+
+
+CASE = "case-"
+CORPUS = Path(__file__).resolve().parent / "corpus" / "openai"
 Script = Callable[[Asked], Awaitable[None]]
-#: model -> what it does. A model `status-NNN` answers with that status.
+#: model -> what it does. A model `status-NNN` answers with that status, `case-NAME` as in that case of the corpus.
 SCRIPTS: dict[str, Script] = {
     "hello": hello,
     "sloppy": sloppy,
@@ -310,6 +323,8 @@ class ScriptedVendor:
         try:
             if number.isdecimal():
                 asked.error(int(number))
+            elif asked.model.startswith(CASE):
+                await corpus_case(asked)
             else:
                 await SCRIPTS[asked.model](asked)
             await writer.drain()

@@ -54,7 +54,17 @@ def test_a_price_is_explained_with_target_source_kinds_and_an_example() -> None:
     assert lines[0] == "gpt-4.1 is served by openai/gpt-4.1."
     assert lines[1].startswith("Source of its price: catalogue genai-prices ")
     assert lines[1].endswith(": openai/gpt-4.1")
-    for line in ("input 2", "cached input 0.5", "cache write 2", "input audio 2", "output 8", "reasoning 8", "output audio 8"):
+    assert lines[2].startswith("Found by its own name. The last check that this list notes: 20")
+    assert lines[2].endswith(" days before.")
+    for line in (
+        "input 2",
+        "cached input 0.5",
+        "cache write 2 (as input)",
+        "input audio 2 (as input)",
+        "output 8",
+        "reasoning 8 (as output)",
+        "output audio 8 (as output)",
+    ):
         assert line in lines
     assert lines[-1] == "1,000 input and 500 output tokens cost (1,000 × 2 + 500 × 8) / 1,000,000 = 0.006 US dollars."
 
@@ -64,7 +74,7 @@ def test_a_configured_price_names_its_file_and_line_and_all_prices_over_time() -
     after, before = shown("dated", "--at", "2026-12-01"), shown("dated", "--at", "2026-11-30T23:59")
     assert "Source of its price: models.dated.prices.0 (aisa.yaml, line 10)" in after
     assert "TOKENS US DOLLARS PER MILLION OVER 200,000 INPUT TOKENS" in after
-    assert "input audio 40 6" in after
+    assert "input audio 40 6 (as input)" in after
     assert "→ 2026-12-01 all day 3 4.5 models.dated.prices.0" in after
     assert any(line.startswith("Source of its price: catalogue") for line in before)
     assert "2026-12-01 all day 3 4.5 models.dated.prices.0" in before
@@ -97,7 +107,7 @@ def test_each_target_of_a_chain_is_shown_at_its_price() -> None:
     assert any(line.startswith("Source of its price at openai/gpt-4.1: catalogue genai-prices ") for line in lines)
     start = (listed := shown()).index("chain - - - no price: free of charge")
     assert listed[start + 1].startswith("or openai/gpt-4.1 2 0.5 8 catalogue genai-prices ")
-    assert listed[start + 2] == "or local/fine-tuned 0.3 0.3 0.6 vendors.local.prices.fine-tuned (aisa.yaml, line 4)"
+    assert listed[start + 2] == "or local/fine-tuned 0.3 0.3 (as input) 0.6 vendors.local.prices.fine-tuned (aisa.yaml, line 4)"
     assert listed[start + 3] == "or openai/no-such-model - - - no price: refused"
     document = json.loads(run("chain", "--json").stdout)
     assert (document["prices"]["output"], [each["refused"] for each in document["targets"]]) == (8, [False, False, False, True])
@@ -160,7 +170,7 @@ def test_all_models_are_listed_with_price_and_source() -> None:
     assert lines[0] == "MODEL INPUT CACHED OUTPUT SOURCE"
     assert any(line.startswith("gpt-4.1 2 0.5 8 catalogue genai-prices ") for line in lines)
     for line in (
-        "dated 3 3 4.5 models.dated.prices.0 (aisa.yaml, line 10)",
+        "dated 3 3 (as input) 4.5 models.dated.prices.0 (aisa.yaml, line 10)",
         "missing - - - no price: refused",
         "free - - - no price: free of charge",
         "embedded/tiny 0 0 0 the embedded model is free",

@@ -159,7 +159,7 @@ class Routes:
             target = msgspec.structs.replace(
                 self._targets[vendor], model=upstream_model, public=name if called == "own" else "", named_by_caller=named_by_caller
             )
-            price_list = self._price_list(name, model, target)
+            price_list = self._price_list(name, model, target, price_as=setting.price_as)
             listed = None if price_list is None else price_list.context_window
             target = msgspec.structs.replace(target, context_window=setting.context_window or model.context_window or listed)
             target = msgspec.structs.replace(target, output_tokens_max=model.max_output_tokens)
@@ -179,17 +179,23 @@ class Routes:
     def _direct(self, name: str, vendor: str, model: str) -> Entry:
         return self._entry(name, Model(to=(f"{vendor}/{model}",)), named_by_caller=True)
 
-    def _price_list(self, name: str, model: Model, target: Target) -> PriceList | None:
-        """Return what a model costs at a target: as the model's entry says, else as the vendor's does, else as the catalogue does."""
+    def _price_list(self, name: str, model: Model, target: Target, *, price_as: str | None) -> PriceList | None:
+        """Return what a model costs at a target: as the model's entry says, else as the vendor's does, else as the catalogue does.
+
+        The catalogue is asked for the name that the target's `price_as` has or else the vendor's, or for the vendor's own name.
+        """
         vendor = self._vendors.get(target.vendor)
         terms = configured(model.prices, f"models.{name}.prices")
         if vendor is None:
             return PriceList(terms) if terms else FREE
         terms += configured(vendor.prices.get(target.model), f"vendors.{target.vendor}.prices.{target.model}")
         if all(term.start > BEGINNING for term in terms):
-            listed = self._look_up(target.vendor, vendor.base_url, target.model)
+            alias = price_as or vendor.price_as.get(target.model)
+            listed_vendor, _, listed_model = alias.partition("/") if alias else (target.vendor, "", target.model)
+            listed = self._look_up(listed_vendor, "" if alias else vendor.base_url, listed_model)
             if listed is not None:
-                return PriceList(terms + listed.terms, listed.context_window)
+                found = f"as `price_as: {alias}` says, {listed.found}" if alias else listed.found
+                return PriceList(terms + listed.terms, listed.context_window, found)
         return PriceList(terms) if terms else None
 
     def _needs_price(self, target: Target) -> bool:

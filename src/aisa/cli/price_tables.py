@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime
 
 import msgspec
 
@@ -16,8 +16,8 @@ from aisa.edge.models import price_document
 from aisa.errors import ApiError
 from aisa.money import dollars_text
 from aisa.names import MODEL_NAME_CHARACTERS_MAX
-from aisa.prices.rules import BEGINNING, PriceList, Term
-from aisa.pricing import UnitPrices, cost_of
+from aisa.prices.rules import BEGINNING, CATALOGUE, Price, PriceList, Term
+from aisa.pricing import KINDS, UnitPrices, cost_of
 from aisa.routing import Entry, Offer, Routes
 from aisa.usage import Usage
 
@@ -66,12 +66,29 @@ def show(price_list: PriceList, where: str, loaded: Loaded, *, moment: float) ->
     price = price_list.at(moment)
     if where:
         say("")
-    say(f"Source of its price{where}: {described(price.source, loaded)}\n")
+    say(f"Source of its price{where}: {described(price.source, loaded)}")
+    say(found_by(price_list, price, moment))
     say(price_table(price.prices))
     if len(price_list.terms) > 1:
         say(f"\nPrices by time, in UTC; the one above holds at {iso(moment)}:\n")
         say(term_table(price_list, moment))
     say(f"\n{example(price.prices)}")
+
+
+def found_by(price_list: PriceList, price: Price, moment: float) -> str:
+    """Say by which rule a price was found in the catalogue and how old that is; nothing of a price that is not from there."""
+    if not price.source.startswith(CATALOGUE):
+        return ""
+    from aisa.prices.matching import newest_check  # loaded by now, as the price was found
+
+    checked = newest_check()
+    age = "" if checked is None else f" The last check that this list notes: {checked}, {days_between(checked, moment)} days before."
+    return f"Found {price_list.found}.{age}\n"
+
+
+def days_between(day: date, moment: float) -> int:
+    """Return how many days a moment is after a day."""
+    return (datetime.fromtimestamp(moment, UTC).date() - day).days
 
 
 def by_price(entry: Entry) -> list[tuple[PriceList | None, list[Offer]]]:
@@ -126,15 +143,22 @@ def cells(offer: Offer, loaded: Loaded, moment: float) -> list[str]:
     price = offer.price_at(moment)
     if price is None:
         return ["-", "-", "-", paint("no price: refused", "red") if offer.needs_price else "no price: free of charge"]
-    shown = [dollars_text(amount) for amount in (price.prices.input, price.prices.cached_input, price.prices.output)]
-    return [*shown, paint(described(price.source, loaded), dim=True)]
+    figures = [shown(price.prices, kind) for kind in ("input", "cached_input", "output")]
+    return [*figures, paint(described(price.source, loaded), dim=True)]
 
 
 def price_table(prices: UnitPrices) -> str:
     """Return a table of unit prices, a line per kind of token and a column per tier."""
     columns = [prices, *(tier.prices for tier in prices.tiers)]
     heads = ["TOKENS", "US DOLLARS PER MILLION", *(f"OVER {tier.over_input_tokens:,} INPUT TOKENS" for tier in prices.tiers)]
-    return table(heads, [[kind.replace("_", " "), *(dollars_text(getattr(each, kind)) for each in columns)] for kind in ROWS])
+    return table(heads, [[kind.replace("_", " "), *(shown(each, kind) for each in columns)] for kind in ROWS])
+
+
+def shown(prices: UnitPrices, kind: str) -> str:
+    """Return a kind's price, and where it has none of its own whose it is charged at."""
+    price, parent = getattr(prices, kind), KINDS[kind]
+    borrowed = kind != parent and price and price == getattr(prices, parent)
+    return f"{dollars_text(price)}{f' (as {parent})' if borrowed else ''}"
 
 
 def term_table(price_list: PriceList, moment: float) -> str:
@@ -217,6 +241,7 @@ def document(entry: Entry, loaded: Loaded, moment: float) -> dict[str, object]:
         "at": iso(moment),
         "source": price.source,
         "origin": loaded.origins.get(price.source),
+        "found": price_list.found or None,
         "prices": price_document(price.prices),
         "terms": terms,
         "example": {"input_tokens": EXAMPLE.input_tokens, "output_tokens": EXAMPLE.output_tokens, "cost": cost},

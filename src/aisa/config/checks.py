@@ -191,6 +191,13 @@ def _price(_name: str, value: object) -> Flaw | None:
     return None
 
 
+def _price_as(_name: str, value: object) -> Flaw | None:
+    vendor, _, model = ("v/m" if value is None else str(value)).partition("/")
+    if vendor.strip() and model.strip():
+        return None
+    return Flaw(f"`{str(value)[:SHOWN_CHARACTERS_MAX]}` is not of the form vendor/model.", "Write for example openai/gpt-4o.")
+
+
 def _prices(_name: str, value: object) -> Flaw | None:
     if not isinstance(value, tuple):
         return None
@@ -229,6 +236,8 @@ RULES: Mapping[str, Rule] = MappingProxyType(
         "vendors.<name>.headers.<name>": _header,
         "vendors.<name>.query.<name>": _parameter,
         "vendors.<name>.ca_file": _file,
+        "vendors.<name>.price_as.<name>": _price_as,
+        "models.<name>.to[].price_as": _price_as,
         "vendors.<name>.proxy": _proxy,
         "models.<name>": _model_name,
         "models.<name>.prices": _prices,

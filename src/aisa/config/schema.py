@@ -139,6 +139,7 @@ class Vendor(Section, frozen=True, kw_only=True):
     proxy: str | None = None
     allow_unpriced: bool | None = None
     prices: dict[str, Prices | tuple[Prices, ...]] = {}
+    price_as: dict[str, str] = {}
 
 
 class Target(Section, frozen=True, kw_only=True):
@@ -147,6 +148,7 @@ class Target(Section, frozen=True, kw_only=True):
     target: str
     weight: Annotated[int, Meta(ge=0, le=1_000_000)] = 1
     context_window: Annotated[int, Meta(ge=1)] | None = None
+    price_as: str | None = None
 
 
 class Model(Section, frozen=True, kw_only=True):
@@ -253,12 +255,17 @@ FIELDS: Mapping[str, str] = MappingProxyType(
         "is on this machine. A listed model with a target that may not keeps the server from starting.",
         "vendors.<name>.prices": "What its models cost where no entry under `models` says it: the model's name there to prices as in "
         "`models.<name>.prices`.",
+        "vendors.<name>.price_as": "Under which name the price catalogue has its models, where that is another: the vendor's name of "
+        "a model to the catalogue's, as `vendor/model`, such as `{my-deployment: openai/gpt-4o}`. What the catalogue "
+        "says there is then its price.",
         "models.<name>.to": "Where the model is served: each as `vendor/model`, tried in this order, or with a weight. "
         "A model with no other setting may be written as this list alone.",
         "models.<name>.to[].target": "The vendor's name and the model's name there, as `vendor/model`.",
         "models.<name>.to[].weight": "The target's share of the calls among those with weights next to it; 0 makes it their stand-by.",
         "models.<name>.to[].context_window": "Input and output tokens that fit this target together, where targets differ; if absent, what "
         "the price catalogue lists. A prompt that is too long for one target is sent only to those whose window is known to hold it.",
+        "models.<name>.to[].price_as": "The name, as `vendor/model`, under which the price catalogue has this target; before the vendor's "
+        "`price_as`.",
         "models.<name>.prices": "What the model's tokens cost wherever it is served: one set of prices, or a list of them with the day on "
         "which each begins; if absent, each target has its own: as `vendors.<name>.prices` says, else as the price catalogue lists.",
         "models.<name>.prices.input": "Price of input tokens.",

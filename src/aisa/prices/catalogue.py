@@ -12,11 +12,13 @@ from decimal import ROUND_HALF_UP, Decimal
 from ipaddress import ip_address
 from urllib.parse import urlsplit
 
+import msgspec
 from genai_prices import __version__
 from genai_prices.data import providers
 from genai_prices.types import ConditionalPrice, ModelInfo, ModelPrice, Provider, StartDateConstraint, TieredPrices, TimeOfDateConstraint
 
 from aisa.money import NANOS_PER_DOLLAR, Nanos
+from aisa.prices.matching import find
 from aisa.prices.rules import BEGINNING, CATALOGUE, Price, PriceList, Term, seconds_of
 from aisa.pricing import TIERS_MAX, Tier, UnitPrices, unit_prices
 
@@ -39,13 +41,17 @@ NOT_CHARGED = frozenset("cache_audio_read_mtok cache_write_1h_mtok cache_write_5
 def catalogue_price(vendor: str, base_url: str, model: str) -> PriceList | None:
     """Return what the catalogue lists for a model, None where it does not know the vendor or the model, or no price that we can charge.
 
+    A model is known by its name there, as such or but for a date: what else the catalogue takes for one of its models has no price.
     The vendor is known by its address or else, as behind a proxy, by its name. Takes up to a millisecond: keep the answer.
     """
     provider = provider_of(vendor, base_url)
     if provider is None or len(model) > MODEL_CHARACTERS_MAX:
         return None
-    found = provider.find_model(model, all_providers=providers)
-    return None if found is None else price_list(found, f"{CATALOGUE} genai-prices {__version__}: {provider.id}/{found.id}")
+    found = find(provider, model)
+    if found is None or not found.rule.sure:
+        return None
+    listed = price_list(found.model, f"{CATALOGUE} genai-prices {__version__}: {provider.id}/{found.model.id}")
+    return None if listed is None else msgspec.structs.replace(listed, found=found.rule.words)
 
 
 def price_list(model: ModelInfo, source: str) -> PriceList | None:

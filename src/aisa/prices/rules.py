@@ -56,11 +56,13 @@ class Term(msgspec.Struct, frozen=True):
 class PriceList(msgspec.Struct, frozen=True):
     """All prices that a model has, ever: one term at least, in the order in which they are tried.
 
-    `context_window` is how many tokens fit the model, where the catalogue that has its price says it.
+    `context_window` is how many tokens fit the model, where the catalogue that has its price says it; `found` by which rule the model was
+    found there, in words, empty for prices that are all the operator's.
     """
 
     terms: tuple[Term, ...]
     context_window: int | None = None
+    found: str = ""
 
     def at(self, unix_seconds: float) -> Price:
         """Return the price at a moment: of the first term that holds, or of the last if none does."""

@@ -6,6 +6,7 @@ import json
 from pathlib import Path
 
 import pytest
+import yaml
 from click.testing import CliRunner, Result
 
 from aisa.cli.commands import aisa
@@ -142,7 +143,8 @@ def test_a_target_without_a_price_is_refused_with_its_line_and_remedies(command:
     assert (result.exit_code, result.stdout) == (2, "")
     assert said.count("has no price.") == 3
     for words in (
-        "models.first.to.0 (aisa.yaml, line 6) The target `far/x` has no price. → Set `vendors.far.prices.x`, or `models.first.prices`",
+        "models.first.to.0 (aisa.yaml, line 6) The target `far/x` has no price. The price catalogue does not know this vendor. → Set",
+        "→ Set `vendors.far.prices.x` or `vendors.far.price_as.x`, or `models.first.prices`",
         "models.second.to.1 (aisa.yaml, line 7) The target `far/y` has no price.",
         "models.third.to.2 (aisa.yaml, line 12) The target `far/z` has no price.",
         "Or set `vendors.far.allow_unpriced: true`, to let it be used free of charge.",
@@ -196,6 +198,60 @@ def test_what_has_no_price_is_status_1_with_the_remedy(model: str, words: list[s
         result = run(*arguments)
         assert (result.exit_code, result.stdout) == (1, "")
         assert [word for word in words if word not in " ".join(result.stderr.split())] == []
+
+
+@pytest.mark.parametrize(
+    ("target", "said", "price_as"),
+    [
+        ("google/models/gemini-2.5-pro", "as `google/gemini-2.5-pro` without `models/`", "google/gemini-2.5-pro"),
+        ("google/google/gemini-2.5-flash", "as `google/gemini-2.5-flash` without `google/`", "google/gemini-2.5-flash"),
+        ("anthropic/anthropic/claude-sonnet-4-5", "as `anthropic/claude-sonnet-4-5` without `anthropic/`", "anthropic/claude-sonnet-4-5"),
+        ("fireworks/accounts/fireworks/models/kimi-k3-us", "without `accounts/fireworks/models/`", "fireworks/kimi-k3-us"),
+        ("azure/gpt-4o", "take it for `openai/gpt-4o`, in another vendor's list", "openai/gpt-4o"),
+        ("azure/acme-o4-mini", "take it for `azure/o4-mini`, by a part of its name", "azure/o4-mini"),
+        ("openai/gpt-4o-mini-2031-01-01", "as `openai/gpt-4o-mini` without `-2031-01-01`", "openai/gpt-4o-mini"),
+        ("proxy/openai/gpt-4o", "`openai` lists it, which need not be what this vendor charges", "openai/gpt-4o"),
+        ("openrouter/openai/gpt-4o:free", "`:free` is free there: look up what it costs", ""),
+        ("openrouter/openai/gpt-4o:nitro", "`:nitro` takes dearer hosts", ""),
+        ("openrouter/openai/gpt-4o:online", "`:online` adds fees", ""),
+        ("openai/whisper-1", "prices that are not charged here: audio_hours", ""),
+        ("openrouter/deepseek/deepseek-chat:free", "without any price", ""),
+        ("proxy/gpt-4o", "does not know this vendor", ""),
+        ("openai/no-such", "does not know this name at `openai`", ""),
+    ],
+)
+def test_a_name_that_is_nearly_listed_is_refused_with_what_is_known_and_the_lines_to_write(target: str, said: str, price_as: str) -> None:
+    """(fault M18) Those lines, pasted into the configuration, give it the price; nothing else does."""
+    base = (
+        "vendors:\n"
+        "  google: {base_url: 'https://generativelanguage.googleapis.com/v1beta/openai'}\n"
+        "  anthropic: {base_url: 'https://api.anthropic.com/v1'}\n"
+        "  fireworks: {base_url: 'https://api.fireworks.ai/inference/v1'}\n"
+        "  azure: {base_url: 'https://x.openai.azure.com/openai/v1'}\n"
+        "  openai: {base_url: 'https://api.openai.com/v1'}\n"
+        "  openrouter: {base_url: 'https://openrouter.ai/api/v1'}\n"
+        "  proxy: {base_url: 'https://llm.corp.example/v1'}\n"
+    )
+    Path("aisa.yaml").write_text(base, encoding="utf-8")
+    refused = run(target)
+    assert refused.exit_code == 1
+    assert said in " ".join(refused.stderr.split())
+    vendor, _, model = target.partition("/")
+    written = yaml.safe_load(refused.stderr[refused.stderr.rindex("\nvendors:\n") :])["vendors"][vendor]
+    assert written == ({"price_as": {model: price_as}} if price_as else {"prices": {model: {"input": 0.0, "output": 0.0}}})
+    document = yaml.safe_load(base)
+    document["vendors"][vendor] |= written
+    Path("aisa.yaml").write_text(yaml.safe_dump(document), encoding="utf-8")
+    priced = run(target)
+    assert priced.exit_code == 0
+    assert not price_as or f"Found as `price_as: {price_as}` says, by its" in " ".join(priced.stdout.split())
+
+
+def test_a_price_as_that_the_catalogue_does_not_know_is_told() -> None:
+    """(fault M18) Not that the model's own name has no price."""
+    said = check("vendors: {openai: {base_url: 'https://api.openai.com/v1', price_as: {x: openai/gpt-nil}}}\nmodels: {m: [openai/x]}\n")
+    assert said.exit_code == 2
+    assert "Its `price_as: openai/gpt-nil` is no name" in " ".join(said.stderr.split())
 
 
 def test_json_has_everything_in_exact_numbers() -> None:

@@ -37,13 +37,15 @@ FREE = PriceList((Term(Price(unit_prices({}), "the embedded model is free")),))
 class Offer(msgspec.Struct, frozen=True):
     """A target and what its tokens cost the caller there. `name` is `vendor/model`.
 
-    Without a price list it is never asked if `needs_price`, else it is asked free of charge.
+    Without a price list it is never asked if `needs_price`, else it is asked free of charge. `alias` is the name, `vendor/model`, under
+    which the operator says that the catalogue has its price.
     """
 
     target: Target
     name: str
     price_list: PriceList | None = None
     needs_price: bool = False
+    alias: str = ""
 
     def price_at(self, unix_seconds: float) -> Price | None:
         """Return its price at a moment, None if it has none."""
@@ -159,11 +161,12 @@ class Routes:
             target = msgspec.structs.replace(
                 self._targets[vendor], model=upstream_model, public=name if called == "own" else "", named_by_caller=named_by_caller
             )
-            price_list = self._price_list(name, model, target, price_as=setting.price_as)
+            alias = setting.price_as or self._alias(vendor, upstream_model)
+            price_list = self._price_list(name, model, target, alias=alias)
             listed = None if price_list is None else price_list.context_window
             target = msgspec.structs.replace(target, context_window=setting.context_window or model.context_window or listed)
             target = msgspec.structs.replace(target, output_tokens_max=model.max_output_tokens)
-            offer = Offer(target, setting.target, price_list, self._needs_price(target))
+            offer = Offer(target, setting.target, price_list, self._needs_price(target), alias)
             if weighted and weighted_before:
                 steps[-1].append((offer, setting.weight))
             else:
@@ -179,10 +182,10 @@ class Routes:
     def _direct(self, name: str, vendor: str, model: str) -> Entry:
         return self._entry(name, Model(to=(f"{vendor}/{model}",)), named_by_caller=True)
 
-    def _price_list(self, name: str, model: Model, target: Target, *, price_as: str | None) -> PriceList | None:
+    def _price_list(self, name: str, model: Model, target: Target, *, alias: str) -> PriceList | None:
         """Return what a model costs at a target: as the model's entry says, else as the vendor's does, else as the catalogue does.
 
-        The catalogue is asked for the name that the target's `price_as` has or else the vendor's, or for the vendor's own name.
+        The catalogue is asked for `alias` or else for the vendor's own name.
         """
         vendor = self._vendors.get(target.vendor)
         terms = configured(model.prices, f"models.{name}.prices")
@@ -190,13 +193,15 @@ class Routes:
             return PriceList(terms) if terms else FREE
         terms += configured(vendor.prices.get(target.model), f"vendors.{target.vendor}.prices.{target.model}")
         if all(term.start > BEGINNING for term in terms):
-            alias = price_as or vendor.price_as.get(target.model)
             listed_vendor, _, listed_model = alias.partition("/") if alias else (target.vendor, "", target.model)
             listed = self._look_up(listed_vendor, "" if alias else vendor.base_url, listed_model)
             if listed is not None:
                 found = f"as `price_as: {alias}` says, {listed.found}" if alias else listed.found
                 return PriceList(terms + listed.terms, listed.context_window, found)
         return PriceList(terms) if terms else None
+
+    def _alias(self, vendor: str, model: str) -> str:
+        return self._vendors[vendor].price_as.get(model, "") if vendor in self._vendors else ""
 
     def _needs_price(self, target: Target) -> bool:
         vendor = self._vendors.get(target.vendor)

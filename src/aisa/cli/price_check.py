@@ -28,11 +28,25 @@ def price_problems(config: Config, origins: Mapping[str, str]) -> Iterator[Probl
             if offer in entry.unpriced:
                 places = (f"models.{name}.to.{position}", f"models.{name}.{position}", f"models.{name}")
                 origin = next((f" ({origins[place]})" for place in places if place in origins), "")
-                yield Problem(f"models.{name}.to.{position}{origin}", f"The target `{offer.name}` has no price.", remedy(offer, name))
+                yield Problem(f"models.{name}.to.{position}{origin}", said(offer, config)[0], remedy(offer, name))
+
+
+def said(offer: Offer, config: Config) -> tuple[str, str]:
+    """Return what is known of a target without a price, and the lines that would give it one."""
+    what = f"The target `{offer.name}` has no price."
+    setting = config.vendors[offer.target.vendor]
+    if offer.alias:
+        return f"{what} Its `price_as: {offer.alias}` is no name that the price catalogue has a price for.", ""
+    if not may_be_listed(offer.target.vendor, setting.base_url):
+        return what, ""
+    from aisa.prices.spelling import clue, lines_to_write
+
+    found = clue(offer.target.vendor, setting.base_url, offer.target.model)
+    return f"{what} {found.said}", lines_to_write(offer.target.vendor, offer.target.model, found.price_as)
 
 
 def remedy(offer: Offer, name: str) -> str:
     """Say how a target can get a price, or do without."""
     vendor, model = offer.target.vendor, offer.target.model
-    given = f"Set `vendors.{vendor}.prices.{model}`, or `models.{name}.prices` for the model wherever it is served."
+    given = f"Set `vendors.{vendor}.prices.{model}` or `vendors.{vendor}.price_as.{model}`, or `models.{name}.prices` for every target."
     return f"{given} Or set `vendors.{vendor}.allow_unpriced: true`, to let it be used free of charge."

@@ -8,7 +8,7 @@ from datetime import UTC, date, datetime
 import msgspec
 
 from aisa.cli.overview import targets
-from aisa.cli.price_check import look_up_for, remedy
+from aisa.cli.price_check import look_up_for, remedy, said
 from aisa.cli.problems import Misuse, Stop, counted
 from aisa.cli.terminal import paint, say, table
 from aisa.config.load import ConfigErrors, Loaded, load
@@ -47,7 +47,7 @@ def explain(name: str, path: str | None, moment: float, *, as_json: bool) -> Non
         remedy = "List the models: aisa prices"
         raise Stop("there is no such model", [(name[:MODEL_NAME_CHARACTERS_MAX], error.message, remedy)]) from error
     if all(offer.price_list is None for offer in entry.offers):
-        raise no_price(entry)
+        raise no_price(entry, loaded)
     if as_json:
         say_json(document(entry, loaded, moment))
         return
@@ -116,13 +116,14 @@ def configuration(path: str | None) -> Loaded:
         raise Misuse(f"the configuration has {counted(len(errors.problems))}", errors.problems) from errors
 
 
-def no_price(entry: Entry) -> Stop:
+def no_price(entry: Entry, loaded: Loaded) -> Stop:
     """Return how the command ends for a model without a price."""
     name = entry.name[:MODEL_NAME_CHARACTERS_MAX]
     refused = len(entry.unpriced) == len(entry.offers)
     offer = entry.unpriced[0] if refused else next(offer for offer in entry.offers if not offer.needs_price)
+    known, lines = said(offer, loaded.config)
     what = "Calls to it are refused." if refused else f"Calls to it are free of charge, as `vendors.{offer.target.vendor}` allows."
-    return Stop(f"the model {name!r} has no price", [(name, what, remedy(offer, name))])
+    return Stop(f"the model {name!r} has no price", [(name, f"{known} {what}", remedy(offer, name))], lines)
 
 
 def described(source: str, loaded: Loaded) -> str:

@@ -16,17 +16,20 @@ Problem = tuple[str, str, str]
 
 
 class Stop(click.ClickException):
-    """Ends the command with status 1: it failed. The title and every problem go to standard error."""
+    """Ends the command with status 1: it failed. The title and every problem go to standard error, then `lines` as they are, to paste."""
 
-    def __init__(self, title: str, problems: Sequence[Problem]) -> None:
+    def __init__(self, title: str, problems: Sequence[Problem], lines: str = "") -> None:
         super().__init__(title)
         self._problems = problems
+        self._lines = lines
 
     def show(self, file: IO[Any] | None = None) -> None:
         """Write everything to standard error."""
         say(paint("aisa: ", "red", bold=True) + paint(self.message, bold=True), err=True)
         for problem in self._problems:
             say("\n" + block(problem), err=True)
+        if self._lines:
+            say("\n" + self._lines.rstrip(), err=True)
 
 
 class Misuse(Stop):

@@ -42,7 +42,7 @@ def catalogue_price(vendor: str, base_url: str, model: str) -> PriceList | None:
     """Return what the catalogue lists for a model, None where it does not know the vendor or the model, or no price that we can charge.
 
     A model is known by its name there, as such or but for a date: what else the catalogue takes for one of its models has no price.
-    The vendor is known by its address or else, as behind a proxy, by its name. Takes up to a millisecond: keep the answer.
+    The vendor is known by its address or else, as behind a proxy, by its name. Takes up to two milliseconds: keep the answer.
     """
     provider = provider_of(vendor, base_url)
     if provider is None or len(model) > MODEL_CHARACTERS_MAX:

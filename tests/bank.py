@@ -19,6 +19,7 @@ from aisa.config.schema import Cors, Prices
 from aisa.edge.account import Accounts
 from aisa.edge.app import Edge
 from aisa.edge.cors import CrossOrigin
+from aisa.edge.statement import Statement
 from aisa.errors import ApiError
 from aisa.http.server import HttpServer
 from aisa.ids import CallIds
@@ -55,6 +56,10 @@ class Ring:
             raise ApiError("invalid_api_key" if secret else "missing_api_key", "No such key.")
         return KEYS[secret]
 
+    def known(self, secret: str | None) -> Key | None:
+        """Return the same, or None."""
+        return KEYS.get(secret or "")
+
 
 class Bank:
     """A gateway with books whose rows go to a database when told to."""
@@ -68,7 +73,7 @@ class Bank:
         home.gate.ledger = home.books = self.books
         ids = CallIds(wall_clock, random.Random(2))
         known = ended or UsageStore(database or pytest.fail("there is no database"))
-        accounts = Accounts(self.books, known, clock)
+        accounts = Accounts(self.books, Statement(self.books, known), clock)
         rest = {"cross_origin": CrossOrigin(Cors()), "not_ready": lambda: None}
         self.edge = Edge(home.gate, ids, wall_clock, accounts=accounts, **rest)
 

@@ -242,6 +242,10 @@ class Stuck:
         self.let_go.wait()
         return None
 
+    def refused(self, call_id: str) -> None:
+        """As `call`."""
+        self.call(call_id)
+
     def used(self, _by: str, _span: Span, _waiting: object = ()) -> dict[str, Used]:
         """As `call`."""
         self.call("")

@@ -27,6 +27,7 @@ from aisa.cli.board_screen import ENTER, HOME, LEAVE, lines_of
 from aisa.cli.commands import aisa
 from aisa.clock import wall_clock
 from aisa.edge.admin import Admin
+from aisa.edge.admin_calls import CallRoutes
 from aisa.edge.admin_usage import usage_routes
 from aisa.edge.board_view import LIVE_ROWS_MAX, BoardShown, BoardView, LiveCall, in_loop
 from aisa.edge.control import Control
@@ -34,6 +35,7 @@ from aisa.edge.statement import Statement
 from aisa.errors import ApiError
 from aisa.http.server import HttpServer
 from aisa.keys.store import KeyStore
+from aisa.ledger.find import CallFinder
 from aisa.ledger.usage import UsageStore
 from aisa.storage.lock import control_path
 from bank import Bank, bank
@@ -67,7 +69,8 @@ async def watched(*scripts: Script) -> AsyncGenerator[Bank]:
         assert made.database is not None
         store = KeyStore(made.database, wall_clock, random.Random(1))
         view = BoardView(made.home.gate.live, made.books, shared_board())
-        more = usage_routes(Statement(made.books, UsageStore(made.database)), store, view)
+        statement = Statement(made.books, UsageStore(made.database))
+        more = (*usage_routes(statement, store, view), *CallRoutes(statement, store, CallFinder(made.database)).routes())
         control = HttpServer(Control(Admin(store, wall_clock, more=more)), made.home.config.server)
         await control.listen_unix(control_path("data"))
         try:

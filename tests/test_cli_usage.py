@@ -299,7 +299,8 @@ def test_an_unknown_call_is_said_to_be_unknown(run: Run) -> None:
     keep(("laptop", []))
     for name in ("req_1", "../keys", "a/b?c=d"):
         result = run("explain", name)
-        assert (result.exit_code, result.stderr) == (1, f"aisa: There is no call {name!r} in the ledger.\n")
+        assert (result.exit_code, result.stderr.partition(". ")[0]) == (1, f"aisa: There is no call {name!r} in the ledger")
+        assert result.stderr.endswith("List them: aisa calls --refused\n")
 
 
 def test_every_ending_of_a_call_has_its_sentence() -> None:

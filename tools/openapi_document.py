@@ -111,11 +111,11 @@ def bills() -> Document:
         "object": {"const": "call.receipt"},
         "model": text,
         "outcome": text,
-        "stream": flag,
+        "stream": nullable("boolean"),
         "final": {"type": "boolean", "description": "Nothing of it changes any more."},
         "created": number,
         "ended": nullable("integer"),
-        "generated": object_of({**counts, **sources}),
+        "generated": or_null(object_of({**counts, **sources})),
         "delivered": or_null(object_of({"output_tokens": number})),
         "billed": or_null(object_of({**counts, **sources, **cost})),
         "prices": or_null(prices),
@@ -123,6 +123,12 @@ def bills() -> Document:
         "attempts": nullable("integer"),
         "error_code": nullable("string"),
         "client_request_id": nullable("string"),
+    }
+    many = "Above 1, so many refused calls of a minute are kept as one, with what the first of them was told."
+    refused = {
+        "error_status": {"type": "integer", "description": "The status that a refused call was answered with."},
+        "error_message": {"type": "string", "description": "What a refused call was told."},
+        "number": {"type": "integer", "description": many},
     }
     return {
         "UsageReport": object_of(
@@ -146,7 +152,7 @@ def bills() -> Document:
                 "as_of": {"type": "string", "format": "date-time"},
             }
         ),
-        "Receipt": object_of(receipt),
+        "Receipt": object_of(receipt | refused, list(receipt)),
     }
 
 

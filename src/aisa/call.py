@@ -12,7 +12,7 @@ class Call(msgspec.Struct):
     """One call as the edge hands it over, of a key that was found good. `created` is UNIX seconds, `began` the event loop's seconds.
 
     `headers` go out with the answer whatever it is: the request id, and what browsers need. `idempotency` is what the ledger keeps of
-    the caller's Idempotency-Key.
+    the caller's Idempotency-Key, `asked` the model's name once the body was read.
     """
 
     id: str
@@ -23,6 +23,7 @@ class Call(msgspec.Struct):
     headers: HeaderList
     client_request_id: str | None = None
     idempotency: str | None = None
+    asked: str = ""
 
 
 #: Where a call is, and what happens to it. Texts, because they hash ten times as fast as the members of an enumeration.

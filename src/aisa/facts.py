@@ -88,7 +88,10 @@ class ChoicesMissing(msgspec.Struct, frozen=True, tag="choices_missing"):
 
 
 class Refused(msgspec.Struct, frozen=True, tag="refused"):
-    """A request ended before it became a call: bad key, bad body, unknown route."""
+    """A request ended before it became a call: bad key, bad body, unknown route.
+
+    The key is the one that was sent if we know it, whether or not it may still be used; else it is empty.
+    """
 
     request_id: str
     status: int
@@ -96,6 +99,8 @@ class Refused(msgspec.Struct, frozen=True, tag="refused"):
     method: str
     path: str
     client_request_id: str | None = None
+    key_id: str = ""
+    key_label: str = ""
 
 
 class Replayed(msgspec.Struct, frozen=True, tag="replayed"):
@@ -107,6 +112,12 @@ class Replayed(msgspec.Struct, frozen=True, tag="replayed"):
     key_label: str
     bytes_sent: int
     client_request_id: str | None = None
+
+
+class RefusalsNotKept(msgspec.Struct, frozen=True, tag="refusals_not_kept"):
+    """So many refused calls of known keys within a minute left no record: the database is away, or too many keys are refused."""
+
+    count: int
 
 
 class BugFound(msgspec.Struct, frozen=True, tag="bug"):
@@ -169,6 +180,7 @@ Fact = (
     | ChoicesMissing
     | Refused
     | Replayed
+    | RefusalsNotKept
     | BugFound
     | KeysChanged
     | WalletChanged

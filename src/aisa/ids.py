@@ -6,12 +6,18 @@ from aisa.clock import Chance, WallClock
 
 CROCKFORD = "0123456789ABCDEFGHJKMNPQRSTVWXYZ"
 PAIRS = tuple(a + b for a in CROCKFORD for b in CROCKFORD)  # ten bits at a time: half the look-ups
+PREFIX = "req_"
 COUNT_BITS = 20  # how many ids share one draw of entropy: a million
 
 
 def crockford(value: int, pairs: int) -> str:
     """Write the low `10 * pairs` bits of a number as `2 * pairs` characters (github.com/ulid/spec)."""
     return "".join([PAIRS[value >> shift & 1023] for shift in range(10 * (pairs - 1), -1, -10)])
+
+
+def first_id(unix_ms: int) -> str:
+    """Return what every id of this millisecond or a later one is equal to or greater than, and every earlier one less."""
+    return PREFIX + crockford(max(0, unix_ms) >> 10, 4) + PAIRS[max(0, unix_ms) & 1023]
 
 
 class CallIds:
@@ -33,7 +39,7 @@ class CallIds:
         milliseconds = int(self._wall_clock() * 1000)
         if milliseconds >> 10 != self._epoch:
             self._epoch = milliseconds >> 10
-            self._epoch_text = "req_" + crockford(self._epoch, 4)
+            self._epoch_text = PREFIX + crockford(self._epoch, 4)
         count = self._count + 1
         if count >> COUNT_BITS:
             self._drawn = crockford(self._chance.getrandbits(60), 6)

@@ -34,6 +34,7 @@ async def relay(call: Call, client: Client, gate: Gate) -> None:
     """
     key = call.key  # 1 who: the edge has found that by the head, before it took the body
     chat = await gate.read(call.body)  # 2 what
+    call.asked = chat.model
     plan = gate.routes.plan(chat, key, gate.chance, health=gate.health, now=gate.watch.loop.time())  # 3 where
     lease = await gate.admission.admit(key, chat, plan)  # 4 may they
     run = Run(call, client, gate, key=key, chat=chat, plan=plan, lease=lease)

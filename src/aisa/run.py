@@ -20,6 +20,7 @@ from aisa.keys.port import Keys
 from aisa.keys.rules import Key
 from aisa.large_events import EventShare, LargeEvents
 from aisa.ledger.port import Bill, Charge, Ending, Ledger
+from aisa.ledger.refusal import Refusal, not_kept
 from aisa.ledger.rules import CLIENT_GONE, CLIENT_STALLED, COMPLETED, CUT, FAILED, Delivered
 from aisa.misreports import Misreports
 from aisa.patience import Patience, Pulse, Watch, padding_pulse, stream_pulse
@@ -64,6 +65,7 @@ class Gate(msgspec.Struct):
     watch: Watch
     drains: Drains
     large_events: LargeEvents
+    keep_refusal: Callable[[Refusal], None] = not_kept
     misreports: Misreports = msgspec.field(default_factory=Misreports)
     omissions: Omissions = msgspec.field(default_factory=Omissions)
     health: Health = msgspec.field(default_factory=Health)
@@ -162,8 +164,9 @@ class Run:
             self.settle(CUT if self.life.answered else FAILED)  # unless it is: a bug of ours ended the call
             awaited = self._let_vendor_go(charge)
             self._confirm(charge)
-        elif self.answer is not None:
-            self.answer.close()
+        elif self.error is not None:
+            call = self.call
+            self.gate.keep_refusal(Refusal(call.id, call.key, self.error, call.asked, call.client_request_id))
         if self.decoder is not None and self.decoder.unknown:
             self._warn(self.decoder.unknown)
         if self.choices_missing:

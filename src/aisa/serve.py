@@ -30,6 +30,7 @@ from aisa.config.schema import Server as ServerSettings
 from aisa.drain import Drains
 from aisa.edge.account import Accounts
 from aisa.edge.admin import Admin
+from aisa.edge.admin_calls import CallRoutes
 from aisa.edge.admin_usage import usage_routes
 from aisa.edge.admin_wallets import BookRoutes
 from aisa.edge.app import Edge
@@ -50,9 +51,11 @@ from aisa.keys.store import KeyStore, ensure_first_key
 from aisa.large_events import LargeEvents
 from aisa.ledger.board import Board
 from aisa.ledger.books import Books
+from aisa.ledger.find import CallFinder
 from aisa.ledger.live import LiveWallets
 from aisa.ledger.port_usage import Span
 from aisa.ledger.recovery import recover
+from aisa.ledger.refused import RefusalRecords
 from aisa.ledger.store import LedgerStore
 from aisa.ledger.sync import GroupSync
 from aisa.ledger.usage import UsageStore
@@ -157,14 +160,17 @@ async def serve(
             report(ServerNotice(notice))
     keys = KeyStore(database, wall_clock, system_chance())
     writer = Writer(database, report)
+    refused = RefusalRecords(writer.post_refused, writer.prune, wall_clock=wall_clock, report=report)
+    refused.forget_old()
     once = Once(wall_clock)
     store = LedgerStore(database, wall_clock, lambda: tuple(books.calls))
     books = open_books(config, board, store, writer=writer, keys=keys, once=once, report=report)
     names = Names()
     pools = {name: HttpUpstream(name, vendor, os.environ, names=names) for name, vendor in config.vendors.items()}
     gate = open_gate(config, keys, books, pools=pools, counts=counts, chance=chance, report=report)
+    gate.keep_refusal = refused.keep
     stopping = Stopping()
-    ended = UsageStore(database)
+    statement = Statement(books, UsageStore(database), refused.waiting)
     edge = Edge(
         gate,
         CallIds(wall_clock, chance),
@@ -172,10 +178,13 @@ async def serve(
         cross_origin=CrossOrigin(config.cors),
         not_ready=stopping.why_not_ready,
         once=once,
-        accounts=Accounts(books, ended, wall_clock),
+        accounts=Accounts(books, statement, wall_clock),
     )
     wallets = LiveWallets(store, books, asyncio.get_running_loop().call_soon_threadsafe)
-    shown = usage_routes(Statement(books, ended), keys, BoardView(gate.live, books, board))
+    shown = (
+        *usage_routes(statement, keys, BoardView(gate.live, books, board)),
+        *CallRoutes(statement, keys, CallFinder(database)).routes(),
+    )
     admin = Admin(keys, wall_clock, report, wallets=wallets, more=(*BookRoutes(store).routes(), *shown))
     settings = fitting(config, report)
     server, control_server = HttpServer(edge, settings), HttpServer(Control(admin), settings)
@@ -193,6 +202,7 @@ async def serve(
     await gate.drains.close()
     for pool in pools.values():
         await pool.close()
+    refused.sum_up()
     left = await writer.stop(WRITE_SECONDS_MAX)
     report(ServerNotice(f"stopped; {left} calls stay on the board until the database takes them" if left else "stopped"))
     if log is not None:

@@ -37,6 +37,7 @@ LAYERS: list[tuple[str, str]] = [
     ("aisa.health", "rules"),
     ("aisa.pricing", "rules"),
     ("aisa.ledger.row", "rules"),
+    ("aisa.ledger.refusal", "rules"),
     ("aisa.ledger.port_*", "ports"),
     ("aisa.patience", "relay"),
     ("aisa.delivery", "relay"),

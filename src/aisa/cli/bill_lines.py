@@ -15,6 +15,7 @@ from aisa.cli.keyring import settings
 from aisa.cli.price_tables import ROWS, iso, say_json
 from aisa.cli.terminal import WIDTH_MAX, paint, say, table
 from aisa.edge.statement import CallFound
+from aisa.ledger.refusal import KEPT_EACH_MAX, RefusedCalls
 from aisa.ledger.row import CallRow, Opening
 from aisa.ledger.rules import CLIENT_GONE, CLIENT_STALLED, COMPLETED, CRASHED, CUT, FAILED, SHUT_DOWN
 from aisa.money import NANOS_PER_DOLLAR, TOKENS_PER_PRICE, Nanos, divide_half_up, dollars_text
@@ -65,10 +66,14 @@ def explain(call_id: str, config: str | None, data_dir: str | None, *, as_json: 
     row = found.row
     if as_json:
         say_json(document(found))
+    elif found.refused is not None:
+        say(refusal(found.refused, found.key_label))
     elif row is None:
         say(running(found.opening, found.tokens))
     else:
-        say("\n\n".join([title(row, found), how_it_ended(row, final=found.final), counts_table(row), bill(row), facts_table(row)]))
+        say(
+            "\n\n".join([title(row, found.key_label), how_it_ended(row, final=found.final), counts_table(row), bill(row), facts_table(row)])
+        )
     if row is not None and row.cost != cost_of_lines(lines_of(row)):
         raise SystemExit(1)
 
@@ -88,9 +93,9 @@ def cost_of_lines(lines: list[Line]) -> Nanos:
     return divide_half_up(sum(line.amount for line in lines), TOKENS_PER_PRICE)
 
 
-def title(row: CallRow, found: CallFound) -> str:
+def title(row: CallRow | RefusedCalls, label: str) -> str:
     """Say which call it is, and whose."""
-    key = f"{paint(found.key_label, bold=True)} ({row.key_id})" if found.key_label else row.key_id
+    key = f"{paint(label, bold=True)} ({row.key_id})" if label else row.key_id
     return f"Call {paint(row.id, bold=True)}\nmade with the key {key} of the account {row.account}"
 
 
@@ -190,6 +195,29 @@ def running(opening: Opening | None, tokens: int) -> str:
     return f"{title}\n{so_far}\nIts bill is made when it ends. Watch it: aisa board"
 
 
+def refusal(record: RefusedCalls, label: str) -> str:
+    """Say why a call was refused."""
+    heading = paint(
+        f"It was refused with {record.status} {record.code}, before anything was asked of a vendor, and costs nothing.", "yellow"
+    )
+    more = (
+        []
+        if record.number == 1
+        else [
+            f"It stands for {record.number:,} calls of the key, refused with this code until {iso(record.last_ms // 1000)}:",
+            f"beyond {KEPT_EACH_MAX} a minute only their number is kept, and what the first of them was told.",
+        ]
+    )
+    rows = [
+        ["model", record.model or "none: no body was read that names one"],
+        ["refused", iso(record.at_ms // 1000)],
+        ["the client's id", record.client_request_id or "none"],
+    ]
+    facts = table((), [[paint(name, dim=True), value] for name, value in rows])
+    told = f"What the caller was told:\n{textwrap.indent(wrapped(record.message), '  ')}"
+    return "\n\n".join((title(record, label), "\n".join((heading, *more)), told, facts))
+
+
 def wrapped(sentence: str) -> str:
     """Return a sentence in lines that fit the terminal."""
     return textwrap.fill(sentence, min(shutil.get_terminal_size().columns, WIDTH_MAX), break_on_hyphens=False)
@@ -215,6 +243,8 @@ def padded(amount: int, decimals: int) -> str:
 def document(found: CallFound) -> dict[str, object]:
     """Return everything as a JSON object: the row as the ledger has it, and its bill computed anew. Amounts of US dollars are exact."""
     row = found.row
+    if found.refused is not None:
+        return {"call": found.refused, "key_label": found.key_label, "refused": True, "running": False}
     if row is None:
         return {"call": found.opening, "running": True, "output_tokens": found.tokens}
     lines = lines_of(row)

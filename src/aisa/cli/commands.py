@@ -6,6 +6,7 @@ import click
 
 from aisa import __version__
 from aisa.cli.board import board
+from aisa.cli.calls import calls
 from aisa.cli.configuration import config
 from aisa.cli.explain import explain
 from aisa.cli.keys import keys
@@ -20,6 +21,7 @@ Start here:
   aisa serve                 run it; nothing needs to be configured
   aisa keys create laptop    make an API key
   aisa config check          see what would run
+  aisa calls                 see who called, and who was refused
   aisa prices                see what each model costs
 
 Exit status: 0 done, 1 failed, 2 used or configured wrongly.
@@ -42,5 +44,6 @@ aisa.add_command(prices)
 aisa.add_command(wallet)
 aisa.add_command(ledger)
 aisa.add_command(usage)
+aisa.add_command(calls)
 aisa.add_command(explain)
 aisa.add_command(board)

@@ -96,10 +96,12 @@ def _directly(data_dir: str, asking: Asking) -> tuple[int, bytes]:
 
     from aisa.clock import system_chance, wall_clock
     from aisa.edge.admin import Admin
+    from aisa.edge.admin_calls import CallRoutes
     from aisa.edge.admin_usage import usage_routes
     from aisa.edge.admin_wallets import BookRoutes
     from aisa.edge.statement import Statement
     from aisa.keys.store import KeyStore
+    from aisa.ledger.find import CallFinder
     from aisa.ledger.store import LedgerStore
     from aisa.ledger.usage import UsageStore
     from aisa.storage.engine import DATABASE_NAME, open_database
@@ -118,7 +120,9 @@ def _directly(data_dir: str, asking: Asking) -> tuple[int, bytes]:
         database = open_database(data_dir, migrate)
         try:
             keys, books = KeyStore(database, wall_clock, system_chance()), LedgerStore(database, wall_clock)
-            more = (*BookRoutes(books).routes(), *usage_routes(Statement(None, UsageStore(database)), keys))
+            statement = Statement(None, UsageStore(database))
+            calls = CallRoutes(statement, keys, CallFinder(database)).routes()
+            more = (*BookRoutes(books).routes(), *usage_routes(statement, keys), *calls)
             return Admin(keys, wall_clock, wallets=books, more=more).answer(*asking)
         finally:
             database.close()

@@ -7,7 +7,7 @@ in all and by day of UTC. `end_time` is by default the end of the running second
 `GET /v1/credits/balance`: an account without a limit has `unlimited: true`, and null for a balance, because any number would be wrong.
 `available` is what the key can still spend: the balance less what is held for calls in flight, and not more than its own cap leaves.
 
-`GET /v1/usage/calls/{id}`: the receipt of a call, by its x-request-id, for the key that made it.
+`GET /v1/usage/calls/{id}`: the receipt of a call, by its x-request-id, for the key that made it; of a refused call too.
 
 Amounts are whole micro-dollars, rounded half up from nano-dollars, each for itself; only a receipt has the exact ones.
 """
@@ -25,11 +25,11 @@ from urllib.parse import parse_qsl, unquote
 import msgspec
 
 from aisa.clock import WallClock
-from aisa.edge.receipt import Document, receipt, running_receipt
+from aisa.edge.receipt import Document, receipt, refused_receipt, running_receipt
 from aisa.edge.statement import BooksShown, Statement
 from aisa.errors import ApiError
 from aisa.keys.rules import DAY_SECONDS, MONTH, Key, window_start
-from aisa.ledger.port_usage import DAY, EndedCalls, Span, Used, day_of
+from aisa.ledger.port_usage import DAY, Span, Used, day_of
 from aisa.money import Nanos
 
 USAGE = "/v1/usage"
@@ -58,11 +58,11 @@ class Window(NamedTuple):
 
 
 class Accounts:
-    """Answers questions about bills. `ended` may wait for the database, so it is asked in threads of its own."""
+    """Answers questions about bills. The statement may wait for the database, so it is asked in threads of its own."""
 
-    def __init__(self, books: BooksShown, ended: EndedCalls, wall_clock: WallClock) -> None:
+    def __init__(self, books: BooksShown, statement: Statement, wall_clock: WallClock) -> None:
         self._books = books
-        self._statement = Statement(books, ended)
+        self._statement = statement
         self._wall_clock = wall_clock
         self._threads = ThreadPoolExecutor(QUESTIONS_MAX, thread_name_prefix="account")
 
@@ -127,6 +127,8 @@ class Accounts:
             )
         if found.row is not None:
             return receipt(found.row, final=found.final)
+        if found.refused is not None:
+            return refused_receipt(found.refused)
         assert found.opening is not None, "a call that has not ended has its opening"
         return running_receipt(found.opening, found.tokens)
 

@@ -1,12 +1,11 @@
-"""What an administrator may see of the calls, as requests and answers in JSON. Lists the routes; `admin` answers.
+"""What an administrator may see of all calls together, as requests and answers in JSON. Lists the routes; `admin` answers.
 
 | request | answer |
 |---|---|
 | `GET /usage?by=key&start_ms=M&end_ms=M` | 200, a `UsageShown` of the calls that ended in [start, end), by `key`, `model` or `day` |
-| `GET /calls/{id}` | 200, a `CallFound` |
 | `GET /board` | 200, a `BoardShown`: the calls that run |
 
-Money is in nano-dollars, times are UNIX milliseconds. A call that is not in the database yet is in all of them.
+Money is in nano-dollars, times are UNIX milliseconds. A call that is not in the database yet is in both.
 """
 
 from __future__ import annotations
@@ -19,7 +18,7 @@ import msgspec
 from aisa.edge.admin_route import Answering, Asked, Result, Steps, look
 from aisa.edge.board_view import BoardShown
 from aisa.edge.routes import Route
-from aisa.edge.statement import CallFound, Statement
+from aisa.edge.statement import Statement
 from aisa.errors import ApiError
 from aisa.keys.port import KeyRing
 from aisa.ledger.port_usage import DAY, DAY_MS, KEY, MODEL, Span, Used
@@ -38,7 +37,6 @@ def usage_routes(statement: Statement, keys: KeyRing, board: Callable[[], BoardS
     """Return the routes. `board` shows the calls that run, None where no server does."""
     return (
         look("/usage", partial(usage, statement, keys)),
-        look("/calls/{name}", partial(call, statement, keys)),
         look("/board", partial(live, board)),
     )
 
@@ -65,15 +63,6 @@ def moment(query: Mapping[str, str], name: str) -> int:
     if not (given.isascii() and given.isdigit()):
         raise ApiError("invalid_request", f"{name} must be a moment in UNIX milliseconds.", param=name)
     return int(given[:15])
-
-
-def call(statement: Statement, keys: KeyRing, asked: Asked) -> Result:
-    """Answer with one call. Raises ApiError resource_not_found."""
-    found: CallFound | None = statement.booked(asked.name) or statement.stored(asked.name)
-    if found is None:
-        raise ApiError("resource_not_found", f"There is no call {asked.name[:100]!r} in the ledger.")
-    label = next((key.label for key in keys.list() if key.id == found.key_id), "")
-    return 200, msgspec.structs.replace(found, key_label=label)
 
 
 def live(board: Callable[[], BoardShown] | None, _asked: Asked) -> Result:

@@ -24,6 +24,7 @@ from aisa.facts import BugFound, Refused
 from aisa.http.server import Reply, Request
 from aisa.ids import CallIds
 from aisa.keys.rules import Key
+from aisa.ledger.refusal import Refusal
 from aisa.names import CLIENT_ID_CHARACTERS_MAX
 from aisa.relay import relay
 from aisa.run import Gate
@@ -100,7 +101,10 @@ class Edge:
         """Answer a request that never became one: refused by its head, bad framing, too large, too slow."""
         request_id = self._ids()
         send_error(reply, error, request_id, headers=self._headers(request, request_id))
-        self._refusals.note(refused(error, request_id, request))
+        key = None if request is None else self._gate.keys.known(bearer(request.headers.get("authorization")))
+        self._refusals.note(refused(error, request_id, request, key=key))
+        if key is not None and request is not None:
+            self._gate.keep_refusal(Refusal(request_id, key, error, client_request_id=client_id(request)))
 
     async def answer(self, visit: Visit, reply: Reply) -> None:
         """Answer one request that was found good by its head."""
@@ -113,7 +117,10 @@ class Edge:
                 reply.end()
         except ApiError as error:
             send_error(reply, error, visit.id, headers=headers)
-            self._gate.report(refused(error, visit.id, visit.request))
+            self._gate.report(refused(error, visit.id, visit.request, key=visit.key))
+            if visit.key is not None:
+                asked = "" if visit.call is None else visit.call.asked
+                self._gate.keep_refusal(Refusal(visit.id, visit.key, error, asked, client_id(visit.request)))
         except asyncio.CancelledError:
             if not reply.gone:  # a client that left before its call was admitted needs no answer and left nothing open
                 raise
@@ -130,7 +137,7 @@ class Edge:
     def chat(self, visit: Visit, reply: Reply) -> Awaitable[None]:
         """Carry a chat call to its end."""
         request = visit.request
-        call = Call(
+        call = visit.call = Call(
             id=visit.id,
             key=visit.caller,
             body=request.body,
@@ -201,7 +208,7 @@ class Visit(msgspec.Struct):
     """A request that was found good by its head, see `http.shared.Verdict`, and its id.
 
     `name` is what stands in its path for the part that varies, `key` None where the route needs none. `headers` go out with the answer,
-    whatever it is.
+    whatever it is. `call` is what became of it on the route for chats.
     """
 
     edge: Edge
@@ -211,6 +218,7 @@ class Visit(msgspec.Struct):
     key: Key | None
     id: str
     headers: HeaderList
+    call: Call | None = None
 
     @property
     def body_bytes_max(self) -> int | None:
@@ -271,12 +279,13 @@ def client_id(request: Request) -> str | None:
     return given if fits else None
 
 
-def refused(error: ApiError, request_id: str, request: Request | None) -> Refused:
+def refused(error: ApiError, request_id: str, request: Request | None, *, key: Key | None) -> Refused:
     """Return what is reported of a refusal: of the request's own words only so much as a log line should have."""
     if request is None:
         return Refused(request_id, error.status, error.code, "-", "-")
     method, path = request.method[:SHOWN_METHOD_CHARACTERS_MAX], shown(request.path)
-    return Refused(request_id, error.status, error.code, method, path, client_id(request))
+    whose = ("", "") if key is None else (key.id, key.label)
+    return Refused(request_id, error.status, error.code, method, path, client_id(request), *whose)
 
 
 def check_media(content_type: str, encoding: str) -> None:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import msgspec
 
+from aisa.ledger.refusal import REFUSED, RefusedCalls
 from aisa.ledger.row import CallRow, Opening
 from aisa.money import dollars_text
 from aisa.prices.rules import CATALOGUE
@@ -61,6 +62,34 @@ def running_receipt(opening: Opening, tokens: int) -> Document:
         "attempts": None,
         "error_code": None,
         "client_request_id": opening.client_request_id,
+    }
+
+
+def refused_receipt(record: RefusedCalls) -> Document:
+    """Write the receipt of a call that was refused before anything of it was counted; it cost nothing.
+
+    `number` is above 1 where so many of one minute are kept as one.
+    """
+    return {
+        "id": record.id,
+        "object": OBJECT,
+        "model": record.model,
+        "outcome": REFUSED,
+        "stream": None,
+        "final": True,
+        "created": record.at_ms // 1000,
+        "ended": record.last_ms // 1000,
+        "generated": None,
+        "delivered": None,
+        "billed": None,
+        "prices": None,
+        "timings": None,
+        "attempts": 0,
+        "error_code": record.code,
+        "error_status": record.status,
+        "error_message": record.message,
+        "number": record.number,
+        "client_request_id": record.client_request_id,
     }
 
 

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from types import MappingProxyType
 from typing import Protocol
 
 import msgspec
 
 from aisa.ledger.port_usage import EndedCalls, Span, Used
+from aisa.ledger.refusal import RefusedCalls
 from aisa.ledger.row import CallRow, Opening
 from aisa.money import Nanos
 
@@ -77,41 +79,53 @@ class BooksShown(Protocol):
 
 
 class CallFound(msgspec.Struct, frozen=True):
-    """One call: its `row` once it has ended, `final` when nothing about it can change any more; before, its opening and the tokens sent."""
+    """One call: its `row` once it has ended, `final` when nothing about it can change any more; before, its opening and the tokens sent.
+
+    One that was refused before it was opened has `refused` alone.
+    """
 
     row: CallRow | None = None
     opening: Opening | None = None
     tokens: int = 0
     final: bool = False
     key_label: str = ""
+    refused: RefusedCalls | None = None
 
     @property
     def key_id(self) -> str:
         """The id of the key that made it."""
-        known = self.row or self.opening
+        known = self.row or self.opening or self.refused
         assert known is not None, "one of them is there"
         return known.key_id
 
 
 class Statement:
-    """The books in memory and the calls in the database as one. `books` is None where no server runs."""
+    """The books in memory and the calls in the database as one. `books` is None where no server runs.
 
-    def __init__(self, books: BooksShown | None, ended: EndedCalls) -> None:
+    `refused` are refused calls that the database may not have yet, by id.
+    """
+
+    def __init__(self, books: BooksShown | None, ended: EndedCalls, refused: Mapping[str, RefusedCalls] = MappingProxyType({})) -> None:
         self.books = books
+        self.refused = refused
         self._ended = ended
 
     def booked(self, call_id: str) -> CallFound | None:
         """Return a call that the books in memory have. Returns at once."""
         charge = None if self.books is None else self.books.calls.get(call_id)
         if charge is None:
-            return None
+            refused = self.refused.get(call_id)
+            return None if refused is None else CallFound(refused=refused, final=True)
         row = charge.row
         return CallFound(row) if row is not None else CallFound(opening=charge.opening, tokens=charge.progress)
 
     def stored(self, call_id: str) -> CallFound | None:
         """Return a call that the database has. Waits for it. Raises ApiError internal_error when it does not work."""
         row = self._ended.call(call_id)
-        return None if row is None else CallFound(row, final=True)
+        if row is not None:
+            return CallFound(row, final=True)
+        refused = self._ended.refused(call_id)
+        return None if refused is None else CallFound(refused=refused, final=True)
 
     def used(self, by: str, span: Span) -> dict[str, Used]:
         """Return the sums of `port_usage.EndedCalls.used`. Waits for the database, and can be called in any thread."""

@@ -17,6 +17,10 @@ class Keys(Protocol):
         """
         ...
 
+    def known(self, secret: str | None) -> Key | None:
+        """Return the key with this secret whatever its state, None if there is none: to say whose request was refused."""
+        ...
+
 
 class KeyRing(Keys, Protocol):
     """The keys as their administrator sees them. Changes count from the next request on, and are on disk when a method returns.

@@ -47,13 +47,18 @@ class KeyStore:
         """
         if not secret:
             raise ApiError("missing_api_key", "No API key was sent. Send the header `Authorization: Bearer <your key>`.")
-        digest = sha256(secret.encode("utf-8", "surrogatepass")).digest()
-        key = self._by_digest.get(digest)
-        if key is None or not compare_digest(key.digest, digest):
+        key = self.known(secret)
+        if key is None:
             raise _unknown(secret)
         if key.state != ACTIVE or key.expires_at is not None:
             rules.verify_state(key, self._wall_clock())
         return key
+
+    def known(self, secret: str | None) -> Key | None:
+        """Return the key with this secret whatever its state, None if there is none."""
+        digest = sha256((secret or "").encode("utf-8", "surrogatepass")).digest()
+        key = self._by_digest.get(digest)
+        return key if key is not None and compare_digest(key.digest, digest) else None
 
     def create(
         self,

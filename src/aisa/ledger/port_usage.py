@@ -11,6 +11,7 @@ from typing import NamedTuple, Protocol
 
 import msgspec
 
+from aisa.ledger.refusal import RefusedCalls
 from aisa.ledger.row import CallRow
 from aisa.ledger.rules import FAILED
 from aisa.money import Nanos
@@ -76,6 +77,10 @@ class EndedCalls(Protocol):
 
     def call(self, call_id: str) -> CallRow | None:
         """Return the row of a call, None if there is none."""
+        ...
+
+    def refused(self, call_id: str) -> RefusedCalls | None:
+        """Return the record of a refused call, None if there is none."""
         ...
 
     def used(self, by: str, span: Span, waiting: Collection[CallRow] = ()) -> dict[str, Used]:

@@ -10,11 +10,12 @@ from sqlalchemy import ColumnElement, Connection, Integer, case, func, select, t
 from aisa.errors import ApiError
 from aisa.ledger.port_usage import DAY, DAY_MS, KEY, MODEL, Span, Used, day_of
 from aisa.ledger.record import row_of
+from aisa.ledger.refusal import RefusedCalls
 from aisa.ledger.row import CallRow
 from aisa.ledger.rules import FAILED
 from aisa.storage.engine import Database
 from aisa.storage.failure import StorageFailed
-from aisa.storage.tables import accounts, calls
+from aisa.storage.tables import accounts, calls, refused_calls
 
 IDS_MAX = 500  # in one question to the database: every database takes so many parameters
 
@@ -30,6 +31,12 @@ class UsageStore:
         with self._reading() as connection:
             record = connection.execute(select(calls).where(calls.c.id == call_id)).first()
             return None if record is None else row_of(record)
+
+    def refused(self, call_id: str) -> RefusedCalls | None:
+        """Return the record of a refused call, None if there is none."""
+        with self._reading() as connection:
+            record = connection.execute(select(refused_calls).where(refused_calls.c.id == call_id)).first()
+            return None if record is None else RefusedCalls(*record)
 
     def used(self, by: str, span: Span, waiting: Collection[CallRow] = ()) -> dict[str, Used]:
         """Return the sums by KEY, MODEL or DAY, in ascending order; of `waiting` rows, those are added that the database does not have."""

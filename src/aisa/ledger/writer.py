@@ -1,6 +1,7 @@
-"""The thread that writes ended calls to the database, in batches, for as long as it takes. Decides no amount and answers no question.
+"""The thread that writes calls to the database, in batches, for as long as it takes. Decides no amount and answers no question.
 
 Nobody waits for it: a call is safe on the board until its row is committed. So it may take its time, and the database may be away.
+Refused calls, which are on no board, come along: whoever posts them bounds how many wait.
 """
 
 from __future__ import annotations
@@ -9,15 +10,19 @@ import asyncio
 import threading
 import traceback
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from datetime import timedelta
 from functools import cache
 from queue import Empty, SimpleQueue
+from typing import NamedTuple
 
 from sqlalchemy import Connection, select
 from sqlalchemy.exc import DataError, IntegrityError, InterfaceError, ProgrammingError
 
 from aisa.facts import BugFound, Fact, LedgerAway, LedgerBack
 from aisa.ledger.record import NAMES, record_of
+from aisa.ledger.refusal import RefusedCalls
+from aisa.ledger.refused_table import insert_refused, prune_refused
 from aisa.ledger.row import CallRow
 from aisa.storage.engine import BUSY_SECONDS_MAX, Database
 from aisa.storage.failure import StorageFailed
@@ -35,12 +40,19 @@ RETRY_MILLISECONDS_MIN = 50
 RETRY_MILLISECONDS_MAX = 1_000  # a server is written to again a second after its disk has room
 GIVE_UP_SECONDS_MAX = 2  # for the attempt that runs when the time to stop is over
 
-#: A row, and what is to be called once the database has it for good.
-Posted = tuple[CallRow, Callable[[], None]]
+Record = CallRow | RefusedCalls
+#: A record, and what is to be called once the database has it for good.
+Posted = tuple[Record, Callable[[], None]]
+
+
+class Prune(NamedTuple):
+    """The wish to forget refused calls from before a moment in UNIX milliseconds."""
+
+    before_ms: int
 
 
 class Writer:
-    """Writes rows down. `report` is told when the database fails and when it works again, in the event loop's thread.
+    """Writes records down. `report` is told when the database fails and when it works again, in the event loop's thread.
 
     Made in the loop's thread. Its queue holds what is on the board and not in the database: the board's size bounds it.
     """
@@ -50,7 +62,8 @@ class Writer:
         self._report = report
         self._loop = asyncio.get_running_loop()
         self._ended = self._loop.create_future()
-        self._queue: SimpleQueue[Posted | None] = SimpleQueue()
+        self._queue: SimpleQueue[Posted | Prune | None] = SimpleQueue()
+        self._prune: Prune | None = None  # the thread's own
         self._waiting = 0
         self._stopping = threading.Event()
         self._given_up = threading.Event()
@@ -71,6 +84,14 @@ class Writer:
         self._waiting += 1
         self._queue.put((row, committed))
 
+    def post_refused(self, record: RefusedCalls, committed: Callable[[], None]) -> None:
+        """Have a refused call written down, as `post` does a row. It is on no board: what the database has not at a stop is lost."""
+        self._queue.put((record, committed))
+
+    def prune(self, before_ms: int) -> None:
+        """Have refused calls from before a moment in UNIX milliseconds forgotten, beside what is written. Returns at once."""
+        self._queue.put(Prune(before_ms))
+
     async def stop(self, seconds: int) -> int:
         """Write what was posted, for so many seconds at most, and end. Returns how many rows are left, which stay on the board."""
         self._stopping.set()
@@ -87,16 +108,20 @@ class Writer:
             batch, more = self._gather()
             if batch and not self._write(batch):
                 break
+            self._forget()
             if len(batch) < BATCH_ROWS_MAX:
                 self._stopping.wait(PAUSE.total_seconds())
         self._in_loop(self._ended.set_result, None)
 
     def _gather(self) -> tuple[list[Posted], bool]:
-        """Wait for a row, and return it with what else is there, and whether there may be more."""
+        """Wait for a record, and return it with what else is there, and whether there may be more."""
         batch: list[Posted] = []
         posted = self._queue.get()
         while posted is not None:
-            batch.append(posted)
+            if isinstance(posted, Prune):
+                self._prune = posted
+            else:
+                batch.append(posted)
             if len(batch) == BATCH_ROWS_MAX:
                 return batch, True
             try:
@@ -107,10 +132,11 @@ class Writer:
 
     def _write(self, batch: list[Posted]) -> bool:
         """Write a batch, trying until it is done. False if that was given up."""
+        rows = [record for record, _ in batch if isinstance(record, CallRow)]
         milliseconds = RETRY_MILLISECONDS_MIN
         while True:
             try:
-                insert_rows(self._database, [row for row, _ in batch], BUSY_MILLISECONDS_MAX)
+                write_batch(self._database, rows, [record for record, _ in batch if isinstance(record, RefusedCalls)])
                 break
             except Exception as error:
                 if not isinstance(error, StorageFailed) or is_fault_of_rows(error):
@@ -121,9 +147,20 @@ class Writer:
             milliseconds = min(2 * milliseconds, RETRY_MILLISECONDS_MAX)
         if self._away:
             self._away = False
-            self._in_loop(self._report, LedgerBack(len(batch)))
-        self._in_loop(self._settle, [committed for _, committed in batch])
+            self._in_loop(self._report, LedgerBack(len(rows)))
+        self._in_loop(self._settle, len(rows), [committed for _, committed in batch])
         return True
+
+    def _forget(self) -> None:
+        """Do a step of what `prune` asked for; the next one waits its turn behind what was posted meanwhile."""
+        prune, self._prune = self._prune, None
+        if prune is None:
+            return
+        with suppress(StorageFailed):  # it will be asked for again
+            with self._database.transaction(BUSY_MILLISECONDS_MAX) as connection:
+                more = prune_refused(connection, prune.before_ms)
+            if more:
+                self._queue.put(prune)
 
     def _write_apart(self, batch: list[Posted]) -> bool:
         """Write rows one by one, as one of them cannot be written by a fault of ours: it stays on the board, and the others do not."""
@@ -137,14 +174,23 @@ class Writer:
             self._away = True
             self._in_loop(self._report, LedgerAway(failure.what, failure.remedy))
 
-    def _settle(self, batch: list[Callable[[], None]]) -> None:
-        self._waiting -= len(batch)
+    def _settle(self, rows: int, batch: list[Callable[[], None]]) -> None:
+        self._waiting -= rows
         for committed in batch:
             committed()
 
     def _in_loop(self, function: Callable[..., None], *arguments: object) -> None:
         if not self._loop.is_closed():  # else the server has gone without waiting for us
             self._loop.call_soon_threadsafe(function, *arguments)
+
+
+def write_batch(database: Database, rows: Sequence[CallRow], refused: Sequence[RefusedCalls]) -> None:
+    """Write what there is of both, each in a transaction of its own. Raises StorageFailed; all of it can be written again then."""
+    if rows:
+        insert_rows(database, rows, BUSY_MILLISECONDS_MAX)
+    if refused:
+        with database.transaction(BUSY_MILLISECONDS_MAX) as connection:
+            insert_refused(connection, refused)
 
 
 def insert_rows(database: Database, rows: Sequence[CallRow], busy_milliseconds: int = 1_000 * BUSY_SECONDS_MAX) -> int:

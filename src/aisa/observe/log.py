@@ -23,6 +23,7 @@ from aisa.facts import (
     KeysChanged,
     LedgerAway,
     LedgerBack,
+    RefusalsNotKept,
     Refused,
     Replayed,
     ServerNotice,
@@ -140,13 +141,16 @@ def in_words(fact: Fact) -> str:
         case CallEnded():
             said = call_in_words(fact)
         case Refused():
-            said = f"{fact.status}  {fact.method} {fact.path}  {fact.code}  {fact.request_id}"
+            whose = f"  {fact.key_label} ({fact.key_id})" if fact.key_id else ""
+            said = f"{fact.status}  {fact.method} {fact.path}  {fact.code}{whose}  {fact.request_id}"
         case Replayed():
             said = f"200  the answer of {fact.call_id} again  {fact.key_label}  {fact.request_id}"
         case VendorFailed() | UsageMisreported() | FinishUnknown() | ChoicesMissing() | DocumentLost():
             said = deviation_in_words(fact)
         case TargetHealth():
             said = health_in_words(fact)
+        case RefusalsNotKept():
+            said = f"{fact.count} refused calls within a minute left no record: the database is away, or too many keys are refused"
         case BugFound():
             said = f"BUG  {fact.request_id}  {fact.trace}"
         case KeysChanged():

@@ -8,7 +8,7 @@ from __future__ import annotations
 from sqlalchemy import JSON, BigInteger, Boolean, Column, ForeignKey, Index, Integer, LargeBinary, MetaData, String, Table, Text
 
 #: The newest migration. Kept here so that Alembic is not imported to find a database current.
-HEAD = "0003"
+HEAD = "0004"
 
 # Names for constraints, so that later migrations can refer to them on every database.
 metadata = MetaData(
@@ -109,3 +109,21 @@ Index("ix_calls_key_id", calls.c.key_id, calls.c.ended_ms)
 Index("ix_calls_account", calls.c.account, calls.c.ended_ms)
 HAS_IDEMPOTENCY = calls.c.idempotency.is_not(None)
 Index("ix_calls_idempotency", calls.c.ended_ms, sqlite_where=HAS_IDEMPOTENCY, postgresql_where=HAS_IDEMPOTENCY)
+
+#: Calls of known keys that were refused before they were opened: the fields of `ledger.refused.RefusedCalls`. Ids go on with the time, so
+#: the primary key serves whoever looks for the newest, or for what is too old.
+refused_calls = Table(
+    "refused_calls",
+    metadata,
+    Column("id", String(32), primary_key=True),
+    Column("account", String(64), nullable=False),
+    Column("key_id", String(32), nullable=False),
+    Column("model", Text, nullable=False),
+    Column("status", Integer, nullable=False),
+    Column("code", Text, nullable=False),
+    Column("message", Text, nullable=False),
+    Column("at_ms", BigInteger, nullable=False),
+    Column("last_ms", BigInteger, nullable=False),
+    Column("number", BigInteger, nullable=False),
+    Column("client_request_id", Text),
+)

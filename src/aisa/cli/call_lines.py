@@ -1,0 +1,176 @@
+"""What `aisa calls` prints: a line a call, with the reason where it was refused. Selects nothing: whoever keeps the calls does."""
+
+from __future__ import annotations
+
+import shutil
+import threading
+from collections.abc import Callable
+from datetime import UTC, datetime
+from urllib.parse import urlencode
+
+import msgspec
+
+from aisa.cli.control import ask
+from aisa.cli.figures import aligned, count, dollars, short, shows
+from aisa.cli.keyring import settings
+from aisa.cli.price_tables import iso, say_json
+from aisa.cli.terminal import paint, say
+from aisa.cli.usage_table import beginning
+from aisa.edge.admin_calls import CallsShown
+from aisa.keys.rules import DAY_SECONDS
+from aisa.ledger.port_calls import FAILURES, LINES_MAX, CallLine
+from aisa.ledger.refusal import REFUSED
+from aisa.ledger.rules import COMPLETED
+from aisa.money import dollars_text
+
+ANSWER_SECONDS_MAX = 60.0  # some ten million calls are looked through in that time where few fit
+FOLLOW_SECONDS = 1.0  # between two looks
+OVERLAP_MS = 10_000  # that a look goes back over: an ended call is seen a moment after its end
+SEEN_MAX = 2 * LINES_MAX  # ids that are remembered, so that the overlap is not shown twice
+KEY_CHARACTERS_MAX, MODEL_CHARACTERS_MAX = 20, 28
+WIDTH_MIN = 60  # of the message behind a refused call's line; a narrower terminal breaks it
+HEADS = ("TIME UTC", "KEY", "MODEL", "HOW IT ENDED", "IN", "OUT", "US DOLLARS", "TOOK", "ID")
+NUMBERS = frozenset({"IN", "OUT", "US DOLLARS", "TOOK"})  # columns to the right; refused calls have none of them
+
+
+class Asked(msgspec.Struct, frozen=True):
+    """What the command line asks for."""
+
+    key: str | None
+    account: str | None
+    model: str | None
+    failed: bool
+    refused: bool
+    since: str
+    limit: int
+    follow: bool
+    as_json: bool
+
+    def query(self, since_ms: int, **more: int) -> str:
+        """Return the query of a look."""
+        named = {"key": self.key, "account": self.account, "model": self.model, "since_ms": since_ms, "limit": self.limit, **more}
+        flags = {name: 1 for name, wanted in (("failed", self.failed), ("refused", self.refused)) if wanted}
+        return urlencode({name: value for name, value in named.items() if value is not None} | flags)
+
+
+def show(asked: Asked, config: str | None, data_dir: str | None, *, now: Callable[[], float]) -> None:
+    """Print the calls, and go on with what ends from then on if that is wanted. `now` is in UNIX seconds. Raises Misuse, Stop."""
+    folder = settings(config, data_dir).server.data_dir
+    began = now()
+    lines = look(folder, asked.query(beginning(asked.since, began)))
+    if asked.follow:
+        follow(folder, asked, lines, now=now)
+    elif asked.as_json:
+        say_json([document(line) for line in lines])
+    elif lines:
+        say(calls_table(lines, now=began))
+        shown = "" if len(lines) < asked.limit else f" These are the newest {asked.limit}; more: --limit N, --since WHEN."
+        say(paint(f"\nOne in full: aisa explain ID.{shown}", dim=True))
+    else:
+        say(f"No such call since {iso(beginning(asked.since, began) // 1000)}. A longer time: --since 30d")
+
+
+def look(folder: str, query: str) -> list[CallLine]:
+    """Return the calls that a query asks for, the oldest first."""
+    return ask(folder, "GET", f"/calls?{query}", expect=CallsShown, seconds=ANSWER_SECONDS_MAX).data[::-1]
+
+
+def follow(folder: str, asked: Asked, lines: list[CallLine], *, now: Callable[[], float]) -> None:
+    """Print calls, and what ends from then on, until Ctrl-C."""
+    seen: dict[str, None] = {}
+    heads, pause = not asked.as_json, threading.Event()
+    try:
+        while True:
+            fresh = [line for line in lines if line.id not in seen]
+            seen.update(dict.fromkeys(line.id for line in fresh))
+            for id_ in list(seen)[: max(0, len(seen) - SEEN_MAX)]:
+                del seen[id_]
+            if asked.as_json:
+                for line in fresh:
+                    say(msgspec.json.encode(document(line)).decode())
+            elif fresh or heads:
+                text = calls_table(fresh, now=now(), fixed=True)
+                say(text if heads else text.partition("\n")[2])
+                heads = False
+            since_ms = int(now() * 1000) - OVERLAP_MS
+            pause.wait(FOLLOW_SECONDS)
+            lines = look(folder, asked.query(since_ms, by_end=1, limit=LINES_MAX))
+    except KeyboardInterrupt:
+        return
+
+
+def calls_table(lines: list[CallLine], *, now: float, fixed: bool = False) -> str:
+    """Return a table, with what the caller was told under each refused call. `fixed` columns are as wide in every table.
+
+    Columns in which no call has anything are left out; so is the day, if all of them are of `now`'s.
+    """
+    made = [cells(line, day=fixed or not all(same_day(line.ended_ms / 1000, now) for line in lines)) for line in lines]
+    made += [WIDEST] if fixed else []
+    kept = [column for column in range(len(HEADS)) if not made or any(row[column] for row in made)]
+    right = [at for at, column in enumerate(kept) if HEADS[column] in NUMBERS]
+    head, *rows = aligned([HEADS[column] for column in kept], [[row[column] for column in kept] for row in made], right).splitlines()
+    width = max(shutil.get_terminal_size().columns, WIDTH_MIN)
+    shown = [head]
+    for line, row in zip(lines, rows, strict=False):
+        shown.append(row)
+        if line.message is not None:
+            told = f"          {'└ ' if shows('└') else '- '}{line.message}"
+            shown.append(paint(short(told, width), dim=True))
+    return "\n".join(shown)
+
+
+#: A row that is as wide as rows usually are.
+WIDEST = [
+    "2026-12-31 23:59:59",
+    "k" * KEY_CHARACTERS_MAX,
+    "m" * MODEL_CHARACTERS_MAX,
+    "402 insufficient_wallet_balance",
+    "9" * 7,
+    "9" * 7,
+    "9" * 11,
+    "9" * 8,
+    "i",
+]
+
+
+def same_day(moment: float, other: float) -> bool:
+    """Say whether two UNIX moments are in one day of UTC."""
+    return int(moment) // DAY_SECONDS == int(other) // DAY_SECONDS
+
+
+def cells(line: CallLine, *, day: bool) -> list[str]:
+    """Return a call's cells, in the order of HEADS."""
+    at = datetime.fromtimestamp(line.ended_ms / 1000, UTC).strftime("%Y-%m-%d %H:%M:%S" if day else "%H:%M:%S")
+    whose, model = short(line.key_label or line.key_id, KEY_CHARACTERS_MAX), short(line.model or "-", MODEL_CHARACTERS_MAX)
+    if line.outcome == REFUSED:
+        times = f" x {line.number:,}" if line.number > 1 else ""
+        return [at, whose, model, paint(f"{line.status} {line.code}{times}", "yellow"), "", "", "", "", line.id]
+    code = f" {line.code}" if line.code else ""
+    colour = "green" if line.outcome == COMPLETED else "red" if line.outcome in FAILURES else None
+    took = f"{line.total_ms / 1000:,.2f} s"
+    tokens = (count(line.input_tokens), count(line.output_tokens))
+    return [at, whose, model, paint(line.outcome + code, colour), *tokens, dollars(line.cost), took, line.id]
+
+
+def document(line: CallLine) -> dict[str, object]:
+    """Return a call as JSON, with the units in the names. Amounts are exact."""
+    return {
+        "id": line.id,
+        "ended": iso(line.ended_ms // 1000),
+        "ended_unix_ms": line.ended_ms,
+        "key_id": line.key_id,
+        "key_label": line.key_label,
+        "account": line.account,
+        "model": line.model,
+        "outcome": line.outcome,
+        "error_status": line.status,
+        "error_code": line.code,
+        "error_message": line.message,
+        "calls": line.number,
+        "billed_input_tokens": line.input_tokens,
+        "billed_output_tokens": line.output_tokens,
+        "cost_nanos_usd": line.cost,
+        "cost_usd": msgspec.Raw(dollars_text(line.cost).encode()),
+        "total_ms": line.total_ms,
+        "target": line.target,
+    }

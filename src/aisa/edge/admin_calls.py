@@ -1,0 +1,139 @@
+"""What an administrator may see of single calls, as requests and answers in JSON. Lists the routes; `admin` answers.
+
+| request | answer |
+|---|---|
+| `GET /calls?key=K&account=A&model=M&failed=1&refused=1&since_ms=T&limit=N&by_end=1` | 200, a `CallsShown`, the newest first |
+| `GET /calls/{id}` | 200, a `CallFound`; also for `latest`, and for the beginning of an id in any case, with or without `req_` |
+
+Every field of the first is optional: `key` is an id or a label; `failed` and `refused` leave only these; `by_end` counts `since_ms` from
+calls' ends. Money is in nano-dollars, times are UNIX milliseconds. A call that is not in the database yet is in both.
+"""
+
+from __future__ import annotations
+
+import msgspec
+
+from aisa.edge.admin_route import Answering, Asked, Result, look
+from aisa.edge.routes import Route
+from aisa.edge.statement import Statement
+from aisa.errors import ApiError
+from aisa.ids import PREFIX
+from aisa.keys.port import KeyRing
+from aisa.ledger.port_calls import (
+    LINES_MAX,
+    SAME_BEGINNING_MAX,
+    CallIndex,
+    CallLine,
+    Wanted,
+    fits,
+    line_of_refused,
+    line_of_row,
+    newest_first,
+)
+from aisa.ledger.refusal import KEPT_DAYS, KEPT_EACH_MAX, REFUSED
+
+LATEST = "latest"
+SHOWN_CHARACTERS_MAX = 100  # of an id that nobody knows
+
+
+class CallsShown(msgspec.Struct, frozen=True):
+    """Calls, the newest first."""
+
+    data: list[CallLine]
+
+
+class CallRoutes:
+    """The routes on single calls."""
+
+    def __init__(self, statement: Statement, keys: KeyRing, index: CallIndex) -> None:
+        self._statement = statement
+        self._keys = keys
+        self._index = index
+
+    def routes(self) -> tuple[Route[Answering], ...]:
+        """Return what is answered."""
+        return look("/calls", self._several), look("/calls/{name}", self._one)
+
+    def _several(self, asked: Asked) -> Result:
+        """Answer with the newest calls that fit. Raises ApiError invalid_request, resource_not_found (no such key)."""
+        query = asked.query
+        wanted = Wanted(
+            since_ms=number(query.get("since_ms", "0"), "since_ms", 10**15),
+            key_id=key_named(self._keys, query["key"]) if "key" in query else None,
+            account=query.get("account"),
+            model=query.get("model"),
+            failed="failed" in query,
+            refused="refused" in query,
+            limit=number(query.get("limit", "30"), "limit", LINES_MAX),
+            by_end="by_end" in query,
+        )
+        waiting = {line.id: line for line in lines_waiting(self._statement) if fits(line, wanted)}
+        lines = newest_first([*({line.id: line for line in self._index.lines(wanted)} | waiting).values()], wanted.limit)
+        labels = {key.id: key.label for key in self._keys.list()}
+        return 200, CallsShown([msgspec.structs.replace(line, key_label=labels.get(line.key_id, "")) for line in lines])
+
+    def _one(self, asked: Asked) -> Result:
+        """Answer with one call. Raises ApiError resource_not_found; invalid_request if several begin so."""
+        found = self._statement.booked(asked.name) or self._statement.stored(asked.name)
+        if found is None:
+            id_ = newest(self._statement, self._index) if asked.name.lower() == LATEST else only(self._statement, self._index, asked.name)
+            found = self._statement.booked(id_) or self._statement.stored(id_)
+        if found is None:
+            raise unknown(asked.name)
+        label = next((key.label for key in self._keys.list() if key.id == found.key_id), "")
+        return 200, msgspec.structs.replace(found, key_label=label)
+
+
+def lines_waiting(statement: Statement) -> list[CallLine]:
+    """Return the lines of calls that the database may not have yet."""
+    charges = () if statement.books is None else tuple(statement.books.calls.values())  # in one step, as the event loop changes them
+    rows = [row for charge in charges if (row := charge.row) is not None]
+    return [*map(line_of_row, rows), *map(line_of_refused, tuple(statement.refused.values()))]
+
+
+def newest(statement: Statement, index: CallIndex) -> str:
+    """Return the id of the call that began last, running ones included. Raises ApiError resource_not_found."""
+    id_ = max((*ids_waiting(statement), index.newest_id()))
+    if not id_:
+        raise ApiError("resource_not_found", "No call has been made yet.")
+    return id_
+
+
+def only(statement: Statement, index: CallIndex, name: str) -> str:
+    """Return the id that begins with a text as somebody typed it. Raises ApiError resource_not_found, invalid_request."""
+    bare = name.strip().upper().removeprefix(PREFIX.upper())
+    beginning = PREFIX + bare
+    ids = sorted({*(id_ for id_ in ids_waiting(statement) if id_.startswith(beginning)), *index.beginning(beginning)}) if bare else []
+    if not ids:
+        raise unknown(name)
+    if len(ids) > 1:
+        several = ", ".join(ids[: SAME_BEGINNING_MAX - 1]) + (", ..." if len(ids) >= SAME_BEGINNING_MAX else "")
+        raise ApiError("invalid_request", f"Several calls' ids begin so: {several}. Write more of it.")
+    return ids[0]
+
+
+def ids_waiting(statement: Statement) -> tuple[str, ...]:
+    """Return the ids of calls that the database may not have yet, running ones included."""
+    return (*(() if statement.books is None else tuple(statement.books.calls)), *tuple(statement.refused))
+
+
+def unknown(name: str) -> ApiError:
+    """Return the error for an id that no call has."""
+    what = f"There is no call {name[:SHOWN_CHARACTERS_MAX]!r} in the ledger."
+    kept = f"Refused calls are kept for {KEPT_DAYS} days, and beyond {KEPT_EACH_MAX} a minute, key and code only their number is."
+    return ApiError("resource_not_found", f"{what} {kept} List them: aisa calls --{REFUSED}")
+
+
+def key_named(keys: KeyRing, name: str) -> str:
+    """Return the id of a key by its id or label. Raises ApiError resource_not_found."""
+    for key in keys.list():
+        if name in (key.id, key.label):
+            return key.id
+    raise ApiError("resource_not_found", f"There is no key with the id or label {name!r}. `aisa keys list` shows them.")
+
+
+def number(text: str, name: str, largest: int) -> int:
+    """Return a whole number that was given. Raises ApiError invalid_request."""
+    if not (text.isascii() and text.isdigit() and len(text) < len(str(10**18)) and int(text) <= largest):
+        raise ApiError("invalid_request", f"{name} must be a whole number, {largest:,} at most.", param=name)
+    return int(text)

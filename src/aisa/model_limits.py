@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from aisa.config.schema import Model
 from aisa.errors import ApiError
 from aisa.wire.chat import ChatRequest, Known
+from aisa.wire.vendor_tier import TIER_CHARACTERS_MAX, tier_asked
 
 
 def check_limits(chat: ChatRequest, name: str, limits: Model) -> None:
@@ -18,6 +19,13 @@ def check_limits(chat: ChatRequest, name: str, limits: Model) -> None:
         raise ApiError("max_tokens_exceeded", message, param=field)
     for field, asked, allowed in beyond(chat.known, limits):
         raise ApiError("unsupported_parameter", f"'{field}' is {asked}, but the model '{name}' takes {allowed}.", param=field)
+    tiers = limits.allowed_tiers
+    if tiers is not None:
+        asked, field = tier_asked(chat)
+        if asked and asked not in tiers:
+            message = f"'{field}' asks for '{asked[:TIER_CHARACTERS_MAX]}', but callers of the model '{name}' may ask for "
+            message += f"{', '.join(tiers)} and the usual tier only." if tiers else "the usual tier only."
+            raise ApiError("unsupported_parameter", message, param=field)
 
 
 def beyond(known: Known, limits: Model) -> Iterator[tuple[str, str, str]]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from decimal import Decimal
+from decimal import ROUND_HALF_UP, Decimal
 
 NANOS_PER_DOLLAR = 1_000_000_000
 TOKENS_PER_PRICE = 1_000_000  # prices are quoted in US dollars per million tokens
@@ -23,6 +23,11 @@ def nanos_per_million(dollars: str | float | Decimal) -> Nanos:
     if amount != amount.to_integral_value():
         raise ValueError(f"{dollars} has more than nine decimals")
     return int(amount)
+
+
+def scaled(price: Nanos, factor: float) -> Nanos:
+    """Return a price that a factor is on, halves up: 1.1 is taken for what it is written as."""
+    return price if factor == 1 else int((price * Decimal(str(factor))).to_integral_value(ROUND_HALF_UP))
 
 
 def parse_dollars(text: str) -> Nanos:

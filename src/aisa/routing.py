@@ -23,6 +23,7 @@ from aisa.providers.counting import NO_COUNTS, Counts
 from aisa.providers.shape import Target
 from aisa.usage import COUNTED, ESTIMATED
 from aisa.wire.chat import ChatRequest
+from aisa.wire.vendor_tier import TIER_CHARACTERS_MAX, tier_asked
 
 EMBEDDED = "embedded"
 TINY = "embedded/tiny"
@@ -35,10 +36,10 @@ FREE = PriceList((Term(Price(unit_prices({}), "the embedded model is free")),))
 
 
 class Offer(msgspec.Struct, frozen=True):
-    """A target and what its tokens cost the caller there. `name` is `vendor/model`.
+    """A target and what its tokens cost the caller there. `name` is `vendor/model`, `tier` the service tier that is asked for, if another.
 
     Without a price list it is never asked if `needs_price`, else it is asked free of charge. `alias` is the name, `vendor/model`, under
-    which the operator says that the catalogue has its price.
+    which the operator says that the catalogue has its price. The same holds for a tier's price.
     """
 
     target: Target
@@ -46,10 +47,15 @@ class Offer(msgspec.Struct, frozen=True):
     price_list: PriceList | None = None
     needs_price: bool = False
     alias: str = ""
+    tier: str = ""
 
-    def price_at(self, unix_seconds: float) -> Price | None:
-        """Return its price at a moment, None if it has none."""
-        return None if self.price_list is None else self.price_list.at(unix_seconds)
+    def price_at(self, unix_seconds: float, tier: str | None = None) -> Price | None:
+        """Return its price at a moment in a service tier, if none is named in that which is asked for; None if it has none."""
+        return None if self.price_list is None else self.price_list.at(unix_seconds, self.tier if tier is None else tier)
+
+    def lacks(self, tier: str) -> bool:
+        """Say whether it is not to be asked for a service tier, because that needs a price and has none."""
+        return self.needs_price and self.price_list is not None and not self.price_list.has(tier)
 
 
 class Entry(msgspec.Struct, frozen=True):
@@ -146,6 +152,11 @@ class Routes:
         offers = [offer for step in entry.steps for offer in by_weight(step, chance)]
         if entry.unpriced:
             offers = [offer for offer in offers if offer not in entry.unpriced]
+        tier, member = tier_asked(chat) if chat.known.service_tier is not None or "speed" in chat.fields else ("", "")
+        if tier:
+            offers = [msgspec.structs.replace(offer, tier=tier) for offer in offers if not offer.lacks(tier)]
+            if not offers:
+                raise unpriced_tier(entry, tier, member)
         if health is not None and len(offers) > 1:
             offers = [offers[position] for position in health.order([offer.name for offer in offers], now)]
         return Plan(entry, tuple(offers))
@@ -273,6 +284,15 @@ def unpriced(entry: Entry) -> ApiError:
     what = f"The model {entry.name[:MODEL_NAME_CHARACTERS_MAX]!r} has no price here, so it cannot be used."
     remedy = f"The operator can give it `prices`, under `models` or `vendors.{vendor}.prices`, or set `vendors.{vendor}.allow_unpriced`."
     return ApiError("unknown_model", f"{what} {remedy}", param="model")
+
+
+def unpriced_tier(entry: Entry, tier: str, member: str) -> ApiError:
+    """Return the error for a service tier that nobody may ask for because nobody knows what it costs."""
+    known = sorted({name for offer in entry.offers if offer.price_list for name in offer.price_list.terms[0].tiers})
+    what = f"The model {entry.name[:MODEL_NAME_CHARACTERS_MAX]!r} has no price here for the tier '{tier[:TIER_CHARACTERS_MAX]}'"
+    others = f"; it has one for {', '.join(known[:ALLOWED_SHOWN_MAX])}" if known else ""
+    remedy = "The operator can give it one: `service_tiers` in its `prices`."
+    return ApiError("unsupported_parameter", f"{what}{others}. Leave `{member}` out, or ask for `auto`. {remedy}", param=member)
 
 
 def visible(routes: Routes, key: Key) -> Mapping[str, Entry]:

@@ -219,7 +219,7 @@ class Run:
 
         def report(generated: Usage) -> None:
             sent = Delivered(delivery.tokens, decoder.tokens, decoder.reasoning_shown, finished)
-            bill = charge.report(generated, self._arrived(sent))
+            bill = charge.report(generated, self._arrived(sent), decoder.tier)
             if finished:
                 tokens = bill.billed.output_tokens
                 self._tell(msgspec.structs.replace(fact, usage=generated, billed_tokens=tokens, cost_nanos=bill.cost))
@@ -278,6 +278,7 @@ class Run:
             total_ms=int((self.patience.now() - began) * 1000),
             bytes_sent=self.client.bytes_sent,
             error_code=None if self.error is None else self.error.code,
+            tier=None if self.decoder is None else self.decoder.tier,
         )
 
     def _fact(self, used: Usage) -> CallEnded:

@@ -12,10 +12,11 @@ from typing import NamedTuple, cast
 from urllib.parse import urlsplit
 
 from aisa.config.addresses import CHAT, has_parameter_twice, route_at_end
-from aisa.config.schema import Config, Model, Prices, PriceTier, Target
+from aisa.config.schema import Config, Model, Prices, PriceTier, Target, VendorTier
 from aisa.money import nanos_per_million
 from aisa.names import MODEL_NAME_CHARACTERS_MAX, VENDOR_NAME_CHARACTERS_MAX
 from aisa.pricing import KINDS, TIERS_MAX
+from aisa.wire.vendor_tier import OPEN, USUAL
 
 #: The built-in model's name where a vendor's is expected.
 EMBEDDED = "embedded"
@@ -220,6 +221,19 @@ def _tiers(_name: str, value: object) -> Flaw | None:
     return Flaw("Two tiers have the same `over_input_tokens`.", "Give each tier a threshold of its own.")
 
 
+def _service_tier(name: str, value: object) -> Flaw | None:
+    if name != name.lower().strip() or name in USUAL | OPEN:
+        return Flaw(f"`{name}` is no name of another service tier.", "Write it as answers do, such as flex or priority, in small letters.")
+    if value == VendorTier():
+        return Flaw("It says nothing that differs.", "Write a `factor`, or prices.")
+    return None
+
+
+def _allowed_tier(_name: str, value: object) -> Flaw | None:
+    tier = str(value)
+    return Flaw(f"`{tier}` is no name of a tier.", "Write it in small letters.") if tier != tier.lower().strip() or not tier else None
+
+
 Rule = Callable[[str, object], Flaw | None]
 
 RULES: Mapping[str, Rule] = MappingProxyType(
@@ -242,7 +256,11 @@ RULES: Mapping[str, Rule] = MappingProxyType(
         "models.<name>": _model_name,
         "models.<name>.prices": _prices,
         "models.<name>.prices.tiers": _tiers,
+        "models.<name>.prices.service_tiers.<name>": _service_tier,
+        "models.<name>.prices.service_tiers.<name>.tiers": _tiers,
+        "models.<name>.allowed_tiers[]": _allowed_tier,
         **{f"models.<name>.prices.{kind}": _price for kind in KINDS},
         **{f"models.<name>.prices.tiers[].{kind}": _price for kind in KINDS},
+        **{f"models.<name>.prices.service_tiers.<name>.{kind}": _price for kind in KINDS},
     }
 )

@@ -19,6 +19,7 @@ Port = Annotated[int, Meta(ge=0, le=65_535)]
 Count = Annotated[int, Meta(ge=1, le=1_000_000)]
 Limit = Annotated[int, Meta(ge=0)]
 Dollars = Annotated[float, Meta(ge=0, le=1_000_000)]
+Factor = Annotated[float, Meta(gt=0, le=100)]
 
 
 class Section(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -101,6 +102,20 @@ class PriceTier(Section, frozen=True, kw_only=True):
     output_audio: Dollars | None = None
 
 
+class VendorTier(Section, frozen=True, kw_only=True):
+    """What a service tier of the vendor costs, where it differs: US dollars per million tokens, by kind of token."""
+
+    factor: Factor = 1.0
+    input: Dollars | None = None
+    output: Dollars | None = None
+    cached_input: Dollars | None = None
+    cache_write: Dollars | None = None
+    reasoning: Dollars | None = None
+    input_audio: Dollars | None = None
+    output_audio: Dollars | None = None
+    tiers: tuple[PriceTier, ...] = ()
+
+
 class Prices(Section, frozen=True, kw_only=True):
     """US dollars per million tokens, by kind of token."""
 
@@ -112,6 +127,8 @@ class Prices(Section, frozen=True, kw_only=True):
     input_audio: Dollars | None = None
     output_audio: Dollars | None = None
     tiers: tuple[PriceTier, ...] = ()
+    factor: Factor = 1.0
+    service_tiers: dict[str, VendorTier] = {}
     from_: date | None = msgspec.field(name="from", default=None)
 
 
@@ -167,6 +184,7 @@ class Model(Section, frozen=True, kw_only=True):
     max_temperature: Annotated[float, Meta(ge=0)] | None = None
     max_penalty: Annotated[float, Meta(ge=0)] | None = None
     reasoning_efforts: tuple[str, ...] | None = None
+    allowed_tiers: tuple[str, ...] | None = None
     context_window: Annotated[int, Meta(ge=1)] | None = None
     modalities: tuple[str, ...] = ()
     unsupported: Literal["refuse", "drop"] = "refuse"
@@ -187,6 +205,19 @@ class Config(Section, frozen=True, kw_only=True):
     vendors: dict[str, Vendor] = {}
     models: dict[str, Model | tuple[Target | str, ...]] = {}
 
+
+#: Kinds of token that a service tier may price otherwise, in words.
+TIERED_KINDS: Mapping[str, str] = MappingProxyType(
+    {
+        "input": "input tokens",
+        "output": "output tokens",
+        "cached_input": "cached input tokens",
+        "cache_write": "cache-write tokens",
+        "reasoning": "reasoning tokens",
+        "input_audio": "audio input",
+        "output_audio": "audio output",
+    }
+)
 
 #: dotted path of a setting -> what it means, in one sentence. `<name>` stands for a key that the operator chooses, `[]` for a list's entry.
 FIELDS: Mapping[str, str] = MappingProxyType(
@@ -287,6 +318,19 @@ FIELDS: Mapping[str, str] = MappingProxyType(
         "models.<name>.prices.tiers[].reasoning": "Price of reasoning tokens in the tier; as its `output` if absent.",
         "models.<name>.prices.tiers[].input_audio": "Price of audio input in the tier; as its `input` if absent.",
         "models.<name>.prices.tiers[].output_audio": "Price of audio output in the tier; as its `output` if absent.",
+        "models.<name>.prices.factor": "What all of these prices are multiplied by, those of tiers included, such as 1.1 for a region that "
+        "the vendor charges more for.",
+        "models.<name>.prices.service_tiers": "What calls cost at other service tiers of the vendor, name to what differs there: the tier "
+        "that the answer names counts, else the one that `service_tier` (or `speed`) in the request asks for. One without a price is "
+        "refused before the vendor is asked; prices from the catalogue bring their tiers along.",
+        "models.<name>.prices.service_tiers.<name>.factor": "What the prices outside the tier are multiplied by, where the tier has none.",
+        **{
+            f"models.<name>.prices.service_tiers.<name>.{kind}": f"Price of {what} in the service tier; if absent, as outside it, times "
+            "`factor`."
+            for kind, what in TIERED_KINDS.items()
+        },
+        "models.<name>.prices.service_tiers.<name>.tiers": "Other prices of the service tier for calls with a large input; if absent, "
+        "those outside it, times `factor`, but for kinds that the service tier prices itself.",
         "models.<name>.idle_timeout_seconds": "How long a stream may go without a token, the first one included.",
         "models.<name>.answer_timeout_seconds": "How long an answer that is not a stream may take; if absent, ten times "
         "`idle_timeout_seconds`.",
@@ -302,6 +346,8 @@ FIELDS: Mapping[str, str] = MappingProxyType(
         "models.<name>.max_temperature": "The highest `temperature`, such as 2 at OpenAI, 1 at Anthropic; the lowest is 0.",
         "models.<name>.max_penalty": "The largest `frequency_penalty` and `presence_penalty`, up and down from 0.",
         "models.<name>.reasoning_efforts": "The words that the model takes for `reasoning_effort`.",
+        "models.<name>.allowed_tiers": "The service tiers that callers may ask for, besides the usual one; none: `[]`. If absent, all that "
+        "have a price.",
         "models.<name>.context_window": "Input and output tokens that fit the model together; shown in `GET /v1/models`.",
         "models.<name>.modalities": "What the model takes and gives, such as `text`, `image`; shown in `GET /v1/models`.",
         "models.<name>.unsupported": "What becomes of a field that the vendor's dialect cannot express: `refuse` the call, or `drop` the "
@@ -320,5 +366,6 @@ ALIASES: Mapping[str, str] = MappingProxyType(
         "models.<name>[]": "models.<name>.to[]",  # a model may be written as the list of its targets alone
         "models.<name>.prices[]": "models.<name>.prices",
         "vendors.<name>.prices.<name>": "models.<name>.prices",
+        "models.<name>.prices.service_tiers.<name>.tiers[]": "models.<name>.prices.tiers[]",
     }
 )

@@ -83,6 +83,8 @@ class Books:
         offer = plan.offers[0]
         price = offer.price_at(now)
         rates = [each.prices for other in plan.offers if (each := other.price_at(now)) is not None]
+        if offer.tier:  # the answer may name the usual tier, which may be the dearer one
+            rates += [each.prices for other in plan.offers if (each := other.price_at(now, "")) is not None]
         limits: list[Limit] = []
         if rates and wallet.balance is not None:
             limits.append(wallet)

@@ -105,7 +105,9 @@ class Charge:
             self.opening = offered(self.opening, offer, offer.price_at(self.opening.began_ms // 1000))
             slot.reopen(opening_record(self.opening))
         if self._limits:
-            self._token_price = output_price(self.opening.prices, self._held_input)
+            usual = offer.price_at(self.opening.began_ms // 1000, "") if offer.tier else None
+            dearer = 0 if usual is None else output_price(usual.prices, self._held_input)
+            self._token_price = max(dearer, output_price(self.opening.prices, self._held_input))
         slot.words[slot.at + ATTEMPTS] = attempts
 
     def cover(self, tokens: int) -> None:
@@ -122,6 +124,7 @@ class Charge:
     def close(self, ending: Ending) -> Bill:
         """Settle, the first time; return the bill."""
         if self.bill is None:
+            self._take_tier(ending.tier)
             row = row_of(self.opening, ending)
             record = closing_record(row)
             for limit in self._limits:
@@ -131,6 +134,13 @@ class Charge:
             self.bill = bill_of(row)
             self._slot.close(record)
         return self.bill
+
+    def _take_tier(self, tier: str | None) -> None:
+        """Take the price of the service tier that the answer names; of one that has none the price of the usual tier."""
+        offer = self._offer
+        if tier is not None and tier != offer.tier:
+            self._offer = offer = msgspec.structs.replace(offer, tier=tier)
+            self.opening = offered(self.opening, offer, offer.price_at(self.opening.began_ms // 1000))
 
     async def settled(self) -> None:
         """Return when the settlement is durable enough, or the disk has failed: the answer was made, and its bill is on the board."""
@@ -155,8 +165,8 @@ class Charge:
         """Keep the row open for the vendor's report."""
         self._awaited += 1
 
-    def report(self, generated: Usage, delivered: Delivered) -> Bill:
-        """Take what the vendor says that it made, and let the row go. Returns the bill as it is then.
+    def report(self, generated: Usage, delivered: Delivered, tier: str | None = None) -> Bill:
+        """Take what the vendor says that it made, in which service tier, and let the row go. Returns the bill as it is then.
 
         An answer that was finished when its client left is billed as if the report had been there then; the bill of one that was not can
         only fall: no more is billed than was made.
@@ -164,8 +174,11 @@ class Charge:
         row = self.row
         assert row is not None, "it is closed before its vendor is drained"
         try:
-            if generated != row.generated:
-                told = msgspec.structs.replace(row, generated=generated, vendor_cost=vendor_cost(generated, self.opening))
+            self._take_tier(tier)
+            opening = self.opening
+            if generated != row.generated or opening.prices != row.prices:
+                told = msgspec.structs.replace(row, generated=generated, vendor_cost=vendor_cost(generated, opening))
+                told = msgspec.structs.replace(told, prices=opening.prices, price_source=opening.price_source)
                 final = amended(told, row.outcome, delivered)
                 if delivered.finished or final.cost < row.cost:
                     self._correct(final)

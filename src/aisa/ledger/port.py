@@ -25,7 +25,8 @@ class Bill(msgspec.Struct, frozen=True, gc=False):
 class Ending(msgspec.Struct, frozen=True):
     """How a call ended, as the path saw it. Durations are milliseconds since the call was received; None for what never happened.
 
-    `delivered` is what the client has if it was lost, else what was handed to its connection.
+    `delivered` is what the client has if it was lost, else what was handed to its connection. `tier` is the service tier that the answer
+    names, empty the usual one, None if it names none.
     """
 
     outcome: str
@@ -37,6 +38,7 @@ class Ending(msgspec.Struct, frozen=True):
     total_ms: int
     bytes_sent: int
     error_code: str | None
+    tier: str | None = None
 
 
 class Charge(Protocol):
@@ -81,8 +83,8 @@ class Charge(Protocol):
         """Keep the row open for what the vendor will still report: `report` follows."""
         ...
 
-    def report(self, generated: Usage, delivered: Delivered) -> Bill:
-        """Say what the vendor made in the end, and what of it had arrived when the client left; return what it costs now.
+    def report(self, generated: Usage, delivered: Delivered, tier: str | None = None) -> Bill:
+        """Say what the vendor made in the end, what of it had arrived when the client left, and which tier it named; return its cost now.
 
         Once, after `await_report`.
         """

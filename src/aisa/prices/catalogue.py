@@ -21,6 +21,7 @@ from aisa.money import NANOS_PER_DOLLAR, Nanos
 from aisa.prices.matching import find
 from aisa.prices.rules import BEGINNING, CATALOGUE, Price, PriceList, Term, seconds_of
 from aisa.pricing import TIERS_MAX, Tier, UnitPrices, unit_prices
+from aisa.wire.vendor_tier import IN_USAGE, tier_named
 
 MODEL_CHARACTERS_MAX = 200  # of a name that is searched for; the longest in the catalogue has some 80
 
@@ -62,8 +63,28 @@ def price_list(model: ModelInfo, source: str) -> PriceList | None:
         prices = charged(entry.prices)
         if prices is None:
             return None
-        terms.append(term(Price(prices, source), entry.constraint))
+        for start, tiers in service_tiers(model, entry.prices, source):
+            usual = term(Price(prices, source), entry.constraint)
+            terms.append(msgspec.structs.replace(usual, start=max(start, usual.start), tiers=tiers))
     return PriceList(tuple(terms), model.context_window) if terms else None
+
+
+def service_tiers(model: ModelInfo, usual: ModelPrice, source: str) -> list[tuple[int, dict[str, Price]]]:
+    """Return the prices of a model's service tiers by their names, with the UNIX second from which they hold, the latest first.
+
+    What holds earliest is taken to have held before: the catalogue does not know the history of tiers. It resolves what they cost itself.
+    """
+    variants = [(name, word, each.constraint) for each in model.price_variants or () for name, word in each.when.items()]
+    named = {word: {name: word} for name, word, _ in variants if name in IN_USAGE and tier_named(word)}
+    days = [limit.start_date for _, word, limit in variants if word in named and isinstance(limit, StartDateConstraint)]
+    alone = ModelInfo(id=model.id, match=model.match, prices=usual, price_variants=model.price_variants)
+    found: list[tuple[int, dict[str, Price]]] = []
+    for day in sorted(set(days), reverse=True) or [date.max]:
+        begins = BEGINNING if day == min(days, default=day) else seconds_of(day)
+        moment = datetime.combine(day, time(), UTC)
+        tiers = {word: charged(alone.get_prices(moment, context)) for word, context in named.items()}
+        found.append((begins, {word: Price(prices, f"{source} ({word})") for word, prices in tiers.items() if prices is not None}))
+    return found
 
 
 def provider_of(vendor: str, base_url: str) -> Provider | None:

@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from datetime import date
 from ipaddress import ip_address
 from urllib.parse import urlsplit
 
 import msgspec
 
-from aisa.config.schema import Prices, PriceTier
-from aisa.money import Nanos, nanos_per_million
+from aisa.config.schema import Prices, PriceTier, VendorTier
+from aisa.money import Nanos, nanos_per_million, scaled
 from aisa.pricing import KINDS, Tier, UnitPrices, unit_prices
 
 #: How the source of a price begins that a vendor's own price list says, as the catalogue has it.
@@ -36,12 +36,13 @@ class Price(msgspec.Struct, frozen=True):
 class Term(msgspec.Struct, frozen=True):
     """A price and when it holds: from `start` on, in UNIX seconds; if `window` is given, only between these seconds of each day in UTC.
 
-    A window whose end is before its start goes over midnight.
+    A window whose end is before its start goes over midnight. `tiers` are the prices of other service tiers at that time, by their names.
     """
 
     price: Price
     start: int = BEGINNING
     window: tuple[int, int] | None = None
+    tiers: Mapping[str, Price] = {}
 
     def holds(self, unix_seconds: float) -> bool:
         """Say whether it holds at a moment."""
@@ -64,12 +65,21 @@ class PriceList(msgspec.Struct, frozen=True):
     context_window: int | None = None
     found: str = ""
 
-    def at(self, unix_seconds: float) -> Price:
-        """Return the price at a moment: of the first term that holds, or of the last if none does."""
+    def at(self, unix_seconds: float, tier: str = "") -> Price:
+        """Return the price at a moment: of the first term that holds, or of the last if none does.
+
+        A service tier that has no price there costs what the usual one does.
+        """
+        found = self.terms[-1]
         for term in self.terms[:-1]:
             if term.holds(unix_seconds):
-                return term.price
-        return self.terms[-1].price
+                found = term
+                break
+        return found.tiers.get(tier, found.price) if tier else found.price
+
+    def has(self, tier: str) -> bool:
+        """Say whether a service tier has a price at any time; the usual one, whose name is empty, always has."""
+        return not tier or all(tier in term.tiers for term in self.terms)
 
 
 #: Takes a vendor's name and base_url and the model's name there; returns what the catalogue lists, None for what it does not know.
@@ -109,12 +119,33 @@ def configured(setting: Prices | tuple[Prices, ...] | None, source: str) -> tupl
     return tuple(sorted(terms, key=lambda term: term.start, reverse=True))
 
 
+#: Prices as given, by kind, for a call with more input tokens than the first number; those without a tier stand under 0.
+Given = dict[int, dict[str, Nanos]]
+
+
 def _term(setting: Prices, source: str) -> Term:
-    rising = sorted(setting.tiers, key=lambda tier: tier.over_input_tokens)
-    tiers = tuple([Tier(tier.over_input_tokens, unit_prices(_nanos(tier))) for tier in rising])
-    return Term(Price(unit_prices(_nanos(setting), tiers), source), BEGINNING if setting.from_ is None else seconds_of(setting.from_))
+    given: Given = {0: _nanos(setting, setting.factor), **_by_input(setting.tiers, setting.factor)}
+    tiers: dict[str, Price] = {}
+    for name, tier in setting.service_tiers.items():
+        own = _nanos(tier, setting.factor)
+        usual = {over: {kind: scaled(price, tier.factor) for kind, price in prices.items()} for over, prices in given.items()}
+        if tier.tiers:
+            usual = {0: usual[0], **_by_input(tier.tiers, setting.factor)}
+        differing = {over: prices if over and tier.tiers else {**prices, **own} for over, prices in usual.items()}
+        tiers[name] = Price(_unit_prices(differing), f"{source}.service_tiers.{name}")
+    start = BEGINNING if setting.from_ is None else seconds_of(setting.from_)
+    return Term(Price(_unit_prices(given), source), start, tiers=tiers)
 
 
-def _nanos(setting: Prices | PriceTier) -> dict[str, Nanos | None]:
+def _unit_prices(given: Given) -> UnitPrices:
+    tiers = tuple([Tier(over, unit_prices(given[over])) for over in sorted(given) if over])
+    return unit_prices(given[0], tiers)
+
+
+def _by_input(tiers: tuple[PriceTier, ...], factor: float) -> Given:
+    return {tier.over_input_tokens: _nanos(tier, factor) for tier in tiers}
+
+
+def _nanos(setting: Prices | PriceTier | VendorTier, factor: float) -> dict[str, Nanos]:
     given: dict[str, float | None] = {kind: getattr(setting, kind) for kind in KINDS}
-    return {kind: None if price is None else nanos_per_million(price) for kind, price in given.items()}
+    return {kind: scaled(nanos_per_million(price), factor) for kind, price in given.items() if price is not None}

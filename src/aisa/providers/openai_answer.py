@@ -34,6 +34,7 @@ from aisa.wire.tool_terms import ToolTerms
 from aisa.wire.trees import Tree, is_list, is_tree, trees_in
 from aisa.wire.usage_report import VISIBLE_PER_BYTE, VISIBLE_SPARE, Asked, Shown, UsageReport, with_cost
 from aisa.wire.vendor_error import VendorError
+from aisa.wire.vendor_tier import first_known, tier_in, tier_named
 
 #: A call's id and its UNIX time in seconds: what stands in where a vendor gives none.
 Identity = tuple[str, int]
@@ -66,6 +67,7 @@ class AnswerDecoder:
         self._report = UsageReport()
         self._asked = AskedOf(chat, target)
         self._usage = Usage()
+        self.tier: str | None = None
 
     def feed(self, data: bytes) -> list[Piece]:
         """Take the next bytes of the vendor's body."""
@@ -86,6 +88,7 @@ class AnswerDecoder:
             self._choices = None if plain is None else Raw(msgspec.json.encode(plain.choices))
         if plain is not None:
             self._usage = as_usage(plain.usage)
+            self.tier = tier_named(plain.service_tier)
             shown = self._target.public or shown_name(plain.model, self._chat.model)
             self._renamed = "" if shown == plain.model else shown
             self.choices_made = len(plain.choices)
@@ -98,6 +101,7 @@ class AnswerDecoder:
         answer, self.unknown = document
         self.choices_made = len(trees_in(answer.get("choices")))
         self._report.take(answer.get("usage"))
+        self.tier = first_known(tier_named(answer.get("service_tier")), tier_in(self._report.fields))
         self._usage = self._report.usage(shown_in(answer, self._target), self._asked)
         self._mended = with_texts_cut(answer, stops) if stops else answer
         self.done = True

@@ -67,6 +67,11 @@ class AssemblyDecoder:
         return self._stream.choices_made
 
     @property
+    def tier(self) -> str | None:
+        """As the stream's."""
+        return self._stream.tier
+
+    @property
     def unknown(self) -> list[str]:
         """As the stream's."""
         return self._stream.unknown

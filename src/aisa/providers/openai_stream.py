@@ -18,7 +18,7 @@ from aisa.usage import ESTIMATED, IMPLAUSIBLE, REPORTED, Usage
 from aisa.wire.answer import as_chunk
 from aisa.wire.chat import ChatRequest
 from aisa.wire.chunks import ChunkStream, encode_chunk
-from aisa.wire.fitting import fit_usage, same
+from aisa.wire.fitting import fit_usage, untouched
 from aisa.wire.lenient_json import BOM, NotEvenLenient, read_leniently
 from aisa.wire.model_name import Renaming
 from aisa.wire.plain import (
@@ -43,6 +43,7 @@ from aisa.wire.tool_terms import ToolTerms
 from aisa.wire.trees import Tree, is_tree
 from aisa.wire.usage_report import with_cost
 from aisa.wire.vendor_error import VendorError
+from aisa.wire.vendor_tier import first_known, tier_in, tier_named
 
 OPENING_BYTES_MAX = 65_536  # of what comes before the first word; real ones are one chunk a choice, and a chunk of filter results
 
@@ -181,6 +182,11 @@ class StreamDecoder:
         return self._chunks.choices_made
 
     @property
+    def tier(self) -> str | None:
+        """The service tier that the last chunk to name one has named, or the report of usage."""
+        return first_known(tier_named(self._chunks.service_tier), tier_in(self._chunks.report.fields))
+
+    @property
     def unknown(self) -> list[str]:
         """Finish reasons in nobody's table that were taken for `stop`."""
         return self._chunks.unknown
@@ -260,6 +266,7 @@ class StreamDecoder:
             event = self._fitted(data, chunk)
         if event is None:
             return self._relay_slowly(b"", data)
+        self._chunks.service_tier = chunk.service_tier or self._chunks.service_tier
         self._mould = mould_of(data, event)
         self._meter = self._chunks.meter_of(choice.index)
         tokens = self._meter.add_text(choice.delta.content)
@@ -278,6 +285,7 @@ class StreamDecoder:
             event = None if event is None else self._fitted(event, chunk)
         if event is None:
             return self._relay_slowly(b"", data)
+        self._chunks.service_tier = chunk.service_tier or None
         self._chunks.begin()
         return [Piece(data_event(event), 0)]
 
@@ -362,9 +370,9 @@ class StreamDecoder:
         if self._chunks.failed is not None:
             self._fail(blame_for(self._chunks.failed, self._target))
         if not chunks and self._chunks.holding is not None:
-            event = self._untouched(self._chunks.holding, tree, data)
+            event = untouched(self._chunks.holding, tree, data, wanted=self._include_usage)
             self._kept += [] if event is None else [(self._chunks.holding, event)]
-        elif len(chunks) == 1 and (event := self._untouched(chunks[0], tree, data)) is not None:
+        elif len(chunks) == 1 and (event := untouched(chunks[0], tree, data, wanted=self._include_usage)) is not None:
             return [Piece(event, self._carried(counted), carries=self._chunks.carried)]
         return self._as_pieces(chunks, counted)
 
@@ -372,13 +380,6 @@ class StreamDecoder:
         """Return the tokens that the next piece carries: those above `counted`, and those that came with what was held back."""
         tokens, self._pending = self._chunks.tokens - counted + self._pending, 0
         return tokens
-
-    def _untouched(self, chunk: Tree, tree: Tree, data: bytes) -> bytes | None:
-        """Return the event in the vendor's own bytes if they say what the chunk says, else None."""
-        if not data or b"\n" in data or not same(chunk, tree):
-            return None
-        fitted = fit_usage(data, present="usage" in tree, wanted=self._include_usage)
-        return None if fitted is None else data_event(fitted)
 
     def _as_pieces(self, chunks: list[Tree], counted: int) -> list[Piece]:
         """Write chunks, in the vendor's bytes where those were kept; the tokens above those counted before ride on the last one."""

@@ -82,6 +82,11 @@ class Decoder(Protocol):
         ...
 
     @property
+    def tier(self) -> str | None:
+        """The service tier that the answer has named so far, as `wire.vendor_tier.tier_named` has it; None if it has named none."""
+        ...
+
+    @property
     def unknown(self) -> list[str]:
         """Finish reasons in nobody's table that were taken for `stop`: the operator is told."""
         ...

@@ -46,6 +46,7 @@ class ChunkStream:
         self.identity: Tree = {}
         self.include_usage = include_usage
         self.report = UsageReport()
+        self.service_tier: object = None  # the last that a chunk has named
         self.tokens = 0  # output tokens seen so far: by the choices' meters, their logprobs or the vendor's running count
         self.reasoning = 0  # of them, those that show the model's thinking
         self.holding: Tree | None = None  # the finish chunk that the last event was, and nothing else
@@ -126,6 +127,8 @@ class ChunkStream:
         """Return the chunks to emit for one chunk of the vendor. Raises VendorError; one that follows them waits in `failed`."""
         refuse_errors(tree)
         self.holding = None
+        if "service_tier" in tree:
+            self.service_tier = tree["service_tier"] or self.service_tier
         groq = tree.get("x_groq")
         for report in (groq.get("usage") if is_tree(groq) else None, tree.get("usage")):
             self.report.take(report)
@@ -185,6 +188,7 @@ class ChunkStream:
         """Take a report of usage without choices, with what stands beside it; return the finish chunks held back, if all have finished."""
         self._reported = True
         self._heard += 1
+        self.service_tier = beside.get("service_tier") or self.service_tier
         self._beside_usage = {name: value for name, value in beside.items() if name in BESIDE_USAGE and value is not None}
         return self.end() if self.finished else []
 

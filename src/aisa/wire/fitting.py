@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from aisa.wire.sse import data_event
 from aisa.wire.trees import Tree, as_list, is_list, trees_in
 
 USAGE_NULLS = (b',"usage":null', b', "usage": null')
@@ -20,6 +21,14 @@ def fit_usage(data: bytes, *, present: bool, wanted: bool) -> bytes | None:
         if data.count(null) == 1 and data.count(b'"usage"') == 1:
             return data.replace(null, b"", 1)
     return None
+
+
+def untouched(chunk: Tree, source: Tree, data: bytes, *, wanted: bool) -> bytes | None:
+    """Return the event in the vendor's own bytes if they say what the chunk says, else None. `wanted`: it is to have a `usage` member."""
+    if not data or b"\n" in data or not same(chunk, source):
+        return None
+    fitted = fit_usage(data, present="usage" in source, wanted=wanted)
+    return None if fitted is None else data_event(fitted)
 
 
 def same(chunk: Tree, source: Tree) -> bool:

@@ -44,6 +44,7 @@ class PlainChunk(msgspec.Struct):
     model: str
     choices: tuple[PlainChoice]
     usage: UnsetType | None = UNSET
+    service_tier: str | UnsetType | None = UNSET
     error: UnsetType | None = UNSET
     errors: UnsetType | None = UNSET
     base_resp: UnsetType | None = UNSET
@@ -76,6 +77,7 @@ class PlainOpeningChunk(msgspec.Struct):
     model: Text
     choices: tuple[PlainOpeningChoice]
     usage: UnsetType | None = UNSET
+    service_tier: str | UnsetType | None = UNSET
     error: UnsetType | None = UNSET
     errors: UnsetType | None = UNSET
     base_resp: UnsetType | None = UNSET
@@ -307,6 +309,7 @@ class PlainAnswer(msgspec.Struct):
     model: Text
     choices: Annotated[list[PlainAnswerChoice], Meta(min_length=1)]
     usage: PlainUsage
+    service_tier: str | UnsetType | None = UNSET
     error: UnsetType | None = UNSET
     errors: UnsetType | None = UNSET
     base_resp: UnsetType | None = UNSET
@@ -321,6 +324,7 @@ class BareAnswer(msgspec.Struct):
     model: Text
     choices: Annotated[list[BareAnswerChoice], Meta(min_length=1)]
     usage: PlainUsage
+    service_tier: str | UnsetType | None = UNSET
     error: UnsetType | None = UNSET
     errors: UnsetType | None = UNSET
     base_resp: UnsetType | None = UNSET

@@ -271,9 +271,11 @@ def test_a_stream_that_runs_while_the_clock_is_set_goes_on() -> None:
         house = House(calls_per_window=3)
         charge = await house.open()
         house.now -= 40 * A_DAY
-        charge.advance(1_900)
+        charge.cover(1_900)
+        charge.note(1_900)
         with pytest.raises(ApiError, match="held for calls in flight"):
-            charge.advance(3_100)
+            charge.cover(3_100)
+            charge.note(3_100)
         house.end(charge)
         assert house.books.caps["key_1"].spent_at(NOON) == COST
 

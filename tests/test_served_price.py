@@ -143,7 +143,8 @@ def asked(*positions: int, tokens: int = 0) -> Callable[[Charge, tuple[Offer, ..
         for attempts, position in enumerate(positions, 1):
             charge.serve(offers[position], attempts)
         if tokens:
-            charge.advance(tokens)
+            charge.cover(tokens)
+            charge.note(tokens)
 
     return act
 

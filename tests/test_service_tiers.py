@@ -23,6 +23,7 @@ from aisa.routing import Routes
 from aisa.testing.clock import run_virtual
 from aisa.usage import Usage
 from aisa.wire.vendor_tier import tier_named
+from one_call import INPUT
 from rig import DONE, OPENING, MemoryClient, Rig, Script, ScriptedUpstream, body, chunk, document, event, text, usage
 
 TIERED = Prices(input=2, output=8, service_tiers={"priority": VendorTier(input=3.5, output=14), "flex": VendorTier(factor=0.5)})
@@ -40,7 +41,7 @@ def said(tier: object, *, in_usage: bool = False) -> bytes:
 
 def streamed(tiers: list[object]) -> list[bytes]:
     """A stream of three tokens whose six chunks name these tiers, or none where there is None."""
-    events = [chunk(OPENING), *(chunk({"content": word}) for word in ("a", "b", "c")), chunk({}, "stop"), usage(9, 3)]
+    events = [chunk(OPENING), *(chunk({"content": word}) for word in ("aa", "bb", "cc")), chunk({}, "stop"), usage(9, 3)]
     named: list[bytes] = []
     for each, tier in zip(events, tiers, strict=True):
         tree = json.loads(each.removeprefix(b"data: "))
@@ -97,12 +98,12 @@ def test_the_last_tier_that_a_stream_names_counts() -> None:
 
 def test_a_stream_that_is_cut_costs_its_delivered_tokens_at_the_tier_that_it_had_named() -> None:
     """Before it names one, at the tier that was asked for."""
-    taken = -(-len(body(stream=True, service_tier="priority")) // 4)
+    taken = INPUT
     _, [row] = made(streamed(["priority"] * 6)[:3], stream=True, service_tier="priority")
     assert (row.outcome, row.cost) == ("cut", taken * 3_500 + 2 * 14_000)
     _, [row] = made(streamed(["default"] * 6)[:3], stream=True, service_tier="priority")
     assert (row.outcome, row.cost) == ("cut", taken * 2_000 + 2 * 8_000)
-    _, [row] = made(text("a", "b"), stream=True, service_tier="priority")
+    _, [row] = made(text("aa", "bb"), stream=True, service_tier="priority")
     assert (row.outcome, row.cost) == ("cut", taken * 3_500 + 2 * 14_000)
 
 
@@ -112,7 +113,7 @@ def test_what_is_held_is_enough_for_the_dearer_of_the_tier_asked_for_and_the_usu
     tier: str, token: tuple[int, int], *, stream: bool
 ) -> None:
     """A wallet with a nano-dollar less asks nobody."""
-    needs = -(-len(body(stream=stream, service_tier=tier)) // 2) * token[0] + (256 if stream else 4_096) * token[1]
+    needs = INPUT * token[0] + (256 if stream else 4_096) * token[1]
     answer = streamed([None] * 6) if stream else [said(None)]
     client, rows = made(answer, wallet=Wallet("default", needs - 1), stream=stream, service_tier=tier)
     assert (client.status, rows) == (402, [])

@@ -262,7 +262,7 @@ class StreamDecoder:
         """Relay a conformant chunk of text, untouched if it continues the stream."""
         choice = chunk.choices[0]
         event: bytes | None = None
-        if self._continues(chunk) and self._chunks.is_open(choice.index):
+        if self._chunks.continues(chunk) and self._chunks.is_open(choice.index):
             event = self._fitted(data, chunk)
         if event is None:
             return self._relay_slowly(b"", data)
@@ -312,16 +312,6 @@ class StreamDecoder:
             return []
         self.finishing = chunks.finishing
         return self._as_pieces(owed, chunks.tokens)
-
-    def _continues(self, chunk: PlainChunk) -> bool:
-        identity = self._chunks.identity
-        return (
-            bool(identity)
-            and chunk.id == identity["id"]
-            and chunk.created == identity["created"]
-            and chunk.model == identity["model"]
-            and chunk.error is UNSET
-        )
 
     def _relay_slowly(self, name: bytes, data: bytes) -> list[Piece]:
         if data.startswith(b"[DONE]"):

@@ -7,10 +7,13 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
+from msgspec import UNSET
+
 from aisa.wire.choice import HANDLED_CHOICE, Choice
 from aisa.wire.finish import UNKNOWN
 from aisa.wire.lenient_json import encode
 from aisa.wire.model_name import shown_name
+from aisa.wire.plain import PlainChunk
 from aisa.wire.token_meter import TokenMeter
 from aisa.wire.tool_terms import ToolTerms
 from aisa.wire.trees import Tree, is_list, is_tree, text_or_none, trees_in
@@ -109,6 +112,17 @@ class ChunkStream:
         """Tell whether a choice has begun and its next text may pass as it is."""
         choice = self._choices.get(index)
         return choice is not None and choice.takes_plain_text
+
+    def continues(self, chunk: PlainChunk) -> bool:
+        """Tell whether a conformant chunk carries on the stream as that began."""
+        identity = self.identity
+        return (
+            bool(identity)
+            and chunk.id == identity["id"]
+            and chunk.created == identity["created"]
+            and chunk.model == identity["model"]
+            and chunk.error is UNSET
+        )
 
     def may_begin(self, index: int) -> bool:
         """Tell whether nothing has come yet, so that a conformant opening of this choice is the stream's first chunk."""

@@ -275,7 +275,6 @@ def test_a_stream_that_runs_while_the_clock_is_set_goes_on() -> None:
         charge.note(1_900)
         with pytest.raises(ApiError, match="held for calls in flight"):
             charge.cover(3_100)
-            charge.note(3_100)
         house.end(charge)
         assert house.books.caps["key_1"].spent_at(NOON) == COST
 

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from aisa.ledger.row import CallRow
 from aisa.ledger.rules import CLIENT_GONE, COMPLETED, CUT, FAILED
-from aisa.pricing import Tier, UnitPrices, cost_of, unit_prices
+from aisa.pricing import FEES, KINDS, RARER, Tier, UnitPrices, cost_of, unit_prices
 from aisa.usage import COUNTED, ESTIMATED, REPORTED, Breakdown, Usage
 
 NOON = 1_767_182_400_000  # 2025-12-31T12:00:00Z, in UNIX milliseconds
@@ -66,7 +66,8 @@ usages = st.builds(
     breakdown=st.none() | st.builds(Breakdown, *[counts] * len(Breakdown.__struct_fields__)),
 )
 nanos = st.integers(0, 10**12)
-flat_prices = st.builds(UnitPrices, nanos, nanos, nanos, nanos, nanos, nanos, nanos)
+own = st.none() | nanos
+flat_prices = st.builds(UnitPrices, *[nanos] * len(KINDS), **dict.fromkeys((*RARER, *FEES), own))
 tiers = st.dictionaries(counts, flat_prices, max_size=3).map(lambda found: tuple(Tier(over, found[over]) for over in sorted(found)))
 prices = st.builds(lambda flat, with_tiers: msgspec.structs.replace(flat, tiers=with_tiers), flat_prices, tiers)
 rows = st.builds(

@@ -17,7 +17,7 @@ from hypothesis import strategies as st
 from aisa.config.schema import Prices, PriceTier
 from aisa.edge.models import price_document
 from aisa.prices.rules import BEGINNING, Price, PriceList, Term, configured, is_local, may_be_listed, seconds_of
-from aisa.pricing import KINDS, Tier, UnitPrices, cost_of, tokens_by_kind, unit_prices
+from aisa.pricing import FEES, KINDS, RARER, Tier, UnitPrices, cost_of, tokens_by_kind, unit_prices
 from aisa.providers.counting import AskedOf
 from aisa.providers.openai_answer import as_usage, plain_answer
 from aisa.providers.shape import Target
@@ -133,7 +133,7 @@ def test_a_kind_without_a_price_costs_what_its_parent_does() -> None:
 
 def test_the_kinds_are_the_fields_of_unit_prices_in_their_order() -> None:
     """A kind that is in one and not in the other would be charged nothing."""
-    assert (*KINDS, "tiers") == UnitPrices.__struct_fields__
+    assert (*KINDS, "tiers", *RARER, *FEES) == UnitPrices.__struct_fields__
 
 
 def test_a_million_bills_add_up_to_the_nano_dollar() -> None:

@@ -26,7 +26,7 @@ from aisa.prices.catalogue import (
 )
 from aisa.prices.rules import CATALOGUE, LISTED
 from aisa.pricing import cost_of, unit_prices
-from aisa.usage import Usage
+from aisa.usage import Breakdown, Usage
 
 SOURCE = Path(__file__).parent.parent / "src"
 OPENAI = "https://api.openai.com/v1"
@@ -64,8 +64,11 @@ def their_cost(prices: ModelPrice, usage: Usage) -> Decimal:
     counts |= {"input_audio_tokens": usage.input_audio_tokens} if "input_audio_mtok" in priced else {}
     counts |= {"output_audio_tokens": usage.output_audio_tokens} if "output_audio_mtok" in priced else {}
     # Ours are disjoint parts; theirs may overlap and must be told that they do not.
-    counts |= {"cache_audio_read_tokens": 0, "cache_audio_write_tokens": 0, "cache_write_1h_tokens": 0}
-    return prices.calc_price(TheirUsage(**counts))["total_price"] * 10**9
+    rarer = usage.breakdown or Breakdown()
+    counts |= {"cache_audio_read_tokens": rarer.cached_audio_tokens, "cache_audio_write_tokens": 0}
+    counts |= {"cache_write_1h_tokens": rarer.cache_write_1h_tokens}
+    counts |= {"web_searches": rarer.searches} if "web_searches_kcount" in priced else {}
+    return prices.calc_price(TheirUsage(**counts))["total_price"] * 10**9  # the fee of one request included
 
 
 @pytest.mark.parametrize("provider", providers, ids=lambda provider: provider.id)
@@ -124,7 +127,9 @@ def test_a_price_says_which_catalogue_and_which_model_of_it() -> None:
     listed = catalogue_price("mine", OPENAI, "gpt-4o-2024-08-06")
     assert listed is not None
     assert listed.at(1.8e9).source == f"{CATALOGUE} genai-prices {version('genai-prices')}: openai/gpt-4o"
-    assert listed.at(1.8e9).prices == unit_prices({"input": 2_500_000_000, "output": 10**10, "cached_input": 1_250_000_000})
+    assert listed.at(1.8e9).prices == unit_prices(
+        {"input": 2_500_000_000, "output": 10**10, "cached_input": 1_250_000_000, "per_search": 10_000_000}
+    )
 
 
 def test_the_catalogue_says_how_much_fits_a_model() -> None:
@@ -141,7 +146,6 @@ def test_the_catalogue_says_how_much_fits_a_model() -> None:
         (OPENAI, "gpt-image-1"),  # made of images, which no report counts
         (OPENAI, "whisper-1"),  # by the hour
         ("https://api.anthropic.com/v1", "claude-3-haiku" + "-" * MODEL_CHARACTERS_MAX),
-        ("https://api.perplexity.ai", "sonar"),  # a fee per request beside its tokens
         ("https://openrouter.ai/api/v1", "stealth/crouton-alpha"),  # prices that are empty
     ],
 )

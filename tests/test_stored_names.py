@@ -36,13 +36,13 @@ from aisa.names import (
     stored,
 )
 from aisa.observe.log import LINE_CHARACTERS_MAX, json_line, text_line
-from aisa.pricing import TIERS_MAX, Tier, UnitPrices
+from aisa.pricing import FEES, KINDS, RARER, RARER_PRICES_MAX, TIERS_MAX, Tier, UnitPrices
 from aisa.providers.shape import Target
 from aisa.routing import Offer, Routes
 from aisa.testing.client import MemoryClient
 from aisa.testing.clock import run_virtual
 from aisa.testing.upstream import Script, ScriptedUpstream
-from aisa.usage import COUNTED, REPORTED, Usage
+from aisa.usage import COUNTED, REPORTED, Breakdown, Usage
 from aisa.wire.chat import parse_chat
 from aisa.wire.usage_report import COUNT_MAX
 from books import shared_board
@@ -65,12 +65,17 @@ def texts(alphabet: str, characters_max: int, least: int = 0) -> st.SearchStrate
 nanos = st.sampled_from([0, 1, 2_500_000_000, PRICE_MAX])
 counts = st.sampled_from([0, 7, COUNT_MAX])
 milliseconds = st.sampled_from([0, 10**10])
-flat = st.builds(UnitPrices, *[nanos] * 7)
-prices = st.builds(
-    lambda first, others: msgspec.structs.replace(first, tiers=tuple(Tier(COUNT_MAX - 9 + at, other) for at, other in enumerate(others))),
-    flat,
-    st.lists(flat, max_size=TIERS_MAX),
-)
+flat = st.builds(UnitPrices, *[nanos] * len(KINDS))
+
+
+def with_rarer(sets: list[UnitPrices], kinds: list[str], amount: int) -> UnitPrices:
+    """Prices with tiers, and in each as many of the rarer kinds as may be."""
+    most = RARER_PRICES_MAX // len(sets)
+    first, *others = [msgspec.structs.replace(each, **dict.fromkeys(kinds[:most], amount)) for each in sets]
+    return msgspec.structs.replace(first, tiers=tuple(Tier(COUNT_MAX - 9 + at, other) for at, other in enumerate(others)))
+
+
+prices = st.builds(with_rarer, st.lists(flat, min_size=1, max_size=1 + TIERS_MAX), st.permutations([*RARER, *FEES]), nanos)
 usages = st.builds(
     Usage,
     *[counts] * 5,
@@ -78,6 +83,7 @@ usages = st.builds(
     input_source=st.sampled_from([REPORTED, COUNTED]),
     input_audio_tokens=counts,
     output_audio_tokens=counts,
+    breakdown=st.none() | st.builds(Breakdown, *[counts] * len(Breakdown.__struct_fields__)),
 )
 openings = st.builds(
     Opening,

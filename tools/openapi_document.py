@@ -18,7 +18,7 @@ from aisa.edge.account import UNIX_SECONDS_MAX
 from aisa.edge.app import BILLS, CHAT, PAGE, ROUTES, Answering
 from aisa.edge.routes import Route
 from aisa.errors import CODES
-from aisa.pricing import KINDS
+from aisa.pricing import KINDS, PRICED
 from aisa.usage import COUNTED, ESTIMATED, REPORTED, Usage
 from aisa.wire.chat import Known
 
@@ -103,7 +103,8 @@ def bills() -> Document:
     counts = {name: number for name in Usage.__struct_fields__ if name.endswith("_tokens")}
     sources = {name: {"enum": [REPORTED, COUNTED, ESTIMATED]} for name in ("source", "input_source")}
     cost = {"cost_nanos": number, "cost_usd": {"type": "number"}}
-    prices = object_of({**dict.fromkeys(KINDS, number), "source": {"enum": ["catalogue", "operator"]}})
+    unit_prices = {**dict.fromkeys(PRICED, number), "source": {"enum": ["catalogue", "operator"]}}
+    prices = object_of(unit_prices, required=[*KINDS, "source"])
     timings = {"queue_ms": nullable("integer"), "first_token_ms": nullable("integer"), "total_ms": number}
     key = {"unlimited": flag, "remaining_micros_usd": micros, "used_micros_usd": micros, **window}
     receipt = {

@@ -3,17 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from typing import NamedTuple
 
 import msgspec
 
 from aisa.money import TOKENS_PER_PRICE, Nanos, divide_half_up
-from aisa.usage import Usage
+from aisa.usage import Breakdown, Usage
 
 TIERS_MAX = 4  # the catalogue's richest model has two; each is kept with every call's row
 
 
-class UnitPrices(msgspec.Struct, frozen=True):
-    """Nano-dollars per million tokens, by kind of token. `tiers` stand by rising threshold and have no tiers of their own."""
+class UnitPrices(msgspec.Struct, frozen=True, omit_defaults=True):
+    """Nano-dollars per million tokens, by kind of token. `tiers` stand by rising threshold and have no tiers of their own.
+
+    The rarer kinds stand behind them, None without a price of their own; the last three are nano-dollars each.
+    """
 
     input: Nanos
     output: Nanos
@@ -23,6 +27,15 @@ class UnitPrices(msgspec.Struct, frozen=True):
     input_audio: Nanos
     output_audio: Nanos
     tiers: tuple[Tier, ...] = ()
+    cached_input_audio: Nanos | None = None
+    cache_write_30m: Nanos | None = None
+    cache_write_1h: Nanos | None = None
+    cache_write_12h: Nanos | None = None
+    input_image: Nanos | None = None
+    output_image: Nanos | None = None
+    per_request: Nanos | None = None
+    per_search: Nanos | None = None
+    per_source: Nanos | None = None
 
     def for_input(self, input_tokens: int) -> UnitPrices:
         """Return the prices of a call with so many input tokens, cached ones included: the highest tier's that it is above.
@@ -55,13 +68,30 @@ KINDS: Mapping[str, str] = {
 }
 
 
+#: The rarer kinds, and the side that they are on: one without a price of its own costs the dearest that the model has there. For images in
+#: the input that is the plain price, which catalogues mean for them too.
+RARER: Mapping[str, str] = {
+    "cached_input_audio": "input",
+    "cache_write_30m": "input",
+    "cache_write_1h": "input",
+    "cache_write_12h": "input",
+    "input_image": "input",
+    "output_image": "output",
+}
+#: What is charged by number; free without a price.
+FEES = ("per_request", "per_search", "per_source")
+PRICED = (*KINDS, *RARER, *FEES)
+RARER_PRICES_MAX = 10  # of one set, tiers by input included: all without a tier, five with one; each is kept with every call's row
+
+
 def unit_prices(given: Mapping[str, Nanos | None], tiers: tuple[Tier, ...] = ()) -> UnitPrices:
     """Make prices of those that are given by kind; a kind left out costs what its parent does, or nothing if that is left out too."""
     prices: dict[str, Nanos] = {}
     for kind, parent in KINDS.items():
         price = given.get(kind)
         prices[kind] = prices.get(parent, 0) if price is None else price
-    return UnitPrices(**prices, tiers=tiers)
+    rarer = {kind: price for kind in (*RARER, *FEES) if (price := given.get(kind)) is not None}
+    return UnitPrices(**prices, tiers=tiers, **rarer)
 
 
 def tokens_by_kind(usage: Usage) -> tuple[int, ...]:
@@ -93,6 +123,8 @@ def tokens_by_kind(usage: Usage) -> tuple[int, ...]:
 def cost_of(usage: Usage, prices: UnitPrices) -> Nanos:
     """Return what these tokens cost, rounded once, half up, to a whole nano-dollar. Every token is charged at exactly one price."""
     rates = prices.for_input(usage.input_tokens) if prices.tiers else prices
+    if usage.breakdown is not None or rates.per_request is not None:
+        return divide_half_up(sum([part.amount for part in parts_of(usage, rates)]), TOKENS_PER_PRICE)
     plain_input, plain_output, cached, written, thought, heard, spoken = tokens_by_kind(usage)
     total = (
         plain_input * rates.input
@@ -104,3 +136,59 @@ def cost_of(usage: Usage, prices: UnitPrices) -> Nanos:
         + spoken * rates.output_audio
     )
     return divide_half_up(total, TOKENS_PER_PRICE)
+
+
+class Part(NamedTuple):
+    """So many tokens of a kind, or searches and the like, and their price, `own` unless another stands in.
+
+    `amount` is in millionths of a nano-dollar.
+    """
+
+    kind: str
+    quantity: int
+    price: Nanos
+    amount: int
+    own: bool = True
+
+
+def parts_of(usage: Usage, rates: UnitPrices) -> list[Part]:
+    """Return what a call is charged for at prices without tiers: the kinds that there are some of, in the order of PRICED."""
+    counts = dict(zip(KINDS, tokens_by_kind(usage), strict=True))
+    rarer = usage.breakdown or NO_BREAKDOWN
+    counts["cached_input_audio"] = heard_again = taken(counts, "cached_input", rarer.cached_audio_tokens)
+    # Of the audio, what was cached is not to be charged once more as audio that was not.
+    counts["input"] += taken(counts, "input_audio", max(0, counts["input_audio"] - max(0, usage.input_audio_tokens - heard_again)))
+    counts["cache_write_30m"] = taken(counts, "cache_write", rarer.cache_write_30m_tokens)
+    counts["cache_write_1h"] = taken(counts, "cache_write", rarer.cache_write_1h_tokens)
+    counts["cache_write_12h"] = taken(counts, "cache_write", rarer.cache_write_12h_tokens)
+    counts["input_image"] = taken(counts, "input", rarer.input_image_tokens)
+    counts["output_image"] = taken(counts, "output", rarer.output_image_tokens)
+    counts["per_request"] = 1 if rates.per_request is not None and (usage.input_tokens or usage.output_tokens) else 0
+    counts["per_search"], counts["per_source"] = rarer.searches, rarer.sources
+    return [part_of(kind, count, rates) for kind in PRICED if (count := counts[kind])]
+
+
+def part_of(kind: str, count: int, rates: UnitPrices) -> Part:
+    """Return a part of a bill: at the kind's own price, else at that which stands in."""
+    price: Nanos | None = getattr(rates, kind)
+    own = price is not None
+    if price is None:
+        price = 0 if kind in FEES else rates.input if kind == "input_image" else dearest(rates, RARER[kind])
+    return Part(kind, count, price, count * price * (TOKENS_PER_PRICE if kind in FEES else 1), own)
+
+
+def dearest(rates: UnitPrices, side: str) -> Nanos:
+    """Return the highest price that tokens of one side have, `input` or `output`."""
+    kinds = [kind for kind, of in (*KINDS.items(), *RARER.items()) if of == side]
+    found: list[Nanos | None] = [getattr(rates, kind) for kind in kinds]
+    return max([price for price in found if price is not None])
+
+
+def taken(counts: dict[str, int], kind: str, wanted: int) -> int:
+    """Take so many of a kind out of the counts, no more than there are, and return how many."""
+    count = min(wanted, counts[kind])
+    counts[kind] -= count
+    return count
+
+
+NO_BREAKDOWN = Breakdown()

@@ -23,6 +23,7 @@ LAYERS: list[tuple[str, str]] = [
     ("aisa.facts", "words"),
     ("aisa.answer", "words"),
     ("aisa.config.schema", "rules"),
+    ("aisa.config.price_words", "rules"),  # of the schema, which documents itself
     ("aisa.providers.port", "rules"),  # its types are what a dialect writes and a reply is written to: the rules stand on both
     ("aisa.wire.port", "rules"),
     ("aisa.*.port", "ports"),

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import shutil
 import textwrap
-from typing import NamedTuple
 from urllib.parse import quote
 
 import msgspec
@@ -19,7 +18,7 @@ from aisa.ledger.refusal import KEPT_EACH_MAX, RefusedCalls
 from aisa.ledger.row import CallRow, Opening
 from aisa.ledger.rules import CLIENT_GONE, CLIENT_STALLED, COMPLETED, CRASHED, CUT, FAILED, SHUT_DOWN
 from aisa.money import NANOS_PER_DOLLAR, TOKENS_PER_PRICE, Nanos, divide_half_up, dollars_text
-from aisa.pricing import KINDS, tokens_by_kind
+from aisa.pricing import FEES, Part, parts_of
 from aisa.usage import COUNTED, ESTIMATED, REPORTED
 
 ENDINGS = {
@@ -51,15 +50,6 @@ UNITS_PER_DOLLAR = NANOS_PER_DOLLAR * TOKENS_PER_PRICE  # tokens times a price o
 DECIMALS = 15
 
 
-class Line(NamedTuple):
-    """One kind of token on a bill: `price` is nano-dollars per million tokens, `amount` their exact product (see UNITS_PER_DOLLAR)."""
-
-    kind: str
-    tokens: int
-    price: Nanos
-    amount: int
-
-
 def explain(call_id: str, config: str | None, data_dir: str | None, *, as_json: bool) -> None:
     """Print a call's bill. Raises Stop when it is unknown, SystemExit 1 when the ledger has another cost than its row gives."""
     found = ask(settings(config, data_dir).server.data_dir, "GET", f"/calls/{quote(call_id, safe='')}", expect=CallFound)
@@ -78,17 +68,15 @@ def explain(call_id: str, config: str | None, data_dir: str | None, *, as_json: 
         raise SystemExit(1)
 
 
-def lines_of(row: CallRow) -> list[Line]:
-    """Return the lines of a bill, in the order of KINDS; kinds without a token are left out."""
+def lines_of(row: CallRow) -> list[Part]:
+    """Return the lines of a bill, in the order of PRICED; kinds without a token are left out."""
     if row.prices is None:
         return []
     rates = row.prices.for_input(row.billed.input_tokens)
-    prices = [getattr(rates, kind) for kind in KINDS]
-    counted = zip(KINDS, tokens_by_kind(row.billed), prices, strict=True)
-    return [Line(kind, tokens, price, tokens * price) for kind, tokens, price in counted if tokens]
+    return parts_of(row.billed, rates)
 
 
-def cost_of_lines(lines: list[Line]) -> Nanos:
+def cost_of_lines(lines: list[Part]) -> Nanos:
     """Return the sum of a bill's lines, rounded once, half up."""
     return divide_half_up(sum(line.amount for line in lines), TOKENS_PER_PRICE)
 
@@ -144,7 +132,7 @@ def bill(row: CallRow) -> str:
     decimals = max(len(exact(amount).partition(".")[2]) for amount in (total, *(line.amount for line in lines)))
     times = "×" if shows("×") else "x"
     rows = [
-        [line.kind.replace("_", " "), f"{line.tokens:,}", times, dollars_text(line.price), "=", padded(line.amount, decimals)]
+        [line.kind.replace("_", " "), f"{line.quantity:,}", times, unit_text(line), "=", padded(line.amount, decimals)]
         for line in sorted(lines, key=lambda line: ROWS.index(line.kind))
     ]
     rows.append(["sum", "", "", "", "=", padded(total, decimals)])
@@ -152,6 +140,16 @@ def bill(row: CallRow) -> str:
     heads = ("BILL", "TOKENS", "", "USD PER MILLION", "", "USD")
     rule = "The cost is the sum, rounded once, half up, to a billionth of a dollar."
     return "\n".join((aligned(heads, rows, right=(1, 3, 5)), "", rule, verdict(row, cost), wrapped(f"Prices: {price_origin(row)}.")))
+
+
+def unit_text(line: Part) -> str:
+    """Write a line's price in US dollars per million tokens, or each; with a mark if it stands in for one that is missing."""
+    return dollars_text(line.price) + (" each" if line.kind in FEES else "") + ("" if line.own else " (no price of its own)")
+
+
+def unit_of(line: Part) -> dict[str, object]:
+    """Return a line's price for a program, and whether it is the kind's own."""
+    return {"nanos_each" if line.kind in FEES else "nanos_per_million": line.price, **({} if line.own else {"own_price": False})}
 
 
 def verdict(row: CallRow, cost: Nanos) -> str:
@@ -253,9 +251,7 @@ def document(found: CallFound) -> dict[str, object]:
         "call": row,
         "running": False,
         "final": found.final,
-        "lines": [
-            {"kind": line.kind, "tokens": line.tokens, "nanos_per_million": line.price, "usd": number(exact(line.amount))} for line in lines
-        ],
+        "lines": [{"kind": line.kind, "tokens": line.quantity, **unit_of(line), "usd": number(exact(line.amount))} for line in lines],
         "sum_usd": number(exact(sum(line.amount for line in lines))),
         "cost_nanos": cost,
         "cost_usd": number(dollars_text(cost)),

@@ -14,14 +14,17 @@ from aisa.cli.terminal import paint, say, table
 from aisa.config.load import ConfigErrors, Loaded, load
 from aisa.edge.models import price_document
 from aisa.errors import ApiError
-from aisa.money import dollars_text
+from aisa.money import Nanos, dollars_text
 from aisa.names import MODEL_NAME_CHARACTERS_MAX
 from aisa.prices.rules import BEGINNING, CATALOGUE, Price, PriceList, Term
-from aisa.pricing import KINDS, UnitPrices, cost_of
+from aisa.pricing import FEES, KINDS, UnitPrices, cost_of
 from aisa.routing import Entry, Offer, Routes
 from aisa.usage import Usage
 
-ROWS = ("input", "cached_input", "cache_write", "input_audio", "output", "reasoning", "output_audio")
+ROWS = (
+    *("input", "cached_input", "cached_input_audio", "cache_write", "cache_write_30m", "cache_write_1h", "cache_write_12h"),
+    *("input_audio", "input_image", "output", "reasoning", "output_audio", "output_image", *FEES),
+)
 EXAMPLE = Usage(input_tokens=1_000, output_tokens=500)
 
 
@@ -152,14 +155,18 @@ def price_table(prices: UnitPrices) -> str:
     """Return a table of unit prices, a line per kind of token and a column per tier."""
     columns = [prices, *(tier.prices for tier in prices.tiers)]
     heads = ["TOKENS", "US DOLLARS PER MILLION", *(f"OVER {tier.over_input_tokens:,} INPUT TOKENS" for tier in prices.tiers)]
-    return table(heads, [[kind.replace("_", " "), *(shown(each, kind) for each in columns)] for kind in ROWS])
+    rows = [kind for kind in ROWS if getattr(prices, kind) is not None]
+    return table(heads, [[kind.replace("_", " "), *(shown(each, kind) for each in columns)] for kind in rows])
 
 
 def shown(prices: UnitPrices, kind: str) -> str:
     """Return a kind's price, and where it has none of its own whose it is charged at."""
-    price, parent = getattr(prices, kind), KINDS[kind]
+    price: Nanos | None = getattr(prices, kind)
+    if price is None:
+        return "-"
+    parent = KINDS.get(kind, kind)
     borrowed = kind != parent and price and price == getattr(prices, parent)
-    return f"{dollars_text(price)}{f' (as {parent})' if borrowed else ''}"
+    return f"{dollars_text(price)}{' each' if kind in FEES else ''}{f' (as {parent})' if borrowed else ''}"
 
 
 def term_table(price_list: PriceList, moment: float) -> str:

@@ -12,10 +12,10 @@ from typing import NamedTuple, cast
 from urllib.parse import urlsplit
 
 from aisa.config.addresses import CHAT, has_parameter_twice, route_at_end
-from aisa.config.schema import Config, Model, Prices, PriceTier, Target, VendorTier
+from aisa.config.schema import Config, Model, Prices, PriceTier, Section, Target, VendorTier
 from aisa.money import nanos_per_million
 from aisa.names import MODEL_NAME_CHARACTERS_MAX, VENDOR_NAME_CHARACTERS_MAX
-from aisa.pricing import KINDS, TIERS_MAX
+from aisa.pricing import FEES, KINDS, PRICED, RARER, RARER_PRICES_MAX, TIERS_MAX
 from aisa.wire.vendor_tier import OPEN, USUAL
 
 #: The built-in model's name where a vendor's is expected.
@@ -199,7 +199,20 @@ def _price_as(_name: str, value: object) -> Flaw | None:
     return Flaw(f"`{str(value)[:SHOWN_CHARACTERS_MAX]}` is not of the form vendor/model.", "Write for example openai/gpt-4o.")
 
 
+def _too_many(prices: Prices) -> Flaw | None:
+    tiers = [prices.tiers, *[each.tiers for each in prices.service_tiers.values()]]
+    sets: list[Section] = [prices, *prices.service_tiers.values(), *[tier for each in tiers for tier in each]]
+    stated = {kind for each in sets for kind in (*RARER, *FEES) if getattr(each, kind, None) is not None}
+    steps = 1 + max(map(len, tiers))
+    if len(stated) * steps <= RARER_PRICES_MAX:
+        return None
+    what = f"{', '.join(sorted(stated))} at {steps} sizes of input are {len(stated) * steps} prices."
+    return Flaw(what, f"Write {RARER_PRICES_MAX} at most: fewer `tiers`, or fewer of these kinds. Every call's row keeps them.")
+
+
 def _prices(_name: str, value: object) -> Flaw | None:
+    if isinstance(value, Prices):
+        return _too_many(value)
     if not isinstance(value, tuple):
         return None
     days = [str(prices.from_ or "") for prices in cast("tuple[Prices, ...]", value)]
@@ -207,7 +220,7 @@ def _prices(_name: str, value: object) -> Flaw | None:
         return Flaw("The list is empty.", "Write prices, or remove the line.")
     twice = next((day for day in days if days.count(day) > 1), None)
     if twice is None:
-        return None
+        return next((flaw for prices in cast("tuple[Prices, ...]", value) if (flaw := _too_many(prices))), None)
     what = f"Two of the entries begin on {twice}." if twice else "More than one of the entries has no `from`."
     return Flaw(what, "Give each the day on which it begins to count; one may be without, which counts before the others.")
 
@@ -259,8 +272,8 @@ RULES: Mapping[str, Rule] = MappingProxyType(
         "models.<name>.prices.service_tiers.<name>": _service_tier,
         "models.<name>.prices.service_tiers.<name>.tiers": _tiers,
         "models.<name>.allowed_tiers[]": _allowed_tier,
-        **{f"models.<name>.prices.{kind}": _price for kind in KINDS},
-        **{f"models.<name>.prices.tiers[].{kind}": _price for kind in KINDS},
-        **{f"models.<name>.prices.service_tiers.<name>.{kind}": _price for kind in KINDS},
+        **{f"models.<name>.prices.{kind}": _price for kind in PRICED},
+        **{f"models.<name>.prices.tiers[].{kind}": _price for kind in (*KINDS, *RARER)},
+        **{f"models.<name>.prices.service_tiers.<name>.{kind}": _price for kind in PRICED},
     }
 )

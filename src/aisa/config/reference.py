@@ -17,7 +17,7 @@ from aisa.config.detect import KNOWN
 from aisa.config.kinds import describe, entry_of, hints, is_section, members
 from aisa.config.load import DEFAULT_PATH, PATH_VARIABLE, VARIABLES
 from aisa.config.schema import ALIASES, FIELDS, Config, Section
-from aisa.pricing import KINDS
+from aisa.pricing import FEES, PRICED
 
 EXAMPLE = """\
 server:
@@ -158,7 +158,9 @@ def _default(field: msgspec.structs.FieldInfo) -> str | None:
 
 def _unit(path: str) -> str:
     name = path.rpartition(".")[2]
-    if ".prices." in path and name in KINDS:
+    if ".prices." in path and name in FEES:
+        return "US dollars each"
+    if ".prices." in path and name in PRICED:
         return "US dollars per million tokens"
     units = {
         "_seconds": "seconds",

@@ -13,6 +13,8 @@ from typing import Annotated, Literal
 import msgspec
 from msgspec import Meta
 
+from aisa.config.price_words import FEES_IN_WORDS, RARER_KINDS, TIERED_KINDS
+
 Seconds = Annotated[float, Meta(gt=0, le=86_400)]
 Bytes = Annotated[int, Meta(ge=1024, le=1 << 32)]
 Port = Annotated[int, Meta(ge=0, le=65_535)]
@@ -100,6 +102,12 @@ class PriceTier(Section, frozen=True, kw_only=True):
     reasoning: Dollars | None = None
     input_audio: Dollars | None = None
     output_audio: Dollars | None = None
+    cached_input_audio: Dollars | None = None
+    cache_write_30m: Dollars | None = None
+    cache_write_1h: Dollars | None = None
+    cache_write_12h: Dollars | None = None
+    input_image: Dollars | None = None
+    output_image: Dollars | None = None
 
 
 class VendorTier(Section, frozen=True, kw_only=True):
@@ -113,6 +121,15 @@ class VendorTier(Section, frozen=True, kw_only=True):
     reasoning: Dollars | None = None
     input_audio: Dollars | None = None
     output_audio: Dollars | None = None
+    cached_input_audio: Dollars | None = None
+    cache_write_30m: Dollars | None = None
+    cache_write_1h: Dollars | None = None
+    cache_write_12h: Dollars | None = None
+    input_image: Dollars | None = None
+    output_image: Dollars | None = None
+    per_request: Dollars | None = None
+    per_search: Dollars | None = None
+    per_source: Dollars | None = None
     tiers: tuple[PriceTier, ...] = ()
 
 
@@ -126,6 +143,15 @@ class Prices(Section, frozen=True, kw_only=True):
     reasoning: Dollars | None = None
     input_audio: Dollars | None = None
     output_audio: Dollars | None = None
+    cached_input_audio: Dollars | None = None
+    cache_write_30m: Dollars | None = None
+    cache_write_1h: Dollars | None = None
+    cache_write_12h: Dollars | None = None
+    input_image: Dollars | None = None
+    output_image: Dollars | None = None
+    per_request: Dollars | None = None
+    per_search: Dollars | None = None
+    per_source: Dollars | None = None
     tiers: tuple[PriceTier, ...] = ()
     factor: Factor = 1.0
     service_tiers: dict[str, VendorTier] = {}
@@ -205,19 +231,6 @@ class Config(Section, frozen=True, kw_only=True):
     vendors: dict[str, Vendor] = {}
     models: dict[str, Model | tuple[Target | str, ...]] = {}
 
-
-#: Kinds of token that a service tier may price otherwise, in words.
-TIERED_KINDS: Mapping[str, str] = MappingProxyType(
-    {
-        "input": "input tokens",
-        "output": "output tokens",
-        "cached_input": "cached input tokens",
-        "cache_write": "cache-write tokens",
-        "reasoning": "reasoning tokens",
-        "input_audio": "audio input",
-        "output_audio": "audio output",
-    }
-)
 
 #: dotted path of a setting -> what it means, in one sentence. `<name>` stands for a key that the operator chooses, `[]` for a list's entry.
 FIELDS: Mapping[str, str] = MappingProxyType(
@@ -306,6 +319,12 @@ FIELDS: Mapping[str, str] = MappingProxyType(
         "models.<name>.prices.reasoning": "Price of reasoning tokens; as `output` if absent.",
         "models.<name>.prices.input_audio": "Price of audio in the input; as `input` if absent.",
         "models.<name>.prices.output_audio": "Price of audio in the output; as `output` if absent.",
+        **{
+            f"models.<name>.prices.{kind}": f"Price of {what}; if absent, "
+            f"{'as `input`' if kind == 'input_image' else 'the dearest price of its side'}."
+            for kind, what in RARER_KINDS.items()
+        },
+        **{f"models.<name>.prices.{kind}": f"Price of {what}; free if absent." for kind, what in FEES_IN_WORDS.items()},
         "models.<name>.prices.tiers": "Other prices for calls with a large input.",
         "models.<name>.prices.from": "Day on which these prices begin to count, at midnight UTC, such as 2026-12-01; before the earliest "
         "of a list the catalogue counts or, if the model is not in it, that earliest one.",
@@ -318,6 +337,11 @@ FIELDS: Mapping[str, str] = MappingProxyType(
         "models.<name>.prices.tiers[].reasoning": "Price of reasoning tokens in the tier; as its `output` if absent.",
         "models.<name>.prices.tiers[].input_audio": "Price of audio input in the tier; as its `input` if absent.",
         "models.<name>.prices.tiers[].output_audio": "Price of audio output in the tier; as its `output` if absent.",
+        **{
+            f"models.<name>.prices.tiers[].{kind}": f"Price of {what} in the tier; if absent, "
+            f"{'as its `input`' if kind == 'input_image' else 'the dearest price of its side there'}."
+            for kind, what in RARER_KINDS.items()
+        },
         "models.<name>.prices.factor": "What all of these prices are multiplied by, those of tiers included, such as 1.1 for a region that "
         "the vendor charges more for.",
         "models.<name>.prices.service_tiers": "What calls cost at other service tiers of the vendor, name to what differs there: the tier "
@@ -328,6 +352,10 @@ FIELDS: Mapping[str, str] = MappingProxyType(
             f"models.<name>.prices.service_tiers.<name>.{kind}": f"Price of {what} in the service tier; if absent, as outside it, times "
             "`factor`."
             for kind, what in TIERED_KINDS.items()
+        },
+        **{
+            f"models.<name>.prices.service_tiers.<name>.{kind}": f"Price of {what} in the service tier; if absent, as outside it."
+            for kind, what in FEES_IN_WORDS.items()
         },
         "models.<name>.prices.service_tiers.<name>.tiers": "Other prices of the service tier for calls with a large input; if absent, "
         "those outside it, times `factor`, but for kinds that the service tier prices itself.",

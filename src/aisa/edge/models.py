@@ -8,7 +8,7 @@ import msgspec
 
 from aisa.keys.rules import Key
 from aisa.money import Nanos, dollars_text
-from aisa.pricing import KINDS, UnitPrices
+from aisa.pricing import FEES, KINDS, RARER, UnitPrices
 from aisa.routing import Entry, Routes, allow, visible
 
 Document = dict[str, object]
@@ -81,6 +81,7 @@ def price_document(prices: UnitPrices) -> Document:
         for kind, parent in KINDS.items()
         if kind not in AUDIO or getattr(prices, kind) != getattr(prices, parent)
     }
+    shown |= {kind: number(price) for kind in (*RARER, *FEES) if (price := getattr(prices, kind)) is not None}
     if prices.tiers:
         shown["tiers"] = [{"over_input_tokens": tier.over_input_tokens, **price_document(tier.prices)} for tier in prices.tiers]
     return shown

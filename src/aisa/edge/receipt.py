@@ -11,7 +11,7 @@ from aisa.ledger.refusal import REFUSED, RefusedCalls
 from aisa.ledger.row import CallRow, Opening
 from aisa.money import dollars_text
 from aisa.prices.rules import CATALOGUE
-from aisa.pricing import KINDS, UnitPrices
+from aisa.pricing import FEES, KINDS, RARER, UnitPrices
 from aisa.usage import COUNTED, ESTIMATED, Usage
 
 Document = dict[str, object]
@@ -117,4 +117,9 @@ def price_document(prices: UnitPrices | None, source: str, input_tokens: int) ->
     if prices is None:
         return None
     rates = prices.for_input(input_tokens)
-    return {**{kind: getattr(rates, kind) for kind in KINDS}, "source": "catalogue" if source.startswith(CATALOGUE) else "operator"}
+    rarer = {kind: price for kind in (*RARER, *FEES) if (price := getattr(rates, kind)) is not None}
+    return {
+        **{kind: getattr(rates, kind) for kind in KINDS},
+        **rarer,
+        "source": "catalogue" if source.startswith(CATALOGUE) else "operator",
+    }

@@ -21,7 +21,7 @@ from aisa.ledger.rules import COMPLETED, FAILED
 from aisa.money import TOKENS_PER_PRICE
 from aisa.pricing import UnitPrices, cost_of
 from aisa.storage.tables import accounts, calls, wallet_entries
-from aisa.usage import REPORTED, Usage
+from aisa.usage import REPORTED, Breakdown, Usage
 
 STEP_ROWS = 250  # some ten milliseconds, after which another request may have its turn
 DIFFERENCES_MAX = 20  # that are told in words; the others are counted
@@ -175,18 +175,40 @@ def exact_cost(usage: Usage, prices: UnitPrices) -> int:
     """Return what tokens cost in nano-dollars, as the documentation has it, without the server's code."""
     reached = [tier for tier in prices.tiers if usage.input_tokens > tier.over_input_tokens]
     rates = max(reached, key=lambda tier: tier.over_input_tokens).prices if reached else prices
-    inputs = (
-        (usage.cached_tokens, rates.cached_input),
+    rarer = usage.breakdown or Breakdown()
+    side = (rates.input, rates.cached_input, rates.cache_write, rates.input_audio, rates.cached_input_audio, rates.input_image)
+    dear_input = max(price or 0 for price in (*side, rates.cache_write_30m, rates.cache_write_1h, rates.cache_write_12h))
+    dear_output = max(price or 0 for price in (rates.output, rates.reasoning, rates.output_audio, rates.output_image))
+
+    def price(own: int | None, instead: int) -> int:
+        return instead if own is None else own
+
+    writes = (
+        (rarer.cache_write_30m_tokens, price(rates.cache_write_30m, dear_input)),
+        (rarer.cache_write_1h_tokens, price(rates.cache_write_1h, dear_input)),
+        (rarer.cache_write_12h_tokens, price(rates.cache_write_12h, dear_input)),
         (usage.cache_write_tokens, rates.cache_write),
-        (usage.input_audio_tokens, rates.input_audio),
+    )
+    cached = min(usage.cached_tokens, usage.input_tokens)
+    written = min(usage.cache_write_tokens, usage.input_tokens - cached)
+    again = min(rarer.cached_audio_tokens, cached)
+    inputs = (
+        (max(0, usage.input_audio_tokens - again), rates.input_audio),
+        (rarer.input_image_tokens, price(rates.input_image, rates.input)),
         (usage.input_tokens, rates.input),
     )
     outputs = (
         (usage.reasoning_tokens, rates.reasoning),
         (usage.output_audio_tokens, rates.output_audio),
+        (rarer.output_image_tokens, price(rates.output_image, dear_output)),
         (usage.output_tokens, rates.output),
     )
-    total = parts_of(usage.input_tokens, inputs) + parts_of(usage.output_tokens, outputs)
+    total = parts_of(cached, ((again, price(rates.cached_input_audio, dear_input)), (cached, rates.cached_input)))
+    total += parts_of(written, writes) + parts_of(usage.input_tokens - cached - written, inputs)
+    total += parts_of(usage.output_tokens, outputs)
+    fees = rarer.searches * (rates.per_search or 0) + rarer.sources * (rates.per_source or 0)
+    fees += (rates.per_request or 0) if usage.input_tokens or usage.output_tokens else 0
+    total += fees * TOKENS_PER_PRICE
     return int(Fraction(total, TOKENS_PER_PRICE) + Fraction(1, 2))  # amounts are not below zero, so this rounds halves up
 
 

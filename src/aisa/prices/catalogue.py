@@ -20,7 +20,7 @@ from genai_prices.types import ConditionalPrice, ModelInfo, ModelPrice, Provider
 from aisa.money import NANOS_PER_DOLLAR, Nanos
 from aisa.prices.matching import find
 from aisa.prices.rules import BEGINNING, CATALOGUE, Price, PriceList, Term, seconds_of
-from aisa.pricing import TIERS_MAX, Tier, UnitPrices, unit_prices
+from aisa.pricing import FEES, RARER, RARER_PRICES_MAX, TIERS_MAX, Tier, UnitPrices, unit_prices
 from aisa.wire.vendor_tier import IN_USAGE, tier_named
 
 MODEL_CHARACTERS_MAX = 200  # of a name that is searched for; the longest in the catalogue has some 80
@@ -34,9 +34,16 @@ CHARGED: Mapping[str, str] = {
     "output_reasoning_mtok": "reasoning",
     "input_audio_mtok": "input_audio",
     "output_audio_mtok": "output_audio",
+    "cache_audio_read_mtok": "cached_input_audio",
+    "cache_write_1h_mtok": "cache_write_1h",
+    "input_image_mtok": "input_image",
+    "output_image_mtok": "output_image",
+    "requests_kcount": "per_request",
+    "web_searches_kcount": "per_search",
 }
+PLACES_OF_A_THOUSAND = 3  # what is charged by number, the catalogue prices by the thousand
 #: Prices of what only some calls use and what no usage report of a chat tells apart. Not charged.
-NOT_CHARGED = frozenset("cache_audio_read_mtok cache_write_1h_mtok cache_write_5m_mtok storage_searches_kcount web_searches_kcount".split())
+NOT_CHARGED = frozenset("cache_write_5m_mtok storage_searches_kcount".split())
 
 
 def catalogue_price(vendor: str, base_url: str, model: str) -> PriceList | None:
@@ -116,7 +123,8 @@ def charged(prices: ModelPrice) -> UnitPrices | None:
     if "input_mtok" not in given or not given.keys() <= CHARGED.keys() | NOT_CHARGED:
         return None
     starts = sorted({tier.start for price in given.values() if isinstance(price, TieredPrices) for tier in price.tiers})
-    if len(starts) > TIERS_MAX:
+    rarer = [name for name in given if CHARGED.get(name) in (*RARER, *FEES)]
+    if len(starts) > TIERS_MAX or len(rarer) * (1 + len(starts)) > RARER_PRICES_MAX:
         return None
     tiers = tuple([Tier(start, unit_prices(rates(given, start + 1))) for start in starts])
     return unit_prices(rates(given, 0), tiers)
@@ -131,7 +139,7 @@ def rates(given: Mapping[str, Decimal | TieredPrices], input_tokens: int) -> dic
             reached = [tier.price for tier in price.tiers if input_tokens > tier.start]
             price = reached[-1] if reached else price.base
         if price is not None:
-            found[kind] = nearest_nanos(price)
+            found[kind] = nearest_nanos(price.scaleb(-PLACES_OF_A_THOUSAND) if kind in FEES else price)
     return found
 
 

@@ -11,7 +11,7 @@ import msgspec
 
 from aisa.config.schema import Prices, PriceTier, VendorTier
 from aisa.money import Nanos, nanos_per_million, scaled
-from aisa.pricing import KINDS, Tier, UnitPrices, unit_prices
+from aisa.pricing import FEES, PRICED, Tier, UnitPrices, unit_prices
 
 #: How the source of a price begins that a vendor's own price list says, as the catalogue has it.
 CATALOGUE = "catalogue"
@@ -128,7 +128,10 @@ def _term(setting: Prices, source: str) -> Term:
     tiers: dict[str, Price] = {}
     for name, tier in setting.service_tiers.items():
         own = _nanos(tier, setting.factor)
-        usual = {over: {kind: scaled(price, tier.factor) for kind, price in prices.items()} for over, prices in given.items()}
+        usual = {
+            over: {kind: price if kind in FEES else scaled(price, tier.factor) for kind, price in prices.items()}
+            for over, prices in given.items()
+        }
         if tier.tiers:
             usual = {0: usual[0], **_by_input(tier.tiers, setting.factor)}
         differing = {over: prices if over and tier.tiers else {**prices, **own} for over, prices in usual.items()}
@@ -138,7 +141,8 @@ def _term(setting: Prices, source: str) -> Term:
 
 
 def _unit_prices(given: Given) -> UnitPrices:
-    tiers = tuple([Tier(over, unit_prices(given[over])) for over in sorted(given) if over])
+    fees = {kind: price for kind, price in given[0].items() if kind in FEES}
+    tiers = tuple([Tier(over, unit_prices({**fees, **given[over]})) for over in sorted(given) if over])
     return unit_prices(given[0], tiers)
 
 
@@ -147,5 +151,6 @@ def _by_input(tiers: tuple[PriceTier, ...], factor: float) -> Given:
 
 
 def _nanos(setting: Prices | PriceTier | VendorTier, factor: float) -> dict[str, Nanos]:
-    given: dict[str, float | None] = {kind: getattr(setting, kind) for kind in KINDS}
-    return {kind: scaled(nanos_per_million(price), factor) for kind, price in given.items() if price is not None}
+    given: dict[str, float | None] = {kind: getattr(setting, kind, None) for kind in PRICED}
+    exact = {kind: nanos_per_million(price) for kind, price in given.items() if price is not None}
+    return {kind: price if kind in FEES else scaled(price, factor) for kind, price in exact.items()}

@@ -21,7 +21,8 @@ LIFETIME = re.compile(rb'"cache_control"\s*:\s*\{[^{}]*"ttl"\s*:\s*"(\w{1,8})"')
 
 def cache_lifetime(fields: Mapping[str, Raw], known: Iterable[str]) -> str:
     """Return the longest of the known lifetimes, which stand by rising length, that a request asks for; empty if it asks for none."""
-    asked = {lifetime.decode() for value in fields.values() for lifetime in LIFETIME.findall(bytes(value))}
+    own = b'"cache_control":' + bytes(fields.get("cache_control", b""))  # of the request as a whole
+    asked = {lifetime.decode() for value in (own, *fields.values()) for lifetime in LIFETIME.findall(bytes(value))}
     return next((lifetime for lifetime in reversed(list(known)) if lifetime in asked), "")
 
 

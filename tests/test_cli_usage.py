@@ -259,7 +259,13 @@ def test_the_lines_of_any_bill_add_up_to_its_cost(row: CallRow) -> None:
     """Recomputed with fractions from what is printed, the sum is that of the tokens and rounds to the cost; other costs are noticed."""
     shown = json.loads(msgspec.json.encode(document(CallFound(row, final=True))), parse_float=Fraction, parse_int=Fraction)
     price = row.prices or unit_prices({})
-    total = sum(line["tokens"] * line["nanos_per_million"] for line in shown["lines"]) / Fraction(TOKENS_PER_PRICE * NANOS_PER_DOLLAR)
+    nanos = [
+        line["tokens"] * line["nanos_per_million"] / Fraction(TOKENS_PER_PRICE)
+        if "nanos_per_million" in line
+        else Fraction(line[next(name for name in ("tokens", "times") if name in line)] * line["nanos_each"])
+        for line in shown["lines"]
+    ]
+    total = sum(nanos) / Fraction(NANOS_PER_DOLLAR)
     assert shown["sum_usd"] == sum(line["usd"] for line in shown["lines"]) == total
     assert shown["cost_nanos"] == cost_of(row.billed, price) == (total * NANOS_PER_DOLLAR + Fraction(1, 2)) // 1
     assert shown["cost_usd"] * NANOS_PER_DOLLAR == shown["cost_nanos"] == cost_of_lines(lines_of(row))

@@ -45,7 +45,10 @@ def streamed(word: str) -> Any:
     assert content_of(b"".join(piece.data for piece in pieces)) == "Half an ans"
     if decoder.failure is not None:
         return FAILURE
-    return next(item["choices"][0]["finish_reason"] for item in events_of(pieces[-1].data))
+    [reason] = [
+        item["choices"][0]["finish_reason"] for piece in pieces for item in events_of(piece.data) if item["choices"][0]["finish_reason"]
+    ]
+    return reason
 
 
 def whole(word: str) -> Any:

@@ -73,7 +73,12 @@ def reasoned(*, stream: bool = True) -> list[bytes]:
         "completion_tokens_details": {"reasoning_tokens": HIDDEN},
     }
     if not stream:
-        return [document().replace(b'"completion_tokens": 3, "total_tokens": 12', b'"completion_tokens": 10010, "total_tokens": 10019')]
+        return [
+            document().replace(
+                b'"completion_tokens": 3, "total_tokens": 12',
+                b'"completion_tokens": 10010, "total_tokens": 10019, "completion_tokens_details": {"reasoning_tokens": 10000}',
+            )
+        ]
     return [*text(*"0123456789"), chunk({}, "stop"), event({"object": "chat.completion.chunk", "choices": [], "usage": counts}), DONE]
 
 

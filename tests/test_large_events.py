@@ -48,7 +48,7 @@ def test_a_large_event_is_held_until_the_client_has_taken_it() -> None:
 
     async def main() -> None:
         bench = Bench(1 << 30)
-        stalled = MemoryClient(stalls_after=3)
+        stalled = MemoryClient(stalls_after=2)
         call = bench.call(stalled)
         await asyncio.sleep(1)
         assert EVENT_BYTES - READ_BYTES < bench.budget.held <= EVENT_BYTES + 1_000
@@ -64,7 +64,7 @@ def test_beyond_the_budget_only_one_vendor_is_read() -> None:
 
     async def main() -> None:
         bench = Bench(EVENT_BYTES + READ_BYTES)
-        clients = [MemoryClient(stalls_after=3) for _ in range(5)]
+        clients = [MemoryClient(stalls_after=2) for _ in range(5)]
         calls = [bench.call(client) for client in clients]
         await asyncio.sleep(1)
         assert bench.budget.held <= 2 * (EVENT_BYTES + 1_000) + 3 * (LARGE_BYTES_MIN + READ_BYTES)
@@ -84,7 +84,7 @@ def test_who_waits_too_long_is_told_that_we_are_overloaded() -> None:
 
     async def main() -> None:
         bench = Bench(READ_BYTES)
-        first, second = MemoryClient(stalls_after=3), MemoryClient(stalls_after=3)
+        first, second = MemoryClient(stalls_after=2), MemoryClient(stalls_after=3)
         calls = [bench.call(first), bench.call(second)]
         began = asyncio.get_running_loop().time()
         second.resume()

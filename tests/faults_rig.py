@@ -45,7 +45,7 @@ from aisa.patience import Watch
 from aisa.providers import openai
 from aisa.routing import Routes
 from aisa.run import Gate
-from aisa.serve import chat_reader
+from aisa.serve import body_reader
 from aisa.testing.conformance import check_error, check_stream
 from books import books_into
 from rig import DONE, chunk, text, usage
@@ -487,7 +487,7 @@ class House:
         chance = random.Random(1)
         self.gate = Gate(
             keys=keys,
-            read=chat_reader(),
+            read=body_reader(),
             routes=Routes(config),
             admission=Unlimited(),
             ledger=self.books,

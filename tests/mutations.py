@@ -17,6 +17,7 @@ from aisa.providers.shape import Target
 from aisa.testing.conformance import check_answer, check_stream
 from aisa.wire.chat import ChatRequest, parse_chat
 from aisa.wire.reply import error_event
+from rig import closing_of
 
 CORPUS = Path(__file__).parent / "corpus" / "openai"
 TARGET = Target(vendor="acme", model="m-1-2026", dialect=openai.NAME)
@@ -129,7 +130,7 @@ def wrong_with(mutant: Mutant) -> list[str]:
     if decoder.failure is not None:
         return after_failure(sent, decoder.failure, chat)
     wrong = ["tokens and pieces differ"] if chat.stream and sum(piece.tokens for piece in pieces) != decoder.tokens else []
-    sent += decoder.closing("0.25")
+    sent += closing_of(decoder, "0.25")
     if not FINISHED.search(mutant.body) and b'"message"' not in mutant.body:
         wrong.append("the vendor neither finished nor said that it was done")
     if not chat.stream:

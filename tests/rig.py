@@ -10,6 +10,7 @@ from types import MappingProxyType
 from typing import Any
 
 from aisa.admission.unlimited import Unlimited
+from aisa.answer import Piece
 from aisa.call import Call
 from aisa.config.schema import Config, Model, Prices, Stream, Vendor
 from aisa.drain import Drains
@@ -21,12 +22,14 @@ from aisa.ledger.wallets import Wallet
 from aisa.patience import Watch
 from aisa.providers import openai
 from aisa.providers.port import Upstream
+from aisa.providers.shape import Decoder
 from aisa.relay import relay
 from aisa.routing import Routes
 from aisa.run import Gate
 from aisa.testing.client import MemoryClient
 from aisa.testing.upstream import Break, Script, ScriptedUpstream, Stall
-from aisa.wire.chat import ChatRequest, parse_chat
+from aisa.wire.chat_door import CHAT_DOOR
+from aisa.wire.door import Door, Request
 from books import books_into
 
 __all__ = ["Break", "MemoryClient", "Script", "ScriptedUpstream", "Stall"]
@@ -75,6 +78,11 @@ def body(**fields: object) -> bytes:
     return json.dumps({"model": "fast", "messages": [{"role": "user", "content": "Hi."}], **fields}).encode()
 
 
+def closing_of(decoder: Decoder, cost_usd: str | None) -> bytes:
+    """What a decoder for the chat door gives back once the bill is settled."""
+    return b"".join(part.data for part in decoder.closing(cost_usd) if isinstance(part, Piece))
+
+
 class OneKey:
     """Lets everybody in."""
 
@@ -87,9 +95,9 @@ class OneKey:
         return self.verify(secret)
 
 
-async def read(data: bytes) -> ChatRequest:
+async def read(door: Door, data: bytes) -> Request:
     """Parse in place."""
-    return parse_chat(data)
+    return door.read(data)
 
 
 class Rig:
@@ -143,12 +151,12 @@ class Rig:
             drains=Drains(),
         )
 
-    async def call(self, client: MemoryClient, data: bytes) -> None:
+    async def call(self, client: MemoryClient, data: bytes, door: Door = CHAT_DOOR) -> None:
         """Make one call and wait for its end."""
         began = asyncio.get_running_loop().time()
         self._number += 1
         name = f"req_{self._number}"
-        call = Call(id=name, key=self.key, body=data, created=1, began=began, headers=[("x-request-id", name)])
+        call = Call(id=name, key=self.key, body=data, created=1, began=began, headers=[("x-request-id", name)], door=door)
         client.task = asyncio.current_task()
         await relay(call, client, self.gate)
 

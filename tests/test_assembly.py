@@ -19,7 +19,7 @@ from aisa.providers.shape import Target
 from aisa.testing.clock import run_virtual
 from aisa.testing.conformance import check_answer, check_stream
 from aisa.wire.chat import ChatRequest, parse_chat
-from rig import DONE, Break, MemoryClient, Rig, Script, ScriptedUpstream, Stall, body, chunk, event, text, usage, whole_stream
+from rig import DONE, Break, MemoryClient, Rig, Script, ScriptedUpstream, Stall, body, chunk, closing_of, event, text, usage, whole_stream
 
 PLAIN = Target(vendor="acme", model="m-1-2026", dialect=openai.NAME)
 ASSEMBLED = msgspec.structs.replace(PLAIN, assemble=True)
@@ -37,7 +37,7 @@ def assembled(chat: ChatRequest, reads: list[bytes]) -> tuple[bytes, Any]:
             break
     else:
         assert decoder.end() == []
-    return (b"", decoder.failure) if decoder.failure else (decoder.closing(None), decoder.usage())
+    return (b"", decoder.failure) if decoder.failure else (closing_of(decoder, None), decoder.usage())
 
 
 def made_of(events: bytes) -> dict[int, dict[str, Any]]:
@@ -118,7 +118,7 @@ def answered(choice: dict[str, Any], delta_parts: list[dict[str, Any]]) -> tuple
     base = {"index": 0, "logprobs": None, "finish_reason": None}
     parts = [event({**head, "object": "chat.completion.chunk", "choices": [{**base, **part}]}) for part in delta_parts]
     parts.append(event({**head, "object": "chat.completion.chunk", "choices": [], "usage": counts}))
-    return json.loads(plain.closing("0.000000001")), (chat, [*parts, DONE])
+    return json.loads(closing_of(plain, "0.000000001")), (chat, [*parts, DONE])
 
 
 TOOLS = [{"type": "function", "function": {"name": "now", "parameters": {}}}]
@@ -200,7 +200,7 @@ def test_an_assembled_document_equals_the_one_that_the_vendor_would_have_sent(ch
     for data in events:
         decoder.feed(data)
     assert decoder.done
-    assert json.loads(decoder.closing("0.000000001")) == plain
+    assert json.loads(closing_of(decoder, "0.000000001")) == plain
 
 
 class Called:
@@ -303,7 +303,7 @@ def test_a_stream_is_a_stream() -> None:
     chat = parse_chat(body(stream=True))
     decoder = openai.decoder(chat, ASSEMBLED, call_id="1", created=1)
     sent = b"".join(piece.data for data in whole_stream("a") for piece in decoder.feed(data))
-    assert check_stream(sent + decoder.closing(None), include_usage=False, choices=1) == []
+    assert check_stream(sent + closing_of(decoder, None), include_usage=False, choices=1) == []
 
 
 def test_an_assembled_document_is_bounded_as_a_document_is() -> None:

@@ -64,7 +64,7 @@ def test_a_call_that_cannot_be_looked_at_keeps_no_other_from_its_time_out() -> N
         for number, client in enumerate(others):
             Patience(watch, client, Stream(), silence_seconds=5 + number, pulse=None)
             Patience(watch, Failing(), Stream(), silence_seconds=5 + number, pulse=None)
-        Patience(watch, Failing(), Stream(), silence_seconds=900, pulse=stream_pulse(broken, Stream()))
+        Patience(watch, Failing(), Stream(), silence_seconds=900, pulse=stream_pulse(broken, Stream(), b""))
         await asyncio.sleep(60)
         assert [client.at for client in others] == [5 + number for number in range(6)]
 

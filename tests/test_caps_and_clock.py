@@ -30,6 +30,7 @@ from aisa.storage.engine import open_database
 from aisa.storage.migrate import migrate
 from aisa.usage import REPORTED, Usage
 from aisa.wire.chat import parse_chat
+from aisa.wire.chat_door import CHAT_DOOR
 from books import shared_board
 from rig import body
 
@@ -107,7 +108,7 @@ class House:
     async def open(self) -> Charge:
         """Open a call. Raises ApiError."""
         self._number += 1
-        call = Call(f"req_{self.now:.0f}_{self._number}", None, b"", int(self.now), 0.0, [])
+        call = Call(f"req_{self.now:.0f}_{self._number}", None, b"", int(self.now), 0.0, [], CHAT_DOOR)
         charge = await self.books.open(call, self.key, CHAT, plan=self._plan)
         charge.serve(self._plan.offers[0], 1)
         return charge
@@ -366,6 +367,6 @@ def test_a_call_waiting_for_the_disk_is_in_the_books_and_leaves_them_if_it_is_re
     books = Books(board, lambda row, done: None, wall_clock=lambda: NOON, sync=sync)
     plan = Routes(CONFIG).plan(CHAT, key, random.Random(1))
     with pytest.raises(ApiError, match="for a test"):
-        asyncio.run(books.open(Call("req_1", None, b"", 1, 0.0, []), key, CHAT, plan=plan))
+        asyncio.run(books.open(Call("req_1", None, b"", 1, 0.0, [], CHAT_DOOR), key, CHAT, plan=plan))
     assert (seen, len(books.calls), books.caps["key_1"].held, board.taken) == ([1], 0, 0, 0)
     board.close()

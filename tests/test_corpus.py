@@ -26,6 +26,7 @@ from aisa.testing.conformance import check_answer, check_error, check_stream
 from aisa.usage import Usage
 from aisa.wire.chat import ChatRequest, parse_chat
 from aisa.wire.reply import JSON_TYPE, error_event, error_headers, error_json
+from rig import closing_of
 
 HERE = Path(__file__).parent
 CASES = sorted(path for path in (HERE / "corpus" / "openai").iterdir() if path.is_dir())
@@ -65,7 +66,7 @@ def play(chat: ChatRequest, arrival: Iterator[bytes] | list[bytes], target: Targ
     else:
         pieces += decoder.end()
     failure = decoder.failure
-    sent = b"".join(piece.data for piece in pieces) + (b"" if failure else decoder.closing(None))
+    sent = b"".join(piece.data for piece in pieces) + (b"" if failure else closing_of(decoder, None))
     told = None if failure is None else (failure.error.code, failure.error.status)
     return Outcome(sent, sum(piece.tokens for piece in pieces), decoder.usage(), told), failure
 
@@ -211,11 +212,11 @@ def test_the_cost_is_told_in_usage_when_there_is_one() -> None:
     """A priced call's usage carries the exact cost, in a stream that asked for usage and in an answer."""
     decoder = openai.decoder(parse_chat(STREAMED), TARGET, call_id=CALL_ID, created=CREATED)
     decoder.feed(OPENING + event("{}", '"stop"') + b"data: [DONE]\n\n")
-    assert b'"cost":0.000000001}' in decoder.closing("0.000000001")
+    assert b'"cost":0.000000001}' in closing_of(decoder, "0.000000001")
     body = (HERE / "corpus" / "openai" / "an-answer-passes-byte-for-byte" / "upstream.json").read_bytes()
     plain = openai.decoder(parse_chat(STREAMED.split(b',"stream"')[0] + b"}"), TARGET, call_id=CALL_ID, created=CREATED)
     plain.feed(body)
     plain.end()
-    answer = plain.closing("0.25")
+    answer = closing_of(plain, "0.25")
     assert json.loads(answer)["usage"]["cost"] == 0.25
     assert check_answer(answer) == []

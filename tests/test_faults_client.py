@@ -21,9 +21,10 @@ import pytest
 
 from aisa.drain import REPORT_SECONDS_MAX
 from aisa.keys.store import KeyStore
-from aisa.serve import PARSES_MAX, chat_reader, migrate
+from aisa.serve import PARSES_MAX, body_reader, migrate
 from aisa.storage.engine import open_database
 from aisa.testing.clock import run_virtual
+from aisa.wire.chat_door import CHAT_DOOR
 from faults_rig import (
     CANCELLED_SECONDS_MAX,
     CHAT,
@@ -819,9 +820,9 @@ def test_large_bodies_are_parsed_one_at_a_time() -> None:
     """Fault S15: of several that come together, each begins when the one before is parsed, and all are answered."""
 
     async def main() -> None:
-        read, body_of_them = chat_reader(), body(x="y" * 2_000_000)
+        read, body_of_them = body_reader(), body(x="y" * 2_000_000)
         before = set(threading.enumerate())
-        running = [asyncio.create_task(read(body_of_them)) for _ in range(5)]
+        running = [asyncio.create_task(read(CHAT_DOOR, body_of_them)) for _ in range(5)]
         most = 0
         while not all(task.done() for task in running):
             most = max(most, len(set(threading.enumerate()) - before))

@@ -13,7 +13,7 @@ from aisa.providers.shape import Target
 from aisa.testing.clock import run_virtual
 from aisa.wire.chat import parse_chat
 from aisa.wire.finish import EXACT, FAILURE, UNKNOWN, later_of, spoken, verdict_on
-from rig import DONE, MemoryClient, Rig, Script, ScriptedUpstream, body, chunk, content_of, document, events_of, text, usage
+from rig import DONE, MemoryClient, Rig, Script, ScriptedUpstream, body, chunk, closing_of, content_of, document, events_of, text, usage
 
 TARGET = Target(vendor="acme", model="m", dialect=openai.NAME)
 ROWS = [(word, row.verdict or word) for row in EXACT for word in row.words]
@@ -58,7 +58,7 @@ def whole(word: str) -> Any:
     tree["choices"][0]["finish_reason"] = word
     decoder.feed(json.dumps(tree).encode())
     decoder.end()
-    return FAILURE if decoder.failure is not None else json.loads(decoder.closing(None))["choices"][0]["finish_reason"]
+    return FAILURE if decoder.failure is not None else json.loads(closing_of(decoder, None))["choices"][0]["finish_reason"]
 
 
 @pytest.mark.parametrize(("word", "verdict"), [*ROWS, *CONTAINED], ids=[word for word, _ in [*ROWS, *CONTAINED]])

@@ -25,6 +25,7 @@ __all__ = ["pem"]
 SMALL = 4096  # of the client's receive buffer; our kernel takes 16 KiB more
 WINDOW_BYTES = 8192  # what such a client takes at most without acknowledging it
 SSE = [("content-type", "text/event-stream")]
+PROBE = b": keep-alive\n\n"
 CLOSE = "connection: close\r\n"
 OLD = b"GET / HTTP/1.0\r\n\r\n"
 
@@ -132,7 +133,7 @@ def test_whatever_else_is_written_counts_too(run: Run) -> None:
             replies.append(reply)
             if request.method == "GET":
                 await release.wait()
-            reply.start(200, SSE, None)
+            reply.start(200, SSE, None, probe=PROBE)
             reply.write(b"x")
             await again.wait()
             reply.end(b"END")

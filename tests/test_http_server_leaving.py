@@ -41,6 +41,7 @@ from http_server_rig import (
 __all__ = ["pem"]
 
 SSE = [("content-type", "text/event-stream; charset=utf-8")]
+PROBE = b": keep-alive\n\n"
 SIOCOUTQNSD = 0x894B  # bytes in the send queue that were never sent, on Linux
 KIB = b"x" * 1024
 
@@ -57,7 +58,7 @@ class Leaving:
         """Begin as named: nothing, the head and an event of a stream, or half of a body."""
         self.reply = reply
         if self._begin == "stream":
-            reply.start(200, SSE, None)
+            reply.start(200, SSE, None, probe=PROBE)
             reply.write(b"data: 1\n\n")
         elif self._begin == "body":
             reply.start(200, [], 100)
@@ -176,7 +177,7 @@ def test_a_half_closed_reader_of_events_gets_a_comment_and_then_the_rest(run: Ru
         release = asyncio.Event()
 
         async def script(request: Request, reply: Reply) -> None:
-            reply.start(200, SSE, None)
+            reply.start(200, SSE, None, probe=PROBE)
             reply.write(b"data: 1\n\n")
             await release.wait()
             reply.write(b"data: 2\n\n")

@@ -44,6 +44,7 @@ from aisa.ledger.rules import CLIENT_GONE, COMPLETED, CUT, FAILED
 from aisa.observe.log import json_line, text_line
 from aisa.testing.clock import run_virtual
 from aisa.usage import Usage
+from aisa.wire.chat_door import CHAT_DOOR
 from books import books_into
 from faults_rig import (
     CLIENT_KEY,
@@ -452,7 +453,8 @@ def test_an_answer_can_be_had_again_only_when_its_delivery_is_known(taken: bool)
 
     async def ask(client: MemoryClient, call_id: str) -> None:
         began = asyncio.get_running_loop().time()
-        call = Call(id=call_id, key=OneKey().verify("k"), body=chat_body(), created=1, began=began, headers=[("x-request-id", call_id)])
+        headers = [("x-request-id", call_id)]
+        call = Call(id=call_id, key=OneKey().verify("k"), body=chat_body(), created=1, began=began, headers=headers, door=CHAT_DOOR)
         client.task = asyncio.current_task()
         await relay_once(call, "k", client, gate=rig.gate, once=once)
 
@@ -572,7 +574,7 @@ def test_a_large_body_is_digested_beside_the_event_loop() -> None:
     rig = Rig(ScriptedUpstream(Steps([document()])))
 
     async def done_at_once(size: int) -> bool:
-        call = Call(id="req_1", key=OneKey().verify("k"), body=b"x" * size, created=1, began=0.0, headers=[])
+        call = Call(id="req_1", key=OneKey().verify("k"), body=b"x" * size, created=1, began=0.0, headers=[], door=CHAT_DOOR)
         task = asyncio.create_task(relay_once(call, "k", MemoryClient(), gate=rig.gate, once=Once(wall_clock)))
         await asyncio.sleep(0)
         done = task.done()

@@ -15,7 +15,7 @@ from aisa.routing import Routes
 from aisa.testing.conformance import check_answer, check_stream
 from aisa.wire.chat import parse_chat
 from aisa.wire.model_name import shown_name
-from rig import DONE, HEAD, body, chunk, content_of, document, events_of, text, usage
+from rig import DONE, HEAD, body, chunk, closing_of, content_of, document, events_of, text, usage
 
 TARGET = Target(vendor="acme", model="some-model", dialect=openai.NAME)
 VENDORS = {"a": Vendor(base_url="http://a.example/v1")}
@@ -26,7 +26,7 @@ def streamed(*parts: bytes, public: str, model: str = "some-model") -> tuple[byt
     """Return what a client gets of a stream whose chunks name a model, and its events."""
     sent = b"".join(parts).replace(b'"some-model"', json.dumps(model).encode())
     decoder = openai.decoder(parse_chat(body(stream=True)), msgspec.structs.replace(TARGET, public=public), call_id="1", created=1)
-    got = b"".join(piece.data for piece in decoder.feed(sent)) + decoder.closing(None)
+    got = b"".join(piece.data for piece in decoder.feed(sent)) + closing_of(decoder, None)
     assert check_stream(got, include_usage=False) == []
     return got, [item for item in events_of(got) if isinstance(item, dict)]
 
@@ -36,7 +36,7 @@ def whole(public: str, model: str = "some-model", cost: str | None = None) -> An
     decoder = openai.decoder(parse_chat(body()), msgspec.structs.replace(TARGET, public=public), call_id="1", created=1)
     decoder.feed(document().replace(b'"some-model"', json.dumps(model).encode()))
     decoder.end()
-    got = decoder.closing(cost)
+    got = closing_of(decoder, cost)
     assert check_answer(got) == []
     return json.loads(got)
 

@@ -13,7 +13,7 @@ from aisa.providers import openai
 from aisa.providers.shape import Decoder, Target
 from aisa.wire.chat import parse_chat
 from aisa.wire.token_meter import TokenMeter
-from rig import DONE, HEAD, OPENING, chunk, content_of, events_of
+from rig import DONE, HEAD, OPENING, chunk, closing_of, content_of, events_of
 
 TARGET = Target("local", "some-model", "openai")
 TEXTS = st.lists(
@@ -37,7 +37,7 @@ def decoded(reads: list[bytes], cost: str | None = None, **options: object) -> t
         pieces += fed
     pieces += decoder.end()
     assert decoder.failure is None
-    return pieces, decoder.closing(cost)
+    return pieces, closing_of(decoder, cost)
 
 
 def relayed(stream: bytes, **options: object) -> tuple[bytes, int]:
@@ -158,7 +158,7 @@ def test_openings_finishes_and_reports_come_out_as_on_the_slow_way(
         decoder = decoder_of(**options)
         pieces = decoder.feed(stream(more)) + decoder.end()
         sent = b"".join(piece.data for piece in pieces)
-        closing = b"" if decoder.failure else decoder.closing(None)
+        closing = b"" if decoder.failure else closing_of(decoder, None)
         outcomes.append((values(sent + closing), str(decoder.failure), decoder.usage(), decoder.tokens))
     assert outcomes[0] == outcomes[1]
 

@@ -23,6 +23,7 @@ from aisa.names import MODEL_NAME_CHARACTERS_MAX
 from aisa.routing import Offer, Routes
 from aisa.testing.clock import run_virtual
 from aisa.wire.chat import parse_chat
+from aisa.wire.chat_door import CHAT_DOOR
 from rig import Break, MemoryClient, Rig, Script, ScriptedUpstream, body, document, events_of, text, whole_stream
 
 CHEAP, DEAR = Prices(input=1, output=2), Prices(input=100, output=200)
@@ -127,7 +128,7 @@ def left_by_a_death(folder: Path, act: Callable[[Charge, tuple[Offer, ...]], obj
     plan = Routes(CHAIN).plan(chat, key, random.Random(1))
     board = Board.open(folder / "board", slots_max=10)
     books = Books(board, lambda row, done: None, wallets=[Wallet("default", 10**12)], wall_clock=wall_clock)
-    charge = asyncio.run(books.open(Call("req_1", None, b"", 1, 0.0, []), key, chat, plan=plan))
+    charge = asyncio.run(books.open(Call("req_1", None, b"", 1, 0.0, [], CHAT_DOOR), key, chat, plan=plan))
     act(charge, plan.offers)
     board.close()
     board = Board.open(folder / "board", slots_max=10)

@@ -13,7 +13,7 @@ from aisa.providers.shape import Target
 from aisa.testing.clock import run_virtual
 from aisa.testing.conformance import check_answer, check_stream
 from aisa.wire.chat import parse_chat
-from rig import DONE, MemoryClient, Rig, Script, ScriptedUpstream, body, chunk, content_of, events_of, text, usage
+from rig import DONE, MemoryClient, Rig, Script, ScriptedUpstream, body, chunk, closing_of, content_of, events_of, text, usage
 
 LEAVES_IN = Target(vendor="acme", model="m", dialect=openai.NAME, cut_stop=True)
 KEEPS_OUT = msgspec.structs.replace(LEAVES_IN, cut_stop=False)
@@ -29,7 +29,7 @@ def streamed(
         pieces += decoder.feed(data)
     assert decoder.done
     assert decoder.tokens == sum(piece.tokens for piece in pieces)
-    sent = b"".join(piece.data for piece in pieces) + decoder.closing(None)
+    sent = b"".join(piece.data for piece in pieces) + closing_of(decoder, None)
     assert check_stream(sent, include_usage=False, choices=1) == []
     return sent, [piece.tokens for piece in pieces], decoder.usage()
 
@@ -43,7 +43,7 @@ def document(content: str | None, stop: Any, *, target: Target = LEAVES_IN, **me
     decoder.feed(json.dumps(answer).encode())
     decoder.end()
     assert decoder.done
-    sent = decoder.closing(None)
+    sent = closing_of(decoder, None)
     assert check_answer(sent) == []
     return json.loads(sent), decoder.usage()
 

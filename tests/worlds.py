@@ -47,7 +47,8 @@ from aisa.testing.client import MemoryClient
 from aisa.testing.clock import JumpingSelector, VirtualLoop
 from aisa.testing.upstream import Break, Script, ScriptedAnswer, ScriptedUpstream, Stall
 from aisa.usage import Usage
-from aisa.wire.chat import ChatRequest, parse_chat
+from aisa.wire.chat_door import CHAT_DOOR
+from aisa.wire.door import Door, Request
 
 #: window -> when one begins, and no larger one.
 MIDNIGHTS = {DAY: seconds_of(date(2026, 12, 2)), WEEK: seconds_of(date(2026, 11, 30)), MONTH: seconds_of(date(2026, 12, 1))}
@@ -452,7 +453,7 @@ class Life(Unlimited):
     async def _call(self, making: Making) -> None:
         plan, time = making.plan, asyncio.get_running_loop().time
         making.began_seconds = time()
-        call = Call(plan.id, plan.key, plan.body, int(self.wall_clock()), making.began_seconds, [("x-request-id", plan.id)])
+        call = Call(plan.id, plan.key, plan.body, int(self.wall_clock()), making.began_seconds, [("x-request-id", plan.id)], CHAT_DOOR)
         try:
             await relay(call, making.client, self.gate)
             if not making.upstream.requests and making.client.status is not None:
@@ -524,9 +525,9 @@ class Life(Unlimited):
         dead.set()
 
 
-async def read(data: bytes) -> ChatRequest:
+async def read(door: Door, data: bytes) -> Request:
     """Parse in place."""
-    return parse_chat(data)
+    return door.read(data)
 
 
 def thoughts_in(data: bytes) -> int:

@@ -1,10 +1,17 @@
-"""What an answer is made of on its way to a client, whichever protocol it came in. Knows no protocol, no vendor and no connection."""
+"""What an answer is made of on its way to a client, whichever protocol it came in or leaves in. Knows no vendor and no connection.
+
+A vendor's decoder yields parts. Where vendor and client speak the same protocol that is a `Piece`, the bytes themselves; for every other
+pair the typed parts below it, which the client's door writes in its own words. `choice` says which of several answers a part belongs to,
+from 0; `tokens` how many output tokens it shows.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 
 import msgspec
+
+from aisa.usage import Usage
 
 
 class Piece(msgspec.Struct, frozen=True, gc=False):
@@ -19,6 +26,102 @@ class Piece(msgspec.Struct, frozen=True, gc=False):
     ends: Sequence[int] = ()
     counts: Sequence[int] = ()
     carries: bool = False
+
+
+class Identity(msgspec.Struct, frozen=True, gc=False):
+    """Who answers: the answer's id, its UNIX time in seconds, and the model as the client is to see it. Comes first, and once."""
+
+    id: str
+    created: int
+    model: str
+    tokens: int = 0
+
+
+class Text(msgspec.Struct, frozen=True, gc=False):
+    """What the model says."""
+
+    choice: int
+    text: str
+    tokens: int = 0
+
+
+class Reasoning(msgspec.Struct, frozen=True, gc=False):
+    """What the model thinks, where it shows that. `signature` is the vendor's seal on it, opaque, to be given back to the vendor."""
+
+    choice: int
+    text: str
+    tokens: int = 0
+    signature: str = ""
+
+
+class Refusal(msgspec.Struct, frozen=True, gc=False):
+    """Why the model will not answer, in its words."""
+
+    choice: int
+    text: str
+    tokens: int = 0
+
+
+class ToolCall(msgspec.Struct, frozen=True):
+    """A call of a tool begins: the how-manieth of its choice, from 0 without gaps, and its id and name, said once.
+
+    `carried` is what else the vendor gave with it and wants back, by name: a seal on the thinking that led to it.
+    """
+
+    choice: int
+    index: int
+    id: str
+    name: str
+    tokens: int = 0
+    custom: bool = False  # its input is a text in any form, not JSON for parameters
+    carried: dict[str, object] | None = None
+
+
+class Arguments(msgspec.Struct, frozen=True, gc=False):
+    """A further part of what such a call is given; all parts together are the whole of it."""
+
+    choice: int
+    index: int
+    text: str
+    tokens: int = 0
+
+
+class FunctionCall(msgspec.Struct, frozen=True, gc=False):
+    """A part of a call in the older form, of which a choice has one at most: the name at first, then arguments."""
+
+    choice: int
+    name: str
+    arguments: str
+    tokens: int = 0
+
+
+class Extra(msgspec.Struct, frozen=True):
+    """What is carried along by name, as JSON: audio, annotations. `beside` what is said, not in it: log-probabilities, filter results."""
+
+    choice: int
+    name: str
+    value: object
+    tokens: int = 0
+    beside: bool = False
+
+
+class Finish(msgspec.Struct, frozen=True, gc=False):
+    """A choice has ended, for one of the reasons `stop`, `length`, `tool_calls`, `content_filter`, `function_call`. Once for each."""
+
+    choice: int
+    reason: str
+    tokens: int = 0
+
+
+class Report(msgspec.Struct, frozen=True):
+    """The tokens that the answer is billed for, and what they cost in US dollars as a JSON number, None without a price. Comes last."""
+
+    usage: Usage
+    cost_usd: str | None = None
+    tokens: int = 0
+
+
+Part = Piece | Identity | Text | Reasoning | Refusal | ToolCall | Arguments | FunctionCall | Extra | Finish | Report
 
 
 def together(pieces: list[Piece]) -> list[Piece]:
@@ -45,3 +148,16 @@ def positions(pieces: Iterable[Piece]) -> tuple[list[int], list[int]]:
         begin += len(piece.data)
         tokens += piece.tokens
     return ends, counts
+
+
+def events_of(piece: Piece) -> list[tuple[bytes, int]]:
+    """Return the events of a piece, each without its blank line, and the tokens in each."""
+    known = dict(zip(piece.ends or (len(piece.data),), piece.counts or (piece.tokens,), strict=True))
+    events: list[tuple[bytes, int]] = []
+    end = before = 0
+    for event in piece.data.split(b"\n\n")[:-1]:
+        end += len(event) + 2
+        count = known.get(end, before)
+        events.append((event, count - before))
+        before = count
+    return events

@@ -5,14 +5,15 @@ from __future__ import annotations
 import msgspec
 
 from aisa.keys.rules import Key
+from aisa.wire.door import Door
 from aisa.wire.port import HeaderList
 
 
 class Call(msgspec.Struct):
-    """One call as the edge hands it over, of a key that was found good. `created` is UNIX seconds, `began` the event loop's seconds.
+    """One call as the edge hands it over: of a key that was found good, through the door that its client speaks to.
 
-    `headers` go out with the answer whatever it is: the request id, and what browsers need. `idempotency` is what the ledger keeps of
-    the caller's Idempotency-Key, `asked` the model's name once the body was read.
+    `created` is UNIX seconds, `began` the event loop's seconds. `headers` go out with the answer whatever it is: the request id, and what
+    browsers need. `idempotency` is what the ledger keeps of the caller's Idempotency-Key, `asked` the model's name once the body was read.
     """
 
     id: str
@@ -21,6 +22,7 @@ class Call(msgspec.Struct):
     created: int
     began: float
     headers: HeaderList
+    door: Door
     client_request_id: str | None = None
     idempotency: str | None = None
     asked: str = ""

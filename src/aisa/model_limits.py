@@ -2,52 +2,55 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-
 from aisa.config.schema import Model
 from aisa.errors import ApiError
-from aisa.wire.chat import ChatRequest, Known
-from aisa.wire.vendor_tier import TIER_CHARACTERS_MAX, tier_asked
+from aisa.wire.door import Request
+from aisa.wire.vendor_tier import TIER_CHARACTERS_MAX
+from aisa.wire.wish import EFFORTS, Wish
 
 
-def check_limits(chat: ChatRequest, name: str, limits: Model) -> None:
+def check_limits(request: Request, name: str, limits: Model) -> None:
     """Do nothing if the model, here called `name`, can take the request. Raises ApiError max_tokens_exceeded, unsupported_parameter."""
     most = limits.max_output_tokens
-    if most is not None and (chat.max_tokens or 0) > most:
-        field = "max_completion_tokens" if chat.known.max_completion_tokens == chat.max_tokens else "max_tokens"
-        message = f"'{field}' is {chat.max_tokens}, but the model '{name}' writes at most {most} tokens."
+    if most is not None and (request.max_tokens or 0) > most:
+        field = request.bound_name
+        message = f"'{field}' is {request.max_tokens}, but the model '{name}' writes at most {most} tokens."
         raise ApiError("max_tokens_exceeded", message, param=field)
-    for field, asked, allowed in beyond(chat.known, limits):
-        raise ApiError("unsupported_parameter", f"'{field}' is {asked}, but the model '{name}' takes {allowed}.", param=field)
+    for wish in request.wishes():
+        allowed = beyond(wish, limits)
+        if allowed:
+            message = f"'{wish.field}' is {shown(wish)}, but the model '{name}' takes {allowed}."
+            raise ApiError("unsupported_parameter", message, param=wish.field)
     tiers = limits.allowed_tiers
     if tiers is not None:
-        asked, field = tier_asked(chat)
+        asked, field = request.tier()
         if asked and asked not in tiers:
             message = f"'{field}' asks for '{asked[:TIER_CHARACTERS_MAX]}', but callers of the model '{name}' may ask for "
             message += f"{', '.join(tiers)} and the usual tier only." if tiers else "the usual tier only."
             raise ApiError("unsupported_parameter", message, param=field)
 
 
-def beyond(known: Known, limits: Model) -> Iterator[tuple[str, str, str]]:
-    """Yield (field, what is asked, what is allowed) for each value that is beyond a limit."""
-    counts = {
-        "top_logprobs": (known.top_logprobs, limits.max_top_logprobs),
-        "n": (known.n, limits.max_n),
-        "stop": (len(known.stop) if isinstance(known.stop, list) else None, limits.max_stop_sequences),
-        "tools": (len(known.tools or ()), limits.max_tools),
-        "functions": (len(known.functions or ()), limits.max_tools),
-    }
-    for field, (count, most) in counts.items():
-        if most is not None and count is not None and not 0 <= count <= most:
-            yield field, f"a list of {count}" if field in LISTS else str(count), f"at most {most}"
-    if limits.max_temperature is not None and not 0 <= (known.temperature or 0) <= limits.max_temperature:
-        yield "temperature", f"{known.temperature:g}", f"0 to {limits.max_temperature:g}"
-    for field, value in (("frequency_penalty", known.frequency_penalty), ("presence_penalty", known.presence_penalty)):
-        if limits.max_penalty is not None and abs(value or 0) > limits.max_penalty:
-            yield field, f"{value:g}", f"{-limits.max_penalty:g} to {limits.max_penalty:g}"
-    efforts, effort = limits.reasoning_efforts, known.reasoning_effort
-    if efforts is not None and effort is not None and effort not in efforts:
-        yield "reasoning_effort", "something else", ", ".join(efforts) or "none"
+def beyond(wish: Wish, limits: Model) -> str:
+    """Return what is allowed if a wish is beyond its limit, nothing if it is within."""
+    if wish.limit == EFFORTS:
+        efforts = limits.reasoning_efforts
+        return (", ".join(efforts) or "none") if efforts is not None and wish.word is not None and wish.word not in efforts else ""
+    value = wish.value
+    if value is None:
+        return ""
+    if wish.limit == "max_temperature":
+        most = limits.max_temperature
+        return f"0 to {most:g}" if most is not None and not 0 <= value <= most else ""
+    if wish.limit == "max_penalty":
+        bound = limits.max_penalty
+        return f"{-bound:g} to {bound:g}" if bound is not None and abs(value) > bound else ""
+    count: int | None = getattr(limits, wish.limit)
+    return f"at most {count}" if count is not None and not 0 <= value <= count else ""
 
 
-LISTS = frozenset({"stop", "tools", "functions"})
+def shown(wish: Wish) -> str:
+    """Return a wish as its client may be told of it."""
+    if wish.limit == EFFORTS:
+        return "something else"
+    value = f"{wish.value:g}" if isinstance(wish.value, float) else str(wish.value)
+    return f"a list of {value}" if wish.listed else value

@@ -12,7 +12,6 @@ from typing import NamedTuple
 from aisa.callbacks import call_guarded
 from aisa.config.schema import Stream
 from aisa.wire.port import Client
-from aisa.wire.sse import KEEP_ALIVE
 
 NEVER = float("inf")
 RAISED_SECONDS = 1.0  # until a call is looked at again at which looking has raised: it is a bug, and each time is reported
@@ -35,9 +34,9 @@ class Pulse(NamedTuple):
     sign: bytes
 
 
-def stream_pulse(start: Callable[[], None], settings: Stream) -> Pulse:
-    """Return a stream's pulse."""
-    return Pulse(start, settings.head_hold_seconds, settings.keep_alive_seconds, KEEP_ALIVE)
+def stream_pulse(start: Callable[[], None], settings: Stream, keep_alive: bytes) -> Pulse:
+    """Return a stream's pulse, which is seen as `keep_alive`."""
+    return Pulse(start, settings.head_hold_seconds, settings.keep_alive_seconds, keep_alive)
 
 
 def padding_pulse(start: Callable[[], None]) -> Pulse:

@@ -21,48 +21,47 @@ from aisa.providers.port import Answer
 from aisa.providers.shape import Asked, Target
 from aisa.routing import Offer
 from aisa.run import Gate, Run
+from aisa.wire.door import refuse
 from aisa.wire.port import Client
-from aisa.wire.reply import send_error
 
 FAILURE_BYTES_MAX = 65_536  # a vendor's refusal is read no further; error documents are small
 
 
 async def relay(call: Call, client: Client, gate: Gate) -> None:
-    """Carry one chat call to its end.
+    """Carry one call to its end.
 
     Raises ApiError when the call is refused before anything was opened; from then on the client is told here.
     """
     key = call.key  # 1 who: the edge has found that by the head, before it took the body
-    chat = await gate.read(call.body)  # 2 what
-    call.asked = chat.model
-    plan = gate.routes.plan(chat, key, gate.chance, health=gate.health, now=gate.watch.loop.time())  # 3 where
-    lease = await gate.admission.admit(key, chat, plan)  # 4 may they
-    run = Run(call, client, gate, key=key, chat=chat, plan=plan, lease=lease)
+    request = await gate.read(call.door, call.body)  # 2 what
+    call.asked = request.model
+    plan = gate.routes.plan(request, key, gate.chance, health=gate.health, now=gate.watch.loop.time())  # 3 where
+    lease = await gate.admission.admit(key, request, plan)  # 4 may they
+    run = Run(call, client, gate, key=key, request=request, plan=plan, lease=lease)
     try:
-        run.charge = await gate.ledger.open(call, key, chat, plan=plan)  # 5 can they pay
-        pieces = await first_pieces(run)  # 6 ask, falling back until something comes
-        while pieces:  # 7 relay
-            for piece in pieces:
-                await send(run, piece)
+        run.charge = await gate.ledger.open(call, key, request, plan=plan)  # 5 can they pay
+        piece = await first_piece(run)  # 6 ask, falling back until something comes
+        while piece is not None:  # 7 relay
+            await send(run, piece)
             if run.large is not None:
                 run.large.release()
-            pieces = await next_pieces(run)
+            piece = await next_piece(run)
         bill = run.settle(COMPLETED)  # 8 settle, before the client can see the end
         gate.health.completed(run.life.target)
         await run.charge.settled()
-        await finish(run, bill)  # 9 usage and [DONE], or the whole document
+        await finish(run, bill)  # 9 the end of the stream, or the whole document
     except (ApiError, UpstreamFailed, asyncio.CancelledError) as ending:
         run.error = explain(run, ending)
         if run.charge is not None:
             run.settle(run.outcome)
         if run.error is not None:
-            send_error(client, run.error, call.id, headers=call.headers, padded=run.padded)
+            tell(run, run.error)
     finally:
         run.close()
 
 
-async def first_pieces(run: Run) -> list[Piece]:
-    """Ask the targets in order and return the first pieces of the first that answers; none if it is done at once, as a document is.
+async def first_piece(run: Run) -> Piece | None:
+    """Ask the targets in order and return the first piece of the first that answers; None if it is done at once, as a document is.
 
     Raises UpstreamFailed of the one that the caller is to be told of: `blame.to_tell`.
     """
@@ -74,7 +73,7 @@ async def first_pieces(run: Run) -> list[Piece]:
         offer = offers.pop(0)
         target = run.gate.omissions.applied(offer.target, without)
         try:
-            pieces = await ask(run, offer, target)
+            piece = await ask(run, offer, target)
         except UpstreamFailed as failure:
             report_failure(run, target, failure)
             without = failure.refused
@@ -82,7 +81,7 @@ async def first_pieces(run: Run) -> list[Piece]:
                 offers.insert(0, offer)
             else:
                 told = to_tell(told, failure)
-                offers = [other for other in offers if may_do_better(failure, other.target, run.chat.body_bytes)]
+                offers = [other for other in offers if may_do_better(failure, other.target, run.request.body_bytes)]
                 if failure.may_repeat and may_repeat:
                     may_repeat = False
                     offers.insert(0, offer)
@@ -93,16 +92,16 @@ async def first_pieces(run: Run) -> list[Piece]:
             run.gate.omissions.learn(target, without)
             if run.gate.health.answered(offer.name):
                 run.gate.report(TargetHealth(offer.name))
-            return pieces
+            return piece
 
 
-async def ask(run: Run, offer: Offer, target: Target) -> list[Piece]:
-    """Ask the target of an offer, as it is to be asked now, for its first pieces. Raises UpstreamFailed, and leaves nothing open then."""
+async def ask(run: Run, offer: Offer, target: Target) -> Piece | None:
+    """Ask the target of an offer, as it is to be asked now, for its first piece. Raises UpstreamFailed, and leaves nothing open then."""
     assert run.charge is not None, "it was opened before the vendor is asked"
     dialect = run.gate.dialects[target.dialect]
-    request = dialect.to_upstream(run.chat, target)
+    request = dialect.to_upstream(run.request, target)
     run.dropped = request.dropped
-    run.target = target
+    run.target, run.encoder = target, None
     run.life.ask(offer.name, run.patience.ask())
     run.charge.serve(offer, run.life.attempts)  # from here on the call costs what it does there
     answer = run.answer = None
@@ -112,8 +111,9 @@ async def ask(run: Run, offer: Offer, target: Target) -> list[Piece]:
             body = await read_some(answer)
             asked = Asked(run.call.created + run.patience.now() - run.call.began, request.added)
             raise dialect.read_failure(answer.status, answer.headers, body, target=target, asked=asked)
-        run.decoder = dialect.decoder(run.chat, target, call_id=run.call.id, created=run.call.created)
-        return await next_pieces(run)
+        call = run.call
+        run.decoder = dialect.decoder(run.request, target, call_id=call.id, created=call.created, protocol=call.door.protocol)
+        return await next_piece(run)
     except (UpstreamFailed, asyncio.CancelledError) as ending:
         if answer is not None:
             answer.close()
@@ -131,12 +131,12 @@ async def read_some(answer: Answer) -> bytes:
     return body
 
 
-async def next_pieces(run: Run) -> list[Piece]:
-    """Return the next pieces, none when the vendor is done. Raises UpstreamFailed.
+async def next_piece(run: Run) -> Piece | None:
+    """Return the next piece, None when the vendor is done. Raises UpstreamFailed.
 
     A vendor that falls silent or breaks off after every choice has finished has said all that it had to say.
     """
-    answer, decoder, patience = run.answer, run.decoder, run.patience
+    answer, decoder, encoder, patience = run.answer, run.decoder, run.writer(), run.patience
     assert answer is not None, "`ask` has set it"
     assert decoder is not None, "`ask` has set it"
     while not decoder.done:
@@ -154,12 +154,12 @@ async def next_pieces(run: Run) -> list[Piece]:
             if not (decoder.finishing and patience.forgive()):
                 raise
             data = b""
-        pieces = decoder.feed(data) if data else decoder.end()
-        if pieces:
-            return pieces
+        parts = decoder.feed(data) if data else decoder.end()
+        if parts and (piece := encoder.write(parts)) is not None:
+            return piece
         if decoder.held_bytes > LARGE_BYTES_MIN:
             await run.hold_event(decoder.held_bytes)
-    return []
+    return None
 
 
 async def send(run: Run, piece: Piece) -> None:
@@ -188,10 +188,10 @@ async def finish(run: Run, bill: Bill) -> None:
     assert run.answer is not None, "the call is complete"
     assert run.decoder is not None, "the call is complete"
     assert charge is not None, "the call is complete"
-    last = run.decoder.closing(None if bill.cost is None else dollars_text(bill.cost))
+    last = run.writer().closing(run.decoder.closing(None if bill.cost is None else dollars_text(bill.cost)))
     if not run.client.started:
-        run.client.start(200, run.headers(run.decoder.content_type), len(last))
-    if not run.chat.stream:
+        run.client.start(200, run.headers(), len(last))
+    if not run.request.stream:
         run.document = DocumentDelivery(run.client)
         if run.gate.resets.count(run.key.id):
             last = await run.document.all_but_the_end(last)
@@ -202,6 +202,16 @@ async def finish(run: Run, bill: Bill) -> None:
     # A document counts only once it has left whole: if we die before, it is free.
     run.client.when_taken(lambda: charge.note(bill.billed.output_tokens or 1))
     run.answer.release()
+
+
+def tell(run: Run, error: ApiError) -> None:
+    """Tell the client of a failure, with its true status if nothing was sent, and end the answer."""
+    call, client = run.call, run.client
+    if client.started and not client.gone:
+        client.write(run.writer().failure(error, call.id))
+        client.end()
+    else:
+        refuse(client, error, call.id, headers=call.headers, door=call.door)
 
 
 def explain(run: Run, ending: BaseException) -> ApiError | None:

@@ -22,8 +22,8 @@ from aisa.pricing import unit_prices
 from aisa.providers.counting import NO_COUNTS, Counts
 from aisa.providers.shape import Target
 from aisa.usage import COUNTED, ESTIMATED
-from aisa.wire.chat import ChatRequest
-from aisa.wire.vendor_tier import TIER_CHARACTERS_MAX, tier_asked
+from aisa.wire.door import Request
+from aisa.wire.vendor_tier import TIER_CHARACTERS_MAX
 
 EMBEDDED = "embedded"
 TINY = "embedded/tiny"
@@ -138,21 +138,21 @@ class Routes:
             return self._outside(name, EMBEDDED, name)  # it answers in the name it was asked by, and says who it is beside it
         raise unknown_model(name, self._entries)
 
-    def plan(self, chat: ChatRequest, key: Key, chance: Chance, *, health: Health | None = None, now: float = 0.0) -> Plan:
+    def plan(self, request: Request, key: Key, chance: Chance, *, health: Health | None = None, now: float = 0.0) -> Plan:
         """Return what a call will do. `health` may move targets back at a time, in the event loop's seconds.
 
         Raises ApiError: unknown_model, also for one without a price; model_not_allowed, max_tokens_exceeded, unsupported_parameter, in
         this order.
         """
-        entry = self.find(chat.model)
+        entry = self.find(request.model)
         if entry.unpriced and len(entry.unpriced) == len(entry.offers):
             raise unpriced(entry)
         allow(key, entry.name)
-        check_limits(chat, entry.name, entry.settings)
+        check_limits(request, entry.name, entry.settings)
         offers = [offer for step in entry.steps for offer in by_weight(step, chance)]
         if entry.unpriced:
             offers = [offer for offer in offers if offer not in entry.unpriced]
-        tier, member = tier_asked(chat) if chat.known.service_tier is not None or "speed" in chat.fields else ("", "")
+        tier, member = request.tier()
         if tier:
             offers = [msgspec.structs.replace(offer, tier=tier) for offer in offers if not offer.lacks(tier)]
             if not offers:

@@ -29,14 +29,13 @@ from aisa.providers.port import Answer, Upstream
 from aisa.providers.shape import Decoder, Dialect
 from aisa.routing import EMBEDDED, TINY, Plan, Routes
 from aisa.usage import Usage
-from aisa.wire.chat import ChatRequest
+from aisa.wire.door import Door, Encoder, Request
 from aisa.wire.port import Client, HeaderList
-from aisa.wire.reply import JSON_TYPE
 
 ANSWER_PER_IDLE = 10  # a document shows no tokens while it is made; ten times the patience for one token, 600 s by default
 WARNINGS_MAX = 1_000  # words of vendors that the operator is told of; a vendor that makes up more is known by then
 PADDED_HEADER = "x-aisa-padded"
-STREAM_HEADERS: HeaderList = [("cache-control", "no-cache"), ("x-accel-buffering", "no")]
+NO_CACHE: HeaderList = [("cache-control", "no-cache"), ("x-accel-buffering", "no")]
 
 
 def new_live() -> set[Run]:
@@ -53,7 +52,7 @@ class Gate(msgspec.Struct):
     """Everything that the path needs, made once at start."""
 
     keys: Keys
-    read: Callable[[bytes], Awaitable[ChatRequest]]
+    read: Callable[[Door, bytes], Awaitable[Request]]
     routes: Routes
     admission: Admission
     ledger: Ledger
@@ -77,9 +76,10 @@ class Gate(msgspec.Struct):
 class Run:
     """One admitted call."""
 
-    def __init__(self, call: Call, client: Client, gate: Gate, *, key: Key, chat: ChatRequest, plan: Plan, lease: Lease) -> None:
+    def __init__(self, call: Call, client: Client, gate: Gate, *, key: Key, request: Request, plan: Plan, lease: Lease) -> None:
         self.call = call
-        self.chat = chat
+        self.request = request
+        self.encoder: Encoder | None = None
         self.plan = plan
         self.key = key
         self.client = client
@@ -103,10 +103,10 @@ class Run:
         self._settled_as = ""
         settings = plan.entry.settings
         idle = settings.idle_timeout_seconds
-        silence = idle if chat.stream else settings.answer_timeout_seconds or ANSWER_PER_IDLE * idle
+        silence = idle if request.stream else settings.answer_timeout_seconds or ANSWER_PER_IDLE * idle
         pulse: Pulse | None = None
-        if chat.stream:
-            pulse = stream_pulse(self.start_stream, gate.stream)
+        if request.stream:
+            pulse = stream_pulse(self.start_stream, gate.stream, call.door.keep_alive)
         elif settings.documents == "padded":
             pulse = padding_pulse(self.start_padded)
         self.patience = Patience(gate.watch, client, gate.stream, silence_seconds=silence, pulse=pulse)
@@ -124,16 +124,22 @@ class Run:
 
     def start_stream(self) -> None:
         """Commit to a stream's head."""
-        self.client.start(200, self.headers("text/event-stream; charset=utf-8") + STREAM_HEADERS, None)
+        self.client.start(200, self.headers() + NO_CACHE, None, probe=self.call.door.keep_alive)
 
     def start_padded(self) -> None:
         """Commit to the head of a document that is not there yet."""
         self.padded = True
-        self.client.start(200, [*self.headers(JSON_TYPE), (PADDED_HEADER, "true"), *STREAM_HEADERS], None)
+        self.client.start(200, [*self.headers(), (PADDED_HEADER, "true"), *NO_CACHE], None)
 
-    def headers(self, content_type: str) -> HeaderList:
+    def writer(self) -> Encoder:
+        """Return what writes the answer of the attempt that is being made."""
+        if self.encoder is None:
+            self.encoder = self.call.door.encoder(self.request, call_id=self.call.id, created=self.call.created)
+        return self.encoder
+
+    def headers(self) -> HeaderList:
         """Return the headers of a good answer."""
-        headers = [("content-type", content_type), *self.call.headers]
+        headers = [*self.writer().headers, *self.call.headers]
         if self.target.vendor == EMBEDDED:
             headers.append(("x-aisa-served-by", TINY))
         if self.dropped:
@@ -195,12 +201,12 @@ class Run:
     @property
     def choices_missing(self) -> int:
         """How many of the choices that were asked for a vendor left out that answered in order."""
-        decoder, asked = self.decoder, self.chat.known.n or 1
+        decoder, asked = self.decoder, self.request.choices
         return 0 if asked == 1 or decoder is None or not decoder.done else max(0, asked - decoder.choices_made)
 
     def _warn_of_choices(self) -> None:
         """Tell the operator of them, once for each model of a vendor."""
-        target, warned, asked = self.target, self.gate.warned, self.chat.known.n or 1
+        target, warned, asked = self.target, self.gate.warned, self.request.choices
         seen = (target.vendor, f"n of {target.model}")
         if seen not in warned and len(warned) < WARNINGS_MAX:
             warned.add(seen)
@@ -289,7 +295,7 @@ class Run:
             outcome=self.outcome,
             status=200 if self.error is None or life.answered or self.padded else self.error.status,
             model=self.plan.entry.name,
-            stream=self.chat.stream,
+            stream=self.request.stream,
             key_id=self.key.id,
             key_label=self.key.label,
             target=life.target,

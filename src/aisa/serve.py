@@ -75,7 +75,7 @@ from aisa.storage.ballast import take_on, throw_off
 from aisa.storage.engine import Database, open_database
 from aisa.storage.failure import StorageFailed
 from aisa.storage.lock import control_path, exposure, own_folder
-from aisa.wire.chat import ChatRequest, parse_chat
+from aisa.wire.door import Door, Request
 
 #: Signals that end a process that has no answer to them. Nothing is reloaded yet; a log that was rotated goes on where it is.
 IGNORED_SIGNALS = (signal.SIGHUP, signal.SIGUSR1, signal.SIGUSR2)
@@ -126,16 +126,16 @@ def migrate(connection: Connection) -> None:
     to_head(connection)
 
 
-def chat_reader() -> Callable[[bytes], Awaitable[ChatRequest]]:
+def body_reader() -> Callable[[Door, bytes], Awaitable[Request]]:
     """Return what parses request bodies: small ones at once, large ones in a thread and one at a time."""
     threads = ThreadPoolExecutor(PARSES_MAX, thread_name_prefix="parse")
 
-    async def read_chat(body: bytes) -> ChatRequest:
+    async def read(door: Door, body: bytes) -> Request:
         if len(body) <= PARSE_INLINE_BYTES_MAX:
-            return parse_chat(body)
-        return await asyncio.get_running_loop().run_in_executor(threads, parse_chat, body)
+            return door.read(body)
+        return await asyncio.get_running_loop().run_in_executor(threads, door.read, body)
 
-    return read_chat
+    return read
 
 
 async def serve(
@@ -238,7 +238,7 @@ def open_gate(
     drained = [name for name, vendor in config.vendors.items() if vendor.on_disconnect == "drain"]
     return Gate(
         keys=keys,
-        read=chat_reader(),
+        read=body_reader(),
         routes=Routes(config, price_look_up(config), counts),
         admission=Unlimited(),
         ledger=books,

@@ -7,7 +7,7 @@ from typing import Protocol
 from aisa.keys.rules import Key
 from aisa.routing import Plan
 from aisa.usage import Usage
-from aisa.wire.chat import ChatRequest
+from aisa.wire.door import Request
 
 
 class Lease(Protocol):
@@ -21,6 +21,6 @@ class Lease(Protocol):
 class Admission(Protocol):
     """The limits in force."""
 
-    async def admit(self, key: Key, chat: ChatRequest, plan: Plan) -> Lease:
+    async def admit(self, key: Key, request: Request, plan: Plan) -> Lease:
         """Return a lease. Raises ApiError rate_limit_exceeded or quota_exceeded."""
         ...

@@ -5,13 +5,13 @@ from __future__ import annotations
 from aisa.keys.rules import Key
 from aisa.routing import Plan
 from aisa.usage import Usage
-from aisa.wire.chat import ChatRequest
+from aisa.wire.door import Request
 
 
 class Unlimited:
     """Admits everything; is its own lease."""
 
-    async def admit(self, key: Key, chat: ChatRequest, plan: Plan) -> Unlimited:
+    async def admit(self, key: Key, request: Request, plan: Plan) -> Unlimited:
         """Let the call go ahead."""
         return self
 

@@ -28,10 +28,13 @@ from aisa.ledger.refusal import Refusal
 from aisa.names import CLIENT_ID_CHARACTERS_MAX
 from aisa.relay import relay
 from aisa.run import Gate
+from aisa.wire.chat_door import CHAT_DOOR
+from aisa.wire.door import Door, refuse
 from aisa.wire.port import HeaderList
-from aisa.wire.reply import JSON_TYPE, send_error
+from aisa.wire.reply import JSON_TYPE
 
 OPTIONS = "OPTIONS"
+PLAIN_DOOR = CHAT_DOOR  # whose words refusals are told in where no door was asked for
 #: Where others take a key in the address, where it ends up in logs.
 KEY_PARAMETERS = frozenset({"key", "api_key", "api-key", "apikey", "access_token"})
 
@@ -100,7 +103,8 @@ class Edge:
     def refuse(self, error: ApiError, reply: Reply, request: Request | None) -> None:
         """Answer a request that never became one: refused by its head, bad framing, too large, too slow."""
         request_id = self._ids()
-        send_error(reply, error, request_id, headers=self._headers(request, request_id))
+        door = (None if request is None else self._routes.door(request.path)) or PLAIN_DOOR
+        refuse(reply, error, request_id, headers=self._headers(request, request_id), door=door)
         key = None if request is None else self._gate.keys.known(bearer(request.headers.get("authorization")))
         self._refusals.note(refused(error, request_id, request, key=key))
         if key is not None and request is not None:
@@ -116,7 +120,7 @@ class Edge:
                 reply.write(page.body)
                 reply.end()
         except ApiError as error:
-            send_error(reply, error, visit.id, headers=headers)
+            refuse(reply, error, visit.id, headers=headers, door=visit.door)
             self._gate.report(refused(error, visit.id, visit.request, key=visit.key))
             if visit.key is not None:
                 asked = "" if visit.call is None else visit.call.asked
@@ -130,12 +134,12 @@ class Edge:
             if reply.ended:
                 return
             ours = ApiError("internal_error", "An error of ours. Please report it with the request_id.")
-            send_error(reply, ours, visit.id, headers=headers)
+            refuse(reply, ours, visit.id, headers=headers, door=visit.door)
 
     # What answers the routes
 
-    def chat(self, visit: Visit, reply: Reply) -> Awaitable[None]:
-        """Carry a chat call to its end."""
+    def call(self, visit: Visit, reply: Reply) -> Awaitable[None]:
+        """Carry a call to its end."""
         request = visit.request
         call = visit.call = Call(
             id=visit.id,
@@ -144,6 +148,7 @@ class Edge:
             created=int(self._wall_clock()),
             began=self._gate.watch.loop.time(),
             headers=visit.headers,
+            door=visit.door,
             client_request_id=client_id(request),
         )
         if self._once is not None and HEADER in request.headers:
@@ -226,6 +231,11 @@ class Visit(msgspec.Struct):
         return self.route.body_bytes_max
 
     @property
+    def door(self) -> Door:
+        """The door that the request came through."""
+        return self.route.door or PLAIN_DOOR
+
+    @property
     def caller(self) -> Key:
         """The key of a route that needs one."""
         assert self.key is not None, "the route needs a key, which was looked at first"
@@ -242,11 +252,12 @@ ROUTES: tuple[Route[Answering], ...] = (
     Route(
         "POST",
         CHAT,
-        Edge.chat,
+        Edge.call,
         "Create a chat completion",
         media_type=JSON_TYPE,
         body_bytes_max=None,
         aliases=("/chat/completions",),
+        door=CHAT_DOOR,
     ),
     Route("GET", "/v1/models", Edge.models, "List models", aliases=("/models",)),
     Route("GET", "/v1/models/{id}", Edge.model, "Describe a model", aliases=("/models/{id}",)),

@@ -92,7 +92,7 @@ class BoardView:
             model=run.plan.entry.name,
             target=run.life.target,
             state=run.life.state,
-            stream=run.chat.stream,
+            stream=run.request.stream,
             age_seconds=self._loop.time() - run.call.began,
             input_tokens=0 if charge is None else charge.opening.input_tokens,
             output_tokens=tokens,

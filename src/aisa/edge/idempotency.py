@@ -24,7 +24,7 @@ from aisa.ledger.rules import COMPLETED
 from aisa.relay import relay
 from aisa.routing import Plan
 from aisa.run import Gate
-from aisa.wire.chat import ChatRequest
+from aisa.wire.door import Request
 from aisa.wire.port import Client, HeaderList
 
 HEADER = "idempotency-key"
@@ -236,9 +236,9 @@ class Opened(msgspec.Struct):
     ledger: Ledger
     opened: bool = False
 
-    async def open(self, call: Call, key: Key, chat: ChatRequest, *, plan: Plan) -> Charge:
+    async def open(self, call: Call, key: Key, request: Request, *, plan: Plan) -> Charge:
         """Open the call."""
-        charge = await self.ledger.open(call, key, chat, plan=plan)
+        charge = await self.ledger.open(call, key, request, plan=plan)
         self.opened = True
         return charge
 
@@ -299,12 +299,12 @@ class Recorder:
         """As the client's."""
         self._client.tell_delivery(tell)
 
-    def start(self, status: int, headers: HeaderList, length: int | None) -> None:
+    def start(self, status: int, headers: HeaderList, length: int | None, *, probe: bytes = b"") -> None:
         """Commit to a status, and to copying what follows if it is worth it."""
         if status == 200 and length is not None and length <= ANSWER_BYTES_MAX:
             self._copy = []
             self._content_type = dict(headers).get("content-type", "")
-        self._client.start(status, headers, length)
+        self._client.start(status, headers, length, probe=probe)
 
     def write(self, data: bytes) -> int:
         """Hand over body bytes."""

@@ -12,6 +12,7 @@ from collections.abc import Iterable, Mapping
 from typing import Generic, NamedTuple, TypeVar
 
 from aisa.errors import ApiError
+from aisa.wire.door import Door
 
 SHOWN_CHARACTERS_MAX = 128  # of an unknown path: what is compared, told and logged of it; no route of anybody's is longer
 SHOWN_METHOD_CHARACTERS_MAX = 20  # of a method; the longest registered one has 17
@@ -26,7 +27,7 @@ class Route(NamedTuple, Generic[Handler]):
 
     One part of `path` may be in braces and stands for any text without a slash; at the end for any text at all. `aliases` are the same
     route by other paths. A body must have the type `media_type`, and is ignored where that is None; it has at most `body_bytes_max` bytes,
-    where None is for the server's own limit.
+    where None is for the server's own limit. `door` is what its calls come through, in whose words refusals are told.
     """
 
     method: str
@@ -37,6 +38,7 @@ class Route(NamedTuple, Generic[Handler]):
     media_type: str | None = None
     body_bytes_max: int | None = IGNORED_BODY_BYTES_MAX
     aliases: tuple[str, ...] = ()
+    door: Door | None = None
 
 
 class RouteTable(Generic[Handler]):
@@ -73,6 +75,14 @@ class RouteTable(Generic[Handler]):
             allowed, asked = (*by_method, *self._everywhere), method[:SHOWN_METHOD_CHARACTERS_MAX]
             raise ApiError("method_not_allowed", f"{shown(path)} takes {allowed[0]}, not {asked}.", allow=", ".join(allowed))
         return route, name
+
+    def door(self, path: str) -> Door | None:
+        """Return the door that a path leads to, if it leads to one."""
+        try:
+            by_method, _ = self._at(path)
+        except ApiError:
+            return None
+        return next((route.door for route in by_method.values()), None)
 
     def methods(self, path: str) -> tuple[str, ...]:
         """Return the methods of a path. Raises ApiError unknown_endpoint, with a hint if there is a good one."""

@@ -68,13 +68,13 @@ class Reply:
         "_drained",
         "_flowing",
         "_head",
-        "_headers",
         "_house",
         "_is_head",
         "_length",
         "_on_taken",
         "_out",
         "_posts",
+        "_probe",
         "bytes_sent",
         "cancelled",
         "closes",
@@ -87,7 +87,7 @@ class Reply:
         "started",
     )
 
-    _headers: HeaderList
+    _probe: bytes
     _length: int | None
     _bodiless: bool
     _chunked: bool
@@ -116,15 +116,16 @@ class Reply:
         """Close the connection after this reply; said in the head if that was not committed yet."""
         self.closes = True
 
-    def start(self, status: int, headers: HeaderList, length: int | None) -> None:
+    def start(self, status: int, headers: HeaderList, length: int | None, *, probe: bytes = b"") -> None:
         """Commit to a status; the head leaves together with the first write, or with the end.
 
         `headers` must not name date, connection, content-length or transfer-encoding (ours). `length` is in bytes, None if not known.
+        `probe` is what a living client ignores between two writes of a body without a known length.
         """
         if self.started:
             raise RuntimeError("a reply was started twice")
         self.started = True
-        self._headers = headers
+        self._probe = probe
         self._length = length
         lines = [f"{name}: {value}\r\n" for name, value in headers]
         self._bodiless = self._is_head
@@ -258,12 +259,8 @@ class Reply:
         if not self.started or self._head:
             if not again:
                 self._out.write(b"HTTP/1.1 100 Continue\r\n\r\n")
-        elif (
-            not self.congested
-            and self._chunked
-            and any(name == "content-type" and value.startswith("text/event-stream") for name, value in self._headers)
-        ):
-            self.write(b": keep-alive\n\n")
+        elif self._probe and self._chunked and not self.congested:
+            self.write(self._probe)
 
     def drained(self) -> None:
         """Wake who waits in `writable`: nothing is waiting in this process any more."""

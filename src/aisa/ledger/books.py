@@ -24,9 +24,8 @@ from aisa.money import Nanos
 from aisa.names import stored
 from aisa.routing import Plan
 from aisa.storage.failure import StorageFailed
-from aisa.wire.chat import ChatRequest
 from aisa.wire.content import input_tokens
-from aisa.wire.request_content import content_of
+from aisa.wire.door import Request
 
 #: Writes a row down and calls back when the database has it for good.
 Post = Callable[[CallRow, Callable[[], None]], None]
@@ -76,7 +75,7 @@ class Books:
         self.learned = Learned()
         self._reading: set[asyncio.Task[None]] = set()  # one for each window of a cap at most
 
-    async def open(self, call: Call, key: Key, chat: ChatRequest, *, plan: Plan) -> Charge:
+    async def open(self, call: Call, key: Key, request: Request, *, plan: Plan) -> Charge:
         """Open a call. Raises ApiError insufficient_wallet_balance, quota_exceeded, overloaded."""
         now = self.wall_clock()
         wallet = self.wallet(key.account)
@@ -90,14 +89,14 @@ class Books:
             limits.append(wallet)
         if rates and key.spend_cap is not None:
             limits.append(self._known_cap(key, now))
-        content, target = content_of(chat), offer.target
+        content, target = call.door.content(request), offer.target
         counted = input_tokens(content, target.model, target.context_window)
         opening = Opening(
             id=call.id,
             account=key.account,
             key_id=key.id,
             model=stored(plan.entry.name),
-            stream=chat.stream,
+            stream=request.stream,
             began_ms=int(now * 1000),
             input_tokens=counted,
             prices=None if price is None else price.prices,
@@ -117,7 +116,7 @@ class Books:
         try:
             if limits:
                 settings, learned = plan.entry.settings, self.learned.most(opening.model)
-                hold_first(charge, first_hold(rates, chat, settings, held_input=held_input, learned=learned), chat)
+                hold_first(charge, first_hold(rates, request, settings, held_input=held_input, learned=learned), request)
             if self.sync is not None:
                 await self.sync()
         except BaseException as failure:
@@ -186,9 +185,9 @@ class Books:
         self._post(row, committed)
 
 
-def hold_first(charge: Charge, hold: Hold, chat: ChatRequest) -> None:
+def hold_first(charge: Charge, hold: Hold, request: Request) -> None:
     """Hold what a call may cost at first. Raises ApiError that says what the hold is made of."""
     try:
         charge.hold(hold.amount, hold.tokens)
     except ApiError as refusal:
-        raise explained(refusal, hold, chat) from None
+        raise explained(refusal, hold, request) from None

@@ -13,7 +13,7 @@ from aisa.ledger.rules import COMPLETED
 from aisa.money import TOKENS_PER_PRICE, Nanos, dollars_text
 from aisa.pricing import UnitPrices, cost_of
 from aisa.usage import REPORTED, Usage
-from aisa.wire.chat import ChatRequest
+from aisa.wire.door import Request
 
 HELD_OUTPUT_TOKENS = 256  # of a stream at first, as much as `charge.STEP_TOKENS` later
 DOCUMENT_OUTPUT_TOKENS = 4_096  # of a document whose length nobody limits: it cannot be watched while it is made
@@ -63,30 +63,30 @@ class Learned:
         return self._most.get(model)
 
 
-def first_hold(rates: Iterable[UnitPrices], chat: ChatRequest, settings: Model, *, held_input: int, learned: int | None = None) -> Hold:
+def first_hold(rates: Iterable[UnitPrices], request: Request, settings: Model, *, held_input: int, learned: int | None = None) -> Hold:
     """Return what is held before a vendor is asked.
 
     `rates` are the prices of every target that may serve: the dearest for this call counts. `learned` is what calls to the model make.
     """
-    output, why = output_held(chat, settings, learned)
+    output, why = output_held(request, settings, learned)
     for_input, for_output = max(
         [(cost_of(Usage(held_input), each), -(-output * output_price(each, held_input) // TOKENS_PER_PRICE)) for each in rates], key=sum
     )
     return Hold(for_input + for_output, output, for_output, why)
 
 
-def output_held(chat: ChatRequest, settings: Model, learned: int | None) -> tuple[int, str]:
+def output_held(request: Request, settings: Model, learned: int | None) -> tuple[int, str]:
     """Return for how many output tokens is held, and why so many."""
-    choices = chat.known.n or 1
-    most = chat.max_tokens or settings.max_output_tokens
+    choices = request.choices
+    most = request.max_tokens or settings.max_output_tokens
     held, why = settings.hold_output_tokens, "as the model's `hold_output_tokens` says"
     if held is None and learned is not None:
-        held, why = max(learned, HELD_OUTPUT_TOKENS) if chat.stream else learned, "as calls to this model make"
-    elif held is None and chat.stream and not chat.bounds_reasoning:
+        held, why = max(learned, HELD_OUTPUT_TOKENS) if request.stream else learned, "as calls to this model make"
+    elif held is None and request.stream and not request.bounds_reasoning:
         tokens = min(HELD_OUTPUT_TOKENS, most or HELD_OUTPUT_TOKENS)  # what is shown is seen as it is made, and held for then
         return tokens, "with which a stream begins"
     if most is not None and (held is None or most <= held):
-        held, why = most, "the most that the request allows" if chat.max_tokens else "the most that the model makes"
+        held, why = most, "the most that the request allows" if request.max_tokens else "the most that the model makes"
     if held is None:
         held, why = DOCUMENT_OUTPUT_TOKENS, "because neither the request nor the model has a limit"
     return held * choices, why if choices == 1 else f"{held} for each of {choices} choices, {why}"
@@ -100,11 +100,11 @@ def output_price(prices: UnitPrices | None, input_tokens: int) -> Nanos:
     return max(tier.output, tier.reasoning, tier.output_audio)
 
 
-def explained(refusal: ApiError, hold: Hold, chat: ChatRequest) -> ApiError:
+def explained(refusal: ApiError, hold: Hold, request: Request) -> ApiError:
     """Return the refusal of a hold with what of it is for the output, why that much, and how it becomes less."""
-    name = "max_completion_tokens" if chat.bounds_reasoning else "max_tokens"
-    remedy = f"A smaller `{name}` lowers it" if chat.max_tokens else f"`{name}` lowers it"
-    if not chat.stream and hold.tokens > HELD_OUTPUT_TOKENS and not chat.bounds_reasoning:
+    name = request.bound_name
+    remedy = f"A smaller `{name}` lowers it" if request.max_tokens else f"`{name}` lowers it"
+    if not request.stream and hold.tokens > HELD_OUTPUT_TOKENS and not request.bounds_reasoning:
         remedy += ", and so may `stream: true`, for which is held as it is made"
     held = f"{dollars_text(hold.for_output)} of it is held until the call ends, for {hold.tokens} output tokens, {hold.why}."
     return ApiError(refusal.code, f"{refusal.message} {held} {remedy}.", should_retry=False)

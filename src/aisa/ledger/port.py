@@ -12,7 +12,7 @@ from aisa.ledger.rules import Delivered
 from aisa.money import Nanos
 from aisa.routing import Offer, Plan
 from aisa.usage import Usage
-from aisa.wire.chat import ChatRequest
+from aisa.wire.door import Request
 
 
 class Bill(msgspec.Struct, frozen=True, gc=False):
@@ -94,7 +94,7 @@ class Charge(Protocol):
 class Ledger(Protocol):
     """The books."""
 
-    async def open(self, call: Call, key: Key, chat: ChatRequest, *, plan: Plan) -> Charge:
+    async def open(self, call: Call, key: Key, request: Request, *, plan: Plan) -> Charge:
         """Open a call before the vendor is asked, holding what it may cost at first at the dearest target that may serve it.
 
         Raises ApiError insufficient_wallet_balance, quota_exceeded or overloaded (no room to keep books).

@@ -16,6 +16,7 @@ from aisa.providers.port import UpstreamRequest
 from aisa.providers.report import read_refusal
 from aisa.providers.shape import Asked, Decoder, Target
 from aisa.wire.chat import IMAGE, ChatRequest, has_bare_image_url
+from aisa.wire.door import Request
 from aisa.wire.trees import is_list, is_tree
 
 NAME: str = "openai"
@@ -27,8 +28,9 @@ USAGE_WISH = b'{"include_usage":true}'
 USAGE_PLEASE = Raw(USAGE_WISH)
 
 
-def to_upstream(chat: ChatRequest, target: Target) -> UpstreamRequest:
+def to_upstream(request: Request, target: Target) -> UpstreamRequest:
     """Write the request: the client's own members, with the vendor's model name and, for streams, usage asked for."""
+    chat = request.as_chat()
     if target.assemble and is_assembled(chat, target):
         chat = as_stream(chat)
     fields = dict(chat.fields)
@@ -72,13 +74,14 @@ def with_image_objects(messages: Raw) -> bytes:
     return msgspec.json.encode(tree)
 
 
-def decoder(chat: ChatRequest, target: Target, *, call_id: str, created: int) -> Decoder:
+def decoder(request: Request, target: Target, *, call_id: str, created: int, protocol: str = NAME) -> Decoder:
     """Return what reads the answer: a stream of events, or one document, or a stream that becomes one."""
+    chat, identity, passes = request.as_chat(), (call_id, created), protocol == NAME
     if chat.stream:
-        return StreamDecoder(chat, target, (call_id, created))
+        return StreamDecoder(chat, target, identity, passes=passes)
     if target.assemble and is_assembled(chat, target):
-        return AssemblyDecoder(chat, target, (call_id, created))
-    return AnswerDecoder(chat, target, (call_id, created))
+        return AssemblyDecoder(chat, target, identity, passes=passes)
+    return AnswerDecoder(chat, target, identity, passes=passes)
 
 
 def read_failure(status: int, headers: Mapping[str, str], body: bytes, *, target: Target, asked: Asked) -> UpstreamFailed:

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import msgspec
 from msgspec import UNSET, Raw
 
-from aisa.answer import Piece
+from aisa.answer import Part, Piece, Report
 from aisa.errors import UpstreamFailed
 from aisa.providers.blame import blame_for, unreadable
 from aisa.providers.counting import AskedOf
@@ -13,6 +15,7 @@ from aisa.providers.shape import Target
 from aisa.usage import COUNTED, ESTIMATED, REPORTED, Usage
 from aisa.wire.answer import Document
 from aisa.wire.chat import ChatRequest
+from aisa.wire.chat_parts import identity_of, parts_of
 from aisa.wire.chunks import carries_token, text_in
 from aisa.wire.lenient_json import NotEvenLenient, encode, read_leniently, with_whole_text
 from aisa.wire.model_name import shown_name
@@ -45,9 +48,8 @@ FIELDS = msgspec.json.Decoder(dict[str, Raw])
 class AnswerDecoder:
     """Reads one document, and gives it back whole once the bill is settled: in the vendor's own bytes where nothing had to change."""
 
-    content_type = "application/json"
-
-    def __init__(self, chat: ChatRequest, target: Target, identity: Identity) -> None:
+    def __init__(self, chat: ChatRequest, target: Target, identity: Identity, *, passes: bool = True) -> None:
+        self._passes = passes  # the client's door speaks this protocol
         self.done = False
         self.failure: UpstreamFailed | None = None
         self.tokens = self.reasoning_shown = 0  # a document is delivered whole or not at all
@@ -69,7 +71,7 @@ class AnswerDecoder:
         self._usage = Usage()
         self.tier: str | None = None
 
-    def feed(self, data: bytes) -> list[Piece]:
+    def feed(self, data: bytes) -> Sequence[Part]:
         """Take the next bytes of the vendor's body."""
         self._parts.append(data)
         self._size += len(data)
@@ -77,7 +79,7 @@ class AnswerDecoder:
             self.failure = unreadable(self._target, "a document over the size limit")
         return []
 
-    def end(self) -> list[Piece]:
+    def end(self) -> Sequence[Part]:
         """Take the end of the vendor's body."""
         self._body = self._parts[0] if len(self._parts) == 1 else b"".join(self._parts)
         terms = ToolTerms(self._chat.known)
@@ -115,8 +117,11 @@ class AnswerDecoder:
         """Say what is wrong with the vendor's report."""
         return self._report.fault(usage)
 
-    def closing(self, cost_usd: str | None) -> bytes:
-        """Return the whole body."""
+    def closing(self, cost_usd: str | None) -> Sequence[Part]:
+        """Return the whole body, or what it says."""
+        return given(self._whole(cost_usd), Report(self._usage, cost_usd), passes=self._passes)
+
+    def _whole(self, cost_usd: str | None) -> bytes:
         if self._mended is not None:
             return encode({**self._mended, "usage": with_cost(self._report.document(self._usage), cost_usd)})
         if cost_usd is None and not self._renamed and self._choices is None:
@@ -128,6 +133,14 @@ class AnswerDecoder:
         if cost_usd is not None:
             changed["usage"] = {**FIELDS.decode(members["usage"]), "cost": Raw(cost_usd.encode())}
         return msgspec.json.encode({**members, **changed})
+
+
+def given(document: bytes, report: Report, *, passes: bool) -> Sequence[Part]:
+    """Return a whole document for a door of the same protocol as it is, for every other what it says."""
+    if passes:
+        return [Piece(document, 0)]
+    answer: Tree = msgspec.json.decode(document)
+    return [identity_of(answer), *parts_of(answer, 0), report]
 
 
 def plain_answer(body: bytes, terms: ToolTerms, asked: Asked) -> PlainAnswer | None:

@@ -5,13 +5,15 @@ A vendor notices that somebody has left a stream at once, and of a document ofte
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import msgspec
 from msgspec import Raw
 
-from aisa.answer import Piece
+from aisa.answer import Part, Piece, Report
 from aisa.errors import UpstreamFailed
 from aisa.providers.blame import unreadable
-from aisa.providers.openai_answer import Identity
+from aisa.providers.openai_answer import Identity, given
 from aisa.providers.openai_stream import StreamDecoder
 from aisa.providers.shape import Target
 from aisa.usage import Usage
@@ -43,9 +45,8 @@ class AssemblyDecoder:
     The client has nothing before that, so a failure at any place has its true status, and another target may still be asked.
     """
 
-    content_type = "application/json"
-
-    def __init__(self, chat: ChatRequest, target: Target, identity: Identity) -> None:
+    def __init__(self, chat: ChatRequest, target: Target, identity: Identity, *, passes: bool = True) -> None:
+        self._passes = passes  # the client's door speaks this protocol
         self.done = False
         self.failure: UpstreamFailed | None = None
         self.finishing = 0
@@ -76,7 +77,7 @@ class AssemblyDecoder:
         """As the stream's."""
         return self._stream.unknown
 
-    def feed(self, data: bytes) -> list[Piece]:
+    def feed(self, data: bytes) -> Sequence[Part]:
         """Take the next bytes of the vendor's body."""
         self._size += len(data)
         if self._size > self._target.answer_bytes_max:
@@ -84,7 +85,7 @@ class AssemblyDecoder:
             return []
         return self._take(self._stream.feed(data))
 
-    def end(self) -> list[Piece]:
+    def end(self) -> Sequence[Part]:
         """Take the end of the vendor's body."""
         return self._take(self._stream.end())
 
@@ -96,18 +97,21 @@ class AssemblyDecoder:
         """Say what is wrong with the vendor's report."""
         return self._stream.usage_fault(usage)
 
-    def closing(self, cost_usd: str | None) -> bytes:
-        """Return the whole body."""
-        events = self._stream.closing(cost_usd)
+    def closing(self, cost_usd: str | None) -> Sequence[Part]:
+        """Return the whole body, or what it says."""
+        return given(self._whole(cost_usd), Report(self.usage(), cost_usd), passes=self._passes)
+
+    def _whole(self, cost_usd: str | None) -> bytes:
+        [events] = [part.data for part in self._stream.closing(cost_usd) if isinstance(part, Piece)]
         last = FIELDS.decode(events[len(DATA) : events.index(b"\n\n")])  # the chunk with the usage; its numbers stay as they are written
         beside = {name: msgspec.json.decode(value) for name, value in last.items() if name != "usage"}
         self._assembly.take(beside)
         return encode({**self._assembly.document(), "usage": last["usage"]})
 
-    def _take(self, pieces: list[Piece]) -> list[Piece]:
+    def _take(self, pieces: Sequence[Part]) -> Sequence[Part]:
         """Put what a client of the stream would get into the document."""
         stream = self._stream
-        for event in b"".join([piece.data for piece in pieces]).split(b"\n\n"):
+        for event in b"".join([piece.data for piece in pieces if isinstance(piece, Piece)]).split(b"\n\n"):
             if event:
                 self._assembly.take(msgspec.json.decode(event[len(DATA) :]))
         self.done, self.failure, self.finishing = stream.done, stream.failure, stream.finishing

@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import partial
 
 import msgspec
 from msgspec import UNSET
 
-from aisa.answer import Piece, together
+from aisa.answer import Part, Piece, Report
 from aisa.errors import UpstreamFailed
 from aisa.providers.blame import blame_for, broken_off, unreadable
 from aisa.providers.counting import AskedOf
 from aisa.providers.openai_answer import Identity, as_usage, read_document
+from aisa.providers.outlet import Outlet
 from aisa.providers.shape import Target
 from aisa.usage import ESTIMATED, IMPLAUSIBLE, REPORTED, Usage
 from aisa.wire.answer import as_chunk
@@ -45,15 +46,11 @@ from aisa.wire.usage_report import with_cost
 from aisa.wire.vendor_error import VendorError
 from aisa.wire.vendor_tier import first_known, tier_in, tier_named
 
-OPENING_BYTES_MAX = 65_536  # of what comes before the first word; real ones are one chunk a choice, and a chunk of filter results
-
 
 class StreamDecoder:
     """Reads a stream: conformant events pass byte for byte, all others are made conformant."""
 
-    content_type = "text/event-stream; charset=utf-8"
-
-    def __init__(self, chat: ChatRequest, target: Target, identity: Identity) -> None:
+    def __init__(self, chat: ChatRequest, target: Target, identity: Identity, *, passes: bool = True) -> None:
         self.done = False
         self.failure: UpstreamFailed | None = None
         self.finishing = 0
@@ -81,12 +78,11 @@ class StreamDecoder:
         self._ended = False
         self._whole: bytearray | None = None  # a document where a stream was asked
         self._pending = 0  # tokens counted of which no piece has left
-        self._shown = False  # the client has something of the answer
-        self._opening: list[Piece] = []
+        self._outlet = Outlet(passes=passes)
         self._begun = False
         self._start: bytes = b""  # what came before the first byte that tells which it is
 
-    def feed(self, data: bytes) -> list[Piece]:
+    def feed(self, data: bytes) -> Sequence[Part]:
         """Take the next bytes of the vendor's body; what they complete is one piece at most."""
         if not self._begun:
             data = self._first(data)
@@ -102,12 +98,12 @@ class StreamDecoder:
             return []
         if not complete:
             return []
-        if self._mould is not None and self._shown and (piece := self._mould.cast(complete, self._meter)) is not None:
+        if self._mould is not None and self._outlet.shown and (piece := self._mould.cast(complete, self._meter)) is not None:
             self._chunks.tokens += piece.tokens
-            return [piece]
-        return self._shown_of(self._relay(complete))
+            return [piece] if self._outlet.passes else self._given([piece])
+        return self._given(self._relay(complete))
 
-    def end(self) -> list[Piece]:
+    def end(self) -> Sequence[Part]:
         """Take the end of the vendor's body. A stream that ends with neither a finish reason nor `[DONE]` has failed."""
         self._ended = True
         pieces = self._relay_document() if self._whole is not None else self._relay_events(self._events.end())
@@ -116,19 +112,10 @@ class StreamDecoder:
                 pieces += self._release(self._chunks.end)
             else:
                 self.failure = broken_off(self._target)
-        return self._shown_of(pieces)
+        return self._given(pieces)
 
-    def _shown_of(self, pieces: list[Piece]) -> list[Piece]:
-        """Return what a read brought as one piece. What only opens the answer is kept back: another target may still give it."""
-        if self._shown:
-            return together(pieces)
-        self._opening += pieces
-        size = sum([len(piece.data) for piece in self._opening])
-        if not (self._chunks.begun or self.done or size > OPENING_BYTES_MAX):
-            return []
-        self._shown = True
-        opening, self._opening = self._opening, []
-        return together(opening)
+    def _given(self, pieces: list[Piece]) -> Sequence[Part]:
+        return self._outlet.take(pieces, begun=self._chunks.begun or self.done)
 
     def _first(self, data: bytes) -> bytes:
         """Take the first bytes of a body, without a byte order mark: they tell whether it is a stream or one document."""
@@ -201,12 +188,14 @@ class StreamDecoder:
         """Those of them that showed the model's thinking."""
         return self._chunks.reasoning
 
-    def closing(self, cost_usd: str | None) -> bytes:
-        """Return the usage chunk, if it was asked for, and `[DONE]`."""
+    def closing(self, cost_usd: str | None) -> Sequence[Part]:
+        """Return the usage chunk, if it was asked for, and `[DONE]`; or the report alone."""
+        if not self._outlet.passes:
+            return [Report(self.usage(), cost_usd)]
         if not self._include_usage:
-            return DONE
+            return [Piece(DONE, 0)]
         document = self._chunks.report.document(self.usage())
-        return data_event(encode_chunk(self._chunks.usage_chunk(with_cost(document, cost_usd)))) + DONE
+        return [Piece(data_event(encode_chunk(self._chunks.usage_chunk(with_cost(document, cost_usd)))) + DONE, 0)]
 
     def _relay(self, complete: bytes) -> list[Piece]:
         """Relay whole events: those between the first and the last that look alike are tried at once, all others one by one."""

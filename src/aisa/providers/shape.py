@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Protocol
 
 import msgspec
 
-from aisa.answer import Piece
+from aisa.answer import Part
 from aisa.errors import UpstreamFailed
 from aisa.providers.port import UpstreamRequest
 from aisa.usage import COUNTED, Usage
-from aisa.wire.chat import ChatRequest
+from aisa.wire.door import Request
 
 #: Returns how many tokens a piece of text is.
 TokenCount = Callable[[str], int]
@@ -47,14 +47,14 @@ class Asked(msgspec.Struct, frozen=True):
 
 
 class Decoder(Protocol):
-    """Turns one vendor answer into pieces for the client. Sans-IO: bytes in, pieces out, whatever the split.
+    """Turns one vendor answer into its parts. Sans-IO: bytes in, parts out, whatever the split.
 
-    Never raises: pieces that came before a failure are still owed to the client, so the failure waits in `failure`.
+    Where the client's door speaks the dialect's own protocol these are pieces, of conformant events; else typed parts alone. Never raises:
+    parts that came before a failure are still owed to the client, so the failure waits in `failure`.
     """
 
-    content_type: str
     done: bool  # the vendor has said all it will; reading on is pointless
-    failure: UpstreamFailed | None  # the vendor failed, after the pieces returned so far
+    failure: UpstreamFailed | None  # the vendor failed, after the parts returned so far
     finishing: int  # 0 while the vendor may have more to say; then how many events said something, the last finish included
 
     @property
@@ -93,7 +93,7 @@ class Decoder(Protocol):
 
     @property
     def tokens(self) -> int:
-        """Tokens in the pieces so far, by our own count."""
+        """Tokens in the parts so far, by our own count."""
         ...
 
     @property
@@ -101,11 +101,11 @@ class Decoder(Protocol):
         """Those of them that showed the model's thinking."""
         ...
 
-    def feed(self, data: bytes) -> list[Piece]:
+    def feed(self, data: bytes) -> Sequence[Part]:
         """Take the next bytes of the vendor's body."""
         ...
 
-    def end(self) -> list[Piece]:
+    def end(self) -> Sequence[Part]:
         """Take the end of the vendor's body. Sets `failure` if the answer is not complete."""
         ...
 
@@ -113,8 +113,8 @@ class Decoder(Protocol):
         """Return the tokens so far: reported if the vendor has reported, else counted."""
         ...
 
-    def closing(self, cost_usd: str | None) -> bytes:
-        """Return what is sent after the bill is settled: usage and `[DONE]`, or the whole non-streamed body. Cost is a JSON number."""
+    def closing(self, cost_usd: str | None) -> Sequence[Part]:
+        """Return what comes after the bill is settled: the report of usage, or the end in the vendor's own form. Cost is a JSON number."""
         ...
 
 
@@ -123,12 +123,15 @@ class Dialect(Protocol):
 
     NAME: str
 
-    def to_upstream(self, chat: ChatRequest, target: Target) -> UpstreamRequest:
+    def to_upstream(self, request: Request, target: Target) -> UpstreamRequest:
         """Write the request in this dialect. Raises ApiError unsupported_parameter for what it cannot express."""
         ...
 
-    def decoder(self, chat: ChatRequest, target: Target, *, call_id: str, created: int) -> Decoder:
-        """Return what reads the answer to such a request. The call's id and UNIX time stand in where the vendor gives none."""
+    def decoder(self, request: Request, target: Target, *, call_id: str, created: int, protocol: str) -> Decoder:
+        """Return what reads the answer to such a request, for a door that speaks this protocol.
+
+        The call's id and UNIX time stand in where the vendor gives none.
+        """
         ...
 
     def read_failure(self, status: int, headers: Mapping[str, str], body: bytes, *, target: Target, asked: Asked) -> UpstreamFailed:

@@ -53,7 +53,7 @@ class MemoryClient:
         """The body so far."""
         return b"".join(self.writes)
 
-    def start(self, status: int, headers: HeaderList, length: int | None) -> None:
+    def start(self, status: int, headers: HeaderList, length: int | None, *, probe: bytes = b"") -> None:
         """Take the head."""
         if self.started:
             raise RuntimeError("started twice")

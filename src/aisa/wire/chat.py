@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator
 from typing import Annotated, Any
 
 import msgspec
@@ -12,6 +13,8 @@ from aisa.errors import ApiError
 from aisa.names import MODEL_NAME_CHARACTERS_MAX
 from aisa.wire.chat_members import REQUEST
 from aisa.wire.strict_json import parse_object
+from aisa.wire.vendor_tier import tier_asked
+from aisa.wire.wish import EFFORTS, Wish
 
 Text = str | None
 
@@ -128,6 +131,38 @@ class ChatRequest(msgspec.Struct):
     def bounds_reasoning(self) -> bool:
         """True if that bound holds for hidden reasoning too: it is the newer field's."""
         return (self.known.max_completion_tokens or 0) > 0
+
+    @property
+    def bound_name(self) -> str:
+        """The field that bounds the output."""
+        return "max_completion_tokens" if self.bounds_reasoning else "max_tokens"
+
+    @property
+    def choices(self) -> int:
+        """How many answers are wanted."""
+        return self.known.n or 1
+
+    def wishes(self) -> Iterator[Wish]:
+        """Yield what is asked of the model that its entry may limit."""
+        known = self.known
+        yield Wish("top_logprobs", "max_top_logprobs", known.top_logprobs)
+        yield Wish("n", "max_n", known.n)
+        yield Wish("stop", "max_stop_sequences", len(known.stop) if isinstance(known.stop, list) else None, listed=True)
+        yield Wish("tools", "max_tools", len(known.tools or ()), listed=True)
+        yield Wish("functions", "max_tools", len(known.functions or ()), listed=True)
+        yield Wish("temperature", "max_temperature", known.temperature)
+        yield Wish("frequency_penalty", "max_penalty", known.frequency_penalty)
+        yield Wish("presence_penalty", "max_penalty", known.presence_penalty)
+        yield Wish("reasoning_effort", EFFORTS, None, word=known.reasoning_effort)
+
+    def tier(self) -> tuple[str, str]:
+        """Return the service tier that is asked for, nothing for the usual one, and the member that asks."""
+        tier, speed = self.known.service_tier, self.fields.get("speed")
+        return ("", "") if tier is None and speed is None else tier_asked(tier, speed)
+
+    def as_chat(self) -> ChatRequest:
+        """Return itself."""
+        return self
 
 
 def parse_chat(body: bytes) -> ChatRequest:

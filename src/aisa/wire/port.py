@@ -68,8 +68,11 @@ class Client(Protocol):
         """
         ...
 
-    def start(self, status: int, headers: HeaderList, length: int | None) -> None:
-        """Commit to a status. `length` is the body's size in bytes, or None for a stream. Sent together with the first write."""
+    def start(self, status: int, headers: HeaderList, length: int | None, *, probe: bytes = b"") -> None:
+        """Commit to a status. `length` is the body's size in bytes, or None for a stream. Sent together with the first write.
+
+        `probe` is what a living client ignores in a stream, sent to find out whether it lives.
+        """
         ...
 
     def write(self, data: bytes) -> int:

@@ -1,11 +1,11 @@
-"""Our one error shape, as a body and as a stream event, with the headers that go with it. Does not decide what is an error."""
+"""The error shape of chat completions, as a body and as an event, and the headers that go with it. Does not decide what is an error."""
 
 from __future__ import annotations
 
 import msgspec
 
 from aisa.errors import ApiError
-from aisa.wire.port import Client, HeaderList
+from aisa.wire.port import HeaderList
 from aisa.wire.sse import data_event
 
 JSON_TYPE = "application/json"
@@ -34,19 +34,3 @@ def error_headers(error: ApiError) -> HeaderList:
     if error.status == 401:
         headers.append(("www-authenticate", "Bearer"))
     return headers
-
-
-def send_error(client: Client, error: ApiError, request_id: str, *, headers: HeaderList, padded: bool = False) -> None:
-    """Tell a client of a failure: status and JSON if nothing was sent, else the error event; then end the body.
-
-    Of a `padded` document the head and blank space were sent: the JSON is its body.
-    """
-    if client.gone:
-        return
-    if client.started:
-        client.write(error_json(error, request_id) if padded else error_event(error, request_id))
-    else:
-        body = error_json(error, request_id)
-        client.start(error.status, [("content-type", JSON_TYPE), *error_headers(error), *headers], len(body))
-        client.write(body)
-    client.end()

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import msgspec
+from msgspec import Raw
 
-from aisa.wire.chat import ChatRequest
 from aisa.wire.trees import is_tree
 
 #: What vendors call the tier that a call has whose request names none.
@@ -24,18 +24,13 @@ def tier_named(word: object) -> str | None:
     return None if not tier or tier in OPEN else "" if tier in USUAL else tier
 
 
-def tier_asked(chat: ChatRequest) -> tuple[str, str]:
-    """Return the tier that a request asks for, nothing for the usual one and where the vendor may choose, and the member that asks."""
-    speed = speed_asked(chat) if "speed" in chat.fields else ""
-    tier = tier_named(chat.known.service_tier) or ""
-    if speed and tier and speed != tier:
-        return f"{tier}+{speed}", "speed"  # nobody lists a price for both
-    return (speed, "speed") if speed else (tier, "service_tier")
-
-
-def speed_asked(chat: ChatRequest) -> str:
-    """Return the speed that a request asks for beyond the usual."""
-    return tier_named(msgspec.json.decode(chat.fields["speed"])) or ""
+def tier_asked(service_tier: str | None, speed: Raw | None) -> tuple[str, str]:
+    """Return the tier that these members of a request ask for, nothing for the usual one and for any, and the member that asks."""
+    faster = "" if speed is None else tier_named(msgspec.json.decode(speed)) or ""
+    tier = tier_named(service_tier) or ""
+    if faster and tier and faster != tier:
+        return f"{tier}+{faster}", "speed"  # nobody lists a price for both
+    return (faster, "speed") if faster else (tier, "service_tier")
 
 
 def first_known(said: str | None, in_usage: str | None) -> str | None:

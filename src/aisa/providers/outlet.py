@@ -1,0 +1,48 @@
+"""What a stream of chat chunks gives to the path of a call: in which form, and from when on. Decodes nothing of a vendor's."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import msgspec
+
+from aisa.answer import Part, Piece, events_of, together
+from aisa.wire.chat_parts import identity_of, parts_of
+from aisa.wire.trees import Tree
+
+OPENING_BYTES_MAX = 65_536  # of what comes before the first word; real ones are one chunk a choice, and a chunk of filter results
+
+
+class Outlet:
+    """Keeps back what only opens an answer: until something is said, another target may still say it.
+
+    `passes`: the client's door speaks the same protocol, so events go as they are, one piece a read. Else they go as typed parts.
+    """
+
+    __slots__ = ("_named", "_opening", "passes", "shown")
+
+    def __init__(self, *, passes: bool) -> None:
+        self.passes = passes
+        self.shown = False  # the client has something of the answer
+        self._named = False  # typed parts have said who answers
+        self._opening: list[Piece] = []
+
+    def take(self, pieces: list[Piece], *, begun: bool) -> Sequence[Part]:
+        """Return what goes to the client after a read; `begun` says that there is more than an opening."""
+        if not self.shown:
+            self._opening += pieces
+            if not (begun or sum([len(piece.data) for piece in self._opening]) > OPENING_BYTES_MAX):
+                return []
+            self.shown = True
+            pieces, self._opening = self._opening, []
+        return together(pieces) if self.passes else self._typed(pieces)
+
+    def _typed(self, pieces: list[Piece]) -> list[Part]:
+        parts: list[Part] = []
+        for event, tokens in [event for piece in pieces for event in events_of(piece)]:
+            chunk: Tree = msgspec.json.decode(event.removeprefix(b"data: "))
+            if not self._named:
+                self._named = True
+                parts.append(identity_of(chunk))
+            parts += parts_of(chunk, tokens)
+        return parts

@@ -1,0 +1,162 @@
+"""The front door of chat completions: a client's request in, and everything that it is sent. Knows no vendor."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from aisa.answer import Arguments, Identity, Part, Piece, Report, ToolCall, together
+from aisa.errors import ApiError
+from aisa.wire.assembly import Assembly
+from aisa.wire.chat import ChatRequest, parse_chat
+from aisa.wire.chat_parts import usage_of, written
+from aisa.wire.content import Content
+from aisa.wire.door import Door, Encoder, Refused, Request
+from aisa.wire.lenient_json import encode
+from aisa.wire.port import HeaderList
+from aisa.wire.reply import JSON_TYPE, error_event, error_headers, error_json
+from aisa.wire.request_content import content_of
+from aisa.wire.sse import DONE, KEEP_ALIVE, data_event
+from aisa.wire.trees import Tree
+
+PROTOCOL = "openai"
+
+
+class Chunks:
+    """Writes parts as chunks, each choice behind its opening. `identity` stands in until the vendor's is known."""
+
+    def __init__(self, identity: Identity, *, include_usage: bool) -> None:
+        self._identity = identity
+        self._include_usage = include_usage
+        self._opened: set[int] = set()
+        self._custom: set[tuple[int, int]] = set()  # calls of tools that take any text
+
+    def take(self, part: Part) -> list[Tree]:
+        """Return the chunks for a part; the last of them is its own."""
+        if isinstance(part, Identity):
+            self._identity = part
+            return []
+        if isinstance(part, ToolCall) and part.custom:
+            self._custom.add((part.choice, part.index))
+        custom = isinstance(part, ToolCall | Arguments) and (part.choice, part.index) in self._custom
+        choice, members = written(part, custom=custom)
+        if choice is None:
+            return []
+        unopened = [earlier for earlier in range(choice + 1) if earlier not in self._opened]  # clients append choices in index order
+        self._opened.update(unopened)
+        return [*[self._chunk(earlier, {"delta": OPENING}) for earlier in unopened], self._chunk(choice, members)]
+
+    def usage(self, report: Report) -> Tree:
+        """Return the chunk that carries usage."""
+        return self._head({"choices": [], "usage": usage_of(report)})
+
+    def _chunk(self, choice: int, members: Tree) -> Tree:
+        usage: Tree = {"usage": None} if self._include_usage else {}
+        return self._head({"choices": [{"index": choice, "delta": {}, "logprobs": None, "finish_reason": None, **members}], **usage})
+
+    def _head(self, members: Tree) -> Tree:
+        identity = self._identity
+        return {"id": identity.id, "object": "chat.completion.chunk", "created": identity.created, "model": identity.model, **members}
+
+
+OPENING: Tree = {"role": "assistant", "content": "", "refusal": None}
+
+
+class StreamEncoder:
+    """Writes a stream. What came in a vendor's own bytes passes."""
+
+    def __init__(self, request: ChatRequest, identity: Identity) -> None:
+        self.headers: HeaderList = [("content-type", "text/event-stream; charset=utf-8")]
+        self._include_usage = request.include_usage
+        self._chunks = Chunks(identity, include_usage=request.include_usage)
+
+    def write(self, parts: Sequence[Part]) -> Piece | None:
+        """Return the events for these parts as one piece."""
+        if len(parts) == 1 and type(parts[0]) is Piece:
+            return parts[0]
+        pieces: list[Piece] = []
+        for part in parts:
+            if isinstance(part, Piece):
+                pieces.append(part)
+                continue
+            chunks = self._chunks.take(part)
+            pieces += [Piece(event_of(chunk), part.tokens if chunk is chunks[-1] else 0) for chunk in chunks]
+        return together(pieces)[0] if pieces else None
+
+    def failure(self, error: ApiError, request_id: str) -> bytes:
+        """Return the event that ends a stream which failed."""
+        return error_event(error, request_id)
+
+    def closing(self, parts: Sequence[Part]) -> bytes:
+        """Return the usage chunk, if it was asked for, and `[DONE]`."""
+        passed = [part.data for part in parts if isinstance(part, Piece)]
+        if passed:
+            return b"".join(passed)
+        reports = [part for part in parts if isinstance(part, Report) and self._include_usage]
+        return b"".join([event_of(self._chunks.usage(report)) for report in reports]) + DONE
+
+
+class DocumentEncoder:
+    """Writes one document. A vendor's own passes; of typed parts it is put together."""
+
+    def __init__(self, identity: Identity) -> None:
+        self.headers: HeaderList = [("content-type", JSON_TYPE)]
+        self._chunks = Chunks(identity, include_usage=False)
+        self._assembly = Assembly()
+
+    def write(self, parts: Sequence[Part]) -> Piece | None:
+        """Keep the parts: a document is sent when it is whole."""
+        for part in parts:
+            for chunk in self._chunks.take(part):
+                self._assembly.take(chunk)
+        return None
+
+    def failure(self, error: ApiError, request_id: str) -> bytes:
+        """Return the error in place of the document."""
+        return error_json(error, request_id)
+
+    def closing(self, parts: Sequence[Part]) -> bytes:
+        """Return the document."""
+        passed = [part.data for part in parts if isinstance(part, Piece)]
+        if passed:
+            return b"".join(passed)
+        self.write(parts)
+        answer = self._assembly.document()
+        for report in [part for part in parts if isinstance(part, Report)]:
+            answer["usage"] = usage_of(report)
+        return encode(answer)
+
+
+def event_of(chunk: Tree) -> bytes:
+    """Write a chunk as an event."""
+    return data_event(encode(chunk))
+
+
+class ChatDoor:
+    """The door."""
+
+    protocol = PROTOCOL
+    keep_alive = KEEP_ALIVE
+
+    def read(self, body: bytes) -> Request:
+        """Return the request in a body. Raises ApiError."""
+        return parse_chat(body)
+
+    def content(self, request: Request) -> Content:
+        """Return what a request holds."""
+        return content_of(request.as_chat())
+
+    def encoder(self, request: Request, *, call_id: str, created: int) -> Encoder:
+        """Return what writes the answer."""
+        identity = Identity(f"chatcmpl-{call_id}", created, request.model)
+        return StreamEncoder(request.as_chat(), identity) if request.stream else DocumentEncoder(identity)
+
+    def failure(self, error: ApiError, request_id: str) -> bytes:
+        """Return the event that ends a stream which failed."""
+        return error_event(error, request_id)
+
+    def refused(self, error: ApiError, request_id: str) -> Refused:
+        """Return an error as a whole answer."""
+        return Refused(error.status, [("content-type", JSON_TYPE), *error_headers(error)], error_json(error, request_id))
+
+
+CHAT_DOOR: Door = ChatDoor()

@@ -16,6 +16,7 @@ from aisa.document import HELD_BACK_BYTES, KEYS_MAX, QUIET_SECONDS_MAX, Document
 from aisa.facts import DocumentLost
 from aisa.http.server import tls_context
 from aisa.testing.clock import run_virtual
+from aisa.wire.port import SERVER_CLOSES
 from faults_rig import house, on_uvloop, plain, post, says, until
 from http_server_rig import pem
 from one_call import IN, OUT, PRICES
@@ -138,8 +139,7 @@ def test_a_server_that_stops_sends_the_end_at_once() -> None:
     client = QuietClient(1)
 
     def stop() -> None:
-        client.closing = True
-        client.interrupt()
+        client.interrupt(SERVER_CLOSES)
 
     async def main() -> None:
         asyncio.get_running_loop().call_later(QUIET_SECONDS_MAX / 2, stop)

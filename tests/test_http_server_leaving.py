@@ -19,6 +19,7 @@ from aisa.http.shared import READ_BYTES_MAX
 from aisa.http.sockets import SEGMENT_BYTES_MAX
 from aisa.http.stall import STALL_SECONDS_MAX
 from aisa.testing.clock import run_virtual
+from aisa.wire.port import SERVER_CLOSES
 from http_server_rig import (
     RESET,
     Client,
@@ -66,8 +67,8 @@ class Leaving:
         for wait_seconds in (1e6, 0.2):
             try:
                 await asyncio.sleep(wait_seconds)
-            except asyncio.CancelledError:
-                self.told.append((asyncio.get_running_loop().time(), reply.gone, reply.closing))
+            except asyncio.CancelledError as ending:
+                self.told.append((asyncio.get_running_loop().time(), reply.gone, ending.args == (SERVER_CLOSES,)))
 
 
 def patience(limit_seconds: float) -> float:

@@ -45,6 +45,7 @@ from aisa.observe.log import json_line, text_line
 from aisa.testing.clock import run_virtual
 from aisa.usage import Usage
 from aisa.wire.chat_door import CHAT_DOOR
+from aisa.wire.port import SERVER_CLOSES
 from books import books_into
 from faults_rig import (
     CLIENT_KEY,
@@ -595,7 +596,7 @@ def test_a_recorder_is_its_client_and_copies_a_document_once() -> None:
     async def main() -> None:
         client.task = asyncio.current_task()
         recorder = Recorder(client, "req_1", kept.append)
-        assert [recorder.started, recorder.congested, recorder.gone, recorder.closing] == [False] * 4
+        assert [recorder.started, recorder.congested, recorder.gone] == [False] * 3
         recorder.start(200, [("content-type", "text/plain")], 6)
         recorder.write(b"ab")
         assert (recorder.started, recorder.congested, recorder.bytes_taken()) == (True, True, 0)
@@ -608,10 +609,8 @@ def test_a_recorder_is_its_client_and_copies_a_document_once() -> None:
         assert (recorder.bytes_sent, recorder.bytes_written, recorder.bytes_taken(), recorder.bytes_delivered()) == (6, 6, 6, 3)
         recorder.tell_delivery(bool)
         assert client.tell is bool
-        client.closing = True
-        assert recorder.closing
-        recorder.interrupt()
-        with pytest.raises(asyncio.CancelledError):
+        recorder.interrupt(SERVER_CLOSES)
+        with pytest.raises(asyncio.CancelledError, match=SERVER_CLOSES):
             await asyncio.sleep(1)
         recorder.abort()
         assert recorder.gone

@@ -12,6 +12,7 @@ from aisa.errors import ApiError
 from aisa.facts import CallEnded, VendorFailed
 from aisa.testing.clock import run_virtual
 from aisa.testing.upstream import Break
+from aisa.wire.port import SERVER_CLOSES
 from rig import (
     DONE,
     MemoryClient,
@@ -479,6 +480,37 @@ def test_no_keep_alive_is_sent_to_a_client_that_is_not_reading() -> None:
     assert b"keep-alive" not in client.body
 
 
+def test_who_left_in_the_same_moment_as_the_vendors_time_was_over_has_left() -> None:
+    """[fault A2] One reason a cancellation, and nobody is told of anything who is not there."""
+    client = MemoryClient()
+    rig = Rig(ScriptedUpstream(Script([*text("a"), Stall()])))
+
+    async def main() -> None:
+        asyncio.get_running_loop().call_at(60, client.leave)
+        await rig.call(client, body(stream=True))
+
+    run_virtual(main())
+    assert ended(rig).outcome == "client_gone"
+    assert b"error" not in client.body
+
+
+def test_a_cancellation_that_says_nothing_is_somebody_elses() -> None:
+    """[fault A2] It is passed on, the call is settled as what it was, and everything is let go."""
+    client = MemoryClient()
+    rig = Rig(ScriptedUpstream(Script([*text("a"), Stall()])))
+
+    async def main() -> None:
+        call = asyncio.ensure_future(rig.call(client, body(stream=True)))
+        await asyncio.sleep(1)
+        call.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await call
+
+    run_virtual(main())
+    assert (rig.rows[0].outcome, rig.rows[0].billed.output_tokens) == ("cut", 1)
+    assert (rig.gate.live, rig.books.calls) == (set(), {})
+
+
 def test_a_shutdown_ends_the_stream_with_an_error_event() -> None:
     """[P3] The client is told to send the request again."""
 
@@ -486,8 +518,7 @@ def test_a_shutdown_ends_the_stream_with_an_error_event() -> None:
         rig, client = Rig(ScriptedUpstream(Script([*text("a"), Stall()]))), MemoryClient()
         task = asyncio.create_task(rig.call(client, body(stream=True)))
         await asyncio.sleep(1)
-        client.closing = True
-        task.cancel()
+        task.cancel(SERVER_CLOSES)
         await task
         return rig, client
 

@@ -112,7 +112,7 @@ def test_what_may_be_tried_again_says_when(code: str, asked: float | None) -> No
 
 
 def test_a_step_that_the_table_does_not_list_is_a_bug() -> None:
-    """Falling back is not possible once a piece was sent, and nothing follows the end."""
+    """Falling back is not possible once a piece was sent, settling is done once and before the end, and nothing follows that."""
     life = Life()
     life.ask("a/x", 1.0)
     life.sent(1.0, tokens=0)
@@ -121,6 +121,13 @@ def test_a_step_that_the_table_does_not_list_is_a_bug() -> None:
     assert life.first_token_at == 2.0
     with pytest.raises(KeyError):
         life.ask("b/y", 2.0)
+    with pytest.raises(KeyError):
+        life.step(END)  # a call that was answered is settled first
+    life.settle("completed")
+    with pytest.raises(KeyError):
+        life.settle("cut")
+    life.finish()
+    assert (life.finished, life.settled_as, life.outcome) == (True, "completed", "completed")
     life.step(END)
     assert not [state for state, _ in NEXT if state == life.state]
     assert (ADMITTED, ASK) in NEXT

@@ -49,6 +49,7 @@ from aisa.testing.upstream import Break, Script, ScriptedAnswer, ScriptedUpstrea
 from aisa.usage import Usage
 from aisa.wire.chat_door import CHAT_DOOR
 from aisa.wire.door import Door, Request
+from aisa.wire.port import SERVER_CLOSES
 
 #: window -> when one begins, and no larger one.
 MIDNIGHTS = {DAY: seconds_of(date(2026, 12, 2)), WEEK: seconds_of(date(2026, 11, 30)), MONTH: seconds_of(date(2026, 12, 1))}
@@ -504,8 +505,7 @@ class Life(Unlimited):
         self._shut = True
         for making in self.makings:
             if making.begun and not making.ended:
-                making.client.closing = True
-                making.client.interrupt()
+                making.client.interrupt(SERVER_CLOSES)
 
     def _end(self, dead: asyncio.Event) -> None:
         """Say what there is at this moment; what happens afterwards, while the loop is being closed, nobody sees."""

@@ -13,7 +13,8 @@ class Call(msgspec.Struct):
     """One call as the edge hands it over: of a key that was found good, through the door that its client speaks to.
 
     `created` is UNIX seconds, `began` the event loop's seconds. `headers` go out with the answer whatever it is: the request id, and what
-    browsers need. `idempotency` is what the ledger keeps of the caller's Idempotency-Key, `asked` the model's name once the body was read.
+    browsers need. `idempotency` is what the ledger keeps of the caller's Idempotency-Key, `asked` the model's name once the
+    body was read, `opened` that the books have the call: a row will come of it.
     """
 
     id: str
@@ -26,31 +27,43 @@ class Call(msgspec.Struct):
     client_request_id: str | None = None
     idempotency: str | None = None
     asked: str = ""
+    opened: bool = False
 
 
 #: Where a call is, and what happens to it. Texts, because they hash ten times as fast as the members of an enumeration.
-ADMITTED, ASKED, ANSWERING, ENDED = "admitted", "asked", "answering", "ended"
-ASK, FAIL, PIECE, END = "ask", "fail", "piece", "end"
+ADMITTED, ASKED, ANSWERING, SETTLED, FINISHED, ENDED = "admitted", "asked", "answering", "settled", "finished", "ended"
+ASK, FAIL, PIECE, SETTLE, FINISH, END = "ask", "fail", "piece", "settle", "finish", "end"
 
-#: (where, what) -> where. Falling back is going from ASKED to ADMITTED: only possible before the first piece.
+#: (where, what) -> where. Falling back is going from ASKED to ADMITTED: only possible before the first piece. A call that was opened is
+#: settled before it ends, and the end of a complete answer is written behind that.
 NEXT: dict[tuple[str, str], str] = {
     (ADMITTED, ASK): ASKED,
+    (ADMITTED, SETTLE): SETTLED,
     (ADMITTED, END): ENDED,
     (ASKED, FAIL): ADMITTED,
     (ASKED, PIECE): ANSWERING,
-    (ASKED, END): ENDED,
-    (ANSWERING, END): ENDED,
+    (ASKED, SETTLE): SETTLED,
+    (ANSWERING, SETTLE): SETTLED,
+    (SETTLED, FINISH): FINISHED,
+    (SETTLED, END): ENDED,
+    (FINISHED, END): ENDED,
 }
 
 
 class Life:
-    """What has happened to a call so far. `target` is `vendor/model`; times are the event loop's seconds."""
+    """What has happened to a call so far. `target` is `vendor/model`; times are the event loop's seconds.
 
-    def __init__(self) -> None:
+    `outcome` is how it ends, as far as is known, `settled_as` what it was settled as: a client may leave behind the settlement.
+    """
+
+    def __init__(self, outcome: str = "") -> None:
         self.state = ADMITTED
         self.attempts = 0
         self.target = ""
         self.answered = False
+        self.finished = False
+        self.outcome = outcome
+        self.settled_as = ""
         self.asked_at: float | None = None
         self.first_token_at: float | None = None
 
@@ -73,3 +86,13 @@ class Life:
             self.answered = True
         if tokens and self.first_token_at is None:
             self.first_token_at = now
+
+    def settle(self, outcome: str) -> None:
+        """The books are closed."""
+        self.step(SETTLE)
+        self.outcome = self.settled_as = outcome
+
+    def finish(self) -> None:
+        """The end of a complete answer was written."""
+        self.step(FINISH)
+        self.finished = True

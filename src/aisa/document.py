@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import asyncio
 
-from aisa.wire.port import Client
+from aisa.wire.port import SERVER_CLOSES, Client
 
 HELD_BACK_BYTES = 16  # of a document's end: too few to leave out anything that was asked for, and the JSON is not whole without them
 QUIET_SECONDS_MAX = 0.2  # without an acknowledgement, after which the end is sent all the same: delayed ones take 0.04 to 0.2 s
@@ -68,8 +68,8 @@ class DocumentDelivery:
                     await acknowledged.wait()
             except TimeoutError:
                 now = client.bytes_delivered()
-            except asyncio.CancelledError:
-                if client.gone or not client.closing:
+            except asyncio.CancelledError as ending:
+                if client.gone or ending.args != (SERVER_CLOSES,):
                     raise
                 break
         return document[-HELD_BACK_BYTES:]

@@ -6,12 +6,12 @@ It does not decide what a silence means; it interrupts the call and says why. Al
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from typing import NamedTuple
 
 from aisa.callbacks import call_guarded
 from aisa.config.schema import Stream
-from aisa.wire.port import Client
+from aisa.wire.port import CLIENT_STALLS, VENDOR_SILENT, Client
 
 NEVER = float("inf")
 RAISED_SECONDS = 1.0  # until a call is looked at again at which looking has raised: it is a bug, and each time is reported
@@ -98,8 +98,6 @@ class Patience:
     """
 
     def __init__(self, watch: Watch, client: Client, settings: Stream, *, silence_seconds: float, pulse: Pulse | None) -> None:
-        self.vendor_silent = False
-        self.client_stalled = False
         self.finishing = 0  # as the decoder says
         self._finish_by = NEVER
         self._watch = watch
@@ -110,12 +108,16 @@ class Patience:
         self._blocked_since: float | None = None
         self._time = watch.loop.time
         self._began = self._last_token = self._last_output = self._time()
-        self._plan()
+        self._apart_since: float | None = self._began  # no vendor is waited for, now or until one is asked
+        self.due = NEVER
+        if pulse is not None:
+            self._plan()
 
     def ask(self) -> float:
         """A vendor is being asked: its clock starts anew. Returns the time."""
         self._last_token = self._time()
-        self.finishing, self._finish_by = 0, NEVER
+        self.finishing, self._finish_by, self._apart_since = 0, NEVER, None
+        self._plan()
         return self._last_token
 
     def sent(self, tokens: int) -> float:
@@ -139,18 +141,30 @@ class Patience:
             self._blocked_since = None
             self._plan()
 
+    async def wait_for_store(self, answer: Awaitable[None]) -> None:
+        """Wait for something that is neither the vendor's nor the client's to give; the vendor's clock stands still."""
+        self._apart_since = self._time()
+        self._plan()
+        try:
+            await answer
+        finally:
+            apart_seconds = self._time() - self._apart_since
+            self._last_token += apart_seconds
+            self._finish_by += apart_seconds
+            self._apart_since = None
+            self._plan()
+
     def hold_finish(self, events: int) -> None:
         """Every choice has finished, and the vendor has said something `events` times: it gets a moment for more. 0: it has not."""
         self.finishing = events
         self._finish_by = self._time() + FINISH_HOLD_SECONDS if events else NEVER
         self._plan()
 
-    def forgive(self) -> bool:
-        """After a cancellation: tell whether it was the vendor's silence, and if so make the task live on."""
+    def forgive(self, ending: asyncio.CancelledError) -> bool:
+        """Tell whether it was the vendor's silence that cancelled the task, and if so make it live on."""
         task = asyncio.current_task()
-        if not self.vendor_silent or self._client.gone or task is None:
+        if ending.args != (VENDOR_SILENT,) or self._client.gone or task is None:
             return False
-        self.vendor_silent = False
         task.uncancel()
         self._last_token = self._time()
         self._finish_by = NEVER
@@ -168,16 +182,18 @@ class Patience:
     def look(self, now: float) -> None:
         """See whether anything is due, and do it."""
         if self._blocked_since is not None:
-            self.client_stalled = now >= self._blocked_since + self._settings.client_stall_seconds
-        elif now >= min(self._last_token + self._silence_seconds, self._finish_by):
-            self.vendor_silent = True
-        elif self._pulse is not None:
-            self._keep_alive(now, self._pulse)
-        if self.client_stalled or self.vendor_silent:
-            self.due = NEVER
-            self._client.interrupt()
+            reason = CLIENT_STALLS if now >= self._blocked_since + self._settings.client_stall_seconds else None
+        elif self._apart_since is None and now >= min(self._last_token + self._silence_seconds, self._finish_by):
+            reason = VENDOR_SILENT
         else:
+            reason = None
+            if self._pulse is not None:
+                self._keep_alive(now, self._pulse)
+        if reason is None:
             self._plan()
+        else:
+            self.due = NEVER
+            self._client.interrupt(reason)
 
     def _plan(self) -> None:
         """Set when to look next. What was sent since only moves it later, so a look may come too soon, never too late."""
@@ -185,7 +201,7 @@ class Patience:
         if self._blocked_since is not None:
             self.due = self._blocked_since + settings.client_stall_seconds
         else:
-            self.due = min(self._last_token + self._silence_seconds, self._finish_by)
+            self.due = NEVER if self._apart_since is not None else min(self._last_token + self._silence_seconds, self._finish_by)
             pulse = self._pulse
             if pulse is not None:
                 started = self._client.started

@@ -8,7 +8,7 @@ from __future__ import annotations
 import asyncio
 
 from aisa.answer import Piece
-from aisa.call import ANSWERING, FAIL, Call
+from aisa.call import FAIL, Call
 from aisa.document import DocumentDelivery
 from aisa.errors import ApiError, UpstreamFailed
 from aisa.facts import TargetHealth, VendorFailed
@@ -16,13 +16,14 @@ from aisa.large_events import LARGE_BYTES_MIN
 from aisa.ledger.port import Bill
 from aisa.ledger.rules import CLIENT_GONE, CLIENT_STALLED, COMPLETED, CUT, FAILED, SHUT_DOWN
 from aisa.money import dollars_text
+from aisa.permit import open_permit
 from aisa.providers.blame import may_do_better, to_tell
 from aisa.providers.port import Answer
 from aisa.providers.shape import Asked, Target
 from aisa.routing import Offer
 from aisa.run import Gate, Run
 from aisa.wire.door import refuse
-from aisa.wire.port import Client
+from aisa.wire.port import CLIENT_LEFT, CLIENT_STALLS, SERVER_CLOSES, VENDOR_SILENT, Client
 
 FAILURE_BYTES_MAX = 65_536  # a vendor's refusal is read no further; error documents are small
 
@@ -36,24 +37,24 @@ async def relay(call: Call, client: Client, gate: Gate) -> None:
     request = await gate.read(call.door, call.body)  # 2 what
     call.asked = request.model
     plan = gate.routes.plan(request, key, gate.chance, health=gate.health, now=gate.watch.loop.time())  # 3 where
-    lease = await gate.admission.admit(key, request, plan)  # 4 may they
-    run = Run(call, client, gate, key=key, request=request, plan=plan, lease=lease)
+    run = Run(call, client, gate, request=request, plan=plan)
     try:
-        run.charge = await gate.ledger.open(call, key, request, plan=plan)  # 5 can they pay
-        piece = await first_piece(run)  # 6 ask, falling back until something comes
-        while piece is not None:  # 7 relay
+        run.permit = await open_permit(gate.ledger, gate.admission, call, key=key, request=request, plan=plan)  # 4 may they
+        call.opened = True
+        piece = await first_piece(run)  # 5 ask, falling back until something comes
+        while piece is not None:  # 6 relay
             await send(run, piece)
             if run.large is not None:
                 run.large.release()
             piece = await next_piece(run)
-        bill = run.settle(COMPLETED)  # 8 settle, before the client can see the end
+        bill = run.settle(COMPLETED)  # 7 settle, before the client can see the end
         gate.health.completed(run.life.target)
         await run.charge.settled()
-        await finish(run, bill)  # 9 the end of the stream, or the whole document
+        await finish(run, bill)  # 8 the end of the stream, or the whole document
     except (ApiError, UpstreamFailed, asyncio.CancelledError) as ending:
         run.error = explain(run, ending)
-        if run.charge is not None:
-            run.settle(run.outcome)
+        if run.permit is not None:
+            run.settle(run.life.outcome)
         if run.error is not None:
             tell(run, run.error)
     finally:
@@ -97,7 +98,6 @@ async def first_piece(run: Run) -> Piece | None:
 
 async def ask(run: Run, offer: Offer, target: Target) -> Piece | None:
     """Ask the target of an offer, as it is to be asked now, for its first piece. Raises UpstreamFailed, and leaves nothing open then."""
-    assert run.charge is not None, "it was opened before the vendor is asked"
     dialect = run.gate.dialects[target.dialect]
     request = dialect.to_upstream(run.request, target)
     run.dropped = request.dropped
@@ -118,7 +118,7 @@ async def ask(run: Run, offer: Offer, target: Target) -> Piece | None:
         if answer is not None:
             answer.close()
         run.decoder = None
-        if isinstance(ending, asyncio.CancelledError) and run.patience.forgive():
+        if isinstance(ending, asyncio.CancelledError) and run.patience.forgive(ending):
             raise UpstreamFailed(too_silent(target.vendor)) from None
         raise
 
@@ -150,8 +150,8 @@ async def next_piece(run: Run) -> Piece | None:
             if not (decoder.finishing and decoder.certain):
                 raise
             data = b""
-        except asyncio.CancelledError:
-            if not (decoder.finishing and patience.forgive()):
+        except asyncio.CancelledError as ending:
+            if not (decoder.finishing and patience.forgive(ending)):
                 raise
             data = b""
         parts = decoder.feed(data) if data else decoder.end()
@@ -168,10 +168,11 @@ async def send(run: Run, piece: Piece) -> None:
     What has left is noted right after the write: whenever we die, no more is billed than the client will get, and at most what one
     read of the vendor brought less. Raises ApiError when its tokens cannot be paid for; it is not sent then.
     """
-    charge, client, delivery = run.charge, run.client, run.delivery
-    assert charge is not None, "it was opened before the vendor was asked"
-    if delivery.tokens + piece.tokens > charge.covered:
-        charge.cover(delivery.tokens + piece.tokens)
+    permit, client, delivery = run.permit, run.client, run.delivery
+    assert permit is not None, "it was given before the vendor was asked"
+    charge = permit.charge
+    if delivery.tokens + piece.tokens > permit.covered:
+        await run.patience.wait_for_store(permit.extend(delivery.tokens + piece.tokens))
     if not client.started:
         run.start_stream()
     charge.note(delivery.write(piece))
@@ -187,7 +188,6 @@ async def finish(run: Run, bill: Bill) -> None:
     charge = run.charge
     assert run.answer is not None, "the call is complete"
     assert run.decoder is not None, "the call is complete"
-    assert charge is not None, "the call is complete"
     last = run.writer().closing(run.decoder.closing(None if bill.cost is None else dollars_text(bill.cost)))
     if not run.client.started:
         run.client.start(200, run.headers(), len(last))
@@ -196,7 +196,7 @@ async def finish(run: Run, bill: Bill) -> None:
         if run.gate.resets.count(run.key.id):
             last = await run.document.all_but_the_end(last)
     run.client.end(last)
-    run.finished = True
+    run.life.finish()
     if run.document is not None:
         run.document.ended()
     # A document counts only once it has left whole: if we die before, it is free.
@@ -211,32 +211,33 @@ def tell(run: Run, error: ApiError) -> None:
         client.write(run.writer().failure(error, call.id))
         client.end()
     else:
-        refuse(client, error, call.id, headers=call.headers, door=call.door)
+        refuse(client, error, call.id, headers=run.told(), door=call.door)
 
 
 def explain(run: Run, ending: BaseException) -> ApiError | None:
-    """Say how an unfinished call ended, in `run.outcome`, and return what the client is to be told, if it can hear it."""
-    answering = run.life.state is ANSWERING
-    run.outcome = CUT if answering else FAILED
+    """Say how an unfinished call ended, in its life's outcome, and return what the client is to be told, if it can hear it."""
+    life = run.life
+    life.outcome = CUT if life.answered else FAILED
     if isinstance(ending, ApiError):
         return ending
     if isinstance(ending, UpstreamFailed):
-        if answering:
+        if life.answered:
             report_failure(run, run.target, ending)
         return ending.error
-    if run.client.gone:
-        run.outcome = CLIENT_GONE
+    reason = CLIENT_LEFT if run.client.gone else ending.args[0] if ending.args else None
+    if reason is CLIENT_LEFT:
+        life.outcome = CLIENT_GONE
         return None
-    if run.patience.client_stalled:
-        run.outcome = CLIENT_STALLED
+    if reason is CLIENT_STALLS:
+        life.outcome = CLIENT_STALLED
         run.client.abort()
         return None
-    if run.patience.vendor_silent:
+    if reason is VENDOR_SILENT:
         silence = UpstreamFailed(too_silent(run.target.vendor))
         report_failure(run, run.target, silence)
         return silence.error
-    if run.client.closing:
-        run.outcome = SHUT_DOWN
+    if reason is SERVER_CLOSES:
+        life.outcome = SHUT_DOWN
         return ApiError("overloaded", "The server is shutting down. Send the request again.", retry_after=1)
     raise ending  # somebody else cancelled this task; that is theirs to handle
 

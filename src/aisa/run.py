@@ -6,7 +6,7 @@ from collections.abc import Awaitable, Callable, Mapping
 
 import msgspec
 
-from aisa.admission.port import Admission, Lease
+from aisa.admission.port import Admission
 from aisa.call import END, Call, Life
 from aisa.clock import Chance
 from aisa.config.schema import Stream
@@ -17,13 +17,13 @@ from aisa.errors import ApiError
 from aisa.facts import CallEnded, ChoicesMissing, DocumentLost, Fact, FinishUnknown, UsageMisreported
 from aisa.health import Health
 from aisa.keys.port import Keys
-from aisa.keys.rules import Key
 from aisa.large_events import EventShare, LargeEvents
 from aisa.ledger.port import Bill, Charge, Ending, Ledger
 from aisa.ledger.refusal import Refusal, not_kept
 from aisa.ledger.rules import CLIENT_GONE, CLIENT_STALLED, COMPLETED, CUT, FAILED, Delivered
 from aisa.misreports import Misreports
 from aisa.patience import Patience, Pulse, Watch, padding_pulse, stream_pulse
+from aisa.permit import Permit
 from aisa.providers.omissions import Omissions
 from aisa.providers.port import Answer, Upstream
 from aisa.providers.shape import Decoder, Dialect
@@ -76,31 +76,27 @@ class Gate(msgspec.Struct):
 class Run:
     """One admitted call."""
 
-    def __init__(self, call: Call, client: Client, gate: Gate, *, key: Key, request: Request, plan: Plan, lease: Lease) -> None:
+    def __init__(self, call: Call, client: Client, gate: Gate, *, request: Request, plan: Plan) -> None:
         self.call = call
         self.request = request
         self.encoder: Encoder | None = None
         self.plan = plan
-        self.key = key
+        self.key = call.key
         self.client = client
         self.gate = gate
-        self.life = Life()
+        self.life = Life(FAILED)
         self.target = plan.offers[0].target
         self.answer: Answer | None = None
         self.decoder: Decoder | None = None
-        self.charge: Charge | None = None
+        self.permit: Permit | None = None
         self.delivery = StreamDelivery(client)
         self.document: DocumentDelivery | None = None  # instead, if the answer is one
-        self.outcome = FAILED
-        self.finished = False  # the end of a complete answer was written
         self.error: ApiError | None = None
         self.dropped: tuple[str, ...] = ()
         self.padded = False  # a document's head has left before the document is known
         self.large: EventShare | None = None  # of a stream that has had a large event
         gate.live.add(self)
-        self._lease = lease
         self._bill: Bill | None = None
-        self._settled_as = ""
         settings = plan.entry.settings
         idle = settings.idle_timeout_seconds
         silence = idle if request.stream else settings.answer_timeout_seconds or ANSWER_PER_IDLE * idle
@@ -110,6 +106,12 @@ class Run:
         elif settings.documents == "padded":
             pulse = padding_pulse(self.start_padded)
         self.patience = Patience(gate.watch, client, gate.stream, silence_seconds=silence, pulse=pulse)
+
+    @property
+    def charge(self) -> Charge:
+        """The call in the books, once it has its permit."""
+        assert self.permit is not None, "it was given before the vendor was asked"
+        return self.permit.charge
 
     @property
     def used(self) -> Usage:
@@ -139,7 +141,7 @@ class Run:
 
     def headers(self) -> HeaderList:
         """Return the headers of a good answer."""
-        headers = [*self.writer().headers, *self.call.headers]
+        headers = [*self.writer().headers, *self.told()]
         if self.target.vendor == EMBEDDED:
             headers.append(("x-aisa-served-by", TINY))
         if self.dropped:
@@ -148,11 +150,14 @@ class Run:
             headers.append(("x-aisa-missing-choices", str(self.choices_missing)))
         return headers
 
+    def told(self) -> HeaderList:
+        """Return the headers of any answer, good or bad."""
+        return self.call.headers if self.permit is None else self.call.headers + self.permit.headers()
+
     def settle(self, outcome: str) -> Bill:
         """Close the charge with what is known now. The first settlement counts."""
         if self._bill is None:
-            assert self.charge is not None, "a call that was not opened has nothing to settle"
-            self.outcome = self._settled_as = outcome
+            self.life.settle(outcome)
             self.patience.stop()
             self._bill = self.charge.close(self._ending(outcome))
         return self._bill
@@ -161,24 +166,25 @@ class Run:
         """Let everything go and report the call. Synchronous, so that no cancellation can fall into it."""
         self.patience.stop()
         self.gate.live.discard(self)
-        self.life.step(END)
         if self.large is not None:
             self.large.release()
-        charge = self.charge
-        awaited = False
-        if charge is not None:
+        permit, awaited = self.permit, False
+        if permit is not None:
+            charge = permit.charge
             self.settle(CUT if self.life.answered else FAILED)  # unless it is: a bug of ours ended the call
             awaited = self._let_vendor_go(charge)
             self._confirm(charge)
         elif self.error is not None:
             call = self.call
             self.gate.keep_refusal(Refusal(call.id, call.key, self.error, call.asked, call.client_request_id))
+        self.life.step(END)
         if self.decoder is not None and self.decoder.unknown:
             self._warn(self.decoder.unknown)
         if self.choices_missing:
             self._warn_of_choices()
         used = self.used
-        self._lease.release(used)
+        if permit is not None:
+            permit.end(used)
         if not awaited:
             self._tell(self._fact(used))
 
@@ -217,7 +223,7 @@ class Run:
         answer, decoder, delivery = self.answer, self.decoder, self.delivery
         if answer is None:
             return False
-        left = self.outcome in (CLIENT_GONE, CLIENT_STALLED)
+        left = self.life.outcome in (CLIENT_GONE, CLIENT_STALLED)
         if not left or decoder is None or decoder.done:
             answer.close()
             return False
@@ -238,11 +244,12 @@ class Run:
 
     def _confirm(self, charge: Charge) -> None:
         """Have the charge told what the client really has, as soon as that is known."""
-        if self.outcome == FAILED:
+        life = self.life
+        if life.outcome == FAILED:
             charge.confirm(Delivered(), whole=True)  # it costs nothing, whoever hears of it
             return
         sent = self._sent()
-        finished = self.finished or self._settled_as != COMPLETED  # a settlement may be followed by a client's leaving, and not by the end
+        finished = life.finished or life.settled_as != COMPLETED  # a settlement may be followed by a client's leaving, and not by the end
 
         def tell(whole: bool) -> None:
             document = self.document
@@ -250,7 +257,7 @@ class Run:
                 charge.confirm(sent, whole=True)
                 return
             charge.confirm(self._arrived(sent), whole=False)
-            if document is not None and self.finished:
+            if document is not None and life.finished:
                 key = self.key
                 self.gate.report(DocumentLost(self.call.id, key.id, key.label, self.gate.resets.note(key.id)))
 
@@ -266,7 +273,7 @@ class Run:
     def _arrived(self, sent: Delivered) -> Delivered:
         """Return what the client has of what was sent."""
         delivery = self.delivery
-        opened = self._settled_as in (COMPLETED, CLIENT_GONE) and delivery.opened()
+        opened = self.life.settled_as in (COMPLETED, CLIENT_GONE) and delivery.opened()
         return msgspec.structs.replace(sent, tokens=delivery.delivered(), opened=opened)
 
     def _ending(self, outcome: str) -> Ending:
@@ -292,7 +299,7 @@ class Run:
         first = life.first_token_at
         return CallEnded(
             request_id=self.call.id,
-            outcome=self.outcome,
+            outcome=life.outcome,
             status=200 if self.error is None or life.answered or self.padded else self.error.status,
             model=self.plan.entry.name,
             stream=self.request.stream,

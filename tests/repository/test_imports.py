@@ -41,6 +41,7 @@ LAYERS: list[tuple[str, str]] = [
     ("aisa.ledger.refusal", "rules"),
     ("aisa.ledger.port_*", "ports"),
     ("aisa.patience", "relay"),
+    ("aisa.permit", "relay"),
     ("aisa.delivery", "relay"),
     ("aisa.drain", "relay"),
     ("aisa.misreports", "relay"),

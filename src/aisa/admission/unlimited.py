@@ -2,18 +2,30 @@
 
 from __future__ import annotations
 
+import sys
+
 from aisa.keys.rules import Key
 from aisa.routing import Plan
 from aisa.usage import Usage
 from aisa.wire.door import Request
+from aisa.wire.port import HeaderList
 
 
 class Unlimited:
     """Admits everything; is its own lease."""
 
+    covered = sys.maxsize
+
     async def admit(self, key: Key, request: Request, plan: Plan) -> Unlimited:
         """Let the call go ahead."""
         return self
+
+    def cover(self, tokens: int) -> None:
+        """Allow them."""
+
+    def headers(self) -> HeaderList:
+        """Tell of no limits."""
+        return []
 
     def release(self, usage: Usage) -> None:
         """Nothing was taken, so nothing is given back."""

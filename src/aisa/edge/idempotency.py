@@ -17,14 +17,10 @@ from aisa.call import Call
 from aisa.clock import WallClock
 from aisa.errors import ApiError
 from aisa.facts import Replayed
-from aisa.keys.rules import Key
-from aisa.ledger.port import Charge, Ledger
 from aisa.ledger.row import CallRow
 from aisa.ledger.rules import COMPLETED
 from aisa.relay import relay
-from aisa.routing import Plan
 from aisa.run import Gate
-from aisa.wire.door import Request
 from aisa.wire.port import Client, HeaderList
 
 HEADER = "idempotency-key"
@@ -213,11 +209,10 @@ async def relay_once(call: Call, given: str, client: Client, *, gate: Gate, once
         gate.report(Replayed(call.id, answer.call_id, key.id, key.label, len(answer.body), call.client_request_id))
         return
     call.idempotency = mark
-    books = Opened(gate.ledger)
     try:
-        await relay(call, Recorder(client, call.id, once.keep), msgspec.structs.replace(gate, ledger=books))
+        await relay(call, Recorder(client, call.id, once.keep), gate)
     finally:
-        if not books.opened:
+        if not call.opened:
             once.forget(mark, call.id)
 
 
@@ -228,19 +223,6 @@ def replay(answer: Answer, call: Call, client: Client) -> None:
     client.start(200, ours + headers, len(answer.body))
     client.write(answer.body)
     client.end()
-
-
-class Opened(msgspec.Struct):
-    """The ledger for one call, which notes whether the call came as far as being opened: only then there will be a row."""
-
-    ledger: Ledger
-    opened: bool = False
-
-    async def open(self, call: Call, key: Key, request: Request, *, plan: Plan) -> Charge:
-        """Open the call."""
-        charge = await self.ledger.open(call, key, request, plan=plan)
-        self.opened = True
-        return charge
 
 
 class Recorder:
@@ -257,11 +239,6 @@ class Recorder:
     def gone(self) -> bool:
         """As the client's."""
         return self._client.gone
-
-    @property
-    def closing(self) -> bool:
-        """As the client's."""
-        return self._client.closing
 
     @property
     def started(self) -> bool:
@@ -323,9 +300,9 @@ class Recorder:
             self._copy = None
         self._client.end(data)
 
-    def interrupt(self) -> None:
+    def interrupt(self, reason: str) -> None:
         """As the client's."""
-        self._client.interrupt()
+        self._client.interrupt(reason)
 
     def abort(self) -> None:
         """As the client's."""

@@ -20,6 +20,7 @@ from aisa.http.request import Request, RequestReader
 from aisa.http.reset_watch import ResetWatch
 from aisa.http.shared import READ_BYTES_MAX, Shared, Verdict
 from aisa.http.stall import Stall
+from aisa.wire.port import CLIENT_LEFT
 
 CONNECTIONS_OVER_MAX = 100  # beyond connections_max as many are told why they are refused; the rest is cut without a word
 LINGER_SECONDS_MAX = 10.0  # a refused client may still be sending; long enough to finish a body and read the answer
@@ -107,7 +108,7 @@ class Connection(asyncio.BufferedProtocol):
         call_guarded(self._out.lost, unfinished=reply is not None)
         if reply is not None:
             call_guarded(reply.lost)
-            self._shared.cancel(reply)
+            self._shared.cancel(reply, CLIENT_LEFT)
 
     def get_buffer(self, sizehint: int) -> memoryview:
         """Say where to read to, and thereby how much."""
@@ -181,11 +182,11 @@ class Connection(asyncio.BufferedProtocol):
         else:
             self._go_on()
 
-    def interrupt(self, reply: Reply) -> None:
+    def interrupt(self, reply: Reply, reason: str) -> None:
         """Cancel the task of a reply's call; unlike the client's leaving, this may happen more than once."""
         task = self._shared.calls.get(reply)
         if task is not None:
-            task.cancel()
+            task.cancel(reason)
 
     def abort(self) -> None:
         """Cut the connection; what was not sent is lost."""

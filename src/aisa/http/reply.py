@@ -45,7 +45,7 @@ class Conveyance(Protocol):
         """Called once, when the reply's last byte was handed over."""
         ...
 
-    def interrupt(self, reply: Reply) -> None:
+    def interrupt(self, reply: Reply, reason: str) -> None:
         """Cancel the task of the reply's call."""
         ...
 
@@ -78,7 +78,6 @@ class Reply:
         "bytes_sent",
         "cancelled",
         "closes",
-        "closing",
         "congested",
         "ended",
         "gone",
@@ -105,7 +104,7 @@ class Reply:
         self._posts = False  # its bytes can wait for the end of the loop's turn: a document, which is one message
         self._drained: asyncio.Event | None = None
         self._on_taken: Callable[[], None] | None = None
-        self.gone = self.closing = self.started = self.ended = self.congested = False
+        self.gone = self.started = self.ended = self.congested = False
         self.bytes_sent = 0
         #: The connection ends with this reply.
         self.closes = not keep_alive
@@ -241,9 +240,9 @@ class Reply:
         """Call once with True when all that was written so far is delivered, with False if the connection is lost before."""
         self._out.tell(tell)
 
-    def interrupt(self) -> None:
+    def interrupt(self, reason: str) -> None:
         """Cancel the call's task."""
-        self._carrier.interrupt(self)
+        self._carrier.interrupt(self, reason)
 
     def abort(self) -> None:
         """Cut the connection at once; what the client has not taken is lost."""

@@ -15,6 +15,7 @@ from aisa.http.request import Request
 from aisa.http.shared import App, Shared, Verdict
 from aisa.http.sockets import BACKLOG_CONNECTIONS_MAX, tcp_listener, unix_listener
 from aisa.http.tls_listener import ACCEPTS_PER_TURN_MAX, TlsListener
+from aisa.wire.port import SERVER_CLOSES
 
 __all__ = ["App", "HttpServer", "Reply", "Request", "Verdict", "tls_context"]
 
@@ -89,7 +90,7 @@ class HttpServer:
     async def drain(self, seconds: float) -> None:
         """Go away: accept no more, close what is idle, and let answers in flight finish for up to `seconds`.
 
-        Calls that are left are then told (`closing`) and cancelled once, and cut after a grace of GRACE_SECONDS_MAX more.
+        Calls that are left are then cancelled once, and cut after a grace of GRACE_SECONDS_MAX more.
         """
         shared = self._shared
         shared.draining = True
@@ -103,8 +104,7 @@ class HttpServer:
         if await self._emptied(seconds):
             return
         for reply in list(shared.calls):
-            reply.closing = True
-            shared.cancel(reply)
+            shared.cancel(reply, SERVER_CLOSES)
         if await self._emptied(GRACE_SECONDS_MAX):
             return
         for connection in list(shared.connections):

@@ -29,7 +29,7 @@ class Verdict(Protocol):
     def answer(self, reply: Reply) -> Awaitable[None]:
         """Answer the request, whose body is there now; runs in its own task and must start and end the reply.
 
-        The task is cancelled once if the client leaves (`reply.gone`) or the server's patience at shutdown is over (`reply.closing`).
+        The task is cancelled once if the client leaves (`reply.gone`) or the server's patience at shutdown is over.
         """
         ...
 
@@ -90,14 +90,14 @@ class Shared:
             self._date_line = b"date: %b\r\n" % http_date(second).encode()
         return self._date_line
 
-    def cancel(self, reply: Reply) -> None:
-        """Cancel a call's task, once in its life."""
+    def cancel(self, reply: Reply, reason: str) -> None:
+        """Cancel a call's task for this reason, once in its life."""
         if not reply.cancelled:
             reply.cancelled = True
             task = self.calls.get(reply)
             # A task that is cancelled before its first step never runs at all, not even its clean-up; it looks at `cancelled` itself.
             if task is not None and reply.running:
-                task.cancel()
+                task.cancel(reason)
 
     def connection_ended(self, connection: Open) -> None:
         """Forget a connection."""

@@ -120,12 +120,15 @@ class Books:
             if self.sync is not None:
                 await self.sync()
         except BaseException as failure:
-            del self.calls[call.id]
             charge.void()
             if isinstance(failure, StorageFailed):
                 raise ApiError("overloaded", "This server cannot keep its books on disk at the moment. Try again soon.") from failure
             raise
         return charge
+
+    def forget(self, call_id: str) -> None:
+        """Forget a call that was undone."""
+        self.calls.pop(call_id, None)
 
     def wallet(self, account: str) -> Wallet:
         """Return an account's wallet; an account that the database does not know is unlimited."""

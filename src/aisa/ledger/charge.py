@@ -34,6 +34,10 @@ class Keeper(Protocol):
     wall_clock: WallClock
     sync: Callable[[], Awaitable[None]] | None
 
+    def forget(self, call_id: str) -> None:
+        """Forget a call that was undone."""
+        ...
+
     def post(self, row: CallRow, slot: Slot) -> None:
         """Take a row that is final."""
         ...
@@ -95,6 +99,7 @@ class Charge:
         """Undo the opening: no vendor was asked, and there is nothing to keep."""
         for limit in self._limits:
             limit.hold(-self._held)
+        self._books.forget(self.opening.id)
         self._slot.free()
 
     def serve(self, offer: Offer, attempts: int) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Awaitable
 from typing import Protocol
 
 import msgspec
@@ -49,11 +50,15 @@ class Charge(Protocol):
         """How many output tokens in all can be paid for from what is held already."""
         ...
 
-    def cover(self, tokens: int) -> None:
-        """Make sure that so many output tokens in all can be paid for.
+    def cover(self, tokens: int) -> Awaitable[None] | None:
+        """Make sure that so many output tokens in all can be paid for; what is returned, if anything, is to be awaited.
 
         Raises ApiError insufficient_wallet_balance or quota_exceeded when they cannot: then they must not be sent.
         """
+        ...
+
+    def void(self) -> None:
+        """Undo the opening, as if it had not been: no vendor was asked, and nobody was told."""
         ...
 
     def serve(self, offer: Offer, attempts: int) -> None:

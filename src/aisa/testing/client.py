@@ -6,7 +6,7 @@ import asyncio
 import sys
 from collections.abc import Callable
 
-from aisa.wire.port import HeaderList
+from aisa.wire.port import CLIENT_LEFT, HeaderList
 
 
 class MemoryClient:
@@ -24,7 +24,6 @@ class MemoryClient:
         self.writes: list[bytes] = []
         self.times: list[float] = []
         self.gone = False
-        self.closing = False
         self.ended = False
         self.aborted = False
         self.task: asyncio.Task[None] | None = None
@@ -105,10 +104,10 @@ class MemoryClient:
         """Tell at once."""
         tell(self.bytes_delivered() >= self.bytes_written)
 
-    def interrupt(self) -> None:
+    def interrupt(self, reason: str) -> None:
         """Cancel the call's task."""
         if self.task is not None:
-            self.task.cancel()
+            self.task.cancel(reason)
 
     def abort(self) -> None:
         """Note being cut off."""
@@ -121,5 +120,4 @@ class MemoryClient:
     def leave(self) -> None:
         """Go, as a lost connection does: the call's task is cancelled once."""
         self.gone = True
-        if self.task is not None:
-            self.task.cancel()
+        self.interrupt(CLIENT_LEFT)

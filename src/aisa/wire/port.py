@@ -9,21 +9,23 @@ from typing import Protocol
 HeaderList = list[tuple[str, str]]
 
 
+#: Why a call's task is cancelled: what `task.cancel` is given, and the one argument of the CancelledError.
+CLIENT_LEFT = "the client has left"
+CLIENT_STALLS = "the client takes nothing"
+VENDOR_SILENT = "the vendor is silent"
+SERVER_CLOSES = "the server is shutting down"
+
+
 class Client(Protocol):
     """The receiving end of one answer. All methods but `writable` return at once.
 
-    When the client is gone the call's task is cancelled once, with `gone` already True.
-    When the server stops and its patience is over, the task is cancelled once with `closing` True.
+    When the client is gone, and when the server stops and its patience is over, the call's task is cancelled once. A cancellation says why
+    in its one argument, with the words above; once `gone` is True, that is why.
     """
 
     @property
     def gone(self) -> bool:
         """True once the connection is lost; writing is then a no-op."""
-        ...
-
-    @property
-    def closing(self) -> bool:
-        """True once the server wants this call to end early (shutdown)."""
         ...
 
     @property
@@ -90,8 +92,8 @@ class Client(Protocol):
         """End the body properly, after these last bytes of it."""
         ...
 
-    def interrupt(self) -> None:
-        """Cancel the task that writes the answer: whatever it waits for has taken too long."""
+    def interrupt(self, reason: str) -> None:
+        """Cancel the task that writes the answer, for this reason."""
         ...
 
     def abort(self) -> None:

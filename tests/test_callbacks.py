@@ -28,7 +28,7 @@ def broken(*_: object) -> None:
 class Failing(MemoryClient):
     """A client whose interruption is a bug."""
 
-    def interrupt(self) -> None:
+    def interrupt(self, reason: str = "") -> None:
         """Raise."""
         broken()
 
@@ -38,8 +38,9 @@ class Interrupted(MemoryClient):
 
     at: float | None = None
 
-    def interrupt(self) -> None:
+    def interrupt(self, reason: str = "") -> None:
         """Note it."""
+        del reason
         self.at = asyncio.get_running_loop().time()
 
 
@@ -62,8 +63,8 @@ def test_a_call_that_cannot_be_looked_at_keeps_no_other_from_its_time_out() -> N
         watch = Watch()
         others = [Interrupted() for _ in range(6)]
         for number, client in enumerate(others):
-            Patience(watch, client, Stream(), silence_seconds=5 + number, pulse=None)
-            Patience(watch, Failing(), Stream(), silence_seconds=5 + number, pulse=None)
+            Patience(watch, client, Stream(), silence_seconds=5 + number, pulse=None).ask()
+            Patience(watch, Failing(), Stream(), silence_seconds=5 + number, pulse=None).ask()
         Patience(watch, Failing(), Stream(), silence_seconds=900, pulse=stream_pulse(broken, Stream(), b""))
         await asyncio.sleep(60)
         assert [client.at for client in others] == [5 + number for number in range(6)]

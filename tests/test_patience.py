@@ -15,8 +15,9 @@ class Clocked(MemoryClient):
 
     interrupted_at: float | None = None
 
-    def interrupt(self) -> None:
+    def interrupt(self, reason: str = "") -> None:
         """Note the time."""
+        del reason
         self.interrupted_at = asyncio.get_running_loop().time()
 
 
@@ -28,7 +29,7 @@ def test_calls_of_many_deadlines_each_end_at_their_own() -> None:
         deadlines = [30.0, 5.0, 60.0, 5.5, 7.0, 600.0, 1.0]
         clients = [Clocked() for _ in deadlines]
         for client, seconds in zip(clients, deadlines, strict=True):
-            Patience(watch, client, Stream(), silence_seconds=seconds, pulse=None)
+            Patience(watch, client, Stream(), silence_seconds=seconds, pulse=None).ask()
         await asyncio.sleep(1000)
         return [(seconds, client.interrupted_at) for client, seconds in zip(clients, deadlines, strict=True)]
 
@@ -43,7 +44,7 @@ def test_moments_that_lie_close_together_share_a_look() -> None:
         watch = Watch()
         clients = [Clocked() for _ in range(1000)]
         for number, client in enumerate(clients):
-            Patience(watch, client, Stream(), silence_seconds=10 + number / 1000, pulse=None)
+            Patience(watch, client, Stream(), silence_seconds=10 + number / 1000, pulse=None).ask()
         await asyncio.sleep(100)
         return [client.interrupted_at or 0.0 for client in clients]
 
@@ -77,6 +78,7 @@ def test_a_slow_client_does_not_use_up_the_vendors_second_after_its_finish() -> 
     async def main() -> float | None:
         client = Slow()
         patience = Patience(Watch(), client, Stream(), silence_seconds=60, pulse=None)
+        patience.ask()
         patience.hold_finish(1)
         await asyncio.sleep(0.5)
         await patience.wait_for_client(lambda: None)

@@ -31,6 +31,7 @@ from aisa.keys.rules import DAY, MONTH, WEEK, Key
 from aisa.large_events import LargeEvents
 from aisa.ledger.board import Board
 from aisa.ledger.books import Books
+from aisa.ledger.charge import Charge
 from aisa.ledger.holds import Learned
 from aisa.ledger.recovery import recover
 from aisa.ledger.row import CallRow
@@ -41,7 +42,7 @@ from aisa.providers import openai
 from aisa.providers.port import Answer, UpstreamRequest
 from aisa.providers.shape import Decoder
 from aisa.relay import relay
-from aisa.routing import Routes
+from aisa.routing import Plan, Routes
 from aisa.run import Gate
 from aisa.testing.client import MemoryClient
 from aisa.testing.clock import JumpingSelector, VirtualLoop
@@ -357,8 +358,8 @@ class Observer:
         """Bytes are about to go to a client; they are counted already."""
 
 
-class Life(Unlimited):
-    """A world being lived: it stands in for keys, admission, vendors and database of the real path."""
+class Life:
+    """A world being lived: it stands in for keys, vendors and database of the real path, and looks on at its books."""
 
     left: Left
 
@@ -381,8 +382,8 @@ class Life(Unlimited):
             keys=self,
             read=read,
             routes=Routes(Config(vendors=vendors, models=models)),
-            admission=self,
-            ledger=self.books,
+            admission=Unlimited(),
+            ledger=self,
             dialects={"openai": openai},
             upstreams={"a": self, "b": self},
             stream=Stream(),
@@ -405,13 +406,13 @@ class Life(Unlimited):
         """Return the same, or None."""
         return self.now().plan.key
 
-    async def admit(self, *_: object) -> Life:
-        """Let a call go ahead; in the same breath it is opened."""
+    async def open(self, call: Call, key: Key, request: Request, *, plan: Plan) -> Charge:
+        """Have a call opened in the books; what it sees before is there in the same breath."""
         making = self.now()
         self._observer.admits(self, making)
         making.held = True
         making.prepaid = self.books.wallets[making.plan.key.account].balance is not None
-        return self
+        return await self.books.open(call, key, request, plan=plan)
 
     async def ask(self, request: UpstreamRequest) -> ScriptedAnswer:
         """Ask the call's own vendor."""
@@ -638,7 +639,7 @@ def live(world: World, observer: Observer | None = None) -> Left:
     life = Life(world, observer or Observer())
     with asyncio.Runner(loop_factory=WorldLoop) as runner:
         runner.run(life.live())
-    for charge in life.books.calls.values():  # of a server that died: the next world begins with an empty board
+    for charge in list(life.books.calls.values()):  # of a server that died: the next world begins with an empty board
         charge.void()
     assert not place().board.taken, f"a slot of the board was lost in world {world.seed}"
     return life.left

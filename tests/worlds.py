@@ -42,7 +42,8 @@ from aisa.providers import openai
 from aisa.providers.port import Answer, UpstreamRequest
 from aisa.providers.shape import Decoder
 from aisa.relay import relay
-from aisa.routing import Plan, Routes
+from aisa.routing import Plan as RoutePlan
+from aisa.routing import Routes
 from aisa.run import Gate
 from aisa.testing.client import MemoryClient
 from aisa.testing.clock import JumpingSelector, VirtualLoop
@@ -406,7 +407,7 @@ class Life:
         """Return the same, or None."""
         return self.now().plan.key
 
-    async def open(self, call: Call, key: Key, request: Request, *, plan: Plan) -> Charge:
+    async def open(self, call: Call, key: Key, request: Request, *, plan: RoutePlan) -> Charge:
         """Have a call opened in the books; what it sees before is there in the same breath."""
         making = self.now()
         self._observer.admits(self, making)

@@ -20,18 +20,21 @@ from pathlib import Path
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))  # run as a file, this folder's siblings are not importable otherwise
 
 from benchmarks import costs, crowds, delays
+from benchmarks.against import MEASURES as COMPARED
+from benchmarks.against import against
 from benchmarks.bookkeeping import bookkeeping
+from benchmarks.builds import OLDER, older
 from benchmarks.load import BenchFailed
 from benchmarks.machine import Bystanders, describe, raise_descriptor_limit, source_version, split_cores
 from benchmarks.path import path
 from benchmarks.plan import QUICK, Plan
 from benchmarks.report import Table, as_markdown, as_text, as_values, put_between_markers
-from benchmarks.subjects import Running, Subject, aisa, bare, fake_vendor, naive, nginx, nginx_program, started
+from benchmarks.subjects import THIS, Running, Subject, aisa, bare, fake_vendor, naive, nginx, nginx_program, started
 
 PAGE = Path(__file__).resolve().parent.parent / "docs" / "performance.md"
 SUBJECTS = ("nginx", "bare", "aisa", "naive")
 FRESH = ("memory", "start")
-MEASURES = ("calls", "paced", "burst", "path", "ledger", "latency", "crowd", *FRESH)
+MEASURES = ("calls", "short", "paced", "burst", "path", "ledger", "latency", "crowd", *FRESH)
 ALONE = ("path", "ledger")  # these need no subject to run
 
 
@@ -58,14 +61,16 @@ def arguments(given: Sequence[str] | None = None) -> argparse.Namespace:
     """Return the parsed command line."""
     parser = argparse.ArgumentParser(prog="bench", description="Measure aisa, nginx and a naive relay in front of one fake upstream.")
     parser.add_argument("--quick", action="store_true", help="shorter and fewer rounds: about a minute")
-    parser.add_argument("--only", type=names(MEASURES), default=list(MEASURES), help=f"comma-separated: {', '.join(MEASURES)}, chunks")
+    parser.add_argument("--only", type=names(MEASURES), help=f"comma-separated: {', '.join(MEASURES)}, chunks")
     parser.add_argument("--subjects", type=names(SUBJECTS), help=f"comma-separated: {', '.join(SUBJECTS)} (--quick: without naive)")
+    parser.add_argument("--against", metavar="REV", help=f"only compare with an older commit, in: {', '.join(COMPARED)}")
     parser.add_argument("--rounds", type=int, help="interleaved rounds of the CPU measurements")
     parser.add_argument("--streams", type=int, help="how many streams at once in `crowd` and `memory` (default 1000)")
     parser.add_argument("--json", type=Path, metavar="FILE", help="write every figure to a file")
     parser.add_argument("--markdown", action="store_true", help="print Markdown instead of plain tables")
     parser.add_argument("--write", action="store_true", help=f"put the Markdown into docs/{PAGE.name}")
     options = parser.parse_args(given)
+    options.only = options.only or list(COMPARED if options.against else MEASURES)
     options.subjects = options.subjects or list(SUBJECTS[:3] if options.quick else SUBJECTS)
     return options
 
@@ -96,6 +101,23 @@ def prepared(wanted: Sequence[str], folder: Path, vendor_port: int, plan: Plan) 
                 yield aisa(own, vendor_port, plan.models)
 
 
+def compared(options: argparse.Namespace, folder: Path, vendor: tuple[int, int], plan: Plan) -> Table:
+    """Return this build beside the older one that was asked for. Raises BenchFailed."""
+    tree = folder / "tree"
+    tree.mkdir()
+    build, name = older(options.against, tree)
+    say(f"{OLDER}: {name} by {build.python}\n")
+    subjects: list[Subject] = []
+    for one in (build, THIS):
+        own = folder / one.name
+        own.mkdir()
+        subject = aisa(own, vendor[0], plan.models, one)
+        if isinstance(subject, str):
+            raise BenchFailed(subject)
+        subjects.append(subject)
+    return against(options.only, (subjects[0], subjects[1]), vendor, builds=(build, THIS), plan=plan)
+
+
 def measured(only: Sequence[str], subjects: Sequence[Subject], vendor: tuple[int, int], plan: Plan) -> Iterator[Table]:
     """Yield the wanted tables as they are done. Raises BenchFailed."""
     port, pid = vendor
@@ -103,7 +125,7 @@ def measured(only: Sequence[str], subjects: Sequence[Subject], vendor: tuple[int
         running: list[Running] = []
         if set(only) - set(FRESH) - set(ALONE):
             running = [stack.enter_context(started(subject)) for subject in subjects]
-        for name, one in (("calls", costs.calls), ("paced", costs.paced), ("burst", costs.burst)):
+        for name, one in (("calls", costs.calls), ("short", costs.short), ("paced", costs.paced), ("burst", costs.burst)):
             if name in only:
                 yield one(running, pid, plan)
         if "path" in only:
@@ -134,15 +156,19 @@ def run(options: argparse.Namespace) -> None:
     gc.disable()  # a collection in the client would look like latency of the subject; a run makes little garbage
     render = as_markdown if options.markdown else as_text
     with tempfile.TemporaryDirectory(prefix="aisa-bench-") as folder, fake_vendor() as vendor:
-        ready = list(prepared(options.subjects, Path(folder), vendor[0], plan))
+        ready = [] if options.against else list(prepared(options.subjects, Path(folder), vendor[0], plan))
         notes = [subject for subject in ready if isinstance(subject, str)]
         for note in notes:
             say(f"{note}\n")
         subjects = [subject for subject in ready if isinstance(subject, Subject)]
-        if not subjects:
+        if options.against:
+            found = iter((compared(options, Path(folder), vendor, plan),))
+        elif subjects:
+            found = measured(options.only, subjects, vendor, plan)
+        else:
             raise BenchFailed("there is nothing to measure")
         tables: list[Table] = []
-        for table in measured(options.only, subjects, vendor, plan):
+        for table in found:
             tables.append(table)
             say(render(table))
     notes.append(

@@ -24,6 +24,7 @@ from aisa.storage.engine import open_database
 from aisa.storage.migrate import migrate
 from aisa.usage import REPORTED, Usage
 from aisa.wire.chat import parse_chat
+from aisa.wire.chat_door import CHAT_DOOR
 from benchmarks.load import BenchFailed
 from benchmarks.plan import Plan
 from benchmarks.report import Table, spread
@@ -78,12 +79,12 @@ async def one_round(number: int) -> tuple[float, float, float]:
         whole, own = resource.getrusage(resource.RUSAGE_SELF), time.thread_time()
         for start in range(0, CALLS, IN_FLIGHT):
             charges = [
-                await books.open(Call(f"req_{number:06}{start + each:020}", None, BODY, 1, 0.0, []), key, chat, plan=plan)
+                await books.open(Call(f"req_{number:06}{start + each:020}", key, BODY, 1, 0.0, [], CHAT_DOOR), key, chat, plan=plan)
                 for each in range(IN_FLIGHT)
             ]
             for charge in charges:
                 charge.serve(plan.offers[0], 1)
-                charge.advance(128)
+                charge.note(128)
                 charge.close(ENDING)
                 charge.confirm(ENDING.delivered, whole=True)
             await asyncio.sleep(0)

@@ -22,13 +22,16 @@ from benchmarks.plan import (
     CHUNK_BUDGET,
     JUDGED,
     PACE_MS,
+    PACED_CHUNKS,
+    PACED_MODEL,
     PACED_STREAMS,
+    SHORT_CONNECTIONS,
+    SHORT_MODEL,
     YARDSTICK,
     Plan,
-    paced_model,
 )
 from benchmarks.report import Row, Table, ratios, spread, verdict
-from benchmarks.streams import StreamChannel, finish_streams, open_streams
+from benchmarks.streams import StreamChannel
 from benchmarks.subjects import Running, blaming
 
 
@@ -66,8 +69,8 @@ Round = Callable[[Running, int, Plan], Coroutine[Any, Any, Cost]]
 def interleaved(subjects: Sequence[Running], vendor_pid: int, plan: Plan, one: Round) -> dict[str, list[Cost]]:
     """Run every subject once per round, in turn. Raises BenchFailed, naming the subject."""
     costs: dict[str, list[Cost]] = {running.subject.name: [] for running in subjects}
-    for _ in range(plan.rounds):
-        for running in subjects:
+    for number in range(plan.rounds):
+        for running in subjects if number % 2 else reversed(subjects):  # a load that grows or falls meanwhile favours nobody
             with blaming(running.subject):
                 costs[running.subject.name].append(uvloop.run(one(running, vendor_pid, plan)))
     return costs
@@ -78,15 +81,15 @@ def columns(unit: str) -> tuple[tuple[str, int], ...]:
     return (("subject", 0), (f"us CPU / {unit}", 2), ("x nginx", 2), (f"{unit}s/s", 0), ("client us", 2), ("vendor us", 2), ("budget", 0))
 
 
-def rows(costs: dict[str, list[Cost]], budget: float) -> tuple[Row, ...]:
-    """Return one row per subject: microseconds, ratio, rate, the rig's own microseconds, verdict."""
+def rows(costs: dict[str, list[Cost]], budget: float | None) -> tuple[Row, ...]:
+    """Return one row per subject: microseconds, ratio, rate, the rig's own microseconds, verdict if there is a budget."""
     yardstick = [cost.subject for cost in costs.get(YARDSTICK, [])]
     found: list[Row] = []
     for name, rounds in costs.items():
         ratio = ratios([cost.subject for cost in rounds], yardstick)
         rig = [spread(values).median * 1e6 for values in ([cost.client for cost in rounds], [cost.vendor for cost in rounds])]
         rate = spread([cost.rate for cost in rounds]).median
-        judged = verdict(ratio, budget, "x nginx") if name == JUDGED else ""
+        judged = verdict(ratio, budget, "x nginx") if name == JUDGED and budget is not None else ""
         found.append((name, spread([cost.subject * 1e6 for cost in rounds]), ratio, rate, *rig, judged))
     return tuple(found)
 
@@ -118,18 +121,40 @@ async def burst_round(running: Running, vendor_pid: int, plan: Plan) -> Cost:
     return cost
 
 
+async def short_round(running: Running, vendor_pid: int, plan: Plan) -> Cost:
+    """Keep 32 connections busy with streams of one chunk: what an agent's short answers cost."""
+    asked = request(SHORT_MODEL, key=running.subject.key, stream=True)
+    channels = await connect(lambda: StreamChannel(asked, 1), running.subject.port, SHORT_CONNECTIONS)
+    load = Load(channels)
+    await load.closed(plan.warm_up_seconds)
+    meter = Meter(running, vendor_pid)
+    rate = await load.closed(plan.call_seconds)
+    cost = meter.per(load.answers, rate)
+    load.leave()
+    for channel in channels:
+        channel.check()
+    return cost
+
+
 async def paced_round(running: Running, vendor_pid: int, plan: Plan) -> Cost:
-    """Hold 64 streams open, one chunk per 20 ms each, and look at a window in their middle."""
-    asked = request(paced_model(plan.paced_chunks), key=running.subject.key, stream=True)
-    channels = await open_streams(running.subject.port, asked, chunks=plan.paced_chunks, count=PACED_STREAMS)
-    await asyncio.sleep(plan.warm_up_seconds)
-    before = sum(channel.events for channel in channels)
+    """Hold 64 streams open, one chunk per 20 ms each, a new one when one has ended: 32 times a second, as they began so far apart."""
+    asked = request(PACED_MODEL, key=running.subject.key, stream=True)
+    channels = await connect(lambda: StreamChannel(asked, PACED_CHUNKS), running.subject.port, PACED_STREAMS)
+    load = Load(channels)
+    ramp = PACED_CHUNKS * PACE_MS / 1000  # the first ends when the last begins
+    before = ramp + plan.warm_up_seconds
+    running_load = asyncio.ensure_future(load.closed(before + plan.paced_seconds, apart_seconds=ramp / PACED_STREAMS))
+    await asyncio.sleep(before)
+    seen = sum(channel.events for channel in channels)
     meter = Meter(running, vendor_pid)
     began = time.perf_counter()
     await asyncio.sleep(plan.paced_seconds)
-    came = sum(channel.events for channel in channels) - before
+    came = sum(channel.events for channel in channels) - seen
     cost = meter.per(came, came / (time.perf_counter() - began))
-    await finish_streams(channels, plan.paced_seconds)
+    await running_load
+    load.leave()
+    for channel in channels:
+        channel.check()
     return cost
 
 
@@ -147,8 +172,8 @@ def paced(subjects: Sequence[Running], vendor_pid: int, plan: Plan) -> Table:
     """CPU per chunk of streams at a model's pace."""
     costs = interleaved(subjects, vendor_pid, plan, paced_round)
     how = (
-        f"{PACED_STREAMS} open streams, one chunk per {PACE_MS} ms each, {plan.rounds} interleaved rounds; "
-        f"a window of {plan.paced_seconds:g} s inside, openings and ends left out."
+        f"{PACED_STREAMS} open streams of {PACED_CHUNKS} chunks, one chunk per {PACE_MS} ms each, begun one by one all the time, "
+        f"{plan.rounds} interleaved rounds; a window of {plan.paced_seconds:g} s, openings and ends of streams in it included."
     )
     return Table("paced", "CPU per relayed chunk, paced", how, columns("chunk"), rows(costs, CHUNK_BUDGET))
 
@@ -161,3 +186,13 @@ def burst(subjects: Sequence[Running], vendor_pid: int, plan: Plan) -> Table:
         f"rounds of {plan.burst_seconds:g} s; a stream's opening and end are in the figure."
     )
     return Table("burst", "CPU per relayed chunk, burst", how, columns("chunk"), rows(costs, CHUNK_BUDGET))
+
+
+def short(subjects: Sequence[Running], vendor_pid: int, plan: Plan) -> Table:
+    """CPU per stream of one chunk."""
+    costs = interleaved(subjects, vendor_pid, plan, short_round)
+    how = (
+        f"Closed loop, {SHORT_CONNECTIONS} keep-alive connections, each always in a stream of one chunk, {plan.rounds} interleaved rounds "
+        f"of {plan.call_seconds:g} s."
+    )
+    return Table("short", "CPU per stream of one chunk", how, columns("stream"), rows(costs, None))

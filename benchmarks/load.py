@@ -125,8 +125,11 @@ class Load:
             waiting = sum(channel.busy for channel in self.channels)
             raise BenchFailed(f"{waiting} answers did not end within {ANSWER_SECONDS_MAX:.0f} s of the end of a run") from error
 
-    async def closed(self, seconds: float) -> float:
-        """Keep every channel busy for so many seconds. Returns answers per second of wall time; counts `answers`."""
+    async def closed(self, seconds: float, *, apart_seconds: float = 0.0) -> float:
+        """Keep every channel busy for so many seconds. Returns answers per second of wall time; counts `answers`.
+
+        The channels begin all at once, or one by one so far apart.
+        """
         self.answers = 0
         self._over = asyncio.get_running_loop().create_future()
         clock = time.perf_counter
@@ -145,10 +148,17 @@ class Load:
                 if not working:
                     self._finish()
 
-        for channel in self.channels:
-            channel.on_answer = again
+        def begin(channel: Channel) -> None:
             channel.ask(clock())
-        await self._until_over(seconds)
+
+        loop = asyncio.get_running_loop()
+        for number, channel in enumerate(self.channels):
+            channel.on_answer = again
+            if apart_seconds:
+                loop.call_later(number * apart_seconds, begin, channel)
+            else:
+                begin(channel)
+        await self._until_over(seconds + apart_seconds * len(self.channels))
         return self.answers / (clock() - began)
 
     async def open(self, rate: float, seconds: float) -> None:

@@ -11,7 +11,9 @@ JUDGED = "aisa"  # the budgets are ours, not the others'
 
 CALL_CONNECTIONS = 32
 PACED_STREAMS = 64
+PACED_CHUNKS = 100  # two seconds a stream: 32 new ones a second
 PACE_MS = 20
+SHORT_CONNECTIONS = 32
 BURST_CONNECTIONS = 8
 BURST_CHUNKS = 200
 FIRST_TOKEN_CHUNKS = 16
@@ -29,7 +31,16 @@ START_SECONDS_BUDGET = 1.0
 
 SILENT_MODEL = "bench-silent"
 BURST_MODEL = f"bench-{BURST_CHUNKS}x0"
+SHORT_MODEL = "bench-1x0"
 FIRST_TOKEN_MODEL = f"bench-{FIRST_TOKEN_CHUNKS}x0"
+
+
+def paced_model(chunks: int) -> str:
+    """Return the name of the script that sends so many chunks at the bench's pace."""
+    return f"bench-{chunks}x{PACE_MS}"
+
+
+PACED_MODEL = paced_model(PACED_CHUNKS)
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,13 +55,9 @@ class Plan:
     latency_seconds: float = 2.0
     latency_rounds: int = 5
     starts: int = 5
+    fresh_rounds: int = 3  # of memory beside an older build: a fresh process and a thousand streams each
     streams: int = 1_000
     crowd_seconds: float = 10.0
-
-    @property
-    def paced_chunks(self) -> int:
-        """How many chunks the paced streams have: their window, what precedes it, and half a second."""
-        return round((self.paced_seconds + self.warm_up_seconds + 0.5) * 1000 / PACE_MS)
 
     @property
     def crowd_chunks(self) -> int:
@@ -60,8 +67,8 @@ class Plan:
     @property
     def models(self) -> list[str]:
         """Every model that the bench asks for."""
-        paced = {paced_model(self.paced_chunks), paced_model(self.crowd_chunks)}
-        return sorted({CALL_MODEL, SILENT_MODEL, BURST_MODEL, FIRST_TOKEN_MODEL, *paced})
+        paced = {PACED_MODEL, paced_model(self.crowd_chunks)}
+        return sorted({CALL_MODEL, SILENT_MODEL, BURST_MODEL, SHORT_MODEL, FIRST_TOKEN_MODEL, *paced})
 
 
 QUICK = Plan(
@@ -73,10 +80,6 @@ QUICK = Plan(
     latency_seconds=0.8,
     latency_rounds=1,
     starts=2,
+    fresh_rounds=1,
     crowd_seconds=3.0,
 )
-
-
-def paced_model(chunks: int) -> str:
-    """Return the name of the script that sends so many chunks at the bench's pace."""
-    return f"bench-{chunks}x{PACE_MS}"

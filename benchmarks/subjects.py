@@ -51,6 +51,19 @@ class Subject:
 
 
 @dataclass(frozen=True, slots=True)
+class Build:
+    """One aisa among several: its name in tables, the interpreter that runs it, its files, and what its environment has besides ours."""
+
+    name: str = "aisa"
+    python: str = sys.executable
+    tree: Path = HERE.parent
+    environment: Mapping[str, str] = field(default_factory=dict[str, str])
+
+
+THIS = Build()
+
+
+@dataclass(frozen=True, slots=True)
 class Running:
     """A started subject: its processes and how many seconds passed from exec to its first answered call."""
 
@@ -201,7 +214,7 @@ def naive(folder: Path, vendor_port: int) -> Subject | str:
     return Subject(NAIVE, command + quiet, port, folder, environment=environment)
 
 
-def aisa(folder: Path, vendor_port: int, models: Sequence[str]) -> Subject | str:
+def aisa(folder: Path, vendor_port: int, models: Sequence[str], build: Build = THIS) -> Subject | str:
     """Return aisa with everything on and a key of its own, or the reason why it is left out. Raises BenchFailed if no key can be made."""
     if importlib.util.find_spec("aisa") is None or importlib.util.find_spec("aisa.__main__") is None:
         return "aisa is left out: `python -m aisa` is not installed here"
@@ -222,10 +235,15 @@ def aisa(folder: Path, vendor_port: int, models: Sequence[str]) -> Subject | str
     file = folder / "aisa.yaml"
     file.write_text(yaml.safe_dump(config))
     where = ("--config", str(file), "--data-dir", str(folder / "data"))
-    program = (sys.executable, "-m", "aisa")
+    program = (build.python, "-m", "aisa")
     made = subprocess.run(
-        [*program, "keys", "create", "bench", "--quiet", *where], capture_output=True, text=True, check=False, timeout=KEY_SECONDS_MAX
+        [*program, "keys", "create", "bench", "--quiet", *where],
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=KEY_SECONDS_MAX,
+        env={**os.environ, **build.environment},
     )
     if made.returncode:
         raise BenchFailed(f"`aisa keys create` failed: {made.stderr[-LOG_BYTES_SHOWN:]}")
-    return Subject("aisa", (*program, "serve", *where), port, folder, key=made.stdout.split()[-1])
+    return Subject(build.name, (*program, "serve", *where), port, folder, key=made.stdout.split()[-1], environment=build.environment)

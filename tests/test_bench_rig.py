@@ -22,7 +22,9 @@ from aisa.testing.clock import run_virtual
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))  # the bench is beside the package, not in it
 
 from benchmarks import machine, path, report, upstream
+from benchmarks.against import AIMS, COSTS, MEASURES, in_turn, row
 from benchmarks.bench import arguments, plan_of
+from benchmarks.builds import OLDER, REPOSITORY, older
 from benchmarks.calls import CALL_MODEL, CallChannel, request
 from benchmarks.load import BenchFailed, Load, connect
 from benchmarks.streams import StreamChannel, check_stream, dechunk, finish_streams, open_streams
@@ -348,3 +350,47 @@ def test_the_path_without_sockets_makes_whole_calls_and_streams(capfd: pytest.Ca
     with pytest.raises(BenchFailed, match="the path answered"):
         uvloop.run(path.seconds_of_cpu(40, [b"HTTP/1.1 500 Oh\r\nContent-Length: 0\r\n\r\n"], CALL_MODEL, stream=False))
     assert "Traceback" not in capfd.readouterr().err
+
+
+def test_a_comparison_judges_the_median_of_ratios_within_rounds() -> None:
+    """A minute in which everything takes twice as long moves neither ratio nor verdict, and what added nothing is no divisor."""
+    aim = AIMS["calls"]
+    title, before, after, unit, ratio, judged = row(aim, [(200.0, 90.0), (400.0, 180.0), (100.0, 60.0)])
+    assert (title, unit) == (aim.title, "us")
+    assert (before, after) == (report.Spread(200.0, 100.0, 400.0), report.Spread(90.0, 60.0, 180.0))
+    assert ratio == report.Spread(0.45, 0.45, 0.6)
+    assert judged == "within (<= 0.5 x)"
+    assert row(aim, [(-0.1, 0.2), (2.0, 3.0)])[4] == report.Spread(1.5, 1.5, 1.5)
+    assert row(aim, [(-0.1, 0.2)])[4:] == (None, "")
+
+
+def test_either_build_goes_first_in_every_other_round() -> None:
+    """A load that grows through a run meets both alike, and a pair has the older build's figure first in any case."""
+    asked: list[str] = []
+
+    def one(subject: Subject) -> float:
+        asked.append(subject.name)
+        return 1.0 if subject.name == OLDER else 2.0
+
+    builds = (Subject(OLDER, (), 0, Path()), Subject("aisa", (), 0, Path()))
+    assert in_turn(3, builds, one) == [(1.0, 2.0)] * 3
+    assert asked == ["aisa", OLDER, OLDER, "aisa", "aisa", OLDER]
+
+
+def test_a_comparison_measures_what_has_an_aim_and_is_asked_for_by_a_revision() -> None:
+    """With `--against` the default is everything that there is to compare, and every cost that is measured has its line."""
+    assert arguments(["--against", "v1"]).only == list(MEASURES)
+    assert set(COSTS) <= set(AIMS)
+
+
+@pytest.mark.skipif(not (REPOSITORY / ".git").exists(), reason="not a clone")
+def test_an_older_build_is_the_files_of_its_commit(tmp_path: Path) -> None:
+    """It is run from a folder of its own, with its own code first on the path; what is no commit ends the bench."""
+    build, name = older("HEAD", tmp_path)
+    assert (tmp_path / "src" / "aisa" / "relay.py").is_file()
+    assert (tmp_path / "benchmarks" / "bench.py").is_file()
+    assert build.environment == {"PYTHONPATH": str(tmp_path / "src")}
+    assert build.tree == tmp_path
+    assert 4 <= len(name) <= 40
+    with pytest.raises(BenchFailed, match="rev-parse"):
+        older("no-such-commit", tmp_path)

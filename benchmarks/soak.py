@@ -1,6 +1,7 @@
 """`make soak`: mixed load on aisa for a long time, watching memory, open files and errors. Measures no speed.
 
-The exit status says whether the soak ran; the verdict is its last line.
+Everything runs on ports of its own, and takes well under one core, so that hours of it disturb nobody. The exit status says whether the
+soak ran; the verdict is its last line.
 """
 
 from __future__ import annotations
@@ -10,14 +11,13 @@ import asyncio
 import os
 import platform
 import socket
-import statistics
 import sys
 import tempfile
 import time
 from collections import Counter
 from collections.abc import AsyncGenerator, Awaitable, Callable
 from contextlib import asynccontextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))  # run as a file, this folder's siblings are not importable otherwise
@@ -25,28 +25,33 @@ sys.path.insert(0, str(Path(__file__).resolve().parent.parent))  # run as a file
 import uvloop
 
 from benchmarks.calls import CALL_MODEL, CallChannel, request
+from benchmarks.leaks import ALLOCATOR_ENVIRONMENT, HOUR_SECONDS, Reading, allocator_figures, judged, kinds_mib
 from benchmarks.load import BenchFailed, C, Channel, connect
-from benchmarks.machine import memory, open_files, raise_descriptor_limit, split_cores
+from benchmarks.machine import cpu_seconds, memory, open_files, raise_descriptor_limit, split_cores
+from benchmarks.plan import SHORT_MODEL
 from benchmarks.streams import StreamChannel
 from benchmarks.subjects import Running, aisa, fake_vendor, started
 
 CALLERS = 8
-STREAMERS = 100
-LEAVERS = 20
-SLOW_READERS = 10
+AGENTS = 4
+STREAMERS = 32
+LEAVERS = 12
+SLOW_READERS = 4
+REFUSED = 2
 STREAM_CHUNKS = 250  # five seconds at the usual pace
 SLOW_CHUNKS = 5_000  # one megabyte, more than the kernels on the way would hold
 STREAM_MODEL = f"bench-{STREAM_CHUNKS}x20"
 SLOW_MODEL = f"bench-{SLOW_CHUNKS}x0"
+NO_MODEL = "bench-of-nobody"
 
-CALL_PAUSE_SECONDS = 0.02
+CALL_PAUSE_SECONDS = 0.05
+REFUSED_PAUSE_SECONDS = 0.2
 RETRY_PAUSE_SECONDS = 0.2
 SLOW_PAUSE_SECONDS = 0.05
 SLOW_RECEIVE_BYTES = 16_384  # a small window, so that the slow reader is felt upstream and not absorbed by its own kernel
 EXCHANGE_SECONDS_MAX = 120.0
 REPORT_SECONDS = 10.0
 QUIET_SECONDS = 5.0  # within which everything that the load opened must be closed again
-GROWTH_MIB_MAX = 4.0  # between the second and the last quarter of the run; a leak of 100 bytes a call shows in minutes
 
 
 @dataclass
@@ -69,6 +74,17 @@ class SlowChannel(StreamChannel):
         """Keep the transport and shrink the receive window."""
         super().connection_made(transport)
         transport.get_extra_info("socket").setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, SLOW_RECEIVE_BYTES)
+
+
+class RefusedChannel(Channel):
+    """A client that asks for a model that nobody serves."""
+
+    def data_received(self, data: bytes) -> None:
+        """Take the refusal, which comes whole."""
+        if data.startswith(b"HTTP/1.1 404 ") and b"unknown_model" in data:
+            self.answered()
+        else:
+            self.refuse("a call for an unknown model was not answered with 404", data)
 
 
 @asynccontextmanager
@@ -120,13 +136,31 @@ class Visitors:
                 await asyncio.sleep(RETRY_PAUSE_SECONDS)
 
     async def call(self, _: int) -> None:
-        """Call on one connection, some forty times a second, until something fails."""
+        """Call on one connection, some twenty times a second, until something fails."""
         asked = request(CALL_MODEL, key=self.key)
-        async with opened(lambda: CallChannel(asked), self.port) as channel:
+        await self.ask_on(lambda: CallChannel(asked), "calls", CALL_PAUSE_SECONDS)
+
+    async def be_refused(self, _: int) -> None:
+        """Ask for what there is not, a few times a second: refused calls are kept too, and forgotten."""
+        asked = request(NO_MODEL, key=self.key)
+        await self.ask_on(lambda: RefusedChannel(asked), "refused", REFUSED_PAUSE_SECONDS)
+
+    async def ask_on(self, make: Callable[[], Channel], name: str, pause_seconds: float) -> None:
+        """Ask on one connection with pauses, until something fails."""
+        async with opened(make, self.port) as channel:
             while True:
                 await exchange(channel)
-                self.tally.counts["calls"] += 1
-                await asyncio.sleep(CALL_PAUSE_SECONDS)
+                self.tally.counts[name] += 1
+                await asyncio.sleep(pause_seconds)
+
+    async def stream_shortly(self, _: int) -> None:
+        """Read streams of one chunk, as agents do, each on a connection of its own."""
+        asked = request(SHORT_MODEL, key=self.key, stream=True)
+        async with opened(lambda: StreamChannel(asked, 1), self.port) as channel:
+            await exchange(channel)
+            channel.check()
+        self.tally.counts["short"] += 1
+        await asyncio.sleep(CALL_PAUSE_SECONDS)
 
     async def stream(self, _: int) -> None:
         """Read paced streams on one connection and check each, until something fails."""
@@ -155,61 +189,69 @@ class Visitors:
             self.tally.counts["slow"] += 1
 
 
-async def soak(running: Running, seconds: float, tally: Tally) -> list[float]:
-    """Load the subject for so many seconds and report; returns the MiB seen at each report. Raises BenchFailed if it dies."""
+async def soak(running: Running, seconds: float, tally: Tally) -> list[Reading]:
+    """Load the subject for so many seconds and report; returns what was seen at each report. Raises BenchFailed if it dies."""
     visitors = Visitors(running.subject.port, running.subject.key, tally)
-    kinds = ((visitors.call, CALLERS), (visitors.stream, STREAMERS), (visitors.leave_early, LEAVERS), (visitors.read_slowly, SLOW_READERS))
+    kinds = (
+        (visitors.call, CALLERS),
+        (visitors.stream_shortly, AGENTS),
+        (visitors.stream, STREAMERS),
+        (visitors.leave_early, LEAVERS),
+        (visitors.read_slowly, SLOW_READERS),
+        (visitors.be_refused, REFUSED),
+    )
     tasks = [asyncio.ensure_future(visitors.keep_trying(visit, number)) for visit, count in kinds for number in range(count)]
     began = time.monotonic()
-    seen: list[float] = []
+    seen: list[Reading] = []
     while (passed := time.monotonic() - began) < seconds:
         await asyncio.sleep(min(REPORT_SECONDS, seconds - passed))
         broken = [task for task in tasks if task.done()]
         if broken:
             broken[0].result()
         try:
-            seen.append(memory(running.pids).rss / 2**20)
-            files = open_files(running.pids)
+            seen.append(Reading(time.monotonic() - began, memory(running.pids).rss / 2**20))
+            files, held = open_files(running.pids), kinds_mib(running.pids)
         except OSError as error:
             raise BenchFailed(f"aisa is gone\n{running.subject.log_tail()}") from error
-        counts = "  ".join(f"{name} {tally.counts[name]:,}" for name in ("calls", "streams", "left", "slow", "errors"))
-        say(f"{time.monotonic() - began:7.0f} s  {seen[-1]:7.1f} MiB  {files:5} files  {counts}")
+        counts = "  ".join(f"{name} {tally.counts[name]:,}" for name in ("calls", "short", "streams", "left", "slow", "refused", "errors"))
+        parts = ", ".join(f"{kind} {mib:.1f}" for kind, mib in held.items())
+        say(f"{seen[-1].seconds:7.0f} s  {seen[-1].mib:7.1f} MiB ({parts})  {files:5} files  {counts}")
     for task in tasks:
         task.cancel()
     await asyncio.gather(*tasks, return_exceptions=True)
     return seen
 
 
-def growth_mib(seen: list[float]) -> float:
-    """Return by how much the middle of the last quarter lies above that of the second, in MiB; 0 if there are fewer than four readings."""
-    quarter = len(seen) // 4
-    return statistics.median(seen[-quarter:]) - statistics.median(seen[quarter : 2 * quarter]) if quarter else 0.0
-
-
-def run(minutes: float, folder: Path) -> None:
+def run(hours: float, folder: Path) -> None:
     """Start everything, soak, and say the verdict. Raises BenchFailed."""
     raise_descriptor_limit()
     with fake_vendor() as (vendor_port, vendor_pid):
-        subject = aisa(folder, vendor_port, sorted({CALL_MODEL, STREAM_MODEL, SLOW_MODEL}))
+        subject = aisa(folder, vendor_port, sorted({CALL_MODEL, SHORT_MODEL, STREAM_MODEL, SLOW_MODEL}))
         if isinstance(subject, str):
             raise BenchFailed(subject)
+        subject = replace(subject, environment={**subject.environment, **ALLOCATOR_ENVIRONMENT})
         with started(subject) as running:
             os.sched_setaffinity(0, split_cores()[1])
+            say(f"aisa on port {subject.port}, processes {', '.join(map(str, running.pids))}; the vendor on port {vendor_port}")
             time.sleep(QUIET_SECONDS)
             files, vendor_files = open_files(running.pids), open_files([vendor_pid])
-            tally = Tally()
-            seen = uvloop.run(soak(running, minutes * 60, tally))
+            tally, before = Tally(), cpu_seconds(running.pids)
+            seen = uvloop.run(soak(running, hours * HOUR_SECONDS, tally))
+            used = (cpu_seconds(running.pids) - before) / (hours * HOUR_SECONDS)
             time.sleep(QUIET_SECONDS)
             # A connection kept open to the vendor for the next call is not a leak; the vendor's own count says how many there are.
             left = open_files(running.pids) - files - (open_files([vendor_pid]) - vendor_files)
-        growth, errors = growth_mib(seen), tally.counts["errors"]
-        within = errors == 0 and growth <= GROWTH_MIB_MAX and left <= 0
-        if errors:
-            say(f"first error: {tally.first_error}\n{subject.log_tail()}")
-        say(
-            f"{'within' if within else 'over'}: {errors} errors (0), {growth:+.1f} MiB from the second to the last quarter "
-            f"(<= {GROWTH_MIB_MAX:g}), {left} files left open {QUIET_SECONDS:g} s after the load (0)"
-        )
+    figures = allocator_figures((subject.folder / "log").read_text(errors="replace"))
+    say("Python's allocator at the end: " + (", ".join(f"{name} {value:,}" for name, value in figures.items()) or "it did not speak"))
+    say(f"aisa took {used:.0%} of a core")
+    errors = tally.counts["errors"]
+    steady, words = judged(seen, hours)
+    if errors:
+        say(f"first error: {tally.first_error}\n{subject.log_tail()}")
+    say(
+        f"{'within' if steady and errors == 0 and left <= 0 else 'over'}: {errors} errors (0), {words}, {left} files left open "
+        f"{QUIET_SECONDS:g} s after the load (0)"
+    )
 
 
 def say(text: str) -> None:
@@ -222,12 +264,13 @@ def main() -> int:
     """Run as a command; 1 if the soak could not be run to its end."""
     parser = argparse.ArgumentParser(prog="soak", description="Put mixed load on aisa for a long time and watch for leaks.")
     parser.add_argument("--minutes", type=float, default=10.0, help="how long (default 10)")
+    parser.add_argument("--hours", type=float, help="how long, instead: from 1 on the slope is judged, from 4 on as for a release")
     options = parser.parse_args()
     try:
         if platform.system() != "Linux":
             raise BenchFailed("needs Linux: it reads memory and open files from /proc")
         with tempfile.TemporaryDirectory(prefix="aisa-soak-") as folder:
-            run(options.minutes, Path(folder))
+            run(options.hours or options.minutes / 60, Path(folder))
     except BenchFailed as failure:
         sys.stderr.write(f"soak: {failure}\n")
         return 1

@@ -21,7 +21,7 @@ from aisa.testing.clock import run_virtual
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))  # the bench is beside the package, not in it
 
-from benchmarks import machine, path, report, upstream
+from benchmarks import leaks, machine, path, report, upstream
 from benchmarks.against import AIMS, COSTS, MEASURES, in_turn, row
 from benchmarks.bench import arguments, plan_of
 from benchmarks.builds import OLDER, REPOSITORY, older
@@ -362,6 +362,30 @@ def test_a_comparison_judges_the_median_of_ratios_within_rounds() -> None:
     assert judged == "within (<= 0.5 x)"
     assert row(aim, [(-0.1, 0.2), (2.0, 3.0)])[4] == report.Spread(1.5, 1.5, 1.5)
     assert row(aim, [(-0.1, 0.2)])[4:] == (None, "")
+
+
+def test_a_long_soak_is_judged_by_the_slope_of_its_second_half() -> None:
+    """What a start takes does not count; 3 MiB an hour are too many for one hour, 1.5 for a release, and a short run has no slope."""
+    rising = [leaks.Reading(60.0 * minute, 50.0 + 30.0 * min(minute, 20) / 20 + 3.0 * minute / 60) for minute in range(61)]
+    slope = leaks.slope_mib(rising)
+    assert slope == pytest.approx(3.0)
+    assert leaks.judged(rising, 1.0) == (False, "+3.00 MiB an hour over the second half (<= 2)")
+    slower = [leaks.Reading(60.0 * minute, 50.0 + 1.5 * minute / 60) for minute in range(241)]
+    assert [leaks.judged(slower, hours)[0] for hours in (1.0, 4.0)] == [True, False]
+    steady, words = leaks.judged(slower[:10], 0.15)
+    assert steady
+    assert words.endswith("too short to judge")
+    assert leaks.slope_mib(slower[:1]) is None
+
+
+def test_the_allocators_last_words_are_read_from_a_log_and_the_kernels_kinds_add_up() -> None:
+    """Of an allocator that spoke twice the second time counts; heap, arenas and files are all that is resident."""
+    said = "# arenas allocated current           =                   3\n# bytes in allocated blocks        =            1,040,480\n"
+    assert leaks.allocator_figures(said.replace("3", "2") + "noise\n" + said) == {"arenas": 3, "used bytes": 1_040_480}
+    assert leaks.allocator_figures("") == {}
+    kinds = leaks.kinds_mib([os.getpid()])
+    assert sum(kinds.values()) == pytest.approx(machine.memory([os.getpid()]).rss / 2**20, rel=0.05)
+    assert min(kinds.values()) > 0
 
 
 def test_either_build_goes_first_in_every_other_round() -> None:

@@ -23,7 +23,6 @@ from aisa.providers.openai_answer import as_usage, plain_answer
 from aisa.providers.shape import Target
 from aisa.usage import REPORTED, Usage
 from aisa.wire.chat import parse_chat
-from aisa.wire.tool_terms import ToolTerms
 from aisa.wire.usage_report import Shown, UsageReport
 from rig import body
 
@@ -33,7 +32,7 @@ ASKED = AskedOf(CHAT, Target("a", "m", "openai"))
 
 def plain(answer: object) -> Usage:
     """Return the usage of an answer that passes untouched."""
-    conformant = plain_answer(json.dumps(answer).encode(), ToolTerms(CHAT.known), ASKED)
+    conformant = plain_answer(json.dumps(answer).encode(), CHAT.known, ASKED)
     assert conformant is not None
     return as_usage(conformant.usage)
 

@@ -8,6 +8,24 @@ from aisa.wire.door import Request
 from aisa.wire.vendor_tier import TIER_CHARACTERS_MAX
 from aisa.wire.wish import EFFORTS, Wish
 
+#: The settings of a model's entry that bound what a request may ask for.
+LIMITS = (
+    "max_output_tokens",
+    "max_top_logprobs",
+    "max_n",
+    "max_stop_sequences",
+    "max_tools",
+    "max_temperature",
+    "max_penalty",
+    EFFORTS,
+    "allowed_tiers",
+)
+
+
+def has_limits(limits: Model) -> bool:
+    """Say whether a model's entry bounds anything that a request may ask for; most bound nothing, and then nothing need be looked at."""
+    return any(getattr(limits, name) is not None for name in LIMITS)
+
 
 def check_limits(request: Request, name: str, limits: Model) -> None:
     """Do nothing if the model, here called `name`, can take the request. Raises ApiError max_tokens_exceeded, unsupported_parameter."""

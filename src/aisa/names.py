@@ -5,11 +5,15 @@ What is accepted fits everything that it later goes into: the bounds stand here 
 
 from __future__ import annotations
 
+from functools import lru_cache
+
 MODEL_NAME_CHARACTERS_MAX = 256  # vendors' longest, such as ARNs, have some 110
 VENDOR_NAME_CHARACTERS_MAX = 64
 LABEL_CHARACTERS_MAX = 100  # fits a line of a table
 ACCOUNT_CHARACTERS_MAX = 64  # as the database's column
 CLIENT_ID_CHARACTERS_MAX = 128  # of a caller's own id for a request (contract, section 3)
+
+KEPT_NAMES_MAX = 4_096  # of models, targets and prices, whose kept form is known: each call has one of each
 
 #: Of any text in a row: the longest name in it, `vendors.VENDOR.prices.MODEL`, is kept whole.
 STORED_CHARACTERS_MAX = len("vendors..prices.") + VENDOR_NAME_CHARACTERS_MAX + MODEL_NAME_CHARACTERS_MAX
@@ -20,3 +24,7 @@ def stored(text: str, characters_max: int = STORED_CHARACTERS_MAX) -> str:
     if len(text) <= characters_max and text.isprintable():
         return text
     return "".join([character if character.isprintable() else "?" for character in text[:characters_max]])
+
+
+#: The same for names that many calls have in common, and that are short.
+kept_name = lru_cache(KEPT_NAMES_MAX)(stored)

@@ -125,6 +125,10 @@ def cost_of(usage: Usage, prices: UnitPrices) -> Nanos:
     rates = prices.for_input(usage.input_tokens) if prices.tiers else prices
     if usage.breakdown is not None or rates.per_request is not None:
         return divide_half_up(sum([part.amount for part in parts_of(usage, rates)]), TOKENS_PER_PRICE)
+    if not (
+        usage.cached_tokens or usage.cache_write_tokens or usage.reasoning_tokens or usage.input_audio_tokens or usage.output_audio_tokens
+    ):
+        return divide_half_up(usage.input_tokens * rates.input + usage.output_tokens * rates.output, TOKENS_PER_PRICE)
     plain_input, plain_output, cached, written, thought, heard, spoken = tokens_by_kind(usage)
     total = (
         plain_input * rates.input

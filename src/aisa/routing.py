@@ -14,7 +14,7 @@ from aisa.config.schema import Target as TargetSetting
 from aisa.errors import ApiError
 from aisa.health import Health
 from aisa.keys.rules import Key
-from aisa.model_limits import check_limits
+from aisa.model_limits import check_limits, has_limits
 from aisa.money import Nanos
 from aisa.names import MODEL_NAME_CHARACTERS_MAX
 from aisa.prices.rules import BEGINNING, LookUp, Price, PriceList, Term, configured, is_local, unlisted
@@ -61,13 +61,14 @@ class Offer(msgspec.Struct, frozen=True):
 class Entry(msgspec.Struct, frozen=True):
     """One public model name. `steps` are tried in order; the weighted offers within a step in an order drawn by chance.
 
-    `unpriced` are those of them that are never asked, as they need a price and have none.
+    `unpriced` are those of them that are never asked, as they need a price and have none. `limited` says that its settings have limits.
     """
 
     name: str
     steps: tuple[tuple[tuple[Offer, int], ...], ...]
     settings: Model
     unpriced: tuple[Offer, ...] = ()
+    limited: bool = True
 
     @property
     def offers(self) -> tuple[Offer, ...]:
@@ -111,6 +112,8 @@ class Routes:
             self._entries[name] = self._entry(name, setting if isinstance(setting, Model) else Model(to=setting))
         if EMBEDDED in self._targets:
             self._entries.setdefault(TINY, self._entry(TINY, Model(to=(TINY,), context_window=TINY_CONTEXT_TOKENS)))
+        #: Of each configured name with one target, the plan of every call that asks for no other service tier: it depends on nothing else.
+        self._fixed = {name: Plan(entry, entry.offers) for name, entry in self._entries.items() if len(entry.offers) == 1}
         self._folded = {name.casefold(): name for name in self._entries}
         self._vendors_folded = {name.casefold(): name for name in self._targets}
         vendors = list(config.vendors)
@@ -144,15 +147,20 @@ class Routes:
         Raises ApiError: unknown_model, also for one without a price; model_not_allowed, max_tokens_exceeded, unsupported_parameter, in
         this order.
         """
-        entry = self.find(request.model)
+        fixed = self._fixed.get(request.model)
+        entry = self.find(request.model) if fixed is None else fixed.entry
         if entry.unpriced and len(entry.unpriced) == len(entry.offers):
             raise unpriced(entry)
-        allow(key, entry.name)
-        check_limits(request, entry.name, entry.settings)
+        if key.models is not None:
+            allow(key, entry.name)
+        if entry.limited:
+            check_limits(request, entry.name, entry.settings)
+        tier, member = request.tier()
+        if fixed is not None and not tier:
+            return fixed
         offers = [offer for step in entry.steps for offer in by_weight(step, chance)]
         if entry.unpriced:
             offers = [offer for offer in offers if offer not in entry.unpriced]
-        tier, member = request.tier()
         if tier:
             offers = [msgspec.structs.replace(offer, tier=tier) for offer in offers if not offer.lacks(tier)]
             if not offers:
@@ -184,7 +192,7 @@ class Routes:
                 steps.append([(offer, setting.weight)])
             weighted_before = weighted
         missing = [offer for step in steps for offer, _ in step if offer.needs_price and offer.price_list is None]
-        return Entry(name, tuple(map(tuple, steps)), model, tuple(missing))
+        return Entry(name, tuple(map(tuple, steps)), model, tuple(missing), has_limits(model))
 
     def _outside(self, name: str, vendor: str, model: str) -> Entry:
         """Return the entry of a name that the configuration does not have. Callers choose it, so it is kept only if it could be real."""

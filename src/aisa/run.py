@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 
 import msgspec
 
@@ -196,7 +196,7 @@ class Run:
         if fault and gate.misreports.is_news(target.vendor, self.patience.now()):
             gate.report(UsageMisreported(fact.request_id, target.vendor, target.model, fault))
 
-    def _warn(self, words: list[str]) -> None:
+    def _warn(self, words: Sequence[str]) -> None:
         """Tell the operator of finish reasons that nobody knows, once each."""
         target, warned = self.target, self.gate.warned
         for word in words:

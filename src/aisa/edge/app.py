@@ -85,7 +85,15 @@ class Edge:
         self._refusals = Refusals(gate.report)
 
     def judge(self, request: Request) -> Visit:
-        """Judge a request by its head: route, method, key, type of the body, in this order; `http/` then looks at the body's size."""
+        """Judge a request by its head: route, method, key, type of the body, in this order; `http/` then looks at the body's size.
+
+        What a head asks for is found once; whether its key is good, each time.
+        """
+        known = request.memo.get(JUDGED)
+        if isinstance(known, Judged):
+            key = None if known.secret is None else self._gate.keys.verify(known.secret)
+            request_id = self._ids()
+            return Visit(self, request, known, key=key, id=request_id, headers=self._headers(request, request_id))
         name, key = "", None
         if request.method == OPTIONS:
             self._routes.methods(request.path)
@@ -97,8 +105,10 @@ class Edge:
         if route.media_type is not None:
             sent = request.headers
             check_media(sent.get("content-type", JSON_TYPE), sent.get("content-encoding", "identity"))
+        secret = None if key is None else bearer(request.headers.get("authorization"))
+        judged = request.memo[JUDGED] = Judged(route, name, secret, client_id(request))
         request_id = self._ids()
-        return Visit(self, request, route, name=name, key=key, id=request_id, headers=self._headers(request, request_id))
+        return Visit(self, request, judged, key=key, id=request_id, headers=self._headers(request, request_id))
 
     def refuse(self, error: ApiError, reply: Reply, request: Request | None) -> None:
         """Answer a request that never became one: refused by its head, bad framing, too large, too slow."""
@@ -149,7 +159,7 @@ class Edge:
             began=self._gate.watch.loop.time(),
             headers=visit.headers,
             door=visit.door,
-            client_request_id=client_id(request),
+            client_request_id=visit.judged.client_request_id,
         )
         if self._once is not None and HEADER in request.headers:
             return relay_once(call, request.headers[HEADER], reply, gate=self._gate, once=self._once)
@@ -209,26 +219,47 @@ class Edge:
 Answering = Callable[[Edge, "Visit", Reply], Awaitable[Page | None]]
 
 
+class Judged(msgspec.Struct, frozen=True):
+    """What a good head asks for, whenever it comes: a route, what stands in its path for the part that varies, as whom, under which id."""
+
+    route: Route[Answering]
+    name: str
+    secret: str | None
+    client_request_id: str | None
+
+
+JUDGED = "judged"  # its place in a request's memo
+
+
 class Visit(msgspec.Struct):
     """A request that was found good by its head, see `http.shared.Verdict`, and its id.
 
-    `name` is what stands in its path for the part that varies, `key` None where the route needs none. `headers` go out with the answer,
-    whatever it is. `call` is what became of it on the route for chats.
+    `key` is None where the route needs none. `headers` go out with the answer, whatever it is. `call` is what became of it on the route for
+    chats.
     """
 
     edge: Edge
     request: Request
-    route: Route[Answering]
-    name: str
+    judged: Judged
     key: Key | None
     id: str
     headers: HeaderList
     call: Call | None = None
 
     @property
+    def route(self) -> Route[Answering]:
+        """The route."""
+        return self.judged.route
+
+    @property
+    def name(self) -> str:
+        """What stands in its path for the part that varies."""
+        return self.judged.name
+
+    @property
     def body_bytes_max(self) -> int | None:
         """As the route has it."""
-        return self.route.body_bytes_max
+        return self.judged.route.body_bytes_max
 
     @property
     def door(self) -> Door:

@@ -30,7 +30,7 @@ from aisa.providers.port import Answer, UpstreamRequest
 IDLE_SECONDS_MAX = 30.0  # below the 60 s and more that servers and load balancers commonly allow, so that we are the first to hang up
 WAITING_CALLS_MAX = 10_000  # more than a full pool can serve within the connect timeout; a longer queue would only delay the refusal
 CLOSING_TURNS_MAX = 5  # of the event loop: an aborted TLS transport has closed its socket after three
-HEADER_BLOCKS_MAX = 256  # a target's headers are the same for each call; more targets than this with one vendor are unlikely
+HEADS_MAX = 256  # a target's head is the same for each call, but for the length; more targets than this with one vendor are unlikely
 OUR_HEADERS = ("accept-encoding", "connection", "content-length", "transfer-encoding")  # they frame the message, so nobody else sets them
 
 
@@ -66,7 +66,7 @@ class HttpUpstream:
         self._credential = credential
         self._fixed_proof = None if credential else proof_of(settings)
         self._query = urlencode(settings.query, quote_via=quote)
-        self._header_block = lru_cache(maxsize=HEADER_BLOCKS_MAX)(self._write_header_block)
+        self._head_before_length = lru_cache(maxsize=HEADS_MAX)(self._write_head_before_length)
         self._arrival = memoryview(bytearray(ARRIVAL_BYTES_MAX))
         self._outbox = Outbox()
         self._open = 0  # places taken
@@ -248,15 +248,17 @@ class HttpUpstream:
     # The request's head.
 
     def _write_head(self, request: UpstreamRequest, proof: Proof) -> bytes:
-        if not PRINTABLE.fullmatch(request.path):
+        before = self._head_before_length((request.method, request.path), request.headers, proof)
+        return b"%bcontent-length: %d\r\n\r\n" % (before, len(request.body))
+
+    def _write_head_before_length(self, line: tuple[str, str], headers: tuple[tuple[str, str], ...], proof: Proof) -> bytes:
+        method, path = line
+        if not PRINTABLE.fullmatch(path):
             raise ValueError("the path of a request may only contain printable ASCII characters and no space")
-        path = request.path
         if self._query or proof.query:
             path += ("&" if "?" in path else "?") + "&".join(filter(None, (self._query, proof.query)))
-        block = self._header_block(request.headers, proof.headers)
-        return b"%b %b%b HTTP/1.1\r\n%bcontent-length: %d\r\n\r\n" % (
-            request.method.encode("ascii"), self._prefix, path.encode("ascii"), block, len(request.body),
-        )  # fmt: skip
+        block = self._write_header_block(headers, proof.headers)
+        return b"%b %b%b HTTP/1.1\r\n%b" % (method.encode("ascii"), self._prefix, path.encode("ascii"), block)
 
     def _write_header_block(self, headers: tuple[tuple[str, str], ...], proof: tuple[tuple[str, str], ...]) -> bytes:
         lines = {**self._own_headers, **dict(proof), **{name.lower(): value for name, value in headers if name.lower() not in OUR_HEADERS}}

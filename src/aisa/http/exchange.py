@@ -19,6 +19,8 @@ ARRIVAL_BYTES_MAX = 16_384  # what one read from the socket takes at most: large
 RELEASE_SECONDS_MAX = 0.25  # the end of a body often is a packet of its own behind the last event; a new TLS connection costs about as much
 RELEASE_BYTES_MAX = 4_096  # what may still precede that end unread; a vendor that says more after its last word is not worth keeping
 CODING_CHARACTERS_MAX = 60  # of a coding that we cannot read, for the log; real names are shorter
+#: The headers that say how the body is to be read.
+FRAMING = frozenset({b"content-type", b"content-length", b"content-encoding", b"transfer-encoding"})
 UNREAD_BYTES_MAX = 12_288  # beyond it the socket is not read; with one more arrival, and as much waiting for the client, under 64 KiB
 
 
@@ -45,39 +47,43 @@ class Line(Protocol):
 class Exchange:
     """A request's answer, in the shape of `aisa.providers.port.Answer`. Made by the connection, fed by it, closed by the reader."""
 
-    __slots__ = (
-        "_answered", "_arrived", "_begun", "_bytes_max", "_closed", "_complete", "_failure", "_framing_bytes", "_interim", "_keep_alive",
-        "_kept", "_line", "_lines", "_loop", "_parser", "_paused", "_release_timer", "_taken_bytes", "_unread", "_unread_bytes",
-        "_until_close", "_vendor", "_waiter", "coding", "headers", "limited", "on_body", "status",
-    )  # fmt: skip
+    # How all begin: what has not happened yet need not be said of each.
+    status = 0
+    coding = ""
+    limited = False
+    _begun = _answered = _complete = _closed = _paused = _until_close = _keep_alive = False
+    _interim = _framing_bytes = _taken_bytes = _unread_bytes = 0
+    _failure: Exception | None = None
+    _waiter: asyncio.Future[None] | None = None
+    _release_timer: asyncio.TimerHandle | None = None
 
     def __init__(self, line: Line, loop: asyncio.AbstractEventLoop, *, vendor: str, bytes_max: int, kept: bool) -> None:
         """`bytes_max` bounds a body that is not an event stream; `kept`: the connection has served an exchange before.
 
         Once the head is there, `coding` says how the body is packed ("" if it is not), and `limited` whether `bytes_max` counts.
         """
-        self.status = 0
-        self.headers: Mapping[str, str] = {}
         self._line = line
         self._loop = loop
         self._vendor = vendor
         self._bytes_max = bytes_max
         self._kept = kept
-        self._begun = self._answered = self._complete = self._closed = self._paused = False
-        self.limited = self._until_close = self._keep_alive = False
-        self.coding = ""
-        self._interim = self._framing_bytes = self._taken_bytes = self._unread_bytes = 0
-        self._failure: Exception | None = None
         self._lines: list[tuple[bytes, bytes]] = []
         self._arrived: list[bytes] = []
         self._unread: list[bytes] = []
-        self._waiter: asyncio.Future[None] | None = None
-        self._release_timer: asyncio.TimerHandle | None = None
         # The parser calls the list's own append: a stream has thousands of chunks, and a Python frame for each doubles their cost.
         self.on_body: Callable[[bytes], None] = self._arrived.append
         self._parser = HttpResponseParser(self)
 
     # What the reader calls.
+
+    @property
+    def headers(self) -> Mapping[str, str]:
+        """Response headers, names in lower case, repeats joined. Read from the bytes each time: only of a refusal does anybody ask."""
+        lines = [(name.decode("latin-1").lower(), value.decode("latin-1").rstrip()) for name, value in self._lines]
+        headers = dict(lines)
+        if len(headers) != len(lines):
+            headers = {name: ", ".join([value for other, value in lines if other == name]) for name in headers}
+        return headers
 
     async def head(self) -> None:
         """Wait until status and headers have arrived. Raises UpstreamFailed. Cancelling it aborts the connection."""
@@ -187,8 +193,9 @@ class Exchange:
             raise ValueError("bytes after the end of the answer")
 
     def on_header(self, name: bytes, value: bytes) -> None:
-        """Note a header. Trailers are noted too, and never looked at."""
-        self._lines.append((name, value))
+        """Note a header. Nobody looks at trailers."""
+        if not self._answered:
+            self._lines.append((name, value))
 
     def on_headers_complete(self) -> None:
         """Judge the head: skip an interim answer, refuse what we cannot read, else let the reader have it."""
@@ -199,22 +206,22 @@ class Exchange:
         if len(self._lines) > HEADER_LINES_MAX:
             self._refuse(f"more than {HEADER_LINES_MAX} header lines")
             return
-        lines = [(name.decode("latin-1").lower(), value.decode("latin-1").rstrip()) for name, value in self._lines]
-        headers = dict(lines)
-        if len(headers) != len(lines):
-            headers = {name: ", ".join([value for other, value in lines if other == name]) for name in headers}
-        coding = headers.get("transfer-encoding", "").lower()
+        told: dict[bytes, bytes] = {}
+        for name, value in self._lines:
+            if (framing := name.lower()) in FRAMING:
+                told[framing] = told[framing] + b", " + value if framing in told else value
+        coding = told[b"transfer-encoding"].rstrip().lower().decode("latin-1") if b"transfer-encoding" in told else ""
         if self._framing_bytes > HEAD_BYTES_MAX and sum(len(name) + len(value) for name, value in self._lines) > HEAD_BYTES_MAX:
             self._refuse(f"more than {HEAD_BYTES_MAX} bytes of headers")
         elif coding not in ("", "chunked"):
             self._refuse("a compressed answer, which was not asked for", f"transfer-encoding: {coding[:CODING_CHARACTERS_MAX]}")
-        elif "content-encoding" in headers:
-            self._note_coding(headers["content-encoding"].lower())
+        elif b"content-encoding" in told:
+            self._note_coding(told[b"content-encoding"].decode("latin-1").lower())
         if self._failure is not None:
             return
-        self.status, self.headers = status, headers
-        self.limited = not headers.get("content-type", "").lower().startswith("text/event-stream")
-        self._until_close = not coding and "content-length" not in headers
+        self.status = status
+        self.limited = not told.get(b"content-type", b"").lower().startswith(b"text/event-stream")
+        self._until_close = not coding and b"content-length" not in told
         self._keep_alive = self._parser.should_keep_alive()
         self._answered = True
 

@@ -26,7 +26,8 @@ _ABSOLUTE_FORM = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*://[^/?#]*")
 class Request(msgspec.Struct):
     """A request. `path` is as sent and has no query; `headers` has lower-case names, repeats joined by a comma and a blank.
 
-    While only its head is there, `body` is empty.
+    While only its head is there, `body` is empty. `memo` is for whoever judges it: what follows from the head alone, and not from when it
+    came, is kept there by name for as long as a connection's heads repeat.
     """
 
     method: str
@@ -35,12 +36,15 @@ class Request(msgspec.Struct):
     headers: dict[str, str]
     body: bytes
     version: str
+    memo: dict[str, object] = msgspec.field(default_factory=dict[str, object])
 
 
 #: Judges a request by its head: returns how many bytes its body may have, None for the reader's limit. Raises ApiError.
 Judge = Callable[[Request], int | None]
 
 _NO_CALLBACKS = object()
+_LENGTH = re.compile(rb"\r\ncontent-length: *", re.IGNORECASE)
+LENGTH_DIGITS_MAX = 15  # of a body's size, in a head that repeats
 BLANKS = " \t"  # what a header's value may be surrounded by
 
 
@@ -71,6 +75,7 @@ class RequestReader:
         "_judge",
         "_length",
         "_parser",
+        "_repeated",
         "body_bytes",
         "in_body",
         "keep_alive",
@@ -95,6 +100,9 @@ class RequestReader:
         self.refusal: ApiError | None = None
         self._parser: HttpRequestParser | None = None
         self._head = b""
+        #: Of the last head: what stood before and behind the body's length, and the request that it made. A client's next head is most
+        #: often the same. Kept from a connection's second request on, as most that are made for one request have no other.
+        self._repeated: tuple[bytes, bytes, Request] | None = None
         self._body: bytearray | None = None
         self._chunked: ChunkedBody | None = None
         #: The head is complete, the body is not; so many bytes of it, framing included, have arrived.
@@ -111,13 +119,18 @@ class RequestReader:
         """
         if self.in_body:
             return self._feed_sized(data) if self._chunked is None else self._feed_chunked(self._chunked, data)
+        if self._repeated is not None and not self._head and (request := self._once_more(data, self._repeated)) is not None:
+            return request
+        again = self.request is not None
         end = self._feed_head(data)
         if not end:
             return None
-        data = data[end:]
+        head, data = data[:end], data[end:]
         if self._chunked is None and len(data) == self._length:
             self.rest = b""
-            return self._whole(data)
+            request = self._whole(data)
+            self._repeated = around_length(head, request) if again else None
+            return request
         if self.refusal is not None and (self._chunked is not None or len(data) < self._length):
             raise self.refusal
         self.in_body = True
@@ -170,6 +183,26 @@ class RequestReader:
         self._head = b""
         self._take_head(head)
         return len(head) - seen
+
+    def _once_more(self, data: bytes, repeated: tuple[bytes, bytes, Request]) -> Request | None:
+        """Return the request in these bytes, if it has the last one's head but for the length, and came whole and alone; else None."""
+        before, behind, last = repeated
+        begin = len(before)
+        end = data.find(b"\r", begin, begin + LENGTH_DIGITS_MAX + 1)
+        if end <= begin or not (data.startswith(before) and data.startswith(behind, end)):
+            return None
+        length, body = data[begin:end], data[end + len(behind) :]
+        if not length.isdigit() or len(body) != int(length):
+            return None
+        told, headers = length.decode(), last.headers
+        if headers["content-length"] != told:
+            headers = {**headers, "content-length": told}
+        request = self.request = Request(last.method, last.path, last.query, headers, b"", last.version, last.memo)
+        self._length = len(body)
+        self._ask_judge(request, chunked=False)
+        self.rest = b""
+        request.body = body
+        return request
 
     def _take_head(self, head: bytes) -> None:
         lines = head.decode("latin-1").split("\r\n")
@@ -248,3 +281,9 @@ class RequestReader:
             self.body_bytes = 0
             self._body = self._chunked = None
         return request
+
+
+def around_length(head: bytes, request: Request) -> tuple[bytes, bytes, Request] | None:
+    """Return what stands before and behind a body's length in a head, None if it does not stand there once."""
+    found = _LENGTH.search(head) if request.headers.get("content-length", "").isdigit() else None
+    return None if found is None else (head[: found.end()], head[head.index(b"\r\n", found.end()) :], request)

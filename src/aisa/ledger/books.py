@@ -21,7 +21,8 @@ from aisa.ledger.port_usage import Span
 from aisa.ledger.row import CallRow, Opening
 from aisa.ledger.wallets import Cap, Limit, Wallet
 from aisa.money import Nanos
-from aisa.names import stored
+from aisa.names import kept_name
+from aisa.pricing import UnitPrices
 from aisa.routing import Plan
 from aisa.storage.failure import StorageFailed
 from aisa.wire.content import input_tokens
@@ -81,37 +82,39 @@ class Books:
         wallet = self.wallet(key.account)
         offer = plan.offers[0]
         price = offer.price_at(now)
-        rates = [each.prices for other in plan.offers if (each := other.price_at(now)) is not None]
-        if offer.tier:  # the answer may name the usual tier, which may be the dearer one
-            rates += [each.prices for other in plan.offers if (each := other.price_at(now, "")) is not None]
+        rates: list[UnitPrices] = []
         limits: list[Limit] = []
-        if rates and wallet.balance is not None:
-            limits.append(wallet)
-        if rates and key.spend_cap is not None:
-            limits.append(self._known_cap(key, now))
+        if wallet.balance is not None or key.spend_cap is not None:
+            rates = rates_of(plan, now)
+            if rates and wallet.balance is not None:
+                limits.append(wallet)
+            if rates and key.spend_cap is not None:
+                limits.append(self._known_cap(key, now))
         content, target = call.door.content(request), offer.target
         counted = input_tokens(content, target.model, target.context_window)
         opening = Opening(
             id=call.id,
             account=key.account,
             key_id=key.id,
-            model=stored(plan.entry.name),
+            model=kept_name(plan.entry.name),
             stream=request.stream,
             began_ms=int(now * 1000),
             input_tokens=counted,
             prices=None if price is None else price.prices,
-            price_source="" if price is None else stored(price.source),
+            price_source="" if price is None else kept_name(price.source),
             prepaid=wallet.balance is not None,
             client_request_id=call.client_request_id,
             idempotency=call.idempotency,
-            target=stored(offer.name),
+            target=kept_name(offer.name),
         )
         try:
             slot = self._board.take(opening_record(opening))
         except BoardFull as full:
             raise ApiError("overloaded", f"This server cannot keep books of more calls at the moment: {full}. Try again soon.") from None
-        targets = [other.target for other in plan.offers] if limits else []
-        held_input = max([input_tokens(content, other.model, other.context_window) for other in targets], default=counted)
+        held_input = counted
+        if limits and len(plan.offers) > 1:
+            targets = [other.target for other in plan.offers]
+            held_input = max([input_tokens(content, other.model, other.context_window) for other in targets])
         charge = self.calls[call.id] = Charge(self, opening, slot, offer=offer, limits=limits, held_input=held_input)
         try:
             if limits:
@@ -186,6 +189,14 @@ class Books:
             self.calls.pop(row.id, None)
 
         self._post(row, committed)
+
+
+def rates_of(plan: Plan, now: float) -> list[UnitPrices]:
+    """Return the prices of every target that may serve a call, at a moment; none for those that are free of charge."""
+    rates = [each.prices for other in plan.offers if (each := other.price_at(now)) is not None]
+    if plan.offers[0].tier:  # the answer may name the usual tier, which may be the dearer one
+        rates += [each.prices for other in plan.offers if (each := other.price_at(now, "")) is not None]
+    return rates
 
 
 def hold_first(charge: Charge, hold: Hold, request: Request) -> None:

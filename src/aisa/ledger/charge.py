@@ -18,7 +18,7 @@ from aisa.ledger.row import CallRow, Opening
 from aisa.ledger.rules import CLIENT_GONE, COMPLETED, CRASHED, FAILED, Delivered, billed
 from aisa.ledger.wallets import Limit
 from aisa.money import TOKENS_PER_PRICE, Nanos
-from aisa.names import stored
+from aisa.names import kept_name
 from aisa.prices.rules import CATALOGUE, Price
 from aisa.pricing import cost_of
 from aisa.routing import Offer
@@ -214,8 +214,8 @@ class Charge:
 
 def offered(opening: Opening, offer: Offer, price: Price | None) -> Opening:
     """Return the opening of a call that another target is asked for, at the price that it has there."""
-    prices, source = (None, "") if price is None else (price.prices, stored(price.source))
-    return msgspec.structs.replace(opening, target=stored(offer.name), prices=prices, price_source=source)
+    prices, source = (None, "") if price is None else (price.prices, kept_name(price.source))
+    return msgspec.structs.replace(opening, target=kept_name(offer.name), prices=prices, price_source=source)
 
 
 def row_of(opening: Opening, ending: Ending) -> CallRow:

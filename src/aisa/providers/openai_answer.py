@@ -14,7 +14,7 @@ from aisa.providers.counting import AskedOf
 from aisa.providers.shape import Target
 from aisa.usage import COUNTED, ESTIMATED, REPORTED, Usage
 from aisa.wire.answer import Document
-from aisa.wire.chat import ChatRequest
+from aisa.wire.chat import ChatRequest, Known
 from aisa.wire.chat_parts import identity_of, parts_of
 from aisa.wire.chunks import carries_token, text_in
 from aisa.wire.lenient_json import NotEvenLenient, encode, read_leniently, with_whole_text
@@ -43,33 +43,36 @@ from aisa.wire.vendor_tier import first_known, tier_in, tier_named
 Identity = tuple[str, int]
 
 FIELDS = msgspec.json.Decoder(dict[str, Raw])
+NOTHING = Usage()
 
 
 class AnswerDecoder:
     """Reads one document, and gives it back whole once the bill is settled: in the vendor's own bytes where nothing had to change."""
 
+    # What most documents never change stands here, and not in each.
+    done = False
+    failure: UpstreamFailed | None = None
+    tokens = reasoning_shown = 0  # a document is delivered whole or not at all
+    finished = False
+    unknown: Sequence[str] = ()
+    choices_made = 0
+    finishing, certain, held_bytes = 0, False, 0  # it has no finish but its end, and no events
+    tier: str | None = None
+    _renamed = ""  # what to call the model in an answer whose bytes can pass otherwise
+    _choices: Raw | None = None  # of an answer that can pass otherwise, with what they lacked
+    _mended: Tree | None = None  # the answer, where its bytes cannot pass
+    _report: UsageReport | None = None  # ... and what it says of its usage
+    _usage = NOTHING
+    _size = 0
+    _body = b""
+
     def __init__(self, chat: ChatRequest, target: Target, identity: Identity, *, passes: bool = True) -> None:
         self._passes = passes  # the client's door speaks this protocol
-        self.done = False
-        self.failure: UpstreamFailed | None = None
-        self.tokens = self.reasoning_shown = 0  # a document is delivered whole or not at all
-        self.finished = False
         self._target = target
         self._chat = chat
         self._identity = identity
-        self.unknown: list[str] = []
-        self.choices_made = 0
-        self.finishing, self.certain, self.held_bytes = 0, False, 0  # it has no finish but its end, and no events
         self._parts: list[bytes] = []
-        self._size = 0
-        self._body = b""
-        self._renamed = ""  # what to call the model in an answer whose bytes can pass otherwise
-        self._choices: Raw | None = None  # of an answer that can pass otherwise, with what they lacked
-        self._mended: Tree | None = None  # the answer, where its bytes cannot pass, and its usage
-        self._report = UsageReport()
         self._asked = AskedOf(chat, target)
-        self._usage = Usage()
-        self.tier: str | None = None
 
     def feed(self, data: bytes) -> Sequence[Part]:
         """Take the next bytes of the vendor's body."""
@@ -82,17 +85,17 @@ class AnswerDecoder:
     def end(self) -> Sequence[Part]:
         """Take the end of the vendor's body."""
         self._body = self._parts[0] if len(self._parts) == 1 else b"".join(self._parts)
-        terms = ToolTerms(self._chat.known)
         stops = stop_sequences(self._chat.known) if self._target.cut_stop else ()
-        plain: PlainAnswer | BareAnswer | None = None if stops else plain_answer(self._body, terms, self._asked)
+        plain: PlainAnswer | BareAnswer | None = None if stops else plain_answer(self._body, self._chat.known, self._asked)
         if plain is None and not stops:
-            plain = filled_up(self._body, terms, self._asked)
+            plain = filled_up(self._body, self._chat.known, self._asked)
             self._choices = None if plain is None else Raw(msgspec.json.encode(plain.choices))
         if plain is not None:
             self._usage = as_usage(plain.usage)
             self.tier = tier_named(plain.service_tier)
             shown = self._target.public or shown_name(plain.model, self._chat.model)
-            self._renamed = "" if shown == plain.model else shown
+            if shown != plain.model:
+                self._renamed = shown
             self.choices_made = len(plain.choices)
             self.done = True
             return []
@@ -102,9 +105,10 @@ class AnswerDecoder:
             return []
         answer, self.unknown = document
         self.choices_made = len(trees_in(answer.get("choices")))
-        self._report.take(answer.get("usage"))
-        self.tier = first_known(tier_named(answer.get("service_tier")), tier_in(self._report.fields))
-        self._usage = self._report.usage(shown_in(answer, self._target), self._asked)
+        report = self._report = UsageReport()
+        report.take(answer.get("usage"))
+        self.tier = first_known(tier_named(answer.get("service_tier")), tier_in(report.fields))
+        self._usage = report.usage(shown_in(answer, self._target), self._asked)
         self._mended = with_texts_cut(answer, stops) if stops else answer
         self.done = True
         return []
@@ -115,14 +119,14 @@ class AnswerDecoder:
 
     def usage_fault(self, usage: Usage) -> str:
         """Say what is wrong with the vendor's report."""
-        return self._report.fault(usage)
+        return "" if self._report is None else self._report.fault(usage)
 
     def closing(self, cost_usd: str | None) -> Sequence[Part]:
         """Return the whole body, or what it says."""
         return given(self._whole(cost_usd), Report(self._usage, cost_usd), passes=self._passes)
 
     def _whole(self, cost_usd: str | None) -> bytes:
-        if self._mended is not None:
+        if self._mended is not None and self._report is not None:
             return encode({**self._mended, "usage": with_cost(self._report.document(self._usage), cost_usd)})
         if cost_usd is None and not self._renamed and self._choices is None:
             return self._body
@@ -143,23 +147,23 @@ def given(document: bytes, report: Report, *, passes: bool) -> Sequence[Part]:
     return [identity_of(answer), *parts_of(answer, 0), report]
 
 
-def plain_answer(body: bytes, terms: ToolTerms, asked: Asked) -> PlainAnswer | None:
+def plain_answer(body: bytes, known: Known, asked: Asked) -> PlainAnswer | None:
     """Return an answer that is conformant as it is and can be true, None for any other."""
     try:
         answer = ANSWER.decode(body)
-        conformant = all(choice.index == place and is_conformant(choice, terms) for place, choice in enumerate(answer.choices))
+        conformant = all(choice.index == place and is_conformant(choice, known) for place, choice in enumerate(answer.choices))
     except NOT_PLAIN:
         return None
     passes = conformant and answer.error is UNSET and answer.usage.adds_up() and is_possible(answer, asked) and is_utf8(body)
     return answer if passes else None
 
 
-def filled_up(body: bytes, terms: ToolTerms, asked: Asked) -> BareAnswer | None:
+def filled_up(body: bytes, known: Known, asked: Asked) -> BareAnswer | None:
     """Return an answer that is conformant once its choices have all their members, None for any other."""
     try:
         answer = BARE_ANSWER.decode(body)
         nulls = b"null" in bytes(FIELDS.decode(body)["usage"])  # which are left out
-        conformant = all(choice.index == place and is_conformant(choice, terms) for place, choice in enumerate(answer.choices))
+        conformant = all(choice.index == place and is_conformant(choice, known) for place, choice in enumerate(answer.choices))
     except NOT_PLAIN:
         return None
     passes = conformant and answer.error is UNSET and answer.usage.adds_up() and not nulls and is_utf8(body)
@@ -171,20 +175,24 @@ def is_possible(answer: PlainAnswer | BareAnswer, asked: Asked) -> bool:
     said = answer.usage
     if said.prompt_tokens > asked.input_tokens_max or said.completion_tokens > asked.output_tokens_max:
         return False
-    hidden = said.parts()[2] + said.audio()[1]
-    return said.completion_tokens - hidden <= VISIBLE_SPARE or (
-        said.completion_tokens - hidden <= VISIBLE_PER_BYTE * characters(answer) + VISIBLE_SPARE
-    )
+    visible = said.completion_tokens
+    if visible <= VISIBLE_SPARE:
+        return True
+    if said.completion_tokens_details:
+        visible -= said.parts()[2] + said.audio()[1]
+    return visible <= VISIBLE_SPARE or visible <= VISIBLE_PER_BYTE * characters(answer) + VISIBLE_SPARE
 
 
-def is_conformant(choice: PlainAnswerChoice | BareAnswerChoice, terms: ToolTerms) -> bool:
+def is_conformant(choice: PlainAnswerChoice | BareAnswerChoice, known: Known) -> bool:
     """Tell whether what its type cannot say of a choice is right too. Raises what the decoders raise."""
     message, reason = choice.message, choice.finish_reason
     if message.tool_calls is UNSET and choice.logprobs is None and reason == "stop" and message.function_call is UNSET:
         return message.reasoning_content == message.reasoning
     calls = [] if message.tool_calls is UNSET else message.tool_calls
     legacy = message.function_call is not UNSET
-    if (calls or legacy or reason == "function_call") and terms.reason(reason, called=bool(calls), called_legacy=legacy) != reason:
+    if (calls or legacy or reason == "function_call") and ToolTerms(known).reason(
+        reason, called=bool(calls), called_legacy=legacy
+    ) != reason:
         return False
     if choice.logprobs is not None:
         msgspec.json.decode(choice.logprobs)  # it was skipped unread: a number in it may be none
@@ -193,6 +201,8 @@ def is_conformant(choice: PlainAnswerChoice | BareAnswerChoice, terms: ToolTerms
 
 def as_usage(said: PlainUsage) -> Usage:
     """Read plain usage."""
+    if not (said.prompt_tokens_details or said.completion_tokens_details):
+        return Usage(said.prompt_tokens, said.completion_tokens, 0, 0, 0, REPORTED, REPORTED)
     cached, written, reasoning = said.parts()
     heard, spoken = said.audio()
     return Usage(said.prompt_tokens, said.completion_tokens, cached, written, reasoning, REPORTED, REPORTED, heard, spoken)

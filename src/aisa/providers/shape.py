@@ -87,7 +87,7 @@ class Decoder(Protocol):
         ...
 
     @property
-    def unknown(self) -> list[str]:
+    def unknown(self) -> Sequence[str]:
         """Finish reasons in nobody's table that were taken for `stop`: the operator is told."""
         ...
 

@@ -281,11 +281,14 @@ class PlainUsage(msgspec.Struct, forbid_unknown_fields=True):
 
     def adds_up(self) -> bool:
         """Tell whether both sides are there, the sums are right, and nothing is to be asked of the parts."""
+        given, made = self.prompt_tokens, self.completion_tokens
+        if self.total_tokens != given + made or given <= 0 or made <= 0:
+            return False
+        if not (self.prompt_tokens_details or self.completion_tokens_details):
+            return True
         cached, written, reasoning = self.parts()
         heard, _ = self.audio()
-        total = self.prompt_tokens + self.completion_tokens
-        inside = cached + heard <= self.prompt_tokens and reasoning <= self.completion_tokens and not written
-        return self.total_tokens == total and inside and self.prompt_tokens > 0 and self.completion_tokens > 0
+        return cached + heard <= given and reasoning <= made and not written
 
 
 class PlainUsageChunk(msgspec.Struct):

@@ -25,9 +25,9 @@ import uvloop
 import yaml
 
 from aisa.admission.unlimited import Unlimited
+from aisa.background_reads import BackgroundReads
 from aisa.clock import wall_clock
 from aisa.config.schema import Config, Cors, Model, Server, Stream, Vendor
-from aisa.drain import Drains
 from aisa.edge.app import Edge
 from aisa.edge.cors import CrossOrigin
 from aisa.errors import ApiError
@@ -498,7 +498,7 @@ class House:
             watch=Watch(),
             chance=chance,
             report=self.facts.append,
-            drains=Drains(),
+            background_reads=BackgroundReads(),
         )
         ids = CallIds(wall_clock, chance)
         edge = Edge(self.gate, ids, wall_clock, cross_origin=CrossOrigin(Cors()), not_ready=lambda: None)

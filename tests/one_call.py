@@ -5,8 +5,8 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable, Sequence
 
+from aisa.background_reads import REPORT_SECONDS_MAX
 from aisa.config.schema import Prices
-from aisa.drain import REPORT_SECONDS_MAX
 from aisa.ledger.row import CallRow
 from aisa.ledger.wallets import Wallet
 from aisa.testing.clock import run_virtual

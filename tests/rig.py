@@ -11,9 +11,9 @@ from typing import Any
 
 from aisa.admission.unlimited import Unlimited
 from aisa.answer import Piece
+from aisa.background_reads import BackgroundReads
 from aisa.call import Call
 from aisa.config.schema import Config, Model, Prices, Stream, Vendor
-from aisa.drain import Drains
 from aisa.facts import Fact
 from aisa.keys.rules import Key
 from aisa.large_events import LargeEvents
@@ -148,7 +148,7 @@ class Rig:
             chance=random.Random(1),
             report=self.facts.append,
             watch=Watch(),
-            drains=Drains(),
+            background_reads=BackgroundReads(),
         )
 
     async def call(self, client: MemoryClient, data: bytes, door: Door = CHAT_DOOR) -> None:

@@ -16,8 +16,8 @@ from typing import Any
 
 import pytest
 
+from aisa.background_reads import BackgroundReads
 from aisa.config.schema import Prices
-from aisa.drain import Drains
 from aisa.errors import ApiError
 from aisa.keys.rules import Key
 from aisa.ledger.audit import differences_of
@@ -505,7 +505,7 @@ def test_what_a_vendor_makes_after_its_client_has_left_is_kept_beside_the_bill()
         async with house(
             says(TWO[: TWO.index(b'"bb"')], 30.0, TWO[TWO.index(b'"bb"') :], framed(usage(9, 70), DONE) + LAST), prices=PRICES
         ) as home:
-            home.gate.drains = Drains(["a"], drains_max=1, seconds_max=120)
+            home.gate.background_reads = BackgroundReads(["a"], reads_max=1, seconds_max=120)
             await left_with_one(home)
             assert (home.rows, home.vendor.open) == ([], 1)
             await asyncio.sleep(31)
@@ -517,17 +517,17 @@ def test_what_a_vendor_makes_after_its_client_has_left_is_kept_beside_the_bill()
 
 
 def test_more_drains_than_allowed_are_cancelled() -> None:
-    """The vendor's connection is cut at once, and the row says what had come until then; the one that is drained goes on."""
+    """The vendor's connection is cut at once, and the row says what had come until then; the one that is read on goes on."""
 
     async def main() -> None:
         async with house(says(SSE + framed(*text("aa")), hang), prices=PRICES) as home:
-            home.gate.drains = Drains(["a"], drains_max=1, seconds_max=120)
+            home.gate.background_reads = BackgroundReads(["a"], reads_max=1, seconds_max=120)
             await left_with_one(home)
             await left_with_one(home)
             await until(lambda: len(home.rows) == 1 and home.vendor.open == 1)
-            assert len(home.gate.drains) == 1
+            assert len(home.gate.background_reads) == 1
             assert bill(home.rows[0]) == cut_bill("client_gone", 1)
-            await home.gate.drains.close()
+            await home.gate.background_reads.close()
             assert len(home.rows) == 2
 
     run_virtual(main())
@@ -539,11 +539,11 @@ def test_a_drain_that_does_not_end_is_ended(how: str) -> None:
 
     async def main() -> None:
         async with house(says(SSE + framed(*text("aa")), 10.0, framed(chunk({"content": "bb"})), hang), prices=PRICES) as home:
-            home.gate.drains = Drains(["a"], drains_max=1, seconds_max=120)
+            home.gate.background_reads = BackgroundReads(["a"], reads_max=1, seconds_max=120)
             await left_with_one(home)
             await asyncio.sleep(115)
             assert home.rows == []
-            await (asyncio.sleep(10) if how == "time" else home.gate.drains.close())
+            await (asyncio.sleep(10) if how == "time" else home.gate.background_reads.close())
             row = await only_row(home)
             assert bill(row) == cut_bill("client_gone", 1)
             assert row.generated.output_tokens == 2

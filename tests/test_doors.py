@@ -236,7 +236,7 @@ def test_whatever_parts_come_the_chat_door_writes_a_conformant_answer(said: list
 
 def test_the_path_and_its_clocks_name_no_protocol() -> None:
     """What the two toys prove is not taken back by an import: nothing between the doors and the dialects knows either."""
-    for name in ("relay", "run", "patience", "delivery", "drain", "routing", "model_limits"):
+    for name in ("relay", "run", "patience", "delivery", "background_reads", "routing", "model_limits"):
         source = (AISA / f"{name}.py").read_text()
         assert not re.search(r"wire\.(chat|sse|reply|chunks|plain)|providers\.openai", source), name
     for path in [*(AISA / "http").glob("*.py"), *(AISA / "ledger").glob("*.py"), *(AISA / "admission").glob("*.py")]:

@@ -19,7 +19,7 @@ from typing import Any
 
 import pytest
 
-from aisa.drain import REPORT_SECONDS_MAX
+from aisa.background_reads import REPORT_SECONDS_MAX
 from aisa.keys.store import KeyStore
 from aisa.serve import PARSES_MAX, body_reader, migrate
 from aisa.storage.engine import open_database

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from aisa.drain import REPORT_SECONDS_MAX
+from aisa.background_reads import REPORT_SECONDS_MAX
 from aisa.facts import CallEnded
 from aisa.ledger.row import CallRow
 from aisa.ledger.wallets import Wallet
@@ -82,7 +82,7 @@ def test_a_report_that_does_not_come_in_time_is_not_waited_for(end: list[bytes |
     assert (row.billed.source, row.billed.input_source) == (COUNTED, ESTIMATED)
     upstream = rig.gate.upstreams["a"]
     assert upstream.open == 0  # type: ignore[attr-defined]  # it is a scripted one
-    assert len(rig.gate.drains) == 0
+    assert len(rig.gate.background_reads) == 0
 
 
 @pytest.mark.parametrize("most", ["finish", "a part of the usage", "usage", "half of the end"])
@@ -155,7 +155,7 @@ def test_what_a_stopping_server_waits_for_is_billed_all_the_same() -> None:
             await caller.until(b'"two"')
             caller.reset()
             await until(lambda: not home.gate.live)
-            await home.gate.drains.close()
+            await home.gate.background_reads.close()
             await until(lambda: len(home.rows) == 1)
             assert (home.rows[0].outcome, home.rows[0].billed.output_tokens) == ("client_gone", 2)
 

@@ -23,9 +23,9 @@ from typing import NamedTuple, TypeVar
 import msgspec
 
 from aisa.admission.unlimited import Unlimited
+from aisa.background_reads import BackgroundReads
 from aisa.call import Call
 from aisa.config.schema import Config, Model, Prices, PriceTier, Stream, Vendor
-from aisa.drain import Drains
 from aisa.errors import ApiError
 from aisa.keys.rules import DAY, MONTH, WEEK, Key
 from aisa.large_events import LargeEvents
@@ -55,7 +55,7 @@ from aisa.wire.port import SERVER_CLOSES
 
 #: window -> when one begins, and no larger one.
 MIDNIGHTS = {DAY: seconds_of(date(2026, 12, 2)), WEEK: seconds_of(date(2026, 11, 30)), MONTH: seconds_of(date(2026, 12, 1))}
-END_SECONDS = 3_600  # after it a world has nothing left to do: a document is waited for 600 s, twice; a drain takes 120 s
+END_SECONDS = 3_600  # after it a world has nothing left to do: a document is waited for 600 s, twice; a background read takes 120 s
 BOARD_BYTES_COPIED = 65_536 + 64 * 8_192  # its header, and the slots that are taken first: a world has 30 calls
 T = TypeVar("T")
 NEVER = float("inf")
@@ -148,7 +148,7 @@ class World:
     plans: Sequence[Plan]
     shuts_seconds: float
     dies_seconds: float
-    drains_max: int
+    reads_max: int
     sync_seconds: float | None
     commit_seconds: float
 
@@ -276,11 +276,11 @@ class Making:
         self.read_late: int | None = None
 
 
-class ReadingOn(Drains):
+class ReadingOn(BackgroundReads):
     """The real thing, which notes for each call how much had been read of its vendor when that was reported."""
 
-    def __init__(self, life: Life, drains_max: int) -> None:
-        super().__init__("a", drains_max=drains_max, seconds_max=120)
+    def __init__(self, life: Life, reads_max: int) -> None:
+        super().__init__("a", reads_max=reads_max, seconds_max=120)
         self._life = life
 
     def start(self, answer: Answer, decoder: Decoder, report: Callable[[Usage], None], *, vendor: str) -> bool:
@@ -392,7 +392,7 @@ class Life:
             chance=random.Random(world.seed),
             report=ignore,
             watch=Watch(),
-            drains=ReadingOn(self, world.drains_max),
+            background_reads=ReadingOn(self, world.reads_max),
         )
 
     def wall_clock(self) -> float:
@@ -700,7 +700,7 @@ class Maker:
             plans=[self.plan(number, chance.choice(keys), chance.choice(models)) for number in range(calls)],
             shuts_seconds=chance.uniform(1, 150) if self.likely(0.1) else NEVER,
             dies_seconds=chance.uniform(0.5, chance.choice((10, 30, 120))) if self.likely(0.12) else NEVER,
-            drains_max=self.among((3, 0), (1, 1), (1, 100)),
+            reads_max=self.among((3, 0), (1, 1), (1, 100)),
             sync_seconds=chance.uniform(0.001, 2) if self.likely(0.15) else None,
             commit_seconds=chance.uniform(0.001, 20) if self.likely(0.25) else 0,
         )

@@ -7,12 +7,12 @@ from collections.abc import Awaitable, Callable, Mapping, Sequence
 import msgspec
 
 from aisa.admission.port import Admission
+from aisa.background_reads import BackgroundReads
 from aisa.call import END, Call, Life
 from aisa.clock import Chance
 from aisa.config.schema import Stream
 from aisa.delivery import StreamDelivery
 from aisa.document import DocumentDelivery, Resets
-from aisa.drain import Drains
 from aisa.errors import ApiError
 from aisa.facts import CallEnded, ChoicesMissing, DocumentLost, Fact, FinishUnknown, UsageMisreported
 from aisa.health import Health
@@ -62,7 +62,7 @@ class Gate(msgspec.Struct):
     chance: Chance
     report: Callable[[Fact], None]
     watch: Watch
-    drains: Drains
+    background_reads: BackgroundReads
     large_events: LargeEvents
     keep_refusal: Callable[[Refusal], None] = not_kept
     misreports: Misreports = msgspec.field(default_factory=Misreports)
@@ -236,7 +236,7 @@ class Run:
                 tokens = bill.billed.output_tokens
                 self._tell(msgspec.structs.replace(fact, usage=generated, billed_tokens=tokens, cost_nanos=bill.cost))
 
-        if not self.gate.drains.start(answer, decoder, report, vendor=self.target.vendor):
+        if not self.gate.background_reads.start(answer, decoder, report, vendor=self.target.vendor):
             answer.close()
             return False
         charge.await_report()

@@ -22,12 +22,12 @@ from sqlalchemy import Connection
 
 from aisa import __version__
 from aisa.admission.unlimited import Unlimited
+from aisa.background_reads import BackgroundReads
 from aisa.clock import Chance, quick_chance, system_chance, wall_clock
 from aisa.config.load import Loaded
 from aisa.config.problem import ConfigErrors, Problem
 from aisa.config.schema import Config
 from aisa.config.schema import Server as ServerSettings
-from aisa.drain import Drains
 from aisa.edge.account import Accounts
 from aisa.edge.admin import Admin
 from aisa.edge.admin_calls import CallRoutes
@@ -199,7 +199,7 @@ async def serve(
     report(ServerNotice(f"draining: {server.calls_count} calls in flight, {config.server.drain_seconds:g} s at most"))
     await server.drain(0 if stopping.at_once else config.server.drain_seconds)
     await control_server.drain(0)
-    await gate.drains.close()
+    await gate.background_reads.close()
     for pool in pools.values():
         await pool.close()
     refused.sum_up()
@@ -235,7 +235,7 @@ def open_gate(
 ) -> Gate:
     """Return everything that the path of a call needs."""
     embedded = EmbeddedUpstream(config.embedded.tokens_per_second, wall_clock, chance)
-    drained = [name for name, vendor in config.vendors.items() if vendor.on_disconnect == "drain"]
+    read_on = [name for name, vendor in config.vendors.items() if vendor.on_disconnect == "drain"]
     return Gate(
         keys=keys,
         read=body_reader(),
@@ -249,7 +249,7 @@ def open_gate(
         chance=chance,
         report=report,
         watch=Watch(),
-        drains=Drains(drained, drains_max=config.ledger.drains_max, seconds_max=config.ledger.drain_seconds),
+        background_reads=BackgroundReads(read_on, reads_max=config.ledger.drains_max, seconds_max=config.ledger.drain_seconds),
     )
 
 

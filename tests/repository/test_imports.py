@@ -43,7 +43,7 @@ LAYERS: list[tuple[str, str]] = [
     ("aisa.patience", "relay"),
     ("aisa.permit", "relay"),
     ("aisa.delivery", "relay"),
-    ("aisa.drain", "relay"),
+    ("aisa.background_reads", "relay"),
     ("aisa.misreports", "relay"),
     ("aisa.document", "relay"),
     ("aisa.large_events", "relay"),

@@ -264,8 +264,8 @@ FIELDS: Mapping[str, str] = MappingProxyType(
         "writes to disk a call.",
         "ledger.calls_waiting_max": "Calls in flight, and ended calls that the database has not taken yet, that are kept at most; more are "
         "refused with 503. Each takes 8 KiB of disk.",
-        "ledger.drains_max": "Answers that are drained at the same time at most; more are cancelled.",
-        "ledger.drain_seconds": "How long an answer is drained at most.",
+        "ledger.drains_max": "Answers that are read on at the same time at most; more are cancelled.",
+        "ledger.drain_seconds": "How long an answer is read on at most.",
         "vendors.<name>.dialect": "The API that the vendor speaks.",
         "vendors.<name>.base_url": "Where the vendor's API is, up to and without `/chat/completions`, which is left out if it is there; "
         "a query in it counts as `query`.",

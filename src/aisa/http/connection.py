@@ -161,9 +161,9 @@ class Connection(asyncio.BufferedProtocol):
     def resume_writing(self) -> None:
         """The kernel has taken all bytes."""
         self._congested = False
-        self._out.drained()
+        self._out.flushed()
         if self.reply is not None:
-            self.reply.drained()
+            self.reply.flushed()
         elif self._flushing:
             self._flushing = False
             self._go_on()

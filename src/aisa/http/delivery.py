@@ -141,7 +141,7 @@ class Delivery:
             self._taken = self.bytes_written - len(self._posted) - waiting
         return self._taken
 
-    def drained(self) -> None:
+    def flushed(self) -> None:
         """Take note that everything written has left this process."""
         self._taken = self.bytes_written - len(self._posted)
 

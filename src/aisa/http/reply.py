@@ -65,8 +65,8 @@ class Reply:
         "_carrier",
         "_chunk_end",
         "_chunked",
-        "_drained",
         "_flowing",
+        "_flushed",
         "_head",
         "_house",
         "_is_head",
@@ -102,7 +102,7 @@ class Reply:
         self._chunk_end = b"\r\n"
         self._flowing = False  # a chunked body has begun and may go on: what a stream asks of each of its thousands of chunks
         self._posts = False  # its bytes can wait for the end of the loop's turn: a document, which is one message
-        self._drained: asyncio.Event | None = None
+        self._flushed: asyncio.Event | None = None
         self._on_taken: Callable[[], None] | None = None
         self.gone = self.started = self.ended = self.congested = False
         self.bytes_sent = 0
@@ -184,10 +184,10 @@ class Reply:
         `taken` is called at the very moment, before the waiting task gets its turn; not if the client is gone.
         """
         if self.congested:
-            if self._drained is None:
-                self._drained = asyncio.Event()
+            if self._flushed is None:
+                self._flushed = asyncio.Event()
             self._on_taken = taken
-            await self._drained.wait()
+            await self._flushed.wait()
 
     def end(self, data: bytes = b"") -> None:
         """End the body after these last bytes of it; a second call does nothing.
@@ -261,22 +261,22 @@ class Reply:
         elif self._probe and self._chunked and not self.congested:
             self.write(self._probe)
 
-    def drained(self) -> None:
+    def flushed(self) -> None:
         """Wake who waits in `writable`: nothing is waiting in this process any more."""
         self.congested = False
         taken, self._on_taken = self._on_taken, None
         if taken is not None:
             call_guarded(taken)  # whoever waits below must be woken
-        if self._drained is not None:
-            self._drained.set()
-            self._drained = None
+        if self._flushed is not None:
+            self._flushed.set()
+            self._flushed = None
 
     def lost(self) -> None:
         """The client is gone: wake who waits for it."""
         self.gone = True
         self._flowing = False
         self._on_taken = None
-        self.drained()
+        self.flushed()
 
     def _fail(self, why: str) -> None:
         self.ended = True

@@ -177,7 +177,7 @@ class Charge:
         only fall: no more is billed than was made.
         """
         row = self.row
-        assert row is not None, "it is closed before its vendor is drained"
+        assert row is not None, "it is closed before its vendor is read on"
         try:
             self._take_tier(tier)
             opening = self.opening

@@ -18,16 +18,16 @@ from aisa.usage import Usage
 REPORT_SECONDS_MAX = 1.0  # for the report of an answer whose choices have all finished; vendors send it within milliseconds
 
 
-class Drains:
-    """The answers being drained.
+class BackgroundReads:
+    """The answers being read on.
 
-    `vendors` are those that bill on, `drains_max` how many of their answers may be drained at once. Those of which only the report is
+    `vendors` are those that bill on, `reads_max` how many of their answers may be read on at once. Those of which only the report is
     awaited are bounded by their time, and in number by the board: each has its slot until then.
     """
 
-    def __init__(self, vendors: Collection[str] = (), *, drains_max: int = 0, seconds_max: float = 0.0) -> None:
+    def __init__(self, vendors: Collection[str] = (), *, reads_max: int = 0, seconds_max: float = 0.0) -> None:
         self._vendors = frozenset(vendors)
-        self._drains_max = drains_max
+        self._reads_max = reads_max
         self._seconds_max = seconds_max
         self._tasks: set[asyncio.Task[None]] = set()
         self._reports: set[asyncio.Task[None]] = set()
@@ -42,11 +42,11 @@ class Drains:
         """
         if decoder.finished:
             tasks, seconds = self._reports, REPORT_SECONDS_MAX
-        elif vendor in self._vendors and len(self._tasks) < self._drains_max:
+        elif vendor in self._vendors and len(self._tasks) < self._reads_max:
             tasks, seconds = self._tasks, self._seconds_max
         else:
             return False
-        task = asyncio.get_running_loop().create_task(drain(answer, decoder, seconds=seconds))
+        task = asyncio.get_running_loop().create_task(read_on(answer, decoder, seconds=seconds))
         tasks.add(task)
 
         def ended(_task: asyncio.Task[None]) -> None:  # also of a task that was cancelled before its first turn
@@ -58,14 +58,14 @@ class Drains:
         return True
 
     async def close(self) -> None:
-        """Cancel what is being drained, and wait until each has reported."""
+        """Cancel what is being read on, and wait until each has reported."""
         tasks = self._tasks | self._reports
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
 
 
-async def drain(answer: Answer, decoder: Decoder, *, seconds: float) -> None:
+async def read_on(answer: Answer, decoder: Decoder, *, seconds: float) -> None:
     """Read an answer to its end, for so many seconds at most."""
     with suppress(TimeoutError, UpstreamFailed):  # what was read until then is what we know
         async with asyncio.timeout(seconds):

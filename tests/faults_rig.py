@@ -41,12 +41,12 @@ from aisa.keys.rules import Key
 from aisa.large_events import LargeEvents
 from aisa.ledger.row import CallRow
 from aisa.observe.log import json_line, text_line
-from aisa.patience import Watch
 from aisa.providers import openai
 from aisa.routing import Routes
 from aisa.run import Gate
 from aisa.serve import body_reader
 from aisa.testing.conformance import check_error, check_stream
+from aisa.timeouts import Timers
 from books import books_into
 from rig import DONE, chunk, text, usage
 
@@ -495,7 +495,7 @@ class House:
             upstreams=dict(self.pools),
             stream=config.stream,
             large_events=LargeEvents(config.stream.large_events_bytes_max),
-            watch=Watch(),
+            timers=Timers(),
             chance=chance,
             report=self.facts.append,
             background_reads=BackgroundReads(),

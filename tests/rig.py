@@ -19,7 +19,6 @@ from aisa.keys.rules import Key
 from aisa.large_events import LargeEvents
 from aisa.ledger.row import CallRow
 from aisa.ledger.wallets import Wallet
-from aisa.patience import Watch
 from aisa.providers import openai
 from aisa.providers.port import Upstream
 from aisa.providers.shape import Decoder
@@ -28,6 +27,7 @@ from aisa.routing import Routes
 from aisa.run import Gate
 from aisa.testing.client import MemoryClient
 from aisa.testing.upstream import Break, Script, ScriptedUpstream, Stall
+from aisa.timeouts import Timers
 from aisa.wire.chat_door import CHAT_DOOR
 from aisa.wire.door import Door, Request
 from books import books_into
@@ -147,7 +147,7 @@ class Rig:
             large_events=LargeEvents((stream or Stream()).large_events_bytes_max),
             chance=random.Random(1),
             report=self.facts.append,
-            watch=Watch(),
+            timers=Timers(),
             background_reads=BackgroundReads(),
         )
 

@@ -10,8 +10,8 @@ from aisa.config.schema import Stream
 from aisa.http.delivery import SWEEP_SECONDS, Delivery, Sweep
 from aisa.http.outbox import Outbox
 from aisa.http.server import Reply, Request
-from aisa.patience import RAISED_SECONDS, Patience, Watch, stream_pulse
 from aisa.testing.clock import run_virtual
+from aisa.timeouts import RAISED_SECONDS, CallTimeouts, Timers, stream_keep_alive
 from http_server_rig import Run, Wire, both_loops, get, serving, until
 from rig import MemoryClient
 
@@ -60,12 +60,12 @@ def test_a_call_that_cannot_be_looked_at_keeps_no_other_from_its_time_out() -> N
     """Before and after it in every order, and again later: the timer goes on, and the bug is told once for each look, not in a storm."""
 
     async def main() -> None:
-        watch = Watch()
+        timers = Timers()
         others = [Interrupted() for _ in range(6)]
         for number, client in enumerate(others):
-            Patience(watch, client, Stream(), silence_seconds=5 + number, pulse=None).ask()
-            Patience(watch, Failing(), Stream(), silence_seconds=5 + number, pulse=None).ask()
-        Patience(watch, Failing(), Stream(), silence_seconds=900, pulse=stream_pulse(broken, Stream(), b""))
+            CallTimeouts(timers, client, Stream(), silence_seconds=5 + number, keep_alive=None).ask()
+            CallTimeouts(timers, Failing(), Stream(), silence_seconds=5 + number, keep_alive=None).ask()
+        CallTimeouts(timers, Failing(), Stream(), silence_seconds=900, keep_alive=stream_keep_alive(broken, Stream(), b""))
         await asyncio.sleep(60)
         assert [client.at for client in others] == [5 + number for number in range(6)]
 

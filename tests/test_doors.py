@@ -136,7 +136,7 @@ def test_a_failure_inside_a_stream_is_told_in_the_words_of_the_door_and_is_no_en
 
 @pairs
 def test_a_silence_is_filled_with_what_the_clients_of_the_door_ignore(door: Door, dialect: str) -> None:
-    """The head after 15 s, a sign then and every 15 s, the end of patience after 60 s; no other door's sign."""
+    """The head after 15 s, a sign then and every 15 s, the end after 60 s; no other door's sign."""
     client, rig = MemoryClient(), Spoken(Script([Stall()]), door=door, dialect=dialect)
     rig.ask(client)
     assert client.times[:4] == [15, 30, 45, 60]
@@ -236,7 +236,7 @@ def test_whatever_parts_come_the_chat_door_writes_a_conformant_answer(said: list
 
 def test_the_path_and_its_clocks_name_no_protocol() -> None:
     """What the two toys prove is not taken back by an import: nothing between the doors and the dialects knows either."""
-    for name in ("relay", "run", "patience", "delivery", "background_reads", "routing", "model_limits"):
+    for name in ("relay", "run", "timeouts", "delivery", "background_reads", "routing", "model_limits"):
         source = (AISA / f"{name}.py").read_text()
         assert not re.search(r"wire\.(chat|sse|reply|chunks|plain)|providers\.openai", source), name
     for path in [*(AISA / "http").glob("*.py"), *(AISA / "ledger").glob("*.py"), *(AISA / "admission").glob("*.py")]:

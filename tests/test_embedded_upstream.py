@@ -1,4 +1,4 @@
-"""The embedded model as a vendor: status, headers, bytes, pace and patience. Not what it says."""
+"""The embedded model as a vendor: status, headers, bytes, pace and timeouts. Not what it says."""
 
 from __future__ import annotations
 

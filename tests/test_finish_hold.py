@@ -8,9 +8,9 @@ from typing import Any
 import pytest
 
 from aisa.facts import CallEnded
-from aisa.patience import FINISH_HOLD_SECONDS
 from aisa.testing.clock import run_virtual
 from aisa.testing.conformance import check_stream
+from aisa.timeouts import FINISH_HOLD_SECONDS
 from rig import (
     DONE,
     Break,

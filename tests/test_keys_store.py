@@ -18,7 +18,7 @@ from aisa.storage.engine import Database, open_database
 from aisa.storage.migrate import migrate
 
 
-class Watch:
+class ManualClock:
     """A wall clock that is set by hand, in UNIX seconds."""
 
     def __init__(self) -> None:
@@ -38,13 +38,13 @@ def database(tmp_path: Path) -> Iterator[Database]:
 
 
 @pytest.fixture
-def watch() -> Watch:
+def watch() -> ManualClock:
     """A clock that stands still."""
-    return Watch()
+    return ManualClock()
 
 
 @pytest.fixture
-def store(database: Database, watch: Watch) -> KeyStore:
+def store(database: Database, watch: ManualClock) -> KeyStore:
     """An empty store."""
     return KeyStore(database, watch, random.Random(7))
 
@@ -80,7 +80,7 @@ def test_a_mistyped_key_is_told_apart_from_an_unknown_one(store: KeyStore) -> No
     _, secret = store.create("ci")
     with pytest.raises(ApiError, match="mistyped"):
         store.verify(secret[:-1])
-    _, foreign = KeyStore(store._database, Watch(), random.Random(8)).create("other")
+    _, foreign = KeyStore(store._database, ManualClock(), random.Random(8)).create("other")
     with pytest.raises(ApiError, match="not one of this server's"):
         store.verify(foreign)
 
@@ -96,7 +96,7 @@ def test_a_revoked_key_is_refused_by_the_next_request(store: KeyStore) -> None:
     assert code_of(store, second_secret) == "revoked_api_key"
 
 
-def test_an_expired_key_is_refused_from_its_second_on(store: KeyStore, watch: Watch) -> None:
+def test_an_expired_key_is_refused_from_its_second_on(store: KeyStore, watch: ManualClock) -> None:
     """Expiry needs no restart and no chore: the clock decides at each request."""
     _, secret = store.create("ci", expires_at=1_010)
     answers = []
@@ -131,7 +131,7 @@ def test_nothing_is_revoked_by_a_name_that_nobody_has(store: KeyStore) -> None:
     assert caught.value.code == "resource_not_found"
 
 
-def test_keys_outlive_the_process(store: KeyStore, database: Database, watch: Watch) -> None:
+def test_keys_outlive_the_process(store: KeyStore, database: Database, watch: ManualClock) -> None:
     """Another store on the same database knows every key as it was left."""
     _, secret = store.create("a", models=("x", "y"), expires_at=9_000, account="acme", spend=SpendCap(7, "day"))
     _, revoked = store.create("b")
@@ -203,7 +203,7 @@ class Stuck(random.Random):
         return seq[seq.index(next(self.letters))]
 
 
-def test_an_id_that_chance_repeats_is_drawn_again(database: Database, watch: Watch) -> None:
+def test_an_id_that_chance_repeats_is_drawn_again(database: Database, watch: ManualClock) -> None:
     """No two keys share an id, whatever the source of chance does."""
     store = KeyStore(database, watch, Stuck())
     ids = [store.import_key(label, f"My API Key {label}").id for label in ("a", "b")]

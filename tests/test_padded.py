@@ -13,9 +13,9 @@ from aisa.document import HELD_BACK_BYTES
 from aisa.facts import CallEnded
 from aisa.ledger.row import CallRow
 from aisa.ledger.rules import CLIENT_GONE, COMPLETED, FAILED
-from aisa.patience import PADDED_HEAD_SECONDS, PADDING_SECONDS
 from aisa.testing.clock import run_virtual
 from aisa.testing.conformance import check_answer
+from aisa.timeouts import PADDED_HEAD_SECONDS, PADDING_SECONDS
 from faults_rig import body as request_body
 from faults_rig import hang_up, house, plain, post, says
 from one_call import IN, OUT
@@ -127,7 +127,7 @@ def test_a_padded_document_that_did_not_arrive_whole_costs_nothing(missing: int,
 
 
 def test_streams_of_the_same_model_are_not_padded() -> None:
-    """The setting is about documents; a stream's pulse is its own."""
+    """The setting is about documents; a stream's keep-alive is its own."""
     client = MemoryClient()
 
     async def main() -> None:

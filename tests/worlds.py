@@ -36,7 +36,6 @@ from aisa.ledger.holds import Learned
 from aisa.ledger.recovery import recover
 from aisa.ledger.row import CallRow
 from aisa.ledger.wallets import Wallet
-from aisa.patience import Watch
 from aisa.prices.rules import seconds_of
 from aisa.providers import openai
 from aisa.providers.port import Answer, UpstreamRequest
@@ -48,6 +47,7 @@ from aisa.run import Gate
 from aisa.testing.client import MemoryClient
 from aisa.testing.clock import JumpingSelector, VirtualLoop
 from aisa.testing.upstream import Break, Script, ScriptedAnswer, ScriptedUpstream, Stall
+from aisa.timeouts import Timers
 from aisa.usage import Usage
 from aisa.wire.chat_door import CHAT_DOOR
 from aisa.wire.door import Door, Request
@@ -391,7 +391,7 @@ class Life:
             large_events=LargeEvents(Stream().large_events_bytes_max),
             chance=random.Random(world.seed),
             report=ignore,
-            watch=Watch(),
+            timers=Timers(),
             background_reads=ReadingOn(self, world.reads_max),
         )
 

@@ -36,7 +36,7 @@ async def relay(call: Call, client: Client, gate: Gate) -> None:
     key = call.key  # 1 who: the edge has found that by the head, before it took the body
     request = await gate.read(call.door, call.body)  # 2 what
     call.asked = request.model
-    plan = gate.routes.plan(request, key, gate.chance, health=gate.health, now=gate.watch.loop.time())  # 3 where
+    plan = gate.routes.plan(request, key, gate.chance, health=gate.health, now=gate.timers.loop.time())  # 3 where
     run = Run(call, client, gate, request=request, plan=plan)
     try:
         run.permit = await open_permit(gate.ledger, gate.admission, call, key=key, request=request, plan=plan)  # 4 may they
@@ -102,14 +102,14 @@ async def ask(run: Run, offer: Offer, target: Target) -> Piece | None:
     request = dialect.to_upstream(run.request, target)
     run.dropped = request.dropped
     run.target, run.encoder = target, None
-    run.life.ask(offer.name, run.patience.ask())
+    run.life.ask(offer.name, run.timeouts.ask())
     run.charge.serve(offer, run.life.attempts)  # from here on the call costs what it does there
     answer = run.answer = None
     try:
         answer = run.answer = await run.gate.upstreams[target.vendor].ask(request)
         if answer.status != 200:
             body = await read_some(answer)
-            asked = Asked(run.call.created + run.patience.now() - run.call.began, request.added)
+            asked = Asked(run.call.created + run.timeouts.now() - run.call.began, request.added)
             raise dialect.read_failure(answer.status, answer.headers, body, target=target, asked=asked)
         call = run.call
         run.decoder = dialect.decoder(run.request, target, call_id=call.id, created=call.created, protocol=call.door.protocol)
@@ -118,7 +118,7 @@ async def ask(run: Run, offer: Offer, target: Target) -> Piece | None:
         if answer is not None:
             answer.close()
         run.decoder = None
-        if isinstance(ending, asyncio.CancelledError) and run.patience.forgive(ending):
+        if isinstance(ending, asyncio.CancelledError) and run.timeouts.forgive(ending):
             raise UpstreamFailed(too_silent(target.vendor)) from None
         raise
 
@@ -136,14 +136,14 @@ async def next_piece(run: Run) -> Piece | None:
 
     A vendor that falls silent or breaks off after every choice has finished has said all that it had to say.
     """
-    answer, decoder, encoder, patience = run.answer, run.decoder, run.writer(), run.patience
+    answer, decoder, encoder, timeouts = run.answer, run.decoder, run.writer(), run.timeouts
     assert answer is not None, "`ask` has set it"
     assert decoder is not None, "`ask` has set it"
     while not decoder.done:
         if decoder.failure is not None:
             raise decoder.failure
-        if decoder.finishing != patience.finishing:
-            patience.hold_finish(decoder.finishing)
+        if decoder.finishing != timeouts.finishing:
+            timeouts.hold_finish(decoder.finishing)
         try:
             data = await answer.read()
         except UpstreamFailed:
@@ -151,7 +151,7 @@ async def next_piece(run: Run) -> Piece | None:
                 raise
             data = b""
         except asyncio.CancelledError as ending:
-            if not (decoder.finishing and patience.forgive(ending)):
+            if not (decoder.finishing and timeouts.forgive(ending)):
                 raise
             data = b""
         parts = decoder.feed(data) if data else decoder.end()
@@ -172,15 +172,15 @@ async def send(run: Run, piece: Piece) -> None:
     assert permit is not None, "it was given before the vendor was asked"
     charge = permit.charge
     if delivery.tokens + piece.tokens > permit.covered:
-        await run.patience.wait_for_store(permit.extend(delivery.tokens + piece.tokens))
+        await run.timeouts.wait_for_store(permit.extend(delivery.tokens + piece.tokens))
     if not client.started:
         run.start_stream()
     charge.note(delivery.write(piece))
-    now = run.patience.sent(piece.tokens or piece.carries)
+    now = run.timeouts.sent(piece.tokens or piece.carries)
     if run.life.first_token_at is None:
         run.life.sent(now, piece.tokens)
     if client.congested:
-        await run.patience.wait_for_client(lambda: charge.note(delivery.taken()))
+        await run.timeouts.wait_for_client(lambda: charge.note(delivery.taken()))
 
 
 async def finish(run: Run, bill: Bill) -> None:
@@ -251,6 +251,6 @@ def report_failure(run: Run, target: Target, failure: UpstreamFailed) -> None:
     """Tell the operator about a failed attempt, and the next plans."""
     detail = failure.detail or failure.error.message
     run.gate.report(VendorFailed(run.call.id, target.vendor, target.model, failure.error.code, detail, failure.loud, failure.blame))
-    seconds = run.gate.health.failed(run.life.target, failure, run.patience.now())
+    seconds = run.gate.health.failed(run.life.target, failure, run.timeouts.now())
     if seconds is not None:
         run.gate.report(TargetHealth(run.life.target, seconds))

@@ -22,17 +22,17 @@ from aisa.ledger.port import Bill, Charge, Ending, Ledger
 from aisa.ledger.refusal import Refusal, not_kept
 from aisa.ledger.rules import CLIENT_GONE, CLIENT_STALLED, COMPLETED, CUT, FAILED, Delivered
 from aisa.misreports import Misreports
-from aisa.patience import Patience, Pulse, Watch, padding_pulse, stream_pulse
 from aisa.permit import Permit
 from aisa.providers.omissions import Omissions
 from aisa.providers.port import Answer, Upstream
 from aisa.providers.shape import Decoder, Dialect
 from aisa.routing import EMBEDDED, TINY, Plan, Routes
+from aisa.timeouts import CallTimeouts, KeepAlive, Timers, padding_keep_alive, stream_keep_alive
 from aisa.usage import Usage
 from aisa.wire.door import Door, Encoder, Request
 from aisa.wire.port import Client, HeaderList
 
-ANSWER_PER_IDLE = 10  # a document shows no tokens while it is made; ten times the patience for one token, 600 s by default
+ANSWER_PER_IDLE = 10  # a document shows no tokens while it is made; ten times the timeouts for one token, 600 s by default
 WARNINGS_MAX = 1_000  # words of vendors that the operator is told of; a vendor that makes up more is known by then
 PADDED_HEADER = "x-aisa-padded"
 NO_CACHE: HeaderList = [("cache-control", "no-cache"), ("x-accel-buffering", "no")]
@@ -61,7 +61,7 @@ class Gate(msgspec.Struct):
     stream: Stream
     chance: Chance
     report: Callable[[Fact], None]
-    watch: Watch
+    timers: Timers
     background_reads: BackgroundReads
     large_events: LargeEvents
     keep_refusal: Callable[[Refusal], None] = not_kept
@@ -100,12 +100,12 @@ class Run:
         settings = plan.entry.settings
         idle = settings.idle_timeout_seconds
         silence = idle if request.stream else settings.answer_timeout_seconds or ANSWER_PER_IDLE * idle
-        pulse: Pulse | None = None
+        keep_alive: KeepAlive | None = None
         if request.stream:
-            pulse = stream_pulse(self.start_stream, gate.stream, call.door.keep_alive)
+            keep_alive = stream_keep_alive(self.start_stream, gate.stream, call.door.keep_alive)
         elif settings.documents == "padded":
-            pulse = padding_pulse(self.start_padded)
-        self.patience = Patience(gate.watch, client, gate.stream, silence_seconds=silence, pulse=pulse)
+            keep_alive = padding_keep_alive(self.start_padded)
+        self.timeouts = CallTimeouts(gate.timers, client, gate.stream, silence_seconds=silence, keep_alive=keep_alive)
 
     @property
     def charge(self) -> Charge:
@@ -158,13 +158,13 @@ class Run:
         """Close the charge with what is known now. The first settlement counts."""
         if self._bill is None:
             self.life.settle(outcome)
-            self.patience.stop()
+            self.timeouts.stop()
             self._bill = self.charge.close(self._ending(outcome))
         return self._bill
 
     def close(self) -> None:
         """Let everything go and report the call. Synchronous, so that no cancellation can fall into it."""
-        self.patience.stop()
+        self.timeouts.stop()
         self.gate.live.discard(self)
         if self.large is not None:
             self.large.release()
@@ -193,7 +193,7 @@ class Run:
         gate, target = self.gate, self.target
         gate.report(fact)
         fault = "" if self.decoder is None else self.decoder.usage_fault(fact.usage)
-        if fault and gate.misreports.is_news(target.vendor, self.patience.now()):
+        if fault and gate.misreports.is_news(target.vendor, self.timeouts.now()):
             gate.report(UsageMisreported(fact.request_id, target.vendor, target.model, fault))
 
     def _warn(self, words: Sequence[str]) -> None:
@@ -288,7 +288,7 @@ class Run:
             attempts=life.attempts,
             queue_ms=milliseconds(life.asked_at, began),
             first_token_ms=milliseconds(life.first_token_at, began),
-            total_ms=int((self.patience.now() - began) * 1000),
+            total_ms=int((self.timeouts.now() - began) * 1000),
             bytes_sent=self.client.bytes_sent,
             error_code=None if self.error is None else self.error.code,
             tier=None if self.decoder is None else self.decoder.tier,
@@ -311,7 +311,7 @@ class Run:
             billed_tokens=0 if self._bill is None else self._bill.billed.output_tokens,
             cost_nanos=None if self._bill is None else self._bill.cost,
             first_token_seconds=None if first is None else first - began,
-            total_seconds=self.patience.now() - began,
+            total_seconds=self.timeouts.now() - began,
             bytes_sent=self.client.bytes_sent,
             client_request_id=self.call.client_request_id,
             error_code=None if self.error is None else self.error.code,

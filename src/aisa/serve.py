@@ -63,7 +63,6 @@ from aisa.ledger.wallets import Cap, Wallet
 from aisa.ledger.writer import Writer, insert_rows
 from aisa.money import Nanos
 from aisa.observe.log import Log, json_line, text_line
-from aisa.patience import Watch
 from aisa.prices.rules import LookUp, may_be_listed, unlisted
 from aisa.providers import openai
 from aisa.providers.counting import Counts, NoTokenizer, counts_of
@@ -75,6 +74,7 @@ from aisa.storage.ballast import take_on, throw_off
 from aisa.storage.engine import Database, open_database
 from aisa.storage.failure import StorageFailed
 from aisa.storage.lock import control_path, exposure, own_folder
+from aisa.timeouts import Timers
 from aisa.wire.door import Door, Request
 
 #: Signals that end a process that has no answer to them. Nothing is reloaded yet; a log that was rotated goes on where it is.
@@ -248,7 +248,7 @@ def open_gate(
         large_events=LargeEvents(config.stream.large_events_bytes_max),
         chance=chance,
         report=report,
-        watch=Watch(),
+        timers=Timers(),
         background_reads=BackgroundReads(read_on, reads_max=config.ledger.drains_max, seconds_max=config.ledger.drain_seconds),
     )
 

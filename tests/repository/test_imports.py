@@ -40,7 +40,7 @@ LAYERS: list[tuple[str, str]] = [
     ("aisa.ledger.row", "rules"),
     ("aisa.ledger.refusal", "rules"),
     ("aisa.ledger.port_*", "ports"),
-    ("aisa.patience", "relay"),
+    ("aisa.timeouts", "relay"),
     ("aisa.permit", "relay"),
     ("aisa.delivery", "relay"),
     ("aisa.background_reads", "relay"),

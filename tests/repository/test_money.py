@@ -62,7 +62,7 @@ def test_the_gate_on_money_sees_what_makes_amounts_inexact(name: str, text: str)
 
 @pytest.mark.parametrize(
     ("name", "text"),
-    [("aisa.pricing", "x = y // 2 * 3 + int('1')"), ("aisa.pricing", "def f(unix_seconds: float): ..."), ("aisa.patience", "x = 1 / 2")],
+    [("aisa.pricing", "x = y // 2 * 3 + int('1')"), ("aisa.pricing", "def f(unix_seconds: float): ..."), ("aisa.timeouts", "x = 1 / 2")],
 )
 def test_the_gate_on_money_lets_whole_numbers_and_times_pass(name: str, text: str) -> None:
     """A gate that cries at honest code is soon switched off."""

@@ -156,7 +156,7 @@ class Edge:
             key=visit.caller,
             body=request.body,
             created=int(self._wall_clock()),
-            began=self._gate.watch.loop.time(),
+            began=self._gate.timers.loop.time(),
             headers=visit.headers,
             door=visit.door,
             client_request_id=visit.judged.client_request_id,

@@ -89,8 +89,8 @@ class Names:
             name.flight_began = now
             name.flight = asyncio.create_task(self._look_up(host, name))
         if name.flight is not None:
-            patience = max(0.0, name.flight_began + REFRESH_WAIT_SECONDS - now) if name.addresses else None
-            await asyncio.wait({name.flight}, timeout=patience)
+            timeouts = max(0.0, name.flight_began + REFRESH_WAIT_SECONDS - now) if name.addresses else None
+            await asyncio.wait({name.flight}, timeout=timeouts)
         if not name.addresses:
             raise OSError(name.failure)
         return name.addresses

@@ -1,4 +1,4 @@
-"""The clocks of a call: when the head may wait no longer, when to send a keep-alive, when vendor or client has been silent too long.
+"""The timeouts of a call: when the head may wait no longer, when to send a keep-alive, when vendor or client has been silent too long.
 
 It does not decide what a silence means; it interrupts the call and says why. All calls of an event loop share one timer.
 """
@@ -25,7 +25,7 @@ PADDING = b"\n"  # blank space before a JSON value means nothing
 LOOK_SECONDS_MIN = 0.05  # thousands of streams are due at as many moments; one look a moment would be all that the process does
 
 
-class Pulse(NamedTuple):
+class KeepAlive(NamedTuple):
     """What an answer sends while it has nothing to say: `start` its head after `head_seconds` of waiting, then `sign` in each silence."""
 
     start: Callable[[], None]
@@ -34,17 +34,17 @@ class Pulse(NamedTuple):
     sign: bytes
 
 
-def stream_pulse(start: Callable[[], None], settings: Stream, keep_alive: bytes) -> Pulse:
-    """Return a stream's pulse, which is seen as `keep_alive`."""
-    return Pulse(start, settings.head_hold_seconds, settings.keep_alive_seconds, keep_alive)
+def stream_keep_alive(start: Callable[[], None], settings: Stream, sign: bytes) -> KeepAlive:
+    """Return what a stream sends: its door's `sign`."""
+    return KeepAlive(start, settings.head_hold_seconds, settings.keep_alive_seconds, sign)
 
 
-def padding_pulse(start: Callable[[], None]) -> Pulse:
-    """Return a padded document's pulse."""
-    return Pulse(start, PADDED_HEAD_SECONDS, PADDING_SECONDS, PADDING)
+def padding_keep_alive(start: Callable[[], None]) -> KeepAlive:
+    """Return what a padded document sends."""
+    return KeepAlive(start, PADDED_HEAD_SECONDS, PADDING_SECONDS, PADDING)
 
 
-class Watch:
+class Timers:
     """Looks after every call in flight with one timer, because a timer of its own costs a short call more than anything else here.
 
     Belongs to the event loop that first uses it.
@@ -52,7 +52,7 @@ class Watch:
 
     def __init__(self) -> None:
         self._loop: asyncio.AbstractEventLoop | None = None
-        self._calls: set[Patience] = set()
+        self._calls: set[CallTimeouts] = set()
         self._timer: asyncio.TimerHandle | None = None
         self._due = NEVER
 
@@ -63,15 +63,15 @@ class Watch:
             self._loop = asyncio.get_running_loop()
         return self._loop
 
-    def add(self, patience: Patience) -> None:
-        """Look after a call, at `patience.due` first."""
-        self._calls.add(patience)
-        if patience.due < self._due:
-            self._arm(patience.due)
+    def add(self, timeouts: CallTimeouts) -> None:
+        """Look after a call, at `timeouts.due` first."""
+        self._calls.add(timeouts)
+        if timeouts.due < self._due:
+            self._arm(timeouts.due)
 
-    def discard(self, patience: Patience) -> None:
+    def discard(self, timeouts: CallTimeouts) -> None:
         """Forget a call."""
-        self._calls.discard(patience)
+        self._calls.discard(timeouts)
 
     def _arm(self, due: float) -> None:
         if self._timer is not None:
@@ -82,35 +82,35 @@ class Watch:
     def _look(self) -> None:
         now = self.loop.time()
         try:
-            for patience in [patience for patience in self._calls if patience.due <= now]:
-                patience.due = now + RAISED_SECONDS  # unless looking at it, which is to plan anew, raises
-                call_guarded(patience.look, now)
+            for timeouts in [timeouts for timeouts in self._calls if timeouts.due <= now]:
+                timeouts.due = now + RAISED_SECONDS  # unless looking at it, which is to plan anew, raises
+                call_guarded(timeouts.look, now)
         finally:
-            soonest = min((patience.due for patience in self._calls), default=NEVER)
+            soonest = min((timeouts.due for timeouts in self._calls), default=NEVER)
             self._arm(max(soonest, now + LOOK_SECONDS_MIN))
 
 
-class Patience:
-    """Watches one call. Times are the event loop's seconds; `due` is when to look at it next.
+class CallTimeouts:
+    """The timeouts of one call. Times are the event loop's seconds; `due` is when to look at it next.
 
     `silence_seconds` bounds the time without a token (or, for a document, the whole wait for it). The clock of the vendor stands
-    still while the client is the slow one. Without a `pulse` nothing is sent until the answer is there, as of a plain document.
+    still while the client is the slow one. Without a `keep_alive` nothing is sent until the answer is there, as of a plain document.
     """
 
-    def __init__(self, watch: Watch, client: Client, settings: Stream, *, silence_seconds: float, pulse: Pulse | None) -> None:
+    def __init__(self, timers: Timers, client: Client, settings: Stream, *, silence_seconds: float, keep_alive: KeepAlive | None) -> None:
         self.finishing = 0  # as the decoder says
         self._finish_by = NEVER
-        self._watch = watch
+        self._timers = timers
         self._client = client
         self._settings = settings
         self._silence_seconds = silence_seconds
-        self._pulse = pulse
+        self._keep_alive = keep_alive
         self._blocked_since: float | None = None
-        self._time = watch.loop.time
+        self._time = timers.loop.time
         self._began = self._last_token = self._last_output = self._time()
         self._apart_since: float | None = self._began  # no vendor is waited for, now or until one is asked
         self.due = NEVER
-        if pulse is not None:
+        if keep_alive is not None:
             self._plan()
 
     def ask(self) -> float:
@@ -176,8 +176,8 @@ class Patience:
         return self._time()
 
     def stop(self) -> None:
-        """End the watch."""
-        self._watch.discard(self)
+        """Look after the call no more."""
+        self._timers.discard(self)
 
     def look(self, now: float) -> None:
         """See whether anything is due, and do it."""
@@ -187,8 +187,8 @@ class Patience:
             reason = VENDOR_SILENT
         else:
             reason = None
-            if self._pulse is not None:
-                self._keep_alive(now, self._pulse)
+            if self._keep_alive is not None:
+                self._send_keep_alive(now, self._keep_alive)
         if reason is None:
             self._plan()
         else:
@@ -202,20 +202,20 @@ class Patience:
             self.due = self._blocked_since + settings.client_stall_seconds
         else:
             self.due = NEVER if self._apart_since is not None else min(self._last_token + self._silence_seconds, self._finish_by)
-            pulse = self._pulse
-            if pulse is not None:
+            keep_alive = self._keep_alive
+            if keep_alive is not None:
                 started = self._client.started
-                quiet = self._last_output + pulse.silence_seconds if started else self._began + pulse.head_seconds
+                quiet = self._last_output + keep_alive.silence_seconds if started else self._began + keep_alive.head_seconds
                 self.due = min(self.due, quiet)
-        self._watch.add(self)
+        self._timers.add(self)
 
-    def _keep_alive(self, now: float, pulse: Pulse) -> None:
+    def _send_keep_alive(self, now: float, keep_alive: KeepAlive) -> None:
         if not self._client.started:
-            if now < self._began + pulse.head_seconds:
+            if now < self._began + keep_alive.head_seconds:
                 return
-            pulse.start()
-        elif now < self._last_output + pulse.silence_seconds:
+            keep_alive.start()
+        elif now < self._last_output + keep_alive.silence_seconds:
             return
         if not self._client.congested:
-            self._client.write(pulse.sign)
+            self._client.write(keep_alive.sign)
         self._last_output = now

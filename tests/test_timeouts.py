@@ -5,8 +5,8 @@ from __future__ import annotations
 import asyncio
 
 from aisa.config.schema import Stream
-from aisa.patience import FINISH_HOLD_SECONDS, Patience, Watch
 from aisa.testing.clock import run_virtual
+from aisa.timeouts import FINISH_HOLD_SECONDS, CallTimeouts, Timers
 from rig import MemoryClient
 
 
@@ -25,11 +25,11 @@ def test_calls_of_many_deadlines_each_end_at_their_own() -> None:
     """Started in any order, the one timer serves the soonest first and forgets nobody."""
 
     async def main() -> list[tuple[float, float | None]]:
-        watch = Watch()
+        timers = Timers()
         deadlines = [30.0, 5.0, 60.0, 5.5, 7.0, 600.0, 1.0]
         clients = [Clocked() for _ in deadlines]
         for client, seconds in zip(clients, deadlines, strict=True):
-            Patience(watch, client, Stream(), silence_seconds=seconds, pulse=None).ask()
+            CallTimeouts(timers, client, Stream(), silence_seconds=seconds, keep_alive=None).ask()
         await asyncio.sleep(1000)
         return [(seconds, client.interrupted_at) for client, seconds in zip(clients, deadlines, strict=True)]
 
@@ -41,10 +41,10 @@ def test_moments_that_lie_close_together_share_a_look() -> None:
     """A thousand calls due within a second cost at most twenty looks, and none is more than a look too late."""
 
     async def main() -> list[float]:
-        watch = Watch()
+        timers = Timers()
         clients = [Clocked() for _ in range(1000)]
         for number, client in enumerate(clients):
-            Patience(watch, client, Stream(), silence_seconds=10 + number / 1000, pulse=None).ask()
+            CallTimeouts(timers, client, Stream(), silence_seconds=10 + number / 1000, keep_alive=None).ask()
         await asyncio.sleep(100)
         return [client.interrupted_at or 0.0 for client in clients]
 
@@ -54,12 +54,12 @@ def test_moments_that_lie_close_together_share_a_look() -> None:
 
 
 def test_a_call_that_has_ended_is_never_interrupted() -> None:
-    """And the watch keeps nothing of it."""
+    """And the timers keeps nothing of it."""
 
     async def main() -> float | None:
-        watch, client = Watch(), Clocked()
-        patience = Patience(watch, client, Stream(), silence_seconds=5, pulse=None)
-        patience.stop()
+        timers, client = Timers(), Clocked()
+        timeouts = CallTimeouts(timers, client, Stream(), silence_seconds=5, keep_alive=None)
+        timeouts.stop()
         await asyncio.sleep(100)
         return client.interrupted_at
 
@@ -77,11 +77,11 @@ def test_a_slow_client_does_not_use_up_the_vendors_second_after_its_finish() -> 
 
     async def main() -> float | None:
         client = Slow()
-        patience = Patience(Watch(), client, Stream(), silence_seconds=60, pulse=None)
-        patience.ask()
-        patience.hold_finish(1)
+        timeouts = CallTimeouts(Timers(), client, Stream(), silence_seconds=60, keep_alive=None)
+        timeouts.ask()
+        timeouts.hold_finish(1)
         await asyncio.sleep(0.5)
-        await patience.wait_for_client(lambda: None)
+        await timeouts.wait_for_client(lambda: None)
         await asyncio.sleep(10)
         return client.interrupted_at
 

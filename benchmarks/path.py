@@ -32,7 +32,7 @@ from aisa.ledger.board import Board
 from aisa.ledger.books import Books
 from aisa.ledger.row import CallRow
 from aisa.ledger.wallets import Wallet
-from aisa.serve import open_gate
+from aisa.serve import open_dependencies
 from aisa.storage.engine import open_database
 from aisa.storage.migrate import migrate
 from benchmarks.calls import CALL_MODEL, request
@@ -174,10 +174,12 @@ async def opened(folder: str, dialer: Dialer) -> AsyncGenerator[tuple[Edge, str]
     books = Books(board, written, wallets=[Wallet("default", 10**15)], wall_clock=wall_clock)
     pool = HttpUpstream("local", config.vendors["local"], {})
     pool._dialer = dialer  # type: ignore[assignment] # noqa: SLF001 - the network is what this bench leaves out
-    gate = open_gate(config, keys, books, pools={"local": pool}, counts={}, chance=quick_chance(), report=partial(keep_last, facts))
+    dependencies = open_dependencies(
+        config, keys, books, pools={"local": pool}, counts={}, chance=quick_chance(), report=partial(keep_last, facts)
+    )
     ids = CallIds(wall_clock, quick_chance())
     try:
-        yield Edge(gate, ids, wall_clock, cross_origin=CrossOrigin(config.cors), not_ready=lambda: None), secret
+        yield Edge(dependencies, ids, wall_clock, cross_origin=CrossOrigin(config.cors), not_ready=lambda: None), secret
     finally:
         await pool.close()
         board.close()

@@ -70,12 +70,12 @@ class Bank:
         self.posted: list[tuple[CallRow, Callable[[], None]]] = []
         self.wallet = Wallet("acme", 20_000_000_000)
         self.books = Books(shared_board(), lambda row, done: self.posted.append((row, done)), wallets=[self.wallet], wall_clock=wall_clock)
-        home.gate.ledger = home.books = self.books
+        home.dependencies.ledger = home.books = self.books
         ids = CallIds(wall_clock, random.Random(2))
         known = ended or UsageStore(database or pytest.fail("there is no database"))
         accounts = Accounts(self.books, Statement(self.books, known), clock)
         rest = {"cross_origin": CrossOrigin(Cors()), "not_ready": lambda: None}
-        self.edge = Edge(home.gate, ids, wall_clock, accounts=accounts, **rest)
+        self.edge = Edge(home.dependencies, ids, wall_clock, accounts=accounts, **rest)
 
     def store(self, *rows: CallRow) -> None:
         """Have the database take some rows, or every one that was posted, without telling the books yet."""

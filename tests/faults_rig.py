@@ -28,6 +28,7 @@ from aisa.admission.unlimited import Unlimited
 from aisa.background_reads import BackgroundReads
 from aisa.clock import wall_clock
 from aisa.config.schema import Config, Cors, Model, Server, Stream, Vendor
+from aisa.context import Dependencies
 from aisa.edge.app import Edge
 from aisa.edge.cors import CrossOrigin
 from aisa.errors import ApiError
@@ -43,7 +44,6 @@ from aisa.ledger.row import CallRow
 from aisa.observe.log import json_line, text_line
 from aisa.providers import openai
 from aisa.routing import Routes
-from aisa.run import Gate
 from aisa.serve import body_reader
 from aisa.testing.conformance import check_error, check_stream
 from aisa.timeouts import Timers
@@ -485,7 +485,7 @@ class House:
         self.port = 0
         self.pools = {name: HttpUpstream(name, vendor, {}, names=names) for name, vendor in config.vendors.items()}
         chance = random.Random(1)
-        self.gate = Gate(
+        self.dependencies = Dependencies(
             keys=keys,
             read=body_reader(),
             routes=Routes(config),
@@ -501,7 +501,7 @@ class House:
             background_reads=BackgroundReads(),
         )
         ids = CallIds(wall_clock, chance)
-        edge = Edge(self.gate, ids, wall_clock, cross_origin=CrossOrigin(Cors()), not_ready=lambda: None)
+        edge = Edge(self.dependencies, ids, wall_clock, cross_origin=CrossOrigin(Cors()), not_ready=lambda: None)
         self.server = HttpServer(edge, config.server)
 
     @property

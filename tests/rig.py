@@ -1,4 +1,4 @@
-"""What the tests of the path share: a gate around scripted vendors, and one call through it. Not a test."""
+"""What the tests of the path share: the path in front of scripted vendors, and one call through it. Not a test."""
 
 from __future__ import annotations
 
@@ -14,6 +14,7 @@ from aisa.answer import Piece
 from aisa.background_reads import BackgroundReads
 from aisa.call import Call
 from aisa.config.schema import Config, Model, Prices, Stream, Vendor
+from aisa.context import Dependencies
 from aisa.facts import Fact
 from aisa.keys.rules import Key
 from aisa.large_events import LargeEvents
@@ -24,7 +25,6 @@ from aisa.providers.port import Upstream
 from aisa.providers.shape import Decoder
 from aisa.relay import relay
 from aisa.routing import Routes
-from aisa.run import Gate
 from aisa.testing.client import MemoryClient
 from aisa.testing.upstream import Break, Script, ScriptedUpstream, Stall
 from aisa.timeouts import Timers
@@ -101,7 +101,7 @@ async def read(door: Door, data: bytes) -> Request:
 
 
 class Rig:
-    """A gate in front of scripted vendors `a`, `b`, … that all serve the model `fast`, in this order, at `each` one's prices.
+    """The path in front of scripted vendors `a`, `b`, … that all serve the model `fast`, in this order, at `each` one's prices.
 
     `vendor` are further settings of all vendors, `model` those of the model.
     """
@@ -135,7 +135,7 @@ class Rig:
         self.rows: list[CallRow] = []
         self.books = books_into(self.rows, *wallets)
         table: dict[str, Upstream] = dict(zip(names, upstreams, strict=True))
-        self.gate = Gate(
+        self.dependencies = Dependencies(
             keys=OneKey(),
             read=read,
             routes=Routes(config),
@@ -158,7 +158,7 @@ class Rig:
         name = f"req_{self._number}"
         call = Call(id=name, key=self.key, body=data, created=1, began=began, headers=[("x-request-id", name)], door=door)
         client.task = asyncio.current_task()
-        await relay(call, client, self.gate)
+        await relay(call, client, self.dependencies)
 
 
 def events_of(data: bytes) -> list[Any]:

@@ -63,7 +63,7 @@ def call(*scripts: Script, data: bytes | None = None, routes: Config | None = No
     async def main() -> Rig:
         rig = Rig(*upstreams, **options)
         if routes is not None:
-            rig.gate.routes = Routes(routes)
+            rig.dependencies.routes = Routes(routes)
         await rig.call(client, data or body(stream=True))
         return rig
 
@@ -239,7 +239,7 @@ def test_a_setting_leaves_it_out_for_good() -> None:
 
     async def main() -> None:
         rig = Rig(picky)
-        rig.gate.routes = Routes(Config(vendors=vendors))
+        rig.dependencies.routes = Routes(Config(vendors=vendors))
         await rig.call(MemoryClient(), body(stream=True, model="a/some-model"))
         obfuscated = {"include_usage": True, "include_obfuscation": False}
         await rig.call(MemoryClient(), body(stream=True, model="a/some-model", stream_options=obfuscated))

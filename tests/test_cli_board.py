@@ -68,7 +68,7 @@ async def watched(*scripts: Script) -> AsyncGenerator[Bank]:
     async with bank(Path("data"), *scripts) as made:
         assert made.database is not None
         store = KeyStore(made.database, wall_clock, random.Random(1))
-        view = BoardView(made.home.gate.live, made.books, shared_board())
+        view = BoardView(made.home.dependencies.live, made.books, shared_board())
         statement = Statement(made.books, UsageStore(made.database))
         more = (*usage_routes(statement, store, view), *CallRoutes(statement, store, CallFinder(made.database)).routes())
         control = HttpServer(Control(Admin(store, wall_clock, more=more)), made.home.config.server)
@@ -156,7 +156,7 @@ def test_a_call_that_ends_while_the_board_is_looked_at_is_left_out() -> None:
     async def scenario(made: Bank) -> None:
         caller = await made.home.client(post(body(stream=True), key="mine"))
         await caller.until(b"two")
-        view = BoardView(set(made.home.gate.live), made.books, shared_board())
+        view = BoardView(set(made.home.dependencies.live), made.books, shared_board())
         assert len((await asyncio.to_thread(view)).calls) == 1
         caller.reset()
         await until(lambda: len(made.posted) == 1)
@@ -175,9 +175,9 @@ def test_the_backlog_of_a_client_that_does_not_read_is_seen() -> None:
 
     async def scenario(made: Bank) -> None:
         await made.home.client(post(body(stream=True), key="mine"), receive_bytes=4_096)
-        [run] = await first(lambda: [run for run in made.home.gate.live if run.client.congested])
+        [context] = await first(lambda: [context for context in made.home.dependencies.live if context.client.congested])
         [call] = json.loads((await command("board", "--json")).stdout)["calls"]
-        assert (call["id"], call["congested"]) == (run.call.id, True)
+        assert (call["id"], call["congested"]) == (context.call.id, True)
         assert 10_000 < call["backlog_bytes"] < 1_000_000
 
     beside(scenario, flood)

@@ -119,8 +119,8 @@ def test_a_cut_stream_is_billed_as_its_vendor_is_counted(vendor: str, tokens: in
     """[M15] Three deltas of 24 bytes in all: three tokens by pieces, six by size, sixteen by the tokenizer over all of them."""
     config = Config(vendors=VENDORS, models={"fast": Model(to=(f"{vendor}/m",), prices=Prices(input=1, output=2))})
     rig = Rig(ScriptedUpstream())
-    rig.gate.routes = Routes(config, counts=counts_of(VENDORS, load))
-    rig.gate.upstreams = {vendor: ScriptedUpstream(Script([*text("ababab c", "ababab d", 'ababa" e'), Stall(float("inf"))]))}
+    rig.dependencies.routes = Routes(config, counts=counts_of(VENDORS, load))
+    rig.dependencies.upstreams = {vendor: ScriptedUpstream(Script([*text("ababab c", "ababab d", 'ababa" e'), Stall(float("inf"))]))}
     client = MemoryClient(leaves_after=4)
     run_virtual(rig.call(client, body(stream=True)))
     [row] = rig.rows
@@ -346,7 +346,7 @@ def test_hold_cut_and_complete_count_a_picture_alike() -> None:
     def row(steps: list[Any], client: MemoryClient | None) -> Any:
         wallet = Wallet("default", needed * IN + 256 * OUT)
         rig = Rig(ScriptedUpstream(Script(steps)), prices=Prices(input=1, output=2), wallets=[wallet])
-        rig.gate.routes = Routes(
+        rig.dependencies.routes = Routes(
             Config(vendors={"a": VENDORS["plain"]}, models={"fast": Model(to=("a/gpt-4o",), prices=Prices(input=1, output=2))})
         )
         run_virtual(rig.call(client or MemoryClient(), body(stream=True, messages=[{"role": "user", "content": parts}])))

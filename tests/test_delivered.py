@@ -208,7 +208,7 @@ def test_who_leaves_with_everything_but_the_end_pays_for_everything(leave: Calla
         async with house(says(SSE + framed(*text("aa", "bb"), *last), hang), prices=PRICES) as home:
             caller = await home.client(post())
             await caller.until(b'"bb"' if len(last) < 2 else b'"stop"')  # a finish alone is held back
-            await until(lambda: home.books.calls != {} and next(iter(home.gate.live)).delivery.delivered() == 2)
+            await until(lambda: home.books.calls != {} and next(iter(home.dependencies.live)).delivery.delivered() == 2)
             leave(caller)
             expected = ("client_gone", 4, 9 * IN + 4 * OUT) if len(last) == 2 else cut_bill("client_gone", 2)
             assert bill(await only_row(home)) == expected
@@ -495,7 +495,7 @@ async def left_with_one(home: House) -> None:
     caller = await home.client(post())
     await caller.until(b'"aa"')
     caller.reset()
-    await until(lambda: not home.gate.live)
+    await until(lambda: not home.dependencies.live)
 
 
 def test_what_a_vendor_makes_after_its_client_has_left_is_kept_beside_the_bill() -> None:
@@ -505,7 +505,7 @@ def test_what_a_vendor_makes_after_its_client_has_left_is_kept_beside_the_bill()
         async with house(
             says(TWO[: TWO.index(b'"bb"')], 30.0, TWO[TWO.index(b'"bb"') :], framed(usage(9, 70), DONE) + LAST), prices=PRICES
         ) as home:
-            home.gate.background_reads = BackgroundReads(["a"], reads_max=1, seconds_max=120)
+            home.dependencies.background_reads = BackgroundReads(["a"], reads_max=1, seconds_max=120)
             await left_with_one(home)
             assert (home.rows, home.vendor.open) == ([], 1)
             await asyncio.sleep(31)
@@ -521,13 +521,13 @@ def test_more_drains_than_allowed_are_cancelled() -> None:
 
     async def main() -> None:
         async with house(says(SSE + framed(*text("aa")), hang), prices=PRICES) as home:
-            home.gate.background_reads = BackgroundReads(["a"], reads_max=1, seconds_max=120)
+            home.dependencies.background_reads = BackgroundReads(["a"], reads_max=1, seconds_max=120)
             await left_with_one(home)
             await left_with_one(home)
             await until(lambda: len(home.rows) == 1 and home.vendor.open == 1)
-            assert len(home.gate.background_reads) == 1
+            assert len(home.dependencies.background_reads) == 1
             assert bill(home.rows[0]) == cut_bill("client_gone", 1)
-            await home.gate.background_reads.close()
+            await home.dependencies.background_reads.close()
             assert len(home.rows) == 2
 
     run_virtual(main())
@@ -539,11 +539,11 @@ def test_a_drain_that_does_not_end_is_ended(how: str) -> None:
 
     async def main() -> None:
         async with house(says(SSE + framed(*text("aa")), 10.0, framed(chunk({"content": "bb"})), hang), prices=PRICES) as home:
-            home.gate.background_reads = BackgroundReads(["a"], reads_max=1, seconds_max=120)
+            home.dependencies.background_reads = BackgroundReads(["a"], reads_max=1, seconds_max=120)
             await left_with_one(home)
             await asyncio.sleep(115)
             assert home.rows == []
-            await (asyncio.sleep(10) if how == "time" else home.gate.background_reads.close())
+            await (asyncio.sleep(10) if how == "time" else home.dependencies.background_reads.close())
             row = await only_row(home)
             assert bill(row) == cut_bill("client_gone", 1)
             assert row.generated.output_tokens == 2

@@ -120,7 +120,7 @@ class LeavingClient(QuietClient):
 def test_a_client_that_leaves_while_its_end_is_held_back_pays_if_it_has_the_rest(missing: int, cost: int) -> None:
     """The wait is cancelled as every wait for a client is; what counts is what its system has."""
     rig = rig_of(1)
-    rig.gate.resets.note("key_1")
+    rig.dependencies.resets.note("key_1")
     client = LeavingClient(WHOLE - missing)
 
     async def main() -> None:
@@ -135,7 +135,7 @@ def test_a_client_that_leaves_while_its_end_is_held_back_pays_if_it_has_the_rest
 def test_a_server_that_stops_sends_the_end_at_once() -> None:
     """Instead of an error in the middle of a document."""
     rig = rig_of(1)
-    rig.gate.resets.note("key_1")
+    rig.dependencies.resets.note("key_1")
     client = QuietClient(1)
 
     def stop() -> None:

@@ -51,7 +51,7 @@ class Spoken(Rig):
         super().__init__(*[ScriptedUpstream(script) for script in scripts], prices=PRICES)
         spoken: ModuleType = openai if dialect == "openai" else doors
         self.door = door
-        self.gate.dialects = {"openai": spoken}  # the configuration knows one name; the module under it is what counts
+        self.dependencies.dialects = {"openai": spoken}  # the configuration knows one name; the module under it is what counts
 
     def ask(self, client: MemoryClient, *, live: bool = True) -> CallRow | None:
         """Make one call; returns its row."""
@@ -236,7 +236,7 @@ def test_whatever_parts_come_the_chat_door_writes_a_conformant_answer(said: list
 
 def test_the_path_and_its_clocks_name_no_protocol() -> None:
     """What the two toys prove is not taken back by an import: nothing between the doors and the dialects knows either."""
-    for name in ("relay", "run", "timeouts", "delivery", "background_reads", "routing", "model_limits"):
+    for name in ("relay", "context", "timeouts", "delivery", "background_reads", "routing", "model_limits"):
         source = (AISA / f"{name}.py").read_text()
         assert not re.search(r"wire\.(chat|sse|reply|chunks|plain)|providers\.openai", source), name
     for path in [*(AISA / "http").glob("*.py"), *(AISA / "ledger").glob("*.py"), *(AISA / "admission").glob("*.py")]:

@@ -80,9 +80,9 @@ def test_a_report_that_does_not_come_in_time_is_not_waited_for(end: list[bytes |
     rig, row = left_at_the_finish(*KINDS["text"], *end)
     assert (row.outcome, row.delivered, row.billed.output_tokens) == ("client_gone", 10, 10)
     assert (row.billed.source, row.billed.input_source) == (COUNTED, ESTIMATED)
-    upstream = rig.gate.upstreams["a"]
+    upstream = rig.dependencies.upstreams["a"]
     assert upstream.open == 0  # type: ignore[attr-defined]  # it is a scripted one
-    assert len(rig.gate.background_reads) == 0
+    assert len(rig.dependencies.background_reads) == 0
 
 
 @pytest.mark.parametrize("most", ["finish", "a part of the usage", "usage", "half of the end"])
@@ -120,7 +120,7 @@ def test_one_choice_of_two_that_has_finished_is_a_cut() -> None:
         _, rig = made([b"".join(events), Stall(0.5), chunk({}, "stop", index=1), report(2), DONE], client, n=2)
         row = row_of(rig)
         assert (row.outcome, row.billed.output_tokens, row.billed.source) == ("client_gone", 1 + len(second), COUNTED)
-        assert rig.gate.upstreams["a"].aborted == 1  # type: ignore[attr-defined]  # it is a scripted one
+        assert rig.dependencies.upstreams["a"].aborted == 1  # type: ignore[attr-defined]  # it is a scripted one
 
 
 def test_two_choices_that_have_finished_are_waited_for() -> None:
@@ -154,8 +154,8 @@ def test_what_a_stopping_server_waits_for_is_billed_all_the_same() -> None:
             caller = await home.client(post())
             await caller.until(b'"two"')
             caller.reset()
-            await until(lambda: not home.gate.live)
-            await home.gate.background_reads.close()
+            await until(lambda: not home.dependencies.live)
+            await home.dependencies.background_reads.close()
             await until(lambda: len(home.rows) == 1)
             assert (home.rows[0].outcome, home.rows[0].billed.output_tokens) == ("client_gone", 2)
 
@@ -173,7 +173,7 @@ def test_however_a_connection_ends_at_the_finish_the_bill_is_whole(leave: Callab
         async with house(says(SSE + framed(*text("one", "two"), chunk({}, "stop")), gate, gap, rest), prices=PRICES) as home:
             caller = await home.client(post())
             await caller.until(b'"two"')
-            await until(lambda: next(iter(home.gate.live)).delivery.delivered() == 2)
+            await until(lambda: next(iter(home.dependencies.live)).delivery.delivered() == 2)
             leave(caller)
             gate.set()
             await until(lambda: len(home.rows) == 1)

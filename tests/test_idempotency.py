@@ -94,9 +94,9 @@ class Rows(list[CallRow]):
 async def home_with(once: Once, *scripts: Script, **options: Any) -> AsyncGenerator[House]:
     """A gateway that knows the header."""
     async with house(*scripts, **options) as home:
-        home.gate.ledger = home.books = books_into(Rows(home.rows, once))
+        home.dependencies.ledger = home.books = books_into(Rows(home.rows, once))
         ids = CallIds(wall_clock, random.Random(2))
-        edge = Edge(home.gate, ids, wall_clock, cross_origin=CrossOrigin(Cors()), not_ready=lambda: None, once=once)
+        edge = Edge(home.dependencies, ids, wall_clock, cross_origin=CrossOrigin(Cors()), not_ready=lambda: None, once=once)
         await home.server.drain(0)
         home.server = HttpServer(edge, home.config.server)
         _, home.port = await home.server.listen("127.0.0.1", 0)
@@ -394,11 +394,11 @@ def test_a_call_that_the_books_refused_is_forgotten() -> None:
     once = Once(wall_clock)
 
     async def main(home: House) -> None:
-        books, home.gate.ledger = home.gate.ledger, Shut()
+        books, home.dependencies.ledger = home.dependencies.ledger, Shut()
         for _ in range(2):
             failure(await home.ask(post(body(), ONCE)), 402, "insufficient_wallet_balance")
         assert not once._answers
-        home.gate.ledger = books
+        home.dependencies.ledger = books
         assert (await home.ask(post(body(), ONCE))).status == 200
 
     assert len(in_house(main, GOOD, once=once).rows) == 1
@@ -450,14 +450,14 @@ def test_an_answer_can_be_had_again_only_when_its_delivery_is_known(taken: bool)
     """Delivered, it is replayed; lost, its key is free again."""
     rig = Rig(ScriptedUpstream(Steps([document()], headers={"content-type": "application/json"})))
     once = Once(wall_clock)
-    rig.gate.ledger = books_into(Rows(rig.rows, once))
+    rig.dependencies.ledger = books_into(Rows(rig.rows, once))
 
     async def ask(client: MemoryClient, call_id: str) -> None:
         began = asyncio.get_running_loop().time()
         headers = [("x-request-id", call_id)]
         call = Call(id=call_id, key=OneKey().verify("k"), body=chat_body(), created=1, began=began, headers=headers, door=CHAT_DOOR)
         client.task = asyncio.current_task()
-        await relay_once(call, "k", client, gate=rig.gate, once=once)
+        await relay_once(call, "k", client, dependencies=rig.dependencies, once=once)
 
     async def main() -> MemoryClient:
         first, second = LateClient(takes_bytes_max=10**6 if taken else 0), MemoryClient()
@@ -576,7 +576,7 @@ def test_a_large_body_is_digested_beside_the_event_loop() -> None:
 
     async def done_at_once(size: int) -> bool:
         call = Call(id="req_1", key=OneKey().verify("k"), body=b"x" * size, created=1, began=0.0, headers=[], door=CHAT_DOOR)
-        task = asyncio.create_task(relay_once(call, "k", MemoryClient(), gate=rig.gate, once=Once(wall_clock)))
+        task = asyncio.create_task(relay_once(call, "k", MemoryClient(), dependencies=rig.dependencies, once=Once(wall_clock)))
         await asyncio.sleep(0)
         done = task.done()
         with pytest.raises(ApiError) as caught:

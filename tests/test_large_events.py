@@ -31,7 +31,7 @@ class Bench:
     @property
     def budget(self) -> LargeEvents:
         """The budget of the gateway."""
-        return self.rig.gate.large_events
+        return self.rig.dependencies.large_events
 
     def call(self, client: MemoryClient) -> asyncio.Task[None]:
         """Begin a call."""

@@ -65,7 +65,7 @@ def rig_with(store: Store, *steps: Any, **model: Any) -> Rig:
     rig = Rig(
         ScriptedUpstream(Script(steps or [*text(*WORDS), chunk({}, "stop"), usage(9, 5), DONE])), prices=Prices(input=1, output=2), **model
     )
-    rig.gate.admission = store
+    rig.dependencies.admission = store
     return rig
 
 
@@ -116,7 +116,7 @@ def test_while_the_store_is_asked_a_quiet_client_gets_its_keep_alive() -> None:
     """Proxies on the way do not know what is waited for."""
     client, store = MemoryClient(), Store(seconds=4.0)
     rig = rig_with(store)
-    rig.gate.stream = Stream(keep_alive_seconds=2)
+    rig.dependencies.stream = Stream(keep_alive_seconds=2)
     run_virtual(rig.call(client, body(stream=True)))
     assert client.body.count(b": keep-alive\n\n") >= 2
     assert content_of(client.body) == "".join(WORDS)
@@ -147,7 +147,7 @@ def test_what_the_rates_refuse_is_as_if_the_money_had_not_been_asked(streamed: b
     run_virtual(rig.call(client, body(stream=streamed)))
     assert (client.status, client.headers["retry-after"]) == (429, "7")
     assert (rig.rows, rig.books.calls, wallet.held, wallet.balance, store.released) == ([], {}, 0, 10**9, [])
-    assert rig.gate.live == set()
+    assert rig.dependencies.live == set()
 
 
 def test_who_leaves_while_the_rates_are_asked_leaves_nothing_open() -> None:

@@ -508,7 +508,7 @@ def test_a_cancellation_that_says_nothing_is_somebody_elses() -> None:
 
     run_virtual(main())
     assert (rig.rows[0].outcome, rig.rows[0].billed.output_tokens) == ("cut", 1)
-    assert (rig.gate.live, rig.books.calls) == (set(), {})
+    assert (rig.dependencies.live, rig.books.calls) == (set(), {})
 
 
 def test_a_shutdown_ends_the_stream_with_an_error_event() -> None:

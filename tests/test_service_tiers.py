@@ -128,7 +128,7 @@ def routed(
     upstream = ScriptedUpstream(Script([said(None)]))
     rig = Rig(upstream)
     vendor = Vendor(base_url="https://api.openai.com/v1", prices={"o3": prices} if prices else {}, allow_unpriced=allow)
-    rig.gate.routes = Routes(Config(vendors={"a": vendor}, models={"fast": Model(to=("a/o3",), **model)}), look_up)
+    rig.dependencies.routes = Routes(Config(vendors={"a": vendor}, models={"fast": Model(to=("a/o3",), **model)}), look_up)
     client = MemoryClient()
     try:
         run_virtual(rig.call(client, body(**fields)))
@@ -171,7 +171,7 @@ def test_of_several_targets_only_those_are_asked_that_have_a_price_for_the_tier(
         name: Vendor(base_url=f"https://{name}.example/v1", prices={"m": prices})
         for name, prices in (("a", Prices(input=1, output=1)), ("b", TIERED))
     }
-    rig.gate.routes = Routes(Config(vendors=vendors, models={"fast": Model(to=("a/m", "b/m"))}), unlisted)
+    rig.dependencies.routes = Routes(Config(vendors=vendors, models={"fast": Model(to=("a/m", "b/m"))}), unlisted)
     run_virtual(rig.call(MemoryClient(), body(service_tier="flex")))
     assert (len(first.requests), len(second.requests), rig.rows[0].cost) == (0, 1, COSTS["flex"])
 

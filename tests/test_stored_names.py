@@ -191,7 +191,7 @@ def test_a_call_under_the_longest_name_ends_as_any_other(character: str, stream:
     async def main() -> Rig:
         rig = Rig(ScriptedUpstream(script))
         vendors = {"a": Vendor(base_url="http://a.example:9/v1")}
-        rig.gate.routes = Routes(Config(vendors=vendors, models={name: Model(to=("a/" + name,), prices=dear)}))
+        rig.dependencies.routes = Routes(Config(vendors=vendors, models={name: Model(to=("a/" + name,), prices=dear)}))
         await rig.call(client, body(model=name, stream=stream))
         return rig
 

@@ -26,6 +26,7 @@ from aisa.admission.unlimited import Unlimited
 from aisa.background_reads import BackgroundReads
 from aisa.call import Call
 from aisa.config.schema import Config, Model, Prices, PriceTier, Stream, Vendor
+from aisa.context import Dependencies
 from aisa.errors import ApiError
 from aisa.keys.rules import DAY, MONTH, WEEK, Key
 from aisa.large_events import LargeEvents
@@ -43,7 +44,6 @@ from aisa.providers.shape import Decoder
 from aisa.relay import relay
 from aisa.routing import Plan as RoutePlan
 from aisa.routing import Routes
-from aisa.run import Gate
 from aisa.testing.client import MemoryClient
 from aisa.testing.clock import JumpingSelector, VirtualLoop
 from aisa.testing.upstream import Break, Script, ScriptedAnswer, ScriptedUpstream, Stall
@@ -379,7 +379,7 @@ class Life:
         self.books.learned = Learned(calls_min=sys.maxsize)  # the auditor computes holds from what a call says of itself
         vendors = {name: Vendor(base_url=f"http://{name}.example:9/v1", api_key="secret") for name in "ab"}
         models = {model.name: settings_of(model) for model in world.models}
-        self.gate = Gate(
+        self.dependencies = Dependencies(
             keys=self,
             read=read,
             routes=Routes(Config(vendors=vendors, models=models)),
@@ -458,7 +458,7 @@ class Life:
         making.began_seconds = time()
         call = Call(plan.id, plan.key, plan.body, int(self.wall_clock()), making.began_seconds, [("x-request-id", plan.id)], CHAT_DOOR)
         try:
-            await relay(call, making.client, self.gate)
+            await relay(call, making.client, self.dependencies)
             if not making.upstream.requests and making.client.status is not None:
                 making.refused = msgspec.json.decode(making.client.body)["error"]["code"]
         except ApiError as refusal:

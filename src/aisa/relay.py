@@ -9,6 +9,7 @@ import asyncio
 
 from aisa.answer import Piece
 from aisa.call import FAIL, Call
+from aisa.context import CallContext, Dependencies
 from aisa.document import DocumentDelivery
 from aisa.errors import ApiError, UpstreamFailed
 from aisa.facts import TargetHealth, VendorFailed
@@ -21,104 +22,105 @@ from aisa.providers.blame import may_do_better, to_tell
 from aisa.providers.port import Answer
 from aisa.providers.shape import Asked, Target
 from aisa.routing import Offer
-from aisa.run import Gate, Run
 from aisa.wire.door import refuse
 from aisa.wire.port import CLIENT_LEFT, CLIENT_STALLS, SERVER_CLOSES, VENDOR_SILENT, Client
 
 FAILURE_BYTES_MAX = 65_536  # a vendor's refusal is read no further; error documents are small
 
 
-async def relay(call: Call, client: Client, gate: Gate) -> None:
+async def relay(call: Call, client: Client, dependencies: Dependencies) -> None:
     """Carry one call to its end.
 
     Raises ApiError when the call is refused before anything was opened; from then on the client is told here.
     """
     key = call.key  # 1 who: the edge has found that by the head, before it took the body
-    request = await gate.read(call.door, call.body)  # 2 what
+    request = await dependencies.read(call.door, call.body)  # 2 what
     call.asked = request.model
-    plan = gate.routes.plan(request, key, gate.chance, health=gate.health, now=gate.timers.loop.time())  # 3 where
-    run = Run(call, client, gate, request=request, plan=plan)
+    now = dependencies.timers.loop.time()
+    plan = dependencies.routes.plan(request, key, dependencies.chance, health=dependencies.health, now=now)  # 3 where
+    context = CallContext(call, client, dependencies, request=request, plan=plan)
     try:
-        run.permit = await open_permit(gate.ledger, gate.admission, call, key=key, request=request, plan=plan)  # 4 may they
+        # 4 may they
+        context.permit = await open_permit(dependencies.ledger, dependencies.admission, call, key=key, request=request, plan=plan)
         call.opened = True
-        piece = await first_piece(run)  # 5 ask, falling back until something comes
+        piece = await first_piece(context)  # 5 ask, falling back until something comes
         while piece is not None:  # 6 relay
-            await send(run, piece)
-            if run.large is not None:
-                run.large.release()
-            piece = await next_piece(run)
-        bill = run.settle(COMPLETED)  # 7 settle, before the client can see the end
-        gate.health.completed(run.life.target)
-        await run.charge.settled()
-        await finish(run, bill)  # 8 the end of the stream, or the whole document
+            await send(context, piece)
+            if context.large is not None:
+                context.large.release()
+            piece = await next_piece(context)
+        bill = context.settle(COMPLETED)  # 7 settle, before the client can see the end
+        dependencies.health.completed(context.life.target)
+        await context.charge.settled()
+        await finish(context, bill)  # 8 the end of the stream, or the whole document
     except (ApiError, UpstreamFailed, asyncio.CancelledError) as ending:
-        run.error = explain(run, ending)
-        if run.permit is not None:
-            run.settle(run.life.outcome)
-        if run.error is not None:
-            tell(run, run.error)
+        context.error = explain(context, ending)
+        if context.permit is not None:
+            context.settle(context.life.outcome)
+        if context.error is not None:
+            tell(context, context.error)
     finally:
-        run.close()
+        context.close()
 
 
-async def first_piece(run: Run) -> Piece | None:
+async def first_piece(context: CallContext) -> Piece | None:
     """Ask the targets in order and return the first piece of the first that answers; None if it is done at once, as a document is.
 
     Raises UpstreamFailed of the one that the caller is to be told of: `blame.to_tell`.
     """
-    offers = list(run.plan.offers)
+    offers = list(context.plan.offers)
     told: UpstreamFailed | None = None
     may_repeat = True
     without: tuple[str, ...] = ()
     while True:
         offer = offers.pop(0)
-        target = run.gate.omissions.applied(offer.target, without)
+        target = context.dependencies.omissions.applied(offer.target, without)
         try:
-            piece = await ask(run, offer, target)
+            piece = await ask(context, offer, target)
         except UpstreamFailed as failure:
-            report_failure(run, target, failure)
+            report_failure(context, target, failure)
             without = failure.refused
             if without:
                 offers.insert(0, offer)
             else:
                 told = to_tell(told, failure)
-                offers = [other for other in offers if may_do_better(failure, other.target, run.request.body_bytes)]
+                offers = [other for other in offers if may_do_better(failure, other.target, context.request.body_bytes)]
                 if failure.may_repeat and may_repeat:
                     may_repeat = False
                     offers.insert(0, offer)
             if not offers:
                 raise told or failure from None
-            run.life.step(FAIL)
+            context.life.step(FAIL)
         else:
-            run.gate.omissions.learn(target, without)
-            if run.gate.health.answered(offer.name):
-                run.gate.report(TargetHealth(offer.name))
+            context.dependencies.omissions.learn(target, without)
+            if context.dependencies.health.answered(offer.name):
+                context.dependencies.report(TargetHealth(offer.name))
             return piece
 
 
-async def ask(run: Run, offer: Offer, target: Target) -> Piece | None:
+async def ask(context: CallContext, offer: Offer, target: Target) -> Piece | None:
     """Ask the target of an offer, as it is to be asked now, for its first piece. Raises UpstreamFailed, and leaves nothing open then."""
-    dialect = run.gate.dialects[target.dialect]
-    request = dialect.to_upstream(run.request, target)
-    run.dropped = request.dropped
-    run.target, run.encoder = target, None
-    run.life.ask(offer.name, run.timeouts.ask())
-    run.charge.serve(offer, run.life.attempts)  # from here on the call costs what it does there
-    answer = run.answer = None
+    dialect = context.dependencies.dialects[target.dialect]
+    request = dialect.to_upstream(context.request, target)
+    context.dropped = request.dropped
+    context.target, context.encoder = target, None
+    context.life.ask(offer.name, context.timeouts.ask())
+    context.charge.serve(offer, context.life.attempts)  # from here on the call costs what it does there
+    answer = context.answer = None
     try:
-        answer = run.answer = await run.gate.upstreams[target.vendor].ask(request)
+        answer = context.answer = await context.dependencies.upstreams[target.vendor].ask(request)
         if answer.status != 200:
             body = await read_some(answer)
-            asked = Asked(run.call.created + run.timeouts.now() - run.call.began, request.added)
+            asked = Asked(context.call.created + context.timeouts.now() - context.call.began, request.added)
             raise dialect.read_failure(answer.status, answer.headers, body, target=target, asked=asked)
-        call = run.call
-        run.decoder = dialect.decoder(run.request, target, call_id=call.id, created=call.created, protocol=call.door.protocol)
-        return await next_piece(run)
+        call = context.call
+        context.decoder = dialect.decoder(context.request, target, call_id=call.id, created=call.created, protocol=call.door.protocol)
+        return await next_piece(context)
     except (UpstreamFailed, asyncio.CancelledError) as ending:
         if answer is not None:
             answer.close()
-        run.decoder = None
-        if isinstance(ending, asyncio.CancelledError) and run.timeouts.forgive(ending):
+        context.decoder = None
+        if isinstance(ending, asyncio.CancelledError) and context.timeouts.forgive(ending):
             raise UpstreamFailed(too_silent(target.vendor)) from None
         raise
 
@@ -131,12 +133,12 @@ async def read_some(answer: Answer) -> bytes:
     return body
 
 
-async def next_piece(run: Run) -> Piece | None:
+async def next_piece(context: CallContext) -> Piece | None:
     """Return the next piece, None when the vendor is done. Raises UpstreamFailed.
 
     A vendor that falls silent or breaks off after every choice has finished has said all that it had to say.
     """
-    answer, decoder, encoder, timeouts = run.answer, run.decoder, run.writer(), run.timeouts
+    answer, decoder, encoder, timeouts = context.answer, context.decoder, context.writer(), context.timeouts
     assert answer is not None, "`ask` has set it"
     assert decoder is not None, "`ask` has set it"
     while not decoder.done:
@@ -158,83 +160,83 @@ async def next_piece(run: Run) -> Piece | None:
         if parts and (piece := encoder.write(parts)) is not None:
             return piece
         if decoder.held_bytes > LARGE_BYTES_MIN:
-            await run.hold_event(decoder.held_bytes)
+            await context.hold_event(decoder.held_bytes)
     return None
 
 
-async def send(run: Run, piece: Piece) -> None:
+async def send(context: CallContext, piece: Piece) -> None:
     """Give a piece to the client, and wait while it is the slow one: nothing is read from the vendor meanwhile.
 
     What has left is noted right after the write: whenever we die, no more is billed than the client will get, and at most what one
     read of the vendor brought less. Raises ApiError when its tokens cannot be paid for; it is not sent then.
     """
-    permit, client, delivery = run.permit, run.client, run.delivery
+    permit, client, delivery = context.permit, context.client, context.delivery
     assert permit is not None, "it was given before the vendor was asked"
     charge = permit.charge
     if delivery.tokens + piece.tokens > permit.covered:
-        await run.timeouts.wait_for_store(permit.extend(delivery.tokens + piece.tokens))
+        await context.timeouts.wait_for_store(permit.extend(delivery.tokens + piece.tokens))
     if not client.started:
-        run.start_stream()
+        context.start_stream()
     charge.note(delivery.write(piece))
-    now = run.timeouts.sent(piece.tokens or piece.carries)
-    if run.life.first_token_at is None:
-        run.life.sent(now, piece.tokens)
+    now = context.timeouts.sent(piece.tokens or piece.carries)
+    if context.life.first_token_at is None:
+        context.life.sent(now, piece.tokens)
     if client.congested:
-        await run.timeouts.wait_for_client(lambda: charge.note(delivery.taken()))
+        await context.timeouts.wait_for_client(lambda: charge.note(delivery.taken()))
 
 
-async def finish(run: Run, bill: Bill) -> None:
+async def finish(context: CallContext, bill: Bill) -> None:
     """Send what comes after the settlement and end the body."""
-    charge = run.charge
-    assert run.answer is not None, "the call is complete"
-    assert run.decoder is not None, "the call is complete"
-    last = run.writer().closing(run.decoder.closing(None if bill.cost is None else dollars_text(bill.cost)))
-    if not run.client.started:
-        run.client.start(200, run.headers(), len(last))
-    if not run.request.stream:
-        run.document = DocumentDelivery(run.client)
-        if run.gate.resets.count(run.key.id):
-            last = await run.document.all_but_the_end(last)
-    run.client.end(last)
-    run.life.finish()
-    if run.document is not None:
-        run.document.ended()
+    charge = context.charge
+    assert context.answer is not None, "the call is complete"
+    assert context.decoder is not None, "the call is complete"
+    last = context.writer().closing(context.decoder.closing(None if bill.cost is None else dollars_text(bill.cost)))
+    if not context.client.started:
+        context.client.start(200, context.headers(), len(last))
+    if not context.request.stream:
+        context.document = DocumentDelivery(context.client)
+        if context.dependencies.resets.count(context.key.id):
+            last = await context.document.all_but_the_end(last)
+    context.client.end(last)
+    context.life.finish()
+    if context.document is not None:
+        context.document.ended()
     # A document counts only once it has left whole: if we die before, it is free.
-    run.client.when_taken(lambda: charge.note(bill.billed.output_tokens or 1))
-    run.answer.release()
+    context.client.when_taken(lambda: charge.note(bill.billed.output_tokens or 1))
+    context.answer.release()
 
 
-def tell(run: Run, error: ApiError) -> None:
+def tell(context: CallContext, error: ApiError) -> None:
     """Tell the client of a failure, with its true status if nothing was sent, and end the answer."""
-    call, client = run.call, run.client
+    call, client = context.call, context.client
     if client.started and not client.gone:
-        client.write(run.writer().failure(error, call.id))
+        client.write(context.writer().failure(error, call.id))
         client.end()
     else:
-        refuse(client, error, call.id, headers=run.told(), door=call.door)
+        refuse(client, error, call.id, headers=context.told(), door=call.door)
 
 
-def explain(run: Run, ending: BaseException) -> ApiError | None:
+def explain(context: CallContext, ending: BaseException) -> ApiError | None:
     """Say how an unfinished call ended, in its life's outcome, and return what the client is to be told, if it can hear it."""
-    life = run.life
+    life = context.life
     life.outcome = CUT if life.answered else FAILED
     if isinstance(ending, ApiError):
         return ending
     if isinstance(ending, UpstreamFailed):
         if life.answered:
-            report_failure(run, run.target, ending)
+            report_failure(context, context.target, ending)
         return ending.error
-    reason = CLIENT_LEFT if run.client.gone else ending.args[0] if ending.args else None
+    reason = CLIENT_LEFT if context.client.gone else ending.args[0] if ending.args else None
     if reason is CLIENT_LEFT:
         life.outcome = CLIENT_GONE
         return None
     if reason is CLIENT_STALLS:
         life.outcome = CLIENT_STALLED
-        run.client.abort()
+        context.client.abort()
         return None
     if reason is VENDOR_SILENT:
-        silence = UpstreamFailed(too_silent(run.target.vendor))
-        report_failure(run, run.target, silence)
+        silence = UpstreamFailed(too_silent(context.target.vendor))
+        report_failure(context, context.target, silence)
         return silence.error
     if reason is SERVER_CLOSES:
         life.outcome = SHUT_DOWN
@@ -247,10 +249,12 @@ def too_silent(vendor: str) -> ApiError:
     return ApiError("upstream_timeout", f"The vendor '{vendor}' sent no token in time.")
 
 
-def report_failure(run: Run, target: Target, failure: UpstreamFailed) -> None:
+def report_failure(context: CallContext, target: Target, failure: UpstreamFailed) -> None:
     """Tell the operator about a failed attempt, and the next plans."""
     detail = failure.detail or failure.error.message
-    run.gate.report(VendorFailed(run.call.id, target.vendor, target.model, failure.error.code, detail, failure.loud, failure.blame))
-    seconds = run.gate.health.failed(run.life.target, failure, run.timeouts.now())
+    context.dependencies.report(
+        VendorFailed(context.call.id, target.vendor, target.model, failure.error.code, detail, failure.loud, failure.blame)
+    )
+    seconds = context.dependencies.health.failed(context.life.target, failure, context.timeouts.now())
     if seconds is not None:
-        run.gate.report(TargetHealth(run.life.target, seconds))
+        context.dependencies.report(TargetHealth(context.life.target, seconds))

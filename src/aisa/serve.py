@@ -28,6 +28,7 @@ from aisa.config.load import Loaded
 from aisa.config.problem import ConfigErrors, Problem
 from aisa.config.schema import Config
 from aisa.config.schema import Server as ServerSettings
+from aisa.context import Dependencies
 from aisa.edge.account import Accounts
 from aisa.edge.admin import Admin
 from aisa.edge.admin_calls import CallRoutes
@@ -69,7 +70,6 @@ from aisa.providers.counting import Counts, NoTokenizer, counts_of
 from aisa.providers.port import Upstream
 from aisa.providers.shape import TokenCount
 from aisa.routing import EMBEDDED, TINY, Routes
-from aisa.run import Gate
 from aisa.storage.ballast import take_on, throw_off
 from aisa.storage.engine import Database, open_database
 from aisa.storage.failure import StorageFailed
@@ -167,12 +167,12 @@ async def serve(
     books = open_books(config, board, store, writer=writer, keys=keys, once=once, report=report)
     names = Names()
     pools = {name: HttpUpstream(name, vendor, os.environ, names=names) for name, vendor in config.vendors.items()}
-    gate = open_gate(config, keys, books, pools=pools, counts=counts, chance=chance, report=report)
-    gate.keep_refusal = refused.keep
+    dependencies = open_dependencies(config, keys, books, pools=pools, counts=counts, chance=chance, report=report)
+    dependencies.keep_refusal = refused.keep
     stopping = Stopping()
     statement = Statement(books, UsageStore(database), refused.waiting)
     edge = Edge(
-        gate,
+        dependencies,
         CallIds(wall_clock, chance),
         wall_clock,
         cross_origin=CrossOrigin(config.cors),
@@ -182,7 +182,7 @@ async def serve(
     )
     wallets = LiveWallets(store, books, asyncio.get_running_loop().call_soon_threadsafe)
     shown = (
-        *usage_routes(statement, keys, BoardView(gate.live, books, board)),
+        *usage_routes(statement, keys, BoardView(dependencies.live, books, board)),
         *CallRoutes(statement, keys, CallFinder(database)).routes(),
     )
     admin = Admin(keys, wall_clock, report, wallets=wallets, more=(*BookRoutes(store).routes(), *shown))
@@ -199,7 +199,7 @@ async def serve(
     report(ServerNotice(f"draining: {server.calls_count} calls in flight, {config.server.drain_seconds:g} s at most"))
     await server.drain(0 if stopping.at_once else config.server.drain_seconds)
     await control_server.drain(0)
-    await gate.background_reads.close()
+    await dependencies.background_reads.close()
     for pool in pools.values():
         await pool.close()
     refused.sum_up()
@@ -223,7 +223,7 @@ def fitting(config: Config, report: Callable[[Fact], None]) -> ServerSettings:
     return msgspec.structs.replace(config.server, connections_max=fit)
 
 
-def open_gate(
+def open_dependencies(
     config: Config,
     keys: KeyStore,
     books: Books,
@@ -232,11 +232,11 @@ def open_gate(
     counts: Counts,
     chance: Chance,
     report: Callable[[Fact], None],
-) -> Gate:
+) -> Dependencies:
     """Return everything that the path of a call needs."""
     embedded = EmbeddedUpstream(config.embedded.tokens_per_second, wall_clock, chance)
     read_on = [name for name, vendor in config.vendors.items() if vendor.on_disconnect == "drain"]
-    return Gate(
+    return Dependencies(
         keys=keys,
         read=body_reader(),
         routes=Routes(config, price_look_up(config), counts),

@@ -47,7 +47,7 @@ LAYERS: list[tuple[str, str]] = [
     ("aisa.misreports", "relay"),
     ("aisa.document", "relay"),
     ("aisa.large_events", "relay"),
-    ("aisa.run", "relay"),
+    ("aisa.context", "relay"),
     ("aisa.relay", "relay"),
     ("aisa.storage", "storage"),
     ("aisa.storage.*", "storage"),

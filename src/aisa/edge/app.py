@@ -11,6 +11,7 @@ import msgspec
 
 from aisa.call import Call
 from aisa.clock import WallClock
+from aisa.context import Dependencies
 from aisa.edge.account import BALANCE, RECEIPT, USAGE, Accounts
 from aisa.edge.cors import CrossOrigin
 from aisa.edge.elsewhere import ELSEWHERE
@@ -27,7 +28,6 @@ from aisa.keys.rules import Key
 from aisa.ledger.refusal import Refusal
 from aisa.names import CLIENT_ID_CHARACTERS_MAX
 from aisa.relay import relay
-from aisa.run import Gate
 from aisa.wire.chat_door import CHAT_DOOR
 from aisa.wire.door import Door, refuse
 from aisa.wire.port import HeaderList
@@ -63,7 +63,7 @@ class Edge:
 
     def __init__(
         self,
-        gate: Gate,
+        dependencies: Dependencies,
         ids: CallIds,
         wall_clock: WallClock,
         *,
@@ -74,7 +74,7 @@ class Edge:
     ) -> None:
         self.accounts = accounts
         self._routes = RouteTable(ROUTES if accounts is None else ROUTES + BILLS, everywhere=(OPTIONS,), elsewhere=ELSEWHERE)
-        self._gate = gate
+        self._dependencies = dependencies
         self._ids = ids
         self._wall_clock = wall_clock
         self._cross_origin = cross_origin
@@ -82,7 +82,7 @@ class Edge:
         self._not_ready = not_ready
         self._once = once
         self._created = int(wall_clock())
-        self._refusals = Refusals(gate.report)
+        self._refusals = Refusals(dependencies.report)
 
     def judge(self, request: Request) -> Visit:
         """Judge a request by its head: route, method, key, type of the body, in this order; `http/` then looks at the body's size.
@@ -115,10 +115,10 @@ class Edge:
         request_id = self._ids()
         door = (None if request is None else self._routes.door(request.path)) or PLAIN_DOOR
         refuse(reply, error, request_id, headers=self._headers(request, request_id), door=door)
-        key = None if request is None else self._gate.keys.known(bearer(request.headers.get("authorization")))
+        key = None if request is None else self._dependencies.keys.known(bearer(request.headers.get("authorization")))
         self._refusals.note(refused(error, request_id, request, key=key))
         if key is not None and request is not None:
-            self._gate.keep_refusal(Refusal(request_id, key, error, client_request_id=client_id(request)))
+            self._dependencies.keep_refusal(Refusal(request_id, key, error, client_request_id=client_id(request)))
 
     async def answer(self, visit: Visit, reply: Reply) -> None:
         """Answer one request that was found good by its head."""
@@ -131,16 +131,16 @@ class Edge:
                 reply.end()
         except ApiError as error:
             refuse(reply, error, visit.id, headers=headers, door=visit.door)
-            self._gate.report(refused(error, visit.id, visit.request, key=visit.key))
+            self._dependencies.report(refused(error, visit.id, visit.request, key=visit.key))
             if visit.key is not None:
                 asked = "" if visit.call is None else visit.call.asked
-                self._gate.keep_refusal(Refusal(visit.id, visit.key, error, asked, client_id(visit.request)))
+                self._dependencies.keep_refusal(Refusal(visit.id, visit.key, error, asked, client_id(visit.request)))
         except asyncio.CancelledError:
             if not reply.gone:  # a client that left before its call was admitted needs no answer and left nothing open
                 raise
         except Exception:
             # The outermost frame of a request, and the one place where an unforeseen exception may stop: nobody else can answer.
-            self._gate.report(BugFound(visit.id, traceback.format_exc()))
+            self._dependencies.report(BugFound(visit.id, traceback.format_exc()))
             if reply.ended:
                 return
             ours = ApiError("internal_error", "An error of ours. Please report it with the request_id.")
@@ -156,22 +156,22 @@ class Edge:
             key=visit.caller,
             body=request.body,
             created=int(self._wall_clock()),
-            began=self._gate.timers.loop.time(),
+            began=self._dependencies.timers.loop.time(),
             headers=visit.headers,
             door=visit.door,
             client_request_id=visit.judged.client_request_id,
         )
         if self._once is not None and HEADER in request.headers:
-            return relay_once(call, request.headers[HEADER], reply, gate=self._gate, once=self._once)
-        return relay(call, reply, self._gate)
+            return relay_once(call, request.headers[HEADER], reply, dependencies=self._dependencies, once=self._once)
+        return relay(call, reply, self._dependencies)
 
     async def models(self, visit: Visit, _reply: Reply) -> Page:
         """List what the key may call."""
-        return Page(model_list(self._gate.routes, visit.caller, self._created, now=self._wall_clock()))
+        return Page(model_list(self._dependencies.routes, visit.caller, self._created, now=self._wall_clock()))
 
     async def model(self, visit: Visit, _reply: Reply) -> Page:
         """Describe one model."""
-        return Page(one_model(self._gate.routes, visit.caller, visit.name, created=self._created, now=self._wall_clock()))
+        return Page(one_model(self._dependencies.routes, visit.caller, visit.name, created=self._created, now=self._wall_clock()))
 
     async def bills(self, visit: Visit, _reply: Reply) -> Page:
         """Show the key's bills."""
@@ -212,7 +212,7 @@ class Edge:
         if not secret and any(field.partition("=")[0].lower() in KEY_PARAMETERS for field in request.query.split("&")):
             message = "A key is not taken from the address, which ends up in logs. Send the header `Authorization: Bearer <your key>`."
             raise ApiError("missing_api_key", message)
-        return self._gate.keys.verify(secret)
+        return self._dependencies.keys.verify(secret)
 
 
 #: What answers a route's requests: a page, or None if it has answered itself. Raises ApiError.

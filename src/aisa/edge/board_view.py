@@ -11,12 +11,12 @@ from typing import Protocol, TypeVar
 import msgspec
 
 from aisa.call import ENDED
+from aisa.context import CallContext
 from aisa.edge.statement import BooksShown
 from aisa.errors import ApiError
 from aisa.ledger.row import Opening
 from aisa.money import Nanos
 from aisa.pricing import cost_of
-from aisa.run import Run
 from aisa.usage import Usage
 
 LIVE_ROWS_MAX = 200  # that are shown, the oldest: more than a terminal has lines, and looked at in less than a millisecond
@@ -67,9 +67,9 @@ class BoardShown(msgspec.Struct, frozen=True):
 
 
 class BoardView:
-    """Shows the calls of a server. Made in the event loop's thread; `live` is `Gate.live`."""
+    """Shows the calls of a server. Made in the event loop's thread; `live` is `Dependencies.live`."""
 
-    def __init__(self, live: AbstractSet[Run], books: BooksShown, board: Slots) -> None:
+    def __init__(self, live: AbstractSet[CallContext], books: BooksShown, board: Slots) -> None:
         self._live = live
         self._books = books
         self._board = board
@@ -78,26 +78,26 @@ class BoardView:
     def __call__(self) -> BoardShown:
         """Return what there is to see. Raises ApiError overloaded when the event loop is stuck."""
         live = tuple(self._live)  # in one step, because the event loop may change it meanwhile
-        oldest = nsmallest(LIVE_ROWS_MAX, live, key=lambda run: run.call.began)
-        calls = in_loop(self._loop, lambda: [self._shown(run) for run in oldest if run.life.state is not ENDED])
+        oldest = nsmallest(LIVE_ROWS_MAX, live, key=lambda context: context.call.began)
+        calls = in_loop(self._loop, lambda: [self._shown(context) for context in oldest if context.life.state is not ENDED])
         booked = tuple(self._books.calls.values())
         return BoardShown(calls, len(live), self._board.taken, sum(charge.row is not None for charge in booked))
 
-    def _shown(self, run: Run) -> LiveCall:
-        charge = self._books.calls.get(run.call.id)
+    def _shown(self, context: CallContext) -> LiveCall:
+        charge = self._books.calls.get(context.call.id)
         tokens = 0 if charge is None else charge.progress
         return LiveCall(
-            id=run.call.id,
-            key=run.key.label,
-            model=run.plan.entry.name,
-            target=run.life.target,
-            state=run.life.state,
-            stream=run.request.stream,
-            age_seconds=self._loop.time() - run.call.began,
+            id=context.call.id,
+            key=context.key.label,
+            model=context.plan.entry.name,
+            target=context.life.target,
+            state=context.life.state,
+            stream=context.request.stream,
+            age_seconds=self._loop.time() - context.call.began,
             input_tokens=0 if charge is None else charge.opening.input_tokens,
             output_tokens=tokens,
-            backlog_bytes=max(0, run.client.bytes_written - run.client.bytes_delivered()),
-            congested=run.client.congested,
+            backlog_bytes=max(0, context.client.bytes_written - context.client.bytes_delivered()),
+            congested=context.client.congested,
             cost=None if charge is None else cost_so_far(charge.opening, tokens),
         )
 

@@ -15,12 +15,12 @@ import msgspec
 
 from aisa.call import Call
 from aisa.clock import WallClock
+from aisa.context import Dependencies
 from aisa.errors import ApiError
 from aisa.facts import Replayed
 from aisa.ledger.row import CallRow
 from aisa.ledger.rules import COMPLETED
 from aisa.relay import relay
-from aisa.run import Gate
 from aisa.wire.port import Client, HeaderList
 
 HEADER = "idempotency-key"
@@ -194,7 +194,7 @@ def check_given(given: str) -> None:
         raise ApiError("invalid_request", f"The header Idempotency-Key must have 1 to {GIVEN_CHARACTERS_MAX} printable ASCII characters.")
 
 
-async def relay_once(call: Call, given: str, client: Client, *, gate: Gate, once: Once) -> None:
+async def relay_once(call: Call, given: str, client: Client, *, dependencies: Dependencies, once: Once) -> None:
     """Carry a call with an Idempotency-Key to its end, as `relay` does, or give it the answer that the first one got.
 
     Raises ApiError when the call is refused before anything was opened.
@@ -206,11 +206,11 @@ async def relay_once(call: Call, given: str, client: Client, *, gate: Gate, once
     answer = once.begin(mark, call.id)  # nothing is awaited between its look-up and its entry
     if answer is not None:
         replay(answer, call, client)
-        gate.report(Replayed(call.id, answer.call_id, key.id, key.label, len(answer.body), call.client_request_id))
+        dependencies.report(Replayed(call.id, answer.call_id, key.id, key.label, len(answer.body), call.client_request_id))
         return
     call.idempotency = mark
     try:
-        await relay(call, Recorder(client, call.id, once.keep), gate)
+        await relay(call, Recorder(client, call.id, once.keep), dependencies)
     finally:
         if not call.opened:
             once.forget(mark, call.id)

@@ -38,7 +38,7 @@ PADDED_HEADER = "x-aisa-padded"
 NO_CACHE: HeaderList = [("cache-control", "no-cache"), ("x-accel-buffering", "no")]
 
 
-def new_live() -> set[Run]:
+def new_live() -> set[CallContext]:
     """Return an empty set."""
     return set()
 
@@ -48,7 +48,7 @@ def new_warned() -> set[tuple[str, str]]:
     return set()
 
 
-class Gate(msgspec.Struct):
+class Dependencies(msgspec.Struct):
     """Everything that the path needs, made once at start."""
 
     keys: Keys
@@ -69,21 +69,21 @@ class Gate(msgspec.Struct):
     omissions: Omissions = msgspec.field(default_factory=Omissions)
     health: Health = msgspec.field(default_factory=Health)
     resets: Resets = msgspec.field(default_factory=Resets)
-    live: set[Run] = msgspec.field(default_factory=new_live)  # the calls in flight, for those who watch
+    live: set[CallContext] = msgspec.field(default_factory=new_live)  # the calls in flight, for those who watch
     warned: set[tuple[str, str]] = msgspec.field(default_factory=new_warned)  # vendor and word: told of once
 
 
-class Run:
+class CallContext:
     """One admitted call."""
 
-    def __init__(self, call: Call, client: Client, gate: Gate, *, request: Request, plan: Plan) -> None:
+    def __init__(self, call: Call, client: Client, dependencies: Dependencies, *, request: Request, plan: Plan) -> None:
         self.call = call
         self.request = request
         self.encoder: Encoder | None = None
         self.plan = plan
         self.key = call.key
         self.client = client
-        self.gate = gate
+        self.dependencies = dependencies
         self.life = Life(FAILED)
         self.target = plan.offers[0].target
         self.answer: Answer | None = None
@@ -95,17 +95,17 @@ class Run:
         self.dropped: tuple[str, ...] = ()
         self.padded = False  # a document's head has left before the document is known
         self.large: EventShare | None = None  # of a stream that has had a large event
-        gate.live.add(self)
+        dependencies.live.add(self)
         self._bill: Bill | None = None
         settings = plan.entry.settings
         idle = settings.idle_timeout_seconds
         silence = idle if request.stream else settings.answer_timeout_seconds or ANSWER_PER_IDLE * idle
         keep_alive: KeepAlive | None = None
         if request.stream:
-            keep_alive = stream_keep_alive(self.start_stream, gate.stream, call.door.keep_alive)
+            keep_alive = stream_keep_alive(self.start_stream, dependencies.stream, call.door.keep_alive)
         elif settings.documents == "padded":
             keep_alive = padding_keep_alive(self.start_padded)
-        self.timeouts = CallTimeouts(gate.timers, client, gate.stream, silence_seconds=silence, keep_alive=keep_alive)
+        self.timeouts = CallTimeouts(dependencies.timers, client, dependencies.stream, silence_seconds=silence, keep_alive=keep_alive)
 
     @property
     def charge(self) -> Charge:
@@ -121,7 +121,7 @@ class Run:
     async def hold_event(self, held: int) -> None:
         """So many bytes of an unfinished event are held: wait until more may be read. Raises ApiError overloaded."""
         if self.large is None:
-            self.large = EventShare(self.gate.large_events)
+            self.large = EventShare(self.dependencies.large_events)
         await self.large.hold(held)
 
     def start_stream(self) -> None:
@@ -165,7 +165,7 @@ class Run:
     def close(self) -> None:
         """Let everything go and report the call. Synchronous, so that no cancellation can fall into it."""
         self.timeouts.stop()
-        self.gate.live.discard(self)
+        self.dependencies.live.discard(self)
         if self.large is not None:
             self.large.release()
         permit, awaited = self.permit, False
@@ -176,7 +176,7 @@ class Run:
             self._confirm(charge)
         elif self.error is not None:
             call = self.call
-            self.gate.keep_refusal(Refusal(call.id, call.key, self.error, call.asked, call.client_request_id))
+            self.dependencies.keep_refusal(Refusal(call.id, call.key, self.error, call.asked, call.client_request_id))
         self.life.step(END)
         if self.decoder is not None and self.decoder.unknown:
             self._warn(self.decoder.unknown)
@@ -190,19 +190,19 @@ class Run:
 
     def _tell(self, fact: CallEnded) -> None:
         """Report the call, and what is wrong with its vendor's report."""
-        gate, target = self.gate, self.target
-        gate.report(fact)
+        dependencies, target = self.dependencies, self.target
+        dependencies.report(fact)
         fault = "" if self.decoder is None else self.decoder.usage_fault(fact.usage)
-        if fault and gate.misreports.is_news(target.vendor, self.timeouts.now()):
-            gate.report(UsageMisreported(fact.request_id, target.vendor, target.model, fault))
+        if fault and dependencies.misreports.is_news(target.vendor, self.timeouts.now()):
+            dependencies.report(UsageMisreported(fact.request_id, target.vendor, target.model, fault))
 
     def _warn(self, words: Sequence[str]) -> None:
         """Tell the operator of finish reasons that nobody knows, once each."""
-        target, warned = self.target, self.gate.warned
+        target, warned = self.target, self.dependencies.warned
         for word in words:
             if (target.vendor, word) not in warned and len(warned) < WARNINGS_MAX:
                 warned.add((target.vendor, word))
-                self.gate.report(FinishUnknown(self.call.id, target.vendor, target.model, word))
+                self.dependencies.report(FinishUnknown(self.call.id, target.vendor, target.model, word))
 
     @property
     def choices_missing(self) -> int:
@@ -212,11 +212,11 @@ class Run:
 
     def _warn_of_choices(self) -> None:
         """Tell the operator of them, once for each model of a vendor."""
-        target, warned, asked = self.target, self.gate.warned, self.request.choices
+        target, warned, asked = self.target, self.dependencies.warned, self.request.choices
         seen = (target.vendor, f"n of {target.model}")
         if seen not in warned and len(warned) < WARNINGS_MAX:
             warned.add(seen)
-            self.gate.report(ChoicesMissing(self.call.id, target.vendor, target.model, asked, asked - self.choices_missing))
+            self.dependencies.report(ChoicesMissing(self.call.id, target.vendor, target.model, asked, asked - self.choices_missing))
 
     def _let_vendor_go(self, charge: Charge) -> bool:
         """Cancel what the vendor may still be doing, unless there is a reason to read on. True if the call is reported only after that."""
@@ -236,7 +236,7 @@ class Run:
                 tokens = bill.billed.output_tokens
                 self._tell(msgspec.structs.replace(fact, usage=generated, billed_tokens=tokens, cost_nanos=bill.cost))
 
-        if not self.gate.background_reads.start(answer, decoder, report, vendor=self.target.vendor):
+        if not self.dependencies.background_reads.start(answer, decoder, report, vendor=self.target.vendor):
             answer.close()
             return False
         charge.await_report()
@@ -259,7 +259,7 @@ class Run:
             charge.confirm(self._arrived(sent), whole=False)
             if document is not None and life.finished:
                 key = self.key
-                self.gate.report(DocumentLost(self.call.id, key.id, key.label, self.gate.resets.note(key.id)))
+                self.dependencies.report(DocumentLost(self.call.id, key.id, key.label, self.dependencies.resets.note(key.id)))
 
         self.client.tell_delivery(tell)
 

@@ -22,9 +22,9 @@ from aisa.config.schema import Config, Model, Prices, Vendor
 from aisa.edge.app import Edge
 from aisa.edge.cors import CrossOrigin
 from aisa.facts import Fact
-from aisa.http.client import HttpUpstream
-from aisa.http.client_connection import ClientConnection
 from aisa.http.connection import Connection
+from aisa.http.pool import HttpUpstream
+from aisa.http.pool_connection import PoolConnection
 from aisa.http.shared import Shared
 from aisa.ids import CallIds
 from aisa.keys.store import KeyStore
@@ -89,7 +89,7 @@ def arrive(protocol: asyncio.BufferedProtocol, data: bytes) -> None:
 class VendorWire(Wire):
     """The way to a vendor that answers a request with the same pieces each time, one in each turn of the loop in which they are read."""
 
-    def __init__(self, connection: ClientConnection, pieces: list[bytes]) -> None:
+    def __init__(self, connection: PoolConnection, pieces: list[bytes]) -> None:
         super().__init__(self._asked)
         self._connection = connection
         self._pieces = pieces
@@ -122,7 +122,7 @@ class Dialer:
     def __init__(self, pieces: list[bytes]) -> None:
         self.pieces = pieces
 
-    async def dial(self, make: Callable[[], ClientConnection]) -> ClientConnection:
+    async def dial(self, make: Callable[[], PoolConnection]) -> PoolConnection:
         """Return a connection."""
         connection = make()
         connection.connection_made(VendorWire(connection, self.pieces))

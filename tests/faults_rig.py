@@ -33,8 +33,8 @@ from aisa.edge.app import Edge
 from aisa.edge.cors import CrossOrigin
 from aisa.errors import ApiError
 from aisa.facts import BugFound, CallEnded, Fact
-from aisa.http.client import HttpUpstream
 from aisa.http.names import Names
+from aisa.http.pool import HttpUpstream
 from aisa.http.server import HttpServer
 from aisa.ids import CallIds
 from aisa.keys.port import Keys

@@ -12,7 +12,7 @@ import pytest
 import uvloop
 
 from aisa.config.schema import Vendor
-from aisa.http.client import HttpUpstream
+from aisa.http.pool import HttpUpstream
 from aisa.providers.port import Answer, UpstreamRequest
 from aisa.testing.clock import run_virtual
 

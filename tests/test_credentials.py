@@ -10,7 +10,7 @@ from aisa.config.schema import Config, Vendor
 from aisa.credentials.expiring import AHEAD_SECONDS_MAX, AHEAD_SHARE, FETCH_SECONDS_MAX, RETRY_SECONDS, CredentialFailed, Expiring, Token
 from aisa.credentials.rules import Proof
 from aisa.errors import UpstreamFailed
-from aisa.http.client import HttpUpstream
+from aisa.http.pool import HttpUpstream
 from aisa.routing import vendor_target
 from aisa.testing.clock import run_virtual
 from http_client_rig import OK, Connection, FakeVendor, call, cancelled, post

@@ -15,9 +15,9 @@ import uvloop
 from aisa.config.schema import Vendor
 from aisa.errors import UpstreamFailed
 from aisa.http.address import Proxy, proxy_for, read_origin
-from aisa.http.client import HttpUpstream
 from aisa.http.exchange import ARRIVAL_BYTES_MAX
 from aisa.http.names import Names
+from aisa.http.pool import HttpUpstream
 from aisa.providers.port import UpstreamRequest
 from aisa.testing.clock import run_virtual
 from http_client_rig import OK, Connection, FakeVendor, Run, answering, both_loops, call, until

@@ -10,7 +10,7 @@ import uvloop
 
 from aisa.config.schema import Vendor
 from aisa.errors import UpstreamFailed
-from aisa.http.client import IDLE_SECONDS_MAX, HttpUpstream, PoolStatistics
+from aisa.http.pool import IDLE_SECONDS_MAX, HttpUpstream, PoolStatistics
 from aisa.testing.clock import VirtualLoop, run_virtual
 from http_client_rig import (
     OK,

@@ -11,7 +11,6 @@ import uvloop
 
 from aisa.config.schema import Vendor
 from aisa.errors import UpstreamFailed
-from aisa.http.client import HttpUpstream
 from aisa.http.names import (
     ADDRESSES_MAX,
     FAILED_SECONDS,
@@ -23,6 +22,7 @@ from aisa.http.names import (
     Names,
     system_addresses,
 )
+from aisa.http.pool import HttpUpstream
 from aisa.testing.clock import run_virtual
 from http_client_rig import OK, FakeVendor, answering, call, cancelled
 

@@ -7,9 +7,9 @@ import socket
 
 import pytest
 
-from aisa.http.client_connection import ClientConnection
 from aisa.http.delivery import Delivery, Sweep
 from aisa.http.outbox import POSTED_BYTES_MAX, Outbox
+from aisa.http.pool_connection import PoolConnection
 from aisa.http.server import Reply, Request
 from aisa.testing.clock import run_virtual
 from http_server_rig import Run, Wire, arrive, both_loops, get, kernel_time, serving, until, wired
@@ -198,7 +198,7 @@ def test_a_request_that_was_cancelled_in_its_turn_is_never_sent() -> None:
     async def scenario() -> None:
         near, far = socket.socketpair()
         transport, owner = RecordingTransport(near), RecordingOwner()
-        connection = ClientConnection(owner, memoryview(bytearray(64)), Outbox())
+        connection = PoolConnection(owner, memoryview(bytearray(64)), Outbox())
         connection.connection_made(transport)
         exchange = connection.start(b"head", b"body", vendor="local", answer_bytes_max=1)
         exchange.close()

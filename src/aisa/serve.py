@@ -42,9 +42,9 @@ from aisa.edge.idempotency import Once
 from aisa.edge.statement import Statement
 from aisa.embedded.upstream import EmbeddedUpstream
 from aisa.facts import BugFound, Fact, ServerNotice
-from aisa.http.client import HttpUpstream
 from aisa.http.descriptors import clients_that_fit, raise_limit
 from aisa.http.names import Names
+from aisa.http.pool import HttpUpstream
 from aisa.http.server import HttpServer, tls_context
 from aisa.ids import CallIds
 from aisa.keys.rules import window_end, window_start

@@ -16,8 +16,8 @@ import msgspec
 from aisa.config.problem import Problem
 from aisa.config.schema import Config, Model, Target
 from aisa.errors import UpstreamFailed
-from aisa.http.client import HttpUpstream
 from aisa.http.names import Names
+from aisa.http.pool import HttpUpstream
 from aisa.providers.openai_models import models_request, read_models
 from aisa.providers.port import UpstreamRequest
 from aisa.providers.shape import Target as Place

@@ -168,7 +168,7 @@ class Connection(asyncio.BufferedProtocol):
             self._flushing = False
             self._go_on()
 
-    # What a reply asks of us (reply.Conveyance)
+    # What a reply asks of us (reply.ReplyConnection)
 
     def reply_ended(self, reply: Reply) -> None:
         """Go on with the next request, or close; not at once, because whether delivery matters is said after the end."""

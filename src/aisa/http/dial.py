@@ -10,10 +10,10 @@ from typing import Protocol, runtime_checkable
 
 from aisa.config.schema import Vendor
 from aisa.http.address import Proxy, bracketed, is_ip_literal, proxy_for, read_origin
-from aisa.http.client_connection import ClientConnection
 from aisa.http.exchange import ARRIVAL_BYTES_MAX
 from aisa.http.failures import unreachable
 from aisa.http.names import Names
+from aisa.http.pool_connection import PoolConnection
 from aisa.http.sockets import vendor_socket
 
 TUNNEL_HEAD_BYTES_MAX = 16_384  # a proxy's answer to CONNECT is a few hundred bytes
@@ -74,7 +74,7 @@ class Dialer:
         self._peer = self.proxy or self.origin  # where the socket leads
         self._names = names
 
-    async def dial(self, make: Callable[[], ClientConnection]) -> ClientConnection:
+    async def dial(self, make: Callable[[], PoolConnection]) -> PoolConnection:
         """Return a connected `make()`. Raises UpstreamFailed when that fails or takes longer than the connect timeout."""
         where = f"{self.origin.host}:{self.origin.port}"
         if self.proxy is not None:
@@ -89,7 +89,7 @@ class Dialer:
         except OSError as error:
             raise unreachable(self._vendor, f"{where}: {error!r}") from error
 
-    async def _open(self, make: Callable[[], ClientConnection]) -> ClientConnection:
+    async def _open(self, make: Callable[[], PoolConnection]) -> PoolConnection:
         transport, connection = await self._connect(make)
         if not self.origin.secure:
             return connection
@@ -102,7 +102,7 @@ class Dialer:
             raise
         return connection
 
-    async def _connect(self, make: Callable[[], ClientConnection]) -> tuple[asyncio.Transport, ClientConnection]:
+    async def _connect(self, make: Callable[[], PoolConnection]) -> tuple[asyncio.Transport, PoolConnection]:
         """Try the addresses of the peer in order. Each gets an equal share of the time left, so a silent one does not use it up."""
         loop = asyncio.get_running_loop()
         deadline = loop.time() + self._seconds_max
@@ -118,9 +118,7 @@ class Dialer:
         self._names.doubt(host)
         raise failure
 
-    async def _connect_to(
-        self, address: str, port: int, make: Callable[[], ClientConnection]
-    ) -> tuple[asyncio.Transport, ClientConnection]:
+    async def _connect_to(self, address: str, port: int, make: Callable[[], PoolConnection]) -> tuple[asyncio.Transport, PoolConnection]:
         loop = asyncio.get_running_loop()
         opened = vendor_socket(address, self._settings.receive_buffer_bytes)
         try:
@@ -138,7 +136,7 @@ class Dialer:
         transport.write(f"CONNECT {target} HTTP/1.1\r\nhost: {target}\r\n{authorization}\r\n".encode("ascii"))
         await tunnel.opened
 
-    async def _secure(self, transport: asyncio.Transport, connection: ClientConnection) -> None:
+    async def _secure(self, transport: asyncio.Transport, connection: PoolConnection) -> None:
         secured = await asyncio.get_running_loop().start_tls(
             transport, connection, self._tls, server_hostname=self.origin.host, ssl_handshake_timeout=self._seconds_max
         )

@@ -24,7 +24,7 @@ FRAMING = frozenset({b"content-type", b"content-length", b"content-encoding", b"
 UNREAD_BYTES_MAX = 12_288  # beyond it the socket is not read; with one more arrival, and as much waiting for the client, under 64 KiB
 
 
-class Line(Protocol):
+class ExchangeConnection(Protocol):
     """What an exchange asks of the connection that carries it."""
 
     def pause(self) -> None:
@@ -57,12 +57,12 @@ class Exchange:
     _waiter: asyncio.Future[None] | None = None
     _release_timer: asyncio.TimerHandle | None = None
 
-    def __init__(self, line: Line, loop: asyncio.AbstractEventLoop, *, vendor: str, bytes_max: int, kept: bool) -> None:
+    def __init__(self, connection: ExchangeConnection, loop: asyncio.AbstractEventLoop, *, vendor: str, bytes_max: int, kept: bool) -> None:
         """`bytes_max` bounds a body that is not an event stream; `kept`: the connection has served an exchange before.
 
         Once the head is there, `coding` says how the body is packed ("" if it is not), and `limited` whether `bytes_max` counts.
         """
-        self._line = line
+        self._connection = connection
         self._loop = loop
         self._vendor = vendor
         self._bytes_max = bytes_max
@@ -110,7 +110,7 @@ class Exchange:
         self._unread_bytes = 0
         if self._paused:
             self._paused = False
-            self._line.resume()
+            self._connection.resume()
         return data
 
     def release(self) -> None:
@@ -241,7 +241,7 @@ class Exchange:
         self._unread.clear()
         # The parser holds our bound methods; without this every exchange would wait for the garbage collector.
         del self._parser, self.on_body
-        self._line.release(whole=whole)
+        self._connection.release(whole=whole)
 
     def _note_coding(self, named: str) -> None:
         """Keep how the body is packed, if that is something that can be unpacked."""
@@ -270,7 +270,7 @@ class Exchange:
             self._refuse(f"an answer of more than {self._bytes_max} bytes")
         elif self._unread_bytes > UNREAD_BYTES_MAX and not self._complete and not self._paused:
             self._paused = True
-            self._line.pause()
+            self._connection.pause()
 
     def _refuse(self, what: str, detail: str = "") -> None:
         self._fail(unfit_answer(self._vendor, what, detail))
@@ -278,4 +278,4 @@ class Exchange:
     def _fail(self, failure: UpstreamFailed) -> None:
         if self._failure is None and not self._complete:
             self._failure = failure
-            self._line.abort()
+            self._connection.abort()

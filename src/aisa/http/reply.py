@@ -28,7 +28,7 @@ def http_date(unix_seconds: int) -> str:
     return f"{_DAYS[then.weekday()]}, {then.day:02} {_MONTHS[then.month - 1]} {then:%Y %H:%M:%S} GMT"
 
 
-class House(Protocol):
+class ReplyServer(Protocol):
     """What a reply asks of the server."""
 
     draining: bool  # the server is going away: connections are not kept, and the head has to say so
@@ -38,7 +38,7 @@ class House(Protocol):
         ...
 
 
-class Conveyance(Protocol):
+class ReplyConnection(Protocol):
     """What a reply asks of the connection that carries it."""
 
     def reply_ended(self, reply: Reply) -> None:
@@ -62,19 +62,19 @@ class Reply:
 
     __slots__ = (
         "_bodiless",
-        "_carrier",
         "_chunk_end",
         "_chunked",
+        "_connection",
         "_flowing",
         "_flushed",
         "_head",
-        "_house",
         "_is_head",
         "_length",
         "_on_taken",
         "_out",
         "_posts",
         "_probe",
+        "_server",
         "bytes_sent",
         "cancelled",
         "closes",
@@ -91,9 +91,11 @@ class Reply:
     _bodiless: bool
     _chunked: bool
 
-    def __init__(self, house: House, carrier: Conveyance, out: Delivery, *, method: str, http11: bool, keep_alive: bool) -> None:
-        self._house = house
-        self._carrier = carrier
+    def __init__(
+        self, server: ReplyServer, connection: ReplyConnection, out: Delivery, *, method: str, http11: bool, keep_alive: bool
+    ) -> None:
+        self._server = server
+        self._connection = connection
         self._out = out
         self._is_head = method == "HEAD"
         #: The client speaks HTTP/1.1.
@@ -136,7 +138,7 @@ class Reply:
         elif self.http11:
             lines.append("transfer-encoding: chunked\r\n")
             self._chunked = not self._is_head
-        if self.closes or self._house.draining:
+        if self.closes or self._server.draining:
             self.closes = True
             lines.append("connection: close\r\n")
         fields = "".join(lines).encode("ascii", "replace")
@@ -144,7 +146,7 @@ class Reply:
             # A line break in a value would begin a header, or a reply, of its own.
             fields = b"".join([_UNPRINTABLE.sub("?", line[:-2]).encode() + b"\r\n" for line in lines])
         status_line = _STATUS_LINES.get(status) or b"HTTP/1.1 %d \r\n" % status
-        self._head = b"%b%b%b\r\n" % (status_line, self._house.date_line(), fields)
+        self._head = b"%b%b%b\r\n" % (status_line, self._server.date_line(), fields)
 
     def write(self, data: bytes) -> int:
         """Hand over body bytes in one write; an empty one sends the head alone. Once the client is gone nothing is sent.
@@ -217,7 +219,7 @@ class Reply:
                 self._fail(f"a reply of {self._length} bytes was ended after {self.bytes_sent}")
             if last:
                 self._out.write(last)
-        self._carrier.reply_ended(self)
+        self._connection.reply_ended(self)
 
     @property
     def bytes_written(self) -> int:
@@ -242,13 +244,13 @@ class Reply:
 
     def interrupt(self, reason: str) -> None:
         """Cancel the call's task."""
-        self._carrier.interrupt(self, reason)
+        self._connection.interrupt(self, reason)
 
     def abort(self) -> None:
         """Cut the connection at once; what the client has not taken is lost."""
         self.ended = True
         self._flowing = False
-        self._carrier.abort()
+        self._connection.abort()
 
     def probe(self, *, again: bool) -> None:
         """Send what a living client ignores, so that one who has left answers with a reset.
@@ -280,5 +282,5 @@ class Reply:
 
     def _fail(self, why: str) -> None:
         self.ended = True
-        self._carrier.abort()
+        self._connection.abort()
         raise RuntimeError(why)

@@ -49,7 +49,7 @@ class App(Protocol):
         ...
 
 
-class Open(Protocol):
+class OpenConnection(Protocol):
     """A connection as the server sees it."""
 
     def close_if_idle(self) -> None:
@@ -67,7 +67,7 @@ class Shared:
     def __init__(self, app: App, settings: Server, now: WallClock) -> None:
         self.app = app
         self.settings = settings
-        self.connections: set[Open] = set()
+        self.connections: set[OpenConnection] = set()
         #: The calls whose task runs; the only lasting reference to the task.
         self.calls: dict[Reply, asyncio.Task[None]] = {}
         self.draining = False
@@ -99,7 +99,7 @@ class Shared:
             if task is not None and reply.running:
                 task.cancel(reason)
 
-    def connection_ended(self, connection: Open) -> None:
+    def connection_ended(self, connection: OpenConnection) -> None:
         """Forget a connection."""
         self.connections.discard(connection)
         if self.on_less is not None:

@@ -12,25 +12,25 @@ from aisa.http.outbox import POSTED_BYTES_MAX, Outbox
 WRITE_BYTES_MAX = 262_144  # handed to the transport in one go: TLS would encrypt a whole 32 MiB body in one uninterrupted turn
 
 
-class Owner(Protocol):
-    """Who decides what becomes of a connection: the pool."""
+class ConnectionPool(Protocol):
+    """Who decides what becomes of a connection."""
 
-    def release(self, connection: ClientConnection, *, reusable: bool) -> None:
+    def release(self, connection: PoolConnection, *, reusable: bool) -> None:
         """Take a connection back whose exchange has ended."""
         ...
 
-    def lost(self, connection: ClientConnection) -> None:
+    def lost(self, connection: PoolConnection) -> None:
         """Hear that a connection is gone."""
         ...
 
 
-class ClientConnection(asyncio.BufferedProtocol):
+class PoolConnection(asyncio.BufferedProtocol):
     """A socket's protocol. All connections of a pool may share one `arrival` buffer, because its bytes are copied out at once."""
 
-    __slots__ = ("_arrival", "_congested", "_exchange", "_loop", "_outbox", "_owner", "_poll", "_posted", "_sent", "_transport", "_used")
+    __slots__ = ("_arrival", "_congested", "_exchange", "_loop", "_outbox", "_poll", "_pool", "_posted", "_sent", "_transport", "_used")
 
-    def __init__(self, owner: Owner, arrival: memoryview, outbox: Outbox) -> None:
-        self._owner = owner
+    def __init__(self, pool: ConnectionPool, arrival: memoryview, outbox: Outbox) -> None:
+        self._pool = pool
         self._arrival = arrival
         self._outbox = outbox
         self._posted = b""  # what goes with the outbox
@@ -87,11 +87,11 @@ class ClientConnection(asyncio.BufferedProtocol):
         self._transport.abort()
 
     def release(self, *, whole: bool) -> None:
-        """End the exchange and let the owner decide."""
+        """End the exchange and let the pool decide."""
         self._exchange = None
         transport = self._transport
         sent = self._sent and not self._posted and not transport.is_closing() and transport.get_write_buffer_size() == 0
-        self._owner.release(self, reusable=whole and sent)
+        self._pool.release(self, reusable=whole and sent)
 
     # What the event loop calls.
 
@@ -127,7 +127,7 @@ class ClientConnection(asyncio.BufferedProtocol):
         """Tell whoever depends on the connection."""
         if self._exchange is not None:
             self._exchange.lost(f"connection lost: {exc!r}" if exc else "connection lost")
-        self._owner.lost(self)
+        self._pool.lost(self)
 
     def pause_writing(self) -> None:
         """Note that the vendor does not read."""

@@ -18,12 +18,12 @@ from aisa.config.schema import Vendor
 from aisa.credentials.port import Credential
 from aisa.credentials.rules import Proof, proof_of
 from aisa.http.address import PRINTABLE
-from aisa.http.client_connection import WRITE_BYTES_MAX, ClientConnection
 from aisa.http.dial import Dialer
 from aisa.http.exchange import ARRIVAL_BYTES_MAX
 from aisa.http.failures import overloaded, unreachable
 from aisa.http.names import Names
 from aisa.http.outbox import Outbox
+from aisa.http.pool_connection import WRITE_BYTES_MAX, PoolConnection
 from aisa.http.unpacked import Unpacked
 from aisa.providers.port import Answer, UpstreamRequest
 
@@ -70,9 +70,9 @@ class HttpUpstream:
         self._arrival = memoryview(bytearray(ARRIVAL_BYTES_MAX))
         self._outbox = Outbox()
         self._open = 0  # places taken
-        self._connections: set[ClientConnection] = set()
-        self._idle: dict[ClientConnection, float] = {}  # since when, in loop seconds; the longest idle first
-        self._waiting: dict[asyncio.Future[ClientConnection | None], None] = {}  # the longest waiting first
+        self._connections: set[PoolConnection] = set()
+        self._idle: dict[PoolConnection, float] = {}  # since when, in loop seconds; the longest idle first
+        self._waiting: dict[asyncio.Future[PoolConnection | None], None] = {}  # the longest waiting first
         self._idle_timer: asyncio.TimerHandle | None = None
         self._closed = False
         self._loop: asyncio.AbstractEventLoop | None = None  # before Python 3.12 each `get_running_loop` is a system call
@@ -125,7 +125,7 @@ class HttpUpstream:
 
     # What the connections call.
 
-    def release(self, connection: ClientConnection, *, reusable: bool) -> None:
+    def release(self, connection: PoolConnection, *, reusable: bool) -> None:
         """Take a connection back: hand it to who waits longest, keep it, or drop it and let its place go."""
         if not reusable or self._closed:
             connection.abort()
@@ -138,7 +138,7 @@ class HttpUpstream:
             if self._idle_timer is None:
                 self._idle_timer = loop.call_later(IDLE_SECONDS_MAX, self._drop_long_idle)
 
-    def lost(self, connection: ClientConnection) -> None:
+    def lost(self, connection: PoolConnection) -> None:
         """Forget a connection that is gone. One in use keeps its place until its exchange is closed."""
         self._connections.discard(connection)
         if connection in self._idle:
@@ -146,7 +146,7 @@ class HttpUpstream:
 
     # Decisions.
 
-    def _take_idle(self) -> ClientConnection | None:
+    def _take_idle(self) -> PoolConnection | None:
         """Return the most recently used idle connection that still is one."""
         while self._idle:
             connection, since = self._idle.popitem()
@@ -156,7 +156,7 @@ class HttpUpstream:
             self._discard_idle(connection)
         return None
 
-    def _discard_idle(self, connection: ClientConnection) -> None:
+    def _discard_idle(self, connection: PoolConnection) -> None:
         del self._idle[connection]
         connection.abort()
         self._open -= 1  # while a connection is idle nobody waits for its place
@@ -168,7 +168,7 @@ class HttpUpstream:
         else:
             self._open -= 1
 
-    def _next_waiter(self) -> asyncio.Future[ClientConnection | None] | None:
+    def _next_waiter(self) -> asyncio.Future[PoolConnection | None] | None:
         while self._waiting:
             waiter = next(iter(self._waiting))
             del self._waiting[waiter]
@@ -176,7 +176,7 @@ class HttpUpstream:
                 return waiter
         return None
 
-    def _refuse(self, waiter: asyncio.Future[ClientConnection | None], why: str) -> None:
+    def _refuse(self, waiter: asyncio.Future[PoolConnection | None], why: str) -> None:
         if not waiter.done():
             waiter.set_exception(overloaded(self._name, why))
 
@@ -195,7 +195,7 @@ class HttpUpstream:
         assert self._credential is not None, "else the proof is fixed"
         return self._credential.proof(request, asyncio.get_running_loop().time()) or await self._credential.fetch(request)
 
-    async def _new_or_next(self) -> ClientConnection:
+    async def _new_or_next(self) -> PoolConnection:
         """Open a connection if a place is free, else wait for one. Returns it with its place."""
         if self._closed:
             raise overloaded(self._name, "the server is stopping")
@@ -211,21 +211,21 @@ class HttpUpstream:
             self._free_place()
             raise
 
-    async def _dial(self) -> ClientConnection:
-        connection = await self._dialer.dial(lambda: ClientConnection(self, self._arrival, self._outbox))
+    async def _dial(self) -> PoolConnection:
+        connection = await self._dialer.dial(lambda: PoolConnection(self, self._arrival, self._outbox))
         if connection.usable() and not self._closed:
             self._connections.add(connection)
             return connection
         connection.abort()
         raise unreachable(self._name, "the vendor spoke or hung up before it was asked, or the pool was closed")
 
-    async def _turn(self) -> ClientConnection | None:
+    async def _turn(self) -> PoolConnection | None:
         """Wait for a place, first come first served: one with a kept connection, or None for a bare one."""
         busy = f"all {self._settings.connections_max} connections to it are in use"
         if len(self._waiting) >= WAITING_CALLS_MAX:
             raise overloaded(self._name, busy)
         loop = asyncio.get_running_loop()
-        waiter: asyncio.Future[ClientConnection | None] = loop.create_future()
+        waiter: asyncio.Future[PoolConnection | None] = loop.create_future()
         self._waiting[waiter] = None
         timer = loop.call_later(self._settings.connect_timeout_seconds, self._refuse, waiter, busy)
         try:
@@ -239,7 +239,7 @@ class HttpUpstream:
             timer.cancel()
             self._waiting.pop(waiter, None)
 
-    def _give_back(self, granted: ClientConnection | None) -> None:
+    def _give_back(self, granted: PoolConnection | None) -> None:
         if granted is None:
             self._free_place()
         else:

@@ -1,4 +1,4 @@
-"""What the ledger adds to a call: the books, the board and the writer's thread on a real database, with no sockets around them."""
+"""What the ledger adds to a call: the books, the journal and the writer's thread on a real database, with no sockets around them."""
 
 from __future__ import annotations
 
@@ -13,8 +13,8 @@ from aisa.clock import wall_clock
 from aisa.config.schema import Config, Model, Prices, Vendor
 from aisa.facts import Fact
 from aisa.keys.rules import Key
-from aisa.ledger.board import Board
 from aisa.ledger.books import Books
+from aisa.ledger.journal import Journal
 from aisa.ledger.port import Ending
 from aisa.ledger.rules import COMPLETED, Delivered
 from aisa.ledger.wallets import Wallet
@@ -29,7 +29,7 @@ from benchmarks.load import BenchFailed
 from benchmarks.plan import Plan
 from benchmarks.report import Table, spread
 
-CALLS = 5_000  # a round; the board has one segment for each 1,024 in flight
+CALLS = 5_000  # a round; the journal has one segment for each 1,024 in flight
 IN_FLIGHT = 32
 WRITE_SECONDS_MAX = 60
 BODY = b'{"model":"fast","messages":[{"role":"user","content":"Say something of some length, please."}]}'
@@ -70,9 +70,9 @@ async def one_round(number: int) -> tuple[float, float, float]:
     facts: list[Fact] = []
     with tempfile.TemporaryDirectory(prefix="aisa-bench-") as folder:
         database = open_database(folder, migrate)
-        board = Board.open(Path(folder) / "board", slots_max=65_536)
+        journal = Journal.open(Path(folder) / "board", slots_max=65_536)
         writer = Writer(database, facts.append)
-        books = Books(board, writer.post, wallets=[Wallet("default", 10**15)], wall_clock=wall_clock)
+        books = Books(journal, writer.post, wallets=[Wallet("default", 10**15)], wall_clock=wall_clock)
         key = Key("key_bench", "bench", b"", "sk-…", "active", 0)
         chat = parse_chat(BODY)
         plan = Routes(CONFIG).plan(chat, key, None)  # type: ignore[arg-type]  # one target: no chance is asked
@@ -91,7 +91,7 @@ async def one_round(number: int) -> tuple[float, float, float]:
         left = await writer.stop(WRITE_SECONDS_MAX)
         loop_seconds, used = time.thread_time() - own, resource.getrusage(resource.RUSAGE_SELF)
         both = used.ru_utime + used.ru_stime - whole.ru_utime - whole.ru_stime
-        board.close()
+        journal.close()
         database.close()
     if left or facts:
         raise BenchFailed(f"the ledger left {left} rows: {facts}")

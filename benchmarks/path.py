@@ -28,8 +28,8 @@ from aisa.http.pool_connection import PoolConnection
 from aisa.http.shared import Shared
 from aisa.ids import CallIds
 from aisa.keys.store import KeyStore
-from aisa.ledger.board import Board
 from aisa.ledger.books import Books
+from aisa.ledger.journal import Journal
 from aisa.ledger.row import CallRow
 from aisa.ledger.wallets import Wallet
 from aisa.serve import open_dependencies
@@ -170,8 +170,8 @@ async def opened(folder: str, dialer: Dialer) -> AsyncGenerator[tuple[Edge, str]
         committed()
 
     facts: list[Fact] = []
-    board = Board.open(Path(folder) / "board", slots_max=65_536)
-    books = Books(board, written, wallets=[Wallet("default", 10**15)], wall_clock=wall_clock)
+    journal = Journal.open(Path(folder) / "board", slots_max=65_536)
+    books = Books(journal, written, wallets=[Wallet("default", 10**15)], wall_clock=wall_clock)
     pool = HttpUpstream("local", config.vendors["local"], {})
     pool._dialer = dialer  # type: ignore[assignment] # noqa: SLF001 - the network is what this bench leaves out
     dependencies = open_dependencies(
@@ -182,7 +182,7 @@ async def opened(folder: str, dialer: Dialer) -> AsyncGenerator[tuple[Edge, str]
         yield Edge(dependencies, ids, wall_clock, cross_origin=CrossOrigin(config.cors), not_ready=lambda: None), secret
     finally:
         await pool.close()
-        board.close()
+        journal.close()
         database.close()
 
 

@@ -33,7 +33,7 @@ from aisa.ledger.writer import insert_rows
 from aisa.storage.engine import Database, open_database
 from aisa.storage.migrate import migrate
 from aisa.storage.tables import accounts
-from books import shared_board
+from books import shared_journal
 from faults_rig import House, Reply, Script, body, house, on_uvloop, plain, post, says, until
 from rig import document
 
@@ -69,7 +69,9 @@ class Bank:
         self.database = database
         self.posted: list[tuple[CallRow, Callable[[], None]]] = []
         self.wallet = Wallet("acme", 20_000_000_000)
-        self.books = Books(shared_board(), lambda row, done: self.posted.append((row, done)), wallets=[self.wallet], wall_clock=wall_clock)
+        self.books = Books(
+            shared_journal(), lambda row, done: self.posted.append((row, done)), wallets=[self.wallet], wall_clock=wall_clock
+        )
         home.dependencies.ledger = home.books = self.books
         ids = CallIds(wall_clock, random.Random(2))
         known = ended or UsageStore(database or pytest.fail("there is no database"))

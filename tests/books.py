@@ -1,4 +1,4 @@
-"""Books for tests of the path: on a real board, with the rows in a list instead of a database. Not a test."""
+"""Books for tests of the path: on a real journal, with the rows in a list instead of a database. Not a test."""
 
 from __future__ import annotations
 
@@ -8,18 +8,18 @@ from functools import cache
 from pathlib import Path
 
 from aisa.clock import wall_clock
-from aisa.ledger.board import Board
 from aisa.ledger.books import Books
+from aisa.ledger.journal import Journal
 from aisa.ledger.row import CallRow
 from aisa.ledger.wallets import Cap, Wallet
 
 
 @cache
-def shared_board() -> Board:
-    """One board for all tests of a process: making one takes 8 MiB of disk, and its slots are free between calls."""
+def shared_journal() -> Journal:
+    """One journal for all tests of a process: making one takes 8 MiB of disk, and its slots are free between calls."""
     folder = tempfile.TemporaryDirectory(prefix="aisa-board-")
     FOLDERS.append(folder)
-    return Board.open(Path(folder.name) / "board", slots_max=65_536)
+    return Journal.open(Path(folder.name) / "board", slots_max=65_536)
 
 
 FOLDERS: list[tempfile.TemporaryDirectory[str]] = []  # kept until the process ends, which removes them
@@ -32,4 +32,4 @@ def books_into(rows: list[CallRow], *wallets: Wallet, caps: tuple[tuple[str, Cap
         rows.append(row)
         committed()
 
-    return Books(shared_board(), post, wallets=wallets, caps=caps, wall_clock=wall_clock)
+    return Books(shared_journal(), post, wallets=wallets, caps=caps, wall_clock=wall_clock)

@@ -3,7 +3,8 @@
     python tests/crash_point.py POINT NUMBER serve ...
 
 At the NUMBER-th time that it comes to POINT it sends itself SIGKILL. While there is a file DATABASE_FAILS in the working directory, no
-commit to the database succeeds: SQLite's name for the error is in the file. While there is a file BOARD_FAILS, the board cannot be synced.
+commit to the database succeeds: SQLite's name for the error is in the file. While there is a file JOURNAL_FAILS, the journal cannot be
+synced.
 """
 
 from __future__ import annotations
@@ -21,12 +22,12 @@ from sqlalchemy import Engine, event
 
 import aisa.serve
 from aisa.cli import main
-from aisa.ledger.board import Board, Slot
+from aisa.ledger.journal import Journal, Slot
 
 #: point -> where it is. `Fate.reached` is called with these names.
 POINTS = {
-    "held": "a call is on the board and its price is held, its vendor was not asked",
-    "settled": "a call is closed on the board, its client has no [DONE]",
+    "held": "a call is in the journal and its price is held, its vendor was not asked",
+    "settled": "a call is closed in the journal, its client has no [DONE]",
     "committing": "its client has [DONE], the transaction with its row is not committed",
     "committed": "its row is committed, its slot not freed",
 }
@@ -37,7 +38,7 @@ RECOVERY_POINTS = {
 }
 NOWHERE = "nowhere"
 DATABASE_FAILS = "database-fails"
-BOARD_FAILS = "board-fails"
+JOURNAL_FAILS = "board-fails"
 WRITE_SECONDS_MAX = 1  # instead of the server's own patience with its database when it stops, which no test should wait out
 
 
@@ -63,8 +64,8 @@ class Fate:
             os.kill(os.getpid(), signal.SIGKILL)
 
 
-def dying(fate: Fate) -> type[Board]:
-    """Return a board that tells a fate what becomes of its calls."""
+def dying(fate: Fate) -> type[Journal]:
+    """Return a journal that tells a fate what becomes of its calls."""
 
     class DyingSlot(Slot):
         __slots__ = ()
@@ -79,7 +80,7 @@ def dying(fate: Fate) -> type[Board]:
             fate.reached("committed" if fate.serving else "recommitted")
             super().free()
 
-    class DyingBoard(Board):
+    class DyingJournal(Journal):
         def take(self, opening: bytes) -> Slot:
             fate.serving = True
             fate.opened += 1
@@ -88,14 +89,14 @@ def dying(fate: Fate) -> type[Board]:
         def sync(self) -> None:
             fate.come("held", fate.opened)  # `durability: disk` syncs after the opening ...
             fate.come("settled", fate.closed)  # ... and after the closing, and nobody goes on before
-            if Path(BOARD_FAILS).exists():
+            if Path(JOURNAL_FAILS).exists():
                 raise OSError(errno.EIO, os.strerror(errno.EIO))
             super().sync()
 
         def _map(self) -> list[Slot]:
             return [DyingSlot(memory_of(slot), slot.words, slot.at, free=self._free) for slot in super()._map()]
 
-    return DyingBoard
+    return DyingJournal
 
 
 def memory_of(slot: Slot) -> mmap:
@@ -164,7 +165,7 @@ if __name__ == "__main__":
     assert point in {NOWHERE, *POINTS, *RECOVERY_POINTS}, point
     del sys.argv[1:3]
     chosen = Fate(point, number)
-    aisa.serve.Board = dying(chosen)  # type: ignore[misc]  # the real server, with a board that is its own but in this
+    aisa.serve.Journal = dying(chosen)  # type: ignore[misc]  # the real server, with a journal that is its own but in this
     aisa.serve.WRITE_SECONDS_MAX = WRITE_SECONDS_MAX
     tell_of_commits(chosen)
     event.listen(Engine, "do_connect", connect_failing)

@@ -214,7 +214,7 @@ def test_a_hundred_calls_at_once_do_not_spend_the_same_money() -> None:
 
 
 def test_a_slow_client_is_noted_where_it_is() -> None:
-    """While bytes wait in this process, the board says what has left it; if we died now, that is what the client gets."""
+    """While bytes wait in this process, the journal says what has left it; if we died now, that is what the client gets."""
     noted: list[int] = []
 
     def look(rig: Rig, client: MemoryClient) -> None:

@@ -15,9 +15,9 @@ from aisa.call import Call
 from aisa.config.schema import Config, Model, Prices, Vendor
 from aisa.errors import ApiError
 from aisa.keys.rules import DAY, MONTH, WEEK, Key, verify_state, window_end, window_start
-from aisa.ledger.board import Board
 from aisa.ledger.books import Books
 from aisa.ledger.charge import Charge
+from aisa.ledger.journal import Journal
 from aisa.ledger.port import Ending
 from aisa.ledger.port_usage import Span
 from aisa.ledger.row import CallRow
@@ -31,7 +31,7 @@ from aisa.storage.migrate import migrate
 from aisa.usage import REPORTED, Usage
 from aisa.wire.chat import parse_chat
 from aisa.wire.chat_door import CHAT_DOOR
-from books import shared_board
+from books import shared_journal
 from rig import body
 
 NOON = 1_767_182_400.0  # 2025-12-31T12:00:00Z, a Wednesday
@@ -72,7 +72,7 @@ class House:
         spent = self._sum(began * 1000, window_end(window, began) * 1000, ())
         newest = max((row.ended_ms for row in self.rows), default=0) // 1000
         cap = Cap(calls_per_window * COST, window, spent=spent, now=now, newest=newest)
-        self.books = Books(shared_board(), self.post, caps=[("key_1", cap)], wall_clock=lambda: self.now)
+        self.books = Books(shared_journal(), self.post, caps=[("key_1", cap)], wall_clock=lambda: self.now)
         self.books.spent = self.spent
         self._plan = Routes(CONFIG).plan(CHAT, self.key, random.Random(1))
         self._number = 0
@@ -145,14 +145,14 @@ class House:
 
 
 def play(scene: Callable[[], Awaitable[None]]) -> None:
-    """Run a scene, and leave nothing on the board."""
+    """Run a scene, and leave nothing in the journal."""
 
     async def main() -> None:
         await scene()
 
-    before = shared_board().taken  # by tests of other things, in the same process
+    before = shared_journal().taken  # by tests of other things, in the same process
     asyncio.run(main())
-    assert shared_board().taken == before
+    assert shared_journal().taken == before
 
 
 @pytest.mark.parametrize("window", [DAY, WEEK, MONTH])
@@ -213,7 +213,7 @@ def test_the_ledger_is_not_asked_at_an_ordinary_midnight() -> None:
     "when", ["ended before, written", "ended before, not written", "ends meanwhile", "ends meanwhile, written", "ends later"]
 )
 def test_a_call_of_this_process_in_a_window_that_is_read_is_counted_once(when: str) -> None:
-    """Wherever it is when the ledger answers: in the database, on the board, or on its way between them."""
+    """Wherever it is when the ledger answers: in the database, in the journal, or on its way between them."""
 
     async def scene() -> None:
         house = House(now=NOON + 3 * A_DAY)
@@ -356,7 +356,7 @@ def test_a_key_that_had_expired_by_a_wrong_clock_may_be_used_again_by_the_right_
 
 def test_a_call_waiting_for_the_disk_is_in_the_books_and_leaves_them_if_it_is_refused(tmp_path: Path) -> None:
     """A window that is read meanwhile counts it once; what was held for it goes back."""
-    board = Board.open(tmp_path / "board", slots_max=10)
+    journal = Journal.open(tmp_path / "board", slots_max=10)
     seen: list[int] = []
 
     async def sync() -> None:
@@ -364,9 +364,9 @@ def test_a_call_waiting_for_the_disk_is_in_the_books_and_leaves_them_if_it_is_re
         raise ApiError("overloaded", "for a test")
 
     key = Key("key_1", "test", b"", "sk-…", "active", 0, spend_cap=9 * COST, spend_window=DAY)
-    books = Books(board, lambda row, done: None, wall_clock=lambda: NOON, sync=sync)
+    books = Books(journal, lambda row, done: None, wall_clock=lambda: NOON, sync=sync)
     plan = Routes(CONFIG).plan(CHAT, key, random.Random(1))
     with pytest.raises(ApiError, match="for a test"):
         asyncio.run(books.open(Call("req_1", None, b"", 1, 0.0, [], CHAT_DOOR), key, CHAT, plan=plan))
-    assert (seen, len(books.calls), books.caps["key_1"].held, board.taken) == ([1], 0, 0, 0)
-    board.close()
+    assert (seen, len(books.calls), books.caps["key_1"].held, journal.taken) == ([1], 0, 0, 0)
+    journal.close()

@@ -39,7 +39,7 @@ from aisa.ledger.find import CallFinder
 from aisa.ledger.usage import UsageStore
 from aisa.storage.lock import control_path
 from bank import Bank, bank
-from books import shared_board
+from books import shared_journal
 from faults_rig import SSE, Line, Script, body, framed, hang, on_uvloop, post, says, until
 from rig import chunk, text
 
@@ -68,7 +68,7 @@ async def watched(*scripts: Script) -> AsyncGenerator[Bank]:
     async with bank(Path("data"), *scripts) as made:
         assert made.database is not None
         store = KeyStore(made.database, wall_clock, random.Random(1))
-        view = BoardView(made.home.dependencies.live, made.books, shared_board())
+        view = BoardView(made.home.dependencies.live, made.books, shared_journal())
         statement = Statement(made.books, UsageStore(made.database))
         more = (*usage_routes(statement, store, view), *CallRoutes(statement, store, CallFinder(made.database)).routes())
         control = HttpServer(Control(Admin(store, wall_clock, more=more)), made.home.config.server)
@@ -145,7 +145,7 @@ def test_the_board_as_json_has_everything_that_the_table_cuts() -> None:
         shown = json.loads((await command("board", "--json")).stdout)
         [call] = shown["calls"]
         assert (call["state"], call["target"], call["output_tokens"], call["cost"]) == ("asked", "a/real-model", 0, 0)
-        assert ([call["id"]], shown["calls_count"], shown["slots_taken"]) == ([*made.books.calls], 1, shared_board().taken)
+        assert ([call["id"]], shown["calls_count"], shown["slots_taken"]) == ([*made.books.calls], 1, shared_journal().taken)
 
     beside(scenario, hang)
 
@@ -156,7 +156,7 @@ def test_a_call_that_ends_while_the_board_is_looked_at_is_left_out() -> None:
     async def scenario(made: Bank) -> None:
         caller = await made.home.client(post(body(stream=True), key="mine"))
         await caller.until(b"two")
-        view = BoardView(set(made.home.dependencies.live), made.books, shared_board())
+        view = BoardView(set(made.home.dependencies.live), made.books, shared_journal())
         assert len((await asyncio.to_thread(view)).calls) == 1
         caller.reset()
         await until(lambda: len(made.posted) == 1)

@@ -543,7 +543,7 @@ def test_a_late_row_does_not_end_the_call_that_came_after_it() -> None:
 
 
 def test_a_row_that_is_told_twice_counts_once() -> None:
-    """The answer stays; a crash between the database and the board makes such a row."""
+    """The answer stays; a crash between the database and the journal makes such a row."""
     once = Once(lambda: 0.0)
     once.begin("k:b", "req_1")
     once.keep(Answer("req_1", "application/json", b"{}"))

@@ -12,7 +12,7 @@ from hypothesis import given, settings
 from aisa.config.checks import check
 from aisa.config.schema import Prices, PriceTier, VendorTier
 from aisa.ledger.audit import exact_cost
-from aisa.ledger.board import OPENING_BYTES_MAX
+from aisa.ledger.journal import OPENING_BYTES_MAX
 from aisa.ledger.row import CallRow
 from aisa.prices.catalogue import catalogue_price
 from aisa.prices.rules import configured

@@ -23,7 +23,7 @@ import pytest
 
 from aisa.ledger.writer import GIVE_UP_SECONDS_MAX
 from crash import BURST_CHUNKS, DOCUMENT_TOKENS, PACED_CHUNKS, Row, Server, serving
-from crash_point import BOARD_FAILS, DATABASE_FAILS, NOWHERE, WRITE_SECONDS_MAX
+from crash_point import DATABASE_FAILS, JOURNAL_FAILS, NOWHERE, WRITE_SECONDS_MAX
 from faults_rig import (
     LAST,
     SSE,
@@ -49,11 +49,11 @@ CHILD = (str(Path(__file__).with_name("crash_point.py")), NOWHERE, "1")
 #: A server under libfiu, by which its C library can be made to fail; `fiu-run` becomes the server, under the same process id.
 INJECTED = ("-c", "import os, sys; os.execvp('fiu-run', ['fiu-run', '-x', '-f', 'fiu', sys.executable, '-m', 'aisa', *sys.argv[1:]])")
 LOCKED_SECONDS = 3.0  # several of the writer's attempts; AISA_LOCKED_SECONDS=30 for a release
-SLOTS_MIN = 1_024  # of a board: the least that can be configured, and what there is when the disk is full
+SLOTS_MIN = 1_024  # of a journal: the least that can be configured, and what there is when the disk is full
 WORKERS = 8
 SETTLED_SECONDS_MAX = 30.0  # until a row is written, which takes a tenth of a second and, after a failure, one more
 STOP_SECONDS_MAX = 10.0  # for all the rest of a stop, which takes a fraction of a second
-DISK_BYTES = 16 << 20  # the board has eight MiB of it
+DISK_BYTES = 16 << 20  # the journal has eight MiB of it
 STOPPED_SECONDS = 1.0
 MODEL = {"to": ["v/real-model"], "prices": {"input": 1, "output": 2}}
 DOCUMENT = Row(3, 9 * 1_000 + 3 * 2_000, "completed", stream=False)
@@ -182,7 +182,7 @@ def test_no_call_waits_for_a_locked_database_and_no_row_is_lost(tmp_path: Path) 
 
 
 async def refused_at_last(home: Running) -> list[Reply]:
-    """Make calls until one is refused because the board is full, and check that nobody was asked for it. Returns those before it."""
+    """Make calls until one is refused because the journal is full, and check that nobody was asked for it. Returns those before it."""
     before = len(home.vendor.asked)
     replies = await home.ask_until(lambda replies: replies[-1:] != [] and replies[-1].status != 200)
     served = [reply for reply in replies if reply.status == 200]
@@ -241,7 +241,7 @@ def full(server: Server, *, mounted: bool) -> Generator[None]:
 
 
 def test_a_full_disk_stops_new_calls_only_when_the_board_is_full(tmp_path: Path) -> None:
-    """[P6] Rows wait on the board, which has its room beforehand; then calls are refused, until there is space again."""
+    """[P6] Rows wait in the journal, which has its room beforehand; then calls are refused, until there is space again."""
 
     async def main(*, mounted: bool) -> None:
         async with running(tmp_path) as home:
@@ -274,7 +274,7 @@ def test_a_database_that_fails_to_commit_loses_no_row(tmp_path: Path) -> None:
 
 
 def test_a_server_stops_with_a_locked_database_and_the_next_one_has_the_rows(tmp_path: Path) -> None:
-    """[P3] [P8] It leaves in the time that it may take and with status 0; what was not written is on the board."""
+    """[P3] [P8] It leaves in the time that it may take and with status 0; what was not written is in the journal."""
 
     async def main() -> None:
         async with running(tmp_path, *CHILD) as home:
@@ -284,7 +284,7 @@ def test_a_server_stops_with_a_locked_database_and_the_next_one_has_the_rows(tmp
                 assert await asyncio.to_thread(home.server.end, signal.SIGTERM) == 0
                 took = asyncio.get_running_loop().time() - began
                 assert took < WRITE_SECONDS_MAX + GIVE_UP_SECONDS_MAX + STOP_SECONDS_MAX
-                assert "20 calls stay on the board" in home.server.log
+                assert "20 calls stay in the journal" in home.server.log
             assert home.server.rows() == {}
             home.server.restart()
             await home.settled(served)
@@ -314,7 +314,7 @@ def test_a_board_that_cannot_be_synced_takes_no_new_calls_and_ends_those_that_ru
     async def main() -> None:
         async with running(tmp_path, *CHILD, script=in_two(gate), durability="disk") as home:
             caller, call = await one_token(home)
-            with failing(home.server, BOARD_FAILS):
+            with failing(home.server, JOURNAL_FAILS):
                 failure(await home.ask(), 503, "overloaded")
                 gate.set()
                 assert content_of(whole((await caller.reply()).body)) == "ab"

@@ -13,9 +13,9 @@ from aisa.call import Call
 from aisa.clock import wall_clock
 from aisa.config.schema import Config, Model, Prices, Vendor
 from aisa.keys.rules import Key
-from aisa.ledger.board import Board
 from aisa.ledger.books import Books
 from aisa.ledger.charge import Charge
+from aisa.ledger.journal import Journal
 from aisa.ledger.recovery import recover
 from aisa.ledger.row import CallRow
 from aisa.ledger.wallets import Cap, Wallet
@@ -126,14 +126,14 @@ def left_by_a_death(folder: Path, act: Callable[[Charge, tuple[Offer, ...]], obj
     chat = parse_chat(body(stream=True))
     key = Key("key_1", "test", b"", "sk-…", "active", 0)
     plan = Routes(CHAIN).plan(chat, key, random.Random(1))
-    board = Board.open(folder / "board", slots_max=10)
-    books = Books(board, lambda row, done: None, wallets=[Wallet("default", 10**12)], wall_clock=wall_clock)
+    journal = Journal.open(folder / "board", slots_max=10)
+    books = Books(journal, lambda row, done: None, wallets=[Wallet("default", 10**12)], wall_clock=wall_clock)
     charge = asyncio.run(books.open(Call("req_1", None, b"", 1, 0.0, [], CHAT_DOOR), key, chat, plan=plan))
     act(charge, plan.offers)
-    board.close()
-    board = Board.open(folder / "board", slots_max=10)
-    [row] = recover(board, lambda _: None, int(wall_clock() * 1000))
-    board.close()
+    journal.close()
+    journal = Journal.open(folder / "board", slots_max=10)
+    [row] = recover(journal, lambda _: None, int(wall_clock() * 1000))
+    journal.close()
     return row
 
 

@@ -1,4 +1,4 @@
-"""Names as long as may be: what is accepted fits the board, the row, the database and the log (fault S2)."""
+"""Names as long as may be: what is accepted fits the journal, the row, the database and the log (fault S2)."""
 
 from __future__ import annotations
 
@@ -17,9 +17,9 @@ from aisa.config.schema import Config, Model, Prices, PriceTier, Vendor
 from aisa.errors import CALLER, CODES, ApiError
 from aisa.facts import Fact
 from aisa.keys.rules import check_account, check_label
-from aisa.ledger.board import CLOSING_BYTES_MAX, OPENING_BYTES_MAX, Slot
-from aisa.ledger.board_record import KEPT, closing_record, opening_record
 from aisa.ledger.charge import Charge, amended, crashed, row_of
+from aisa.ledger.journal import CLOSING_BYTES_MAX, OPENING_BYTES_MAX, Slot
+from aisa.ledger.journal_record import KEPT, closing_record, opening_record
 from aisa.ledger.port import Ending
 from aisa.ledger.record import record_of
 from aisa.ledger.record import row_of as row_of_record
@@ -45,7 +45,7 @@ from aisa.testing.upstream import Script, ScriptedUpstream
 from aisa.usage import COUNTED, REPORTED, Breakdown, Usage
 from aisa.wire.chat import parse_chat
 from aisa.wire.usage_report import COUNT_MAX
-from books import shared_board
+from books import shared_journal
 from rig import Rig, body, document, outcome, whole_stream
 
 NASTY = 'a"\\é語😀\u2028\x7f\x1b\u0000'  # one to four bytes, escaped or not, printable or not
@@ -141,7 +141,7 @@ def test_every_row_that_can_be_made_fits_its_slot(opening: Opening, ending: Endi
 @settings(max_examples=200, derandomize=True, deadline=None)
 @given(openings, endings)
 def test_ordinary_names_are_kept_whole(opening: Opening, ending: Ending) -> None:
-    """Fault S2: A name of ASCII, however long, under a price with one tier is not cut on the board either."""
+    """Fault S2: A name of ASCII, however long, under a price with one tier is not cut in the journal either."""
     plain = msgspec.structs.replace(
         opening,
         model="m" * MODEL_NAME_CHARACTERS_MAX,
@@ -186,7 +186,7 @@ def test_a_call_under_the_longest_name_ends_as_any_other(character: str, stream:
     dear = Prices(input=1e6, output=1e6, tiers=tuple(PriceTier(over_input_tokens=9 + at, input=1e6, output=1e6) for at in range(TIERS_MAX)))
     script = Script(whole_stream("a", "b")) if stream else Script([document()], headers={"content-type": "application/json"})
     client = MemoryClient(takes_bytes_max=10 if gone else sys.maxsize)
-    taken = shared_board().taken
+    taken = shared_journal().taken
 
     async def main() -> Rig:
         rig = Rig(ScriptedUpstream(script))
@@ -197,7 +197,7 @@ def test_a_call_under_the_longest_name_ends_as_any_other(character: str, stream:
 
     rig = run_virtual(main())
     assert client.status == 200
-    assert shared_board().taken == taken
+    assert shared_journal().taken == taken
     (row,) = rig.rows
     assert (row.model, row.target) == (name, "a/" + name)
     assert outcome(rig.facts).outcome == COMPLETED
@@ -224,7 +224,7 @@ class FailingSlot:
 
 
 def test_a_slot_is_freed_even_if_an_amendment_fails() -> None:
-    """Fault S2: An exception between the end of a call and its row may lose the amendment on the board, never the slot."""
+    """Fault S2: An exception between the end of a call and its row may lose the amendment in the journal, never the slot."""
     rows: list[CallRow] = []
 
     class Books:

@@ -259,7 +259,7 @@ def bill_of(seen: Seen, row: CallRow, *, found: bool) -> Tokens:
     if row.outcome == "completed":
         return whole_bill(seen)
     tokens, thoughts = has_of(seen, found=found)
-    if crashed and tokens:  # the board knows no more than how large the request was and how many tokens left
+    if crashed and tokens:  # the journal knows no more than how large the request was and how many tokens left
         return Tokens(input_of(plan), tokens)
     if complete(seen, (tokens, thoughts), row.outcome):
         return whole_bill(seen, late=True)
@@ -583,7 +583,7 @@ def audit_caps(left: Left, auditor: Auditor) -> Iterator[Fault]:
 
 
 def audit_recoveries(left: Left) -> Iterator[Fault]:
-    """Yield what is wrong with the starts after a death: a call is settled once, and then gone from the board."""
+    """Yield what is wrong with the starts after a death: a call is settled once, and then gone from the journal."""
     assert left.recoveries is not None, "the caller looked"
     first, second, slots_taken = left.recoveries
     settled = {row.id: row for row in first}

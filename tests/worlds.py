@@ -30,10 +30,10 @@ from aisa.context import Dependencies
 from aisa.errors import ApiError
 from aisa.keys.rules import DAY, MONTH, WEEK, Key
 from aisa.large_events import LargeEvents
-from aisa.ledger.board import Board
 from aisa.ledger.books import Books
 from aisa.ledger.charge import Charge
 from aisa.ledger.holds import Learned
+from aisa.ledger.journal import Journal
 from aisa.ledger.recovery import recover
 from aisa.ledger.row import CallRow
 from aisa.ledger.wallets import Wallet
@@ -56,7 +56,7 @@ from aisa.wire.port import SERVER_CLOSES
 #: window -> when one begins, and no larger one.
 MIDNIGHTS = {DAY: seconds_of(date(2026, 12, 2)), WEEK: seconds_of(date(2026, 11, 30)), MONTH: seconds_of(date(2026, 12, 1))}
 END_SECONDS = 3_600  # after it a world has nothing left to do: a document is waited for 600 s, twice; a background read takes 120 s
-BOARD_BYTES_COPIED = 65_536 + 64 * 8_192  # its header, and the slots that are taken first: a world has 30 calls
+JOURNAL_BYTES_COPIED = 65_536 + 64 * 8_192  # its header, and the slots that are taken first: a world has 30 calls
 T = TypeVar("T")
 NEVER = float("inf")
 
@@ -317,7 +317,7 @@ class Seen(NamedTuple):
 
 
 class Recoveries(NamedTuple):
-    """The rows that two starts after a death found, and the slots of the board that were still taken in the end."""
+    """The rows that two starts after a death found, and the slots of the journal that were still taken in the end."""
 
     first: list[CallRow]
     second: list[CallRow]
@@ -375,7 +375,7 @@ class Life:
         self._ended_since: dict[str, list[str]] = {account: [] for account in world.balances}
         sync = None if world.sync_seconds is None else self._sync
         wallets = [Wallet(account, balance) for account, balance in world.balances.items()]
-        self.books = Books(place().board, self._post, wallets=wallets, wall_clock=self.wall_clock, sync=sync)
+        self.books = Books(place().journal, self._post, wallets=wallets, wall_clock=self.wall_clock, sync=sync)
         self.books.learned = Learned(calls_min=sys.maxsize)  # the auditor computes holds from what a call says of itself
         vendors = {name: Vendor(base_url=f"http://{name}.example:9/v1", api_key="secret") for name in "ab"}
         models = {model.name: settings_of(model) for model in world.models}
@@ -583,22 +583,22 @@ def seen_of(making: Making) -> Seen:
 
 
 class Place:
-    """Where the boards are: one for all worlds, because making one takes 8 MiB, and a copy for what a dead server left."""
+    """Where the journals are: one for all worlds, because making one takes 8 MiB, and a copy for what a dead server left."""
 
     def __init__(self) -> None:
         self._folder = tempfile.TemporaryDirectory(prefix="aisa-worlds-")
         self._path, self._copy = Path(self._folder.name) / "board", Path(self._folder.name) / "copy"
-        self.board = Board.open(self._path, slots_max=1_024)
+        self.journal = Journal.open(self._path, slots_max=1_024)
         self.reopened().close()
 
     def copy(self) -> None:
-        """Keep the board as it is now, as the death of the process does."""
-        with self._path.open("rb") as board, self._copy.open("r+b") as copy:
-            copy.write(board.read(BOARD_BYTES_COPIED))
+        """Keep the journal as it is now, as the death of the process does."""
+        with self._path.open("rb") as journal, self._copy.open("r+b") as copy:
+            copy.write(journal.read(JOURNAL_BYTES_COPIED))
 
-    def reopened(self) -> Board:
+    def reopened(self) -> Journal:
         """Open the copy, as the next start does."""
-        return Board.open(self._copy, slots_max=1_024)
+        return Journal.open(self._copy, slots_max=1_024)
 
 
 class Died(Exception):
@@ -620,12 +620,12 @@ def recoveries(rows: list[CallRow], now_ms: int, *, dies_again: bool) -> Recover
 
     slots_taken = 0
     for start in range(2):
-        board = place().reopened()
+        journal = place().reopened()
         starts.append([])
         with suppress(Died):
-            recover(board, insert, now_ms + start)
-        slots_taken = board.taken
-        board.close()
+            recover(journal, insert, now_ms + start)
+        slots_taken = journal.taken
+        journal.close()
     return Recoveries(starts[0], starts[1], slots_taken)
 
 
@@ -640,9 +640,9 @@ def live(world: World, observer: Observer | None = None) -> Left:
     life = Life(world, observer or Observer())
     with asyncio.Runner(loop_factory=WorldLoop) as runner:
         runner.run(life.live())
-    for charge in list(life.books.calls.values()):  # of a server that died: the next world begins with an empty board
+    for charge in list(life.books.calls.values()):  # of a server that died: the next world begins with an empty journal
         charge.void()
-    assert not place().board.taken, f"a slot of the board was lost in world {world.seed}"
+    assert not place().journal.taken, f"a slot of the journal was lost in world {world.seed}"
     return life.left
 
 

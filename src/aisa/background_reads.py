@@ -22,7 +22,7 @@ class BackgroundReads:
     """The answers being read on.
 
     `vendors` are those that bill on, `reads_max` how many of their answers may be read on at once. Those of which only the report is
-    awaited are bounded by their time, and in number by the board: each has its slot until then.
+    awaited are bounded by their time, and in number by the journal: each has its slot until then.
     """
 
     def __init__(self, vendors: Collection[str] = (), *, reads_max: int = 0, seconds_max: float = 0.0) -> None:

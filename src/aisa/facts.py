@@ -145,7 +145,7 @@ class WalletChanged(msgspec.Struct, frozen=True, tag="wallet_changed"):
 
 
 class LedgerAway(msgspec.Struct, frozen=True, tag="ledger_away"):
-    """The database does not take the rows of ended calls. Calls go on while the board has room; nothing is lost."""
+    """The database does not take the rows of ended calls. Calls go on while the journal has room; nothing is lost."""
 
     what: str
     remedy: str

@@ -50,9 +50,9 @@ from aisa.ids import CallIds
 from aisa.keys.rules import window_end, window_start
 from aisa.keys.store import KeyStore, ensure_first_key
 from aisa.large_events import LargeEvents
-from aisa.ledger.board import Board
 from aisa.ledger.books import Books
 from aisa.ledger.find import CallFinder
+from aisa.ledger.journal import Journal
 from aisa.ledger.live import LiveWallets
 from aisa.ledger.port_usage import Span
 from aisa.ledger.recovery import recover
@@ -84,8 +84,8 @@ PARSE_INLINE_BYTES_MAX = 262_144  # a millisecond; larger bodies are parsed in a
 # all of them together, and no body would be read any sooner.
 PARSES_MAX = 1
 REPEATED_MS_MAX = 86_400_000  # how long an Idempotency-Key is remembered
-WRITE_SECONDS_MAX = 10  # for the last rows at a stop; what the database does not take then stays on the board
-BOARD_NAME = "board"
+WRITE_SECONDS_MAX = 10  # for the last rows at a stop; what the database does not take then stays in the journal
+JOURNAL_NAME = "board"
 GC_YOUNG_OBJECTS = 20_000  # the call's path makes no cycles; the default of 700 would look for them every few calls
 
 
@@ -104,9 +104,9 @@ def run(loaded: Loaded, say: Callable[[str], None]) -> int:
             control = control_path(config.server.data_dir)
             database = open_database(config.server.data_dir, migrate)
             stack.callback(database.close)
-            board = Board.open(Path(config.server.data_dir) / BOARD_NAME, slots_max=config.ledger.calls_waiting_max)
-            stack.callback(board.close)
-            recover(board, lambda rows: insert_rows(database, rows), int(wall_clock() * 1000))
+            journal = Journal.open(Path(config.server.data_dir) / JOURNAL_NAME, slots_max=config.ledger.calls_waiting_max)
+            stack.callback(journal.close)
+            recover(journal, lambda rows: insert_rows(database, rows), int(wall_clock() * 1000))
         except StorageFailed as failure:
             raise ConfigErrors([Problem(failure.where, failure.what, failure.remedy)], config) from failure
         try:
@@ -116,7 +116,7 @@ def run(loaded: Loaded, say: Callable[[str], None]) -> int:
         tls = None if config.tls is None else tls_context(config.tls.cert, config.tls.key)
         gc.set_threshold(GC_YOUNG_OBJECTS)
         with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
-            return runner.run(serve(config, database, board, control=control, tls=tls, counts=counts, say=say))
+            return runner.run(serve(config, database, journal, control=control, tls=tls, counts=counts, say=say))
 
 
 def migrate(connection: Connection) -> None:
@@ -141,7 +141,7 @@ def body_reader() -> Callable[[Door, bytes], Awaitable[Request]]:
 async def serve(
     config: Config,
     database: Database,
-    board: Board,
+    journal: Journal,
     *,
     control: str,
     tls: ssl.SSLContext | None,
@@ -164,7 +164,7 @@ async def serve(
     refused.forget_old()
     once = Once(wall_clock)
     store = LedgerStore(database, wall_clock, lambda: tuple(books.calls))
-    books = open_books(config, board, store, writer=writer, keys=keys, once=once, report=report)
+    books = open_books(config, journal, store, writer=writer, keys=keys, once=once, report=report)
     names = Names()
     pools = {name: HttpUpstream(name, vendor, os.environ, names=names) for name, vendor in config.vendors.items()}
     dependencies = open_dependencies(config, keys, books, pools=pools, counts=counts, chance=chance, report=report)
@@ -182,7 +182,7 @@ async def serve(
     )
     wallets = LiveWallets(store, books, asyncio.get_running_loop().call_soon_threadsafe)
     shown = (
-        *usage_routes(statement, keys, BoardView(dependencies.live, books, board)),
+        *usage_routes(statement, keys, BoardView(dependencies.live, books, journal)),
         *CallRoutes(statement, keys, CallFinder(database)).routes(),
     )
     admin = Admin(keys, wall_clock, report, wallets=wallets, more=(*BookRoutes(store).routes(), *shown))
@@ -204,7 +204,7 @@ async def serve(
         await pool.close()
     refused.sum_up()
     left = await writer.stop(WRITE_SECONDS_MAX)
-    report(ServerNotice(f"stopped; {left} calls stay on the board until the database takes them" if left else "stopped"))
+    report(ServerNotice(f"stopped; {left} calls stay in the journal until the database takes them" if left else "stopped"))
     if log is not None:
         log.close()
     return 0
@@ -254,7 +254,7 @@ def open_dependencies(
 
 
 def open_books(
-    config: Config, board: Board, store: LedgerStore, *, writer: Writer, keys: KeyStore, once: Once, report: Callable[[Fact], None]
+    config: Config, journal: Journal, store: LedgerStore, *, writer: Writer, keys: KeyStore, once: Once, report: Callable[[Fact], None]
 ) -> Books:
     """Return the books as the database has them."""
     now = wall_clock()
@@ -268,8 +268,8 @@ def open_books(
             newest = store.newest_ms(key.id) // 1000
             caps[key.id] = Cap(key.spend_cap, key.spend_window, spent=spent, now=now, newest=newest)
 
-    sync = None if config.ledger.durability == "process" else GroupSync(board.sync, config.server.data_dir, report)
-    books = Books(board, writer.post, wallets=wallets, caps=caps.items(), wall_clock=wall_clock, sync=sync, final=once.final)
+    sync = None if config.ledger.durability == "process" else GroupSync(journal.sync, config.server.data_dir, report)
+    books = Books(journal, writer.post, wallets=wallets, caps=caps.items(), wall_clock=wall_clock, sync=sync, final=once.final)
 
     async def spent_in(span: Span, without: Sequence[str]) -> Nanos:
         return await asyncio.to_thread(store.spent_in, span, without)

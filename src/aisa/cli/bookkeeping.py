@@ -37,7 +37,7 @@ def audit(config: str | None, data_dir: str | None, *, as_json: bool) -> None:
     else:
         say(f"Looked at: calls {report.calls:,}, wallet entries {report.entries:,}, accounts {report.accounts:,}.")
         if report.on_board:
-            say(f"{report.on_board:,} calls are on the board: in flight, or about to be written.")
+            say(f"{report.on_board:,} calls are in the journal: in flight, or about to be written.")
         say("\n" + findings(report) if report.counts else paint("Everything adds up.", "green", bold=True))
     if report.counts:
         raise SystemExit(1)

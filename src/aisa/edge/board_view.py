@@ -26,7 +26,7 @@ T = TypeVar("T")
 
 
 class Slots(Protocol):
-    """The board in its file: `ledger.board.Board` has it."""
+    """The board in its file: `ledger.journal.Journal` has it."""
 
     @property
     def taken(self) -> int:
@@ -69,10 +69,10 @@ class BoardShown(msgspec.Struct, frozen=True):
 class BoardView:
     """Shows the calls of a server. Made in the event loop's thread; `live` is `Dependencies.live`."""
 
-    def __init__(self, live: AbstractSet[CallContext], books: BooksShown, board: Slots) -> None:
+    def __init__(self, live: AbstractSet[CallContext], books: BooksShown, journal: Slots) -> None:
         self._live = live
         self._books = books
-        self._board = board
+        self._journal = journal
         self._loop = asyncio.get_running_loop()
 
     def __call__(self) -> BoardShown:
@@ -81,7 +81,7 @@ class BoardView:
         oldest = nsmallest(LIVE_ROWS_MAX, live, key=lambda context: context.call.began)
         calls = in_loop(self._loop, lambda: [self._shown(context) for context in oldest if context.life.state is not ENDED])
         booked = tuple(self._books.calls.values())
-        return BoardShown(calls, len(live), self._board.taken, sum(charge.row is not None for charge in booked))
+        return BoardShown(calls, len(live), self._journal.taken, sum(charge.row is not None for charge in booked))
 
     def _shown(self, context: CallContext) -> LiveCall:
         charge = self._books.calls.get(context.call.id)

@@ -7,7 +7,7 @@ from collections.abc import Iterable
 
 from aisa.http.connection import CONNECTIONS_OVER_MAX
 
-#: For database, board, log, listeners, the control socket and its clients, and connections that are told that they are too many.
+#: For database, journal, log, listeners, the control socket and its clients, and connections that are told that they are too many.
 OWN_DESCRIPTORS = 64 + CONNECTIONS_OVER_MAX
 DESCRIPTORS_WANTED_MAX = 1 << 20  # systems without a limit name one of a milliard; nothing here grows so far
 CONNECTIONS_MIN = 8  # of clients, however few descriptors there are: the operator can look and stop

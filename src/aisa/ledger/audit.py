@@ -51,7 +51,7 @@ class Ledger:
 
     @property
     def waiting(self) -> int:
-        """How many calls are on the board of which no row was read."""
+        """How many calls are in the journal of which no row was read."""
         return len(self._waiting)
 
     def note(self, found: Found) -> None:

@@ -1,6 +1,6 @@
 """The books of this process: opens charges, knows what each account and key may spend, hands rows to whoever writes them down.
 
-Everything that a call waits for is in memory or on the board. The database is told later, by `post`, and may be away for a while.
+Everything that a call waits for is in memory or in the journal. The database is told later, by `post`, and may be away for a while.
 """
 
 from __future__ import annotations
@@ -13,10 +13,10 @@ from aisa.call import Call
 from aisa.clock import WallClock
 from aisa.errors import ApiError
 from aisa.keys.rules import Key, window_end, window_start
-from aisa.ledger.board import Board, BoardFull, Slot
-from aisa.ledger.board_record import opening_record
 from aisa.ledger.charge import Charge
 from aisa.ledger.holds import Hold, Learned, explained, first_hold
+from aisa.ledger.journal import Journal, JournalFull, Slot
+from aisa.ledger.journal_record import opening_record
 from aisa.ledger.port_usage import Span
 from aisa.ledger.row import CallRow, Opening
 from aisa.ledger.wallets import Cap, Limit, Wallet
@@ -48,13 +48,13 @@ async def nothing_spent(_span: Span, _without: Sequence[str]) -> Nanos:
 class Books:
     """The books; implement `ledger.port.Ledger`.
 
-    `sync` waits until the board is on disk, None if it need not be. `final` is told of each call with an idempotency mark whose bill will
+    `sync` waits until the journal is on disk, None if it need not be. `final` is told of each call with an idempotency mark whose bill will
     not change any more. The attribute `spent` asks the ledger for what a cap does not know, which happens when the clock was set.
     """
 
     def __init__(
         self,
-        board: Board,
+        journal: Journal,
         post: Post,
         *,
         wallets: Iterable[Wallet] = (),
@@ -69,7 +69,7 @@ class Books:
         self.caps = dict(caps)  # by key id
         #: Calls that are closed, but whose row may not be in the database yet, and calls that are open.
         self.calls: dict[str, Charge] = {}
-        self._board = board
+        self._journal = journal
         self._post = post
         self._final = final
         self.spent: SpentIn = nothing_spent
@@ -108,8 +108,8 @@ class Books:
             target=kept_name(offer.name),
         )
         try:
-            slot = self._board.take(opening_record(opening))
-        except BoardFull as full:
+            slot = self._journal.take(opening_record(opening))
+        except JournalFull as full:
             raise ApiError("overloaded", f"This server cannot keep books of more calls at the moment: {full}. Try again soon.") from None
         held_input = counted
         if limits and len(plan.offers) > 1:

@@ -10,9 +10,9 @@ from typing import Protocol
 import msgspec
 
 from aisa.clock import WallClock
-from aisa.ledger.board import ATTEMPTS, Slot
-from aisa.ledger.board_record import closing_record, opening_record
 from aisa.ledger.holds import output_price
+from aisa.ledger.journal import ATTEMPTS, Slot
+from aisa.ledger.journal_record import closing_record, opening_record
 from aisa.ledger.port import Bill, Ending
 from aisa.ledger.row import CallRow, Opening
 from aisa.ledger.rules import CLIENT_GONE, COMPLETED, CRASHED, FAILED, Delivered, billed
@@ -148,7 +148,7 @@ class Charge:
             self.opening = offered(self.opening, offer, offer.price_at(self.opening.began_ms // 1000))
 
     async def settled(self) -> None:
-        """Return when the settlement is durable enough, or the disk has failed: the answer was made, and its bill is on the board."""
+        """Return when the settlement is durable enough, or the disk has failed: the answer was made, and its bill is in the journal."""
         if self._books.sync is not None:
             with suppress(StorageFailed):
                 await self._books.sync()

@@ -1,4 +1,4 @@
-"""What a process that died left on the board, brought to the database before the first call. Idempotent: it may die half-way itself.
+"""What a process that died left in the journal, brought to the database before the first call. Idempotent: it may die half-way itself.
 
 An open call is settled at the output that had left the dead process, at the prices of the target that was asked last: the kernel sent
 that, even without it. A closed one stands as it is,
@@ -11,9 +11,9 @@ from collections.abc import Callable
 
 import msgspec
 
-from aisa.ledger.board import Board, Found
-from aisa.ledger.board_record import closing_record
 from aisa.ledger.charge import amended, crashed
+from aisa.ledger.journal import Found, Journal
+from aisa.ledger.journal_record import closing_record
 from aisa.ledger.row import CallRow, Opening
 from aisa.ledger.rules import COMPLETED, CRASHED, Delivered
 
@@ -27,10 +27,10 @@ DECODE_OPENING = msgspec.json.Decoder(Opening).decode
 DECODE_ROW = msgspec.json.Decoder(CallRow).decode
 
 
-def recover(board: Board, insert: Insert, now_ms: int) -> list[CallRow]:
+def recover(journal: Journal, insert: Insert, now_ms: int) -> list[CallRow]:
     """Settle every call that is left, and free its slot once the database has it. Returns the rows. Raises StorageFailed."""
     recovered: list[CallRow] = []
-    left = board.found()
+    left = journal.found()
     for start in range(0, len(left), BATCH_ROWS_MAX):
         found = left[start : start + BATCH_ROWS_MAX]
         rows = [settled(each, now_ms) for each in found]

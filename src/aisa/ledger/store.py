@@ -41,7 +41,7 @@ class Recent(msgspec.Struct, frozen=True):
 class LedgerStore:
     """The books in a database; implements `port_admin.Wallets` and `port_admin.Books`. Every method may wait for the disk.
 
-    `on_board` returns the ids of the calls on the board, for audits. All methods raise ApiError internal_error when the database fails.
+    `on_board` returns the ids of the calls in the journal, for audits. All methods raise ApiError internal_error when the database fails.
     """
 
     def __init__(self, database: Database, wall_clock: WallClock, on_board: Callable[[], Collection[str]] = tuple) -> None:

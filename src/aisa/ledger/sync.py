@@ -1,4 +1,4 @@
-"""Waits until the board is on disk, many calls at once: for operators who want a bill to survive the loss of power. Decides no order."""
+"""Waits until the journal is on disk, many calls at once: for operators who want a bill to survive the loss of power. Decides no order."""
 
 from __future__ import annotations
 
@@ -44,13 +44,13 @@ class GroupSync:
             waited.set_result(None)
         else:
             remedy = "Look at the system's log; new calls are refused until the disk works again."
-            failure = StorageFailed(self._where, f"The board cannot be written to disk: {error}.", remedy)
+            failure = StorageFailed(self._where, f"The journal cannot be written to disk: {error}.", remedy)
             waited.set_exception(failure)
             waited.exception()  # nobody may be left to hear it
             if not self._failing:
                 self._report(LedgerAway(failure.what, failure.remedy))
         if self._failing and error is None:
-            self._report(ServerNotice("the board can be written to disk again"))
+            self._report(ServerNotice("the journal can be written to disk again"))
         self._failing = error is not None
         if self._next is not None:
             self._start()

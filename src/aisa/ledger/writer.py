@@ -1,7 +1,7 @@
 """The thread that writes calls to the database, in batches, for as long as it takes. Decides no amount and answers no question.
 
-Nobody waits for it: a call is safe on the board until its row is committed. So it may take its time, and the database may be away.
-Refused calls, which are on no board, come along: whoever posts them bounds how many wait.
+Nobody waits for it: a call is safe in the journal until its row is committed. So it may take its time, and the database may be away.
+Refused calls, which are in no journal, come along: whoever posts them bounds how many wait.
 """
 
 from __future__ import annotations
@@ -54,7 +54,7 @@ class Prune(NamedTuple):
 class Writer:
     """Writes records down. `report` is told when the database fails and when it works again, in the event loop's thread.
 
-    Made in the loop's thread. Its queue holds what is on the board and not in the database: the board's size bounds it.
+    Made in the loop's thread. Its queue holds what is in the journal and not in the database: the journal's size bounds it.
     """
 
     def __init__(self, database: Database, report: Callable[[Fact], None]) -> None:
@@ -85,7 +85,7 @@ class Writer:
         self._queue.put((row, committed))
 
     def post_refused(self, record: RefusedCalls, committed: Callable[[], None]) -> None:
-        """Have a refused call written down, as `post` does a row. It is on no board: what the database has not at a stop is lost."""
+        """Have a refused call written down, as `post` does a row. It is in no journal: what the database has not at a stop is lost."""
         self._queue.put((record, committed))
 
     def prune(self, before_ms: int) -> None:
@@ -93,7 +93,7 @@ class Writer:
         self._queue.put(Prune(before_ms))
 
     async def stop(self, seconds: int) -> int:
-        """Write what was posted, for so many seconds at most, and end. Returns how many rows are left, which stay on the board."""
+        """Write what was posted, for so many seconds at most, and end. Returns how many rows are left, which stay in the journal."""
         self._stopping.set()
         self._queue.put(None)
         await asyncio.wait([self._ended], timeout=seconds)
@@ -163,7 +163,7 @@ class Writer:
                 self._queue.put(prune)
 
     def _write_apart(self, batch: list[Posted]) -> bool:
-        """Write rows one by one, as one of them cannot be written by a fault of ours: it stays on the board, and the others do not."""
+        """Write rows one by one, as one of them cannot be written by a fault of ours: it stays in the journal, and the others do not."""
         if len(batch) == 1:
             self._in_loop(self._report, BugFound(batch[0][0].id, traceback.format_exc()))
             return True

@@ -158,7 +158,7 @@ def in_words(fact: Fact) -> str:
         case WalletChanged():
             said = wallet_in_words(fact)
         case LedgerAway():
-            said = f"ACT NOW: the ledger cannot be written: {fact.what} {fact.remedy} Calls go on while the board has room."
+            said = f"ACT NOW: the ledger cannot be written: {fact.what} {fact.remedy} Calls go on while the journal has room."
         case LedgerBack():
             said = f"the ledger is written again, {fact.rows} calls at once"
         case _:

@@ -1,4 +1,4 @@
-"""A call's opening and its row as records that fit their place on the board, whatever names they hold. Stores nothing.
+"""A call's opening and its row as records that fit their place in the journal, whatever names they hold. Stores nothing.
 
 A name may be 256 characters of four bytes each, and a model's prices may fill half a record. So where a record would be too long, its texts
 are cut until it fits; the database still gets them as the row has them, unless this process dies before. What bills depend on is never cut.
@@ -10,7 +10,7 @@ from typing import TypeVar
 
 import msgspec
 
-from aisa.ledger.board import CLOSING_BYTES_MAX, OPENING_BYTES_MAX
+from aisa.ledger.journal import CLOSING_BYTES_MAX, OPENING_BYTES_MAX
 from aisa.ledger.row import CallRow, Opening
 from aisa.names import STORED_CHARACTERS_MAX
 
@@ -22,13 +22,13 @@ encode = msgspec.json.Encoder().encode
 
 
 def opening_record(opening: Opening) -> bytes:
-    """Return what the board keeps of a call that begins, OPENING_BYTES_MAX at most."""
+    """Return what the journal keeps of a call that begins, OPENING_BYTES_MAX at most."""
     record = encode(opening)
     return record if len(record) <= OPENING_BYTES_MAX else shortened(opening, OPENING_BYTES_MAX)
 
 
 def closing_record(row: CallRow) -> bytes:
-    """Return what the board keeps of a call that ended, CLOSING_BYTES_MAX at most."""
+    """Return what the journal keeps of a call that ended, CLOSING_BYTES_MAX at most."""
     record = encode(row)
     return record if len(record) <= CLOSING_BYTES_MAX else shortened(row, CLOSING_BYTES_MAX)
 

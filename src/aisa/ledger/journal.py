@@ -1,4 +1,4 @@
-"""The board: a mapped file of the calls in flight and of those whose row is not committed. Knows neither their fields nor a database.
+"""The journal: a mapped file of the calls in flight and of those whose row is not committed. Knows neither their fields nor a database.
 
 It survives the death of the process at any instant, because whatever was stored is the kernel's; after a power failure, what was
 synced is there. Whoever opens it owns the data folder (`aisa.storage.lock`), so the file needs no lock of its own.
@@ -43,7 +43,7 @@ SEGMENT_SLOTS = 1024  # 8 MiB: more calls than most servers ever have in flight,
 SEGMENT_BYTES = SLOT_BYTES * SEGMENT_SLOTS
 OPENING_BYTES_MAX = 2000  # who calls what at which prices: these take 200 bytes and 220 more a tier, the rest is names
 CLOSING_BYTES_MAX = 3000  # a row of the ledger: the opening again and what came of it; two of them still fit into a slot
-GROWTH_SPARES_BYTES = SEGMENT_BYTES  # left to the database when the board grows: only its commits free slots
+GROWTH_SPARES_BYTES = SEGMENT_BYTES  # left to the database when the journal grows: only its commits free slots
 
 FREE, OPEN, CLOSED_A, CLOSED_B = 0, 1, 2, 3
 CLOSED = frozenset({CLOSED_A, CLOSED_B})
@@ -62,7 +62,7 @@ HEADER_BYTES = 65536  # a mapping begins at a multiple of the page size, which i
 Room = Callable[[int], int]
 
 
-class BoardFull(Exception):
+class JournalFull(Exception):
     """No slot is left, and there can be no more."""
 
 
@@ -83,7 +83,7 @@ class Slot:
         self._free = free
 
     def open(self, opening: bytes) -> None:
-        """Begin a call; `Board.take` does. Raises ValueError when the record is longer than OPENING_BYTES_MAX."""
+        """Begin a call; `Journal.take` does. Raises ValueError when the record is longer than OPENING_BYTES_MAX."""
         words, at = self.words, self.at
         words[at] = words[at + REOPENED] = words[at + ATTEMPTS] = 0
         self._store(OPEN, opening, SEED)
@@ -113,7 +113,7 @@ class Slot:
         words[at - 1] = other
 
     def free(self) -> None:
-        """Forget the call, open or closed. May be called in another thread than `Board.take`: appending to a list is atomic."""
+        """Forget the call, open or closed. May be called in another thread than `Journal.take`: appending to a list is atomic."""
         state_at = self.at - 1
         assert self.words[state_at] != FREE
         self.words[state_at] = FREE
@@ -166,8 +166,8 @@ def free_bytes(descriptor: int) -> int:
     return disk.f_bavail * disk.f_frsize if disk.f_blocks else sys.maxsize
 
 
-class Board:
-    """An open board. `damaged` counts the slots that were found unreadable, and freed, when it was opened.
+class Journal:
+    """An open journal. `damaged` counts the slots that were found unreadable, and freed, when it was opened.
 
     One thread takes; `sync` may run in another meanwhile.
     """
@@ -181,7 +181,7 @@ class Board:
         self._free: list[Slot] = []  # the last one freed is the next one taken, so few pages are in memory
         self._found: list[Found] = []
         segments = max(0, os.fstat(descriptor).st_size - HEADER_BYTES) // SEGMENT_BYTES
-        # Read rather than mapped: a look at every slot would leave every page of the board in this process's memory.
+        # Read rather than mapped: a look at every slot would leave every page of the journal in this process's memory.
         states = [os.pread(descriptor, 8, HEADER_BYTES + index * SLOT_BYTES) for index in range(segments * SEGMENT_SLOTS)]
         taken = {index for index, state in enumerate(states) if any(state)}
         segments = segments if taken else 1
@@ -198,8 +198,8 @@ class Board:
                 self._found.append(found)
 
     @classmethod
-    def open(cls, path: Path, *, slots_max: int, room: Room = free_bytes) -> Board:
-        """Open the board, making it (mode 0600) if it is not there. Up to `slots_max` slots can be taken at a time.
+    def open(cls, path: Path, *, slots_max: int, room: Room = free_bytes) -> Journal:
+        """Open the journal, making it (mode 0600) if it is not there. Up to `slots_max` slots can be taken at a time.
 
         `room` says what the disk has left. Raises StorageFailed when the file cannot be used, is damaged or of a newer format, or
         the disk is full.
@@ -209,9 +209,9 @@ class Board:
                 descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW, 0o600)
                 undo.callback(os.close, descriptor)
                 check_header(descriptor, path)
-                board = cls(descriptor, slots_max, room)
+                journal = cls(descriptor, slots_max, room)
                 undo.pop_all()
-                return board
+                return journal
         except OSError as error:
             raise unusable(path, error) from error
 
@@ -221,18 +221,18 @@ class Board:
         return len(self._segments) * SEGMENT_SLOTS - len(self._free)
 
     def found(self) -> list[Found]:
-        """Hand over what was left when the board was opened; asked again, nothing. Each slot stays taken until it is freed."""
+        """Hand over what was left when the journal was opened; asked again, nothing. Each slot stays taken until it is freed."""
         found, self._found = self._found, []
         return found
 
     def take(self, opening: bytes) -> Slot:
         """Begin a call in a free slot, with no progress.
 
-        Raises BoardFull when `slots_max` are taken or the file cannot grow, ValueError when the record is longer than
+        Raises JournalFull when `slots_max` are taken or the file cannot grow, ValueError when the record is longer than
         OPENING_BYTES_MAX.
         """
         if self.taken >= self._slots_max:
-            raise BoardFull(f"all {self._slots_max} slots are taken")
+            raise JournalFull(f"all {self._slots_max} slots are taken")
         if not self._free:
             self._grow()
         slot = self._free.pop()
@@ -265,13 +265,13 @@ class Board:
             os.close(descriptor)
 
     def _grow(self) -> None:
-        """Add a segment. Raises BoardFull."""
+        """Add a segment. Raises JournalFull."""
         try:
             if self._room(self._descriptor) < SEGMENT_BYTES + GROWTH_SPARES_BYTES:
-                raise BoardFull("the disk is nearly full")
+                raise JournalFull("the disk is nearly full")
             self._free.extend(reversed(self._map()))
         except OSError as error:
-            raise BoardFull(f"the board cannot grow: {error.strerror}") from error
+            raise JournalFull(f"the journal cannot grow: {error.strerror}") from error
 
     def _map(self) -> list[Slot]:
         """Map the next segment, which need not be there, and return its slots. Raises OSError."""
@@ -303,9 +303,9 @@ def check_header(descriptor: int, path: Path) -> None:
         sync_folder(path.parent)
     elif header != header_of(FORMAT):
         if header == header_of(int.from_bytes(header[-8:-4], sys.byteorder)):
-            raise StorageFailed(str(path), "The board of calls in flight was made by a newer aisa.", "Run that version or a newer one.")
+            raise StorageFailed(str(path), "The journal of calls in flight was made by a newer aisa.", "Run that version or a newer one.")
         remedy = "Restore it, or move it away to begin with an empty one; the calls that were in flight in it are then not billed."
-        raise StorageFailed(str(path), "The file is no board of calls in flight, or is damaged.", remedy)
+        raise StorageFailed(str(path), "The file is no journal of calls in flight, or is damaged.", remedy)
 
 
 def header_of(number: int) -> bytes:
@@ -326,8 +326,8 @@ def sync_folder(folder: Path) -> None:
 def unusable(path: Path, error: OSError) -> StorageFailed:
     """Return the failure for what the operating system said."""
     if error.errno in {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}:
-        return StorageFailed(str(path), f"There is no room for the board of calls in flight: {error.strerror}.", "Free some space.")
-    what = f"The board of calls in flight cannot be used: {error.strerror}."
+        return StorageFailed(str(path), f"There is no room for the journal of calls in flight: {error.strerror}.", "Free some space.")
+    what = f"The journal of calls in flight cannot be used: {error.strerror}."
     return StorageFailed(str(path), what, "Let this user read and write the file, and keep its folder on a local disk.")
 
 

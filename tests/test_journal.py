@@ -1,4 +1,4 @@
-"""The board of calls in flight: each step of a call, its limits, and what is found after deaths, damage and full disks."""
+"""The journal of calls in flight: each step of a call, its limits, and what is found after deaths, damage and full disks."""
 
 from __future__ import annotations
 
@@ -19,8 +19,8 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from aisa.ledger import board as board_module
-from aisa.ledger.board import (
+from aisa.ledger import journal as journal_module
+from aisa.ledger.journal import (
     ATTEMPTS,
     CLOSED_A,
     CLOSED_B,
@@ -38,15 +38,15 @@ from aisa.ledger.board import (
     SEGMENT_BYTES,
     SEGMENT_SLOTS,
     SLOT_BYTES,
-    Board,
-    BoardFull,
+    Journal,
+    JournalFull,
     Slot,
     append_zeros,
     free_bytes,
     header_of,
 )
 from aisa.storage.failure import StorageFailed
-from board_crash import REPORT_BYTES, STEPS, Call, found_in, model_of, perform, steps_of
+from journal_crash import REPORT_BYTES, STEPS, Call, found_in, model_of, perform, steps_of
 from repeats import repeats
 
 KILLS = 100
@@ -54,15 +54,15 @@ HEADER = header_of(FORMAT)
 SMALL = HEADER_BYTES + SEGMENT_BYTES
 
 
-def reopened(board: Board, path: Path, slots_max: int = 10_000) -> Board:
-    """Close a board and open it again."""
-    board.close()
-    return Board.open(path, slots_max=slots_max)
+def reopened(journal: Journal, path: Path, slots_max: int = 10_000) -> Journal:
+    """Close a journal and open it again."""
+    journal.close()
+    return Journal.open(path, slots_max=slots_max)
 
 
 @pytest.fixture
 def path(tmp_path: Path) -> Path:
-    """Where a board can be made."""
+    """Where a journal can be made."""
     return tmp_path / "board"
 
 
@@ -86,20 +86,20 @@ def test_a_new_board_is_empty_private_and_has_its_room_on_the_disk(path: Path) -
     """It is for its owner only whatever the umask allows, and no page of it is a hole that a full disk would not fill."""
     old = os.umask(0)
     try:
-        board = Board.open(path, slots_max=10)
+        journal = Journal.open(path, slots_max=10)
     finally:
         os.umask(old)
-    assert (board.found(), board.taken, board.damaged) == ([], 0, 0)
+    assert (journal.found(), journal.taken, journal.damaged) == ([], 0, 0)
     assert stat.S_IMODE(path.stat().st_mode) == 0o600
     assert path.stat().st_size == SMALL
     assert path.stat().st_blocks * 512 >= SEGMENT_BYTES
-    board.close()
+    journal.close()
 
 
 def test_each_step_of_a_call_is_found_as_it_was_left(path: Path) -> None:
     """Taken, in progress, closed, amended once and twice: after each step the next process finds its last words."""
-    board = Board.open(path, slots_max=10)
-    slot = board.take(b"opening")
+    journal = Journal.open(path, slots_max=10)
+    slot = journal.take(b"opening")
     for step, expected, state in [
         (lambda slot: None, Call(b"opening", 0, None), OPEN),
         (lambda slot: slot.words.__setitem__(slot.at + ATTEMPTS, 1), Call(b"opening", 0, None, 1), OPEN),
@@ -111,54 +111,54 @@ def test_each_step_of_a_call_is_found_as_it_was_left(path: Path) -> None:
         (lambda slot: slot.amend(b"3"), Call(b"opening", 2**64 - 1, b"3", 1), CLOSED_A),
     ]:
         step(slot)
-        board = reopened(board, path)
-        ((slot, *found),) = board.found()
+        journal = reopened(journal, path)
+        ((slot, *found),) = journal.found()
         assert Call(*found) == expected
         assert slot.words[slot.at - 1] == state
-        assert board.taken == 1
+        assert journal.taken == 1
     slot.free()
-    assert (slot.words[slot.at - 1], board.taken) == (FREE, 0)
-    assert reopened(board, path).found() == []
+    assert (slot.words[slot.at - 1], journal.taken) == (FREE, 0)
+    assert reopened(journal, path).found() == []
 
 
 def test_what_was_left_is_handed_over_once(path: Path) -> None:
     """A second look does not find a call that was settled meanwhile, nor one of this process in its slot."""
-    board = Board.open(path, slots_max=10)
-    board.take(b"a call")
-    board = reopened(board, path)
-    assert [found.opening for found in board.found()] == [b"a call"]
-    assert board.found() == []
-    assert board.taken == 1
-    board.close()
+    journal = Journal.open(path, slots_max=10)
+    journal.take(b"a call")
+    journal = reopened(journal, path)
+    assert [found.opening for found in journal.found()] == [b"a call"]
+    assert journal.found() == []
+    assert journal.taken == 1
+    journal.close()
 
 
 def test_a_slot_is_used_again_with_nothing_of_its_last_call(path: Path) -> None:
     """The slot freed last is the one taken next, and its progress begins at zero."""
-    board = Board.open(path, slots_max=10)
-    board.take(b"stays")
-    first = board.take(b"a long opening")
+    journal = Journal.open(path, slots_max=10)
+    journal.take(b"stays")
+    first = journal.take(b"a long opening")
     first.words[first.at + ATTEMPTS] = 2
     first.reopen(b"another opening")
     first.words[first.at] = 7
     first.close(b"closing")
     first.free()
-    again = board.take(b"short")
+    again = journal.take(b"short")
     assert (again.words is first.words, again.at) == (True, first.at)
-    assert found_in(reopened(board, path)) == [Call(b"short", 0, None), Call(b"stays", 0, None)]
+    assert found_in(reopened(journal, path)) == [Call(b"short", 0, None), Call(b"stays", 0, None)]
 
 
 def test_records_may_be_empty_and_as_long_as_the_limits(path: Path) -> None:
     """Full records do not touch each other, nor the slots before and after."""
-    board = Board.open(path, slots_max=10)
+    journal = Journal.open(path, slots_max=10)
     expected = [Call(b"", 0, b"")]
-    slots = [board.take(bytes([number]) * OPENING_BYTES_MAX) for number in (1, 2, 3)]
-    board.take(b"").close(b"")
+    slots = [journal.take(bytes([number]) * OPENING_BYTES_MAX) for number in (1, 2, 3)]
+    journal.take(b"").close(b"")
     for number, slot in enumerate(slots, 1):
         slot.close(b"\xff" * CLOSING_BYTES_MAX)
         slot.amend(b"\xfe" * CLOSING_BYTES_MAX)
         slot.words[slot.at] = 2**64 - 1
         expected.append(Call(bytes([number]) * OPENING_BYTES_MAX, 2**64 - 1, b"\xfe" * CLOSING_BYTES_MAX))
-    assert found_in(reopened(board, path)) == expected
+    assert found_in(reopened(journal, path)) == expected
 
 
 def test_the_parts_of_a_slot_lie_side_by_side(path: Path) -> None:
@@ -172,11 +172,11 @@ def test_the_parts_of_a_slot_lie_side_by_side(path: Path) -> None:
 
 def test_a_record_that_is_too_long_is_refused_and_changes_nothing(path: Path) -> None:
     """No slot is lost to it, and what was there before stays."""
-    board = Board.open(path, slots_max=10)
+    journal = Journal.open(path, slots_max=10)
     with pytest.raises(ValueError, match=f"{OPENING_BYTES_MAX} at most"):
-        board.take(bytes(OPENING_BYTES_MAX + 1))
-    assert board.taken == 0
-    slot = board.take(b"opening")
+        journal.take(bytes(OPENING_BYTES_MAX + 1))
+    assert journal.taken == 0
+    slot = journal.take(b"opening")
     with pytest.raises(ValueError, match=f"{OPENING_BYTES_MAX} at most"):
         slot.reopen(bytes(OPENING_BYTES_MAX + 1))
     with pytest.raises(ValueError, match=f"{CLOSING_BYTES_MAX} at most"):
@@ -184,13 +184,13 @@ def test_a_record_that_is_too_long_is_refused_and_changes_nothing(path: Path) ->
     slot.close(b"closing")
     with pytest.raises(ValueError, match=f"{CLOSING_BYTES_MAX} at most"):
         slot.amend(bytes(CLOSING_BYTES_MAX + 1))
-    assert found_in(reopened(board, path)) == [Call(b"opening", 0, b"closing")]
+    assert found_in(reopened(journal, path)) == [Call(b"opening", 0, b"closing")]
 
 
 def test_a_step_that_the_state_forbids_is_a_bug_that_says_so(path: Path) -> None:
     """A slot freed twice would be two calls' at once, and a call closed twice would have two bills."""
-    board = Board.open(path, slots_max=10)
-    slot = board.take(b"opening")
+    journal = Journal.open(path, slots_max=10)
+    slot = journal.take(b"opening")
     forbidden: list[Callable[[], None]] = [lambda: slot.amend(b"c")]
     for step, then in [
         (lambda: None, forbidden),
@@ -202,98 +202,98 @@ def test_a_step_that_the_state_forbids_is_a_bug_that_says_so(path: Path) -> None
         for wrong in then:
             with pytest.raises(AssertionError):
                 wrong()
-    assert board.taken == 0
-    board.close()
+    assert journal.taken == 0
+    journal.close()
 
 
 def test_a_board_that_is_full_grows_by_a_segment_whose_room_is_on_the_disk(path: Path) -> None:
     """The call after the last slot of a segment gets the first one of another, and all are found."""
-    board = Board.open(path, slots_max=SEGMENT_SLOTS + 1)
+    journal = Journal.open(path, slots_max=SEGMENT_SLOTS + 1)
     openings = [b"%d" % number for number in range(SEGMENT_SLOTS + 1)]
-    slots = [board.take(opening) for opening in openings]
+    slots = [journal.take(opening) for opening in openings]
     assert (slots[0].at, slots[-1].at, slots[0].words is slots[-1].words) == (1, 1, False)
-    assert board.taken == SEGMENT_SLOTS + 1
+    assert journal.taken == SEGMENT_SLOTS + 1
     assert path.stat().st_size == SMALL + SEGMENT_BYTES
     assert path.stat().st_blocks * 512 >= 2 * SEGMENT_BYTES
-    assert sorted(call.opening for call in found_in(reopened(board, path))) == sorted(openings)
+    assert sorted(call.opening for call in found_in(reopened(journal, path))) == sorted(openings)
 
 
 def test_no_more_slots_are_taken_than_allowed(path: Path) -> None:
     """At the limit a call is refused until another is freed, also when those who hold the slots were found."""
-    board = Board.open(path, slots_max=3)
-    slots = [board.take(b"%d" % number) for number in range(3)]
-    with pytest.raises(BoardFull, match="all 3 slots"):
-        board.take(b"too many")
+    journal = Journal.open(path, slots_max=3)
+    slots = [journal.take(b"%d" % number) for number in range(3)]
+    with pytest.raises(JournalFull, match="all 3 slots"):
+        journal.take(b"too many")
     slots[1].free()
-    board.take(b"in its place")
-    board = reopened(board, path, slots_max=2)
-    first, second, _ = board.found()
+    journal.take(b"in its place")
+    journal = reopened(journal, path, slots_max=2)
+    first, second, _ = journal.found()
     first.slot.free()
-    with pytest.raises(BoardFull, match="all 2 slots"):
-        board.take(b"too many")
+    with pytest.raises(JournalFull, match="all 2 slots"):
+        journal.take(b"too many")
     second.slot.free()
-    board.take(b"fits")
-    board.close()
+    journal.take(b"fits")
+    journal.close()
 
 
 def test_an_empty_board_begins_again_with_one_segment(path: Path) -> None:
-    """A crowd's board is cut back when it is opened empty, and only then."""
-    board = Board.open(path, slots_max=10_000)
-    slots = [board.take(b"%d" % number) for number in range(2 * SEGMENT_SLOTS + 1)]
+    """A crowd's journal is cut back when it is opened empty, and only then."""
+    journal = Journal.open(path, slots_max=10_000)
+    slots = [journal.take(b"%d" % number) for number in range(2 * SEGMENT_SLOTS + 1)]
     for slot in slots[:-1]:
         slot.free()
-    board = reopened(board, path)
+    journal = reopened(journal, path)
     assert path.stat().st_size == SMALL + 2 * SEGMENT_BYTES
-    (left,) = board.found()
+    (left,) = journal.found()
     assert left.opening == b"%d" % (2 * SEGMENT_SLOTS)
     left.slot.free()
-    board = reopened(board, path)
+    journal = reopened(journal, path)
     assert path.stat().st_size == SMALL
-    assert board.taken == 0
-    board.close()
+    assert journal.taken == 0
+    journal.close()
 
 
 def test_a_disk_that_is_full_refuses_calls_and_the_process_lives(path: Path) -> None:
-    """A board that cannot grow keeps its length and its calls, and grows once there is room."""
-    board = Board.open(path, slots_max=10_000)
-    slots = [board.take(b"%d" % number) for number in range(SEGMENT_SLOTS)]
+    """A journal that cannot grow keeps its length and its calls, and grows once there is room."""
+    journal = Journal.open(path, slots_max=10_000)
+    slots = [journal.take(b"%d" % number) for number in range(SEGMENT_SLOTS)]
     with files_no_longer_than(SMALL + SEGMENT_BYTES // 2):
         for _ in range(2):
-            with pytest.raises(BoardFull, match="cannot grow: File too large"):
-                board.take(b"no room")
+            with pytest.raises(JournalFull, match="cannot grow: File too large"):
+                journal.take(b"no room")
     assert path.stat().st_size == SMALL
-    assert board.taken == SEGMENT_SLOTS
+    assert journal.taken == SEGMENT_SLOTS
     slots[5].free()
-    board.take(b"in the old room")
-    board.take(b"in new room")
-    assert len(reopened(board, path).found()) == SEGMENT_SLOTS + 1
+    journal.take(b"in the old room")
+    journal.take(b"in new room")
+    assert len(reopened(journal, path).found()) == SEGMENT_SLOTS + 1
 
 
 def test_room_that_cannot_be_mapped_is_given_back(path: Path) -> None:
     """A growth that fails halfway, here for want of a descriptor, leaves the file as it was."""
-    board = Board.open(path, slots_max=10_000)
+    journal = Journal.open(path, slots_max=10_000)
     for number in range(SEGMENT_SLOTS):
-        board.take(b"%d" % number)
-    with limited(resource.RLIMIT_NOFILE, 3), pytest.raises(BoardFull, match="cannot grow: Too many open files"):
-        board.take(b"no room")
+        journal.take(b"%d" % number)
+    with limited(resource.RLIMIT_NOFILE, 3), pytest.raises(JournalFull, match="cannot grow: Too many open files"):
+        journal.take(b"no room")
     assert path.stat().st_size == SMALL
-    board.take(b"in new room")
-    board.close()
+    journal.take(b"in new room")
+    journal.close()
 
 
 def test_the_last_of_a_disk_is_left_to_the_database(path: Path) -> None:
-    """The board grows into room that it need not share, down to the byte, and not into less."""
+    """The journal grows into room that it need not share, down to the byte, and not into less."""
     room = [SEGMENT_BYTES + GROWTH_SPARES_BYTES - 1]
-    board = Board.open(path, slots_max=10_000, room=lambda descriptor: room[0])
+    journal = Journal.open(path, slots_max=10_000, room=lambda descriptor: room[0])
     for number in range(SEGMENT_SLOTS):
-        board.take(b"%d" % number)
-    with pytest.raises(BoardFull, match="nearly full"):
-        board.take(b"no room")
+        journal.take(b"%d" % number)
+    with pytest.raises(JournalFull, match="nearly full"):
+        journal.take(b"no room")
     assert path.stat().st_size == SMALL
     room[0] += 1
-    board.take(b"in new room")
+    journal.take(b"in new room")
     assert path.stat().st_size == SMALL + SEGMENT_BYTES
-    board.close()
+    journal.close()
 
 
 def test_a_file_system_that_does_not_tell_its_room_is_taken_to_have_some(tmp_path: Path) -> None:
@@ -305,27 +305,27 @@ def test_a_file_system_that_does_not_tell_its_room_is_taken_to_have_some(tmp_pat
 
 
 def test_a_disk_without_room_for_the_first_segment_keeps_the_server_from_starting(path: Path) -> None:
-    """It says so, and what was made meanwhile is a board once there is room."""
-    with files_no_longer_than(SMALL - 1), pytest.raises(StorageFailed, match="no room for the board") as caught:
-        Board.open(path, slots_max=10)
+    """It says so, and what was made meanwhile is a journal once there is room."""
+    with files_no_longer_than(SMALL - 1), pytest.raises(StorageFailed, match="no room for the journal") as caught:
+        Journal.open(path, slots_max=10)
     assert "Free some space" in caught.value.remedy
-    board = Board.open(path, slots_max=10)
-    board.take(b"a call")
-    assert found_in(reopened(board, path)) == [Call(b"a call", 0, None)]
+    journal = Journal.open(path, slots_max=10)
+    journal.take(b"a call")
+    assert found_in(reopened(journal, path)) == [Call(b"a call", 0, None)]
 
 
 def test_a_copy_with_holes_gets_its_room_back(path: Path) -> None:
-    """A restored board whose empty pages have no blocks has them again before the first call is taken."""
-    board = Board.open(path, slots_max=10)
-    board.take(b"a call")
-    board.close()
+    """A restored journal whose empty pages have no blocks has them again before the first call is taken."""
+    journal = Journal.open(path, slots_max=10)
+    journal.take(b"a call")
+    journal.close()
     kept = path.read_bytes()[: HEADER_BYTES + SLOT_BYTES]
     path.write_bytes(kept)
     os.truncate(path, SMALL)
-    board = Board.open(path, slots_max=10)
+    journal = Journal.open(path, slots_max=10)
     assert path.stat().st_blocks * 512 >= SEGMENT_BYTES
-    assert found_in(board) == [Call(b"a call", 0, None)]
-    board.close()
+    assert found_in(journal) == [Call(b"a call", 0, None)]
+    journal.close()
 
 
 def test_zeros_are_appended_without_touching_what_is_there(tmp_path: Path) -> None:
@@ -344,15 +344,15 @@ def test_zeros_are_appended_without_touching_what_is_there(tmp_path: Path) -> No
 @pytest.mark.parametrize("length", [SMALL + 1, SMALL + SEGMENT_BYTES - 1, HEADER_BYTES + 5, len(HEADER)])
 def test_a_growth_that_a_death_cut_short_is_dropped(path: Path, length: int) -> None:
     """A file that ends within a segment has the calls of its whole segments."""
-    board = Board.open(path, slots_max=10)
+    journal = Journal.open(path, slots_max=10)
     if length > SMALL:
-        board.take(b"a call")
-    board.close()
+        journal.take(b"a call")
+    journal.close()
     os.truncate(path, length)
-    board = Board.open(path, slots_max=10)
-    assert [call.opening for call in found_in(board)] == ([b"a call"] if length > SMALL else [])
+    journal = Journal.open(path, slots_max=10)
+    assert [call.opening for call in found_in(journal)] == ([b"a call"] if length > SMALL else [])
     assert path.stat().st_size == SMALL
-    board.close()
+    journal.close()
 
 
 @pytest.mark.parametrize("place", ["folder", "missing/board", "link", "pipe"])
@@ -362,7 +362,7 @@ def test_a_board_that_cannot_be_used_is_told(tmp_path: Path, place: str) -> None
     (tmp_path / "link").symlink_to(tmp_path / "elsewhere")
     os.mkfifo(tmp_path / "pipe")
     with pytest.raises(StorageFailed, match="cannot be used") as caught:
-        Board.open(tmp_path / place, slots_max=10)
+        Journal.open(tmp_path / place, slots_max=10)
     assert caught.value.where == str(tmp_path / place)
     assert "local disk" in caught.value.remedy
     assert not (tmp_path / "elsewhere").exists()
@@ -373,14 +373,14 @@ def test_a_board_of_a_newer_format_is_left_alone(path: Path) -> None:
     content = header_of(FORMAT + 1) + b"unknown"
     path.write_bytes(content)
     with pytest.raises(StorageFailed, match="newer aisa"):
-        Board.open(path, slots_max=10)
+        Journal.open(path, slots_max=10)
     assert path.read_bytes() == content
 
 
 @pytest.mark.parametrize("place", range(len(HEADER)))
 def test_a_header_with_any_byte_changed_is_refused_and_left_alone(path: Path, place: int) -> None:
-    """Neither is a damaged board used, nor is it overwritten; no descriptor is left behind."""
-    Board.open(path, slots_max=10).close()
+    """Neither is a damaged journal used, nor is it overwritten; no descriptor is left behind."""
+    Journal.open(path, slots_max=10).close()
     descriptors = len(os.listdir("/proc/self/fd"))
     sound = path.read_bytes()[:HEADER_BYTES]
     for bit in range(8):
@@ -388,7 +388,7 @@ def test_a_header_with_any_byte_changed_is_refused_and_left_alone(path: Path, pl
         content[place] ^= 1 << bit
         path.write_bytes(content)
         with pytest.raises(StorageFailed, match="damaged") as caught:
-            Board.open(path, slots_max=10)
+            Journal.open(path, slots_max=10)
         assert "move it away" in caught.value.remedy
         assert path.read_bytes() == content
     assert len(os.listdir("/proc/self/fd")) == descriptors
@@ -398,14 +398,14 @@ def test_a_file_that_was_never_a_board_is_refused_and_left_alone(path: Path) -> 
     """However short it is, unless it is empty."""
     for content in (b"\0", b"hello", MAGIC, bytes(SMALL)):
         path.write_bytes(content)
-        with pytest.raises(StorageFailed, match="no board"):
-            Board.open(path, slots_max=10)
+        with pytest.raises(StorageFailed, match="no journal"):
+            Journal.open(path, slots_max=10)
         assert path.read_bytes() == content
     path.write_bytes(b"")
-    Board.open(path, slots_max=10).close()
+    Journal.open(path, slots_max=10).close()
 
 
-#: A board of a few slots, cut off behind them, and every call with its closings that was ever on it.
+#: A journal of a few slots, cut off behind them, and every call with its closings that was ever in it.
 WRITTEN = {
     Call(b"%d opening" % number, 0, closing)
     for number in range(5)
@@ -414,42 +414,42 @@ WRITTEN = {
 
 
 def lively_board(path: Path) -> bytes:
-    """Make a board with a call in each state, the last of them in a slot of an earlier call, and return its bytes up to there."""
-    board = Board.open(path, slots_max=10)
-    slots = [board.take(b"%d opening" % number) for number in range(4)]
+    """Make a journal with a call in each state, the last of them in a slot of an earlier call, and return its bytes up to there."""
+    journal = Journal.open(path, slots_max=10)
+    slots = [journal.take(b"%d opening" % number) for number in range(4)]
     for number, slot in enumerate(slots[1:], 1):
         slot.close(b"%d first" % number)
     for slot in slots[2:]:
         slot.amend(slot.read().closing.replace(b"first", b"second"))
     slots[3].amend(b"3 third")
     slots[3].free()
-    board.take(b"4 opening")
-    board.take(b"0 opening").free()
-    board.close()
+    journal.take(b"4 opening")
+    journal.take(b"0 opening").free()
+    journal.close()
     return path.read_bytes()[: HEADER_BYTES + 6 * SLOT_BYTES]
 
 
 @pytest.fixture(scope="module")
 def lively(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, bytes]:
-    """A path, and the bytes of a lively board."""
+    """A path, and the bytes of a lively journal."""
     path = tmp_path_factory.mktemp("lively") / "board"
     return path, lively_board(path)
 
 
-def opened_with(path: Path, content: bytes) -> Board:
-    """Open a board of one segment that begins with these bytes."""
+def opened_with(path: Path, content: bytes) -> Journal:
+    """Open a journal of one segment that begins with these bytes."""
     path.write_bytes(content)
     os.truncate(path, SMALL)
-    return Board.open(path, slots_max=10)
+    return Journal.open(path, slots_max=10)
 
 
 def test_a_lively_board_holds_what_was_written(lively: tuple[Path, bytes]) -> None:
-    """The board that the next tests damage is sound."""
-    board = opened_with(*lively)
+    """The journal that the next tests damage is sound."""
+    journal = opened_with(*lively)
     calls = [(0, None), (1, b"1 first"), (2, b"2 second"), (4, None)]
-    assert found_in(board) == [Call(b"%d opening" % number, 0, closing) for number, closing in calls]
-    assert board.damaged == 0
-    board.close()
+    assert found_in(journal) == [Call(b"%d opening" % number, 0, closing) for number, closing in calls]
+    assert journal.damaged == 0
+    journal.close()
 
 
 #: Where bytes are changed: the header and the words of a slot, or anywhere in a slot.
@@ -465,28 +465,28 @@ def test_a_garbled_state_gives_no_call_the_bill_of_another(lively: tuple[Path, b
     path, sound = lively
     content = bytearray(sound)
     content[HEADER_BYTES + slot * SLOT_BYTES] = state
-    board = opened_with(path, bytes(content))
-    assert {Call(found.opening, 0, found.closing) for found in board.found()} <= WRITTEN
-    board.close()
+    journal = opened_with(path, bytes(content))
+    assert {Call(found.opening, 0, found.closing) for found in journal.found()} <= WRITTEN
+    journal.close()
 
 
 @settings(max_examples=repeats(300), deadline=None)
 @given(changes=st.lists(st.tuples(PLACES, st.integers(0, 255)), min_size=1, max_size=8))
 def test_a_damaged_board_never_shows_a_record_that_was_not_written(lively: tuple[Path, bytes], changes: list[tuple[int, int]]) -> None:
-    """Any bytes anywhere: the board is refused, or each call found is one that was there once, with a closing of its own."""
+    """Any bytes anywhere: the journal is refused, or each call found is one that was there once, with a closing of its own."""
     path, sound = lively
     content = bytearray(sound)
     for place, value in changes:
         content[place] = value
     try:
-        board = opened_with(path, bytes(content))
+        journal = opened_with(path, bytes(content))
     except StorageFailed:
         assert content[: len(HEADER)] != sound[: len(HEADER)]
         return
-    calls = [Call(found.opening, 0, found.closing) for found in board.found()]
+    calls = [Call(found.opening, 0, found.closing) for found in journal.found()]
     assert set(calls) <= WRITTEN
-    assert board.taken == len(calls)
-    again = reopened(board, path)
+    assert journal.taken == len(calls)
+    again = reopened(journal, path)
     assert ([Call(found.opening, 0, found.closing) for found in again.found()], again.damaged) == (calls, 0)
     again.close()
 
@@ -498,21 +498,21 @@ def test_a_board_of_any_length_is_opened_or_refused(lively: tuple[Path, bytes], 
     path, sound = lively
     path.write_bytes(sound[:size] + bytes(zeros))
     try:
-        board = Board.open(path, slots_max=10)
+        journal = Journal.open(path, slots_max=10)
     except StorageFailed:
         assert size < len(HEADER)
         return
-    assert {Call(found.opening, 0, found.closing) for found in board.found()} <= WRITTEN
-    board.close()
+    assert {Call(found.opening, 0, found.closing) for found in journal.found()} <= WRITTEN
+    journal.close()
 
 
 def images_of(path: Path, act: Callable[[], object]) -> list[bytes]:
-    """The first slot of a board as it was before `act`, before each instruction of the board's code during it, and after it."""
+    """The first slot of a journal as it was before `act`, before each instruction of the journal's code during it, and after it."""
     descriptor = os.open(path, os.O_RDONLY)
     images = [os.pread(descriptor, SLOT_BYTES, HEADER_BYTES)]
 
     def look(frame: FrameType, event: str, argument: Any) -> Any:
-        if frame.f_code.co_filename != board_module.__file__:
+        if frame.f_code.co_filename != journal_module.__file__:
             return None
         frame.f_trace_opcodes = True
         images.append(os.pread(descriptor, SLOT_BYTES, HEADER_BYTES))
@@ -530,11 +530,11 @@ def images_of(path: Path, act: Callable[[], object]) -> list[bytes]:
 
 
 def shown_by(path: Path, content: bytes) -> list[Call]:
-    """What a board that begins with these bytes has, none of it damaged."""
-    board = opened_with(path, content)
-    found = found_in(board)
-    assert board.damaged == 0
-    board.close()
+    """What a journal that begins with these bytes has, none of it damaged."""
+    journal = opened_with(path, content)
+    found = found_in(journal)
+    assert journal.damaged == 0
+    journal.close()
     return found
 
 
@@ -546,31 +546,31 @@ def torn(before: bytes, after: bytes) -> Iterator[bytes]:
             yield before[:cut] + after[cut:]
 
 
-STORIES: list[tuple[Callable[[Board, list[Slot]], object], Call | None]] = [
-    (lambda board, slots: slots.append(board.take(b"first call" * 9)), Call(b"first call" * 9, 0, None)),
-    (lambda board, slots: slots[-1].close(b"closing" * 9), Call(b"first call" * 9, 0, b"closing" * 9)),
-    (lambda board, slots: slots[-1].amend(b"amended" * 8), Call(b"first call" * 9, 0, b"amended" * 8)),
-    (lambda board, slots: slots[-1].free(), None),
-    (lambda board, slots: slots.append(board.take(b"another" * 9)), Call(b"another" * 9, 0, None)),
-    (lambda board, slots: slots[-1].words.__setitem__(slots[-1].at + ATTEMPTS, 2), Call(b"another" * 9, 0, None, 2)),
-    (lambda board, slots: slots[-1].reopen(b"elsewhere" * 9), Call(b"elsewhere" * 9, 0, None, 2)),
-    (lambda board, slots: slots[-1].words.__setitem__(slots[-1].at, 5), Call(b"elsewhere" * 9, 5, None, 2)),
-    (lambda board, slots: slots[-1].close(b"CLOSING" * 7), Call(b"another" * 9, 5, b"CLOSING" * 7, 2)),
-    (lambda board, slots: slots[-1].amend(b"AMENDED" * 9), Call(b"another" * 9, 5, b"AMENDED" * 9, 2)),
-    (lambda board, slots: slots[-1].amend(b"again" * 9), Call(b"another" * 9, 5, b"again" * 9, 2)),
-    (lambda board, slots: slots[-1].free(), None),
-    (lambda board, slots: slots.append(board.take(b"third" * 9)), Call(b"third" * 9, 0, None)),
-    (lambda board, slots: slots[-1].free(), None),
+STORIES: list[tuple[Callable[[Journal, list[Slot]], object], Call | None]] = [
+    (lambda journal, slots: slots.append(journal.take(b"first call" * 9)), Call(b"first call" * 9, 0, None)),
+    (lambda journal, slots: slots[-1].close(b"closing" * 9), Call(b"first call" * 9, 0, b"closing" * 9)),
+    (lambda journal, slots: slots[-1].amend(b"amended" * 8), Call(b"first call" * 9, 0, b"amended" * 8)),
+    (lambda journal, slots: slots[-1].free(), None),
+    (lambda journal, slots: slots.append(journal.take(b"another" * 9)), Call(b"another" * 9, 0, None)),
+    (lambda journal, slots: slots[-1].words.__setitem__(slots[-1].at + ATTEMPTS, 2), Call(b"another" * 9, 0, None, 2)),
+    (lambda journal, slots: slots[-1].reopen(b"elsewhere" * 9), Call(b"elsewhere" * 9, 0, None, 2)),
+    (lambda journal, slots: slots[-1].words.__setitem__(slots[-1].at, 5), Call(b"elsewhere" * 9, 5, None, 2)),
+    (lambda journal, slots: slots[-1].close(b"CLOSING" * 7), Call(b"another" * 9, 5, b"CLOSING" * 7, 2)),
+    (lambda journal, slots: slots[-1].amend(b"AMENDED" * 9), Call(b"another" * 9, 5, b"AMENDED" * 9, 2)),
+    (lambda journal, slots: slots[-1].amend(b"again" * 9), Call(b"another" * 9, 5, b"again" * 9, 2)),
+    (lambda journal, slots: slots[-1].free(), None),
+    (lambda journal, slots: slots.append(journal.take(b"third" * 9)), Call(b"third" * 9, 0, None)),
+    (lambda journal, slots: slots[-1].free(), None),
 ]
 
 
 def test_a_death_at_any_instruction_finds_the_call_before_or_after_the_step(path: Path, tmp_path: Path) -> None:
     """Each step happens at one store: before it nothing shows, after it everything; a record half written never shows."""
-    board, slots = Board.open(path, slots_max=10), list[Slot]()
+    journal, slots = Journal.open(path, slots_max=10), list[Slot]()
     header = path.read_bytes()[:HEADER_BYTES]
     before: Call | None = None
     for step, after in STORIES:
-        images = images_of(path, lambda step=step: step(board, slots))
+        images = images_of(path, lambda step=step: step(journal, slots))
         old, new = [before] if before else [], [after] if after else []
         shown = [shown_by(tmp_path / "dead", header + image) for image in images]
         assert (shown[0], shown[-1]) == (old, new)
@@ -579,31 +579,31 @@ def test_a_death_at_any_instruction_finds_the_call_before_or_after_the_step(path
         shown += [shown_by(tmp_path / "dead", header + image) for image in between]
         assert [calls for calls in shown if calls not in (old, new)] == []
         before = after
-    board.close()
+    journal.close()
 
 
 def test_a_death_while_a_call_is_opened_anew_for_the_second_time_finds_one_of_its_openings(path: Path, tmp_path: Path) -> None:
     """Nothing of it had left, so its price does not count; it is not lost, and not taken for another call."""
-    board = Board.open(path, slots_max=10)
+    journal = Journal.open(path, slots_max=10)
     header = path.read_bytes()[:HEADER_BYTES]
-    slot = board.take(b"first" * 9)
+    slot = journal.take(b"first" * 9)
     slot.reopen(b"second" * 9)
     images = images_of(path, lambda: slot.reopen(b"third" * 9))
     images += [image for place in range(1, len(images)) for image in torn(images[place - 1], images[place])]
     shown = [call.opening for image in images for call in shown_by(tmp_path / "dead", header + image)]
     assert (len(shown), set(shown)) == (len(images), {b"first" * 9, b"second" * 9, b"third" * 9})
-    board.close()
+    journal.close()
 
 
 @pytest.fixture(scope="module")
 def ages(tmp_path_factory: pytest.TempPathFactory) -> tuple[bytes, list[bytes]]:
-    """The header of a board, and its first slot before the stories and after each of their steps."""
+    """The header of a journal, and its first slot before the stories and after each of their steps."""
     path = tmp_path_factory.mktemp("ages") / "board"
-    board, slots, images = Board.open(path, slots_max=10), list[Slot](), [bytes(SLOT_BYTES)]
+    journal, slots, images = Journal.open(path, slots_max=10), list[Slot](), [bytes(SLOT_BYTES)]
     for step, _ in STORIES:
-        step(board, slots)
+        step(journal, slots)
         images.append(path.read_bytes()[HEADER_BYTES : HEADER_BYTES + SLOT_BYTES])
-    board.close()
+    journal.close()
     return path.read_bytes()[:HEADER_BYTES], images
 
 
@@ -615,44 +615,44 @@ def test_a_slot_whose_parts_are_of_different_ages_shows_a_whole_call_or_none(
     """After a power failure each page or sector may be as old as it likes: no call gets another's records or progress."""
     header, images = ages
     size = SLOT_BYTES // len(parts)
-    board = opened_with(path, header + b"".join(images[age][place * size :][:size] for place, age in enumerate(parts)))
-    found = found_in(board)
+    journal = opened_with(path, header + b"".join(images[age][place * size :][:size] for place, age in enumerate(parts)))
+    found = found_in(journal)
     assert [call for call in found if call not in [after for _, after in STORIES]] == []
-    assert len(found) + board.damaged == (images[parts[0]][0] != FREE)
-    board.close()
+    assert len(found) + journal.damaged == (images[parts[0]][0] != FREE)
+    journal.close()
 
 
 def test_a_slot_of_two_ages_is_counted_once_and_used_again(ages: tuple[bytes, list[bytes]], path: Path) -> None:
     """A call whose second closing did not reach the disk is reported as damaged, and its slot is not lost."""
     header, images = ages
     amended, newer = images[10], images[2]
-    board = opened_with(path, header + amended[:4096] + newer[4096:])
-    assert (board.found(), board.damaged, board.taken) == ([], 1, 0)
-    board = reopened(board, path, slots_max=SEGMENT_SLOTS)
-    assert board.damaged == 0
+    journal = opened_with(path, header + amended[:4096] + newer[4096:])
+    assert (journal.found(), journal.damaged, journal.taken) == ([], 1, 0)
+    journal = reopened(journal, path, slots_max=SEGMENT_SLOTS)
+    assert journal.damaged == 0
     for number in range(SEGMENT_SLOTS):
-        board.take(b"%d" % number)
+        journal.take(b"%d" % number)
     assert path.stat().st_size == SMALL
-    board.close()
+    journal.close()
 
 
 def test_whatever_happens_to_calls_the_board_agrees_with_a_model(path: Path) -> None:
     """Thousands of random steps on up to 1,500 calls leave exactly the calls that they should."""
     for seed in range(8):
         path.unlink(missing_ok=True)
-        board, slots, steps = Board.open(path, slots_max=10_000), dict[int, Slot](), steps_of(seed)
+        journal, slots, steps = Journal.open(path, slots_max=10_000), dict[int, Slot](), steps_of(seed)
         for step in steps:
-            perform(board, slots, step)
+            perform(journal, slots, step)
         expected = model_of(steps)
-        assert board.taken == len(expected) == len(slots)
-        board = reopened(board, path)
-        assert (found_in(board), board.damaged) == (expected, 0)
-        board.close()
+        assert journal.taken == len(expected) == len(slots)
+        journal = reopened(journal, path)
+        assert (found_in(journal), journal.damaged) == (expected, 0)
+        journal.close()
 
 
 def killed_after(path: Path, seed: int, reports: int) -> int:
-    """Let a process work on a board, kill it once it has told of `reports` operations, and return how many it told of in all."""
-    program = [sys.executable, "-S", str(Path(__file__).parent / "board_crash.py"), str(path), str(seed)]
+    """Let a process work in a journal, kill it once it has told of `reports` operations, and return how many it told of in all."""
+    program = [sys.executable, "-S", str(Path(__file__).parent / "journal_crash.py"), str(path), str(seed)]
     environment = {"PYTHONPATH": str(Path(__file__).parent.parent / "src")}
     with subprocess.Popen(program, env=environment, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as child:
         told = b""
@@ -672,11 +672,11 @@ def test_a_killed_process_leaves_what_it_had_done_and_at_most_one_step_more(path
         reports = random.Random(seed).randrange(1, STEPS * 3 // 4)
         done = killed_after(path, seed, reports)
         print(f"seed={seed} killed after {reports} reports, {done} steps were told of")
-        board, steps = Board.open(path, slots_max=10_000), steps_of(seed)
-        found = found_in(board)
-        board.close()
+        journal, steps = Journal.open(path, slots_max=10_000), steps_of(seed)
+        found = found_in(journal)
+        journal.close()
         assert done >= reports
-        assert board.damaged == 0
+        assert journal.damaged == 0
         assert found in (model_of(steps[:done]), model_of(steps[: done + 1]))
         ahead += found != model_of(steps[:done])
     print(f"{ahead} of {KILLS} had done one step more than they told of")
@@ -684,45 +684,45 @@ def test_a_killed_process_leaves_what_it_had_done_and_at_most_one_step_more(path
 
 def test_the_board_is_synced_in_another_thread_while_calls_go_on(path: Path) -> None:
     """What sync waits for is on the disk, and calls are neither stopped nor lost meanwhile."""
-    board = Board.open(path, slots_max=10_000)
+    journal = Journal.open(path, slots_max=10_000)
     with ThreadPoolExecutor() as pool:
-        syncs = [pool.submit(board.sync) for _ in range(20)]
-        slots = [board.take(b"%d" % number) for number in range(2 * SEGMENT_SLOTS)]
+        syncs = [pool.submit(journal.sync) for _ in range(20)]
+        slots = [journal.take(b"%d" % number) for number in range(2 * SEGMENT_SLOTS)]
         frees = [pool.submit(slot.free) for slot in slots[1:]]
-        taken = [board.take(b"more") for _ in range(SEGMENT_SLOTS)]
+        taken = [journal.take(b"more") for _ in range(SEGMENT_SLOTS)]
         for task in [*syncs, *frees]:
             task.result()
-    assert board.taken == 1 + len(taken)
+    assert journal.taken == 1 + len(taken)
     assert len({(id(slot.words), slot.at) for slot in [slots[0], *taken]}) == 1 + len(taken)
-    board.close()
+    journal.close()
 
 
 def test_a_closed_board_holds_nothing_open_and_refuses_further_use(path: Path) -> None:
-    """A store into a closed board is an error and not a crash, and closing again does nothing."""
+    """A store into a closed journal is an error and not a crash, and closing again does nothing."""
     descriptors = len(os.listdir("/proc/self/fd"))
-    board = Board.open(path, slots_max=10_000)
-    slots = [board.take(b"%d" % number) for number in range(SEGMENT_SLOTS + 1)]
-    board.close()
-    board.close()
+    journal = Journal.open(path, slots_max=10_000)
+    slots = [journal.take(b"%d" % number) for number in range(SEGMENT_SLOTS + 1)]
+    journal.close()
+    journal.close()
     assert len(os.listdir("/proc/self/fd")) == descriptors
     for use in (slots[0].free, lambda: slots[0].close(b""), lambda: slots[0].words.__setitem__(slots[0].at, 1)):
         with pytest.raises(ValueError, match="released memoryview"):
             use()
     with pytest.raises(ValueError, match="negative"):
-        board.sync()
-    with pytest.raises(BoardFull):
-        board.take(b"too late")
+        journal.sync()
+    with pytest.raises(JournalFull):
+        journal.take(b"too late")
 
 
 def test_the_board_is_not_read_into_the_memory_of_the_process(path: Path) -> None:
-    """Opening a board of eight megabytes, and thousands of calls one after the other on it, touch a few pages only."""
-    Board.open(path, slots_max=10).close()
-    board = Board.open(path, slots_max=10)
+    """Opening a journal of eight megabytes, and thousands of calls one after the other in it, touch a few pages only."""
+    Journal.open(path, slots_max=10).close()
+    journal = Journal.open(path, slots_max=10)
     for number in range(5_000):
-        slot = board.take(b"%d" % number)
+        slot = journal.take(b"%d" % number)
         slot.close(b"closing")
         slot.free()
     maps = Path("/proc/self/smaps").read_text().split(f"{path}\n")[1]
     resident = next(line for line in maps.splitlines() if line.startswith("Rss:"))
     assert int(resident.split()[1]) < SEGMENT_BYTES // 1024 // 8  # the kernel may map neighbours of a touched page
-    board.close()
+    journal.close()

@@ -1,4 +1,4 @@
-"""What a call on the board can go through, at random from a seed: for a model, and for a process that is killed meanwhile. Not a test."""
+"""What a call in the journal can go through, at random from a seed: for a model, and for a process that is killed meanwhile. Not a test."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import NamedTuple
 
-from aisa.ledger.board import ATTEMPTS, CLOSING_BYTES_MAX, OPENING_BYTES_MAX, Board, Slot
+from aisa.ledger.journal import ATTEMPTS, CLOSING_BYTES_MAX, OPENING_BYTES_MAX, Journal, Slot
 
 STEPS = 3_000
 REPORT_BYTES = 4
@@ -25,7 +25,7 @@ class Step(NamedTuple):
 
 
 class Call(NamedTuple):
-    """What the board holds of one call."""
+    """What the journal holds of one call."""
 
     opening: bytes
     progress: int
@@ -40,7 +40,7 @@ def steps_of(seed: int) -> list[Step]:
 
 
 def random_steps(chance: random.Random, *, crowd: int) -> Iterator[Step]:
-    """Operations on calls of which `crowd` are on the board once it has filled."""
+    """Operations on calls of which `crowd` are in the journal once it has filled."""
     opened: list[int] = []
     closed: list[int] = []
     told: set[int] = set()  # anew how they began: a death within the second time finds the first opening again
@@ -70,7 +70,7 @@ def record_of(chance: random.Random, size_max: int) -> bytes:
 
 
 def model_of(steps: Iterable[Step]) -> list[Call]:
-    """What the board must hold after these operations, in a stable order."""
+    """What the journal must hold after these operations, in a stable order."""
     calls: dict[int, Call] = {}
     first: dict[int, bytes] = {}
     for kind, number, tokens, record in steps:
@@ -90,16 +90,16 @@ def model_of(steps: Iterable[Step]) -> list[Call]:
     return sorted(calls.values(), key=lambda call: call.opening)
 
 
-def found_in(board: Board) -> list[Call]:
-    """What a board holds, in the order of `model_of`."""
-    return sorted((Call(*found[1:]) for found in board.found()), key=lambda call: call.opening)
+def found_in(journal: Journal) -> list[Call]:
+    """What a journal holds, in the order of `model_of`."""
+    return sorted((Call(*found[1:]) for found in journal.found()), key=lambda call: call.opening)
 
 
-def perform(board: Board, slots: dict[int, Slot], step: Step) -> None:
-    """Do one operation on a real board."""
+def perform(journal: Journal, slots: dict[int, Slot], step: Step) -> None:
+    """Do one operation on a real journal."""
     kind, number, tokens, record = step
     if kind == "take":
-        slots[number] = board.take(record)
+        slots[number] = journal.take(record)
     elif kind == "progress":
         slot = slots[number]
         slot.words[slot.at] = tokens
@@ -118,10 +118,10 @@ def perform(board: Board, slots: dict[int, Slot], step: Step) -> None:
 
 def main(path: str, seed: str) -> None:
     """Do everything at full speed, telling after each operation how many were done; then wait to be killed."""
-    board, slots = Board.open(Path(path), slots_max=10_000), dict[int, Slot]()
+    journal, slots = Journal.open(Path(path), slots_max=10_000), dict[int, Slot]()
     steps = steps_of(int(seed))
     for done, step in enumerate(steps, 1):
-        perform(board, slots, step)
+        perform(journal, slots, step)
         os.write(1, done.to_bytes(REPORT_BYTES, "big"))
     os.read(0, 1)
 

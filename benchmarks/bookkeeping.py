@@ -1,4 +1,4 @@
-"""What the ledger adds to a call: the books, the journal and the writer's thread on a real database, with no sockets around them."""
+"""What the ledger adds to a call: the ledger in memory, the journal and the writer's thread on a real database, without sockets."""
 
 from __future__ import annotations
 
@@ -13,8 +13,8 @@ from aisa.clock import wall_clock
 from aisa.config.schema import Config, Model, Prices, Vendor
 from aisa.facts import Fact
 from aisa.keys.rules import Key
-from aisa.ledger.books import Books
 from aisa.ledger.journal import Journal
+from aisa.ledger.live_ledger import LiveLedger
 from aisa.ledger.port import Ending
 from aisa.ledger.rules import COMPLETED, Delivered
 from aisa.ledger.wallets import Wallet
@@ -72,14 +72,14 @@ async def one_round(number: int) -> tuple[float, float, float]:
         database = open_database(folder, migrate)
         journal = Journal.open(Path(folder) / "board", slots_max=65_536)
         writer = Writer(database, facts.append)
-        books = Books(journal, writer.post, wallets=[Wallet("default", 10**15)], wall_clock=wall_clock)
+        ledger = LiveLedger(journal, writer.post, wallets=[Wallet("default", 10**15)], wall_clock=wall_clock)
         key = Key("key_bench", "bench", b"", "sk-…", "active", 0)
         chat = parse_chat(BODY)
         plan = Routes(CONFIG).plan(chat, key, None)  # type: ignore[arg-type]  # one target: no chance is asked
         whole, own = resource.getrusage(resource.RUSAGE_SELF), time.thread_time()
         for start in range(0, CALLS, IN_FLIGHT):
             charges = [
-                await books.open(Call(f"req_{number:06}{start + each:020}", key, BODY, 1, 0.0, [], CHAT_DOOR), key, chat, plan=plan)
+                await ledger.open(Call(f"req_{number:06}{start + each:020}", key, BODY, 1, 0.0, [], CHAT_DOOR), key, chat, plan=plan)
                 for each in range(IN_FLIGHT)
             ]
             for charge in charges:

@@ -28,8 +28,8 @@ from aisa.http.pool_connection import PoolConnection
 from aisa.http.shared import Shared
 from aisa.ids import CallIds
 from aisa.keys.store import KeyStore
-from aisa.ledger.books import Books
 from aisa.ledger.journal import Journal
+from aisa.ledger.live_ledger import LiveLedger
 from aisa.ledger.row import CallRow
 from aisa.ledger.wallets import Wallet
 from aisa.serve import open_dependencies
@@ -171,11 +171,11 @@ async def opened(folder: str, dialer: Dialer) -> AsyncGenerator[tuple[Edge, str]
 
     facts: list[Fact] = []
     journal = Journal.open(Path(folder) / "board", slots_max=65_536)
-    books = Books(journal, written, wallets=[Wallet("default", 10**15)], wall_clock=wall_clock)
+    ledger = LiveLedger(journal, written, wallets=[Wallet("default", 10**15)], wall_clock=wall_clock)
     pool = HttpUpstream("local", config.vendors["local"], {})
     pool._dialer = dialer  # type: ignore[assignment] # noqa: SLF001 - the network is what this bench leaves out
     dependencies = open_dependencies(
-        config, keys, books, pools={"local": pool}, counts={}, chance=quick_chance(), report=partial(keep_last, facts)
+        config, keys, ledger, pools={"local": pool}, counts={}, chance=quick_chance(), report=partial(keep_last, facts)
     )
     ids = CallIds(wall_clock, quick_chance())
     try:

@@ -1,4 +1,4 @@
-"""A gateway with books in memory and a database behind them, for tests of what callers see of their bills. Not a test.
+"""A gateway with a live ledger and a database behind it, for tests of what callers see of their bills. Not a test.
 
 Threads read the database in real time, so it runs on the loop that is served on.
 """
@@ -24,7 +24,7 @@ from aisa.errors import ApiError
 from aisa.http.server import HttpServer
 from aisa.ids import CallIds
 from aisa.keys.rules import Key
-from aisa.ledger.books import Books
+from aisa.ledger.live_ledger import LiveLedger
 from aisa.ledger.port_usage import EndedCalls
 from aisa.ledger.row import CallRow
 from aisa.ledger.usage import UsageStore
@@ -33,8 +33,8 @@ from aisa.ledger.writer import insert_rows
 from aisa.storage.engine import Database, open_database
 from aisa.storage.migrate import migrate
 from aisa.storage.tables import accounts
-from books import shared_journal
 from faults_rig import House, Reply, Script, body, house, on_uvloop, plain, post, says, until
+from ledger_rig import shared_journal
 from rig import document
 
 ANSWER = says(plain(document()))
@@ -62,30 +62,30 @@ class Ring:
 
 
 class Bank:
-    """A gateway with books whose rows go to a database when told to."""
+    """A gateway with a live ledger, whose rows go to a database when told to."""
 
     def __init__(self, home: House, database: Database | None, clock: WallClock, ended: EndedCalls | None) -> None:
         self.home = home
         self.database = database
         self.posted: list[tuple[CallRow, Callable[[], None]]] = []
         self.wallet = Wallet("acme", 20_000_000_000)
-        self.books = Books(
+        self.ledger = LiveLedger(
             shared_journal(), lambda row, done: self.posted.append((row, done)), wallets=[self.wallet], wall_clock=wall_clock
         )
-        home.dependencies.ledger = home.books = self.books
+        home.dependencies.ledger = home.ledger = self.ledger
         ids = CallIds(wall_clock, random.Random(2))
         known = ended or UsageStore(database or pytest.fail("there is no database"))
-        accounts = Accounts(self.books, Statement(self.books, known), clock)
+        accounts = Accounts(self.ledger, Statement(self.ledger, known), clock)
         rest = {"cross_origin": CrossOrigin(Cors()), "not_ready": lambda: None}
         self.edge = Edge(home.dependencies, ids, wall_clock, accounts=accounts, **rest)
 
     def store(self, *rows: CallRow) -> None:
-        """Have the database take some rows, or every one that was posted, without telling the books yet."""
+        """Have the database take some rows, or every one that was posted, without telling the ledger yet."""
         assert self.database is not None
         insert_rows(self.database, rows or [row for row, _ in self.posted])
 
     def commit(self) -> None:
-        """Have the database take every row that was posted, and tell the books."""
+        """Have the database take every row that was posted, and tell the ledger."""
         self.store()
         for _, done in self.posted:
             done()

@@ -364,7 +364,7 @@ async def rounds(kills: int, seed: int, folder: Path) -> tuple[Tally, Audit]:
 
 
 def main() -> int:
-    """Run, say what came of it, and return 0 if the books are right."""
+    """Run, say what came of it, and return 0 if the ledger is right."""
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0] if __doc__ else None)
     parser.add_argument("--kills", type=int, default=300, help="how often the server is killed")
     parser.add_argument("--seed", type=int, default=random.SystemRandom().getrandbits(32), help="of who calls what, and when it dies")

@@ -47,7 +47,7 @@ from aisa.routing import Routes
 from aisa.serve import body_reader
 from aisa.testing.conformance import check_error, check_stream
 from aisa.timeouts import Timers
-from books import books_into
+from ledger_rig import ledger_into
 from rig import DONE, chunk, text, usage
 
 CLIENT_KEY = "sk-canary-client-6Yw0Zt3nQp8LdVx1"
@@ -479,7 +479,7 @@ class House:
         self.vendors = vendors
         self.facts: list[Fact] = []
         self.rows: list[CallRow] = []
-        self.books = books_into(self.rows)
+        self.ledger = ledger_into(self.rows)
         self.callers: list[Caller] = []
         self.complaints: list[Any] = []
         self.port = 0
@@ -490,7 +490,7 @@ class House:
             read=body_reader(),
             routes=Routes(config),
             admission=Unlimited(),
-            ledger=self.books,
+            ledger=self.ledger,
             dialects={openai.NAME: openai},
             upstreams=dict(self.pools),
             stream=config.stream,

@@ -44,7 +44,7 @@ def made(
         await asyncio.sleep(2 * REPORT_SECONDS_MAX)  # what may still be read of the vendor
 
     run_virtual(main())
-    assert not rig.books.calls, "a call stays in the books only until its row is written"
+    assert not rig.ledger.calls, "a call stays in the ledger only until its row is written"
     return client, rig
 
 

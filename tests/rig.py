@@ -30,7 +30,7 @@ from aisa.testing.upstream import Break, Script, ScriptedUpstream, Stall
 from aisa.timeouts import Timers
 from aisa.wire.chat_door import CHAT_DOOR
 from aisa.wire.door import Door, Request
-from books import books_into
+from ledger_rig import ledger_into
 
 __all__ = ["Break", "MemoryClient", "Script", "ScriptedUpstream", "Stall"]
 
@@ -133,14 +133,14 @@ class Rig:
         self._number = 0
         self.facts: list[Fact] = []
         self.rows: list[CallRow] = []
-        self.books = books_into(self.rows, *wallets)
+        self.ledger = ledger_into(self.rows, *wallets)
         table: dict[str, Upstream] = dict(zip(names, upstreams, strict=True))
         self.dependencies = Dependencies(
             keys=OneKey(),
             read=read,
             routes=Routes(config),
             admission=Unlimited(),
-            ledger=self.books,
+            ledger=self.ledger,
             dialects={"openai": openai},
             upstreams=table,
             stream=stream or Stream(),

@@ -1,4 +1,4 @@
-"""What callers see of their bills, over HTTP: sums and balance, with the books in memory and a real database behind them."""
+"""What callers see of their bills, over HTTP: sums and balance, with the live ledger and a real database behind them."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ def usage_path(start: int, end: int | None = None, scope: str | None = None) -> 
 
 
 def test_a_call_that_has_just_ended_is_in_the_next_answer_and_once(tmp_path: Path) -> None:
-    """Its row waits, then the database has it unknown to the books, then for good: the sums are the same, to the token and micro-dollar."""
+    """Its row waits, then the database has it unknown to the ledger, then for good: the sums stay, to the token and micro-dollar."""
 
     async def scenario(made: Bank) -> None:
         await made.call()
@@ -52,7 +52,7 @@ def test_a_call_that_has_just_ended_is_in_the_next_answer_and_once(tmp_path: Pat
             answer = await made.json(usage_path(start))
             assert answer["totals"] == expected
             assert (answer["scope"], answer["currency"], answer["bucket_width"]) == ("key", "USD", "1d")
-        assert made.books.calls == {}
+        assert made.ledger.calls == {}
 
     with_bank(scenario, tmp_path)
 
@@ -253,7 +253,7 @@ class Stuck:
 
 
 def test_a_database_that_fails_is_no_bug_and_hides_no_receipt_that_is_in_memory() -> None:
-    """Sums are 503 with a Retry-After and no detail of ours; the call that has just ended is answered from the books."""
+    """Sums are 503 with a Retry-After and no detail of ours; the call that has just ended is answered from the ledger."""
 
     async def main() -> None:
         async with bank(None, ended=Stuck(broken=True)) as made:

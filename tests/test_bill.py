@@ -218,7 +218,7 @@ def test_a_slow_client_is_noted_where_it_is() -> None:
     noted: list[int] = []
 
     def look(rig: Rig, client: MemoryClient) -> None:
-        [charge] = rig.books.calls.values()
+        [charge] = rig.ledger.calls.values()
         noted.append(charge.progress)
         client.resume()
 

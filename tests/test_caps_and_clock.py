@@ -15,9 +15,9 @@ from aisa.call import Call
 from aisa.config.schema import Config, Model, Prices, Vendor
 from aisa.errors import ApiError
 from aisa.keys.rules import DAY, MONTH, WEEK, Key, verify_state, window_end, window_start
-from aisa.ledger.books import Books
 from aisa.ledger.charge import Charge
 from aisa.ledger.journal import Journal
+from aisa.ledger.live_ledger import LiveLedger
 from aisa.ledger.port import Ending
 from aisa.ledger.port_usage import Span
 from aisa.ledger.row import CallRow
@@ -31,7 +31,7 @@ from aisa.storage.migrate import migrate
 from aisa.usage import REPORTED, Usage
 from aisa.wire.chat import parse_chat
 from aisa.wire.chat_door import CHAT_DOOR
-from books import shared_journal
+from ledger_rig import shared_journal
 from rig import body
 
 NOON = 1_767_182_400.0  # 2025-12-31T12:00:00Z, a Wednesday
@@ -57,7 +57,7 @@ ENDING = Ending(
 
 
 class House:
-    """Books whose clock is set by hand, in front of a ledger that takes each row at once, or late."""
+    """A live ledger whose clock is set by hand, in front of a database that takes each row at once, or late."""
 
     def __init__(self, window: str = DAY, *, calls_per_window: int = 5, rows: Sequence[CallRow] = (), now: float = NOON) -> None:
         self.now = now
@@ -72,8 +72,8 @@ class House:
         spent = self._sum(began * 1000, window_end(window, began) * 1000, ())
         newest = max((row.ended_ms for row in self.rows), default=0) // 1000
         cap = Cap(calls_per_window * COST, window, spent=spent, now=now, newest=newest)
-        self.books = Books(shared_journal(), self.post, caps=[("key_1", cap)], wall_clock=lambda: self.now)
-        self.books.spent = self.spent
+        self.ledger = LiveLedger(shared_journal(), self.post, caps=[("key_1", cap)], wall_clock=lambda: self.now)
+        self.ledger.spent = self.spent
         self._plan = Routes(CONFIG).plan(CHAT, self.key, random.Random(1))
         self._number = 0
 
@@ -109,7 +109,7 @@ class House:
         """Open a call. Raises ApiError."""
         self._number += 1
         call = Call(f"req_{self.now:.0f}_{self._number}", None, b"", int(self.now), 0.0, [], CHAT_DOOR)
-        charge = await self.books.open(call, self.key, CHAT, plan=self._plan)
+        charge = await self.ledger.open(call, self.key, CHAT, plan=self._plan)
         charge.serve(self._plan.offers[0], 1)
         return charge
 
@@ -218,7 +218,7 @@ def test_a_call_of_this_process_in_a_window_that_is_read_is_counted_once(when: s
     async def scene() -> None:
         house = House(now=NOON + 3 * A_DAY)
         house.now = NOON
-        cap = house.books.caps["key_1"]
+        cap = house.ledger.caps["key_1"]
         cap.reading(today := window_start(DAY, NOON))
         cap.learn(today, 0)  # so that a call can begin
         charge = await house.open()
@@ -277,7 +277,7 @@ def test_a_stream_that_runs_while_the_clock_is_set_goes_on() -> None:
         with pytest.raises(ApiError, match="held for calls in flight"):
             charge.cover(3_100)
         house.end(charge)
-        assert house.books.caps["key_1"].spent_at(NOON) == COST
+        assert house.ledger.caps["key_1"].spent_at(NOON) == COST
 
     play(scene)
 
@@ -320,7 +320,7 @@ def test_no_order_of_clocks_and_starts_spends_more_than_the_cap_in_any_window(wi
 
 
 def test_the_database_and_the_caps_agree_about_a_window(tmp_path: Path) -> None:
-    """The ledger's own sums, with the calls left out that the books count themselves."""
+    """The database's own sums, without the calls that the live ledger counts itself."""
     house = House()
     asyncio.run(house.until_refused())
     database = open_database(str(tmp_path), migrate)
@@ -360,13 +360,13 @@ def test_a_call_waiting_for_the_disk_is_in_the_books_and_leaves_them_if_it_is_re
     seen: list[int] = []
 
     async def sync() -> None:
-        seen.append(len(books.calls))
+        seen.append(len(ledger.calls))
         raise ApiError("overloaded", "for a test")
 
     key = Key("key_1", "test", b"", "sk-…", "active", 0, spend_cap=9 * COST, spend_window=DAY)
-    books = Books(journal, lambda row, done: None, wall_clock=lambda: NOON, sync=sync)
+    ledger = LiveLedger(journal, lambda row, done: None, wall_clock=lambda: NOON, sync=sync)
     plan = Routes(CONFIG).plan(CHAT, key, random.Random(1))
     with pytest.raises(ApiError, match="for a test"):
-        asyncio.run(books.open(Call("req_1", None, b"", 1, 0.0, [], CHAT_DOOR), key, CHAT, plan=plan))
-    assert (seen, len(books.calls), books.caps["key_1"].held, journal.taken) == ([1], 0, 0, 0)
+        asyncio.run(ledger.open(Call("req_1", None, b"", 1, 0.0, [], CHAT_DOOR), key, CHAT, plan=plan))
+    assert (seen, len(ledger.calls), ledger.caps["key_1"].held, journal.taken) == ([1], 0, 0, 0)
     journal.close()

@@ -39,8 +39,8 @@ from aisa.ledger.find import CallFinder
 from aisa.ledger.usage import UsageStore
 from aisa.storage.lock import control_path
 from bank import Bank, bank
-from books import shared_journal
 from faults_rig import SSE, Line, Script, body, framed, hang, on_uvloop, post, says, until
+from ledger_rig import shared_journal
 from rig import chunk, text
 
 CLEAN = {"HOST": None, "PORT": None, "AISA_DATA_DIR": None, "AISA_CONFIG": None, "OPENAI_API_KEY": None, "NO_COLOR": None, "COLUMNS": "80"}
@@ -68,8 +68,8 @@ async def watched(*scripts: Script) -> AsyncGenerator[Bank]:
     async with bank(Path("data"), *scripts) as made:
         assert made.database is not None
         store = KeyStore(made.database, wall_clock, random.Random(1))
-        view = BoardView(made.home.dependencies.live, made.books, shared_journal())
-        statement = Statement(made.books, UsageStore(made.database))
+        view = BoardView(made.home.dependencies.live, made.ledger, shared_journal())
+        statement = Statement(made.ledger, UsageStore(made.database))
         more = (*usage_routes(statement, store, view), *CallRoutes(statement, store, CallFinder(made.database)).routes())
         control = HttpServer(Control(Admin(store, wall_clock, more=more)), made.home.config.server)
         await control.listen_unix(control_path("data"))
@@ -145,7 +145,7 @@ def test_the_board_as_json_has_everything_that_the_table_cuts() -> None:
         shown = json.loads((await command("board", "--json")).stdout)
         [call] = shown["calls"]
         assert (call["state"], call["target"], call["output_tokens"], call["cost"]) == ("asked", "a/real-model", 0, 0)
-        assert ([call["id"]], shown["calls_count"], shown["slots_taken"]) == ([*made.books.calls], 1, shared_journal().taken)
+        assert ([call["id"]], shown["calls_count"], shown["slots_taken"]) == ([*made.ledger.calls], 1, shared_journal().taken)
 
     beside(scenario, hang)
 
@@ -156,7 +156,7 @@ def test_a_call_that_ends_while_the_board_is_looked_at_is_left_out() -> None:
     async def scenario(made: Bank) -> None:
         caller = await made.home.client(post(body(stream=True), key="mine"))
         await caller.until(b"two")
-        view = BoardView(set(made.home.dependencies.live), made.books, shared_journal())
+        view = BoardView(set(made.home.dependencies.live), made.ledger, shared_journal())
         assert len((await asyncio.to_thread(view)).calls) == 1
         caller.reset()
         await until(lambda: len(made.posted) == 1)
@@ -195,7 +195,7 @@ def test_usage_and_explain_know_a_call_before_the_database_does() -> None:
     async def scenario(made: Bank) -> None:
         caller = await made.home.client(post(body(stream=True), key="mine"))
         await caller.until(b"two")
-        [id_] = made.books.calls
+        [id_] = made.ledger.calls
         running = await command("explain", id_)
         assert (running.exit_code, "is still running" in running.stdout, "2 output tokens" in running.stdout) == (0, True, True)
         assert json.loads((await command("explain", id_, "--json")).stdout)["running"] is True

@@ -1,4 +1,4 @@
-"""The commands on wallets and books, in a folder that nobody serves and on a running server."""
+"""The commands on wallets and the ledger, in a folder that nobody serves and on a running server."""
 
 from __future__ import annotations
 
@@ -52,8 +52,8 @@ def refused(result: Result, status: int = 1) -> str:
 
 
 @contextmanager
-def books() -> Iterator[sqlite3.Connection]:
-    """Change the database behind the books' back."""
+def ledger() -> Iterator[sqlite3.Connection]:
+    """Change the database behind the ledger's back."""
     connection = sqlite3.connect("aisa-data/aisa.db")
     yield connection
     connection.commit()
@@ -153,7 +153,7 @@ def test_an_audit_says_that_everything_adds_up(run: Run) -> None:
 def test_an_audit_lists_the_differences(run: Run) -> None:
     """The first twenty in words, all of them by kind, and the exit status is 1."""
     write(*[priced(number, account="acme") for number in range(30)])
-    with books() as connection:
+    with ledger() as connection:
         connection.execute("UPDATE calls SET ended_ms = 0")
     result = run("ledger", "audit")
     assert (result.exit_code, result.stderr) == (1, "")

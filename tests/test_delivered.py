@@ -140,10 +140,10 @@ def test_what_is_billed_is_what_the_clients_system_took(how: str) -> None:
 
 
 async def only_row(home: House) -> CallRow:
-    """Wait for the one row, and check that the books have nothing open, nothing held, and no quarrel with it."""
+    """Wait for the one row, and check that the ledger has nothing open, nothing held, and no quarrel with it."""
     await until(lambda: len(home.rows) == 1)
-    assert home.books.calls == {}
-    assert {wallet.held for wallet in home.books.wallets.values()} == {0}
+    assert home.ledger.calls == {}
+    assert {wallet.held for wallet in home.ledger.wallets.values()} == {0}
     assert list(differences_of(home.rows[0])) == []
     return home.rows[0]
 
@@ -170,7 +170,7 @@ def test_half_a_request_leaves_no_row(leave: Callable[[Caller], None], part: int
         async with house(says(hang), prices=PRICES) as home:
             leave(await home.client(post()[:part]))
             await until(lambda: home.server.connections_count == 0)
-            assert (home.rows, home.books.calls) == ([], {})
+            assert (home.rows, home.ledger.calls) == ([], {})
 
     on_uvloop(main())
 
@@ -183,7 +183,7 @@ def test_who_leaves_before_the_first_token_pays_nothing(leave: Callable[[Caller]
 
     async def main() -> None:
         async with house(says(opening, hang), prices=PRICES) as home:
-            home.books.wallets["default"] = wallet = Wallet("default", 10**9)
+            home.ledger.wallets["default"] = wallet = Wallet("default", 10**9)
             caller = await home.client(post())
             if turns:
                 await until(lambda: len(home.vendor.asked) == 1)
@@ -191,7 +191,7 @@ def test_who_leaves_before_the_first_token_pays_nothing(leave: Callable[[Caller]
             leave(caller)
             async with asyncio.timeout(CANCELLED_SECONDS_MAX):
                 await home.quiet()
-                await until(lambda: wallet.held == 0 and home.books.calls == {})
+                await until(lambda: wallet.held == 0 and home.ledger.calls == {})
             assert len(home.vendor.asked) <= len(home.rows) <= 1
             assert {bill(row) for row in home.rows} <= {("client_gone", 0, 0)}
             assert wallet.balance == 10**9
@@ -208,7 +208,7 @@ def test_who_leaves_with_everything_but_the_end_pays_for_everything(leave: Calla
         async with house(says(SSE + framed(*text("aa", "bb"), *last), hang), prices=PRICES) as home:
             caller = await home.client(post())
             await caller.until(b'"bb"' if len(last) < 2 else b'"stop"')  # a finish alone is held back
-            await until(lambda: home.books.calls != {} and next(iter(home.dependencies.live)).delivery.delivered() == 2)
+            await until(lambda: home.ledger.calls != {} and next(iter(home.dependencies.live)).delivery.delivered() == 2)
             leave(caller)
             expected = ("client_gone", 4, 9 * IN + 4 * OUT) if len(last) == 2 else cut_bill("client_gone", 2)
             assert bill(await only_row(home)) == expected
@@ -259,7 +259,7 @@ def test_a_client_that_stalls_for_good_pays_for_what_its_system_took() -> None:
 
     async def main() -> None:
         async with house(flood, prices=PRICES) as home:
-            home.books.wallets["default"] = Wallet("default", 10**12)
+            home.ledger.wallets["default"] = Wallet("default", 10**12)
             caller = await home.client(post(), receive_bytes=RECEIVE_BYTES)
             await read_tokens(caller, 10)
             await asyncio.sleep(200)
@@ -295,7 +295,7 @@ def test_a_hundred_clients_at_once_cannot_spend_what_is_there_for_one() -> None:
     async def main() -> None:
         gate = asyncio.Event()
         async with house(says(SSE, gate, framed(*text("aa"), chunk({}, "stop"), usage(9, 1), DONE) + LAST), prices=PRICES) as home:
-            home.books.wallets["default"] = wallet = Wallet("default", INPUT * IN + 256 * OUT)
+            home.ledger.wallets["default"] = wallet = Wallet("default", INPUT * IN + 256 * OUT)
             callers = [await home.client(post()) for _ in range(100)]
             await until(lambda: len(home.calls) == 99)
             gate.set()
@@ -313,7 +313,7 @@ def test_a_wallet_that_runs_empty_in_a_stream_is_charged_for_what_was_delivered(
 
     async def main() -> None:
         async with house(says(SSE, framed(*text(*["xx"] * 2_000)), hang), prices=PRICES) as home:
-            home.books.wallets["default"] = wallet = Wallet("default", 100 * IN + 700 * OUT)
+            home.ledger.wallets["default"] = wallet = Wallet("default", 100 * IN + 700 * OUT)
             reply = await home.ask(post())
             broken(reply.body, "insufficient_wallet_balance")
             row = await only_row(home)
@@ -564,8 +564,8 @@ def test_a_wall_clock_that_jumps_in_a_call_leaves_a_row_that_adds_up(hours: int)
         nonlocal shift
         gate = asyncio.Event()
         async with house(says(TWO, gate, framed(chunk({}, "stop"), usage(9, 2), DONE) + LAST), prices=PRICES) as home:
-            clock = home.books.wall_clock
-            home.books.wall_clock = lambda: clock() + shift
+            clock = home.ledger.wall_clock
+            home.ledger.wall_clock = lambda: clock() + shift
             caller = await home.client(post())
             await caller.until(b'"bb"')
             shift = 3_600.0 * hours
@@ -611,7 +611,7 @@ def test_a_client_that_leaves_while_its_call_is_settled_is_billed_once(streamed:
                     caller.reset()
                     await asyncio.Event().wait()
 
-            home.books.sync = sync
+            home.ledger.sync = sync
             caller = await home.client(post(body(stream=streamed)))
             assert bill(await only_row(home)) == expected
 

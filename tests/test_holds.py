@@ -171,7 +171,7 @@ def test_a_refused_hold_says_of_what_it_is_made_and_how_it_becomes_less(fields: 
     rig = Rig(ScriptedUpstream(), prices=PRICES, wallets=[Wallet("default", 1 if limit == "wallet" else None)])
     if limit == "cap":
         rig.key = msgspec.structs.replace(rig.key, spend_cap=1, spend_window="week")
-        rig.books.caps["key_1"] = Cap(1, "week", spent=0, now=rig.books.wall_clock())
+        rig.ledger.caps["key_1"] = Cap(1, "week", spent=0, now=rig.ledger.wall_clock())
     client = MemoryClient()
     run_virtual(rig.call(client, body(**fields)))
     assert client.status == (402 if limit == "wallet" else 429)

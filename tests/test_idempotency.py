@@ -46,7 +46,6 @@ from aisa.testing.clock import run_virtual
 from aisa.usage import Usage
 from aisa.wire.chat_door import CHAT_DOOR
 from aisa.wire.port import SERVER_CLOSES
-from books import books_into
 from faults_rig import (
     CLIENT_KEY,
     SSE,
@@ -67,6 +66,7 @@ from faults_rig import (
     until,
     whole,
 )
+from ledger_rig import ledger_into
 from repeats import repeats
 from rig import MemoryClient, OneKey, Rig, ScriptedUpstream, document, text
 from rig import Script as Steps
@@ -94,7 +94,7 @@ class Rows(list[CallRow]):
 async def home_with(once: Once, *scripts: Script, **options: Any) -> AsyncGenerator[House]:
     """A gateway that knows the header."""
     async with house(*scripts, **options) as home:
-        home.dependencies.ledger = home.books = books_into(Rows(home.rows, once))
+        home.dependencies.ledger = home.ledger = ledger_into(Rows(home.rows, once))
         ids = CallIds(wall_clock, random.Random(2))
         edge = Edge(home.dependencies, ids, wall_clock, cross_origin=CrossOrigin(Cors()), not_ready=lambda: None, once=once)
         await home.server.drain(0)
@@ -394,11 +394,11 @@ def test_a_call_that_the_books_refused_is_forgotten() -> None:
     once = Once(wall_clock)
 
     async def main(home: House) -> None:
-        books, home.dependencies.ledger = home.dependencies.ledger, Shut()
+        ledger, home.dependencies.ledger = home.dependencies.ledger, Shut()
         for _ in range(2):
             failure(await home.ask(post(body(), ONCE)), 402, "insufficient_wallet_balance")
         assert not once._answers
-        home.dependencies.ledger = books
+        home.dependencies.ledger = ledger
         assert (await home.ask(post(body(), ONCE))).status == 200
 
     assert len(in_house(main, GOOD, once=once).rows) == 1
@@ -450,7 +450,7 @@ def test_an_answer_can_be_had_again_only_when_its_delivery_is_known(taken: bool)
     """Delivered, it is replayed; lost, its key is free again."""
     rig = Rig(ScriptedUpstream(Steps([document()], headers={"content-type": "application/json"})))
     once = Once(wall_clock)
-    rig.dependencies.ledger = books_into(Rows(rig.rows, once))
+    rig.dependencies.ledger = ledger_into(Rows(rig.rows, once))
 
     async def ask(client: MemoryClient, call_id: str) -> None:
         began = asyncio.get_running_loop().time()

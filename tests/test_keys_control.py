@@ -17,7 +17,7 @@ import uvloop
 
 from aisa.config.schema import Server
 from aisa.edge.admin import Admin
-from aisa.edge.admin_wallets import BookRoutes
+from aisa.edge.admin_wallets import LedgerRoutes
 from aisa.edge.control import REQUESTS_MAX, Control
 from aisa.facts import Fact, KeysChanged
 from aisa.http.server import HttpServer
@@ -41,7 +41,7 @@ class Desk:
         self.folder = folder
         store = LedgerStore(database, lambda: NOW)
         keys = KeyStore(database, lambda: NOW, random.Random(1))
-        admin = Admin(keys, lambda: NOW, self._report, wallets=store, more=BookRoutes(store).routes())
+        admin = Admin(keys, lambda: NOW, self._report, wallets=store, more=LedgerRoutes(store).routes())
         self.server = HttpServer(Control(admin), Server())
 
     async def ask(self, method: str, path: str, body: object = None) -> tuple[int, Any]:

@@ -1,4 +1,4 @@
-"""The audit of the books: it finds each kind of difference that somebody, or a bug of ours, can put there, and no other."""
+"""The audit of the ledger: it finds each kind of difference that somebody, or a bug of ours, can put there, and no other."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ def database(tmp_path: Path) -> Iterator[Database]:
 
 @pytest.fixture
 def store(database: Database, tmp_path: Path) -> LedgerStore:
-    """Books that add up: calls of two accounts, one of which was topped up, with every outcome and without prices too."""
+    """LiveLedger that add up: calls of two accounts, one of which was topped up, with every outcome and without prices too."""
     with database.transaction() as connection:
         connection.execute(insert(accounts).values(name="acme", balance=None, charged=0, spent=0, calls=0, created_at=1))
     store = LedgerStore(database, lambda: 1)
@@ -81,7 +81,7 @@ def audited(store: LedgerStore) -> AuditReport:
 
 
 def changed(folder: Path, statement: str) -> None:
-    """Change the database behind the books' back."""
+    """Change the database behind the ledger's back."""
     other = sqlite3.connect(folder / "aisa.db")
     other.executescript(statement)
     other.close()
@@ -132,7 +132,7 @@ ID = {number: f"req_{number:026d}" for number in range(10)}
     ],
 )
 def test_each_planted_difference_is_found(store: LedgerStore, tmp_path: Path, statement: str, kinds: set[str], where: str) -> None:
-    """By its kind and its place, and with the books otherwise as they were no other kind is told."""
+    """By its kind and its place, and with the ledger otherwise as it was no other kind is told."""
     # A database that was copied by hand may have lost its constraints.
     loosened = "CREATE TABLE loose AS SELECT * FROM calls; DROP TABLE calls; ALTER TABLE loose RENAME TO calls;"
     changed(tmp_path, loosened + statement)

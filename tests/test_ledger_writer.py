@@ -397,7 +397,7 @@ def test_a_row_that_no_database_takes_stays_behind_alone(play: Callable[[Scene],
 
 
 def test_reports_are_read_while_rows_are_being_written(play: Callable[[Scene], None], database: Database) -> None:
-    """A reader that is in the middle of the books stops no writer, and sees them as they were when it began."""
+    """A reader that is in the middle of the ledger stops no writer, and sees it as it was when it began."""
 
     async def scene(desk: Desk) -> None:
         desk.post(priced(1))

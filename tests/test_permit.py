@@ -73,8 +73,8 @@ def ended_once(rig: Rig, store: Store) -> None:
     """The lease was given back once, with what the call used, and nothing is held."""
     assert len(store.released) == 1
     assert store.released[0].output_tokens == rig.rows[0].generated.output_tokens
-    assert {wallet.held for wallet in rig.books.wallets.values()} <= {0}
-    assert rig.books.calls == {}
+    assert {wallet.held for wallet in rig.ledger.wallets.values()} <= {0}
+    assert rig.ledger.calls == {}
 
 
 def test_a_stream_goes_on_when_the_store_has_given_more() -> None:
@@ -143,10 +143,10 @@ def test_what_the_rates_refuse_is_as_if_the_money_had_not_been_asked(streamed: b
     """No row, nothing held, nothing asked of a vendor, and the refusal is told with what it says of a retry."""
     client, store = MemoryClient(), Store(refuses=True)
     rig = rig_with(store)
-    wallet = rig.books.wallets["default"] = Wallet("default", 10**9)
+    wallet = rig.ledger.wallets["default"] = Wallet("default", 10**9)
     run_virtual(rig.call(client, body(stream=streamed)))
     assert (client.status, client.headers["retry-after"]) == (429, "7")
-    assert (rig.rows, rig.books.calls, wallet.held, wallet.balance, store.released) == ([], {}, 0, 10**9, [])
+    assert (rig.rows, rig.ledger.calls, wallet.held, wallet.balance, store.released) == ([], {}, 0, 10**9, [])
     assert rig.dependencies.live == set()
 
 
@@ -154,7 +154,7 @@ def test_who_leaves_while_the_rates_are_asked_leaves_nothing_open() -> None:
     """The money that was held for the call is free again."""
     client, store = MemoryClient(), Store(seconds=4.0)
     rig = rig_with(store)
-    wallet = rig.books.wallets["default"] = Wallet("default", 10**9)
+    wallet = rig.ledger.wallets["default"] = Wallet("default", 10**9)
 
     async def main() -> None:
         call = asyncio.ensure_future(rig.call(client, body(stream=True)))
@@ -164,14 +164,14 @@ def test_who_leaves_while_the_rates_are_asked_leaves_nothing_open() -> None:
         await asyncio.gather(call, return_exceptions=True)
 
     run_virtual(main())
-    assert (rig.rows, rig.books.calls, wallet.held, store.released) == ([], {}, 0, [])
+    assert (rig.rows, rig.ledger.calls, wallet.held, store.released) == ([], {}, 0, [])
 
 
 def test_money_comes_before_rate() -> None:
     """[contract 3] An empty wallet is told before a limit is asked, which then counts no call."""
     client, store = MemoryClient(), Store(refuses=True)
     rig = rig_with(store)
-    rig.books.wallets["default"] = Wallet("default", 0)
+    rig.ledger.wallets["default"] = Wallet("default", 0)
     run_virtual(rig.call(client, body(stream=True)))
     assert (client.status, store.asked, store.released) == (402, [], [])
 

@@ -42,7 +42,7 @@ def test_a_call_that_runs_has_a_receipt_that_says_so(tmp_path: Path) -> None:
     async def scenario(made: Bank) -> None:
         caller = await made.home.client(post(body(stream=True), "x-client-request-id: order-7", key="mine"))
         await caller.until(b"two")
-        [id_] = made.books.calls
+        [id_] = made.ledger.calls
         running = await made.json(f"/v1/usage/calls/{id_}")
         assert (running["outcome"], running["final"], running["ended"], running["billed"]) == ("running", False, None, None)
         assert (running["generated"]["output_tokens"], running["generated"]["source"]) == (2, "counted")

@@ -85,7 +85,7 @@ def test_the_charge_is_settled_before_done_is_written() -> None:
 
     class Witness(MemoryClient):
         def write(self, data: bytes) -> int:
-            row = rig.books.calls["req_1"].row
+            row = rig.ledger.calls["req_1"].row
             settled_when.append(row and row.outcome)
             return super().write(data)
 
@@ -109,7 +109,7 @@ def test_what_one_read_brought_leaves_in_one_write_and_is_noted_behind_it() -> N
 
     class Witness(MemoryClient):
         def write(self, data: bytes) -> int:
-            noted.append(rig.books.calls["req_1"].progress)
+            noted.append(rig.ledger.calls["req_1"].progress)
             return super().write(data)
 
     client = Witness()
@@ -134,7 +134,7 @@ def test_of_a_write_that_the_client_does_not_take_only_whole_events_that_left_ar
     async def main() -> None:
         call = asyncio.ensure_future(rig.call(client, body(stream=True)))
         await asyncio.sleep(1)
-        assert rig.books.calls["req_1"].progress == 3
+        assert rig.ledger.calls["req_1"].progress == 3
         client.resume()
         await call
 
@@ -508,7 +508,7 @@ def test_a_cancellation_that_says_nothing_is_somebody_elses() -> None:
 
     run_virtual(main())
     assert (rig.rows[0].outcome, rig.rows[0].billed.output_tokens) == ("cut", 1)
-    assert (rig.dependencies.live, rig.books.calls) == (set(), {})
+    assert (rig.dependencies.live, rig.ledger.calls) == (set(), {})
 
 
 def test_a_shutdown_ends_the_stream_with_an_error_event() -> None:

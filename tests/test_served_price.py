@@ -13,9 +13,9 @@ from aisa.call import Call
 from aisa.clock import wall_clock
 from aisa.config.schema import Config, Model, Prices, Vendor
 from aisa.keys.rules import Key
-from aisa.ledger.books import Books
 from aisa.ledger.charge import Charge
 from aisa.ledger.journal import Journal
+from aisa.ledger.live_ledger import LiveLedger
 from aisa.ledger.recovery import recover
 from aisa.ledger.row import CallRow
 from aisa.ledger.wallets import Cap, Wallet
@@ -91,7 +91,7 @@ def test_a_cap_holds_for_a_fall_back_that_costs() -> None:
     """A local first target is no way past it: the call is refused as one to the dear target itself is."""
     rig = Rig(ScriptedUpstream(FAILS), ScriptedUpstream(Script(whole_stream(*WORDS))), each=[None, DEAR])
     rig.key = Key("key_1", "test", b"", "sk-…", "active", 0, spend_cap=100_000, spend_window="day")
-    rig.books.caps["key_1"] = Cap(100_000, "day", spent=0, now=wall_clock())
+    rig.ledger.caps["key_1"] = Cap(100_000, "day", spent=0, now=wall_clock())
     client = MemoryClient()
     run_virtual(rig.call(client, body(stream=True)))
     assert (client.status, rig.rows) == (429, [])
@@ -127,8 +127,8 @@ def left_by_a_death(folder: Path, act: Callable[[Charge, tuple[Offer, ...]], obj
     key = Key("key_1", "test", b"", "sk-…", "active", 0)
     plan = Routes(CHAIN).plan(chat, key, random.Random(1))
     journal = Journal.open(folder / "board", slots_max=10)
-    books = Books(journal, lambda row, done: None, wallets=[Wallet("default", 10**12)], wall_clock=wall_clock)
-    charge = asyncio.run(books.open(Call("req_1", None, b"", 1, 0.0, [], CHAT_DOOR), key, chat, plan=plan))
+    ledger = LiveLedger(journal, lambda row, done: None, wallets=[Wallet("default", 10**12)], wall_clock=wall_clock)
+    charge = asyncio.run(ledger.open(Call("req_1", None, b"", 1, 0.0, [], CHAT_DOOR), key, chat, plan=plan))
     act(charge, plan.offers)
     journal.close()
     journal = Journal.open(folder / "board", slots_max=10)

@@ -45,7 +45,7 @@ from aisa.testing.upstream import Script, ScriptedUpstream
 from aisa.usage import COUNTED, REPORTED, Breakdown, Usage
 from aisa.wire.chat import parse_chat
 from aisa.wire.usage_report import COUNT_MAX
-from books import shared_journal
+from ledger_rig import shared_journal
 from rig import Rig, body, document, outcome, whole_stream
 
 NASTY = 'a"\\é語😀\u2028\x7f\x1b\u0000'  # one to four bytes, escaped or not, printable or not
@@ -227,8 +227,8 @@ def test_a_slot_is_freed_even_if_an_amendment_fails() -> None:
     """Fault S2: An exception between the end of a call and its row may lose the amendment in the journal, never the slot."""
     rows: list[CallRow] = []
 
-    class Books:
-        """As much of the books as a charge asks."""
+    class LiveLedger:
+        """As much of the ledger as a charge asks."""
 
         wall_clock = staticmethod(lambda: 0.0)
         sync = None
@@ -241,7 +241,7 @@ def test_a_slot_is_freed_even_if_an_amendment_fails() -> None:
 
     slot = FailingSlot()
     opening = Opening(ID, "default", "key_1", "m", True, 0, 3, prices=UnitPrices(*[PRICE_MAX] * 7))
-    charge = Charge(Books(), opening, cast("Slot", slot), offer=Offer(Target("v", "m", "openai"), "v/m"))
+    charge = Charge(LiveLedger(), opening, cast("Slot", slot), offer=Offer(Target("v", "m", "openai"), "v/m"))
     ending = Ending(COMPLETED, Usage(3, 5), Delivered(5, 5), 1, 0, 0, 1, 9, None)
     charge.close(ending)
     with pytest.raises(ValueError, match="no room"):

@@ -1,4 +1,4 @@
-"""Lives thousands of small worlds and audits the books of each by the rules of docs/billing.md, which are written here once more.
+"""Lives thousands of small worlds and audits the ledger of each by the rules of docs/billing.md, which are written here once more.
 
 The auditor shares no code with the ledger: it has its own parser, tiers and fractions, and looks at what clients hold in their hands.
 """
@@ -329,7 +329,7 @@ class Auditor(Observer):
         """See whether the wallet has to refuse a call, and take what is held for it."""
         plan, account = making.plan, making.plan.key.account
         need = hold_of(plan, first_output(plan))
-        balance = life.books.wallets[account].balance
+        balance = life.ledger.wallets[account].balance
         by: tuple[str, ...] = ()
         if plan.model.tariff is not None:
             by = ((account,) if balance is not None else ()) + ((plan.key.id,) if plan.key.spend_cap is not None else ())
@@ -350,7 +350,7 @@ class Auditor(Observer):
             steps = (output - held.output) // STEP
             self._keep(plan.id, held._replace(output=output, amount=hold_of(plan, output), slack=held.slack + steps * MILLION))
         for name in self.limits[plan.id]:
-            limit = life.books.caps.get(name) or life.books.wallets.get(name)
+            limit = life.ledger.caps.get(name) or life.ledger.wallets.get(name)
             kept = limit.held if limit else 0
             if abs(kept * MILLION - self.totals[name]) > self.slack[name] and name not in self.wrong:
                 self.wrong.add(name)
@@ -360,7 +360,7 @@ class Auditor(Observer):
     def settles(self, life: Life, making: Making) -> None:
         """Give back what was held, and note what each limit had left before."""
         for name in self.limits.get(making.plan.id, ()):
-            cap, wallet = life.books.caps.get(name), life.books.wallets.get(name)
+            cap, wallet = life.ledger.caps.get(name), life.ledger.wallets.get(name)
             limit = cap.cap - (cap.spent_at(life.wall_clock()) or 0) if cap else (wallet.balance or 0 if wallet else 0)
             self.room[making.plan.id, name] = limit * MILLION - self.totals[name]
         self._keep(making.plan.id, None)
@@ -552,8 +552,8 @@ def audit_wallets(left: Left) -> Iterator[Fault]:
                 f"{free.account}: is at {free.nanos} beyond what is held, and {-bound / MILLION} was the greatest overrun of {free.ended}",
                 known,
             )
-    if left.in_books:
-        yield Fault(f"{left.in_books} are in the books for ever")
+    if left.in_ledger:
+        yield Fault(f"{left.in_ledger} are in the ledger for ever")
 
 
 def audit_caps(left: Left, auditor: Auditor) -> Iterator[Fault]:
@@ -734,7 +734,7 @@ TAMPERED: Mapping[str, Callable[[Left], Left]] = {
     "money from nowhere": lambda left: with_wallet(left, 1, 0),
     "money that stays held": lambda left: with_wallet(left, 0, 1),
     "a wallet that was overdrawn": lambda left: replace(left, free=[Free("one", -1, ())]),
-    "a call that is never forgotten": lambda left: replace(left, in_books=["req_0"]),
+    "a call that is never forgotten": lambda left: replace(left, in_ledger=["req_0"]),
     "a cap that stays held": lambda left: replace(left, caps_held={"key_0": 1}),
     "a refused call that asked": lambda left: with_call(left, refused="quota_exceeded"),
     "less that arrived": lambda left: with_call(left, delivered=0),
@@ -743,7 +743,7 @@ TAMPERED: Mapping[str, Callable[[Left], Left]] = {
 
 @pytest.mark.parametrize("change", TAMPERED)
 def test_the_auditor_notices(change: str) -> None:
-    """An auditor that signs anything is worth nothing: the books of a good world are changed in one place, and it says so."""
+    """An auditor that signs anything is worth nothing: the ledger of a good world is changed in one place, and it says so."""
     for seed in range(SAMPLE):
         left, auditor = lived(seed)
         if (

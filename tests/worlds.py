@@ -1,4 +1,4 @@
-"""Small worlds for the books: who calls what, what vendor and client do, when the server dies; each made from one seed. Judges nothing.
+"""Small worlds for the ledger: who calls what, what vendor and client do, when the server dies; each made from one seed. Judges nothing.
 
 A world is made by `world_of` and lived by `live`: through the real path, in virtual time. What it leaves behind is for an auditor. Tokens
 can be seen in the clients' bytes: every `~` is one of text, every `^` one of reasoning.
@@ -30,10 +30,10 @@ from aisa.context import Dependencies
 from aisa.errors import ApiError
 from aisa.keys.rules import DAY, MONTH, WEEK, Key
 from aisa.large_events import LargeEvents
-from aisa.ledger.books import Books
 from aisa.ledger.charge import Charge
 from aisa.ledger.holds import Learned
 from aisa.ledger.journal import Journal
+from aisa.ledger.live_ledger import LiveLedger
 from aisa.ledger.recovery import recover
 from aisa.ledger.row import CallRow
 from aisa.ledger.wallets import Wallet
@@ -341,7 +341,7 @@ class Left:
     rows: list[CallRow]
     wallets: Mapping[str, tuple[int | None, int]]
     caps_held: Mapping[str, int]
-    in_books: list[str]
+    in_ledger: list[str]
     free: list[Free]
     recoveries: Recoveries | None = None
 
@@ -360,7 +360,7 @@ class Observer:
 
 
 class Life:
-    """A world being lived: it stands in for keys, vendors and database of the real path, and looks on at its books."""
+    """A world being lived: it stands in for keys, vendors and database of the real path, and looks on at its ledger."""
 
     left: Left
 
@@ -375,8 +375,8 @@ class Life:
         self._ended_since: dict[str, list[str]] = {account: [] for account in world.balances}
         sync = None if world.sync_seconds is None else self._sync
         wallets = [Wallet(account, balance) for account, balance in world.balances.items()]
-        self.books = Books(place().journal, self._post, wallets=wallets, wall_clock=self.wall_clock, sync=sync)
-        self.books.learned = Learned(calls_min=sys.maxsize)  # the auditor computes holds from what a call says of itself
+        self.ledger = LiveLedger(place().journal, self._post, wallets=wallets, wall_clock=self.wall_clock, sync=sync)
+        self.ledger.learned = Learned(calls_min=sys.maxsize)  # the auditor computes holds from what a call says of itself
         vendors = {name: Vendor(base_url=f"http://{name}.example:9/v1", api_key="secret") for name in "ab"}
         models = {model.name: settings_of(model) for model in world.models}
         self.dependencies = Dependencies(
@@ -408,12 +408,12 @@ class Life:
         return self.now().plan.key
 
     async def open(self, call: Call, key: Key, request: Request, *, plan: RoutePlan) -> Charge:
-        """Have a call opened in the books; what it sees before is there in the same breath."""
+        """Have a call opened in the ledger; what it sees before is there in the same breath."""
         making = self.now()
         self._observer.admits(self, making)
         making.held = True
-        making.prepaid = self.books.wallets[making.plan.key.account].balance is not None
-        return await self.books.open(call, key, request, plan=plan)
+        making.prepaid = self.ledger.wallets[making.plan.key.account].balance is not None
+        return await self.ledger.open(call, key, request, plan=plan)
 
     async def ask(self, request: UpstreamRequest) -> ScriptedAnswer:
         """Ask the call's own vendor."""
@@ -473,7 +473,7 @@ class Life:
         making.held, making.settled, making.read = False, making.refused is None, making.upstream.reads
         self._observer.settles(self, making)
         account = making.plan.key.account
-        wallet, ended = self.books.wallets[account], self._ended_since[account]
+        wallet, ended = self.ledger.wallets[account], self._ended_since[account]
         ended.append(making.plan.id)
         if wallet.balance is not None:
             free = wallet.balance - wallet.held
@@ -500,7 +500,7 @@ class Life:
             loop.call_later(2 * seconds, committed)
 
     def _top_up(self, account: str, amount: int) -> None:
-        wallet = self.books.wallets[account]
+        wallet = self.ledger.wallets[account]
         wallet.balance = (wallet.balance or 0) + amount
 
     def _shut_down(self) -> None:
@@ -511,14 +511,14 @@ class Life:
 
     def _end(self, dead: asyncio.Event) -> None:
         """Say what there is at this moment; what happens afterwards, while the loop is being closed, nobody sees."""
-        wallets = {account: (wallet.balance, wallet.held) for account, wallet in self.books.wallets.items()}
+        wallets = {account: (wallet.balance, wallet.held) for account, wallet in self.ledger.wallets.items()}
         self.left = left = Left(
             world=self.world,
             seen=[seen_of(making) for making in self.makings],
             rows=list(self.rows),
             wallets=wallets,
-            caps_held={key: cap.held for key, cap in self.books.caps.items()},
-            in_books=list(self.books.calls),
+            caps_held={key: cap.held for key, cap in self.ledger.caps.items()},
+            in_ledger=list(self.ledger.calls),
             free=self.free,
         )
         if self.world.dies_seconds < END_SECONDS:
@@ -640,7 +640,7 @@ def live(world: World, observer: Observer | None = None) -> Left:
     life = Life(world, observer or Observer())
     with asyncio.Runner(loop_factory=WorldLoop) as runner:
         runner.run(life.live())
-    for charge in list(life.books.calls.values()):  # of a server that died: the next world begins with an empty journal
+    for charge in list(life.ledger.calls.values()):  # of a server that died: the next world begins with an empty journal
         charge.void()
     assert not place().journal.taken, f"a slot of the journal was lost in world {world.seed}"
     return life.left

@@ -14,7 +14,7 @@ class Call(msgspec.Struct):
 
     `created` is UNIX seconds, `began` the event loop's seconds. `headers` go out with the answer whatever it is: the request id, and what
     browsers need. `idempotency` is what the ledger keeps of the caller's Idempotency-Key, `asked` the model's name once the
-    body was read, `opened` that the books have the call: a row will come of it.
+    body was read, `opened` that the ledger has the call: a row will come of it.
     """
 
     id: str
@@ -88,7 +88,7 @@ class Life:
             self.first_token_at = now
 
     def settle(self, outcome: str) -> None:
-        """The books are closed."""
+        """The charge is closed."""
         self.step(SETTLE)
         self.outcome = self.settled_as = outcome
 

@@ -109,7 +109,7 @@ class CallContext:
 
     @property
     def charge(self) -> Charge:
-        """The call in the books, once it has its permit."""
+        """The call in the ledger, once it has its permit."""
         assert self.permit is not None, "it was given before the vendor was asked"
         return self.permit.charge
 

@@ -33,7 +33,7 @@ from aisa.edge.account import Accounts
 from aisa.edge.admin import Admin
 from aisa.edge.admin_calls import CallRoutes
 from aisa.edge.admin_usage import usage_routes
-from aisa.edge.admin_wallets import BookRoutes
+from aisa.edge.admin_wallets import LedgerRoutes
 from aisa.edge.app import Edge
 from aisa.edge.board_view import BoardView
 from aisa.edge.control import Control
@@ -50,10 +50,10 @@ from aisa.ids import CallIds
 from aisa.keys.rules import window_end, window_start
 from aisa.keys.store import KeyStore, ensure_first_key
 from aisa.large_events import LargeEvents
-from aisa.ledger.books import Books
 from aisa.ledger.find import CallFinder
 from aisa.ledger.journal import Journal
-from aisa.ledger.live import LiveWallets
+from aisa.ledger.live_ledger import LiveLedger
+from aisa.ledger.live_wallets import LiveWallets
 from aisa.ledger.port_usage import Span
 from aisa.ledger.recovery import recover
 from aisa.ledger.refused import RefusalRecords
@@ -163,14 +163,14 @@ async def serve(
     refused = RefusalRecords(writer.post_refused, writer.prune, wall_clock=wall_clock, report=report)
     refused.forget_old()
     once = Once(wall_clock)
-    store = LedgerStore(database, wall_clock, lambda: tuple(books.calls))
-    books = open_books(config, journal, store, writer=writer, keys=keys, once=once, report=report)
+    store = LedgerStore(database, wall_clock, lambda: tuple(ledger.calls))
+    ledger = open_ledger(config, journal, store, writer=writer, keys=keys, once=once, report=report)
     names = Names()
     pools = {name: HttpUpstream(name, vendor, os.environ, names=names) for name, vendor in config.vendors.items()}
-    dependencies = open_dependencies(config, keys, books, pools=pools, counts=counts, chance=chance, report=report)
+    dependencies = open_dependencies(config, keys, ledger, pools=pools, counts=counts, chance=chance, report=report)
     dependencies.keep_refusal = refused.keep
     stopping = Stopping()
-    statement = Statement(books, UsageStore(database), refused.waiting)
+    statement = Statement(ledger, UsageStore(database), refused.waiting)
     edge = Edge(
         dependencies,
         CallIds(wall_clock, chance),
@@ -178,14 +178,14 @@ async def serve(
         cross_origin=CrossOrigin(config.cors),
         not_ready=stopping.why_not_ready,
         once=once,
-        accounts=Accounts(books, statement, wall_clock),
+        accounts=Accounts(ledger, statement, wall_clock),
     )
-    wallets = LiveWallets(store, books, asyncio.get_running_loop().call_soon_threadsafe)
+    wallets = LiveWallets(store, ledger, asyncio.get_running_loop().call_soon_threadsafe)
     shown = (
-        *usage_routes(statement, keys, BoardView(dependencies.live, books, journal)),
+        *usage_routes(statement, keys, BoardView(dependencies.live, ledger, journal)),
         *CallRoutes(statement, keys, CallFinder(database)).routes(),
     )
-    admin = Admin(keys, wall_clock, report, wallets=wallets, more=(*BookRoutes(store).routes(), *shown))
+    admin = Admin(keys, wall_clock, report, wallets=wallets, more=(*LedgerRoutes(store).routes(), *shown))
     settings = fitting(config, report)
     server, control_server = HttpServer(edge, settings), HttpServer(Control(admin), settings)
     first_key = ensure_first_key(keys)
@@ -226,7 +226,7 @@ def fitting(config: Config, report: Callable[[Fact], None]) -> ServerSettings:
 def open_dependencies(
     config: Config,
     keys: KeyStore,
-    books: Books,
+    ledger: LiveLedger,
     *,
     pools: Mapping[str, Upstream],
     counts: Counts,
@@ -241,7 +241,7 @@ def open_dependencies(
         read=body_reader(),
         routes=Routes(config, price_look_up(config), counts),
         admission=Unlimited(),
-        ledger=books,
+        ledger=ledger,
         dialects={openai.NAME: openai},
         upstreams={EMBEDDED: embedded, **pools},
         stream=config.stream,
@@ -253,10 +253,10 @@ def open_dependencies(
     )
 
 
-def open_books(
+def open_ledger(
     config: Config, journal: Journal, store: LedgerStore, *, writer: Writer, keys: KeyStore, once: Once, report: Callable[[Fact], None]
-) -> Books:
-    """Return the books as the database has them."""
+) -> LiveLedger:
+    """Return the live ledger, with what the database has."""
     now = wall_clock()
     once.remember((call.idempotency, call.id, call.ended_ms / 1000) for call in store.recent(int(now * 1000) - REPEATED_MS_MAX))
     wallets = [Wallet(account.name, account.balance) for account in store.accounts()]
@@ -269,13 +269,13 @@ def open_books(
             caps[key.id] = Cap(key.spend_cap, key.spend_window, spent=spent, now=now, newest=newest)
 
     sync = None if config.ledger.durability == "process" else GroupSync(journal.sync, config.server.data_dir, report)
-    books = Books(journal, writer.post, wallets=wallets, caps=caps.items(), wall_clock=wall_clock, sync=sync, final=once.final)
+    ledger = LiveLedger(journal, writer.post, wallets=wallets, caps=caps.items(), wall_clock=wall_clock, sync=sync, final=once.final)
 
     async def spent_in(span: Span, without: Sequence[str]) -> Nanos:
         return await asyncio.to_thread(store.spent_in, span, without)
 
-    books.spent = spent_in
-    return books
+    ledger.spent = spent_in
+    return ledger
 
 
 def load_tokenizer(name: str) -> TokenCount:

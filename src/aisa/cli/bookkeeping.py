@@ -29,7 +29,7 @@ class MadeList(msgspec.Struct):
 
 
 def audit(config: str | None, data_dir: str | None, *, as_json: bool) -> None:
-    """Audit the books and print what was found. Exits with 1 if there is a difference. Raises Stop."""
+    """Audit the ledger and print what was found. Exits with 1 if there is a difference. Raises Stop."""
     folder = settings(config, data_dir).server.data_dir
     report = ask(folder, "POST", "/ledger/audit", expect=AuditReport, seconds=AUDIT_SECONDS_MAX)
     if as_json:

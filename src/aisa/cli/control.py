@@ -98,7 +98,7 @@ def _directly(data_dir: str, asking: Asking) -> tuple[int, bytes]:
     from aisa.edge.admin import Admin
     from aisa.edge.admin_calls import CallRoutes
     from aisa.edge.admin_usage import usage_routes
-    from aisa.edge.admin_wallets import BookRoutes
+    from aisa.edge.admin_wallets import LedgerRoutes
     from aisa.edge.statement import Statement
     from aisa.keys.store import KeyStore
     from aisa.ledger.find import CallFinder
@@ -119,10 +119,10 @@ def _directly(data_dir: str, asking: Asking) -> tuple[int, bytes]:
     with own_folder(data_dir):
         database = open_database(data_dir, migrate)
         try:
-            keys, books = KeyStore(database, wall_clock, system_chance()), LedgerStore(database, wall_clock)
+            keys, ledger = KeyStore(database, wall_clock, system_chance()), LedgerStore(database, wall_clock)
             statement = Statement(None, UsageStore(database))
             calls = CallRoutes(statement, keys, CallFinder(database)).routes()
-            more = (*BookRoutes(books).routes(), *usage_routes(statement, keys), *calls)
-            return Admin(keys, wall_clock, wallets=books, more=more).answer(*asking)
+            more = (*LedgerRoutes(ledger).routes(), *usage_routes(statement, keys), *calls)
+            return Admin(keys, wall_clock, wallets=ledger, more=more).answer(*asking)
         finally:
             database.close()

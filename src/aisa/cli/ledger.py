@@ -1,4 +1,4 @@
-"""`aisa ledger`: the commands on the books as they are called. What they do and print is in `bookkeeping`."""
+"""`aisa ledger`: the commands on the ledger as they are called. What they do and print is in `bookkeeping`."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ Examples:
 
 @click.group()
 def ledger() -> None:
-    """Check the books: against themselves, and against a vendor's.
+    """Check the ledger: against itself, and against a vendor's.
 
     Works on a running server, and otherwise on its data folder.
     """

@@ -26,7 +26,7 @@ import msgspec
 
 from aisa.clock import WallClock
 from aisa.edge.receipt import Document, receipt, refused_receipt, running_receipt
-from aisa.edge.statement import BooksShown, Statement
+from aisa.edge.statement import LedgerShown, Statement
 from aisa.errors import ApiError
 from aisa.keys.rules import DAY_SECONDS, MONTH, Key, window_start
 from aisa.ledger.port_usage import DAY, Span, Used, day_of
@@ -60,8 +60,8 @@ class Window(NamedTuple):
 class Accounts:
     """Answers questions about bills. The statement may wait for the database, so it is asked in threads of its own."""
 
-    def __init__(self, books: BooksShown, statement: Statement, wall_clock: WallClock) -> None:
-        self._books = books
+    def __init__(self, ledger: LedgerShown, statement: Statement, wall_clock: WallClock) -> None:
+        self._ledger = ledger
         self._statement = statement
         self._wall_clock = wall_clock
         self._threads = ThreadPoolExecutor(QUESTIONS_MAX, thread_name_prefix="account")
@@ -94,7 +94,7 @@ class Accounts:
         now = self._wall_clock()
         window = key.spend_window or MONTH
         began = window_start(window, now)
-        wallet, cap = self._books.wallet(key.account), self._books.caps.get(key.id)
+        wallet, cap = self._ledger.wallet(key.account), self._ledger.caps.get(key.id)
         used = None if cap is None else cap.spent_at(now)  # a cap knows it; else a month of rows is summed up
         if used is None:
             by_day = await self._ask(lambda: self._statement.used(DAY, Span(began * 1000, end_of_second(now) * 1000, key_id=key.id)))

@@ -86,7 +86,7 @@ class CallRoutes:
 
 def lines_waiting(statement: Statement) -> list[CallLine]:
     """Return the lines of calls that the database may not have yet."""
-    charges = () if statement.books is None else tuple(statement.books.calls.values())  # in one step, as the event loop changes them
+    charges = () if statement.ledger is None else tuple(statement.ledger.calls.values())  # in one step, as the event loop changes them
     rows = [row for charge in charges if (row := charge.row) is not None]
     return [*map(line_of_row, rows), *map(line_of_refused, tuple(statement.refused.values()))]
 
@@ -114,7 +114,7 @@ def only(statement: Statement, index: CallIndex, name: str) -> str:
 
 def ids_waiting(statement: Statement) -> tuple[str, ...]:
     """Return the ids of calls that the database may not have yet, running ones included."""
-    return (*(() if statement.books is None else tuple(statement.books.calls)), *tuple(statement.refused))
+    return (*(() if statement.ledger is None else tuple(statement.ledger.calls)), *tuple(statement.refused))
 
 
 def unknown(name: str) -> ApiError:

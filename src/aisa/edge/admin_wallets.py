@@ -1,4 +1,4 @@
-"""What an administrator may do with accounts and books, as requests and answers in JSON. Lists the routes; `admin` answers.
+"""What an administrator may do with accounts and the ledger, as requests and answers in JSON. Lists the routes; `admin` answers.
 
 | request | body | answer |
 |---|---|---|
@@ -24,7 +24,7 @@ from aisa.edge.admin_route import Answering, Asked, Result, Steps, change, look,
 from aisa.edge.routes import Route
 from aisa.errors import ApiError
 from aisa.facts import Fact, WalletChanged
-from aisa.ledger.port_admin import Booking, Books, Wallets
+from aisa.ledger.port_admin import Booking, LedgerAudits, Wallets
 from aisa.money import Nanos, parse_dollars
 
 DAY_MS = 86_400_000
@@ -94,11 +94,11 @@ class WalletRoutes:
         return 200, account
 
 
-class BookRoutes:
-    """The routes on the books as they are in the database."""
+class LedgerRoutes:
+    """The routes on the ledger as the database has it."""
 
-    def __init__(self, books: Books) -> None:
-        self._books = books
+    def __init__(self, ledger: LedgerAudits) -> None:
+        self._ledger = ledger
 
     def routes(self) -> tuple[Route[Answering], ...]:
         """Return what is answered."""
@@ -109,16 +109,16 @@ class BookRoutes:
         )
 
     def _entries(self, asked: Asked) -> Result:
-        return 200, {"data": self._books.entries(asked.name)}
+        return 200, {"data": self._ledger.entries(asked.name)}
 
     def _audit(self, _asked: Asked) -> Steps:
-        return 200, (yield from self._books.audit())
+        return 200, (yield from self._ledger.audit())
 
     def _made(self, asked: Asked) -> Steps:
         wanted = read(asked.body, MadeAsked)
         if not 0 <= wanted.start_ms <= wanted.end_ms <= wanted.start_ms + SPAN_MS_MAX:
             raise ApiError("invalid_request", f"The span begins before it ends and has at most {SPAN_MS_MAX // DAY_MS} days.")
-        return 200, {"data": (yield from self._books.made(wanted.vendor, wanted.start_ms, wanted.end_ms))}
+        return 200, {"data": (yield from self._ledger.made(wanted.vendor, wanted.start_ms, wanted.end_ms))}
 
 
 def amount_of(text: str) -> Nanos:

@@ -12,7 +12,7 @@ import msgspec
 
 from aisa.call import ENDED
 from aisa.context import CallContext
-from aisa.edge.statement import BooksShown
+from aisa.edge.statement import LedgerShown
 from aisa.errors import ApiError
 from aisa.ledger.row import Opening
 from aisa.money import Nanos
@@ -26,7 +26,7 @@ T = TypeVar("T")
 
 
 class Slots(Protocol):
-    """The board in its file: `ledger.journal.Journal` has it."""
+    """The journal in its file: `ledger.journal.Journal` has it."""
 
     @property
     def taken(self) -> int:
@@ -55,9 +55,9 @@ class LiveCall(msgspec.Struct, frozen=True):
 
 
 class BoardShown(msgspec.Struct, frozen=True):
-    """The oldest LIVE_ROWS_MAX of the calls that run, how many run in all, and how full the books are.
+    """The oldest LIVE_ROWS_MAX of the calls that run, how many run in all, and how full the ledger is.
 
-    `slots_taken` of the board are calls that run or `rows_waiting`: ended, but not yet known to be in the database.
+    `slots_taken` of the journal are calls that run or `rows_waiting`: ended, but not yet known to be in the database.
     """
 
     calls: list[LiveCall]
@@ -69,9 +69,9 @@ class BoardShown(msgspec.Struct, frozen=True):
 class BoardView:
     """Shows the calls of a server. Made in the event loop's thread; `live` is `Dependencies.live`."""
 
-    def __init__(self, live: AbstractSet[CallContext], books: BooksShown, journal: Slots) -> None:
+    def __init__(self, live: AbstractSet[CallContext], ledger: LedgerShown, journal: Slots) -> None:
         self._live = live
-        self._books = books
+        self._ledger = ledger
         self._journal = journal
         self._loop = asyncio.get_running_loop()
 
@@ -80,11 +80,11 @@ class BoardView:
         live = tuple(self._live)  # in one step, because the event loop may change it meanwhile
         oldest = nsmallest(LIVE_ROWS_MAX, live, key=lambda context: context.call.began)
         calls = in_loop(self._loop, lambda: [self._shown(context) for context in oldest if context.life.state is not ENDED])
-        booked = tuple(self._books.calls.values())
+        booked = tuple(self._ledger.calls.values())
         return BoardShown(calls, len(live), self._journal.taken, sum(charge.row is not None for charge in booked))
 
     def _shown(self, context: CallContext) -> LiveCall:
-        charge = self._books.calls.get(context.call.id)
+        charge = self._ledger.calls.get(context.call.id)
         tokens = 0 if charge is None else charge.progress
         return LiveCall(
             id=context.call.id,

@@ -133,7 +133,7 @@ class Once:
             self._drop(row.id)
 
     def forget(self, mark: str, call_id: str) -> None:
-        """Forget a call that was refused before it was opened in the books: no row will come of it."""
+        """Forget a call that was refused before it was opened in the ledger: no row will come of it."""
         key = mark.partition(":")[0]
         running = self._running.get(key)
         if running is not None and running.call_id == call_id:

@@ -1,4 +1,4 @@
-"""What was used and billed, whether the database has it yet or only the books in memory. Asks both, judges nothing, knows no HTTP."""
+"""What was used and billed, whether the database has it yet or only the live ledger. Asks both, judges nothing, knows no HTTP."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from aisa.money import Nanos
 
 
 class Booked(Protocol):
-    """A call in the books."""
+    """A call in the ledger."""
 
     @property
     def opening(self) -> Opening:
@@ -60,8 +60,8 @@ class Purse(Protocol):
         ...
 
 
-class BooksShown(Protocol):
-    """What is asked of the books in memory: `ledger.books.Books` has it."""
+class LedgerShown(Protocol):
+    """What is asked of the live ledger: `ledger.live_ledger.LiveLedger` has it."""
 
     @property
     def calls(self) -> Mapping[str, Booked]:
@@ -100,19 +100,19 @@ class CallFound(msgspec.Struct, frozen=True):
 
 
 class Statement:
-    """The books in memory and the calls in the database as one. `books` is None where no server runs.
+    """The live ledger and the calls in the database as one. `ledger` is None where no server runs.
 
     `refused` are refused calls that the database may not have yet, by id.
     """
 
-    def __init__(self, books: BooksShown | None, ended: EndedCalls, refused: Mapping[str, RefusedCalls] = MappingProxyType({})) -> None:
-        self.books = books
+    def __init__(self, ledger: LedgerShown | None, ended: EndedCalls, refused: Mapping[str, RefusedCalls] = MappingProxyType({})) -> None:
+        self.ledger = ledger
         self.refused = refused
         self._ended = ended
 
     def booked(self, call_id: str) -> CallFound | None:
-        """Return a call that the books in memory have. Returns at once."""
-        charge = None if self.books is None else self.books.calls.get(call_id)
+        """Return a call that the live ledger has. Returns at once."""
+        charge = None if self.ledger is None else self.ledger.calls.get(call_id)
         if charge is None:
             refused = self.refused.get(call_id)
             return None if refused is None else CallFound(refused=refused, final=True)
@@ -129,5 +129,5 @@ class Statement:
 
     def used(self, by: str, span: Span) -> dict[str, Used]:
         """Return the sums of `port_usage.EndedCalls.used`. Waits for the database, and can be called in any thread."""
-        charges = () if self.books is None else tuple(self.books.calls.values())  # in one step: the event loop may change them meanwhile
+        charges = () if self.ledger is None else tuple(self.ledger.calls.values())  # in one step: the event loop may change them meanwhile
         return self._ended.used(by, span, [row for charge in charges if (row := charge.row) is not None])

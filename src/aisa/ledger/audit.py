@@ -1,4 +1,4 @@
-"""Looks whether the books add up: computes every cost, sum and balance anew from what is kept beside it. Changes nothing.
+"""Looks whether the ledger adds up: computes every cost, sum and balance anew from what is kept beside it. Changes nothing.
 
 What it holds to be true is what the documentation says: a cost is its tokens at its prices, rounded once, half up, at one price a token; a
 balance is what was put in less what prepaid calls cost; a call ends once, costs nothing if it failed, and never more than it made.

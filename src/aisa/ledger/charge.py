@@ -1,4 +1,4 @@
-"""One call in the books, from its opening to its row: what is held for it, how far it got, what it cost. Asks no database."""
+"""One call in the ledger, from its opening to its row: what is held for it, how far it got, what it cost. Asks no database."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ STEP_TOKENS = 256  # of output that a stream's hold grows by: at ten dollars per
 
 
 class Keeper(Protocol):
-    """What a charge asks of the books that it is in."""
+    """What a charge asks of the ledger that it is in."""
 
     wall_clock: WallClock
     sync: Callable[[], Awaitable[None]] | None
@@ -44,16 +44,16 @@ class Keeper(Protocol):
 
 
 class Charge:
-    """One call in the books; implements `ledger.port.Charge`.
+    """One call in the ledger; implements `ledger.port.Charge`.
 
     `opening` has the prices of `offer`. Output is held at what it costs with so many `held_input` tokens; without limits nothing is held.
     """
 
     __slots__ = (
         "_awaited",
-        "_books",
         "_held",
         "_held_input",
+        "_ledger",
         "_limits",
         "_offer",
         "_slot",
@@ -65,12 +65,12 @@ class Charge:
     )
 
     def __init__(
-        self, books: Keeper, opening: Opening, slot: Slot, *, offer: Offer, limits: Sequence[Limit] = (), held_input: int = 0
+        self, ledger: Keeper, opening: Opening, slot: Slot, *, offer: Offer, limits: Sequence[Limit] = (), held_input: int = 0
     ) -> None:
         self.opening = opening
         self.row: CallRow | None = None
         self.bill: Bill | None = None
-        self._books = books
+        self._ledger = ledger
         self._slot = slot
         self._offer: Offer = offer
         self._limits = limits
@@ -82,7 +82,7 @@ class Charge:
 
     def hold(self, amount: Nanos, tokens: int) -> None:
         """Hold an amount for the input and so many tokens of output. Raises ApiError, and holds nothing then."""
-        now = self._books.wall_clock()
+        now = self._ledger.wall_clock()
         for limit in self._limits:
             limit.check(amount, now)
         for limit in self._limits:
@@ -99,7 +99,7 @@ class Charge:
         """Undo the opening: no vendor was asked, and there is nothing to keep."""
         for limit in self._limits:
             limit.hold(-self._held)
-        self._books.forget(self.opening.id)
+        self._ledger.forget(self.opening.id)
         self._slot.free()
 
     def serve(self, offer: Offer, attempts: int) -> None:
@@ -149,9 +149,9 @@ class Charge:
 
     async def settled(self) -> None:
         """Return when the settlement is durable enough, or the disk has failed: the answer was made, and its bill is in the journal."""
-        if self._books.sync is not None:
+        if self._ledger.sync is not None:
             with suppress(StorageFailed):
-                await self._books.sync()
+                await self._ledger.sync()
 
     def confirm(self, delivered: Delivered, *, whole: bool) -> None:
         """Correct the bill if less arrived than was sent, and let the row go to the ledger."""
@@ -209,7 +209,7 @@ class Charge:
     def _post(self) -> None:
         self._awaited -= 1
         if self._awaited == 0 and self.row is not None:
-            self._books.post(self.row, self._slot)
+            self._ledger.post(self.row, self._slot)
 
 
 def offered(opening: Opening, offer: Offer, price: Price | None) -> Opening:

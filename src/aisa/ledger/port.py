@@ -43,7 +43,7 @@ class Ending(msgspec.Struct, frozen=True):
 
 
 class Charge(Protocol):
-    """One open call in the books."""
+    """One open call in the ledger."""
 
     @property
     def covered(self) -> int:
@@ -97,7 +97,7 @@ class Charge(Protocol):
 
 
 class Ledger(Protocol):
-    """The books."""
+    """The ledger."""
 
     async def open(self, call: Call, key: Key, request: Request, *, plan: Plan) -> Charge:
         """Open a call before the vendor is asked, holding what it may cost at first at the dearest target that may serve it.

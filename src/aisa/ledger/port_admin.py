@@ -1,4 +1,4 @@
-"""What administrators ask of the ledger: wallets to fill, books to look at. Implemented by the store; the path of a call asks none of it.
+"""What administrators ask of the ledger: wallets to fill, sums to audit. Implemented by the store; the path of a call asks none of it.
 
 Money is in nano-dollars, `_at` are UNIX seconds, `_ms` UNIX milliseconds. Everything here may wait for the database.
 """
@@ -108,8 +108,8 @@ class AuditReport(msgspec.Struct, frozen=True):
     differences: list[Difference]
 
 
-class Books(Protocol):
-    """The books as they are in the database. All raise ApiError internal_error when it does not work."""
+class LedgerAudits(Protocol):
+    """The ledger as the database has it. All raise ApiError internal_error when it does not work."""
 
     def entries(self, account: str) -> list[Entry]:
         """Return the newest entries of an account's wallet, the newest first."""

@@ -39,7 +39,7 @@ class Recent(msgspec.Struct, frozen=True):
 
 
 class LedgerStore:
-    """The books in a database; implements `port_admin.Wallets` and `port_admin.Books`. Every method may wait for the disk.
+    """The ledger in a database; implements `port_admin.Wallets` and `port_admin.LedgerAudits`. Every method may wait for the disk.
 
     `on_board` returns the ids of the calls in the journal, for audits. All methods raise ApiError internal_error when the database fails.
     """
@@ -138,7 +138,7 @@ class LedgerStore:
 
     def audit(self) -> Generator[None, None, AuditReport]:
         """Compute everything anew from the rows, in steps of some milliseconds, and return what differs."""
-        on_board = self._on_board()  # before the books are opened: what is written in between is then not taken for lost
+        on_board = self._on_board()  # before the ledger is opened: what is written in between is then not taken for lost
         with self._reading() as connection:
             return (yield from audit(connection, on_board))
 
@@ -207,7 +207,7 @@ def enter(connection: Connection, entry: Entry) -> Entry:
 
 
 def write_off(connection: Connection, account: Account, now: int) -> None:
-    """Bring what the books say is in a wallet to zero: before an account becomes unlimited, and once more before it is prepaid again.
+    """Bring what the ledger says is in a wallet to zero: before an account becomes unlimited, and once more before it is prepaid again.
 
     In between, calls that were begun on the wallet's money may have ended, and their cost is nobody's debt.
     """

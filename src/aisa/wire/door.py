@@ -1,7 +1,7 @@
 """What the path of a call asks of its client's protocol, a front door: how a request is read, and how everything sent is written.
 
 A door is a value: adding one is a module that makes it, and a row in the edge's table of routes. The path, its clocks, routing, limits and
-the books see a `Request`, and never the protocol.
+the ledger see a `Request`, and never the protocol.
 """
 
 from __future__ import annotations

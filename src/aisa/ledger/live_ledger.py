@@ -1,4 +1,4 @@
-"""The books of this process: opens charges, knows what each account and key may spend, hands rows to whoever writes them down.
+"""The ledger of this process: opens charges, knows what each account and key may spend, hands rows to whoever writes them down.
 
 Everything that a call waits for is in memory or in the journal. The database is told later, by `post`, and may be away for a while.
 """
@@ -32,7 +32,7 @@ from aisa.wire.door import Request
 Post = Callable[[CallRow, Callable[[], None]], None]
 
 
-#: Returns what the calls of a span in the ledger cost, leaving out those with certain ids. Raises ApiError.
+#: Returns what the calls of a span in the database cost, leaving out those with certain ids. Raises ApiError.
 SpentIn = Callable[[Span, Sequence[str]], Awaitable[Nanos]]
 
 
@@ -41,15 +41,15 @@ def unheard(_row: CallRow) -> None:
 
 
 async def nothing_spent(_span: Span, _without: Sequence[str]) -> Nanos:
-    """Stand in for a ledger that has no calls."""
+    """Stand in for a database that has no calls."""
     return 0
 
 
-class Books:
-    """The books; implement `ledger.port.Ledger`.
+class LiveLedger:
+    """The ledger in memory; implements `ledger.port.Ledger`.
 
     `sync` waits until the journal is on disk, None if it need not be. `final` is told of each call with an idempotency mark whose bill will
-    not change any more. The attribute `spent` asks the ledger for what a cap does not know, which happens when the clock was set.
+    not change any more. The attribute `spent` asks the database for what a cap does not know, which happens when the clock was set.
     """
 
     def __init__(
@@ -141,7 +141,7 @@ class Books:
         return wallet
 
     def _known_cap(self, key: Key, now: float) -> Cap:
-        """Return the cap of a key that has one. Raises ApiError overloaded while what was spent by this time is read from the ledger."""
+        """Return the cap of a key that has one. Raises ApiError overloaded while what was spent by this time is read from the database."""
         cap = self.cap_of(key, now)
         if cap.spent_at(now) is None:
             began = window_start(cap.window, now)
@@ -154,7 +154,7 @@ class Books:
         return cap
 
     async def _read(self, key_id: str, cap: Cap, began: int) -> None:
-        """Bring what was spent in a window into a cap: by the calls that the ledger alone has, and by those that are in the books.
+        """Bring what was spent in a window into a cap: by the calls that the database alone has, and by those that are in memory.
 
         What the latter add from now on, the cap is told as for every window.
         """

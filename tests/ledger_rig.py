@@ -1,4 +1,4 @@
-"""Books for tests of the path: on a real journal, with the rows in a list instead of a database. Not a test."""
+"""A ledger for tests of the path: on a real journal, with the rows in a list instead of a database. Not a test."""
 
 from __future__ import annotations
 
@@ -8,8 +8,8 @@ from functools import cache
 from pathlib import Path
 
 from aisa.clock import wall_clock
-from aisa.ledger.books import Books
 from aisa.ledger.journal import Journal
+from aisa.ledger.live_ledger import LiveLedger
 from aisa.ledger.row import CallRow
 from aisa.ledger.wallets import Cap, Wallet
 
@@ -25,11 +25,11 @@ def shared_journal() -> Journal:
 FOLDERS: list[tempfile.TemporaryDirectory[str]] = []  # kept until the process ends, which removes them
 
 
-def books_into(rows: list[CallRow], *wallets: Wallet, caps: tuple[tuple[str, Cap], ...] = ()) -> Books:
-    """Return books whose rows are committed at once, to a list."""
+def ledger_into(rows: list[CallRow], *wallets: Wallet, caps: tuple[tuple[str, Cap], ...] = ()) -> LiveLedger:
+    """Return a ledger whose rows are committed at once, to a list."""
 
     def post(row: CallRow, committed: Callable[[], None]) -> None:
         rows.append(row)
         committed()
 
-    return Books(shared_journal(), post, wallets=wallets, caps=caps, wall_clock=wall_clock)
+    return LiveLedger(shared_journal(), post, wallets=wallets, caps=caps, wall_clock=wall_clock)

@@ -28,11 +28,11 @@ from aisa.edge.idempotency import (
     HASH_INLINE_BYTES_MAX,
     REMEMBERED_SECONDS_MAX,
     Answer,
-    Once,
+    IdempotencyStore,
     Recorder,
     is_billed,
     mark_of,
-    relay_once,
+    relay_idempotent,
 )
 from aisa.errors import ApiError
 from aisa.facts import Replayed
@@ -79,35 +79,35 @@ GOOD = says(plain(document()))
 class Rows(list[CallRow]):
     """Tells every row that is final, as the server does."""
 
-    def __init__(self, rows: list[CallRow], once: Once) -> None:
+    def __init__(self, rows: list[CallRow], idempotency: IdempotencyStore) -> None:
         super().__init__()
         self._rows = rows
-        self._once = once
+        self._idempotency = idempotency
 
     def append(self, row: CallRow) -> None:
         """Take a final row."""
         self._rows.append(row)
-        self._once.final(row)
+        self._idempotency.final(row)
 
 
 @asynccontextmanager
-async def home_with(once: Once, *scripts: Script, **options: Any) -> AsyncGenerator[House]:
+async def home_with(idempotency: IdempotencyStore, *scripts: Script, **options: Any) -> AsyncGenerator[House]:
     """A gateway that knows the header."""
     async with house(*scripts, **options) as home:
-        home.dependencies.ledger = home.ledger = ledger_into(Rows(home.rows, once))
+        home.dependencies.ledger = home.ledger = ledger_into(Rows(home.rows, idempotency))
         ids = CallIds(wall_clock, random.Random(2))
-        edge = Edge(home.dependencies, ids, wall_clock, cross_origin=CrossOrigin(Cors()), not_ready=lambda: None, once=once)
+        edge = Edge(home.dependencies, ids, wall_clock, cross_origin=CrossOrigin(Cors()), not_ready=lambda: None, idempotency=idempotency)
         await home.server.drain(0)
         home.server = HttpServer(edge, home.config.server)
         _, home.port = await home.server.listen("127.0.0.1", 0)
         yield home
 
 
-def in_house(main: Callable[[House], Any], *scripts: Script, once: Once | None = None, **options: Any) -> House:
+def in_house(main: Callable[[House], Any], *scripts: Script, idempotency: IdempotencyStore | None = None, **options: Any) -> House:
     """Run a scenario in virtual time, and return the house as it was at the end."""
 
     async def scenario() -> House:
-        async with home_with(once or Once(wall_clock), *scripts, **options) as home:
+        async with home_with(idempotency or IdempotencyStore(wall_clock), *scripts, **options) as home:
             await main(home)
             return home
 
@@ -211,7 +211,7 @@ def test_a_key_counts_for_the_api_key_that_sent_it() -> None:
 def test_a_key_counts_for_a_day_by_the_wall_clock() -> None:
     """A second before its end it is answered again, then it runs anew, and the new answer counts for a day of its own."""
     later = 0.0
-    once = Once(lambda: wall_clock() + later)
+    idempotency = IdempotencyStore(lambda: wall_clock() + later)
 
     async def main(home: House) -> None:
         nonlocal later
@@ -222,10 +222,10 @@ def test_a_key_counts_for_a_day_by_the_wall_clock() -> None:
         anew = await ask(home, post(body(), ONCE))
         assert (anew.status, anew.header("idempotent-replayed")) == (200, None)
 
-    home = in_house(main, GOOD, once=once)
+    home = in_house(main, GOOD, idempotency=idempotency)
     assert len(home.rows) == 2
-    assert once._answers_bytes == sum(len(answer.body) + ANSWER_EXTRA_BYTES for answer in once._answers.values())
-    assert list(once._answers) == [home.rows[1].id]
+    assert idempotency._answers_bytes == sum(len(answer.body) + ANSWER_EXTRA_BYTES for answer in idempotency._answers.values())
+    assert list(idempotency._answers) == [home.rows[1].id]
 
 
 LARGEST = ANSWER_BYTES_MAX - ANSWER_EXTRA_BYTES
@@ -373,14 +373,14 @@ def test_a_stream_that_failed_before_anything_arrived_is_forgotten() -> None:
 @pytest.mark.parametrize(("fault", "status"), [({"model": "nothing"}, 404), ({"messages": 1}, 400), ({"max_tokens": 99}, 422)])
 def test_a_request_that_never_became_a_call_is_told_the_same_again(fault: dict[str, Any], status: int) -> None:
     """Not that it is still running: no row will ever end it."""
-    once = Once(wall_clock)
+    idempotency = IdempotencyStore(wall_clock)
 
     async def main(home: House) -> None:
         assert [(await ask(home, post(body(**fault), ONCE))).status for _ in range(2)] == [status, status]
-        assert not once._answers
+        assert not idempotency._answers
         assert (await ask(home, post(body(), ONCE))).status == 200
 
-    assert len(in_house(main, GOOD, once=once, max_output_tokens=50).rows) == 1
+    assert len(in_house(main, GOOD, idempotency=idempotency, max_output_tokens=50).rows) == 1
 
 
 def test_a_call_that_the_books_refused_is_forgotten() -> None:
@@ -391,17 +391,17 @@ def test_a_call_that_the_books_refused_is_forgotten() -> None:
             """Refuse."""
             raise ApiError("insufficient_wallet_balance", "Empty.", should_retry=False)
 
-    once = Once(wall_clock)
+    idempotency = IdempotencyStore(wall_clock)
 
     async def main(home: House) -> None:
         ledger, home.dependencies.ledger = home.dependencies.ledger, Shut()
         for _ in range(2):
             failure(await home.ask(post(body(), ONCE)), 402, "insufficient_wallet_balance")
-        assert not once._answers
+        assert not idempotency._answers
         home.dependencies.ledger = ledger
         assert (await home.ask(post(body(), ONCE))).status == 200
 
-    assert len(in_house(main, GOOD, once=once).rows) == 1
+    assert len(in_house(main, GOOD, idempotency=idempotency).rows) == 1
 
 
 def test_a_caller_who_left_before_the_answer_may_ask_again() -> None:
@@ -449,15 +449,15 @@ class LateClient(MemoryClient):
 def test_an_answer_can_be_had_again_only_when_its_delivery_is_known(taken: bool) -> None:
     """Delivered, it is replayed; lost, its key is free again."""
     rig = Rig(ScriptedUpstream(Steps([document()], headers={"content-type": "application/json"})))
-    once = Once(wall_clock)
-    rig.dependencies.ledger = ledger_into(Rows(rig.rows, once))
+    idempotency = IdempotencyStore(wall_clock)
+    rig.dependencies.ledger = ledger_into(Rows(rig.rows, idempotency))
 
     async def ask(client: MemoryClient, call_id: str) -> None:
         began = asyncio.get_running_loop().time()
         headers = [("x-request-id", call_id)]
         call = Call(id=call_id, key=OneKey().verify("k"), body=chat_body(), created=1, began=began, headers=headers, door=CHAT_DOOR)
         client.task = asyncio.current_task()
-        await relay_once(call, "k", client, dependencies=rig.dependencies, once=once)
+        await relay_idempotent(call, "k", client, dependencies=rig.dependencies, idempotency=idempotency)
 
     async def main() -> MemoryClient:
         first, second = LateClient(takes_bytes_max=10**6 if taken else 0), MemoryClient()
@@ -480,16 +480,16 @@ def test_an_answer_can_be_had_again_only_when_its_delivery_is_known(taken: bool)
 
 def test_a_call_from_before_a_restart_is_not_run_twice() -> None:
     """Its answer is gone with the process, its receipt is not."""
-    once = Once(wall_clock)
-    once.remember([(mark_of("key_1", "order-7", body()), "req_before", wall_clock() - REMEMBERED_SECONDS_MAX + 60)])
-    once.remember([(mark_of("key_1", "old", body()), "req_old", wall_clock() - REMEMBERED_SECONDS_MAX)])
+    idempotency = IdempotencyStore(wall_clock)
+    idempotency.remember([(mark_of("key_1", "order-7", body()), "req_before", wall_clock() - REMEMBERED_SECONDS_MAX + 60)])
+    idempotency.remember([(mark_of("key_1", "old", body()), "req_old", wall_clock() - REMEMBERED_SECONDS_MAX)])
 
     async def main(home: House) -> None:
         assert "not kept" in refused(await ask(home, post(body(), ONCE)), "request_already_completed", "req_before")
         refused(await ask(home, post(body(n=2), ONCE)), "idempotency_conflict", "req_before")
         assert (await ask(home, post(body(), "idempotency-key: old"))).status == 200
 
-    assert len(in_house(main, GOOD, once=once).rows) == 1
+    assert len(in_house(main, GOOD, idempotency=idempotency).rows) == 1
 
 
 def row(call_id: str, mark: str, *, outcome: str = COMPLETED, tokens: int = 1, stream: bool = False, ended: float = 0.0) -> CallRow:
@@ -517,57 +517,57 @@ def row(call_id: str, mark: str, *, outcome: str = COMPLETED, tokens: int = 1, s
 )
 def test_a_row_found_after_a_crash_counts_as_if_the_process_had_lived(outcome: str, tokens: int, billed: bool) -> None:
     """What was charged for, or completed if only for nothing, does not run again, though nobody here saw it begin."""
-    once = Once(lambda: 10.0)
+    idempotency = IdempotencyStore(lambda: 10.0)
     found = row("req_1", "k:b", outcome=outcome, tokens=tokens, ended=9.0)
-    once.final(found)
+    idempotency.final(found)
     assert is_billed(found) == billed
     if billed:
         with pytest.raises(ApiError, match="req_1") as caught:
-            once.begin("k:b", "req_2")
+            idempotency.begin("k:b", "req_2")
         assert caught.value.code == "request_already_completed"
     else:
-        assert once.begin("k:b", "req_2") is None
+        assert idempotency.begin("k:b", "req_2") is None
 
 
 def test_a_late_row_does_not_end_the_call_that_came_after_it() -> None:
     """A key that was given up and taken again belongs to the later call."""
-    once = Once(lambda: 0.0)
-    assert once.begin("k:b", "req_1") is None
-    once.forget("k:b", "req_1")
-    assert once.begin("k:b", "req_2") is None
-    once.final(row("req_1", "k:b"))
-    once.forget("k:b", "req_1")
+    idempotency = IdempotencyStore(lambda: 0.0)
+    assert idempotency.begin("k:b", "req_1") is None
+    idempotency.forget("k:b", "req_1")
+    assert idempotency.begin("k:b", "req_2") is None
+    idempotency.final(row("req_1", "k:b"))
+    idempotency.forget("k:b", "req_1")
     with pytest.raises(ApiError, match="req_2") as caught:
-        once.begin("k:b", "req_3")
+        idempotency.begin("k:b", "req_3")
     assert caught.value.code == "request_in_progress"
 
 
 def test_a_row_that_is_told_twice_counts_once() -> None:
     """The answer stays; a crash between the database and the journal makes such a row."""
-    once = Once(lambda: 0.0)
-    once.begin("k:b", "req_1")
-    once.keep(Answer("req_1", "application/json", b"{}"))
-    once.final(row("req_1", "k:b"))
-    once.final(row("req_1", "k:b"))
-    assert once.begin("k:b", "req_2") == Answer("req_1", "application/json", b"{}")
+    idempotency = IdempotencyStore(lambda: 0.0)
+    idempotency.begin("k:b", "req_1")
+    idempotency.keep(Answer("req_1", "application/json", b"{}"))
+    idempotency.final(row("req_1", "k:b"))
+    idempotency.final(row("req_1", "k:b"))
+    assert idempotency.begin("k:b", "req_2") == Answer("req_1", "application/json", b"{}")
 
 
 def test_what_is_too_old_leaves_the_memory_a_hundred_keys_at_a_time() -> None:
     """No request pays for a whole day's keys; an old key that is used before its turn takes its old answer with it."""
     now = 0.0
-    once = Once(lambda: now)
-    once.remember((f"old{number}:b", f"req_{number}", 0.0) for number in range(FORGOTTEN_AT_ONCE_KEYS_MAX + 50))
-    once.begin("k:b", "req_k")
-    once.keep(Answer("req_k", "application/json", b"{}"))
-    once.final(row("req_k", "k:b"))
+    idempotency = IdempotencyStore(lambda: now)
+    idempotency.remember((f"old{number}:b", f"req_{number}", 0.0) for number in range(FORGOTTEN_AT_ONCE_KEYS_MAX + 50))
+    idempotency.begin("k:b", "req_k")
+    idempotency.keep(Answer("req_k", "application/json", b"{}"))
+    idempotency.final(row("req_k", "k:b"))
     now = REMEMBERED_SECONDS_MAX
-    assert once.begin("k:b", "req_anew") is None
-    assert len(once._ended) == 51
-    assert list(once._answers) == ["req_k"]
-    once.final(row("req_anew", "k:b", ended=now))
-    assert not once._answers
-    once.begin("other:b", "req_other")
-    assert list(once._ended) == ["k"]
+    assert idempotency.begin("k:b", "req_anew") is None
+    assert len(idempotency._ended) == 51
+    assert list(idempotency._answers) == ["req_k"]
+    idempotency.final(row("req_anew", "k:b", ended=now))
+    assert not idempotency._answers
+    idempotency.begin("other:b", "req_other")
+    assert list(idempotency._ended) == ["k"]
 
 
 def test_a_large_body_is_digested_beside_the_event_loop() -> None:
@@ -576,7 +576,9 @@ def test_a_large_body_is_digested_beside_the_event_loop() -> None:
 
     async def done_at_once(size: int) -> bool:
         call = Call(id="req_1", key=OneKey().verify("k"), body=b"x" * size, created=1, began=0.0, headers=[], door=CHAT_DOOR)
-        task = asyncio.create_task(relay_once(call, "k", MemoryClient(), dependencies=rig.dependencies, once=Once(wall_clock)))
+        task = asyncio.create_task(
+            relay_idempotent(call, "k", MemoryClient(), dependencies=rig.dependencies, idempotency=IdempotencyStore(wall_clock))
+        )
         await asyncio.sleep(0)
         done = task.done()
         with pytest.raises(ApiError) as caught:
@@ -643,7 +645,7 @@ class Memory(RuleBasedStateMachine):
         super().__init__()
         self.now = 1_000_000.0
         self.count = 0
-        self.once = Once(lambda: self.now, keys_max=KEYS, answers_bytes_max=ANSWERS_BYTES)
+        self.idempotency = IdempotencyStore(lambda: self.now, keys_max=KEYS, answers_bytes_max=ANSWERS_BYTES)
         self.running: dict[str, str] = {}  # key -> call id
         self.ended: dict[str, tuple[str, float]] = {}  # key -> call id, when; in the order of their ends
         self.answers: list[tuple[str, bytes]] = []  # call id and body, in the order in which they were kept
@@ -657,7 +659,7 @@ class Memory(RuleBasedStateMachine):
         ended = self.ended.get(key, ("", 0.0))
         answer, refusal = None, None
         try:
-            answer = self.once.begin(f"{key}:0", call_id)
+            answer = self.idempotency.begin(f"{key}:0", call_id)
         except ApiError as error:
             refusal = error
         if refusal is not None:
@@ -681,7 +683,7 @@ class Memory(RuleBasedStateMachine):
         call_id = data.draw(st.sampled_from(sorted(self.running.values())))
         if call_id not in dict(self.answers):
             self.answers.append((call_id, body))
-            self.once.keep(Answer(call_id, "application/json", body))
+            self.idempotency.keep(Answer(call_id, "application/json", body))
 
     @precondition(lambda self: self.running)
     @rule(data=st.data(), outcome=st.sampled_from([COMPLETED, FAILED, CUT]))
@@ -689,7 +691,7 @@ class Memory(RuleBasedStateMachine):
         """A call's row is final."""
         key = data.draw(st.sampled_from(sorted(self.running)))
         call_id = self.running.pop(key)
-        self.once.final(row(call_id, f"{key}:0", outcome=outcome, tokens=0 if outcome == FAILED else 1, ended=self.now))
+        self.idempotency.final(row(call_id, f"{key}:0", outcome=outcome, tokens=0 if outcome == FAILED else 1, ended=self.now))
         if outcome != FAILED:
             self.ended.pop(key, None)
             self.ended[key] = (call_id, self.now)
@@ -713,10 +715,10 @@ class Memory(RuleBasedStateMachine):
     @invariant()
     def bounded(self) -> None:
         """Neither the answers nor the keys outgrow their bound, and no answer outlives its key."""
-        kept = self.once._answers
-        assert self.once._answers_bytes == sum(len(answer.body) + ANSWER_EXTRA_BYTES for answer in kept.values()) <= ANSWERS_BYTES
-        assert len(self.once._ended) <= KEYS
-        assert set(kept) <= {use.call_id for use in [*self.once._running.values(), *self.once._ended.values()]}
+        kept = self.idempotency._answers
+        assert self.idempotency._answers_bytes == sum(len(answer.body) + ANSWER_EXTRA_BYTES for answer in kept.values()) <= ANSWERS_BYTES
+        assert len(self.idempotency._ended) <= KEYS
+        assert set(kept) <= {use.call_id for use in [*self.idempotency._running.values(), *self.idempotency._ended.values()]}
 
 
 Memory.TestCase.settings = settings(max_examples=repeats(200), stateful_step_count=40, deadline=None)
@@ -730,9 +732,9 @@ def test_the_official_client_gets_the_same_answer_for_the_same_key() -> None:
     """Two creations with one key are one row, and its types see no difference."""
 
     async def main() -> list[CallRow]:
-        once = Once(wall_clock)
+        idempotency = IdempotencyStore(wall_clock)
         async with (
-            home_with(once, GOOD) as home,
+            home_with(idempotency, GOOD) as home,
             httpx2.AsyncClient(trust_env=False) as transport,
             AsyncOpenAI(base_url=f"http://127.0.0.1:{home.port}/v1", api_key=CLIENT_KEY, http_client=transport, max_retries=2) as client,
         ):
@@ -755,7 +757,7 @@ def test_the_official_client_waits_for_a_running_call_by_itself() -> None:
     async def main() -> list[CallRow]:
         gate = asyncio.Event()
         async with (
-            home_with(Once(wall_clock), says(gate, plain(document()))) as home,
+            home_with(IdempotencyStore(wall_clock), says(gate, plain(document()))) as home,
             httpx2.AsyncClient(trust_env=False) as transport,
             AsyncOpenAI(base_url=f"http://127.0.0.1:{home.port}/v1", api_key=CLIENT_KEY, http_client=transport, max_retries=1) as client,
         ):

@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from aisa.ledger.port_admin import Made
-from aisa.ledger.reconcile import ExportUnreadable, Line, compare, drift, drifts, read_export, totals
+from aisa.ledger.reconcile import ExportUnreadable, LineItem, compare, drift, drifts, read_export, totals
 
 PLAIN = ["date,model,input_tokens,output_tokens", "2026-12-01,gpt-5,1000,200"]
 
@@ -116,18 +116,18 @@ def ours(*made: tuple[str, str, int, int]) -> list[Made]:
     return [Made(day, model, 1, inputs, outputs, 0) for day, model, inputs, outputs in made]
 
 
-def theirs(*made: tuple[str, str, int, int]) -> list[Line]:
+def theirs(*made: tuple[str, str, int, int]) -> list[LineItem]:
     """Return what the vendor says."""
-    return [Line(day, model, theirs_input=inputs, theirs_output=outputs) for day, model, inputs, outputs in made]
+    return [LineItem(day, model, theirs_input=inputs, theirs_output=outputs) for day, model, inputs, outputs in made]
 
 
 def test_each_day_and_model_is_compared() -> None:
     """What only one side has stands beside zero."""
     lines = compare(ours(("2", "a", 10, 20), ("1", "b", 1, 1)), theirs(("2", "a", 11, 20), ("2", "c", 5, 6)))
     assert lines == [
-        Line("1", "b", 1, 1),
-        Line("2", "a", 10, 20, 0, 11, 20),
-        Line("2", "c", 0, 0, 0, 5, 6),
+        LineItem("1", "b", 1, 1),
+        LineItem("2", "a", 10, 20, 0, 11, 20),
+        LineItem("2", "c", 0, 0, 0, 5, 6),
     ]
     assert [(line.model, line.ours_input, line.theirs_input) for line in totals(lines)] == [
         ("a", 10, 11),
@@ -163,7 +163,7 @@ def test_drift_is_a_part_of_whoever_has_more(ours_: int, theirs_: int, hundredth
 
 def test_the_tolerance_is_exact() -> None:
     """One percent is within one percent, and a token more is not."""
-    assert not drifts(Line("", "", 99_000, 0, 0, 100_000, 0), 100)
-    assert drifts(Line("", "", 98_999, 0, 0, 100_000, 0), 100)
-    assert drifts(Line("", "", 0, 100_000, 0, 0, 98_999), 100)
-    assert drifts(Line("", "", 10**15, 0, 0, 10**15 + 1, 0), 0)
+    assert not drifts(LineItem("", "", 99_000, 0, 0, 100_000, 0), 100)
+    assert drifts(LineItem("", "", 98_999, 0, 0, 100_000, 0), 100)
+    assert drifts(LineItem("", "", 0, 100_000, 0, 0, 98_999), 100)
+    assert drifts(LineItem("", "", 10**15, 0, 0, 10**15 + 1, 0), 0)

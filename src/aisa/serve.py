@@ -38,7 +38,7 @@ from aisa.edge.app import Edge
 from aisa.edge.board_view import BoardView
 from aisa.edge.control import Control
 from aisa.edge.cors import CrossOrigin
-from aisa.edge.idempotency import Once
+from aisa.edge.idempotency import IdempotencyStore
 from aisa.edge.statement import Statement
 from aisa.embedded.upstream import EmbeddedUpstream
 from aisa.facts import BugFound, Fact, ServerNotice
@@ -162,9 +162,9 @@ async def serve(
     writer = Writer(database, report)
     refused = RefusalRecords(writer.post_refused, writer.prune, wall_clock=wall_clock, report=report)
     refused.forget_old()
-    once = Once(wall_clock)
+    idempotency = IdempotencyStore(wall_clock)
     store = LedgerStore(database, wall_clock, lambda: tuple(ledger.calls))
-    ledger = open_ledger(config, journal, store, writer=writer, keys=keys, once=once, report=report)
+    ledger = open_ledger(config, journal, store, writer=writer, keys=keys, idempotency=idempotency, report=report)
     names = Names()
     pools = {name: HttpUpstream(name, vendor, os.environ, names=names) for name, vendor in config.vendors.items()}
     dependencies = open_dependencies(config, keys, ledger, pools=pools, counts=counts, chance=chance, report=report)
@@ -177,7 +177,7 @@ async def serve(
         wall_clock,
         cross_origin=CrossOrigin(config.cors),
         not_ready=stopping.why_not_ready,
-        once=once,
+        idempotency=idempotency,
         accounts=Accounts(ledger, statement, wall_clock),
     )
     wallets = LiveWallets(store, ledger, asyncio.get_running_loop().call_soon_threadsafe)
@@ -254,11 +254,18 @@ def open_dependencies(
 
 
 def open_ledger(
-    config: Config, journal: Journal, store: LedgerStore, *, writer: Writer, keys: KeyStore, once: Once, report: Callable[[Fact], None]
+    config: Config,
+    journal: Journal,
+    store: LedgerStore,
+    *,
+    writer: Writer,
+    keys: KeyStore,
+    idempotency: IdempotencyStore,
+    report: Callable[[Fact], None],
 ) -> LiveLedger:
     """Return the live ledger, with what the database has."""
     now = wall_clock()
-    once.remember((call.idempotency, call.id, call.ended_ms / 1000) for call in store.recent(int(now * 1000) - REPEATED_MS_MAX))
+    idempotency.remember((call.idempotency, call.id, call.ended_ms / 1000) for call in store.recent(int(now * 1000) - REPEATED_MS_MAX))
     wallets = [Wallet(account.name, account.balance) for account in store.accounts()]
     caps: dict[str, Cap] = {}
     for key in keys.list():
@@ -269,7 +276,7 @@ def open_ledger(
             caps[key.id] = Cap(key.spend_cap, key.spend_window, spent=spent, now=now, newest=newest)
 
     sync = None if config.ledger.durability == "process" else GroupSync(journal.sync, config.server.data_dir, report)
-    ledger = LiveLedger(journal, writer.post, wallets=wallets, caps=caps.items(), wall_clock=wall_clock, sync=sync, final=once.final)
+    ledger = LiveLedger(journal, writer.post, wallets=wallets, caps=caps.items(), wall_clock=wall_clock, sync=sync, final=idempotency.final)
 
     async def spent_in(span: Span, without: Sequence[str]) -> Nanos:
         return await asyncio.to_thread(store.spent_in, span, without)

@@ -14,7 +14,7 @@ from aisa.cli.problems import Misuse
 from aisa.cli.terminal import paint, say, table
 from aisa.cli.treasury import aligned, dollars, json_text
 from aisa.ledger.port_admin import AuditReport, Made
-from aisa.ledger.reconcile import COLUMNS, Export, ExportUnreadable, Line, compare, drift, drifts, read_export, totals
+from aisa.ledger.reconcile import COLUMNS, Export, ExportUnreadable, LineItem, compare, drift, drifts, read_export, totals
 
 AUDIT_SECONDS_MAX = 3_600.0  # enough for fifty million calls
 MADE_SECONDS_MAX = 600.0  # enough for some ten million calls
@@ -76,7 +76,7 @@ def reconcile(file: str, vendor: str, columns: str | None, *, tolerance: str, co
     say("\n" + paint(f"Every model is within {within} %.", "green", bold=True))
 
 
-def row(line: Line) -> list[str]:
+def row(line: LineItem) -> list[str]:
     """Return a line's cells, in the order of HEADS."""
     pairs = ((line.ours_input, line.theirs_input), (line.ours_output, line.theirs_output))
     return [line.day, line.model, *(cell for ours, theirs in pairs for cell in (f"{ours:,}", f"{theirs:,}", percent(ours, theirs)))]

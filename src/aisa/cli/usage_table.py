@@ -32,7 +32,7 @@ GAP = 2  # between columns
 COLUMNS = ("CALLS", "FAILED", "INPUT", "CACHED", "OUTPUT", "US DOLLARS")
 
 
-class Line(NamedTuple):
+class UsageLine(NamedTuple):
     """The sums of one group: `group` is a key's id, a model or a day, `name` what people call it."""
 
     group: str
@@ -76,16 +76,16 @@ def beginning(since: str, now: float) -> int:
     return start * 1000
 
 
-def lines_of(shown: UsageShown, by: str, *, start_ms: int, end_ms: int) -> list[Line]:
+def lines_of(shown: UsageShown, by: str, *, start_ms: int, end_ms: int) -> list[UsageLine]:
     """Return the sums: days in order, none left out; else the dearest first, and then who has called most."""
     if by == DAY:
         days = [day_of(day) for day in range(start_ms - start_ms % DAY_MS, end_ms, DAY_MS)]
-        return [Line(day, day, shown.groups.get(day) or Used()) for day in days]
-    lines = [Line(group, shown.labels.get(group, group), used) for group, used in shown.groups.items()]
+        return [UsageLine(day, day, shown.groups.get(day) or Used()) for day in days]
+    lines = [UsageLine(group, shown.labels.get(group, group), used) for group, used in shown.groups.items()]
     return sorted(lines, key=lambda line: (-line.used.cost, -line.used.requests, line.name))
 
 
-def usage_table(lines: list[Line], by: str, width: int) -> str:
+def usage_table(lines: list[UsageLine], by: str, width: int) -> str:
     """Return a table of so many characters if they suffice, with a bar for each line and a total."""
     total = Used()
     for line in lines:
@@ -105,7 +105,7 @@ def usage_table(lines: list[Line], by: str, width: int) -> str:
     return "\n".join((top, *rows, paint(bottom, bold=True))) + more
 
 
-def with_bars(rows: list[str], lines: list[Line], cells_max: int) -> list[str]:
+def with_bars(rows: list[str], lines: list[UsageLine], cells_max: int) -> list[str]:
     """Return rows with a bar behind each: of its cost or, where nothing has a cost, of its tokens."""
     weights = [line.used.cost for line in lines]
     if not any(weights):
@@ -120,7 +120,7 @@ def cells(used: Used) -> list[str]:
     return [*map(count, counts), dollars(used.cost)]
 
 
-def document(line: Line, by: str) -> dict[str, object]:
+def document(line: UsageLine, by: str) -> dict[str, object]:
     """Return a line as JSON. Costs are exact: nano-dollars, and US dollars."""
     label: dict[str, object] = {"label": line.name} if by == KEY else {}
     cost = msgspec.Raw(dollars_text(line.used.cost).encode())
@@ -133,7 +133,7 @@ def document(line: Line, by: str) -> dict[str, object]:
     }
 
 
-def csv_text(lines: list[Line], by: str) -> str:
+def csv_text(lines: list[UsageLine], by: str) -> str:
     """Return CSV with a head. Costs are exact, in US dollars."""
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")

@@ -15,7 +15,7 @@ from aisa.context import Dependencies
 from aisa.edge.account import BALANCE, RECEIPT, USAGE, Accounts
 from aisa.edge.cors import CrossOrigin
 from aisa.edge.elsewhere import ELSEWHERE
-from aisa.edge.idempotency import HEADER, Once, relay_once
+from aisa.edge.idempotency import HEADER, IdempotencyStore, relay_idempotent
 from aisa.edge.models import model_list, one_model
 from aisa.edge.pages import Pages
 from aisa.edge.refusals import Refusals
@@ -58,7 +58,7 @@ class Readiness(Protocol):
 class Edge:
     """Answers every request that a client connection brings.
 
-    Without `once`, an Idempotency-Key means nothing; without `accounts`, there are no routes on bills.
+    Without `idempotency`, an Idempotency-Key means nothing; without `accounts`, there are no routes on bills.
     """
 
     def __init__(
@@ -69,7 +69,7 @@ class Edge:
         *,
         cross_origin: CrossOrigin,
         not_ready: Readiness,
-        once: Once | None = None,
+        idempotency: IdempotencyStore | None = None,
         accounts: Accounts | None = None,
     ) -> None:
         self.accounts = accounts
@@ -80,7 +80,7 @@ class Edge:
         self._cross_origin = cross_origin
         self._pages = Pages()
         self._not_ready = not_ready
-        self._once = once
+        self._idempotency = idempotency
         self._created = int(wall_clock())
         self._refusals = Refusals(dependencies.report)
 
@@ -161,8 +161,8 @@ class Edge:
             door=visit.door,
             client_request_id=visit.judged.client_request_id,
         )
-        if self._once is not None and HEADER in request.headers:
-            return relay_once(call, request.headers[HEADER], reply, dependencies=self._dependencies, once=self._once)
+        if self._idempotency is not None and HEADER in request.headers:
+            return relay_idempotent(call, request.headers[HEADER], reply, dependencies=self._dependencies, idempotency=self._idempotency)
         return relay(call, reply, self._dependencies)
 
     async def models(self, visit: Visit, _reply: Reply) -> Page:

@@ -54,7 +54,7 @@ class Use(msgspec.Struct, frozen=True, gc=False):
     why_not: str = NOT_KEPT
 
 
-class Once:
+class IdempotencyStore:
     """The keys that were used, and the answers that can be given again. Belongs to the event loop; memory only.
 
     What is too old is forgotten when the next request with a key comes.
@@ -194,7 +194,7 @@ def check_given(given: str) -> None:
         raise ApiError("invalid_request", f"The header Idempotency-Key must have 1 to {GIVEN_CHARACTERS_MAX} printable ASCII characters.")
 
 
-async def relay_once(call: Call, given: str, client: Client, *, dependencies: Dependencies, once: Once) -> None:
+async def relay_idempotent(call: Call, given: str, client: Client, *, dependencies: Dependencies, idempotency: IdempotencyStore) -> None:
     """Carry a call with an Idempotency-Key to its end, as `relay` does, or give it the answer that the first one got.
 
     Raises ApiError when the call is refused before anything was opened.
@@ -203,17 +203,17 @@ async def relay_once(call: Call, given: str, client: Client, *, dependencies: De
     check_given(given)
     in_thread = len(call.body) > HASH_INLINE_BYTES_MAX
     mark = await asyncio.to_thread(mark_of, key.id, given, call.body) if in_thread else mark_of(key.id, given, call.body)
-    answer = once.begin(mark, call.id)  # nothing is awaited between its look-up and its entry
+    answer = idempotency.begin(mark, call.id)  # nothing is awaited between its look-up and its entry
     if answer is not None:
         replay(answer, call, client)
         dependencies.report(Replayed(call.id, answer.call_id, key.id, key.label, len(answer.body), call.client_request_id))
         return
     call.idempotency = mark
     try:
-        await relay(call, Recorder(client, call.id, once.keep), dependencies)
+        await relay(call, Recorder(client, call.id, idempotency.keep), dependencies)
     finally:
         if not call.opened:
-            once.forget(mark, call.id)
+            idempotency.forget(mark, call.id)
 
 
 def replay(answer: Answer, call: Call, client: Client) -> None:

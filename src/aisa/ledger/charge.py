@@ -28,7 +28,7 @@ from aisa.usage import COUNTED, ESTIMATED, REPORTED, Usage
 STEP_TOKENS = 256  # of output that a stream's hold grows by: at ten dollars per million tokens a quarter of a cent
 
 
-class Keeper(Protocol):
+class ChargeLedger(Protocol):
     """What a charge asks of the ledger that it is in."""
 
     wall_clock: WallClock
@@ -65,7 +65,7 @@ class Charge:
     )
 
     def __init__(
-        self, ledger: Keeper, opening: Opening, slot: Slot, *, offer: Offer, limits: Sequence[Limit] = (), held_input: int = 0
+        self, ledger: ChargeLedger, opening: Opening, slot: Slot, *, offer: Offer, limits: Sequence[Limit] = (), held_input: int = 0
     ) -> None:
         self.opening = opening
         self.row: CallRow | None = None

@@ -39,7 +39,7 @@ class ExportUnreadable(Exception):
     """The export cannot be understood; the message says where and what would be right."""
 
 
-class Line(msgspec.Struct, frozen=True):
+class LineItem(msgspec.Struct, frozen=True):
     """What we and the vendor have for one model in one day, or in all days (`day` is empty). `theirs_cost` is None if nobody tells it."""
 
     day: str
@@ -51,10 +51,10 @@ class Line(msgspec.Struct, frozen=True):
     theirs_output: int = 0
     theirs_cost: Nanos | None = None
 
-    def plus(self, other: Line) -> Line:
+    def plus(self, other: LineItem) -> LineItem:
         """Return the sums of both, named as this one."""
         cost = None if self.theirs_cost is None and other.theirs_cost is None else (self.theirs_cost or 0) + (other.theirs_cost or 0)
-        return Line(
+        return LineItem(
             self.day,
             self.model,
             self.ours_input + other.ours_input,
@@ -71,14 +71,14 @@ class Export(msgspec.Struct, frozen=True):
 
     first: date
     last: date
-    lines: list[Line]
+    lines: list[LineItem]
 
 
 def read_export(text: Iterable[str], named: Mapping[str, str], lines_max: int = LINES_MAX) -> Export:
     """Read a CSV file's lines. `named` gives the names of columns that COLUMNS does not know. Raises ExportUnreadable."""
     reader = csv.reader(text, strict=True)
     days: set[date] = set()
-    sums: dict[tuple[date, str], Line] = {}
+    sums: dict[tuple[date, str], LineItem] = {}
     try:
         places = find_columns(next(reader, NO_HEAD), named)
         for number, cells in enumerate(reader, 2):
@@ -118,7 +118,7 @@ def find_columns(head: list[str], named: Mapping[str, str]) -> dict[str, int]:
     return places
 
 
-def read_line(cells: list[str], places: Mapping[str, int], number: int) -> Line:
+def read_line(cells: list[str], places: Mapping[str, int], number: int) -> LineItem:
     """Return one line of the export. Raises ExportUnreadable."""
 
     def cell(column: str) -> str:
@@ -136,7 +136,7 @@ def read_line(cells: list[str], places: Mapping[str, int], number: int) -> Line:
     except (ValueError, OverflowError, OSError):
         what = "2026-12-31, 2026-12-31T00:00:00Z or UNIX seconds"
         raise ExportUnreadable(f"Line {number}: {cell('date')[:40]!r} is no date; write {what}.") from None
-    return Line(
+    return LineItem(
         day.isoformat(),
         cell("model"),
         theirs_input=parsed("input", count_of),
@@ -169,26 +169,26 @@ def nanos_of(text: str) -> Nanos:
     return int((amount * NANOS_PER_DOLLAR).to_integral_value(ROUND_HALF_UP))
 
 
-def compare(ours: Iterable[Made], theirs: Iterable[Line]) -> list[Line]:
+def compare(ours: Iterable[Made], theirs: Iterable[LineItem]) -> list[LineItem]:
     """Return a line for each day and model that either side has, in order."""
-    lines: dict[tuple[str, str], Line] = {}
+    lines: dict[tuple[str, str], LineItem] = {}
     models: set[str] = set()
     for made in ours:
         models.add(made.model)
-        lines[made.day, made.model] = Line(made.day, made.model, made.input_tokens, made.output_tokens, made.vendor_cost)
+        lines[made.day, made.model] = LineItem(made.day, made.model, made.input_tokens, made.output_tokens, made.vendor_cost)
     for line in theirs:
         model = line.model if line.model in models else SNAPSHOT.sub("", line.model)
         key = (line.day, model if model in models else line.model)
-        lines[key] = lines.get(key, Line(*key)).plus(line)
+        lines[key] = lines.get(key, LineItem(*key)).plus(line)
     return [line for _, line in sorted(lines.items())]
 
 
-def totals(lines: Iterable[Line]) -> list[Line]:
+def totals(lines: Iterable[LineItem]) -> list[LineItem]:
     """Return the sum over all days for each model, and over all models (with an empty name) at the end."""
-    sums: dict[str, Line] = {}
-    every = Line("", "")
+    sums: dict[str, LineItem] = {}
+    every = LineItem("", "")
     for line in lines:
-        sums[line.model] = sums.get(line.model, Line("", line.model)).plus(line)
+        sums[line.model] = sums.get(line.model, LineItem("", line.model)).plus(line)
         every = every.plus(line)
     return [*(sums[model] for model in sorted(sums)), every]
 
@@ -200,7 +200,7 @@ def drift(ours: int, theirs: int) -> int:
     return size if theirs >= ours else -size
 
 
-def drifts(line: Line, tolerance: int) -> bool:
+def drifts(line: LineItem, tolerance: int) -> bool:
     """Say whether input or output drift by more than a tolerance in hundredths of a percent."""
     pairs = ((line.ours_input, line.theirs_input), (line.ours_output, line.theirs_output))
     return any(abs(theirs - ours) * 10_000 > tolerance * max(ours, theirs) for ours, theirs in pairs)

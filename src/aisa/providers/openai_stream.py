@@ -29,12 +29,12 @@ from aisa.wire.plain import (
     OPENING_CHUNK,
     ROLE_DELTA,
     USAGE_CHUNK,
-    Mould,
+    ChunkTemplate,
     PlainChunk,
     PlainOpeningChunk,
     PlainUsage,
     is_utf8,
-    mould_of,
+    template_of,
     with_delta,
 )
 from aisa.wire.sse import DONE, Event, EventTooLarge, SseDecoder, data_event, events_in
@@ -71,8 +71,8 @@ class StreamDecoder:
         )
         self._asked = AskedOf(chat, target)
         self._kept: list[tuple[Tree, bytes]] = []  # finish chunks held back that were conformant, and their events
-        self._mould: Mould | None = None
-        self._meter = TokenMeter()  # of the choice that the mould is of
+        self._template: ChunkTemplate | None = None
+        self._meter = TokenMeter()  # of the choice that the template is of
         self._renaming: Renaming | None = None
         self._told: tuple[Tree | None, Usage] | None = None  # a report that came in a chunk of its own and is right as it is, and read
         self._ended = False
@@ -98,7 +98,7 @@ class StreamDecoder:
             return []
         if not complete:
             return []
-        if self._mould is not None and self._outlet.shown and (piece := self._mould.cast(complete, self._meter)) is not None:
+        if self._template is not None and self._outlet.shown and (piece := self._template.match(complete, self._meter)) is not None:
             self._chunks.tokens += piece.tokens
             return [piece] if self._outlet.passes else self._given([piece])
         return self._given(self._relay(complete))
@@ -202,9 +202,9 @@ class StreamDecoder:
         pieces: list[Piece] = []
         begin, size, mixed = 0, len(complete), False
         while begin < size:
-            mould = self._mould
-            if mould is not None and not mixed and (end := mould.reach(complete, begin)) > begin:
-                piece = mould.cast(complete[begin:end], self._meter)
+            template = self._template
+            if template is not None and not mixed and (end := template.reach(complete, begin)) > begin:
+                piece = template.match(complete[begin:end], self._meter)
                 if piece is not None:
                     self._chunks.tokens += piece.tokens
                     pieces.append(piece)
@@ -218,7 +218,7 @@ class StreamDecoder:
         return pieces
 
     def _relay_block(self, block: bytes) -> list[Piece]:
-        if self._mould is not None and (piece := self._mould.cast(block, self._meter)) is not None:
+        if self._template is not None and (piece := self._template.match(block, self._meter)) is not None:
             self._chunks.tokens += piece.tokens
             return [piece]
         return self._relay_events(events_in(block))
@@ -231,7 +231,7 @@ class StreamDecoder:
         return pieces
 
     def _relay_one(self, name: bytes, data: bytes) -> list[Piece]:
-        self._mould = None  # this event may end what it stands for
+        self._template = None  # this event may end what it stands for
         if b"\n" in data or not is_utf8(data):
             return self._relay_slowly(name, data)
         try:
@@ -256,7 +256,7 @@ class StreamDecoder:
         if event is None:
             return self._relay_slowly(b"", data)
         self._chunks.service_tier = chunk.service_tier or self._chunks.service_tier
-        self._mould = mould_of(data, event)
+        self._template = template_of(data, event)
         self._meter = self._chunks.meter_of(choice.index)
         tokens = self._meter.add_text(choice.delta.content)
         self._chunks.tokens += tokens

@@ -116,7 +116,7 @@ def is_utf8(data: bytes) -> bool:
     return True
 
 
-class Mould(msgspec.Struct, frozen=True):
+class ChunkTemplate(msgspec.Struct, frozen=True):
     """What a stream's text chunks have in common: the bytes around the text, as the vendor sends them and as we send them.
 
     Chunks of one stream differ in their text alone. If one was found conformant, others with the same bytes around simple texts are
@@ -128,7 +128,7 @@ class Mould(msgspec.Struct, frozen=True):
     opening: bytes  # the same as we send it
     closing: bytes  # ... with the blank line
 
-    def cast(self, events: bytes, meter: TokenMeter) -> Piece | None:
+    def match(self, events: bytes, meter: TokenMeter) -> Piece | None:
         """Return whole events that all fit (without the last blank line) as a piece, None if one does not. The meter counts them."""
         before, after = self.before, self.after
         if not (events.startswith(before) and events.endswith(after)):
@@ -154,14 +154,14 @@ class Mould(msgspec.Struct, frozen=True):
         return begin if last < 0 else last + len(self.after)
 
 
-def mould_of(data: bytes, emitted: bytes) -> Mould | None:
-    """Return the mould of a conformant chunk and of what is sent for it; None if its text cannot be told from the bytes."""
+def template_of(data: bytes, emitted: bytes) -> ChunkTemplate | None:
+    """Return the template of a conformant chunk and of what is sent for it; None if its text cannot be told from the bytes."""
     start = data.find(CONTENT) + len(CONTENT)
     end = data.find(b'"', start)
     if data.count(CONTENT) != 1 or emitted.count(CONTENT) != 1 or not are_simple([data[start:end]]):
         return None
     opening, _, rest = emitted.partition(CONTENT)
-    return Mould(b"data: " + data[:start], data[end:], b"data: " + opening + CONTENT, rest[end - start :] + b"\n\n")
+    return ChunkTemplate(b"data: " + data[:start], data[end:], b"data: " + opening + CONTENT, rest[end - start :] + b"\n\n")
 
 
 CONTENT = b'"content":"'

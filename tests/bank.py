@@ -33,7 +33,7 @@ from aisa.ledger.writer import insert_rows
 from aisa.storage.engine import Database, open_database
 from aisa.storage.migrate import migrate
 from aisa.storage.tables import accounts
-from faults_rig import House, Reply, Script, body, house, on_uvloop, plain, post, says, until
+from faults_rig import Gateway, Reply, Script, body, gateway, on_uvloop, plain, post, says, until
 from ledger_rig import shared_journal
 from rig import document
 
@@ -64,7 +64,7 @@ class Ring:
 class Bank:
     """A gateway with a live ledger, whose rows go to a database when told to."""
 
-    def __init__(self, home: House, database: Database | None, clock: WallClock, ended: EndedCalls | None) -> None:
+    def __init__(self, home: Gateway, database: Database | None, clock: WallClock, ended: EndedCalls | None) -> None:
         self.home = home
         self.database = database
         self.posted: list[tuple[CallRow, Callable[[], None]]] = []
@@ -122,7 +122,7 @@ async def bank(
     if database is not None:
         with database.transaction() as connection:
             connection.execute(insert(accounts).values(name="acme", balance=20_000_000_000, charged=0, spent=0, calls=0, created_at=1))
-    async with house(*(scripts or (ANSWER,)), keys=Ring(), prices=TARIFF) as home:
+    async with gateway(*(scripts or (ANSWER,)), keys=Ring(), prices=TARIFF) as home:
         made = Bank(home, database, clock, ended)
         await home.server.drain(0)
         home.server = HttpServer(made.edge, home.config.server)

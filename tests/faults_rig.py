@@ -1,7 +1,7 @@
 """The whole gateway on real loopback sockets, between scripted vendors and raw clients that it cannot tell from real ones. Not a test.
 
 In one process it runs on any event loop: `run_virtual` for time-outs, `on_uvloop` where the kernel's behaviour is the point. What must
-hold after every scenario, whatever it was about, is checked when its house closes.
+hold after every scenario, whatever it was about, is checked when its gateway closes.
 """
 
 from __future__ import annotations
@@ -101,7 +101,7 @@ class Asked(NamedTuple):
         return json.loads(self.body)
 
 
-class Line(asyncio.Protocol):
+class VendorConnection(asyncio.Protocol):
     """The vendor's end of one connection. `lost_at` is when the gateway hung up, in the loop's seconds."""
 
     transport: asyncio.Transport
@@ -176,14 +176,14 @@ class Line(asyncio.Protocol):
         self.transport.abort()
 
 
-Script = Callable[[Line], Awaitable[None]]
+Script = Callable[[VendorConnection], Awaitable[None]]
 Step = bytes | float | asyncio.Event | Script
 
 
 def says(*steps: Step) -> Script:
     """Answer with bytes as they are, pauses in seconds, events to wait for, and whatever else a coroutine does."""
 
-    async def script(line: Line) -> None:
+    async def script(line: VendorConnection) -> None:
         for step in steps:
             if isinstance(step, bytes):
                 await line.send(step)
@@ -201,24 +201,24 @@ def in_turn(*scripts: Script) -> Script:
     """Answer the vendor's first request with the first script, and so on; the last one again and again."""
     left = list(scripts)
 
-    async def script(line: Line) -> None:
+    async def script(line: VendorConnection) -> None:
         await (left.pop(0) if len(left) > 1 else left[0])(line)
 
     return script
 
 
-async def hang(line: Line) -> None:
+async def hang(line: VendorConnection) -> None:
     """Say nothing more until the gateway has hung up."""
     await line.lost.wait()
 
 
-async def hang_up(line: Line) -> None:
+async def hang_up(line: VendorConnection) -> None:
     """End the connection properly (FIN)."""
     line.transport.close()
     await line.lost.wait()
 
 
-async def reset(line: Line) -> None:
+async def reset(line: VendorConnection) -> None:
     """End the connection rudely (RST), once what was said has left."""
     await until(lambda: line.transport.get_write_buffer_size() == 0)
     line.transport.get_extra_info("socket").setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, b"\1\0\0\0\0\0\0\0")
@@ -245,7 +245,7 @@ class ScriptedVendor:
 
     def __init__(self, script: Script) -> None:
         self.script = script
-        self.lines: list[Line] = []
+        self.lines: list[VendorConnection] = []
         self.port = 0
         self._server: asyncio.Server | None = None
 
@@ -262,7 +262,7 @@ class ScriptedVendor:
     async def listen(self, listener: socket.socket | None = None) -> None:
         """Listen, on a free port or on a copy of a socket that listens already."""
         where: dict[str, Any] = {"host": "127.0.0.1", "port": 0} if listener is None else {"sock": listener.dup()}
-        self._server = await asyncio.get_running_loop().create_server(lambda: Line(self), **where)
+        self._server = await asyncio.get_running_loop().create_server(lambda: VendorConnection(self), **where)
         self.port = self._server.sockets[0].getsockname()[1]
 
     async def close(self) -> None:
@@ -471,7 +471,7 @@ class OneKey:
         return OneKey.verify(self, secret) if secret == CLIENT_KEY else None
 
 
-class House:
+class Gateway:
     """A gateway at work: its port, its vendors `a`, `b`, …, the facts that it reported, and the clients that came."""
 
     def __init__(self, config: Config, vendors: Sequence[ScriptedVendor], keys: Keys, *, names: Names) -> None:
@@ -551,7 +551,7 @@ class House:
 
 
 @asynccontextmanager
-async def house(
+async def gateway(
     *scripts: Script,
     server: dict[str, Any] | None = None,
     stream: dict[str, Any] | None = None,
@@ -559,7 +559,7 @@ async def house(
     keys: Keys | None = None,
     names: Names | None = None,
     **model: Any,
-) -> AsyncGenerator[House]:
+) -> AsyncGenerator[Gateway]:
     """Run a gateway whose model `fast` is served by one vendor for each script, in this order; `vendor` are further settings of them.
 
     `names` knows where hosts are.
@@ -574,7 +574,7 @@ async def house(
     }
     models: dict[str, Any] = {"fast": Model(to=tuple(f"{name}/real-model" for name in letters), **{"name_in_answers": "vendor", **model})}
     config = Config(server=Server(**(server or {})), stream=Stream(**(stream or {})), vendors=rows, models=models)
-    home = House(config, vendors, keys or OneKey(), names=names or Names())
+    home = Gateway(config, vendors, keys or OneKey(), names=names or Names())
     asyncio.get_running_loop().set_exception_handler(lambda _loop, context: home.complaints.append(context))
     _, home.port = await home.server.listen("127.0.0.1", 0)
     try:

@@ -16,7 +16,7 @@ from aisa.ledger.row import CallRow
 from aisa.ledger.rules import FAILED
 from aisa.testing.clock import run_virtual
 from bank import Bank, bank, with_bank
-from faults_rig import failure, house, on_uvloop, says, until
+from faults_rig import failure, gateway, on_uvloop, says, until
 from rows import priced
 
 DAY = 86_400
@@ -215,7 +215,7 @@ def test_without_a_ledger_there_are_no_such_routes() -> None:
     """A gateway without accounts answers as for any unknown address, with or without a key."""
 
     async def main() -> None:
-        async with house(says(b"")) as home:
+        async with gateway(says(b"")) as home:
             for path in PATHS:
                 failure(await home.ask(f"GET {path} HTTP/1.1\r\nhost: gateway\r\n\r\n".encode()), 404, "unknown_endpoint")
 

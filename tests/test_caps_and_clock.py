@@ -56,7 +56,7 @@ ENDING = Ending(
 )
 
 
-class House:
+class TimedLedger:
     """A live ledger whose clock is set by hand, in front of a database that takes each row at once, or late."""
 
     def __init__(self, window: str = DAY, *, calls_per_window: int = 5, rows: Sequence[CallRow] = (), now: float = NOON) -> None:
@@ -161,16 +161,16 @@ def test_a_clock_that_is_set_and_set_back_leaves_no_more_to_spend_than_the_cap(w
     """Forward and back, by one window or several: what was spent by the right time still counts, and is counted once."""
 
     async def scene() -> None:
-        house = House(window)
-        assert [await house.call() for _ in range(3)] == ["ok"] * 3
-        house.now += jump * A_DAY
-        there = await house.until_refused()
-        same = window_start(window, house.now) == window_start(window, NOON)
+        ledger = TimedLedger(window)
+        assert [await ledger.call() for _ in range(3)] == ["ok"] * 3
+        ledger.now += jump * A_DAY
+        there = await ledger.until_refused()
+        same = window_start(window, ledger.now) == window_start(window, NOON)
         assert there == (2 if same else 5)
-        house.now = NOON + 1
-        assert await house.until_refused() == (0 if same else 2)
-        house.now += jump * A_DAY
-        assert await house.until_refused() == 0
+        ledger.now = NOON + 1
+        assert await ledger.until_refused() == (0 if same else 2)
+        ledger.now += jump * A_DAY
+        assert await ledger.until_refused() == 0
 
     play(scene)
 
@@ -181,14 +181,14 @@ def test_a_server_that_was_started_with_a_wrong_clock_counts_what_was_spent_befo
     """The windows of the right time are read from the ledger when the clock is set right, and so are those of the wrong one."""
 
     async def scene() -> None:
-        first = House(window)
+        first = TimedLedger(window)
         assert [await first.call() for _ in range(3)] == ["ok"] * 3
-        wrongly = House(window, rows=first.rows, now=NOON + wrong * A_DAY)
+        wrongly = TimedLedger(window, rows=first.rows, now=NOON + wrong * A_DAY)
         same = window_start(window, wrongly.now) == window_start(window, NOON)
         assert await wrongly.until_refused() == (2 if same else 5)
         wrongly.now = NOON + 60
         assert await wrongly.until_refused() == (0 if same else 2)
-        again = House(window, rows=wrongly.rows, now=NOON + 120)
+        again = TimedLedger(window, rows=wrongly.rows, now=NOON + 120)
         assert await again.until_refused() == 0
         again.now = NOON + wrong * A_DAY + 60
         assert await again.until_refused() == 0
@@ -200,11 +200,11 @@ def test_the_ledger_is_not_asked_at_an_ordinary_midnight() -> None:
     """A window that begins after every call that there is has nothing in it: nobody waits and nobody is refused."""
 
     async def scene() -> None:
-        house = House()
+        ledger = TimedLedger()
         for _ in range(10):
-            assert await house.until_refused() == 5
-            house.now += A_DAY
-        assert house.reads == []
+            assert await ledger.until_refused() == 5
+            ledger.now += A_DAY
+        assert ledger.reads == []
 
     play(scene)
 
@@ -216,34 +216,34 @@ def test_a_call_of_this_process_in_a_window_that_is_read_is_counted_once(when: s
     """Wherever it is when the ledger answers: in the database, in the journal, or on its way between them."""
 
     async def scene() -> None:
-        house = House(now=NOON + 3 * A_DAY)
-        house.now = NOON
-        cap = house.ledger.caps["key_1"]
+        ledger = TimedLedger(now=NOON + 3 * A_DAY)
+        ledger.now = NOON
+        cap = ledger.ledger.caps["key_1"]
         cap.reading(today := window_start(DAY, NOON))
         cap.learn(today, 0)  # so that a call can begin
-        charge = await house.open()
+        charge = await ledger.open()
         for number in range(1, WINDOWS_MAX + 1):  # ... and forgotten, because the clock was set again and again
             cap.spend(0, int(NOON + (3 + number) * A_DAY))
         assert cap.spent_at(NOON) is None
-        house.late = "not written" in when or "meanwhile" in when
+        ledger.late = "not written" in when or "meanwhile" in when
         if "before" in when:
-            house.end(charge)
-        house.read_gate = asyncio.Event()
-        assert [await house.call() for _ in range(3)] == ["overloaded"] * 3
+            ledger.end(charge)
+        ledger.read_gate = asyncio.Event()
+        assert [await ledger.call() for _ in range(3)] == ["overloaded"] * 3
         await asyncio.sleep(0)
-        assert len(house.reads) == 1, "it is read once, however many ask"
+        assert len(ledger.reads) == 1, "it is read once, however many ask"
         if "meanwhile" in when:
-            house.end(charge)
+            ledger.end(charge)
         if when == "ends meanwhile, written":
-            house.commit()
-        house.read_gate.set()
-        house.read_gate = None
+            ledger.commit()
+        ledger.read_gate.set()
+        ledger.read_gate = None
         await asyncio.sleep(0)
         await asyncio.sleep(0)
         if when == "ends later":
-            house.end(charge)
+            ledger.end(charge)
         assert cap.spent_at(NOON) == COST
-        house.commit()
+        ledger.commit()
 
     play(scene)
 
@@ -252,15 +252,15 @@ def test_while_the_database_is_away_a_window_that_must_be_read_lets_no_call_thro
     """And once it is back the next call has it read."""
 
     async def scene() -> None:
-        house = House(now=NOON + 9 * A_DAY)
-        house.now, house.away = NOON, True
+        ledger = TimedLedger(now=NOON + 9 * A_DAY)
+        ledger.now, ledger.away = NOON, True
         for _ in range(3):
-            assert await house.call() == "overloaded"
+            assert await ledger.call() == "overloaded"
             await asyncio.sleep(0)
             await asyncio.sleep(0)
-        assert len(house.reads) == 3
-        house.away = False
-        assert await house.until_refused() == 5
+        assert len(ledger.reads) == 3
+        ledger.away = False
+        assert await ledger.until_refused() == 5
 
     play(scene)
 
@@ -269,15 +269,15 @@ def test_a_stream_that_runs_while_the_clock_is_set_goes_on() -> None:
     """What it needs more is held against the cap as if the new window were empty; its cost counts where it ends."""
 
     async def scene() -> None:
-        house = House(calls_per_window=3)
-        charge = await house.open()
-        house.now -= 40 * A_DAY
+        ledger = TimedLedger(calls_per_window=3)
+        charge = await ledger.open()
+        ledger.now -= 40 * A_DAY
         charge.cover(1_900)
         charge.note(1_900)
         with pytest.raises(ApiError, match="held for calls in flight"):
             charge.cover(3_100)
-        house.end(charge)
-        assert house.ledger.caps["key_1"].spent_at(NOON) == COST
+        ledger.end(charge)
+        assert ledger.ledger.caps["key_1"].spent_at(NOON) == COST
 
     play(scene)
 
@@ -303,17 +303,17 @@ def test_no_order_of_clocks_and_starts_spends_more_than_the_cap_in_any_window(wi
     """Calls at days in any order, with restarts in between: in each window the ledger has what the cap allows, no more and no less."""
 
     async def scene() -> None:
-        house = House(window, calls_per_window=3)
+        ledger = TimedLedger(window, calls_per_window=3)
         asked: dict[int, int] = {}
         for place, day in enumerate(moments):
             now = NOON + day * A_DAY
             if place in starts:
-                house = House(window, calls_per_window=3, rows=house.rows, now=now)
-            house.now = now + place
+                ledger = TimedLedger(window, calls_per_window=3, rows=ledger.rows, now=now)
+            ledger.now = now + place
             began = window_start(window, now)
             asked[began] = asked.get(began, 0) + 1
-            assert await house.call() == ("ok" if asked[began] <= 3 else "quota_exceeded")
-        sums = {began: house._sum(began * 1000, window_end(window, began) * 1000, ()) for began in asked}
+            assert await ledger.call() == ("ok" if asked[began] <= 3 else "quota_exceeded")
+        sums = {began: ledger._sum(began * 1000, window_end(window, began) * 1000, ()) for began in asked}
         assert sums == {began: min(3, count) * COST for began, count in asked.items()}
 
     play(scene)
@@ -321,15 +321,15 @@ def test_no_order_of_clocks_and_starts_spends_more_than_the_cap_in_any_window(wi
 
 def test_the_database_and_the_caps_agree_about_a_window(tmp_path: Path) -> None:
     """The database's own sums, without the calls that the live ledger counts itself."""
-    house = House()
-    asyncio.run(house.until_refused())
+    ledger = TimedLedger()
+    asyncio.run(ledger.until_refused())
     database = open_database(str(tmp_path), migrate)
-    insert_rows(database, house.rows)
+    insert_rows(database, ledger.rows)
     store = LedgerStore(database, lambda: NOON)
     began = window_start(DAY, NOON) * 1000
     span = Span(began, began + 86_400_000, "key_1")
     assert store.spent_in(span) == 5 * COST
-    assert store.spent_in(span, [house.rows[0].id]) == 4 * COST
+    assert store.spent_in(span, [ledger.rows[0].id]) == 4 * COST
     database.close()
 
 

@@ -39,7 +39,7 @@ from aisa.ledger.find import CallFinder
 from aisa.ledger.usage import UsageStore
 from aisa.storage.lock import control_path
 from bank import Bank, bank
-from faults_rig import SSE, Line, Script, body, framed, hang, on_uvloop, post, says, until
+from faults_rig import SSE, Script, VendorConnection, body, framed, hang, on_uvloop, post, says, until
 from ledger_rig import shared_journal
 from rig import chunk, text
 
@@ -168,7 +168,7 @@ def test_a_call_that_ends_while_the_board_is_looked_at_is_left_out() -> None:
 def test_the_backlog_of_a_client_that_does_not_read_is_seen() -> None:
     """What was written for it and has not arrived grows to many kilobytes, and is shown as congested."""
 
-    async def flood(line: Line) -> None:
+    async def flood(line: VendorConnection) -> None:
         await line.send(SSE + framed(*text("one")))
         while True:
             await line.send(framed(chunk({"content": "x" * 1_000})))

@@ -31,17 +31,17 @@ from faults_rig import (
     PROMPT,
     SSE,
     Caller,
-    House,
-    Line,
+    Gateway,
     OneKey,
+    VendorConnection,
     body,
     broken,
     connect,
     failure,
     framed,
+    gateway,
     hang,
     hang_up,
-    house,
     in_turn,
     on_uvloop,
     plain,
@@ -70,7 +70,7 @@ RECEIVE_BYTES = 8_192  # of the client's kernel
 TOKEN = re.compile(rb'"content":"w\d+ "[^\n]*\n\n')
 
 
-async def flood(line: Line) -> None:
+async def flood(line: VendorConnection) -> None:
     """Send a long stream as fast as it is taken."""
     await line.send(SSE + framed(text()[0]))
     for start in range(0, CHUNKS, 100):
@@ -96,7 +96,7 @@ async def settled(caller: Caller) -> bytes:
     return caller.sock.recv(1 << 20, socket.MSG_PEEK)
 
 
-async def abandon(home: House, count: int, how: str) -> tuple[int, int, int]:
+async def abandon(home: Gateway, count: int, how: str) -> tuple[int, int, int]:
     """Read some tokens of a stream, stop, and leave. Returns the tokens that the client's system had, and those billed and written."""
     caller = await connect(home.port, receive_bytes=RECEIVE_BYTES)
     await caller.send(post())
@@ -121,7 +121,7 @@ def test_what_is_billed_is_what_the_clients_system_took(how: str) -> None:
     results: list[tuple[int, int, int]] = []
 
     async def main() -> None:
-        async with house(flood, prices=PRICES) as home:
+        async with gateway(flood, prices=PRICES) as home:
             counts = [chance.randrange(TOKENS_READ_MAX) for _ in range(STREAMS // 2)]
             results.extend(await asyncio.gather(*[abandon(home, count, how) for count in counts]))
 
@@ -139,7 +139,7 @@ def test_what_is_billed_is_what_the_clients_system_took(how: str) -> None:
 # The ledger's half of the catalogue: clients
 
 
-async def only_row(home: House) -> CallRow:
+async def only_row(home: Gateway) -> CallRow:
     """Wait for the one row, and check that the ledger has nothing open, nothing held, and no quarrel with it."""
     await until(lambda: len(home.rows) == 1)
     assert home.ledger.calls == {}
@@ -167,7 +167,7 @@ def test_half_a_request_leaves_no_row(leave: Callable[[Caller], None], part: int
     """[C1] Who leaves before the request is whole has made no call."""
 
     async def main() -> None:
-        async with house(says(hang), prices=PRICES) as home:
+        async with gateway(says(hang), prices=PRICES) as home:
             leave(await home.client(post()[:part]))
             await until(lambda: home.server.connections_count == 0)
             assert (home.rows, home.ledger.calls) == ([], {})
@@ -182,7 +182,7 @@ def test_who_leaves_before_the_first_token_pays_nothing(leave: Callable[[Caller]
     """[C2] [C3] [P18] Not for the input either, also if the call's task had no turn yet; what was held is given back within a second."""
 
     async def main() -> None:
-        async with house(says(opening, hang), prices=PRICES) as home:
+        async with gateway(says(opening, hang), prices=PRICES) as home:
             home.ledger.wallets["default"] = wallet = Wallet("default", 10**9)
             caller = await home.client(post())
             if turns:
@@ -205,7 +205,7 @@ def test_who_leaves_with_everything_but_the_end_pays_for_everything(leave: Calla
     """[C6] Closing before [DONE], however late or early, is no way around the bill; a report of the vendor's counts if there was one."""
 
     async def main() -> None:
-        async with house(says(SSE + framed(*text("aa", "bb"), *last), hang), prices=PRICES) as home:
+        async with gateway(says(SSE + framed(*text("aa", "bb"), *last), hang), prices=PRICES) as home:
             caller = await home.client(post())
             await caller.until(b'"bb"' if len(last) < 2 else b'"stop"')  # a finish alone is held back
             await until(lambda: home.ledger.calls != {} and next(iter(home.dependencies.live)).delivery.delivered() == 2)
@@ -221,7 +221,7 @@ def test_a_client_that_only_stops_sending_pays_in_full(streamed: bool) -> None:
     """[C7] A half-closed connection is no disconnect."""
 
     async def main() -> None:
-        async with house(says(0.1, stream_of("aa", "bb", "cc") if streamed else plain(document())), prices=PRICES) as home:
+        async with gateway(says(0.1, stream_of("aa", "bb", "cc") if streamed else plain(document())), prices=PRICES) as home:
             caller = await home.client(post(body(stream=streamed)))
             caller.half_close()
             assert (await caller.reply()).status == 200
@@ -238,7 +238,7 @@ def test_slow_readers_are_billed_for_every_token_and_no_other() -> None:
     """[C8] [C10] [M18] Many at a time, each of which reads a little now and then until it has everything."""
 
     async def main() -> None:
-        async with house(says(stream_of(*SLOW_WORDS)), prices=PRICES) as home:
+        async with gateway(says(stream_of(*SLOW_WORDS)), prices=PRICES) as home:
 
             async def read_slowly() -> None:
                 caller = await home.client(post(), receive_bytes=4_096)
@@ -258,7 +258,7 @@ def test_a_client_that_stalls_for_good_pays_for_what_its_system_took() -> None:
     """[C9] Whether or not it ever read it; the hold is given back when it is cut."""
 
     async def main() -> None:
-        async with house(flood, prices=PRICES) as home:
+        async with gateway(flood, prices=PRICES) as home:
             home.ledger.wallets["default"] = Wallet("default", 10**12)
             caller = await home.client(post(), receive_bytes=RECEIVE_BYTES)
             await read_tokens(caller, 10)
@@ -277,7 +277,7 @@ def test_requests_behind_a_stream_have_rows_of_their_own() -> None:
     """[C16] Two calls on one connection, the second sent during the first, are billed each for itself."""
 
     async def main() -> None:
-        async with house(in_turn(says(stream_of("aa", "bb")), says(plain(document()))), prices=PRICES) as home:
+        async with gateway(in_turn(says(stream_of("aa", "bb")), says(plain(document()))), prices=PRICES) as home:
             caller = await home.client(post() + post(body()))
             ids = [(await caller.reply()).header("x-request-id") for _ in range(2)]
             await until(lambda: len(home.rows) == 2)
@@ -294,7 +294,7 @@ def test_a_hundred_clients_at_once_cannot_spend_what_is_there_for_one() -> None:
 
     async def main() -> None:
         gate = asyncio.Event()
-        async with house(says(SSE, gate, framed(*text("aa"), chunk({}, "stop"), usage(9, 1), DONE) + LAST), prices=PRICES) as home:
+        async with gateway(says(SSE, gate, framed(*text("aa"), chunk({}, "stop"), usage(9, 1), DONE) + LAST), prices=PRICES) as home:
             home.ledger.wallets["default"] = wallet = Wallet("default", INPUT * IN + 256 * OUT)
             callers = [await home.client(post()) for _ in range(100)]
             await until(lambda: len(home.calls) == 99)
@@ -312,7 +312,7 @@ def test_a_wallet_that_runs_empty_in_a_stream_is_charged_for_what_was_delivered(
     """[C20] The stream ends with an error event at the step that cannot be paid, and the balance stays at zero or above."""
 
     async def main() -> None:
-        async with house(says(SSE, framed(*text(*["xx"] * 2_000)), hang), prices=PRICES) as home:
+        async with gateway(says(SSE, framed(*text(*["xx"] * 2_000)), hang), prices=PRICES) as home:
             home.ledger.wallets["default"] = wallet = Wallet("default", 100 * IN + 700 * OUT)
             reply = await home.ask(post())
             broken(reply.body, "insufficient_wallet_balance")
@@ -340,7 +340,7 @@ def test_a_key_that_is_revoked_in_a_stream_pays_for_the_stream() -> None:
 
     async def main() -> None:
         keys, gate = Revocable(), asyncio.Event()
-        async with house(says(SSE, framed(*text("aa")), gate, framed(chunk({}, "stop"), usage(9, 1), DONE) + LAST), keys=keys) as home:
+        async with gateway(says(SSE, framed(*text("aa")), gate, framed(chunk({}, "stop"), usage(9, 1), DONE) + LAST), keys=keys) as home:
             caller = await home.client(post())
             await caller.until(b'"aa"')
             keys.revoked = True
@@ -357,7 +357,7 @@ def test_every_attempt_of_a_client_that_retries_costs_nothing_until_one_succeeds
 
     async def main() -> None:
         busy = says(plain(b'{"error":{"message":"no"}}', status="503 Busy"))
-        async with house(in_turn(busy, busy, says(stream_of("aa"))), prices=PRICES) as home:
+        async with gateway(in_turn(busy, busy, says(stream_of("aa"))), prices=PRICES) as home:
             statuses = [(await home.ask(post())).status for _ in range(3)]
             await until(lambda: len(home.rows) == 3)
             assert [status == 200 for status in statuses] == [False, False, True]
@@ -371,7 +371,7 @@ def test_every_attempt_of_a_client_that_retries_costs_nothing_until_one_succeeds
 TWO = SSE + framed(*text("aa", "bb"))
 
 
-async def drip(line: Line) -> None:
+async def drip(line: VendorConnection) -> None:
     """Send a line without end, a byte every 30 seconds."""
     while True:
         await line.send(b"1\r\nx\r\n")
@@ -397,7 +397,7 @@ def test_a_stream_that_its_vendor_ends_badly_costs_what_was_delivered(end: tuple
     """[M1] [M2] [M3] [M6] [M7] [M13] Two tokens are two tokens, and none is nothing, input included, whatever went wrong."""
 
     async def main() -> None:
-        async with house(says(TWO if tokens else SSE + framed(text()[0]), *end), prices=PRICES) as home:
+        async with gateway(says(TWO if tokens else SSE + framed(text()[0]), *end), prices=PRICES) as home:
             reply = await home.ask(post())
             code = home.calls[0].error_code
             if reply.status == 200:
@@ -433,7 +433,7 @@ def test_a_complete_stream_costs_what_its_vendor_reported_last(reports: list[byt
     """[M14] Fault M4. It is the vendor's best word that counts, and ours where there is none; zero of what is there is none."""
 
     async def main() -> None:
-        async with house(says(TWO + framed(chunk({}, "stop"), *reports, DONE) + LAST), prices=PRICES) as home:
+        async with gateway(says(TWO + framed(chunk({}, "stop"), *reports, DONE) + LAST), prices=PRICES) as home:
             whole((await home.ask(post())).body)
             row = await only_row(home)
             given, made = billed
@@ -447,7 +447,7 @@ def test_a_running_count_of_the_vendors_is_billed_of_a_cut_stream() -> None:
     """[M14] [M15] Usage on every chunk: the last one that was delivered says how much, whatever the number of chunks."""
 
     async def main() -> None:
-        async with house(says(SSE + framed(text()[0], counting(7, 3), counting(7, 8)), hang_up), prices=PRICES) as home:
+        async with gateway(says(SSE + framed(text()[0], counting(7, 3), counting(7, 8)), hang_up), prices=PRICES) as home:
             await home.ask(post())
             assert bill(await only_row(home)) == ("cut", 8, 7 * IN + 8 * OUT)
 
@@ -468,7 +468,7 @@ def test_only_deltas_that_carry_something_are_tokens() -> None:
     ]
 
     async def main() -> None:
-        async with house(says(SSE + framed(text()[0], *[chunk(delta) for delta in deltas]), hang_up), prices=PRICES) as home:
+        async with gateway(says(SSE + framed(text()[0], *[chunk(delta) for delta in deltas]), hang_up), prices=PRICES) as home:
             await home.ask(post())
             assert bill(await only_row(home)) == cut_bill("cut", 4)
 
@@ -480,7 +480,7 @@ def test_what_follows_the_end_mark_is_not_billed() -> None:
 
     async def main() -> None:
         late = framed(chunk({"content": "more"}), usage(9, 99), DONE)
-        async with house(says(TWO + framed(chunk({}, "stop"), usage(9, 2), DONE) + late + LAST), prices=PRICES) as home:
+        async with gateway(says(TWO + framed(chunk({}, "stop"), usage(9, 2), DONE) + late + LAST), prices=PRICES) as home:
             whole((await home.ask(post())).body)
             assert bill(await only_row(home)) == ("completed", 2, 9 * IN + 2 * OUT)
 
@@ -490,7 +490,7 @@ def test_what_follows_the_end_mark_is_not_billed() -> None:
 # Vendors that bill on
 
 
-async def left_with_one(home: House) -> None:
+async def left_with_one(home: Gateway) -> None:
     """Have a client leave a stream with its first token."""
     caller = await home.client(post())
     await caller.until(b'"aa"')
@@ -502,7 +502,7 @@ def test_what_a_vendor_makes_after_its_client_has_left_is_kept_beside_the_bill()
     """With `on_disconnect: drain` its stream is read to its end: the client pays for one token, and the row has the vendor's report."""
 
     async def main() -> None:
-        async with house(
+        async with gateway(
             says(TWO[: TWO.index(b'"bb"')], 30.0, TWO[TWO.index(b'"bb"') :], framed(usage(9, 70), DONE) + LAST), prices=PRICES
         ) as home:
             home.dependencies.background_reads = BackgroundReads(["a"], reads_max=1, seconds_max=120)
@@ -520,7 +520,7 @@ def test_more_drains_than_allowed_are_cancelled() -> None:
     """The vendor's connection is cut at once, and the row says what had come until then; the one that is read on goes on."""
 
     async def main() -> None:
-        async with house(says(SSE + framed(*text("aa")), hang), prices=PRICES) as home:
+        async with gateway(says(SSE + framed(*text("aa")), hang), prices=PRICES) as home:
             home.dependencies.background_reads = BackgroundReads(["a"], reads_max=1, seconds_max=120)
             await left_with_one(home)
             await left_with_one(home)
@@ -538,7 +538,7 @@ def test_a_drain_that_does_not_end_is_ended(how: str) -> None:
     """After `drain_seconds`, or with the server: what was read until then is what is known, and the bill was settled long before."""
 
     async def main() -> None:
-        async with house(says(SSE + framed(*text("aa")), 10.0, framed(chunk({"content": "bb"})), hang), prices=PRICES) as home:
+        async with gateway(says(SSE + framed(*text("aa")), 10.0, framed(chunk({"content": "bb"})), hang), prices=PRICES) as home:
             home.dependencies.background_reads = BackgroundReads(["a"], reads_max=1, seconds_max=120)
             await left_with_one(home)
             await asyncio.sleep(115)
@@ -563,7 +563,7 @@ def test_a_wall_clock_that_jumps_in_a_call_leaves_a_row_that_adds_up(hours: int)
     async def main() -> None:
         nonlocal shift
         gate = asyncio.Event()
-        async with house(says(TWO, gate, framed(chunk({}, "stop"), usage(9, 2), DONE) + LAST), prices=PRICES) as home:
+        async with gateway(says(TWO, gate, framed(chunk({}, "stop"), usage(9, 2), DONE) + LAST), prices=PRICES) as home:
             clock = home.ledger.wall_clock
             home.ledger.wall_clock = lambda: clock() + shift
             caller = await home.client(post())
@@ -582,7 +582,7 @@ def test_what_is_written_after_its_client_has_gone_counts_for_nothing() -> None:
     """[P17] A vendor's burst that was read before the loss was noticed is neither billed nor complained of."""
 
     async def main() -> None:
-        async with house(says(SSE + framed(*text(*["xx"] * 5_000)), hang), prices=PRICES) as home:
+        async with gateway(says(SSE + framed(*text(*["xx"] * 5_000)), hang), prices=PRICES) as home:
             caller = await home.client(post(), receive_bytes=4_096)
             await caller.until(b'"xx"')
             had = len(re.findall(b'"content":"xx"[^\n]*\n\n', bytes(caller.received) + await settled(caller)))
@@ -600,7 +600,7 @@ def test_a_client_that_leaves_while_its_call_is_settled_is_billed_once(streamed:
 
     async def main() -> None:
         syncs = 0
-        async with house(says(stream_of("aa", "bb") if streamed else plain(document())), prices=PRICES) as home:
+        async with gateway(says(stream_of("aa", "bb") if streamed else plain(document())), prices=PRICES) as home:
 
             async def sync() -> None:
                 nonlocal syncs

@@ -17,7 +17,7 @@ from aisa.facts import DocumentLost
 from aisa.http.server import tls_context
 from aisa.testing.clock import run_virtual
 from aisa.wire.port import SERVER_CLOSES
-from faults_rig import house, on_uvloop, plain, post, says, until
+from faults_rig import gateway, on_uvloop, plain, post, says, until
 from http_server_rig import pem
 from one_call import IN, OUT, PRICES
 from rig import MemoryClient, Rig, Script, ScriptedUpstream, body, document
@@ -182,7 +182,7 @@ def test_documents_that_are_read_and_reset_are_free_once(pem: Path, size: int, e
     """By a real client that reads all of each document with delayed acknowledgements and resets: all but one are billed."""
 
     async def main() -> None:
-        async with house(says(plain(document("x" * size))), prices=PRICES) as home:
+        async with gateway(says(plain(document("x" * size))), prices=PRICES) as home:
             port = home.port
             if secure:
                 _, port = await home.server.listen("127.0.0.1", 0, tls_context(str(pem), str(pem)))

@@ -18,7 +18,7 @@ from aisa.facts import CallEnded, Refused, ServerNotice
 from aisa.http.request import Request
 from aisa.keys.rules import Key
 from aisa.testing.clock import run_virtual
-from faults_rig import CLIENT_KEY, House, Reply, body, failure, house, post, says
+from faults_rig import CLIENT_KEY, Gateway, Reply, body, failure, gateway, post, says
 from rig import document
 
 ANSWER = document()
@@ -37,11 +37,11 @@ def head_of(path: str, *headers: str, key: str | None = CLIENT_KEY, method: str 
     return get(path, *headers, method=method, key=key)
 
 
-def asked(request: bytes, **options: Any) -> tuple[Reply, House]:
+def asked(request: bytes, **options: Any) -> tuple[Reply, Gateway]:
     """Ask once and return the answer."""
 
-    async def main() -> tuple[Reply, House]:
-        async with house(GOOD, **options) as home:
+    async def main() -> tuple[Reply, Gateway]:
+        async with gateway(GOOD, **options) as home:
             return await home.ask(request), home
 
     return run_virtual(main())
@@ -147,8 +147,8 @@ def test_an_unknown_path_is_told_so_and_neither_echoed_nor_logged_beyond_reason(
 def test_a_flood_of_refusals_does_not_flood_the_log() -> None:
     """Fault S10: a hundred are told in a minute, the rest is a number; in the next minute they are told again."""
 
-    async def main() -> House:
-        async with house(GOOD) as home:
+    async def main() -> Gateway:
+        async with gateway(GOOD) as home:
             for key in [None] * REFUSALS_TOLD_MAX + ["wrong"] * 20 + [None] * 5:
                 assert (await home.ask(post(body(), key=key))).status == 401
             told = [fact for fact in home.facts if isinstance(fact, Refused)]
@@ -204,7 +204,7 @@ def test_what_needs_no_key_answers_without_one(route: str) -> None:
     """HEAD gives the same head without the body."""
 
     async def main() -> tuple[Reply, bytes]:
-        async with house(GOOD) as home:
+        async with gateway(GOOD) as home:
             full = await home.ask(get(route, key=None))
             caller = await home.client(get(route, "connection: close", key=None, method="HEAD"))
             return full, await caller.rest()

@@ -34,17 +34,17 @@ from faults_rig import (
     SSE,
     VENDOR_KEY,
     Caller,
-    House,
-    Line,
+    Gateway,
     ScriptedVendor,
     Served,
+    VendorConnection,
     body,
     connect,
     ends_of,
     failure,
     framed,
+    gateway,
     hang,
-    house,
     in_turn,
     on_uvloop,
     plain,
@@ -78,7 +78,7 @@ def opened(*words: str) -> bytes:
     return SSE + framed(*text(*words))
 
 
-async def cancelled(home: House, caller: Caller, leave: Callable[[Caller], None], *, seconds_max: float = CANCELLED_SECONDS_MAX) -> None:
+async def cancelled(home: Gateway, caller: Caller, leave: Callable[[Caller], None], *, seconds_max: float = CANCELLED_SECONDS_MAX) -> None:
     """Let a client leave in the middle of its call; the vendor must be told in time."""
     line = home.vendor.lines[0]
     left_at = asyncio.get_running_loop().time()
@@ -101,7 +101,7 @@ def test_a_client_that_leaves_within_its_request_never_made_one(run: Run, leave:
     """[C1] No vendor is asked, nothing is reported as a call, and nobody is answered."""
 
     async def main() -> None:
-        async with house(says(stream_of("a"))) as home:
+        async with gateway(says(stream_of("a"))) as home:
             caller = await home.client(post()[:sent])
             await until(lambda: home.server.connections_count == 1)
             leave(caller)
@@ -117,7 +117,7 @@ def test_a_client_that_leaves_before_the_vendor_speaks_cancels_it(leave: Callabl
     """[C2] The vendor's connection is cut although nobody has yet read or written an answer."""
 
     async def main() -> None:
-        async with house(says(hang)) as home:
+        async with gateway(says(hang)) as home:
             caller = await home.client(post(body(stream=streamed)))
             await until(lambda: len(home.vendor.asked) == 1)
             await cancelled(home, caller, leave)
@@ -130,7 +130,7 @@ def test_a_client_that_leaves_before_the_first_token_cancels_the_vendor(leave: C
     """[C3] The vendor has sent its opening; no token is counted as the answer's."""
 
     async def main() -> None:
-        async with house(says(opened(), hang)) as home:
+        async with gateway(says(opened(), hang)) as home:
             caller = await home.client(post())
             await until(lambda: home.vendor.lines != [] and home.vendor.lines[0].taken > 0)
             await cancelled(home, caller, leave)
@@ -145,7 +145,7 @@ def test_a_client_that_leaves_after_a_token_cancels_the_vendor(leave: Callable[[
     """[C4] Each token is given out only when the one before has arrived, so the count is exact."""
 
     async def main() -> None:
-        async def one_by_one(line: Line) -> None:
+        async def one_by_one(line: VendorConnection) -> None:
             await line.send(opened())
             for word in WORDS[:token]:
                 await line.send(framed(chunk({"content": word})))
@@ -153,7 +153,7 @@ def test_a_client_that_leaves_after_a_token_cancels_the_vendor(leave: Callable[[
                 await until(lambda: mark in home.callers[0].received)  # noqa: B023  # it is called before the next round
             await hang(line)
 
-        async with house(one_by_one) as home:
+        async with gateway(one_by_one) as home:
             caller = await home.client(post())
             await caller.until(WORDS[token - 1].encode())
             await cancelled(home, caller, leave)
@@ -167,7 +167,7 @@ def test_a_client_that_leaves_a_burst_unread_cancels_the_vendor(leave: Callable[
     """[C5] Bytes wait everywhere on the way, and the reset is still noticed at once; most of the burst never left the vendor."""
 
     async def main() -> None:
-        async with house(says(SSE, FRAMED_FLOOD, hang)) as home:
+        async with gateway(says(SSE, FRAMED_FLOOD, hang)) as home:
             caller = await home.client(post(), receive_bytes=4_096)
             await caller.until(WORDS[9].encode())
             await stuck(home.vendor.lines[0])
@@ -184,7 +184,7 @@ def test_a_client_that_leaves_before_the_end_mark_cancels_the_vendor(leave: Call
     """[C6] Having all it wanted does not make the call complete; where every choice has finished, a second is given to the report."""
 
     async def main() -> None:
-        async with house(says(opened("one", "two"), framed(*last) if last else b"", hang)) as home:
+        async with gateway(says(opened("one", "two"), framed(*last) if last else b"", hang)) as home:
             caller = await home.client(post())
             await caller.until(b'"two"')  # a finish is held back
             await cancelled(home, caller, leave, seconds_max=CANCELLED_SECONDS_MAX + (REPORT_SECONDS_MAX if last else 0))
@@ -199,13 +199,13 @@ def test_a_client_that_only_stops_sending_gets_all_of_its_answer(run: Run, strea
     """[C7] A half-closed connection is a client that waits, before the answer's head and in the middle of it; with HTTP/1.0 it has left."""
 
     async def main() -> None:
-        async def slow(line: Line) -> None:
+        async def slow(line: VendorConnection) -> None:
             parts = [opened("a"), framed(chunk({"content": "b"})), framed(chunk({}, "stop"), DONE) + LAST]
             for part in parts if streamed else [plain(document("ab"))]:
                 await asyncio.sleep(0.3)
                 await line.send(part)
 
-        async with house(slow) as home:
+        async with gateway(slow) as home:
             caller = await home.client(post(body(stream=streamed)))
             caller.half_close()
             reply = await caller.reply()
@@ -222,7 +222,7 @@ def test_a_client_that_only_stops_sending_gets_all_of_its_answer(run: Run, strea
 # Clients that read slowly
 
 
-async def stuck(line: Line) -> None:
+async def stuck(line: VendorConnection) -> None:
     """Wait until the kernel takes no more of what the vendor says: for ten seconds, or half a second of real time."""
     seconds = 10.0 if isinstance(asyncio.get_running_loop(), asyncio.SelectorEventLoop) else 0.5
     taken = -1
@@ -237,7 +237,7 @@ def test_little_is_held_for_a_client_that_does_not_read(run: Run) -> None:
 
     async def main() -> None:
         head = b"HTTP/1.1 200 OK\r\ncontent-type: text/event-stream\r\n\r\n"  # no framing, so that bytes can be compared
-        async with house(says(head, b"".join(FLOOD), hang)) as home:
+        async with gateway(says(head, b"".join(FLOOD), hang)) as home:
             caller = await home.client(post(version="1.0"), receive_bytes=4_096)
             await caller.until(b" w00010")
             line = home.vendor.lines[0]
@@ -262,7 +262,7 @@ def test_a_slow_client_gets_every_chunk_in_order_however_long_it_takes() -> None
     async def main() -> None:
         # Virtual time may run ahead of the kernel, so that a client would seem to have stalled.
         patient = {"client_stall_seconds": 86_400.0}
-        async with house(says(SSE, FRAMED_FLOOD, framed(chunk({}, "stop"), DONE) + LAST), stream=patient) as home:
+        async with gateway(says(SSE, FRAMED_FLOOD, framed(chunk({}, "stop"), DONE) + LAST), stream=patient) as home:
             caller = await home.client(post(), receive_bytes=4_096)
             for number in range(4):
                 await caller.until(LARGE[10 * number + 9][:7].encode())
@@ -284,7 +284,7 @@ def test_the_time_of_a_slow_client_is_not_the_vendors() -> None:
     async def main() -> None:
         taken = asyncio.Event()
         patient = {"client_stall_seconds": 86_400.0}
-        async with house(says(SSE + framed(*burst), taken, 20.0, framed(chunk({}, "stop"), DONE) + LAST), stream=patient) as home:
+        async with gateway(says(SSE + framed(*burst), taken, 20.0, framed(chunk({}, "stop"), DONE) + LAST), stream=patient) as home:
             caller = await home.client(post(), receive_bytes=4_096)
             await caller.until(b" w00001")
             await asyncio.sleep(90)
@@ -299,7 +299,7 @@ def test_a_client_that_never_reads_again_is_cut() -> None:
     """[C9] After 300 seconds in which it took nothing, and not sooner; the vendor is let go and the stream has no proper end."""
 
     async def main() -> None:
-        async with house(says(SSE, FRAMED_FLOOD, hang)) as home:
+        async with gateway(says(SSE, FRAMED_FLOOD, hang)) as home:
             caller = await home.client(post(), receive_bytes=4_096)
             await caller.until(b" w00010")
             await asyncio.sleep(295)
@@ -315,7 +315,7 @@ def test_a_client_that_does_not_read_its_finished_answer_is_cut() -> None:
     """[C9] The call has ended, and the connection does not stay for ever."""
 
     async def main() -> None:
-        async with house(says(plain(document("x" * 8_000_000)))) as home:
+        async with gateway(says(plain(document("x" * 8_000_000)))) as home:
             caller = await home.client(post(body()), receive_bytes=4_096)
             await caller.read(10)
             assert (await home.ended()).outcome == "completed"
@@ -344,7 +344,7 @@ def test_headers_that_trickle_in_are_given_up_after_ten_seconds() -> None:
     """[C11] With 408, and a hundred such clients keep nobody else from being served."""
 
     async def main() -> None:
-        async with house(says(stream_of("a"))) as home:
+        async with gateway(says(stream_of("a"))) as home:
             slow = [await home.client() for _ in range(100)]
             trickling = [asyncio.create_task(trickle(caller, post())) for caller in slow]
             await asyncio.sleep(5)
@@ -366,7 +366,7 @@ def test_a_connection_that_says_nothing_is_not_kept() -> None:
     """[C11] Ten seconds before the first request, 75 between two."""
 
     async def main() -> None:
-        async with house(says(stream_of("a"))) as home:
+        async with gateway(says(stream_of("a"))) as home:
             silent, caller = await home.client(), await home.client(post())
             await caller.reply()
             await silent.rest()
@@ -381,7 +381,7 @@ def test_a_body_that_trickles_in_is_given_up() -> None:
     """[C12] After 20 seconds, with 408 and without asking anybody."""
 
     async def main() -> None:
-        async with house(says(stream_of("a"))) as home:
+        async with gateway(says(stream_of("a"))) as home:
             caller = await home.client(post()[: HALF + 4])
             trickling = asyncio.create_task(trickle(caller, post()[HALF + 4 :]))
             failure(await caller.reply(), 408, "request_timeout")
@@ -397,7 +397,7 @@ def test_a_body_that_comes_slowly_but_steadily_is_read() -> None:
     """[C12] 100 kB at 2 kB a second are a bad line and no attack."""
 
     async def main() -> None:
-        async with house(says(stream_of("a"))) as home:
+        async with gateway(says(stream_of("a"))) as home:
             caller = await home.client()
             await trickle(caller, post(body(stream=True, user="x" * 100_000)), size=2_000)
             whole((await caller.reply()).body)
@@ -561,7 +561,7 @@ def test_a_request_with_two_readings_is_refused_and_the_connection_closed(reques
     """[C15] One answer, 400; what follows it on the connection is nobody's request, and no vendor is asked."""
 
     async def main() -> None:
-        async with house(says(plain(document()))) as home:
+        async with gateway(says(plain(document()))) as home:
             caller = await home.client(request_bytes + SECRET_REQUEST)
             failure(await caller.reply(), 400, "invalid_request")
             assert await caller.rest() == b""
@@ -577,7 +577,7 @@ def test_requests_sent_during_a_stream_wait_their_turn(run: Run) -> None:
     async def main() -> None:
         gate = asyncio.Event()
         streaming = says(opened("a"), gate, framed(chunk({"content": "b"}), chunk({}, "stop"), DONE) + LAST)
-        async with house(in_turn(streaming, says(plain(document("second"))))) as home:
+        async with gateway(in_turn(streaming, says(plain(document("second"))))) as home:
             pings = b"GET /health/live HTTP/1.1\r\nhost: x\r\n\r\n" * 2_000  # more than is read ahead
             caller = await home.client(post())
             sending = asyncio.create_task(caller.send(post(body()) + pings))
@@ -597,7 +597,7 @@ def test_what_waits_behind_a_stream_is_bounded() -> None:
     """[C16] A client that goes on sending is made to wait by its own kernel."""
 
     async def main() -> None:
-        async with house(says(opened("a"), hang)) as home:
+        async with gateway(says(opened("a"), hang)) as home:
             caller = await home.client(post())
             await caller.until(b'"a"')
             sent, before = 0, -1
@@ -624,7 +624,7 @@ def test_a_client_that_asks_whether_to_send_is_told_to() -> None:
     """[C17] 100 Continue comes before the body does, and the answer after it."""
 
     async def main() -> None:
-        async with house(says(stream_of("a"))) as home:
+        async with gateway(says(stream_of("a"))) as home:
             asking = post(body(stream=True), "expect: 100-continue")
             end = asking.index(b"\r\n\r\n") + 4
             caller = await home.client(asking[:end])
@@ -641,7 +641,7 @@ def test_a_client_of_version_1_0_gets_a_body_without_chunks(streamed: bool) -> N
     """[C17] The end of the connection is the end of a stream; a document has its length."""
 
     async def main() -> None:
-        async with house(says(stream_of("a") if streamed else plain(document()))) as home:
+        async with gateway(says(stream_of("a") if streamed else plain(document()))) as home:
             reply = await home.ask(post(body(stream=streamed), version="1.0"))
             assert (reply.status, reply.header("transfer-encoding"), reply.header("connection")) == (200, None, "close")
             assert reply.framing == ("close" if streamed else "length")
@@ -654,7 +654,7 @@ def test_other_methods_on_the_path_of_chat_are_told_which_one_it_takes() -> None
     """[C17] 405 with Allow; HEAD without a body; OPTIONS is answered, for browsers; the connection stays usable."""
 
     async def main() -> None:
-        async with house(says(stream_of("a"))) as home:
+        async with gateway(says(stream_of("a"))) as home:
             caller = await home.client()
             for method in ("GET", "PUT", "DELETE", "PATCH", "HEAD", "OPTIONS"):
                 await caller.send(f"{method} {CHAT} HTTP/1.1\r\nhost: x\r\n\r\n".encode())
@@ -672,7 +672,7 @@ def test_a_compressed_body_is_refused_and_not_unpacked(coding: str) -> None:
     """[C18] 415 for a bomb of any make; nobody is asked."""
 
     async def main() -> None:
-        async with house(says(stream_of("a"))) as home:
+        async with gateway(says(stream_of("a"))) as home:
             failure(await home.ask(post(gzip.compress(bytes(1 << 20)), f"content-encoding: {coding}")), 415, "unsupported_media_type")
             assert home.vendor.lines == []
 
@@ -696,7 +696,7 @@ def test_a_client_is_told_whether_and_when_to_retry(answer: bytes, status: int, 
     """[C22] Official clients retry by themselves, so what no retry can cure says so, and all else names a time of at most a minute."""
 
     async def main() -> None:
-        async with house(says(answer)) as home:
+        async with gateway(says(answer)) as home:
             reply = await home.ask(post())
             told = (reply.status, reply.header("retry-after"), reply.header("x-should-retry"))
             assert told == (status, retry_after, should_retry)
@@ -712,7 +712,7 @@ def test_no_body_that_is_not_strict_json_gets_past_the_door() -> None:
     """[J1][J2][J3][J4][J5] Each is refused with 400 on the one connection, which lives on, and no vendor is asked about any."""
 
     async def main() -> None:
-        async with house(says(stream_of("a"))) as home:
+        async with gateway(says(stream_of("a"))) as home:
             caller = await home.client()
             for bad in NOT_JSON.values():
                 await caller.send(post(bad))
@@ -728,7 +728,7 @@ def test_control_characters_in_text_are_carried_escaped() -> None:
     """[J6] NUL, escape and line separators reach the vendor as they were written, and the log stays one line a fact."""
 
     async def main() -> None:
-        async with house(says(stream_of("a"))) as home:
+        async with gateway(says(stream_of("a"))) as home:
             odd = "\0\x1b[31m\r\n\u2028\u0085\x7f"
             whole((await home.ask(post(body(stream=True, user=odd, metadata={odd: odd})))).body)
             asked = home.vendor.asked[0].json
@@ -745,7 +745,7 @@ def test_a_body_of_very_many_values_does_not_hold_up_other_streams(parts: int) -
     """[J7] It is answered or refused as too large, and a stream beside it loses nothing."""
 
     async def main() -> None:
-        async def paced(line: Line) -> None:
+        async def paced(line: VendorConnection) -> None:
             if len(line.asked[-1].body) > 100_000:
                 await line.send(stream_of("large"))
                 return
@@ -755,7 +755,7 @@ def test_a_body_of_very_many_values_does_not_hold_up_other_streams(parts: int) -
                 await asyncio.sleep(0.01)
             await line.send(framed(chunk({}, "stop"), DONE) + LAST)
 
-        async with house(paced) as home:
+        async with gateway(paced) as home:
             caller = await home.client(post())
             await caller.until(WORDS[3].encode())
             crowd = b'{"model":"fast","stream":true,"messages":[{"role":"user","content":[' + b",".join([CROWDED] * parts) + b"]}]}"
@@ -776,7 +776,7 @@ def test_a_wrong_field_is_a_400_that_names_it() -> None:
     """[J8][J9][J11][J12] Every row of the parser's table says the same over a socket, on one connection."""
 
     async def main() -> None:
-        async with house(says(stream_of("a"))) as home:
+        async with gateway(says(stream_of("a"))) as home:
             caller = await home.client()
             for fields, code, param in WRONG:
                 await caller.send(post(body(**fields)))
@@ -796,7 +796,7 @@ def test_unknown_fields_and_odd_numbers_reach_the_vendor_as_they_came() -> None:
     sent = b'{"model":"fast",%b,"messages":[{"role":"user","content":"Hi."}]}' % odd
 
     async def main() -> None:
-        async with house(says(plain(document()))) as home:
+        async with gateway(says(plain(document()))) as home:
             assert (await home.ask(post(sent))).status == 200
             assert odd in home.vendor.asked[0].body
 
@@ -808,7 +808,7 @@ def test_a_model_that_is_not_there_is_a_404(model: str) -> None:
     """[J10] Whatever it is called; and nobody is asked."""
 
     async def main() -> None:
-        async with house(says(stream_of("a"))) as home:
+        async with gateway(says(stream_of("a"))) as home:
             error = failure(await home.ask(post(body(model=model))), 404, "unknown_model")
             assert (error["param"], home.vendor.lines) == ("model", [])
             assert len(error["message"]) < 1_000
@@ -837,7 +837,7 @@ def test_a_huge_name_does_not_hold_up_everybody() -> None:
     """[J10][A4] A model's name of 9 MB is refused for less than a second of this process's CPU, client and server together."""
 
     async def main() -> None:
-        async with house(says(stream_of("a"))) as home:
+        async with gateway(says(stream_of("a"))) as home:
             request = post(body(model="mödel" * 1_500_000))
             began = time.process_time()
             reply = await home.ask(request)
@@ -891,7 +891,7 @@ def test_the_addresses_in_a_request_are_carried_and_never_visited(form: str) -> 
     async def main() -> None:
         canary = await asyncio.start_server(lambda reader, writer: heard.append(writer), "127.0.0.1", 0)
         port = canary.sockets[0].getsockname()[1]
-        async with house(says(plain(document()))) as home:
+        async with gateway(says(plain(document()))) as home:
             watching[0] = True
             for url in (url.format(port=port) for url in INTERNAL):
                 image = {"type": "image_url", "image_url": url if form == "string" else {"url": url, "detail": "low"}}
@@ -914,7 +914,7 @@ def test_a_data_url_is_carried_unread_up_to_the_bodys_limit() -> None:
     """[S2] 8 MB of base64 that unpacks to anything at all pass byte for byte; a body over the limit is refused."""
 
     async def main() -> None:
-        async with house(says(plain(document()))) as home:
+        async with gateway(says(plain(document()))) as home:
             url = "data:image/svg+xml;base64," + "H4sIAAAA" * 1_000_000
             message = {"role": "user", "content": [{"type": "image_url", "image_url": {"url": url}}]}
             assert (await home.ask(post(body(messages=[message])))).status == 200
@@ -974,7 +974,7 @@ def test_an_authorization_that_is_none_is_a_401(headers: list[str], code: str, s
     """[A1] One shape, one of two codes, a challenge, and no vendor is asked; the body is not looked at first."""
 
     async def main() -> None:
-        async with house(says(stream_of("a")), keys=shop.store) as home:
+        async with gateway(says(stream_of("a")), keys=shop.store) as home:
             for data in (body(stream=True), b"no json"):
                 reply = await home.ask(post(data, *headers, key=None))
                 assert failure(reply, 401, code)["type"] == "authentication_error"
@@ -988,7 +988,7 @@ def test_a_key_of_a_megabyte_is_refused_by_its_size(shop: Shop) -> None:
     """[A1] As any header of that size."""
 
     async def main() -> None:
-        async with house(says(stream_of("a")), keys=shop.store) as home:
+        async with gateway(says(stream_of("a")), keys=shop.store) as home:
             caller = await home.client()
             await trickle(caller, post(key="k" * 1_000_000), size=100_000, pause=0)
             failure(await caller.reply(), 431, "headers_too_large")
@@ -1001,7 +1001,7 @@ def test_a_valid_key_is_taken_whatever_the_case_of_its_scheme(written: str, shop
     """[A1] HTTP compares schemes without case; more than one blank does no harm."""
 
     async def main() -> None:
-        async with house(says(stream_of("a")), keys=shop.store) as home:
+        async with gateway(says(stream_of("a")), keys=shop.store) as home:
             whole((await home.ask(post(None, f"authorization: {written}{CLIENT_KEY}", key=None))).body)
 
     run_virtual(main())
@@ -1013,7 +1013,7 @@ def test_a_key_says_what_became_of_it_to_nobody_but_its_holder(shop: Shop) -> No
     async def main() -> None:
         _, first = shop.store.create("first")
         _, second = shop.store.create("second", expires_at=int(shop.now) + 60)
-        async with house(says(stream_of("a")), keys=shop.store) as home:
+        async with gateway(says(stream_of("a")), keys=shop.store) as home:
             caller = await home.client()
             for secret in (first, second):
                 await caller.send(post(key=secret))
@@ -1146,11 +1146,11 @@ def test_what_is_on_disk_holds_no_secret(served: Served) -> None:
 
 
 def test_a_vendor_that_quotes_the_prompt_does_not_put_it_in_the_log() -> None:
-    """[A5] The check is the house's own, when it closes."""
+    """[A5] The check is the gateway's own, when it closes."""
 
     async def main() -> None:
         words = json.dumps({"error": {"message": f"This prompt is not wanted: {PROMPT}", "type": "invalid_request_error"}})
-        async with house(says(plain(words.encode(), status="400 Bad"))) as home:
+        async with gateway(says(plain(words.encode(), status="400 Bad"))) as home:
             failure(await home.ask(post()), 400, "invalid_request")
 
     run_virtual(main())
@@ -1165,7 +1165,7 @@ def test_nothing_of_the_clients_headers_reaches_the_vendor() -> None:
         idempotency-key: 1; x-request-id: mine; traceparent: 00-1-1-00; origin: http://a; referer: http://a; range: bytes=0-1"""
 
     async def main() -> None:
-        async with house(says(stream_of("a"))) as home:
+        async with gateway(says(stream_of("a"))) as home:
             headers = [header.strip() for header in sent.replace("\n", ";").split(";")]
             whole((await home.ask(post(None, *headers, path=CHAT + "?api-version=1"))).body)
             [asked] = home.vendor.asked

@@ -21,17 +21,17 @@ from faults_rig import (
     LAST,
     SSE,
     Caller,
-    House,
-    Line,
+    Gateway,
     Script,
     ScriptedVendor,
+    VendorConnection,
     body,
     broken,
     failure,
     framed,
+    gateway,
     hang,
     hang_up,
-    house,
     in_turn,
     on_uvloop,
     plain,
@@ -56,11 +56,11 @@ def now() -> float:
     return asyncio.get_running_loop().time()
 
 
-def refused(script: Script, status: int, code: str, *, streamed: bool = True, **settings: Any) -> House:
+def refused(script: Script, status: int, code: str, *, streamed: bool = True, **settings: Any) -> Gateway:
     """Let the vendor do something for which the caller gets a plain error; the vendor is not left hanging."""
 
-    async def main() -> House:
-        async with house(script, **settings) as home:
+    async def main() -> Gateway:
+        async with gateway(script, **settings) as home:
             failure(await home.ask(post(body(stream=streamed))), status, code)
             await until(lambda: home.server.calls_count == 0)
             assert [call.outcome for call in home.calls] == ["failed"]
@@ -73,7 +73,7 @@ def relayed(*steps: Any, **settings: Any) -> bytes:
     """Let the vendor answer a streamed call and return the body, which has a proper end as far as HTTP is concerned."""
 
     async def main() -> bytes:
-        async with house(says(*steps), **settings) as home:
+        async with gateway(says(*steps), **settings) as home:
             reply = await home.ask(post())
             assert (reply.status, reply.framing) == (200, "chunked")
             return reply.body
@@ -105,7 +105,7 @@ def test_a_vendor_whose_name_does_not_resolve_is_a_502() -> None:
         raise socket.gaierror(socket.EAI_NONAME, "Name or service not known")
 
     async def main() -> None:
-        async with house(says(), vendor={"base_url": "http://vendor.test/v1"}, names=Names(no_such_name)) as home:
+        async with gateway(says(), vendor={"base_url": "http://vendor.test/v1"}, names=Names(no_such_name)) as home:
             failure(await home.ask(post()), 502, "upstream_unavailable")
 
     run_virtual(main())
@@ -128,7 +128,7 @@ def test_a_vendor_that_does_not_speak_tls_is_a_502(answers: bool) -> None:
             writer.close()
 
         server = await asyncio.start_server(answer, "127.0.0.1", 0)
-        async with server, house(says(), vendor={"base_url": f"https://127.0.0.1:{server.sockets[0].getsockname()[1]}"}) as home:
+        async with server, gateway(says(), vendor={"base_url": f"https://127.0.0.1:{server.sockets[0].getsockname()[1]}"}) as home:
             failure(await home.ask(post()), 502, "upstream_unavailable")
             assert now() < 6
 
@@ -148,7 +148,7 @@ def test_a_vendor_that_accepts_and_never_answers_is_a_504(streamed: bool, settin
     """[U2] When its time is over and not before; its connection is cut."""
 
     async def main() -> None:
-        async with house(says(hang), **settings) as home:
+        async with gateway(says(hang), **settings) as home:
             failure(await home.ask(post(body(stream=streamed))), 504, "upstream_timeout")
             assert seconds <= now() < seconds + 2
             await until(lambda: home.vendor.open == 0)
@@ -160,7 +160,7 @@ def test_a_stream_whose_vendor_never_answers_is_kept_alive_and_ends_with_an_erro
     """[U2] The head cannot wait for the vendor's time-out, so the failure is told inside: after 15 s a head, after 60 s the error."""
 
     async def main() -> None:
-        async with house(says(hang)) as home:
+        async with gateway(says(hang)) as home:
             caller = await home.client(post())
             await caller.until(b": keep-alive\n\n")
             assert 15 <= now() < 17
@@ -176,7 +176,7 @@ def test_a_vendor_that_never_answers_is_given_up_in_real_time_too() -> None:
     """[U2] On the loop that the server runs on, with a time-out of a third of a second."""
 
     async def main() -> None:
-        async with house(says(hang), idle_timeout_seconds=0.3) as home:
+        async with gateway(says(hang), idle_timeout_seconds=0.3) as home:
             failure(await home.ask(post()), 504, "upstream_timeout")
             await until(lambda: home.vendor.open == 0)
 
@@ -202,7 +202,7 @@ def test_a_vendor_that_has_no_time_is_passed_on_with_a_sane_wait(said: str, sent
     """[U3] Whatever it says, the caller gets a whole number of seconds from 1 to 60."""
 
     async def main() -> None:
-        async with house(says(plain(b"{}", status=f"{status} Later", headers=f"retry-after: {said}\r\n"))) as home:
+        async with gateway(says(plain(b"{}", status=f"{status} Later", headers=f"retry-after: {said}\r\n"))) as home:
             reply = await home.ask(post())
             failure(reply, status, code)
             assert reply.header("retry-after") == sent
@@ -239,7 +239,7 @@ def test_an_answer_that_is_none_is_a_502(answer: bytes, streamed: bool) -> None:
     """[U5] Nothing of it reaches the caller."""
 
     async def main() -> None:
-        async with house(says(answer)) as home:
+        async with gateway(says(answer)) as home:
             reply = await home.ask(post(body(stream=streamed)))
             failure(reply, 502, reply.json["error"]["code"])
             assert b"html" not in reply.body
@@ -255,7 +255,7 @@ def test_a_redirect_is_not_followed(status: int) -> None:
         canary = ScriptedVendor(says(stream_of("a")))
         await canary.listen()
         headers = f"location: http://127.0.0.1:{canary.port}/v1/chat/completions\r\n"
-        async with house(says(plain(b"", status=f"{status} Elsewhere", headers=headers))) as home:
+        async with gateway(says(plain(b"", status=f"{status} Elsewhere", headers=headers))) as home:
             failure(await home.ask(post()), 502, "gateway_error")
             assert (len(home.vendor.asked), canary.lines) == (1, [])
         await canary.close()
@@ -312,7 +312,7 @@ def test_a_head_without_end_is_a_502_before_much_of_it_is_read() -> None:
     """[U7] 64 MB are on their way; what is taken is what the kernels hold."""
 
     async def main() -> None:
-        async with house(says(b"HTTP/1.1 200 OK\r\nx: ", *[b"y" * MIB] * 64)) as home:
+        async with gateway(says(b"HTTP/1.1 200 OK\r\nx: ", *[b"y" * MIB] * 64)) as home:
             failure(await home.ask(post()), 502, "gateway_error")
             await until(lambda: home.vendor.open == 0)
             assert home.vendor.lines[0].written < KERNEL_BYTES_MAX
@@ -344,7 +344,7 @@ def test_another_vendor_is_asked_as_long_as_nothing_was_said(dead: Script) -> No
     """[U8] The caller sees one good answer under one id, and there is one call in the log, of two attempts."""
 
     async def main() -> None:
-        async with house(dead, says(stream_of("a", "b")), stream={"head_hold_seconds": 100.0}) as home:
+        async with gateway(dead, says(stream_of("a", "b")), stream={"head_hold_seconds": 100.0}) as home:
             reply = await home.ask(post())
             assert content_of(whole(reply.body)) == "ab"
             ended = await home.ended()
@@ -360,7 +360,7 @@ def test_no_other_vendor_is_asked_once_a_token_was_sent(end: Script) -> None:
     """[U8] Two halves of two answers are no answer."""
 
     async def main() -> None:
-        async with house(says(SSE, framed(*text("a")), end), says(stream_of("b"))) as home:
+        async with gateway(says(SSE, framed(*text("a")), end), says(stream_of("b"))) as home:
             assert content_of((await home.ask(post())).body) == "a"
             assert home.vendors[1].lines == []
 
@@ -406,13 +406,13 @@ NOISE = {
 def test_a_vendor_that_stops_in_the_middle_is_given_up_after_a_minute(noise: bytes) -> None:
     """[M1] Counted from its last token, whatever else it sends; the client is told, and kept alive until then."""
 
-    async def babble(line: Line) -> None:
+    async def babble(line: VendorConnection) -> None:
         while True:
             await line.send(framed(noise) if noise else b"")
             await asyncio.sleep(7)
 
     async def main() -> None:
-        async with house(says(SSE, framed(*text("a")), 30.0, framed(chunk({"content": "b"})), babble)) as home:
+        async with gateway(says(SSE, framed(*text("a")), 30.0, framed(chunk({"content": "b"})), babble)) as home:
             reply = await home.ask(post())
             assert 90 <= now() < 92
             broken(reply.body, "upstream_timeout")
@@ -598,7 +598,7 @@ def test_nonsense_of_a_vendor_is_neither_a_bug_of_ours_nor_passed_on(said: bytes
     """[M6][M7][M17] Whatever JSON it sends, the stream goes on or ends with a failure of the vendor's, and keeps every rule."""
 
     async def main() -> None:
-        async with house(says(SSE, framed(*place(said)), LAST)) as home:
+        async with gateway(says(SSE, framed(*place(said)), LAST)) as home:
             reply = await home.ask(post(body(stream=True, stream_options={"include_usage": True})))
             if reply.status == 200:
                 assert check_stream(reply.body, include_usage=True) == []
@@ -632,7 +632,7 @@ def test_the_text_arrives_however_its_events_are_spelled_and_split(spell: Callab
     """[M8][M10] In one packet, and a byte a packet: the client gets the same conformant bytes."""
     spelled = bom + b"".join(map(spell, EVENTS))
 
-    async def bytewise(line: Line) -> None:
+    async def bytewise(line: VendorConnection) -> None:
         await line.send(UNTIL_CLOSE)
         for byte in spelled:
             await line.send(bytes([byte]))
@@ -641,7 +641,7 @@ def test_the_text_arrives_however_its_events_are_spelled_and_split(spell: Callab
         await hang_up(line)
 
     async def main() -> None:
-        async with house(in_turn(says(UNTIL_CLOSE, spelled, hang_up), bytewise)) as home:
+        async with gateway(in_turn(says(UNTIL_CLOSE, spelled, hang_up), bytewise)) as home:
             sent = whole((await home.ask(post())).body)
             assert content_of(sent) == "".join(STRANGE)
             assert whole((await home.ask(post())).body) == sent
@@ -654,7 +654,7 @@ def test_no_split_of_the_bytes_changes_what_the_client_gets() -> None:
     answer = SSE + framed(*text("né😀"), chunk({}, "stop"), DONE).replace(b"\n\n", b"\n\n") + LAST
     cut = [len(SSE)]
 
-    async def split(line: Line) -> None:
+    async def split(line: VendorConnection) -> None:
         await line.send(answer[: cut[0]])
         await until(lambda: line.transport.get_write_buffer_size() == 0)
         for _ in range(4):
@@ -662,7 +662,7 @@ def test_no_split_of_the_bytes_changes_what_the_client_gets() -> None:
         await line.send(answer[cut[0] :])
 
     async def main() -> None:
-        async with house(split) as home:
+        async with gateway(split) as home:
             caller = await home.client()
             bodies = set()
             for cut[0] in range(1, len(answer)):
@@ -680,7 +680,7 @@ def test_a_large_event_passes(size: int) -> None:
     """[M9] Inline images and audio come in events of megabytes."""
 
     async def main() -> None:
-        async with house(says(stream_of("x" * size))) as home:
+        async with gateway(says(stream_of("x" * size))) as home:
             assert content_of(whole((await home.ask(post())).body)) == "x" * size
 
     on_uvloop(main())
@@ -698,7 +698,7 @@ def test_an_event_without_end_is_given_up_before_it_fills_the_memory(more: bytes
     """[M9] After the vendor's answer_bytes_max, here 8 MiB, with an error; the vendor's other 56 are not read."""
 
     async def main() -> None:
-        async with house(says(SSE, framed(*text("a")), *[more] * 64), vendor={"answer_bytes_max": 8 * MIB}) as home:
+        async with gateway(says(SSE, framed(*text("a")), *[more] * 64), vendor={"answer_bytes_max": 8 * MIB}) as home:
             broken((await home.ask(post())).body, "gateway_error")
             await until(lambda: home.vendor.open == 0)
             assert home.vendor.lines[0].written < 8 * MIB + KERNEL_BYTES_MAX
@@ -712,7 +712,7 @@ def test_a_document_without_end_is_given_up(streamed: bool) -> None:
 
     async def main() -> None:
         start = SSE.replace(b"text/event-stream", b"application/json") + framed(b'{"choices":[')
-        async with house(says(start, *[framed(b" " * MIB)] * 64), vendor={"answer_bytes_max": 2 * MIB}) as home:
+        async with gateway(says(start, *[framed(b" " * MIB)] * 64), vendor={"answer_bytes_max": 2 * MIB}) as home:
             failure(await home.ask(post(body(stream=streamed))), 502, "gateway_error")
             await until(lambda: home.vendor.open == 0)
             assert home.vendor.lines[0].written < 2 * MIB + KERNEL_BYTES_MAX
@@ -727,7 +727,7 @@ def test_a_document_that_calls_itself_a_stream_is_given_up_too(streamed: bool) -
     async def main() -> None:
         start = SSE + framed(b'{"choices":[')
         steps = [start, *[framed(b" " * MIB)] * 64, LAST]
-        async with house(says(*steps), vendor={"answer_bytes_max": 2 * MIB}) as home:
+        async with gateway(says(*steps), vendor={"answer_bytes_max": 2 * MIB}) as home:
             failure(await home.ask(post(body(stream=streamed))), 502, "gateway_error")
             assert home.vendor.lines[0].written < 2 * MIB + KERNEL_BYTES_MAX
 
@@ -742,7 +742,7 @@ def test_a_million_events_in_one_packet_do_not_hold_up_other_streams() -> None:
     async def main() -> None:
         bursting = asyncio.Event()
 
-        async def paced(line: Line) -> None:
+        async def paced(line: VendorConnection) -> None:
             if line.asked[-1].json.get("user") == "burst":
                 await line.send(burst)
                 return
@@ -754,7 +754,7 @@ def test_a_million_events_in_one_packet_do_not_hold_up_other_streams() -> None:
                     bursting.set()
             await line.send(framed(chunk({}, "stop"), DONE) + LAST)
 
-        async with house(paced) as home:
+        async with gateway(paced) as home:
             times: list[float] = []
 
             async def read_on(caller: Caller) -> None:
@@ -794,7 +794,7 @@ def test_bytes_behind_an_answer_are_nobodys_answer(streamed: bool, more: bytes, 
     async def main() -> None:
         good = stream_of("a") if streamed else plain(document("a"))
         steps = (good, pause, more) if pause else (good + more,)
-        async with house(in_turn(says(*steps), says(stream_of("b") if streamed else plain(document("b"))))) as home:
+        async with gateway(in_turn(says(*steps), says(stream_of("b") if streamed else plain(document("b"))))) as home:
             for expected in "ab":
                 reply = await home.ask(post(body(stream=streamed)))
                 got = content_of(whole(reply.body)) if streamed else reply.json["choices"][0]["message"]["content"]
@@ -811,7 +811,7 @@ def test_an_answer_with_two_lengths_never_mixes_with_the_next(streamed: bool) ->
 
     async def main() -> None:
         good = stream_of("a")
-        async with house(says(good.replace(b"\r\n\r\n", b"\r\ncontent-length: 5\r\n\r\n", 1))) as home:
+        async with gateway(says(good.replace(b"\r\n\r\n", b"\r\ncontent-length: 5\r\n\r\n", 1))) as home:
             for _ in range(2):
                 reply = await home.ask(post(body(stream=streamed)))
                 assert reply.status == 502 or content_of(whole(reply.body)) == "a"
@@ -839,7 +839,7 @@ def test_a_compressed_answer_that_cannot_be_read_is_refused(headers: str, packed
 
     async def main() -> None:
         kind = "text/event-stream" if streamed else "application/json"
-        async with house(says(plain(packed, kind=kind, headers=headers))) as home:
+        async with gateway(says(plain(packed, kind=kind, headers=headers))) as home:
             reply = await home.ask(post(body(stream=streamed)))
             failure(reply, 502, reply.json["error"]["code"])
             assert dict(home.vendor.asked[0].headers)["accept-encoding"] == "identity"
@@ -859,13 +859,13 @@ def test_a_compressed_answer_that_nobody_asked_for_is_read(coding: str, streamed
     bad = plain(pack(b'{"error": {"message": "No such field."}}'), status="400 Bad Request", headers=headers)
 
     async def main() -> None:
-        async with house(says(good), vendor={"answer_bytes_max": 1 << 20}) as home:
+        async with gateway(says(good), vendor={"answer_bytes_max": 1 << 20}) as home:
             for _ in range(2):
                 reply = await home.ask(post(body(stream=streamed)))
                 assert (whole(reply.body) if streamed else reply.json["choices"][0]["message"]["content"]) != ""
                 assert reply.header("content-encoding") is None
             assert len(home.vendor.lines) == 1
-        async with house(says(bad)) as home:
+        async with gateway(says(bad)) as home:
             reply = await home.ask(post(body(stream=streamed)))
             assert "No such field." in reply.json["error"]["message"]
 
@@ -880,13 +880,13 @@ def test_a_compressed_transfer_is_refused() -> None:
 def test_a_vendor_that_sends_a_byte_every_half_minute_is_given_up() -> None:
     """[M13] Half an event is no token, however steadily it grows."""
 
-    async def trickle(line: Line) -> None:
+    async def trickle(line: VendorConnection) -> None:
         for byte in chunk({"content": "b"}):
             await asyncio.sleep(30)
             await line.send(framed(bytes([byte])))
 
     async def main() -> None:
-        async with house(says(SSE, framed(*text("a")), trickle)) as home:
+        async with gateway(says(SSE, framed(*text("a")), trickle)) as home:
             broken((await home.ask(post())).body, "upstream_timeout")
             assert 60 <= now() < 62
 
@@ -934,7 +934,7 @@ def test_what_follows_the_end_mark_is_dropped(late: bytes, finish: list[bytes]) 
 
     async def main() -> None:
         for pause in (0.0, 0.1):
-            async with house(
+            async with gateway(
                 says(SSE, framed(*text("a"), *finish, usage(9, 1), DONE, *([] if pause else [late])), pause, framed(late) + LAST)
             ) as home:
                 sent = whole((await home.ask(post(body(stream=True, stream_options={"include_usage": True})))).body, include_usage=True)
@@ -966,7 +966,7 @@ def test_a_vendor_that_is_faster_than_its_client_is_throttled_and_loses_nothing(
     answer = stream_of(*words)
 
     async def main() -> None:
-        async with house(says(answer)) as home:
+        async with gateway(says(answer)) as home:
             caller: Caller = await home.client(post(), receive_bytes=8_192)
             await caller.until(b" w00100")
             line = home.vendor.lines[0]

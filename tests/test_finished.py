@@ -13,7 +13,7 @@ from aisa.facts import CallEnded
 from aisa.ledger.row import CallRow
 from aisa.ledger.wallets import Wallet
 from aisa.usage import COUNTED, ESTIMATED, REPORTED
-from faults_rig import LAST, SSE, Caller, framed, hang, house, on_uvloop, post, says, until
+from faults_rig import LAST, SSE, Caller, framed, gateway, hang, on_uvloop, post, says, until
 from one_call import FOR_EVER, IN, OUT, PRICES, WORDS, bytes_of, made, row_of
 from rig import DONE, HEAD, OPENING, Break, MemoryClient, Rig, Stall, chunk, event, text
 
@@ -150,7 +150,7 @@ def test_what_a_stopping_server_waits_for_is_billed_all_the_same() -> None:
     """Fault M2. A read-out that is ended before its first turn leaves its row, with what was known."""
 
     async def main() -> None:
-        async with house(says(SSE + framed(*text("one", "two"), chunk({}, "stop")), hang), prices=PRICES) as home:
+        async with gateway(says(SSE + framed(*text("one", "two"), chunk({}, "stop")), hang), prices=PRICES) as home:
             caller = await home.client(post())
             await caller.until(b'"two"')
             caller.reset()
@@ -170,7 +170,7 @@ def test_however_a_connection_ends_at_the_finish_the_bill_is_whole(leave: Callab
     async def main() -> None:
         gate = asyncio.Event()
         rest = framed(report(2), DONE) + LAST
-        async with house(says(SSE + framed(*text("one", "two"), chunk({}, "stop")), gate, gap, rest), prices=PRICES) as home:
+        async with gateway(says(SSE + framed(*text("one", "two"), chunk({}, "stop")), gate, gap, rest), prices=PRICES) as home:
             caller = await home.client(post())
             await caller.until(b'"two"')
             await until(lambda: next(iter(home.dependencies.live)).delivery.delivered() == 2)

@@ -23,7 +23,23 @@ from aisa.health import (
     Health,
 )
 from aisa.testing.clock import run_virtual
-from faults_rig import SSE, Line, Script, body, broken, failure, framed, hang, hang_up, house, plain, post, says, stream_of, whole
+from faults_rig import (
+    SSE,
+    Script,
+    VendorConnection,
+    body,
+    broken,
+    failure,
+    framed,
+    gateway,
+    hang,
+    hang_up,
+    plain,
+    post,
+    says,
+    stream_of,
+    whole,
+)
 from rig import content_of, document, text
 
 DOWN = UpstreamFailed(ApiError("upstream_unavailable", "down"))
@@ -159,7 +175,7 @@ def test_no_target_is_ever_left_out_whatever_happened(seed: int, count: int) -> 
 def counting(script: Script, times: list[float]) -> Script:
     """Note when a vendor is asked, and then follow the script."""
 
-    async def counted(line: Line) -> None:
+    async def counted(line: VendorConnection) -> None:
         times.append(asyncio.get_running_loop().time())
         await script(line)
 
@@ -174,10 +190,10 @@ def test_a_dead_first_target_is_not_asked_by_every_call(dead: Script) -> None:
         asked: list[float] = []
         script = [dead]
 
-        async def first(line: Line) -> None:
+        async def first(line: VendorConnection) -> None:
             await counting(script[0], asked)(line)
 
-        async with house(first, says(stream_of("b"))) as home:
+        async with gateway(first, says(stream_of("b"))) as home:
             for _ in range(300):
                 assert (await home.ask(post())).status == 200
                 await asyncio.sleep(1)
@@ -200,7 +216,7 @@ def test_a_target_that_falls_silent_in_the_middle_is_benched_too() -> None:
 
     async def main() -> None:
         asked: list[float] = []
-        async with house(counting(says(SSE, framed(*text("a")), hang), asked), says(stream_of("b"))) as home:
+        async with gateway(counting(says(SSE, framed(*text("a")), hang), asked), says(stream_of("b"))) as home:
             for _ in range(FAILURES_TO_BENCH):
                 broken((await home.ask(post())).body, "upstream_timeout")
             assert content_of(whole((await home.ask(post())).body)) == "b"
@@ -216,7 +232,7 @@ def test_a_target_that_is_limited_is_asked_again_when_its_wait_is_over() -> None
     async def main() -> None:
         asked: list[float] = []
         refusal = plain(b"{}", status="429 X", headers="retry-after: 200\r\n")
-        async with house(counting(says(refusal), asked), says(plain(document()))) as home:
+        async with gateway(counting(says(refusal), asked), says(plain(document()))) as home:
             for _ in range(60):
                 assert (await home.ask(post(body(stream=False)))).status == 200
                 await asyncio.sleep(10)
@@ -235,12 +251,12 @@ def test_when_all_are_unwell_all_are_asked_in_order() -> None:
         scripts = {"a": bad, "b": bad}
 
         def of(name: str) -> Script:
-            async def script(line: Line) -> None:
+            async def script(line: VendorConnection) -> None:
                 await counting(scripts[name], lists[name])(line)
 
             return script
 
-        async with house(of("a"), of("b")) as home:
+        async with gateway(of("a"), of("b")) as home:
             for _ in range(20):
                 failure(await home.ask(post()), 502, "upstream_unavailable")
             assert (len(lists["a"]), len(lists["b"])) == (20, 20)

@@ -49,14 +49,14 @@ from aisa.wire.port import SERVER_CLOSES
 from faults_rig import (
     CLIENT_KEY,
     SSE,
-    House,
+    Gateway,
     Reply,
     Script,
     body,
     failure,
     framed,
+    gateway,
     hang,
-    house,
     in_turn,
     on_uvloop,
     plain,
@@ -91,9 +91,9 @@ class Rows(list[CallRow]):
 
 
 @asynccontextmanager
-async def home_with(idempotency: IdempotencyStore, *scripts: Script, **options: Any) -> AsyncGenerator[House]:
+async def home_with(idempotency: IdempotencyStore, *scripts: Script, **options: Any) -> AsyncGenerator[Gateway]:
     """A gateway that knows the header."""
-    async with house(*scripts, **options) as home:
+    async with gateway(*scripts, **options) as home:
         home.dependencies.ledger = home.ledger = ledger_into(Rows(home.rows, idempotency))
         ids = CallIds(wall_clock, random.Random(2))
         edge = Edge(home.dependencies, ids, wall_clock, cross_origin=CrossOrigin(Cors()), not_ready=lambda: None, idempotency=idempotency)
@@ -103,10 +103,10 @@ async def home_with(idempotency: IdempotencyStore, *scripts: Script, **options: 
         yield home
 
 
-def in_house(main: Callable[[House], Any], *scripts: Script, idempotency: IdempotencyStore | None = None, **options: Any) -> House:
-    """Run a scenario in virtual time, and return the house as it was at the end."""
+def in_gateway(main: Callable[[Gateway], Any], *scripts: Script, idempotency: IdempotencyStore | None = None, **options: Any) -> Gateway:
+    """Run a scenario in virtual time, and return the gateway as it was at the end."""
 
-    async def scenario() -> House:
+    async def scenario() -> Gateway:
         async with home_with(idempotency or IdempotencyStore(wall_clock), *scripts, **options) as home:
             await main(home)
             return home
@@ -114,7 +114,7 @@ def in_house(main: Callable[[House], Any], *scripts: Script, idempotency: Idempo
     return run_virtual(scenario())
 
 
-async def ask(home: House, request: bytes) -> Reply:
+async def ask(home: Gateway, request: bytes) -> Reply:
     """Make one call, and wait until every call's bill is final."""
     reply = await home.ask(request)
     await until(lambda: len(home.rows) == len(home.calls))
@@ -143,13 +143,13 @@ def refused(reply: Reply, code: str, first: str | None, *, again: bool = False) 
 def test_the_same_key_and_body_is_answered_again_and_billed_once() -> None:
     """Byte for byte, under the id of the call that was billed, without asking the vendor and without a second row."""
 
-    async def main(home: House) -> None:
+    async def main(home: Gateway) -> None:
         first, second, third = [await ask(home, post(body(), ONCE)) for _ in range(3)]
         assert first.status == 200
         assert is_replay(second, first)
         assert is_replay(third, first)
 
-    home = in_house(main, GOOD)
+    home = in_gateway(main, GOOD)
     [row], [call] = home.rows, home.calls
     assert (row.id, row.idempotency) == (call.request_id, mark_of("key_1", "order-7", body()))
     assert len(home.vendor.asked) == 1
@@ -166,25 +166,25 @@ def test_the_same_key_and_body_is_answered_again_and_billed_once() -> None:
 def test_without_the_header_every_request_is_a_call_of_its_own() -> None:
     """Nobody's equal requests are taken for one."""
 
-    async def main(home: House) -> None:
+    async def main(home: Gateway) -> None:
         first, second = [await ask(home, post(body())) for _ in range(2)]
         assert first.header("x-request-id") != second.header("x-request-id")
 
-    home = in_house(main, GOOD)
+    home = in_gateway(main, GOOD)
     assert [row.idempotency for row in home.rows] == [None, None]
 
 
 def test_a_browser_may_read_an_answer_that_is_given_again() -> None:
     """It carries what its own request needs, not what the first one did."""
 
-    async def main(home: House) -> None:
+    async def main(home: Gateway) -> None:
         first = await ask(home, post(body(), ONCE))
         second = await ask(home, post(body(), ONCE, "origin: https://app.example"))
         assert is_replay(second, first)
         assert second.header("access-control-allow-origin") == "*"
         assert first.header("access-control-allow-origin") is None
 
-    in_house(main, GOOD)
+    in_gateway(main, GOOD)
 
 
 def test_a_key_counts_for_the_api_key_that_sent_it() -> None:
@@ -199,12 +199,12 @@ def test_a_key_counts_for_the_api_key_that_sent_it() -> None:
             """Return the same, or None."""
             return self.verify(secret)
 
-    async def main(home: House) -> None:
+    async def main(home: Gateway) -> None:
         ours, theirs = [await ask(home, post(body(), ONCE, key=key)) for key in ("a", "b")]
         assert ours.header("x-request-id") != theirs.header("x-request-id")
         assert is_replay(await ask(home, post(body(), ONCE, key="b")), theirs)
 
-    home = in_house(main, GOOD, keys=Keys())
+    home = in_gateway(main, GOOD, keys=Keys())
     assert [row.key_id for row in home.rows] == ["key_a", "key_b"]
 
 
@@ -213,7 +213,7 @@ def test_a_key_counts_for_a_day_by_the_wall_clock() -> None:
     later = 0.0
     idempotency = IdempotencyStore(lambda: wall_clock() + later)
 
-    async def main(home: House) -> None:
+    async def main(home: Gateway) -> None:
         nonlocal later
         first = await ask(home, post(body(), ONCE))
         later = REMEMBERED_SECONDS_MAX - 60
@@ -222,7 +222,7 @@ def test_a_key_counts_for_a_day_by_the_wall_clock() -> None:
         anew = await ask(home, post(body(), ONCE))
         assert (anew.status, anew.header("idempotent-replayed")) == (200, None)
 
-    home = in_house(main, GOOD, idempotency=idempotency)
+    home = in_gateway(main, GOOD, idempotency=idempotency)
     assert len(home.rows) == 2
     assert idempotency._answers_bytes == sum(len(answer.body) + ANSWER_EXTRA_BYTES for answer in idempotency._answers.values())
     assert list(idempotency._answers) == [home.rows[1].id]
@@ -235,7 +235,7 @@ LARGEST = ANSWER_BYTES_MAX - ANSWER_EXTRA_BYTES
 def test_an_answer_too_large_to_keep_is_never_run_twice(size: int, kept: bool) -> None:
     """Whoever asks again is sent to the receipt."""
 
-    async def main(home: House) -> None:
+    async def main(home: Gateway) -> None:
         empty = await ask(home, post(body()))
         home.vendor.script = says(plain(document("x" * (size - len(empty.body)))))
         first = await ask(home, post(body(), ONCE))
@@ -246,7 +246,7 @@ def test_an_answer_too_large_to_keep_is_never_run_twice(size: int, kept: bool) -
         else:
             refused(second, "request_already_completed", first.header("x-request-id"))
 
-    home = in_house(main, says(plain(document(""))))
+    home = in_gateway(main, says(plain(document(""))))
     assert len(home.rows) == len(home.vendor.asked) == 2
 
 
@@ -257,22 +257,22 @@ def test_an_answer_too_large_to_keep_is_never_run_twice(size: int, kept: bool) -
 def test_a_key_that_cannot_be_one_is_refused_by_name(given: str) -> None:
     """1 to 255 printable ASCII characters; nothing runs that its caller believes to be protected and is not."""
 
-    async def main(home: House) -> None:
+    async def main(home: Gateway) -> None:
         assert "Idempotency-Key" in failure(await ask(home, post(body(), f"idempotency-key: {given}")), 400, "invalid_request")["message"]
         assert (await ask(home, post(body(), "idempotency-key: " + "x" * 255))).status == 200
 
-    assert len(in_house(main, GOOD).rows) == 1
+    assert len(in_gateway(main, GOOD).rows) == 1
 
 
 def test_an_unknown_api_key_learns_nothing_of_what_is_remembered() -> None:
     """The API key is judged first, before the header and before what is remembered."""
 
-    async def main(home: House) -> None:
+    async def main(home: Gateway) -> None:
         await ask(home, post(body(), ONCE))
         failure(await ask(home, post(body(), ONCE, key="wrong")), 401, "invalid_api_key")
         failure(await ask(home, post(body(), "idempotency-key: " + "x" * 256, key=None)), 401, "missing_api_key")
 
-    in_house(main, GOOD)
+    in_gateway(main, GOOD)
 
 
 @pytest.mark.parametrize("size", [0, HASH_INLINE_BYTES_MAX])
@@ -280,7 +280,7 @@ def test_of_requests_at_the_same_moment_exactly_one_runs(size: int) -> None:
     """The others are told its id and to ask again; when it has ended they get its answer."""
     request = post(body(user="x" * size), ONCE)
 
-    async def main(home: House) -> None:
+    async def main(home: Gateway) -> None:
         callers = [await home.client(request) for _ in range(8)]
         replies = [asyncio.create_task(caller.reply()) for caller in callers]
         await until(lambda: sum(reply.done() for reply in replies) == 7 and len(home.vendor.asked) == 1)
@@ -292,14 +292,14 @@ def test_of_requests_at_the_same_moment_exactly_one_runs(size: int) -> None:
         assert is_replay(await ask(home, request), first)
 
     gate = asyncio.Event()
-    home = in_house(main, says(gate, plain(document())))
+    home = in_gateway(main, says(gate, plain(document())))
     assert len(home.rows) == len(home.vendor.asked) == 1
 
 
 def test_a_key_that_was_used_for_another_request_is_a_conflict() -> None:
     """While the first runs and after it; the first one's answer stays."""
 
-    async def main(home: House) -> None:
+    async def main(home: Gateway) -> None:
         running = asyncio.create_task(ask(home, post(body(), ONCE)))
         await until(lambda: bool(home.vendor.asked))
         refused(await home.ask(post(body(seed=1), ONCE)), "idempotency_conflict", None)
@@ -309,27 +309,27 @@ def test_a_key_that_was_used_for_another_request_is_a_conflict() -> None:
         assert is_replay(await home.ask(post(body(), ONCE)), first)
 
     gate = asyncio.Event()
-    assert len(in_house(main, says(gate, plain(document()))).rows) == 1
+    assert len(in_gateway(main, says(gate, plain(document()))).rows) == 1
 
 
 def test_a_stream_is_not_replayed_but_neither_run_twice() -> None:
     """It passes as if it had no key; asking again leads to its receipt."""
 
-    async def main(home: House) -> None:
+    async def main(home: Gateway) -> None:
         first = await ask(home, post(body(stream=True), ONCE))
         whole(first.body)
         message = refused(await ask(home, post(body(stream=True), ONCE)), "request_already_completed", first.header("x-request-id"))
         assert "a stream cannot be replayed" in message
         assert f"GET /v1/usage/calls/{home.rows[0].id}" in message
 
-    home = in_house(main, says(stream_of("Hello", " you")))
+    home = in_gateway(main, says(stream_of("Hello", " you")))
     assert len(home.rows) == len(home.vendor.asked) == 1
 
 
 def test_a_stream_that_was_cut_after_some_of_it_arrived_is_not_run_again() -> None:
     """What arrived was billed; running again would bill the same key twice."""
 
-    async def main(home: House) -> None:
+    async def main(home: Gateway) -> None:
         caller = await home.client(post(body(stream=True), ONCE))
         await caller.until(b"Hello")
         refused(await home.ask(post(body(stream=True), ONCE)), "request_in_progress", None, again=True)
@@ -337,7 +337,7 @@ def test_a_stream_that_was_cut_after_some_of_it_arrived_is_not_run_again() -> No
         await until(lambda: len(home.rows) == 1)
         refused(await home.ask(post(body(stream=True), ONCE)), "request_already_completed", home.rows[0].id)
 
-    home = in_house(main, says(SSE + framed(*text("Hello")), hang))
+    home = in_gateway(main, says(SSE + framed(*text("Hello")), hang))
     assert (home.rows[0].outcome, home.rows[0].billed.output_tokens) == (CLIENT_GONE, 1)
 
 
@@ -348,13 +348,13 @@ def test_a_call_that_failed_is_forgotten() -> None:
     """It cost nothing; the next try with its key is a call like the first."""
     broken = says(plain(b"{}", status="500 Internal Server Error"))
 
-    async def main(home: House) -> None:
+    async def main(home: Gateway) -> None:
         assert (await ask(home, post(body(), ONCE))).status >= 500
         first = await ask(home, post(body(), ONCE))
         assert first.status == 200
         assert is_replay(await ask(home, post(body(), ONCE)), first)
 
-    home = in_house(main, in_turn(broken, GOOD))
+    home = in_gateway(main, in_turn(broken, GOOD))
     assert [row.outcome for row in home.rows] == [FAILED, COMPLETED]
 
 
@@ -362,11 +362,11 @@ def test_a_stream_that_failed_before_anything_arrived_is_forgotten() -> None:
     """Even when its head had been sent before."""
     slow = says(20.0, plain(b"{}", status="500 Internal Server Error"))
 
-    async def main(home: House) -> None:
+    async def main(home: Gateway) -> None:
         assert (await ask(home, post(body(stream=True), ONCE))).status == 200
         whole((await ask(home, post(body(stream=True), ONCE))).body)
 
-    home = in_house(main, in_turn(slow, says(stream_of("Hello"))))
+    home = in_gateway(main, in_turn(slow, says(stream_of("Hello"))))
     assert [row.outcome for row in home.rows] == [FAILED, COMPLETED]
 
 
@@ -375,12 +375,12 @@ def test_a_request_that_never_became_a_call_is_told_the_same_again(fault: dict[s
     """Not that it is still running: no row will ever end it."""
     idempotency = IdempotencyStore(wall_clock)
 
-    async def main(home: House) -> None:
+    async def main(home: Gateway) -> None:
         assert [(await ask(home, post(body(**fault), ONCE))).status for _ in range(2)] == [status, status]
         assert not idempotency._answers
         assert (await ask(home, post(body(), ONCE))).status == 200
 
-    assert len(in_house(main, GOOD, idempotency=idempotency, max_output_tokens=50).rows) == 1
+    assert len(in_gateway(main, GOOD, idempotency=idempotency, max_output_tokens=50).rows) == 1
 
 
 def test_a_call_that_the_books_refused_is_forgotten() -> None:
@@ -393,7 +393,7 @@ def test_a_call_that_the_books_refused_is_forgotten() -> None:
 
     idempotency = IdempotencyStore(wall_clock)
 
-    async def main(home: House) -> None:
+    async def main(home: Gateway) -> None:
         ledger, home.dependencies.ledger = home.dependencies.ledger, Shut()
         for _ in range(2):
             failure(await home.ask(post(body(), ONCE)), 402, "insufficient_wallet_balance")
@@ -401,20 +401,20 @@ def test_a_call_that_the_books_refused_is_forgotten() -> None:
         home.dependencies.ledger = ledger
         assert (await home.ask(post(body(), ONCE))).status == 200
 
-    assert len(in_house(main, GOOD, idempotency=idempotency).rows) == 1
+    assert len(in_gateway(main, GOOD, idempotency=idempotency).rows) == 1
 
 
 def test_a_caller_who_left_before_the_answer_may_ask_again() -> None:
     """The commonest reason for the header: a client whose own time was up sends its request anew."""
 
-    async def main(home: House) -> None:
+    async def main(home: Gateway) -> None:
         caller = await home.client(post(body(), ONCE))
         await until(lambda: bool(home.vendor.asked))
         caller.reset()
         await until(lambda: len(home.rows) == 1)
         assert (await ask(home, post(body(), ONCE))).status == 200
 
-    home = in_house(main, in_turn(hang, GOOD))
+    home = in_gateway(main, in_turn(hang, GOOD))
     assert [row.outcome for row in home.rows] == [CLIENT_GONE, COMPLETED]
 
 
@@ -422,7 +422,7 @@ def test_an_answer_that_was_not_taken_is_not_to_be_had_for_nothing() -> None:
     """Who leaves it in the kernel and resets is not billed, so the next request runs anew, and until the bill is final nothing is told."""
     request = post(body(), ONCE)
 
-    async def main(home: House) -> None:
+    async def main(home: Gateway) -> None:
         caller = await home.client(request, receive_bytes=4_096)
         await until(lambda: len(home.calls) == 1)
         assert home.calls[0].outcome == COMPLETED
@@ -432,7 +432,7 @@ def test_an_answer_that_was_not_taken_is_not_to_be_had_for_nothing() -> None:
         anew = await ask(home, request)
         assert (anew.status, anew.header("idempotent-replayed")) == (200, None)
 
-    home = in_house(main, says(plain(document("x" * 500_000))))
+    home = in_gateway(main, says(plain(document("x" * 500_000))))
     assert [row.outcome for row in home.rows] == [CLIENT_GONE, COMPLETED]
     assert home.rows[0].billed.output_tokens == 0
 
@@ -484,12 +484,12 @@ def test_a_call_from_before_a_restart_is_not_run_twice() -> None:
     idempotency.remember([(mark_of("key_1", "order-7", body()), "req_before", wall_clock() - REMEMBERED_SECONDS_MAX + 60)])
     idempotency.remember([(mark_of("key_1", "old", body()), "req_old", wall_clock() - REMEMBERED_SECONDS_MAX)])
 
-    async def main(home: House) -> None:
+    async def main(home: Gateway) -> None:
         assert "not kept" in refused(await ask(home, post(body(), ONCE)), "request_already_completed", "req_before")
         refused(await ask(home, post(body(n=2), ONCE)), "idempotency_conflict", "req_before")
         assert (await ask(home, post(body(), "idempotency-key: old"))).status == 200
 
-    assert len(in_house(main, GOOD, idempotency=idempotency).rows) == 1
+    assert len(in_gateway(main, GOOD, idempotency=idempotency).rows) == 1
 
 
 def row(call_id: str, mark: str, *, outcome: str = COMPLETED, tokens: int = 1, stream: bool = False, ended: float = 0.0) -> CallRow:

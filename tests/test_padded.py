@@ -17,7 +17,7 @@ from aisa.testing.clock import run_virtual
 from aisa.testing.conformance import check_answer
 from aisa.timeouts import PADDED_HEAD_SECONDS, PADDING_SECONDS
 from faults_rig import body as request_body
-from faults_rig import hang_up, house, plain, post, says
+from faults_rig import gateway, hang_up, plain, post, says
 from one_call import IN, OUT
 from rig import Break, MemoryClient, Rig, Script, ScriptedUpstream, Stall, body, document
 
@@ -144,7 +144,7 @@ def test_on_a_real_connection_it_is_one_json_value_whatever_frames_it(version: s
     """Over sockets: chunked, or until the end of the connection for HTTP/1.0, it parses; the call is complete."""
 
     async def main() -> None:
-        async with house(says(35.0, plain(document())), documents="padded") as home:
+        async with gateway(says(35.0, plain(document())), documents="padded") as home:
             reply = await home.ask(post(request_body(stream=False), version=version))
             assert (reply.status, reply.header("x-aisa-padded")) == (200, "true")
             assert reply.body.startswith(b"\n\n\n{")
@@ -158,7 +158,7 @@ def test_on_a_real_connection_a_late_failure_ends_the_body_properly() -> None:
     """The connection is as good as after any answer: the next call on it is answered."""
 
     async def main() -> None:
-        async with house(says(25.0, hang_up), documents="padded") as home:
+        async with gateway(says(25.0, hang_up), documents="padded") as home:
             caller = await home.client(post(request_body(stream=False)))
             for _ in range(2):
                 reply = await caller.reply()

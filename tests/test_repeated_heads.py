@@ -9,7 +9,7 @@ import pytest
 from aisa.errors import ApiError
 from aisa.http.request import LENGTH_DIGITS_MAX, Judge, Request, RequestReader
 from aisa.testing.clock import run_virtual
-from faults_rig import body, failure, house, post
+from faults_rig import body, failure, gateway, post
 from repeats import repeats
 from test_delivered import Revocable
 from test_edge import GOOD
@@ -109,7 +109,7 @@ def test_a_key_that_is_revoked_is_refused_on_a_connection_that_has_used_it() -> 
 
     async def main() -> None:
         keys = Revocable()
-        async with house(GOOD, keys=keys) as home:
+        async with gateway(GOOD, keys=keys) as home:
             caller = await home.client()
             for _ in range(4):
                 await caller.send(post(body()))

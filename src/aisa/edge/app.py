@@ -91,7 +91,7 @@ class Edge:
         """
         known = request.memo.get(JUDGED)
         if isinstance(known, Judged):
-            key = None if known.secret is None else self._gate.keys.verify(known.secret)
+            key = None if known.secret is None else self._dependencies.keys.verify(known.secret)
             request_id = self._ids()
             return Visit(self, request, known, key=key, id=request_id, headers=self._headers(request, request_id))
         name, key = "", None

@@ -46,7 +46,7 @@ class Text(msgspec.Struct, frozen=True, gc=False):
 
 
 class Reasoning(msgspec.Struct, frozen=True, gc=False):
-    """What the model thinks, where it shows that. `signature` is the vendor's seal on it, opaque, to be given back to the vendor."""
+    """What the model thinks, where it shows that. `signature` is what its vendor wants back, sealed by `Target.state`: opaque here."""
 
     choice: int
     text: str

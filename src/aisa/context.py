@@ -25,7 +25,8 @@ from aisa.misreports import Misreports
 from aisa.permit import Permit
 from aisa.providers.omissions import Omissions
 from aisa.providers.port import Answer, Upstream
-from aisa.providers.shape import Decoder, Dialect
+from aisa.providers.shape import Decoder, Dialect, Target
+from aisa.providers.vendor_state import VendorStates
 from aisa.routing import EMBEDDED, TINY, Plan, Routes
 from aisa.timeouts import CallTimeouts, KeepAlive, Timers, padding_keep_alive, stream_keep_alive
 from aisa.usage import Usage
@@ -65,6 +66,7 @@ class Dependencies(msgspec.Struct):
     background_reads: BackgroundReads
     large_events: LargeEvents
     keep_refusal: Callable[[Refusal], None] = not_kept
+    states: VendorStates | None = None  # None: what vendors want back from their clients is not kept
     misreports: Misreports = msgspec.field(default_factory=Misreports)
     omissions: Omissions = msgspec.field(default_factory=Omissions)
     health: Health = msgspec.field(default_factory=Health)
@@ -93,6 +95,7 @@ class CallContext:
         self.document: DocumentDelivery | None = None  # instead, if the answer is one
         self.error: ApiError | None = None
         self.dropped: tuple[str, ...] = ()
+        self.changed: tuple[str, ...] = ()
         self.padded = False  # a document's head has left before the document is known
         self.large: EventShare | None = None  # of a stream that has had a large event
         dependencies.live.add(self)
@@ -133,6 +136,11 @@ class CallContext:
         self.padded = True
         self.client.start(200, [*self.headers(), (PADDED_HEADER, "true"), *NO_CACHE], None)
 
+    def with_state(self, target: Target) -> Target:
+        """Return a target with what its vendor wants back from the account that calls."""
+        states = self.dependencies.states
+        return target if states is None else msgspec.structs.replace(target, state=states.of(self.key.account, target.vendor))
+
     def writer(self) -> Encoder:
         """Return what writes the answer of the attempt that is being made."""
         if self.encoder is None:
@@ -146,6 +154,8 @@ class CallContext:
             headers.append(("x-aisa-served-by", TINY))
         if self.dropped:
             headers.append(("x-aisa-dropped-params", ", ".join(self.dropped)))
+        if self.changed:
+            headers.append(("x-aisa-changed-params", ", ".join(self.changed)))
         if self.choices_missing:
             headers.append(("x-aisa-missing-choices", str(self.choices_missing)))
         return headers

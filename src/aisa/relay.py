@@ -74,7 +74,7 @@ async def first_piece(context: CallContext) -> Piece | None:
     without: tuple[str, ...] = ()
     while True:
         offer = offers.pop(0)
-        target = context.dependencies.omissions.applied(offer.target, without)
+        target = context.with_state(context.dependencies.omissions.applied(offer.target, without))
         try:
             piece = await ask(context, offer, target)
         except UpstreamFailed as failure:
@@ -99,15 +99,18 @@ async def first_piece(context: CallContext) -> Piece | None:
 
 
 async def ask(context: CallContext, offer: Offer, target: Target) -> Piece | None:
-    """Ask the target of an offer, as it is to be asked now, for its first piece. Raises UpstreamFailed, and leaves nothing open then."""
+    """Ask the target of an offer, as it is to be asked now, for its first piece. Raises UpstreamFailed, and leaves nothing open then.
+
+    It fails too if what was asked cannot be written in its dialect: the next target's may have words for it.
+    """
     dialect = context.dependencies.dialects[target.dialect]
-    request = dialect.to_upstream(context.request, target)
-    context.dropped = request.dropped
     context.target, context.encoder = target, None
     context.life.ask(offer.name, context.timeouts.ask())
     context.charge.serve(offer, context.life.attempts)  # from here on the call costs what it does there
     answer = context.answer = None
     try:
+        request = dialect.to_upstream(context.request, target)
+        context.dropped, context.changed = request.dropped, request.changed
         answer = context.answer = await context.dependencies.upstreams[target.vendor].ask(request)
         if answer.status != 200:
             body = await read_some(answer)

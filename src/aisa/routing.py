@@ -184,7 +184,7 @@ class Routes:
             price_list = self._price_list(name, model, target, alias=alias)
             listed = None if price_list is None else price_list.context_window
             target = msgspec.structs.replace(target, context_window=setting.context_window or model.context_window or listed)
-            target = msgspec.structs.replace(target, output_tokens_max=model.max_output_tokens)
+            target = msgspec.structs.replace(target, output_tokens_max=model.max_output_tokens, unsupported=model.unsupported)
             offer = Offer(target, setting.target, price_list, self._needs_price(target), alias)
             if weighted and weighted_before:
                 steps[-1].append((offer, setting.weight))

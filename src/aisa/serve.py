@@ -69,11 +69,13 @@ from aisa.providers import openai
 from aisa.providers.counting import Counts, NoTokenizer, counts_of
 from aisa.providers.port import Upstream
 from aisa.providers.shape import TokenCount
+from aisa.providers.vendor_state import SEAL_KEY_BYTES, Memory, Seals, VendorStates
 from aisa.routing import EMBEDDED, TINY, Routes
 from aisa.storage.ballast import take_on, throw_off
 from aisa.storage.engine import Database, open_database
 from aisa.storage.failure import StorageFailed
 from aisa.storage.lock import control_path, exposure, own_folder
+from aisa.storage.secret import own_secret
 from aisa.timeouts import Timers
 from aisa.wire.door import Door, Request
 
@@ -86,6 +88,7 @@ PARSES_MAX = 1
 REPEATED_MS_MAX = 86_400_000  # how long an Idempotency-Key is remembered
 WRITE_SECONDS_MAX = 10  # for the last rows at a stop; what the database does not take then stays in the journal
 JOURNAL_NAME = "board"
+SEAL_KEY_NAME = "seal.key"  # what vendors want back is sealed with it: processes that share it open each other's seals
 GC_YOUNG_OBJECTS = 20_000  # the call's path makes no cycles; the default of 700 would look for them every few calls
 
 
@@ -104,6 +107,7 @@ def run(loaded: Loaded, say: Callable[[str], None]) -> int:
             control = control_path(config.server.data_dir)
             database = open_database(config.server.data_dir, migrate)
             stack.callback(database.close)
+            seal_key(config)
             journal = Journal.open(Path(config.server.data_dir) / JOURNAL_NAME, slots_max=config.ledger.calls_waiting_max)
             stack.callback(journal.close)
             recover(journal, lambda rows: insert_rows(database, rows), int(wall_clock() * 1000))
@@ -124,6 +128,11 @@ def migrate(connection: Connection) -> None:
     from aisa.storage.migrate import migrate as to_head
 
     to_head(connection)
+
+
+def seal_key(config: Config) -> bytes:
+    """Return the key that states of vendors are sealed with, which the first start makes. Raises StorageFailed."""
+    return own_secret(Path(config.server.data_dir) / SEAL_KEY_NAME, SEAL_KEY_BYTES, system_chance())
 
 
 def body_reader() -> Callable[[Door, bytes], Awaitable[Request]]:
@@ -168,7 +177,7 @@ async def serve(
     names = Names()
     pools = {name: HttpUpstream(name, vendor, os.environ, names=names) for name, vendor in config.vendors.items()}
     dependencies = open_dependencies(config, keys, ledger, pools=pools, counts=counts, chance=chance, report=report)
-    dependencies.keep_refusal = refused.keep
+    dependencies.keep_refusal, dependencies.states = refused.keep, VendorStates(Seals(seal_key(config)), Memory(dependencies.timers.loop.time))
     stopping = Stopping()
     statement = Statement(ledger, UsageStore(database), refused.waiting)
     edge = Edge(

@@ -10,7 +10,7 @@ import pytest
 
 from repository.source import AISA, ROOT
 
-BASE_DEPENDENCIES_MAX = 10
+BASE_DEPENDENCIES_MAX = 12
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
 MAKEFILE = (ROOT / "Makefile").read_text(encoding="utf-8")
 LOCKS = ["base", "build", "dev", "bench"]
@@ -41,7 +41,7 @@ def targets() -> set[str]:
     return {name for line in re.findall(r"^\.PHONY: (.+)$", MAKEFILE, re.MULTILINE) for name in line.split()}
 
 
-def test_base_dependencies_are_at_most_ten_and_each_has_its_paragraph() -> None:
+def test_base_dependencies_are_at_most_twelve_and_each_has_its_paragraph() -> None:
     """Whoever installs the server can read why each package comes with it."""
     declared = {normal(name) for name in PROJECT["project"]["dependencies"]}
     page = (ROOT / "docs" / "decisions" / "dependencies.md").read_text(encoding="utf-8")

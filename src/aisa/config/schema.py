@@ -164,7 +164,7 @@ class Vendor(Section, frozen=True, kw_only=True):
     dialect: Literal["openai"] = "openai"
     base_url: str
     api_key: str | None = None
-    api_key_as: str = "bearer"
+    api_key_as: str | None = None
     on_disconnect: Literal["cancel", "drain"] = "cancel"
     deltas: Literal["token", "text"] = "token"
     tokenizer: str | None = None
@@ -213,7 +213,7 @@ class Model(Section, frozen=True, kw_only=True):
     allowed_tiers: tuple[str, ...] | None = None
     context_window: Annotated[int, Meta(ge=1)] | None = None
     modalities: tuple[str, ...] = ()
-    unsupported: Literal["refuse", "drop"] = "refuse"
+    unsupported: Literal["refuse", "drop", "refuse_values"] = "refuse"
     name_in_answers: Literal["own", "vendor"] | None = None
     documents: Literal["plain", "padded"] = "plain"
 
@@ -270,8 +270,8 @@ FIELDS: Mapping[str, str] = MappingProxyType(
         "vendors.<name>.base_url": "Where the vendor's API is, up to and without `/chat/completions`, which is left out if it is there; "
         "a query in it counts as `query`.",
         "vendors.<name>.api_key": "Credential sent to the vendor as `api_key_as` says; best written as `${VARIABLE}`. None if absent.",
-        "vendors.<name>.api_key_as": "Where the vendor looks for the key: `bearer`, or a name as in `header:x-api-key`, `query:key`; what "
-        "`headers` says of the same header counts instead.",
+        "vendors.<name>.api_key_as": "Where the vendor looks for the key: `bearer`, or a name as in `header:x-api-key`, `query:key`; if "
+        "absent, where the vendors of its dialect do. What `headers` says of the same header counts instead.",
         "vendors.<name>.headers": "Further request headers for the vendor, name to value.",
         "vendors.<name>.query": "Parameters for the query of every request, name to value in quotes, such as `api-version` for Azure.",
         "vendors.<name>.omit": "Members that this server adds to requests and that the vendor refuses: `stream_options`, which asks "
@@ -379,7 +379,8 @@ FIELDS: Mapping[str, str] = MappingProxyType(
         "models.<name>.context_window": "Input and output tokens that fit the model together; shown in `GET /v1/models`.",
         "models.<name>.modalities": "What the model takes and gives, such as `text`, `image`; shown in `GET /v1/models`.",
         "models.<name>.unsupported": "What becomes of a field that the vendor's dialect cannot express: `refuse` the call, or `drop` the "
-        "field and name it in the answer's `x-aisa-dropped-params` header.",
+        "field and name it in the answer's `x-aisa-dropped-params` header. A value that the model cannot take is moved to the nearest one, "
+        "which `x-aisa-changed-params` names; with `refuse_values` it is refused too.",
         "models.<name>.name_in_answers": "What answers call the model: `own`, its name here, or `vendor`, the vendor's name for it. If "
         "absent, `own` where the two differ. A path on a vendor's machine is never shown.",
         "models.<name>.documents": "How answers that are not streams are sent: `plain`, when they are complete, or `padded`: after 10 s "

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from types import MappingProxyType
 from typing import NamedTuple
 from urllib.parse import quote
 
@@ -10,6 +11,8 @@ from aisa.config.schema import Vendor
 BEARER = "bearer"
 HEADER = "header:"
 QUERY = "query:"
+#: dialect -> where the vendors that speak it look for a key, if not in a bearer token.
+PLACES = MappingProxyType({"anthropic": "header:x-api-key"})
 
 
 class Proof(NamedTuple):
@@ -21,7 +24,7 @@ class Proof(NamedTuple):
 
 def proof_of(vendor: Vendor) -> Proof:
     """Return what proves every request with the key of a vendor's settings. What its `headers` say of the same header counts instead."""
-    key, place = vendor.api_key, vendor.api_key_as
+    key, place = vendor.api_key, vendor.api_key_as or PLACES.get(vendor.dialect, BEARER)
     if key is None:
         return Proof()
     if place == BEARER:

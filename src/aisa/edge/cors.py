@@ -14,6 +14,7 @@ EXPOSED = ", ".join(
         "x-should-retry",
         "x-aisa-served-by",
         "x-aisa-dropped-params",
+        "x-aisa-changed-params",
         "x-aisa-missing-choices",
         "x-aisa-padded",
         "idempotent-replayed",

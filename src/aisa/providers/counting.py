@@ -13,6 +13,7 @@ from aisa.providers.shape import Target, TokenCount
 from aisa.usage import COUNTED, ESTIMATED
 from aisa.wire.chat import ChatRequest
 from aisa.wire.content import Content, input_tokens
+from aisa.wire.door import Request
 from aisa.wire.request_content import beginning, cache_lifetime, content_of, text_bytes
 from aisa.wire.usage_report import LIFETIMES
 
@@ -33,25 +34,25 @@ class NoTokenizer(Exception):
 class AskedOf:
     """What the bill of a call to a target needs to know of its request; implements `wire.usage_report.Asked`."""
 
-    __slots__ = ("_chat", "_input", "_target", "input_tokens_max", "output_tokens_max")
+    __slots__ = ("_input", "_request", "_target", "input_tokens_max", "output_tokens_max")
 
-    def __init__(self, chat: ChatRequest, target: Target) -> None:
-        self._chat = chat
+    def __init__(self, request: Request, target: Target) -> None:
+        self._request = request
         self._target = target
         self._input: tuple[int, str] | None = None
         self.input_tokens_max = target.context_window or INPUT_TOKENS_MAX
-        most = max(chat.max_tokens or 0, target.output_tokens_max or 0) or OUTPUT_TOKENS_MAX
-        self.output_tokens_max = most * (chat.known.n or 1)
+        most = max(request.max_tokens or 0, target.output_tokens_max or 0) or OUTPUT_TOKENS_MAX
+        self.output_tokens_max = most * request.choices
 
     def input(self) -> tuple[int, str]:
         """Return the tokens of the request, counted once, and what the count is worth."""
         if self._input is None:
-            self._input = input_of(self._chat, self._target)
+            self._input = input_of(self._request.as_chat(), self._target)
         return self._input
 
     def lifetime(self) -> str:
         """Return how long cache writes were asked to last."""
-        return cache_lifetime(self._chat.fields, LIFETIMES)
+        return cache_lifetime(self._request.as_chat().fields, LIFETIMES)
 
 
 def input_of(chat: ChatRequest, target: Target) -> tuple[int, str]:

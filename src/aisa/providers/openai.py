@@ -17,6 +17,7 @@ from aisa.providers.report import read_refusal
 from aisa.providers.shape import Asked, Decoder, Target
 from aisa.wire.chat import IMAGE, ChatRequest, has_bare_image_url
 from aisa.wire.door import Request
+from aisa.wire.reasoning_details import without_seals
 from aisa.wire.trees import is_list, is_tree
 
 NAME: str = "openai"
@@ -36,6 +37,7 @@ def to_upstream(request: Request, target: Target) -> UpstreamRequest:
     fields = dict(chat.fields)
     fields["model"] = Raw(msgspec.json.encode(target.model))
     added = ask_for_usage(fields, chat, target) if chat.stream else ()
+    fields["messages"] = Raw(without_seals(bytes(fields["messages"])))
     if has_bare_image_url(chat.known.messages):
         fields["messages"] = Raw(with_image_objects(fields["messages"]))
     headers = (("content-type", "application/json"), ("accept", "text/event-stream" if chat.stream else "application/json"))

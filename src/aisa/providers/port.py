@@ -12,7 +12,8 @@ class UpstreamRequest(msgspec.Struct, frozen=True):
     """One HTTP request to a vendor. `path` starts with `/` and is joined to the vendor's base URL by whoever sends it.
 
     `dropped` names the client's parameters that this dialect cannot express and that the operator lets us drop; `added` the members that
-    we put in without the client's asking, so that a vendor which refuses one is asked again without it.
+    we put in without the client's asking, so that a vendor which refuses one is asked again without it. `changed` are `name=value` of
+    parameters whose values were moved to the nearest that the model takes.
     """
 
     path: str
@@ -21,6 +22,7 @@ class UpstreamRequest(msgspec.Struct, frozen=True):
     dropped: tuple[str, ...] = ()
     method: str = "POST"
     added: tuple[str, ...] = ()
+    changed: tuple[str, ...] = ()
 
 
 class Answer(Protocol):

@@ -10,6 +10,7 @@ import msgspec
 from aisa.answer import Part
 from aisa.errors import UpstreamFailed
 from aisa.providers.port import UpstreamRequest
+from aisa.providers.vendor_state import VendorState
 from aisa.usage import COUNTED, Usage
 from aisa.wire.door import Request
 
@@ -37,6 +38,8 @@ class Target(msgspec.Struct, frozen=True):
     assemble: bool = False  # a document is asked for as a stream and put together here
     output_tokens_max: int | None = None  # the most that it writes, where the operator says it
     public: str = ""  # what answers call the model; nothing: what the vendor calls it, unless that is a path on its machine
+    unsupported: str = "refuse"  # what becomes of what the dialect cannot express: `concessions.py`
+    state: VendorState | None = None  # what this vendor wants back from the account that calls; the path of a call puts it here
 
 
 class Asked(msgspec.Struct, frozen=True):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from aisa.answer import Arguments, Identity, Part, Piece, Report, ToolCall, together
+from aisa.answer import Arguments, Identity, Part, Piece, Reasoning, Report, ToolCall, together
 from aisa.errors import ApiError
 from aisa.wire.assembly import Assembly
 from aisa.wire.chat import ChatRequest, parse_chat
@@ -13,10 +13,11 @@ from aisa.wire.content import Content
 from aisa.wire.door import Door, Encoder, Refused, Request
 from aisa.wire.lenient_json import encode
 from aisa.wire.port import HeaderList
+from aisa.wire.reasoning_details import MEMBER, detail
 from aisa.wire.reply import JSON_TYPE, error_event, error_headers, error_json
 from aisa.wire.request_content import content_of
 from aisa.wire.sse import DONE, KEEP_ALIVE, data_event
-from aisa.wire.trees import Tree
+from aisa.wire.trees import Tree, as_tree
 
 PROTOCOL = "openai"
 
@@ -29,6 +30,7 @@ class Chunks:
         self._include_usage = include_usage
         self._opened: set[int] = set()
         self._custom: set[tuple[int, int]] = set()  # calls of tools that take any text
+        self._seals: dict[int, int] = {}  # how many each choice has
 
     def take(self, part: Part) -> list[Tree]:
         """Return the chunks for a part; the last of them is its own."""
@@ -39,6 +41,9 @@ class Chunks:
             self._custom.add((part.choice, part.index))
         custom = isinstance(part, ToolCall | Arguments) and (part.choice, part.index) in self._custom
         choice, members = written(part, custom=custom)
+        if isinstance(part, Reasoning) and part.signature:
+            members = {"delta": {**as_tree(members["delta"]), MEMBER: [detail(part.signature, self._seals.get(part.choice, 0))]}}
+            self._seals[part.choice] = self._seals.get(part.choice, 0) + 1
         if choice is None:
             return []
         unopened = [earlier for earlier in range(choice + 1) if earlier not in self._opened]  # clients append choices in index order

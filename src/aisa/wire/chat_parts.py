@@ -1,6 +1,6 @@
 """Chat completions as the parts of an answer, and parts as chat completions. Mends nothing: both sides are conformant.
 
-What chat completions have no word for, such as the seal on a vendor's reasoning, is left out of what is written.
+The seal on a vendor's reasoning, for which chat completions have no word, is the door's to place.
 """
 
 from __future__ import annotations

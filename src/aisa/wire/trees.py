@@ -18,6 +18,11 @@ def is_list(value: object) -> TypeGuard[list[object]]:
     return isinstance(value, list)
 
 
+def as_tree(value: object) -> Tree:
+    """Return an object as it is, anything else as an empty one."""
+    return value if is_tree(value) else {}
+
+
 def as_list(value: object) -> list[object]:
     """Return an array as it is, anything else as an empty one."""
     return value if is_list(value) else []

@@ -1,0 +1,57 @@
+"""What of a request a dialect cannot write as it was asked: refused, left out or moved, as the model's entry says, and told to the caller.
+
+Contract, section 1. A refusal is the caller's 422, after the other targets were asked, who may be able to. Knows no dialect.
+"""
+
+from __future__ import annotations
+
+from aisa.errors import CALLER, ApiError, UpstreamFailed
+from aisa.providers.shape import Target
+
+REFUSE, DROP, REFUSE_VALUES = "refuse", "drop", "refuse_values"
+SHOWN_CHARACTERS_MAX = 100  # of a value in a header or a message
+
+
+class Concessions:
+    """Collects what one request to one target had to give up. `dropped` and `changed` go into the UpstreamRequest."""
+
+    def __init__(self, target: Target, model_class: str = "") -> None:
+        """`model_class` says in an error what kind of model it is that cannot: nothing for the dialect's models at large."""
+        self._target = target
+        self._class = model_class or f"models of the vendor '{target.vendor}'"
+        self._dropped: dict[str, None] = {}
+        self._changed: dict[str, str] = {}
+
+    @property
+    def dropped(self) -> tuple[str, ...]:
+        """The parameters that were left out."""
+        return tuple(self._dropped)
+
+    @property
+    def changed(self) -> tuple[str, ...]:
+        """The parameters whose values were moved, as `name=value`."""
+        return tuple([f"{name}={value}" for name, value in self._changed.items()])
+
+    def drop(self, name: str, why: str = "") -> None:
+        """Leave a parameter out that cannot be expressed. Raises UpstreamFailed, unless the model's entry has such dropped."""
+        if self._target.unsupported != DROP:
+            raise self.refusal(name, why)
+        self._dropped[name] = None
+
+    def move(self, name: str, value: object, why: str = "") -> None:
+        """Note that a parameter gets the nearest value that the model takes. Raises UpstreamFailed where that is to be refused."""
+        if self._target.unsupported == REFUSE_VALUES:
+            raise self.refusal(name, why or f"the nearest value that it takes is {value}")
+        self._changed[name] = "".join([letter if letter.isascii() and letter.isprintable() else "?" for letter in str(value)])[
+            :SHOWN_CHARACTERS_MAX
+        ]
+
+    def refusal(self, name: str, why: str = "") -> UpstreamFailed:
+        """Return the failure for what cannot be expressed at all."""
+        message = f"'{name}' cannot be given to {self._class}" + (f": {why}." if why else ".")
+        return refused("unsupported_parameter", message, param=name)
+
+
+def refused(code: str, message: str, *, param: str | None = None) -> UpstreamFailed:
+    """Return the failure for a request that a target cannot be asked: the caller's, and others may be able to."""
+    return UpstreamFailed(ApiError(code, message, param=param), blame=CALLER, detail=message)

@@ -1,0 +1,132 @@
+"""What of a request gives way where a model cannot take it: refused, dropped or moved, as its entry says, and always told."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import msgspec
+import pytest
+
+import doors
+from aisa.errors import CALLER, ApiError, UpstreamFailed
+from aisa.providers.concessions import Concessions
+from aisa.providers.port import UpstreamRequest
+from aisa.providers.shape import Decoder, Target
+from aisa.testing.clock import run_virtual
+from aisa.wire.door import Request
+from rig import MemoryClient, Rig, Script, ScriptedUpstream
+
+TARGET = Target("acme", "m", "openai")
+
+
+def told(unsupported: str) -> Concessions:
+    """Concessions to a target whose model's entry says so."""
+    return Concessions(msgspec.structs.replace(TARGET, unsupported=unsupported), "Acme's small models")
+
+
+@pytest.mark.parametrize("setting", ["refuse", "refuse_values"])
+def test_what_cannot_be_expressed_is_the_callers_to_hear_of_and_another_targets_to_try(setting: str) -> None:
+    """422 with the field's name and the models that cannot; the next target is asked first."""
+    with pytest.raises(UpstreamFailed) as failed:
+        told(setting).drop("seed", "they have none")
+    error = failed.value.error
+    assert (error.status, error.code, error.param) == (422, "unsupported_parameter", "seed")
+    assert error.message == "'seed' cannot be given to Acme's small models: they have none."
+    assert (failed.value.blame, failed.value.may_fall_back) == (CALLER, True)
+
+
+def test_it_is_left_out_where_the_operator_says_so() -> None:
+    """Named once, in the order in which they were met."""
+    concessions = told("drop")
+    for name in ("seed", "logprobs", "seed"):
+        concessions.drop(name)
+    assert concessions.dropped == ("seed", "logprobs")
+
+
+@pytest.mark.parametrize("setting", ["refuse", "drop"])
+def test_a_value_is_moved_to_the_nearest_and_named(setting: str) -> None:
+    """Whatever it is, the header that names it stays one line of ASCII."""
+    concessions = told(setting)
+    concessions.move("tool_choice", "auto")
+    concessions.move("temperature", 1)
+    concessions.move("odd", "ä\n" + "x" * 500)
+    assert concessions.changed == ("tool_choice=auto", "temperature=1", "odd=??" + "x" * 98)
+
+
+def test_or_refused_where_the_operator_says_so() -> None:
+    """With the value that would have been taken."""
+    with pytest.raises(UpstreamFailed, match="the nearest value that it takes is auto"):
+        told("refuse_values").move("tool_choice", "auto")
+
+
+class Small:
+    """The toy dialect of `doors.py` at models that cannot take `seed`, and take no temperature but 1."""
+
+    NAME = "lines"
+    read_failure = staticmethod(doors.read_failure)
+
+    def to_upstream(self, request: Request, target: Target) -> UpstreamRequest:
+        """Write a request."""
+        concessions = Concessions(target)
+        known = request.as_chat().known
+        if known.seed is not None and target.vendor == "a":
+            concessions.drop("seed")
+        if known.temperature is not None:
+            concessions.move("temperature", 1)
+        written = doors.to_upstream(request, target)
+        return msgspec.structs.replace(written, dropped=concessions.dropped, changed=concessions.changed)
+
+    def decoder(self, request: Request, target: Target, *, call_id: str, created: int, protocol: str) -> Decoder:
+        """Read an answer."""
+        return doors.decoder(request, target, call_id=call_id, created=created, protocol=protocol)
+
+
+GOOD = Script([b"+one \n", b"=1\n"])
+
+
+def ask(unsupported: str, members: Mapping[str, object], *scripts: Script) -> tuple[MemoryClient, Rig]:
+    """Make one call of targets that speak the small dialect."""
+    rig = Rig(*[ScriptedUpstream(script) for script in scripts], unsupported=unsupported)
+    rig.dependencies.dialects = {"openai": Small()}
+    client = MemoryClient()
+    asked = {"model": "fast", "stream": True, "messages": [{"role": "user", "content": "Hi."}], **members}
+    run_virtual(rig.call(client, msgspec.json.encode(asked)))
+    return client, rig
+
+
+def test_the_answer_says_what_gave_way() -> None:
+    """In the two headers of the contract."""
+    client, _ = ask("drop", {"seed": 1, "temperature": 2}, GOOD)
+    assert client.headers["x-aisa-dropped-params"] == "seed"
+    assert client.headers["x-aisa-changed-params"] == "temperature=1"
+    assert client.status == 200
+
+
+def test_a_target_that_cannot_be_asked_is_passed_over_for_one_that_can() -> None:
+    """Nobody is told of the first, and the second is asked as the client asked."""
+    client, rig = ask("refuse", {"seed": 1}, GOOD, GOOD)
+    assert client.status == 200
+    assert "x-aisa-dropped-params" not in client.headers
+    assert rig.rows[-1].outcome == "completed"
+
+
+def test_if_none_can_the_caller_is_told_and_nothing_is_billed() -> None:
+    """422, and the vendor was never asked."""
+    client, rig = ask("refuse", {"seed": 1}, GOOD)
+    assert client.status == 422
+    assert b"'seed' cannot be given to models of the vendor 'a'" in client.body
+    assert rig.rows[-1].cost == 0 or rig.rows[-1].cost is None
+
+
+def test_a_bug_in_a_dialect_is_no_failure_of_the_vendor() -> None:
+    """What is no UpstreamFailed goes to the caller as it is."""
+
+    class Broken(Small):
+        def to_upstream(self, request: Request, target: Target) -> UpstreamRequest:
+            raise ApiError("invalid_request", "No.")
+
+    rig = Rig(ScriptedUpstream(GOOD), ScriptedUpstream(GOOD))
+    rig.dependencies.dialects = {"openai": Broken()}
+    client = MemoryClient()
+    run_virtual(rig.call(client, b'{"model": "fast", "messages": [{"role": "user", "content": "Hi."}]}'))
+    assert client.status == 400

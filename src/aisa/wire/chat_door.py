@@ -42,7 +42,8 @@ class Chunks:
         custom = isinstance(part, ToolCall | Arguments) and (part.choice, part.index) in self._custom
         choice, members = written(part, custom=custom)
         if isinstance(part, Reasoning) and part.signature:
-            members = {"delta": {**as_tree(members["delta"]), MEMBER: [detail(part.signature, self._seals.get(part.choice, 0))]}}
+            delta: Tree = {**as_tree(members["delta"]), MEMBER: [detail(part.signature, self._seals.get(part.choice, 0))]}
+            members = {"delta": delta}
             self._seals[part.choice] = self._seals.get(part.choice, 0) + 1
         if choice is None:
             return []

@@ -35,6 +35,7 @@ from aisa.ledger.wallets import Wallet
 from aisa.serve import open_dependencies
 from aisa.storage.engine import open_database
 from aisa.storage.migrate import migrate
+from aisa.timers import Timers
 from benchmarks.calls import CALL_MODEL, request
 from benchmarks.load import BenchFailed
 from benchmarks.plan import BURST_CHUNKS, CALL_CONNECTIONS, Plan
@@ -196,7 +197,7 @@ async def seconds_of_cpu(calls: int, pieces: list[bytes], model: str, *, stream:
     async with AsyncExitStack() as stack:
         folder = stack.enter_context(tempfile.TemporaryDirectory(prefix="aisa-bench-"))
         edge, key = await stack.enter_async_context(opened(folder, Dialer(pieces)))
-        shared = Shared(edge, Config().server, wall_clock)
+        shared = Shared(edge, Config().server, wall_clock, timers=Timers())
         left = calls
         done: asyncio.Future[bytes] = asyncio.get_running_loop().create_future()
 

@@ -46,7 +46,7 @@ from aisa.providers import openai
 from aisa.routing import Routes
 from aisa.serve import body_reader
 from aisa.testing.conformance import check_error, check_stream
-from aisa.timeouts import Timers
+from aisa.timers import Timers
 from ledger_rig import ledger_into
 from rig import DONE, chunk, text, usage
 

@@ -25,6 +25,7 @@ from aisa.http.request import Judge
 from aisa.http.server import HttpServer, Reply, Request
 from aisa.http.shared import Shared
 from aisa.testing.clock import run_virtual
+from aisa.timers import Timers
 
 PATIENCE_SECONDS_MAX = 10.0  # of real time on uvloop; what has not happened by then does not happen
 RESET = b"\1\0\0\0\0\0\0\0"  # SO_LINGER of zero: close() sends a RST
@@ -365,7 +366,7 @@ class Wire(asyncio.Transport):
 def wired(script: Script) -> tuple[Connection, Wire, ScriptedApp]:
     """A connection on a transport without a socket."""
     app, wire = ScriptedApp(script), Wire()
-    connection = Connection(Shared(app, Server(), lambda: 0.0))
+    connection = Connection(Shared(app, Server(), lambda: 0.0, timers=Timers()))
     connection.connection_made(wire)
     return connection, wire, app
 

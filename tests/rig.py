@@ -27,7 +27,7 @@ from aisa.relay import relay
 from aisa.routing import Routes
 from aisa.testing.client import MemoryClient
 from aisa.testing.upstream import Break, Script, ScriptedUpstream, Stall
-from aisa.timeouts import Timers
+from aisa.timers import Timers
 from aisa.wire.chat_door import CHAT_DOOR
 from aisa.wire.door import Door, Request
 from ledger_rig import ledger_into

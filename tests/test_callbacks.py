@@ -11,7 +11,8 @@ from aisa.http.delivery import SWEEP_SECONDS, Delivery, Sweep
 from aisa.http.outbox import Outbox
 from aisa.http.server import Reply, Request
 from aisa.testing.clock import run_virtual
-from aisa.timeouts import RAISED_SECONDS, CallTimeouts, Timers, stream_keep_alive
+from aisa.timeouts import RAISED_SECONDS, CallTimeouts, stream_keep_alive
+from aisa.timers import Timers
 from http_server_rig import Run, Wire, both_loops, get, serving, until
 from rig import MemoryClient
 
@@ -80,7 +81,7 @@ def test_of_a_connection_that_is_lost_everybody_who_waits_is_told() -> None:
     async def main() -> None:
         told: list[bool] = []
         for lost in (True, False):
-            delivery = Delivery(Wire(), Sweep(), Outbox())
+            delivery = Delivery(Wire(), Sweep(Timers()), Outbox())
             delivery.write(b"x")
             for tell in (told.append, broken, told.append):
                 delivery.tell(tell)
@@ -103,7 +104,7 @@ def test_a_sweep_goes_on_to_the_other_connections() -> None:
 
     async def main() -> None:
         looks: list[int] = []
-        sweep = Sweep()
+        sweep = Sweep(Timers())
         for confirm in (lambda: bool(looks.append(1)), broken, lambda: bool(looks.append(2))):
             sweep.add(Watched(confirm))  # type: ignore[arg-type] # as much of a Delivery as a sweep asks for
         await asyncio.sleep(4 * SWEEP_SECONDS)

@@ -10,6 +10,7 @@ from aisa import __version__
 from aisa.errors import UpstreamFailed
 from aisa.http.exchange import HEAD_BYTES_MAX, HEADER_LINES_MAX, INTERIM_ANSWERS_MAX, Exchange
 from aisa.testing.clock import run_virtual
+from aisa.timers import Timers
 from http_client_rig import OK, STREAM_HEAD, Connection, Run, answering, both_loops, call, post, read_all, until, vendor
 
 HEAD = b"HTTP/1.1 200 OK\r\n"
@@ -143,7 +144,7 @@ def test_an_answer_cut_in_two_anywhere_is_the_same(whole: bytes) -> None:
     async def scenario() -> None:
         for cut in range(len(whole) + 1):
             line = NoLine()
-            exchange = Exchange(line, asyncio.get_running_loop(), vendor="local", bytes_max=1024, kept=False)
+            exchange = Exchange(line, Timers(), vendor="local", bytes_max=1024, kept=False)
             exchange.feed(memoryview(whole)[:cut])
             exchange.feed(memoryview(whole)[cut:])
             keeps = whole.startswith(b"HTTP/1.1")

@@ -17,6 +17,7 @@ from aisa.http.server import Reply, Request, tls_context
 from aisa.http.sockets import kernel_counts, tcp_progress, throw_away_at_close, unacknowledged_bytes
 from aisa.http.stall import STALL_SECONDS_MAX, STALL_SETTLING_SECONDS
 from aisa.testing.clock import run_virtual
+from aisa.timers import NEVER, Timers
 from aisa.wire.port import Client as Port
 from http_server_rig import Bare, Client, Run, Wire, arrive, both_loops, get, kernel_time, pem, post, serving, trusting, until, wired
 
@@ -840,15 +841,15 @@ def test_nothing_is_looked_for_while_nothing_is_unconfirmed() -> None:
         async with serving(script) as served:
             sweep = served.server._shared.sweep
             reader, stuck = await served.connect_bare(), await served.connect_bare(SMALL)
-            assert sweep._timer is None
+            assert sweep._timer.due == NEVER
             await reader.send(get())
             await reader.read_until(b"END")
             await until(lambda: script.told)
             await asyncio.sleep(SWEEP_SECONDS)
-            assert sweep._timer is None
+            assert sweep._timer.due == NEVER
             await stuck.send(get())
             await asyncio.sleep(10)
-            assert sweep._timer is not None
+            assert sweep._timer.due < NEVER
             assert sweep._gap == SWEEP_SECONDS_MAX
             await reader.send(get())
             began = asyncio.get_running_loop().time()
@@ -858,7 +859,7 @@ def test_nothing_is_looked_for_while_nothing_is_unconfirmed() -> None:
             await stuck.read_until(b"END")
             await until(lambda: len(script.told) == 3)
             await asyncio.sleep(SWEEP_SECONDS_MAX)
-            assert (sweep._timer, [delivered for _, delivered in script.told]) == (None, [True] * 3)
+            assert (sweep._timer.due, [delivered for _, delivered in script.told]) == (NEVER, [True] * 3)
 
     run_virtual(scenario())
 
@@ -878,10 +879,10 @@ class Looked:
 
 
 def test_a_sweep_looks_at_so_many_connections_in_a_turn_and_at_all_of_them_in_the_end() -> None:
-    """1,200 connections take three turns of 0.1 s, each has its look, and those that are confirmed are not looked at again."""
+    """1,200 connections take three turns, each has its look, and those that are confirmed are not looked at again."""
 
     async def scenario() -> None:
-        sweep = Sweep()
+        sweep = Sweep(Timers())
         watched = [Looked(2) for _ in range(1_200)]
         for connection in watched:
             sweep.add(connection)  # type: ignore[arg-type] # as much of a Delivery as a sweep asks for
@@ -892,7 +893,7 @@ def test_a_sweep_looks_at_so_many_connections_in_a_turn_and_at_all_of_them_in_th
         assert seen == [SWEEP_CONNECTIONS_MAX, 2 * SWEEP_CONNECTIONS_MAX, 3 * SWEEP_CONNECTIONS_MAX]
         await asyncio.sleep(10)
         assert ({connection.looks for connection in watched}, {connection.watched for connection in watched}) == ({2}, {False})
-        assert sweep._timer is None
+        assert sweep._timer.due == NEVER
 
     run_virtual(scenario())
 
@@ -978,7 +979,7 @@ def test_what_waits_in_this_process_is_not_delivered_although_nothing_is_on_its_
         far, _ = listener.accept()
         with far:
             tls = {"sslcontext": object(), "cipher": ("TLS_AES_128_GCM_SHA256", "TLSv1.3", 128)} if secure else {}
-            out = delivery_of(Behind(far, **tls), Sweep(), Outbox())
+            out = delivery_of(Behind(far, **tls), Sweep(Timers()), Outbox())
             out.write(b"x" * 1_000)
             assert (out.bytes_written, out.taken(), out.delivered()) == (1_000, 0, 0)
             out.lost(unfinished=False)

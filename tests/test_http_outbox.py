@@ -12,6 +12,7 @@ from aisa.http.outbox import POSTED_BYTES_MAX, Outbox
 from aisa.http.pool_connection import PoolConnection
 from aisa.http.server import Reply, Request
 from aisa.testing.clock import run_virtual
+from aisa.timers import Timers
 from http_server_rig import Run, Wire, arrive, both_loops, get, kernel_time, serving, until, wired
 from test_http_client_flow import RecordingOwner, RecordingTransport
 
@@ -89,7 +90,7 @@ def test_what_is_written_goes_behind_what_was_posted() -> None:
 
     async def scenario() -> None:
         wire = Wire()
-        out = Delivery(wire, Sweep(), Outbox())
+        out = Delivery(wire, Sweep(Timers()), Outbox())
         taken: list[int] = []
         out.post(b"document ")
         out.when_taken(lambda: taken.append(out.taken()))
@@ -113,7 +114,7 @@ def test_whoever_waits_until_all_has_left_is_told_at_once_or_never(waiting: int)
     async def scenario() -> None:
         wire = Stuck()
         wire.waiting = waiting
-        out = Delivery(wire, Sweep(), Outbox())
+        out = Delivery(wire, Sweep(Timers()), Outbox())
         told: list[str] = []
         out.post(b"document")
         out.when_taken(lambda: told.append("posted"))
@@ -132,7 +133,7 @@ def test_what_was_posted_to_a_client_that_left_is_never_delivered(closing: bool)
 
     async def scenario() -> None:
         wire = Stuck()
-        out = Delivery(wire, Sweep(), Outbox())
+        out = Delivery(wire, Sweep(Timers()), Outbox())
         told: list[object] = []
         out.post(b"document")
         out.when_taken(lambda: told.append("taken"))
@@ -198,7 +199,7 @@ def test_a_request_that_was_cancelled_in_its_turn_is_never_sent() -> None:
     async def scenario() -> None:
         near, far = socket.socketpair()
         transport, owner = RecordingTransport(near), RecordingOwner()
-        connection = PoolConnection(owner, memoryview(bytearray(64)), Outbox())
+        connection = PoolConnection(owner, memoryview(bytearray(64)), Outbox(), timers=Timers())
         connection.connection_made(transport)
         exchange = connection.start(b"head", b"body", vendor="local", answer_bytes_max=1)
         exchange.close()

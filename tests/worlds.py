@@ -47,7 +47,7 @@ from aisa.routing import Routes
 from aisa.testing.client import MemoryClient
 from aisa.testing.clock import JumpingSelector, VirtualLoop
 from aisa.testing.upstream import Break, Script, ScriptedAnswer, ScriptedUpstream, Stall
-from aisa.timeouts import Timers
+from aisa.timers import Timers
 from aisa.usage import Usage
 from aisa.wire.chat_door import CHAT_DOOR
 from aisa.wire.door import Door, Request

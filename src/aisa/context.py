@@ -28,7 +28,8 @@ from aisa.providers.port import Answer, Upstream
 from aisa.providers.shape import Decoder, Dialect, Target
 from aisa.providers.vendor_state import VendorStates
 from aisa.routing import EMBEDDED, TINY, Plan, Routes
-from aisa.timeouts import CallTimeouts, KeepAlive, Timers, padding_keep_alive, stream_keep_alive
+from aisa.timeouts import CallTimeouts, KeepAlive, padding_keep_alive, stream_keep_alive
+from aisa.timers import Timers
 from aisa.usage import Usage
 from aisa.wire.door import Door, Encoder, Request
 from aisa.wire.port import Client, HeaderList
@@ -62,9 +63,9 @@ class Dependencies(msgspec.Struct):
     stream: Stream
     chance: Chance
     report: Callable[[Fact], None]
-    timers: Timers
     background_reads: BackgroundReads
     large_events: LargeEvents
+    timers: Timers = msgspec.field(default_factory=Timers)
     keep_refusal: Callable[[Refusal], None] = not_kept
     states: VendorStates | None = None  # None: what vendors want back from their clients is not kept
     misreports: Misreports = msgspec.field(default_factory=Misreports)

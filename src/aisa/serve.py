@@ -76,7 +76,7 @@ from aisa.storage.engine import Database, open_database
 from aisa.storage.failure import StorageFailed
 from aisa.storage.lock import control_path, exposure, own_folder
 from aisa.storage.secret import own_secret
-from aisa.timeouts import Timers
+from aisa.timers import Timers
 from aisa.wire.door import Door, Request
 
 #: Signals that end a process that has no answer to them. Nothing is reloaded yet; a log that was rotated goes on where it is.
@@ -174,10 +174,11 @@ async def serve(
     idempotency = IdempotencyStore(wall_clock)
     store = LedgerStore(database, wall_clock, lambda: tuple(ledger.calls))
     ledger = open_ledger(config, journal, store, writer=writer, keys=keys, idempotency=idempotency, report=report)
-    names = Names()
-    pools = {name: HttpUpstream(name, vendor, os.environ, names=names) for name, vendor in config.vendors.items()}
+    names, timers = Names(), Timers()
+    pools = {name: HttpUpstream(name, vendor, os.environ, names=names, timers=timers) for name, vendor in config.vendors.items()}
     dependencies = open_dependencies(config, keys, ledger, pools=pools, counts=counts, chance=chance, report=report)
-    dependencies.keep_refusal, dependencies.states = refused.keep, VendorStates(Seals(seal_key(config)), Memory(dependencies.timers.loop.time))
+    dependencies.keep_refusal, dependencies.timers = refused.keep, timers
+    dependencies.states = VendorStates(Seals(seal_key(config)), Memory(timers.loop.time))
     stopping = Stopping()
     statement = Statement(ledger, UsageStore(database), refused.waiting)
     edge = Edge(
@@ -196,7 +197,7 @@ async def serve(
     )
     admin = Admin(keys, wall_clock, report, wallets=wallets, more=(*LedgerRoutes(store).routes(), *shown))
     settings = fitting(config, report)
-    server, control_server = HttpServer(edge, settings), HttpServer(Control(admin), settings)
+    server, control_server = HttpServer(edge, settings, timers=timers), HttpServer(Control(admin), settings, timers=timers)
     first_key = ensure_first_key(keys)
     host, port = await server.listen(config.server.host, config.server.port, tls)
     await control_server.listen_unix(control)
@@ -257,7 +258,6 @@ def open_dependencies(
         large_events=LargeEvents(config.stream.large_events_bytes_max),
         chance=chance,
         report=report,
-        timers=Timers(),
         background_reads=BackgroundReads(read_on, reads_max=config.ledger.drains_max, seconds_max=config.ledger.drain_seconds),
     )
 

@@ -1,6 +1,6 @@
 """The timeouts of a call: when the head may wait no longer, when to send a keep-alive, when vendor or client has been silent too long.
 
-It does not decide what a silence means; it interrupts the call and says why. All calls of an event loop share one timer.
+It does not decide what a silence means; it interrupts the call and says why. Calls have their timers in the wheel that all share.
 """
 
 from __future__ import annotations
@@ -9,11 +9,10 @@ import asyncio
 from collections.abc import Awaitable, Callable
 from typing import NamedTuple
 
-from aisa.callbacks import call_guarded
 from aisa.config.schema import Stream
+from aisa.timers import NEVER, Timer, Timers
 from aisa.wire.port import CLIENT_STALLS, VENDOR_SILENT, Client
 
-NEVER = float("inf")
 RAISED_SECONDS = 1.0  # until a call is looked at again at which looking has raised: it is a bug, and each time is reported
 #: How long a finish is held back without an event of the vendor: its last words and its report come within milliseconds, and a vendor that
 #: has none, but keeps the connection open, must not keep the client waiting.
@@ -22,7 +21,6 @@ FINISH_HOLD_SECONDS = 1.0
 PADDED_HEAD_SECONDS = 10.0
 PADDING_SECONDS = 10.0
 PADDING = b"\n"  # blank space before a JSON value means nothing
-LOOK_SECONDS_MIN = 0.05  # thousands of streams are due at as many moments; one look a moment would be all that the process does
 
 
 class KeepAlive(NamedTuple):
@@ -44,54 +42,8 @@ def padding_keep_alive(start: Callable[[], None]) -> KeepAlive:
     return KeepAlive(start, PADDED_HEAD_SECONDS, PADDING_SECONDS, PADDING)
 
 
-class Timers:
-    """Looks after every call in flight with one timer, because a timer of its own costs a short call more than anything else here.
-
-    Belongs to the event loop that first uses it.
-    """
-
-    def __init__(self) -> None:
-        self._loop: asyncio.AbstractEventLoop | None = None
-        self._calls: set[CallTimeouts] = set()
-        self._timer: asyncio.TimerHandle | None = None
-        self._due = NEVER
-
-    @property
-    def loop(self) -> asyncio.AbstractEventLoop:
-        """The event loop, asked for once: before Python 3.12 each `get_running_loop` is a system call, and a call had four of them."""
-        if self._loop is None:
-            self._loop = asyncio.get_running_loop()
-        return self._loop
-
-    def add(self, timeouts: CallTimeouts) -> None:
-        """Look after a call, at `timeouts.due` first."""
-        self._calls.add(timeouts)
-        if timeouts.due < self._due:
-            self._arm(timeouts.due)
-
-    def discard(self, timeouts: CallTimeouts) -> None:
-        """Forget a call."""
-        self._calls.discard(timeouts)
-
-    def _arm(self, due: float) -> None:
-        if self._timer is not None:
-            self._timer.cancel()
-        self._due = due
-        self._timer = None if due == NEVER else self.loop.call_at(due, self._look)
-
-    def _look(self) -> None:
-        now = self.loop.time()
-        try:
-            for timeouts in [timeouts for timeouts in self._calls if timeouts.due <= now]:
-                timeouts.due = now + RAISED_SECONDS  # unless looking at it, which is to plan anew, raises
-                call_guarded(timeouts.look, now)
-        finally:
-            soonest = min((timeouts.due for timeouts in self._calls), default=NEVER)
-            self._arm(max(soonest, now + LOOK_SECONDS_MIN))
-
-
 class CallTimeouts:
-    """The timeouts of one call. Times are the event loop's seconds; `due` is when to look at it next.
+    """The timeouts of one call. Times are the event loop's seconds.
 
     `silence_seconds` bounds the time without a token (or, for a document, the whole wait for it). The clock of the vendor stands
     still while the client is the slow one. Without a `keep_alive` nothing is sent until the answer is there, as of a plain document.
@@ -100,7 +52,7 @@ class CallTimeouts:
     def __init__(self, timers: Timers, client: Client, settings: Stream, *, silence_seconds: float, keep_alive: KeepAlive | None) -> None:
         self.finishing = 0  # as the decoder says
         self._finish_by = NEVER
-        self._timers = timers
+        self._timer = Timer(timers)
         self._client = client
         self._settings = settings
         self._silence_seconds = silence_seconds
@@ -109,7 +61,6 @@ class CallTimeouts:
         self._time = timers.loop.time
         self._began = self._last_token = self._last_output = self._time()
         self._apart_since: float | None = self._began  # no vendor is waited for, now or until one is asked
-        self.due = NEVER
         if keep_alive is not None:
             self._plan()
 
@@ -177,10 +128,12 @@ class CallTimeouts:
 
     def stop(self) -> None:
         """Look after the call no more."""
-        self._timers.discard(self)
+        self._timer.stop()
 
-    def look(self, now: float) -> None:
+    def _look(self) -> None:
         """See whether anything is due, and do it."""
+        now = self._time()
+        self._timer.set_at(now + RAISED_SECONDS, self._look)  # unless looking, which is to plan anew, raises
         if self._blocked_since is not None:
             reason = CLIENT_STALLS if now >= self._blocked_since + self._settings.client_stall_seconds else None
         elif self._apart_since is None and now >= min(self._last_token + self._silence_seconds, self._finish_by):
@@ -192,22 +145,21 @@ class CallTimeouts:
         if reason is None:
             self._plan()
         else:
-            self.due = NEVER
+            self._timer.stop()
             self._client.interrupt(reason)
 
     def _plan(self) -> None:
         """Set when to look next. What was sent since only moves it later, so a look may come too soon, never too late."""
-        settings = self._settings
         if self._blocked_since is not None:
-            self.due = self._blocked_since + settings.client_stall_seconds
+            due = self._blocked_since + self._settings.client_stall_seconds
         else:
-            self.due = NEVER if self._apart_since is not None else min(self._last_token + self._silence_seconds, self._finish_by)
+            due = NEVER if self._apart_since is not None else min(self._last_token + self._silence_seconds, self._finish_by)
             keep_alive = self._keep_alive
             if keep_alive is not None:
                 started = self._client.started
                 quiet = self._last_output + keep_alive.silence_seconds if started else self._began + keep_alive.head_seconds
-                self.due = min(self.due, quiet)
-        self._timers.add(self)
+                due = min(due, quiet)
+        self._timer.set_at(due, self._look)
 
     def _send_keep_alive(self, now: float, keep_alive: KeepAlive) -> None:
         if not self._client.started:

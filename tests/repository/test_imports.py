@@ -20,6 +20,7 @@ LAYERS: list[tuple[str, str]] = [
     ("aisa.clock", "words"),
     ("aisa.names", "words"),
     ("aisa.callbacks", "words"),
+    ("aisa.timers", "words"),
     ("aisa.facts", "words"),
     ("aisa.answer", "words"),
     ("aisa.config.schema", "rules"),

@@ -9,8 +9,8 @@ from collections import deque
 from collections.abc import Callable
 
 from aisa.errors import ApiError
-from aisa.http.alarm import Alarm
 from aisa.http.request import RequestReader
+from aisa.timers import Timer
 
 BODY_BYTES_PER_SECOND_MIN = 1_000  # a phone on a bad line is faster; slower is an attack
 SLICES = 4  # that the window is looked at in: a body that stops is found after a window and a quarter at most
@@ -27,21 +27,21 @@ class BodyBudget:
 
 
 class Arrival:
-    """One unfinished body. It must be ended, however it ends; when it comes too slowly, `refuse` is called by the connection's alarm."""
+    """One unfinished body. It must be ended, however it ends; when it comes too slowly, `refuse` is called by the connection's timer."""
 
-    __slots__ = ("_alarm", "_before", "_budget", "_held", "_reader", "_refuse", "_window_seconds")
+    __slots__ = ("_before", "_budget", "_held", "_reader", "_refuse", "_timer", "_window_seconds")
 
     def __init__(
-        self, budget: BodyBudget, reader: RequestReader, alarm: Alarm, *, window_seconds: float, refuse: Callable[[ApiError], None]
+        self, budget: BodyBudget, reader: RequestReader, timer: Timer, *, window_seconds: float, refuse: Callable[[ApiError], None]
     ) -> None:
         self._budget = budget
         self._reader = reader
-        self._alarm = alarm
+        self._timer = timer
         self._refuse = refuse
         self._window_seconds = window_seconds
         self._held = 0
         self._before = deque([0])  # what had arrived at the end of each of the last slices
-        alarm.set(window_seconds / SLICES, self._check_rate)
+        timer.set(window_seconds / SLICES, self._check_rate)
 
     def grow(self) -> None:
         """More of the body is held. Raises ApiError overloaded when all bodies together hold too much."""
@@ -60,7 +60,7 @@ class Arrival:
             wanted = f"in {self._window_seconds:g} seconds there must be at least {BODY_BYTES_PER_SECOND_MIN} bytes for each of them."
             self._refuse(ApiError("request_timeout", f"The request's body arrived too slowly: {wanted}"))
         else:
-            self._alarm.set(self._window_seconds / SLICES, self._check_rate)
+            self._timer.set(self._window_seconds / SLICES, self._check_rate)
 
     def end(self) -> None:
         """The body is complete or given up: it holds nothing any more."""

@@ -7,12 +7,10 @@ from __future__ import annotations
 
 import asyncio
 from contextlib import suppress
-from math import inf
 from typing import cast
 
 from aisa.callbacks import call_guarded
 from aisa.errors import ApiError
-from aisa.http.alarm import Alarm
 from aisa.http.arrival import Arrival
 from aisa.http.delivery import Delivery, delivery_of
 from aisa.http.reply import Reply
@@ -20,6 +18,7 @@ from aisa.http.request import Request, RequestReader
 from aisa.http.reset_watch import ResetWatch
 from aisa.http.shared import READ_BYTES_MAX, Shared, Verdict
 from aisa.http.stall import Stall
+from aisa.timers import NEVER, Timer
 from aisa.wire.port import CLIENT_LEFT
 
 CONNECTIONS_OVER_MAX = 100  # beyond connections_max as many are told why they are refused; the rest is cut without a word
@@ -31,7 +30,6 @@ class Connection(asyncio.BufferedProtocol):
     """A client's connection, from accept to close. Everything here happens on the loop's thread."""
 
     __slots__ = (
-        "_alarm",
         "_arrival",
         "_busy",
         "_congested",
@@ -47,6 +45,7 @@ class Connection(asyncio.BufferedProtocol):
         "_reader",
         "_refused",
         "_shared",
+        "_timer",
         "_transport",
         "_verdict",
         "_watch",
@@ -66,7 +65,7 @@ class Connection(asyncio.BufferedProtocol):
         self._busy = False  # a call runs, or its reply is not flushed: what arrives has to wait
         self._pending = bytearray()  # what arrived meanwhile
         self._paused = False  # ... and was too much
-        self._head_timed = True  # the alarm is set for the head's time-out, for the first request from the start
+        self._head_timed = True  # the timer is set for the head's time-out, for the first request from the start
         self._eof = False  # the client sends no more
         self._refused = False  # nothing more is read as a request
         self._lingering = False  # all was said; what arrives is thrown away
@@ -74,7 +73,7 @@ class Connection(asyncio.BufferedProtocol):
         self._congested = False
         self._flushing = False  # the next request waits for the reply's last bytes to leave this process
         self._arrival: Arrival | None = None  # of a body that did not come at once
-        self._alarm = Alarm(self._loop)
+        self._timer = Timer(shared.timers)
         self.reply: Reply | None = None
 
     # What the loop tells us
@@ -87,7 +86,7 @@ class Connection(asyncio.BufferedProtocol):
         self._transport.set_write_buffer_limits(high=1 if is_tls else 0, low=0)
         shared = self._shared
         self._out = delivery_of(self._transport, shared.sweep, shared.outbox)
-        self._watch = ResetWatch(self._out)
+        self._watch = ResetWatch(self._out, shared.timers)
         shared.connections.add(self)
         over = len(shared.connections) - shared.settings.connections_max
         if shared.draining or over > CONNECTIONS_OVER_MAX:
@@ -95,11 +94,11 @@ class Connection(asyncio.BufferedProtocol):
         elif over > 0:
             self._refuse(ApiError("overloaded", f"This server has reached its limit of {shared.settings.connections_max} connections."))
         else:
-            self._alarm.set(shared.settings.header_timeout_seconds, self._time_out)
+            self._timer.set(shared.settings.header_timeout_seconds, self._time_out)
 
     def connection_lost(self, exc: Exception | None) -> None:
         """End: whoever still writes to the client is told."""
-        self._alarm.stop()
+        self._timer.stop()
         self._watch.stop()
         self._pending.clear()
         self._end_body()
@@ -178,7 +177,7 @@ class Connection(asyncio.BufferedProtocol):
         elif self._congested:
             # Else a client that pipelines and does not read would make us hold any number of replies.
             self._flushing = True
-            Stall(self._alarm, self._out, self.abort)
+            Stall(self._timer, self._out, self.abort)
         else:
             self._go_on()
 
@@ -234,12 +233,12 @@ class Connection(asyncio.BufferedProtocol):
         if not reader.in_body:
             if not self._head_timed:
                 self._head_timed = True
-                self._alarm.set(settings.header_timeout_seconds, self._time_out)
+                self._timer.set(settings.header_timeout_seconds, self._time_out)
             return
         arrival = self._arrival
         if arrival is None:
             window = settings.body_timeout_seconds
-            arrival = self._arrival = Arrival(self._shared.bodies, reader, self._alarm, window_seconds=window, refuse=self._refuse)
+            arrival = self._arrival = Arrival(self._shared.bodies, reader, self._timer, window_seconds=window, refuse=self._refuse)
             if reader.expects_continue:
                 self._out.write(b"HTTP/1.1 100 Continue\r\n\r\n")
         arrival.grow()
@@ -258,7 +257,7 @@ class Connection(asyncio.BufferedProtocol):
         if self._out.unconfirmed:
             self._out.confirm()
         self._head_timed = False
-        self._alarm.deadline = inf
+        self._timer.due = NEVER
         if self._arrival is not None:
             self._end_body()
         reply = self.reply = self._reply_to(request, keep_alive=reader.keep_alive)
@@ -280,7 +279,7 @@ class Connection(asyncio.BufferedProtocol):
             self._loop.call_soon(self._leave)
         else:
             self._busy = False
-            self._alarm.set(self._shared.settings.keep_alive_timeout_seconds, self._end_idleness)
+            self._timer.set(self._shared.settings.keep_alive_timeout_seconds, self._end_idleness)
 
     def _read_on(self) -> None:
         if self._paused:
@@ -331,7 +330,7 @@ class Connection(asyncio.BufferedProtocol):
     def _refuse(self, error: ApiError) -> None:
         """Answer what is not a request, or not a whole one, and read no more."""
         self._busy = self._refused = True
-        self._alarm.deadline = inf
+        self._timer.due = NEVER
         self._end_body()
         self._reader.give_up()
         request = self._reader.request
@@ -363,16 +362,16 @@ class Connection(asyncio.BufferedProtocol):
             self._watch.stop()
             self._transport.close()
             if self._congested:
-                Stall(self._alarm, self._out, self.abort)
+                Stall(self._timer, self._out, self.abort)
         else:
             self._out.on_confirmed = self._close
             self._stop_listening()
-            Stall(self._alarm, self._out, self.abort)
+            Stall(self._timer, self._out, self.abort)
 
     def _linger(self) -> None:
         """Let a client that is still sending read the answer: closing now would reset the connection under it."""
         self._stop_listening()
-        self._alarm.set(LINGER_SECONDS_MAX, self._end_lingering)
+        self._timer.set(LINGER_SECONDS_MAX, self._end_lingering)
 
     def _stop_listening(self) -> None:
         """Throw away whatever else the client sends, and tell it that this was all, where that does not cut the connection."""
@@ -389,7 +388,7 @@ class Connection(asyncio.BufferedProtocol):
             self.abort()
         else:
             self._out.on_confirmed = self.abort
-            Stall(self._alarm, self._out, self.abort)
+            Stall(self._timer, self._out, self.abort)
 
     def _end_idleness(self) -> None:
         if self._out.confirm():

@@ -14,10 +14,11 @@ from collections.abc import Callable
 from aisa.callbacks import call_guarded
 from aisa.http.outbox import Outbox
 from aisa.http.sockets import TCP_CLOSE, tcp_descriptor, tcp_progress, throw_away_at_close, unacknowledged_bytes
+from aisa.timers import NEVER, Timer, Timers
 
 # A client that goes on is heard of by its next request; the others are looked for. Kernels delay an acknowledgement by 40 ms, rarely 200.
-SWEEP_SECONDS = 0.1
-SWEEP_SECONDS_MAX = 1.6  # what nobody acknowledges is looked at ever less often; a stalled client may wait this long
+SWEEP_SECONDS = 0.125
+SWEEP_SECONDS_MAX = 2.0  # what nobody acknowledges is looked at ever less often; a stalled client may wait this long
 SWEEP_CONNECTIONS_MAX = 500  # in one turn of the loop, at some 2 us each
 
 TLS_RECORD_BYTES_MAX = 16_384  # of plaintext, by the standard; what is written at once is cut at this size
@@ -27,32 +28,29 @@ TLS_12_CHACHA_FRAMING_BYTES = 21  # neither
 
 
 class Sweep:
-    """Looks with one timer at all connections with unconfirmed replies; there is none while no reply is unconfirmed."""
+    """Looks with one timer at all connections with unconfirmed replies; it is not set while no reply is unconfirmed."""
 
-    def __init__(self) -> None:
+    def __init__(self, timers: Timers) -> None:
         self._watched: deque[Delivery] = deque()
         self._gap = SWEEP_SECONDS
-        self._timer: asyncio.TimerHandle | None = None
+        self._timer = Timer(timers)
 
     def add(self, delivery: Delivery) -> None:
         """Look at a connection until all of it is confirmed or it is lost."""
         self._watched.append(delivery)
-        if self._timer is None or self._gap > SWEEP_SECONDS:
+        if self._timer.due == NEVER or self._gap > SWEEP_SECONDS:
             self._set(SWEEP_SECONDS)
 
     def _set(self, gap: float) -> None:
-        if self._timer is not None:
-            self._timer.cancel()
         self._gap = gap
-        self._timer = asyncio.get_running_loop().call_later(gap, self._look)
+        self._timer.set(gap, self._look)
 
     def _look(self) -> None:
-        self._timer = None
         watched = self._watched
         all_at_once = len(watched) <= SWEEP_CONNECTIONS_MAX
         for _ in range(min(len(watched), SWEEP_CONNECTIONS_MAX)):
             call_guarded(self._look_at, watched.popleft())
-        if watched and self._timer is None:
+        if watched and self._timer.due == NEVER:
             self._set(min(2 * self._gap, SWEEP_SECONDS_MAX) if all_at_once else SWEEP_SECONDS)
 
     def _look_at(self, delivery: Delivery) -> None:

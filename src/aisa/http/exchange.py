@@ -11,6 +11,7 @@ from httptools import HttpParserError, HttpParserUpgrade, HttpResponseParser
 from aisa.errors import UpstreamFailed
 from aisa.http.failures import broke_off, unfit_answer
 from aisa.http.unpacked import CODINGS
+from aisa.timers import Timer, Timers
 
 HEAD_BYTES_MAX = 65_536  # real vendors send 1 to 3 KiB of headers; also bounds trailers and chunk extensions
 HEADER_LINES_MAX = 100  # real vendors send up to 40
@@ -55,15 +56,16 @@ class Exchange:
     _interim = _framing_bytes = _taken_bytes = _unread_bytes = 0
     _failure: Exception | None = None
     _waiter: asyncio.Future[None] | None = None
-    _release_timer: asyncio.TimerHandle | None = None
+    _release_timer: Timer | None = None
 
-    def __init__(self, connection: ExchangeConnection, loop: asyncio.AbstractEventLoop, *, vendor: str, bytes_max: int, kept: bool) -> None:
+    def __init__(self, connection: ExchangeConnection, timers: Timers, *, vendor: str, bytes_max: int, kept: bool) -> None:
         """`bytes_max` bounds a body that is not an event stream; `kept`: the connection has served an exchange before.
 
         Once the head is there, `coding` says how the body is packed ("" if it is not), and `limited` whether `bytes_max` counts.
         """
         self._connection = connection
-        self._loop = loop
+        self._timers = timers
+        self._loop = timers.loop
         self._vendor = vendor
         self._bytes_max = bytes_max
         self._kept = kept
@@ -121,7 +123,8 @@ class Exchange:
         if self._complete or self._failure is not None or self._paused:
             self._let_go()
         else:
-            self._release_timer = self._loop.call_later(RELEASE_SECONDS_MAX, self._let_go)
+            timer = self._release_timer = Timer(self._timers)
+            timer.set(RELEASE_SECONDS_MAX, self._let_go)
 
     def close(self) -> None:
         """Give the connection back if the answer has arrived to its end, else abort it. A no-op after either."""
@@ -150,7 +153,7 @@ class Exchange:
         if waiter is not None and not waiter.done():
             waiter.set_result(None)
         elif self._release_timer is not None and (self._complete or self._failure is not None or self._unread_bytes > RELEASE_BYTES_MAX):
-            self._release_timer.cancel()
+            self._release_timer.stop()
             self._let_go()
 
     def feed(self, data: memoryview) -> None:

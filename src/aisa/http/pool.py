@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Mapping
-from functools import lru_cache
+from functools import lru_cache, partial
 from urllib.parse import quote, urlencode
 
 import msgspec
@@ -26,6 +26,7 @@ from aisa.http.outbox import Outbox
 from aisa.http.pool_connection import WRITE_BYTES_MAX, PoolConnection
 from aisa.http.unpacked import Unpacked
 from aisa.providers.port import Answer, UpstreamRequest
+from aisa.timers import NEVER, Timer, Timers
 
 IDLE_SECONDS_MAX = 30.0  # below the 60 s and more that servers and load balancers commonly allow, so that we are the first to hang up
 WAITING_CALLS_MAX = 10_000  # more than a full pool can serve within the connect timeout; a longer queue would only delay the refusal
@@ -53,9 +54,10 @@ class HttpUpstream:
         environment: Mapping[str, str],
         *,
         names: Names | None = None,
+        timers: Timers | None = None,
         credential: Credential | None = None,
     ) -> None:
-        """`environment` is read for HTTPS_PROXY, HTTP_PROXY, ALL_PROXY and NO_PROXY. `names` is best shared by all vendors.
+        """`environment` is read for HTTPS_PROXY, HTTP_PROXY, ALL_PROXY and NO_PROXY. `names` and `timers` are best shared by all vendors.
 
         Without `credential` it is that of the settings. Raises ValueError for an unusable base URL or proxy.
         """
@@ -69,13 +71,13 @@ class HttpUpstream:
         self._head_before_length = lru_cache(maxsize=HEADS_MAX)(self._write_head_before_length)
         self._arrival = memoryview(bytearray(ARRIVAL_BYTES_MAX))
         self._outbox = Outbox()
+        self._timers = timers or Timers()
         self._open = 0  # places taken
         self._connections: set[PoolConnection] = set()
         self._idle: dict[PoolConnection, float] = {}  # since when, in loop seconds; the longest idle first
         self._waiting: dict[asyncio.Future[PoolConnection | None], None] = {}  # the longest waiting first
-        self._idle_timer: asyncio.TimerHandle | None = None
+        self._idle_timer = Timer(self._timers)
         self._closed = False
-        self._loop: asyncio.AbstractEventLoop | None = None  # before Python 3.12 each `get_running_loop` is a system call
 
     async def ask(self, request: UpstreamRequest) -> Answer:
         """Send the request and return once the answer's head has arrived. Cancelling it, or a `read` of the answer, aborts the request.
@@ -107,8 +109,7 @@ class HttpUpstream:
     async def close(self) -> None:
         """Drop all connections and refuse new calls. Whoever still reads an answer or waits gets UpstreamFailed."""
         self._closed = True
-        if self._idle_timer is not None:
-            self._idle_timer.cancel()
+        self._idle_timer.stop()
         for waiter in self._waiting:
             self._refuse(waiter, "the server is stopping")
         for connection in list(self._idle):
@@ -133,10 +134,9 @@ class HttpUpstream:
         elif waiter := self._next_waiter():
             waiter.set_result(connection)
         else:
-            loop = self._loop = self._loop or asyncio.get_running_loop()
-            self._idle[connection] = loop.time()
-            if self._idle_timer is None:
-                self._idle_timer = loop.call_later(IDLE_SECONDS_MAX, self._drop_long_idle)
+            self._idle[connection] = self._timers.loop.time()
+            if self._idle_timer.due == NEVER:
+                self._idle_timer.set(IDLE_SECONDS_MAX, self._drop_long_idle)
 
     def lost(self, connection: PoolConnection) -> None:
         """Forget a connection that is gone. One in use keeps its place until its exchange is closed."""
@@ -181,11 +181,10 @@ class HttpUpstream:
             waiter.set_exception(overloaded(self._name, why))
 
     def _drop_long_idle(self) -> None:
-        self._idle_timer = None
-        loop = asyncio.get_running_loop()
+        loop = self._timers.loop
         for connection, since in list(self._idle.items()):
             if loop.time() < since + IDLE_SECONDS_MAX:
-                self._idle_timer = loop.call_at(since + IDLE_SECONDS_MAX, self._drop_long_idle)
+                self._idle_timer.set_at(since + IDLE_SECONDS_MAX, self._drop_long_idle)
                 return
             self._discard_idle(connection)
 
@@ -212,7 +211,7 @@ class HttpUpstream:
             raise
 
     async def _dial(self) -> PoolConnection:
-        connection = await self._dialer.dial(lambda: PoolConnection(self, self._arrival, self._outbox))
+        connection = await self._dialer.dial(lambda: PoolConnection(self, self._arrival, self._outbox, timers=self._timers))
         if connection.usable() and not self._closed:
             self._connections.add(connection)
             return connection
@@ -224,10 +223,10 @@ class HttpUpstream:
         busy = f"all {self._settings.connections_max} connections to it are in use"
         if len(self._waiting) >= WAITING_CALLS_MAX:
             raise overloaded(self._name, busy)
-        loop = asyncio.get_running_loop()
-        waiter: asyncio.Future[PoolConnection | None] = loop.create_future()
+        waiter: asyncio.Future[PoolConnection | None] = self._timers.loop.create_future()
         self._waiting[waiter] = None
-        timer = loop.call_later(self._settings.connect_timeout_seconds, self._refuse, waiter, busy)
+        timer = Timer(self._timers)
+        timer.set(self._settings.connect_timeout_seconds, partial(self._refuse, waiter, busy))
         try:
             return await waiter
         except asyncio.CancelledError:
@@ -236,7 +235,7 @@ class HttpUpstream:
                 self._give_back(waiter.result())
             raise
         finally:
-            timer.cancel()
+            timer.stop()
             self._waiting.pop(waiter, None)
 
     def _give_back(self, granted: PoolConnection | None) -> None:

@@ -8,6 +8,7 @@ from typing import Protocol, cast
 
 from aisa.http.exchange import Exchange
 from aisa.http.outbox import POSTED_BYTES_MAX, Outbox
+from aisa.timers import Timers
 
 WRITE_BYTES_MAX = 262_144  # handed to the transport in one go: TLS would encrypt a whole 32 MiB body in one uninterrupted turn
 
@@ -27,12 +28,13 @@ class ConnectionPool(Protocol):
 class PoolConnection(asyncio.BufferedProtocol):
     """A socket's protocol. All connections of a pool may share one `arrival` buffer, because its bytes are copied out at once."""
 
-    __slots__ = ("_arrival", "_congested", "_exchange", "_loop", "_outbox", "_poll", "_pool", "_posted", "_sent", "_transport", "_used")
+    __slots__ = ("_arrival", "_congested", "_exchange", "_outbox", "_poll", "_pool", "_posted", "_sent", "_timers", "_transport", "_used")
 
-    def __init__(self, pool: ConnectionPool, arrival: memoryview, outbox: Outbox) -> None:
+    def __init__(self, pool: ConnectionPool, arrival: memoryview, outbox: Outbox, *, timers: Timers) -> None:
         self._pool = pool
         self._arrival = arrival
         self._outbox = outbox
+        self._timers = timers
         self._posted = b""  # what goes with the outbox
         self._transport: asyncio.Transport
         self._poll: select.poll
@@ -49,7 +51,7 @@ class PoolConnection(asyncio.BufferedProtocol):
 
     def start(self, head: bytes, body: bytes, *, vendor: str, answer_bytes_max: int) -> Exchange:
         """Begin an exchange: send the head and the first WRITE_BYTES_MAX of the body in one go. The rest is for `send_rest`."""
-        exchange = self._exchange = Exchange(self, self._loop, vendor=vendor, bytes_max=answer_bytes_max, kept=self._used)
+        exchange = self._exchange = Exchange(self, self._timers, vendor=vendor, bytes_max=answer_bytes_max, kept=self._used)
         self._used = True
         self._sent = len(body) <= WRITE_BYTES_MAX
         if len(body) <= POSTED_BYTES_MAX:
@@ -103,7 +105,6 @@ class PoolConnection(asyncio.BufferedProtocol):
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """Take the transport."""
         self._transport = cast(asyncio.Transport, transport)
-        self._loop = asyncio.get_running_loop()
         self._poll = select.poll()
         self._poll.register(transport.get_extra_info("socket").fileno(), select.POLLIN)
 

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Callable, Iterator
+from functools import partial
 from itertools import chain, repeat
 
+from aisa.callbacks import call_guarded
 from aisa.http.delivery import Delivery
+from aisa.timers import Timer, Timers
 
 # After the client's end-of-file, or something sent to it: a reset arrives within a round trip, and the vendor must be told within 0.1 s.
 SOON_SECONDS = (0.01, 0.02, 0.03, 0.04, 0.15)
@@ -19,31 +21,30 @@ PROBE_SECONDS = (0.5, 1.5, 3.0, 5.0)  # from one to the next; the last one repea
 class ResetWatch:
     """Asks the kernel, ever less often; with a probe, which sends the client something, sooner again after each."""
 
-    __slots__ = ("_out", "_timer")
+    __slots__ = ("_out", "_timer", "_timers")
 
-    def __init__(self, out: Delivery) -> None:
+    def __init__(self, out: Delivery, timers: Timers) -> None:
         self._out = out
-        self._timer: asyncio.TimerHandle | None = None
+        self._timers = timers
+        self._timer = Timer(timers)
 
     def start(self, found: Callable[[], None], probe: Callable[[], None] | None = None) -> None:
         """Call `found` when the connection is reset; started again, it begins again with the shortest gap."""
-        self._look_after(plain_gaps() if probe is None else probing_gaps(probe), found)
+        gaps = plain_gaps() if probe is None else probing_gaps(probe)
+        self._look_at(self._timers.loop.time() + next(gaps), gaps, found)
 
     def stop(self) -> None:
         """Look no more."""
-        if self._timer is not None:
-            self._timer.cancel()
-            self._timer = None
+        self._timer.stop()
 
-    def _look_after(self, gaps: Iterator[float], found: Callable[[], None]) -> None:
-        self.stop()
-        self._timer = asyncio.get_running_loop().call_later(next(gaps), self._look, gaps, found)
+    def _look_at(self, due: float, gaps: Iterator[float], found: Callable[[], None]) -> None:
+        self._timer.set_at(due, partial(self._look, due, gaps, found))
 
-    def _look(self, gaps: Iterator[float], found: Callable[[], None]) -> None:
+    def _look(self, due: float, gaps: Iterator[float], found: Callable[[], None]) -> None:
         if self._out.was_reset():
             found()
         else:
-            self._look_after(gaps, found)
+            self._look_at(due + next(gaps), gaps, found)  # from when it was due, so that a timer's lateness does not add up
 
 
 def plain_gaps() -> Iterator[float]:
@@ -56,4 +57,4 @@ def probing_gaps(probe: Callable[[], None]) -> Iterator[float]:
     for seconds in chain(PROBE_SECONDS, repeat(PROBE_SECONDS[-1])):
         yield from SOON_SECONDS
         yield seconds - sum(SOON_SECONDS)
-        probe()
+        call_guarded(probe)  # which may raise, and be wanted again

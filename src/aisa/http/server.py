@@ -15,6 +15,7 @@ from aisa.http.request import Request
 from aisa.http.shared import App, Shared, Verdict
 from aisa.http.sockets import BACKLOG_CONNECTIONS_MAX, tcp_listener, unix_listener
 from aisa.http.tls_listener import ACCEPTS_PER_TURN_MAX, TlsListener
+from aisa.timers import Timers
 from aisa.wire.port import SERVER_CLOSES
 
 __all__ = ["App", "HttpServer", "Reply", "Request", "Verdict", "tls_context"]
@@ -38,9 +39,9 @@ def tls_context(cert: str, key: str) -> ssl.SSLContext:
 class HttpServer:
     """Serves `app` on any number of addresses. Belongs to the event loop that runs `listen`."""
 
-    def __init__(self, app: App, settings: Server, *, now: WallClock = wall_clock) -> None:
+    def __init__(self, app: App, settings: Server, *, now: WallClock = wall_clock, timers: Timers | None = None) -> None:
         self._settings = settings
-        self._shared = Shared(app, settings, now)
+        self._shared = Shared(app, settings, now, timers=timers or Timers())
         self._listeners: list[asyncio.AbstractServer | TlsListener] = []
         self._addresses: list[str] = []
         self._unix_paths: list[str] = []

@@ -14,6 +14,7 @@ from aisa.http.delivery import Sweep
 from aisa.http.outbox import Outbox
 from aisa.http.reply import Reply, http_date
 from aisa.http.request import Request
+from aisa.timers import Timers
 
 READ_BYTES_MAX = 65_536  # one read; also what is held of pipelined requests while a call runs, before the client is made to wait
 
@@ -64,14 +65,15 @@ class OpenConnection(Protocol):
 class Shared:
     """The state of one server."""
 
-    def __init__(self, app: App, settings: Server, now: WallClock) -> None:
+    def __init__(self, app: App, settings: Server, now: WallClock, *, timers: Timers) -> None:
         self.app = app
         self.settings = settings
         self.connections: set[OpenConnection] = set()
         #: The calls whose task runs; the only lasting reference to the task.
         self.calls: dict[Reply, asyncio.Task[None]] = {}
         self.draining = False
-        self.sweep = Sweep()
+        self.timers = timers
+        self.sweep = Sweep(timers)
         self.outbox = Outbox()
         self.bodies = BodyBudget(settings.unfinished_bodies_bytes_max)
         #: Called whenever a connection or a call has gone.

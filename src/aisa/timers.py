@@ -1,0 +1,118 @@
+"""The timers of an event loop: whoever waits for a time-out sets one here, and the loop has a single timer for all. Knows no time-out.
+
+A wheel of coarse ticks. Timers that are due in the same tick ring in one turn of the loop, so thousands of them cost no more turns than
+there are ticks. To move a timer to a later time, as each byte that arrives does, costs an assignment: it is looked at when it would have
+rung, and put where it belongs then.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import sys
+from collections.abc import Callable
+from heapq import heappop, heappush
+from math import ceil, inf
+
+from aisa.callbacks import call_guarded
+
+TICKS_PER_SECOND = 128  # so a timer rings 8 ms late at most: nothing here is finer, and a power of two keeps whole seconds exact
+EARLY_SECONDS_MAX = 0.002  # loops round timers to a millisecond; one that rings this early is on time
+NEVER = inf
+
+
+class Timers:
+    """The wheel. Belongs to the event loop that first uses it."""
+
+    __slots__ = ("_handle", "_loop", "_next", "_ticks", "_timers")
+
+    def __init__(self) -> None:
+        self._loop: asyncio.AbstractEventLoop | None = None
+        self._timers: dict[int, dict[Timer, None]] = {}  # by tick; in the order in which they were set, so that a test can count on it
+        self._ticks: list[int] = []  # the same ticks, as a heap; one whose timers were all stopped stays until it has passed
+        self._handle: asyncio.TimerHandle | None = None
+        self._next = sys.maxsize  # the tick that the loop's timer is for
+
+    @property
+    def loop(self) -> asyncio.AbstractEventLoop:
+        """The event loop, asked for once: before Python 3.12 each `get_running_loop` is a system call, and a call had four of them."""
+        if self._loop is None:
+            self._loop = asyncio.get_running_loop()
+        return self._loop
+
+    def add(self, timer: Timer, tick: int) -> None:
+        """Have a timer ring in a tick; for `Timer` alone."""
+        timers = self._timers.get(tick)
+        if timers is None:
+            timers = self._timers[tick] = {}
+            heappush(self._ticks, tick)
+            if tick < self._next:
+                self._wait_for(tick)
+        timers[timer] = None
+
+    def discard(self, timer: Timer, tick: int) -> None:
+        """Take back what `add` did."""
+        timers = self._timers.get(tick)
+        if timers is not None:
+            timers.pop(timer, None)
+
+    def _wait_for(self, tick: int) -> None:
+        if self._handle is not None:
+            self._handle.cancel()
+        self._next = tick
+        self._handle = self.loop.call_at(tick / TICKS_PER_SECOND, self._turn)
+
+    def _turn(self) -> None:
+        """Let ring what is due by now."""
+        self._handle, self._next = None, sys.maxsize
+        now = int((self.loop.time() + EARLY_SECONDS_MAX) * TICKS_PER_SECOND)
+        ticks: list[int] = []  # known beforehand: what is set meanwhile has its own turn
+        while self._ticks and self._ticks[0] <= now:
+            ticks.append(heappop(self._ticks))
+        rings = [(tick, timer) for tick in ticks for timer in self._timers.pop(tick)]
+        for tick, timer in rings:
+            timer.ring(tick, now / TICKS_PER_SECOND)
+        if self._ticks and self._ticks[0] < self._next:
+            self._wait_for(self._ticks[0])
+
+
+class Timer:
+    """One time-out. `due` is when it rings, on the loop's clock; it may be moved later without more ado."""
+
+    __slots__ = ("_action", "_tick", "_timers", "due")
+
+    def __init__(self, timers: Timers) -> None:
+        self.due = NEVER
+        self._timers = timers
+        self._action: Callable[[], object] | None = None
+        self._tick = sys.maxsize  # of the wheel, where it is looked at next; no later than it is due
+
+    def set(self, seconds: float, action: Callable[[], object]) -> None:
+        """Call `action` in so many seconds, and forget what was set before. What it raises is reported, as a bug of ours."""
+        self.set_at(self._timers.loop.time() + seconds, action)
+
+    def set_at(self, due: float, action: Callable[[], object]) -> None:
+        """Call `action` at a time of the loop's clock, NEVER included, and forget what was set before."""
+        self.due, self._action = due, action
+        if due * TICKS_PER_SECOND <= self._tick - 1:
+            self._timers.discard(self, self._tick)
+            self._tick = ceil(due * TICKS_PER_SECOND)
+            self._timers.add(self, self._tick)
+
+    def stop(self) -> None:
+        """Forget what was set. Whoever has a timer stops it: the action mostly is a method of its owner, a circle that only this breaks."""
+        self.due, self._action = NEVER, None
+        self._timers.discard(self, self._tick)
+        self._tick = sys.maxsize
+
+    def ring(self, tick: int, now: float) -> None:
+        """See whether it is time; for `Timers` alone."""
+        if tick != self._tick:  # it was stopped or moved by one that rang before
+            return
+        self._tick = sys.maxsize
+        action = self._action
+        if self.due <= now:
+            self.due, self._action = NEVER, None
+            if action is not None:
+                call_guarded(action)
+        elif self.due < NEVER and action is not None:
+            self.set_at(self.due, action)

@@ -20,7 +20,6 @@ import msgspec
 import uvloop
 from sqlalchemy import Connection
 
-from aisa import __version__
 from aisa.admission.unlimited import Unlimited
 from aisa.background_reads import BackgroundReads
 from aisa.clock import Chance, quick_chance, system_chance, wall_clock
@@ -64,13 +63,14 @@ from aisa.ledger.wallets import Cap, Wallet
 from aisa.ledger.writer import Writer, insert_rows
 from aisa.money import Nanos
 from aisa.observe.log import Log, json_line, text_line
+from aisa.observe.welcome import bracketed, welcome
 from aisa.prices.rules import LookUp, may_be_listed, unlisted
 from aisa.providers import openai
 from aisa.providers.counting import Counts, NoTokenizer, counts_of
 from aisa.providers.port import Upstream
 from aisa.providers.shape import TokenCount
 from aisa.providers.vendor_state import SEAL_KEY_BYTES, Memory, Seals, VendorStates
-from aisa.routing import EMBEDDED, TINY, Routes
+from aisa.routing import EMBEDDED, Routes
 from aisa.storage.ballast import take_on, throw_off
 from aisa.storage.engine import Database, open_database
 from aisa.storage.failure import StorageFailed
@@ -161,12 +161,7 @@ async def serve(
     chance = quick_chance()
     log = open_log(config.log.format)
     report: Callable[[Fact], None] = log.report if log is not None else ignore
-    asyncio.get_running_loop().set_exception_handler(partial(report_bug, report))
-    for number in IGNORED_SIGNALS:
-        asyncio.get_running_loop().add_signal_handler(number, report, ServerNotice(f"{number.name} is ignored"))
-    for notice in (exposure(config.server.data_dir), take_on(Path(config.server.data_dir))):
-        if notice is not None:
-            report(ServerNotice(notice))
+    listen_to_process(config, report)
     keys = KeyStore(database, wall_clock, system_chance())
     writer = Writer(database, report)
     refused = RefusalRecords(writer.post_refused, writer.prune, wall_clock=wall_clock, report=report)
@@ -218,6 +213,16 @@ async def serve(
     if log is not None:
         log.close()
     return 0
+
+
+def listen_to_process(config: Config, report: Callable[[Fact], None]) -> None:
+    """Report what befalls the process besides its calls: bugs, signals that mean nothing here, and how the data folder is."""
+    asyncio.get_running_loop().set_exception_handler(partial(report_bug, report))
+    for number in IGNORED_SIGNALS:
+        asyncio.get_running_loop().add_signal_handler(number, report, ServerNotice(f"{number.name} is ignored"))
+    for notice in (exposure(config.server.data_dir), take_on(Path(config.server.data_dir))):
+        if notice is not None:
+            report(ServerNotice(notice))
 
 
 def fitting(config: Config, report: Callable[[Fact], None]) -> ServerSettings:
@@ -356,49 +361,3 @@ def report_bug(report: Callable[[Fact], None], _loop: asyncio.AbstractEventLoop,
 
 def ignore(fact: Fact) -> None:
     """Report nothing."""
-
-
-def bracketed(host: str) -> str:
-    """Write a host as URLs want it; an address that means all of them becomes one that works."""
-    host = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(host, host)  # noqa: S104 - only compared
-    return f"[{host}]" if ":" in host else host
-
-
-WELCOME = """
-  aisa {version}   {url}
-{served}{key}
-  Try it:
-
-curl {url}/v1/chat/completions \\
-  -H "Authorization: Bearer {secret}" \\
-  -H "Content-Type: application/json" \\
-  -N \\
-  -d '{{
-    "model": "{model}",
-    "messages": [{{"role": "user", "content": "Write a haiku about APIs."}}],
-    "stream": true
-  }}'
-
-  Stop with Ctrl-C.  More keys: aisa keys create LABEL
-"""
-
-EMBEDDED_NOTICE = """
-  No vendor is configured, so the EMBEDDED model answers, under every name. It is a tiny
-  statistical model for trying things out offline: it follows the protocol, not the question.
-  For real answers set OPENAI_API_KEY, or write aisa.yaml (see docs/configuration.md).
-"""
-
-
-def welcome(config: Config, url: str, first_key: str | None, *, keys_count: int) -> str:
-    """Return what the operator sees at the start: where, who answers, the first key, and a command to paste."""
-    names = [name for name in config.models if name != TINY]
-    if config.vendors:
-        served = f"\n  Vendors: {', '.join(config.vendors)}.  Models: {', '.join(names) or 'vendor/model'}.\n"
-    else:
-        served = EMBEDDED_NOTICE
-    if first_key:
-        key = f"\n  Your first key, shown only this once:\n\n    {first_key}\n"
-    else:
-        key = f"\n  Keys: {keys_count} known.  aisa keys list\n"
-    model = names[0] if names else f"{next(iter(config.vendors))}/MODEL" if config.vendors else "gpt-5"
-    return WELCOME.format(version=__version__, url=url, served=served, key=key, secret=first_key or "$AISA_API_KEY", model=model)

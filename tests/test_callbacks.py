@@ -6,15 +6,22 @@ import asyncio
 from collections.abc import Callable, Coroutine
 from typing import Any
 
+from aisa.call import Call
+from aisa.clock import wall_clock
 from aisa.config.schema import Stream
 from aisa.http.delivery import SWEEP_SECONDS, Delivery, Sweep
 from aisa.http.outbox import Outbox
 from aisa.http.server import Reply, Request
+from aisa.ledger.live_ledger import LiveLedger
+from aisa.ledger.row import CallRow
+from aisa.relay import relay
 from aisa.testing.clock import run_virtual
 from aisa.timeouts import RAISED_SECONDS, CallTimeouts, stream_keep_alive
 from aisa.timers import Timers
+from aisa.wire.chat_door import CHAT_DOOR
 from http_server_rig import Run, Wire, both_loops, get, serving, until
-from rig import MemoryClient
+from ledger_rig import shared_journal
+from rig import DONE, MemoryClient, Rig, Script, ScriptedUpstream, body, chunk, text
 
 
 class Broken(RuntimeError):
@@ -151,3 +158,24 @@ def test_a_call_that_waits_for_its_client_is_woken_whatever_its_callback_does(ru
             assert (await client.read()).startswith(b"HTTP/1.1 200 OK")
 
     run(scenario())
+
+
+def test_a_row_leaves_whatever_becomes_of_those_who_are_told_of_it() -> None:
+    """The row of a call is posted and its slot is free although who waits for final rows raises; the next call's, too."""
+    rows: list[CallRow] = []
+
+    def post(row: CallRow, committed: Callable[[], None]) -> None:
+        rows.append(row)
+        committed()
+
+    async def main() -> None:
+        rig = Rig(*[ScriptedUpstream(Script([*text("a"), chunk({}, "stop"), DONE])) for _ in range(2)])
+        taken = shared_journal().taken
+        rig.dependencies.ledger = LiveLedger(shared_journal(), post, wall_clock=wall_clock, final=broken)
+        for mark in ("k:b", "l:b"):
+            call = Call("req_1", rig.key, body(stream=True), 1, 0.0, [], CHAT_DOOR, idempotency=mark)
+            await relay(call, MemoryClient(), rig.dependencies)
+        assert shared_journal().taken == taken
+
+    assert [type(error) for error in complaints_of(main)] == [Broken] * 2
+    assert [row.idempotency for row in rows] == ["k:b", "l:b"]

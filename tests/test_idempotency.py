@@ -29,7 +29,6 @@ from aisa.edge.idempotency import (
     REMEMBERED_SECONDS_MAX,
     Answer,
     IdempotencyStore,
-    Recorder,
     is_billed,
     mark_of,
     relay_idempotent,
@@ -45,7 +44,6 @@ from aisa.observe.log import json_line, text_line
 from aisa.testing.clock import run_virtual
 from aisa.usage import Usage
 from aisa.wire.chat_door import CHAT_DOOR
-from aisa.wire.port import SERVER_CLOSES
 from faults_rig import (
     CLIENT_KEY,
     SSE,
@@ -546,7 +544,7 @@ def test_a_row_that_is_told_twice_counts_once() -> None:
     """The answer stays; a crash between the database and the journal makes such a row."""
     idempotency = IdempotencyStore(lambda: 0.0)
     idempotency.begin("k:b", "req_1")
-    idempotency.keep(Answer("req_1", "application/json", b"{}"))
+    idempotency.keep("req_1", "application/json", b"{}")
     idempotency.final(row("req_1", "k:b"))
     idempotency.final(row("req_1", "k:b"))
     assert idempotency.begin("k:b", "req_2") == Answer("req_1", "application/json", b"{}")
@@ -558,7 +556,7 @@ def test_what_is_too_old_leaves_the_memory_a_hundred_keys_at_a_time() -> None:
     idempotency = IdempotencyStore(lambda: now)
     idempotency.remember((f"old{number}:b", f"req_{number}", 0.0) for number in range(FORGOTTEN_AT_ONCE_KEYS_MAX + 50))
     idempotency.begin("k:b", "req_k")
-    idempotency.keep(Answer("req_k", "application/json", b"{}"))
+    idempotency.keep("req_k", "application/json", b"{}")
     idempotency.final(row("req_k", "k:b"))
     now = REMEMBERED_SECONDS_MAX
     assert idempotency.begin("k:b", "req_anew") is None
@@ -590,36 +588,17 @@ def test_a_large_body_is_digested_beside_the_event_loop() -> None:
     assert not run_virtual(done_at_once(HASH_INLINE_BYTES_MAX + 1))
 
 
-def test_a_recorder_is_its_client_and_copies_a_document_once() -> None:
-    """Whatever the path asks of it is asked of the client, in every state."""
-    kept: list[Answer] = []
-    client = LateClient(stalls_after=1, takes_bytes_max=3)
+def test_a_padded_document_is_kept_without_its_padding() -> None:
+    """The repeat gets the JSON alone, with a length, at once."""
 
-    async def main() -> None:
-        client.task = asyncio.current_task()
-        recorder = Recorder(client, "req_1", kept.append)
-        assert [recorder.started, recorder.congested, recorder.gone] == [False] * 3
-        recorder.start(200, [("content-type", "text/plain")], 6)
-        recorder.write(b"ab")
-        assert (recorder.started, recorder.congested, recorder.bytes_taken()) == (True, True, 0)
-        asyncio.get_running_loop().call_later(5.0, client.resume)
-        await recorder.writable()
-        assert asyncio.get_running_loop().time() == 5.0
-        recorder.write(b"cd")
-        recorder.end(b"ef")
-        recorder.end()
-        assert (recorder.bytes_sent, recorder.bytes_written, recorder.bytes_taken(), recorder.bytes_delivered()) == (6, 6, 6, 3)
-        recorder.tell_delivery(bool)
-        assert client.tell is bool
-        recorder.interrupt(SERVER_CLOSES)
-        with pytest.raises(asyncio.CancelledError, match=SERVER_CLOSES):
-            await asyncio.sleep(1)
-        recorder.abort()
-        assert recorder.gone
-        assert client.aborted
+    async def main(home: Gateway) -> None:
+        first = await ask(home, post(body(), ONCE))
+        again = await ask(home, post(body(), ONCE))
+        assert (first.header("x-aisa-padded"), again.header("idempotent-replayed")) == ("true", "true")
+        assert first.body.startswith(b"\n")
+        assert again.body == first.body.lstrip()
 
-    run_virtual(main())
-    assert kept == [Answer("req_1", "text/plain", b"abcdef")]
+    assert len(in_gateway(main, says(35.0, plain(document())), documents="padded").rows) == 1
 
 
 def test_a_mark_stands_for_the_key_and_the_request_and_shows_neither() -> None:
@@ -683,7 +662,7 @@ class Memory(RuleBasedStateMachine):
         call_id = data.draw(st.sampled_from(sorted(self.running.values())))
         if call_id not in dict(self.answers):
             self.answers.append((call_id, body))
-            self.idempotency.keep(Answer(call_id, "application/json", body))
+            self.idempotency.keep(call_id, "application/json", body)
 
     @precondition(lambda self: self.running)
     @rule(data=st.data(), outcome=st.sampled_from([COMPLETED, FAILED, CUT]))

@@ -227,12 +227,11 @@ def test_a_slot_is_freed_even_if_an_amendment_fails() -> None:
     """Fault S2: An exception between the end of a call and its row may lose the amendment in the journal, never the slot."""
     rows: list[CallRow] = []
 
-    class LiveLedger:
+    class RowsLedger:
         """As much of the ledger as a charge asks."""
 
         wall_clock = staticmethod(lambda: 0.0)
         sync = None
-        courier = None
 
         def post(self, row: CallRow, slot: Slot) -> None:
             """Write the row at once."""
@@ -241,7 +240,7 @@ def test_a_slot_is_freed_even_if_an_amendment_fails() -> None:
 
     slot = FailingSlot()
     opening = Opening(ID, "default", "key_1", "m", True, 0, 3, prices=UnitPrices(*[PRICE_MAX] * 7))
-    charge = Charge(LiveLedger(), opening, cast("Slot", slot), offer=Offer(Target("v", "m", "openai"), "v/m"))
+    charge = Charge(RowsLedger(), opening, cast("Slot", slot), offer=Offer(Target("v", "m", "openai"), "v/m"))
     ending = Ending(COMPLETED, Usage(3, 5), Delivered(5, 5), 1, 0, 0, 1, 9, None)
     charge.close(ending)
     with pytest.raises(ValueError, match="no room"):

@@ -197,6 +197,8 @@ async def finish(context: CallContext, bill: Bill) -> None:
     if not context.client.started:
         context.client.start(200, context.headers(), len(last))
     if not context.request.stream:
+        if context.call.keep is not None:
+            context.call.keep(dict(context.writer().headers)["content-type"], last)  # before its end, which may make the row final
         context.document = DocumentDelivery(context.client)
         if context.dependencies.resets.count(context.key.id):
             last = await context.document.all_but_the_end(last)

@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import asyncio
 from collections import OrderedDict
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
+from functools import partial
 from hashlib import sha256
 
 import msgspec
@@ -21,7 +22,7 @@ from aisa.facts import Replayed
 from aisa.ledger.row import CallRow
 from aisa.ledger.rules import COMPLETED
 from aisa.relay import relay
-from aisa.wire.port import Client, HeaderList
+from aisa.wire.port import Client
 
 HEADER = "idempotency-key"
 GIVEN_CHARACTERS_MAX = 255  # as many as others take who offer this header
@@ -106,11 +107,12 @@ class IdempotencyStore:
             )
         return answer
 
-    def keep(self, answer: Answer) -> None:
+    def keep(self, call_id: str, content_type: str, body: bytes) -> None:
         """Keep what a running call answers. Unless it is too large; older ones go where it needs the room."""
+        answer = Answer(call_id, content_type, body)
         size = size_of(answer)
         if size <= ANSWER_BYTES_MAX:
-            self._answers[answer.call_id] = answer
+            self._answers[call_id] = answer
             self._answers_bytes += size
             while self._answers_bytes > self._answers_bytes_max:
                 self._drop(next(iter(self._answers)))
@@ -208,9 +210,9 @@ async def relay_idempotent(call: Call, given: str, client: Client, *, dependenci
         replay(answer, call, client)
         dependencies.report(Replayed(call.id, answer.call_id, key.id, key.label, len(answer.body), call.client_request_id))
         return
-    call.idempotency = mark
+    call.idempotency, call.keep = mark, partial(idempotency.keep, call.id)
     try:
-        await relay(call, Recorder(client, call.id, idempotency.keep), dependencies)
+        await relay(call, client, dependencies)
     finally:
         if not call.opened:
             idempotency.forget(mark, call.id)
@@ -223,87 +225,3 @@ def replay(answer: Answer, call: Call, client: Client) -> None:
     client.start(200, ours + headers, len(answer.body))
     client.write(answer.body)
     client.end()
-
-
-class Recorder:
-    """A client that copies its answer, if that is a good one, is no stream and can be kept. Implements `wire.port.Client` by its client."""
-
-    def __init__(self, client: Client, call_id: str, keep: Callable[[Answer], None]) -> None:
-        self._client = client
-        self._call_id = call_id
-        self._keep = keep
-        self._content_type = ""
-        self._copy: list[bytes] | None = None
-
-    @property
-    def gone(self) -> bool:
-        """As the client's."""
-        return self._client.gone
-
-    @property
-    def started(self) -> bool:
-        """As the client's."""
-        return self._client.started
-
-    @property
-    def congested(self) -> bool:
-        """As the client's."""
-        return self._client.congested
-
-    @property
-    def bytes_sent(self) -> int:
-        """As the client's."""
-        return self._client.bytes_sent
-
-    @property
-    def bytes_written(self) -> int:
-        """As the client's."""
-        return self._client.bytes_written
-
-    def when_taken(self, tell: Callable[[], None]) -> None:
-        """As the client's."""
-        self._client.when_taken(tell)
-
-    def bytes_taken(self) -> int:
-        """As the client's."""
-        return self._client.bytes_taken()
-
-    def bytes_delivered(self) -> int:
-        """As the client's."""
-        return self._client.bytes_delivered()
-
-    def tell_delivery(self, tell: Callable[[bool], None]) -> None:
-        """As the client's."""
-        self._client.tell_delivery(tell)
-
-    def start(self, status: int, headers: HeaderList, length: int | None, *, probe: bytes = b"") -> None:
-        """Commit to a status, and to copying what follows if it is worth it."""
-        if status == 200 and length is not None and length <= ANSWER_BYTES_MAX:
-            self._copy = []
-            self._content_type = dict(headers).get("content-type", "")
-        self._client.start(status, headers, length, probe=probe)
-
-    def write(self, data: bytes) -> int:
-        """Hand over body bytes."""
-        if self._copy is not None:
-            self._copy.append(data)
-        return self._client.write(data)
-
-    async def writable(self, taken: Callable[[], None] | None = None) -> None:
-        """As the client's."""
-        await self._client.writable(taken)
-
-    def end(self, data: bytes = b"") -> None:
-        """End the body; what was copied is kept first, because ending may make the row final."""
-        if self._copy is not None:
-            self._keep(Answer(self._call_id, self._content_type, b"".join([*self._copy, data])))
-            self._copy = None
-        self._client.end(data)
-
-    def interrupt(self, reason: str) -> None:
-        """As the client's."""
-        self._client.interrupt(reason)
-
-    def abort(self) -> None:
-        """As the client's."""
-        self._client.abort()

@@ -10,6 +10,7 @@ from collections.abc import Awaitable, Callable, Iterable, Sequence
 from contextlib import suppress
 
 from aisa.call import Call
+from aisa.callbacks import call_guarded
 from aisa.clock import WallClock
 from aisa.errors import ApiError
 from aisa.keys.rules import Key, window_end, window_start
@@ -180,15 +181,15 @@ class LiveLedger:
 
     def post(self, row: CallRow, slot: Slot) -> None:
         """Have a final row written down; its slot is freed when the database has it."""
-        self.learned.note(row)
-        if row.idempotency is not None:
-            self._final(row)
 
         def committed() -> None:
             slot.free()
             self.calls.pop(row.id, None)
 
-        self._post(row, committed)
+        self._post(row, committed)  # first: whatever becomes of the others, the row is on its way
+        call_guarded(self.learned.note, row)
+        if row.idempotency is not None:
+            call_guarded(self._final, row)
 
 
 def rates_of(plan: Plan, now: float) -> list[UnitPrices]:

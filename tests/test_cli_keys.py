@@ -153,7 +153,8 @@ def test_keys_are_listed_as_json(run: Run) -> None:
     assert "…" in run("keys", "list").stdout
     (key,) = json.loads(run("keys", "list", "--json").stdout)
     assert len(key["models"]) == 20
-    assert set(key) == {"id", "label", "hint", "state", "created_at", "expires_at", "models", "account", "spend_cap", "spend_window"}
+    fields = "id label hint state created_at expires_at models account spend_cap spend_window rpm tpm concurrency"
+    assert set(key) == set(fields.split())
 
 
 def test_a_key_with_a_cap_shows_it(run: Run) -> None:
@@ -326,3 +327,27 @@ def test_a_closed_pipe_is_no_traceback(tmp_path: Path) -> None:
         process.stdout.close()
         assert process.stderr.read() == b""
         process.wait(30)
+
+
+def test_a_keys_own_limits_are_set_shown_and_taken_away(run: Run) -> None:
+    """`none` takes one away; a number may be grouped; the table shows them where any key has one."""
+    run("keys", "create", "ci", "--rpm", "60", "--tpm", "100,000")
+    assert "60 calls/min, 100,000 tokens/min" in run("keys", "list").stdout
+    changed = run("keys", "update", "ci", "--rpm", "none", "--concurrency", "2")
+    assert (changed.exit_code, "100,000 tokens/min, 2 at once" in changed.stdout) == (0, True)
+    (key,) = json.loads(run("keys", "list", "--json").stdout)
+    assert (key["rpm"], key["tpm"], key["concurrency"]) == (None, 100_000, 2)
+
+
+@pytest.mark.parametrize("arguments", [["--rpm", "many"], ["--tpm", "1.5"], ["--rpm", "-1"], ["--concurrency", "²"], []])
+def test_a_limit_that_is_no_number_is_misuse(run: Run, arguments: list[str]) -> None:
+    """Told before anything is asked, as is a change of nothing."""
+    run("keys", "create", "ci")
+    assert run("keys", "update", "ci", *arguments).exit_code == 2
+
+
+def test_a_limit_above_the_configurations_is_refused_without_a_server_too(run: Run, tmp_path: Path) -> None:
+    """The command line knows the same tiers as the server does."""
+    (tmp_path / "aisa.yaml").write_text("limits: {default_tier: free}\n")
+    refused = run("keys", "create", "ci", "--rpm", "61")
+    assert (refused.exit_code, "can only be lower" in refused.stderr) == (1, True)

@@ -408,3 +408,14 @@ def test_the_variables_of_our_own_name_win_over_the_general_ones(tmp_path: Path)
     result = loaded(tmp_path, "", {"PORT": "2", "AISA_PORT": "3", "HOST": "0.0.0.0", "AISA_HOST": "::1"})
     assert (result.config.server.port, result.config.server.host) == (3, "::1")
     assert result.origins["server.port"] == "AISA_PORT in the environment"
+
+
+def test_a_default_tier_that_does_not_exist_is_told_with_the_nearest(tmp_path: Path) -> None:
+    """Nobody is limited by a name that means nothing, and nobody is left unlimited by it."""
+    file = tmp_path / "c.yaml"
+    file.write_text('limits: {default_tier: fre, tiers: {"": {rpm: 1}}}\n')
+    with pytest.raises(ConfigErrors) as caught:
+        load(str(file), {}, {})
+    said = {problem.where: problem for problem in caught.value.problems}
+    assert "free" in next(problem.remedy for where, problem in said.items() if "default_tier" in where)
+    assert len(said) == 2

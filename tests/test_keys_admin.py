@@ -13,6 +13,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from aisa.config.limits import Limits
 from aisa.edge.admin import Admin
 from aisa.errors import ApiError
 from aisa.facts import Fact, KeysChanged
@@ -64,6 +65,9 @@ def test_a_key_is_made_listed_and_revoked(rig: Rig) -> None:
         "account": "default",
         "spend_cap": None,
         "spend_window": None,
+        "rpm": None,
+        "tpm": None,
+        "concurrency": None,
     }
     assert rig.ask("GET", "/keys") == (200, {"data": [made]})
     assert rig.ask("POST", "/keys/ci/revoke") == (200, {**made, "state": "revoked"})
@@ -169,3 +173,36 @@ def test_the_store_refuses_what_the_administrator_may_not(rig: Rig) -> None:
         rig.store.create("key_x")
     with pytest.raises(ApiError):
         rig.store.create("x", models=())
+
+
+def test_a_keys_own_limits_are_made_changed_and_taken_away(rig: Rig) -> None:
+    """What is not named stays; they are on disk before the answer and count for the next request."""
+    assert rig.ask("POST", "/keys", {"label": "ci", "rpm": 60, "concurrency": 2})[1]["rpm"] == 60
+    status, key = rig.ask("POST", "/keys/ci/update", {"tpm": 9_000, "rpm": None})
+    assert (status, key["rpm"], key["tpm"], key["concurrency"]) == (200, None, 9_000, 2)
+    assert rig.facts[-1] == KeysChanged("updated", key["id"], "ci")
+    assert (rig.store.list()[0].tpm, rig.store.list()[0].rpm) == (9_000, None)
+    assert rig.ask("GET", "/keys")[1]["data"] == [key]
+    assert rig.ask("POST", "/keys/nobody/update", {"tpm": 1})[0] == 404
+
+
+@pytest.mark.parametrize("limits", [{"rpm": 0}, {"tpm": -5}, {"concurrency": 10**10}, {"rpm": "60"}, {"rps": 1}])
+@pytest.mark.parametrize("path", ["/keys", "/keys/ci/update"])
+def test_a_limit_that_nobody_can_mean_is_refused(rig: Rig, path: str, limits: dict[str, object]) -> None:
+    """Nothing is made or changed then."""
+    rig.ask("POST", "/keys", {"label": "ci", "rpm": 60})
+    before = rig.ask("GET", "/keys")
+    assert rig.ask("POST", path, {"label": "other", **limits} if path == "/keys" else limits)[0] == 400
+    assert rig.ask("GET", "/keys") == before
+
+
+def test_a_keys_own_limit_can_only_be_lower_than_its_accounts(rig: Rig) -> None:
+    """Whoever writes a higher one is told, rather than left to believe that it counts."""
+    rig.admin.limits = Limits(default_tier="free")
+    for asked in ({"rpm": 61}, {"tpm": 60_001}, {"concurrency": 6}):
+        status, answer = rig.ask("POST", "/keys", {"label": "ci", **asked})
+        assert (status, answer["error"]["param"]) == (400, next(iter(asked)))
+        assert "only be lower" in answer["error"]["message"]
+    rig.ask("POST", "/keys", {"label": "ci", "rpm": 60})
+    assert rig.ask("POST", "/keys/ci/update", {"concurrency": 6})[0] == 400
+    assert rig.ask("POST", "/keys/ci/update", {"concurrency": 5})[0] == 200

@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from aisa.call import Call
 from aisa.config.schema import Prices, Stream
 from aisa.errors import ApiError
 from aisa.keys.rules import Key
@@ -34,7 +35,7 @@ class Store:
         self.released: list[Usage] = []
         self._refuses = refuses
 
-    async def admit(self, key: Key, request: Request, plan: Plan) -> Store:
+    async def admit(self, call: Call, request: Request, plan: Plan, *, input_tokens: int) -> Store:
         """Give the first tokens."""
         self.asked.append(0)
         await asyncio.sleep(self.seconds)
@@ -51,7 +52,7 @@ class Store:
             raise ApiError("rate_limit_exceeded", "Too many tokens.", retry_after=7)
         self.covered = tokens + STEP - 1
 
-    def headers(self) -> HeaderList:
+    def headers(self, key: Key) -> HeaderList:
         """Say what is left."""
         return [("x-ratelimit-remaining-tokens", str(self.tokens - self.covered))]
 

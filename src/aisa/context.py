@@ -163,7 +163,7 @@ class CallContext:
 
     def told(self) -> HeaderList:
         """Return the headers of any answer, good or bad."""
-        return self.call.headers if self.permit is None else self.call.headers + self.permit.headers()
+        return self.call.headers + self.dependencies.admission.headers(self.key)
 
     def settle(self, outcome: str) -> Bill:
         """Close the charge with what is known now. The first settlement counts."""

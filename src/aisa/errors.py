@@ -86,7 +86,8 @@ MEANING: Mapping[str, str] = MappingProxyType(
         "max_tokens_exceeded": "`max_tokens` is above the model's output limit, which the message states.",
         "unsupported_parameter": "The model cannot do what this field asks; `param` names it.",
         "content_policy_violation": "The vendor's safety policy refused the prompt.",
-        "rate_limit_exceeded": "A limit of the key was reached. Wait `Retry-After` seconds.",
+        "rate_limit_exceeded": "A limit of the key, its account or the client's address was reached (`docs/limits.md`). Wait `Retry-After` "
+        "seconds; with `x-should-retry: false` the call is larger than the limit itself.",
         "quota_exceeded": "The key's spend cap was reached. A retry does not help before the period ends.",
         "upstream_rate_limit": "The vendor is limiting us. Wait `Retry-After` seconds.",
         "headers_too_large": "The request line and headers are over the server's limit, which the message states in bytes.",

@@ -11,6 +11,7 @@ MODEL_NAME_CHARACTERS_MAX = 256  # vendors' longest, such as ARNs, have some 110
 VENDOR_NAME_CHARACTERS_MAX = 64
 LABEL_CHARACTERS_MAX = 100  # fits a line of a table
 ACCOUNT_CHARACTERS_MAX = 64  # as the database's column
+TIER_NAME_CHARACTERS_MAX = 32  # as the database's column
 CLIENT_ID_CHARACTERS_MAX = 128  # of a caller's own id for a request (contract, section 3)
 
 KEPT_NAMES_MAX = 4_096  # of models, targets and prices, whose kept form is known: each call has one of each

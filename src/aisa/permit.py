@@ -16,7 +16,6 @@ from aisa.ledger.port import Charge, Ledger
 from aisa.routing import Plan
 from aisa.usage import Usage
 from aisa.wire.door import Request
-from aisa.wire.port import HeaderList
 
 EXTEND_SECONDS_MAX = 5.0  # for a store's answer inside a stream: the client waits for it, and a store that is slower is down
 
@@ -44,10 +43,6 @@ class Permit:
             raise ApiError("overloaded", "This server cannot look up what is left of your limits at the moment. Try again soon.") from None
         self.covered = min(self.charge.covered, lease.covered)
 
-    def headers(self) -> HeaderList:
-        """Return what the client is told of its limits, as they are now."""
-        return [] if self._lease is None else self._lease.headers()
-
     def end(self, used: Usage) -> None:
         """Give the lease back with the tokens that the call used. The first time counts."""
         lease, self._lease = self._lease, None
@@ -59,7 +54,7 @@ async def open_permit(ledger: Ledger, admission: Admission, call: Call, *, key: 
     """Return a call's permit: money first, then rate. Raises ApiError, and leaves nothing held then."""
     charge = await ledger.open(call, key, request, plan=plan)
     try:
-        lease = await admission.admit(key, request, plan)
+        lease = await admission.admit(call, request, plan, input_tokens=charge.input_tokens)
     except BaseException:
         charge.void()
         raise

@@ -20,7 +20,7 @@ import msgspec
 import uvloop
 from sqlalchemy import Connection
 
-from aisa.admission.unlimited import Unlimited
+from aisa.admission.memory import MemoryAdmission
 from aisa.background_reads import BackgroundReads
 from aisa.clock import Chance, quick_chance, system_chance, wall_clock
 from aisa.config.load import Loaded
@@ -190,7 +190,7 @@ async def serve(
         *usage_routes(statement, keys, BoardView(dependencies.live, ledger, journal)),
         *CallRoutes(statement, keys, CallFinder(database)).routes(),
     )
-    admin = Admin(keys, wall_clock, report, wallets=wallets, more=(*LedgerRoutes(store).routes(), *shown))
+    admin = Admin(keys, wall_clock, report, wallets=wallets, limits=config.limits, more=(*LedgerRoutes(store).routes(), *shown))
     settings = fitting(config, report)
     server, control_server = HttpServer(edge, settings, timers=timers), HttpServer(Control(admin), settings, timers=timers)
     first_key = ensure_first_key(keys)
@@ -255,7 +255,7 @@ def open_dependencies(
         keys=keys,
         read=body_reader(),
         routes=Routes(config, price_look_up(config), counts),
-        admission=Unlimited(),
+        admission=MemoryAdmission(config.limits, keys.tiers, wall_clock=wall_clock, report=report),
         ledger=ledger,
         dialects={openai.NAME: openai},
         upstreams={EMBEDDED: embedded, **pools},

@@ -24,6 +24,8 @@ LAYERS: list[tuple[str, str]] = [
     ("aisa.facts", "words"),
     ("aisa.answer", "words"),
     ("aisa.config.schema", "rules"),
+    ("aisa.config.section", "rules"),
+    ("aisa.config.limits", "rules"),
     ("aisa.config.price_words", "rules"),  # of the schema, which documents itself
     ("aisa.providers.port", "rules"),  # its types are what a dialect writes and a reply is written to: the rules stand on both
     ("aisa.wire.port", "rules"),

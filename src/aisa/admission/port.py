@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Awaitable
 from typing import Protocol
 
+from aisa.call import Call
 from aisa.keys.rules import Key
 from aisa.routing import Plan
 from aisa.usage import Usage
@@ -27,10 +28,6 @@ class Lease(Protocol):
         """
         ...
 
-    def headers(self) -> HeaderList:
-        """Return what the client is told of its limits, as they are now."""
-        ...
-
     def release(self, usage: Usage) -> None:
         """End the lease with the tokens that the call really used. May be called once."""
         ...
@@ -39,6 +36,13 @@ class Lease(Protocol):
 class Admission(Protocol):
     """The limits in force."""
 
-    async def admit(self, key: Key, request: Request, plan: Plan) -> Lease:
-        """Return a lease. Raises ApiError rate_limit_exceeded or quota_exceeded."""
+    async def admit(self, call: Call, request: Request, plan: Plan, *, input_tokens: int) -> Lease:
+        """Return a lease for a call whose input was taken for so many tokens.
+
+        Raises ApiError rate_limit_exceeded, and has taken nothing then but a place in line.
+        """
+        ...
+
+    def headers(self, key: Key) -> HeaderList:
+        """Return what every answer to a key tells of its limits, as they are now. Waits for nobody."""
         ...

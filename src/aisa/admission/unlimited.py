@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 
+from aisa.call import Call
 from aisa.keys.rules import Key
 from aisa.routing import Plan
 from aisa.usage import Usage
@@ -16,14 +17,14 @@ class Unlimited:
 
     covered = sys.maxsize
 
-    async def admit(self, key: Key, request: Request, plan: Plan) -> Unlimited:
+    async def admit(self, call: Call, request: Request, plan: Plan, *, input_tokens: int) -> Unlimited:
         """Let the call go ahead."""
         return self
 
     def cover(self, tokens: int) -> None:
         """Allow them."""
 
-    def headers(self) -> HeaderList:
+    def headers(self, key: Key) -> HeaderList:
         """Tell of no limits."""
         return []
 

@@ -10,6 +10,7 @@ from typing import NamedTuple, TypeVar
 import msgspec
 
 from aisa.cli.problems import Stop
+from aisa.config.limits import Limits
 from aisa.storage.failure import FolderHeld, StorageFailed
 from aisa.storage.lock import control_path, own_folder
 
@@ -41,15 +42,23 @@ class ErrorAnswer(msgspec.Struct):
 
 
 def ask(
-    data_dir: str, method: str, path: str, *, expect: type[Expected], asked: object = None, seconds: float = CONTROL_SECONDS_MAX
+    data_dir: str,
+    method: str,
+    path: str,
+    *,
+    expect: type[Expected],
+    asked: object = None,
+    seconds: float = CONTROL_SECONDS_MAX,
+    limits: Limits | None = None,
 ) -> Expected:
     """Make a request and return its answer, decoded. Creating a key makes the data folder if it is not there.
 
-    A server has so many seconds for the answer. Raises Stop when it is refused or cannot be made.
+    A server has so many seconds for the answer. `limits` are the configuration's, for what is answered here. Raises Stop when it is refused
+    or cannot be made.
     """
     asking = Asking(method, path, b"" if asked is None else msgspec.json.encode(asked))
     try:
-        status, answer = _over_socket(data_dir, asking, seconds) or _directly(data_dir, asking)
+        status, answer = _over_socket(data_dir, asking, seconds) or _directly(data_dir, asking, limits)
     except FolderHeld as failure:
         remedy = "If a server is starting or stopping there, try again in a moment; else stop that process."
         raise Stop("the server does not answer", [(failure.where, failure.what, remedy)]) from None
@@ -90,7 +99,7 @@ def _over_socket(data_dir: str, asking: Asking, seconds: float) -> tuple[int, by
             raise StorageFailed(path, f"The server broke off: {str(error) or type(error).__name__}.", remedy) from error
 
 
-def _directly(data_dir: str, asking: Asking) -> tuple[int, bytes]:
+def _directly(data_dir: str, asking: Asking, limits: Limits | None) -> tuple[int, bytes]:
     """Own the folder for a moment, and answer as the server would."""
     from sqlalchemy import Connection
 
@@ -123,6 +132,6 @@ def _directly(data_dir: str, asking: Asking) -> tuple[int, bytes]:
             statement = Statement(None, UsageStore(database))
             calls = CallRoutes(statement, keys, CallFinder(database)).routes()
             more = (*LedgerRoutes(ledger).routes(), *usage_routes(statement, keys), *calls)
-            return Admin(keys, wall_clock, wallets=ledger, more=more).answer(*asking)
+            return Admin(keys, wall_clock, wallets=ledger, limits=limits, more=more).answer(*asking)
         finally:
             database.close()

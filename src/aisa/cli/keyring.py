@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
+from collections.abc import Mapping
 from typing import NamedTuple
 from urllib.parse import quote
 
@@ -21,7 +22,9 @@ from aisa.money import dollars_text
 
 SECRET_CHARS_MAX = 4096  # of standard input that are read for an imported key; the server's limit is lower and says so
 MODELS_CHARS_MAX = 30  # of an allow-list in the table; `--json` has all of it
-USUAL = {"ACCOUNT": DEFAULT_ACCOUNT, "CAP": "none"}
+LIMITS = ("rpm", "tpm", "concurrency")
+LIMIT_DIGITS_MAX = 18  # that are sent; the server's limit is lower and says so
+USUAL = {"ACCOUNT": DEFAULT_ACCOUNT, "CAP": "none", "LIMITS": "none"}
 STATE_COLOURS = {"active": "green", "revoked": "red", "expired": "yellow", "disabled": "yellow"}
 
 
@@ -32,6 +35,9 @@ class Terms(NamedTuple):
     expires: str | None = None
     spend_cap: str | None = None
     account: str | None = None
+    rpm: str | None = None
+    tpm: str | None = None
+    concurrency: str | None = None
     importing: bool = False
     quiet: bool = False
     config: str | None = None
@@ -54,6 +60,9 @@ class KeyShown(msgspec.Struct):
     account: str = ""
     spend_cap: int | None = None
     spend_window: str | None = None
+    rpm: int | None = None
+    tpm: int | None = None
+    concurrency: int | None = None
     secret: str = ""
     url: str | None = None
     account_made: bool = False
@@ -71,9 +80,11 @@ def create(label: str, terms: Terms) -> None:
     models = terms.models.split(",") if terms.models is not None else None
     asked: dict[str, object] = {"label": label, "models": models, "expires": terms.expires}
     asked |= {name: value for name, value in (("spend_cap", terms.spend_cap), ("account", terms.account)) if value is not None}
+    asked |= {name: limit_in(value, name) for name in LIMITS if (value := getattr(terms, name)) is not None}
     if terms.importing:
         asked["secret"] = secret_from_outside()
-    key = ask(config.server.data_dir, "POST", "/keys/import" if terms.importing else "/keys", expect=KeyShown, asked=asked)
+    path = "/keys/import" if terms.importing else "/keys"
+    key = ask(config.server.data_dir, "POST", path, expect=KeyShown, asked=asked, limits=config.limits)
     if terms.importing:
         if not terms.quiet:
             say(f"Key {paint(key.label, bold=True)} imported: {key.hint} ({key.id}).")
@@ -101,6 +112,37 @@ def show_all(config: str | None, data_dir: str | None, *, as_json: bool) -> None
         say(table(heads, [[cells[head] for head in heads] for cells in rows]))
     else:
         say("There are no keys yet. Make one: aisa keys create LABEL")
+
+
+def update(name: str, limits: Mapping[str, str | None], *, config: str | None, data_dir: str | None) -> None:
+    """Change the limits of a key by id or label. Raises Stop."""
+    asked = {which: limit_in(value, which) for which, value in limits.items() if value is not None}
+    if not asked:
+        raise Misuse(
+            "nothing is to be changed", [("keys update", "No limit was named.", f"Name {' or '.join(f'--{which}' for which in LIMITS)}.")]
+        )
+    path = f"/keys/{quote(name, safe='')}/update"
+    known = settings(config, data_dir)
+    key = ask(known.server.data_dir, "POST", path, expect=KeyShown, asked=asked, limits=known.limits)
+    say(f"Key {paint(key.label, bold=True)} ({key.id}): {limits_in_words(key) or 'limited as its account is'}, from the next request on.")
+
+
+def limit_in(value: str, name: str) -> int | None:
+    """Return a limit that was written as a number, None for `none`. Raises Misuse."""
+    if value.strip().lower() == "none":
+        return None
+    digits = value.strip().replace(",", "").replace("_", "")
+    if not digits.isascii() or not digits.isdigit() or len(digits) > LIMIT_DIGITS_MAX:
+        raise Misuse(
+            f"--{name} is not understood", [(f"--{name}", f"{value[:40]!r} is no whole number.", "Write a number such as 60, or none.")]
+        )
+    return int(digits)
+
+
+def limits_in_words(key: KeyShown) -> str:
+    """Say which limits a key has of its own."""
+    said = ((key.rpm, "calls/min"), (key.tpm, "tokens/min"), (key.concurrency, "at once"))
+    return ", ".join(f"{value:,} {what}" for value, what in said if value is not None)
 
 
 def revoke(name: str, config: str | None, data_dir: str | None) -> None:
@@ -147,6 +189,7 @@ def row(key: KeyShown, now: float) -> dict[str, str]:
         "STATE": state,
         "ACCOUNT": key.account,
         "CAP": cap,
+        "LIMITS": limits_in_words(key) or "none",
         "MODELS": models,
         "CREATED": ago(now - key.created_at),
         "EXPIRES": expires,

@@ -14,6 +14,7 @@ Examples:
   aisa keys create laptop
   aisa keys create ci --models gpt-4.1,fast --expires 30d
   aisa keys create trial --account acme --spend-cap 5/day
+  aisa keys create batch --rpm 60 --tpm 100000 --concurrency 4
   export AISA_API_KEY=$(aisa keys create notebook --quiet)
   aisa keys create old-client --import < key.txt
 """
@@ -42,12 +43,22 @@ def keys() -> None:
     """
 
 
+def limited(command: Command) -> Command:
+    """Add the options on a key's own limits."""
+    for name, what in (("concurrency", "Calls in flight"), ("tpm", "Tokens in any minute"), ("rpm", "Calls in any minute")):
+        command = click.option(
+            f"--{name}", callback=text, metavar="N", help=f"{what}, at most; lower than its account's.  [as its account's]"
+        )(command)
+    return command
+
+
 @keys.command(epilog=EXAMPLES)
 @click.argument("label", callback=text)
 @click.option("--models", callback=text, metavar="A,B", help="The only models it may use.  [all]")
 @click.option("--expires", callback=text, metavar="WHEN", help="12h, 30d, 2w, a date (to its end, UTC) or a date and time.  [never]")
 @click.option("--spend-cap", callback=text, metavar="CAP", help="US dollars a day, week or month (UTC): 5/day, 99.50/month.  [none]")
 @click.option("--account", callback=text, metavar="NAME", help="Who pays; made, without a limit, if it is not there.  [default]")
+@limited
 @click.option("--import", "importing", is_flag=True, help="Take over an existing key: typed unseen, or read from standard input.")
 @click.option("--quiet", is_flag=True, help="Print the key and nothing else.")
 @located
@@ -66,6 +77,17 @@ def list_(config: str | None, data_dir: str | None, *, as_json: bool) -> None:
     from aisa.cli import keyring
 
     keyring.show_all(config, data_dir, as_json=as_json)
+
+
+@keys.command()
+@click.argument("key", callback=text, metavar="ID|LABEL")
+@limited
+@located
+def update(key: str, config: str | None, data_dir: str | None, **limits: str | None) -> None:
+    """Change a key's own limits, from the next request on; `none` takes one away."""
+    from aisa.cli import keyring
+
+    keyring.update(key, limits, config=config, data_dir=data_dir)
 
 
 @keys.command()

@@ -12,9 +12,11 @@ from typing import NamedTuple, cast
 from urllib.parse import urlsplit
 
 from aisa.config.addresses import CHAT, has_parameter_twice, route_at_end
-from aisa.config.schema import Config, Model, Prices, PriceTier, Section, Target, VendorTier
+from aisa.config.limits import known_tiers
+from aisa.config.schema import Config, Model, Prices, PriceTier, Target, VendorTier
+from aisa.config.section import Section
 from aisa.money import nanos_per_million
-from aisa.names import MODEL_NAME_CHARACTERS_MAX, VENDOR_NAME_CHARACTERS_MAX
+from aisa.names import MODEL_NAME_CHARACTERS_MAX, TIER_NAME_CHARACTERS_MAX, VENDOR_NAME_CHARACTERS_MAX
 from aisa.pricing import FEES, KINDS, PRICED, RARER, RARER_PRICES_MAX, TIERS_MAX
 from aisa.wire.vendor_tier import OPEN, USUAL
 
@@ -64,6 +66,21 @@ def check_targets(config: Config, vendor_names: Collection[str]) -> Iterator[tup
             flaw = _target_flaw(target.target if isinstance(target, Target) else target, known)
             if flaw:
                 yield (*way, str(position)), flaw
+
+
+def check_tiers(config: Config) -> Iterator[tuple[tuple[str, ...], Flaw]]:
+    """Yield what is wrong with the names of tiers, with the way to the setting."""
+    known = known_tiers(config.limits)
+    for name in config.limits.tiers:
+        if not name.strip() or not name.isprintable() or len(name) > TIER_NAME_CHARACTERS_MAX:
+            yield (
+                ("limits", "tiers", name),
+                Flaw("This is no name for a tier.", f"Write 1 to {TIER_NAME_CHARACTERS_MAX} printable characters."),
+            )
+    if config.limits.default_tier not in known:
+        near = difflib.get_close_matches(config.limits.default_tier, known, 1)
+        remedy = f"Did you mean `{near[0]}`?" if near else f"There are {', '.join(known)}."
+        yield ("limits", "default_tier"), Flaw(f"There is no tier `{config.limits.default_tier[:SHOWN_CHARACTERS_MAX]}`.", remedy)
 
 
 def _target_flaw(target: str, known: Collection[str]) -> Flaw | None:

@@ -9,7 +9,7 @@ from functools import cache
 from msgspec import inspect
 from msgspec.structs import fields
 
-from aisa.config.schema import Section
+from aisa.config.section import Section
 
 
 def members(kind: object) -> tuple[object, ...]:

@@ -14,12 +14,13 @@ from typing import NamedTuple, cast
 import msgspec
 
 from aisa.config.addresses import CHAT, read_address
-from aisa.config.checks import check, check_targets
+from aisa.config.checks import check, check_targets, check_tiers
 from aisa.config.detect import detect
 from aisa.config.document import Document, Way, read_document
 from aisa.config.kinds import describe, entry_of, hints, is_section, may_be_empty, part_for
 from aisa.config.problem import ConfigErrors, Problem
-from aisa.config.schema import ALIASES, FIELDS, Config, Model, Section
+from aisa.config.schema import ALIASES, FIELDS, Config, Model
+from aisa.config.section import Section
 
 #: The file that is read, if it exists, when none is named.
 DEFAULT_PATH = "aisa.yaml"
@@ -75,6 +76,8 @@ def load(path: str | None, environment: Mapping[str, str], overrides: Mapping[st
     config = _complete(config, document, environment, notes=notes)
     written = document.values.get("vendors")
     for way, flaw in check_targets(config, {*config.vendors, *(cast("dict[str, object]", written) if isinstance(written, dict) else ())}):
+        document.report(way, *flaw)
+    for way, flaw in check_tiers(config):
         document.report(way, *flaw)
     if document.found:
         raise ConfigErrors(document.problems(), config)

@@ -16,7 +16,8 @@ import msgspec
 from aisa.config.detect import KNOWN
 from aisa.config.kinds import describe, entry_of, hints, is_section, members
 from aisa.config.load import DEFAULT_PATH, PATH_VARIABLE, VARIABLES
-from aisa.config.schema import ALIASES, FIELDS, Config, Section
+from aisa.config.schema import ALIASES, FIELDS, Config
+from aisa.config.section import Section
 from aisa.pricing import FEES, PRICED
 
 EXAMPLE = """\
@@ -168,6 +169,9 @@ def _unit(path: str) -> str:
         "tokens_per_second": "tokens per second",
         "_tokens": "tokens",
         "window": "tokens",
+        "rpm": "calls",
+        "tpm": "tokens",
+        "concurrency": "calls",
     }
     return next((unit for ending, unit in units.items() if name.endswith(ending)), "")
 

@@ -13,22 +13,9 @@ from typing import Annotated, Literal
 import msgspec
 from msgspec import Meta
 
+from aisa.config.limits import LIMITS_IN_WORDS, Limits
 from aisa.config.price_words import FEES_IN_WORDS, RARER_KINDS, TIERED_KINDS
-
-Seconds = Annotated[float, Meta(gt=0, le=86_400)]
-Bytes = Annotated[int, Meta(ge=1024, le=1 << 32)]
-Port = Annotated[int, Meta(ge=0, le=65_535)]
-Count = Annotated[int, Meta(ge=1, le=1_000_000)]
-Limit = Annotated[int, Meta(ge=0)]
-Dollars = Annotated[float, Meta(ge=0, le=1_000_000)]
-Factor = Annotated[float, Meta(gt=0, le=100)]
-
-
-class Section(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """A part of the configuration: immutable, unknown keys refused.
-
-    Subclasses repeat `frozen` for the type checkers, and `kw_only`, which is not inherited.
-    """
+from aisa.config.section import Bytes, Count, Dollars, Factor, Limit, Port, Seconds, Section
 
 
 class Server(Section, frozen=True, kw_only=True):
@@ -228,6 +215,7 @@ class Config(Section, frozen=True, kw_only=True):
     embedded: Embedded = Embedded()
     log: Log = Log()
     ledger: Ledger = Ledger()
+    limits: Limits = Limits()
     vendors: dict[str, Vendor] = {}
     models: dict[str, Model | tuple[Target | str, ...]] = {}
 
@@ -266,6 +254,7 @@ FIELDS: Mapping[str, str] = MappingProxyType(
         "refused with 503. Each takes 8 KiB of disk.",
         "ledger.drains_max": "Answers that are read on at the same time at most; more are cancelled.",
         "ledger.drain_seconds": "How long an answer is read on at most.",
+        **LIMITS_IN_WORDS,
         "vendors.<name>.dialect": "The API that the vendor speaks.",
         "vendors.<name>.base_url": "Where the vendor's API is, up to and without `/chat/completions`, which is left out if it is there; "
         "a query in it counts as `query`.",

@@ -114,23 +114,23 @@ class Edge:
         """Answer a request that never became one: refused by its head, bad framing, too large, too slow."""
         request_id = self._ids()
         door = (None if request is None else self._routes.door(request.path)) or PLAIN_DOOR
-        refuse(reply, error, request_id, headers=self._headers(request, request_id), door=door)
         key = None if request is None else self._dependencies.keys.known(bearer(request.headers.get("authorization")))
+        refuse(reply, error, request_id, headers=[*self._headers(request, request_id), *self._limits(key)], door=door)
         self._refusals.note(refused(error, request_id, request, key=key))
         if key is not None and request is not None:
             self._dependencies.keep_refusal(Refusal(request_id, key, error, client_request_id=client_id(request)))
 
     async def answer(self, visit: Visit, reply: Reply) -> None:
         """Answer one request that was found good by its head."""
-        headers = visit.headers
         try:
             page = await visit.route.handler(self, visit, reply)
             if page is not None:
-                reply.start(page.status, [("content-type", page.content_type), *headers], len(page.body))
+                told = [("content-type", page.content_type), *visit.headers, *self._limits(visit.key)]
+                reply.start(page.status, told, len(page.body))
                 reply.write(page.body)
                 reply.end()
         except ApiError as error:
-            refuse(reply, error, visit.id, headers=headers, door=visit.door)
+            refuse(reply, error, visit.id, headers=[*visit.headers, *self._limits(visit.key)], door=visit.door)
             self._dependencies.report(refused(error, visit.id, visit.request, key=visit.key))
             if visit.key is not None:
                 asked = "" if visit.call is None else visit.call.asked
@@ -144,7 +144,7 @@ class Edge:
             if reply.ended:
                 return
             ours = ApiError("internal_error", "An error of ours. Please report it with the request_id.")
-            refuse(reply, ours, visit.id, headers=headers, door=visit.door)
+            refuse(reply, ours, visit.id, headers=[*visit.headers, *self._limits(visit.key)], door=visit.door)
 
     # What answers the routes
 
@@ -203,6 +203,10 @@ class Edge:
         if request is not None and "origin" in request.headers:
             headers += self._cross_origin.headers(request)
         return headers
+
+    def _limits(self, key: Key | None) -> HeaderList:
+        """Return what an answer to a key tells of its limits."""
+        return [] if key is None else self._dependencies.admission.headers(key)
 
     def _key(self, request: Request) -> Key:
         given = request.headers.get("authorization")

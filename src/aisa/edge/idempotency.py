@@ -207,7 +207,7 @@ async def relay_idempotent(call: Call, given: str, client: Client, *, dependenci
     mark = await asyncio.to_thread(mark_of, key.id, given, call.body) if in_thread else mark_of(key.id, given, call.body)
     answer = idempotency.begin(mark, call.id)  # nothing is awaited between its look-up and its entry
     if answer is not None:
-        replay(answer, call, client)
+        replay(answer, call, client, limits=dependencies.admission.headers(key))
         dependencies.report(Replayed(call.id, answer.call_id, key.id, key.label, len(answer.body), call.client_request_id))
         return
     call.idempotency, call.keep = mark, partial(idempotency.keep, call.id)
@@ -218,9 +218,9 @@ async def relay_idempotent(call: Call, given: str, client: Client, *, dependenci
             idempotency.forget(mark, call.id)
 
 
-def replay(answer: Answer, call: Call, client: Client) -> None:
-    """Send an answer again, under the id of the call that was billed for it."""
-    headers = [(name, value) for name, value in call.headers if name != "x-request-id"]
+def replay(answer: Answer, call: Call, client: Client, *, limits: HeaderList) -> None:
+    """Send an answer again, under the id of the call that was billed for it. `limits` are the headers on the limits of its key."""
+    headers = [(name, value) for name, value in call.headers + limits if name != "x-request-id"]
     ours = [("content-type", answer.content_type), ("x-request-id", answer.call_id), ("idempotent-replayed", "true")]
     client.start(200, ours + headers, len(answer.body))
     client.write(answer.body)

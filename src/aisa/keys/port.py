@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Protocol
 
-from aisa.keys.rules import DEFAULT_ACCOUNT, Key, SpendCap
+from aisa.keys.rules import DEFAULT_ACCOUNT, NO_RATES, Key, Rates, SpendCap
 
 
 class Keys(Protocol):
@@ -36,6 +37,7 @@ class KeyRing(Keys, Protocol):
         expires_at: int | None = None,
         account: str = DEFAULT_ACCOUNT,
         spend: SpendCap | None = None,
+        rates: Rates = NO_RATES,
     ) -> tuple[Key, str]:
         """Make a key and return it with its secret, which nobody can get again. `expires_at` is a UNIX second.
 
@@ -52,12 +54,22 @@ class KeyRing(Keys, Protocol):
         expires_at: int | None = None,
         account: str = DEFAULT_ACCOUNT,
         spend: SpendCap | None = None,
+        rates: Rates = NO_RATES,
     ) -> Key:
         """Take over a secret that clients already have; otherwise as `create`."""
         ...
 
     def list(self) -> list[Key]:
         """Return every key, the oldest first, revoked ones included."""
+        ...
+
+    @property
+    def tiers(self) -> Mapping[str, str]:
+        """The tiers of the accounts that were given one, by the account's name."""
+        ...
+
+    def limit(self, id_or_label: str, rates: Rates) -> Key:
+        """Give a key these limits of its own instead of those that it has. Raises ApiError resource_not_found."""
         ...
 
     def revoke(self, id_or_label: str) -> Key:

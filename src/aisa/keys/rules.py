@@ -40,6 +40,8 @@ EXPIRY_SECONDS_MAX = 100 * 366 * 86_400  # a century: beyond it a number was mis
 DURATION = re.compile(r"([1-9][0-9]{0,9})\s*(m|h|d|w)")
 DURATION_SECONDS = {"m": 60, "h": 3_600, "d": 86_400, "w": 604_800}
 
+RATE_MAX = 1_000_000_000  # calls or tokens in a minute: beyond it a number was mistyped
+
 DEFAULT_ACCOUNT = "default"
 DAY, WEEK, MONTH = "day", "week", "month"
 DAY_SECONDS = 86_400
@@ -51,7 +53,8 @@ class Key(msgspec.Struct, frozen=True):
     """A credential as the path of a call sees it: never the secret, only its SHA-256.
 
     `models` is the allow-list of public model names, None for all. `expires_at` and `created_at` are UNIX seconds. `spend_cap` is what may
-    be spent in each `spend_window` (DAY, WEEK or MONTH), in nano-dollars; both are None for a key without a cap.
+    be spent in each `spend_window` (DAY, WEEK or MONTH), in nano-dollars; both are None for a key without a cap. `rpm`, `tpm` and
+    `concurrency` are limits of its own, where they are lower than its account's: calls and tokens in any minute, calls in flight.
     """
 
     id: str
@@ -65,6 +68,9 @@ class Key(msgspec.Struct, frozen=True):
     account: str = DEFAULT_ACCOUNT
     spend_cap: Nanos | None = None
     spend_window: str | None = None
+    rpm: int | None = None
+    tpm: int | None = None
+    concurrency: int | None = None
 
 
 class SpendCap(NamedTuple):
@@ -72,6 +78,17 @@ class SpendCap(NamedTuple):
 
     amount: Nanos
     window: str
+
+
+class Rates(NamedTuple):
+    """Limits of a key's own; None for none."""
+
+    rpm: int | None = None
+    tpm: int | None = None
+    concurrency: int | None = None
+
+
+NO_RATES = Rates()
 
 
 def state_at(key: Key, now: float) -> str:
@@ -167,6 +184,14 @@ def check_models(models: tuple[str, ...] | None) -> tuple[str, ...] | None:
         if not name or len(name) > MODEL_NAME_CHARACTERS_MAX or not name.isprintable():
             raise invalid("models", f"A model's name has 1 to {MODEL_NAME_CHARACTERS_MAX} printable characters.")
     return names
+
+
+def check_rates(rates: Rates) -> Rates:
+    """Return limits as they are. Raises ApiError invalid_request for one that lets nobody in, or nobody means."""
+    for name, value in rates._asdict().items():
+        if value is not None and not 1 <= value <= RATE_MAX:
+            raise invalid(name, f"A limit is a whole number from 1 to {RATE_MAX:,}; {value} is not. To stop a key, revoke it.")
+    return rates
 
 
 def check_account(name: str) -> str:

@@ -13,7 +13,7 @@ from sqlalchemy import Connection, insert, select, update
 from aisa.clock import Chance, WallClock
 from aisa.errors import ApiError
 from aisa.keys import rules
-from aisa.keys.rules import ACTIVE, DEFAULT_ACCOUNT, REVOKED, Key, SpendCap
+from aisa.keys.rules import ACTIVE, DEFAULT_ACCOUNT, NO_RATES, REVOKED, Key, Rates, SpendCap
 from aisa.storage.engine import Database
 from aisa.storage.failure import StorageFailed
 from aisa.storage.tables import accounts
@@ -33,7 +33,10 @@ class KeyStore:
         self._chance = chance
         self._by_digest: dict[bytes, Key] = {}
         self._by_name: dict[str, Key] = {}  # by id and by label; no label looks like an id
+        self.tiers: dict[str, str] = {}  # of accounts that were given one
         with database.transaction() as connection:
+            for name, tier in connection.execute(select(accounts.c.name, accounts.c.tier).where(accounts.c.tier.is_not(None))):
+                self.tiers[name] = tier
             for row in connection.execute(select(table).order_by(table.c.created_at, table.c.id)):
                 self._remember(msgspec.convert(row, Key, from_attributes=True, builtin_types=(bytes,)))
 
@@ -68,6 +71,7 @@ class KeyStore:
         expires_at: int | None = None,
         account: str = DEFAULT_ACCOUNT,
         spend: SpendCap | None = None,
+        rates: Rates = NO_RATES,
     ) -> tuple[Key, str]:
         """Make a key and return it with its secret, which is kept nowhere. `expires_at` is a UNIX second.
 
@@ -75,7 +79,7 @@ class KeyStore:
         (the database).
         """
         secret = rules.new_secret(self._chance)
-        return self._add(label, secret, models=models, expires_at=expires_at, account=account, spend=spend), secret
+        return self._add(label, secret, models=models, expires_at=expires_at, account=account, spend=spend, rates=rates), secret
 
     def import_key(
         self,
@@ -86,6 +90,7 @@ class KeyStore:
         expires_at: int | None = None,
         account: str = DEFAULT_ACCOUNT,
         spend: SpendCap | None = None,
+        rates: Rates = NO_RATES,
     ) -> Key:
         """Take over a secret that clients already have; otherwise as `create`.
 
@@ -94,30 +99,50 @@ class KeyStore:
         known = self._by_digest.get(rules.digest(rules.check_secret(secret)))
         if known is not None:
             raise rules.invalid("key", f"This key is already here, labelled {known.label!r}.")
-        return self._add(label, secret, models=models, expires_at=expires_at, account=account, spend=spend)
+        return self._add(label, secret, models=models, expires_at=expires_at, account=account, spend=spend, rates=rates)
 
     def list(self) -> list[Key]:
         """Return every key, the oldest first, revoked ones included."""
         return list(self._by_digest.values())
+
+    def limit(self, id_or_label: str, rates: Rates) -> Key:
+        """Give a key these limits of its own, from the next request on, instead of those that it has.
+
+        Raises ApiError: resource_not_found, invalid_request, internal_error (the database).
+        """
+        return self._change(self._named(id_or_label), dict(rules.check_rates(rates)._asdict()))
 
     def revoke(self, id_or_label: str) -> Key:
         """Revoke a key for good, from the next request on; once more does no harm.
 
         Raises ApiError: resource_not_found, internal_error (the database).
         """
+        key = self._named(id_or_label)
+        return key if key.state == REVOKED else self._change(key, {"state": REVOKED})
+
+    def _named(self, id_or_label: str) -> Key:
         key = self._by_name.get(id_or_label)
         if key is None:
             raise ApiError("resource_not_found", f"There is no key with the id or label {id_or_label!r}. `aisa keys list` shows them.")
-        if key.state == REVOKED:
-            return key
-        key = msgspec.structs.replace(key, state=REVOKED)
-        with self._writing() as connection:
-            connection.execute(update(table).where(table.c.id == key.id).values(state=REVOKED))
-        self._remember(key)
         return key
 
+    def _change(self, key: Key, values: dict[str, object]) -> Key:
+        with self._writing() as connection:
+            connection.execute(update(table).where(table.c.id == key.id).values(**values))
+        changed = msgspec.structs.replace(key, **values)
+        self._remember(changed)
+        return changed
+
     def _add(
-        self, label: str, secret: str, *, models: tuple[str, ...] | None, expires_at: int | None, account: str, spend: SpendCap | None
+        self,
+        label: str,
+        secret: str,
+        *,
+        models: tuple[str, ...] | None,
+        expires_at: int | None,
+        account: str,
+        spend: SpendCap | None,
+        rates: Rates,
     ) -> Key:
         label = rules.check_label(label)
         taken = self._by_name.get(label)
@@ -137,6 +162,7 @@ class KeyStore:
             account=rules.check_account(account),
             spend_cap=None if spend is None else spend.amount,
             spend_window=None if spend is None else spend.window,
+            **rules.check_rates(rates)._asdict(),
         )
         with self._writing() as connection:
             if connection.execute(select(accounts).where(accounts.c.name == key.account)).first() is None:

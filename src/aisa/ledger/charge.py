@@ -91,6 +91,11 @@ class Charge:
         self.covered += tokens
 
     @property
+    def input_tokens(self) -> int:
+        """What the call's input was taken for when it was opened."""
+        return self.opening.input_tokens
+
+    @property
     def progress(self) -> int:
         """The output tokens that have left this process: what is billed if it dies now."""
         return self._slot.words[self._slot.at]

@@ -46,6 +46,11 @@ class Charge(Protocol):
     """One open call in the ledger."""
 
     @property
+    def input_tokens(self) -> int:
+        """What the call's input was taken for when it was opened."""
+        ...
+
+    @property
     def covered(self) -> int:
         """How many output tokens in all can be paid for from what is held already."""
         ...

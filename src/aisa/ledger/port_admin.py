@@ -18,7 +18,10 @@ ADJUSTMENT = "adjustment"
 
 
 class Account(msgspec.Struct, frozen=True):
-    """Who pays for calls. `balance` is None for unlimited; `spent` is what all calls cost, `charged` what came out of the wallet of it."""
+    """Who pays for calls. `balance` is None for unlimited; `spent` is what all calls cost, `charged` what came out of the wallet of it.
+
+    `tier` names the limits of its keys, None for the configuration's default; `state` is active or disabled.
+    """
 
     name: str
     balance: Nanos | None
@@ -26,6 +29,8 @@ class Account(msgspec.Struct, frozen=True):
     spent: Nanos
     calls: int
     created_at: int
+    tier: str | None = None
+    state: str = "active"
 
 
 class Entry(msgspec.Struct, frozen=True):

@@ -8,7 +8,7 @@ from __future__ import annotations
 from sqlalchemy import JSON, BigInteger, Boolean, Column, ForeignKey, Index, Integer, LargeBinary, MetaData, String, Table, Text
 
 #: The newest migration. Kept here so that Alembic is not imported to find a database current.
-HEAD = "0004"
+HEAD = "0007"
 
 # Names for constraints, so that later migrations can refer to them on every database.
 metadata = MetaData(
@@ -20,6 +20,7 @@ metadata = MetaData(
 )
 
 #: Credentials. `digest` is the secret's SHA-256; times are UNIX seconds; `models` is a list of public names, NULL for all.
+#: `rpm`, `tpm`, `concurrency` are limits of the key's own, NULL for its account's.
 keys = Table(
     "keys",
     metadata,
@@ -34,10 +35,14 @@ keys = Table(
     Column("account", String(64), nullable=False),
     Column("spend_cap", BigInteger),
     Column("spend_window", String(8)),
+    Column("rpm", BigInteger),
+    Column("tpm", BigInteger),
+    Column("concurrency", BigInteger),
 )
 
 #: Who pays. `balance` is what the wallet holds, NULL for unlimited: the sum of its entries less `charged`, what prepaid calls cost.
-#: `spent` is what all calls cost, `calls` how many there were. `created_at` is a UNIX second.
+#: `spent` is what all calls cost, `calls` how many there were. `created_at` is a UNIX second. `tier` names the limits of its keys, NULL for
+#: the configuration's `limits.default_tier`; `state` is active or disabled.
 accounts = Table(
     "accounts",
     metadata,
@@ -47,6 +52,8 @@ accounts = Table(
     Column("spent", BigInteger, nullable=False),
     Column("calls", BigInteger, nullable=False),
     Column("created_at", BigInteger, nullable=False),
+    Column("tier", String(32)),
+    Column("state", String(16), nullable=False, server_default="active"),
 )
 
 #: What was put into wallets or taken out by hand. `reference` is the operator's own, such as a payment's number: booked once.

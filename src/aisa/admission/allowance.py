@@ -1,0 +1,79 @@
+"""What one key, account or client address has used of its limits, and who waits for more. Decides about one of them; knows no call."""
+
+from __future__ import annotations
+
+from aisa.admission.rules import MICROS, RATE_MAX, step_of
+from aisa.admission.window import Window
+from aisa.config.limits import Rates
+
+FIRST_SECONDS = 2.0  # how long a call is taken to last before any has ended; a usual answer
+LEARNING = 8  # the last so many calls say how long one lasts
+
+
+class Allowance:
+    """The use of some limits. Times are microseconds of one clock. `whose` begins a sentence."""
+
+    __slots__ = ("_last_turn", "_seconds", "concurrency", "in_flight", "rates", "requests", "step", "tokens", "whose")
+
+    def __init__(self, whose: str) -> None:
+        self.whose = whose
+        self.rates = Rates()
+        self.requests: Window | None = None
+        self.tokens: Window | None = None
+        self.concurrency = RATE_MAX
+        self.in_flight = 0
+        self.step = 0  # by how many tokens the output of a stream takes of `tokens` at a time
+        self._seconds = FIRST_SECONDS
+        self._last_turn = 0
+
+    def limit(self, rates: Rates, span: int) -> None:
+        """Set the limits; what was used stays used."""
+        self.rates = rates
+        self.requests = windowed(self.requests, rates.rpm, span)
+        self.tokens = windowed(self.tokens, rates.tpm, span)
+        self.step = 0 if rates.tpm is None else step_of(rates.tpm)
+        self.concurrency = RATE_MAX if rates.concurrency is None else rates.concurrency
+
+    def has_room(self, now: int, tokens: int) -> bool:
+        """Say whether a call may begin that takes so many tokens."""
+        requests, used = self.requests, self.tokens
+        return (
+            self.in_flight < self.concurrency
+            and (requests is None or requests.left(now) >= 1)
+            and (used is None or used.left(now) >= tokens)
+        )
+
+    def take(self, now: int, tokens: int) -> None:
+        """Begin a call for which there is room."""
+        self.in_flight += 1
+        if self.requests is not None:
+            self.requests.add(now, 1)
+        if self.tokens is not None:
+            self.tokens.add(now, tokens)
+
+    def end(self, lasted: int) -> None:
+        """End a call that lasted so long."""
+        self.in_flight -= 1
+        self._seconds += (lasted / MICROS - self._seconds) / LEARNING
+
+    def take_turn(self, now: int) -> int:
+        """Return when a place in flight is likely to be free for one more who waits: as calls end about as fast as the last ones did."""
+        each = int(self._seconds * MICROS / self.concurrency)
+        self._last_turn = min(max(now, self._last_turn) + each, now + 60 * MICROS)
+        return self._last_turn
+
+    def is_idle(self, now: int) -> bool:
+        """Say whether it may be forgotten: nothing that was used counts any more."""
+        if self.in_flight or self._last_turn > now:
+            return False
+        return all(window is None or window.is_idle(now) for window in (self.requests, self.tokens))
+
+
+def windowed(window: Window | None, limit: int | None, span: int) -> Window | None:
+    """Return a window with this limit, with what was used before if it is as long."""
+    if limit is None:
+        return None
+    if window is None or window.span != span:
+        return Window(limit, span)
+    window.limit = limit
+    return window

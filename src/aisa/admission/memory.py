@@ -1,0 +1,239 @@
+"""The limits of one process, in its memory: exact, and nothing is waited for. Keeps only what was used within the last minute."""
+
+from __future__ import annotations
+
+import asyncio
+import sys
+from collections.abc import Callable, Mapping
+from math import ceil
+from typing import NamedTuple
+
+from aisa.admission.allowance import Allowance
+from aisa.admission.kept import Kept
+from aisa.admission.refusals import refusal, stopped_inside
+from aisa.admission.rules import MICROS, RATE_MAX, address_group, is_none, key_rates, output_at_first, tier_of
+from aisa.admission.unlimited import Unlimited
+from aisa.call import Call
+from aisa.clock import WallClock
+from aisa.config.limits import Limits
+from aisa.facts import Fact, ServerNotice
+from aisa.keys.rules import Key
+from aisa.routing import Plan
+from aisa.usage import Usage
+from aisa.wire.door import Request
+from aisa.wire.port import HeaderList
+
+#: Client addresses that are limited at once, each some 1 KB. Those beyond are not, until others have been quiet for a minute.
+ADDRESSES_MAX = 100_000
+NOTICE_MICROS = 60 * MICROS  # between two words on that
+NO_LIMITS = Unlimited()
+
+LIMIT, REMAINING, RESET = "x-ratelimit-limit", "x-ratelimit-remaining", "x-ratelimit-reset"
+REQUESTS = (f"{LIMIT}-requests", f"{REMAINING}-requests", f"{RESET}-requests")
+TOKENS = (f"{LIMIT}-tokens", f"{REMAINING}-tokens", f"{RESET}-tokens")
+
+
+def loop_micros() -> int:
+    """Return the event loop's time in microseconds."""
+    return round(asyncio.get_running_loop().time() * MICROS)
+
+
+def unheard(_fact: Fact) -> None:
+    """Tell nobody."""
+
+
+class KeyLimits(NamedTuple):
+    """What limits a key, and what that was looked up from. `own` is kept where there is no limit any more, for its calls in flight."""
+
+    key: Key
+    tier: str | None
+    limits: Limits
+    own: Allowance | None
+    allowances: tuple[Allowance, ...]
+
+    def is_idle(self, now: int) -> bool:
+        """Say whether it may be looked up anew without a loss."""
+        return self.own is None or self.own.is_idle(now)
+
+
+class MemoryAdmission:
+    """The limits as the configuration has them; implements `admission.port.Admission`.
+
+    `tiers` has the names of accounts' own tiers and may change at any time. `micros` is a clock that never goes back, in microseconds.
+    """
+
+    def __init__(
+        self,
+        limits: Limits,
+        tiers: Mapping[str, str],
+        *,
+        wall_clock: WallClock,
+        micros: Callable[[], int] = loop_micros,
+        report: Callable[[Fact], None] = unheard,
+    ) -> None:
+        self._tiers = tiers
+        self._wall_clock = wall_clock
+        self._micros = micros
+        self._report = report
+        self._keys: Kept[KeyLimits] = Kept()
+        self._accounts: dict[str, Allowance] = {}  # no more than there are
+        self._addresses: Kept[Allowance] = Kept()
+        self._noticed = -NOTICE_MICROS
+        self.configure(limits)
+
+    def configure(self, limits: Limits) -> None:
+        """Let other limits hold from now on; what was used stays used."""
+        self._limits = limits
+        self._span = round(limits.window_seconds * MICROS)
+        self._by_address = not is_none(limits.address)
+
+    async def admit(self, call: Call, request: Request, plan: Plan, *, input_tokens: int) -> Unlimited | MemoryLease:
+        """Return a lease. Raises ApiError rate_limit_exceeded."""
+        now = self._micros()
+        allowances = self._of_key(call.key, now)
+        if self._by_address and (of_address := self._of_address(call.address, now)) is not None:
+            allowances = (*allowances, of_address)
+        if not allowances:
+            return NO_LIMITS
+        tokens, tokens_max, step = 0, RATE_MAX, 0
+        for each in allowances:
+            if each.tokens is not None and each.tokens.limit < tokens_max:
+                tokens_max, step = each.tokens.limit, each.step
+        if step:
+            tokens = input_tokens + output_at_first(request, plan.entry.settings, step=step, tokens_max=tokens_max - input_tokens)
+        for each in allowances:
+            if not each.has_room(now, tokens):
+                raise refusal(allowances, now, tokens=tokens, input_tokens=input_tokens, request=request)
+        for each in allowances:
+            each.take(now, tokens)
+        lease = MemoryLease(self._micros, allowances, now)
+        if tokens:
+            lease.take_tokens(tokens, input_tokens, step if request.stream else 0)
+        return lease
+
+    def headers(self, key: Key) -> HeaderList:
+        """Return the headers on the key's limits: of each kind, those of the limit with the least left."""
+        now = self._micros()
+        allowances = self._of_key(key, now)
+        headers: HeaderList = []
+        if allowances:
+            for kind, windows in (
+                (REQUESTS, [each.requests for each in allowances if each.requests is not None]),
+                (TOKENS, [each.tokens for each in allowances if each.tokens is not None]),
+            ):
+                if windows:
+                    window = windows[0] if len(windows) == 1 else min(windows, key=lambda window: window.left(now))
+                    limit, left = str(window.limit), str(max(0, window.left(now)))
+                    reset = str(ceil(self._wall_clock() + (window.free_at(now) - now) / MICROS))
+                    if not headers:
+                        headers = [(LIMIT, limit), (REMAINING, left), (RESET, reset)]
+                    headers += ((kind[0], limit), (kind[1], left), (kind[2], reset))
+        return headers
+
+    def _of_key(self, key: Key, now: int) -> tuple[Allowance, ...]:
+        """Return what limits a key: its own allowance and its account's, as far as they have limits."""
+        known = self._keys.get(key.id)
+        if known is not None and known.key is key and known.limits is self._limits and known.tier == self._tiers.get(key.account):
+            return known.allowances
+        return self._look_up(key, known, now)
+
+    def _look_up(self, key: Key, known: KeyLimits | None, now: int) -> tuple[Allowance, ...]:
+        limits = self._limits
+        tier = tier_of(limits, self._tiers, key.account)
+        rates = key_rates(tier, key)
+        own = None if known is None else known.own
+        found: list[Allowance] = []
+        if not is_none(rates):
+            own = own or Allowance("This key")
+            own.limit(rates, self._span)
+            found.append(own)
+        if not is_none(tier.account):
+            joint = self._accounts.setdefault(key.account, Allowance("The account of this key"))
+            joint.limit(tier.account, self._span)
+            found.append(joint)
+        self._keys.add(key.id, KeyLimits(key, self._tiers.get(key.account), limits, own, tuple(found)), now)
+        return tuple(found)
+
+    def _of_address(self, address: str, now: int) -> Allowance | None:
+        """Return what limits a client's address; None of one that is not known, and while there are too many."""
+        group = address_group(address)
+        found = self._addresses.get(group)
+        if found is None:
+            if not group:
+                return None
+            if len(self._addresses) >= ADDRESSES_MAX:
+                self._notice(now)
+                return None
+            found = Allowance("Your address")
+            self._addresses.add(group, found, now)
+        if found.rates is not self._limits.address or (found.requests or found.tokens) is None:
+            found.limit(self._limits.address, self._span)
+        return found
+
+    def _notice(self, now: int) -> None:
+        if now >= self._noticed + NOTICE_MICROS:
+            self._noticed = now
+            what = f"more than {ADDRESSES_MAX:,} client addresses called within a minute: those beyond are limited by their keys alone"
+            self._report(ServerNotice(what))
+
+
+class MemoryLease:
+    """One call in flight, and the tokens that it has taken; implements `admission.port.Lease`.
+
+    What a stream has left of its last step, and any call of what it took at first, is given back at the end, where it was taken.
+    """
+
+    __slots__ = ("_allowances", "_began", "_first", "_input", "_micros", "_step", "_step_at", "_step_tokens", "_taken", "covered")
+
+    def __init__(self, micros: Callable[[], int], allowances: tuple[Allowance, ...], began: int) -> None:
+        self._micros = micros
+        self._allowances = allowances
+        self._began = began
+        self.covered = sys.maxsize
+        self._taken = self._step_tokens = 0
+
+    def take_tokens(self, tokens: int, input_tokens: int, step: int) -> None:
+        """Note what was taken at first; `step` is by how much the output of a stream may grow at a time, 0 for a document."""
+        self._taken = self._first = tokens
+        self._input = input_tokens
+        self._step = step
+        if step:
+            self.covered = tokens - input_tokens
+
+    def cover(self, tokens: int) -> None:
+        """Take more tokens, as far as needed a step. Raises ApiError rate_limit_exceeded."""
+        needed = tokens - self.covered
+        if needed <= 0:
+            return
+        now = self._micros()
+        limited = [each for each in self._allowances if each.tokens is not None]
+        lefts = [each.tokens.left(now) for each in limited if each.tokens is not None]
+        if needed > min(lefts):
+            raise stopped_inside(limited, now, needed)
+        more = min(-(-needed // self._step) * self._step, *lefts)
+        for each in limited:
+            if each.tokens is not None:
+                each.tokens.add(now, more)
+        self._step_at, self._step_tokens = now, more
+        self._taken += more
+        self.covered += more
+
+    def release(self, usage: Usage) -> None:
+        """End the call with what it used."""
+        now = self._micros()
+        for each in self._allowances:
+            each.end(now - self._began)
+        if not self._taken:
+            return
+        more = usage.output_tokens + (usage.input_tokens or (self._input if usage.output_tokens else 0)) - self._taken
+        of_step = min(-more, self._step_tokens)
+        for each in self._allowances:
+            used = each.tokens
+            if used is None:
+                continue
+            if more > 0:
+                used.add(now, more)
+            elif more < 0:
+                if of_step:
+                    used.give_back(self._step_at, of_step)
+                used.give_back(self._began, min(-more - of_step, self._first))

@@ -1,0 +1,79 @@
+"""What the limits on a key are, and what a call takes of them. Pure: counts nothing."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from ipaddress import AddressValueError, IPv6Address
+
+from aisa.config.limits import Limits, Rates, Tier, known_tiers
+from aisa.config.schema import Model
+from aisa.keys.rules import Key
+from aisa.wire.door import Request
+
+MICROS = 1_000_000  # in a second
+STEP_TOKENS = 256  # of output, that a stream's use grows by, as its hold does
+STEPS_MIN = 100  # in a limit: a small one is used in smaller steps, so that no stream ends for the rest of a step
+DOCUMENT_OUTPUT_TOKENS = 4_096  # of a document whose length nobody limits, until it is known
+ADDRESS_BITS = 64  # of IPv6 that one client has at least; it can choose the rest at will
+
+
+def key_rates(tier: Tier, key: Key) -> Rates:
+    """Return the limits of a key: its own where they are lower than its tier's."""
+    rpm, tpm, concurrency = lower(key.rpm, tier.rpm), lower(key.tpm, tier.tpm), lower(key.concurrency, tier.concurrency)
+    return Rates(rpm=rpm, tpm=tpm, concurrency=concurrency)
+
+
+def lower(one: int | None, other: int | None) -> int | None:
+    """Return the lower of two limits; None is none."""
+    return other if one is None else one if other is None else min(one, other)
+
+
+def tier_of(limits: Limits, tiers: Mapping[str, str], account: str) -> Tier:
+    """Return an account's tier, where `tiers` has the names of those that were given one.
+
+    One whose tier the configuration does not know any more gets the lowest limits that it knows: nobody becomes unlimited by a mistake.
+    """
+    known = known_tiers(limits)
+    name = tiers.get(account, limits.default_tier)
+    return known[name] if name in known else min(known.values(), key=lambda tier: tier.rpm or RATE_MAX)
+
+
+RATE_MAX = 1 << 62  # stands for no limit where numbers are compared
+
+
+def is_none(rates: Rates) -> bool:
+    """Say whether nothing is limited."""
+    return rates.rpm is None and rates.tpm is None and rates.concurrency is None
+
+
+def step_of(tokens_max: int) -> int:
+    """Return the output tokens that a stream takes at a time of such a limit."""
+    return max(1, min(STEP_TOKENS, tokens_max // STEPS_MIN))
+
+
+def output_at_first(request: Request, settings: Model, *, step: int, tokens_max: int) -> int:
+    """Return the output tokens that a call takes of a limit before it is asked, of which `tokens_max` are not for its input.
+
+    A stream takes the step that it begins with, as it is watched while it runs; a document the most that it may have, or what a usual one
+    has: but no guess of ours makes it larger than the limit.
+    """
+    asked = request.max_tokens
+    if request.stream:
+        return step if asked is None else min(step, asked * request.choices)
+    if asked is not None:
+        return asked * request.choices
+    usual = settings.hold_output_tokens or min(DOCUMENT_OUTPUT_TOKENS, settings.max_output_tokens or DOCUMENT_OUTPUT_TOKENS)
+    return max(1, min(usual * request.choices, tokens_max))
+
+
+def address_group(address: str) -> str:
+    """Return what of a client's address one client has: an IPv6 network, or a whole IPv4 address."""
+    if ":" not in address:
+        return address
+    try:
+        whole = IPv6Address(address.partition("%")[0])
+    except AddressValueError:
+        return address
+    if whole.ipv4_mapped is not None:
+        return str(whole.ipv4_mapped)
+    return f"{IPv6Address(int(whole) >> 128 - ADDRESS_BITS << 128 - ADDRESS_BITS)}/{ADDRESS_BITS}"

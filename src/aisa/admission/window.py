@@ -1,0 +1,130 @@
+"""How much was used in the last minute, or any such window, and when there is room again. Pure: it is told what time it is.
+
+A window slides: what counts at a moment is everything since exactly one window before. So that a busy one needs little memory, what is used
+within one bucket, a 240th of the window, is kept as one number with the time of the last of it, and counts whole until that is too old. So
+no window of any position ever has more than the limit; at most a 240th of the time is lost. Fixed windows, and leaky buckets of any burst,
+let up to twice the limit through. Times are whole microseconds, as sums of fractions would let one call too many in.
+
+Who is refused takes a place in line: the next one is told when there is room behind all that were told before, or all of them would come
+back at the same moment, and all but one in vain. A place reserves nothing: whoever comes when there is room is let in.
+"""
+
+from __future__ import annotations
+
+from bisect import bisect_left
+
+BUCKETS = 240  # of a window; each costs some 80 bytes while it is used
+PLACES_MAX = 1_000  # in a line; whoever comes behind them is told what the last was told
+PLACE_KEPT_MICROS = 1_500_000  # after its time: waits are told in whole seconds, rounded up, and come with the network's delay
+
+
+class Window:
+    """What was used of a limit. Amounts are calls or tokens, all times microseconds of one clock that never goes back."""
+
+    __slots__ = ("_amounts", "_bucket", "_places", "_times", "_waiting", "_width", "limit", "span", "used")
+
+    def __init__(self, limit: int, span: int) -> None:
+        """`limit` is the most in each `span` of microseconds."""
+        self.limit = limit
+        self.span = span
+        self.used = 0
+        self._width = max(1, span // BUCKETS)
+        self._bucket = -1  # the number of the newest
+        self._times: list[int] = []  # of the last use in each bucket, the oldest first
+        self._amounts: list[int] = []
+        self._places: list[tuple[int, int]] = []  # when there is room, and for how much
+        self._waiting = 0  # how much that is in all
+
+    def left(self, now: int) -> int:
+        """Return how much there is room for; below zero where more was used than was foreseen."""
+        times = self._times
+        if times and times[0] <= now - self.span:
+            self._forget(now - self.span)
+        return self.limit - self.used
+
+    def add(self, now: int, amount: int) -> None:
+        """Use so much. Whoever is to be bounded has asked `left` first."""
+        bucket = now // self._width
+        if bucket == self._bucket and self._times:
+            self._times[-1] = now
+            self._amounts[-1] += amount
+        else:
+            self.left(now)
+            self._bucket = bucket
+            self._times.append(now)
+            self._amounts.append(amount)
+        self.used += amount
+        if self._places and self._places[0][0] <= now:
+            self._leave_line()  # it was one of those who waited, or has taken what they waited for
+
+    def give_back(self, then: int, amount: int) -> None:
+        """Undo a use of so much that was added at a moment; nothing if that is too old to count."""
+        bucket = then // self._width
+        if bucket == self._bucket and self._times:
+            at = -1
+        else:
+            at = bisect_left(self._times, bucket * self._width)
+            if at == len(self._times) or self._times[at] // self._width != bucket:
+                return
+        amount = min(amount, self._amounts[at])
+        self._amounts[at] -= amount
+        self.used -= amount
+
+    def take_place(self, now: int, amount: int) -> int:
+        """Return when there will be room for so much behind all who were told before, and take that place in line.
+
+        The amount must be within the limit, and there must be no room for it now.
+        """
+        self.left(now)
+        places = self._places
+        while places and places[0][0] + PLACE_KEPT_MICROS <= now:
+            self._leave_line()
+        if len(places) >= PLACES_MAX:
+            return places[-1][0]
+        when = self._room_at(self.used + self._waiting + amount - self.limit)
+        if places:
+            when = max(when, places[-1][0])
+        places.append((when, amount))
+        self._waiting += amount
+        return when
+
+    def free_at(self, now: int) -> int:
+        """Return when all of the limit is free again if nothing more is used."""
+        return now if self.left(now) >= self.limit or not self._times else self._times[-1] + self.span
+
+    def is_idle(self, now: int) -> bool:
+        """Say whether nothing is left that counts, and nobody in line."""
+        self.left(now)
+        return not self._times and (not self._places or self._places[-1][0] + PLACE_KEPT_MICROS <= now)
+
+    def _room_at(self, missing: int) -> int:
+        """Return when so much will have become too old to count: of what was used, then of what those in line will have used."""
+        when = 0
+        for time, amount in zip(self._times, self._amounts, strict=True):
+            when = time + self.span
+            missing -= amount
+            if missing <= 0:
+                return when
+        for place, amount in self._places:
+            when = place + self.span
+            missing -= amount
+            if missing <= 0:
+                return when
+        return when
+
+    def _leave_line(self) -> None:
+        self._waiting -= self._places.pop(0)[1]
+
+    def _forget(self, oldest: int) -> None:
+        """Forget what is too old to count: all up to a moment."""
+        times, amounts = self._times, self._amounts
+        if times[-1] <= oldest:
+            times.clear()
+            amounts.clear()
+            self.used = 0
+            return
+        count = 1
+        while times[count] <= oldest:
+            count += 1
+        self.used -= sum(amounts[:count])
+        del times[:count], amounts[:count]

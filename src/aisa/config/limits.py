@@ -1,0 +1,82 @@
+"""The settings on how much may be asked: tiers of accounts, each client address, how long a minute is. Counts nothing."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from types import MappingProxyType
+from typing import Annotated
+
+from msgspec import Meta
+
+from aisa.config.section import Section
+
+#: The most of anything in a minute.
+Rate = Annotated[int, Meta(ge=1, le=1_000_000_000)]
+
+
+class Rates(Section, frozen=True, kw_only=True):
+    """How much may be asked; None for no limit."""
+
+    rpm: Rate | None = None
+    tpm: Rate | None = None
+    concurrency: Rate | None = None
+
+
+class AccountRates(Rates, frozen=True, kw_only=True):
+    """How much all keys of an account in the tier may ask together, besides what each of them may."""
+
+
+class AddressRates(Rates, frozen=True, kw_only=True):
+    """How much may be asked from one client address, with whatever keys. Of IPv6 addresses, each /64 counts as one."""
+
+
+class Tier(Rates, frozen=True, kw_only=True):
+    """How much each key of an account in this tier may ask. There are `free`, `starter`, `growth` and `unlimited` already."""
+
+    account: AccountRates = AccountRates()
+
+
+class Limits(Section, frozen=True, kw_only=True):
+    """The limits on rates."""
+
+    default_tier: str = "unlimited"
+    tiers: dict[str, Tier] = {}
+    address: AddressRates = AddressRates()
+    window_seconds: Annotated[float, Meta(gt=0, le=60)] = 60.0  # a wait of more than a minute cannot be told to clients
+
+
+#: The tiers that are there without being written down; one that is written under the same name counts instead.
+TIERS: Mapping[str, Tier] = MappingProxyType(
+    {
+        "free": Tier(rpm=60, tpm=60_000, concurrency=5),
+        "starter": Tier(rpm=600, tpm=600_000, concurrency=20),
+        "growth": Tier(rpm=3_000, tpm=3_000_000, concurrency=50),
+        "unlimited": Tier(),
+    }
+)
+
+RATES_IN_WORDS = {
+    "rpm": "Calls that may begin in any minute; no limit if absent.",
+    "tpm": "Tokens, of input and output together, that may be used in any minute; no limit if absent.",
+    "concurrency": "Calls that may be in flight at the same time; no limit if absent.",
+}
+
+LIMITED = ("tiers.<name>", "tiers.<name>.account", "address")
+
+LIMITS_IN_WORDS: Mapping[str, str] = MappingProxyType(
+    {
+        "limits.default_tier": "The tier of accounts that were not given one: a name under `tiers`, or `free` (60 calls and 60,000 tokens "
+        "a minute, 5 calls in flight), `starter` (600, 600,000, 20), `growth` (3,000, 3,000,000, 50), `unlimited`.",
+        "limits.window_seconds": "How long the minute of all limits is; another length is for tests.",
+        **{
+            f"limits.{of}.{kind}": said
+            for of in ("tiers.<name>", "tiers.<name>.account", "address")
+            for kind, said in RATES_IN_WORDS.items()
+        },
+    }
+)
+
+
+def known_tiers(limits: Limits) -> Mapping[str, Tier]:
+    """Return every tier, by name."""
+    return {**TIERS, **limits.tiers}

@@ -501,8 +501,8 @@ class Gateway:
             background_reads=BackgroundReads(),
         )
         ids = CallIds(wall_clock, chance)
-        edge = Edge(self.dependencies, ids, wall_clock, cross_origin=CrossOrigin(Cors()), not_ready=lambda: None)
-        self.server = HttpServer(edge, config.server)
+        self.edge = Edge(self.dependencies, ids, wall_clock, cross_origin=CrossOrigin(Cors()), not_ready=lambda: None)
+        self.server = HttpServer(self.edge, config.server)
 
     @property
     def vendor(self) -> ScriptedVendor:

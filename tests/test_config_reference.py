@@ -40,7 +40,7 @@ def sections_root() -> type[Section]:
 
 def test_every_rule_belongs_to_a_setting() -> None:
     """A rule under a name that no setting has would never be applied."""
-    entries = {"cors.origins[]", "models.<name>.allowed_tiers[]", "models.<name>.prices.service_tiers.<name>"}
+    entries = {"cors.origins[]", "server.trusted_proxies[]", "models.<name>.allowed_tiers[]", "models.<name>.prices.service_tiers.<name>"}
     places = {*FIELDS, *entries, "vendors.<name>", "vendors.<name>.headers.<name>", "vendors.<name>.query.<name>", "models.<name>"}
     places.add("vendors.<name>.price_as.<name>")
     assert set(RULES) <= places

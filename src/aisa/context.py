@@ -187,7 +187,7 @@ class CallContext:
             self._confirm(charge)
         elif self.error is not None:
             call = self.call
-            self.dependencies.keep_refusal(Refusal(call.id, call.key, self.error, call.asked, call.client_request_id))
+            self.dependencies.keep_refusal(Refusal(call.id, call.key, self.error, call.asked, call.client_request_id, call.shown_address))
         self.life.step(END)
         if self.decoder is not None and self.decoder.unknown:
             self._warn(self.decoder.unknown)
@@ -326,6 +326,7 @@ class CallContext:
             bytes_sent=self.client.bytes_sent,
             client_request_id=self.call.client_request_id,
             error_code=None if self.error is None else self.error.code,
+            address=self.call.shown_address,
         )
 
 

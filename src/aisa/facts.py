@@ -30,6 +30,7 @@ class CallEnded(msgspec.Struct, frozen=True, tag="call"):
     bytes_sent: int
     client_request_id: str | None = None
     error_code: str | None = None
+    address: str | None = None
 
 
 class VendorFailed(msgspec.Struct, frozen=True, tag="vendor_failed"):
@@ -101,6 +102,7 @@ class Refused(msgspec.Struct, frozen=True, tag="refused"):
     client_request_id: str | None = None
     key_id: str = ""
     key_label: str = ""
+    address: str | None = None
 
 
 class Replayed(msgspec.Struct, frozen=True, tag="replayed"):

@@ -22,6 +22,7 @@ from sqlalchemy import Connection
 
 from aisa.admission.memory import MemoryAdmission
 from aisa.background_reads import BackgroundReads
+from aisa.cli.welcome import bracketed, welcome
 from aisa.clock import Chance, quick_chance, system_chance, wall_clock
 from aisa.config.load import Loaded
 from aisa.config.problem import ConfigErrors, Problem
@@ -29,11 +30,12 @@ from aisa.config.schema import Config
 from aisa.config.schema import Server as ServerSettings
 from aisa.context import Dependencies
 from aisa.edge.account import Accounts
+from aisa.edge.addresses import Addresses
 from aisa.edge.admin import Admin
 from aisa.edge.admin_calls import CallRoutes
 from aisa.edge.admin_usage import usage_routes
 from aisa.edge.admin_wallets import LedgerRoutes
-from aisa.edge.app import Edge
+from aisa.edge.app import Edge, Readiness
 from aisa.edge.board_view import BoardView
 from aisa.edge.control import Control
 from aisa.edge.cors import CrossOrigin
@@ -176,15 +178,8 @@ async def serve(
     dependencies.states = VendorStates(Seals(seal_key(config)), Memory(timers.loop.time))
     stopping = Stopping()
     statement = Statement(ledger, UsageStore(database), refused.waiting)
-    edge = Edge(
-        dependencies,
-        CallIds(wall_clock, chance),
-        wall_clock,
-        cross_origin=CrossOrigin(config.cors),
-        not_ready=stopping.why_not_ready,
-        idempotency=idempotency,
-        accounts=Accounts(ledger, statement, wall_clock),
-    )
+    accounts = Accounts(ledger, statement, wall_clock)
+    edge = open_edge(config, dependencies, chance, not_ready=stopping.why_not_ready, idempotency=idempotency, accounts=accounts)
     wallets = LiveWallets(store, ledger, asyncio.get_running_loop().call_soon_threadsafe)
     shown = (
         *usage_routes(statement, keys, BoardView(dependencies.live, ledger, journal)),
@@ -236,6 +231,29 @@ def fitting(config: Config, report: Callable[[Fact], None]) -> ServerSettings:
     what = f"only {fit} connections of clients fit the {descriptors} file descriptors of this process, besides those to vendors"
     report(ServerNotice(f"{what}: server.connections_max is {fit} instead of {asked}. Raise the hard limit (ulimit -Hn, LimitNOFILE=)."))
     return msgspec.structs.replace(config.server, connections_max=fit)
+
+
+def open_edge(
+    config: Config,
+    dependencies: Dependencies,
+    chance: Chance,
+    *,
+    not_ready: Readiness,
+    idempotency: IdempotencyStore,
+    accounts: Accounts,
+) -> Edge:
+    """Return what answers the API's requests."""
+    edge = Edge(
+        dependencies,
+        CallIds(wall_clock, chance),
+        wall_clock,
+        cross_origin=CrossOrigin(config.cors),
+        not_ready=not_ready,
+        idempotency=idempotency,
+        accounts=accounts,
+    )
+    edge.addresses = Addresses(config.server.trusted_proxies, config.log.client_address)
+    return edge
 
 
 def open_dependencies(

@@ -181,6 +181,7 @@ def facts_table(row: CallRow) -> str:
         ["began", iso(row.began_ms // 1000)],
         ["timings", f"vendor asked at {asked}, first token at {first}, end at {milliseconds(row.total_ms)}"],
         ["the client's id", row.client_request_id or "none"],
+        *([] if row.address is None else [["came from", row.address]]),
     ]
     return table((), [[paint(name, dim=True), value] for name, value in rows])
 
@@ -210,6 +211,7 @@ def refusal(record: RefusedCalls, label: str) -> str:
         ["model", record.model or "none: no body was read that names one"],
         ["refused", iso(record.at_ms // 1000)],
         ["the client's id", record.client_request_id or "none"],
+        *([] if record.address is None else [["came from", record.address]]),
     ]
     facts = table((), [[paint(name, dim=True), value] for name, value in rows])
     told = f"What the caller was told:\n{textwrap.indent(wrapped(record.message), '  ')}"

@@ -6,6 +6,7 @@ import difflib
 import os
 import re
 from collections.abc import Callable, Collection, Iterator, Mapping
+from ipaddress import ip_network
 from pathlib import Path
 from types import MappingProxyType
 from typing import NamedTuple, cast
@@ -83,6 +84,13 @@ def check_tiers(config: Config) -> Iterator[tuple[tuple[str, ...], Flaw]]:
         yield ("limits", "default_tier"), Flaw(f"There is no tier `{config.limits.default_tier[:SHOWN_CHARACTERS_MAX]}`.", remedy)
 
 
+def check_proxies(config: Config) -> Iterator[tuple[tuple[str, ...], Flaw]]:
+    """Yield what is wrong with whom the server believes."""
+    if config.server.proxy_protocol == "accept" and not config.server.trusted_proxies:
+        remedy = "Name the proxies in `server.trusted_proxies`, or write `require` where only they can reach the port."
+        yield ("server", "proxy_protocol"), Flaw("With `accept` and nobody trusted, any client could name any address.", remedy)
+
+
 def _target_flaw(target: str, known: Collection[str]) -> Flaw | None:
     vendor, _, model = target.partition("/")
     if not vendor or not model.strip():
@@ -100,6 +108,14 @@ def _nameable(_name: str, value: object) -> Flaw | None:
     if str(value).strip() and "\0" not in str(value):
         return None
     return Flaw("It is empty, or has a character that no name has.", "Write a value, or remove the line for the default.")
+
+
+def _network(_name: str, value: object) -> Flaw | None:
+    try:
+        ip_network(str(value))
+    except ValueError as error:
+        return Flaw(f"It is no network: {error}.", "Write an address, or one with the length of its prefix, such as 10.0.0.0/8.")
+    return None
 
 
 def _folder(name: str, value: object) -> Flaw | None:
@@ -269,6 +285,7 @@ Rule = Callable[[str, object], Flaw | None]
 RULES: Mapping[str, Rule] = MappingProxyType(
     {
         "server.host": _nameable,
+        "server.trusted_proxies[]": _network,
         "server.data_dir": _folder,
         "tls.cert": _file,
         "tls.key": _file,

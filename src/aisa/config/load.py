@@ -14,7 +14,7 @@ from typing import NamedTuple, cast
 import msgspec
 
 from aisa.config.addresses import CHAT, read_address
-from aisa.config.checks import check, check_targets, check_tiers
+from aisa.config.checks import check, check_proxies, check_targets, check_tiers
 from aisa.config.detect import detect
 from aisa.config.document import Document, Way, read_document
 from aisa.config.kinds import describe, entry_of, hints, is_section, may_be_empty, part_for
@@ -77,7 +77,7 @@ def load(path: str | None, environment: Mapping[str, str], overrides: Mapping[st
     written = document.values.get("vendors")
     for way, flaw in check_targets(config, {*config.vendors, *(cast("dict[str, object]", written) if isinstance(written, dict) else ())}):
         document.report(way, *flaw)
-    for way, flaw in check_tiers(config):
+    for way, flaw in (*check_tiers(config), *check_proxies(config)):
         document.report(way, *flaw)
     if document.found:
         raise ConfigErrors(document.problems(), config)

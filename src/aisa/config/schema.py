@@ -32,6 +32,8 @@ class Server(Section, frozen=True, kw_only=True):
     keep_alive_timeout_seconds: Seconds = 75.0
     connections_max: Count = 20_000
     drain_seconds: Seconds = 30.0
+    trusted_proxies: tuple[str, ...] = ()
+    proxy_protocol: Literal["off", "accept", "require"] = "off"
 
 
 class Tls(Section, frozen=True, kw_only=True):
@@ -67,6 +69,7 @@ class Log(Section, frozen=True, kw_only=True):
     """What is written to standard error."""
 
     format: Literal["auto", "text", "json", "off"] = "auto"
+    client_address: Literal["whole", "network", "none"] = "network"
 
 
 class Ledger(Section, frozen=True, kw_only=True):
@@ -236,6 +239,10 @@ FIELDS: Mapping[str, str] = MappingProxyType(
         "server.keep_alive_timeout_seconds": "How long an idle connection is kept for a next request.",
         "server.connections_max": "Connections of clients open at the same time; further ones are answered `503 overloaded`.",
         "server.drain_seconds": "How long calls in flight may go on after SIGTERM before they are ended with an error.",
+        "server.trusted_proxies": "Networks of the proxies in front, such as `10.0.0.0/8`: they alone are believed when they name the "
+        "client, in `X-Forwarded-For` or by the PROXY protocol.",
+        "server.proxy_protocol": "Whether connections begin with a head of the PROXY protocol (version 1 or 2) that names the client: not "
+        "(`off`), those from `trusted_proxies` may (`accept`), or all must (`require`).",
         "tls.cert": "File with the certificate and its chain (PEM).",
         "tls.key": "File with the certificate's private key (PEM, without a passphrase).",
         "cors.origins": "Web origins whose pages may call from a browser, such as `https://app.example.com`; `*` for all.",
@@ -248,6 +255,8 @@ FIELDS: Mapping[str, str] = MappingProxyType(
         "(`auto`); under every name that nothing else serves (`always`); or not at all (`never`).",
         "embedded.tokens_per_second": "Pace of the built-in model's streams; 0 for as fast as possible.",
         "log.format": "`text` for people, `json` for machines, `off`, or `auto`: text on a terminal, else JSON.",
+        "log.client_address": "What of clients' addresses stands in the log and in the rows of calls: the `whole` address, its `network` "
+        "(/24 of IPv4, /48 of IPv6), or `none`.",
         "ledger.durability": "What a bill survives: `process`, any death of the process, or `disk`, loss of power too, at the price of two "
         "writes to disk a call.",
         "ledger.calls_waiting_max": "Calls in flight, and ended calls that the database has not taken yet, that are kept at most; more are "

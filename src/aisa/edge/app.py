@@ -13,6 +13,7 @@ from aisa.call import Call
 from aisa.clock import WallClock
 from aisa.context import Dependencies
 from aisa.edge.account import BALANCE, RECEIPT, USAGE, Accounts
+from aisa.edge.addresses import Addresses
 from aisa.edge.cors import CrossOrigin
 from aisa.edge.elsewhere import ELSEWHERE
 from aisa.edge.idempotency import HEADER, IdempotencyStore, relay_idempotent
@@ -83,6 +84,8 @@ class Edge:
         self._idempotency = idempotency
         self._created = int(wall_clock())
         self._refusals = Refusals(dependencies.report)
+        #: What tells where requests came from.
+        self.addresses = Addresses()
 
     def judge(self, request: Request) -> Visit:
         """Judge a request by its head: route, method, key, type of the body, in this order; `http/` then looks at the body's size.
@@ -106,7 +109,9 @@ class Edge:
             sent = request.headers
             check_media(sent.get("content-type", JSON_TYPE), sent.get("content-encoding", "identity"))
         secret = None if key is None else bearer(request.headers.get("authorization"))
-        judged = request.memo[JUDGED] = Judged(route, name, secret, client_id(request))
+        address = self.addresses.of(request)
+        judged = Judged(route, name, secret, client_id(request), address, self.addresses.shown(address))
+        request.memo[JUDGED] = judged
         request_id = self._ids()
         return Visit(self, request, judged, key=key, id=request_id, headers=self._headers(request, request_id))
 
@@ -116,9 +121,10 @@ class Edge:
         door = (None if request is None else self._routes.door(request.path)) or PLAIN_DOOR
         key = None if request is None else self._dependencies.keys.known(bearer(request.headers.get("authorization")))
         refuse(reply, error, request_id, headers=[*self._headers(request, request_id), *self._limits(key)], door=door)
-        self._refusals.note(refused(error, request_id, request, key=key))
+        address = None if request is None else self._shown_address(request)
+        self._refusals.note(refused(error, request_id, request, key=key, address=address))
         if key is not None and request is not None:
-            self._dependencies.keep_refusal(Refusal(request_id, key, error, client_request_id=client_id(request)))
+            self._dependencies.keep_refusal(Refusal(request_id, key, error, client_request_id=client_id(request), address=address))
 
     async def answer(self, visit: Visit, reply: Reply) -> None:
         """Answer one request that was found good by its head."""
@@ -131,10 +137,11 @@ class Edge:
                 reply.end()
         except ApiError as error:
             refuse(reply, error, visit.id, headers=[*visit.headers, *self._limits(visit.key)], door=visit.door)
-            self._dependencies.report(refused(error, visit.id, visit.request, key=visit.key))
+            address = self._shown_address(visit.request)
+            self._dependencies.report(refused(error, visit.id, visit.request, key=visit.key, address=address))
             if visit.key is not None:
                 asked = "" if visit.call is None else visit.call.asked
-                self._dependencies.keep_refusal(Refusal(visit.id, visit.key, error, asked, client_id(visit.request)))
+                self._dependencies.keep_refusal(Refusal(visit.id, visit.key, error, asked, client_id(visit.request), address))
         except asyncio.CancelledError:
             if not reply.gone:  # a client that left before its call was admitted needs no answer and left nothing open
                 raise
@@ -150,7 +157,7 @@ class Edge:
 
     def call(self, visit: Visit, reply: Reply) -> Awaitable[None]:
         """Carry a call to its end."""
-        request = visit.request
+        request, judged = visit.request, visit.judged
         call = visit.call = Call(
             id=visit.id,
             key=visit.caller,
@@ -159,7 +166,9 @@ class Edge:
             began=self._dependencies.timers.loop.time(),
             headers=visit.headers,
             door=visit.door,
-            client_request_id=visit.judged.client_request_id,
+            address=judged.address,
+            shown_address=judged.shown_address,
+            client_request_id=judged.client_request_id,
         )
         if self._idempotency is not None and HEADER in request.headers:
             return relay_idempotent(call, request.headers[HEADER], reply, dependencies=self._dependencies, idempotency=self._idempotency)
@@ -204,6 +213,10 @@ class Edge:
             headers += self._cross_origin.headers(request)
         return headers
 
+    def _shown_address(self, request: Request) -> str | None:
+        """Return what log and ledger may have of where a request came from."""
+        return self.addresses.shown(self.addresses.of(request))
+
     def _limits(self, key: Key | None) -> HeaderList:
         """Return what an answer to a key tells of its limits."""
         return [] if key is None else self._dependencies.admission.headers(key)
@@ -224,12 +237,17 @@ Answering = Callable[[Edge, "Visit", Reply], Awaitable[Page | None]]
 
 
 class Judged(msgspec.Struct, frozen=True):
-    """What a good head asks for, whenever it comes: a route, what stands in its path for the part that varies, as whom, under which id."""
+    """What a good head asks for, whenever it comes: a route, what stands in its path for the part that varies, as whom, under which id.
+
+    `address` and what may be shown of it are the client's: a head's memo lasts no longer than its connection.
+    """
 
     route: Route[Answering]
     name: str
     secret: str | None
     client_request_id: str | None
+    address: str
+    shown_address: str | None
 
 
 JUDGED = "judged"  # its place in a request's memo
@@ -325,13 +343,13 @@ def client_id(request: Request) -> str | None:
     return given if fits else None
 
 
-def refused(error: ApiError, request_id: str, request: Request | None, *, key: Key | None) -> Refused:
+def refused(error: ApiError, request_id: str, request: Request | None, *, key: Key | None, address: str | None) -> Refused:
     """Return what is reported of a refusal: of the request's own words only so much as a log line should have."""
     if request is None:
         return Refused(request_id, error.status, error.code, "-", "-")
     method, path = request.method[:SHOWN_METHOD_CHARACTERS_MAX], shown(request.path)
     whose = ("", "") if key is None else (key.id, key.label)
-    return Refused(request_id, error.status, error.code, method, path, client_id(request), *whose)
+    return Refused(request_id, error.status, error.code, method, path, client_id(request), *whose, address)
 
 
 def check_media(content_type: str, encoding: str) -> None:

@@ -17,6 +17,7 @@ from aisa.http.reply import Reply
 from aisa.http.request import Request, RequestReader
 from aisa.http.reset_watch import ResetWatch
 from aisa.http.shared import READ_BYTES_MAX, Shared, Verdict
+from aisa.http.sockets import peer_address
 from aisa.http.stall import Stall
 from aisa.timers import NEVER, Timer
 from aisa.wire.port import CLIENT_LEFT
@@ -81,6 +82,7 @@ class Connection(asyncio.BufferedProtocol):
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """Begin: wait for the first request, or refuse one connection too many."""
         self._transport = cast("asyncio.Transport", transport)
+        self._reader.address = peer_address(transport)
         # `congested` has to be true as soon as the kernel refuses a byte. TLS transports take a limit of 0 for always being over it.
         is_tls = transport.get_extra_info("sslcontext") is not None
         self._transport.set_write_buffer_limits(high=1 if is_tls else 0, low=0)

@@ -27,7 +27,7 @@ class Request(msgspec.Struct):
     """A request. `path` is as sent and has no query; `headers` has lower-case names, repeats joined by a comma and a blank.
 
     While only its head is there, `body` is empty. `memo` is for whoever judges it: what follows from the head alone, and not from when it
-    came, is kept there by name for as long as a connection's heads repeat.
+    came, is kept there by name for as long as a connection's heads repeat. `address` is the client's as the connection tells it.
     """
 
     method: str
@@ -37,6 +37,7 @@ class Request(msgspec.Struct):
     body: bytes
     version: str
     memo: dict[str, object] = msgspec.field(default_factory=dict[str, object])
+    address: str = ""
 
 
 #: Judges a request by its head: returns how many bytes its body may have, None for the reader's limit. Raises ApiError.
@@ -76,6 +77,7 @@ class RequestReader:
         "_length",
         "_parser",
         "_repeated",
+        "address",
         "body_bytes",
         "in_body",
         "keep_alive",
@@ -94,6 +96,8 @@ class RequestReader:
         self._header_bytes_max = header_bytes_max
         self._body_bytes_max = body_bytes_max
         self._judge = judge
+        #: The address of the connection's client.
+        self.address = ""
         #: The request whose head was read last, for whoever tells why it was refused; None before the first and while one is read.
         self.request: Request | None = None
         #: Why the request that `feed` has returned was refused by its head.
@@ -197,7 +201,7 @@ class RequestReader:
         told, headers = length.decode(), last.headers
         if headers["content-length"] != told:
             headers = {**headers, "content-length": told}
-        request = self.request = Request(last.method, last.path, last.query, headers, b"", last.version, last.memo)
+        request = self.request = Request(last.method, last.path, last.query, headers, b"", last.version, last.memo, self.address)
         self._length = len(body)
         self._ask_judge(request, chunked=False)
         self.rest = b""
@@ -235,7 +239,7 @@ class RequestReader:
             if target[:1] != "/":
                 target = "/" + target
         path, _, query = target.partition("?")
-        request = self.request = Request(words[0], path, query, headers, b"", version[5:])
+        request = self.request = Request(words[0], path, query, headers, b"", version[5:], address=self.address)
         self._ask_judge(request, chunked=chunked)
 
     def _ask_judge(self, request: Request, *, chunked: bool) -> None:

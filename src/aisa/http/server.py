@@ -6,10 +6,12 @@ import asyncio
 import os
 import ssl
 from contextlib import suppress
+from functools import partial
 
 from aisa.clock import WallClock, wall_clock
 from aisa.config.schema import Server
 from aisa.http.connection import Connection
+from aisa.http.proxied import ProxiedConnection, Proxies
 from aisa.http.reply import Reply
 from aisa.http.request import Request
 from aisa.http.shared import App, Shared, Verdict
@@ -64,15 +66,17 @@ class HttpServer:
     async def listen(self, host: str, port: int, tls: ssl.SSLContext | None = None) -> tuple[str, int]:
         """Accept connections on an address, port 0 meaning any free one, and return it as bound. Raises OSError."""
         listener = tcp_listener(host, port)
+        proxies = None if self._settings.proxy_protocol == "off" else Proxies(self._settings)
         if tls is None:
             # What asyncio takes for the backlog is also how often it tries to accept in one turn, and without file descriptors how often
             # it complains each second; so the true backlog is set afterwards.
             loop, shared = asyncio.get_running_loop(), self._shared
-            self._listeners.append(await loop.create_server(lambda: Connection(shared), sock=listener, backlog=ACCEPTS_PER_TURN_MAX))
+            made = partial(Connection, shared) if proxies is None else partial(ProxiedConnection, shared, proxies)
+            self._listeners.append(await loop.create_server(made, sock=listener, backlog=ACCEPTS_PER_TURN_MAX))
             listener.listen(BACKLOG_CONNECTIONS_MAX)
         else:
             listener.listen(BACKLOG_CONNECTIONS_MAX)
-            self._listeners.append(TlsListener(self._shared, listener, tls))
+            self._listeners.append(TlsListener(self._shared, listener, tls, proxies=proxies))
         bound: tuple[str, int] = listener.getsockname()[:2]
         self._addresses.append(f"{bound[0]}:{bound[1]}")
         return bound

@@ -135,6 +135,12 @@ def tcp_progress(descriptor: int) -> tuple[int, int, int]:
     return state, acknowledged, received
 
 
+def peer_address(transport: asyncio.BaseTransport) -> str:
+    """Return the address of a connection's other end, nothing of a unix socket or one that is gone already."""
+    name = transport.get_extra_info("peername")
+    return name[0] if isinstance(name, tuple) else ""
+
+
 def unacknowledged_bytes(descriptor: int) -> int:
     """Return how much of what the kernel has taken the peer has not acknowledged. Raises OSError."""
     told = bytearray(4)

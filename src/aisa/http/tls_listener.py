@@ -8,6 +8,7 @@ import ssl
 
 from aisa.errors import ApiError
 from aisa.http.connection import CONNECTIONS_OVER_MAX, Connection
+from aisa.http.proxied import Proxies, readable, take_head
 from aisa.http.shared import Shared
 
 HANDSHAKE_RECORD = b"\x16"  # what TLS begins with, in all its versions; no method of HTTP does
@@ -18,7 +19,7 @@ _PLAIN = "This port speaks TLS and was spoken to in plain HTTP: use https:// in 
 
 
 class _Secured(Connection):
-    """A connection whose handshake is done: it takes its place among those that count."""
+    """A connection whose handshake is over: it takes its place among those that count."""
 
     __slots__ = ("_handshake",)
 
@@ -29,27 +30,35 @@ class _Secured(Connection):
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         self._shared.connections.discard(self._handshake)
         super().connection_made(transport)
+        if self._handshake.address is not None:
+            self._reader.address = self._handshake.address
 
 
-class _Plain(_Secured):
-    """A connection that speaks no TLS: it is told so."""
+class _Refused(_Secured):
+    """A connection that cannot be secured: it is told why."""
 
-    __slots__ = ()
+    __slots__ = ("_why",)
+
+    def __init__(self, shared: Shared, handshake: Handshake, why: ApiError) -> None:
+        super().__init__(shared, handshake)
+        self._why = why
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         super().connection_made(transport)
         if not (self._refused or transport.is_closing()):
-            self._refuse(ApiError("invalid_request", _PLAIN))
+            self._refuse(self._why)
 
 
 class Handshake:
     """A connection from its accept to the end of its handshake; counted as an open one (`shared.Open`)."""
 
-    def __init__(self, shared: Shared, accepted: socket.socket, context: ssl.SSLContext) -> None:
+    def __init__(self, shared: Shared, accepted: socket.socket, context: ssl.SSLContext, *, proxies: Proxies | None) -> None:
         self._shared = shared
         self._accepted = accepted
         self._context = context
+        self._proxies = proxies
         self._loop = asyncio.get_running_loop()
+        self.address: str | None = None  # of the client, where a proxy named it
         shared.connections.add(self)
         self._task = self._loop.create_task(self._run())
 
@@ -65,9 +74,9 @@ class Handshake:
         seconds = self._shared.settings.header_timeout_seconds
         try:
             async with asyncio.timeout(seconds):
-                plain = await self._first_byte() not in (HANDSHAKE_RECORD, b"")
-            if plain:
-                await self._loop.connect_accepted_socket(lambda: _Plain(self._shared, self), self._accepted)
+                why_not = await self._why_not()
+            if why_not is not None:
+                await self._loop.connect_accepted_socket(lambda: _Refused(self._shared, self, why_not), self._accepted)
             else:
                 await self._loop.connect_accepted_socket(
                     lambda: _Secured(self._shared, self),
@@ -83,29 +92,27 @@ class Handshake:
         finally:
             self._shared.connection_ended(self)
 
-    async def _first_byte(self) -> bytes:
-        """Return what the client begins with, without taking it; nothing if it has left. Raises OSError."""
-        arrived: asyncio.Future[None] = self._loop.create_future()
-
-        def readable() -> None:
-            if not arrived.done():
-                arrived.set_result(None)
-
-        self._loop.add_reader(self._accepted, readable)
+    async def _why_not(self) -> ApiError | None:
+        """Return why there will be no handshake, None if there may be one, to judge by how the client begins. Raises OSError."""
         try:
-            await arrived
-        finally:
-            self._loop.remove_reader(self._accepted)
-        return self._accepted.recv(1, socket.MSG_PEEK)
+            if self._proxies is not None:
+                self.address = await take_head(self._accepted, self._proxies)
+        except ApiError as error:
+            return error
+        await readable(self._accepted)
+        if self._accepted.recv(1, socket.MSG_PEEK) in (HANDSHAKE_RECORD, b""):
+            return None
+        return ApiError("invalid_request", _PLAIN)
 
 
 class TlsListener:
-    """Accepts on a listening socket until it is closed."""
+    """Accepts on a listening socket until it is closed. `proxies` are who names clients, None if nobody does."""
 
-    def __init__(self, shared: Shared, listener: socket.socket, context: ssl.SSLContext) -> None:
+    def __init__(self, shared: Shared, listener: socket.socket, context: ssl.SSLContext, *, proxies: Proxies | None = None) -> None:
         self._shared = shared
         self._listener = listener
         self._context = context
+        self._proxies = proxies
         self._loop = asyncio.get_running_loop()
         self._loop.add_reader(listener, self._accept)
 
@@ -129,7 +136,7 @@ class TlsListener:
                 accepted.close()
                 continue
             accepted.setblocking(False)
-            Handshake(shared, accepted, self._context)
+            Handshake(shared, accepted, self._context, proxies=self._proxies)
 
     def _pause(self, error: OSError) -> None:
         context = {"message": f"a connection cannot be accepted for {ACCEPT_PAUSE_SECONDS:g} s", "exception": error}

@@ -252,6 +252,7 @@ def row_of(opening: Opening, ending: Ending) -> CallRow:
         error_code=ending.error_code,
         client_request_id=opening.client_request_id,
         idempotency=opening.idempotency,
+        address=opening.address,
     )
 
 

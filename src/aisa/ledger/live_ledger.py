@@ -106,6 +106,7 @@ class LiveLedger:
             prepaid=wallet.balance is not None,
             client_request_id=call.client_request_id,
             idempotency=call.idempotency,
+            address=call.shown_address,
             target=kept_name(offer.name),
         )
         try:

@@ -23,6 +23,7 @@ class Refusal(msgspec.Struct, frozen=True):
     error: ApiError
     model: str = ""
     client_request_id: str | None = None
+    address: str | None = None
 
 
 class RefusedCalls(msgspec.Struct, frozen=True, gc=False):
@@ -42,6 +43,7 @@ class RefusedCalls(msgspec.Struct, frozen=True, gc=False):
     last_ms: int
     number: int = 1
     client_request_id: str | None = None
+    address: str | None = None
 
 
 def not_kept(_refusal: Refusal) -> None:

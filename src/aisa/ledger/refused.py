@@ -100,6 +100,7 @@ class RefusalRecords:
             at_ms=now_ms,
             last_ms=now_ms,
             client_request_id=refusal.client_request_id,
+            address=refusal.address,
         )
 
     def _write(self, record: RefusedCalls) -> None:

@@ -13,7 +13,7 @@ class Opening(msgspec.Struct, frozen=True, gc=False):
     """What is known of a call before its vendor is asked. Times are UNIX milliseconds.
 
     `prices` and their source are those of `target`, which is asked next or serves. `prepaid` says that the cost is taken from the
-    account's wallet. A target without a price (`prices` None) costs nothing.
+    account's wallet. A target without a price (`prices` None) costs nothing. `address` is what is kept of the client's.
     """
 
     id: str
@@ -29,6 +29,7 @@ class Opening(msgspec.Struct, frozen=True, gc=False):
     client_request_id: str | None = None
     idempotency: str | None = None
     target: str = ""
+    address: str | None = None
 
 
 class CallRow(msgspec.Struct, frozen=True, gc=False):
@@ -63,3 +64,4 @@ class CallRow(msgspec.Struct, frozen=True, gc=False):
     error_code: str | None = None
     client_request_id: str | None = None
     idempotency: str | None = None
+    address: str | None = None

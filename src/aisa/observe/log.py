@@ -142,7 +142,7 @@ def in_words(fact: Fact) -> str:
             said = call_in_words(fact)
         case Refused():
             whose = f"  {fact.key_label} ({fact.key_id})" if fact.key_id else ""
-            said = f"{fact.status}  {fact.method} {fact.path}  {fact.code}{whose}  {fact.request_id}"
+            said = f"{fact.status}  {fact.method} {fact.path}  {fact.code}{whose}  {fact.request_id}{from_where(fact.address)}"
         case Replayed():
             said = f"200  the answer of {fact.call_id} again  {fact.key_label}  {fact.request_id}"
         case VendorFailed() | UsageMisreported() | FinishUnknown() | ChoicesMissing() | DocumentLost():
@@ -199,5 +199,10 @@ def call_in_words(fact: CallEnded) -> str:
     tokens = f"{usage.input_tokens} in {usage.output_tokens} out"
     return (
         f"{fact.status}  {fact.model}{served}  {'stream' if fact.stream else 'whole'}  {tokens}{first}"
-        f"  total {fact.total_seconds:.2f}s{tries}{ended}  {fact.key_label}  {fact.request_id}"
+        f"  total {fact.total_seconds:.2f}s{tries}{ended}  {fact.key_label}  {fact.request_id}{from_where(fact.address)}"
     )
+
+
+def from_where(address: str | None) -> str:
+    """Say where a request came from, where that is known and may be said."""
+    return "" if address is None else f"  from {address}"

@@ -8,7 +8,7 @@ from __future__ import annotations
 from sqlalchemy import JSON, BigInteger, Boolean, Column, ForeignKey, Index, Integer, LargeBinary, MetaData, String, Table, Text
 
 #: The newest migration. Kept here so that Alembic is not imported to find a database current.
-HEAD = "0007"
+HEAD = "0008"
 
 # Names for constraints, so that later migrations can refer to them on every database.
 metadata = MetaData(
@@ -98,6 +98,7 @@ calls = Table(
     Column("error_code", Text),
     Column("client_request_id", Text),
     Column("idempotency", Text),
+    Column("address", String(64)),
     Column("billed_input_tokens", BigInteger, nullable=False),
     Column("billed_output_tokens", BigInteger, nullable=False),
     Column("billed_cached_tokens", BigInteger, nullable=False),
@@ -133,4 +134,5 @@ refused_calls = Table(
     Column("last_ms", BigInteger, nullable=False),
     Column("number", BigInteger, nullable=False),
     Column("client_request_id", Text),
+    Column("address", String(64)),
 )

@@ -64,7 +64,7 @@ MEANING: Mapping[str, str] = MappingProxyType(
         "written in another case, invalid UTF-8, deeper than 64 levels, or bytes after its end.",
         "context_length_exceeded": "The prompt does not fit the model's context window. Shorten it.",
         "missing_api_key": "No `Authorization: Bearer` header was sent.",
-        "invalid_api_key": "The key is not one of this server's, or is disabled.",
+        "invalid_api_key": "The key is not one of this server's, or it or its account is disabled.",
         "revoked_api_key": "The key was revoked. Ask for a new one.",
         "expired_api_key": "The key's expiry has passed. Ask for a new one.",
         "insufficient_wallet_balance": "The account's wallet cannot pay for the call. Top it up; a retry does not help.",

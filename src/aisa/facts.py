@@ -137,6 +137,14 @@ class KeysChanged(msgspec.Struct, frozen=True, tag="keys_changed"):
     label: str
 
 
+class AccountChanged(msgspec.Struct, frozen=True, tag="account_changed"):
+    """An account was created, enabled or disabled, or has another tier, None for the configuration's default."""
+
+    action: str
+    account: str
+    tier: str | None
+
+
 class WalletChanged(msgspec.Struct, frozen=True, tag="wallet_changed"):
     """Money was put into a wallet or taken out by hand, or its limit was removed. In nano-dollars; `balance` is what is in it now."""
 
@@ -185,6 +193,7 @@ Fact = (
     | RefusalsNotKept
     | BugFound
     | KeysChanged
+    | AccountChanged
     | WalletChanged
     | LedgerAway
     | LedgerBack

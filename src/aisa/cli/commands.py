@@ -5,6 +5,7 @@ from __future__ import annotations
 import click
 
 from aisa import __version__
+from aisa.cli.accounts import accounts
 from aisa.cli.board import board
 from aisa.cli.calls import calls
 from aisa.cli.configuration import config
@@ -39,6 +40,7 @@ def aisa() -> None:
 
 aisa.add_command(serve)
 aisa.add_command(keys)
+aisa.add_command(accounts)
 aisa.add_command(config)
 aisa.add_command(prices)
 aisa.add_command(wallet)

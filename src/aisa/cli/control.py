@@ -120,8 +120,8 @@ def _directly(data_dir: str, asking: Asking, limits: Limits | None) -> tuple[int
 
         run(connection)
 
-    makes_key = asking.method == "POST" and asking.path in ("/keys", "/keys/import")
-    if not makes_key and not (Path(data_dir) / DATABASE_NAME).exists():
+    makes = asking.method == "POST" and asking.path in ("/keys", "/keys/import", "/accounts")
+    if not makes and not (Path(data_dir) / DATABASE_NAME).exists():
         # Listing in the wrong working directory must not leave a data folder behind.
         remedy = "Name the folder with --data-dir, or start with `aisa serve` or `aisa keys create`."
         raise StorageFailed(data_dir, "There is no aisa data in this folder.", remedy)

@@ -27,6 +27,7 @@ import msgspec
 from aisa.admission.rules import tier_of
 from aisa.clock import WallClock
 from aisa.config.limits import Limits
+from aisa.edge.admin_accounts import AccountRoutes
 from aisa.edge.admin_route import Answering, Asked, Result, change, look, read
 from aisa.edge.admin_wallets import WalletRoutes
 from aisa.edge.routes import Route, RouteTable
@@ -112,6 +113,7 @@ class Admin:
                 change("/keys/import", self._import),
                 change("/keys/{name}/update", self._update),
                 change("/keys/{name}/revoke", self._revoke),
+                *AccountRoutes(keys.accounts, lambda: self.limits, self._noted.append).routes(),
                 *(() if wallets is None else WalletRoutes(wallets, self._noted.append).routes()),
                 *more,
             )

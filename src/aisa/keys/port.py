@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Protocol
 
-from aisa.keys.rules import DEFAULT_ACCOUNT, NO_RATES, Key, Rates, SpendCap
+from aisa.keys.rules import DEFAULT_ACCOUNT, NO_RATES, Account, Key, Rates, SpendCap
 
 
 class Keys(Protocol):
@@ -64,6 +64,11 @@ class KeyRing(Keys, Protocol):
         ...
 
     @property
+    def accounts(self) -> AccountRing:
+        """The accounts that the keys belong to."""
+        ...
+
+    @property
     def tiers(self) -> Mapping[str, str]:
         """The tiers of the accounts that were given one, by the account's name."""
         ...
@@ -74,4 +79,24 @@ class KeyRing(Keys, Protocol):
 
     def revoke(self, id_or_label: str) -> Key:
         """Revoke a key for good; once more does no harm. Raises ApiError resource_not_found."""
+        ...
+
+
+class AccountRing(Protocol):
+    """The accounts that keys belong to. Changes count from the next request on, and are on disk when a method returns.
+
+    All raise ApiError: resource_not_found for an account that is not there, invalid_request for what breaks a rule, internal_error when the
+    database does not work.
+    """
+
+    def create_account(self, name: str, tier: str | None = None) -> Account:
+        """Make an account, without a limit on money."""
+        ...
+
+    def set_tier(self, name: str, tier: str | None) -> Account:
+        """Give an account another tier, None for the configuration's default."""
+        ...
+
+    def set_account_state(self, name: str, state: str) -> Account:
+        """Enable or disable an account: none of the keys of a disabled one is let in."""
         ...

@@ -73,6 +73,14 @@ class Key(msgspec.Struct, frozen=True):
     concurrency: int | None = None
 
 
+class Account(msgspec.Struct, frozen=True):
+    """Whose keys they are. `tier` names their limits, None for the configuration's default; `state` is ACTIVE or DISABLED."""
+
+    name: str
+    tier: str | None = None
+    state: str = ACTIVE
+
+
 class SpendCap(NamedTuple):
     """What a key may spend: nano-dollars in each window of UTC."""
 

@@ -2,20 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Generator
-from contextlib import contextmanager
 from hashlib import sha256
 from hmac import compare_digest
 
 import msgspec
-from sqlalchemy import Connection, insert, select, update
+from sqlalchemy import insert, select, update
 
 from aisa.clock import Chance, WallClock
 from aisa.errors import ApiError
 from aisa.keys import rules
+from aisa.keys.accounts import AccountStore, add_account, writing
 from aisa.keys.rules import ACTIVE, DEFAULT_ACCOUNT, NO_RATES, REVOKED, Key, Rates, SpendCap
 from aisa.storage.engine import Database
-from aisa.storage.failure import StorageFailed
 from aisa.storage.tables import accounts
 from aisa.storage.tables import keys as table
 
@@ -33,10 +31,10 @@ class KeyStore:
         self._chance = chance
         self._by_digest: dict[bytes, Key] = {}
         self._by_name: dict[str, Key] = {}  # by id and by label; no label looks like an id
-        self.tiers: dict[str, str] = {}  # of accounts that were given one
+        self.accounts = AccountStore(database, wall_clock)
+        self.tiers = self.accounts.tiers
+        self._disabled = self.accounts.disabled
         with database.transaction() as connection:
-            for name, tier in connection.execute(select(accounts.c.name, accounts.c.tier).where(accounts.c.tier.is_not(None))):
-                self.tiers[name] = tier
             for row in connection.execute(select(table).order_by(table.c.created_at, table.c.id)):
                 self._remember(msgspec.convert(row, Key, from_attributes=True, builtin_types=(bytes,)))
 
@@ -55,6 +53,8 @@ class KeyStore:
             raise _unknown(secret)
         if key.state != ACTIVE or key.expires_at is not None:
             rules.verify_state(key, self._wall_clock())
+        if key.account in self._disabled:
+            raise ApiError("invalid_api_key", f"The account of the API key labelled {key.label!r} is disabled.")
         return key
 
     def known(self, secret: str | None) -> Key | None:
@@ -127,7 +127,7 @@ class KeyStore:
         return key
 
     def _change(self, key: Key, values: dict[str, object]) -> Key:
-        with self._writing() as connection:
+        with writing(self._database) as connection:
             connection.execute(update(table).where(table.c.id == key.id).values(**values))
         changed = msgspec.structs.replace(key, **values)
         self._remember(changed)
@@ -164,10 +164,9 @@ class KeyStore:
             spend_window=None if spend is None else spend.window,
             **rules.check_rates(rates)._asdict(),
         )
-        with self._writing() as connection:
+        with writing(self._database) as connection:
             if connection.execute(select(accounts).where(accounts.c.name == key.account)).first() is None:
-                new = {"balance": None, "charged": 0, "spent": 0, "calls": 0, "created_at": key.created_at}
-                connection.execute(insert(accounts).values(name=key.account, **new))
+                add_account(connection, key.account, created_at=key.created_at)
             connection.execute(insert(table).values(msgspec.structs.asdict(key)))
         self._remember(key)
         return key
@@ -177,15 +176,6 @@ class KeyStore:
         while id_ in self._by_name:
             id_ = rules.new_id(self._chance)
         return id_
-
-    @contextmanager
-    def _writing(self) -> Generator[Connection]:
-        # To memory only after the commit: what the disk refused must not be honoured until a restart forgets it.
-        try:
-            with self._database.transaction() as connection:
-                yield connection
-        except StorageFailed as failure:
-            raise ApiError("internal_error", f"{failure.what} {failure.remedy}") from failure
 
     def _remember(self, key: Key) -> None:
         self._by_digest[key.digest] = self._by_name[key.id] = self._by_name[key.label] = key

@@ -14,6 +14,7 @@ import msgspec
 from aisa.clock import WallClock
 from aisa.errors import CALLER, OPERATOR, VENDOR
 from aisa.facts import (
+    AccountChanged,
     BugFound,
     CallEnded,
     ChoicesMissing,
@@ -129,8 +130,12 @@ def health_in_words(fact: TargetHealth) -> str:
     return f"{fact.target} is asked last for {fact.last_for_seconds:g} s" if fact.last_for_seconds else f"{fact.target} answers again"
 
 
-def wallet_in_words(fact: WalletChanged) -> str:
-    """Say what was done to a wallet and what is in it now."""
+def change_in_words(fact: KeysChanged | AccountChanged | WalletChanged) -> str:
+    """Say what an administrator has changed."""
+    if isinstance(fact, KeysChanged):
+        return f"key {fact.action}: {fact.label} ({fact.key_id})"
+    if isinstance(fact, AccountChanged):
+        return f"account {fact.action}: {fact.account}, in {'the default tier' if fact.tier is None else f'the tier {fact.tier}'}"
     left = "unlimited" if fact.balance is None else f"{dollars_text(fact.balance)} US dollars left"
     return f"wallet of {fact.account}: {fact.action} {dollars_text(fact.amount)}, {left}"
 
@@ -153,10 +158,8 @@ def in_words(fact: Fact) -> str:
             said = f"{fact.count} refused calls within a minute left no record: the database is away, or too many keys are refused"
         case BugFound():
             said = f"BUG  {fact.request_id}  {fact.trace}"
-        case KeysChanged():
-            said = f"key {fact.action}: {fact.label} ({fact.key_id})"
-        case WalletChanged():
-            said = wallet_in_words(fact)
+        case KeysChanged() | AccountChanged() | WalletChanged():
+            said = change_in_words(fact)
         case LedgerAway():
             said = f"ACT NOW: the ledger cannot be written: {fact.what} {fact.remedy} Calls go on while the journal has room."
         case LedgerBack():

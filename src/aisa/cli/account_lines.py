@@ -1,0 +1,53 @@
+"""What the commands on accounts do: ask, and show the answer. Decides nothing about accounts and opens nothing itself."""
+
+from __future__ import annotations
+
+from urllib.parse import quote
+
+import msgspec
+
+from aisa.cli.control import ask
+from aisa.cli.keyring import settings
+from aisa.cli.terminal import paint, say
+from aisa.cli.treasury import AccountList, aligned, balance, dollars, json_text
+from aisa.keys.rules import DISABLED
+
+
+class AccountShown(msgspec.Struct):
+    """An account as its routes write it."""
+
+    name: str
+    tier: str | None
+    state: str
+
+
+def change(name: str | None, how: str, asked: object = None, *, config: str | None, data_dir: str | None) -> None:
+    """Make an account, if no name is given, or change one, and say how it is now. Raises Stop."""
+    known = settings(config, data_dir)
+    path = "/accounts" if name is None else f"/accounts/{quote(name, safe='')}/{how}"
+    account = ask(known.server.data_dir, "POST", path, expect=AccountShown, asked=asked, limits=known.limits)
+    tier = f"the tier {account.tier}" if account.tier else f"the default tier, {known.limits.default_tier}"
+    state = ", and disabled: none of its keys is let in" if account.state == DISABLED else ""
+    say(f"The account {paint(account.name, bold=True)} is in {tier}{state}.")
+
+
+def show_all(config: str | None, data_dir: str | None, *, as_json: bool) -> None:
+    """Print every account. Raises Stop."""
+    known = settings(config, data_dir)
+    accounts = ask(known.server.data_dir, "GET", "/accounts", expect=AccountList).data
+    if as_json:
+        say(json_text(accounts))
+        return
+    default = f"default ({known.limits.default_tier})"
+    rows = [
+        [
+            account.name,
+            account.tier or default,
+            account.state,
+            balance(account),
+            dollars(account.spent),
+            f"{account.calls:,}",
+        ]
+        for account in accounts
+    ]
+    say(aligned(("ACCOUNT", "TIER", "STATE", "BALANCE", "SPENT", "CALLS"), rows, left=3))

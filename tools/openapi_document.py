@@ -15,12 +15,14 @@ from typing import Any, NamedTuple
 import msgspec
 
 from aisa.edge.account import UNIX_SECONDS_MAX
-from aisa.edge.app import BILLS, CHAT, PAGE, ROUTES, Answering
+from aisa.edge.app import BILLS, CHAT, PAGE, RESPONSES, ROUTES, Answering
 from aisa.edge.routes import Route
 from aisa.errors import CODES
 from aisa.pricing import KINDS, PRICED
 from aisa.usage import COUNTED, ESTIMATED, REPORTED, Usage
 from aisa.wire.chat import Known
+from aisa.wire.responses import KnownResponses
+from aisa.wire.responses_errors import NAMED
 
 DESTINATION = Path(__file__).parent.parent / "src/aisa/edge/openapi.json"
 Document = dict[str, Any]
@@ -34,6 +36,16 @@ SUMMARIES = {
     "stream": "Send the answer as server-sent events while it is made.",
     "top_logprobs": "How many likely tokens to list at each place; needs `logprobs`. The model's own limit applies.",
     "functions": "The older form of `tools`.",
+}
+RESPONSES_SUMMARIES = {
+    **dict.fromkeys(("temperature", "top_p"), RANGE),
+    "model": SUMMARIES["model"],
+    "input": "A text, or the items of the conversation so far.",
+    "stream": SUMMARIES["stream"],
+    "tools": "Functions, custom tools and namespaces of them; tools of the vendor's only where it has this API itself.",
+    "max_output_tokens": "The most output tokens, hidden reasoning included; below 1 there is no bound.",
+    "store": "Taken and not heeded: nothing is stored, and answers say so.",
+    "previous_response_id": "Refused: send the whole conversation in `input`.",
 }
 
 
@@ -68,7 +80,13 @@ def answers() -> Document:
     delta_choice = object_of({"index": number, "delta": {"type": "object"}, "finish_reason": {"oneOf": [reasons, {"type": "null"}]}})
     head = {"id": text, "created": number, "model": text}
     model = {"id": text, "object": {"const": "model"}, "created": number, "owned_by": text}
-    error = {"type": text, "code": {"enum": sorted(CODES)}, "message": text, "param": nullable("string"), "request_id": text}
+    error = {
+        "type": text,
+        "code": {"enum": sorted({*CODES, *NAMED.values()})},
+        "message": text,
+        "param": nullable("string"),
+        "request_id": text,
+    }
     return {
         "Usage": usage,
         "ChatCompletion": object_of(
@@ -81,6 +99,17 @@ def answers() -> Document:
         ),
         "ChatCompletionChunk": object_of(
             {**head, "object": {"const": "chat.completion.chunk"}, "choices": {"type": "array", "items": delta_choice}}
+        ),
+        "Response": object_of(
+            {
+                "id": text,
+                "object": {"const": "response"},
+                "created_at": number,
+                "status": {"enum": ["completed", "incomplete"]},
+                "model": text,
+                "output": {"type": "array", "items": object_of({"type": text})},
+                "usage": object_of({"input_tokens": number, "output_tokens": number, "total_tokens": number}),
+            }
         ),
         "Model": object_of(model),
         "ModelList": object_of({"object": {"const": "list"}, "data": {"type": "array", "items": ref("Model")}}),
@@ -198,7 +227,10 @@ def shapes() -> dict[str, Shape]:
     health = answer("The state.", "Health")
     every = frozenset(status for status, _ in CODES.values())
     return {
-        CHAT: Shape(chat_answer(), every, {"parameters": [once()], "requestBody": {"required": True, "content": json_body(ref("Known"))}}),
+        CHAT: Shape(called("ChatCompletion", "Events `data: {chunk}`, then `data: [DONE]`."), every, asking("Known")),
+        RESPONSES: Shape(
+            called("Response", "Events with their type as name, the last of them `response.completed`."), every, asking("KnownResponses")
+        ),
         "/v1/models": Shape(answer("The models.", "ModelList")),
         "/v1/models/{id}": Shape(answer("The model.", "Model"), frozenset({403, 404}), {"parameters": [name]}),
         "/v1/usage": Shape(answer("The sums.", "UsageReport"), frozenset({400, 503}), {"parameters": window_parameters()}),
@@ -220,15 +252,16 @@ def once() -> Document:
     }
 
 
-def chat_answer() -> Document:
-    """The good answer of a chat call."""
+def asking(component: str) -> Document:
+    """What a call is asked with."""
+    return {"parameters": [once()], "requestBody": {"required": True, "content": json_body(ref(component))}}
+
+
+def called(component: str, events: str) -> Document:
+    """The good answer of a call: a document, or a stream of such events."""
     replayed = {"description": "The answer is that of an earlier request with the same key.", "schema": {"type": "string"}}
-    stream = {"text/event-stream": {"schema": {"type": "string", "description": "Events `data: {chunk}`, then `data: [DONE]`."}}}
-    return {
-        "description": "The answer.",
-        "headers": {"idempotent-replayed": replayed},
-        "content": json_body(ref("ChatCompletion")) | stream,
-    }
+    stream = {"text/event-stream": {"schema": {"type": "string", "description": events}}}
+    return {"description": "The answer.", "headers": {"idempotent-replayed": replayed}, "content": json_body(ref(component)) | stream}
 
 
 def paths() -> Document:
@@ -257,9 +290,11 @@ def operation(route: Route[Answering], shape: Shape) -> Document:
 
 def document() -> Document:
     """The whole description."""
-    _, components = msgspec.json.schema_components([Known], ref_template="#/components/schemas/{name}")
+    _, components = msgspec.json.schema_components([Known, KnownResponses], ref_template="#/components/schemas/{name}")
     for field, summary in SUMMARIES.items():
         components["Known"]["properties"][field]["description"] = summary
+    for field, summary in RESPONSES_SUMMARIES.items():
+        components["KnownResponses"]["properties"][field]["description"] = summary
     return {
         "openapi": "3.1.0",
         "info": {

@@ -33,6 +33,7 @@ from aisa.wire.chat_door import CHAT_DOOR
 from aisa.wire.door import Door, refuse
 from aisa.wire.port import HeaderList
 from aisa.wire.reply import JSON_TYPE
+from aisa.wire.responses_door import RESPONSES_DOOR
 
 OPTIONS = "OPTIONS"
 PLAIN_DOOR = CHAT_DOOR  # whose words refusals are told in where no door was asked for
@@ -300,6 +301,7 @@ class Visit(msgspec.Struct):
 
 
 CHAT = "/v1/chat/completions"
+RESPONSES = "/v1/responses"
 PAGE = "/"
 ROUTES: tuple[Route[Answering], ...] = (
     Route(
@@ -311,6 +313,16 @@ ROUTES: tuple[Route[Answering], ...] = (
         body_bytes_max=None,
         aliases=("/chat/completions",),
         door=CHAT_DOOR,
+    ),
+    Route(
+        "POST",
+        RESPONSES,
+        Edge.call,
+        "Create a response",
+        media_type=JSON_TYPE,
+        body_bytes_max=None,
+        aliases=("/responses",),
+        door=RESPONSES_DOOR,
     ),
     Route("GET", "/v1/models", Edge.models, "List models", aliases=("/models",)),
     Route("GET", "/v1/models/{id}", Edge.model, "Describe a model", aliases=("/models/{id}",)),

@@ -12,8 +12,8 @@ _OPENAI = f"Set your client to an OpenAI-compatible vendor, with the base URL of
 #: The beginning of a path, which also counts without its `/v1` -> what to do.
 ELSEWHERE: Mapping[str, str] = MappingProxyType(
     {
-        "/v1/responses": f"{_NOT_HERE} Responses API. Set your client to Chat Completions, {_CHAT}: the setting is often called "
-        "`wire_api`, `use_responses_api` or `chat_completions`.",
+        "/v1/responses/": f"{_NOT_HERE} store of responses, and no count of a request's tokens. Send the whole conversation in `input` of "
+        "POST /v1/responses each time; its tokens are in the `usage` of the answer.",
         "/v1/messages": f"{_NOT_HERE} Anthropic API. {_OPENAI}",
         "/api/hello": f"{_NOT_HERE} Anthropic API. {_OPENAI}",
         "/v1beta": f"{_NOT_HERE} Gemini API. {_OPENAI}",

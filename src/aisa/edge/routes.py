@@ -125,6 +125,7 @@ class RouteTable(Generic[Handler]):
 
 def begins(path: str, beginning: str) -> bool:
     """Say whether a path is `beginning` or something below it, with or without `/v1`."""
+    beginning = beginning.rstrip("/")
     return any(f"{path}/".startswith((f"{at}/", f"{at}:")) for at in (beginning, beginning.removeprefix("/v1")) if at)
 
 

@@ -25,6 +25,8 @@ NAME: str = "openai"
 STREAM_OPTIONS = "stream_options"
 INCLUDE_USAGE = "include_usage"
 ADDED = (STREAM_OPTIONS, INCLUDE_USAGE)  # to a stream, for the bill; some vendors refuse one or the other
+#: Members that change how an answer is made and not what it says.
+HINTS = ("prompt_cache_key", "prompt_cache_retention", "prompt_cache_options", "safety_identifier", "user", "verbosity")
 USAGE_WISH = b'{"include_usage":true}'
 USAGE_PLEASE = Raw(USAGE_WISH)
 
@@ -38,6 +40,8 @@ def to_upstream(request: Request, target: Target) -> UpstreamRequest:
     fields["model"] = Raw(msgspec.json.encode(target.model))
     added = ask_for_usage(fields, chat, target) if chat.stream else ()
     fields["messages"] = Raw(without_seals(bytes(fields["messages"])))
+    if chat is not request:
+        added += put_aside(fields, target)
     if has_bare_image_url(chat.known.messages):
         fields["messages"] = Raw(with_image_objects(fields["messages"]))
     headers = (("content-type", "application/json"), ("accept", "text/event-stream" if chat.stream else "application/json"))
@@ -64,6 +68,18 @@ def ask_for_usage(fields: dict[str, Raw], chat: ChatRequest, target: Target) -> 
     if not chat.include_usage:
         fields[STREAM_OPTIONS] = Raw(msgspec.json.encode({**rest, INCLUDE_USAGE: True}))
     return ()
+
+
+def put_aside(fields: dict[str, Raw], target: Target) -> tuple[str, ...]:
+    """Take out what a client of another protocol hinted at and this target refuses; return what hints are left.
+
+    Such a client knows nothing of what chat completions this vendor takes, and often cannot leave them out.
+    """
+    hints = [name for name in HINTS if name in fields]
+    for name in hints:
+        if name in target.omit:
+            del fields[name]
+    return tuple([name for name in hints if name in fields])
 
 
 def with_image_objects(messages: Raw) -> bytes:

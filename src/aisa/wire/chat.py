@@ -13,6 +13,7 @@ from aisa.errors import ApiError
 from aisa.names import MODEL_NAME_CHARACTERS_MAX
 from aisa.wire.chat_members import REQUEST
 from aisa.wire.strict_json import parse_object
+from aisa.wire.trees import Tree
 from aisa.wire.vendor_tier import tier_asked
 from aisa.wire.wish import EFFORTS, Wish
 
@@ -173,6 +174,16 @@ def parse_chat(body: bytes) -> ChatRequest:
     """
     tree = parse_object(body)
     REQUEST.check(tree)
+    return checked(tree, FIELDS_DECODER.decode(body), len(body))
+
+
+def chat_of(tree: Tree, body_bytes: int) -> ChatRequest:
+    """Return the request that one of another protocol comes to, whose body has so many bytes. Raises ApiError as `parse_chat` does."""
+    return checked(tree, {name: Raw(msgspec.json.encode(value)) for name, value in tree.items()}, body_bytes)
+
+
+def checked(tree: Tree, fields: dict[str, Raw], body_bytes: int) -> ChatRequest:
+    """Return the request in an object and its members as they are written."""
     try:
         known = msgspec.convert(tree, Known)
     except msgspec.ValidationError as error:
@@ -182,8 +193,8 @@ def parse_chat(body: bytes) -> ChatRequest:
     options = known.stream_options
     return ChatRequest(
         known=known,
-        fields=FIELDS_DECODER.decode(body),
-        body_bytes=len(body),
+        fields=fields,
+        body_bytes=body_bytes,
         model=known.model,
         stream=bool(known.stream),
         include_usage=bool(options and options.include_usage),

@@ -64,7 +64,10 @@ class Request(Protocol):
         ...
 
     def as_chat(self) -> ChatRequest:
-        """Return the request in the one form that every dialect can read, whatever it came in."""
+        """Return the request in the one form that every dialect can read, whatever it came in.
+
+        Raises UpstreamFailed for what that form cannot say, as a target that speaks the client's own protocol may be able to.
+        """
         ...
 
 

@@ -1,0 +1,217 @@
+"""A Responses request as the client wrote it, and the chat completion that it comes to. Knows no model and no vendor.
+
+`input`, tools and the form of the text are translated; what has the same meaning in both APIs is carried under its name there.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from functools import cached_property
+from types import MappingProxyType
+from typing import Annotated, Any
+
+import msgspec
+from msgspec import Meta, Raw
+
+from aisa.errors import CALLER, ApiError, UpstreamFailed
+from aisa.names import MODEL_NAME_CHARACTERS_MAX
+from aisa.wire.chat import ChatRequest, Share, Temperature, chat_of, explain
+from aisa.wire.responses_input import STATELESS, Conversation, items_of
+from aisa.wire.responses_members import REQUEST
+from aisa.wire.responses_tools import Loss, OfferedTool, ToolNames, chat_choice, chat_tools
+from aisa.wire.strict_json import parse_object
+from aisa.wire.trees import Tree, is_tree
+from aisa.wire.vendor_tier import tier_named
+from aisa.wire.wish import EFFORTS, Wish
+
+#: Members that mean the same in chat completions and are called the same. `parallel_tool_calls` is, but true is usual there.
+SAME = (
+    "temperature",
+    "top_p",
+    "top_logprobs",
+    "service_tier",
+    "user",
+    "safety_identifier",
+    "prompt_cache_key",
+    "prompt_cache_retention",
+    "prompt_cache_options",
+    "moderation",
+)
+LOGPROBS = "message.output_text.logprobs"  # an entry of `include`
+#: What only a server that keeps responses can do -> what to do instead.
+KEPT = MappingProxyType(
+    {
+        "previous_response_id": STATELESS,
+        "conversation": STATELESS,
+        "background": "This server keeps no responses to be asked for later. Send the call with `stream`, or wait for it.",
+    }
+)
+
+
+class TextForm(msgspec.Struct):
+    """What form the text is to have."""
+
+    format: dict[str, Any] | None = None
+    verbosity: Any = None
+
+
+class Thinking(msgspec.Struct):
+    """How the model is to think."""
+
+    effort: Any = None
+    summary: Any = None
+
+
+class KnownResponses(msgspec.Struct):
+    """The fields that we act on or whose type every vendor agrees on."""
+
+    model: Annotated[str, Meta(extra_json_schema={"minLength": 1, "maxLength": MODEL_NAME_CHARACTERS_MAX})]
+    input: str | list[dict[str, Any]]
+    instructions: str | None = None
+    stream: bool | None = None
+    tools: list[OfferedTool] | None = None
+    tool_choice: str | dict[str, Any] | None = None
+    parallel_tool_calls: bool | None = None
+    max_output_tokens: int | None = None
+    temperature: Temperature | None = None
+    top_p: Share | None = None
+    top_logprobs: int | None = None
+    text: TextForm | None = None
+    reasoning: Thinking | None = None
+    include: list[str] | None = None
+    metadata: Any = None
+    service_tier: str | None = None
+    store: bool | None = None
+    truncation: str | None = None
+    user: str | None = None
+    safety_identifier: str | None = None
+    prompt_cache_key: str | None = None
+    previous_response_id: str | None = None
+    conversation: Any = None
+    background: bool | None = None
+    prompt: Any = None
+
+
+class ResponsesRequest:
+    """A valid request; implements `wire.door.Request`. `body` is the client's own, for a vendor of the same protocol.
+
+    `chat` is what of it chat completions can say, `lost` what of it they cannot.
+    """
+
+    choices = 1
+    bound_name = "max_output_tokens"
+
+    def __init__(self, known: KnownResponses, tree: Tree, body: bytes) -> None:
+        self.known = known
+        self.body = body
+        self.body_bytes = len(body)
+        self.model = known.model
+        self.stream = bool(known.stream)
+        self.names = ToolNames()
+        self.lost: list[Loss] = []
+        self.chat = chat_of(self._chat() | {name: tree[name] for name in SAME if tree.get(name) is not None}, len(body))
+
+    @property
+    def max_tokens(self) -> int | None:
+        """The client's bound on output tokens, None if it gave none or one below 1, which means none."""
+        bound = self.known.max_output_tokens or 0
+        return bound if bound > 0 else None
+
+    @property
+    def bounds_reasoning(self) -> bool:
+        """True if there is such a bound: it always holds for hidden reasoning too."""
+        return self.max_tokens is not None
+
+    def wishes(self) -> Iterator[Wish]:
+        """Yield what is asked of the model that its entry may limit."""
+        known = self.known
+        yield Wish("top_logprobs", "max_top_logprobs", known.top_logprobs)
+        yield Wish("tools", "max_tools", len(self.chat.known.tools or ()), listed=True)
+        yield Wish("temperature", "max_temperature", known.temperature)
+        if known.reasoning is not None:
+            yield Wish("reasoning.effort", EFFORTS, None, word=known.reasoning.effort)
+
+    def tier(self) -> tuple[str, str]:
+        """Return the service tier that is asked for, nothing for the usual one, and the member that asks."""
+        tier = tier_named(self.known.service_tier) or ""
+        return (tier, "service_tier") if tier else ("", "")
+
+    def as_chat(self) -> ChatRequest:
+        """Return the chat completion that this comes to. Raises UpstreamFailed for what that cannot say: another target may speak this."""
+        for loss in self.lost:
+            error = ApiError("unsupported_parameter", loss.message, param=loss.param)
+            raise UpstreamFailed(error, blame=CALLER, detail=loss.message)
+        return self.chat
+
+    @cached_property
+    def fields(self) -> dict[str, Raw]:
+        """Every top-level member as the client's own bytes, in the client's order."""
+        return msgspec.json.decode(self.body, type=dict[str, Raw])
+
+    def _chat(self) -> Tree:
+        known = self.known
+        conversation = Conversation(known.instructions)
+        given: list[Tree] = [{"role": "user", "content": known.input}] if isinstance(known.input, str) else known.input
+        for position, item in enumerate(items_of(given)):
+            conversation.take(position, item)
+        messages = conversation.end()
+        self.lost += conversation.lost
+        if not messages:
+            self.lost.append(Loss("input", "'input' has nothing that a model can be told which is reached through chat completions."))
+        chat: Tree = {"model": known.model, "messages": messages or [{"role": "user", "content": ""}]}
+        if self.stream:
+            chat["stream"] = True
+        tools = chat_tools(known.tools or [], self.names, self.lost)
+        choice = None if known.tool_choice is None else chat_choice(known.tool_choice, self.lost)
+        if tools:
+            chat["tools"] = tools
+            chat |= {} if choice is None else {"tool_choice": choice}
+            chat |= {"parallel_tool_calls": False} if known.parallel_tool_calls is False else {}
+        elif choice == "required":
+            self.lost.append(Loss("tool_choice", "'tool_choice' asks for a call, and there is no tool that the client runs."))
+        if self.max_tokens is not None:
+            chat["max_completion_tokens"] = self.max_tokens
+        if known.prompt is not None:
+            self.lost.append(Loss("prompt", "'prompt' is kept at a vendor that was not asked. Send `instructions` and `input`."))
+        self._shape(chat)
+        return chat
+
+    def _shape(self, chat: Tree) -> None:
+        """Add how the answer is to be: the form of its text, how much thinking, log-probabilities."""
+        known = self.known
+        text, thinking = known.text, known.reasoning
+        if text is not None and text.format is not None and text.format.get("type") != "text":
+            chat["response_format"] = chat_format(text.format)
+        if text is not None and text.verbosity is not None:
+            chat["verbosity"] = text.verbosity
+        if thinking is not None and thinking.effort is not None:
+            chat["reasoning_effort"] = thinking.effort
+        if LOGPROBS in (known.include or ()) or known.top_logprobs:
+            chat["logprobs"] = True
+
+
+def chat_format(given: Tree) -> Tree:
+    """Return the form of a text: chat completions have a schema in an object of its own."""
+    if given.get("type") != "json_schema" or is_tree(given.get("json_schema")):
+        return given
+    return {"type": "json_schema", "json_schema": {name: value for name, value in given.items() if name != "type"}}
+
+
+def parse_responses(body: bytes) -> ResponsesRequest:
+    """Return the request in a body.
+
+    Raises ApiError: json_parse_error (also for a known name in another case), missing_parameter, invalid_parameter_type, or
+    invalid_request for what is out of range, contradicts itself, or would need responses that are kept; `param` names the field.
+    """
+    tree = parse_object(body)
+    REQUEST.check(tree)
+    try:
+        known = msgspec.convert(tree, KnownResponses)
+    except msgspec.ValidationError as error:
+        raise explain(str(error)) from None
+    for name, remedy in KEPT.items():
+        if getattr(known, name):
+            raise ApiError("invalid_request", f"'{name}' is not for this server. {remedy}", param=name)
+    if not known.input:
+        raise ApiError("invalid_request", "'input' is empty: send a text or items.", param="input")
+    return ResponsesRequest(known, tree, body)

@@ -1,0 +1,224 @@
+"""The front door of the Responses API: a client's request in, and everything that it is sent. Knows no vendor.
+
+What came from a vendor of the same protocol passes in its own bytes; all else is written here.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+
+from aisa.answer import Extra, Identity, Part, Piece, Report, together
+from aisa.errors import ApiError
+from aisa.usage import Usage
+from aisa.wire.content import Content
+from aisa.wire.door import Door, Encoder, Refused, Request
+from aisa.wire.lenient_json import encode
+from aisa.wire.port import HeaderList
+from aisa.wire.reply import JSON_TYPE
+from aisa.wire.request_content import content_of
+from aisa.wire.responses import ResponsesRequest, parse_responses
+from aisa.wire.responses_errors import event_bytes, failure_events, refusal, refusal_body
+from aisa.wire.responses_items import Output
+from aisa.wire.responses_usage import usage_of
+from aisa.wire.sse import KEEP_ALIVE
+from aisa.wire.trees import Tree, as_list, is_tree
+
+PROTOCOL = "responses"
+NUMBER = re.compile(rb'"sequence_number" ?: ?(\d{1,15})')
+RESPONSE_ID = re.compile(rb'"response" ?: ?\{"id" ?: ?"([\w-]{1,200})"')
+
+
+class Answer:
+    """The response object of one answer, and its items."""
+
+    def __init__(self, request: ResponsesRequest, call_id: str, created: int) -> None:
+        seed = call_id.removeprefix("req_")
+        self.id = f"resp_{seed}"
+        self.output = Output(seed, request.names)
+        self._identity = Identity(self.id, created, request.model)
+        self._asked = asked_for(request)
+
+    def identify(self, identity: Identity) -> None:
+        """Take note of who answers. The id stays ours."""
+        self._identity = identity
+
+    def tree(self, status: str, usage: Tree | None = None) -> Tree:
+        """Return the response as it is. Its items are in it once it is complete."""
+        why = self.output.incomplete
+        head = {"id": self.id, "object": "response", "created_at": self._identity.created, "status": status, "model": self._identity.model}
+        state = {"error": None, "incomplete_details": None if why is None else {"reason": why}}
+        return {**head, "output": [] if usage is None else self.output.items(), **state, **self._asked, "usage": usage}
+
+    def whole(self, parts: Sequence[Part]) -> Tree:
+        """Return the response at its end."""
+        used = next((usage_of(part.usage, part.cost_usd) for part in parts if isinstance(part, Report)), usage_of(Usage(), None))
+        return self.tree("completed" if self.output.incomplete is None else "incomplete", used)
+
+
+def asked_for(request: ResponsesRequest) -> Tree:
+    """Return what a response repeats of its request. Instructions and tools are left out: they are long, and the client has them."""
+    known = request.known
+    text, thinking = known.text, known.reasoning
+    return {
+        "background": False,
+        "instructions": None,
+        "max_output_tokens": request.max_tokens,
+        "metadata": known.metadata if is_tree(known.metadata) else {},
+        "parallel_tool_calls": known.parallel_tool_calls is not False,
+        "previous_response_id": None,
+        "reasoning": {"effort": None if thinking is None else thinking.effort, "summary": None if thinking is None else thinking.summary},
+        "store": False,
+        "temperature": known.temperature,
+        "text": {"format": {"type": "text"} if text is None or text.format is None else text.format},
+        "tool_choice": known.tool_choice or "auto",
+        "tools": [],
+        "top_p": known.top_p,
+        "truncation": known.truncation or "disabled",
+    }
+
+
+class StreamEncoder:
+    """Writes a stream: every event has a number, and every item that was begun is ended before the answer is."""
+
+    def __init__(self, answer: Answer) -> None:
+        self.headers: HeaderList = [("content-type", "text/event-stream; charset=utf-8")]
+        self._answer = answer
+        self._number = 0  # of the next event
+        self._begun = False
+        self._owed = 0  # tokens of parts that show nothing by themselves, for the next event
+        self._passed: list[bytes] = []  # the first and the last that came in a vendor's own bytes
+
+    def write(self, parts: Sequence[Part]) -> Piece | None:
+        """Return the events for these parts as one piece."""
+        if type(parts[0]) is Piece:
+            return self._pass([part for part in parts if isinstance(part, Piece)])
+        events: list[tuple[Tree, int]] = []
+        carries = False
+        for part in parts:
+            if isinstance(part, Identity):
+                self._answer.identify(part)
+                continue
+            trees = self._opening() + self._events(part, events)
+            self._owed += part.tokens
+            if trees:
+                carries = True
+                events += [(tree, 0) for tree in trees[:-1]]
+                events.append((trees[-1], self._owed))
+                self._owed = 0
+        pieces = [Piece(self._numbered(tree), tokens, carries=carries) for tree, tokens in events]
+        return together(pieces)[0] if pieces else None
+
+    def failure(self, error: ApiError, request_id: str) -> bytes:
+        """Return the two events that end a stream which failed."""
+        response = self._answer.tree("failed")
+        if self._passed:
+            numbers, said = NUMBER.findall(self._passed[-1]), RESPONSE_ID.search(self._passed[0])
+            self._number = int(numbers[-1]) + 1 if numbers else self._number
+            response["id"] = said[1].decode() if said else response["id"]
+        return b"".join([self._numbered(event) for event in failure_events(error, response)])
+
+    def closing(self, parts: Sequence[Part]) -> bytes:
+        """Return the event that ends the answer, with its items and its usage."""
+        passed = [part.data for part in parts if isinstance(part, Piece)]
+        if passed:
+            return b"".join(passed)
+        whole = self._answer.whole(parts)
+        events: list[Tree] = [*self._opening(), {"type": f"response.{whole['status']}", "response": whole}]
+        return b"".join([self._numbered(event) for event in events])
+
+    def _opening(self) -> list[Tree]:
+        if self._begun:
+            return []
+        self._begun = True
+        response = self._answer.tree("in_progress")
+        return [{"type": kind, "response": response} for kind in ("response.created", "response.in_progress")]
+
+    def _events(self, part: Part, before: list[tuple[Tree, int]]) -> list[Tree]:
+        """Return the events for a part. Log-probabilities go into the event of their text, which is the last."""
+        if isinstance(part, Extra) and part.name == "logprobs" and is_tree(part.value):
+            tokens = as_list(part.value.get("content"))
+            self._answer.output.weigh(tokens)
+            if before and "logprobs" in before[-1][0]:
+                before[-1][0]["logprobs"] = tokens
+            return []
+        return self._answer.output.take(part)
+
+    def _numbered(self, tree: Tree) -> bytes:
+        data = event_bytes(tree, self._number)
+        self._number += 1
+        return data
+
+    def _pass(self, pieces: list[Piece]) -> Piece:
+        piece = together(pieces)[0]
+        self._passed = [self._passed[0] if self._passed else piece.data, piece.data]
+        return piece
+
+
+class DocumentEncoder:
+    """Writes one document. A vendor's own passes; of typed parts it is put together."""
+
+    def __init__(self, answer: Answer) -> None:
+        self.headers: HeaderList = [("content-type", JSON_TYPE)]
+        self._answer = answer
+
+    def write(self, parts: Sequence[Part]) -> Piece | None:
+        """Keep what these parts say. Nothing of a document goes before its end."""
+        for part in parts:
+            if isinstance(part, Identity):
+                self._answer.identify(part)
+            elif isinstance(part, Extra) and part.name == "logprobs" and is_tree(part.value):
+                self._answer.output.weigh(as_list(part.value.get("content")))
+            else:
+                self._answer.output.take(part)
+        return None
+
+    def failure(self, error: ApiError, request_id: str) -> bytes:
+        """Return the failure of a document whose head was sent."""
+        return refusal_body(error, request_id)
+
+    def closing(self, parts: Sequence[Part]) -> bytes:
+        """Return the whole document."""
+        passed = [part.data for part in parts if isinstance(part, Piece)]
+        if passed:
+            return b"".join(passed)
+        self.write(parts)
+        return encode(self._answer.whole(parts))
+
+
+class ResponsesDoor:
+    """The door."""
+
+    protocol = PROTOCOL
+    keep_alive = KEEP_ALIVE
+
+    def read(self, body: bytes) -> Request:
+        """Return the request in a body. Raises ApiError."""
+        return parse_responses(body)
+
+    def content(self, request: Request) -> Content:
+        """Return what a request holds."""
+        return content_of(own(request).chat)
+
+    def encoder(self, request: Request, *, call_id: str, created: int) -> Encoder:
+        """Return what writes the answer."""
+        answer = Answer(own(request), call_id, created)
+        return StreamEncoder(answer) if request.stream else DocumentEncoder(answer)
+
+    def failure(self, error: ApiError, request_id: str) -> bytes:
+        """Return the events that end a stream of which nobody knows how far it came."""
+        response: Tree = {"id": f"resp_{request_id.removeprefix('req_')}", "object": "response"}
+        return b"".join([event_bytes(event, number) for number, event in enumerate(failure_events(error, response))])
+
+    def refused(self, error: ApiError, request_id: str) -> Refused:
+        """Return an error as a whole answer."""
+        return Refused(*refusal(error, request_id))
+
+
+def own(request: Request) -> ResponsesRequest:
+    """Return a request that this door has read."""
+    assert isinstance(request, ResponsesRequest), "the path gives a door back what it has read"
+    return request
+
+
+RESPONSES_DOOR: Door = ResponsesDoor()

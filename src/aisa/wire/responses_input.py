@@ -1,0 +1,272 @@
+"""The input of a Responses request as the messages of chat completions: always the same for the same items. Knows no tools and no answer.
+
+Items of one turn of the model's are one message, as chat completions have it: what it said, then its calls. Pictures in what a tool gave
+back stand behind it in a message of the user's, the only place that vendors take them in.
+"""
+
+from __future__ import annotations
+
+from typing import TypeGuard
+
+import msgspec
+
+from aisa.errors import ApiError
+from aisa.wire.chat import explain
+from aisa.wire.reasoning_details import MEMBER, SEALED_PREFIX, detail
+from aisa.wire.responses_tools import Called, Loss, flattened
+from aisa.wire.trees import Tree, is_list
+
+SHOWN_CHARACTERS_MAX = 64  # of a caller's word in a message
+CALLS = frozenset({"function_call", "custom_tool_call"})
+OUTPUTS = frozenset({"function_call_output", "custom_tool_call_output"})
+#: What a vendor's own tools did in earlier turns: told in its text anyway.
+DONE_ELSEWHERE = ("web_search_call", "file_search_call", "code_interpreter_call", "image_generation_call", "tool_search", "mcp_list_tools")
+STATELESS = "This server keeps no responses. Send the whole conversation in `input`: the earlier items and those of the answers."
+PICTURE_BELOW = "The picture is in the next message."
+LEADING = frozenset({"system", "developer"})
+
+
+class Part(msgspec.Struct):
+    """A part of an item's content."""
+
+    type: str
+    text: str | None = None
+    refusal: str | None = None
+    image_url: str | dict[str, object] | None = None
+    detail: str | None = None
+    file_id: str | None = None
+    file_data: str | None = None
+    file_url: str | None = None
+    filename: str | None = None
+    input_audio: dict[str, object] | None = None
+
+
+Parts = str | list[Part] | None
+
+
+class Item(msgspec.Struct):
+    """An item of the input. One without a type is a message."""
+
+    type: str | None = None
+    role: str | None = None
+    content: Parts = None
+    call_id: str | None = None
+    name: str | None = None
+    namespace: str | None = None
+    arguments: str | None = None
+    input: str | None = None
+    output: Parts = None
+    encrypted_content: str | None = None
+
+    @property
+    def kind(self) -> str:
+        """What it is."""
+        return self.type or ("message" if self.role else "item_reference")
+
+
+def items_of(given: list[Tree]) -> list[Item]:
+    """Return the items of an input. Raises ApiError that says which one is wrong."""
+    items: list[Item] = []
+    for position, tree in enumerate(given):
+        kind, sealed = tree.get("type"), tree.get("encrypted_content")
+        if isinstance(kind, str) and kind not in READ:
+            items.append(Item(kind, encrypted_content=sealed if isinstance(sealed, str) else None))
+            continue
+        try:
+            items.append(msgspec.convert(tree, Item))
+        except msgspec.ValidationError as error:
+            wrong = explain(str(error))
+            place = f"input[{position}]" + (f".{wrong.param}" if wrong.param else "")
+            raise ApiError(wrong.code, f"In 'input[{position}]': {wrong.message}", param=place) from None
+    return items
+
+
+READ = frozenset({"message", "item_reference"}) | CALLS | OUTPUTS
+
+
+class Conversation:
+    """Collects items into messages. `lost` is what has no place in them."""
+
+    def __init__(self, instructions: str | None) -> None:
+        self.messages: list[Tree] = []
+        self.lost: list[Loss] = []
+        self._pictures: list[Tree] = []
+        self._seals: list[str] = []  # on thinking, for the message that it led to
+        self._turn: Tree | None = None  # of the model's, to which more may come
+        self._opening: list[str] | None = []  # texts of the system at the beginning, None once something else came
+        if instructions:
+            self._lead(instructions)
+
+    def take(self, position: int, item: Item) -> None:
+        """Take the next item. Raises ApiError for one that is incomplete, or that refers to what nobody has kept."""
+        kind, param = item.kind, f"input[{position}]"
+        if kind == "message":
+            self._message(item, param)
+        elif kind in CALLS:
+            self._call(item, param)
+        elif kind in OUTPUTS:
+            self._output(item, param)
+        elif kind == "item_reference":
+            raise ApiError("invalid_request", f"'{param}' refers to an item by its id. {STATELESS}", param=param)
+        elif kind == "reasoning":
+            self._thought(item.encrypted_content or "")
+        elif not kind.startswith(DONE_ELSEWHERE):
+            what = f"'{param}' is of the type '{kind[:SHOWN_CHARACTERS_MAX]}', which only a vendor with the Responses API itself can read."
+            self.lost.append(Loss(f"{param}.type", f"{what} Leave it out, or ask a model of such a vendor."))
+
+    def end(self) -> list[Tree]:
+        """Return the messages."""
+        self._show_pictures()
+        return self.messages
+
+    def _lead(self, text: str) -> None:
+        """Put instructions into the one message of the system at the beginning: many models take no second."""
+        assert self._opening is not None, "asked before"
+        self._opening.append(text)
+        self.messages[:] = [{"role": "system", "content": "\n\n".join(self._opening)}]
+
+    def _message(self, item: Item, param: str) -> None:
+        role = item.role
+        if not role:
+            raise ApiError("missing_parameter", f"'{param}' needs a role.", param=f"{param}.role")
+        self._show_pictures()
+        content = self._content(item.content, f"{param}.content", needed=role != "assistant")
+        if role in LEADING:
+            text = content if isinstance(content, str) else text_alone(content)
+            if self._opening is not None and text is not None:
+                self._lead(text)
+                return
+            role = "system"
+        self._opening = None
+        if role != "assistant":
+            self._turn, self._seals = None, []
+            self.messages.append({"role": role, "content": content})
+        elif self._turn is not None and "tool_calls" in self._turn:  # said behind its calls, before their results
+            self._turn["content"] = joined(self._turn["content"], content)
+        else:
+            self._begin_turn(content)
+
+    def _call(self, item: Item, param: str) -> None:
+        if not item.name:
+            raise ApiError("missing_parameter", f"A '{item.kind}' needs a name.", param=f"{param}.name")
+        name = flattened(Called(item.name, item.namespace))
+        call: Tree = {"id": identified(item, param)}
+        if item.kind == "custom_tool_call":
+            call |= {"type": "custom", "custom": {"name": name, "input": item.input or ""}}
+        else:
+            call |= {"type": "function", "function": {"name": name, "arguments": item.arguments or ""}}
+        self._opening = None
+        if self._turn is None:
+            self._show_pictures()
+            self._begin_turn(None)
+        assert self._turn is not None, "it was begun"
+        calls = self._turn.setdefault("tool_calls", [])
+        assert is_list(calls), "nobody else writes it"
+        calls.append(call)
+
+    def _thought(self, seal: str) -> None:
+        """Thinking: a seal of ours goes with the turn in which it came. What is not ours, nobody here can use."""
+        if seal.startswith(SEALED_PREFIX):
+            self._seals.append(seal)
+            if self._turn is not None:
+                self._give_seals(self._turn)
+
+    def _begin_turn(self, content: str | list[Tree] | None) -> None:
+        self._turn = {"role": "assistant", "content": content}
+        self._give_seals(self._turn)
+        self.messages.append(self._turn)
+
+    def _give_seals(self, turn: Tree) -> None:
+        if self._seals:
+            entries = turn.setdefault(MEMBER, [])
+            assert is_list(entries), "nobody else writes it"
+            entries += [detail(seal, len(entries) + place) for place, seal in enumerate(self._seals)]
+            self._seals = []
+
+    def _output(self, item: Item, param: str) -> None:
+        """A tool's result. Parts that are no text wait for the message behind the results."""
+        content = self._content(item.output, f"{param}.output", needed=item.output is None)
+        if is_parts(content):
+            texts = [str(part["text"]) for part in content if part.get("type") == "text"]
+            self._pictures += [part for part in content if part.get("type") != "text"]
+            content = "\n".join(texts) or PICTURE_BELOW
+        self._turn = self._opening = None
+        self.messages.append({"role": "tool", "tool_call_id": identified(item, param), "content": content})
+
+    def _show_pictures(self) -> None:
+        if self._pictures:
+            self.messages.append({"role": "user", "content": self._pictures})
+            self._pictures, self._turn = [], None
+
+    def _content(self, given: Parts, param: str, *, needed: bool) -> str | list[Tree]:
+        """Return content as chat completions have it: a text alone as such."""
+        if given is None or given == []:
+            if not needed:
+                return ""
+            raise ApiError("missing_parameter", f"'{param}' must be a text or parts.", param=param)
+        if isinstance(given, str):
+            return given
+        parts = [self._part(part, f"{param}[{position}]") for position, part in enumerate(given)]
+        return str(parts[0]["text"]) if len(parts) == 1 and parts[0]["type"] == "text" else parts
+
+    def _part(self, part: Part, param: str) -> Tree:
+        match part.type:
+            case "input_text" | "output_text" | "text" | "summary_text" | "reasoning_text":
+                return text_part(part.text or "")
+            case "refusal":
+                return {"type": "refusal", "refusal": part.refusal or ""}
+            case "input_image" | "image_url":
+                return self._picture(part, param)
+            case "input_file" | "file":
+                return self._file(part, param)
+            case "input_audio":
+                return {"type": "input_audio", "input_audio": part.input_audio or {}}
+            case _:
+                pass
+        kind = part.type[:SHOWN_CHARACTERS_MAX]
+        known = "input_text, input_image, input_file, input_audio, output_text or refusal"
+        raise ApiError("invalid_request", f"'{param}' has the type '{kind}'; it must be {known}.", param=f"{param}.type")
+
+    def _picture(self, part: Part, param: str) -> Tree:
+        image = {"url": part.image_url} if isinstance(part.image_url, str) else dict(part.image_url or {})
+        if not image:
+            self.lost.append(Loss(param, f"'{param}' needs an `image_url`, an address or data: this server keeps no files."))
+        if part.detail is not None:
+            image["detail"] = part.detail
+        return {"type": "image_url", "image_url": image}
+
+    def _file(self, part: Part, param: str) -> Tree:
+        if part.file_url is not None:
+            self.lost.append(Loss(f"{param}.file_url", f"'{param}' gives an address. Send the file's data as `file_data`."))
+        given = {"filename": part.filename, "file_data": part.file_data, "file_id": part.file_id}
+        return {"type": "file", "file": {name: value for name, value in given.items() if value is not None}}
+
+
+def identified(item: Item, param: str) -> str:
+    """Return the id of the call that an item is about. Raises ApiError if it has none."""
+    if not item.call_id:
+        raise ApiError("missing_parameter", f"A '{item.kind}' needs a 'call_id'.", param=f"{param}.call_id")
+    return item.call_id
+
+
+def is_parts(content: object) -> TypeGuard[list[Tree]]:
+    """Tell whether content is more than a text."""
+    return isinstance(content, list)
+
+
+def text_alone(parts: list[Tree]) -> str | None:
+    """Return the text of parts that are nothing else."""
+    return "\n\n".join([str(part["text"]) for part in parts]) if all(part["type"] == "text" for part in parts) else None
+
+
+def joined(before: object, more: str | list[Tree]) -> str | list[Tree]:
+    """Return content with more behind it."""
+    if before is None:
+        return more
+    first = before if is_parts(before) else [text_part(str(before))]
+    return [*first, *([text_part(more)] if isinstance(more, str) else more)]
+
+
+def text_part(text: str) -> Tree:
+    """Return a text as a part."""
+    return {"type": "text", "text": text}

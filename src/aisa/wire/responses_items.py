@@ -1,0 +1,291 @@
+"""The items of a Responses answer while they grow, and the events that tell of it. Knows no bytes and no numbers of events.
+
+What was said is kept to the end, as the protocol repeats it whole in the events that end an item and in the one that ends the answer.
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+
+from aisa.answer import Arguments, Extra, Finish, FunctionCall, Part, Reasoning, Refusal, Text, ToolCall
+from aisa.errors import ApiError
+from aisa.wire.responses_tools import ToolNames
+from aisa.wire.trees import Tree, is_tree, trees_in
+
+ANSWER_BYTES_MAX = 67_108_864  # of one answer's texts, which are kept; as much as a document may have
+OUTPUT_TEXT, REFUSAL = "output_text", "refusal"
+INCOMPLETE = {"length": "max_output_tokens", "content_filter": "content_filter"}
+
+
+class Item(ABC):
+    """An item: where it stands, and its text so far."""
+
+    def __init__(self, item_id: str, index: int) -> None:
+        self.id = item_id
+        self.index = index
+        self.done: Tree | None = None  # the whole of it, once it is
+        self.texts: list[str] = []
+
+    def place(self) -> Tree:
+        """Return what names the item in an event."""
+        return {"item_id": self.id, "output_index": self.index}
+
+    def added(self) -> Tree:
+        """Return the event that begins it."""
+        return {"type": "response.output_item.added", "output_index": self.index, "item": self.tree("in_progress")}
+
+    def ended(self, status: str) -> Tree:
+        """Return the event that ends it."""
+        self.done = self.tree(status)
+        return {"type": "response.output_item.done", "output_index": self.index, "item": self.done}
+
+    @abstractmethod
+    def tree(self, status: str) -> Tree:
+        """Return the item as it is."""
+
+    @abstractmethod
+    def end(self, status: str) -> list[Tree]:
+        """Return the events that end it and what is open in it."""
+
+
+class Message(Item):
+    """What the model says: parts of text, and of refusal."""
+
+    def __init__(self, item_id: str, index: int) -> None:
+        super().__init__(item_id, index)
+        self._parts: list[Tree] = []
+        self._kind = ""  # of the part that is open
+        self.logprobs: list[object] = []
+        self.annotations: list[Tree] = []
+
+    def say(self, kind: str, text: str) -> list[Tree]:
+        """Return the events for more text."""
+        events: list[Tree] = []
+        if self._kind != kind:
+            events = self._end_part()
+            self._kind, self.texts, self.logprobs, self.annotations = kind, [], [], []
+            events.append({"type": "response.content_part.added", **self._where(), "part": self._part("")})
+        self.texts.append(text)
+        if kind == REFUSAL:
+            return [*events, {"type": "response.refusal.delta", **self._where(), "delta": text}]
+        return [*events, {"type": "response.output_text.delta", **self._where(), "delta": text, "logprobs": []}]
+
+    def annotate(self, annotation: Tree) -> Tree:
+        """Return the event for a note on the text."""
+        self.annotations.append(annotation)
+        place = {"annotation_index": len(self.annotations) - 1, "annotation": annotation}
+        return {"type": "response.output_text.annotation.added", **self._where(), **place}
+
+    def tree(self, status: str) -> Tree:
+        """Return the item as it is."""
+        return {"id": self.id, "type": "message", "role": "assistant", "status": status, "content": [*self._parts]}
+
+    def end(self, status: str) -> list[Tree]:
+        """Return the events that end it."""
+        return [*self._end_part(), self.ended(status)]
+
+    def _where(self) -> Tree:
+        return {**self.place(), "content_index": len(self._parts)}
+
+    def _part(self, text: str) -> Tree:
+        if self._kind == REFUSAL:
+            return {"type": REFUSAL, "refusal": text}
+        return {"type": OUTPUT_TEXT, "text": text, "annotations": [*self.annotations], "logprobs": [*self.logprobs]}
+
+    def _end_part(self) -> list[Tree]:
+        if not self._kind:
+            return []
+        where, text = self._where(), "".join(self.texts)
+        part = self._part(text)
+        said: Tree = {"refusal": text} if self._kind == REFUSAL else {"text": text, "logprobs": part["logprobs"]}
+        self._parts.append(part)
+        kind, self._kind = self._kind, ""
+        return [{"type": f"response.{kind}.done", **where, **said}, {"type": "response.content_part.done", **where, "part": part}]
+
+
+class Thought(Item):
+    """What the model thinks, as one part of a summary: the form that clients show. `seal` is given back by the client."""
+
+    seal: str | None = None
+
+    def think(self, text: str) -> list[Tree]:
+        """Return the events for more of it."""
+        events: list[Tree] = []
+        if not self.texts:
+            part = {"type": "summary_text", "text": ""}
+            events.append({"type": "response.reasoning_summary_part.added", **self._where(), "part": part})
+        self.texts.append(text)
+        return [*events, {"type": "response.reasoning_summary_text.delta", **self._where(), "delta": text}]
+
+    def tree(self, status: str) -> Tree:
+        """Return the item as it is."""
+        sealed = {} if self.seal is None else {"encrypted_content": self.seal}
+        summary = [{"type": "summary_text", "text": "".join(self.texts)}] if self.texts else []
+        return {"id": self.id, "type": "reasoning", "summary": summary, **sealed}
+
+    def end(self, status: str) -> list[Tree]:
+        """Return the events that end it."""
+        if not self.texts:
+            return [self.ended(status)]
+        part = {"type": "summary_text", "text": "".join(self.texts)}
+        return [
+            {"type": "response.reasoning_summary_text.done", **self._where(), "text": part["text"]},
+            {"type": "response.reasoning_summary_part.done", **self._where(), "part": part},
+            self.ended(status),
+        ]
+
+    def _where(self) -> Tree:
+        return {**self.place(), "summary_index": 0}
+
+
+class Calling(Item):
+    """A call of a tool, by the name that the client gave it."""
+
+    def __init__(self, item_id: str, index: int, call: ToolCall, *, names: ToolNames) -> None:
+        super().__init__(item_id, index)
+        self._custom = call.custom
+        called = names.called(call.name)
+        namespace = {} if called.namespace is None else {"namespace": called.namespace}
+        kind = "custom_tool_call" if call.custom else "function_call"
+        self._head: Tree = {"id": item_id, "type": kind, "call_id": call.id, **namespace, "name": called.name}
+        self._name = called.name
+
+    def give(self, text: str) -> Tree:
+        """Return the event for more of what it is given."""
+        self.texts.append(text)
+        kind = "custom_tool_call_input" if self._custom else "function_call_arguments"
+        return {"type": f"response.{kind}.delta", **self.place(), "delta": text}
+
+    def tree(self, status: str) -> Tree:
+        """Return the item as it is."""
+        given = "".join(self.texts)
+        return {**self._head, "input" if self._custom else "arguments": given, "status": status}
+
+    def end(self, status: str) -> list[Tree]:
+        """Return the events that end it."""
+        given = "".join(self.texts)
+        if self._custom:
+            last: Tree = {"type": "response.custom_tool_call_input.done", **self.place(), "input": given}
+        else:
+            last = {"type": "response.function_call_arguments.done", **self.place(), "name": self._name, "arguments": given}
+        return [last, self.ended(status)]
+
+
+class Output:
+    """All items of one answer. `incomplete` says why it is not whole, if it is not."""
+
+    def __init__(self, seed: str, names: ToolNames) -> None:
+        self.incomplete: str | None = None
+        self._seed = seed
+        self._names = names
+        self._items: list[Item] = []
+        self._message: Message | None = None
+        self._thought: Thought | None = None
+        self._calls: dict[int, Calling] = {}
+        self._bytes = 0
+
+    def items(self) -> list[Tree]:
+        """Return the items that are whole."""
+        return [item.done for item in self._items if item.done is not None]
+
+    def take(self, part: Part) -> list[Tree]:
+        """Return the events for a part; what it shows is in the last of them. Raises ApiError when there is too much to keep."""
+        match part:
+            case Text(_, text) | Refusal(_, text):
+                return self._said(REFUSAL if isinstance(part, Refusal) else OUTPUT_TEXT, text)
+            case Reasoning():
+                return self._thinks(part)
+            case ToolCall():
+                return self._called(part)
+            case Arguments(_, index, text) if index in self._calls:
+                self._keep(text)
+                return [self._calls[index].give(text)]
+            case FunctionCall(_, name, arguments):
+                return self._called_in_the_older_form(name, arguments)
+            case Extra(_, "annotations", value):
+                return self._annotated(trees_in(value))
+            case Finish(_, reason):
+                return self._finish(reason)
+            case _:
+                return []
+
+    def weigh(self, logprobs: list[object]) -> None:
+        """Add log-probabilities to the text that was said last."""
+        if self._message is not None:
+            self._message.logprobs += logprobs
+
+    def _said(self, kind: str, text: str) -> list[Tree]:
+        events = self._end_thought("completed")
+        self._keep(text)
+        if self._message is None:
+            self._message = Message(*self._next("msg"))
+            events.append(self._begin(self._message))
+        return events + self._message.say(kind, text)
+
+    def _thinks(self, part: Reasoning) -> list[Tree]:
+        events = self._end_message("completed")
+        if self._thought is None:
+            self._thought = Thought(*self._next("rs"))
+            events.append(self._begin(self._thought))
+        if part.text:
+            self._keep(part.text)
+            events += self._thought.think(part.text)
+        if part.signature:
+            self._thought.seal = part.signature
+            events += self._end_thought("completed")
+        return events
+
+    def _called(self, call: ToolCall) -> list[Tree]:
+        events = [*self._end_thought("completed"), *self._end_message("completed")]
+        item = Calling(*self._next("ctc" if call.custom else "fc"), call, names=self._names)
+        self._calls[call.index] = item
+        return [*events, self._begin(item)]
+
+    def _called_in_the_older_form(self, name: str, arguments: str) -> list[Tree]:
+        events: list[Tree] = []
+        if 0 not in self._calls:
+            events += self._called(ToolCall(0, 0, f"call_{self._seed}", name))
+        return [*events, self._calls[0].give(arguments)] if arguments else events
+
+    def _annotated(self, annotations: list[Tree]) -> list[Tree]:
+        if self._message is None:
+            return []
+        return [self._message.annotate(flat(annotation)) for annotation in annotations]
+
+    def _finish(self, reason: str) -> list[Tree]:
+        """End what is open. Where the answer was cut short, so was what was open."""
+        self.incomplete = INCOMPLETE.get(reason)
+        status = "completed" if self.incomplete is None else "incomplete"
+        events = [*self._end_thought(status), *self._end_message(status)]
+        for item in self._calls.values():
+            events += item.end(status)
+        self._calls.clear()
+        return events
+
+    def _end_message(self, status: str) -> list[Tree]:
+        message, self._message = self._message, None
+        return [] if message is None else message.end(status)
+
+    def _end_thought(self, status: str) -> list[Tree]:
+        thought, self._thought = self._thought, None
+        return [] if thought is None else thought.end(status)
+
+    def _next(self, kind: str) -> tuple[str, int]:
+        index = len(self._items)
+        return f"{kind}_{self._seed}_{index}", index
+
+    def _begin(self, item: Item) -> Tree:
+        self._items.append(item)
+        return item.added()
+
+    def _keep(self, text: str) -> None:
+        self._bytes += len(text)
+        if self._bytes > ANSWER_BYTES_MAX:
+            raise ApiError("gateway_error", f"The answer is longer than {ANSWER_BYTES_MAX} characters, and is not kept any further.")
+
+
+def flat(annotation: Tree) -> Tree:
+    """Return a note on a text as this protocol has it: chat completions put what it says into an object of its own."""
+    kind = annotation.get("type")
+    inner = annotation.get(str(kind))
+    return {"type": kind, **inner} if is_tree(inner) else annotation

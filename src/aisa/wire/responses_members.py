@@ -1,0 +1,38 @@
+"""The names of OpenAI's Responses API, where they mean something, for the check of their case. Knows no types and no limits."""
+
+from __future__ import annotations
+
+from aisa.wire.members import Shape
+
+PART = Shape(
+    "type text refusal image_url file_id detail file_data file_url filename prompt_cache_breakpoint",
+    input_audio=Shape("data format"),
+)
+ITEM = Shape(
+    "type id status role phase name namespace call_id arguments input encrypted_content",
+    content=PART,
+    output=PART,
+    summary=Shape("type text"),
+)
+FUNCTION = Shape("type name description parameters strict defer_loading", format=Shape("type syntax definition"))
+TOOL = Shape(
+    "type name description parameters strict defer_loading external_web_access search_context_size server_label server_url",
+    format=Shape("type syntax definition"),
+    tools=FUNCTION,
+)
+NAMED = Shape("type name namespace server_label")
+
+#: A request. `metadata` and `client_metadata` have names of the caller's; below `schema` and `parameters` the schema's.
+REQUEST = Shape(
+    "model instructions stream store previous_response_id conversation background prompt parallel_tool_calls max_output_tokens "
+    "max_tool_calls temperature top_p top_logprobs include metadata client_metadata truncation service_tier user safety_identifier "
+    "prompt_cache_key prompt_cache_retention context_management",
+    input=ITEM,
+    tools=TOOL,
+    tool_choice=Shape("type name namespace server_label mode", tools=NAMED),
+    text=Shape("verbosity", format=Shape("type name description schema strict")),
+    reasoning=Shape("effort summary generate_summary context mode"),
+    stream_options=Shape("include_obfuscation"),
+    prompt_cache_options=Shape("mode ttl"),
+    moderation=Shape("model policy"),
+)

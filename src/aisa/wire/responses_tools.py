@@ -1,0 +1,153 @@
+"""The tools of a Responses request in the words of chat completions, and by which name each side knows them. Knows no conversation."""
+
+from __future__ import annotations
+
+from hashlib import sha256
+from typing import Any, NamedTuple
+
+import msgspec
+
+from aisa.errors import ApiError
+from aisa.wire.trees import Tree, is_tree, trees_in
+
+NAME_CHARACTERS_MAX = 64  # of a function's name at OpenAI and most others
+DIGEST_CHARACTERS = 8  # that tell long names apart which begin alike
+#: Tools of the vendor's that a model does without: a client offers them whoever answers (Codex), and the answer is no worse a lie.
+DISPENSABLE = ("web_search", "tool_search")
+CHOICES = frozenset({"auto", "none", "required"})
+
+
+class Loss(NamedTuple):
+    """Something that a request asks for and chat completions have no word for: where it stands, and what to do about it."""
+
+    param: str
+    message: str
+
+
+class Called(NamedTuple):
+    """A tool as its client knows it."""
+
+    name: str
+    namespace: str | None = None
+
+
+class OfferedTool(msgspec.Struct):
+    """An entry of `tools`. Those in a namespace are functions or custom tools."""
+
+    type: str
+    name: str | None = None
+    description: str | None = None
+    parameters: Any = None
+    strict: bool | None = None
+    format: dict[str, Any] | None = None
+    tools: list[OfferedTool] | None = None
+
+
+class ToolNames:
+    """The names of the tools that a request offers, as models are given them, and whose they are."""
+
+    def __init__(self) -> None:
+        self._called: dict[str, Called] = {}
+        self._bare: dict[str, list[Called]] = {}  # what a model says that leaves a namespace out
+
+    def add(self, called: Called, param: str) -> str:
+        """Take note of a tool; return its name for models. Raises ApiError if another has it."""
+        flat = flattened(called)
+        if flat in self._called:
+            raise ApiError("invalid_request", f"Two tools have the name '{flat}'. Give each a name of its own.", param=param)
+        self._called[flat] = called
+        self._bare.setdefault(called.name, []).append(called)
+        return flat
+
+    def called(self, flat: str) -> Called:
+        """Return what the client calls the tool that a model has named."""
+        known = self._called.get(flat)
+        if known is None:
+            bare = self._bare.get(flat, [])
+            known = bare[0] if len(bare) == 1 else Called(flat)
+        return known
+
+
+def flattened(called: Called) -> str:
+    """Return the name by which models know a tool: the same in every turn, as conversations repeat it."""
+    if called.namespace is None:
+        return called.name
+    whole = f"{called.namespace}__{called.name}"
+    if len(whole) <= NAME_CHARACTERS_MAX:
+        return whole
+    return f"{whole[: NAME_CHARACTERS_MAX - DIGEST_CHARACTERS - 1]}_{sha256(whole.encode()).hexdigest()[:DIGEST_CHARACTERS]}"
+
+
+def chat_tools(tools: list[OfferedTool], names: ToolNames, lost: list[Loss]) -> list[Tree]:
+    """Return the tools that a client runs, as chat completions offer them. What only the vendor could run is added to `lost`."""
+    found: list[Tree] = []
+    for position, tool in enumerate(tools):
+        param = f"tools[{position}]"
+        if tool.type == "namespace":
+            namespace = named(tool, param)
+            for place, inner in enumerate(tool.tools or []):
+                at = f"{param}.tools[{place}]"
+                found.append(chat_tool(inner, Called(named(inner, at), namespace), names, param=at))
+        elif tool.type in ("function", "custom"):
+            found.append(chat_tool(tool, Called(named(tool, param)), names, param=param))
+        elif not tool.type.startswith(DISPENSABLE):
+            what = f"The tool '{tool.type[:NAME_CHARACTERS_MAX]}' runs at a vendor that has the Responses API itself"
+            lost.append(Loss(f"{param}.type", f"{what}, and the model that was asked is reached in another way. Leave it out."))
+    return found
+
+
+def named(tool: OfferedTool, param: str) -> str:
+    """Return a tool's name. Raises ApiError if it has none."""
+    if not tool.name:
+        raise ApiError("missing_parameter", f"A tool of the type '{tool.type[:NAME_CHARACTERS_MAX]}' needs a name.", param=f"{param}.name")
+    return tool.name
+
+
+def chat_tool(tool: OfferedTool, called: Called, names: ToolNames, *, param: str) -> Tree:
+    """Return a function or a custom tool."""
+    own: Tree = {"name": names.add(called, f"{param}.name")}
+    if tool.description is not None:
+        own["description"] = tool.description
+    if tool.type == "custom":
+        if tool.format is not None:
+            own["format"] = nested_format(tool.format)
+        return {"type": "custom", "custom": own}
+    if tool.parameters is not None:
+        own["parameters"] = tool.parameters
+    if tool.strict is not None:
+        own["strict"] = tool.strict
+    return {"type": "function", "function": own}
+
+
+def nested_format(given: Tree) -> Tree:
+    """Return the format of a custom tool's input: chat completions have a grammar in an object of its own."""
+    if given.get("type") != "grammar":
+        return given
+    return {"type": "grammar", "grammar": {name: value for name, value in given.items() if name != "type"}}
+
+
+def chat_choice(choice: str | Tree, lost: list[Loss]) -> str | Tree | None:
+    """Return which tool is to be called, None where that is the usual; what cannot be said is added to `lost`."""
+    if isinstance(choice, str):
+        return choice
+    kind = choice.get("type")
+    if kind in ("function", "custom"):
+        return one_choice(choice)
+    if kind == "allowed_tools":
+        allowed = [one_choice(tool) for tool in trees_in(choice.get("tools")) if tool.get("type") in ("function", "custom")]
+        return {"type": "allowed_tools", "allowed_tools": {"mode": choice.get("mode", "auto"), "tools": allowed}}
+    if kind in CHOICES:  # what some write as an object
+        return str(kind)
+    lost.append(Loss("tool_choice", "'tool_choice' asks for a tool of the vendor's, and the model that was asked has none here."))
+    return None
+
+
+def one_choice(choice: Tree) -> Tree:
+    """Return a tool that is named."""
+    kind = str(choice.get("type"))
+    inner = choice.get(kind)  # chat completions' own form is understood too
+    given = inner if is_tree(inner) else choice
+    name, namespace = given.get("name"), choice.get("namespace")
+    if not isinstance(name, str) or not name:
+        raise ApiError("missing_parameter", "'tool_choice' needs the name of the tool.", param="tool_choice.name")
+    return {"type": kind, kind: {"name": flattened(Called(name, namespace if isinstance(namespace, str) else None))}}

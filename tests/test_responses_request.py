@@ -1,0 +1,389 @@
+"""A Responses request and the chat completion that it comes to: every kind of item and tool, and what is refused with the way out."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from aisa.config.schema import Model
+from aisa.errors import CALLER, ApiError, UpstreamFailed
+from aisa.model_limits import check_limits
+from aisa.providers import openai
+from aisa.providers.shape import Target
+from aisa.wire.responses import ResponsesRequest, parse_responses
+from aisa.wire.responses_tools import NAME_CHARACTERS_MAX, Called
+
+Json = dict[str, Any]
+LOOK = {"type": "function", "name": "look", "description": "Look it up.", "strict": True, "parameters": {"type": "object"}}
+CREW = {"type": "namespace", "name": "crew", "description": "Others.", "tools": [{"type": "function", "name": "call", "parameters": {}}]}
+SEARCH = {"type": "web_search", "external_web_access": True}
+DATA = "data:image/png;base64,iVBORw0KGgo="
+
+
+def read(**fields: object) -> ResponsesRequest:
+    """A request."""
+    return parse_responses(json.dumps({"model": "m", "input": "Hi.", **fields}).encode())
+
+
+def chat(**fields: object) -> Json:
+    """What the vendor's chat completions are asked, without the model."""
+    fields_of = read(**fields).as_chat().fields
+    return {name: json.loads(bytes(value)) for name, value in fields_of.items() if name != "model"}
+
+
+def messages(*items: object, **fields: object) -> list[Json]:
+    """The messages that items come to."""
+    found: list[Json] = chat(input=list(items), **fields)["messages"]
+    return found
+
+
+def refusal(**fields: object) -> ApiError:
+    """Why a request is refused."""
+    with pytest.raises((ApiError, UpstreamFailed)) as refused:
+        read(**fields).as_chat()
+    return refused.value.error if isinstance(refused.value, UpstreamFailed) else refused.value
+
+
+def user(content: object) -> Json:
+    """A message of the user's."""
+    return {"role": "user", "content": content}
+
+
+def call(number: int, **more: object) -> Json:
+    """A call that the model made."""
+    return {"type": "function_call", "call_id": f"call_{number}", "name": "look", "arguments": "{}", **more}
+
+
+def output(number: int, given: object = "sunny") -> Json:
+    """Its result."""
+    return {"type": "function_call_output", "call_id": f"call_{number}", "output": given}
+
+
+def test_a_text_is_a_message_of_the_user() -> None:
+    """And instructions are the system's, before it."""
+    assert chat(instructions="Be brief.") == {"messages": [{"role": "system", "content": "Be brief."}, user("Hi.")]}
+
+
+def test_items_with_and_without_type_and_id_are_the_same() -> None:
+    """As some clients keep what they were sent and others drop it."""
+    parts = [{"type": "input_text", "text": "Hi."}]
+    said = {
+        "type": "message",
+        "role": "assistant",
+        "status": "completed",
+        "content": [{"type": "output_text", "text": "Yes.", "annotations": []}],
+    }
+    bare = messages(user("Hi."), {"role": "assistant", "content": "Yes."}, call(1), output(1))
+    full = messages(
+        user(parts) | {"type": "message", "id": "msg_1"},
+        said | {"id": "msg_2"},
+        call(1, id="fc_3", status="completed"),
+        output(1) | {"id": "fco_4"},
+    )
+    assert bare == full
+    assert bare[1]["tool_calls"] == [{"id": "call_1", "type": "function", "function": {"name": "look", "arguments": "{}"}}]
+    assert bare[2] == {"role": "tool", "tool_call_id": "call_1", "content": "sunny"}
+
+
+def test_what_the_system_says_at_the_beginning_is_one_message() -> None:
+    """Many models take no second; later ones stay where they are, as nothing before them may change."""
+    parts = [{"type": "input_text", "text": "Two."}, {"type": "input_text", "text": "Three."}]
+    developer, later = {"role": "developer", "content": parts}, {"role": "developer", "content": "Four."}
+    assert messages(developer, user("Hi."), later, instructions="One.") == [
+        {"role": "system", "content": "One.\n\nTwo.\n\nThree."},
+        user("Hi."),
+        {"role": "system", "content": "Four."},
+    ]
+
+
+def test_a_turn_of_the_model_is_one_message() -> None:
+    """What it said, and its calls; also where it said something behind them."""
+    said = {"role": "assistant", "content": "One moment."}
+    whole = messages(user("Hi."), said, call(1), call(2), output(1), output(2))
+    assert [message["role"] for message in whole] == ["user", "assistant", "tool", "tool"]
+    assert [whole[1]["content"], len(whole[1]["tool_calls"])] == ["One moment.", 2]
+    behind = messages(user("Hi."), call(1), said, {"role": "assistant", "content": "Soon."}, output(1))
+    assert [message["role"] for message in behind] == ["user", "assistant", "tool"]
+    assert [part["text"] for part in behind[1]["content"]] == ["One moment.", "Soon."]
+    apart = messages(user("Hi."), said, user("Go on."), call(1), output(1), call(2), output(2))
+    assert [message["role"] for message in apart] == ["user", "assistant", "user", "assistant", "tool", "assistant", "tool"]
+
+
+def test_custom_calls_and_their_results_are_carried() -> None:
+    """Their input is a text in any form."""
+    custom = {"type": "custom_tool_call", "call_id": "c", "name": "patch", "input": "***"}
+    given = messages(
+        user("Hi."), custom, {"type": "custom_tool_call_output", "call_id": "c", "output": [{"type": "input_text", "text": "ok"}]}
+    )
+    assert given[1]["tool_calls"] == [{"id": "c", "type": "custom", "custom": {"name": "patch", "input": "***"}}]
+    assert given[2]["content"] == "ok"
+
+
+def test_pictures_files_and_sound_are_carried() -> None:
+    """In the form of chat completions."""
+    picture = {"type": "input_image", "image_url": DATA, "detail": "low"}
+    file = {"type": "input_file", "filename": "a.pdf", "file_data": "data:application/pdf;base64,AA=="}
+    sound = {"type": "input_audio", "input_audio": {"data": "AA==", "format": "wav"}}
+    [message] = messages(user([{"type": "input_text", "text": "See."}, picture, file, sound]))
+    assert message["content"] == [
+        {"type": "text", "text": "See."},
+        {"type": "image_url", "image_url": {"url": DATA, "detail": "low"}},
+        {"type": "file", "file": {"filename": "a.pdf", "file_data": "data:application/pdf;base64,AA=="}},
+        sound,
+    ]
+
+
+def test_a_picture_that_a_tool_gave_back_is_shown_behind_all_results() -> None:
+    """Vendors take pictures from users only, and results stand right behind their calls."""
+    shown = [{"type": "input_image", "image_url": DATA}]
+    given = messages(user("Hi."), call(1), call(2), output(1, shown), output(2), user("Well?"))
+    assert [message["role"] for message in given] == ["user", "assistant", "tool", "tool", "user", "user"]
+    assert "next message" in given[2]["content"]
+    assert given[4]["content"] == [{"type": "image_url", "image_url": {"url": DATA}}]
+    assert messages(user("Hi."), call(1), output(1, [{"type": "input_text", "text": "a"}, *shown]))[2]["content"] == "a"
+
+
+def test_thinking_and_what_vendors_tools_did_are_left_out() -> None:
+    """Nobody but that vendor can read them; one without content, as Codex sends it, is no fault."""
+    thought = {"type": "reasoning", "id": "rs_1", "summary": [], "content": None, "encrypted_content": "sealed"}
+    searched = {"type": "web_search_call", "id": "ws_1", "status": "completed", "action": {"type": "search", "query": "q"}}
+    assert messages(user("Hi."), thought, searched, call(1), output(1)) == messages(user("Hi."), call(1), output(1))
+
+
+def test_seals_of_ours_come_back_with_the_turn_that_they_belong_to() -> None:
+    """In the place where chat completions have them: what was thought before a call stands in the message of that call."""
+    thought = [{"type": "reasoning", "summary": [], "encrypted_content": f"aisa1.{letter}"} for letter in "abc"]
+    given = messages(
+        user("Hi."), thought[0], thought[1], call(1), output(1), thought[2], {"role": "assistant", "content": "Yes."}, user("Go on.")
+    )
+    assert [[entry["data"] for entry in message.get("reasoning_details", [])] for message in given] == [
+        [],
+        ["aisa1.a", "aisa1.b"],
+        [],
+        ["aisa1.c"],
+        [],
+    ]
+    assert [entry["index"] for entry in given[1]["reasoning_details"]] == [0, 1]
+    assert (
+        b"aisa1" not in openai.to_upstream(read(input=[user("Hi."), thought[0], call(1), output(1)]), Target("acme", "m-1", "openai")).body
+    )
+
+
+def test_tools_are_offered_under_one_name_each() -> None:
+    """A namespace becomes the beginning of the name; what the model can do without is left out."""
+    custom = {"type": "custom", "name": "patch", "format": {"type": "grammar", "syntax": "lark", "definition": "x"}}
+    assert chat(tools=[LOOK, CREW, custom, SEARCH], tool_choice="auto", parallel_tool_calls=True) == {
+        "messages": [user("Hi.")],
+        "tools": [
+            {
+                "type": "function",
+                "function": {"name": "look", "description": "Look it up.", "parameters": {"type": "object"}, "strict": True},
+            },
+            {"type": "function", "function": {"name": "crew__call", "parameters": {}}},
+            {
+                "type": "custom",
+                "custom": {"name": "patch", "format": {"type": "grammar", "grammar": {"syntax": "lark", "definition": "x"}}},
+            },
+        ],
+        "tool_choice": "auto",
+    }
+    assert chat(tools=[LOOK], parallel_tool_calls=False)["parallel_tool_calls"] is False
+    assert chat(tools=[], tool_choice="auto") == chat(tools=[SEARCH], tool_choice="auto") == {"messages": [user("Hi.")]}
+    assert messages(user("Hi."), call(1, namespace="crew", name="call"))[1]["tool_calls"][0]["function"]["name"] == "crew__call"
+
+
+def test_a_long_name_in_a_namespace_is_short_for_models_and_the_same_in_every_turn() -> None:
+    """And two that begin alike are told apart."""
+    long = {**CREW, "tools": [{"type": "function", "name": "c" * 60 + end, "parameters": {}} for end in "ab"]}
+    request = read(tools=[long], input=[user("Hi."), call(1, namespace="crew", name="c" * 60 + "a")])
+    asked = request.as_chat()
+    names = [tool.function.name for tool in asked.known.tools or [] if tool.function is not None]
+    assert len(set(names)) == 2
+    assert all(len(name) <= NAME_CHARACTERS_MAX for name in names)
+    assert json.loads(bytes(asked.fields["messages"]))[1]["tool_calls"][0]["function"]["name"] == names[0]
+    assert request.names.called(names[1]) == Called("c" * 60 + "b", "crew")
+
+
+@pytest.mark.parametrize(
+    ("choice", "asked"),
+    [
+        ("required", "required"),
+        ("none", "none"),
+        ({"type": "function", "name": "look"}, {"type": "function", "function": {"name": "look"}}),
+        ({"type": "function", "function": {"name": "look"}}, {"type": "function", "function": {"name": "look"}}),
+        ({"type": "function", "name": "call", "namespace": "crew"}, {"type": "function", "function": {"name": "crew__call"}}),
+        ({"type": "custom", "name": "patch"}, {"type": "custom", "custom": {"name": "patch"}}),
+        ({"type": "auto"}, "auto"),
+        (
+            {"type": "allowed_tools", "mode": "required", "tools": [{"type": "function", "name": "look"}]},
+            {"type": "allowed_tools", "allowed_tools": {"mode": "required", "tools": [{"type": "function", "function": {"name": "look"}}]}},
+        ),
+    ],
+)
+def test_every_form_of_tool_choice_is_carried(choice: object, asked: object) -> None:
+    """In that of chat completions."""
+    assert chat(tools=[LOOK, CREW], tool_choice=choice)["tool_choice"] == asked
+
+
+def test_the_form_of_the_text_and_how_to_think_are_carried() -> None:
+    """What means the same has the same name; what is the client's own business is not told to vendors."""
+    schema = {"type": "json_schema", "name": "n", "strict": True, "schema": {"type": "object"}}
+    asked = chat(
+        text={"format": schema, "verbosity": "low"},
+        reasoning={"effort": "low", "summary": "auto"},
+        include=["message.output_text.logprobs", "reasoning.encrypted_content"],
+        top_logprobs=2,
+        max_output_tokens=50,
+        temperature=0.5,
+        prompt_cache_key="k",
+        service_tier="flex",
+        metadata={"a": "b"},
+        client_metadata={"a": "b"},
+        store=True,
+        truncation="auto",
+        stream_options={"include_obfuscation": False},
+        stream=True,
+    )
+    assert asked == {
+        "messages": [user("Hi.")],
+        "stream": True,
+        "response_format": {"type": "json_schema", "json_schema": {"name": "n", "strict": True, "schema": {"type": "object"}}},
+        "verbosity": "low",
+        "reasoning_effort": "low",
+        "logprobs": True,
+        "top_logprobs": 2,
+        "max_completion_tokens": 50,
+        "temperature": 0.5,
+        "prompt_cache_key": "k",
+        "service_tier": "flex",
+    }
+    assert chat(text={"format": {"type": "json_object"}})["response_format"] == {"type": "json_object"}
+    assert chat(text={"format": {"type": "text"}}, max_output_tokens=0, temperature=None) == {"messages": [user("Hi.")]}
+
+
+def test_limits_of_a_model_are_told_in_this_protocols_names() -> None:
+    """The bound on the output, the tools that the client runs, the effort."""
+    for limits, fields, param in (
+        (Model(to=("a/b",), max_output_tokens=10), {"max_output_tokens": 11}, "max_output_tokens"),
+        (Model(to=("a/b",), max_tools=1), {"tools": [LOOK, CREW]}, "tools"),
+        (Model(to=("a/b",), reasoning_efforts=("low",)), {"reasoning": {"effort": "max"}}, "reasoning.effort"),
+        (Model(to=("a/b",), allowed_tiers=()), {"service_tier": "priority"}, "service_tier"),
+    ):
+        with pytest.raises(ApiError) as refused:
+            check_limits(read(**fields), "m", limits)
+        assert refused.value.param == param
+
+
+@pytest.mark.parametrize(
+    ("fields", "param", "way_out"),
+    [
+        ({"previous_response_id": "resp_1"}, "previous_response_id", "whole conversation"),
+        ({"conversation": "conv_1"}, "conversation", "whole conversation"),
+        ({"conversation": {"id": "conv_1"}}, "conversation", "whole conversation"),
+        ({"background": True}, "background", "stream"),
+        ({"input": [{"type": "item_reference", "id": "msg_1"}]}, "input[0]", "whole conversation"),
+        ({"input": [{"id": "msg_1"}]}, "input[0]", "whole conversation"),
+    ],
+)
+def test_what_needs_kept_responses_is_refused_with_the_way_out(fields: Json, param: str, way_out: str) -> None:
+    """Rather than answered as if nothing had been said before."""
+    error = refusal(**fields)
+    assert (error.status, error.code, error.param) == (400, "invalid_request", param)
+    assert way_out in error.message
+
+
+@pytest.mark.parametrize(
+    ("fields", "param"),
+    [
+        ({"tools": [LOOK, {"type": "file_search", "vector_store_ids": ["v"]}]}, "tools[1].type"),
+        ({"tools": [{"type": "local_shell"}]}, "tools[0].type"),
+        ({"tools": [SEARCH], "tool_choice": {"type": "web_search"}}, "tool_choice"),
+        ({"tools": [SEARCH], "tool_choice": "required"}, "tool_choice"),
+        ({"input": [user([{"type": "input_image", "file_id": "file_1"}])]}, "input[0].content[0]"),
+        ({"input": [user([{"type": "input_file", "file_url": "https://a.example/b.pdf"}])]}, "input[0].content[0].file_url"),
+        ({"input": [user("Hi."), {"type": "compaction", "encrypted_content": "x"}]}, "input[1].type"),
+        ({"input": [{"type": "computer_call_output", "call_id": "c", "output": {"type": "screenshot"}}]}, "input[0].type"),
+        ({"input": [{"type": "reasoning", "summary": []}]}, "input"),
+        ({"prompt": {"id": "pmpt_1"}}, "prompt"),
+    ],
+)
+def test_what_chat_completions_cannot_say_is_refused_by_name_and_only_for_them(fields: Json, param: str) -> None:
+    """A vendor that speaks this protocol is asked all the same."""
+    error = refusal(**fields)
+    assert (error.status, error.code, error.param) == (422, "unsupported_parameter", param)
+    with pytest.raises(UpstreamFailed) as failed:
+        read(**fields).as_chat()
+    assert (failed.value.blame, failed.value.may_fall_back) == (CALLER, True)
+    assert bytes(read(**fields).fields["model"]) == b'"m"'
+
+
+@pytest.mark.parametrize(
+    ("fields", "code", "param"),
+    [
+        ({"input": None}, "invalid_parameter_type", "input"),
+        ({"input": []}, "invalid_request", "input"),
+        ({"input": ""}, "invalid_request", "input"),
+        ({"input": [{"role": "user"}]}, "missing_parameter", "input[0].content"),
+        ({"input": [{"type": "message", "content": "x"}]}, "missing_parameter", "input[0].role"),
+        ({"input": [user("x"), {"type": "function_call", "name": "f"}]}, "missing_parameter", "input[1].call_id"),
+        ({"input": [user("x"), {"type": "function_call", "call_id": "c"}]}, "missing_parameter", "input[1].name"),
+        ({"input": [user("x"), output(1, None)]}, "missing_parameter", "input[1].output"),
+        ({"input": [user("x"), {"role": "user", "content": 7}]}, "invalid_parameter_type", "input[1].content"),
+        ({"input": [user([{"type": "video"}])]}, "invalid_request", "input[0].content[0].type"),
+        ({"tools": [{"type": "function"}]}, "missing_parameter", "tools[0].name"),
+        ({"tools": [LOOK, LOOK]}, "invalid_request", "tools[1].name"),
+        ({"tools": [CREW, {"type": "function", "name": "crew__call"}]}, "invalid_request", "tools[1].name"),
+        ({"tools": [LOOK], "tool_choice": {"type": "function"}}, "missing_parameter", "tool_choice.name"),
+        ({"temperature": "hot"}, "invalid_parameter_type", "temperature"),
+        ({"Input": "x"}, "json_parse_error", "input"),
+        ({"tools": [{"type": "function", "name": "f", "Parameters": {}}]}, "json_parse_error", "tools[0].parameters"),
+        ({"input": [{"role": "user", "content": [{"type": "input_text", "Text": "x"}]}]}, "json_parse_error", "input[0].content[0].text"),
+        ({"text": {"format": {"Type": "text"}}}, "json_parse_error", "text.format.type"),
+    ],
+)
+def test_a_body_that_no_vendor_can_mean_is_refused_by_place(fields: Json, code: str, param: str) -> None:
+    """With the item and the member (fault S3 for names in another case)."""
+    error = refusal(**fields)
+    assert (error.code, error.param) == (code, param)
+
+
+def test_names_of_the_callers_own_may_be_anything() -> None:
+    """Below `metadata`, schemas and arguments, nothing is compared with names of the protocol."""
+    read(metadata={"Model": "x"}, tools=[{**LOOK, "parameters": {"Type": "x"}}], client_metadata={"STREAM": "y"})
+
+
+def test_hints_that_a_vendor_refuses_are_left_out_at_the_next_try() -> None:
+    """Codex cannot be told not to send one; a chat client's own stay what they are."""
+    target = Target("acme", "m-1", "openai")
+    request = read(prompt_cache_key="k", stream=True)
+    first = openai.to_upstream(request, target)
+    assert json.loads(first.body)["prompt_cache_key"] == "k"
+    assert "prompt_cache_key" in first.added
+    second = openai.to_upstream(request, Target("acme", "m-1", "openai", omit=("prompt_cache_key",)))
+    assert "prompt_cache_key" not in json.loads(second.body)
+    assert "prompt_cache_key" not in openai.to_upstream(request.as_chat(), target).added
+
+
+ITEMS = st.lists(
+    st.one_of(
+        st.builds(user, st.text(max_size=4)),
+        st.builds(lambda text: {"role": "assistant", "content": text}, st.text(max_size=4)),
+        st.builds(lambda text: {"role": "developer", "content": text}, st.text(max_size=4)),
+        st.tuples(st.integers(0, 9), st.booleans()).map(lambda pair: call(pair[0])),
+    ),
+    max_size=6,
+)
+
+
+@settings(deadline=None)
+@given(ITEMS, ITEMS)
+def test_what_comes_later_changes_nothing_before_it(earlier: list[Json], later: list[Json]) -> None:
+    """A turn's messages are the beginning of the next one's, byte for byte: caches and seals on thinking depend on it."""
+    before = [user("Hi."), *earlier, user("Go on.")]
+    first = bytes(read(input=before).as_chat().fields["messages"])
+    second = bytes(read(input=[*before, *later]).as_chat().fields["messages"])
+    assert second.startswith(first.removesuffix(b"]"))

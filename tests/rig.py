@@ -20,6 +20,7 @@ from aisa.keys.rules import Key
 from aisa.large_events import LargeEvents
 from aisa.ledger.row import CallRow
 from aisa.ledger.wallets import Wallet
+from aisa.prices.rules import LookUp
 from aisa.providers import openai
 from aisa.providers.port import Upstream
 from aisa.providers.shape import Decoder
@@ -103,7 +104,7 @@ async def read(door: Door, data: bytes) -> Request:
 class Rig:
     """The path in front of scripted vendors `a`, `b`, … that all serve the model `fast`, in this order, at `each` one's prices.
 
-    `vendor` are further settings of all vendors, `model` those of the model.
+    `vendor` are further settings of all vendors, `model` those of the model; `look_up` is the catalogue, without which no price is needed.
     """
 
     def __init__(
@@ -113,6 +114,7 @@ class Rig:
         wallets: Sequence[Wallet] = (),
         each: Sequence[Prices | None] = (),
         vendor: Mapping[str, Any] = MappingProxyType({}),
+        look_up: LookUp | None = None,
         **model: Any,
     ) -> None:
         names = [chr(ord("a") + position) for position in range(len(upstreams))]
@@ -138,7 +140,7 @@ class Rig:
         self.dependencies = Dependencies(
             keys=OneKey(),
             read=read,
-            routes=Routes(config),
+            routes=Routes(config, look_up),
             admission=Unlimited(),
             ledger=self.ledger,
             dialects={"openai": openai},

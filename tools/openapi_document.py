@@ -18,6 +18,7 @@ from aisa.edge.account import UNIX_SECONDS_MAX
 from aisa.edge.app import BILLS, CHAT, PAGE, RESPONSES, ROUTES, Answering
 from aisa.edge.routes import Route
 from aisa.errors import CODES
+from aisa.ledger.row import MARKS
 from aisa.pricing import KINDS, PRICED
 from aisa.usage import COUNTED, ESTIMATED, REPORTED, Usage
 from aisa.wire.chat import Known
@@ -136,9 +137,12 @@ def bills() -> Document:
     prices = object_of(unit_prices, required=[*KINDS, "source"])
     timings = {"queue_ms": nullable("integer"), "first_token_ms": nullable("integer"), "total_ms": number}
     key = {"unlimited": flag, "remaining_micros_usd": micros, "used_micros_usd": micros, **window}
+    kinds_of = "What is noted of the price: a word to the kinds that it is about, none if it is about the whole."
+    marked = object_of({mark: {"type": "array", "items": {"type": "string"}} for mark in MARKS}, required=[]) | {"description": kinds_of}
     receipt = {
         "id": text,
         "object": {"const": "call.receipt"},
+        "answered_model": nullable("string"),
         "model": text,
         "outcome": text,
         "stream": nullable("boolean"),
@@ -149,6 +153,7 @@ def bills() -> Document:
         "delivered": or_null(object_of({"output_tokens": number})),
         "billed": or_null(object_of({**counts, **sources, **cost})),
         "prices": or_null(prices),
+        "marks": or_null(marked),
         "timings": or_null(object_of(timings)),
         "attempts": nullable("integer"),
         "error_code": nullable("string"),

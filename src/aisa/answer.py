@@ -11,6 +11,7 @@ from collections.abc import Iterable, Sequence
 
 import msgspec
 
+from aisa.money import Nanos
 from aisa.usage import Usage
 
 
@@ -119,6 +120,18 @@ class Report(msgspec.Struct, frozen=True):
     usage: Usage
     cost_usd: str | None = None
     tokens: int = 0
+
+
+class Told(msgspec.Struct, frozen=True, gc=False):
+    """What an answer says of itself that its bill depends on, beside its tokens.
+
+    The service `tier`, empty for the usual one, None if it names none; the `model` that made it, as the vendor calls it, empty if it names
+    none; what the vendor charges us for it, in nano-dollars, None if it does not say.
+    """
+
+    tier: str | None = None
+    model: str = ""
+    cost: Nanos | None = None
 
 
 Part = Piece | Identity | Text | Reasoning | Refusal | ToolCall | Arguments | FunctionCall | Extra | Finish | Report

@@ -14,18 +14,19 @@ from aisa.config.schema import Stream
 from aisa.delivery import StreamDelivery
 from aisa.document import DocumentDelivery, Resets
 from aisa.errors import ApiError
-from aisa.facts import CallEnded, ChoicesMissing, DocumentLost, Fact, FinishUnknown, UsageMisreported
+from aisa.facts import AnsweredOtherwise, CallEnded, ChoicesMissing, DocumentLost, Fact, FinishUnknown, KindUnpriced, UsageMisreported
 from aisa.health import Health
 from aisa.keys.port import Keys
 from aisa.large_events import EventShare, LargeEvents
 from aisa.ledger.port import Bill, Charge, Ending, Ledger
 from aisa.ledger.refusal import Refusal, not_kept
+from aisa.ledger.row import NO_OWN_PRICE, OTHER_PRICE
 from aisa.ledger.rules import CLIENT_GONE, CLIENT_STALLED, COMPLETED, CUT, FAILED, Delivered
 from aisa.misreports import Misreports
 from aisa.permit import Permit
 from aisa.providers.omissions import Omissions
 from aisa.providers.port import Answer, Upstream
-from aisa.providers.shape import Decoder, Dialect, Target
+from aisa.providers.shape import Decoder, Dialect, Target, told
 from aisa.providers.vendor_state import VendorStates
 from aisa.routing import EMBEDDED, TINY, Plan, Routes
 from aisa.timeouts import CallTimeouts, KeepAlive, padding_keep_alive, stream_keep_alive
@@ -69,6 +70,7 @@ class Dependencies(msgspec.Struct):
     keep_refusal: Callable[[Refusal], None] = not_kept
     states: VendorStates | None = None  # None: what vendors want back from their clients is not kept
     misreports: Misreports = msgspec.field(default_factory=Misreports)
+    unpriced_kinds: Misreports = msgspec.field(default_factory=Misreports)  # of which vendors the operator was told
     omissions: Omissions = msgspec.field(default_factory=Omissions)
     health: Health = msgspec.field(default_factory=Health)
     resets: Resets = msgspec.field(default_factory=Resets)
@@ -197,15 +199,28 @@ class CallContext:
         if permit is not None:
             permit.end(used)
         if not awaited:
-            self._tell(self._fact(used))
+            self._tell(self._fact(used), self._bill)
 
-    def _tell(self, fact: CallEnded) -> None:
-        """Report the call, and what is wrong with its vendor's report."""
+    def _tell(self, fact: CallEnded, bill: Bill | None) -> None:
+        """Report the call, and what is wrong with its vendor's report or its price."""
         dependencies, target = self.dependencies, self.target
         dependencies.report(fact)
         fault = "" if self.decoder is None else self.decoder.usage_fault(fact.usage)
         if fault and dependencies.misreports.is_news(target.vendor, self.timeouts.now()):
             dependencies.report(UsageMisreported(fact.request_id, target.vendor, target.model, fault))
+        for mark in (bill.marks or "").split() if bill is not None else ():
+            self._tell_mark(*mark.split(":"))
+
+    def _tell_mark(self, mark: str, kinds: str = "") -> None:
+        """Tell the operator what was noted of a price: of a model once, of a vendor's kinds once an hour."""
+        dependencies, target, row = self.dependencies, self.target, self.charge.row
+        if mark == NO_OWN_PRICE and dependencies.unpriced_kinds.is_news(target.vendor, self.timeouts.now()):
+            dependencies.report(KindUnpriced(self.call.id, target.vendor, target.model, kinds))
+        answered = "" if row is None else row.answered_model or ""
+        seen = (target.vendor, f"{answered} for {target.model}")
+        if mark == OTHER_PRICE and row is not None and seen not in dependencies.warned and len(dependencies.warned) < WARNINGS_MAX:
+            dependencies.warned.add(seen)
+            dependencies.report(AnsweredOtherwise(self.call.id, target.vendor, target.model, answered, row.price_source))
 
     def _warn(self, words: Sequence[str]) -> None:
         """Tell the operator of finish reasons that nobody knows, once each."""
@@ -242,10 +257,10 @@ class CallContext:
 
         def report(generated: Usage) -> None:
             sent = Delivered(delivery.tokens, decoder.tokens, decoder.reasoning_shown, finished)
-            bill = charge.report(generated, self._arrived(sent), decoder.tier)
+            bill = charge.report(generated, self._arrived(sent), told(decoder))
             if finished:
                 tokens = bill.billed.output_tokens
-                self._tell(msgspec.structs.replace(fact, usage=generated, billed_tokens=tokens, cost_nanos=bill.cost))
+                self._tell(msgspec.structs.replace(fact, usage=generated, billed_tokens=tokens, cost_nanos=bill.cost), bill)
 
         if not self.dependencies.background_reads.start(answer, decoder, report, vendor=self.target.vendor):
             answer.close()
@@ -302,7 +317,7 @@ class CallContext:
             total_ms=int((self.timeouts.now() - began) * 1000),
             bytes_sent=self.client.bytes_sent,
             error_code=None if self.error is None else self.error.code,
-            tier=None if self.decoder is None else self.decoder.tier,
+            told=told(self.decoder),
         )
 
     def _fact(self, used: Usage) -> CallEnded:

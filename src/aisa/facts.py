@@ -57,6 +57,31 @@ class UsageMisreported(msgspec.Struct, frozen=True, tag="usage_misreported"):
     detail: str
 
 
+class AnsweredOtherwise(msgspec.Struct, frozen=True, tag="answered_otherwise"):
+    """A vendor answered with a model that the price catalogue prices otherwise than the one asked for; told once for each pair of them.
+
+    `price_source` says whose price the call cost.
+    """
+
+    request_id: str
+    vendor: str
+    model: str
+    answered: str
+    price_source: str
+
+
+class KindUnpriced(msgspec.Struct, frozen=True, tag="kind_unpriced"):
+    """A vendor reported what has no price of its own here, so the dearest price of its side was charged. Said once a vendor and hour.
+
+    `kinds` are the keys of the prices that are missing.
+    """
+
+    request_id: str
+    vendor: str
+    model: str
+    kinds: str
+
+
 class DocumentLost(msgspec.Struct, frozen=True, tag="document_lost"):
     """A client's connection ended before its system had acknowledged a whole document, so it is free. `count` is how often for this key.
 
@@ -185,6 +210,8 @@ Fact = (
     | VendorFailed
     | TargetHealth
     | UsageMisreported
+    | AnsweredOtherwise
+    | KindUnpriced
     | DocumentLost
     | FinishUnknown
     | ChoicesMissing

@@ -172,6 +172,14 @@ def parts_of(usage: Usage, rates: UnitPrices) -> list[Part]:
     return [part_of(kind, count, rates) for kind in PRICED if (count := counts[kind])]
 
 
+def kinds_without_price(usage: Usage, prices: UnitPrices) -> tuple[str, ...]:
+    """Return the kinds of a call that another price stands in for. Fees that nobody has set are none, nor are images at the plain price."""
+    if usage.breakdown is None:
+        return ()
+    parts = parts_of(usage, prices.for_input(usage.input_tokens))
+    return tuple([part.kind for part in parts if not part.own and part.kind not in FEES and part.kind != "input_image"])
+
+
 def part_of(kind: str, count: int, rates: UnitPrices) -> Part:
     """Return a part of a bill: at the kind's own price, else at that which stands in."""
     price: Nanos | None = getattr(rates, kind)

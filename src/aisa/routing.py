@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import difflib
-from collections.abc import Iterable, Mapping
-from functools import lru_cache
+from collections.abc import Callable, Iterable, Mapping
+from functools import lru_cache, partial
 
 import msgspec
 
@@ -17,7 +17,7 @@ from aisa.keys.rules import Key
 from aisa.model_limits import check_limits, has_limits
 from aisa.money import Nanos
 from aisa.names import MODEL_NAME_CHARACTERS_MAX
-from aisa.prices.rules import BEGINNING, LookUp, Price, PriceList, Term, configured, is_local, unlisted
+from aisa.prices.rules import BEGINNING, CATALOGUE, LookUp, Price, PriceList, Term, configured, is_local, unlisted
 from aisa.pricing import unit_prices
 from aisa.providers.counting import NO_COUNTS, Counts
 from aisa.providers.shape import Target
@@ -35,11 +35,18 @@ NAMES_KEPT_MAX = 1_000  # outside the configuration, with their prices; real one
 FREE = PriceList((Term(Price(unit_prices({}), "the embedded model is free")),))
 
 
+ANSWER, ASKED = "answer", "asked"  # whose price the catalogue's is: the model that answered, or the one that was asked
+
+#: Takes the name of a model that answered; returns what the catalogue lists for the model asked and for that one, None if it has not both.
+Listed = Callable[[str], tuple[PriceList, PriceList] | None]
+
+
 class Offer(msgspec.Struct, frozen=True):
     """A target and what its tokens cost the caller there. `name` is `vendor/model`, `tier` the service tier that is asked for, if another.
 
     Without a price list it is never asked if `needs_price`, else it is asked free of charge. `alias` is the name, `vendor/model`, under
-    which the operator says that the catalogue has its price. The same holds for a tier's price.
+    which the operator says that the catalogue has its price. The same holds for a tier's price. `price_by` says whose price the catalogue's
+    is where another model answers: then `listed` has both; None where the catalogue has no price at all.
     """
 
     target: Target
@@ -48,10 +55,29 @@ class Offer(msgspec.Struct, frozen=True):
     needs_price: bool = False
     alias: str = ""
     tier: str = ""
+    price_by: str = ANSWER
+    listed: Listed | None = None
 
     def price_at(self, unix_seconds: float, tier: str | None = None) -> Price | None:
         """Return its price at a moment in a service tier, if none is named in that which is asked for; None if it has none."""
         return None if self.price_list is None else self.price_list.at(unix_seconds, self.tier if tier is None else tier)
+
+    def answered_price(self, answered: str, unix_seconds: float) -> tuple[Price | None, Price | None]:
+        """Return the price of a call that was answered by a model, empty for the one asked, and the catalogue's price of that model.
+
+        The second is None unless the catalogue has it and it is another than that of the model asked. Prices that the operator has set, and
+        those of a name that he has set, hold whoever answers.
+        """
+        price = self.price_at(unix_seconds)
+        known = self.listed is not None and 0 < len(answered) <= MODEL_NAME_CHARACTERS_MAX and answered != self.target.model
+        lists = self.listed(answered) if known and self.listed is not None else None
+        if lists is None:
+            return price, None
+        asked, other = (each.at(unix_seconds, self.tier) for each in lists)
+        if asked.prices == other.prices:
+            return price, None
+        follows = self.price_by == ANSWER and not self.alias and price is not None and price.source.startswith(CATALOGUE)
+        return other if follows else price, other
 
     def lacks(self, tier: str) -> bool:
         """Say whether it is not to be asked for a service tier, because that needs a price and has none."""
@@ -103,6 +129,7 @@ class Routes:
         self._vendors = config.vendors
         self._look_up = look_up or unlisted
         self._prices_needed = look_up is not None
+        self._listed = lru_cache(NAMES_KEPT_MAX)(self._both_listed)
         self._kept = lru_cache(NAMES_KEPT_MAX)(self._direct)
         self._targets = {name: vendor_target(name, config, counts) for name in config.vendors}
         if config.embedded.enabled != "never":
@@ -185,7 +212,8 @@ class Routes:
             listed = None if price_list is None else price_list.context_window
             target = msgspec.structs.replace(target, context_window=setting.context_window or model.context_window or listed)
             target = msgspec.structs.replace(target, output_tokens_max=model.max_output_tokens, unsupported=model.unsupported)
-            offer = Offer(target, setting.target, price_list, self._needs_price(target), alias)
+            priced_by = self._price_by(model, vendor)
+            offer = Offer(target, setting.target, price_list, self._needs_price(target), alias, "", priced_by, self._listing(target, alias))
             if weighted and weighted_before:
                 steps[-1].append((offer, setting.weight))
             else:
@@ -218,6 +246,24 @@ class Routes:
                 found = f"as `price_as: {alias}` says, {listed.found}" if alias else listed.found
                 return PriceList(terms + listed.terms, listed.context_window, found)
         return PriceList(terms) if terms else None
+
+    def _listing(self, target: Target, alias: str) -> Listed | None:
+        """Return what looks up who answers for a target; nothing where the catalogue cannot have it."""
+        vendor = self._vendors.get(target.vendor)
+        if vendor is None or self._look_up is unlisted:
+            return None
+        listed_vendor, _, asked = alias.partition("/") if alias else (target.vendor, "", target.model)
+        return partial(self._listed, listed_vendor, "" if alias else vendor.base_url, asked)
+
+    def _both_listed(self, vendor: str, base_url: str, asked: str, answered: str) -> tuple[PriceList, PriceList] | None:
+        """Return what the catalogue lists for two models of a vendor; None if it does not have both, or has them as one."""
+        both = self._look_up(vendor, base_url, asked), self._look_up(vendor, base_url, answered)
+        first, second = both
+        return None if first is None or second is None or first.terms == second.terms else (first, second)
+
+    def _price_by(self, model: Model, vendor: str) -> str:
+        setting = self._vendors.get(vendor)
+        return model.price_by or (ANSWER if setting is None else setting.price_by)
 
     def _alias(self, vendor: str, model: str) -> str:
         return self._vendors[vendor].price_as.get(model, "") if vendor in self._vendors else ""

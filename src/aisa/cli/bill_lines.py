@@ -15,7 +15,7 @@ from aisa.cli.price_tables import ROWS, iso, say_json
 from aisa.cli.terminal import WIDTH_MAX, paint, say, table
 from aisa.edge.statement import CallFound
 from aisa.ledger.refusal import KEPT_EACH_MAX, RefusedCalls
-from aisa.ledger.row import CallRow, Opening
+from aisa.ledger.row import OTHER_PRICE, CallRow, Opening
 from aisa.ledger.rules import CLIENT_GONE, CLIENT_STALLED, COMPLETED, CRASHED, CUT, FAILED, SHUT_DOWN
 from aisa.money import NANOS_PER_DOLLAR, TOKENS_PER_PRICE, Nanos, divide_half_up, dollars_text
 from aisa.pricing import FEES, Part, parts_of
@@ -46,6 +46,7 @@ COUNTS = (
     ("reasoning_tokens", "  reasoning"),
     ("output_audio_tokens", "  audio"),
 )
+OTHERWISE = ", which the catalogue prices otherwise than the model asked for"
 UNITS_PER_DOLLAR = NANOS_PER_DOLLAR * TOKENS_PER_PRICE  # tokens times a price of nano-dollars per million: exact, with 15 decimals
 DECIMALS = 15
 
@@ -176,8 +177,10 @@ def facts_table(row: CallRow) -> str:
     asked, first = milliseconds(row.queue_ms), milliseconds(row.first_token_ms)
     rows = [
         ["model", row.model + (", streamed" if row.stream else "")],
+        *([["answered by", row.answered_model + (OTHERWISE if OTHER_PRICE in (row.marks or "") else "")]] if row.answered_model else []),
         ["served by", f"{row.target or 'nobody'}, {row.attempts} attempt{'' if row.attempts == 1 else 's'}"],
         ["vendor may charge", vendor],
+        *([] if row.reported_cost is None else [["vendor says", f"{dollars_text(row.reported_cost)} US dollars"]]),
         ["began", iso(row.began_ms // 1000)],
         ["timings", f"vendor asked at {asked}, first token at {first}, end at {milliseconds(row.total_ms)}"],
         ["the client's id", row.client_request_id or "none"],

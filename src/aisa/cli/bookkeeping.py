@@ -68,6 +68,9 @@ def reconcile(file: str, vendor: str, columns: str | None, *, tolerance: str, co
     say(aligned(HEADS, [row(line) for line in rows], left=2, marked=[drifts(line, limit) for line in rows]))
     if every.theirs_cost is not None:
         say(f"\nThey charge {dollars(every.theirs_cost)}; by the price catalogue, our calls come to {dollars(every.ours_cost)}.")
+    if reported := sum(made.reported for made in ours):
+        said, all_calls = sum(made.reported_cost for made in ours), sum(made.requests for made in ours)
+        say(f"By its own answers it charges {dollars(said)}, for the {reported:,} of {all_calls:,} calls whose answer says so.")
     within = f"{limit // 100}.{limit % 100:02}".rstrip("0").rstrip(".")
     apart = [line.model or "all models" for line in sums if drifts(line, limit)]
     if apart:

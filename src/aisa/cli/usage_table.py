@@ -28,6 +28,7 @@ ROWS_MAX = 50  # of the table, the dearest; `--json` and `--csv` have all of the
 WIDTH_MAX = 120  # longer lines are hard to follow from the name to the bar
 NAME_CHARACTERS_MIN, NAME_CHARACTERS_MAX = 12, 32
 BAR_CELLS_MIN, BAR_CELLS_MAX = 8, 24
+MARKED_MAX = 5  # names of those whose calls another model has answered
 GAP = 2  # between columns
 COLUMNS = ("CALLS", "FAILED", "INPUT", "CACHED", "OUTPUT", "US DOLLARS")
 
@@ -102,7 +103,18 @@ def usage_table(lines: list[UsageLine], by: str, width: int) -> str:
     top, bottom = paint(by.upper().ljust(widest + GAP), dim=True) + numbers[0], "total".ljust(widest + GAP) + numbers[-1]
     hidden = len(lines) - len(head)
     more = f"\n\n{hidden:,} more {by}s are in the total; `--json` and `--csv` list them." if hidden else ""
+    more += f"\n\n{otherwise_in_words(lines)}" if total.otherwise else ""
     return "\n".join((top, *rows, paint(bottom, bold=True))) + more
+
+
+def otherwise_in_words(lines: list[UsageLine]) -> str:
+    """Say how many calls were answered by a model that costs otherwise, and whose they are."""
+    marked = sorted([line for line in lines if line.used.otherwise], key=lambda line: -line.used.otherwise)
+    named = ", ".join([f"{line.name} ({line.used.otherwise:,})" for line in marked[:MARKED_MAX]])
+    more = f" and {len(marked) - MARKED_MAX} more" if len(marked) > MARKED_MAX else ""
+    number = sum([line.used.otherwise for line in marked])
+    what = f"Calls that a model has answered which the catalogue prices otherwise than the one asked for: {number:,}, of {named}{more}."
+    return f"{what} `aisa explain` says which it was, `price_by` whose price counts."
 
 
 def with_bars(rows: list[str], lines: list[UsageLine], cells_max: int) -> list[str]:

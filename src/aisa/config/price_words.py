@@ -1,4 +1,4 @@
-"""What the kinds of cost are called in the descriptions of settings. Prices nothing."""
+"""What the settings about prices mean, in words: a part of `schema.FIELDS`. Prices nothing."""
 
 from __future__ import annotations
 
@@ -32,3 +32,59 @@ FEES_IN_WORDS = {
     "per_search": "each search of the web that is reported",
     "per_source": "each source that is reported as used",
 }
+
+#: dotted path of a setting about prices -> what it means; a part of `schema.FIELDS`.
+PRICE_FIELDS: Mapping[str, str] = MappingProxyType(
+    {
+        "models.<name>.prices": "What the model's tokens cost wherever it is served: one set of prices, or a list of them with the day on "
+        "which each begins; if absent, each target has its own: as `vendors.<name>.prices` says, else as the price catalogue lists.",
+        "models.<name>.price_by": "As the vendor's `price_by`, for this model; before it.",
+        "models.<name>.prices.input": "Price of input tokens.",
+        "models.<name>.prices.output": "Price of output tokens.",
+        "models.<name>.prices.cached_input": "Price of input tokens that the vendor had cached; as `input` if absent.",
+        "models.<name>.prices.cache_write": "Price of input tokens that the vendor writes to its cache; as `input` if absent.",
+        "models.<name>.prices.reasoning": "Price of reasoning tokens; as `output` if absent.",
+        "models.<name>.prices.input_audio": "Price of audio in the input; as `input` if absent.",
+        "models.<name>.prices.output_audio": "Price of audio in the output; as `output` if absent.",
+        **{
+            f"models.<name>.prices.{kind}": f"Price of {what}; if absent, "
+            f"{'as `input`' if kind == 'input_image' else 'the dearest price of its side'}."
+            for kind, what in RARER_KINDS.items()
+        },
+        **{f"models.<name>.prices.{kind}": f"Price of {what}; free if absent." for kind, what in FEES_IN_WORDS.items()},
+        "models.<name>.prices.tiers": "Other prices for calls with a large input.",
+        "models.<name>.prices.from": "Day on which these prices begin to count, at midnight UTC, such as 2026-12-01; before the earliest "
+        "of a list the catalogue counts or, if the model is not in it, that earliest one.",
+        "models.<name>.prices.tiers[].over_input_tokens": "The tier holds for calls with more input tokens than this, cached ones "
+        "included, and then for all of their tokens; of several the highest.",
+        "models.<name>.prices.tiers[].input": "Price of input tokens in the tier.",
+        "models.<name>.prices.tiers[].output": "Price of output tokens in the tier.",
+        "models.<name>.prices.tiers[].cached_input": "Price of cached input tokens in the tier; as its `input` if absent.",
+        "models.<name>.prices.tiers[].cache_write": "Price of cache-write tokens in the tier; as its `input` if absent.",
+        "models.<name>.prices.tiers[].reasoning": "Price of reasoning tokens in the tier; as its `output` if absent.",
+        "models.<name>.prices.tiers[].input_audio": "Price of audio input in the tier; as its `input` if absent.",
+        "models.<name>.prices.tiers[].output_audio": "Price of audio output in the tier; as its `output` if absent.",
+        **{
+            f"models.<name>.prices.tiers[].{kind}": f"Price of {what} in the tier; if absent, "
+            f"{'as its `input`' if kind == 'input_image' else 'the dearest price of its side there'}."
+            for kind, what in RARER_KINDS.items()
+        },
+        "models.<name>.prices.factor": "What all of these prices are multiplied by, those of tiers included, such as 1.1 for a region that "
+        "the vendor charges more for.",
+        "models.<name>.prices.service_tiers": "What calls cost at other service tiers of the vendor, name to what differs there: the tier "
+        "that the answer names counts, else the one that `service_tier` (or `speed`) in the request asks for. One without a price is "
+        "refused before the vendor is asked; prices from the catalogue bring their tiers along.",
+        "models.<name>.prices.service_tiers.<name>.factor": "What the prices outside the tier are multiplied by, where the tier has none.",
+        **{
+            f"models.<name>.prices.service_tiers.<name>.{kind}": f"Price of {what} in the service tier; if absent, as outside it, times "
+            "`factor`."
+            for kind, what in TIERED_KINDS.items()
+        },
+        **{
+            f"models.<name>.prices.service_tiers.<name>.{kind}": f"Price of {what} in the service tier; if absent, as outside it."
+            for kind, what in FEES_IN_WORDS.items()
+        },
+        "models.<name>.prices.service_tiers.<name>.tiers": "Other prices of the service tier for calls with a large input; if absent, "
+        "those outside it, times `factor`, but for kinds that the service tier prices itself.",
+    }
+)

@@ -14,7 +14,7 @@ import msgspec
 from msgspec import Meta
 
 from aisa.config.limits import LIMITS_IN_WORDS, Limits
-from aisa.config.price_words import FEES_IN_WORDS, RARER_KINDS, TIERED_KINDS
+from aisa.config.price_words import PRICE_FIELDS
 from aisa.config.section import Bytes, Count, Dollars, Factor, Limit, Port, Seconds, Section
 
 
@@ -173,6 +173,7 @@ class Vendor(Section, frozen=True, kw_only=True):
     allow_unpriced: bool | None = None
     prices: dict[str, Prices | tuple[Prices, ...]] = {}
     price_as: dict[str, str] = {}
+    price_by: Literal["answer", "asked"] = "answer"
 
 
 class Target(Section, frozen=True, kw_only=True):
@@ -189,6 +190,7 @@ class Model(Section, frozen=True, kw_only=True):
 
     to: tuple[Target | str, ...]
     prices: Prices | tuple[Prices, ...] | None = None
+    price_by: Literal["answer", "asked"] | None = None
     idle_timeout_seconds: Seconds = 60.0
     answer_timeout_seconds: Seconds | None = None  # ten times idle_timeout_seconds
     max_output_tokens: Annotated[int, Meta(ge=1)] | None = None
@@ -300,6 +302,9 @@ FIELDS: Mapping[str, str] = MappingProxyType(
         "vendors.<name>.price_as": "Under which name the price catalogue has its models, where that is another: the vendor's name of "
         "a model to the catalogue's, as `vendor/model`, such as `{my-deployment: openai/gpt-4o}`. What the catalogue "
         "says there is then its price.",
+        "vendors.<name>.price_by": "Whose price from the catalogue counts where the answer names another model than was asked for: that "
+        "of the one that made the `answer`, where the catalogue lists that very name for this vendor, or of the one `asked`. Prices that "
+        "are set, and names under `price_as`, hold whoever answers. The row is marked either way, and `aisa usage` counts such calls.",
         "models.<name>.to": "Where the model is served: each as `vendor/model`, tried in this order, or with a weight. "
         "A model with no other setting may be written as this list alone.",
         "models.<name>.to[].target": "The vendor's name and the model's name there, as `vendor/model`.",
@@ -308,55 +313,7 @@ FIELDS: Mapping[str, str] = MappingProxyType(
         "the price catalogue lists. A prompt that is too long for one target is sent only to those whose window is known to hold it.",
         "models.<name>.to[].price_as": "The name, as `vendor/model`, under which the price catalogue has this target; before the vendor's "
         "`price_as`.",
-        "models.<name>.prices": "What the model's tokens cost wherever it is served: one set of prices, or a list of them with the day on "
-        "which each begins; if absent, each target has its own: as `vendors.<name>.prices` says, else as the price catalogue lists.",
-        "models.<name>.prices.input": "Price of input tokens.",
-        "models.<name>.prices.output": "Price of output tokens.",
-        "models.<name>.prices.cached_input": "Price of input tokens that the vendor had cached; as `input` if absent.",
-        "models.<name>.prices.cache_write": "Price of input tokens that the vendor writes to its cache; as `input` if absent.",
-        "models.<name>.prices.reasoning": "Price of reasoning tokens; as `output` if absent.",
-        "models.<name>.prices.input_audio": "Price of audio in the input; as `input` if absent.",
-        "models.<name>.prices.output_audio": "Price of audio in the output; as `output` if absent.",
-        **{
-            f"models.<name>.prices.{kind}": f"Price of {what}; if absent, "
-            f"{'as `input`' if kind == 'input_image' else 'the dearest price of its side'}."
-            for kind, what in RARER_KINDS.items()
-        },
-        **{f"models.<name>.prices.{kind}": f"Price of {what}; free if absent." for kind, what in FEES_IN_WORDS.items()},
-        "models.<name>.prices.tiers": "Other prices for calls with a large input.",
-        "models.<name>.prices.from": "Day on which these prices begin to count, at midnight UTC, such as 2026-12-01; before the earliest "
-        "of a list the catalogue counts or, if the model is not in it, that earliest one.",
-        "models.<name>.prices.tiers[].over_input_tokens": "The tier holds for calls with more input tokens than this, cached ones "
-        "included, and then for all of their tokens; of several the highest.",
-        "models.<name>.prices.tiers[].input": "Price of input tokens in the tier.",
-        "models.<name>.prices.tiers[].output": "Price of output tokens in the tier.",
-        "models.<name>.prices.tiers[].cached_input": "Price of cached input tokens in the tier; as its `input` if absent.",
-        "models.<name>.prices.tiers[].cache_write": "Price of cache-write tokens in the tier; as its `input` if absent.",
-        "models.<name>.prices.tiers[].reasoning": "Price of reasoning tokens in the tier; as its `output` if absent.",
-        "models.<name>.prices.tiers[].input_audio": "Price of audio input in the tier; as its `input` if absent.",
-        "models.<name>.prices.tiers[].output_audio": "Price of audio output in the tier; as its `output` if absent.",
-        **{
-            f"models.<name>.prices.tiers[].{kind}": f"Price of {what} in the tier; if absent, "
-            f"{'as its `input`' if kind == 'input_image' else 'the dearest price of its side there'}."
-            for kind, what in RARER_KINDS.items()
-        },
-        "models.<name>.prices.factor": "What all of these prices are multiplied by, those of tiers included, such as 1.1 for a region that "
-        "the vendor charges more for.",
-        "models.<name>.prices.service_tiers": "What calls cost at other service tiers of the vendor, name to what differs there: the tier "
-        "that the answer names counts, else the one that `service_tier` (or `speed`) in the request asks for. One without a price is "
-        "refused before the vendor is asked; prices from the catalogue bring their tiers along.",
-        "models.<name>.prices.service_tiers.<name>.factor": "What the prices outside the tier are multiplied by, where the tier has none.",
-        **{
-            f"models.<name>.prices.service_tiers.<name>.{kind}": f"Price of {what} in the service tier; if absent, as outside it, times "
-            "`factor`."
-            for kind, what in TIERED_KINDS.items()
-        },
-        **{
-            f"models.<name>.prices.service_tiers.<name>.{kind}": f"Price of {what} in the service tier; if absent, as outside it."
-            for kind, what in FEES_IN_WORDS.items()
-        },
-        "models.<name>.prices.service_tiers.<name>.tiers": "Other prices of the service tier for calls with a large input; if absent, "
-        "those outside it, times `factor`, but for kinds that the service tier prices itself.",
+        **PRICE_FIELDS,
         "models.<name>.idle_timeout_seconds": "How long a stream may go without a token, the first one included.",
         "models.<name>.answer_timeout_seconds": "How long an answer that is not a stream may take; if absent, ten times "
         "`idle_timeout_seconds`.",

@@ -13,6 +13,7 @@ from aisa.money import dollars_text
 from aisa.prices.rules import CATALOGUE
 from aisa.pricing import FEES, KINDS, RARER, UnitPrices
 from aisa.usage import COUNTED, ESTIMATED, Usage
+from aisa.wire.model_name import shown_name
 
 Document = dict[str, object]
 
@@ -26,6 +27,7 @@ def receipt(row: CallRow, *, final: bool) -> Document:
         "id": row.id,
         "object": OBJECT,
         "model": row.model,
+        "answered_model": shown_name(row.answered_model, "") or None,
         "outcome": row.outcome,
         "stream": row.stream,
         "final": final,
@@ -35,6 +37,7 @@ def receipt(row: CallRow, *, final: bool) -> Document:
         "delivered": {"output_tokens": row.delivered},
         "billed": {**counts(row.billed), "cost_nanos": row.cost, "cost_usd": msgspec.Raw(dollars_text(row.cost).encode())},
         "prices": price_document(row.prices, row.price_source, row.billed.input_tokens),
+        "marks": marks(row.marks),
         "timings": {"queue_ms": row.queue_ms, "first_token_ms": row.first_token_ms, "total_ms": row.total_ms},
         "attempts": row.attempts,
         "error_code": row.error_code,
@@ -49,6 +52,7 @@ def running_receipt(opening: Opening, tokens: int) -> Document:
         "id": opening.id,
         "object": OBJECT,
         "model": opening.model,
+        "answered_model": None,
         "outcome": RUNNING,
         "stream": opening.stream,
         "final": False,
@@ -58,6 +62,7 @@ def running_receipt(opening: Opening, tokens: int) -> Document:
         "delivered": None,
         "billed": None,
         "prices": price_document(opening.prices, opening.price_source, opening.input_tokens),
+        "marks": None,
         "timings": None,
         "attempts": None,
         "error_code": None,
@@ -74,6 +79,7 @@ def refused_receipt(record: RefusedCalls) -> Document:
         "id": record.id,
         "object": OBJECT,
         "model": record.model,
+        "answered_model": None,
         "outcome": REFUSED,
         "stream": None,
         "final": True,
@@ -83,6 +89,7 @@ def refused_receipt(record: RefusedCalls) -> Document:
         "delivered": None,
         "billed": None,
         "prices": None,
+        "marks": None,
         "timings": None,
         "attempts": 0,
         "error_code": record.code,
@@ -91,6 +98,12 @@ def refused_receipt(record: RefusedCalls) -> Document:
         "number": record.number,
         "client_request_id": record.client_request_id,
     }
+
+
+def marks(text: str | None) -> dict[str, list[str]]:
+    """Write what is noted of a price: each mark with the kinds that it is about, none for one about the whole."""
+    found = [mark.partition(":") for mark in (text or "").split()]
+    return {mark: kinds.split(",") if kinds else [] for mark, _, kinds in found}
 
 
 def counts(usage: Usage) -> Document:

@@ -9,18 +9,19 @@ from typing import Protocol
 
 import msgspec
 
+from aisa.answer import Told
 from aisa.clock import WallClock
 from aisa.ledger.holds import output_price
 from aisa.ledger.journal import ATTEMPTS, Slot
 from aisa.ledger.journal_record import closing_record, opening_record
 from aisa.ledger.port import Bill, Ending
-from aisa.ledger.row import CallRow, Opening
+from aisa.ledger.row import NO_OWN_PRICE, OTHER_PRICE, CallRow, Opening
 from aisa.ledger.rules import CLIENT_GONE, COMPLETED, CRASHED, FAILED, Delivered, billed
 from aisa.ledger.wallets import Limit
 from aisa.money import TOKENS_PER_PRICE, Nanos
-from aisa.names import kept_name
+from aisa.names import kept_name, stored
 from aisa.prices.rules import CATALOGUE, Price
-from aisa.pricing import cost_of
+from aisa.pricing import UnitPrices, cost_of, kinds_without_price
 from aisa.routing import Offer
 from aisa.storage.failure import StorageFailed
 from aisa.usage import COUNTED, ESTIMATED, REPORTED, Usage
@@ -55,6 +56,7 @@ class Charge:
         "_held_input",
         "_ledger",
         "_limits",
+        "_listed",
         "_offer",
         "_slot",
         "_token_price",
@@ -78,6 +80,7 @@ class Charge:
         self._held_input = held_input
         self.covered = 0 if limits else sys.maxsize
         self._token_price: Nanos = 0
+        self._listed: Price | None = None  # of the model that answered, if the catalogue prices it otherwise than the one asked
         self._awaited = 1
 
     def hold(self, amount: Nanos, tokens: int) -> None:
@@ -134,8 +137,8 @@ class Charge:
     def close(self, ending: Ending) -> Bill:
         """Settle, the first time; return the bill."""
         if self.bill is None:
-            self._take_tier(ending.tier)
-            row = row_of(self.opening, ending)
+            self._take_price(ending.told)
+            row = row_of(self.opening, ending, self._listed)
             record = closing_record(row)
             for limit in self._limits:
                 limit.hold(-self._held)
@@ -145,12 +148,15 @@ class Charge:
             self._slot.close(record)
         return self.bill
 
-    def _take_tier(self, tier: str | None) -> None:
-        """Take the price of the service tier that the answer names; of one that has none the price of the usual tier."""
-        offer = self._offer
-        if tier is not None and tier != offer.tier:
-            self._offer = offer = msgspec.structs.replace(offer, tier=tier)
-            self.opening = offered(self.opening, offer, offer.price_at(self.opening.began_ms // 1000))
+    def _take_price(self, told: Told) -> None:
+        """Take the price of what the answer says of itself: its service tier, and the model that made it."""
+        offer, at, before = self._offer, self.opening.began_ms // 1000, self._listed
+        other_tier = told.tier is not None and told.tier != offer.tier
+        if other_tier:
+            self._offer = offer = msgspec.structs.replace(offer, tier=told.tier)
+        price, self._listed = offer.answered_price(told.model, at)
+        if other_tier or self._listed is not before:
+            self.opening = offered(self.opening, offer, price)
 
     async def settled(self) -> None:
         """Return when the settlement is durable enough, or the disk has failed: the answer was made, and its bill is in the journal."""
@@ -175,8 +181,8 @@ class Charge:
         """Keep the row open for the vendor's report."""
         self._awaited += 1
 
-    def report(self, generated: Usage, delivered: Delivered, tier: str | None = None) -> Bill:
-        """Take what the vendor says that it made, in which service tier, and let the row go. Returns the bill as it is then.
+    def report(self, generated: Usage, delivered: Delivered, told: Told) -> Bill:
+        """Take what the vendor says that it made, and what else it tells, and let the row go. Returns the bill as it is then.
 
         An answer that was finished when its client left is billed as if the report had been there then; the bill of one that was not can
         only fall: no more is billed than was made.
@@ -184,16 +190,14 @@ class Charge:
         row = self.row
         assert row is not None, "it is closed before its vendor is read on"
         try:
-            self._take_tier(tier)
-            opening = self.opening
-            if generated != row.generated or opening.prices != row.prices:
-                told = msgspec.structs.replace(row, generated=generated, vendor_cost=vendor_cost(generated, opening))
-                told = msgspec.structs.replace(told, prices=opening.prices, price_source=opening.price_source)
-                final = amended(told, row.outcome, delivered)
+            self._take_price(told)
+            heard = heard_of(row, self.opening, generated, told=told, listed=self._listed)
+            if heard != row:
+                final = amended(heard, row.outcome, delivered)
                 if delivered.finished or final.cost < row.cost:
                     self._correct(final)
-                else:
-                    self._replace(told)
+                else:  # the bill stays, and so does what it is made of
+                    self._replace(msgspec.structs.replace(heard, prices=row.prices, price_source=row.price_source, marks=row.marks))
         finally:
             self._post()
         assert self.bill is not None, "it has one since it was closed"
@@ -223,8 +227,11 @@ def offered(opening: Opening, offer: Offer, price: Price | None) -> Opening:
     return msgspec.structs.replace(opening, target=kept_name(offer.name), prices=prices, price_source=source)
 
 
-def row_of(opening: Opening, ending: Ending) -> CallRow:
-    """Return the row of a call that ended. Its end follows from how long it took: the wall clock may have been set meanwhile."""
+def row_of(opening: Opening, ending: Ending, listed: Price | None = None) -> CallRow:
+    """Return the row of a call that ended. Its end follows from how long it took: the wall clock may have been set meanwhile.
+
+    `listed` is the price of the model that answered, if the catalogue has another for it than for the one asked.
+    """
     charged = billed(ending.outcome, ending.generated, ending.delivered)
     return CallRow(
         id=opening.id,
@@ -242,7 +249,7 @@ def row_of(opening: Opening, ending: Ending) -> CallRow:
         prices=opening.prices,
         price_source=opening.price_source,
         prepaid=opening.prepaid,
-        vendor_cost=vendor_cost(ending.generated, opening),
+        vendor_cost=vendor_cost(ending.generated, opening, listed),
         target=opening.target if ending.attempts else "",
         attempts=ending.attempts,
         queue_ms=ending.queue_ms,
@@ -253,6 +260,23 @@ def row_of(opening: Opening, ending: Ending) -> CallRow:
         client_request_id=opening.client_request_id,
         idempotency=opening.idempotency,
         address=opening.address,
+        answered_model=stored(ending.told.model) or None,
+        reported_cost=ending.told.cost,
+        marks=marks_of(charged, opening.prices, other_price=listed is not None),
+    )
+
+
+def heard_of(row: CallRow, opening: Opening, generated: Usage, *, told: Told, listed: Price | None) -> CallRow:
+    """Return a row with what its vendor has said since; its bill is not computed anew."""
+    return msgspec.structs.replace(
+        row,
+        generated=generated,
+        prices=opening.prices,
+        price_source=opening.price_source,
+        vendor_cost=vendor_cost(generated, opening, listed),
+        answered_model=stored(told.model) or None,
+        reported_cost=told.cost,
+        marks=marks_of(row.billed, opening.prices, other_price=listed is not None),
     )
 
 
@@ -261,7 +285,17 @@ def amended(row: CallRow, outcome: str, delivered: Delivered) -> CallRow:
     charged = billed(outcome, row.generated, delivered)
     price = 0 if row.prices is None else cost_of(charged, row.prices)
     had = arrived(outcome, delivered, generated=row.generated, charged=charged)
-    return msgspec.structs.replace(row, outcome=outcome, billed=charged, delivered=had, cost=price)
+    other = row.marks is not None and OTHER_PRICE in row.marks
+    marks = marks_of(charged, row.prices, other_price=other)
+    return msgspec.structs.replace(row, outcome=outcome, billed=charged, delivered=had, cost=price, marks=marks)
+
+
+def marks_of(charged: Usage, prices: UnitPrices | None, *, other_price: bool) -> str | None:
+    """Return what is to be noted of a bill; nothing of most."""
+    lacking = () if prices is None else kinds_without_price(charged, prices)
+    marks = [OTHER_PRICE] if other_price else []
+    marks += [f"{NO_OWN_PRICE}:{','.join(lacking)}"] if lacking else []
+    return " ".join(marks) or None
 
 
 def arrived(outcome: str, delivered: Delivered, *, generated: Usage, charged: Usage) -> int:
@@ -289,7 +323,7 @@ def crashed(opening: Opening, tokens: int, *, attempts: int, found_ms: int) -> C
 
 def bill_of(row: CallRow) -> Bill:
     """Return what the caller is told."""
-    return Bill(None if row.prices is None else row.cost, row.billed)
+    return Bill(None if row.prices is None else row.cost, row.billed, row.marks)
 
 
 def cost(usage: Usage, opening: Opening) -> Nanos:
@@ -297,8 +331,10 @@ def cost(usage: Usage, opening: Opening) -> Nanos:
     return 0 if opening.prices is None else cost_of(usage, opening.prices)
 
 
-def vendor_cost(generated: Usage, opening: Opening) -> Nanos | None:
-    """Return what the vendor may charge us. Only its own price list tells; ours need not be its."""
+def vendor_cost(generated: Usage, opening: Opening, listed: Price | None) -> Nanos | None:
+    """Return what the vendor may charge us. Only its own price list tells, for the model that answered; ours need not be its."""
+    if listed is not None:
+        return cost_of(generated, listed.prices)
     if opening.prices is None or not opening.price_source.startswith(CATALOGUE):
         return None
     return cost_of(generated, opening.prices)

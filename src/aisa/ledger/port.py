@@ -7,8 +7,10 @@ from typing import Protocol
 
 import msgspec
 
+from aisa.answer import Told
 from aisa.call import Call
 from aisa.keys.rules import Key
+from aisa.ledger.row import CallRow
 from aisa.ledger.rules import Delivered
 from aisa.money import Nanos
 from aisa.routing import Offer, Plan
@@ -17,17 +19,17 @@ from aisa.wire.door import Request
 
 
 class Bill(msgspec.Struct, frozen=True, gc=False):
-    """What a call cost, for which tokens. `cost` is None for a model without a price."""
+    """What a call cost, for which tokens. `cost` is None for a model without a price; `marks` are those of its row."""
 
     cost: Nanos | None
     billed: Usage
+    marks: str | None = None
 
 
 class Ending(msgspec.Struct, frozen=True):
     """How a call ended, as the path saw it. Durations are milliseconds since the call was received; None for what never happened.
 
-    `delivered` is what the client has if it was lost, else what was handed to its connection. `tier` is the service tier that the answer
-    names, empty the usual one, None if it names none.
+    `delivered` is what the client has if it was lost, else what was handed to its connection; `told` what the answer says of itself.
     """
 
     outcome: str
@@ -39,7 +41,7 @@ class Ending(msgspec.Struct, frozen=True):
     total_ms: int
     bytes_sent: int
     error_code: str | None
-    tier: str | None = None
+    told: Told = Told()
 
 
 class Charge(Protocol):
@@ -48,6 +50,11 @@ class Charge(Protocol):
     @property
     def input_tokens(self) -> int:
         """What the call's input was taken for when it was opened."""
+        ...
+
+    @property
+    def row(self) -> CallRow | None:
+        """What it came to, None until it is closed."""
         ...
 
     @property
@@ -93,8 +100,8 @@ class Charge(Protocol):
         """Keep the row open for what the vendor will still report: `report` follows."""
         ...
 
-    def report(self, generated: Usage, delivered: Delivered, tier: str | None = None) -> Bill:
-        """Say what the vendor made in the end, what of it had arrived when the client left, and which tier it named; return its cost now.
+    def report(self, generated: Usage, delivered: Delivered, told: Told) -> Bill:
+        """Say what the vendor made in the end, what of it had arrived when the client left, and what it told of it; return its bill now.
 
         Once, after `await_report`.
         """

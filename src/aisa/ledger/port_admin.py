@@ -81,7 +81,10 @@ class Wallets(Protocol):
 
 
 class Made(msgspec.Struct, frozen=True):
-    """What a vendor made of a model in a day (UTC, `2026-12-31`): calls and tokens, and what it may charge for them where we know."""
+    """What a vendor made of a model in a day (UTC, `2026-12-31`): calls and tokens, and what it may charge for them where we know.
+
+    `reported_cost` is what its answers themselves say that it charges, for `reported` of the calls.
+    """
 
     day: str
     model: str
@@ -89,6 +92,8 @@ class Made(msgspec.Struct, frozen=True):
     input_tokens: int
     output_tokens: int
     vendor_cost: Nanos
+    reported_cost: Nanos = 0
+    reported: int = 0
 
 
 class Difference(msgspec.Struct, frozen=True):

@@ -12,7 +12,7 @@ from typing import NamedTuple, Protocol
 import msgspec
 
 from aisa.ledger.refusal import RefusedCalls
-from aisa.ledger.row import CallRow
+from aisa.ledger.row import OTHER_PRICE, CallRow
 from aisa.ledger.rules import FAILED
 from aisa.money import Nanos
 
@@ -24,11 +24,13 @@ DAY_MS = 86_400_000
 class Used(msgspec.Struct):
     """Sums over calls: tokens are those that were billed, `cost` is what they cost, `charged` what of it came out of a wallet.
 
-    `failed` requests are those that failed before anything of an answer had come.
+    `failed` requests are those that failed before anything of an answer had come; `otherwise` those that a model has answered which the
+    catalogue prices otherwise than the one asked for.
     """
 
     requests: int = 0
     failed: int = 0
+    otherwise: int = 0
     input_tokens: int = 0
     output_tokens: int = 0
     cached_tokens: int = 0
@@ -43,6 +45,7 @@ class Used(msgspec.Struct):
             Used(
                 1,
                 int(row.outcome == FAILED),
+                int(OTHER_PRICE in (row.marks or "")),
                 billed.input_tokens,
                 billed.output_tokens,
                 billed.cached_tokens,

@@ -8,6 +8,12 @@ from aisa.money import Nanos
 from aisa.pricing import UnitPrices
 from aisa.usage import Usage
 
+#: What is noted in a row that somebody should look at. The answer came from a model that the catalogue prices otherwise than the one asked.
+OTHER_PRICE = "answered_otherwise"
+#: Something that has no price of its own was charged at the dearest one of its side.
+NO_OWN_PRICE = "no_own_price"
+MARKS = (OTHER_PRICE, NO_OWN_PRICE)
+
 
 class Opening(msgspec.Struct, frozen=True, gc=False):
     """What is known of a call before its vendor is asked. Times are UNIX milliseconds.
@@ -36,7 +42,9 @@ class CallRow(msgspec.Struct, frozen=True, gc=False):
     """One ended call. `began_ms` and `ended_ms` are UNIX milliseconds, the other `_ms` durations from the first; money is nano-dollars.
 
     `generated` is what the vendor made, as far as we know; `delivered` how many output tokens of it arrived; `billed` what is charged for.
-    `cost` is `pricing.cost_of(billed, prices)`; `vendor_cost` what the vendor may charge us for `generated`, None where unknown.
+    `cost` is `pricing.cost_of(billed, prices)`; `vendor_cost` what the vendor may charge us for `generated`, None where unknown;
+    `reported_cost` what it says itself that it charges. `answered_model` is the model that the answer names, in the vendor's words. `marks`
+    are words of MARKS with spaces between, None in most rows; behind the second stand a colon and the kinds, with commas between.
     """
 
     id: str
@@ -65,3 +73,6 @@ class CallRow(msgspec.Struct, frozen=True, gc=False):
     client_request_id: str | None = None
     idempotency: str | None = None
     address: str | None = None
+    answered_model: str | None = None
+    reported_cost: Nanos | None = None
+    marks: str | None = None

@@ -228,18 +228,18 @@ def made_between(connection: Connection, vendor: str, *, start_ms: int, end_ms: 
     What was made of most calls is what was billed, and the database can add it up; of the others, each is looked at.
     """
     whose = ended_between(start_ms, end_ms) & calls.c.target.startswith(f"{vendor}/", autoescape=True)
-    sums: dict[str, tuple[int, int, int, int]] = {}
+    sums: dict[str, tuple[int, ...]] = {}
     made_in, made_out = func.sum(calls.c.billed_input_tokens), func.sum(calls.c.billed_output_tokens)
-    plain = select(calls.c.target, func.count(), made_in, made_out, func.coalesce(func.sum(calls.c.vendor_cost), 0))
-    for target, requests, inputs, outputs, cost in connection.execute(
-        plain.where(whose, calls.c.generated.is_(None)).group_by(calls.c.target)
-    ):
-        sums[target] = (requests, int(inputs), int(outputs), int(cost))
-    other = select(calls.c.target, calls.c.generated, calls.c.vendor_cost).where(whose, calls.c.generated.is_not(None))
-    for target, generated, vendor_cost in connection.execute(other.execution_options(yield_per=STREAM_ROWS)):
+    costs = [func.coalesce(func.sum(column), 0) for column in (calls.c.vendor_cost, calls.c.reported_cost)]
+    plain = select(calls.c.target, func.count(), made_in, made_out, *costs, func.count(calls.c.reported_cost))
+    for target, *counts in connection.execute(plain.where(whose, calls.c.generated.is_(None)).group_by(calls.c.target)):
+        sums[target] = tuple(map(int, counts))
+    columns = (calls.c.target, calls.c.generated, calls.c.vendor_cost, calls.c.reported_cost)
+    other = select(*columns).where(whose, calls.c.generated.is_not(None))
+    for target, generated, vendor_cost, reported in connection.execute(other.execution_options(yield_per=STREAM_ROWS)):
         made = msgspec.json.decode(generated, type=Usage)
-        requests, inputs, outputs, cost = sums.get(target, (0, 0, 0, 0))
-        sums[target] = (requests + 1, inputs + made.input_tokens, outputs + made.output_tokens, cost + (vendor_cost or 0))
+        more = (1, made.input_tokens, made.output_tokens, vendor_cost or 0, reported or 0, int(reported is not None))
+        sums[target] = tuple(map(sum, zip(sums.get(target, (0,) * len(more)), more, strict=True)))
     day = day_text(start_ms // DAY_MS)
     return [Made(day, target.removeprefix(f"{vendor}/"), *counts) for target, counts in sorted(sums.items())]
 

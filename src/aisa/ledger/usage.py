@@ -11,7 +11,7 @@ from aisa.errors import ApiError
 from aisa.ledger.port_usage import DAY, DAY_MS, KEY, MODEL, Span, Used, day_of
 from aisa.ledger.record import row_of
 from aisa.ledger.refusal import RefusedCalls
-from aisa.ledger.row import CallRow
+from aisa.ledger.row import OTHER_PRICE, CallRow
 from aisa.ledger.rules import FAILED
 from aisa.storage.engine import Database
 from aisa.storage.failure import StorageFailed
@@ -61,9 +61,10 @@ class UsageStore:
 def sums_of(connection: Connection, by: str, span: Span) -> Iterable[tuple[str, Used]]:
     """Return each group with its sums."""
     failed = case((calls.c.outcome == FAILED, 1), else_=0)
+    otherwise = case((calls.c.marks.contains(OTHER_PRICE, autoescape=True), 1), else_=0)
     billed = [calls.c[f"billed_{name}_tokens"] for name in ("input", "output", "cached", "cache_write")]
     charged = case((calls.c.prepaid, calls.c.cost), else_=0)
-    totals = [func.count(), *(func.sum(counted) for counted in (failed, *billed, calls.c.cost, charged))]
+    totals = [func.count(), *(func.sum(counted) for counted in (failed, otherwise, *billed, calls.c.cost, charged))]
     ended = calls.c.ended_ms.between(span.start_ms, span.end_ms - 1)
     group = GROUPS[by].label("label")
     for name, *counts in connection.execute(select(group, *totals).where(whose(span), ended).group_by(group)):

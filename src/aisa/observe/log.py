@@ -15,6 +15,7 @@ from aisa.clock import WallClock
 from aisa.errors import CALLER, OPERATOR, VENDOR
 from aisa.facts import (
     AccountChanged,
+    AnsweredOtherwise,
     BugFound,
     CallEnded,
     ChoicesMissing,
@@ -22,6 +23,7 @@ from aisa.facts import (
     Fact,
     FinishUnknown,
     KeysChanged,
+    KindUnpriced,
     LedgerAway,
     LedgerBack,
     RefusalsNotKept,
@@ -150,7 +152,9 @@ def in_words(fact: Fact) -> str:
             said = f"{fact.status}  {fact.method} {fact.path}  {fact.code}{whose}  {fact.request_id}{from_where(fact.address)}"
         case Replayed():
             said = f"200  the answer of {fact.call_id} again  {fact.key_label}  {fact.request_id}"
-        case VendorFailed() | UsageMisreported() | FinishUnknown() | ChoicesMissing() | DocumentLost():
+        case (
+            VendorFailed() | UsageMisreported() | FinishUnknown() | ChoicesMissing() | DocumentLost() | AnsweredOtherwise() | KindUnpriced()
+        ):
             said = deviation_in_words(fact)
         case TargetHealth():
             said = health_in_words(fact)
@@ -169,8 +173,21 @@ def in_words(fact: Fact) -> str:
     return "".join(character if character.isprintable() else " " for character in said)
 
 
-def deviation_in_words(fact: VendorFailed | UsageMisreported | FinishUnknown | ChoicesMissing | DocumentLost) -> str:
-    """Say what a vendor, or whoever received a document, did amiss in one call."""
+def price_in_words(fact: AnsweredOtherwise | KindUnpriced) -> str:
+    """Say what is to be looked at in a price."""
+    if isinstance(fact, AnsweredOtherwise):
+        what = f"vendor {fact.vendor} answered with {fact.answered} for {fact.model}, which the catalogue prices otherwise"
+        return f"{what}; charged by {fact.price_source or 'nobody'}  {fact.request_id}"
+    what = f"ACT NOW: {fact.vendor}/{fact.model} has no price for {fact.kinds}, charged at the dearest price of the same side"
+    return f"{what}; write one under prices  {fact.request_id}"
+
+
+def deviation_in_words(
+    fact: VendorFailed | UsageMisreported | FinishUnknown | ChoicesMissing | DocumentLost | AnsweredOtherwise | KindUnpriced,
+) -> str:
+    """Say what a vendor, or whoever received a document, did amiss or otherwise than expected in one call."""
+    if isinstance(fact, AnsweredOtherwise | KindUnpriced):
+        return price_in_words(fact)
     if isinstance(fact, VendorFailed):
         return f"{WHOSE[fact.blame].format(fact.vendor)} for {fact.model}: {fact.code} ({fact.detail})  {fact.request_id}"
     if isinstance(fact, UsageMisreported):

@@ -9,6 +9,7 @@ from msgspec import UNSET, Raw
 
 from aisa.answer import Part, Piece, Report
 from aisa.errors import UpstreamFailed
+from aisa.money import Nanos
 from aisa.providers.blame import blame_for, unreadable
 from aisa.providers.counting import AskedOf
 from aisa.providers.shape import Target
@@ -36,6 +37,7 @@ from aisa.wire.token_meter import TokenMeter
 from aisa.wire.tool_terms import ToolTerms
 from aisa.wire.trees import Tree, is_list, is_tree, trees_in
 from aisa.wire.usage_report import VISIBLE_PER_BYTE, VISIBLE_SPARE, Asked, Shown, UsageReport, with_cost
+from aisa.wire.vendor_cost import vendor_cost
 from aisa.wire.vendor_error import VendorError
 from aisa.wire.vendor_tier import first_known, tier_in, tier_named
 
@@ -58,6 +60,7 @@ class AnswerDecoder:
     choices_made = 0
     finishing, certain, held_bytes = 0, False, 0  # it has no finish but its end, and no events
     tier: str | None = None
+    answered = ""  # the model that the vendor names
     _renamed = ""  # what to call the model in an answer whose bytes can pass otherwise
     _choices: Raw | None = None  # of an answer that can pass otherwise, with what they lacked
     _mended: Tree | None = None  # the answer, where its bytes cannot pass
@@ -93,6 +96,7 @@ class AnswerDecoder:
         if plain is not None:
             self._usage = as_usage(plain.usage)
             self.tier = tier_named(plain.service_tier)
+            self.answered = plain.model
             shown = self._target.public or shown_name(plain.model, self._chat.model)
             if shown != plain.model:
                 self._renamed = shown
@@ -103,7 +107,8 @@ class AnswerDecoder:
         if isinstance(document, UpstreamFailed):
             self.failure = document
             return []
-        answer, self.unknown = document
+        answer, read = document
+        self.unknown, self.answered = read.unknown, read.answered
         self.choices_made = len(trees_in(answer.get("choices")))
         report = self._report = UsageReport()
         report.take(answer.get("usage"))
@@ -116,6 +121,11 @@ class AnswerDecoder:
     def usage(self) -> Usage:
         """Return the tokens reported, or an estimate from the sizes of prompt and answer."""
         return self._usage
+
+    @property
+    def vendor_cost(self) -> Nanos | None:
+        """What the vendor says that it charges."""
+        return None if self._report is None else vendor_cost(self._report.fields)
 
     def usage_fault(self, usage: Usage) -> str:
         """Say what is wrong with the vendor's report."""
@@ -229,8 +239,8 @@ def shown_in(answer: Tree, target: Target) -> Shown:
     return Shown(tokens, 0, source, size if measured else None)
 
 
-def read_document(body: bytes, target: Target, identity: Identity, *, chat: ChatRequest) -> tuple[Tree, list[str]] | UpstreamFailed:
-    """Return the conformant answer in a body and its finish reasons that nobody knows, or how the vendor failed."""
+def read_document(body: bytes, target: Target, identity: Identity, *, chat: ChatRequest) -> tuple[Tree, Document] | UpstreamFailed:
+    """Return the conformant answer in a body and what was noticed in making it so, or how the vendor failed."""
     lenient = False
     try:
         tree = msgspec.json.decode(body)
@@ -251,4 +261,4 @@ def read_document(body: bytes, target: Target, identity: Identity, *, chat: Chat
         answer = document.completed(tree)
     except VendorError as error:
         return blame_for(error, target)
-    return with_whole_text(answer) if lenient else answer, document.unknown
+    return with_whole_text(answer) if lenient else answer, document

@@ -12,6 +12,7 @@ from msgspec import Raw
 
 from aisa.answer import Part, Piece, Report
 from aisa.errors import UpstreamFailed
+from aisa.money import Nanos
 from aisa.providers.blame import unreadable
 from aisa.providers.openai_answer import Identity, given
 from aisa.providers.openai_stream import StreamDecoder
@@ -71,6 +72,16 @@ class AssemblyDecoder:
     def tier(self) -> str | None:
         """As the stream's."""
         return self._stream.tier
+
+    @property
+    def answered(self) -> str:
+        """As the stream's."""
+        return self._stream.answered
+
+    @property
+    def vendor_cost(self) -> Nanos | None:
+        """As the stream's."""
+        return self._stream.vendor_cost
 
     @property
     def unknown(self) -> list[str]:

@@ -10,6 +10,7 @@ from msgspec import UNSET
 
 from aisa.answer import Part, Piece, Report
 from aisa.errors import UpstreamFailed
+from aisa.money import Nanos
 from aisa.providers.blame import blame_for, broken_off, unreadable
 from aisa.providers.counting import AskedOf
 from aisa.providers.openai_answer import Identity, as_usage, read_document
@@ -43,6 +44,7 @@ from aisa.wire.token_meter import TokenMeter
 from aisa.wire.tool_terms import ToolTerms
 from aisa.wire.trees import Tree, is_tree
 from aisa.wire.usage_report import with_cost
+from aisa.wire.vendor_cost import vendor_cost
 from aisa.wire.vendor_error import VendorError
 from aisa.wire.vendor_tier import first_known, tier_in, tier_named
 
@@ -172,6 +174,16 @@ class StreamDecoder:
     def tier(self) -> str | None:
         """The service tier that the last chunk to name one has named, or the report of usage."""
         return first_known(tier_named(self._chunks.service_tier), tier_in(self._chunks.report.fields))
+
+    @property
+    def answered(self) -> str:
+        """The model that the last chunk to name one has named."""
+        return self._chunks.answered
+
+    @property
+    def vendor_cost(self) -> Nanos | None:
+        """What the vendor says that it charges."""
+        return vendor_cost(self._chunks.report.fields)
 
     @property
     def unknown(self) -> list[str]:
@@ -379,5 +391,8 @@ class StreamDecoder:
         if isinstance(answer, UpstreamFailed):
             self.failure = answer
             return []
-        tree, self._chunks.unknown = answer
-        return self._accept(as_chunk(tree), b"", b"")
+        tree, document = answer
+        self._chunks.unknown = document.unknown
+        pieces = self._accept(as_chunk(tree), b"", b"")
+        self._chunks.answered = document.answered  # what the answer shows may be another name
+        return pieces

@@ -7,8 +7,9 @@ from typing import Protocol
 
 import msgspec
 
-from aisa.answer import Part
+from aisa.answer import Part, Told
 from aisa.errors import UpstreamFailed
+from aisa.money import Nanos
 from aisa.providers.port import UpstreamRequest
 from aisa.providers.vendor_state import VendorState
 from aisa.usage import COUNTED, Usage
@@ -86,7 +87,10 @@ class Decoder(Protocol):
 
     @property
     def tier(self) -> str | None:
-        """The service tier that the answer has named so far, as `wire.vendor_tier.tier_named` has it; None if it has named none."""
+        """The service tier that the answer has named so far, as `wire.vendor_tier.tier_named` has it; None if it has named none.
+
+        What `told` reads besides, an answer may say too: `answered`, the model that made it, and `vendor_cost`.
+        """
         ...
 
     @property
@@ -119,6 +123,18 @@ class Decoder(Protocol):
     def closing(self, cost_usd: str | None) -> Sequence[Part]:
         """Return what comes after the bill is settled: the report of usage, or the end in the vendor's own form. Cost is a JSON number."""
         ...
+
+
+def told(decoder: Decoder | None) -> Told:
+    """Return what an answer has said of itself so far. A dialect whose vendors say neither model nor cost needs no names for them."""
+    if decoder is None:
+        return NOTHING_TOLD
+    answered: str = getattr(decoder, "answered", "")
+    cost: Nanos | None = getattr(decoder, "vendor_cost", None)
+    return Told(decoder.tier, answered, cost)
+
+
+NOTHING_TOLD = Told()
 
 
 class Dialect(Protocol):

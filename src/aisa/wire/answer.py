@@ -22,6 +22,7 @@ class Document:
 
     def __init__(self, fallback: tuple[str, int, str], *, terms: ToolTerms, n: int, public: str = "") -> None:
         self.unknown: list[str] = []
+        self.answered = ""  # the model that the vendor names, whatever the client is told
         self._fallback = fallback
         self._public = public
         self._terms = terms
@@ -38,6 +39,7 @@ class Document:
             raise VendorError(report)
         if not choices:
             raise Unintelligible("an answer without choices")
+        self.answered = text_or_none(tree.get("model")) or ""
         fallback_id, created, model = self._fallback
         given_created = tree.get("created")
         answer: Tree = {

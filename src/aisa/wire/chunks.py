@@ -50,6 +50,7 @@ class ChunkStream:
         self.include_usage = include_usage
         self.report = UsageReport()
         self.service_tier: object = None  # the last that a chunk has named
+        self.answered = ""  # the model by the last chunk to name one, whatever the client is told
         self.tokens = 0  # output tokens seen so far: by the choices' meters, their logprobs or the vendor's running count
         self.reasoning = 0  # of them, those that show the model's thinking
         self.holding: Tree | None = None  # the finish chunk that the last event was, and nothing else
@@ -141,8 +142,7 @@ class ChunkStream:
         """Return the chunks to emit for one chunk of the vendor. Raises VendorError; one that follows them waits in `failed`."""
         refuse_errors(tree)
         self.holding = None
-        if "service_tier" in tree:
-            self.service_tier = tree["service_tier"] or self.service_tier
+        self._note_origin(tree)
         groq = tree.get("x_groq")
         for report in (groq.get("usage") if is_tree(groq) else None, tree.get("usage")):
             self.report.take(report)
@@ -202,7 +202,7 @@ class ChunkStream:
         """Take a report of usage without choices, with what stands beside it; return the finish chunks held back, if all have finished."""
         self._reported = True
         self._heard += 1
-        self.service_tier = beside.get("service_tier") or self.service_tier
+        self._note_origin(beside)
         self._beside_usage = {name: value for name, value in beside.items() if name in BESIDE_USAGE and value is not None}
         return self.end() if self.finished else []
 
@@ -211,6 +211,11 @@ class ChunkStream:
         self.identify({})
         return {**self._head(), **self._beside_usage, "choices": [], "usage": report}
 
+    def _note_origin(self, tree: Tree) -> None:
+        """Take note of who made what a chunk carries: the bill may depend on it, and any chunk may say it."""
+        self.service_tier = tree.get("service_tier") or self.service_tier
+        self.answered = text_or_none(tree.get("model")) or self.answered
+
     def identify(self, tree: Tree) -> None:
         """Take id, time and model from a vendor's chunk, if it is the first."""
         if self.identity:
@@ -218,6 +223,7 @@ class ChunkStream:
         given = {"id": text_or_none(tree.get("id")), "created": tree.get("created"), "model": text_or_none(tree.get("model"))}
         known = {name: value for name, value in given.items() if type(value) is (int if name == "created" else str)}
         self.identity = {**self._fallback, **known}
+        self.answered = str(known.get("model", self.answered))
         asked = str(self._fallback["model"])
         self.model = self.model or shown_name(known.get("model"), asked)
 

@@ -157,13 +157,16 @@ def count_of(value: object) -> int | None:
 
 
 def merged(earlier: Tree, later: Tree) -> Tree:
-    """Return a report with a later one over it, member by member: what is absent, null, smaller or no count does not replace a count."""
+    """Return a report with a later one over it, member by member: what is absent, null, smaller or no count does not replace a count.
+
+    Of costs the last one holds.
+    """
     both = dict(earlier)
     for name, value in later.items():
         known = both.get(name)
         if is_tree(known) and is_tree(value):
             both[name] = merged(known, value)
-        elif value is not None and is_news(value, known):
+        elif value is not None and (name in OURS or is_news(value, known)):
             both[name] = value
     return both
 

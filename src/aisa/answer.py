@@ -134,6 +134,8 @@ class Told(msgspec.Struct, frozen=True, gc=False):
     cost: Nanos | None = None
 
 
+#: What a model makes, however few tokens it counts as: a sign that the vendor is at work.
+OUTPUT = (Text, Reasoning, Refusal, ToolCall, Arguments, FunctionCall)
 Part = Piece | Identity | Text | Reasoning | Refusal | ToolCall | Arguments | FunctionCall | Extra | Finish | Report
 
 

@@ -185,7 +185,7 @@ def _api_key(_name: str, value: object) -> Flaw | None:
 
 
 def _api_key_as(_name: str, value: object) -> Flaw | None:
-    if API_KEY_AS.fullmatch(str(value)):
+    if value is None or API_KEY_AS.fullmatch(str(value)):
         return None
     return Flaw(f"`{value}` is no place for a key.", "Write bearer, header:NAME or query:NAME.")
 

@@ -2,23 +2,39 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
-from typing import NamedTuple
+from typing import Literal, NamedTuple
 
 from aisa.config.schema import Vendor
 
 
 class KnownVendor(NamedTuple):
-    """A vendor that needs no entry in the configuration."""
+    """A vendor that needs no entry in the configuration. The first of its key variables that is set counts.
+
+    `version` ends its base URL, and is added to one in the environment that has none: its own clients add it themselves.
+    """
 
     name: str
     base_url: str
-    key_variable: str
+    key_variables: tuple[str, ...]
     base_url_variable: str
+    dialect: Literal["gemini", "openai"] = "openai"
+    version: str = ""
 
 
 #: A further vendor is a further row.
-KNOWN = (KnownVendor("openai", "https://api.openai.com/v1", "OPENAI_API_KEY", "OPENAI_BASE_URL"),)
+KNOWN = (
+    KnownVendor("openai", "https://api.openai.com/v1", ("OPENAI_API_KEY",), "OPENAI_BASE_URL"),
+    KnownVendor(
+        "google",
+        "https://generativelanguage.googleapis.com/v1beta",
+        ("GOOGLE_API_KEY", "GEMINI_API_KEY"),
+        "GOOGLE_GEMINI_BASE_URL",
+        "gemini",
+        "v1beta",
+    ),
+)
 
 
 class Found(NamedTuple):
@@ -32,9 +48,19 @@ def detect(environment: Mapping[str, str]) -> dict[str, Found]:
     """Return the vendors that the environment has a key for, by name. An empty variable counts as unset."""
     found: dict[str, Found] = {}
     for known in KNOWN:
-        api_key = environment.get(known.key_variable, "").strip()
+        variable = next((name for name in known.key_variables if environment.get(name, "").strip()), "")
         base_url = environment.get(known.base_url_variable, "").strip()
-        if api_key:
-            origin = known.key_variable + (f" and {known.base_url_variable}" if base_url else "") + " in the environment"
-            found[known.name] = Found(Vendor(base_url=base_url or known.base_url, api_key=api_key), origin)
+        if variable:
+            origin = variable + (f" and {known.base_url_variable}" if base_url else "") + " in the environment"
+            address = versioned(base_url, known.version) if base_url else known.base_url
+            found[known.name] = Found(Vendor(dialect=known.dialect, base_url=address, api_key=environment[variable].strip()), origin)
     return found
+
+
+def versioned(base_url: str, version: str) -> str:
+    """Return a base URL that ends in a version, in the one that it has or else in this."""
+    bare = base_url.rstrip("/")
+    return base_url if not version or VERSION.search(bare) else f"{bare}/{version}"
+
+
+VERSION = re.compile(r"/v\d+(?:alpha|beta)?\d*(?:/|$)")

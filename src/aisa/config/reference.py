@@ -109,7 +109,8 @@ def page() -> str:
     lines += [f"| `{variable}` | `{setting}` |" for variable, setting in VARIABLES.items()]
     for known in KNOWN:
         default = f"`vendors.{known.name}` at `{known.base_url}`, unless the file has an entry of that name"
-        lines += [f"| `{known.key_variable}` | {default} |", f"| `{known.base_url_variable}` | another `base_url` for it |"]
+        keys = " or ".join([f"`{name}`" for name in known.key_variables])
+        lines += [f"| {keys} | {default} |", f"| `{known.base_url_variable}` | another `base_url` for it |"]
     lines += ["", "## Example", "", f"```yaml\n{EXAMPLE}```"]
     for group in groups():
         lines += ["", f"## `{group.path}`", "", (group.section.__doc__ or "").partition("\n")[0], ""]

@@ -151,7 +151,7 @@ class Prices(Section, frozen=True, kw_only=True):
 class Vendor(Section, frozen=True, kw_only=True):
     """Where a vendor is and how to talk to it."""
 
-    dialect: Literal["openai"] = "openai"
+    dialect: Literal["gemini", "openai"] = "openai"
     base_url: str
     api_key: str | None = None
     api_key_as: str | None = None

@@ -12,7 +12,7 @@ BEARER = "bearer"
 HEADER = "header:"
 QUERY = "query:"
 #: dialect -> where the vendors that speak it look for a key, if not in a bearer token.
-PLACES = MappingProxyType({"anthropic": "header:x-api-key"})
+PLACES = MappingProxyType({"anthropic": "header:x-api-key", "gemini": "header:x-goog-api-key"})
 
 
 class Proof(NamedTuple):

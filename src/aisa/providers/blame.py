@@ -153,7 +153,7 @@ def refused_of(report: Report, added: Sequence[str]) -> tuple[str, ...]:
     if report.status not in REFUSED_STATUSES:
         return ()
     said = f"{report.message} {report.param or ''}"
-    return tuple(name for name in added if re.search(rf"(?<!\w){name.replace('_', '_?')}(?!\w)", said, re.IGNORECASE))
+    return tuple(name for name in added if re.search(rf"(?<!\w){name.replace('_', '[_ ]?')}(?!\w)", said, re.IGNORECASE))
 
 
 PARAMS = {"context_length_exceeded": "messages", "unknown_model": "model"}  # the field at fault, where the vendor names none

@@ -6,6 +6,8 @@ import msgspec
 
 from aisa.providers.shape import Target
 
+#: Members that are refused for what one conversation holds, which says nothing of the next: not remembered.
+OF_A_CALL = frozenset({"thought_signature"})
 TARGETS_KEPT_MAX = 1_000  # callers can name models, so the memory has a bound; a target pushed out costs one more refused request
 
 
@@ -25,9 +27,10 @@ class Omissions:
 
         Not before: a refusal alone may name a member because its caller wrote the name, and the bill would be counted from then on.
         """
+        without = tuple([name for name in without if name not in OF_A_CALL])
         if not without:
             return
         self._refused.pop((target.vendor, target.model), None)
         if len(self._refused) >= TARGETS_KEPT_MAX:
             del self._refused[next(iter(self._refused))]
-        self._refused[target.vendor, target.model] = target.omit
+        self._refused[target.vendor, target.model] = tuple([name for name in target.omit if name not in OF_A_CALL])

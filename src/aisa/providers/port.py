@@ -13,16 +13,18 @@ class UpstreamRequest(msgspec.Struct, frozen=True):
 
     `dropped` names the client's parameters that this dialect cannot express and that the operator lets us drop; `added` the members that
     we put in without the client's asking, so that a vendor which refuses one is asked again without it. `changed` are `name=value` of
-    parameters whose values were moved to the nearest that the model takes.
+    parameters whose values were moved to the nearest that the model takes. `fetches` are addresses whose contents belong into the body, at
+    the marks of `fetched.py`.
     """
 
     path: str
     headers: tuple[tuple[str, str], ...]
     body: bytes
     dropped: tuple[str, ...] = ()
+    changed: tuple[str, ...] = ()
     method: str = "POST"
     added: tuple[str, ...] = ()
-    changed: tuple[str, ...] = ()
+    fetches: tuple[str, ...] = ()
 
 
 class Answer(Protocol):

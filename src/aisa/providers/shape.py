@@ -38,6 +38,7 @@ class Target(msgspec.Struct, frozen=True):
     cut_stop: bool = False  # it leaves stop sequences in its texts
     assemble: bool = False  # a document is asked for as a stream and put together here
     output_tokens_max: int | None = None  # the most that it writes, where the operator says it
+    fetches: bool = False  # pictures are read from their addresses for it, where it takes bytes only
     public: str = ""  # what answers call the model; nothing: what the vendor calls it, unless that is a path on its machine
     unsupported: str = "refuse"  # what becomes of what the dialect cannot express: `concessions.py`
     state: VendorState | None = None  # what this vendor wants back from the account that calls; the path of a call puts it here
@@ -143,7 +144,7 @@ class Dialect(Protocol):
     NAME: str
 
     def to_upstream(self, request: Request, target: Target) -> UpstreamRequest:
-        """Write the request in this dialect. Raises ApiError unsupported_parameter for what it cannot express."""
+        """Write the request in this dialect. Raises UpstreamFailed for what it cannot express: another target may be able to."""
         ...
 
     def decoder(self, request: Request, target: Target, *, call_id: str, created: int, protocol: str) -> Decoder:

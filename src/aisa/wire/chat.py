@@ -45,6 +45,7 @@ class Function(msgspec.Struct):
     name: str
     description: Text = None
     parameters: Any = None
+    strict: Any = None
 
 
 class Tool(msgspec.Struct):

@@ -4,11 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from aisa.answer import Arguments, Identity, Part, Piece, Reasoning, Report, ToolCall, together
+import msgspec
+
+from aisa.answer import OUTPUT, Arguments, Extra, Identity, Part, Piece, Reasoning, Report, ToolCall, together
 from aisa.errors import ApiError
 from aisa.wire.assembly import Assembly
 from aisa.wire.chat import ChatRequest, parse_chat
 from aisa.wire.chat_parts import usage_of, written
+from aisa.wire.choice import numbered
 from aisa.wire.content import Content
 from aisa.wire.door import Door, Encoder, Refused, Request
 from aisa.wire.lenient_json import encode
@@ -23,11 +26,16 @@ PROTOCOL = "openai"
 
 
 class Chunks:
-    """Writes parts as chunks, each choice behind its opening. `identity` stands in until the vendor's is known."""
+    """Writes parts as chunks, each choice behind its opening. `identity` stands in until the vendor's is known.
 
-    def __init__(self, identity: Identity, *, include_usage: bool) -> None:
+    `numbers`: entries of lists get the index by which clients put the chunks of a stream together.
+    """
+
+    def __init__(self, identity: Identity, *, include_usage: bool, numbers: bool = True) -> None:
         self._identity = identity
         self._include_usage = include_usage
+        self._numbers = numbers
+        self._entries: dict[int, dict[str, int]] = {}  # of each list so far, by choice
         self._opened: set[int] = set()
         self._custom: set[tuple[int, int]] = set()  # calls of tools that take any text
         self._seals: dict[int, int] = {}  # how many each choice has
@@ -39,6 +47,8 @@ class Chunks:
             return []
         if isinstance(part, ToolCall) and part.custom:
             self._custom.add((part.choice, part.index))
+        if self._numbers and isinstance(part, Extra) and not part.beside:
+            part = msgspec.structs.replace(part, value=numbered(part.value, part.name, self._entries.setdefault(part.choice, {})))
         custom = isinstance(part, ToolCall | Arguments) and (part.choice, part.index) in self._custom
         choice, members = written(part, custom=custom)
         if isinstance(part, Reasoning) and part.signature:
@@ -85,7 +95,8 @@ class StreamEncoder:
                 pieces.append(part)
                 continue
             chunks = self._chunks.take(part)
-            pieces += [Piece(event_of(chunk), part.tokens if chunk is chunks[-1] else 0) for chunk in chunks]
+            carries = isinstance(part, OUTPUT) or part.tokens > 0
+            pieces += [Piece(event_of(chunk), part.tokens if chunk is chunks[-1] else 0, carries=carries) for chunk in chunks]
         return together(pieces)[0] if pieces else None
 
     def failure(self, error: ApiError, request_id: str) -> bytes:
@@ -106,7 +117,7 @@ class DocumentEncoder:
 
     def __init__(self, identity: Identity) -> None:
         self.headers: HeaderList = [("content-type", JSON_TYPE)]
-        self._chunks = Chunks(identity, include_usage=False)
+        self._chunks = Chunks(identity, include_usage=False, numbers=False)
         self._assembly = Assembly()
 
     def write(self, parts: Sequence[Part]) -> Piece | None:

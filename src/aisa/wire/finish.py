@@ -52,7 +52,10 @@ EXACT = (
     Row(("insufficient_system_resource",), FAILURE, "DeepSeek chat, finish_reason"),
     Row(("abort", "aborted"), FAILURE, "vLLM and SGLang, a request that the engine gave up"),
     Row(("cancel", "cancelled", "canceled", "timeout", "failed"), FAILURE, "OpenAI Responses, status; routers"),
-    Row(("malformed_function_call", "unexpected_tool_call"), FAILURE, "Gemini, FinishReason"),
+    Row(("model_armor", "escalation", "pup_limited_disabled", "image_recitation"), CONTENT_FILTER, "Gemini, FinishReason"),
+    Row(("image_other", "no_image", "finish_reason_unspecified"), STOP, "Gemini, FinishReason"),
+    Row(("malformed_function_call", "unexpected_tool_call", "malformed_response"), FAILURE, "Gemini, FinishReason"),
+    Row(("too_many_tool_calls", "missing_thought_signature", "continuation"), FAILURE, "Gemini, FinishReason"),
 )
 
 

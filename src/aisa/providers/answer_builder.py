@@ -1,0 +1,243 @@
+"""Puts an answer of any dialect together from typed parts: ids, calls, tokens, the finish that is held back. Knows no dialect, no framing.
+
+A dialect's reader says what an event means; what all clients can rely on is kept here: calls are numbered without gaps, each choice
+finishes once and after all that it says, and nothing leaves before there is more than an opening.
+"""
+
+from __future__ import annotations
+
+import msgspec
+
+from aisa.answer import Arguments, Extra, Finish, FunctionCall, Identity, Part, Reasoning, Refusal, Text, ToolCall
+from aisa.providers.counting import AskedOf
+from aisa.providers.shape import Target
+from aisa.usage import ESTIMATED, IMPLAUSIBLE, REPORTED, Usage
+from aisa.wire.door import Request
+from aisa.wire.finish import FAILURE, STOP, UNKNOWN, later_of, spoken, verdict_on
+from aisa.wire.model_name import shown_name
+from aisa.wire.token_meter import TokenMeter
+from aisa.wire.tool_terms import ToolTerms
+from aisa.wire.trees import Tree
+from aisa.wire.usage_report import Shown, UsageReport
+from aisa.wire.vendor_error import Unintelligible, VendorError
+
+#: A call's id and its UNIX time in seconds: what stands in where a vendor gives none.
+CallIdentity = tuple[str, int]
+
+
+class AnswerBuilder:
+    """One answer while it is made. `by_pieces`: a piece of text may be one token; else it is text of any length."""
+
+    def __init__(self, request: Request, target: Target, identity: CallIdentity, *, by_pieces: bool = False) -> None:
+        self.tokens = 0  # output tokens of the parts so far, by our own count
+        self.reasoning_shown = 0  # of them, those that show the model's thinking
+        self.unknown: list[str] = []  # finish reasons in nobody's table that were taken for `stop`
+        self.report = UsageReport()
+        self.tier: str | None = None
+        self.closed = False  # the finishes have left
+        chat = request.as_chat()
+        self._request = request
+        self._target = target
+        self._terms = ToolTerms(chat.known)
+        self._legacy = chat.known.functions is not None and not chat.known.tools
+        self._call_id, self._created = identity
+        self._asked = AskedOf(request, target)
+        self._by_pieces = by_pieces
+        self._meters: dict[int, TokenMeter] = {}
+        self._calls: dict[int, int] = {}  # how many each choice has made
+        self._verdicts: dict[int, tuple[str, str]] = {}  # what each choice's finish means, and the vendor's word
+        self._parts: list[Part] = []
+        self._named = False
+        self.begun = False  # there is more than an opening
+        self._unmeasured = False  # there was output whose size says nothing, such as sound
+        self._heard = 0
+
+    # What a reader tells.
+
+    def identify(self, answer_id: object, model: object) -> None:
+        """Say who answers; the first time counts."""
+        if self._named:
+            return
+        self._named = True
+        known = answer_id if isinstance(answer_id, str) and answer_id else f"chatcmpl-{self._call_id}"
+        self._parts.append(Identity(known, self._created, self._target.public or shown_name(model, self._request.model)))
+
+    def say(self, choice: int, text: str) -> None:
+        """The model says something."""
+        if text and self._open(choice):
+            self._add(Text(choice, text, self._count(choice, text)))
+
+    def think(self, choice: int, text: str, signature: str = "") -> None:
+        """The model shows what it thinks, or seals it."""
+        if (text or signature) and self._open(choice):
+            tokens = self._count(choice, text) if text else 0
+            self.reasoning_shown += tokens
+            self._add(Reasoning(choice, text, tokens, signature), begins=bool(text))
+
+    def refuse(self, choice: int, text: str) -> None:
+        """The model will not answer."""
+        if text and self._open(choice):
+            self._add(Refusal(choice, text, self._count(choice, text)))
+
+    def next_id(self, choice: int) -> str:
+        """Return an id for the next call of a choice, where the vendor gives none."""
+        return f"call_{self._call_id}_{choice}_{self._calls.get(choice, 0)}"
+
+    def call(self, choice: int, call_id: str, name: str) -> int:
+        """The model calls a tool. Returns the how-manieth call of the choice this is; a call without an id gets one."""
+        index = self._calls.get(choice, 0)
+        if self._open(choice):
+            call_id = call_id or self.next_id(choice)
+            self._calls[choice] = index + 1
+            tokens = self._count(choice, name)
+            if self._legacy:
+                if index == 0:  # of calls in the older form there is one at most
+                    self._add(FunctionCall(choice, name, "", tokens))
+            else:
+                self._add(ToolCall(choice, index, call_id, name, tokens))
+        return index
+
+    def give(self, choice: int, index: int, text: str) -> None:
+        """A further part of what a call is given."""
+        if text and self._open(choice):
+            tokens = self._count(choice, text)
+            if not self._legacy:
+                self._add(Arguments(choice, index, text, tokens))
+            elif index == 0:
+                self._add(FunctionCall(choice, "", text, tokens))
+
+    def carry(self, choice: int, name: str, value: object, *, beside: bool = False, made: bool = False) -> None:
+        """Carry something along by name, `beside` what is said or in it. `made`: the model made it, and its size says nothing."""
+        if self._open(choice):
+            tokens = 0
+            if made:
+                self._unmeasured = True
+                meter = self._meters[choice]
+                tokens = meter.reach(meter.tokens + 1)
+                self.tokens += tokens
+            self._add(Extra(choice, name, value, tokens, beside))
+
+    def finish(self, choice: int, reason: object) -> None:
+        """A choice has ended for a vendor's reason; the last one counts. Raises VendorError if it says that the answer was given up."""
+        word = spoken(reason)
+        verdict = verdict_on(word)
+        if verdict == FAILURE:
+            raise VendorError(f"finish_reason is {word}")
+        if not self._open(choice):
+            return
+        before = self._verdicts.get(choice, ("", ""))[0]
+        later = later_of(before, verdict)
+        self._heard += later != before
+        self._verdicts[choice] = later, word
+
+    def reported(self, usage: Tree) -> None:
+        """The vendor reports usage, in whatever names `wire.usage_report` reads."""
+        self.report.take(usage)
+
+    def catch_up(self, visible: int) -> None:
+        """Take the vendor's running count of what it has shown, where it can be: what differs is that of parts since the last `take`."""
+        if len(self._meters) != 1 or not visible or visible > self.shown().most:
+            return
+        [meter] = self._meters.values()
+        more = visible - meter.tokens
+        for place in range(len(self._parts) - 1, -1, -1):
+            part = self._parts[place]
+            if isinstance(part, Identity) or not more:
+                continue
+            change = max(more, -part.tokens)  # what has left cannot be taken back
+            self._parts[place] = msgspec.structs.replace(part, tokens=part.tokens + change)
+            meter.tokens += change
+            self.tokens += change
+            self.reasoning_shown += change if isinstance(part, Reasoning) else 0
+            more -= change
+
+    # What the path takes.
+
+    def take(self) -> list[Part]:
+        """Return what may leave now: nothing while there is only an opening."""
+        if not (self.begun or self.closed):
+            return []
+        parts, self._parts = self._parts, []
+        return parts
+
+    def close(self) -> list[Part]:
+        """Return what is left, and the finishes. Raises VendorError where the answer is nothing but a reason that nobody knows."""
+        for choice in sorted(self._verdicts):
+            verdict, word = self._verdicts[choice]
+            if verdict == UNKNOWN:
+                if not self.begun:
+                    raise Unintelligible(f"nothing but the finish reason {word!r}")
+                verdict = STOP
+                self.unknown += [word] if word else []
+            called = self._calls.get(choice, 0) > 0
+            reason = self._terms.reason(verdict, called=called and not self._legacy, called_legacy=called and self._legacy)
+            self._parts.append(Finish(choice, reason))
+        self.closed = True
+        return self.take()
+
+    @property
+    def finished(self) -> bool:
+        """True when every choice that began, and at least one, has its finish."""
+        return bool(self._meters) and len(self._verdicts) == len(self._meters)
+
+    @property
+    def complete(self) -> bool:
+        """True when as many choices as were asked for have finished: no token can follow."""
+        return self.finished and len(self._meters) >= self._request.choices
+
+    @property
+    def finishing(self) -> int:
+        """As `shape.Decoder` has it."""
+        return self._heard if self.complete and not self.closed else 0
+
+    @property
+    def certain(self) -> bool:
+        """True when no finish was given for a reason that nobody knows."""
+        return all(verdict != UNKNOWN for verdict, _ in self._verdicts.values())
+
+    @property
+    def choices_made(self) -> int:
+        """How many choices have begun."""
+        return len(self._meters)
+
+    def shown(self) -> Shown:
+        """Return the output so far by our own count."""
+        meters, counted = self._meters.values(), self._target.count is not None
+        tokens = sum([meter.exact() for meter in meters]) if counted else self.tokens
+        size = None if self._unmeasured else sum([meter.text_bytes for meter in meters])
+        source = self._target.count_source if counted or self._by_pieces else ESTIMATED
+        return Shown(tokens, min(self.reasoning_shown, tokens), source, size)
+
+    def usage(self) -> Usage:
+        """Return the tokens so far: reported, and of an answer that is not complete at least what was shown."""
+        shown = self.shown()
+        told = self.report.usage(shown, self._asked)
+        if self.finished or told.source != REPORTED or told.output_tokens >= self.tokens:
+            return told
+        thought = max(told.reasoning_tokens, self.reasoning_shown)
+        return msgspec.structs.replace(told, output_tokens=self.tokens, reasoning_tokens=thought, source=shown.source)
+
+    def usage_fault(self, usage: Usage) -> str:
+        """Say what is wrong with the vendor's report; before the answer's end it may leave something out."""
+        told = self.finished or IMPLAUSIBLE in (usage.source, usage.input_source)
+        return self.report.fault(usage) if told else ""
+
+    def _open(self, choice: int) -> bool:
+        """Begin a choice, if it is one that was asked for, and those before it."""
+        if choice >= self._request.choices:
+            return False
+        for earlier in range(choice + 1):
+            if earlier not in self._meters:
+                self._meters[earlier] = TokenMeter(self._target.count, by_pieces=self._by_pieces)
+        return True
+
+    def _count(self, choice: int, text: str) -> int:
+        tokens = self._meters[choice].add_text(text)
+        self.tokens += tokens
+        return tokens
+
+    def _add(self, part: Part, *, begins: bool = True) -> None:
+        self.identify(None, None)
+        self.begun = self.begun or begins
+        self._heard += 1
+        self._parts.append(part)

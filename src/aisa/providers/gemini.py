@@ -1,0 +1,76 @@
+"""The Gemini dialect: `generateContent` as AI Studio and Vertex speak it. Sans-IO.
+
+Both have the same form below their base URLs: `https://generativelanguage.googleapis.com/v1beta` with a key, and
+`https://LOCATION-aiplatform.googleapis.com/v1/projects/PROJECT/locations/LOCATION/publishers/google` with a bearer token.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from urllib.parse import quote
+
+import msgspec
+
+from aisa.errors import UpstreamFailed
+from aisa.providers.answer_builder import AnswerBuilder
+from aisa.providers.blame import judge, unreadable
+from aisa.providers.concessions import Concessions
+from aisa.providers.fetched import Fetches
+from aisa.providers.gemini_passing import PassingDocument, PassingStream
+from aisa.providers.gemini_reader import GeminiReader
+from aisa.providers.gemini_request import request_of
+from aisa.providers.gemini_signatures import SIGNATURE
+from aisa.providers.port import UpstreamRequest
+from aisa.providers.report import read_refusal
+from aisa.providers.shape import Asked, Decoder, Target
+from aisa.providers.typed_stream import TypedDocument, TypedStream
+from aisa.wire.door import Request
+
+NAME: str = "gemini"
+
+#: Names of models that say in which collection they are; all others are in `models`.
+COLLECTED = re.compile(r"(?:models|tunedModels|endpoints|publishers/[\w.-]+/models)/[\w.@-]+", re.ASCII)
+DAILY_SECONDS = 3_600.0  # to wait where the quota of a day is used up, whatever shorter wait it names: it is no limit on a rate
+
+
+def to_upstream(request: Request, target: Target) -> UpstreamRequest:
+    """Write the request."""
+    chat = request.as_chat()
+    concessions, fetches = Concessions(target, f"the model '{chat.model}'"), Fetches(wanted=target.fetches)
+    written = request_of(chat, target, concessions=concessions, fetches=fetches)
+    headers = (("content-type", "application/json"), ("accept", "text/event-stream" if chat.stream else "application/json"))
+    return UpstreamRequest(
+        path=path_of(target.model, stream=chat.stream),
+        headers=headers + target.headers,
+        body=msgspec.json.encode(written.body),
+        dropped=concessions.dropped,
+        changed=concessions.changed,
+        added=(SIGNATURE,) if written.signed else (),
+        fetches=fetches.urls,
+    )
+
+
+def path_of(model: str, *, stream: bool) -> str:
+    """Return where a model answers, below the base URL."""
+    place = model if COLLECTED.fullmatch(model) else f"models/{quote(model, safe='@')}"
+    return f"/{place}:streamGenerateContent?alt=sse" if stream else f"/{place}:generateContent"
+
+
+def decoder(request: Request, target: Target, *, call_id: str, created: int, protocol: str) -> Decoder:
+    """Return what reads the answer: a stream of events, or one document."""
+    builder = AnswerBuilder(request, target, (call_id, created))
+    reader = GeminiReader(builder, target)
+    if protocol == NAME:
+        return PassingStream(builder, reader, target) if request.stream else PassingDocument(builder, reader, target)
+    return TypedStream(builder, reader, target) if request.stream else TypedDocument(builder, reader, target)
+
+
+def read_failure(status: int, headers: Mapping[str, str], body: bytes, *, target: Target, asked: Asked) -> UpstreamFailed:
+    """Say what an HTTP status other than 200 means."""
+    if 300 <= status < 400 or status < 200:
+        return unreadable(target, f"unexpected status {status}")
+    report = read_refusal(status, headers, body, now=asked.now)
+    if status == 429 and b"PerDay" in body:
+        report = report._replace(wait=max(report.wait or 0.0, DAILY_SECONDS))
+    return judge(report, target, asked.added)

@@ -1,0 +1,85 @@
+"""Reads Gemini's answers for Gemini's own clients: the vendor's bytes pass, but the end, which waits until the bill is settled. Sans-IO."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import msgspec
+
+from aisa.answer import Part, Piece
+from aisa.providers.answer_builder import AnswerBuilder
+from aisa.providers.outlet import Outlet
+from aisa.providers.shape import Target
+from aisa.providers.typed_stream import Reader, TypedDocument, TypedStream, object_in
+from aisa.wire.lenient_json import encode
+from aisa.wire.sse import data_event
+from aisa.wire.trees import Tree, is_tree, trees_in
+
+MODEL = "modelVersion"
+
+
+class PassingStream(TypedStream):
+    """Reads a stream. An event that says something and ends it is sent as two."""
+
+    def __init__(self, builder: AnswerBuilder, reader: Reader, target: Target) -> None:
+        super().__init__(builder, reader, target)
+        self._pieces: list[Piece] = []
+        self._held: list[bytes] = []  # the end
+        self._outlet = Outlet(passes=True)
+        self._counted = 0
+
+    def closing(self, cost_usd: str | None) -> Sequence[Part]:
+        """Return the end."""
+        return [Piece(b"".join(self._held), 0)]
+
+    def _tell(self, event: Tree) -> None:
+        super()._tell(event)
+        self._builder.take()
+        tokens, self._counted = self._builder.tokens - self._counted, self._builder.tokens
+        if self.failure is not None:
+            return
+        if self._target.public and MODEL in event:
+            event[MODEL] = self._target.public
+        candidates = trees_in(event.get("candidates"))
+        if not any(candidate.get("finishReason") for candidate in candidates):
+            if self._held:
+                self._held.append(data_event(encode(event)))
+            else:
+                self._pieces.append(Piece(data_event(encode(event)), tokens, carries=tokens > 0 or says(candidates)))
+            return
+        if says(candidates):
+            said = [{name: value for name, value in candidate.items() if name != "finishReason"} for candidate in candidates]
+            first = {name: value for name, value in event.items() if name != "usageMetadata"}
+            self._pieces.append(Piece(data_event(encode({**first, "candidates": said})), tokens, carries=True))
+            event["candidates"] = [without_parts(candidate) for candidate in candidates]
+        self._held.append(data_event(encode(event)))
+
+    def _taken(self) -> list[Part]:
+        pieces, self._pieces = self._pieces, []
+        return list(self._outlet.take(pieces, begun=self._builder.begun))
+
+    def _closed(self) -> list[Part]:
+        self._builder.close()
+        return self._taken()
+
+
+class PassingDocument(TypedDocument):
+    """Reads one document."""
+
+    def closing(self, cost_usd: str | None) -> Sequence[Part]:
+        """Return it, as it came but for the model's name."""
+        body = b"".join(self._body)
+        document = object_in(body)
+        if document is None or not self._target.public or MODEL not in document:
+            return [Piece(body, 0)]
+        return [Piece(msgspec.json.encode({**document, MODEL: self._target.public}), 0)]
+
+
+def says(candidates: list[Tree]) -> bool:
+    """Tell whether there is something in what candidates say."""
+    return any(trees_in(content.get("parts")) for candidate in candidates if is_tree(content := candidate.get("content")))
+
+
+def without_parts(candidate: Tree) -> Tree:
+    """Return a candidate with nothing said: clients want a part, though an empty one."""
+    return {**candidate, "content": {"role": "model", "parts": [{"text": ""}]}}

@@ -1,0 +1,214 @@
+"""What the events of Gemini's streams, and its documents, mean: parts, calls, citations, finishes, usage. Frames and counts nothing."""
+
+from __future__ import annotations
+
+from aisa.providers.answer_builder import AnswerBuilder
+from aisa.providers.gemini_arguments import PartialArguments
+from aisa.providers.gemini_signatures import Signatures
+from aisa.providers.gemini_thinking import FIRST_WITH_LEVELS, generation
+from aisa.providers.gemini_usage import report_of, tier_in, visible_in
+from aisa.providers.shape import Target
+from aisa.wire.lenient_json import encode
+from aisa.wire.trees import Tree, as_list, is_tree, text_or_none, trees_in
+from aisa.wire.vendor_error import VendorError, error_in, is_error
+
+#: What official clients need beside the data of sound; nothing is kept here that an id could name.
+SPOKEN: Tree = {"id": "audio_0", "transcript": "", "expires_at": 0}
+#: What makes an object one of Gemini's answers, or part of one.
+OF_ANSWERS = ("candidates", "usageMetadata", "promptFeedback", "modelVersion", "responseId")
+
+
+class GeminiReader:
+    """Reads one answer; implements `typed_stream.Reader`."""
+
+    ended = False  # its streams just end
+
+    def __init__(self, builder: AnswerBuilder, target: Target) -> None:
+        self._builder = builder
+        self._model = target.model
+        self._signatures = Signatures(target.state)
+        self._cited: set[tuple[object, ...]] = set()
+        self._said: dict[int, list[str]] = {}  # what was said since the last citation's offsets were needed, by choice
+        self._partial: dict[int, PartialArguments] = {}
+        self._pictures: dict[int, int] = {}
+
+    def take(self, event: Tree) -> None:
+        """Tell what an event says. Raises VendorError."""
+        refuse_failures(event)
+        self._builder.identify(event.get("responseId"), event.get("modelVersion"))
+        metadata, candidates = event.get("usageMetadata"), trees_in(event.get("candidates"))
+        if is_tree(metadata):
+            self._usage(metadata)
+        finished = False
+        for position, candidate in enumerate(candidates):
+            index = candidate.get("index")
+            choice = index if type(index) is int and index >= 0 else position
+            self._candidate(candidate, choice)
+            finished = finished or bool(candidate.get("finishReason"))
+        if is_tree(metadata) and not finished:
+            self._builder.catch_up(visible_in(metadata) + self._builder.reasoning_shown)
+        feedback = event.get("promptFeedback")
+        reason = feedback.get("blockReason") if is_tree(feedback) else None
+        if is_tree(feedback) and reason and not candidates:
+            message = text_or_none(feedback.get("blockReasonMessage")) or f"The prompt was blocked: {reason}."
+            raise VendorError({"code": "content_policy_violation", "message": message})
+
+    def _usage(self, metadata: Tree) -> None:
+        builder = self._builder
+        builder.reported(report_of(metadata))
+        tier = tier_in(metadata)
+        builder.tier = builder.tier if tier is None else tier
+
+    def _candidate(self, candidate: Tree, choice: int) -> None:
+        content = candidate.get("content")
+        for part in trees_in(content.get("parts")) if is_tree(content) else ():
+            self._part(part, choice)
+        logprobs = candidate.get("logprobsResult")
+        if is_tree(logprobs) and logprobs.get("chosenCandidates"):
+            self._builder.carry(choice, "logprobs", logprobs_of(logprobs), beside=True)
+        self._citations(candidate, choice)
+        reason = candidate.get("finishReason")
+        if reason:
+            self._end_call(choice)
+            self._builder.finish(choice, reason)
+
+    def _part(self, part: Tree, choice: int) -> None:
+        builder, text, signature = self._builder, part.get("text"), text_or_none(part.get("thoughtSignature")) or ""
+        sealed = self._signatures.sealed("", signature) if signature and "functionCall" not in part else ""
+        call, data = part.get("functionCall"), part.get("inlineData")
+        if is_tree(call):
+            self._call(call, choice, signature)
+        elif isinstance(text, str):
+            if part.get("thought") is True:
+                builder.think(choice, text, sealed)
+            else:
+                self._said.setdefault(choice, []).append(text)
+                builder.say(choice, text)
+                builder.think(choice, "", sealed)
+        elif is_tree(data):
+            self._media(data, choice)
+        else:
+            ran = {name: part[name] for name in ("executableCode", "codeExecutionResult") if is_tree(part.get(name))}
+            if ran:
+                builder.carry(choice, "code_execution", [ran], made=True)
+
+    def _call(self, call: Tree, choice: int, signature: str) -> None:
+        """Tell of a call: most come whole, some with arguments in pieces up to an empty one."""
+        partial = self._partial.get(choice)
+        name = text_or_none(call.get("name"))
+        if partial is not None and name is None:
+            partial.take(call.get("partialArgs"))
+            if not call.get("willContinue"):
+                self._end_call(choice)
+            return
+        self._end_call(choice)
+        if name is None:
+            return
+        call_id = text_or_none(call.get("id")) or self._builder.next_id(choice)
+        if signature:
+            self._builder.think(choice, "", self._signatures.sealed(call_id, signature))
+        index = self._builder.call(choice, call_id, name)
+        if call.get("willContinue"):
+            begun = self._partial[choice] = PartialArguments(index)
+            begun.take(call.get("partialArgs"))
+            return
+        given = call.get("args")
+        self._builder.give(choice, index, encode(given if is_tree(given) else {}).decode())
+
+    def _end_call(self, choice: int) -> None:
+        """Give the arguments that came in pieces."""
+        partial = self._partial.pop(choice, None)
+        if partial is not None:
+            self._builder.give(choice, partial.index, encode(partial.arguments).decode())
+
+    def _media(self, data: Tree, choice: int) -> None:
+        """Carry a picture, or sound, as chat completions have it."""
+        kind, content = str(data.get("mimeType") or ""), text_or_none(data.get("data"))
+        if content is None:
+            return
+        if kind.startswith("audio/"):
+            self._builder.carry(choice, "audio", {"data": content, **SPOKEN}, made=True)
+            return
+        place = self._pictures[choice] = self._pictures.get(choice, -1) + 1
+        picture = {"type": "image_url", "image_url": {"url": f"data:{kind};base64,{content}"}, "index": place}
+        self._builder.carry(choice, "images", [picture], made=True)
+
+    def _citations(self, candidate: Tree, choice: int) -> None:
+        """Carry what the answer rests on as annotations, each once: metadata may be repeated in every event."""
+        grounding, cited = candidate.get("groundingMetadata"), candidate.get("citationMetadata")
+        found: list[Tree] = []
+        if is_tree(grounding):
+            found += self._grounds(grounding, choice)
+            queries = as_list(grounding.get("webSearchQueries"))
+            if queries:
+                searches = len(queries) if generation(self._model) >= FIRST_WITH_LEVELS else 1  # older models bill by the prompt
+                self._builder.reported({"num_search_queries": searches})
+        if is_tree(cited):
+            found += [
+                citation(each, each.get("startIndex"), each.get("endIndex"))
+                for each in trees_in(cited.get("citations") or cited.get("citationSources"))
+                if each.get("uri")
+            ]
+        fresh = [each for each in found if (choice, *each.values()) not in self._cited]
+        self._cited.update((choice, *each.values()) for each in fresh)
+        if fresh:
+            self._builder.carry(choice, "annotations", [{"type": "url_citation", "url_citation": each} for each in fresh])
+
+    def _grounds(self, grounding: Tree, choice: int) -> list[Tree]:
+        """Return the citations of an answer that was looked up. Its offsets are bytes of UTF-8, ours characters."""
+        chunks = trees_in(grounding.get("groundingChunks"))
+        supports = trees_in(grounding.get("groundingSupports"))
+        text = "".join(self._said.get(choice, ())).encode() if supports else b""
+        found: list[Tree] = []
+        for support in supports:
+            segment = support.get("segment")
+            begin, end = (characters(text, segment.get(name)) if is_tree(segment) else 0 for name in ("startIndex", "endIndex"))
+            for place in as_list(support.get("groundingChunkIndices")):
+                source = source_of(chunks[place]) if type(place) is int and 0 <= place < len(chunks) else None
+                if source is not None:
+                    found.append(citation(source, begin, end))
+        return found
+
+
+def refuse_failures(event: Tree) -> None:
+    """Raise VendorError if an event is, or carries, a failure."""
+    error = event.get("error")
+    if is_error(error):
+        raise VendorError(error)
+    if not any(name in event for name in OF_ANSWERS):
+        report = error_in(event)
+        if report is not None:
+            raise VendorError(report)
+
+
+def characters(text: bytes, offset: object) -> int:
+    """Return an offset in UTF-8 as one in characters."""
+    return len(text[:offset].decode("utf-8", "ignore")) if type(offset) is int and offset > 0 else 0
+
+
+def source_of(chunk: Tree) -> Tree | None:
+    """Return where a chunk that an answer rests on comes from: the web, a store of documents, a map."""
+    return next((source for name in ("web", "retrievedContext", "maps") if is_tree(source := chunk.get(name)) and source.get("uri")), None)
+
+
+def citation(source: Tree, begin: object, end: object) -> Tree:
+    """Write a citation as chat completions do."""
+    begin, end = (value if type(value) is int else 0 for value in (begin, end))
+    return {"url": source.get("uri"), "title": source.get("title") or "", "start_index": begin, "end_index": end}
+
+
+def logprobs_of(result: Tree) -> Tree:
+    """Write log probabilities as chat completions do."""
+    tops = [trees_in(each.get("candidates")) for each in trees_in(result.get("topCandidates"))]
+    tokens: list[Tree] = []
+    for place, chosen in enumerate(trees_in(result.get("chosenCandidates"))):
+        top = [logprob_of(each) for each in tops[place]] if place < len(tops) else []
+        tokens.append({**logprob_of(chosen), "top_logprobs": top})
+    return {"content": tokens, "refusal": None}
+
+
+def logprob_of(token: Tree) -> Tree:
+    """Write one token's log probability."""
+    text = str(token.get("token") or "")
+    value = token.get("logProbability")
+    return {"token": text, "logprob": value if isinstance(value, int | float) else -9999.0, "bytes": list(text.encode("utf-8", "replace"))}

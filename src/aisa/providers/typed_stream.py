@@ -1,0 +1,274 @@
+"""Reads answers of dialects that are translated: events or one document in, typed parts out. What they mean, a dialect's reader says."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Protocol
+
+import msgspec
+
+from aisa.answer import Part, Report
+from aisa.errors import UpstreamFailed
+from aisa.providers.answer_builder import AnswerBuilder
+from aisa.providers.blame import blame_for, broken_off, unreadable
+from aisa.providers.shape import Target
+from aisa.usage import Usage
+from aisa.wire.lenient_json import BOM, NotEvenLenient, read_leniently, whole_text
+from aisa.wire.sse import Event, EventTooLarge, SseDecoder
+from aisa.wire.trees import Tree, is_tree, trees_in
+from aisa.wire.vendor_error import VendorError
+
+#: What msgspec raises for what is no strict JSON.
+NOT_JSON = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)
+
+
+class Reader(Protocol):
+    """Knows what the events of a dialect mean, and tells a builder."""
+
+    def take(self, event: Tree) -> None:
+        """Tell what an event, or a whole document, says. Raises VendorError where that is a failure."""
+        ...
+
+    @property
+    def ended(self) -> bool:
+        """True once the vendor has said that there is no more; always False in a dialect whose streams just end."""
+        ...
+
+
+class TypedDecoder:
+    """What the decoders of streams and documents share; implements `shape.Decoder` but for `feed` and `end`."""
+
+    def __init__(self, builder: AnswerBuilder, reader: Reader, target: Target) -> None:
+        self.done = False
+        self.failure: UpstreamFailed | None = None
+        self.finishing = 0
+        self._builder = builder
+        self._reader = reader
+        self._target = target
+
+    @property
+    def held_bytes(self) -> int:
+        """How much of an event that is not whole yet is held: nothing."""
+        return 0
+
+    @property
+    def certain(self) -> bool:
+        """As the builder's."""
+        return self._builder.certain
+
+    @property
+    def finished(self) -> bool:
+        """True when no token can follow."""
+        return self.done or self._builder.complete
+
+    @property
+    def choices_made(self) -> int:
+        """As the builder's."""
+        return self._builder.choices_made
+
+    @property
+    def tier(self) -> str | None:
+        """As the builder's."""
+        return self._builder.tier
+
+    @property
+    def unknown(self) -> list[str]:
+        """As the builder's."""
+        return self._builder.unknown
+
+    @property
+    def tokens(self) -> int:
+        """As the builder's."""
+        return self._builder.tokens
+
+    @property
+    def reasoning_shown(self) -> int:
+        """As the builder's."""
+        return self._builder.reasoning_shown
+
+    def usage(self) -> Usage:
+        """As the builder's."""
+        return self._builder.usage()
+
+    def usage_fault(self, usage: Usage) -> str:
+        """As the builder's."""
+        return self._builder.usage_fault(usage)
+
+    def closing(self, cost_usd: str | None) -> Sequence[Part]:
+        """Return the report."""
+        return [Report(self.usage(), cost_usd)]
+
+    def _tell(self, event: Tree) -> None:
+        try:
+            self._reader.take(event)
+        except VendorError as error:
+            self._fail(blame_for(error, self._target))
+
+    def _fail(self, failure: UpstreamFailed) -> None:
+        """The vendor failed."""
+        self.failure = failure
+
+    def _close(self) -> list[Part]:
+        """Return what is owed at the end of an answer that is complete."""
+        try:
+            parts = self._closed()
+        except VendorError as error:
+            self._fail(blame_for(error, self._target))
+            return []
+        self.done = True
+        return parts
+
+    def _taken(self) -> list[Part]:
+        """Return what may leave now."""
+        return self._builder.take()
+
+    def _closed(self) -> list[Part]:
+        """Return what is left. Raises VendorError."""
+        return self._builder.close()
+
+
+class TypedStream(TypedDecoder):
+    """Reads a stream of events, each of them one JSON object."""
+
+    def __init__(self, builder: AnswerBuilder, reader: Reader, target: Target) -> None:
+        super().__init__(builder, reader, target)
+        self._events = SseDecoder(target.answer_bytes_max)
+        self._array: list[bytes] | None = None  # of a body that is JSON and no stream: an array of all events, or an error
+        self._size = 0
+        self._start: bytes | None = b""  # what came before the first byte that tells which it is
+
+    @property
+    def held_bytes(self) -> int:
+        """How much of an event that is not whole yet is held."""
+        return self._events.held_bytes
+
+    def feed(self, data: bytes) -> Sequence[Part]:
+        """Take the next bytes of the vendor's body."""
+        if self._start is not None:
+            data = self._first(self._start + data)
+        if self._array is not None:
+            self._array.append(data)
+            self._size += len(data)
+            if self._size > self._target.answer_bytes_max:
+                self._fail(unreadable(self._target, "a document over the size limit"))
+            return []
+        try:
+            events = self._events.feed(data)
+        except EventTooLarge:
+            self._fail(unreadable(self._target, "an event over the size limit"))
+            return []
+        return self._relay(events)
+
+    def end(self) -> Sequence[Part]:
+        """Take the end of the vendor's body."""
+        if self._array is not None:
+            self._take_array(b"".join(self._array))
+        parts = self._relay(self._events.end(), last=True)
+        if not self.done and self.failure is None:
+            if not self._builder.finished:
+                self._fail(broken_off(self._target))
+                return parts
+            parts += self._close()
+        return parts
+
+    def _relay(self, events: list[Event], *, last: bool = False) -> list[Part]:
+        for _, data in events:
+            if self.failure is not None or self._reader.ended:
+                break
+            self._take_event(data, last=last)
+        parts = self._taken()
+        self.finishing = self._builder.finishing
+        return parts + self._close() if self._reader.ended and self.failure is None and not self.done else parts
+
+    def _first(self, data: bytes) -> bytes:
+        """Take the first bytes of a body: they tell whether it is a stream."""
+        text = data.removeprefix(BOM).lstrip()
+        if not text or BOM.startswith(data):
+            self._start = data
+            return b""
+        self._start = None
+        if text[:1] in (b"[", b"{"):
+            self._array = []
+        return data
+
+    def _take_array(self, data: bytes) -> None:
+        for event in objects_in(data):
+            if self.failure is None:
+                self._tell(event)
+
+    def _take_event(self, data: bytes, *, last: bool) -> None:
+        if data == b"[DONE]":
+            return
+        event = object_in(data)
+        if event is not None:
+            self._tell(event)
+        elif not last:  # what is cut in the middle of an event is told as broken off
+            self._fail(unreadable(self._target, "an event that is no JSON object"))
+
+
+class TypedDocument(TypedDecoder):
+    """Reads one document."""
+
+    def __init__(self, builder: AnswerBuilder, reader: Reader, target: Target) -> None:
+        super().__init__(builder, reader, target)
+        self._body: list[bytes] = []
+        self._size = 0
+        self._parts: list[Part] = []
+
+    @property
+    def finished(self) -> bool:
+        """Never: it is whole or nothing."""
+        return False
+
+    @property
+    def tokens(self) -> int:
+        """None yet: it is delivered whole or not at all."""
+        return 0
+
+    @property
+    def reasoning_shown(self) -> int:
+        """None yet, as it is delivered whole or not at all."""
+        return 0
+
+    def feed(self, data: bytes) -> Sequence[Part]:
+        """Take the next bytes of the vendor's body."""
+        self._body.append(data)
+        self._size += len(data)
+        if self._size > self._target.answer_bytes_max:
+            self._fail(unreadable(self._target, "a document over the size limit"))
+        return []
+
+    def end(self) -> Sequence[Part]:
+        """Take the end of the vendor's body."""
+        document = object_in(b"".join(self._body))
+        if document is None:
+            self._fail(unreadable(self._target, "a body that is not a JSON object"))
+            return []
+        self._tell(document)
+        if self.failure is None and not self._builder.finished:
+            self._fail(broken_off(self._target))
+        if self.failure is None:
+            self._parts = self._close()
+        return []
+
+    def closing(self, cost_usd: str | None) -> Sequence[Part]:
+        """Return all that it says."""
+        parts = [msgspec.structs.replace(part, tokens=0) for part in self._parts]
+        return [*parts, Report(self.usage(), cost_usd)]
+
+
+def object_in(data: bytes) -> Tree | None:
+    """Return the JSON object in a text, or the first in an array; None if there is none."""
+    return next(iter(objects_in(data)), None)
+
+
+def objects_in(data: bytes) -> list[Tree]:
+    """Return the JSON object in a text, or those in an array."""
+    try:
+        value: object = msgspec.json.decode(data)
+    except NOT_JSON:
+        try:
+            value = whole_text(read_leniently(data))
+        except NotEvenLenient:
+            return []
+    return [value] if is_tree(value) else trees_in(value)

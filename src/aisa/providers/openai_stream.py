@@ -6,7 +6,6 @@ from collections.abc import Callable, Sequence
 from functools import partial
 
 import msgspec
-from msgspec import UNSET
 
 from aisa.answer import Part, Piece, Report
 from aisa.errors import UpstreamFailed
@@ -14,30 +13,16 @@ from aisa.money import Nanos
 from aisa.providers.blame import blame_for, broken_off, unreadable
 from aisa.providers.counting import AskedOf
 from aisa.providers.openai_answer import Identity, as_usage, read_document
+from aisa.providers.openai_plain import LIKE_FINISH, LIKE_USAGE, PlainChunks, PlainFinish
 from aisa.providers.outlet import Outlet
 from aisa.providers.shape import Target
 from aisa.usage import ESTIMATED, IMPLAUSIBLE, REPORTED, Usage
 from aisa.wire.answer import as_chunk
 from aisa.wire.chat import ChatRequest
 from aisa.wire.chunks import ChunkStream, encode_chunk
-from aisa.wire.fitting import fit_usage, untouched
+from aisa.wire.fitting import untouched
 from aisa.wire.lenient_json import BOM, NotEvenLenient, read_leniently
-from aisa.wire.model_name import Renaming
-from aisa.wire.plain import (
-    CHUNK,
-    NOT_PLAIN,
-    OPENING,
-    OPENING_CHUNK,
-    ROLE_DELTA,
-    USAGE_CHUNK,
-    ChunkTemplate,
-    PlainChunk,
-    PlainOpeningChunk,
-    PlainUsage,
-    is_utf8,
-    template_of,
-    with_delta,
-)
+from aisa.wire.plain import NOT_PLAIN, ChunkTemplate, PlainChunk, PlainUsage, is_utf8, template_of
 from aisa.wire.sse import DONE, Event, EventTooLarge, SseDecoder, data_event, events_in
 from aisa.wire.stop_sequences import stop_sequences
 from aisa.wire.token_meter import TokenMeter
@@ -72,10 +57,11 @@ class StreamDecoder:
             stops=stop_sequences(chat.known) if target.cut_stop else (),
         )
         self._asked = AskedOf(chat, target)
+        self._plain = PlainChunks(self._chunks, wanted=chat.include_usage)
+        self._finish: PlainFinish | None = None  # held back, and not yet told to the chunks
         self._kept: list[tuple[Tree, bytes]] = []  # finish chunks held back that were conformant, and their events
         self._template: ChunkTemplate | None = None
         self._meter = TokenMeter()  # of the choice that the template is of
-        self._renaming: Renaming | None = None
         self._told: tuple[Tree | None, Usage] | None = None  # a report that came in a chunk of its own and is right as it is, and read
         self._ended = False
         self._whole: bytearray | None = None  # a document where a stream was asked
@@ -110,7 +96,7 @@ class StreamDecoder:
         self._ended = True
         pieces = self._relay_document() if self._whole is not None else self._relay_events(self._events.end())
         if not self.done and self.failure is None:
-            if self._chunks.finished:
+            if self._finish is not None or self._chunks.finished:
                 pieces += self._release(self._chunks.end)
             else:
                 self.failure = broken_off(self._target)
@@ -153,7 +139,7 @@ class StreamDecoder:
     @property
     def finished(self) -> bool:
         """True when no token can follow, only usage and the end."""
-        return self.done or self._chunks.complete
+        return self.done or self._finish is not None or self._chunks.complete
 
     def usage_fault(self, usage: Usage) -> str:
         """Say what is wrong with the vendor's report of a finished answer."""
@@ -246,77 +232,67 @@ class StreamDecoder:
         self._template = None  # this event may end what it stands for
         if b"\n" in data or not is_utf8(data):
             return self._relay_slowly(name, data)
-        try:
-            return self._relay_text(CHUNK.decode(data), data)
-        except NOT_PLAIN:
-            pass
-        try:
-            return self._relay_opening(OPENING_CHUNK.decode(data), data)
-        except NOT_PLAIN:
-            pass
-        try:
-            return self._take_usage(USAGE_CHUNK.decode(data).usage, data)
-        except NOT_PLAIN:
+        if LIKE_USAGE(data):
+            usage = self._plain.usage(data)
+            return self._relay_slowly(name, data) if usage is None else self._take_usage(usage, data)
+        if self._finish is not None or data.startswith(b"[DONE]"):
             return self._relay_slowly(name, data)
+        if LIKE_FINISH(data):
+            return self._hold_finish(self._plain.finish(data), data)
+        if self._chunks.identity:
+            return self._relay_text(self._plain.text(data), data)
+        event = self._plain.opening(data)
+        return self._relay_slowly(name, data) if event is None else [Piece(data_event(event), 0)]
 
-    def _relay_text(self, chunk: PlainChunk, data: bytes) -> list[Piece]:
-        """Relay a conformant chunk of text, untouched if it continues the stream."""
-        choice = chunk.choices[0]
-        event: bytes | None = None
-        if self._chunks.continues(chunk) and self._chunks.is_open(choice.index):
-            event = self._fitted(data, chunk)
-        if event is None:
+    def _relay_text(self, taken: tuple[PlainChunk, bytes] | None, data: bytes) -> list[Piece]:
+        """Relay a conformant chunk of text."""
+        if taken is None:
             return self._relay_slowly(b"", data)
-        self._chunks.service_tier = chunk.service_tier or self._chunks.service_tier
+        chunk, event = taken
+        choice = chunk.choices[0]
         self._template = template_of(data, event)
         self._meter = self._chunks.meter_of(choice.index)
         tokens = self._meter.add_text(choice.delta.content)
         self._chunks.tokens += tokens
         return [Piece(data_event(event), tokens, carries=True)]
 
-    def _relay_opening(self, chunk: PlainOpeningChunk, data: bytes) -> list[Piece]:
-        """Relay the chunk that opens the stream. What vendors leave out of its delta is put in."""
-        choice = chunk.choices[0]
-        delta = OPENING.decode(choice.delta)
-        event: bytes | None = None
-        if chunk.error is UNSET and self._chunks.may_begin(choice.index):
-            self._chunks.identify({"id": chunk.id, "created": chunk.created, "model": chunk.model})
-            bare = (delta.content, delta.refusal, delta.role) != ("", None, "assistant")
-            event = with_delta(data, choice, ROLE_DELTA) if bare else data
-            event = None if event is None else self._fitted(event, chunk)
-        if event is None:
+    def _hold_finish(self, finish: PlainFinish | None, data: bytes) -> list[Piece]:
+        """Hold a conformant finish back: most often usage follows, or the end, and nothing that it would have to wait for."""
+        if finish is None:
             return self._relay_slowly(b"", data)
-        self._chunks.service_tier = chunk.service_tier or None
-        self._chunks.begin()
-        return [Piece(data_event(event), 0)]
+        self._finish = finish
+        self.finishing = self._chunks.heard + 1
+        return []
 
-    def _fitted(self, data: bytes, chunk: PlainChunk | PlainOpeningChunk) -> bytes | None:
-        """Return a chunk with the model's name and the `usage` member that the client is to see; None if the bytes cannot be fitted."""
-        event = fit_usage(data, present=chunk.usage is None, wanted=self._include_usage)
-        if event is not None and chunk.model != self._chunks.model:
-            self._renaming = self._renaming or Renaming(chunk.model, self._chunks.model)
-            event = self._renaming.renamed(event)
-        return event
+    def _finished(self) -> list[Piece]:
+        """Return the finish that was held back, now that it may pass."""
+        finish, self._finish = self._finish, None
+        if finish is None:
+            return []
+        self._chunks.end_plainly(0, finish.reason)
+        return [Piece(data_event(finish.event), self._carried(self._chunks.tokens))]
 
     def _take_usage(self, usage: PlainUsage, data: bytes) -> list[Piece]:
         """Take usage that is right as it is, for the settlement; it is passed on behind that."""
         chunks = self._chunks
-        if chunks.report.fields is not None or not usage.adds_up():
-            return self._relay_slowly(b"", data)
         tree: Tree = msgspec.json.decode(data)
         chunks.report.take(tree["usage"])
         self._told = chunks.report.fields, as_usage(usage)
+        pieces = self._finished()
         try:
             owed = chunks.reported(tree)
         except VendorError as error:
             self._fail(blame_for(error, self._target))
-            return []
+            return pieces
         self.finishing = chunks.finishing
-        return self._as_pieces(owed, chunks.tokens)
+        return pieces + self._as_pieces(owed, chunks.tokens)
 
     def _relay_slowly(self, name: bytes, data: bytes) -> list[Piece]:
         if data.startswith(b"[DONE]"):
             return self._release(self._chunks.finish)
+        if self._finish is not None:  # so it was not the last word: the chunks must know of it
+            finish, self._finish = self._finish, None
+            self._accept(msgspec.json.decode(finish.data), b"", finish.data)
         try:
             return self._accept(msgspec.json.decode(data), name, data)
         except NOT_PLAIN:
@@ -338,14 +314,15 @@ class StreamDecoder:
 
     def _release(self, owed: Callable[[], list[Tree]]) -> list[Piece]:
         """Return what is owed at a stream's end in order."""
+        pieces = self._finished()
         counted, self._chunks.carried = self._chunks.tokens, False
         try:
             chunks = owed()
         except VendorError as error:
             self._fail(blame_for(error, self._target))
-            return []
+            return pieces
         self.done = True
-        return self._as_pieces(chunks, counted)
+        return pieces + self._as_pieces(chunks, counted)
 
     def _accept(self, tree: object, name: bytes, data: bytes) -> list[Piece]:
         """Return a decoded event as pieces, in the vendor's own bytes where nothing had to change."""

@@ -56,6 +56,12 @@ class Choice:
         """True while a delta of nothing but text can pass as it is."""
         return not self.verdict and not ("content" in self._seams and self._seams["content"].open)
 
+    @property
+    def ends_plainly(self) -> bool:
+        """True while a bare finish can pass as it is: no call and no half of a character is owed before it, and nothing rides on it."""
+        silent = not (self.verdict or self._seams or self.held or self.beside)
+        return silent and not (self._tool_calls.begun or self._function_call.begun)
+
     def deltas(self, delta: Tree) -> list[Tree]:
         """Split a delta into conformant ones: text and its companions in one, each tool call fragment in its own."""
         if not delta:

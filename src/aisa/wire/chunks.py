@@ -13,7 +13,7 @@ from aisa.wire.choice import HANDLED_CHOICE, Choice
 from aisa.wire.finish import UNKNOWN
 from aisa.wire.lenient_json import encode
 from aisa.wire.model_name import shown_name
-from aisa.wire.plain import PlainChunk
+from aisa.wire.plain import PlainChunk, PlainFinishChunk
 from aisa.wire.token_meter import TokenMeter
 from aisa.wire.tool_terms import ToolTerms
 from aisa.wire.trees import Tree, is_list, is_tree, text_or_none, trees_in
@@ -72,7 +72,7 @@ class ChunkStream:
         self._alias: int | None = None
         self._begun = False
         self._reported = False  # usage came without choices: no choice will begin
-        self._heard = 0
+        self.heard = 0  # events that said something
 
     @property
     def begun(self) -> bool:
@@ -97,7 +97,7 @@ class ChunkStream:
     @property
     def finishing(self) -> int:
         """0 while a choice may still be at work; then how many events said something, the last finish included."""
-        return self._heard if self.finished and (self._reported or len(self._choices) >= self._n) else 0
+        return self.heard if self.finished and (self._reported or len(self._choices) >= self._n) else 0
 
     @property
     def choices_made(self) -> int:
@@ -114,7 +114,18 @@ class ChunkStream:
         choice = self._choices.get(index)
         return choice is not None and choice.takes_plain_text
 
-    def continues(self, chunk: PlainChunk) -> bool:
+    def ends_plainly(self, index: int) -> bool:
+        """Tell whether this is the only choice and its finish may pass as it is: nothing is held for it, and nothing owed before it."""
+        choice = self._choices.get(index)
+        return choice is not None and choice.ends_plainly and self._n == 1 and not self._waiting
+
+    def end_plainly(self, index: int, reason: str) -> None:
+        """Take note that the finish of such a choice has passed."""
+        choice = self._choices[index]
+        choice.verdict, choice.closed = reason, True
+        self.heard += 1
+
+    def continues(self, chunk: PlainChunk | PlainFinishChunk) -> bool:
         """Tell whether a conformant chunk carries on the stream as that began."""
         identity = self.identity
         return (
@@ -132,7 +143,7 @@ class ChunkStream:
     def begin(self) -> None:
         """Take note of such an opening, with which the stream has been identified."""
         self._begin_choice(0)
-        self._heard += 1
+        self.heard += 1
 
     def _begin_choice(self, index: int) -> None:
         self._choices[index] = Choice(self._call_seed, index, self._terms, stops=self._stops)
@@ -168,7 +179,7 @@ class ChunkStream:
         if finished is not None:
             finished.beside |= extras
             extras = {}
-        self._heard += bool(chunks)
+        self.heard += bool(chunks)
         emitted = [self._chunk(choice, extras if last == len(chunks) else {}) for last, choice in enumerate(chunks, 1)]
         if finished is not None and not chunks:
             self.holding = self._finish_chunk(finished, finished.verdict)
@@ -201,7 +212,7 @@ class ChunkStream:
     def reported(self, beside: Tree) -> list[Tree]:
         """Take a report of usage without choices, with what stands beside it; return the finish chunks held back, if all have finished."""
         self._reported = True
-        self._heard += 1
+        self.heard += 1
         self._note_origin(beside)
         self._beside_usage = {name: value for name, value in beside.items() if name in BESIDE_USAGE and value is not None}
         return self.end() if self.finished else []
@@ -295,7 +306,7 @@ class ChunkStream:
     def _take_finish(self, choice: Choice, reason: object, rest: Tree) -> bool:
         """Hold a finish back; False if it is no finish but a failure."""
         try:
-            self._heard += choice.finish(reason, rest)
+            self.heard += choice.finish(reason, rest)
         except VendorError as error:
             self.failed = error
             return False

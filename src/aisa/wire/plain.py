@@ -84,10 +84,35 @@ class PlainOpeningChunk(msgspec.Struct):
     x_groq: UnsetType | None = UNSET
 
 
+class PlainFinishChoice(msgspec.Struct, forbid_unknown_fields=True):
+    """A choice that ends, with a reason that says nothing of what came before."""
+
+    delta: Raw
+    index: int
+    finish_reason: Literal["stop", "length"]
+    logprobs: UnsetType | None = UNSET
+
+
+class PlainFinishChunk(msgspec.Struct):
+    """The chunk that ends a stream's one choice."""
+
+    id: str
+    object: Literal["chat.completion.chunk"]
+    created: int
+    model: str
+    choices: tuple[PlainFinishChoice]
+    usage: UnsetType | None = UNSET
+    service_tier: str | UnsetType | None = UNSET
+    error: UnsetType | None = UNSET
+    errors: UnsetType | None = UNSET
+    base_resp: UnsetType | None = UNSET
+    x_groq: UnsetType | None = UNSET
+
+
 ROLE_DELTA = b'{"role":"assistant","content":"","refusal":null}'
 
 
-def with_delta(data: bytes, choice: PlainOpeningChoice, delta: bytes) -> bytes | None:
+def with_delta(data: bytes, choice: PlainOpeningChoice | PlainFinishChoice, delta: bytes) -> bytes | None:
     """Return a chunk with another delta in its one choice, and `logprobs`; None when that cannot be done on the bytes."""
     given = bytes(choice.delta)
     if data.count(given) != 1:
@@ -347,6 +372,7 @@ def characters(answer: PlainAnswer | BareAnswer) -> int:
 #: What these decoders may raise for a body that is something else.
 NOT_PLAIN = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)
 CHUNK = msgspec.json.Decoder(PlainChunk)
+FINISH_CHUNK = msgspec.json.Decoder(PlainFinishChunk)
 OPENING_CHUNK = msgspec.json.Decoder(PlainOpeningChunk)
 OPENING = msgspec.json.Decoder(PlainOpening)
 USAGE_CHUNK = msgspec.json.Decoder(PlainUsageChunk)

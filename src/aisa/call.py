@@ -62,16 +62,17 @@ class Life:
     `outcome` is how it ends, as far as is known, `settled_as` what it was settled as: a client may leave behind the settlement.
     """
 
+    # How each begins.
+    state = ADMITTED
+    attempts = 0
+    target = ""
+    answered = finished = False
+    settled_as = ""
+    asked_at: float | None = None
+    first_token_at: float | None = None
+
     def __init__(self, outcome: str = "") -> None:
-        self.state = ADMITTED
-        self.attempts = 0
-        self.target = ""
-        self.answered = False
-        self.finished = False
         self.outcome = outcome
-        self.settled_as = ""
-        self.asked_at: float | None = None
-        self.first_token_at: float | None = None
 
     def step(self, step: str) -> None:
         """Take a step. One that the table does not list is a bug of ours and raises KeyError."""

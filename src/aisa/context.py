@@ -81,28 +81,30 @@ class Dependencies(msgspec.Struct):
 class CallContext:
     """One admitted call."""
 
+    # How each begins.
+    encoder: Encoder | None = None
+    answer: Answer | None = None
+    decoder: Decoder | None = None
+    permit: Permit | None = None
+    document: DocumentDelivery | None = None  # instead of `delivery`, if the answer is one
+    error: ApiError | None = None
+    dropped: tuple[str, ...] = ()
+    changed: tuple[str, ...] = ()
+    padded = False  # a document's head has left before the document is known
+    large: EventShare | None = None  # of a stream that has had a large event
+    _bill: Bill | None = None
+
     def __init__(self, call: Call, client: Client, dependencies: Dependencies, *, request: Request, plan: Plan) -> None:
         self.call = call
         self.request = request
-        self.encoder: Encoder | None = None
         self.plan = plan
         self.key = call.key
         self.client = client
         self.dependencies = dependencies
         self.life = Life(FAILED)
         self.target = plan.offers[0].target
-        self.answer: Answer | None = None
-        self.decoder: Decoder | None = None
-        self.permit: Permit | None = None
         self.delivery = StreamDelivery(client)
-        self.document: DocumentDelivery | None = None  # instead, if the answer is one
-        self.error: ApiError | None = None
-        self.dropped: tuple[str, ...] = ()
-        self.changed: tuple[str, ...] = ()
-        self.padded = False  # a document's head has left before the document is known
-        self.large: EventShare | None = None  # of a stream that has had a large event
         dependencies.live.add(self)
-        self._bill: Bill | None = None
         settings = plan.entry.settings
         idle = settings.idle_timeout_seconds
         silence = idle if request.stream else settings.answer_timeout_seconds or ANSWER_PER_IDLE * idle

@@ -1,7 +1,7 @@
 """The chunks of a stream that are right as they are: read into types, and passed in the vendor's own bytes. Mends nothing.
 
-Every method returns None for what is not quite so: the loose way of `wire.chunks` is for all that. Nothing has changed then, except that the
-stream may know its id, time and model.
+Every method returns None for what is not quite so: the loose way of `wire.chunks` is for all that. Nothing has changed then, except that
+the stream may know its id, time and model.
 """
 
 from __future__ import annotations

@@ -126,8 +126,11 @@ class ChatRequest(msgspec.Struct):
     @property
     def max_tokens(self) -> int | None:
         """The client's bound on output tokens, None if it gave none or one below 1, which means none."""
-        bounds = (self.known.max_completion_tokens or 0, self.known.max_tokens or 0)
-        return next((bound for bound in bounds if bound > 0), None)
+        known = self.known
+        for bound in (known.max_completion_tokens, known.max_tokens):
+            if bound is not None and bound > 0:
+                return bound
+        return None
 
     @property
     def bounds_reasoning(self) -> bool:

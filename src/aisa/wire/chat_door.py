@@ -23,6 +23,8 @@ from aisa.wire.sse import DONE, KEEP_ALIVE, data_event
 from aisa.wire.trees import Tree, as_tree
 
 PROTOCOL = "openai"
+STREAM_HEADERS: HeaderList = [("content-type", "text/event-stream; charset=utf-8")]
+DOCUMENT_HEADERS: HeaderList = [("content-type", JSON_TYPE)]
 
 
 class Chunks:
@@ -52,8 +54,8 @@ class Chunks:
         custom = isinstance(part, ToolCall | Arguments) and (part.choice, part.index) in self._custom
         choice, members = written(part, custom=custom)
         if isinstance(part, Reasoning) and part.signature:
-            delta: Tree = {**as_tree(members["delta"]), MEMBER: [detail(part.signature, self._seals.get(part.choice, 0))]}
-            members = {"delta": delta}
+            sealed: Tree = {"delta": {**as_tree(members["delta"]), MEMBER: [detail(part.signature, self._seals.get(part.choice, 0))]}}
+            members = sealed
             self._seals[part.choice] = self._seals.get(part.choice, 0) + 1
         if choice is None:
             return []
@@ -77,13 +79,29 @@ class Chunks:
 OPENING: Tree = {"role": "assistant", "content": "", "refusal": None}
 
 
+def stand_in(request: Request, call_id: str, created: int) -> Identity:
+    """Return who answers, until the vendor has said it."""
+    return Identity(f"chatcmpl-{call_id}", created, request.model)
+
+
 class StreamEncoder:
     """Writes a stream. What came in a vendor's own bytes passes."""
 
-    def __init__(self, request: ChatRequest, identity: Identity) -> None:
-        self.headers: HeaderList = [("content-type", "text/event-stream; charset=utf-8")]
-        self._include_usage = request.include_usage
-        self._chunks = Chunks(identity, include_usage=request.include_usage)
+    headers = STREAM_HEADERS
+    _written: Chunks | None = None
+
+    def __init__(self, request: ChatRequest, call_id: str, created: int) -> None:
+        self._request = request
+        self._call_id = call_id
+        self._created = created
+
+    @property
+    def _chunks(self) -> Chunks:
+        """What writes the parts that do not pass; most streams have none."""
+        if self._written is None:
+            identity = stand_in(self._request, self._call_id, self._created)
+            self._written = Chunks(identity, include_usage=self._request.include_usage)
+        return self._written
 
     def write(self, parts: Sequence[Part]) -> Piece | None:
         """Return the events for these parts as one piece."""
@@ -108,22 +126,30 @@ class StreamEncoder:
         passed = [part.data for part in parts if isinstance(part, Piece)]
         if passed:
             return b"".join(passed)
-        reports = [part for part in parts if isinstance(part, Report) and self._include_usage]
+        reports = [part for part in parts if isinstance(part, Report) and self._request.include_usage]
         return b"".join([event_of(self._chunks.usage(report)) for report in reports]) + DONE
 
 
 class DocumentEncoder:
     """Writes one document. A vendor's own passes; of typed parts it is put together."""
 
-    def __init__(self, identity: Identity) -> None:
-        self.headers: HeaderList = [("content-type", JSON_TYPE)]
-        self._chunks = Chunks(identity, include_usage=False, numbers=False)
-        self._assembly = Assembly()
+    headers = DOCUMENT_HEADERS
+    _chunks: Chunks | None = None
+
+    def __init__(self, request: Request, call_id: str, created: int) -> None:
+        self._request = request
+        self._call_id = call_id
+        self._created = created
 
     def write(self, parts: Sequence[Part]) -> Piece | None:
         """Keep the parts: a document is sent when it is whole."""
+        chunks = self._chunks
+        if chunks is None:
+            identity = stand_in(self._request, self._call_id, self._created)
+            chunks = self._chunks = Chunks(identity, include_usage=False, numbers=False)
+            self._assembly = Assembly()
         for part in parts:
-            for chunk in self._chunks.take(part):
+            for chunk in chunks.take(part):
                 self._assembly.take(chunk)
         return None
 
@@ -133,6 +159,8 @@ class DocumentEncoder:
 
     def closing(self, parts: Sequence[Part]) -> bytes:
         """Return the document."""
+        if len(parts) == 1 and type(parts[0]) is Piece:
+            return parts[0].data
         passed = [part.data for part in parts if isinstance(part, Piece)]
         if passed:
             return b"".join(passed)
@@ -164,8 +192,9 @@ class ChatDoor:
 
     def encoder(self, request: Request, *, call_id: str, created: int) -> Encoder:
         """Return what writes the answer."""
-        identity = Identity(f"chatcmpl-{call_id}", created, request.model)
-        return StreamEncoder(request.as_chat(), identity) if request.stream else DocumentEncoder(identity)
+        if request.stream:
+            return StreamEncoder(request.as_chat(), call_id, created)
+        return DocumentEncoder(request, call_id, created)
 
     def failure(self, error: ApiError, request_id: str) -> bytes:
         """Return the event that ends a stream which failed."""

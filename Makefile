@@ -1,8 +1,9 @@
 # Needs python 3.11 or newer with its venv module, and make. Everything else is installed into .venv from hash-locked lists.
 # ARGS passes options on (make serve ARGS="--port 9000"); PYTHON and VENV choose another interpreter and place.
 
+# Looked for only when $(VENV) is built: the fastest of the machine's, as how one was built matters as much as its version.
 PYTHON ?= $(shell for p in python3 python3.11 python3.12 python3.13 python3.14; do \
-	$$p -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && echo $$p && break; done)
+	$$p -c 'import sys; sys.exit(sys.version_info < (3, 8))' 2>/dev/null && $$p tools/fastest_python.py && break; done)
 VENV ?= .venv
 ARGS ?=
 # Two test processes, a file in one of them: what a file's tests share, such as a running server, is started once.
@@ -14,7 +15,7 @@ COMPILE := $(BIN)/uv pip compile --quiet --upgrade --universal --python-version 
 	--no-emit-index-url --no-emit-find-links
 
 .DEFAULT_GOAL := help
-.PHONY: help serve test quick nightly check lint fix bench soak crash docs compat lock clean
+.PHONY: help serve test quick nightly check lint fix bench pythons soak crash docs compat lock clean
 
 help: ## list these targets
 	@sed -n 's/^\([a-z]*\):.*## \(.*\)/  make \1|\2/p' $(MAKEFILE_LIST) | awk -F'|' '{ printf "%-14s %s\n", $$1, $$2 }'
@@ -47,6 +48,9 @@ fix: $(VENV)/dev.stamp ## let the linter and the formatter repair what they can
 bench: $(VENV)/bench.stamp ## measure the server beside nginx and a naive relay
 	@exec $(BIN)/python benchmarks/bench.py $(ARGS)
 
+pythons: ## say which of this machine's Pythons is fastest; make takes that one
+	@for p in python3 python3.11 python3.12 python3.13 python3.14; do $$p tools/fastest_python.py --list && break; done
+
 soak: $(VENV)/bench.stamp ## run mixed load for a long time and watch for leaks
 	@exec $(BIN)/python benchmarks/soak.py $(ARGS)
 
@@ -74,10 +78,8 @@ clean: ## remove what make made; never touches aisa-data
 
 # One stamp per step. A changed lock of what the server needs builds the environment anew, so nothing old can stay behind.
 $(VENV)/base.stamp: requirements/base.txt requirements/build.txt
-	@test -n "$(PYTHON)" || { echo "Python 3.11 or newer is needed. On Debian: apt install python3 python3-venv"; exit 1; }
-	@echo "building $(VENV) with $(PYTHON)"
-	@rm -rf $(VENV)
-	@$(PYTHON) -m venv $(VENV)
+	@python="$(PYTHON)"; test -n "$$python" || { echo "Python 3.11 or newer is needed. On Debian: apt install python3 python3-venv"; exit 1; }; \
+	echo "building $(VENV) with $$python"; rm -rf $(VENV); $$python -m venv $(VENV)
 	@$(INSTALL) --require-hashes -r requirements/base.txt -r requirements/build.txt
 	@touch $@
 

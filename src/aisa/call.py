@@ -15,9 +15,10 @@ class Call(msgspec.Struct):
     """One call as the edge hands it over: of a key that was found good, through the door that its client speaks to.
 
     `created` is UNIX seconds, `began` the event loop's seconds. `headers` go out with the answer whatever it is: the request id, and what
-    browsers need. `address` is the client's, empty if it is not known, `shown_address` what log and ledger may have of it. `idempotency` is
-    what the ledger keeps of the caller's Idempotency-Key, `keep` is given a good answer that is no stream, its type and its bytes, before it
-    is sent. `asked` is the model's name once the body was read, `opened` that the ledger has the call: a row will come of it.
+    browsers need. `address` is the client's, empty if it is not known, `shown_address` what log and ledger may have of it.
+    `idempotency` is what the ledger keeps of the caller's Idempotency-Key, `keep` is given a good answer that is no stream, its type and
+    its bytes, before it is sent. `asked` is the model's name once the body was read, `opened` that the ledger has the call: a row will
+    come of it.
     """
 
     id: str

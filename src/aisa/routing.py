@@ -253,12 +253,11 @@ class Routes:
         if vendor is None or self._look_up is unlisted:
             return None
         listed_vendor, _, asked = alias.partition("/") if alias else (target.vendor, "", target.model)
-        return partial(self._listed, listed_vendor, "" if alias else vendor.base_url, asked)
+        return partial(self._listed, (listed_vendor, "" if alias else vendor.base_url), asked)
 
-    def _both_listed(self, vendor: str, base_url: str, asked: str, answered: str) -> tuple[PriceList, PriceList] | None:
-        """Return what the catalogue lists for two models of a vendor; None if it does not have both, or has them as one."""
-        both = self._look_up(vendor, base_url, asked), self._look_up(vendor, base_url, answered)
-        first, second = both
+    def _both_listed(self, vendor: tuple[str, str], asked: str, answered: str) -> tuple[PriceList, PriceList] | None:
+        """Return what the catalogue lists for two models of a vendor, its name and address; None if it lacks one, or has them as one."""
+        first, second = self._look_up(*vendor, asked), self._look_up(*vendor, answered)
         return None if first is None or second is None or first.terms == second.terms else (first, second)
 
     def _price_by(self, model: Model, vendor: str) -> str:

@@ -22,7 +22,6 @@ from sqlalchemy import Connection
 
 from aisa.admission.memory import MemoryAdmission
 from aisa.background_reads import BackgroundReads
-from aisa.cli.welcome import bracketed, welcome
 from aisa.clock import Chance, quick_chance, system_chance, wall_clock
 from aisa.config.load import Loaded
 from aisa.config.problem import ConfigErrors, Problem

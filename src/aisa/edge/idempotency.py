@@ -22,7 +22,7 @@ from aisa.facts import Replayed
 from aisa.ledger.row import CallRow
 from aisa.ledger.rules import COMPLETED
 from aisa.relay import relay
-from aisa.wire.port import Client
+from aisa.wire.port import Client, HeaderList
 
 HEADER = "idempotency-key"
 GIVEN_CHARACTERS_MAX = 255  # as many as others take who offer this header

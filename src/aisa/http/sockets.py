@@ -137,8 +137,8 @@ def tcp_progress(descriptor: int) -> tuple[int, int, int]:
 
 def peer_address(transport: asyncio.BaseTransport) -> str:
     """Return the address of a connection's other end, nothing of a unix socket or one that is gone already."""
-    name = transport.get_extra_info("peername")
-    return name[0] if isinstance(name, tuple) else ""
+    name: object = transport.get_extra_info("peername")
+    return str(name[0]) if isinstance(name, tuple) else ""  # pyright: ignore[reportUnknownArgumentType] - of an address any system has
 
 
 def unacknowledged_bytes(descriptor: int) -> int:

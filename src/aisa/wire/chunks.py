@@ -243,14 +243,9 @@ class ChunkStream:
         return {"id": identity["id"], "object": OBJECT, "created": identity["created"], "model": self.model}
 
     def _chunk(self, choice: Tree, extras: Tree) -> Tree:
-        chunk = self._head()
-        for name in ("service_tier", "system_fingerprint"):
-            if name in extras:
-                chunk[name] = extras[name]
-        chunk["choices"] = [choice]
-        if self.include_usage:
-            chunk["usage"] = None
-        return chunk | extras
+        named = {name: extras[name] for name in ("service_tier", "system_fingerprint") if name in extras}
+        usage: Tree = {"usage": None} if self.include_usage else {}
+        return self._head() | named | {"choices": [choice]} | usage | extras
 
     def _accept_no_choice(self, tree: Tree, extras: Tree) -> list[Tree]:
         """Take a chunk that is about the stream as a whole. A report of usage in it is the last word on choices that have finished."""

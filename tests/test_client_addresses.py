@@ -19,7 +19,7 @@ from aisa.http.proxy_protocol import V1_BYTES_MAX, V2, BrokenHead, Head, NotProx
 from aisa.http.request import Request
 from aisa.http.server import tls_context
 from aisa.testing.clock import run_virtual
-from faults_rig import body, gateway, post
+from faults_rig import body, gateway, post, until
 from http_server_rig import Run, Served, both_loops, get, pem, serving, trusting
 from test_edge import GOOD
 
@@ -237,6 +237,7 @@ def test_log_row_and_limit_have_the_address() -> None:
                 assert (await home.ask(post(body(), f"x-forwarded-for: {address}"))).status == status
             await home.ask(post(b"{", "x-forwarded-for: 192.0.2.1"))
             await home.ask(post(body(), "x-forwarded-for: 192.0.2.1", key="wrong"))
+            await until(lambda: len([fact for fact in home.facts if isinstance(fact, CallEnded)]) == 3)
             heard = [fact.address for fact in home.facts if isinstance(fact, CallEnded | Refused)]
             assert heard == ["192.0.2.0/24"] * 5
             assert [row.address for row in home.rows] == ["192.0.2.0/24"] * 2

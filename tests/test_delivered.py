@@ -399,7 +399,7 @@ def test_a_stream_that_its_vendor_ends_badly_costs_what_was_delivered(end: tuple
     async def main() -> None:
         async with gateway(says(TWO if tokens else SSE + framed(text()[0]), *end), prices=PRICES) as home:
             reply = await home.ask(post())
-            code = home.calls[0].error_code
+            code = (await home.ended()).error_code
             if reply.status == 200:
                 broken(reply.body, code or "")
             else:  # a bare opening is held back: the failure has its true status

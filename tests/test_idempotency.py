@@ -422,9 +422,11 @@ def test_an_answer_that_was_not_taken_is_not_to_be_had_for_nothing() -> None:
 
     async def main(home: Gateway) -> None:
         caller = await home.client(request, receive_bytes=4_096)
-        await until(lambda: len(home.calls) == 1)
-        assert home.calls[0].outcome == COMPLETED
-        refused(await home.ask(request), "request_in_progress", home.calls[0].request_id, again=True)
+        await until(lambda: any(charge.row is not None for charge in home.ledger.calls.values()))
+        [row] = [charge.row for charge in home.ledger.calls.values()]
+        assert row is not None
+        assert (row.outcome, home.calls) == (COMPLETED, []), "it is settled, and not reported before it is final"
+        refused(await home.ask(request), "request_in_progress", row.id, again=True)
         caller.reset()
         await until(lambda: len(home.rows) == 1)
         anew = await ask(home, request)

@@ -21,6 +21,7 @@ from typing import NamedTuple
 import msgspec
 import pytest
 
+from aisa.facts import CallEnded
 from aisa.keys.rules import Key
 from aisa.ledger.row import CallRow
 from repeats import repeats
@@ -409,6 +410,7 @@ def audit(left: Left, auditor: Auditor) -> list[Fault]:
         faults += [*audit_call(left, seen, own), *audit_refusal(seen, auditor)]
         faults += [fault for row in own for fault in audit_growth(seen, row, auditor)]
     faults += [Fault(f"{call}: a row of a call that nobody made") for call in rows]
+    faults += audit_lines(left)
     if left.recoveries is None:
         faults += [*audit_wallets(left), *audit_caps(left, auditor)]
     else:
@@ -554,6 +556,34 @@ def audit_wallets(left: Left) -> Iterator[Fault]:
             )
     if left.in_ledger:
         yield Fault(f"{left.in_ledger} are in the ledger for ever")
+
+
+def audit_lines(left: Left) -> Iterator[Fault]:
+    """Yield what is wrong with the log: each row has one line that says the same, unless the server died before it could say it."""
+    lines: dict[str, list[CallEnded]] = defaultdict(list)
+    for line in left.lines:
+        lines[line.request_id].append(line)
+    for row in left.rows:
+        said = lines.pop(row.id, [])
+        if len(said) != 1:
+            if said or left.recoveries is None:
+                yield Fault(f"{row.id}: {len(said)} lines in the log of a {row.outcome} call")
+            continue
+        [line] = said
+        cost = None if row.prices is None else row.cost
+        ours = (row.outcome, row.billed.output_tokens, cost, row.generated, row.error_code, row.target, row.attempts)
+        theirs = (
+            line.outcome,
+            line.billed_tokens,
+            line.cost_nanos,
+            line.usage,
+            line.error_code,
+            line.target,
+            line.attempts,
+        )
+        fails = row.first_token_ms is None and row.error_code is not None
+        if ours != theirs or (line.status == 200) == fails:
+            yield Fault(f"{row.id}: the row says {ours}, the log {line.status} {theirs}")
 
 
 def audit_caps(left: Left, auditor: Auditor) -> Iterator[Fault]:
@@ -735,6 +765,7 @@ TAMPERED: Mapping[str, Callable[[Left], Left]] = {
     "money that stays held": lambda left: with_wallet(left, 0, 1),
     "a wallet that was overdrawn": lambda left: replace(left, free=[Free("one", -1, ())]),
     "a call that is never forgotten": lambda left: replace(left, in_ledger=["req_0"]),
+    "a line that is missing": lambda left: replace(left, lines=left.lines[1:]),
     "a cap that stays held": lambda left: replace(left, caps_held={"key_0": 1}),
     "a refused call that asked": lambda left: with_call(left, refused="quota_exceeded"),
     "less that arrived": lambda left: with_call(left, delivered=0),

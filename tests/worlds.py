@@ -28,6 +28,7 @@ from aisa.call import Call
 from aisa.config.schema import Config, Model, Prices, PriceTier, Stream, Vendor
 from aisa.context import Dependencies
 from aisa.errors import ApiError
+from aisa.facts import CallEnded, Fact
 from aisa.keys.rules import DAY, MONTH, WEEK, Key
 from aisa.large_events import LargeEvents
 from aisa.ledger.charge import Charge
@@ -343,6 +344,7 @@ class Left:
     caps_held: Mapping[str, int]
     in_ledger: list[str]
     free: list[Free]
+    lines: list[CallEnded]  # of the log
     recoveries: Recoveries | None = None
 
 
@@ -369,6 +371,7 @@ class Life:
         self.makings = [Making(plan, self) for plan in world.plans]
         self.rows: list[CallRow] = []
         self.free: list[Free] = []
+        self._lines: list[CallEnded] = []
         self._observer = observer
         self._shut = False
         self._running: dict[asyncio.Task[None] | None, Making] = {}
@@ -390,7 +393,7 @@ class Life:
             stream=Stream(),
             large_events=LargeEvents(Stream().large_events_bytes_max),
             chance=random.Random(world.seed),
-            report=ignore,
+            report=self._report,
             timers=Timers(),
             background_reads=ReadingOn(self, world.reads_max),
         )
@@ -489,6 +492,10 @@ class Life:
             self._settle(making)
         await asyncio.sleep(self.world.sync_seconds or 0)
 
+    def _report(self, fact: Fact) -> None:
+        if isinstance(fact, CallEnded):
+            self._lines.append(fact)
+
     def _post(self, row: CallRow, committed: Callable[[], None]) -> None:
         """Be the database: it has the row after a while, and says so after another."""
         seconds, loop = self.world.commit_seconds, asyncio.get_running_loop()
@@ -520,6 +527,7 @@ class Life:
             caps_held={key: cap.held for key, cap in self.ledger.caps.items()},
             in_ledger=list(self.ledger.calls),
             free=self.free,
+            lines=list(self._lines),
         )
         if self.world.dies_seconds < END_SECONDS:
             place().copy()
@@ -538,10 +546,6 @@ def thoughts_in(data: bytes) -> int:
 
 
 THOUGHTS = re.compile(rb'"reasoning_content":"([^"]*)"')
-
-
-def ignore(_fact: object) -> None:
-    """Nobody reads the facts of a world."""
 
 
 def settings_of(model: Named) -> Model:

@@ -183,14 +183,10 @@ class CallContext:
         self.dependencies.live.discard(self)
         if self.large is not None:
             self.large.release()
-        permit, awaited = self.permit, False
+        permit, call = self.permit, self.call
         if permit is not None:
-            charge = permit.charge
             self.settle(CUT if self.life.answered else FAILED)  # unless it is: a bug of ours ended the call
-            awaited = self._let_vendor_go(charge)
-            self._confirm(charge)
         elif self.error is not None:
-            call = self.call
             self.dependencies.keep_refusal(Refusal(call.id, call.key, self.error, call.asked, call.client_request_id, call.shown_address))
         self.life.step(END)
         if self.decoder is not None and self.decoder.unknown:
@@ -198,10 +194,22 @@ class CallContext:
         if self.choices_missing:
             self._warn_of_choices()
         used = self.used
-        if permit is not None:
-            permit.end(used)
-        if not awaited:
-            self._tell(self._fact(used), self._bill)
+        fact = self._fact(used)
+        if permit is None:
+            self._tell(fact, None)
+            return
+        permit.end(used)
+        self._let_vendor_go(permit.charge, fact)
+        self._confirm(permit.charge, fact)
+
+    def _tell_final(self, charge: Charge, ended: CallEnded) -> None:
+        """Report the call as its row has it, which will not change any more."""
+        row, bill = charge.row, charge.bill
+        assert row is not None, "a charge that is final was closed"
+        assert bill is not None, "and has its bill since then"
+        tokens = row.billed.output_tokens
+        fact = msgspec.structs.replace(ended, outcome=row.outcome, usage=row.generated, billed_tokens=tokens, cost_nanos=bill.cost)
+        self._tell(fact, bill)
 
     def _tell(self, fact: CallEnded, bill: Bill | None) -> None:
         """Report the call, and what is wrong with its vendor's report or its price."""
@@ -246,35 +254,34 @@ class CallContext:
             warned.add(seen)
             self.dependencies.report(ChoicesMissing(self.call.id, target.vendor, target.model, asked, asked - self.choices_missing))
 
-    def _let_vendor_go(self, charge: Charge) -> bool:
-        """Cancel what the vendor may still be doing, unless there is a reason to read on. True if the call is reported only after that."""
+    def _let_vendor_go(self, charge: Charge, ended: CallEnded) -> None:
+        """Cancel what the vendor may still be doing, unless there is a reason to read on: the charge is final only after that."""
         answer, decoder, delivery = self.answer, self.decoder, self.delivery
         if answer is None:
-            return False
+            return
         left = self.life.outcome in (CLIENT_GONE, CLIENT_STALLED)
         if not left or decoder is None or decoder.done:
             answer.close()
-            return False
-        finished, fact = decoder.finished, self._fact(self.used)
+            return
+        finished = decoder.finished
 
         def report(generated: Usage) -> None:
             sent = Delivered(delivery.tokens, decoder.tokens, decoder.reasoning_shown, finished)
-            bill = charge.report(generated, self._arrived(sent), told(decoder))
-            if finished:
-                tokens = bill.billed.output_tokens
-                self._tell(msgspec.structs.replace(fact, usage=generated, billed_tokens=tokens, cost_nanos=bill.cost), bill)
+            if charge.report(generated, self._arrived(sent), told(decoder)):
+                self._tell_final(charge, ended)
 
         if not self.dependencies.background_reads.start(answer, decoder, report, vendor=self.target.vendor):
             answer.close()
-            return False
-        charge.await_report()
-        return finished
+        else:
+            charge.await_report()
 
-    def _confirm(self, charge: Charge) -> None:
+    def _confirm(self, charge: Charge, ended: CallEnded) -> None:
         """Have the charge told what the client really has, as soon as that is known."""
         life = self.life
         if life.outcome == FAILED:
-            charge.confirm(Delivered(), whole=True)  # it costs nothing, whoever hears of it
+            final = charge.confirm(Delivered(), whole=True)  # it costs nothing, whoever hears of it
+            if final:
+                self._tell_final(charge, ended)
             return
         sent = self._sent()
         finished = life.finished or life.settled_as != COMPLETED  # a settlement may be followed by a client's leaving, and not by the end
@@ -282,14 +289,20 @@ class CallContext:
         def tell(whole: bool) -> None:
             document = self.document
             if (whole and finished) or (document is not None and document.arrived()):
-                charge.confirm(sent, whole=True)
-                return
-            charge.confirm(self._arrived(sent), whole=False)
-            if document is not None and life.finished:
-                key = self.key
-                self.dependencies.report(DocumentLost(self.call.id, key.id, key.label, self.dependencies.resets.note(key.id)))
+                final = charge.confirm(sent, whole=True)
+            else:
+                final = charge.confirm(self._arrived(sent), whole=False)
+                self._note_loss()
+            if final:
+                self._tell_final(charge, ended)
 
         self.client.tell_delivery(tell)
+
+    def _note_loss(self) -> None:
+        """Report a document that was handed over whole and did not arrive so."""
+        key = self.key
+        if self.document is not None and self.life.finished:
+            self.dependencies.report(DocumentLost(self.call.id, key.id, key.label, self.dependencies.resets.note(key.id)))
 
     def _sent(self) -> Delivered:
         """Return what was handed to the client's connection."""

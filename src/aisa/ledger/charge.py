@@ -164,8 +164,8 @@ class Charge:
             with suppress(StorageFailed):
                 await self._ledger.sync()
 
-    def confirm(self, delivered: Delivered, *, whole: bool) -> None:
-        """Correct the bill if less arrived than was sent, and let the row go to the ledger."""
+    def confirm(self, delivered: Delivered, *, whole: bool) -> bool:
+        """Correct the bill if less arrived than was sent, and let the row go to the ledger. True if nothing else is awaited."""
         row = self.row
         assert row is not None, "it is closed before its delivery can be known"
         try:
@@ -176,13 +176,14 @@ class Charge:
                     self._correct(final)
         finally:
             self._post()  # whatever happens: a slot that nobody frees is taken until the next start
+        return self._awaited == 0
 
     def await_report(self) -> None:
         """Keep the row open for the vendor's report."""
         self._awaited += 1
 
-    def report(self, generated: Usage, delivered: Delivered, told: Told) -> Bill:
-        """Take what the vendor says that it made, and what else it tells, and let the row go. Returns the bill as it is then.
+    def report(self, generated: Usage, delivered: Delivered, told: Told) -> bool:
+        """Take what the vendor says that it made, and what else it tells, and let the row go. True if nothing else is awaited.
 
         An answer that was finished when its client left is billed as if the report had been there then; the bill of one that was not can
         only fall: no more is billed than was made.
@@ -200,8 +201,7 @@ class Charge:
                     self._replace(msgspec.structs.replace(heard, prices=row.prices, price_source=row.price_source, marks=row.marks))
         finally:
             self._post()
-        assert self.bill is not None, "it has one since it was closed"
-        return self.bill
+        return self._awaited == 0
 
     def _correct(self, final: CallRow) -> None:
         row = self.row

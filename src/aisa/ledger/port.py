@@ -58,6 +58,11 @@ class Charge(Protocol):
         ...
 
     @property
+    def bill(self) -> Bill | None:
+        """What it costs, None until it is closed."""
+        ...
+
+    @property
     def covered(self) -> int:
         """How many output tokens in all can be paid for from what is held already."""
         ...
@@ -92,18 +97,21 @@ class Charge(Protocol):
         """Return once the settlement is as durable as the operator wants it: at once, or when the disk has it."""
         ...
 
-    def confirm(self, delivered: Delivered, *, whole: bool) -> None:
-        """Say what the client really has, once that is known for good: `whole` if it has all that was sent. After the closing, once."""
+    def confirm(self, delivered: Delivered, *, whole: bool) -> bool:
+        """Say what the client really has, once that is known for good: `whole` if it has all that was sent. After the closing, once.
+
+        Returns whether row and bill are final now: no report is awaited.
+        """
         ...
 
     def await_report(self) -> None:
         """Keep the row open for what the vendor will still report: `report` follows."""
         ...
 
-    def report(self, generated: Usage, delivered: Delivered, told: Told) -> Bill:
-        """Say what the vendor made in the end, what of it had arrived when the client left, and what it told of it; return its bill now.
+    def report(self, generated: Usage, delivered: Delivered, told: Told) -> bool:
+        """Say what the vendor made in the end, what of it had arrived when the client left, and what it told of it.
 
-        Once, after `await_report`.
+        Once, after `await_report`. Returns whether row and bill are final now: the delivery is known.
         """
         ...
 

@@ -15,7 +15,7 @@ COMPILE := $(BIN)/uv pip compile --quiet --upgrade --universal --python-version 
 	--no-emit-index-url --no-emit-find-links
 
 .DEFAULT_GOAL := help
-.PHONY: help serve test quick nightly check lint fix bench pythons soak crash docs compat lock clean
+.PHONY: help serve test quick nightly check lint fix bench pythons soak crash path docs compat lock clean
 
 help: ## list these targets
 	@sed -n 's/^\([a-z]*\):.*## \(.*\)/  make \1|\2/p' $(MAKEFILE_LIST) | awk -F'|' '{ printf "%-14s %s\n", $$1, $$2 }'
@@ -57,6 +57,9 @@ soak: $(VENV)/bench.stamp ## run mixed load for a long time and watch for leaks
 crash: $(VENV)/dev.stamp ## kill a server hundreds of times and hold its ledger against its clients' counts
 	$(BIN)/python tests/crash.py $(ARGS)
 	AISA_CRASHES=20 $(BIN)/python -m pytest -q -s -o faulthandler_timeout=0 -k named_point tests/test_crash.py
+
+path: $(VENV)/dev.stamp ## count the code that runs for one streamed call; with ARGS=--files, in which files
+	@$(BIN)/python tools/call_path.py $(ARGS)
 
 docs: $(VENV)/dev.stamp ## rewrite the pages that are generated from code
 	$(BIN)/python tools/errors_page.py > docs/errors.md

@@ -151,7 +151,7 @@ class Prices(Section, frozen=True, kw_only=True):
 class Vendor(Section, frozen=True, kw_only=True):
     """Where a vendor is and how to talk to it."""
 
-    dialect: Literal["gemini", "openai"] = "openai"
+    dialect: Literal["gemini", "openai", "responses"] = "openai"
     base_url: str
     api_key: str | None = None
     api_key_as: str | None = None
@@ -266,7 +266,7 @@ FIELDS: Mapping[str, str] = MappingProxyType(
         "ledger.drains_max": "Answers that are read on at the same time at most; more are cancelled.",
         "ledger.drain_seconds": "How long an answer is read on at most.",
         **LIMITS_IN_WORDS,
-        "vendors.<name>.dialect": "The API that the vendor speaks.",
+        "vendors.<name>.dialect": "The API that the vendor speaks. Of OpenAI itself, what `openai` would refuse is asked as `responses`.",
         "vendors.<name>.base_url": "Where the vendor's API is, up to and without `/chat/completions`, which is left out if it is there; "
         "a query in it counts as `query`.",
         "vendors.<name>.api_key": "Credential sent to the vendor as `api_key_as` says; best written as `${VARIABLE}`. None if absent.",

@@ -83,7 +83,7 @@ class AnswerBuilder:
         """Return an id for the next call of a choice, where the vendor gives none."""
         return f"call_{self._call_id}_{choice}_{self._calls.get(choice, 0)}"
 
-    def call(self, choice: int, call_id: str, name: str) -> int:
+    def call(self, choice: int, call_id: str, name: str, *, custom: bool = False) -> int:
         """The model calls a tool. Returns the how-manieth call of the choice this is; a call without an id gets one."""
         index = self._calls.get(choice, 0)
         if self._open(choice):
@@ -94,7 +94,7 @@ class AnswerBuilder:
                 if index == 0:  # of calls in the older form there is one at most
                     self._add(FunctionCall(choice, name, "", tokens))
             else:
-                self._add(ToolCall(choice, index, call_id, name, tokens))
+                self._add(ToolCall(choice, index, call_id, name, tokens, custom))
         return index
 
     def give(self, choice: int, index: int, text: str) -> None:

@@ -257,7 +257,9 @@ STATUS_OF = {
     squeezed(code): status
     for status, names in {
         400: "invalid_request_error INVALID_ARGUMENT FAILED_PRECONDITION OUT_OF_RANGE ValidationException bad_request"
-        " BadRequestError invalid_request base_resp_2013",
+        " BadRequestError invalid_request base_resp_2013 data_residency_mismatch invalid_image invalid_image_format invalid_base64_image"
+        " invalid_image_url image_too_large image_too_small image_parse_error invalid_image_mode image_file_too_large"
+        " unsupported_image_media_type empty_image_file failed_to_download_image image_file_not_found",
         404: "not_found_error NOT_FOUND ResourceNotFoundException",
         413: "request_too_large",
         500: "api_error server_error INTERNAL InternalServerException base_resp_1024 base_resp_1033",

@@ -8,12 +8,14 @@ import msgspec
 from msgspec import Raw
 
 from aisa.errors import UpstreamFailed
+from aisa.providers import responses
 from aisa.providers.blame import judge, unreadable
 from aisa.providers.openai_answer import AnswerDecoder
 from aisa.providers.openai_assembly import AssemblyDecoder, as_stream, is_assembled
 from aisa.providers.openai_stream import StreamDecoder
 from aisa.providers.port import UpstreamRequest
 from aisa.providers.report import read_refusal
+from aisa.providers.responses_models import is_asked_there
 from aisa.providers.shape import Asked, Decoder, Target
 from aisa.wire.chat import IMAGE, ChatRequest, has_bare_image_url
 from aisa.wire.door import Request
@@ -33,6 +35,8 @@ USAGE_PLEASE = Raw(USAGE_WISH)
 
 def to_upstream(request: Request, target: Target) -> UpstreamRequest:
     """Write the request: the client's own members, with the vendor's model name and, for streams, usage asked for."""
+    if is_asked_there(request, target):
+        return responses.to_upstream(request, target)
     chat = request.as_chat()
     if target.assemble and is_assembled(chat, target):
         chat = as_stream(chat)
@@ -94,6 +98,8 @@ def with_image_objects(messages: Raw) -> bytes:
 
 def decoder(request: Request, target: Target, *, call_id: str, created: int, protocol: str = NAME) -> Decoder:
     """Return what reads the answer: a stream of events, or one document, or a stream that becomes one."""
+    if is_asked_there(request, target):
+        return responses.decoder(request, target, call_id=call_id, created=created, protocol=protocol)
     chat, identity, passes = request.as_chat(), (call_id, created), protocol == NAME
     if chat.stream:
         return StreamDecoder(chat, target, identity, passes=passes)

@@ -36,7 +36,8 @@ SHOWN, FROM_TOOLS = "candidatesTokenCount", "toolUsePromptTokenCount"
 
 #: How long what was written is cached -> the member of Breakdown; five minutes, which is usual, have none.
 LIFETIMES = {"30m": "cache_write_30m_tokens", "1h": "cache_write_1h_tokens", "12h": "cache_write_12h_tokens"}
-WRITES = ("cache_creation", "cache_creation_token_details")  # objects of `ephemeral_1h_input_tokens` and the like
+#: Objects of `ephemeral_1h_input_tokens`, `ttl_12h_tokens` and the like.
+WRITES = ("cache_creation", "cache_creation_token_details", "cache_write_tokens_details")
 SEARCHES = ("web_search_requests", "num_search_queries")
 SOURCES = ("num_sources_used",)
 
@@ -308,7 +309,7 @@ def lifetimes(fields: Tree) -> dict[str, int]:
     found: dict[str, int] = {}
     for tree in trees_named(fields, WRITES):
         for name, value in tree.items():
-            lifetime = name.removeprefix("ephemeral_").removesuffix("_input_tokens")
+            lifetime = name.removeprefix("ephemeral_").removeprefix("ttl_").removesuffix("_tokens").removesuffix("_input")
             found[lifetime] = max(found.get(lifetime, 0), count_of(value) or 0)
     return found
 

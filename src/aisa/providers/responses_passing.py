@@ -1,0 +1,89 @@
+"""Reads answers of the Responses API for its own clients: the vendor's events pass, but the last, which waits until the bill is settled.
+
+Of the last, and of a document, the cost is added and what `model` and `store` say is made true. Sans-IO.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from aisa.answer import Part, Piece, together
+from aisa.providers.answer_builder import AnswerBuilder
+from aisa.providers.responses_reader import ResponsesReader
+from aisa.providers.shape import Target
+from aisa.providers.typed_stream import TypedDocument, TypedStream, object_in
+from aisa.usage import Usage
+from aisa.wire.lenient_json import encode
+from aisa.wire.responses_usage import usage_of
+from aisa.wire.trees import Tree, is_tree
+from aisa.wire.usage_report import with_cost
+
+OPENING_EVENTS_MAX = 1_000  # of what comes before the first word; beyond, the client gets them
+FINISHED = frozenset({"response.completed", "response.incomplete", "response.failed", "error"})
+
+
+class PassingStream(TypedStream):
+    """Reads a stream."""
+
+    def __init__(self, builder: AnswerBuilder, reader: ResponsesReader, target: Target) -> None:
+        super().__init__(builder, reader, target)
+        self._responses = reader
+        self._pieces: list[Piece] = []
+        self._counted = 0
+        self._data: bytes = b""  # of the event that is being read
+
+    def closing(self, cost_usd: str | None) -> Sequence[Part]:
+        """Return the last event."""
+        event = self._responses.last or {}
+        response = event.get("response")
+        ended = settled(response if is_tree(response) else {}, self._target, usage=self.usage(), cost_usd=cost_usd)
+        return [Piece(event_of({**event, "response": ended}), 0)]
+
+    def _take_event(self, data: bytes, *, last: bool) -> None:
+        self._data = data
+        super()._take_event(data, last=last)
+
+    def _tell(self, event: Tree) -> None:
+        super()._tell(event)
+        self._builder.take()
+        tokens, self._counted = self._builder.tokens - self._counted, self._builder.tokens
+        kind = str(event.get("type"))
+        if self.failure is not None or kind in FINISHED:
+            return
+        response = event.get("response")
+        if self._target.public and is_tree(response) and "model" in response:
+            passed = event_of({**event, "response": {**response, "model": self._target.public}})
+        else:
+            passed = b"event: " + kind.encode() + b"\ndata: " + self._data + b"\n\n" if b"\n" not in self._data else event_of(event)
+        self._pieces.append(Piece(passed, tokens, carries="output_index" in event))
+
+    def _taken(self) -> list[Part]:
+        if not (self._builder.begun or self._reader.ended or len(self._pieces) > OPENING_EVENTS_MAX):
+            return []
+        pieces, self._pieces = self._pieces, []
+        return list(together(pieces))
+
+    def _closed(self) -> list[Part]:
+        self._builder.close()
+        return self._taken()
+
+
+class PassingDocument(TypedDocument):
+    """Reads one document."""
+
+    def closing(self, cost_usd: str | None) -> Sequence[Part]:
+        """Return it."""
+        return [Piece(encode(settled(object_in(b"".join(self._body)) or {}, self._target, usage=self.usage(), cost_usd=cost_usd)), 0)]
+
+
+def settled(response: Tree, target: Target, *, usage: Usage, cost_usd: str | None) -> Tree:
+    """Return a response as it may leave: with what it costs, under the model's name here, and stored nowhere."""
+    told = response.get("usage")
+    written = with_cost(told, cost_usd) if is_tree(told) else usage_of(usage, cost_usd)
+    named: Tree = {"model": target.public} if target.public and "model" in response else {}
+    return {**response, **named, "store": False, "usage": written}
+
+
+def event_of(event: Tree) -> bytes:
+    """Write an event."""
+    return b"event: " + str(event.get("type")).encode() + b"\ndata: " + encode(event) + b"\n\n"

@@ -1,0 +1,227 @@
+"""What the events and the documents of the Responses API mean, told to a builder. Knows no framing and no door.
+
+Vendors repeat at the end of an item, and of the answer, what they have said in pieces; what they left out of the pieces is told then.
+"""
+
+from __future__ import annotations
+
+import msgspec
+
+from aisa.providers.answer_builder import AnswerBuilder
+from aisa.providers.vendor_state import VendorState
+from aisa.wire.trees import Tree, as_list, is_tree, text_or_none, trees_in
+from aisa.wire.vendor_error import VendorError
+from aisa.wire.vendor_tier import tier_named
+
+CALLS = {"function_call": "arguments", "custom_tool_call": "input"}
+ENDS = frozenset({"response.completed", "response.incomplete"})
+BREAK = "\n\n"  # between two messages, and two parts of a summary, which clients of other protocols get as one text
+#: Why an answer is not whole, where the vendor's word would not be known.
+STOPPED = {"steered": "stop", "max_messages": "length"}
+
+
+class Item:
+    """An item of the output: which call it is, if it is one, and how much of its texts was told."""
+
+    def __init__(self, kind: str) -> None:
+        self.kind = kind
+        self.call = -1
+        self.told: dict[str, int] = {}  # characters, by part
+
+
+class ResponsesReader:
+    """Reads one answer; implements `typed_stream.Reader`. `last` is the event, or the document, that ended it.
+
+    `state` seals encrypted reasoning for clients of other protocols; None for those of this one, who have it as it is.
+    """
+
+    def __init__(self, builder: AnswerBuilder, state: VendorState | None) -> None:
+        self.last: Tree | None = None
+        self._builder = builder
+        self._state = state
+        self._items: dict[str, Item] = {}  # by the vendor's id, else by place
+        self._names: dict[object, str] = {}  # of items, by their place in the output
+        self._thoughts: list[Tree] = []  # what is to come back before the next call
+        self._said = self._thought = False
+
+    @property
+    def ended(self) -> bool:
+        """True once the answer has its end."""
+        return self.last is not None
+
+    def take(self, event: Tree) -> None:
+        """Tell what an event, or a whole document, says. Raises VendorError where that is a failure."""
+        kind = str(event.get("type") or "")
+        if kind.endswith(".delta"):
+            self._delta(kind, event)
+        elif kind == "response.output_item.added":
+            self._item(event.get("item"), event.get("output_index"))
+        elif kind == "response.output_item.done":
+            self._done(event.get("item"), event.get("output_index"))
+        elif kind == "response.output_text.annotation.added":
+            self._annotated([event.get("annotation")])
+        elif kind in ENDS or event.get("object") == "response":
+            self._end(event)
+        elif kind in {"response.failed", "error"} or event.get("error"):
+            raise VendorError(failure_in(event))
+        elif is_tree(event.get("response")):
+            self._identify(event["response"])
+
+    def _identify(self, response: object) -> None:
+        if is_tree(response):
+            self._builder.identify(response.get("id"), response.get("model"))
+
+    def _delta(self, kind: str, event: Tree) -> None:
+        text = text_or_none(event.get("delta"))
+        if text is None:
+            return
+        name = self._names.get(event.get("output_index"), str(event.get("item_id")))
+        item = self._items.setdefault(name, Item("message" if "output_text" in kind or "refusal" in kind else "reasoning"))
+        if kind == "response.output_text.delta":
+            self._say(item, f"text {event.get('content_index')}", text)
+            if logprobs := as_list(event.get("logprobs")):
+                self._builder.carry(0, "logprobs", {"content": logprobs, "refusal": None}, beside=True)
+        elif kind == "response.refusal.delta":
+            self._note(item, f"refusal {event.get('content_index')}", text)
+            self._builder.refuse(0, text)
+        elif kind in ("response.reasoning_summary_text.delta", "response.reasoning_text.delta"):
+            self._think(
+                item, f"{'summary' if 'summary' in kind else 'content'} {event.get('summary_index', event.get('content_index'))}", text
+            )
+        elif kind in ("response.function_call_arguments.delta", "response.custom_tool_call_input.delta") and item.call >= 0:
+            self._note(item, "given", text)
+            self._builder.give(0, item.call, text)
+
+    def _item(self, given: object, place: object) -> Item | None:
+        """Take note of an item that begins, or that nobody announced. A call is told at once."""
+        if not is_tree(given):
+            return None
+        kind = str(given.get("type"))
+        name = text_or_none(given.get("id")) or text_or_none(given.get("call_id")) or f"at {place}"
+        if place is not None:
+            name = self._names.setdefault(place, name)
+        item = self._items.get(name)
+        if item is None:
+            item = self._items[name] = Item(kind)
+            if kind in CALLS:
+                self._call(item, given)
+        return item
+
+    def _call(self, item: Item, given: Tree) -> None:
+        call_id, named = text_or_none(given.get("call_id")) or self._builder.next_id(0), str(given.get("name") or "")
+        if namespace := text_or_none(given.get("namespace")):
+            named = f"{namespace}__{named}"
+        if self._thoughts and self._state is not None:
+            self._state.keep(call_id, msgspec.json.encode(self._thoughts))
+        item.call = self._builder.call(0, call_id, named, custom=item.kind == "custom_tool_call")
+
+    def _done(self, given: object, place: object) -> None:
+        """Tell what of a whole item has not been told."""
+        item = self._item(given, place)
+        if item is None or not is_tree(given):
+            return
+        if item.kind == "message":
+            self._message(item, given)
+        elif item.kind == "reasoning":
+            self._reasoning(item, given)
+        elif item.kind in CALLS and (rest := self._rest(item, "given", given.get(CALLS[item.kind]))):
+            self._builder.give(0, item.call, rest)
+        item.told["done"] = 1
+
+    def _message(self, item: Item, given: Tree) -> None:
+        for place, part in enumerate(trees_in(given.get("content"))):
+            if rest := self._rest(item, f"refusal {place}", part.get("refusal")):
+                self._builder.refuse(0, rest)
+            if rest := self._rest(item, f"text {place}", part.get("text"), note=False):
+                self._say(item, f"text {place}", rest)
+                self._annotated(as_list(part.get("annotations")))
+                if logprobs := as_list(part.get("logprobs")):
+                    self._builder.carry(0, "logprobs", {"content": logprobs, "refusal": None}, beside=True)
+
+    def _reasoning(self, item: Item, given: Tree) -> None:
+        for member in ("summary", "content"):
+            for place, part in enumerate(trees_in(given.get(member))):
+                if rest := self._rest(item, f"{member} {place}", part.get("text"), note=False):
+                    self._think(item, f"{member} {place}", rest)
+        if self._state is not None and text_or_none(given.get("encrypted_content")) and "done" not in item.told:
+            self._thoughts.append(given)
+            self._builder.think(0, "", self._state.seal(msgspec.json.encode([given])))
+
+    def _say(self, item: Item, part: str, text: str) -> None:
+        if self._said and not item.told:
+            self._builder.say(0, BREAK)
+        self._said = True
+        self._note(item, part, text)
+        self._builder.say(0, text)
+
+    def _think(self, item: Item, part: str, text: str) -> None:
+        if self._thought and part not in item.told:
+            self._builder.think(0, BREAK)
+        self._thought = True
+        self._note(item, part, text)
+        self._builder.think(0, text)
+
+    def _note(self, item: Item, part: str, text: str) -> None:
+        item.told[part] = item.told.get(part, 0) + len(text)
+
+    def _rest(self, item: Item, part: str, whole: object, *, note: bool = True) -> str:
+        """Return what of a text has not been told."""
+        text = whole if isinstance(whole, str) else ""
+        rest = text[item.told.get(part, 0) :]
+        if note and rest:
+            self._note(item, part, rest)
+        return rest
+
+    def _annotated(self, annotations: list[object]) -> None:
+        notes = [chat_annotation(note) for note in annotations if is_tree(note)]
+        if notes:
+            self._builder.carry(0, "annotations", notes)
+
+    def _end(self, event: Tree) -> None:
+        """The answer is complete, or as complete as it will be. Raises VendorError for one that is neither."""
+        given = event.get("response", event)
+        response = given if is_tree(given) else {}
+        status = response.get("status") or "completed"
+        if status not in ("completed", "incomplete"):
+            raise VendorError(failure_in(response))
+        self._identify(response)
+        for place, item in enumerate(trees_in(response.get("output"))):
+            known = text_or_none(item.get("id")) or text_or_none(item.get("call_id"))
+            if known in self._items or (known is None and self._items):
+                if known is not None and "done" not in self._items[known].told:
+                    self._done(item, None)
+            else:
+                self._done(item, f"end {place}")
+        used = response.get("usage")
+        if is_tree(used):
+            self._builder.reported({**used, **searches_in(response)})
+        self._builder.tier = tier_named(response.get("service_tier"))
+        why = response.get("incomplete_details")
+        reason = str(why.get("reason") or "length") if is_tree(why) else "length" if status == "incomplete" else "stop"
+        self._builder.finish(0, STOPPED.get(reason, reason))
+        self.last = event
+
+
+def failure_in(event: Tree) -> object:
+    """Return the error of an event or a response that failed, in whichever place it stands."""
+    response = event.get("response")
+    for holder in (event, response if is_tree(response) else {}):
+        error = holder.get("error")
+        if is_tree(error) and any(error.values()):
+            return error
+    told = {name: event[name] for name in ("code", "message", "param") if event.get(name) is not None}
+    return told or {"message": f"the answer ended as {str(event.get('status') or event.get('type'))[:40]}"}
+
+
+def chat_annotation(note: Tree) -> Tree:
+    """Return a note on a text as chat completions have it: what it says in an object of its own."""
+    kind = str(note.get("type"))
+    return {"type": kind, kind: {name: value for name, value in note.items() if name != "type"}}
+
+
+def searches_in(response: Tree) -> Tree:
+    """Return the searches that are billed beside tokens, under a name that reports of usage have for them."""
+    used = response.get("tool_usage")
+    searched = used.get("web_search") if is_tree(used) else None
+    number = searched.get("num_requests") if is_tree(searched) else None
+    return {"num_search_queries": number} if number else {}

@@ -1,0 +1,244 @@
+"""Requests as the Responses API takes them: a chat request translated, a request of this API made stateless. Always the same for the same.
+
+A conversation only grows at its end: what stands before an item of encrypted reasoning is never written in another way later.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from itertools import count
+
+import msgspec
+from msgspec import Raw
+
+from aisa.providers.concessions import Concessions
+from aisa.providers.shape import Target
+from aisa.wire.chat import ChatRequest
+from aisa.wire.reasoning_details import SEALED_PREFIX, seals_in
+from aisa.wire.responses import ResponsesRequest
+from aisa.wire.trees import Tree, is_list, is_tree, text_or_none, trees_in
+
+ENCRYPTED = "encrypted_content"  # in `include`: what lets reasoning come back, as nothing is stored
+INCLUDED = f"reasoning.{ENCRYPTED}"
+LOGPROBS = "message.output_text.logprobs"
+OUTPUT_TOKENS_MIN = 16  # that OpenAI lets be asked for
+#: Members of a chat request that have the same name and meaning here.
+SAME = (
+    "temperature",
+    "top_p",
+    "top_logprobs",
+    "parallel_tool_calls",
+    "service_tier",
+    "user",
+    "safety_identifier",
+    "prompt_cache_key",
+    "prompt_cache_retention",
+    "prompt_cache_options",
+    "metadata",
+    "moderation",
+)
+#: Members that this API has no word for; these values of them ask for nothing.
+UNKNOWN: Mapping[str, tuple[object, ...]] = {
+    "stop": ([], None),
+    "seed": (None,),
+    "logit_bias": ({}, None),
+    "frequency_penalty": (0, None),
+    "presence_penalty": (0, None),
+}
+OLDER_CALL = "call_of_function_{}"  # the id of a call in the older form, which has none
+
+
+def own_request(request: ResponsesRequest, target: Target) -> dict[str, object]:
+    """Return a request of this API with the vendor's model, that stores nothing and gets its reasoning sealed.
+
+    Reasoning without its seal is left out, as the vendor keeps none to find it by; so is what was sealed for somebody else.
+    """
+    fields: dict[str, object] = {**request.fields, "model": target.model, "store": False}
+    if ENCRYPTED not in target.omit:
+        asked = request.known.include or []
+        fields["include"] = asked if INCLUDED in asked else [*asked, INCLUDED]
+    given = request.known.input
+    if not isinstance(given, str) and b'"reasoning"' in bytes(request.fields["input"]):
+        fields["input"] = [item for item in given if item.get("type") != "reasoning" or is_sealed_here(item)]
+    return fields
+
+
+def is_sealed_here(item: Tree) -> bool:
+    """Tell whether an item of reasoning carries what a vendor of this API can read."""
+    seal = text_or_none(item.get(ENCRYPTED))
+    return seal is not None and not seal.startswith(SEALED_PREFIX)
+
+
+def request_of(chat: ChatRequest, target: Target, concessions: Concessions) -> dict[str, object]:
+    """Return a chat request in this API's words. Raises UpstreamFailed for what it has none for."""
+    body: dict[str, object] = {"model": target.model, "input": list(Input(chat, target).items()), "store": False}
+    if chat.stream:
+        body["stream"] = True
+    include = [] if ENCRYPTED in target.omit else [INCLUDED]
+    if chat.known.logprobs:
+        include.append(LOGPROBS)
+    if include:
+        body["include"] = include
+    body |= tools_of(chat)
+    body |= {name: Raw(chat.fields[name]) for name in SAME if name in chat.fields and bytes(chat.fields[name]) != b"null"}
+    if (bound := chat.max_tokens) is not None:
+        if bound < OUTPUT_TOKENS_MIN:
+            concessions.move(chat.bound_name, OUTPUT_TOKENS_MIN)
+        body["max_output_tokens"] = max(bound, OUTPUT_TOKENS_MIN)
+    if chat.known.reasoning_effort is not None:
+        body["reasoning"] = {"effort": chat.known.reasoning_effort}
+    form = {"format": flat_format(chat.known.response_format), "verbosity": chat.known.verbosity}
+    if text := {name: value for name, value in form.items() if value is not None}:
+        body["text"] = text
+    give_up(chat, concessions)
+    return body
+
+
+def give_up(chat: ChatRequest, concessions: Concessions) -> None:
+    """Give up what this API cannot do. Raises UpstreamFailed, unless the model's entry has such dropped."""
+    for name, nothing in UNKNOWN.items():
+        if name in chat.fields and msgspec.json.decode(chat.fields[name]) not in nothing:
+            concessions.drop(name, "the Responses API has no such parameter")
+    if chat.choices > 1:
+        concessions.drop("n", "the Responses API gives one answer")
+    if chat.known.audio is not None or "audio" in (chat.known.modalities or ()):
+        raise concessions.refusal("audio" if chat.known.audio is not None else "modalities", "the Responses API answers in text")
+
+
+def flat_format(given: Tree | None) -> Tree | None:
+    """Return the form of the text: here a schema stands beside its name."""
+    schema = None if given is None else given.get("json_schema")
+    return {"type": "json_schema", **schema} if is_tree(schema) else given
+
+
+def tools_of(chat: ChatRequest) -> dict[str, object]:
+    """Return the tools and which of them is to be called."""
+    known = chat.known
+    tools = [flat_tool(tool) for tool in trees_in(msgspec.json.decode(chat.fields["tools"]))] if known.tools else []
+    if known.functions and not tools:
+        tools = [flat_tool({"type": "function", "function": one}) for one in trees_in(msgspec.json.decode(chat.fields["functions"]))]
+    if known.web_search_options is not None:
+        tools.append(web_search(known.web_search_options))
+    choice = known.tool_choice if known.tool_choice is not None else known.function_call
+    found: dict[str, object] = {"tools": tools} if tools else {}
+    return found if choice is None or not tools else {**found, "tool_choice": flat_choice(choice)}
+
+
+def flat_tool(tool: Tree) -> Tree:
+    """Return a tool as it stands here. Parameters and strictness must be there, and the latter is not what it is without in chats."""
+    kind = str(tool.get("type"))
+    inner = tool.get(kind)
+    if not is_tree(inner):
+        return tool
+    if kind == "function":
+        return {"type": kind, "parameters": None, "strict": False, **{name: value for name, value in inner.items() if value is not None}}
+    form = inner.get("format")
+    grammar = form.get("grammar") if is_tree(form) else None
+    return {"type": kind, **inner, **({"format": {"type": "grammar", **grammar}} if is_tree(grammar) else {})}
+
+
+def flat_choice(choice: str | Tree) -> object:
+    """Return which tool is to be called."""
+    if isinstance(choice, str):
+        return choice
+    allowed = choice.get("allowed_tools")
+    if is_tree(allowed):
+        return {"type": "allowed_tools", **allowed, "tools": [flat_choice(tool) for tool in trees_in(allowed.get("tools"))]}
+    kind = str(choice.get("type") or "function")
+    inner = choice.get(kind)
+    return {"type": kind, "name": inner.get("name") if is_tree(inner) else choice.get("name")}
+
+
+def web_search(options: Tree) -> Tree:
+    """Return the vendor's search for what a chat asks of it."""
+    where = options.get("user_location")
+    approximate = where.get("approximate") if is_tree(where) else None
+    location = {"user_location": {"type": "approximate", **approximate}} if is_tree(approximate) else {}
+    size = options.get("search_context_size")
+    return {"type": "web_search", **({} if size is None else {"search_context_size": size}), **location}
+
+
+class Input:
+    """The messages of a chat as items."""
+
+    def __init__(self, chat: ChatRequest, target: Target) -> None:
+        self._messages = trees_in(msgspec.json.decode(chat.fields["messages"]))
+        self._state = target.state
+        self._custom: set[object] = set()  # calls of tools that take any text
+        self._older = count()  # calls in the older form, by number
+        self._last_older = ""
+
+    def items(self) -> Iterator[Tree]:
+        """Yield them."""
+        for message in self._messages:
+            role = message.get("role")
+            if role == "assistant":
+                yield from self._turn(message)
+            elif role == "tool":
+                kind = "custom_tool_call_output" if message.get("tool_call_id") in self._custom else "function_call_output"
+                yield {"type": kind, "call_id": message.get("tool_call_id"), "output": content_of(message.get("content"))}
+            elif role == "function":
+                yield {"type": "function_call_output", "call_id": self._last_older, "output": content_of(message.get("content"))}
+            else:
+                yield {"role": role, "content": content_of(message.get("content"))}
+
+    def _turn(self, message: Tree) -> Iterator[Tree]:
+        """Yield what the model thought, said and called."""
+        calls = trees_in(message.get("tool_calls"))
+        yield from self._thoughts(message, calls)
+        if text := said_in(message):
+            yield {"role": "assistant", "content": text}
+        for call in calls:
+            yield self._call(call)
+        older = message.get("function_call")
+        if is_tree(older):
+            self._last_older = OLDER_CALL.format(next(self._older))
+            yield {
+                "type": "function_call",
+                "call_id": self._last_older,
+                "name": older.get("name"),
+                "arguments": older.get("arguments") or "",
+            }
+
+    def _thoughts(self, message: Tree, calls: list[Tree]) -> Iterator[Tree]:
+        state = self._state
+        if state is None:
+            return
+        known = [opened for seal in seals_in(message) if (opened := state.open(seal)) is not None]
+        if not known and calls and (kept := state.kept(str(calls[0].get("id")))) is not None:
+            known = [kept]
+        for thoughts in known:
+            yield from trees_in(msgspec.json.decode(thoughts))
+
+    def _call(self, call: Tree) -> Tree:
+        custom, function = call.get("custom"), call.get("function")
+        if is_tree(custom):
+            self._custom.add(call.get("id"))
+            return {"type": "custom_tool_call", "call_id": call.get("id"), "name": custom.get("name"), "input": custom.get("input") or ""}
+        given = function if is_tree(function) else {}
+        return {"type": "function_call", "call_id": call.get("id"), "name": given.get("name"), "arguments": given.get("arguments") or ""}
+
+
+def said_in(message: Tree) -> str:
+    """Return the text of an assistant's message, its refusal included: here only the vendor's own answers tell it apart."""
+    content = message.get("content")
+    texts = [content] if isinstance(content, str) else [part.get("text") or part.get("refusal") for part in trees_in(content)]
+    return "".join([str(text) for text in [*texts, message.get("refusal")] if text])
+
+
+def content_of(content: object) -> object:
+    """Return the content of a message or a result."""
+    return [part_of(part) for part in trees_in(content)] if is_list(content) else content or ""
+
+
+def part_of(part: Tree) -> Tree:
+    """Return a part of it. Those that chat completions do not know pass."""
+    kind, image, file = part.get("type"), part.get("image_url"), part.get("file")
+    if kind == "text":
+        return {"type": "input_text", "text": part.get("text") or ""}
+    if kind == "image_url":
+        told = image if is_tree(image) else {"url": image}
+        return {"type": "input_image", "image_url": told.get("url"), "detail": told.get("detail") or "auto"}
+    if kind == "file" and is_tree(file):
+        return {"type": "input_file", **file}
+    return part

@@ -134,3 +134,18 @@ def test_what_arrives_on_the_wire_keeps_the_promises(front: Front) -> None:
         assert faults_in(answer.content) == []
         items, end = codex_turn(answer.content)
         assert ([item["type"] for item in items], end["type"]) == (["message"], "response.completed")
+
+
+def test_a_call_with_an_idempotency_key_is_made_and_billed_once(front: Front, client: OpenAI) -> None:
+    """The same document again, byte for byte and under the same id; a stream is not sent again, and says where its receipt is."""
+    asked: dict[str, Any] = {"model": "priced", "input": "Hi."}
+    before = len(front.vendor.requests)
+    first, second = (client.responses.with_raw_response.create(**asked, extra_headers={"idempotency-key": "r-1"}) for _ in range(2))
+    assert first.content == second.content
+    assert (first.headers["x-request-id"], second.headers["idempotent-replayed"]) == (second.headers["x-request-id"], "true")
+    with client.responses.stream(**asked, extra_headers={"idempotency-key": "r-2"}) as stream:
+        cost = stream.get_final_response().to_dict()["usage"]["cost"]  # type: ignore[index] # the client's types do not know it
+    assert cost == first.parse().to_dict()["usage"]["cost"] > 0  # type: ignore[index] # likewise
+    with pytest.raises(APIStatusError, match="receipt") as again:
+        client.responses.create(**asked, stream=True, extra_headers={"idempotency-key": "r-2"})
+    assert (again.value.status_code, len(front.vendor.requests) - before) == (409, 2)

@@ -16,6 +16,7 @@ from aisa.config.schema import Prices
 from aisa.errors import UpstreamFailed
 from aisa.ledger.row import CallRow
 from aisa.providers import openai, responses
+from aisa.providers.openai_answer import AnswerDecoder
 from aisa.providers.shape import Asked, Decoder, Target
 from aisa.providers.vendor_state import Memory, Seals, VendorState
 from aisa.testing.clock import run_virtual
@@ -337,7 +338,7 @@ def test_openai_is_asked_where_it_will_not_refuse(model: str, fields: Json, path
     own = parse_responses(b'{"model":"m","input":"Hi."}')
     assert openai.to_upstream(own, target).path == "/responses"
     answer = openai.decoder(parse_chat(chat(**fields)), target, call_id="1", created=1, protocol="openai")
-    assert ("Typed" in type(answer).__name__) == (path == "/responses")
+    assert isinstance(answer, AnswerDecoder) == (path == "/chat/completions")
 
 
 # Answers

@@ -6,8 +6,9 @@ from collections.abc import Sequence
 
 import msgspec
 
-from aisa.answer import Part, Piece, events_of, together
+from aisa.answer import Part, Piece, Text, events_of, together
 from aisa.wire.chat_parts import identity_of, parts_of
+from aisa.wire.plain import CHUNK, PlainChoice
 from aisa.wire.trees import Tree
 
 OPENING_BYTES_MAX = 65_536  # of what comes before the first word; real ones are one chunk a choice, and a chunk of filter results
@@ -40,9 +41,21 @@ class Outlet:
     def _typed(self, pieces: list[Piece]) -> list[Part]:
         parts: list[Part] = []
         for event, tokens in [event for piece in pieces for event in events_of(piece)]:
-            chunk: Tree = msgspec.json.decode(event.removeprefix(b"data: "))
+            data = event.removeprefix(b"data: ")
+            if self._named and (text := text_alone(data)) is not None:
+                parts.append(Text(text.index, text.delta.content, tokens))
+                continue
+            chunk: Tree = msgspec.json.decode(data)
             if not self._named:
                 self._named = True
                 parts.append(identity_of(chunk))
             parts += parts_of(chunk, tokens)
         return parts
+
+
+def text_alone(data: bytes) -> PlainChoice | None:
+    """Return the choice of a chunk that says nothing but text, as nearly all do; None for any other."""
+    try:
+        return CHUNK.decode(data).choices[0]
+    except msgspec.ValidationError:
+        return None

@@ -15,11 +15,11 @@ from aisa.providers.blame import judge, unreadable
 from aisa.providers.concessions import Concessions
 from aisa.providers.port import UpstreamRequest
 from aisa.providers.report import read_refusal
-from aisa.providers.responses_passing import PassingDocument, PassingStream
+from aisa.providers.responses_passing import PassingDocument, PassingStream, ResponsesStream
 from aisa.providers.responses_reader import ResponsesReader
 from aisa.providers.responses_request import ENCRYPTED, own_request, request_of
 from aisa.providers.shape import Asked, Decoder, Target
-from aisa.providers.typed_stream import TypedDocument, TypedStream
+from aisa.providers.typed_stream import TypedDocument
 from aisa.wire.door import Request
 from aisa.wire.responses import ResponsesRequest
 
@@ -48,7 +48,7 @@ def decoder(request: Request, target: Target, *, call_id: str, created: int, pro
     reader = ResponsesReader(builder, None if protocol == NAME else target.state)
     if protocol == NAME:
         return PassingStream(builder, reader, target) if request.stream else PassingDocument(builder, reader, target)
-    return TypedStream(builder, reader, target) if request.stream else TypedDocument(builder, reader, target)
+    return ResponsesStream(builder, reader, target) if request.stream else TypedDocument(builder, reader, target)
 
 
 def read_failure(status: int, headers: Mapping[str, str], body: bytes, *, target: Target, asked: Asked) -> UpstreamFailed:

@@ -1,4 +1,4 @@
-"""Reads answers of the Responses API for its own clients: the vendor's events pass, but the last, which waits until the bill is settled.
+"""Reads streams of the Responses API, and for its own clients passes them: all events but the last, which waits until the bill is settled.
 
 Of the last, and of a document, the cost is added and what `model` and `store` say is made true. Sans-IO.
 """
@@ -7,27 +7,67 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+import msgspec
+
 from aisa.answer import Part, Piece, together
 from aisa.providers.answer_builder import AnswerBuilder
-from aisa.providers.responses_reader import ResponsesReader
+from aisa.providers.blame import unreadable
+from aisa.providers.responses_reader import ResponsesReader, TextDelta
 from aisa.providers.shape import Target
 from aisa.providers.typed_stream import TypedDocument, TypedStream, object_in
 from aisa.usage import Usage
 from aisa.wire.lenient_json import encode
+from aisa.wire.plain import is_utf8
 from aisa.wire.responses_usage import usage_of
+from aisa.wire.sse import EventTooLarge, parse_block
 from aisa.wire.trees import Tree, is_tree
 from aisa.wire.usage_report import with_cost
 
 OPENING_EVENTS_MAX = 1_000  # of what comes before the first word; beyond, the client gets them
+TEXT_BEGINS = b'event: response.output_text.delta\ndata: {"type":"response.output_text.delta",'
+DATA_AT = TEXT_BEGINS.index(b"{")
+TEXT = msgspec.json.Decoder(TextDelta)
 FINISHED = frozenset({"response.completed", "response.incomplete", "response.failed", "error"})
 
 
-class PassingStream(TypedStream):
-    """Reads a stream."""
+class ResponsesStream(TypedStream):
+    """Reads a stream. Events of further text, as nearly all are, are read without looking at the rest of them."""
 
     def __init__(self, builder: AnswerBuilder, reader: ResponsesReader, target: Target) -> None:
         super().__init__(builder, reader, target)
         self._responses = reader
+
+    def feed(self, data: bytes) -> Sequence[Part]:
+        """Take the next bytes of the vendor's body."""
+        if self._start is not None or self._array is not None or not self._builder.begun:
+            return super().feed(data)
+        try:
+            complete = self._events.take(data)
+        except EventTooLarge:
+            self._fail(unreadable(self._target, "an event over the size limit"))
+            return []
+        for block in complete.split(b"\n\n"):
+            if self.failure is not None or self._reader.ended:
+                break
+            if not (block.startswith(TEXT_BEGINS) and self._text(block)):
+                for _, event in parse_block(block):
+                    self._take_event(event, last=False)
+        return self._relay([]) if complete else []
+
+    def _text(self, block: bytes) -> bool:
+        """Take an event of text; return False for one that is more than that."""
+        data = block[DATA_AT:]
+        try:
+            return b"\n" not in data and is_utf8(data) and self._responses.say(TEXT.decode(data))
+        except msgspec.DecodeError:
+            return False
+
+
+class PassingStream(ResponsesStream):
+    """Reads a stream, whose events pass."""
+
+    def __init__(self, builder: AnswerBuilder, reader: ResponsesReader, target: Target) -> None:
+        super().__init__(builder, reader, target)
         self._pieces: list[Piece] = []
         self._counted = 0
         self._data: bytes = b""  # of the event that is being read
@@ -38,6 +78,14 @@ class PassingStream(TypedStream):
         response = event.get("response")
         ended = settled(response if is_tree(response) else {}, self._target, usage=self.usage(), cost_usd=cost_usd)
         return [Piece(event_of({**event, "response": ended}), 0)]
+
+    def _text(self, block: bytes) -> bool:
+        told = super()._text(block)
+        if told:
+            self._builder.take()
+            tokens, self._counted = self._builder.tokens - self._counted, self._builder.tokens
+            self._pieces.append(Piece(block + b"\n\n", tokens, carries=True))
+        return told
 
     def _take_event(self, data: bytes, *, last: bool) -> None:
         self._data = data

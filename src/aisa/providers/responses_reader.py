@@ -5,7 +5,10 @@ Vendors repeat at the end of an item, and of the answer, what they have said in 
 
 from __future__ import annotations
 
+from typing import Annotated
+
 import msgspec
+from msgspec import Meta
 
 from aisa.providers.answer_builder import AnswerBuilder
 from aisa.providers.vendor_state import VendorState
@@ -27,6 +30,16 @@ class Item:
         self.kind = kind
         self.call = -1
         self.told: dict[str, int] = {}  # characters, by part
+
+
+class TextDelta(msgspec.Struct):
+    """An event of further text, as nearly all are. One with log-probabilities takes the long way."""
+
+    item_id: str
+    output_index: int
+    content_index: int
+    delta: str
+    logprobs: Annotated[list[object], Meta(max_length=0)] = []
 
 
 class ResponsesReader:
@@ -66,6 +79,16 @@ class ResponsesReader:
             raise VendorError(failure_in(event))
         elif is_tree(event.get("response")):
             self._identify(event["response"])
+
+    def say(self, event: TextDelta) -> bool:
+        """Tell further text; return False if there is more to it: it begins something."""
+        item = self._items.get(self._names.get(event.output_index, event.item_id))
+        part = f"text {event.content_index}"
+        if item is None or part not in item.told:
+            return False
+        item.told[part] += len(event.delta)
+        self._builder.say(0, event.delta)
+        return True
 
     def _identify(self, response: object) -> None:
         if is_tree(response):

@@ -8,7 +8,7 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 
-from aisa.answer import Extra, Identity, Part, Piece, Report, together
+from aisa.answer import Extra, Identity, Part, Piece, Report, Text, together
 from aisa.errors import ApiError
 from aisa.usage import Usage
 from aisa.wire.content import Content
@@ -93,6 +93,8 @@ class StreamEncoder:
         """Return the events for these parts as one piece."""
         if type(parts[0]) is Piece:
             return self._pass([part for part in parts if isinstance(part, Piece)])
+        if not self._owed and (pieces := self._further(parts)):
+            return together(pieces)[0]
         events: list[tuple[Tree, int]] = []
         carries = False
         for part in parts:
@@ -126,6 +128,19 @@ class StreamEncoder:
         whole = self._answer.whole(parts)
         events: list[Tree] = [*self._opening(), {"type": f"response.{whole['status']}", "response": whole}]
         return b"".join([self._numbered(event) for event in events])
+
+    def _further(self, parts: Sequence[Part]) -> list[Piece]:
+        """Return the events for parts that are all further text, as nearly all are; none if they are not."""
+        texts = [part for part in parts if type(part) is Text]
+        if len(texts) < len(parts):
+            return []
+        beginning = self._answer.output.further([part.text for part in texts])
+        pieces: list[Piece] = []
+        for part in texts if beginning else ():
+            said = beginning + encode(part.text) + b',"logprobs":[],"sequence_number":%d}\n\n' % self._number
+            self._number += 1
+            pieces.append(Piece(said, part.tokens, carries=True))
+        return pieces
 
     def _opening(self) -> list[Tree]:
         if self._begun:

@@ -7,6 +7,8 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 
+import msgspec
+
 from aisa.answer import Arguments, Extra, Finish, FunctionCall, Part, Reasoning, Refusal, Text, ToolCall
 from aisa.errors import ApiError
 from aisa.wire.responses_tools import ToolNames
@@ -14,6 +16,7 @@ from aisa.wire.trees import Tree, is_tree, trees_in
 
 ANSWER_BYTES_MAX = 67_108_864  # of one answer's texts, which are kept; as much as a document may have
 OUTPUT_TEXT, REFUSAL = "output_text", "refusal"
+TEXT_DELTA = "response.output_text.delta"
 INCOMPLETE = {"length": "max_output_tokens", "content_filter": "content_filter"}
 
 
@@ -55,6 +58,7 @@ class Message(Item):
         super().__init__(item_id, index)
         self._parts: list[Tree] = []
         self._kind = ""  # of the part that is open
+        self._beginning = b""  # of its events
         self.logprobs: list[object] = []
         self.annotations: list[Tree] = []
 
@@ -68,7 +72,14 @@ class Message(Item):
         self.texts.append(text)
         if kind == REFUSAL:
             return [*events, {"type": "response.refusal.delta", **self._where(), "delta": text}]
-        return [*events, {"type": "response.output_text.delta", **self._where(), "delta": text, "logprobs": []}]
+        return [*events, {"type": TEXT_DELTA, **self._where(), "delta": text, "logprobs": []}]
+
+    def beginning(self) -> bytes:
+        """Return what the events of further text begin with, up to the text; nothing if there is none yet."""
+        if self._kind == OUTPUT_TEXT and not self._beginning:
+            place = msgspec.json.encode({"type": TEXT_DELTA, **self._where()})
+            self._beginning = b"event: " + TEXT_DELTA.encode() + b"\ndata: " + place[:-1] + b',"delta":'
+        return self._beginning
 
     def annotate(self, annotation: Tree) -> Tree:
         """Return the event for a note on the text."""
@@ -99,7 +110,7 @@ class Message(Item):
         part = self._part(text)
         said: Tree = {"refusal": text} if self._kind == REFUSAL else {"text": text, "logprobs": part["logprobs"]}
         self._parts.append(part)
-        kind, self._kind = self._kind, ""
+        kind, self._kind, self._beginning = self._kind, "", b""
         return [{"type": f"response.{kind}.done", **where, **said}, {"type": "response.content_part.done", **where, "part": part}]
 
 
@@ -208,6 +219,16 @@ class Output:
                 return self._finish(reason)
             case _:
                 return []
+
+    def further(self, texts: list[str]) -> bytes:
+        """Take more text of what is being said, and return what its events begin with; none is taken if something else is said."""
+        message = self._message
+        beginning = b"" if message is None or self._thought is not None else message.beginning()
+        if message is not None and beginning:
+            for text in texts:
+                self._keep(text)
+            message.texts += texts
+        return beginning
 
     def weigh(self, logprobs: list[object]) -> None:
         """Add log-probabilities to the text that was said last."""

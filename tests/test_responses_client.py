@@ -144,8 +144,8 @@ def test_a_call_with_an_idempotency_key_is_made_and_billed_once(front: Front, cl
     assert first.content == second.content
     assert (first.headers["x-request-id"], second.headers["idempotent-replayed"]) == (second.headers["x-request-id"], "true")
     with client.responses.stream(**asked, extra_headers={"idempotency-key": "r-2"}) as stream:
-        cost = stream.get_final_response().to_dict()["usage"]["cost"]  # type: ignore[index] # the client's types do not know it
-    assert cost == first.parse().to_dict()["usage"]["cost"] > 0  # type: ignore[index] # likewise
+        cost = stream.get_final_response().model_dump()["usage"]["cost"]
+    assert cost == first.parse().model_dump()["usage"]["cost"] > 0
     with pytest.raises(APIStatusError, match="receipt") as again:
         client.responses.create(**asked, stream=True, extra_headers={"idempotency-key": "r-2"})
     assert (again.value.status_code, len(front.vendor.requests) - before) == (409, 2)

@@ -94,8 +94,8 @@ def test_every_request_is_judged_and_what_was_derived_from_the_head_comes_with_i
     seen: list[tuple[bytes, bool]] = []
 
     def judge(request: Request) -> int | None:
-        seen.append((request.body, "seen" in request.memo))
-        request.memo["seen"] = True
+        seen.append((request.body, request.memo is not None))
+        request.memo = "seen"
         return 5 if len(seen) > 3 else None
 
     reader = warm(judge)

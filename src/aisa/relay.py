@@ -111,10 +111,14 @@ async def ask(context: CallContext, offer: Offer, target: Target) -> Piece | Non
     try:
         request = dialect.to_upstream(context.request, target)
         context.dropped, context.changed = request.dropped, request.changed
-        answer = context.answer = await context.dependencies.upstreams[target.vendor].ask(request)
+        added = request.added
+        asking = context.dependencies.upstreams[target.vendor].ask(request)
+        del request  # what was sent is not kept for as long as the answer takes
+        answer = context.answer = await asking
+        del asking
         if answer.status != 200:
             body = await read_some(answer)
-            asked = Asked(context.call.created + context.timeouts.now() - context.call.began, request.added)
+            asked = Asked(context.call.created + context.timeouts.now() - context.call.began, added)
             raise dialect.read_failure(answer.status, answer.headers, body, target=target, asked=asked)
         call = context.call
         context.decoder = dialect.decoder(context.request, target, call_id=call.id, created=call.created, protocol=call.door.protocol)

@@ -93,7 +93,7 @@ class Edge:
 
         What a head asks for is found once; whether its key is good, each time.
         """
-        known = request.memo.get(JUDGED)
+        known = request.memo
         if isinstance(known, Judged):
             key = None if known.secret is None else self._dependencies.keys.verify(known.secret)
             request_id = self._ids()
@@ -112,7 +112,7 @@ class Edge:
         secret = None if key is None else bearer(request.headers.get("authorization"))
         address = self.addresses.of(request)
         judged = Judged(route, name, secret, client_id(request), address, self.addresses.shown(address))
-        request.memo[JUDGED] = judged
+        request.memo = judged
         request_id = self._ids()
         return Visit(self, request, judged, key=key, id=request_id, headers=self._headers(request, request_id))
 
@@ -249,9 +249,6 @@ class Judged(msgspec.Struct, frozen=True):
     client_request_id: str | None
     address: str
     shown_address: str | None
-
-
-JUDGED = "judged"  # its place in a request's memo
 
 
 class Visit(msgspec.Struct):

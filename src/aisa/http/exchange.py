@@ -48,28 +48,33 @@ class ExchangeConnection(Protocol):
 class Exchange:
     """A request's answer, in the shape of `aisa.providers.port.Answer`. Made by the connection, fed by it, closed by the reader."""
 
-    # How all begin: what has not happened yet need not be said of each.
-    status = 0
-    coding = ""
-    limited = False
-    _begun = _answered = _complete = _closed = _paused = _until_close = _keep_alive = False
-    _interim = _framing_bytes = _taken_bytes = _unread_bytes = 0
-    _failure: Exception | None = None
-    _waiter: asyncio.Future[None] | None = None
-    _release_timer: Timer | None = None
+    __slots__ = (
+        "_answered", "_arrived", "_begun", "_bytes_max", "_closed", "_complete", "_connection", "_failure", "_framing_bytes", "_head",
+        "_interim", "_keep_alive", "_kept", "_lines", "_loop", "_parser", "_paused", "_release_timer", "_taken_bytes", "_timers", "_unread",
+        "_unread_bytes", "_until_close", "_vendor", "_waiter", "coding", "limited", "on_body", "status",
+    )  # fmt: skip
 
     def __init__(self, connection: ExchangeConnection, timers: Timers, *, vendor: str, bytes_max: int, kept: bool) -> None:
         """`bytes_max` bounds a body that is not an event stream; `kept`: the connection has served an exchange before.
 
         Once the head is there, `coding` says how the body is packed ("" if it is not), and `limited` whether `bytes_max` counts.
         """
+        self.status = 0
+        self.coding = ""
+        self.limited = self._until_close = self._keep_alive = False
+        self._begun = self._answered = self._complete = self._closed = self._paused = False
+        self._interim = self._framing_bytes = self._taken_bytes = self._unread_bytes = 0
+        self._failure: Exception | None = None
+        self._waiter: asyncio.Future[None] | None = None
+        self._release_timer: Timer | None = None
+        self._head = b""
         self._connection = connection
         self._timers = timers
         self._loop = timers.loop
         self._vendor = vendor
         self._bytes_max = bytes_max
         self._kept = kept
-        self._lines: list[tuple[bytes, bytes]] = []
+        self._lines: list[bytes] = []  # names and values in turn
         self._arrived: list[bytes] = []
         self._unread: list[bytes] = []
         # The parser calls the list's own append: a stream has thousands of chunks, and a Python frame for each doubles their cost.
@@ -81,10 +86,11 @@ class Exchange:
     @property
     def headers(self) -> Mapping[str, str]:
         """Response headers, names in lower case, repeats joined. Read from the bytes each time: only of a refusal does anybody ask."""
-        lines = [(name.decode("latin-1").lower(), value.decode("latin-1").rstrip()) for name, value in self._lines]
-        headers = dict(lines)
-        if len(headers) != len(lines):
-            headers = {name: ", ".join([value for other, value in lines if other == name]) for name in headers}
+        words = self._head.decode("latin-1").split("\n") if self._head else []
+        headers: dict[str, str] = {}
+        for name, value in zip(words[::2], words[1::2], strict=True):
+            known = name.lower()
+            headers[known] = f"{headers[known]}, {value.rstrip()}" if known in headers else value.rstrip()
         return headers
 
     async def head(self) -> None:
@@ -198,7 +204,8 @@ class Exchange:
     def on_header(self, name: bytes, value: bytes) -> None:
         """Note a header. Nobody looks at trailers."""
         if not self._answered:
-            self._lines.append((name, value))
+            self._lines.append(name)
+            self._lines.append(value)
 
     def on_headers_complete(self) -> None:
         """Judge the head: skip an interim answer, refuse what we cannot read, else let the reader have it."""
@@ -206,15 +213,17 @@ class Exchange:
         if status < 200:
             self._skip_interim(status)
             return
-        if len(self._lines) > HEADER_LINES_MAX:
+        lines = self._lines
+        if len(lines) > 2 * HEADER_LINES_MAX:
             self._refuse(f"more than {HEADER_LINES_MAX} header lines")
             return
         told: dict[bytes, bytes] = {}
-        for name, value in self._lines:
-            if (framing := name.lower()) in FRAMING:
+        for place in range(0, len(lines), 2):
+            if (framing := lines[place].lower()) in FRAMING:
+                value = lines[place + 1]
                 told[framing] = told[framing] + b", " + value if framing in told else value
         coding = told[b"transfer-encoding"].rstrip().lower().decode("latin-1") if b"transfer-encoding" in told else ""
-        if self._framing_bytes > HEAD_BYTES_MAX and sum(len(name) + len(value) for name, value in self._lines) > HEAD_BYTES_MAX:
+        if self._framing_bytes > HEAD_BYTES_MAX and sum(map(len, lines)) > HEAD_BYTES_MAX:
             self._refuse(f"more than {HEAD_BYTES_MAX} bytes of headers")
         elif coding not in ("", "chunked"):
             self._refuse("a compressed answer, which was not asked for", f"transfer-encoding: {coding[:CODING_CHARACTERS_MAX]}")
@@ -227,6 +236,7 @@ class Exchange:
         self._until_close = not coding and b"content-length" not in told
         self._keep_alive = self._parser.should_keep_alive()
         self._answered = True
+        self._head, self._lines = b"\n".join(lines), []  # one object for a stream's whole life, not two a line
 
     def on_message_complete(self) -> None:
         """Note the end of the answer (an interim one has none)."""

@@ -27,7 +27,7 @@ class Request(msgspec.Struct):
     """A request. `path` is as sent and has no query; `headers` has lower-case names, repeats joined by a comma and a blank.
 
     While only its head is there, `body` is empty. `memo` is for whoever judges it: what follows from the head alone, and not from when it
-    came, is kept there by name for as long as a connection's heads repeat. `address` is the client's as the connection tells it.
+    came, is kept there for as long as a connection's heads repeat. `address` is the client's as the connection tells it.
     """
 
     method: str
@@ -36,7 +36,7 @@ class Request(msgspec.Struct):
     headers: dict[str, str]
     body: bytes
     version: str
-    memo: dict[str, object] = msgspec.field(default_factory=dict[str, object])
+    memo: object = None
     address: str = ""
 
 

@@ -21,6 +21,7 @@ class Choice:
     """
 
     __slots__ = (
+        "_call_id",
         "_details",
         "_function_call",
         "_given",
@@ -45,8 +46,9 @@ class Choice:
         self.beside: Tree = {}
         self._word = ""
         self._terms = terms
-        self._tool_calls = ToolCallStream(f"{call_id}_{index}", terms)
-        self._function_call = FunctionCallStream(terms)
+        self._call_id = call_id
+        self._tool_calls: ToolCallStream | None = None  # these two when there is the first call
+        self._function_call: FunctionCallStream | None = None
         self._seams: dict[str, Seam | StopSeam] = {"content": StopSeam(stops)} if stops else {}  # others when a text first needs one
         self._given: str | None = "" if stops else None  # the vendor's text of the newest delta, where ours may differ
         self._details: dict[str, int] = {}
@@ -60,7 +62,7 @@ class Choice:
     def ends_plainly(self) -> bool:
         """True while a bare finish can pass as it is: no call and no half of a character is owed before it, and nothing rides on it."""
         silent = not (self.verdict or self._seams or self.held or self.beside)
-        return silent and not (self._tool_calls.begun or self._function_call.begun)
+        return silent and self._tool_calls is None and self._function_call is None
 
     def deltas(self, delta: Tree) -> list[Tree]:
         """Split a delta into conformant ones: text and its companions in one, each tool call fragment in its own."""
@@ -84,12 +86,19 @@ class Choice:
                 text[name] = numbered(value, name, self._details)
         parts = [text] if text else []
         # Beside a call in the words of one API, one in those of the other is the same call again.
-        if not self._function_call.begun:
+        if not self._called_legacy and (self._tool_calls is not None or delta.get("tool_calls")):
+            self._tool_calls = self._tool_calls or ToolCallStream(f"{self._call_id}_{self.index}", self._terms)
             parts += self._tool_calls.accept(delta.get("tool_calls"))
-        if not self._tool_calls.begun:
+        called = self._tool_calls is not None and self._tool_calls.begun
+        if not called and (self._function_call is not None or delta.get("function_call")):
+            self._function_call = self._function_call or FunctionCallStream(self._terms)
             parts += self._function_call.accept(delta.get("function_call"))
-        self.said = self.said or bool(parts) or self._tool_calls.begun or self._function_call.begun
+        self.said = self.said or bool(parts) or called or self._called_legacy
         return parts
+
+    @property
+    def _called_legacy(self) -> bool:
+        return self._function_call is not None and self._function_call.begun
 
     def made(self, deltas: list[Tree]) -> list[Tree]:
         """Return what the vendor made of which these deltas were emitted: with the text that is held back or cut out, to be counted."""
@@ -141,15 +150,16 @@ class Choice:
         """
         rest: Tree = {name: owed for name, seam in self._seams.items() if (owed := seam.end())}
         deltas = [with_both_names(rest)] if rest else []
-        deltas += self._tool_calls.close() + self._function_call.close()
+        deltas += [] if self._tool_calls is None else self._tool_calls.close()
+        deltas += [] if self._function_call is None else self._function_call.close()
         verdict, word = self.verdict, ""
         if verdict == UNKNOWN:
             verdict, word = STOP, self._word
             if not said:
                 raise Unintelligible(f"nothing but the finish reason {word!r}")
         self.closed = True
-        called = self._tool_calls.count > 0
-        return deltas, self._terms.reason(verdict, called=called, called_legacy=self._function_call.begun), word
+        called = self._tool_calls is not None and self._tool_calls.count > 0
+        return deltas, self._terms.reason(verdict, called=called, called_legacy=self._called_legacy), word
 
 
 def with_both_names(text: Tree) -> Tree:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import re
 from collections.abc import Callable, Mapping
 from typing import Protocol
 
@@ -20,8 +21,8 @@ ARRIVAL_BYTES_MAX = 16_384  # what one read from the socket takes at most: large
 RELEASE_SECONDS_MAX = 0.25  # the end of a body often is a packet of its own behind the last event; a new TLS connection costs about as much
 RELEASE_BYTES_MAX = 4_096  # what may still precede that end unread; a vendor that says more after its last word is not worth keeping
 CODING_CHARACTERS_MAX = 60  # of a coding that we cannot read, for the log; real names are shorter
-#: The headers that say how the body is to be read.
-FRAMING = frozenset({b"content-type", b"content-length", b"content-encoding", b"transfer-encoding"})
+#: Finds the headers that say how the body is to be read. The parser lets no line end into a value, and no colon into a name.
+FRAMING = re.compile(rb"^(content-type|content-length|content-encoding|transfer-encoding):(.*)", re.IGNORECASE | re.MULTILINE).findall
 UNREAD_BYTES_MAX = 12_288  # beyond it the socket is not read; with one more arrival, and as much waiting for the client, under 64 KiB
 
 
@@ -74,7 +75,7 @@ class Exchange:
         self._vendor = vendor
         self._bytes_max = bytes_max
         self._kept = kept
-        self._lines: list[bytes] = []  # names and values in turn
+        self._lines: list[bytes] = []
         self._arrived: list[bytes] = []
         self._unread: list[bytes] = []
         # The parser calls the list's own append: a stream has thousands of chunks, and a Python frame for each doubles their cost.
@@ -86,9 +87,9 @@ class Exchange:
     @property
     def headers(self) -> Mapping[str, str]:
         """Response headers, names in lower case, repeats joined. Read from the bytes each time: only of a refusal does anybody ask."""
-        words = self._head.decode("latin-1").split("\n") if self._head else []
         headers: dict[str, str] = {}
-        for name, value in zip(words[::2], words[1::2], strict=True):
+        for line in self._head.decode("latin-1").split("\n") if self._head else ():
+            name, _, value = line.partition(":")
             known = name.lower()
             headers[known] = f"{headers[known]}, {value.rstrip()}" if known in headers else value.rstrip()
         return headers
@@ -204,8 +205,7 @@ class Exchange:
     def on_header(self, name: bytes, value: bytes) -> None:
         """Note a header. Nobody looks at trailers."""
         if not self._answered:
-            self._lines.append(name)
-            self._lines.append(value)
+            self._lines.append(b"%b:%b" % (name, value))
 
     def on_headers_complete(self) -> None:
         """Judge the head: skip an interim answer, refuse what we cannot read, else let the reader have it."""
@@ -213,17 +213,16 @@ class Exchange:
         if status < 200:
             self._skip_interim(status)
             return
-        lines = self._lines
-        if len(lines) > 2 * HEADER_LINES_MAX:
+        if len(self._lines) > HEADER_LINES_MAX:
             self._refuse(f"more than {HEADER_LINES_MAX} header lines")
             return
+        head = self._head = b"\n".join(self._lines)  # one object for a stream's whole life, not three a line
         told: dict[bytes, bytes] = {}
-        for place in range(0, len(lines), 2):
-            if (framing := lines[place].lower()) in FRAMING:
-                value = lines[place + 1]
-                told[framing] = told[framing] + b", " + value if framing in told else value
+        for name, value in FRAMING(head):
+            framing = name.lower()
+            told[framing] = told[framing] + b", " + value if framing in told else value
         coding = told[b"transfer-encoding"].rstrip().lower().decode("latin-1") if b"transfer-encoding" in told else ""
-        if self._framing_bytes > HEAD_BYTES_MAX and sum(map(len, lines)) > HEAD_BYTES_MAX:
+        if self._framing_bytes > HEAD_BYTES_MAX and len(head) > HEAD_BYTES_MAX:
             self._refuse(f"more than {HEAD_BYTES_MAX} bytes of headers")
         elif coding not in ("", "chunked"):
             self._refuse("a compressed answer, which was not asked for", f"transfer-encoding: {coding[:CODING_CHARACTERS_MAX]}")
@@ -236,7 +235,7 @@ class Exchange:
         self._until_close = not coding and b"content-length" not in told
         self._keep_alive = self._parser.should_keep_alive()
         self._answered = True
-        self._head, self._lines = b"\n".join(lines), []  # one object for a stream's whole life, not two a line
+        self._lines = []
 
     def on_message_complete(self) -> None:
         """Note the end of the answer (an interim one has none)."""

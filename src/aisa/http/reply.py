@@ -72,7 +72,6 @@ class Reply:
         "_length",
         "_on_taken",
         "_out",
-        "_posts",
         "_probe",
         "_server",
         "bytes_sent",
@@ -103,7 +102,6 @@ class Reply:
         self._head = b""
         self._chunk_end = b"\r\n"
         self._flowing = False  # a chunked body has begun and may go on: what a stream asks of each of its thousands of chunks
-        self._posts = False  # its bytes can wait for the end of the loop's turn: a document, which is one message
         self._flushed: asyncio.Event | None = None
         self._on_taken: Callable[[], None] | None = None
         self.gone = self.started = self.ended = self.congested = False
@@ -174,10 +172,7 @@ class Reply:
             payload = head
         if payload:
             self._flowing = self._chunked and not self.ended
-            if self._posts:
-                out.post(payload)
-            else:
-                out.write(payload)
+            out.write(payload)
         return out.bytes_written - (len(self._chunk_end) if self._chunked else 0)
 
     async def writable(self, taken: Callable[[], None] | None = None) -> None:
@@ -200,12 +195,14 @@ class Reply:
             return
         if not self.started:
             raise RuntimeError("a reply was ended before its start")
+        if self._head and self._length == len(data) and data and not (self._bodiless or self.gone or self._out.is_closing()):
+            self._send_whole(data)
+            return
         self._flowing = False  # so that the write below sees to the end
         last = b"0\r\n\r\n" if self._chunked else b""
         if data and not self._bodiless:
             self._chunk_end += last  # one write, not two
             last = b""
-            self._posts = self._head != b"" and not self._chunked and len(data) <= POSTED_BYTES_MAX
             self.write(data)
         self.ended = True
         self._flowing = False
@@ -219,6 +216,17 @@ class Reply:
                 self._fail(f"a reply of {self._length} bytes was ended after {self.bytes_sent}")
             if last:
                 self._out.write(last)
+        self._connection.reply_ended(self)
+
+    def _send_whole(self, data: bytes) -> None:
+        """Send a reply whose whole body is here: one message, which can wait for the end of the loop's turn unless it is a large one."""
+        head, self._head = self._head, b""
+        self.bytes_sent = len(data)
+        self.ended = True
+        if len(data) <= POSTED_BYTES_MAX:
+            self._out.post(head + data)
+        else:
+            self._out.write(head + data)
         self._connection.reply_ended(self)
 
     @property

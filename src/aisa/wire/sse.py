@@ -54,7 +54,8 @@ class SseDecoder:
                 rest += data
                 return self._wait()
             complete = data[:end]
-            rest += data[end + 2 :]
+            if end + 2 < len(data):
+                rest += data[end + 2 :]
         return complete
 
     def end(self) -> list[Event]:

@@ -33,9 +33,13 @@ class TokenMeter:
         """Take a further piece of so many bytes of text; return how many tokens there are more."""
         self.pieces = pieces = self.pieces + 1
         self.text_bytes = size = self.text_bytes + text_bytes
-        if self.by_pieces and PIECE_BYTES_MIN * pieces <= size <= PIECE_BYTES_MAX * pieces:
-            return self.reach(pieces)
-        return self.reach(-(-size // BYTES_PER_TOKEN))
+        fits = self.by_pieces and PIECE_BYTES_MIN * pieces <= size <= PIECE_BYTES_MAX * pieces
+        tokens = pieces if fits else -(-size // BYTES_PER_TOKEN)
+        more = tokens - self.tokens
+        if more <= 0:
+            return 0
+        self.tokens = tokens
+        return more
 
     def add_bytes(self, text: bytes) -> int:
         """Take a further piece of text in UTF-8; return how many tokens there are more."""

@@ -7,6 +7,7 @@ import queue
 import threading
 from collections.abc import Callable
 from datetime import UTC, datetime
+from functools import lru_cache
 from typing import BinaryIO
 
 import msgspec
@@ -97,9 +98,16 @@ class Log:
 CLOSE_SECONDS_MAX = 2.0
 
 
+@lru_cache(1)
+def second_text(second: int) -> str:
+    """Return a UNIX second in ISO 8601; all lines of a second share it."""
+    return datetime.fromtimestamp(second, UTC).strftime("%Y-%m-%dT%H:%M:%S")
+
+
 def json_line(at: float, fact: Fact) -> bytes:
     """Write a fact as one JSON object; `type` says which fact, `time` is ISO 8601 in UTC."""
-    time = datetime.fromtimestamp(at, UTC).isoformat(timespec="milliseconds")
+    second, millisecond = divmod(int(at * 1000), 1000)
+    time = f"{second_text(second)}.{millisecond:03}+00:00"
     written = msgspec.json.encode(fact)
     if len(written) > LINE_BYTES_MAX:
         written = msgspec.json.encode(shortened(fact))

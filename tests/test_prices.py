@@ -124,10 +124,10 @@ def tier(over: int, nanos: int) -> Tier:
 
 
 def test_a_kind_without_a_price_costs_what_its_parent_does() -> None:
-    """Cached, cache-write and audio input as input, reasoning and audio output as output, and nothing if that is not given either."""
-    assert unit_prices({"input": 3, "output": 7}) == UnitPrices(3, 7, 3, 3, 7, 3, 7)
-    assert unit_prices({"input": 3, "output": 7, "cached_input": 0, "reasoning": None}) == UnitPrices(3, 7, 0, 3, 7, 3, 7)
-    assert unit_prices({"input": 3}) == UnitPrices(3, 0, 3, 3, 0, 3, 0)
+    """Cached and cache-write input as input, reasoning as output, and nothing if that is not given either; sound has none (fault M12)."""
+    assert unit_prices({"input": 3, "output": 7}) == UnitPrices(3, 7, 3, 3, 7)
+    assert unit_prices({"input": 3, "output": 7, "cached_input": 0, "reasoning": None}) == UnitPrices(3, 7, 0, 3, 7)
+    assert unit_prices({"input": 3}) == UnitPrices(3, 0, 3, 3, 0)
 
 
 def test_the_kinds_are_the_fields_of_unit_prices_in_their_order() -> None:
@@ -220,9 +220,9 @@ def test_configured_prices_become_whole_nano_dollars_with_rising_tiers() -> None
     """In the tier as outside, a kind that is left out costs what its parent does there."""
     tiers = (PriceTier(over_input_tokens=200, input=3, output=5), PriceTier(over_input_tokens=100, input=2, output=4, cached_input=0.1))
     (term,) = configured(Prices(input=1.25, output=10, reasoning=0.000000001, input_audio=40, tiers=tiers), "m")
-    base = UnitPrices(1_250_000_000, 10_000_000_000, 1_250_000_000, 1_250_000_000, 1, 40_000_000_000, 10_000_000_000)
-    first = UnitPrices(*(nanos * 10**8 for nanos in (20, 40, 1, 20, 40, 20, 40)))
-    second = UnitPrices(*(nanos * 10**9 for nanos in (3, 5, 3, 3, 5, 3, 5)))
+    base = UnitPrices(1_250_000_000, 10_000_000_000, 1_250_000_000, 1_250_000_000, 1, 40_000_000_000)
+    first = UnitPrices(*(nanos * 10**8 for nanos in (20, 40, 1, 20, 40)))
+    second = UnitPrices(*(nanos * 10**9 for nanos in (3, 5, 3, 3, 5)))
     assert term.price.prices == msgspec.structs.replace(base, tiers=(Tier(100, first), Tier(200, second)))
     assert (term.start, term.window, term.price.source) == (BEGINNING, None, "m")
 

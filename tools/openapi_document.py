@@ -19,7 +19,7 @@ from aisa.edge.app import BILLS, CHAT, PAGE, RESPONSES, ROUTES, Answering
 from aisa.edge.routes import Route
 from aisa.errors import CODES
 from aisa.ledger.row import MARKS
-from aisa.pricing import KINDS, PRICED
+from aisa.pricing import AUDIO, KINDS, PRICED
 from aisa.usage import COUNTED, ESTIMATED, REPORTED, Usage
 from aisa.wire.chat import Known
 from aisa.wire.responses import KnownResponses
@@ -134,7 +134,7 @@ def bills() -> Document:
     sources = {name: {"enum": [REPORTED, COUNTED, ESTIMATED]} for name in ("source", "input_source")}
     cost = {"cost_nanos": number, "cost_usd": {"type": "number"}}
     unit_prices = {**dict.fromkeys(PRICED, number), "source": {"enum": ["catalogue", "operator"]}}
-    prices = object_of(unit_prices, required=[*KINDS, "source"])
+    prices = object_of(unit_prices, required=[*(kind for kind in KINDS if kind not in AUDIO), "source"])
     timings = {"queue_ms": nullable("integer"), "first_token_ms": nullable("integer"), "total_ms": number}
     key = {"unlimited": flag, "remaining_micros_usd": micros, "used_micros_usd": micros, **window}
     kinds_of = "What is noted of the price: a word to the kinds that it is about, none if it is about the whole."

@@ -126,12 +126,14 @@ class Told(msgspec.Struct, frozen=True, gc=False):
     """What an answer says of itself that its bill depends on, beside its tokens.
 
     The service `tier`, empty for the usual one, None if it names none; the `model` that made it, as the vendor calls it, empty if it names
-    none; what the vendor charges us for it, in nano-dollars, None if it does not say.
+    none; what the vendor charges us for it, in nano-dollars, None if it does not say; whether it is `cited` from the web, which it was then
+    searched for.
     """
 
     tier: str | None = None
     model: str = ""
     cost: Nanos | None = None
+    cited: bool = False
 
 
 #: What a model makes, however few tokens it counts as: a sign that the vendor is at work.

@@ -16,7 +16,7 @@ TIERS_MAX = 4  # the catalogue's richest model has two; each is kept with every 
 class UnitPrices(msgspec.Struct, frozen=True, omit_defaults=True):
     """Nano-dollars per million tokens, by kind of token. `tiers` stand by rising threshold and have no tiers of their own.
 
-    The rarer kinds stand behind them, None without a price of their own; the last three are nano-dollars each.
+    Audio and the rarer kinds are None without a price of their own; the last three are nano-dollars each.
     """
 
     input: Nanos
@@ -24,8 +24,8 @@ class UnitPrices(msgspec.Struct, frozen=True, omit_defaults=True):
     cached_input: Nanos
     cache_write: Nanos
     reasoning: Nanos
-    input_audio: Nanos
-    output_audio: Nanos
+    input_audio: Nanos | None = None
+    output_audio: Nanos | None = None
     tiers: tuple[Tier, ...] = ()
     cached_input_audio: Nanos | None = None
     cache_write_30m: Nanos | None = None
@@ -56,7 +56,7 @@ class Tier(msgspec.Struct, frozen=True):
     prices: UnitPrices
 
 
-#: Every kind of token, as UnitPrices names it, and the kind whose price it has where it has none of its own.
+#: Every usual kind of token, as UnitPrices names it, and the kind whose price it has where it has none of its own. Audio has none then.
 KINDS: Mapping[str, str] = {
     "input": "input",
     "output": "output",
@@ -68,8 +68,9 @@ KINDS: Mapping[str, str] = {
 }
 
 
-#: The rarer kinds, and the side that they are on: one without a price of its own costs the dearest that the model has there. For images in
-#: the input that is the plain price, which catalogues mean for them too.
+AUDIO = ("input_audio", "output_audio")
+#: The rarer kinds, and the side that they are on. One without a price of its own costs the dearest that the model has there, as audio does.
+#: For images in the input that is the plain price, which catalogues mean for them too.
 RARER: Mapping[str, str] = {
     "cached_input_audio": "input",
     "cache_write_30m": "input",
@@ -88,9 +89,11 @@ def unit_prices(given: Mapping[str, Nanos | None], tiers: tuple[Tier, ...] = ())
     """Make prices of those that are given by kind; a kind left out costs what its parent does, or nothing if that is left out too."""
     prices: dict[str, Nanos] = {}
     for kind, parent in KINDS.items():
+        if kind in AUDIO:
+            continue
         price = given.get(kind)
         prices[kind] = prices.get(parent, 0) if price is None else price
-    rarer = {kind: price for kind in (*RARER, *FEES) if (price := given.get(kind)) is not None}
+    rarer = {kind: price for kind in (*AUDIO, *RARER, *FEES) if (price := given.get(kind)) is not None}
     return UnitPrices(**prices, tiers=tiers, **rarer)
 
 
@@ -123,21 +126,17 @@ def tokens_by_kind(usage: Usage) -> tuple[int, ...]:
 def cost_of(usage: Usage, prices: UnitPrices) -> Nanos:
     """Return what these tokens cost, rounded once, half up, to a whole nano-dollar. Every token is charged at exactly one price."""
     rates = prices.for_input(usage.input_tokens) if prices.tiers else prices
-    if usage.breakdown is not None or rates.per_request is not None:
+    if usage.breakdown is not None or rates.per_request is not None or usage.input_audio_tokens or usage.output_audio_tokens:
         return divide_half_up(sum([part.amount for part in parts_of(usage, rates)]), TOKENS_PER_PRICE)
-    if not (
-        usage.cached_tokens or usage.cache_write_tokens or usage.reasoning_tokens or usage.input_audio_tokens or usage.output_audio_tokens
-    ):
+    if not (usage.cached_tokens or usage.cache_write_tokens or usage.reasoning_tokens):
         return divide_half_up(usage.input_tokens * rates.input + usage.output_tokens * rates.output, TOKENS_PER_PRICE)
-    plain_input, plain_output, cached, written, thought, heard, spoken = tokens_by_kind(usage)
+    plain_input, plain_output, cached, written, thought, *_ = tokens_by_kind(usage)
     total = (
         plain_input * rates.input
         + plain_output * rates.output
         + cached * rates.cached_input
         + written * rates.cache_write
         + thought * rates.reasoning
-        + heard * rates.input_audio
-        + spoken * rates.output_audio
     )
     return divide_half_up(total, TOKENS_PER_PRICE)
 
@@ -173,11 +172,15 @@ def parts_of(usage: Usage, rates: UnitPrices) -> list[Part]:
 
 
 def kinds_without_price(usage: Usage, prices: UnitPrices) -> tuple[str, ...]:
-    """Return the kinds of a call that another price stands in for. Fees that nobody has set are none, nor are images at the plain price."""
-    if usage.breakdown is None:
+    """Return the kinds of a call that have no price of their own: tokens that another one stands in for, and searches that are free then.
+
+    Images in the input are none of them: they cost the plain price. Nor are searches where each request has its price.
+    """
+    if usage.breakdown is None and not usage.input_audio_tokens and not usage.output_audio_tokens:
         return ()
+    none_needed = ("input_image",) if prices.per_request is None else ("input_image", "per_search", "per_source")
     parts = parts_of(usage, prices.for_input(usage.input_tokens))
-    return tuple([part.kind for part in parts if not part.own and part.kind not in FEES and part.kind != "input_image"])
+    return tuple([part.kind for part in parts if not part.own and part.kind not in none_needed])
 
 
 def part_of(kind: str, count: int, rates: UnitPrices) -> Part:
@@ -185,8 +188,12 @@ def part_of(kind: str, count: int, rates: UnitPrices) -> Part:
     price: Nanos | None = getattr(rates, kind)
     own = price is not None
     if price is None:
-        price = 0 if kind in FEES else rates.input if kind == "input_image" else dearest(rates, RARER[kind])
+        price = 0 if kind in FEES else rates.input if kind == "input_image" else dearest(rates, SIDE[kind])
     return Part(kind, count, price, count * price * (TOKENS_PER_PRICE if kind in FEES else 1), own)
+
+
+#: The side of every kind that may be without a price of its own.
+SIDE: Mapping[str, str] = {**RARER, **{kind: KINDS[kind] for kind in AUDIO}}
 
 
 def dearest(rates: UnitPrices, side: str) -> Nanos:

@@ -17,13 +17,14 @@ from aisa.keys.rules import Key
 from aisa.model_limits import check_limits, has_limits
 from aisa.money import Nanos
 from aisa.names import MODEL_NAME_CHARACTERS_MAX
-from aisa.prices.rules import BEGINNING, CATALOGUE, LookUp, Price, PriceList, Term, configured, is_local, unlisted
+from aisa.prices.lacking import NOTHING_LACKING, always_lacking, lacking, unpriced, unpriced_kind, unpriced_tier
+from aisa.prices.rules import BEGINNING, CATALOGUE, LookUp, Price, PriceList, Term, configured, is_local, times, unlisted
 from aisa.pricing import unit_prices
 from aisa.providers.counting import NO_COUNTS, Counts
 from aisa.providers.shape import Target
 from aisa.usage import COUNTED, ESTIMATED
 from aisa.wire.door import Request
-from aisa.wire.vendor_tier import TIER_CHARACTERS_MAX
+from aisa.wire.kinds_asked import kinds_asked
 
 EMBEDDED = "embedded"
 TINY = "embedded/tiny"
@@ -46,7 +47,8 @@ class Offer(msgspec.Struct, frozen=True):
 
     Without a price list it is never asked if `needs_price`, else it is asked free of charge. `alias` is the name, `vendor/model`, under
     which the operator says that the catalogue has its price. The same holds for a tier's price. `price_by` says whose price the catalogue's
-    is where another model answers: then `listed` has both; None where the catalogue has no price at all.
+    is where another model answers: then `listed` has both; None where the catalogue has no price at all. `lacking` are kinds of cost that
+    a request may show and that have no price of their own; for want of `flaw` there is no price list, as every call makes that kind.
     """
 
     target: Target
@@ -57,6 +59,8 @@ class Offer(msgspec.Struct, frozen=True):
     tier: str = ""
     price_by: str = ANSWER
     listed: Listed | None = None
+    lacking: frozenset[str] = frozenset()
+    flaw: str = ""
 
     def price_at(self, unix_seconds: float, tier: str | None = None) -> Price | None:
         """Return its price at a moment in a service tier, if none is named in that which is asked for; None if it has none."""
@@ -87,7 +91,8 @@ class Offer(msgspec.Struct, frozen=True):
 class Entry(msgspec.Struct, frozen=True):
     """One public model name. `steps` are tried in order; the weighted offers within a step in an order drawn by chance.
 
-    `unpriced` are those of them that are never asked, as they need a price and have none. `limited` says that its settings have limits.
+    `unpriced` are those of them that are never asked, as they need a price and have none. `limited` says that its settings have limits;
+    `lacking` are the kinds of cost that one of the others must not be asked for.
     """
 
     name: str
@@ -95,6 +100,7 @@ class Entry(msgspec.Struct, frozen=True):
     settings: Model
     unpriced: tuple[Offer, ...] = ()
     limited: bool = True
+    lacking: frozenset[str] = frozenset()
 
     @property
     def offers(self) -> tuple[Offer, ...]:
@@ -177,21 +183,26 @@ class Routes:
         fixed = self._fixed.get(request.model)
         entry = self.find(request.model) if fixed is None else fixed.entry
         if entry.unpriced and len(entry.unpriced) == len(entry.offers):
-            raise unpriced(entry)
+            raise unpriced(entry.name, entry.unpriced[0].target.vendor, entry.unpriced[0].flaw)
         if key.models is not None:
             allow(key, entry.name)
         if entry.limited:
             check_limits(request, entry.name, entry.settings)
         tier, member = request.tier()
-        if fixed is not None and not tier:
+        kinds = kinds_asked(request.as_chat(), entry.lacking) if entry.lacking else []
+        if fixed is not None and not tier and not kinds:
             return fixed
         offers = [offer for step in entry.steps for offer in by_weight(step, chance)]
         if entry.unpriced:
             offers = [offer for offer in offers if offer not in entry.unpriced]
+        if kinds:
+            offers = [offer for offer in offers if not any(kind in offer.lacking for kind, _ in kinds)]
+            if not offers:
+                raise unpriced_kind(entry.name, entry.offers[0].target.vendor, *kinds[0])
         if tier:
             offers = [msgspec.structs.replace(offer, tier=tier) for offer in offers if not offer.lacks(tier)]
             if not offers:
-                raise unpriced_tier(entry, tier, member)
+                raise unpriced_tier(entry.name, [offer.price_list for offer in entry.offers], tier=tier, member=member)
         if health is not None and len(offers) > 1:
             offers = [offers[position] for position in health.order([offer.name for offer in offers], now)]
         return Plan(entry, tuple(offers))
@@ -212,15 +223,19 @@ class Routes:
             listed = None if price_list is None else price_list.context_window
             target = msgspec.structs.replace(target, context_window=setting.context_window or model.context_window or listed)
             target = msgspec.structs.replace(target, output_tokens_max=model.max_output_tokens, unsupported=model.unsupported)
-            priced_by = self._price_by(model, vendor)
-            offer = Offer(target, setting.target, price_list, self._needs_price(target), alias, "", priced_by, self._listing(target, alias))
+            needs, priced_by = self._needs_price(target), self._price_by(model, vendor)
+            flaw = always_lacking(upstream_model, price_list) if needs else ""
+            price_list, lacks = (None, NOTHING_LACKING) if flaw else (price_list, lacking(price_list) if needs else NOTHING_LACKING)
+            listing = self._listing(target, alias)
+            offer = Offer(target, setting.target, price_list, needs, alias, price_by=priced_by, listed=listing, lacking=lacks, flaw=flaw)
             if weighted and weighted_before:
                 steps[-1].append((offer, setting.weight))
             else:
                 steps.append([(offer, setting.weight)])
             weighted_before = weighted
         missing = [offer for step in steps for offer, _ in step if offer.needs_price and offer.price_list is None]
-        return Entry(name, tuple(map(tuple, steps)), model, tuple(missing), has_limits(model))
+        lacks = frozenset([kind for step in steps for offer, _ in step for kind in offer.lacking])
+        return Entry(name, tuple(map(tuple, steps)), model, tuple(missing), has_limits(model), lacks)
 
     def _outside(self, name: str, vendor: str, model: str) -> Entry:
         """Return the entry of a name that the configuration does not have. Callers choose it, so it is kept only if it could be real."""
@@ -240,24 +255,36 @@ class Routes:
             return PriceList(terms) if terms else FREE
         terms += configured(vendor.prices.get(target.model), f"vendors.{target.vendor}.prices.{target.model}")
         if all(term.start > BEGINNING for term in terms):
-            listed_vendor, _, listed_model = alias.partition("/") if alias else (target.vendor, "", target.model)
-            listed = self._look_up(listed_vendor, "" if alias else vendor.base_url, listed_model)
+            listed = self._catalogue(target.vendor, target.model, alias)
             if listed is not None:
                 found = f"as `price_as: {alias}` says, {listed.found}" if alias else listed.found
                 return PriceList(terms + listed.terms, listed.context_window, found)
         return PriceList(terms) if terms else None
+
+    def _catalogue(self, name: str, model: str, alias: str) -> PriceList | None:
+        """Return what the catalogue lists for a model of a vendor of the configuration, times the factor that is set there."""
+        vendor = self._vendors[name]
+        listed_vendor, _, listed_model = alias.partition("/") if alias else (name, "", model)
+        listed = self._look_up(listed_vendor, "" if alias else vendor.base_url, listed_model)
+        if listed is None and vendor.price_factor is not None:
+            listed = self._look_up(listed_vendor, "", listed_model)  # of a region of it, or of a reseller
+        return None if listed is None else times(listed, vendor.price_factor or 1)
 
     def _listing(self, target: Target, alias: str) -> Listed | None:
         """Return what looks up who answers for a target; nothing where the catalogue cannot have it."""
         vendor = self._vendors.get(target.vendor)
         if vendor is None or self._look_up is unlisted:
             return None
-        listed_vendor, _, asked = alias.partition("/") if alias else (target.vendor, "", target.model)
-        return partial(self._listed, (listed_vendor, "" if alias else vendor.base_url), asked)
+        return partial(self._listed, (target.vendor, target.model, alias))
 
-    def _both_listed(self, vendor: tuple[str, str], asked: str, answered: str) -> tuple[PriceList, PriceList] | None:
-        """Return what the catalogue lists for two models of a vendor, its name and address; None if it lacks one, or has them as one."""
-        first, second = self._look_up(*vendor, asked), self._look_up(*vendor, answered)
+    def _both_listed(self, asked: tuple[str, str, str], answered: str) -> tuple[PriceList, PriceList] | None:
+        """Return what the catalogue lists for two models; None if it does not have both, or has them as one.
+
+        The first is given as a vendor of the configuration, its model and the name under which the catalogue has that.
+        """
+        vendor, _, alias = asked
+        listed_vendor, slash, _ = alias.partition("/")
+        first, second = self._catalogue(*asked), self._catalogue(vendor, answered, slash and f"{listed_vendor}/{answered}")
         return None if first is None or second is None or first.terms == second.terms else (first, second)
 
     def _price_by(self, model: Model, vendor: str) -> str:
@@ -329,23 +356,6 @@ def unknown_model(name: str, known: Iterable[str]) -> ApiError:
     near = difflib.get_close_matches(name, list(known), SUGGESTIONS_MAX)
     hint = f" Did you mean {', '.join(repr(other) for other in near)}?" if near else " GET /v1/models lists the models of this server."
     return ApiError("unknown_model", f"The model {name!r} does not exist here.{hint}", param="model")
-
-
-def unpriced(entry: Entry) -> ApiError:
-    """Return the error for a model that nobody may use because nobody knows what it costs."""
-    vendor = entry.unpriced[0].target.vendor
-    what = f"The model {entry.name[:MODEL_NAME_CHARACTERS_MAX]!r} has no price here, so it cannot be used."
-    remedy = f"The operator can give it `prices`, under `models` or `vendors.{vendor}.prices`, or set `vendors.{vendor}.allow_unpriced`."
-    return ApiError("unknown_model", f"{what} {remedy}", param="model")
-
-
-def unpriced_tier(entry: Entry, tier: str, member: str) -> ApiError:
-    """Return the error for a service tier that nobody may ask for because nobody knows what it costs."""
-    known = sorted({name for offer in entry.offers if offer.price_list for name in offer.price_list.terms[0].tiers})
-    what = f"The model {entry.name[:MODEL_NAME_CHARACTERS_MAX]!r} has no price here for the tier '{tier[:TIER_CHARACTERS_MAX]}'"
-    others = f"; it has one for {', '.join(known[:ALLOWED_SHOWN_MAX])}" if known else ""
-    remedy = "The operator can give it one: `service_tiers` in its `prices`."
-    return ApiError("unsupported_parameter", f"{what}{others}. Leave `{member}` out, or ask for `auto`. {remedy}", param=member)
 
 
 def visible(routes: Routes, key: Key) -> Mapping[str, Entry]:

@@ -4,9 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 
+import msgspec
+
 from aisa.config.problem import Problem
 from aisa.config.schema import Config
+from aisa.prices.lacking import IN_WORDS
 from aisa.prices.rules import LookUp, may_be_listed, unlisted
+from aisa.pricing import FEES
 from aisa.routing import Offer, Routes
 
 
@@ -35,6 +39,9 @@ def said(offer: Offer, config: Config) -> tuple[str, str]:
     """Return what is known of a target without a price, and the lines that would give it one."""
     what = f"The target `{offer.name}` has no price."
     setting = config.vendors[offer.target.vendor]
+    if offer.flaw:
+        what = f"Every call to `{offer.name}` makes {IN_WORDS[offer.flaw]}, and `{offer.flaw}` has no price."
+        return what, lines_with(offer.target.vendor, offer.target.model, offer.flaw)
     if offer.alias:
         return f"{what} Its `price_as: {offer.alias}` is no name that the price catalogue has a price for.", ""
     if not may_be_listed(offer.target.vendor, setting.base_url):
@@ -43,6 +50,13 @@ def said(offer: Offer, config: Config) -> tuple[str, str]:
 
     found = clue(offer.target.vendor, setting.base_url, offer.target.model)
     return f"{what} {found.said}", lines_to_write(offer.target.vendor, offer.target.model, found.price_as)
+
+
+def lines_with(vendor: str, model: str, kind: str) -> str:
+    """Return the configuration that gives a model of a vendor its prices, with one for a rarer kind, as YAML to paste."""
+    quoted = msgspec.json.encode(model).decode()
+    unit = "US dollars each" if kind in FEES else "US dollars per million"
+    return f"vendors:\n  {vendor}:\n    prices:\n      {quoted}: {{input: 0.0, output: 0.0, {kind}: 0.0}} # {kind} in {unit}: write yours\n"
 
 
 def remedy(offer: Offer, name: str) -> str:

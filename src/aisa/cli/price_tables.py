@@ -16,7 +16,7 @@ from aisa.edge.models import price_document
 from aisa.errors import ApiError
 from aisa.money import Nanos, dollars_text
 from aisa.names import MODEL_NAME_CHARACTERS_MAX
-from aisa.prices.rules import BEGINNING, CATALOGUE, Price, PriceList, Term
+from aisa.prices.rules import BEGINNING, CATALOGUE, WEEKDAYS, Price, PriceList, Term
 from aisa.pricing import FEES, KINDS, UnitPrices, cost_of
 from aisa.routing import Entry, Offer, Routes
 from aisa.usage import Usage
@@ -176,7 +176,7 @@ def term_table(price_list: PriceList, moment: float) -> str:
         [
             "→" if term.price is current else "",
             since(term) or "always",
-            " to ".join(daily(term) or ["all day"]),
+            when(term),
             dollars_text(term.price.prices.input),
             dollars_text(term.price.prices.output),
             paint(term.price.source, dim=True),
@@ -189,6 +189,17 @@ def term_table(price_list: PriceList, moment: float) -> str:
 def since(term: Term) -> str | None:
     """Return the day from which a price holds, None if it always did."""
     return None if term.start == BEGINNING else iso(term.start)[:10]
+
+
+def when(term: Term) -> str:
+    """Say at which hours and on which days of the week a price holds."""
+    days = days_of(term)
+    return " to ".join(daily(term) or ["all day"]) + (f" on {', '.join(days)}" if days else "")
+
+
+def days_of(term: Term) -> list[str] | None:
+    """Return the days of the week on which a price holds, None if it is every day."""
+    return None if term.days is None else [WEEKDAYS[day] for day in term.days]
 
 
 def daily(term: Term) -> list[str] | None:
@@ -239,7 +250,13 @@ def document(entry: Entry, loaded: Loaded, moment: float) -> dict[str, object]:
     assert price_list is not None, "the caller looked"
     price = price_list.at(moment)
     terms = [
-        {"from": since(term), "daily": daily(term), "source": term.price.source, "prices": price_document(term.price.prices)}
+        {
+            "from": since(term),
+            "daily": daily(term),
+            "days": term.days and [WEEKDAYS[day] for day in term.days],
+            "source": term.price.source,
+            "prices": price_document(term.price.prices),
+        }
         for term in price_list.terms
     ]
     cost = msgspec.Raw(dollars_text(cost_of(EXAMPLE, price.prices)).encode())

@@ -14,7 +14,7 @@ from urllib.parse import urlsplit
 
 from aisa.config.addresses import CHAT, has_parameter_twice, route_at_end
 from aisa.config.limits import known_tiers
-from aisa.config.schema import Config, Model, Prices, PriceTier, Target, VendorTier
+from aisa.config.schema import Config, Model, PriceHours, Prices, PriceTier, Target, VendorTier
 from aisa.config.section import Section
 from aisa.money import nanos_per_million
 from aisa.names import MODEL_NAME_CHARACTERS_MAX, TIER_NAME_CHARACTERS_MAX, VENDOR_NAME_CHARACTERS_MAX
@@ -234,7 +234,7 @@ def _price_as(_name: str, value: object) -> Flaw | None:
 
 def _too_many(prices: Prices) -> Flaw | None:
     tiers = [prices.tiers, *[each.tiers for each in prices.service_tiers.values()]]
-    sets: list[Section] = [prices, *prices.service_tiers.values(), *[tier for each in tiers for tier in each]]
+    sets: list[Section] = [prices, *prices.hours, *prices.service_tiers.values(), *[tier for each in tiers for tier in each]]
     stated = {kind for each in sets for kind in (*RARER, *FEES) if getattr(each, kind, None) is not None}
     steps = 1 + max(map(len, tiers))
     if len(stated) * steps <= RARER_PRICES_MAX:
@@ -265,6 +265,15 @@ def _tiers(_name: str, value: object) -> Flaw | None:
     if len(set(thresholds)) == len(thresholds):
         return None
     return Flaw("Two tiers have the same `over_input_tokens`.", "Give each tier a threshold of its own.")
+
+
+def _hours(_name: str, value: object) -> Flaw | None:
+    for hours in cast("tuple[PriceHours, ...]", value):
+        if hours.from_ == hours.to:
+            return Flaw(f"`from` and `to` are both {hours.to}: no time at all.", "Leave both out for the whole day.")
+        if hours == PriceHours(days=hours.days, from_=hours.from_, to=hours.to):
+            return Flaw("An entry says nothing that differs.", "Write a `factor`, or prices.")
+    return None
 
 
 def _service_tier(name: str, value: object) -> Flaw | None:
@@ -304,10 +313,12 @@ RULES: Mapping[str, Rule] = MappingProxyType(
         "models.<name>.prices": _prices,
         "models.<name>.prices.tiers": _tiers,
         "models.<name>.prices.service_tiers.<name>": _service_tier,
+        "models.<name>.prices.hours": _hours,
         "models.<name>.prices.service_tiers.<name>.tiers": _tiers,
         "models.<name>.allowed_tiers[]": _allowed_tier,
         **{f"models.<name>.prices.{kind}": _price for kind in PRICED},
         **{f"models.<name>.prices.tiers[].{kind}": _price for kind in (*KINDS, *RARER)},
         **{f"models.<name>.prices.service_tiers.<name>.{kind}": _price for kind in PRICED},
+        **{f"models.<name>.prices.hours[].{kind}": _price for kind in PRICED},
     }
 )

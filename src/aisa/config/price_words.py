@@ -44,8 +44,9 @@ PRICE_FIELDS: Mapping[str, str] = MappingProxyType(
         "models.<name>.prices.cached_input": "Price of input tokens that the vendor had cached; as `input` if absent.",
         "models.<name>.prices.cache_write": "Price of input tokens that the vendor writes to its cache; as `input` if absent.",
         "models.<name>.prices.reasoning": "Price of reasoning tokens; as `output` if absent.",
-        "models.<name>.prices.input_audio": "Price of audio in the input; as `input` if absent.",
-        "models.<name>.prices.output_audio": "Price of audio in the output; as `output` if absent.",
+        "models.<name>.prices.input_audio": "Price of audio in the input; if absent, calls with audio are refused, and what an "
+        "answer reports of it costs the dearest price of its side.",
+        "models.<name>.prices.output_audio": "Price of audio in the output; the same if absent.",
         **{
             f"models.<name>.prices.{kind}": f"Price of {what}; if absent, "
             f"{'as `input`' if kind == 'input_image' else 'the dearest price of its side'}."
@@ -62,8 +63,8 @@ PRICE_FIELDS: Mapping[str, str] = MappingProxyType(
         "models.<name>.prices.tiers[].cached_input": "Price of cached input tokens in the tier; as its `input` if absent.",
         "models.<name>.prices.tiers[].cache_write": "Price of cache-write tokens in the tier; as its `input` if absent.",
         "models.<name>.prices.tiers[].reasoning": "Price of reasoning tokens in the tier; as its `output` if absent.",
-        "models.<name>.prices.tiers[].input_audio": "Price of audio input in the tier; as its `input` if absent.",
-        "models.<name>.prices.tiers[].output_audio": "Price of audio output in the tier; as its `output` if absent.",
+        "models.<name>.prices.tiers[].input_audio": "Price of audio input in the tier; if absent, the dearest price of its side there.",
+        "models.<name>.prices.tiers[].output_audio": "Price of audio output in the tier; if absent, the dearest price of its side there.",
         **{
             f"models.<name>.prices.tiers[].{kind}": f"Price of {what} in the tier; if absent, "
             f"{'as its `input`' if kind == 'input_image' else 'the dearest price of its side there'}."
@@ -71,6 +72,20 @@ PRICE_FIELDS: Mapping[str, str] = MappingProxyType(
         },
         "models.<name>.prices.factor": "What all of these prices are multiplied by, those of tiers included, such as 1.1 for a region that "
         "the vendor charges more for.",
+        "models.<name>.prices.hours": "What differs at certain hours, or on certain days of the week, in UTC: the first entry that holds "
+        "counts, and the prices above where none does. The moment at which a call begins decides.",
+        "models.<name>.prices.hours[].days": "The days on which it holds, such as `[mon, tue, wed, thu, fri]`; all if absent.",
+        "models.<name>.prices.hours[].from": 'When it begins on each of them, such as `"16:30"`, in quotes.',
+        "models.<name>.prices.hours[].to": "When it ends; before `from` it is on the next day.",
+        "models.<name>.prices.hours[].factor": "What the prices outside these hours are multiplied by, where the hours have none.",
+        **{
+            f"models.<name>.prices.hours[].{kind}": f"Price of {what} at these hours; if absent, as outside them, times `factor`."
+            for kind, what in TIERED_KINDS.items()
+        },
+        **{
+            f"models.<name>.prices.hours[].{kind}": f"Price of {what} at these hours; if absent, as outside them."
+            for kind, what in FEES_IN_WORDS.items()
+        },
         "models.<name>.prices.service_tiers": "What calls cost at other service tiers of the vendor, name to what differs there: the tier "
         "that the answer names counts, else the one that `service_tier` (or `speed`) in the request asks for. One without a price is "
         "refused before the vendor is asked; prices from the catalogue bring their tiers along.",

@@ -123,6 +123,31 @@ class VendorTier(Section, frozen=True, kw_only=True):
     tiers: tuple[PriceTier, ...] = ()
 
 
+class PriceHours(Section, frozen=True, kw_only=True):
+    """What tokens cost at certain hours or days of the week, where it differs: US dollars per million tokens, by kind of token."""
+
+    days: tuple[Literal["mon", "tue", "wed", "thu", "fri", "sat", "sun"], ...] = ()
+    from_: Annotated[str, Meta(pattern="^([01][0-9]|2[0-3]):[0-5][0-9]$")] = msgspec.field(name="from", default="00:00")
+    to: Annotated[str, Meta(pattern="^(([01][0-9]|2[0-3]):[0-5][0-9]|24:00)$")] = "24:00"
+    factor: Factor = 1.0
+    input: Dollars | None = None
+    output: Dollars | None = None
+    cached_input: Dollars | None = None
+    cache_write: Dollars | None = None
+    reasoning: Dollars | None = None
+    input_audio: Dollars | None = None
+    output_audio: Dollars | None = None
+    cached_input_audio: Dollars | None = None
+    cache_write_30m: Dollars | None = None
+    cache_write_1h: Dollars | None = None
+    cache_write_12h: Dollars | None = None
+    input_image: Dollars | None = None
+    output_image: Dollars | None = None
+    per_request: Dollars | None = None
+    per_search: Dollars | None = None
+    per_source: Dollars | None = None
+
+
 class Prices(Section, frozen=True, kw_only=True):
     """US dollars per million tokens, by kind of token."""
 
@@ -145,6 +170,7 @@ class Prices(Section, frozen=True, kw_only=True):
     tiers: tuple[PriceTier, ...] = ()
     factor: Factor = 1.0
     service_tiers: dict[str, VendorTier] = {}
+    hours: tuple[PriceHours, ...] = ()
     from_: date | None = msgspec.field(name="from", default=None)
 
 
@@ -174,6 +200,7 @@ class Vendor(Section, frozen=True, kw_only=True):
     prices: dict[str, Prices | tuple[Prices, ...]] = {}
     price_as: dict[str, str] = {}
     price_by: Literal["answer", "asked"] = "answer"
+    price_factor: Factor | None = None
 
 
 class Target(Section, frozen=True, kw_only=True):
@@ -302,6 +329,9 @@ FIELDS: Mapping[str, str] = MappingProxyType(
         "vendors.<name>.price_as": "Under which name the price catalogue has its models, where that is another: the vendor's name of "
         "a model to the catalogue's, as `vendor/model`, such as `{my-deployment: openai/gpt-4o}`. What the catalogue "
         "says there is then its price.",
+        "vendors.<name>.price_factor": "What the catalogue's prices of tokens are multiplied by, such as 1.1 for a region. At a public "
+        "address that the catalogue does not know nothing has a price without it, whatever the vendor is called: 1.0 says that it charges "
+        "what the catalogue lists under the vendor's name.",
         "vendors.<name>.price_by": "Whose price from the catalogue counts where the answer names another model than was asked for: that "
         "of the one that made the `answer`, where the catalogue lists that very name for this vendor, or of the one `asked`. Prices that "
         "are set, and names under `price_as`, hold whoever answers. The row is marked either way, and `aisa usage` counts such calls.",

@@ -76,15 +76,8 @@ def price_document(prices: UnitPrices) -> Document:
     def number(nanos: Nanos) -> msgspec.Raw:
         return msgspec.Raw(dollars_text(nanos).encode())
 
-    shown: Document = {
-        kind: number(getattr(prices, kind))
-        for kind, parent in KINDS.items()
-        if kind not in AUDIO or getattr(prices, kind) != getattr(prices, parent)
-    }
+    shown: Document = {kind: number(getattr(prices, kind)) for kind in KINDS if getattr(prices, kind) is not None}
     shown |= {kind: number(price) for kind in (*RARER, *FEES) if (price := getattr(prices, kind)) is not None}
     if prices.tiers:
         shown["tiers"] = [{"over_input_tokens": tier.over_input_tokens, **price_document(tier.prices)} for tier in prices.tiers]
     return shown
-
-
-AUDIO = ("input_audio", "output_audio")

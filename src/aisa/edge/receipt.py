@@ -11,7 +11,7 @@ from aisa.ledger.refusal import REFUSED, RefusedCalls
 from aisa.ledger.row import CallRow, Opening
 from aisa.money import dollars_text
 from aisa.prices.rules import CATALOGUE
-from aisa.pricing import FEES, KINDS, RARER, UnitPrices
+from aisa.pricing import PRICED, UnitPrices
 from aisa.usage import COUNTED, ESTIMATED, Usage
 from aisa.wire.model_name import shown_name
 
@@ -130,9 +130,8 @@ def price_document(prices: UnitPrices | None, source: str, input_tokens: int) ->
     if prices is None:
         return None
     rates = prices.for_input(input_tokens)
-    rarer = {kind: price for kind in (*RARER, *FEES) if (price := getattr(rates, kind)) is not None}
+    shown = {kind: price for kind in PRICED if (price := getattr(rates, kind)) is not None}
     return {
-        **{kind: getattr(rates, kind) for kind in KINDS},
-        **rarer,
+        **shown,
         "source": "catalogue" if source.startswith(CATALOGUE) else "operator",
     }

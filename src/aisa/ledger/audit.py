@@ -193,13 +193,13 @@ def exact_cost(usage: Usage, prices: UnitPrices) -> int:
     written = min(usage.cache_write_tokens, usage.input_tokens - cached)
     again = min(rarer.cached_audio_tokens, cached)
     inputs = (
-        (max(0, usage.input_audio_tokens - again), rates.input_audio),
+        (max(0, usage.input_audio_tokens - again), price(rates.input_audio, dear_input)),
         (rarer.input_image_tokens, price(rates.input_image, rates.input)),
         (usage.input_tokens, rates.input),
     )
     outputs = (
         (usage.reasoning_tokens, rates.reasoning),
-        (usage.output_audio_tokens, rates.output_audio),
+        (usage.output_audio_tokens, price(rates.output_audio, dear_output)),
         (rarer.output_image_tokens, price(rates.output_image, dear_output)),
         (usage.output_tokens, rates.output),
     )

@@ -7,7 +7,7 @@ from collections.abc import Awaitable, Callable, Sequence
 from contextlib import suppress
 from typing import Protocol
 
-import msgspec
+from msgspec.structs import replace
 
 from aisa.answer import Told
 from aisa.clock import WallClock
@@ -20,8 +20,9 @@ from aisa.ledger.rules import CLIENT_GONE, COMPLETED, CRASHED, FAILED, Delivered
 from aisa.ledger.wallets import Limit
 from aisa.money import TOKENS_PER_PRICE, Nanos
 from aisa.names import kept_name, stored
+from aisa.prices.lacking import always_searches
 from aisa.prices.rules import CATALOGUE, Price
-from aisa.pricing import UnitPrices, cost_of, kinds_without_price
+from aisa.pricing import NO_BREAKDOWN, UnitPrices, cost_of, kinds_without_price
 from aisa.routing import Offer
 from aisa.storage.failure import StorageFailed
 from aisa.usage import COUNTED, ESTIMATED, REPORTED, Usage
@@ -138,7 +139,8 @@ class Charge:
         """Settle, the first time; return the bill."""
         if self.bill is None:
             self._take_price(ending.told)
-            row = row_of(self.opening, ending, self._listed)
+            searched = self._with_search(ending.generated, ending.told)
+            row = row_of(self.opening, ending if searched is ending.generated else replace(ending, generated=searched), self._listed)
             record = closing_record(row)
             for limit in self._limits:
                 limit.hold(-self._held)
@@ -153,10 +155,19 @@ class Charge:
         offer, at, before = self._offer, self.opening.began_ms // 1000, self._listed
         other_tier = told.tier is not None and told.tier != offer.tier
         if other_tier:
-            self._offer = offer = msgspec.structs.replace(offer, tier=told.tier)
+            self._offer = offer = replace(offer, tier=told.tier)
         price, self._listed = offer.answered_price(told.model, at)
         if other_tier or self._listed is not before:
             self.opening = offered(self.opening, offer, price)
+
+    def _with_search(self, usage: Usage, told: Told) -> Usage:
+        """Return the tokens with a search: where it has a price and none is reported, but the answer or its model's name tells of one."""
+        prices, rarer = self.opening.prices, usage.breakdown
+        if prices is None or prices.per_search is None or (rarer is not None and rarer.searches):
+            return usage
+        if not (told.cited or always_searches(self._offer.target.model)):
+            return usage
+        return replace(usage, breakdown=replace(rarer or NO_BREAKDOWN, searches=1))
 
     async def settled(self) -> None:
         """Return when the settlement is durable enough, or the disk has failed: the answer was made, and its bill is in the journal."""
@@ -192,13 +203,13 @@ class Charge:
         assert row is not None, "it is closed before its vendor is read on"
         try:
             self._take_price(told)
-            heard = heard_of(row, self.opening, generated, told=told, listed=self._listed)
+            heard = heard_of(row, self.opening, self._with_search(generated, told), told=told, listed=self._listed)
             if heard != row:
                 final = amended(heard, row.outcome, delivered)
                 if delivered.finished or final.cost < row.cost:
                     self._correct(final)
                 else:  # the bill stays, and so does what it is made of
-                    self._replace(msgspec.structs.replace(heard, prices=row.prices, price_source=row.price_source, marks=row.marks))
+                    self._replace(replace(heard, prices=row.prices, price_source=row.price_source, marks=row.marks))
         finally:
             self._post()
         return self._awaited == 0
@@ -224,7 +235,7 @@ class Charge:
 def offered(opening: Opening, offer: Offer, price: Price | None) -> Opening:
     """Return the opening of a call that another target is asked for, at the price that it has there."""
     prices, source = (None, "") if price is None else (price.prices, kept_name(price.source))
-    return msgspec.structs.replace(opening, target=kept_name(offer.name), prices=prices, price_source=source)
+    return replace(opening, target=kept_name(offer.name), prices=prices, price_source=source)
 
 
 def row_of(opening: Opening, ending: Ending, listed: Price | None = None) -> CallRow:
@@ -268,7 +279,7 @@ def row_of(opening: Opening, ending: Ending, listed: Price | None = None) -> Cal
 
 def heard_of(row: CallRow, opening: Opening, generated: Usage, *, told: Told, listed: Price | None) -> CallRow:
     """Return a row with what its vendor has said since; its bill is not computed anew."""
-    return msgspec.structs.replace(
+    return replace(
         row,
         generated=generated,
         prices=opening.prices,
@@ -287,7 +298,7 @@ def amended(row: CallRow, outcome: str, delivered: Delivered) -> CallRow:
     had = arrived(outcome, delivered, generated=row.generated, charged=charged)
     other = row.marks is not None and OTHER_PRICE in row.marks
     marks = marks_of(charged, row.prices, other_price=other)
-    return msgspec.structs.replace(row, outcome=outcome, billed=charged, delivered=had, cost=price, marks=marks)
+    return replace(row, outcome=outcome, billed=charged, delivered=had, cost=price, marks=marks)
 
 
 def marks_of(charged: Usage, prices: UnitPrices | None, *, other_price: bool) -> str | None:

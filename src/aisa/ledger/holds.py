@@ -97,7 +97,7 @@ def output_price(prices: UnitPrices | None, input_tokens: int) -> Nanos:
     if prices is None:
         return 0
     tier = prices.for_input(input_tokens)
-    return max(tier.output, tier.reasoning, tier.output_audio)
+    return max(tier.output, tier.reasoning, tier.output_audio or 0)
 
 
 def explained(refusal: ApiError, hold: Hold, request: Request) -> ApiError:

@@ -50,7 +50,7 @@ def catalogue_price(vendor: str, base_url: str, model: str) -> PriceList | None:
     """Return what the catalogue lists for a model, None where it does not know the vendor or the model, or no price that we can charge.
 
     A model is known by its name there, as such or but for a date: what else the catalogue takes for one of its models has no price.
-    The vendor is known by its address or else, as behind a proxy, by its name. Takes up to two milliseconds: keep the answer.
+    The vendor is known by its address or else, at a private one, as of a proxy, by its name. Takes up to two milliseconds: keep the answer.
     """
     provider = provider_of(vendor, base_url)
     if provider is None or len(model) > MODEL_CHARACTERS_MAX:
@@ -95,14 +95,15 @@ def service_tiers(model: ModelInfo, usual: ModelPrice, source: str) -> list[tupl
 
 
 def provider_of(vendor: str, base_url: str) -> Provider | None:
-    """Return the catalogue's provider for a vendor."""
+    """Return the catalogue's provider for a vendor.
+
+    A public address that the catalogue does not know may be a region or a reseller that charges otherwise, whatever its name here is.
+    """
     url = urlsplit(base_url)
     host = url.hostname or ""
-    if not is_private(host):  # a private address may have a public one in its path, as proxies do
+    if host and not is_private(host):  # a private address may have a public one in its path, as proxies do
         address = f"{url.scheme}://{host}{url.path}"
-        for provider in providers:
-            if re.match(provider.api_pattern, address):
-                return provider
+        return next((provider for provider in providers if re.match(provider.api_pattern, address)), None)
     return next((provider for provider in providers if provider.id == vendor.lower()), None)
 
 

@@ -2,20 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from datetime import date
 from ipaddress import ip_address
 from urllib.parse import urlsplit
 
 import msgspec
 
-from aisa.config.schema import Prices, PriceTier, VendorTier
+from aisa.config.schema import PriceHours, Prices, PriceTier, VendorTier
 from aisa.money import Nanos, nanos_per_million, scaled
 from aisa.pricing import FEES, PRICED, Tier, UnitPrices, unit_prices
 
 #: How the source of a price begins that a vendor's own price list says, as the catalogue has it.
 CATALOGUE = "catalogue"
 SECONDS_PER_DAY = 86_400
+DAYS_A_WEEK = 7
+FIRST_WEEKDAY = 3  # 1 January 1970 was a Thursday
 
 
 def seconds_of(day: date) -> int:
@@ -36,22 +38,27 @@ class Price(msgspec.Struct, frozen=True):
 class Term(msgspec.Struct, frozen=True):
     """A price and when it holds: from `start` on, in UNIX seconds; if `window` is given, only between these seconds of each day in UTC.
 
-    A window whose end is before its start goes over midnight. `tiers` are the prices of other service tiers at that time, by their names.
+    A window whose end is before its start goes over midnight. With `days` it holds only on these days of the week, 0 for Monday, in UTC; a
+    window over midnight counts to the day on which it begins. `tiers` are the prices of other service tiers at that time, by their names.
     """
 
     price: Price
     start: int = BEGINNING
     window: tuple[int, int] | None = None
     tiers: Mapping[str, Price] = {}
+    days: tuple[int, ...] | None = None
 
     def holds(self, unix_seconds: float) -> bool:
         """Say whether it holds at a moment."""
         if unix_seconds < self.start:
             return False
-        if self.window is None:
-            return True
-        (opens, closes), second = self.window, unix_seconds % SECONDS_PER_DAY
-        return opens <= second < closes if opens <= closes else second >= opens or second < closes
+        day, second = divmod(int(unix_seconds), SECONDS_PER_DAY)
+        if self.window is not None:
+            opens, closes = self.window
+            if not (opens <= second < closes if opens <= closes else second >= opens or second < closes):
+                return False
+            day -= opens > closes and second < closes
+        return self.days is None or (day + FIRST_WEEKDAY) % DAYS_A_WEEK in self.days
 
 
 class PriceList(msgspec.Struct, frozen=True):
@@ -114,24 +121,69 @@ def configured(setting: Prices | tuple[Prices, ...] | None, source: str) -> tupl
     if setting is None:
         return ()
     if isinstance(setting, Prices):
-        return (_term(setting, source),)
-    terms = [_term(prices, f"{source}.{position}") for position, prices in enumerate(setting)]
+        return tuple(_terms(setting, source))
+    terms = [term for position, prices in enumerate(setting) for term in _terms(prices, f"{source}.{position}")]
     return tuple(sorted(terms, key=lambda term: term.start, reverse=True))
+
+
+def times(price_list: PriceList, factor: float) -> PriceList:
+    """Return a price list whose tokens cost so many times as much; fees stay. Its sources say so."""
+    if factor == 1:
+        return price_list
+
+    def scaled_price(price: Price) -> Price:
+        tiers = tuple([Tier(tier.over_input_tokens, scaled_prices(tier.prices, factor)) for tier in price.prices.tiers])
+        return Price(msgspec.structs.replace(scaled_prices(price.prices, factor), tiers=tiers), f"{price.source}, times {factor:g}")
+
+    terms = [
+        msgspec.structs.replace(
+            term, price=scaled_price(term.price), tiers={name: scaled_price(price) for name, price in term.tiers.items()}
+        )
+        for term in price_list.terms
+    ]
+    return msgspec.structs.replace(price_list, terms=tuple(terms))
+
+
+def scaled_prices(prices: UnitPrices, factor: float) -> UnitPrices:
+    """Return prices with a factor on each kind of token."""
+    own = {kind: price for kind in PRICED if kind not in FEES and (price := getattr(prices, kind)) is not None}
+    return msgspec.structs.replace(prices, **{kind: scaled(price, factor) for kind, price in own.items()})
 
 
 #: Prices as given, by kind, for a call with more input tokens than the first number; those without a tier stand under 0.
 Given = dict[int, dict[str, Nanos]]
 
 
-def _term(setting: Prices, source: str) -> Term:
+def _terms(setting: Prices, source: str) -> Iterator[Term]:
+    """Yield the prices of certain hours, in their order, and then those of all others."""
     given: Given = {0: _nanos(setting, setting.factor), **_by_input(setting.tiers, setting.factor)}
+    usual = _term(setting, given, source)
+    for position, hours in enumerate(setting.hours):
+        then = {over: _scaled(prices, hours.factor) for over, prices in given.items()}
+        then[0] |= _nanos(hours, setting.factor)
+        term = _term(setting, then, f"{source}.hours.{position}")
+        window = (_second_of_day(hours.from_), _second_of_day(hours.to))
+        days = tuple([WEEKDAYS.index(day) for day in hours.days]) or None
+        yield msgspec.structs.replace(term, window=None if window == (0, SECONDS_PER_DAY) else window, days=days)
+    yield usual
+
+
+WEEKDAYS = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")
+
+
+def _second_of_day(text: str) -> int:
+    return int(text[:2]) * 3_600 + int(text[3:]) * 60
+
+
+def _scaled(prices: Mapping[str, Nanos], factor: float) -> dict[str, Nanos]:
+    return {kind: price if kind in FEES else scaled(price, factor) for kind, price in prices.items()}
+
+
+def _term(setting: Prices, given: Given, source: str) -> Term:
     tiers: dict[str, Price] = {}
     for name, tier in setting.service_tiers.items():
         own = _nanos(tier, setting.factor)
-        usual = {
-            over: {kind: price if kind in FEES else scaled(price, tier.factor) for kind, price in prices.items()}
-            for over, prices in given.items()
-        }
+        usual = {over: _scaled(prices, tier.factor) for over, prices in given.items()}
         if tier.tiers:
             usual = {0: usual[0], **_by_input(tier.tiers, setting.factor)}
         differing = {over: prices if over and tier.tiers else {**prices, **own} for over, prices in usual.items()}
@@ -150,7 +202,7 @@ def _by_input(tiers: tuple[PriceTier, ...], factor: float) -> Given:
     return {tier.over_input_tokens: _nanos(tier, factor) for tier in tiers}
 
 
-def _nanos(setting: Prices | PriceTier | VendorTier, factor: float) -> dict[str, Nanos]:
+def _nanos(setting: Prices | PriceTier | VendorTier | PriceHours, factor: float) -> dict[str, Nanos]:
     given: dict[str, float | None] = {kind: getattr(setting, kind, None) for kind in PRICED}
     exact = {kind: nanos_per_million(price) for kind, price in given.items() if price is not None}
     return {kind: price if kind in FEES else scaled(price, factor) for kind, price in exact.items()}

@@ -52,6 +52,9 @@ def clue(vendor: str, base_url: str, model: str) -> Clue:
         listed = priced(other, rest) if other.id == maker and rest else None
         if listed is not None:
             return Clue(f"`{listed.vendor.id}` lists it, which need not be what this vendor charges.", f"{listed.vendor.id}/{rest}")
+    if provider is None and any(other.id == vendor.lower() for other in providers):
+        where = f"The address of `{vendor}` is none of those in the price catalogue: a region, or somebody else, may charge otherwise."
+        return Clue(f"{where} How many times the list price it charges can be said: `vendors.{vendor}.price_factor: 1.0`.")
     return Clue("The price catalogue does not know " + ("this vendor." if provider is None else f"this name at `{provider.id}`."))
 
 

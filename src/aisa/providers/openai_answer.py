@@ -7,9 +7,8 @@ from collections.abc import Sequence
 import msgspec
 from msgspec import UNSET, Raw
 
-from aisa.answer import Part, Piece, Report
+from aisa.answer import Part, Piece, Report, Told
 from aisa.errors import UpstreamFailed
-from aisa.money import Nanos
 from aisa.providers.blame import blame_for, unreadable
 from aisa.providers.counting import AskedOf
 from aisa.providers.shape import Target
@@ -18,6 +17,7 @@ from aisa.wire.answer import Document
 from aisa.wire.chat import ChatRequest, Known
 from aisa.wire.chat_parts import identity_of, parts_of
 from aisa.wire.chunks import carries_token, text_in
+from aisa.wire.citations import is_cited, is_cited_raw
 from aisa.wire.lenient_json import NotEvenLenient, encode, read_leniently, with_whole_text
 from aisa.wire.model_name import shown_name
 from aisa.wire.plain import (
@@ -60,7 +60,8 @@ class AnswerDecoder:
     choices_made = 0
     finishing, certain, held_bytes = 0, False, 0  # it has no finish but its end, and no events
     tier: str | None = None
-    answered = ""  # the model that the vendor names
+    _answered = ""  # the model that the vendor names
+    _cited = False  # from the web
     _renamed = ""  # what to call the model in an answer whose bytes can pass otherwise
     _choices: Raw | None = None  # of an answer that can pass otherwise, with what they lacked
     _mended: Tree | None = None  # the answer, where its bytes cannot pass
@@ -96,11 +97,14 @@ class AnswerDecoder:
         if plain is not None:
             self._usage = as_usage(plain.usage)
             self.tier = tier_named(plain.service_tier)
-            self.answered = plain.model
+            self._answered = plain.model
             shown = self._target.public or shown_name(plain.model, self._chat.model)
             if shown != plain.model:
                 self._renamed = shown
             self.choices_made = len(plain.choices)
+            for choice in plain.choices:
+                if choice.message.annotations and is_cited_raw(choice.message.annotations):
+                    self._cited = True
             self.done = True
             return []
         document = read_document(self._body, self._target, self._identity, chat=self._chat)
@@ -108,8 +112,10 @@ class AnswerDecoder:
             self.failure = document
             return []
         answer, read = document
-        self.unknown, self.answered = read.unknown, read.answered
-        self.choices_made = len(trees_in(answer.get("choices")))
+        self.unknown, self._answered = read.unknown, read.answered
+        choices = trees_in(answer.get("choices"))
+        self.choices_made = len(choices)
+        self._cited = any(is_cited(message.get("annotations")) for choice in choices if is_tree(message := choice.get("message")))
         report = self._report = UsageReport()
         report.take(answer.get("usage"))
         self.tier = first_known(tier_named(answer.get("service_tier")), tier_in(report.fields))
@@ -122,10 +128,9 @@ class AnswerDecoder:
         """Return the tokens reported, or an estimate from the sizes of prompt and answer."""
         return self._usage
 
-    @property
-    def vendor_cost(self) -> Nanos | None:
-        """What the vendor says that it charges."""
-        return None if self._report is None else vendor_cost(self._report.fields)
+    def told(self) -> Told:
+        """Return what the answer says of itself."""
+        return Told(self.tier, self._answered, None if self._report is None else vendor_cost(self._report.fields), self._cited)
 
     def usage_fault(self, usage: Usage) -> str:
         """Say what is wrong with the vendor's report."""

@@ -10,9 +10,8 @@ from collections.abc import Sequence
 import msgspec
 from msgspec import Raw
 
-from aisa.answer import Part, Piece, Report
+from aisa.answer import Part, Piece, Report, Told
 from aisa.errors import UpstreamFailed
-from aisa.money import Nanos
 from aisa.providers.blame import unreadable
 from aisa.providers.openai_answer import Identity, given
 from aisa.providers.openai_stream import StreamDecoder
@@ -73,15 +72,9 @@ class AssemblyDecoder:
         """As the stream's."""
         return self._stream.tier
 
-    @property
-    def answered(self) -> str:
+    def told(self) -> Told:
         """As the stream's."""
-        return self._stream.answered
-
-    @property
-    def vendor_cost(self) -> Nanos | None:
-        """As the stream's."""
-        return self._stream.vendor_cost
+        return self._stream.told()
 
     @property
     def unknown(self) -> list[str]:

@@ -7,9 +7,8 @@ from functools import partial
 
 import msgspec
 
-from aisa.answer import Part, Piece, Report
+from aisa.answer import Part, Piece, Report, Told
 from aisa.errors import UpstreamFailed
-from aisa.money import Nanos
 from aisa.providers.blame import blame_for, broken_off, unreadable
 from aisa.providers.counting import AskedOf
 from aisa.providers.openai_answer import Identity, as_usage, read_document
@@ -161,15 +160,9 @@ class StreamDecoder:
         """The service tier that the last chunk to name one has named, or the report of usage."""
         return first_known(tier_named(self._chunks.service_tier), tier_in(self._chunks.report.fields))
 
-    @property
-    def answered(self) -> str:
-        """The model that the last chunk to name one has named."""
-        return self._chunks.answered
-
-    @property
-    def vendor_cost(self) -> Nanos | None:
-        """What the vendor says that it charges."""
-        return vendor_cost(self._chunks.report.fields)
+    def told(self) -> Told:
+        """Return what the answer has said of itself so far; of models the last that a chunk has named."""
+        return Told(self.tier, self._chunks.answered, vendor_cost(self._chunks.report.fields), self._chunks.cited)
 
     @property
     def unknown(self) -> list[str]:

@@ -9,7 +9,6 @@ import msgspec
 
 from aisa.answer import Part, Told
 from aisa.errors import UpstreamFailed
-from aisa.money import Nanos
 from aisa.providers.port import UpstreamRequest
 from aisa.providers.vendor_state import VendorState
 from aisa.usage import COUNTED, Usage
@@ -90,7 +89,7 @@ class Decoder(Protocol):
     def tier(self) -> str | None:
         """The service tier that the answer has named so far, as `wire.vendor_tier.tier_named` has it; None if it has named none.
 
-        What `told` reads besides, an answer may say too: `answered`, the model that made it, and `vendor_cost`.
+        A decoder may have a method `told` besides, which returns this and what else the answer has said of itself.
         """
         ...
 
@@ -127,12 +126,11 @@ class Decoder(Protocol):
 
 
 def told(decoder: Decoder | None) -> Told:
-    """Return what an answer has said of itself so far. A dialect whose vendors say neither model nor cost needs no names for them."""
+    """Return what an answer has said of itself so far. A decoder whose vendors say nothing but the tier need not have a method for it."""
     if decoder is None:
         return NOTHING_TOLD
-    answered: str = getattr(decoder, "answered", "")
-    cost: Nanos | None = getattr(decoder, "vendor_cost", None)
-    return Told(decoder.tier, answered, cost)
+    tell: Callable[[], Told] | None = getattr(decoder, "told", None)
+    return Told(decoder.tier) if tell is None else tell()
 
 
 NOTHING_TOLD = Told()

@@ -10,6 +10,7 @@ from collections.abc import Callable
 from msgspec import UNSET
 
 from aisa.wire.choice import HANDLED_CHOICE, Choice
+from aisa.wire.citations import is_cited
 from aisa.wire.finish import UNKNOWN
 from aisa.wire.lenient_json import encode
 from aisa.wire.model_name import shown_name
@@ -18,7 +19,7 @@ from aisa.wire.token_meter import TokenMeter
 from aisa.wire.tool_terms import ToolTerms
 from aisa.wire.trees import Tree, is_list, is_tree, text_or_none, trees_in
 from aisa.wire.usage_report import Shown, UsageReport, visible
-from aisa.wire.vendor_error import Unintelligible, VendorError, error_in
+from aisa.wire.vendor_error import Unintelligible, VendorError, refuse_errors
 
 OBJECT = "chat.completion.chunk"
 #: What a vendor may say of the whole answer in its last chunk only (vLLM).
@@ -51,6 +52,7 @@ class ChunkStream:
         self.report = UsageReport()
         self.service_tier: object = None  # the last that a chunk has named
         self.answered = ""  # the model by the last chunk to name one, whatever the client is told
+        self.cited = False  # from the web
         self.tokens = 0  # output tokens seen so far: by the choices' meters, their logprobs or the vendor's running count
         self.reasoning = 0  # of them, those that show the model's thinking
         self.holding: Tree | None = None  # the finish chunk that the last event was, and nothing else
@@ -277,6 +279,7 @@ class ChunkStream:
             delta = given.get("message")
         deltas = choice.deltas(delta if is_tree(delta) else {})
         emitted = [self._choice(index, part) for part in deltas]
+        self.cited = self.cited or any(is_cited(part.get("annotations")) for part in deltas)
         rest = {name: value for name, value in given.items() if name not in HANDLED_CHOICE and (name != "message" or delta is not value)}
         logprobs = rest.get("logprobs")
         if is_tree(logprobs):
@@ -368,13 +371,6 @@ class ChunkStream:
             more = sum([meter.reach(said) for meter in self._meters.values()])
             self.tokens += more
             self.reasoning += more if self._thinks else 0
-
-
-def refuse_errors(tree: Tree) -> None:
-    """Raise VendorError if a chunk is, or carries, a failure."""
-    report = error_in(tree)
-    if report is not None:
-        raise VendorError(report)
 
 
 def carries_token(delta: Tree) -> bool:

@@ -52,3 +52,10 @@ def is_error(value: object) -> bool:
 def has_code(code: object) -> bool:
     """Tell whether a code says that something failed: a number other than 0, or a word."""
     return not isinstance(code, bool) and str(code).strip().lower().removesuffix(".0") not in NO_CODES
+
+
+def refuse_errors(tree: Tree) -> None:
+    """Raise VendorError if a chunk is, or carries, a failure."""
+    report = error_in(tree)
+    if report is not None:
+        raise VendorError(report)

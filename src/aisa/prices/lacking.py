@@ -1,0 +1,94 @@
+"""What has no price although calls may make it, and how such calls are refused. Looks nothing up and charges nothing."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Iterator
+
+from aisa.errors import ApiError
+from aisa.names import MODEL_NAME_CHARACTERS_MAX
+from aisa.prices.rules import PriceList
+from aisa.pricing import AUDIO, UnitPrices
+from aisa.wire.vendor_tier import TIER_CHARACTERS_MAX
+
+TIERS_SHOWN_MAX = 20  # in an error
+NOTHING_LACKING: frozenset[str] = frozenset()
+#: Kinds that a request shows; without a price of their own, it is refused.
+SHOWN = (*AUDIO, "output_image", "per_search", "per_source")
+WRITES = ("cache_write_30m", "cache_write_1h", "cache_write_12h")
+#: Models that make such costs in every call: by their names, one of the kinds that must have a price.
+ALWAYS = (
+    (re.compile(r"(?:^|[/.-])search-(?:preview|api)(?:$|[@-])"), ("per_search", "per_request")),
+    (re.compile(r"(?:^|[/-])sonar(?:$|[@-])"), ("per_search", "per_request")),
+    (re.compile(r"(?:^|[/.-])(?:audio-preview|gpt-audio)(?:$|[@-])"), ("input_audio",)),
+    (re.compile(r"(?:^|[/.-])(?:audio-preview|gpt-audio)(?:$|[@-])"), ("output_audio",)),
+)
+#: What the kinds are called in messages.
+IN_WORDS = {
+    "input_audio": "audio in the input",
+    "output_audio": "audio in the output",
+    "output_image": "images in the output",
+    "cache_write_30m": "input that is cached for 30 minutes",
+    "cache_write_1h": "input that is cached for an hour",
+    "cache_write_12h": "input that is cached for 12 hours",
+    "per_search": "searches",
+    "per_source": "sources of a search",
+}
+
+
+def lacking(price_list: PriceList | None) -> frozenset[str]:
+    """Return the kinds that a request may show and that have no price of their own at some time; none where nothing has a price.
+
+    Caches are among them only where writing to one has a price of its own: elsewhere it costs what input does, however long it lasts.
+    """
+    if price_list is None:
+        return frozenset()
+    return frozenset([kind for term in price_list.terms for kind in lacking_in(term.price.prices)])
+
+
+def lacking_in(prices: UnitPrices) -> Iterator[str]:
+    """Yield the kinds that have no price of their own."""
+    for kind in (*SHOWN, *(WRITES if prices.cache_write != prices.input else ())):
+        if getattr(prices, kind) is None:
+            yield kind
+
+
+def always_lacking(model: str, price_list: PriceList | None) -> str:
+    """Return a kind that every call to a model makes, by its name, and that has no price; empty for most models."""
+    if price_list is None:
+        return ""
+    for name, kinds in ALWAYS:
+        if name.search(model.lower()):
+            for term in price_list.terms:
+                if all(getattr(term.price.prices, kind) is None for kind in kinds):
+                    return kinds[0]
+    return ""
+
+
+def always_searches(model: str) -> bool:
+    """Say whether every call to a model of this name searches."""
+    return any(name.search(model.lower()) for name, kinds in ALWAYS if "per_search" in kinds)
+
+
+def unpriced(name: str, vendor: str, flaw: str) -> ApiError:
+    """Return the error for a model that nobody may use because nobody knows what it costs, or what the kind `flaw` of it does."""
+    what = f"The model {name[:MODEL_NAME_CHARACTERS_MAX]!r} has no price here"
+    why = f" for {IN_WORDS[flaw]} (`{flaw}`), which every call to it makes" if flaw else ""
+    remedy = f"The operator can give it `prices`, under `models` or `vendors.{vendor}.prices`, or set `vendors.{vendor}.allow_unpriced`."
+    return ApiError("unknown_model", f"{what}{why}, so it cannot be used. {remedy}", param="model")
+
+
+def unpriced_kind(name: str, vendor: str, kind: str, member: str) -> ApiError:
+    """Return the error for a request that asks for what nobody knows the cost of; `member` is where it does."""
+    what = f"The model {name[:MODEL_NAME_CHARACTERS_MAX]!r} has no price here for {IN_WORDS[kind]}, which `{member}` asks for."
+    remedy = f"The operator can give it one: `{kind}` in its `prices`, under `models` or `vendors.{vendor}.prices`."
+    return ApiError("unknown_model", f"{what} {remedy}", param=member)
+
+
+def unpriced_tier(name: str, lists: Iterable[PriceList | None], *, tier: str, member: str) -> ApiError:
+    """Return the error for a service tier that nobody may ask for because nobody knows what it costs."""
+    known = sorted({name for price_list in lists if price_list for name in price_list.terms[0].tiers})
+    what = f"The model {name[:MODEL_NAME_CHARACTERS_MAX]!r} has no price here for the tier '{tier[:TIER_CHARACTERS_MAX]}'"
+    others = f"; it has one for {', '.join(known[:TIERS_SHOWN_MAX])}" if known else ""
+    remedy = "The operator can give it one: `service_tiers` in its `prices`."
+    return ApiError("unsupported_parameter", f"{what}{others}. Leave `{member}` out, or ask for `auto`. {remedy}", param=member)

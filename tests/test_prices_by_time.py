@@ -1,0 +1,154 @@
+"""Prices by the hour and the day of the week, and by region: what holds when and where (faults M12, M16)."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from pathlib import Path
+
+import pytest
+
+from aisa.config.load import ConfigErrors, load
+from aisa.config.schema import Config, Model, PriceHours, Prices, PriceTier, Vendor, VendorTier
+from aisa.prices.catalogue import catalogue_price
+from aisa.prices.rules import PriceList, configured, times
+from aisa.prices.spelling import clue
+from aisa.routing import Routes
+
+WEEK = ("mon", "tue", "wed", "thu", "fri")
+#: Twice the price between 01:00 and 04:00 and between 06:00 and 10:00, Monday to Friday.
+PEAKS = Prices(
+    input=0.15,
+    output=0.6,
+    cached_input=0.003,
+    hours=(PriceHours(days=WEEK, from_="01:00", to="04:00", factor=2), PriceHours(days=WEEK, from_="06:00", to="10:00", factor=2)),
+)
+
+
+def at(prices: Prices, moment: str, tier: str = "") -> tuple[float, float]:
+    """Return input and output prices in dollars at a moment in UTC."""
+    price = PriceList(configured(prices, "p")).at(datetime.fromisoformat(moment).replace(tzinfo=UTC).timestamp(), tier).prices
+    return price.input / 1e9, price.output / 1e9
+
+
+@pytest.mark.parametrize(
+    ("moment", "peak"),
+    [
+        ("2026-11-28T07:00", False),  # a Saturday
+        ("2026-11-29T02:00", False),
+        ("2026-11-27T07:00", True),  # the Friday before
+        ("2026-11-27T00:59:59", False),
+        ("2026-11-27T01:00", True),
+        ("2026-11-27T03:59:59", True),
+        ("2026-11-27T04:00", False),
+        ("2026-11-30T09:59", True),
+        ("2026-11-30T10:00", False),
+        ("1969-12-31T07:00", True),  # a Wednesday
+    ],
+)
+def test_hours_and_days_of_the_week_say_what_a_call_costs(moment: str, *, peak: bool) -> None:
+    """To the second, and at the weekend the price outside of them."""
+    assert at(PEAKS, moment) == ((0.3, 1.2) if peak else (0.15, 0.6))
+
+
+def test_a_window_over_midnight_counts_to_the_day_on_which_it_begins() -> None:
+    """Friday from 22:00 to 06:00 ends on Saturday; Thursday's night is none."""
+    night = Prices(input=1, output=1, hours=(PriceHours(days=("fri",), from_="22:00", to="06:00", input=0.5),))
+    hours = ("27T05:00", "27T21:59", "27T22:00", "28T05:59", "28T06:00")
+    found = [at(night, f"2026-11-{hour}")[0] for hour in hours]
+    assert found == [1, 1, 0.5, 0.5, 1]
+
+
+def test_the_first_entry_that_holds_counts_and_a_whole_day_needs_no_hours() -> None:
+    """Sundays are free of one kind; what an entry does not say is as outside, times its factor."""
+    setting = Prices(
+        input=10,
+        output=20,
+        per_search=0.01,
+        factor=1.1,
+        hours=(PriceHours(days=("sun",), output=0), PriceHours(factor=0.5, per_search=0.02)),
+        tiers=(PriceTier(over_input_tokens=100, input=20, output=40),),
+        service_tiers={"flex": VendorTier(factor=0.5)},
+    )
+    assert at(setting, "2026-11-29T12:00") == (11, 0)
+    assert at(setting, "2026-11-30T12:00") == (5.5, 11)
+    assert at(setting, "2026-11-30T12:00", "flex") == (2.75, 5.5)
+    first, second, usual = configured(setting, "p")
+    assert (first.price.source, second.price.source, usual.price.source) == ("p.hours.0", "p.hours.1", "p")
+    assert (second.price.prices.per_search, usual.price.prices.per_search) == (20_000_000, 10_000_000)
+    assert second.price.prices.tiers[0].prices.input == 11_000_000_000
+    assert second.price.prices.tiers[0].prices.per_search == 20_000_000
+
+
+def test_hours_of_dated_prices_hold_with_their_prices_alone() -> None:
+    """Each entry of a list has its own."""
+    older = Prices(input=1, output=1, hours=(PriceHours(factor=3),))
+    newer = Prices(input=10, output=10, from_=datetime(2026, 12, 1, tzinfo=UTC).date(), hours=(PriceHours(days=("tue",), factor=2),))
+    terms = PriceList(configured((older, newer), "p"))
+    found = [terms.at(datetime(2026, month, day, tzinfo=UTC).timestamp()).prices.input / 1e9 for month, day in ((11, 30), (12, 1), (12, 2))]
+    assert found == [3, 20, 10]
+
+
+VENDOR = "vendors: {v: {base_url: 'http://127.0.0.1:1/v1'}}\n"
+
+
+@pytest.mark.parametrize(
+    ("text", "where", "what"),
+    [
+        ('[{from: "25:00", factor: 2}]', ".0.from", "25:00"),
+        ('[{from: "08:00", to: "08:00", factor: 2}]', "", "no time at all"),
+        ("[{days: [sat]}]", "", "nothing that differs"),
+        ("[{days: [someday], factor: 2}]", ".0.days.0", "mon"),
+        ("[{factor: 0, input: 1}]", ".0.factor", "multiplied"),
+        ("[{input: 0.1234567891}]", ".0.input", "nine decimals"),
+    ],
+)
+def test_hours_that_cannot_be_are_a_problem_with_its_place(text: str, where: str, what: str, tmp_path: Path) -> None:
+    """In the same words as other settings."""
+    path = tmp_path / "c.yaml"
+    path.write_text(VENDOR + f"models: {{m: {{to: [v/m], prices: {{input: 1, output: 1, hours: {text}}}}}}}")
+    with pytest.raises(ConfigErrors) as failed:
+        load(str(path), {}, {})
+    [problem] = failed.value.problems
+    assert f"models.m.prices.hours{where}" in problem.where
+    assert what in problem.what + problem.remedy
+
+
+def priced(vendor: Vendor, model: str = "gpt-5.4") -> tuple[float, str] | None:
+    """Return what a million input tokens of a model cost at a vendor that is called openai, and who says so."""
+    config = Config(vendors={"openai": vendor}, models={"m": Model(to=(f"openai/{model}",))})
+    price_list = Routes(config, catalogue_price).find("m").offers[0].price_list
+    price = None if price_list is None else price_list.at(1.8e9)
+    return price and (price.prices.input / 1e9, price.source)
+
+
+EU = "https://eu.api.openai.com/v1"
+
+
+def test_a_known_name_at_an_address_that_the_catalogue_does_not_know_has_no_price_without_a_factor() -> None:
+    """A region that charges 1.1 times the list price is never priced at 1.0: 2.5 x 1.1 = 2.75. What is said of it names the setting."""
+    assert priced(Vendor(base_url=EU)) is None
+    assert "vendors.openai.price_factor" in clue("openai", EU, "gpt-5.4").said
+    found = priced(Vendor(base_url=EU, price_factor=1.1))
+    assert found is not None
+    assert found[0] == 2.75
+    assert found[1].endswith("openai/gpt-5.4, times 1.1")
+    assert (priced(Vendor(base_url=EU, price_factor=1)) or (0,))[0] == 2.5
+    assert (priced(Vendor(base_url="https://api.openai.com/v1")) or (0,))[0] == 2.5
+    assert (priced(Vendor(base_url="https://api.openai.com/v1", price_factor=2)) or (0,))[0] == 5
+    assert (priced(Vendor(base_url=EU, price_as={"gpt-5.4": "openai/gpt-5.4"})) or (0,))[0] == 2.5
+
+
+def test_a_factor_is_on_every_kind_of_token_in_every_tier_and_on_no_fee() -> None:
+    """Of the catalogue's prices; those that the operator has set stay."""
+    listed = catalogue_price("openai", "", "gpt-5.4")
+    assert listed is not None
+    for before, after in zip(listed.terms, times(listed, 1.1).terms, strict=True):
+        pairs = [(before.price, after.price), *[(before.tiers[name], after.tiers[name]) for name in before.tiers]]
+        for old, new in pairs:
+            sizes = zip([tier.prices for tier in old.prices.tiers], [tier.prices for tier in new.prices.tiers], strict=True)
+            for one, other in [(old.prices, new.prices), *sizes]:
+                assert other.output * 10 == one.output * 11
+                assert other.cached_input * 10 == one.cached_input * 11
+                assert other.per_search == one.per_search
+    own = Vendor(base_url=EU, price_factor=2, prices={"gpt-5.4": Prices(input=1, output=1)})
+    assert (priced(own) or (0,))[0] == 1

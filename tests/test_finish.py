@@ -35,7 +35,7 @@ CONTAINED = [
     ("context_window_full", "length"),
     ("stop_length", "length"),
 ]
-NOBODYS = ["other", "pause_turn", "unfiltered", "climax", "load", "7"]
+NOBODYS = ["other", "weary_turn", "unfiltered", "climax", "load", "7"]
 
 
 def streamed(word: str) -> Any:

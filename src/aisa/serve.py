@@ -66,7 +66,7 @@ from aisa.money import Nanos
 from aisa.observe.log import Log, json_line, text_line
 from aisa.observe.welcome import bracketed, welcome
 from aisa.prices.rules import LookUp, may_be_listed, unlisted
-from aisa.providers import gemini, openai, responses
+from aisa.providers import anthropic, gemini, openai, responses
 from aisa.providers.counting import Counts, NoTokenizer, counts_of
 from aisa.providers.port import Upstream
 from aisa.providers.shape import TokenCount
@@ -274,7 +274,7 @@ def open_dependencies(
         routes=Routes(config, price_look_up(config), counts),
         admission=MemoryAdmission(config.limits, keys.tiers, wall_clock=wall_clock, report=report),
         ledger=ledger,
-        dialects={dialect.NAME: dialect for dialect in (gemini, openai, responses)},
+        dialects={dialect.NAME: dialect for dialect in (anthropic, gemini, openai, responses)},
         upstreams={EMBEDDED: embedded, **pools},
         stream=config.stream,
         large_events=LargeEvents(config.stream.large_events_bytes_max),

@@ -97,7 +97,6 @@ ENTRY_POINTS: dict[str, str] = {
     "aisa": "the package; holds the version",
     "aisa.__main__": "python -m aisa",
     "aisa.storage.migrations.env": "Alembic loads it by path",
-    "aisa.providers.concessions": "no dialect that translates is built in yet; the seam is proved by its tests, and the first one uses it",
     "aisa.credentials.expiring": "no dialect with tokens is built in yet; the seam is proved by its tests, and the first one uses it",
 }
 

@@ -2,29 +2,35 @@
 
 from __future__ import annotations
 
+from types import MappingProxyType
 from typing import NamedTuple
 from urllib.parse import parse_qsl, urlsplit
 
 CHAT = "/chat/completions"
-#: The paths of single routes, as they stand in vendors' examples. Only the first can be left out: the others are not what we ask.
+#: dialect -> the route that it asks, which can be left out of an address; and what stands before it, where clients take that for granted.
+ASKED = MappingProxyType({"openai": (CHAT, ""), "anthropic": ("/messages", "/v1")})
+NOTHING_ASKED = ("", "")  # of a dialect whose routes have the model's name in them
+#: The paths of single routes, as they stand in vendors' examples.
 ROUTES = (CHAT, "/completions", "/responses", "/embeddings", "/messages", "/models", "/rerank")
 
 
 class Address(NamedTuple):
-    """What a base_url amounts to: up to where paths are added, the parameters of its query, and whether the chat route was left out."""
+    """What a base_url amounts to: up to where paths are added, the parameters of its query, and whether the asked route was left out."""
 
     base_url: str
     query: dict[str, str]
     shortened: bool
 
 
-def read_address(base_url: str) -> Address:
+def read_address(base_url: str, dialect: str) -> Address:
     """Take a base_url apart that `route_at_end` and the check of its form have passed."""
+    route, prefix = ASKED.get(dialect, NOTHING_ASKED)
     beginning, _, query = base_url.partition("?")
     beginning = beginning.rstrip("/")
-    shortened = route_at_end(base_url) == CHAT
+    shortened = bool(route) and route_at_end(base_url) == route
     if shortened:
-        beginning = beginning[: -len(CHAT)].rstrip("/")
+        beginning = beginning[: -len(route)].rstrip("/")
+    beginning = beginning if beginning.endswith(prefix) else beginning + prefix
     return Address(beginning, dict(parse_qsl(query, keep_blank_values=True)), shortened)
 
 

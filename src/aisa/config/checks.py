@@ -12,7 +12,7 @@ from types import MappingProxyType
 from typing import NamedTuple, cast
 from urllib.parse import urlsplit
 
-from aisa.config.addresses import CHAT, has_parameter_twice, route_at_end
+from aisa.config.addresses import ASKED, has_parameter_twice, route_at_end
 from aisa.config.limits import known_tiers
 from aisa.config.schema import Config, Model, PriceHours, Prices, PriceTier, Target, VendorTier
 from aisa.config.section import Section
@@ -164,7 +164,7 @@ def _url_flaw(text: str) -> str | None:
     if "#" in text:
         return "It has a fragment, which no server is ever sent."
     route = route_at_end(text)
-    if route not in (None, CHAT):
+    if route is not None and route not in {asked for asked, _ in ASKED.values()}:
         return f"It ends in {route}, the path of one route; paths are added to its end."
     return "Its query has a parameter twice." if has_parameter_twice(text) else None
 

@@ -19,7 +19,7 @@ class KnownVendor(NamedTuple):
     base_url: str
     key_variables: tuple[str, ...]
     base_url_variable: str
-    dialect: Literal["gemini", "openai"] = "openai"
+    dialect: Literal["anthropic", "gemini", "openai"] = "openai"
     version: str = ""
 
 
@@ -34,6 +34,7 @@ KNOWN = (
         "gemini",
         "v1beta",
     ),
+    KnownVendor("anthropic", "https://api.anthropic.com/v1", ("ANTHROPIC_API_KEY",), "ANTHROPIC_BASE_URL", "anthropic", "v1"),
 )
 
 

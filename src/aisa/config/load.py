@@ -13,7 +13,7 @@ from typing import NamedTuple, cast
 
 import msgspec
 
-from aisa.config.addresses import CHAT, read_address
+from aisa.config.addresses import ASKED, NOTHING_ASKED, read_address, route_at_end
 from aisa.config.checks import check, check_proxies, check_targets, check_tiers
 from aisa.config.detect import detect
 from aisa.config.document import Document, Way, read_document
@@ -107,13 +107,17 @@ def _complete(config: Config, document: Document, environment: Mapping[str, str]
             if flaw:
                 document.report(("vendors", name, "base_url"), *flaw)
     for name, vendor in vendors.items():
-        address = read_address(vendor.base_url)
+        address = read_address(vendor.base_url, vendor.dialect)
+        route, (asked, _) = route_at_end(vendor.base_url), ASKED.get(vendor.dialect, NOTHING_ASKED)
+        if route != asked and route in {other for other, _ in ASKED.values()}:
+            what = f"It ends in {route}, which the dialect `{vendor.dialect}` does not ask."
+            document.report(("vendors", name, "base_url"), what, f"Correct `dialect`, or end it before {asked}.")
         for parameter in sorted(address.query.keys() & vendor.query.keys()):
             way = ("vendors", name, "query", parameter)
             document.report(way, f"The query of `base_url` has the parameter `{parameter}` too.", "Keep one of them.")
         if address.shortened:
             where = f"vendors.{name}.base_url"
-            notes.append(Problem(where, f"It ends in {CHAT}, which is added to each address anyway.", f"Read as {address.base_url}."))
+            notes.append(Problem(where, f"It ends in {asked}, which is added to each address anyway.", f"Read as {address.base_url}."))
         vendors[name] = msgspec.structs.replace(vendor, base_url=address.base_url, query={**address.query, **vendor.query})
     models = {name: entry if isinstance(entry, Model) else Model(to=entry) for name, entry in config.models.items()}
     return msgspec.structs.replace(config, vendors=vendors, models=models)

@@ -177,7 +177,7 @@ class Prices(Section, frozen=True, kw_only=True):
 class Vendor(Section, frozen=True, kw_only=True):
     """Where a vendor is and how to talk to it."""
 
-    dialect: Literal["gemini", "openai", "responses"] = "openai"
+    dialect: Literal["anthropic", "gemini", "openai", "responses"] = "openai"
     base_url: str
     api_key: str | None = None
     api_key_as: str | None = None
@@ -294,11 +294,11 @@ FIELDS: Mapping[str, str] = MappingProxyType(
         "ledger.drain_seconds": "How long an answer is read on at most.",
         **LIMITS_IN_WORDS,
         "vendors.<name>.dialect": "The API that the vendor speaks. Of OpenAI itself, what `openai` would refuse is asked as `responses`.",
-        "vendors.<name>.base_url": "Where the vendor's API is, up to and without `/chat/completions`, which is left out if it is there; "
-        "a query in it counts as `query`.",
+        "vendors.<name>.base_url": "Where the vendor's API is, up to and without the path of the route that is asked, such as "
+        "`/chat/completions`; with the dialect `anthropic` without `/v1` too, if you like. A query in it counts as `query`.",
         "vendors.<name>.api_key": "Credential sent to the vendor as `api_key_as` says; best written as `${VARIABLE}`. None if absent.",
-        "vendors.<name>.api_key_as": "Where the vendor looks for the key: `bearer`, or a name as in `header:x-api-key`, `query:key`; if "
-        "absent, where the vendors of its dialect do. What `headers` says of the same header counts instead.",
+        "vendors.<name>.api_key_as": "Where the vendor looks for the key: `bearer`, or a name as in `header:x-api-key`, `query:key`; "
+        "else as usual in its dialect. What `headers` says of the same header counts instead.",
         "vendors.<name>.headers": "Further request headers for the vendor, name to value.",
         "vendors.<name>.query": "Parameters for the query of every request, name to value in quotes, such as `api-version` for Azure.",
         "vendors.<name>.omit": "Members that this server adds to requests and that the vendor refuses: `stream_options`, which asks "

@@ -33,6 +33,7 @@ class Row(NamedTuple):
 EXACT = (
     Row(("stop", "length", "tool_calls", "function_call", "content_filter"), "", "OpenAI chat completions, finish_reason"),
     Row(("end_turn", "stop_sequence"), STOP, "Anthropic Messages, stop_reason"),
+    Row(("pause_turn", "compaction"), STOP, "Anthropic Messages, stop_reason: the model may go on where it is asked to"),
     Row(("complete",), STOP, "Cohere v2 chat, finish_reason"),
     Row(("completed",), STOP, "OpenAI Responses, status"),
     Row(("eos", "eos_token"), STOP, "Together AI; Hugging Face TGI"),

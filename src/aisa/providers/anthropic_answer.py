@@ -1,0 +1,116 @@
+"""Reads one document in Anthropic's dialect. Sans-IO; what it says is read as the stream that it would have been."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import msgspec
+from msgspec import Raw
+
+from aisa.answer import Part, Piece, Report
+from aisa.errors import UpstreamFailed
+from aisa.providers.anthropic_events import Asker
+from aisa.providers.anthropic_stream import MessageReader, StreamDecoder, events_of
+from aisa.providers.anthropic_usage import OUTPUT, taken_apart
+from aisa.providers.blame import blame_for, unreadable
+from aisa.providers.shape import Target
+from aisa.usage import REPORTED
+from aisa.wire.door import Request
+from aisa.wire.model_name import shown_name
+from aisa.wire.trees import Tree, as_tree, is_tree
+from aisa.wire.usage_report import count_of
+from aisa.wire.vendor_error import VendorError
+
+FIELDS = msgspec.json.Decoder(dict[str, Raw])
+
+
+class AnswerDecoder(MessageReader):
+    """Reads one document, and gives it back whole once the bill is settled."""
+
+    failure: UpstreamFailed | None
+
+    def __init__(self, request: Request, target: Target, asker: Asker, *, passes: bool) -> None:
+        super().__init__(request, target, asker)
+        self.tokens = self.reasoning_shown = 0  # a document is delivered whole or not at all
+        self.finished = False
+        self._passes = passes
+        self._asker = asker
+        self._body = bytearray()
+        self._message: Tree = {}
+        self._parts: list[Part] = []
+
+    def feed(self, data: bytes) -> Sequence[Part]:
+        """Take the next bytes of the vendor's body."""
+        self._body += data
+        if len(self._body) > self._target.answer_bytes_max:
+            self.failure = unreadable(self._target, "a document over the size limit")
+        return []
+
+    def end(self) -> Sequence[Part]:
+        """Take the end of the vendor's body."""
+        try:
+            tree: object = msgspec.json.decode(self._body)
+        except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+            self.failure = unreadable(self._target, "a body that is not JSON")
+            return []
+        if not is_tree(tree):
+            self.failure = unreadable(self._target, "a body that is not a JSON object")
+            return []
+        self._message = tree
+        try:
+            for event in events_of(tree):
+                self._parts += self._read(event)
+        except VendorError as error:
+            self.failure = blame_for(error, self._target)
+        return []
+
+    def closing(self, cost_usd: str | None) -> Sequence[Part]:
+        """Return the whole body, or what it says."""
+        if not self._passes:
+            return [*[msgspec.structs.replace(part, tokens=0) for part in self._parts], Report(self.usage(), cost_usd)]
+        return [Piece(self._whole(cost_usd), 0)]
+
+    def _whole(self, cost_usd: str | None) -> bytes:
+        message, usage = self._message, self.usage()
+        shown = self._target.public or shown_name(message.get("model"), self._asker.model)
+        changed: Tree = {} if message.get("model") == shown else {"model": shown}
+        counts: Tree = {}
+        if usage.source != REPORTED or count_of(as_tree(message.get("usage")).get(OUTPUT)) is None:
+            counts[OUTPUT] = usage.output_tokens
+        if usage.input_source != REPORTED:
+            counts |= taken_apart(usage)
+        if cost_usd is not None:
+            counts["cost"] = Raw(cost_usd.encode())
+        if counts:
+            changed["usage"] = {**as_tree(message.get("usage")), **counts}
+        return msgspec.json.encode({**FIELDS.decode(self._body), **changed}) if changed else bytes(self._body)
+
+
+class AssemblyDecoder(AnswerDecoder):
+    """Reads a stream that the client does not know of, and gives back what it says once the bill is settled.
+
+    For doors that write the document themselves. A vendor notices that somebody has left a stream at once, and of a document often not.
+    """
+
+    def __init__(self, request: Request, target: Target, asker: Asker) -> None:
+        super().__init__(request, target, asker, passes=False)
+        self._stream = StreamDecoder(request, target, asker, passes=False)
+        self._events, self._usage = self._stream._events, self._stream._usage  # noqa: SLF001 - of one kind with it
+        self._size = 0
+
+    def feed(self, data: bytes) -> Sequence[Part]:
+        """Take the next bytes of the vendor's body."""
+        self._size += len(data)
+        if self._size > self._target.answer_bytes_max:
+            self.failure = unreadable(self._target, "a document over the size limit")
+            return []
+        return self._take(self._stream.feed(data))
+
+    def end(self) -> Sequence[Part]:
+        """Take the end of the vendor's body."""
+        return self._take(self._stream.end())
+
+    def _take(self, parts: Sequence[Part]) -> Sequence[Part]:
+        self._parts += parts
+        self.done, self.failure = self._stream.done, self._stream.failure
+        return []

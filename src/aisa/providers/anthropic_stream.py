@@ -1,0 +1,216 @@
+"""Reads a stream in Anthropic's dialect. Sans-IO; what events say is in `anthropic_events.py`, how they pass in `anthropic_pass.py`."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import msgspec
+
+from aisa.answer import Part, Piece, Report, together
+from aisa.errors import UpstreamFailed
+from aisa.providers.anthropic_events import Asker, Events
+from aisa.providers.anthropic_pass import Passing
+from aisa.providers.anthropic_usage import MessageUsage
+from aisa.providers.blame import blame_for, broken_off, unreadable
+from aisa.providers.counting import AskedOf
+from aisa.providers.shape import Target
+from aisa.usage import ESTIMATED, REPORTED, Usage
+from aisa.wire.door import Request
+from aisa.wire.sse import Event, EventTooLarge, SseDecoder
+from aisa.wire.trees import Tree, is_tree, trees_in
+from aisa.wire.usage_report import Shown
+from aisa.wire.vendor_error import VendorError
+
+OPENING_PARTS_MAX = 1_000  # pings and openings that come before the first word; beyond, the client gets them
+
+
+class MessageReader:
+    """What every decoder of an answer in this dialect has in common: its events, its usage, and what it knows of the request."""
+
+    finishing = 0  # it says itself when it has said all
+    certain = True
+
+    def __init__(self, request: Request, target: Target, asker: Asker) -> None:
+        self.done = False
+        self.failure: UpstreamFailed | None = None
+        self.held_bytes = 0
+        self._target = target
+        self._events = Events(target, asker)
+        self._usage = MessageUsage()
+        self._asked = AskedOf(request, target)
+
+    @property
+    def choices_made(self) -> int:
+        """One, once it is begun."""
+        return int(self._events.begun)
+
+    @property
+    def tier(self) -> str | None:
+        """The service tier, or the speed, that the answer has named so far."""
+        return self._usage.tier
+
+    @property
+    def unknown(self) -> list[str]:
+        """Reasons to stop in nobody's table that were taken for `stop`."""
+        return self._events.unknown
+
+    def usage(self) -> Usage:
+        """Return the tokens so far."""
+        events, target = self._events, self._target
+        source = target.count_source if events.tokens else ESTIMATED
+        size = None if events.hidden else events.meter.text_bytes
+        told = self._usage.usage(Shown(events.tokens, events.reasoning, source, size), self._asked)
+        if self.done or told.source != REPORTED:
+            return told
+        return msgspec.structs.replace(told, output_tokens=events.tokens, reasoning_tokens=events.reasoning, source=source)
+
+    def usage_fault(self, usage: Usage) -> str:
+        """Say what is wrong with the vendor's report of a finished answer."""
+        return self._usage.fault(usage) if self.done else ""
+
+    def _read(self, tree: Tree) -> list[Part]:
+        """Return what an event says. Raises VendorError."""
+        kind = tree.get("type")
+        if kind == "error":
+            raise VendorError(tree.get("error"))
+        if kind == "message_start":
+            message = tree.get("message")
+            self._usage.take(message.get("usage") if is_tree(message) else None)
+        elif kind == "message_delta":
+            self._usage.take(tree.get("usage"))
+        parts = self._events.take(tree)
+        self.done = self._events.stopped
+        return parts
+
+
+class StreamDecoder(MessageReader):
+    """Reads a stream: for a door of the same protocol its events pass, made whole where they are not; else typed parts."""
+
+    failure: UpstreamFailed | None
+
+    def __init__(self, request: Request, target: Target, asker: Asker, *, passes: bool) -> None:
+        super().__init__(request, target, asker)
+        self._sse = SseDecoder(target.answer_bytes_max)
+        self._passing = Passing(target, asker) if passes else None
+        self._opening: list[Part] = []
+        self._shown = False
+        self._whole: bytearray | None = None  # a document where a stream was asked
+        self._first = True
+
+    @property
+    def finished(self) -> bool:
+        """True once the message has stopped: until then its client has no finish, and pays for what arrived."""
+        return self.done
+
+    @property
+    def tokens(self) -> int:
+        """Tokens in the parts so far."""
+        return self._events.tokens
+
+    @property
+    def reasoning_shown(self) -> int:
+        """Those of them that showed the model's thinking."""
+        return self._events.reasoning
+
+    def feed(self, data: bytes) -> Sequence[Part]:
+        """Take the next bytes of the vendor's body."""
+        if self._first and data.strip():
+            self._first = False
+            if data.lstrip()[:1] in (b"{", b"["):
+                self._whole = bytearray()
+        if self._whole is not None:
+            self._whole += data
+            if len(self._whole) > self._target.answer_bytes_max:
+                self.failure = unreadable(self._target, "a document over the size limit")
+            return []
+        try:
+            events = self._sse.feed(data)
+        except EventTooLarge:
+            self.failure = unreadable(self._target, "an event over the size limit")
+            return []
+        self.held_bytes = self._sse.held_bytes
+        return self._given(self._parts(events))
+
+    def end(self) -> Sequence[Part]:
+        """Take the end of the vendor's body. A message that has not stopped has failed."""
+        parts = self._parts(self._sse.end()) if self._whole is None else self._as_stream(bytes(self._whole))
+        if not self.done and self.failure is None:
+            self.failure = broken_off(self._target)
+        return self._given(parts)
+
+    def closing(self, cost_usd: str | None) -> Sequence[Part]:
+        """Return the end with its usage, or the report alone."""
+        if self._passing is None:
+            return [Report(self.usage(), cost_usd)]
+        return [Piece(self._passing.closing(self._usage.fields, self.usage(), cost_usd), 0)]
+
+    def _given(self, parts: list[Part]) -> Sequence[Part]:
+        """Keep back what only opens an answer: until something is said, another target may still say it."""
+        if not self._shown:
+            self._opening += parts
+            if not self._events.begun and len(self._opening) < OPENING_PARTS_MAX:
+                return []
+            self._shown = True
+            parts, self._opening = self._opening, []
+        return parts if self._passing is None else together([part for part in parts if isinstance(part, Piece)])
+
+    def _parts(self, events: list[Event]) -> list[Part]:
+        parts: list[Part] = []
+        for name, data in events:
+            if self.done or self.failure is not None:
+                break
+            parts += self._one(name, data)
+        return parts
+
+    def _one(self, name: bytes, data: bytes) -> list[Part]:
+        if data.startswith(b"[DONE]"):
+            return []
+        try:
+            tree: object = msgspec.json.decode(data)
+        except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+            self.failure = unreadable(self._target, "an event that is not JSON")
+            return []
+        if not is_tree(tree):
+            return []
+        if "type" not in tree:
+            tree["type"] = "error" if "error" in tree else name.decode("utf-8", "replace")
+        return self._event(tree, data)
+
+    def _event(self, tree: Tree, data: bytes) -> list[Part]:
+        before = self._events.tokens
+        try:
+            parts = self._read(tree)
+            if self._passing is None:
+                return parts
+            return list(self._passing.take(tree, data, self._events.tokens - before))
+        except VendorError as error:
+            self.failure = blame_for(error, self._target)
+            return []
+
+    def _as_stream(self, body: bytes) -> list[Part]:
+        """Read one document as the stream that was asked for."""
+        try:
+            tree: object = msgspec.json.decode(body)
+        except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+            tree = None
+        if not is_tree(tree):
+            self.failure = unreadable(self._target, "a body that is neither a stream nor JSON")
+            return []
+        parts: list[Part] = []
+        for event in events_of(tree):
+            if self.failure is None:
+                parts += self._event(event, b"")
+        return parts
+
+
+def events_of(message: Tree) -> list[Tree]:
+    """Return the events that a whole message would have been streamed in; of an error, that."""
+    if message.get("type") == "error" or "error" in message or "content" not in message:
+        return [{"type": "error", "error": message.get("error") or message}]
+    opening: Tree = {**message, "content": [], "stop_reason": None, "stop_sequence": None}
+    events: list[Tree] = [{"type": "message_start", "message": opening}]
+    for index, block in enumerate(trees_in(message["content"])):
+        events.append({"type": "content_block_start", "index": index, "content_block": block})
+        events.append({"type": "content_block_stop", "index": index})
+    ending = {name: message.get(name) for name in ("stop_reason", "stop_sequence", "stop_details", "container") if name in message}
+    return [*events, {"type": "message_delta", "delta": ending, "usage": message.get("usage")}, {"type": "message_stop"}]

@@ -1,0 +1,74 @@
+"""Anthropic's report of usage, read into our kinds of tokens: its input excludes what was cached. Prices nothing."""
+
+from __future__ import annotations
+
+from aisa.usage import Usage
+from aisa.wire.trees import Tree, as_tree, is_tree, trees_in
+from aisa.wire.usage_report import Asked, Shown, UsageReport, count_of, lifetimes
+from aisa.wire.vendor_tier import tier_in
+
+INPUT, OUTPUT = "input_tokens", "output_tokens"
+READ, WRITTEN = "cache_read_input_tokens", "cache_creation_input_tokens"
+
+
+class MessageUsage:
+    """What a vendor has reported of one answer so far: at its beginning, and once more or several times at its end."""
+
+    def __init__(self) -> None:
+        self.fields: Tree = {}
+        self._report = UsageReport()
+
+    def take(self, value: object) -> None:
+        """Take a further report: what it names replaces what was known, but for a zero or no number in place of a count."""
+        for name, later in as_tree(value).items():
+            known = self.fields.get(name)
+            if is_tree(known) and is_tree(later):
+                self.fields[name] = {**known, **{key: inner for key, inner in later.items() if inner is not None}}
+            elif later is not None and (count_of(later) or not count_of(known)):
+                self.fields[name] = later
+
+    @property
+    def tier(self) -> str | None:
+        """The service tier, or the speed, that it names; None if it has named none."""
+        return tier_in(self.fields)
+
+    def usage(self, shown: Shown, asked: Asked) -> Usage:
+        """Return the tokens: each side as reported, else by our own count."""
+        self._report.fields = summed(self.fields) if self.fields else None
+        return self._report.usage(shown, asked)
+
+    def fault(self, usage: Usage) -> str:
+        """Say what is wrong with a report that left a side to be counted; nothing if there was no report, or a good one."""
+        return self._report.fault(usage)
+
+
+def summed(fields: Tree) -> Tree:
+    """Return a report whose input is the whole of it, as all other vendors have it.
+
+    What was spent on making the conversation shorter stands beside the sums at the top, and costs all the same.
+    """
+    whole = dict(fields)
+    shortening = [entry for entry in trees_in(fields.get("iterations")) if entry.get("type") == "compaction"]
+    for name in (READ, WRITTEN, INPUT, OUTPUT):
+        more = sum([count_of(entry.get(name)) or 0 for entry in shortening])
+        if more:
+            whole[name] = (count_of(fields.get(name)) or 0) + more
+    read = count_of(whole.get(READ)) or 0
+    written = max(count_of(whole.get(WRITTEN)) or 0, sum(lifetimes(fields).values()))
+    thought = count_of(as_tree(fields.get("output_tokens_details")).get("thinking_tokens"))
+    if thought is not None:
+        whole["reasoning_tokens"] = thought
+    taken = count_of(whole.get(INPUT))
+    if taken is not None:
+        whole[INPUT] = taken + read + written
+    return whole
+
+
+def taken_apart(usage: Usage) -> Tree:
+    """Write an input as Anthropic has it: what was cached beside the rest, not in it."""
+    counts: Tree = {INPUT: usage.input_tokens - usage.cached_tokens - usage.cache_write_tokens}
+    if usage.cached_tokens:
+        counts[READ] = usage.cached_tokens
+    if usage.cache_write_tokens:
+        counts[WRITTEN] = usage.cache_write_tokens
+    return counts

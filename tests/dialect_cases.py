@@ -1,0 +1,78 @@
+"""What every dialect must have a case of in its folder of the corpus: the rows of the mapping between vendors and clients. Not a test.
+
+A name is that of a case's folder. What a dialect cannot have stands in NOT_THERE, with the reason. `test_dialect_corpus.py` holds both.
+"""
+
+from __future__ import annotations
+
+#: What happens with every vendor, streamed or not.
+EVERYWHERE = (
+    "text",
+    "text-document",
+    "one-tool-call",
+    "parallel-tool-calls",
+    "tool-call-document",
+    "tool-call-without-arguments",
+    "legacy-function-call",
+    "thinking-and-text",
+    "thinking-document",
+    "thinking-before-a-tool-call",
+    "length",
+    "stop-sequence",
+    "refusal",
+    "refusal-document",
+    "citations",
+    "cached-input",
+    "cache-written",
+    "service-tier",
+    "error-in-place-of-an-answer",
+    "error-as-the-first-event",
+    "error-after-text",
+    "cut-before-text",
+    "cut-after-text",
+    "unknown-events-are-skipped",
+    "not-json",
+    "rate-limit",
+    "overloaded",
+    "context-too-long",
+    "our-key",
+)
+
+#: dialect -> what only it has.
+OWN: dict[str, tuple[str, ...]] = {
+    "anthropic": (
+        "cache-written-by-class",
+        "usage-restated-at-the-end",
+        "usage-at-the-end-only",
+        "several-message-deltas",
+        "redacted-thinking",
+        "hidden-thinking",
+        "own-tools-are-no-calls",
+        "ping-is-nothing",
+        "no-event-names",
+        "second-message-start",
+        "part-of-a-block-that-was-not-begun",
+        "no-message-stop",
+        "pause-turn",
+        "context-window-exceeded",
+        "unknown-stop-reason",
+        "fast",
+        "compaction-is-billed",
+        "overloaded-529",
+        "our-credit-400",
+        "document-in-place-of-a-stream",
+        "prompt-too-long-words",
+        "max-tokens-words",
+        "billing-error",
+        "not-found",
+        "too-large",
+    ),
+}
+
+#: dialect -> case -> why it has none.
+NOT_THERE: dict[str, dict[str, str]] = {"anthropic": {}}
+
+
+def required(dialect: str) -> set[str]:
+    """Return the cases that a dialect must have."""
+    return ({*EVERYWHERE, *OWN.get(dialect, ())}) - NOT_THERE.get(dialect, {}).keys()

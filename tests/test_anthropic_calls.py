@@ -1,0 +1,192 @@
+"""Whole calls to a vendor that speaks Anthropic's language: what they cost however they end, and what is asked again."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from aisa.config.load import load
+from aisa.config.schema import Prices, Vendor
+from aisa.credentials.rules import proof_of
+from aisa.ledger.row import CallRow
+from aisa.providers import anthropic
+from aisa.providers.vendor_state import SEAL_KEY_BYTES, Memory, Seals, VendorStates
+from aisa.testing.clock import run_virtual
+from rig import Break, MemoryClient, Rig, Script, ScriptedUpstream, Stall, body, content_of, events_of
+
+Json = dict[str, Any]
+PRICES = Prices(input=1, output=10, cached_input=0.1, cache_write=1.25, cache_write_1h=2)
+
+
+def event(kind: str, **members: object) -> bytes:
+    """One event of the vendor's."""
+    return f"event: {kind}\ndata: {json.dumps({'type': kind, **members})}\n\n".encode()
+
+
+def opening(**usage: object) -> bytes:
+    """The event that opens a message."""
+    counts = {"input_tokens": 100, "output_tokens": 1, **usage}
+    message = {"id": "msg_1", "type": "message", "role": "assistant", "model": "some-model", "content": [], "usage": counts}
+    return event("message_start", message=message) + event("content_block_start", index=0, content_block={"type": "text", "text": ""})
+
+
+def says(text: str) -> bytes:
+    """A piece of text."""
+    return event("content_block_delta", index=0, delta={"type": "text_delta", "text": text})
+
+
+def ending(output_tokens: int, reason: str = "end_turn") -> list[bytes]:
+    """The events that end a message."""
+    counts = {"output_tokens": output_tokens}
+    return [
+        event("content_block_stop", index=0),
+        event("message_delta", delta={"stop_reason": reason, "stop_sequence": None}, usage=counts),
+        event("message_stop"),
+    ]
+
+
+FAILED = event("error", error={"type": "overloaded_error", "message": "Overloaded"})
+WORDS = [says("one "), says("two "), says("three ")]
+
+
+class Claude(Rig):
+    """A rig whose vendors speak Anthropic's language."""
+
+    def __init__(self, *scripts: Script | list[Script]) -> None:
+        self.upstreams = [ScriptedUpstream(*(script if isinstance(script, list) else [script])) for script in scripts]
+        super().__init__(*self.upstreams, prices=PRICES, vendor={"dialect": "anthropic"})
+        self.dependencies.dialects = {"anthropic": anthropic}
+        self.dependencies.states = VendorStates(Seals(bytes(SEAL_KEY_BYTES)), Memory(lambda: 0.0))
+
+    def ask(self, client: MemoryClient, **members: object) -> CallRow:
+        """Make one streamed call; returns its row."""
+        run_virtual(self.call(client, body(stream=True, **members)))
+        return self.rows[-1]
+
+
+def test_a_complete_answer_costs_what_was_reported_by_class_of_cache() -> None:
+    """100 fresh, 300 read, 60 written for minutes and 40 for an hour, 12 made: to the nano-dollar."""
+    classes = {"ephemeral_5m_input_tokens": 60, "ephemeral_1h_input_tokens": 40}
+    head = opening(cache_read_input_tokens=300, cache_creation_input_tokens=100, cache_creation=classes)
+    client = MemoryClient()
+    row = Claude(Script([head, *WORDS, *ending(12)])).ask(client, stream_options={"include_usage": True})
+    assert (row.outcome, row.billed.input_tokens, row.billed.output_tokens) == ("completed", 500, 12)
+    assert row.cost == 1_000 * (100 + 30 + 75 + 80 + 120)
+    usage = events_of(client.body)[-2]["usage"]
+    assert (usage["prompt_tokens"], usage["prompt_tokens_details"]) == (500, {"cached_tokens": 300, "cache_write_tokens": 100})
+    assert usage["cost"] == row.cost / 10**9
+    assert content_of(client.body) == "one two three "
+
+
+def test_an_answer_that_broke_off_costs_its_input_and_what_arrived() -> None:
+    """Whether the vendor says that it failed or is just gone; the end that it reported is not there."""
+    for end in ([FAILED], [Break()], []):
+        client = MemoryClient()
+        row = Claude(Script([opening(), *WORDS, *end])).ask(client)
+        assert (row.outcome, row.billed.input_tokens, row.billed.output_tokens) == ("cut", 100, 3)
+        assert row.cost == 1_000 * (100 + 30)
+        assert "error" in events_of(client.body)[-1]
+        assert b'finish_reason":"' not in client.body
+
+
+def test_a_finish_without_the_end_of_the_message_is_none() -> None:
+    """The vendor reported, and then broke off: the client is told of a failure, and pays for what it has."""
+    client = MemoryClient()
+    row = Claude(Script([opening(), *WORDS, *ending(12)[:2], Break()])).ask(client)
+    assert (row.outcome, row.billed.output_tokens) == ("cut", 3)
+    assert b'finish_reason":"' not in client.body
+
+
+@pytest.mark.parametrize("end", [FAILED, Break()], ids=["error", "break"])
+def test_a_failure_before_the_first_word_is_the_next_targets_chance(end: Any) -> None:
+    """An opening is nothing yet; the first target's tokens are not billed."""
+    client = MemoryClient()
+    row = Claude(Script([opening(), end]), Script([opening(input_tokens=7), *WORDS, *ending(5)])).ask(client)
+    assert (row.outcome, row.attempts, row.billed.input_tokens, row.billed.output_tokens) == ("completed", 2, 7, 5)
+    assert content_of(client.body) == "one two three "
+
+
+def test_who_leaves_pays_for_what_arrived() -> None:
+    """Two of three words, and the input."""
+    client = MemoryClient(leaves_after=2)
+    row = Claude(Script([opening(), WORDS[0], Stall(1), WORDS[1], Stall(1), WORDS[2], Stall()])).ask(client)
+    assert (row.outcome, row.billed.input_tokens, row.billed.output_tokens) == ("client_gone", 100, 2)
+
+
+def test_a_vendor_that_only_pings_runs_into_the_clock() -> None:
+    """A ping is a sign of its connection and not of its model."""
+    client = MemoryClient()
+    ping = event("ping")
+    row = Claude(Script([opening(), *[item for _ in range(9) for item in (ping, Stall(10))], Stall()])).ask(client)
+    assert row.outcome == "failed"
+    assert b"upstream_timeout" in client.body
+
+
+SIGNED = [
+    event("content_block_start", index=1, content_block={"type": "thinking", "thinking": "", "signature": ""}),
+    event("content_block_delta", index=1, delta={"type": "signature_delta", "signature": "c2ln"}),
+    event("content_block_stop", index=1),
+    event("content_block_start", index=2, content_block={"type": "tool_use", "id": "toolu_1", "name": "f", "input": {}}),
+    event("content_block_stop", index=2),
+]
+REFUSED = json.dumps(
+    {
+        "type": "error",
+        "error": {"type": "invalid_request_error", "message": "messages.1.content.0: Invalid `signature` in `thinking` block"},
+    }
+).encode()
+
+
+def history(*calls: str) -> Sequence[Json]:
+    """A conversation that goes on behind calls of a tool."""
+    made = [{"id": call, "type": "function", "function": {"name": "f", "arguments": "{}"}} for call in calls]
+    results = [{"role": "tool", "tool_call_id": call, "content": "r"} for call in calls]
+    return [{"role": "user", "content": "Hi."}, {"role": "assistant", "content": "one ", "tool_calls": made}, *results]
+
+
+def test_thinking_that_led_to_a_call_goes_back_for_a_client_that_sends_nothing_back() -> None:
+    """The second call of the same account has the signature of the first."""
+    first = Script([opening(), WORDS[0], event("content_block_stop", index=0), *SIGNED, *ending(9, "tool_use")[1:]])
+    rig = Claude([first, Script([opening(), *WORDS, *ending(5)])])
+    client = MemoryClient()
+    rig.ask(client)
+    assert b"aisa1." in client.body
+    rig.ask(MemoryClient(), messages=history("toolu_1"))
+    asked = json.loads(rig.upstreams[0].requests[-1].body)["messages"][1]["content"]
+    assert [block["type"] for block in asked] == ["text", "thinking", "tool_use"]
+    assert asked[1]["signature"] == "c2ln"
+
+
+def test_thinking_that_no_longer_fits_is_asked_to_be_dropped_and_the_call_goes_on() -> None:
+    """Once; the client notices nothing and pays for one answer."""
+    refusing = Script([REFUSED], status=400, headers={"content-type": "application/json"})
+    rig = Claude([refusing, Script([opening(), *WORDS, *ending(5)])])
+    client = MemoryClient()
+    row = rig.ask(client)
+    bodies = [json.loads(request.body) for request in rig.upstreams[0].requests]
+    assert [body.get("thinking", {}).get("block_binding") for body in bodies] == [None, {"prefix_mismatch_behavior": "drop_block"}]
+    assert (client.status, row.outcome) == (200, "completed")
+
+
+def test_a_key_in_the_environment_is_enough(tmp_path: Path) -> None:
+    """Under the names of Anthropic's own client, whose address has no `/v1`; the key goes where the vendor looks for it."""
+    (tmp_path / "aisa.yaml").write_text("")
+    for address, wanted in (("", "https://api.anthropic.com/v1"), ("https://proxy.example/claude/", "https://proxy.example/claude/v1")):
+        loaded = load(str(tmp_path / "aisa.yaml"), {"ANTHROPIC_API_KEY": "sk-ant-1", "ANTHROPIC_BASE_URL": address}, {})
+        vendor = loaded.config.vendors["anthropic"]
+        assert (vendor.dialect, vendor.base_url) == ("anthropic", wanted)
+        assert proof_of(vendor).headers == (("x-api-key", "sk-ant-1"),)
+    assert proof_of(Vendor(dialect="anthropic", base_url="http://h/v1", api_key="k", api_key_as="bearer")).headers == (
+        ("authorization", "Bearer k"),
+    )
+
+
+@pytest.mark.parametrize("address", ["http://h", "http://h/", "http://h/v1", "http://h/v1/", "http://h/v1/messages"])
+def test_an_address_is_read_however_people_copy_it(tmp_path: Path, address: str) -> None:
+    """With or without the version and the route."""
+    (tmp_path / "aisa.yaml").write_text(f"vendors: {{v: {{dialect: anthropic, base_url: '{address}', allow_unpriced: true}}}}")
+    assert load(str(tmp_path / "aisa.yaml"), {}, {}).config.vendors["v"].base_url == "http://h/v1"

@@ -63,6 +63,8 @@ usages = st.builds(
     input_source=sources,
     input_audio_tokens=counts,
     output_audio_tokens=counts,
+    counted_by=words,
+    counted_answers=st.integers(0, 64),
     breakdown=st.none() | st.builds(Breakdown, *[counts] * len(Breakdown.__struct_fields__)),
 )
 nanos = st.integers(0, 10**12)

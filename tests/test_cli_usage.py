@@ -35,7 +35,7 @@ from aisa.money import NANOS_PER_DOLLAR, TOKENS_PER_PRICE
 from aisa.pricing import Tier, cost_of, unit_prices
 from aisa.storage.engine import open_database
 from aisa.storage.migrate import migrate
-from aisa.usage import COUNTED, REPORTED, Usage
+from aisa.usage import BY_SHARE, COUNTED, REPORTED, Usage
 from rows import priced, rows
 
 CLEAN = {"HOST": None, "PORT": None, "AISA_DATA_DIR": None, "AISA_CONFIG": None, "OPENAI_API_KEY": None, "NO_COLOR": None, "COLUMNS": "80"}
@@ -192,7 +192,7 @@ def test_figures_take_little_room_and_lose_nothing_that_matters(shown: str, expe
 
 # One bill
 
-CUT = Usage(250_003, 317, cached_tokens=1_024, source=COUNTED, input_source=REPORTED)
+CUT = Usage(250_003, 317, cached_tokens=1_024, source=COUNTED, input_source=REPORTED, counted_by="learned pieces", counted_answers=64)
 MADE = Usage(250_003, 640, cached_tokens=1_024, reasoning_tokens=64, source=REPORTED, input_source=REPORTED)
 TIERED = unit_prices(
     {"input": 2 * 10**9, "output": 8 * 10**9},
@@ -222,6 +222,7 @@ input          250,003             250,003  vendor's report
   cached         1,024               1,024
 output             640        317      317  vendor's report; billed: our count
   reasoning         64                   0
+The output was counted by: learned pieces, of 64 complete answers
 
 BILL           TOKENS     USD PER MILLION                   USD
 input         248,979  ×                4  =  0.995916
@@ -311,5 +312,5 @@ def test_an_unknown_call_is_said_to_be_unknown(run: Run) -> None:
 
 def test_every_ending_of_a_call_has_its_sentence() -> None:
     """An outcome that the rules know is not shown as a bare word."""
-    outcomes = {value for name, value in vars(rules).items() if name.isupper() and isinstance(value, str)} - {COUNTED, REPORTED}
+    outcomes = {value for name, value in vars(rules).items() if name.isupper() and isinstance(value, str)} - {BY_SHARE, COUNTED, REPORTED}
     assert outcomes == ENDINGS.keys()

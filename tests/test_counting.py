@@ -6,21 +6,22 @@ import base64
 import json
 import random
 import struct
+from collections.abc import Callable
 from typing import Any
 
 import pytest
 
 from aisa.config.schema import Config, Model, Prices, Vendor
 from aisa.ledger.wallets import Wallet
-from aisa.providers.counting import NoTokenizer, counts_of
-from aisa.providers.tokenizer import load
+from aisa.providers.counting import Counting, NoTokenizer, tokenizers_of
 from aisa.routing import Routes
 from aisa.testing.clock import run_virtual
+from aisa.tokenizers.loading import load
 from aisa.usage import COUNTED, ESTIMATED, IMPLAUSIBLE
 from aisa.wire.chat import parse_chat
 from aisa.wire.content import PAGE_TOKENS, PICTURE_TOKENS, Content, Picture, input_tokens, picture_of, sound_seconds
 from aisa.wire.request_content import content_of
-from aisa.wire.token_meter import TRIED_BYTES, TokenMeter
+from aisa.wire.token_meter import PIECES, SIZE, TRIED_BYTES, Rate, Tokenizer, TokenMeter
 from one_call import FOR_EVER, IN, OUT, made, row_of
 from rig import DONE, HEAD, MemoryClient, Rig, Script, ScriptedUpstream, Stall, body, chunk, document, event, text
 from test_usage_report import told
@@ -38,9 +39,9 @@ def pieces_of(words: str, size: int) -> list[str]:
     return [words[place : place + size] for place in range(0, len(words), size)]
 
 
-def metered(pieces: list[str], **how: Any) -> TokenMeter:
+def metered(pieces: list[str], rate: Rate = PIECES, count: Callable[[str], int] | None = None) -> TokenMeter:
     """Count pieces."""
-    meter = TokenMeter(**how)
+    meter = TokenMeter(rate, None if count is None else Tokenizer("t", count))
     assert sum([meter.add_text(piece) for piece in pieces]) == meter.tokens
     return meter
 
@@ -72,14 +73,14 @@ def test_text_of_any_length_is_counted_as_a_whole() -> None:
     for _ in range(20):
         cuts = sorted(chance.sample(range(1, len(words)), 350))
         pieces = [words[begin:end] for begin, end in zip([0, *cuts], [*cuts, len(words)], strict=True)]
-        assert metered(pieces, by_pieces=False).tokens == -(-len(words) // 4)
+        assert metered(pieces, SIZE).tokens == -(-len(words) // 4)
 
 
 def test_a_count_never_falls() -> None:
     """Faults M7 and M8. Whatever the pieces, with a tokenizer whose count falls at times and without one."""
     chance = random.Random(7)
     for seed in range(300):
-        meter = TokenMeter((lambda text: len(text.split("e"))) if seed % 2 else None, by_pieces=bool(seed % 3))
+        meter = TokenMeter(PIECES if seed % 3 else SIZE, Tokenizer("t", lambda text: len(text.split("e"))) if seed % 2 else None)
         for _ in range(chance.randrange(1, 60)):
             before = meter.tokens
             more = meter.add_text(chance.choice(["e", "a", "日", "🙂", ENGLISH, "word ", ENGLISH * 60]))
@@ -103,15 +104,15 @@ def test_a_tokenizer_sees_the_whole_text_a_few_kibibytes_at_a_time() -> None:
 
 def test_each_vendor_is_counted_as_it_is_configured() -> None:
     """A tokenizer where the operator gave one; else by pieces and size."""
-    counts = counts_of(VENDORS, load)
-    assert set(counts) == {"exact"}
-    assert counts["exact"]("abab c") == 4
+    found = tokenizers_of(Config(vendors=VENDORS), load)
+    assert set(found) == {"pairs"}
+    assert found["pairs"].count("abab c") == 4
 
 
 def test_a_tokenizer_that_is_not_there_is_an_error_with_its_remedy() -> None:
     """Not a silent estimate."""
     with pytest.raises(NoTokenizer, match=r"'no-such-encoding' cannot be loaded: Unknown encoding .* TIKTOKEN_CACHE_DIR"):
-        counts_of({"v": Vendor(base_url="http://127.0.0.1:9/v1", tokenizer="no-such-encoding")}, load)
+        load("no-such-encoding")
 
 
 @pytest.mark.parametrize(("vendor", "tokens", "source"), [("plain", 3, COUNTED), ("sized", 6, ESTIMATED), ("exact", 16, COUNTED)])
@@ -119,7 +120,7 @@ def test_a_cut_stream_is_billed_as_its_vendor_is_counted(vendor: str, tokens: in
     """[M15] Three deltas of 24 bytes in all: three tokens by pieces, six by size, sixteen by the tokenizer over all of them."""
     config = Config(vendors=VENDORS, models={"fast": Model(to=(f"{vendor}/m",), prices=Prices(input=1, output=2))})
     rig = Rig(ScriptedUpstream())
-    rig.dependencies.routes = Routes(config, counts=counts_of(VENDORS, load))
+    rig.dependencies.routes = Routes(config, counting=Counting(tokenizers_of(config, load)))
     rig.dependencies.upstreams = {vendor: ScriptedUpstream(Script([*text("ababab c", "ababab d", 'ababa" e'), Stall(float("inf"))]))}
     client = MemoryClient(leaves_after=4)
     run_virtual(rig.call(client, body(stream=True)))

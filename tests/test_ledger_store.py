@@ -2,24 +2,29 @@
 
 from __future__ import annotations
 
+import asyncio
 import sqlite3
 from collections.abc import Callable, Generator, Iterator
 from pathlib import Path
 from typing import Any, TypeVar
 
 import pytest
+import uvloop
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from sqlalchemy import insert
+from sqlalchemy import insert, select
 
 from aisa.errors import ApiError
+from aisa.ledger.learned_table import keep_answers
 from aisa.ledger.port_admin import ADJUSTMENT, TOP_UP, Made
 from aisa.ledger.port_usage import Span
 from aisa.ledger.store import BALANCE_NANOS_MAX, NOTE_CHARS_MAX, LedgerStore
-from aisa.ledger.writer import insert_rows
+from aisa.ledger.writer import Writer, insert_rows
+from aisa.providers.counting import MEASURES_MAX
+from aisa.providers.measure import Answer
 from aisa.storage.engine import Database, open_database
 from aisa.storage.migrate import migrate
-from aisa.storage.tables import accounts, calls
+from aisa.storage.tables import accounts, calls, learned_answers
 from aisa.usage import COUNTED, REPORTED, Usage
 from repeats import repeats
 from rows import NOON, priced
@@ -256,3 +261,34 @@ def test_no_order_of_events_leaves_books_that_do_not_add_up(store: LedgerStore, 
             expected = None if expected is None else expected - row.cost * row.prepaid
         assert balance(store) == expected
     assert result(store.audit()).counts == {}
+
+
+def test_what_was_learned_of_a_target_is_there_after_a_restart(store: LedgerStore, database: Database) -> None:
+    """The last word on each target, with how many answers it is from; a writer writes it beside the rows."""
+    some, more = [Answer(25, 1, 100)] * 8, [Answer(26, 1, 101)] * 16
+
+    async def scenario() -> None:
+        writer = Writer(database, lambda fact: None)
+        writer.keep_answers("a/m", some)
+        writer.keep_answers("b/m", some)
+        writer.keep_answers("a/m", more)
+        assert await writer.stop(10) == 0
+
+    with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+        runner.run(scenario())
+    assert store.known_answers() == {"a/m": more, "b/m": some}
+    with database.reading() as connection:
+        numbers = connection.execute(select(learned_answers.c.target, learned_answers.c.number)).all()
+    assert sorted(map(tuple, numbers)) == [("a/m", 16), ("b/m", 8)]
+
+
+def test_of_too_many_targets_the_oldest_are_forgotten(store: LedgerStore, database: Database) -> None:
+    """Callers can make names up: a thousand targets are kept, those of which something was learned last."""
+    with database.transaction() as connection:
+        for number in range(MEASURES_MAX + 3):
+            keep_answers(connection, f"a/{number}", [Answer(25, 1, 100)])
+    known = store.known_answers()
+    assert len(known) == MEASURES_MAX
+    assert not {"a/0", "a/1", "a/2"} & set(known)
+    with database.reading() as connection:
+        assert len(connection.execute(select(learned_answers.c.target)).all()) == MEASURES_MAX

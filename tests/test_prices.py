@@ -21,7 +21,7 @@ from aisa.pricing import FEES, KINDS, RARER, Tier, UnitPrices, cost_of, tokens_b
 from aisa.providers.counting import AskedOf
 from aisa.providers.openai_answer import as_usage, plain_answer
 from aisa.providers.shape import Target
-from aisa.usage import REPORTED, Usage
+from aisa.usage import REPORTED, Usage, Way
 from aisa.wire.chat import parse_chat
 from aisa.wire.usage_report import Shown, UsageReport
 from rig import body
@@ -279,6 +279,6 @@ def test_audio_is_read_from_a_report_whether_or_not_the_answer_passes_untouched(
     assert plain(answer) == expected
     told = UsageReport()
     told.take(report)
-    assert told.usage(Shown(1, 0, REPORTED), ASKED) == expected
+    assert told.usage(Shown(1, 0, Way(source=REPORTED)), ASKED) == expected
     del report["prompt_tokens_details"], report["completion_tokens_details"]
     assert plain(answer) == Usage(30, 20, source=REPORTED, input_source=REPORTED)

@@ -182,7 +182,7 @@ def test_no_report_breaks_the_sums() -> None:
     chance = random.Random(SEED)
     names = ["prompt_tokens", "completion_tokens", "total_tokens", "input_tokens", "output_tokens", "cached_tokens", "reasoning_tokens"]
     names += ["prompt_tokens_details", "completion_tokens_details", "cache_creation_input_tokens", "candidatesTokenCount", "other"]
-    shown, request = Shown(7, 2, COUNTED, 30), AskedOf(parse_chat(body()), Target("a", "m", "openai"))
+    shown, request = Shown(7, 2, text_bytes=30), AskedOf(parse_chat(body()), Target("a", "m", "openai"))
     for _ in range(5_000):
         report = UsageReport()
         for _ in range(chance.randrange(1, 4)):

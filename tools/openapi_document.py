@@ -20,7 +20,7 @@ from aisa.edge.routes import Route
 from aisa.errors import CODES
 from aisa.ledger.row import MARKS
 from aisa.pricing import AUDIO, KINDS, PRICED
-from aisa.usage import COUNTED, ESTIMATED, REPORTED, Usage
+from aisa.usage import COUNTED, ESTIMATED, IMPLAUSIBLE, REPORTED, Usage
 from aisa.wire.chat import Known
 from aisa.wire.responses import KnownResponses
 from aisa.wire.responses_errors import NAMED
@@ -131,7 +131,9 @@ def bills() -> Document:
     limited = {"anyOf": [micros, {"type": "null"}], "description": "Null for an account without a limit."}
     window = {"window": {"enum": ["day", "week", "month"]}, "window_start_time": number}
     counts = {name: number for name in Usage.__struct_fields__ if name.endswith("_tokens")}
-    sources = {name: {"enum": [REPORTED, COUNTED, ESTIMATED]} for name in ("source", "input_source")}
+    sources = {name: {"enum": [REPORTED, COUNTED, ESTIMATED, IMPLAUSIBLE]} for name in ("source", "input_source")}
+    way = {"counted_by": {"type": "string", "description": "How output was counted that was not reported."}}
+    way["counted_answers"] = {"type": "integer", "description": "Of how many answers that was learned; 0 if of none."}
     cost = {"cost_nanos": number, "cost_usd": {"type": "number"}}
     unit_prices = {**dict.fromkeys(PRICED, number), "source": {"enum": ["catalogue", "operator"]}}
     prices = object_of(unit_prices, required=[*(kind for kind in KINDS if kind not in AUDIO), "source"])
@@ -149,9 +151,9 @@ def bills() -> Document:
         "final": {"type": "boolean", "description": "Nothing of it changes any more."},
         "created": number,
         "ended": nullable("integer"),
-        "generated": or_null(object_of({**counts, **sources})),
+        "generated": or_null(object_of({**counts, **sources, **way}, required=[*counts, *sources])),
         "delivered": or_null(object_of({"output_tokens": number})),
-        "billed": or_null(object_of({**counts, **sources, **cost})),
+        "billed": or_null(object_of({**counts, **sources, **way, **cost}, required=[*counts, *sources, *cost])),
         "prices": or_null(prices),
         "marks": or_null(marked),
         "timings": or_null(object_of(timings)),

@@ -9,7 +9,7 @@ from functools import lru_cache, partial
 import msgspec
 
 from aisa.clock import Chance
-from aisa.config.schema import Config, Model
+from aisa.config.schema import Config, Model, Vendor
 from aisa.config.schema import Target as TargetSetting
 from aisa.errors import ApiError
 from aisa.health import Health
@@ -20,9 +20,8 @@ from aisa.names import MODEL_NAME_CHARACTERS_MAX
 from aisa.prices.lacking import NOTHING_LACKING, always_lacking, lacking, unpriced, unpriced_kind, unpriced_tier
 from aisa.prices.rules import BEGINNING, CATALOGUE, LookUp, Price, PriceList, Term, configured, is_local, times, unlisted
 from aisa.pricing import unit_prices
-from aisa.providers.counting import NO_COUNTS, Counts
+from aisa.providers.counting import Counting
 from aisa.providers.shape import Target
-from aisa.usage import COUNTED, ESTIMATED
 from aisa.wire.door import Request
 from aisa.wire.kinds_asked import kinds_asked
 
@@ -128,16 +127,17 @@ class Routes:
     """The models of one configuration.
 
     `look_up` asks the price catalogue about a model that the configuration has no price for. None is for tests of other things: then no
-    model needs a price. `counts` says how the tokens of vendors' deltas are counted.
+    model needs a price. `counting` says how the text of each target is counted.
     """
 
-    def __init__(self, config: Config, look_up: LookUp | None = None, counts: Counts = NO_COUNTS) -> None:
+    def __init__(self, config: Config, look_up: LookUp | None = None, counting: Counting | None = None) -> None:
         self._vendors = config.vendors
         self._look_up = look_up or unlisted
         self._prices_needed = look_up is not None
         self._listed = lru_cache(NAMES_KEPT_MAX)(self._both_listed)
+        self._counting = counting or Counting()
         self._kept = lru_cache(NAMES_KEPT_MAX)(self._direct)
-        self._targets = {name: vendor_target(name, config, counts) for name in config.vendors}
+        self._targets = {name: vendor_target(name, config) for name in config.vendors}
         if config.embedded.enabled != "never":
             self._targets[EMBEDDED] = Target(EMBEDDED, "", "openai")
         self._entries: dict[str, Entry] = {}
@@ -223,6 +223,9 @@ class Routes:
             listed = None if price_list is None else price_list.context_window
             target = msgspec.structs.replace(target, context_window=setting.context_window or model.context_window or listed)
             target = msgspec.structs.replace(target, output_tokens_max=model.max_output_tokens, unsupported=model.unsupported)
+            if vendor in self._vendors:
+                measure = self._counting.measure(setting.target, self._vendors[vendor], model)
+                target = msgspec.structs.replace(target, measure=measure)
             needs, priced_by = self._needs_price(target), self._price_by(model, vendor)
             flaw = always_lacking(upstream_model, price_list) if needs else ""
             price_list, lacks = (None, NOTHING_LACKING) if flaw else (price_list, lacking(price_list) if needs else NOTHING_LACKING)
@@ -301,14 +304,13 @@ class Routes:
         return not (is_local(vendor.base_url) if vendor.allow_unpriced is None else vendor.allow_unpriced)
 
 
-def vendor_target(name: str, config: Config, counts: Counts) -> Target:
-    """Return a vendor as a target without a model: its dialect, its headers, how it counts, and what must not be shown of it."""
+def vendor_target(name: str, config: Config) -> Target:
+    """Return a vendor as a target without a model: its dialect, its headers, and what must not be shown of it."""
     vendor = config.vendors[name]
     headers = tuple((header.lower(), value) for header, value in vendor.headers.items())
     host = vendor.base_url.partition("://")[2].partition("/")[0]
     secrets = [vendor.api_key or "", vendor.base_url, host, host.partition(":")[0], *vendor.headers.values(), *vendor.query.values()]
     hidden = tuple(secret for secret in secrets if len(secret) >= SECRET_CHARACTERS_MIN)
-    count, by_pieces = counts.get(name), vendor.deltas == "token"
     return Target(
         name,
         "",
@@ -320,12 +322,19 @@ def vendor_target(name: str, config: Config, counts: Counts) -> Target:
         assemble=vendor.assemble,
         cut_stop=vendor.cut_stop_sequences,
         secrets=hidden,
-        count=count,
-        by_pieces=by_pieces,
-        count_source=COUNTED if count is not None or by_pieces else ESTIMATED,
+        running_usage=asks_for_running_usage(name, vendor),
     )
 
 
+def asks_for_running_usage(name: str, vendor: Vendor) -> bool:
+    """Say whether a vendor is asked to report with each chunk: as the setting says, else if its name or its host's says that it is vLLM."""
+    if vendor.running_usage is not None:
+        return vendor.running_usage
+    host = vendor.base_url.partition("://")[2].partition("/")[0]
+    return VLLM in name.casefold() or VLLM in host.casefold()
+
+
+VLLM = "vllm"  # it takes the wish, and counts what it makes; others may refuse it
 SECRET_CHARACTERS_MIN = 4  # redacting shorter strings would mangle ordinary words
 
 

@@ -67,9 +67,8 @@ from aisa.observe.log import Log, json_line, text_line
 from aisa.observe.welcome import bracketed, welcome
 from aisa.prices.rules import LookUp, may_be_listed, unlisted
 from aisa.providers import anthropic, gemini, openai, responses
-from aisa.providers.counting import Counts, NoTokenizer, counts_of
+from aisa.providers.counting import Counting, NoTokenizer, tokenizers_of
 from aisa.providers.port import Upstream
-from aisa.providers.shape import TokenCount
 from aisa.providers.vendor_state import SEAL_KEY_BYTES, Memory, Seals, VendorStates
 from aisa.routing import EMBEDDED, Routes
 from aisa.storage.ballast import take_on, throw_off
@@ -78,7 +77,9 @@ from aisa.storage.failure import StorageFailed
 from aisa.storage.lock import control_path, exposure, own_folder
 from aisa.storage.secret import own_secret
 from aisa.timers import Timers
+from aisa.tokenizers.on_demand import load_tokenizer
 from aisa.wire.door import Door, Request
+from aisa.wire.token_meter import Tokenizer
 
 #: Signals that end a process that has no answer to them. Nothing is reloaded yet; a log that was rotated goes on where it is.
 IGNORED_SIGNALS = (signal.SIGHUP, signal.SIGUSR1, signal.SIGUSR2)
@@ -115,13 +116,13 @@ def run(loaded: Loaded, say: Callable[[str], None]) -> int:
         except StorageFailed as failure:
             raise ConfigErrors([Problem(failure.where, failure.what, failure.remedy)], config) from failure
         try:
-            counts = counts_of(config.vendors, load_tokenizer)
+            tokenizers = tokenizers_of(config, load_tokenizer)
         except NoTokenizer as failure:
-            raise ConfigErrors([Problem("vendors", str(failure), "Correct `tokenizer`, or leave it out.")], config) from failure
+            raise ConfigErrors([Problem(failure.where, str(failure), "Correct it, or leave it out.")], config) from failure
         tls = None if config.tls is None else tls_context(config.tls.cert, config.tls.key)
         gc.set_threshold(GC_YOUNG_OBJECTS)
         with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
-            return runner.run(serve(config, database, journal, control=control, tls=tls, counts=counts, say=say))
+            return runner.run(serve(config, database, journal, control=control, tls=tls, tokenizers=tokenizers, say=say))
 
 
 def migrate(connection: Connection) -> None:
@@ -155,7 +156,7 @@ async def serve(
     *,
     control: str,
     tls: ssl.SSLContext | None,
-    counts: Counts,
+    tokenizers: Mapping[str, Tokenizer],
     say: Callable[[str], None],
 ) -> int:
     """Run the server until it is told to stop."""
@@ -172,7 +173,8 @@ async def serve(
     ledger = open_ledger(config, journal, store, writer=writer, keys=keys, idempotency=idempotency, report=report)
     names, timers = Names(), Timers()
     pools = {name: HttpUpstream(name, vendor, os.environ, names=names, timers=timers) for name, vendor in config.vendors.items()}
-    dependencies = open_dependencies(config, keys, ledger, pools=pools, counts=counts, chance=chance, report=report)
+    counting = Counting(tokenizers, store.known_answers(), writer.keep_answers)
+    dependencies = open_dependencies(config, keys, ledger, pools=pools, counting=counting, chance=chance, report=report)
     dependencies.keep_refusal, dependencies.timers = refused.keep, timers
     dependencies.states = VendorStates(Seals(seal_key(config)), Memory(timers.loop.time))
     stopping = Stopping()
@@ -261,7 +263,7 @@ def open_dependencies(
     ledger: LiveLedger,
     *,
     pools: Mapping[str, Upstream],
-    counts: Counts,
+    counting: Counting,
     chance: Chance,
     report: Callable[[Fact], None],
 ) -> Dependencies:
@@ -271,7 +273,7 @@ def open_dependencies(
     return Dependencies(
         keys=keys,
         read=body_reader(),
-        routes=Routes(config, price_look_up(config), counts),
+        routes=Routes(config, price_look_up(config), counting),
         admission=MemoryAdmission(config.limits, keys.tiers, wall_clock=wall_clock, report=report),
         ledger=ledger,
         dialects={dialect.NAME: dialect for dialect in (anthropic, gemini, openai, responses)},
@@ -314,15 +316,6 @@ def open_ledger(
 
     ledger.spent = spent_in
     return ledger
-
-
-def load_tokenizer(name: str) -> TokenCount:
-    """Return what counts in an encoding of the `tokenizers` extra. Raises NoTokenizer."""
-    try:
-        from aisa.providers.tokenizer import load
-    except ImportError:
-        raise NoTokenizer("The `tokenizers` extra is not installed: pip install 'aisa-gateway[tokenizers]'.") from None
-    return load(name)
 
 
 def price_look_up(config: Config) -> LookUp:

@@ -9,6 +9,9 @@ COUNTED = "counted"  # we counted what passed
 ESTIMATED = "estimated"  # neither was possible
 IMPLAUSIBLE = "implausible"  # we counted or estimated, because what the vendor said cannot be
 
+#: How output was counted, beside the ways of `wire.token_meter`: of a cut stream whose vendor reported; of one during which we died.
+BY_SHARE, BY_PROGRESS = "share of the report", "count on the way"
+
 BYTES_PER_TOKEN = 4  # of English text and JSON, roughly: the measure of estimates, where a vendor says nothing
 
 
@@ -29,10 +32,19 @@ class Breakdown(msgspec.Struct, frozen=True, omit_defaults=True):
     sources: int = 0
 
 
+class Way(msgspec.Struct, frozen=True):
+    """How tokens were counted that nobody reported: by which means, what that is worth, of how many answers it was learned if of any."""
+
+    name: str = ""
+    source: str = COUNTED
+    answers: int = 0
+
+
 class Usage(msgspec.Struct, frozen=True):
     """Tokens of a call. Cached and cache-write tokens are part of `input_tokens`, reasoning of `output_tokens`, audio of either.
 
-    `source` says where the count of the output came from, `input_source` that of the input. Most calls have no `breakdown`.
+    `source` says where the count of the output came from, `input_source` that of the input. Of output that was not reported, `counted_by`
+    says how it was counted and `counted_answers` of how many answers that was learned. Most calls have no `breakdown`.
     """
 
     input_tokens: int = 0
@@ -44,4 +56,11 @@ class Usage(msgspec.Struct, frozen=True):
     input_source: str = ESTIMATED
     input_audio_tokens: int = 0
     output_audio_tokens: int = 0
+    counted_by: str = ""
+    counted_answers: int = 0
     breakdown: Breakdown | None = None
+
+    def with_output(self, tokens: int, reasoning: int, way: Way) -> Usage:
+        """Return the same with output that was counted."""
+        counted = {"source": way.source, "counted_by": way.name, "counted_answers": way.answers}
+        return msgspec.structs.replace(self, output_tokens=tokens, reasoning_tokens=reasoning, **counted)

@@ -64,6 +64,7 @@ LAYERS: list[tuple[str, str]] = [
     ("aisa.cli", "root"),
     ("aisa.cli.*", "root"),
     ("aisa.__main__", "root"),
+    ("aisa.tokenizers.on_demand", "root"),  # imports late, as a setting asks
     # what is left of these folders is a backend: it may use its own folder and what is below, never another capability
     ("aisa.admission*", "backend"),
     ("aisa.config*", "backend"),
@@ -73,6 +74,7 @@ LAYERS: list[tuple[str, str]] = [
     ("aisa.ledger*", "backend"),
     ("aisa.observe*", "backend"),
     ("aisa.prices*", "backend"),
+    ("aisa.tokenizers*", "backend"),
 ]
 
 #: layer -> the layers it may import, besides modules of its own folder.

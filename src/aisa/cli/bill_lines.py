@@ -19,7 +19,7 @@ from aisa.ledger.row import OTHER_PRICE, CallRow, Opening
 from aisa.ledger.rules import CLIENT_GONE, CLIENT_STALLED, COMPLETED, CRASHED, CUT, FAILED, SHUT_DOWN
 from aisa.money import NANOS_PER_DOLLAR, TOKENS_PER_PRICE, Nanos, divide_half_up, dollars_text
 from aisa.pricing import FEES, Part, parts_of
-from aisa.usage import COUNTED, ESTIMATED, REPORTED
+from aisa.usage import COUNTED, ESTIMATED, REPORTED, Usage
 
 ENDINGS = {
     COMPLETED: "The answer was completed.",
@@ -109,7 +109,8 @@ def counts_table(row: CallRow) -> str:
         for field, name in COUNTS
         if field in ("input_tokens", "output_tokens") or getattr(made, field) or getattr(charged, field)
     ]
-    return aligned(("TOKENS", "GENERATED", "DELIVERED", "BILLED", "SOURCE"), rows, right=(1, 2, 3))
+    counts = aligned(("TOKENS", "GENERATED", "DELIVERED", "BILLED", "SOURCE"), rows, right=(1, 2, 3))
+    return "\n".join((counts, *which_way(charged)))
 
 
 def origin(row: CallRow, field: str) -> str:
@@ -122,6 +123,12 @@ def origin(row: CallRow, field: str) -> str:
         return ""
     made, charged = (SOURCES.get(source, source) for source in sources[field])
     return paint(made if made == charged else f"{made}; billed: {charged}", dim=True)
+
+
+def which_way(usage: Usage) -> list[str]:
+    """Say in a line how output was counted that was not reported, and of how many answers that was learned."""
+    answers = f", of {usage.counted_answers} complete answers" if usage.counted_answers else ""
+    return [paint(f"The output was counted by: {usage.counted_by}{answers}", dim=True)] if usage.counted_by else []
 
 
 def bill(row: CallRow) -> str:

@@ -76,7 +76,7 @@ class _Vendor:
         self._setting = f"vendors.{name}"
         self._name = name
         self._has_key = bool(config.vendors[name].api_key or config.vendors[name].headers)
-        self._target: Place = vendor_target(name, config, {})
+        self._target: Place = vendor_target(name, config)
         self._upstream = upstream
         self._wanted = list(dict.fromkeys(configured_models(config, name)))
         self._good: list[str] = []

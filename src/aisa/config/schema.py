@@ -184,6 +184,7 @@ class Vendor(Section, frozen=True, kw_only=True):
     on_disconnect: Literal["cancel", "drain"] = "cancel"
     deltas: Literal["token", "text"] = "token"
     tokenizer: str | None = None
+    running_usage: bool | None = None
     headers: dict[str, str] = {}
     query: dict[str, str] = {}
     omit: tuple[Literal["stream_options"], ...] = ()
@@ -231,6 +232,7 @@ class Model(Section, frozen=True, kw_only=True):
     reasoning_efforts: tuple[str, ...] | None = None
     allowed_tiers: tuple[str, ...] | None = None
     context_window: Annotated[int, Meta(ge=1)] | None = None
+    tokenizer: str | None = None
     modalities: tuple[str, ...] = ()
     unsupported: Literal["refuse", "drop", "refuse_values"] = "refuse"
     name_in_answers: Literal["own", "vendor"] | None = None
@@ -320,8 +322,9 @@ FIELDS: Mapping[str, str] = MappingProxyType(
         "bills on regardless, so that the ledger knows what it will charge.",
         "vendors.<name>.deltas": "What one streamed delta is: `token`, as OpenAI and most servers of open models send them, while its size "
         "can be one's; or `text` of any length, whose tokens are estimated from its size. Counts only where the vendor does not report.",
-        "vendors.<name>.tokenizer": "Name of a tiktoken encoding, such as `o200k_base`, that counts tokens where the vendor does not "
-        "report them; needs the `tokenizers` extra.",
+        "vendors.<name>.tokenizer": "As `models.<name>.tokenizer`, for those of its models that have none of their own.",
+        "vendors.<name>.running_usage": "Whether streams are asked to say with each chunk how many tokens were made so far "
+        "(`continuous_usage_stats`), so that one that is cut is billed exactly; if absent, only where the vendor's name or host says vLLM.",
         "vendors.<name>.allow_unpriced": "Whether models without any price may be used, free of charge; if absent, only where the vendor "
         "is on this machine. A listed model with a target that may not keeps the server from starting.",
         "vendors.<name>.prices": "What its models cost where no entry under `models` says it: the model's name there to prices as in "
@@ -361,6 +364,8 @@ FIELDS: Mapping[str, str] = MappingProxyType(
         "models.<name>.reasoning_efforts": "The words that the model takes for `reasoning_effort`.",
         "models.<name>.allowed_tiers": "The service tiers that callers may ask for, besides the usual one; none: `[]`. If absent, all that "
         "have a price.",
+        "models.<name>.tokenizer": "What counts the model's tokens where its vendor does not report them: a `tokenizer.json` or a "
+        "Tekken file, or an encoding, such as `o200k_base` or `cl100k_base`; if absent, the vendor's. Needs the `tokenizers` extra.",
         "models.<name>.context_window": "Input and output tokens that fit the model together; shown in `GET /v1/models`.",
         "models.<name>.modalities": "What the model takes and gives, such as `text`, `image`; shown in `GET /v1/models`.",
         "models.<name>.unsupported": "What becomes of a field that the vendor's dialect cannot express: `refuse` the call, or `drop` the "

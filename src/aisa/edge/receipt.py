@@ -118,6 +118,7 @@ def counts(usage: Usage) -> Document:
         "output_audio_tokens": usage.output_audio_tokens,
         "source": usage.source,
         "input_source": usage.input_source,
+        **({"counted_by": usage.counted_by, "counted_answers": usage.counted_answers} if usage.counted_by else {}),
         **(msgspec.to_builtins(usage.breakdown) if usage.breakdown else {}),
     }
 

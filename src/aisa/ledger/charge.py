@@ -25,7 +25,7 @@ from aisa.prices.rules import CATALOGUE, Price
 from aisa.pricing import NO_BREAKDOWN, UnitPrices, cost_of, kinds_without_price
 from aisa.routing import Offer
 from aisa.storage.failure import StorageFailed
-from aisa.usage import COUNTED, ESTIMATED, REPORTED, Usage
+from aisa.usage import BY_PROGRESS, COUNTED, ESTIMATED, REPORTED, Usage
 
 STEP_TOKENS = 256  # of output that a stream's hold grows by: at ten dollars per million tokens a quarter of a cent
 
@@ -317,7 +317,7 @@ def arrived(outcome: str, delivered: Delivered, *, generated: Usage, charged: Us
 
 def crashed(opening: Opening, tokens: int, *, attempts: int, found_ms: int) -> CallRow:
     """Return the row of a call during which our process died, after so many output tokens had left it, and that was found at a moment."""
-    generated = Usage(opening.input_tokens, tokens, source=COUNTED, input_source=ESTIMATED)
+    generated = Usage(opening.input_tokens, tokens, source=COUNTED, input_source=ESTIMATED, counted_by=BY_PROGRESS)
     ending = Ending(
         outcome=CRASHED,
         generated=generated,

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import msgspec
 
-from aisa.usage import COUNTED, REPORTED, Usage
+from aisa.usage import BY_SHARE, COUNTED, REPORTED, Usage
 
 #: How a call can end.
 COMPLETED = "completed"
@@ -57,14 +57,16 @@ def received(generated: Usage, delivered: Delivered) -> Usage:
     Reasoning that was not shown was not delivered.
     """
     output, reasoning, source = delivered.tokens, min(delivered.reasoning, delivered.tokens), generated.source
+    counted_by = generated.counted_by
     if delivered.counted and (source == REPORTED or generated.output_tokens != delivered.counted):
         visible = generated.output_tokens - (0 if delivered.reasoning else generated.reasoning_tokens)
         output = max(0, visible) * delivered.tokens // delivered.counted
         reasoning = min(output, generated.reasoning_tokens) if reasoning else 0
-        source = COUNTED if source == REPORTED and delivered.tokens != delivered.counted else source
+        if source == REPORTED and delivered.tokens != delivered.counted:
+            source, counted_by = COUNTED, BY_SHARE
     audio = min(output - reasoning, generated.output_audio_tokens)
     rarer = generated.breakdown
     if rarer is not None and rarer.output_image_tokens > output:
         rarer = msgspec.structs.replace(rarer, output_image_tokens=output)
-    parts = {"reasoning_tokens": reasoning, "output_audio_tokens": audio, "breakdown": rarer}
+    parts = {"reasoning_tokens": reasoning, "output_audio_tokens": audio, "breakdown": rarer, "counted_by": counted_by}
     return msgspec.structs.replace(generated, output_tokens=output, source=source, **parts)

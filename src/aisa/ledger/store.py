@@ -12,10 +12,12 @@ from sqlalchemy import ColumnElement, Connection, func, insert, select, update
 from aisa.clock import WallClock
 from aisa.errors import ApiError
 from aisa.ledger.audit import audit
+from aisa.ledger.learned_table import forget_old_answers, known_answers
 from aisa.ledger.port_admin import ADJUSTMENT, TOP_UP, Account, AuditReport, Booking, Entry, Made
 from aisa.ledger.port_usage import Span
 from aisa.ledger.rules import COMPLETED
 from aisa.money import Nanos, dollars_text
+from aisa.providers.measure import Answer
 from aisa.storage.engine import Database
 from aisa.storage.failure import StorageFailed
 from aisa.storage.tables import accounts, calls, wallet_entries
@@ -135,6 +137,12 @@ class LedgerStore:
             ordered = wanted.order_by(calls.c.ended_ms, calls.c.id).execution_options(yield_per=STREAM_ROWS)
             for record in connection.execute(ordered):
                 yield Recent(*record)
+
+    def known_answers(self) -> dict[str, list[Answer]]:
+        """Return what targets' last complete answers came to, by target; what is too much of it is forgotten."""
+        with self._writing() as connection:
+            forget_old_answers(connection)
+            return known_answers(connection)
 
     def audit(self) -> Generator[None, None, AuditReport]:
         """Compute everything anew from the rows, in steps of some milliseconds, and return what differs."""

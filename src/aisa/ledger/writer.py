@@ -1,7 +1,7 @@
 """The thread that writes calls to the database, in batches, for as long as it takes. Decides no amount and answers no question.
 
 Nobody waits for it: a call is safe in the journal until its row is committed. So it may take its time, and the database may be away.
-Refused calls, which are in no journal, come along: whoever posts them bounds how many wait.
+Refused calls, which are in no journal, come along: whoever posts them bounds how many wait. So do errands, such as forgetting old ones.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ import traceback
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from datetime import timedelta
-from functools import cache
+from functools import cache, partial
 from queue import Empty, SimpleQueue
 from typing import NamedTuple
 
@@ -20,10 +20,12 @@ from sqlalchemy import Connection, select
 from sqlalchemy.exc import DataError, IntegrityError, InterfaceError, ProgrammingError
 
 from aisa.facts import BugFound, Fact, LedgerAway, LedgerBack
+from aisa.ledger.learned_table import keep_answers
 from aisa.ledger.record import NAMES, record_of
 from aisa.ledger.refusal import RefusedCalls
 from aisa.ledger.refused_table import insert_refused, prune_refused
 from aisa.ledger.row import CallRow
+from aisa.providers.measure import Answer
 from aisa.storage.engine import BUSY_SECONDS_MAX, Database
 from aisa.storage.failure import StorageFailed
 from aisa.storage.tables import calls
@@ -45,10 +47,11 @@ Record = CallRow | RefusedCalls
 Posted = tuple[Record, Callable[[], None]]
 
 
-class Prune(NamedTuple):
-    """The wish to forget refused calls from before a moment in UNIX milliseconds."""
+class Errand(NamedTuple):
+    """What is done beside the records, once: True if there is more to do. Of several with one name, the last counts. May be lost."""
 
-    before_ms: int
+    name: str
+    run: Callable[[Connection], bool | None]
 
 
 class Writer:
@@ -62,8 +65,8 @@ class Writer:
         self._report = report
         self._loop = asyncio.get_running_loop()
         self._ended = self._loop.create_future()
-        self._queue: SimpleQueue[Posted | Prune | None] = SimpleQueue()
-        self._prune: Prune | None = None  # the thread's own
+        self._queue: SimpleQueue[Posted | Errand | None] = SimpleQueue()
+        self._errands: dict[str, Errand] = {}  # the thread's own
         self._waiting = 0
         self._stopping = threading.Event()
         self._given_up = threading.Event()
@@ -90,7 +93,11 @@ class Writer:
 
     def prune(self, before_ms: int) -> None:
         """Have refused calls from before a moment in UNIX milliseconds forgotten, beside what is written. Returns at once."""
-        self._queue.put(Prune(before_ms))
+        self._queue.put(Errand("prune", partial(prune_refused, before_ms=before_ms)))
+
+    def keep_answers(self, target: str, answers: Sequence[Answer]) -> None:
+        """Have it written down what is known of a target's answers, beside what is written. Returns at once."""
+        self._queue.put(Errand(f"answers of {target}", partial(keep_answers, target=target, answers=answers)))
 
     async def stop(self, seconds: int) -> int:
         """Write what was posted, for so many seconds at most, and end. Returns how many rows are left, which stay in the journal."""
@@ -108,7 +115,7 @@ class Writer:
             batch, more = self._gather()
             if batch and not self._write(batch):
                 break
-            self._forget()
+            self._run_errands()
             if len(batch) < BATCH_ROWS_MAX:
                 self._stopping.wait(PAUSE.total_seconds())
         self._in_loop(self._ended.set_result, None)
@@ -118,8 +125,8 @@ class Writer:
         batch: list[Posted] = []
         posted = self._queue.get()
         while posted is not None:
-            if isinstance(posted, Prune):
-                self._prune = posted
+            if isinstance(posted, Errand):
+                self._errands[posted.name] = posted
             else:
                 batch.append(posted)
             if len(batch) == BATCH_ROWS_MAX:
@@ -151,16 +158,15 @@ class Writer:
         self._in_loop(self._settle, len(rows), [committed for _, committed in batch])
         return True
 
-    def _forget(self) -> None:
-        """Do a step of what `prune` asked for; the next one waits its turn behind what was posted meanwhile."""
-        prune, self._prune = self._prune, None
-        if prune is None:
-            return
-        with suppress(StorageFailed):  # it will be asked for again
-            with self._database.transaction(BUSY_MILLISECONDS_MAX) as connection:
-                more = prune_refused(connection, prune.before_ms)
-            if more:
-                self._queue.put(prune)
+    def _run_errands(self) -> None:
+        """Do a step of each errand; its next one waits its turn behind what was posted meanwhile."""
+        errands, self._errands = self._errands, {}
+        for errand in errands.values():
+            with suppress(StorageFailed):  # it will be asked for again
+                with self._database.transaction(BUSY_MILLISECONDS_MAX) as connection:
+                    more = errand.run(connection)
+                if more:
+                    self._queue.put(errand)
 
     def _write_apart(self, batch: list[Posted]) -> bool:
         """Write rows one by one, as one of them cannot be written by a fault of ours: it stays in the journal, and the others do not."""

@@ -11,11 +11,11 @@ import msgspec
 from aisa.answer import Arguments, Extra, Finish, FunctionCall, Identity, Part, Reasoning, Refusal, Text, ToolCall
 from aisa.providers.counting import AskedOf
 from aisa.providers.shape import Target
-from aisa.usage import ESTIMATED, IMPLAUSIBLE, REPORTED, Usage
+from aisa.usage import IMPLAUSIBLE, REPORTED, Usage
 from aisa.wire.door import Request
 from aisa.wire.finish import FAILURE, STOP, UNKNOWN, later_of, spoken, verdict_on
 from aisa.wire.model_name import shown_name
-from aisa.wire.token_meter import TokenMeter
+from aisa.wire.token_meter import BY_VENDOR, TokenMeter, weakest
 from aisa.wire.tool_terms import ToolTerms
 from aisa.wire.trees import Tree
 from aisa.wire.usage_report import Shown, UsageReport
@@ -150,6 +150,7 @@ class AnswerBuilder:
             self.tokens += change
             self.reasoning_shown += change if isinstance(part, Reasoning) else 0
             more -= change
+        meter.tell(meter.tokens, BY_VENDOR, [])
 
     # What the path takes.
 
@@ -200,22 +201,23 @@ class AnswerBuilder:
         """How many choices have begun."""
         return len(self._meters)
 
-    def shown(self) -> Shown:
-        """Return the output so far by our own count."""
-        meters, counted = self._meters.values(), self._target.count is not None
-        tokens = sum([meter.exact() for meter in meters]) if counted else self.tokens
-        size = None if self._unmeasured else sum([meter.text_bytes for meter in meters])
-        source = self._target.count_source if counted or self._by_pieces else ESTIMATED
-        return Shown(tokens, min(self.reasoning_shown, tokens), source, size)
+    def shown(self, *, exact: bool = False) -> Shown:
+        """Return the output so far by our own count; `exact` has a tokenizer count what still waits, and says how it was counted."""
+        meters = self._meters.values()
+        size = None if self._unmeasured else sum([meter.total[1] for meter in meters])
+        if not exact:
+            return Shown(self.tokens, self.reasoning_shown, text_bytes=size)
+        tokens = sum([meter.exact() for meter in meters])
+        return Shown(tokens, min(self.reasoning_shown, tokens), weakest([meter.way for meter in meters if meter.tokens]), size)
 
     def usage(self) -> Usage:
         """Return the tokens so far: reported, and of an answer that is not complete at least what was shown."""
-        shown = self.shown()
-        told = self.report.usage(shown, self._asked)
-        if self.finished or told.source != REPORTED or told.output_tokens >= self.tokens:
+        told = self.report.usage(self.shown(), self._asked)
+        if told.source != REPORTED:
+            return self.report.usage(self.shown(exact=True), self._asked)
+        if self.finished or told.output_tokens >= self.tokens:
             return told
-        thought = max(told.reasoning_tokens, self.reasoning_shown)
-        return msgspec.structs.replace(told, output_tokens=self.tokens, reasoning_tokens=thought, source=shown.source)
+        return told.with_output(self.tokens, max(told.reasoning_tokens, self.reasoning_shown), self.shown(exact=True).way)
 
     def usage_fault(self, usage: Usage) -> str:
         """Say what is wrong with the vendor's report; before the answer's end it may leave something out."""
@@ -228,7 +230,7 @@ class AnswerBuilder:
             return False
         for earlier in range(choice + 1):
             if earlier not in self._meters:
-                self._meters[earlier] = TokenMeter(self._target.count, by_pieces=self._by_pieces)
+                self._meters[earlier] = self._target.measure.meter() if self._by_pieces else self._target.measure.text_meter()
         return True
 
     def _count(self, choice: int, text: str) -> int:

@@ -14,7 +14,6 @@ from aisa.providers.anthropic_layout import Layout
 from aisa.providers.shape import Target
 from aisa.wire.finish import FAILURE, FUNCTION_CALL, STOP, TOOL_CALLS, UNKNOWN, spoken, verdict_on
 from aisa.wire.model_name import shown_name
-from aisa.wire.token_meter import TokenMeter
 from aisa.wire.trees import Tree, as_tree, is_tree, text_or_none, trees_in
 from aisa.wire.vendor_error import Unintelligible, VendorError
 
@@ -50,7 +49,7 @@ class Events:
         self.reason = ""  # the vendor's word for its end, once it has said it
         self.hidden = False  # there was output whose size says nothing of its tokens
         self.unknown: list[str] = []
-        self.meter = TokenMeter(target.count, by_pieces=target.by_pieces)
+        self.meter = target.measure.meter()
         self._target = target
         self._asker = asker
         self._open: dict[object, Block] = {}

@@ -14,9 +14,10 @@ from aisa.providers.anthropic_usage import MessageUsage
 from aisa.providers.blame import blame_for, broken_off, unreadable
 from aisa.providers.counting import AskedOf
 from aisa.providers.shape import Target
-from aisa.usage import ESTIMATED, REPORTED, Usage
+from aisa.usage import REPORTED, Usage
 from aisa.wire.door import Request
 from aisa.wire.sse import Event, EventTooLarge, SseDecoder
+from aisa.wire.token_meter import weakest
 from aisa.wire.trees import Tree, is_tree, trees_in
 from aisa.wire.usage_report import Shown
 from aisa.wire.vendor_error import VendorError
@@ -56,13 +57,13 @@ class MessageReader:
 
     def usage(self) -> Usage:
         """Return the tokens so far."""
-        events, target = self._events, self._target
-        source = target.count_source if events.tokens else ESTIMATED
-        size = None if events.hidden else events.meter.text_bytes
-        told = self._usage.usage(Shown(events.tokens, events.reasoning, source, size), self._asked)
+        events = self._events
+        way = weakest([events.meter.way] if events.tokens else [])
+        size = None if events.hidden else events.meter.total[1]
+        told = self._usage.usage(Shown(events.tokens, events.reasoning, way, size), self._asked)
         if self.done or told.source != REPORTED:
             return told
-        return msgspec.structs.replace(told, output_tokens=events.tokens, reasoning_tokens=events.reasoning, source=source)
+        return told.with_output(events.tokens, events.reasoning, way)
 
     def usage_fault(self, usage: Usage) -> str:
         """Say what is wrong with the vendor's report of a finished answer."""

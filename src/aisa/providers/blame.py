@@ -149,11 +149,11 @@ def is_above_limit(report: Report) -> bool:
 
 
 def refused_of(report: Report, added: Sequence[str]) -> tuple[str, ...]:
-    """Return which of the members that we added the refusal names."""
+    """Return the first of the members that we added that the refusal names: what stands in another comes before it."""
     if report.status not in REFUSED_STATUSES:
         return ()
     said = f"{report.message} {report.param or ''}"
-    return tuple(name for name in added if re.search(rf"(?<!\w){name.replace('_', '[_ ]?')}(?!\w)", said, re.IGNORECASE))
+    return tuple(name for name in added if re.search(rf"(?<!\w){name.replace('_', '[_ ]?')}(?!\w)", said, re.IGNORECASE))[:1]
 
 
 PARAMS = {"context_length_exceeded": "messages", "unknown_model": "model"}  # the field at fault, where the vendor names none

@@ -1,34 +1,72 @@
-"""What is counted where vendors do not report: which of them have a tokenizer, and the tokens of a request.
+"""What is counted where vendors do not report: how the text of each target is, and the tokens of a request.
 
-A tokenizer is an extra, loaded once at the start (`tokenizer.py`) and never on the path of a call.
+A tokenizer is an extra, loaded once at the start (`tokenizers/`) and never on the path of a call.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from types import MappingProxyType
 
-from aisa.config.schema import Vendor
-from aisa.providers.shape import Target, TokenCount
+from aisa.config.schema import Config, Model, Vendor
+from aisa.providers.measure import Answer, Learned, Measure
+from aisa.providers.shape import Target
 from aisa.usage import COUNTED, ESTIMATED
 from aisa.wire.chat import ChatRequest
 from aisa.wire.content import Content, input_tokens
 from aisa.wire.door import Request
-from aisa.wire.request_content import beginning, cache_lifetime, content_of, text_bytes
+from aisa.wire.generated import text_bytes
+from aisa.wire.request_content import beginning, cache_lifetime, content_of
+from aisa.wire.token_meter import PIECES, SIZE, Tokenizer
 from aisa.wire.usage_report import LIFETIMES
 
-#: Returns what counts in the named encoding. Raises NoTokenizer.
-LoadTokenizer = Callable[[str], TokenCount]
-#: vendor -> the tokenizer that its operator gave it. The tokens of others are counted by pieces and by size.
-Counts = Mapping[str, TokenCount]
-NO_COUNTS: Counts = MappingProxyType({})
+#: Returns a tokenizer by the name that the configuration gives. Raises NoTokenizer.
+LoadTokenizer = Callable[[str], Tokenizer]
+NO_TOKENIZERS: Mapping[str, Tokenizer] = MappingProxyType({})
+NO_ANSWERS: Mapping[str, list[Answer]] = MappingProxyType({})
+MEASURES_MAX = 1_000  # targets whose answers are learned from; callers can make names up, and the oldest goes
 OUTPUT_TOKENS_MAX = 1_000_000  # of a choice, where neither request nor model says it: beyond what any model writes
 INPUT_TOKENS_MAX = 2_000_000  # where the model's window is not known: no window is larger
 TRIED_CHARACTERS_MAX = 16_384  # of a request's text that a tokenizer is given: some 4,000 tokens, a few milliseconds
 
 
 class NoTokenizer(Exception):
-    """A tokenizer cannot be had; the message says why and what to do, fit for the operator."""
+    """A tokenizer cannot be had; the message says why and what to do, fit for the operator. `where` is the setting that names it."""
+
+    def __init__(self, message: str, where: str = "") -> None:
+        super().__init__(message)
+        self.where = where
+
+
+class Counting:
+    """How each target is counted: by the tokenizers of a configuration, and by what was learned of the target's answers.
+
+    `known` is what was learned before this process, by target; `learned` is told of what is learned now.
+    """
+
+    def __init__(
+        self,
+        tokenizers: Mapping[str, Tokenizer] = NO_TOKENIZERS,
+        known: Mapping[str, list[Answer]] = NO_ANSWERS,
+        learned: Learned | None = None,
+    ) -> None:
+        self._tokenizers = tokenizers
+        self._known = known
+        self._learned = learned
+        self._measures: dict[tuple[str, str], Measure] = {}
+
+    def measure(self, target: str, vendor: Vendor, model: Model) -> Measure:
+        """Return how `vendor/model` is counted as a model of the configuration: the same for every name that has the same tokenizer."""
+        name = model.tokenizer or vendor.tokenizer or ""
+        measure = self._measures.get((target, name))
+        if measure is None:
+            if len(self._measures) >= MEASURES_MAX:
+                del self._measures[next(iter(self._measures))]
+            rule = PIECES if vendor.deltas == "token" else SIZE
+            answers, tokenizer = self._known.get(target, ()), self._tokenizers.get(name)
+            measure = Measure(rule, tokenizer, name=target, known=answers, learned=self._learned)
+            self._measures[target, name] = measure
+        return measure
 
 
 class AskedOf:
@@ -61,16 +99,34 @@ def input_of(chat: ChatRequest, target: Target) -> tuple[int, str]:
     A tokenizer is given the beginning of a long text, and the rest is taken to be like it: it must not keep other calls waiting.
     """
     content = content_of(chat)
-    if target.count is None or not content.text_bytes:
+    tokenizer = target.measure.tokenizer
+    if tokenizer is None or not content.text_bytes:
         return input_tokens(content, target.model, target.context_window), ESTIMATED
     tried = beginning(chat, TRIED_CHARACTERS_MAX)
     size = text_bytes(tried)
     whole = size == content.text_bytes
-    text_tokens = target.count(tried) if whole else -(-target.count(tried) * content.text_bytes // max(1, size))
+    text_tokens = tokenizer.count(tried) if whole else -(-tokenizer.count(tried) * content.text_bytes // max(1, size))
     exact = whole and content == Content(size)
     return input_tokens(content, target.model, target.context_window, text_tokens=text_tokens), COUNTED if exact else ESTIMATED
 
 
-def counts_of(vendors: Mapping[str, Vendor], load: LoadTokenizer) -> Counts:
-    """Return the tokenizers of those vendors that have one. Raises NoTokenizer."""
-    return {name: load(vendor.tokenizer) for name, vendor in vendors.items() if vendor.tokenizer is not None}
+def tokenizers_of(config: Config, load: LoadTokenizer) -> Mapping[str, Tokenizer]:
+    """Return the tokenizers that a configuration names, each loaded once. Raises NoTokenizer."""
+    found: dict[str, Tokenizer] = {}
+    for where, name in tokenizer_settings(config):
+        if name not in found:
+            try:
+                found[name] = load(name)
+            except NoTokenizer as failure:
+                raise NoTokenizer(str(failure), where) from None
+    return found
+
+
+def tokenizer_settings(config: Config) -> Iterator[tuple[str, str]]:
+    """Yield each setting that names a tokenizer, and the name."""
+    for name, vendor in config.vendors.items():
+        if vendor.tokenizer is not None:
+            yield f"vendors.{name}.tokenizer", vendor.tokenizer
+    for name, model in config.models.items():
+        if isinstance(model, Model) and model.tokenizer is not None:
+            yield f"models.{name}.tokenizer", model.tokenizer

@@ -26,11 +26,13 @@ NAME: str = "openai"
 
 STREAM_OPTIONS = "stream_options"
 INCLUDE_USAGE = "include_usage"
+RUNNING_USAGE = "continuous_usage_stats"
 ADDED = (STREAM_OPTIONS, INCLUDE_USAGE)  # to a stream, for the bill; some vendors refuse one or the other
 #: Members that change how an answer is made and not what it says.
 HINTS = ("prompt_cache_key", "prompt_cache_retention", "prompt_cache_options", "safety_identifier", "user", "verbosity")
 USAGE_WISH = b'{"include_usage":true}'
 USAGE_PLEASE = Raw(USAGE_WISH)
+RUNNING_PLEASE = Raw(b'{"include_usage":true,"continuous_usage_stats":true}')
 
 
 def to_upstream(request: Request, target: Target) -> UpstreamRequest:
@@ -66,6 +68,9 @@ def ask_for_usage(fields: dict[str, Raw], chat: ChatRequest, target: Target) -> 
         if rest:
             fields[STREAM_OPTIONS] = Raw(msgspec.json.encode(rest))
         return ()
+    if target.running_usage and RUNNING_USAGE not in rest and RUNNING_USAGE not in target.omit:
+        fields[STREAM_OPTIONS] = Raw(msgspec.json.encode({**rest, INCLUDE_USAGE: True, RUNNING_USAGE: True})) if rest else RUNNING_PLEASE
+        return (RUNNING_USAGE, *ADDED) if not rest else (RUNNING_USAGE,)
     if not rest:
         fields[STREAM_OPTIONS] = USAGE_PLEASE
         return ADDED

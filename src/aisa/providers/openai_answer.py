@@ -11,13 +11,14 @@ from aisa.answer import Part, Piece, Report, Told
 from aisa.errors import UpstreamFailed
 from aisa.providers.blame import blame_for, unreadable
 from aisa.providers.counting import AskedOf
+from aisa.providers.measure import TOKENS_MIN
 from aisa.providers.shape import Target
-from aisa.usage import COUNTED, ESTIMATED, REPORTED, Usage
+from aisa.usage import REPORTED, Usage, Way
 from aisa.wire.answer import Document
 from aisa.wire.chat import ChatRequest, Known
 from aisa.wire.chat_parts import identity_of, parts_of
-from aisa.wire.chunks import carries_token, text_in
 from aisa.wire.citations import is_cited, is_cited_raw
+from aisa.wire.generated import carries_token, listed, text_bytes, text_in
 from aisa.wire.lenient_json import NotEvenLenient, encode, read_leniently, with_whole_text
 from aisa.wire.model_name import shown_name
 from aisa.wire.plain import (
@@ -29,11 +30,11 @@ from aisa.wire.plain import (
     PlainAnswer,
     PlainAnswerChoice,
     PlainUsage,
-    characters,
     is_utf8,
+    shown_bytes,
 )
 from aisa.wire.stop_sequences import stop_sequences, with_texts_cut
-from aisa.wire.token_meter import TokenMeter
+from aisa.wire.token_meter import BY_LOGPROBS, BY_TOKEN_IDS, weakest
 from aisa.wire.tool_terms import ToolTerms
 from aisa.wire.trees import Tree, is_list, is_tree, trees_in
 from aisa.wire.usage_report import VISIBLE_PER_BYTE, VISIBLE_SPARE, Asked, Shown, UsageReport, with_cost
@@ -96,6 +97,9 @@ class AnswerDecoder:
             self._choices = None if plain is None else Raw(msgspec.json.encode(plain.choices))
         if plain is not None:
             self._usage = as_usage(plain.usage)
+            said = self._usage
+            if said.output_tokens >= TOKENS_MIN and not (said.reasoning_tokens or said.output_audio_tokens):
+                self._target.measure.learn(said.output_tokens, 0, shown_bytes(plain))
             self.tier = tier_named(plain.service_tier)
             self._answered = plain.model
             shown = self._target.public or shown_name(plain.model, self._chat.model)
@@ -195,7 +199,7 @@ def is_possible(answer: PlainAnswer | BareAnswer, asked: Asked) -> bool:
         return True
     if said.completion_tokens_details:
         visible -= said.parts()[2] + said.audio()[1]
-    return visible <= VISIBLE_SPARE or visible <= VISIBLE_PER_BYTE * characters(answer) + VISIBLE_SPARE
+    return visible <= VISIBLE_SPARE or visible <= VISIBLE_PER_BYTE * shown_bytes(answer) + VISIBLE_SPARE
 
 
 def is_conformant(choice: PlainAnswerChoice | BareAnswerChoice, known: Known) -> bool:
@@ -226,22 +230,23 @@ def as_usage(said: PlainUsage) -> Usage:
 def shown_in(answer: Tree, target: Target) -> Shown:
     """Count the tokens of an answer as a stream of it would be: what its choices say, not the JSON around it."""
     tokens = size = 0
-    source, measured = COUNTED, True
+    ways: list[Way] = []
+    measured = True
     for choice in trees_in(answer.get("choices")):
         message, logprobs = choice.get("message"), choice.get("logprobs")
-        told = logprobs.get("content") if is_tree(logprobs) else None
         message = message if is_tree(message) else {}
         text = text_in(message)
-        meter = TokenMeter(target.count, by_pieces=False)
-        meter.add_text(text)
-        size += meter.text_bytes
-        if is_list(told) and told:
-            tokens += len(told)
+        meter = target.measure.text_meter()
+        token_ids, entries = listed(choice, "token_ids"), listed(logprobs, "content")
+        if token_ids or entries:
+            meter.tell(token_ids or entries, BY_TOKEN_IDS if token_ids else BY_LOGPROBS, [text_bytes(text)])
         else:
-            tokens += meter.exact()
-            source = source if target.count is not None else ESTIMATED
+            meter.add_text(text)
+        size += meter.total[1]
+        tokens += meter.exact()
+        ways.append(meter.way)
         measured = measured and (bool(text) or not carries_token(message))
-    return Shown(tokens, 0, source, size if measured else None)
+    return Shown(tokens, 0, weakest(ways), size if measured else None)
 
 
 def read_document(body: bytes, target: Target, identity: Identity, *, chat: ChatRequest) -> tuple[Tree, Document] | UpstreamFailed:

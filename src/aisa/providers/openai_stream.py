@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from functools import partial
 
 import msgspec
 
@@ -15,7 +14,7 @@ from aisa.providers.openai_answer import Identity, as_usage, read_document
 from aisa.providers.openai_plain import LIKE_FINISH, LIKE_USAGE, PlainChunks, PlainFinish
 from aisa.providers.outlet import Outlet
 from aisa.providers.shape import Target
-from aisa.usage import ESTIMATED, IMPLAUSIBLE, REPORTED, Usage
+from aisa.usage import IMPLAUSIBLE, REPORTED, Usage
 from aisa.wire.answer import as_chunk
 from aisa.wire.chat import ChatRequest
 from aisa.wire.chunks import ChunkStream, encode_chunk
@@ -31,6 +30,8 @@ from aisa.wire.usage_report import with_cost
 from aisa.wire.vendor_cost import vendor_cost
 from aisa.wire.vendor_error import VendorError
 from aisa.wire.vendor_tier import first_known, tier_in, tier_named
+
+THOUGHT_MAX = 2  # times what was counted of the thinking that was shown may be reported of it, or a summary was shown
 
 
 class StreamDecoder:
@@ -51,7 +52,7 @@ class StreamDecoder:
             terms=ToolTerms(chat.known),
             include_usage=chat.include_usage,
             n=chat.known.n or 1,
-            meter=partial(TokenMeter, target.count, by_pieces=target.by_pieces),
+            meter=target.measure.meter,
             public=target.public,
             stops=stop_sequences(chat.known) if target.cut_stop else (),
         )
@@ -118,17 +119,17 @@ class StreamDecoder:
 
     def usage(self) -> Usage:
         """Return the tokens so far."""
-        chunks, target = self._chunks, self._target
-        source = target.count_source if chunks.tokens else ESTIMATED
-        shown = chunks.shown(source, exact=target.count is not None)
+        chunks = self._chunks
+        shown = chunks.shown()
         if self._told is not None and chunks.report.fields is self._told[0] and shown.allows(self._told[1], self._asked):
             told = self._told[1]
         else:
             told = chunks.report.usage(shown, self._asked)
-        if self.finished or told.source != REPORTED or told.output_tokens >= chunks.tokens:
+        if told.source != REPORTED:
+            return chunks.report.usage(chunks.shown(exact=True), self._asked)
+        if self.finished or told.output_tokens >= chunks.tokens:
             return told
-        thought = max(told.reasoning_tokens, chunks.reasoning)
-        return msgspec.structs.replace(told, output_tokens=chunks.tokens, reasoning_tokens=thought, source=source)
+        return told.with_output(chunks.tokens, max(told.reasoning_tokens, chunks.reasoning), chunks.shown(exact=True).way)
 
     @property
     def held_bytes(self) -> int:
@@ -180,13 +181,23 @@ class StreamDecoder:
         return self._chunks.reasoning
 
     def closing(self, cost_usd: str | None) -> Sequence[Part]:
-        """Return the usage chunk, if it was asked for, and `[DONE]`; or the report alone."""
+        """Return the usage chunk, if it was asked for, and `[DONE]`; or the report alone. The answer is complete, and is learned from."""
+        self._learn(self.usage())
         if not self._outlet.passes:
             return [Report(self.usage(), cost_usd)]
         if not self._include_usage:
             return [Piece(DONE, 0)]
         document = self._chunks.report.document(self.usage())
         return [Piece(data_event(encode_chunk(self._chunks.usage_chunk(with_cost(document, cost_usd)))) + DONE, 0)]
+
+    def _learn(self, usage: Usage) -> None:
+        """Take what a vendor reported of a complete answer for what its text is worth, if all that was made was shown as text."""
+        chunks = self._chunks
+        size, thought = chunks.shown().text_bytes, usage.reasoning_tokens
+        summed_up = chunks.reasoning > 0 and thought > THOUGHT_MAX * chunks.reasoning  # only a part of it was shown
+        if usage.source == REPORTED and size and not summed_up and not usage.output_audio_tokens and usage.breakdown is None:
+            tokens = usage.output_tokens - (0 if chunks.reasoning else thought)
+            self._target.measure.learn(tokens, chunks.pieces, size)
 
     def _relay(self, complete: bytes) -> list[Piece]:
         """Relay whole events: those between the first and the last that look alike are tried at once, all others one by one."""

@@ -9,13 +9,11 @@ import msgspec
 
 from aisa.answer import Part, Told
 from aisa.errors import UpstreamFailed
+from aisa.providers.measure import Measure
 from aisa.providers.port import UpstreamRequest
 from aisa.providers.vendor_state import VendorState
-from aisa.usage import COUNTED, Usage
+from aisa.usage import Usage
 from aisa.wire.door import Request
-
-#: Returns how many tokens a piece of text is.
-TokenCount = Callable[[str], int]
 
 
 class Target(msgspec.Struct, frozen=True):
@@ -31,9 +29,8 @@ class Target(msgspec.Struct, frozen=True):
     named_by_caller: bool = False  # the configuration does not name this model: a vendor that does not know it is the caller's to mend
     omit: tuple[str, ...] = ()  # members that we would add to a request and that this vendor refuses
     secrets: tuple[str, ...] = ()  # what must never appear in a message to a caller: keys, addresses
-    count: TokenCount | None = None  # a tokenizer; None: tokens are counted by pieces and by size
-    by_pieces: bool = True  # a delta may be a token, as OpenAI and most servers of open models send them; else it is text of any length
-    count_source: str = COUNTED  # what `count` is worth
+    measure: Measure = msgspec.field(default_factory=Measure)  # how its text is counted
+    running_usage: bool = False  # it is asked to say with each chunk how many tokens it has made
     cut_stop: bool = False  # it leaves stop sequences in its texts
     assemble: bool = False  # a document is asked for as a stream and put together here
     output_tokens_max: int | None = None  # the most that it writes, where the operator says it

@@ -8,7 +8,7 @@ from __future__ import annotations
 from sqlalchemy import JSON, BigInteger, Boolean, Column, ForeignKey, Index, Integer, LargeBinary, MetaData, String, Table, Text
 
 #: The newest migration. Kept here so that Alembic is not imported to find a database current.
-HEAD = "0008"
+HEAD = "0009"
 
 # Names for constraints, so that later migrations can refer to them on every database.
 metadata = MetaData(
@@ -111,6 +111,8 @@ calls = Table(
     Column("billed_input_source", String(16), nullable=False),
     Column("billed_input_audio_tokens", BigInteger, nullable=False),
     Column("billed_output_audio_tokens", BigInteger, nullable=False),
+    Column("billed_counted_by", Text, nullable=False, server_default=""),
+    Column("billed_counted_answers", Integer, nullable=False, server_default="0"),
     Column("billed_breakdown", Text),
     Column("generated", Text),
     Column("prices", Text),
@@ -138,4 +140,15 @@ refused_calls = Table(
     Column("number", BigInteger, nullable=False),
     Column("client_request_id", Text),
     Column("address", String(64)),
+)
+
+#: What the last complete answers of a target, `vendor/model`, came to: a JSON list of [tokens, pieces, bytes of text], and how many they
+#: are. `place` grows with each time that something is learned.
+learned_answers = Table(
+    "learned_answers",
+    metadata,
+    Column("target", Text, primary_key=True),
+    Column("answers", Text, nullable=False),
+    Column("number", Integer, nullable=False),
+    Column("place", BigInteger, nullable=False),
 )

@@ -12,12 +12,13 @@ from msgspec import UNSET
 from aisa.wire.choice import HANDLED_CHOICE, Choice
 from aisa.wire.citations import is_cited
 from aisa.wire.finish import UNKNOWN
+from aisa.wire.generated import carries_token, listed, text_bytes, text_in
 from aisa.wire.lenient_json import encode
 from aisa.wire.model_name import shown_name
 from aisa.wire.plain import PlainChunk, PlainFinishChunk
-from aisa.wire.token_meter import TokenMeter
+from aisa.wire.token_meter import BY_LOGPROBS, BY_TOKEN_IDS, BY_VENDOR, TokenMeter, weakest
 from aisa.wire.tool_terms import ToolTerms
-from aisa.wire.trees import Tree, is_list, is_tree, text_or_none, trees_in
+from aisa.wire.trees import Tree, is_tree, text_or_none, trees_in
 from aisa.wire.usage_report import Shown, UsageReport, visible
 from aisa.wire.vendor_error import Unintelligible, VendorError, refuse_errors
 
@@ -69,12 +70,13 @@ class ChunkStream:
         self._meter = meter
         self._meters: dict[int, TokenMeter] = {}  # by choice
         self.carried = False  # whether there was output in what was accepted last
-        self._thinks = False  # whether that showed thinking
         self._unmeasured = False  # there was output whose size says nothing, such as sound
         self._alias: int | None = None
         self._begun = False
         self._reported = False  # usage came without choices: no choice will begin
         self.heard = 0  # events that said something
+        self._said = 0  # the vendor's running count, as it was last
+        self._running: int | None = None  # ... in the chunk that is being read, if it has grown
 
     @property
     def begun(self) -> bool:
@@ -167,15 +169,12 @@ class ChunkStream:
         self.carried = False
         chunks: list[Tree] = []
         finished: Choice | None = None
+        self._running = self._running_count(tree.get("usage") or choices[0].get("usage")) if self._n == 1 else None
         for position, choice in enumerate(choices):
             self.report.take(choice.get("usage"))
             emitted, ended = self._accept_choice(choice, position)
             chunks += emitted
             finished = ended or finished
-            if self.carried:
-                self._catch_up(choice.get("usage"))
-        if self.carried:
-            self._catch_up(tree.get("usage"))  # not where a report comes with the finish reason: that one is for the settlement
         if chunks or finished:
             extras, self._waiting = self._waiting | extras, {}
         if finished is not None:
@@ -206,7 +205,7 @@ class ChunkStream:
             if choice.verdict and not choice.closed:
                 deltas, reason, word = choice.close(said=self.begun)
                 self.unknown += [word] if word else []
-                self._count(choice.made(deltas), None, self._meters[index])
+                self._count(choice.made(deltas), self._meters[index])
                 chunks += [self._chunk(self._choice(index, delta), {}) for delta in deltas]
                 chunks.append(self._finish_chunk(choice, reason))
         return chunks
@@ -285,7 +284,7 @@ class ChunkStream:
         if is_tree(logprobs):
             rest["logprobs"] = logprobs = {"content": None, "refusal": None, **logprobs}
         self._begun = self._begun or choice.said or is_tree(logprobs)
-        self._count(choice.made(deltas), logprobs, self._meters[index])
+        self._count(choice.made(deltas), self._meters[index], logprobs=listed(logprobs, "content"), token_ids=listed(given, "token_ids"))
         if logprobs and deltas:
             emitted[0] |= rest
             rest = {}
@@ -335,58 +334,48 @@ class ChunkStream:
         """Return what counts a choice that has begun."""
         return self._meters[index]
 
-    def shown(self, source: str, *, exact: bool) -> Shown:
-        """Return the output so far by our own count, which is worth that; `exact` has a tokenizer count what still waits for it."""
+    def shown(self, *, exact: bool = False) -> Shown:
+        """Return the output so far by our own count; `exact` has a tokenizer count what still waits for it, and says how it was counted."""
         meters = self._meters.values()
-        tokens = sum([meter.exact() for meter in meters]) if exact else self.tokens
-        size = None if self._unmeasured else sum([meter.text_bytes for meter in meters])
-        return Shown(tokens, min(self.reasoning, tokens), source, size)
+        size = None if self._unmeasured else sum([meter.total[1] for meter in meters])
+        if not exact:
+            return Shown(self.tokens, self.reasoning, text_bytes=size)
+        tokens = sum([meter.exact() for meter in meters])
+        return Shown(tokens, min(self.reasoning, tokens), weakest([meter.way for meter in meters if meter.tokens]), size)
 
-    def _count(self, deltas: list[Tree], logprobs: object, meter: TokenMeter) -> None:
-        counted = logprobs.get("content") if is_tree(logprobs) else None
-        before = meter.tokens
+    @property
+    def pieces(self) -> int:
+        """How many pieces of text have come."""
+        return sum([meter.total[0] for meter in self._meters.values()])
+
+    def _count(self, deltas: list[Tree], meter: TokenMeter, *, logprobs: int = 0, token_ids: int = 0) -> None:
+        """Count what deltas hold: as their vendor tells, by ids, log probabilities or a running count; else by the text."""
         carrying = [delta for delta in deltas if carries_token(delta)]
         self.carried = self.carried or bool(carrying)
-        for delta in carrying:
-            text = text_in(delta)
-            if text:
+        texts = [text for delta in carrying if (text := text_in(delta))]
+        sizes = [text_bytes(text) for text in texts]
+        before = meter.tokens
+        if token_ids or logprobs:
+            meter.tell(before + (token_ids or logprobs), BY_TOKEN_IDS if token_ids else BY_LOGPROBS, sizes)
+        elif self._running is not None and carrying:
+            meter.tell(self._running, BY_VENDOR, sizes)
+        else:
+            for text in texts:
                 meter.add_text(text)
-            else:
-                self._unmeasured = self._unmeasured or "tool_calls" not in delta
-                meter.reach(meter.tokens + 1)
-        if is_list(counted) and counted:
-            meter.tokens = before + len(counted)  # which is exact
+            if len(texts) < len(carrying):
+                meter.add_unseen()
+        self._unmeasured = self._unmeasured or any("tool_calls" not in delta and not text_in(delta) for delta in carrying)
         tokens = meter.tokens - before
         self.tokens += tokens
-        self._thinks = any("reasoning_content" in delta for delta in carrying)
-        if self._thinks:
+        if any("reasoning_content" in delta for delta in carrying):
             self.reasoning += tokens
 
-    def _catch_up(self, report: object) -> None:
-        """Take a vendor's running count of what it has shown, where it is ahead of ours and can be."""
-        if self._n > 1 or not is_tree(report) or not self.tokens:
-            return
-        said = visible(report, thinking_shown=bool(self.reasoning))
-        if said <= self.shown("", exact=False).most:
-            more = sum([meter.reach(said) for meter in self._meters.values()])
-            self.tokens += more
-            self.reasoning += more if self._thinks else 0
-
-
-def carries_token(delta: Tree) -> bool:
-    """Tell whether a delta holds generated output: text, reasoning, refusal, arguments or audio."""
-    calls = delta.get("tool_calls")
-    if is_list(calls):
-        return True
-    return any(delta.get(name) for name in ("content", "reasoning_content", "refusal", "function_call", "audio", "reasoning_details"))
-
-
-def text_in(delta: Tree) -> str:
-    """Return the generated text of a delta or a message, whatever kind of output it is."""
-    calls = [delta.get("function_call"), *[item.get(kind) for item in trees_in(delta.get("tool_calls")) for kind in ("function", "custom")]]
-    parts = [delta.get(name) for name in ("content", "reasoning_content", "refusal")]
-    parts += [call.get(name) for call in calls if is_tree(call) for name in ("name", "arguments", "input")]
-    return "".join([part for part in parts if isinstance(part, str)])
+    def _running_count(self, report: object) -> int | None:
+        """Return what a vendor says in a chunk that it has shown so far, where that grows with the chunks and can be."""
+        if not is_tree(report):
+            return None
+        before, self._said = self._said, visible(report, thinking_shown=bool(self.reasoning))
+        return self._said if before < self._said <= self.shown().most else None
 
 
 def encode_chunk(chunk: Tree) -> bytes:

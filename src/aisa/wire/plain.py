@@ -13,6 +13,7 @@ import msgspec
 from msgspec import UNSET, Meta, Raw, UnsetType
 
 from aisa.answer import Piece
+from aisa.wire.generated import text_bytes
 from aisa.wire.token_meter import TokenMeter
 from aisa.wire.usage_report import COUNT_MAX
 
@@ -166,7 +167,7 @@ class ChunkTemplate(msgspec.Struct, frozen=True):
             return None
         around = len(self.opening) + len(self.closing)
         ends = list(accumulate([around + len(text) for text in texts]))
-        counts = list(accumulate([meter.add_bytes(text) for text in texts]))
+        counts = meter.add_all(texts)
         return Piece(self.opening + (self.closing + self.opening).join(texts) + self.closing, counts[-1], ends, counts, carries=True)
 
     def reach(self, events: bytes, begin: int) -> int:
@@ -358,14 +359,14 @@ class BareAnswer(msgspec.Struct):
     base_resp: UnsetType | None = UNSET
 
 
-def characters(answer: PlainAnswer | BareAnswer) -> int:
-    """Return how many characters an answer's choices have, of which each is a byte at least."""
+def shown_bytes(answer: PlainAnswer | BareAnswer) -> int:
+    """Return how many bytes of text an answer's choices have."""
     total = 0
     for choice in answer.choices:
         message = choice.message
         calls = [call.function for call in message.tool_calls or ()] + ([message.function_call] if message.function_call else [])
-        total += sum([len(call.name) + len(call.arguments) for call in calls])
-        total += sum([len(text) for text in (message.content, message.refusal, message.reasoning_content) if text])
+        total += sum([text_bytes(call.name) + text_bytes(call.arguments) for call in calls])
+        total += sum([text_bytes(text) for text in (message.content, message.refusal, message.reasoning_content) if text])
     return total
 
 

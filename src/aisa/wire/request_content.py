@@ -9,8 +9,8 @@ import msgspec
 from msgspec import Raw
 
 from aisa.wire.chat import ChatRequest, Message, Part
-from aisa.wire.chunks import text_in
 from aisa.wire.content import Content, Picture, pages_of, picture_of, sound_seconds
+from aisa.wire.generated import text_bytes, text_in
 from aisa.wire.trees import Tree, is_tree, trees_in
 
 #: Members that vendors put before the model as text, in one form or another.
@@ -45,11 +45,6 @@ def content_of(chat: ChatRequest) -> Content:
         if name in chat.fields:
             size += json_bytes(chat.fields[name])
     return shown(chat, size, special) if special else Content(size)
-
-
-def text_bytes(text: str) -> int:
-    """Return the size of a text as UTF-8."""
-    return len(text) if text.isascii() else len(text.encode("utf-8", "surrogatepass"))
 
 
 def calls_bytes(message: Message) -> int:

@@ -13,7 +13,7 @@ from typing import Protocol
 import msgspec
 from msgspec import Raw
 
-from aisa.usage import IMPLAUSIBLE, REPORTED, Breakdown, Usage
+from aisa.usage import IMPLAUSIBLE, REPORTED, Breakdown, Usage, Way
 from aisa.wire.trees import Tree, is_tree
 
 COUNT_MAX = 1_000_000_000  # tokens of one call: no model comes near it, and a row and its cost must fit 64 bits
@@ -50,6 +50,9 @@ VISIBLE_PER_BYTE = 4  # tokens of what was shown: no tokenizer makes more of a b
 VISIBLE_SPARE = 5_000  # more, as some vendors think without saying so
 
 
+NOT_COUNTED = Way()
+
+
 class Asked(Protocol):
     """What is known of the request where the report is silent or cannot be: asked only then, as it may take a while.
 
@@ -69,14 +72,14 @@ class Asked(Protocol):
 
 
 class Shown(msgspec.Struct, frozen=True):
-    """The output that was seen, by our own count: tokens, those of them that show thinking, what the count is worth, and bytes of text.
+    """The output that was seen, by our own count: tokens, those of them that show thinking, how they were counted, and bytes of text.
 
     `text_bytes` is None where there is output whose size says nothing, such as sound.
     """
 
     tokens: int
     reasoning: int
-    source: str
+    way: Way = Way()
     text_bytes: int | None = None
 
     @property
@@ -109,7 +112,7 @@ class UsageReport:
         if self.fields is not None:
             return read(self.fields, shown, asked)
         taken, source = asked.input()
-        return Usage(taken, shown.tokens, reasoning_tokens=shown.reasoning, source=shown.source, input_source=source)
+        return Usage(taken, input_source=source).with_output(shown.tokens, shown.reasoning, shown.way)
 
     def document(self, usage: Usage) -> Tree:
         """Write the `usage` object that a client gets for these tokens: OpenAI's names and sums, and whatever else the vendor said."""
@@ -247,16 +250,17 @@ def read(fields: Tree, shown: Shown, asked: Asked) -> Usage:
         made += thought if thought > made else 0
         taken = total - made if total > made else None
     elif total > shown.tokens:
-        taken, input_source = total - shown.tokens, shown.source  # as good as that count
+        taken, input_source = total - shown.tokens, shown.way.source  # as good as that count
     spoken, drawn = (min(largest((name,), outer), made or 0) for name in ("audio_tokens", "image_tokens"))
     seen = (made or 0) - min(thought, made or 0) - spoken - drawn
     if seen > shown.most or (made or 0) > asked.output_tokens_max:
         made, output_source = None, IMPLAUSIBLE
     if taken is not None and taken > asked.input_tokens_max:
         taken, input_source = None, IMPLAUSIBLE
+    way = NOT_COUNTED
     if made is None:
-        made, thought, spoken = shown.tokens, shown.reasoning, 0
-        output_source = shown.source if output_source == REPORTED else output_source
+        made, thought, spoken, way = shown.tokens, shown.reasoning, 0, shown.way
+        output_source = way.source if output_source == REPORTED else output_source
     if taken is None:
         taken, source = asked.input()
         input_source = source if input_source == REPORTED else input_source
@@ -273,6 +277,8 @@ def read(fields: Tree, shown: Shown, asked: Asked) -> Usage:
         input_source=input_source,
         input_audio_tokens=heard,
         output_audio_tokens=spoken,
+        counted_by=way.name,
+        counted_answers=way.answers,
         breakdown=breakdown(fields, (cached, written, heard), asked.lifetime, whole=(taken, made)),
     )
 

@@ -1,0 +1,113 @@
+"""How the text of one target is counted where its vendor says nothing: by a tokenizer, or at a rate that its complete answers teach.
+
+Nothing is asked of a database: whoever keeps what was learned gives it at the start, and is told of what is learned later.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Callable, Iterable
+from typing import NamedTuple
+
+from aisa.wire.token_meter import PIECES, SIZE, UNIT, Rate, Tokenizer, TokenMeter
+
+ANSWERS_KEPT = 64  # of each target, the last
+ANSWERS_MIN = 8  # before they are believed
+LEARN_EVERY = 8  # answers; sorting takes some 20 microseconds
+LEARN_SELDOM_EVERY = 32  # once as many are known as are kept
+TOKENS_MIN = 48  # of an answer: in a shorter one what a vendor counts beside the text weighs too much
+SPREAD_MAX = 30  # percent by which the middle half of the answers may differ: beyond, something else than the text decides
+WORTH_MAX = UNIT  # a byte is a token at most: of more, something was not shown
+
+#: Is told what is known of a target's answers, by its name.
+Learned = Callable[[str, "list[Answer]"], None]
+
+
+class Answer(NamedTuple):
+    """What a vendor reported of a complete answer: visible tokens, and the pieces (0 for a document) and bytes of text they came in."""
+
+    tokens: int
+    pieces: int
+    text_bytes: int
+
+
+class Agreed(NamedTuple):
+    """What several answers agree on: the lower quartile, and how far the middle half spreads, in percent of the median."""
+
+    worth: int
+    spread: int
+
+
+class Measure:
+    """How one target is counted. `rate` is for streams, `text_rate` for whole texts; both are `rule` until something was learned."""
+
+    __slots__ = ("_answers", "_learned", "_left", "_name", "_rule", "rate", "text_rate", "tokenizer")
+
+    def __init__(
+        self,
+        rule: Rate = PIECES,
+        tokenizer: Tokenizer | None = None,
+        *,
+        name: str = "",
+        known: Iterable[Answer] = (),
+        learned: Learned | None = None,
+    ) -> None:
+        self.tokenizer = tokenizer
+        self._rule = rule
+        self._name = name
+        self._learned = learned
+        self._answers = deque(known, ANSWERS_KEPT)
+        self._left = LEARN_EVERY  # answers until the rates are taken anew
+        self.rate, self.text_rate = rates_of(self._answers, rule)
+
+    def meter(self) -> TokenMeter:
+        """Return what counts a choice of a stream."""
+        return TokenMeter(self.rate, self.tokenizer)
+
+    def text_meter(self) -> TokenMeter:
+        """Return what counts a text that comes whole."""
+        return TokenMeter(self.text_rate, self.tokenizer)
+
+    def learn(self, tokens: int, pieces: int, text_bytes: int) -> None:
+        """Take a complete answer: so many visible tokens by its vendor's report, in so many pieces and bytes of text."""
+        if not TOKENS_MIN <= tokens <= text_bytes * WORTH_MAX // UNIT:
+            return
+        answers = self._answers
+        answers.append(Answer(tokens, pieces, text_bytes))
+        self._left -= 1
+        if self._left == 0:
+            self._left = LEARN_EVERY if len(answers) < ANSWERS_KEPT else LEARN_SELDOM_EVERY
+            self.rate, self.text_rate = rates_of(answers, self._rule)
+            if self._learned is not None:
+                self._learned(self._name, list(answers))
+
+
+def rates_of(answers: Iterable[Answer], rule: Rate) -> tuple[Rate, Rate]:
+    """Return the rate of a target's streams and that of its whole texts, by its answers if they agree, else by the rule.
+
+    Of pieces and bytes, that decides which of them the answers agree more.
+    """
+    known = list(answers)
+    number = len(known)
+    by_size = agreed([answer.tokens * UNIT // answer.text_bytes for answer in known])
+    text_rate = SIZE if by_size is None else Rate(1, 0, UNIT, by_size.worth, number)
+    if rule.bytes_max == 0:
+        return (rule if by_size is None else text_rate), text_rate
+    streamed = [answer for answer in known if answer.pieces]
+    by_piece = agreed([answer.tokens * UNIT // answer.pieces for answer in streamed])
+    if by_piece is None or (by_size is not None and by_size.spread < by_piece.spread):
+        return (rule if by_size is None else text_rate), text_rate
+    usual = sorted([answer.text_bytes // answer.pieces for answer in streamed])[len(streamed) // 2]
+    per_byte = rule.per_byte if by_size is None else by_size.worth
+    return Rate(max(1, usual // 2), 2 * usual + 2, by_piece.worth, per_byte, len(streamed)), text_rate
+
+
+def agreed(worths: list[int]) -> Agreed | None:
+    """Return what the answers agree on, None if they are too few or differ too much."""
+    number = len(worths)
+    if number < ANSWERS_MIN:
+        return None
+    ordered = sorted(worths)
+    low, middle, high = ordered[number // 4], ordered[number // 2], ordered[number * 3 // 4]
+    spread = (high - low) * 100 // max(1, middle)
+    return Agreed(max(1, low), spread) if spread <= SPREAD_MAX else None

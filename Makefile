@@ -15,7 +15,7 @@ COMPILE := $(BIN)/uv pip compile --quiet --upgrade --universal --python-version 
 	--no-emit-index-url --no-emit-find-links
 
 .DEFAULT_GOAL := help
-.PHONY: help serve test quick nightly check lint fix bench pythons soak crash path docs compat lock clean
+.PHONY: help serve test quick nightly check lint fix bench counting pythons soak crash path docs compat lock clean
 
 help: ## list these targets
 	@sed -n 's/^\([a-z]*\):.*## \(.*\)/  make \1|\2/p' $(MAKEFILE_LIST) | awk -F'|' '{ printf "%-14s %s\n", $$1, $$2 }'
@@ -50,6 +50,10 @@ bench: $(VENV)/bench.stamp ## measure the server beside nginx and a naive relay
 
 pythons: ## say which of this machine's Pythons is fastest; make takes that one
 	@for p in python3 python3.11 python3.12 python3.13 python3.14; do $$p tools/fastest_python.py --list && break; done
+
+counting: $(VENV)/dev.stamp ## print how far each way of counting tokens is off, with real tokenizers as the truth
+	@$(BIN)/python tools/vocabularies.py build/vocabularies
+	@exec $(BIN)/python tools/counting_table.py build/vocabularies
 
 soak: $(VENV)/bench.stamp ## run mixed load for a long time and watch for leaks
 	@exec $(BIN)/python benchmarks/soak.py $(ARGS)

@@ -71,7 +71,7 @@ def from_file(path: Path) -> Tokenizer:
         raise NoTokenizer(f"The tokenizer {str(path)!r} has {size:,} bytes; 1 to {FILE_BYTES_MAX:,} are possible. {REMEDY}")
     name = path.name if path.name != "tokenizer.json" else f"{path.parent.name}/{path.name}"
     try:
-        return from_tekken(name, msgspec.json.decode(data, type=TekkenFile))
+        return from_encoding(name, tekken_encoding(name, msgspec.json.decode(data, type=TekkenFile)))
     except (msgspec.DecodeError, UnicodeDecodeError, NotBase64):
         pass  # then it is of the other form
     try:
@@ -84,9 +84,9 @@ def from_file(path: Path) -> Tokenizer:
     return Tokenizer(name[:NAME_CHARACTERS_MAX], lambda text: len(whole.encode(text, add_special_tokens=False)))
 
 
-def from_tekken(name: str, tekken: TekkenFile) -> Tokenizer:
-    """Return the tokenizer of a Tekken file. Raises what decoding of base64 does."""
+def tekken_encoding(name: str, tekken: TekkenFile) -> tiktoken.Encoding:
+    """Return the encoding of a Tekken file. Raises what decoding of base64 does."""
     config = tekken.config
     meant = tekken.vocab[: max(0, config.default_vocab_size - config.default_num_special_tokens)]
     ranks = {b64decode(token.token_bytes, validate=True): token.rank for token in meant}
-    return from_encoding(name, tiktoken.Encoding(name, pat_str=config.pattern, mergeable_ranks=ranks, special_tokens={}))
+    return tiktoken.Encoding(name, pat_str=config.pattern, mergeable_ranks=ranks, special_tokens={})

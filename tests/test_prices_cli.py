@@ -61,12 +61,13 @@ def test_a_price_is_explained_with_target_source_kinds_and_an_example() -> None:
         "input 2",
         "cached input 0.5",
         "cache write 2 (as input)",
-        "input audio 2 (as input)",
         "output 8",
         "reasoning 8 (as output)",
-        "output audio 8 (as output)",
     ):
         assert line in lines
+    refused = next(line for line in lines if line.startswith("Requests that ask for something of no price"))
+    assert "audio in the input (`input_audio`)" in refused
+    assert "per_search" not in refused  # which it has
     assert lines[-1] == "1,000 input and 500 output tokens cost (1,000 × 2 + 500 × 8) / 1,000,000 = 0.006 US dollars."
 
 
@@ -75,7 +76,7 @@ def test_a_configured_price_names_its_file_and_line_and_all_prices_over_time() -
     after, before = shown("dated", "--at", "2026-12-01"), shown("dated", "--at", "2026-11-30T23:59")
     assert "Source of its price: models.dated.prices.0 (aisa.yaml, line 10)" in after
     assert "TOKENS US DOLLARS PER MILLION OVER 200,000 INPUT TOKENS" in after
-    assert "input audio 40 6 (as input)" in after
+    assert "input audio 40 -" in after
     assert "→ 2026-12-01 all day 3 4.5 models.dated.prices.0" in after
     assert any(line.startswith("Source of its price: catalogue") for line in before)
     assert "2026-12-01 all day 3 4.5 models.dated.prices.0" in before

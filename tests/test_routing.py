@@ -142,8 +142,6 @@ def test_prices_become_whole_nano_dollars_and_kinds_inherit() -> None:
             cached_input=1_250_000_000,
             cache_write=1_250_000_000,
             reasoning=1,
-            input_audio=1_250_000_000,
-            output_audio=10_000_000_000,
         ),
         "models.m.prices",
     )

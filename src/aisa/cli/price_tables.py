@@ -16,6 +16,7 @@ from aisa.edge.models import price_document
 from aisa.errors import ApiError
 from aisa.money import Nanos, dollars_text
 from aisa.names import MODEL_NAME_CHARACTERS_MAX
+from aisa.prices.lacking import IN_WORDS, lacking
 from aisa.prices.rules import BEGINNING, CATALOGUE, WEEKDAYS, Price, PriceList, Term
 from aisa.pricing import FEES, KINDS, UnitPrices, cost_of
 from aisa.routing import Entry, Offer, Routes
@@ -72,6 +73,8 @@ def show(price_list: PriceList, where: str, loaded: Loaded, *, moment: float) ->
     say(f"Source of its price{where}: {described(price.source, loaded)}")
     say(found_by(price_list, price, moment))
     say(price_table(price.prices))
+    if kinds := [f"{IN_WORDS[kind]} (`{kind}`)" for kind in IN_WORDS if kind in lacking(price_list)]:
+        say(f"\nRequests that ask for something of no price are refused, until it is written: {', '.join(kinds)}.")
     if len(price_list.terms) > 1:
         say(f"\nPrices by time, in UTC; the one above holds at {iso(moment)}:\n")
         say(term_table(price_list, moment))

@@ -34,6 +34,7 @@ class AnswerBuilder:
         self.unknown: list[str] = []  # finish reasons in nobody's table that were taken for `stop`
         self.report = UsageReport()
         self.tier: str | None = None
+        self.answered = ""  # the model that the vendor names
         self.closed = False  # the finishes have left
         chat = request.as_chat()
         self._request = request
@@ -55,7 +56,8 @@ class AnswerBuilder:
     # What a reader tells.
 
     def identify(self, answer_id: object, model: object) -> None:
-        """Say who answers; the first time counts."""
+        """Say who answers; the first time counts, but for the model that the bill may follow."""
+        self.answered = model if isinstance(model, str) and model else self.answered
         if self._named:
             return
         self._named = True

@@ -7,7 +7,7 @@ from typing import Protocol
 
 import msgspec
 
-from aisa.answer import Part, Report
+from aisa.answer import Part, Report, Told
 from aisa.errors import UpstreamFailed
 from aisa.providers.answer_builder import AnswerBuilder
 from aisa.providers.blame import blame_for, broken_off, unreadable
@@ -16,6 +16,7 @@ from aisa.usage import Usage
 from aisa.wire.lenient_json import BOM, NotEvenLenient, read_leniently, whole_text
 from aisa.wire.sse import Event, EventTooLarge, SseDecoder
 from aisa.wire.trees import Tree, is_tree, trees_in
+from aisa.wire.vendor_cost import vendor_cost
 from aisa.wire.vendor_error import VendorError
 
 #: What msgspec raises for what is no strict JSON.
@@ -70,6 +71,10 @@ class TypedDecoder:
     def tier(self) -> str | None:
         """As the builder's."""
         return self._builder.tier
+
+    def told(self) -> Told:
+        """Return what the answer has said of itself so far."""
+        return Told(self._builder.tier, self._builder.answered, vendor_cost(self._builder.report.fields))
 
     @property
     def unknown(self) -> list[str]:

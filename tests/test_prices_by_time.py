@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import dataclasses
 from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
+from genai_prices.data import providers
+from genai_prices.types import TimeOfDateConstraint
 
 from aisa.config.load import ConfigErrors, load
 from aisa.config.schema import Config, Model, PriceHours, Prices, PriceTier, Vendor, VendorTier
 from aisa.prices.catalogue import catalogue_price
+from aisa.prices.corrections import CORRECTIONS, DEEPSEEK_PAGE, Correction
 from aisa.prices.rules import PriceList, configured, times
 from aisa.prices.spelling import clue
 from aisa.routing import Routes
@@ -152,3 +156,26 @@ def test_a_factor_is_on_every_kind_of_token_in_every_tier_and_on_no_fee() -> Non
                 assert other.per_search == one.per_search
     own = Vendor(base_url=EU, price_factor=2, prices={"gpt-5.4": Prices(input=1, output=1)})
     assert (priced(own) or (0,))[0] == 1
+
+
+@pytest.mark.parametrize("correction", CORRECTIONS, ids=[correction.model for correction in CORRECTIONS])
+def test_a_correction_is_still_needed_and_has_its_page(correction: Correction) -> None:
+    """(fault M16) The catalogue has the entry, with hours and without days of the week. When it has caught up, the row can go."""
+    provider = next(provider for provider in providers if provider.id == correction.vendor)
+    model = next(model for model in provider.models if model.id == correction.model)
+    assert isinstance(model.prices, list)
+    windows = [entry.constraint for entry in model.prices if isinstance(entry.constraint, TimeOfDateConstraint)]
+    assert windows, "it has no hours any more"
+    assert {field.name for field in dataclasses.fields(TimeOfDateConstraint)} == {"start_time", "end_time"}, "it may know days of the week"
+    assert correction.page.startswith("https://")
+    assert correction.read <= datetime.now(UTC).date()
+
+
+@pytest.mark.parametrize(("moment", "dollars"), [("2026-11-28T07:00", (0.15, 0.6)), ("2026-11-27T07:00", (0.3, 1.2))])
+def test_deepseek_costs_no_peak_price_at_a_weekend(moment: str, dollars: tuple[float, float]) -> None:
+    """(fault M16) A Saturday and a Friday, within the hours of the peak."""
+    listed = catalogue_price("deepseek", "https://api.deepseek.com", "deepseek-flash")
+    assert listed is not None
+    price = listed.at(datetime.fromisoformat(moment).replace(tzinfo=UTC).timestamp()).prices
+    assert (price.input / 1e9, price.output / 1e9) == dollars
+    assert DEEPSEEK_PAGE in listed.found

@@ -18,6 +18,7 @@ from genai_prices.data import providers
 from genai_prices.types import ConditionalPrice, ModelInfo, ModelPrice, Provider, StartDateConstraint, TieredPrices, TimeOfDateConstraint
 
 from aisa.money import NANOS_PER_DOLLAR, Nanos
+from aisa.prices.corrections import corrected
 from aisa.prices.matching import find
 from aisa.prices.rules import BEGINNING, CATALOGUE, Price, PriceList, Term, seconds_of
 from aisa.pricing import FEES, RARER, RARER_PRICES_MAX, TIERS_MAX, Tier, UnitPrices, unit_prices
@@ -59,7 +60,9 @@ def catalogue_price(vendor: str, base_url: str, model: str) -> PriceList | None:
     if found is None or not found.rule.sure:
         return None
     listed = price_list(found.model, f"{CATALOGUE} genai-prices {__version__}: {provider.id}/{found.model.id}")
-    return None if listed is None else msgspec.structs.replace(listed, found=found.rule.words)
+    if listed is None:
+        return None
+    return corrected(provider.id, found.model.id, msgspec.structs.replace(listed, found=found.rule.words))
 
 
 def price_list(model: ModelInfo, source: str) -> PriceList | None:

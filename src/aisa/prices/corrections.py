@@ -1,0 +1,46 @@
+"""Entries of the price catalogue that are known to be wrong, each with the vendor's page that says so and the day it was read.
+
+A test tells when the catalogue has caught up, so that a row can go.
+"""
+
+from __future__ import annotations
+
+from datetime import date
+from typing import NamedTuple
+
+import msgspec
+
+from aisa.prices.rules import PriceList
+
+WORKING_DAYS = (0, 1, 2, 3, 4)  # Monday to Friday
+
+
+class Correction(NamedTuple):
+    """What is wrong with one entry: its hours hold only on these `days` of the week, 0 for Monday, in UTC."""
+
+    vendor: str
+    model: str
+    days: tuple[int, ...]
+    page: str
+    read: date
+
+
+#: DeepSeek's peak hours are those of working days; the catalogue's notes say that it cannot tell days of the week apart. Holidays in China,
+#: which are off-peak too, are charged as any other day.
+DEEPSEEK_PAGE = "https://api-docs.deepseek.com/quick_start/pricing"
+CORRECTIONS = tuple(
+    [
+        Correction("deepseek", model, WORKING_DAYS, DEEPSEEK_PAGE, date(2026, 11, 28))
+        for model in ("deepseek-flash", "deepseek-v4-flash", "deepseek-v4-pro")
+    ]
+)
+
+
+def corrected(vendor: str, model: str, listed: PriceList) -> PriceList:
+    """Return what the catalogue lists for a model of its own, by its own id there, without what is known to be wrong with it."""
+    for correction in CORRECTIONS:
+        if (correction.vendor, correction.model) == (vendor, model):
+            terms = [term if term.window is None else msgspec.structs.replace(term, days=correction.days) for term in listed.terms]
+            page = f"{listed.found}, without its peak hours at weekends, as {correction.page} has it (read {correction.read})"
+            return msgspec.structs.replace(listed, terms=tuple(terms), found=page)
+    return listed

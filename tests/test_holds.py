@@ -9,7 +9,9 @@ from typing import Any
 import msgspec
 import pytest
 
-from aisa.config.schema import Model
+from aisa.clock import wall_clock
+from aisa.config.schema import Model, Prices
+from aisa.keys.rules import Key
 from aisa.ledger.holds import CALLS_KEPT, CALLS_MIN, MODELS_MAX, Learned, first_hold, output_held
 from aisa.ledger.rules import CLIENT_GONE
 from aisa.ledger.wallets import Cap, Wallet
@@ -18,7 +20,7 @@ from aisa.testing.clock import run_virtual
 from aisa.usage import COUNTED, REPORTED, Usage
 from aisa.wire.chat import parse_chat
 from one_call import PRICES, made
-from rig import DONE, MemoryClient, Rig, Script, ScriptedUpstream, Stall, body, chunk, document, event, text
+from rig import DONE, MemoryClient, Rig, Script, ScriptedUpstream, Stall, body, chunk, document, event, events_of, text, whole_stream
 from rows import priced
 
 OUT = 2_000  # nano-dollars a token, at PRICES
@@ -189,3 +191,24 @@ def test_a_document_with_a_limit_passes_where_one_without_is_refused() -> None:
     assert client.status == 402
     client, _ = made([document()], stream=False, wallet=wallet, max_tokens=100)
     assert client.status == 200
+
+
+@pytest.mark.parametrize("limit", ["wallet", "cap"])
+def test_a_stream_that_ends_for_want_of_money_is_told_what_was_held_and_what_needs_less(limit: str) -> None:
+    """(fault M19) 256 tokens at 2,000 nano-dollars and the input at 1,000 are held; for the next 256 there is nothing left."""
+    first = 1_000 + 256 * 2_000
+    rig = Rig(
+        ScriptedUpstream(Script(whole_stream(*[f"{number} " for number in range(400)]))),
+        prices=Prices(input=1, output=2),
+        wallets=[Wallet("default", first)] if limit == "wallet" else [],
+    )
+    if limit == "cap":
+        rig.key = Key("key_1", "test", b"", "sk-…", "active", 0, spend_cap=first, spend_window="day")
+        rig.ledger.caps["key_1"] = Cap(first, "day", spent=0, now=wall_clock())
+    client = MemoryClient()
+    run_virtual(rig.call(client, body(stream=True)))
+    error = events_of(client.body)[-1]["error"]
+    assert error["code"] == ("insufficient_wallet_balance" if limit == "wallet" else "quota_exceeded")
+    assert "0.000513 US dollars are held for this call already, for its input and 256 output tokens" in error["message"]
+    assert "`max_tokens`" in error["message"]
+    assert rig.rows[0].billed.output_tokens == 256

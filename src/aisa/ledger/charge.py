@@ -11,7 +11,8 @@ from msgspec.structs import replace
 
 from aisa.answer import Told
 from aisa.clock import WallClock
-from aisa.ledger.holds import output_price
+from aisa.errors import ApiError
+from aisa.ledger.holds import cut_short, output_price
 from aisa.ledger.journal import ATTEMPTS, Slot
 from aisa.ledger.journal_record import closing_record, opening_record
 from aisa.ledger.port import Bill, Ending
@@ -128,7 +129,11 @@ class Charge:
         """Make sure that so many output tokens in all can be paid for. Raises ApiError when they cannot."""
         if tokens > self.covered:
             more = -(-(tokens - self.covered) // STEP_TOKENS) * STEP_TOKENS
-            self.hold(-(-more * self._token_price // TOKENS_PER_PRICE), more)
+            amount, held, covered = -(-more * self._token_price // TOKENS_PER_PRICE), self._held, self.covered
+            try:
+                self.hold(amount, more)
+            except ApiError as refusal:
+                raise cut_short(refusal, held=held, covered=covered, more=more) from None
 
     def note(self, tokens: int) -> None:
         """Note that so many have left this process."""

@@ -179,13 +179,16 @@ class CallContext:
 
     def close(self) -> None:
         """Let everything go and report the call. Synchronous, so that no cancellation can fall into it."""
-        self.timeouts.stop()
+        settled = self._bill is not None
+        if not settled:
+            self.timeouts.stop()
         self.dependencies.live.discard(self)
         if self.large is not None:
             self.large.release()
         permit, call = self.permit, self.call
         if permit is not None:
-            self.settle(CUT if self.life.answered else FAILED)  # unless it is: a bug of ours ended the call
+            if not settled:  # a bug of ours ended the call
+                self.settle(CUT if self.life.answered else FAILED)
         elif self.error is not None:
             self.dependencies.keep_refusal(Refusal(call.id, call.key, self.error, call.asked, call.client_request_id, call.shown_address))
         self.life.step(END)
@@ -218,8 +221,9 @@ class CallContext:
         fault = "" if self.decoder is None else self.decoder.usage_fault(fact.usage)
         if fault and dependencies.misreports.is_news(target.vendor, self.timeouts.now()):
             dependencies.report(UsageMisreported(fact.request_id, target.vendor, target.model, fault))
-        for mark in (bill.marks or "").split() if bill is not None else ():
-            self._tell_mark(*mark.split(":"))
+        if bill is not None and bill.marks:
+            for mark in bill.marks.split():
+                self._tell_mark(*mark.split(":"))
 
     def _tell_mark(self, mark: str, kinds: str = "") -> None:
         """Tell the operator what was noted of a price: of a model once, of a vendor's kinds once an hour."""

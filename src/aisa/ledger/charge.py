@@ -309,6 +309,8 @@ def amended(row: CallRow, outcome: str, delivered: Delivered) -> CallRow:
 def marks_of(charged: Usage, prices: UnitPrices | None, *, other_price: bool) -> str | None:
     """Return what is to be noted of a bill; nothing of most."""
     lacking = () if prices is None else kinds_without_price(charged, prices)
+    if not (lacking or other_price):
+        return None
     marks = [OTHER_PRICE] if other_price else []
     marks += [f"{NO_OWN_PRICE}:{','.join(lacking)}"] if lacking else []
     return " ".join(marks) or None

@@ -32,8 +32,8 @@ from aisa.ledger.journal import Journal
 from aisa.ledger.live_ledger import LiveLedger
 from aisa.ledger.row import CallRow
 from aisa.ledger.wallets import Wallet
-from aisa.providers.counting import Counting
-from aisa.serve import open_dependencies
+from aisa.routing import Routes
+from aisa.composition import open_dependencies
 from aisa.storage.engine import open_database
 from aisa.storage.migrate import migrate
 from aisa.timers import Timers
@@ -177,7 +177,7 @@ async def opened(folder: str, dialer: Dialer) -> AsyncGenerator[tuple[Edge, str]
     pool = HttpUpstream("local", config.vendors["local"], {})
     pool._dialer = dialer  # type: ignore[assignment] # noqa: SLF001 - the network is what this bench leaves out
     dependencies = open_dependencies(
-        config, keys, ledger, pools={"local": pool}, counting=Counting(), chance=quick_chance(), report=partial(keep_last, facts)
+        config, keys, ledger, pools={"local": pool}, routes=Routes(config), chance=quick_chance(), report=partial(keep_last, facts)
     )
     ids = CallIds(wall_clock, quick_chance())
     try:

@@ -44,7 +44,7 @@ from aisa.ledger.row import CallRow
 from aisa.observe.log import json_line, text_line
 from aisa.providers import openai
 from aisa.routing import Routes
-from aisa.serve import body_reader
+from aisa.composition import body_reader
 from aisa.testing.conformance import check_error, check_stream
 from aisa.timers import Timers
 from ledger_rig import ledger_into

@@ -13,7 +13,7 @@ from pathlib import Path
 
 import uvloop
 
-from aisa.serve import EXIT_IMPATIENT
+from aisa.stopping import EXIT_IMPATIENT
 from crash import GIVE_UP_SECONDS_MAX, Load, Server, Tally, rounds, serving
 from crash_point import POINTS, RECOVERY_POINTS
 from repeats import repeats

@@ -21,7 +21,8 @@ import pytest
 
 from aisa.background_reads import REPORT_SECONDS_MAX
 from aisa.keys.store import KeyStore
-from aisa.serve import PARSES_MAX, body_reader, migrate
+from aisa.composition import PARSES_MAX, body_reader
+from aisa.serve import migrate
 from aisa.storage.engine import open_database
 from aisa.testing.clock import run_virtual
 from aisa.wire.chat_door import CHAT_DOOR

@@ -36,8 +36,8 @@ from aisa.ledger.journal import Journal
 from aisa.ledger.live_ledger import LiveLedger
 from aisa.ledger.row import CallRow
 from aisa.ledger.wallets import Wallet
-from aisa.providers.counting import Counting
-from aisa.serve import open_dependencies
+from aisa.routing import Routes
+from aisa.composition import open_dependencies
 from aisa.storage.engine import open_database
 from aisa.storage.migrate import migrate
 
@@ -195,7 +195,7 @@ async def measure(folder: str) -> tuple[Trace, Trace]:
     pool = HttpUpstream("local", config.vendors["local"], {})
     facts: list[Fact] = []
     dependencies = open_dependencies(
-        config, keys, ledger, pools={"local": pool}, counting=Counting(), chance=quick_chance(), report=partial(list.append, facts)
+        config, keys, ledger, pools={"local": pool}, routes=Routes(config), chance=quick_chance(), report=partial(list.append, facts)
     )
     ids = CallIds(wall_clock, quick_chance())
     edge = Edge(dependencies, ids, wall_clock, cross_origin=CrossOrigin(config.cors), not_ready=lambda: None)

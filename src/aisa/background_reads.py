@@ -26,11 +26,15 @@ class BackgroundReads:
     """
 
     def __init__(self, vendors: Collection[str] = (), *, reads_max: int = 0, seconds_max: float = 0.0) -> None:
+        self.configure(vendors, reads_max=reads_max, seconds_max=seconds_max)
+        self._tasks: set[asyncio.Task[None]] = set()
+        self._reports: set[asyncio.Task[None]] = set()
+
+    def configure(self, vendors: Collection[str], *, reads_max: int, seconds_max: float) -> None:
+        """Let this hold for answers whose clients leave from now on."""
         self._vendors = frozenset(vendors)
         self._reads_max = reads_max
         self._seconds_max = seconds_max
-        self._tasks: set[asyncio.Task[None]] = set()
-        self._reports: set[asyncio.Task[None]] = set()
 
     def __len__(self) -> int:
         return len(self._tasks)

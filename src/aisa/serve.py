@@ -7,6 +7,7 @@ import contextlib
 import gc
 import os
 import signal
+import socket
 import ssl
 import sys
 import traceback
@@ -14,7 +15,7 @@ from collections.abc import Awaitable, Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import msgspec
 import uvloop
@@ -23,15 +24,16 @@ from sqlalchemy import Connection
 from aisa.admission.memory import MemoryAdmission
 from aisa.background_reads import BackgroundReads
 from aisa.clock import Chance, quick_chance, system_chance, wall_clock
+from aisa.composition import fitting, open_dependencies, open_edge, open_ledger, routes_of, seal_key, tokenizers_in
 from aisa.config.load import Loaded
 from aisa.config.problem import ConfigErrors, Problem
 from aisa.config.schema import Config
 from aisa.config.schema import Server as ServerSettings
 from aisa.context import Dependencies
 from aisa.edge.account import Accounts
-from aisa.edge.addresses import Addresses
 from aisa.edge.admin import Admin
 from aisa.edge.admin_calls import CallRoutes
+from aisa.edge.admin_reload import Swapped, reload_route
 from aisa.edge.admin_usage import usage_routes
 from aisa.edge.admin_wallets import LedgerRoutes
 from aisa.edge.app import Edge, Readiness
@@ -41,11 +43,13 @@ from aisa.edge.cors import CrossOrigin
 from aisa.edge.idempotency import IdempotencyStore
 from aisa.edge.statement import Statement
 from aisa.embedded.upstream import EmbeddedUpstream
+from aisa.errors import ApiError
 from aisa.facts import BugFound, Fact, ServerNotice
 from aisa.http.descriptors import clients_that_fit, raise_limit
 from aisa.http.names import Names
 from aisa.http.pool import HttpUpstream
 from aisa.http.server import HttpServer, tls_context
+from aisa.http.sockets import handed_listener
 from aisa.ids import CallIds
 from aisa.keys.rules import window_end, window_start
 from aisa.keys.store import KeyStore, ensure_first_key
@@ -70,7 +74,9 @@ from aisa.providers import anthropic, gemini, openai, responses
 from aisa.providers.counting import Counting, NoTokenizer, tokenizers_of
 from aisa.providers.port import Upstream
 from aisa.providers.vendor_state import SEAL_KEY_BYTES, Memory, Seals, VendorStates
+from aisa.reload import Parts, Reload
 from aisa.routing import EMBEDDED, Routes
+from aisa.stopping import Stopping, go_away
 from aisa.storage.ballast import take_on, throw_off
 from aisa.storage.engine import Database, open_database
 from aisa.storage.failure import StorageFailed
@@ -81,26 +87,23 @@ from aisa.tokenizers.on_demand import load_tokenizer
 from aisa.wire.door import Door, Request
 from aisa.wire.token_meter import Tokenizer
 
-#: Signals that end a process that has no answer to them. Nothing is reloaded yet; a log that was rotated goes on where it is.
-IGNORED_SIGNALS = (signal.SIGHUP, signal.SIGUSR1, signal.SIGUSR2)
-PARSE_INLINE_BYTES_MAX = 262_144  # a millisecond; larger bodies are parsed in a thread, between whose steps other streams have their turn
+#: Signals that end a process that has no answer to them. A log that was rotated goes on where it is.
+IGNORED_SIGNALS = (signal.SIGUSR1, signal.SIGUSR2)
 # A step keeps the interpreter, for up to a tenth of a second of 32 MiB on an idle machine: several at once would keep streams waiting for
-# all of them together, and no body would be read any sooner.
-PARSES_MAX = 1
-REPEATED_MS_MAX = 86_400_000  # how long an Idempotency-Key is remembered
 WRITE_SECONDS_MAX = 10  # for the last rows at a stop; what the database does not take then stays in the journal
+RELOAD_SECONDS_MAX = 20.0  # that an administrator waits: catalogue and files are read in a thread
 JOURNAL_NAME = "board"
-SEAL_KEY_NAME = "seal.key"  # what vendors want back is sealed with it: processes that share it open each other's seals
 GC_YOUNG_OBJECTS = 20_000  # the call's path makes no cycles; the default of 700 would look for them every few calls
 
 
-def run(loaded: Loaded, say: Callable[[str], None]) -> int:
+def run(loaded: Loaded, say: Callable[[str], None], again: Callable[[], Loaded]) -> int:
     """Serve until SIGTERM or SIGINT, and return the exit status. `say` shows text to the operator.
 
+    `again` reads the configuration anew, with all that was checked at the start but what runs now, and raises ConfigErrors.
     Address and certificate were tried by the caller. Raises ConfigErrors when the data cannot be used.
     """
     config = loaded.config
-    for number in IGNORED_SIGNALS:
+    for number in (signal.SIGHUP, *IGNORED_SIGNALS):
         signal.signal(number, signal.SIG_IGN)  # until there is a log to say it in
     with contextlib.ExitStack() as stack:
         try:
@@ -115,14 +118,16 @@ def run(loaded: Loaded, say: Callable[[str], None]) -> int:
             recover(journal, lambda rows: insert_rows(database, rows), int(wall_clock() * 1000))
         except StorageFailed as failure:
             raise ConfigErrors([Problem(failure.where, failure.what, failure.remedy)], config) from failure
+        tokenizers = tokenizers_in(config)
         try:
-            tokenizers = tokenizers_of(config, load_tokenizer)
-        except NoTokenizer as failure:
-            raise ConfigErrors([Problem(failure.where, str(failure), "Correct it, or leave it out.")], config) from failure
+            handed = handed_listener(os.environ)
+        except OSError as error:
+            remedy = "Hand over one listening TCP socket: `ListenStream=` with a port, once."
+            raise ConfigErrors([Problem("LISTEN_FDS", f"It cannot be listened on: {error}.", remedy)], config) from error
         tls = None if config.tls is None else tls_context(config.tls.cert, config.tls.key)
         gc.set_threshold(GC_YOUNG_OBJECTS)
         with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
-            return runner.run(serve(config, database, journal, control=control, tls=tls, tokenizers=tokenizers, say=say))
+            return runner.run(serve(config, database, journal, start=Start(control, tls, tokenizers, say, again, handed)))
 
 
 def migrate(connection: Connection) -> None:
@@ -132,35 +137,24 @@ def migrate(connection: Connection) -> None:
     to_head(connection)
 
 
-def seal_key(config: Config) -> bytes:
-    """Return the key that states of vendors are sealed with, which the first start makes. Raises StorageFailed."""
-    return own_secret(Path(config.server.data_dir) / SEAL_KEY_NAME, SEAL_KEY_BYTES, system_chance())
+class Start(NamedTuple):
+    """What a server starts with beside its configuration and its data: where it is administered, its certificate, its tokenizers.
+
+    `handed` is a listening socket that it was started with. `say` shows text to the operator, `again` reads the configuration anew and
+    raises ConfigErrors.
+    """
+
+    control: str
+    tls: ssl.SSLContext | None
+    tokenizers: Mapping[str, Tokenizer]
+    say: Callable[[str], None]
+    again: Callable[[], Loaded]
+    handed: socket.socket | None = None
 
 
-def body_reader() -> Callable[[Door, bytes], Awaitable[Request]]:
-    """Return what parses request bodies: small ones at once, large ones in a thread and one at a time."""
-    threads = ThreadPoolExecutor(PARSES_MAX, thread_name_prefix="parse")
-
-    async def read(door: Door, body: bytes) -> Request:
-        if len(body) <= PARSE_INLINE_BYTES_MAX:
-            return door.read(body)
-        return await asyncio.get_running_loop().run_in_executor(threads, door.read, body)
-
-    return read
-
-
-async def serve(
-    config: Config,
-    database: Database,
-    journal: Journal,
-    *,
-    control: str,
-    tls: ssl.SSLContext | None,
-    tokenizers: Mapping[str, Tokenizer],
-    say: Callable[[str], None],
-) -> int:
+async def serve(config: Config, database: Database, journal: Journal, *, start: Start) -> int:
     """Run the server until it is told to stop."""
-    chance = quick_chance()
+    chance, loop = quick_chance(), asyncio.get_running_loop()
     log = open_log(config.log.format)
     report: Callable[[Fact], None] = log.report if log is not None else ignore
     listen_to_process(config, report)
@@ -173,35 +167,38 @@ async def serve(
     ledger = open_ledger(config, journal, store, writer=writer, keys=keys, idempotency=idempotency, report=report)
     names, timers = Names(), Timers()
     pools = {name: HttpUpstream(name, vendor, os.environ, names=names, timers=timers) for name, vendor in config.vendors.items()}
-    counting = Counting(tokenizers, store.known_answers(), writer.keep_answers)
-    dependencies = open_dependencies(config, keys, ledger, pools=pools, counting=counting, chance=chance, report=report)
+    routes = routes_of(config, store, writer, tokenizers=start.tokenizers)
+    dependencies = open_dependencies(config, keys, ledger, pools=pools, routes=routes, chance=chance, report=report)
     dependencies.keep_refusal, dependencies.timers = refused.keep, timers
     dependencies.states = VendorStates(Seals(seal_key(config)), Memory(timers.loop.time))
     stopping = Stopping()
     statement = Statement(ledger, UsageStore(database), refused.waiting)
     accounts = Accounts(ledger, statement, wall_clock)
     edge = open_edge(config, dependencies, chance, not_ready=stopping.why_not_ready, idempotency=idempotency, accounts=accounts)
-    wallets = LiveWallets(store, ledger, asyncio.get_running_loop().call_soon_threadsafe)
+    wallets = LiveWallets(store, ledger, loop.call_soon_threadsafe)
     shown = (
         *usage_routes(statement, keys, BoardView(dependencies.live, ledger, journal)),
         *CallRoutes(statement, keys, CallFinder(database)).routes(),
+        reload_route(lambda: swapped(reload, loop)),
     )
     admin = Admin(keys, wall_clock, report, wallets=wallets, limits=config.limits, more=(*LedgerRoutes(store).routes(), *shown))
     settings = fitting(config, report)
     server, control_server = HttpServer(edge, settings, timers=timers), HttpServer(Control(admin), settings, timers=timers)
+    parts = Parts(dependencies, edge, admin, server=server, pools=pools, names=names)
+    reload = Reload(config, parts, report, again=start.again, routes_of=partial(routes_of, store=store, writer=writer))
     first_key = ensure_first_key(keys)
-    host, port = await server.listen(config.server.host, config.server.port, tls)
-    await control_server.listen_unix(control)
-    admin.url = f"{'https' if tls else 'http'}://{bracketed(host)}:{port}"
-    say(welcome(config, admin.url, first_key, keys_count=len(keys)))
+    host, port = await server.listen(config.server.host, config.server.port, start.tls, handed=start.handed)
+    await control_server.listen_unix(start.control)
+    loop.add_signal_handler(signal.SIGHUP, reload.soon)
+    admin.url = f"{'https' if start.tls else 'http'}://{bracketed(host)}:{port}"
+    start.say(welcome(config, admin.url, first_key, keys_count=len(keys)))
     gc.collect()
     gc.freeze()  # what exists now lives as long as the process: never look at it again
     await stopping.wait()
-    report(ServerNotice(f"draining: {server.calls_count} calls in flight, {config.server.drain_seconds:g} s at most"))
-    await server.drain(0 if stopping.at_once else config.server.drain_seconds)
+    await go_away(server, reload.config.server, report, grace=not stopping.at_terminal)
     await control_server.drain(0)
     await dependencies.background_reads.close()
-    for pool in pools.values():
+    for pool in (*pools.values(), *parts.retired):
         await pool.close()
     refused.sum_up()
     left = await writer.stop(WRITE_SECONDS_MAX)
@@ -221,137 +218,15 @@ def listen_to_process(config: Config, report: Callable[[Fact], None]) -> None:
             report(ServerNotice(notice))
 
 
-def fitting(config: Config, report: Callable[[Fact], None]) -> ServerSettings:
-    """Return the server's settings with no more connections than there are file descriptors for, and say what fits."""
-    descriptors = raise_limit()
-    asked = config.server.connections_max
-    fit = clients_that_fit(descriptors, [vendor.connections_max for vendor in config.vendors.values()], tls=config.tls is not None)
-    if asked <= fit:
-        report(ServerNotice(f"{asked} connections of clients fit the {descriptors} file descriptors of this process"))
-        return config.server
-    what = f"only {fit} connections of clients fit the {descriptors} file descriptors of this process, besides those to vendors"
-    report(ServerNotice(f"{what}: server.connections_max is {fit} instead of {asked}. Raise the hard limit (ulimit -Hn, LimitNOFILE=)."))
-    return msgspec.structs.replace(config.server, connections_max=fit)
-
-
-def open_edge(
-    config: Config,
-    dependencies: Dependencies,
-    chance: Chance,
-    *,
-    not_ready: Readiness,
-    idempotency: IdempotencyStore,
-    accounts: Accounts,
-) -> Edge:
-    """Return what answers the API's requests."""
-    edge = Edge(
-        dependencies,
-        CallIds(wall_clock, chance),
-        wall_clock,
-        cross_origin=CrossOrigin(config.cors),
-        not_ready=not_ready,
-        idempotency=idempotency,
-        accounts=accounts,
-    )
-    edge.addresses = Addresses(config.server.trusted_proxies, config.log.client_address)
-    return edge
-
-
-def open_dependencies(
-    config: Config,
-    keys: KeyStore,
-    ledger: LiveLedger,
-    *,
-    pools: Mapping[str, Upstream],
-    counting: Counting,
-    chance: Chance,
-    report: Callable[[Fact], None],
-) -> Dependencies:
-    """Return everything that the path of a call needs."""
-    embedded = EmbeddedUpstream(config.embedded.tokens_per_second, wall_clock, chance)
-    read_on = [name for name, vendor in config.vendors.items() if vendor.on_disconnect == "drain"]
-    return Dependencies(
-        keys=keys,
-        read=body_reader(),
-        routes=Routes(config, price_look_up(config), counting),
-        admission=MemoryAdmission(config.limits, keys.tiers, wall_clock=wall_clock, report=report),
-        ledger=ledger,
-        dialects={dialect.NAME: dialect for dialect in (anthropic, gemini, openai, responses)},
-        upstreams={EMBEDDED: embedded, **pools},
-        stream=config.stream,
-        large_events=LargeEvents(config.stream.large_events_bytes_max),
-        chance=chance,
-        report=report,
-        background_reads=BackgroundReads(read_on, reads_max=config.ledger.drains_max, seconds_max=config.ledger.drain_seconds),
-    )
-
-
-def open_ledger(
-    config: Config,
-    journal: Journal,
-    store: LedgerStore,
-    *,
-    writer: Writer,
-    keys: KeyStore,
-    idempotency: IdempotencyStore,
-    report: Callable[[Fact], None],
-) -> LiveLedger:
-    """Return the live ledger, with what the database has."""
-    now = wall_clock()
-    idempotency.remember((call.idempotency, call.id, call.ended_ms / 1000) for call in store.recent(int(now * 1000) - REPEATED_MS_MAX))
-    wallets = [Wallet(account.name, account.balance) for account in store.accounts()]
-    caps: dict[str, Cap] = {}
-    for key in keys.list():
-        if key.spend_cap is not None and key.spend_window is not None:
-            began = window_start(key.spend_window, now)
-            spent = store.spent_in(Span(began * 1000, window_end(key.spend_window, began) * 1000, key.id))
-            newest = store.newest_ms(key.id) // 1000
-            caps[key.id] = Cap(key.spend_cap, key.spend_window, spent=spent, now=now, newest=newest)
-
-    sync = None if config.ledger.durability == "process" else GroupSync(journal.sync, config.server.data_dir, report)
-    ledger = LiveLedger(journal, writer.post, wallets=wallets, caps=caps.items(), wall_clock=wall_clock, sync=sync, final=idempotency.final)
-
-    async def spent_in(span: Span, without: Sequence[str]) -> Nanos:
-        return await asyncio.to_thread(store.spent_in, span, without)
-
-    ledger.spent = spent_in
-    return ledger
-
-
-def price_look_up(config: Config) -> LookUp:
-    """Return what asks the catalogue for prices. It is imported, in 0.3 s and 30 MiB, only if it can know one of the vendors."""
-    if not any(may_be_listed(name, vendor.base_url) for name, vendor in config.vendors.items()):
-        return unlisted
-    from aisa.prices.catalogue import catalogue_price
-
-    return catalogue_price
-
-
-class Stopping:
-    """The wish to stop: SIGTERM or SIGINT once to drain, twice to leave at once."""
-
-    def __init__(self) -> None:
-        self.at_once = False
-        self._asked = asyncio.Event()
-        self._task = asyncio.current_task()
-        for number in (signal.SIGTERM, signal.SIGINT):
-            asyncio.get_running_loop().add_signal_handler(number, self._stop)
-
-    async def wait(self) -> None:
-        """Wait until somebody wants the server to stop."""
-        await self._asked.wait()
-
-    def why_not_ready(self) -> str | None:
-        """Return why no new calls are wanted, None if they are."""
-        return "draining" if self._asked.is_set() else None
-
-    def _stop(self) -> None:
-        if self._asked.is_set():
-            os._exit(EXIT_IMPATIENT)  # the second signal: the operator does not want to wait for calls in flight
-        self._asked.set()
-
-
-EXIT_IMPATIENT = 1
+def swapped(reload: Reload, loop: asyncio.AbstractEventLoop) -> Swapped:
+    """Reload for the administrator, whose thread may wait for it. Raises ApiError invalid_request."""
+    try:
+        return asyncio.run_coroutine_threadsafe(reload(), loop).result(RELOAD_SECONDS_MAX)
+    except ConfigErrors as errors:
+        said = "; ".join(f"{problem.where}: {problem.what} {problem.remedy}" for problem in errors.problems)
+        raise ApiError("invalid_request", f"The configuration was not taken, the old one stays. {said}") from None
+    except TimeoutError:
+        raise ApiError("overloaded", "The server is too busy to read its configuration now. Its log says when it has.") from None
 
 
 def open_log(form: str) -> Log | None:

@@ -26,6 +26,7 @@ LAYERS: list[tuple[str, str]] = [
     ("aisa.config.schema", "rules"),
     ("aisa.config.section", "rules"),
     ("aisa.config.limits", "rules"),
+    ("aisa.config.server_words", "rules"),
     ("aisa.config.price_words", "rules"),  # of the schema, which documents itself
     ("aisa.providers.port", "rules"),  # its types are what a dialect writes and a reply is written to: the rules stand on both
     ("aisa.wire.port", "rules"),
@@ -61,6 +62,9 @@ LAYERS: list[tuple[str, str]] = [
     ("aisa.testing", "testing"),
     ("aisa.testing.*", "testing"),
     ("aisa.serve", "root"),
+    ("aisa.composition", "root"),
+    ("aisa.reload", "root"),
+    ("aisa.stopping", "root"),
     ("aisa.cli", "root"),
     ("aisa.cli.*", "root"),
     ("aisa.__main__", "root"),

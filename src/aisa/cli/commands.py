@@ -13,6 +13,7 @@ from aisa.cli.explain import explain
 from aisa.cli.keys import keys
 from aisa.cli.ledger import ledger
 from aisa.cli.prices import prices
+from aisa.cli.reloading import reload
 from aisa.cli.serving import serve
 from aisa.cli.usage import usage
 from aisa.cli.wallet import wallet
@@ -39,6 +40,7 @@ def aisa() -> None:
 
 
 aisa.add_command(serve)
+aisa.add_command(reload)
 aisa.add_command(keys)
 aisa.add_command(accounts)
 aisa.add_command(config)

@@ -106,6 +106,7 @@ def _directly(data_dir: str, asking: Asking, limits: Limits | None) -> tuple[int
     from aisa.clock import system_chance, wall_clock
     from aisa.edge.admin import Admin
     from aisa.edge.admin_calls import CallRoutes
+    from aisa.edge.admin_reload import reload_route
     from aisa.edge.admin_usage import usage_routes
     from aisa.edge.admin_wallets import LedgerRoutes
     from aisa.edge.statement import Statement
@@ -131,7 +132,7 @@ def _directly(data_dir: str, asking: Asking, limits: Limits | None) -> tuple[int
             keys, ledger = KeyStore(database, wall_clock, system_chance()), LedgerStore(database, wall_clock)
             statement = Statement(None, UsageStore(database))
             calls = CallRoutes(statement, keys, CallFinder(database)).routes()
-            more = (*LedgerRoutes(ledger).routes(), *usage_routes(statement, keys), *calls)
+            more = (*LedgerRoutes(ledger).routes(), *usage_routes(statement, keys), *calls, reload_route(None))
             return Admin(keys, wall_clock, wallets=ledger, limits=limits, more=more).answer(*asking)
         finally:
             database.close()

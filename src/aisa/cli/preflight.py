@@ -12,6 +12,7 @@ from pathlib import Path
 from aisa.config.problem import ConfigErrors, Problem
 from aisa.config.schema import Config, Server, Tls
 from aisa.http.address import proxy_for, read_origin
+from aisa.http.sockets import is_handed
 from aisa.storage.failure import StorageFailed
 from aisa.storage.lock import check_folder, control_path
 
@@ -28,7 +29,7 @@ REMEDIES = {
 def start_problems(config: Config, errors: ConfigErrors | None, environment: Mapping[str, str]) -> list[Problem]:
     """Return what else is in the way. Settings that `errors` is about are left out: what stands there instead was not meant."""
     problems: list[Problem] = []
-    if _sound(errors, "server.host", "server.port"):
+    if _sound(errors, "server.host", "server.port") and not is_handed(environment):
         problems += listen_problems(config.server, environment)
     if _sound(errors, "server.data_dir"):
         problems += folder_problems(config.server.data_dir)

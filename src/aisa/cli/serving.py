@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 import os
+from typing import TYPE_CHECKING
 
 import click
 
 from aisa.cli.problems import Misuse, counted
+
+if TYPE_CHECKING:
+    from aisa.config.load import Loaded
 
 EXAMPLES = """\b
 Examples:
@@ -28,11 +32,33 @@ def serve(config: str | None, host: str | None, port: int | None, *, data_dir: s
     Nothing needs to be configured. Vendors whose key is in the environment are used; without any, a small built-in
     language model answers. The first start makes an API key and shows it, once.
     """
-    from aisa.cli.preflight import start_problems
-    from aisa.cli.price_check import price_problems
-    from aisa.config.load import ConfigErrors, Loaded, load
+    from aisa.config.load import ConfigErrors
 
     overrides: dict[str, object] = {"server.host": host, "server.port": port, "server.data_dir": data_dir, "log.format": log_format}
+
+    def again() -> Loaded:
+        return checked(config, overrides, running=True)
+
+    try:
+        loaded = checked(config, overrides, running=False)
+    except ConfigErrors as errors:
+        raise Misuse(f"the server cannot start: {counted(len(errors.problems))}", errors.problems) from errors
+    from aisa.cli.terminal import say
+    from aisa.serve import run
+
+    try:
+        status = run(loaded, say, again)
+    except ConfigErrors as raised:
+        raise Misuse(f"the server cannot start: {counted(len(raised.problems))}", raised.problems) from raised
+    raise SystemExit(status)
+
+
+def checked(config: str | None, overrides: dict[str, object], *, running: bool) -> Loaded:
+    """Return a configuration with which a server can start, or one that is `running` can go on. Raises ConfigErrors with all problems."""
+    from aisa.cli.preflight import standing_problems, start_problems
+    from aisa.cli.price_check import price_problems
+    from aisa.config.load import ConfigErrors, load
+
     loaded: Loaded | None = None
     errors: ConfigErrors | None = None
     try:
@@ -40,15 +66,9 @@ def serve(config: str | None, host: str | None, port: int | None, *, data_dir: s
     except ConfigErrors as raised:
         errors = raised
     settings = loaded.config if loaded else errors and errors.partial
-    problems = [*(errors.problems if errors else ()), *(start_problems(settings, errors, os.environ) if settings else ())]
+    look = standing_problems if running else start_problems
+    problems = [*(errors.problems if errors else ()), *(look(settings, errors, os.environ) if settings else ())]
     problems += price_problems(loaded.config, loaded.origins) if loaded else ()
     if loaded is None or problems:
-        raise Misuse(f"the server cannot start: {counted(len(problems))}", problems)
-    from aisa.cli.terminal import say
-    from aisa.serve import run
-
-    try:
-        status = run(loaded, say)
-    except ConfigErrors as raised:
-        raise Misuse(f"the server cannot start: {counted(len(raised.problems))}", raised.problems) from raised
-    raise SystemExit(status)
+        raise ConfigErrors(problems, settings or None)
+    return loaded

@@ -16,6 +16,7 @@ from msgspec import Meta
 from aisa.config.limits import LIMITS_IN_WORDS, Limits
 from aisa.config.price_words import PRICE_FIELDS
 from aisa.config.section import Bytes, Count, Dollars, Factor, Limit, Port, Seconds, Section
+from aisa.config.server_words import SERVER_IN_WORDS
 
 
 class Server(Section, frozen=True, kw_only=True):
@@ -32,6 +33,7 @@ class Server(Section, frozen=True, kw_only=True):
     keep_alive_timeout_seconds: Seconds = 75.0
     connections_max: Count = 20_000
     drain_seconds: Seconds = 30.0
+    drain_grace_seconds: Annotated[float, Meta(ge=0, le=3_600)] = 0.0
     trusted_proxies: tuple[str, ...] = ()
     proxy_protocol: Literal["off", "accept", "require"] = "off"
 
@@ -257,23 +259,7 @@ class Config(Section, frozen=True, kw_only=True):
 #: dotted path of a setting -> what it means, in one sentence. `<name>` stands for a key that the operator chooses, `[]` for a list's entry.
 FIELDS: Mapping[str, str] = MappingProxyType(
     {
-        "server.host": "Address or host name to listen on; `0.0.0.0` or `::` for every interface.",
-        "server.port": "TCP port to listen on; 0 takes any free one.",
-        "server.data_dir": "Folder of all that the server keeps: keys, database, control socket. One process owns it; made if absent.",
-        "server.header_bytes_max": "Largest request line plus headers; above it the answer is `431 headers_too_large`.",
-        "server.body_bytes_max": "Largest request body; above it the answer is `413 request_too_large`.",
-        "server.header_timeout_seconds": "How long a request's headers may take to arrive.",
-        "server.unfinished_bodies_bytes_max": "What all request bodies together that have begun to arrive may hold in memory; beyond it "
-        "the answer is `503 overloaded`. At least `body_bytes_max`, or the largest never fit.",
-        "server.body_timeout_seconds": "In any span of so many seconds while a request's body arrives, at least 1,000 bytes for each of "
-        "them must come; else the answer is `408 request_timeout`.",
-        "server.keep_alive_timeout_seconds": "How long an idle connection is kept for a next request.",
-        "server.connections_max": "Connections of clients open at the same time; further ones are answered `503 overloaded`.",
-        "server.drain_seconds": "How long calls in flight may go on after SIGTERM before they are ended with an error.",
-        "server.trusted_proxies": "Networks of the proxies in front, such as `10.0.0.0/8`: they alone are believed when they name the "
-        "client, in `X-Forwarded-For` or by the PROXY protocol.",
-        "server.proxy_protocol": "Whether connections begin with a head of the PROXY protocol (version 1 or 2) that names the client: not "
-        "(`off`), those from `trusted_proxies` may (`accept`), or all must (`require`).",
+        **SERVER_IN_WORDS,
         "tls.cert": "File with the certificate and its chain (PEM).",
         "tls.key": "File with the certificate's private key (PEM, without a passphrase).",
         "cors.origins": "Web origins whose pages may call from a browser, such as `https://app.example.com`; `*` for all.",

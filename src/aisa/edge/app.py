@@ -11,6 +11,7 @@ import msgspec
 
 from aisa.call import Call
 from aisa.clock import WallClock
+from aisa.config.schema import Config
 from aisa.context import Dependencies
 from aisa.edge.account import BALANCE, RECEIPT, USAGE, Accounts
 from aisa.edge.addresses import Addresses
@@ -85,8 +86,12 @@ class Edge:
         self._idempotency = idempotency
         self._created = int(wall_clock())
         self._refusals = Refusals(dependencies.report)
-        #: What tells where requests came from.
         self.addresses = Addresses()
+
+    def configure(self, config: Config) -> None:
+        """Let this configuration's origins and proxies count for heads that are new from now on."""
+        self._cross_origin = CrossOrigin(config.cors)
+        self.addresses = Addresses(config.server.trusted_proxies, config.log.client_address)
 
     def judge(self, request: Request) -> Visit:
         """Judge a request by its head: route, method, key, type of the body, in this order; `http/` then looks at the body's size.

@@ -91,7 +91,7 @@ class Connection(asyncio.BufferedProtocol):
         self._watch = ResetWatch(self._out, shared.timers)
         shared.connections.add(self)
         over = len(shared.connections) - shared.settings.connections_max
-        if shared.draining or over > CONNECTIONS_OVER_MAX:
+        if shared.closed or over > CONNECTIONS_OVER_MAX:
             self.abort()
         elif over > 0:
             self._refuse(ApiError("overloaded", f"This server has reached its limit of {shared.settings.connections_max} connections."))

@@ -20,6 +20,10 @@ class Proxies:
 
     def __init__(self, settings: Server) -> None:
         self.required = settings.proxy_protocol == REQUIRE
+        self.configure(settings)
+
+    def configure(self, settings: Server) -> None:
+        """Trust others from now on."""
         self._trusted = tuple([ip_network(network) for network in settings.trusted_proxies])
 
     def trusts(self, peer: str) -> bool:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+import socket
 import ssl
 from contextlib import suppress
 from functools import partial
@@ -47,6 +48,7 @@ class HttpServer:
         self._listeners: list[asyncio.AbstractServer | TlsListener] = []
         self._addresses: list[str] = []
         self._unix_paths: list[str] = []
+        self._proxies: list[Proxies] = []
 
     @property
     def connections_count(self) -> int:
@@ -63,10 +65,17 @@ class HttpServer:
         where = ", ".join(self._addresses) or "nowhere"
         return f"<HttpServer {state} on {where}: {self.connections_count} connections, {self.calls_count} calls>"
 
-    async def listen(self, host: str, port: int, tls: ssl.SSLContext | None = None) -> tuple[str, int]:
-        """Accept connections on an address, port 0 meaning any free one, and return it as bound. Raises OSError."""
-        listener = tcp_listener(host, port)
+    async def listen(
+        self, host: str, port: int, tls: ssl.SSLContext | None = None, *, handed: socket.socket | None = None
+    ) -> tuple[str, int]:
+        """Accept connections on an address, port 0 meaning any free one, and return it as bound. Raises OSError.
+
+        A socket that was handed over is used instead: whoever has it too keeps the connections that wait there.
+        """
+        listener = handed or tcp_listener(host, port)
         proxies = None if self._settings.proxy_protocol == "off" else Proxies(self._settings)
+        if proxies is not None:
+            self._proxies.append(proxies)
         if tls is None:
             # What asyncio takes for the backlog is also how often it tries to accept in one turn, and without file descriptors how often
             # it complains each second; so the true backlog is set afterwards.
@@ -92,13 +101,29 @@ class HttpServer:
         self._addresses.append(path)
         self._unix_paths.append(path)
 
+    def configure(self, settings: Server, tls: ssl.SSLContext | None) -> None:
+        """Let other settings hold for connections that come from now on, and this certificate where connections are secured.
+
+        What is listened on, and whether proxies name clients, stays.
+        """
+        self._settings = self._shared.settings = settings
+        for proxies in self._proxies:
+            proxies.configure(settings)
+        for listener in self._listeners:
+            if isinstance(listener, TlsListener) and tls is not None:
+                listener.context = tls
+
+    def keep_no_connections(self) -> None:
+        """Begin to go away: go on accepting, but let each answer from now on be the last on its connection."""
+        self._shared.draining = True
+
     async def drain(self, seconds: float) -> None:
         """Go away: accept no more, close what is idle, and let answers in flight finish for up to `seconds`.
 
         Calls that are left are then cancelled once, and cut after a grace of GRACE_SECONDS_MAX more.
         """
         shared = self._shared
-        shared.draining = True
+        shared.draining = shared.closed = True
         for server in self._listeners:
             server.close()
         for path in self._unix_paths:

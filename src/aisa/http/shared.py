@@ -71,7 +71,8 @@ class Shared:
         self.connections: set[OpenConnection] = set()
         #: The calls whose task runs; the only lasting reference to the task.
         self.calls: dict[Reply, asyncio.Task[None]] = {}
-        self.draining = False
+        #: Connections are not kept any more, and each answer says so; then: none is accepted any more.
+        self.draining = self.closed = False
         self.timers = timers
         self.sweep = Sweep(timers)
         self.outbox = Outbox()

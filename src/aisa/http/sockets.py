@@ -10,6 +10,7 @@ import stat
 import struct
 import sys
 import termios
+from collections.abc import Mapping, MutableMapping
 from functools import cache
 
 BACKLOG_CONNECTIONS_MAX = 4_096  # a burst of reconnecting clients; the kernel caps it by its own setting
@@ -21,28 +22,22 @@ UNSENT_BYTES_MAX = 16_384
 # after its delay of 40 ms. Elsewhere segments are smaller than this anyway.
 SEGMENT_BYTES_MAX = 8_192
 
+FIRST_HANDED = 3  # the number of the first descriptor that is handed over
+HANDED_VARIABLES = ("LISTEN_PID", "LISTEN_FDS", "LISTEN_FDNAMES")
 TCP_CLOSE = 7  # the kernel's number for a connection that the peer has reset
 _PROGRESS = struct.Struct("=B119xQQ")  # of the kernel's tcp_info: state, bytes acknowledged, bytes received
 _NOTSENT_LOWAT = getattr(socket, "TCP_NOTSENT_LOWAT", None)
 
 
 def tcp_listener(host: str, port: int) -> socket.socket:
-    """Bind a TCP socket to the first address of `host` that can be bound. Raises OSError.
-
-    Options are set here because Linux hands them down to every accepted connection, which saves system calls there.
-    """
+    """Bind a TCP socket to the first address of `host` that can be bound. Raises OSError."""
     found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)
     failure: OSError | None = None
     for family, kind, protocol, _, address in found:
         listener = socket.socket(family, kind, protocol)
         try:
             listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-            listener.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, SEND_BUFFER_BYTES)
-            listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-            if sys.platform == "linux":  # others take no segment's size for a socket that is not connected
-                listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_MAXSEG, SEGMENT_BYTES_MAX)
-            if _NOTSENT_LOWAT is not None:
-                listener.setsockopt(socket.IPPROTO_TCP, _NOTSENT_LOWAT, UNSENT_BYTES_MAX)
+            set_options(listener)
             listener.bind(address)
         except OSError as error:
             listener.close()
@@ -51,6 +46,42 @@ def tcp_listener(host: str, port: int) -> socket.socket:
         listener.setblocking(False)
         return listener
     raise failure or OSError(f"{host} has no address to listen on")
+
+
+def set_options(listener: socket.socket) -> None:
+    """Set what accepted connections are to have: Linux hands it down to them, which saves system calls there. Raises OSError."""
+    listener.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, SEND_BUFFER_BYTES)
+    listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+    if sys.platform == "linux":  # others take no segment's size for a socket that is not connected
+        listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_MAXSEG, SEGMENT_BYTES_MAX)
+    if _NOTSENT_LOWAT is not None:
+        listener.setsockopt(socket.IPPROTO_TCP, _NOTSENT_LOWAT, UNSENT_BYTES_MAX)
+
+
+def is_handed(environment: Mapping[str, str]) -> bool:
+    """Say whether whoever started this process has a listening socket for it (systemd's socket activation)."""
+    return environment.get("LISTEN_PID") == str(os.getpid()) and environment.get("LISTEN_FDS", "0") != "0"
+
+
+def handed_listener(environment: MutableMapping[str, str]) -> socket.socket | None:
+    """Return the listening socket that this process was started with, None if it was started with none. Raises OSError if it is unfit.
+
+    The variables that told of it are taken away, as they are not meant for processes that this one starts.
+    """
+    handed, number = is_handed(environment), environment.get("LISTEN_FDS")
+    for name in HANDED_VARIABLES:
+        environment.pop(name, None)
+    if not handed:
+        return None
+    if number != "1":
+        raise OSError(f"{number} sockets were handed over; one is needed, for the API")
+    listener = socket.socket(fileno=FIRST_HANDED)
+    if listener.family not in (socket.AF_INET, socket.AF_INET6) or not listener.getsockopt(socket.SOL_SOCKET, socket.SO_ACCEPTCONN):
+        raise OSError("the socket that was handed over is none of TCP that listens")
+    listener.setblocking(False)
+    listener.set_inheritable(False)
+    set_options(listener)
+    return listener
 
 
 def vendor_socket(address: str, receive_buffer_bytes: int) -> socket.socket:

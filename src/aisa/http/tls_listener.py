@@ -111,7 +111,7 @@ class TlsListener:
     def __init__(self, shared: Shared, listener: socket.socket, context: ssl.SSLContext, *, proxies: Proxies | None = None) -> None:
         self._shared = shared
         self._listener = listener
-        self._context = context
+        self.context = context  # of handshakes that begin from now on
         self._proxies = proxies
         self._loop = asyncio.get_running_loop()
         self._loop.add_reader(listener, self._accept)
@@ -136,7 +136,7 @@ class TlsListener:
                 accepted.close()
                 continue
             accepted.setblocking(False)
-            Handshake(shared, accepted, self._context, proxies=self._proxies)
+            Handshake(shared, accepted, self.context, proxies=self._proxies)
 
     def _pause(self, error: OSError) -> None:
         context = {"message": f"a connection cannot be accepted for {ACCEPT_PAUSE_SECONDS:g} s", "exception": error}

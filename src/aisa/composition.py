@@ -1,0 +1,233 @@
+"""What a server is put together from: from a configuration and what its data folder has. Starts nothing."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import gc
+import os
+import signal
+import socket
+import ssl
+import sys
+import traceback
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from functools import partial
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import msgspec
+import uvloop
+from sqlalchemy import Connection
+
+from aisa.admission.memory import MemoryAdmission
+from aisa.background_reads import BackgroundReads
+from aisa.clock import Chance, quick_chance, system_chance, wall_clock
+from aisa.config.load import Loaded
+from aisa.config.problem import ConfigErrors, Problem
+from aisa.config.schema import Config
+from aisa.config.schema import Server as ServerSettings
+from aisa.context import Dependencies
+from aisa.edge.account import Accounts
+from aisa.edge.admin import Admin
+from aisa.edge.admin_calls import CallRoutes
+from aisa.edge.admin_reload import Swapped, reload_route
+from aisa.edge.admin_usage import usage_routes
+from aisa.edge.admin_wallets import LedgerRoutes
+from aisa.edge.app import Edge, Readiness
+from aisa.edge.board_view import BoardView
+from aisa.edge.control import Control
+from aisa.edge.cors import CrossOrigin
+from aisa.edge.idempotency import IdempotencyStore
+from aisa.edge.statement import Statement
+from aisa.embedded.upstream import EmbeddedUpstream
+from aisa.errors import ApiError
+from aisa.facts import BugFound, Fact, ServerNotice
+from aisa.http.descriptors import clients_that_fit, raise_limit
+from aisa.http.names import Names
+from aisa.http.pool import HttpUpstream
+from aisa.http.server import HttpServer, tls_context
+from aisa.http.sockets import handed_listener
+from aisa.ids import CallIds
+from aisa.keys.rules import window_end, window_start
+from aisa.keys.store import KeyStore, ensure_first_key
+from aisa.large_events import LargeEvents
+from aisa.ledger.find import CallFinder
+from aisa.ledger.journal import Journal
+from aisa.ledger.live_ledger import LiveLedger
+from aisa.ledger.live_wallets import LiveWallets
+from aisa.ledger.port_usage import Span
+from aisa.ledger.recovery import recover
+from aisa.ledger.refused import RefusalRecords
+from aisa.ledger.store import LedgerStore
+from aisa.ledger.sync import GroupSync
+from aisa.ledger.usage import UsageStore
+from aisa.ledger.wallets import Cap, Wallet
+from aisa.ledger.writer import Writer, insert_rows
+from aisa.money import Nanos
+from aisa.observe.log import Log, json_line, text_line
+from aisa.observe.welcome import bracketed, welcome
+from aisa.prices.rules import LookUp, may_be_listed, unlisted
+from aisa.providers import anthropic, gemini, openai, responses
+from aisa.providers.counting import Counting, NoTokenizer, tokenizers_of
+from aisa.providers.port import Upstream
+from aisa.providers.vendor_state import SEAL_KEY_BYTES, Memory, Seals, VendorStates
+from aisa.reload import Parts, Reload
+from aisa.routing import EMBEDDED, Routes
+from aisa.stopping import Stopping, go_away
+from aisa.storage.ballast import take_on, throw_off
+from aisa.storage.engine import Database, open_database
+from aisa.storage.failure import StorageFailed
+from aisa.storage.lock import control_path, exposure, own_folder
+from aisa.storage.secret import own_secret
+from aisa.timers import Timers
+from aisa.tokenizers.on_demand import load_tokenizer
+from aisa.wire.door import Door, Request
+from aisa.wire.token_meter import Tokenizer
+
+PARSE_INLINE_BYTES_MAX = 262_144  # a millisecond; larger bodies are parsed in a thread, between whose steps other streams have their turn
+# all of them together, and no body would be read any sooner.
+PARSES_MAX = 1
+REPEATED_MS_MAX = 86_400_000  # how long an Idempotency-Key is remembered
+SEAL_KEY_NAME = "seal.key"  # what vendors want back is sealed with it: processes that share it open each other's seals
+
+
+def tokenizers_in(config: Config) -> Mapping[str, Tokenizer]:
+    """Return the tokenizers that a configuration names. Raises ConfigErrors when one is not there."""
+    try:
+        return tokenizers_of(config, load_tokenizer)
+    except NoTokenizer as failure:
+        raise ConfigErrors([Problem(failure.where, str(failure), "Correct it, or leave it out.")], config) from failure
+
+
+def routes_of(config: Config, store: LedgerStore, writer: Writer, *, tokenizers: Mapping[str, Tokenizer] | None = None) -> Routes:
+    """Return a configuration's models, with what was learned of them; its tokenizers are loaded if they are not given. Raises ConfigErrors."""
+    counting = Counting(tokenizers_in(config) if tokenizers is None else tokenizers, store.known_answers(), writer.keep_answers)
+    return Routes(config, price_look_up(config), counting)
+
+
+def seal_key(config: Config) -> bytes:
+    """Return the key that states of vendors are sealed with, which the first start makes. Raises StorageFailed."""
+    return own_secret(Path(config.server.data_dir) / SEAL_KEY_NAME, SEAL_KEY_BYTES, system_chance())
+
+
+def body_reader() -> Callable[[Door, bytes], Awaitable[Request]]:
+    """Return what parses request bodies: small ones at once, large ones in a thread and one at a time."""
+    threads = ThreadPoolExecutor(PARSES_MAX, thread_name_prefix="parse")
+
+    async def read(door: Door, body: bytes) -> Request:
+        if len(body) <= PARSE_INLINE_BYTES_MAX:
+            return door.read(body)
+        return await asyncio.get_running_loop().run_in_executor(threads, door.read, body)
+
+    return read
+
+
+<<<<<<< HEAD
+def fitting(config: Config, report: Callable[[Fact], None]) -> ServerSettings:
+    """Return the server's settings with no more connections than there are file descriptors for, and say what fits."""
+    descriptors = raise_limit()
+    asked = config.server.connections_max
+    fit = clients_that_fit(descriptors, [vendor.connections_max for vendor in config.vendors.values()], tls=config.tls is not None)
+    if asked <= fit:
+        report(ServerNotice(f"{asked} connections of clients fit the {descriptors} file descriptors of this process"))
+        return config.server
+    what = f"only {fit} connections of clients fit the {descriptors} file descriptors of this process, besides those to vendors"
+    report(ServerNotice(f"{what}: server.connections_max is {fit} instead of {asked}. Raise the hard limit (ulimit -Hn, LimitNOFILE=)."))
+    return msgspec.structs.replace(config.server, connections_max=fit)
+
+
+def open_edge(
+    config: Config,
+    dependencies: Dependencies,
+    chance: Chance,
+    *,
+    not_ready: Readiness,
+    idempotency: IdempotencyStore,
+    accounts: Accounts,
+) -> Edge:
+    """Return what answers the API's requests."""
+    edge = Edge(
+        dependencies,
+        CallIds(wall_clock, chance),
+        wall_clock,
+        cross_origin=CrossOrigin(config.cors),
+        not_ready=not_ready,
+        idempotency=idempotency,
+        accounts=accounts,
+    )
+    edge.configure(config)
+    return edge
+
+
+def open_dependencies(
+    config: Config,
+    keys: KeyStore,
+    ledger: LiveLedger,
+    *,
+    pools: Mapping[str, Upstream],
+    routes: Routes,
+    chance: Chance,
+    report: Callable[[Fact], None],
+) -> Dependencies:
+    """Return everything that the path of a call needs."""
+    embedded = EmbeddedUpstream(config.embedded.tokens_per_second, wall_clock, chance)
+    read_on = [name for name, vendor in config.vendors.items() if vendor.on_disconnect == "drain"]
+    return Dependencies(
+        keys=keys,
+        read=body_reader(),
+        routes=routes,
+        admission=MemoryAdmission(config.limits, keys.tiers, wall_clock=wall_clock, report=report),
+        ledger=ledger,
+        dialects={dialect.NAME: dialect for dialect in (anthropic, gemini, openai, responses)},
+        upstreams={EMBEDDED: embedded, **pools},
+        stream=config.stream,
+        large_events=LargeEvents(config.stream.large_events_bytes_max),
+        chance=chance,
+        report=report,
+        background_reads=BackgroundReads(read_on, reads_max=config.ledger.drains_max, seconds_max=config.ledger.drain_seconds),
+    )
+
+
+def open_ledger(
+    config: Config,
+    journal: Journal,
+    store: LedgerStore,
+    *,
+    writer: Writer,
+    keys: KeyStore,
+    idempotency: IdempotencyStore,
+    report: Callable[[Fact], None],
+) -> LiveLedger:
+    """Return the live ledger, with what the database has."""
+    now = wall_clock()
+    idempotency.remember((call.idempotency, call.id, call.ended_ms / 1000) for call in store.recent(int(now * 1000) - REPEATED_MS_MAX))
+    wallets = [Wallet(account.name, account.balance) for account in store.accounts()]
+    caps: dict[str, Cap] = {}
+    for key in keys.list():
+        if key.spend_cap is not None and key.spend_window is not None:
+            began = window_start(key.spend_window, now)
+            spent = store.spent_in(Span(began * 1000, window_end(key.spend_window, began) * 1000, key.id))
+            newest = store.newest_ms(key.id) // 1000
+            caps[key.id] = Cap(key.spend_cap, key.spend_window, spent=spent, now=now, newest=newest)
+
+    sync = None if config.ledger.durability == "process" else GroupSync(journal.sync, config.server.data_dir, report)
+    ledger = LiveLedger(journal, writer.post, wallets=wallets, caps=caps.items(), wall_clock=wall_clock, sync=sync, final=idempotency.final)
+
+    async def spent_in(span: Span, without: Sequence[str]) -> Nanos:
+        return await asyncio.to_thread(store.spent_in, span, without)
+
+    ledger.spent = spent_in
+    return ledger
+
+
+def price_look_up(config: Config) -> LookUp:
+    """Return what asks the catalogue for prices. It is imported, in 0.3 s and 30 MiB, only if it can know one of the vendors."""
+    if not any(may_be_listed(name, vendor.base_url) for name, vendor in config.vendors.items()):
+        return unlisted
+    from aisa.prices.catalogue import catalogue_price
+
+    return catalogue_price
+
+

@@ -1,0 +1,159 @@
+"""Another configuration for a server that runs: read and checked as a whole, then swapped at once. What cannot be swapped is told.
+
+Calls in flight go on as they began; what they ask from now on (another target, the rest of a hold) they ask of what is there then.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import ssl
+from collections.abc import Callable
+from typing import NamedTuple, cast
+
+import msgspec
+
+from aisa.admission.memory import MemoryAdmission
+from aisa.config.load import Loaded
+from aisa.config.problem import ConfigErrors, Problem
+from aisa.config.schema import Config
+from aisa.context import Dependencies
+from aisa.edge.admin import Admin
+from aisa.edge.admin_reload import Swapped
+from aisa.edge.app import Edge
+from aisa.facts import Fact, ServerNotice
+from aisa.http.names import Names
+from aisa.http.pool import HttpUpstream
+from aisa.http.server import HttpServer, tls_context
+from aisa.routing import Routes
+
+#: What a process has from its start to its end.
+FOR_A_LIFETIME = (
+    *("server.host", "server.port", "server.data_dir", "server.proxy_protocol", "server.connections_max"),
+    *("server.unfinished_bodies_bytes_max", "embedded.tokens_per_second", "log.format", "ledger.durability", "ledger.calls_waiting_max"),
+)
+
+
+class Parts(msgspec.Struct):
+    """What of a running server follows from its configuration. `retired` are pools that calls in flight may still have."""
+
+    dependencies: Dependencies
+    edge: Edge
+    admin: Admin
+    server: HttpServer
+    pools: dict[str, HttpUpstream]
+    names: Names
+    retired: list[HttpUpstream] = []
+
+
+class Prepared(NamedTuple):
+    """A configuration that was found good, and what was made of it."""
+
+    config: Config
+    routes: Routes
+    tls: ssl.SSLContext | None
+
+
+class Reload:
+    """Reloads one server. `again` reads and checks the configuration as the start did; `routes_of` makes its routes. Both in a thread."""
+
+    def __init__(
+        self,
+        config: Config,
+        parts: Parts,
+        report: Callable[[Fact], None],
+        *,
+        again: Callable[[], Loaded],
+        routes_of: Callable[[Config], Routes],
+    ) -> None:
+        self.config = config
+        self._parts = parts
+        self._report = report
+        self._again = again
+        self._routes_of = routes_of
+        self._one = asyncio.Lock()
+        self._task: asyncio.Task[None] | None = None
+
+    async def __call__(self) -> Swapped:
+        """Swap the configuration for what is written now. Raises ConfigErrors, and nothing has changed then."""
+        async with self._one:
+            try:
+                prepared = await asyncio.to_thread(self._prepare)
+            except ConfigErrors as errors:
+                said = "; ".join(f"{problem.where}: {problem.what}" for problem in errors.problems)
+                self._report(ServerNotice(f"NOT RELOADED, the old configuration stays: {said}"))
+                raise
+            swapped = self._swap(prepared)
+        later = f"; only after a restart: {', '.join(swapped.after_restart)}" if swapped.after_restart else ""
+        self._report(ServerNotice(f"reloaded: {', '.join(swapped.changed) or 'nothing has changed'}{later}"))
+        return swapped
+
+    def soon(self) -> None:
+        """Reload for a signal. One that comes while another is answered is answered after it."""
+        self._task = asyncio.get_running_loop().create_task(self.heard())
+
+    async def heard(self) -> None:
+        """Reload, for somebody who reads the log."""
+        try:
+            await self()
+        except ConfigErrors:
+            return  # it is in the log
+
+    def _prepare(self) -> Prepared:
+        config = self._again().config
+        try:
+            tls = None if config.tls is None else tls_context(config.tls.cert, config.tls.key)
+        except OSError as error:
+            raise ConfigErrors([Problem("tls", f"The certificate cannot be used: {error}.", "Correct it.")], config) from error
+        return Prepared(config, self._routes_of(config), tls)
+
+    def _swap(self, prepared: Prepared) -> Swapped:
+        config, parts, old = prepared.config, self._parts, self.config
+        changed = differences(old, config)
+        lasting = [path for path in changed if path in FOR_A_LIFETIME or (path == "tls" and None in (old.tls, config.tls))]
+        dependencies = parts.dependencies
+        for name in [name for name, vendor in old.vendors.items() if config.vendors.get(name) != vendor]:
+            parts.retired.append(parts.pools.pop(name))
+        for name, vendor in config.vendors.items():
+            if name not in parts.pools:
+                parts.pools[name] = HttpUpstream(name, vendor, os.environ, names=parts.names, timers=dependencies.timers)
+        dependencies.upstreams = {**dependencies.upstreams, **parts.pools}  # a call in flight may yet ask a vendor that is gone
+        dependencies.routes = prepared.routes
+        dependencies.stream = config.stream
+        dependencies.large_events.bytes_max = config.stream.large_events_bytes_max
+        bill_on = [name for name, vendor in config.vendors.items() if vendor.on_disconnect == "drain"]
+        dependencies.background_reads.configure(bill_on, reads_max=config.ledger.drains_max, seconds_max=config.ledger.drain_seconds)
+        admission = dependencies.admission
+        assert isinstance(admission, MemoryAdmission), "it is what a server has"
+        admission.configure(config.limits)
+        parts.edge.configure(config)
+        parts.admin.limits = config.limits
+        kept = {name: getattr(old.server, name) for name in KEPT_OF_SERVER}
+        parts.server.configure(msgspec.structs.replace(config.server, **kept), prepared.tls)
+        self.config = config
+        return Swapped([path for path in changed if path not in lasting], lasting)
+
+
+KEPT_OF_SERVER = [path.removeprefix("server.") for path in FOR_A_LIFETIME if path.startswith("server.")]
+
+
+def differences(old: Config, new: Config) -> list[str]:
+    """Return what two configurations differ in: settings of sections that are always there, entries of those that are lists by name."""
+    before, after = plain(old), plain(new)
+    found: list[str] = []
+    for section in sorted(before.keys() | after.keys()):
+        left, right = before.get(section), after.get(section)
+        if left == right:
+            continue
+        if isinstance(left, dict) and isinstance(right, dict):
+            left, right = cast("dict[str, object]", left), cast("dict[str, object]", right)
+            found += [f"{section}.{name}" for name in sorted(left.keys() | right.keys()) if left.get(name) != right.get(name)]
+        else:
+            found.append(section)
+    return found
+
+
+def plain(config: Config) -> dict[str, object]:
+    """Return a configuration as mappings."""
+    made: dict[str, object] = msgspec.to_builtins(config)
+    return made

@@ -1,0 +1,50 @@
+"""How a server stops: who wants it, how long clients are still taken, how long calls may go on. Knows nothing of what they are."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import signal
+from collections.abc import Callable
+
+from aisa.config.schema import Server as ServerSettings
+from aisa.facts import Fact, ServerNotice
+from aisa.http.server import HttpServer
+
+EXIT_IMPATIENT = 1
+
+
+class Stopping:
+    """The wish to stop: SIGTERM or SIGINT once to drain, twice to leave at once. `at_terminal` says that somebody waits for it there."""
+
+    def __init__(self) -> None:
+        self.at_terminal = False
+        self._asked = asyncio.Event()
+        for number in (signal.SIGTERM, signal.SIGINT):
+            asyncio.get_running_loop().add_signal_handler(number, self._stop, number)
+
+    async def wait(self) -> None:
+        """Wait until somebody wants the server to stop."""
+        await self._asked.wait()
+
+    def why_not_ready(self) -> str | None:
+        """Return why no new calls are wanted, None if they are."""
+        return "draining" if self._asked.is_set() else None
+
+    def _stop(self, number: signal.Signals) -> None:
+        if self._asked.is_set():
+            os._exit(EXIT_IMPATIENT)  # the second signal: the operator does not want to wait for calls in flight
+        self.at_terminal = number == signal.SIGINT
+        self._asked.set()
+
+
+async def go_away(server: HttpServer, settings: ServerSettings, report: Callable[[Fact], None], *, grace: bool) -> None:
+    """Let the calls in flight end. With `grace`, whoever sends us clients has time to notice that we are not ready any more."""
+    if grace and settings.drain_grace_seconds:
+        report(
+            ServerNotice(f"not ready any more: connections are accepted for {settings.drain_grace_seconds:g} s more, for one answer each")
+        )
+        server.keep_no_connections()
+        await asyncio.sleep(settings.drain_grace_seconds)
+    report(ServerNotice(f"draining: {server.calls_count} calls in flight, {settings.drain_seconds:g} s at most"))
+    await server.drain(settings.drain_seconds)

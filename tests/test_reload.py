@@ -1,0 +1,275 @@
+"""A server that reads its configuration again, and one that goes away in order, while streams run. Real processes."""
+
+from __future__ import annotations
+
+import http.client
+import json
+import re
+import signal
+import socket
+import ssl
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import NamedTuple
+from urllib.parse import urlsplit
+
+import pytest
+
+from aisa.config.schema import Config, Cors, Model, Server, Vendor
+from aisa.reload import differences
+from http_server_rig import pem
+from server import Server as Running
+from server import environment, read_banner, serving
+
+__all__ = ["pem"]
+
+SECONDS_MAX = 30.0  # for what takes milliseconds, on a machine that does ten other things
+SLOW = "embedded: {tokens_per_second: 6}\n"
+
+
+class Answered(NamedTuple):
+    """What a client got."""
+
+    status: int
+    headers: dict[str, str]
+    body: bytes
+
+
+def asked(server: Running, path: str, body: object = None, *, method: str | None = None) -> Answered:
+    """Ask on a connection of its own."""
+    connection = http.client.HTTPConnection(urlsplit(server.url).netloc, timeout=SECONDS_MAX)
+    headers = {"authorization": f"Bearer {server.key}", "content-type": "application/json"}
+    connection.request(method or ("GET" if body is None else "POST"), path, None if body is None else json.dumps(body), headers)
+    answer = connection.getresponse()
+    got = Answered(answer.status, {name.lower(): value for name, value in answer.getheaders()}, answer.read())
+    connection.close()
+    return got
+
+
+class Streaming:
+    """A call whose stream is read by a thread, and that has begun."""
+
+    def __init__(self, server: Running) -> None:
+        self.connection = http.client.HTTPConnection(urlsplit(server.url).netloc, timeout=SECONDS_MAX)
+        body = {"model": "m", "stream": True, "messages": [{"role": "user", "content": "Write a long poem."}]}
+        headers = {"authorization": f"Bearer {server.key}", "content-type": "application/json"}
+        self.connection.request("POST", "/v1/chat/completions", json.dumps(body), headers)
+        self._answer = self.connection.getresponse()
+        self._start = self._answer.read(40)
+        self._rest = b""
+        self._thread = threading.Thread(target=self._read)
+        self._thread.start()
+
+    def _read(self) -> None:
+        self._rest = self._answer.read()
+
+    @property
+    def running(self) -> bool:
+        """Whether more is to come."""
+        return self._thread.is_alive()
+
+    def whole(self) -> bytes:
+        """Return all of it once it has ended."""
+        self._thread.join(SECONDS_MAX)
+        self.connection.close()
+        return self._start + self._rest
+
+
+def until(true: Callable[[], object]) -> None:
+    """Ask again until it is so."""
+    end = time.monotonic() + SECONDS_MAX
+    while not true():
+        assert time.monotonic() < end, "it never was so"
+
+
+def write(server: Running, configuration: str) -> None:
+    """Write another configuration, all at once."""
+    (server.folder / "new").write_text(configuration)
+    (server.folder / "new").rename(server.folder / "aisa.yaml")
+
+
+@pytest.fixture(scope="module")
+def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Running]:
+    """A server whose model takes its time."""
+    with serving(tmp_path_factory.mktemp("reloaded"), SLOW) as running:
+        yield running
+
+
+def test_a_configuration_is_swapped_under_a_stream(server: Running) -> None:
+    """[issue 13] By SIGHUP: limits, models and origins count for the next call, what streams goes on to its end."""
+    assert asked(server, "/v1/models").headers.get("x-ratelimit-limit") is None
+    stream = Streaming(server)
+    limits = "limits: {default_tier: t, tiers: {t: {rpm: 5000}}}\nmodels: {other: [embedded/tiny]}\n"
+    write(server, SLOW + limits + "cors: {origins: ['https://a.example']}\n")
+    server.process.send_signal(signal.SIGHUP)
+    until(lambda: "reloaded: cors.origins, limits.default_tier, limits.tiers, models.other" in server.log)
+    assert stream.running, "it has ended too soon to show anything"
+    assert asked(server, "/v1/models").headers["x-ratelimit-limit"] == "5000"
+    assert b'"other"' in asked(server, "/v1/models").body
+    assert stream.whole().endswith(b"data: [DONE]\n\n")
+
+
+def test_a_bad_configuration_changes_nothing_and_is_told(server: Running) -> None:
+    """By the command with what is wrong and where, by the signal in the log; the good one that follows is taken."""
+    write(server, SLOW + "limits: {default_tier: t, tiers: {t: {rpm: 77}}}\n")
+    server.aisa("reload")
+    write(server, SLOW + "limits: {default_tier: nowhere}\nmodels: {broken: [nobody/model]}\n")
+    with pytest.raises(subprocess.CalledProcessError) as refused:
+        server.aisa("reload")
+    assert "nowhere" in refused.value.stderr
+    assert "nobody" in refused.value.stderr
+    server.process.send_signal(signal.SIGHUP)
+    until(lambda: server.log.count("NOT RELOADED") == 2)
+    assert asked(server, "/v1/models").headers["x-ratelimit-limit"] == "77"
+    write(server, SLOW)
+    assert "limits.tiers" in server.aisa("reload")
+    assert asked(server, "/v1/models").headers.get("x-ratelimit-limit") is None
+
+
+def test_what_only_a_restart_changes_is_said_to(server: Running) -> None:
+    """Nobody is left to believe that a port or a log's form counts now."""
+    write(server, SLOW + "server: {port: 1, drain_seconds: 40}\nlog: {format: text}\n")
+    said = server.aisa("reload")
+    assert "server.drain_seconds" in said.split("restart")[0]
+    assert "server.port" not in said  # the command line says it, before the file
+    write(server, SLOW + "ledger: {durability: disk}\n")
+    assert "ledger.durability" in server.aisa("reload").split("restart")[1]
+    write(server, SLOW)
+    server.aisa("reload")
+
+
+def test_without_a_server_there_is_nothing_to_reload(tmp_path: Path) -> None:
+    """The command says so, and makes nothing."""
+    command = [sys.executable, "-m", "aisa", "reload", "--data-dir", str(tmp_path)]
+    refused = subprocess.run(command, cwd=tmp_path, env=environment(), capture_output=True, text=True, check=False)
+    assert (refused.returncode, list(tmp_path.iterdir())) == (1, [])
+    assert "no aisa data" in refused.stderr
+
+
+def certificate(port: int) -> bytes:
+    """Return the certificate that a server shows."""
+    context = ssl.create_default_context()
+    context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
+    with socket.create_connection(("127.0.0.1", port), SECONDS_MAX) as plain, context.wrap_socket(plain) as secured:
+        shown = secured.getpeercert(binary_form=True)
+    assert shown is not None
+    return shown
+
+
+@contextmanager
+def tls_server(folder: Path, configuration: str) -> Iterator[tuple[int, Callable[[], int]]]:
+    """Run a server that speaks TLS; yield its port, and what reloads it and returns the command's status."""
+    (folder / "aisa.yaml").write_text(configuration)
+    command = [sys.executable, "-m", "aisa"]
+    place = ["--config", str(folder / "aisa.yaml"), "--data-dir", str(folder / "data")]
+    with subprocess.Popen([*command, "serve", "--port", "0", *place], env=environment(), stdout=subprocess.PIPE, text=True) as process:
+        try:
+            port = int(re.findall(r"https://[\d.]+:(\d+)", read_banner(process))[0])
+            yield port, lambda: subprocess.run([*command, "reload", *place], env=environment(), capture_output=True, check=False).returncode
+        finally:
+            process.kill()
+
+
+def test_a_renewed_certificate_is_shown_to_new_connections(tmp_path: Path, pem: Path) -> None:
+    """The files are the same, what is in them is not; a file that is none is refused, and the old one stays."""
+    file = tmp_path / "cert.pem"
+    file.write_bytes(pem.read_bytes())
+    configuration = f"tls: {{cert: {file}, key: {file}}}\n"
+    with tls_server(tmp_path, configuration) as (port, reload):
+        first = certificate(port)
+        command = "openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -days 2 -subj /CN=localhost -keyout -"
+        file.write_bytes(subprocess.run(command.split(), capture_output=True, check=True).stdout)
+        assert certificate(port) == first
+        assert reload() == 0
+        renewed = certificate(port)
+        assert renewed != first
+        file.write_text("nothing")
+        assert reload() != 0
+        assert certificate(port) == renewed
+
+
+def test_a_server_goes_away_in_order(tmp_path: Path) -> None:
+    """[issue 13] Not ready first; new connections are taken for the grace, for one answer each; a stream has its end; status 0."""
+    with serving(tmp_path, SLOW + "server: {drain_grace_seconds: 2, drain_seconds: 30}\n") as server:
+        stream = Streaming(server)
+        assert asked(server, "/health/ready").status == 200
+        server.process.terminate()
+        until(lambda: asked(server, "/health/ready").status == 503)
+        for answer in (asked(server, "/health/live"), asked(server, "/v1/models")):
+            assert (answer.status, answer.headers["connection"]) == (200, "close")
+        assert stream.whole().endswith(b"data: [DONE]\n\n")
+        assert server.process.wait(SECONDS_MAX) == 0
+
+
+def test_what_differs_is_named_and_not_shown() -> None:
+    """By the setting where there is one place for it, by its name in a list; the same again is nothing."""
+    old = Config(vendors={"a": Vendor(base_url="http://a", api_key="secret-1")}, models={"x": Model(to=("a/b",))})
+    new = Config(
+        vendors={"a": Vendor(base_url="http://a", api_key="secret-2"), "b": Vendor(base_url="http://b")},
+        models={"x": Model(to=("a/b",))},
+        server=Server(drain_seconds=5),
+        cors=Cors(origins=()),
+    )
+    assert differences(old, new) == ["cors.origins", "server.drain_seconds", "vendors.a", "vendors.b"]
+    assert differences(new, new) == []
+
+
+def test_an_upgrade_by_a_handed_socket_refuses_no_connection(tmp_path: Path) -> None:
+    """[issue 13] Whoever has the socket (systemd) keeps what waits there: while one server ends and the next starts, clients only wait."""
+    listener = socket.create_server(("127.0.0.1", 0), backlog=128)
+    port = listener.getsockname()[1]
+    (tmp_path / "aisa.yaml").write_text("limits: {}\n")
+    outcomes: list[bytes] = []
+    stop = threading.Event()
+
+    def knock() -> None:
+        while not stop.is_set():
+            with socket.create_connection(("127.0.0.1", port), SECONDS_MAX) as client:
+                client.sendall(b"GET /health/live HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\r\n")
+                outcomes.append(client.makefile("rb").read(12))
+            stop.wait(0.005)
+
+    def start() -> subprocess.Popen[str]:
+        # As systemd does it: descriptor 3, and the variables name the process that reads them.
+        script = 'export LISTEN_FDS=1 LISTEN_PID=$$; exec "$@" 3<&0 </dev/null'
+        serve = [sys.executable, "-m", "aisa", "serve", "--config", "aisa.yaml", "--data-dir", str(tmp_path / "data")]
+        command = ["bash", "-c", script, "bash", *serve]
+        process = subprocess.Popen(command, cwd=tmp_path, env=environment(), stdin=listener, stdout=subprocess.PIPE, text=True)
+        assert f":{port}" in read_banner(process)
+        return process
+
+    first = start()
+    clients = [threading.Thread(target=knock) for _ in range(4)]
+    for client in clients:
+        client.start()
+    until(lambda: len(outcomes) > 50)
+    first.terminate()
+    first.communicate(timeout=SECONDS_MAX)
+    second = start()
+    seen = len(outcomes)
+    until(lambda: len(outcomes) > seen + 50)
+    stop.set()
+    for client in clients:
+        client.join(SECONDS_MAX)
+    second.terminate()
+    second.communicate(timeout=SECONDS_MAX)
+    assert (first.returncode, second.returncode) == (0, 0)
+    assert set(outcomes) == {b"HTTP/1.1 200"}
+    listener.close()
+
+
+def test_a_socket_that_cannot_be_listened_on_is_told(tmp_path: Path) -> None:
+    """Rather than to listen somewhere else, where nobody looks."""
+    (tmp_path / "aisa.yaml").write_text("limits: {}\n")
+    serve = [sys.executable, "-m", "aisa", "serve", "--config", "aisa.yaml", "--data-dir", str(tmp_path / "data")]
+    for number, given in (("1", socket.socket()), ("2", socket.create_server(("127.0.0.1", 0)))):
+        with given:
+            script = f'export LISTEN_FDS={number} LISTEN_PID=$$; exec "$@" 3<&0 </dev/null'
+            command = ["bash", "-c", script, "bash", *serve]
+            ended = subprocess.run(command, cwd=tmp_path, env=environment(), stdin=given, capture_output=True, text=True, check=False)
+            assert (ended.returncode, "LISTEN_FDS" in ended.stderr) == (2, True)

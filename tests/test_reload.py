@@ -23,8 +23,9 @@ import pytest
 from aisa.config.schema import Config, Cors, Model, Server, Vendor
 from aisa.reload import differences
 from http_server_rig import pem
+from server import FRONT, environment, read_banner, serving
 from server import Server as Running
-from server import environment, read_banner, serving
+from vendor import ScriptedVendor
 
 __all__ = ["pem"]
 
@@ -273,3 +274,20 @@ def test_a_socket_that_cannot_be_listened_on_is_told(tmp_path: Path) -> None:
             command = ["bash", "-c", script, "bash", *serve]
             ended = subprocess.run(command, cwd=tmp_path, env=environment(), stdin=given, capture_output=True, text=True, check=False)
             assert (ended.returncode, "LISTEN_FDS" in ended.stderr) == (2, True)
+
+
+def test_a_vendor_whose_key_is_another_is_asked_with_it(tmp_path: Path) -> None:
+    """[issue 13] The next call has the new key, on a connection of its own; a vendor that stays as it was keeps its connections."""
+    with ScriptedVendor() as vendor, serving(tmp_path, FRONT.format(vendor=vendor.url)) as server:
+        body = {"model": "local/hello", "messages": [{"role": "user", "content": "Hi."}]}
+        assert asked(server, "/v1/chat/completions", body).status == 200
+        server.aisa("reload")
+        assert asked(server, "/v1/chat/completions", body).status == 200
+        write(server, FRONT.format(vendor=vendor.url).replace("vendor-secret", "another-secret"))
+        assert "vendors.local" in server.aisa("reload")
+        assert asked(server, "/v1/chat/completions", body).status == 200
+        assert [request.headers["authorization"] for request in vendor.requests] == [
+            "Bearer vendor-secret",
+            "Bearer vendor-secret",
+            "Bearer another-secret",
+        ]

@@ -112,12 +112,16 @@ class Reload:
         changed = differences(old, config)
         lasting = [path for path in changed if path in FOR_A_LIFETIME or (path == "tls" and None in (old.tls, config.tls))]
         dependencies = parts.dependencies
-        for name in [name for name, vendor in old.vendors.items() if config.vendors.get(name) != vendor]:
-            parts.retired.append(parts.pools.pop(name))
-        for name, vendor in config.vendors.items():
-            if name not in parts.pools:
-                parts.pools[name] = HttpUpstream(name, vendor, os.environ, names=parts.names, timers=dependencies.timers)
+        gone = [name for name, vendor in old.vendors.items() if config.vendors.get(name) != vendor]
+        fresh = {
+            name: HttpUpstream(name, vendor, os.environ, names=parts.names, timers=dependencies.timers)
+            for name, vendor in config.vendors.items()
+            if name in gone or name not in parts.pools
+        }
+        parts.retired += [parts.pools.pop(name) for name in gone]
+        parts.pools.update(fresh)
         dependencies.upstreams = {**dependencies.upstreams, **parts.pools}  # a call in flight may yet ask a vendor that is gone
+        parts.retired = [pool for pool in parts.retired if pool.statistics().open or pool in dependencies.upstreams.values()]
         dependencies.routes = prepared.routes
         dependencies.stream = config.stream
         dependencies.large_events.bytes_max = config.stream.large_events_bytes_max
@@ -128,7 +132,7 @@ class Reload:
         admission.configure(config.limits)
         parts.edge.configure(config)
         parts.admin.limits = config.limits
-        kept = {name: getattr(old.server, name) for name in KEPT_OF_SERVER}
+        kept = {name: getattr(parts.server.settings, name) for name in KEPT_OF_SERVER}  # as it has them, not as they were once written
         parts.server.configure(msgspec.structs.replace(config.server, **kept), prepared.tls)
         self.config = config
         return Swapped([path for path in changed if path not in lasting], lasting)

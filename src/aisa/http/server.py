@@ -56,6 +56,11 @@ class HttpServer:
         return len(self._shared.connections)
 
     @property
+    def settings(self) -> Server:
+        """The settings that count now."""
+        return self._settings
+
+    @property
     def calls_count(self) -> int:
         """Calls whose task runs."""
         return len(self._shared.calls)

@@ -368,6 +368,16 @@ def test_hints_that_a_vendor_refuses_are_left_out_at_the_next_try() -> None:
     assert "prompt_cache_key" not in openai.to_upstream(request.as_chat(), target).added
 
 
+def test_a_bound_goes_under_its_older_name_to_a_vendor_that_refuses_the_newer() -> None:
+    """It is never lost: who set it does not pay for more."""
+    request = read(max_output_tokens=50)
+    first = openai.to_upstream(request, Target("acme", "m-1", "openai"))
+    assert (json.loads(first.body)["max_completion_tokens"], "max_completion_tokens" in first.added) == (50, True)
+    second = openai.to_upstream(request, Target("acme", "m-1", "openai", omit=("max_completion_tokens",)))
+    assert "max_completion_tokens" not in openai.to_upstream(request, Target("openai", "gpt-4.1", "openai", host="api.openai.com")).added
+    assert (json.loads(second.body)["max_tokens"], "max_completion_tokens" in json.loads(second.body)) == (50, False)
+
+
 ITEMS = st.lists(
     st.one_of(
         st.builds(user, st.text(max_size=4)),

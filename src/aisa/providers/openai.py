@@ -15,7 +15,7 @@ from aisa.providers.openai_assembly import AssemblyDecoder, as_stream, is_assemb
 from aisa.providers.openai_stream import StreamDecoder
 from aisa.providers.port import UpstreamRequest
 from aisa.providers.report import read_refusal
-from aisa.providers.responses_models import is_asked_there
+from aisa.providers.responses_models import HOST, is_asked_there
 from aisa.providers.shape import Asked, Decoder, Target
 from aisa.wire.chat import IMAGE, ChatRequest, has_bare_image_url
 from aisa.wire.door import Request
@@ -28,6 +28,7 @@ STREAM_OPTIONS = "stream_options"
 INCLUDE_USAGE = "include_usage"
 RUNNING_USAGE = "continuous_usage_stats"
 ADDED = (STREAM_OPTIONS, INCLUDE_USAGE)  # to a stream, for the bill; some vendors refuse one or the other
+BOUND, OLDER_BOUND = "max_completion_tokens", "max_tokens"  # some vendors know the older one alone
 #: Members that change how an answer is made and not what it says.
 HINTS = ("prompt_cache_key", "prompt_cache_retention", "prompt_cache_options", "safety_identifier", "user", "verbosity")
 USAGE_WISH = b'{"include_usage":true}'
@@ -82,12 +83,15 @@ def ask_for_usage(fields: dict[str, Raw], chat: ChatRequest, target: Target) -> 
 def put_aside(fields: dict[str, Raw], target: Target) -> tuple[str, ...]:
     """Take out what a client of another protocol hinted at and this target refuses; return what hints are left.
 
-    Such a client knows nothing of what chat completions this vendor takes, and often cannot leave them out.
+    Such a client knows nothing of what chat completions this vendor takes, and often cannot leave them out. A bound is never lost: it goes
+    under its older name then.
     """
-    hints = [name for name in HINTS if name in fields]
+    hints = [name for name in (HINTS if target.host == HOST else (*HINTS, BOUND)) if name in fields]
     for name in hints:
         if name in target.omit:
-            del fields[name]
+            value = fields.pop(name)
+            if name == BOUND:
+                fields[OLDER_BOUND] = value
     return tuple([name for name in hints if name in fields])
 
 

@@ -67,10 +67,32 @@ OWN: dict[str, tuple[str, ...]] = {
         "not-found",
         "too-large",
     ),
+    "responses": (
+        "bio-policy",
+        "cache-written-by-class",
+        "content-filter",
+        "custom-tool-call",
+        "data-residency-mismatch",
+        "document-in-place-of-a-stream",
+        "done-marker",
+        "failed-document",
+        "flat-error-event",
+        "incomplete-without-a-reason",
+        "items-without-deltas",
+        "log-probabilities",
+        "max-messages",
+        "namespace-call",
+        "no-usage",
+        "only-the-last-event",
+        "searches-are-billed",
+        "several-messages",
+        "steered",
+        "summary-of-several-parts",
+    ),
 }
 
 #: dialect -> case -> why it has none.
-NOT_THERE: dict[str, dict[str, str]] = {"anthropic": {}}
+NOT_THERE: dict[str, dict[str, str]] = {"anthropic": {}, "responses": {"stop-sequence": "the API takes none"}}
 
 
 def required(dialect: str) -> set[str]:

@@ -17,7 +17,7 @@ import msgspec
 import pytest
 
 from aisa.answer import Part, Piece
-from aisa.providers import anthropic
+from aisa.providers import anthropic, responses
 from aisa.providers.shape import Asked, Decoder, Target
 from aisa.providers.vendor_state import SEAL_KEY_BYTES, Memory, Seals, VendorState, VendorStates
 from aisa.testing.conformance import check_answer, check_stream
@@ -28,7 +28,7 @@ from dialect_cases import NOT_THERE, required
 from test_corpus import CALL_ID, CREATED, REQUEST_ID, arrivals, bytes_of, read, values
 
 CORPUS = Path(__file__).parent / "corpus"
-DIALECTS: dict[str, ModuleType] = {"anthropic": anthropic}
+DIALECTS: dict[str, ModuleType] = {"anthropic": anthropic, "responses": responses}
 CASES = [
     pytest.param(path, name, id=f"{name}-{path.name}") for name in DIALECTS for path in sorted((CORPUS / name).iterdir()) if path.is_dir()
 ]

@@ -20,7 +20,7 @@ from aisa.wire.lenient_json import encode
 from aisa.wire.plain import is_utf8
 from aisa.wire.responses_usage import usage_of
 from aisa.wire.sse import EventTooLarge, parse_block
-from aisa.wire.trees import Tree, is_tree
+from aisa.wire.trees import Tree, is_tree, trees_in
 from aisa.wire.usage_report import with_cost
 
 OPENING_EVENTS_MAX = 1_000  # of what comes before the first word; beyond, the client gets them
@@ -70,12 +70,15 @@ class PassingStream(ResponsesStream):
         super().__init__(builder, reader, target)
         self._pieces: list[Piece] = []
         self._counted = 0
+        self._number = 0  # of the last event, where a document is made one
         self._data: bytes = b""  # of the event that is being read
 
     def closing(self, cost_usd: str | None) -> Sequence[Part]:
         """Return the last event."""
         event = self._responses.last or {}
         response = event.get("response")
+        if response is None:  # one document where a stream was asked
+            event, response = {"type": f"response.{event.get('status') or 'completed'}", "sequence_number": self._number}, event
         ended = settled(response if is_tree(response) else {}, self._target, usage=self.usage(), cost_usd=cost_usd)
         return [Piece(event_of({**event, "response": ended}), 0)]
 
@@ -97,6 +100,11 @@ class PassingStream(ResponsesStream):
         tokens, self._counted = self._builder.tokens - self._counted, self._builder.tokens
         kind = str(event.get("type"))
         if self.failure is not None or kind in FINISHED:
+            return
+        if event.get("object") == "response":
+            events = opened(event)
+            self._number = len(events)
+            self._pieces += [Piece(event_of(one), tokens if one is events[-1] else 0, carries=True) for one in events]
             return
         response = event.get("response")
         if self._target.public and is_tree(response) and "model" in response:
@@ -122,6 +130,15 @@ class PassingDocument(TypedDocument):
     def closing(self, cost_usd: str | None) -> Sequence[Part]:
         """Return it."""
         return [Piece(encode(settled(object_in(b"".join(self._body)) or {}, self._target, usage=self.usage(), cost_usd=cost_usd)), 0)]
+
+
+def opened(document: Tree) -> list[Tree]:
+    """Return the events that a whole response might have been streamed in, but for its end: each item at once."""
+    begun: Tree = {**document, "status": "in_progress", "output": [], "usage": None}
+    events: list[Tree] = [{"type": "response.created", "response": begun}]
+    for index, item in enumerate(trees_in(document.get("output"))):
+        events += [{"type": f"response.output_item.{kind}", "output_index": index, "item": item} for kind in ("added", "done")]
+    return [{**event, "sequence_number": number} for number, event in enumerate(events)]
 
 
 def settled(response: Tree, target: Target, *, usage: Usage, cost_usd: str | None) -> Tree:

@@ -152,8 +152,7 @@ class StreamEncoder:
     def _events(self, part: Part, before: list[tuple[Tree, int]]) -> list[Tree]:
         """Return the events for a part. Log-probabilities go into the event of their text, which is the last."""
         if isinstance(part, Extra) and part.name == "logprobs" and is_tree(part.value):
-            tokens = as_list(part.value.get("content"))
-            self._answer.output.weigh(tokens)
+            tokens = self._answer.output.weigh(as_list(part.value.get("content")))
             if before and "logprobs" in before[-1][0]:
                 before[-1][0]["logprobs"] = tokens
             return []

@@ -12,7 +12,7 @@ import msgspec
 from aisa.answer import Arguments, Extra, Finish, FunctionCall, Part, Reasoning, Refusal, Text, ToolCall
 from aisa.errors import ApiError
 from aisa.wire.responses_tools import ToolNames
-from aisa.wire.trees import Tree, is_tree, trees_in
+from aisa.wire.trees import Tree, is_list, is_tree, trees_in
 
 ANSWER_BYTES_MAX = 67_108_864  # of one answer's texts, which are kept; as much as a document may have
 OUTPUT_TEXT, REFUSAL = "output_text", "refusal"
@@ -59,7 +59,7 @@ class Message(Item):
         self._parts: list[Tree] = []
         self._kind = ""  # of the part that is open
         self._beginning = b""  # of its events
-        self.logprobs: list[object] = []
+        self.logprobs: list[Tree] = []
         self.annotations: list[Tree] = []
 
     def say(self, kind: str, text: str) -> list[Tree]:
@@ -230,10 +230,12 @@ class Output:
             message.texts += texts
         return beginning
 
-    def weigh(self, logprobs: list[object]) -> None:
-        """Add log-probabilities to the text that was said last."""
+    def weigh(self, logprobs: list[object]) -> list[Tree]:
+        """Add log-probabilities to the text that was said last, and return them as this protocol has them."""
+        told = [weighed(entry) for entry in trees_in(logprobs)]
         if self._message is not None:
-            self._message.logprobs += logprobs
+            self._message.logprobs += told
+        return told
 
     def _said(self, kind: str, text: str) -> list[Tree]:
         events = self._end_thought("completed")
@@ -303,6 +305,13 @@ class Output:
         self._bytes += len(text)
         if self._bytes > ANSWER_BYTES_MAX:
             raise ApiError("gateway_error", f"The answer is longer than {ANSWER_BYTES_MAX} characters, and is not kept any further.")
+
+
+def weighed(entry: Tree) -> Tree:
+    """Return a token with its log-probability. Its bytes and those of its rivals are always there, which chat completions may leave out."""
+    given = entry.get("bytes")
+    rivals = {"top_logprobs": [weighed(rival) for rival in trees_in(entry.get("top_logprobs"))]} if "top_logprobs" in entry else {}
+    return {**entry, "bytes": given if is_list(given) else list(str(entry.get("token") or "").encode()), **rivals}
 
 
 def flat(annotation: Tree) -> Tree:

@@ -15,7 +15,7 @@ from typing import Any, NamedTuple
 import msgspec
 
 from aisa.edge.account import UNIX_SECONDS_MAX
-from aisa.edge.app import BILLS, CHAT, PAGE, RESPONSES, ROUTES, Answering
+from aisa.edge.app import BILLS, CHAT, GEMINI, PAGE, RESPONSES, ROUTES, Answering
 from aisa.edge.routes import Route
 from aisa.errors import CODES
 from aisa.ledger.row import MARKS
@@ -276,7 +276,7 @@ def paths() -> Document:
     described: Document = {}
     known = shapes()
     for route in ROUTES + BILLS:
-        if route.path != PAGE:
+        if route.path not in (PAGE, GEMINI):  # Google describes its API itself
             described.setdefault(route.path, {})[route.method.lower()] = operation(route, known.pop(route.path))
     assert not known, f"shapes of routes that are not in the table: {list(known)}"
     return described

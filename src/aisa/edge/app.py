@@ -17,9 +17,11 @@ from aisa.edge.account import BALANCE, RECEIPT, USAGE, Accounts
 from aisa.edge.addresses import Addresses
 from aisa.edge.cors import CrossOrigin
 from aisa.edge.elsewhere import ELSEWHERE
+from aisa.edge.gemini import COUNT, KEY_HEADER, STREAM, asked_at, gemini_model, gemini_models, token_count
 from aisa.edge.idempotency import HEADER, IdempotencyStore, relay_idempotent
 from aisa.edge.models import model_list, one_model
 from aisa.edge.pages import Pages
+from aisa.edge.presented_key import bearer, secret_of
 from aisa.edge.refusals import Refusals
 from aisa.edge.routes import SHOWN_METHOD_CHARACTERS_MAX, Route, RouteTable, shown
 from aisa.errors import ApiError
@@ -32,14 +34,13 @@ from aisa.names import CLIENT_ID_CHARACTERS_MAX
 from aisa.relay import relay
 from aisa.wire.chat_door import CHAT_DOOR
 from aisa.wire.door import Door, refuse
+from aisa.wire.gemini_door import GEMINI_DOOR, GeminiDoor
 from aisa.wire.port import HeaderList
 from aisa.wire.reply import JSON_TYPE
 from aisa.wire.responses_door import RESPONSES_DOOR
 
 OPTIONS = "OPTIONS"
 PLAIN_DOOR = CHAT_DOOR  # whose words refusals are told in where no door was asked for
-#: Where others take a key in the address, where it ends up in logs.
-KEY_PARAMETERS = frozenset({"key", "api_key", "api-key", "apikey", "access_token"})
 
 
 class Page(msgspec.Struct, frozen=True):
@@ -109,12 +110,13 @@ class Edge:
             route = PREFLIGHT
         else:
             route, name = self._routes.find(request.method, request.path)
+        secret = None
         if route.needs_key:
-            key = self._key(request)
+            secret = secret_of(request, route.key_header)
+            key = self._dependencies.keys.verify(secret)
         if route.media_type is not None:
             sent = request.headers
             check_media(sent.get("content-type", JSON_TYPE), sent.get("content-encoding", "identity"))
-        secret = None if key is None else bearer(request.headers.get("authorization"))
         address = self.addresses.of(request)
         judged = Judged(route, name, secret, client_id(request), address, self.addresses.shown(address))
         request.memo = judged
@@ -124,7 +126,7 @@ class Edge:
     def refuse(self, error: ApiError, reply: Reply, request: Request | None) -> None:
         """Answer a request that never became one: refused by its head, bad framing, too large, too slow."""
         request_id = self._ids()
-        door = (None if request is None else self._routes.door(request.path)) or PLAIN_DOOR
+        door = (None if request is None else self._routes.door(request.method, request.path)) or PLAIN_DOOR
         key = None if request is None else self._dependencies.keys.known(bearer(request.headers.get("authorization")))
         refuse(reply, error, request_id, headers=[*self._headers(request, request_id), *self._limits(key)], door=door)
         address = None if request is None else self._shown_address(request)
@@ -163,6 +165,17 @@ class Edge:
 
     def call(self, visit: Visit, reply: Reply) -> Awaitable[None]:
         """Carry a call to its end."""
+        return self._carry(visit, reply, visit.door)
+
+    async def gemini(self, visit: Visit, reply: Reply) -> Page | None:
+        """Do what the address says with the model in it."""
+        asked = asked_at(visit.name, visit.request.query)
+        if asked.method == COUNT:
+            return Page(token_count(visit.request.body, asked, routes=self._dependencies.routes, key=visit.caller))
+        await self._carry(visit, reply, GeminiDoor(asked.model, stream=asked.method == STREAM))
+        return None
+
+    def _carry(self, visit: Visit, reply: Reply, door: Door) -> Awaitable[None]:
         request, judged = visit.request, visit.judged
         call = visit.call = Call(
             id=visit.id,
@@ -171,7 +184,7 @@ class Edge:
             created=int(self._wall_clock()),
             began=self._dependencies.timers.loop.time(),
             headers=visit.headers,
-            door=visit.door,
+            door=door,
             address=judged.address,
             shown_address=judged.shown_address,
             client_request_id=judged.client_request_id,
@@ -181,11 +194,15 @@ class Edge:
         return relay(call, reply, self._dependencies)
 
     async def models(self, visit: Visit, _reply: Reply) -> Page:
-        """List what the key may call."""
+        """List what the key may call, in Google's shape for its clients."""
+        if KEY_HEADER in visit.request.headers or visit.request.path.startswith(BETA):
+            return Page(gemini_models(self._dependencies.routes, visit.caller))
         return Page(model_list(self._dependencies.routes, visit.caller, self._created, now=self._wall_clock()))
 
     async def model(self, visit: Visit, _reply: Reply) -> Page:
-        """Describe one model."""
+        """Describe one model, in Google's shape for its clients."""
+        if KEY_HEADER in visit.request.headers or visit.request.path.startswith(BETA):
+            return Page(gemini_model(self._dependencies.routes, visit.caller, visit.name))
         return Page(one_model(self._dependencies.routes, visit.caller, visit.name, created=self._created, now=self._wall_clock()))
 
     async def bills(self, visit: Visit, _reply: Reply) -> Page:
@@ -226,16 +243,6 @@ class Edge:
     def _limits(self, key: Key | None) -> HeaderList:
         """Return what an answer to a key tells of its limits."""
         return [] if key is None else self._dependencies.admission.headers(key)
-
-    def _key(self, request: Request) -> Key:
-        given = request.headers.get("authorization")
-        secret = bearer(given)
-        if not secret and given:
-            raise ApiError("missing_api_key", "The Authorization header has no bearer token: send `Authorization: Bearer <your key>`.")
-        if not secret and any(field.partition("=")[0].lower() in KEY_PARAMETERS for field in request.query.split("&")):
-            message = "A key is not taken from the address, which ends up in logs. Send the header `Authorization: Bearer <your key>`."
-            raise ApiError("missing_api_key", message)
-        return self._dependencies.keys.verify(secret)
 
 
 #: What answers a route's requests: a page, or None if it has answered itself. Raises ApiError.
@@ -304,6 +311,8 @@ class Visit(msgspec.Struct):
 
 CHAT = "/v1/chat/completions"
 RESPONSES = "/v1/responses"
+BETA = "/v1beta"
+GEMINI = f"{BETA}/models/{{id}}"
 PAGE = "/"
 ROUTES: tuple[Route[Answering], ...] = (
     Route(
@@ -326,8 +335,19 @@ ROUTES: tuple[Route[Answering], ...] = (
         aliases=("/responses",),
         door=RESPONSES_DOOR,
     ),
-    Route("GET", "/v1/models", Edge.models, "List models", aliases=("/models",)),
-    Route("GET", "/v1/models/{id}", Edge.model, "Describe a model", aliases=("/models/{id}",)),
+    Route("GET", "/v1/models", Edge.models, "List models", aliases=("/models", f"{BETA}/models"), key_header=KEY_HEADER),
+    Route("GET", "/v1/models/{id}", Edge.model, "Describe a model", aliases=("/models/{id}", GEMINI), key_header=KEY_HEADER),
+    Route(
+        "POST",
+        GEMINI,
+        Edge.gemini,
+        "Generate content as Gemini's API does",
+        media_type=JSON_TYPE,
+        body_bytes_max=None,
+        aliases=("/v1/models/{id}",),
+        door=GEMINI_DOOR,
+        key_header=KEY_HEADER,
+    ),
     Route("GET", "/health/live", Edge.live, "Whether the process runs", needs_key=False, aliases=("/health",)),
     Route("GET", "/health/ready", Edge.ready, "Whether new calls are wanted", needs_key=False),
     Route("GET", "/openapi.json", Edge.file, "This document", needs_key=False),
@@ -340,14 +360,6 @@ BILLS: tuple[Route[Answering], ...] = (
     Route("GET", BALANCE, Edge.bills, "Get the balance"),
 )
 PREFLIGHT: Route[Answering] = Route(OPTIONS, "*", Edge.preflight, needs_key=False)
-
-
-def bearer(authorization: str | None) -> str | None:
-    """Return the secret of an `Authorization: Bearer` header, None if there is none; the scheme's case does not matter."""
-    if authorization is None:
-        return None
-    scheme, _, secret = authorization.partition(" ")
-    return secret.strip() if scheme.lower() == "bearer" else None
 
 
 def client_id(request: Request) -> str | None:

@@ -16,7 +16,7 @@ ELSEWHERE: Mapping[str, str] = MappingProxyType(
         "POST /v1/responses each time; its tokens are in the `usage` of the answer.",
         "/v1/messages": f"{_NOT_HERE} Anthropic API. {_OPENAI}",
         "/api/hello": f"{_NOT_HERE} Anthropic API. {_OPENAI}",
-        "/v1beta": f"{_NOT_HERE} Gemini API. {_OPENAI}",
+        "/v1beta": "Of Gemini's API there are models/MODEL:generateContent, streamGenerateContent and countTokens, and the list of models.",
         "/api/chat": f"{_NOT_HERE} Ollama API. {_OPENAI}",
         "/api/generate": f"{_NOT_HERE} Ollama API. {_OPENAI}",
         "/api/tags": f"{_NOT_HERE} Ollama API. {_OPENAI}",

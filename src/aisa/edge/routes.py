@@ -27,7 +27,8 @@ class Route(NamedTuple, Generic[Handler]):
 
     One part of `path` may be in braces and stands for any text without a slash; at the end for any text at all. `aliases` are the same
     route by other paths. A body must have the type `media_type`, and is ignored where that is None; it has at most `body_bytes_max` bytes,
-    where None is for the server's own limit. `door` is what its calls come through, in whose words refusals are told.
+    where None is for the server's own limit. `door` is what its calls come through, in whose words refusals are told;
+    `key_header` a further header in which a key may be.
     """
 
     method: str
@@ -39,6 +40,7 @@ class Route(NamedTuple, Generic[Handler]):
     body_bytes_max: int | None = IGNORED_BODY_BYTES_MAX
     aliases: tuple[str, ...] = ()
     door: Door | None = None
+    key_header: str = ""
 
 
 class RouteTable(Generic[Handler]):
@@ -76,13 +78,14 @@ class RouteTable(Generic[Handler]):
             raise ApiError("method_not_allowed", f"{shown(path)} takes {allowed[0]}, not {asked}.", allow=", ".join(allowed))
         return route, name
 
-    def door(self, path: str) -> Door | None:
-        """Return the door that a path leads to, if it leads to one."""
+    def door(self, method: str, path: str) -> Door | None:
+        """Return the door that a path leads to by a method, or by any if it has not this one; None if it leads to none."""
         try:
             by_method, _ = self._at(path)
         except ApiError:
             return None
-        return next((route.door for route in by_method.values()), None)
+        route = by_method.get(method) or next(iter(by_method.values()), None)
+        return None if route is None else route.door
 
     def methods(self, path: str) -> tuple[str, ...]:
         """Return the methods of a path. Raises ApiError unknown_endpoint, with a hint if there is a good one."""

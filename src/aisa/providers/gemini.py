@@ -26,6 +26,7 @@ from aisa.providers.report import read_refusal
 from aisa.providers.shape import Asked, Decoder, Target
 from aisa.providers.typed_stream import TypedDocument, TypedStream
 from aisa.wire.door import Request
+from aisa.wire.gemini import GeminiRequest
 
 NAME: str = "gemini"
 
@@ -36,10 +37,12 @@ DAILY_SECONDS = 3_600.0  # to wait where the quota of a day is used up, whatever
 
 def to_upstream(request: Request, target: Target) -> UpstreamRequest:
     """Write the request."""
+    headers = (("content-type", "application/json"), ("accept", "text/event-stream" if request.stream else "application/json"))
+    if isinstance(request, GeminiRequest):  # in the client's own bytes: all that Gemini has may be in them
+        return UpstreamRequest(path_of(target.model, stream=request.stream), headers + target.headers, request.body)
     chat = request.as_chat()
     concessions, fetches = Concessions(target, f"the model '{chat.model}'"), Fetches(wanted=target.fetches)
     written = request_of(chat, target, concessions=concessions, fetches=fetches)
-    headers = (("content-type", "application/json"), ("accept", "text/event-stream" if chat.stream else "application/json"))
     return UpstreamRequest(
         path=path_of(target.model, stream=chat.stream),
         headers=headers + target.headers,

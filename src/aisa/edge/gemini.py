@@ -1,0 +1,73 @@
+"""What Gemini's clients ask for beside answers, and what their addresses say: models in Google's shape, counts of tokens. Calls nobody."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+from urllib.parse import parse_qsl, unquote
+
+import msgspec
+
+from aisa.errors import ApiError
+from aisa.keys.rules import Key
+from aisa.routing import Entry, Routes, allow, visible
+from aisa.wire.content import input_tokens
+from aisa.wire.gemini import parse_gemini
+from aisa.wire.gemini_names import member
+from aisa.wire.request_content import content_of
+from aisa.wire.strict_json import parse_object
+from aisa.wire.trees import Tree, is_tree
+
+ANSWER, STREAM, COUNT = "generateContent", "streamGenerateContent", "countTokens"
+METHODS = [ANSWER, STREAM, COUNT]
+MODELS = "models/"
+KEY_HEADER = "x-goog-api-key"
+
+
+class Asked(NamedTuple):
+    """What an address asks for: a model, and what is to be done."""
+
+    model: str
+    method: str
+
+
+def asked_at(name: str, query: str) -> Asked:
+    """Read what stands behind `/models/` in an address. Raises ApiError unknown_endpoint, invalid_request."""
+    model, _, method = name.rpartition(":")
+    if not model or method not in METHODS:
+        raise ApiError(
+            "unknown_endpoint", f"Gemini's API here has {', '.join(METHODS)}, as in models/MODEL:{ANSWER}, and no other methods."
+        )
+    if method == STREAM and dict(parse_qsl(query)).get("alt") != "sse":
+        raise ApiError("invalid_request", "Streams are sent as server-sent events only. Add `?alt=sse` to the address.", param="alt")
+    return Asked(unquote(model), method)
+
+
+def token_count(body: bytes, asked: Asked, *, routes: Routes, key: Key) -> bytes:
+    """Return how many tokens a request comes to, by our own estimate: nobody is asked. Raises ApiError."""
+    entry = routes.find(asked.model)
+    allow(key, entry.name)
+    tree = parse_object(body)
+    inner = member(tree, "generateContentRequest")
+    request = parse_gemini(msgspec.json.encode(inner) if is_tree(inner) else body, asked.model, stream=False)
+    window = entry.offers[0].target.context_window
+    return msgspec.json.encode({"totalTokens": input_tokens(content_of(request.as_chat()), entry.offers[0].target.model, window)})
+
+
+def gemini_models(routes: Routes, key: Key) -> bytes:
+    """Return the models that a key may use."""
+    return msgspec.json.encode({"models": [described(entry) for entry in visible(routes, key).values()]})
+
+
+def gemini_model(routes: Routes, key: Key, name: str) -> bytes:
+    """Return one model. Raises ApiError unknown_model, model_not_allowed."""
+    entry = routes.find(unquote(name))
+    allow(key, entry.name)
+    return msgspec.json.encode(described(entry))
+
+
+def described(entry: Entry) -> Tree:
+    """Write one model."""
+    window = entry.offers[0].target.context_window
+    limits = {"inputTokenLimit": window, "outputTokenLimit": entry.settings.max_output_tokens}
+    known: Tree = {name: value for name, value in limits.items() if value is not None}
+    return {"name": MODELS + entry.name, "displayName": entry.name, **known, "supportedGenerationMethods": METHODS}

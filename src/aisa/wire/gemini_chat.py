@@ -1,0 +1,240 @@
+"""A Gemini request as the chat completion that it comes to: contents as messages, declarations as tools. Knows no model and no vendor.
+
+What only Google's servers do (search, stored caches, safety settings) is left out; Gemini itself is sent the client's own bytes.
+"""
+
+from __future__ import annotations
+
+from base64 import b64decode
+from binascii import Error as NotBase64
+from collections.abc import Iterator
+
+import msgspec
+
+from aisa.errors import ApiError
+from aisa.wire.gemini_names import list_at, member, tree_in, trees_at
+from aisa.wire.reasoning_details import MEMBER, SEALED_PREFIX, detail
+from aisa.wire.trees import Tree, is_list, is_tree, text_or_none
+
+#: Numbers and lists that mean the same in chat completions.
+SAME = {
+    "temperature": "temperature",
+    "topP": "top_p",
+    "topK": "top_k",
+    "candidateCount": "n",
+    "maxOutputTokens": "max_completion_tokens",
+    "stopSequences": "stop",
+    "seed": "seed",
+    "presencePenalty": "presence_penalty",
+    "frequencyPenalty": "frequency_penalty",
+    "responseLogprobs": "logprobs",
+    "logprobs": "top_logprobs",
+}
+SOUNDS = {"audio/wav": "wav", "audio/x-wav": "wav", "audio/mp3": "mp3", "audio/mpeg": "mp3"}
+RESULT = ("output", "result", "content", "error")  # the one member of a result that is a text
+DEPTH_MAX = 64  # of a schema; no JSON that we take is nested deeper
+
+
+def messages_of(tree: Tree) -> list[Tree]:
+    """Return the messages of a request. Raises ApiError missing_parameter, invalid_parameter_type."""
+    contents = member(tree, "contents")
+    if contents is None or contents == []:
+        raise ApiError("missing_parameter", "Missing required parameter: 'contents'.", param="contents")
+    if isinstance(contents, str):
+        contents = [{"role": "user", "parts": [{"text": contents}]}]
+    if not (is_list(contents) or is_tree(contents)):
+        raise ApiError("invalid_parameter_type", "Invalid type for 'contents': expected an array of contents.", param="contents")
+    messages = list(instructions(member(tree, "systemInstruction")))
+    pending: list[tuple[str, str]] = []  # calls that have no result yet, as id and name
+    for place, content in enumerate(contents if is_list(contents) else [contents]):
+        if not is_tree(content):
+            raise ApiError(
+                "invalid_parameter_type", f"Invalid type for 'contents[{place}]': expected an object.", param=f"contents[{place}]"
+            )
+        if member(content, "role") == "model":
+            message = said(content, place, pending)
+            messages += [message] if message else []
+        else:
+            messages += asked(content, place, pending)
+    return messages
+
+
+def instructions(given: object) -> Iterator[Tree]:
+    """Yield the system's message, if there is one."""
+    parts = [{"text": given}] if isinstance(given, str) else trees_at(given, "parts") if is_tree(given) else []
+    text = "\n".join([text for part in parts if (text := text_or_none(part.get("text")))])
+    if text:
+        yield {"role": "system", "content": text}
+
+
+def said(content: Tree, place: int, pending: list[tuple[str, str]]) -> Tree | None:
+    """Return what a model has said; None if that is nothing."""
+    texts: list[str] = []
+    calls: list[Tree] = []
+    details: list[Tree] = []
+    for order, part in enumerate(trees_at(content, "parts")):
+        seal = seal_in(member(part, "thoughtSignature"))
+        if seal:
+            details.append(detail(seal, len(details)))
+        call = member(part, "functionCall")
+        if is_tree(call):
+            name, call_id = str(member(call, "name") or ""), text_or_none(member(call, "id")) or f"call_{place}_{order}"
+            pending.append((call_id, name))
+            arguments = msgspec.json.encode(member(call, "args") or {}).decode()
+            calls.append({"id": call_id, "type": "function", "function": {"name": name, "arguments": arguments}})
+        elif part.get("thought") is not True and (text := text_or_none(part.get("text"))):
+            texts.append(text)
+    if not (texts or calls or details):
+        return None
+    message: Tree = {"role": "assistant", "content": "".join(texts) or None}
+    return message | ({"tool_calls": calls} if calls else {}) | ({MEMBER: details} if details else {})
+
+
+def seal_in(signature: object) -> str:
+    """Return the seal that we have put into a signature, which clients want as base64; nothing of Google's own."""
+    try:
+        text = b64decode(signature).decode() if isinstance(signature, str) else ""
+    except (NotBase64, ValueError):
+        return ""
+    return text if text.startswith(SEALED_PREFIX) else ""
+
+
+def asked(content: Tree, place: int, pending: list[tuple[str, str]]) -> list[Tree]:
+    """Return a user's message, behind the results of tools that stand in it."""
+    results: list[Tree] = []
+    parts: list[Tree] = []
+    for order, part in enumerate(trees_at(content, "parts")):
+        response = member(part, "functionResponse")
+        if is_tree(response):
+            results.append(result(response, pending))
+        else:
+            parts += written(part, f"contents[{place}].parts[{order}]")
+    if len(parts) == 1 and parts[0]["type"] == "text":
+        return [*results, {"role": "user", "content": parts[0]["text"]}]
+    return [*results, {"role": "user", "content": parts}] if parts else results
+
+
+def result(response: Tree, pending: list[tuple[str, str]]) -> Tree:
+    """Return a result as a tool's message: of the call with its id, else of the first of its name that has none yet."""
+    call_id, name = text_or_none(member(response, "id")) or "", str(member(response, "name") or "")
+    found = next((call for call in pending if call[0] == call_id), None) or next((call for call in pending if call[1] == name), None)
+    if found is not None:
+        pending.remove(found)
+    value = member(response, "response")
+    only = next(iter(value.items())) if is_tree(value) and len(value) == 1 else ("", None)
+    text = only[1] if only[0] in RESULT and isinstance(only[1], str) else msgspec.json.encode(value).decode()
+    return {"role": "tool", "tool_call_id": found[0] if found else call_id or name, "content": text}
+
+
+def written(part: Tree, param: str) -> list[Tree]:
+    """Return a part of a user's as content parts."""
+    text, data, file = part.get("text"), member(part, "inlineData"), member(part, "fileData")
+    if isinstance(text, str):
+        return [{"type": "text", "text": text}] if text else []
+    if is_tree(data):
+        kind, content = str(member(data, "mimeType") or ""), str(member(data, "data") or "")
+        content = content.replace("-", "+").replace("_", "/")
+        if kind.startswith("image/"):
+            return [{"type": "image_url", "image_url": {"url": f"data:{kind};base64,{content}"}}]
+        if kind in SOUNDS:
+            return [{"type": "input_audio", "input_audio": {"data": content, "format": SOUNDS[kind]}}]
+        name = str(member(data, "displayName") or "file")
+        return [{"type": "file", "file": {"filename": name, "file_data": f"data:{kind};base64,{content}"}}]
+    if is_tree(file):
+        uri = str(member(file, "fileUri") or "")
+        if str(member(file, "mimeType") or "image/").startswith("image/"):
+            return [{"type": "image_url", "image_url": {"url": uri}}]
+        return [{"type": "file", "file": {"file_id": uri}}]
+    if any(member(part, name) is not None for name in ("executableCode", "codeExecutionResult", "toolCall", "toolResponse")):
+        return []  # of Google's own tools
+    raise ApiError("invalid_request", f"The part at {param} has no text, data, file or result of a function.", param=param)
+
+
+def tools_of(tree: Tree) -> list[Tree]:
+    """Return the functions that a request declares; what Google's servers run is left out."""
+    tools: list[Tree] = []
+    for tool in trees_at(tree, "tools"):
+        for declared in trees_at(tool, "functionDeclarations"):
+            schema = member(declared, "parametersJsonSchema")
+            if schema is None and member(declared, "parameters") is not None:
+                schema = json_schema(member(declared, "parameters"))
+            function: Tree = {"name": member(declared, "name")}
+            for name, value in (("description", member(declared, "description")), ("parameters", schema)):
+                function |= {} if value is None else {name: value}
+            tools.append({"type": "function", "function": function})
+    return tools
+
+
+def json_schema(schema: object, depth: int = 0) -> object:
+    """Return a schema of Google's, a subset of OpenAPI's with types in capitals, as JSON Schema."""
+    if is_list(schema):
+        return [json_schema(item, depth + 1) for item in schema]
+    if not is_tree(schema) or depth > DEPTH_MAX:
+        return schema
+    fitted: Tree = {}
+    for name, value in schema.items():
+        if name == "type" and isinstance(value, str):
+            fitted["type"] = [value.lower(), "null"] if schema.get("nullable") is True else value.lower()
+        elif name == "properties" and is_tree(value):
+            fitted[name] = {key: json_schema(inner, depth + 2) for key, inner in value.items()}
+        elif name in ("items", "anyOf", "any_of"):
+            fitted["anyOf" if name == "any_of" else name] = json_schema(value, depth + 1)
+        elif name not in ("nullable", "propertyOrdering", "property_ordering"):
+            fitted[BOUNDS.get(name, name)] = int(value) if name in BOUNDS and isinstance(value, str) and value.isdecimal() else value
+    return fitted
+
+
+#: Bounds, which Google writes as text, under both spellings.
+BOUNDS = {
+    spelling: name
+    for name in ("minItems", "maxItems", "minLength", "maxLength", "minProperties", "maxProperties")
+    for spelling in (name, name[:3] + "_" + name[3:].lower())
+}
+
+
+def choice_of(tree: Tree) -> object:
+    """Return how functions are to be called; None if nothing is said."""
+    config = tree_in(tree_in(tree, "toolConfig"), "functionCallingConfig")
+    mode = str(member(config, "mode") or "").upper()
+    names = [name for name in list_at(config, "allowedFunctionNames") if isinstance(name, str)]
+    if mode == "NONE":
+        return "none"
+    if mode == "ANY" and len(names) == 1:
+        return {"type": "function", "function": {"name": names[0]}}
+    if mode in ("ANY", "VALIDATED") and names:
+        allowed = [{"type": "function", "function": {"name": name}} for name in names]
+        return {"type": "allowed_tools", "allowed_tools": {"mode": "required" if mode == "ANY" else "auto", "tools": allowed}}
+    return "required" if mode == "ANY" else "auto" if mode else None
+
+
+def chat_tree(tree: Tree, model: str, *, stream: bool) -> Tree:
+    """Return the chat completion that a request comes to. Raises ApiError."""
+    chat: Tree = {"model": model, "messages": messages_of(tree), "stream": stream}
+    tools = tools_of(tree)
+    if tools:
+        chat["tools"] = tools
+        if (choice := choice_of(tree)) is not None:
+            chat["tool_choice"] = choice
+    config = tree_in(tree, "generationConfig")
+    chat |= {ours: value for name, ours in SAME.items() if (value := member(config, name)) is not None}
+    if chat.get("logprobs") is not True:
+        chat.pop("top_logprobs", None)
+    chat |= form_of(config)
+    level = member(tree_in(config, "thinkingConfig"), "thinkingLevel")
+    if isinstance(level, str) and "UNSPECIFIED" not in level.upper():
+        chat["reasoning_effort"] = level.lower()
+    if isinstance(tier := member(tree, "serviceTier"), str) and tier not in ("unspecified", "standard"):
+        chat["service_tier"] = tier
+    return chat
+
+
+def form_of(config: Tree) -> Tree:
+    """Return the form that an answer is to have."""
+    if member(config, "responseMimeType") != "application/json":
+        return {}
+    schema = member(config, "responseJsonSchema")
+    if schema is None and member(config, "responseSchema") is not None:
+        schema = json_schema(member(config, "responseSchema"))
+    if schema is None:
+        return {"response_format": {"type": "json_object"}}
+    return {"response_format": {"type": "json_schema", "json_schema": {"name": "answer", "schema": schema}}}

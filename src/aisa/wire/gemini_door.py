@@ -1,0 +1,138 @@
+"""The front door of Gemini's API: a client's request in, and everything that it is sent. Knows no vendor.
+
+Its clients read lines `data: {json}` and nothing else: no comment, no event's name, no `[DONE]`. What came from Gemini itself passes.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from aisa.answer import OUTPUT, Identity, Part, Piece, Report, together
+from aisa.errors import ApiError
+from aisa.wire.content import Content
+from aisa.wire.door import Door, Encoder, Refused, Request
+from aisa.wire.gemini import parse_gemini
+from aisa.wire.gemini_events import Candidates, error_tree
+from aisa.wire.lenient_json import encode
+from aisa.wire.port import HeaderList
+from aisa.wire.reply import JSON_TYPE, error_headers
+from aisa.wire.request_content import content_of
+from aisa.wire.sse import data_event
+from aisa.wire.trees import Tree, is_tree, trees_in
+
+PROTOCOL = "gemini"
+#: An empty text is all that its clients bear while there is nothing to say.
+SILENCE = data_event(b'{"candidates":[{"content":{"role":"model","parts":[{"text":""}]},"index":0}]}')
+
+
+class StreamEncoder:
+    """Writes a stream. The end, and what vendors call the end, comes only once the bill is settled."""
+
+    def __init__(self, identity: Identity) -> None:
+        self.headers: HeaderList = [("content-type", "text/event-stream; charset=utf-8")]
+        self._candidates = Candidates(identity)
+        self._owed = 0  # tokens of what is not whole yet
+
+    def write(self, parts: Sequence[Part]) -> Piece | None:
+        """Return the events for these parts as one piece."""
+        pieces: list[Piece] = []
+        for part in parts:
+            if isinstance(part, Piece):
+                pieces.append(part)
+                continue
+            events = self._candidates.take(part)
+            self._owed += part.tokens
+            if events:
+                carries = isinstance(part, OUTPUT) or self._owed > 0
+                pieces += [Piece(event_of(event), 0) for event in events[:-1]]
+                pieces.append(Piece(event_of(events[-1]), self._owed, carries=carries))
+                self._owed = 0
+        return together(pieces)[0] if pieces else None
+
+    def failure(self, error: ApiError, request_id: str) -> bytes:
+        """Return the event that ends a stream which failed."""
+        return event_of(error_tree(error, request_id))
+
+    def closing(self, parts: Sequence[Part]) -> bytes:
+        """Return the event with finishes and usage."""
+        passed = [part.data for part in parts if isinstance(part, Piece)]
+        if passed:
+            return b"".join(passed)
+        report = next((part for part in parts if isinstance(part, Report)), None)
+        return event_of(self._candidates.last(report))
+
+
+class DocumentEncoder:
+    """Writes one document."""
+
+    def __init__(self, identity: Identity) -> None:
+        self.headers: HeaderList = [("content-type", JSON_TYPE)]
+        self._candidates = Candidates(identity)
+        self._content: dict[int, list[Tree]] = {}
+
+    def write(self, parts: Sequence[Part]) -> Piece | None:
+        """Keep the parts: a document is sent when it is whole."""
+        for part in parts:
+            for event in self._candidates.take(part):
+                for candidate in trees_in(event["candidates"]):
+                    self._add(candidate)
+        return None
+
+    def failure(self, error: ApiError, request_id: str) -> bytes:
+        """Return the error in place of the document."""
+        return encode(error_tree(error, request_id))
+
+    def closing(self, parts: Sequence[Part]) -> bytes:
+        """Return the document."""
+        passed = [part.data for part in parts if isinstance(part, Piece)]
+        if passed:
+            return b"".join(passed)
+        self.write(parts)
+        report = next((part for part in parts if isinstance(part, Report)), None)
+        return encode(self._candidates.last(report, self._content))
+
+    def _add(self, candidate: Tree) -> None:
+        content, index = candidate.get("content"), candidate.get("index")
+        known = self._content.setdefault(index if isinstance(index, int) else 0, [])
+        for part in trees_in(content.get("parts")) if is_tree(content) else ():
+            known.append(part)
+
+
+def event_of(event: Tree) -> bytes:
+    """Write an event."""
+    return data_event(encode(event))
+
+
+class GeminiDoor:
+    """The door to one model: name and manner stand in the address, and not in the body."""
+
+    protocol = PROTOCOL
+    keep_alive = SILENCE
+
+    def __init__(self, model: str = "", *, stream: bool = False) -> None:
+        self._model = model
+        self._stream = stream
+
+    def read(self, body: bytes) -> Request:
+        """Return the request in a body. Raises ApiError."""
+        return parse_gemini(body, self._model, stream=self._stream)
+
+    def content(self, request: Request) -> Content:
+        """Return what a request holds."""
+        return content_of(request.as_chat())
+
+    def encoder(self, request: Request, *, call_id: str, created: int) -> Encoder:
+        """Return what writes the answer."""
+        identity = Identity(call_id, created, request.model)
+        return StreamEncoder(identity) if request.stream else DocumentEncoder(identity)
+
+    def failure(self, error: ApiError, request_id: str) -> bytes:
+        """Return the event that ends a stream which failed."""
+        return event_of(error_tree(error, request_id))
+
+    def refused(self, error: ApiError, request_id: str) -> Refused:
+        """Return an error as a whole answer."""
+        return Refused(error.status, [("content-type", JSON_TYPE), *error_headers(error)], encode(error_tree(error, request_id)))
+
+
+GEMINI_DOOR: Door = GeminiDoor()

@@ -1,0 +1,142 @@
+"""Parts of an answer as Gemini's candidates, and failures as Google's errors. Frames nothing."""
+
+from __future__ import annotations
+
+from base64 import b64encode
+
+import msgspec
+
+from aisa.answer import Arguments, Extra, Finish, Identity, Part, Reasoning, Refusal, Report, Text, ToolCall
+from aisa.errors import ApiError
+from aisa.wire.trees import Tree, is_tree, trees_in
+
+CALL_BYTES_MAX = 8 << 20  # of the arguments of one call, which are held until they are whole: beyond what a model writes in one answer
+FINISHES = {"stop": "STOP", "tool_calls": "STOP", "function_call": "STOP", "length": "MAX_TOKENS", "content_filter": "SAFETY"}
+STATUS_NAMES = {
+    401: "UNAUTHENTICATED",
+    402: "FAILED_PRECONDITION",
+    403: "PERMISSION_DENIED",
+    404: "NOT_FOUND",
+    409: "ABORTED",
+    429: "RESOURCE_EXHAUSTED",
+    500: "INTERNAL",
+    504: "DEADLINE_EXCEEDED",
+}
+DETAIL = "type.googleapis.com/google.rpc."
+
+
+class Candidates:
+    """The candidates of one answer while it comes. Calls are whole or nothing here, so their arguments are gathered."""
+
+    def __init__(self, identity: Identity) -> None:
+        self._identity = identity
+        self._call: tuple[ToolCall, list[str], int] | None = None
+        self._seal = ""  # that goes with the next call
+        self.finishes: dict[int, str] = {}
+
+    def take(self, part: Part) -> list[Tree]:
+        """Return what a part comes to: parts of Gemini's, each with the choice that it is of. Raises ApiError."""
+        match part:
+            case Identity():
+                self._identity = part
+                return []
+            case Text(choice, text) | Refusal(choice, text):
+                return [*self.whole(), self.event(choice, [{"text": text}])] if text else []
+            case Reasoning(choice, text, _, signature):
+                self._seal = signature or self._seal
+                return [*self.whole(), self.event(choice, [{"text": text, "thought": True}])] if text else []
+            case ToolCall():
+                begun = self.whole()
+                self._call = (part, [], 0)
+                return begun
+            case Arguments(_, _, text):
+                self._gather(text)
+                return []
+            case Extra(choice, name, value, _, beside):
+                given = [] if beside else media_in(name, value)
+                return [*self.whole(), self.event(choice, given)] if given else []
+            case Finish(choice, reason):
+                self.finishes[choice] = FINISHES.get(reason, "STOP")
+                return self.whole()
+            case _:
+                return []
+
+    def whole(self) -> list[Tree]:
+        """Return the call that is complete now, if one was begun."""
+        if self._call is None:
+            return []
+        (call, pieces, _), self._call = self._call, None
+        try:
+            args: object = msgspec.json.decode("".join(pieces) or "{}")
+        except msgspec.DecodeError:
+            args = {"arguments": "".join(pieces)}
+        part: Tree = {"functionCall": {"id": call.id, "name": call.name, "args": args if is_tree(args) else {"arguments": args}}}
+        if self._seal:
+            part["thoughtSignature"] = b64encode(self._seal.encode()).decode()
+            self._seal = ""
+        return [self.event(call.choice, [part])]
+
+    def event(self, choice: int, parts: list[Tree]) -> Tree:
+        """Return an event of one candidate."""
+        return self._with_head({"candidates": [{"content": {"role": "model", "parts": parts}, "index": choice}]})
+
+    def last(self, report: Report | None, content: dict[int, list[Tree]] | None = None) -> Tree:
+        """Return the event that ends the answer, or the whole of it with its `content`, by choice."""
+        seal: Tree = {"thoughtSignature": b64encode(self._seal.encode()).decode()} if self._seal else {}
+        said = content or {}
+        candidates: list[Tree] = [
+            {"content": {"role": "model", "parts": said.get(choice) or [{"text": "", **seal}]}, "finishReason": reason, "index": choice}
+            for choice, reason in sorted((self.finishes or {0: "STOP"}).items())
+        ]
+        usage: Tree = {} if report is None else {"usageMetadata": metadata_of(report)}
+        return self._with_head({"candidates": candidates, **usage})
+
+    def _gather(self, text: str) -> None:
+        if self._call is None:
+            return
+        call, pieces, size = self._call
+        if size + len(text) > CALL_BYTES_MAX:
+            raise ApiError("gateway_error", "The model's call of a tool is too long to be sent whole, as this API wants it.")
+        pieces.append(text)
+        self._call = (call, pieces, size + len(text))
+
+    def _with_head(self, event: Tree) -> Tree:
+        return {**event, "modelVersion": self._identity.model, "responseId": self._identity.id}
+
+
+def media_in(name: str, value: object) -> list[Tree]:
+    """Return pictures and sound as parts; none of what else is carried along."""
+    found: list[Tree] = []
+    for picture in trees_in(value) if name == "images" else ():
+        image = picture.get("image_url")
+        kind, comma, data = str(image.get("url") if is_tree(image) else "").removeprefix("data:").partition(";base64,")
+        if comma:
+            found.append({"inlineData": {"mimeType": kind, "data": data}})
+    if name == "audio" and is_tree(value) and isinstance(value.get("data"), str):
+        found.append({"inlineData": {"mimeType": "audio/l16;rate=24000", "data": value["data"]}})
+    return found
+
+
+def metadata_of(report: Report) -> Tree:
+    """Write a report as Gemini does: thinking beside what was said."""
+    usage = report.usage
+    metadata: Tree = {
+        "promptTokenCount": usage.input_tokens,
+        "candidatesTokenCount": usage.output_tokens - usage.reasoning_tokens,
+        "totalTokenCount": usage.input_tokens + usage.output_tokens,
+    }
+    for name, count in (("thoughtsTokenCount", usage.reasoning_tokens), ("cachedContentTokenCount", usage.cached_tokens)):
+        metadata |= {name: count} if count else {}
+    return metadata
+
+
+def error_tree(error: ApiError, request_id: str) -> Tree:
+    """Write a failure as Google's APIs do. It must be the only member of its event, and its code a number."""
+    param = {} if error.param is None else {"param": error.param}
+    details: list[Tree] = [
+        {"@type": f"{DETAIL}ErrorInfo", "reason": error.code.upper(), "domain": "aisa", "metadata": {"request_id": request_id, **param}}
+    ]
+    if error.retry_after is not None:
+        details.append({"@type": f"{DETAIL}RetryInfo", "retryDelay": f"{error.retry_after}s"})
+    status = STATUS_NAMES.get(error.status, "UNAVAILABLE" if error.status >= 500 else "INVALID_ARGUMENT")
+    return {"error": {"code": error.status, "message": error.message, "status": status, "details": details}}

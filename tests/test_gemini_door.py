@@ -1,0 +1,411 @@
+"""Gemini's door: requests in both spellings, answers of every dialect in Gemini's words, and its bytes where the vendor speaks them too."""
+
+from __future__ import annotations
+
+import json
+from base64 import b64encode
+from typing import Any
+
+import httpx2
+import pytest
+from google import genai
+from google.genai import errors, types
+from google.genai.types import HttpOptions
+
+from aisa.config.schema import Prices
+from aisa.errors import ApiError
+from aisa.ledger.row import CallRow
+from aisa.providers import gemini, openai
+from aisa.testing.clock import run_virtual
+from aisa.wire.door import Request
+from aisa.wire.gemini_door import SILENCE, GeminiDoor
+from rig import DONE, OPENING, Break, MemoryClient, Rig, Script, ScriptedUpstream, Stall, chunk, document, text, usage
+from server import Server
+from test_gemini import LAST, event, says
+
+BODY: dict[str, Any] = {"contents": [{"role": "user", "parts": [{"text": "Hi"}]}]}
+
+
+def read(body: dict[str, Any], *, stream: bool = False) -> Request:
+    """A request at the door."""
+    return GeminiDoor("fast", stream=stream).read(json.dumps(body).encode())
+
+
+def chat(body: dict[str, Any]) -> dict[str, Any]:
+    """The chat completion that a request comes to."""
+    return {name: json.loads(bytes(value)) for name, value in read(body).as_chat().fields.items()}
+
+
+# Requests
+
+SPELLED = {
+    "contents": [
+        {"role": "user", "parts": [{"text": "See"}, {"inlineData": {"data": "eA==", "mime_type": "image/png"}}]},
+        {
+            "role": "model",
+            "parts": [
+                {"text": "hm", "thought": True},
+                {"functionCall": {"id": "c1", "args": {"a": 1}, "name": "f"}, "thoughtSignature": "c2ln"},
+            ],
+        },
+        {"role": "user", "parts": [{"function_response": {"name": "f", "response": {"r": 1}}}]},
+    ],
+    "systemInstruction": {"parts": [{"text": "sys"}], "role": "user"},
+    "tools": [{"functionDeclarations": [{"name": "f", "parameters_json_schema": {"type": "object"}}]}, {"googleSearch": {}}],
+    "toolConfig": {"functionCallingConfig": {"mode": "VALIDATED"}},
+    "serviceTier": "priority",
+    "generationConfig": {
+        "temperature": 0.1,
+        "maxOutputTokens": 9,
+        "stopSequences": ["x"],
+        "responseMimeType": "application/json",
+        "responseJsonSchema": {"type": "object"},
+        "thinkingConfig": {"include_thoughts": True, "thinking_level": "HIGH"},
+    },
+}
+COMES_TO = {
+    "model": "fast",
+    "messages": [
+        {"role": "system", "content": "sys"},
+        {
+            "role": "user",
+            "content": [{"type": "text", "text": "See"}, {"type": "image_url", "image_url": {"url": "data:image/png;base64,eA=="}}],
+        },
+        {
+            "role": "assistant",
+            "content": None,
+            "tool_calls": [{"id": "c1", "type": "function", "function": {"name": "f", "arguments": '{"a":1}'}}],
+        },
+        {"role": "tool", "tool_call_id": "c1", "content": '{"r":1}'},
+    ],
+    "stream": False,
+    "tools": [{"type": "function", "function": {"name": "f", "parameters": {"type": "object"}}}],
+    "tool_choice": "auto",
+    "temperature": 0.1,
+    "max_completion_tokens": 9,
+    "stop": ["x"],
+    "response_format": {"type": "json_schema", "json_schema": {"name": "answer", "schema": {"type": "object"}}},
+    "reasoning_effort": "high",
+    "service_tier": "priority",
+}
+
+
+def test_what_googles_python_client_sends_is_a_chat_completion() -> None:
+    """Every member, in whichever spelling; results find their calls by name; what only Google runs is left out."""
+    assert chat(SPELLED) == COMES_TO
+    request = read(SPELLED)
+    assert (request.model, request.max_tokens, request.bounds_reasoning, request.tier()) == ("fast", 9, True, ("priority", "serviceTier"))
+
+
+def snake(value: Any) -> Any:
+    """The same with underscores, but for what stands in arguments, results and schemas."""
+    free = ("args", "response", "parameters_json_schema", "responseJsonSchema")
+    if isinstance(value, dict):
+        words = {name: "".join("_" + letter.lower() if letter.isupper() else letter for letter in name) for name in value}
+        return {words[name]: inner if name in free else snake(inner) for name, inner in value.items()}
+    return [snake(item) for item in value] if isinstance(value, list) else value
+
+
+def test_both_spellings_mean_the_same() -> None:
+    """In every member that is Google's."""
+    assert chat(snake(SPELLED)) == chat(SPELLED)
+
+
+def test_googles_schemas_become_json_schema() -> None:
+    """Types in small letters, what may be null said as JSON Schema says it, bounds as numbers; names of properties stay."""
+    schema = {
+        "type": "OBJECT",
+        "properties": {"type": {"type": "STRING", "nullable": True}, "n": {"type": "ARRAY", "items": {"type": "INTEGER"}, "minItems": "2"}},
+        "propertyOrdering": ["type"],
+    }
+    told = chat(BODY | {"tools": [{"functionDeclarations": [{"name": "f", "parameters": schema}]}]})["tools"][0]["function"]["parameters"]
+    assert told == {
+        "type": "object",
+        "properties": {"type": {"type": ["string", "null"]}, "n": {"type": "array", "items": {"type": "integer"}, "minItems": 2}},
+    }
+
+
+@pytest.mark.parametrize(
+    ("body", "code", "param"),
+    [
+        ({}, "missing_parameter", "contents"),
+        ({"contents": []}, "missing_parameter", "contents"),
+        ({"contents": [1]}, "invalid_parameter_type", "contents[0]"),
+        ({"contents": [{"parts": [{"hologram": 1}]}]}, "invalid_request", "contents[0].parts[0]"),
+        (BODY | {"Contents": []}, "json_parse_error", None),
+        (BODY | {"generationConfig": {"maxoutputtokens": 5}}, "json_parse_error", None),
+        (BODY | {"generationConfig": {"temperature": "hot"}}, "invalid_parameter_type", "temperature"),
+    ],
+)
+def test_what_cannot_be_read_is_refused_by_name(body: dict[str, Any], code: str, param: str | None) -> None:
+    """Bad shapes, and names that others would take for ours."""
+    with pytest.raises(ApiError) as refused:
+        read(body)
+    assert refused.value.code == code
+    assert param is None or refused.value.param == param
+
+
+# Answers
+
+
+def made(
+    *steps: Any,
+    dialect: Any = openai,
+    stream: bool = True,
+    body: dict[str, Any] = BODY,
+    client: MemoryClient | None = None,
+    scripts: list[Script] | None = None,
+) -> tuple[MemoryClient, CallRow, Rig]:
+    """Make one call through the door; input costs 1 and output 2 dollars a million."""
+    headers = {"content-type": "text/event-stream"} if stream else {}
+    rig = Rig(*[ScriptedUpstream(script) for script in scripts or [Script(list(steps), headers=headers)]], prices=Prices(input=1, output=2))
+    rig.dependencies.dialects = {"openai": dialect}
+    client = client or MemoryClient()
+    run_virtual(rig.call(client, json.dumps(body).encode(), door=GeminiDoor("fast", stream=stream)))
+    return client, rig.rows[-1], rig
+
+
+def events(client: MemoryClient) -> list[dict[str, Any]]:
+    """The events that a client has: lines of `data: {json}` and nothing else."""
+    lines = [line for line in client.body.decode().split("\n") if line]
+    assert all(line.startswith("data: {") for line in lines)
+    return [json.loads(line.removeprefix("data: ")) for line in lines]
+
+
+def said(client: MemoryClient) -> str:
+    """The text in them."""
+    return "".join(
+        part.get("text", "")
+        for each in events(client)
+        for candidate in each.get("candidates", ())
+        for part in candidate["content"]["parts"]
+    )
+
+
+FINISH = [chunk({}, "stop"), usage(9, 2), DONE]
+
+
+def test_a_stream_of_another_dialect_comes_in_geminis_events() -> None:
+    """Texts as they come, then one event with finish and usage, behind the settlement."""
+    client, row, _ = made(*text("one ", "two "), *FINISH)
+    *_, last = events(client)
+    assert said(client) == "one two "
+    assert last["candidates"][0]["finishReason"] == "STOP"
+    assert last["usageMetadata"] == {"promptTokenCount": 9, "candidatesTokenCount": 2, "totalTokenCount": 11}
+    assert [each for each in events(client)[:-1] if "finishReason" in each["candidates"][0]] == []
+    assert (row.outcome, row.billed.output_tokens, client.headers["content-type"]) == ("completed", 2, "text/event-stream; charset=utf-8")
+    for each in events(client):
+        types.GenerateContentResponse.model_validate(each)
+
+
+def test_calls_come_whole() -> None:
+    """With name, id and arguments in one part, whatever pieces they came in; a finish for calls is STOP here."""
+    first = {"tool_calls": [{"index": 0, "id": "c1", "type": "function", "function": {"name": "f", "arguments": ""}}]}
+    pieces = [chunk({"tool_calls": [{"index": 0, "function": {"arguments": each}}]}) for each in ('{"a":', "1}")]
+    second = {"tool_calls": [{"index": 1, "id": "c2", "type": "function", "function": {"name": "g", "arguments": "{}"}}]}
+    client, row, _ = made(chunk(OPENING), chunk(first), *pieces, chunk(second), chunk({}, "tool_calls"), usage(9, 8), DONE)
+    parts = [part for each in events(client) for part in each["candidates"][0]["content"]["parts"]]
+    assert parts == [
+        {"functionCall": {"id": "c1", "name": "f", "args": {"a": 1}}},
+        {"functionCall": {"id": "c2", "name": "g", "args": {}}},
+        {"text": ""},
+    ]
+    assert events(client)[-1]["candidates"][0]["finishReason"] == "STOP"
+    assert row.billed.output_tokens == 8
+
+
+def test_a_document_of_another_dialect_is_one_of_geminis() -> None:
+    """With thinking beside what was said."""
+    client, row, _ = made(document("Hello."), stream=False)
+    answer = json.loads(client.body)
+    assert answer["candidates"] == [{"content": {"role": "model", "parts": [{"text": "Hello."}]}, "finishReason": "STOP", "index": 0}]
+    assert (answer["usageMetadata"]["totalTokenCount"], row.outcome) == (12, "completed")
+    types.GenerateContentResponse.model_validate(answer)
+
+
+def test_geminis_own_events_pass_but_the_end_waits_for_the_bill() -> None:
+    """All that Gemini says, also what we do not know; the request in the client's own bytes."""
+    asked = SPELLED | {"generationConfig": {"temperature": 0.1}, "brandNew": {"any": 1}}
+    odd = {
+        "candidates": [{"content": {"role": "model", "parts": [{"text": "one "}]}, "index": 0, "brandNew": [1]}],
+        "modelVersion": "some-model",
+    }
+    client, row, rig = made(event(odd), LAST, dialect=gemini, body=asked)
+    first, second, last = events(client)
+    assert first == odd
+    assert ("finishReason" in second["candidates"][0], "usageMetadata" in second) == (False, False)
+    assert (last["candidates"][0]["finishReason"], last["usageMetadata"]["totalTokenCount"], said(client)) == ("STOP", 110, "one two")
+    assert (row.outcome, row.cost) == ("completed", 120_000)
+    upstream = rig.dependencies.upstreams["a"]
+    assert isinstance(upstream, ScriptedUpstream)
+    assert json.loads(upstream.requests[0].body) == asked
+
+
+def test_geminis_own_document_passes() -> None:
+    """As it came."""
+    whole = LAST.removeprefix(b"data: ").strip()
+    client, row, _ = made(whole, dialect=gemini, stream=False)
+    assert (client.body, row.cost) == (whole, 120_000)
+
+
+@pytest.mark.parametrize("dialect", [openai, gemini], ids=["openai", "gemini"])
+def test_a_failure_after_text_is_an_event_of_nothing_but_the_error(dialect: Any) -> None:
+    """With a number for its code; no finish, no usage; what arrived is billed."""
+    begun = text("one ", "two ") if dialect is openai else [says("one "), says("two ")]
+    client, row, _ = made(*begun, Break(), dialect=dialect)
+    *before, last = events(client)
+    assert (list(last), last["error"]["code"], last["error"]["status"]) == (["error"], 502, "UNAVAILABLE")
+    assert all("finishReason" not in each["candidates"][0] for each in before)
+    assert (row.outcome, row.billed.output_tokens) == ("cut", 2)
+
+
+def test_a_failure_before_text_has_its_status_and_googles_shape() -> None:
+    """And the codes of ours in its details."""
+    client, _, _ = made(Break())
+    error = json.loads(client.body)["error"]
+    assert (client.status, error["code"], error["status"], error["details"][0]["reason"]) == (
+        502,
+        502,
+        "UNAVAILABLE",
+        "UPSTREAM_UNAVAILABLE",
+    )
+
+
+def test_who_leaves_pays_for_what_arrived() -> None:
+    """As at every door."""
+    _, row, _ = made(*text("one "), Stall(1), chunk({"content": "two "}), Stall(), client=MemoryClient(leaves_after=1))
+    assert (row.outcome, row.billed.output_tokens) == ("client_gone", 1)
+
+
+def test_a_silence_is_filled_with_empty_texts() -> None:
+    """Nothing else is borne by its clients."""
+    client, _, _ = made(Stall())
+    assert client.writes[:3] == [SILENCE] * 3
+    assert json.loads(client.writes[3].removeprefix(b"data: "))["error"]["code"] == 504
+
+
+def test_a_seal_travels_as_the_signature_of_the_next_call() -> None:
+    """In base64, as clients want it, and comes back as what it was."""
+    seal = "aisa1.c2VhbA"
+    part = {"functionCall": {"id": "c1", "name": "f", "args": {}}, "thoughtSignature": b64encode(seal.encode()).decode()}
+    history = [
+        BODY["contents"][0],
+        {"role": "model", "parts": [part]},
+        {"role": "user", "parts": [{"functionResponse": {"id": "c1", "name": "f", "response": {"output": "1"}}}]},
+    ]
+    [_, told, result] = chat({"contents": history})["messages"]
+    assert told["reasoning_details"] == [{"type": "reasoning.encrypted", "data": seal, "format": "unknown", "index": 0}]
+    assert result == {"role": "tool", "tool_call_id": "c1", "content": "1"}
+
+
+# Google's own client against a running server
+
+
+def client_of(server: Server, key: str | None = None, version: str = "v1") -> genai.Client:
+    """Set up by address and key alone."""
+    return genai.Client(api_key=key or server.key, http_options=HttpOptions(base_url=server.url, api_version=version))
+
+
+@pytest.mark.parametrize("version", ["v1", "v1beta"])
+def test_googles_client_talks_to_the_embedded_model(server: Server, version: str) -> None:
+    """Document, stream, count and list."""
+    client = client_of(server, version=version)
+    answer = client.models.generate_content(model="gemini-x", contents="Say hello.")
+    assert answer.text
+    assert answer.candidates is not None
+    assert answer.candidates[0].finish_reason in (types.FinishReason.STOP, types.FinishReason.MAX_TOKENS)
+    assert answer.usage_metadata is not None
+    assert (answer.usage_metadata.total_token_count or 0) > 0
+    pieces = list(client.models.generate_content_stream(model="gemini-x", contents="Say hello."))
+    assert len(pieces) > 1
+    assert pieces[-1].candidates is not None
+    assert pieces[-1].candidates[0].finish_reason is not None
+    assert (client.models.count_tokens(model="gemini-x", contents="Say hello to everyone.").total_tokens or 0) > 0
+    names = [model.name for model in client.models.list()]
+    assert "models/embedded/tiny" in names
+
+
+def test_googles_client_calls_a_tool(server: Server) -> None:
+    """And sends its result back."""
+    declared = types.FunctionDeclaration(
+        name="get_time", description="The time of day.", parameters_json_schema={"type": "object", "properties": {}}
+    )
+    mode = types.FunctionCallingConfigMode.ANY
+    config = types.GenerateContentConfig(
+        tools=[types.Tool(function_declarations=[declared])],
+        tool_config=types.ToolConfig(function_calling_config=types.FunctionCallingConfig(mode=mode)),
+    )
+    client = client_of(server)  # it is closed when nobody holds it
+    answer = client.models.generate_content(model="gemini-x", contents="What time is it?", config=config)
+    assert [call.name for call in answer.function_calls or ()] == ["get_time"]
+
+
+def test_googles_client_raises_what_was_wrong(server: Server) -> None:
+    """A bad key, with the code and the words of this server."""
+    client = client_of(server, "sk-aisa-nobody")
+    with pytest.raises(errors.ClientError) as refused:
+        client.models.generate_content(model="gemini-x", contents="Hi")
+    assert (refused.value.code, refused.value.status) == (401, "UNAUTHENTICATED")
+
+
+#: What Gemini CLI 0.61.0 sends, but for its texts.
+OF_THE_CLI: dict[str, Any] = {
+    "contents": [{"parts": [{"text": "<context>"}, {"text": "say hi"}], "role": "user"}],
+    "systemInstruction": {"parts": [{"text": "<rules>"}], "role": "user"},
+    "tools": [
+        {
+            "functionDeclarations": [
+                {
+                    "name": "read_file",
+                    "description": "Reads.",
+                    "parametersJsonSchema": {
+                        "type": "object",
+                        "properties": {"path": {"type": "string"}, "lines": {"type": "integer", "minimum": 1}},
+                        "required": ["path"],
+                    },
+                }
+            ]
+        }
+    ],
+    "generationConfig": {"temperature": 1, "topP": 0.95, "topK": 64, "thinkingConfig": {"includeThoughts": True, "thinkingBudget": 8192}},
+}
+
+
+def asked_of(server: Server, path: str, body: dict[str, Any], **headers: str) -> httpx2.Response:
+    """Ask as a client that is no library."""
+    return httpx2.post(f"{server.url}{path}", json=body, headers=headers, timeout=60)
+
+
+def test_gemini_cli_is_answered(server: Server) -> None:
+    """At its address, with its header, by nothing but lines of data."""
+    path = "/v1beta/models/gemini-2.5-flash:streamGenerateContent?alt=sse"
+    answer = asked_of(server, path, OF_THE_CLI, **{"x-goog-api-key": server.key})
+    lines = [line for line in answer.text.split("\n") if line]
+    assert (answer.status_code, all(line.startswith("data: {") for line in lines)) == (200, True)
+    assert json.loads(lines[-1].removeprefix("data: "))["candidates"][0]["finishReason"] in ("STOP", "MAX_TOKENS")
+
+
+@pytest.mark.parametrize(
+    ("path", "headers", "status", "words"),
+    [
+        ("/v1beta/models/m:generateContent?key=sk", {}, 401, "x-goog-api-key"),
+        ("/v1beta/models/m:generateContent", {}, 401, "key"),
+        ("/v1beta/models/m:embedContent", {"own": "x-goog-api-key"}, 404, "generateContent"),
+        ("/v1beta/models/m:streamGenerateContent", {"own": "x-goog-api-key"}, 400, "alt=sse"),
+        ("/v1beta/cachedContents", {"own": "x-goog-api-key"}, 404, "Gemini"),
+        ("/v1/chat/completions", {"own": "x-goog-api-key"}, 401, "key"),
+        ("/v1beta/models/m:generateContent", {"own": "authorization"}, 200, "candidates"),
+    ],
+)
+def test_addresses_and_keys_that_are_not_right_say_what_would_be(
+    server: Server, path: str, headers: dict[str, str], status: int, words: str
+) -> None:
+    """A key in the address is none, the header is this door's alone, and a bearer will do."""
+    own = {name: f"Bearer {server.key}" if name == "authorization" else server.key for name in headers.values()}
+    answer = asked_of(server, path, BODY, **own)
+    assert (answer.status_code, words in answer.text) == (status, True)
+
+
+def test_an_empty_text_is_borne_by_googles_client() -> None:
+    """What fills a silence is an answer without text to it."""
+    assert types.GenerateContentResponse.model_validate(json.loads(SILENCE.removeprefix(b"data: "))).text == ""

@@ -89,10 +89,40 @@ OWN: dict[str, tuple[str, ...]] = {
         "steered",
         "summary-of-several-parts",
     ),
+    "gemini": (
+        "a-signature-on-an-empty-last-text-is-no-output",
+        "arguments-in-pieces-are-one-object",
+        "finish-malformed-function-call-is-a-failure",
+        "finish-continuation-is-a-failure",
+        "an-unknown-finish-after-text-is-a-stop",
+        "a-cut-inside-an-event-is-a-failure",
+        "a-blocked-prompt",
+        "a-blocked-prompt-in-a-document",
+        "a-quota-of-a-day",
+        "access-denied-is-the-operators",
+        "a-model-that-is-not-there",
+        "thinking-inside-the-candidates",
+        "tokens-of-tools-are-input",
+        "tokens-by-modality",
+        "no-report-is-counted",
+        "what-was-looked-up-in-every-event-is-cited-once",
+        "what-was-quoted-is-cited",
+        "log-probabilities",
+        "two-candidates",
+        "a-picture",
+        "sound-in-a-document",
+        "code-that-google-ran-is-carried",
+        "an-array-where-a-stream-was-asked",
+        "half-an-emoji-and-nan",
+    ),
 }
 
 #: dialect -> case -> why it has none.
-NOT_THERE: dict[str, dict[str, str]] = {"anthropic": {}, "responses": {"stop-sequence": "the API takes none"}}
+NOT_THERE: dict[str, dict[str, str]] = {
+    "anthropic": {},
+    "responses": {"stop-sequence": "the API takes none"},
+    "gemini": {"cache-written": "what is written to its caches costs nothing by the token, and is not reported"},
+}
 
 
 def required(dialect: str) -> set[str]:

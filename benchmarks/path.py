@@ -18,6 +18,7 @@ from typing import Any
 import uvloop
 
 from aisa.clock import quick_chance, system_chance, wall_clock
+from aisa.composition import open_dependencies
 from aisa.config.schema import Config, Model, Prices, Vendor
 from aisa.edge.app import Edge
 from aisa.edge.cors import CrossOrigin
@@ -33,7 +34,6 @@ from aisa.ledger.live_ledger import LiveLedger
 from aisa.ledger.row import CallRow
 from aisa.ledger.wallets import Wallet
 from aisa.routing import Routes
-from aisa.composition import open_dependencies
 from aisa.storage.engine import open_database
 from aisa.storage.migrate import migrate
 from aisa.timers import Timers

@@ -27,6 +27,7 @@ import yaml
 from aisa.admission.unlimited import Unlimited
 from aisa.background_reads import BackgroundReads
 from aisa.clock import wall_clock
+from aisa.composition import body_reader
 from aisa.config.schema import Config, Cors, Model, Server, Stream, Vendor
 from aisa.context import Dependencies
 from aisa.edge.app import Edge
@@ -44,7 +45,6 @@ from aisa.ledger.row import CallRow
 from aisa.observe.log import json_line, text_line
 from aisa.providers import openai
 from aisa.routing import Routes
-from aisa.composition import body_reader
 from aisa.testing.conformance import check_error, check_stream
 from aisa.timers import Timers
 from ledger_rig import ledger_into

@@ -20,8 +20,8 @@ from typing import Any
 import pytest
 
 from aisa.background_reads import REPORT_SECONDS_MAX
-from aisa.keys.store import KeyStore
 from aisa.composition import PARSES_MAX, body_reader
+from aisa.keys.store import KeyStore
 from aisa.serve import migrate
 from aisa.storage.engine import open_database
 from aisa.testing.clock import run_virtual

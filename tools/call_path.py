@@ -24,6 +24,7 @@ import uvloop
 
 import aisa
 from aisa.clock import quick_chance, system_chance, wall_clock
+from aisa.composition import open_dependencies
 from aisa.config.schema import Config, Model, Prices, Vendor
 from aisa.edge.app import Edge
 from aisa.edge.cors import CrossOrigin
@@ -37,7 +38,6 @@ from aisa.ledger.live_ledger import LiveLedger
 from aisa.ledger.row import CallRow
 from aisa.ledger.wallets import Wallet
 from aisa.routing import Routes
-from aisa.composition import open_dependencies
 from aisa.storage.engine import open_database
 from aisa.storage.migrate import migrate
 

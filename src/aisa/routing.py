@@ -198,7 +198,8 @@ class Routes:
         if kinds:
             offers = [offer for offer in offers if not any(kind in offer.lacking for kind, _ in kinds)]
             if not offers:
-                raise unpriced_kind(entry.name, entry.offers[0].target.vendor, *kinds[0])
+                kind, member = kinds[0]
+                raise unpriced_kind(entry.name, entry.offers[0].target.vendor, kind=kind, member=member)
         if tier:
             offers = [msgspec.structs.replace(offer, tier=tier) for offer in offers if not offer.lacks(tier)]
             if not offers:

@@ -11,80 +11,54 @@ import socket
 import ssl
 import sys
 import traceback
-from collections.abc import Awaitable, Callable, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Callable, Mapping
 from functools import partial
 from pathlib import Path
 from typing import Any, NamedTuple
 
-import msgspec
 import uvloop
 from sqlalchemy import Connection
 
-from aisa.admission.memory import MemoryAdmission
-from aisa.background_reads import BackgroundReads
-from aisa.clock import Chance, quick_chance, system_chance, wall_clock
+from aisa.clock import quick_chance, system_chance, wall_clock
 from aisa.composition import fitting, open_dependencies, open_edge, open_ledger, routes_of, seal_key, tokenizers_in
 from aisa.config.load import Loaded
 from aisa.config.problem import ConfigErrors, Problem
 from aisa.config.schema import Config
-from aisa.config.schema import Server as ServerSettings
-from aisa.context import Dependencies
 from aisa.edge.account import Accounts
 from aisa.edge.admin import Admin
 from aisa.edge.admin_calls import CallRoutes
 from aisa.edge.admin_reload import Swapped, reload_route
 from aisa.edge.admin_usage import usage_routes
 from aisa.edge.admin_wallets import LedgerRoutes
-from aisa.edge.app import Edge, Readiness
 from aisa.edge.board_view import BoardView
 from aisa.edge.control import Control
-from aisa.edge.cors import CrossOrigin
 from aisa.edge.idempotency import IdempotencyStore
 from aisa.edge.statement import Statement
-from aisa.embedded.upstream import EmbeddedUpstream
 from aisa.errors import ApiError
 from aisa.facts import BugFound, Fact, ServerNotice
-from aisa.http.descriptors import clients_that_fit, raise_limit
 from aisa.http.names import Names
 from aisa.http.pool import HttpUpstream
 from aisa.http.server import HttpServer, tls_context
 from aisa.http.sockets import handed_listener
-from aisa.ids import CallIds
-from aisa.keys.rules import window_end, window_start
 from aisa.keys.store import KeyStore, ensure_first_key
-from aisa.large_events import LargeEvents
 from aisa.ledger.find import CallFinder
 from aisa.ledger.journal import Journal
-from aisa.ledger.live_ledger import LiveLedger
 from aisa.ledger.live_wallets import LiveWallets
-from aisa.ledger.port_usage import Span
 from aisa.ledger.recovery import recover
 from aisa.ledger.refused import RefusalRecords
 from aisa.ledger.store import LedgerStore
-from aisa.ledger.sync import GroupSync
 from aisa.ledger.usage import UsageStore
-from aisa.ledger.wallets import Cap, Wallet
 from aisa.ledger.writer import Writer, insert_rows
-from aisa.money import Nanos
 from aisa.observe.log import Log, json_line, text_line
 from aisa.observe.welcome import bracketed, welcome
-from aisa.prices.rules import LookUp, may_be_listed, unlisted
-from aisa.providers import anthropic, gemini, openai, responses
-from aisa.providers.counting import Counting, NoTokenizer, tokenizers_of
-from aisa.providers.port import Upstream
-from aisa.providers.vendor_state import SEAL_KEY_BYTES, Memory, Seals, VendorStates
+from aisa.providers.vendor_state import Memory, Seals, VendorStates
 from aisa.reload import Parts, Reload
-from aisa.routing import EMBEDDED, Routes
 from aisa.stopping import Stopping, go_away
 from aisa.storage.ballast import take_on, throw_off
 from aisa.storage.engine import Database, open_database
 from aisa.storage.failure import StorageFailed
 from aisa.storage.lock import control_path, exposure, own_folder
-from aisa.storage.secret import own_secret
 from aisa.timers import Timers
-from aisa.tokenizers.on_demand import load_tokenizer
-from aisa.wire.door import Door, Request
 from aisa.wire.token_meter import Tokenizer
 
 #: Signals that end a process that has no answer to them. A log that was rotated goes on where it is.

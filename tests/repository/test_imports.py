@@ -41,6 +41,7 @@ LAYERS: list[tuple[str, str]] = [
     ("aisa.model_limits", "rules"),
     ("aisa.health", "rules"),
     ("aisa.pricing", "rules"),
+    ("aisa.prices.lacking", "rules"),
     ("aisa.ledger.row", "rules"),
     ("aisa.ledger.refusal", "rules"),
     ("aisa.ledger.port_*", "ports"),

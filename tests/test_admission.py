@@ -16,8 +16,10 @@ from aisa.admission.memory import ADDRESSES_MAX, MemoryAdmission
 from aisa.admission.refusals import seconds_of
 from aisa.admission.rules import MICROS
 from aisa.admission.window import BUCKETS, PLACES_MAX, Window
+from aisa.clock import wall_clock
 from aisa.config.limits import AddressRates, Limits, Tier
 from aisa.config.schema import Prices
+from aisa.edge.idempotency import IdempotencyStore
 from aisa.facts import Fact
 from aisa.keys.rules import Key
 from aisa.ledger.wallets import Wallet
@@ -40,6 +42,7 @@ from rig import (
     whole_stream,
 )
 from test_edge import GOOD, get, head_of
+from test_idempotency import home_with
 
 LIMITED = Limits(default_tier="t", tiers={"t": Tier(rpm=9)}, address=AddressRates(rpm=9))
 
@@ -257,5 +260,20 @@ def test_a_key_has_its_limits_told_on_every_answer() -> None:
                 assert {reply.header(f"x-ratelimit-{name}") for name in ("remaining", "remaining-requests")} == {"8"}
             reply = await home.ask(get("/v1/models", key=None))
             assert (reply.status, reply.header("x-ratelimit-limit")) == (401, None)
+
+    run_virtual(main())
+
+
+def test_a_replayed_answer_tells_of_the_limits_and_takes_nothing_of_them() -> None:
+    """[contract 5] It was made once, so it counts once."""
+
+    async def main() -> None:
+        async with home_with(IdempotencyStore(wall_clock), GOOD) as home:
+            limits = Limits(default_tier="t", tiers={"t": Tier(rpm=9, tpm=9_000)})
+            home.dependencies.admission = MemoryAdmission(limits, {}, wall_clock=lambda: 0.0)
+            replies = [await home.ask(post(body(), "idempotency-key: order-7")) for _ in range(2)]
+            assert [reply.status for reply in replies] == [200, 200]
+            assert replies[1].header("idempotent-replayed") == "true"
+            assert {reply.header("x-ratelimit-remaining-requests") for reply in replies} == {"8"}
 
     run_virtual(main())

@@ -210,9 +210,11 @@ class CallContext:
         row, bill = charge.row, charge.bill
         assert row is not None, "a charge that is final was closed"
         assert bill is not None, "and has its bill since then"
-        tokens = row.billed.output_tokens
-        fact = msgspec.structs.replace(ended, outcome=row.outcome, usage=row.generated, billed_tokens=tokens, cost_nanos=bill.cost)
-        self._tell(fact, bill)
+        final = (row.outcome, row.generated, row.billed.output_tokens, bill.cost)
+        if final != (ended.outcome, ended.usage, ended.billed_tokens, ended.cost_nanos):
+            outcome, usage, tokens, cost = final
+            ended = msgspec.structs.replace(ended, outcome=outcome, usage=usage, billed_tokens=tokens, cost_nanos=cost)
+        self._tell(ended, bill)
 
     def _tell(self, fact: CallEnded, bill: Bill | None) -> None:
         """Report the call, and what is wrong with its vendor's report or its price."""

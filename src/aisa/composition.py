@@ -36,7 +36,7 @@ from aisa.ledger.wallets import Cap, Wallet
 from aisa.ledger.writer import Writer
 from aisa.money import Nanos
 from aisa.prices.rules import LookUp, may_be_listed, unlisted
-from aisa.providers import anthropic, gemini, openai, responses
+from aisa.providers import anthropic, gemini, mistral, openai, responses
 from aisa.providers.counting import Counting, NoTokenizer, tokenizers_of
 from aisa.providers.port import Upstream
 from aisa.providers.vendor_state import SEAL_KEY_BYTES
@@ -139,7 +139,7 @@ def open_dependencies(
         routes=routes,
         admission=MemoryAdmission(config.limits, keys.tiers, wall_clock=wall_clock, report=report),
         ledger=ledger,
-        dialects={dialect.NAME: dialect for dialect in (anthropic, gemini, openai, responses)},
+        dialects={dialect.NAME: dialect for dialect in (anthropic, gemini, mistral, openai, responses)},
         upstreams={EMBEDDED: embedded, **pools},
         stream=config.stream,
         large_events=LargeEvents(config.stream.large_events_bytes_max),

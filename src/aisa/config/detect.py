@@ -19,7 +19,7 @@ class KnownVendor(NamedTuple):
     base_url: str
     key_variables: tuple[str, ...]
     base_url_variable: str
-    dialect: Literal["anthropic", "gemini", "openai"] = "openai"
+    dialect: Literal["anthropic", "gemini", "mistral", "openai"] = "openai"
     version: str = ""
 
 
@@ -35,6 +35,7 @@ KNOWN = (
         "v1beta",
     ),
     KnownVendor("anthropic", "https://api.anthropic.com/v1", ("ANTHROPIC_API_KEY",), "ANTHROPIC_BASE_URL", "anthropic", "v1"),
+    KnownVendor("mistral", "https://api.mistral.ai/v1", ("MISTRAL_API_KEY",), "MISTRAL_BASE_URL", "mistral", "v1"),
 )
 
 

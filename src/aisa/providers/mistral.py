@@ -1,0 +1,134 @@
+"""The Mistral dialect: chat completions with names and limits of its own, which refuse every field that they do not know. Sans-IO.
+
+Its answers are those of the OpenAI dialect, content in parts and `finish_reason: error` included.
+"""
+
+from __future__ import annotations
+
+import re
+from base64 import b32encode
+from collections.abc import Mapping
+from hashlib import sha256
+
+import msgspec
+from msgspec import Raw
+
+from aisa.errors import UpstreamFailed
+from aisa.providers import openai
+from aisa.providers.concessions import Concessions
+from aisa.providers.port import UpstreamRequest
+from aisa.providers.shape import Asked, Decoder, Target
+from aisa.wire.chat import ChatRequest
+from aisa.wire.door import Request
+from aisa.wire.trees import Tree, is_tree, trees_in
+
+NAME: str = "mistral"
+
+#: Members that it takes as they are.
+SAME = (
+    "temperature top_p stop stream metadata response_format tools presence_penalty frequency_penalty n logprobs top_logprobs prediction "
+    "parallel_tool_calls reasoning_effort top_k min_tokens repetition_penalty prompt_mode guardrails safe_prompt prompt_logprobs"
+).split()
+#: OpenAI's members that it has no word for.
+LACKING = ("logit_bias", "verbosity", "modalities", "audio", "web_search_options", "functions", "function_call")
+TOOL_ID = re.compile(r"[a-zA-Z0-9]{9}", re.ASCII)
+TOOL_ID_CHARACTERS = 9
+
+
+def to_upstream(request: Request, target: Target) -> UpstreamRequest:
+    """Write the request: what both have under the same name as it came, the rest under Mistral's."""
+    chat = request.as_chat()
+    concessions = Concessions(target, f"the model '{chat.model}'")
+    known = chat.known
+    for name in LACKING:
+        if getattr(known, name) not in (None, {}, [], "medium", ["text"]):
+            concessions.drop(name, "it has none; send 'tools'" if name.startswith("function") else "it has none")
+    fields = {"model": encoded(target.model), "messages": encoded(messages_of(chat))}
+    fields |= {name: chat.fields[name] for name in SAME if name in chat.fields and bytes(chat.fields[name]) != b"null"}
+    if chat.max_tokens is not None:
+        fields["max_tokens"] = encoded(chat.max_tokens)
+    if known.seed is not None:
+        fields["random_seed"] = encoded(abs(int(known.seed)))
+    if known.tool_choice is not None and "tools" in fields:
+        fields["tool_choice"] = encoded(choice_of(known.tool_choice, concessions))
+    headers = (("content-type", "application/json"), ("accept", "text/event-stream" if chat.stream else "application/json"))
+    return UpstreamRequest(
+        path="/chat/completions",
+        headers=headers + target.headers,
+        body=msgspec.json.encode(fields),
+        dropped=concessions.dropped,
+        changed=concessions.changed,
+    )
+
+
+def encoded(value: object) -> Raw:
+    """Write a value."""
+    return Raw(msgspec.json.encode(value))
+
+
+def choice_of(choice: object, concessions: Concessions) -> object:
+    """Return how tools are to be called. Raises UpstreamFailed."""
+    if choice == "required":
+        return "any"
+    if isinstance(choice, str):
+        return choice
+    tree = choice if is_tree(choice) else {}
+    if tree.get("type") == "allowed_tools" or tree.get("custom") is not None:
+        concessions.drop("tool_choice", "it has no choice of that form")
+        return "auto"
+    return tree
+
+
+def messages_of(chat: ChatRequest) -> list[Tree]:
+    """Return the messages in Mistral's form: only members that it knows, ids of nine letters and digits, always the same ones."""
+    return [message_of(message) for message in trees_in(msgspec.json.decode(chat.fields["messages"]))]
+
+
+def message_of(message: Tree) -> Tree:
+    """Return one message."""
+    role, content = message.get("role"), message.get("content")
+    if role in ("developer", "system"):
+        return {"role": "system", "content": content}
+    if role == "function":
+        return {"role": "tool", "name": message.get("name"), "content": content, "tool_call_id": tool_id(str(message.get("name")))}
+    if role == "tool":
+        return {"role": "tool", "content": content, "tool_call_id": tool_id(str(message.get("tool_call_id")))}
+    if role != "assistant":
+        parts = [part_of(part) for part in trees_in(content)]
+        return {"role": role, "content": parts or content}
+    written: Tree = {"role": role, "content": content if content is not None else message.get("refusal") or ""}
+    calls: list[Tree] = [
+        {"id": tool_id(str(call.get("id"))), "type": "function", "function": call["function"]}
+        for call in trees_in(message.get("tool_calls"))
+        if is_tree(call.get("function"))
+    ]
+    legacy = message.get("function_call")
+    if is_tree(legacy):
+        calls.append({"id": tool_id(str(legacy.get("name"))), "type": "function", "function": legacy})
+    return written | ({"tool_calls": calls} if calls else {})
+
+
+def part_of(part: Tree) -> Tree:
+    """Return a content part: sound is its data alone, a file a document by its address or data."""
+    sound, file = part.get("input_audio"), part.get("file")
+    if is_tree(sound):
+        return {"type": "input_audio", "input_audio": sound.get("data")}
+    if is_tree(file):
+        data = file.get("file_data")
+        return {"type": "document_url", "document_url": data} if data else {"type": "file", "file_id": file.get("file_id")}
+    return part
+
+
+def tool_id(given: str) -> str:
+    """Return an id that Mistral takes: its own as they are, of others always the same one."""
+    return given if TOOL_ID.fullmatch(given) else b32encode(sha256(given.encode()).digest()).decode()[:TOOL_ID_CHARACTERS]
+
+
+def decoder(request: Request, target: Target, *, call_id: str, created: int, protocol: str) -> Decoder:
+    """Return what reads the answer: as the OpenAI dialect's."""
+    return openai.decoder(request, target, call_id=call_id, created=created, protocol=protocol)
+
+
+def read_failure(status: int, headers: Mapping[str, str], body: bytes, *, target: Target, asked: Asked) -> UpstreamFailed:
+    """Say what an HTTP status other than 200 means."""
+    return openai.read_failure(status, headers, body, target=target, asked=asked)

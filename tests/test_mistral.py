@@ -1,0 +1,148 @@
+"""The Mistral dialect: what is asked in its own words, and that its answers and refusals are read."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import pytest
+
+from aisa.config.detect import detect
+from aisa.config.schema import Prices
+from aisa.errors import UpstreamFailed
+from aisa.prices.catalogue import catalogue_price
+from aisa.providers import mistral
+from aisa.providers.port import UpstreamRequest
+from aisa.providers.shape import Asked, Target
+from aisa.testing.clock import run_virtual
+from aisa.testing.conformance import check_stream
+from aisa.wire.chat import parse_chat
+from rig import DONE, MemoryClient, Rig, Script, ScriptedUpstream, body, content_of, event, events_of
+
+USER = {"role": "user", "content": "Hi"}
+FUNCTION: dict[str, Any] = {"type": "function", "function": {"name": "f"}}
+
+
+def asked(*messages: Any, unsupported: str = "refuse", **fields: Any) -> UpstreamRequest:
+    """The request that Mistral gets for a chat of these messages."""
+    chat = parse_chat(json.dumps({"model": "m", "messages": messages or [USER], **fields}).encode())
+    return mistral.to_upstream(chat, Target("mistral", "mistral-large-4", "mistral", unsupported=unsupported))
+
+
+def body_of(*messages: Any, **fields: Any) -> dict[str, Any]:
+    """Its body."""
+    written: dict[str, Any] = json.loads(asked(*messages, **fields).body)
+    return written
+
+
+def test_only_members_that_it_knows_are_sent_under_its_names() -> None:
+    """It refuses every other; what changes nothing of an answer is left out without a word."""
+    same = {"temperature": 0.5, "stop": ["x"], "stream": True, "reasoning_effort": "high", "safe_prompt": True}
+    idle = {"stream_options": {"include_usage": True}, "user": "u", "store": True, "service_tier": "auto", "brand_new": 1, "top_p": None}
+    written = body_of(max_completion_tokens=9, seed=-7, **same, **idle)
+    assert written == {"model": "mistral-large-4", "messages": [USER], "max_tokens": 9, "random_seed": 7, **same}
+
+
+def test_calls_have_ids_that_it_takes_and_that_stay_the_same() -> None:
+    """Nine letters and digits, in the call and in its result; its own stay."""
+    given = ("call_1", "a1b2c3d4e")
+    calls = [{"id": each, "type": "function", "function": {"name": "f", "arguments": "{}"}} for each in given]
+    results = [{"role": "tool", "tool_call_id": each, "content": "1"} for each in given]
+    said = {"role": "assistant", "content": None, "tool_calls": calls, "refusal": None}
+    history = ({"role": "developer", "content": "S"}, USER, said, *results)
+    first, user, told, *back = body_of(*history)["messages"]
+    ids = [call["id"] for call in told["tool_calls"]]
+    assert (first, user, told["content"]) == ({"role": "system", "content": "S"}, USER, "")
+    assert ids == [result["tool_call_id"] for result in back]
+    assert (len(ids[0]), ids[0].isalnum(), ids[1]) == (9, True, "a1b2c3d4e")
+    assert body_of(*history) == body_of(*history)
+
+
+def test_sound_and_files_are_parts_of_its_own() -> None:
+    """Data alone, and a document."""
+    plain = [{"type": "text", "text": "See"}, {"type": "image_url", "image_url": {"url": "https://example.com/a.png"}}]
+    sound = {"type": "input_audio", "input_audio": {"data": "UklG", "format": "wav"}}
+    file = {"type": "file", "file": {"file_data": "data:application/pdf;base64,JVBE"}}
+    *same, heard, read = body_of({"role": "user", "content": [*plain, sound, file]})["messages"][0]["content"]
+    assert same == plain
+    assert heard == {"type": "input_audio", "input_audio": "UklG"}
+    assert read == {"type": "document_url", "document_url": "data:application/pdf;base64,JVBE"}
+
+
+NAMED = {"type": "function", "function": {"name": "f"}}
+
+
+@pytest.mark.parametrize(("choice", "written"), [("auto", "auto"), ("none", "none"), ("required", "any"), (NAMED, NAMED)])
+def test_how_tools_are_to_be_called_is_said_in_its_words(choice: Any, written: Any) -> None:
+    """`required` is `any` there."""
+    assert body_of(tools=[FUNCTION], tool_choice=choice)["tool_choice"] == written
+
+
+@pytest.mark.parametrize(
+    ("fields", "param"),
+    [
+        ({"logit_bias": {"1": 1}}, "logit_bias"),
+        ({"functions": [{"name": "f"}]}, "functions"),
+        ({"modalities": ["audio"]}, "modalities"),
+        ({"tools": [FUNCTION], "tool_choice": {"type": "allowed_tools", "allowed_tools": {"mode": "auto", "tools": []}}}, "tool_choice"),
+    ],
+)
+def test_what_it_lacks_is_refused_by_name_or_left_out_and_told(fields: dict[str, Any], param: str) -> None:
+    """As the model's entry has it."""
+    with pytest.raises(UpstreamFailed) as failed:
+        asked(**fields)
+    assert (failed.value.error.code, failed.value.error.param) == ("unsupported_parameter", param)
+    assert asked(unsupported="drop", **fields).dropped == (param,)
+
+
+HEAD = {"id": "c1", "object": "chat.completion.chunk", "created": 1, "model": "some-model"}
+COUNTS = {"usage": {"prompt_tokens": 30, "completion_tokens": 20, "total_tokens": 50, "prompt_tokens_details": {"cached_tokens": 8}}}
+
+
+def chunk(delta: dict[str, Any], finish: str | None = None, **beside: Any) -> bytes:
+    """A chunk as Mistral writes it."""
+    return event({**HEAD, "choices": [{"index": 0, "delta": delta, "finish_reason": finish}], **beside})
+
+
+def made(*steps: bytes) -> tuple[MemoryClient, Rig]:
+    """Make one streamed call."""
+    rig = Rig(ScriptedUpstream(Script(list(steps))), prices=Prices(input=1, output=2))
+    rig.dependencies.dialects = {"openai": mistral}
+    client = MemoryClient()
+    run_virtual(rig.call(client, body(stream=True, stream_options={"include_usage": True}, tools=[FUNCTION])))
+    return client, rig
+
+
+def test_thinking_in_parts_text_and_a_whole_call_are_read() -> None:
+    """Each in its place, with the usage of the last chunk."""
+    thinking = {"content": [{"type": "thinking", "thinking": [{"type": "text", "text": "Look."}]}]}
+    call = {"content": "", "tool_calls": [{"id": "a1b2c3d4e", "function": {"name": "f", "arguments": "{}"}, "index": 0}]}
+    said = {"content": [{"type": "text", "text": "One moment."}]}
+    client, rig = made(chunk({"role": "assistant", "content": ""}), chunk(thinking), chunk(said), chunk(call, "tool_calls", **COUNTS), DONE)
+    deltas = [choice["delta"] for each in events_of(client.body) if isinstance(each, dict) for choice in each["choices"]]
+    assert "".join(delta.get("reasoning_content") or "" for delta in deltas) == "Look."
+    assert content_of(client.body) == "One moment."
+    assert check_stream(client.body, include_usage=True) == []
+    assert (rig.rows[0].outcome, rig.rows[0].billed.input_tokens, rig.rows[0].billed.output_tokens) == ("completed", 30, 20)
+
+
+def test_an_answer_that_it_gave_up_is_a_failure() -> None:
+    """Its word for that is `error`."""
+    client, rig = made(chunk({"role": "assistant", "content": ""}), chunk({"content": "One"}), chunk({}, "error", **COUNTS), DONE)
+    assert ("error" in events_of(client.body)[-1], rig.rows[0].outcome) == (True, "cut")
+
+
+def test_a_refusal_whose_message_is_an_object_is_read() -> None:
+    """What it says of a field reaches the caller."""
+    refusal = {"object": "error", "message": {"detail": [{"loc": ["body", "temperature"], "msg": "Input should be at most 1.5"}]}}
+    target = Target("mistral", "mistral-large-4", "mistral")
+    failure = mistral.read_failure(422, {}, json.dumps(refusal).encode(), target=target, asked=Asked(0.0))
+    assert failure.error.status in (400, 422)
+    assert "at most 1.5" in failure.error.message
+
+
+def test_a_key_in_the_environment_is_enough() -> None:
+    """And the catalogue has its prices."""
+    vendor = detect({"MISTRAL_API_KEY": "k"})["mistral"].vendor
+    assert (vendor.dialect, vendor.base_url) == ("mistral", "https://api.mistral.ai/v1")
+    assert catalogue_price("mistral", vendor.base_url, "mistral-large-2512") is not None

@@ -5,9 +5,11 @@ from __future__ import annotations
 import asyncio
 
 from aisa.config.schema import Stream
-from aisa.large_events import LARGE_BYTES_MIN, WAIT_SECONDS_MAX, EventShare, LargeEvents
+from aisa.errors import ApiError
+from aisa.facts import Fact, ServerNotice
+from aisa.large_events import LARGE_BYTES_MIN, QUIET_SECONDS, WAIT_SECONDS_MAX, EventShare, LargeEvents
 from aisa.testing.clock import run_virtual
-from rig import DONE, MemoryClient, Rig, Script, ScriptedUpstream, body, chunk, content_of, text, usage
+from rig import DONE, MemoryClient, Rig, Script, ScriptedUpstream, Stall, body, chunk, content_of, document, text, usage
 
 READ_BYTES = 16_384  # of a vendor at a time
 EVENT_BYTES = 40 * READ_BYTES
@@ -119,5 +121,43 @@ def test_shares_that_come_and_go_leave_the_budget_as_it_was() -> None:
         for share in shares * 2:
             share.release()
         assert (budget.held, budget.beyond) == (0, None)
+
+    run_virtual(main())
+
+
+def test_a_budget_that_is_full_is_told_once_a_minute() -> None:
+    """Fault S7: one clear line, however many vendors wait for room, and another when it is still full a minute later."""
+
+    async def main() -> list[str]:
+        facts: list[Fact] = []
+        budget = LargeEvents(100, facts.append)
+        shares = [EventShare(budget) for _ in range(6)]
+        await shares[0].hold(90)
+        await shares[1].hold(80)
+        assert facts == []
+        for _ in range(2):
+            waiting = [asyncio.create_task(share.hold(50)) for share in shares[2:]]
+            await asyncio.sleep(QUIET_SECONDS + 1)
+            assert [type(task.exception()) for task in waiting] == [ApiError] * 4
+        return [fact.message for fact in facts if isinstance(fact, ServerNotice)]
+
+    told = run_virtual(main())
+    assert len(told) == 2
+    assert "100 bytes of stream.large_events_bytes_max" in told[0]
+
+
+def test_documents_are_within_the_budget() -> None:
+    """Fault S7: What is held of a document counts while it comes, and no more when its call has ended."""
+
+    async def main() -> None:
+        whole = document("z" * EVENT_BYTES)
+        pieces: list[bytes | Stall] = [whole[at : at + READ_BYTES] for at in range(0, len(whole), READ_BYTES)]
+        rig = Rig(ScriptedUpstream(Script([*pieces[:-1], Stall(5), pieces[-1]], headers={})))
+        client = MemoryClient()
+        call = asyncio.create_task(rig.call(client, body()))
+        await asyncio.sleep(1)
+        assert rig.dependencies.large_events.held == (len(pieces) - 1) * READ_BYTES
+        await call
+        assert (client.status, len(client.body) > EVENT_BYTES, rig.dependencies.large_events.held) == (200, True, 0)
 
     run_virtual(main())

@@ -142,7 +142,7 @@ def open_dependencies(
         dialects={dialect.NAME: dialect for dialect in (anthropic, gemini, mistral, openai, responses)},
         upstreams={EMBEDDED: embedded, **pools},
         stream=config.stream,
-        large_events=LargeEvents(config.stream.large_events_bytes_max),
+        large_events=LargeEvents(config.stream.large_events_bytes_max, report),
         chance=chance,
         report=report,
         background_reads=BackgroundReads(read_on, reads_max=config.ledger.drains_max, seconds_max=config.ledger.drain_seconds),

@@ -96,12 +96,11 @@ class AssemblyDecoder(AnswerDecoder):
         super().__init__(request, target, asker, passes=False)
         self._stream = StreamDecoder(request, target, asker, passes=False)
         self._events, self._usage = self._stream._events, self._stream._usage  # noqa: SLF001 - of one kind with it
-        self._size = 0
 
     def feed(self, data: bytes) -> Sequence[Part]:
         """Take the next bytes of the vendor's body."""
-        self._size += len(data)
-        if self._size > self._target.answer_bytes_max:
+        self.held_bytes += len(data)
+        if self.held_bytes > self._target.answer_bytes_max:
             self.failure = unreadable(self._target, "a document over the size limit")
             return []
         return self._take(self._stream.feed(data))

@@ -59,7 +59,8 @@ class AnswerDecoder:
     finished = False
     unknown: Sequence[str] = ()
     choices_made = 0
-    finishing, certain, held_bytes = 0, False, 0  # it has no finish but its end, and no events
+    finishing, certain = 0, False  # it has no finish but its end
+    held_bytes = 0  # all of it, until it is sent
     tier: str | None = None
     _answered = ""  # the model that the vendor names
     _cited = False  # from the web
@@ -68,7 +69,6 @@ class AnswerDecoder:
     _mended: Tree | None = None  # the answer, where its bytes cannot pass
     _report: UsageReport | None = None  # ... and what it says of its usage
     _usage = NOTHING
-    _size = 0
     _body = b""
 
     def __init__(self, chat: ChatRequest, target: Target, identity: Identity, *, passes: bool = True) -> None:
@@ -82,8 +82,8 @@ class AnswerDecoder:
     def feed(self, data: bytes) -> Sequence[Part]:
         """Take the next bytes of the vendor's body."""
         self._parts.append(data)
-        self._size += len(data)
-        if self._size > self._target.answer_bytes_max:
+        self.held_bytes += len(data)
+        if self.held_bytes > self._target.answer_bytes_max:
             self.failure = unreadable(self._target, "a document over the size limit")
         return []
 

@@ -55,7 +55,6 @@ class AssemblyDecoder:
         self._stream = StreamDecoder(as_stream(chat), target, identity)
         self._target = target
         self._assembly = Assembly()
-        self._size = 0
 
     @property
     def certain(self) -> bool:
@@ -83,8 +82,8 @@ class AssemblyDecoder:
 
     def feed(self, data: bytes) -> Sequence[Part]:
         """Take the next bytes of the vendor's body."""
-        self._size += len(data)
-        if self._size > self._target.answer_bytes_max:
+        self.held_bytes += len(data)
+        if self.held_bytes > self._target.answer_bytes_max:
             self.failure = unreadable(self._target, "a document over the size limit")
             return []
         return self._take(self._stream.feed(data))

@@ -60,7 +60,7 @@ class Decoder(Protocol):
 
     @property
     def held_bytes(self) -> int:
-        """How much of an event that is not whole yet is held. Of a document nothing counts here: it has a bound of its own."""
+        """How much is held of an event that is not whole yet; of a document all of it, which waits for its bill."""
         ...
 
     @property

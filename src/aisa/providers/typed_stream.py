@@ -221,6 +221,11 @@ class TypedDocument(TypedDecoder):
         self._parts: list[Part] = []
 
     @property
+    def held_bytes(self) -> int:
+        """All of it, until it is sent."""
+        return self._size
+
+    @property
     def finished(self) -> bool:
         """Never: it is whole or nothing."""
         return False

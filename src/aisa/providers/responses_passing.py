@@ -137,7 +137,8 @@ def opened(document: Tree) -> list[Tree]:
     begun: Tree = {**document, "status": "in_progress", "output": [], "usage": None}
     events: list[Tree] = [{"type": "response.created", "response": begun}]
     for index, item in enumerate(trees_in(document.get("output"))):
-        events += [{"type": f"response.output_item.{kind}", "output_index": index, "item": item} for kind in ("added", "done")]
+        place: Tree = {"output_index": index, "item": item}
+        events += [{"type": f"response.output_item.{kind}"} | place for kind in ("added", "done")]
     return [{**event, "sequence_number": number} for number, event in enumerate(events)]
 
 

@@ -20,7 +20,10 @@ from aisa.ledger.row import OTHER_PRICE, CallRow
 from aisa.names import stored
 from aisa.prices.catalogue import catalogue_price
 from aisa.prices.rules import PriceList
+from aisa.providers import anthropic, gemini
+from aisa.providers.shape import Target, told
 from aisa.testing.clock import run_virtual
+from aisa.wire.chat import parse_chat
 from aisa.wire.usage_report import merged
 from aisa.wire.vendor_cost import vendor_cost
 from rig import DONE, HEAD, MemoryClient, Rig, Script, ScriptedUpstream, Stall, body, chunk, document, event, text, usage
@@ -231,6 +234,35 @@ def test_what_the_vendor_says_that_it_charges_is_kept_and_never_shown_as_ours(sa
         assert b'"cost":0.002' in client.body.replace(b" ", b"")
         assert b"ticks" not in client.body
         assert b"total_cost" not in client.body
+
+
+#: by dialect: what begins a stream and what is a whole document, both of a model `answered-1`
+SPOKEN: Mapping[str, tuple[bytes, bytes]] = {
+    "anthropic": (
+        b'event: message_start\ndata: {"type":"message_start","message":{"id":"m","model":"answered-1","usage":{"input_tokens":3}}}\n\n',
+        (
+            b'{"id":"m","type":"message","role":"assistant","model":"answered-1","content":[{"type":"text","text":"Hi"}],'
+            b'"stop_reason":"end_turn","usage":{"input_tokens":3,"output_tokens":1}}'
+        ),
+    ),
+    "gemini": (
+        b'data: {"modelVersion":"answered-1","responseId":"r","candidates":[{"index":0,"content":{"parts":[{"text":"Hi"}]}}]}\n\n',
+        b'{"modelVersion":"answered-1","responseId":"r","candidates":[{"index":0,"content":{"parts":[{"text":"Hi"}]},"finishReason":"STOP"}]}',
+    ),
+}
+
+
+@pytest.mark.parametrize("dialect", SPOKEN)
+def test_every_dialect_tells_which_model_answered(dialect: str) -> None:
+    """In a stream as soon as it says so, and in a document."""
+    module = {"anthropic": anthropic, "gemini": gemini}[dialect]
+    for data, stream in zip(SPOKEN[dialect], (True, False), strict=True):
+        target = Target("v", "some-model", dialect)
+        decoder = module.decoder(parse_chat(body(stream=stream)), target, call_id="1", created=1, protocol="openai")
+        decoder.feed(data)
+        if not stream:
+            decoder.end()
+        assert told(decoder).model == "answered-1"
 
 
 def test_of_costs_in_several_reports_the_last_one_holds() -> None:

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 import msgspec
 
-from aisa.answer import Part, Piece, Report, together
+from aisa.answer import Part, Piece, Report, Told, together
 from aisa.errors import UpstreamFailed
 from aisa.providers.anthropic_events import Asker, Events
 from aisa.providers.anthropic_pass import Passing
@@ -18,8 +18,9 @@ from aisa.usage import REPORTED, Usage
 from aisa.wire.door import Request
 from aisa.wire.sse import Event, EventTooLarge, SseDecoder
 from aisa.wire.token_meter import weakest
-from aisa.wire.trees import Tree, is_tree, trees_in
+from aisa.wire.trees import Tree, is_tree, text_or_none, trees_in
 from aisa.wire.usage_report import Shown
+from aisa.wire.vendor_cost import vendor_cost
 from aisa.wire.vendor_error import VendorError
 
 OPENING_PARTS_MAX = 1_000  # pings and openings that come before the first word; beyond, the client gets them
@@ -38,6 +39,7 @@ class MessageReader:
         self._target = target
         self._events = Events(target, asker)
         self._usage = MessageUsage()
+        self._answered = ""  # the model that the vendor names
         self._asked = AskedOf(request, target)
 
     @property
@@ -49,6 +51,10 @@ class MessageReader:
     def tier(self) -> str | None:
         """The service tier, or the speed, that the answer has named so far."""
         return self._usage.tier
+
+    def told(self) -> Told:
+        """Return what the answer has said of itself so far."""
+        return Told(self._usage.tier, self._answered, vendor_cost(self._usage.fields))
 
     @property
     def unknown(self) -> list[str]:
@@ -77,6 +83,7 @@ class MessageReader:
         if kind == "message_start":
             message = tree.get("message")
             self._usage.take(message.get("usage") if is_tree(message) else None)
+            self._answered = (text_or_none(message.get("model")) if is_tree(message) else None) or self._answered
         elif kind == "message_delta":
             self._usage.take(tree.get("usage"))
         parts = self._events.take(tree)

@@ -15,13 +15,16 @@ from typing import Any, NamedTuple
 import msgspec
 
 from aisa.edge.account import UNIX_SECONDS_MAX
-from aisa.edge.app import BILLS, CHAT, GEMINI, PAGE, RESPONSES, ROUTES, Answering
+from aisa.edge.app import BILLS, CHAT, GEMINI, MESSAGES, PAGE, RESPONSES, ROUTES, Answering
 from aisa.edge.routes import Route
 from aisa.errors import CODES
 from aisa.ledger.row import MARKS
 from aisa.pricing import AUDIO, KINDS, PRICED
 from aisa.usage import COUNTED, ESTIMATED, IMPLAUSIBLE, REPORTED, Usage
 from aisa.wire.chat import Known
+from aisa.wire.messages import KnownMessages
+from aisa.wire.messages_door import MESSAGES_DOOR
+from aisa.wire.messages_errors import OVERLOADED
 from aisa.wire.responses import KnownResponses
 from aisa.wire.responses_errors import NAMED
 
@@ -47,6 +50,16 @@ RESPONSES_SUMMARIES = {
     "max_output_tokens": "The most output tokens, hidden reasoning included; below 1 there is no bound.",
     "store": "Taken and not heeded: nothing is stored, and answers say so.",
     "previous_response_id": "Refused: send the whole conversation in `input`.",
+}
+
+
+MESSAGES_SUMMARIES = {
+    "model": SUMMARIES["model"],
+    "messages": SUMMARIES["messages"],
+    "stream": SUMMARIES["stream"],
+    "max_tokens": "The most output tokens, thinking included.",
+    "tools": "Tools of the client's; those that Anthropic runs only where the vendor is Anthropic.",
+    "output_config": "Effort, and the schema of the answer.",
 }
 
 
@@ -111,6 +124,22 @@ def answers() -> Document:
                 "output": {"type": "array", "items": object_of({"type": text})},
                 "usage": object_of({"input_tokens": number, "output_tokens": number, "total_tokens": number}),
             }
+        ),
+        "Message": object_of(
+            {
+                "id": text,
+                "type": {"const": "message"},
+                "role": {"const": "assistant"},
+                "model": text,
+                "content": {"type": "array", "items": object_of({"type": text})},
+                "stop_reason": text,
+                "stop_sequence": nullable("string"),
+                "usage": object_of({"input_tokens": number, "output_tokens": number}),
+            }
+        ),
+        "InputTokens": object_of({"input_tokens": number}),
+        "MessagesError": object_of(
+            {"type": {"const": "error"}, "error": object_of({"type": text, "message": text, "code": text}), "request_id": text}
         ),
         "Model": object_of(model),
         "ModelList": object_of({"object": {"const": "list"}, "data": {"type": "array", "items": ref("Model")}}),
@@ -198,10 +227,11 @@ def or_null(schema: Document) -> Document:
     return {"anyOf": [schema, {"type": "null"}]}
 
 
-def failures(statuses: AbstractSet[int]) -> Document:
+def failures(statuses: AbstractSet[int], component: str = "Error") -> Document:
     """The error answers of a route, by status."""
     meaning = {status: sorted(code for code, (other, _) in CODES.items() if other == status) for status in statuses}
-    return {str(status): {"description": ", ".join(codes), "content": json_body(ref("Error"))} for status, codes in sorted(meaning.items())}
+    told = {status if component == "Error" or status != 503 else OVERLOADED: codes for status, codes in meaning.items()}
+    return {str(status): {"description": ", ".join(codes), "content": json_body(ref(component))} for status, codes in sorted(told.items())}
 
 
 def answer(description: str, component: str) -> Document:
@@ -238,6 +268,11 @@ def shapes() -> dict[str, Shape]:
         RESPONSES: Shape(
             called("Response", "Events with their type as name, the last of them `response.completed`."), every, asking("KnownResponses")
         ),
+        MESSAGES: Shape(called("Message", "Named events, the last of them `message_stop`."), every, asking("KnownMessages")),
+        f"{MESSAGES}/count_tokens": Shape(
+            answer("The count.", "InputTokens"), every, {"requestBody": {"required": True, "content": json_body(ref("KnownMessages"))}}
+        ),
+        "/api/hello": Shape({"description": "Somebody is here.", "content": json_body({"type": "object"})}),
         "/v1/models": Shape(answer("The models.", "ModelList")),
         "/v1/models/{id}": Shape(answer("The model.", "Model"), frozenset({403, 404}), {"parameters": [name]}),
         "/v1/usage": Shape(answer("The sums.", "UsageReport"), frozenset({400, 503}), {"parameters": window_parameters()}),
@@ -290,18 +325,20 @@ def operation(route: Route[Answering], shape: Shape) -> Document:
         "summary": route.summary,
         **({"description": also.strip()} if also else {}),
         **({} if route.needs_key else {"security": []}),
-        "responses": {"200": shape.good} | failures(fails),
+        "responses": {"200": shape.good} | failures(fails, "MessagesError" if route.door is MESSAGES_DOOR else "Error"),
         **shape.more,
     }
 
 
 def document() -> Document:
     """The whole description."""
-    _, components = msgspec.json.schema_components([Known, KnownResponses], ref_template="#/components/schemas/{name}")
+    _, components = msgspec.json.schema_components([Known, KnownResponses, KnownMessages], ref_template="#/components/schemas/{name}")
     for field, summary in SUMMARIES.items():
         components["Known"]["properties"][field]["description"] = summary
     for field, summary in RESPONSES_SUMMARIES.items():
         components["KnownResponses"]["properties"][field]["description"] = summary
+    for field, summary in MESSAGES_SUMMARIES.items():
+        components["KnownMessages"]["properties"][field]["description"] = summary
     return {
         "openapi": "3.1.0",
         "info": {

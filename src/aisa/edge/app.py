@@ -18,23 +18,24 @@ from aisa.edge.addresses import Addresses
 from aisa.edge.cors import CrossOrigin
 from aisa.edge.elsewhere import ELSEWHERE
 from aisa.edge.gemini import COUNT, KEY_HEADER, STREAM, asked_at, gemini_model, gemini_models, token_count
+from aisa.edge.heads import check_media, client_id, refused
 from aisa.edge.idempotency import HEADER, IdempotencyStore, relay_idempotent
-from aisa.edge.models import model_list, one_model
+from aisa.edge.models import messages_model_list, messages_token_count, model_list, one_model
 from aisa.edge.pages import Pages
-from aisa.edge.presented_key import bearer, secret_of
+from aisa.edge.presented_key import presented, secret_of
 from aisa.edge.refusals import Refusals
-from aisa.edge.routes import SHOWN_METHOD_CHARACTERS_MAX, Route, RouteTable, shown
+from aisa.edge.routes import Route, RouteTable
 from aisa.errors import ApiError
-from aisa.facts import BugFound, Refused
+from aisa.facts import BugFound
 from aisa.http.server import Reply, Request
 from aisa.ids import CallIds
 from aisa.keys.rules import Key
 from aisa.ledger.refusal import Refusal
-from aisa.names import CLIENT_ID_CHARACTERS_MAX
 from aisa.relay import relay
 from aisa.wire.chat_door import CHAT_DOOR
 from aisa.wire.door import Door, refuse
 from aisa.wire.gemini_door import GEMINI_DOOR, GeminiDoor
+from aisa.wire.messages_door import MESSAGES_DOOR, heard
 from aisa.wire.port import HeaderList
 from aisa.wire.reply import JSON_TYPE
 from aisa.wire.responses_door import RESPONSES_DOOR
@@ -112,7 +113,7 @@ class Edge:
             route, name = self._routes.find(request.method, request.path)
         secret = None
         if route.needs_key:
-            secret = secret_of(request, route.key_header)
+            secret = secret_of(request, route.key_headers)
             key = self._dependencies.keys.verify(secret)
         if route.media_type is not None:
             sent = request.headers
@@ -127,7 +128,7 @@ class Edge:
         """Answer a request that never became one: refused by its head, bad framing, too large, too slow."""
         request_id = self._ids()
         door = (None if request is None else self._routes.door(request.method, request.path)) or PLAIN_DOOR
-        key = None if request is None else self._dependencies.keys.known(bearer(request.headers.get("authorization")))
+        key = None if request is None else self._dependencies.keys.known(presented(request, KEY_HEADERS))
         refuse(reply, error, request_id, headers=[*self._headers(request, request_id), *self._limits(key)], door=door)
         address = None if request is None else self._shown_address(request)
         self._refusals.note(refused(error, request_id, request, key=key, address=address))
@@ -165,7 +166,8 @@ class Edge:
 
     def call(self, visit: Visit, reply: Reply) -> Awaitable[None]:
         """Carry a call to its end."""
-        return self._carry(visit, reply, visit.door)
+        heard = visit.route.heard
+        return self._carry(visit, reply, visit.door if heard is None else heard(visit.request.headers))
 
     async def gemini(self, visit: Visit, reply: Reply) -> Page | None:
         """Do what the address says with the model in it."""
@@ -193,10 +195,21 @@ class Edge:
             return relay_idempotent(call, request.headers[HEADER], reply, dependencies=self._dependencies, idempotency=self._idempotency)
         return relay(call, reply, self._dependencies)
 
+    async def count(self, visit: Visit, _reply: Reply) -> Page:
+        """Say how many tokens the input of a call would have. Asks no vendor and costs nothing."""
+        request = await self._dependencies.read(MESSAGES_DOOR, visit.request.body)
+        return Page(messages_token_count(self._dependencies.routes, visit.caller, request))
+
+    async def hello(self, _visit: Visit, _reply: Reply) -> Page:
+        """Say that somebody is here, to a client that asks before it asks for anything."""
+        return Page(b"{}")
+
     async def models(self, visit: Visit, _reply: Reply) -> Page:
-        """List what the key may call, in Google's shape for its clients."""
+        """List what the key may call, in the shape that its client knows."""
         if KEY_HEADER in visit.request.headers or visit.request.path.startswith(BETA):
             return Page(gemini_models(self._dependencies.routes, visit.caller))
+        if "anthropic-version" in visit.request.headers:
+            return Page(messages_model_list(self._dependencies.routes, visit.caller, self._created))
         return Page(model_list(self._dependencies.routes, visit.caller, self._created, now=self._wall_clock()))
 
     async def model(self, visit: Visit, _reply: Reply) -> Page:
@@ -313,6 +326,9 @@ CHAT = "/v1/chat/completions"
 RESPONSES = "/v1/responses"
 BETA = "/v1beta"
 GEMINI = f"{BETA}/models/{{id}}"
+MESSAGES = "/v1/messages"
+API_KEY = "x-api-key"  # where clients of the Messages API send their key
+KEY_HEADERS = (KEY_HEADER, API_KEY)
 PAGE = "/"
 ROUTES: tuple[Route[Answering], ...] = (
     Route(
@@ -335,8 +351,8 @@ ROUTES: tuple[Route[Answering], ...] = (
         aliases=("/responses",),
         door=RESPONSES_DOOR,
     ),
-    Route("GET", "/v1/models", Edge.models, "List models", aliases=("/models", f"{BETA}/models"), key_header=KEY_HEADER),
-    Route("GET", "/v1/models/{id}", Edge.model, "Describe a model", aliases=("/models/{id}", GEMINI), key_header=KEY_HEADER),
+    Route("GET", "/v1/models", Edge.models, "List models", aliases=("/models", f"{BETA}/models"), key_headers=KEY_HEADERS),
+    Route("GET", "/v1/models/{id}", Edge.model, "Describe a model", aliases=("/models/{id}", GEMINI), key_headers=KEY_HEADERS),
     Route(
         "POST",
         GEMINI,
@@ -346,8 +362,30 @@ ROUTES: tuple[Route[Answering], ...] = (
         body_bytes_max=None,
         aliases=("/v1/models/{id}",),
         door=GEMINI_DOOR,
-        key_header=KEY_HEADER,
+        key_headers=(KEY_HEADER,),
     ),
+    Route(
+        "POST",
+        MESSAGES,
+        Edge.call,
+        "Create a message",
+        media_type=JSON_TYPE,
+        body_bytes_max=None,
+        door=MESSAGES_DOOR,
+        heard=heard,
+        key_headers=(API_KEY,),
+    ),
+    Route(
+        "POST",
+        f"{MESSAGES}/count_tokens",
+        Edge.count,
+        "Count the tokens of a message",
+        media_type=JSON_TYPE,
+        body_bytes_max=None,
+        door=MESSAGES_DOOR,
+        key_headers=(API_KEY,),
+    ),
+    Route("GET", "/api/hello", Edge.hello, "Whether somebody is here", needs_key=False),
     Route("GET", "/health/live", Edge.live, "Whether the process runs", needs_key=False, aliases=("/health",)),
     Route("GET", "/health/ready", Edge.ready, "Whether new calls are wanted", needs_key=False),
     Route("GET", "/openapi.json", Edge.file, "This document", needs_key=False),
@@ -360,28 +398,3 @@ BILLS: tuple[Route[Answering], ...] = (
     Route("GET", BALANCE, Edge.bills, "Get the balance"),
 )
 PREFLIGHT: Route[Answering] = Route(OPTIONS, "*", Edge.preflight, needs_key=False)
-
-
-def client_id(request: Request) -> str | None:
-    """Return the caller's own id for the request: 1 to 128 printable ASCII characters, else None."""
-    given = request.headers.get("x-client-request-id") or request.headers.get("x-request-id")
-    fits = given and len(given) <= CLIENT_ID_CHARACTERS_MAX and given.isascii() and given.isprintable()
-    return given if fits else None
-
-
-def refused(error: ApiError, request_id: str, request: Request | None, *, key: Key | None, address: str | None) -> Refused:
-    """Return what is reported of a refusal: of the request's own words only so much as a log line should have."""
-    if request is None:
-        return Refused(request_id, error.status, error.code, "-", "-")
-    method, path = request.method[:SHOWN_METHOD_CHARACTERS_MAX], shown(request.path)
-    whose = ("", "") if key is None else (key.id, key.label)
-    return Refused(request_id, error.status, error.code, method, path, client_id(request), *whose, address)
-
-
-def check_media(content_type: str, encoding: str) -> None:
-    """Raise ApiError unsupported_media_type unless a body may be plain JSON."""
-    kind = content_type.partition(";")[0].strip().lower()
-    if kind != JSON_TYPE and not (kind.startswith("application/") and kind.endswith("+json")):
-        raise ApiError("unsupported_media_type", f"The body's Content-Type is '{kind[:100]}'; send 'Content-Type: application/json'.")
-    if encoding.strip().lower() not in ("identity", ""):
-        raise ApiError("unsupported_media_type", f"The body is compressed ('{encoding[:100]}'); send it without Content-Encoding.")

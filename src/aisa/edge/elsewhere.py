@@ -14,8 +14,7 @@ ELSEWHERE: Mapping[str, str] = MappingProxyType(
     {
         "/v1/responses/": f"{_NOT_HERE} store of responses, and no count of a request's tokens. Send the whole conversation in `input` of "
         "POST /v1/responses each time; its tokens are in the `usage` of the answer.",
-        "/v1/messages": f"{_NOT_HERE} Anthropic API. {_OPENAI}",
-        "/api/hello": f"{_NOT_HERE} Anthropic API. {_OPENAI}",
+        "/v1/messages/": f"{_NOT_HERE} batches of messages. Send each call to POST /v1/messages.",
         "/v1beta": "Of Gemini's API there are models/MODEL:generateContent, streamGenerateContent and countTokens, and the list of models.",
         "/api/chat": f"{_NOT_HERE} Ollama API. {_OPENAI}",
         "/api/generate": f"{_NOT_HERE} Ollama API. {_OPENAI}",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime
 from urllib.parse import unquote
 
 import msgspec
@@ -9,7 +10,9 @@ import msgspec
 from aisa.keys.rules import Key
 from aisa.money import Nanos, dollars_text
 from aisa.pricing import FEES, KINDS, RARER, UnitPrices
+from aisa.providers.counting import input_of
 from aisa.routing import Entry, Routes, allow, visible
+from aisa.wire.door import Request
 
 Document = dict[str, object]
 
@@ -43,6 +46,14 @@ def model_list(routes: Routes, key: Key, created: int, *, now: float | None = No
     entries = visible(routes, key).values()
     moment = created if now is None else now
     return msgspec.json.encode({"object": "list", "data": [document(entry, created, moment) for entry in entries]})
+
+
+def messages_model_list(routes: Routes, key: Key, created: int) -> bytes:
+    """Return the same list in the shape of the Messages API."""
+    day = datetime.fromtimestamp(created, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+    data = [{"type": "model", "id": name, "display_name": name, "created_at": day} for name in visible(routes, key)]
+    ends = [data[0]["id"], data[-1]["id"]] if data else [None, None]
+    return msgspec.json.encode({"data": data, "has_more": False, "first_id": ends[0], "last_id": ends[1]})
 
 
 def one_model(routes: Routes, key: Key, name: str, *, created: int, now: float | None = None) -> bytes:
@@ -81,3 +92,10 @@ def price_document(prices: UnitPrices) -> Document:
     if prices.tiers:
         shown["tiers"] = [{"over_input_tokens": tier.over_input_tokens, **price_document(tier.prices)} for tier in prices.tiers]
     return shown
+
+
+def messages_token_count(routes: Routes, key: Key, request: Request) -> bytes:
+    """Return how many tokens the input of a call would have, as the Messages API says it. Raises ApiError if the model is not the key's."""
+    entry = routes.find(request.model)
+    allow(key, entry.name)
+    return msgspec.json.encode({"input_tokens": input_of(request.as_chat(), entry.offers[0].target)[0]})

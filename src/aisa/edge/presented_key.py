@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from aisa.errors import ApiError
 from aisa.http.server import Request
 
@@ -9,16 +11,23 @@ from aisa.http.server import Request
 KEY_PARAMETERS = frozenset({"key", "api_key", "api-key", "apikey", "access_token"})
 
 
-def secret_of(request: Request, key_header: str = "") -> str | None:
-    """Return the key of a request, from the header for all or from that of the route. Raises ApiError for one in another place."""
-    given = request.headers.get("authorization")
-    secret = bearer(given) or (request.headers.get(key_header) if key_header else None)
-    right = "`Authorization: Bearer <your key>`" + (f" or `{key_header}: <your key>`" if key_header else "")
-    if not secret and given:
+def presented(request: Request, key_headers: Sequence[str]) -> str | None:
+    """Return the key of a request, from the header for all or else from the first of these, None if there is none."""
+    named = [given for name in key_headers if (given := request.headers.get(name, "").strip())]
+    return bearer(request.headers.get("authorization")) or (named[0] if named else None)
+
+
+def secret_of(request: Request, key_headers: Sequence[str] = ()) -> str | None:
+    """Return the same. Raises ApiError missing_api_key for one that is where no key is taken from."""
+    secret = presented(request, key_headers)
+    if secret:
+        return secret
+    if request.headers.get("authorization"):
         raise ApiError("missing_api_key", "The Authorization header has no bearer token: send `Authorization: Bearer <your key>`.")
-    if not secret and any(field.partition("=")[0].lower() in KEY_PARAMETERS for field in request.query.split("&")):
+    if any(field.partition("=")[0].lower() in KEY_PARAMETERS for field in request.query.split("&")):
+        right = " or ".join(["`Authorization: Bearer <your key>`", *[f"`{name}: <your key>`" for name in key_headers]])
         raise ApiError("missing_api_key", f"A key is not taken from the address, which ends up in logs. Send the header {right}.")
-    return secret
+    return None
 
 
 def bearer(authorization: str | None) -> str | None:

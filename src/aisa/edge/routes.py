@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import difflib
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import Generic, NamedTuple, TypeVar
 
 from aisa.errors import ApiError
@@ -27,8 +27,8 @@ class Route(NamedTuple, Generic[Handler]):
 
     One part of `path` may be in braces and stands for any text without a slash; at the end for any text at all. `aliases` are the same
     route by other paths. A body must have the type `media_type`, and is ignored where that is None; it has at most `body_bytes_max` bytes,
-    where None is for the server's own limit. `door` is what its calls come through, in whose words refusals are told;
-    `key_header` a further header in which a key may be.
+    where None is for the server's own limit. `door` is what its calls come through, in whose words refusals are told; where the headers of
+    a request say more of it, `heard` returns that. A key may come in one of `key_headers` too.
     """
 
     method: str
@@ -40,7 +40,8 @@ class Route(NamedTuple, Generic[Handler]):
     body_bytes_max: int | None = IGNORED_BODY_BYTES_MAX
     aliases: tuple[str, ...] = ()
     door: Door | None = None
-    key_header: str = ""
+    heard: Callable[[Mapping[str, str]], Door] | None = None
+    key_headers: tuple[str, ...] = ()
 
 
 class RouteTable(Generic[Handler]):

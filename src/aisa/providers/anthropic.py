@@ -11,6 +11,7 @@ from collections.abc import Mapping
 from aisa.errors import ApiError, UpstreamFailed
 from aisa.providers.anthropic_answer import AnswerDecoder, AssemblyDecoder
 from aisa.providers.anthropic_events import Asker
+from aisa.providers.anthropic_native import passed_on
 from aisa.providers.anthropic_request import written
 from aisa.providers.anthropic_stream import StreamDecoder
 from aisa.providers.anthropic_thinking import STRICT_PREFIX
@@ -21,6 +22,7 @@ from aisa.providers.report import read_refusal
 from aisa.providers.shape import Asked, Decoder, Target
 from aisa.wire.chat import ChatRequest
 from aisa.wire.door import Request
+from aisa.wire.messages import MessagesRequest
 
 NAME: str = "anthropic"
 
@@ -31,6 +33,15 @@ CHANGED_PREFIX = re.compile(r"invalid `?signature`? in `?(?:redacted_)?thinking`
 
 def to_upstream(request: Request, target: Target) -> UpstreamRequest:
     """Write the request. Raises UpstreamFailed for what these models have no words for."""
+    if isinstance(request, MessagesRequest):
+        whole, betas, left_out = passed_on(request, target)
+        return UpstreamRequest(
+            path="/messages",
+            headers=headers_of(betas, stream=request.stream) + target.headers,
+            body=whole,
+            dropped=left_out,
+            added=() if STRICT_PREFIX in target.omit else (STRICT_PREFIX,),
+        )
     chat = request.as_chat()
     streams = chat.stream or target.assemble
     body, betas, concessions = written(chat, target)

@@ -1,0 +1,36 @@
+"""What is read off a request's head beside its route: the caller's own id, what its body is, and what is told of it if it is refused."""
+
+from __future__ import annotations
+
+from aisa.edge.routes import SHOWN_METHOD_CHARACTERS_MAX, shown
+from aisa.errors import ApiError
+from aisa.facts import Refused
+from aisa.http.server import Request
+from aisa.keys.rules import Key
+from aisa.names import CLIENT_ID_CHARACTERS_MAX
+from aisa.wire.reply import JSON_TYPE
+
+
+def client_id(request: Request) -> str | None:
+    """Return the caller's own id for the request: 1 to 128 printable ASCII characters, else None."""
+    given = request.headers.get("x-client-request-id") or request.headers.get("x-request-id")
+    fits = given and len(given) <= CLIENT_ID_CHARACTERS_MAX and given.isascii() and given.isprintable()
+    return given if fits else None
+
+
+def refused(error: ApiError, request_id: str, request: Request | None, *, key: Key | None, address: str | None) -> Refused:
+    """Return what is reported of a refusal: of the request's own words only so much as a log line should have."""
+    if request is None:
+        return Refused(request_id, error.status, error.code, "-", "-")
+    method, path = request.method[:SHOWN_METHOD_CHARACTERS_MAX], shown(request.path)
+    whose = ("", "") if key is None else (key.id, key.label)
+    return Refused(request_id, error.status, error.code, method, path, client_id(request), *whose, address)
+
+
+def check_media(content_type: str, encoding: str) -> None:
+    """Raise ApiError unsupported_media_type unless a body may be plain JSON."""
+    kind = content_type.partition(";")[0].strip().lower()
+    if kind != JSON_TYPE and not (kind.startswith("application/") and kind.endswith("+json")):
+        raise ApiError("unsupported_media_type", f"The body's Content-Type is '{kind[:100]}'; send 'Content-Type: application/json'.")
+    if encoding.strip().lower() not in ("identity", ""):
+        raise ApiError("unsupported_media_type", f"The body is compressed ('{encoding[:100]}'); send it without Content-Encoding.")

@@ -1,0 +1,106 @@
+"""A request of the Messages API as the client wrote it: the fields we act on, checked; all others carried as they came. Knows no vendor.
+
+Its clients send much that only Anthropic has: other vendors' models do without it, and nobody is refused for it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from functools import cached_property
+from typing import Any
+
+import msgspec
+from msgspec import Raw
+
+from aisa.errors import ApiError
+from aisa.names import MODEL_NAME_CHARACTERS_MAX
+from aisa.wire.chat import FIELDS_DECODER, ChatRequest, explain, parse_chat
+from aisa.wire.members import Shape
+from aisa.wire.messages_chat import as_chat_fields
+from aisa.wire.strict_json import parse_object
+from aisa.wire.trees import Tree
+from aisa.wire.vendor_tier import tier_asked
+from aisa.wire.wish import EFFORTS, Wish
+
+CACHE = Shape("type ttl")
+BLOCK = Shape("type text id name input tool_use_id is_error thinking signature data title", cache_control=CACHE)
+SHAPE = Shape(
+    "model max_tokens stream temperature top_p top_k stop_sequences service_tier speed metadata thinking container context_management",
+    system=BLOCK,
+    messages=Shape("role content"),
+    tools=Shape("name description input_schema type strict"),
+    tool_choice=Shape("type name disable_parallel_tool_use"),
+    output_config=Shape("effort format"),
+)
+
+
+class MessagesTurn(msgspec.Struct):
+    """One message."""
+
+    role: str
+    content: str | list[dict[str, Any]]
+
+
+class KnownMessages(msgspec.Struct):
+    """The fields that we act on."""
+
+    model: str
+    messages: list[MessagesTurn]
+    max_tokens: int | None = None
+    stream: bool | None = None
+    system: str | list[dict[str, Any]] | None = None
+    temperature: float | None = None
+    tools: list[dict[str, Any]] | None = None
+    output_config: dict[str, Any] | None = None
+    service_tier: str | None = None
+
+
+class MessagesRequest:
+    """A valid request; implements `wire.door.Request`. `betas` and `version` are what its headers said."""
+
+    choices, bounds_reasoning, bound_name = 1, True, "max_tokens"
+
+    def __init__(self, body: bytes, betas: tuple[str, ...] = (), version: str = "") -> None:
+        """Raises ApiError json_parse_error, missing_parameter, invalid_parameter_type, invalid_request."""
+        tree = parse_object(body)
+        SHAPE.check(tree)
+        try:
+            self.known = msgspec.convert(tree, KnownMessages)
+        except msgspec.ValidationError as error:
+            raise explain(str(error)) from None
+        if not 0 < len(self.known.model) <= MODEL_NAME_CHARACTERS_MAX:
+            raise ApiError("invalid_request", f"A model's name has 1 to {MODEL_NAME_CHARACTERS_MAX} characters.", param="model")
+        if not self.known.messages:
+            raise ApiError("invalid_request", "'messages' must not be empty.", param="messages")
+        self.fields: dict[str, Raw] = FIELDS_DECODER.decode(body)
+        self.tree: Tree = tree
+        self.body_bytes = len(body)
+        self.betas = betas
+        self.version = version
+        self.model = self.known.model
+        self.stream = bool(self.known.stream)
+
+    @property
+    def max_tokens(self) -> int | None:
+        """The client's bound on output tokens."""
+        bound = self.known.max_tokens or 0
+        return bound if bound > 0 else None
+
+    def wishes(self) -> Iterator[Wish]:
+        """Yield what is asked of the model that its entry may limit."""
+        yield Wish("tools", "max_tools", len(self.known.tools or ()), listed=True)
+        yield Wish("temperature", "max_temperature", self.known.temperature)
+        yield Wish("output_config.effort", EFFORTS, None, word=(self.known.output_config or {}).get("effort"))
+
+    def tier(self) -> tuple[str, str]:
+        """Return the service tier that is asked for, nothing for the usual one, and the member that asks."""
+        tier, speed = self.known.service_tier, self.fields.get("speed")
+        return ("", "") if tier is None and speed is None else tier_asked(tier, speed)
+
+    def as_chat(self) -> ChatRequest:
+        """Return the request in the words of chat completions."""
+        return self._chat
+
+    @cached_property
+    def _chat(self) -> ChatRequest:
+        return parse_chat(msgspec.json.encode(as_chat_fields(self.tree)))

@@ -1,0 +1,193 @@
+"""The front door of the Messages API: a client's request in, and everything that it is sent. Knows no vendor.
+
+What came from a vendor of the same protocol passes in its own bytes; all else is written here. The message opens with the first piece of
+its answer, so that until then every failure has its true status: clients repeat a message that broke off, and pay for each.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+from msgspec import Raw
+
+from aisa.answer import Identity, Part, Piece, Report, together
+from aisa.errors import ApiError
+from aisa.wire.content import Content
+from aisa.wire.door import Door, Encoder, Refused, Request
+from aisa.wire.lenient_json import encode
+from aisa.wire.messages import MessagesRequest
+from aisa.wire.messages_blocks import Blocks
+from aisa.wire.messages_errors import error_event, error_json, refusal
+from aisa.wire.port import HeaderList
+from aisa.wire.reply import JSON_TYPE
+from aisa.wire.request_content import content_of
+from aisa.wire.trees import Tree, as_tree
+
+PROTOCOL = "anthropic"
+PING = b'event: ping\ndata: {"type":"ping"}\n\n'
+BETAS_MAX = 64  # of one request; real clients send eight
+BETA_CHARACTERS_MAX = 100
+
+
+def event_of(tree: Tree) -> bytes:
+    """Write an event."""
+    return b"event: %b\ndata: %b\n\n" % (str(tree["type"]).encode(), encode(tree))
+
+
+def counts_of(report: Report | None) -> Tree:
+    """Write a report as this protocol does: what was cached beside the rest of the input."""
+    if report is None:
+        return {"input_tokens": 0, "output_tokens": 0}
+    usage = report.usage
+    counts: Tree = {"input_tokens": usage.input_tokens - usage.cached_tokens - usage.cache_write_tokens}
+    counts |= {"cache_read_input_tokens": usage.cached_tokens} if usage.cached_tokens else {}
+    counts |= {"cache_creation_input_tokens": usage.cache_write_tokens} if usage.cache_write_tokens else {}
+    counts["output_tokens"] = usage.output_tokens
+    counts |= {"output_tokens_details": {"thinking_tokens": usage.reasoning_tokens}} if usage.reasoning_tokens else {}
+    return counts if report.cost_usd is None else {**counts, "cost": Raw(report.cost_usd.encode())}
+
+
+class MessageEncoder:
+    """What streams and documents have in common."""
+
+    def __init__(self, identity: Identity, call_id: str, kind: str) -> None:
+        self.headers: HeaderList = [("content-type", kind), ("request-id", call_id)]
+        self._blocks = Blocks(identity)
+        self._call_id = call_id
+
+    def _message(self) -> Tree:
+        identity = self._blocks.identity
+        name = identity.id if identity.id.startswith("msg_") else f"msg_{self._call_id.removeprefix('req_')}"
+        return {"id": name, "type": "message", "role": "assistant", "model": identity.model}
+
+    def _ending(self) -> Tree:
+        blocks = self._blocks
+        ending: Tree = {"stop_reason": blocks.reason, "stop_sequence": None}
+        if blocks.reason == "refusal":
+            ending["stop_details"] = {"type": "refusal", "category": None, "explanation": "".join(blocks.refusal) or None}
+        return ending
+
+    def _cut(self) -> ApiError | None:
+        """Return the error for a call that the model could not finish: its clients would make it without arguments."""
+        name = self._blocks.cut_call
+        return ApiError("upstream_unavailable", f"The answer ended inside a call of the tool '{name[:100]}'.") if name else None
+
+
+class StreamEncoder(MessageEncoder):
+    """Writes a stream."""
+
+    def __init__(self, identity: Identity, call_id: str) -> None:
+        super().__init__(identity, call_id, "text/event-stream; charset=utf-8")
+        self._opened = False
+
+    def write(self, parts: Sequence[Part]) -> Piece | None:
+        """Return the events for these parts as one piece."""
+        if len(parts) == 1 and type(parts[0]) is Piece:
+            return parts[0]
+        pieces: list[Piece] = []
+        for part in parts:
+            if isinstance(part, Piece):
+                pieces.append(part)
+                continue
+            data = b"".join([event_of(event) for event in self._blocks.take(part)])
+            if not self._opened and not isinstance(part, Identity):
+                data = self._opening() + data
+            if data:
+                pieces.append(Piece(data, part.tokens))
+        return together(pieces)[0] if pieces else None
+
+    def failure(self, error: ApiError, request_id: str) -> bytes:
+        """Return the event that ends a stream which failed."""
+        return error_event(error, request_id)
+
+    def closing(self, parts: Sequence[Part]) -> bytes:
+        """Return the end of the message, which carries its usage."""
+        passed = [part.data for part in parts if isinstance(part, Piece)]
+        if passed:
+            return b"".join(passed)
+        opening = b"" if self._opened else self._opening()
+        rest = b"".join([event_of(event) for event in self._blocks.end()])
+        cut = self._cut()
+        if cut is not None:
+            return opening + rest + error_event(cut, self._call_id)
+        report = next((part for part in parts if isinstance(part, Report)), None)
+        ending: Tree = {"type": "message_delta", "delta": self._ending(), "usage": counts_of(report)}
+        return opening + rest + event_of(ending) + event_of({"type": "message_stop"})
+
+    def _opening(self) -> bytes:
+        self._opened = True
+        head: Tree = {**self._message(), "content": list[object](), "stop_reason": None, "stop_sequence": None, "usage": counts_of(None)}
+        return event_of({"type": "message_start", "message": head})
+
+
+class DocumentEncoder(MessageEncoder):
+    """Writes one document."""
+
+    def __init__(self, identity: Identity, call_id: str) -> None:
+        super().__init__(identity, call_id, JSON_TYPE)
+
+    def write(self, parts: Sequence[Part]) -> Piece | None:
+        """Keep the parts: a document is sent when it is whole."""
+        for part in parts:
+            self._blocks.take(part)
+        return None
+
+    def failure(self, error: ApiError, request_id: str) -> bytes:
+        """Return the error in place of the document."""
+        return error_json(error, request_id)
+
+    def closing(self, parts: Sequence[Part]) -> bytes:
+        """Return the document."""
+        passed = [part.data for part in parts if isinstance(part, Piece)]
+        if passed:
+            return b"".join(passed)
+        self.write(parts)
+        self._blocks.end()
+        for block in self._blocks.content:
+            if block["type"] == "tool_use":
+                block["input"] = as_tree(block["input"])
+        report = next((part for part in parts if isinstance(part, Report)), None)
+        return encode({**self._message(), "content": self._blocks.content, **self._ending(), "usage": counts_of(report)})
+
+
+class MessagesDoor:
+    """The door. `betas` and `version` are what the headers of the request said that it was opened for."""
+
+    protocol = PROTOCOL
+    keep_alive = PING
+
+    def __init__(self, betas: tuple[str, ...] = (), version: str = "") -> None:
+        self._betas = betas
+        self._version = version
+
+    def read(self, body: bytes) -> Request:
+        """Return the request in a body. Raises ApiError."""
+        return MessagesRequest(body, self._betas, self._version)
+
+    def content(self, request: Request) -> Content:
+        """Return what a request holds."""
+        return content_of(request.as_chat())
+
+    def encoder(self, request: Request, *, call_id: str, created: int) -> Encoder:
+        """Return what writes the answer."""
+        identity = Identity("", created, request.model)
+        return StreamEncoder(identity, call_id) if request.stream else DocumentEncoder(identity, call_id)
+
+    def failure(self, error: ApiError, request_id: str) -> bytes:
+        """Return the event that ends a stream which failed."""
+        return error_event(error, request_id)
+
+    def refused(self, error: ApiError, request_id: str) -> Refused:
+        """Return an error as a whole answer."""
+        return refusal(error, request_id)
+
+
+MESSAGES_DOOR: Door = MessagesDoor()
+
+
+def heard(headers: Mapping[str, str]) -> Door:
+    """Return the door for a request with these headers: what its vendor is to know of them goes along with it."""
+    given = [beta.strip() for beta in headers.get("anthropic-beta", "").split(",")][:BETAS_MAX]
+    betas = tuple([beta for beta in given if beta and len(beta) <= BETA_CHARACTERS_MAX and beta.isascii() and beta.isprintable()])
+    version = headers.get("anthropic-version", "")
+    return MessagesDoor(betas, version) if betas or version else MESSAGES_DOOR

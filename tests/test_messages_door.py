@@ -1,0 +1,319 @@
+"""The Messages API is a door: Anthropic's own client judges, against a running server and from parts."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from typing import Any
+
+import anthropic as sdk
+import httpx2
+import pytest
+
+from aisa.answer import Arguments, Finish, Identity, Part, Reasoning, Refusal, Report, Text, ToolCall
+from aisa.errors import CODES, ApiError
+from aisa.providers import anthropic, openai
+from aisa.providers.shape import Target
+from aisa.testing.clock import run_virtual
+from aisa.usage import Usage
+from aisa.wire.messages import MessagesRequest
+from aisa.wire.messages_door import MESSAGES_DOOR, heard
+from rig import DONE, Break, MemoryClient, Rig, Script, ScriptedUpstream, chunk, text, usage
+from server import Front
+from test_anthropic_calls import WORDS, Claude, ending, opening
+from test_anthropic_scripts import message_in
+
+Json = dict[str, Any]
+TOOL: Any = {
+    "name": "get_weather",
+    "description": "The weather.",
+    "input_schema": {"type": "object", "properties": {"city": {"type": "string"}}, "required": ["city"]},
+}
+HI: Any = [{"role": "user", "content": "Hello!"}]
+WHO = Identity("chatcmpl-1", 7, "some-model")
+REPORT = Report(Usage(30, 14, 8, 2, reasoning_tokens=6), "0.25")
+
+
+def asked(**members: object) -> bytes:
+    """A request."""
+    return json.dumps({"model": "fast", "max_tokens": 100, "messages": HI, **members}).encode()
+
+
+def stream_of(*parts: Part, report: Report = REPORT) -> bytes:
+    """The stream for these parts, each of which came alone."""
+    encoder = MESSAGES_DOOR.encoder(MESSAGES_DOOR.read(asked(stream=True)), call_id="req_9", created=1)
+    pieces = [piece for part in parts if (piece := encoder.write([part])) is not None]
+    return b"".join([piece.data for piece in pieces]) + encoder.closing([report])
+
+
+def document_of(*parts: Part) -> Json:
+    """The document for them."""
+    encoder = MESSAGES_DOOR.encoder(MESSAGES_DOOR.read(asked()), call_id="req_9", created=1)
+    assert encoder.write(parts) is None
+    answer: Json = json.loads(encoder.closing([REPORT]))
+    return answer
+
+
+CALLED: list[Part] = [
+    ToolCall(0, 0, "c1", "f"),
+    Arguments(0, 0, '{"a":'),
+    ToolCall(0, 1, "c2", "g"),
+    Arguments(0, 1, "{}"),
+    Arguments(0, 0, "1}"),
+]
+
+
+@pytest.mark.parametrize(
+    ("parts", "blocks", "reason"),
+    [
+        ([Text(0, "Hi"), Text(0, "!"), Finish(0, "stop")], [("text", "Hi!")], "end_turn"),
+        (
+            [Reasoning(0, "Hm."), Reasoning(0, "", 0, "aisa1.x"), Text(0, "Hi"), Finish(0, "length")],
+            [("thinking", "Hm."), ("text", "Hi")],
+            "max_tokens",
+        ),
+        ([Text(0, "So."), *CALLED, Finish(0, "tool_calls")], [("text", "So."), ("tool_use", {"a": 1}), ("tool_use", {})], "tool_use"),
+        ([Refusal(0, "No."), Finish(0, "content_filter")], [("text", "No.")], "refusal"),
+        ([Finish(0, "stop")], [], "end_turn"),
+    ],
+    ids=["text", "thinking", "calls side by side", "refusal", "nothing"],
+)
+def test_any_vendors_parts_are_a_message_to_the_official_client(parts: list[Part], blocks: list[Any], reason: str) -> None:
+    """Streamed and whole alike: blocks in order, calls with whole arguments, the reason, and usage with what was cached beside."""
+    streamed = message_in(stream_of(WHO, *parts))
+    whole = sdk.types.Message.model_validate(document_of(WHO, *parts))
+    for message in (streamed, whole):
+        seen = [
+            (block.type, getattr(block, {"text": "text", "thinking": "thinking", "tool_use": "input"}[block.type]))
+            for block in message.content
+        ]
+        assert (seen, message.stop_reason, message.model) == (blocks, reason, "some-model")
+        counts = message.usage
+        assert (counts.input_tokens, counts.cache_read_input_tokens, counts.cache_creation_input_tokens, counts.output_tokens) == (
+            20,
+            8,
+            2,
+            14,
+        )
+    told = [[block.model_dump(exclude={"parsed_output"}) for block in message.content] for message in (streamed, whole)]
+    assert told[0] == told[1]
+
+
+def test_a_stream_has_names_gapless_blocks_and_one_end() -> None:
+    """As its clients take for granted; what it costs stands with its usage."""
+    data = stream_of(WHO, Reasoning(0, "Hm."), Text(0, "Hi"), *CALLED, Finish(0, "tool_calls"))
+    events = [json.loads(block.split("data: ", 1)[1]) for block in data.decode().split("\n\n") if block]
+    names = [block.split("\n")[0] for block in data.decode().split("\n\n") if block]
+    assert names == [f"event: {event['type']}" for event in events]
+    assert [event["index"] for event in events if event["type"] == "content_block_start"] == [0, 1, 2, 3]
+    assert [event["index"] for event in events if event["type"] == "content_block_stop"] == [0, 1, 2, 3]
+    assert [event["type"] for event in events[-2:]] == ["message_delta", "message_stop"]
+    assert events[-2]["usage"]["cost"] == 0.25
+
+
+def test_a_call_that_was_cut_is_no_call_without_arguments() -> None:
+    """Its clients would make it; so the stream ends as a failure."""
+    with pytest.raises(sdk.APIStatusError, match="inside a call"):
+        message_in(stream_of(WHO, ToolCall(0, 0, "c1", "f"), Arguments(0, 0, '{"a": "b'), Finish(0, "length")))
+
+
+@pytest.mark.parametrize("code", CODES)
+def test_every_error_has_the_type_and_status_that_its_clients_know(code: str) -> None:
+    """An overload is 529; keys and wallets are not to be tried again."""
+    error = ApiError(code, "No.")
+    refused = MESSAGES_DOOR.refused(error, "req_1")
+    told = json.loads(refused.body)
+    assert told["type"] == "error"
+    assert told["request_id"] == dict(refused.headers)["request-id"] == "req_1"
+    assert refused.status == (529 if error.status == 503 else error.status)
+    if error.status in (401, 402):
+        assert dict(refused.headers)["x-should-retry"] == "false"
+    if code == "context_length_exceeded":
+        assert told["error"]["message"].startswith("prompt is too long")
+
+
+# The request
+
+
+def test_claude_codes_request_reaches_another_vendor_as_chat() -> None:
+    """System text without the line of accounting, a system message in the middle, results of tools, and nothing that only Anthropic has."""
+    request = {
+        "model": "fast",
+        "max_tokens": 32000,
+        "stream": True,
+        "system": [
+            {"type": "text", "text": "x-anthropic-billing-header: a=b"},
+            {"type": "text", "text": "Be good.", "cache_control": {"type": "ephemeral"}},
+        ],
+        "messages": [
+            {"role": "user", "content": [{"type": "text", "text": "Do."}]},
+            {"role": "system", "content": [{"type": "text", "text": "Note."}], "output_config": {"effort": "medium"}},
+            {
+                "role": "assistant",
+                "content": [
+                    {"type": "thinking", "thinking": "", "signature": "aisa1.s"},
+                    {"type": "tool_use", "id": "t1", "name": "get_weather", "input": {"city": "Oslo"}},
+                ],
+            },
+            {
+                "role": "user",
+                "content": [
+                    {"type": "tool_result", "tool_use_id": "t1", "content": "rain", "is_error": False},
+                    {"type": "text", "text": "And?"},
+                ],
+            },
+        ],
+        "tools": [{**TOOL, "defer_loading": True}, {"type": "web_search_20250305", "name": "web_search"}],
+        "thinking": {"type": "adaptive", "display": "omitted"},
+        "context_management": {"edits": []},
+        "output_config": {"effort": "high"},
+        "metadata": {"user_id": "{}"},
+    }
+    body = json.loads(openai.to_upstream(MessagesRequest(json.dumps(request).encode()), Target("v", "m", "openai")).body)
+    assert [(message["role"], message.get("content")) for message in body["messages"]] == [
+        ("system", "Be good."),
+        ("user", [{"type": "text", "text": "Do."}]),
+        ("system", "Note."),
+        ("assistant", None),
+        ("tool", "rain"),
+        ("user", [{"type": "text", "text": "And?"}]),
+    ]
+    assert body["messages"][3]["tool_calls"][0]["function"] == {"name": "get_weather", "arguments": '{"city":"Oslo"}'}
+    assert (body["reasoning_effort"], body["max_completion_tokens"], [tool["function"]["name"] for tool in body["tools"]]) == (
+        "high",
+        32000,
+        ["get_weather"],
+    )
+    assert not {"thinking", "context_management", "metadata", "output_config", "system"} & body.keys()
+    assert "reasoning_details" not in body["messages"][3]
+
+
+def test_anthropic_gets_the_request_as_it_is_with_its_betas() -> None:
+    """Byte for byte but for the model's name; without parameters that the client's version of the protocol does not have."""
+    body = b'{"model": "fast", "max_tokens":9, "messages":[{"role":"user","content":"\\u0048i"}], "novel": {"x": 1.0}, "temperature": 1}'
+    request = MESSAGES_DOOR.read(body)
+    sent = anthropic.to_upstream(request, Target("anthropic", "claude-x", "anthropic"))
+    assert (
+        sent.body
+        == b'{"model":"claude-x","max_tokens":9,"messages":[{"role":"user","content":"\\u0048i"}],"novel":{"x": 1.0},"temperature":1}'
+    )
+    door = heard({"anthropic-beta": "a-1, b-2", "anthropic-version": "2026-10-21"})
+    sent = anthropic.to_upstream(door.read(body), Target("anthropic", "claude-x", "anthropic"))
+    assert dict(sent.headers)["anthropic-beta"] == "a-1,b-2"
+    assert sent.dropped == ("temperature",)
+    assert b"temperature" not in sent.body
+
+
+def test_thinking_that_is_not_this_accounts_is_left_out_for_anthropic() -> None:
+    """A seal that does not open is no block; the vendor's own signature is its own to judge."""
+    content = [
+        {"type": "thinking", "thinking": "", "signature": "aisa1.other"},
+        {"type": "thinking", "thinking": "x", "signature": "own"},
+        {"type": "text", "text": "Hi"},
+    ]
+    request = MESSAGES_DOOR.read(asked(messages=[*HI, {"role": "assistant", "content": content}, *HI]))
+    sent = json.loads(anthropic.to_upstream(request, Target("anthropic", "claude-x", "anthropic")).body)
+    assert sent["messages"][1]["content"] == content[1:]
+
+
+# Whole calls
+
+
+def test_anthropics_bytes_pass_and_the_end_carries_the_bill() -> None:
+    """What the vendor sent is what the client gets, event by event, up to the last, which says what it cost."""
+    script = [opening(), *WORDS, *ending(12)]
+    rig, client = Claude(Script(script)), MemoryClient()
+    run_virtual(rig.call(client, asked(stream=True), door=MESSAGES_DOOR))
+    row = rig.rows[-1]
+    assert (row.outcome, row.billed.input_tokens, row.billed.output_tokens) == ("completed", 100, 12)
+    head = b"".join(script[1:5])
+    assert head in client.body
+    message = message_in(client.body)
+    assert "".join(block.text for block in message.content if block.type == "text") == "one two three "
+    assert b'"cost":%s' % str(row.cost / 10**9).encode() in client.body
+
+
+@pytest.mark.parametrize("speaks", ["anthropic", "openai"])
+def test_a_message_that_broke_off_is_an_error_and_costs_what_arrived(speaks: str) -> None:
+    """Whichever the vendor speaks: no end that pretends success."""
+    client = MemoryClient()
+    rig: Rig = (
+        Claude(Script([opening(), *WORDS, Break()]))
+        if speaks == "anthropic"
+        else Rig(ScriptedUpstream(Script([*text("one ", "two ", "three "), Break()])))
+    )
+    run_virtual(rig.call(client, asked(stream=True), door=MESSAGES_DOOR))
+    assert (rig.rows[-1].outcome, rig.rows[-1].billed.output_tokens) == ("cut", 3)
+    assert client.body.rstrip().split(b"\n")[-2] == b"event: error"
+    assert b"message_stop" not in client.body
+
+
+def test_a_failure_before_the_first_word_has_its_true_status() -> None:
+    """The message is not opened before."""
+    client = MemoryClient()
+    rig = Claude(Script([opening(), Break()]))
+    run_virtual(rig.call(client, asked(stream=True), door=MESSAGES_DOOR))
+    assert (client.status, json.loads(client.body)["error"]["type"]) == (502, "api_error")
+
+
+def test_chat_vendors_answer_messages_with_usage_at_the_end() -> None:
+    """The split of caches and all; and a silence is filled with pings."""
+    client = MemoryClient()
+    rig = Rig(ScriptedUpstream(Script([*text("one ", "two "), chunk({}, "stop"), usage(9, 2), DONE])))
+    run_virtual(rig.call(client, asked(stream=True), door=MESSAGES_DOOR))
+    message = message_in(client.body)
+    assert (message.usage.input_tokens, message.usage.output_tokens, message.stop_reason) == (9, 2, "end_turn")
+    assert MESSAGES_DOOR.keep_alive == b'event: ping\ndata: {"type":"ping"}\n\n'
+
+
+# The official client against a running server, whose embedded model answers
+
+
+@pytest.fixture
+def client(front: Front) -> Iterator[sdk.Anthropic]:
+    """Anthropic's client, set up by address and key alone."""
+    with sdk.Anthropic(base_url=front.server.url, api_key=front.server.key, max_retries=0) as calling:
+        yield calling
+
+
+def test_the_official_client_gets_messages_streams_and_tools(client: sdk.Anthropic) -> None:
+    """By its `x-api-key`, whatever the version that it asks for."""
+    message = client.messages.create(model="gpt-4.1", max_tokens=50, messages=HI)
+    assert message.content[0].type == "text"
+    assert message.usage.output_tokens > 0
+    with client.messages.stream(model="gpt-4.1", max_tokens=50, messages=HI) as stream:
+        assert stream.get_final_message().stop_reason in ("end_turn", "max_tokens")
+    ask: Any = [{"role": "user", "content": "Please call get_weather for Paris."}]
+    with client.messages.stream(model="gpt-4.1", max_tokens=500, messages=ask, tools=[TOOL], tool_choice={"type": "any"}) as stream:
+        called = stream.get_final_message()
+    [call] = [block for block in called.content if block.type == "tool_use"]
+    assert (call.name, called.stop_reason) == ("get_weather", "tool_use")
+    assert isinstance(call.input["city"], str)
+
+
+def test_the_official_client_counts_tokens_and_lists_models(client: sdk.Anthropic) -> None:
+    """In the shapes that it knows."""
+    assert client.messages.count_tokens(model="gpt-4.1", messages=HI).input_tokens > 0
+    assert [model.id for model in client.models.list()]
+
+
+def test_the_official_client_knows_what_is_wrong(client: sdk.Anthropic, front: Front) -> None:
+    """Each in a class of its own."""
+    with pytest.raises(sdk.BadRequestError):
+        client.messages.create(model="gpt-4.1", max_tokens=9, messages=[])
+    with (
+        sdk.Anthropic(base_url=front.server.url, api_key="sk-aisa-nobodys", max_retries=3) as stranger,
+        pytest.raises(sdk.AuthenticationError),
+    ):
+        stranger.messages.create(model="gpt-4.1", max_tokens=9, messages=HI)
+
+
+def test_a_bearer_is_let_in_too_and_probes_are_answered(front: Front) -> None:
+    """As Claude Code asks with a token, and before it asks with a key."""
+    headers = {"authorization": f"Bearer {front.server.key}", "anthropic-version": "2023-06-01", "anthropic-beta": "effort-2025-11-24"}
+    answer = httpx2.post(
+        f"{front.server.url}/v1/messages?beta=true", headers=headers, json={"model": "gpt-4.1", "max_tokens": 9, "messages": HI}
+    )
+    assert (answer.status_code, answer.json()["type"]) == (200, "message")
+    assert httpx2.head(f"{front.server.url}/api/hello").status_code == 200
+    assert httpx2.post(f"{front.server.url}/v1/messages", json={}).json()["error"]["type"] == "authentication_error"

@@ -1,7 +1,14 @@
-"""The fixtures that every test may ask for: running servers, started when the first test wants them. Defines nothing itself."""
+"""The fixtures that every test may ask for: running servers, started when the first test wants them; and how many examples there are."""
 
 from __future__ import annotations
 
+from hypothesis import HealthCheck, settings
+
+from repeats import repeats
 from server import front, server
+
+# How long an example takes says something of the machine, and not of the code.
+settings.register_profile("aisa", max_examples=repeats(100), deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("aisa")
 
 __all__ = ["front", "server"]

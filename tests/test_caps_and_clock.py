@@ -32,6 +32,7 @@ from aisa.usage import REPORTED, Usage
 from aisa.wire.chat import parse_chat
 from aisa.wire.chat_door import CHAT_DOOR
 from ledger_rig import shared_journal
+from repeats import repeats
 from rig import body
 
 NOON = 1_767_182_400.0  # 2025-12-31T12:00:00Z, a Wednesday
@@ -293,7 +294,7 @@ def test_few_windows_are_kept_whatever_the_clock_does() -> None:
     assert [cap.spent_at(NOON + day * A_DAY) for day in (999, 1_000, 2_000)] == [1, 0, 0]
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=repeats(200), deadline=None)
 @given(
     window=st.sampled_from([DAY, WEEK, MONTH]),
     moments=st.lists(st.integers(0, 90), min_size=1, max_size=60),

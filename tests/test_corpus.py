@@ -26,6 +26,7 @@ from aisa.testing.conformance import check_answer, check_error, check_stream
 from aisa.usage import Usage
 from aisa.wire.chat import ChatRequest, parse_chat
 from aisa.wire.reply import JSON_TYPE, error_event, error_headers, error_json
+from repeats import FACTOR, repeats
 from rig import closing_of
 
 HERE = Path(__file__).parent
@@ -73,9 +74,9 @@ def play(chat: ChatRequest, arrival: Iterator[bytes] | list[bytes], target: Targ
 
 def arrivals(body: bytes) -> Iterator[list[bytes]]:
     """Yield the ways in which a body may arrive: in two parts at every split, and byte by byte."""
-    step = max(1, len(body) // SPLITS_MAX)
+    step = max(1, len(body) // repeats(SPLITS_MAX))
     for split in range(1, len(body)):
-        if split % step == 0 or body[split - 1] in FRAGILE or body[split] in FRAGILE:
+        if split % step == 0 or (FACTOR >= 1 and (body[split - 1] in FRAGILE or body[split] in FRAGILE)):
             yield [body[:split], body[split:]]
     yield [body[place : place + 1] for place in range(len(body))]
 

@@ -18,6 +18,7 @@ from aisa.providers.shape import Target
 from aisa.providers.vendor_state import Memory, Seals, VendorStates
 from aisa.wire.chat import parse_chat
 from aisa.wire.reasoning_details import detail
+from repeats import repeats
 
 USER = {"role": "user", "content": "Hi"}
 PNG = "data:image/png;base64,iVBORw0KGgo="
@@ -491,7 +492,7 @@ def conversation(turns: list[Any]) -> list[list[dict[str, Any]]]:
     return steps
 
 
-@settings(max_examples=60)
+@settings(max_examples=repeats(60))
 @given(TURNS, st.sampled_from(["gemini-3.5-flash", "gemini-2.5-pro"]))
 def test_a_conversation_is_always_written_as_the_same_bytes(turns: list[Any], model: str) -> None:
     """System, tools and contents of a turn are a prefix of the next turn's, closing brackets apart."""

@@ -40,6 +40,7 @@ from faults_rig import (
     stream_of,
     whole,
 )
+from repeats import repeats
 from rig import content_of, document, text
 
 DOWN = UpstreamFailed(ApiError("upstream_unavailable", "down"))
@@ -150,7 +151,7 @@ def test_names_that_callers_make_up_push_each_other_out() -> None:
     assert len(health._records) == TARGETS_MAX
 
 
-@settings(deadline=None, max_examples=200)
+@settings(deadline=None, max_examples=repeats(200))
 @given(st.integers(), st.integers(1, 6))
 def test_no_target_is_ever_left_out_whatever_happened(seed: int, count: int) -> None:
     """Every order has every target once; benched ones keep their order among themselves, and so do the others."""

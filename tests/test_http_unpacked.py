@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 from aisa.errors import UpstreamFailed
 from aisa.http.unpacked import PIECE_BYTES_MAX, RATIO_FREE_BYTES, RATIO_MAX, Unpacked
 from aisa.testing.clock import run_virtual
+from repeats import repeats
 
 TEXT = b'data: {"choices": [{"delta": {"content": "Hi"}}]}\n\n'
 
@@ -96,7 +97,7 @@ def test_every_form_is_unpacked_whatever_the_split(coding: str, packed: bytes) -
     assert b"".join(unpacked((packed[at : at + 1] for at in range(len(packed))), coding)) == TEXT
 
 
-@settings(deadline=None, max_examples=60)
+@settings(deadline=None, max_examples=repeats(60))
 @given(st.binary(max_size=300_000), st.sampled_from(["gzip", "deflate", "raw"]), st.lists(st.integers(1, 50_000), max_size=8))
 def test_any_bytes_come_out_as_they_went_in(data: bytes, form: str, sizes: list[int]) -> None:
     """Whatever they are, in whatever pieces they arrive."""

@@ -19,9 +19,10 @@ from aisa.providers.port import UpstreamRequest
 from aisa.providers.shape import Target
 from aisa.testing.clock import run_virtual
 from aisa.wire.chat import ChatRequest, parse_chat
+from repeats import repeats
 
-MUTANTS = 3_000  # 100 times as many were tried by hand
-SCHEMAS = 1_500
+MUTANTS = repeats(3_000)  # 100 times as many were tried by hand
+SCHEMAS = repeats(1_500)
 READS_MAX = 200  # of an answer; what comes later is as what came before
 
 SCHEMA: dict[str, Any] = {

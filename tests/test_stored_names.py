@@ -46,6 +46,7 @@ from aisa.usage import COUNTED, REPORTED, Breakdown, Usage
 from aisa.wire.chat import parse_chat
 from aisa.wire.usage_report import COUNT_MAX
 from ledger_rig import shared_journal
+from repeats import repeats
 from rig import Rig, body, document, outcome, whole_stream
 
 NASTY = 'a"\\é語😀\u2028\x7f\x1b\u0000'  # one to four bytes, escaped or not, printable or not
@@ -122,7 +123,7 @@ def without_texts(given_row: CallRow | Opening) -> dict[str, Any]:
     return {name: value for name, value in members.items() if name in KEPT or not isinstance(value, str)}
 
 
-@settings(max_examples=500, derandomize=True, deadline=None)
+@settings(max_examples=repeats(500), derandomize=True, deadline=None)
 @given(openings, endings, delivereds)
 def test_every_row_that_can_be_made_fits_its_slot(opening: Opening, ending: Ending, delivered: Delivered) -> None:
     """Fault S2: Opening, closing, amendment and what is settled after a crash are within their bounds, and say all that a bill needs."""
@@ -138,7 +139,7 @@ def test_every_row_that_can_be_made_fits_its_slot(opening: Opening, ending: Endi
         assert all(abs(value) < 2**63 for value in record_of(each) if isinstance(value, int))  # as the database's integers
 
 
-@settings(max_examples=200, derandomize=True, deadline=None)
+@settings(max_examples=repeats(200), derandomize=True, deadline=None)
 @given(openings, endings)
 def test_ordinary_names_are_kept_whole(opening: Opening, ending: Ending) -> None:
     """Fault S2: A name of ASCII, however long, under a price with one tier is not cut in the journal either."""

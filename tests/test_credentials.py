@@ -188,7 +188,7 @@ def test_a_key_goes_where_the_vendor_looks_for_it_and_routing_knows_nothing_of_i
         async with FakeVendor(script).serving() as fake:
             vendor = Vendor(base_url=f"http://127.0.0.1:{fake.port}/v1", **settings)
             upstream = HttpUpstream("v", vendor, {})
-            target = vendor_target("v", Config(vendors={"v": vendor}), {})
+            target = vendor_target("v", Config(vendors={"v": vendor}))
             (await upstream.ask(post(headers=target.headers))).close()
             first, _, rest = heads[0].partition(b"\r\n")
             assert first == line

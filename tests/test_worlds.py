@@ -59,6 +59,7 @@ ROUNDINGS_NANOS = 60  # that the holds of thirty calls can be off by, where we d
 PARENT = {"cached_input": "input", "cache_write": "input", "input_audio": "input", "reasoning": "output", "output_audio": "output"}
 INPUTS = ("input", "cached_input", "cache_write", "input_audio")
 OUTPUTS = ("output", "reasoning", "output_audio")
+AUDIO = {"input_audio": INPUTS, "output_audio": OUTPUTS}
 NOTHING = Tokens()
 TOLD = re.compile(rb'"cost":([0-9.]+)')
 
@@ -85,8 +86,12 @@ class Fault(NamedTuple):
 
 
 def rate(rates: Mapping[str, int], kind: str) -> int:
-    """Return the price of a kind of token: its own, or that of what it is a part of."""
-    return rates[kind] if kind in rates else rates[PARENT[kind]]
+    """Return the price of a kind of token: its own, or of audio the dearest of its side, or that of what it is a part of."""
+    if kind in rates:
+        return rates[kind]
+    if kind in AUDIO:
+        return max([rates[other] for other in AUDIO[kind] if other in rates])
+    return rates[PARENT[kind]]
 
 
 def rates_for(tariff: Tariff, input_tokens: int) -> Mapping[str, int]:

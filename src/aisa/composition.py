@@ -139,7 +139,7 @@ def open_dependencies(
         routes=routes,
         admission=MemoryAdmission(config.limits, keys.tiers, wall_clock=wall_clock, report=report),
         ledger=ledger,
-        dialects={dialect.NAME: dialect for dialect in (anthropic, gemini, mistral, openai, responses)},
+        dialects={"anthropic": anthropic, "gemini": gemini, "mistral": mistral, "openai": openai, "responses": responses},
         upstreams={EMBEDDED: embedded, **pools},
         stream=config.stream,
         large_events=LargeEvents(config.stream.large_events_bytes_max, report),

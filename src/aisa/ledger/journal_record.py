@@ -17,6 +17,8 @@ from aisa.names import STORED_CHARACTERS_MAX
 #: Texts by which a row is found and charged to somebody, each with a bound of its own; and those that are words of ours.
 KEPT = frozenset({"id", "account", "key_id", "idempotency", "outcome"})
 
+SOURCE_CHARACTERS = 64  # of where the prices come from, in a record that would be too long: enough to know the source by
+
 Recorded = TypeVar("Recorded", Opening, CallRow)
 encode = msgspec.json.Encoder().encode
 
@@ -34,7 +36,13 @@ def closing_record(row: CallRow) -> bytes:
 
 
 def shortened(given: Recorded, bytes_max: int) -> bytes:
-    """Return a record whose texts are cut as little as its bound allows. Without any text a record fits; a test makes the longest."""
+    """Return a record whose texts are cut as little as its bound allows, and where prices come from first: that is no name.
+
+    Without any text a record fits; a test makes the longest.
+    """
+    given = msgspec.structs.replace(given, price_source=given.price_source[:SOURCE_CHARACTERS])
+    if len(record := encode(given)) <= bytes_max:
+        return record
     characters = STORED_CHARACTERS_MAX
     while True:
         texts = {name: text for name in given.__struct_fields__ if name not in KEPT and isinstance(text := getattr(given, name), str)}

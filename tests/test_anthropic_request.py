@@ -9,7 +9,7 @@ from typing import Any, get_type_hints
 import msgspec
 import pytest
 from anthropic.types.message_create_params import MessageCreateParamsNonStreaming, MessageCreateParamsStreaming
-from hypothesis import given, settings
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from pydantic import TypeAdapter, ValidationError
 
@@ -22,6 +22,7 @@ from aisa.providers.shape import Target
 from aisa.providers.vendor_state import SEAL_KEY_BYTES, Memory, Seals, VendorState, VendorStates
 from aisa.wire.chat import parse_chat
 from aisa.wire.reasoning_details import detail
+from repeats import repeats
 
 Json = dict[str, Any]
 NEWEST, FORCED, BUDGET, FABLE = "claude-opus-5-5", "claude-opus-4-8", "claude-sonnet-4-5-20250929", "claude-fable-5-2"
@@ -548,7 +549,7 @@ def rounds(drawn: list[Any], mine: VendorState) -> list[list[Json]]:
     return turns
 
 
-@settings(max_examples=60)
+@settings(max_examples=repeats(60), deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(ROUNDS, st.sampled_from([NEWEST, FABLE, FORCED, BUDGET]))
 def test_a_longer_conversation_goes_on_from_the_bytes_of_the_shorter(drawn: list[Any], model: str) -> None:
     """System, tools and messages of each turn, without the closing brackets, begin those of the next: what is signed stays so."""

@@ -6,7 +6,7 @@ import json
 from typing import Any
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from aisa.answer import Reasoning
@@ -492,7 +492,7 @@ def conversation(turns: list[Any]) -> list[list[dict[str, Any]]]:
     return steps
 
 
-@settings(max_examples=repeats(60))
+@settings(max_examples=repeats(60), deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(TURNS, st.sampled_from(["gemini-3.5-flash", "gemini-2.5-pro"]))
 def test_a_conversation_is_always_written_as_the_same_bytes(turns: list[Any], model: str) -> None:
     """System, tools and contents of a turn are a prefix of the next turn's, closing brackets apart."""

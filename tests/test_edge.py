@@ -170,7 +170,10 @@ def test_a_route_says_which_methods_it_takes(route: Route) -> None:
         there = [each.method for each in ROUTES if path in (each.path, *each.aliases)]
         methods = [method for each in there for method in (("GET", "HEAD") if each == "GET" else (each,))]
         reply, _ = asked(get(path.replace("{id}", "x"), method="DELETE"))
-        failure(reply, 405, "method_not_allowed")
+        if path.startswith("/v1/messages"):  # its clients are told in their own shape
+            assert (reply.status, reply.json["type"], reply.json["error"]["code"]) == (405, "error", "method_not_allowed")
+        else:
+            failure(reply, 405, "method_not_allowed")
         options, _ = asked(get(path.replace("{id}", "x"), method="OPTIONS", key=None))
         assert options.status == 204
         assert options.header("allow") == reply.header("allow") == ", ".join((*methods, "OPTIONS"))

@@ -24,7 +24,9 @@ def older(revision: str, folder: Path) -> tuple[Build, str]:
     name = ran(("git", "-C", str(REPOSITORY), "rev-parse", "--verify", "--short", f"{revision}^{{commit}}")).decode().strip()
     packed = ran(("git", "-C", str(REPOSITORY), "archive", "--format=tar", name, "src", "benchmarks", LOCK))
     with tarfile.open(fileobj=io.BytesIO(packed)) as archive:
-        archive.extractall(folder, filter="data")
+        if hasattr(tarfile, "data_filter"):  # from Python 3.11.4 on; what is unpacked is our own in any case
+            archive.extraction_filter = tarfile.data_filter
+        archive.extractall(folder)
     build = Build(OLDER, tree=folder, environment={"PYTHONPATH": str(folder / "src")})
     if (folder / LOCK).read_bytes() == (REPOSITORY / LOCK).read_bytes():
         return build, name

@@ -50,7 +50,7 @@ EACH = [(told, sentence) for told, sentences in SENTENCES.items() for sentence i
 
 @pytest.mark.parametrize(("told", "sentence"), EACH, ids=[f"{told.name}-{sentence[:40]}" for told, sentence in EACH])
 def test_the_words_decide_whatever_the_case_of_their_letters(told: Verdict, sentence: str) -> None:
-    """Faults B1, B2, B4: a 400 is judged by what it says, shouted, whispered, and where the status is lost in an answer."""
+    """[fault B1, fault B2, fault B4] A 400 is judged by what it says, shouted, whispered, and where the status is lost in an answer."""
     assert {verdict(sentence), verdict(sentence.upper()), verdict(sentence.lower())} == {told.name}
     assert verdict(sentence, 0) == told.name
 
@@ -127,14 +127,14 @@ STATUSES = {
 
 @pytest.mark.parametrize(("status", "told"), STATUSES.items())
 def test_the_status_decides_where_words_say_nothing(status: int, told: Verdict) -> None:
-    """Fault B6: a status that nobody mapped is the vendor's failure and never the caller's."""
+    """[fault B6] A status that nobody mapped is the vendor's failure and never the caller's."""
     assert verdict("No.", status) == told.name
     assert refusal(status, {}).error.code == told.code
 
 
 @pytest.mark.parametrize("status", [400, 403, 422, 429])
 def test_an_empty_account_is_no_rate_limit(status: int) -> None:
-    """Fault B1: no status makes it the caller's; he is told that no retry helps, and none of the vendor's words."""
+    """[fault B1] No status makes it the caller's; he is told that no retry helps, and none of the vendor's words."""
     failure = refusal(status, saying("Your credit balance is too low."), headers={**JSON, "x-ratelimit-reset-requests": "1s"})
     assert (failure.error.status, failure.error.should_retry, failure.error.retry_after) == (502, False, None)
     assert (failure.blame, failure.loud, failure.may_fall_back) == (OPERATOR, True, True)
@@ -159,7 +159,7 @@ def test_who_tells_a_short_time_to_wait_limits_a_rate_and_has_not_run_dry(header
 
 @pytest.mark.parametrize("status", [400, 403, 422, 451])
 def test_refused_content_is_the_callers_and_goes_to_nobody_else(status: int) -> None:
-    """Fault B2: in the vendor's words, quiet, and no other target may be asked."""
+    """[fault B2] In the vendor's words, quiet, and no other target may be asked."""
     failure = refusal(status, {"code": "permission-denied", "error": "Content violates usage guidelines."})
     assert (failure.error.status, failure.error.code, failure.error.message) == (
         422,
@@ -171,7 +171,7 @@ def test_refused_content_is_the_callers_and_goes_to_nobody_else(status: int) -> 
 
 @pytest.mark.parametrize("status", [400, 404, 422])
 def test_what_one_target_lacks_is_asked_of_the_next_and_else_told_in_its_words(status: int) -> None:
-    """Fault B2: a feature that an endpoint does not have is neither loud nor hidden."""
+    """[fault B2] A feature that an endpoint does not have is neither loud nor hidden."""
     failure = refusal(status, saying("No endpoints found that support tool use."))
     assert (failure.error.status, failure.error.code) == (422, "unsupported_parameter")
     assert (failure.blame, failure.may_fall_back, failure.error.message) == (CALLER, True, "No endpoints found that support tool use.")
@@ -180,7 +180,7 @@ def test_what_one_target_lacks_is_asked_of_the_next_and_else_told_in_its_words(s
 @pytest.mark.parametrize("status", [400, 404, 410])
 @pytest.mark.parametrize("words", ["The model `m-1` does not exist.", "Unknown model m-1", "", "Not Found"])
 def test_a_name_that_the_caller_chose_is_his_and_one_of_the_configuration_ours(status: int, words: str) -> None:
-    """Fault B3: the same refusal is a quiet 404 or a loud 502, by who wrote the name."""
+    """[fault B3] The same refusal is a quiet 404 or a loud 502, by who wrote the name."""
     if status == 400 and "m-1" not in words:
         return
     passed = Target("acme", "m-1", "openai", named_by_caller=True)
@@ -210,7 +210,7 @@ def test_a_field_of_the_caller_is_not_our_key() -> None:
 
 
 def test_one_request_above_the_limit_is_not_asked_again() -> None:
-    """Fault B6: waiting does not help a request that is larger than the whole minute's tokens; another target may be larger."""
+    """[fault B6] Waiting does not help a request that is larger than the whole minute's tokens; another target may be larger."""
     words = "Request too large on tokens per minute (TPM): Limit {}, Requested 9000, please reduce your message size and try again."
     above, below = (refusal(413, saying(words.format(limit))) for limit in (6_000, 12_000))
     assert (above.error.status, above.error.should_retry, above.error.retry_after, above.may_fall_back) == (429, False, None, True)
@@ -255,14 +255,14 @@ WAITS = [
 @pytest.mark.parametrize(("headers", "members", "told", "true"), WAITS)
 @pytest.mark.parametrize("status", [429, 503])
 def test_a_wait_is_read_in_every_form(headers: dict[str, str], members: dict[str, Any], told: int, true: float | None, status: int) -> None:
-    """Fault B7: the caller gets 1 to 60 whole seconds, and we keep the vendor's true value."""
+    """[fault B7] The caller gets 1 to 60 whole seconds, and we keep the vendor's true value."""
     failure = refusal(status, {"error": {"message": "No.", **members}}, headers={**JSON, **headers})
     assert failure.error.retry_after == told
     assert failure.retry_after == (None if true is None else pytest.approx(true))
 
 
 def test_an_error_inside_an_answer_is_judged_by_the_same_table() -> None:
-    """Faults B1, B5: MiniMax's empty account, Google's array of errors, and a bare text."""
+    """[fault B1, fault B5] MiniMax's empty account, Google's array of errors, and a bare text."""
     dry = blame_for(VendorError({"base_resp": {"status_code": "1008", "status_msg": "no"}}), TARGET)
     key = blame_for(VendorError([{"error": {"code": 400, "message": "API key not valid."}}]), TARGET)
     long = blame_for(VendorError("The prompt is too long for the context window"), TARGET)

@@ -75,7 +75,7 @@ GOOD = Script(whole_stream("b"))
 
 @pytest.mark.parametrize("told", [table.OUR_KEY, table.OUR_CREDIT, table.OUR_MODEL], ids=lambda told: told.name)
 def test_the_operators_fault_falls_back_and_is_loud(told: Verdict) -> None:
-    """Fault B1: the caller has his answer, and the operator the words that tell what to do."""
+    """[fault B1] The caller has his answer, and the operator the words that tell what to do."""
     words = SENTENCES[told][0].replace("m-1", "some-model")
     called = call(refuses(words), GOOD)
     assert (content_of(called.client.body), called.asked) == ("b", [1, 1])
@@ -86,7 +86,7 @@ def test_the_operators_fault_falls_back_and_is_loud(told: Verdict) -> None:
 
 @pytest.mark.parametrize("told", [table.OUR_KEY, table.OUR_CREDIT, table.OUR_MODEL], ids=lambda told: told.name)
 def test_the_operators_fault_is_a_502_that_no_retry_cures(told: Verdict) -> None:
-    """Fault B1: also as the first event of a stream, and none of the vendor's words are shown."""
+    """[fault B1] Also as the first event of a stream, and none of the vendor's words are shown."""
     words = SENTENCES[told][0].replace("m-1", "some-model")
     for script in (refuses(words), refuses(words, 422), Script([event({"error": {"message": words}}), DONE])):
         called = call(script)
@@ -97,7 +97,7 @@ def test_the_operators_fault_is_a_502_that_no_retry_cures(told: Verdict) -> None
 
 
 def test_an_empty_account_inside_a_200_falls_back() -> None:
-    """Fault B5: MiniMax's way of saying it, before anything was sent; nothing is billed for it."""
+    """[fault B5] MiniMax's way of saying it, before anything was sent; nothing is billed for it."""
     dry = event({"id": "x", "choices": [], "base_resp": {"status_code": 1008, "status_msg": "insufficient balance"}})
     called = call(Script([dry, DONE]), GOOD)
     assert content_of(called.client.body) == "b"
@@ -106,7 +106,7 @@ def test_an_empty_account_inside_a_200_falls_back() -> None:
 
 
 def test_an_error_inside_a_running_stream_is_an_error_event() -> None:
-    """Fault B5: what was said stays, no other target is asked, and there is neither finish nor [DONE]."""
+    """[fault B5] What was said stays, no other target is asked, and there is neither finish nor [DONE]."""
     dry = event({"choices": [], "base_resp": {"status_code": "1008", "status_msg": "insufficient balance"}})
     called = call(Script([*text("a"), dry, DONE]), GOOD)
     assert (content_of(called.client.body), called.asked) == ("a", [1, 0])
@@ -115,7 +115,7 @@ def test_an_error_inside_a_running_stream_is_an_error_event() -> None:
 
 
 def test_refused_content_reaches_no_second_vendor() -> None:
-    """Fault B2: and the log says that it was the caller's request."""
+    """[fault B2] And the log says that it was the caller's request."""
     called = call(refuses("Content violates usage guidelines.", 403), GOOD)
     assert (called.client.status, called.asked) == (422, [1, 0])
     assert [(fact.blame, fact.loud) for fact in called.failed] == [(CALLER, False)]
@@ -123,7 +123,7 @@ def test_refused_content_reaches_no_second_vendor() -> None:
 
 
 def test_a_callers_refusal_is_not_quoted_in_the_log() -> None:
-    """Fault B3: a vendor's sentence may hold the prompt, which is kept nowhere; how the refusal was read is."""
+    """[fault B3] A vendor's sentence may hold the prompt, which is kept nowhere; how the refusal was read is."""
     called = call(refuses("The text 'my secret diary' is not wanted."))
     assert "diary" in called.error["message"]
     assert called.failed[0].detail == "a answered 400, taken as: request"
@@ -150,7 +150,7 @@ TOO_LONG = "prompt is too long: 9000 tokens > 8192 maximum"
     [((None, None), [1, 0]), ((None, 8_192), [1, 0]), ((None, 9_000), [1, 0]), ((None, 9_001), [1, 1]), ((200_000, 100_000), [1, 0])],
 )
 def test_a_prompt_that_is_too_long_goes_only_to_a_window_that_holds_it(windows: tuple[int | None, int | None], asked: list[int]) -> None:
-    """Fault B4: a window of which nothing is known is not tried, nor is one that the words or the first window rule out."""
+    """[fault B4] A window of which nothing is known is not tried, nor is one that the words or the first window rule out."""
     first, second = windows
     # Weighted targets that stand together are drawn by chance; the one of weight 0 is their stand-by.
     to = (
@@ -166,7 +166,7 @@ def test_a_prompt_that_is_too_long_goes_only_to_a_window_that_holds_it(windows: 
 
 
 def test_a_name_that_the_caller_chose_is_his_404() -> None:
-    """Fault B3: no key can fill the operator's pager with typing mistakes."""
+    """[fault B3] No key can fill the operator's pager with typing mistakes."""
     vendors = {"a": Vendor(base_url="http://a.example:9/v1")}
     passed = call(refuses("The model `gpt-41` does not exist", 404), data=body(model="a/gpt-41"), routes=Config(vendors=vendors))
     assert (passed.client.status, passed.error["code"], passed.error["param"]) == (404, "unknown_model", "model")
@@ -212,7 +212,7 @@ PICKY = {
     "options", [{}, {"stream_options": {"include_usage": True}}, {"stream_options": None}], ids=["none", "usage", "null"]
 )
 def test_what_we_added_and_a_vendor_refuses_is_left_out_from_then_on(refusal: Script, options: dict[str, Any]) -> None:
-    """Fault W7: the caller hears nothing of a member he never sent, and his wish for usage is ours to grant: it is counted."""
+    """[fault W7] The caller hears nothing of a member he never sent, and his wish for usage is ours to grant: it is counted."""
     picky = Picky(refusal)
 
     async def main() -> tuple[Rig, list[MemoryClient]]:

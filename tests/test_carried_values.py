@@ -85,7 +85,7 @@ CARRIED: list[dict[str, Any]] = [
 @pytest.mark.parametrize("fields", CARRIED, ids=lambda fields: json.dumps(fields)[:60])
 @pytest.mark.parametrize("stream", [False, True])
 def test_what_a_vendor_can_judge_reaches_it_as_it_came(fields: dict[str, Any], stream: bool) -> None:
-    """Faults W8 and W10: The call succeeds, is booked, and every member that the client sent is in the vendor's request, byte for byte."""
+    """[fault W8, fault W10] The call succeeds and is booked; every member the client sent is in the vendor's request, byte for byte."""
     data = body(model="fast", stream=stream, **fields)
     script = Script(whole_stream("Hello")) if stream else Script([document()], headers={"content-type": "application/json"})
     upstream = ScriptedUpstream(script)
@@ -110,7 +110,7 @@ def test_what_a_vendor_can_judge_reaches_it_as_it_came(fields: dict[str, Any], s
 
 
 def test_a_part_with_a_bare_address_is_given_the_object_that_vendors_read() -> None:
-    """Fault W10: The string is AIsa's way to write an image's address; beside it, another kind of part keeps its string."""
+    """[fault W10] The string is AIsa's way to write an image's address; beside it, another kind of part keeps its string."""
     parts = [{"type": kind, "image_url": "https://a.example/"} for kind in ("image_url", "input_image")]
     chat = parse_chat(body(messages=[{"role": "user", "content": parts}]))
     sent = json.loads(openai.to_upstream(chat, Target("v", "m", "openai")).body)
@@ -119,7 +119,7 @@ def test_a_part_with_a_bare_address_is_given_the_object_that_vendors_read() -> N
 
 @pytest.mark.parametrize(("fields", "status"), [({}, 402), ({"max_tokens": -1}, 402), ({"max_tokens": 0}, 402), ({"max_tokens": 10}, 200)])
 def test_no_bound_is_held_for_as_if_none_was_given(fields: dict[str, Any], status: int) -> None:
-    """Fault W8: A document without a bound is held at what the model writes at most, $0.10 here; -1 is none."""
+    """[fault W8] A document without a bound is held at what the model writes at most, $0.10 here; -1 is none."""
     client = MemoryClient()
 
     async def main() -> None:
@@ -166,7 +166,7 @@ EDGES: list[tuple[dict[str, Any], dict[str, Any], str]] = [
 
 @pytest.mark.parametrize(("within", "beyond", "param"), EDGES, ids=[str(edge[1])[:40] for edge in EDGES])
 def test_a_models_limits_are_its_entrys(within: dict[str, Any], beyond: dict[str, Any], param: str) -> None:
-    """Fault W8: What the entry limits is 422 beyond the limit, by name; a model without limits takes all of it."""
+    """[fault W8] What the entry limits is 422 beyond the limit, by name; a model without limits takes all of it."""
     config = Config(vendors={"a": Vendor(base_url="http://a.example/v1")}, models={"small": LIMITS, "any": Model(to=("a/x",))})
     routes, key = Routes(config), Key("key_1", "test", b"", "…", "active", 0)
     for model, fields in (("small", within), ("any", within), ("any", beyond)):
@@ -187,7 +187,7 @@ def test_a_models_limits_are_its_entrys(within: dict[str, Any], beyond: dict[str
     ],
 )
 def test_an_error_quotes_nothing_of_the_messages(fields: dict[str, Any]) -> None:
-    """Fault S18: What is wrong below `messages` is told by its place and its type, never by its value."""
+    """[fault S18] What is wrong below `messages` is told by its place and its type, never by its value."""
     with pytest.raises(ApiError) as refused:
         parse_chat(body(messages=[{"role": "user", "content": "c4nary", **fields}]))
     assert "c4nary" not in f"{refused.value.message} {refused.value.param}"

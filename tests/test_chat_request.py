@@ -84,7 +84,7 @@ HALVES = [
 
 @pytest.mark.parametrize("text", HALVES)
 def test_half_a_surrogate_pair_is_called_that(text: str) -> None:
-    """Fault W11: As a value, as a name, at the end of a text or within, first or second half; never `truncated`."""
+    """[fault W11] As a value, as a name, at the end of a text or within, first or second half; never `truncated`."""
     for wrong in (f'{{"model": "{text}"}}', f'{{"a{text}": 1}}', f'{{"messages": ["{text}"], "model": "m"}}'):
         error = refusal(wrong.encode())
         assert error.code == "json_parse_error"
@@ -94,7 +94,7 @@ def test_half_a_surrogate_pair_is_called_that(text: str) -> None:
 
 @pytest.mark.parametrize("cut", [b'{"a":"\\ud83d', b'{"a":"\\ud83d\\', b'{"a":"\\ud83d\\ud', b'{"a":"\\\\ud83d x', b'{"a":"\\ud83d\\ude00'])
 def test_a_body_that_was_cut_is_called_that(cut: bytes) -> None:
-    """Fault W11: Where only the body's end is missing, it is not blamed on a pair."""
+    """[fault W11] Where only the body's end is missing, it is not blamed on a pair."""
     assert "truncated" in refusal(cut).message
 
 

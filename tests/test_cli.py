@@ -157,7 +157,7 @@ def test_a_certificate_that_cannot_be_used_is_told() -> None:
 
 @pytest.mark.parametrize("command", [("config", "check"), ("serve", "--port", "0")])
 def test_a_certificate_and_a_key_in_each_others_place_are_told(command: tuple[str, ...]) -> None:
-    """Fault P11: what to write is told, by the check as well as by the start."""
+    """[fault P11] What to write is told, by the check as well as by the start."""
     certificate("a", "-nodes")
     Path("aisa.yaml").write_text("tls: {cert: a.key, key: a.pem}", encoding="utf-8")
     result = run(*command)
@@ -167,7 +167,7 @@ def test_a_certificate_and_a_key_in_each_others_place_are_told(command: tuple[st
 
 @pytest.mark.parametrize("command", [("config", "check"), ("serve", "--port", "0")])
 def test_a_host_that_somebody_elses_variable_gave_is_told_as_that(command: tuple[str, ...]) -> None:
-    """Fault P11: conda exports HOST as the name of a compiler's target."""
+    """[fault P11] Conda exports HOST as the name of a compiler's target."""
     result = run(*command, HOST="x86_64-conda-linux-gnu.invalid")
     assert result.exit_code == 2
     assert "unset HOST, or say --host 127.0.0.1" in " ".join(result.stderr.split())
@@ -175,7 +175,7 @@ def test_a_host_that_somebody_elses_variable_gave_is_told_as_that(command: tuple
 
 @pytest.mark.parametrize("command", [("config", "check"), ("serve", "--port", "0")])
 def test_a_proxy_that_we_cannot_speak_to_is_told(command: tuple[str, ...]) -> None:
-    """Fault S14: before the first call, with the vendor it is for and the ways out, and without its password."""
+    """[fault S14] Before the first call, with the vendor it is for and the ways out, and without its password."""
     result = run(*command, OPENAI_API_KEY="k", ALL_PROXY="socks5://u:hidden@proxy.test:1080", HTTPS_PROXY="", https_proxy="", NO_PROXY="")
     told = " ".join(result.stderr.split())
     assert result.exit_code == 2
@@ -185,7 +185,7 @@ def test_a_proxy_that_we_cannot_speak_to_is_told(command: tuple[str, ...]) -> No
 
 
 def test_what_was_understood_otherwise_than_written_is_told() -> None:
-    """Fault P11: the check says how an address was read, and which proxy leads there."""
+    """[fault P11] The check says how an address was read, and which proxy leads there."""
     text = "vendors: {v: {base_url: 'https://h.test/v1/chat/completions?api-version=2024-10-21', proxy: 'http://proxy.test:3128'}}"
     Path("aisa.yaml").write_text(text, encoding="utf-8")
     Path("aisa.yml").touch()

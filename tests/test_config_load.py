@@ -250,7 +250,7 @@ def test_a_mistake_is_told_with_its_place_and_its_remedy(tmp_path: Path, text: s
     ],
 )
 def test_an_address_is_understood_as_people_copy_it(tmp_path: Path, written: str, base_url: str, query: dict[str, str], told: bool) -> None:
-    """Faults P11: the chat route at its end is left out, which is told, and its query goes with every request."""
+    """[fault P11] The chat route at its end is left out, which is told, and its query goes with every request."""
     found = loaded(tmp_path, f"vendors: {{v: {{base_url: '{written}', query: {{q: '1'}}}}}}")
     assert found.config.vendors == {"v": Vendor(base_url=base_url, query={**query, "q": "1"})}
     assert [(note.where, note.remedy) for note in found.notes] == [("vendors.v.base_url", f"Read as {base_url}.")] * told
@@ -265,7 +265,7 @@ def test_a_version_that_looks_like_a_day_is_text(tmp_path: Path) -> None:
 
 
 def test_a_file_by_the_other_ending_is_never_passed_over(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Fault P11: alone it is a mistake, as the server would start with defaults; beside the right one it is told; named, it is read."""
+    """[fault P11] Alone it is a mistake, as the server would start with defaults; beside the right one it is told; named, it is read."""
     monkeypatch.chdir(tmp_path)
     (tmp_path / "aisa.yml").write_text("server: {port: 1}")
     with pytest.raises(ConfigErrors) as caught:

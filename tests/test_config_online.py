@@ -52,7 +52,7 @@ def found_at(answers: Answers, *models: str, api_key: str | None = "k") -> tuple
 
 
 def test_a_vendor_that_works_is_told_with_what_it_has() -> None:
-    """Fault P11: reachable, key good, models there; a name that the list leaves out is asked for, and no answer is ever ordered."""
+    """[fault P11] Reachable, key good, models there; a name that the list leaves out is asked for, and no answer is ever ordered."""
     answers: Answers = {"list": (200, LIST), "call": BAD_CALL, "deployment": BAD_CALL}
     finding, asked = found_at(answers, "gpt-4.1", "gemini-2.5-pro", "deployment")
     assert finding == Finding("v", ("reachable", "key accepted", "2 models", "3 of the 3 configured there"), ())
@@ -79,7 +79,7 @@ def test_a_model_that_a_vendor_has_not_is_told_with_the_nearest(refusal: tuple[i
     ],
 )
 def test_what_would_keep_calls_from_working_is_told(answers: Answers, api_key: str | None, setting: str, what: str, remedy: str) -> None:
-    """Fault P11: each with its setting and what to do, once, and its models are not asked for then."""
+    """[fault P11] Each with its setting and what to do, once, and its models are not asked for then."""
     finding, asked = found_at(answers, "gpt-4.1", api_key=api_key)
     ((where, said, told),) = finding.problems
     assert (where, asked) == (f"vendors.v.{setting}", ["list", "call"])

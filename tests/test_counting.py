@@ -51,7 +51,7 @@ def metered(pieces: list[str], rate: Rate = PIECES, count: Callable[[str], int] 
 
 @pytest.mark.parametrize("size", [2, 3, 4, 5, 8])
 def test_a_piece_is_a_token_while_pieces_are_as_long_as_tokens(size: int) -> None:
-    """Fault M8. Of 2 to 8 bytes on average, as OpenAI and most servers send them."""
+    """[fault M8] Of 2 to 8 bytes on average, as OpenAI and most servers send them."""
     pieces = pieces_of(ENGLISH * 4, size)
     assert metered(pieces).tokens == len(pieces)
 
@@ -59,7 +59,7 @@ def test_a_piece_is_a_token_while_pieces_are_as_long_as_tokens(size: int) -> Non
 @pytest.mark.parametrize("size", [1, 12, 94, 424])
 @pytest.mark.parametrize("words", [ENGLISH * 4, "日本語のテキストです。" * 20, '{"key": [1, 2, 3]}' * 20])
 def test_else_four_bytes_of_the_whole_text_are_a_token(size: int, words: str) -> None:
-    """Faults M7 and M8. Single characters and pieces of many tokens cost by the text, rounded up once."""
+    """[fault M7, fault M8] Single characters and pieces of many tokens cost by the text, rounded up once."""
     pieces = pieces_of(words, size)
     sizes = len(words.encode())
     in_range = 2 * len(pieces) <= sizes <= 8 * len(pieces)
@@ -67,7 +67,7 @@ def test_else_four_bytes_of_the_whole_text_are_a_token(size: int, words: str) ->
 
 
 def test_text_of_any_length_is_counted_as_a_whole() -> None:
-    """Fault M8. A vendor with `deltas: text` costs its text by size, however it is cut, not each piece rounded up."""
+    """[fault M8] A vendor with `deltas: text` costs its text by size, however it is cut, not each piece rounded up."""
     chance = random.Random(8)
     words = ENGLISH * 14
     for _ in range(20):
@@ -77,7 +77,7 @@ def test_text_of_any_length_is_counted_as_a_whole() -> None:
 
 
 def test_a_count_never_falls() -> None:
-    """Faults M7 and M8. Whatever the pieces, with a tokenizer whose count falls at times and without one."""
+    """[fault M7, fault M8] Whatever the pieces, with a tokenizer whose count falls at times and without one."""
     chance = random.Random(7)
     for seed in range(300):
         meter = TokenMeter(PIECES if seed % 3 else SIZE, Tokenizer("t", lambda text: len(text.split("e"))) if seed % 2 else None)
@@ -88,7 +88,7 @@ def test_a_count_never_falls() -> None:
 
 
 def test_a_tokenizer_sees_the_whole_text_a_few_kibibytes_at_a_time() -> None:
-    """Fault M8. Never one piece alone; together all of it; and what waits is bounded."""
+    """[fault M8] Never one piece alone; together all of it; and what waits is bounded."""
     seen: list[str] = []
 
     def count(words: str) -> int:
@@ -135,7 +135,7 @@ def left(*deltas: dict[str, Any]) -> int:
 
 
 def test_a_leaver_pays_for_what_the_deltas_held() -> None:
-    """Fault M7. Sixteen deltas of 94 bytes are 376 tokens; a tool call in one delta is its name and arguments, a refusal its text."""
+    """[fault M7] Sixteen deltas of 94 bytes are 376 tokens; a tool call in one delta is its name and arguments, a refusal its text."""
     assert left(*[{"content": "x" * 94}] * 16) == 376
     call = {"index": 0, "id": "call_1", "type": "function", "function": {"name": "look_up", "arguments": "a" * 940}}
     assert left({"tool_calls": [call]}) == -(-(940 + 7) // 4)
@@ -144,7 +144,7 @@ def test_a_leaver_pays_for_what_the_deltas_held() -> None:
 
 
 def test_holds_follow_the_same_count() -> None:
-    """Fault M7. A wallet for 700 tokens of output is empty after as many, however few deltas they come in."""
+    """[fault M7] A wallet for 700 tokens of output is empty after as many, however few deltas they come in."""
     wallet = Wallet("default", IN + 700 * OUT)
     row = row_of(made(text(*["x" * 100] * 60), wallet=wallet)[1])
     assert (row.outcome, row.billed.output_tokens) == ("cut", 500)
@@ -153,14 +153,14 @@ def test_holds_follow_the_same_count() -> None:
 
 
 def test_choices_are_counted_each_for_itself() -> None:
-    """Fault M7. One choice of large pieces does not turn the tokens of another into bytes."""
+    """[fault M7] One choice of large pieces does not turn the tokens of another into bytes."""
     events = [*text(), *[chunk({"content": "x" * 94}, index=1), chunk({"content": "word"})] * 10]
     row = row_of(made([*events, FOR_EVER], MemoryClient(leaves_after=len(events) + 1), n=2)[1])
     assert row.billed.output_tokens == 10 + 235
 
 
 def test_a_document_without_a_report_costs_its_text() -> None:
-    """Fault M14. Text, thinking, refusal, names and arguments of each choice; none of the JSON around them."""
+    """[fault M14] Text, thinking, refusal, names and arguments of each choice; none of the JSON around them."""
     message: dict[str, Any] = {"role": "assistant", "content": "Yes.", "refusal": None}
     calls = [{"id": "call_1", "type": "function", "function": {"name": "look_up", "arguments": '{"a": 1}'}}]
     for more, tokens in (({}, 1), ({"reasoning_content": "x" * 40}, 11), ({"tool_calls": calls}, 5), ({"content": "Yes. " * 10}, 13)):
@@ -182,7 +182,7 @@ IMPOSSIBLE: dict[str, dict[str, int]] = {
 
 @pytest.mark.parametrize("report", IMPOSSIBLE.values(), ids=IMPOSSIBLE)
 def test_what_cannot_be_is_not_believed(report: dict[str, int]) -> None:
-    """Fault M5. What was counted is billed, the row says why, and the operator hears of it; complete or cut, stream or document."""
+    """[fault M5] What was counted is billed, the row says why, and the operator hears of it; complete or cut, stream or document."""
     usage = event({**HEAD, "choices": [], "usage": report})
     first, *words = text("Hello", " there", ".")
     complete = [first, *words, chunk({}, "stop"), usage, DONE]
@@ -198,7 +198,7 @@ def test_what_cannot_be_is_not_believed(report: dict[str, int]) -> None:
 
 
 def test_what_request_and_model_allow_bounds_what_is_believed() -> None:
-    """Fault M5. The larger of `max_tokens` and the model's limit, times the choices; the context window for the input."""
+    """[fault M5] The larger of `max_tokens` and the model's limit, times the choices; the context window for the input."""
     hidden = {"prompt_tokens": 900, "completion_tokens": 403, "completion_tokens_details": {"reasoning_tokens": 400}}
     steps = [*text("Hello", " there", "."), chunk({}, "stop"), event({**HEAD, "choices": [], "usage": hidden}), DONE]
 
@@ -230,7 +230,7 @@ def png(width: int, height: int, *, size: int = 100) -> str:
 
 
 def test_input_is_counted_by_its_text() -> None:
-    """Fault M6. Escapes are decoded, the JSON around it is left out, and it is rounded up once."""
+    """[fault M6] Escapes are decoded, the JSON around it is left out, and it is rounded up once."""
     assert asked("hi") == Content(2)
     escaped = json.dumps({"model": "m", "messages": [{"role": "user", "content": "日本" * 1_600}]})
     raw = escaped.encode().decode("unicode_escape")
@@ -241,7 +241,7 @@ def test_input_is_counted_by_its_text() -> None:
 
 
 def test_tools_are_text_however_they_are_written() -> None:
-    """Fault M6. Blanks and escapes of the caller's JSON are not the model's."""
+    """[fault M6] Blanks and escapes of the caller's JSON are not the model's."""
     tools = [{"type": "function", "function": {"name": "look_up", "description": "é" * 10, "parameters": {"type": "object"}}}]
     compact = json.dumps(tools, separators=(",", ":"), ensure_ascii=False)
     sizes = {len(compact.encode())}
@@ -254,7 +254,7 @@ def test_tools_are_text_however_they_are_written() -> None:
 
 
 def test_calls_that_were_made_are_text() -> None:
-    """Fault M6. Names and arguments, of tool calls and the older kind."""
+    """[fault M6] Names and arguments, of tool calls and the older kind."""
     function = {"name": "look_up", "arguments": "x" * 93}
     messages = [
         {"role": "assistant", "content": None, "tool_calls": [{"id": "c", "type": "function", "function": function}]},
@@ -279,14 +279,14 @@ PICTURES = [
 
 @pytest.mark.parametrize(("model", "width", "height", "detail", "tokens"), PICTURES)
 def test_a_picture_costs_what_its_vendor_documents(model: str, width: int, height: int, detail: str | None, tokens: int) -> None:
-    """Fault M6. By the size that its head tells and by `detail`, whatever its bytes; a fixed number where there is no formula."""
+    """[fault M6] By the size that its head tells and by `detail`, whatever its bytes; a fixed number where there is no formula."""
     for size in (100, 1_000_000):
         part = {"type": "image_url", "image_url": {"url": png(width, height, size=size), **({"detail": detail} if detail else {})}}
         assert input_tokens(asked(part, {"type": "text", "text": "What?"}), model) == tokens + 2
 
 
 def test_a_picture_without_a_size_is_taken_for_a_usual_one() -> None:
-    """Fault M6. By address, of an unknown kind, broken or cut off: never its bytes, and never nothing."""
+    """[fault M6] By address, of an unknown kind, broken or cut off: never its bytes, and never nothing."""
     addresses = [
         "https://example.com/a.png",
         "data:image/png;base64,",
@@ -302,7 +302,7 @@ def test_a_picture_without_a_size_is_taken_for_a_usual_one() -> None:
 
 
 def test_sizes_are_read_of_every_usual_kind() -> None:
-    """Fault M6. PNG, GIF, JPEG behind a large segment, and the three kinds of WebP."""
+    """[fault M6] PNG, GIF, JPEG behind a large segment, and the three kinds of WebP."""
     jpeg = b"\xff\xd8\xff\xe1" + struct.pack(">H", 20_000) + b"\0" * 19_998 + b"\xff\xc0\0\x11\x08" + struct.pack(">HH", 30, 40) + b"\0" * 9
     webp = b"RIFF\0\0\0\0WEBP"
     extended = webp + b"VP8X" + b"\0" * 8 + (39).to_bytes(3, "little") + (29).to_bytes(3, "little")
@@ -314,7 +314,7 @@ def test_sizes_are_read_of_every_usual_kind() -> None:
 
 
 def test_no_head_of_a_picture_breaks_the_reading() -> None:
-    """Fault M6. Random bytes behind every signature give a size or none."""
+    """[fault M6] Random bytes behind every signature give a size or none."""
     chance = random.Random(6)
     for signature in (b"\x89PNG\r\n\x1a\n", b"GIF89a", b"RIFF\0\0\0\0WEBPVP8X", b"RIFF\0\0\0\0WEBPVP8L", b"\xff\xd8\xff", b""):
         for _ in range(300):
@@ -324,7 +324,7 @@ def test_no_head_of_a_picture_breaks_the_reading() -> None:
 
 
 def test_sound_and_files_cost_by_the_second_and_the_page() -> None:
-    """Fault M6. 480 kB of a WAV are ten seconds, of compressed sound thirty; a file is as many pages as its size makes it."""
+    """[fault M6] 480 kB of a WAV are ten seconds, of compressed sound thirty; a file is as many pages as its size makes it."""
     wav = b"RIFF\0\0\0\0WAVEfmt \x10\0\0\0\1\0\1\0" + struct.pack("<II", 24_000, 48_000) + b"\0" * 480_000
     assert round(sound_seconds(base64.b64encode(wav).decode())) == 10
     sound = {"type": "input_audio", "input_audio": {"data": base64.b64encode(b"\0" * 480_000).decode(), "format": "mp3"}}
@@ -335,12 +335,12 @@ def test_sound_and_files_cost_by_the_second_and_the_page() -> None:
 
 
 def test_an_input_never_has_more_tokens_than_the_models_window() -> None:
-    """Fault M6. However large the body."""
+    """[fault M6] However large the body."""
     assert input_tokens(Content(10**7, (Picture(),) * 100, 10_000.0, 100), "gpt-4o", 128_000) == 128_000
 
 
 def test_hold_cut_and_complete_count_a_picture_alike() -> None:
-    """Fault M6. A megabyte of picture in gpt-4o's measure: a wallet that has just enough for it serves the call, cut or whole."""
+    """[fault M6] A megabyte of picture in gpt-4o's measure: a wallet that has just enough for it serves the call, cut or whole."""
     parts = [{"type": "image_url", "image_url": {"url": png(1_024, 1_024, size=1_000_000)}}]
     needed = 765 + 0
 

@@ -69,7 +69,7 @@ def billed(events: list[bytes], **options: Any) -> Usage:
 
 @pytest.mark.parametrize("tokens", [1, 6, 25, 40])
 def test_a_running_count_is_exact_however_many_tokens_a_delta_has(tokens: int) -> None:
-    """Fault M7. What the vendor says with each chunk is the bill, above what text and pieces would make of it and below."""
+    """[fault M7] What the vendor says with each chunk is the bill, above what text and pieces would make of it and below."""
     events = [chunk(OPENING), *[said(LETTERS, usage=counted(tokens * number)) for number in range(1, 6)]]
     found = billed(events)
     assert (found.output_tokens, found.source, found.counted_by) == (5 * tokens, REPORTED, "")
@@ -95,7 +95,7 @@ def test_a_count_that_stands_still_is_no_running_count() -> None:
 
 
 def test_a_running_count_beyond_the_text_is_not_believed() -> None:
-    """Fault M5. Four tokens a byte and 5,000 are the most."""
+    """[fault M5] Four tokens a byte and 5,000 are the most."""
     events = [chunk(OPENING), said("Hi", usage=counted(4 * 2 + 5_001)), said(" there", usage=counted(10**9))]
     assert billed(events).output_tokens <= 2
 
@@ -110,7 +110,7 @@ def test_the_input_of_an_early_report_wins() -> None:
 @pytest.mark.parametrize("tokens", [1, 6, 25])
 @pytest.mark.parametrize(("way", "member"), [(BY_TOKEN_IDS, "token_ids"), (BY_LOGPROBS, "logprobs")])
 def test_token_ids_and_log_probabilities_are_counted(tokens: int, way: str, member: str) -> None:
-    """Fault M7. As many as the chunk lists, in the stream and in a document that nobody reports; what comes without is counted on top."""
+    """[fault M7] As many as the chunk lists, in the stream and in a document that nobody reports; what comes without is counted on top."""
     entries = [{"token": "x", "logprob": -1.0, "bytes": [120], "top_logprobs": []}] * tokens
     listed: Any = list(range(tokens)) if member == "token_ids" else {"content": entries, "refusal": None}
     events = [chunk(OPENING), *[said(LETTERS, **{member: listed})] * 4]
@@ -124,7 +124,7 @@ def test_token_ids_and_log_probabilities_are_counted(tokens: int, way: str, memb
 
 
 def test_holds_follow_what_the_vendor_says() -> None:
-    """Fault M7. Twelve deltas of 25 tokens are held for as 300, not as 12."""
+    """[fault M7] Twelve deltas of 25 tokens are held for as 300, not as 12."""
     events = [chunk(OPENING), *[said("word ", usage=counted(25 * number)) for number in range(1, 13)]]
     seen: list[int] = []
     _, rig = made(
@@ -178,7 +178,7 @@ def test_a_vendor_is_asked_for_its_running_count_beside_its_usage() -> None:
 
 
 def test_a_vendor_that_refuses_the_running_count_is_asked_without_it_alone() -> None:
-    """Fault W7. Its usage at the end is still asked for, and the next call knows."""
+    """[fault W7] Its usage at the end is still asked for, and the next call knows."""
     words = {"error": {"message": "Unknown field: stream_options.continuous_usage_stats", "type": "invalid_request_error"}}
     refusal = Script([json.dumps(words).encode()], status=400, headers={"content-type": "application/json"})
     good = Script(whole_stream("a", "b"))
@@ -189,7 +189,7 @@ def test_a_vendor_that_refuses_the_running_count_is_asked_without_it_alone() -> 
 
 
 def test_the_carried_encodings_count_as_openais_do() -> None:
-    """Fault M8. Offline: from the package that has the tables. The figures are tiktoken's own."""
+    """[fault M8] Offline: from the package that has the tables. The figures are tiktoken's own."""
     words = "The quick brown fox, 12345 naïve 日本語 🙂 x = {'a': [1, 2]}"
     assert {name: load_tokenizer(name).count(words) for name in CARRIED} == {"cl100k_base": 26, "o200k_base": 24}
 
@@ -449,7 +449,7 @@ BATCHED = [*text(*[LETTERS] * 6), chunk({}, "stop"), usage(9, 120), DONE]  # 20 
 
 
 def test_cut_streams_are_counted_as_complete_ones_were_reported() -> None:
-    """Fault M7. Eight answers teach what a delta is worth; the row of the cut stream says so, and of how many answers."""
+    """[fault M7] Eight answers teach what a delta is worth; the row of the cut stream says so, and of how many answers."""
     kept: list[tuple[str, list[Answer]]] = []
     rig, _ = target_with(Counting(learned=lambda target, answers: kept.append((target, answers))))
     found = learn_and_cut(rig, BATCHED, text(*[LETTERS] * 3), stream=True)

@@ -136,7 +136,7 @@ def test_json_by_any_of_its_names_is_taken(kind: str) -> None:
 
 
 def test_an_unknown_path_is_told_so_and_neither_echoed_nor_logged_beyond_reason() -> None:
-    """Fault S10: 128 characters of it are told and logged, and of an unknown method twenty."""
+    """[fault S10] 128 characters of it are told and logged, and of an unknown method twenty."""
     reply, home = asked(get("/" + "x" * 5_000))
     message = failure(reply, 404, "unknown_endpoint")["message"]
     [fact] = [fact for fact in home.facts if isinstance(fact, Refused)]
@@ -145,7 +145,7 @@ def test_an_unknown_path_is_told_so_and_neither_echoed_nor_logged_beyond_reason(
 
 
 def test_a_flood_of_refusals_does_not_flood_the_log() -> None:
-    """Fault S10: a hundred are told in a minute, the rest is a number; in the next minute they are told again."""
+    """[fault S10] A hundred are told in a minute, the rest is a number; in the next minute they are told again."""
 
     async def main() -> Gateway:
         async with gateway(GOOD) as home:
@@ -180,7 +180,7 @@ def test_a_route_says_which_methods_it_takes(route: Route) -> None:
 
 
 def test_the_routes_are_also_there_without_v1() -> None:
-    """Fault P14: a base URL without `/v1` works, for calls and for models."""
+    """[fault P14] A base URL without `/v1` works, for calls and for models."""
     reply, home = asked(post(body(), path="/chat/completions"))
     assert (reply.status, len(home.calls)) == (200, 1)
     assert [model["id"] for model in asked(get("/models"), keys=key_with(("fast",)))[0].json["data"]] == ["fast"]

@@ -301,7 +301,7 @@ def test_tool_choice_decides_over_the_prompt(fields: Json, names: list[str], fin
 
 
 def test_at_most_one_tool_is_called_unless_a_call_is_forced() -> None:
-    """Fault P15: A coding client acts on what it gets, so a greeting calls nothing and a prompt that names several tools the first of them.
+    """[fault P15] A coding client acts on what it gets: a greeting calls nothing, a prompt that names several tools the first of them.
 
     Only what the last user message says counts.
     """
@@ -440,7 +440,7 @@ def test_a_schema_in_the_text_is_followed(messages: list[Json]) -> None:
     "said", ["{" * 5_000, "[" * 100_000, '{"properties": {"a": {"not": {}}}, "required": ["a"]}', '{"properties": 5}', "{}"]
 )
 def test_a_text_that_only_looks_like_a_schema_is_no_reason_to_refuse(said: str) -> None:
-    """Fault P15: What cannot be followed is prompt, and the answer is an object all the same."""
+    """[fault P15] What cannot be followed is prompt, and the answer is an object all the same."""
     assert isinstance(json.loads(text(request("Answer in JSON. " + said, response_format={"type": "json_object"}))), dict)
 
 
@@ -456,7 +456,7 @@ def test_a_text_that_only_looks_like_a_schema_is_no_reason_to_refuse(said: str) 
 )
 @pytest.mark.parametrize("kind", ["integer", "number"])
 def test_numbers_are_small_where_the_schema_allows_it(kind: str, bounds: Json) -> None:
-    """Fault P15: The bounds of JavaScript's integers are no wish for one of sixteen digits."""
+    """[fault P15] The bounds of JavaScript's integers are no wish for one of sixteen digits."""
     for seed in range(20):
         form = {"type": "json_schema", "json_schema": {"name": "x", "schema": {"type": kind, **bounds}}}
         assert 0 <= json.loads(text(request("Say a number.", response_format=form, seed=seed))) <= 50
@@ -464,7 +464,7 @@ def test_numbers_are_small_where_the_schema_allows_it(kind: str, bounds: Json) -
 
 @pytest.mark.parametrize(("low", "high"), [(10**6, 10**9), (-(10**9), -(10**6)), (-5, 5), (-(10**9), 0), (7, 7)])
 def test_numbers_stay_within_bounds_that_are_meant(low: int, high: int) -> None:
-    """Fault P15: A small number is no better than none where the schema does not allow it."""
+    """[fault P15] A small number is no better than none where the schema does not allow it."""
     form = {"type": "json_schema", "json_schema": {"name": "x", "schema": {"type": "integer", "minimum": low, "maximum": high}}}
     assert low <= json.loads(text(request("Say a number.", response_format=form))) <= high
 
@@ -541,23 +541,23 @@ def test_what_cannot_be_done_is_refused_by_name_before_anything_is_said(fields: 
     ],
 )
 def test_values_that_ask_for_nothing_change_nothing(fields: Json) -> None:
-    """Fault W8: What other vendors give a meaning, and this model need not, is answered."""
+    """[fault W8] What other vendors give a meaning, and this model need not, is answered."""
     assert text(request(seed=1, **fields)) == text(request(seed=1))
 
 
 @pytest.mark.parametrize("seed", [-1, 2**63, 10**400, 1.5])
 def test_any_number_is_a_seed(seed: float) -> None:
-    """Fault W8: It need only make the same answer again."""
+    """[fault W8] It need only make the same answer again."""
     assert text(request(seed=seed)) == text(request(seed=seed))
 
 
 def test_logprobs_may_be_a_number() -> None:
-    """Fault W8: As in the older API; other than zero it means that they are wanted."""
+    """[fault W8] As in the older API; other than zero it means that they are wanted."""
     assert whole(request(logprobs=1, top_logprobs=2, max_tokens=3))["choices"][0]["logprobs"]["content"]
 
 
 def test_metadata_of_any_shape_is_given_back_if_it_is_an_object() -> None:
-    """Fault W8: A list in it is no reason to refuse a call."""
+    """[fault W8] A list in it is no reason to refuse a call."""
     assert whole(request(metadata={"tags": ["a"]}))["metadata"] == {"tags": ["a"]}
     assert "metadata" not in whole(request(metadata=["a"]))
 

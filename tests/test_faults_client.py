@@ -485,7 +485,7 @@ def test_a_body_over_the_limit_is_refused_in_little_memory(served: Served, start
 
 
 def test_clients_without_a_key_get_nothing_kept_however_much_they_send(served: Served) -> None:
-    """Fault S1: forty send 31 of 32 MiB and stop: each is answered 401 and closed, and the process has not grown by 8 MiB."""
+    """[fault S1] Forty send 31 of 32 MiB and stop: each is answered 401 and closed, and the process has not grown by 8 MiB."""
     before = served.resident_bytes()
     start = post(b"", f"content-length: {32 << 20}", key=None).replace(b"content-length: 0\r\n", b"")
 
@@ -818,7 +818,7 @@ def test_a_model_that_is_not_there_is_a_404(model: str) -> None:
 
 
 def test_large_bodies_are_parsed_one_at_a_time() -> None:
-    """Fault S15: of several that come together, each begins when the one before is parsed, and all are answered."""
+    """[fault S15] Of several that come together, each begins when the one before is parsed, and all are answered."""
 
     async def main() -> None:
         read, body_of_them = body_reader(), body(x="y" * 2_000_000)

@@ -850,7 +850,7 @@ def test_a_compressed_answer_that_cannot_be_read_is_refused(headers: str, packed
 @either_way
 @pytest.mark.parametrize("coding", ["gzip", "deflate", "gzip, identity"])
 def test_a_compressed_answer_that_nobody_asked_for_is_read(coding: str, streamed: bool) -> None:
-    """Fault W11: stream and document alike, refusals too, and the connection is used again."""
+    """[fault W11] Stream and document alike, refusals too, and the connection is used again."""
     pack = zlib.compress if coding == "deflate" else gzip.compress
     headers = f"content-encoding: {coding}\r\n"
     good = (

@@ -53,7 +53,7 @@ def left_at_the_finish(deltas: list[dict[str, Any]], reason: str, *rest: bytes |
 @KIND
 @pytest.mark.parametrize("gap", [0, 0.005, 0.03, 0.15, 0.6, 0.99])
 def test_who_leaves_at_the_finish_pays_what_a_reader_pays(deltas: list[dict[str, Any]], reason: str, gap: float) -> None:
-    """Fault M2. Whatever the answer consists of and however late within a second its report comes, hidden thinking included."""
+    """[fault M2] Whatever the answer consists of and however late within a second its report comes, hidden thinking included."""
     wallet = Wallet("default", 10**9)
     rig, row = left_at_the_finish(deltas, reason, Stall(gap), report(len(deltas)), DONE, wallet=wallet)
     read = row_of(made([*answer(deltas, reason), report(len(deltas)), DONE])[1])
@@ -76,7 +76,7 @@ ENDS: dict[str, list[bytes | Stall | Break]] = {
 
 @pytest.mark.parametrize("end", ENDS.values(), ids=ENDS)
 def test_a_report_that_does_not_come_in_time_is_not_waited_for(end: list[bytes | Stall | Break]) -> None:
-    """Fault M2. After a second the vendor is let go, and what was delivered is billed by our own count, the input included."""
+    """[fault M2] After a second the vendor is let go, and what was delivered is billed by our own count, the input included."""
     rig, row = left_at_the_finish(*KINDS["text"], *end)
     assert (row.outcome, row.delivered, row.billed.output_tokens) == ("client_gone", 10, 10)
     assert (row.billed.source, row.billed.input_source) == (COUNTED, ESTIMATED)
@@ -88,7 +88,7 @@ def test_a_report_that_does_not_come_in_time_is_not_waited_for(end: list[bytes |
 @pytest.mark.parametrize("most", ["finish", "a part of the usage", "usage", "half of the end"])
 @pytest.mark.parametrize("asked", [True, False])
 def test_what_becomes_of_the_end_is_not_part_of_the_bill(most: str, *, asked: bool) -> None:
-    """Fault M2. Every token arrived, and of what follows more or less: the vendor's report holds, as the settlement had it."""
+    """[fault M2] Every token arrived, and of what follows more or less: the vendor's report holds, as the settlement had it."""
     deltas, reason = KINDS["text"]
     events = [*answer(deltas, reason), report(10), DONE]
     options = {"stream_options": {"include_usage": True}} if asked else {}
@@ -103,7 +103,7 @@ def test_what_becomes_of_the_end_is_not_part_of_the_bill(most: str, *, asked: bo
 
 @pytest.mark.parametrize("arrived", [9, 8, 1])
 def test_a_token_that_did_not_arrive_makes_it_a_cut(arrived: int) -> None:
-    """Fault M2. Finished or not: without the last byte of its text hidden thinking is not billed, and the rest by the report's measure."""
+    """[fault M2] Finished or not: without the last byte of its text hidden thinking is not billed, and the rest by the report's measure."""
     deltas, reason = KINDS["text"]
     events = answer(deltas, reason)
     client = MemoryClient(takes_bytes_max=bytes_of(events[: arrived + 2]) - 1)
@@ -113,7 +113,7 @@ def test_a_token_that_did_not_arrive_makes_it_a_cut(arrived: int) -> None:
 
 
 def test_one_choice_of_two_that_has_finished_is_a_cut() -> None:
-    """Fault M2. The other could still be written: the vendor is cancelled at once, and the report that it would have made is not billed."""
+    """[fault M2] The other could still be written: the vendor is cancelled at once, and the report it would have made is not billed."""
     for second in ([chunk({"content": "b"}, index=1)], []):
         events = [chunk(OPENING), chunk({"content": "a"}), *second, chunk({}, "stop")]
         client = MemoryClient(leaves_after=1)  # with what one read brought; the finish is held back
@@ -124,7 +124,7 @@ def test_one_choice_of_two_that_has_finished_is_a_cut() -> None:
 
 
 def test_two_choices_that_have_finished_are_waited_for() -> None:
-    """Fault M2. With both finished, the report of both is billed in full."""
+    """[fault M2] With both finished, the report of both is billed in full."""
     parts = [chunk(OPENING), chunk({"content": "a"}), chunk(OPENING, index=1), chunk({"content": "b"}, index=1)]
     events = [*parts, chunk({}, "stop"), chunk({}, "stop", index=1)]
     _, rig = made([b"".join(events), Stall(0.5), report(2), DONE], MemoryClient(leaves_after=1), n=2)
@@ -132,7 +132,7 @@ def test_two_choices_that_have_finished_are_waited_for() -> None:
 
 
 def test_who_leaves_before_the_finish_pays_for_what_arrived() -> None:
-    """Fault M2. Hidden thinking of an answer that was not finished is nobody's: the vendor is cancelled, and its report is not billed."""
+    """[fault M2] Hidden thinking of an answer that was not finished is nobody's: the vendor is cancelled, and its report is not billed."""
     events = text(*WORDS)
     _, rig = made([b"".join(events), Stall(0.5), chunk({}, "stop"), report(10), DONE], MemoryClient(leaves_after=1))
     row = row_of(rig)
@@ -140,14 +140,14 @@ def test_who_leaves_before_the_finish_pays_for_what_arrived() -> None:
 
 
 def test_a_vendor_that_breaks_off_after_its_report_has_answered() -> None:
-    """Fault M2. The client has every token and the vendor has told what they were; how the connection ended is not part of the bill."""
+    """[fault M2] The client has every token and the vendor has told what they were; how the connection ended is not part of the bill."""
     deltas, reason = KINDS["text"]
     row = row_of(made([*answer(deltas, reason), report(10), Break()])[1])
     assert row.cost == 3_000 * IN + (10 + HIDDEN) * OUT
 
 
 def test_what_a_stopping_server_waits_for_is_billed_all_the_same() -> None:
-    """Fault M2. A read-out that is ended before its first turn leaves its row, with what was known."""
+    """[fault M2] A read-out that is ended before its first turn leaves its row, with what was known."""
 
     async def main() -> None:
         async with gateway(says(SSE + framed(*text("one", "two"), chunk({}, "stop")), hang), prices=PRICES) as home:
@@ -165,7 +165,7 @@ def test_what_a_stopping_server_waits_for_is_billed_all_the_same() -> None:
 @pytest.mark.parametrize("leave", [Caller.leave, Caller.reset, Caller.half_close_and_leave], ids=["fin", "rst", "half-close"])
 @pytest.mark.parametrize("gap", [0.0, 0.03])
 def test_however_a_connection_ends_at_the_finish_the_bill_is_whole(leave: Callable[[Caller], None], gap: float) -> None:
-    """Fault M2. On real sockets: closed, reset or half-closed with the finish chunk, the usage right behind it or a moment later."""
+    """[fault M2] On real sockets: closed, reset or half-closed with the finish chunk, the usage right behind it or a moment later."""
 
     async def main() -> None:
         gate = asyncio.Event()
@@ -185,5 +185,5 @@ def test_however_a_connection_ends_at_the_finish_the_bill_is_whole(leave: Callab
 
 
 def test_a_wait_for_a_report_is_a_second() -> None:
-    """Fault M2. It is the contract's figure."""
+    """[fault M2] It is the contract's figure."""
     assert REPORT_SECONDS_MAX == 1

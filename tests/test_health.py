@@ -185,7 +185,7 @@ def counting(script: Script, times: list[float]) -> Script:
 
 @pytest.mark.parametrize("dead", [says(plain(b"{}", status="500 X")), says(hang_up)], ids=["500", "hangs up"])
 def test_a_dead_first_target_is_not_asked_by_every_call(dead: Script) -> None:
-    """Fault S16: of 300 calls, one a second, some ten ask it; all are answered, the operator is told, and once mended it is first again."""
+    """[fault S16] Of 300 calls, one a second, some ten ask it; all are answered, the operator is told, once mended it is first again."""
 
     async def main() -> None:
         asked: list[float] = []

@@ -336,7 +336,7 @@ PROXY = Proxy("proxy.test", 3128, None)
 def test_the_proxy_is_chosen_as_other_programs_choose_it(
     base_url: str, explicit: str | None, environment: dict[str, str], expected: Proxy | None
 ) -> None:
-    """Fault S14: setting, then environment, ALL_PROXY last; NO_PROXY by suffix, network and port; this machine only if set explicitly."""
+    """[fault S14] Setting, then environment, ALL_PROXY last; NO_PROXY by suffix, network and port; this machine only if set explicitly."""
     assert proxy_for(read_origin(base_url), explicit, environment) == expected
 
 

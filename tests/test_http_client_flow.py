@@ -73,7 +73,7 @@ def test_a_vendor_is_not_read_faster_than_the_reader_reads(run: Run) -> None:
 @both_loops
 @pytest.mark.parametrize("asked_bytes", [16_384, 32_768])
 def test_what_nobody_reads_of_a_stream_is_bounded_in_the_kernel_too(run: Run, asked_bytes: int) -> None:
-    """Fault S9: of the small events that a reader leaves, less than twice `receive_buffer_bytes` wait in the kernel."""
+    """[fault S9] Of the small events that a reader leaves, less than twice `receive_buffer_bytes` wait in the kernel."""
 
     async def scenario() -> None:
         event = b"fa\r\n" + b"data: " + b"x" * 242 + b"\n\n" + b"\r\n"

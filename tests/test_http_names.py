@@ -58,7 +58,7 @@ def now() -> float:
 
 
 def test_a_hundred_callers_of_a_name_share_one_look_up() -> None:
-    """Fault S4: while a look-up is under way nobody begins another of the same name, and all get its answer."""
+    """[fault S4] While a look-up is under way nobody begins another of the same name, and all get its answer."""
 
     async def scenario() -> None:
         resolve = Scripted(a=["192.0.2.1", "192.0.2.2", "192.0.2.1"])
@@ -71,7 +71,7 @@ def test_a_hundred_callers_of_a_name_share_one_look_up() -> None:
 
 
 def test_a_name_whose_server_is_dead_keeps_no_other_name_waiting() -> None:
-    """Fault S4: a thousand callers of names that hang, and another name is answered at once, before and after they have left."""
+    """[fault S4] A thousand callers of names that hang, and another name is answered at once, before and after they have left."""
 
     async def scenario() -> None:
         hanging = [f"hang{number}" for number in range(LOOK_UPS_MAX - 1)]
@@ -228,7 +228,7 @@ def test_addresses_that_nobody_answers_at_are_looked_up_anew_by_the_next_call() 
 
 
 def test_calls_to_a_vendor_whose_name_hangs_fail_in_time_and_leave_the_other_vendors_alone() -> None:
-    """Fault S4: eight calls to the one fail at its connect timeout; forty to the other, on new connections, are answered at once."""
+    """[fault S4] Eight calls to the one fail at its connect timeout; forty to the other, on new connections, are answered at once."""
 
     async def scenario() -> None:
         async with FakeVendor(answering(OK)).serving() as fake:

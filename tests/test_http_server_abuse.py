@@ -128,7 +128,7 @@ def chunks_of(size: int, body: bytes) -> bytes:
     "data", [chunks_of(1, bytes(100_000)), chunks_of(2, bytes(200_000)), CHUNKED + b"1;" + b"x" * 4_000 + b"\r\nx\r\n" * 5]
 )
 def test_a_body_that_is_hardly_more_than_framing_is_refused(data: bytes) -> None:
-    """Fault S12: beyond 16 KiB and twice the body; what is read until then costs a few milliseconds."""
+    """[fault S12] Beyond 16 KiB and twice the body; what is read until then costs a few milliseconds."""
 
     async def scenario() -> None:
         async with serving() as served:

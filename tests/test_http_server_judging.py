@@ -39,7 +39,7 @@ async def refusal(client: Client) -> tuple[int, str]:
 @pytest.mark.parametrize("framing", [b"content-length: 32505856\r\n", b"transfer-encoding: chunked\r\n", b"content-length: 9\r\n"])
 @pytest.mark.parametrize("expect", [b"", b"expect: 100-continue\r\n"])
 def test_a_request_is_refused_by_its_head_alone(run: Run, framing: bytes, expect: bytes) -> None:
-    """Fault S1: the answer comes while no byte of the body has, and instead of a `100 Continue`; the connection ends with it."""
+    """[fault S1] The answer comes while no byte of the body has, and instead of a `100 Continue`; the connection ends with it."""
 
     async def scenario() -> None:
         async with serving(judging=nobody) as served:
@@ -53,7 +53,7 @@ def test_a_request_is_refused_by_its_head_alone(run: Run, framing: bytes, expect
 
 
 def test_nothing_is_kept_of_a_body_that_was_refused_by_its_head() -> None:
-    """Fault S1: forty clients without a key that send megabytes and stop hold nothing, are answered and closed."""
+    """[fault S1] Forty clients without a key that send megabytes and stop hold nothing, are answered and closed."""
 
     async def scenario() -> None:
         async with serving(judging=nobody) as served:
@@ -122,7 +122,7 @@ def test_a_client_that_asks_first_is_told_to_go_on_only_after_the_verdict(run: R
 
 
 def test_all_unfinished_bodies_share_one_budget() -> None:
-    """Fault S1: the body that would pass it is refused with 503, gives back what it held, and the others go on."""
+    """[fault S1] The body that would pass it is refused with 503, gives back what it held, and the others go on."""
 
     async def scenario() -> None:
         async with serving(unfinished_bodies_bytes_max=100_000) as served:
@@ -166,7 +166,7 @@ def test_a_body_must_come_at_a_kilobyte_a_second_all_the_time() -> None:
 
 @pytest.mark.parametrize("sent", [0, 100, 1_000_000])
 def test_a_body_that_stops_is_given_up_whatever_came_before(sent: int) -> None:
-    """Fault S1: what a client has sent buys it no time: a window and one slice of it after the last byte, the connection ends."""
+    """[fault S1] What a client has sent buys it no time: a window and one slice of it after the last byte, the connection ends."""
 
     async def scenario() -> None:
         loop = asyncio.get_running_loop()

@@ -590,7 +590,7 @@ def test_an_idle_connection_is_not_cut_for_what_a_slow_reader_has_yet_to_read() 
 
 
 def test_a_document_does_not_crawl_to_a_reader_on_the_same_host() -> None:
-    """Fault S8: 4 MB take tens of milliseconds and not two seconds, which they did while a segment was larger than our buffer.
+    """[fault S8] 4 MB take tens of milliseconds and not two seconds, which they did while a segment was larger than our buffer.
 
     The reader's kernel had to wait with each acknowledgement then, for 40 ms, and so had we.
     """

@@ -86,7 +86,7 @@ def test_a_folder_that_cannot_be_used_is_told(tmp_path: Path, place: str) -> Non
 
 @pytest.mark.parametrize("mode", [0o777, 0o1777, 0o702])
 def test_a_folder_that_everybody_may_change_is_refused(tmp_path: Path, mode: int) -> None:
-    """Fault S18: whoever may write in it may put other keys there. The remedy is a command; nothing is written before."""
+    """[fault S18] Whoever may write in it may put other keys there. The remedy is a command; nothing is written before."""
     folder = tmp_path / "open"
     folder.mkdir()
     folder.chmod(mode)
@@ -104,7 +104,7 @@ def raised(failure: StorageFailed | None) -> None:
 
 @pytest.mark.parametrize(("mode", "words"), [(0o700, None), (0o750, "may look into"), (0o755, "may look into"), (0o2770, "may change")])
 def test_a_folder_that_others_may_look_into_is_told(tmp_path: Path, mode: int, words: str | None) -> None:
-    """Fault S18: it is used, as some systems give no other, and the operator is told how to close it."""
+    """[fault S18] It is used, as some systems give no other, and the operator is told how to close it."""
     tmp_path.chmod(mode)
     own_folder(str(tmp_path)).release()
     told = exposure(str(tmp_path))

@@ -126,7 +126,7 @@ def test_shares_that_come_and_go_leave_the_budget_as_it_was() -> None:
 
 
 def test_a_budget_that_is_full_is_told_once_a_minute() -> None:
-    """Fault S7: one clear line, however many vendors wait for room, and another when it is still full a minute later."""
+    """[fault S7] One clear line, however many vendors wait for room, and another when it is still full a minute later."""
 
     async def main() -> list[str]:
         facts: list[Fact] = []
@@ -147,7 +147,7 @@ def test_a_budget_that_is_full_is_told_once_a_minute() -> None:
 
 
 def test_documents_are_within_the_budget() -> None:
-    """Fault S7: What is held of a document counts while it comes, and no more when its call has ended."""
+    """[fault S7] What is held of a document counts while it comes, and no more when its call has ended."""
 
     async def main() -> None:
         whole = document("z" * EVENT_BYTES)

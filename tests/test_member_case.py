@@ -90,14 +90,14 @@ def refusal(request: Tree, *, escaped: bool = True) -> ApiError:
 
 
 def test_names_of_the_callers_own_pass_in_any_case() -> None:
-    """Fault S3: Parameters, schemas, metadata, arguments and what we do not know have names of their own; its bytes are kept."""
+    """[fault S3] Parameters, schemas, metadata, arguments and what we do not know have names of their own; its bytes are kept."""
     request = parse_chat(json.dumps(FULL).encode())
     assert json.loads(bytes(request.fields["x_new"])) == FULL["x_new"]
 
 
 @pytest.mark.parametrize("alone", [True, False])
 def test_every_known_name_in_another_case_is_refused(alone: bool) -> None:
-    """Fault S3: On every level, in place of the known member or beside it; the error says which and where."""
+    """[fault S3] On every level, in place of the known member or beside it; the error says which and where."""
     count = len(list(objects(REQUEST, FULL)))
     tried = 0
     for number in range(count):
@@ -118,7 +118,7 @@ def test_every_known_name_in_another_case_is_refused(alone: bool) -> None:
 
 @pytest.mark.parametrize("extra", ["x", "modeL2", "mode", "models", "İd", "ﬀ", "", "Model ", "\u0000model"])
 def test_names_that_are_no_variant_pass(extra: str) -> None:
-    """Fault S3: What is new is a vendor's extension, and reaches it."""
+    """[fault S3] What is new is a vendor's extension, and reaches it."""
     request = json.loads(json.dumps(FULL))
     for _, tree, _ in objects(REQUEST, request):
         tree[extra] = {"Model": 1}
@@ -127,7 +127,7 @@ def test_names_that_are_no_variant_pass(extra: str) -> None:
 
 @given(st.text(max_size=12))
 def test_a_name_is_refused_exactly_if_it_folds_to_a_known_one(name: str) -> None:
-    """Fault S3: Whatever characters the name has."""
+    """[fault S3] Whatever characters the name has."""
     found = REQUEST.find({name: 1})
     assert (found is not None) == (name not in REQUEST.shapes and name.casefold() in REQUEST.shapes)
 
@@ -173,11 +173,11 @@ def documented(definition: str) -> set[str]:
     ],
 )
 def test_every_documented_name_is_known(shape: Shape, definition: str) -> None:
-    """Fault S3: A name that OpenAI documents, and that the table has forgotten, would pass in another case."""
+    """[fault S3] A name that OpenAI documents, and that the table has forgotten, would pass in another case."""
     assert documented(definition) <= set(shape.shapes)
 
 
 def test_every_name_that_we_act_on_is_known() -> None:
-    """Fault S3: What the parser types is in the table, with all that it types below."""
+    """[fault S3] What the parser types is in the table, with all that it types below."""
     for kind, shape in ((chat.Known, REQUEST), (chat.Message, MESSAGE), (chat.Part, PART), (chat.Tool, TOOL)):
         assert {field.encode_name for field in msgspec.structs.fields(kind)} <= set(shape.shapes)

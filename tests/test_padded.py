@@ -121,7 +121,7 @@ def test_a_client_that_leaves_while_it_is_padded_pays_nothing() -> None:
 
 @pytest.mark.parametrize(("missing", "cost"), [(0, COST), (HELD_BACK_BYTES, COST), (HELD_BACK_BYTES + 1, 0)])
 def test_a_padded_document_that_did_not_arrive_whole_costs_nothing(missing: int, cost: int) -> None:
-    """Fault M3: as of a plain one, all but the last sixteen bytes count as all, and what came before the document does not."""
+    """[fault M3] As of a plain one, all but the last sixteen bytes count as all, and what came before the document does not."""
     size = len(Padded(Script([Stall(45), document()])).client.body)
     assert Padded(Script([Stall(45), document()]), client=MemoryClient(takes_bytes_max=size - missing)).row.cost == cost
 

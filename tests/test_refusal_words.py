@@ -41,14 +41,14 @@ SHAPES: dict[str, object] = {
 @pytest.mark.parametrize("body", SHAPES.values(), ids=SHAPES)
 @pytest.mark.parametrize("kind", ["application/json", "text/plain", ""])
 def test_the_words_are_found_in_every_shape(body: object, kind: str) -> None:
-    """Fault B8: whatever the content type says."""
+    """[fault B8] Whatever the content type says."""
     report = read_refusal(400, {"content-type": kind}, msgspec.json.encode(body), now=0.0)
     assert report.message.endswith("No pictures here.")
 
 
 @pytest.mark.parametrize("kind", ["text/plain", "text/plain; charset=utf-8", "application/octet-stream", "application/json", ""])
 def test_plain_text_is_read_as_it_is(kind: str) -> None:
-    """Fault B8: a server of one's own often says no more than a sentence."""
+    """[fault B8] A server of one's own often says no more than a sentence."""
     assert read_refusal(400, {"content-type": kind}, b" No pictures\xff here.\n", now=0.0).message == "No pictures\ufffd here."
 
 
@@ -64,12 +64,12 @@ def test_plain_text_is_read_as_it_is(kind: str) -> None:
     ],
 )
 def test_a_page_is_nothing_to_show(kind: str, body: bytes) -> None:
-    """Fault B8: neither as a body nor as a message."""
+    """[fault B8] Neither as a body nor as a message."""
     assert read_refusal(400, {"content-type": kind}, body, now=0.0).message == ""
 
 
 def test_where_in_the_request_something_is_wrong_is_told() -> None:
-    """Fault B8: lists of details name places; several are told one behind the other."""
+    """[fault B8] Lists of details name places; several are told one behind the other."""
     details = [{"loc": ["body", "top_p"], "msg": "Too low"}, {"loc": ["body", "messages", 0, "name"], "msg": "No text."}]
     report = read_report({"detail": details}, 422)
     assert (report.message, report.param) == ("body.top_p: Too low: body.messages.0.name: No text.", "top_p")
@@ -125,7 +125,7 @@ PRIVATE = {
 @pytest.mark.parametrize("private", PRIVATE.values(), ids=PRIVATE)
 @pytest.mark.parametrize("around", ["refused by {} today", "refused by {}.", "({})", "'{}'", "{}, then", "\u201c{}\u201d", "at={}"])
 def test_the_vendors_house_is_not_shown(private: str, around: str) -> None:
-    """Fault S11: hosts, addresses, credentials and files, wherever in a sentence they stand."""
+    """[fault S11] Hosts, addresses, credentials and files, wherever in a sentence they stand."""
     assert private not in fit_to_show(around.format(private), TARGET)
 
 
@@ -144,7 +144,7 @@ TRACES = [
 
 @pytest.mark.parametrize("trace", TRACES)
 def test_a_trace_is_cut_off_where_it_begins(trace: str) -> None:
-    """Fault S11: the sentence before it stays."""
+    """[fault S11] The sentence before it stays."""
     shown = fit_to_show(f"It failed. {trace}", TARGET)
     assert shown.startswith("It failed.")
     assert "secret" not in shown
@@ -223,7 +223,7 @@ HOSTILE = [
 
 @pytest.mark.parametrize("part", HOSTILE)
 def test_words_made_to_take_long_are_read_no_further_than_a_few_pages(part: str) -> None:
-    """Fault S11: sixteen times as many characters as are looked at, in the worst form, are judged in well under a second."""
+    """[fault S11] Sixteen times as many characters as are looked at, in the worst form, are judged in well under a second."""
     words = part * (16 * LOOKED_AT_CHARACTERS_MAX // len(part))
     began = time.process_time()
     report = read_refusal(400, {}, words.encode(), now=0.0)
@@ -235,13 +235,13 @@ def test_words_made_to_take_long_are_read_no_further_than_a_few_pages(part: str)
     "value", [None, "", [], {}, 0, False, {"code": 0}, {"code": "0", "message": "ok"}, {"code": None, "message": None}, [{"code": 0}]]
 )
 def test_what_has_no_code_is_no_error(value: object) -> None:
-    """Fault B5: vendors write success in the error's place."""
+    """[fault B5] Vendors write success in the error's place."""
     assert error_in({"choices": [{}], "error": value, "errors": value}) is None
 
 
 @pytest.mark.parametrize("code", [1008, "1008", -1, 2.5, "failed"])
 def test_a_code_that_is_not_zero_is_an_error_in_every_place(code: object) -> None:
-    """Fault B5: at the top, in a list, in a choice, or in `base_resp`."""
+    """[fault B5] At the top, in a list, in a choice, or in `base_resp`."""
     error = {"code": code, "message": "No."}
     places: list[dict[str, object]] = [{"error": error}, {"errors": [error]}, {"choices": [{"error": error}]}, {"x_groq": {"error": error}}]
     assert all(error_in({"choices": [], **place}) for place in places)

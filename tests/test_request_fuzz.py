@@ -151,7 +151,7 @@ def written(request: dict[str, Any]) -> UpstreamRequest | None:
 
 @pytest.mark.parametrize("part", range(3))
 def test_a_mutated_request_is_refused_or_answered(part: int) -> None:
-    """Fault S13: No exception but a refusal, whatever stands where; what passes the parser can be written for a vendor."""
+    """[fault S13] No exception but a refusal, whatever stands where; what passes the parser can be written for a vendor."""
     chance = random.Random(part)
     passed = 0
     for _ in range(MUTANTS // 3):
@@ -164,7 +164,7 @@ def test_a_mutated_request_is_refused_or_answered(part: int) -> None:
 
 @pytest.mark.parametrize("part", range(3))
 def test_a_mutated_schema_is_refused_or_followed(part: int) -> None:
-    """Fault S13: Bounds, counts, references and patterns of a schema may be any numbers and texts."""
+    """[fault S13] Bounds, counts, references and patterns of a schema may be any numbers and texts."""
     chance = random.Random(100 + part)
     for _ in range(SCHEMAS // 3):
         schema = json.loads(json.dumps(SCHEMA))
@@ -190,7 +190,7 @@ def test_a_mutated_schema_is_refused_or_followed(part: int) -> None:
     ],
 )
 def test_bounds_that_no_float_holds_together_are_refused_or_followed(schema: dict[str, Any]) -> None:
-    """Fault S13: The difference of two floats, or a multiple of one, may be none."""
+    """[fault S13] The difference of two floats, or a multiple of one, may be none."""
     form = {"type": "json_schema", "json_schema": {"name": "x", "schema": schema}}
     sent = written({"model": "m", "messages": [USER], "response_format": form})
     assert sent is not None
@@ -199,7 +199,7 @@ def test_bounds_that_no_float_holds_together_are_refused_or_followed(schema: dic
 
 @pytest.mark.parametrize("definition", PATTERNS)
 def test_a_grammar_of_any_pattern_is_refused_or_followed(definition: str) -> None:
-    """Fault S13: A pattern may name characters that are none, and counts that no integer holds."""
+    """[fault S13] A pattern may name characters that are none, and counts that no integer holds."""
     grammar = {"type": "grammar", "grammar": {"syntax": "regex", "definition": definition}}
     tools = [{"type": "custom", "custom": {"name": "f", "format": grammar}}]
     request = {"model": "m", "messages": [USER], "tools": tools, "tool_choice": "required"}

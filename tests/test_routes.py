@@ -74,7 +74,7 @@ def test_a_door_is_a_row() -> None:
     ],
 )
 def test_an_unknown_path_gets_a_hint_only_if_a_route_is_like_it(path: str, meant: str | None) -> None:
-    """Fault P14: what is not like any route gets no hint, which would mislead."""
+    """[fault P14] What is not like any route gets no hint, which would mislead."""
     error = refusal(API, "POST", path)
     assert (error.status, error.code) == (404, "unknown_endpoint")
     assert error.message.partition("Did you mean ")[2] == ("" if meant is None else f"{meant}?")
@@ -95,7 +95,7 @@ def test_an_unknown_path_gets_a_hint_only_if_a_route_is_like_it(path: str, meant
     ],
 )
 def test_an_api_that_others_have_is_named_with_what_to_set(path: str) -> None:
-    """Fault P14: not "did you mean", but that this version has no such thing and what to do."""
+    """[fault P14] Not "did you mean", but that this version has no such thing and what to do."""
     message = refusal(API, "POST", path).message
     assert "This version has no" in message
     assert "Did you mean" not in message
@@ -108,7 +108,7 @@ def test_no_sentence_on_others_hides_a_route_of_ours() -> None:
 
 
 def test_an_unknown_path_is_cut_before_it_is_compared_and_told() -> None:
-    """Fault S10: sixty kilobytes cost no more than their first 128 characters, and those little."""
+    """[fault S10] Sixty kilobytes cost no more than their first 128 characters, and those little."""
     long, short = "/" + "a1b2/" * 12_000, "/" + "a1b2/" * 30
 
     def milliseconds(path: str) -> float:

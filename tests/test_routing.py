@@ -368,7 +368,7 @@ def test_always_means_under_every_name_that_nothing_else_serves() -> None:
 
 
 def test_how_much_fits_a_target_is_known_from_its_own_line_else_the_models_else_the_catalogue() -> None:
-    """Fault B4: by it a prompt that is too long for one target finds another."""
+    """[fault B4] By it a prompt that is too long for one target finds another."""
     listed = PriceList((Term(Price(unit_prices({"input": 1, "output": 1}), "listed")),), context_window=3_000)
     to = (TargetSetting(target="a/x", context_window=1_000), TargetSetting(target="b/y"))
 

@@ -126,7 +126,7 @@ def without_texts(given_row: CallRow | Opening) -> dict[str, Any]:
 @settings(max_examples=repeats(500), derandomize=True, deadline=None)
 @given(openings, endings, delivereds)
 def test_every_row_that_can_be_made_fits_its_slot(opening: Opening, ending: Ending, delivered: Delivered) -> None:
-    """Fault S2: Opening, closing, amendment and what is settled after a crash are within their bounds, and say all that a bill needs."""
+    """[fault S2] Opening, closing, amendment and what is settled after a crash are within their bounds, and say all that a bill needs."""
     record = opening_record(opening)
     assert len(record) <= OPENING_BYTES_MAX
     assert without_texts(msgspec.json.decode(record, type=Opening)) == without_texts(opening)
@@ -142,7 +142,7 @@ def test_every_row_that_can_be_made_fits_its_slot(opening: Opening, ending: Endi
 @settings(max_examples=repeats(200), derandomize=True, deadline=None)
 @given(openings, endings)
 def test_ordinary_names_are_kept_whole(opening: Opening, ending: Ending) -> None:
-    """Fault S2: A name of ASCII, however long, under a price with one tier is not cut in the journal either."""
+    """[fault S2] A name of ASCII, however long, under a price with one tier is not cut in the journal either."""
     plain = msgspec.structs.replace(
         opening,
         model="m" * MODEL_NAME_CHARACTERS_MAX,
@@ -168,7 +168,7 @@ def facts_with(text: str) -> Iterator[Fact]:
 
 @pytest.mark.parametrize("character", [*WIDEST, "\x1b", "\n", "\ud800"])
 def test_every_line_of_the_log_is_short_and_one_line(character: str) -> None:
-    """Fault S2: Whatever a fact holds, its line is bounded, in JSON valid, and says the first and the last of each text."""
+    """[fault S2] Whatever a fact holds, its line is bounded, in JSON valid, and says the first and the last of each text."""
     for fact in facts_with("<" + character * 200_000 + ">"):
         if character != "\ud800":  # which no text of a caller or a vendor can hold; a terminal gets it escaped
             line = json_line(1_767_182_400.0, fact)
@@ -184,7 +184,7 @@ def test_every_line_of_the_log_is_short_and_one_line(character: str) -> None:
 @pytest.mark.parametrize("stream", [False, True])
 @pytest.mark.parametrize("character", WIDEST)
 def test_a_call_under_the_longest_name_ends_as_any_other(character: str, stream: bool, gone: bool) -> None:
-    """Fault S2: A name of 256 characters of any kind, with all tiers that a price can have, is answered, booked, and leaves no slot."""
+    """[fault S2] A name of 256 characters of any kind, with all tiers that a price can have, is answered, booked, and leaves no slot."""
     name = character * MODEL_NAME_CHARACTERS_MAX
     dear = Prices(input=1e6, output=1e6, tiers=tuple(PriceTier(over_input_tokens=9 + at, input=1e6, output=1e6) for at in range(TIERS_MAX)))
     script = Script(whole_stream("a", "b")) if stream else Script([document()], headers={"content-type": "application/json"})
@@ -227,7 +227,7 @@ class FailingSlot:
 
 
 def test_a_slot_is_freed_even_if_an_amendment_fails() -> None:
-    """Fault S2: An exception between the end of a call and its row may lose the amendment in the journal, never the slot."""
+    """[fault S2] An exception between the end of a call and its row may lose the amendment in the journal, never the slot."""
     rows: list[CallRow] = []
 
     class RowsLedger:
@@ -254,14 +254,14 @@ def test_a_slot_is_freed_even_if_an_amendment_fails() -> None:
 
 @pytest.mark.parametrize(("kind", "longest"), [(check_label, LABEL_CHARACTERS_MAX), (check_account, ACCOUNT_CHARACTERS_MAX)])
 def test_names_of_keys_and_accounts_end_at_their_bound(kind: Callable[[str], str], longest: int) -> None:
-    """Fault S2: One more than fits is refused where it is entered."""
+    """[fault S2] One more than fits is refused where it is entered."""
     assert kind("x" * longest) == "x" * longest
     with pytest.raises(ApiError):
         kind("x" * (longest + 1))
 
 
 def test_names_of_the_configuration_end_at_the_same_bounds() -> None:
-    """Fault S2: What a caller may write, an operator may configure, and no more."""
+    """[fault S2] What a caller may write, an operator may configure, and no more."""
     assert check("models.<name>", "m" * MODEL_NAME_CHARACTERS_MAX, None) is None
     assert check("models.<name>", "m" * (MODEL_NAME_CHARACTERS_MAX + 1), None) is not None
     assert check("vendors.<name>", "v" * VENDOR_NAME_CHARACTERS_MAX, None) is None

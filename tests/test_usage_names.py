@@ -122,7 +122,7 @@ TABLE += [
 
 @pytest.mark.parametrize(("report", "billed"), TABLE, ids=[json.dumps(report)[1:100] for report, _ in TABLE])
 def test_counts_are_read_under_every_name_in_a_stream_and_a_document_alike(report: dict[str, Any], billed: Usage) -> None:
-    """Faults M9 and M10. The same tokens of the same kinds; the client is shown OpenAI's names and sums beside the vendor's."""
+    """[fault M9, fault M10] The same tokens of the same kinds; the client is shown OpenAI's names and sums beside the vendor's."""
     events = [*text("Hello", " there", "."), chunk({}, "stop"), event({**HEAD, "choices": [], "usage": report}), DONE]
     answer = {**json.loads(document("Hello there.")), "usage": report}
     client, rig = made(events, stream_options={"include_usage": True})
@@ -139,7 +139,7 @@ def test_counts_are_read_under_every_name_in_a_stream_and_a_document_alike(repor
 
 
 def test_the_rest_of_a_total_is_the_input_that_was_not_reported() -> None:
-    """Fault M4. With a total alone the output is counted, and the input is what remains: as good as that count."""
+    """[fault M4] With a total alone the output is counted, and the input is what remains: as good as that count."""
     events = [*text("Hello", " there", "."), chunk({}, "stop"), event({**HEAD, "choices": [], "usage": {"total_tokens": 300}}), DONE]
     row = row_of(made(events, prices=Prices(input=10, output=20))[1])
     assert (row.billed.input_tokens, row.billed.output_tokens, row.billed.input_source) == (297, 3, row.billed.source)

@@ -82,7 +82,7 @@ def told(rig: Rig) -> list[UsageMisreported]:
 @pytest.mark.parametrize(("value", "count"), COUNTS)
 @pytest.mark.parametrize("place", ["own chunk", "finish", "choice", "before"])
 def test_a_whole_number_is_a_count_however_it_is_written(value: object, count: int, place: str) -> None:
-    """Fault M4. As an integer, a float without a fraction, digits; in a stream's last chunk, its finish, its choice, before its text."""
+    """[fault M4] As an integer, a float without a fraction, digits; in a stream's last chunk, its finish, its choice, before its text."""
     report = {"prompt_tokens": value, "completion_tokens": value, "total_tokens": 2 * count}
     for billed, rig in (streamed(report, place=place), whole(report)):
         assert (billed.input_tokens, billed.output_tokens, billed.source, billed.input_source) == (count, count, REPORTED, REPORTED)
@@ -92,7 +92,7 @@ def test_a_whole_number_is_a_count_however_it_is_written(value: object, count: i
 
 @pytest.mark.parametrize("value", NO_COUNTS, ids=repr)
 def test_what_is_no_count_is_no_report_for_its_side(value: object) -> None:
-    """Fault M4. The other side stands as reported, this one is counted and says so, and the operator hears of the vendor."""
+    """[fault M4] The other side stands as reported, this one is counted and says so, and the operator hears of the vendor."""
     outputs = [streamed({"prompt_tokens": 40, "completion_tokens": value}), whole({"prompt_tokens": 40, "completion_tokens": value})]
     for (billed, rig), source in zip(outputs, (COUNTED, ESTIMATED), strict=True):
         assert (billed.input_tokens, billed.input_source, billed.output_tokens, billed.source) == (40, REPORTED, 3, source)
@@ -108,7 +108,7 @@ def test_what_is_no_count_is_no_report_for_its_side(value: object) -> None:
 
 @pytest.mark.parametrize("report", [{}, [], "usage", 5, True, {"total_tokens": None}, {"prompt_tokens": {}}, {"cost": 1}], ids=repr)
 def test_a_report_with_nothing_in_it_is_none(report: object) -> None:
-    """Fault M4. It is billed as if there were none, at more than nothing, and the operator hears of it."""
+    """[fault M4] It is billed as if there were none, at more than nothing, and the operator hears of it."""
     for billed, rig in (streamed(report), whole(report)):
         assert (billed.output_tokens, billed.input_source) == (3, ESTIMATED)
         assert billed.source in (COUNTED, ESTIMATED)
@@ -117,14 +117,14 @@ def test_a_report_with_nothing_in_it_is_none(report: object) -> None:
 
 
 def test_a_vendor_that_never_reports_is_not_complained_of() -> None:
-    """Fault M4. No usage at all is a way of answering, not a mistake; what was counted is billed."""
+    """[fault M4] No usage at all is a way of answering, not a mistake; what was counted is billed."""
     for billed, rig in (streamed(), streamed(None), whole(None)):
         assert (billed.output_tokens, told(rig)) == (3, [])
 
 
 @pytest.mark.parametrize("zero", [0, 0.0, -0.0, "0"])
 def test_zero_is_a_report_only_of_nothing(zero: object) -> None:
-    """Fault M4. Of a side that has content it is counted; an answer without any is free on that side."""
+    """[fault M4] Of a side that has content it is counted; an answer without any is free on that side."""
     report = {"prompt_tokens": zero, "completion_tokens": zero, "total_tokens": zero}
     for billed, _ in (streamed(report), whole(report)):
         assert (billed.output_tokens, billed.input_tokens > 0) == (3, True)
@@ -151,7 +151,7 @@ def test_zero_is_a_report_only_of_nothing(zero: object) -> None:
     ids=repr,
 )
 def test_the_last_good_report_wins(later: object) -> None:
-    """Fault M4. One that is smaller, empty or no report does not replace it, wherever in the stream it comes; one that is larger does."""
+    """[fault M4] One that is smaller, empty or no report does not replace it, wherever in the stream it comes; one that is larger does."""
     good = {"prompt_tokens": 100, "completion_tokens": 50, "total_tokens": 150}
     more = {"prompt_tokens": 100, "completion_tokens": 60.0, "total_tokens": 160}
     for place in ("own chunk", "before"):
@@ -162,7 +162,7 @@ def test_the_last_good_report_wins(later: object) -> None:
 
 
 def test_the_operator_hears_of_a_vendor_once_an_hour() -> None:
-    """Fault M4. A thousand bad reports are one line, which shows no more than the beginning of one."""
+    """[fault M4] A thousand bad reports are one line, which shows no more than the beginning of one."""
     misreports = Misreports()
     heard = [misreports.is_news("a", moment) for moment in (0.0, 1.0, QUIET_SECONDS - 1, QUIET_SECONDS, QUIET_SECONDS + 1)]
     assert heard == [True, False, False, True, False]
@@ -178,7 +178,7 @@ def any_value(chance: random.Random) -> Any:
 
 
 def test_no_report_breaks_the_sums() -> None:
-    """Fault M4. Whatever stands in whatever place: no side below zero, no part above its whole, and nothing of a text for nothing."""
+    """[fault M4] Whatever stands in whatever place: no side below zero, no part above its whole, and nothing of a text for nothing."""
     chance = random.Random(SEED)
     names = ["prompt_tokens", "completion_tokens", "total_tokens", "input_tokens", "output_tokens", "cached_tokens", "reasoning_tokens"]
     names += ["prompt_tokens_details", "completion_tokens_details", "cache_creation_input_tokens", "candidatesTokenCount", "other"]

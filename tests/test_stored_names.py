@@ -36,7 +36,7 @@ from aisa.names import (
     stored,
 )
 from aisa.observe.log import LINE_CHARACTERS_MAX, json_line, text_line
-from aisa.pricing import FEES, KINDS, RARER, RARER_PRICES_MAX, TIERS_MAX, Tier, UnitPrices
+from aisa.pricing import FEE_MAX, FEES, KINDS, PRICE_MAX, RARER, RARER_PRICES_MAX, TIERS_MAX, Tier, UnitPrices
 from aisa.providers.shape import Target
 from aisa.routing import Offer, Routes
 from aisa.testing.client import MemoryClient
@@ -44,14 +44,13 @@ from aisa.testing.clock import run_virtual
 from aisa.testing.upstream import Script, ScriptedUpstream
 from aisa.usage import COUNTED, REPORTED, Breakdown, Usage
 from aisa.wire.chat import parse_chat
-from aisa.wire.usage_report import COUNT_MAX
+from aisa.wire.usage_report import COUNT_MAX, SEARCHES_MAX
 from ledger_rig import shared_journal
 from repeats import repeats
 from rig import Rig, body, document, outcome, whole_stream
 
 NASTY = 'a"\\é語😀\u2028\x7f\x1b\u0000'  # one to four bytes, escaped or not, printable or not
 PRINTABLE = 'a"\\é語😀'
-PRICE_MAX = 10**15  # a million dollars for a million tokens, the configuration's bound, in nano-dollars
 ID = "req_" + "0" * 26
 LINE_LENGTH_MAX = 6 * LINE_CHARACTERS_MAX + 1_000  # a control character takes six bytes of JSON; the numbers and names take the rest
 WIDEST = 'x"\\語😀'  # shapes of a whole name: each is filled with one of these characters
@@ -64,19 +63,21 @@ def texts(alphabet: str, characters_max: int, least: int = 0) -> st.SearchStrate
 
 
 nanos = st.sampled_from([0, 1, 2_500_000_000, PRICE_MAX])
+fees = st.sampled_from([0, 1, FEE_MAX])
 counts = st.sampled_from([0, 7, COUNT_MAX])
+searches = st.sampled_from([0, 7, SEARCHES_MAX])
 milliseconds = st.sampled_from([0, 10**10])
 flat = st.builds(UnitPrices, *[nanos] * len(KINDS))
 
 
-def with_rarer(sets: list[UnitPrices], kinds: list[str], amount: int) -> UnitPrices:
+def with_rarer(sets: list[UnitPrices], kinds: list[str], amount: int, fee: int) -> UnitPrices:
     """Prices with tiers, and in each as many of the rarer kinds as may be."""
-    most = RARER_PRICES_MAX // len(sets)
-    first, *others = [msgspec.structs.replace(each, **dict.fromkeys(kinds[:most], amount)) for each in sets]
+    rarer = {kind: fee if kind in FEES else amount for kind in kinds[: RARER_PRICES_MAX // len(sets)]}
+    first, *others = [msgspec.structs.replace(each, **rarer) for each in sets]
     return msgspec.structs.replace(first, tiers=tuple(Tier(COUNT_MAX - 9 + at, other) for at, other in enumerate(others)))
 
 
-prices = st.builds(with_rarer, st.lists(flat, min_size=1, max_size=1 + TIERS_MAX), st.permutations([*RARER, *FEES]), nanos)
+prices = st.builds(with_rarer, st.lists(flat, min_size=1, max_size=1 + TIERS_MAX), st.permutations([*RARER, *FEES]), nanos, fees)
 usages = st.builds(
     Usage,
     *[counts] * 5,
@@ -84,7 +85,7 @@ usages = st.builds(
     input_source=st.sampled_from([REPORTED, COUNTED]),
     input_audio_tokens=counts,
     output_audio_tokens=counts,
-    breakdown=st.none() | st.builds(Breakdown, *[counts] * len(Breakdown.__struct_fields__)),
+    breakdown=st.none() | st.builds(Breakdown, *[counts] * 6, searches=searches, sources=searches),
 )
 openings = st.builds(
     Opening,

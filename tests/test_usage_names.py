@@ -111,6 +111,12 @@ TABLE: list[tuple[dict[str, Any], Usage]] = [
     ),
     ({**sides(100, 9, 109), "num_sources_used": 10}, usage(100, 9, breakdown=Breakdown(sources=10))),
     ({**sides(100, 9, 109), "server_tool_use": {"web_search_requests": 3}}, usage(100, 9, breakdown=Breakdown(searches=3))),
+    # No call searches a million times: it did once at least.
+    (
+        {**sides(100, 9, 109), "num_sources_used": 10**6, "num_search_queries": 1_001},
+        usage(100, 9, breakdown=Breakdown(searches=1, sources=1)),
+    ),
+    ({**sides(100, 9, 109), "num_search_queries": 1_000}, usage(100, 9, breakdown=Breakdown(searches=1_000))),
 ]
 TABLE += [
     ({**sides(1_000, 10, 1_010), **part}, usage(1_000, 10, **{kind: 900}))

@@ -12,6 +12,11 @@ from aisa.usage import Breakdown, Usage
 
 TIERS_MAX = 4  # the catalogue's richest model has two; each is kept with every call's row
 
+# What a call costs fits a signed 64-bit integer, as the database's are: a billion tokens on each side at PRICE_MAX are 2 * 10**18, a
+# thousand searches and as many sources at FEE_MAX 2 * 10**15, in nano-dollars.
+PRICE_MAX: Nanos = 10**15  # for a million tokens: a million dollars
+FEE_MAX: Nanos = 10**12  # for each request, search or source: a thousand dollars
+
 
 class UnitPrices(msgspec.Struct, frozen=True, omit_defaults=True):
     """Nano-dollars per million tokens, by kind of token. `tiers` stand by rising threshold and have no tiers of their own.

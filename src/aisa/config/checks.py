@@ -16,9 +16,9 @@ from aisa.config.addresses import ASKED, has_parameter_twice, route_at_end
 from aisa.config.limits import known_tiers
 from aisa.config.schema import Config, Model, PriceHours, Prices, PriceTier, Target, VendorTier
 from aisa.config.section import Section
-from aisa.money import nanos_per_million
+from aisa.money import NANOS_PER_DOLLAR, nanos_per_million
 from aisa.names import MODEL_NAME_CHARACTERS_MAX, TIER_NAME_CHARACTERS_MAX, VENDOR_NAME_CHARACTERS_MAX
-from aisa.pricing import FEES, KINDS, PRICED, RARER, RARER_PRICES_MAX, TIERS_MAX
+from aisa.pricing import FEES, KINDS, PRICE_MAX, PRICED, RARER, RARER_PRICES_MAX, TIERS_MAX
 from aisa.wire.vendor_tier import OPEN, USUAL
 
 #: The built-in model's name where a vendor's is expected.
@@ -243,9 +243,31 @@ def _too_many(prices: Prices) -> Flaw | None:
     return Flaw(what, f"Write {RARER_PRICES_MAX} at most: fewer `tiers`, or fewer of these kinds. Every call's row keeps them.")
 
 
+def _too_dear(prices: Prices) -> Flaw | None:
+    """Factors multiply each other: what they make of a price has the bound of a price, so that every bill can be stored."""
+    apart: tuple[PriceHours | VendorTier, ...] = (*prices.hours, *prices.service_tiers.values())
+    tiers = [*prices.tiers, *[tier for each in prices.service_tiers.values() for tier in each.tiers]]
+    most = max([1.0, *[each.factor for each in apart]])
+    usual = max(map(_dearest, [prices, *prices.tiers])) * prices.factor * most
+    found = max([usual, *[_dearest(each) * prices.factor for each in (*apart, *tiers)]])
+    if found * NANOS_PER_DOLLAR <= PRICE_MAX:
+        return None
+    return Flaw(
+        f"With its factors a price is {found:,.0f} dollars.", f"A million tokens may cost {PRICE_MAX // NANOS_PER_DOLLAR:,} dollars."
+    )
+
+
+def _dearest(prices: Section) -> float:
+    return max([getattr(prices, kind, None) or 0.0 for kind in PRICED if kind not in FEES])
+
+
+def _flaw_of(prices: Prices) -> Flaw | None:
+    return _too_many(prices) or _too_dear(prices)
+
+
 def _prices(_name: str, value: object) -> Flaw | None:
     if isinstance(value, Prices):
-        return _too_many(value)
+        return _flaw_of(value)
     if not isinstance(value, tuple):
         return None
     days = [str(prices.from_ or "") for prices in cast("tuple[Prices, ...]", value)]
@@ -253,7 +275,7 @@ def _prices(_name: str, value: object) -> Flaw | None:
         return Flaw("The list is empty.", "Write prices, or remove the line.")
     twice = next((day for day in days if days.count(day) > 1), None)
     if twice is None:
-        return next((flaw for prices in cast("tuple[Prices, ...]", value) if (flaw := _too_many(prices))), None)
+        return next((flaw for prices in cast("tuple[Prices, ...]", value) if (flaw := _flaw_of(prices))), None)
     what = f"Two of the entries begin on {twice}." if twice else "More than one of the entries has no `from`."
     return Flaw(what, "Give each the day on which it begins to count; one may be without, which counts before the others.")
 

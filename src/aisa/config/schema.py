@@ -15,7 +15,7 @@ from msgspec import Meta
 
 from aisa.config.limits import LIMITS_IN_WORDS, Limits
 from aisa.config.price_words import PRICE_FIELDS
-from aisa.config.section import Bytes, Count, Dollars, Factor, Limit, Port, Seconds, Section
+from aisa.config.section import Bytes, Count, Dollars, Factor, Fee, Limit, Port, Seconds, Section
 from aisa.config.server_words import SERVER_IN_WORDS
 
 
@@ -119,9 +119,9 @@ class VendorTier(Section, frozen=True, kw_only=True):
     cache_write_12h: Dollars | None = None
     input_image: Dollars | None = None
     output_image: Dollars | None = None
-    per_request: Dollars | None = None
-    per_search: Dollars | None = None
-    per_source: Dollars | None = None
+    per_request: Fee | None = None
+    per_search: Fee | None = None
+    per_source: Fee | None = None
     tiers: tuple[PriceTier, ...] = ()
 
 
@@ -145,9 +145,9 @@ class PriceHours(Section, frozen=True, kw_only=True):
     cache_write_12h: Dollars | None = None
     input_image: Dollars | None = None
     output_image: Dollars | None = None
-    per_request: Dollars | None = None
-    per_search: Dollars | None = None
-    per_source: Dollars | None = None
+    per_request: Fee | None = None
+    per_search: Fee | None = None
+    per_source: Fee | None = None
 
 
 class Prices(Section, frozen=True, kw_only=True):
@@ -166,9 +166,9 @@ class Prices(Section, frozen=True, kw_only=True):
     cache_write_12h: Dollars | None = None
     input_image: Dollars | None = None
     output_image: Dollars | None = None
-    per_request: Dollars | None = None
-    per_search: Dollars | None = None
-    per_source: Dollars | None = None
+    per_request: Fee | None = None
+    per_search: Fee | None = None
+    per_source: Fee | None = None
     tiers: tuple[PriceTier, ...] = ()
     factor: Factor = 1.0
     service_tiers: dict[str, VendorTier] = {}

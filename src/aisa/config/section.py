@@ -13,6 +13,7 @@ Port = Annotated[int, Meta(ge=0, le=65_535)]
 Count = Annotated[int, Meta(ge=1, le=1_000_000)]
 Limit = Annotated[int, Meta(ge=0)]
 Dollars = Annotated[float, Meta(ge=0, le=1_000_000)]
+Fee = Annotated[float, Meta(ge=0, le=1_000)]
 Factor = Annotated[float, Meta(gt=0, le=100)]
 
 

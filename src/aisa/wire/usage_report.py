@@ -17,6 +17,7 @@ from aisa.usage import IMPLAUSIBLE, REPORTED, Breakdown, Usage, Way
 from aisa.wire.trees import Tree, is_tree
 
 COUNT_MAX = 1_000_000_000  # tokens of one call: no model comes near it, and a row and its cost must fit 64 bits
+SEARCHES_MAX = 1_000  # and as many sources, of one call: at the highest fee (`PRICE_MAX` has the sum) their cost too fits 64 bits
 DIGITS = re.compile("[0-9]{1,10}").fullmatch  # a count that is written as text
 FAULT_CHARACTERS_MAX = 200  # of a report that the operator is shown
 
@@ -299,9 +300,15 @@ def breakdown(fields: Tree, parts: tuple[int, int, int], lifetime: Callable[[], 
     found["cached_audio_tokens"] = max(0, min(told, cached, heard))
     found["input_image_tokens"] = min(largest(("image_tokens",), details(fields, INPUT_DETAILS)), taken)
     found["output_image_tokens"] = min(largest(("image_tokens",), details(fields, OUTPUT_DETAILS)), made)
-    found["searches"] = largest(SEARCHES, fields, *trees_named(fields, ("server_tool_use", "server_tool_use_details")))
-    found["sources"] = largest(SOURCES, fields)
+    used = trees_named(fields, ("server_tool_use", "server_tool_use_details"))
+    # A report beyond what is possible is none: what it tells of happened at least once.
+    found["searches"], found["sources"] = possible(largest(SEARCHES, fields, *used)), possible(largest(SOURCES, fields))
     return Breakdown(**found) if any(found.values()) else None
+
+
+def possible(number: int) -> int:
+    """Return a number of searches, or 1 for one that cannot be."""
+    return number if number <= SEARCHES_MAX else 1
 
 
 def trees_named(fields: Tree, names: Iterable[str]) -> list[Tree]:

@@ -170,7 +170,7 @@ def facts_with(text: str) -> Iterator[Fact]:
 @pytest.mark.parametrize("character", [*WIDEST, "\x1b", "\n", "\ud800"])
 def test_every_line_of_the_log_is_short_and_one_line(character: str) -> None:
     """[fault S2] Whatever a fact holds, its line is bounded, in JSON valid, and says the first and the last of each text."""
-    for fact in facts_with("<" + character * 200_000 + ">"):
+    for fact in facts_with("<" + character * repeats(200_000) + ">"):
         if character != "\ud800":  # which no text of a caller or a vendor can hold; a terminal gets it escaped
             line = json_line(1_767_182_400.0, fact)
             assert len(line) <= LINE_LENGTH_MAX

@@ -1,12 +1,14 @@
 """An event loop whose time jumps: it runs real sockets, but never waits for a timer. Nothing here is patched; the loop is the clock.
 
-When every task waits and no socket becomes ready within GRACE_SECONDS of real time, the loop's clock jumps to the next timer.
+When every task waits and no socket becomes ready within GRACE_SECONDS of real time, the loop's clock jumps to the next timer; at once, if
+there is neither a socket nor another thread that anything could come from.
 """
 
 from __future__ import annotations
 
 import asyncio
 import selectors
+import threading
 from collections.abc import Coroutine
 from typing import Any, TypeVar
 
@@ -15,6 +17,10 @@ T = TypeVar("T")
 #: Real seconds in which a socket may still become ready before time jumps. Loopback delivers within microseconds, on a busy
 #: machine within milliseconds.
 GRACE_SECONDS = 0.01
+#: Threads that are there before any that a test or the product starts: the main one, and those of a parallel test run.
+THREADS_OF_OTHERS = frozenset(threading.enumerate())
+#: What a loop itself listens to: the pipe by which threads wake it.
+LISTENED_BY_LOOP = 1
 
 
 class JumpingSelector(selectors.DefaultSelector):
@@ -28,7 +34,8 @@ class JumpingSelector(selectors.DefaultSelector):
         """Wait for sockets; if only a timer is due in `timeout` seconds, jump there."""
         if timeout is None or timeout <= 0:
             return super().select(timeout)
-        ready = super().select(min(timeout, GRACE_SECONDS))
+        alone = len(self.get_map()) <= LISTENED_BY_LOOP and THREADS_OF_OTHERS.issuperset(threading.enumerate())
+        ready = super().select(0 if alone else min(timeout, GRACE_SECONDS))
         if not ready:
             self.skipped_seconds += timeout
         return ready

@@ -190,5 +190,6 @@ def test_answers_that_lack_something_come_out_as_on_the_slow_way(
         _, closing = decoded([body], cost, stream=False)
         answer = json.loads(closing)
         answer["choices"][0].pop("stop_reason", None)
+        answer["usage"] = {name: value for name, value in answer["usage"].items() if value != {}}  # which says nothing
         outcomes.append(answer)
     assert outcomes[0] == outcomes[1]

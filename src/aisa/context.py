@@ -132,6 +132,16 @@ class CallContext:
             self.large = EventShare(self.dependencies.large_events)
         await self.large.hold(held)
 
+    async def cover(self, tokens: int) -> None:
+        """Return once so many more may be sent. Raises ApiError when they cannot be paid for, or a store does not say it in time."""
+        assert self.permit is not None, "it was given before the vendor was asked"
+        await self.timeouts.wait_for_store(self.permit.extend(self.delivery.tokens + tokens))
+
+    async def wait_for_client(self) -> None:
+        """Wait until the client has taken what is waiting for it, and note then what has left."""
+        charge, delivery = self.charge, self.delivery
+        await self.timeouts.wait_for_client(lambda: charge.note(delivery.taken()))
+
     def start_stream(self) -> None:
         """Commit to a stream's head."""
         self.client.start(200, self.headers() + NO_CACHE, None, probe=self.call.door.keep_alive)
@@ -329,40 +339,40 @@ class CallContext:
         if outcome in (CLIENT_GONE, CLIENT_STALLED):
             sent = self._arrived(sent)
         return Ending(
-            outcome=outcome,
-            generated=self.used,
-            delivered=sent,
-            attempts=life.attempts,
-            queue_ms=milliseconds(life.asked_at, began),
-            first_token_ms=milliseconds(life.first_token_at, began),
-            total_ms=int((self.timeouts.now() - began) * 1000),
-            bytes_sent=self.client.bytes_sent,
-            error_code=None if self.error is None else self.error.code,
-            told=told(self.decoder),
+            outcome,
+            self.used,
+            sent,
+            life.attempts,
+            milliseconds(life.asked_at, began),
+            milliseconds(life.first_token_at, began),
+            int((self.timeouts.now() - began) * 1000),
+            self.client.bytes_sent,
+            None if self.error is None else self.error.code,
+            told(self.decoder),
         )
 
     def _fact(self, used: Usage) -> CallEnded:
         life, began = self.life, self.call.began
         first = life.first_token_at
         return CallEnded(
-            request_id=self.call.id,
-            outcome=life.outcome,
-            status=200 if self.error is None or life.answered or self.padded else self.error.status,
-            model=self.plan.entry.name,
-            stream=self.request.stream,
-            key_id=self.key.id,
-            key_label=self.key.label,
-            target=life.target,
-            attempts=life.attempts,
-            usage=used,
-            billed_tokens=0 if self._bill is None else self._bill.billed.output_tokens,
-            cost_nanos=None if self._bill is None else self._bill.cost,
-            first_token_seconds=None if first is None else first - began,
-            total_seconds=self.timeouts.now() - began,
-            bytes_sent=self.client.bytes_sent,
-            client_request_id=self.call.client_request_id,
-            error_code=None if self.error is None else self.error.code,
-            address=self.call.shown_address,
+            self.call.id,
+            life.outcome,
+            200 if self.error is None or life.answered or self.padded else self.error.status,
+            self.plan.entry.name,
+            self.request.stream,
+            self.key.id,
+            self.key.label,
+            life.target,
+            life.attempts,
+            used,
+            0 if self._bill is None else self._bill.billed.output_tokens,
+            None if self._bill is None else self._bill.cost,
+            None if first is None else first - began,
+            self.timeouts.now() - began,
+            self.client.bytes_sent,
+            self.call.client_request_id,
+            None if self.error is None else self.error.code,
+            self.call.shown_address,
         )
 
 

@@ -45,7 +45,11 @@ async def relay(call: Call, client: Client, dependencies: Dependencies) -> None:
         call.opened = True
         piece = await first_piece(context)  # 5 ask, falling back until something comes
         while piece is not None:  # 6 relay
-            await send(context, piece)
+            if context.delivery.tokens + piece.tokens > context.permit.covered:
+                await context.cover(piece.tokens)
+            send(context, piece)
+            if client.congested:
+                await context.wait_for_client()
             if context.large is not None:
                 context.large.release()
             piece = await next_piece(context)
@@ -76,8 +80,10 @@ async def first_piece(context: CallContext) -> Piece | None:
         offer = offers.pop(0)
         target = context.with_state(context.dependencies.omissions.applied(offer.target, without))
         try:
-            piece = await ask(context, offer, target)
-        except UpstreamFailed as failure:
+            await ask(context, offer, target)
+            piece = await next_piece(context)
+        except (UpstreamFailed, asyncio.CancelledError) as ending:
+            failure = given_up(context, ending)
             report_failure(context, target, failure)
             without = failure.refused
             if without:
@@ -98,38 +104,39 @@ async def first_piece(context: CallContext) -> Piece | None:
             return piece
 
 
-async def ask(context: CallContext, offer: Offer, target: Target) -> Piece | None:
-    """Ask the target of an offer, as it is to be asked now, for its first piece. Raises UpstreamFailed, and leaves nothing open then.
+async def ask(context: CallContext, offer: Offer, target: Target) -> None:
+    """Ask the target of an offer, as it is to be asked now, and return when its answer begins. Raises UpstreamFailed.
 
     It fails too if what was asked cannot be written in its dialect: the next target's may have words for it.
     """
     dialect = context.dependencies.dialects[target.dialect]
-    context.target, context.encoder = target, None
+    context.target, context.encoder, context.answer = target, None, None
     context.life.ask(offer.name, context.timeouts.ask())
     context.charge.serve(offer, context.life.attempts)  # from here on the call costs what it does there
-    answer = context.answer = None
-    try:
-        request = dialect.to_upstream(context.request, target)
-        context.dropped, context.changed = request.dropped, request.changed
-        added = request.added
-        asking = context.dependencies.upstreams[target.vendor].ask(request)
-        del request  # what was sent is not kept for as long as the answer takes
-        answer = context.answer = await asking
-        del asking
-        if answer.status != 200:
-            body = await read_some(answer)
-            asked = Asked(context.call.created + context.timeouts.now() - context.call.began, added)
-            raise dialect.read_failure(answer.status, answer.headers, body, target=target, asked=asked)
-        call = context.call
-        context.decoder = dialect.decoder(context.request, target, call_id=call.id, created=call.created, protocol=call.door.protocol)
-        return await next_piece(context)
-    except (UpstreamFailed, asyncio.CancelledError) as ending:
-        if answer is not None:
-            answer.close()
-        context.decoder = None
-        if isinstance(ending, asyncio.CancelledError) and context.timeouts.forgive(ending):
-            raise UpstreamFailed(too_silent(target.vendor)) from None
-        raise
+    request = dialect.to_upstream(context.request, target)
+    context.dropped, context.changed = request.dropped, request.changed
+    added = request.added
+    asking = context.dependencies.upstreams[target.vendor].ask(request)
+    del request  # what was sent is not kept for as long as the answer takes
+    answer = context.answer = await asking
+    if answer.status != 200:
+        body = await read_some(answer)
+        asked = Asked(context.call.created + context.timeouts.now() - context.call.began, added)
+        raise dialect.read_failure(answer.status, answer.headers, body, target=target, asked=asked)
+    call = context.call
+    context.decoder = dialect.decoder(context.request, target, call_id=call.id, created=call.created, protocol=call.door.protocol)
+
+
+def given_up(context: CallContext, ending: UpstreamFailed | asyncio.CancelledError) -> UpstreamFailed:
+    """Leave nothing open of an attempt, and return how its vendor failed. Raises what was no failure of the vendor's."""
+    if context.answer is not None:
+        context.answer.close()
+    context.decoder = None
+    if isinstance(ending, UpstreamFailed):
+        return ending
+    if context.timeouts.forgive(ending):
+        return UpstreamFailed(too_silent(context.target.vendor))
+    raise ending
 
 
 async def read_some(answer: Answer) -> bytes:
@@ -153,16 +160,15 @@ async def next_piece(context: CallContext) -> Piece | None:
             raise decoder.failure
         if decoder.finishing != timeouts.finishing:
             timeouts.hold_finish(decoder.finishing)
+        data = b""  # so that what was read last is not kept while more is waited for
         try:
             data = await answer.read()
         except UpstreamFailed:
             if not (decoder.finishing and decoder.certain):
                 raise
-            data = b""
         except asyncio.CancelledError as ending:
             if not (decoder.finishing and timeouts.forgive(ending)):
                 raise
-            data = b""
         parts = decoder.feed(data) if data else decoder.end()
         if parts and (piece := encoder.write(parts)) is not None:
             return piece
@@ -171,25 +177,18 @@ async def next_piece(context: CallContext) -> Piece | None:
     return None
 
 
-async def send(context: CallContext, piece: Piece) -> None:
-    """Give a piece to the client, and wait while it is the slow one: nothing is read from the vendor meanwhile.
+def send(context: CallContext, piece: Piece) -> None:
+    """Give a piece to the client.
 
     What has left is noted right after the write: whenever we die, no more is billed than the client will get, and at most what one
-    read of the vendor brought less. Raises ApiError when its tokens cannot be paid for; it is not sent then.
+    read of the vendor brought less.
     """
-    permit, client, delivery = context.permit, context.client, context.delivery
-    assert permit is not None, "it was given before the vendor was asked"
-    charge = permit.charge
-    if delivery.tokens + piece.tokens > permit.covered:
-        await context.timeouts.wait_for_store(permit.extend(delivery.tokens + piece.tokens))
-    if not client.started:
+    if not context.client.started:
         context.start_stream()
-    charge.note(delivery.write(piece))
+    context.charge.note(context.delivery.write(piece))
     now = context.timeouts.sent(piece.tokens or piece.carries)
     if context.life.first_token_at is None:
         context.life.sent(now, piece.tokens)
-    if client.congested:
-        await context.timeouts.wait_for_client(lambda: charge.note(delivery.taken()))
 
 
 async def finish(context: CallContext, bill: Bill) -> None:

@@ -89,8 +89,10 @@ class MemoryAdmission:
 
     async def admit(self, call: Call, request: Request, plan: Plan, *, input_tokens: int) -> Unlimited | MemoryLease:
         """Return a lease. Raises ApiError rate_limit_exceeded."""
+        allowances = self._of_key(call.key)
+        if not (allowances or self._by_address):
+            return NO_LIMITS
         now = self._micros()
-        allowances = self._of_key(call.key, now)
         if self._by_address and (of_address := self._of_address(call.address, now)) is not None:
             allowances = (*allowances, of_address)
         if not allowances:
@@ -113,10 +115,10 @@ class MemoryAdmission:
 
     def headers(self, key: Key) -> HeaderList:
         """Return the headers on the key's limits: of each kind, those of the limit with the least left."""
-        now = self._micros()
-        allowances = self._of_key(key, now)
+        allowances = self._of_key(key)
         headers: HeaderList = []
         if allowances:
+            now = self._micros()
             for kind, windows in (
                 (REQUESTS, [each.requests for each in allowances if each.requests is not None]),
                 (TOKENS, [each.tokens for each in allowances if each.tokens is not None]),
@@ -130,14 +132,14 @@ class MemoryAdmission:
                     headers += ((kind[0], limit), (kind[1], left), (kind[2], reset))
         return headers
 
-    def _of_key(self, key: Key, now: int) -> tuple[Allowance, ...]:
+    def _of_key(self, key: Key) -> tuple[Allowance, ...]:
         """Return what limits a key: its own allowance and its account's, as far as they have limits."""
         known = self._keys.get(key.id)
         if known is not None and known.key is key and known.limits is self._limits and known.tier == self._tiers.get(key.account):
             return known.allowances
-        return self._look_up(key, known, now)
+        return self._look_up(key, known)
 
-    def _look_up(self, key: Key, known: KeyLimits | None, now: int) -> tuple[Allowance, ...]:
+    def _look_up(self, key: Key, known: KeyLimits | None) -> tuple[Allowance, ...]:
         limits = self._limits
         tier = tier_of(limits, self._tiers, key.account)
         rates = key_rates(tier, key)
@@ -151,7 +153,7 @@ class MemoryAdmission:
             joint = self._accounts.setdefault(key.account, Allowance("The account of this key"))
             joint.limit(tier.account, self._span)
             found.append(joint)
-        self._keys.add(key.id, KeyLimits(key, self._tiers.get(key.account), limits, own, tuple(found)), now)
+        self._keys.add(key.id, KeyLimits(key, self._tiers.get(key.account), limits, own, tuple(found)), self._micros())
         return tuple(found)
 
     def _of_address(self, address: str, now: int) -> Allowance | None:

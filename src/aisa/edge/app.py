@@ -104,7 +104,7 @@ class Edge:
         if isinstance(known, Judged):
             key = None if known.secret is None else self._dependencies.keys.verify(known.secret)
             request_id = self._ids()
-            return Visit(self, request, known, key=key, id=request_id, headers=self._headers(request, request_id))
+            return Visit(self, request, known, key, request_id, self._headers(request, request_id))
         name, key = "", None
         if request.method == OPTIONS:
             self._routes.methods(request.path)
@@ -122,7 +122,7 @@ class Edge:
         judged = Judged(route, name, secret, client_id(request), address, self.addresses.shown(address))
         request.memo = judged
         request_id = self._ids()
-        return Visit(self, request, judged, key=key, id=request_id, headers=self._headers(request, request_id))
+        return Visit(self, request, judged, key, request_id, self._headers(request, request_id))
 
     def refuse(self, error: ApiError, reply: Reply, request: Request | None) -> None:
         """Answer a request that never became one: refused by its head, bad framing, too large, too slow."""
@@ -180,16 +180,16 @@ class Edge:
     def _carry(self, visit: Visit, reply: Reply, door: Door) -> Awaitable[None]:
         request, judged = visit.request, visit.judged
         call = visit.call = Call(
-            id=visit.id,
-            key=visit.caller,
-            body=request.body,
-            created=int(self._wall_clock()),
-            began=self._dependencies.timers.loop.time(),
-            headers=visit.headers,
-            door=door,
-            address=judged.address,
-            shown_address=judged.shown_address,
-            client_request_id=judged.client_request_id,
+            visit.id,
+            visit.caller,
+            request.body,
+            int(self._wall_clock()),
+            self._dependencies.timers.loop.time(),
+            visit.headers,
+            door,
+            judged.address,
+            judged.shown_address,
+            judged.client_request_id,
         )
         if self._idempotency is not None and HEADER in request.headers:
             return relay_idempotent(call, request.headers[HEADER], reply, dependencies=self._dependencies, idempotency=self._idempotency)

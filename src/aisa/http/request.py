@@ -45,6 +45,16 @@ Judge = Callable[[Request], int | None]
 
 _NO_CALLBACKS = object()
 _LENGTH = re.compile(rb"\r\ncontent-length: *", re.IGNORECASE)
+#: The names that clients write most, as we read them: one text for all connections.
+LOWER = {
+    written: name
+    for name in (
+        "accept accept-encoding accept-language authorization connection content-length content-type host user-agent x-forwarded-for "
+        "x-forwarded-proto x-request-id x-stainless-arch x-stainless-async x-stainless-lang x-stainless-os x-stainless-package-version "
+        "x-stainless-read-timeout x-stainless-retry-count x-stainless-runtime x-stainless-runtime-version"
+    ).split()
+    for written in (name, name.title())
+}
 LENGTH_DIGITS_MAX = 15  # of a body's size, in a head that repeats
 BLANKS = " \t"  # what a header's value may be surrounded by
 
@@ -217,7 +227,7 @@ class RequestReader:
         if len(lines) > HEADER_LINES_MAX + 3:  # the first and the two empty ones at the end are not headers
             raise ApiError("headers_too_large", f"The request has more than {HEADER_LINES_MAX} header lines.")
         named = [line.partition(":") for line in lines[1:-2]]
-        headers = {name.lower(): value.strip(BLANKS) for name, _, value in named}
+        headers = {LOWER.get(name) or name.lower(): value.strip(BLANKS) for name, _, value in named}
         if len(headers) != len(named):
             headers = _joined(named)
         if "host" not in headers and version == "HTTP/1.1":

@@ -61,7 +61,6 @@ class Charge:
         "_listed",
         "_offer",
         "_slot",
-        "_token_price",
         "bill",
         "covered",
         "opening",
@@ -81,7 +80,6 @@ class Charge:
         self._held: Nanos = 0
         self._held_input = held_input
         self.covered = 0 if limits else sys.maxsize
-        self._token_price: Nanos = 0
         self._listed: Price | None = None  # of the model that answered, if the catalogue prices it otherwise than the one asked
         self._awaited = 1
 
@@ -119,21 +117,24 @@ class Charge:
             self._offer = offer
             self.opening = offered(self.opening, offer, offer.price_at(self.opening.began_ms // 1000))
             slot.reopen(opening_record(self.opening))
-        if self._limits:
-            usual = offer.price_at(self.opening.began_ms // 1000, "") if offer.tier else None
-            dearer = 0 if usual is None else output_price(usual.prices, self._held_input)
-            self._token_price = max(dearer, output_price(self.opening.prices, self._held_input))
         slot.words[slot.at + ATTEMPTS] = attempts
 
     def cover(self, tokens: int) -> None:
         """Make sure that so many output tokens in all can be paid for. Raises ApiError when they cannot."""
         if tokens > self.covered:
             more = -(-(tokens - self.covered) // STEP_TOKENS) * STEP_TOKENS
-            amount, held, covered = -(-more * self._token_price // TOKENS_PER_PRICE), self._held, self.covered
+            amount, held, covered = -(-more * self._token_price() // TOKENS_PER_PRICE), self._held, self.covered
             try:
                 self.hold(amount, more)
             except ApiError as refusal:
                 raise cut_short(refusal, held=held, covered=covered, more=more) from None
+
+    def _token_price(self) -> Nanos:
+        """Return what a million more output tokens may cost now. The answer may name the usual tier, which may be the dearer one."""
+        offer = self._offer
+        usual = offer.price_at(self.opening.began_ms // 1000, "") if offer.tier else None
+        dearer = 0 if usual is None else output_price(usual.prices, self._held_input)
+        return max(dearer, output_price(self.opening.prices, self._held_input))
 
     def note(self, tokens: int) -> None:
         """Note that so many have left this process."""
@@ -159,6 +160,8 @@ class Charge:
         """Take the price of what the answer says of itself: its service tier, and the model that made it."""
         offer, at, before = self._offer, self.opening.began_ms // 1000, self._listed
         other_tier = told.tier is not None and told.tier != offer.tier
+        if not other_tier and before is None and (offer.listed is None or told.model in ("", offer.target.model)):
+            return  # as nearly always: what was opened holds
         if other_tier:
             self._offer = offer = replace(offer, tier=told.tier)
         price, self._listed = offer.answered_price(told.model, at)
@@ -167,8 +170,11 @@ class Charge:
 
     def _with_search(self, usage: Usage, told: Told) -> Usage:
         """Return the tokens with a search: where it has a price and none is reported, but the answer or its model's name tells of one."""
-        prices, rarer = self.opening.prices, usage.breakdown
-        if prices is None or prices.per_search is None or (rarer is not None and rarer.searches):
+        prices = self.opening.prices
+        if prices is None or prices.per_search is None:
+            return usage
+        rarer = usage.breakdown
+        if rarer is not None and rarer.searches:
             return usage
         if not (told.cited or always_searches(self._offer.target.model)):
             return usage
@@ -248,37 +254,38 @@ def row_of(opening: Opening, ending: Ending, listed: Price | None = None) -> Cal
 
     `listed` is the price of the model that answered, if the catalogue has another for it than for the one asked.
     """
-    charged = billed(ending.outcome, ending.generated, ending.delivered)
-    return CallRow(
-        id=opening.id,
-        account=opening.account,
-        key_id=opening.key_id,
-        model=opening.model,
-        stream=opening.stream,
-        outcome=ending.outcome,
-        began_ms=opening.began_ms,
-        ended_ms=opening.began_ms + ending.total_ms,
-        generated=ending.generated,
-        delivered=arrived(ending.outcome, ending.delivered, generated=ending.generated, charged=charged),
-        billed=charged,
-        cost=cost(charged, opening),
-        prices=opening.prices,
-        price_source=opening.price_source,
-        prepaid=opening.prepaid,
-        vendor_cost=vendor_cost(ending.generated, opening, listed),
-        target=opening.target if ending.attempts else "",
-        attempts=ending.attempts,
-        queue_ms=ending.queue_ms,
-        first_token_ms=ending.first_token_ms,
-        total_ms=ending.total_ms,
-        bytes_sent=ending.bytes_sent,
-        error_code=ending.error_code,
-        client_request_id=opening.client_request_id,
-        idempotency=opening.idempotency,
-        address=opening.address,
-        answered_model=stored(ending.told.model) or None,
-        reported_cost=ending.told.cost,
-        marks=marks_of(charged, opening.prices, other_price=listed is not None),
+    outcome, generated, delivered, told = ending.outcome, ending.generated, ending.delivered, ending.told
+    charged = billed(outcome, generated, delivered)
+    return CallRow(  # by position: naming 29 values costs six times as much, more than all the rest of the settlement
+        opening.id,
+        opening.account,
+        opening.key_id,
+        opening.model,
+        opening.stream,
+        outcome,
+        opening.began_ms,
+        opening.began_ms + ending.total_ms,
+        generated,
+        arrived(outcome, delivered, generated=generated, charged=charged),
+        charged,
+        cost(charged, opening),
+        opening.prices,
+        opening.price_source,
+        opening.prepaid,
+        vendor_cost(generated, opening, listed),
+        opening.target if ending.attempts else "",
+        ending.attempts,
+        ending.queue_ms,
+        ending.first_token_ms,
+        ending.total_ms,
+        ending.bytes_sent,
+        ending.error_code,
+        opening.client_request_id,
+        opening.idempotency,
+        opening.address,
+        stored(told.model) or None,
+        told.cost,
+        marks_of(charged, opening.prices, other_price=listed is not None),
     )
 
 
@@ -308,6 +315,9 @@ def amended(row: CallRow, outcome: str, delivered: Delivered) -> CallRow:
 
 def marks_of(charged: Usage, prices: UnitPrices | None, *, other_price: bool) -> str | None:
     """Return what is to be noted of a bill; nothing of most."""
+    plain = charged.breakdown is None and not charged.input_audio_tokens and not charged.output_audio_tokens
+    if plain and not other_price:
+        return None
     lacking = () if prices is None else kinds_without_price(charged, prices)
     if not (lacking or other_price):
         return None

@@ -69,10 +69,13 @@ def first_hold(rates: Iterable[UnitPrices], request: Request, settings: Model, *
     `rates` are the prices of every target that may serve: the dearest for this call counts. `learned` is what calls to the model make.
     """
     output, why = output_held(request, settings, learned)
-    for_input, for_output = max(
-        [(cost_of(Usage(held_input), each), -(-output * output_price(each, held_input) // TOKENS_PER_PRICE)) for each in rates], key=sum
-    )
-    return Hold(for_input + for_output, output, for_output, why)
+    dearest = for_output = -1
+    taken = Usage(held_input)
+    for each in rates:
+        made = -(-output * output_price(each, held_input) // TOKENS_PER_PRICE)
+        if (amount := cost_of(taken, each) + made) > dearest:
+            dearest, for_output = amount, made
+    return Hold(dearest, output, for_output, why)
 
 
 def output_held(request: Request, settings: Model, learned: int | None) -> tuple[int, str]:

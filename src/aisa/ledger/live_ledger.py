@@ -23,6 +23,7 @@ from aisa.ledger.row import CallRow, Opening
 from aisa.ledger.wallets import Cap, Limit, Wallet
 from aisa.money import Nanos
 from aisa.names import kept_name
+from aisa.prices.rules import Price
 from aisa.pricing import UnitPrices
 from aisa.routing import Plan
 from aisa.storage.failure import StorageFailed
@@ -86,28 +87,28 @@ class LiveLedger:
         rates: list[UnitPrices] = []
         limits: list[Limit] = []
         if wallet.balance is not None or key.spend_cap is not None:
-            rates = rates_of(plan, now)
+            rates = rates_of(plan, now, price)
             if rates and wallet.balance is not None:
                 limits.append(wallet)
             if rates and key.spend_cap is not None:
                 limits.append(self._known_cap(key, now))
         content, target = call.door.content(request), offer.target
         counted = input_tokens(content, target.model, target.context_window)
-        opening = Opening(
-            id=call.id,
-            account=key.account,
-            key_id=key.id,
-            model=kept_name(plan.entry.name),
-            stream=request.stream,
-            began_ms=int(now * 1000),
-            input_tokens=counted,
-            prices=None if price is None else price.prices,
-            price_source="" if price is None else kept_name(price.source),
-            prepaid=wallet.balance is not None,
-            client_request_id=call.client_request_id,
-            idempotency=call.idempotency,
-            address=call.shown_address,
-            target=kept_name(offer.name),
+        opening = Opening(  # by position, as a row is made
+            call.id,
+            key.account,
+            key.id,
+            kept_name(plan.entry.name),
+            request.stream,
+            int(now * 1000),
+            counted,
+            None if price is None else price.prices,
+            "" if price is None else kept_name(price.source),
+            wallet.balance is not None,
+            call.client_request_id,
+            call.idempotency,
+            kept_name(offer.name),
+            call.shown_address,
         )
         try:
             slot = self._journal.take(opening_record(opening))
@@ -193,9 +194,10 @@ class LiveLedger:
             call_guarded(self._final, row)
 
 
-def rates_of(plan: Plan, now: float) -> list[UnitPrices]:
-    """Return the prices of every target that may serve a call, at a moment; none for those that are free of charge."""
-    rates = [each.prices for other in plan.offers if (each := other.price_at(now)) is not None]
+def rates_of(plan: Plan, now: float, first: Price | None) -> list[UnitPrices]:
+    """Return the prices of every target that may serve a call, at a moment; none for those that are free of charge. `first` is known."""
+    rates = [] if first is None else [first.prices]
+    rates += [each.prices for other in plan.offers[1:] if (each := other.price_at(now)) is not None]
     if plan.offers[0].tier:  # the answer may name the usual tier, which may be the dearer one
         rates += [each.prices for other in plan.offers if (each := other.price_at(now, "")) is not None]
     return rates

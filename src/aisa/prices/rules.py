@@ -77,11 +77,13 @@ class PriceList(msgspec.Struct, frozen=True):
 
         A service tier that has no price there costs what the usual one does.
         """
-        found = self.terms[-1]
-        for term in self.terms[:-1]:
-            if term.holds(unix_seconds):
-                found = term
-                break
+        terms = self.terms
+        found = terms[-1]
+        if len(terms) > 1:
+            for term in terms[:-1]:
+                if term.holds(unix_seconds):
+                    found = term
+                    break
         return found.tiers.get(tier, found.price) if tier else found.price
 
     def has(self, tier: str) -> bool:

@@ -52,7 +52,7 @@ def to_upstream(request: Request, target: Target) -> UpstreamRequest:
     if has_bare_image_url(chat.known.messages):
         fields["messages"] = Raw(with_image_objects(fields["messages"]))
     headers = (("content-type", "application/json"), ("accept", "text/event-stream" if chat.stream else "application/json"))
-    return UpstreamRequest(path="/chat/completions", headers=headers + target.headers, body=msgspec.json.encode(fields), added=added)
+    return UpstreamRequest("/chat/completions", headers + target.headers, msgspec.json.encode(fields), added=added)
 
 
 def ask_for_usage(fields: dict[str, Raw], chat: ChatRequest, target: Target) -> tuple[str, ...]:

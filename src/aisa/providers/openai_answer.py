@@ -20,7 +20,7 @@ from aisa.wire.chat_parts import identity_of, parts_of
 from aisa.wire.citations import is_cited, is_cited_raw
 from aisa.wire.generated import carries_token, listed, text_bytes, text_in
 from aisa.wire.lenient_json import NotEvenLenient, encode, read_leniently, with_whole_text
-from aisa.wire.model_name import shown_name
+from aisa.wire.model_name import Renaming, shown_name
 from aisa.wire.plain import (
     ANSWER,
     BARE_ANSWER,
@@ -46,6 +46,7 @@ from aisa.wire.vendor_tier import first_known, tier_in, tier_named
 Identity = tuple[str, int]
 
 FIELDS = msgspec.json.Decoder(dict[str, Raw])
+USAGE, USAGE_BEGIN = b'"usage"', b'"usage":'
 NOTHING = Usage()
 
 
@@ -147,8 +148,14 @@ class AnswerDecoder:
     def _whole(self, cost_usd: str | None) -> bytes:
         if self._mended is not None and self._report is not None:
             return encode({**self._mended, "usage": with_cost(self._report.document(self._usage), cost_usd)})
-        if cost_usd is None and not self._renamed and self._choices is None:
-            return self._body
+        if self._choices is None:
+            body: bytes | None = self._body
+            if self._renamed:
+                body = Renaming(self._answered, self._renamed).renamed(self._body)
+            if body is not None and cost_usd is not None:
+                body = with_cost_in(body, cost_usd)
+            if body is not None:
+                return body
         members = FIELDS.decode(self._body)
         changed: Tree = {"model": self._renamed} if self._renamed else {}
         if self._choices is not None:
@@ -156,6 +163,20 @@ class AnswerDecoder:
         if cost_usd is not None:
             changed["usage"] = {**FIELDS.decode(members["usage"]), "cost": Raw(cost_usd.encode())}
         return msgspec.json.encode({**members, **changed})
+
+
+def with_cost_in(body: bytes, cost_usd: str) -> bytes | None:
+    """Return a conformant answer with its cost behind the other members of its usage; None where that cannot be done on the bytes.
+
+    Its usage holds numbers and objects of numbers alone. Inside a string the quotation marks would be escaped, so what is found once is the
+    member itself.
+    """
+    if body.count(USAGE) != 1 or (begin := body.find(USAGE_BEGIN)) < 0:
+        return None
+    end = body.find(b"}", begin)
+    while body.count(b"{", begin, end) > body.count(b"}", begin, end) + 1:
+        end = body.find(b"}", end + 1)
+    return b'%b,"cost":%b%b' % (body[:end].rstrip(), cost_usd.encode(), body[end:])
 
 
 def given(document: bytes, report: Report, *, passes: bool) -> Sequence[Part]:
@@ -170,10 +191,12 @@ def plain_answer(body: bytes, known: Known, asked: Asked) -> PlainAnswer | None:
     """Return an answer that is conformant as it is and can be true, None for any other."""
     try:
         answer = ANSWER.decode(body)
-        conformant = all(choice.index == place and is_conformant(choice, known) for place, choice in enumerate(answer.choices))
+        for place, choice in enumerate(answer.choices):
+            if choice.index != place or not is_conformant(choice, known):
+                return None
     except NOT_PLAIN:
         return None
-    passes = conformant and answer.error is UNSET and answer.usage.adds_up() and is_possible(answer, asked) and is_utf8(body)
+    passes = answer.error is UNSET and answer.usage.adds_up() and is_possible(answer, asked) and is_utf8(body)
     return answer if passes else None
 
 

@@ -65,14 +65,13 @@ class PlainChunks:
             return None
         if chunk.error is not UNSET or not chunks.may_begin(choice.index):
             return None
-        chunks.identify({"id": chunk.id, "created": chunk.created, "model": chunk.model})
+        chunks.identify_as(chunk)
         event: bytes | None = data
         if delta.content != "" or delta.refusal is not None or delta.role is UNSET:
             event = with_delta(data, choice, ROLE_DELTA)
         event = None if event is None else self._fitted(event, chunk)
         if event is not None:
-            chunks.service_tier = chunk.service_tier or None
-            chunks.begin()
+            chunks.begin(chunk)
         return event
 
     def text(self, data: bytes) -> tuple[PlainChunk, bytes] | None:

@@ -37,6 +37,13 @@ THOUGHT_MAX = 2  # times what was counted of the thinking that was shown may be 
 class StreamDecoder:
     """Reads a stream: conformant events pass byte for byte, all others are made conformant."""
 
+    __slots__ = (
+        "_asked", "_begun", "_chat", "_chunks", "_ended", "_events", "_final", "_finish", "_identity", "_include_usage", "_kept", "_meter",
+        "_outlet", "_pending", "_plain", "_start", "_target", "_template", "_told", "_whole", "done", "failure", "finishing",
+    )  # fmt: skip
+
+    _meter: TokenMeter  # of the choice that the template is of
+
     def __init__(self, chat: ChatRequest, target: Target, identity: Identity, *, passes: bool = True) -> None:
         self.done = False
         self.failure: UpstreamFailed | None = None
@@ -61,8 +68,8 @@ class StreamDecoder:
         self._finish: PlainFinish | None = None  # held back, and not yet told to the chunks
         self._kept: list[tuple[Tree, bytes]] = []  # finish chunks held back that were conformant, and their events
         self._template: ChunkTemplate | None = None
-        self._meter = TokenMeter()  # of the choice that the template is of
         self._told: tuple[Tree | None, Usage] | None = None  # a report that came in a chunk of its own and is right as it is, and read
+        self._final: Usage | None = None  # the tokens of an answer that is done
         self._ended = False
         self._whole: bytearray | None = None  # a document where a stream was asked
         self._pending = 0  # tokens counted of which no piece has left
@@ -119,6 +126,14 @@ class StreamDecoder:
 
     def usage(self) -> Usage:
         """Return the tokens so far."""
+        if self._final is not None:
+            return self._final
+        usage = self._usage()
+        if self.done:
+            self._final = usage
+        return usage
+
+    def _usage(self) -> Usage:
         chunks = self._chunks
         shown = chunks.shown()
         if self._told is not None and chunks.report.fields is self._told[0] and shown.allows(self._told[1], self._asked):
@@ -182,12 +197,13 @@ class StreamDecoder:
 
     def closing(self, cost_usd: str | None) -> Sequence[Part]:
         """Return the usage chunk, if it was asked for, and `[DONE]`; or the report alone. The answer is complete, and is learned from."""
-        self._learn(self.usage())
+        usage = self.usage()
+        self._learn(usage)
         if not self._outlet.passes:
-            return [Report(self.usage(), cost_usd)]
+            return [Report(usage, cost_usd)]
         if not self._include_usage:
             return [Piece(DONE, 0)]
-        document = self._chunks.report.document(self.usage())
+        document = self._chunks.report.document(usage)
         return [Piece(data_event(encode_chunk(self._chunks.usage_chunk(with_cost(document, cost_usd)))) + DONE, 0)]
 
     def _learn(self, usage: Usage) -> None:
@@ -205,7 +221,10 @@ class StreamDecoder:
         begin, size, mixed = 0, len(complete), False
         while begin < size:
             template = self._template
-            if template is not None and not mixed and (end := template.reach(complete, begin)) > begin:
+            if template is not None and (end := template.reach(complete, begin)) > begin:
+                if mixed:  # some that looked alike do not fit: each for itself from there on
+                    cut = complete.find(b"\n\n", begin, end)
+                    end = end if cut < 0 else cut
                 piece = template.match(complete[begin:end], self._meter)
                 if piece is not None:
                     self._chunks.tokens += piece.tokens
@@ -215,15 +234,14 @@ class StreamDecoder:
                 mixed = True
             end = complete.find(b"\n\n", begin)
             end = size if end < 0 else end
-            pieces += self._relay_block(complete[begin:end])
+            block = complete[begin:end]
+            if block.startswith(b"data: ") and b"\n" not in block:
+                if len(block) > len(b"data: ") and not (self.done or self.failure):
+                    pieces += self._relay_one(b"", block[6:])
+            else:
+                pieces += self._relay_events(events_in(block))
             begin = end + 2
         return pieces
-
-    def _relay_block(self, block: bytes) -> list[Piece]:
-        if self._template is not None and (piece := self._template.match(block, self._meter)) is not None:
-            self._chunks.tokens += piece.tokens
-            return [piece]
-        return self._relay_events(events_in(block))
 
     def _relay_events(self, events: list[Event]) -> list[Piece]:
         pieces: list[Piece] = []
@@ -234,7 +252,7 @@ class StreamDecoder:
 
     def _relay_one(self, name: bytes, data: bytes) -> list[Piece]:
         self._template = None  # this event may end what it stands for
-        if b"\n" in data or not is_utf8(data):
+        if data == b"[DONE]" or b"\n" in data or not is_utf8(data):
             return self._relay_slowly(name, data)
         if LIKE_USAGE(data):
             usage = self._plain.usage(data)

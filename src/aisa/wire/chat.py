@@ -126,11 +126,10 @@ class ChatRequest(msgspec.Struct):
     @property
     def max_tokens(self) -> int | None:
         """The client's bound on output tokens, None if it gave none or one below 1, which means none."""
-        known = self.known
-        for bound in (known.max_completion_tokens, known.max_tokens):
-            if bound is not None and bound > 0:
-                return bound
-        return None
+        bound = self.known.max_completion_tokens
+        if bound is None or bound <= 0:
+            bound = self.known.max_tokens
+        return None if bound is None or bound <= 0 else bound
 
     @property
     def bounds_reasoning(self) -> bool:
@@ -195,14 +194,7 @@ def checked(tree: Tree, fields: dict[str, Raw], body_bytes: int) -> ChatRequest:
     check_messages(known.messages)
     check_together(known)
     options = known.stream_options
-    return ChatRequest(
-        known=known,
-        fields=fields,
-        body_bytes=body_bytes,
-        model=known.model,
-        stream=bool(known.stream),
-        include_usage=bool(options and options.include_usage),
-    )
+    return ChatRequest(known, fields, body_bytes, known.model, bool(known.stream), bool(options and options.include_usage))
 
 
 FIELDS_DECODER = msgspec.json.Decoder(dict[str, Raw])

@@ -5,6 +5,7 @@ from __future__ import annotations
 from aisa.wire.finish import FAILURE, STOP, UNKNOWN, later_of, spoken, verdict_on
 from aisa.wire.halves import Seam
 from aisa.wire.stop_sequences import StopSeam
+from aisa.wire.token_meter import TokenMeter
 from aisa.wire.tool_calls import FunctionCallStream, ToolCallStream
 from aisa.wire.tool_terms import ToolTerms
 from aisa.wire.trees import Tree, is_list, is_tree, text_or_none, trees_in
@@ -12,6 +13,9 @@ from aisa.wire.vendor_error import Unintelligible, VendorError
 
 HANDLED_DELTA = frozenset({"role", "content", "refusal", "reasoning", "reasoning_content", "tool_calls", "function_call"})
 HANDLED_CHOICE = frozenset({"index", "delta", "finish_reason", "usage"})
+
+
+NOTHING: Tree = {}  # of every choice for whose finish nothing is held; never changed
 
 
 class Choice:
@@ -33,17 +37,18 @@ class Choice:
         "closed",
         "held",
         "index",
+        "meter",
         "said",
         "verdict",
     )
 
-    def __init__(self, call_id: str, index: int, terms: ToolTerms, *, stops: tuple[str, ...] = ()) -> None:
+    def __init__(self, call_id: str, index: int, terms: ToolTerms, *, meter: TokenMeter, stops: tuple[str, ...] = ()) -> None:
         self.index = index
+        self.meter = meter  # of its tokens
         self.verdict = ""  # what its finish reason means; nothing until one came
         self.closed = False  # the client has its finish
         self.said = False  # something came: text, a call
-        self.held: Tree = {}
-        self.beside: Tree = {}
+        self.held = self.beside = NOTHING
         self._word = ""
         self._terms = terms
         self._call_id = call_id
@@ -136,7 +141,7 @@ class Choice:
 
     def hold(self, rest: Tree) -> None:
         """Keep members of the choice for its finish chunk."""
-        self.held |= {name: value for name, value in rest.items() if value is not None or name not in self.held}
+        self.held = self.held | {name: value for name, value in rest.items() if value is not None or name not in self.held}
 
     def owe_finish(self) -> None:
         """The vendor said that it has finished, and not why."""

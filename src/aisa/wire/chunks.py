@@ -15,7 +15,7 @@ from aisa.wire.finish import UNKNOWN
 from aisa.wire.generated import carries_token, listed, text_bytes, text_in
 from aisa.wire.lenient_json import encode
 from aisa.wire.model_name import shown_name
-from aisa.wire.plain import PlainChunk, PlainFinishChunk
+from aisa.wire.plain import PlainChunk, PlainFinishChunk, PlainOpeningChunk
 from aisa.wire.token_meter import BY_LOGPROBS, BY_TOKEN_IDS, BY_VENDOR, TokenMeter, weakest
 from aisa.wire.tool_terms import ToolTerms
 from aisa.wire.trees import Tree, is_tree, text_or_none, trees_in
@@ -35,6 +35,13 @@ class ChunkStream:
     `finish`, `end` or a report of usage without choices, because vendors send more after it. How long to wait is the reader's choice.
     """
 
+    # Without them each stream has a dictionary of its own, as CPython shares the keys of thirty attributes at most: 1.3 KB.
+    __slots__ = (
+        "_alias", "_begun", "_beside_usage", "_choices", "_fallback", "_meter", "_n", "_reported", "_running", "_said", "_stops", "_terms",
+        "_unmeasured", "_waiting", "answered", "carried", "cited", "failed", "heard", "holding", "identity", "include_usage", "model",
+        "reasoning", "report", "service_tier", "tokens", "unknown",
+    )  # fmt: skip
+
     def __init__(
         self,
         fallback: tuple[str, int, str],
@@ -46,9 +53,8 @@ class ChunkStream:
         public: str = "",
         stops: tuple[str, ...] = (),
     ) -> None:
-        fallback_id, created, model = fallback
         self.model = public  # what the client is told; known once the stream is identified
-        self.identity: Tree = {}
+        self.identity: tuple[str, int, str] | None = None  # the vendor's id, time and model; None until a chunk came
         self.include_usage = include_usage
         self.report = UsageReport()
         self.service_tier: object = None  # the last that a chunk has named
@@ -59,8 +65,7 @@ class ChunkStream:
         self.holding: Tree | None = None  # the finish chunk that the last event was, and nothing else
         self.failed: VendorError | None = None  # after the chunks returned so far
         self.unknown: list[str] = []  # finish reasons in nobody's table that were taken for `stop`
-        self._fallback: Tree = {"id": fallback_id, "created": created, "model": model}
-        self._call_seed = fallback_id.removeprefix("chatcmpl-")
+        self._fallback = fallback
         self._terms = terms
         self._choices: dict[int, Choice] = {}
         self._waiting: Tree = {}
@@ -68,7 +73,6 @@ class ChunkStream:
         self._n = n
         self._stops = stops
         self._meter = meter
-        self._meters: dict[int, TokenMeter] = {}  # by choice
         self.carried = False  # whether there was output in what was accepted last
         self._unmeasured = False  # there was output whose size says nothing, such as sound
         self._alias: int | None = None
@@ -131,27 +135,21 @@ class ChunkStream:
 
     def continues(self, chunk: PlainChunk | PlainFinishChunk) -> bool:
         """Tell whether a conformant chunk carries on the stream as that began."""
-        identity = self.identity
-        return (
-            bool(identity)
-            and chunk.id == identity["id"]
-            and chunk.created == identity["created"]
-            and chunk.model == identity["model"]
-            and chunk.error is UNSET
-        )
+        return (chunk.id, chunk.created, chunk.model) == self.identity and chunk.error is UNSET
 
     def may_begin(self, index: int) -> bool:
         """Tell whether nothing has come yet, so that a conformant opening of this choice is the stream's first chunk."""
         return index == 0 and not (self.identity or self._choices or self._waiting)
 
-    def begin(self) -> None:
-        """Take note of such an opening, with which the stream has been identified."""
+    def begin(self, chunk: PlainOpeningChunk) -> None:
+        """Take note of such an opening, which is conformant and can pass."""
+        self.service_tier = chunk.service_tier or None
         self._begin_choice(0)
         self.heard += 1
 
     def _begin_choice(self, index: int) -> None:
-        self._choices[index] = Choice(self._call_seed, index, self._terms, stops=self._stops)
-        self._meters[index] = self._meter()
+        call_seed = self._fallback[0].removeprefix("chatcmpl-")
+        self._choices[index] = Choice(call_seed, index, self._terms, meter=self._meter(), stops=self._stops)
 
     def accept(self, tree: Tree) -> list[Tree]:
         """Return the chunks to emit for one chunk of the vendor. Raises VendorError; one that follows them waits in `failed`."""
@@ -178,7 +176,7 @@ class ChunkStream:
         if chunks or finished:
             extras, self._waiting = self._waiting | extras, {}
         if finished is not None:
-            finished.beside |= extras
+            finished.beside = finished.beside | extras
             extras = {}
         self.heard += bool(chunks)
         emitted = [self._chunk(choice, extras if last == len(chunks) else {}) for last, choice in enumerate(chunks, 1)]
@@ -205,7 +203,7 @@ class ChunkStream:
             if choice.verdict and not choice.closed:
                 deltas, reason, word = choice.close(said=self.begun)
                 self.unknown += [word] if word else []
-                self._count(choice.made(deltas), self._meters[index])
+                self._count(choice.made(deltas), choice.meter)
                 chunks += [self._chunk(self._choice(index, delta), {}) for delta in deltas]
                 chunks.append(self._finish_chunk(choice, reason))
         return chunks
@@ -230,18 +228,21 @@ class ChunkStream:
 
     def identify(self, tree: Tree) -> None:
         """Take id, time and model from a vendor's chunk, if it is the first."""
-        if self.identity:
-            return
-        given = {"id": text_or_none(tree.get("id")), "created": tree.get("created"), "model": text_or_none(tree.get("model"))}
-        known = {name: value for name, value in given.items() if type(value) is (int if name == "created" else str)}
-        self.identity = {**self._fallback, **known}
-        self.answered = str(known.get("model", self.answered))
-        asked = str(self._fallback["model"])
-        self.model = self.model or shown_name(known.get("model"), asked)
+        if self.identity is None:
+            first_id, first_created, asked = self._fallback
+            created, model = tree.get("created"), text_or_none(tree.get("model"))
+            self.identity = text_or_none(tree.get("id")) or first_id, created if type(created) is int else first_created, model or asked
+            self.answered = model or self.answered
+            self.model = self.model or shown_name(model, asked)
+
+    def identify_as(self, chunk: PlainOpeningChunk) -> None:
+        """Take them from one that has them all."""
+        self.identity, self.answered = (chunk.id, chunk.created, chunk.model), chunk.model
+        self.model = self.model or shown_name(chunk.model, self._fallback[2])
 
     def _head(self) -> Tree:
-        identity = self.identity
-        return {"id": identity["id"], "object": OBJECT, "created": identity["created"], "model": self.model}
+        vendors_id, created, _ = self.identity or self._fallback
+        return {"id": vendors_id, "object": OBJECT, "created": created, "model": self.model}
 
     def _chunk(self, choice: Tree, extras: Tree) -> Tree:
         named = {name: extras[name] for name in ("service_tier", "system_fingerprint") if name in extras}
@@ -284,7 +285,7 @@ class ChunkStream:
         if is_tree(logprobs):
             rest["logprobs"] = logprobs = {"content": None, "refusal": None, **logprobs}
         self._begun = self._begun or choice.said or is_tree(logprobs)
-        self._count(choice.made(deltas), self._meters[index], logprobs=listed(logprobs, "content"), token_ids=listed(given, "token_ids"))
+        self._count(choice.made(deltas), choice.meter, logprobs=listed(logprobs, "content"), token_ids=listed(given, "token_ids"))
         if logprobs and deltas:
             emitted[0] |= rest
             rest = {}
@@ -332,11 +333,11 @@ class ChunkStream:
 
     def meter_of(self, index: int) -> TokenMeter:
         """Return what counts a choice that has begun."""
-        return self._meters[index]
+        return self._choices[index].meter
 
     def shown(self, *, exact: bool = False) -> Shown:
         """Return the output so far by our own count; `exact` has a tokenizer count what still waits for it, and says how it was counted."""
-        meters = self._meters.values()
+        meters = [choice.meter for choice in self._choices.values()]
         size = None if self._unmeasured else sum([meter.total[1] for meter in meters])
         if not exact:
             return Shown(self.tokens, self.reasoning, text_bytes=size)
@@ -346,7 +347,7 @@ class ChunkStream:
     @property
     def pieces(self) -> int:
         """How many pieces of text have come."""
-        return sum([meter.total[0] for meter in self._meters.values()])
+        return sum([choice.meter.total[0] for choice in self._choices.values()])
 
     def _count(self, deltas: list[Tree], meter: TokenMeter, *, logprobs: int = 0, token_ids: int = 0) -> None:
         """Count what deltas hold: as their vendor tells, by ids, log probabilities or a running count; else by the text."""

@@ -12,7 +12,8 @@ from genai_prices.types import ClauseContains, ClauseEquals, ClauseRegex, Clause
 from aisa.config.load import ConfigErrors, load
 from aisa.config.schema import Config
 from aisa.prices.catalogue import catalogue_price, price_list
-from aisa.prices.matching import Found, Rule, find, is_closed, leaves, newest_check, rule_of, with_dashes, without_date
+from aisa.prices.dated_names import with_dashes, without_date
+from aisa.prices.matching import Found, Rule, find, is_closed, leaves, newest_check, rule_of
 from aisa.prices.rules import PriceList
 from aisa.routing import Routes
 from repeats import some

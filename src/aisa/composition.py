@@ -35,6 +35,7 @@ from aisa.ledger.sync import GroupSync
 from aisa.ledger.wallets import Cap, Wallet
 from aisa.ledger.writer import Writer
 from aisa.money import Nanos
+from aisa.prices.price_file import BadPriceFile, price_sources
 from aisa.prices.rules import LookUp, may_be_listed, unlisted
 from aisa.providers import anthropic, gemini, mistral, openai, responses
 from aisa.providers.counting import Counting, NoTokenizer, tokenizers_of
@@ -182,9 +183,20 @@ def open_ledger(
 
 
 def price_look_up(config: Config) -> LookUp:
-    """Return what asks the catalogue for prices. It is imported, in 0.3 s and 30 MiB, only if it can know one of the vendors."""
-    if not any(may_be_listed(name, vendor.base_url) for name, vendor in config.vendors.items()):
-        return unlisted
-    from aisa.prices.catalogue import catalogue_price
+    """Return what asks the price lists. Raises ConfigErrors where one of the configuration's cannot be read.
 
-    return catalogue_price
+    The catalogue is imported, in 0.3 s and 30 MiB, only if it can know one of the vendors.
+    """
+    built_in: LookUp = unlisted
+    if any(may_be_listed(name, vendor.base_url) for name, vendor in config.vendors.items()):
+        from aisa.prices.catalogue import catalogue_price
+
+        built_in = catalogue_price
+    try:
+        return price_sources(config.price_catalogues, built_in)
+    except BadPriceFile as bad:
+        where = f"price_catalogues.{config.price_catalogues.index(bad.path)} ({bad.path})"
+        raise ConfigErrors([Problem(where, str(bad), PRICE_FILE_REMEDY)], config) from bad
+
+
+PRICE_FILE_REMEDY = "Name a list in the format of LiteLLM's model_prices_and_context_window.json, or remove the line."

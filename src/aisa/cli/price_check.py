@@ -6,26 +6,32 @@ from collections.abc import Iterator, Mapping
 
 import msgspec
 
-from aisa.config.problem import Problem
+from aisa.config.checks import BUILT_IN
+from aisa.config.problem import ConfigErrors, Problem
 from aisa.config.schema import Config
 from aisa.prices.lacking import IN_WORDS
-from aisa.prices.rules import LookUp, may_be_listed, unlisted
+from aisa.prices.rules import LookUp, may_be_listed
 from aisa.pricing import FEES
 from aisa.routing import Offer, Routes
 
 
 def look_up_for(config: Config) -> LookUp:
-    """Return the catalogue if a vendor may be in it; loading it takes 0.3 s."""
-    if not any(may_be_listed(name, vendor.base_url) for name, vendor in config.vendors.items()):
-        return unlisted
-    from aisa.prices.catalogue import catalogue_price
+    """Return the price lists, as the server asks them; loading them takes 0.3 s. Raises ConfigErrors."""
+    from aisa.composition import price_look_up
 
-    return catalogue_price
+    return price_look_up(config)
 
 
 def price_problems(config: Config, origins: Mapping[str, str]) -> Iterator[Problem]:
-    """Yield each target of a listed model that could serve calls which nobody could bill. `origins` are the settings' files and lines."""
-    routes = Routes(config, look_up_for(config))
+    """Yield price lists that cannot be read, else each target of a listed model that could serve calls which nobody could bill.
+
+    `origins` are the settings' files and lines.
+    """
+    try:
+        routes = Routes(config, look_up_for(config))
+    except ConfigErrors as errors:
+        yield from errors.problems
+        return
     for name in routes.names():
         entry = routes.find(name)
         for position, offer in enumerate(entry.offers):
@@ -44,12 +50,32 @@ def said(offer: Offer, config: Config) -> tuple[str, str]:
         return what, lines_with(offer.target.vendor, offer.target.model, offer.flaw)
     if offer.alias:
         return f"{what} Its `price_as: {offer.alias}` is no name that the price catalogue has a price for.", ""
+    what = " ".join([what, *in_lists(offer, config)])
     if not may_be_listed(offer.target.vendor, setting.base_url):
         return what, ""
     from aisa.prices.spelling import clue, lines_to_write
 
     found = clue(offer.target.vendor, setting.base_url, offer.target.model)
     return f"{what} {found.said}", lines_to_write(offer.target.vendor, offer.target.model, found.price_as)
+
+
+def in_lists(offer: Offer, config: Config) -> Iterator[str]:
+    """Yield what the configured price lists have of a target that has no price."""
+    from aisa.prices.listed_entry import NotCharged
+    from aisa.prices.price_file import open_price_file
+
+    vendor = config.vendors[offer.target.vendor]
+    for path in config.price_catalogues:
+        if path != BUILT_IN:
+            listed = open_price_file(path)
+            found = listed.find(offer.target.vendor, vendor.base_url, offer.target.model)
+            if found is None:
+                yield f"{listed.name} does not list it for this vendor."
+                continue
+            try:
+                listed.price_list(found)
+            except NotCharged as flaw:
+                yield f"{listed.name} lists it as `{found.name}`, but {flaw}."
 
 
 def lines_with(vendor: str, model: str, kind: str) -> str:

@@ -17,7 +17,7 @@ from aisa.errors import ApiError
 from aisa.money import Nanos, dollars_text
 from aisa.names import MODEL_NAME_CHARACTERS_MAX
 from aisa.prices.lacking import IN_WORDS, lacking
-from aisa.prices.rules import BEGINNING, CATALOGUE, WEEKDAYS, Price, PriceList, Term
+from aisa.prices.rules import BEGINNING, BUILT_IN_SOURCE, CATALOGUE, WEEKDAYS, Price, PriceList, Term
 from aisa.pricing import FEES, KINDS, UnitPrices, cost_of
 from aisa.routing import Entry, Offer, Routes
 from aisa.usage import Usage
@@ -32,7 +32,7 @@ EXAMPLE = Usage(input_tokens=1_000, output_tokens=500)
 def show_all(path: str | None, moment: float, *, as_json: bool) -> None:
     """Print the price of every listed model at a moment in UNIX seconds. Raises Misuse."""
     loaded = configuration(path)
-    routes = Routes(loaded.config, look_up_for(loaded.config))
+    routes = priced_routes(loaded)
     entries = [routes.find(name) for name in routes.names()]
     if as_json:
         say_json([summary(entry, moment) for entry in entries])
@@ -46,7 +46,7 @@ def explain(name: str, path: str | None, moment: float, *, as_json: bool) -> Non
     """Print what a model costs at a moment in UNIX seconds, and why. Raises Misuse, and Stop where there is no price."""
     loaded = configuration(path)
     try:
-        entry = Routes(loaded.config, look_up_for(loaded.config)).find(name)
+        entry = priced_routes(loaded).find(name)
     except ApiError as error:
         remedy = "List the models: aisa prices"
         raise Stop("there is no such model", [(name[:MODEL_NAME_CHARACTERS_MAX], error.message, remedy)]) from error
@@ -85,6 +85,8 @@ def found_by(price_list: PriceList, price: Price, moment: float) -> str:
     """Say by which rule a price was found in the catalogue and how old that is; nothing of a price that is not from there."""
     if not price.source.startswith(CATALOGUE):
         return ""
+    if not price.source.startswith(BUILT_IN_SOURCE):
+        return f"Found {price_list.found}.\n"
     from aisa.prices.matching import newest_check  # loaded by now, as the price was found
 
     checked = newest_check()
@@ -119,7 +121,20 @@ def configuration(path: str | None) -> Loaded:
     try:
         return load(path, os.environ, {})
     except ConfigErrors as errors:
-        raise Misuse(f"the configuration has {counted(len(errors.problems))}", errors.problems) from errors
+        raise misuse(errors) from errors
+
+
+def priced_routes(loaded: Loaded) -> Routes:
+    """Return the models of a configuration, with their prices. Raises Misuse."""
+    try:
+        return Routes(loaded.config, look_up_for(loaded.config))
+    except ConfigErrors as errors:
+        raise misuse(errors) from errors
+
+
+def misuse(errors: ConfigErrors) -> Misuse:
+    """Return how the command ends for a configuration that cannot be used."""
+    return Misuse(f"the configuration has {counted(len(errors.problems))}", errors.problems)
 
 
 def no_price(entry: Entry, loaded: Loaded) -> Stop:

@@ -13,6 +13,7 @@ Examples:
   aisa prices
   aisa prices gpt-4.1
   aisa prices openai/gpt-4.1 --at 2026-12-01
+  aisa prices --diff model_prices_and_context_window.json
 """
 
 
@@ -22,9 +23,12 @@ Examples:
     "--at", "moment", type=click.DateTime(["%Y-%m-%d", "%Y-%m-%dT%H:%M"]), metavar="DATE", help="Day, or day and time, in UTC.  [now]"
 )
 @click.option("--config", "path", metavar="FILE", help="Configuration file.  [AISA_CONFIG; ./aisa.yaml if it exists]")
+@click.option("--diff", "other", metavar="FILE", help="Show where the built-in catalogue and this list, in LiteLLM's format, differ.")
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
-def prices(model: str | None, moment: datetime | None, path: str | None, *, as_json: bool) -> None:
+def prices(model: str | None, moment: datetime | None, path: str | None, *, other: str | None, as_json: bool) -> None:
     """Show what a MODEL's tokens cost, and who says so; without MODEL, of every listed one.
+
+    With --diff, show what two price lists say of it, or of all models that both have; no configuration is read then.
 
     Exits with 1 if the model is unknown or has no price.
     """
@@ -32,7 +36,11 @@ def prices(model: str | None, moment: datetime | None, path: str | None, *, as_j
     from aisa.clock import wall_clock
 
     seconds = wall_clock() if moment is None else moment.replace(tzinfo=UTC).timestamp()
-    if model is None:
+    if other is not None:
+        from aisa.cli.price_diff import show
+
+        show(other, model or "", seconds, as_json=as_json)
+    elif model is None:
         price_tables.show_all(path, seconds, as_json=as_json)
     else:
         price_tables.explain(model, path, seconds, as_json=as_json)

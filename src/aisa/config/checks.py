@@ -24,6 +24,11 @@ from aisa.wire.vendor_tier import OPEN, USUAL
 #: The built-in model's name where a vendor's is expected.
 EMBEDDED = "embedded"
 
+#: How a ranking of price lists names the catalogue that comes with the server.
+BUILT_IN = "built-in"
+PRICE_LISTS_MAX = 8
+LIST_NAME_CHARACTERS_MAX = 100
+
 VENDOR_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
 HEADER_NAME = re.compile(r"[A-Za-z0-9!#$%&'*+.^_`|~-]{1,128}")
 API_KEY_AS = re.compile(r"bearer|header:[A-Za-z0-9!#$%&'*+.^_`|~-]{1,128}|query:[!-~]{1,128}")
@@ -138,6 +143,29 @@ def _file(_name: str, value: object) -> Flaw | None:
         remedy = "Name an existing PEM file; relative names start at the working directory."
         return _unexpanded(path) or Flaw(f"There is no file {path}.", remedy)
     return None if os.access(path, os.R_OK) else Flaw(f"The file {path} may not be read by this user.", "Change its owner or mode.")
+
+
+def _price_list(_name: str, value: object) -> Flaw | None:
+    path = str(value)
+    if path == BUILT_IN or Path(path).is_file():
+        return None
+    remedy = "Name a file in the format of LiteLLM's model_prices_and_context_window.json; relative names start at the working directory."
+    return _unexpanded(path) or Flaw(f"There is no file {path}.", remedy)
+
+
+def _price_lists(_name: str, value: object) -> Flaw | None:
+    names = [Path(path).name for path in cast("tuple[str, ...]", value)]
+    long = next((name for name in names if len(name) > LIST_NAME_CHARACTERS_MAX), None)
+    if long is not None:
+        return Flaw(f"A file's name has {len(long)} characters.", f"{LIST_NAME_CHARACTERS_MAX} at most: rows of calls name it.")
+    if len(names) > PRICE_LISTS_MAX:
+        return Flaw(
+            f"There are {len(names)} lists.", f"Name {PRICE_LISTS_MAX} at most: each is asked for every name that has no price yet."
+        )
+    twice = next((name for name in names if names.count(name) > 1), None)
+    if twice is None:
+        return None
+    return Flaw(f"Two of the lists are called {twice}, and rows of calls name them so.", "Give each file a name of its own.")
 
 
 def _origin(_name: str, value: object) -> Flaw | None:
@@ -321,6 +349,8 @@ RULES: Mapping[str, Rule] = MappingProxyType(
         "tls.cert": _file,
         "tls.key": _file,
         "cors.origins[]": _origin,
+        "price_catalogues": _price_lists,
+        "price_catalogues[]": _price_list,
         "vendors.<name>": _vendor_name,
         "vendors.<name>.base_url": _base_url,
         "vendors.<name>.api_key": _api_key,

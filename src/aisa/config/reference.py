@@ -113,7 +113,8 @@ def page() -> str:
         lines += [f"| {keys} | {default} |", f"| `{known.base_url_variable}` | another `base_url` for it |"]
     lines += ["", "## Example", "", f"```yaml\n{EXAMPLE}```"]
     for group in groups():
-        lines += ["", f"## `{group.path}`", "", (group.section.__doc__ or "").partition("\n")[0], ""]
+        title = f"`{group.path}`" if group.path else "Outside the sections"
+        lines += ["", f"## {title}", "", (group.section.__doc__ or "").partition("\n")[0], ""]
         lines += ["| Setting | Value | Unit | Default | Meaning |", "|---|---|---|---|---|"]
         for setting in group.settings:
             default = "required" if setting.default is None else f"`{setting.default}`" if setting.default != "null" else ""

@@ -252,6 +252,7 @@ class Config(Section, frozen=True, kw_only=True):
     log: Log = Log()
     ledger: Ledger = Ledger()
     limits: Limits = Limits()
+    price_catalogues: tuple[str, ...] = ()
     vendors: dict[str, Vendor] = {}
     models: dict[str, Model | tuple[Target | str, ...]] = {}
 
@@ -324,6 +325,9 @@ FIELDS: Mapping[str, str] = MappingProxyType(
         "vendors.<name>.price_by": "Whose price from the catalogue counts where the answer names another model than was asked for: that "
         "of the one that made the `answer`, where the catalogue lists that very name for this vendor, or of the one `asked`. Prices that "
         "are set, and names under `price_as`, hold whoever answers. The row is marked either way, and `aisa usage` counts such calls.",
+        "price_catalogues": "Files with further price lists, in the format of LiteLLM's `model_prices_and_context_window.json`: the first "
+        "that has a model's price counts, after the catalogue that comes with the server, unless `built-in` in this list says where that "
+        "stands. They are read at the start and at a reload.",
         "models.<name>.to": "Where the model is served: each as `vendor/model`, tried in this order, or with a weight. "
         "A model with no other setting may be written as this list alone.",
         "models.<name>.to[].target": "The vendor's name and the model's name there, as `vendor/model`.",

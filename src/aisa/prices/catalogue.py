@@ -9,7 +9,6 @@ import re
 from collections.abc import Mapping
 from datetime import UTC, date, datetime, time
 from decimal import ROUND_HALF_UP, Decimal
-from ipaddress import ip_address
 from urllib.parse import urlsplit
 
 import msgspec
@@ -20,7 +19,7 @@ from genai_prices.types import ConditionalPrice, ModelInfo, ModelPrice, Provider
 from aisa.money import NANOS_PER_DOLLAR, Nanos
 from aisa.prices.corrections import corrected
 from aisa.prices.matching import find
-from aisa.prices.rules import BEGINNING, CATALOGUE, Price, PriceList, Term, seconds_of
+from aisa.prices.rules import BEGINNING, BUILT_IN_SOURCE, Price, PriceList, Term, is_private, seconds_of
 from aisa.pricing import FEES, RARER, RARER_PRICES_MAX, TIERS_MAX, Tier, UnitPrices, unit_prices
 from aisa.wire.vendor_tier import IN_USAGE, tier_named
 
@@ -59,7 +58,7 @@ def catalogue_price(vendor: str, base_url: str, model: str) -> PriceList | None:
     found = find(provider, model)
     if found is None or not found.rule.sure:
         return None
-    listed = price_list(found.model, f"{CATALOGUE} genai-prices {__version__}: {provider.id}/{found.model.id}")
+    listed = price_list(found.model, f"{BUILT_IN_SOURCE}{__version__}: {provider.id}/{found.model.id}")
     if listed is None:
         return None
     return corrected(provider.id, found.model.id, msgspec.structs.replace(listed, found=found.rule.words))
@@ -108,14 +107,6 @@ def provider_of(vendor: str, base_url: str) -> Provider | None:
         address = f"{url.scheme}://{host}{url.path}"
         return next((provider for provider in providers if re.match(provider.api_pattern, address)), None)
     return next((provider for provider in providers if provider.id == vendor.lower()), None)
-
-
-def is_private(host: str) -> bool:
-    """Say whether a host is an address that the public network does not route, or this machine by name."""
-    try:
-        return ip_address(host).is_private
-    except ValueError:
-        return host == "localhost" or host.endswith((".localhost", ".local", ".internal"))
 
 
 def charged(prices: ModelPrice) -> UnitPrices | None:

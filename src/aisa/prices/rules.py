@@ -15,6 +15,7 @@ from aisa.pricing import FEES, PRICED, Tier, UnitPrices, unit_prices
 
 #: How the source of a price begins that a vendor's own price list says, as the catalogue has it.
 CATALOGUE = "catalogue"
+BUILT_IN_SOURCE = f"{CATALOGUE} genai-prices "  # and of those of the list that comes with the server
 SECONDS_PER_DAY = 86_400
 DAYS_A_WEEK = 7
 FIRST_WEEKDAY = 3  # 1 January 1970 was a Thursday
@@ -116,6 +117,14 @@ def is_local(base_url: str) -> bool:
         return ip_address(host).is_loopback
     except ValueError:
         return host == "localhost" or host.endswith(".localhost")
+
+
+def is_private(host: str) -> bool:
+    """Say whether a host is an address that the public network does not route, or this machine by name."""
+    try:
+        return ip_address(host).is_private
+    except ValueError:
+        return host == "localhost" or host.endswith((".localhost", ".local", ".internal"))
 
 
 def configured(setting: Prices | tuple[Prices, ...] | None, source: str) -> tuple[Term, ...]:

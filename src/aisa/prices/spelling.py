@@ -10,7 +10,8 @@ from genai_prices.data import providers
 from genai_prices.types import ModelInfo, ModelPrice, Provider
 
 from aisa.prices.catalogue import CHARGED, MODEL_CHARACTERS_MAX, NOT_CHARGED, price_list, provider_of
-from aisa.prices.matching import Found, find, without_date
+from aisa.prices.dated_names import without_date
+from aisa.prices.matching import Found, find
 
 #: What vendors and proxies put before a model's own name: folders, and the names of those who made it.
 PREFIX = re.compile(r"(?:[a-z0-9-]+/)*(?:models|deployments)/|[a-z0-9._-]+/")

@@ -85,7 +85,7 @@ usages = st.builds(
     input_source=st.sampled_from([REPORTED, COUNTED]),
     input_audio_tokens=counts,
     output_audio_tokens=counts,
-    breakdown=st.none() | st.builds(Breakdown, *[counts] * 6, searches=searches, sources=searches),
+    breakdown=st.none() | st.builds(Breakdown, *[counts] * 6, searches, searches, counts, counts),
 )
 openings = st.builds(
     Opening,

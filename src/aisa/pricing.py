@@ -87,6 +87,8 @@ RARER: Mapping[str, str] = {
 #: What is charged by number; free without a price.
 FEES = ("per_request", "per_search", "per_source")
 PRICED = (*KINDS, *RARER, *FEES)
+#: What a vendor processed and does not charge for, and the kinds that it is of: the first as far as it goes, then the next.
+UNCHARGED: Mapping[str, tuple[str, str]] = {"uncharged_input": ("input", "cached_input"), "uncharged_output": ("output", "reasoning")}
 RARER_PRICES_MAX = 10  # of one set, tiers by input included: all without a tier, five with one; each is kept with every call's row
 
 
@@ -171,9 +173,11 @@ def parts_of(usage: Usage, rates: UnitPrices) -> list[Part]:
     counts["cache_write_12h"] = taken(counts, "cache_write", rarer.cache_write_12h_tokens)
     counts["input_image"] = taken(counts, "input", rarer.input_image_tokens)
     counts["output_image"] = taken(counts, "output", rarer.output_image_tokens)
+    free = {kind: take_uncharged(counts, kind, getattr(rarer, f"{kind}_tokens")) for kind in UNCHARGED}
     counts["per_request"] = 1 if rates.per_request is not None and (usage.input_tokens or usage.output_tokens) else 0
     counts["per_search"], counts["per_source"] = rarer.searches, rarer.sources
-    return [part_of(kind, count, rates) for kind in PRICED if (count := counts[kind])]
+    charged = [part_of(kind, count, rates) for kind in PRICED if (count := counts[kind])]
+    return charged + [Part(kind, count, 0, 0) for kind, count in free.items() if count]
 
 
 def kinds_without_price(usage: Usage, prices: UnitPrices) -> tuple[str, ...]:
@@ -213,6 +217,13 @@ def taken(counts: dict[str, int], kind: str, wanted: int) -> int:
     count = min(wanted, counts[kind])
     counts[kind] -= count
     return count
+
+
+def take_uncharged(counts: dict[str, int], kind: str, wanted: int) -> int:
+    """Take tokens that the vendor does not charge for out of the counts, and return how many."""
+    plain, other = UNCHARGED[kind]
+    free = taken(counts, plain, wanted)
+    return free + taken(counts, other, wanted - free)
 
 
 NO_BREAKDOWN = Breakdown()

@@ -19,7 +19,8 @@ class Breakdown(msgspec.Struct, frozen=True, omit_defaults=True):
     """The rarer kinds that a call's tokens are of, and what was counted beside tokens.
 
     Cache writes that last longer than five minutes are parts of `cache_write_tokens`; cached audio of `cached_tokens` and of
-    `input_audio_tokens`. Searches and sources are numbers of them.
+    `input_audio_tokens`. Searches and sources are numbers of them. Uncharged tokens are those that the vendor
+    processed and does not charge for.
     """
 
     cache_write_30m_tokens: int = 0
@@ -30,6 +31,8 @@ class Breakdown(msgspec.Struct, frozen=True, omit_defaults=True):
     output_image_tokens: int = 0
     searches: int = 0
     sources: int = 0
+    uncharged_input_tokens: int = 0
+    uncharged_output_tokens: int = 0
 
 
 class Way(msgspec.Struct, frozen=True):

@@ -179,7 +179,7 @@ class Prices(Section, frozen=True, kw_only=True):
 class Vendor(Section, frozen=True, kw_only=True):
     """Where a vendor is and how to talk to it."""
 
-    dialect: Literal["anthropic", "gemini", "mistral", "openai", "responses"] = "openai"
+    dialect: Literal["anthropic", "cohere", "gemini", "mistral", "openai", "responses"] = "openai"
     base_url: str
     api_key: str | None = None
     api_key_as: str | None = None

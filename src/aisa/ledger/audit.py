@@ -192,24 +192,38 @@ def exact_cost(usage: Usage, prices: UnitPrices) -> int:
     cached = min(usage.cached_tokens, usage.input_tokens)
     written = min(usage.cache_write_tokens, usage.input_tokens - cached)
     again = min(rarer.cached_audio_tokens, cached)
+    heard = max(0, usage.input_audio_tokens - again)
+    free, free_cached = spread(rarer.uncharged_input_tokens, usage.input_tokens - cached - written - heard - rarer.input_image_tokens)
     inputs = (
-        (max(0, usage.input_audio_tokens - again), price(rates.input_audio, dear_input)),
+        (heard, price(rates.input_audio, dear_input)),
         (rarer.input_image_tokens, price(rates.input_image, rates.input)),
+        (free, 0),
         (usage.input_tokens, rates.input),
     )
+    thought = min(usage.reasoning_tokens, usage.output_tokens)
+    said = usage.output_tokens - thought - usage.output_audio_tokens - rarer.output_image_tokens
+    free, free_thought = spread(rarer.uncharged_output_tokens, said)
     outputs = (
-        (usage.reasoning_tokens, rates.reasoning),
+        (min(thought, free_thought), 0),
+        (thought - min(thought, free_thought), rates.reasoning),
         (usage.output_audio_tokens, price(rates.output_audio, dear_output)),
         (rarer.output_image_tokens, price(rates.output_image, dear_output)),
+        (free, 0),
         (usage.output_tokens, rates.output),
     )
-    total = parts_of(cached, ((again, price(rates.cached_input_audio, dear_input)), (cached, rates.cached_input)))
+    total = parts_of(cached, ((again, price(rates.cached_input_audio, dear_input)), (free_cached, 0), (cached, rates.cached_input)))
     total += parts_of(written, writes) + parts_of(usage.input_tokens - cached - written, inputs)
     total += parts_of(usage.output_tokens, outputs)
     fees = rarer.searches * (rates.per_search or 0) + rarer.sources * (rates.per_source or 0)
     fees += (rates.per_request or 0) if usage.input_tokens or usage.output_tokens else 0
     total += fees * TOKENS_PER_PRICE
     return int(Fraction(total, TOKENS_PER_PRICE) + Fraction(1, 2))  # amounts are not below zero, so this rounds halves up
+
+
+def spread(uncharged: int, plain: int) -> tuple[int, int]:
+    """Return how many tokens that cost nothing are plain ones, and how many are left for what is cached or thought."""
+    most = min(uncharged, max(0, plain))
+    return most, uncharged - most
 
 
 def parts_of(tokens: int, parts: Iterable[tuple[int, int]]) -> int:

@@ -66,7 +66,11 @@ def received(generated: Usage, delivered: Delivered) -> Usage:
             source, counted_by = COUNTED, BY_SHARE
     audio = min(output - reasoning, generated.output_audio_tokens)
     rarer = generated.breakdown
-    if rarer is not None and rarer.output_image_tokens > output:
-        rarer = msgspec.structs.replace(rarer, output_image_tokens=output)
+    if rarer is not None and (rarer.output_image_tokens > output or rarer.uncharged_output_tokens):
+        uncharged = rarer.uncharged_output_tokens
+        if uncharged and generated.output_tokens:  # the same share of what arrived is charged for as of the whole
+            uncharged = output - (generated.output_tokens - uncharged) * output // generated.output_tokens
+        images = min(rarer.output_image_tokens, output)
+        rarer = msgspec.structs.replace(rarer, output_image_tokens=images, uncharged_output_tokens=uncharged)
     parts = {"reasoning_tokens": reasoning, "output_audio_tokens": audio, "breakdown": rarer, "counted_by": counted_by}
     return msgspec.structs.replace(generated, output_tokens=output, source=source, **parts)

@@ -112,7 +112,7 @@ def verdict_on(report: Report, target: Target) -> Verdict:
 
 def fits(row: Row, report: Report, said: str, *, given: frozenset[str], target: Target) -> bool:
     """Tell whether a row recognises a report. `said` are its words, `given` its codes squeezed."""
-    if row.vendor and not row.vendor(f"{target.vendor} {target.host}".lower()):
+    if row.vendor and not row.vendor(f"{target.vendor} {target.host} {target.dialect}".lower()):
         return False
     if row.codes:
         return bool(row.codes & given) or (row.prefixes and any(code.startswith(tuple(row.codes)) for code in given))

@@ -81,7 +81,7 @@ class Row(NamedTuple):
 
     `named` are codes as vendors write them, compared without case and separators, whole or, with `prefixes`, beginnings. `words` count
     only under one of `statuses` (None: any; 0 is an error inside an answer that has none), and not if `unless` finds something. `vendor`
-    finds part of a vendor's name or host; without it the row holds for all. `source` says whose practice it is.
+    finds part of a vendor's name, host or dialect; without it the row holds for all. `source` says whose practice it is.
     """
 
     verdict: Verdict
@@ -116,6 +116,7 @@ def statuses(*numbers: int) -> frozenset[int]:
 
 #: Zhipu's codes are bare numbers, which mean other things elsewhere.
 ZHIPU = words(r"zhipu|bigmodel|z\.ai\b|\bzai\b")
+COHERE = words(r"cohere")
 REFUSAL = statuses(0, 400, 403, 404, 409, 410, 422)
 OPERATORS = statuses(0, *range(400, 600))
 
@@ -184,6 +185,7 @@ ROWS: tuple[Row, ...] = (
     ),
     Row(CONTENT, "xAI, OpenAI, DeepSeek, OpenRouter, StepFun", words=CONTENT_WORDS, statuses=statuses(0, 400, 403, 406, 421, 422, 451)),
     Row(CONTENT, "Zhipu's numbers", codes("1301"), vendor=ZHIPU),
+    Row(CONTENT, "Cohere's status for a prompt that it blocks", statuses=statuses(498), vendor=COHERE),
     Row(
         CONTEXT,
         "OpenAI, llama.cpp, GitHub, Anthropic, LiteLLM",

@@ -40,6 +40,8 @@ class ToolTerms:
         """Return the finish reason of a choice that has called tools, or a function of the older API, or neither."""
         if verdict == FUNCTION_CALL and self._known.functions is None:
             return TOOL_CALLS
+        if verdict == TOOL_CALLS and called_legacy and not called:
+            return FUNCTION_CALL
         if verdict == STOP and (called or called_legacy) and not self.forced_by_name:
             return TOOL_CALLS if called else FUNCTION_CALL
         return verdict

@@ -41,6 +41,7 @@ LIFETIMES = {"30m": "cache_write_30m_tokens", "1h": "cache_write_1h_tokens", "12
 WRITES = ("cache_creation", "cache_creation_token_details", "cache_write_tokens_details")
 SEARCHES = ("web_search_requests", "num_search_queries")
 SOURCES = ("num_sources_used",)
+BILLED = "billed_units"  # Cohere's: what is charged for, where that is less than what was processed
 
 #: Written by us, or for us alone: `cost` is what we charge, and what a vendor charges us is nobody else's business.
 OURS = frozenset({"cost", "cost_details", "cost_in_usd_ticks", "is_byok", "estimated_cost"})
@@ -303,7 +304,17 @@ def breakdown(fields: Tree, parts: tuple[int, int, int], lifetime: Callable[[], 
     used = trees_named(fields, ("server_tool_use", "server_tool_use_details"))
     # A report beyond what is possible is none: what it tells of happened at least once.
     found["searches"], found["sources"] = possible(largest(SEARCHES, fields, *used)), possible(largest(SOURCES, fields))
+    billed = fields.get(BILLED)
+    if is_tree(billed):
+        found["uncharged_input_tokens"] = uncharged(billed.get("input_tokens"), taken)
+        found["uncharged_output_tokens"] = uncharged(billed.get("output_tokens"), made)
     return Breakdown(**found) if any(found.values()) else None
+
+
+def uncharged(charged: object, whole: int) -> int:
+    """Return how many of the tokens of a side are not charged for; none if that is not said."""
+    count = count_of(charged)
+    return 0 if count is None else max(0, whole - count)
 
 
 def possible(number: int) -> int:

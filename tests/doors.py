@@ -28,7 +28,7 @@ PROTOCOL = NAME = "lines"
 class LinesRequest:
     """A request; implements `wire.door.Request`."""
 
-    choices, max_tokens, bounds_reasoning, bound_name = 1, None, False, "lines"
+    task, choices, max_tokens, bounds_reasoning, bound_name = "", 1, None, False, "lines"
 
     def __init__(self, body: bytes) -> None:
         try:
@@ -48,10 +48,11 @@ class LinesRequest:
 
     def as_chat(self) -> ChatRequest:
         """The same in the words of chat completions."""
-        return self._chat
+        return self.chat
 
     @cached_property
-    def _chat(self) -> ChatRequest:
+    def chat(self) -> ChatRequest:
+        """The same."""
         messages = [{"role": "user", "content": self.ask}]
         return parse_chat(json.dumps({"model": self.model, "stream": self.stream, "messages": messages}).encode())
 

@@ -21,9 +21,9 @@ from aisa.large_events import LargeEvents
 from aisa.ledger.row import CallRow
 from aisa.ledger.wallets import Wallet
 from aisa.prices.rules import LookUp
-from aisa.providers import openai
 from aisa.providers.port import Upstream
 from aisa.providers.shape import Decoder
+from aisa.providers.tasks import DIALECTS
 from aisa.relay import relay
 from aisa.routing import Routes
 from aisa.testing.client import MemoryClient
@@ -143,7 +143,7 @@ class Rig:
             routes=Routes(config, look_up),
             admission=Unlimited(),
             ledger=self.ledger,
-            dialects={"openai": openai},
+            dialects=DIALECTS,
             upstreams=table,
             stream=stream or Stream(),
             large_events=LargeEvents((stream or Stream()).large_events_bytes_max),

@@ -114,7 +114,7 @@ def test_every_whole_answer_keeps_every_rule_of_the_contract(fields: Json) -> No
         (request(temperature="hot"), 400, "unsupported_value"),
         (UpstreamRequest(path="/chat/completions", headers=(), body=b"{"), 400, None),
         (UpstreamRequest(path="/chat/completions", headers=(), body=b"[]"), 400, "unsupported_value"),
-        (request(path="/embeddings"), 404, None),
+        (request(path="/images"), 404, None),
     ],
 )
 def test_what_cannot_be_answered_is_an_openai_error(wanted: UpstreamRequest, status: int, code: str | None) -> None:

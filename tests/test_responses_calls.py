@@ -233,3 +233,11 @@ def test_what_this_vendor_cannot_be_asked_is_refused_before_it_is() -> None:
     [vendor] = rig.dependencies.upstreams.values()
     assert isinstance(vendor, ScriptedUpstream)
     assert vendor.requests == []
+
+
+def test_what_only_a_vendor_of_this_api_can_do_is_422_for_a_model_with_a_price_too() -> None:
+    """Foreseeing its cost needs no chat completion that says all of it. Such a call was an error of ours."""
+    rig = Rig(ScriptedUpstream(Script()), each=[PRICES], look_up=lambda _vendor, _url, _model: None)
+    client = MemoryClient()
+    run_virtual(rig.call(client, asked(prompt={"id": "pmpt_1"}), door=RESPONSES_DOOR))
+    assert (client.status, told(client)["code"], told(client)["param"]) == (422, "unsupported_parameter", "prompt")

@@ -88,7 +88,6 @@ def test_an_unknown_path_gets_a_hint_only_if_a_route_is_like_it(path: str, meant
         "/v1/messages/batches",
         "/v1/completions",
         "/completions",
-        "/v1/embeddings",
         "/metrics",
         "/admin/v1",
         "/api/chat",

@@ -15,13 +15,14 @@ from typing import Any, NamedTuple
 import msgspec
 
 from aisa.edge.account import UNIX_SECONDS_MAX
-from aisa.edge.app import BILLS, CHAT, GEMINI, MESSAGES, PAGE, RESPONSES, ROUTES, Answering
+from aisa.edge.app import BILLS, CHAT, EMBEDDINGS, GEMINI, MESSAGES, PAGE, RESPONSES, ROUTES, Answering
 from aisa.edge.routes import Route
 from aisa.errors import CODES
 from aisa.ledger.row import MARKS
 from aisa.pricing import AUDIO, KINDS, PRICED
 from aisa.usage import COUNTED, ESTIMATED, IMPLAUSIBLE, REPORTED, Usage
 from aisa.wire.chat import Known
+from aisa.wire.embeddings import KnownEmbeddings
 from aisa.wire.messages import KnownMessages
 from aisa.wire.messages_door import MESSAGES_DOOR
 from aisa.wire.messages_errors import OVERLOADED
@@ -63,6 +64,15 @@ MESSAGES_SUMMARIES = {
 }
 
 
+EMBEDDINGS_SUMMARIES = {
+    "model": SUMMARIES["model"],
+    "input": "What to embed: a text, a list of texts, a list of token ids, or a list of such lists.",
+    "encoding_format": "Lists of numbers, or base64 of 32-bit floats, the lowest byte first.",
+    "dimensions": "How many numbers a vector is to have, where the model can choose.",
+    "input_type": "What the texts are for, where the vendor asks: `query`, `document`, `classification`, `clustering`, or its own word.",
+}
+
+
 def ref(name: str) -> Document:
     """Refer to a component."""
     return {"$ref": f"#/components/schemas/{name}"}
@@ -94,6 +104,7 @@ def answers() -> Document:
     delta_choice = object_of({"index": number, "delta": {"type": "object"}, "finish_reason": {"oneOf": [reasons, {"type": "null"}]}})
     head = {"id": text, "created": number, "model": text}
     model = {"id": text, "object": {"const": "model"}, "created": number, "owned_by": text}
+    vector = {"anyOf": [text, {"type": "array", "items": {"type": "number"}}]}
     error = {
         "type": text,
         "code": {"enum": sorted({*CODES, *NAMED.values()})},
@@ -135,6 +146,14 @@ def answers() -> Document:
                 "stop_reason": text,
                 "stop_sequence": nullable("string"),
                 "usage": object_of({"input_tokens": number, "output_tokens": number}),
+            }
+        ),
+        "Embeddings": object_of(
+            {
+                "object": {"const": "list"},
+                "data": {"type": "array", "items": object_of({"object": {"const": "embedding"}, "index": number, "embedding": vector})},
+                "model": text,
+                "usage": object_of({"prompt_tokens": number, "total_tokens": number}),
             }
         ),
         "InputTokens": object_of({"input_tokens": number}),
@@ -269,6 +288,7 @@ def shapes() -> dict[str, Shape]:
             called("Response", "Events with their type as name, the last of them `response.completed`."), every, asking("KnownResponses")
         ),
         MESSAGES: Shape(called("Message", "Named events, the last of them `message_stop`."), every, asking("KnownMessages")),
+        EMBEDDINGS: Shape(answer("The vectors.", "Embeddings"), every, asking("KnownEmbeddings")),
         f"{MESSAGES}/count_tokens": Shape(
             answer("The count.", "InputTokens"), every, {"requestBody": {"required": True, "content": json_body(ref("KnownMessages"))}}
         ),
@@ -332,13 +352,18 @@ def operation(route: Route[Answering], shape: Shape) -> Document:
 
 def document() -> Document:
     """The whole description."""
-    _, components = msgspec.json.schema_components([Known, KnownResponses, KnownMessages], ref_template="#/components/schemas/{name}")
-    for field, summary in SUMMARIES.items():
-        components["Known"]["properties"][field]["description"] = summary
-    for field, summary in RESPONSES_SUMMARIES.items():
-        components["KnownResponses"]["properties"][field]["description"] = summary
-    for field, summary in MESSAGES_SUMMARIES.items():
-        components["KnownMessages"]["properties"][field]["description"] = summary
+    _, components = msgspec.json.schema_components(
+        [Known, KnownResponses, KnownMessages, KnownEmbeddings], ref_template="#/components/schemas/{name}"
+    )
+    summed_up = {
+        "Known": SUMMARIES,
+        "KnownResponses": RESPONSES_SUMMARIES,
+        "KnownMessages": MESSAGES_SUMMARIES,
+        "KnownEmbeddings": EMBEDDINGS_SUMMARIES,
+    }
+    for component, summaries in summed_up.items():
+        for field, summary in summaries.items():
+            components[component]["properties"][field]["description"] = summary
     return {
         "openapi": "3.1.0",
         "info": {

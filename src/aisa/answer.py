@@ -106,6 +106,14 @@ class Extra(msgspec.Struct, frozen=True):
     beside: bool = False
 
 
+class Vector(msgspec.Struct, frozen=True, gc=False):
+    """What a text was made to: the how-manieth of the texts, from 0, and its numbers."""
+
+    place: int
+    numbers: Sequence[float]
+    tokens: int = 0
+
+
 class Finish(msgspec.Struct, frozen=True, gc=False):
     """A choice has ended, for one of the reasons `stop`, `length`, `tool_calls`, `content_filter`, `function_call`. Once for each."""
 
@@ -138,7 +146,7 @@ class Told(msgspec.Struct, frozen=True, gc=False):
 
 #: What a model makes, however few tokens it counts as: a sign that the vendor is at work.
 OUTPUT = (Text, Reasoning, Refusal, ToolCall, Arguments, FunctionCall)
-Part = Piece | Identity | Text | Reasoning | Refusal | ToolCall | Arguments | FunctionCall | Extra | Finish | Report
+Part = Piece | Identity | Text | Reasoning | Refusal | ToolCall | Arguments | FunctionCall | Extra | Vector | Finish | Report
 
 
 def together(pieces: list[Piece]) -> list[Piece]:

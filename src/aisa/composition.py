@@ -37,9 +37,9 @@ from aisa.ledger.writer import Writer
 from aisa.money import Nanos
 from aisa.prices.price_file import BadPriceFile, price_sources
 from aisa.prices.rules import LookUp, may_be_listed, unlisted
-from aisa.providers import anthropic, cohere, gemini, mistral, openai, responses
 from aisa.providers.counting import Counting, NoTokenizer, tokenizers_of
 from aisa.providers.port import Upstream
+from aisa.providers.tasks import DIALECTS
 from aisa.providers.vendor_state import SEAL_KEY_BYTES
 from aisa.routing import EMBEDDED, Routes
 from aisa.storage.secret import own_secret
@@ -140,7 +140,7 @@ def open_dependencies(
         routes=routes,
         admission=MemoryAdmission(config.limits, keys.tiers, wall_clock=wall_clock, report=report),
         ledger=ledger,
-        dialects={module.NAME: module for module in (anthropic, cohere, gemini, mistral, openai, responses)},
+        dialects=DIALECTS,
         upstreams={EMBEDDED: embedded, **pools},
         stream=config.stream,
         large_events=LargeEvents(config.stream.large_events_bytes_max, report),

@@ -109,7 +109,7 @@ async def ask(context: CallContext, offer: Offer, target: Target) -> None:
 
     It fails too if what was asked cannot be written in its dialect: the next target's may have words for it.
     """
-    dialect = context.dependencies.dialects[target.dialect]
+    dialect = context.dependencies.dialects[context.request.task + target.dialect]
     context.target, context.encoder, context.answer = target, None, None
     context.life.ask(offer.name, context.timeouts.ask())
     context.charge.serve(offer, context.life.attempts)  # from here on the call costs what it does there

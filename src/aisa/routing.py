@@ -189,7 +189,8 @@ class Routes:
         if entry.limited:
             check_limits(request, entry.name, entry.settings)
         tier, member = request.tier()
-        kinds = kinds_asked(request.as_chat(), entry.lacking) if entry.lacking else []
+        chat = request.chat if entry.lacking else None
+        kinds = [] if chat is None else kinds_asked(chat, entry.lacking)
         if fixed is not None and not tier and not kinds:
             return fixed
         offers = [offer for step in entry.steps for offer in by_weight(step, chance)]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 
+from aisa.providers.tasks import DIALECTS
 from repository.source import AISA, Function, Module
 
 
@@ -52,9 +53,11 @@ def test_every_dialect_that_the_configuration_offers_is_a_module() -> None:
 
 
 def test_every_module_that_calls_itself_a_dialect_can_be_chosen() -> None:
-    """A dialect that the configuration does not offer would be dead code."""
+    """A dialect that the configuration does not offer would be dead code. What a dialect says of one task is named after both."""
     found = {module.name: assigned(module.tree.body).get("NAME") for module in AISA if module.name.startswith("aisa.providers.")}
-    assert {name: value for name, value in found.items() if value} == {f"aisa.providers.{name}": repr(name) for name in offered()}
+    assert {name: value for name, value in found.items() if value} == {f"aisa.providers.{name}": repr(name) for name in offered()} | {
+        f"aisa.providers.{name.replace('/', '_')}": repr(name) for name, module in DIALECTS.items() if "/" in name and name == module.NAME
+    }
 
 
 def test_every_dialect_defines_each_name_of_the_shape_with_the_same_parameters() -> None:
@@ -63,6 +66,12 @@ def test_every_dialect_defines_each_name_of_the_shape_with_the_same_parameters()
         body = module_named(f"aisa.providers.{dialect}").tree.body
         assert set(assigned(SHAPE)) <= set(assigned(body)), dialect
         assert signatures(SHAPE).items() <= signatures(body).items(), dialect
+
+
+def test_every_dialect_that_the_configuration_offers_says_what_it_does_with_each_task() -> None:
+    """Whatever a model is asked for, its target's dialect has an answer, if only that it cannot."""
+    tasks = {name.rpartition("/")[0] for name in DIALECTS}
+    assert set(DIALECTS) == {f"{task}/{dialect}".removeprefix("/") for task in tasks for dialect in offered()}
 
 
 def test_the_shape_itself_was_found() -> None:

@@ -282,7 +282,8 @@ FIELDS: Mapping[str, str] = MappingProxyType(
         "ledger.drains_max": "Answers that are read on at the same time at most; more are cancelled.",
         "ledger.drain_seconds": "How long an answer is read on at most.",
         **LIMITS_IN_WORDS,
-        "vendors.<name>.dialect": "The API that the vendor speaks. Of OpenAI itself, what `openai` would refuse is asked as `responses`.",
+        "vendors.<name>.dialect": "The API that the vendor speaks. Of OpenAI itself, what `openai` would refuse is asked as `responses`; "
+        "`cohere` is for embeddings and rankings.",
         "vendors.<name>.base_url": "Where the vendor's API is, up to and without the path of the route that is asked, such as "
         "`/chat/completions`; with the dialect `anthropic` without `/v1` too, if you like. A query in it counts as `query`.",
         "vendors.<name>.api_key": "Credential sent to the vendor as `api_key_as` says; best written as `${VARIABLE}`. None if absent.",

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import traceback
 from collections.abc import Awaitable, Callable
-from typing import Protocol
+from typing import Any, Protocol
 
 import msgspec
 
@@ -34,6 +34,7 @@ from aisa.ledger.refusal import Refusal
 from aisa.relay import relay
 from aisa.wire.chat_door import CHAT_DOOR
 from aisa.wire.door import Door, refuse
+from aisa.wire.embeddings_door import EMBEDDINGS_DOOR
 from aisa.wire.gemini_door import GEMINI_DOOR, GeminiDoor
 from aisa.wire.messages_door import MESSAGES_DOOR, heard
 from aisa.wire.port import HeaderList
@@ -324,67 +325,36 @@ class Visit(msgspec.Struct):
 
 CHAT = "/v1/chat/completions"
 RESPONSES = "/v1/responses"
+EMBEDDINGS = "/v1/embeddings"
 BETA = "/v1beta"
 GEMINI = f"{BETA}/models/{{id}}"
 MESSAGES = "/v1/messages"
 API_KEY = "x-api-key"  # where clients of the Messages API send their key
 KEY_HEADERS = (KEY_HEADER, API_KEY)
 PAGE = "/"
+
+
+def posted(path: str, summary: str, door: Door, *, handler: Answering = Edge.call, **more: Any) -> Route[Answering]:
+    """Return the route of what is sent as JSON of any size through a door; `more` are further members of the row."""
+    return Route("POST", path, handler, summary, media_type=JSON_TYPE, body_bytes_max=None, door=door, **more)
+
+
 ROUTES: tuple[Route[Answering], ...] = (
-    Route(
-        "POST",
-        CHAT,
-        Edge.call,
-        "Create a chat completion",
-        media_type=JSON_TYPE,
-        body_bytes_max=None,
-        aliases=("/chat/completions",),
-        door=CHAT_DOOR,
-    ),
-    Route(
-        "POST",
-        RESPONSES,
-        Edge.call,
-        "Create a response",
-        media_type=JSON_TYPE,
-        body_bytes_max=None,
-        aliases=("/responses",),
-        door=RESPONSES_DOOR,
-    ),
+    posted(CHAT, "Create a chat completion", CHAT_DOOR, aliases=("/chat/completions",)),
+    posted(RESPONSES, "Create a response", RESPONSES_DOOR, aliases=("/responses",)),
+    posted(EMBEDDINGS, "Create embeddings", EMBEDDINGS_DOOR, aliases=("/embeddings",)),
     Route("GET", "/v1/models", Edge.models, "List models", aliases=("/models", f"{BETA}/models"), key_headers=KEY_HEADERS),
     Route("GET", "/v1/models/{id}", Edge.model, "Describe a model", aliases=("/models/{id}", GEMINI), key_headers=KEY_HEADERS),
-    Route(
-        "POST",
+    posted(
         GEMINI,
-        Edge.gemini,
         "Generate content as Gemini's API does",
-        media_type=JSON_TYPE,
-        body_bytes_max=None,
+        GEMINI_DOOR,
+        handler=Edge.gemini,
         aliases=("/v1/models/{id}",),
-        door=GEMINI_DOOR,
         key_headers=(KEY_HEADER,),
     ),
-    Route(
-        "POST",
-        MESSAGES,
-        Edge.call,
-        "Create a message",
-        media_type=JSON_TYPE,
-        body_bytes_max=None,
-        door=MESSAGES_DOOR,
-        heard=heard,
-        key_headers=(API_KEY,),
-    ),
-    Route(
-        "POST",
-        f"{MESSAGES}/count_tokens",
-        Edge.count,
-        "Count the tokens of a message",
-        media_type=JSON_TYPE,
-        body_bytes_max=None,
-        door=MESSAGES_DOOR,
-        key_headers=(API_KEY,),
-    ),
+    posted(MESSAGES, "Create a message", MESSAGES_DOOR, heard=heard, key_headers=(API_KEY,)),
+    posted(f"{MESSAGES}/count_tokens", "Count the tokens of a message", MESSAGES_DOOR, handler=Edge.count, key_headers=(API_KEY,)),
     Route("GET", "/api/hello", Edge.hello, "Whether somebody is here", needs_key=False),
     Route("GET", "/health/live", Edge.live, "Whether the process runs", needs_key=False, aliases=("/health",)),
     Route("GET", "/health/ready", Edge.ready, "Whether new calls are wanted", needs_key=False),

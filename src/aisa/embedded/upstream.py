@@ -7,7 +7,7 @@ streams, tools, limits and log-probabilities, and what it says is only what few 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Generator, Iterator, Mapping
+from collections.abc import Callable, Generator, Iterator, Mapping
 
 import msgspec
 
@@ -15,9 +15,15 @@ from aisa.clock import Chance, WallClock
 from aisa.embedded.answer import Completion
 from aisa.embedded.model import shipped_model
 from aisa.embedded.request import Refusal
+from aisa.embedded.vectors import embeddings
+from aisa.embedded.vocabulary import Vocabulary
+from aisa.errors import ApiError
 from aisa.providers.port import UpstreamRequest
 
-PATH = "/chat/completions"
+CHAT = "/chat/completions"
+#: What it does beside chat: makes an answer of a request, and yields the tokens that were read on the way.
+TASKS: Mapping[str, Callable[[object, Vocabulary], Generator[int, None, dict[str, object]]]] = {"/embeddings": embeddings}
+PATHS = (CHAT, *TASKS)
 READ_BYTES_MAX = 65_536  # of one read, as the port promises
 TURN_BYTES_MAX = 16_384  # written before the event loop gets a turn: log-probabilities of the whole vocabulary take long
 TURN_TOKENS_MAX = 32  # likewise; some two milliseconds
@@ -109,12 +115,14 @@ class EmbeddedUpstream:
         self._chance = chance
 
     async def ask(self, request: UpstreamRequest) -> EmbeddedAnswer:
-        """Answer a POST to `/chat/completions`. Never raises UpstreamFailed; what cannot be done is a status 400."""
-        pace = Pace(self._tokens_per_second)
-        if request.path.partition("?")[0] != PATH:
+        """Answer a POST to one of its paths. Never raises UpstreamFailed; what cannot be done is a status 400."""
+        pace, path = Pace(self._tokens_per_second), request.path.partition("?")[0]
+        if path not in PATHS:
             return refusal(404, Refusal(f"Invalid URL (POST {request.path})", None, None), pace)
         try:
             body: object = msgspec.json.decode(request.body)
+            if path != CHAT:
+                return await answered(TASKS[path](body, shipped_model().vocabulary))
             completion = Completion(body, model=shipped_model(), chance=self._chance, created=int(self._wall_clock()))
         except msgspec.DecodeError as error:
             return refusal(400, Refusal(f"The body is not valid JSON: {error}.", None, None), pace)
@@ -124,6 +132,16 @@ class EmbeddedUpstream:
             return EmbeddedAnswer(200, "text/event-stream; charset=utf-8", events=events_of(completion), pace=pace)
         whole = await drive(completion.whole(), pace)
         return EmbeddedAnswer(200, "application/json", body=msgspec.json.encode(whole), pace=pace)
+
+
+async def answered(steps: Generator[int, None, dict[str, object]]) -> EmbeddedAnswer:
+    """Return the answer of a task, for which nothing is written and which therefore has no pace. Raises Refusal."""
+    pace = Pace(0)
+    try:
+        whole = await drive(steps, pace)
+    except ApiError as error:
+        raise Refusal(error.message, error.param, None) from None
+    return EmbeddedAnswer(200, "application/json", body=msgspec.json.encode(whole), pace=pace)
 
 
 def events_of(completion: Completion) -> Iterator[tuple[bytes, int]]:

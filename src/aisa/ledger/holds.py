@@ -105,6 +105,8 @@ def output_price(prices: UnitPrices | None, input_tokens: int) -> Nanos:
 
 def explained(refusal: ApiError, hold: Hold, request: Request) -> ApiError:
     """Return the refusal of a hold with what of it is for the output, why that much, and how it becomes less."""
+    if not hold.tokens:
+        return ApiError(refusal.code, f"{refusal.message} It is for the input alone.", should_retry=False)
     name = request.bound_name
     remedy = f"A smaller `{name}` lowers it" if request.max_tokens else f"`{name}` lowers it"
     if not request.stream and hold.tokens > HELD_OUTPUT_TOKENS and not request.bounds_reasoning:

@@ -6,6 +6,7 @@ A tokenizer is an extra, loaded once at the start (`tokenizers/`) and never on t
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
+from functools import partial
 from types import MappingProxyType
 
 from aisa.config.schema import Config, Model, Vendor
@@ -94,19 +95,23 @@ class AskedOf:
 
 
 def input_of(chat: ChatRequest, target: Target) -> tuple[int, str]:
-    """Return the tokens of a request that no vendor has counted, and what the count is worth.
+    """Return the tokens of a request that no vendor has counted, and what the count is worth."""
+    return counted(content_of(chat), partial(beginning, chat), target)
+
+
+def counted(content: Content, begin: Callable[[int], str], target: Target) -> tuple[int, str]:
+    """Return the tokens of an input that no vendor has counted, and what the count is worth.
 
     A tokenizer is given the beginning of a long text, and the rest is taken to be like it: it must not keep other calls waiting.
     """
-    content = content_of(chat)
     tokenizer = target.measure.tokenizer
     if tokenizer is None or not content.text_bytes:
         return input_tokens(content, target.model, target.context_window), ESTIMATED
-    tried = beginning(chat, TRIED_CHARACTERS_MAX)
+    tried = begin(TRIED_CHARACTERS_MAX)
     size = text_bytes(tried)
     whole = size == content.text_bytes
     text_tokens = tokenizer.count(tried) if whole else -(-tokenizer.count(tried) * content.text_bytes // max(1, size))
-    exact = whole and content == Content(size)
+    exact = whole and content == Content(size, windows=content.windows)
     return input_tokens(content, target.model, target.context_window, text_tokens=text_tokens), COUNTED if exact else ESTIMATED
 
 

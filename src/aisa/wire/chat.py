@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
-from typing import Annotated, Any
+from typing import Annotated, Any, ClassVar
 
 import msgspec
 from msgspec import Meta, Raw
@@ -123,6 +123,8 @@ class ChatRequest(msgspec.Struct):
     stream: bool
     include_usage: bool
 
+    task: ClassVar[str] = ""
+
     @property
     def max_tokens(self) -> int | None:
         """The client's bound on output tokens, None if it gave none or one below 1, which means none."""
@@ -163,6 +165,11 @@ class ChatRequest(msgspec.Struct):
         """Return the service tier that is asked for, nothing for the usual one, and the member that asks."""
         tier, speed = self.known.service_tier, self.fields.get("speed")
         return ("", "") if tier is None and speed is None else tier_asked(tier, speed)
+
+    @property
+    def chat(self) -> ChatRequest:
+        """The request itself, which is the form that all others are brought to."""
+        return self
 
     def as_chat(self) -> ChatRequest:
         """Return itself."""

@@ -37,10 +37,11 @@ class Content(msgspec.Struct, frozen=True):
     pictures: tuple[Picture, ...] = ()
     sound_seconds: float = 0.0
     pages: int = 0
+    windows: int = 1  # how many context windows it may fill: one for each text that the model reads by itself
 
 
 def input_tokens(content: Content, model: str, window: int | None = None, *, text_tokens: int | None = None) -> int:
-    """Return the tokens of an input: rounded up once, and never more than fit the model's context window.
+    """Return the tokens of an input: rounded up once, and never more than fit the model's context window, or its windows.
 
     `text_tokens` are those of its text, where somebody could count them.
     """
@@ -49,7 +50,7 @@ def input_tokens(content: Content, model: str, window: int | None = None, *, tex
         per_second = 32 if "gemini" in model else SOUND_TOKENS_PER_SECOND
         tokens += sum([picture_tokens(picture, model) for picture in content.pictures])
         tokens += ceil(content.sound_seconds * per_second) + content.pages * PAGE_TOKENS
-    return tokens if window is None else min(tokens, window)
+    return tokens if window is None else min(tokens, window * content.windows)
 
 
 def picture_tokens(picture: Picture, model: str) -> int:

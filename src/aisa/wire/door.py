@@ -26,13 +26,18 @@ class Request(Protocol):
         ...
 
     @property
+    def task(self) -> str:
+        """What is to be done, which says whose dialects write it: nothing for a conversation, else the task's name with a slash behind."""
+        ...
+
+    @property
     def stream(self) -> bool:
         """True if the answer is to come as it is made."""
         ...
 
     @property
     def choices(self) -> int:
-        """How many answers are wanted."""
+        """How many answers are wanted; 0 where nothing is written, and output therefore costs nothing."""
         ...
 
     @property
@@ -61,6 +66,11 @@ class Request(Protocol):
 
     def tier(self) -> tuple[str, str]:
         """Return the service tier that is asked for, nothing for the usual one, and the field that asks."""
+        ...
+
+    @property
+    def chat(self) -> ChatRequest | None:
+        """What of it chat completions can say, by which its cost is foreseen; None of what is no conversation."""
         ...
 
     def as_chat(self) -> ChatRequest:

@@ -59,6 +59,7 @@ REQUEST = Shape(
 class GeminiRequest:
     """A valid request; implements `wire.door.Request`. `body` is the client's own, for a vendor of the same protocol."""
 
+    task = ""
     bound_name = "generationConfig.maxOutputTokens"
 
     def __init__(self, tree: Tree, body: bytes, model: str, *, stream: bool) -> None:
@@ -68,17 +69,17 @@ class GeminiRequest:
         self.body_bytes = len(body)
         self.model = model[: MODEL_NAME_CHARACTERS_MAX + 1]
         self.stream = stream
-        self._chat = chat_of(chat_tree(tree, self.model, stream=stream), len(body))
+        self.chat = chat_of(chat_tree(tree, self.model, stream=stream), len(body))
 
     @property
     def choices(self) -> int:
         """How many answers are wanted."""
-        return self._chat.choices
+        return self.chat.choices
 
     @property
     def max_tokens(self) -> int | None:
         """The client's bound on output tokens, None if it gave none."""
-        return self._chat.max_tokens
+        return self.chat.max_tokens
 
     @property
     def bounds_reasoning(self) -> bool:
@@ -91,7 +92,7 @@ class GeminiRequest:
 
     def wishes(self) -> Iterator[Wish]:
         """Yield what is asked of the model that its entry may limit."""
-        known = self._chat.known
+        known = self.chat.known
         yield Wish("generationConfig.logprobs", "max_top_logprobs", known.top_logprobs)
         yield Wish("generationConfig.candidateCount", "max_n", known.n)
         yield Wish("generationConfig.stopSequences", "max_stop_sequences", len(list_at(self._config, "stopSequences")), listed=True)
@@ -110,7 +111,7 @@ class GeminiRequest:
 
     def as_chat(self) -> ChatRequest:
         """Return the chat completion that this comes to."""
-        return self._chat
+        return self.chat
 
 
 def parse_gemini(body: bytes, model: str, *, stream: bool) -> GeminiRequest:

@@ -58,7 +58,7 @@ class KnownMessages(msgspec.Struct):
 class MessagesRequest:
     """A valid request; implements `wire.door.Request`. `betas` and `version` are what its headers said."""
 
-    choices, bounds_reasoning, bound_name = 1, True, "max_tokens"
+    task, choices, bounds_reasoning, bound_name = "", 1, True, "max_tokens"
 
     def __init__(self, body: bytes, betas: tuple[str, ...] = (), version: str = "") -> None:
         """Raises ApiError json_parse_error, missing_parameter, invalid_parameter_type, invalid_request."""
@@ -99,8 +99,9 @@ class MessagesRequest:
 
     def as_chat(self) -> ChatRequest:
         """Return the request in the words of chat completions."""
-        return self._chat
+        return self.chat
 
     @cached_property
-    def _chat(self) -> ChatRequest:
+    def chat(self) -> ChatRequest:
+        """The request in the words of chat completions."""
         return parse_chat(msgspec.json.encode(as_chat_fields(self.tree)))

@@ -98,6 +98,7 @@ class ResponsesRequest:
     `chat` is what of it chat completions can say, `lost` what of it they cannot.
     """
 
+    task = ""
     choices = 1
     bound_name = "max_output_tokens"
 

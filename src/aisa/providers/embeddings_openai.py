@@ -1,0 +1,119 @@
+"""Embeddings as OpenAI and everyone compatible with it makes them. Sans-IO, and knows no vendor by name.
+
+A vendor's vectors pass in its own bytes, one for each text and in their order; where it heeds another encoding than was asked for, they
+are written anew.
+"""
+
+from __future__ import annotations
+
+import struct
+from collections.abc import Sequence
+from math import isfinite
+
+import msgspec
+from msgspec import Raw
+
+from aisa.answer import Part, Piece
+from aisa.providers.openai import read_failure
+from aisa.providers.port import UpstreamRequest
+from aisa.providers.shape import Decoder, Target
+from aisa.providers.whole_document import WholeDocument, in_order
+from aisa.wire.door import Request
+from aisa.wire.embeddings import BASE64, EmbeddingsRequest, no_conversation
+from aisa.wire.embeddings_door import WRITTEN, base64_of
+from aisa.wire.model_name import shown_name
+from aisa.wire.trees import text_or_none
+from aisa.wire.usage_report import with_cost
+from aisa.wire.vendor_error import Unintelligible
+
+__all__ = ["NAME", "decoder", "read_failure", "to_upstream"]
+
+NAME: str = "embeddings/openai"
+FLOAT_BYTES = 4
+ITEMS = msgspec.json.Decoder(list[dict[str, Raw]])
+NUMBERS = msgspec.json.Decoder(list[float])
+IN_NUMBERS = b"0123456789+-.eE, \t\r\n"
+
+
+def asked(request: Request) -> EmbeddingsRequest:
+    """Return a request for embeddings. Raises UpstreamFailed for any other."""
+    if not isinstance(request, EmbeddingsRequest):
+        raise no_conversation("This call")
+    return request
+
+
+def post(path: str, fields: object, target: Target) -> UpstreamRequest:
+    """Write a request for a document."""
+    headers = (("content-type", "application/json"), ("accept", "application/json"), *target.headers)
+    return UpstreamRequest(path=path, headers=headers, body=msgspec.json.encode(fields))
+
+
+def to_upstream(request: Request, target: Target) -> UpstreamRequest:
+    """Write the request: the client's own members, with the vendor's model name."""
+    return post("/embeddings", {**asked(request).fields, "model": target.model}, target)
+
+
+def decoder(request: Request, target: Target, *, call_id: str, created: int, protocol: str) -> Decoder:
+    """Return what reads the answer."""
+    del call_id, created, protocol  # nothing in it has an id or a time, and there is one door
+    return Vectors(asked(request), target)
+
+
+class Vectors(WholeDocument):
+    """Reads the document."""
+
+    def __init__(self, request: EmbeddingsRequest, target: Target) -> None:
+        super().__init__(request, target)
+        self._request = request
+        self._members: dict[str, Raw] = {}
+
+    def _take(self, members: dict[str, Raw]) -> None:
+        items = ITEMS.decode(members["data"])
+        places = [position if (index := item.get("index")) is None else whole(index) for position, item in enumerate(items)]
+        order = in_order(places, len(self._request.texts))
+        vectors = [as_asked(item.get("embedding", Raw(b"null")), self._request.encoding) for item in items]
+        same = all(vector is item.get("embedding") for vector, item in zip(vectors, items, strict=True))
+        if not same or order != list(range(len(items))):
+            written = [{**items[at], "object": "embedding", "index": place, "embedding": vectors[at]} for place, at in enumerate(order)]
+            members["data"] = Raw(msgspec.json.encode(written))
+        model: object = msgspec.json.decode(members.get("model", b"null"))
+        self.answered = text_or_none(model) or ""
+        shown = self._target.public or shown_name(model, self._request.model)
+        self._report.take(msgspec.json.decode(members.get("usage", b"null")))
+        self._members = {**members, "object": Raw(b'"list"'), "model": Raw(msgspec.json.encode(shown))}
+
+    def closing(self, cost_usd: str | None) -> Sequence[Part]:
+        """Return the document with its usage and what it cost."""
+        usage = {name: count for name, count in self._report.document(self._usage).items() if name != WRITTEN}
+        return [Piece(msgspec.json.encode({**self._members, "usage": with_cost(usage, cost_usd)}), 0)]
+
+
+def whole(index: Raw) -> int:
+    """Return a place. Raises ValueError for what is none."""
+    return msgspec.json.decode(index, type=int)
+
+
+def as_asked(vector: Raw, encoding: str) -> Raw:
+    """Return a vector as it came if it has the encoding that was asked for, else written in that. Raises what decoders raise."""
+    data = bytes(vector)
+    if data[:1] == b'"':
+        packed = msgspec.json.decode(data, type=bytes)
+        if not packed or len(packed) % FLOAT_BYTES:
+            raise Unintelligible("a vector that is no whole number of floats")
+        numbers = struct.unpack(f"<{len(packed) // FLOAT_BYTES}f", packed)
+        if not all(map(isfinite, numbers)):
+            raise Unintelligible("a vector with what is no number")
+        return vector if encoding == BASE64 else Raw(msgspec.json.encode(numbers))
+    if encoding == BASE64:
+        return Raw(msgspec.json.encode(base64_of(numbers_in(data))))
+    if data.translate(None, IN_NUMBERS) != b"[]" or not data.strip(b"[] \t\r\n"):
+        raise Unintelligible("a vector that is no list of numbers")
+    return vector
+
+
+def numbers_in(data: bytes) -> list[float]:
+    """Return the numbers of a vector, at least one. Raises what decoders raise."""
+    numbers = NUMBERS.decode(data)
+    if not numbers:
+        raise Unintelligible("an empty vector")
+    return numbers

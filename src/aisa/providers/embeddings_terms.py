@@ -1,0 +1,34 @@
+"""What dialects of embeddings say in different words: what a text is for. And what none but OpenAI's takes. Knows no vendor's answer."""
+
+from __future__ import annotations
+
+from aisa.providers.concessions import Concessions
+from aisa.wire.embeddings import EmbeddingsRequest
+
+QUERY, DOCUMENT, CLASSES, CLUSTERS = "query", "document", "classification", "clustering"
+#: What clients write in `input_type` -> what it means.
+PURPOSES = {
+    "query": QUERY,
+    "search_query": QUERY,
+    "retrieval_query": QUERY,
+    "document": DOCUMENT,
+    "passage": DOCUMENT,
+    "search_document": DOCUMENT,
+    "retrieval_document": DOCUMENT,
+    "classification": CLASSES,
+    "clustering": CLUSTERS,
+}
+
+
+def purpose_of(request: EmbeddingsRequest) -> str:
+    """Return what the texts are for, nothing if the client does not say it in a word that is known."""
+    return PURPOSES.get((request.known.input_type or "").lower(), "")
+
+
+def only_texts(request: EmbeddingsRequest, concessions: Concessions) -> list[str]:
+    """Return the texts. Raises UpstreamFailed if some are given as tokens, whose tokenizer only the client knows."""
+    texts = [text for text in request.texts if isinstance(text, str)]
+    if len(texts) != len(request.texts):
+        why = "it takes text and no ids of tokens; have your client send text (LangChain: check_embedding_ctx_length=False)"
+        raise concessions.refusal("input", why)
+    return texts

@@ -1,0 +1,72 @@
+"""Which module writes what in which dialect: a table by the task of a request and the dialect of its target. Decides nothing else."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from types import MappingProxyType
+
+from aisa.errors import UpstreamFailed
+from aisa.providers import (
+    anthropic,
+    cohere,
+    embeddings_cohere,
+    embeddings_gemini,
+    embeddings_mistral,
+    embeddings_openai,
+    gemini,
+    mistral,
+    openai,
+    responses,
+)
+from aisa.providers.blame import unreadable
+from aisa.providers.concessions import refused
+from aisa.providers.port import UpstreamRequest
+from aisa.providers.shape import Asked, Decoder, Dialect, Target
+from aisa.wire.door import Request
+from aisa.wire.embeddings import TASK as EMBEDDINGS
+
+
+class NotOffered:
+    """The dialect of vendors that do not do a task at all, so that another target is asked; implements `shape.Dialect`."""
+
+    NAME = "none"
+
+    def __init__(self, what: str) -> None:
+        self._what = what
+
+    def to_upstream(self, request: Request, target: Target) -> UpstreamRequest:
+        """Raises UpstreamFailed."""
+        raise self._refusal(request, target)
+
+    def decoder(self, request: Request, target: Target, *, call_id: str, created: int, protocol: str) -> Decoder:
+        """Raises UpstreamFailed: nothing was asked."""
+        raise self._refusal(request, target)
+
+    def read_failure(self, status: int, headers: Mapping[str, str], body: bytes, *, target: Target, asked: Asked) -> UpstreamFailed:
+        """Return a failure: nothing was asked."""
+        return unreadable(target, f"status {status} of what was not asked")
+
+    def _refusal(self, request: Request, target: Target) -> UpstreamFailed:
+        message = f"The vendor '{target.vendor}' of the model '{request.model}' {self._what}."
+        return refused("unsupported_parameter", message, param="model")
+
+
+NO_EMBEDDINGS = NotOffered("makes no embeddings")
+
+#: `Request.task` and behind it the name of a dialect -> what writes the one in the other.
+DIALECTS: Mapping[str, Dialect] = MappingProxyType(
+    {
+        "anthropic": anthropic,
+        "cohere": cohere,
+        "gemini": gemini,
+        "mistral": mistral,
+        "openai": openai,
+        "responses": responses,
+        f"{EMBEDDINGS}anthropic": NO_EMBEDDINGS,
+        f"{EMBEDDINGS}cohere": embeddings_cohere,
+        f"{EMBEDDINGS}gemini": embeddings_gemini,
+        f"{EMBEDDINGS}mistral": embeddings_mistral,
+        f"{EMBEDDINGS}openai": embeddings_openai,
+        f"{EMBEDDINGS}responses": embeddings_openai,
+    }
+)

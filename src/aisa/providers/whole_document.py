@@ -1,0 +1,145 @@
+"""Reads answers that are one document and no conversation: vectors, rankings. What is in one, its dialect says. Sans-IO."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Sequence
+from typing import Protocol
+
+import msgspec
+from msgspec import Raw
+
+from aisa.answer import Part, Told
+from aisa.errors import UpstreamFailed
+from aisa.providers.blame import blame_for, unreadable
+from aisa.providers.counting import INPUT_TOKENS_MAX, counted
+from aisa.providers.shape import Target
+from aisa.usage import REPORTED, Usage, Way
+from aisa.wire.content import Content
+from aisa.wire.door import Request
+from aisa.wire.trees import Tree
+from aisa.wire.usage_report import Shown, UsageReport
+from aisa.wire.vendor_cost import vendor_cost
+from aisa.wire.vendor_error import Unintelligible, VendorError, error_in
+
+MEMBERS = msgspec.json.Decoder(dict[str, Raw])
+NOT_READABLE = (msgspec.DecodeError, UnicodeDecodeError, RecursionError, ValueError)
+NOTHING_WRITTEN = Shown(0, 0, Way(source=REPORTED), 0)  # that no output was made needs no report
+
+
+class TextsRequest(Request, Protocol):
+    """A request with texts to be read, for which nothing is written."""
+
+    def content(self) -> Content:
+        """Return what there is to read."""
+        ...
+
+    def beginning(self, characters_max: int) -> str:
+        """Return the beginning of it."""
+        ...
+
+
+class AskedOfTexts:
+    """What the bill needs to know of such a request; implements `wire.usage_report.Asked`."""
+
+    output_tokens_max = 0
+
+    def __init__(self, request: TextsRequest, target: Target) -> None:
+        self._request = request
+        self._target = target
+        self._content = request.content()
+        self._input: tuple[int, str] | None = None
+        self.input_tokens_max = (target.context_window or INPUT_TOKENS_MAX) * self._content.windows
+
+    def input(self) -> tuple[int, str]:
+        """Return the tokens of the texts, counted once, and what the count is worth."""
+        if self._input is None:
+            self._input = counted(self._content, self._request.beginning, self._target)
+        return self._input
+
+    def lifetime(self) -> str:
+        """Return nothing: no cache is written."""
+        return ""
+
+
+class WholeDocument(ABC):
+    """One document; implements `shape.Decoder`. A dialect's own says in `_take` what its members mean."""
+
+    # What such documents never change stands here.
+    done = False
+    failure: UpstreamFailed | None = None
+    tokens = reasoning_shown = choices_made = 0
+    finished = certain = False
+    finishing = held_bytes = 0
+    unknown: Sequence[str] = ()
+    tier: str | None = None
+    answered = ""  # the model that the vendor names
+    content_name = "data"  # the member without which there is no answer
+
+    def __init__(self, request: TextsRequest, target: Target) -> None:
+        self._asked = AskedOfTexts(request, target)
+        self._target = target
+        self._report = UsageReport()
+        self._usage = Usage()
+        self._parts: list[bytes] = []
+
+    def feed(self, data: bytes) -> Sequence[Part]:
+        """Take the next bytes of the vendor's body."""
+        self._parts.append(data)
+        self.held_bytes += len(data)
+        if self.held_bytes > self._target.answer_bytes_max:
+            self.failure = unreadable(self._target, "a document over the size limit")
+        return []
+
+    def end(self) -> Sequence[Part]:
+        """Take the end of the vendor's body."""
+        body, self._parts = b"".join(self._parts), []
+        try:
+            members = MEMBERS.decode(body)
+            refuse_failure(members, self.content_name)
+            self._take(members)
+        except VendorError as error:
+            self.failure = blame_for(error, self._target)
+        except NOT_READABLE:
+            self.failure = unreadable(self._target, f"a document without {self.content_name} that can be read")
+        else:
+            self._usage = self._report.usage(NOTHING_WRITTEN, self._asked)
+            self.done = True
+        return []
+
+    def usage(self) -> Usage:
+        """Return the tokens: reported, else counted."""
+        return self._usage
+
+    def told(self) -> Told:
+        """Return what the answer says of itself."""
+        return Told(None, self.answered, vendor_cost(self._report.fields))
+
+    def usage_fault(self, usage: Usage) -> str:
+        """Say what is wrong with the vendor's report."""
+        return self._report.fault(usage)
+
+    @abstractmethod
+    def closing(self, cost_usd: str | None) -> Sequence[Part]:
+        """Return the document, or what it says."""
+
+    @abstractmethod
+    def _take(self, members: dict[str, Raw]) -> None:
+        """Take the members of the document. Raises VendorError where they are no answer, what a decoder raises where they are no JSON."""
+
+
+def refuse_failure(members: dict[str, Raw], content: str) -> None:
+    """Raise VendorError if a document is, or carries, a failure, or lacks its content."""
+    known: Tree = {name: msgspec.json.decode(value) for name, value in members.items() if name != content}
+    report = error_in(known | {"choices": ()} if content in members else known)
+    if report is not None:
+        raise VendorError(report)
+    if content not in members:
+        raise Unintelligible(f"an answer without {content}")
+
+
+def in_order(places: list[int], count: int) -> list[int]:
+    """Return at which positions the entries for 0, 1, 2 ... stand. Raises Unintelligible unless there is one for each of so many texts."""
+    if sorted(places) != list(range(count)):
+        raise Unintelligible(f"{len(places)} entries for {count} texts")
+    return sorted(range(count), key=places.__getitem__)

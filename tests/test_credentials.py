@@ -11,8 +11,8 @@ from aisa.credentials.expiring import AHEAD_SECONDS_MAX, AHEAD_SHARE, FETCH_SECO
 from aisa.credentials.rules import Proof
 from aisa.errors import UpstreamFailed
 from aisa.http.pool import HttpUpstream
-from aisa.routing import vendor_target
 from aisa.testing.clock import run_virtual
+from aisa.vendor_targets import vendor_target
 from http_client_rig import OK, Connection, FakeVendor, call, cancelled, post
 
 ASKED = post()

@@ -105,7 +105,7 @@ def test_a_model_outside_the_keys_list_is_refused() -> None:
     assert targets(NAMED, "fast", key=key) == ["a/x", "b/y"]
     for name in ("GLM-5", "a/x", "embedded/tiny"):
         assert refusal(NAMED, name, key=key).code == "model_not_allowed"
-    assert list(visible(Routes(NAMED), key)) == ["fast"]
+    assert [entry.name for entry in visible(Routes(NAMED), key)] == ["fast"]
 
 
 LIMITED = Config(vendors=VENDORS, models={"small": Model(to=("a/x",), max_output_tokens=100, max_top_logprobs=20)})

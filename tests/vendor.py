@@ -250,9 +250,14 @@ SCRIPTS: dict[str, Script] = {
 
 
 class ScriptedVendor:
-    """The vendor, running while the context is open. Keeps every request and every connection, in the order in which they came."""
+    """The vendor, running while the context is open. Keeps every request and every connection, in the order in which they came.
 
-    def __init__(self) -> None:
+    `models` is what it lists, None if it has no list; `listed` how often it was asked for that.
+    """
+
+    def __init__(self, models: tuple[str, ...] | None = None) -> None:
+        self.models = models
+        self.listed = 0
         self.requests: list[Asked] = []
         self.connections: list[Connection] = []
         self.url = ""
@@ -314,6 +319,11 @@ class ScriptedVendor:
         head = (await reader.readuntil(b"\r\n\r\n")).decode("latin-1")
         lines = (line.partition(": ") for line in head.split("\r\n")[1:-2])
         headers = {name.lower(): value for name, _, value in lines}
+        if head.startswith("GET "):
+            self.listed += 1
+            listing = Asked(headers, {}, reader, writer)
+            listing.document(404 if self.models is None else 200, {"data": [{"id": name} for name in self.models or ()]})
+            return
         asked = Asked(headers, json.loads(await reader.readexactly(int(headers["content-length"]))), reader, writer)
         asked.times += len(self.asked(asked.model))
         with self._arrived:

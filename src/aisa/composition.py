@@ -26,6 +26,7 @@ from aisa.http.descriptors import clients_that_fit, raise_limit
 from aisa.ids import CallIds
 from aisa.keys.rules import window_end, window_start
 from aisa.keys.store import KeyStore
+from aisa.known_models import Known, nothing_listed
 from aisa.large_events import LargeEvents
 from aisa.ledger.journal import Journal
 from aisa.ledger.live_ledger import LiveLedger
@@ -62,10 +63,13 @@ def tokenizers_in(config: Config) -> Mapping[str, Tokenizer]:
         raise ConfigErrors([Problem(failure.where, str(failure), "Correct it, or leave it out.")], config) from failure
 
 
-def routes_of(config: Config, store: LedgerStore, writer: Writer, *, tokenizers: Mapping[str, Tokenizer] | None = None) -> Routes:
+def routes_of(
+    config: Config, store: LedgerStore, writer: Writer, *, known: Known, tokenizers: Mapping[str, Tokenizer] | None = None
+) -> Routes:
     """Return a configuration's models, with what was learned of them; loads its tokenizers if they are not given. Raises ConfigErrors."""
     counting = Counting(tokenizers_in(config) if tokenizers is None else tokenizers, store.known_answers(), writer.keep_answers)
-    return Routes(config, price_look_up(config), counting)
+    known = msgspec.structs.replace(known, catalogued=names_look_up(config))
+    return Routes(config, price_look_up(config), counting, known=known)
 
 
 def seal_key(config: Config) -> bytes:
@@ -188,7 +192,7 @@ def price_look_up(config: Config) -> LookUp:
     The catalogue is imported, in 0.3 s and 30 MiB, only if it can know one of the vendors.
     """
     built_in: LookUp = unlisted
-    if any(may_be_listed(name, vendor.base_url) for name, vendor in config.vendors.items()):
+    if has_listed_vendors(config):
         from aisa.prices.catalogue import catalogue_price
 
         built_in = catalogue_price
@@ -200,3 +204,17 @@ def price_look_up(config: Config) -> LookUp:
 
 
 PRICE_FILE_REMEDY = "Name a list in the format of LiteLLM's model_prices_and_context_window.json, or remove the line."
+
+
+def has_listed_vendors(config: Config) -> bool:
+    """Say whether the catalogue can know one of the vendors."""
+    return any(may_be_listed(name, vendor.base_url) for name, vendor in config.vendors.items())
+
+
+def names_look_up(config: Config) -> Callable[[str, str], tuple[str, ...]]:
+    """Return what asks the catalogue for a vendor's models, as `price_look_up` does for prices."""
+    if not has_listed_vendors(config):
+        return nothing_listed
+    from aisa.prices.catalogue import catalogue_names
+
+    return catalogue_names

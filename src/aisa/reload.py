@@ -25,6 +25,8 @@ from aisa.facts import Fact, ServerNotice
 from aisa.http.names import Names
 from aisa.http.pool import HttpUpstream
 from aisa.http.server import HttpServer, tls_context
+from aisa.known_models import Known
+from aisa.model_lists import ModelLists
 from aisa.routing import Routes
 
 #: What a process has from its start to its end.
@@ -43,7 +45,16 @@ class Parts(msgspec.Struct):
     server: HttpServer
     pools: dict[str, HttpUpstream]
     names: Names
+    lists: ModelLists
     retired: list[HttpUpstream] = []
+
+    async def learn_models(self, known: Known) -> None:
+        """Route by what is known of vendors' models from now on. They are made in a thread, and anew if swapped meanwhile."""
+        made_of = routes = None
+        while made_of is not self.dependencies.routes or routes is None:
+            made_of = self.dependencies.routes
+            routes = await asyncio.to_thread(made_of.knowing, known)
+        self.dependencies.routes = routes
 
 
 class Prepared(NamedTuple):
@@ -134,6 +145,7 @@ class Reload:
         parts.admin.limits = config.limits
         kept = {name: getattr(parts.server.settings, name) for name in KEPT_OF_SERVER}  # as it has them, not as they were once written
         parts.server.configure(msgspec.structs.replace(config.server, **kept), prepared.tls)
+        parts.lists.follow(config, parts.pools, parts.learn_models)
         self.config = config
         return Swapped([path for path in changed if path not in lasting], lasting)
 

@@ -2,18 +2,19 @@
 
 from __future__ import annotations
 
-import difflib
-from collections.abc import Callable, Iterable, Mapping
-from functools import lru_cache, partial
+from collections.abc import Callable
+from contextlib import suppress
+from functools import cached_property, lru_cache, partial
 
 import msgspec
 
 from aisa.clock import Chance
-from aisa.config.schema import Config, Model, Vendor
+from aisa.config.schema import Config, Model
 from aisa.config.schema import Target as TargetSetting
 from aisa.errors import ApiError
 from aisa.health import Health
 from aisa.keys.rules import Key
+from aisa.known_models import NOTHING_KNOWN, Known, KnownModels, ambiguous, nearest, unknown_model
 from aisa.model_limits import check_limits, has_limits
 from aisa.money import Nanos
 from aisa.names import MODEL_NAME_CHARACTERS_MAX
@@ -22,6 +23,7 @@ from aisa.prices.rules import BEGINNING, CATALOGUE, LookUp, Price, PriceList, Te
 from aisa.pricing import unit_prices
 from aisa.providers.counting import Counting
 from aisa.providers.shape import Target
+from aisa.vendor_targets import vendor_target
 from aisa.wire.door import Request
 from aisa.wire.kinds_asked import kinds_asked
 
@@ -29,8 +31,8 @@ EMBEDDED = "embedded"
 TINY = "embedded/tiny"
 TINY_CONTEXT_TOKENS = 131_072
 OWN_PREFIX = "aisa/"
-SUGGESTIONS_MAX = 3
 ALLOWED_SHOWN_MAX = 20  # names of an allow-list in an error
+OFFERED_MAX = 2_000  # models of a vendor that are listed; the longest list has some 700
 NAMES_KEPT_MAX = 1_000  # outside the configuration, with their prices; real ones are fewer, and made-up ones push each other out
 FREE = PriceList((Term(Price(unit_prices({}), "the embedded model is free")),))
 
@@ -127,23 +129,29 @@ class Routes:
     """The models of one configuration.
 
     `look_up` asks the price catalogue about a model that the configuration has no price for. None is for tests of other things: then no
-    model needs a price. `counting` says how the text of each target is counted.
+    model needs a price. `counting` says how the text of each target is counted, `known` which models the vendors have.
     """
 
-    def __init__(self, config: Config, look_up: LookUp | None = None, counting: Counting | None = None) -> None:
+    def __init__(
+        self, config: Config, look_up: LookUp | None = None, counting: Counting | None = None, *, known: Known = NOTHING_KNOWN
+    ) -> None:
+        self._config = config
         self._vendors = config.vendors
         self._look_up = look_up or unlisted
+        self._known = known
         self._prices_needed = look_up is not None
         self._listed = lru_cache(NAMES_KEPT_MAX)(self._both_listed)
         self._counting = counting or Counting()
         self._kept = lru_cache(NAMES_KEPT_MAX)(self._direct)
         self._targets = {name: vendor_target(name, config) for name in config.vendors}
+        self.models = KnownModels(config, known, self._is_catalogued, usable=self._is_usable)
         if config.embedded.enabled != "never":
             self._targets[EMBEDDED] = Target(EMBEDDED, "", "openai")
         self._entries: dict[str, Entry] = {}
         for name, setting in config.models.items():
             self._entries[name] = self._entry(name, setting if isinstance(setting, Model) else Model(to=setting))
-        if EMBEDDED in self._targets:
+        self._fenced = config.models_only
+        if EMBEDDED in self._targets and not self._fenced:
             self._entries.setdefault(TINY, self._entry(TINY, Model(to=(TINY,), context_window=TINY_CONTEXT_TOKENS)))
         #: Of each configured name with one target, the plan of every call that asks for no other service tier: it depends on nothing else.
         self._fixed = {name: Plan(entry, entry.offers) for name, entry in self._entries.items() if len(entry.offers) == 1}
@@ -154,25 +162,60 @@ class Routes:
         self._bare = vendors[0] if len(vendors) == 1 and not config.models and config.embedded.enabled != "always" else None
         self._catch_all = config.embedded.enabled == "always" or (not vendors and EMBEDDED in self._targets)
 
+    def knowing(self, known: Known) -> Routes:
+        """Return the routes of the same configuration with something else known of its vendors; what was learned of answers stays."""
+        known = msgspec.structs.replace(known, catalogued=self._known.catalogued)
+        return Routes(self._config, self._look_up if self._prices_needed else None, self._counting, known=known)
+
     def names(self) -> list[str]:
         """Return the listed public names, in the configuration's order."""
         return list(self._entries)
 
     def find(self, name: str) -> Entry:
-        """Return the entry of a name: as written, else in any case, without `aisa/`, or a vendor's. Raises ApiError unknown_model."""
-        for candidate in (name, name.removeprefix(OWN_PREFIX)):
+        """Return the entry of a name: as written, else in any case, without `aisa/`, a vendor's, or one that a vendor is known to have.
+
+        Raises ApiError: unknown_model; overloaded while vendors that may have it are asked for their lists for the first time.
+        """
+        bare = name.removeprefix(OWN_PREFIX)
+        for candidate in (name, bare):
             known = candidate if candidate in self._entries else self._folded.get(candidate.casefold())
             if known is not None:
                 return self._entries[known]
             written, slash, model = candidate.partition("/")
             vendor = written if written in self._targets else self._vendors_folded.get(written.casefold())
-            if slash and model and vendor is not None:
+            if slash and model and vendor is not None and not self._fenced:
                 return self._outside(f"{vendor}/{model}", vendor, model)
+        if self._fenced:
+            raise unknown_model(name, nearest(bare, self._entries))
+        if (holder := self.models.holder(bare)) is not None:
+            return self._outside(holder.model, holder.vendor, holder.model)
         if self._bare is not None:
-            return self._outside(name, self._bare, name.removeprefix(OWN_PREFIX))
+            return self._outside(bare, self._bare, bare)
         if self._catch_all:
             return self._outside(name, EMBEDDED, name)  # it answers in the name it was asked by, and says who it is beside it
-        raise unknown_model(name, self._entries)
+        if holders := self.models.holders(bare):
+            raise ambiguous(name, [each.target for each in holders])
+        if self.models.awaited:
+            waiting = f"Whether a vendor has the model {name[:MODEL_NAME_CHARACTERS_MAX]!r} is being asked. Try again in a second."
+            raise ApiError("overloaded", waiting, param="model")
+        raise unknown_model(name, self.models.near(bare, self._entries))
+
+    @cached_property
+    def offered(self) -> tuple[Entry, ...]:
+        """What else may be called without a guess: the vendors' models that have a price or need none, in the vendors' order.
+
+        Takes up to two milliseconds each, the first time: made apart from calls, and what is learned of answers is not in them.
+        """
+        found: dict[str, Entry] = {}
+        for vendor, models in () if self._fenced else self.models.shown.items():
+            for model in models[:OFFERED_MAX]:
+                holder = self.models.holder(model)
+                name = model if holder is not None and holder.vendor == vendor else f"{vendor}/{model}"
+                if name.casefold() not in self._folded and name not in found:
+                    entry = self._entry(name, Model(to=(f"{vendor}/{model}",)), named_by_caller=True, counted=False)
+                    if not entry.unpriced:
+                        found[name] = entry
+        return tuple(found.values())
 
     def plan(self, request: Request, key: Key, chance: Chance, *, health: Health | None = None, now: float = 0.0) -> Plan:
         """Return what a call will do. `health` may move targets back at a time, in the event loop's seconds.
@@ -185,7 +228,7 @@ class Routes:
         if entry.unpriced and len(entry.unpriced) == len(entry.offers):
             raise unpriced(entry.name, entry.unpriced[0].target.vendor, entry.unpriced[0].flaw)
         if key.models is not None:
-            allow(key, entry.name)
+            self.allow(key, entry)
         if entry.limited:
             check_limits(request, entry.name, entry.settings)
         tier, member = request.tier()
@@ -209,7 +252,28 @@ class Routes:
             offers = [offers[position] for position in health.order([offer.name for offer in offers], now)]
         return Plan(entry, tuple(offers))
 
-    def _entry(self, name: str, model: Model, *, named_by_caller: bool = False) -> Entry:
+    def allow(self, key: Key, entry: Entry) -> None:
+        """Raise ApiError model_not_allowed unless the key may use the model."""
+        if key.models is not None and not self.is_allowed(key.models, entry):
+            more = len(key.models) - ALLOWED_SHOWN_MAX
+            listed = ", ".join(key.models[:ALLOWED_SHOWN_MAX]) + (f" and {more} more" if more > 0 else "")
+            raise ApiError("model_not_allowed", f"This key may not use the model '{entry.name}'. It may use: {listed}.", param="model")
+
+    def is_allowed(self, models: tuple[str, ...], entry: Entry) -> bool:
+        """Say whether an allow-list has a model: by its name or, where the configuration has none, by any that leads to the same target."""
+        allowed = {name.casefold() for name in models}
+        if entry.name.casefold() in allowed:
+            return True
+        offer = entry.offers[0]
+        if entry.name in self._entries or offer.target.vendor == EMBEDDED:
+            return False
+        if offer.name.casefold() in allowed:
+            return True
+        bare, holder = offer.target.model, self.models.holder(offer.target.model)
+        leads_there = self._bare == offer.target.vendor if holder is None else holder.vendor == offer.target.vendor
+        return leads_there and bare.casefold() in allowed and bare.casefold() not in self._folded
+
+    def _entry(self, name: str, model: Model, *, named_by_caller: bool = False, counted: bool = True) -> Entry:
         steps: list[list[tuple[Offer, int]]] = []
         weighted_before = False
         for item in model.to:
@@ -225,7 +289,7 @@ class Routes:
             listed = None if price_list is None else price_list.context_window
             target = msgspec.structs.replace(target, context_window=setting.context_window or model.context_window or listed)
             target = msgspec.structs.replace(target, output_tokens_max=model.max_output_tokens, unsupported=model.unsupported)
-            if vendor in self._vendors:
+            if vendor in self._vendors and counted:
                 measure = self._counting.measure(setting.target, self._vendors[vendor], model)
                 target = msgspec.structs.replace(target, measure=measure)
             needs, priced_by = self._needs_price(target), self._price_by(model, vendor)
@@ -265,6 +329,12 @@ class Routes:
                 found = f"as `price_as: {alias}` says, {listed.found}" if alias else listed.found
                 return PriceList(terms + listed.terms, listed.context_window, found)
         return PriceList(terms) if terms else None
+
+    def _is_catalogued(self, vendor: str, model: str) -> bool:
+        return self._catalogue(vendor, model, self._alias(vendor, model)) is not None
+
+    def _is_usable(self, vendor: str, model: str) -> bool:
+        return not self._entry(model, Model(to=(f"{vendor}/{model}",)), counted=False).unpriced
 
     def _catalogue(self, name: str, model: str, alias: str) -> PriceList | None:
         """Return what the catalogue lists for a model of a vendor of the configuration, times the factor that is set there."""
@@ -306,40 +376,6 @@ class Routes:
         return not (is_local(vendor.base_url) if vendor.allow_unpriced is None else vendor.allow_unpriced)
 
 
-def vendor_target(name: str, config: Config) -> Target:
-    """Return a vendor as a target without a model: its dialect, its headers, and what must not be shown of it."""
-    vendor = config.vendors[name]
-    headers = tuple((header.lower(), value) for header, value in vendor.headers.items())
-    host = vendor.base_url.partition("://")[2].partition("/")[0]
-    secrets = [vendor.api_key or "", vendor.base_url, host, host.partition(":")[0], *vendor.headers.values(), *vendor.query.values()]
-    hidden = tuple(secret for secret in secrets if len(secret) >= SECRET_CHARACTERS_MIN)
-    return Target(
-        name,
-        "",
-        vendor.dialect,
-        headers,
-        answer_bytes_max=vendor.answer_bytes_max,
-        host=host.lower(),
-        omit=vendor.omit,
-        assemble=vendor.assemble,
-        cut_stop=vendor.cut_stop_sequences,
-        secrets=hidden,
-        running_usage=asks_for_running_usage(name, vendor),
-    )
-
-
-def asks_for_running_usage(name: str, vendor: Vendor) -> bool:
-    """Say whether a vendor is asked to report with each chunk: as the setting says, else if its name or its host's says that it is vLLM."""
-    if vendor.running_usage is not None:
-        return vendor.running_usage
-    host = vendor.base_url.partition("://")[2].partition("/")[0]
-    return VLLM in name.casefold() or VLLM in host.casefold()
-
-
-VLLM = "vllm"  # it takes the wish, and counts what it makes; others may refuse it
-SECRET_CHARACTERS_MIN = 4  # redacting shorter strings would mangle ordinary words
-
-
 def by_weight(step: tuple[tuple[Offer, int], ...], chance: Chance) -> list[Offer]:
     """Return the offers of a step in an order drawn by weight; weight 0 comes last, as a stand-by."""
     if len(step) == 1:
@@ -353,23 +389,12 @@ def by_weight(step: tuple[tuple[Offer, int], ...], chance: Chance) -> list[Offer
     return order
 
 
-def allow(key: Key, model: str) -> None:
-    """Raise ApiError model_not_allowed unless the key may use the model."""
-    if key.models is not None and model.casefold() not in (name.casefold() for name in key.models):
-        more = len(key.models) - ALLOWED_SHOWN_MAX
-        listed = ", ".join(key.models[:ALLOWED_SHOWN_MAX]) + (f" and {more} more" if more > 0 else "")
-        raise ApiError("model_not_allowed", f"This key may not use the model '{model}'. It may use: {listed}.", param="model")
-
-
-def unknown_model(name: str, known: Iterable[str]) -> ApiError:
-    """Return the error for a name that nothing serves, with the nearest names."""
-    name = name[:MODEL_NAME_CHARACTERS_MAX]
-    near = difflib.get_close_matches(name, list(known), SUGGESTIONS_MAX)
-    hint = f" Did you mean {', '.join(repr(other) for other in near)}?" if near else " GET /v1/models lists the models of this server."
-    return ApiError("unknown_model", f"The model {name!r} does not exist here.{hint}", param="model")
-
-
-def visible(routes: Routes, key: Key) -> Mapping[str, Entry]:
-    """Return the listed models that a key may use, by name."""
-    allowed = None if key.models is None else {name.casefold() for name in key.models}
-    return {name: routes.find(name) for name in routes.names() if allowed is None or name.casefold() in allowed}
+def visible(routes: Routes, key: Key) -> list[Entry]:
+    """Return the models that a key may use and that can be listed: the configuration's, then the vendors', or its allow-list's."""
+    if key.models is None:
+        return [*(routes.find(name) for name in routes.names()), *routes.offered]
+    found = [entry for name in routes.names() if routes.is_allowed(key.models, entry := routes.find(name))]
+    for name in key.models:
+        with suppress(ApiError):
+            found.append(routes.find(name))
+    return list({entry.name: entry for entry in found if len(entry.unpriced) < len(entry.offers)}.values())

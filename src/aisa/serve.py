@@ -49,6 +49,7 @@ from aisa.ledger.refused import RefusalRecords
 from aisa.ledger.store import LedgerStore
 from aisa.ledger.usage import UsageStore
 from aisa.ledger.writer import Writer, insert_rows
+from aisa.model_lists import ModelLists
 from aisa.observe.log import Log, json_line, text_line
 from aisa.observe.welcome import bracketed, welcome
 from aisa.providers.vendor_state import Memory, Seals, VendorStates
@@ -139,9 +140,9 @@ async def serve(config: Config, database: Database, journal: Journal, *, start: 
     idempotency = IdempotencyStore(wall_clock)
     store = LedgerStore(database, wall_clock, lambda: tuple(ledger.calls))
     ledger = open_ledger(config, journal, store, writer=writer, keys=keys, idempotency=idempotency, report=report)
-    names, timers = Names(), Timers()
+    names, timers, lists = Names(), Timers(), ModelLists(Path(config.server.data_dir), wall_clock, report)
     pools = {name: HttpUpstream(name, vendor, os.environ, names=names, timers=timers) for name, vendor in config.vendors.items()}
-    routes = routes_of(config, store, writer, tokenizers=start.tokenizers)
+    routes = routes_of(config, store, writer, known=lists.known(config), tokenizers=start.tokenizers)
     dependencies = open_dependencies(config, keys, ledger, pools=pools, routes=routes, chance=chance, report=report)
     dependencies.keep_refusal, dependencies.timers = refused.keep, timers
     dependencies.states = VendorStates(Seals(seal_key(config)), Memory(timers.loop.time))
@@ -158,11 +159,13 @@ async def serve(config: Config, database: Database, journal: Journal, *, start: 
     admin = Admin(keys, wall_clock, report, wallets=wallets, limits=config.limits, more=(*LedgerRoutes(store).routes(), *shown))
     settings = fitting(config, report)
     server, control_server = HttpServer(edge, settings, timers=timers), HttpServer(Control(admin), settings, timers=timers)
-    parts = Parts(dependencies, edge, admin, server=server, pools=pools, names=names)
-    reload = Reload(config, parts, report, again=start.again, routes_of=partial(routes_of, store=store, writer=writer))
+    parts = Parts(dependencies, edge, admin, server=server, pools=pools, names=names, lists=lists)
+    again = partial(routes_of, store=store, writer=writer)
+    reload = Reload(config, parts, report, again=start.again, routes_of=lambda config: again(config, known=lists.known(config)))
     first_key = ensure_first_key(keys)
     host, port = await server.listen(config.server.host, config.server.port, start.tls, handed=start.handed)
     await control_server.listen_unix(start.control)
+    lists.follow(config, pools, parts.learn_models)
     loop.add_signal_handler(signal.SIGHUP, reload.soon)
     admin.url = f"{'https' if start.tls else 'http'}://{bracketed(host)}:{port}"
     start.say(welcome(config, admin.url, first_key, keys_count=len(keys)))
@@ -170,6 +173,7 @@ async def serve(config: Config, database: Database, journal: Journal, *, start: 
     gc.freeze()  # what exists now lives as long as the process: never look at it again
     await stopping.wait()
     await go_away(server, reload.config.server, report, grace=not stopping.at_terminal)
+    lists.stop()
     await control_server.drain(0)
     await dependencies.background_reads.close()
     for pool in (*pools.values(), *parts.retired):

@@ -27,6 +27,7 @@ LAYERS: list[tuple[str, str]] = [
     ("aisa.config.section", "rules"),
     ("aisa.config.limits", "rules"),
     ("aisa.config.server_words", "rules"),
+    ("aisa.config.name_words", "rules"),
     ("aisa.config.price_words", "rules"),  # of the schema, which documents itself
     ("aisa.providers.port", "rules"),  # its types are what a dialect writes and a reply is written to: the rules stand on both
     ("aisa.wire.port", "rules"),
@@ -38,6 +39,9 @@ LAYERS: list[tuple[str, str]] = [
     ("aisa.providers.*", "rules"),
     ("aisa.call", "rules"),
     ("aisa.routing", "rules"),
+    ("aisa.known_models", "rules"),
+    ("aisa.vendor_targets", "rules"),
+    ("aisa.model_lists", "root"),
     ("aisa.model_limits", "rules"),
     ("aisa.health", "rules"),
     ("aisa.pricing", "rules"),

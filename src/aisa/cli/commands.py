@@ -12,6 +12,7 @@ from aisa.cli.configuration import config
 from aisa.cli.explain import explain
 from aisa.cli.keys import keys
 from aisa.cli.ledger import ledger
+from aisa.cli.models import models
 from aisa.cli.prices import prices
 from aisa.cli.reloading import reload
 from aisa.cli.serving import serve
@@ -24,7 +25,7 @@ Start here:
   aisa keys create laptop    make an API key
   aisa config check          see what would run
   aisa calls                 see who called, and who was refused
-  aisa prices                see what each model costs
+  aisa models                see which models can be called, and where each goes
 
 Exit status: 0 done, 1 failed, 2 used or configured wrongly.
 """
@@ -44,6 +45,7 @@ aisa.add_command(reload)
 aisa.add_command(keys)
 aisa.add_command(accounts)
 aisa.add_command(config)
+aisa.add_command(models)
 aisa.add_command(prices)
 aisa.add_command(wallet)
 aisa.add_command(ledger)

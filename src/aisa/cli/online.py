@@ -18,10 +18,10 @@ from aisa.config.schema import Config, Model, Target
 from aisa.errors import UpstreamFailed
 from aisa.http.names import Names
 from aisa.http.pool import HttpUpstream
-from aisa.providers.openai_models import models_request, read_models
+from aisa.providers.listed_models import models_request, read_models
 from aisa.providers.port import UpstreamRequest
 from aisa.providers.shape import Target as Place
-from aisa.routing import vendor_target
+from aisa.vendor_targets import vendor_target
 
 VENDORS_AT_ONCE_MAX = 8  # so that some that cannot be reached do not make the others wait, and no network is flooded
 ANSWER_SECONDS_MAX = 15.0  # for each question, connecting included; lists of models come in one or two
@@ -85,7 +85,7 @@ class _Vendor:
     async def look(self) -> Finding:
         """Ask for the list, then with a call that cannot be answered, then for each model that the list has not."""
         try:
-            listed = await self._hear(models_request(self._target.headers))
+            listed = await self._hear(models_request(self._target.dialect, self._target.headers))
             self._good.append("reachable")
             refusal = await self._hear(self._call({}))
             if self._is_let_in(listed, refusal):

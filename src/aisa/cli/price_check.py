@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 
 import msgspec
 
@@ -20,6 +20,13 @@ def look_up_for(config: Config) -> LookUp:
     from aisa.composition import price_look_up
 
     return price_look_up(config)
+
+
+def names_look_up_for(config: Config) -> Callable[[str, str], tuple[str, ...]]:
+    """Return what lists the catalogue's names of a vendor, if a vendor may be in it."""
+    from aisa.composition import names_look_up
+
+    return names_look_up(config)
 
 
 def price_problems(config: Config, origins: Mapping[str, str]) -> Iterator[Problem]:

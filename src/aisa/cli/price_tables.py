@@ -4,16 +4,19 @@ from __future__ import annotations
 
 import os
 from datetime import UTC, date, datetime
+from pathlib import Path
 
 import msgspec
 
 from aisa.cli.overview import targets
-from aisa.cli.price_check import look_up_for, remedy, said
+from aisa.cli.price_check import look_up_for, names_look_up_for, remedy, said
 from aisa.cli.problems import Misuse, Stop, counted
 from aisa.cli.terminal import paint, say, table
 from aisa.config.load import ConfigErrors, Loaded, load
 from aisa.edge.models import price_document
 from aisa.errors import ApiError
+from aisa.known_models import Known
+from aisa.model_lists import kept_lists
 from aisa.money import Nanos, dollars_text
 from aisa.names import MODEL_NAME_CHARACTERS_MAX
 from aisa.prices.lacking import IN_WORDS, lacking
@@ -127,7 +130,8 @@ def configuration(path: str | None) -> Loaded:
 def priced_routes(loaded: Loaded) -> Routes:
     """Return the models of a configuration, with their prices. Raises Misuse."""
     try:
-        return Routes(loaded.config, look_up_for(loaded.config))
+        known = Known(names_look_up_for(loaded.config), kept_lists(Path(loaded.config.server.data_dir), loaded.config))
+        return Routes(loaded.config, look_up_for(loaded.config), known=known)
     except ConfigErrors as errors:
         raise misuse(errors) from errors
 

@@ -14,7 +14,7 @@ from typing import NamedTuple, cast
 import msgspec
 
 from aisa.config.addresses import ASKED, NOTHING_ASKED, read_address, route_at_end
-from aisa.config.checks import check, check_proxies, check_targets, check_tiers
+from aisa.config.checks import check, check_names, check_proxies, check_targets, check_tiers
 from aisa.config.detect import detect
 from aisa.config.document import Document, Way, read_document
 from aisa.config.kinds import describe, entry_of, hints, is_section, may_be_empty, part_for
@@ -75,7 +75,8 @@ def load(path: str | None, environment: Mapping[str, str], overrides: Mapping[st
     config = cast("Config", _Builder(document).section(Config, document.values, Place((), "")))  # never UNSET: it requires nothing
     config = _complete(config, document, environment, notes=notes)
     written = document.values.get("vendors")
-    for way, flaw in check_targets(config, {*config.vendors, *(cast("dict[str, object]", written) if isinstance(written, dict) else ())}):
+    named_vendors = {*config.vendors, *(cast("dict[str, object]", written) if isinstance(written, dict) else ())}
+    for way, flaw in (*check_targets(config, named_vendors), *check_names(config, named_vendors)):
         document.report(way, *flaw)
     for way, flaw in (*check_tiers(config), *check_proxies(config)):
         document.report(way, *flaw)

@@ -14,6 +14,7 @@ import msgspec
 from msgspec import Meta
 
 from aisa.config.limits import LIMITS_IN_WORDS, Limits
+from aisa.config.name_words import NAMES_IN_WORDS
 from aisa.config.price_words import PRICE_FIELDS
 from aisa.config.section import Bytes, Count, Dollars, Factor, Fee, Limit, Port, Seconds, Section
 from aisa.config.server_words import SERVER_IN_WORDS
@@ -204,6 +205,7 @@ class Vendor(Section, frozen=True, kw_only=True):
     price_as: dict[str, str] = {}
     price_by: Literal["answer", "asked"] = "answer"
     price_factor: Factor | None = None
+    list_models: bool = True
 
 
 class Target(Section, frozen=True, kw_only=True):
@@ -255,6 +257,8 @@ class Config(Section, frozen=True, kw_only=True):
     price_catalogues: tuple[str, ...] = ()
     vendors: dict[str, Vendor] = {}
     models: dict[str, Model | tuple[Target | str, ...]] = {}
+    models_only: bool = False
+    models_prefer: tuple[str, ...] = ()
 
 
 #: dotted path of a setting -> what it means, in one sentence. `<name>` stands for a key that the operator chooses, `[]` for a list's entry.
@@ -282,8 +286,8 @@ FIELDS: Mapping[str, str] = MappingProxyType(
         "ledger.drains_max": "Answers that are read on at the same time at most; more are cancelled.",
         "ledger.drain_seconds": "How long an answer is read on at most.",
         **LIMITS_IN_WORDS,
-        "vendors.<name>.dialect": "The API that the vendor speaks. Of OpenAI itself, what `openai` would refuse is asked as `responses`; "
-        "`cohere` is for embeddings and rankings.",
+        **NAMES_IN_WORDS,
+        "vendors.<name>.dialect": "The API that the vendor speaks. Of OpenAI itself, what `openai` would refuse is asked as `responses`.",
         "vendors.<name>.base_url": "Where the vendor's API is, up to and without the path of the route that is asked, such as "
         "`/chat/completions`; with the dialect `anthropic` without `/v1` too, if you like. A query in it counts as `query`.",
         "vendors.<name>.api_key": "Credential sent to the vendor as `api_key_as` says; best written as `${VARIABLE}`. None if absent.",

@@ -208,10 +208,10 @@ class Edge:
     async def models(self, visit: Visit, _reply: Reply) -> Page:
         """List what the key may call, in the shape that its client knows."""
         if KEY_HEADER in visit.request.headers or visit.request.path.startswith(BETA):
-            return Page(gemini_models(self._dependencies.routes, visit.caller))
+            return Page(await asyncio.to_thread(gemini_models, self._dependencies.routes, visit.caller))
         if "anthropic-version" in visit.request.headers:
-            return Page(messages_model_list(self._dependencies.routes, visit.caller, self._created))
-        return Page(model_list(self._dependencies.routes, visit.caller, self._created, now=self._wall_clock()))
+            return Page(await asyncio.to_thread(messages_model_list, self._dependencies.routes, visit.caller, self._created))
+        return Page(await asyncio.to_thread(model_list, self._dependencies.routes, visit.caller, self._created, now=self._wall_clock()))
 
     async def model(self, visit: Visit, _reply: Reply) -> Page:
         """Describe one model, in Google's shape for its clients."""

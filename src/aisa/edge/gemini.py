@@ -9,7 +9,7 @@ import msgspec
 
 from aisa.errors import ApiError
 from aisa.keys.rules import Key
-from aisa.routing import Entry, Routes, allow, visible
+from aisa.routing import Entry, Routes, visible
 from aisa.wire.content import input_tokens
 from aisa.wire.gemini import parse_gemini
 from aisa.wire.gemini_names import member
@@ -45,7 +45,7 @@ def asked_at(name: str, query: str) -> Asked:
 def token_count(body: bytes, asked: Asked, *, routes: Routes, key: Key) -> bytes:
     """Return how many tokens a request comes to, by our own estimate: nobody is asked. Raises ApiError."""
     entry = routes.find(asked.model)
-    allow(key, entry.name)
+    routes.allow(key, entry)
     tree = parse_object(body)
     inner = member(tree, "generateContentRequest")
     request = parse_gemini(msgspec.json.encode(inner) if is_tree(inner) else body, asked.model, stream=False)
@@ -55,13 +55,13 @@ def token_count(body: bytes, asked: Asked, *, routes: Routes, key: Key) -> bytes
 
 def gemini_models(routes: Routes, key: Key) -> bytes:
     """Return the models that a key may use."""
-    return msgspec.json.encode({"models": [described(entry) for entry in visible(routes, key).values()]})
+    return msgspec.json.encode({"models": [described(entry) for entry in visible(routes, key)]})
 
 
 def gemini_model(routes: Routes, key: Key, name: str) -> bytes:
     """Return one model. Raises ApiError unknown_model, model_not_allowed."""
     entry = routes.find(unquote(name))
-    allow(key, entry.name)
+    routes.allow(key, entry)
     return msgspec.json.encode(described(entry))
 
 

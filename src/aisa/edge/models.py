@@ -11,7 +11,7 @@ from aisa.keys.rules import Key
 from aisa.money import Nanos, dollars_text
 from aisa.pricing import FEES, KINDS, RARER, UnitPrices
 from aisa.providers.counting import input_of
-from aisa.routing import Entry, Routes, allow, visible
+from aisa.routing import Entry, Routes, visible
 from aisa.wire.door import Request
 
 Document = dict[str, object]
@@ -43,7 +43,7 @@ PARAMETERS = [
 
 def model_list(routes: Routes, key: Key, created: int, *, now: float | None = None) -> bytes:
     """Return the list of models that a key may use. `created` and `now`, at which the prices hold, are UNIX seconds."""
-    entries = visible(routes, key).values()
+    entries = visible(routes, key)
     moment = created if now is None else now
     return msgspec.json.encode({"object": "list", "data": [document(entry, created, moment) for entry in entries]})
 
@@ -51,7 +51,7 @@ def model_list(routes: Routes, key: Key, created: int, *, now: float | None = No
 def messages_model_list(routes: Routes, key: Key, created: int) -> bytes:
     """Return the same list in the shape of the Messages API."""
     day = datetime.fromtimestamp(created, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
-    data = [{"type": "model", "id": name, "display_name": name, "created_at": day} for name in visible(routes, key)]
+    data = [{"type": "model", "id": entry.name, "display_name": entry.name, "created_at": day} for entry in visible(routes, key)]
     ends = [data[0]["id"], data[-1]["id"]] if data else [None, None]
     return msgspec.json.encode({"data": data, "has_more": False, "first_id": ends[0], "last_id": ends[1]})
 
@@ -59,7 +59,7 @@ def messages_model_list(routes: Routes, key: Key, created: int) -> bytes:
 def one_model(routes: Routes, key: Key, name: str, *, created: int, now: float | None = None) -> bytes:
     """Return one model. Raises ApiError unknown_model or model_not_allowed."""
     entry = routes.find(unquote(name))
-    allow(key, entry.name)
+    routes.allow(key, entry)
     return msgspec.json.encode(document(entry, created, created if now is None else now))
 
 
@@ -72,7 +72,7 @@ def document(entry: Entry, created: int, now: float) -> Document:
         "object": "model",
         "created": created,
         "owned_by": entry.offers[0].target.vendor,
-        "context_window": settings.context_window,
+        "context_window": settings.context_window or entry.offers[0].target.context_window,
         "max_output_tokens": settings.max_output_tokens,
         "max_top_logprobs": settings.max_top_logprobs,
         "modalities": list(settings.modalities) or ["text"],
@@ -97,5 +97,5 @@ def price_document(prices: UnitPrices) -> Document:
 def messages_token_count(routes: Routes, key: Key, request: Request) -> bytes:
     """Return how many tokens the input of a call would have, as the Messages API says it. Raises ApiError if the model is not the key's."""
     entry = routes.find(request.model)
-    allow(key, entry.name)
+    routes.allow(key, entry)
     return msgspec.json.encode({"input_tokens": input_of(request.as_chat(), entry.offers[0].target)[0]})

@@ -64,6 +64,12 @@ def catalogue_price(vendor: str, base_url: str, model: str) -> PriceList | None:
     return corrected(provider.id, found.model.id, msgspec.structs.replace(listed, found=found.rule.words))
 
 
+def catalogue_names(vendor: str, base_url: str) -> tuple[str, ...]:
+    """Return the names of the models that the catalogue lists for a vendor, which is known as above; none if it is not."""
+    provider = provider_of(vendor, base_url)
+    return () if provider is None else tuple([model.id for model in provider.models])
+
+
 def price_list(model: ModelInfo, source: str) -> PriceList | None:
     """Turn everything that the catalogue says of a model's price into ours; None if there is a part that we cannot charge."""
     listed = [ConditionalPrice(prices=model.prices)] if isinstance(model.prices, ModelPrice) else model.prices

@@ -1,0 +1,81 @@
+"""What `aisa models` prints: every name that callers can use, or where one goes and why. Chooses nothing, and asks no vendor."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from aisa.cli.figures import aligned
+from aisa.cli.keyring import settings
+from aisa.cli.price_check import look_up_for, names_look_up_for
+from aisa.cli.price_tables import say_json
+from aisa.cli.problems import Stop
+from aisa.cli.terminal import paint, say
+from aisa.edge.model_view import ModelShown, TargetShown, model_shown, models_shown
+from aisa.errors import ApiError
+from aisa.known_models import Known
+from aisa.model_lists import kept_lists
+from aisa.money import dollars_text
+from aisa.names import MODEL_NAME_CHARACTERS_MAX
+from aisa.routing import Routes
+
+
+def routes_at(path: str | None, data_dir: str | None) -> Routes:
+    """Return the routes of a configuration, with the lists of vendors that its data folder has. Raises Misuse."""
+    config = settings(path, data_dir)
+    known = Known(names_look_up_for(config), kept_lists(Path(config.server.data_dir), config))
+    return Routes(config, look_up_for(config), known=known)
+
+
+def show_all(path: str | None, data_dir: str | None, moment: float, *, as_json: bool) -> None:
+    """Print every name. `moment`, at which prices hold, is in UNIX seconds. Raises Misuse."""
+    shown = models_shown(routes_at(path, data_dir), moment)
+    if as_json:
+        say_json(shown)
+        return
+    rows = [row for model in shown for row in rows_of(model)]
+    say(aligned(("NAME", "GOES TO", "INPUT", "OUTPUT", "CONTEXT"), rows, {2, 3, 4}))
+    say(paint("\nUS dollars per million tokens. Why one goes where: aisa models NAME", dim=True))
+
+
+def explain(name: str, path: str | None, data_dir: str | None, *, moment: float, as_json: bool) -> None:
+    """Print where a name goes, at what price, and why. Raises Misuse, and Stop if nothing serves it."""
+    try:
+        model = model_shown(routes_at(path, data_dir), name, moment)
+    except ApiError as error:
+        remedy = "List the names: aisa models"
+        raise Stop("nothing serves this name", [(name[:MODEL_NAME_CHARACTERS_MAX], error.message, remedy)]) from error
+    if as_json:
+        say_json(model)
+        return
+    say(f"{paint(model.name, bold=True)} goes to {' or '.join(target.target for target in model.targets)}: {model.why}.")
+    for target in model.targets:
+        say(f"  {price_line(target)}")
+    for other in model.others:
+        say(f"  {other} has the name too, and can be called by that one.")
+    say(paint(f"\nIts price in full: aisa prices {model.name}", dim=True))
+
+
+def rows_of(model: ModelShown) -> list[list[str]]:
+    """Return a line for each target, the name only in the first."""
+    return [
+        [model.name if number == 0 else "", target.target, money(target.input), money(target.output), tokens(target.context_window)]
+        for number, target in enumerate(model.targets)
+    ]
+
+
+def price_line(target: TargetShown) -> str:
+    """Say what one target costs, and who says so."""
+    if target.input is None or target.output is None:
+        return f"{target.target}: no price."
+    rates = f"{dollars_text(target.input)} input, {dollars_text(target.output)} output, US dollars per million tokens"
+    return f"{target.target}: {rates} ({target.price_source})."
+
+
+def money(nanos: int | None) -> str:
+    """Write a price."""
+    return "none" if nanos is None else dollars_text(nanos)
+
+
+def tokens(number: int | None) -> str:
+    """Write a window."""
+    return "" if number is None else f"{number:,}"

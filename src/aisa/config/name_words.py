@@ -1,0 +1,17 @@
+"""What the settings mean that say which names callers may use, for the schema, which documents itself. Sets nothing."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from types import MappingProxyType
+
+NAMES_IN_WORDS: Mapping[str, str] = MappingProxyType(
+    {
+        "models_only": "Whether only the names under `models` may be called. Otherwise callers may also name any model as "
+        "`vendor/model`, and by its bare name where one vendor has it.",
+        "models_prefer": "Vendors in the order in which they get a bare name that several of them have; without it such a call is "
+        "`404 unknown_model`, which names them.",
+        "vendors.<name>.list_models": "Whether the vendor is asked for the list of its models, at the start and every hour, apart from any "
+        "call: for `GET /v1/models`, and to know which vendor a bare name belongs to.",
+    }
+)

@@ -1,0 +1,40 @@
+"""A vendor of the configuration as a place to ask: what each request to it carries, and what must not be shown of it. Pure."""
+
+from __future__ import annotations
+
+from aisa.config.schema import Config, Vendor
+from aisa.providers.shape import Target
+
+
+def vendor_target(name: str, config: Config) -> Target:
+    """Return a vendor as a target without a model: its dialect, its headers, and what must not be shown of it."""
+    vendor = config.vendors[name]
+    headers = tuple((header.lower(), value) for header, value in vendor.headers.items())
+    host = vendor.base_url.partition("://")[2].partition("/")[0]
+    secrets = [vendor.api_key or "", vendor.base_url, host, host.partition(":")[0], *vendor.headers.values(), *vendor.query.values()]
+    hidden = tuple(secret for secret in secrets if len(secret) >= SECRET_CHARACTERS_MIN)
+    return Target(
+        name,
+        "",
+        vendor.dialect,
+        headers,
+        answer_bytes_max=vendor.answer_bytes_max,
+        host=host.lower(),
+        omit=vendor.omit,
+        assemble=vendor.assemble,
+        cut_stop=vendor.cut_stop_sequences,
+        secrets=hidden,
+        running_usage=asks_for_running_usage(name, vendor),
+    )
+
+
+def asks_for_running_usage(name: str, vendor: Vendor) -> bool:
+    """Say whether a vendor is asked to report with each chunk: as the setting says, else if its name or its host's says that it is vLLM."""
+    if vendor.running_usage is not None:
+        return vendor.running_usage
+    host = vendor.base_url.partition("://")[2].partition("/")[0]
+    return VLLM in name.casefold() or VLLM in host.casefold()
+
+
+VLLM = "vllm"  # it takes the wish, and counts what it makes; others may refuse it
+SECRET_CHARACTERS_MIN = 4  # redacting shorter strings would mangle ordinary words

@@ -22,6 +22,8 @@ PROCESS_SECONDS_MAX = 60.0
 BANNER_END = "Stop with"
 #: What the operator's shell may have set and must not steer a test: vendors' keys, proxies and the server's own settings.
 FOREIGN = re.compile(r"_API_KEY$|^AISA_|_proxy$|^(HOST|PORT)$", re.IGNORECASE)
+#: What its processes get: ours, and no look at what else runs on this machine, which is no part of a test.
+OURS = {"PYTHONPATH": str(SOURCE), "AISA_DISCOVERY_LOOPBACK": "never"}
 
 #: A server in front of the scripted vendor: `local/SCRIPT` asks for a script, `gpt-4.1` is the embedded model.
 FRONT = """\
@@ -72,7 +74,7 @@ class Front(NamedTuple):
 
 def environment() -> dict[str, str]:
     """Return the variables that the server's processes get."""
-    return {name: value for name, value in os.environ.items() if not FOREIGN.search(name)} | {"PYTHONPATH": str(SOURCE)}
+    return {name: value for name, value in os.environ.items() if not FOREIGN.search(name)} | OURS
 
 
 @contextmanager

@@ -23,7 +23,16 @@ from aisa.config.schema import Server
 from aisa.storage.lock import own_folder
 
 SOURCE = str(Path(__file__).parent.parent / "src")
-CLEAN = {"HOST": None, "PORT": None, "AISA_DATA_DIR": None, "AISA_CONFIG": None, "OPENAI_API_KEY": None, "NO_COLOR": None, "COLUMNS": "100"}
+CLEAN = {
+    "HOST": None,
+    "PORT": None,
+    "AISA_DATA_DIR": None,
+    "AISA_CONFIG": None,
+    "OPENAI_API_KEY": None,
+    "NO_COLOR": None,
+    "AISA_DISCOVERY_LOOPBACK": "never",
+    "COLUMNS": "100",
+}
 
 
 @pytest.fixture(autouse=True)

@@ -43,7 +43,16 @@ from faults_rig import SSE, Script, VendorConnection, body, framed, hang, on_uvl
 from ledger_rig import shared_journal
 from rig import chunk, text
 
-CLEAN = {"HOST": None, "PORT": None, "AISA_DATA_DIR": None, "AISA_CONFIG": None, "OPENAI_API_KEY": None, "NO_COLOR": None, "COLUMNS": "80"}
+CLEAN = {
+    "HOST": None,
+    "PORT": None,
+    "AISA_DATA_DIR": None,
+    "AISA_CONFIG": None,
+    "OPENAI_API_KEY": None,
+    "NO_COLOR": None,
+    "AISA_DISCOVERY_LOOPBACK": "never",
+    "COLUMNS": "80",
+}
 SOURCE = str(Path(__file__).parent.parent / "src")
 #: The command, also where the tests themselves were started in the background, with the signal ignored.
 HEEDING_CTRL_C = """\

@@ -29,7 +29,16 @@ from aisa.storage.lock import control_path, own_folder
 from aisa.storage.migrate import migrate
 from aisa.storage.tables import keys
 
-CLEAN = {"HOST": None, "PORT": None, "AISA_DATA_DIR": None, "AISA_CONFIG": None, "OPENAI_API_KEY": None, "NO_COLOR": None, "COLUMNS": "100"}
+CLEAN = {
+    "HOST": None,
+    "PORT": None,
+    "AISA_DATA_DIR": None,
+    "AISA_CONFIG": None,
+    "OPENAI_API_KEY": None,
+    "NO_COLOR": None,
+    "AISA_DISCOVERY_LOOPBACK": "never",
+    "COLUMNS": "100",
+}
 Run = Callable[..., Result]
 
 

@@ -38,7 +38,16 @@ from aisa.storage.migrate import migrate
 from aisa.usage import BY_SHARE, COUNTED, REPORTED, Usage
 from rows import priced, rows
 
-CLEAN = {"HOST": None, "PORT": None, "AISA_DATA_DIR": None, "AISA_CONFIG": None, "OPENAI_API_KEY": None, "NO_COLOR": None, "COLUMNS": "80"}
+CLEAN = {
+    "HOST": None,
+    "PORT": None,
+    "AISA_DATA_DIR": None,
+    "AISA_CONFIG": None,
+    "OPENAI_API_KEY": None,
+    "NO_COLOR": None,
+    "AISA_DISCOVERY_LOOPBACK": "never",
+    "COLUMNS": "80",
+}
 Run = Callable[..., Result]
 HOUR_MS = 3_600_000
 

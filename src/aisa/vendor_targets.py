@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from aisa.config.schema import Config, Vendor
 from aisa.providers.shape import Target
+from aisa.vendors.table import row_of
 
 
 def vendor_target(name: str, config: Config) -> Target:
@@ -29,12 +30,11 @@ def vendor_target(name: str, config: Config) -> Target:
 
 
 def asks_for_running_usage(name: str, vendor: Vendor) -> bool:
-    """Say whether a vendor is asked to report with each chunk: as the setting says, else if its name or its host's says that it is vLLM."""
+    """Say whether a vendor is asked to report with each chunk: as the setting says, else if it is one that is known to take the wish."""
     if vendor.running_usage is not None:
         return vendor.running_usage
-    host = vendor.base_url.partition("://")[2].partition("/")[0]
-    return VLLM in name.casefold() or VLLM in host.casefold()
+    row = row_of(name, vendor.base_url, vendor.preset)
+    return row is not None and row.running_usage
 
 
-VLLM = "vllm"  # it takes the wish, and counts what it makes; others may refuse it
 SECRET_CHARACTERS_MIN = 4  # redacting shorter strings would mangle ordinary words

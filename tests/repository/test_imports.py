@@ -23,11 +23,13 @@ LAYERS: list[tuple[str, str]] = [
     ("aisa.timers", "words"),
     ("aisa.facts", "words"),
     ("aisa.answer", "words"),
+    ("aisa.vendors*", "words"),  # facts about vendors, which everything may read
     ("aisa.config.schema", "rules"),
     ("aisa.config.section", "rules"),
     ("aisa.config.limits", "rules"),
     ("aisa.config.server_words", "rules"),
     ("aisa.config.name_words", "rules"),
+    ("aisa.config.vendor_words", "rules"),
     ("aisa.config.price_words", "rules"),  # of the schema, which documents itself
     ("aisa.providers.port", "rules"),  # its types are what a dialect writes and a reply is written to: the rules stand on both
     ("aisa.wire.port", "rules"),

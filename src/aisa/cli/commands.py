@@ -17,6 +17,7 @@ from aisa.cli.prices import prices
 from aisa.cli.reloading import reload
 from aisa.cli.serving import serve
 from aisa.cli.usage import usage
+from aisa.cli.vendors import vendors
 from aisa.cli.wallet import wallet
 
 START = """\b
@@ -24,6 +25,7 @@ Start here:
   aisa serve                 run it; nothing needs to be configured
   aisa keys create laptop    make an API key
   aisa config check          see what would run
+  aisa vendors               see whose models can be called
   aisa calls                 see who called, and who was refused
   aisa models                see which models can be called, and where each goes
 
@@ -46,6 +48,7 @@ aisa.add_command(keys)
 aisa.add_command(accounts)
 aisa.add_command(config)
 aisa.add_command(models)
+aisa.add_command(vendors)
 aisa.add_command(prices)
 aisa.add_command(wallet)
 aisa.add_command(ledger)

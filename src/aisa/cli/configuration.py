@@ -40,11 +40,12 @@ def check(path: str | None, *, online: bool) -> None:
     from aisa.cli.preflight import standing_problems
     from aisa.cli.price_check import price_problems
     from aisa.config.load import ConfigErrors, Loaded, load
+    from aisa.http.nearby import look_around
 
     loaded: Loaded | None = None
     errors: ConfigErrors | None = None
     try:
-        loaded = load(path, os.environ, {})
+        loaded = load(path, os.environ, {}, nearby=look_around)
     except ConfigErrors as raised:
         errors = raised
     settings = loaded.config if loaded else errors and errors.partial

@@ -58,11 +58,12 @@ def checked(config: str | None, overrides: dict[str, object], *, running: bool) 
     from aisa.cli.preflight import standing_problems, start_problems
     from aisa.cli.price_check import price_problems
     from aisa.config.load import ConfigErrors, load
+    from aisa.http.nearby import look_around
 
     loaded: Loaded | None = None
     errors: ConfigErrors | None = None
     try:
-        loaded = load(config, os.environ, overrides)
+        loaded = load(config, os.environ, overrides, nearby=look_around)
     except ConfigErrors as raised:
         errors = raised
     settings = loaded.config if loaded else errors and errors.partial

@@ -19,6 +19,7 @@ from aisa.config.section import Section
 from aisa.money import NANOS_PER_DOLLAR, nanos_per_million
 from aisa.names import MODEL_NAME_CHARACTERS_MAX, TIER_NAME_CHARACTERS_MAX, VENDOR_NAME_CHARACTERS_MAX
 from aisa.pricing import FEES, KINDS, PRICE_MAX, PRICED, RARER, RARER_PRICES_MAX, TIERS_MAX
+from aisa.vendors.table import ROWS
 from aisa.wire.vendor_tier import OPEN, USUAL
 
 #: The built-in model's name where a vendor's is expected.
@@ -124,6 +125,15 @@ def _nameable(_name: str, value: object) -> Flaw | None:
     if str(value).strip() and "\0" not in str(value):
         return None
     return Flaw("It is empty, or has a character that no name has.", "Write a value, or remove the line for the default.")
+
+
+def _preset(_name: str, value: object) -> Flaw | None:
+    preset = str(value)
+    if value is None or preset in ROWS:
+        return None
+    near = difflib.get_close_matches(preset, ROWS, 1)
+    remedy = f"Did you mean `{near[0]}`?" if near else "See `aisa vendors`."
+    return Flaw(f"There is no vendor `{preset[:SHOWN_CHARACTERS_MAX]}` in the table.", remedy)
 
 
 def _network(_name: str, value: object) -> Flaw | None:
@@ -363,6 +373,7 @@ RULES: Mapping[str, Rule] = MappingProxyType(
         "price_catalogues": _price_lists,
         "price_catalogues[]": _price_list,
         "vendors.<name>": _vendor_name,
+        "vendors.<name>.preset": _preset,
         "vendors.<name>.base_url": _base_url,
         "vendors.<name>.api_key": _api_key,
         "vendors.<name>.api_key_as": _api_key_as,

@@ -1,68 +1,60 @@
-"""Vendors that the environment alone makes usable: a key in a well-known variable. Reads no file and asks nobody over the network."""
+"""Vendors that need no entry, or one that says little: by what the environment has of the rows in `aisa.vendors`. Asks nobody."""
 
 from __future__ import annotations
 
-import re
-from collections.abc import Mapping
-from typing import Literal, NamedTuple
+import typing
+from collections.abc import Collection, Iterable, Mapping
+from typing import NamedTuple
+
+import msgspec
 
 from aisa.config.schema import Vendor
+from aisa.vendors.row import Row
+from aisa.vendors.table import ROWS
 
-
-class KnownVendor(NamedTuple):
-    """A vendor that needs no entry in the configuration. The first of its key variables that is set counts.
-
-    `version` ends its base URL, and is added to one in the environment that has none: its own clients add it themselves.
-    """
-
-    name: str
-    base_url: str
-    key_variables: tuple[str, ...]
-    base_url_variable: str
-    dialect: Literal["anthropic", "gemini", "mistral", "openai"] = "openai"
-    version: str = ""
-
-
-#: A further vendor is a further row.
-KNOWN = (
-    KnownVendor("openai", "https://api.openai.com/v1", ("OPENAI_API_KEY",), "OPENAI_BASE_URL"),
-    KnownVendor(
-        "google",
-        "https://generativelanguage.googleapis.com/v1beta",
-        ("GOOGLE_API_KEY", "GEMINI_API_KEY"),
-        "GOOGLE_GEMINI_BASE_URL",
-        "gemini",
-        "v1beta",
-    ),
-    KnownVendor("anthropic", "https://api.anthropic.com/v1", ("ANTHROPIC_API_KEY",), "ANTHROPIC_BASE_URL", "anthropic", "v1"),
-    KnownVendor("mistral", "https://api.mistral.ai/v1", ("MISTRAL_API_KEY",), "MISTRAL_BASE_URL", "mistral", "v1"),
-)
+#: The dialects that are built in: a row of another one waits for it.
+SPOKEN: frozenset[str] = frozenset(typing.get_args(typing.get_type_hints(Vendor)["dialect"]))
 
 
 class Found(NamedTuple):
-    """A vendor and the variables it was made from."""
+    """A vendor and what it was made from."""
 
     vendor: Vendor
     origin: str
 
 
-def detect(environment: Mapping[str, str]) -> dict[str, Found]:
-    """Return the vendors that the environment has a key for, by name. An empty variable counts as unset."""
-    found: dict[str, Found] = {}
-    for known in KNOWN:
-        variable = next((name for name in known.key_variables if environment.get(name, "").strip()), "")
-        base_url = environment.get(known.base_url_variable, "").strip()
-        if variable:
-            origin = variable + (f" and {known.base_url_variable}" if base_url else "") + " in the environment"
-            address = versioned(base_url, known.version) if base_url else known.base_url
-            found[known.name] = Found(Vendor(dialect=known.dialect, base_url=address, api_key=environment[variable].strip()), origin)
-    return found
+def detect(environment: Mapping[str, str], rows: Iterable[Row] = ROWS.values()) -> dict[str, Found]:
+    """Return the vendors that the environment has all of that is needed, by name. An empty variable counts as unset.
+
+    Left out are those whose variables are there for other things, too, and those that cannot be asked.
+    """
+    usable = [row for row in rows if row.dialect in SPOKEN and not row.named_only and not row.retired]
+    return {row.name: found for row in usable if (found := in_environment(row, environment)) is not None}
 
 
-def versioned(base_url: str, version: str) -> str:
-    """Return a base URL that ends in a version, in the one that it has or else in this."""
-    bare = base_url.rstrip("/")
-    return base_url if not version or VERSION.search(bare) else f"{bare}/{version}"
+def in_environment(row: Row, environment: Mapping[str, str]) -> Found | None:
+    """Return a vendor if the environment has its key and says where it is; for a server of one's own, if it says where."""
+    key, address = row.key_variable(environment), row.address(environment)
+    if address.missing or not (address.given if row.sign else key):
+        return None
+    variables = ([key] if key else []) + list(address.given)
+    return Found(vendor_of(row, environment), f"{' and '.join(variables)} in the environment")
 
 
-VERSION = re.compile(r"/v\d+(?:alpha|beta)?\d*(?:/|$)")
+def vendor_of(row: Row, environment: Mapping[str, str]) -> Vendor:
+    """Return a row as settings, with the key that the environment has for it."""
+    key = row.key_variable(environment)
+    settings: dict[str, object] = {
+        "dialect": row.dialect,
+        "base_url": row.address(environment).base_url,
+        "api_key": environment[key].strip() if key else None,
+        "api_key_as": row.key_as or None,
+    }
+    return msgspec.convert(settings, Vendor)
+
+
+def completed(vendor: Vendor, row: Row, *, given: Collection[str], environment: Mapping[str, str]) -> Vendor:
+    """Return the settings of an entry that has no address, with all from its row that it does not say itself."""
+    own = vendor_of(row, environment)
+    added = {name: getattr(own, name) for name in ("dialect", "base_url", "api_key", "api_key_as") if name not in given}
+    return msgspec.structs.replace(vendor, **added)

@@ -15,9 +15,9 @@ import msgspec
 
 from aisa.config.addresses import ASKED, NOTHING_ASKED, read_address, route_at_end
 from aisa.config.checks import check, check_names, check_proxies, check_targets, check_tiers
-from aisa.config.detect import detect
 from aisa.config.document import Document, Way, read_document
 from aisa.config.kinds import describe, entry_of, hints, is_section, may_be_empty, part_for
+from aisa.config.known import Nearby, known_vendors, nobody
 from aisa.config.problem import ConfigErrors, Problem
 from aisa.config.schema import ALIASES, FIELDS, Config, Model
 from aisa.config.section import Section
@@ -32,6 +32,7 @@ VARIABLES = {  # of two for one setting the later one wins
     "AISA_HOST": "server.host",
     "AISA_PORT": "server.port",
     "AISA_DATA_DIR": "server.data_dir",
+    "AISA_DISCOVERY_LOOPBACK": "discovery.loopback",
 }
 PATH_VARIABLE = "AISA_CONFIG"
 SHOWN_CHARS_MAX = 60  # of a wrong value, in a message
@@ -50,8 +51,10 @@ class Loaded(NamedTuple):
     notes: tuple[Problem, ...] = ()
 
 
-def load(path: str | None, environment: Mapping[str, str], overrides: Mapping[str, object]) -> Loaded:
+def load(path: str | None, environment: Mapping[str, str], overrides: Mapping[str, object], *, nearby: Nearby = nobody) -> Loaded:
     """Make the configuration. `overrides` are the command line's settings by dotted path, such as `server.port`; None is no override.
+
+    `nearby` looks for vendors on this machine, and is asked only if the configuration wants that.
 
     In the result every model is a `Model`, and no base_url ends with a slash, in `/chat/completions` or in a query.
     Raises ConfigErrors with every problem at once.
@@ -73,7 +76,8 @@ def load(path: str | None, environment: Mapping[str, str], overrides: Mapping[st
         if value is not None:
             _override(document, setting, value, origin="command line")
     config = cast("Config", _Builder(document).section(Config, document.values, Place((), "")))  # never UNSET: it requires nothing
-    config = _complete(config, document, environment, notes=notes)
+    vendors = known_vendors(config, document, environment, nearby=nearby)
+    config = _complete(msgspec.structs.replace(config, vendors=vendors), document, notes=notes)
     written = document.values.get("vendors")
     named_vendors = {*config.vendors, *(cast("dict[str, object]", written) if isinstance(written, dict) else ())}
     for way, flaw in (*check_targets(config, named_vendors), *check_names(config, named_vendors)):
@@ -96,18 +100,10 @@ def _override(document: Document, setting: str, value: object, *, origin: str) -
         document.written.pop((section, name), None)
 
 
-def _complete(config: Config, document: Document, environment: Mapping[str, str], *, notes: list[Problem]) -> Config:
-    """Add the vendors of the environment, and bring what has several spellings to one. `notes` gets what is worth telling of that."""
-    written = document.values.get("vendors")
+def _complete(config: Config, document: Document, *, notes: list[Problem]) -> Config:
+    """Bring what has several spellings to one. `notes` gets what is worth telling of that."""
     vendors = dict(config.vendors)
-    for name, found in detect(environment).items():
-        if not isinstance(written, dict) or name not in written:
-            vendors[name] = found.vendor
-            document.origins["vendors", name] = found.origin
-            flaw = check("vendors.<name>.base_url", "base_url", found.vendor.base_url)
-            if flaw:
-                document.report(("vendors", name, "base_url"), *flaw)
-    for name, vendor in vendors.items():
+    for name, vendor in config.vendors.items():
         address = read_address(vendor.base_url, vendor.dialect)
         route, (asked, _) = route_at_end(vendor.base_url), ASKED.get(vendor.dialect, NOTHING_ASKED)
         if route != asked and route in {other for other, _ in ASKED.values()}:

@@ -13,7 +13,6 @@ from typing import NamedTuple
 
 import msgspec
 
-from aisa.config.detect import KNOWN
 from aisa.config.kinds import describe, entry_of, hints, is_section, members
 from aisa.config.load import DEFAULT_PATH, PATH_VARIABLE, VARIABLES
 from aisa.config.schema import ALIASES, FIELDS, Config
@@ -107,10 +106,7 @@ def page() -> str:
     """Return the text of docs/configuration.md."""
     lines = [INTRODUCTION.format(path=DEFAULT_PATH).rstrip("\n"), f"| `{PATH_VARIABLE}` | the file, as `--config` |"]
     lines += [f"| `{variable}` | `{setting}` |" for variable, setting in VARIABLES.items()]
-    for known in KNOWN:
-        default = f"`vendors.{known.name}` at `{known.base_url}`, unless the file has an entry of that name"
-        keys = " or ".join([f"`{name}`" for name in known.key_variables])
-        lines += [f"| {keys} | {default} |", f"| `{known.base_url_variable}` | another `base_url` for it |"]
+    lines += ["", "Vendors whose key is in the environment need no entry: [vendors.md](vendors.md) lists them and their variables."]
     lines += ["", "## Example", "", f"```yaml\n{EXAMPLE}```"]
     for group in groups():
         title = f"`{group.path}`" if group.path else "Outside the sections"

@@ -18,6 +18,7 @@ from aisa.config.name_words import NAMES_IN_WORDS
 from aisa.config.price_words import PRICE_FIELDS
 from aisa.config.section import Bytes, Count, Dollars, Factor, Fee, Limit, Port, Seconds, Section
 from aisa.config.server_words import SERVER_IN_WORDS
+from aisa.config.vendor_words import VENDORS_IN_WORDS
 
 
 class Server(Section, frozen=True, kw_only=True):
@@ -177,11 +178,19 @@ class Prices(Section, frozen=True, kw_only=True):
     from_: date | None = msgspec.field(name="from", default=None)
 
 
+class Discovery(Section, frozen=True, kw_only=True):
+    """Where vendors are looked for that have no entry under `vendors`."""
+
+    environment: bool = True
+    loopback: Literal["auto", "always", "never"] = "auto"
+
+
 class Vendor(Section, frozen=True, kw_only=True):
     """Where a vendor is and how to talk to it."""
 
+    preset: str | None = None
     dialect: Literal["anthropic", "cohere", "gemini", "mistral", "openai", "responses"] = "openai"
-    base_url: str
+    base_url: str = ""
     api_key: str | None = None
     api_key_as: str | None = None
     on_disconnect: Literal["cancel", "drain"] = "cancel"
@@ -255,6 +264,7 @@ class Config(Section, frozen=True, kw_only=True):
     ledger: Ledger = Ledger()
     limits: Limits = Limits()
     price_catalogues: tuple[str, ...] = ()
+    discovery: Discovery = Discovery()
     vendors: dict[str, Vendor] = {}
     models: dict[str, Model | tuple[Target | str, ...]] = {}
     models_only: bool = False
@@ -287,9 +297,8 @@ FIELDS: Mapping[str, str] = MappingProxyType(
         "ledger.drain_seconds": "How long an answer is read on at most.",
         **LIMITS_IN_WORDS,
         **NAMES_IN_WORDS,
+        **VENDORS_IN_WORDS,
         "vendors.<name>.dialect": "The API that the vendor speaks. Of OpenAI itself, what `openai` would refuse is asked as `responses`.",
-        "vendors.<name>.base_url": "Where the vendor's API is, up to and without the path of the route that is asked, such as "
-        "`/chat/completions`; with the dialect `anthropic` without `/v1` too, if you like. A query in it counts as `query`.",
         "vendors.<name>.api_key": "Credential sent to the vendor as `api_key_as` says; best written as `${VARIABLE}`. None if absent.",
         "vendors.<name>.api_key_as": "Where the vendor looks for the key: `bearer`, or a name as in `header:x-api-key`, `query:key`; "
         "else as usual in its dialect. What `headers` says of the same header counts instead.",

@@ -12,6 +12,7 @@ import msgspec
 from aisa.config.schema import PriceHours, Prices, PriceTier, VendorTier
 from aisa.money import Nanos, nanos_per_million, scaled
 from aisa.pricing import FEES, PRICED, Tier, UnitPrices, unit_prices
+from aisa.vendors.table import IN_CATALOGUE
 
 #: How the source of a price begins that a vendor's own price list says, as the catalogue has it.
 CATALOGUE = "catalogue"
@@ -101,13 +102,9 @@ def unlisted(_vendor: str, _base_url: str, _model: str) -> PriceList | None:
     return None
 
 
-#: Vendors that the catalogue lists under these very names, so that one on this machine may be a proxy to them.
-LISTED = frozenset("anthropic azure cerebras cohere deepseek google groq mistral openai openrouter perplexity together x-ai".split())
-
-
 def may_be_listed(vendor: str, base_url: str) -> bool:
-    """Say whether the catalogue, which is large, is worth loading for a vendor."""
-    return vendor in LISTED or not is_local(base_url)
+    """Say whether the catalogue, which is large, is worth loading for a vendor: one of its names on this machine may be a proxy."""
+    return vendor in IN_CATALOGUE or not is_local(base_url)
 
 
 def is_local(base_url: str) -> bool:

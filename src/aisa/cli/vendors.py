@@ -1,0 +1,77 @@
+"""`aisa vendors`: every vendor that is known by name, whether it is used, and what it lacks. Starts nothing, and asks no vendor unasked."""
+
+from __future__ import annotations
+
+import os
+from typing import TYPE_CHECKING
+
+import click
+
+from aisa.cli.problems import Misuse, counted
+from aisa.cli.terminal import paint, say, table
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from aisa.config.load import Loaded
+    from aisa.vendors.row import Row
+
+HEADS = ("vendor", "", "speaks", "key", "state")
+
+
+@click.command()
+@click.option("--config", "path", metavar="FILE", help="Configuration file.  [AISA_CONFIG; ./aisa.yaml if it exists]")
+@click.option("--check", is_flag=True, help="Ask each vendor that is used: can it be reached, does it take the key.")
+def vendors(path: str | None, *, check: bool) -> None:
+    """List the vendors that are known by name, which of them are used, and what the others lack.
+
+    Servers of models on this machine are looked for. Asking with --check costs nothing: no vendor is made to answer a
+    prompt. It exits with 1 if one of them would fail.
+    """
+    from aisa.cli.configuration import ask_vendors
+    from aisa.config.load import ConfigErrors, load
+    from aisa.http.nearby import look_around
+    from aisa.vendors.table import ROWS
+
+    try:
+        loaded = load(path, os.environ, {}, nearby=look_around)
+    except ConfigErrors as errors:
+        raise Misuse(f"the configuration has {counted(len(errors.problems))}", errors.problems) from errors
+    used = loaded.config.vendors
+    lines = [line(row, loaded, os.environ) for row in ROWS.values()]
+    lines += [
+        [name, "", setting.dialect, "", paint("used", "green") + f": {loaded.origins[f'vendors.{name}']}"]
+        for name, setting in used.items()
+        if name not in ROWS
+    ]
+    say(table(HEADS, lines))
+    if check:
+        ask_vendors(loaded.config)
+
+
+def line(row: Row, loaded: Loaded, environment: Mapping[str, str]) -> list[str]:
+    """Return the line of a vendor of the table."""
+    if row.name in loaded.config.vendors:
+        state = paint("used", "green") + f": {loaded.origins[f'vendors.{row.name}']}"
+    else:
+        state = paint(lacking(row, environment, loaded.config.server.port), dim=True)
+    variables = " or ".join(row.key_variables) or {"google": "a Google credential"}.get(row.proved_by, "")
+    return [row.name, row.title, row.dialect, variables, state]
+
+
+def lacking(row: Row, environment: Mapping[str, str], port: int) -> str:
+    """Say why a vendor is not used. `port` is where this server listens."""
+    from aisa.config.detect import SPOKEN
+
+    if row.retired:
+        return f"was shut down on {row.retired}"
+    if row.dialect not in SPOKEN:
+        return f"the dialect `{row.dialect}` is not built in yet"
+    if row.named_only:
+        return f"write `{row.name}: {{}}` under `vendors`; what proves its requests serves other things, too"
+    if row.sign is not None:
+        way = f", and {row.base_url_variable} is not set" if row.base_url_variable else ""
+        return ("we listen" if row.sign.port == port else "it does not answer") + f" at port {row.sign.port}{way}"
+    missing = [] if row.key_variable(environment) else [" or ".join(row.key_variables)]
+    missing += row.address(environment).missing
+    return f"set {' and '.join(missing)}" if missing else "switched off by `discovery`"

@@ -1,0 +1,69 @@
+"""Adds to a configuration what is known without it: what entries leave out, vendors of the environment and of this machine."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Mapping
+from typing import cast
+
+from aisa.config.checks import check
+from aisa.config.detect import SPOKEN, completed, detect, vendor_of
+from aisa.config.document import Document
+from aisa.config.schema import FIELDS, Config, Vendor
+from aisa.vendors.row import Row
+from aisa.vendors.table import ROWS
+
+#: Takes the ports that need not be looked at; returns which rows answer on this machine.
+Nearby = Callable[[Collection[int]], Collection[Row]]
+
+
+def nobody(_except: Collection[int]) -> Collection[Row]:
+    """Stand in for a look at this machine where none is wanted."""
+    return ()
+
+
+def known_vendors(config: Config, document: Document, environment: Mapping[str, str], *, nearby: Nearby) -> dict[str, Vendor]:
+    """Return the vendors of a configuration and those that need no entry. Reports what an entry lacks."""
+    written = document.values.get("vendors")
+    entries = cast("dict[str, object]", written) if isinstance(written, dict) else {}
+    vendors: dict[str, Vendor] = {}
+    for name, vendor in config.vendors.items():
+        given = cast("dict[str, object]", entries[name])
+        if "base_url" in given:
+            vendors[name] = vendor
+        elif (row := _row(name, vendor, given, document=document, environment=environment)) is not None:
+            vendors[name] = completed(vendor, row, given=given, environment=environment)
+    if config.discovery.environment:
+        for name, found in detect(environment).items():
+            if name not in entries:
+                vendors[name] = found.vendor
+                document.origins["vendors", name] = found.origin
+                flaw = check("vendors.<name>.base_url", "base_url", found.vendor.base_url)
+                if flaw:
+                    document.report(("vendors", name, "base_url"), *flaw)
+    if config.discovery.loopback == "always" or (config.discovery.loopback == "auto" and not entries):
+        for row in nearby((config.server.port,)):
+            if row.name not in vendors and row.name not in entries:
+                vendors[row.name] = vendor_of(row, environment)
+                document.origins["vendors", row.name] = f"answers at {row.base_url.partition('://')[2].partition('/')[0]}"
+    return vendors
+
+
+def _row(name: str, vendor: Vendor, given: Collection[str], *, document: Document, environment: Mapping[str, str]) -> Row | None:
+    """Return the row that says where the vendor of an entry without an address is; None, and a report, if that stays unknown."""
+    way = ("vendors", name)
+    if vendor.preset is None and "preset" in given:
+        return None  # it could not be read, which has been reported
+    row = ROWS.get(vendor.preset or name)
+    if row is None and vendor.preset is None:
+        document.report((*way, "base_url"), "This setting is required.", FIELDS["vendors.<name>.base_url"])
+    if row is None:
+        return None
+    if row.dialect not in SPOKEN and "dialect" not in given:
+        document.report(way, f"The dialect of {row.title}, `{row.dialect}`, is not built in yet.", "Leave the entry out.")
+        return None
+    address = row.address(environment)
+    if address.missing:
+        what = f"Where {row.title} is depends on {' and '.join(address.missing)}, which the environment does not have."
+        document.report((*way, "base_url"), what, "Set it, or write `base_url`.")
+        return None
+    return row

@@ -1,0 +1,36 @@
+"""Looks for servers of models on this machine, at their usual ports. Asks only its own address, and only to tell who it is."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Collection
+from concurrent.futures import ThreadPoolExecutor
+from http.client import HTTPConnection, HTTPException
+
+from aisa.vendors.row import Row, Sign
+from aisa.vendors.table import ROWS
+
+LOOPBACK = "127.0.0.1"
+ANSWER_SECONDS_MAX = 0.5  # a server on this machine answers within milliseconds, a closed port at once; it delays the start
+BODY_BYTES_MAX = 65_536  # of an answer that are looked at: lists of a server of one's own are short
+
+
+def look_around(ports_not: Collection[int] = (), rows: Collection[Row] = tuple(ROWS.values())) -> Collection[Row]:
+    """Return the rows whose servers answer here, all looked for at once. `ports_not` are not asked: we listen there ourselves."""
+    signs = {row.name: row.sign for row in rows if row.sign is not None and row.sign.port not in ports_not}
+    with ThreadPoolExecutor(max(1, len(signs)), thread_name_prefix="nearby") as threads:
+        there = dict(zip(signs, threads.map(is_there, signs.values()), strict=True))
+    return [row for row in rows if there.get(row.name)]
+
+
+def is_there(sign: Sign) -> bool:
+    """Ask one port, and tell whether the answer is that of the server that is looked for."""
+    connection = HTTPConnection(LOOPBACK, sign.port, timeout=ANSWER_SECONDS_MAX)
+    try:
+        connection.request("GET", sign.path)
+        body = connection.getresponse().read(BODY_BYTES_MAX)
+    except (OSError, HTTPException, ValueError):
+        return False
+    finally:
+        connection.close()
+    return re.search(sign.answer, body.decode("utf-8", "replace")) is not None

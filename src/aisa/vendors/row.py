@@ -1,0 +1,101 @@
+"""What is known of one vendor: where it is, what it speaks, what proves a request, what it refuses, how it counts. Facts, with sources.
+
+Says nothing of its models, and asks nobody.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from typing import Literal, NamedTuple
+
+import msgspec
+
+NOT_STATED: Literal["not stated"] = "not stated"
+
+VARIABLE = re.compile(r"\{([A-Z][A-Z0-9_]*)\}")  # of the environment, in an address
+VERSION = re.compile(r"/v\d+(?:alpha|beta)?\d*(?:/|$)")
+
+
+class Sign(NamedTuple):
+    """How a server on this machine is told from others at its usual port: what this address answers."""
+
+    port: int
+    path: str
+    answer: str  # a regular expression that is looked for in the body
+
+
+class Row(msgspec.Struct, frozen=True, kw_only=True):
+    """One vendor. `name` is what it is called here when it is found; all texts are for people.
+
+    The first of `key_variables` that is set has its key. `base_url` may hold `{VARIABLE}`; `base_url_variable` names one that replaces
+    all of it, to which `version` is added where it has none, as the vendor's own clients add it. `variants` are other addresses for a value
+    of the first variable in `base_url`, empty where it is unset.
+
+    `proved_by` says what proves requests: a `key`, or what is fetched or made with a cloud's credentials. Where `named_only` is true its
+    variables are set for other things as well, so that they alone are no wish to send prompts there: the configuration has to name it.
+
+    `refuses` are parameters of a request that are answered with an error whatever the model, `ignores` those without any effect.
+    `catalogue` is its name in the price catalogue, where that may be believed of a vendor at a private address. `at` is a pattern of its
+    hosts, where it has others than that of `base_url`; a server that runs anywhere is told by a `word` in its name or host.
+    """
+
+    name: str
+    title: str
+    base_url: str
+    dialect: str = "openai"
+    key_variables: tuple[str, ...] = ()
+    base_url_variable: str = ""
+    version: str = ""
+    variants: Mapping[str, str] = {}
+    key_as: str = ""  # as `vendors.<name>.api_key_as`; nothing: as usual in its dialect
+    proved_by: Literal["key", "google", "azure", "aws"] = "key"
+    named_only: bool = False
+    sign: Sign | None = None
+    at: str = ""
+    word: str = ""
+    catalogue: str = ""
+    refuses: tuple[str, ...] = ()
+    ignores: tuple[str, ...] = ()
+    running_usage: bool = False  # it says with each chunk how many tokens it has made, when it is asked to
+    counts: str = NOT_STATED  # where its usage report comes
+    cancel: Literal["stops", "bills on", "not stated"] = NOT_STATED  # what a stream that is given up costs from then on
+    retired: str = ""  # the day on which it was shut down
+    sources: tuple[str, ...]
+    seen: str = "2026-11-28"  # the day on which the sources were read
+
+    def is_at(self, host: str) -> bool:
+        """Tell whether a host, in small letters, is the vendor's own."""
+        if self.at:
+            return re.fullmatch(self.at, host) is not None
+        return self.sign is None and host == self.base_url.partition("://")[2].partition("/")[0]
+
+    def key_variable(self, environment: Mapping[str, str]) -> str:
+        """Return the variable that has its key, nothing if none is set."""
+        return next((name for name in self.key_variables if environment.get(name, "").strip()), "")
+
+    def address(self, environment: Mapping[str, str]) -> Address:
+        """Return where it is, as the environment says."""
+        own = environment.get(self.base_url_variable, "").strip() if self.base_url_variable else ""
+        if own:
+            return Address(versioned(own, self.version), (self.base_url_variable,), ())
+        names = list(dict.fromkeys(VARIABLE.findall(self.base_url)))
+        values = {name: environment.get(name, "").strip().rstrip("/") for name in names}
+        template = self.variants.get(values[names[0]], self.base_url) if names else self.base_url
+        missing = [name for name in VARIABLE.findall(template) if not values[name]]
+        given = [name for name in names if values[name]]
+        return Address(VARIABLE.sub(lambda found: values[found[1]], template), tuple(given), tuple(dict.fromkeys(missing)))
+
+
+class Address(NamedTuple):
+    """An address, the variables that it was made from, and those that it lacks."""
+
+    base_url: str
+    given: tuple[str, ...]
+    missing: tuple[str, ...]
+
+
+def versioned(base_url: str, version: str) -> str:
+    """Return a base URL that ends in a version, in the one that it has or else in this."""
+    bare = base_url.rstrip("/")
+    return base_url if not version or VERSION.search(bare) else f"{bare}/{version}"

@@ -1,0 +1,87 @@
+"""The servers of models that people run themselves, and the gateways that speak as one. Rows only."""
+
+from __future__ import annotations
+
+from aisa.vendors.labs import WITH_THE_LAST
+from aisa.vendors.row import Row, Sign
+
+SERVERS = (
+    Row(
+        name="ollama",
+        title="Ollama",
+        base_url="http://127.0.0.1:11434/v1",
+        sign=Sign(11434, "/api/version", r'^\s*\{\s*"version"'),
+        word="ollama",
+        ignores=("max_completion_tokens", "n", "tool_choice", "parallel_tool_calls", "logit_bias"),
+        counts=WITH_THE_LAST,
+        sources=("https://github.com/ollama/ollama/blob/main/docs/openai.md", "https://github.com/ollama/ollama/tree/fb30760"),
+    ),
+    Row(
+        name="vllm",
+        title="vLLM",
+        base_url="http://127.0.0.1:8000/v1",
+        key_variables=("VLLM_API_KEY",),
+        base_url_variable="VLLM_API_BASE",
+        sign=Sign(8000, "/v1/models", r'"owned_by"\s*:\s*"vllm"'),
+        word="vllm",
+        running_usage=True,
+        counts="in a last chunk, or with every chunk, when a stream is asked for it",
+        cancel="stops",
+        sources=("https://docs.vllm.ai/en/latest/serving/openai_compatible_server.html", "measured: vLLM 0.32.0 on loopback"),
+    ),
+    Row(
+        name="sglang",
+        title="SGLang",
+        base_url="http://127.0.0.1:30000/v1",
+        sign=Sign(30000, "/v1/models", r'"owned_by"\s*:\s*"sglang"'),
+        word="sglang",
+        sources=("https://docs.sglang.ai/backend/openai_api_completions.html",),
+    ),
+    Row(
+        name="llamacpp",
+        title="llama.cpp",
+        base_url="http://127.0.0.1:8080/v1",
+        key_variables=("LLAMACPP_API_KEY",),
+        base_url_variable="LLAMACPP_API_BASE",
+        sign=Sign(8080, "/v1/models", r'"owned_by"\s*:\s*"llamacpp"'),
+        word="llamacpp",
+        counts="with the finish, not in a chunk of its own",
+        sources=("https://github.com/ggml-org/llama.cpp/tree/master/tools/server",),
+    ),
+    Row(
+        name="lmstudio",
+        title="LM Studio",
+        base_url="http://127.0.0.1:1234/v1",
+        key_variables=("LM_STUDIO_API_KEY",),
+        base_url_variable="LM_STUDIO_API_BASE",
+        version="v1",
+        sign=Sign(1234, "/v1/models", r'"owned_by"\s*:\s*"organization_owner"'),
+        word="lmstudio",
+        sources=("https://lmstudio.ai/docs/developer/openai-compat",),
+    ),
+    Row(
+        name="litellm",
+        title="LiteLLM proxy",
+        base_url="http://127.0.0.1:4000/v1",
+        key_variables=("LITELLM_PROXY_API_KEY",),
+        base_url_variable="LITELLM_PROXY_API_BASE",
+        version="v1",
+        sign=Sign(4000, "/health/liveliness", r"^\"?I'm alive!\"?\s*$"),
+        word="litellm",
+        counts=WITH_THE_LAST,
+        cancel="stops",
+        sources=("https://docs.litellm.ai/docs/providers/litellm_proxy", "measured: LiteLLM 1.108.7 on loopback"),
+    ),
+    Row(
+        name="aisa",
+        title="another aisa",
+        base_url="{AISA_BASE_URL}",
+        key_variables=("AISA_API_KEY",),
+        base_url_variable="AISA_BASE_URL",
+        version="v1",
+        named_only=True,
+        counts=WITH_THE_LAST,
+        cancel="stops",
+        sources=("this project",),
+    ),
+)

@@ -193,6 +193,16 @@ class TargetHealth(msgspec.Struct, frozen=True, tag="target_health"):
     last_for_seconds: float = 0.0
 
 
+class CredentialRests(msgspec.Struct, frozen=True, tag="credential_rests"):
+    """One of a vendor's credentials, by its number among `of`, rests for so long: it was refused with a status, or 0, could not be had."""
+
+    vendor: str
+    number: int
+    of: int
+    status: int
+    seconds: float
+
+
 class LedgerBack(msgspec.Struct, frozen=True, tag="ledger_back"):
     """The database takes rows again, `rows` of them at first."""
 
@@ -209,6 +219,7 @@ Fact = (
     CallEnded
     | VendorFailed
     | TargetHealth
+    | CredentialRests
     | UsageMisreported
     | AnsweredOtherwise
     | KindUnpriced

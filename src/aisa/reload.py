@@ -6,7 +6,6 @@ Calls in flight go on as they began; what they ask from now on (another target, 
 from __future__ import annotations
 
 import asyncio
-import os
 import ssl
 from collections.abc import Callable
 from typing import NamedTuple, cast
@@ -16,13 +15,12 @@ import msgspec
 from aisa.admission.memory import MemoryAdmission
 from aisa.config.load import Loaded
 from aisa.config.problem import ConfigErrors, Problem
-from aisa.config.schema import Config
+from aisa.config.schema import Config, Vendor
 from aisa.context import Dependencies
 from aisa.edge.admin import Admin
 from aisa.edge.admin_reload import Swapped
 from aisa.edge.app import Edge
 from aisa.facts import Fact, ServerNotice
-from aisa.http.names import Names
 from aisa.http.pool import HttpUpstream
 from aisa.http.server import HttpServer, tls_context
 from aisa.known_models import Known
@@ -44,8 +42,8 @@ class Parts(msgspec.Struct):
     admin: Admin
     server: HttpServer
     pools: dict[str, HttpUpstream]
-    names: Names
     lists: ModelLists
+    open_pool: Callable[[str, Vendor], HttpUpstream]
     retired: list[HttpUpstream] = []
 
     async def learn_models(self, known: Known) -> None:
@@ -124,11 +122,7 @@ class Reload:
         lasting = [path for path in changed if path in FOR_A_LIFETIME or (path == "tls" and None in (old.tls, config.tls))]
         dependencies = parts.dependencies
         gone = [name for name, vendor in old.vendors.items() if config.vendors.get(name) != vendor]
-        fresh = {
-            name: HttpUpstream(name, vendor, os.environ, names=parts.names, timers=dependencies.timers)
-            for name, vendor in config.vendors.items()
-            if name in gone or name not in parts.pools
-        }
+        fresh = {name: parts.open_pool(name, vendor) for name, vendor in config.vendors.items() if name in gone or name not in parts.pools}
         parts.retired += [parts.pools.pop(name) for name in gone]
         parts.pools.update(fresh)
         dependencies.upstreams = {**dependencies.upstreams, **parts.pools}  # a call in flight may yet ask a vendor that is gone

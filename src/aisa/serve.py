@@ -37,7 +37,6 @@ from aisa.edge.statement import Statement
 from aisa.errors import ApiError
 from aisa.facts import BugFound, Fact, ServerNotice
 from aisa.http.names import Names
-from aisa.http.pool import HttpUpstream
 from aisa.http.server import HttpServer, tls_context
 from aisa.http.sockets import handed_listener
 from aisa.keys.store import KeyStore, ensure_first_key
@@ -60,6 +59,7 @@ from aisa.storage.engine import Database, open_database
 from aisa.storage.failure import StorageFailed
 from aisa.storage.lock import control_path, exposure, own_folder
 from aisa.timers import Timers
+from aisa.vendor_pool import open_pool
 from aisa.wire.token_meter import Tokenizer
 
 #: Signals that end a process that has no answer to them. A log that was rotated goes on where it is.
@@ -129,8 +129,7 @@ class Start(NamedTuple):
 
 async def serve(config: Config, database: Database, journal: Journal, *, start: Start) -> int:
     """Run the server until it is told to stop."""
-    chance, loop = quick_chance(), asyncio.get_running_loop()
-    log = open_log(config.log.format)
+    chance, loop, log = quick_chance(), asyncio.get_running_loop(), open_log(config.log.format)
     report: Callable[[Fact], None] = log.report if log is not None else ignore
     listen_to_process(config, report)
     keys = KeyStore(database, wall_clock, system_chance())
@@ -140,9 +139,11 @@ async def serve(config: Config, database: Database, journal: Journal, *, start: 
     idempotency = IdempotencyStore(wall_clock)
     store = LedgerStore(database, wall_clock, lambda: tuple(ledger.calls))
     ledger = open_ledger(config, journal, store, writer=writer, keys=keys, idempotency=idempotency, report=report)
-    names, timers, lists = Names(), Timers(), ModelLists(Path(config.server.data_dir), wall_clock, report)
-    pools = {name: HttpUpstream(name, vendor, os.environ, names=names, timers=timers) for name, vendor in config.vendors.items()}
-    routes = routes_of(config, store, writer, known=lists.known(config), tokenizers=start.tokenizers)
+    timers, lists = Timers(), ModelLists(Path(config.server.data_dir), wall_clock, report)
+    open_way = partial(open_pool, names=Names(), timers=timers, report=report, environment=os.environ)
+    pools = {name: open_way(name, vendor) for name, vendor in config.vendors.items()}
+    again = partial(routes_of, store=store, writer=writer)
+    routes = again(config, known=lists.known(config), tokenizers=start.tokenizers)
     dependencies = open_dependencies(config, keys, ledger, pools=pools, routes=routes, chance=chance, report=report)
     dependencies.keep_refusal, dependencies.timers = refused.keep, timers
     dependencies.states = VendorStates(Seals(seal_key(config)), Memory(timers.loop.time))
@@ -159,8 +160,7 @@ async def serve(config: Config, database: Database, journal: Journal, *, start: 
     admin = Admin(keys, wall_clock, report, wallets=wallets, limits=config.limits, more=(*LedgerRoutes(store).routes(), *shown))
     settings = fitting(config, report)
     server, control_server = HttpServer(edge, settings, timers=timers), HttpServer(Control(admin), settings, timers=timers)
-    parts = Parts(dependencies, edge, admin, server=server, pools=pools, names=names, lists=lists)
-    again = partial(routes_of, store=store, writer=writer)
+    parts = Parts(dependencies, edge, admin, server=server, pools=pools, open_pool=open_way, lists=lists)
     reload = Reload(config, parts, report, again=start.again, routes_of=lambda config: again(config, known=lists.known(config)))
     first_key = ensure_first_key(keys)
     host, port = await server.listen(config.server.host, config.server.port, start.tls, handed=start.handed)

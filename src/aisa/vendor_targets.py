@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from aisa.config.schema import Config, Vendor
+from aisa.credentials.rules import keys_of
 from aisa.providers.shape import Target
 from aisa.vendors.table import row_of
 
@@ -12,7 +13,8 @@ def vendor_target(name: str, config: Config) -> Target:
     vendor = config.vendors[name]
     headers = tuple((header.lower(), value) for header, value in vendor.headers.items())
     host = vendor.base_url.partition("://")[2].partition("/")[0]
-    secrets = [vendor.api_key or "", vendor.base_url, host, host.partition(":")[0], *vendor.headers.values(), *vendor.query.values()]
+    keys = [*keys_of(vendor), *[app.client_secret for app in vendor.azure_credentials]]
+    secrets = [*keys, vendor.base_url, host, host.partition(":")[0], *vendor.headers.values(), *vendor.query.values()]
     hidden = tuple(secret for secret in secrets if len(secret) >= SECRET_CHARACTERS_MIN)
     return Target(
         name,

@@ -72,6 +72,7 @@ LAYERS: list[tuple[str, str]] = [
     ("aisa.composition", "root"),
     ("aisa.reload", "root"),
     ("aisa.stopping", "root"),
+    ("aisa.vendor_pool", "root"),
     ("aisa.cli", "root"),
     ("aisa.cli.*", "root"),
     ("aisa.__main__", "root"),
@@ -110,7 +111,6 @@ ENTRY_POINTS: dict[str, str] = {
     "aisa": "the package; holds the version",
     "aisa.__main__": "python -m aisa",
     "aisa.storage.migrations.env": "Alembic loads it by path",
-    "aisa.credentials.expiring": "no dialect with tokens is built in yet; the seam is proved by its tests, and the first one uses it",
 }
 
 #: What pure code may not touch: waiting, the outside world, the clock, chance, and talking about itself.

@@ -14,13 +14,16 @@ from typing import NamedTuple
 import msgspec
 
 from aisa.config.problem import Problem
-from aisa.config.schema import Config, Model, Target
+from aisa.config.schema import Config, Model, Target, Vendor
+from aisa.credentials.rules import keys_of
 from aisa.errors import UpstreamFailed
+from aisa.facts import Fact
 from aisa.http.names import Names
 from aisa.http.pool import HttpUpstream
 from aisa.providers.listed_models import models_request, read_models
 from aisa.providers.port import UpstreamRequest
 from aisa.providers.shape import Target as Place
+from aisa.vendor_pool import open_pool
 from aisa.vendor_targets import vendor_target
 
 VENDORS_AT_ONCE_MAX = 8  # so that some that cannot be reached do not make the others wait, and no network is flooded
@@ -62,11 +65,20 @@ async def ask_vendors(config: Config, environment: Mapping[str, str]) -> AsyncIt
 
 async def _ask_vendor(config: Config, name: str, environment: Mapping[str, str], *, names: Names, places: asyncio.Semaphore) -> Finding:
     async with places:
-        upstream = HttpUpstream(name, config.vendors[name], environment, names=names)
+        upstream = open_pool(name, config.vendors[name], names=names, report=quiet, environment=environment)
         try:
             return await _Vendor(config, name, upstream).look()
         finally:
             await upstream.close()
+
+
+def quiet(_fact: Fact) -> None:
+    """Report nothing: what fails is found by its answer."""
+
+
+def proves_itself(vendor: Vendor) -> bool:
+    """Say whether a vendor gets anything that could prove our requests."""
+    return bool(keys_of(vendor) or vendor.headers or vendor.google_credentials or vendor.azure_credentials)
 
 
 class _Vendor:
@@ -75,7 +87,7 @@ class _Vendor:
     def __init__(self, config: Config, name: str, upstream: HttpUpstream) -> None:
         self._setting = f"vendors.{name}"
         self._name = name
-        self._has_key = bool(config.vendors[name].api_key or config.vendors[name].headers)
+        self._has_key = proves_itself(config.vendors[name])
         self._target: Place = vendor_target(name, config)
         self._upstream = upstream
         self._wanted = list(dict.fromkeys(configured_models(config, name)))

@@ -8,6 +8,7 @@ from collections.abc import Iterator, Mapping
 from aisa.cli.terminal import paint
 from aisa.config.load import Loaded
 from aisa.config.schema import Config, Model, Target
+from aisa.credentials.rules import keys_of
 from aisa.http.address import bracketed, proxy_for, read_origin
 
 Rows = list[list[str]]
@@ -46,7 +47,9 @@ def vendor_row(loaded: Loaded, name: str, environment: Mapping[str, str]) -> lis
     """Return a vendor's row."""
     vendor = loaded.config.vendors[name]
     proxy = proxy_for(read_origin(vendor.base_url), vendor.proxy, environment)
-    way = "with a key" if vendor.api_key else "without a key"
+    way = "with a credential" if vendor.google_credentials or vendor.azure_credentials else "without a key"
+    keys = len(keys_of(vendor))
+    way = way if not keys else "with a key" if keys == 1 else f"with {keys} keys"
     if proxy is not None:
         way += f", by the proxy {bracketed(proxy.host)}:{proxy.port}"
     return [name, vendor.base_url, way, paint(loaded.origins[f"vendors.{name}"], dim=True)]

@@ -9,10 +9,13 @@ import ssl
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
+from aisa.clock import wall_clock
 from aisa.config.problem import ConfigErrors, Problem
 from aisa.config.schema import Config, Server, Tls
+from aisa.credentials.of_vendor import flaws_of
 from aisa.http.address import proxy_for, read_origin
 from aisa.http.sockets import is_handed
+from aisa.http.token_requests import token_sender
 from aisa.storage.failure import StorageFailed
 from aisa.storage.lock import check_folder, control_path
 
@@ -49,6 +52,7 @@ def file_problems(config: Config, errors: ConfigErrors | None, environment: Mapp
         problems += tls_problems(config.tls)
     if _sound(errors, "vendors"):
         problems += proxy_problems(config, environment)
+        problems += credential_problems(config, environment)
     return problems
 
 
@@ -120,6 +124,14 @@ def _text(path: str) -> bytes:
             return file.read(PEM_BYTES_MAX)
     except OSError:
         return b""
+
+
+def credential_problems(config: Config, environment: Mapping[str, str]) -> Iterator[Problem]:
+    """Yield which credentials cannot be used. No token is fetched."""
+    for name, vendor in config.vendors.items():
+        for setting, what in flaws_of(vendor, environment, send=token_sender(environment), wall_clock=wall_clock):
+            remedy = "Name the file of a service account, or write `metadata` or `default`."
+            yield Problem(f"vendors.{name}.{setting}", f"{what[:1].upper()}{what[1:]}.", remedy)
 
 
 def proxy_problems(config: Config, environment: Mapping[str, str]) -> Iterator[Problem]:

@@ -376,6 +376,7 @@ RULES: Mapping[str, Rule] = MappingProxyType(
         "vendors.<name>.preset": _preset,
         "vendors.<name>.base_url": _base_url,
         "vendors.<name>.api_key": _api_key,
+        "vendors.<name>.api_keys[]": _api_key,
         "vendors.<name>.api_key_as": _api_key_as,
         "vendors.<name>.headers.<name>": _header,
         "vendors.<name>.query.<name>": _parameter,

@@ -33,28 +33,47 @@ def detect(environment: Mapping[str, str], rows: Iterable[Row] = ROWS.values()) 
 
 
 def in_environment(row: Row, environment: Mapping[str, str]) -> Found | None:
-    """Return a vendor if the environment has its key and says where it is; for a server of one's own, if it says where."""
-    key, address = row.key_variable(environment), row.address(environment)
-    if address.missing or not (address.given if row.sign else key):
+    """Return a vendor if the environment proves our requests and says where it is; for a server of one's own, if it says where."""
+    variables, address = proof_variables(row, environment), row.address(environment)
+    if address.missing or not (address.given if row.sign else variables):
         return None
-    variables = ([key] if key else []) + list(address.given)
-    return Found(vendor_of(row, environment), f"{' and '.join(variables)} in the environment")
+    return Found(vendor_of(row, environment), f"{' and '.join((*variables, *address.given))} in the environment")
+
+
+def proof_variables(row: Row, environment: Mapping[str, str]) -> tuple[str, ...]:
+    """Return the variables that prove our requests to a vendor: that of its key, else those that together do the same."""
+    key = row.key_variable(environment)
+    whole = row.other_proof and all(environment.get(name, "").strip() for name in row.other_proof)
+    return (key,) if key else row.other_proof if whole else ()
 
 
 def vendor_of(row: Row, environment: Mapping[str, str]) -> Vendor:
-    """Return a row as settings, with the key that the environment has for it."""
-    key = row.key_variable(environment)
+    """Return a row as settings, with what the environment has that proves our requests to it."""
     settings: dict[str, object] = {
         "dialect": row.dialect,
         "base_url": row.address(environment).base_url,
-        "api_key": environment[key].strip() if key else None,
         "api_key_as": row.key_as or None,
     }
+    variables = proof_variables(row, environment)
+    values = [environment[name].strip() for name in variables]
+    if row.key_variable(environment):
+        settings["api_key"] = values[0]
+    elif row.proved_by == "azure" and variables:
+        settings["azure_credentials"] = [dict(zip(("tenant_id", "client_id", "client_secret"), values, strict=True))]
+    elif row.proved_by == "google":
+        settings["google_credentials"] = [DEFAULT]
     return msgspec.convert(settings, Vendor)
 
 
+DEFAULT = "default"  # what Google's own clients would take
+PROOFS = ("api_key", "api_keys", "google_credentials", "azure_credentials")
+
+
 def completed(vendor: Vendor, row: Row, *, given: Collection[str], environment: Mapping[str, str]) -> Vendor:
-    """Return the settings of an entry that has no address, with all from its row that it does not say itself."""
+    """Return the settings of an entry that has no address, with all from its row that it does not say itself.
+
+    An entry that proves our requests in one way gets no other from the environment.
+    """
     own = vendor_of(row, environment)
-    added = {name: getattr(own, name) for name in ("dialect", "base_url", "api_key", "api_key_as") if name not in given}
-    return msgspec.structs.replace(vendor, **added)
+    names = ["dialect", "base_url", "api_key_as", *(PROOFS if not any(name in given for name in PROOFS) else ())]
+    return msgspec.structs.replace(vendor, **{name: getattr(own, name) for name in names if name not in given})

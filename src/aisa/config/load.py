@@ -36,7 +36,7 @@ VARIABLES = {  # of two for one setting the later one wins
 }
 PATH_VARIABLE = "AISA_CONFIG"
 SHOWN_CHARS_MAX = 60  # of a wrong value, in a message
-SECRET = ("api_key", "headers", "query", "proxy")  # settings whose values no message repeats
+SECRET = ("api_key", "api_keys", "client_secret", "headers", "query", "proxy")  # settings whose values no message repeats
 
 
 class Loaded(NamedTuple):

@@ -178,6 +178,14 @@ class Prices(Section, frozen=True, kw_only=True):
     from_: date | None = msgspec.field(name="from", default=None)
 
 
+class AzureApp(Section, frozen=True, kw_only=True):
+    """An application that is registered with Entra ID, and may use Azure OpenAI."""
+
+    tenant_id: str
+    client_id: str
+    client_secret: str
+
+
 class Discovery(Section, frozen=True, kw_only=True):
     """Where vendors are looked for that have no entry under `vendors`."""
 
@@ -192,6 +200,9 @@ class Vendor(Section, frozen=True, kw_only=True):
     dialect: Literal["anthropic", "cohere", "gemini", "mistral", "openai", "responses"] = "openai"
     base_url: str = ""
     api_key: str | None = None
+    api_keys: tuple[str, ...] = ()
+    google_credentials: tuple[str, ...] = ()
+    azure_credentials: tuple[AzureApp, ...] = ()
     api_key_as: str | None = None
     on_disconnect: Literal["cancel", "drain"] = "cancel"
     deltas: Literal["token", "text"] = "token"
@@ -298,12 +309,6 @@ FIELDS: Mapping[str, str] = MappingProxyType(
         **LIMITS_IN_WORDS,
         **NAMES_IN_WORDS,
         **VENDORS_IN_WORDS,
-        "vendors.<name>.dialect": "The API that the vendor speaks. Of OpenAI itself, what `openai` would refuse is asked as `responses`.",
-        "vendors.<name>.api_key": "Credential sent to the vendor as `api_key_as` says; best written as `${VARIABLE}`. None if absent.",
-        "vendors.<name>.api_key_as": "Where the vendor looks for the key: `bearer`, or a name as in `header:x-api-key`, `query:key`; "
-        "else as usual in its dialect. What `headers` says of the same header counts instead.",
-        "vendors.<name>.headers": "Further request headers for the vendor, name to value.",
-        "vendors.<name>.query": "Parameters for the query of every request, name to value in quotes, such as `api-version` for Azure.",
         "vendors.<name>.omit": "Members that this server adds to requests and that the vendor refuses: `stream_options`, which asks "
         "for a stream's usage; that is counted then. Otherwise each model is asked with it until it has refused it once.",
         "vendors.<name>.assemble": "Ask for a stream where the client wants a document, and assemble that: a vendor that notices only on "

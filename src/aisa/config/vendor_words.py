@@ -16,5 +16,19 @@ VENDORS_IN_WORDS: Mapping[str, str] = MappingProxyType(
         "vendors.<name>.base_url": "Where the vendor's API is, up to and without the path of the route that is asked, such as "
         "`/chat/completions`; with the dialect `anthropic` without `/v1` too, if you like. A query in it counts as `query`. May be left "
         "out of a vendor that `docs/vendors.md` lists.",
+        "vendors.<name>.dialect": "The API that the vendor speaks. Of OpenAI itself, what `openai` would refuse is asked as `responses`.",
+        "vendors.<name>.api_key": "Credential sent to the vendor as `api_key_as` says; best written as `${VARIABLE}`. None if absent.",
+        "vendors.<name>.api_key_as": "Where the vendor looks for the key: `bearer`, or a name as in `header:x-api-key`, `query:key`; "
+        "else as usual in its dialect. What `headers` says of the same header counts instead.",
+        "vendors.<name>.headers": "Further request headers for the vendor, name to value.",
+        "vendors.<name>.query": "Parameters for the query of every request, name to value in quotes, such as `api-version` for Azure.",
+        "vendors.<name>.api_keys": "Further keys, sent as `api_key` is. All are used in turn; one that the vendor refuses (401, 402, 429) "
+        "rests for a while, and the request goes out again with the next.",
+        "vendors.<name>.google_credentials": "Google's credentials in place of a key, used in turn: each a file of a service account or of "
+        "a user, `metadata` for the account of this machine at Google, or `default` for what Google's own clients would take.",
+        "vendors.<name>.azure_credentials": "Applications of Entra ID in place of a key, used in turn.",
+        "vendors.<name>.azure_credentials[].tenant_id": "The directory in which the application is registered.",
+        "vendors.<name>.azure_credentials[].client_id": "The application's own id.",
+        "vendors.<name>.azure_credentials[].client_secret": "The application's secret; best written as `${VARIABLE}`.",
     }
 )

@@ -6,7 +6,7 @@ No call fails because a token is renewed. The one at hand is used while the next
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 from typing import NamedTuple
 
 from aisa.credentials.rules import Proof
@@ -16,6 +16,7 @@ from aisa.providers.port import UpstreamRequest
 AHEAD_SHARE = 0.2  # of a token's life that is left when the next is fetched: enough for several attempts, and four fifths are used
 AHEAD_SECONDS_MAX = 300.0  # a token for a day is not thrown away hours before its end
 FETCH_SECONDS_MAX = 10.0  # identity services answer within one or two; a caller without a token waits no longer
+REFUSED_AGAIN_SECONDS = 60.0  # within which a new token that is refused, too, is no reason for another: then it is not the token
 RETRY_SECONDS = 5.0  # between a failed attempt and the next, whoever asks: a thousand calls a second must not become a thousand fetches
 
 
@@ -42,6 +43,7 @@ class Expiring:
         self._source = source
         self._proof = Proof()
         self._expires_at = self._renew_at = self._retry_at = 0.0
+        self._refused_at = -REFUSED_AGAIN_SECONDS
         self._failure = ""
         self._flight: asyncio.Task[None] | None = None  # of whoever needed it first; nobody's leaving ends it
 
@@ -62,6 +64,17 @@ class Expiring:
         what = f"This server has no valid credential for the vendor '{self._vendor}'. The operator has been told."
         error = ApiError("upstream_unavailable", what, should_retry=False)
         raise UpstreamFailed(error, blame=OPERATOR, detail=f"{self._vendor}: no token: {self._failure}")
+
+    def refused(self, proof: Proof, status: int, headers: Mapping[str, str]) -> bool:
+        """Give up a token that its vendor does not take any more, as one is that was revoked: the next is fetched at once."""
+        now = asyncio.get_running_loop().time()
+        if status != 401 or proof != self._proof:
+            return status == 401  # with one that has been replaced meanwhile
+        if now < self._refused_at + REFUSED_AGAIN_SECONDS:
+            return False
+        self._refused_at = now
+        self._expires_at = self._renew_at = 0.0
+        return True
 
     def _begin(self, now: float) -> None:
         if self._flight is None and now >= self._retry_at:

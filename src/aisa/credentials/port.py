@@ -1,11 +1,15 @@
-"""What the way to a vendor asks of a credential: what proves the next request ours. Knows no vendor, and nothing of how one is kept."""
+"""What the way to a vendor asks of a credential, and a credential of the way to its token service. Knows no vendor, nor how one is kept."""
 
 from __future__ import annotations
 
-from typing import Protocol
+from collections.abc import Awaitable, Callable, Mapping
+from typing import NamedTuple, Protocol
+from urllib.parse import urlencode
 
 from aisa.credentials.rules import Proof
 from aisa.providers.port import UpstreamRequest
+
+REFUSALS = frozenset({401, 402, 429})  # what a vendor says of who asks and not of what is asked
 
 
 class Credential(Protocol):
@@ -21,3 +25,31 @@ class Credential(Protocol):
     async def fetch(self, request: UpstreamRequest) -> Proof:
         """Wait for what proves this request. Raises UpstreamFailed, with the operator to blame, if it cannot be had."""
         ...
+
+    def refused(self, proof: Proof, status: int, headers: Mapping[str, str]) -> bool:
+        """Note that the vendor refused what proved a request, by one of the statuses in REFUSALS. Returns whether another may be tried."""
+        ...
+
+
+class Question(NamedTuple):
+    """One request to a token service: a form to post, or, without one, a document to get. All of it may be secret but the address."""
+
+    url: str
+    form: Mapping[str, str] | None = None
+    headers: tuple[tuple[str, str], ...] = ()
+
+    @property
+    def body(self) -> bytes:
+        """The form as it is sent."""
+        return b"" if self.form is None else urlencode(self.form).encode()
+
+
+class Reply(NamedTuple):
+    """What a token service answered."""
+
+    status: int
+    body: bytes
+
+
+#: Sends a question. Raises UpstreamFailed or OSError.
+Send = Callable[[Question], Awaitable[Reply]]

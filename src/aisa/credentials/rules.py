@@ -22,9 +22,18 @@ class Proof(NamedTuple):
     query: str = ""
 
 
-def proof_of(vendor: Vendor) -> Proof:
-    """Return what proves every request with the key of a vendor's settings. What its `headers` say of the same header counts instead."""
-    key, place = vendor.api_key, vendor.api_key_as or PLACES.get(vendor.dialect, BEARER)
+def keys_of(vendor: Vendor) -> tuple[str, ...]:
+    """Return all keys of a vendor's settings, each once."""
+    return tuple(dict.fromkeys([*([vendor.api_key] if vendor.api_key is not None else ()), *vendor.api_keys]))
+
+
+def proof_of(vendor: Vendor, key: str | None = None) -> Proof:
+    """Return what proves every request with a key of a vendor's settings, if none is given with the first.
+
+    What its `headers` say of the same header counts instead.
+    """
+    key = key or next(iter(keys_of(vendor)), None)
+    place = vendor.api_key_as or PLACES.get(vendor.dialect, BEARER)
     if key is None:
         return Proof()
     if place == BEARER:

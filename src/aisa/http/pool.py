@@ -15,7 +15,7 @@ import msgspec
 
 from aisa import __version__
 from aisa.config.schema import Vendor
-from aisa.credentials.port import Credential
+from aisa.credentials.port import REFUSALS, Credential
 from aisa.credentials.rules import Proof, proof_of
 from aisa.http.address import PRINTABLE
 from aisa.http.dial import Dialer
@@ -30,6 +30,7 @@ from aisa.timers import NEVER, Timer, Timers
 
 IDLE_SECONDS_MAX = 30.0  # below the 60 s and more that servers and load balancers commonly allow, so that we are the first to hang up
 WAITING_CALLS_MAX = 10_000  # more than a full pool can serve within the connect timeout; a longer queue would only delay the refusal
+CREDENTIALS_TRIED_MAX = 4  # for one request: when so many are refused, it is for another reason
 CLOSING_TURNS_MAX = 5  # of the event loop: an aborted TLS transport has closed its socket after three
 HEADS_MAX = 256  # a target's head is the same for each call, but for the length; more targets than this with one vendor are unlikely
 OUR_HEADERS = ("accept-encoding", "connection", "content-length", "transfer-encoding")  # they frame the message, so nobody else sets them
@@ -65,7 +66,7 @@ class HttpUpstream:
         self._settings = settings
         self._dialer = Dialer(name, settings, environment, names=names or Names())
         self._prefix, self._own_headers = _fixed_parts(self._dialer)
-        self._credential = credential
+        self._credential = credential  # that of the settings is one proof, made once
         self._fixed_proof = None if credential else proof_of(settings)
         self._query = urlencode(settings.query, quote_via=quote)
         self._head_before_length = lru_cache(maxsize=HEADS_MAX)(self._write_head_before_length)
@@ -86,7 +87,25 @@ class HttpUpstream:
         connection is free within the connect timeout. `may_repeat` is set when a kept connection broke before the answer's first byte.
         Raises ValueError, and sends nothing, if path or headers contain what would change the request's framing.
         """
-        head = self._write_head(request, self._fixed_proof or await self._prove(request))
+        if self._fixed_proof is not None:
+            return await self._ask(request, self._fixed_proof)
+        return await self._ask_in_turn(request)
+
+    async def _ask_in_turn(self, request: UpstreamRequest) -> Answer:
+        """Ask with what the credential gives, and with another where the vendor refuses who asks."""
+        assert self._credential is not None, "else the proof is fixed"
+        for last in range(CREDENTIALS_TRIED_MAX - 1, -1, -1):
+            now = asyncio.get_running_loop().time()
+            proof = self._credential.proof(request, now) or await self._credential.fetch(request)
+            answer = await self._ask(request, proof)
+            if answer.status not in REFUSALS or not self._credential.refused(proof, answer.status, answer.headers) or not last:
+                return answer
+            answer.release()
+            answer.close()
+        raise AssertionError("the last one is returned")
+
+    async def _ask(self, request: UpstreamRequest, proof: Proof) -> Answer:
+        head = self._write_head(request, proof)
         connection = self._take_idle() or await self._new_or_next()
         exchange = connection.start(head, request.body, vendor=self._name, answer_bytes_max=self._settings.answer_bytes_max)
         try:
@@ -189,10 +208,6 @@ class HttpUpstream:
             self._discard_idle(connection)
 
     # Actions.
-
-    async def _prove(self, request: UpstreamRequest) -> Proof:
-        assert self._credential is not None, "else the proof is fixed"
-        return self._credential.proof(request, asyncio.get_running_loop().time()) or await self._credential.fetch(request)
 
     async def _new_or_next(self) -> PoolConnection:
         """Open a connection if a place is free, else wait for one. Returns it with its place."""

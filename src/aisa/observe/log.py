@@ -20,6 +20,7 @@ from aisa.facts import (
     BugFound,
     CallEnded,
     ChoicesMissing,
+    CredentialRests,
     DocumentLost,
     Fact,
     FinishUnknown,
@@ -135,8 +136,11 @@ def middle_cut(text: str, characters_max: int) -> str:
     return text if len(text) <= characters_max else f"{text[:half]} … {text[-half:]}"
 
 
-def health_in_words(fact: TargetHealth) -> str:
-    """Say what becomes of a target that has failed."""
+def health_in_words(fact: TargetHealth | CredentialRests) -> str:
+    """Say what becomes of a target that has failed, or of a credential that was refused."""
+    if isinstance(fact, CredentialRests):
+        why = f"was refused (status {fact.status})" if fact.status else "cannot be had"
+        return f"{fact.vendor}: credential {fact.number} of {fact.of} {why} and is not used for {fact.seconds:g} s"
     return f"{fact.target} is asked last for {fact.last_for_seconds:g} s" if fact.last_for_seconds else f"{fact.target} answers again"
 
 
@@ -164,7 +168,7 @@ def in_words(fact: Fact) -> str:
             VendorFailed() | UsageMisreported() | FinishUnknown() | ChoicesMissing() | DocumentLost() | AnsweredOtherwise() | KindUnpriced()
         ):
             said = deviation_in_words(fact)
-        case TargetHealth():
+        case TargetHealth() | CredentialRests():
             said = health_in_words(fact)
         case RefusalsNotKept():
             said = f"{fact.count} refused calls within a minute left no record: the database is away, or too many keys are refused"

@@ -29,6 +29,7 @@ LABS = (
         key_variables=("AZURE_OPENAI_API_KEY",),
         key_as="header:api-key",
         proved_by="azure",
+        other_proof=("AZURE_TENANT_ID", "AZURE_CLIENT_ID", "AZURE_CLIENT_SECRET"),
         catalogue="azure",
         counts=WITH_THE_LAST,
         cancel="stops",

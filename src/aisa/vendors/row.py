@@ -50,6 +50,7 @@ class Row(msgspec.Struct, frozen=True, kw_only=True):
     variants: Mapping[str, str] = {}
     key_as: str = ""  # as `vendors.<name>.api_key_as`; nothing: as usual in its dialect
     proved_by: Literal["key", "google", "azure", "aws"] = "key"
+    other_proof: tuple[str, ...] = ()  # variables that together do what a key does
     named_only: bool = False
     sign: Sign | None = None
     at: str = ""

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import os
+import tempfile
+
 from hypothesis import HealthCheck, settings
 
 from repeats import repeats
@@ -10,5 +13,9 @@ from server import front, server
 # How long an example takes says something of the machine, and not of the code.
 settings.register_profile("aisa", max_examples=repeats(100), deadline=None, suppress_health_check=[HealthCheck.too_slow])
 settings.load_profile("aisa")
+
+#: No command that a test runs in its own process finds a server that happens to run on this machine.
+NOBODY = tempfile.TemporaryDirectory(prefix="aisa-nobody-")
+os.environ["XDG_RUNTIME_DIR"] = NOBODY.name
 
 __all__ = ["front", "server"]

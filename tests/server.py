@@ -6,10 +6,12 @@ import os
 import re
 import subprocess
 import sys
+import tempfile
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
+from types import MappingProxyType
 from typing import NamedTuple
 
 import pytest
@@ -25,6 +27,7 @@ FOREIGN = re.compile(r"_API_KEY$|^AISA_|_proxy$|^(HOST|PORT)$", re.IGNORECASE)
 #: What its processes get: ours, and no look at what else runs on this machine, which is no part of a test.
 OURS = {"PYTHONPATH": str(SOURCE), "AISA_DISCOVERY_LOOPBACK": "never"}
 
+RUNTIME = tempfile.TemporaryDirectory(prefix="aisa-test-")  # where the servers of tests are found, and no others
 #: A server in front of the scripted vendor: `local/SCRIPT` asks for a script, `gpt-4.1` is the embedded model.
 FRONT = """\
 vendors:
@@ -74,18 +77,21 @@ class Front(NamedTuple):
 
 def environment() -> dict[str, str]:
     """Return the variables that the server's processes get."""
-    return {name: value for name, value in os.environ.items() if not FOREIGN.search(name)} | OURS
+    return {name: value for name, value in os.environ.items() if not FOREIGN.search(name)} | OURS | {"XDG_RUNTIME_DIR": RUNTIME.name}
 
 
 @contextmanager
-def serving(folder: Path, configuration: str | None = None) -> Iterator[Server]:
-    """Run a server with its data in `folder`, and stop it as an operator would: it must leave with status 0 and report no bug."""
+def serving(folder: Path, configuration: str | None = None, *, variables: Mapping[str, str] = MappingProxyType({})) -> Iterator[Server]:
+    """Run a server with its data in `folder`, and stop it as an operator would: it must leave with status 0 and report no bug.
+
+    `variables` are set in its environment.
+    """
     command = [sys.executable, "-m", "aisa", "serve", "--port", "0", "--data-dir", str(folder / "data"), "--log-format", "json"]
     if configuration is not None:
         (folder / "aisa.yaml").write_text(configuration, encoding="utf-8")
         command += ["--config", str(folder / "aisa.yaml")]
     with (folder / "log").open("wb") as log:
-        process = subprocess.Popen(command, cwd=folder, env=environment(), stdout=subprocess.PIPE, stderr=log, text=True)
+        process = subprocess.Popen(command, cwd=folder, env=environment() | {**variables}, stdout=subprocess.PIPE, stderr=log, text=True)
     try:
         banner = read_banner(process)
         assert BANNER_END in banner, f"the server did not start: {(folder / 'log').read_text(encoding='utf-8')}"

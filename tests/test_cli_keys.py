@@ -32,7 +32,7 @@ from aisa.storage.tables import keys
 CLEAN = {
     "HOST": None,
     "PORT": None,
-    "AISA_DATA_DIR": None,
+    "AISA_DATA_DIR": "./aisa-data",
     "AISA_CONFIG": None,
     "OPENAI_API_KEY": None,
     "NO_COLOR": None,
@@ -228,10 +228,10 @@ def test_what_fails_is_told_in_a_block_on_standard_error(run: Run, arguments: tu
 def test_keys_can_be_managed_where_the_servers_variables_are_not_set(run: Run) -> None:
     """An administrator's shell has no vendor keys; only what concerns the data folder must be right."""
     Path("aisa.yaml").write_text("server: {data_dir: d}\nvendors: {v: {base_url: http://h, api_key: '${NOPE}'}}", encoding="utf-8")
-    assert run("keys", "create", "ci").exit_code == 0
+    assert run("keys", "create", "ci", AISA_DATA_DIR="").exit_code == 0
     assert Path("d/aisa.db").exists()
     Path("aisa.yaml").write_text("server: {data_dir: '${NOPE}'}", encoding="utf-8")
-    result = run("keys", "create", "ci")
+    result = run("keys", "create", "ci", AISA_DATA_DIR="")
     assert (result.exit_code, "variable NOPE is unset" in result.stderr) == (2, True)
 
 

@@ -41,7 +41,7 @@ from rows import priced, rows
 CLEAN = {
     "HOST": None,
     "PORT": None,
-    "AISA_DATA_DIR": None,
+    "AISA_DATA_DIR": "./aisa-data",
     "AISA_CONFIG": None,
     "OPENAI_API_KEY": None,
     "NO_COLOR": None,

@@ -22,7 +22,15 @@ from aisa.usage import REPORTED, Usage
 from rows import priced
 from server import Server
 
-CLEAN = {"HOST": None, "PORT": None, "AISA_DATA_DIR": None, "AISA_CONFIG": None, "OPENAI_API_KEY": None, "NO_COLOR": None, "COLUMNS": "100"}
+CLEAN = {
+    "HOST": None,
+    "PORT": None,
+    "AISA_DATA_DIR": "./aisa-data",
+    "AISA_CONFIG": None,
+    "OPENAI_API_KEY": None,
+    "NO_COLOR": None,
+    "COLUMNS": "100",
+}
 Run = Callable[..., Result]
 
 

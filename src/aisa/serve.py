@@ -16,6 +16,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any, NamedTuple
 
+import msgspec
 import uvloop
 from sqlalchemy import Connection
 
@@ -32,6 +33,7 @@ from aisa.edge.admin_usage import usage_routes
 from aisa.edge.admin_wallets import LedgerRoutes
 from aisa.edge.board_view import BoardView
 from aisa.edge.control import Control
+from aisa.edge.example_model import example_model
 from aisa.edge.idempotency import IdempotencyStore
 from aisa.edge.statement import Statement
 from aisa.errors import ApiError
@@ -50,7 +52,7 @@ from aisa.ledger.usage import UsageStore
 from aisa.ledger.writer import Writer, insert_rows
 from aisa.model_lists import ModelLists
 from aisa.observe.log import Log, json_line, text_line
-from aisa.observe.welcome import bracketed, welcome
+from aisa.observe.welcome import Opening, bracketed, welcome
 from aisa.providers.vendor_state import Memory, Seals, VendorStates
 from aisa.reload import Parts, Reload
 from aisa.stopping import Stopping, go_away
@@ -58,6 +60,8 @@ from aisa.storage.ballast import take_on, throw_off
 from aisa.storage.engine import Database, open_database
 from aisa.storage.failure import StorageFailed
 from aisa.storage.lock import control_path, exposure, own_folder
+from aisa.storage.running import Running, announced
+from aisa.storage.secret import keep_private
 from aisa.timers import Timers
 from aisa.vendor_pool import open_pool
 from aisa.wire.token_meter import Tokenizer
@@ -68,6 +72,7 @@ IGNORED_SIGNALS = (signal.SIGUSR1, signal.SIGUSR2)
 WRITE_SECONDS_MAX = 10  # for the last rows at a stop; what the database does not take then stays in the journal
 RELOAD_SECONDS_MAX = 20.0  # that an administrator waits: catalogue and files are read in a thread
 JOURNAL_NAME = "board"
+FIRST_KEY_NAME = "first-key"  # of the data folder: where the first key is written when nobody sits at a terminal
 GC_YOUNG_OBJECTS = 20_000  # the call's path makes no cycles; the default of 700 would look for them every few calls
 
 
@@ -101,6 +106,8 @@ def run(loaded: Loaded, say: Callable[[str], None], again: Callable[[], Loaded])
             raise ConfigErrors([Problem("LISTEN_FDS", f"It cannot be listened on: {error}.", remedy)], config) from error
         tls = None if config.tls is None else tls_context(config.tls.cert, config.tls.key)
         gc.set_threshold(GC_YOUNG_OBJECTS)
+        found = Running(str(Path(config.server.data_dir).absolute()), None if loaded.path is None else str(Path(loaded.path).absolute()))
+        stack.enter_context(announced(found, os.environ))
         with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
             return runner.run(serve(config, database, journal, start=Start(control, tls, tokenizers, say, again, handed)))
 
@@ -157,7 +164,15 @@ async def serve(config: Config, database: Database, journal: Journal, *, start: 
         *CallRoutes(statement, keys, CallFinder(database)).routes(),
         reload_route(lambda: swapped(reload, loop)),
     )
-    admin = Admin(keys, wall_clock, report, wallets=wallets, limits=config.limits, more=(*LedgerRoutes(store).routes(), *shown))
+    admin = Admin(
+        keys,
+        wall_clock,
+        report,
+        wallets=wallets,
+        limits=config.limits,
+        more=(*LedgerRoutes(store).routes(), *shown),
+        example_model=lambda: example_model(dependencies.routes),
+    )
     settings = fitting(config, report)
     server, control_server = HttpServer(edge, settings, timers=timers), HttpServer(Control(admin), settings, timers=timers)
     parts = Parts(dependencies, edge, admin, server=server, pools=pools, open_pool=open_way, lists=lists)
@@ -168,7 +183,7 @@ async def serve(config: Config, database: Database, journal: Journal, *, start: 
     lists.follow(config, pools, parts.learn_models)
     loop.add_signal_handler(signal.SIGHUP, reload.soon)
     admin.url = f"{'https' if start.tls else 'http'}://{bracketed(host)}:{port}"
-    start.say(welcome(config, admin.url, first_key, keys_count=len(keys)))
+    start.say(welcome(config, opening_of(admin, config, first_key, keys_count=len(keys))))
     gc.collect()
     gc.freeze()  # what exists now lives as long as the process: never look at it again
     await stopping.wait()
@@ -184,6 +199,17 @@ async def serve(config: Config, database: Database, journal: Journal, *, start: 
     if log is not None:
         log.close()
     return 0
+
+
+def opening_of(admin: Admin, config: Config, first_key: str | None, *, keys_count: int) -> Opening:
+    """Return what the operator is told of the start. Off a terminal the first key goes to a file, not to a log that others read."""
+    folder = Path(config.server.data_dir).absolute()
+    assert admin.url is not None, "the server listens"
+    known = Opening(admin.url, str(folder), keys_count, admin.example_model())
+    if first_key is None or sys.stdout.isatty():
+        return msgspec.structs.replace(known, first_key=first_key)
+    keep_private(folder / FIRST_KEY_NAME, f"{first_key}\n".encode())
+    return msgspec.structs.replace(known, key_file=str(folder / FIRST_KEY_NAME))
 
 
 def listen_to_process(config: Config, report: Callable[[Fact], None]) -> None:

@@ -7,7 +7,7 @@ from urllib.parse import quote
 import msgspec
 
 from aisa.cli.control import ask
-from aisa.cli.keyring import settings
+from aisa.cli.data_folder import settings
 from aisa.cli.terminal import paint, say
 from aisa.cli.treasury import AccountList, aligned, balance, dollars, json_text
 from aisa.keys.rules import DISABLED
@@ -23,7 +23,7 @@ class AccountShown(msgspec.Struct):
 
 def change(name: str | None, how: str, asked: object = None, *, config: str | None, data_dir: str | None) -> None:
     """Make an account, if no name is given, or change one, and say how it is now. Raises Stop."""
-    known = settings(config, data_dir)
+    known = settings(config, data_dir, makes=name is None)
     path = "/accounts" if name is None else f"/accounts/{quote(name, safe='')}/{how}"
     account = ask(known.server.data_dir, "POST", path, expect=AccountShown, asked=asked, limits=known.limits)
     tier = f"the tier {account.tier}" if account.tier else f"the default tier, {known.limits.default_tier}"
@@ -36,7 +36,7 @@ def show_all(config: str | None, data_dir: str | None, *, as_json: bool) -> None
     known = settings(config, data_dir)
     accounts = ask(known.server.data_dir, "GET", "/accounts", expect=AccountList).data
     if as_json:
-        say(json_text(accounts))
+        say(json_text(accounts), literal=True)
         return
     default = f"default ({known.limits.default_tier})"
     rows = [

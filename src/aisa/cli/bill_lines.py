@@ -9,8 +9,8 @@ from urllib.parse import quote
 import msgspec
 
 from aisa.cli.control import ask
+from aisa.cli.data_folder import settings
 from aisa.cli.figures import aligned, shows
-from aisa.cli.keyring import settings
 from aisa.cli.price_tables import ROWS, iso, say_json
 from aisa.cli.terminal import WIDTH_MAX, paint, say, table
 from aisa.edge.statement import CallFound

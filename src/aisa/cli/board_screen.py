@@ -15,8 +15,8 @@ from datetime import timedelta
 import click
 
 from aisa.cli.control import ask
+from aisa.cli.data_folder import settings
 from aisa.cli.figures import aligned, count, dollars, short, size
-from aisa.cli.keyring import settings
 from aisa.cli.price_tables import say_json
 from aisa.cli.terminal import paint, say, table
 from aisa.edge.board_view import BoardShown, LiveCall

@@ -9,7 +9,7 @@ import click
 import msgspec
 
 from aisa.cli.control import ask
-from aisa.cli.keyring import settings
+from aisa.cli.data_folder import settings
 from aisa.cli.problems import Misuse
 from aisa.cli.terminal import paint, say, table
 from aisa.cli.treasury import aligned, dollars, json_text
@@ -33,7 +33,7 @@ def audit(config: str | None, data_dir: str | None, *, as_json: bool) -> None:
     folder = settings(config, data_dir).server.data_dir
     report = ask(folder, "POST", "/ledger/audit", expect=AuditReport, seconds=AUDIT_SECONDS_MAX)
     if as_json:
-        say(json_text(report))
+        say(json_text(report), literal=True)
     else:
         say(f"Looked at: calls {report.calls:,}, wallet entries {report.entries:,}, accounts {report.accounts:,}.")
         if report.on_board:

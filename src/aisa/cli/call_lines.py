@@ -11,8 +11,8 @@ from urllib.parse import urlencode
 import msgspec
 
 from aisa.cli.control import ask
+from aisa.cli.data_folder import settings
 from aisa.cli.figures import aligned, count, dollars, short, shows
-from aisa.cli.keyring import settings
 from aisa.cli.price_tables import iso, say_json
 from aisa.cli.terminal import paint, say
 from aisa.cli.usage_table import beginning
@@ -87,7 +87,7 @@ def follow(folder: str, asked: Asked, lines: list[CallLine], *, now: Callable[[]
                 del seen[id_]
             if asked.as_json:
                 for line in fresh:
-                    say(msgspec.json.encode(document(line)).decode())
+                    say(msgspec.json.encode(document(line)).decode(), literal=True)
             elif fresh or heads:
                 text = calls_table(fresh, now=now(), fixed=True)
                 say(text if heads else text.partition("\n")[2])

@@ -10,6 +10,7 @@ from aisa.cli.board import board
 from aisa.cli.calls import calls
 from aisa.cli.configuration import config
 from aisa.cli.explain import explain
+from aisa.cli.init import init
 from aisa.cli.keys import keys
 from aisa.cli.ledger import ledger
 from aisa.cli.models import models
@@ -24,6 +25,7 @@ START = """\b
 Start here:
   aisa serve                 run it; nothing needs to be configured
   aisa keys create laptop    make an API key
+  aisa init                  write a configuration to begin with
   aisa config check          see what would run
   aisa vendors               see whose models can be called
   aisa calls                 see who called, and who was refused
@@ -43,6 +45,7 @@ def aisa() -> None:
 
 
 aisa.add_command(serve)
+aisa.add_command(init)
 aisa.add_command(reload)
 aisa.add_command(keys)
 aisa.add_command(accounts)

@@ -84,4 +84,4 @@ def schema() -> None:
     """Print the configuration's JSON Schema."""
     from aisa.config.reference import json_schema
 
-    say(json.dumps(json_schema(), indent=2))
+    say(json.dumps(json_schema(), indent=2), literal=True)

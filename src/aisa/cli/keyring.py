@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import sys
 from collections.abc import Mapping
 from typing import NamedTuple
@@ -12,13 +11,15 @@ import click
 import msgspec
 
 from aisa.cli.control import ask
-from aisa.cli.problems import Misuse, counted
+from aisa.cli.data_folder import settings
+from aisa.cli.price_tables import say_json
+from aisa.cli.problems import Misuse
 from aisa.cli.terminal import ago, paint, say, table
 from aisa.clock import wall_clock
-from aisa.config.load import ConfigErrors, load
 from aisa.config.schema import Config
 from aisa.keys.rules import DEFAULT_ACCOUNT
 from aisa.money import dollars_text
+from aisa.routing import TINY
 
 SECRET_CHARS_MAX = 4096  # of standard input that are read for an imported key; the server's limit is lower and says so
 MODELS_CHARS_MAX = 30  # of an allow-list in the table; `--json` has all of it
@@ -65,6 +66,7 @@ class KeyShown(msgspec.Struct):
     concurrency: int | None = None
     secret: str = ""
     url: str | None = None
+    example_model: str | None = None
     account_made: bool = False
 
 
@@ -76,7 +78,7 @@ class KeyList(msgspec.Struct):
 
 def create(label: str, terms: Terms) -> None:
     """Make or import a key and print it. Raises Stop."""
-    config = settings(terms.config, terms.data_dir)
+    config = settings(terms.config, terms.data_dir, makes=True)
     models = terms.models.split(",") if terms.models is not None else None
     asked: dict[str, object] = {"label": label, "models": models, "expires": terms.expires}
     asked |= {name: value for name, value in (("spend_cap", terms.spend_cap), ("account", terms.account)) if value is not None}
@@ -102,8 +104,8 @@ def show_all(config: str | None, data_dir: str | None, *, as_json: bool) -> None
     """Print every key. Raises Stop."""
     keys = ask(settings(config, data_dir).server.data_dir, "GET", "/keys", expect=KeyList).data
     if as_json:
-        fields = [name for name in KeyShown.__struct_fields__ if name not in ("secret", "url", "account_made")]
-        say(msgspec.json.format(msgspec.json.encode([{name: getattr(key, name) for name in fields} for key in keys]), indent=2).decode())
+        fields = [name for name in KeyShown.__struct_fields__ if name not in ("secret", "url", "example_model", "account_made")]
+        say_json([{name: getattr(key, name) for name in fields} for key in keys])
     elif keys:
         now = wall_clock()
         rows = [row(key, now) for key in keys]
@@ -152,19 +154,6 @@ def revoke(name: str, config: str | None, data_dir: str | None) -> None:
     say(f"Key {paint(key.label, bold=True)} ({key.id}) is revoked: every request with it is refused from now on.")
 
 
-def settings(config: str | None, data_dir: str | None) -> Config:
-    """Return the configuration, of which only the data folder must be right: the server's variables may not be set here.
-
-    Raises Stop when the folder cannot be told.
-    """
-    try:
-        return load(config, os.environ, {"server.data_dir": data_dir}).config
-    except ConfigErrors as errors:
-        if errors.partial is None or errors.concern("server.data_dir"):
-            raise Misuse(f"the data folder is not known: {counted(len(errors.problems))}", errors.problems) from errors
-        return errors.partial
-
-
 def secret_from_outside() -> str:
     """Read a key that is to be imported: unseen from the terminal, else the first line of standard input.
 
@@ -198,7 +187,7 @@ def row(key: KeyShown, now: float) -> dict[str, str]:
 
 def curl_line(config: Config, key: KeyShown) -> str:
     """Return a command that asks the server something with the key, to be pasted into a shell."""
-    model = (key.models or list(config.models) or ["gpt-4.1"])[0]
+    model = (key.models or [key.example_model or next(iter(config.models), TINY)])[0]
     host = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(config.server.host, config.server.host)  # noqa: S104 - compared, not listened on
     address = key.url or f"{'https' if config.tls else 'http'}://{f'[{host}]' if ':' in host else host}:{config.server.port}"
     body = msgspec.json.encode({"model": model, "messages": [{"role": "user", "content": "Write a haiku about APIs."}]}).decode()

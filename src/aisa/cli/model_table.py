@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from aisa.cli.data_folder import settings
 from aisa.cli.figures import aligned
-from aisa.cli.keyring import settings
 from aisa.cli.price_check import look_up_for, names_look_up_for
 from aisa.cli.price_tables import say_json
 from aisa.cli.problems import Stop

@@ -297,4 +297,4 @@ def document(entry: Entry, loaded: Loaded, moment: float) -> dict[str, object]:
 
 def say_json(value: object) -> None:
     """Print a value as indented JSON."""
-    say(msgspec.json.format(msgspec.json.encode(value), indent=2).decode())
+    say(msgspec.json.format(msgspec.json.encode(value), indent=2).decode(), literal=True)

@@ -17,7 +17,7 @@ def reload(config: str | None, data_dir: str | None) -> None:
     Open streams go on. A configuration that cannot be used changes nothing, and what is wrong with it is told.
     """
     from aisa.cli.control import ask
-    from aisa.cli.keyring import settings
+    from aisa.cli.data_folder import settings
     from aisa.cli.terminal import say
     from aisa.edge.admin_reload import Swapped
 

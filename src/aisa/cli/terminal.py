@@ -7,12 +7,18 @@ from collections.abc import Sequence
 
 import click
 
+from aisa.cli.invocation import as_typed
+
 WIDTH_MAX = 100  # longer lines of prose are hard to read
 TIMES = ((86_400 * 365, "year"), (86_400 * 30, "month"), (86_400, "day"), (3_600, "hour"), (60, "minute"), (1, "second"))
 
 
-def say(text: str = "", *, err: bool = False) -> None:
-    """Write a line to standard output or error; colours are dropped where it is no terminal or NO_COLOR is set."""
+def say(text: str = "", *, err: bool = False, literal: bool = False) -> None:
+    """Write a line to standard output or error; colours are dropped where it is no terminal or NO_COLOR is set.
+
+    Our commands in it are written as they have to be typed, unless it is `literal`, for machines.
+    """
+    text = text if literal else as_typed(text)
     click.echo(text, err=err, color=False if os.environ.get("NO_COLOR") else None)
 
 

@@ -9,7 +9,7 @@ from urllib.parse import quote
 import msgspec
 
 from aisa.cli.control import ask
-from aisa.cli.keyring import settings
+from aisa.cli.data_folder import settings
 from aisa.cli.problems import Stop
 from aisa.cli.terminal import paint, say, table
 from aisa.ledger.port_admin import Account, Booking, Entry
@@ -42,7 +42,7 @@ def show(account: str | None, config: str | None, data_dir: str | None, *, as_js
         raise Stop("there is no such account", [(account, "No key was ever made for it.", remedy)])
     entries = ask(folder, "GET", f"/accounts/{quote(account, safe='')}/entries", expect=EntryList).data
     if as_json:
-        say(json_text({"account": accounts[0], "entries": entries}))
+        say(json_text({"account": accounts[0], "entries": entries}), literal=True)
         return
     say(account_table(accounts))
     say("\n" + (entry_table(entries) if entries else "Nothing was ever put into its wallet."))

@@ -13,8 +13,8 @@ import click
 import msgspec
 
 from aisa.cli.control import ask
+from aisa.cli.data_folder import settings
 from aisa.cli.figures import aligned, bar, count, dollars, short
-from aisa.cli.keyring import settings
 from aisa.cli.price_tables import iso, say_json
 from aisa.cli.problems import Misuse
 from aisa.cli.terminal import paint, say

@@ -2,7 +2,7 @@
 
 | request | body | answer |
 |---|---|---|
-| `POST /keys` | `{label, models?, expires?, account?, spend_cap?}` and limits | 201, the key, `secret`, `url`, `account_made` |
+| `POST /keys` | `{label, models?, expires?, account?, spend_cap?, ...}` | 201, the key, `secret`, `url`, `example_model`, `account_made` |
 | `POST /keys/import` | the same and `secret` | 201, the key, `account_made` |
 | `GET /keys` | | 200, `{data: [key, ...]}` |
 | `POST /keys/{id or label}/update` | limits | 200, the key; null takes a limit away |
@@ -87,7 +87,7 @@ class Admin:
     """Answers administrators. `report`, if there is one, is told of every change, by `tell`.
 
     `url` is where the API listens, None while it does not: whoever makes a key is told where to use it. `limits` are the configuration's,
-    which keys' own limits may only lower. `more` are routes of others.
+    which keys' own limits may only lower. `more` are routes of others. `example_model` returns a name that can be called, if one is known.
     """
 
     def __init__(
@@ -99,12 +99,14 @@ class Admin:
         wallets: Wallets | None = None,
         limits: Limits | None = None,
         more: Iterable[Route[Answering]] = (),
+        example_model: Callable[[], str | None] = lambda: None,
     ) -> None:
         self._keys = keys
         self._wall_clock = wall_clock
         self._report = report
         self._noted: deque[Fact] = deque()
         self.url: str | None = None
+        self.example_model = example_model
         self.limits = limits or Limits()
         self.routes = RouteTable(
             (
@@ -155,7 +157,7 @@ class Admin:
         new = self._is_new(terms["account"])
         key, secret = self._keys.create(wanted.label, **terms)
         self._noted.append(KeysChanged("created", key.id, key.label))
-        return 201, {**self._shown(key), "secret": secret, "url": self.url, "account_made": new}
+        return 201, {**self._shown(key), "secret": secret, "url": self.url, "example_model": self.example_model(), "account_made": new}
 
     def _import(self, asked: Asked) -> Result:
         wanted = read(asked.body, KeyAsked)

@@ -17,6 +17,7 @@ from aisa.edge.account import BALANCE, RECEIPT, USAGE, Accounts
 from aisa.edge.addresses import Addresses
 from aisa.edge.cors import CrossOrigin
 from aisa.edge.elsewhere import ELSEWHERE
+from aisa.edge.example_model import example_model
 from aisa.edge.gemini import COUNT, KEY_HEADER, STREAM, asked_at, gemini_model, gemini_models, token_count
 from aisa.edge.heads import check_media, client_id, refused
 from aisa.edge.idempotency import HEADER, IdempotencyStore, relay_idempotent
@@ -84,7 +85,7 @@ class Edge:
         self._ids = ids
         self._wall_clock = wall_clock
         self._cross_origin = cross_origin
-        self._pages = Pages()
+        self._pages = Pages((route.method, route.path) for route in self._routes.routes)
         self._not_ready = not_ready
         self._idempotency = idempotency
         self._created = int(wall_clock())
@@ -235,8 +236,7 @@ class Edge:
 
     async def file(self, visit: Visit, _reply: Reply) -> Page:
         """Send one of the two documents that are files."""
-        status, content_type, body = self._pages.page(visit.route.path)
-        return Page(body, status, content_type)
+        return Page(*self._pages.page(visit.route.path, example_model(self._dependencies.routes)))
 
     async def preflight(self, visit: Visit, reply: Reply) -> None:
         """Say what a path takes."""

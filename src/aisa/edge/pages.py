@@ -2,22 +2,29 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+from html import escape
 from importlib.resources import files
+
+import msgspec
 
 from aisa import __version__
 from aisa.wire.reply import JSON_TYPE
 
 
 class Pages:
-    """The files, as they are served."""
+    """The files, as they are served. `routes` are what there is, as method and path."""
 
-    def __init__(self) -> None:
+    def __init__(self, routes: Iterable[tuple[str, str]] = ()) -> None:
         folder = files("aisa.edge")
-        self._landing = (folder / "landing.html").read_text("utf-8").replace("{{version}}", __version__).encode()
+        self._landing = (folder / "landing.html").read_text("utf-8").replace("{{version}}", __version__)
+        listed = [f"    <li><code>{method} {escape(path)}</code></li>" for method, path in routes if path != "/"]
+        self._landing = self._landing.replace("{{routes}}", "\n".join(listed))
         self._openapi = (folder / "openapi.json").read_text("utf-8").replace("{{version}}", __version__).encode()
 
-    def page(self, route: str) -> tuple[int, str, bytes]:
-        """Return (status, content type, body)."""
+    def page(self, route: str, model: str | None) -> tuple[bytes, int, str]:
+        """Return body, status and content type. `model` is a name that can be called, None if none is known."""
         if route == "/openapi.json":
-            return 200, JSON_TYPE, self._openapi
-        return 200, "text/html; charset=utf-8", self._landing
+            return self._openapi, 200, JSON_TYPE
+        shown = "MODEL" if model is None else msgspec.json.encode(model).decode()[1:-1].replace("'", "'\\''")
+        return self._landing.replace("{{model}}", escape(shown)).encode(), 200, "text/html; charset=utf-8"

@@ -2,52 +2,101 @@
 
 from __future__ import annotations
 
+import msgspec
+
 from aisa import __version__
 from aisa.config.schema import Config
 from aisa.routing import TINY
 
+EVERYWHERE = {"0.0.0.0": "127.0.0.1", "::": "::1"}  # noqa: S104 - only compared
+
 
 def bracketed(host: str) -> str:
     """Write a host as URLs want it; an address that means all of them becomes one that works."""
-    host = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(host, host)  # noqa: S104 - only compared
+    host = EVERYWHERE.get(host, host)
     return f"[{host}]" if ":" in host else host
 
 
+class Opening(msgspec.Struct, frozen=True):
+    """What a server started with. `first_key` is the secret of a key that was just made, or `key_file` the file that it was written to.
+
+    `data_dir` is a whole path. `model` is a name that can be called now, None if none is known.
+    """
+
+    url: str
+    data_dir: str
+    keys_count: int
+    model: str | None
+    first_key: str | None = None
+    key_file: str | None = None
+
+
 WELCOME = """
-  aisa {version}   {url}
+  aisa {version}   {url}{everywhere}
+  Data: {data_dir}
 {served}{key}
   Try it:
 
-curl {url}/v1/chat/completions \\
-  -H "Authorization: Bearer {secret}" \\
-  -H "Content-Type: application/json" \\
-  -N \\
-  -d '{{
-    "model": "{model}",
-    "messages": [{{"role": "user", "content": "Write a haiku about APIs."}}],
-    "stream": true
-  }}'
+{example}
 
   Stop with Ctrl-C.  More keys: aisa keys create LABEL
 """
 
+CALL = """\
+curl {url}/v1/chat/completions \\{insecure}
+  -H "Authorization: Bearer {secret}" \\
+  -H "Content-Type: application/json" \\
+  -N \\
+  -d '{{
+    "model": {model},
+    "messages": [{{"role": "user", "content": "Write a haiku about APIs."}}],
+    "stream": true
+  }}'"""
+
+LIST = """\
+curl {url}/v1/models \\{insecure}
+  -H "Authorization: Bearer {secret}\""""
+
+INSECURE = "\n  --insecure \\"  # the certificate need not name the address that is printed
+MAKE_KEY = 'export AISA_API_KEY=$(aisa keys create "try $(date +%s)" --expires 1d --quiet)\n'
+
 EMBEDDED_NOTICE = """
   No vendor is configured, so the EMBEDDED model answers, under every name. It is a tiny
   statistical model for trying things out offline: it follows the protocol, not the question.
-  For real answers set OPENAI_API_KEY, or write aisa.yaml (see docs/configuration.md).
+  For real answers set OPENAI_API_KEY, or write aisa.yaml: aisa init
 """
 
 
-def welcome(config: Config, url: str, first_key: str | None, *, keys_count: int) -> str:
+def welcome(config: Config, opening: Opening) -> str:
     """Return what the operator sees at the start: where, who answers, the first key, and a command to paste."""
-    names = [name for name in config.models if name != TINY]
     if config.vendors:
-        served = f"\n  Vendors: {', '.join(config.vendors)}.  Models: {', '.join(names) or 'vendor/model'}.\n"
+        models = ", ".join([name for name in config.models if name != TINY])
+        more = "" if config.models_only else " and any of theirs: aisa models" if models else "any of theirs: aisa models"
+        served = f"\n  Vendors: {', '.join(config.vendors)}.  Models: {models}{more}\n"
     else:
         served = EMBEDDED_NOTICE
-    if first_key:
-        key = f"\n  Your first key, shown only this once:\n\n    {first_key}\n"
+    if opening.first_key:
+        key = f"\n  Your first key, shown only this once:\n\n    {opening.first_key}\n"
+    elif opening.key_file:
+        key = f"\n  Your first key is in {opening.key_file}: take it, and remove the file.\n"
     else:
-        key = f"\n  Keys: {keys_count} known.  aisa keys list\n"
-    model = names[0] if names else f"{next(iter(config.vendors))}/MODEL" if config.vendors else "gpt-5"
-    return WELCOME.format(version=__version__, url=url, served=served, key=key, secret=first_key or "$AISA_API_KEY", model=model)
+        key = f"\n  Keys: {opening.keys_count} known.  aisa keys list\n"
+    everywhere = "   (on every interface of this machine)" if config.server.host in EVERYWHERE else ""
+    return WELCOME.format(
+        version=__version__,
+        url=opening.url,
+        everywhere=everywhere,
+        data_dir=opening.data_dir,
+        served=served,
+        key=key,
+        example=example(config, opening),
+    )
+
+
+def example(config: Config, opening: Opening) -> str:
+    """Return a command to paste into a shell, which works as it stands."""
+    secret = opening.first_key or (f"$(cat '{opening.key_file}')" if opening.key_file else "$AISA_API_KEY")
+    text = LIST if opening.model is None else CALL
+    model = msgspec.json.encode(opening.model or "").decode().replace("'", "'\\''")
+    call = text.format(url=opening.url, insecure="" if config.tls is None else INSECURE, secret=secret, model=model)
+    return call if opening.first_key or opening.key_file else MAKE_KEY + call

@@ -33,3 +33,11 @@ def own_secret(path: Path, length: int, chance: Chance) -> bytes:
         what = f"It has {len(secret)} bytes, not {length}: it is no key of this server."
         raise StorageFailed(str(path), what, "Restore it from a backup, or remove it: what was sealed with it is then lost.")
     return secret
+
+
+def keep_private(path: Path, content: bytes) -> None:
+    """Write a file that its owner alone can read, instead of one that may be there. Raises OSError."""
+    path.unlink(missing_ok=True)
+    descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW, 0o600)
+    with os.fdopen(descriptor, "wb") as file:
+        file.write(content)

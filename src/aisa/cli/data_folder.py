@@ -1,0 +1,65 @@
+"""Which server a command means: the one whose folder is named or lies here, else the one that runs. Makes no folder."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import msgspec
+
+from aisa.cli.problems import Misuse, counted
+from aisa.cli.terminal import paint, say
+from aisa.config.load import DEFAULT_PATH, PATH_VARIABLE, ConfigErrors, load
+from aisa.config.schema import Config, Server
+from aisa.storage.engine import DATABASE_NAME
+from aisa.storage.running import Running, running
+
+
+def settings(config: str | None, data_dir: str | None, *, makes: bool = False) -> Config:
+    """Return the configuration, of which only the data folder must be right: the server's variables may not be set here.
+
+    Where no folder is named and none lies here, it is that of the server that runs on this machine. `makes` is for commands that would make
+    a data folder: they do it only where one was named. Raises Misuse when the folder cannot be told.
+    """
+    found, named = read(config, data_dir)
+    if named or (Path(found.server.data_dir) / DATABASE_NAME).exists():
+        return found
+    servers = running(os.environ)
+    if len(servers) == 1:
+        say(paint(f"The server in {servers[0].data_dir}:", dim=True), err=True)
+        return of_server(servers[0], found, config)
+    if servers:
+        remedy = "Say which one: " + " or ".join(f"--data-dir {server.data_dir}" for server in servers)
+        raise Misuse("several servers run on this machine", [("--data-dir", "No data folder here says which is meant.", remedy)])
+    if makes:
+        what = f"There is no aisa data in {Path(found.server.data_dir).absolute()}, and no server of this user runs on this machine."
+        raise Misuse("no server is meant", [("--data-dir", what, "Start one with `aisa serve`, or name a folder: --data-dir FOLDER.")])
+    return found
+
+
+def of_server(server: Running, here: Config, config: str | None) -> Config:
+    """Return the configuration of a running server: its own file's, unless there is one here."""
+    named = config or os.environ.get(PATH_VARIABLE) or Path(DEFAULT_PATH).exists()
+    known = here if named or server.config is None else read(server.config, server.data_dir)[0]
+    return msgspec.structs.replace(known, server=msgspec.structs.replace(known.server, data_dir=shorter(server.data_dir)))
+
+
+def shorter(path: str) -> str:
+    """Return a path from the working directory where that is shorter: names of sockets have few characters."""
+    relative = os.path.relpath(path)
+    return relative if len(relative) < len(path) else path
+
+
+def read(config: str | None, data_dir: str | None) -> tuple[Config, bool]:
+    """Return the configuration as far as it can be read, and whether somebody named the data folder.
+
+    Raises Misuse when the data folder is not in it.
+    """
+    try:
+        loaded = load(config, os.environ, {"server.data_dir": data_dir})
+    except ConfigErrors as errors:
+        if errors.partial is None or errors.concern("server.data_dir"):
+            raise Misuse(f"the data folder is not known: {counted(len(errors.problems))}", errors.problems) from errors
+        given = data_dir or os.environ.get("AISA_DATA_DIR") or errors.partial.server.data_dir != Server().data_dir
+        return errors.partial, bool(given)
+    return loaded.config, "server.data_dir" in loaded.origins

@@ -1,0 +1,104 @@
+"""`aisa init`: writes a configuration to begin with, from what the environment has. Reads no vendor's answer and starts nothing."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+
+import click
+
+from aisa.cli.problems import Misuse, Stop
+
+EXAMPLES = """\b
+Examples:
+  aisa init
+  OPENAI_API_KEY=sk-... aisa init --config /etc/aisa.yaml
+"""
+
+HEAD = """\
+# What this server is to do, written by `aisa init`. What a `#` stands before does not count.
+# aisa config check   says what would run, or everything that is wrong
+# aisa config schema  prints a JSON Schema for your editor; docs/configuration.md has every setting
+
+server:
+  host: 127.0.0.1               # 0.0.0.0 for every interface
+  port: 8000
+  data_dir: ./aisa-data         # keys, database, control socket
+
+"""
+TAIL = """\
+# Names of your own, each with its targets: the second is asked when the first fails before its first piece.
+# Without any, callers use vendor/model, and the bare name of any model that one vendor has: aisa models
+# models:
+#   fast: [{first}/MODEL, {second}/MODEL]
+# models_only: true             # only the names above
+# models_prefer: [{first}]      # who gets a bare name that several vendors have
+
+# limits:
+#   default_tier: starter       # free, starter, growth, unlimited: docs/limits.md
+# log:
+#   client_address: network     # whole, network, none
+"""
+OWN = """\
+  # local:                      # anything that speaks OpenAI's dialect: Ollama, vLLM, llama.cpp, ...
+  #   base_url: http://127.0.0.1:11434/v1
+"""
+
+
+@click.command(epilog=EXAMPLES)
+@click.option("--config", "path", metavar="FILE", help="Where to write it; it must not be there.  [AISA_CONFIG; ./aisa.yaml]")
+def init(path: str | None) -> None:
+    """Write a commented configuration to begin with, from the vendors' keys in the environment.
+
+    Keys are not written: the file names the variables.
+    """
+    from aisa.cli.terminal import say
+    from aisa.config.load import DEFAULT_PATH, PATH_VARIABLE
+
+    target = Path(path or os.environ.get(PATH_VARIABLE) or DEFAULT_PATH)
+    try:
+        with target.open("x", encoding="utf-8") as file:
+            file.write(beginning(os.environ))
+    except FileExistsError:
+        raise Misuse(
+            "nothing was written", [(str(target), "It is there already.", "Remove it, or name another file: --config FILE")]
+        ) from None
+    except OSError as error:
+        raise Stop(
+            "nothing was written", [(str(target), f"It cannot be made: {error.strerror}.", "Name another file: --config FILE")]
+        ) from error
+    found = [name for name, *_ in vendors(os.environ)]
+    say(f"{target} is written, with {', '.join(found) if found else 'no vendor yet: none has a key in the environment'}.")
+    say("See what would run: aisa config check. Run it: aisa serve")
+
+
+def beginning(environment: Mapping[str, str]) -> str:
+    """Return the file's text."""
+    from aisa.config.detect import KNOWN
+
+    found = {name: lines for name, *lines in vendors(environment)}
+    text = HEAD + ("vendors:\n" if found else "# vendors:                      # take away the # of those that you have a key for\n")
+    for known in KNOWN:
+        if known.name in found:
+            text += "".join(f"{line}\n" for line in found[known.name])
+        else:
+            variable = known.key_variables[0]
+            lines = [f"{known.name}:", f"  base_url: {known.base_url}", f"  api_key: ${{{variable}}}"]
+            lines += [f"  dialect: {known.dialect}"] if known.dialect != "openai" else []
+            text += "".join(f"  # {line}\n" for line in lines)
+    names = [*found, *(known.name for known in KNOWN if known.name not in found)]
+    return f"{text}{OWN}\n{TAIL.format(first=names[0], second=names[1])}"
+
+
+def vendors(environment: Mapping[str, str]) -> Iterator[tuple[str, ...]]:
+    """Yield each vendor that the environment has a key for: its name, then its lines."""
+    from aisa.config.detect import KNOWN, detect
+
+    found = detect(environment)
+    for known in KNOWN:
+        if known.name in found:
+            vendor = found[known.name].vendor
+            variable = next(name for name in known.key_variables if environment.get(name, "").strip())
+            lines = [f"  {known.name}:", f"    base_url: {vendor.base_url}", f"    api_key: ${{{variable}}}"]
+            yield (known.name, *lines, *([f"    dialect: {vendor.dialect}"] if vendor.dialect != "openai" else []))

@@ -1,0 +1,256 @@
+"""`aisa` at hand: what is printed works as printed, in another terminal and another folder. Real servers, real shells."""
+
+from __future__ import annotations
+
+import json
+import os
+import pty
+import re
+import shlex
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import yaml
+from click.testing import CliRunner
+
+from aisa.cli.commands import aisa
+from aisa.cli.init import beginning
+from aisa.cli.invocation import NAMES, as_typed, command
+from aisa.config.detect import KNOWN
+from aisa.config.load import load
+from aisa.config.schema import Config, Embedded, Model, Prices, Server, Tls, Vendor
+from aisa.edge.example_model import example_model
+from aisa.known_models import Known
+from aisa.observe.welcome import Opening, welcome
+from aisa.prices.catalogue import catalogue_names, catalogue_price
+from aisa.routing import Routes
+from aisa.storage.lock import own_folder
+from aisa.storage.running import Running, announced, running, runtime_folder
+from server import PROCESS_SECONDS_MAX, environment, serving
+from test_examples import curl_commands
+from test_reload import asked
+
+OPENING = Opening("http://127.0.0.1:8000", "/data", 1, "gpt-4.1", first_key="sk-aisa-x")
+OPENAI = Vendor(base_url="https://api.openai.com/v1")
+
+
+# The server is found
+
+
+def run_in(folder: Path, *words: str, **variables: str) -> subprocess.CompletedProcess[str]:
+    """Run `aisa` in a folder, without saying which server is meant."""
+    command = [sys.executable, "-m", "aisa", *words]
+    return subprocess.run(
+        command, cwd=folder, env=environment() | variables, capture_output=True, text=True, timeout=PROCESS_SECONDS_MAX, check=False
+    )
+
+
+def test_a_command_in_another_folder_finds_the_server_that_runs_and_makes_no_folder(tmp_path: Path) -> None:
+    """[fault P7] One server: it is meant, and said so. Two: they are named. None: nothing is made, and what to do is told."""
+    elsewhere, runtime = tmp_path / "elsewhere", {"XDG_RUNTIME_DIR": str(tmp_path / "run")}
+    elsewhere.mkdir()
+    (tmp_path / "run").mkdir()
+    for name in ("one", "two"):
+        (tmp_path / name).mkdir()
+    with serving(tmp_path / "one", variables=runtime) as one:
+        made = run_in(elsewhere, "keys", "create", "mine", "--quiet", **runtime)
+        assert (made.returncode, made.stderr.strip()) == (0, f"The server in {tmp_path / 'one' / 'data'}:")
+        one.key = made.stdout.strip()
+        assert asked(one, "/v1/models").status == 200
+        assert run_in(elsewhere, "models", "gpt-5", **runtime).returncode == 0
+        with serving(tmp_path / "two", variables=runtime):
+            both = run_in(elsewhere, "keys", "list", **runtime)
+            assert both.returncode == 2
+            assert f"--data-dir {tmp_path / 'one' / 'data'} or --data-dir {tmp_path / 'two' / 'data'}" in " ".join(both.stderr.split())
+        assert run_in(elsewhere, "keys", "list", **runtime).returncode == 0
+    for words in (("keys", "create", "x"), ("accounts", "create", "x"), ("keys", "list")):
+        gone = run_in(elsewhere, *words, **runtime)
+        assert gone.returncode in (1, 2)
+        assert "serve" in gone.stderr
+    assert list(elsewhere.iterdir()) == []
+
+
+def test_a_folder_that_is_named_is_meant_though_a_server_runs_elsewhere(tmp_path: Path) -> None:
+    """By option, variable or file; also one that is called as the default is."""
+    with own_folder(str(tmp_path / "held")), announced(Running(str(tmp_path / "held")), {"XDG_RUNTIME_DIR": str(tmp_path)}):
+        made = run_in(tmp_path, "keys", "create", "x", "--quiet", "--data-dir", "./aisa-data", XDG_RUNTIME_DIR=str(tmp_path))
+        assert (made.returncode, made.stderr) == (0, "")
+        assert (tmp_path / "aisa-data" / "aisa.db").exists()
+
+
+def test_only_servers_that_run_and_that_this_user_started_are_found(tmp_path: Path) -> None:
+    """A dead one's file counts for nothing, nor does a folder in which others may write; without a place nothing fails."""
+    variables = {"XDG_RUNTIME_DIR": str(tmp_path)}
+    server = Running(str(tmp_path / "data"), "/etc/aisa.yaml")
+    with announced(server, variables):
+        assert running(variables) == [], "nobody holds the data folder"
+        with own_folder(server.data_dir):
+            assert running(variables) == [server]
+            runtime_folder(variables).chmod(0o777)
+            assert running(variables) == []
+            runtime_folder(variables).chmod(0o700)
+            (runtime_folder(variables) / "broken.json").write_text("{")
+            assert running(variables) == [server]
+    assert running(variables) == []
+    (tmp_path / "file").write_text("")
+    with announced(server, {"XDG_RUNTIME_DIR": str(tmp_path / "file")}):
+        assert running({"XDG_RUNTIME_DIR": str(tmp_path / "file")}) == []
+
+
+# Commands work as printed
+
+
+def test_every_command_is_known_by_its_name() -> None:
+    """What is printed of a command that this list lacks would not be typed right."""
+    assert set(aisa.commands) <= set(NAMES) | {"serve"}
+
+
+@pytest.mark.parametrize(
+    ("called", "on_path", "typed"),
+    [("bin/aisa", "bin/aisa", "aisa"), ("bin/aisa", None, "{}/bin/aisa"), ("bin/aisa", "other/aisa", "{}/bin/aisa")],
+)
+def test_a_command_is_printed_as_the_shell_would_find_it(tmp_path: Path, called: str, on_path: str | None, typed: str) -> None:
+    """[fault P7] `aisa` alone only where that is this very program."""
+    for folder in ("bin", "other"):
+        (tmp_path / folder).mkdir()
+        (tmp_path / folder / "aisa").write_text("")
+    found = command([str(tmp_path / called)], "python", lambda _name: None if on_path is None else str(tmp_path / on_path))
+    assert found == typed.format(tmp_path)
+
+
+def test_other_ways_of_calling_are_printed_too() -> None:
+    """As a module, quoted for the shell; under a test's name it is `aisa`."""
+    assert command(["/x/aisa/__main__.py"], "/opt/my python/bin/python") == "'/opt/my python/bin/python' -m aisa"
+    assert command(["/x/pytest"], "python") == command([], "python") == "aisa"
+    assert as_typed("See aisa keys list, not aisa 1.0 or /bin/aisa keys.") == "See aisa keys list, not aisa 1.0 or /bin/aisa keys."
+
+
+# The example can be pasted
+
+
+@pytest.mark.parametrize("started", ["first", "again"])
+def test_the_printed_example_is_pasted_and_answered(tmp_path: Path, started: str) -> None:
+    """[fault P8] At the first start, and at one that shows no key, by a shell in another folder with no variable set."""
+    if started == "again":
+        run_in(tmp_path, "keys", "create", "x", "--data-dir", "data")
+    with serving(tmp_path) as server:
+        block = server.banner.partition("Try it:")[2].partition("  Stop with")[0].strip()
+        if started == "again":
+            assert block.startswith("export AISA_API_KEY=$(")
+        elsewhere = tmp_path / "elsewhere"
+        elsewhere.mkdir()
+        pasted = ["bash", "-euc", block]
+        came = subprocess.run(pasted, cwd=elsewhere, env=environment(), capture_output=True, check=True, timeout=PROCESS_SECONDS_MAX)
+        assert came.stdout.startswith(b'data: {"id":"chatcmpl-'), server.url
+        assert came.stdout.endswith(b"data: [DONE]\n\n")
+        assert list(elsewhere.iterdir()) == []
+
+
+def test_off_a_terminal_no_live_key_is_printed(tmp_path: Path) -> None:
+    """[fault P10] A journal or a container's log is read by others: the first key is in a file that its owner alone can read."""
+    with serving(tmp_path) as server:
+        path = tmp_path / "data" / "first-key"
+        assert "sk-aisa-" not in server.banner + server.log
+        assert str(path) in server.banner
+        assert path.stat().st_mode & 0o777 == 0o600
+        server.key = path.read_text().strip()
+        assert asked(server, "/v1/models").status == 200
+
+
+def test_on_a_terminal_the_first_key_is_shown(tmp_path: Path) -> None:
+    """And written nowhere."""
+    primary, secondary = pty.openpty()
+    words = [sys.executable, "-m", "aisa", "serve", "--port", "0", "--data-dir", str(tmp_path / "data"), "--log-format", "off"]
+    with subprocess.Popen(words, cwd=tmp_path, env=environment(), stdout=secondary, stderr=subprocess.DEVNULL) as process:
+        os.close(secondary)
+        shown = ""
+        while "Stop with" not in shown:
+            shown += os.read(primary, 65_536).decode()
+        process.terminate()
+    os.close(primary)
+    assert re.search(r"shown only this once:\s+sk-aisa-\w{42}\s", shown)
+    assert not (tmp_path / "data" / "first-key").exists()
+
+
+CONFIGURATIONS = {
+    "nothing": (Config(), "gpt-5"),
+    "openai": (Config(vendors={"openai": OPENAI}), "gpt-4.1-mini"),
+    "named": (Config(vendors={"openai": OPENAI}, models={"it's": Model(to=("openai/gpt-4.1",))}), "it's"),
+    "unpriced first": (
+        Config(vendors={"openai": OPENAI}, models={"a": Model(to=("openai/none",)), "b": Model(to=("openai/gpt-4.1",))}),
+        "b",
+    ),
+    "anthropic": (Config(vendors={"anthropic": Vendor(base_url="https://api.anthropic.com/v1", dialect="anthropic")}), "claude-haiku-4-5"),
+    "local": (Config(vendors={"local": Vendor(base_url="http://127.0.0.1:9/v1")}), "embedded/tiny"),
+    "priced": (Config(vendors={"far": Vendor(base_url="http://10.9.9.9/v1", prices={"m": Prices(input=1, output=1)})}), "far/m"),
+    "no model known": (Config(vendors={"local": Vendor(base_url="http://127.0.0.1:9/v1")}, embedded=Embedded(enabled="never")), None),
+    "fence": (Config(vendors={"openai": OPENAI}, models={"x": Model(to=("openai/gpt-4.1",))}, models_only=True), "x"),
+}
+
+
+@pytest.mark.parametrize("name", CONFIGURATIONS)
+def test_the_example_names_a_model_that_can_be_called(name: str) -> None:
+    """[fault P8] `openai/MODEL` and names that are 404 are no examples. The body is JSON behind the shell's quotes."""
+    config, model = CONFIGURATIONS[name]
+    found = example_model(Routes(config, catalogue_price, known=Known(catalogue_names)))
+    assert found == model
+    text = welcome(config, Opening("http://127.0.0.1:8000", "/data", 1, found, first_key="sk-aisa-x"))
+    (line,) = curl_commands(text)
+    words = shlex.split(line.replace("\\\n", " "))
+    if model is None:
+        assert words[1].endswith("/v1/models")
+    else:
+        assert json.loads(words[words.index("-d") + 1])["model"] == model
+
+
+def test_what_the_start_says_is_true_of_this_server() -> None:
+    """[fault P16] The data folder as a whole path, that every interface is listened on, and TLS whose certificate need not fit."""
+    text = welcome(Config(server=Server(host="0.0.0.0"), tls=Tls(cert="c", key="k")), OPENING)
+    assert "Data: /data\n" in text
+    assert "(on every interface of this machine)" in text
+    assert "--insecure" in text
+    assert "every interface" not in welcome(Config(), OPENING)
+
+
+def test_the_page_shows_what_this_server_has(tmp_path: Path) -> None:
+    """[fault P8] Its example names a model that answers, and every route in it is there."""
+    with serving(tmp_path, 'models: {"mine": [embedded/tiny]}\nmodels_only: true\n') as server:
+        page = asked(server, "/").body.decode()
+        assert '"model": "mine"' in page
+        listed = re.findall(r"<li><code>GET ([^<{]+)</code>", page)
+        assert {"/v1/models", "/health/live", "/openapi.json", "/v1/usage"} <= set(listed)
+        for path in listed:
+            assert asked(server, path).status != 404, path
+
+
+# A configuration to begin with
+
+
+@pytest.mark.parametrize(
+    "variables", [{}, {"OPENAI_API_KEY": "k"}, {"GEMINI_API_KEY": "k", "ANTHROPIC_API_KEY": "k", "OPENAI_BASE_URL": "http://x/v1"}]
+)
+def test_the_configuration_that_is_written_works_as_it_stands(tmp_path: Path, variables: dict[str, str]) -> None:
+    """`aisa init`: the vendors of the environment with the names of their variables, never a key; all others are there as comments."""
+    text = beginning(variables)
+    (tmp_path / "c.yaml").write_text(text)
+    loaded = load(str(tmp_path / "c.yaml"), variables, {})
+    assert loaded.config.vendors.keys() == load(None, variables, {}).config.vendors.keys()
+    assert loaded.config.vendors == load(None, variables, {}).config.vendors
+    assert ": k\n" not in text
+    for known in KNOWN:
+        assert re.search(rf"^  (# )?{known.name}:", text, re.MULTILINE)
+        assert "${" + known.key_variables[-1 if known.key_variables[-1] in variables else 0] + "}" in text
+    assert isinstance(yaml.safe_load(text), dict)
+
+
+def test_a_configuration_that_is_there_is_not_overwritten(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Somebody wrote it."""
+    monkeypatch.chdir(tmp_path)
+    assert CliRunner().invoke(aisa, ("init",), env={"AISA_CONFIG": None}).exit_code == 0
+    written = Path("aisa.yaml").read_text()
+    again = CliRunner().invoke(aisa, ("init",), env={"AISA_CONFIG": None})
+    assert again.exit_code == 2
+    assert "there already" in again.stderr
+    assert Path("aisa.yaml").read_text() == written

@@ -103,5 +103,21 @@ PRICE_FIELDS: Mapping[str, str] = MappingProxyType(
         },
         "models.<name>.prices.service_tiers.<name>.tiers": "Other prices of the service tier for calls with a large input; if absent, "
         "those outside it, times `factor`, but for kinds that the service tier prices itself.",
+        "vendors.<name>.allow_unpriced": "Whether models without any price may be used, free of charge; if absent, only where the vendor "
+        "is on this machine. A listed model with a target that may not keeps the server from starting.",
+        "vendors.<name>.prices": "What its models cost where no entry under `models` says it: the model's name there to prices as in "
+        "`models.<name>.prices`.",
+        "vendors.<name>.price_as": "Under which name the price catalogue has its models, where that is another: the vendor's name of "
+        "a model to the catalogue's, as `vendor/model`, such as `{my-deployment: openai/gpt-4o}`. What the catalogue "
+        "says there is then its price.",
+        "vendors.<name>.price_factor": "What the catalogue's prices of tokens are multiplied by, such as 1.1 for a region. At a public "
+        "address that the catalogue does not know nothing has a price without it, whatever the vendor is called: 1.0 says that it charges "
+        "what the catalogue lists under the vendor's name.",
+        "vendors.<name>.price_by": "Whose price from the catalogue counts where the answer names another model than was asked for: that "
+        "of the one that made the `answer`, where the catalogue lists that very name for this vendor, or of the one `asked`. Prices that "
+        "are set, and names under `price_as`, hold whoever answers. The row is marked either way, and `aisa usage` counts such calls.",
+        "price_catalogues": "Files with further price lists, in the format of LiteLLM's `model_prices_and_context_window.json`: the first "
+        "that has a model's price counts, after the catalogue that comes with the server, unless `built-in` in this list says where that "
+        "stands. They are read at the start and at a reload.",
     }
 )

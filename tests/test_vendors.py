@@ -124,15 +124,17 @@ def test_a_server_of_ones_own_is_found_by_its_address_alone(tmp_path: Path) -> N
 
 def test_an_entry_has_from_its_row_what_it_does_not_say(tmp_path: Path) -> None:
     """By its own name or by `preset`; what it says itself counts, and a second account needs only its key."""
-    environment = {"GROQ_API_KEY": "k", "SPARE": "s", "AZURE_OPENAI_ENDPOINT": "https://r.openai.azure.com/"}
+    environment = {"GROQ_API_KEY": "k", "MISTRAL_API_KEY": "m", "SPARE": "s", "AZURE_OPENAI_ENDPOINT": "https://r.openai.azure.com/"}
     text = """
 vendors:
   groq: {connections_max: 3}
+  mistral:
   spare: {preset: groq, api_key: "${SPARE}"}
   plain: {preset: anthropic, dialect: openai}
   azure: {api_key: a}
 """
     vendors = loaded(tmp_path, text, environment).config.vendors
+    assert (vendors["mistral"].dialect, vendors["mistral"].api_key) == ("mistral", "m")
     groq = vendors["groq"]
     assert (groq.base_url, groq.api_key, groq.connections_max) == ("https://api.groq.com/openai/v1", "k", 3)
     assert (vendors["spare"].base_url, vendors["spare"].api_key) == ("https://api.groq.com/openai/v1", "s")

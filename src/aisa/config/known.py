@@ -27,7 +27,7 @@ def known_vendors(config: Config, document: Document, environment: Mapping[str, 
     entries = cast("dict[str, object]", written) if isinstance(written, dict) else {}
     vendors: dict[str, Vendor] = {}
     for name, vendor in config.vendors.items():
-        given = cast("dict[str, object]", entries[name])
+        given = cast("dict[str, object]", entries[name] or {})  # `groq:` with nothing below is an entry, too
         if "base_url" in given:
             vendors[name] = vendor
         elif (row := _row(name, vendor, given, document=document, environment=environment)) is not None:

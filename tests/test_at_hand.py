@@ -18,7 +18,7 @@ from click.testing import CliRunner
 from aisa.cli.commands import aisa
 from aisa.cli.init import beginning
 from aisa.cli.invocation import NAMES, as_typed, command
-from aisa.config.detect import KNOWN
+from aisa.config.detect import SPOKEN
 from aisa.config.load import load
 from aisa.config.schema import Config, Embedded, Model, Prices, Server, Tls, Vendor
 from aisa.edge.example_model import example_model
@@ -28,6 +28,7 @@ from aisa.prices.catalogue import catalogue_names, catalogue_price
 from aisa.routing import Routes
 from aisa.storage.lock import own_folder
 from aisa.storage.running import Running, announced, running, runtime_folder
+from aisa.vendors.table import ROWS
 from server import PROCESS_SECONDS_MAX, environment, serving
 from test_examples import curl_commands
 from test_reload import asked
@@ -239,9 +240,10 @@ def test_the_configuration_that_is_written_works_as_it_stands(tmp_path: Path, va
     assert loaded.config.vendors.keys() == load(None, variables, {}).config.vendors.keys()
     assert loaded.config.vendors == load(None, variables, {}).config.vendors
     assert ": k\n" not in text
-    for known in KNOWN:
-        assert re.search(rf"^  (# )?{known.name}:", text, re.MULTILINE)
-        assert "${" + known.key_variables[-1 if known.key_variables[-1] in variables else 0] + "}" in text
+    for row in [row for row in ROWS.values() if row.key_variables and row.dialect in SPOKEN and not row.retired]:
+        variable = next((name for name in row.key_variables if name in variables), "")
+        assert re.search(rf"^  {row.name}:\n|^  # {row.name}: +# .*{row.key_variables[0]} in the", text, re.MULTILINE)
+        assert ("${" + variable + "}" in text) is bool(variable)
     assert isinstance(yaml.safe_load(text), dict)
 
 

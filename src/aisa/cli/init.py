@@ -70,35 +70,35 @@ def init(path: str | None) -> None:
         ) from error
     found = [name for name, *_ in vendors(os.environ)]
     say(f"{target} is written, with {', '.join(found) if found else 'no vendor yet: none has a key in the environment'}.")
-    say("See what would run: aisa config check. Run it: aisa serve")
+    chosen = "" if target == Path(DEFAULT_PATH) else f" --config {target}"
+    say(f"See what would run: aisa config check{chosen}. Run it: aisa serve{chosen}")
 
 
 def beginning(environment: Mapping[str, str]) -> str:
     """Return the file's text."""
-    from aisa.config.detect import KNOWN
+    from aisa.config.detect import SPOKEN
+    from aisa.vendors.table import ROWS
 
     found = {name: lines for name, *lines in vendors(environment)}
     text = HEAD + ("vendors:\n" if found else "# vendors:                      # take away the # of those that you have a key for\n")
-    for known in KNOWN:
-        if known.name in found:
-            text += "".join(f"{line}\n" for line in found[known.name])
-        else:
-            variable = known.key_variables[0]
-            lines = [f"{known.name}:", f"  base_url: {known.base_url}", f"  api_key: ${{{variable}}}"]
-            lines += [f"  dialect: {known.dialect}"] if known.dialect != "openai" else []
-            text += "".join(f"  # {line}\n" for line in lines)
-    names = [*found, *(known.name for known in KNOWN if known.name not in found)]
+    text += "".join(f"{line}\n" for lines in found.values() for line in lines)
+    others = [row for row in ROWS.values() if row.name not in found and row.key_variables and row.dialect in SPOKEN and not row.retired]
+    for row in others:
+        text += f"  # {row.name}:".ljust(REMARK_COLUMN) + f"# {row.title}: needs {row.key_variables[0]} in the environment\n"
+    names = [*found, *[row.name for row in others]]
     return f"{text}{OWN}\n{TAIL.format(first=names[0], second=names[1])}"
+
+
+REMARK_COLUMN = 32
 
 
 def vendors(environment: Mapping[str, str]) -> Iterator[tuple[str, ...]]:
     """Yield each vendor that the environment has a key for: its name, then its lines."""
-    from aisa.config.detect import KNOWN, detect
+    from aisa.config.detect import detect
+    from aisa.vendors.table import ROWS
 
-    found = detect(environment)
-    for known in KNOWN:
-        if known.name in found:
-            vendor = found[known.name].vendor
-            variable = next(name for name in known.key_variables if environment.get(name, "").strip())
-            lines = [f"  {known.name}:", f"    base_url: {vendor.base_url}", f"    api_key: ${{{variable}}}"]
-            yield (known.name, *lines, *([f"    dialect: {vendor.dialect}"] if vendor.dialect != "openai" else []))
+    for name, found in detect(environment).items():
+        lines = [f"  {name}:", f"    base_url: {found.vendor.base_url}"]
+        if variable := ROWS[name].key_variable(environment):
+            lines.append(f"    api_key: ${{{variable}}}")
+        yield (name, *lines, *([f"    dialect: {found.vendor.dialect}"] if found.vendor.dialect != "openai" else []))

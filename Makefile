@@ -15,7 +15,7 @@ COMPILE := $(BIN)/uv pip compile --quiet --upgrade --universal --python-version 
 	--no-emit-index-url --no-emit-find-links
 
 .DEFAULT_GOAL := help
-.PHONY: help serve test quick nightly check lint fix bench counting pythons soak crash path docs compat lock clean
+.PHONY: help serve test quick nightly check lint fix bench counting bills pythons soak crash path docs compat lock clean
 
 help: ## list these targets
 	@sed -n 's/^\([a-z]*\):.*## \(.*\)/  make \1|\2/p' $(MAKEFILE_LIST) | awk -F'|' '{ printf "%-14s %s\n", $$1, $$2 }'
@@ -54,6 +54,11 @@ pythons: ## say which of this machine's Pythons is fastest; make takes that one
 counting: $(VENV)/dev.stamp ## print how far each way of counting tokens is off, with real tokenizers as the truth
 	@$(BIN)/python tools/vocabularies.py build/vocabularies
 	@exec $(BIN)/python tools/counting_table.py build/vocabularies
+
+bills: $(VENV)/dev.stamp ## install LiteLLM's newest release apart, and write what it and we bill for the same reports
+	@mkdir -p build
+	@$(BIN)/python tests/litellm_bills.py build/litellm > build/compared-bills.md
+	@mv build/compared-bills.md docs/compared-bills.md
 
 soak: $(VENV)/bench.stamp ## run mixed load for a long time and watch for leaks
 	@exec $(BIN)/python benchmarks/soak.py $(ARGS)

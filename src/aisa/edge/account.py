@@ -26,6 +26,7 @@ import msgspec
 
 from aisa.clock import WallClock
 from aisa.edge.receipt import Document, receipt, refused_receipt, running_receipt
+from aisa.edge.spent_so_far import SpentSoFar
 from aisa.edge.statement import LedgerShown, Statement
 from aisa.errors import ApiError
 from aisa.keys.rules import DAY_SECONDS, MONTH, Key, window_start
@@ -64,6 +65,7 @@ class Accounts:
         self._ledger = ledger
         self._statement = statement
         self._wall_clock = wall_clock
+        self._spent = SpentSoFar()
         self._threads = ThreadPoolExecutor(QUESTIONS_MAX, thread_name_prefix="account")
 
     async def document(self, path: str, query: str, key: Key) -> bytes:
@@ -95,10 +97,11 @@ class Accounts:
         window = key.spend_window or MONTH
         began = window_start(window, now)
         wallet, cap = self._ledger.wallet(key.account), self._ledger.caps.get(key.id)
-        used = None if cap is None else cap.spent_at(now)  # a cap knows it; else a month of rows is summed up
+        used = None if cap is None else cap.spent_at(now)  # a cap knows it
         if used is None:
-            by_day = await self._ask(lambda: self._statement.used(DAY, Span(began * 1000, end_of_second(now) * 1000, key_id=key.id)))
-            used = sum(each.cost for each in by_day.values())
+            known = self._spent.since(key.id, began)
+            by_day = await self._ask(lambda: self._statement.used(DAY, Span(known.until * 1000, end_of_second(now) * 1000, key_id=key.id)))
+            used = self._spent.add(key.id, known, by_day, now=now)
         left = None if key.spend_cap is None else max(0, key.spend_cap - used)
         free = [] if wallet.balance is None else [wallet.balance - wallet.held]
         free += [] if left is None else [left - (0 if cap is None else cap.held)]

@@ -81,13 +81,14 @@ class LiveLedger:
     async def open(self, call: Call, key: Key, request: Request, *, plan: Plan) -> Charge:
         """Open a call. Raises ApiError insufficient_wallet_balance, quota_exceeded, overloaded."""
         now = self.wall_clock()
+        began = now - (asyncio.get_running_loop().time() - call.began)  # it has been read and routed since
         wallet = self.wallet(key.account)
         offer = plan.offers[0]
-        price = offer.price_at(now)
+        price = offer.price_at(began)
         rates: list[UnitPrices] = []
         limits: list[Limit] = []
         if wallet.balance is not None or key.spend_cap is not None:
-            rates = rates_of(plan, now, price)
+            rates = rates_of(plan, began, price)
             if rates and wallet.balance is not None:
                 limits.append(wallet)
             if rates and key.spend_cap is not None:
@@ -100,7 +101,7 @@ class LiveLedger:
             key.id,
             kept_name(plan.entry.name),
             request.stream,
-            int(now * 1000),
+            int(began * 1000),
             counted,
             None if price is None else price.prices,
             "" if price is None else kept_name(price.source),

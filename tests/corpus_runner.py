@@ -1,7 +1,8 @@
 """Plays the corpus of a dialect that is translated: a folder is a case, as `test_corpus.py` says of OpenAI's. Not a test.
 
-Further files: `asked.json` is what the vendor must be asked for `request.json`; `case.json` may say `model`, the vendor's, and
-`unsupported`, as a model's entry has it.
+Further files: `upstream.frames.json` is AWS's binary event stream, as `aws_frames.py` writes it; `asked.json` is what the vendor must be
+asked for `request.json`; `case.json` may say `model`, the vendor's, and `unsupported`, as a model's entry has it; of frames `cut_bytes` and
+`flipped_byte`.
 """
 
 from __future__ import annotations
@@ -20,12 +21,13 @@ from aisa.providers.shape import Asked, Target
 from aisa.testing.conformance import check_answer, check_stream
 from aisa.wire.chat import ChatRequest, parse_chat
 from aisa.wire.chat_door import CHAT_DOOR
+from aws_frames import frames_of
 
 CALL_ID, CREATED = "01CORPUS", 1750000000
 #: A longer case is split at this many bytes, evenly spread, and where a line or a character could break.
 SPLITS_MAX = 200
 FRAGILE = frozenset(b"\r\n") | frozenset(range(128, 256))
-FILES = {"request.json", "asked.json", "upstream.sse", "upstream.json", "upstream.meta.json"}
+FILES = {"request.json", "asked.json", "upstream.sse", "upstream.json", "upstream.frames.json", "upstream.meta.json"}
 FILES |= {"client.sse", "client.json", "usage.json", "failure.json", "case.json"}
 
 
@@ -56,7 +58,13 @@ class DialectCase:
 
     @property
     def upstream(self) -> bytes:
-        """The vendor's body."""
+        """The vendor's body. `cut_bytes` are left off its end, and `flipped_byte` is not as it was sent."""
+        if self.has("upstream.frames.json"):
+            body = bytearray(frames_of(self.json("upstream.frames.json")))
+            del body[len(body) - self.flags.get("cut_bytes", 0) :]
+            if "flipped_byte" in self.flags:
+                body[self.flags["flipped_byte"]] ^= 1
+            return bytes(body)
         return b"".join((self.folder / f"upstream.{kind}").read_bytes() for kind in ("sse", "json") if self.has(f"upstream.{kind}"))
 
     def has(self, name: str) -> bool:

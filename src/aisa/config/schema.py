@@ -197,7 +197,7 @@ class Vendor(Section, frozen=True, kw_only=True):
     """Where a vendor is and how to talk to it."""
 
     preset: str | None = None
-    dialect: Literal["anthropic", "cohere", "gemini", "mistral", "openai", "responses"] = "openai"
+    dialect: Literal["anthropic", "bedrock", "cohere", "gemini", "mistral", "openai", "responses"] = "openai"
     base_url: str = ""
     api_key: str | None = None
     api_keys: tuple[str, ...] = ()

@@ -5,16 +5,15 @@ Chat requests are translated (`anthropic_request.py`); requests that came in thi
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping
 
-from aisa.errors import ApiError, UpstreamFailed
+from aisa.errors import UpstreamFailed
 from aisa.providers.anthropic_answer import AnswerDecoder, AssemblyDecoder
 from aisa.providers.anthropic_events import Asker
 from aisa.providers.anthropic_native import passed_on
 from aisa.providers.anthropic_request import written
 from aisa.providers.anthropic_stream import StreamDecoder
-from aisa.providers.anthropic_thinking import STRICT_PREFIX
+from aisa.providers.anthropic_thinking import CHANGED_PREFIX, STRICT_PREFIX, prefix_changed
 from aisa.providers.anthropic_tools import is_legacy
 from aisa.providers.blame import judge, unreadable
 from aisa.providers.port import UpstreamRequest
@@ -27,8 +26,6 @@ from aisa.wire.messages import MessagesRequest
 NAME: str = "anthropic"
 
 VERSION = "2023-06-01"  # the later one takes no sampling parameters, and nothing that this one does not
-#: What the vendor says of thinking that was bound to another beginning of the conversation.
-CHANGED_PREFIX = re.compile(r"invalid `?signature`? in `?(?:redacted_)?thinking`? block|bound to a different conversation", re.IGNORECASE)
 
 
 def to_upstream(request: Request, target: Target) -> UpstreamRequest:
@@ -83,7 +80,5 @@ def read_failure(status: int, headers: Mapping[str, str], body: bytes, *, target
         return unreadable(target, f"unexpected status {status}")
     report = read_refusal(status, headers, body, now=asked.now)
     if status == 400 and STRICT_PREFIX in asked.added and CHANGED_PREFIX.search(report.message):
-        error = ApiError("upstream_unavailable", f"The vendor '{target.vendor}' holds thinking to be of another conversation.")
-        detail = f"{target.vendor}: thinking that no longer fits its conversation; it is asked to drop that from now on"
-        return UpstreamFailed(error, refused=(STRICT_PREFIX,), detail=detail)
+        return prefix_changed(target)
     return judge(report, target, asked.added)

@@ -5,10 +5,12 @@ Each generation takes it otherwise, and some cannot be stopped. Whoever asks to 
 
 from __future__ import annotations
 
+import re
 from math import ceil
 
 import msgspec
 
+from aisa.errors import ApiError, UpstreamFailed
 from aisa.providers.anthropic_models import EFFORTS, Traits
 from aisa.providers.concessions import Concessions
 from aisa.providers.shape import Target
@@ -25,6 +27,8 @@ BUDGET_MAX = 32_000  # beyond it the vendor asks for its batch API
 STRICT_PREFIX = "strict_prefix"
 BINDING_BETA = "thinking-binding-controls-2026-08-01"
 RELAXED: Tree = {"prefix_mismatch_behavior": "drop_block"}
+#: What the vendor says of thinking that was bound to another beginning of the conversation.
+CHANGED_PREFIX = re.compile(r"invalid `?signature`? in `?(?:redacted_)?thinking`? block|bound to a different conversation", re.IGNORECASE)
 
 
 def thinking_of(
@@ -112,3 +116,10 @@ def binding_relaxed(thinking: Tree | None, target: Target, betas: list[str]) -> 
         return thinking
     betas.append(BINDING_BETA)
     return {**(thinking or {"type": "adaptive"}), "block_binding": RELAXED}
+
+
+def prefix_changed(target: Target) -> UpstreamFailed:
+    """Return the failure for thinking that does not fit its conversation any more: the target is asked again, without being strict."""
+    error = ApiError("upstream_unavailable", f"The vendor '{target.vendor}' holds thinking to be of another conversation.")
+    detail = f"{target.vendor}: thinking that no longer fits its conversation; it is asked to drop that from now on"
+    return UpstreamFailed(error, refused=(STRICT_PREFIX,), detail=detail)

@@ -7,6 +7,7 @@ text and calls comes back as `anthropic_layout.py` kept it.
 from __future__ import annotations
 
 import re
+from collections.abc import Callable
 from hashlib import blake2b
 from typing import cast
 
@@ -23,18 +24,22 @@ from aisa.wire.trees import Tree, as_tree, is_tree, trees_in
 
 CALL_ID = re.compile(r"[A-Za-z0-9_-]{1,128}", re.ASCII)
 SYSTEM_ROLES = frozenset({"system", "developer"})
+#: Returns a content part as a block, None for one that says nothing; it is given the part's place in the request for errors.
+PartWriter = Callable[[Tree, str, Concessions], Tree | None]
 
 
 class Turns:
     """Builds the turns of one request."""
 
-    def __init__(self, traits: Traits, state: VendorState | None, concessions: Concessions) -> None:
+    def __init__(self, traits: Traits, state: VendorState | None, concessions: Concessions, *, write_part: PartWriter = part_block) -> None:
+        """`write_part` is given each part of a message's content, and makes blocks of it."""
         self.system: list[Tree] = []
         self.messages: list[Tree] = []
         self.unthought = False  # the call that is being answered came without the thinking that led to it
         self._traits = traits
         self._state = state
         self._concessions = concessions
+        self._write_part = write_part
         self._legacy: list[str] = []  # ids of calls in the older form, which has none
 
     def take(self, messages: list[Tree]) -> None:
@@ -107,7 +112,7 @@ class Turns:
             parts = [*parts, {"type": "text", "text": refusal}]
         blocks: list[Tree] = []
         for at, part in enumerate(parts):
-            block = part_block(part, f"messages[{place}].content[{at}]", self._concessions)
+            block = self._write_part(part, f"messages[{place}].content[{at}]", self._concessions)
             if block is not None:
                 blocks.append(block)
         mark = message.get("cache_control")

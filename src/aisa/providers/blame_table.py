@@ -213,7 +213,8 @@ ROWS: tuple[Row, ...] = (
         codes(
             "rate_limit_exceeded rate_limit_error rate_limit RESOURCE_EXHAUSTED rate_limit_reached_error ThrottlingException "
             "Throttling Throttling.RateQuota Throttling.AllocationQuota Throttling.BurstRate LimitRequests too_many_requests "
-            "TooManyRequestsException rateLimitExceeded tokens_exceeded concurrency_limit_exceeded request_limit_exceeded "
+            "TooManyRequestsException ServiceQuotaExceededException rateLimitExceeded tokens_exceeded concurrency_limit_exceeded "
+            "request_limit_exceeded "
             "base_resp_1002 base_resp_1039 base_resp_1041 base_resp_2045"
         ),
     ),

@@ -100,6 +100,7 @@ MODEL_WORDS = words(
     r"\bno (?:\w+ )?(?:endpoints?|channels?|providers?|deployments?|route)(?: \w+){0,2} for (?:model )?[\"'`]?%"
     r"|\bdeployment\b[^.;\n]{0,40}\bnot exist",
     r"[\"'`=]%[\"'`]?[^\n]{0,200}\b(?:pinned|not served)\b|\bpinned\b[^\n]{0,300}[\"'`=]%|\brequested:? ?[\"'`]%",
+    r"\binvocation of model\b[^\n]{0,200}\bon-demand throughput is ?n.t supported\b",
     r"\bnot a chat model\b|\bonly supported in v1/",
     r"模型.{0,20}(?:不存在|未找到|下线|停用)",
 )

@@ -36,9 +36,14 @@ class Fetches:
         place = self.urls.index(url)
         return Raw(mark(b"t", place)), Raw(mark(b"d", place))
 
+    def add_format(self, url: str) -> tuple[Raw, Raw]:
+        """Return the marks for the format, as `png` of `image/png`, and for the data of what stands at an address."""
+        _, data = self.add(url)
+        return Raw(mark(b"f", self.urls.index(url))), data
+
 
 def mark(what: bytes, place: int) -> bytes:
-    """Return the mark for the type (`t`) or the data (`d`) of an address."""
+    """Return the mark for the type (`t`), its last part alone (`f`), or the data (`d`) of an address."""
     return MARK + what + str(place).encode() + MARK
 
 
@@ -46,5 +51,6 @@ def filled(body: bytes, found: Sequence[Fetched]) -> bytes:
     """Return a body with what stood at its addresses."""
     for place, each in enumerate(found):
         body = body.replace(mark(b"t", place), b'"%b"' % each.media_type.encode("ascii"))
+        body = body.replace(mark(b"f", place), b'"%b"' % each.media_type.partition("/")[2].encode("ascii"))
         body = body.replace(mark(b"d", place), b'"%b"' % each.data)
     return body

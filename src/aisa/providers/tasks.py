@@ -8,6 +8,7 @@ from types import MappingProxyType
 from aisa.errors import UpstreamFailed
 from aisa.providers import (
     anthropic,
+    bedrock,
     cohere,
     embeddings_cohere,
     embeddings_gemini,
@@ -57,12 +58,14 @@ NO_EMBEDDINGS = NotOffered("makes no embeddings")
 DIALECTS: Mapping[str, Dialect] = MappingProxyType(
     {
         "anthropic": anthropic,
+        "bedrock": bedrock,
         "cohere": cohere,
         "gemini": gemini,
         "mistral": mistral,
         "openai": openai,
         "responses": responses,
         f"{EMBEDDINGS}anthropic": NO_EMBEDDINGS,
+        f"{EMBEDDINGS}bedrock": NO_EMBEDDINGS,
         f"{EMBEDDINGS}cohere": embeddings_cohere,
         f"{EMBEDDINGS}gemini": embeddings_gemini,
         f"{EMBEDDINGS}mistral": embeddings_mistral,

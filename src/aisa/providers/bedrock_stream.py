@@ -1,0 +1,81 @@
+"""Reads a stream in Bedrock's dialect: binary frames in, typed parts out. What the events mean, `bedrock_reader.py` says."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from aisa.answer import Part
+from aisa.providers.answer_builder import AnswerBuilder
+from aisa.providers.blame import broken_off, unreadable
+from aisa.providers.event_stream import BrokenFrame, Frame, FrameDecoder
+from aisa.providers.shape import Target
+from aisa.providers.typed_stream import Reader, TypedDecoder, object_in
+
+#: What the headers of a frame are called.
+MESSAGE, EVENT, EXCEPTION, CODE, WORDS = ":message-type", ":event-type", ":exception-type", ":error-code", ":error-message"
+REFUSAL_BYTES_MAX = 1_048_576  # of a refusal that came in place of a stream; real ones have a few hundred
+
+
+class FrameStream(TypedDecoder):
+    """Reads a stream of frames. A body that is JSON is a refusal that came in place of one."""
+
+    def __init__(self, builder: AnswerBuilder, reader: Reader, target: Target) -> None:
+        super().__init__(builder, reader, target)
+        self._frames = FrameDecoder(target.answer_bytes_max)
+        self._refusal: bytearray | None = None
+        self._first = True
+
+    @property
+    def held_bytes(self) -> int:
+        """How much of a frame that is not whole yet is held."""
+        return self._frames.held_bytes
+
+    def feed(self, data: bytes) -> Sequence[Part]:
+        """Take the next bytes of the vendor's body."""
+        if self._first and data:
+            self._first = False
+            self._refusal = bytearray() if data[:1] == b"{" else None  # as a length, that is two gigabytes
+        if self._refusal is not None:
+            self._refusal += data[: REFUSAL_BYTES_MAX - len(self._refusal)]
+            return []
+        try:
+            return self._relay(self._frames.feed(data))
+        except BrokenFrame as broken:
+            parts = self._relay(broken.args[1])
+            if not self.done and self.failure is None:
+                self._fail(unreadable(self._target, str(broken.args[0])))
+            return parts
+
+    def end(self) -> Sequence[Part]:
+        """Take the end of the vendor's body: a frame that was cut is a failure, and so is an answer without its end."""
+        if self._refusal is not None:
+            self._tell({"type": EXCEPTION, "report": object_in(bytes(self._refusal)) or {}})
+        if self.done or self.failure is not None:
+            return []
+        if self._frames.held_bytes or not self._builder.finished:
+            self._fail(broken_off(self._target))
+            return []
+        return self._close()
+
+    def _relay(self, frames: list[Frame]) -> list[Part]:
+        for frame in frames:
+            if self.failure is not None or self._reader.ended:
+                break
+            self._take(frame)
+        parts = self._taken()
+        self.finishing = self._builder.finishing
+        return parts + self._close() if self._reader.ended and self.failure is None and not self.done else parts
+
+    def _take(self, frame: Frame) -> None:
+        headers = frame.headers
+        kind = headers.get(MESSAGE, "event")
+        if kind == "error":
+            self._tell({"type": EXCEPTION, "report": {"code": headers.get(CODE), "message": headers.get(WORDS)}})
+            return
+        payload = object_in(frame.payload)
+        if kind == "exception":
+            self._tell({"type": EXCEPTION, "report": {"code": headers.get(EXCEPTION), **(payload or {})}})
+        elif payload is None:
+            self._fail(unreadable(self._target, "an event that is no JSON object"))
+        else:
+            self._tell({**payload, "type": headers.get(EVENT, "")})

@@ -86,8 +86,6 @@ def test_an_unknown_path_gets_a_hint_only_if_a_route_is_like_it(path: str, meant
         "/v1/responses/resp_1",
         "/responses/input_tokens",
         "/v1/messages/batches",
-        "/v1/completions",
-        "/completions",
         "/metrics",
         "/admin/v1",
         "/api/chat",

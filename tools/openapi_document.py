@@ -15,13 +15,14 @@ from typing import Any, NamedTuple
 import msgspec
 
 from aisa.edge.account import UNIX_SECONDS_MAX
-from aisa.edge.app import BILLS, CHAT, EMBEDDINGS, GEMINI, MESSAGES, PAGE, RESPONSES, ROUTES, Answering
+from aisa.edge.app import BILLS, CHAT, COMPLETIONS, EMBEDDINGS, GEMINI, MESSAGES, PAGE, RESPONSES, ROUTES, Answering
 from aisa.edge.routes import Route
 from aisa.errors import CODES
 from aisa.ledger.row import MARKS
 from aisa.pricing import AUDIO, KINDS, PRICED
 from aisa.usage import COUNTED, ESTIMATED, IMPLAUSIBLE, REPORTED, Usage
 from aisa.wire.chat import Known
+from aisa.wire.completions import KnownCompletions
 from aisa.wire.embeddings import KnownEmbeddings
 from aisa.wire.messages import KnownMessages
 from aisa.wire.messages_door import MESSAGES_DOOR
@@ -64,6 +65,17 @@ MESSAGES_SUMMARIES = {
 }
 
 
+COMPLETIONS_SUMMARIES = {
+    **dict.fromkeys(("temperature", "top_p", "frequency_penalty", "presence_penalty"), RANGE),
+    "model": SUMMARIES["model"],
+    "prompt": "What to go on from: a text, texts, a list of token ids, or a list of such lists; one text for models of conversations.",
+    "stream": SUMMARIES["stream"],
+    "suffix": "What is to stand behind the completion, where the vendor can fill in between.",
+    "echo": "Whether the prompt is repeated before the completion, where the vendor can.",
+    "best_of": "How many completions are made, of which the best `n` are given; each is paid for.",
+    "logprobs": "How many likely tokens to list at each place.",
+    "max_tokens": SUMMARIES["max_tokens"],
+}
 EMBEDDINGS_SUMMARIES = {
     "model": SUMMARIES["model"],
     "input": "What to embed: a text, a list of texts, a list of token ids, or a list of such lists.",
@@ -124,6 +136,14 @@ def answers() -> Document:
         ),
         "ChatCompletionChunk": object_of(
             {**head, "object": {"const": "chat.completion.chunk"}, "choices": {"type": "array", "items": delta_choice}}
+        ),
+        "Completion": object_of(
+            {
+                **head,
+                "object": {"const": "text_completion"},
+                "choices": {"type": "array", "items": object_of({"index": number, "text": text, "finish_reason": text}), "minItems": 1},
+                "usage": ref("Usage"),
+            }
         ),
         "Response": object_of(
             {
@@ -288,6 +308,9 @@ def shapes() -> dict[str, Shape]:
             called("Response", "Events with their type as name, the last of them `response.completed`."), every, asking("KnownResponses")
         ),
         MESSAGES: Shape(called("Message", "Named events, the last of them `message_stop`."), every, asking("KnownMessages")),
+        COMPLETIONS: Shape(
+            called("Completion", "Events `data: {text_completion}`, then `data: [DONE]`."), every, asking("KnownCompletions")
+        ),
         EMBEDDINGS: Shape(answer("The vectors.", "Embeddings"), every, asking("KnownEmbeddings")),
         f"{MESSAGES}/count_tokens": Shape(
             answer("The count.", "InputTokens"), every, {"requestBody": {"required": True, "content": json_body(ref("KnownMessages"))}}
@@ -353,12 +376,13 @@ def operation(route: Route[Answering], shape: Shape) -> Document:
 def document() -> Document:
     """The whole description."""
     _, components = msgspec.json.schema_components(
-        [Known, KnownResponses, KnownMessages, KnownEmbeddings], ref_template="#/components/schemas/{name}"
+        [Known, KnownResponses, KnownMessages, KnownCompletions, KnownEmbeddings], ref_template="#/components/schemas/{name}"
     )
     summed_up = {
         "Known": SUMMARIES,
         "KnownResponses": RESPONSES_SUMMARIES,
         "KnownMessages": MESSAGES_SUMMARIES,
+        "KnownCompletions": COMPLETIONS_SUMMARIES,
         "KnownEmbeddings": EMBEDDINGS_SUMMARIES,
     }
     for component, summaries in summed_up.items():

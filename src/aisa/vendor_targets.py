@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from aisa.config.schema import Config, Vendor
 from aisa.credentials.rules import keys_of
+from aisa.prices.rules import is_local
 from aisa.providers.shape import Target
 from aisa.vendors.table import row_of
 
@@ -28,6 +29,7 @@ def vendor_target(name: str, config: Config) -> Target:
         cut_stop=vendor.cut_stop_sequences,
         secrets=hidden,
         running_usage=asks_for_running_usage(name, vendor),
+        completions=goes_on_from_texts(name, vendor),
     )
 
 
@@ -37,6 +39,14 @@ def asks_for_running_usage(name: str, vendor: Vendor) -> bool:
         return vendor.running_usage
     row = row_of(name, vendor.base_url, vendor.preset)
     return row is not None and row.running_usage
+
+
+def goes_on_from_texts(name: str, vendor: Vendor) -> bool:
+    """Say whether a vendor has text completions: as the setting says, else if it is one that is known to, or is on this machine."""
+    if vendor.completions is not None:
+        return vendor.completions
+    row = row_of(name, vendor.base_url, vendor.preset)
+    return is_local(vendor.base_url) if row is None else row.completions
 
 
 SECRET_CHARACTERS_MIN = 4  # redacting shorter strings would mangle ordinary words

@@ -34,6 +34,7 @@ from aisa.keys.rules import Key
 from aisa.ledger.refusal import Refusal
 from aisa.relay import relay
 from aisa.wire.chat_door import CHAT_DOOR
+from aisa.wire.completions_door import COMPLETIONS_DOOR
 from aisa.wire.door import Door, refuse
 from aisa.wire.embeddings_door import EMBEDDINGS_DOOR
 from aisa.wire.gemini_door import GEMINI_DOOR, GeminiDoor
@@ -325,6 +326,7 @@ class Visit(msgspec.Struct):
 
 CHAT = "/v1/chat/completions"
 RESPONSES = "/v1/responses"
+COMPLETIONS = "/v1/completions"
 EMBEDDINGS = "/v1/embeddings"
 BETA = "/v1beta"
 GEMINI = f"{BETA}/models/{{id}}"
@@ -342,6 +344,7 @@ def posted(path: str, summary: str, door: Door, *, handler: Answering = Edge.cal
 ROUTES: tuple[Route[Answering], ...] = (
     posted(CHAT, "Create a chat completion", CHAT_DOOR, aliases=("/chat/completions",)),
     posted(RESPONSES, "Create a response", RESPONSES_DOOR, aliases=("/responses",)),
+    posted(COMPLETIONS, "Create a text completion", COMPLETIONS_DOOR, aliases=("/completions",)),
     posted(EMBEDDINGS, "Create embeddings", EMBEDDINGS_DOOR, aliases=("/embeddings",)),
     Route("GET", "/v1/models", Edge.models, "List models", aliases=("/models", f"{BETA}/models"), key_headers=KEY_HEADERS),
     Route("GET", "/v1/models/{id}", Edge.model, "Describe a model", aliases=("/models/{id}", GEMINI), key_headers=KEY_HEADERS),

@@ -16,8 +16,9 @@ import msgspec
 
 from aisa.embedded.request import PLACE, Refusal
 from aisa.embedded.vocabulary import Vocabulary, normal
-from aisa.wire.embeddings import KnownEmbeddings, texts_of
+from aisa.wire.embeddings import KnownEmbeddings
 from aisa.wire.embeddings_door import as_text
+from aisa.wire.texts import Given, texts_of
 
 DIMENSIONS = 256  # enough that the features of a page seldom meet
 DIMENSIONS_MAX = 3_072  # as many as the largest usual vectors have
@@ -26,9 +27,6 @@ TEXT_MAX = 32_768  # characters, or tokens, of one text: some 20 milliseconds, i
 WORD = re.compile(r"[^\W_]+")
 PAIR_WEIGHT, LETTERS_WEIGHT = 0.5, 0.25  # beside a word's own
 LETTERS = 3
-
-#: A text, or the ids of its tokens.
-Given = str | list[int]
 
 
 def embeddings(body: object, vocabulary: Vocabulary) -> Generator[int, None, dict[str, object]]:

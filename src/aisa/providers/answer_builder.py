@@ -18,7 +18,7 @@ from aisa.wire.model_name import shown_name
 from aisa.wire.token_meter import BY_VENDOR, TokenMeter, weakest
 from aisa.wire.tool_terms import ToolTerms
 from aisa.wire.trees import Tree
-from aisa.wire.usage_report import Shown, UsageReport
+from aisa.wire.usage_report import Asked, Shown, UsageReport
 from aisa.wire.vendor_error import Unintelligible, VendorError
 
 #: A call's id and its UNIX time in seconds: what stands in where a vendor gives none.
@@ -28,7 +28,9 @@ CallIdentity = tuple[str, int]
 class AnswerBuilder:
     """One answer while it is made. `by_pieces`: a piece of text may be one token; else it is text of any length."""
 
-    def __init__(self, request: Request, target: Target, identity: CallIdentity, *, by_pieces: bool = False) -> None:
+    def __init__(
+        self, request: Request, target: Target, identity: CallIdentity, *, by_pieces: bool = False, asked: Asked | None = None
+    ) -> None:
         self.tokens = 0  # output tokens of the parts so far, by our own count
         self.reasoning_shown = 0  # of them, those that show the model's thinking
         self.unknown: list[str] = []  # finish reasons in nobody's table that were taken for `stop`
@@ -42,7 +44,7 @@ class AnswerBuilder:
         self._terms = ToolTerms(chat.known)
         self._legacy = chat.known.functions is not None and not chat.known.tools
         self._call_id, self._created = identity
-        self._asked = AskedOf(request, target)
+        self._asked = asked or AskedOf(request, target)
         self._by_pieces = by_pieces
         self._meters: dict[int, TokenMeter] = {}
         self._calls: dict[int, int] = {}  # how many each choice has made
@@ -68,6 +70,11 @@ class AnswerBuilder:
         """The model says something."""
         if text and self._open(choice):
             self._add(Text(choice, text, self._count(choice, text)))
+
+    def repeat(self, choice: int, text: str) -> None:
+        """Something of the request is said again: no token of the output."""
+        if text and self._open(choice):
+            self._add(Text(choice, text))
 
     def think(self, choice: int, text: str, signature: str = "") -> None:
         """The model shows what it thinks, or seals it."""
@@ -131,6 +138,11 @@ class AnswerBuilder:
         later = later_of(before, verdict)
         self._heard += later != before
         self._verdicts[choice] = later, word
+
+    def finish_rest(self) -> None:
+        """The vendor says that there is no more: a choice without a reason has stopped."""
+        for choice in [begun for begun in self._meters if begun not in self._verdicts]:
+            self.finish(choice, STOP)
 
     def reported(self, usage: Tree) -> None:
         """The vendor reports usage, in whatever names `wire.usage_report` reads."""

@@ -34,6 +34,7 @@ class Target(msgspec.Struct, frozen=True):
     cut_stop: bool = False  # it leaves stop sequences in its texts
     assemble: bool = False  # a document is asked for as a stream and put together here
     output_tokens_max: int | None = None  # the most that it writes, where the operator says it
+    completions: bool = False  # it goes on from a text as it is, at `/completions`
     fetches: bool = False  # pictures are read from their addresses for it, where it takes bytes only
     public: str = ""  # what answers call the model; nothing: what the vendor calls it, unless that is a path on its machine
     unsupported: str = "refuse"  # what becomes of what the dialect cannot express: `concessions.py`

@@ -10,6 +10,8 @@ from aisa.providers import (
     anthropic,
     bedrock,
     cohere,
+    completions_mistral,
+    completions_openai,
     embeddings_cohere,
     embeddings_gemini,
     embeddings_mistral,
@@ -23,6 +25,8 @@ from aisa.providers.blame import unreadable
 from aisa.providers.concessions import refused
 from aisa.providers.port import UpstreamRequest
 from aisa.providers.shape import Asked, Decoder, Dialect, Target
+from aisa.providers.through_chat import ThroughChat
+from aisa.wire.completions import TASK as COMPLETIONS
 from aisa.wire.door import Request
 from aisa.wire.embeddings import TASK as EMBEDDINGS
 
@@ -30,7 +34,7 @@ from aisa.wire.embeddings import TASK as EMBEDDINGS
 class NotOffered:
     """The dialect of vendors that do not do a task at all, so that another target is asked; implements `shape.Dialect`."""
 
-    NAME = "none"
+    NAME: str = "none"
 
     def __init__(self, what: str) -> None:
         self._what = what
@@ -55,21 +59,27 @@ class NotOffered:
 NO_EMBEDDINGS = NotOffered("makes no embeddings")
 
 #: `Request.task` and behind it the name of a dialect -> what writes the one in the other.
-DIALECTS: Mapping[str, Dialect] = MappingProxyType(
-    {
-        "anthropic": anthropic,
-        "bedrock": bedrock,
-        "cohere": cohere,
-        "gemini": gemini,
-        "mistral": mistral,
-        "openai": openai,
-        "responses": responses,
-        f"{EMBEDDINGS}anthropic": NO_EMBEDDINGS,
-        f"{EMBEDDINGS}bedrock": NO_EMBEDDINGS,
-        f"{EMBEDDINGS}cohere": embeddings_cohere,
-        f"{EMBEDDINGS}gemini": embeddings_gemini,
-        f"{EMBEDDINGS}mistral": embeddings_mistral,
-        f"{EMBEDDINGS}openai": embeddings_openai,
-        f"{EMBEDDINGS}responses": embeddings_openai,
-    }
-)
+TABLE: dict[str, Dialect] = {
+    "anthropic": anthropic,
+    "bedrock": bedrock,
+    "cohere": cohere,
+    "gemini": gemini,
+    "mistral": mistral,
+    "openai": openai,
+    "responses": responses,
+    f"{COMPLETIONS}anthropic": ThroughChat(anthropic),
+    f"{COMPLETIONS}bedrock": ThroughChat(bedrock),
+    f"{COMPLETIONS}cohere": ThroughChat(cohere),
+    f"{COMPLETIONS}gemini": ThroughChat(gemini),
+    f"{COMPLETIONS}mistral": completions_mistral,
+    f"{COMPLETIONS}openai": completions_openai,
+    f"{COMPLETIONS}responses": ThroughChat(responses),
+    f"{EMBEDDINGS}anthropic": NO_EMBEDDINGS,
+    f"{EMBEDDINGS}bedrock": NO_EMBEDDINGS,
+    f"{EMBEDDINGS}cohere": embeddings_cohere,
+    f"{EMBEDDINGS}gemini": embeddings_gemini,
+    f"{EMBEDDINGS}mistral": embeddings_mistral,
+    f"{EMBEDDINGS}openai": embeddings_openai,
+    f"{EMBEDDINGS}responses": embeddings_openai,
+}
+DIALECTS: Mapping[str, Dialect] = MappingProxyType(TABLE)

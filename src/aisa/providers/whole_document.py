@@ -12,7 +12,7 @@ from msgspec import Raw
 from aisa.answer import Part, Told
 from aisa.errors import UpstreamFailed
 from aisa.providers.blame import blame_for, unreadable
-from aisa.providers.counting import INPUT_TOKENS_MAX, counted
+from aisa.providers.counting import INPUT_TOKENS_MAX, OUTPUT_TOKENS_MAX, counted
 from aisa.providers.shape import Target
 from aisa.usage import REPORTED, Usage, Way
 from aisa.wire.content import Content
@@ -28,7 +28,7 @@ NOTHING_WRITTEN = Shown(0, 0, Way(source=REPORTED), 0)  # that no output was mad
 
 
 class TextsRequest(Request, Protocol):
-    """A request with texts to be read, for which nothing is written."""
+    """A request with texts to be read that are no conversation."""
 
     def content(self) -> Content:
         """Return what there is to read."""
@@ -42,13 +42,13 @@ class TextsRequest(Request, Protocol):
 class AskedOfTexts:
     """What the bill needs to know of such a request; implements `wire.usage_report.Asked`."""
 
-    output_tokens_max = 0
-
     def __init__(self, request: TextsRequest, target: Target) -> None:
         self._request = request
         self._target = target
         self._content = request.content()
         self._input: tuple[int, str] | None = None
+        most = max(request.max_tokens or 0, target.output_tokens_max or 0) or OUTPUT_TOKENS_MAX
+        self.output_tokens_max = most * request.choices
         self.input_tokens_max = (target.context_window or INPUT_TOKENS_MAX) * self._content.windows
 
     def input(self) -> tuple[int, str]:

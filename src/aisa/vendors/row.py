@@ -59,6 +59,7 @@ class Row(msgspec.Struct, frozen=True, kw_only=True):
     refuses: tuple[str, ...] = ()
     ignores: tuple[str, ...] = ()
     running_usage: bool = False  # it says with each chunk how many tokens it has made, when it is asked to
+    completions: bool = False  # it goes on from a text as it is, at `/completions`
     counts: str = NOT_STATED  # where its usage report comes
     cancel: Literal["stops", "bills on", "not stated"] = NOT_STATED  # what a stream that is given up costs from then on
     retired: str = ""  # the day on which it was shut down

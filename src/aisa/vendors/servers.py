@@ -9,6 +9,7 @@ SERVERS = (
     Row(
         name="ollama",
         title="Ollama",
+        completions=True,
         base_url="http://127.0.0.1:11434/v1",
         sign=Sign(11434, "/api/version", r'^\s*\{\s*"version"'),
         word="ollama",
@@ -19,6 +20,7 @@ SERVERS = (
     Row(
         name="vllm",
         title="vLLM",
+        completions=True,
         base_url="http://127.0.0.1:8000/v1",
         key_variables=("VLLM_API_KEY",),
         base_url_variable="VLLM_API_BASE",
@@ -32,6 +34,7 @@ SERVERS = (
     Row(
         name="sglang",
         title="SGLang",
+        completions=True,
         base_url="http://127.0.0.1:30000/v1",
         sign=Sign(30000, "/v1/models", r'"owned_by"\s*:\s*"sglang"'),
         word="sglang",
@@ -40,6 +43,7 @@ SERVERS = (
     Row(
         name="llamacpp",
         title="llama.cpp",
+        completions=True,
         base_url="http://127.0.0.1:8080/v1",
         key_variables=("LLAMACPP_API_KEY",),
         base_url_variable="LLAMACPP_API_BASE",
@@ -51,6 +55,7 @@ SERVERS = (
     Row(
         name="lmstudio",
         title="LM Studio",
+        completions=True,
         base_url="http://127.0.0.1:1234/v1",
         key_variables=("LM_STUDIO_API_KEY",),
         base_url_variable="LM_STUDIO_API_BASE",

@@ -10,20 +10,16 @@ from msgspec import Meta, Raw
 
 from aisa.errors import CALLER, ApiError, UpstreamFailed
 from aisa.names import MODEL_NAME_CHARACTERS_MAX
-from aisa.usage import BYTES_PER_TOKEN
 from aisa.wire.chat import FIELDS_DECODER, ChatRequest, Text, explain
 from aisa.wire.content import Content
-from aisa.wire.generated import text_bytes
 from aisa.wire.members import Shape
 from aisa.wire.strict_json import parse_object
-from aisa.wire.trees import is_list
+from aisa.wire.texts import INPUT, beginning_of, check_name, content_of_texts, texts_of
 from aisa.wire.wish import Wish
 
 TASK = "embeddings/"
 FLOAT, BASE64 = "float", "base64"
 SHAPE = Shape("model input encoding_format dimensions user input_type")
-TEXT, TOKENS = {"type": "string"}, {"type": "array", "items": {"type": "integer"}, "minItems": 1}
-INPUT = {"anyOf": [TEXT, TOKENS, {"type": "array", "items": {"anyOf": [TEXT, TOKENS]}, "minItems": 1}]}
 
 
 class KnownEmbeddings(msgspec.Struct):
@@ -67,16 +63,11 @@ class EmbeddingsRequest:
 
     def content(self) -> Content:
         """Return what there is to read: each text has a context window to itself."""
-        return Content(sum(map(size_of, self.texts)), windows=len(self.texts))
+        return content_of_texts(self.texts)
 
     def beginning(self, characters_max: int) -> str:
         """Return the beginning of the texts that are given as text."""
-        found: list[str] = []
-        for text in self.texts:
-            if characters_max > 0 and isinstance(text, str):
-                found.append(text[:characters_max])
-                characters_max -= len(text)
-        return "".join(found)
+        return beginning_of(self.texts, characters_max)
 
     def wishes(self) -> Iterator[Wish]:
         """Yield nothing: a model's entry limits what is written."""
@@ -89,50 +80,6 @@ class EmbeddingsRequest:
     def as_chat(self) -> ChatRequest:
         """Raises UpstreamFailed: it is no conversation."""
         raise no_conversation("An embedding")
-
-
-def check_name(model: str) -> None:
-    """Raise ApiError invalid_request unless a model can be called so."""
-    if not 0 < len(model) <= MODEL_NAME_CHARACTERS_MAX:
-        message = f"A model's name has 1 to {MODEL_NAME_CHARACTERS_MAX} characters, this one has {len(model)}."
-        raise ApiError("invalid_request", message, param="model")
-
-
-def texts_of(given: object, name: str) -> list[str | list[int]]:
-    """Return the texts of a member that holds one or several, as text or as the ids of its tokens.
-
-    Raises ApiError invalid_parameter_type, invalid_request.
-    """
-    if isinstance(given, str):
-        return [given]
-    if not is_list(given):
-        raise ApiError("invalid_parameter_type", f"Invalid type for '{name}': {FORMS}.", param=name)
-    if not given:
-        raise ApiError("invalid_request", f"'{name}' is empty: {FORMS}.", param=name)
-    if are_ids(given):
-        return [[each for each in given if isinstance(each, int)]]
-    texts: list[str | list[int]] = []
-    for position, each in enumerate(given):
-        if isinstance(each, str):
-            texts.append(each)
-        elif is_list(each) and each and are_ids(each):
-            texts.append([identity for identity in each if isinstance(identity, int)])
-        else:
-            raise ApiError("invalid_parameter_type", f"Invalid type for '{name}[{position}]': {FORMS}.", param=f"{name}[{position}]")
-    return texts
-
-
-FORMS = "send a text, a list of texts, a list of token ids, or a list of such lists"
-
-
-def are_ids(given: list[object]) -> bool:
-    """Tell whether all entries of a list can be ids of tokens."""
-    return set(map(type, given)) == {int} and min(each for each in given if isinstance(each, int)) >= 0
-
-
-def size_of(text: str | list[int]) -> int:
-    """Return the size of a text as UTF-8; one given as tokens counts as many bytes as so many tokens usually have."""
-    return text_bytes(text) if isinstance(text, str) else len(text) * BYTES_PER_TOKEN
 
 
 def no_conversation(what: str) -> UpstreamFailed:

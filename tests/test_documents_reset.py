@@ -12,15 +12,19 @@ from typing import Any
 
 import pytest
 
-from aisa.document import HELD_BACK_BYTES, KEYS_MAX, QUIET_SECONDS_MAX, DocumentDelivery, Resets
+from aisa.admission.memory import MemoryAdmission
+from aisa.config.limits import Limits
+from aisa.document import HELD_BACK_BYTES, QUIET_SECONDS_MAX, DocumentDelivery
+from aisa.errors import ApiError
 from aisa.facts import DocumentLost
 from aisa.http.server import tls_context
+from aisa.resets import KEYS_MAX, Resets
 from aisa.testing.clock import run_virtual
 from aisa.wire.port import SERVER_CLOSES
 from faults_rig import gateway, on_uvloop, plain, post, says, until
 from http_server_rig import pem
 from one_call import IN, OUT, PRICES
-from rig import MemoryClient, Rig, Script, ScriptedUpstream, body, document
+from rig import MemoryClient, Rig, Script, ScriptedUpstream, body, document, whole_stream
 
 __all__ = ["pem"]
 
@@ -158,6 +162,59 @@ def test_resets_are_counted_per_key_within_a_bound() -> None:
     assert resets.note("a") == 3
     resets.note("one more")
     assert (resets.count("a"), resets.count("key_0"), len(resets._counts)) == (3, 0, KEYS_MAX)
+
+
+def test_a_key_may_be_limited_in_the_documents_that_its_clients_lose_in_an_hour() -> None:
+    """[fault M3] The third is not sent after two that were lost, a stream is; the refusal says until when, and then it is sent again."""
+    documents = [Script([document()])] * 2
+    rig = Rig(ScriptedUpstream(*documents, Script(whole_stream("Hello.")), *documents), prices=PRICES)
+    rig.dependencies.admission = MemoryAdmission(
+        Limits(lost_documents_per_hour=2), {}, wall_clock=lambda: 0.0, resets=rig.dependencies.resets
+    )
+
+    async def main() -> None:
+        for _ in range(2):
+            await rig.call(MemoryClient(takes_bytes_max=10), body())
+            await asyncio.sleep(600)
+        refused = MemoryClient()
+        await rig.call(refused, body())
+        error = json.loads(refused.body)["error"]
+        assert (refused.status, error["code"]) == (429, "rate_limit_exceeded")
+        assert error["message"].startswith("2 documents of this key were sent within an hour whose client closed the connection before")
+        await rig.call(MemoryClient(), body(stream=True))
+        await asyncio.sleep(2_400)
+        client = MemoryClient()
+        await rig.call(client, body())
+        assert client.status == 200
+
+    run_virtual(main())
+    assert [row.cost > 0 for row in rig.rows] == [False, False, True, True]
+    assert not rig.ledger.calls or all(charge.row is not None for charge in rig.ledger.calls.values())
+
+
+def test_resets_within_an_hour_are_kept_up_to_the_limit() -> None:
+    """[fault M3] Of a key that is forgotten nothing is kept, a limit that is lowered or taken away holds at once."""
+    resets = Resets()
+    resets.limit = 2
+    for number in range(5):
+        resets.note("a", float(number))
+    resets.allow("b", 5.0)
+    with pytest.raises(ApiError) as refused:
+        resets.allow("a", 5.0)
+    assert (refused.value.wait, refused.value.retry_after) == (3_598.0, 60)
+    resets.allow("a", 3_603.0)
+    resets.limit = 1
+    with pytest.raises(ApiError, match="1 document of this key was sent"):
+        resets.allow("a", 3_603.0)
+    resets.limit = 3
+    resets.allow("a", 5.0)
+    resets.limit = None
+    resets.allow("a", 5.0)
+    resets.limit = 1
+    for number in range(KEYS_MAX):
+        resets.note(f"key_{number}", 5.0)
+    assert resets.count("a") == 0
+    resets.allow("a", 5.0)
 
 
 def read_and_reset(port: int, request: bytes, *, secure: bool) -> None:

@@ -42,6 +42,7 @@ from aisa.providers.counting import Counting, NoTokenizer, tokenizers_of
 from aisa.providers.port import Upstream
 from aisa.providers.tasks import DIALECTS
 from aisa.providers.vendor_state import SEAL_KEY_BYTES
+from aisa.resets import Resets
 from aisa.routing import EMBEDDED, Routes
 from aisa.storage.secret import own_secret
 from aisa.tokenizers.on_demand import load_tokenizer
@@ -136,13 +137,15 @@ def open_dependencies(
     report: Callable[[Fact], None],
 ) -> Dependencies:
     """Return everything that the path of a call needs."""
+    resets = Resets()
     embedded = EmbeddedUpstream(config.embedded.tokens_per_second, wall_clock, chance)
     read_on = [name for name, vendor in config.vendors.items() if vendor.on_disconnect == "drain"]
     return Dependencies(
         keys=keys,
         read=body_reader(),
         routes=routes,
-        admission=MemoryAdmission(config.limits, keys.tiers, wall_clock=wall_clock, report=report),
+        admission=MemoryAdmission(config.limits, keys.tiers, wall_clock=wall_clock, report=report, resets=resets),
+        resets=resets,
         ledger=ledger,
         dialects=DIALECTS,
         upstreams={EMBEDDED: embedded, **pools},

@@ -12,7 +12,7 @@ from aisa.call import END, Call, Life
 from aisa.clock import Chance
 from aisa.config.schema import Stream
 from aisa.delivery import StreamDelivery
-from aisa.document import DocumentDelivery, Resets
+from aisa.document import DocumentDelivery
 from aisa.errors import ApiError
 from aisa.facts import AnsweredOtherwise, CallEnded, ChoicesMissing, DocumentLost, Fact, FinishUnknown, KindUnpriced, UsageMisreported
 from aisa.health import Health
@@ -28,6 +28,7 @@ from aisa.providers.omissions import Omissions
 from aisa.providers.port import Answer, Upstream
 from aisa.providers.shape import Decoder, Dialect, Target, told
 from aisa.providers.vendor_state import VendorStates
+from aisa.resets import Resets
 from aisa.routing import EMBEDDED, TINY, Plan, Routes
 from aisa.timeouts import CallTimeouts, KeepAlive, padding_keep_alive, stream_keep_alive
 from aisa.timers import Timers
@@ -318,7 +319,9 @@ class CallContext:
         """Report a document that was handed over whole and did not arrive so."""
         key = self.key
         if self.document is not None and self.life.finished:
-            self.dependencies.report(DocumentLost(self.call.id, key.id, key.label, self.dependencies.resets.note(key.id)))
+            self.dependencies.report(
+                DocumentLost(self.call.id, key.id, key.label, self.dependencies.resets.note(key.id, self.timeouts.now()))
+            )
 
     def _sent(self) -> Delivered:
         """Return what was handed to the client's connection."""

@@ -13,26 +13,6 @@ from aisa.wire.port import SERVER_CLOSES, Client
 
 HELD_BACK_BYTES = 16  # of a document's end: too few to leave out anything that was asked for, and the JSON is not whole without them
 QUIET_SECONDS_MAX = 0.2  # without an acknowledgement, after which the end is sent all the same: delayed ones take 0.04 to 0.2 s
-KEYS_MAX = 10_000  # whose resets are known; the one that was quiet longest is forgotten, and has one document free
-
-
-class Resets:
-    """How often the clients of each key have lost their connection before a whole document was acknowledged. In memory only."""
-
-    def __init__(self) -> None:
-        self._counts: dict[str, int] = {}
-
-    def count(self, key_id: str) -> int:
-        """Return how often the clients of a key have."""
-        return self._counts.get(key_id, 0)
-
-    def note(self, key_id: str) -> int:
-        """Count once more, and return how often it is now."""
-        count = self._counts.pop(key_id, 0) + 1
-        if len(self._counts) >= KEYS_MAX:
-            del self._counts[next(iter(self._counts))]
-        self._counts[key_id] = count
-        return count
 
 
 class DocumentDelivery:

@@ -46,6 +46,7 @@ LAYERS: list[tuple[str, str]] = [
     ("aisa.model_lists", "root"),
     ("aisa.model_limits", "rules"),
     ("aisa.health", "rules"),
+    ("aisa.resets", "rules"),
     ("aisa.pricing", "rules"),
     ("aisa.prices.lacking", "rules"),
     ("aisa.ledger.row", "rules"),

@@ -18,6 +18,7 @@ from aisa.clock import WallClock
 from aisa.config.limits import Limits
 from aisa.facts import Fact, ServerNotice
 from aisa.keys.rules import Key
+from aisa.resets import Resets
 from aisa.routing import Plan
 from aisa.usage import Usage
 from aisa.wire.door import Request
@@ -60,6 +61,7 @@ class MemoryAdmission:
     """The limits as the configuration has them; implements `admission.port.Admission`.
 
     `tiers` has the names of accounts' own tiers and may change at any time. `micros` is a clock that never goes back, in microseconds.
+    `resets` knows whose documents were lost.
     """
 
     def __init__(
@@ -70,7 +72,9 @@ class MemoryAdmission:
         wall_clock: WallClock,
         micros: Callable[[], int] = loop_micros,
         report: Callable[[Fact], None] = unheard,
+        resets: Resets | None = None,
     ) -> None:
+        self._resets = resets or Resets()
         self._tiers = tiers
         self._wall_clock = wall_clock
         self._micros = micros
@@ -86,9 +90,12 @@ class MemoryAdmission:
         self._limits = limits
         self._span = round(limits.window_seconds * MICROS)
         self._by_address = not is_none(limits.address)
+        self._resets.limit = limits.lost_documents_per_hour
 
     async def admit(self, call: Call, request: Request, plan: Plan, *, input_tokens: int) -> Unlimited | MemoryLease:
         """Return a lease. Raises ApiError rate_limit_exceeded."""
+        if self._resets.limit is not None and not request.stream:
+            self._resets.allow(call.key.id, self._micros() / MICROS)
         allowances = self._of_key(call.key)
         if not (allowances or self._by_address):
             return NO_LIMITS

@@ -42,6 +42,7 @@ class Limits(Section, frozen=True, kw_only=True):
     default_tier: str = "unlimited"
     tiers: dict[str, Tier] = {}
     address: AddressRates = AddressRates()
+    lost_documents_per_hour: Annotated[int, Meta(ge=1, le=100)] | None = None
     window_seconds: Annotated[float, Meta(gt=0, le=60)] = 60.0  # a wait of more than a minute cannot be told to clients
 
 
@@ -67,6 +68,9 @@ LIMITS_IN_WORDS: Mapping[str, str] = MappingProxyType(
     {
         "limits.default_tier": "The tier of accounts that were not given one: a name under `tiers`, or `free` (60 calls and 60,000 tokens "
         "a minute, 5 calls in flight), `starter` (600, 600,000, 20), `growth` (3,000, 3,000,000, 50), `unlimited`.",
+        "limits.lost_documents_per_hour": "How many whole documents each key may be sent in an hour whose clients close the connection "
+        "before their system has acknowledged them: such documents are free. Beyond it the key gets `429 rate_limit_exceeded` for "
+        "documents until the hour is over; streams go on. If absent, they are only told in the log (`document_lost`).",
         "limits.window_seconds": "How long the minute of all limits is; another length is for tests.",
         **{
             f"limits.{of}.{kind}": said

@@ -168,6 +168,7 @@ def _unit(path: str) -> str:
         "_tokens": "tokens",
         "window": "tokens",
         "rpm": "calls",
+        "_per_hour": "documents",
         "tpm": "tokens",
         "concurrency": "calls",
     }

@@ -21,6 +21,7 @@ from vendor import ScriptedVendor
 SOURCE = Path(__file__).resolve().parents[1] / "src"
 #: A start takes half a second and a stop less; on a machine that runs ten other things, a minute is a hang.
 PROCESS_SECONDS_MAX = 60.0
+SECONDS_MAX = PROCESS_SECONDS_MAX
 BANNER_END = "Stop with"
 #: What the operator's shell may have set and must not steer a test: vendors' keys, proxies and the server's own settings.
 FOREIGN = re.compile(r"_API_KEY$|^AISA_|_proxy$|^(HOST|PORT)$", re.IGNORECASE)
@@ -60,11 +61,18 @@ class Server:
         """What it wrote to standard error so far."""
         return (self.folder / "log").read_text(encoding="utf-8")
 
-    def aisa(self, *words: str) -> str:
-        """Run a command of the command line on this server's data, and return what it prints."""
+    def aisa(self, *words: str, typed: str | None = None) -> str:
+        """Run a command of the command line on this server's data, and return what it prints. `typed` is its standard input."""
         command = [sys.executable, "-m", "aisa", *words, "--data-dir", str(self.folder / "data")]
         return subprocess.run(
-            command, cwd=self.folder, env=environment(), capture_output=True, text=True, check=True, timeout=PROCESS_SECONDS_MAX
+            command,
+            cwd=self.folder,
+            env=environment(),
+            input=typed,
+            capture_output=True,
+            text=True,
+            check=True,
+            timeout=PROCESS_SECONDS_MAX,
         ).stdout
 
 

@@ -20,6 +20,7 @@ import msgspec
 import uvloop
 from sqlalchemy import Connection
 
+from aisa.administration import Books, open_admin
 from aisa.clock import quick_chance, system_chance, wall_clock
 from aisa.composition import fitting, open_dependencies, open_edge, open_ledger, routes_of, seal_key, tokenizers_in
 from aisa.config.load import Loaded
@@ -27,28 +28,19 @@ from aisa.config.problem import ConfigErrors, Problem
 from aisa.config.schema import Config
 from aisa.edge.account import Accounts
 from aisa.edge.admin import Admin
-from aisa.edge.admin_calls import CallRoutes
-from aisa.edge.admin_reload import Swapped, reload_route
-from aisa.edge.admin_usage import usage_routes
-from aisa.edge.admin_wallets import LedgerRoutes
-from aisa.edge.board_view import BoardView
+from aisa.edge.admin_reload import Swapped
 from aisa.edge.control import Control
-from aisa.edge.example_model import example_model
 from aisa.edge.idempotency import IdempotencyStore
-from aisa.edge.statement import Statement
 from aisa.errors import ApiError
 from aisa.facts import BugFound, Fact, ServerNotice
 from aisa.http.names import Names
 from aisa.http.server import HttpServer, tls_context
 from aisa.http.sockets import handed_listener
 from aisa.keys.store import KeyStore, ensure_first_key
-from aisa.ledger.find import CallFinder
 from aisa.ledger.journal import Journal
-from aisa.ledger.live_wallets import LiveWallets
 from aisa.ledger.recovery import recover
 from aisa.ledger.refused import RefusalRecords
 from aisa.ledger.store import LedgerStore
-from aisa.ledger.usage import UsageStore
 from aisa.ledger.writer import Writer, insert_rows
 from aisa.model_lists import ModelLists
 from aisa.observe.log import Log, json_line, text_line
@@ -155,24 +147,10 @@ async def serve(config: Config, database: Database, journal: Journal, *, start: 
     dependencies.keep_refusal, dependencies.timers = refused.keep, timers
     dependencies.states = VendorStates(Seals(seal_key(config)), Memory(timers.loop.time))
     stopping = Stopping()
-    statement = Statement(ledger, UsageStore(database), refused.waiting)
-    accounts = Accounts(ledger, statement, wall_clock)
+    books = Books(database, keys, ledger, journal, store, refused.waiting)
+    accounts = Accounts(ledger, books.statement(), wall_clock)
     edge = open_edge(config, dependencies, chance, not_ready=stopping.why_not_ready, idempotency=idempotency, accounts=accounts)
-    wallets = LiveWallets(store, ledger, loop.call_soon_threadsafe)
-    shown = (
-        *usage_routes(statement, keys, BoardView(dependencies.live, ledger, journal)),
-        *CallRoutes(statement, keys, CallFinder(database)).routes(),
-        reload_route(lambda: swapped(reload, loop)),
-    )
-    admin = Admin(
-        keys,
-        wall_clock,
-        report,
-        wallets=wallets,
-        limits=config.limits,
-        more=(*LedgerRoutes(store).routes(), *shown),
-        example_model=lambda: example_model(dependencies.routes),
-    )
+    admin = open_admin(config, books, dependencies, report=report, reload=lambda: swapped(reload, loop))
     settings = fitting(config, report)
     server, control_server = HttpServer(edge, settings, timers=timers), HttpServer(Control(admin), settings, timers=timers)
     parts = Parts(dependencies, edge, admin, server=server, pools=pools, open_pool=open_way, lists=lists)

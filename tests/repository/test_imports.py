@@ -71,6 +71,7 @@ LAYERS: list[tuple[str, str]] = [
     ("aisa.testing.*", "testing"),
     ("aisa.serve", "root"),
     ("aisa.composition", "root"),
+    ("aisa.administration", "root"),
     ("aisa.reload", "root"),
     ("aisa.stopping", "root"),
     ("aisa.vendor_pool", "root"),

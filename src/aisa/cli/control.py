@@ -109,6 +109,7 @@ def _directly(data_dir: str, asking: Asking, limits: Limits | None) -> tuple[int
     from aisa.edge.admin_reload import reload_route
     from aisa.edge.admin_usage import usage_routes
     from aisa.edge.admin_wallets import LedgerRoutes
+    from aisa.edge.key_usings import KeyUsings
     from aisa.edge.statement import Statement
     from aisa.keys.store import KeyStore
     from aisa.ledger.find import CallFinder
@@ -133,6 +134,7 @@ def _directly(data_dir: str, asking: Asking, limits: Limits | None) -> tuple[int
             statement = Statement(None, UsageStore(database))
             calls = CallRoutes(statement, keys, CallFinder(database)).routes()
             more = (*LedgerRoutes(ledger).routes(), *usage_routes(statement, keys), *calls, reload_route(None))
-            return Admin(keys, wall_clock, wallets=ledger, limits=limits, more=more).answer(*asking)
+            usings = KeyUsings(statement, CallFinder(database), wall_clock)
+            return Admin(keys, wall_clock, wallets=ledger, limits=limits, more=more, usings=usings).answer(*asking)
         finally:
             database.close()

@@ -23,6 +23,7 @@ from aisa.routing import TINY
 
 SECRET_CHARS_MAX = 4096  # of standard input that are read for an imported key; the server's limit is lower and says so
 MODELS_CHARS_MAX = 30  # of an allow-list in the table; `--json` has all of it
+SHOW_SECONDS_MAX = 60.0  # a month of calls may have to be summed up
 LIMITS = ("rpm", "tpm", "concurrency")
 LIMIT_DIGITS_MAX = 18  # that are sent; the server's limit is lower and says so
 USUAL = {"ACCOUNT": DEFAULT_ACCOUNT, "CAP": "none", "LIMITS": "none"}
@@ -68,6 +69,16 @@ class KeyShown(msgspec.Struct):
     url: str | None = None
     example_model: str | None = None
     account_made: bool = False
+
+
+class KeyStanding(KeyShown):
+    """A key and how it stands: `spent` since the UNIX second `spent_since`, and `left` of its cap, in nano-dollars; its last use."""
+
+    spent_since: int = 0
+    spent: int = 0
+    left: int | None = None
+    last_used_ms: int | None = None
+    last_address: str | None = None
 
 
 class KeyList(msgspec.Struct):
@@ -116,17 +127,91 @@ def show_all(config: str | None, data_dir: str | None, *, as_json: bool) -> None
         say("There are no keys yet. Make one: aisa keys create LABEL")
 
 
-def update(name: str, limits: Mapping[str, str | None], *, config: str | None, data_dir: str | None) -> None:
-    """Change the limits of a key by id or label. Raises Stop."""
-    asked = {which: limit_in(value, which) for which, value in limits.items() if value is not None}
+def update(name: str, terms: Mapping[str, str | None], *, config: str | None, data_dir: str | None) -> None:
+    """Change the terms of a key, found by id, label or `-`. Raises Stop."""
+    asked: dict[str, object] = {which: limit_in(value, which) for which in LIMITS if (value := terms.get(which)) is not None}
+    for which in ("expires", "spend_cap", "models"):
+        value = terms.get(which)
+        if value is not None:
+            asked[which] = None if value.strip().lower() in NO_TERM[which] else value.split(",") if which == "models" else value
+    if terms.get("label") is not None:
+        asked["label"] = terms["label"]
     if not asked:
-        raise Misuse(
-            "nothing is to be changed", [("keys update", "No limit was named.", f"Name {' or '.join(f'--{which}' for which in LIMITS)}.")]
-        )
-    path = f"/keys/{quote(name, safe='')}/update"
+        problem = ("keys update", "No term was named.", "Name one or more: --label, --models, --expires, --spend-cap, --rpm, --tpm, ...")
+        raise Misuse("nothing is to be changed", [problem])
+    key = change(name, "update", asked, config=config, data_dir=data_dir)
+    say(f"Key {paint(key.label, bold=True)} ({key.id}): {terms_in_words(key, wall_clock())}, from the next request on.")
+
+
+NO_TERM = {"expires": {"never", "none"}, "spend_cap": {"none"}, "models": {"all", "none"}}  # what takes a term away
+
+
+def change(name: str, how: str, asked: object = None, *, config: str | None, data_dir: str | None) -> KeyShown:
+    """Change a key, found by id, label or `-`, and return it. Raises Stop."""
     known = settings(config, data_dir)
-    key = ask(known.server.data_dir, "POST", path, expect=KeyShown, asked=asked, limits=known.limits)
-    say(f"Key {paint(key.label, bold=True)} ({key.id}): {limits_in_words(key) or 'limited as its account is'}, from the next request on.")
+    path = f"/keys/{quote(identified(name, known), safe='')}/{how}"
+    return ask(known.server.data_dir, "POST", path, expect=KeyShown, asked=asked, limits=known.limits)
+
+
+def identified(name: str, known: Config) -> str:
+    """Return a key's id or label; for `-` the id of the key whose whole text comes from outside, which is never shown. Raises Stop."""
+    if name != "-":
+        return name
+    asked = {"secret": secret_from_outside("The key")}
+    return ask(known.server.data_dir, "POST", "/keys/find", expect=KeyShown, asked=asked).id
+
+
+def set_state(name: str, how: str, *, config: str | None, data_dir: str | None) -> None:
+    """Revoke, disable or enable a key. Raises Stop."""
+    key = change(name, how, config=config, data_dir=data_dir)
+    what = {"revoke": "revoked: every request with it is refused", "disable": "disabled: it lets nobody in", "enable": f"{key.state} again"}
+    say(f"Key {paint(key.label, bold=True)} ({key.id}) is {what[how]} from now on.")
+
+
+def rotate(name: str, grace: str | None, *, quiet: bool, config: str | None, data_dir: str | None) -> None:
+    """Give a key another secret and print that. Raises Stop."""
+    key = change(name, "rotate", {} if grace is None else {"grace": grace}, config=config, data_dir=data_dir)
+    if quiet:
+        say(key.secret, literal=True)
+        return
+    so_long = "The former secret is refused from now on" if grace == "0" else f"The former secret stays good for {grace or 'a day'}"
+    say(f"Key {paint(key.label, bold=True)} ({key.id}) has a new secret, shown this once. {so_long}.\n")
+    say(f"  {paint(key.secret, 'green', bold=True)}", literal=True)
+
+
+def show(name: str, config: str | None, data_dir: str | None, *, as_json: bool) -> None:
+    """Print one key and how it stands, found by id, label or `-`. Raises Stop."""
+    known = settings(config, data_dir)
+    path = f"/keys/{quote(identified(name, known), safe='')}"
+    key = ask(known.server.data_dir, "GET", path, expect=KeyStanding, seconds=SHOW_SECONDS_MAX)
+    if as_json:
+        say_json(key)
+        return
+    now = wall_clock()
+    window = key.spend_window or "month"
+    rows = [
+        ["id", key.id],
+        ["key", key.hint],
+        ["state", paint(key.state, STATE_COLOURS.get(key.state))],
+        ["account", key.account],
+        ["models", "all" if key.models is None else ", ".join(key.models)],
+        ["limits", limits_in_words(key) or "as its account's"],
+        ["spent", f"{dollars_text(key.spent)} US dollars this {window} (UTC)"],
+        ["cap", "none" if key.spend_cap is None else f"{dollars_text(key.spend_cap)} a {window}; {dollars_text(key.left or 0)} left"],
+        ["last used", "never" if key.last_used_ms is None else ago(now - key.last_used_ms / 1000)],
+        ["from", key.last_address or "not known"],
+        ["made", ago(now - key.created_at)],
+        ["expires", "never" if key.expires_at is None else ago(now - key.expires_at)],
+    ]
+    say(f"Key {paint(key.label, bold=True)}\n{table((), rows, indent='  ')}")
+
+
+def terms_in_words(key: KeyShown, now: float) -> str:
+    """Say what a key may do."""
+    models = "every model" if key.models is None else ", ".join(key.models)
+    cap = "no cap" if key.spend_cap is None else f"at most {dollars_text(key.spend_cap)} US dollars a {key.spend_window}"
+    expires = "no expiry" if key.expires_at is None else f"expires {ago(now - key.expires_at)}"
+    return f"{models}; {limits_in_words(key) or 'limited as its account is'}; {cap}; {expires}"
 
 
 def limit_in(value: str, name: str) -> int | None:
@@ -147,20 +232,13 @@ def limits_in_words(key: KeyShown) -> str:
     return ", ".join(f"{value:,} {what}" for value, what in said if value is not None)
 
 
-def revoke(name: str, config: str | None, data_dir: str | None) -> None:
-    """Revoke a key by id or label. Raises Stop."""
-    path = f"/keys/{quote(name, safe='')}/revoke"
-    key = ask(settings(config, data_dir).server.data_dir, "POST", path, expect=KeyShown)
-    say(f"Key {paint(key.label, bold=True)} ({key.id}) is revoked: every request with it is refused from now on.")
-
-
-def secret_from_outside() -> str:
-    """Read a key that is to be imported: unseen from the terminal, else the first line of standard input.
+def secret_from_outside(prompt: str = "Key to import") -> str:
+    """Read a whole key: unseen from the terminal, else the first line of standard input.
 
     Never an argument, which every user of the machine could read in the list of processes.
     """
     if sys.stdin.isatty():
-        return str(click.prompt("Key to import", hide_input=True, err=True))
+        return str(click.prompt(prompt, hide_input=True, err=True))
     return sys.stdin.readline(SECRET_CHARS_MAX).rstrip("\r\n")
 
 

@@ -37,7 +37,7 @@ def located(command: Command) -> Command:
 
 @click.group()
 def keys() -> None:
-    """Make, list and revoke API keys.
+    """Make, list, change and revoke API keys.
 
     Works on a running server at once, and otherwise on its data folder.
     """
@@ -79,22 +79,73 @@ def list_(config: str | None, data_dir: str | None, *, as_json: bool) -> None:
     keyring.show_all(config, data_dir, as_json=as_json)
 
 
-@keys.command()
-@click.argument("key", callback=text, metavar="ID|LABEL")
+KEY = click.argument("key", callback=text, metavar="ID|LABEL|-")
+EACH = "KEY is an id, a label, or - for the whole key typed unseen or read from standard input, which is never shown."
+
+
+@keys.command(epilog=EACH)
+@KEY
+@click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+@located
+def show(key: str, config: str | None, data_dir: str | None, *, as_json: bool) -> None:
+    """Show one key: its terms, what it has spent and has left, when and from where it was used last."""
+    from aisa.cli import keyring
+
+    keyring.show(key, config, data_dir, as_json=as_json)
+
+
+@keys.command(epilog=EACH)
+@KEY
+@click.option("--label", callback=text, metavar="LABEL", help="Another label.")
+@click.option("--models", callback=text, metavar="A,B", help="The only models it may use, or all.")
+@click.option("--expires", callback=text, metavar="WHEN", help="12h, 30d, 2w, a date (to its end, UTC), a date and time, or never.")
+@click.option("--spend-cap", callback=text, metavar="CAP", help="US dollars a day, week or month (UTC), such as 5/day, or none.")
 @limited
 @located
-def update(key: str, config: str | None, data_dir: str | None, **limits: str | None) -> None:
-    """Change a key's own limits, from the next request on; `none` takes one away."""
+def update(key: str, config: str | None, data_dir: str | None, **terms: str | None) -> None:
+    """Change a key's terms, from the next request on; what is not named stays. `none` takes a limit away."""
     from aisa.cli import keyring
 
-    keyring.update(key, limits, config=config, data_dir=data_dir)
+    keyring.update(key, terms, config=config, data_dir=data_dir)
 
 
-@keys.command()
-@click.argument("key", callback=text, metavar="ID|LABEL")
+@keys.command(epilog=EACH)
+@KEY
+@click.option("--grace", callback=text, metavar="TIME", help="How long the former secret stays good: 0, 30m, 12h, 7d.  [24h]")
+@click.option("--quiet", is_flag=True, help="Print the new secret and nothing else.")
+@located
+def rotate(key: str, config: str | None, data_dir: str | None, *, grace: str | None, quiet: bool) -> None:
+    """Give a key a new secret, shown this once; its id, label, terms and history stay."""
+    from aisa.cli import keyring
+
+    keyring.rotate(key, grace, quiet=quiet, config=config, data_dir=data_dir)
+
+
+@keys.command(epilog=EACH)
+@KEY
+@located
+def disable(key: str, config: str | None, data_dir: str | None) -> None:
+    """Refuse a key from the next request on, until it is enabled again."""
+    from aisa.cli import keyring
+
+    keyring.set_state(key, "disable", config=config, data_dir=data_dir)
+
+
+@keys.command(epilog=EACH)
+@KEY
+@located
+def enable(key: str, config: str | None, data_dir: str | None) -> None:
+    """Let a disabled key in again."""
+    from aisa.cli import keyring
+
+    keyring.set_state(key, "enable", config=config, data_dir=data_dir)
+
+
+@keys.command(epilog=EACH)
+@KEY
 @located
 def revoke(key: str, config: str | None, data_dir: str | None) -> None:
-    """Revoke a key for good, from the next request on."""
+    """Revoke a key for good, from the next request on. Its label is free again, its calls are found by its id."""
     from aisa.cli import keyring
 
-    keyring.revoke(key, config, data_dir)
+    keyring.set_state(key, "revoke", config=config, data_dir=data_dir)

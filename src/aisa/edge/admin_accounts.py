@@ -17,10 +17,10 @@ from collections.abc import Callable
 import msgspec
 
 from aisa.config.limits import Limits, known_tiers
-from aisa.edge.admin_route import Answering, Asked, Result, change, read
+from aisa.edge.admin_route import Answering, Asked, Note, Result, change, read
 from aisa.edge.routes import Route
 from aisa.errors import ApiError
-from aisa.facts import AccountChanged, Fact
+from aisa.facts import AccountChanged
 from aisa.keys.port import AccountRing
 from aisa.keys.rules import ACTIVE, DISABLED, Account
 
@@ -41,7 +41,7 @@ class TierAsked(msgspec.Struct, forbid_unknown_fields=True):
 class AccountRoutes:
     """The routes on accounts. `limits` returns the configuration's, `note` takes what was changed."""
 
-    def __init__(self, accounts: AccountRing, limits: Callable[[], Limits], note: Callable[[Fact], None]) -> None:
+    def __init__(self, accounts: AccountRing, limits: Callable[[], Limits], note: Note) -> None:
         self._accounts = accounts
         self._limits = limits
         self._note = note
@@ -60,17 +60,19 @@ class AccountRoutes:
         return 201, self._noted("created", self._accounts.create_account(wanted.name, self._known(wanted.tier)))
 
     def _set_tier(self, asked: Asked) -> Result:
-        tier = self._known(read(asked.body, TierAsked).tier)
-        return 200, self._noted("tier", self._accounts.set_tier(asked.name, tier))
+        tier, before = self._known(read(asked.body, TierAsked).tier), self._accounts.account(asked.name)
+        return 200, self._noted("tier", self._accounts.set_tier(asked.name, tier), before)
 
     def _disable(self, asked: Asked) -> Result:
-        return 200, self._noted("disabled", self._accounts.set_account_state(asked.name, DISABLED))
+        before = self._accounts.account(asked.name)
+        return 200, self._noted("disabled", self._accounts.set_account_state(asked.name, DISABLED), before)
 
     def _enable(self, asked: Asked) -> Result:
-        return 200, self._noted("enabled", self._accounts.set_account_state(asked.name, ACTIVE))
+        before = self._accounts.account(asked.name)
+        return 200, self._noted("enabled", self._accounts.set_account_state(asked.name, ACTIVE), before)
 
-    def _noted(self, action: str, account: Account) -> Account:
-        self._note(AccountChanged(action, account.name, account.tier))
+    def _noted(self, action: str, account: Account, before: Account | None = None) -> Account:
+        self._note(AccountChanged(action, account.name, account.tier), before, account)
         return account
 
     def _known(self, tier: str | None) -> str | None:

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Generator, Mapping
-from typing import NamedTuple, TypeVar
+from typing import NamedTuple, Protocol, TypeVar
 
 import msgspec
 
 from aisa.edge.routes import Route
 from aisa.errors import ApiError
+from aisa.facts import Fact
 
 ADMIN_BODY_BYTES_MAX = 1 << 20  # a key with an allow-list of ten thousand models
 
@@ -18,6 +19,14 @@ Result = tuple[int, object]
 Steps = Generator[None, None, Result]
 
 Shape = TypeVar("Shape")
+
+
+class Note(Protocol):
+    """Takes note of a change."""
+
+    def __call__(self, fact: Fact, before: object = None, after: object = None) -> None:
+        """Keep the fact, and what was changed as it was before and is now."""
+        ...
 
 
 class Asked(NamedTuple):
@@ -37,9 +46,12 @@ def look(path: str, answer: Answering) -> Route[Answering]:
     return Route("GET", path, answer, needs_key=False)
 
 
-def change(path: str, answer: Answering) -> Route[Answering]:
-    """Return the route of a request that changes something, or whose question has a body."""
-    return Route("POST", path, answer, needs_key=False, body_bytes_max=ADMIN_BODY_BYTES_MAX)
+def change(path: str, answer: Answering, *, changes: bool = True) -> Route[Answering]:
+    """Return the route of a request that changes something or, if it `changes` nothing, whose question has a body."""
+    return Route("POST", path, answer, QUESTION if not changes else "", needs_key=False, body_bytes_max=ADMIN_BODY_BYTES_MAX)
+
+
+QUESTION = "question"  # the summary of a route that takes a body and changes nothing: who may only read may ask it
 
 
 def read(body: bytes, shape: type[Shape]) -> Shape:

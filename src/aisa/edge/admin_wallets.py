@@ -16,14 +16,12 @@ in nano-dollars; its fields are those of the structs in `ledger.port_admin`.
 
 from __future__ import annotations
 
-from collections.abc import Callable
-
 import msgspec
 
-from aisa.edge.admin_route import Answering, Asked, Result, Steps, change, look, read
+from aisa.edge.admin_route import Answering, Asked, Note, Result, Steps, change, look, read
 from aisa.edge.routes import Route
 from aisa.errors import ApiError
-from aisa.facts import Fact, WalletChanged
+from aisa.facts import WalletChanged
 from aisa.ledger.port_admin import Booking, LedgerAudits, Wallets
 from aisa.money import Nanos, parse_dollars
 
@@ -57,7 +55,7 @@ class MadeAsked(msgspec.Struct, forbid_unknown_fields=True):
 class WalletRoutes:
     """The routes on accounts and their wallets. `note` takes what was changed."""
 
-    def __init__(self, wallets: Wallets, note: Callable[[Fact], None]) -> None:
+    def __init__(self, wallets: Wallets, note: Note) -> None:
         self._wallets = wallets
         self._note = note
 
@@ -85,12 +83,14 @@ class WalletRoutes:
     def _booked(self, booking: Booking) -> Result:
         if booking.fresh:
             entry = booking.entry
-            self._note(WalletChanged(entry.kind, entry.account, entry.amount, booking.balance))
+            before = None if booking.balance is None else {"balance": booking.balance - entry.amount}
+            self._note(WalletChanged(entry.kind, entry.account, entry.amount, booking.balance), before, booking)
         return 200, booking
 
     def _unlimit(self, asked: Asked) -> Result:
+        before = next((known for known in self._wallets.accounts() if known.name == asked.name), None)
         account = self._wallets.unlimit(asked.name)
-        self._note(WalletChanged("unlimited", account.name, 0, None))
+        self._note(WalletChanged("unlimited", account.name, 0, None), before, account)
         return 200, account
 
 
@@ -104,8 +104,8 @@ class LedgerRoutes:
         """Return what is answered."""
         return (
             look("/accounts/{name}/entries", self._entries),
-            change("/ledger/audit", self._audit),
-            change("/ledger/made", self._made),
+            change("/ledger/audit", self._audit, changes=False),
+            change("/ledger/made", self._made, changes=False),
         )
 
     def _entries(self, asked: Asked) -> Result:

@@ -28,6 +28,14 @@ class AccountStore:
             for name, tier, state in connection.execute(select(accounts.c.name, accounts.c.tier, accounts.c.state)):
                 self._remember(Account(name, tier, state))
 
+    def account(self, name: str) -> Account:
+        """Return an account as it is. Raises ApiError: resource_not_found, internal_error (the database)."""
+        with writing(self._database) as connection:
+            found = connection.execute(select(accounts.c.name, accounts.c.tier, accounts.c.state).where(accounts.c.name == name)).first()
+        if found is None:
+            raise unknown(name)
+        return Account(*found)
+
     def create_account(self, name: str, tier: str | None = None) -> Account:
         """Make an account, without a limit on money. Raises ApiError: invalid_request, internal_error (the database)."""
         name = check_account(name)
@@ -50,7 +58,7 @@ class AccountStore:
             connection.execute(update(accounts).where(accounts.c.name == name).values(**values))
             found = connection.execute(select(accounts.c.name, accounts.c.tier, accounts.c.state).where(accounts.c.name == name)).first()
         if found is None:
-            raise ApiError("resource_not_found", f"There is no account {name!r}. `aisa accounts list` shows them.")
+            raise unknown(name)
         return self._remember(Account(*found))
 
     def _remember(self, account: Account) -> Account:
@@ -69,6 +77,11 @@ def add_account(connection: Connection, name: str, *, created_at: int, tier: str
     """Insert an account that has neither a wallet nor a call yet."""
     fresh = {"balance": None, "charged": 0, "spent": 0, "calls": 0, "state": ACTIVE}
     connection.execute(insert(accounts).values(name=name, created_at=created_at, tier=tier, **fresh))
+
+
+def unknown(name: str) -> ApiError:
+    """Return the error for an account that is not there."""
+    return ApiError("resource_not_found", f"There is no account {name!r}. `aisa accounts list` shows them.")
 
 
 @contextmanager

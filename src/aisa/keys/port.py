@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Protocol
 
-from aisa.keys.rules import DEFAULT_ACCOUNT, NO_RATES, Account, Key, Rates, SpendCap
+from aisa.keys.rules import DEFAULT_ACCOUNT, NO_RATES, Account, Key, KeyTerms, Rates, SpendCap
 
 
 class Keys(Protocol):
@@ -73,8 +73,26 @@ class KeyRing(Keys, Protocol):
         """The tiers of the accounts that were given one, by the account's name."""
         ...
 
-    def limit(self, id_or_label: str, rates: Rates) -> Key:
-        """Give a key these limits of its own instead of those that it has. Raises ApiError resource_not_found."""
+    def find(self, name: str) -> Key:
+        """Return the key with an id or a label: of several with one label the one that is not revoked, else the newest.
+
+        Raises ApiError resource_not_found.
+        """
+        ...
+
+    def update(self, id_or_label: str, terms: KeyTerms) -> Key:
+        """Give a key these terms instead of those that it has. Raises ApiError resource_not_found; a revoked key does not change."""
+        ...
+
+    def set_state(self, id_or_label: str, state: str) -> Key:
+        """Make a key ACTIVE or DISABLED. Raises ApiError resource_not_found; a revoked key does not change."""
+        ...
+
+    def rotate(self, id_or_label: str, grace_seconds: int) -> tuple[Key, str]:
+        """Give a key another secret and return it; the one that it has stays good for so many seconds.
+
+        Raises ApiError resource_not_found; a revoked key does not change.
+        """
         ...
 
     def revoke(self, id_or_label: str) -> Key:
@@ -88,6 +106,10 @@ class AccountRing(Protocol):
     All raise ApiError: resource_not_found for an account that is not there, invalid_request for what breaks a rule, internal_error when the
     database does not work.
     """
+
+    def account(self, name: str) -> Account:
+        """Return an account as it is."""
+        ...
 
     def create_account(self, name: str, tier: str | None = None) -> Account:
         """Make an account, without a limit on money."""

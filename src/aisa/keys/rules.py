@@ -40,6 +40,7 @@ EXPIRY_SECONDS_MAX = 100 * 366 * 86_400  # a century: beyond it a number was mis
 DURATION = re.compile(r"([1-9][0-9]{0,9})\s*(m|h|d|w)")
 DURATION_SECONDS = {"m": 60, "h": 3_600, "d": 86_400, "w": 604_800}
 
+GRACE_SECONDS_MAX = 90 * 86_400  # that a secret stays good after it was replaced: a quarter
 RATE_MAX = 1_000_000_000  # calls or tokens in a minute: beyond it a number was mistyped
 
 DEFAULT_ACCOUNT = "default"
@@ -97,6 +98,22 @@ class Rates(NamedTuple):
 
 
 NO_RATES = Rates()
+
+
+class KeyTerms(msgspec.Struct, frozen=True):
+    """What of a key can be changed. `expires_at` is a UNIX second; None stands for never, every model, no cap."""
+
+    label: str
+    models: tuple[str, ...] | None = None
+    expires_at: int | None = None
+    spend: SpendCap | None = None
+    rates: Rates = NO_RATES
+
+
+def terms_of(key: Key) -> KeyTerms:
+    """Return the terms that a key has."""
+    spend = None if key.spend_cap is None or key.spend_window is None else SpendCap(key.spend_cap, key.spend_window)
+    return KeyTerms(key.label, key.models, key.expires_at, spend, Rates(key.rpm, key.tpm, key.concurrency))
 
 
 def state_at(key: Key, now: float) -> str:
@@ -254,6 +271,15 @@ def parse_expiry(text: str | None, now: float) -> int | None:
     if expires_at > now + EXPIRY_SECONDS_MAX:
         raise invalid("expires", f"{text[:40]!r} is not in the coming hundred years.")
     return expires_at
+
+
+def parse_duration(text: str, param: str) -> int:
+    """Return the seconds of a duration such as `90m`, `12h`, `30d`, `2w`, or 0. Raises ApiError invalid_request."""
+    found = DURATION.fullmatch(text.strip())
+    seconds = 0 if text.strip() == "0" else int(found[1]) * DURATION_SECONDS[found[2]] if found else -1
+    if not 0 <= seconds <= GRACE_SECONDS_MAX:
+        raise invalid(param, f"{text[:40]!r} is no time of at most {GRACE_SECONDS_MAX // DAY_SECONDS} days: write 0, 30m, 12h or 7d.")
+    return seconds
 
 
 def _moment(text: str) -> int:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from hashlib import sha256
 from hmac import compare_digest
 
@@ -12,13 +13,14 @@ from aisa.clock import Chance, WallClock
 from aisa.errors import ApiError
 from aisa.keys import rules
 from aisa.keys.accounts import AccountStore, add_account, writing
-from aisa.keys.rules import ACTIVE, DEFAULT_ACCOUNT, NO_RATES, REVOKED, Key, Rates, SpendCap
+from aisa.keys.rules import ACTIVE, DEFAULT_ACCOUNT, NO_RATES, REVOKED, Key, KeyTerms, Rates, SpendCap
 from aisa.storage.engine import Database
-from aisa.storage.tables import accounts
+from aisa.storage.tables import accounts, replaced_secrets
 from aisa.storage.tables import keys as table
 
 KEYS_MAX = 100_000  # some 70 MB in memory and a second and a half to read; more needs a store that does not hold them all
 FIRST_LABEL = "first"
+NOT_REPLACED = ("", 0)
 
 
 class KeyStore:
@@ -30,16 +32,22 @@ class KeyStore:
         self._wall_clock = wall_clock
         self._chance = chance
         self._by_digest: dict[bytes, Key] = {}
-        self._by_name: dict[str, Key] = {}  # by id and by label; no label looks like an id
+        self._by_id: dict[str, Key] = {}
+        self._by_label: dict[str, Key] = {}  # of those that are not revoked
+        self._replaced: dict[bytes, tuple[str, int]] = {}  # a key's id, and the UNIX second until which its former secret is good
+        #: Told of each change of a key, in whatever thread made it.
+        self.changed: Callable[[Key], None] = lambda _key: None
         self.accounts = AccountStore(database, wall_clock)
         self.tiers = self.accounts.tiers
         self._disabled = self.accounts.disabled
         with database.transaction() as connection:
             for row in connection.execute(select(table).order_by(table.c.created_at, table.c.id)):
                 self._remember(msgspec.convert(row, Key, from_attributes=True, builtin_types=(bytes,)))
+            for former, key_id, until in connection.execute(select(replaced_secrets)):
+                self._replaced[former] = (key_id, until)
 
     def __len__(self) -> int:
-        return len(self._by_digest)
+        return len(self._by_id)
 
     def verify(self, secret: str | None) -> Key:
         """Return the active key with this secret.
@@ -51,6 +59,8 @@ class KeyStore:
         key = self.known(secret)
         if key is None:
             raise _unknown(secret)
+        if self._replaced and self._is_replaced(key, secret):
+            raise ApiError("revoked_api_key", f"This secret of the API key labelled {key.label!r} was replaced. Use the new one.")
         if key.state != ACTIVE or key.expires_at is not None:
             rules.verify_state(key, self._wall_clock())
         if key.account in self._disabled:
@@ -58,10 +68,18 @@ class KeyStore:
         return key
 
     def known(self, secret: str | None) -> Key | None:
-        """Return the key with this secret whatever its state, None if there is none."""
+        """Return the key with this secret, or that had it before, whatever its state; None if there is none."""
         digest = sha256((secret or "").encode("utf-8", "surrogatepass")).digest()
         key = self._by_digest.get(digest)
-        return key if key is not None and compare_digest(key.digest, digest) else None
+        if key is not None:
+            return key if compare_digest(key.digest, digest) else None
+        key_id, _ = self._replaced.get(digest, NOT_REPLACED)
+        return self._by_id.get(key_id)
+
+    def _is_replaced(self, key: Key, secret: str) -> bool:
+        """Say whether a key's secret is a former one whose time is over."""
+        digest = rules.digest(secret)
+        return not compare_digest(key.digest, digest) and self._replaced.get(digest, NOT_REPLACED)[1] <= self._wall_clock()
 
     def create(
         self,
@@ -96,34 +114,76 @@ class KeyStore:
 
         Raises ApiError: invalid_request (label or secret taken or unfit), internal_error (the database).
         """
-        known = self._by_digest.get(rules.digest(rules.check_secret(secret)))
+        known = self.known(rules.check_secret(secret))
         if known is not None:
             raise rules.invalid("key", f"This key is already here, labelled {known.label!r}.")
         return self._add(label, secret, models=models, expires_at=expires_at, account=account, spend=spend, rates=rates)
 
     def list(self) -> list[Key]:
         """Return every key, the oldest first, revoked ones included."""
-        return list(self._by_digest.values())
+        return list(self._by_id.values())
 
-    def limit(self, id_or_label: str, rates: Rates) -> Key:
-        """Give a key these limits of its own, from the next request on, instead of those that it has.
+    def find(self, name: str) -> Key:
+        """Return the key with an id or a label: of several with one label the one that is not revoked, else the newest.
 
-        Raises ApiError: resource_not_found, invalid_request, internal_error (the database).
+        Raises ApiError resource_not_found.
         """
-        return self._change(self._named(id_or_label), dict(rules.check_rates(rates)._asdict()))
+        key = self._by_id.get(name) or self._by_label.get(name)
+        key = key or next((known for known in reversed(self._by_id.values()) if known.label == name), None)
+        if key is None:
+            raise ApiError("resource_not_found", f"There is no key with the id or label {name!r}. `aisa keys list` shows them.")
+        return key
+
+    def update(self, id_or_label: str, terms: KeyTerms) -> Key:
+        """Give a key these terms instead of those that it has, from the next request on.
+
+        Raises ApiError: resource_not_found, invalid_request (revoked, label taken or unfit), internal_error (the database).
+        """
+        key = self._live(id_or_label)
+        label = rules.check_label(terms.label)
+        if self._by_label.get(label, key).id != key.id:
+            raise rules.invalid("label", f"There is a key labelled {label!r} already.")
+        values: dict[str, object] = {
+            "label": label,
+            "models": rules.check_models(terms.models),
+            "expires_at": terms.expires_at,
+            "spend_cap": None if terms.spend is None else terms.spend.amount,
+            "spend_window": None if terms.spend is None else terms.spend.window,
+            **rules.check_rates(terms.rates)._asdict(),
+        }
+        return self._change(key, values)
+
+    def set_state(self, id_or_label: str, state: str) -> Key:
+        """Disable a key, or enable it again. Raises ApiError: resource_not_found, invalid_request (revoked), internal_error."""
+        return self._change(self._live(id_or_label), {"state": state})
+
+    def rotate(self, id_or_label: str, grace_seconds: int) -> tuple[Key, str]:
+        """Give a key another secret and return it; the one that it has stays good for so many seconds.
+
+        Raises ApiError: resource_not_found, invalid_request (revoked), internal_error (the database).
+        """
+        key, secret = self._live(id_or_label), rules.new_secret(self._chance)
+        until = int(self._wall_clock()) + grace_seconds
+        with writing(self._database) as connection:
+            connection.execute(insert(replaced_secrets).values(digest=key.digest, key_id=key.id, until=until))
+            connection.execute(update(table).where(table.c.id == key.id).values(digest=rules.digest(secret), hint=rules.hint(secret)))
+        self._replaced[key.digest] = (key.id, until)
+        changed = msgspec.structs.replace(key, digest=rules.digest(secret), hint=rules.hint(secret))
+        self._remember(changed)
+        return changed, secret
 
     def revoke(self, id_or_label: str) -> Key:
         """Revoke a key for good, from the next request on; once more does no harm.
 
         Raises ApiError: resource_not_found, internal_error (the database).
         """
-        key = self._named(id_or_label)
+        key = self.find(id_or_label)
         return key if key.state == REVOKED else self._change(key, {"state": REVOKED})
 
-    def _named(self, id_or_label: str) -> Key:
-        key = self._by_name.get(id_or_label)
-        if key is None:
-            raise ApiError("resource_not_found", f"There is no key with the id or label {id_or_label!r}. `aisa keys list` shows them.")
+    def _live(self, id_or_label: str) -> Key:
+        key = self.find(id_or_label)
+        if key.state == REVOKED:
+            raise ApiError("invalid_request", f"The key {key.label!r} ({key.id}) is revoked for good. Make another one.")
         return key
 
     def _change(self, key: Key, values: dict[str, object]) -> Key:
@@ -145,7 +205,7 @@ class KeyStore:
         rates: Rates,
     ) -> Key:
         label = rules.check_label(label)
-        taken = self._by_name.get(label)
+        taken = self._by_label.get(label)
         if taken is not None:
             raise rules.invalid("label", f"The label {label!r} is taken by {taken.id} ({taken.state}). Choose another one.")
         if len(self) >= KEYS_MAX:
@@ -173,12 +233,20 @@ class KeyStore:
 
     def _new_id(self) -> str:
         id_ = rules.new_id(self._chance)
-        while id_ in self._by_name:
+        while id_ in self._by_id:
             id_ = rules.new_id(self._chance)
         return id_
 
     def _remember(self, key: Key) -> None:
-        self._by_digest[key.digest] = self._by_name[key.id] = self._by_name[key.label] = key
+        before = self._by_id.get(key.id)
+        self._by_digest[key.digest] = self._by_id[key.id] = key  # first: calls look a key up while an administrator's thread is here
+        if key.state != REVOKED:
+            self._by_label[key.label] = key
+        if before is not None and not compare_digest(before.digest, key.digest):
+            self._by_digest.pop(before.digest, None)
+        if before is not None and self._by_label.get(before.label) is before:
+            del self._by_label[before.label]
+        self.changed(key)
 
 
 def ensure_first_key(store: KeyStore) -> str | None:

@@ -30,6 +30,7 @@ from aisa.storage.failure import StorageFailed
 from aisa.wire.content import input_tokens
 from aisa.wire.door import Request
 
+NO_WINDOW = ""  # of a cap that is yet to be given one
 #: Writes a row down and calls back when the database has it for good.
 Post = Callable[[CallRow, Callable[[], None]], None]
 
@@ -148,14 +149,31 @@ class LiveLedger:
         """Return the cap of a key that has one. Raises ApiError overloaded while what was spent by this time is read from the database."""
         cap = self.cap_of(key, now)
         if cap.spent_at(now) is None:
-            began = window_start(cap.window, now)
-            if not cap.reading(began):
-                task = asyncio.get_running_loop().create_task(self._read(key.id, cap, began))
-                self._reading.add(task)
-                task.add_done_callback(self._reading.discard)
-            message = "This server's clock was set, and it reads what this key has spent by the new time. Try again in a second."
+            self._read_soon(key.id, cap, now)
+            message = "This server's clock or this key's cap was set, and it reads what the key has spent. Try again in a second."
             raise ApiError("overloaded", message, retry_after=1)
         return cap
+
+    def recap(self, key: Key) -> None:
+        """Let a key's cap count that was changed, made or taken away; what it has spent in another window is read from the database.
+
+        Calls in flight that were begun without a cap are not held against one, but count in it once they have ended before it was read.
+        """
+        if key.spend_cap is None or key.spend_window is None:
+            self.caps.pop(key.id, None)
+            return
+        now, cap = self.wall_clock(), self.caps.get(key.id)
+        if cap is None:
+            cap = self.caps[key.id] = Cap(key.spend_cap, NO_WINDOW, spent=0, now=now)
+        if cap.change(key.spend_cap, key.spend_window, now):
+            self._read_soon(key.id, cap, now)
+
+    def _read_soon(self, key_id: str, cap: Cap, now: float) -> None:
+        began = window_start(cap.window, now)
+        if not cap.reading(began):
+            task = asyncio.get_running_loop().create_task(self._read(key_id, cap, began))
+            self._reading.add(task)
+            task.add_done_callback(self._reading.discard)
 
     async def _read(self, key_id: str, cap: Cap, began: int) -> None:
         """Bring what was spent in a window into a cap: by the calls that the database alone has, and by those that are in memory.

@@ -56,6 +56,7 @@ class CallLine(msgspec.Struct, frozen=True):
     total_ms: int = 0
     target: str = ""
     key_label: str = ""
+    address: str | None = None
 
 
 class CallIndex(Protocol):
@@ -103,6 +104,7 @@ def line_of_row(row: CallRow) -> CallLine:
         cost=row.cost,
         total_ms=row.total_ms,
         target=row.target,
+        address=row.address,
     )
 
 
@@ -119,4 +121,5 @@ def line_of_refused(record: RefusedCalls) -> CallLine:
         message=record.message,
         status=record.status,
         number=record.number,
+        address=record.address,
     )

@@ -84,6 +84,15 @@ class Cap:
         self._late: dict[int, Nanos] = {}  # what is spent in windows that are being read
         self._empty_after = window_start(window, max(now, newest))
 
+    def change(self, cap: Nanos, window: str, now: float) -> bool:
+        """Bound spending by this from now on; say whether what was spent must be read first, as the window is another."""
+        self.cap = cap
+        if window == self.window:
+            return False
+        self.window, self._sums, self._late = window, {}, {}
+        self._empty_after = window_start(window, now)
+        return True
+
     def spent_at(self, now: float) -> Nanos | None:
         """Return what was spent in the window that a moment is in, None if that must be read first."""
         began = window_start(self.window, now)
@@ -122,7 +131,9 @@ class Cap:
 
     def learn(self, began: int, spent: Nanos | None) -> None:
         """Take what was spent in a window up to when its reading began, None if it could not be read."""
-        late = self._late.pop(began)
+        late = self._late.pop(began, None)
+        if late is None:
+            return  # the window was changed meanwhile
         if spent is not None:
             self._keep(began, spent + late)
 

@@ -5,10 +5,10 @@ Money is in nano-dollars. Rows of `wallet_entries` and `calls` are added and nev
 
 from __future__ import annotations
 
-from sqlalchemy import JSON, BigInteger, Boolean, Column, ForeignKey, Index, Integer, LargeBinary, MetaData, String, Table, Text
+from sqlalchemy import JSON, BigInteger, Boolean, Column, ForeignKey, Index, Integer, LargeBinary, MetaData, String, Table, Text, text
 
 #: The newest migration. Kept here so that Alembic is not imported to find a database current.
-HEAD = "0009"
+HEAD = "0020"
 
 # Names for constraints, so that later migrations can refer to them on every database.
 metadata = MetaData(
@@ -25,7 +25,7 @@ keys = Table(
     "keys",
     metadata,
     Column("id", String(32), primary_key=True),
-    Column("label", String(100), nullable=False, unique=True),
+    Column("label", String(100), nullable=False),
     Column("digest", LargeBinary(32), nullable=False, unique=True),
     Column("hint", String(32), nullable=False),
     Column("state", String(16), nullable=False),
@@ -38,6 +38,18 @@ keys = Table(
     Column("rpm", BigInteger),
     Column("tpm", BigInteger),
     Column("concurrency", BigInteger),
+)
+
+LIVE = keys.c.state != text("'revoked'")  # as the migration has written it
+Index("uq_keys_live_label", keys.c.label, unique=True, sqlite_where=LIVE, postgresql_where=LIVE)
+
+#: Secrets that keys had before, by their SHA-256: good until a UNIX second, and known after it, so that their use can be told.
+replaced_secrets = Table(
+    "replaced_secrets",
+    metadata,
+    Column("digest", LargeBinary(32), primary_key=True),
+    Column("key_id", String(32), ForeignKey("keys.id"), nullable=False),
+    Column("until", BigInteger, nullable=False),
 )
 
 #: Who pays. `balance` is what the wallet holds, NULL for unlimited: the sum of its entries less `charged`, what prepaid calls cost.

@@ -1,0 +1,263 @@
+"""What an administrator may do with keys, as requests and answers in JSON. Lists the routes; `admin` answers.
+
+| request | body | answer |
+|---|---|---|
+| `POST /keys` | `{label, models?, expires?, account?, spend_cap?, ...}` | 201, the key, `secret`, `url`, `example_model`, `account_made` |
+| `POST /keys/import` | the same and `secret` | 201, the key, `account_made` |
+| `POST /keys/find` | `{secret}` | 200, the key that has it, or had it before |
+| `GET /keys` | | 200, `{data: [key, ...]}` |
+| `GET /keys/{id or label}` | | 200, the key, `spent_since`, `spent`, `left`, `last_used_ms`, `last_address` |
+| `POST /keys/{id or label}/update` | `{label?, models?, expires?, spend_cap?, ...}` | 200, the key; null takes a term away |
+| `POST /keys/{id or label}/rotate` | `{grace?}` | 200, the key, `secret`, `url`, `example_model`; the former secret stays good so long |
+| `POST /keys/{id or label}/disable`, `/enable`, `/revoke` | | 200, the key |
+
+A key is `{id, label, hint, state, models, created_at, expires_at, account, spend_cap, spend_window, rpm, tpm, concurrency}`, times in UNIX
+seconds, the cap in nano-dollars. The last three are its limits, and must not be above its tier's. A `secret` is shown this once, with
+where the API listens (`url`, null if it does not). `account_made` says whether the account was made for the key. `expires` is what
+`keys.rules.parse_expiry` takes, `spend_cap` what `parse_spend_cap` does, `grace` what `parse_duration` does.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import NamedTuple, Protocol, TypedDict
+
+import msgspec
+
+from aisa.admission.rules import tier_of
+from aisa.clock import WallClock
+from aisa.config.limits import Limits
+from aisa.edge.admin_route import Answering, Asked, Note, Result, change, look, read
+from aisa.edge.routes import Route
+from aisa.errors import ApiError
+from aisa.facts import KeysChanged
+from aisa.keys.port import KeyRing
+from aisa.keys.rules import (
+    ACTIVE,
+    DEFAULT_ACCOUNT,
+    DISABLED,
+    MONTH,
+    Key,
+    Rates,
+    SpendCap,
+    check_account,
+    parse_duration,
+    parse_expiry,
+    parse_spend_cap,
+    state_at,
+    terms_of,
+    window_start,
+)
+from aisa.money import Nanos
+
+GRACE = "24h"  # that a secret stays good after it was replaced, unless it is said otherwise: a day to change it everywhere
+Term = str | None | msgspec.UnsetType
+LimitTerm = int | None | msgspec.UnsetType
+
+
+class KeyAsked(msgspec.Struct, forbid_unknown_fields=True):
+    """What is asked for: `secret` only when a key is imported."""
+
+    label: str
+    models: list[str] | None = None
+    expires: str | None = None
+    secret: str | None = None
+    account: str = DEFAULT_ACCOUNT
+    spend_cap: str | None = None
+    rpm: int | None = None
+    tpm: int | None = None
+    concurrency: int | None = None
+
+
+class SecretAsked(msgspec.Struct, forbid_unknown_fields=True):
+    """A secret whose key is looked for."""
+
+    secret: str
+
+
+class TermsAsked(msgspec.Struct, forbid_unknown_fields=True):
+    """What is to change of a key's terms."""
+
+    label: str | msgspec.UnsetType = msgspec.UNSET
+    models: list[str] | msgspec.UnsetType | None = msgspec.UNSET
+    expires: Term = msgspec.UNSET
+    spend_cap: Term = msgspec.UNSET
+    rpm: LimitTerm = msgspec.UNSET
+    tpm: LimitTerm = msgspec.UNSET
+    concurrency: LimitTerm = msgspec.UNSET
+
+
+class RotationAsked(msgspec.Struct, forbid_unknown_fields=True):
+    """How long the former secret stays good."""
+
+    grace: str = GRACE
+
+
+class KeyMade(TypedDict):
+    """What a key is to be like, as `KeyRing.create` takes it."""
+
+    models: tuple[str, ...] | None
+    expires_at: int | None
+    account: str
+    spend: SpendCap | None
+    rates: Rates
+
+
+class Usings(Protocol):
+    """What is known of a key's use. Both may wait for the database."""
+
+    def spent_since(self, key_id: str, began: int) -> Nanos:
+        """Return what a key's calls have cost that ended since a UNIX second."""
+        ...
+
+    def last_use(self, key_id: str) -> tuple[int, str | None] | None:
+        """Return the UNIX millisecond of a key's last call or refusal, and what is kept of where it came from; None if there is none."""
+        ...
+
+
+class Place(NamedTuple):
+    """What a key's maker is told beside it: where the API listens and a model that can be called, as far as they are known."""
+
+    url: str | None
+    example_model: str | None
+
+
+class KeyRoutes:
+    """The routes on keys. `limits` returns the configuration's, which keys' own may only lower; `note` takes what was changed."""
+
+    def __init__(
+        self,
+        keys: KeyRing,
+        wall_clock: WallClock,
+        limits: Callable[[], Limits],
+        *,
+        note: Note,
+        place: Callable[[], Place],
+        usings: Usings | None = None,
+    ) -> None:
+        self._keys = keys
+        self._wall_clock = wall_clock
+        self._limits = limits
+        self._note = note
+        self._place = place
+        self._usings = usings
+
+    def routes(self) -> tuple[Route[Answering], ...]:
+        """Return what is answered."""
+        return (
+            look("/keys", self._list),
+            change("/keys", self._create),
+            change("/keys/import", self._import),
+            change("/keys/find", self._find, changes=False),
+            change("/keys/{name}/update", self._update),
+            change("/keys/{name}/rotate", self._rotate),
+            change("/keys/{name}/disable", lambda asked: self._set(asked, "disabled", DISABLED)),
+            change("/keys/{name}/enable", lambda asked: self._set(asked, "enabled", ACTIVE)),
+            change("/keys/{name}/revoke", self._revoke),
+            look("/keys/{name}", self._show),  # last, as it takes every path below
+        )
+
+    def _list(self, _asked: Asked) -> Result:
+        return 200, {"data": [self._shown(key) for key in self._keys.list()]}
+
+    def _create(self, asked: Asked) -> Result:
+        wanted = read(asked.body, KeyAsked)
+        if wanted.secret is not None:
+            raise ApiError("invalid_request", "A secret is only taken by /keys/import.", param="secret")
+        terms = self._terms(wanted)
+        new = self._is_new(terms["account"])
+        key, secret = self._keys.create(wanted.label, **terms)
+        shown = self._noted("created", None, key)
+        return 201, {**shown, "secret": secret, **self._place()._asdict(), "account_made": new}
+
+    def _import(self, asked: Asked) -> Result:
+        wanted = read(asked.body, KeyAsked)
+        if wanted.secret is None:
+            raise ApiError("missing_parameter", "The secret to import is missing.", param="secret")
+        terms = self._terms(wanted)
+        new = self._is_new(terms["account"])
+        key = self._keys.import_key(wanted.label, wanted.secret, **terms)
+        return 201, {**self._noted("imported", None, key), "account_made": new}
+
+    def _find(self, asked: Asked) -> Result:
+        key = self._keys.known(read(asked.body, SecretAsked).secret.strip())
+        if key is None:
+            raise ApiError("resource_not_found", "This is no key of this server, and never was one that it remembers.")
+        return 200, self._shown(key)
+
+    def _show(self, asked: Asked) -> Result:
+        """Answer with a key and how it stands: what it spent in its cap's window (else this month), what is left, its last use."""
+        key = self._keys.find(asked.name)
+        began = window_start(key.spend_window or MONTH, self._wall_clock())
+        if self._usings is None:
+            return 200, self._shown(key)
+        spent, last = self._usings.spent_since(key.id, began), self._usings.last_use(key.id)
+        left = None if key.spend_cap is None else max(0, key.spend_cap - spent)
+        used_ms, address = (None, None) if last is None else last
+        standing = {"spent_since": began, "spent": spent, "left": left, "last_used_ms": used_ms, "last_address": address}
+        return 200, {**self._shown(key), **standing}
+
+    def _update(self, asked: Asked) -> Result:
+        wanted = read(asked.body, TermsAsked)
+        key = self._keys.find(asked.name)
+        terms = terms_of(key)
+        if wanted.label is not msgspec.UNSET:
+            terms = msgspec.structs.replace(terms, label=wanted.label)
+        if wanted.models is not msgspec.UNSET:
+            terms = msgspec.structs.replace(terms, models=None if wanted.models is None else tuple(wanted.models))
+        if wanted.expires is not msgspec.UNSET:
+            terms = msgspec.structs.replace(terms, expires_at=parse_expiry(wanted.expires, self._wall_clock()))
+        if wanted.spend_cap is not msgspec.UNSET:
+            terms = msgspec.structs.replace(terms, spend=parse_spend_cap(wanted.spend_cap))
+        told = {name: value for name in Rates._fields if (value := getattr(wanted, name)) is not msgspec.UNSET}
+        terms = msgspec.structs.replace(terms, rates=self._lower(terms.rates._replace(**told), key.account))
+        return 200, self._noted("updated", key, self._keys.update(key.id, terms))
+
+    def _rotate(self, asked: Asked) -> Result:
+        grace = parse_duration((read(asked.body, RotationAsked) if asked.body else RotationAsked()).grace, "grace")
+        before = self._keys.find(asked.name)
+        key, secret = self._keys.rotate(before.id, grace)
+        return 200, {**self._noted("rotated", before, key), "secret": secret, **self._place()._asdict()}
+
+    def _set(self, asked: Asked, action: str, state: str) -> Result:
+        before = self._keys.find(asked.name)
+        return 200, self._noted(action, before, self._keys.set_state(before.id, state))
+
+    def _revoke(self, asked: Asked) -> Result:
+        before = self._keys.find(asked.name)
+        return 200, self._noted("revoked", before, self._keys.revoke(before.id))
+
+    def _noted(self, action: str, before: Key | None, key: Key) -> dict[str, object]:
+        shown = self._shown(key)
+        self._note(KeysChanged(action, key.id, key.label), None if before is None else self._shown(before), shown)
+        return shown
+
+    def _lower(self, rates: Rates, account: str) -> Rates:
+        """Return limits of a key's own. Raises ApiError invalid_request for one that its tier would lower again."""
+        tier = tier_of(self._limits(), self._keys.tiers, account)
+        for name, value in rates._asdict().items():
+            most = getattr(tier, name)
+            if value is not None and most is not None and value > most:
+                said = (
+                    f"The account '{account}' allows each of its keys {most:,}, and {value:,} is more. A key's own limit can only be lower."
+                )
+                raise ApiError("invalid_request", said, param=name)
+        return rates
+
+    def _terms(self, wanted: KeyAsked) -> KeyMade:
+        return {
+            "models": None if wanted.models is None else tuple(wanted.models),
+            "expires_at": parse_expiry(wanted.expires, self._wall_clock()),
+            "account": check_account(wanted.account),
+            "spend": parse_spend_cap(wanted.spend_cap),
+            "rates": self._lower(Rates(wanted.rpm, wanted.tpm, wanted.concurrency), check_account(wanted.account)),
+        }
+
+    def _is_new(self, account: str) -> bool:
+        """Say whether a key of this account will make it. Accounts come from keys, and keys are never deleted."""
+        return account != DEFAULT_ACCOUNT and all(key.account != account for key in self._keys.list())
+
+    def _shown(self, key: Key) -> dict[str, object]:
+        shown: dict[str, object] = msgspec.structs.asdict(key)
+        del shown["digest"]
+        return {**shown, "state": state_at(key, self._wall_clock())}

@@ -12,6 +12,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from aisa.answer import Told
 from aisa.config.checks import check, check_targets
 from aisa.config.schema import Config, Model, Prices, PriceTier, Vendor
 from aisa.errors import CALLER, CODES, ApiError
@@ -26,6 +27,7 @@ from aisa.ledger.record import row_of as row_of_record
 from aisa.ledger.recovery import ATTEMPTS_MAX, TOKENS_MAX
 from aisa.ledger.row import CallRow, Opening
 from aisa.ledger.rules import CLIENT_GONE, CLIENT_STALLED, COMPLETED, CUT, FAILED, SHUT_DOWN, Delivered
+from aisa.money import NANOS_PER_DOLLAR
 from aisa.names import (
     ACCOUNT_CHARACTERS_MAX,
     CLIENT_ID_CHARACTERS_MAX,
@@ -45,6 +47,7 @@ from aisa.testing.upstream import Script, ScriptedUpstream
 from aisa.usage import COUNTED, REPORTED, Breakdown, Usage
 from aisa.wire.chat import parse_chat
 from aisa.wire.usage_report import COUNT_MAX, SEARCHES_MAX
+from aisa.wire.vendor_cost import DOLLARS_MAX
 from ledger_rig import shared_journal
 from repeats import repeats
 from rig import Rig, body, document, outcome, whole_stream
@@ -102,6 +105,14 @@ openings = st.builds(
     client_request_id=st.none() | texts('a"\\', CLIENT_ID_CHARACTERS_MAX, 1),
     idempotency=st.none() | st.just("0" * 32 + ":" + "0" * 16),
     target=texts(NASTY, VENDOR_NAME_CHARACTERS_MAX + 1 + MODEL_NAME_CHARACTERS_MAX).map(stored),
+    address=st.sampled_from([None, "198.51.100.7", "2001:0db8:ffff:ffff:ffff:ffff:255.255.255.255"]),
+)
+tolds = st.builds(
+    Told,
+    tier=st.none() | st.just("priority"),
+    model=texts(NASTY, 2 * STORED_CHARACTERS_MAX),  # a vendor may call itself anything
+    cost=st.sampled_from([None, 0, DOLLARS_MAX * NANOS_PER_DOLLAR]),
+    cited=st.booleans(),
 )
 delivereds = st.tuples(counts, counts, counts).map(lambda found: Delivered(*sorted(found)[:2], found[2]))  # never more than was counted
 endings = st.builds(
@@ -115,6 +126,7 @@ endings = st.builds(
     total_ms=milliseconds,
     bytes_sent=st.sampled_from([0, 2**50]),
     error_code=st.none() | st.sampled_from(sorted(CODES)),
+    told=tolds,
 )
 
 

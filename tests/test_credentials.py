@@ -7,7 +7,8 @@ import asyncio
 import pytest
 
 from aisa.config.schema import Config, Vendor
-from aisa.credentials.expiring import AHEAD_SECONDS_MAX, AHEAD_SHARE, FETCH_SECONDS_MAX, RETRY_SECONDS, CredentialFailed, Expiring, Token
+from aisa.credentials.expiring import Expiring, Token
+from aisa.credentials.renewal import AHEAD_SECONDS_MAX, AHEAD_SHARE, FETCH_SECONDS_MAX, RETRY_SECONDS, CredentialFailed
 from aisa.credentials.rules import Proof
 from aisa.errors import UpstreamFailed
 from aisa.http.pool import HttpUpstream

@@ -6,7 +6,9 @@ from collections.abc import Callable, Mapping
 
 from aisa.clock import wall_clock
 from aisa.config.schema import Vendor
+from aisa.credentials.aws import KeysSource
 from aisa.credentials.of_vendor import credential_of
+from aisa.credentials.renewal import CredentialFailed
 from aisa.facts import Fact
 from aisa.http.names import Names
 from aisa.http.pool import HttpUpstream
@@ -19,5 +21,14 @@ def open_pool(
 ) -> HttpUpstream:
     """Return the way to a vendor, with what proves our requests to it."""
     send = token_sender(environment, names=names, timers=timers)
-    credential = credential_of(name, vendor, environment, send=send, wall_clock=wall_clock, report=report)
+    credential = credential_of(name, vendor, environment, send=send, chain=aws_chain, wall_clock=wall_clock, report=report)
     return HttpUpstream(name, vendor, environment, names=names, timers=timers, credential=credential)
+
+
+def aws_chain(profile: str) -> KeysSource:
+    """Return what resolves AWS's own chain of credentials. Raises CredentialFailed; AWS's library is an extra, and imported only here."""
+    try:
+        from aisa.credentials.aws_chain import chain_source
+    except ImportError:
+        raise CredentialFailed("The `aws` extra is not installed: pip install 'aisa-gateway[aws]'.") from None
+    return chain_source(profile)

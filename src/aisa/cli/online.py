@@ -78,7 +78,7 @@ def quiet(_fact: Fact) -> None:
 
 def proves_itself(vendor: Vendor) -> bool:
     """Say whether a vendor gets anything that could prove our requests."""
-    return bool(keys_of(vendor) or vendor.headers or vendor.google_credentials or vendor.azure_credentials)
+    return bool(keys_of(vendor) or vendor.headers or vendor.google_credentials or vendor.azure_credentials or vendor.aws_credentials)
 
 
 class _Vendor:

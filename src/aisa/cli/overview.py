@@ -47,7 +47,7 @@ def vendor_row(loaded: Loaded, name: str, environment: Mapping[str, str]) -> lis
     """Return a vendor's row."""
     vendor = loaded.config.vendors[name]
     proxy = proxy_for(read_origin(vendor.base_url), vendor.proxy, environment)
-    way = "with a credential" if vendor.google_credentials or vendor.azure_credentials else "without a key"
+    way = "with a credential" if vendor.google_credentials or vendor.azure_credentials or vendor.aws_credentials else "without a key"
     keys = len(keys_of(vendor))
     way = way if not keys else "with a key" if keys == 1 else f"with {keys} keys"
     if proxy is not None:

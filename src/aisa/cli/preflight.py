@@ -18,6 +18,7 @@ from aisa.http.sockets import is_handed
 from aisa.http.token_requests import token_sender
 from aisa.storage.failure import StorageFailed
 from aisa.storage.lock import check_folder, control_path
+from aisa.vendor_pool import aws_chain
 
 PEM_BYTES_MAX = 65_536  # of a certificate file that are looked at; a long chain has 10,000
 
@@ -129,7 +130,7 @@ def _text(path: str) -> bytes:
 def credential_problems(config: Config, environment: Mapping[str, str]) -> Iterator[Problem]:
     """Yield which credentials cannot be used. No token is fetched."""
     for name, vendor in config.vendors.items():
-        for setting, what in flaws_of(vendor, environment, send=token_sender(environment), wall_clock=wall_clock):
+        for setting, what in flaws_of(vendor, environment, send=token_sender(environment), chain=aws_chain, wall_clock=wall_clock):
             remedy = "Name the file of a service account, or write `metadata` or `default`."
             yield Problem(f"vendors.{name}.{setting}", f"{what[:1].upper()}{what[1:]}.", remedy)
 

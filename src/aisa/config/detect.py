@@ -62,11 +62,13 @@ def vendor_of(row: Row, environment: Mapping[str, str]) -> Vendor:
         settings["azure_credentials"] = [dict(zip(("tenant_id", "client_id", "client_secret"), values, strict=True))]
     elif row.proved_by == "google":
         settings["google_credentials"] = [DEFAULT]
+    elif row.proved_by == "aws":
+        settings["aws_credentials"] = [DEFAULT]
     return msgspec.convert(settings, Vendor)
 
 
-DEFAULT = "default"  # what Google's own clients would take
-PROOFS = ("api_key", "api_keys", "google_credentials", "azure_credentials")
+DEFAULT = "default"  # what Google's, or AWS's, own clients would take
+PROOFS = ("api_key", "api_keys", "google_credentials", "azure_credentials", "aws_credentials")
 
 
 def completed(vendor: Vendor, row: Row, *, given: Collection[str], environment: Mapping[str, str]) -> Vendor:

@@ -203,6 +203,7 @@ class Vendor(Section, frozen=True, kw_only=True):
     api_keys: tuple[str, ...] = ()
     google_credentials: tuple[str, ...] = ()
     azure_credentials: tuple[AzureApp, ...] = ()
+    aws_credentials: tuple[str, ...] = ()
     api_key_as: str | None = None
     on_disconnect: Literal["cancel", "drain"] = "cancel"
     deltas: Literal["token", "text"] = "token"

@@ -26,6 +26,8 @@ VENDORS_IN_WORDS: Mapping[str, str] = MappingProxyType(
         "rests for a while, and the request goes out again with the next.",
         "vendors.<name>.google_credentials": "Google's credentials in place of a key, used in turn: each a file of a service account or of "
         "a user, `metadata` for the account of this machine at Google, or `default` for what Google's own clients would take.",
+        "vendors.<name>.aws_credentials": "AWS's credentials in place of a key, with which requests are signed: each a profile's name, or "
+        "`default` for what AWS's own clients would take. Keys in the environment need nothing else, everything else the `aws` extra.",
         "vendors.<name>.azure_credentials": "Applications of Entra ID in place of a key, used in turn.",
         "vendors.<name>.azure_credentials[].tenant_id": "The directory in which the application is registered.",
         "vendors.<name>.azure_credentials[].client_id": "The application's own id.",

@@ -17,8 +17,9 @@ from cryptography.hazmat.primitives.hashes import SHA256
 from cryptography.hazmat.primitives.serialization import load_pem_private_key
 
 from aisa.clock import WallClock
-from aisa.credentials.expiring import CredentialFailed, Token, TokenSource
+from aisa.credentials.expiring import Token, TokenSource
 from aisa.credentials.port import Question, Send
+from aisa.credentials.renewal import CredentialFailed
 from aisa.credentials.tokens import ask_for_token
 
 METADATA, DEFAULT = "metadata", "default"  # in place of a file: this machine's account; whatever Google's own clients would take

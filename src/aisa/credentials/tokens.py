@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import msgspec
 
-from aisa.credentials.expiring import CredentialFailed, Token
+from aisa.credentials.expiring import Token
 from aisa.credentials.port import Question, Send
+from aisa.credentials.renewal import CredentialFailed
 from aisa.credentials.rules import Proof
 from aisa.errors import UpstreamFailed
 

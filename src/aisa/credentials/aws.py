@@ -1,0 +1,90 @@
+"""AWS's credentials: keys from the environment or from AWS's own chain, and a signature with them on each request. Resolves no chain."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Awaitable, Callable, Mapping
+from typing import NamedTuple
+from urllib.parse import quote, urlencode, urlsplit
+
+from aisa.clock import WallClock
+from aisa.config.schema import Vendor
+from aisa.credentials.aws_signature import Keys, Scope, Unsigned, signature
+from aisa.credentials.renewal import CredentialFailed, Renewal
+from aisa.credentials.rules import Proof
+from aisa.providers.port import UpstreamRequest
+
+DEFAULT = "default"  # what AWS's own clients would take; any other name is a profile's
+ACCESS_KEY, SECRET_KEY, SESSION_TOKEN = "AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN"
+REGIONS = ("AWS_REGION", "AWS_DEFAULT_REGION")
+SERVICE = "bedrock"
+PORTS = {"https": ":443", "http": ":80"}  # that no host's header names
+HELD_SECONDS = 300.0  # that keys are held: those of a chain are good for ten minutes more whenever it gives them
+#: AWS's addresses of a service, which name the region.
+OF_AWS = re.compile(r"[\w-]+\.(?P<region>[a-z]{2}(?:-[a-z]+)+-\d)\.(?:amazonaws\.com(?:\.cn)?|api\.aws|vpce\.amazonaws\.com)", re.ASCII)
+
+#: Gets keys, and for how many seconds they hold. Raises CredentialFailed or OSError.
+KeysSource = Callable[[], Awaitable[tuple[Keys, float]]]
+#: Returns what resolves AWS's own chain for a profile, nothing for the usual one. Raises CredentialFailed where that cannot be had.
+Chain = Callable[[str], KeysSource]
+
+
+class Place(NamedTuple):
+    """Where signed requests go: the host as in its header, what its path begins with, what its query always has, and the scope."""
+
+    host: str
+    prefix: str
+    query: str
+    scope: Scope
+
+
+class Signed:
+    """Signs each request with the keys at hand; implements `credentials.port.Credential`."""
+
+    def __init__(self, vendor: str, place: Place, source: KeysSource, *, wall_clock: WallClock) -> None:
+        self._place = place
+        self._keys: Renewal[Keys] = Renewal(vendor, source)
+        self._wall_clock = wall_clock
+
+    def proof(self, request: UpstreamRequest, now: float) -> Proof | None:
+        """Sign a request; None if there are no keys yet."""
+        keys = self._keys.held(now)
+        return None if keys is None else self._signed(request, keys)
+
+    async def fetch(self, request: UpstreamRequest) -> Proof:
+        """Wait for keys, and sign. Raises UpstreamFailed."""
+        return self._signed(request, await self._keys.wait())
+
+    def refused(self, proof: Proof, status: int, headers: Mapping[str, str]) -> bool:
+        """Say that there is no other: AWS tells of keys that it does not take with 403, as of much else."""
+        return False
+
+    def _signed(self, request: UpstreamRequest, keys: Keys) -> Proof:
+        place = self._place
+        path, _, query = request.path.partition("?")
+        pairs = "&".join(filter(None, (query, place.query)))
+        unsigned = Unsigned(request.method, place.host, place.prefix + path, pairs, request.body)
+        return Proof(headers=signature(keys, place.scope, unsigned, at=self._wall_clock()))
+
+
+def place_of(vendor: Vendor, environment: Mapping[str, str]) -> Place:
+    """Return where a vendor's signed requests go. Raises CredentialFailed if nothing says in which region that is."""
+    address = urlsplit(vendor.base_url)
+    host = address.netloc.lower().removesuffix(PORTS.get(address.scheme, ":"))
+    found = OF_AWS.fullmatch(address.hostname or "")
+    region = found["region"] if found else next((value for name in REGIONS if (value := environment.get(name, "").strip())), "")
+    if not region:
+        raise CredentialFailed(f"Nothing says which region {host} is in: it is no address of AWS, and AWS_REGION is not set.")
+    return Place(host, address.path.rstrip("/"), urlencode(vendor.query, quote_via=quote), Scope(region, SERVICE))
+
+
+def keys_source(name: str, environment: Mapping[str, str], chain: Chain) -> KeysSource:
+    """Return where keys come from: for `default` the environment, if they are there, else AWS's own chain. Raises CredentialFailed."""
+    access, secret, token = (environment.get(variable, "").strip() for variable in (ACCESS_KEY, SECRET_KEY, SESSION_TOKEN))
+    if name != DEFAULT or not (access and secret):
+        return chain("" if name == DEFAULT else name)
+
+    async def given() -> tuple[Keys, float]:
+        return Keys(access, secret, token), HELD_SECONDS
+
+    return given

@@ -1,0 +1,67 @@
+"""AWS's own chain of credentials, as AWS's library resolves it: profiles, single sign-on, roles, containers, machines. Signs nothing.
+
+The library waits for files and networks, and renews what expires a quarter of an hour ahead; it does both in a thread.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from functools import partial
+from typing import Protocol, cast
+
+from botocore.exceptions import BotoCoreError
+from botocore.session import Session
+
+from aisa.credentials.aws import HELD_SECONDS, KeysSource
+from aisa.credentials.aws_signature import Keys
+from aisa.credentials.renewal import CredentialFailed
+
+SHOWN_CHARACTERS_MAX = 200  # of the library's words in the log
+
+
+class _Frozen(Protocol):
+    """Keys as the library gives them, which has no types of its own."""
+
+    access_key: str | None
+    secret_key: str | None
+    token: str | None
+
+
+class _Credentials(Protocol):
+    """What gives keys that are good now."""
+
+    def get_frozen_credentials(self) -> _Frozen:
+        """Return them, renewed if need be."""
+        ...
+
+
+def chain_source(profile: str) -> KeysSource:
+    """Return what resolves the chain for a profile, nothing for the usual one. Raises CredentialFailed for one that does not exist."""
+    try:
+        session = Session(profile=profile or None)
+        session.get_scoped_config()
+    except BotoCoreError as failure:
+        raise CredentialFailed(words_of(failure)) from failure
+    resolve = partial(resolved, session)
+
+    async def get() -> tuple[Keys, float]:
+        return await asyncio.to_thread(resolve), HELD_SECONDS
+
+    return get
+
+
+def resolved(session: Session) -> Keys:
+    """Return the keys of a chain that are good now. Raises CredentialFailed."""
+    try:
+        credentials = cast("_Credentials | None", session.get_credentials())
+        frozen = None if credentials is None else credentials.get_frozen_credentials()
+    except BotoCoreError as failure:
+        raise CredentialFailed(words_of(failure)) from failure
+    if frozen is None or not frozen.access_key or not frozen.secret_key:
+        raise CredentialFailed("AWS's chain of credentials has none: no keys, profile, role or machine that has any.")
+    return Keys(frozen.access_key, frozen.secret_key, frozen.token or "")
+
+
+def words_of(failure: BotoCoreError) -> str:
+    """Return what AWS's library says of a failure, for the log."""
+    return "".join([letter if letter.isprintable() else " " for letter in str(failure)])[:SHOWN_CHARACTERS_MAX]

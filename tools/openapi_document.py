@@ -15,7 +15,7 @@ from typing import Any, NamedTuple
 import msgspec
 
 from aisa.edge.account import UNIX_SECONDS_MAX
-from aisa.edge.app import BILLS, CHAT, COMPLETIONS, EMBEDDINGS, GEMINI, MESSAGES, PAGE, RESPONSES, ROUTES, Answering
+from aisa.edge.app import BILLS, CHAT, COMPLETIONS, EMBEDDINGS, GEMINI, MESSAGES, PAGE, RERANK, RESPONSES, ROUTES, Answering
 from aisa.edge.routes import Route
 from aisa.errors import CODES
 from aisa.ledger.row import MARKS
@@ -27,6 +27,7 @@ from aisa.wire.embeddings import KnownEmbeddings
 from aisa.wire.messages import KnownMessages
 from aisa.wire.messages_door import MESSAGES_DOOR
 from aisa.wire.messages_errors import OVERLOADED
+from aisa.wire.rerank import KnownRerank
 from aisa.wire.responses import KnownResponses
 from aisa.wire.responses_errors import NAMED
 
@@ -82,6 +83,13 @@ EMBEDDINGS_SUMMARIES = {
     "encoding_format": "Lists of numbers, or base64 of 32-bit floats, the lowest byte first.",
     "dimensions": "How many numbers a vector is to have, where the model can choose.",
     "input_type": "What the texts are for, where the vendor asks: `query`, `document`, `classification`, `clustering`, or its own word.",
+}
+RERANK_SUMMARIES = {
+    "model": SUMMARIES["model"],
+    "query": "What the documents are ranked by.",
+    "documents": "Texts, or objects with `text`.",
+    "top_n": "How many of them to return, the best first; by default all.",
+    "return_documents": "Whether results have the documents too, which they do in some vendors' answers anyway.",
 }
 
 
@@ -173,6 +181,18 @@ def answers() -> Document:
                 "object": {"const": "list"},
                 "data": {"type": "array", "items": object_of({"object": {"const": "embedding"}, "index": number, "embedding": vector})},
                 "model": text,
+                "usage": object_of({"prompt_tokens": number, "total_tokens": number}),
+            }
+        ),
+        "Ranking": object_of(
+            {
+                "id": text,
+                "model": text,
+                "results": {
+                    "type": "array",
+                    "items": object_of({"index": number, "relevance_score": {"type": "number"}}),
+                    "minItems": 1,
+                },
                 "usage": object_of({"prompt_tokens": number, "total_tokens": number}),
             }
         ),
@@ -312,6 +332,7 @@ def shapes() -> dict[str, Shape]:
             called("Completion", "Events `data: {text_completion}`, then `data: [DONE]`."), every, asking("KnownCompletions")
         ),
         EMBEDDINGS: Shape(answer("The vectors.", "Embeddings"), every, asking("KnownEmbeddings")),
+        RERANK: Shape(answer("The ranking.", "Ranking"), every, asking("KnownRerank")),
         f"{MESSAGES}/count_tokens": Shape(
             answer("The count.", "InputTokens"), every, {"requestBody": {"required": True, "content": json_body(ref("KnownMessages"))}}
         ),
@@ -376,7 +397,7 @@ def operation(route: Route[Answering], shape: Shape) -> Document:
 def document() -> Document:
     """The whole description."""
     _, components = msgspec.json.schema_components(
-        [Known, KnownResponses, KnownMessages, KnownCompletions, KnownEmbeddings], ref_template="#/components/schemas/{name}"
+        [Known, KnownResponses, KnownMessages, KnownCompletions, KnownEmbeddings, KnownRerank], ref_template="#/components/schemas/{name}"
     )
     summed_up = {
         "Known": SUMMARIES,
@@ -384,6 +405,7 @@ def document() -> Document:
         "KnownMessages": MESSAGES_SUMMARIES,
         "KnownCompletions": COMPLETIONS_SUMMARIES,
         "KnownEmbeddings": EMBEDDINGS_SUMMARIES,
+        "KnownRerank": RERANK_SUMMARIES,
     }
     for component, summaries in summed_up.items():
         for field, summary in summaries.items():

@@ -41,6 +41,7 @@ from aisa.wire.gemini_door import GEMINI_DOOR, GeminiDoor
 from aisa.wire.messages_door import MESSAGES_DOOR, heard
 from aisa.wire.port import HeaderList
 from aisa.wire.reply import JSON_TYPE
+from aisa.wire.rerank_door import RERANK_DOOR
 from aisa.wire.responses_door import RESPONSES_DOOR
 
 OPTIONS = "OPTIONS"
@@ -328,6 +329,7 @@ CHAT = "/v1/chat/completions"
 RESPONSES = "/v1/responses"
 COMPLETIONS = "/v1/completions"
 EMBEDDINGS = "/v1/embeddings"
+RERANK = "/v1/rerank"
 BETA = "/v1beta"
 GEMINI = f"{BETA}/models/{{id}}"
 MESSAGES = "/v1/messages"
@@ -346,6 +348,7 @@ ROUTES: tuple[Route[Answering], ...] = (
     posted(RESPONSES, "Create a response", RESPONSES_DOOR, aliases=("/responses",)),
     posted(COMPLETIONS, "Create a text completion", COMPLETIONS_DOOR, aliases=("/completions",)),
     posted(EMBEDDINGS, "Create embeddings", EMBEDDINGS_DOOR, aliases=("/embeddings",)),
+    posted(RERANK, "Rank documents by a query", RERANK_DOOR, aliases=("/rerank", "/v2/rerank")),
     Route("GET", "/v1/models", Edge.models, "List models", aliases=("/models", f"{BETA}/models"), key_headers=KEY_HEADERS),
     Route("GET", "/v1/models/{id}", Edge.model, "Describe a model", aliases=("/models/{id}", GEMINI), key_headers=KEY_HEADERS),
     posted(

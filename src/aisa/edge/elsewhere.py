@@ -19,7 +19,6 @@ ELSEWHERE: Mapping[str, str] = MappingProxyType(
         "/api/chat": f"{_NOT_HERE} Ollama API. {_OPENAI}",
         "/api/generate": f"{_NOT_HERE} Ollama API. {_OPENAI}",
         "/api/tags": f"{_NOT_HERE} Ollama API. {_OPENAI}",
-        "/v1/rerank": f"{_NOT_HERE} reranking. Set another server for it in your client; chat is {_CHAT}.",
         "/v1/moderations": f"{_NOT_HERE} moderations. Set another server for them in your client, or turn them off.",
         "/v1/images": f"{_NOT_HERE} images API. Set another server for images in your client; chat is {_CHAT}.",
         "/v1/audio": f"{_NOT_HERE} audio API. Set another server for speech in your client; chat is {_CHAT}.",

@@ -15,14 +15,17 @@ from aisa.clock import Chance, WallClock
 from aisa.embedded.answer import Completion
 from aisa.embedded.model import shipped_model
 from aisa.embedded.request import Refusal
-from aisa.embedded.vectors import embeddings
+from aisa.embedded.vectors import embeddings, ranking
 from aisa.embedded.vocabulary import Vocabulary
 from aisa.errors import ApiError
 from aisa.providers.port import UpstreamRequest
 
 CHAT = "/chat/completions"
 #: What it does beside chat: makes an answer of a request, and yields the tokens that were read on the way.
-TASKS: Mapping[str, Callable[[object, Vocabulary], Generator[int, None, dict[str, object]]]] = {"/embeddings": embeddings}
+TASKS: Mapping[str, Callable[[object, Vocabulary], Generator[int, None, dict[str, object]]]] = {
+    "/embeddings": embeddings,
+    "/rerank": ranking,
+}
 PATHS = (CHAT, *TASKS)
 READ_BYTES_MAX = 65_536  # of one read, as the port promises
 TURN_BYTES_MAX = 16_384  # written before the event loop gets a turn: log-probabilities of the whole vocabulary take long

@@ -18,6 +18,7 @@ from aisa.embedded.request import PLACE, Refusal
 from aisa.embedded.vocabulary import Vocabulary, normal
 from aisa.wire.embeddings import KnownEmbeddings
 from aisa.wire.embeddings_door import as_text
+from aisa.wire.rerank import KnownRerank, text_of
 from aisa.wire.texts import Given, texts_of
 
 DIMENSIONS = 256  # enough that the features of a page seldom meet
@@ -39,11 +40,7 @@ def embeddings(body: object, vocabulary: Vocabulary) -> Generator[int, None, dic
     texts, dimensions = texts_of(known.input, "input"), known.dimensions or DIMENSIONS
     if dimensions > DIMENSIONS_MAX:
         raise Refusal(f"This model's vectors have at most {DIMENSIONS_MAX} dimensions, not {dimensions}.", "dimensions", None)
-    if len(texts) > TEXTS_MAX:
-        raise Refusal(f"This model takes at most {TEXTS_MAX} texts at once, not {len(texts)}.", "input", None)
-    if any(len(text) > TEXT_MAX for text in texts):
-        message = f"This model's maximum context length is {TEXT_MAX} characters of a text."
-        raise Refusal(message, "input", "context_length_exceeded")
+    check_size(texts, "input")
     data: list[dict[str, object]] = []
     total = 0
     for place, text in enumerate(texts):
@@ -53,6 +50,35 @@ def embeddings(body: object, vocabulary: Vocabulary) -> Generator[int, None, dic
         total += tokens
         yield tokens
     return {"object": "list", "data": data, "model": known.model, "usage": {"prompt_tokens": total, "total_tokens": total}}
+
+
+def ranking(body: object, vocabulary: Vocabulary) -> Generator[int, None, dict[str, object]]:
+    """Return documents by how near their vectors are to the query's; yields the tokens of each when it is done. Raises Refusal."""
+    try:
+        known = msgspec.convert(body, KnownRerank)
+    except msgspec.ValidationError as error:
+        found = PLACE.search(str(error))
+        raise Refusal(f"Invalid request: {error}.", found[1] if found else None, None) from None
+    texts = [text_of(document, place) for place, document in enumerate(known.documents)]
+    check_size([known.query, *texts], "documents")
+    query, total = vector_of(known.query), 0
+    scored: list[tuple[float, int]] = []
+    for place, text in enumerate(texts):
+        scored.append((max(0.0, similarity(query, vector_of(text))), place))
+        tokens = sum(1 for _ in vocabulary.encode(text))
+        total += tokens
+        yield tokens
+    best = sorted(scored, key=lambda each: (-each[0], each[1]))[: known.top_n or len(scored)]
+    results = [{"index": place, "relevance_score": score} for score, place in best]
+    return {"model": known.model, "results": results, "usage": {"prompt_tokens": total, "total_tokens": total}}
+
+
+def check_size(texts: Sequence[Given], name: str) -> None:
+    """Raise Refusal unless there are not too many texts, and none too long."""
+    if len(texts) > TEXTS_MAX:
+        raise Refusal(f"This model takes at most {TEXTS_MAX} texts at once, not {len(texts)}.", name, None)
+    if any(len(text) > TEXT_MAX for text in texts):
+        raise Refusal(f"This model's maximum context length is {TEXT_MAX} characters of a text.", name, "context_length_exceeded")
 
 
 def vector_of(text: Given, dimensions: int = DIMENSIONS) -> Sequence[float]:

@@ -19,9 +19,10 @@ from aisa.providers.port import UpstreamRequest
 from aisa.providers.shape import Decoder, Target
 from aisa.providers.whole_document import WholeDocument, in_order
 from aisa.wire.door import Request
-from aisa.wire.embeddings import BASE64, EmbeddingsRequest, no_conversation
+from aisa.wire.embeddings import BASE64, EmbeddingsRequest
 from aisa.wire.embeddings_door import WRITTEN, base64_of
 from aisa.wire.model_name import shown_name
+from aisa.wire.texts import no_conversation
 from aisa.wire.trees import text_or_none
 from aisa.wire.usage_report import with_cost
 from aisa.wire.vendor_error import Unintelligible

@@ -19,6 +19,8 @@ from aisa.providers import (
     gemini,
     mistral,
     openai,
+    rerank_cohere,
+    rerank_openai,
     responses,
 )
 from aisa.providers.blame import unreadable
@@ -29,6 +31,7 @@ from aisa.providers.through_chat import ThroughChat
 from aisa.wire.completions import TASK as COMPLETIONS
 from aisa.wire.door import Request
 from aisa.wire.embeddings import TASK as EMBEDDINGS
+from aisa.wire.rerank import TASK as RERANK
 
 
 class NotOffered:
@@ -56,7 +59,7 @@ class NotOffered:
         return refused("unsupported_parameter", message, param="model")
 
 
-NO_EMBEDDINGS = NotOffered("makes no embeddings")
+NO_EMBEDDINGS, NO_RANKINGS = NotOffered("makes no embeddings"), NotOffered("ranks no documents")
 
 #: `Request.task` and behind it the name of a dialect -> what writes the one in the other.
 TABLE: dict[str, Dialect] = {
@@ -81,5 +84,12 @@ TABLE: dict[str, Dialect] = {
     f"{EMBEDDINGS}mistral": embeddings_mistral,
     f"{EMBEDDINGS}openai": embeddings_openai,
     f"{EMBEDDINGS}responses": embeddings_openai,
+    f"{RERANK}anthropic": NO_RANKINGS,
+    f"{RERANK}bedrock": NO_RANKINGS,
+    f"{RERANK}cohere": rerank_cohere,
+    f"{RERANK}gemini": NO_RANKINGS,
+    f"{RERANK}mistral": NO_RANKINGS,
+    f"{RERANK}openai": rerank_openai,
+    f"{RERANK}responses": rerank_openai,
 }
 DIALECTS: Mapping[str, Dialect] = MappingProxyType(TABLE)

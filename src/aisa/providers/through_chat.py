@@ -15,7 +15,7 @@ from aisa.providers.port import UpstreamRequest
 from aisa.providers.shape import Asked, Decoder, Dialect, Target
 from aisa.wire.completions import CompletionsRequest
 from aisa.wire.door import Request
-from aisa.wire.embeddings import no_conversation
+from aisa.wire.texts import no_conversation
 
 NEEDED = "prompt"  # without it nothing is asked
 

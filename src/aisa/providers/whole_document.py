@@ -74,7 +74,7 @@ class WholeDocument(ABC):
     unknown: Sequence[str] = ()
     tier: str | None = None
     answered = ""  # the model that the vendor names
-    content_name = "data"  # the member without which there is no answer
+    content_name = other_name = "data"  # the member without which there is no answer, and what else it may be called
 
     def __init__(self, request: TextsRequest, target: Target) -> None:
         self._asked = AskedOfTexts(request, target)
@@ -96,6 +96,8 @@ class WholeDocument(ABC):
         body, self._parts = b"".join(self._parts), []
         try:
             members = MEMBERS.decode(body)
+            if self.content_name not in members and self.other_name in members:
+                members[self.content_name] = members.pop(self.other_name)
             refuse_failure(members, self.content_name)
             self._take(members)
         except VendorError as error:

@@ -8,13 +8,13 @@ from typing import Annotated, Any
 import msgspec
 from msgspec import Meta, Raw
 
-from aisa.errors import CALLER, ApiError, UpstreamFailed
+from aisa.errors import ApiError
 from aisa.names import MODEL_NAME_CHARACTERS_MAX
 from aisa.wire.chat import FIELDS_DECODER, ChatRequest, Text, explain
 from aisa.wire.content import Content
 from aisa.wire.members import Shape
 from aisa.wire.strict_json import parse_object
-from aisa.wire.texts import INPUT, beginning_of, check_name, content_of_texts, texts_of
+from aisa.wire.texts import INPUT, beginning_of, check_name, content_of_texts, no_conversation, texts_of
 from aisa.wire.wish import Wish
 
 TASK = "embeddings/"
@@ -80,9 +80,3 @@ class EmbeddingsRequest:
     def as_chat(self) -> ChatRequest:
         """Raises UpstreamFailed: it is no conversation."""
         raise no_conversation("An embedding")
-
-
-def no_conversation(what: str) -> UpstreamFailed:
-    """Return the failure of a target that can only hold conversations: another may be able to."""
-    message = f"{what} is no conversation, and the vendor of this model is asked for nothing else."
-    return UpstreamFailed(ApiError("unsupported_parameter", message, param="model"), blame=CALLER, detail=message)

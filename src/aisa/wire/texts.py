@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from aisa.errors import ApiError
+from aisa.errors import CALLER, ApiError, UpstreamFailed
 from aisa.names import MODEL_NAME_CHARACTERS_MAX
 from aisa.usage import BYTES_PER_TOKEN
 from aisa.wire.content import Content
@@ -75,3 +75,9 @@ def beginning_of(texts: Sequence[Given], characters_max: int) -> str:
             found.append(text[:characters_max])
             characters_max -= len(text)
     return "".join(found)
+
+
+def no_conversation(what: str) -> UpstreamFailed:
+    """Return the failure of a target that can only hold conversations: another may be able to."""
+    message = f"{what} is no conversation, and the vendor of this model is asked for nothing else."
+    return UpstreamFailed(ApiError("unsupported_parameter", message, param="model"), blame=CALLER, detail=message)

@@ -1,0 +1,84 @@
+"""A request to rank documents by a query, as Cohere's and Jina's clients write it: what we act on, checked. Knows no vendor."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Annotated, Any
+
+import msgspec
+from msgspec import Meta, Raw
+
+from aisa.errors import ApiError
+from aisa.names import MODEL_NAME_CHARACTERS_MAX
+from aisa.wire.chat import FIELDS_DECODER, ChatRequest, explain
+from aisa.wire.content import Content
+from aisa.wire.generated import text_bytes
+from aisa.wire.members import Shape
+from aisa.wire.strict_json import parse_object
+from aisa.wire.texts import beginning_of, check_name, no_conversation
+from aisa.wire.trees import is_tree
+from aisa.wire.wish import Wish
+
+TASK = "rerank/"
+SHAPE = Shape("model query top_n return_documents max_tokens_per_doc priority", documents=Shape("text"))
+DOCUMENT = {"anyOf": [{"type": "string"}, {"type": "object", "properties": {"text": {"type": "string"}}, "required": ["text"]}]}
+
+
+class KnownRerank(msgspec.Struct):
+    """The fields that we act on."""
+
+    model: Annotated[str, Meta(extra_json_schema={"minLength": 1, "maxLength": MODEL_NAME_CHARACTERS_MAX})]
+    query: str
+    documents: Annotated[list[Annotated[Any, Meta(extra_json_schema=DOCUMENT)]], Meta(min_length=1)]
+    top_n: Annotated[int, Meta(ge=1)] | None = None
+    return_documents: bool | None = None
+
+
+class RerankRequest:
+    """A valid request; implements `wire.door.Request`. `texts` are those of the documents."""
+
+    task, stream, choices, max_tokens, bounds_reasoning, bound_name, chat = TASK, False, 0, None, False, "documents", None
+
+    def __init__(self, body: bytes) -> None:
+        """Raises ApiError json_parse_error, missing_parameter, invalid_parameter_type, invalid_request."""
+        tree = parse_object(body)
+        SHAPE.check(tree)
+        try:
+            self.known = msgspec.convert(tree, KnownRerank)
+        except msgspec.ValidationError as error:
+            raise explain(str(error)) from None
+        check_name(self.known.model)
+        self.texts = [text_of(document, place) for place, document in enumerate(self.known.documents)]
+        self.fields: dict[str, Raw] = FIELDS_DECODER.decode(body)
+        self.body_bytes = len(body)
+        self.model = self.known.model
+
+    def content(self) -> Content:
+        """Return what there is to read: each document by itself, with the query."""
+        count = len(self.texts)
+        return Content(sum(map(text_bytes, self.texts)) + count * text_bytes(self.known.query), windows=count)
+
+    def beginning(self, characters_max: int) -> str:
+        """Return the beginning of query and documents."""
+        return beginning_of([self.known.query, *self.texts], characters_max)
+
+    def wishes(self) -> Iterator[Wish]:
+        """Yield nothing: a model's entry limits what is written."""
+        return iter(())
+
+    def tier(self) -> tuple[str, str]:
+        """Return the usual one."""
+        return "", ""
+
+    def as_chat(self) -> ChatRequest:
+        """Raises UpstreamFailed: it is no conversation."""
+        raise no_conversation("A ranking")
+
+
+def text_of(document: object, place: int) -> str:
+    """Return the text of a document: it is one, or has it as `text`. Raises ApiError invalid_parameter_type."""
+    text = document.get("text") if is_tree(document) else document
+    if not isinstance(text, str):
+        where = f"documents[{place}]"
+        raise ApiError("invalid_parameter_type", f"Invalid type for '{where}': send a text, or an object with `text`.", param=where)
+    return text

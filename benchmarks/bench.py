@@ -29,13 +29,14 @@ from benchmarks.machine import Bystanders, describe, raise_descriptor_limit, sou
 from benchmarks.path import path
 from benchmarks.plan import QUICK, Plan
 from benchmarks.report import Table, as_markdown, as_text, as_values, put_between_markers
+from benchmarks.routes import routes
 from benchmarks.subjects import THIS, Running, Subject, aisa, bare, fake_vendor, naive, nginx, nginx_program, started
 
 PAGE = Path(__file__).resolve().parent.parent / "docs" / "performance.md"
 SUBJECTS = ("nginx", "bare", "aisa", "naive")
 FRESH = ("memory", "start")
-MEASURES = ("calls", "short", "paced", "burst", "path", "ledger", "latency", "crowd", *FRESH)
-ALONE = ("path", "ledger")  # these need no subject to run
+MEASURES = ("calls", "short", "paced", "burst", "path", "ledger", "routes", "latency", "crowd", *FRESH)
+ALONE = ("path", "ledger", "routes")  # these need no subject to run
 
 
 def say(text: str) -> None:
@@ -132,6 +133,8 @@ def measured(only: Sequence[str], subjects: Sequence[Subject], vendor: tuple[int
             yield path(plan)
         if "ledger" in only:
             yield bookkeeping(plan)
+        if "routes" in only:
+            yield routes(plan)
         if "crowd" in only:
             yield crowds.crowd(running, port, pid, plan=plan)
         if "latency" in only:

@@ -28,6 +28,7 @@ ADDED_P99_MS_BUDGET = 2.0
 IDLE_MIB_BUDGET = 90.0
 STREAM_KIB_BUDGET = 25.0
 START_SECONDS_BUDGET = 1.0
+ROUTE_BUDGET_US = 20.0  # of a cold plan, beyond that of targets in order
 
 SILENT_MODEL = "bench-silent"
 BURST_MODEL = f"bench-{BURST_CHUNKS}x0"

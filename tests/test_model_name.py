@@ -101,10 +101,10 @@ def test_a_vendors_name_that_is_no_path_is_shown(name: str) -> None:
 def test_the_configuration_decides_which_name_is_shown(name: str, to: str, setting: Any, public: str) -> None:
     """[contract 1] The public one where it is another than the vendor's; a setting for either."""
     routes = Routes(Config(vendors=VENDORS, models={name: Model(to=(to,), name_in_answers=setting)}))
-    assert routes.find(name).steps[0][0][0].target.public == public
+    assert routes.find(name).offers[0].target.public == public
 
 
 def test_a_name_that_the_caller_chose_is_shown_as_the_vendor_says_it() -> None:
     """[contract 1] `vendor/model` is nobody's own name."""
-    assert Routes(Config(vendors=VENDORS)).find("a/m").steps[0][0][0].target.public == ""
+    assert Routes(Config(vendors=VENDORS)).find("a/m").offers[0].target.public == ""
     assert HEAD["model"] == "some-model"

@@ -12,8 +12,8 @@ from aisa.config.schema import Prices, Stream
 from aisa.errors import ApiError
 from aisa.keys.rules import Key
 from aisa.ledger.wallets import Wallet
+from aisa.offer import Plan
 from aisa.permit import EXTEND_SECONDS_MAX
-from aisa.routing import Plan
 from aisa.testing.clock import run_virtual
 from aisa.usage import Usage
 from aisa.wire.door import Request

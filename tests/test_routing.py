@@ -374,7 +374,7 @@ def test_how_much_fits_a_target_is_known_from_its_own_line_else_the_models_else_
 
     def windows(model: Model, known: PriceList | None) -> list[int | None]:
         routes = Routes(Config(vendors=VENDORS, models={"fast": model}), lambda *_: known)
-        offers = [offer for step in routes.find("fast").steps for offer, _ in step]
+        offers = routes.find("fast").offers
         return [offer.target.context_window for offer in offers]
 
     assert windows(Model(to=to, context_window=2_000), listed) == [1_000, 2_000]

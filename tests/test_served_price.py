@@ -20,7 +20,8 @@ from aisa.ledger.recovery import recover
 from aisa.ledger.row import CallRow
 from aisa.ledger.wallets import Cap, Wallet
 from aisa.names import MODEL_NAME_CHARACTERS_MAX
-from aisa.routing import Offer, Routes
+from aisa.offer import Offer
+from aisa.routing import Routes
 from aisa.testing.clock import run_virtual
 from aisa.wire.chat import parse_chat
 from aisa.wire.chat_door import CHAT_DOOR

@@ -38,9 +38,10 @@ from aisa.names import (
     stored,
 )
 from aisa.observe.log import LINE_CHARACTERS_MAX, json_line, text_line
+from aisa.offer import Offer
 from aisa.pricing import FEE_MAX, FEES, KINDS, PRICE_MAX, RARER, RARER_PRICES_MAX, TIERS_MAX, Tier, UnitPrices
 from aisa.providers.shape import Target
-from aisa.routing import Offer, Routes
+from aisa.routing import Routes
 from aisa.testing.client import MemoryClient
 from aisa.testing.clock import run_virtual
 from aisa.testing.upstream import Script, ScriptedUpstream

@@ -38,12 +38,12 @@ from aisa.ledger.live_ledger import LiveLedger
 from aisa.ledger.recovery import recover
 from aisa.ledger.row import CallRow
 from aisa.ledger.wallets import Wallet
+from aisa.offer import Plan as RoutePlan
 from aisa.prices.rules import seconds_of
 from aisa.providers import openai
 from aisa.providers.port import Answer, UpstreamRequest
 from aisa.providers.shape import Decoder
 from aisa.relay import relay
-from aisa.routing import Plan as RoutePlan
 from aisa.routing import Routes
 from aisa.testing.client import MemoryClient
 from aisa.testing.clock import JumpingSelector, VirtualLoop

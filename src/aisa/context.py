@@ -23,15 +23,17 @@ from aisa.ledger.refusal import Refusal, not_kept
 from aisa.ledger.row import NO_OWN_PRICE, OTHER_PRICE
 from aisa.ledger.rules import CLIENT_GONE, CLIENT_STALLED, COMPLETED, CUT, FAILED, Delivered
 from aisa.misreports import Misreports
+from aisa.offer import Offer, Plan
 from aisa.permit import Permit
 from aisa.providers.omissions import Omissions
 from aisa.providers.port import Answer, Upstream
 from aisa.providers.shape import Decoder, Dialect, Target, told
 from aisa.providers.vendor_state import VendorStates
 from aisa.resets import Resets
-from aisa.routing import EMBEDDED, TINY, Plan, Routes
+from aisa.routing import Routes
 from aisa.timeouts import CallTimeouts, KeepAlive, padding_keep_alive, stream_keep_alive
 from aisa.timers import Timers
+from aisa.traffic import Watch
 from aisa.usage import Usage
 from aisa.wire.door import Door, Encoder, Request
 from aisa.wire.port import Client, HeaderList
@@ -93,6 +95,8 @@ class CallContext:
     changed: tuple[str, ...] = ()
     padded = False  # a document's head has left before the document is known
     large: EventShare | None = None  # of a stream that has had a large event
+    served: Offer | None = None  # whose answer has begun to come
+    watch: Watch | None = None  # this try, where others go by it
     _bill: Bill | None = None
 
     def __init__(self, call: Call, client: Client, dependencies: Dependencies, *, request: Request, plan: Plan) -> None:
@@ -166,8 +170,8 @@ class CallContext:
     def headers(self) -> HeaderList:
         """Return the headers of a good answer."""
         headers = [*self.writer().headers, *self.told()]
-        if self.target.vendor == EMBEDDED:
-            headers.append(("x-aisa-served-by", TINY))
+        if self.served is not None:
+            headers += (("x-aisa-served-by", self.served.shown), ("x-aisa-attempts", str(self.life.attempts)))
         if self.dropped:
             headers.append(("x-aisa-dropped-params", ", ".join(self.dropped)))
         if self.changed:
@@ -194,6 +198,8 @@ class CallContext:
         if not settled:
             self.timeouts.stop()
         self.dependencies.live.discard(self)
+        if self.watch is not None:
+            self.watch.end()
         if self.large is not None:
             self.large.release()
         permit, call = self.permit, self.call

@@ -146,8 +146,11 @@ class UpstreamFailed(Exception):
     `overflow_tokens`: the prompt was too long; a window must have more tokens than this to hold it, 0 if nobody said how many. None
     for any other failure.
     `refused`: members that we had added to the request and that the vendor does not take.
+    `of_credential`: what was refused is our key or our credit with the vendor, whichever of its models is asked.
     `detail` is for the log only and may name addresses.
     """
+
+    of_credential = False
 
     def __init__(
         self,
@@ -178,3 +181,9 @@ class UpstreamFailed(Exception):
     def loud(self) -> bool:
         """Whether an operator must act."""
         return self.blame == OPERATOR
+
+
+class CredentialRefused(UpstreamFailed):
+    """A vendor refused our key, or we have no credit left with it."""
+
+    of_credential = True

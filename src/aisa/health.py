@@ -1,4 +1,4 @@
-"""Which targets have failed lately, and so are asked last for a while. Pure: outcomes and the time are told to it, and it asks nobody.
+"""Which targets and credentials have failed lately, and so are asked last for a while. Pure: outcomes and the time are told to it.
 
 It only changes the order in which targets are asked. None is ever left out, so no call fails that would have succeeded without it.
 """
@@ -6,6 +6,7 @@ It only changes the order in which targets are asked. None is ever left out, so 
 from __future__ import annotations
 
 from aisa.errors import CALLER, UpstreamFailed
+from aisa.traffic import Traffic
 
 FAILURES_TO_BENCH = 2  # in a row: one in a hundred calls fails at any vendor, and must not move the others elsewhere
 BENCH_SECONDS_MIN = 5.0  # at first: a vendor that restarts, or one bad moment, is over by then
@@ -28,9 +29,10 @@ class _Record:
 
 
 class Health:
-    """What is known of all targets, by their names as `vendor/model`."""
+    """What is known of all targets, by their names as `vendor/model`, and of credentials, by those of vendors; also how busy they are."""
 
     def __init__(self) -> None:
+        self.traffic = Traffic()
         self._records: dict[str, _Record] = {}  # only of those that have failed: while all is well nothing is looked up
 
     def failed(self, name: str, failure: UpstreamFailed, now: float) -> float | None:
@@ -40,6 +42,7 @@ class Health:
             return None
         if failure.may_repeat or failure.refused:
             return None  # it is asked the same again at once
+        name = subject(name, failure)
         record = self._records.get(name)
         if record is None:
             if len(self._records) >= TARGETS_MAX:
@@ -63,16 +66,19 @@ class Health:
 
     def answered(self, name: str) -> bool:
         """Note that an answer has begun to come. Returns whether the target was asked last until now."""
-        record = self._records.get(name) if self._records else None
-        if record is None or record.benched_until == 0:
+        if not self._records:
             return False
-        record.benched_until = record.probed_until = 0.0
-        return True
+        was_benched = False
+        for record in self._records_of(name):
+            was_benched = was_benched or record.benched_until > 0
+            record.benched_until = record.probed_until = 0.0
+        return was_benched
 
     def completed(self, name: str) -> None:
         """Note that an answer came to its proper end: only this clears what was, as a vendor may always break off in the middle."""
         if self._records:
             self._records.pop(name, None)
+            self._records.pop(credential_of(name), None)
 
     def order(self, names: list[str], now: float) -> list[int]:
         """Return the positions of targets in the order to ask them: as they stand, but those that are benched last.
@@ -82,11 +88,24 @@ class Health:
         if not self._records:
             return list(range(len(names)))
         places = [position for position, name in enumerate(names) if not self._is_benched(name, now)]
-        first = self._records.get(names[places[0]]) if places else None
-        if first is not None and first.benched_until and len(names) > 1:
-            first.probed_until = now + PROBE_SECONDS
+        for record in self._records_of(names[places[0]]) if places and len(names) > 1 else ():
+            if record.benched_until:
+                record.probed_until = now + PROBE_SECONDS
         return places + [position for position in range(len(names)) if position not in places]
 
     def _is_benched(self, name: str, now: float) -> bool:
-        record = self._records.get(name)
-        return record is not None and now < max(record.benched_until, record.probed_until)
+        return any(now < max(record.benched_until, record.probed_until) for record in self._records_of(name))
+
+    def _records_of(self, name: str) -> list[_Record]:
+        """Return what is known of a target, and of the credential that it is asked with."""
+        return [record for each in (name, credential_of(name)) if (record := self._records.get(each)) is not None]
+
+
+def credential_of(name: str) -> str:
+    """Return what the credential is called that a target is asked with: its vendor, which no target is called."""
+    return name.partition("/")[0]
+
+
+def subject(name: str, failure: UpstreamFailed) -> str:
+    """Return whom a failure at a target speaks against: the target, or the credential, with which all of the vendor's models fail."""
+    return credential_of(name) if failure.of_credential else name

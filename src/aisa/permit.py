@@ -13,7 +13,7 @@ from aisa.call import Call
 from aisa.errors import ApiError
 from aisa.keys.rules import Key
 from aisa.ledger.port import Charge, Ledger
-from aisa.routing import Plan
+from aisa.offer import Plan
 from aisa.usage import Usage
 from aisa.wire.door import Request
 

@@ -13,15 +13,17 @@ from aisa.context import CallContext, Dependencies
 from aisa.document import DocumentDelivery
 from aisa.errors import ApiError, UpstreamFailed
 from aisa.facts import TargetHealth, VendorFailed
+from aisa.health import subject
 from aisa.large_events import LARGE_BYTES_MIN
 from aisa.ledger.port import Bill
 from aisa.ledger.rules import CLIENT_GONE, CLIENT_STALLED, COMPLETED, CUT, FAILED, SHUT_DOWN
 from aisa.money import dollars_text
+from aisa.offer import Offer
 from aisa.permit import open_permit
-from aisa.providers.blame import may_do_better, to_tell
 from aisa.providers.port import Answer
 from aisa.providers.shape import Asked, Target
-from aisa.routing import Offer
+from aisa.traffic import Watch
+from aisa.tries import Tries, may_be_charged
 from aisa.wire.door import refuse
 from aisa.wire.port import CLIENT_LEFT, CLIENT_STALLS, SERVER_CLOSES, VENDOR_SILENT, Client
 
@@ -37,7 +39,9 @@ async def relay(call: Call, client: Client, dependencies: Dependencies) -> None:
     request = await dependencies.read(call.door, call.body)  # 2 what
     call.asked = request.model
     now = dependencies.timers.loop.time()
-    plan = dependencies.routes.plan(request, key, dependencies.chance, health=dependencies.health, now=now)  # 3 where
+    plan = dependencies.routes.plan(  # 3 where
+        request, key, dependencies.chance, health=dependencies.health, now=now, unix_seconds=call.created
+    )
     context = CallContext(call, client, dependencies, request=request, plan=plan)
     try:
         # 4 may they
@@ -70,48 +74,49 @@ async def relay(call: Call, client: Client, dependencies: Dependencies) -> None:
 async def first_piece(context: CallContext) -> Piece | None:
     """Ask the targets in order and return the first piece of the first that answers; None if it is done at once, as a document is.
 
-    Raises UpstreamFailed of the one that the caller is to be told of: `blame.to_tell`.
+    Raises UpstreamFailed of the one that the caller is to be told of.
     """
-    offers = list(context.plan.offers)
-    told: UpstreamFailed | None = None
-    may_repeat = True
+    offer, tries = context.plan.offers[0], None
     without: tuple[str, ...] = ()
     while True:
-        offer = offers.pop(0)
         target = context.with_state(context.dependencies.omissions.applied(offer.target, without))
         try:
-            await ask(context, offer, target)
+            await ask(context, offer, target, more=len(context.plan.offers) > 1 if tries is None else tries.more)
             piece = await next_piece(context)
         except (UpstreamFailed, asyncio.CancelledError) as ending:
             failure = given_up(context, ending)
             report_failure(context, target, failure)
+            tries = tries or Tries(
+                context.plan, context.request.body_bytes, context.dependencies.chance, began=context.life.asked_at or 0.0
+            )
+            offer, wait_seconds = tries.after(offer, failure, context.timeouts.now())
             without = failure.refused
-            if without:
-                offers.insert(0, offer)
-            else:
-                told = to_tell(told, failure)
-                offers = [other for other in offers if may_do_better(failure, other.target, context.request.body_bytes)]
-                if failure.may_repeat and may_repeat:
-                    may_repeat = False
-                    offers.insert(0, offer)
-            if not offers:
-                raise told or failure from None
             context.life.step(FAIL)
+            if wait_seconds:
+                await context.timeouts.wait_for_store(asyncio.sleep(wait_seconds))
         else:
             context.dependencies.omissions.learn(target, without)
+            context.served = offer
+            context.timeouts.relax()
+            if context.watch is not None:
+                context.watch.answered(context.timeouts.now())
             if context.dependencies.health.answered(offer.name):
                 context.dependencies.report(TargetHealth(offer.name))
             return piece
 
 
-async def ask(context: CallContext, offer: Offer, target: Target) -> None:
+async def ask(context: CallContext, offer: Offer, target: Target, *, more: bool) -> None:
     """Ask the target of an offer, as it is to be asked now, and return when its answer begins. Raises UpstreamFailed.
 
-    It fails too if what was asked cannot be written in its dialect: the next target's may have words for it.
+    It fails too if what was asked cannot be written in its dialect: the next target's may have words for it. If there are `more`, a model's
+    setting may give it less time.
     """
     dialect = context.dependencies.dialects[context.request.task + target.dialect]
     context.target, context.encoder, context.answer = target, None, None
-    context.life.ask(offer.name, context.timeouts.ask())
+    now = context.timeouts.ask(context.plan.entry.patience_seconds if more and context.request.stream else None)
+    context.life.ask(offer.name, now)
+    if context.plan.watched:
+        context.watch = Watch(context.dependencies.health.traffic, offer.name, now, stream=context.request.stream)
     context.charge.serve(offer, context.life.attempts)  # from here on the call costs what it does there
     request = dialect.to_upstream(context.request, target)
     context.dropped, context.changed = request.dropped, request.changed
@@ -129,14 +134,21 @@ async def ask(context: CallContext, offer: Offer, target: Target) -> None:
 
 def given_up(context: CallContext, ending: UpstreamFailed | asyncio.CancelledError) -> UpstreamFailed:
     """Leave nothing open of an attempt, and return how its vendor failed. Raises what was no failure of the vendor's."""
-    if context.answer is not None:
-        context.answer.close()
+    failure = ending
+    if isinstance(ending, asyncio.CancelledError) and context.timeouts.forgive(ending):
+        failure = UpstreamFailed(too_silent(context.target.vendor))
+    answer = context.answer
+    if answer is not None:
+        answer.close()
+    if isinstance(failure, UpstreamFailed) and may_be_charged(failure, None if answer is None else answer.status):
+        context.charge.waste(context.used)
     context.decoder = None
-    if isinstance(ending, UpstreamFailed):
-        return ending
-    if context.timeouts.forgive(ending):
-        return UpstreamFailed(too_silent(context.target.vendor))
-    raise ending
+    if context.watch is not None:
+        context.watch.failed(failure, context.timeouts.now())
+        context.watch = None
+    if isinstance(failure, UpstreamFailed):
+        return failure
+    raise failure
 
 
 async def read_some(answer: Answer) -> bytes:
@@ -221,7 +233,7 @@ def tell(context: CallContext, error: ApiError) -> None:
         client.write(context.writer().failure(error, call.id))
         client.end()
     else:
-        refuse(client, error, call.id, headers=context.told(), door=call.door)
+        refuse(client, error, call.id, headers=[*context.told(), ("x-aisa-attempts", str(context.life.attempts))], door=call.door)
 
 
 def explain(context: CallContext, ending: BaseException) -> ApiError | None:
@@ -265,4 +277,4 @@ def report_failure(context: CallContext, target: Target, failure: UpstreamFailed
     )
     seconds = context.dependencies.health.failed(context.life.target, failure, context.timeouts.now())
     if seconds is not None:
-        context.dependencies.report(TargetHealth(context.life.target, seconds))
+        context.dependencies.report(TargetHealth(subject(context.life.target, failure), seconds))

@@ -2,30 +2,36 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Sequence
 from contextlib import suppress
 from functools import cached_property, lru_cache, partial
+from math import inf
 
 import msgspec
 
 from aisa.clock import Chance
+from aisa.config.route import LATENCY, LOAD, NO_ROUTE, PROMPT
 from aisa.config.schema import Config, Model
 from aisa.config.schema import Target as TargetSetting
 from aisa.errors import ApiError
+from aisa.fitness import fitting, may_be_too_long
 from aisa.health import Health
 from aisa.keys.rules import Key
 from aisa.known_models import NOTHING_KNOWN, Known, KnownModels, ambiguous, nearest, unknown_model
 from aisa.model_limits import check_limits, has_limits
-from aisa.money import Nanos
 from aisa.names import MODEL_NAME_CHARACTERS_MAX
+from aisa.offer import ANSWER, Entry, Listed, Offer, Plan
 from aisa.prices.lacking import NOTHING_LACKING, always_lacking, lacking, unpriced, unpriced_kind, unpriced_tier
-from aisa.prices.rules import BEGINNING, CATALOGUE, LookUp, Price, PriceList, Term, configured, is_local, times, unlisted
+from aisa.prices.rules import BEGINNING, LookUp, Price, PriceList, Term, configured, is_local, times, unlisted
 from aisa.pricing import unit_prices
 from aisa.providers.counting import Counting
 from aisa.providers.shape import Target
+from aisa.ranking import Scene, ranked
+from aisa.traffic import Traffic
 from aisa.vendor_targets import vendor_target
 from aisa.wire.door import Request
 from aisa.wire.kinds_asked import kinds_asked
+from aisa.wire.model_name import shown_name
 
 EMBEDDED = "embedded"
 TINY = "embedded/tiny"
@@ -35,94 +41,6 @@ ALLOWED_SHOWN_MAX = 20  # names of an allow-list in an error
 OFFERED_MAX = 2_000  # models of a vendor that are listed; the longest list has some 700
 NAMES_KEPT_MAX = 1_000  # outside the configuration, with their prices; real ones are fewer, and made-up ones push each other out
 FREE = PriceList((Term(Price(unit_prices({}), "the embedded model is free")),))
-
-
-ANSWER, ASKED = "answer", "asked"  # whose price the catalogue's is: the model that answered, or the one that was asked
-
-#: Takes the name of a model that answered; returns what the catalogue lists for the model asked and for that one, None if it has not both.
-Listed = Callable[[str], tuple[PriceList, PriceList] | None]
-
-
-class Offer(msgspec.Struct, frozen=True):
-    """A target and what its tokens cost the caller there. `name` is `vendor/model`, `tier` the service tier that is asked for, if another.
-
-    Without a price list it is never asked if `needs_price`, else it is asked free of charge. `alias` is the name, `vendor/model`, under
-    which the operator says that the catalogue has its price. The same holds for a tier's price. `price_by` says whose price the catalogue's
-    is where another model answers: then `listed` has both; None where the catalogue has no price at all. `lacking` are kinds of cost that
-    a request may show and that have no price of their own; for want of `flaw` there is no price list, as every call makes that kind.
-    """
-
-    target: Target
-    name: str
-    price_list: PriceList | None = None
-    needs_price: bool = False
-    alias: str = ""
-    tier: str = ""
-    price_by: str = ANSWER
-    listed: Listed | None = None
-    lacking: frozenset[str] = frozenset()
-    flaw: str = ""
-
-    def price_at(self, unix_seconds: float, tier: str | None = None) -> Price | None:
-        """Return its price at a moment in a service tier, if none is named in that which is asked for; None if it has none."""
-        return None if self.price_list is None else self.price_list.at(unix_seconds, self.tier if tier is None else tier)
-
-    def answered_price(self, answered: str, unix_seconds: float) -> tuple[Price | None, Price | None]:
-        """Return the price of a call that was answered by a model, empty for the one asked, and the catalogue's price of that model.
-
-        The second is None unless the catalogue has it and it is another than that of the model asked. Prices that the operator has set, and
-        those of a name that he has set, hold whoever answers.
-        """
-        price = self.price_at(unix_seconds)
-        known = self.listed is not None and 0 < len(answered) <= MODEL_NAME_CHARACTERS_MAX and answered != self.target.model
-        lists = self.listed(answered) if known and self.listed is not None else None
-        if lists is None:
-            return price, None
-        asked, other = (each.at(unix_seconds, self.tier) for each in lists)
-        if asked.prices == other.prices:
-            return price, None
-        follows = self.price_by == ANSWER and not self.alias and price is not None and price.source.startswith(CATALOGUE)
-        return other if follows else price, other
-
-    def lacks(self, tier: str) -> bool:
-        """Say whether it is not to be asked for a service tier, because that needs a price and has none."""
-        return self.needs_price and self.price_list is not None and not self.price_list.has(tier)
-
-
-class Entry(msgspec.Struct, frozen=True):
-    """One public model name. `steps` are tried in order; the weighted offers within a step in an order drawn by chance.
-
-    `unpriced` are those of them that are never asked, as they need a price and have none. `limited` says that its settings have limits;
-    `lacking` are the kinds of cost that one of the others must not be asked for.
-    """
-
-    name: str
-    steps: tuple[tuple[tuple[Offer, int], ...], ...]
-    settings: Model
-    unpriced: tuple[Offer, ...] = ()
-    limited: bool = True
-    lacking: frozenset[str] = frozenset()
-
-    @property
-    def offers(self) -> tuple[Offer, ...]:
-        """Every offer, in the order of the configuration."""
-        return tuple([offer for step in self.steps for offer, _ in step])
-
-    def dearest(self, unix_seconds: float) -> Offer:
-        """Return the offer whose output, then input, costs most at a moment; the first if none has a price."""
-
-        def rates(offer: Offer) -> tuple[Nanos, Nanos]:
-            price = offer.price_at(unix_seconds)
-            return (-1, -1) if price is None else (price.prices.output, price.prices.input)
-
-        return max(self.offers, key=rates)
-
-
-class Plan(msgspec.Struct, frozen=True):
-    """What a call will do: which entry it is billed as and which offers it tries, in order."""
-
-    entry: Entry
-    offers: tuple[Offer, ...]
 
 
 class Routes:
@@ -154,7 +72,9 @@ class Routes:
         if EMBEDDED in self._targets and not self._fenced:
             self._entries.setdefault(TINY, self._entry(TINY, Model(to=(TINY,), context_window=TINY_CONTEXT_TOKENS)))
         #: Of each configured name with one target, the plan of every call that asks for no other service tier: it depends on nothing else.
-        self._fixed = {name: Plan(entry, entry.offers) for name, entry in self._entries.items() if len(entry.offers) == 1}
+        self._fixed = {
+            name: Plan(entry, entry.offers) for name, entry in self._entries.items() if len(entry.offers) == 1 and not entry.choosy
+        }
         self._folded = {name.casefold(): name for name in self._entries}
         self._vendors_folded = {name.casefold(): name for name in self._targets}
         vendors = list(config.vendors)
@@ -217,8 +137,10 @@ class Routes:
                         found[name] = entry
         return tuple(found.values())
 
-    def plan(self, request: Request, key: Key, chance: Chance, *, health: Health | None = None, now: float = 0.0) -> Plan:
-        """Return what a call will do. `health` may move targets back at a time, in the event loop's seconds.
+    def plan(
+        self, request: Request, key: Key, chance: Chance, *, health: Health | None = None, now: float = 0.0, unix_seconds: float = 0.0
+    ) -> Plan:
+        """Return what a call will do. `health` may order targets at a time, `now` in the event loop's seconds; prices are of a UNIX second.
 
         Raises ApiError: unknown_model, also for one without a price; model_not_allowed, max_tokens_exceeded, unsupported_parameter, in
         this order.
@@ -236,21 +158,16 @@ class Routes:
         kinds = [] if chat is None else kinds_asked(chat, entry.lacking)
         if fixed is not None and not tier and not kinds:
             return fixed
-        offers = [offer for step in entry.steps for offer in by_weight(step, chance)]
-        if entry.unpriced:
-            offers = [offer for offer in offers if offer not in entry.unpriced]
-        if kinds:
-            offers = [offer for offer in offers if not any(kind in offer.lacking for kind, _ in kinds)]
-            if not offers:
-                kind, member = kinds[0]
-                raise unpriced_kind(entry.name, entry.offers[0].target.vendor, kind=kind, member=member)
-        if tier:
-            offers = [msgspec.structs.replace(offer, tier=tier) for offer in offers if not offer.lacks(tier)]
-            if not offers:
-                raise unpriced_tier(entry.name, [offer.price_list for offer in entry.offers], tier=tier, member=member)
-        if health is not None and len(offers) > 1:
-            offers = [offers[position] for position in health.order([offer.name for offer in offers], now)]
-        return Plan(entry, tuple(offers))
+        offers = priced(entry, kinds, (tier, member)) if entry.unpriced or kinds or tier else list(entry.offers)
+        if entry.choosy or may_be_too_long(entry, request):
+            offers = fitting(entry, offers, request)
+        if len(offers) > 1:
+            if entry.ranked:
+                traffic = Traffic() if health is None else health.traffic
+                offers = ranked(entry, offers, request, scene=Scene(traffic, chance, now, unix_seconds))
+            if health is not None:
+                offers = [offers[position] for position in health.order([offer.name for offer in offers], now)]
+        return Plan(entry, tuple(offers), entry.watched)
 
     def allow(self, key: Key, entry: Entry) -> None:
         """Raise ApiError model_not_allowed unless the key may use the model."""
@@ -274,8 +191,8 @@ class Routes:
         return leads_there and bare.casefold() in allowed and bare.casefold() not in self._folded
 
     def _entry(self, name: str, model: Model, *, named_by_caller: bool = False, counted: bool = True) -> Entry:
-        steps: list[list[tuple[Offer, int]]] = []
-        weighted_before = False
+        offers: list[Offer] = []
+        grouped_before = False
         for item in model.to:
             weighted = isinstance(item, TargetSetting)
             setting = item if isinstance(item, TargetSetting) else TargetSetting(target=item)
@@ -295,16 +212,27 @@ class Routes:
             needs, priced_by = self._needs_price(target), self._price_by(model, vendor)
             flaw = always_lacking(upstream_model, price_list) if needs else ""
             price_list, lacks = (None, NOTHING_LACKING) if flaw else (price_list, lacking(price_list) if needs else NOTHING_LACKING)
-            listing = self._listing(target, alias)
-            offer = Offer(target, setting.target, price_list, needs, alias, price_by=priced_by, listed=listing, lacking=lacks, flaw=flaw)
-            if weighted and weighted_before:
-                steps[-1].append((offer, setting.weight))
-            else:
-                steps.append([(offer, setting.weight)])
-            weighted_before = weighted
-        missing = [offer for step in steps for offer, _ in step if offer.needs_price and offer.price_list is None]
-        lacks = frozenset([kind for step in steps for offer, _ in step for kind in offer.lacking])
-        return Entry(name, tuple(map(tuple, steps)), model, tuple(missing), has_limits(model), lacks)
+            grouped = weighted or (model.route is not None and model.route.groups)
+            step = offers[-1].step + (not (grouped and grouped_before)) if offers else 0
+            grouped_before = grouped
+            offers.append(
+                Offer(
+                    target,
+                    setting.target,
+                    price_list,
+                    needs_price=needs,
+                    alias=alias,
+                    price_by=priced_by,
+                    listed=self._listing(target, alias),
+                    lacking=lacks,
+                    flaw=flaw,
+                    step=step,
+                    weight=setting.weight,
+                    takes=None if setting.takes is None else frozenset(setting.takes),
+                    shown=TINY if vendor == EMBEDDED else vendor if shown_name(upstream_model, "") == "" else setting.target,
+                )
+            )
+        return entry_of(name, model, offers)
 
     def _outside(self, name: str, vendor: str, model: str) -> Entry:
         """Return the entry of a name that the configuration does not have. Callers choose it, so it is kept only if it could be real."""
@@ -376,17 +304,41 @@ class Routes:
         return not (is_local(vendor.base_url) if vendor.allow_unpriced is None else vendor.allow_unpriced)
 
 
-def by_weight(step: tuple[tuple[Offer, int], ...], chance: Chance) -> list[Offer]:
-    """Return the offers of a step in an order drawn by weight; weight 0 comes last, as a stand-by."""
-    if len(step) == 1:
-        return [step[0][0]]
-    left = list(step)
-    order: list[Offer] = []
-    while left:
-        weights = [weight for _, weight in left]
-        chosen = chance.choices(range(len(left)), weights)[0] if any(weights) else 0
-        order.append(left.pop(chosen)[0])
-    return order
+def entry_of(name: str, model: Model, offers: list[Offer]) -> Entry:
+    """Return the entry of a name with these offers."""
+    route = model.route or NO_ROUTE
+    windows = {offer.target.context_window for offer in offers}
+    return Entry(
+        name,
+        tuple(offers),
+        model,
+        unpriced=tuple([offer for offer in offers if offer.needs_price and offer.price_list is None]),
+        limited=has_limits(model),
+        lacking=frozenset([kind for offer in offers for kind in offer.lacking]),
+        ranked=offers[-1].step < len(offers) - 1 or route.affinity == PROMPT,
+        watched=route.by in (LOAD, LATENCY) and len(offers) > 1,
+        choosy=any(offer.takes is not None for offer in offers),
+        smallest_window=min([window for window in windows if window is not None], default=inf) if len(windows) > 1 else inf,
+        patience_seconds=route.first_token_seconds,
+    )
+
+
+def priced(entry: Entry, kinds: Sequence[tuple[str, str]], tier: tuple[str, str]) -> list[Offer]:
+    """Return the offers of an entry that have the prices which a request needs, as what it asks for costs there.
+
+    `kinds` of cost and the service `tier` are given with the member of the request that asks for them. Raises ApiError if there is none.
+    """
+    offers = [offer for offer in entry.offers if offer not in entry.unpriced]
+    if kinds:
+        offers = [offer for offer in offers if not any(kind in offer.lacking for kind, _ in kinds)]
+        if not offers:
+            kind, member = kinds[0]
+            raise unpriced_kind(entry.name, entry.offers[0].target.vendor, kind=kind, member=member)
+    if tier[0]:
+        offers = [msgspec.structs.replace(offer, tier=tier[0]) for offer in offers if not offer.lacks(tier[0])]
+        if not offers:
+            raise unpriced_tier(entry.name, [offer.price_list for offer in entry.offers], tier=tier[0], member=tier[1])
+    return offers
 
 
 def visible(routes: Routes, key: Key) -> list[Entry]:

@@ -56,6 +56,7 @@ class CallTimeouts:
         self._client = client
         self._settings = settings
         self._silence_seconds = silence_seconds
+        self._patience_seconds = silence_seconds  # of the vendor that is being asked: less while another could be
         self._keep_alive = keep_alive
         self._blocked_since: float | None = None
         self._time = timers.loop.time
@@ -64,12 +65,17 @@ class CallTimeouts:
         if keep_alive is not None:
             self._plan()
 
-    def ask(self) -> float:
-        """A vendor is being asked: its clock starts anew. Returns the time."""
+    def ask(self, patience_seconds: float | None = None) -> float:
+        """A vendor is being asked: its clock starts anew. Returns the time. Until `relax` it has less time, if that is given."""
         self._last_token = self._time()
+        self._patience_seconds = self._silence_seconds if patience_seconds is None else min(patience_seconds, self._silence_seconds)
         self.finishing, self._finish_by, self._apart_since = 0, NEVER, None
         self._plan()
         return self._last_token
+
+    def relax(self) -> None:
+        """The vendor has begun to answer: from here on it has the usual time. It is looked at too soon once."""
+        self._patience_seconds = self._silence_seconds
 
     def sent(self, tokens: int) -> float:
         """Something went to the client, with this many tokens. Returns the time."""
@@ -136,7 +142,7 @@ class CallTimeouts:
         self._timer.set_at(now + RAISED_SECONDS, self._look)  # unless looking, which is to plan anew, raises
         if self._blocked_since is not None:
             reason = CLIENT_STALLS if now >= self._blocked_since + self._settings.client_stall_seconds else None
-        elif self._apart_since is None and now >= min(self._last_token + self._silence_seconds, self._finish_by):
+        elif self._apart_since is None and now >= min(self._last_token + self._patience_seconds, self._finish_by):
             reason = VENDOR_SILENT
         else:
             reason = None
@@ -153,7 +159,7 @@ class CallTimeouts:
         if self._blocked_since is not None:
             due = self._blocked_since + self._settings.client_stall_seconds
         else:
-            due = NEVER if self._apart_since is not None else min(self._last_token + self._silence_seconds, self._finish_by)
+            due = NEVER if self._apart_since is not None else min(self._last_token + self._patience_seconds, self._finish_by)
             keep_alive = self._keep_alive
             if keep_alive is not None:
                 started = self._client.started

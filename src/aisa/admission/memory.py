@@ -18,8 +18,8 @@ from aisa.clock import WallClock
 from aisa.config.limits import Limits
 from aisa.facts import Fact, ServerNotice
 from aisa.keys.rules import Key
+from aisa.offer import Plan
 from aisa.resets import Resets
-from aisa.routing import Plan
 from aisa.usage import Usage
 from aisa.wire.door import Request
 from aisa.wire.port import HeaderList

@@ -7,7 +7,7 @@ from typing import Protocol
 
 from aisa.call import Call
 from aisa.keys.rules import Key
-from aisa.routing import Plan
+from aisa.offer import Plan
 from aisa.usage import Usage
 from aisa.wire.door import Request
 from aisa.wire.port import HeaderList

@@ -188,6 +188,7 @@ def facts_table(row: CallRow) -> str:
         ["served by", f"{row.target or 'nobody'}, {row.attempts} attempt{'' if row.attempts == 1 else 's'}"],
         ["vendor may charge", vendor],
         *([] if row.reported_cost is None else [["vendor says", f"{dollars_text(row.reported_cost)} US dollars"]]),
+        *([] if row.operator_cost is None else [["failed tries", f"{dollars_text(row.operator_cost)} US dollars at most, not billed"]]),
         ["began", iso(row.began_ms // 1000)],
         ["timings", f"vendor asked at {asked}, first token at {first}, end at {milliseconds(row.total_ms)}"],
         ["the client's id", row.client_request_id or "none"],

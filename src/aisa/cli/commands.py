@@ -16,6 +16,7 @@ from aisa.cli.ledger import ledger
 from aisa.cli.models import models
 from aisa.cli.prices import prices
 from aisa.cli.reloading import reload
+from aisa.cli.route import route
 from aisa.cli.serving import serve
 from aisa.cli.usage import usage
 from aisa.cli.vendors import vendors
@@ -53,6 +54,7 @@ aisa.add_command(config)
 aisa.add_command(models)
 aisa.add_command(vendors)
 aisa.add_command(prices)
+aisa.add_command(route)
 aisa.add_command(wallet)
 aisa.add_command(ledger)
 aisa.add_command(usage)

@@ -9,10 +9,11 @@ import msgspec
 from aisa.config.checks import BUILT_IN
 from aisa.config.problem import ConfigErrors, Problem
 from aisa.config.schema import Config
+from aisa.offer import Offer
 from aisa.prices.lacking import IN_WORDS
 from aisa.prices.rules import LookUp, may_be_listed
 from aisa.pricing import FEES
-from aisa.routing import Offer, Routes
+from aisa.routing import Routes
 
 
 def look_up_for(config: Config) -> LookUp:

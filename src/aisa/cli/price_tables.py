@@ -19,10 +19,11 @@ from aisa.known_models import Known
 from aisa.model_lists import kept_lists
 from aisa.money import Nanos, dollars_text
 from aisa.names import MODEL_NAME_CHARACTERS_MAX
+from aisa.offer import Entry, Offer
 from aisa.prices.lacking import IN_WORDS, lacking
 from aisa.prices.rules import BEGINNING, BUILT_IN_SOURCE, CATALOGUE, WEEKDAYS, Price, PriceList, Term
 from aisa.pricing import FEES, KINDS, UnitPrices, cost_of
-from aisa.routing import Entry, Offer, Routes
+from aisa.routing import Routes
 from aisa.usage import Usage
 
 ROWS = (

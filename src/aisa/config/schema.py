@@ -16,6 +16,7 @@ from msgspec import Meta
 from aisa.config.limits import LIMITS_IN_WORDS, Limits
 from aisa.config.name_words import NAMES_IN_WORDS
 from aisa.config.price_words import PRICE_FIELDS
+from aisa.config.route import ROUTE_IN_WORDS, Route, Shown
 from aisa.config.section import Bytes, Count, Dollars, Factor, Fee, Limit, Port, Seconds, Section
 from aisa.config.server_words import SERVER_IN_WORDS
 from aisa.config.vendor_words import VENDORS_IN_WORDS
@@ -236,6 +237,7 @@ class Target(Section, frozen=True, kw_only=True):
     target: str
     weight: Annotated[int, Meta(ge=0, le=1_000_000)] = 1
     context_window: Annotated[int, Meta(ge=1)] | None = None
+    takes: tuple[Shown, ...] | None = None
     price_as: str | None = None
 
 
@@ -263,6 +265,7 @@ class Model(Section, frozen=True, kw_only=True):
     unsupported: Literal["refuse", "drop", "refuse_values"] = "refuse"
     name_in_answers: Literal["own", "vendor"] | None = None
     documents: Literal["plain", "padded"] = "plain"
+    route: Route | None = None
 
 
 class Config(Section, frozen=True, kw_only=True):
@@ -342,6 +345,8 @@ FIELDS: Mapping[str, str] = MappingProxyType(
         "models.<name>.to[].weight": "The target's share of the calls among those with weights next to it; 0 makes it their stand-by.",
         "models.<name>.to[].context_window": "Input and output tokens that fit this target together, where targets differ; if absent, what "
         "the price catalogue lists. A prompt that is too long for one target is sent only to those whose window is known to hold it.",
+        "models.<name>.to[].takes": "What requests to this target may show besides text: any of `image`, `audio`, `file`, `video`, "
+        "`tools`; if absent, everything. It goes only to those that take what it shows; if none does it is `422 unsupported_parameter`.",
         "models.<name>.to[].price_as": "The name, as `vendor/model`, under which the price catalogue has this target; before the vendor's "
         "`price_as`.",
         **PRICE_FIELDS,
@@ -374,6 +379,7 @@ FIELDS: Mapping[str, str] = MappingProxyType(
         "models.<name>.documents": "How answers that are not streams are sent: `plain`, when they are complete, or `padded`: after 10 s "
         "a head with status 200 and `x-aisa-padded: true`, then a newline every 10 s, so that no proxy on the way takes the silence "
         "for a dead connection. A failure after that is an error object under status 200 (`docs/padded-documents.md`).",
+        **ROUTE_IN_WORDS,
     }
 )
 

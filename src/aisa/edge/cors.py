@@ -12,6 +12,7 @@ EXPOSED = ", ".join(
         "x-request-id",
         "retry-after",
         "x-should-retry",
+        "x-aisa-attempts",
         "x-aisa-served-by",
         "x-aisa-dropped-params",
         "x-aisa-changed-params",

@@ -9,7 +9,8 @@ import msgspec
 
 from aisa.errors import ApiError
 from aisa.keys.rules import Key
-from aisa.routing import Entry, Routes, visible
+from aisa.offer import Entry
+from aisa.routing import Routes, visible
 from aisa.wire.content import input_tokens
 from aisa.wire.gemini import parse_gemini
 from aisa.wire.gemini_names import member

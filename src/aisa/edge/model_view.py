@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import msgspec
 
-from aisa.routing import EMBEDDED, Entry, Offer, Routes
+from aisa.offer import Entry, Offer
+from aisa.routing import EMBEDDED, Routes
 
 
 class TargetShown(msgspec.Struct, frozen=True):

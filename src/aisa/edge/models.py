@@ -9,9 +9,10 @@ import msgspec
 
 from aisa.keys.rules import Key
 from aisa.money import Nanos, dollars_text
+from aisa.offer import Entry
 from aisa.pricing import FEES, KINDS, RARER, UnitPrices
 from aisa.providers.counting import input_of
-from aisa.routing import Entry, Routes, visible
+from aisa.routing import Routes, visible
 from aisa.wire.door import Request
 
 Document = dict[str, object]

@@ -21,13 +21,14 @@ from aisa.ledger.rules import CLIENT_GONE, COMPLETED, CRASHED, FAILED, Delivered
 from aisa.ledger.wallets import Limit
 from aisa.money import TOKENS_PER_PRICE, Nanos
 from aisa.names import kept_name, stored
+from aisa.offer import Offer
 from aisa.prices.lacking import always_searches
 from aisa.prices.rules import CATALOGUE, Price
 from aisa.pricing import NO_BREAKDOWN, UnitPrices, cost_of, kinds_without_price
-from aisa.routing import Offer
 from aisa.storage.failure import StorageFailed
 from aisa.usage import BY_PROGRESS, COUNTED, ESTIMATED, REPORTED, Usage
 
+NANOS_MAX = 2**63 - 1  # that the database takes
 STEP_TOKENS = 256  # of output that a stream's hold grows by: at ten dollars per million tokens a quarter of a cent
 
 
@@ -118,6 +119,15 @@ class Charge:
             self.opening = offered(self.opening, offer, offer.price_at(self.opening.began_ms // 1000))
             slot.reopen(opening_record(self.opening))
         slot.words[slot.at + ATTEMPTS] = attempts
+
+    def waste(self, made: Usage) -> None:
+        """Note what a failed try may cost us: by the vendor's own price list if that is known, else by what it costs the caller there."""
+        opening = self.opening
+        usage = made if made.input_tokens else replace(made, input_tokens=opening.input_tokens)
+        charged = vendor_cost(usage, opening, None)
+        wasted = opening.operator_cost + (cost(usage, opening) if charged is None else charged)
+        self.opening = replace(opening, operator_cost=min(wasted, NANOS_MAX))
+        self._slot.reopen(opening_record(self.opening))
 
     def cover(self, tokens: int) -> None:
         """Make sure that so many output tokens in all can be paid for. Raises ApiError when they cannot."""
@@ -256,7 +266,7 @@ def row_of(opening: Opening, ending: Ending, listed: Price | None = None) -> Cal
     """
     outcome, generated, delivered, told = ending.outcome, ending.generated, ending.delivered, ending.told
     charged = billed(outcome, generated, delivered)
-    return CallRow(  # by position: naming 29 values costs six times as much, more than all the rest of the settlement
+    return CallRow(  # by position: naming 30 values costs six times as much, more than all the rest of the settlement
         opening.id,
         opening.account,
         opening.key_id,
@@ -286,6 +296,7 @@ def row_of(opening: Opening, ending: Ending, listed: Price | None = None) -> Cal
         stored(told.model) or None,
         told.cost,
         marks_of(charged, opening.prices, other_price=listed is not None),
+        opening.operator_cost or None,
     )
 
 

@@ -23,9 +23,9 @@ from aisa.ledger.row import CallRow, Opening
 from aisa.ledger.wallets import Cap, Limit, Wallet
 from aisa.money import Nanos
 from aisa.names import kept_name
+from aisa.offer import Plan
 from aisa.prices.rules import Price
 from aisa.pricing import UnitPrices
-from aisa.routing import Plan
 from aisa.storage.failure import StorageFailed
 from aisa.wire.content import input_tokens
 from aisa.wire.door import Request

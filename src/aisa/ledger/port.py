@@ -13,7 +13,7 @@ from aisa.keys.rules import Key
 from aisa.ledger.row import CallRow
 from aisa.ledger.rules import Delivered
 from aisa.money import Nanos
-from aisa.routing import Offer, Plan
+from aisa.offer import Offer, Plan
 from aisa.usage import Usage
 from aisa.wire.door import Request
 
@@ -83,6 +83,10 @@ class Charge(Protocol):
 
         One of the offers of the plan that the call was opened with, and before anything of its answer is sent.
         """
+        ...
+
+    def waste(self, made: Usage) -> None:
+        """Note that the target which is being asked failed and may charge for the request, and for what it `made`: never the caller's."""
         ...
 
     def note(self, tokens: int) -> None:

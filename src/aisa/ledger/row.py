@@ -19,7 +19,8 @@ class Opening(msgspec.Struct, frozen=True, gc=False):
     """What is known of a call before its vendor is asked. Times are UNIX milliseconds.
 
     `prices` and their source are those of `target`, which is asked next or serves. `prepaid` says that the cost is taken from the
-    account's wallet. A target without a price (`prices` None) costs nothing. `address` is what is kept of the client's.
+    account's wallet. A target without a price (`prices` None) costs nothing. `address` is what is kept of the client's. `operator_cost` is
+    what tries that failed so far may have cost.
     """
 
     id: str
@@ -36,6 +37,7 @@ class Opening(msgspec.Struct, frozen=True, gc=False):
     idempotency: str | None = None
     target: str = ""
     address: str | None = None
+    operator_cost: Nanos = 0
 
 
 class CallRow(msgspec.Struct, frozen=True, gc=False):
@@ -45,6 +47,7 @@ class CallRow(msgspec.Struct, frozen=True, gc=False):
     `cost` is `pricing.cost_of(billed, prices)`; `vendor_cost` what the vendor may charge us for `generated`, None where unknown;
     `reported_cost` what it says itself that it charges. `answered_model` is the model that the answer names, in the vendor's words. `marks`
     are words of MARKS with spaces between, None in most rows; behind the second stand a colon and the kinds, with commas between.
+    `operator_cost` is what tries that failed may have cost us with their vendors, None if none has: never the caller's.
     """
 
     id: str
@@ -76,3 +79,4 @@ class CallRow(msgspec.Struct, frozen=True, gc=False):
     answered_model: str | None = None
     reported_cost: Nanos | None = None
     marks: str | None = None
+    operator_cost: Nanos | None = None

@@ -114,6 +114,7 @@ calls = Table(
     Column("answered_model", Text),
     Column("reported_cost", BigInteger),
     Column("marks", Text),
+    Column("operator_cost", BigInteger),
     Column("billed_input_tokens", BigInteger, nullable=False),
     Column("billed_output_tokens", BigInteger, nullable=False),
     Column("billed_cached_tokens", BigInteger, nullable=False),

@@ -370,6 +370,18 @@ def test_a_bad_key_benches_every_model_of_its_vendor() -> None:
     assert PROBE_SECONDS > 0
 
 
+def test_what_was_asked_before_a_target_was_benched_does_not_clear_it() -> None:
+    """A stream that began a minute ago and ends now says nothing of the limit that was met since; what was asked since does."""
+    health = Health()
+    limit = UpstreamFailed(ApiError("upstream_rate_limit", "x", retry_after=17))
+    assert health.failed("a/x", limit, 10) == 17
+    assert not health.answered("a/x", 9.9)
+    health.completed("a/x", 9.9)
+    assert health.order(["a/x", "b/x"], 26) == [1, 0]
+    assert health.answered("a/x", 12)
+    assert health.order(["a/x", "b/x"], 13) == [0, 1]
+
+
 def test_the_operator_is_told_which_credential_fails() -> None:
     """By the vendor's name: it is not one model that is down."""
 

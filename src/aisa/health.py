@@ -5,6 +5,8 @@ It only changes the order in which targets are asked. None is ever left out, so 
 
 from __future__ import annotations
 
+from math import inf
+
 from aisa.errors import CALLER, UpstreamFailed
 from aisa.traffic import Traffic
 
@@ -19,11 +21,12 @@ TARGETS_MAX = 1_000  # that are remembered, as callers choose names; the one who
 class _Record:
     """The failures of one target since it last completed an answer. Times are the event loop's seconds."""
 
-    __slots__ = ("bench_seconds", "benched_until", "failures", "probed_until")
+    __slots__ = ("bench_seconds", "benched_at", "benched_until", "failures", "probed_until")
 
     def __init__(self) -> None:
         self.failures = 0
         self.bench_seconds = 0.0  # of the last time that it was benched
+        self.benched_at = 0.0
         self.benched_until = 0.0
         self.probed_until = 0.0  # a call is asking it first, to see whether it is back
 
@@ -51,7 +54,7 @@ class Health:
         named = failure.retry_after
         if now < record.benched_until:  # it was asked before that, or because nobody else was left
             if named is not None:
-                record.benched_until = max(record.benched_until, now + min(named, RETRY_AFTER_SECONDS_MAX))
+                record.benched_until, record.benched_at = max(record.benched_until, now + min(named, RETRY_AFTER_SECONDS_MAX)), now
             return None
         record.failures += 1
         record.probed_until = 0.0
@@ -61,24 +64,33 @@ class Health:
             seconds = record.bench_seconds = min(max(2 * record.bench_seconds, BENCH_SECONDS_MIN), BENCH_SECONDS_MAX)
         else:
             return None
-        record.benched_until = now + seconds
+        record.benched_until, record.benched_at = now + seconds, now
         return seconds
 
-    def answered(self, name: str) -> bool:
-        """Note that an answer has begun to come. Returns whether the target was asked last until now."""
+    def answered(self, name: str, asked_at: float = inf) -> bool:
+        """Note that an answer has begun to come, to what was asked at a time. Returns whether the target was asked last until now.
+
+        What was asked before it was benched says nothing of how it is since.
+        """
         if not self._records:
             return False
         was_benched = False
         for record in self._records_of(name):
-            was_benched = was_benched or record.benched_until > 0
-            record.benched_until = record.probed_until = 0.0
+            if record.benched_until and asked_at >= record.benched_at:
+                was_benched = True
+                record.benched_until = record.probed_until = 0.0
         return was_benched
 
-    def completed(self, name: str) -> None:
-        """Note that an answer came to its proper end: only this clears what was, as a vendor may always break off in the middle."""
+    def completed(self, name: str, began: float = inf) -> None:
+        """Note that a call that began at a time came to its proper end, which alone clears what was: vendors may break off in the middle.
+
+        What has benched the target since stays.
+        """
         if self._records:
-            self._records.pop(name, None)
-            self._records.pop(credential_of(name), None)
+            for each in (name, credential_of(name)):
+                record = self._records.get(each)
+                if record is not None and (not record.benched_until or began >= record.benched_at):
+                    del self._records[each]
 
     def order(self, names: list[str], now: float) -> list[int]:
         """Return the positions of targets in the order to ask them: as they stand, but those that are benched last.

@@ -58,7 +58,7 @@ async def relay(call: Call, client: Client, dependencies: Dependencies) -> None:
                 context.large.release()
             piece = await next_piece(context)
         bill = context.settle(COMPLETED)  # 7 settle, before the client can see the end
-        dependencies.health.completed(context.life.target)
+        dependencies.health.completed(context.life.target, now)
         await context.charge.settled()
         await finish(context, bill)  # 8 the end of the stream, or the whole document
     except (ApiError, UpstreamFailed, asyncio.CancelledError) as ending:
@@ -81,7 +81,7 @@ async def first_piece(context: CallContext) -> Piece | None:
     while True:
         target = context.with_state(context.dependencies.omissions.applied(offer.target, without))
         try:
-            await ask(context, offer, target, more=len(context.plan.offers) > 1 if tries is None else tries.more)
+            asked_at = await ask(context, offer, target, more=len(context.plan.offers) > 1 if tries is None else tries.more)
             piece = await next_piece(context)
         except (UpstreamFailed, asyncio.CancelledError) as ending:
             failure = given_up(context, ending)
@@ -100,13 +100,13 @@ async def first_piece(context: CallContext) -> Piece | None:
             context.timeouts.relax()
             if context.watch is not None:
                 context.watch.answered(context.timeouts.now())
-            if context.dependencies.health.answered(offer.name):
+            if context.dependencies.health.answered(offer.name, asked_at):
                 context.dependencies.report(TargetHealth(offer.name))
             return piece
 
 
-async def ask(context: CallContext, offer: Offer, target: Target, *, more: bool) -> None:
-    """Ask the target of an offer, as it is to be asked now, and return when its answer begins. Raises UpstreamFailed.
+async def ask(context: CallContext, offer: Offer, target: Target, *, more: bool) -> float:
+    """Ask the target of an offer, as it is to be asked now, and return when its answer begins: the time of asking. Raises UpstreamFailed.
 
     It fails too if what was asked cannot be written in its dialect: the next target's may have words for it. If there are `more`, a model's
     setting may give it less time.
@@ -130,6 +130,7 @@ async def ask(context: CallContext, offer: Offer, target: Target, *, more: bool)
         raise dialect.read_failure(answer.status, answer.headers, body, target=target, asked=asked)
     call = context.call
     context.decoder = dialect.decoder(context.request, target, call_id=call.id, created=call.created, protocol=call.door.protocol)
+    return now
 
 
 def given_up(context: CallContext, ending: UpstreamFailed | asyncio.CancelledError) -> UpstreamFailed:

@@ -74,6 +74,7 @@ docs: $(VENV)/dev.stamp ## rewrite the pages that are generated from code
 	$(BIN)/python tools/errors_page.py > docs/errors.md
 	$(BIN)/python -m aisa.config.reference > docs/configuration.md
 	$(BIN)/python tools/vendors_page.py > docs/vendors.md
+	$(BIN)/python tools/models_page.py > docs/models.md
 	$(BIN)/python tools/openapi_document.py
 
 compat: $(VENV)/dev.stamp ## run the official clients against a running server

@@ -6,7 +6,7 @@ Pure. What is asked of the vendors, and when, is in `model_lists.py`.
 from __future__ import annotations
 
 import difflib
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from functools import lru_cache
 from types import MappingProxyType
 from typing import NamedTuple
@@ -117,6 +117,12 @@ class KnownModels:
         vendor, _, model = target.partition("/")
         holder = self.holder(model) if vendor in self._spelled else None
         return target if holder is None or holder.target != target else model
+
+
+def folded(names: Mapping[str, Sequence[str]]) -> dict[str, str]:
+    """Return models' names by what they are without regard to case, and by their further names, which come after all names."""
+    further = {alias.casefold(): name for name, aliases in names.items() for alias in aliases}
+    return further | {name.casefold(): name for name in names}
 
 
 def nearest(name: str, names: Iterable[str]) -> list[str]:

@@ -17,7 +17,7 @@ from aisa.errors import ApiError
 from aisa.fitness import fitting, may_be_too_long
 from aisa.health import Health
 from aisa.keys.rules import Key
-from aisa.known_models import NOTHING_KNOWN, Known, KnownModels, ambiguous, nearest, unknown_model
+from aisa.known_models import NOTHING_KNOWN, Known, KnownModels, ambiguous, folded, nearest, unknown_model
 from aisa.model_limits import check_limits, has_limits
 from aisa.names import MODEL_NAME_CHARACTERS_MAX
 from aisa.offer import ANSWER, Entry, Listed, Offer, Plan
@@ -28,7 +28,7 @@ from aisa.providers.counting import Counting
 from aisa.providers.shape import Target
 from aisa.ranking import Scene, ranked
 from aisa.traffic import Traffic
-from aisa.vendor_targets import vendor_target
+from aisa.vendor_targets import bounded_by_facts, settled, vendor_target
 from aisa.wire.door import Request
 from aisa.wire.kinds_asked import kinds_asked
 from aisa.wire.model_name import shown_name
@@ -75,7 +75,7 @@ class Routes:
         self._fixed = {
             name: Plan(entry, entry.offers) for name, entry in self._entries.items() if len(entry.offers) == 1 and not entry.choosy
         }
-        self._folded = {name.casefold(): name for name in self._entries}
+        self._folded = folded({name: entry.settings.aliases for name, entry in self._entries.items()})
         self._vendors_folded = {name.casefold(): name for name in self._targets}
         vendors = list(config.vendors)
         # A bare name with nothing said about models: the one vendor there is, or the embedded model if there is none or if it always may.
@@ -204,8 +204,7 @@ class Routes:
             alias = setting.price_as or self._alias(vendor, upstream_model)
             price_list = self._price_list(name, model, target, alias=alias)
             listed = None if price_list is None else price_list.context_window
-            target = msgspec.structs.replace(target, context_window=setting.context_window or model.context_window or listed)
-            target = msgspec.structs.replace(target, output_tokens_max=model.max_output_tokens, unsupported=model.unsupported)
+            target = settled(target, setting, model, config=self._config, alias=alias, listed=listed)
             if vendor in self._vendors and counted:
                 measure = self._counting.measure(setting.target, self._vendors[vendor], model)
                 target = msgspec.structs.replace(target, measure=measure)
@@ -232,7 +231,7 @@ class Routes:
                     shown=TINY if vendor == EMBEDDED else vendor if shown_name(upstream_model, "") == "" else setting.target,
                 )
             )
-        return entry_of(name, model, offers)
+        return entry_of(name, bounded_by_facts(model, [offer.target for offer in offers]), offers)
 
     def _outside(self, name: str, vendor: str, model: str) -> Entry:
         """Return the entry of a name that the configuration does not have. Callers choose it, so it is kept only if it could be real."""

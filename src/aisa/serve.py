@@ -47,6 +47,7 @@ from aisa.observe.log import Log, json_line, text_line
 from aisa.observe.welcome import Opening, bracketed, welcome
 from aisa.providers.vendor_state import Memory, Seals, VendorStates
 from aisa.reload import Parts, Reload
+from aisa.shutdowns import tell_until
 from aisa.stopping import Stopping, go_away
 from aisa.storage.ballast import take_on, throw_off
 from aisa.storage.engine import Database, open_database
@@ -164,7 +165,7 @@ async def serve(config: Config, database: Database, journal: Journal, *, start: 
     start.say(welcome(config, opening_of(admin, config, first_key, keys_count=len(keys))))
     gc.collect()
     gc.freeze()  # what exists now lives as long as the process: never look at it again
-    await stopping.wait()
+    await tell_until(stopping.wait(), lambda: dependencies.routes, wall_clock=wall_clock, report=report)
     await go_away(server, reload.config.server, report, grace=not stopping.at_terminal)
     lists.stop()
     await control_server.drain(0)

@@ -2,9 +2,15 @@
 
 from __future__ import annotations
 
-from aisa.config.schema import Config, Vendor
+from collections.abc import Sequence
+
+import msgspec
+
+from aisa.config.schema import Config, Model, Vendor
+from aisa.config.schema import Target as TargetSetting
 from aisa.credentials.rules import keys_of
 from aisa.prices.rules import is_local
+from aisa.providers.facts_of import facts_of
 from aisa.providers.shape import Target
 from aisa.vendors.table import row_of
 
@@ -31,6 +37,28 @@ def vendor_target(name: str, config: Config) -> Target:
         running_usage=asks_for_running_usage(name, vendor),
         completions=goes_on_from_texts(name, vendor),
     )
+
+
+def settled(target: Target, setting: TargetSetting, model: Model, *, config: Config, alias: str, listed: int | None) -> Target:
+    """Return a target with what the entry of its model says, and what is known of the model: decided here, once, and not in each call.
+
+    `alias` is as in `Offer`; `listed` the context window that a price list has for it.
+    """
+    vendor = config.vendors.get(target.vendor)
+    row = None if vendor is None else row_of(target.vendor, vendor.base_url, vendor.preset)
+    facts = facts_of(row, target.dialect, target.model, alias=alias, settings=model)
+    window = setting.context_window or model.context_window or listed or (facts.row.context_window if facts.row else None)
+    return msgspec.structs.replace(
+        target, context_window=window, output_tokens_max=model.max_output_tokens, unsupported=model.unsupported, facts=facts
+    )
+
+
+def bounded_by_facts(model: Model, targets: Sequence[Target]) -> Model:
+    """Return a model's entry with the most that any of its targets writes, where that is known of all and the entry does not say it."""
+    known = [target.facts.row.output_tokens_max for target in targets if target.facts is not None and target.facts.row is not None]
+    if model.max_output_tokens is not None or len(known) < len(targets) or None in known:
+        return model
+    return msgspec.structs.replace(model, max_output_tokens=max(filter(None, known), default=None))
 
 
 def asks_for_running_usage(name: str, vendor: Vendor) -> bool:

@@ -24,6 +24,7 @@ LAYERS: list[tuple[str, str]] = [
     ("aisa.facts", "words"),
     ("aisa.answer", "words"),
     ("aisa.vendors*", "words"),  # facts about vendors, which everything may read
+    ("aisa.model_catalogue*", "words"),  # the same about models
     ("aisa.config.schema", "rules"),
     ("aisa.config.section", "rules"),
     ("aisa.config.limits", "rules"),
@@ -31,6 +32,7 @@ LAYERS: list[tuple[str, str]] = [
     ("aisa.config.server_words", "rules"),
     ("aisa.config.name_words", "rules"),
     ("aisa.config.vendor_words", "rules"),
+    ("aisa.config.model_words", "rules"),
     ("aisa.config.price_words", "rules"),  # of the schema, which documents itself
     ("aisa.providers.port", "rules"),  # its types are what a dialect writes and a reply is written to: the rules stand on both
     ("aisa.wire.port", "rules"),
@@ -44,6 +46,7 @@ LAYERS: list[tuple[str, str]] = [
     ("aisa.routing", "rules"),
     ("aisa.known_models", "rules"),
     ("aisa.vendor_targets", "rules"),
+    ("aisa.shutdowns", "relay"),
     ("aisa.model_lists", "root"),
     ("aisa.model_limits", "rules"),
     ("aisa.health", "rules"),

@@ -88,6 +88,11 @@ def test_the_page_of_vendors_is_current() -> None:
     assert (ROOT / "docs" / "vendors.md").read_text(encoding="utf-8") == runpy.run_path(str(ROOT / "tools" / "vendors_page.py"))["page"]()
 
 
+def test_the_page_of_models_is_current() -> None:
+    """What docs/models.md says is what the catalogue says; `make docs` rewrites it."""
+    assert (ROOT / "docs" / "models.md").read_text(encoding="utf-8") == runpy.run_path(str(ROOT / "tools" / "models_page.py"))["page"]()
+
+
 def test_every_error_code_has_a_meaning_and_a_row() -> None:
     """There is no code that a caller can get and not look up."""
     page = (ROOT / "docs" / "errors.md").read_text(encoding="utf-8")

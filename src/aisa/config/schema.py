@@ -14,6 +14,7 @@ import msgspec
 from msgspec import Meta
 
 from aisa.config.limits import LIMITS_IN_WORDS, Limits
+from aisa.config.model_words import MODELS_IN_WORDS
 from aisa.config.name_words import NAMES_IN_WORDS
 from aisa.config.price_words import PRICE_FIELDS
 from aisa.config.route import ROUTE_IN_WORDS, Route, Shown
@@ -263,6 +264,9 @@ class Model(Section, frozen=True, kw_only=True):
     tokenizer: str | None = None
     modalities: tuple[str, ...] = ()
     unsupported: Literal["refuse", "drop", "refuse_values"] = "refuse"
+    unsupported_parameters: tuple[str, ...] = ()
+    shutdown_date: date | None = None
+    aliases: tuple[str, ...] = ()
     name_in_answers: Literal["own", "vendor"] | None = None
     documents: Literal["plain", "padded"] = "plain"
     route: Route | None = None
@@ -350,6 +354,7 @@ FIELDS: Mapping[str, str] = MappingProxyType(
         "models.<name>.to[].price_as": "The name, as `vendor/model`, under which the price catalogue has this target; before the vendor's "
         "`price_as`.",
         **PRICE_FIELDS,
+        **MODELS_IN_WORDS,
         "models.<name>.idle_timeout_seconds": "How long a stream may go without a token, the first one included.",
         "models.<name>.answer_timeout_seconds": "How long an answer that is not a stream may take; if absent, ten times "
         "`idle_timeout_seconds`.",

@@ -12,8 +12,10 @@ from aisa.money import Nanos, dollars_text
 from aisa.offer import Entry
 from aisa.pricing import FEES, KINDS, RARER, UnitPrices
 from aisa.providers.counting import input_of
+from aisa.providers.model_facts import EFFORT, ModelFacts
 from aisa.routing import Routes, visible
 from aisa.wire.door import Request
+from aisa.wire.efforts import EFFORTS
 
 Document = dict[str, object]
 
@@ -76,9 +78,31 @@ def document(entry: Entry, created: int, now: float) -> Document:
         "context_window": settings.context_window or entry.offers[0].target.context_window,
         "max_output_tokens": settings.max_output_tokens,
         "max_top_logprobs": settings.max_top_logprobs,
-        "modalities": list(settings.modalities) or ["text"],
-        "supported_parameters": PARAMETERS,
+        **described(entry),
         "prices": None if price is None else price_document(price.prices),
+    }
+
+
+def described(entry: Entry) -> Document:
+    """Write what is known of a model beyond its sizes: of several targets what any of them takes, and the first end of any."""
+    facts = [offer.target.facts or ModelFacts() for offer in entry.offers]
+    rows = [each.row for each in facts if each.row is not None]
+    takes = list(dict.fromkeys([kind for row in rows for kind in row.takes])) or ["text"]
+    gives = list(dict.fromkeys([kind for row in rows for kind in row.gives])) or ["text"]
+    lacking = [{*each.lacks, *each.unspoken} for each in facts]
+    missing = {name for name in lacking[0] if all(name in each for each in lacking)}
+    efforts = [word for word in EFFORTS if any(word in each.efforts for each in facts)]
+    ends = [each.shutdown for each in facts if each.shutdown is not None]
+    parameters = [*PARAMETERS, EFFORT] if efforts else PARAMETERS
+    return {
+        "modalities": list(entry.settings.modalities) or list(dict.fromkeys((*takes, *gives))),
+        "input_modalities": takes,
+        "output_modalities": gives,
+        "supported_parameters": sorted([name for name in parameters if name not in missing]),
+        "unsupported_parameters": sorted(missing),
+        "reasoning_efforts": efforts,
+        "aliases": list(entry.settings.aliases),
+        "shutdown_date": min(ends).isoformat() if ends else None,
     }
 
 

@@ -11,8 +11,10 @@ from aisa.providers.anthropic_models import Traits, traits_of
 from aisa.providers.anthropic_thinking import binding_relaxed, thinking_of
 from aisa.providers.anthropic_tools import ONLY_JSON, choice_of, format_of, tools_of
 from aisa.providers.anthropic_turns import Turns
+from aisa.providers.conceded import conceded
 from aisa.providers.concessions import Concessions, refused
 from aisa.providers.shape import Target
+from aisa.providers.wishes import is_wished
 from aisa.wire.chat import ChatRequest
 from aisa.wire.trees import Tree, is_tree, trees_in
 
@@ -33,6 +35,7 @@ def written(chat: ChatRequest, target: Target) -> Written:
     """Write a request. Raises UpstreamFailed for what cannot be asked of the target's model."""
     traits = traits_of(target.model)
     concessions = Concessions(target, traits.title)
+    chat = conceded(chat, target.facts, concessions)
     refuse_what_nobody_here_has(chat, concessions)
     limit = limit_of(chat, target, traits)
     turns = Turns(traits, target.state, concessions)
@@ -68,24 +71,17 @@ def written(chat: ChatRequest, target: Target) -> Written:
     return Written(msgspec.json.encode({name: value for name, value in body.items() if value is not None}), tuple(betas), concessions)
 
 
+#: What these models have no form of.
+LACKING = (
+    *("n", "logprobs", "top_logprobs", "logit_bias", "frequency_penalty", "presence_penalty", "seed", "modalities", "prediction"),
+    *("web_search_options", "verbosity"),
+)
+
+
 def refuse_what_nobody_here_has(chat: ChatRequest, concessions: Concessions) -> None:
-    """Give up the parameters that these models have no form of. What is only said to be as it always is, is no wish."""
-    known = chat.known
-    wishes = {
-        "n": (known.n or 1) > 1,
-        "logprobs": bool(known.logprobs),
-        "top_logprobs": bool(known.top_logprobs) and not known.logprobs,
-        "logit_bias": bool(known.logit_bias),
-        "frequency_penalty": bool(known.frequency_penalty),
-        "presence_penalty": bool(known.presence_penalty),
-        "seed": known.seed is not None,
-        "modalities": any(kind != "text" for kind in known.modalities or ()),
-        "prediction": known.prediction is not None,
-        "web_search_options": known.web_search_options is not None,
-        "verbosity": known.verbosity not in (None, "medium"),
-    }
-    for name, wished in wishes.items():
-        if wished:
+    """Give up the parameters that these models have no form of."""
+    for name in LACKING:
+        if is_wished(chat, name) and not (name == "top_logprobs" and chat.known.logprobs):
             concessions.drop(name)
 
 

@@ -13,6 +13,7 @@ from aisa.providers.anthropic_thinking import binding_relaxed, thinking_of
 from aisa.providers.anthropic_tools import ONLY_JSON, choice_of, format_of, tools_of
 from aisa.providers.anthropic_turns import Turns
 from aisa.providers.bedrock_blocks import Blocks, cache_point, plain_text
+from aisa.providers.conceded import conceded
 from aisa.providers.concessions import Concessions, refused
 from aisa.providers.fetched import Fetches
 from aisa.providers.shape import Target
@@ -29,6 +30,7 @@ FORM_NAME = "answer"  # of a schema that has no name
 def request_of(chat: ChatRequest, target: Target, *, concessions: Concessions, fetches: Fetches) -> Tree:
     """Write a request. Raises UpstreamFailed for what cannot be expressed."""
     traits = traits_of(target.model)
+    chat = conceded(chat, target.facts, concessions)
     refuse_what_nobody_here_has(chat, concessions)
     blocks = Blocks(target.model, fetches)
     turns = Turns(traits, target.state, concessions, write_part=blocks.read)

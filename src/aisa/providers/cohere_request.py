@@ -7,13 +7,17 @@ import re
 import msgspec
 
 from aisa.providers.cohere_messages import MessagesWriter
+from aisa.providers.conceded import conceded
 from aisa.providers.concessions import Concessions
 from aisa.providers.shape import Target
+from aisa.providers.wishes import is_wished
 from aisa.wire.chat import ChatRequest
 from aisa.wire.trees import Tree, is_list, is_tree, trees_in
 from aisa.wire.vendor_tier import OPEN, USUAL
 
 NO_PARAMETERS: Tree = {"type": "object", "properties": {}}
+#: What it has no form of.
+LACKING = ("n", "top_logprobs", "logit_bias", "parallel_tool_calls", "modalities", "prediction", "web_search_options", "verbosity")
 #: Members of Cohere's own that a chat request may have.
 OWN = ("documents", "citation_options", "safety_mode", "strict_tools", "priority")
 #: Models that were made before Cohere's thought, or that do not.
@@ -26,6 +30,7 @@ PENALTY_MIN, PENALTY_MAX = 0, 1  # what it takes of either penalty
 
 def request_of(chat: ChatRequest, target: Target, concessions: Concessions) -> Tree:
     """Write a request. Raises UpstreamFailed for what cannot be expressed."""
+    chat = conceded(chat, target.facts, concessions)
     refuse_what_it_lacks(chat, concessions)
     known = chat.known
     tools, choice = chosen(tools_of(chat, concessions), chat, concessions)
@@ -54,22 +59,11 @@ def request_of(chat: ChatRequest, target: Target, concessions: Concessions) -> T
 
 
 def refuse_what_it_lacks(chat: ChatRequest, concessions: Concessions) -> None:
-    """Give up the parameters that Cohere has no form of. What is only said to be as it always is, is no wish."""
-    known = chat.known
-    wishes = {
-        "n": (known.n or 1) > 1,
-        "top_logprobs": bool(known.top_logprobs),
-        "logit_bias": bool(known.logit_bias),
-        "parallel_tool_calls": known.parallel_tool_calls is False,
-        "modalities": any(kind != "text" for kind in known.modalities or ()),
-        "prediction": known.prediction is not None,
-        "web_search_options": known.web_search_options is not None,
-        "verbosity": known.verbosity not in (None, "medium"),
-    }
-    for name, wished in wishes.items():
-        if wished:
+    """Give up the parameters that Cohere has no form of."""
+    for name in LACKING:
+        if is_wished(chat, name):
             concessions.drop(name)
-    tier = (known.service_tier or "").strip().lower()
+    tier = (chat.known.service_tier or "").strip().lower()
     if tier not in USUAL | OPEN:
         concessions.move("service_tier", "default", "it has the usual one")
 

@@ -18,7 +18,8 @@ class Concessions:
     def __init__(self, target: Target, model_class: str = "") -> None:
         """`model_class` says in an error what kind of model it is that cannot: nothing for the dialect's models at large."""
         self._target = target
-        self._class = model_class or f"models of the vendor '{target.vendor}'"
+        known = target.facts.title if target.facts is not None else ""
+        self._class = model_class or known or f"models of the vendor '{target.vendor}'"
         self._dropped: dict[str, None] = {}
         self._changed: dict[str, str] = {}
 
@@ -36,6 +37,10 @@ class Concessions:
         """Leave a parameter out that cannot be expressed. Raises UpstreamFailed, unless the model's entry has such dropped."""
         if self._target.unsupported != DROP:
             raise self.refusal(name, why)
+        self._dropped[name] = None
+
+    def leave_out(self, name: str) -> None:
+        """Note that a parameter was left out that its client cannot help sending. Never refused."""
         self._dropped[name] = None
 
     def move(self, name: str, value: object, why: str = "") -> None:

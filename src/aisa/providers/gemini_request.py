@@ -6,6 +6,7 @@ from collections.abc import Iterator
 
 import msgspec
 
+from aisa.providers.conceded import conceded
 from aisa.providers.concessions import Concessions
 from aisa.providers.fetched import Fetches
 from aisa.providers.gemini_contents import ContentsWriter
@@ -13,6 +14,7 @@ from aisa.providers.gemini_media import Media
 from aisa.providers.gemini_schema import gemini_schema
 from aisa.providers.gemini_thinking import thinking_of
 from aisa.providers.shape import Target
+from aisa.providers.wishes import is_wished
 from aisa.wire.chat import ChatRequest, Known
 from aisa.wire.trees import Tree, is_list, is_tree, trees_in
 from aisa.wire.vendor_tier import OPEN, USUAL
@@ -49,9 +51,10 @@ class Written(msgspec.Struct, frozen=True):
 
 def request_of(chat: ChatRequest, target: Target, *, concessions: Concessions, fetches: Fetches) -> Written:
     """Write a request. Raises UpstreamFailed for what cannot be expressed."""
+    chat = conceded(chat, target.facts, concessions)
     known = chat.known
     for name in LACKING:
-        if lacks(known, name):
+        if is_wished(chat, name):
             concessions.drop(name, "it has none")
     writer = ContentsWriter(target, Media(concessions, fetches))
     system, contents, signed = writer.write(trees_in(msgspec.json.decode(chat.fields["messages"])))
@@ -74,12 +77,6 @@ def request_of(chat: ChatRequest, target: Target, *, concessions: Concessions, f
     if tier := tier_of(known.service_tier, concessions):
         body["serviceTier"] = tier
     return Written(body, signed)
-
-
-def lacks(known: Known, name: str) -> bool:
-    """Tell whether something that Gemini lacks is asked for, and not only what it does anyway."""
-    value = getattr(known, name)
-    return value is False if name == "parallel_tool_calls" else value not in (None, {}, [], "medium")
 
 
 def extension(chat: ChatRequest) -> Tree:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 
 from aisa.providers.concessions import Concessions
+from aisa.wire.efforts import BUDGETS, EFFORTS, nearest
 from aisa.wire.trees import Tree
 
 MODEL = re.compile(r"gemini-(?P<major>\d+)(?:\.(?P<minor>\d+))?(?:-(?P<kind>pro|flash-lite|flash))?")
@@ -12,8 +13,6 @@ MODEL = re.compile(r"gemini-(?P<major>\d+)(?:\.(?P<minor>\d+))?(?:-(?P<kind>pro|
 NEWEST = (99, 0)
 FIRST_WITH_LEVELS = (3, 0)
 FIRST_WITH_BUDGETS = (2, 5)
-#: The words of the newest API of OpenAI, from least to most.
-EFFORTS = ("none", "minimal", "low", "medium", "high", "xhigh", "max")
 FOUR, THREE, TWO = ("minimal", "low", "medium", "high"), ("low", "medium", "high"), ("low", "high")
 #: (generation, kind) -> the levels that it has, where these are not the three that newer ones have.
 LEVELS = {
@@ -24,8 +23,6 @@ LEVELS = {
     (3, 5, "flash-lite"): FOUR,
     (3, 6, "flash"): FOUR,
 }
-#: Tokens of thinking for an effort, as Google's own OpenAI-compatible API has them.
-BUDGETS = {"none": 0, "minimal": 1_024, "low": 1_024, "medium": 8_192, "high": 24_576}
 PRO_BUDGET_MIN = 128  # of a model that cannot be kept from thinking
 
 
@@ -39,6 +36,13 @@ def kind(model: str) -> str:
     """Return which of its generation a model is: `pro`, `flash`, `flash-lite`, or nothing."""
     found = MODEL.search(model)
     return "" if found is None else found["kind"] or ""
+
+
+def levels_of(model: str) -> tuple[str, ...]:
+    """Return the words for effort that a model has; none if it does not think."""
+    if generation(model) < FIRST_WITH_BUDGETS:
+        return ()
+    return tuple(BUDGETS) if generation(model) < FIRST_WITH_LEVELS else LEVELS.get((*generation(model), kind(model)), THREE)
 
 
 def thinking_of(effort: object, model: str, concessions: Concessions) -> Tree | None:
@@ -55,7 +59,7 @@ def thinking_of(effort: object, model: str, concessions: Concessions) -> Tree | 
         return None
     if generation(model) < FIRST_WITH_LEVELS:
         return with_budget(word, model, concessions)
-    levels = LEVELS.get((*generation(model), kind(model)), THREE)
+    levels = levels_of(model)
     level = nearest(word, levels)
     if level != word:
         concessions.move("reasoning_effort", level, f"it takes {', '.join(levels)}")
@@ -71,9 +75,3 @@ def with_budget(word: str, model: str, concessions: Concessions) -> Tree:
         concessions.move("reasoning_effort", "minimal", "it cannot be kept from thinking")
         return {"includeThoughts": False, "thinkingBudget": PRO_BUDGET_MIN}
     return {"includeThoughts": word != "none", "thinkingBudget": BUDGETS[word]}
-
-
-def nearest(word: str, levels: tuple[str, ...]) -> str:
-    """Return the lowest level that is not below an effort, else the highest."""
-    place = EFFORTS.index(word)
-    return next((level for level in levels if EFFORTS.index(level) >= place), levels[-1])

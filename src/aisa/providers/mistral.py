@@ -15,9 +15,11 @@ from msgspec import Raw
 
 from aisa.errors import UpstreamFailed
 from aisa.providers import openai
+from aisa.providers.conceded import conceded
 from aisa.providers.concessions import Concessions
 from aisa.providers.port import UpstreamRequest
 from aisa.providers.shape import Asked, Decoder, Target
+from aisa.providers.wishes import is_wished
 from aisa.wire.chat import ChatRequest
 from aisa.wire.door import Request
 from aisa.wire.trees import Tree, is_tree, trees_in
@@ -39,9 +41,10 @@ def to_upstream(request: Request, target: Target) -> UpstreamRequest:
     """Write the request: what both have under the same name as it came, the rest under Mistral's."""
     chat = request.as_chat()
     concessions = Concessions(target, f"the model '{chat.model}'")
+    chat = conceded(chat, target.facts, concessions)
     known = chat.known
     for name in LACKING:
-        if getattr(known, name) not in (None, {}, [], "medium", ["text"]):
+        if is_wished(chat, name):
             concessions.drop(name, "it has none; send 'tools'" if name.startswith("function") else "it has none")
     fields = {"model": encoded(target.model), "messages": encoded(messages_of(chat))}
     fields |= {name: chat.fields[name] for name in SAME if name in chat.fields and bytes(chat.fields[name]) != b"null"}

@@ -10,6 +10,8 @@ from msgspec import Raw
 from aisa.errors import UpstreamFailed
 from aisa.providers import responses
 from aisa.providers.blame import judge, unreadable
+from aisa.providers.conceded import conceded
+from aisa.providers.concessions import Concessions
 from aisa.providers.openai_answer import AnswerDecoder
 from aisa.providers.openai_assembly import AssemblyDecoder, as_stream, is_assembled
 from aisa.providers.openai_stream import StreamDecoder
@@ -40,19 +42,27 @@ def to_upstream(request: Request, target: Target) -> UpstreamRequest:
     """Write the request: the client's own members, with the vendor's model name and, for streams, usage asked for."""
     if is_asked_there(request, target):
         return responses.to_upstream(request, target)
-    chat = request.as_chat()
+    chat, facts = request.as_chat(), target.facts
+    translated, concessions = chat is not request, None
+    if facts is not None and not facts.touched.isdisjoint(chat.fields):
+        concessions = Concessions(target)
+        chat = conceded(chat, facts, concessions, translated=translated)
     if target.assemble and is_assembled(chat, target):
-        chat = as_stream(chat)
+        chat, translated = as_stream(chat), True
     fields = dict(chat.fields)
     fields["model"] = Raw(msgspec.json.encode(target.model))
     added = ask_for_usage(fields, chat, target) if chat.stream else ()
     fields["messages"] = Raw(without_seals(bytes(fields["messages"])))
-    if chat is not request:
+    if translated:
         added += put_aside(fields, target)
     if has_bare_image_url(chat.known.messages):
         fields["messages"] = Raw(with_image_objects(fields["messages"]))
     headers = (("content-type", "application/json"), ("accept", "text/event-stream" if chat.stream else "application/json"))
-    return UpstreamRequest("/chat/completions", headers + target.headers, msgspec.json.encode(fields), added=added)
+    body = msgspec.json.encode(fields)
+    if concessions is None:
+        return UpstreamRequest("/chat/completions", headers + target.headers, body, added=added)
+    dropped, changed = concessions.dropped, concessions.changed
+    return UpstreamRequest("/chat/completions", headers + target.headers, body, dropped=dropped, changed=changed, added=added)
 
 
 def ask_for_usage(fields: dict[str, Raw], chat: ChatRequest, target: Target) -> tuple[str, ...]:

@@ -12,6 +12,7 @@ import msgspec
 from aisa.errors import UpstreamFailed
 from aisa.providers.answer_builder import AnswerBuilder
 from aisa.providers.blame import judge, unreadable
+from aisa.providers.conceded import conceded
 from aisa.providers.concessions import Concessions
 from aisa.providers.port import UpstreamRequest
 from aisa.providers.report import read_refusal
@@ -29,7 +30,12 @@ NAME: str = "responses"
 def to_upstream(request: Request, target: Target) -> UpstreamRequest:
     """Write the request. Raises UpstreamFailed for what this API has no words for."""
     concessions = Concessions(target, f"the model '{request.model}', which is asked through the Responses API")
-    body = own_request(request, target) if isinstance(request, ResponsesRequest) else request_of(request.as_chat(), target, concessions)
+    if isinstance(request, ResponsesRequest):
+        body = own_request(request, target)
+    else:
+        chat = request.as_chat()
+        chat = conceded(chat, target.facts, concessions, translated=chat is not request)
+        body = request_of(chat, target, concessions)
     accepted = "text/event-stream" if request.stream else "application/json"
     return UpstreamRequest(
         path="/responses",

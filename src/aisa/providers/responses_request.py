@@ -5,7 +5,7 @@ A conversation only grows at its end: what stands before an item of encrypted re
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from itertools import count
 
 import msgspec
@@ -13,6 +13,7 @@ from msgspec import Raw
 
 from aisa.providers.concessions import Concessions
 from aisa.providers.shape import Target
+from aisa.providers.wishes import is_wished
 from aisa.wire.chat import ChatRequest
 from aisa.wire.reasoning_details import SEALED_PREFIX, seals_in
 from aisa.wire.responses import ResponsesRequest
@@ -37,14 +38,8 @@ SAME = (
     "metadata",
     "moderation",
 )
-#: Members that this API has no word for; these values of them ask for nothing.
-UNKNOWN: Mapping[str, tuple[object, ...]] = {
-    "stop": ([], None),
-    "seed": (None,),
-    "logit_bias": ({}, None),
-    "frequency_penalty": (0, None),
-    "presence_penalty": (0, None),
-}
+#: What this API has no word for.
+LACKING = ("stop", "seed", "logit_bias", "frequency_penalty", "presence_penalty")
 OLDER_CALL = "call_of_function_{}"  # the id of a call in the older form, which has none
 
 
@@ -96,8 +91,8 @@ def request_of(chat: ChatRequest, target: Target, concessions: Concessions) -> d
 
 def give_up(chat: ChatRequest, concessions: Concessions) -> None:
     """Give up what this API cannot do. Raises UpstreamFailed, unless the model's entry has such dropped."""
-    for name, nothing in UNKNOWN.items():
-        if name in chat.fields and msgspec.json.decode(chat.fields[name]) not in nothing:
+    for name in LACKING:
+        if is_wished(chat, name):
             concessions.drop(name, "the Responses API has no such parameter")
     if chat.choices > 1:
         concessions.drop("n", "the Responses API gives one answer")

@@ -10,6 +10,7 @@ import msgspec
 from aisa.answer import Part, Told
 from aisa.errors import UpstreamFailed
 from aisa.providers.measure import Measure
+from aisa.providers.model_facts import ModelFacts
 from aisa.providers.port import UpstreamRequest
 from aisa.providers.vendor_state import VendorState
 from aisa.usage import Usage
@@ -38,6 +39,7 @@ class Target(msgspec.Struct, frozen=True):
     fetches: bool = False  # pictures are read from their addresses for it, where it takes bytes only
     public: str = ""  # what answers call the model; nothing: what the vendor calls it, unless that is a path on its machine
     unsupported: str = "refuse"  # what becomes of what the dialect cannot express: `concessions.py`
+    facts: ModelFacts | None = None  # what is known of its model
     state: VendorState | None = None  # what this vendor wants back from the account that calls; the path of a call puts it here
 
 

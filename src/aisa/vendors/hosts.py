@@ -60,6 +60,7 @@ HOSTS = (
         base_url_variable="OPENROUTER_API_BASE",
         catalogue="openrouter",
         counts="in a last chunk, asked for or not, with what it cost there",
+        developer=True,
         sources=("https://openrouter.ai/docs/api-reference/overview", OPENROUTER_ON_CANCEL),
     ),
     Row(
@@ -104,6 +105,7 @@ HOSTS = (
         key_variables=("GITHUB_TOKEN",),
         named_only=True,
         retired="2026-07-30",
+        developer=True,
         sources=("https://docs.github.com/en/rest/models/inference", "https://github.com/orgs/community/discussions/203602"),
     ),
     Row(

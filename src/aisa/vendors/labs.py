@@ -20,6 +20,7 @@ LABS = (
         counts=WITH_THE_LAST,
         cancel="stops",
         at=r"([a-z]{2}\.)?api\.openai\.com",
+        developer=True,
         sources=("https://platform.openai.com/docs/api-reference", OPENROUTER_ON_CANCEL),
     ),
     Row(
@@ -34,6 +35,7 @@ LABS = (
         counts=WITH_THE_LAST,
         cancel="stops",
         at=r"[\w-]+\.(openai\.azure\.com|cognitiveservices\.azure\.com|services\.ai\.azure\.com)",
+        developer=True,
         sources=("https://learn.microsoft.com/en-us/azure/foundry/openai/api-version-lifecycle", OPENROUTER_ON_CANCEL),
     ),
     Row(

@@ -75,6 +75,7 @@ SERVERS = (
         word="litellm",
         counts=WITH_THE_LAST,
         cancel="stops",
+        developer=True,
         sources=("https://docs.litellm.ai/docs/providers/litellm_proxy", "measured: LiteLLM 1.108.7 on loopback"),
     ),
     Row(
@@ -87,6 +88,7 @@ SERVERS = (
         named_only=True,
         counts=WITH_THE_LAST,
         cancel="stops",
+        developer=True,
         sources=("this project",),
     ),
 )

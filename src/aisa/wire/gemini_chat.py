@@ -12,6 +12,7 @@ from collections.abc import Iterator
 import msgspec
 
 from aisa.errors import ApiError
+from aisa.wire.efforts import effort_of
 from aisa.wire.gemini_names import list_at, member, tree_in, trees_at
 from aisa.wire.reasoning_details import MEMBER, SEALED_PREFIX, detail
 from aisa.wire.trees import Tree, is_list, is_tree, text_or_none
@@ -220,9 +221,12 @@ def chat_tree(tree: Tree, model: str, *, stream: bool) -> Tree:
     if chat.get("logprobs") is not True:
         chat.pop("top_logprobs", None)
     chat |= form_of(config)
-    level = member(tree_in(config, "thinkingConfig"), "thinkingLevel")
+    thinking = tree_in(config, "thinkingConfig")
+    level, budget = member(thinking, "thinkingLevel"), member(thinking, "thinkingBudget")
     if isinstance(level, str) and "UNSPECIFIED" not in level.upper():
         chat["reasoning_effort"] = level.lower()
+    elif isinstance(budget, int) and budget >= 0:  # -1 leaves it to the model
+        chat["reasoning_effort"] = effort_of(budget)
     if isinstance(tier := member(tree, "serviceTier"), str) and tier not in ("unspecified", "standard"):
         chat["service_tier"] = tier
     return chat

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import msgspec
 
+from aisa.wire.efforts import NONE, effort_of
 from aisa.wire.reasoning_details import MEMBER, SEALED_PREFIX, detail
 from aisa.wire.trees import Tree, as_tree, is_list, is_tree, text_or_none, trees_in
 
@@ -35,12 +36,21 @@ def as_chat_fields(request: Tree) -> Tree:
         chat["tools"] = tools
         chat |= choice_of(as_tree(request.get("tool_choice")))
     config = as_tree(request.get("output_config"))
-    if text_or_none(config.get("effort")) is not None:
-        chat["reasoning_effort"] = config["effort"]
+    effort = text_or_none(config.get("effort")) or effort_in(as_tree(request.get("thinking")))
+    if effort is not None:
+        chat["reasoning_effort"] = effort
     schema = as_tree(config.get("format")).get("schema")
     if is_tree(schema):
         chat["response_format"] = {"type": "json_schema", "json_schema": {"name": "answer", "schema": schema, "strict": True}}
     return chat
+
+
+def effort_in(thinking: Tree) -> str | None:
+    """Return the effort that `thinking` comes to: a budget's, or none; nothing where it adapts, as models do that are not told."""
+    budget = thinking.get("budget_tokens")
+    if thinking.get("type") == "enabled" and isinstance(budget, int):
+        return effort_of(budget)
+    return NONE if thinking.get("type") == "disabled" else None
 
 
 def texts_in(content: object) -> list[str]:

@@ -1,0 +1,116 @@
+"""A chat request as its target's model takes it: what the model lacks refused or left out, values moved, older and newer names exchanged.
+
+Only what facts say is touched: the rest passes as it came. A request that has nothing of it is returned as it is.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import msgspec
+from msgspec import Raw
+
+from aisa.providers.concessions import Concessions
+from aisa.providers.model_facts import DEVELOPER, EFFORT, NEWER_BOUND, OLDER_BOUND, SYSTEM, ModelFacts
+from aisa.providers.wishes import is_wished
+from aisa.wire.chat import ChatRequest, Known
+from aisa.wire.efforts import EFFORTS, NONE, nearest
+from aisa.wire.trees import trees_in
+
+
+def conceded(chat: ChatRequest, facts: ModelFacts | None, concessions: Concessions, *, translated: bool = False) -> ChatRequest:
+    """Return a request as a model takes it. Raises UpstreamFailed for what it lacks, unless its entry has such left out.
+
+    A client of another protocol, whose request was `translated`, always asks for an effort, so that is left out where there is none.
+    """
+    if facts is None or facts.touched.isdisjoint(chat.fields):
+        return chat
+    changes = _Changes(chat)
+    effort = _effort(chat.known, facts, changes, concessions=concessions)
+    if not (facts.free_at_none and effort == NONE):
+        for name in facts.lacks:
+            if translated and name == EFFORT and is_wished(chat, name):
+                concessions.leave_out(name)
+            elif is_wished(chat, name):
+                concessions.drop(name, "they have no such parameter")
+            if name in chat.fields:
+                changes.leave_out(name)
+        for name, only in facts.only:
+            value = getattr(chat.known, name)
+            if value is not None and value != only:
+                concessions.move(name, f"{only:g}", f"they take {only:g} only")
+                changes.put(name, only)
+    if facts.bound:
+        _bounded(chat, facts.bound, changes)
+    if not facts.developer and b'"developer"' in bytes(chat.fields["messages"]):
+        changes.put_raw("messages", _without_developers(chat.fields["messages"]))
+    return changes.made()
+
+
+def _effort(known: Known, facts: ModelFacts, changes: _Changes, *, concessions: Concessions) -> object:
+    """Return the effort that the model gets, moved to one that it takes. A word that nobody knows is its vendor's to judge."""
+    asked: object = known.reasoning_effort
+    if asked is None:
+        return facts.unsaid_effort
+    if EFFORT in facts.lacks or not facts.efforts or asked not in EFFORTS or asked in facts.efforts:
+        return asked
+    near = nearest(str(asked), facts.efforts)
+    concessions.move(EFFORT, near, f"they take {', '.join(facts.efforts)}")
+    changes.put(EFFORT, near)
+    return near
+
+
+def _bounded(chat: ChatRequest, bound: str, changes: _Changes) -> None:
+    """Bound the output by the name that the model knows; of two bounds the one that counts stays."""
+    other = OLDER_BOUND if bound == NEWER_BOUND else NEWER_BOUND
+    if other not in chat.fields:
+        return
+    most = chat.max_tokens
+    changes.leave_out(other)
+    if most is not None:
+        changes.put(bound, most)
+
+
+def _without_developers(messages: Raw) -> bytes:
+    """Write messages with the older name of the role that instructs."""
+    tree = msgspec.json.decode(messages)
+    for message in trees_in(tree):
+        if message.get("role") == DEVELOPER:
+            message["role"] = SYSTEM
+    return msgspec.json.encode(tree)
+
+
+class _Changes:
+    """What becomes of the members of a request; nothing is copied while nothing changes."""
+
+    def __init__(self, chat: ChatRequest) -> None:
+        self._chat = chat
+        self._fields: dict[str, Raw] = {}
+        self._known: dict[str, Any] = {}
+        self._gone: set[str] = set()
+
+    def leave_out(self, name: str) -> None:
+        """Take a member out."""
+        self._gone.add(name)
+        self._set(name, None)
+
+    def put(self, name: str, value: object) -> None:
+        """Give a member another value."""
+        self.put_raw(name, msgspec.json.encode(value))
+        self._set(name, value)
+
+    def put_raw(self, name: str, value: bytes) -> None:
+        """Give a member other bytes, which are read as before."""
+        self._gone.discard(name)
+        self._fields[name] = Raw(value)
+
+    def made(self) -> ChatRequest:
+        """Return the request with its changes, or itself if there are none."""
+        if not self._fields and not self._gone:
+            return self._chat
+        fields = {name: value for name, value in (self._chat.fields | self._fields).items() if name not in self._gone}
+        return msgspec.structs.replace(self._chat, fields=fields, known=msgspec.structs.replace(self._chat.known, **self._known))
+
+    def _set(self, name: str, value: object) -> None:
+        if hasattr(self._chat.known, name):
+            self._known[name] = value

@@ -30,6 +30,7 @@ from pathlib import Path
 import uvloop
 
 from aisa.http.exchange import ARRIVAL_BYTES_MAX, UNREAD_BYTES_MAX
+from aisa.serve import FIRST_KEY_NAME
 from server import BANNER_END, PROCESS_SECONDS_MAX, environment, read_banner
 
 CONFIGURATION = """\
@@ -274,7 +275,7 @@ class Server:
             return False
         self.port = int(re.findall(r"http://127\.0\.0\.1:(\d+)", banner)[0])
         if not self.key:
-            self.key = re.findall(r"sk-aisa-\w+", banner)[0]
+            self.key = (self.folder / "data" / FIRST_KEY_NAME).read_text().strip()
         return True
 
     def restart(self) -> None:

@@ -55,6 +55,46 @@ def test_everything_that_is_ready_runs_before_what_was_posted_is_sent() -> None:
     run_virtual(scenario())
 
 
+def test_a_stream_that_is_all_there_leaves_with_its_end_in_one_message() -> None:
+    """Of a corked reply nothing has left before its end, and all of it leaves at once; one that was begun before goes on as it was."""
+
+    async def scenario() -> None:
+        ended = 0
+
+        async def script(request: Request, reply: Reply) -> None:
+            nonlocal ended
+            begun = request.path == "/begun"
+            before = len(wire.written)
+            if begun:
+                reply.start(200, [], None)
+                reply.write(b": early")
+            reply.cork()
+            if not begun:
+                reply.start(200, [], None)
+            end = reply.write(b"event")
+            assert (reply.bytes_taken() >= end) is begun
+            reply.end(b"last")
+            assert (len(wire.written) == before) is not begun
+            await asyncio.sleep(0)
+            assert len(wire.written) == before + (3 if begun else 1)
+            sent = b"".join(wire.written[before:])
+            early = b"7\r\n: early\r\n" if begun else b""
+            assert sent.endswith(b"\r\n\r\n" + early + b"5\r\nevent\r\n4\r\nlast\r\n0\r\n\r\n")
+            assert reply.bytes_taken() >= end
+            assert reply.bytes_sent == len(b"eventlast") + (len(b": early") if begun else 0)
+            ended += 1
+
+        connection, wire, app = wired(script)
+        for number, path in enumerate(["/whole", "/begun"], 1):
+            arrive(connection, get(path))
+            for _ in range(4):
+                await asyncio.sleep(0)
+            assert len(app.requests) == ended == number
+        connection.connection_lost(None)
+
+    run_virtual(scenario())
+
+
 def test_a_document_waits_for_the_end_of_the_turn_and_a_streams_event_does_not() -> None:
     """What a stream sends has left when it is counted as having left, so that a death never makes a bill too large."""
 

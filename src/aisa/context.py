@@ -23,6 +23,7 @@ from aisa.ledger.refusal import Refusal, not_kept
 from aisa.ledger.row import NO_OWN_PRICE, OTHER_PRICE
 from aisa.ledger.rules import CLIENT_GONE, CLIENT_STALLED, COMPLETED, CUT, FAILED, Delivered
 from aisa.misreports import Misreports
+from aisa.money import Nanos
 from aisa.offer import Offer, Plan
 from aisa.permit import Permit
 from aisa.providers.omissions import Omissions
@@ -97,7 +98,9 @@ class CallContext:
     large: EventShare | None = None  # of a stream that has had a large event
     served: Offer | None = None  # whose answer has begun to come
     watch: Watch | None = None  # this try, where others go by it
+    charge: Charge  # of the permit
     _bill: Bill | None = None
+    _ended_at: float
 
     def __init__(self, call: Call, client: Client, dependencies: Dependencies, *, request: Request, plan: Plan) -> None:
         self.call = call
@@ -120,11 +123,10 @@ class CallContext:
             keep_alive = padding_keep_alive(self.start_padded)
         self.timeouts = CallTimeouts(dependencies.timers, client, dependencies.stream, silence_seconds=silence, keep_alive=keep_alive)
 
-    @property
-    def charge(self) -> Charge:
-        """The call in the ledger, once it has its permit."""
-        assert self.permit is not None, "it was given before the vendor was asked"
-        return self.permit.charge
+    def admit(self, permit: Permit) -> None:
+        """Take the call's permit."""
+        self.permit, self.charge = permit, permit.charge
+        self.call.opened = True
 
     @property
     def used(self) -> Usage:
@@ -136,6 +138,16 @@ class CallContext:
         if self.large is None:
             self.large = EventShare(self.dependencies.large_events)
         await self.large.hold(held)
+
+    @property
+    def is_whole(self) -> bool:
+        """Whether the vendor has said all of its answer, which can be settled and ended without a wait."""
+        return self.decoder is not None and self.decoder.done and self.charge.settles_at_once
+
+    def uncovered(self, tokens: int) -> bool:
+        """Tell whether more than this many tokens may be sent only after asking."""
+        assert self.permit is not None, "it was given before the vendor was asked"
+        return self.delivery.tokens + tokens > self.permit.covered
 
     async def cover(self, tokens: int) -> None:
         """Return once so many more may be sent. Raises ApiError when they cannot be paid for, or a store does not say it in time."""
@@ -169,7 +181,7 @@ class CallContext:
 
     def headers(self) -> HeaderList:
         """Return the headers of a good answer."""
-        headers = [*self.writer().headers, *self.told()]
+        headers = [*self.writer().headers, *self.call.headers, *self.dependencies.admission.headers(self.key)]
         if self.served is not None:
             headers += (("x-aisa-served-by", self.served.shown), ("x-aisa-attempts", str(self.life.attempts)))
         if self.dropped:
@@ -213,25 +225,20 @@ class CallContext:
             self._warn(self.decoder.unknown)
         if self.choices_missing:
             self._warn_of_choices()
-        used = self.used
-        fact = self._fact(used)
+        self._ended_at = self.timeouts.now()
         if permit is None:
-            self._tell(fact, None)
+            self._tell(self._fact(self.life.outcome, NOTHING, 0, cost=None), None)
             return
-        permit.end(used)
-        self._let_vendor_go(permit.charge, fact)
-        self._confirm(permit.charge, fact)
+        permit.end(self.used)
+        self._let_vendor_go(permit.charge)
+        self._confirm(permit.charge)
 
-    def _tell_final(self, charge: Charge, ended: CallEnded) -> None:
+    def _tell_final(self, charge: Charge) -> None:
         """Report the call as its row has it, which will not change any more."""
         row, bill = charge.row, charge.bill
         assert row is not None, "a charge that is final was closed"
         assert bill is not None, "and has its bill since then"
-        final = (row.outcome, row.generated, row.billed.output_tokens, bill.cost)
-        if final != (ended.outcome, ended.usage, ended.billed_tokens, ended.cost_nanos):
-            outcome, usage, tokens, cost = final
-            ended = msgspec.structs.replace(ended, outcome=outcome, usage=usage, billed_tokens=tokens, cost_nanos=cost)
-        self._tell(ended, bill)
+        self._tell(self._fact(row.outcome, row.generated, row.billed.output_tokens, cost=bill.cost), bill)
 
     def _tell(self, fact: CallEnded, bill: Bill | None) -> None:
         """Report the call, and what is wrong with its vendor's report or its price."""
@@ -266,8 +273,11 @@ class CallContext:
     @property
     def choices_missing(self) -> int:
         """How many of the choices that were asked for a vendor left out that answered in order."""
-        decoder, asked = self.decoder, self.request.choices
-        return 0 if asked == 1 or decoder is None or not decoder.done else max(0, asked - decoder.choices_made)
+        asked = self.request.choices
+        if asked == 1:
+            return 0
+        decoder = self.decoder
+        return 0 if decoder is None or not decoder.done else max(0, asked - decoder.choices_made)
 
     def _warn_of_choices(self) -> None:
         """Tell the operator of them, once for each model of a vendor."""
@@ -277,7 +287,7 @@ class CallContext:
             warned.add(seen)
             self.dependencies.report(ChoicesMissing(self.call.id, target.vendor, target.model, asked, asked - self.choices_missing))
 
-    def _let_vendor_go(self, charge: Charge, ended: CallEnded) -> None:
+    def _let_vendor_go(self, charge: Charge) -> None:
         """Cancel what the vendor may still be doing, unless there is a reason to read on: the charge is final only after that."""
         answer, decoder, delivery = self.answer, self.decoder, self.delivery
         if answer is None:
@@ -291,20 +301,20 @@ class CallContext:
         def report(generated: Usage) -> None:
             sent = Delivered(delivery.tokens, decoder.tokens, decoder.reasoning_shown, finished)
             if charge.report(generated, self._arrived(sent), told(decoder)):
-                self._tell_final(charge, ended)
+                self._tell_final(charge)
 
         if not self.dependencies.background_reads.start(answer, decoder, report, vendor=self.target.vendor):
             answer.close()
         else:
             charge.await_report()
 
-    def _confirm(self, charge: Charge, ended: CallEnded) -> None:
+    def _confirm(self, charge: Charge) -> None:
         """Have the charge told what the client really has, as soon as that is known."""
         life = self.life
         if life.outcome == FAILED:
             final = charge.confirm(Delivered(), whole=True)  # it costs nothing, whoever hears of it
             if final:
-                self._tell_final(charge, ended)
+                self._tell_final(charge)
             return
         sent = self._sent()
         finished = life.finished or life.settled_as != COMPLETED  # a settlement may be followed by a client's leaving, and not by the end
@@ -317,7 +327,7 @@ class CallContext:
                 final = charge.confirm(self._arrived(sent), whole=False)
                 self._note_loss()
             if final:
-                self._tell_final(charge, ended)
+                self._tell_final(charge)
 
         self.client.tell_delivery(tell)
 
@@ -343,7 +353,8 @@ class CallContext:
         return msgspec.structs.replace(sent, tokens=delivery.delivered(), opened=opened)
 
     def _ending(self, outcome: str) -> Ending:
-        life, began = self.life, self.call.began
+        life, began, asked_at = self.life, self.call.began, self.life.asked_at
+        first_token_at = life.first_token_at
         sent = self._sent()
         if outcome in (CLIENT_GONE, CLIENT_STALLED):
             sent = self._arrived(sent)
@@ -352,42 +363,38 @@ class CallContext:
             self.used,
             sent,
             life.attempts,
-            milliseconds(life.asked_at, began),
-            milliseconds(life.first_token_at, began),
+            None if asked_at is None else int((asked_at - began) * 1000),
+            None if first_token_at is None else int((first_token_at - began) * 1000),
             int((self.timeouts.now() - began) * 1000),
             self.client.bytes_sent,
             None if self.error is None else self.error.code,
             told(self.decoder),
         )
 
-    def _fact(self, used: Usage) -> CallEnded:
-        life, began = self.life, self.call.began
+    def _fact(self, outcome: str, usage: Usage, tokens: int, *, cost: Nanos | None) -> CallEnded:
+        """Return the call's line for the log, by position, as a row is made. `tokens` are billed."""
+        call, life, key, error = self.call, self.life, self.key, self.error
         first = life.first_token_at
         return CallEnded(
-            self.call.id,
-            life.outcome,
-            200 if self.error is None or life.answered or self.padded else self.error.status,
+            call.id,
+            outcome,
+            200 if error is None or life.answered or self.padded else error.status,
             self.plan.entry.name,
             self.request.stream,
-            self.key.id,
-            self.key.label,
+            key.id,
+            key.label,
             life.target,
             life.attempts,
-            used,
-            0 if self._bill is None else self._bill.billed.output_tokens,
-            None if self._bill is None else self._bill.cost,
-            None if first is None else first - began,
-            self.timeouts.now() - began,
+            usage,
+            tokens,
+            cost,
+            None if first is None else first - call.began,
+            self._ended_at - call.began,
             self.client.bytes_sent,
-            self.call.client_request_id,
-            None if self.error is None else self.error.code,
-            self.call.shown_address,
+            call.client_request_id,
+            None if error is None else error.code,
+            call.shown_address,
         )
 
 
 NOTHING = Usage()
-
-
-def milliseconds(moment: float | None, began: float) -> int | None:
-    """Return how long after the beginning something happened, None if it never did."""
-    return None if moment is None else int((moment - began) * 1000)

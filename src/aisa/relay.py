@@ -6,6 +6,7 @@ It pushes to the client and never returns a generator, so that one frame owns th
 from __future__ import annotations
 
 import asyncio
+from functools import partial
 
 from aisa.answer import Piece
 from aisa.call import FAIL, Call
@@ -45,11 +46,12 @@ async def relay(call: Call, client: Client, dependencies: Dependencies) -> None:
     context = CallContext(call, client, dependencies, request=request, plan=plan)
     try:
         # 4 may they
-        context.permit = await open_permit(dependencies.ledger, dependencies.admission, call, key=key, request=request, plan=plan)
-        call.opened = True
+        context.admit(await open_permit(dependencies.ledger, dependencies.admission, call, key=key, request=request, plan=plan))
         piece = await first_piece(context)  # 5 ask, falling back until something comes
+        if piece is not None and context.is_whole:
+            client.cork()  # it leaves with its end
         while piece is not None:  # 6 relay
-            if context.delivery.tokens + piece.tokens > context.permit.covered:
+            if context.uncovered(piece.tokens):
                 await context.cover(piece.tokens)
             send(context, piece)
             if client.congested:
@@ -95,7 +97,8 @@ async def first_piece(context: CallContext) -> Piece | None:
             if wait_seconds:
                 await context.timeouts.wait_for_store(asyncio.sleep(wait_seconds))
         else:
-            context.dependencies.omissions.learn(target, without)
+            if without:
+                context.dependencies.omissions.learn(target, without)
             context.served = offer
             context.timeouts.relax()
             if context.watch is not None:
@@ -206,24 +209,24 @@ def send(context: CallContext, piece: Piece) -> None:
 
 async def finish(context: CallContext, bill: Bill) -> None:
     """Send what comes after the settlement and end the body."""
-    charge = context.charge
+    client = context.client
     assert context.answer is not None, "the call is complete"
     assert context.decoder is not None, "the call is complete"
     last = context.writer().closing(context.decoder.closing(None if bill.cost is None else dollars_text(bill.cost)))
-    if not context.client.started:
-        context.client.start(200, context.headers(), len(last))
+    if not client.started:
+        client.start(200, context.headers(), len(last))
     if not context.request.stream:
         if context.call.keep is not None:
             context.call.keep(dict(context.writer().headers)["content-type"], last)  # before its end, which may make the row final
-        context.document = DocumentDelivery(context.client)
+        context.document = DocumentDelivery(client)
         if context.dependencies.resets.count(context.key.id):
             last = await context.document.all_but_the_end(last)
-    context.client.end(last)
+    client.end(last)
     context.life.finish()
     if context.document is not None:
         context.document.ended()
     # A document counts only once it has left whole: if we die before, it is free.
-    context.client.when_taken(lambda: charge.note(bill.billed.output_tokens or 1))
+    client.when_taken(partial(context.charge.note, bill.billed.output_tokens or 1))
     context.answer.release()
 
 

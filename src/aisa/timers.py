@@ -23,21 +23,23 @@ NEVER = inf
 class Timers:
     """The wheel. Belongs to the event loop that first uses it."""
 
-    __slots__ = ("_handle", "_loop", "_next", "_ticks", "_timers")
+    __slots__ = ("_handle", "_next", "_ticks", "_timers", "loop")
+
+    #: The event loop, asked for once: before Python 3.12 each `get_running_loop` is a system call, and a call had four of them.
+    loop: asyncio.AbstractEventLoop
 
     def __init__(self) -> None:
-        self._loop: asyncio.AbstractEventLoop | None = None
         self._timers: dict[int, dict[Timer, None]] = {}  # by tick; in the order in which they were set, so that a test can count on it
         self._ticks: list[int] = []  # the same ticks, as a heap; one whose timers were all stopped stays until it has passed
         self._handle: asyncio.TimerHandle | None = None
         self._next = sys.maxsize  # the tick that the loop's timer is for
 
-    @property
-    def loop(self) -> asyncio.AbstractEventLoop:
-        """The event loop, asked for once: before Python 3.12 each `get_running_loop` is a system call, and a call had four of them."""
-        if self._loop is None:
-            self._loop = asyncio.get_running_loop()
-        return self._loop
+    def __getattr__(self, name: str) -> asyncio.AbstractEventLoop:
+        """Find the loop when it is first asked for, and never again: an attribute that is there does not come here."""
+        if name != "loop":
+            raise AttributeError(name)
+        self.loop = asyncio.get_running_loop()
+        return self.loop
 
     def add(self, timer: Timer, tick: int) -> None:
         """Have a timer ring in a tick; for `Timer` alone."""
@@ -94,15 +96,17 @@ class Timer:
         """Call `action` at a time of the loop's clock, NEVER included, and forget what was set before."""
         self.due, self._action = due, action
         if due * TICKS_PER_SECOND <= self._tick - 1:
-            self._timers.discard(self, self._tick)
+            if self._tick != sys.maxsize:
+                self._timers.discard(self, self._tick)
             self._tick = ceil(due * TICKS_PER_SECOND)
             self._timers.add(self, self._tick)
 
     def stop(self) -> None:
         """Forget what was set. Whoever has a timer stops it: the action mostly is a method of its owner, a circle that only this breaks."""
         self.due, self._action = NEVER, None
-        self._timers.discard(self, self._tick)
-        self._tick = sys.maxsize
+        if self._tick != sys.maxsize:
+            self._timers.discard(self, self._tick)
+            self._tick = sys.maxsize
 
     def ring(self, tick: int, now: float) -> None:
         """See whether it is time; for `Timers` alone."""

@@ -262,17 +262,14 @@ class Connection(asyncio.BufferedProtocol):
         self._timer.due = NEVER
         if self._arrival is not None:
             self._end_body()
-        reply = self.reply = self._reply_to(request, keep_alive=reader.keep_alive)
+        http11 = request.version == "1.1"
+        reply = self.reply = Reply(self._shared, self, self._out, method=request.method, http11=http11, keep_alive=reader.keep_alive)
         if reader.rest:
             self._hold(reader.rest)
         if reader.refusal is None:
             self._shared.calls[reply] = self._loop.create_task(self._run(self._verdict, reply))
         else:
             self._refuse_with(reader.refusal, reply, request)
-
-    def _reply_to(self, request: Request | None, *, keep_alive: bool) -> Reply:
-        method, http11 = ("", True) if request is None else (request.method, request.version == "1.1")
-        return Reply(self._shared, self, self._out, method=method, http11=http11, keep_alive=keep_alive)
 
     def _go_on(self) -> None:
         if self._pending:
@@ -336,7 +333,8 @@ class Connection(asyncio.BufferedProtocol):
         self._end_body()
         self._reader.give_up()
         request = self._reader.request
-        reply = self.reply = self._reply_to(request, keep_alive=False)
+        method, http11 = ("", True) if request is None else (request.method, request.version == "1.1")
+        reply = self.reply = Reply(self._shared, self, self._out, method=method, http11=http11, keep_alive=False)
         self._refuse_with(error, reply, request)
 
     def _refuse_with(self, error: ApiError, reply: Reply, request: Request | None) -> None:

@@ -50,9 +50,9 @@ class Exchange:
     """A request's answer, in the shape of `aisa.providers.port.Answer`. Made by the connection, fed by it, closed by the reader."""
 
     __slots__ = (
-        "_answered", "_arrived", "_begun", "_bytes_max", "_closed", "_complete", "_connection", "_failure", "_framing_bytes", "_head",
-        "_interim", "_keep_alive", "_kept", "_lines", "_loop", "_parser", "_paused", "_release_timer", "_taken_bytes", "_timers", "_unread",
-        "_unread_bytes", "_until_close", "_vendor", "_waiter", "coding", "limited", "on_body", "status",
+        "_answered", "_begun", "_body_bytes", "_bytes_max", "_closed", "_complete", "_connection", "_failure", "_framing_bytes", "_head",
+        "_interim", "_keep_alive", "_kept", "_lines", "_parser", "_paused", "_release_timer", "_timers", "_unread", "_unread_bytes",
+        "_until_close", "_vendor", "_waiter", "coding", "limited", "on_body", "status",
     )  # fmt: skip
 
     def __init__(self, connection: ExchangeConnection, timers: Timers, *, vendor: str, bytes_max: int, kept: bool) -> None:
@@ -64,22 +64,20 @@ class Exchange:
         self.coding = ""
         self.limited = self._until_close = self._keep_alive = False
         self._begun = self._answered = self._complete = self._closed = self._paused = False
-        self._interim = self._framing_bytes = self._taken_bytes = self._unread_bytes = 0
+        self._interim = self._framing_bytes = self._body_bytes = self._unread_bytes = 0
         self._failure: Exception | None = None
         self._waiter: asyncio.Future[None] | None = None
         self._release_timer: Timer | None = None
         self._head = b""
         self._connection = connection
         self._timers = timers
-        self._loop = timers.loop
         self._vendor = vendor
         self._bytes_max = bytes_max
         self._kept = kept
         self._lines: list[bytes] = []
-        self._arrived: list[bytes] = []
         self._unread: list[bytes] = []
         # The parser calls the list's own append: a stream has thousands of chunks, and a Python frame for each doubles their cost.
-        self.on_body: Callable[[bytes], None] = self._arrived.append
+        self.on_body: Callable[[bytes], None] = self._unread.append
         self._parser = HttpResponseParser(self)
 
     # What the reader calls.
@@ -112,10 +110,10 @@ class Exchange:
                 raise self._failure
             if self._complete:
                 return b""
-            await self._event()
+            waiter = self._waiter = self._timers.loop.create_future()
+            await waiter
         data = unread[0] if len(unread) == 1 else b"".join(unread)
         unread.clear()
-        self._taken_bytes += self._unread_bytes
         self._unread_bytes = 0
         if self._paused:
             self._paused = False
@@ -141,8 +139,9 @@ class Exchange:
 
     async def arrival(self) -> None:
         """Wait until anything happens on the connection. Cancelling it aborts the connection."""
+        waiter = self._waiter = self._timers.loop.create_future()
         try:
-            await self._event()
+            await waiter
         except asyncio.CancelledError:
             self.close()
             raise
@@ -169,6 +168,8 @@ class Exchange:
             return
         self._begun = True
         self._framing_bytes += len(data)
+        unread = self._unread
+        known = len(unread)
         try:
             self._parser.feed_data(data)
         except HttpParserError as error:
@@ -177,11 +178,15 @@ class Exchange:
         except HttpParserUpgrade:
             self._keep_alive = False
             self._fail(unfit_answer(self._vendor, "an answer that is not HTTP/1.1", "it wants to upgrade the protocol, unasked"))
-        if self._arrived:
-            self._collect()
+        if len(unread) > known:
+            self._count(unread, known)
         elif self._framing_bytes > HEAD_BYTES_MAX:
             self._refuse(f"more than {HEAD_BYTES_MAX} bytes of headers")
-        self.wake()
+        waiter = self._waiter  # `wake`, without a frame for it
+        if waiter is not None and not waiter.done():
+            waiter.set_result(None)
+        elif self._release_timer is not None:
+            self.wake()
 
     def end(self) -> None:
         """Take the end of the vendor's bytes, which for an answer without any length is its proper end."""
@@ -243,10 +248,6 @@ class Exchange:
 
     # Inside.
 
-    def _event(self) -> asyncio.Future[None]:
-        waiter = self._waiter = self._loop.create_future()
-        return waiter
-
     def _let_go(self) -> None:
         whole = self._complete and self._keep_alive and self._failure is None
         self._failure = RuntimeError("the answer has been closed")
@@ -270,14 +271,14 @@ class Exchange:
         elif self._interim > INTERIM_ANSWERS_MAX:
             self._refuse(f"more than {INTERIM_ANSWERS_MAX} interim answers")
 
-    def _collect(self) -> None:
-        arrived = self._arrived
-        data = arrived[0] if len(arrived) == 1 else b"".join(arrived)
-        arrived.clear()
+    def _count(self, unread: list[bytes], known: int) -> None:
+        """Count what has arrived behind what was known to be unread."""
+        size = len(unread[known]) if len(unread) == known + 1 else sum([len(piece) for piece in unread[known:]])
         self._framing_bytes = 0
-        self._unread.append(data)
-        self._unread_bytes += len(data)
-        if self.limited and self._taken_bytes + self._unread_bytes > self._bytes_max:
+        self._unread_bytes += size
+        if self.limited:
+            self._body_bytes += size
+        if self._body_bytes > self._bytes_max:
             self._complete = False
             self._refuse(f"an answer of more than {self._bytes_max} bytes")
         elif self._unread_bytes > UNREAD_BYTES_MAX and not self._complete and not self._paused:

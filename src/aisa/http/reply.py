@@ -65,6 +65,7 @@ class Reply:
         "_chunk_end",
         "_chunked",
         "_connection",
+        "_corked",
         "_flowing",
         "_flushed",
         "_head",
@@ -102,6 +103,7 @@ class Reply:
         self._head = b""
         self._chunk_end = b"\r\n"
         self._flowing = False  # a chunked body has begun and may go on: what a stream asks of each of its thousands of chunks
+        self._corked = False  # what is written waits in `_head`
         self._flushed: asyncio.Event | None = None
         self._on_taken: Callable[[], None] | None = None
         self.gone = self.started = self.ended = self.congested = False
@@ -146,6 +148,10 @@ class Reply:
         status_line = _STATUS_LINES.get(status) or b"HTTP/1.1 %d \r\n" % status
         self._head = b"%b%b%b\r\n" % (status_line, self._server.date_line(), fields)
 
+    def cork(self) -> None:
+        """Have what is written leave together with the end, which comes at once, if nothing has been written yet."""
+        self._corked = not self.started
+
     def write(self, data: bytes) -> int:
         """Hand over body bytes in one write; an empty one sends the head alone. Once the client is gone nothing is sent.
 
@@ -170,10 +176,14 @@ class Reply:
             payload = b"%b%x\r\n%b%b" % (head, len(data), data, self._chunk_end) if self._chunked else head + data
         else:
             payload = head
+        framing = len(self._chunk_end) if self._chunked else 0
+        if self._corked:
+            self._head = payload
+            return out.bytes_written + len(payload) - framing
         if payload:
             self._flowing = self._chunked and not self.ended
             out.write(payload)
-        return out.bytes_written - (len(self._chunk_end) if self._chunked else 0)
+        return out.bytes_written - framing
 
     async def writable(self, taken: Callable[[], None] | None = None) -> None:
         """Wait until the kernel has taken what is waiting, or the client is gone. The caller bounds the wait.
@@ -198,7 +208,10 @@ class Reply:
         if self._head and self._length == len(data) and data and not (self._bodiless or self.gone or self._out.is_closing()):
             self._send_whole(data)
             return
-        self._flowing = False  # so that the write below sees to the end
+        if self._corked and data and self._chunked and not (self.gone or self._out.is_closing()):
+            self._send_whole(b"%x\r\n%b\r\n0\r\n\r\n" % (len(data), data), self.bytes_sent + len(data))
+            return
+        self._corked = self._flowing = False  # so that the write below sees to the end
         last = b"0\r\n\r\n" if self._chunked else b""
         if data and not self._bodiless:
             self._chunk_end += last  # one write, not two
@@ -218,10 +231,10 @@ class Reply:
                 self._out.write(last)
         self._connection.reply_ended(self)
 
-    def _send_whole(self, data: bytes) -> None:
+    def _send_whole(self, data: bytes, size: int | None = None) -> None:
         """Send a reply whose whole body is here: one message, which can wait for the end of the loop's turn unless it is a large one."""
         head, self._head = self._head, b""
-        self.bytes_sent = len(data)
+        self.bytes_sent = len(data) if size is None else size
         self.ended = True
         if len(data) <= POSTED_BYTES_MAX:
             self._out.post(head + data)

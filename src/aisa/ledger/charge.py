@@ -190,6 +190,11 @@ class Charge:
             return usage
         return replace(usage, breakdown=replace(rarer or NO_BREAKDOWN, searches=1))
 
+    @property
+    def settles_at_once(self) -> bool:
+        """Whether `settled` waits for nothing."""
+        return self._ledger.sync is None
+
     async def settled(self) -> None:
         """Return when the settlement is durable enough, or the disk has failed: the answer was made, and its bill is in the journal."""
         if self._ledger.sync is not None:

@@ -97,6 +97,11 @@ class Charge(Protocol):
         """Settle. The first closing counts; a later one returns the same bill."""
         ...
 
+    @property
+    def settles_at_once(self) -> bool:
+        """Whether `settled` waits for nothing: then nobody waits for the settlement of an answer that is all there."""
+        ...
+
     async def settled(self) -> None:
         """Return once the settlement is as durable as the operator wants it: at once, or when the disk has it."""
         ...

@@ -1,8 +1,8 @@
 """What a process that died left in the journal, brought to the database before the first call. Idempotent: it may die half-way itself.
 
 An open call is settled at the output that had left the dead process, at the prices of the target that was asked last: the kernel sent
-that, even without it. A closed one stands as it is,
-unless it is a document of which a part was still in the dead process.
+that, even without it. A closed one stands as it is, unless it is an answer that leaves in one message with its end, as documents do and
+streams that a vendor sent at once, and that was still in the dead process.
 """
 
 from __future__ import annotations
@@ -45,9 +45,9 @@ def settled(found: Found, now_ms: int) -> CallRow:
     """Return the row of a call that is left, and make sure that another death would find the same."""
     if found.closing is not None:
         row = DECODE_ROW(found.closing)
-        if row.stream or row.outcome != COMPLETED or found.progress:
+        if row.outcome != COMPLETED or found.progress:
             return row
-        row = amended(row, CRASHED, Delivered())  # a document that had not left the dead process whole
+        row = amended(row, CRASHED, Delivered())  # nothing had left the dead process
         found.slot.amend(closing_record(row))
         return row
     tokens, attempts = min(found.progress, TOKENS_MAX), min(found.attempts, ATTEMPTS_MAX)

@@ -35,6 +35,8 @@ BOUND, OLDER_BOUND = "max_completion_tokens", "max_tokens"  # some vendors know 
 HINTS = ("prompt_cache_key", "prompt_cache_retention", "prompt_cache_options", "safety_identifier", "user", "verbosity")
 USAGE_WISH = b'{"include_usage":true}'
 USAGE_PLEASE = Raw(USAGE_WISH)
+DOCUMENT_HEADERS = (("content-type", "application/json"), ("accept", "application/json"))
+STREAM_HEADERS = (("content-type", "application/json"), ("accept", "text/event-stream"))
 RUNNING_PLEASE = Raw(b'{"include_usage":true,"continuous_usage_stats":true}')
 
 
@@ -57,7 +59,7 @@ def to_upstream(request: Request, target: Target) -> UpstreamRequest:
         added += put_aside(fields, target)
     if has_bare_image_url(chat.known.messages):
         fields["messages"] = Raw(with_image_objects(fields["messages"]))
-    headers = (("content-type", "application/json"), ("accept", "text/event-stream" if chat.stream else "application/json"))
+    headers = STREAM_HEADERS if chat.stream else DOCUMENT_HEADERS
     body = msgspec.json.encode(fields)
     if concessions is None:
         return UpstreamRequest("/chat/completions", headers + target.headers, body, added=added)

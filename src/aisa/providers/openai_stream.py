@@ -126,15 +126,14 @@ class StreamDecoder:
 
     def usage(self) -> Usage:
         """Return the tokens so far."""
-        if self._final is not None:
-            return self._final
-        usage = self._usage()
-        if self.done:
-            self._final = usage
+        usage = self._final or self._usage()
+        self._final = usage if self.done else None
         return usage
 
     def _usage(self) -> Usage:
         chunks = self._chunks
+        if chunks.report.fields is None:
+            return chunks.report.usage(chunks.shown(exact=True), self._asked)
         shown = chunks.shown()
         if self._told is not None and chunks.report.fields is self._told[0] and shown.allows(self._told[1], self._asked):
             told = self._told[1]
@@ -209,9 +208,11 @@ class StreamDecoder:
     def _learn(self, usage: Usage) -> None:
         """Take what a vendor reported of a complete answer for what its text is worth, if all that was made was shown as text."""
         chunks = self._chunks
+        if usage.source != REPORTED:
+            return
         size, thought = chunks.shown().text_bytes, usage.reasoning_tokens
         summed_up = chunks.reasoning > 0 and thought > THOUGHT_MAX * chunks.reasoning  # only a part of it was shown
-        if usage.source == REPORTED and size and not summed_up and not usage.output_audio_tokens and usage.breakdown is None:
+        if size and not summed_up and not usage.output_audio_tokens and usage.breakdown is None:
             tokens = usage.output_tokens - (0 if chunks.reasoning else thought)
             self._target.measure.learn(tokens, chunks.pieces, size)
 

@@ -58,6 +58,9 @@ class MemoryClient:
             raise RuntimeError("started twice")
         self.status, self.headers, self.length = status, dict(headers), length
 
+    def cork(self) -> None:
+        """Take what comes as it comes."""
+
     def write(self, data: bytes) -> int:
         """Take body bytes."""
         if self.gone:

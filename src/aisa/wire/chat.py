@@ -266,12 +266,12 @@ def check_together(known: Known) -> None:
 
 def has_bare_image_url(messages: list[Message]) -> bool:
     """Tell whether an image part gives its URL as a string, as AIsa's schema allows and OpenAI's does not."""
-    return any(
-        isinstance(part.image_url, str) and part.type == IMAGE
-        for message in messages
-        if isinstance(message.content, list)
-        for part in message.content
-    )
+    for message in messages:
+        if isinstance(message.content, list):
+            for part in message.content:
+                if isinstance(part.image_url, str) and part.type == IMAGE:
+                    return True
+    return False
 
 
 IMAGE = "image_url"  # the type of part that is meant; parts of other types may have a string there of right

@@ -160,7 +160,7 @@ class ChunkTemplate(msgspec.Struct, frozen=True):
         if not (events.startswith(before) and events.endswith(after)):
             return None
         text = events[len(before) : -len(after)]
-        if SIMPLE_TEXT(text) and is_utf8(text):  # one event: what lies between two is no simple text
+        if SIMPLE_TEXT(text) and (text.isascii() or is_utf8(text)):  # one event: what lies between two is no simple text
             return Piece(self.opening + text + self.closing, meter.add_bytes(text), carries=True)
         texts = text.split(after + b"\n\n" + before)
         if not are_simple(texts):

@@ -59,6 +59,13 @@ class Client(Protocol):
         """
         ...
 
+    def cork(self) -> None:
+        """Have what is written from now on leave with the end, which comes without a wait; a client may leave that out.
+
+        Nothing of it has left before: it is neither taken nor delivered.
+        """
+        ...
+
     def when_taken(self, tell: Callable[[], None]) -> None:
         """After the end: call once when all that was written has left this process, if the kernel takes it in one go; else not at all."""
         ...

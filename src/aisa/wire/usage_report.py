@@ -144,10 +144,10 @@ class UsageReport:
 
     def fault(self, usage: Usage) -> str:
         """Say what is wrong with a report that left a side to be counted; nothing if there was no report, or a good one."""
+        if self.fields is None or usage.input_source == usage.source == REPORTED:
+            return ""
         sides = {"input": usage.input_source, "output": usage.source}
         wrong = [side for side, source in sides.items() if source != REPORTED]
-        if self.fields is None or not wrong:
-            return ""
         what = "an impossible count" if IMPLAUSIBLE in sides.values() else "no count"
         said = msgspec.json.encode(self.fields).decode()
         return f"usage with {what} of the {' and the '.join(wrong)}: {said[:FAULT_CHARACTERS_MAX]}"

@@ -8,9 +8,9 @@ asked for `request.json`; `case.json` may say `model`, the vendor's, and `unsupp
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from pathlib import Path
-from types import ModuleType
+from types import MappingProxyType, ModuleType
 from typing import Any, NamedTuple
 
 import msgspec
@@ -40,12 +40,17 @@ class Outcome(NamedTuple):
     failure: dict[str, Any] | None
 
 
-class DialectCase:
-    """One case of a dialect's corpus."""
+#: As it was sent.
+NOT_RENAMED: Mapping[str, str] = MappingProxyType({})
 
-    def __init__(self, dialect: ModuleType, folder: Path) -> None:
+
+class DialectCase:
+    """One case of a dialect's corpus. `renamed` are texts that stand otherwise in the vendor's body."""
+
+    def __init__(self, dialect: ModuleType, folder: Path, *, renamed: Mapping[str, str] = NOT_RENAMED) -> None:
         self.dialect = dialect
         self.folder = folder
+        self._renamed = renamed
         self.flags = self.json("case.json", {})
         self.chat: ChatRequest = parse_chat((folder / "request.json").read_bytes())
         self.target = Target("acme", self.flags.get("model", "m-1"), dialect.NAME, unsupported=self.flags.get("unsupported", "refuse"))
@@ -60,12 +65,18 @@ class DialectCase:
     def upstream(self) -> bytes:
         """The vendor's body. `cut_bytes` are left off its end, and `flipped_byte` is not as it was sent."""
         if self.has("upstream.frames.json"):
-            body = bytearray(frames_of(self.json("upstream.frames.json")))
+            body = bytearray(frames_of(json.loads(self._file("upstream.frames.json"))))
             del body[len(body) - self.flags.get("cut_bytes", 0) :]
             if "flipped_byte" in self.flags:
                 body[self.flags["flipped_byte"]] ^= 1
             return bytes(body)
-        return b"".join((self.folder / f"upstream.{kind}").read_bytes() for kind in ("sse", "json") if self.has(f"upstream.{kind}"))
+        return b"".join(self._file(f"upstream.{kind}") for kind in ("sse", "json") if self.has(f"upstream.{kind}"))
+
+    def _file(self, name: str) -> bytes:
+        data = (self.folder / name).read_bytes()
+        for text, other in self._renamed.items():
+            data = data.replace(text.encode(), other.encode())
+        return data
 
     def has(self, name: str) -> bool:
         """Tell whether the case has a file."""

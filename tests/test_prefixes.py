@@ -77,7 +77,7 @@ def answered(spoken: Spoken, target: Target, number: int) -> dict[str, Any]:
     folder = CORPUS / spoken.dialect.NAME / CASE
     first = read(spoken, target, DialectCase(spoken.dialect, folder).upstream)
     upstream = DialectCase(spoken.dialect, folder, renamed={part.id: f"{part.id}{number}" for part in first if isinstance(part, ToolCall)})
-    encoder = CHAT_DOOR.encoder(parse_chat(b'{"model":"m","messages":[{"role":"user","content":"x"}]}'), call_id=str(number), created=1)
+    encoder = CHAT_DOOR.encoder(CHAT_DOOR.read(b'{"model":"m","messages":[{"role":"user","content":"x"}]}'), call_id=str(number), created=1)
     encoder.write(read(spoken, target, upstream.upstream))
     message: dict[str, Any] = json.loads(encoder.closing([]))["choices"][0]["message"]
     return message

@@ -1,0 +1,142 @@
+"""A vendor that speaks every dialect from the same scripts, on a real loopback socket in a thread of its own. Not a test.
+
+It judges one thing: that thinking comes back where the dialect has a place for it. The model's name is the script's, behind that of one of
+Anthropic's where that matters; a script of several turns goes by how many results the history has.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+import threading
+from collections.abc import Callable
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from typing import Any, NamedTuple, Self
+from urllib.parse import unquote
+
+import polyglot_more as more
+import polyglot_words as words
+from polyglot_words import SIGNATURE, Json, Line, Script
+
+TEXT, CITY = "It is cold.", '{"city":"Oslo"}'
+SAID = [Line("say", TEXT)]
+CALL = Line("call", "call_1", "weather", CITY)
+SCRIPTS: dict[str, Script] = {
+    "text": [*SAID, Line("end", "stop")],
+    "tools": [Line("say", "One moment."), CALL, Line("end", "tool_calls")],
+    "parallel": [CALL, Line("call", "call_2", "weather", '{"city":"Bergen"}'), Line("end", "tool_calls")],
+    "schema": [Line("say", '{"degrees":-5}'), Line("end", "stop")],
+    "thinking": [Line("think", "Oslo is north."), *SAID, Line("end", "stop")],
+    "refusal": [Line("refuse", "I will not."), Line("end", "content_filter")],
+    "length": [Line("say", "It is"), Line("end", "length")],
+    "late": [*SAID, Line("fail")],
+    "cut": [*SAID, Line("cut")],
+}
+#: The turns of the agent that thinks before each of its calls.
+AGENT: list[Script] = [
+    [Line("think", f"Step {turn}."), Line("call", f"call_{turn}", "weather", CITY), Line("end", "tool_calls")] for turn in (1, 2)
+] + [[Line("think", "Done."), *SAID, Line("end", "stop")]]
+RESULT = re.compile(rb'"tool_result"|"toolResult"|"functionResponse"|"function_call_output"|"role": ?"tool"')
+
+
+class Tongue(NamedTuple):
+    """How a dialect is spoken."""
+
+    stream: Callable[[Script], list[bytes]]
+    document: Callable[[Script], Json]
+    kind: str = "text/event-stream"
+    keeps: bytes = b""  # what must be in the history once for each turn of the agent: its thinking
+
+
+TONGUES = {
+    "openai": Tongue(words.openai_stream, words.openai_document),
+    "mistral": Tongue(words.openai_stream, words.openai_document),
+    "anthropic": Tongue(words.anthropic_stream, words.anthropic_document, keeps=SIGNATURE.encode()),
+    "bedrock": Tongue(words.bedrock_stream, words.bedrock_document, "application/vnd.amazon.eventstream", SIGNATURE.encode()),
+    "gemini": Tongue(more.gemini_stream, more.gemini_document, keeps=SIGNATURE.encode()),
+    "cohere": Tongue(more.cohere_stream, more.cohere_document, keeps=b"Step "),
+    "responses": Tongue(more.responses_stream, more.responses_document, keeps=SIGNATURE.encode()),
+}
+ENTRY = '  {name}: {{dialect: {name}, base_url: "{url}/{name}/v1", api_key: k, allow_unpriced: true}}\n'
+
+
+def configuration(url: str) -> str:
+    """A configuration with this vendor for each dialect."""
+    return "vendors:\n" + "".join(ENTRY.format(name=name, url=url) for name in TONGUES)
+
+
+class Polyglot:
+    """The vendor, while it runs. `asked` has the dialect, the script and the body of each request."""
+
+    def __init__(self) -> None:
+        self.asked: list[tuple[str, str, bytes]] = []
+        vendor = self
+
+        class Handler(BaseHTTPRequestHandler):
+            """Answers one request after the other."""
+
+            protocol_version = "HTTP/1.1"
+
+            def do_POST(self) -> None:
+                body = self.rfile.read(int(self.headers["content-length"]))
+                vendor.answer(self, body)
+
+            def log_message(self, format: str, *args: Any) -> None:  # noqa: A002 - the standard library's names
+                pass
+
+        self._server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+        self._server.daemon_threads = True
+        self.url = f"http://127.0.0.1:{self._server.server_port}"
+
+    def __enter__(self) -> Self:
+        threading.Thread(target=self._server.serve_forever, daemon=True).start()
+        return self
+
+    def __exit__(self, *left: object) -> None:
+        self._server.shutdown()
+        self._server.server_close()
+
+    def answer(self, handler: BaseHTTPRequestHandler, body: bytes) -> None:
+        """Answer in the dialect of the path."""
+        path = unquote(handler.path)
+        dialect = path.split("/")[1]
+        asked: Json = json.loads(body)
+        script = (asked.get("model") or re.findall(r"/models?/([\w-]+)", path)[0]).removeprefix("claude-opus-5-5-")
+        self.asked.append((dialect, script, body))
+        tongue = TONGUES[dialect]
+        stream = bool(asked.get("stream")) or "stream" in path.rpartition("/")[2]
+        if script == "early":
+            send(
+                handler,
+                503,
+                "application/json",
+                json.dumps({"error": {"message": "busy", "type": "overloaded_error"}, "message": "busy"}).encode(),
+            )
+            return
+        lines = SCRIPTS.get(script, SCRIPTS["text"])
+        if script == "agent":
+            turn = len(RESULT.findall(body))
+            if body.count(tongue.keeps) < turn and tongue.keeps:
+                send(handler, 400, "application/json", b'{"error":{"message":"the thinking is gone"}}')
+                return
+            lines = AGENT[turn]
+        if not stream:
+            send(handler, 200, "application/json", json.dumps(tongue.document(lines)).encode())
+            return
+        handler.send_response(200)
+        handler.send_header("content-type", tongue.kind)
+        handler.send_header("transfer-encoding", "chunked")
+        handler.end_headers()
+        for event in tongue.stream(lines):
+            handler.wfile.write(b"%x\r\n%b\r\n" % (len(event), event))
+            handler.wfile.flush()
+        handler.wfile.write(b"0\r\n\r\n")
+
+
+def send(handler: BaseHTTPRequestHandler, status: int, kind: str, body: bytes) -> None:
+    """Send a whole answer."""
+    handler.send_response(status)
+    handler.send_header("content-type", kind)
+    handler.send_header("content-length", str(len(body)))
+    handler.end_headers()
+    handler.wfile.write(body)

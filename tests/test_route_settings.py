@@ -60,6 +60,16 @@ def test_a_route_that_can_mean_nothing_is_refused(model: str, where: str, said: 
     assert said in " ".join(result.output.split())
 
 
+@pytest.mark.parametrize(("dialect", "status"), [("anthropic", 2), ("mistral", 2), ("gemini", 0), ("bedrock", 0), ("openai", 0)])
+def test_pictures_are_read_only_for_dialects_that_take_bytes(dialect: str, status: int) -> None:
+    """Elsewhere the setting would promise what nobody does."""
+    Path("aisa.yaml").write_text(
+        f'vendors: {{a: {{base_url: "http://127.0.0.1:1/v1", dialect: {dialect}, fetch_pictures: true}}}}', encoding="utf-8"
+    )
+    result = CliRunner().invoke(aisa, ["config", "check"], env=CLEAN)
+    assert (result.exit_code, "vendors.a.fetch_pictures" in result.output) == (status, status == 2)
+
+
 @pytest.mark.parametrize(
     "model",
     [

@@ -11,6 +11,7 @@ from aisa.credentials.of_vendor import credential_of
 from aisa.credentials.renewal import CredentialFailed
 from aisa.facts import Fact
 from aisa.http.names import Names
+from aisa.http.pictures import PictureReader
 from aisa.http.pool import HttpUpstream
 from aisa.http.token_requests import token_sender
 from aisa.timers import Timers
@@ -22,7 +23,8 @@ def open_pool(
     """Return the way to a vendor, with what proves our requests to it."""
     send = token_sender(environment, names=names, timers=timers)
     credential = credential_of(name, vendor, environment, send=send, chain=aws_chain, wall_clock=wall_clock, report=report)
-    return HttpUpstream(name, vendor, environment, names=names, timers=timers, credential=credential)
+    pictures = PictureReader(timers) if vendor.fetch_pictures else None
+    return HttpUpstream(name, vendor, environment, names=names, timers=timers, credential=credential, pictures=pictures)
 
 
 def aws_chain(profile: str) -> KeysSource:

@@ -36,6 +36,7 @@ def vendor_target(name: str, config: Config) -> Target:
         secrets=hidden,
         running_usage=asks_for_running_usage(name, vendor),
         completions=goes_on_from_texts(name, vendor),
+        fetches=vendor.fetch_pictures,
     )
 
 

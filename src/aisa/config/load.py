@@ -19,7 +19,7 @@ from aisa.config.document import Document, Way, read_document
 from aisa.config.kinds import describe, entry_of, hints, is_section, may_be_empty, part_for
 from aisa.config.known import Nearby, known_vendors, nobody
 from aisa.config.problem import ConfigErrors, Problem
-from aisa.config.route_checks import check_routes
+from aisa.config.route_checks import check_pictures, check_routes
 from aisa.config.schema import ALIASES, FIELDS, Config, Model
 from aisa.config.section import Section
 
@@ -83,7 +83,7 @@ def load(path: str | None, environment: Mapping[str, str], overrides: Mapping[st
     named_vendors = {*config.vendors, *(cast("dict[str, object]", written) if isinstance(written, dict) else ())}
     for way, flaw in (*check_targets(config, named_vendors), *check_names(config, named_vendors)):
         document.report(way, *flaw)
-    for way, flaw in (*check_tiers(config), *check_proxies(config), *check_routes(config)):
+    for way, flaw in (*check_tiers(config), *check_proxies(config), *check_routes(config), *check_pictures(config)):
         document.report(way, *flaw)
     if document.found:
         raise ConfigErrors(document.problems(), config)

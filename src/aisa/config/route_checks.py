@@ -1,4 +1,4 @@
-"""What is wrong with how models are routed, beyond the types of the settings. Changes none."""
+"""What is wrong with how requests are sent on, beyond the types of the settings. Changes none."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from aisa.config.checks import Flaw
 from aisa.config.route import COST, LATENCY, LOAD, NO_AFFINITY, ORDER, PROMPT, WEIGHTS
 from aisa.config.schema import Config, Model, Target
 
+READ_FOR = ("gemini", "bedrock", "openai")  # dialects in which pictures can be read for a vendor
 WEIGHTED = (None, WEIGHTS, LOAD)
 
 
@@ -17,6 +18,14 @@ def check_routes(config: Config) -> Iterator[tuple[tuple[str, ...], Flaw]]:
         if isinstance(model, Model) and model.route is not None:
             for setting, flaw in flaws_of(model):
                 yield ("models", name, "route", setting), flaw
+
+
+def check_pictures(config: Config) -> Iterator[tuple[tuple[str, ...], Flaw]]:
+    """Yield the vendors for which pictures cannot be read, with the way to the setting."""
+    for name, vendor in config.vendors.items():
+        if vendor.fetch_pictures and vendor.dialect not in READ_FOR:
+            what = f"The dialect `{vendor.dialect}` passes the addresses of pictures on, and its vendors read them."
+            yield ("vendors", name, "fetch_pictures"), Flaw(what, "Remove the line.")
 
 
 def flaws_of(model: Model) -> Iterator[tuple[str, Flaw]]:

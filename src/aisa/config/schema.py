@@ -217,6 +217,7 @@ class Vendor(Section, frozen=True, kw_only=True):
     assemble: bool = False
     completions: bool | None = None
     cut_stop_sequences: bool = False
+    fetch_pictures: bool = False
     connect_timeout_seconds: Seconds = 5.0
     answer_bytes_max: Bytes = 67_108_864
     receive_buffer_bytes: Annotated[int, Meta(ge=4096, le=1 << 26)] = 16_384

@@ -22,6 +22,9 @@ VENDORS_IN_WORDS: Mapping[str, str] = MappingProxyType(
         "else as usual in its dialect. What `headers` says of the same header counts instead.",
         "vendors.<name>.headers": "Further request headers for the vendor, name to value.",
         "vendors.<name>.query": "Parameters for the query of every request, name to value in quotes, such as `api-version` for Azure.",
+        "vendors.<name>.fetch_pictures": "Whether this server reads pictures that requests give by https address, for a vendor that takes "
+        "bytes only: Gemini, Bedrock, Ollama. From public addresses alone, within the limits in `docs/reaching-vendors.md`; otherwise such "
+        "requests are refused, or go to a target that takes addresses.",
         "vendors.<name>.api_keys": "Further keys, sent as `api_key` is. All are used in turn; one that the vendor refuses (401, 402, 429) "
         "rests for a while, and the request goes out again with the next.",
         "vendors.<name>.google_credentials": "Google's credentials in place of a key, used in turn: each a file of a service account or of "

@@ -25,7 +25,7 @@ from aisa.http.names import Names
 from aisa.http.outbox import Outbox
 from aisa.http.pool_connection import WRITE_BYTES_MAX, PoolConnection
 from aisa.http.unpacked import Unpacked
-from aisa.providers.port import Answer, UpstreamRequest
+from aisa.providers.port import Answer, Pictures, UpstreamRequest
 from aisa.timers import NEVER, Timer, Timers
 
 IDLE_SECONDS_MAX = 30.0  # below the 60 s and more that servers and load balancers commonly allow, so that we are the first to hang up
@@ -57,10 +57,12 @@ class HttpUpstream:
         names: Names | None = None,
         timers: Timers | None = None,
         credential: Credential | None = None,
+        pictures: Pictures | None = None,
     ) -> None:
         """`environment` is read for HTTPS_PROXY, HTTP_PROXY, ALL_PROXY and NO_PROXY. `names` and `timers` are best shared by all vendors.
 
-        Without `credential` it is that of the settings. Raises ValueError for an unusable base URL or proxy.
+        Without `credential` it is that of the settings. `pictures` reads what requests give by address. Raises ValueError for an unusable
+        base URL or proxy.
         """
         self._name = name
         self._settings = settings
@@ -68,6 +70,7 @@ class HttpUpstream:
         self._prefix, self._own_headers = _fixed_parts(self._dialer)
         self._credential = credential  # that of the settings is one proof, made once
         self._fixed_proof = None if credential else proof_of(settings)
+        self._pictures = pictures
         self._query = urlencode(settings.query, quote_via=quote)
         self._head_before_length = lru_cache(maxsize=HEADS_MAX)(self._write_head_before_length)
         self._arrival = memoryview(bytearray(ARRIVAL_BYTES_MAX))
@@ -87,6 +90,8 @@ class HttpUpstream:
         connection is free within the connect timeout. `may_repeat` is set when a kept connection broke before the answer's first byte.
         Raises ValueError, and sends nothing, if path or headers contain what would change the request's framing.
         """
+        if request.fetches and self._pictures is not None:
+            request = await self._pictures.filled(request)
         if self._fixed_proof is not None:
             return await self._ask(request, self._fixed_proof)
         return await self._ask_in_turn(request)

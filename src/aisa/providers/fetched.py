@@ -41,9 +41,14 @@ class Fetches:
         _, data = self.add(url)
         return Raw(mark(b"f", self.urls.index(url))), data
 
+    def add_data_url(self, url: str) -> Raw:
+        """Return the mark for what stands at an address, as a data URL."""
+        self.add(url)
+        return Raw(mark(b"u", self.urls.index(url)))
+
 
 def mark(what: bytes, place: int) -> bytes:
-    """Return the mark for the type (`t`), its last part alone (`f`), or the data (`d`) of an address."""
+    """Return the mark for the type (`t`), its last part alone (`f`), the data (`d`), or both as a data URL (`u`) of an address."""
     return MARK + what + str(place).encode() + MARK
 
 
@@ -53,4 +58,5 @@ def filled(body: bytes, found: Sequence[Fetched]) -> bytes:
         body = body.replace(mark(b"t", place), b'"%b"' % each.media_type.encode("ascii"))
         body = body.replace(mark(b"f", place), b'"%b"' % each.media_type.partition("/")[2].encode("ascii"))
         body = body.replace(mark(b"d", place), b'"%b"' % each.data)
+        body = body.replace(mark(b"u", place), b'"data:%b;base64,%b"' % (each.media_type.encode("ascii"), each.data))
     return body

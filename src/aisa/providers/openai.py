@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 import msgspec
 from msgspec import Raw
@@ -12,6 +12,7 @@ from aisa.providers import responses
 from aisa.providers.blame import judge, unreadable
 from aisa.providers.conceded import conceded
 from aisa.providers.concessions import Concessions
+from aisa.providers.fetched import FETCHES_MAX, Fetches
 from aisa.providers.openai_answer import AnswerDecoder
 from aisa.providers.openai_assembly import AssemblyDecoder, as_stream, is_assembled
 from aisa.providers.openai_stream import StreamDecoder
@@ -19,7 +20,7 @@ from aisa.providers.port import UpstreamRequest
 from aisa.providers.report import read_refusal
 from aisa.providers.responses_models import HOST, is_asked_there
 from aisa.providers.shape import Asked, Decoder, Target
-from aisa.wire.chat import IMAGE, ChatRequest, has_bare_image_url
+from aisa.wire.chat import IMAGE, ChatRequest, Message, has_bare_image_url
 from aisa.wire.door import Request
 from aisa.wire.reasoning_details import without_seals
 from aisa.wire.trees import is_list, is_tree
@@ -57,14 +58,16 @@ def to_upstream(request: Request, target: Target) -> UpstreamRequest:
     fields["messages"] = Raw(without_seals(bytes(fields["messages"])))
     if translated:
         added += put_aside(fields, target)
-    if has_bare_image_url(chat.known.messages):
-        fields["messages"] = Raw(with_image_objects(fields["messages"]))
+    fetches = Fetches(wanted=True) if target.fetches and has_picture_address(chat.known.messages) else None
+    if fetches is not None or has_bare_image_url(chat.known.messages):
+        fields["messages"] = Raw(with_image_objects(fields["messages"], fetches))
+    urls = () if fetches is None else fetches.urls
     headers = STREAM_HEADERS if chat.stream else DOCUMENT_HEADERS
     body = msgspec.json.encode(fields)
     if concessions is None:
-        return UpstreamRequest("/chat/completions", headers + target.headers, body, added=added)
+        return UpstreamRequest("/chat/completions", headers + target.headers, body, added=added, fetches=urls)
     dropped, changed = concessions.dropped, concessions.changed
-    return UpstreamRequest("/chat/completions", headers + target.headers, body, dropped=dropped, changed=changed, added=added)
+    return UpstreamRequest("/chat/completions", headers + target.headers, body, dropped=dropped, changed=changed, added=added, fetches=urls)
 
 
 def ask_for_usage(fields: dict[str, Raw], chat: ChatRequest, target: Target) -> tuple[str, ...]:
@@ -107,14 +110,39 @@ def put_aside(fields: dict[str, Raw], target: Target) -> tuple[str, ...]:
     return tuple([name for name in hints if name in fields])
 
 
-def with_image_objects(messages: Raw) -> bytes:
-    """Write `image_url` strings, which AIsa's schema allows, as the `{url}` objects that OpenAI's asks for."""
+def with_image_objects(messages: Raw, fetches: Fetches | None = None) -> bytes:
+    """Write `image_url` strings, which AIsa's schema allows, as the `{url}` objects that OpenAI's asks for.
+
+    With `fetches` the addresses in them become places for what stands there, as data URLs.
+    """
     tree = msgspec.json.decode(messages)
     for message in tree:
         for part in message["content"] if is_list(message.get("content")) else ():
-            if isinstance(part.get("image_url"), str) and part.get("type") == IMAGE:
-                part["image_url"] = {"url": part["image_url"]}
+            given = part.get("image_url")
+            if part.get("type") != IMAGE or not (isinstance(given, str) or is_tree(given)):
+                continue
+            picture = given if is_tree(given) else {"url": given}
+            url = picture.get("url")
+            if (
+                fetches is not None
+                and isinstance(url, str)
+                and is_picture_address(url)
+                and (url in fetches.urls or len(fetches.urls) < FETCHES_MAX)
+            ):
+                picture = {**picture, "url": fetches.add_data_url(url)}
+            part["image_url"] = picture
     return msgspec.json.encode(tree)
+
+
+def has_picture_address(messages: Sequence[Message]) -> bool:
+    """Say whether a picture is given by an address that this server could read."""
+    parts = [part for message in messages if isinstance(message.content, list) for part in message.content if part.type == IMAGE]
+    return any(is_picture_address(part.image_url.get("url") if is_tree(part.image_url) else part.image_url) for part in parts)
+
+
+def is_picture_address(url: object) -> bool:
+    """Say whether this is an address and not the data itself."""
+    return isinstance(url, str) and url.lower().startswith(("http://", "https://"))
 
 
 def decoder(request: Request, target: Target, *, call_id: str, created: int, protocol: str = NAME) -> Decoder:

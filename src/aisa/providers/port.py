@@ -27,6 +27,14 @@ class UpstreamRequest(msgspec.Struct, frozen=True):
     fetches: tuple[str, ...] = ()
 
 
+class Pictures(Protocol):
+    """What reads the pictures that a request gives by address."""
+
+    async def filled(self, request: UpstreamRequest) -> UpstreamRequest:
+        """Return a request with what stands at its `fetches`. Raises UpstreamFailed, or ApiError overloaded."""
+        ...
+
+
 class Answer(Protocol):
     """What a vendor sends back. Exactly one reader. Must be closed, and closing early cancels the request at once."""
 

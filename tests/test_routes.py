@@ -2,8 +2,15 @@
 
 from __future__ import annotations
 
+import re
 import time
+from pathlib import Path
+from types import ModuleType
 
+import anthropic
+import cohere
+import mistralai
+import openai
 import pytest
 
 from aisa.edge.app import BILLS, ROUTES
@@ -64,6 +71,8 @@ def test_a_door_is_a_row() -> None:
         ("/V1/Chat/Completions", "/v1/chat/completions"),
         ("//v1/models", "/v1/models"),
         ("/v1/model", "/v1/models"),
+        ("/v1/chat", "/v1/chat/completions"),
+        ("/v1", None),
         ("/healthz", None),
         ("/health/alive", "/health/live"),
         ("/v2", None),
@@ -96,6 +105,34 @@ def test_an_api_that_others_have_is_named_with_what_to_set(path: str) -> None:
     message = refusal(API, "POST", path).message
     assert "This version has no" in message
     assert "Did you mean" not in message
+
+
+#: How the clients of four vendors write the paths that they know.
+WRITTEN = {
+    openai: (re.compile(r"""self\._(?:post|get|delete|get_api_list)\(\s*f?"(/[^"?]+)|path_template\(\s*"(/[^"?]+)"""), "/v1"),
+    anthropic: (re.compile(r"""self\._(?:post|get|delete|get_api_list)\(\s*f?"(/v1[^"?]+)|path_template\(\s*"(/v1[^"?]+)"""), ""),
+    cohere: (re.compile(r'"(v[12]/[^"?]+)"'), "/"),
+    mistralai: (re.compile(r'path="(/v1/[^"?#]+)'), ""),
+}
+
+
+@pytest.mark.parametrize("client", WRITTEN, ids=lambda client: client.__name__)
+def test_every_path_that_a_vendors_own_client_knows_is_a_route_or_says_what_to_set(client: ModuleType) -> None:
+    """[fault P14] Several hundred of them: whichever of its methods somebody calls, the answer names what to do."""
+    pattern, before = WRITTEN[client]
+    files = [path.read_text(encoding="utf-8") for place in client.__path__ for path in Path(place).rglob("*.py")]
+    found = {before + next(filter(None, match.groups())) for text in files for match in pattern.finditer(text)}
+    paths = {re.sub(r"{[^}]*}+", "x", path).partition("{")[0] for path in found}
+    assert len(paths) > 15
+    paths.discard("/v1/chat/completions/x/messages")  # of completions that are stored, which no client asks for unasked
+    unsaid: list[str] = []
+    for path in sorted(paths):
+        try:
+            API.methods(path)
+        except ApiError as error:
+            told = "Did you mean" in error.message or any(sentence in error.message for sentence in ELSEWHERE.values())
+            unsaid += [] if told else [path]
+    assert unsaid == []
 
 
 def test_no_sentence_on_others_hides_a_route_of_ours() -> None:

@@ -4,31 +4,97 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from types import MappingProxyType
+from typing import NamedTuple
 
 _CHAT = "POST /v1/chat/completions"
 _NOT_HERE = "This version has no"
-_OPENAI = f"Set your client to an OpenAI-compatible vendor, with the base URL of this server and /v1: it has {_CHAT}."
+_BASE = "the base URL of this server and /v1"
+_OPENAI = f"Set your client to an OpenAI-compatible vendor, with {_BASE}: it has {_CHAT}."
+_COHERE = f"{_NOT_HERE} Cohere API but POST /v2/rerank. Set an OpenAI-compatible vendor in your client, with {_BASE}, for"
+_BATCHES = f"{_NOT_HERE} batches. Turn batches off in your client, and send each call to {_CHAT}."
+_SCANS = f"{_NOT_HERE} reading of scans. Send pages as pictures or files in the messages of {_CHAT}."
+_SPEECH = f"{_NOT_HERE} audio API. Set another server for speech in your client, to text and from text; chat is {_CHAT}."
 
-#: The beginning of a path, which also counts without its `/v1` -> what to do.
+
+class Lack(NamedTuple):
+    """What stands behind the `/v1` of paths, with blanks between, and what to do."""
+
+    names: str
+    remedy: str
+
+
+#: Of the clients of OpenAI, Anthropic, Cohere and Mistral.
+_BEHIND_V1 = (
+    Lack(
+        "responses/",
+        f"{_NOT_HERE} store of responses, and no count of a request's tokens. Set `store` to false in your client and send the whole "
+        "conversation in `input` of POST /v1/responses each time; its tokens are in the `usage` of the answer.",
+    ),
+    Lack("messages/", f"{_NOT_HERE} batches of messages. Turn batches off in your client, and send each call to POST /v1/messages."),
+    Lack("complete", f"{_NOT_HERE} prompts in Anthropic's older form. Set your client to messages, POST /v1/messages."),
+    Lack(
+        "moderations classify classifications chat/moderations chat/classifications content_provenance_checks",
+        f"{_NOT_HERE} moderations. Set another server for them in your client, or turn them off.",
+    ),
+    Lack("images videos", f"{_NOT_HERE} images API. Set another server for pictures and films in your client; chat is {_CHAT}."),
+    Lack("audio voices", _SPEECH),
+    Lack("ocr parse", _SCANS),
+    Lack(
+        "realtime live",
+        f"{_NOT_HERE} Realtime API, and no WebSockets. Turn voice or realtime off in your client, so that it streams {_CHAT}.",
+    ),
+    Lack(
+        "files uploads containers vector_stores libraries memory_stores datasets vaults skills connectors",
+        f"{_NOT_HERE} store at a vendor. Turn the tools off that need one; put what the model is to read into the messages of {_CHAT}.",
+    ),
+    Lack("batches batch embed-jobs", _BATCHES),
+    Lack(
+        "fine_tuning finetuning evals decisions",
+        f"{_NOT_HERE} fine-tuning and no evaluations. Set that part of your client to the vendor's own address and key.",
+    ),
+    Lack(
+        "assistants threads",
+        f"{_NOT_HERE} Assistants API. Set your client to Chat Completions, {_CHAT}, or to Responses, POST /v1/responses.",
+    ),
+    Lack(
+        "conversations",
+        f"{_NOT_HERE} Conversations API. Set `store` to false in your client and send the whole conversation to POST /v1/responses.",
+    ),
+    Lack(
+        "agents chatkit sessions environments deployments deployment_runs dreams tunnels workflows client context rag triggers",
+        f"{_NOT_HERE} agents that a vendor runs and keeps. Run the agent in your client, and set its model's API to {_CHAT}, or messages.",
+    ),
+    Lack(
+        "organization organizations projects safety compliance webhook_endpoints webhook_event_types webhooks user_profiles users whoami "
+        "service-accounts observability",
+        f"{_NOT_HERE} administration of a vendor's account. Set that part of your client to the vendor's own address and key; of this "
+        "server's keys its operator has `aisa keys` and `aisa usage`.",
+    ),
+    Lack("engines edits answers search", f"{_NOT_HERE} API that OpenAI has retired. {_OPENAI}"),
+    Lack("fim", f"{_NOT_HERE} address of Mistral's to fill in between. Send `prompt` and `suffix` to POST /v1/completions."),
+    Lack("tokenize detokenize", f"{_NOT_HERE} tokenizer to ask. Count in your client, or by POST /v1/messages/count_tokens."),
+    Lack("embed", f"{_COHERE} embeddings: POST /v1/embeddings."),
+    Lack("generate summarize", f"{_COHERE} chat: {_CHAT}."),
+    Lack("check-api-key", f"{_NOT_HERE} address to try keys. GET /v1/models answers 401 to a bad one."),
+    Lack("score pooling", f"{_NOT_HERE} scores and pooled vectors. Set your client to POST /v1/rerank or POST /v1/embeddings."),
+)
+_OLLAMA = "chat generate tags embed embeddings show ps pull version"
+
+#: The beginning of a path, which also counts without its `/v1` -> what to do. The first that fits is told.
 ELSEWHERE: Mapping[str, str] = MappingProxyType(
     {
-        "/v1/responses/": f"{_NOT_HERE} store of responses, and no count of a request's tokens. Send the whole conversation in `input` of "
-        "POST /v1/responses each time; its tokens are in the `usage` of the answer.",
-        "/v1/messages/": f"{_NOT_HERE} batches of messages. Send each call to POST /v1/messages.",
+        **{f"/api/{name}": f"{_NOT_HERE} Ollama API. {_OPENAI}" for name in _OLLAMA.split()},
+        "/v1/projects/": f"{_NOT_HERE} Vertex API. Set your client to Gemini's own API (google-genai: vertexai=False), with this server as "
+        "base URL and the key as API key.",
+        **{f"/v1/{name}": lack.remedy for lack in _BEHIND_V1 for name in lack.names.split()},
+        "/v2/chat": f"{_COHERE} chat: {_CHAT}.",
+        "/v2/embed": f"{_COHERE} embeddings: POST /v1/embeddings.",
+        "/v2/batches": _BATCHES,
+        "/v2/audio": _SPEECH,
+        "/v2/parse": _SCANS,
         "/v1beta": "Of Gemini's API there are models/MODEL:generateContent, streamGenerateContent and countTokens, and the list of models.",
-        "/api/chat": f"{_NOT_HERE} Ollama API. {_OPENAI}",
-        "/api/generate": f"{_NOT_HERE} Ollama API. {_OPENAI}",
-        "/api/tags": f"{_NOT_HERE} Ollama API. {_OPENAI}",
-        "/v1/moderations": f"{_NOT_HERE} moderations. Set another server for them in your client, or turn them off.",
-        "/v1/images": f"{_NOT_HERE} images API. Set another server for images in your client; chat is {_CHAT}.",
-        "/v1/audio": f"{_NOT_HERE} audio API. Set another server for speech in your client; chat is {_CHAT}.",
-        "/v1/realtime": f"{_NOT_HERE} Realtime API. Set your client to chat, {_CHAT}.",
-        "/v1/files": f"{_NOT_HERE} files. Put what the model is to read into the messages of {_CHAT}.",
-        "/v1/batches": f"{_NOT_HERE} batches. Send each call to {_CHAT}.",
-        "/v1/fine_tuning": f"{_NOT_HERE} fine-tuning. Use the vendor's own API for it.",
-        "/v1/assistants": f"{_NOT_HERE} Assistants API. Set your client to Chat Completions, {_CHAT}.",
-        "/v1/threads": f"{_NOT_HERE} Assistants API. Set your client to Chat Completions, {_CHAT}.",
-        "/v1/conversations": f"{_NOT_HERE} Conversations API. Set your client to Chat Completions, {_CHAT}.",
+        "/model": f"{_NOT_HERE} Bedrock API. {_OPENAI}",
+        "/generate_stream": f"{_NOT_HERE} API of text-generation-inference. {_OPENAI}",
         "/metrics": f"{_NOT_HERE} metrics. Its log has a line for every call; GET /health/ready says whether it wants calls.",
         "/admin": f"{_NOT_HERE} administration over HTTP. Use the command `aisa` on the server's machine.",
     }

@@ -19,6 +19,7 @@ from aisa.wire.strict_json import parse_object
 from aisa.wire.trees import Tree, is_tree
 
 ANSWER, STREAM, COUNT = "generateContent", "streamGenerateContent", "countTokens"
+EMBEDDING = ("embedContent", "batchEmbedContents", "asyncBatchEmbedContent")
 METHODS = [ANSWER, STREAM, COUNT]
 MODELS = "models/"
 KEY_HEADER = "x-goog-api-key"
@@ -34,6 +35,10 @@ class Asked(NamedTuple):
 def asked_at(name: str, query: str) -> Asked:
     """Read what stands behind `/models/` in an address. Raises ApiError unknown_endpoint, invalid_request."""
     model, _, method = name.rpartition(":")
+    if method in EMBEDDING:
+        words = f"This version has no {method} of Gemini's API. "
+        words += "Set an OpenAI-compatible vendor for embeddings in your client: it has POST /v1/embeddings."
+        raise ApiError("unknown_endpoint", words)
     if not model or method not in METHODS:
         raise ApiError(
             "unknown_endpoint", f"Gemini's API here has {', '.join(METHODS)}, as in models/MODEL:{ANSWER}, and no other methods."

@@ -119,10 +119,16 @@ class RouteTable(Generic[Handler]):
         return words if near is None else f"{words} Did you mean {near}?"
 
     def _near(self, path: str) -> str | None:
-        """Return the route that is most like a path, or that the path ends with, as it does behind a base URL with a part too many."""
+        """Return the route that is most like a path, the only one that it is the beginning of, or one that it ends with.
+
+        A path ends with a route behind a base URL with a part too many.
+        """
         for route in self.routes:
             if any(len(known) > 1 and path.rstrip("/").endswith(known) for known in (route.path, *route.aliases)):
                 return route.path
+        beyond = [route.path for route in self.routes if path.count("/") > 1 and route.path.startswith(f"{path.rstrip('/')}/")]
+        if len(beyond) == 1:
+            return beyond[0]
         near = difflib.get_close_matches(path, [route.path for route in self.routes], 1, cutoff=LIKENESS_MIN)
         return near[0] if near else None
 

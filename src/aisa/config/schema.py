@@ -288,6 +288,7 @@ class Config(Section, frozen=True, kw_only=True):
     discovery: Discovery = Discovery()
     vendors: dict[str, Vendor] = {}
     models: dict[str, Model | tuple[Target | str, ...]] = {}
+    retries: Literal["new", "replay"] = "new"
     models_only: bool = False
     models_prefer: tuple[str, ...] = ()
 

@@ -25,6 +25,8 @@ from aisa.edge.models import messages_model_list, messages_token_count, model_li
 from aisa.edge.pages import Pages
 from aisa.edge.presented_key import presented, secret_of
 from aisa.edge.refusals import Refusals
+from aisa.edge.retries import HEADER as RETRY_COUNT
+from aisa.edge.retries import Retries, relay_retried
 from aisa.edge.routes import Route, RouteTable
 from aisa.errors import ApiError
 from aisa.facts import BugFound
@@ -90,12 +92,14 @@ class Edge:
         self._pages = Pages((route.method, route.path) for route in self._routes.routes)
         self._not_ready = not_ready
         self._idempotency = idempotency
+        self._retries = Retries()
         self._created = int(wall_clock())
         self._refusals = Refusals(dependencies.report)
         self.addresses = Addresses()
 
     def configure(self, config: Config) -> None:
-        """Let this configuration's origins and proxies count for heads that are new from now on."""
+        """Let this configuration's origins, proxies and retries count for heads that are new from now on."""
+        self._retries.on = config.retries == "replay"
         self._cross_origin = CrossOrigin(config.cors)
         self.addresses = Addresses(config.server.trusted_proxies, config.log.client_address)
 
@@ -197,6 +201,9 @@ class Edge:
         )
         if self._idempotency is not None and HEADER in request.headers:
             return relay_idempotent(call, request.headers[HEADER], reply, dependencies=self._dependencies, idempotency=self._idempotency)
+        if self._retries.on and RETRY_COUNT in request.headers:
+            count = request.headers[RETRY_COUNT]
+            return relay_retried(call, count, reply, dependencies=self._dependencies, retries=self._retries)
         return relay(call, reply, self._dependencies)
 
     async def count(self, visit: Visit, _reply: Reply) -> Page:

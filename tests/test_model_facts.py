@@ -356,6 +356,23 @@ def test_the_catalogue_s_limit_of_output_is_the_model_s() -> None:
     assert plan["c"](9_999_999)
 
 
+def test_of_several_targets_those_are_asked_that_take_what_a_request_shows() -> None:
+    """By the catalogue where the configuration is silent; a target of which nobody knows it is asked, and so is one that stands alone."""
+    vendors = {
+        "openai": Vendor(base_url=OPENAI_URL),
+        "deepseek": Vendor(base_url="https://api.deepseek.com/v1"),
+        "x": Vendor(base_url="http://h/v1"),
+    }
+    picture = [{"role": "user", "content": [{"type": "image_url", "image_url": {"url": "data:image/png;base64,AA=="}}]}]
+
+    def asked(*to: str) -> list[str]:
+        routes = Routes(Config(vendors=vendors, models={"m": Model(to=to)}))
+        return [offer.name for offer in routes.plan(request(messages=picture), ANYONE, Random(7)).offers]
+
+    assert asked("deepseek/deepseek-v4-pro", "openai/gpt-4o", "x/any") == ["openai/gpt-4o", "x/any"]
+    assert asked("deepseek/deepseek-v4-pro") == ["deepseek/deepseek-v4-pro"]
+
+
 def shown(model: str, base_url: str = OPENAI_URL, settings: Model | None = None, **vendor: Any) -> dict[str, Any]:
     """Return a model as the list shows it."""
     settings = msgspec.structs.replace(settings or Model(to=()), to=(f"v/{model}",))

@@ -28,7 +28,7 @@ from aisa.providers.counting import Counting
 from aisa.providers.shape import Target
 from aisa.ranking import Scene, ranked
 from aisa.traffic import Traffic
-from aisa.vendor_targets import bounded_by_facts, settled, vendor_target
+from aisa.vendor_targets import bounded_by_facts, settled, takes_of, vendor_target
 from aisa.wire.door import Request
 from aisa.wire.kinds_asked import kinds_asked
 from aisa.wire.model_name import shown_name
@@ -227,7 +227,7 @@ class Routes:
                     flaw=flaw,
                     step=step,
                     weight=setting.weight,
-                    takes=None if setting.takes is None else frozenset(setting.takes),
+                    takes=takes_of(setting, target, alone=len(model.to) == 1),
                     shown=TINY if vendor == EMBEDDED else vendor if shown_name(upstream_model, "") == "" else setting.target,
                 )
             )

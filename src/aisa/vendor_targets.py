@@ -34,9 +34,9 @@ def vendor_target(name: str, config: Config) -> Target:
         assemble=vendor.assemble,
         cut_stop=vendor.cut_stop_sequences,
         secrets=hidden,
+        fetches=vendor.fetch_pictures,
         running_usage=asks_for_running_usage(name, vendor),
         completions=goes_on_from_texts(name, vendor),
-        fetches=vendor.fetch_pictures,
     )
 
 
@@ -52,6 +52,17 @@ def settled(target: Target, setting: TargetSetting, model: Model, *, config: Con
     return msgspec.structs.replace(
         target, context_window=window, output_tokens_max=model.max_output_tokens, unsupported=model.unsupported, facts=facts
     )
+
+
+def takes_of(setting: TargetSetting, target: Target, *, alone: bool) -> frozenset[str] | None:
+    """Return what a request to a target may show besides text: as its setting says, else as the catalogue does; None where nobody knows.
+
+    Of a target that stands `alone` the catalogue is not asked: there is no other to prefer, and its vendor judges.
+    """
+    if setting.takes is not None:
+        return frozenset(setting.takes)
+    row = target.facts.row if target.facts is not None and not alone else None
+    return None if row is None else frozenset((*row.takes, "tools"))
 
 
 def bounded_by_facts(model: Model, targets: Sequence[Target]) -> Model:

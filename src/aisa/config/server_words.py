@@ -8,8 +8,8 @@ from types import MappingProxyType
 SERVER_IN_WORDS: Mapping[str, str] = MappingProxyType(
     {
         "retries": "What becomes of a document that was whole, did not reach its client, and is asked for again within a minute, by "
-        "the same key with the same body and `x-stainless-retry-count` of 1 or more: `new`, a call of its own at the vendor, or `replay`, what was "
-        "kept, at the price of one call. Streams are new calls always.",
+        "the same key with the same body and `x-stainless-retry-count` of 1 or more: `new`, a call of its own at the vendor, or `replay`, "
+        "what was kept, at the price of one call. Streams are new calls always.",
         "server.host": "Address or host name to listen on; `0.0.0.0` or `::` for every interface.",
         "server.port": "TCP port to listen on; 0 takes any free one.",
         "server.data_dir": "Folder of all that the server keeps: keys, database, control socket. One process owns it; made if absent.",

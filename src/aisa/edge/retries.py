@@ -20,7 +20,7 @@ from aisa.facts import CallEnded, Fact
 from aisa.health import Health
 from aisa.keys.rules import Key
 from aisa.ledger.rules import CLIENT_GONE, CLIENT_STALLED
-from aisa.providers.cohere_plans import Plan
+from aisa.offer import Plan
 from aisa.providers.port import Answer, Upstream, UpstreamRequest
 from aisa.relay import relay
 from aisa.routing import Routes

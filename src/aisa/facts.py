@@ -215,6 +215,8 @@ class ServerNotice(msgspec.Struct, frozen=True, tag="server"):
     message: str
 
 
+#: What an administrator changed.
+Changed = KeysChanged | AccountChanged | WalletChanged
 Fact = (
     CallEnded
     | VendorFailed

@@ -105,6 +105,10 @@ class Health:
                 record.probed_until = now + PROBE_SECONDS
         return places + [position for position in range(len(names)) if position not in places]
 
+    def troubles(self, now: float) -> list[tuple[str, int, float]]:
+        """Return each target that has failed since it last completed an answer, its failures in a row, and how long it is asked last."""
+        return [(name, record.failures, max(0.0, record.benched_until - now)) for name, record in tuple(self._records.items())]
+
     def _is_benched(self, name: str, now: float) -> bool:
         return any(now < max(record.benched_until, record.probed_until) for record in self._records_of(name))
 

@@ -56,6 +56,11 @@ class ModelLists:
         """Return what is known of a configuration's vendors."""
         return Known(lists=lists_of(self._kept, config), awaited=frozenset(self._awaited))
 
+    def names_of(self, vendor: str) -> tuple[str, ...] | None:
+        """Return what a vendor listed last, None if it has not said."""
+        kept = self._kept.get(vendor)
+        return None if kept is None else kept.names
+
     def follow(self, config: Config, upstreams: Mapping[str, Upstream], learned: Callable[[Known], Awaitable[None]]) -> None:
         """Ask the vendors of a configuration from now on, instead of those before, and tell `learned` what is new."""
         self.stop()

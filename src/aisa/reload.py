@@ -12,12 +12,12 @@ from typing import NamedTuple, cast
 
 import msgspec
 
+from aisa.administration import Doors, hosts_of
 from aisa.admission.memory import MemoryAdmission
 from aisa.config.load import Loaded
 from aisa.config.problem import ConfigErrors, Problem
 from aisa.config.schema import Config, Vendor
 from aisa.context import Dependencies
-from aisa.edge.admin import Admin
 from aisa.edge.admin_reload import Swapped
 from aisa.edge.app import Edge
 from aisa.facts import Fact, ServerNotice
@@ -30,7 +30,15 @@ from aisa.routing import Routes
 #: What a process has from its start to its end.
 FOR_A_LIFETIME = (
     *("server.host", "server.port", "server.data_dir", "server.proxy_protocol", "server.connections_max"),
-    *("server.unfinished_bodies_bytes_max", "embedded.tokens_per_second", "log.format", "ledger.durability", "ledger.calls_waiting_max"),
+    *(
+        "server.unfinished_bodies_bytes_max",
+        "embedded.tokens_per_second",
+        "log.format",
+        "ledger.durability",
+        "admin.listen",
+        "metrics.listen",
+        "ledger.calls_waiting_max",
+    ),
 )
 
 
@@ -39,7 +47,7 @@ class Parts(msgspec.Struct):
 
     dependencies: Dependencies
     edge: Edge
-    admin: Admin
+    doors: Doors
     server: HttpServer
     pools: dict[str, HttpUpstream]
     lists: ModelLists
@@ -136,7 +144,8 @@ class Reload:
         assert isinstance(admission, MemoryAdmission), "it is what a server has"
         admission.configure(config.limits)
         parts.edge.configure(config)
-        parts.admin.limits = config.limits
+        parts.doors.admin.limits = config.limits
+        parts.doors.gate.hosts = hosts_of(config)
         kept = {name: getattr(parts.server.settings, name) for name in KEPT_OF_SERVER}  # as it has them, not as they were once written
         parts.server.configure(msgspec.structs.replace(config.server, **kept), prepared.tls)
         parts.lists.follow(config, parts.pools, parts.learn_models)

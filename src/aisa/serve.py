@@ -29,7 +29,6 @@ from aisa.config.schema import Config
 from aisa.edge.account import Accounts
 from aisa.edge.admin import Admin
 from aisa.edge.admin_reload import Swapped
-from aisa.edge.control import Control
 from aisa.edge.idempotency import IdempotencyStore
 from aisa.errors import ApiError
 from aisa.facts import BugFound, Fact, ServerNotice
@@ -45,6 +44,7 @@ from aisa.ledger.writer import Writer, insert_rows
 from aisa.model_lists import ModelLists
 from aisa.observe.log import Log, json_line, text_line
 from aisa.observe.welcome import Opening, bracketed, welcome
+from aisa.operators import Operators
 from aisa.providers.vendor_state import Memory, Seals, VendorStates
 from aisa.reload import Parts, Reload
 from aisa.shutdowns import tell_until
@@ -133,10 +133,9 @@ async def serve(config: Config, database: Database, journal: Journal, *, start: 
     report: Callable[[Fact], None] = log.report if log is not None else ignore
     listen_to_process(config, report)
     keys = KeyStore(database, wall_clock, system_chance())
-    writer = Writer(database, report)
+    writer, idempotency = Writer(database, report), IdempotencyStore(wall_clock)
     refused = RefusalRecords(writer.post_refused, writer.prune, wall_clock=wall_clock, report=report)
     refused.forget_old()
-    idempotency = IdempotencyStore(wall_clock)
     store = LedgerStore(database, wall_clock, lambda: tuple(ledger.calls))
     ledger = open_ledger(config, journal, store, writer=writer, keys=keys, idempotency=idempotency, report=report)
     timers, lists = Timers(), ModelLists(Path(config.server.data_dir), wall_clock, report)
@@ -151,14 +150,16 @@ async def serve(config: Config, database: Database, journal: Journal, *, start: 
     books = Books(database, keys, ledger, journal, store, refused.waiting)
     accounts = Accounts(ledger, books.statement(), wall_clock)
     edge = open_edge(config, dependencies, chance, not_ready=stopping.why_not_ready, idempotency=idempotency, accounts=accounts)
-    admin = open_admin(config, books, dependencies, report=report, reload=lambda: swapped(reload, loop))
-    settings = fitting(config, report)
-    server, control_server = HttpServer(edge, settings, timers=timers), HttpServer(Control(admin), settings, timers=timers)
-    parts = Parts(dependencies, edge, admin, server=server, pools=pools, open_pool=open_way, lists=lists)
+    doors = open_admin(config, books, dependencies, report=report, reload=lambda: swapped(reload, loop), lists=lists)
+    admin, settings = doors.admin, fitting(config, report)
+    operators = Operators(config, edge, doors, settings=settings, timers=timers, report=report)
+    server, control_server = HttpServer(operators.app, settings, timers=timers), HttpServer(doors.control, settings, timers=timers)
+    parts = Parts(dependencies, edge, doors, server=server, pools=pools, open_pool=open_way, lists=lists)
     reload = Reload(config, parts, report, again=start.again, routes_of=lambda config: again(config, known=lists.known(config)))
     first_key = ensure_first_key(keys)
     host, port = await server.listen(config.server.host, config.server.port, start.tls, handed=start.handed)
     await control_server.listen_unix(start.control)
+    await operators.listen()
     lists.follow(config, pools, parts.learn_models)
     loop.add_signal_handler(signal.SIGHUP, reload.soon)
     admin.url = f"{'https' if start.tls else 'http'}://{bracketed(host)}:{port}"
@@ -168,6 +169,7 @@ async def serve(config: Config, database: Database, journal: Journal, *, start: 
     await tell_until(stopping.wait(), lambda: dependencies.routes, wall_clock=wall_clock, report=report)
     await go_away(server, reload.config.server, report, grace=not stopping.at_terminal)
     lists.stop()
+    await operators.close()
     await control_server.drain(0)
     await dependencies.background_reads.close()
     for pool in (*pools.values(), *parts.retired):

@@ -31,6 +31,7 @@ LAYERS: list[tuple[str, str]] = [
     ("aisa.config.route", "rules"),
     ("aisa.config.server_words", "rules"),
     ("aisa.config.name_words", "rules"),
+    ("aisa.config.admin_settings", "rules"),
     ("aisa.config.vendor_words", "rules"),
     ("aisa.config.model_words", "rules"),
     ("aisa.config.price_words", "rules"),  # of the schema, which documents itself
@@ -81,6 +82,7 @@ LAYERS: list[tuple[str, str]] = [
     ("aisa.serve", "root"),
     ("aisa.composition", "root"),
     ("aisa.administration", "root"),
+    ("aisa.operators", "root"),
     ("aisa.reload", "root"),
     ("aisa.stopping", "root"),
     ("aisa.vendor_pool", "root"),

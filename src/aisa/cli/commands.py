@@ -6,6 +6,7 @@ import click
 
 from aisa import __version__
 from aisa.cli.accounts import accounts
+from aisa.cli.admin_keys import admin_keys
 from aisa.cli.board import board
 from aisa.cli.calls import calls
 from aisa.cli.configuration import config
@@ -50,6 +51,7 @@ aisa.add_command(init)
 aisa.add_command(reload)
 aisa.add_command(keys)
 aisa.add_command(accounts)
+aisa.add_command(admin_keys)
 aisa.add_command(config)
 aisa.add_command(models)
 aisa.add_command(vendors)

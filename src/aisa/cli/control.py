@@ -104,13 +104,15 @@ def _directly(data_dir: str, asking: Asking, limits: Limits | None) -> tuple[int
     from sqlalchemy import Connection
 
     from aisa.clock import system_chance, wall_clock
-    from aisa.edge.admin import Admin
+    from aisa.edge.admin import Admin, Records
     from aisa.edge.admin_calls import CallRoutes
     from aisa.edge.admin_reload import reload_route
     from aisa.edge.admin_usage import usage_routes
     from aisa.edge.admin_wallets import LedgerRoutes
     from aisa.edge.key_usings import KeyUsings
     from aisa.edge.statement import Statement
+    from aisa.keys.admin_keys import AdminKeyStore
+    from aisa.keys.changes import ChangeStore
     from aisa.keys.store import KeyStore
     from aisa.ledger.find import CallFinder
     from aisa.ledger.store import LedgerStore
@@ -134,7 +136,9 @@ def _directly(data_dir: str, asking: Asking, limits: Limits | None) -> tuple[int
             statement = Statement(None, UsageStore(database))
             calls = CallRoutes(statement, keys, CallFinder(database)).routes()
             more = (*LedgerRoutes(ledger).routes(), *usage_routes(statement, keys), *calls, reload_route(None))
-            usings = KeyUsings(statement, CallFinder(database), wall_clock)
-            return Admin(keys, wall_clock, wallets=ledger, limits=limits, more=more, usings=usings).answer(*asking)
+            admin_keys = AdminKeyStore(database, wall_clock, system_chance())
+            records = Records(KeyUsings(statement, CallFinder(database), wall_clock), ChangeStore(database, wall_clock), admin_keys)
+            admin = Admin(keys, wall_clock, wallets=ledger, limits=limits, more=more, records=records)
+            return admin.answer(*asking)
         finally:
             database.close()

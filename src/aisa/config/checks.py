@@ -97,17 +97,6 @@ def check_proxies(config: Config) -> Iterator[tuple[tuple[str, ...], Flaw]]:
         yield ("server", "proxy_protocol"), Flaw("With `accept` and nobody trusted, any client could name any address.", remedy)
 
 
-def check_names(config: Config, vendor_names: Collection[str]) -> Iterator[tuple[tuple[str, ...], Flaw]]:
-    """Yield what is wrong with which names callers may use. `vendor_names` also holds vendors whose entry is broken."""
-    if config.models_only and not config.models:
-        yield ("models_only",), Flaw("Nothing could be called: there is no model under `models`.", "List the models, or remove it.")
-    for position, name in enumerate(config.models_prefer):
-        if name not in vendor_names:
-            near = difflib.get_close_matches(name, vendor_names, 1)
-            remedy = f"Did you mean `{near[0]}`?" if near else f"Known vendors: {', '.join(sorted(vendor_names)) or 'none'}."
-            yield ("models_prefer", str(position)), Flaw(f"There is no vendor `{name[:SHOWN_CHARACTERS_MAX]}`.", remedy)
-
-
 def _target_flaw(target: str, known: Collection[str]) -> Flaw | None:
     vendor, _, model = target.partition("/")
     if not vendor or not model.strip():

@@ -14,10 +14,11 @@ from typing import NamedTuple, cast
 import msgspec
 
 from aisa.config.addresses import ASKED, NOTHING_ASKED, read_address, route_at_end
-from aisa.config.checks import check, check_names, check_proxies, check_targets, check_tiers
+from aisa.config.checks import check, check_proxies, check_targets, check_tiers
 from aisa.config.document import Document, Way, read_document
 from aisa.config.kinds import describe, entry_of, hints, is_section, may_be_empty, part_for
 from aisa.config.known import Nearby, known_vendors, nobody
+from aisa.config.operator_checks import check_listen, check_names
 from aisa.config.problem import ConfigErrors, Problem
 from aisa.config.route_checks import check_pictures, check_routes
 from aisa.config.schema import ALIASES, FIELDS, Config, Model
@@ -81,7 +82,7 @@ def load(path: str | None, environment: Mapping[str, str], overrides: Mapping[st
     config = _complete(msgspec.structs.replace(config, vendors=vendors), document, notes=notes)
     written = document.values.get("vendors")
     named_vendors = {*config.vendors, *(cast("dict[str, object]", written) if isinstance(written, dict) else ())}
-    for way, flaw in (*check_targets(config, named_vendors), *check_names(config, named_vendors)):
+    for way, flaw in (*check_targets(config, named_vendors), *check_names(config, named_vendors), *check_listen(config)):
         document.report(way, *flaw)
     for way, flaw in (*check_tiers(config), *check_proxies(config), *check_routes(config), *check_pictures(config)):
         document.report(way, *flaw)

@@ -13,6 +13,7 @@ from typing import Annotated, Literal
 import msgspec
 from msgspec import Meta
 
+from aisa.config.admin_settings import ADMIN_IN_WORDS, AdminSettings, MetricsSettings
 from aisa.config.limits import LIMITS_IN_WORDS, Limits
 from aisa.config.model_words import MODELS_IN_WORDS
 from aisa.config.name_words import NAMES_IN_WORDS
@@ -284,6 +285,8 @@ class Config(Section, frozen=True, kw_only=True):
     log: Log = Log()
     ledger: Ledger = Ledger()
     limits: Limits = Limits()
+    admin: AdminSettings = AdminSettings()
+    metrics: MetricsSettings = MetricsSettings()
     price_catalogues: tuple[str, ...] = ()
     discovery: Discovery = Discovery()
     vendors: dict[str, Vendor] = {}
@@ -318,6 +321,7 @@ FIELDS: Mapping[str, str] = MappingProxyType(
         "ledger.drains_max": "Answers that are read on at the same time at most; more are cancelled.",
         "ledger.drain_seconds": "How long an answer is read on at most.",
         **LIMITS_IN_WORDS,
+        **ADMIN_IN_WORDS,
         **NAMES_IN_WORDS,
         **VENDORS_IN_WORDS,
         "vendors.<name>.omit": "Members that this server adds to requests and that the vendor refuses: `stream_options`, which asks "

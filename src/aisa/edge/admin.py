@@ -7,8 +7,8 @@ request id. Whoever can reach this is trusted, or was found to be: `admin_gate.p
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable, Generator, Iterable
-from typing import NamedTuple, Protocol
+from collections.abc import Callable, Generator, Iterable, Mapping
+from typing import NamedTuple, Protocol, cast
 from urllib.parse import parse_qsl, unquote
 
 import msgspec
@@ -16,12 +16,13 @@ import msgspec
 from aisa.clock import WallClock
 from aisa.config.limits import Limits
 from aisa.edge.admin_accounts import AccountRoutes
+from aisa.edge.admin_key_routes import AdminKeyRing, AdminKeyRoutes
 from aisa.edge.admin_keys import KeyRoutes, Place, Usings
 from aisa.edge.admin_route import Answering, Asked
 from aisa.edge.admin_wallets import WalletRoutes
 from aisa.edge.routes import Route, RouteTable
 from aisa.errors import ApiError
-from aisa.facts import Fact
+from aisa.facts import Changed, Fact
 from aisa.keys.port import KeyRing
 from aisa.ledger.port_admin import Wallets
 
@@ -42,7 +43,7 @@ OPERATOR = Actor()
 class Change(NamedTuple):
     """What was changed: a fact for the log, and what was changed as it was before and is now, as JSON would have it."""
 
-    fact: Fact
+    fact: Changed
     before: object
     after: object
 
@@ -50,8 +51,8 @@ class Change(NamedTuple):
 class AuditTrail(Protocol):
     """Where changes are kept for good. Raises ApiError internal_error when the database does not work."""
 
-    def keep(self, actor: Actor, action: str, changes: Iterable[Change]) -> None:
-        """Keep what one request has changed; `action` is its method and path."""
+    def keep(self, actor: str, address: str | None, action: str, *, changes: Iterable[tuple[str, object, object]]) -> None:
+        """Keep what one request has changed: each a kind, what was and what is. `action` is the request's method and path."""
         ...
 
 
@@ -65,12 +66,22 @@ def advance(steps: Generator[None, None, Answer]) -> Answer | None:
     return None
 
 
+class Records(NamedTuple):
+    """What administrators ask of beside keys and wallets: how keys were used, what was changed, and the admin keys; None where not kept."""
+
+    usings: Usings | None = None
+    trail: AuditTrail | None = None
+    admin_keys: AdminKeyRing | None = None
+
+
+NO_RECORDS = Records()
+
+
 class Admin:
-    """Answers administrators. `report`, if there is one, is told of every change, by `tell`, and `trail` keeps it.
+    """Answers administrators. `report`, if there is one, is told of every change, by `tell`.
 
     `url` is where the API listens, None while it does not: whoever makes a key is told that, and by `example_model` a name that can be
-    called. `limits` are the configuration's, which keys' own limits may only lower. `more` are routes of others, `usings` says how
-    keys were used.
+    called. `limits` are the configuration's, which keys' own limits may only lower. `more` are routes of others.
     """
 
     def __init__(
@@ -82,7 +93,7 @@ class Admin:
         wallets: Wallets | None = None,
         limits: Limits | None = None,
         more: Iterable[Route[Answering]] = (),
-        usings: Usings | None = None,
+        records: Records = NO_RECORDS,
     ) -> None:
         self._report = report
         self._noted: deque[Change] = deque()
@@ -90,18 +101,19 @@ class Admin:
         self.url: str | None = None
         self.example_model: Callable[[], str | None] = lambda: None
         self.limits = limits or Limits()
-        self.trail: AuditTrail | None = None
-        on_keys = KeyRoutes(keys, wall_clock, lambda: self.limits, note=self.note, place=self._place, usings=usings)
+        self._trail = records.trail
+        on_keys = KeyRoutes(keys, wall_clock, lambda: self.limits, note=self.note, place=self._place, usings=records.usings)
         self.routes = RouteTable(
             (
                 *on_keys.routes(),
                 *AccountRoutes(keys.accounts, lambda: self.limits, self.note).routes(),
                 *(() if wallets is None else WalletRoutes(wallets, self.note).routes()),
+                *(() if records.admin_keys is None else AdminKeyRoutes(records.admin_keys, self.note).routes()),
                 *more,
             )
         )
 
-    def note(self, fact: Fact, before: object = None, after: object = None) -> None:
+    def note(self, fact: Changed, before: object = None, after: object = None) -> None:
         """Take note of a change that a request has made."""
         self._changes.append(Change(fact, before, after))
 
@@ -121,6 +133,7 @@ class Admin:
             result = route.handler(Asked(unquote(name), dict(parse_qsl(query)), body))
             status, shown = (yield from result) if isinstance(result, Generator) else result
             self._keep(actor, f"{method} {path}")
+            shown = page_of(shown, dict(parse_qsl(query)))
         except ApiError as error:
             status = error.status
             shown = {"error": {"type": error.type, "code": error.code, "message": error.message, "param": error.param}}
@@ -130,8 +143,9 @@ class Admin:
         """Keep what a request has changed. It is done, whatever becomes of its record: the caller is told if that cannot be kept."""
         changes, self._changes = self._changes, []
         self._noted.extend(changes)
-        if changes and self.trail is not None:
-            self.trail.keep(actor, action, changes)
+        if changes and self._trail is not None:
+            kept = [(fact.action, before, after) for fact, before, after in changes]
+            self._trail.keep(actor.name, actor.address, action, changes=kept)
 
     def tell(self) -> None:
         """Report what was changed. Apart from the steps, because these may be made in a thread and reports are for the event loop's."""
@@ -140,3 +154,40 @@ class Admin:
 
     def _place(self) -> Place:
         return Place(self.url, self.example_model())
+
+
+def page_of(shown: object, query: Mapping[str, str]) -> object:
+    """Return a page of a list that is whole, where one was asked for: `limit` entries behind the one called `after` by id or name.
+
+    Raises ApiError invalid_request.
+    """
+    if not isinstance(shown, dict):
+        return shown
+    document = cast("dict[str, object]", shown)
+    if not {"limit", "after"} & query.keys():
+        return document
+    if not isinstance(document.get("data"), list) or "has_more" in document:
+        return document
+    limit = query.get("limit", str(PAGE_MAX))
+    if not limit.isdecimal() or not 1 <= int(limit[:9]) <= PAGE_MAX:
+        raise ApiError("invalid_request", f"`limit` is a whole number from 1 to {PAGE_MAX:,}.", param="limit")
+    entries = cast("list[object]", document["data"])
+    start = 0
+    if "after" in query:
+        names = [name_of(entry) for entry in entries]
+        if query["after"] not in names:
+            raise ApiError("invalid_request", "`after` names no entry of this list.", param="after")
+        start = names.index(query["after"]) + 1
+    page = entries[start : start + int(limit)]
+    return {**document, "data": page, "has_more": start + len(page) < len(entries)}
+
+
+PAGE_MAX = 1_000
+
+
+def name_of(entry: object) -> str:
+    """Return what an entry of a list is called by."""
+    if isinstance(entry, dict):
+        named = cast("dict[str, object]", entry)
+        return str(named.get("id", named.get("name", "")))
+    return str(getattr(entry, "id", getattr(entry, "name", "")))

@@ -2,11 +2,12 @@
 
 | request | answer |
 |---|---|
-| `GET /calls?key=K&account=A&model=M&failed=1&refused=1&since_ms=T&limit=N&by_end=1` | 200, a `CallsShown`, the newest first |
+| `GET /calls?key=K&account=A&model=M&failed=1&refused=1&since_ms=T&limit=N&by_end=1&after=ID` | 200, a `CallsShown`, the newest first |
 | `GET /calls/{id}` | 200, a `CallFound`; also for `latest`, and for the beginning of an id in any case, with or without `req_` |
 
 Every field of the first is optional: `key` is an id or a label; `failed` and `refused` leave only these; `by_end` counts `since_ms` from
-calls' ends. Money is in nano-dollars, times are UNIX milliseconds. A call that is not in the database yet is in both.
+calls' ends; `after` goes on behind a page's last call. Money is in nano-dollars, times are UNIX milliseconds. A call that is not in the
+database yet is in both.
 """
 
 from __future__ import annotations
@@ -37,9 +38,10 @@ SHOWN_CHARACTERS_MAX = 100  # of an id that nobody knows
 
 
 class CallsShown(msgspec.Struct, frozen=True):
-    """Calls, the newest first."""
+    """Calls, the newest first; `has_more` says that there are older ones, `after` of the last id."""
 
     data: list[CallLine]
+    has_more: bool = False
 
 
 class CallRoutes:
@@ -66,11 +68,14 @@ class CallRoutes:
             refused="refused" in query,
             limit=number(query.get("limit", "30"), "limit", LINES_MAX),
             by_end="by_end" in query,
+            before=query.get("after"),
         )
         waiting = {line.id: line for line in lines_waiting(self._statement) if fits(line, wanted)}
         lines = newest_first([*({line.id: line for line in self._index.lines(wanted)} | waiting).values()], wanted.limit)
         labels = {key.id: key.label for key in self._keys.list()}
-        return 200, CallsShown([msgspec.structs.replace(line, key_label=labels.get(line.key_id, "")) for line in lines])
+        return 200, CallsShown(
+            [msgspec.structs.replace(line, key_label=labels.get(line.key_id, "")) for line in lines], len(lines) == wanted.limit
+        )
 
     def _one(self, asked: Asked) -> Result:
         """Answer with one call. Raises ApiError resource_not_found; invalid_request if several begin so."""

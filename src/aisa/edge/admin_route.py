@@ -9,7 +9,7 @@ import msgspec
 
 from aisa.edge.routes import Route
 from aisa.errors import ApiError
-from aisa.facts import Fact
+from aisa.facts import Changed
 
 ADMIN_BODY_BYTES_MAX = 1 << 20  # a key with an allow-list of ten thousand models
 
@@ -24,7 +24,7 @@ Shape = TypeVar("Shape")
 class Note(Protocol):
     """Takes note of a change."""
 
-    def __call__(self, fact: Fact, before: object = None, after: object = None) -> None:
+    def __call__(self, fact: Changed, before: object = None, after: object = None) -> None:
         """Keep the fact, and what was changed as it was before and is now."""
         ...
 

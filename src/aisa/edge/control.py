@@ -11,9 +11,10 @@ from concurrent.futures import ThreadPoolExecutor
 
 import msgspec
 
-from aisa.edge.admin import Admin, Answer, advance
+from aisa.edge.admin import OPERATOR, Actor, Admin, Answer, advance
 from aisa.errors import ApiError
 from aisa.http.server import Reply, Request
+from aisa.wire.port import HeaderList
 from aisa.wire.reply import JSON_TYPE, error_json
 
 CONTROL_ID = "control"  # these requests are the operator's own; they have no call id
@@ -40,15 +41,25 @@ class Control:
             return
         self._requests += 1
         try:
-            status, body = await self._answer(request)
+            path = f"{request.path}?{request.query}" if request.query else request.path
+            status, body = await self._answer(request.method, path, request.body)
         finally:
             self._requests -= 1
         respond(reply, status, body)
 
-    async def _answer(self, request: Request) -> Answer:
+    async def ask(self, method: str, path: str, body: bytes, *, actor: Actor) -> Answer:
+        """Do what an administrator asks who was let in elsewhere. Raises ApiError overloaded."""
+        if self._requests >= REQUESTS_MAX:
+            raise ApiError("overloaded", f"There are {REQUESTS_MAX} requests of administrators. Try again soon.")
+        self._requests += 1
+        try:
+            return await self._answer(method, path, body, actor=actor)
+        finally:
+            self._requests -= 1
+
+    async def _answer(self, method: str, path: str, body: bytes, *, actor: Actor = OPERATOR) -> Answer:
         """Do what is asked, a step of the thread at a time, so that a long request keeps nobody else waiting and can be given up."""
-        path = f"{request.path}?{request.query}" if request.query else request.path
-        steps = self._admin.steps(request.method, path, request.body)
+        steps = self._admin.steps(method, path, body, actor=actor)
         answer: Answer | None = None
         while answer is None:
             step = asyncio.get_running_loop().run_in_executor(self._thread, advance, steps)
@@ -73,8 +84,8 @@ class Errand(msgspec.Struct):
         return self.control.answer(self.request, reply)
 
 
-def respond(reply: Reply, status: int, body: bytes) -> None:
+def respond(reply: Reply, status: int, body: bytes, *, headers: HeaderList | None = None) -> None:
     """Send a JSON body."""
-    reply.start(status, [("content-type", JSON_TYPE)], len(body))
+    reply.start(status, [("content-type", JSON_TYPE), *(headers or [])], len(body))
     reply.write(body)
     reply.end()

@@ -25,8 +25,10 @@ REVOKED = "revoked"
 EXPIRED = "expired"  # never stored: it follows from `expires_at`
 
 PREFIX = "sk-aisa-"
+ADMIN_PREFIX = "sk-aisa-admin-"  # of keys for the admin API, which are good for no call
 ALPHABET = "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz"
 RANDOM_CHARS = 36
+READ, WRITE = "read", "write"  # what an admin key may do; who may write may read too
 CHECKSUM_CHARS = 6
 SECRET_CHARS_MIN = 8  # of an imported key; anything shorter can be guessed over the network
 SECRET_CHARS_MAX = 512  # the longest keys in use elsewhere have some 200
@@ -80,6 +82,18 @@ class Account(msgspec.Struct, frozen=True):
     name: str
     tier: str | None = None
     state: str = ACTIVE
+
+
+class AdminKey(msgspec.Struct, frozen=True):
+    """An administrator's credential: `scope` is READ or WRITE. Times are UNIX seconds; `revoked_at` is None while it is good."""
+
+    id: str
+    label: str
+    digest: bytes
+    hint: str
+    scope: str
+    created_at: int
+    revoked_at: int | None = None
 
 
 class SpendCap(NamedTuple):
@@ -183,6 +197,8 @@ def check_secret(secret: str) -> str:
     """Return a secret that is to be imported. Raises ApiError invalid_request if no client could send it, or it is too short."""
     if not SECRET_CHARS_MIN <= len(secret) <= SECRET_CHARS_MAX:
         raise invalid("key", f"A key has {SECRET_CHARS_MIN} to {SECRET_CHARS_MAX} characters, this one has {len(secret)}.")
+    if secret.startswith(ADMIN_PREFIX):
+        raise invalid("key", "This is an admin key, which is for the admin API and good for no call.")
     if not secret.isascii() or not secret.isprintable() or secret != secret.strip():
         raise invalid("key", "A key is printable ASCII without spaces at its ends, or no HTTP client could send it.")
     return secret

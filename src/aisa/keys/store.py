@@ -255,6 +255,8 @@ def ensure_first_key(store: KeyStore) -> str | None:
 
 
 def _unknown(secret: str) -> ApiError:
+    if secret.startswith(rules.ADMIN_PREFIX):
+        return ApiError("invalid_api_key", "This is an admin key: it is for /admin/v1, and good for no call.")
     if secret.startswith(rules.PREFIX) and not rules.is_well_formed(secret):
         return ApiError("invalid_api_key", "The API key is mistyped or cut: its checksum does not fit.")
     return ApiError("invalid_api_key", "The API key is not one of this server's.")

@@ -64,7 +64,8 @@ class CallFinder:
 def conditions(table: Table, wanted: Wanted) -> list[ColumnElement[bool]]:
     """Return what is asked of either kind."""
     named = (("key_id", wanted.key_id), ("account", wanted.account), ("model", wanted.model))
-    return [table.c[name] == value for name, value in named if value is not None]
+    older = [] if wanted.before is None else [table.c.id < wanted.before]
+    return [table.c[name] == value for name, value in named if value is not None] + older
 
 
 def ended_lines(connection: Connection, wanted: Wanted) -> list[CallLine]:

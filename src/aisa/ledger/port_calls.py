@@ -22,6 +22,7 @@ class Wanted(msgspec.Struct, frozen=True):
     """Which calls: since a UNIX millisecond, of a key's id, an account, a model, where given; both kinds, or only `failed` or `refused`.
 
     `limit` is how many, the newest. With `by_end` those count that ended since then, else those that began.
+    `before` is the id of a call: only those that began before it.
     """
 
     since_ms: int = 0
@@ -32,6 +33,7 @@ class Wanted(msgspec.Struct, frozen=True):
     refused: bool = False
     limit: int = 30
     by_end: bool = False
+    before: str | None = None
 
 
 class CallLine(msgspec.Struct, frozen=True):
@@ -85,6 +87,7 @@ def fits(line: CallLine, wanted: Wanted) -> bool:
     kinds = (not wanted.failed and not wanted.refused) or (wanted.refused and line.outcome == REFUSED)
     kinds = kinds or (wanted.failed and line.outcome in FAILURES)
     given = ((wanted.key_id, line.key_id), (wanted.account, line.account), (wanted.model, line.model))
+    kinds = kinds and (wanted.before is None or line.id < wanted.before)
     since = line.ended_ms >= wanted.since_ms if wanted.by_end else line.id >= first_id(wanted.since_ms)
     return kinds and since and all(asked in (None, has) for asked, has in given)
 

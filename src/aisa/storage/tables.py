@@ -8,7 +8,7 @@ from __future__ import annotations
 from sqlalchemy import JSON, BigInteger, Boolean, Column, ForeignKey, Index, Integer, LargeBinary, MetaData, String, Table, Text, text
 
 #: The newest migration. Kept here so that Alembic is not imported to find a database current.
-HEAD = "0020"
+HEAD = "0021"
 
 # Names for constraints, so that later migrations can refer to them on every database.
 metadata = MetaData(
@@ -50,6 +50,33 @@ replaced_secrets = Table(
     Column("digest", LargeBinary(32), primary_key=True),
     Column("key_id", String(32), ForeignKey("keys.id"), nullable=False),
     Column("until", BigInteger, nullable=False),
+)
+
+#: Keys for the admin API. `digest` is the secret's SHA-256, `scope` is read or write; times are UNIX seconds.
+admin_keys = Table(
+    "admin_keys",
+    metadata,
+    Column("id", String(32), primary_key=True),
+    Column("label", String(100), nullable=False),
+    Column("digest", LargeBinary(32), nullable=False, unique=True),
+    Column("hint", String(32), nullable=False),
+    Column("scope", String(16), nullable=False),
+    Column("created_at", BigInteger, nullable=False),
+    Column("revoked_at", BigInteger),
+)
+
+#: What administrators changed: the fields of `keys.changes.ChangeKept`. Rows are added and never changed.
+admin_changes = Table(
+    "admin_changes",
+    metadata,
+    Column("id", Integer, primary_key=True),
+    Column("at_ms", BigInteger, nullable=False),
+    Column("actor", Text, nullable=False),
+    Column("address", String(64)),
+    Column("action", Text, nullable=False),
+    Column("what", Text, nullable=False),
+    Column("before", Text),
+    Column("after", Text),
 )
 
 #: Who pays. `balance` is what the wallet holds, NULL for unlimited: the sum of its entries less `charged`, what prepaid calls cost.

@@ -1,0 +1,196 @@
+"""The admin API over the network: who may ask, by which host name, how often with a wrong key. What is answered is `admin.py`'s.
+
+Below `/admin/v1` are the routes of the command line, but those on admin keys. It is as if it were not there until one was made. Nothing of
+it is ever shared across origins.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Awaitable, Callable
+from ipaddress import ip_address
+
+import msgspec
+
+from aisa.edge.admin import Actor, Answer
+from aisa.edge.admin_key_routes import AdminKeyRing
+from aisa.edge.admin_openapi import OPENAPI, admin_document
+from aisa.edge.admin_route import QUESTION, Answering
+from aisa.edge.control import Control, respond
+from aisa.edge.heads import check_media
+from aisa.edge.presented_key import bearer
+from aisa.edge.routes import RouteTable
+from aisa.errors import ApiError
+from aisa.http.server import Reply, Request
+from aisa.keys.rules import READ, WRITE
+from aisa.wire.reply import JSON_TYPE, error_json
+
+PREFIX = "/admin/v1"
+LOCAL_ONLY = "/admin-keys"  # whoever may make admin keys is at this machine
+WRONG_KEYS_MAX = 10  # a minute and address: a person mistypes two or three
+MINUTE_SECONDS = 60.0
+ADDRESSES_MAX = 10_000  # whose wrong keys are counted; the one that was quiet the longest goes
+PAGE_ENTRIES = 100  # of a list that says no `limit`
+THIS_MACHINE = frozenset({"localhost", "127.0.0.1", "::1"})
+EVERY_INTERFACE = frozenset({"0.0.0.0", "::"})  # noqa: S104 - only compared
+
+
+class Hosts:
+    """The names by which the admin API may be asked: a page of somebody else's, whose name leads here, must not be one."""
+
+    def __init__(self, named: tuple[str, ...], listening: tuple[str, ...]) -> None:
+        self._named = frozenset(name.casefold() for name in named) or (THIS_MACHINE | {host.casefold() for host in listening})
+        self._any_address = not named and not EVERY_INTERFACE.isdisjoint(listening)
+
+    def check(self, host: str) -> None:
+        """Raise ApiError insufficient_permissions unless a `Host` header's name is one of them."""
+        name = host_name(host).casefold()
+        if name in self._named or (self._any_address and is_address(name)):
+            return
+        raise ApiError("insufficient_permissions", f"The admin API is not asked by the name {name[:100]!r}. `admin.hosts` lists its names.")
+
+
+def host_name(host: str) -> str:
+    """Return a `Host` header without its port and without brackets."""
+    host = host.strip()
+    if host.startswith("["):
+        return host[1:].partition("]")[0]
+    return host.partition(":")[0]
+
+
+def is_address(name: str) -> bool:
+    """Say whether a name is an address, which no name server leads elsewhere."""
+    try:
+        ip_address(name)
+    except ValueError:
+        return False
+    return True
+
+
+class WrongKeys:
+    """How often each address has sent a wrong key lately. `now` is in the event loop's seconds."""
+
+    def __init__(self, now: Callable[[], float]) -> None:
+        self._now = now
+        self._times: dict[str, deque[float]] = {}
+
+    def check(self, address: str) -> None:
+        """Raise ApiError rate_limit_exceeded for an address that has sent too many in the last minute."""
+        times = self._times.get(address)
+        if times is None:
+            return
+        now = self._now()
+        while times and times[0] <= now - MINUTE_SECONDS:
+            times.popleft()
+        if len(times) >= WRONG_KEYS_MAX:
+            wait = times[0] + MINUTE_SECONDS - now
+            said = f"{WRONG_KEYS_MAX} wrong admin keys came from this address within a minute."
+            raise ApiError("rate_limit_exceeded", said, retry_after=wait)
+
+    def note(self, address: str) -> None:
+        """Count a wrong key."""
+        times = self._times.pop(address, None) or deque[float](maxlen=WRONG_KEYS_MAX)
+        times.append(self._now())
+        self._times[address] = times
+        if len(self._times) > ADDRESSES_MAX:
+            del self._times[next(iter(self._times))]
+
+
+class AdminGate:
+    """Lets administrators in over the network. `control` answers what they ask; `hosts` may be changed while it runs."""
+
+    def __init__(
+        self, keys: AdminKeyRing, control: Control, routes: RouteTable[Answering], *, hosts: Hosts, now: Callable[[], float]
+    ) -> None:
+        self._keys = keys
+        self._control = control
+        self._routes = routes
+        self._wrong = WrongKeys(now)
+        self.hosts = hosts
+
+    @property
+    def is_open(self) -> bool:
+        """Whether there is a key that could be let in."""
+        return len(self._keys) > 0
+
+    def let_in(self, request: Request, address: str, *, scope: str) -> Actor:
+        """Return who asks, if he may do what needs a scope.
+
+        Raises ApiError: insufficient_permissions (host, scope), rate_limit_exceeded, missing_api_key, invalid_api_key, revoked_api_key.
+        """
+        self.hosts.check(request.headers.get("host", ""))
+        self._wrong.check(address)
+        secret = bearer(request.headers.get("authorization"))
+        try:
+            key = self._keys.verify(secret)
+        except ApiError:
+            if secret:
+                self._wrong.note(address)
+            raise
+        if scope == WRITE and key.scope != WRITE:
+            raise ApiError("insufficient_permissions", f"The admin key labelled {key.label!r} may only read.")
+        return Actor(f"{key.label} ({key.id})", address or None)
+
+    def judge(self, request: Request, address: str, request_id: str) -> AdminVisit:
+        """Judge a request by its head. Raises ApiError; `unknown_endpoint` where no admin key was ever made."""
+        path = request.path.removeprefix(PREFIX)
+        if path == OPENAPI:
+            return AdminVisit(self, request, request_id, self.let_in(request, address, scope=READ), 0)
+        if path.startswith(LOCAL_ONLY):
+            self.let_in(request, address, scope=WRITE)
+            raise ApiError(
+                "insufficient_permissions", "Admin keys are made and revoked at the machine itself: aisa admin-keys create LABEL"
+            )
+        needs: str | None = None
+        try:
+            route, _ = self._routes.find(request.method, path)
+            needs = READ if route.method == "GET" or route.summary == QUESTION else WRITE
+        except ApiError:
+            self.let_in(request, address, scope=READ)  # what there is is told to nobody else
+            raise
+        actor = self.let_in(request, address, scope=needs)
+        if route.method == "POST" and request.headers.get("content-length", "0") != "0":
+            sent = request.headers
+            check_media(sent.get("content-type", JSON_TYPE), sent.get("content-encoding", "identity"))
+        return AdminVisit(self, request, request_id, actor, route.body_bytes_max)
+
+    async def answer(self, visit: AdminVisit) -> Answer:
+        """Answer a request that was let in."""
+        request = visit.request
+        path = request.path.removeprefix(PREFIX)
+        if path == OPENAPI:
+            return 200, msgspec.json.encode(admin_document(self._routes, without=LOCAL_ONLY))
+        query = request.query
+        if request.method != "POST" and not any(field.startswith("limit=") for field in query.split("&")):
+            query = f"{query}&limit={PAGE_ENTRIES}" if query else f"limit={PAGE_ENTRIES}"
+        return await self._control.ask(request.method, f"{path}?{query}", request.body, actor=visit.actor)
+
+
+class AdminVisit(msgspec.Struct):
+    """A request that was let in; see `http.shared.Verdict`."""
+
+    gate: AdminGate
+    request: Request
+    id: str
+    actor: Actor
+    body_bytes_max: int | None
+
+    def answer(self, reply: Reply) -> Awaitable[None]:
+        """Answer the request."""
+        return self._answer(reply)
+
+    async def _answer(self, reply: Reply) -> None:
+        try:
+            status, body = await self.gate.answer(self)
+        except ApiError as error:
+            refuse_admin(error, reply, self.id)
+            return
+        respond(reply, status, body, headers=[("x-request-id", self.id), ("cache-control", "no-store")])
+
+
+def refuse_admin(error: ApiError, reply: Reply, request_id: str) -> None:
+    """Answer with an error."""
+    more = [("x-request-id", request_id), ("cache-control", "no-store")]
+    more += [] if error.retry_after is None else [("retry-after", str(error.retry_after))]
+    more += [] if error.allow is None else [("allow", error.allow)]
+    respond(reply, error.status, error_json(error, request_id), headers=more)

@@ -1,0 +1,97 @@
+"""What an administrator may see of the server itself, as requests and answers in JSON. Lists the routes; `admin` answers.
+
+| request | answer |
+|---|---|
+| `GET /models` | 200, `{data: [ModelShown, ...]}`: every name that callers can use, where it goes and at what price |
+| `GET /models/{name}` | 200, a `ModelShown`: where a name goes, and why |
+| `GET /vendors` | 200, `{data: [VendorShown, ...]}` |
+| `GET /limits` | 200, `{default_tier, tiers, accounts}`: how much each tier may ask, and which accounts have which |
+| `GET /changes` | 200, `{data: [ChangeKept, ...]}`: what administrators changed, the newest first |
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+
+import msgspec
+
+from aisa.config.limits import Limits, known_tiers
+from aisa.edge.admin_route import Answering, Asked, Result, look
+from aisa.edge.model_view import model_shown, models_shown
+from aisa.edge.routes import Route
+from aisa.errors import ApiError
+from aisa.routing import Routes
+
+CHANGES_MAX = 1_000  # that are shown at once
+
+
+class Trouble(msgspec.Struct, frozen=True):
+    """A target that has failed since it last completed an answer: how often in a row, and for how many seconds it is asked last."""
+
+    target: str
+    failures: int
+    seconds: float
+
+
+class VendorShown(msgspec.Struct, frozen=True):
+    """A vendor: its connections, how many models it lists (None if it has not said), and what of it has failed lately."""
+
+    name: str
+    connections_open: int
+    connections_in_use: int
+    calls_waiting: int
+    models_listed: int | None
+    troubles: tuple[Trouble, ...]
+
+
+#: Takes how many and, if any, the id before which; returns what administrators changed, the newest first.
+Kept = Callable[[int, int | None], Sequence[object]]
+
+
+class ViewRoutes:
+    """The routes. `routes`, `vendors`, `limits` and `tiers` return what counts now; `changes` is None where none are kept."""
+
+    def __init__(
+        self,
+        routes: Callable[[], Routes],
+        vendors: Callable[[], list[VendorShown]],
+        limits: Callable[[], Limits],
+        *,
+        tiers: Mapping[str, str],
+        changes: Kept,
+        now: Callable[[], float],
+    ) -> None:
+        self._routes = routes
+        self._vendors = vendors
+        self._limits = limits
+        self._tiers = tiers
+        self._changes = changes
+        self._now = now
+
+    def listed(self) -> tuple[Route[Answering], ...]:
+        """Return what is answered."""
+        return (
+            look("/models", self._models),
+            look("/models/{name}", self._model),
+            look("/vendors", lambda _asked: (200, {"data": self._vendors()})),
+            look("/limits", self._shown_limits),
+            look("/changes", self._shown_changes),
+        )
+
+    def _models(self, _asked: Asked) -> Result:
+        return 200, {"data": models_shown(self._routes(), self._now())}
+
+    def _model(self, asked: Asked) -> Result:
+        return 200, model_shown(self._routes(), asked.name, self._now())
+
+    def _shown_limits(self, _asked: Asked) -> Result:
+        limits = self._limits()
+        return 200, {"default_tier": limits.default_tier, "tiers": dict(known_tiers(limits)), "accounts": dict(self._tiers)}
+
+    def _shown_changes(self, asked: Asked) -> Result:
+        """Answer with a page of changes. Raises ApiError invalid_request."""
+        limit, after = asked.query.get("limit", "100"), asked.query.get("after", "")
+        if not limit.isdecimal() or not 1 <= int(limit[:9]) <= CHANGES_MAX or not (after.isdecimal() or not after):
+            raise ApiError("invalid_request", f"`limit` is a number up to {CHANGES_MAX:,}, `after` the id of a change.", param="limit")
+        data = self._changes(int(limit), int(after[:18]) if after else None)
+        return 200, {"data": data, "has_more": len(data) == int(limit)}

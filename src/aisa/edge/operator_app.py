@@ -1,0 +1,109 @@
+"""Puts what operators ask, `/admin/v1` and `/metrics`, before the API on one address, or alone on an address of its own.
+
+Everything else is the API's, as it is for whoever has no business here: without admin keys there is no such route.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+
+import msgspec
+
+from aisa.edge.admin_gate import PREFIX, AdminGate, refuse_admin
+from aisa.edge.heads import refused
+from aisa.edge.refusals import Refusals
+from aisa.errors import ApiError
+from aisa.http.server import App, Reply, Request, Verdict
+from aisa.ids import CallIds
+from aisa.keys.rules import READ
+from aisa.wire.port import HeaderList
+
+METRICS = "/metrics"
+METRICS_TYPE = "text/plain; version=0.0.4; charset=utf-8"
+#: Returns all metrics as Prometheus reads them.
+Metrics = Callable[[], bytes]
+
+
+class OperatorApp:
+    """Answers operators, and lets `api` answer everybody else; without that, nobody else.
+
+    `gate` is None where the admin API is elsewhere, `metrics` where metrics are; `free` says that they need no key. `address` returns where
+    a request came from.
+    """
+
+    def __init__(
+        self,
+        api: App | None,
+        gate: AdminGate | None,
+        metrics: Metrics | None,
+        *,
+        free: bool = False,
+        address: Callable[[Request], str],
+        ids: CallIds,
+        refusals: Refusals,
+    ) -> None:
+        self._api = api
+        self._gate = gate
+        self._metrics = metrics
+        self._free = free
+        self._address = address
+        self._ids = ids
+        self._refusals = refusals
+
+    def judge(self, request: Request) -> Verdict:
+        """Judge a request by its head. Raises ApiError."""
+        path = request.path
+        if path.startswith(OWN) and self._is_own(path):
+            return self._judge(request)
+        if self._api is None:
+            raise ApiError("unknown_endpoint", "There is no such route at this address.")
+        return self._api.judge(request)
+
+    def refuse(self, error: ApiError, reply: Reply, request: Request | None) -> None:
+        """Answer a request that never became one. What is an operator's gets no word of other origins."""
+        if self._api is not None and (request is None or not (request.path.startswith(OWN) and self._is_own(request.path))):
+            self._api.refuse(error, reply, request)
+            return
+        request_id = self._ids()
+        refuse_admin(error, reply, request_id)
+        address = None if request is None else self._address(request)
+        self._refusals.note(refused(error, request_id, request, key=None, address=address))
+
+    def _is_own(self, path: str) -> bool:
+        if path == METRICS:
+            return self._metrics is not None and (self._free or (self._gate is not None and self._gate.is_open))
+        return (path == PREFIX or path.startswith(f"{PREFIX}/")) and self._gate is not None and self._gate.is_open
+
+    def _judge(self, request: Request) -> Verdict:
+        if request.path != METRICS:
+            assert self._gate is not None, "the path was looked at"
+            return self._gate.judge(request, self._address(request), self._ids())
+        if request.method not in ("GET", "HEAD"):
+            raise ApiError("method_not_allowed", "Metrics are only read: GET.", allow="GET, HEAD")
+        if not self._free:
+            assert self._gate is not None, "the path was looked at"
+            self._gate.let_in(request, self._address(request), scope=READ)
+        assert self._metrics is not None, "the path was looked at"
+        return MetricsVisit(self._metrics, self._ids())
+
+
+OWN = (PREFIX, METRICS)
+
+
+class MetricsVisit(msgspec.Struct):
+    """A request for metrics; see `http.shared.Verdict`."""
+
+    metrics: Metrics
+    id: str
+    body_bytes_max: int | None = 0
+
+    def answer(self, reply: Reply) -> Awaitable[None]:
+        """Answer the request."""
+        return self._answer(reply)
+
+    async def _answer(self, reply: Reply) -> None:
+        body = self.metrics()
+        headers: HeaderList = [("content-type", METRICS_TYPE), ("x-request-id", self.id), ("cache-control", "no-store")]
+        reply.start(200, headers, len(body))
+        reply.write(body)
+        reply.end()

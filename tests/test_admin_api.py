@@ -1,0 +1,329 @@
+"""The admin API over the network: off until a key exists, its own keys, by its own names, slow for guessers, and every change on record."""
+
+from __future__ import annotations
+
+import http.client
+import json
+import random
+import re
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any, NamedTuple
+from urllib.parse import urlsplit
+
+import pytest
+
+from aisa.edge.admin import page_of
+from aisa.edge.admin_gate import ADDRESSES_MAX, MINUTE_SECONDS, WRONG_KEYS_MAX, Hosts, WrongKeys, host_name
+from aisa.errors import ApiError
+from aisa.keys.admin_keys import AdminKeyStore
+from aisa.keys.rules import READ, WRITE
+from aisa.keys.store import KeyStore
+from aisa.storage.engine import Database
+from server import Server, serving
+from test_keys_store import ManualClock, database, watch
+from test_reload import SECONDS_MAX, asked, until
+
+__all__ = ["database", "watch"]
+
+
+class Answered(NamedTuple):
+    """What came back."""
+
+    status: int
+    headers: dict[str, str]
+    body: bytes
+
+    @property
+    def json(self) -> Any:
+        """The document."""
+        return json.loads(self.body)
+
+    @property
+    def code(self) -> str:
+        """The error's code."""
+        return str(self.json["error"]["code"])
+
+
+class Operated(NamedTuple):
+    """A server, and a key of each scope."""
+
+    server: Server
+    reads: str
+    writes: str
+
+    def ask(self, path: str, body: object = None, *, key: str | None = None, method: str | None = None, **headers: str) -> Answered:
+        """Ask the admin API with a key, that which may write if none is named; nothing for none."""
+        return asked_at(
+            urlsplit(self.server.url).netloc, f"/admin/v1{path}", body, key=self.writes if key is None else key, method=method, **headers
+        )
+
+
+def asked_at(where: str, path: str, body: object = None, *, key: str = "", method: str | None = None, **headers: str) -> Answered:
+    """Ask on a connection of its own."""
+    connection = http.client.HTTPConnection(where, timeout=SECONDS_MAX)
+    sent = {"content-type": "application/json"} if body is not None else {}
+    sent |= {"authorization": f"Bearer {key}"} if key else {}
+    text = body if isinstance(body, str) else None if body is None else json.dumps(body)
+    connection.request(method or ("GET" if body is None else "POST"), path, text, sent | headers)
+    answer = connection.getresponse()
+    got = Answered(answer.status, {name.lower(): value for name, value in answer.getheaders()}, answer.read())
+    connection.close()
+    return got
+
+
+@pytest.fixture(scope="module")
+def operated(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Operated]:
+    """A server with the admin API on."""
+    with serving(tmp_path_factory.mktemp("operated")) as server:
+        absent = asked_at(urlsplit(server.url).netloc, "/admin/v1/keys", key="sk-aisa-admin-x")
+        assert (absent.status, absent.code) == (404, "unknown_endpoint"), "off until a key was made"
+        keys = [server.aisa("admin-keys", "create", scope, "--scope", scope, "--quiet").strip() for scope in (READ, WRITE)]
+        yield Operated(server, *keys)
+
+
+# Who is let in
+
+
+def test_a_key_reads_or_writes_as_its_scope_says(operated: Operated) -> None:
+    """Questions with a body change nothing, so who reads may ask them."""
+    assert operated.ask("/keys", key=operated.reads).status == 200
+    assert operated.ask("/keys/find", {"secret": operated.server.key}, key=operated.reads).json["label"] == "t"
+    for path, body in (("/keys", {"label": "x"}), ("/keys/t/revoke", {}), ("/reload", {}), ("/accounts", {"name": "x"})):
+        refused = operated.ask(path, body, key=operated.reads)
+        assert (refused.status, refused.code) == (403, "insufficient_permissions"), path
+    assert operated.ask("/keys", {"label": "by-api"}).status == 201
+
+
+def test_the_two_kinds_of_key_are_good_for_nothing_at_each_others_door(operated: Operated) -> None:
+    """An admin key makes no call and cannot be imported as a key that does; a caller's key administers nothing."""
+    own = Server.__new__(Server)
+    own.__dict__.update(operated.server.__dict__)
+    own.key = operated.writes
+    answer = asked(own, "/v1/models")
+    assert answer.status == 401
+    assert b"admin key" in answer.body
+    assert operated.writes.encode() not in answer.body
+    assert operated.ask("/keys", key=operated.server.key).code == "invalid_api_key"
+    assert operated.ask("/keys/import", {"label": "x", "secret": operated.writes}).status == 400
+
+
+def test_admin_keys_themselves_are_not_made_over_the_network(operated: Operated) -> None:
+    """Whoever has one could otherwise keep a way in after its revocation."""
+    for path, body in (("/admin-keys", {"label": "x", "scope": "write"}), ("/admin-keys", None), ("/admin-keys/read/revoke", {})):
+        assert operated.ask(path, body).code == "insufficient_permissions"
+
+
+@pytest.mark.parametrize("host", ["evil.example", "evil.example:8000", "", "127.0.0.1.evil.example", "[::2]", "localhost.evil.example"])
+def test_a_foreign_host_name_is_refused_before_the_key(operated: Operated, host: str) -> None:
+    """A page whose name leads to this machine can make a browser ask, but under that name."""
+    refused = operated.ask("/keys", Host=host)
+    assert (refused.status, refused.code) == (403, "insufficient_permissions")
+
+
+@pytest.mark.parametrize("host", ["localhost", "LOCALHOST:1", "127.0.0.1", "[::1]:8000"])
+def test_this_machines_own_names_are_good(operated: Operated, host: str) -> None:
+    """Whatever the port says: there may be a proxy."""
+    assert operated.ask("/keys", Host=host).status == 200
+
+
+def test_nothing_of_it_is_shared_across_origins(operated: Operated) -> None:
+    """No answer, refusal or preflight tells a browser that a page of another origin may read it."""
+    origin = {"Origin": "https://page.example", "Access-Control-Request-Method": "GET"}
+    for answer in (
+        operated.ask("/keys", **origin),
+        operated.ask("/keys", key="sk-wrong", **origin),
+        operated.ask("/keys", method="OPTIONS", **origin),
+        operated.ask("/nothing", **origin),
+        operated.ask("/keys", "x" * 3_000_000, **origin),
+    ):
+        assert not [name for name in answer.headers if name.startswith("access-control")], answer
+        assert answer.headers["x-request-id"].startswith("req_")
+
+
+def test_what_there_is_is_told_to_nobody_without_a_key(operated: Operated) -> None:
+    """An unknown route is 401 like every other; with a key it is 404 and the like."""
+    for path in ("/keys", "/nothing", "/openapi.json", ""):
+        assert operated.ask(path, key="-").code == "invalid_api_key", path
+    assert [operated.ask("/nothing").status, operated.ask("/keys", method="DELETE").status] == [404, 405]
+    assert operated.ask("/keys", {"label": "x"}, **{"content-type": "text/plain"}).status == 415
+    assert operated.ask("/keys", "{").code == "json_parse_error"
+
+
+def test_hosts_are_compared_as_names() -> None:
+    """Named ones alone where there are any; any address where every interface is listened on: no name server leads it elsewhere."""
+    own = Hosts((), ("10.0.0.7",))
+    named = Hosts(("Admin.example",), ("0.0.0.0",))
+    everywhere = Hosts((), ("0.0.0.0",))
+    good = [
+        (own, "10.0.0.7:1"),
+        (own, "localhost"),
+        (named, "admin.EXAMPLE:443"),
+        (everywhere, "192.0.2.1"),
+        (everywhere, "[2001:db8::1]:1"),
+    ]
+    bad = [(own, "10.0.0.8"), (named, "localhost"), (named, "192.0.2.1"), (everywhere, "name.example"), (everywhere, "1.2.3.4.example")]
+    for hosts, host in good:
+        hosts.check(host)
+    for hosts, host in bad:
+        with pytest.raises(ApiError):
+            hosts.check(host)
+    assert host_name("[::1]:80") == "::1"
+
+
+def test_ten_wrong_keys_a_minute_close_the_door_to_an_address_for_the_rest_of_it() -> None:
+    """Each address by itself, in a sliding minute, with a wait that is true; the memory has a bound."""
+    now = [1_000.0]
+    wrong = WrongKeys(lambda: now[0])
+    for _ in range(WRONG_KEYS_MAX):
+        wrong.check("a")
+        wrong.note("a")
+        now[0] += 1
+    with pytest.raises(ApiError) as caught:
+        wrong.check("a")
+    assert (caught.value.status, caught.value.retry_after) == (429, MINUTE_SECONDS - WRONG_KEYS_MAX)
+    wrong.check("b")
+    now[0] = 1_000.0 + MINUTE_SECONDS
+    wrong.check("a")
+    for number in range(ADDRESSES_MAX + 10):
+        wrong.note(str(number))
+    assert len(wrong._times) == ADDRESSES_MAX
+
+
+def test_a_guesser_is_kept_out_even_with_the_right_key(tmp_path: Path) -> None:
+    """By the real server; a request without any key is no guess."""
+    with serving(tmp_path) as server:
+        key = server.aisa("admin-keys", "create", "a", "--scope", "read", "--quiet").strip()
+        guessed = Operated(server, key, key)
+        codes = [guessed.ask("/keys", key=f"sk-aisa-admin-{number}").code for number in range(WRONG_KEYS_MAX)]
+        assert set(codes) == {"invalid_api_key"}
+        refused = guessed.ask("/keys")
+        assert (refused.status, refused.code) == (429, "rate_limit_exceeded")
+        assert 1 <= int(refused.headers["retry-after"]) <= 60
+
+
+def test_an_address_of_its_own_has_it_alone(tmp_path: Path) -> None:
+    """`admin.listen`: it is not at the API's address then, and the API is not there."""
+    with serving(tmp_path, "admin: {listen: '127.0.0.1:0'}") as server:
+        key = server.aisa("admin-keys", "create", "a", "--scope", "read", "--quiet").strip()
+        until(lambda: "admin is at 127.0.0.1:" in server.log)
+        where = server.log.partition("admin is at ")[2].partition('"')[0]
+        assert asked_at(where, "/admin/v1/keys", key=key).status == 200
+        assert asked_at(where, "/v1/models", key=server.key).status == 404
+        assert asked_at(urlsplit(server.url).netloc, "/admin/v1/keys", key=key).status == 404
+
+
+# What is asked and answered
+
+
+def test_it_is_the_same_as_the_command_line(operated: Operated) -> None:
+    """What one changes, the other shows, of keys, accounts and wallets."""
+    assert operated.ask("/accounts", {"name": "acme"}).status == 201
+    assert operated.ask("/accounts/acme/top-up", {"amount": "5.00"}).json["balance"] == 5_000_000_000
+    assert "acme" in operated.server.aisa("wallet", "show", "acme")
+    operated.server.aisa("keys", "create", "by-command", "--account", "acme")
+    assert operated.ask("/keys/by-command").json["account"] == "acme"
+    operated.ask("/keys/by-command/update", {"label": "renamed"})
+    assert "renamed" in operated.server.aisa("keys", "list")
+
+
+def test_every_change_is_on_record_with_who_where_before_and_after(operated: Operated) -> None:
+    """From both ways in; no secret is in it."""
+    made = operated.ask("/keys", {"label": "watched", "spend_cap": "1/day"}).json
+    operated.ask("/keys/watched/update", {"spend_cap": "2/day"})
+    operated.server.aisa("keys", "revoke", "watched")
+    revoked, updated, created = operated.ask("/changes?limit=3").json["data"]
+    assert [change["what"] for change in (created, updated, revoked)] == ["created", "updated", "revoked"]
+    assert (updated["before"]["spend_cap"], updated["after"]["spend_cap"]) == (1_000_000_000, 2_000_000_000)
+    assert updated["actor"].startswith("write (adm_")
+    assert (updated["address"], updated["action"]) == ("127.0.0.1", "POST /keys/watched/update")
+    assert (revoked["actor"], revoked["address"]) == ("operator", None)
+    whole = operated.ask("/changes?limit=1000").body.decode()
+    assert made["secret"] not in whole
+    assert "digest" not in whole
+    older = operated.ask(f"/changes?limit=2&after={updated['id']}").json
+    assert older["data"][0]["id"] == created["id"]
+
+
+@pytest.mark.parametrize(
+    "path", ["/keys", "/accounts", "/models", "/vendors", "/limits", "/calls", "/board", "/changes", "/keys/t", "/accounts/default/entries"]
+)
+def test_everything_can_be_read(operated: Operated, path: str) -> None:
+    """JSON, with the request's id, kept by no cache."""
+    answer = operated.ask(path, key=operated.reads)
+    assert (answer.status, answer.headers["content-type"], answer.headers["cache-control"]) == (200, "application/json", "no-store")
+    assert isinstance(answer.json, dict)
+
+
+def test_usage_and_calls_are_shown(operated: Operated) -> None:
+    """A call that was just made, also by pages."""
+    for _ in range(3):
+        asked(operated.server, "/v1/chat/completions", {"model": "m", "messages": [{"role": "user", "content": "Hi."}]})
+    first = operated.ask("/calls?limit=2").json
+    assert (len(first["data"]), first["has_more"]) == (2, True)
+    second = operated.ask(f"/calls?limit=2&after={first['data'][-1]['id']}").json
+    assert second["data"][0]["id"] < first["data"][-1]["id"]
+    assert operated.ask(f"/calls/{first['data'][0]['id']}").json["row"]["model"] == "m"
+    assert operated.ask("/usage?by=model&start_ms=1&end_ms=9").json["groups"] == {}
+
+
+def test_lists_come_in_pages() -> None:
+    """Each entry once, in order, whatever the size; nonsense is refused, and what is no list stays."""
+    entries = [{"id": str(number)} for number in range(7)]
+    seen: list[object] = []
+    query = {"limit": "3"}
+    while True:
+        page: Any = page_of({"data": entries}, query)
+        seen += page["data"]
+        if not page["has_more"]:
+            break
+        query["after"] = page["data"][-1]["id"]
+    assert seen == entries
+    for wrong in ({"limit": "0"}, {"limit": "x"}, {"limit": "99999"}, {"after": "gone"}):
+        with pytest.raises(ApiError):
+            page_of({"data": entries}, wrong)
+    assert page_of({"row": 1}, {"limit": "x"}) == {"row": 1}
+    assert page_of({"data": entries}, {}) == {"data": entries}
+
+
+def test_the_openapi_document_is_valid_and_has_every_route(operated: Operated) -> None:
+    """It is made from the routes."""
+    document = operated.ask("/openapi.json", key=operated.reads).json
+    assert dangling(document) == []
+    assert {"/keys", "/keys/{name}/rotate", "/accounts", "/usage", "/calls", "/models", "/vendors", "/limits", "/changes"} <= document[
+        "paths"
+    ].keys()
+    assert not [path for path in document["paths"] if path.startswith("/admin-keys")]
+
+
+def dangling(document: dict[str, Any]) -> list[str]:
+    """Return the references that lead nowhere."""
+    named = set(re.findall(r'"#/components/schemas/(\w+)"', json.dumps(document)))
+    return sorted(named - document["components"]["schemas"].keys())
+
+
+# The store
+
+
+def test_admin_keys_are_hashed_and_stay_revoked(database: Database, watch: ManualClock) -> None:
+    """Over a restart; the last one that is revoked shuts the door again."""
+    store = AdminKeyStore(database, watch, random.Random(3))
+    key, secret = store.create("ops", WRITE)
+    assert secret.startswith("sk-aisa-admin-")
+    assert secret.encode() not in (database.__repr__().encode() + str(key).encode())
+    again = AdminKeyStore(database, watch, random.Random(4))
+    assert (again.verify(secret), len(again)) == (key, 1)
+    with pytest.raises(ApiError, match="already"):
+        store.create("ops", READ)
+    with pytest.raises(ApiError, match="scope"):
+        store.create("x", "root")
+    store.revoke("ops")
+    store.revoke("ops")
+    for known in (store, AdminKeyStore(database, watch, random.Random(5))):
+        with pytest.raises(ApiError, match="revoked"):
+            known.verify(secret)
+        assert len(known) == 0
+    for wrong in (None, "", "sk-aisa-admin-", "x"):
+        with pytest.raises(ApiError):
+            store.verify(wrong)
+    assert len(KeyStore(database, watch, random.Random(6))) == 0, "none of them is a caller's key"

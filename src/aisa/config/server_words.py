@@ -29,5 +29,8 @@ SERVER_IN_WORDS: Mapping[str, str] = MappingProxyType(
         "client, in `X-Forwarded-For` or by the PROXY protocol.",
         "server.proxy_protocol": "Whether connections begin with a head of the PROXY protocol (version 1 or 2) that names the client: not "
         "(`off`), those from `trusted_proxies` may (`accept`), or all must (`require`).",
+        "tls.cert": "File with the certificate and its chain (PEM).",
+        "tls.key": "File with the certificate's private key (PEM, without a passphrase).",
+        "cors.origins": "Web origins whose pages may call from a browser, such as `https://app.example.com`; `*` for all.",
     }
 )

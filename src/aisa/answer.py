@@ -154,7 +154,11 @@ def together(pieces: list[Piece]) -> list[Piece]:
     if len(pieces) <= 1:
         return pieces
     ends, counts = positions(pieces)
-    carries = any(piece.carries for piece in pieces)
+    carries = False
+    for piece in pieces:
+        if piece.carries:
+            carries = True
+            break
     return [Piece(b"".join([piece.data for piece in pieces]), counts[-1] if counts else 0, ends, counts, carries)]
 
 
@@ -164,14 +168,19 @@ def positions(pieces: Iterable[Piece]) -> tuple[list[int], list[int]]:
     counts: list[int] = []
     begin = tokens = 0
     for piece in pieces:
+        more = piece.tokens
+        if not more:
+            begin += len(piece.data)
+            continue
         if piece.ends:
             ends += [begin + end for end in piece.ends]
             counts += [tokens + count for count in piece.counts]
-        elif piece.tokens:
-            ends.append(begin + len(piece.data))
-            counts.append(tokens + piece.tokens)
-        begin += len(piece.data)
-        tokens += piece.tokens
+            begin += len(piece.data)
+        else:
+            begin += len(piece.data)
+            ends.append(begin)
+            counts.append(tokens + more)
+        tokens += more
     return ends, counts
 
 

@@ -99,6 +99,7 @@ class CallContext:
     served: Offer | None = None  # whose answer has begun to come
     watch: Watch | None = None  # this try, where others go by it
     charge: Charge  # of the permit
+    _handed: Delivered  # what was handed to the client's connection when the call was settled, behind which no token is
     _bill: Bill | None = None
     _ended_at: float
 
@@ -312,19 +313,17 @@ class CallContext:
         """Have the charge told what the client really has, as soon as that is known."""
         life = self.life
         if life.outcome == FAILED:
-            final = charge.confirm(Delivered(), whole=True)  # it costs nothing, whoever hears of it
-            if final:
+            if charge.confirm(Delivered(), whole=True):  # it costs nothing, whoever hears of it
                 self._tell_final(charge)
             return
-        sent = self._sent()
         finished = life.finished or life.settled_as != COMPLETED  # a settlement may be followed by a client's leaving, and not by the end
 
         def tell(whole: bool) -> None:
             document = self.document
             if (whole and finished) or (document is not None and document.arrived()):
-                final = charge.confirm(sent, whole=True)
+                final = charge.confirm(self._handed, whole=True)
             else:
-                final = charge.confirm(self._arrived(sent), whole=False)
+                final = charge.confirm(self._arrived(self._handed), whole=False)
                 self._note_loss()
             if final:
                 self._tell_final(charge)
@@ -355,7 +354,7 @@ class CallContext:
     def _ending(self, outcome: str) -> Ending:
         life, began, asked_at = self.life, self.call.began, self.life.asked_at
         first_token_at = life.first_token_at
-        sent = self._sent()
+        sent = self._handed = self._sent()
         if outcome in (CLIENT_GONE, CLIENT_STALLED):
             sent = self._arrived(sent)
         return Ending(

@@ -50,6 +50,7 @@ def divide_half_up(numerator: int, denominator: int) -> int:
 
 def dollars_text(nanos: Nanos) -> str:
     """Write an amount as a JSON number in US dollars with no superfluous digits: 1250 -> `0.00000125`."""
-    sign = "-" if nanos < 0 else ""
-    whole, rest = divmod(abs(nanos), NANOS_PER_DOLLAR)
-    return f"{sign}{whole}.{rest:09d}".rstrip("0").rstrip(".")
+    if nanos < 0:
+        return f"-{dollars_text(-nanos)}"
+    digits = f"{nanos:010d}"
+    return f"{digits[:-9]}.{digits[-9:]}".rstrip("0").rstrip(".")

@@ -49,16 +49,18 @@ class CallTimeouts:
     still while the client is the slow one. Without a `keep_alive` nothing is sent until the answer is there, as of a plain document.
     """
 
+    # How each begins.
+    finishing = 0  # as the decoder says
+    _finish_by = NEVER
+    _blocked_since: float | None = None
+
     def __init__(self, timers: Timers, client: Client, settings: Stream, *, silence_seconds: float, keep_alive: KeepAlive | None) -> None:
-        self.finishing = 0  # as the decoder says
-        self._finish_by = NEVER
         self._timer = Timer(timers)
         self._client = client
         self._settings = settings
         self._silence_seconds = silence_seconds
         self._patience_seconds = silence_seconds  # of the vendor that is being asked: less while another could be
         self._keep_alive = keep_alive
-        self._blocked_since: float | None = None
         self._time = timers.loop.time
         self._began = self._last_token = self._last_output = self._time()
         self._apart_since: float | None = self._began  # no vendor is waited for, now or until one is asked

@@ -222,21 +222,23 @@ class Exchange:
             self._refuse(f"more than {HEADER_LINES_MAX} header lines")
             return
         head = self._head = b"\n".join(self._lines)  # one object for a stream's whole life, not three a line
-        told: dict[bytes, bytes] = {}
-        for name, value in FRAMING(head):
-            framing = name.lower()
-            told[framing] = told[framing] + b", " + value if framing in told else value
-        coding = told[b"transfer-encoding"].rstrip().lower().decode("latin-1") if b"transfer-encoding" in told else ""
+        found = FRAMING(head)
+        told = {name.lower(): value for name, value in found}
+        if len(told) < len(found):
+            told = joined(found)
         if self._framing_bytes > HEAD_BYTES_MAX and len(head) > HEAD_BYTES_MAX:
             self._refuse(f"more than {HEAD_BYTES_MAX} bytes of headers")
-        elif coding not in ("", "chunked"):
-            self._refuse("a compressed answer, which was not asked for", f"transfer-encoding: {coding[:CODING_CHARACTERS_MAX]}")
-        elif b"content-encoding" in told:
+        coding = ""
+        if b"transfer-encoding" in told:
+            coding = told[b"transfer-encoding"].rstrip().lower().decode("latin-1")
+            if coding not in ("", "chunked"):
+                self._refuse("a compressed answer, which was not asked for", f"transfer-encoding: {coding[:CODING_CHARACTERS_MAX]}")
+        if b"content-encoding" in told:
             self._note_coding(told[b"content-encoding"].decode("latin-1").lower())
         if self._failure is not None:
             return
         self.status = status
-        self.limited = not told.get(b"content-type", b"").lower().startswith(b"text/event-stream")
+        self.limited = not (b"content-type" in told and told[b"content-type"].lower().startswith(b"text/event-stream"))
         self._until_close = not coding and b"content-length" not in told
         self._keep_alive = self._parser.should_keep_alive()
         self._answered = True
@@ -292,3 +294,12 @@ class Exchange:
         if self._failure is None and not self._complete:
             self._failure = failure
             self._connection.abort()
+
+
+def joined(found: list[tuple[bytes, bytes]]) -> dict[bytes, bytes]:
+    """Return headers by their names in lower case, of which some are repeated."""
+    told: dict[bytes, bytes] = {}
+    for name, value in found:
+        framing = name.lower()
+        told[framing] = told[framing] + b", " + value if framing in told else value
+    return told

@@ -232,7 +232,7 @@ class HttpUpstream:
 
     async def _dial(self) -> PoolConnection:
         connection = await self._dialer.dial(lambda: PoolConnection(self, self._arrival, self._outbox, timers=self._timers))
-        if connection.usable() and not self._closed:
+        if connection.is_fresh() and not self._closed:
             self._connections.add(connection)
             return connection
         connection.abort()

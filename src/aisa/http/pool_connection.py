@@ -37,7 +37,7 @@ class PoolConnection(asyncio.BufferedProtocol):
         self._timers = timers
         self._posted = b""  # what goes with the outbox
         self._transport: asyncio.Transport
-        self._poll: select.poll
+        self._poll: select.poll | None = None  # of a connection that was kept: one that is used once needs none
         self._exchange: Exchange | None = None
         self._used = self._congested = False
         self._sent = True
@@ -47,7 +47,19 @@ class PoolConnection(asyncio.BufferedProtocol):
 
         The loop may not have seen the vendor's FIN yet; asking the kernel costs half a microsecond and saves a failed call.
         """
+        if self._poll is None:
+            self._poll = self._poller()
         return not self._transport.is_closing() and not self._poll.poll(0)
+
+    def is_fresh(self) -> bool:
+        """Tell the same of a connection that was just opened."""
+        return not self._transport.is_closing() and not self._poller().poll(0)
+
+    def _poller(self) -> select.poll:
+        poll = select.poll()
+        if not self._transport.is_closing():  # else it has no descriptor any more
+            poll.register(self._transport.get_extra_info("socket").fileno(), select.POLLIN)
+        return poll
 
     def start(self, head: bytes, body: bytes, *, vendor: str, answer_bytes_max: int) -> Exchange:
         """Begin an exchange: send the head and the first WRITE_BYTES_MAX of the body in one go. The rest is for `send_rest`."""
@@ -105,8 +117,6 @@ class PoolConnection(asyncio.BufferedProtocol):
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """Take the transport."""
         self._transport = cast(asyncio.Transport, transport)
-        self._poll = select.poll()
-        self._poll.register(transport.get_extra_info("socket").fileno(), select.POLLIN)
 
     def get_buffer(self, sizehint: int) -> memoryview:
         """Return where to put the next bytes."""

@@ -177,7 +177,10 @@ class StreamDecoder:
 
     def told(self) -> Told:
         """Return what the answer has said of itself so far; of models the last that a chunk has named."""
-        return Told(self.tier, self._chunks.answered, vendor_cost(self._chunks.report.fields), self._chunks.cited)
+        chunks = self._chunks
+        if self._told is not None and chunks.report.fields is self._told[0]:  # as OpenAI writes it: without a tier, and without a cost
+            return Told(tier_named(chunks.service_tier), chunks.answered, None, chunks.cited)
+        return Told(self.tier, chunks.answered, vendor_cost(chunks.report.fields), chunks.cited)
 
     @property
     def unknown(self) -> list[str]:
@@ -236,12 +239,11 @@ class StreamDecoder:
             end = complete.find(b"\n\n", begin)
             end = size if end < 0 else end
             block = complete[begin:end]
-            if block.startswith(b"data: ") and b"\n" not in block:
-                if len(block) > len(b"data: ") and not (self.done or self.failure):
-                    pieces += self._relay_one(b"", block[6:])
-            else:
-                pieces += self._relay_events(events_in(block))
             begin = end + 2
+            if not block.startswith(b"data: ") or b"\n" in block:
+                pieces += self._relay_events(events_in(block))
+            elif block != b"data: " and not self.done and self.failure is None:
+                pieces += self._relay_one(b"", block[6:])
         return pieces
 
     def _relay_events(self, events: list[Event]) -> list[Piece]:

@@ -24,7 +24,7 @@ from aisa.wire.vendor_error import Unintelligible, VendorError, refuse_errors
 
 OBJECT = "chat.completion.chunk"
 #: What a vendor may say of the whole answer in its last chunk only (vLLM).
-BESIDE_USAGE = frozenset({"service_tier", "system_fingerprint"})
+BESIDE_USAGE = ("service_tier", "system_fingerprint")
 HANDLED_TOP = frozenset({"id", "object", "created", "model", "choices", "usage", "error"})
 
 
@@ -213,7 +213,7 @@ class ChunkStream:
         self._reported = True
         self.heard += 1
         self._note_origin(beside)
-        self._beside_usage = {name: value for name, value in beside.items() if name in BESIDE_USAGE and value is not None}
+        self._beside_usage = {name: value for name in BESIDE_USAGE if (value := beside.get(name)) is not None}
         return self.end() if self.finished else []
 
     def usage_chunk(self, report: Tree) -> Tree:

@@ -14,7 +14,7 @@ from aisa.wire.generated import text_bytes, text_in
 from aisa.wire.trees import Tree, is_tree, trees_in
 
 #: Members that vendors put before the model as text, in one form or another.
-WRITTEN_OUT = ("tools", "functions", "response_format")
+WRITTEN_OUT = frozenset({"tools", "functions", "response_format"})
 #: How long a request asks what it writes to a cache to last. Within a text the quotation marks would be escaped.
 LIFETIME = re.compile(rb'"cache_control"\s*:\s*\{[^{}]*"ttl"\s*:\s*"(\w{1,8})"')
 
@@ -41,9 +41,9 @@ def content_of(chat: ChatRequest) -> Content:
                 special.append(place)
         if message.tool_calls is not None or message.function_call is not None:
             size += calls_bytes(message)
-    for name in WRITTEN_OUT:
-        if name in chat.fields:
-            size += json_bytes(chat.fields[name])
+    fields = chat.fields
+    if not WRITTEN_OUT.isdisjoint(fields):
+        size += sum([json_bytes(fields[name]) for name in WRITTEN_OUT if name in fields])
     return shown(chat, size, special) if special else Content(size)
 
 

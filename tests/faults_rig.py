@@ -132,6 +132,11 @@ class VendorConnection(asyncio.Protocol):
         self._arrived = rest[size:]
         first, *lines = head.decode("latin-1").split("\r\n")
         named = [(name.lower(), value.strip()) for name, _, value in (line.partition(":") for line in lines)]
+        if first.startswith("GET ") and "/models " in first:  # it has no list of its models, and is left alone
+            self.vendor.lines.remove(self)
+            self.transport.write(b"HTTP/1.1 404 Not Found\r\ncontent-length: 0\r\nconnection: close\r\n\r\n")
+            self.transport.close()
+            return
         self.asked.append(Asked(first, named, rest[:size]))
         self._task = asyncio.get_running_loop().create_task(self._run())
 

@@ -17,10 +17,11 @@ from aisa.config.schema import Config, Model, Prices, Vendor
 from aisa.providers.counting import Counting, NoTokenizer, tokenizers_of
 from aisa.providers.measure import ANSWERS_KEPT, ANSWERS_MIN, LEARN_EVERY, SPREAD_MAX, TOKENS_MIN, Answer, Measure
 from aisa.providers.shape import Target
-from aisa.routing import Routes, asks_for_running_usage
+from aisa.routing import Routes
 from aisa.testing.clock import run_virtual
 from aisa.tokenizers.on_demand import CARRIED, load_tokenizer
 from aisa.usage import COUNTED, ESTIMATED, REPORTED, Usage, Way
+from aisa.vendor_targets import asks_for_running_usage
 from aisa.wire.token_meter import (
     BY_LEARNED_PIECES,
     BY_LEARNED_SIZE,

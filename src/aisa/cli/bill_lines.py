@@ -18,7 +18,7 @@ from aisa.ledger.refusal import KEPT_EACH_MAX, RefusedCalls
 from aisa.ledger.row import OTHER_PRICE, CallRow, Opening
 from aisa.ledger.rules import CLIENT_GONE, CLIENT_STALLED, COMPLETED, CRASHED, CUT, FAILED, SHUT_DOWN
 from aisa.money import NANOS_PER_DOLLAR, TOKENS_PER_PRICE, Nanos, divide_half_up, dollars_text
-from aisa.pricing import FEES, Part, parts_of
+from aisa.pricing import FEES, UNCHARGED, Part, parts_of
 from aisa.usage import COUNTED, ESTIMATED, REPORTED, Usage
 
 ENDINGS = {
@@ -131,6 +131,9 @@ def which_way(usage: Usage) -> list[str]:
     return [paint(f"The output was counted by: {usage.counted_by}{answers}", dim=True)] if usage.counted_by else []
 
 
+BILL_ROWS = (*ROWS, *UNCHARGED)
+
+
 def bill(row: CallRow) -> str:
     """Return the bill as a table and sentences: each kind of token times its price, the sum, the rounding."""
     if row.prices is None:
@@ -141,7 +144,7 @@ def bill(row: CallRow) -> str:
     times = "×" if shows("×") else "x"
     rows = [
         [line.kind.replace("_", " "), f"{line.quantity:,}", times, unit_text(line), "=", padded(line.amount, decimals)]
-        for line in sorted(lines, key=lambda line: ROWS.index(line.kind))
+        for line in sorted(lines, key=lambda line: BILL_ROWS.index(line.kind))
     ]
     rows.append(["sum", "", "", "", "=", padded(total, decimals)])
     rows.append([paint("cost", bold=True), "", "", "", "=", paint(padded(cost * TOKENS_PER_PRICE, decimals), bold=True)])

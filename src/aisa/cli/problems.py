@@ -43,7 +43,9 @@ def block(problem: Problem) -> str:
     where, what, remedy = problem
     width = min(shutil.get_terminal_size().columns, WIDTH_MAX)
     lines = [paint(f"  {where}", "yellow"), *textwrap.wrap(what, width, initial_indent="    ", subsequent_indent="    ")]
-    lines += textwrap.wrap(remedy, width, initial_indent="    → ", subsequent_indent="      ", break_on_hyphens=False)
+    lines += textwrap.wrap(
+        remedy, width, initial_indent="    → ", subsequent_indent="      ", break_on_hyphens=False, break_long_words=False
+    )
     return "\n".join(lines)
 
 

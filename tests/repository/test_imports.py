@@ -48,6 +48,7 @@ LAYERS: list[tuple[str, str]] = [
     ("aisa.known_models", "rules"),
     ("aisa.vendor_targets", "rules"),
     ("aisa.shutdowns", "relay"),
+    ("aisa.litellm*", "rules"),  # translates another gateway's data
     ("aisa.model_lists", "root"),
     ("aisa.model_limits", "rules"),
     ("aisa.health", "rules"),

@@ -79,6 +79,24 @@ def ask_vendors(settings: Config) -> None:
         raise Stop(f"asking the vendors found {counted(len(problems))}", problems)
 
 
+@config.group("import")
+def importing() -> None:
+    """Make a configuration of another gateway's."""
+
+
+@importing.command()
+@click.argument("file", metavar="FILE", type=click.Path(exists=True, dir_okay=False))
+@click.option("--output", metavar="FILE", default="aisa.yaml", show_default=True, help="Where to write it; it must not be there.")
+def litellm(file: str, output: str) -> None:
+    """Write FILE, a configuration of LiteLLM's proxy, as one of this server, and say what could not be carried over.
+
+    Starts nothing and asks nobody. What is written has FILE's keys in it, if FILE has: only its owner may read it.
+    """
+    from aisa.cli.from_litellm import import_configuration
+
+    import_configuration(file, output)
+
+
 @config.command(epilog=SCHEMA_USE)
 def schema() -> None:
     """Print the configuration's JSON Schema."""

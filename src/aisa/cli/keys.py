@@ -79,6 +79,27 @@ def list_(config: str | None, data_dir: str | None, *, as_json: bool) -> None:
     keyring.show_all(config, data_dir, as_json=as_json)
 
 
+@keys.group("import")
+def importing() -> None:
+    """Take over the keys of another gateway, whose clients need not change theirs."""
+
+
+@importing.command()
+@click.argument("file", metavar="FILE", type=click.Path(exists=True, dir_okay=False))
+@click.option("--account", callback=text, metavar="NAME", help="Who pays for all of them.  [a key's team, else default]")
+@click.option("--dry-run", is_flag=True, help="Say what would be made, and make nothing.")
+@located
+def litellm(file: str, **options: Any) -> None:
+    """Take over LiteLLM's virtual keys from FILE, an export of its table LiteLLM_VerificationToken.
+
+    FILE is JSON, CSV, or what pg_dump writes. Keys are known by their SHA-256, as LiteLLM keeps them, so no secret is
+    needed. What was imported before is left as it is.
+    """
+    from aisa.cli.from_litellm import import_keys
+
+    import_keys(file, **options)
+
+
 KEY = click.argument("key", callback=text, metavar="ID|LABEL|-")
 EACH = "KEY is an id, a label, or - for the whole key typed unseen or read from standard input, which is never shown."
 

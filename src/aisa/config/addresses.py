@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from types import MappingProxyType
 from typing import NamedTuple
 from urllib.parse import parse_qsl, urlsplit
@@ -12,6 +13,9 @@ ASKED = MappingProxyType({"openai": (CHAT, ""), "anthropic": ("/messages", "/v1"
 NOTHING_ASKED = ("", "")  # of a dialect whose routes have the model's name in them
 #: The paths of single routes, as they stand in vendors' examples.
 ROUTES = (CHAT, "/completions", "/responses", "/embeddings", "/messages", "/models", "/rerank")
+
+
+SLASHES = re.compile(r"/{2,}")
 
 
 class Address(NamedTuple):
@@ -31,6 +35,8 @@ def read_address(base_url: str, dialect: str) -> Address:
     if shortened:
         beginning = beginning[: -len(route)].rstrip("/")
     beginning = beginning if beginning.endswith(prefix) else beginning + prefix
+    scheme, mark, rest = beginning.partition("://")
+    beginning = scheme + mark + SLASHES.sub("/", rest)  # as where a variable that ends in one was put before a path
     return Address(beginning, dict(parse_qsl(query, keep_blank_values=True)), shortened)
 
 

@@ -3,7 +3,7 @@
 | request | body | answer |
 |---|---|---|
 | `POST /keys` | `{label, models?, expires?, account?, spend_cap?, ...}` | 201, the key, `secret`, `url`, `example_model`, `account_made` |
-| `POST /keys/import` | the same and `secret` | 201, the key, `account_made` |
+| `POST /keys/import` | the same and `secret`, or `sha256` and `hint?` | 201, the key, `account_made` |
 | `POST /keys/find` | `{secret}` | 200, the key that has it, or had it before |
 | `GET /keys` | | 200, `{data: [key, ...]}` |
 | `GET /keys/{id or label}` | | 200, the key, `spent_since`, `spent`, `left`, `last_used_ms`, `last_address` |
@@ -46,6 +46,7 @@ from aisa.keys.rules import (
     parse_spend_cap,
     state_at,
     terms_of,
+    trace_of_digest,
     window_start,
 )
 from aisa.money import Nanos
@@ -56,12 +57,14 @@ LimitTerm = int | None | msgspec.UnsetType
 
 
 class KeyAsked(msgspec.Struct, forbid_unknown_fields=True):
-    """What is asked for: `secret` only when a key is imported."""
+    """What is asked for. When a key is imported: `secret`, or its SHA-256 in hexadecimal digits and, as a `hint`, how it ends."""
 
     label: str
     models: list[str] | None = None
     expires: str | None = None
     secret: str | None = None
+    sha256: str | None = None
+    hint: str | None = None
     account: str = DEFAULT_ACCOUNT
     spend_cap: str | None = None
     rpm: int | None = None
@@ -162,7 +165,7 @@ class KeyRoutes:
 
     def _create(self, asked: Asked) -> Result:
         wanted = read(asked.body, KeyAsked)
-        if wanted.secret is not None:
+        if wanted.secret is not None or wanted.sha256 is not None:
             raise ApiError("invalid_request", "A secret is only taken by /keys/import.", param="secret")
         terms = self._terms(wanted)
         new = self._is_new(terms["account"])
@@ -172,11 +175,12 @@ class KeyRoutes:
 
     def _import(self, asked: Asked) -> Result:
         wanted = read(asked.body, KeyAsked)
-        if wanted.secret is None:
-            raise ApiError("missing_parameter", "The secret to import is missing.", param="secret")
+        if (wanted.secret is None) is (wanted.sha256 is None):
+            raise ApiError("missing_parameter", "To import a key send its secret, or else the secret's SHA-256.", param="secret")
+        given = wanted.secret or trace_of_digest(wanted.sha256 or "", wanted.hint or "")
         terms = self._terms(wanted)
         new = self._is_new(terms["account"])
-        key = self._keys.import_key(wanted.label, wanted.secret, **terms)
+        key = self._keys.import_key(wanted.label, given, **terms)
         return 201, {**self._noted("imported", None, key), "account_made": new}
 
     def _find(self, asked: Asked) -> Result:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Protocol
 
-from aisa.keys.rules import DEFAULT_ACCOUNT, NO_RATES, Account, Key, KeyTerms, Rates, SpendCap
+from aisa.keys.rules import DEFAULT_ACCOUNT, NO_RATES, Account, Key, KeyTerms, Rates, SpendCap, Trace
 
 
 class Keys(Protocol):
@@ -48,7 +48,7 @@ class KeyRing(Keys, Protocol):
     def import_key(
         self,
         label: str,
-        secret: str,
+        secret: str | Trace,
         *,
         models: tuple[str, ...] | None = None,
         expires_at: int | None = None,
@@ -56,7 +56,7 @@ class KeyRing(Keys, Protocol):
         spend: SpendCap | None = None,
         rates: Rates = NO_RATES,
     ) -> Key:
-        """Take over a secret that clients already have; otherwise as `create`."""
+        """Take over a secret that clients already have, or one of which nobody has more than a trace; otherwise as `create`."""
         ...
 
     def list(self) -> list[Key]:

@@ -34,6 +34,9 @@ SECRET_CHARS_MIN = 8  # of an imported key; anything shorter can be guessed over
 SECRET_CHARS_MAX = 512  # the longest keys in use elsewhere have some 200
 HINT_CHARS_MAX = 4  # of an imported key that the hint shows, and never more than a quarter of it
 
+ALREADY_HERE = "This key is already here"  # how the refusal of an import begins that was made before
+DIGEST = re.compile(r"[0-9a-fA-F]{64}", re.ASCII)
+
 ID_PREFIX = "key_"
 ID_CHARS = 10  # 59 bits: the store sees to it that no two are the same
 MODELS_MAX = 1_000  # names on one allow-list
@@ -202,6 +205,29 @@ def check_secret(secret: str) -> str:
     if not secret.isascii() or not secret.isprintable() or secret != secret.strip():
         raise invalid("key", "A key is printable ASCII without spaces at its ends, or no HTTP client could send it.")
     return secret
+
+
+class Trace(NamedTuple):
+    """All that is kept of a secret: its SHA-256, and what may be shown of it."""
+
+    digest: bytes
+    hint: str
+
+
+def trace(secret: str) -> Trace:
+    """Return what is kept of a secret."""
+    return Trace(digest(secret), hint(secret))
+
+
+def trace_of_digest(text: str, shown: str) -> Trace:
+    """Return what is kept of a secret that nobody here has seen: the 64 hexadecimal digits of its SHA-256, its end where that is known.
+
+    Raises ApiError invalid_request.
+    """
+    if not DIGEST.fullmatch(text):
+        raise invalid("sha256", "The SHA-256 of a key has 64 hexadecimal digits.")
+    end = shown[-HINT_CHARS_MAX:]
+    return Trace(bytes.fromhex(text), f"…{end}" if end.isascii() and end.isprintable() else "…")
 
 
 def check_label(label: str) -> str:

@@ -13,7 +13,7 @@ from aisa.clock import Chance, WallClock
 from aisa.errors import ApiError
 from aisa.keys import rules
 from aisa.keys.accounts import AccountStore, add_account, writing
-from aisa.keys.rules import ACTIVE, DEFAULT_ACCOUNT, NO_RATES, REVOKED, Key, KeyTerms, Rates, SpendCap
+from aisa.keys.rules import ACTIVE, DEFAULT_ACCOUNT, NO_RATES, REVOKED, Key, KeyTerms, Rates, SpendCap, Trace
 from aisa.storage.engine import Database
 from aisa.storage.tables import accounts, replaced_secrets
 from aisa.storage.tables import keys as table
@@ -97,12 +97,14 @@ class KeyStore:
         (the database).
         """
         secret = rules.new_secret(self._chance)
-        return self._add(label, secret, models=models, expires_at=expires_at, account=account, spend=spend, rates=rates), secret
+        return self._add(
+            label, rules.trace(secret), models=models, expires_at=expires_at, account=account, spend=spend, rates=rates
+        ), secret
 
     def import_key(
         self,
         label: str,
-        secret: str,
+        secret: str | Trace,
         *,
         models: tuple[str, ...] | None = None,
         expires_at: int | None = None,
@@ -110,14 +112,15 @@ class KeyStore:
         spend: SpendCap | None = None,
         rates: Rates = NO_RATES,
     ) -> Key:
-        """Take over a secret that clients already have; otherwise as `create`.
+        """Take over a secret that clients already have, or one of which nobody has more than a trace; otherwise as `create`.
 
         Raises ApiError: invalid_request (label or secret taken or unfit), internal_error (the database).
         """
-        known = self.known(rules.check_secret(secret))
+        given = secret if isinstance(secret, Trace) else rules.trace(rules.check_secret(secret))
+        known = self._by_digest.get(given.digest) or self._by_id.get(self._replaced.get(given.digest, NOT_REPLACED)[0])
         if known is not None:
-            raise rules.invalid("key", f"This key is already here, labelled {known.label!r}.")
-        return self._add(label, secret, models=models, expires_at=expires_at, account=account, spend=spend, rates=rates)
+            raise rules.invalid("key", f"{rules.ALREADY_HERE}, labelled {known.label!r}.")
+        return self._add(label, given, models=models, expires_at=expires_at, account=account, spend=spend, rates=rates)
 
     def list(self) -> list[Key]:
         """Return every key, the oldest first, revoked ones included."""
@@ -196,7 +199,7 @@ class KeyStore:
     def _add(
         self,
         label: str,
-        secret: str,
+        given: Trace,
         *,
         models: tuple[str, ...] | None,
         expires_at: int | None,
@@ -213,8 +216,8 @@ class KeyStore:
         key = Key(
             id=self._new_id(),
             label=label,
-            digest=rules.digest(secret),
-            hint=rules.hint(secret),
+            digest=given.digest,
+            hint=given.hint,
             state=ACTIVE,
             created_at=int(self._wall_clock()),
             expires_at=expires_at,

@@ -1,0 +1,130 @@
+"""What the commands do that take over from LiteLLM: read its files, write ours, and say what was left behind. Translates nothing itself."""
+
+from __future__ import annotations
+
+import os
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import cast
+
+import yaml
+
+from aisa.cli.control import ask
+from aisa.cli.data_folder import settings
+from aisa.cli.keyring import KeyShown
+from aisa.cli.problems import Misuse, Problem, Stop
+from aisa.cli.terminal import paint, say
+from aisa.clock import wall_clock
+from aisa.config.schema import Config
+from aisa.keys.rules import ALREADY_HERE
+from aisa.litellm.exported_keys import KeyWanted, NotAnExport, Skipped, rows_of, wanted
+from aisa.litellm.providers import Tree
+from aisa.litellm.translated import Note, translated
+
+FILE_BYTES_MAX = 16_777_216  # of a configuration that is read
+PRIVATE = 0o600
+HEAD = "# Made from {file} by `aisa config import litellm`.\n"
+LEFT = "# Not carried over: {where}: {what}"
+
+
+def import_configuration(file: str, output: str) -> None:
+    """Write the configuration of a LiteLLM proxy as ours. Raises Stop, and has written nothing then."""
+    made = translated(read_tree(file))
+    if not made.config:
+        raise Misuse("nothing was written", [(file, "Its `model_list` has nothing that could be carried over.", "Name another file.")])
+    text = HEAD.format(file=Path(file).name) + "".join([one_line(LEFT.format(where=note.where, what=note.what)) for note in made.notes])
+    text += "\n" + yaml.safe_dump(made.config, sort_keys=False, allow_unicode=True, width=120)
+    write_new(output, text)
+    vendors, models = (len(cast("dict[str, object]", made.config.get(name, {}))) for name in ("vendors", "models"))
+    say(f"{output} is written, with {vendors} vendor{'s' * (vendors != 1)} and {models} model{'s' * (models != 1)}.")
+    show_notes(made.notes)
+    chosen = "" if Path(output) == Path("aisa.yaml") else f" --config {output}"
+    say(f"\nSee what would run: aisa config check{chosen}")
+
+
+def one_line(text: str) -> str:
+    """Return a comment that stays one, whatever names the file had."""
+    return "".join([letter if letter.isprintable() else " " for letter in text]) + "\n"
+
+
+def show_notes(notes: list[Note]) -> None:
+    """Say what was left behind."""
+    if notes:
+        say(paint(f"\nNot carried over: {len(notes)}", bold=True))
+        for note in notes:
+            say(f"  {paint(note.where, 'yellow')}  {note.what}")
+
+
+def read_tree(file: str) -> Tree:
+    """Return a YAML file's mapping. Raises Misuse."""
+    try:
+        with Path(file).open("rb") as source:
+            tree: object = yaml.safe_load(source.read(FILE_BYTES_MAX))
+    except OSError as error:
+        raise Misuse("nothing was written", [(file, f"It cannot be read: {error.strerror}.", "Name another file.")]) from None
+    except (yaml.YAMLError, UnicodeDecodeError, RecursionError, ValueError) as error:
+        said = str(getattr(error, "problem", None) or "it cannot be parsed")
+        raise Misuse("nothing was written", [(file, f"It is not valid YAML: {said}.", "Name LiteLLM's configuration.")]) from None
+    if not isinstance(tree, dict):
+        raise Misuse("nothing was written", [(file, "It is no mapping of settings.", "Name LiteLLM's configuration.")])
+    return cast("Tree", tree)
+
+
+def write_new(output: str, text: str) -> None:
+    """Write a file that is not there, for its owner alone. Raises Stop."""
+    try:
+        with os.fdopen(os.open(output, os.O_WRONLY | os.O_CREAT | os.O_EXCL, PRIVATE), "w", encoding="utf-8") as file:
+            file.write(text)
+    except FileExistsError:
+        raise Misuse("nothing was written", [(output, "It is there already.", "Remove it, or name another: --output FILE")]) from None
+    except OSError as error:
+        raise Stop("nothing was written", [(output, f"It cannot be made: {error.strerror}.", "Name another: --output FILE")]) from error
+
+
+def import_keys(file: str, *, account: str | None, config: str | None, data_dir: str | None, dry_run: bool) -> None:
+    """Make the keys of an export, one after the other. Raises Stop; those before a failure are made, and so are those after it."""
+    settings_of = settings(config, data_dir, makes=not dry_run)
+    try:
+        rows = rows_of(Path(file).read_text(encoding="utf-8-sig"))
+    except (NotAnExport, OSError, UnicodeDecodeError) as error:
+        raise Misuse("no key was imported", [(file, str(error), "Export the table as JSON or CSV, or with pg_dump.")]) from None
+    now, made, here, problems = datetime.fromtimestamp(wall_clock(), UTC), 0, 0, list[Problem]()
+    for row in rows:
+        key = wanted(row, account=account, now=now)
+        if isinstance(key, Skipped):
+            say(f"  {paint(key.shown, 'yellow')}  is left out: {key.why}.")
+            continue
+        label = str(key.asked["label"])
+        try:
+            label = label if dry_run else make(key, settings_of)
+        except Stop as stopped:
+            if stopped.message.startswith(ALREADY_HERE):
+                here += 1
+            else:
+                problems.append((label, stopped.message, "Make it by hand: aisa keys create."))
+            continue
+        made += 1
+        for note in (*(("it is disabled",) if key.disabled else ()), *key.notes):
+            say(f"  {paint(label, 'yellow')}  {note}.")
+    before = f"; {here} were here before" if here else ""
+    say(f"{'Would import' if dry_run else 'Imported'} {made} key{'s' * (made != 1)}{before}.")
+    if made:
+        say("What they have spent in the running window there does not count here. Their secrets stay good as they are.")
+    if problems:
+        raise Stop(f"{len(problems)} keys could not be imported", problems)
+
+
+def make(key: KeyWanted, config: Config) -> str:
+    """Make one key and return its label, which gets an ending if it is taken. Raises Stop."""
+    data_dir, asked = config.server.data_dir, key.asked
+    try:
+        shown = ask(data_dir, "POST", "/keys/import", expect=KeyShown, asked=asked, limits=config.limits)
+    except Stop as stopped:
+        if not stopped.message.startswith("The label"):
+            raise
+        ending = str(asked.get("sha256", ""))[:6]
+        again = {**asked, "label": f"{str(asked['label'])[:90]} {ending}".strip()}
+        shown = ask(data_dir, "POST", "/keys/import", expect=KeyShown, asked=again, limits=config.limits)
+    if key.disabled:
+        ask(data_dir, "POST", f"/keys/{shown.id}/disable", expect=KeyShown)
+    return shown.label

@@ -1,0 +1,150 @@
+"""Which vendor a model of LiteLLM's configuration is served by, and as what a vendor here it is written. Reads no file."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from types import MappingProxyType
+from typing import NamedTuple
+
+from aisa.wire.trees import is_tree
+
+Tree = Mapping[str, object]
+
+#: LiteLLM's name of a provider -> the row in `aisa.vendors`.
+PRESETS: Mapping[str, str] = MappingProxyType(
+    {
+        **{name: name for name in "openai azure anthropic bedrock mistral cohere groq deepseek xai openrouter cerebras sambanova".split()},
+        **{name: name for name in "huggingface nebius novita perplexity moonshot dashscope minimax ollama vllm github".split()},
+        "gemini": "google",
+        "vertex_ai": "vertex",
+        "bedrock_converse": "bedrock",
+        "cohere_chat": "cohere",
+        "together_ai": "together",
+        "fireworks_ai": "fireworks",
+        "nvidia_nim": "nvidia",
+        "zai": "zhipu",
+        "ollama_chat": "ollama",
+        "hosted_vllm": "vllm",
+        "lm_studio": "lmstudio",
+        "llamafile": "llamacpp",
+        "litellm_proxy": "litellm",
+    }
+)
+#: Providers that are any server with OpenAI's protocol, at the address that the entry gives.
+ANY_SERVER = frozenset({"openai_like", "custom_openai"})
+#: Whose a model is that stands without its provider, as LiteLLM has it.
+BARE = (
+    (re.compile(r"(?:gpt-|o[134](?:-|$)|chatgpt-|text-embedding-|davinci|babbage).*"), "openai"),
+    (re.compile(r"claude-.*"), "anthropic"),
+    (re.compile(r"gemini-.*"), "vertex_ai"),
+    (re.compile(r"command-.*"), "cohere"),
+)
+VARIABLE = re.compile(r"os\.environ/([A-Za-z_][A-Za-z0-9_]*)")
+
+
+class Deployment(NamedTuple):
+    """A model at a provider, as an entry of `model_list` names it; `provider` is empty where nobody can tell."""
+
+    provider: str
+    model: str
+
+
+def deployment_of(params: Tree) -> Deployment:
+    """Return where an entry's model is served."""
+    name = str(params.get("model") or "")
+    given = params.get("custom_llm_provider")
+    provider, slash, model = name.partition("/")
+    if isinstance(given, str) and given:
+        return Deployment(given, model if slash and provider == given else name)
+    if slash and (provider in PRESETS or provider in ANY_SERVER):
+        return Deployment(provider, model.removeprefix("converse/") if provider == "bedrock" else model)
+    if slash:
+        return Deployment("", name)
+    return Deployment(next((whose for pattern, whose in BARE if pattern.fullmatch(name)), ""), name)
+
+
+def written(value: object) -> str:
+    """Return a value as this configuration has it: a variable of the environment as a reference, all else as it is."""
+    text = str(value)
+    found = VARIABLE.fullmatch(text.strip())
+    return f"${{{found[1]}}}" if found else text.replace("${", "$${")
+
+
+def vendor_of(place: Deployment, params: Tree) -> tuple[dict[str, object], list[str]]:
+    """Return the settings of the vendor that serves an entry, and which of the entry's members they carry."""
+    preset = PRESETS.get(place.provider)
+    settings: dict[str, object] = {} if preset is None else {"preset": preset}
+    carried = ["model", "custom_llm_provider", "api_base", "base_url", "api_key", "api_version", "extra_headers", "organization"]
+    base = params.get("api_base") or params.get("base_url")
+    if place.provider == "azure":
+        settings |= _azure(place.model, base, params)
+        carried += ["tenant_id", "client_id", "client_secret"]
+    elif base:
+        settings["base_url"] = _versioned(place.provider, written(base))
+        if preset is not None and preset in DIALECTS:
+            settings["dialect"] = DIALECTS[preset]
+    elif preset == "vertex":
+        settings |= _vertex(params)
+        carried += ["vertex_project", "vertex_location", "vertex_credentials"]
+    elif preset == "bedrock" and params.get("aws_region_name"):
+        settings["base_url"] = f"https://bedrock-runtime.{written(params['aws_region_name'])}.amazonaws.com"
+        settings["dialect"] = "bedrock"
+        carried += ["aws_region_name"]
+    if preset == "bedrock" and not params.get("api_key"):
+        settings["aws_credentials"] = [written(params.get("aws_profile_name") or "default")]
+        carried += ["aws_profile_name"]
+    if params.get("api_key"):
+        settings["api_key"] = written(params["api_key"])
+    headers = params.get("extra_headers")
+    lines = {str(name): written(value) for name, value in headers.items()} if is_tree(headers) else {}
+    if params.get("organization"):
+        lines["OpenAI-Organization"] = written(params["organization"])
+    if lines:
+        settings["headers"] = lines
+    return settings, carried
+
+
+#: Rows whose dialect an entry with an address of its own has to name, as it has only traits from its row.
+DIALECTS: Mapping[str, str] = MappingProxyType(
+    {
+        **{name: name for name in ("anthropic", "bedrock", "cohere", "mistral")},
+        "google": "gemini",
+        "vertex": "gemini",
+        "perplexity": "responses",
+    }
+)
+
+
+def _versioned(provider: str, base: str) -> str:
+    """Return an address up to the route: LiteLLM adds `/v1` for Ollama itself."""
+    base = base.rstrip("/")
+    return f"{base}/v1" if provider in ("ollama", "ollama_chat") and not base.endswith("/v1") else base
+
+
+def _azure(deployment: str, base: object, params: Tree) -> dict[str, object]:
+    """Return an Azure resource: by its versionless API, or, where a dated version is named, one deployment of it."""
+    settings: dict[str, object] = {"api_key_as": "header:api-key"}
+    version = str(params.get("api_version") or "")
+    if base is not None:
+        root = written(base).rstrip("/").removesuffix("/openai/v1").removesuffix("/openai")
+        dated = re.fullmatch(r"\d{4}-\d{2}-\d{2}(?:-preview)?", version) or version.startswith("os.environ/")
+        settings["base_url"] = f"{root}/openai/deployments/{deployment}" if dated else f"{root}/openai/v1"
+        if dated:
+            settings["query"] = {"api-version": written(version)}
+    if all(params.get(name) for name in ("tenant_id", "client_id", "client_secret")):
+        settings["azure_credentials"] = [{name: written(params[name]) for name in ("tenant_id", "client_id", "client_secret")}]
+    return settings
+
+
+def _vertex(params: Tree) -> dict[str, object]:
+    settings: dict[str, object] = {}
+    project, place = params.get("vertex_project"), params.get("vertex_location")
+    if project:
+        where = written(place or "global")
+        host = "aiplatform.googleapis.com" if where == "global" else f"{where}-aiplatform.googleapis.com"
+        settings["base_url"] = f"https://{host}/v1/projects/{written(project)}/locations/{where}/publishers/google"
+        settings["dialect"] = "gemini"
+    credentials = params.get("vertex_credentials")
+    settings["google_credentials"] = [written(credentials) if isinstance(credentials, str) and "{" not in credentials else "default"]
+    return settings

@@ -1,0 +1,345 @@
+"""A configuration of LiteLLM's proxy as one of this server: what has the same meaning here, and a list of what has none. Reads no file.
+
+Nothing is guessed: an entry whose vendor cannot be told, and a setting that means something else here, is left out and named.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import NamedTuple, cast
+
+from aisa.litellm.providers import ANY_SERVER, PRESETS, Deployment, Tree, deployment_of, vendor_of
+from aisa.vendors.table import ROWS
+from aisa.wire.trees import is_list, is_tree, trees_in
+
+TOKENS_PER_PRICE = 1_000_000  # a price here is for a million tokens, there for one
+#: Prices of an entry -> the kind of token here.
+PRICES = {
+    "input_cost_per_token": "input",
+    "output_cost_per_token": "output",
+    "cache_read_input_token_cost": "cached_input",
+    "cache_creation_input_token_cost": "cache_write",
+    "output_cost_per_reasoning_token": "reasoning",
+}
+#: How LiteLLM chooses among deployments -> how a model's route does.
+STRATEGIES = {
+    "simple-shuffle": None,
+    "least-busy": "load",
+    "latency-based-routing": "latency",
+    "cost-based-routing": "cost",
+    "usage-based-routing": "load",
+    "usage-based-routing-v2": "load",
+}
+CHAT_MODES = (None, "chat", "completion", "responses", "embedding", "rerank")
+SECONDS_MAX = 86_400.0
+ADDED = ("prices", "price_as", "allow_unpriced")  # to a vendor, by the entries of its models
+
+
+class Note(NamedTuple):
+    """What was not carried over, and what to do about it."""
+
+    where: str
+    what: str
+
+
+class Translation(NamedTuple):
+    """The configuration as YAML has it, and what is missing in it."""
+
+    config: dict[str, object]
+    notes: list[Note]
+
+
+def translated(tree: Tree) -> Translation:
+    """Translate a whole configuration."""
+    return _Translator(tree).whole()
+
+
+def tree_in(tree: Tree, name: str) -> Tree:
+    """Return a mapping within another, an empty one where there is none."""
+    value = tree.get(name)
+    return value if is_tree(value) else {}
+
+
+def list_in(tree: Tree, name: str) -> list[Tree]:
+    """Return the mappings of a list within a mapping."""
+    return list(trees_in(tree.get(name)))
+
+
+class _Translator:
+    def __init__(self, tree: Tree) -> None:
+        self._tree = tree
+        self._settings, self._router = tree_in(tree, "litellm_settings"), tree_in(tree, "router_settings")
+        self._vendors: dict[str, dict[str, object]] = {}
+        self._models: dict[str, dict[str, object]] = {}
+        self._own: dict[str, int] = {}  # how many targets a model has besides its fall-backs
+        self._notes: list[Note] = []
+
+    def whole(self) -> Translation:
+        for position, entry in enumerate(list_in(self._tree, "model_list")):
+            self._entry(entry, f"model_list.{position}")
+        self._choice()
+        self._fall_backs()
+        self._everywhere()
+        self._notes.extend(self._left())
+        for name, vendor in self._vendors.items():
+            if vendor.get("preset") == name and "base_url" not in vendor:
+                del vendor["preset"]  # its name says it
+        config: dict[str, object] = {}
+        if self._vendors:
+            config["vendors"] = self._vendors
+        if self._models:
+            config["models"] = self._models
+        return Translation(config, self._notes)
+
+    def _entry(self, entry: Tree, where: str) -> None:
+        params = self._with_credential(tree_in(entry, "litellm_params"), where)
+        info, name = tree_in(entry, "model_info"), str(entry.get("model_name") or "")
+        place = deployment_of(params)
+        if info.get("mode") not in CHAT_MODES:
+            self._notes.append(Note(where, f"`{name}` is of the mode `{info.get('mode')}`, which is not served here."))
+            return
+        if not name or not place.model or (place.provider not in PRESETS and place.provider not in ANY_SERVER):
+            self._notes.append(
+                Note(where, f"The vendor of `{params.get('model')}` is none that is known here. Write a vendor and a target for `{name}`.")
+            )
+            return
+        if place.provider in ANY_SERVER and not (params.get("api_base") or params.get("base_url")):
+            self._notes.append(Note(where, f"`{name}` has no `api_base`, and its provider no address of its own."))
+            return
+        settings, carried = vendor_of(place, params)
+        if "*" in name or "*" in place.model:
+            self._wildcard(name, place, settings, where=where)
+            return
+        vendor = self._vendor(place, settings)
+        target: dict[str, object] = {"target": f"{vendor}/{place.model}"}
+        self._described(vendor, place, target, params=params, info=info)
+        model = self._models.setdefault(name, {"to": []})
+        cast("list[object]", model["to"]).append(target)
+        self._limits(model, params, info)
+        known = {
+            *carried,
+            *PRICES,
+            "weight",
+            "rpm",
+            "tpm",
+            "timeout",
+            "stream_timeout",
+            "drop_params",
+            "litellm_credential_name",
+            "max_retries",
+        }
+        for left in sorted(str(key) for key in params if key not in known and params[key] is not None):
+            self._notes.append(Note(f"{where}.litellm_params.{left}", f"It has no counterpart for a target of `{name}`."))
+        for limit in ("rpm", "tpm"):
+            if params.get(limit) is not None and params.get("weight") is None:
+                self._notes.append(
+                    Note(
+                        f"{where}.litellm_params.{limit}", "A vendor's own limits are not kept here: its 429 is obeyed. It became a weight."
+                    )
+                )
+                break
+
+    def _with_credential(self, params: Tree, where: str) -> Tree:
+        name = params.get("litellm_credential_name")
+        if name is None:
+            return params
+        for credential in list_in(self._tree, "credential_list"):
+            if credential.get("credential_name") == name:
+                return {**tree_in(credential, "credential_values"), **params}
+        self._notes.append(Note(where, f"The credential `{name}` is not in `credential_list`."))
+        return params
+
+    def _vendor(self, place: Deployment, settings: dict[str, object], wanted: str = "") -> str:
+        """Return the name of the vendor with these settings, which may be there already."""
+        for name, known in self._vendors.items():
+            if not wanted and {key: value for key, value in known.items() if key not in ADDED} == settings:
+                return name
+        base = wanted or PRESETS.get(place.provider, place.provider.replace("_", "-"))
+        name, number = base, 1
+        while name in self._vendors:
+            number += 1
+            name = f"{base}-{number}"
+        self._vendors[name] = settings
+        return name
+
+    def _wildcard(self, name: str, place: Deployment, settings: dict[str, object], *, where: str) -> None:
+        prefix = name.partition("/")[0] if "/" in name and "*" not in name.partition("/")[0] else ""
+        if place.model != "*" or name not in ("*", f"{prefix}/*"):
+            self._notes.append(
+                Note(where, f"`{name}` is a pattern; here a vendor's models are called `vendor/model`, or by their bare names.")
+            )
+            return
+        vendor = self._vendor(place, settings, prefix)
+        if prefix and vendor != prefix:
+            self._notes.append(Note(where, f"Its vendor is `{vendor}` here, as `{prefix}` is another: callers of `{name}` reach that one."))
+        if name == "*":
+            self._notes.append(
+                Note(
+                    where,
+                    f"All of the vendor's models can be called: as `{vendor}/MODEL`, or by bare names that no other vendor has.",
+                )
+            )
+
+    def _described(self, vendor: str, place: Deployment, target: dict[str, object], *, params: Tree, info: Tree) -> None:
+        prices = {
+            ours: float(value) * TOKENS_PER_PRICE
+            for theirs, ours in PRICES.items()
+            if isinstance(value := params.get(theirs, info.get(theirs)), (int, float))
+        }
+        if "input" in prices and "output" in prices:
+            listed = cast("dict[str, object]", self._vendors[vendor].setdefault("prices", {}))
+            listed[place.model] = {kind: round(price, 9) for kind, price in prices.items()}
+        base = info.get("base_model")
+        if isinstance(base, str) and base:
+            whose, slash, model = base.partition("/")
+            named = cast("dict[str, object]", self._vendors[vendor].setdefault("price_as", {}))
+            named[place.model] = f"openai/{model if slash else base}" if whose == "azure" or not slash else base
+        elif place.provider == "azure" and not prices:
+            what = f"The deployment `{place.model}` has no price: set `price_as.{place.model}` there, such as openai/gpt-4o."
+            self._notes.append(Note(f"vendors.{vendor}", what))
+        row = ROWS.get(PRESETS.get(place.provider, ""))
+        if row is not None and row.sign is not None:
+            self._vendors[vendor].setdefault("allow_unpriced", True)  # as there: a server of one's own costs nothing unless it is said
+        window = info.get("max_input_tokens")
+        if isinstance(window, int) and window > 0:
+            target["context_window"] = window
+        weight = params.get("weight", params.get("rpm", params.get("tpm")))
+        if isinstance(weight, int) and weight > 0:
+            target["weight"] = min(weight, 1_000_000)
+
+    def _limits(self, model: dict[str, object], params: Tree, info: Tree) -> None:
+        most = info.get("max_output_tokens")
+        if isinstance(most, int) and most > 0:
+            model["max_output_tokens"] = max(most, cast("int", model.get("max_output_tokens", 0)))
+        for theirs, ours in (("stream_timeout", "idle_timeout_seconds"), ("timeout", "answer_timeout_seconds")):
+            seconds = params.get(theirs)
+            if isinstance(seconds, (int, float)) and 0 < seconds <= SECONDS_MAX:
+                model[ours] = float(seconds)
+        if params.get("drop_params") is True:
+            model["unsupported"] = "drop"
+
+    def _choice(self) -> None:
+        strategy = self._router.get("routing_strategy")
+        if strategy is not None and strategy not in STRATEGIES:
+            self._notes.append(
+                Note("router_settings.routing_strategy", f"`{strategy}` has no counterpart; targets share the calls by weight.")
+            )
+        by = STRATEGIES.get(str(strategy or "simple-shuffle"))
+        retries = self._router.get("num_retries", self._settings.get("num_retries"))
+        for name, model in self._models.items():
+            targets = cast("list[dict[str, object]]", model["to"])
+            self._own[name] = len(targets)
+            for target in targets:
+                if len(targets) > 1:
+                    target.setdefault("weight", 1)
+                else:
+                    target.pop("weight", None)
+            route: dict[str, object] = {"by": by} if by and len(targets) > 1 else {}
+            if isinstance(retries, int) and not isinstance(retries, bool) and 0 < retries <= 10:
+                route["retries"] = retries
+            if route:
+                self._models[name]["route"] = route
+
+    def _fall_backs(self) -> None:
+        for place in (self._settings, self._router):
+            where = "litellm_settings" if place is self._settings else "router_settings"
+            for pair in list_in(place, "fallbacks"):
+                for name, others in pair.items():
+                    self._fall_back(str(name), others, f"{where}.fallbacks")
+            if place.get("default_fallbacks"):
+                self._notes.append(
+                    Note(f"{where}.default_fallbacks", "Fall-backs are a model's own here: add the targets to each model's `to`.")
+                )
+            for kind in ("context_window_fallbacks", "content_policy_fallbacks"):
+                if place.get(kind):
+                    what = "A prompt that is too long goes to the next target of the model that holds it: add larger targets to its `to`."
+                    refused = "Refused content is never sent to another vendor."
+                    self._notes.append(Note(f"{where}.{kind}", what if kind.startswith("context") else refused))
+        for alias, group in tree_in(self._router, "model_group_alias").items():
+            meant = str(group.get("model")) if is_tree(group) else str(group)
+            if meant in self._models and alias not in self._models:
+                cast("list[object]", self._models[meant].setdefault("aliases", [])).append(str(alias))
+            else:
+                self._notes.append(Note(f"router_settings.model_group_alias.{alias}", f"The model `{meant}` is not carried over."))
+
+    def _fall_back(self, name: str, others: object, where: str) -> None:
+        if name not in self._models:
+            self._notes.append(Note(where, f"The model `{name}` is not carried over, so it has no fall-backs."))
+            return
+        targets = cast("list[object]", self._models[name]["to"])
+        for other in others if is_list(others) else [others]:
+            known = self._models.get(str(other))
+            if known is None:
+                self._notes.append(Note(where, f"`{other}`, a fall-back of `{name}`, is not carried over."))
+                continue
+            own = cast("list[dict[str, object]]", known["to"])
+            targets += [str(target["target"]) for target in own[: self._own[str(other)]]]
+            route = cast("dict[str, object]", self._models[name].get("route", {}))
+            if route.pop("by", None) is not None:
+                self._notes.append(
+                    Note(where, f"`{name}` has fall-backs, so its targets share the calls by weight: they would not come last otherwise.")
+                )
+
+    def _everywhere(self) -> None:
+        seconds = self._settings.get("request_timeout")
+        for model in self._models.values():
+            if self._settings.get("drop_params") is True:
+                model.setdefault("unsupported", "drop")
+            if isinstance(seconds, (int, float)) and 0 < seconds <= SECONDS_MAX:
+                model.setdefault("answer_timeout_seconds", float(seconds))
+            model["to"] = [_short(target) for target in cast("list[object]", model["to"])]
+            if model.get("route") == {}:
+                del model["route"]
+
+    def _left(self) -> Iterator[Note]:
+        """Yield what of the other sections has no counterpart."""
+        known = {
+            "litellm_settings": {
+                "drop_params",
+                "num_retries",
+                "request_timeout",
+                "fallbacks",
+                "default_fallbacks",
+                "context_window_fallbacks",
+            },
+            "router_settings": {
+                "routing_strategy",
+                "num_retries",
+                "fallbacks",
+                "default_fallbacks",
+                "context_window_fallbacks",
+                "model_group_alias",
+            },
+        }
+        for section, names in known.items():
+            names |= {"content_policy_fallbacks", "set_verbose"}
+            for left in tree_in(self._tree, section):
+                if left not in names:
+                    yield Note(f"{section}.{left}", "It has no counterpart here.")
+        for general in tree_in(self._tree, "general_settings"):
+            yield Note(f"general_settings.{general}", REMEDIES.get(str(general), "It has no counterpart here."))
+        for name in tree_in(self._tree, "environment_variables"):
+            yield Note(f"environment_variables.{name}", "The environment is the service's to set: export it where this server is started.")
+        for section in self._tree:
+            if section not in (
+                "model_list",
+                "litellm_settings",
+                "router_settings",
+                "general_settings",
+                "environment_variables",
+                "credential_list",
+            ):
+                yield Note(str(section), "It has no counterpart here.")
+
+
+def _short(target: object) -> object:
+    """Write a target that says nothing but its name as that."""
+    return target["target"] if is_tree(target) and set(target) == {"target"} else target
+
+
+REMEDIES = {
+    "master_key": "Administration is at the control socket and by the command line; for callers make keys: aisa keys create.",
+    "database_url": "Virtual keys come over by: aisa keys import litellm FILE, from an export of LiteLLM_VerificationToken.",
+    "max_parallel_requests": "Limits belong to tiers and keys here: docs/limits.md.",
+    "global_max_parallel_requests": "Limits belong to tiers and keys here: docs/limits.md.",
+}

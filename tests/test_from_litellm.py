@@ -1,0 +1,451 @@
+"""Moving here from LiteLLM's proxy: its configuration as ours, and its virtual keys, whose clients need not change theirs."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+import re
+from datetime import UTC, datetime
+from hashlib import sha256
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+from click.testing import CliRunner, Result
+
+from aisa.cli.commands import aisa
+from aisa.clock import system_chance, wall_clock
+from aisa.config.load import load
+from aisa.errors import ApiError
+from aisa.keys.rules import DISABLED
+from aisa.keys.store import KeyStore
+from aisa.litellm.exported_keys import KeyWanted, NotAnExport, Skipped, rows_of, wanted
+from aisa.litellm.providers import PRESETS, deployment_of
+from aisa.litellm.translated import translated
+from aisa.storage.engine import open_database
+from aisa.storage.migrate import migrate
+from aisa.vendors.table import ROWS
+
+NOW = datetime(2026, 11, 28, tzinfo=UTC)
+
+
+def entry(name: str, model: str, info: dict[str, Any] | None = None, **params: object) -> dict[str, Any]:
+    """Return an entry of a `model_list`."""
+    return {"model_name": name, "litellm_params": {"model": model, **params}, **({"model_info": info} if info else {})}
+
+
+def made(*entries: dict[str, Any], **sections: object) -> tuple[dict[str, Any], list[str]]:
+    """Translate a configuration; return ours and where something was left behind."""
+    translation = translated({"model_list": list(entries), **sections})
+    return json.loads(json.dumps(translation.config)), [note.where for note in translation.notes]
+
+
+# The configuration
+
+
+def test_an_entry_becomes_a_vendor_and_a_model() -> None:
+    """Its key as a reference; nothing is written that the vendor's row says."""
+    config, left = made(entry("fast", "openai/gpt-4.1", api_key="os.environ/OPENAI_API_KEY"))
+    assert config == {"vendors": {"openai": {"api_key": "${OPENAI_API_KEY}"}}, "models": {"fast": {"to": ["openai/gpt-4.1"]}}}
+    assert left == []
+
+
+def test_entries_of_one_name_share_the_calls_and_entries_of_one_vendor_share_it() -> None:
+    """By `weight`, else by the limits that LiteLLM shares them by; another key is another vendor."""
+    config, left = made(
+        entry("m", "openai/a", api_key="k1", weight=3),
+        entry("m", "openai/b", api_key="k1"),
+        entry("m", "openai/a", api_key="k2", rpm=7),
+    )
+    assert list(config["vendors"]) == ["openai", "openai-2"]
+    assert config["models"]["m"]["to"] == [
+        {"target": "openai/a", "weight": 3},
+        {"target": "openai/b", "weight": 1},
+        {"target": "openai-2/a", "weight": 7},
+    ]
+    assert left == ["model_list.2.litellm_params.rpm"]
+
+
+@pytest.mark.parametrize("provider", PRESETS)
+def test_every_provider_that_is_carried_over_is_a_vendor_that_is_known(provider: str) -> None:
+    """Under the name that LiteLLM has for it."""
+    assert PRESETS[provider] in ROWS
+    assert deployment_of({"model": f"{provider}/some/model"}) == (provider, "some/model")
+
+
+@pytest.mark.parametrize(
+    ("model", "provider"),
+    [("gpt-4o", "openai"), ("o3", "openai"), ("claude-x", "anthropic"), ("gemini-3", "vertex_ai"), ("llama", ""), ("acme/x", "")],
+)
+def test_a_model_without_its_provider_is_whose_litellm_says_or_nobodys(model: str, provider: str) -> None:
+    """Nothing is guessed."""
+    assert deployment_of({"model": model}).provider == provider
+    _, left = made(entry("m", model, api_key="k"))
+    assert left == ([] if provider else ["model_list.0"])
+
+
+@pytest.mark.parametrize(
+    ("version", "base_url", "query"),
+    [
+        (None, "https://r.openai.azure.com/openai/v1", None),
+        ("preview", "https://r.openai.azure.com/openai/v1", None),
+        ("2024-10-21", "https://r.openai.azure.com/openai/deployments/mine", {"api-version": "2024-10-21"}),
+        ("2025-01-01-preview", "https://r.openai.azure.com/openai/deployments/mine", {"api-version": "2025-01-01-preview"}),
+    ],
+)
+def test_a_deployment_of_azures_is_asked_as_it_was(version: str | None, base_url: str, query: dict[str, str] | None) -> None:
+    """By the versionless API, or by its own path with a dated version; its price is that of the model that it deploys."""
+    params = {"api_base": "https://r.openai.azure.com/", "api_key": "k", "api_version": version}
+    config, left = made(entry("m", "azure/mine", {"base_model": "azure/gpt-4o"}, **params))
+    vendor = config["vendors"]["azure"]
+    assert (vendor["base_url"], vendor.get("query"), vendor["api_key_as"]) == (base_url, query, "header:api-key")
+    assert (vendor["price_as"], left) == ({"mine": "openai/gpt-4o"}, [])
+    assert made(entry("m", "azure/mine", **params))[1] == ["vendors.azure"]
+
+
+def test_a_variable_that_ends_in_a_slash_makes_no_broken_address(tmp_path: Path) -> None:
+    """An address from the environment is put before a path."""
+    config, _ = made(entry("m", "azure/gpt-4o", {"base_model": "gpt-4o"}, api_base="os.environ/BASE", api_key="k"))
+    (tmp_path / "aisa.yaml").write_text(yaml.safe_dump(config), encoding="utf-8")
+    loaded = load(str(tmp_path / "aisa.yaml"), {"BASE": "https://r.openai.azure.com/"}, {}).config
+    assert loaded.vendors["azure"].base_url == "https://r.openai.azure.com/openai/v1"
+
+
+def test_what_chooses_and_what_falls_back_is_carried_over() -> None:
+    """Strategies, retries, fall-backs behind the model's own targets, other names, time-outs, dropped parameters."""
+    config, left = made(
+        entry("a", "openai/x", api_key="k", timeout=60, stream_timeout=5),
+        entry("a", "openai/y", api_key="k"),
+        entry("b", "groq/z", api_key="k", drop_params=True),
+        litellm_settings={"fallbacks": [{"b": ["a"]}], "num_retries": 2, "request_timeout": 90},
+        router_settings={"routing_strategy": "latency-based-routing", "model_group_alias": {"other": "a"}},
+    )
+    a, b = config["models"]["a"], config["models"]["b"]
+    assert (a["route"], b["route"]) == ({"by": "latency", "retries": 2}, {"retries": 2})
+    assert (a["aliases"], a["answer_timeout_seconds"], a["idle_timeout_seconds"]) == (["other"], 60, 5)
+    assert (b["to"], b["unsupported"], b["answer_timeout_seconds"]) == (["groq/z", "openai/x", "openai/y"], "drop", 90)
+    assert left == []
+
+
+def test_targets_with_fall_backs_are_not_ranked_among_them() -> None:
+    """A fall-back comes last here only where targets are asked in order or by weight, and that is said."""
+    config, left = made(
+        entry("a", "openai/x", api_key="k"),
+        entry("a", "openai/y", api_key="k"),
+        entry("b", "groq/z", api_key="k"),
+        router_settings={"routing_strategy": "least-busy", "fallbacks": [{"a": ["b"]}]},
+    )
+    assert "route" not in config["models"]["a"]
+    assert config["models"]["a"]["to"][-1] == "groq/z"
+    assert left == ["router_settings.fallbacks"]
+
+
+def test_prices_and_sizes_are_carried_over() -> None:
+    """Of a token there, of a million here; a server of one's own is free there, and may be unpriced here."""
+    config, _ = made(
+        entry(
+            "a",
+            "openai/x",
+            {"max_input_tokens": 1000, "max_output_tokens": 50},
+            input_cost_per_token=1.5e-7,
+            output_cost_per_token=6e-7,
+            api_key="k",
+        ),
+        entry("b", "ollama/llama3", api_base="http://gpu:11434/"),
+        entry("c", "openai_like/z", api_base="http://h/v1", api_key="k"),
+    )
+    assert config["vendors"]["openai"]["prices"] == {"x": {"input": 0.15, "output": 0.6}}
+    assert config["models"]["a"] == {"to": [{"target": "openai/x", "context_window": 1000}], "max_output_tokens": 50}
+    assert config["vendors"]["ollama"] == {"preset": "ollama", "base_url": "http://gpu:11434/v1", "allow_unpriced": True}
+    assert config["vendors"]["openai-like"] == {"base_url": "http://h/v1", "api_key": "k"}
+
+
+def test_what_has_no_counterpart_is_named_with_its_place() -> None:
+    """Each, and what to do instead where there is something."""
+    _, left = made(
+        entry("a", "openai/x", api_key="k", temperature=0.1, cache=None),
+        entry("p", "openai/dall-e", {"mode": "image_generation"}, api_key="k"),
+        entry("q", "replicate/x", api_key="k"),
+        entry("r*", "openai/r*", api_key="k"),
+        litellm_settings={"callbacks": ["x"], "context_window_fallbacks": [{"a": ["b"]}], "fallbacks": [{"a": ["gone"]}]},
+        router_settings={"model_group_alias": {"z": "gone"}, "redis_host": "h"},
+        general_settings={"master_key": "sk", "database_url": "u", "alerting": []},
+        environment_variables={"A": "b"},
+        guardrails=[{}],
+    )
+    assert sorted(left) == sorted(
+        [
+            "model_list.0.litellm_params.temperature",
+            *("model_list.1", "model_list.2", "model_list.3"),
+            *("litellm_settings.fallbacks", "litellm_settings.context_window_fallbacks", "litellm_settings.callbacks"),
+            *("router_settings.model_group_alias.z", "router_settings.redis_host"),
+            *("general_settings.master_key", "general_settings.database_url", "general_settings.alerting"),
+            *("environment_variables.A", "guardrails"),
+        ]
+    )
+
+
+def test_a_wildcard_is_the_vendor_itself() -> None:
+    """Under the name by which callers know it; what the star alone was is said."""
+    config, left = made(entry("anthropic/*", "anthropic/*", api_key="k"), entry("*", "openai/*", api_key="o"))
+    assert config == {"vendors": {"anthropic": {"api_key": "k"}, "openai": {"api_key": "o"}}}
+    assert left == ["model_list.1"]
+    other, told = made(entry("m", "anthropic/x", api_key="1"), entry("anthropic/*", "anthropic/*", api_key="2"))
+    assert (list(other["vendors"]), told) == (["anthropic", "anthropic-2"], ["model_list.1"])
+
+
+def test_a_credential_by_name_is_where_it_stands() -> None:
+    """In `credential_list`; one that is not there is told."""
+    credentials = [{"credential_name": "c", "credential_values": {"api_key": "os.environ/K"}}]
+    config, left = made(entry("m", "groq/x", litellm_credential_name="c"), credential_list=credentials)
+    assert (config["vendors"], left) == ({"groq": {"api_key": "${K}"}}, [])
+    assert made(entry("m", "groq/x", litellm_credential_name="d"), credential_list=credentials)[1] == ["model_list.0"]
+
+
+def run(*arguments: str, **environment: str) -> Result:
+    """Run a command without looking at this machine."""
+    base: dict[str, Any] = {
+        "AISA_CONFIG": None,
+        "AISA_DATA_DIR": None,
+        "NO_COLOR": "1",
+        "AISA_DISCOVERY_LOOPBACK": "never",
+        "COLUMNS": "200",
+    }
+    return CliRunner().invoke(aisa, arguments, env={**base, **environment}, prog_name="aisa", catch_exceptions=False)
+
+
+WHOLE = {
+    "model_list": [
+        entry("gpt", "openai/gpt-4.1", api_key="os.environ/OPENAI_API_KEY"),
+        entry(
+            "gpt",
+            "azure/mine",
+            {"base_model": "azure/gpt-4.1"},
+            api_base="os.environ/BASE",
+            api_key="os.environ/AZURE",
+            api_version="2024-10-21",
+        ),
+        entry("claude", "anthropic/claude-opus-5-5", api_key="sk-ant-literal ${x}"),
+        entry("gemini", "gemini/gemini-3.8-flash", api_key="os.environ/GEMINI_API_KEY"),
+        entry("vertex", "vertex_ai/gemini-3.8-flash", vertex_project="p", vertex_location="us-central1"),
+        entry("mistral", "mistral/mistral-large-2512", api_key="k"),
+        entry("local", "ollama/llama3", api_base="http://127.0.0.1:11434"),
+        entry("vllm", "hosted_vllm/tiny", api_base="http://127.0.0.1:8000/v1"),
+        entry("odd\nname: {injected: true}", "replicate/x"),
+    ],
+    "litellm_settings": {"drop_params": True, "fallbacks": [{"claude": ["gpt"]}]},
+}
+
+
+def test_what_is_written_is_a_configuration_that_can_be_used(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """`aisa config check` takes it as it is; only its owner may read it; what is left behind is in comments, whatever its name."""
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "litellm.yaml").write_text(yaml.safe_dump(WHOLE), encoding="utf-8")
+    result = run("config", "import", "litellm", "litellm.yaml")
+    assert (result.exit_code, "8 vendors and 7 models" in result.output) == (0, True), result.output
+    assert (tmp_path / "aisa.yaml").stat().st_mode & 0o777 == 0o600
+    text = (tmp_path / "aisa.yaml").read_text(encoding="utf-8")
+    assert re.search(r"^# Not carried over: model_list\.8: .*replicate/x", text, re.MULTILINE)
+    environment = {"OPENAI_API_KEY": "o", "AZURE": "a", "BASE": "https://r.openai.azure.com/", "GEMINI_API_KEY": "g"}
+    check = run("config", "check", **environment)
+    assert check.exit_code == 0, check.output
+    config = load("aisa.yaml", environment, {}).config
+    assert config.vendors["anthropic"].api_key == "sk-ant-literal ${x}"
+    assert "injected" not in config.models
+    assert config.vendors["google"].dialect == "gemini"
+
+
+def test_nothing_is_written_over_and_nothing_of_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A file that is there, a file that is no configuration, and one with nothing to carry over end with status 2."""
+    monkeypatch.chdir(tmp_path)
+    for name, content in (("good", yaml.safe_dump(WHOLE)), ("list", "[1]"), ("broken", "a: ["), ("empty", "model_list: []")):
+        (tmp_path / name).write_text(content, encoding="utf-8")
+    assert run("config", "import", "litellm", "good", "--output", "out.yaml").exit_code == 0
+    before = (tmp_path / "out.yaml").read_text(encoding="utf-8")
+    for name, said in (("good", "there already"), ("list", "no mapping"), ("broken", "not valid YAML"), ("empty", "nothing that could")):
+        result = run("config", "import", "litellm", name, "--output", "out.yaml" if name == "good" else f"{name}.yaml")
+        assert (result.exit_code, said in result.output) == (2, True), result.output
+    assert (tmp_path / "out.yaml").read_text(encoding="utf-8") == before
+
+
+# The keys
+
+
+def secret(number: int) -> str:
+    """Return a virtual key as LiteLLM makes them."""
+    return f"sk-{number:022d}"
+
+
+def row(number: int, **columns: object) -> dict[str, Any]:
+    """Return a row of LiteLLM's table, whose key is known by its SHA-256."""
+    token = sha256(secret(number).encode()).hexdigest()
+    base = {"token": token, "key_name": f"sk-...{secret(number)[-4:]}", "key_alias": f"alias {number}", "spend": 0.0, "models": []}
+    return {**base, "aliases": {}, "config": {}, "permissions": {}, "blocked": None, "max_budget": None, "budget_duration": None, **columns}
+
+
+ROWS_EXPORTED = [
+    row(1),
+    row(2, models=["gpt-4.1", "claude"], rpm_limit=60, tpm_limit="1000", max_parallel_requests=3, max_budget=12.5, budget_duration="30d"),
+    row(3, blocked=True, expires="2027-03-01T12:00:00Z"),
+    row(4, team_id="team-a", key_alias=None),
+]
+
+
+def as_pg_dump(rows: list[dict[str, Any]]) -> str:
+    """Write rows as `pg_dump` does."""
+    names = list(dict.fromkeys([name for each in rows for name in each]))
+
+    def cell(value: object) -> str:
+        if value is None:
+            return "\\N"
+        if isinstance(value, bool):
+            return "t" if value else "f"
+        text = (
+            "{" + ",".join(map(str, value)) + "}"
+            if isinstance(value, list)
+            else json.dumps(value)
+            if isinstance(value, dict)
+            else str(value)
+        )
+        return text.replace("\\", "\\\\").replace("\t", "\\t").replace("\n", "\\n")
+
+    lines = ["\t".join([cell(each.get(name)) for name in names]) for each in rows]
+    head = f'COPY public."LiteLLM_VerificationToken" ({", ".join(names)}) FROM stdin;'
+    return "\n".join(["SET x = 1;", 'COPY public."Other" (token) FROM stdin;', "zzz", "\\.", head, *lines, "\\.", "", "-- end"])
+
+
+def as_csv(rows: list[dict[str, Any]]) -> str:
+    """Write rows as `psql --csv` does."""
+    names = list(dict.fromkeys([name for each in rows for name in each]))
+    text = io.StringIO()
+    writer = csv.DictWriter(text, names)
+    writer.writeheader()
+    for each in rows:
+        cells = {name: "{" + ",".join(value) + "}" if isinstance(value, list) else value for name, value in each.items()}
+        writer.writerow({name: json.dumps(value) if isinstance(value, dict) else value for name, value in cells.items()})
+    return text.getvalue()
+
+
+FORMS = {
+    "json": json.dumps,
+    "lines": lambda rows: "\n".join(map(json.dumps, rows)),
+    "route": lambda rows: json.dumps({"keys": rows, "total_count": len(rows)}),
+    "csv": as_csv,
+    "pg_dump": as_pg_dump,
+}
+
+
+@pytest.mark.parametrize("form", FORMS)
+def test_virtual_keys_work_here_as_they_worked_there(form: str, tmp_path: Path) -> None:
+    """By the secrets that their clients have, which nobody here has seen; with their limits, models, cap, end and state; once."""
+    export = tmp_path / "export"
+    export.write_text(FORMS[form](ROWS_EXPORTED), encoding="utf-8")
+    data = str(tmp_path / "data")
+    result = run("keys", "import", "litellm", str(export), "--data-dir", data)
+    assert (result.exit_code, "Imported 4 keys." in result.output) == (0, True), result.output
+    again = run("keys", "import", "litellm", str(export), "--data-dir", data)
+    assert "Imported 0 keys; 4 were here before." in again.output
+    database = open_database(data, migrate)
+    try:
+        keys = KeyStore(database, wall_clock, system_chance())
+        one, two = keys.verify(secret(1)), keys.verify(secret(2))
+        assert (one.label, one.models, one.spend_cap, one.hint, one.account) == ("alias 1", None, None, "…0001", "default")
+        assert (two.models, two.rpm, two.tpm, two.concurrency) == (("gpt-4.1", "claude"), 60, 1000, 3)
+        assert (two.spend_cap, two.spend_window) == (12_500_000_000, "month")
+        three = keys.known(secret(3))
+        assert three is not None
+        assert (three.state, three.expires_at) == (DISABLED, 1_803_902_400)
+        four = keys.verify(secret(4))
+        assert (four.account, four.label) == ("team-a", "litellm-" + sha256(secret(4).encode()).hexdigest()[:8])
+        with pytest.raises(ApiError):
+            keys.verify(sha256(secret(1).encode()).hexdigest())  # what stands in the database is no key
+    finally:
+        database.close()
+
+
+def become(**columns: object) -> KeyWanted | Skipped:
+    """Return what one row becomes."""
+    return wanted(row(1, **columns), account=None, now=NOW)
+
+
+@pytest.mark.parametrize(
+    ("columns", "why"),
+    [
+        ({"team_id": "litellm-dashboard"}, "login"),
+        ({"expires": "2026-11-27T00:00:00Z"}, "expired on 2026-11-27"),
+        ({"expires": "2026-11-27 00:00:00.123"}, "expired"),
+        ({"models": ["no-default-models"]}, "no model"),
+    ],
+)
+def test_a_key_that_is_of_no_use_is_left_out_with_the_reason(columns: dict[str, object], why: str) -> None:
+    """The others are made."""
+    skipped = become(**columns)
+    assert isinstance(skipped, Skipped)
+    assert why in skipped.why
+
+
+@pytest.mark.parametrize(
+    ("columns", "cap", "disabled", "note"),
+    [
+        ({"max_budget": 5, "budget_duration": "24h"}, "5/day", False, ""),
+        ({"max_budget": "0.25", "budget_duration": "7d"}, "0.25/week", False, ""),
+        ({"max_budget": 5, "budget_duration": "2mo"}, "5/month", False, "`2mo`"),
+        ({"max_budget": 5, "spend": 1.5}, "5/month", False, "3.50 are left"),
+        ({"max_budget": 5, "spend": 5}, "5/month", True, "0.00 are left"),
+        ({"max_budget": 0}, None, True, "nothing"),
+        ({"permissions": {"x": 1}}, None, False, "`permissions`"),
+    ],
+)
+def test_a_budget_becomes_a_cap_and_is_never_lost_without_a_word(
+    columns: dict[str, object], cap: str | None, disabled: bool, note: str
+) -> None:
+    """One that has no counterpart bounds the key all the same, and one that is used up leaves it disabled."""
+    key = become(**columns)
+    assert isinstance(key, KeyWanted)
+    assert (key.asked.get("spend_cap"), key.disabled) == (cap, disabled)
+    assert (note in " ".join(key.notes)) if note else key.notes == ()
+
+
+def test_every_model_is_no_list_of_models() -> None:
+    """LiteLLM's own words for all of them."""
+    for models in (["all-proxy-models"], ["all-team-models"], []):
+        key = become(models=models)
+        assert isinstance(key, KeyWanted)
+        assert "models" not in key.asked
+
+
+def test_labels_that_are_taken_get_an_ending_and_failures_do_not_stop_the_others(tmp_path: Path) -> None:
+    """Two keys of one alias both come over; one that cannot is told at the end."""
+    rows = [row(1, key_alias="same"), row(2, key_alias="same"), row(3, models=["x" * 5_000]), row(4)]
+    (tmp_path / "export").write_text(json.dumps(rows), encoding="utf-8")
+    result = run("keys", "import", "litellm", str(tmp_path / "export"), "--data-dir", str(tmp_path / "data"), "--account", "acme")
+    assert result.exit_code == 1
+    assert "Imported 3 keys." in result.output
+    assert "1 keys could not be imported" in result.output
+    listed = json.loads(run("keys", "list", "--json", "--data-dir", str(tmp_path / "data")).output)
+    assert {key["account"] for key in listed} == {"acme"}
+    assert sorted(key["label"][:4] for key in listed) == ["alia", "same", "same"]
+
+
+def test_a_dry_run_makes_nothing(tmp_path: Path) -> None:
+    """Not even the data folder."""
+    (tmp_path / "export").write_text(json.dumps(ROWS_EXPORTED), encoding="utf-8")
+    result = run("keys", "import", "litellm", str(tmp_path / "export"), "--data-dir", str(tmp_path / "data"), "--dry-run")
+    assert (result.exit_code, "Would import 4 keys." in result.output) == (0, True)
+    assert not (tmp_path / "data").exists()
+
+
+@pytest.mark.parametrize("text", ["", "[]", "{}", "a,b\n1,2\n", '[{"x": 1}]', "{nonsense", "hello"])
+def test_a_file_that_is_no_export_is_told(text: str) -> None:
+    """And nothing is imported."""
+    with pytest.raises(NotAnExport):
+        rows_of(text)
+
+
+def test_an_export_that_was_cut_is_told() -> None:
+    """A dump that ends within the table would lose keys in silence."""
+    whole = as_pg_dump(ROWS_EXPORTED)
+    with pytest.raises(NotAnExport, match="middle"):
+        rows_of(whole[: whole.rindex("\\.")])

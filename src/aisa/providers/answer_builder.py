@@ -6,6 +6,8 @@ finishes once and after all that it says, and nothing leaves before there is mor
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import msgspec
 
 from aisa.answer import Arguments, Extra, Finish, FunctionCall, Identity, Part, Reasoning, Refusal, Text, ToolCall
@@ -18,7 +20,7 @@ from aisa.wire.model_name import shown_name
 from aisa.wire.token_meter import BY_VENDOR, TokenMeter, weakest
 from aisa.wire.tool_terms import ToolTerms
 from aisa.wire.trees import Tree
-from aisa.wire.usage_report import Asked, Shown, UsageReport
+from aisa.wire.usage_report import VISIBLE_SPARE, Asked, Shown, UsageReport
 from aisa.wire.vendor_error import Unintelligible, VendorError
 
 #: A call's id and its UNIX time in seconds: what stands in where a vendor gives none.
@@ -67,9 +69,16 @@ class AnswerBuilder:
         self._parts.append(Identity(known, self._created, self._target.public or shown_name(model, self._request.model)))
 
     def say(self, choice: int, text: str) -> None:
-        """The model says something."""
-        if text and self._open(choice):
-            self._add(Text(choice, text, self._count(choice, text)))
+        """The model says something. Of a choice that has begun nothing else is to be done, and nearly all texts are of one."""
+        meter = self._meters.get(choice)
+        if meter is None or not self.begun:
+            if text and self._open(choice):
+                self._add(Text(choice, text, self._count(choice, text)))
+        elif text:
+            tokens = meter.add_text(text)
+            self.tokens += tokens
+            self._heard += 1
+            self._parts.append(Text(choice, text, tokens))
 
     def repeat(self, choice: int, text: str) -> None:
         """Something of the request is said again: no token of the output."""
@@ -148,9 +157,13 @@ class AnswerBuilder:
         """The vendor reports usage, in whatever names `wire.usage_report` reads."""
         self.report.take(usage)
 
+    def reported_anew(self, usage: Tree, read_it: Callable[[Tree], Tree]) -> None:
+        """The vendor reports usage again, as with every event. `read_it` turns what it says into such a report, if it is wanted."""
+        self.report.take_running(usage, read_it)
+
     def catch_up(self, visible: int) -> None:
         """Take the vendor's running count of what it has shown, where it can be: what differs is that of parts since the last `take`."""
-        if len(self._meters) != 1 or not visible or visible > self.shown().most:
+        if len(self._meters) != 1 or not visible or (visible > VISIBLE_SPARE and visible > self.shown().most):
             return
         [meter] = self._meters.values()
         more = visible - meter.tokens

@@ -34,7 +34,7 @@ class MessageUsage:
 
     def usage(self, shown: Shown, asked: Asked) -> Usage:
         """Return the tokens: each side as reported, else by our own count."""
-        self._report.fields = summed(self.fields) if self.fields else None
+        self._report.replace(summed(self.fields) if self.fields else None)
         return self._report.usage(shown, asked)
 
     def fault(self, usage: Usage) -> str:

@@ -109,13 +109,17 @@ class BedrockReader:
             block.picture = text_or_none(picture.get("format")) or "png"
 
     def _grow(self, index: object, delta: Tree) -> None:
-        block = self._open.setdefault(index, Block())  # of blocks that are not calls the start may be missing
-        text, use, thought = delta.get("text"), delta.get("toolUse"), delta.get("reasoningContent")
+        block = self._open.get(index)
+        if block is None:  # of blocks that are not calls the start may be missing
+            block = self._open[index] = Block()
+        text = delta.get("text")
         if isinstance(text, str):
             block.given.append(text)
             self._said += len(text)
             self._builder.say(0, text)
-        elif is_tree(use):
+            return
+        use, thought = delta.get("toolUse"), delta.get("reasoningContent")
+        if is_tree(use):
             self._arguments(block, use.get("input"))
         elif is_tree(thought):
             self._think(block, thought)

@@ -16,6 +16,8 @@ HEADERS_BYTES_MAX = 131_072  # AWS's own bound
 #: Bytes of a header's value by its type; None where a length of two bytes stands before it.
 VALUE_BYTES = {0: 0, 1: 0, 2: 1, 3: 2, 4: 4, 5: 8, 6: None, 7: None, 8: 8, 9: 16}
 TEXT = 7
+HEADERS_KEPT_MAX = 16  # different ones of a stream that are read once: more than there are kinds of event
+HEADERS_KEPT_BYTES_MAX = 512  # of one; real ones have a hundred
 
 
 class BrokenFrame(Exception):
@@ -35,6 +37,7 @@ class FrameDecoder:
     def __init__(self, frame_bytes_max: int) -> None:
         self._frame_bytes_max = frame_bytes_max
         self._waiting = bytearray()
+        self._headers: dict[bytes, dict[str, str]] = {}  # those that came before, as they came: a stream has few
 
     @property
     def held_bytes(self) -> int:
@@ -52,12 +55,26 @@ class FrameDecoder:
                 length = self._length(begin)
                 if len(waiting) - begin < length:
                     break
-                frames.append(frame_in(bytes(waiting[begin : begin + length])))
+                frames.append(self._frame(bytes(waiting[begin : begin + length])))
                 begin += length
         except BrokenFrame as broken:
             raise BrokenFrame(str(broken), frames) from None
         del waiting[:begin]
         return frames
+
+    def _frame(self, data: bytes) -> Frame:
+        """Return the frame that these bytes are. Raises BrokenFrame."""
+        [checksum] = CHECKSUM.unpack_from(data, len(data) - CHECKSUM.size)
+        if crc32(data[: -CHECKSUM.size]) != checksum:
+            raise BrokenFrame("a frame that does not fit its checksum")
+        end = PRELUDE.size + PRELUDE.unpack_from(data)[1]
+        written = data[PRELUDE.size : end]
+        headers = self._headers.get(written)
+        if headers is None:
+            headers = headers_in(data, PRELUDE.size, end)
+            if len(self._headers) < HEADERS_KEPT_MAX and len(written) <= HEADERS_KEPT_BYTES_MAX:
+                self._headers[written] = headers
+        return Frame(headers, data[end : -CHECKSUM.size])
 
     def _length(self, begin: int) -> int:
         length, headers, checksum = PRELUDE.unpack_from(self._waiting, begin)
@@ -66,15 +83,6 @@ class FrameDecoder:
         if not FRAME_BYTES_MIN + headers <= length <= self._frame_bytes_max or headers > HEADERS_BYTES_MAX:
             raise BrokenFrame("a frame over the size limit" if length > self._frame_bytes_max else "a frame of impossible lengths")
         return int(length)
-
-
-def frame_in(data: bytes) -> Frame:
-    """Return the frame that these bytes are. Raises BrokenFrame."""
-    [checksum] = CHECKSUM.unpack_from(data, len(data) - CHECKSUM.size)
-    if crc32(data[: -CHECKSUM.size]) != checksum:
-        raise BrokenFrame("a frame that does not fit its checksum")
-    end = PRELUDE.size + PRELUDE.unpack_from(data)[1]
-    return Frame(headers_in(data, PRELUDE.size, end), data[end : -CHECKSUM.size])
 
 
 def headers_in(data: bytes, place: int, end: int) -> dict[str, str]:

@@ -55,7 +55,7 @@ class GeminiReader:
 
     def _usage(self, metadata: Tree) -> None:
         builder = self._builder
-        builder.reported(report_of(metadata))
+        builder.reported_anew(metadata, report_of)
         tier = tier_in(metadata)
         builder.tier = builder.tier if tier is None else tier
 
@@ -73,7 +73,12 @@ class GeminiReader:
             self._builder.finish(choice, reason)
 
     def _part(self, part: Tree, choice: int) -> None:
-        builder, text, signature = self._builder, part.get("text"), text_or_none(part.get("thoughtSignature")) or ""
+        builder, text = self._builder, part.get("text")
+        if len(part) == 1 and isinstance(text, str):  # as nearly all are
+            self._said.setdefault(choice, []).append(text)
+            builder.say(choice, text)
+            return
+        signature = text_or_none(part.get("thoughtSignature")) or ""
         sealed = self._signatures.sealed("", signature) if signature and "functionCall" not in part else ""
         call, data = part.get("functionCall"), part.get("inlineData")
         if is_tree(call):
@@ -136,6 +141,8 @@ class GeminiReader:
     def _citations(self, candidate: Tree, choice: int) -> None:
         """Carry what the answer rests on as annotations, each once: metadata may be repeated in every event."""
         grounding, cited = candidate.get("groundingMetadata"), candidate.get("citationMetadata")
+        if grounding is None and cited is None:
+            return
         found: list[Tree] = []
         if is_tree(grounding):
             found += self._grounds(grounding, choice)
@@ -173,9 +180,9 @@ class GeminiReader:
 def refuse_failures(event: Tree) -> None:
     """Raise VendorError if an event is, or carries, a failure."""
     error = event.get("error")
-    if is_error(error):
+    if error is not None and is_error(error):
         raise VendorError(error)
-    if not any(name in event for name in OF_ANSWERS):
+    if "candidates" not in event and not any(name in event for name in OF_ANSWERS):
         report = error_in(event)
         if report is not None:
             raise VendorError(report)

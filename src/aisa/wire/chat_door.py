@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 import msgspec
 
-from aisa.answer import OUTPUT, Arguments, Extra, Identity, Part, Piece, Reasoning, Report, ToolCall, together
+from aisa.answer import OUTPUT, Arguments, Extra, Identity, Part, Piece, Reasoning, Report, Text, ToolCall, together
 from aisa.errors import ApiError
 from aisa.wire.assembly import Assembly
 from aisa.wire.chat import ChatRequest, parse_chat
@@ -63,6 +63,11 @@ class Chunks:
         self._opened.update(unopened)
         return [*[self._chunk(earlier, {"delta": OPENING}) for earlier in unopened], self._chunk(choice, members)]
 
+    def frame(self, choice: int) -> tuple[bytes, bytes]:
+        """Return what stands before and behind a text of a choice, in an event: who answers is known by then, and does not change."""
+        before, _, behind = event_of(self._chunk(choice, {"delta": {"content": FRAMED}})).rpartition(encode(FRAMED))
+        return before, behind
+
     def usage(self, report: Report) -> Tree:
         """Return the chunk that carries usage."""
         return self._head({"choices": [], "usage": usage_of(report)})
@@ -76,6 +81,8 @@ class Chunks:
         return {"id": identity.id, "object": "chat.completion.chunk", "created": identity.created, "model": identity.model, **members}
 
 
+#: A text that stands for any, in an event that is taken apart: no id and no name holds a control character.
+FRAMED = "\0"
 OPENING: Tree = {"role": "assistant", "content": "", "refusal": None}
 
 
@@ -92,6 +99,7 @@ class StreamEncoder:
 
     def __init__(self, request: ChatRequest, call_id: str, created: int) -> None:
         self._request = request
+        self._frames: dict[int, tuple[bytes, bytes]] = {}  # what stands around the texts of a choice that has begun
         self._call_id = call_id
         self._created = created
 
@@ -107,11 +115,20 @@ class StreamEncoder:
         """Return the events for these parts as one piece."""
         if len(parts) == 1 and type(parts[0]) is Piece:
             return parts[0]
+        frames = self._frames
         pieces: list[Piece] = []
         for part in parts:
+            if type(part) is Text and part.choice in frames:
+                before, behind = frames[part.choice]
+                pieces.append(Piece(before + text_of(part.text) + behind, part.tokens, carries=True))
+                continue
             if isinstance(part, Piece):
                 pieces.append(part)
                 continue
+            if type(part) is Identity:
+                frames.clear()
+            elif type(part) is Text:
+                frames[part.choice] = self._chunks.frame(part.choice)
             chunks = self._chunks.take(part)
             carries = isinstance(part, OUTPUT) or part.tokens > 0
             pieces += [Piece(event_of(chunk), part.tokens if chunk is chunks[-1] else 0, carries=carries) for chunk in chunks]
@@ -169,6 +186,17 @@ class DocumentEncoder:
         for report in [part for part in parts if isinstance(part, Report)]:
             answer["usage"] = usage_of(report)
         return encode(answer)
+
+
+def text_of(text: str) -> bytes:
+    """Write a text, without halves of characters."""
+    try:
+        return TEXT.encode(text)
+    except UnicodeEncodeError:
+        return encode(text)
+
+
+TEXT = msgspec.json.Encoder()
 
 
 def event_of(chunk: Tree) -> bytes:

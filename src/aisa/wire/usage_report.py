@@ -96,18 +96,42 @@ class Shown(msgspec.Struct, frozen=True):
 
 
 class UsageReport:
-    """What a vendor has reported of one answer so far. `fields` are its reports put together, None while there is none."""
+    """What a vendor has reported of one answer so far."""
 
-    __slots__ = ("fields",)
+    __slots__ = ("_fields", "_running")
 
     def __init__(self) -> None:
-        self.fields: Tree | None = None
+        self._fields: Tree | None = None
+        self._running: tuple[Tree, Callable[[Tree], Tree]] | None = None  # the last of running reports, and what reads it
+
+    @property
+    def fields(self) -> Tree | None:
+        """All reports put together, None while there is none."""
+        if self._running is not None:
+            report, read_it = self._running
+            self._running = None
+            self.take(read_it(report))
+        return self._fields
+
+    def replace(self, report: Tree | None) -> None:
+        """Take a report in place of all before it; None for none."""
+        self._fields, self._running = report, None
+
+    def take_running(self, report: Tree, read_it: Callable[[Tree], Tree]) -> None:
+        """Take one of the reports that a vendor gives with every event. Nobody may want to know before the last: it is read when asked for.
+
+        One that has the same members and no smaller count replaces the one before, which would not have changed what is known then.
+        """
+        before = self._running
+        if before is not None and not replaces(report, before[0]):
+            _ = self.fields
+        self._running = report, read_it
 
     def take(self, report: object) -> None:
         """Take a further report. Counts grow while an answer is made, so one that is smaller or cannot be read does not replace another."""
         if report is not None:
-            later = report if is_tree(report) else {}
-            self.fields = later if self.fields is None else merged(self.fields, later)
+            later, known = report if is_tree(report) else {}, self.fields
+            self._fields = later if known is None else merged(known, later)
 
     def usage(self, shown: Shown, asked: Asked) -> Usage:
         """Return the tokens: each side as reported, else by our own count."""
@@ -151,6 +175,17 @@ class UsageReport:
         what = "an impossible count" if IMPLAUSIBLE in sides.values() else "no count"
         said = msgspec.json.encode(self.fields).decode()
         return f"usage with {what} of the {' and the '.join(wrong)}: {said[:FAULT_CHARACTERS_MAX]}"
+
+
+def replaces(later: Tree, earlier: Tree) -> bool:
+    """Tell whether a report says all that an earlier one does, or more: the same members, counts that are no smaller, the rest the same."""
+    if later.keys() != earlier.keys():
+        return False
+    for name, value in later.items():
+        before = earlier[name]
+        if value != before and not (type(value) is int and type(before) is int and value >= before):
+            return False
+    return True
 
 
 def count_of(value: object) -> int | None:

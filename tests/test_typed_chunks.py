@@ -1,0 +1,122 @@
+"""What is done once for many chunks of typed answers says the same as if it were done for each: frames of texts, named events, reports."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from aisa.answer import Identity, Part, Reasoning, Text
+from aisa.providers.gemini_usage import report_of
+from aisa.wire.chat_door import CHAT_DOOR
+from aisa.wire.sse import Event, SseDecoder, parse_block
+from aisa.wire.usage_report import UsageReport
+from repeats import repeats
+
+WHO = Identity('odd "id"\u2028\0', 7, "a\\model\0")
+ASKED = b'{"model":"m","stream":true,"n":2,"stream_options":{"include_usage":true},"messages":[{"role":"user","content":"x"}]}'
+
+
+def chunks_of(parts: list[Part]) -> list[Any]:
+    """The chunks of a stream whose parts came in one read."""
+    encoder = CHAT_DOOR.encoder(CHAT_DOOR.read(ASKED), call_id="c", created=1)
+    piece = encoder.write(parts)
+    assert piece is not None
+    return [json.loads(event.removeprefix("data: ")) for event in piece.data.decode().split("\n\n") if event]
+
+
+@settings(max_examples=repeats(100), deadline=None)
+@given(st.lists(st.tuples(st.integers(0, 1), st.text(min_size=1, max_size=9)), min_size=1, max_size=9))
+def test_every_text_of_a_choice_is_a_whole_chunk_of_its_own(said: list[tuple[int, str]]) -> None:
+    """Whatever is in text, id and model: the second text of a choice is written like the first, with its index."""
+    told = [
+        chunk
+        for chunk in chunks_of([WHO, *[Text(choice, text, 1) for choice, text in said]])
+        if chunk["choices"][0]["delta"].get("content")
+    ]
+    assert [(chunk["choices"][0]["index"], chunk["choices"][0]["delta"]) for chunk in told] == [
+        (choice, {"content": text}) for choice, text in said
+    ]
+    assert {(chunk["id"], chunk["model"], chunk["created"], chunk["usage"], chunk["object"]) for chunk in told} == {
+        (WHO.id, WHO.model, 7, None, "chat.completion.chunk")
+    }
+    assert all(chunk["choices"][0].keys() == {"index", "delta", "logprobs", "finish_reason"} for chunk in told)
+
+
+def test_halves_of_characters_are_made_whole_in_the_second_text_too() -> None:
+    """What leaves is strict JSON."""
+    said = [chunk["choices"][0]["delta"].get("content") for chunk in chunks_of([WHO, Text(0, "a"), Text(0, "\ud83d"), Reasoning(0, "r")])]
+    assert said[1:3] == ["a", "\ufffd"]
+
+
+def test_where_tokens_end_is_told_of_each_event() -> None:
+    """The ends are those of the events that carry tokens, however they were written."""
+    encoder = CHAT_DOOR.encoder(CHAT_DOOR.read(ASKED), call_id="c", created=1)
+    piece = encoder.write([WHO, *[Text(0, "one ", 1) for _ in range(3)]])
+    assert piece is not None
+    assert (list(piece.counts), piece.tokens) == ([1, 2, 3], 3)
+    assert all(piece.data[:end].endswith(b"\n\n") for end in piece.ends)
+    assert piece.ends[-1] == len(piece.data)
+
+
+def line_by_line(block: bytes) -> list[Event]:
+    """The event of a block, each line looked at."""
+    lines = [line.partition(b":") for line in block.split(b"\n")]
+    fields = [(field, value.removeprefix(b" ")) for field, _, value in lines]
+    data = [value for field, value in fields if field == b"data"]
+    name = next((value for field, value in reversed(fields) if field == b"event"), b"")
+    return [(name, b"\n".join(data))] if any(data) else []
+
+
+pieces = st.sampled_from(
+    [b"event: a", b"event:b", b"event: ", b"event", b"data: {}", b"data:{}", b"data: ", b"data", b": c", b"id: 1", b"", b"data: event: x"]
+)
+
+
+@settings(max_examples=repeats(300), deadline=None)
+@given(st.lists(pieces, min_size=1, max_size=4))
+def test_a_named_event_is_read_as_by_its_lines(lines: list[bytes]) -> None:
+    """In whatever order, however often, and with whatever else."""
+    block = b"\n".join(lines)
+    assert parse_block(block) == line_by_line(block)
+
+
+def test_named_events_of_one_read_are_told_apart() -> None:
+    """As vendors send them."""
+    assert SseDecoder(1_000).feed(b"event: a\ndata: 1\n\nevent: b\ndata: 2\n\n") == [(b"a", b"1"), (b"b", b"2")]
+
+
+counts = st.one_of(st.integers(0, 9), st.sampled_from([None, "5", 2.0, -1]))
+reports = st.lists(
+    st.dictionaries(st.sampled_from(["promptTokenCount", "candidatesTokenCount", "thoughtsTokenCount", "trafficType"]), counts), max_size=6
+)
+
+
+@settings(max_examples=repeats(300), deadline=None)
+@given(reports, st.sets(st.integers(0, 5)))
+def test_running_reports_come_to_the_same_as_reports_that_are_each_read_at_once(told: list[dict[str, Any]], looked: set[int]) -> None:
+    """Whoever looks in between, and whatever shrinks, is missing or is no count."""
+    running, each = UsageReport(), UsageReport()
+    for number, report in enumerate(told):
+        running.take_running(report, report_of)
+        each.take(report_of(report))
+        if number in looked:
+            assert running.fields == each.fields
+    assert running.fields == each.fields
+
+
+def test_reports_that_only_grow_are_read_once() -> None:
+    """A thousand events of a stream cost a thousand comparisons."""
+    seen: list[Any] = []
+
+    def read(told: dict[str, Any]) -> dict[str, Any]:
+        seen.append(told)
+        return report_of(told)
+
+    report = UsageReport()
+    for number in range(1_000):
+        report.take_running({"promptTokenCount": 3, "candidatesTokenCount": number}, read)
+    assert report.fields == {"prompt_tokens": 3, "completion_tokens": 999}
+    assert len(seen) == 1

@@ -82,7 +82,6 @@ def test_how_tools_are_to_be_called_is_said_in_its_words(choice: Any, written: A
     ("fields", "param"),
     [
         ({"logit_bias": {"1": 1}}, "logit_bias"),
-        ({"functions": [{"name": "f"}]}, "functions"),
         ({"modalities": ["audio"]}, "modalities"),
         ({"tools": [FUNCTION], "tool_choice": {"type": "allowed_tools", "allowed_tools": {"mode": "auto", "tools": []}}}, "tool_choice"),
     ],
@@ -93,6 +92,18 @@ def test_what_it_lacks_is_refused_by_name_or_left_out_and_told(fields: dict[str,
         asked(**fields)
     assert (failed.value.error.code, failed.value.error.param) == ("unsupported_parameter", param)
     assert asked(unsupported="drop", **fields).dropped == (param,)
+
+
+def test_functions_of_the_older_api_are_tools_there() -> None:
+    """Each call has an id of its own, and its result the same."""
+    legacy = {"role": "assistant", "content": None, "function_call": {"name": "f", "arguments": "{}"}}
+    answer = {"role": "function", "name": "f", "content": "1"}
+    written = body_of(USER, legacy, answer, legacy, answer, functions=[{"name": "f"}], function_call={"name": "f"})
+    ids = [message["tool_calls"][0]["id"] for message in written["messages"] if "tool_calls" in message]
+    assert ids == [message["tool_call_id"] for message in written["messages"] if message["role"] == "tool"]
+    assert len(set(ids)) == 2
+    assert (written["tools"], written["tool_choice"], "functions" in written) == ([FUNCTION], NAMED, False)
+    assert body_of(functions=[{"name": "f"}], function_call="none")["tool_choice"] == "none"
 
 
 HEAD = {"id": "c1", "object": "chat.completion.chunk", "created": 1, "model": "some-model"}
@@ -146,3 +157,29 @@ def test_a_key_in_the_environment_is_enough() -> None:
     vendor = detect({"MISTRAL_API_KEY": "k"})["mistral"].vendor
     assert (vendor.dialect, vendor.base_url) == ("mistral", "https://api.mistral.ai/v1")
     assert catalogue_price("mistral", vendor.base_url, "mistral-large-2512") is not None
+
+
+@pytest.mark.parametrize("stream", [True, False])
+def test_a_call_of_a_function_of_the_older_api_comes_back_as_one(stream: bool) -> None:
+    """One of them at most, with its own finish reason, streamed or not."""
+    call = {"id": "a1b2c3d4e", "function": {"name": "f", "arguments": '{"a":1}'}, "index": 0}
+    said = {"content": "", "tool_calls": [call, {"id": "a1b2c3d4f", "function": {"name": "g", "arguments": "{}"}, "index": 1}]}
+    whole = {"index": 0, "message": {"role": "assistant", **said}, "finish_reason": "tool_calls"}
+    document = {"id": "c1", "object": "chat.completion", "created": 1, "model": "some-model", "choices": [whole], **COUNTS}
+    streamed = [chunk({"role": "assistant", "content": ""}), chunk(said, "tool_calls", **COUNTS), DONE]
+    script = Script(streamed) if stream else Script([json.dumps(document).encode()], headers={})
+    rig = Rig(ScriptedUpstream(script), prices=Prices(input=1, output=2))
+    rig.dependencies.dialects = {"openai": mistral}
+    client = MemoryClient()
+    run_virtual(rig.call(client, body(stream=stream, functions=[{"name": "f"}, {"name": "g"}])))
+    assert (rig.rows[0].outcome, rig.rows[0].billed.output_tokens) == ("completed", 20)
+    if not stream:
+        [answered] = json.loads(client.body)["choices"]
+        assert (answered["message"]["function_call"], answered["finish_reason"]) == ({"name": "f", "arguments": '{"a":1}'}, "function_call")
+        assert "tool_calls" not in answered["message"]
+        return
+    told = [each["choices"][0] for each in events_of(client.body) if isinstance(each, dict) and each["choices"]]
+    given = [choice["delta"]["function_call"] for choice in told if "function_call" in choice["delta"]]
+    assert (given[0]["name"], "".join(each.get("arguments", "") for each in given)) == ("f", '{"a":1}')
+    assert told[-1]["finish_reason"] == "function_call"
+    assert check_stream(client.body, include_usage=False) == []

@@ -17,6 +17,8 @@ from aisa.errors import UpstreamFailed
 from aisa.providers import openai
 from aisa.providers.conceded import conceded
 from aisa.providers.concessions import Concessions
+from aisa.providers.legacy_calls import LegacyCalls, is_legacy, tools_of
+from aisa.providers.legacy_calls import choice_of as older_choice
 from aisa.providers.port import UpstreamRequest
 from aisa.providers.shape import Asked, Decoder, Target
 from aisa.providers.wishes import is_wished
@@ -32,7 +34,7 @@ SAME = (
     "parallel_tool_calls reasoning_effort top_k min_tokens repetition_penalty prompt_mode guardrails safe_prompt prompt_logprobs"
 ).split()
 #: OpenAI's members that it has no word for.
-LACKING = ("logit_bias", "verbosity", "modalities", "audio", "web_search_options", "functions", "function_call")
+LACKING = ("logit_bias", "verbosity", "modalities", "audio", "web_search_options")
 TOOL_ID = re.compile(r"[a-zA-Z0-9]{9}", re.ASCII)
 TOOL_ID_CHARACTERS = 9
 
@@ -45,15 +47,19 @@ def to_upstream(request: Request, target: Target) -> UpstreamRequest:
     known = chat.known
     for name in LACKING:
         if is_wished(chat, name):
-            concessions.drop(name, "it has none; send 'tools'" if name.startswith("function") else "it has none")
+            concessions.drop(name, "it has none")
     fields = {"model": encoded(target.model), "messages": encoded(messages_of(chat))}
     fields |= {name: chat.fields[name] for name in SAME if name in chat.fields and bytes(chat.fields[name]) != b"null"}
     if chat.max_tokens is not None:
         fields["max_tokens"] = encoded(chat.max_tokens)
     if known.seed is not None:
         fields["random_seed"] = encoded(abs(int(known.seed)))
-    if known.tool_choice is not None and "tools" in fields:
-        fields["tool_choice"] = encoded(choice_of(known.tool_choice, concessions))
+    choice: object = known.tool_choice
+    if is_legacy(chat):
+        fields["tools"] = encoded(tools_of(trees_in(msgspec.json.decode(chat.fields["functions"]))))
+        choice = older_choice(known.function_call)
+    if choice is not None and "tools" in fields:
+        fields["tool_choice"] = encoded(choice_of(choice, concessions))
     headers = (("content-type", "application/json"), ("accept", "text/event-stream" if chat.stream else "application/json"))
     return UpstreamRequest(
         path="/chat/completions",
@@ -84,16 +90,21 @@ def choice_of(choice: object, concessions: Concessions) -> object:
 
 def messages_of(chat: ChatRequest) -> list[Tree]:
     """Return the messages in Mistral's form: only members that it knows, ids of nine letters and digits, always the same ones."""
-    return [message_of(message) for message in trees_in(msgspec.json.decode(chat.fields["messages"]))]
+    written: list[Tree] = []
+    called = 0  # functions in the older form, which have no ids
+    for message in trees_in(msgspec.json.decode(chat.fields["messages"])):
+        called += is_tree(message.get("function_call"))
+        written.append(message_of(message, f"function_call {called}"))
+    return written
 
 
-def message_of(message: Tree) -> Tree:
-    """Return one message."""
+def message_of(message: Tree, legacy_id: str) -> Tree:
+    """Return one message. `legacy_id` is that of the last call in the older form."""
     role, content = message.get("role"), message.get("content")
     if role in ("developer", "system"):
         return {"role": "system", "content": content}
     if role == "function":
-        return {"role": "tool", "name": message.get("name"), "content": content, "tool_call_id": tool_id(str(message.get("name")))}
+        return {"role": "tool", "name": message.get("name"), "content": content, "tool_call_id": tool_id(legacy_id)}
     if role == "tool":
         return {"role": "tool", "content": content, "tool_call_id": tool_id(str(message.get("tool_call_id")))}
     if role != "assistant":
@@ -107,7 +118,7 @@ def message_of(message: Tree) -> Tree:
     ]
     legacy = message.get("function_call")
     if is_tree(legacy):
-        calls.append({"id": tool_id(str(legacy.get("name"))), "type": "function", "function": legacy})
+        calls.append({"id": tool_id(legacy_id), "type": "function", "function": legacy})
     return written | ({"tool_calls": calls} if calls else {})
 
 
@@ -128,7 +139,9 @@ def tool_id(given: str) -> str:
 
 
 def decoder(request: Request, target: Target, *, call_id: str, created: int, protocol: str) -> Decoder:
-    """Return what reads the answer: as the OpenAI dialect's."""
+    """Return what reads the answer: as the OpenAI dialect's. Calls that are wanted in the older form do not pass as they are."""
+    if is_legacy(request.as_chat()):
+        return LegacyCalls(openai.decoder(request, target, call_id=call_id, created=created, protocol="typed parts"))
     return openai.decoder(request, target, call_id=call_id, created=created, protocol=protocol)
 
 

@@ -37,7 +37,13 @@ def vendor_target(name: str, config: Config) -> Target:
         fetches=vendor.fetch_pictures,
         running_usage=asks_for_running_usage(name, vendor),
         completions=goes_on_from_texts(name, vendor),
+        deployments=has_deployments(vendor),
     )
+
+
+def has_deployments(vendor: Vendor) -> bool:
+    """Tell whether a vendor's paths name its deployments, as Azure's do under a dated `api-version`; those of v1 are OpenAI's."""
+    return "api-version" in vendor.query and vendor.base_url.rstrip("/").endswith("/openai")
 
 
 def settled(target: Target, setting: TargetSetting, model: Model, *, config: Config, alias: str, listed: int | None) -> Target:

@@ -15,7 +15,7 @@ from aisa.providers.completions_reader import CompletionsDocument, CompletionsRe
 from aisa.providers.openai import ask_for_usage
 from aisa.providers.port import UpstreamRequest
 from aisa.providers.responses_models import HOST
-from aisa.providers.shape import Asked, Decoder, Target
+from aisa.providers.shape import Asked, Decoder, Target, path_to
 from aisa.providers.through_chat import ThroughChat
 from aisa.providers.through_chat import asked as asked_for
 from aisa.providers.whole_document import AskedOfTexts
@@ -40,7 +40,9 @@ def to_upstream(request: Request, target: Target) -> UpstreamRequest:
     fields = {**given.fields, "model": Raw(msgspec.json.encode(target.model))}
     added = ask_for_usage(fields, given.as_chat(), target) if given.stream else ()
     headers = (("content-type", "application/json"), ("accept", "text/event-stream" if given.stream else "application/json"))
-    return UpstreamRequest(path="/completions", headers=headers + target.headers, body=msgspec.json.encode(fields), added=added)
+    return UpstreamRequest(
+        path=path_to("/completions", target), headers=headers + target.headers, body=msgspec.json.encode(fields), added=added
+    )
 
 
 def decoder(request: Request, target: Target, *, call_id: str, created: int, protocol: str) -> Decoder:

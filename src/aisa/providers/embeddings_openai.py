@@ -16,7 +16,7 @@ from msgspec import Raw
 from aisa.answer import Part, Piece
 from aisa.providers.openai import read_failure
 from aisa.providers.port import UpstreamRequest
-from aisa.providers.shape import Decoder, Target
+from aisa.providers.shape import Decoder, Target, path_to
 from aisa.providers.whole_document import WholeDocument, in_order
 from aisa.wire.door import Request
 from aisa.wire.embeddings import BASE64, EmbeddingsRequest
@@ -51,7 +51,7 @@ def post(path: str, fields: object, target: Target) -> UpstreamRequest:
 
 def to_upstream(request: Request, target: Target) -> UpstreamRequest:
     """Write the request: the client's own members, with the vendor's model name."""
-    return post("/embeddings", {**asked(request).fields, "model": target.model}, target)
+    return post(path_to("/embeddings", target), {**asked(request).fields, "model": target.model}, target)
 
 
 def decoder(request: Request, target: Target, *, call_id: str, created: int, protocol: str) -> Decoder:

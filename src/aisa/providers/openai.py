@@ -19,7 +19,7 @@ from aisa.providers.openai_stream import StreamDecoder
 from aisa.providers.port import UpstreamRequest
 from aisa.providers.report import read_refusal
 from aisa.providers.responses_models import HOST, is_asked_there
-from aisa.providers.shape import Asked, Decoder, Target
+from aisa.providers.shape import Asked, Decoder, Target, path_to
 from aisa.wire.chat import IMAGE, ChatRequest, Message, has_bare_image_url
 from aisa.wire.door import Request
 from aisa.wire.reasoning_details import without_seals
@@ -27,6 +27,7 @@ from aisa.wire.trees import is_list, is_tree
 
 NAME: str = "openai"
 
+PATH = "/chat/completions"
 STREAM_OPTIONS = "stream_options"
 INCLUDE_USAGE = "include_usage"
 RUNNING_USAGE = "continuous_usage_stats"
@@ -63,11 +64,11 @@ def to_upstream(request: Request, target: Target) -> UpstreamRequest:
         fields["messages"] = Raw(with_image_objects(fields["messages"], fetches))
     urls = () if fetches is None else fetches.urls
     headers = STREAM_HEADERS if chat.stream else DOCUMENT_HEADERS
-    body = msgspec.json.encode(fields)
+    body, path = msgspec.json.encode(fields), path_to(PATH, target)
     if concessions is None:
-        return UpstreamRequest("/chat/completions", headers + target.headers, body, added=added, fetches=urls)
+        return UpstreamRequest(path, headers + target.headers, body, added=added, fetches=urls)
     dropped, changed = concessions.dropped, concessions.changed
-    return UpstreamRequest("/chat/completions", headers + target.headers, body, dropped=dropped, changed=changed, added=added, fetches=urls)
+    return UpstreamRequest(path, headers + target.headers, body, dropped=dropped, changed=changed, added=added, fetches=urls)
 
 
 def ask_for_usage(fields: dict[str, Raw], chat: ChatRequest, target: Target) -> tuple[str, ...]:

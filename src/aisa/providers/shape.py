@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from typing import Protocol
+from urllib.parse import quote
 
 import msgspec
 
@@ -35,6 +36,7 @@ class Target(msgspec.Struct, frozen=True):
     cut_stop: bool = False  # it leaves stop sequences in its texts
     assemble: bool = False  # a document is asked for as a stream and put together here
     output_tokens_max: int | None = None  # the most that it writes, where the operator says it
+    deployments: bool = False  # the model stands in the path, as in the dated versions of Azure's API
     completions: bool = False  # it goes on from a text as it is, at `/completions`
     fetches: bool = False  # pictures are read from their addresses for it, where it takes bytes only
     public: str = ""  # what answers call the model; nothing: what the vendor calls it, unless that is a path on its machine
@@ -134,6 +136,11 @@ def told(decoder: Decoder | None) -> Told:
 
 
 NOTHING_TOLD = Told()
+
+
+def path_to(path: str, target: Target) -> str:
+    """Return where a route of OpenAI's API is at a target, below its base URL."""
+    return f"/deployments/{quote(target.model, safe='')}{path}" if target.deployments else path
 
 
 class Dialect(Protocol):

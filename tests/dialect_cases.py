@@ -67,6 +67,14 @@ OWN: dict[str, tuple[str, ...]] = {
         "not-found",
         "too-large",
     ),
+    "mistral": (
+        "a-message-that-is-an-object",
+        "a-model-that-is-not-there",
+        "finish-error",
+        "finish-error-document",
+        "legacy-function-call-document",
+        "model-length",
+    ),
     "responses": (
         "bio-policy",
         "cache-written-by-class",
@@ -195,6 +203,12 @@ OWN: dict[str, tuple[str, ...]] = {
 #: dialect -> case -> why it has none.
 NOT_THERE: dict[str, dict[str, str]] = {
     "anthropic": {},
+    "mistral": {
+        "cache-written": "it caches by itself, and reports only what was found",
+        "citations": "its chat completions cite nothing; its agents do, which are another API",
+        "refusal": "it refuses in words; no finish reason says so",
+        "refusal-document": "the same",
+    },
     "responses": {"stop-sequence": "the API takes none"},
     "cohere": {
         "cache-written": "it caches by itself, and reports only what was found",

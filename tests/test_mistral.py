@@ -20,7 +20,7 @@ from aisa.wire.chat import parse_chat
 from rig import DONE, MemoryClient, Rig, Script, ScriptedUpstream, body, content_of, event, events_of
 
 USER = {"role": "user", "content": "Hi"}
-FUNCTION: dict[str, Any] = {"type": "function", "function": {"name": "f"}}
+FUNCTION: dict[str, Any] = {"type": "function", "function": {"name": "f", "parameters": {"type": "object", "properties": {}}}}
 
 
 def asked(*messages: Any, unsupported: str = "refuse", **fields: Any) -> UpstreamRequest:
@@ -92,6 +92,12 @@ def test_what_it_lacks_is_refused_by_name_or_left_out_and_told(fields: dict[str,
         asked(**fields)
     assert (failed.value.error.code, failed.value.error.param) == ("unsupported_parameter", param)
     assert asked(unsupported="drop", **fields).dropped == (param,)
+
+
+def test_a_function_without_parameters_has_none_there() -> None:
+    """Mistral refuses one that does not say so; what says it stays as it came."""
+    bare = {"type": "function", "function": {"name": "f"}}
+    assert body_of(tools=[bare, FUNCTION])["tools"] == [FUNCTION, FUNCTION]
 
 
 def test_functions_of_the_older_api_are_tools_there() -> None:

@@ -37,6 +37,7 @@ SAME = (
 LACKING = ("logit_bias", "verbosity", "modalities", "audio", "web_search_options")
 TOOL_ID = re.compile(r"[a-zA-Z0-9]{9}", re.ASCII)
 TOOL_ID_CHARACTERS = 9
+NO_PARAMETERS: Tree = {"type": "object", "properties": {}}
 
 
 def to_upstream(request: Request, target: Target) -> UpstreamRequest:
@@ -56,8 +57,10 @@ def to_upstream(request: Request, target: Target) -> UpstreamRequest:
         fields["random_seed"] = encoded(abs(int(known.seed)))
     choice: object = known.tool_choice
     if is_legacy(chat):
-        fields["tools"] = encoded(tools_of(trees_in(msgspec.json.decode(chat.fields["functions"]))))
+        fields["tools"] = encoded(with_parameters(tools_of(trees_in(msgspec.json.decode(chat.fields["functions"])))))
         choice = older_choice(known.function_call)
+    elif any(tool.function is not None and tool.function.parameters is None for tool in known.tools or ()):
+        fields["tools"] = encoded(with_parameters(trees_in(msgspec.json.decode(chat.fields["tools"]))))
     if choice is not None and "tools" in fields:
         fields["tool_choice"] = encoded(choice_of(choice, concessions))
     headers = (("content-type", "application/json"), ("accept", "text/event-stream" if chat.stream else "application/json"))
@@ -68,6 +71,15 @@ def to_upstream(request: Request, target: Target) -> UpstreamRequest:
         dropped=concessions.dropped,
         changed=concessions.changed,
     )
+
+
+def with_parameters(tools: list[Tree]) -> list[Tree]:
+    """Return tools whose functions have parameters, if only with none: Mistral takes no function without."""
+    for tool in tools:
+        function = tool.get("function")
+        if is_tree(function) and function.get("parameters") is None:
+            tool["function"] = {**function, "parameters": NO_PARAMETERS}
+    return tools
 
 
 def encoded(value: object) -> Raw:

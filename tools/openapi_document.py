@@ -323,7 +323,7 @@ def shapes() -> dict[str, Shape]:
     health = answer("The state.", "Health")
     every = frozenset(status for status, _ in CODES.values())
     return {
-        CHAT: Shape(called("ChatCompletion", "Events `data: {chunk}`, then `data: [DONE]`."), every, asking("Known")),
+        CHAT: Shape(called("ChatCompletion", "Events `data: {chunk}`, then `data: [DONE]`."), every, asking("Known", calls_whole())),
         RESPONSES: Shape(
             called("Response", "Events with their type as name, the last of them `response.completed`."), every, asking("KnownResponses")
         ),
@@ -358,9 +358,19 @@ def once() -> Document:
     }
 
 
-def asking(component: str) -> Document:
-    """What a call is asked with."""
-    return {"parameters": [once()], "requestBody": {"required": True, "content": json_body(ref(component))}}
+def calls_whole() -> Document:
+    """The header with which each call of a tool comes in one piece."""
+    return {
+        "name": "x-aisa-tool-calls",
+        "in": "header",
+        "description": "`whole`: in streams each call of a tool is one fragment, as Mistral's Python client gets it unasked.",
+        "schema": {"enum": ["whole", "fragments"]},
+    }
+
+
+def asking(component: str, *more: Document) -> Document:
+    """What a call is asked with; `more` are further parameters."""
+    return {"parameters": [once(), *more], "requestBody": {"required": True, "content": json_body(ref(component))}}
 
 
 def called(component: str, events: str) -> Document:

@@ -45,6 +45,7 @@ from aisa.wire.port import HeaderList
 from aisa.wire.reply import JSON_TYPE
 from aisa.wire.rerank_door import RERANK_DOOR
 from aisa.wire.responses_door import RESPONSES_DOOR
+from aisa.wire.whole_calls import heard as chat_heard
 
 OPTIONS = "OPTIONS"
 PLAIN_DOOR = CHAT_DOOR  # whose words refusals are told in where no door was asked for
@@ -351,7 +352,7 @@ def posted(path: str, summary: str, door: Door, *, handler: Answering = Edge.cal
 
 
 ROUTES: tuple[Route[Answering], ...] = (
-    posted(CHAT, "Create a chat completion", CHAT_DOOR, aliases=("/chat/completions",)),
+    posted(CHAT, "Create a chat completion", CHAT_DOOR, heard=chat_heard, aliases=("/chat/completions",)),
     posted(RESPONSES, "Create a response", RESPONSES_DOOR, aliases=("/responses",)),
     posted(COMPLETIONS, "Create a text completion", COMPLETIONS_DOOR, aliases=("/completions",)),
     posted(EMBEDDINGS, "Create embeddings", EMBEDDINGS_DOOR, aliases=("/embeddings",)),

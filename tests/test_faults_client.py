@@ -668,9 +668,9 @@ def test_other_methods_on_the_path_of_chat_are_told_which_one_it_takes() -> None
     run_virtual(main())
 
 
-@pytest.mark.parametrize("coding", ["gzip", "br", "deflate", "zstd", "gzip, gzip", "GZIP", "x-gzip"])
-def test_a_compressed_body_is_refused_and_not_unpacked(coding: str) -> None:
-    """[C18] 415 for a bomb of any make; nobody is asked."""
+@pytest.mark.parametrize("coding", ["br", "deflate", "gzip, gzip", "zstd, gzip", "compress", "x-zstd"])
+def test_a_body_that_is_compressed_otherwise_is_refused_and_not_unpacked(coding: str) -> None:
+    """[C18] 415 for what is neither gzip nor zstd, or both; nobody is asked."""
 
     async def main() -> None:
         async with gateway(says(stream_of("a"))) as home:

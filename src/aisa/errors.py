@@ -81,8 +81,8 @@ MEANING: Mapping[str, str] = MappingProxyType(
         "sent again: it was a stream, or is not kept any more. The message names its receipt. Use a new key to ask anew.",
         "idempotency_conflict": "The `Idempotency-Key` was used for another request within the last 24 hours. Use a new one for each new "
         "request.",
-        "request_too_large": "The body is over the server's limit, which the message states in bytes.",
-        "unsupported_media_type": "The body must be `application/json`, not compressed.",
+        "request_too_large": "The body is over the server's limit, which the message states in bytes, as it came or unpacked.",
+        "unsupported_media_type": "The body must be `application/json`, as it is or compressed as gzip or zstd.",
         "max_tokens_exceeded": "`max_tokens` is above the model's output limit, which the message states.",
         "unsupported_parameter": "The model cannot do what this field asks; `param` names it.",
         "content_policy_violation": "The vendor's safety policy refused the prompt.",

@@ -15,7 +15,7 @@ PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
 MAKEFILE = (ROOT / "Makefile").read_text(encoding="utf-8")
 LOCKS = ["base", "build", "dev", "bench"]
 #: Import name -> distribution name, where they differ.
-IMPORTED_AS = {"yaml": "pyyaml"}
+IMPORTED_AS = {"yaml": "pyyaml", "backports": "backports.zstd"}
 
 
 def normal(name: str) -> str:

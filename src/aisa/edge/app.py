@@ -11,7 +11,7 @@ import msgspec
 
 from aisa.call import Call
 from aisa.clock import WallClock
-from aisa.config.schema import Config
+from aisa.config.schema import Config, Server
 from aisa.context import Dependencies
 from aisa.edge.account import BALANCE, RECEIPT, USAGE, Accounts
 from aisa.edge.addresses import Addresses
@@ -19,7 +19,7 @@ from aisa.edge.cors import CrossOrigin
 from aisa.edge.elsewhere import ELSEWHERE
 from aisa.edge.example_model import example_model
 from aisa.edge.gemini import COUNT, KEY_HEADER, STREAM, asked_at, gemini_model, gemini_models, token_count
-from aisa.edge.heads import check_media, client_id, refused
+from aisa.edge.heads import client_id, coding_of, refused
 from aisa.edge.idempotency import HEADER, IdempotencyStore, relay_idempotent
 from aisa.edge.models import messages_model_list, messages_token_count, model_list, one_model
 from aisa.edge.pages import Pages
@@ -30,6 +30,7 @@ from aisa.edge.retries import Retries, relay_retried
 from aisa.edge.routes import Route, RouteTable
 from aisa.errors import ApiError
 from aisa.facts import BugFound
+from aisa.http.packed_body import unpacked
 from aisa.http.server import Reply, Request
 from aisa.ids import CallIds
 from aisa.keys.rules import Key
@@ -96,12 +97,14 @@ class Edge:
         self._retries = Retries()
         self._created = int(wall_clock())
         self._refusals = Refusals(dependencies.report)
+        self._body_bytes_max = Server().body_bytes_max
         self.addresses = Addresses()
 
     def configure(self, config: Config) -> None:
         """Let this configuration's origins, proxies and retries count for heads that are new from now on."""
         self._retries.on = config.retries == "replay"
         self._cross_origin = CrossOrigin(config.cors)
+        self._body_bytes_max = config.server.body_bytes_max
         self.addresses = Addresses(config.server.trusted_proxies, config.log.client_address)
 
     def judge(self, request: Request) -> Visit:
@@ -120,15 +123,15 @@ class Edge:
             route = PREFLIGHT
         else:
             route, name = self._routes.find(request.method, request.path)
-        secret = None
+        secret, coding = None, ""
         if route.needs_key:
             secret = secret_of(request, route.key_headers)
             key = self._dependencies.keys.verify(secret)
         if route.media_type is not None:
             sent = request.headers
-            check_media(sent.get("content-type", JSON_TYPE), sent.get("content-encoding", "identity"))
+            coding = coding_of(sent.get("content-type", JSON_TYPE), sent.get("content-encoding", ""))
         address = self.addresses.of(request)
-        judged = Judged(route, name, secret, client_id(request), address, self.addresses.shown(address))
+        judged = Judged(route, name, secret, client_id(request), address, self.addresses.shown(address), coding)
         request.memo = judged
         request_id = self._ids()
         return Visit(self, request, judged, key, request_id, self._headers(request, request_id))
@@ -147,6 +150,9 @@ class Edge:
     async def answer(self, visit: Visit, reply: Reply) -> None:
         """Answer one request that was found good by its head."""
         try:
+            if visit.judged.coding:
+                most = min(self._body_bytes_max, visit.body_bytes_max or self._body_bytes_max)
+                visit.request.body = await unpacked(visit.request.body, visit.judged.coding, most)
             page = await visit.route.handler(self, visit, reply)
             if page is not None:
                 told = [("content-type", page.content_type), *visit.headers, *self._limits(visit.key)]
@@ -276,7 +282,8 @@ Answering = Callable[[Edge, "Visit", Reply], Awaitable[Page | None]]
 class Judged(msgspec.Struct, frozen=True):
     """What a good head asks for, whenever it comes: a route, what stands in its path for the part that varies, as whom, under which id.
 
-    `address` and what may be shown of it are the client's: a head's memo lasts no longer than its connection.
+    `address` and what may be shown of it are the client's: a head's memo lasts no longer than its connection. `coding` is how the body is
+    compressed, nothing for most.
     """
 
     route: Route[Answering]
@@ -285,6 +292,7 @@ class Judged(msgspec.Struct, frozen=True):
     client_request_id: str | None
     address: str
     shown_address: str | None
+    coding: str = ""
 
 
 class Visit(msgspec.Struct):

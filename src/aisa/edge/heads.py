@@ -5,6 +5,7 @@ from __future__ import annotations
 from aisa.edge.routes import SHOWN_METHOD_CHARACTERS_MAX, shown
 from aisa.errors import ApiError
 from aisa.facts import Refused
+from aisa.http.packed_body import CODINGS
 from aisa.http.server import Request
 from aisa.keys.rules import Key
 from aisa.names import CLIENT_ID_CHARACTERS_MAX
@@ -27,10 +28,15 @@ def refused(error: ApiError, request_id: str, request: Request | None, *, key: K
     return Refused(request_id, error.status, error.code, method, path, client_id(request), *whose, address)
 
 
-def check_media(content_type: str, encoding: str) -> None:
-    """Raise ApiError unsupported_media_type unless a body may be plain JSON."""
+def coding_of(content_type: str, encoding: str) -> str:
+    """Return how a body that may be JSON is compressed, nothing if it is not. Raises ApiError unsupported_media_type for any other."""
     kind = content_type.partition(";")[0].strip().lower()
     if kind != JSON_TYPE and not (kind.startswith("application/") and kind.endswith("+json")):
         raise ApiError("unsupported_media_type", f"The body's Content-Type is '{kind[:100]}'; send 'Content-Type: application/json'.")
-    if encoding.strip().lower() not in ("identity", ""):
-        raise ApiError("unsupported_media_type", f"The body is compressed ('{encoding[:100]}'); send it without Content-Encoding.")
+    coding = encoding.strip().lower()
+    if coding in ("identity", ""):
+        return ""
+    if coding not in CODINGS:
+        remedy = "send it as gzip or zstd, or without Content-Encoding."
+        raise ApiError("unsupported_media_type", f"The body's Content-Encoding is '{encoding[:100]}'; {remedy}")
+    return coding

@@ -20,7 +20,7 @@ from aisa.providers.port import UpstreamRequest
 from aisa.providers.report import read_refusal
 from aisa.providers.responses_models import HOST, is_asked_there
 from aisa.providers.shape import Asked, Decoder, Target, path_to
-from aisa.wire.chat import IMAGE, ChatRequest, Message, has_bare_image_url
+from aisa.wire.chat import IMAGE, ChatRequest, Message
 from aisa.wire.door import Request
 from aisa.wire.reasoning_details import without_seals
 from aisa.wire.trees import is_list, is_tree
@@ -60,8 +60,8 @@ def to_upstream(request: Request, target: Target) -> UpstreamRequest:
     if translated:
         added += put_aside(fields, target)
     fetches = Fetches(wanted=True) if target.fetches and has_picture_address(chat.known.messages) else None
-    if fetches is not None or has_bare_image_url(chat.known.messages):
-        fields["messages"] = Raw(with_image_objects(fields["messages"], fetches))
+    if fetches is not None:
+        fields["messages"] = Raw(with_pictures(fields["messages"], fetches))
     urls = () if fetches is None else fetches.urls
     headers = STREAM_HEADERS if chat.stream else DOCUMENT_HEADERS
     body, path = msgspec.json.encode(fields), path_to(PATH, target)
@@ -111,27 +111,16 @@ def put_aside(fields: dict[str, Raw], target: Target) -> tuple[str, ...]:
     return tuple([name for name in hints if name in fields])
 
 
-def with_image_objects(messages: Raw, fetches: Fetches | None = None) -> bytes:
-    """Write `image_url` strings, which AIsa's schema allows, as the `{url}` objects that OpenAI's asks for.
-
-    With `fetches` the addresses in them become places for what stands there, as data URLs.
-    """
+def with_pictures(messages: Raw, fetches: Fetches) -> bytes:
+    """Write places for what stands at the addresses of pictures, as data URLs; FETCHES_MAX at most, others stay as they are."""
     tree = msgspec.json.decode(messages)
     for message in tree:
         for part in message["content"] if is_list(message.get("content")) else ():
-            given = part.get("image_url")
-            if part.get("type") != IMAGE or not (isinstance(given, str) or is_tree(given)):
-                continue
-            picture = given if is_tree(given) else {"url": given}
-            url = picture.get("url")
-            if (
-                fetches is not None
-                and isinstance(url, str)
-                and is_picture_address(url)
-                and (url in fetches.urls or len(fetches.urls) < FETCHES_MAX)
-            ):
-                picture = {**picture, "url": fetches.add_data_url(url)}
-            part["image_url"] = picture
+            picture = part.get("image_url")
+            if part.get("type") == IMAGE and is_tree(picture):
+                url = picture.get("url")
+                if isinstance(url, str) and is_picture_address(url) and (url in fetches.urls or len(fetches.urls) < FETCHES_MAX):
+                    part["image_url"] = {**picture, "url": fetches.add_data_url(url)}
     return msgspec.json.encode(tree)
 
 

@@ -26,6 +26,8 @@ class Part(msgspec.Struct):
     type: str
     text: Text = None
     image_url: str | dict[str, Any] | None = None
+    input_audio: Any = None
+    file: Any = None
 
 
 class Message(msgspec.Struct):
@@ -200,6 +202,8 @@ def checked(tree: Tree, fields: dict[str, Raw], body_bytes: int) -> ChatRequest:
         raise explain(str(error)) from None
     check_messages(known.messages)
     check_together(known)
+    if has_bare_image_url(known.messages):
+        fields["messages"] = Raw(msgspec.json.encode(with_image_objects(tree["messages"])))  # while the tree is there
     options = known.stream_options
     return ChatRequest(known, fields, body_bytes, known.model, bool(known.stream), bool(options and options.include_usage))
 
@@ -262,6 +266,16 @@ def check_together(known: Known) -> None:
         raise ApiError("invalid_request", "'top_logprobs' is only allowed with \"logprobs\": true.", param="top_logprobs")
     if (known.max_tokens or 0) > 0 and (known.max_completion_tokens or 0) > 0:
         raise ApiError("invalid_request", "Set either 'max_tokens' or 'max_completion_tokens', not both.", param="max_tokens")
+
+
+def with_image_objects(messages: Any) -> Any:
+    """Write `image_url` strings, which AIsa's schema allows, as the `{url}` objects that OpenAI's asks for, in messages that are good."""
+    for message in messages:
+        content = message.get("content")
+        for part in content if isinstance(content, list) else ():
+            if isinstance(part.get("image_url"), str) and part["type"] == IMAGE:
+                part["image_url"] = {"url": part["image_url"]}
+    return messages
 
 
 def has_bare_image_url(messages: list[Message]) -> bool:

@@ -11,7 +11,7 @@ from msgspec import Raw
 from aisa.wire.chat import ChatRequest, Message, Part
 from aisa.wire.content import Content, Picture, pages_of, picture_of, sound_seconds
 from aisa.wire.generated import text_bytes, text_in
-from aisa.wire.trees import Tree, is_tree, trees_in
+from aisa.wire.trees import is_tree
 
 #: Members that vendors put before the model as text, in one form or another.
 WRITTEN_OUT = frozenset({"tools", "functions", "response_format"})
@@ -79,11 +79,10 @@ def shown(chat: ChatRequest, size: int, special: list[int]) -> Content:
     seconds, pages = 0.0, 0
     others = {part.type for place in special for part in parts_of(chat.known.messages[place])} - {"text", "image_url", "refusal"}
     if others:
-        trees = trees_in(msgspec.json.decode(chat.fields["messages"]))
-        for part in [part for place in special for part in trees_in(trees[place].get("content"))]:
-            seconds += sound_seconds(data) if (data := member(part, "input_audio", "data")) else 0.0
-            if is_tree(part.get("file")):
-                pages += pages_of(member(part, "file", "file_data"))
+        for part in [part for place in special for part in parts_of(chat.known.messages[place])]:
+            seconds += sound_seconds(data) if (data := member(part.input_audio, "data")) else 0.0
+            if is_tree(part.file):
+                pages += pages_of(member(part.file, "file_data"))
     return Content(size, tuple(pictures), seconds, pages)
 
 
@@ -101,8 +100,7 @@ def pictures_in(part: Part) -> list[Picture]:
     return [picture_of(url if isinstance(url, str) else "", detail if isinstance(detail, str) else None)]
 
 
-def member(part: Tree, name: str, field: str) -> str:
+def member(inner: object, field: str) -> str:
     """Return a text inside a member of a part, an empty one if there is none."""
-    inner = part.get(name)
     value = inner.get(field) if is_tree(inner) else None
     return value if isinstance(value, str) else ""

@@ -12,10 +12,10 @@ from aisa.config.schema import Config
 from aisa.config.schema import Server as ServerSettings
 from aisa.edge.app import Edge
 from aisa.edge.operator_app import OperatorApp
-from aisa.edge.refusals import Refusals
 from aisa.facts import Fact, ServerNotice
 from aisa.http.server import HttpServer, Request
 from aisa.ids import CallIds
+from aisa.observe.metrics import Metrics
 from aisa.timers import Timers
 
 
@@ -23,24 +23,38 @@ class Operators:
     """What is listened on for operators. `app` is what the API's address serves: the API, and operators unless they have their own."""
 
     def __init__(
-        self, config: Config, edge: Edge, doors: Doors, *, settings: ServerSettings, timers: Timers, report: Callable[[Fact], None]
+        self,
+        config: Config,
+        edge: Edge,
+        doors: Doors,
+        *,
+        settings: ServerSettings,
+        metrics: Metrics,
+        report: Callable[[Fact], None],
+        timers: Timers,
     ) -> None:
         self._config = config
         self._report = report
-        ids, refusals = CallIds(wall_clock, quick_chance()), Refusals(report)
+        ids = CallIds(wall_clock, quick_chance())
 
         def address(request: Request) -> str:
             return edge.addresses.of(request)
 
         moved = config.admin.listen is not None
-        self.app = OperatorApp(edge, None if moved else doors.gate, None, address=address, ids=ids, refusals=refusals)
+        self.app = OperatorApp(edge, None if moved else doors.gate, metrics.text, address=address, ids=ids, refusals=edge.refusals)
+        self._control = HttpServer(doors.control, settings, timers=timers)
         self._servers: dict[str, tuple[str, HttpServer]] = {}
         if config.admin.listen is not None:
-            own = OperatorApp(None, doors.gate, None, address=address, ids=ids, refusals=refusals)
+            own = OperatorApp(None, doors.gate, metrics.text, address=address, ids=ids, refusals=edge.refusals)
             self._servers["admin.listen"] = (config.admin.listen, HttpServer(own, settings, timers=timers))
 
-    async def listen(self) -> None:
-        """Listen. Raises ConfigErrors for an address that cannot be."""
+        if config.metrics.listen is not None:
+            free = OperatorApp(None, None, metrics.text, free=True, address=address, ids=ids, refusals=edge.refusals)
+            self._servers["metrics.listen"] = (config.metrics.listen, HttpServer(free, settings, timers=timers))
+
+    async def listen(self, control: str) -> None:
+        """Listen, for the command line on the unix socket `control`. Raises ConfigErrors for an address that cannot be."""
+        await self._control.listen_unix(control)
         for setting, (text, server) in self._servers.items():
             try:
                 host, port = await server.listen(*listening(text))
@@ -51,5 +65,5 @@ class Operators:
 
     async def close(self) -> None:
         """Stop listening, and let what runs end."""
-        for _, server in self._servers.values():
+        for server in (self._control, *(server for _, server in self._servers.values())):
             await server.drain(0)

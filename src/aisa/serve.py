@@ -43,11 +43,13 @@ from aisa.ledger.store import LedgerStore
 from aisa.ledger.writer import Writer, insert_rows
 from aisa.model_lists import ModelLists
 from aisa.observe.log import Log, json_line, text_line
+from aisa.observe.metrics import Metrics, counted
 from aisa.observe.welcome import Opening, bracketed, welcome
 from aisa.operators import Operators
 from aisa.providers.vendor_state import Memory, Seals, VendorStates
 from aisa.reload import Parts, Reload
 from aisa.shutdowns import tell_until
+from aisa.states import States
 from aisa.stopping import Stopping, go_away
 from aisa.storage.ballast import take_on, throw_off
 from aisa.storage.engine import Database, open_database
@@ -129,8 +131,8 @@ class Start(NamedTuple):
 
 async def serve(config: Config, database: Database, journal: Journal, *, start: Start) -> int:
     """Run the server until it is told to stop."""
-    chance, loop, log = quick_chance(), asyncio.get_running_loop(), open_log(config.log.format)
-    report: Callable[[Fact], None] = log.report if log is not None else ignore
+    chance, loop, log, metrics = quick_chance(), asyncio.get_running_loop(), open_log(config.log.format), Metrics()
+    report = counted(metrics, log.report if log is not None else ignore)
     listen_to_process(config, report)
     keys = KeyStore(database, wall_clock, system_chance())
     writer, idempotency = Writer(database, report), IdempotencyStore(wall_clock)
@@ -152,14 +154,14 @@ async def serve(config: Config, database: Database, journal: Journal, *, start: 
     edge = open_edge(config, dependencies, chance, not_ready=stopping.why_not_ready, idempotency=idempotency, accounts=accounts)
     doors = open_admin(config, books, dependencies, report=report, reload=lambda: swapped(reload, loop), lists=lists)
     admin, settings = doors.admin, fitting(config, report)
-    operators = Operators(config, edge, doors, settings=settings, timers=timers, report=report)
-    server, control_server = HttpServer(operators.app, settings, timers=timers), HttpServer(doors.control, settings, timers=timers)
+    operators = Operators(config, edge, doors, settings=settings, timers=timers, metrics=metrics, report=report)
+    server = HttpServer(operators.app, settings, timers=timers)
+    metrics.states = States(books, dependencies, server, lists=lists, slots=config.ledger.calls_waiting_max, untold=edge.refusals.untold)
     parts = Parts(dependencies, edge, doors, server=server, pools=pools, open_pool=open_way, lists=lists)
     reload = Reload(config, parts, report, again=start.again, routes_of=lambda config: again(config, known=lists.known(config)))
     first_key = ensure_first_key(keys)
     host, port = await server.listen(config.server.host, config.server.port, start.tls, handed=start.handed)
-    await control_server.listen_unix(start.control)
-    await operators.listen()
+    await operators.listen(start.control)
     lists.follow(config, pools, parts.learn_models)
     loop.add_signal_handler(signal.SIGHUP, reload.soon)
     admin.url = f"{'https' if start.tls else 'http'}://{bracketed(host)}:{port}"
@@ -170,7 +172,6 @@ async def serve(config: Config, database: Database, journal: Journal, *, start: 
     await go_away(server, reload.config.server, report, grace=not stopping.at_terminal)
     lists.stop()
     await operators.close()
-    await control_server.drain(0)
     await dependencies.background_reads.close()
     for pool in (*pools.values(), *parts.retired):
         await pool.close()

@@ -84,6 +84,7 @@ LAYERS: list[tuple[str, str]] = [
     ("aisa.composition", "root"),
     ("aisa.administration", "root"),
     ("aisa.operators", "root"),
+    ("aisa.states", "root"),
     ("aisa.reload", "root"),
     ("aisa.stopping", "root"),
     ("aisa.vendor_pool", "root"),

@@ -96,7 +96,7 @@ class Edge:
         self._idempotency = idempotency
         self._retries = Retries()
         self._created = int(wall_clock())
-        self._refusals = Refusals(dependencies.report)
+        self.refusals = Refusals(dependencies.report)
         self._body_bytes_max = Server().body_bytes_max
         self.addresses = Addresses()
 
@@ -143,7 +143,7 @@ class Edge:
         key = None if request is None else self._dependencies.keys.known(presented(request, KEY_HEADERS))
         refuse(reply, error, request_id, headers=[*self._headers(request, request_id), *self._limits(key)], door=door)
         address = None if request is None else self._shown_address(request)
-        self._refusals.note(refused(error, request_id, request, key=key, address=address))
+        self.refusals.note(refused(error, request_id, request, key=key, address=address))
         if key is not None and request is not None:
             self._dependencies.keep_refusal(Refusal(request_id, key, error, client_request_id=client_id(request), address=address))
 

@@ -19,6 +19,7 @@ class Refusals:
         self._report = report
         self._told = 0
         self._untold: Counter[str] = Counter()
+        self.untold: Counter[str] = Counter()  # since the start
 
     def note(self, refused: Refused) -> None:
         """Take note of a refusal."""
@@ -29,6 +30,7 @@ class Refusals:
             self._report(refused)
         else:
             self._untold[refused.code] += 1
+            self.untold[refused.code] += 1
 
     def _sum_up(self) -> None:
         untold, self._untold = self._untold, Counter()

@@ -1,0 +1,183 @@
+"""Metrics: what is counted is what happened, labels are bounded, and what the dashboard and the alerts ask for is there."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
+
+import pytest
+import yaml
+
+from aisa.facts import BugFound, CallEnded, LedgerAway, LedgerBack, Refused, VendorFailed
+from aisa.observe.metrics import SECONDS, SERIES_MAX, Gauge, Metrics, braces
+from aisa.usage import Usage
+from server import Server, serving
+from test_admin_api import asked_at
+from test_reload import asked, until
+
+ROOT = Path(__file__).resolve().parents[1]
+#: A line of the text format: a name, labels whose quotes are escaped, a number.
+LINE = re.compile(r'([a-z_]+)(?:\{((?:[a-z_]+="(?:[^"\\\n]|\\.)*",?)*)\})? (-?[0-9.e+-]+|\+Inf)')
+
+
+def ended(**more: Any) -> CallEnded:
+    """A call that ended."""
+    known: dict[str, Any] = {
+        "request_id": "req_1",
+        "outcome": "completed",
+        "status": 200,
+        "model": "m",
+        "stream": True,
+        "key_id": "key_1",
+        "key_label": "secret-label",
+        "target": "v/m-1",
+        "attempts": 1,
+        "usage": Usage(input_tokens=10, output_tokens=21),
+        "billed_tokens": 21,
+        "cost_nanos": 1_500_000_000,
+        "first_token_seconds": 0.2,
+        "total_seconds": 1.2,
+        "bytes_sent": 9,
+    }
+    return CallEnded(**(known | more))
+
+
+def read(text: bytes) -> dict[str, float]:
+    """Return every sample by its name and labels; each line must be of the format, each family announced once, before its samples."""
+    found: dict[str, float] = {}
+    kinds: dict[str, str] = {}
+    for line in text.decode().splitlines():
+        if line.startswith("# TYPE "):
+            _, _, name, kind = line.split(" ")
+            assert name not in kinds, f"{name} is announced twice"
+            kinds[name] = kind
+        elif not line.startswith("# HELP "):
+            match = LINE.fullmatch(line)
+            assert match is not None, line
+            bare = re.sub(r"_(bucket|sum|count)$", "", match[1])
+            assert match[1] in kinds or kinds.get(bare) == "histogram", line
+            sample = f"{match[1]}{{{match[2]}}}" if match[2] else match[1]
+            assert sample not in found, sample
+            found[sample] = float(match[3])
+    return found
+
+
+def counted(*facts: Any) -> dict[str, float]:
+    """The samples after some facts."""
+    metrics = Metrics()
+    for fact in facts:
+        metrics.note(fact)
+    return read(metrics.text())
+
+
+def test_calls_tokens_and_money_are_summed_by_model_and_vendor() -> None:
+    """Two targets of one vendor are one; a failed call has its own outcome and costs nothing."""
+    found = counted(ended(), ended(target="v/m-2"), ended(outcome="failed", cost_nanos=None, billed_tokens=0, first_token_seconds=None))
+    assert found['aisa_calls_total{model="m",vendor="v",outcome="completed",stream="true"}'] == 2
+    assert found['aisa_calls_total{model="m",vendor="v",outcome="failed",stream="true"}'] == 1
+    assert found['aisa_tokens_total{model="m",vendor="v",side="input"}'] == 30
+    assert found['aisa_tokens_total{model="m",vendor="v",side="output"}'] == 42
+    assert found['aisa_cost_dollars_total{model="m",vendor="v"}'] == 3.0
+
+
+def test_times_are_histograms_that_add_up() -> None:
+    """Cumulative, the last bucket is the count, a value on a bound is in its bucket."""
+    found = counted(ended(), ended(total_seconds=0.1, first_token_seconds=0.1, stream=False), ended(total_seconds=9_999.0))
+    assert found['aisa_first_token_seconds_bucket{vendor="v",le="0.1"}'] == 1
+    assert found['aisa_first_token_seconds_bucket{vendor="v",le="0.25"}'] == 3
+    buckets = [found[f'aisa_call_seconds_bucket{{vendor="v",le="{bound}"}}'] for bound in (*SECONDS, "+Inf")]
+    assert buckets == sorted(buckets)
+    assert buckets[-1] == found['aisa_call_seconds_count{vendor="v"}'] == 3
+    assert found['aisa_call_seconds_sum{vendor="v"}'] == pytest.approx(9_999 + 1.2 + 0.1)
+    assert found['aisa_output_token_seconds_count{vendor="v"}'] == 2, "a document has no time between tokens"
+    assert found['aisa_output_token_seconds_bucket{vendor="v",le="0.05"}'] == 1
+
+
+def test_failures_refusals_bugs_and_an_absent_database_are_counted() -> None:
+    """By whose fault, by code; away is a state that ends."""
+    away, back = LedgerAway("full", "free space"), LedgerBack(1)
+    failed = VendorFailed("r", "v", "m", "upstream_unavailable", "d", loud=True, blame="operator")
+    facts = (failed, failed, Refused("r", 401, "invalid_api_key", "GET", "/"), BugFound("r", "t"), away)
+    found = counted(*facts)
+    assert found['aisa_vendor_failures_total{vendor="v",code="upstream_unavailable",blame="operator"}'] == 2
+    assert found['aisa_refused_total{code="invalid_api_key"}'] == 1
+    assert (found["aisa_bugs_total"], found["aisa_ledger_away"]) == (1, 1)
+    assert counted(*facts, back)["aisa_ledger_away"] == 0
+
+
+def test_labels_are_bounded_and_say_nothing_of_who_called() -> None:
+    """Callers make names up: beyond a bound all are one, and no call is lost. Keys are in no label."""
+    found = counted(*(ended(model=f"made-up-{number}", target=f"v/made-up-{number}") for number in range(SERIES_MAX + 50)))
+    calls = {sample: value for sample, value in found.items() if sample.startswith("aisa_calls_total")}
+    assert len(calls) == SERIES_MAX + 1
+    assert sum(calls.values()) == SERIES_MAX + 50
+    assert calls['aisa_calls_total{model="other",vendor="v",outcome="completed",stream="true"}'] == 50
+    assert "secret-label" not in "".join(found)
+
+
+def test_what_would_break_the_format_is_escaped() -> None:
+    """A model's name may have quotes, backslashes and line ends."""
+    assert braces((("model", 'a"b\\c\nd'),)) == '{model="a\\"b\\\\c\\nd"}'
+    found = counted(ended(model='x"} 1\naisa_bugs_total 99', target="v/x"))
+    assert found["aisa_bugs_total"] == 0
+
+
+def test_states_are_asked_for_at_each_reading() -> None:
+    """A gauge has no memory."""
+    metrics = Metrics(lambda: [Gauge("calls_in_flight", "Calls.", (((("kind", "stream"),), 2.0),))])
+    assert read(metrics.text())['aisa_calls_in_flight{kind="stream"}'] == 2
+    metrics.states = tuple
+    assert not [name for name in read(metrics.text()) if "in_flight" in name]
+
+
+# By a real server
+
+
+@pytest.fixture(scope="module")
+def measured(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+    """A server with metrics at an address of their own."""
+    with serving(tmp_path_factory.mktemp("measured"), "metrics: {listen: '127.0.0.1:0'}") as server:
+        yield server
+
+
+def own_address(server: Server) -> str:
+    """Where the metrics are without a key."""
+    until(lambda: "metrics is at " in server.log)
+    return server.log.partition("metrics is at ")[2].partition('"')[0]
+
+
+def test_metrics_need_an_admin_key_but_at_an_address_of_their_own(measured: Server) -> None:
+    """[issue 13] There is no such route before there is a key; a caller's key is none; and nothing else is at that address."""
+    api, own = urlsplit(measured.url).netloc, own_address(measured)
+    assert asked_at(api, "/metrics").status == 404
+    read(asked_at(own, "/metrics").body)
+    key = measured.aisa("admin-keys", "create", "prometheus", "--scope", "read", "--quiet").strip()
+    answer = asked_at(api, "/metrics", key=key)
+    assert (answer.status, answer.headers["content-type"]) == (200, "text/plain; version=0.0.4; charset=utf-8")
+    assert read(answer.body)["aisa_bugs_total"] == 0
+    assert [asked_at(api, "/metrics", key=wrong).status for wrong in ("", measured.key, "sk-aisa-admin-x")] == [401, 401, 401]
+    assert asked_at(api, "/metrics", key=key, Host="evil.example").status == 403
+    assert asked_at(api, "/metrics", {}, key=key).status == 405
+    assert [asked_at(own, path, key=key).status for path in ("/admin/v1/keys", "/v1/models", "/")] == [404, 404, 404]
+
+
+def test_a_call_is_in_the_metrics_and_everything_that_is_asked_for_is_there(measured: Server) -> None:
+    """What the dashboard, the alerts and the page name are metrics that a server has, or `up`, which is Prometheus' own."""
+    asked(measured, "/v1/chat/completions", {"model": "m", "messages": [{"role": "user", "content": "Hi."}]})
+    asked(measured, "/nothing")
+    own = own_address(measured)
+    until(lambda: b'aisa_calls_total{model="m",vendor="embedded",outcome="completed",stream="false"} 1' in asked_at(own, "/metrics").body)
+    text = asked_at(own, "/metrics").body.decode()
+    there = set(re.findall(r"^# TYPE (\S+)", text, re.MULTILINE))
+    rules = yaml.safe_load((ROOT / "deploy/prometheus/alerts.yaml").read_text(encoding="utf-8"))["groups"][0]["rules"]
+    dashboard = json.loads((ROOT / "deploy/grafana/aisa.json").read_text(encoding="utf-8"))
+    page = (ROOT / "docs/metrics.md").read_text(encoding="utf-8")
+    expressions = [rule["expr"] for rule in rules] + [each["expr"] for panel in dashboard["panels"] for each in panel["targets"]]
+    named = {re.sub(r"_bucket$", "", name) for text in expressions for name in re.findall(r"\baisa_\w+", text)}
+    assert named <= there
+    assert there <= set(re.findall(r"`(aisa_\w+)`", page)), "every metric has its line"
+    assert {rule["alert"] for rule in rules} == set(re.findall(r"^\*\*(Aisa\w+)\.\*\*", page, re.MULTILINE)), "every alert is explained"

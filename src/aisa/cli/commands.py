@@ -7,6 +7,7 @@ import click
 from aisa import __version__
 from aisa.cli.accounts import accounts
 from aisa.cli.admin_keys import admin_keys
+from aisa.cli.backup import backup, restore
 from aisa.cli.board import board
 from aisa.cli.calls import calls
 from aisa.cli.configuration import config
@@ -59,6 +60,8 @@ aisa.add_command(prices)
 aisa.add_command(route)
 aisa.add_command(wallet)
 aisa.add_command(ledger)
+aisa.add_command(backup)
+aisa.add_command(restore)
 aisa.add_command(usage)
 aisa.add_command(calls)
 aisa.add_command(explain)

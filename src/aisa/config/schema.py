@@ -300,9 +300,6 @@ class Config(Section, frozen=True, kw_only=True):
 FIELDS: Mapping[str, str] = MappingProxyType(
     {
         **SERVER_IN_WORDS,
-        "stream.head_hold_seconds": "How long a stream's head waits for the vendor's first event, so early failures keep their status.",
-        "stream.keep_alive_seconds": "Silence after which a stream gets a comment line that keeps proxies from closing it.",
-        "stream.client_stall_seconds": "How long a client may take nothing of its stream before it is cut.",
         "stream.large_events_bytes_max": "What all answers together may hold of documents and events above 64 KiB, counted as the vendors "
         "sent them; beyond it all vendors but one that are in such an answer are not read, and after 30 s they end with `overloaded`.",
         "embedded.enabled": "Whether the built-in model is there: as `embedded/tiny` and, while there is no vendor, under every name "

@@ -32,5 +32,8 @@ SERVER_IN_WORDS: Mapping[str, str] = MappingProxyType(
         "tls.cert": "File with the certificate and its chain (PEM).",
         "tls.key": "File with the certificate's private key (PEM, without a passphrase).",
         "cors.origins": "Web origins whose pages may call from a browser, such as `https://app.example.com`; `*` for all.",
+        "stream.head_hold_seconds": "How long a stream's head waits for the vendor's first event, so early failures keep their status.",
+        "stream.keep_alive_seconds": "Silence after which a stream gets a comment line that keeps proxies from closing it.",
+        "stream.client_stall_seconds": "How long a client may take nothing of its stream before it is cut.",
     }
 )

@@ -47,8 +47,6 @@ OPERATIONS: dict[str, tuple[str, type[msgspec.Struct] | None]] = {
     "GET /vendors": ("Show the vendors: connections, lists, failures", None),
     "GET /limits": ("Show the tiers, and which accounts are in which", None),
     "GET /changes": ("List what administrators changed, the newest first: limit, after in the query", None),
-    "GET /status": ("Say how the server is, and what needs attention", None),
-    "POST /backup": ("Copy the data into a file on the server's machine", None),
     "POST /reload": ("Read the configuration again", None),
 }
 

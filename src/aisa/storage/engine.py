@@ -16,6 +16,7 @@ from sqlalchemy.exc import TimeoutError as PoolTimeout
 from sqlalchemy.pool import ConnectionPoolEntry, QueuePool
 
 from aisa.storage.failure import StorageFailed
+from aisa.storage.kept_copy import keep_before_migrating
 from aisa.storage.tables import HEAD
 
 DATABASE_NAME = "aisa.db"
@@ -87,7 +88,7 @@ BUSY = "aisa_busy_milliseconds"  # the name of an option of a connection
 def open_database(data_dir: str, migrate: Migrate) -> Database:
     """Open the database of a folder that this process owns, making it (mode 0600) or migrating it first if need be.
 
-    Raises StorageFailed when the file cannot be used, is damaged, or was made by a newer aisa.
+    What is migrated is kept beside it as it was. Raises StorageFailed when the file cannot be used, is damaged, or a newer aisa made it.
     """
     path = Path(data_dir) / DATABASE_NAME
     try:
@@ -98,7 +99,10 @@ def open_database(data_dir: str, migrate: Migrate) -> Database:
     database = Database(sqlite_engine(path), str(path), sqlite_readers(path))
     try:
         with database.transaction() as connection:
-            if version_of(connection) != HEAD:
+            version = version_of(connection)
+            if version is not None and version != HEAD:
+                keep_before_migrating(path, version)
+            if version != HEAD:
                 migrate(connection)
     except StorageFailed:
         database.close()

@@ -17,7 +17,7 @@ from aisa.edge.admin_key_routes import AdminKeyRing
 from aisa.edge.admin_openapi import OPENAPI, admin_document
 from aisa.edge.admin_route import QUESTION, Answering
 from aisa.edge.control import Control, respond
-from aisa.edge.heads import check_media
+from aisa.edge.heads import coding_of
 from aisa.edge.presented_key import bearer
 from aisa.edge.routes import RouteTable
 from aisa.errors import ApiError
@@ -151,7 +151,8 @@ class AdminGate:
         actor = self.let_in(request, address, scope=needs)
         if route.method == "POST" and request.headers.get("content-length", "0") != "0":
             sent = request.headers
-            check_media(sent.get("content-type", JSON_TYPE), sent.get("content-encoding", "identity"))
+            if coding_of(sent.get("content-type", JSON_TYPE), sent.get("content-encoding", "")):
+                raise ApiError("unsupported_media_type", "The admin API takes bodies as they are: send no Content-Encoding.")
         return AdminVisit(self, request, request_id, actor, route.body_bytes_max)
 
     async def answer(self, visit: AdminVisit) -> Answer:

@@ -44,12 +44,12 @@ models:
 class Server:
     """A server that runs. `url` has no path, `key` is valid, `banner` is what it printed at its start, `folder` holds its data."""
 
-    def __init__(self, folder: Path, process: subprocess.Popen[str], banner: str) -> None:
+    def __init__(self, folder: Path, process: subprocess.Popen[str], banner: str, label: str = "t") -> None:
         self.folder = folder
         self.process = process
         self.banner = banner
         self.url = re.findall(r"http://[\d.:]+", banner)[0]
-        self.key = self.aisa("keys", "create", "t", "--quiet").strip()
+        self.key = self.aisa("keys", "create", label, "--quiet").strip()
 
     @property
     def api(self) -> str:
@@ -89,12 +89,21 @@ def environment() -> dict[str, str]:
 
 
 @contextmanager
-def serving(folder: Path, configuration: str | None = None, *, variables: Mapping[str, str] = MappingProxyType({})) -> Iterator[Server]:
-    """Run a server with its data in `folder`, and stop it as an operator would: it must leave with status 0 and report no bug.
+def serving(
+    folder: Path,
+    configuration: str | None = None,
+    *,
+    variables: Mapping[str, str] = MappingProxyType({}),
+    workers: int = 1,
+    label: str = "t",
+    status: int = 0,
+) -> Iterator[Server]:
+    """Run a server with its data in `folder`, and stop it as an operator would: it must leave with `status` and report no bug.
 
-    `variables` are set in its environment.
+    `variables` are set in its environment; `label` is that of the key which is made.
     """
     command = [sys.executable, "-m", "aisa", "serve", "--port", "0", "--data-dir", str(folder / "data"), "--log-format", "json"]
+    command += ["--workers", str(workers)]
     if configuration is not None:
         (folder / "aisa.yaml").write_text(configuration, encoding="utf-8")
         command += ["--config", str(folder / "aisa.yaml")]
@@ -103,10 +112,10 @@ def serving(folder: Path, configuration: str | None = None, *, variables: Mappin
     try:
         banner = read_banner(process)
         assert BANNER_END in banner, f"the server did not start: {(folder / 'log').read_text(encoding='utf-8')}"
-        server = Server(folder, process, banner)
+        server = Server(folder, process, banner, label)
         yield server
         process.terminate()
-        assert process.wait(PROCESS_SECONDS_MAX) == 0, server.log
+        assert process.wait(PROCESS_SECONDS_MAX) == status, server.log
         bugs = [line for line in server.log.splitlines() if "Traceback" in line]
         assert not bugs, f"{len(bugs)} bugs, the first: {bugs[0]}"
     finally:

@@ -287,6 +287,7 @@ def test_of_too_many_targets_the_oldest_are_forgotten(store: LedgerStore, databa
     with database.transaction() as connection:
         for number in range(MEASURES_MAX + 3):
             keep_answers(connection, f"a/{number}", [Answer(25, 1, 100)])
+    store.forget_old_answers()
     known = store.known_answers()
     assert len(known) == MEASURES_MAX
     assert not {"a/0", "a/1", "a/2"} & set(known)

@@ -23,7 +23,7 @@ def live(folder: Path) -> tuple[LiveWallets, LedgerStore, LiveLedger, list[Calla
     database = open_database(str(folder), migrate)
     KeyStore(database, wall_clock, random.Random(1)).create("a", account="acme")
     store, ledger, waiting = LedgerStore(database, wall_clock), ledger_into([]), list[Callable[[], None]]()
-    wallets = LiveWallets(store, ledger, waiting.append)
+    wallets = LiveWallets(store, ledger.wallet, waiting.append)
     wallets.top_up("acme", 5 * DOLLAR, reference="invoice 1")
     return wallets, store, ledger, waiting
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import NamedTuple
 
 from aisa.clock import system_chance, wall_clock
@@ -18,7 +18,7 @@ from aisa.edge.admin_reload import Swapped, reload_route
 from aisa.edge.admin_usage import usage_routes
 from aisa.edge.admin_views import Trouble, VendorShown, ViewRoutes
 from aisa.edge.admin_wallets import LedgerRoutes
-from aisa.edge.board_view import BoardView
+from aisa.edge.board_view import BoardShown, BoardView
 from aisa.edge.control import Control
 from aisa.edge.example_model import example_model
 from aisa.edge.key_usings import KeyUsings
@@ -32,11 +32,12 @@ from aisa.keys.store import KeyStore
 from aisa.ledger.find import CallFinder
 from aisa.ledger.journal import Journal
 from aisa.ledger.live_ledger import LiveLedger
-from aisa.ledger.live_wallets import LiveWallets
+from aisa.ledger.live_wallets import Fillable, LiveWallets
 from aisa.ledger.refusal import RefusedCalls
 from aisa.ledger.store import LedgerStore
 from aisa.ledger.usage import UsageStore
 from aisa.model_lists import ModelLists
+from aisa.routing import Routes
 from aisa.storage.engine import Database
 
 
@@ -72,43 +73,62 @@ def open_admin(
     reload: Callable[[], Swapped],
     lists: ModelLists,
 ) -> Doors:
-    """Return what answers operators. Changes of keys and wallets count in the event loop that this is called in."""
-    loop, keys, statement = asyncio.get_running_loop(), books.keys, books.statement()
-    calls, changes = CallFinder(books.database), ChangeStore(books.database, wall_clock)
-    admin_keys = AdminKeyStore(books.database, wall_clock, system_chance())
+    """Return what answers operators of one process. Changes of keys and wallets count in the event loop that this is called in."""
+    loop = asyncio.get_running_loop()
 
     def recap(key: Key) -> None:
         loop.call_soon_threadsafe(books.ledger.recap, key)
 
-    keys.changed = recap
+    books.keys.changed = recap
+    ways = Ways(
+        books.statement(),
+        books.ledger.wallet,
+        BoardView(dependencies.live, books.ledger, books.journal),
+        lambda: dependencies.routes,
+        lambda: vendors_shown(dependencies, lists.names_of, loop.time()),
+        reload,
+    )
+    return administer(config, books.database, books.keys, store=books.store, ways=ways, report=report)
+
+
+class Ways(NamedTuple):
+    """How an administrator sees and changes what runs, wherever that is. `wallet` returns what is to be told of a change of a wallet."""
+
+    statement: Statement
+    wallet: Callable[[str], Fillable]
+    board: Callable[[], BoardShown]
+    routes: Callable[[], Routes]
+    vendors: Callable[[], list[VendorShown]]
+    reload: Callable[[], Swapped]
+
+
+def administer(
+    config: Config, database: Database, keys: KeyStore, *, store: LedgerStore, ways: Ways, report: Callable[[Fact], None]
+) -> Doors:
+    """Return what answers operators."""
+    loop, calls, changes = asyncio.get_running_loop(), CallFinder(database), ChangeStore(database, wall_clock)
+    admin_keys = AdminKeyStore(database, wall_clock, system_chance())
 
     def limits_now() -> Limits:
         return admin.limits
 
-    views = ViewRoutes(
-        lambda: dependencies.routes,
-        lambda: vendors_shown(dependencies, lists, loop.time()),
-        limits_now,
-        tiers=keys.tiers,
-        changes=changes.newest,
-        now=wall_clock,
-    )
+    views = ViewRoutes(ways.routes, ways.vendors, limits_now, tiers=keys.tiers, changes=changes.newest, now=wall_clock)
     admin = Admin(
         keys,
         wall_clock,
         report,
-        wallets=LiveWallets(books.store, books.ledger, loop.call_soon_threadsafe),
+        wallets=LiveWallets(store, ways.wallet, loop.call_soon_threadsafe),
         limits=config.limits,
         more=(
-            *LedgerRoutes(books.store).routes(),
-            *usage_routes(statement, keys, BoardView(dependencies.live, books.ledger, books.journal)),
-            *CallRoutes(statement, keys, calls).routes(),
+            *LedgerRoutes(store).routes(),
+            *usage_routes(ways.statement, keys, ways.board),
+            *CallRoutes(ways.statement, keys, calls).routes(),
             *views.listed(),
-            reload_route(reload),
+            reload_route(ways.reload),
         ),
-        records=Records(KeyUsings(statement, calls, wall_clock), changes, admin_keys),
+        records=Records(KeyUsings(ways.statement, calls, wall_clock), changes, admin_keys),
     )
-    admin.example_model = lambda: example_model(dependencies.routes)
+    admin.example_model = lambda: example_model(ways.routes())
     control = Control(admin)
     return Doors(admin, control, AdminGate(admin_keys, control, admin.routes, hosts=hosts_of(config), now=loop.time))
 
@@ -119,13 +139,13 @@ def hosts_of(config: Config) -> Hosts:
     return Hosts(config.admin.hosts, tuple(listening_at))
 
 
-def vendors_shown(dependencies: Dependencies, lists: ModelLists, now: float) -> list[VendorShown]:
+def vendors_shown(dependencies: Dependencies, names_of: Callable[[str], Sequence[str] | None], now: float) -> list[VendorShown]:
     """Return how the vendors are."""
     troubles = [Trouble(*trouble) for trouble in dependencies.health.troubles(now)]
     shown: list[VendorShown] = []
     for name, upstream in dependencies.upstreams.items():
         if isinstance(upstream, HttpUpstream):
-            pool, listed = upstream.statistics(), lists.names_of(name)
+            pool, listed = upstream.statistics(), names_of(name)
             ours = tuple([trouble for trouble in troubles if trouble.target.startswith(f"{name}/")])
             count = None if listed is None else len(listed)
             shown.append(VendorShown(name, pool.open, pool.in_use, pool.waiting, count, ours))

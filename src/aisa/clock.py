@@ -14,7 +14,15 @@ WallClock = Callable[[], float]
 #: A source of randomness; tests pass `random.Random(seed)`.
 Chance = random.Random
 
+#: Returns microseconds of a clock that never goes back and is the same in every process of the machine.
+Micros = Callable[[], int]
+
 wall_clock: WallClock = time.time
+
+
+def monotonic_micros() -> int:
+    """Return the machine's monotonic clock in microseconds."""
+    return time.monotonic_ns() // 1_000
 
 
 def quick_chance() -> Chance:

@@ -19,7 +19,7 @@ from aisa.context import Dependencies
 from aisa.edge.account import Accounts
 from aisa.edge.app import Edge, Readiness
 from aisa.edge.cors import CrossOrigin
-from aisa.edge.idempotency import IdempotencyStore
+from aisa.edge.idempotency import IdempotencyStore, Uses
 from aisa.embedded.upstream import EmbeddedUpstream
 from aisa.facts import Fact, ServerNotice
 from aisa.http.descriptors import clients_that_fit, raise_limit
@@ -69,6 +69,11 @@ def routes_of(
 ) -> Routes:
     """Return a configuration's models, with what was learned of them; loads its tokenizers if they are not given. Raises ConfigErrors."""
     counting = Counting(tokenizers_in(config) if tokenizers is None else tokenizers, store.known_answers(), writer.keep_answers)
+    return counted_routes(config, counting, known)
+
+
+def counted_routes(config: Config, counting: Counting, known: Known) -> Routes:
+    """Return a configuration's models. Raises ConfigErrors."""
     known = msgspec.structs.replace(known, catalogued=names_look_up(config))
     return Routes(config, price_look_up(config), counting, known=known)
 
@@ -109,7 +114,7 @@ def open_edge(
     chance: Chance,
     *,
     not_ready: Readiness,
-    idempotency: IdempotencyStore,
+    idempotency: Uses,
     accounts: Accounts,
 ) -> Edge:
     """Return what answers the API's requests."""
@@ -168,18 +173,10 @@ def open_ledger(
     report: Callable[[Fact], None],
 ) -> LiveLedger:
     """Return the live ledger, with what the database has."""
-    now = wall_clock()
-    idempotency.remember((call.idempotency, call.id, call.ended_ms / 1000) for call in store.recent(int(now * 1000) - REPEATED_MS_MAX))
+    remember_uses(idempotency, store)
     wallets = [Wallet(account.name, account.balance) for account in store.accounts()]
-    caps: dict[str, Cap] = {}
-    for key in keys.list():
-        if key.spend_cap is not None and key.spend_window is not None:
-            began = window_start(key.spend_window, now)
-            spent = store.spent_in(Span(began * 1000, window_end(key.spend_window, began) * 1000, key.id))
-            newest = store.newest_ms(key.id) // 1000
-            caps[key.id] = Cap(key.spend_cap, key.spend_window, spent=spent, now=now, newest=newest)
-
     sync = None if config.ledger.durability == "process" else GroupSync(journal.sync, config.server.data_dir, report)
+    caps = caps_of(keys, store)
     ledger = LiveLedger(journal, writer.post, wallets=wallets, caps=caps.items(), wall_clock=wall_clock, sync=sync, final=idempotency.final)
 
     async def spent_in(span: Span, without: Sequence[str]) -> Nanos:
@@ -187,6 +184,25 @@ def open_ledger(
 
     ledger.spent = spent_in
     return ledger
+
+
+def remember_uses(idempotency: IdempotencyStore, store: LedgerStore) -> None:
+    """Let the Idempotency-Keys count that were used before this process began; what is too old of anything is forgotten."""
+    store.forget_old_answers()
+    since_ms = int(wall_clock() * 1000) - REPEATED_MS_MAX
+    idempotency.remember((call.idempotency, call.id, call.ended_ms / 1000) for call in store.recent(since_ms))
+
+
+def caps_of(keys: KeyStore, store: LedgerStore) -> dict[str, Cap]:
+    """Return the caps of all keys that have one, with what they have spent."""
+    now, caps = wall_clock(), dict[str, Cap]()
+    for key in keys.list():
+        if key.spend_cap is not None and key.spend_window is not None:
+            began = window_start(key.spend_window, now)
+            spent = store.spent_in(Span(began * 1000, window_end(key.spend_window, began) * 1000, key.id))
+            newest = store.newest_ms(key.id) // 1000
+            caps[key.id] = Cap(key.spend_cap, key.spend_window, spent=spent, now=now, newest=newest)
+    return caps
 
 
 def price_look_up(config: Config) -> LookUp:

@@ -29,7 +29,7 @@ from aisa.routing import Routes
 
 #: What a process has from its start to its end.
 FOR_A_LIFETIME = (
-    *("server.host", "server.port", "server.data_dir", "server.proxy_protocol", "server.connections_max"),
+    *("server.host", "server.port", "server.data_dir", "server.proxy_protocol", "server.connections_max", "server.workers"),
     *(
         "server.unfinished_bodies_bytes_max",
         "embedded.tokens_per_second",
@@ -43,14 +43,17 @@ FOR_A_LIFETIME = (
 
 
 class Parts(msgspec.Struct):
-    """What of a running server follows from its configuration. `retired` are pools that calls in flight may still have."""
+    """What of a running server follows from its configuration. `retired` are pools that calls in flight may still have.
+
+    A worker, whose office is administered and follows the vendors' lists, has no `doors` and no `lists`.
+    """
 
     dependencies: Dependencies
     edge: Edge
-    doors: Doors
+    doors: Doors | None
     server: HttpServer
     pools: dict[str, HttpUpstream]
-    lists: ModelLists
+    lists: ModelLists | None
     open_pool: Callable[[str, Vendor], HttpUpstream]
     retired: list[HttpUpstream] = []
 
@@ -144,11 +147,13 @@ class Reload:
         assert isinstance(admission, MemoryAdmission), "it is what a server has"
         admission.configure(config.limits)
         parts.edge.configure(config)
-        parts.doors.admin.limits = config.limits
-        parts.doors.gate.hosts = hosts_of(config)
+        if parts.doors is not None:
+            parts.doors.admin.limits = config.limits
+            parts.doors.gate.hosts = hosts_of(config)
         kept = {name: getattr(parts.server.settings, name) for name in KEPT_OF_SERVER}  # as it has them, not as they were once written
         parts.server.configure(msgspec.structs.replace(config.server, **kept), prepared.tls)
-        parts.lists.follow(config, parts.pools, parts.learn_models)
+        if parts.lists is not None:
+            parts.lists.follow(config, parts.pools, parts.learn_models)
         self.config = config
         return Swapped([path for path in changed if path not in lasting], lasting)
 

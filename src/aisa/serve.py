@@ -7,16 +7,10 @@ import contextlib
 import gc
 import os
 import signal
-import socket
-import ssl
-import sys
-import traceback
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from functools import partial
 from pathlib import Path
-from typing import Any, NamedTuple
 
-import msgspec
 import uvloop
 from sqlalchemy import Connection
 
@@ -27,11 +21,8 @@ from aisa.config.load import Loaded
 from aisa.config.problem import ConfigErrors, Problem
 from aisa.config.schema import Config
 from aisa.edge.account import Accounts
-from aisa.edge.admin import Admin
-from aisa.edge.admin_reload import Swapped
 from aisa.edge.idempotency import IdempotencyStore
-from aisa.errors import ApiError
-from aisa.facts import BugFound, Fact, ServerNotice
+from aisa.facts import ServerNotice
 from aisa.http.names import Names
 from aisa.http.server import HttpServer, tls_context
 from aisa.http.sockets import handed_listener
@@ -42,33 +33,36 @@ from aisa.ledger.refused import RefusalRecords
 from aisa.ledger.store import LedgerStore
 from aisa.ledger.writer import Writer, insert_rows
 from aisa.model_lists import ModelLists
-from aisa.observe.log import Log, json_line, text_line
 from aisa.observe.metrics import Metrics, counted
-from aisa.observe.welcome import Opening, bracketed, welcome
+from aisa.observe.welcome import bracketed, welcome
 from aisa.operators import Operators
+from aisa.process import (
+    GC_YOUNG_OBJECTS,
+    IGNORED_SIGNALS,
+    WRITE_SECONDS_MAX,
+    Start,
+    ignore,
+    listen_to_process,
+    open_log,
+    opening_of,
+    swapped,
+)
 from aisa.providers.vendor_state import Memory, Seals, VendorStates
 from aisa.reload import Parts, Reload
 from aisa.shutdowns import tell_until
 from aisa.states import States
 from aisa.stopping import Stopping, go_away
-from aisa.storage.ballast import take_on, throw_off
+from aisa.storage.ballast import throw_off
 from aisa.storage.engine import Database, open_database
 from aisa.storage.failure import StorageFailed
-from aisa.storage.lock import control_path, exposure, own_folder
+from aisa.storage.lock import control_path, own_folder
 from aisa.storage.running import Running, announced
-from aisa.storage.secret import keep_private
 from aisa.timers import Timers
 from aisa.vendor_pool import open_pool
-from aisa.wire.token_meter import Tokenizer
+from aisa.workers.office import JOURNAL_PREFIX
+from aisa.workers.serving import serve_with_workers
 
-#: Signals that end a process that has no answer to them. A log that was rotated goes on where it is.
-IGNORED_SIGNALS = (signal.SIGUSR1, signal.SIGUSR2)
-# A step keeps the interpreter, for up to a tenth of a second of 32 MiB on an idle machine: several at once would keep streams waiting for
-WRITE_SECONDS_MAX = 10  # for the last rows at a stop; what the database does not take then stays in the journal
-RELOAD_SECONDS_MAX = 20.0  # that an administrator waits: catalogue and files are read in a thread
 JOURNAL_NAME = "board"
-FIRST_KEY_NAME = "first-key"  # of the data folder: where the first key is written when nobody sits at a terminal
-GC_YOUNG_OBJECTS = 20_000  # the call's path makes no cycles; the default of 700 would look for them every few calls
 
 
 def run(loaded: Loaded, say: Callable[[str], None], again: Callable[[], Loaded]) -> int:
@@ -82,13 +76,14 @@ def run(loaded: Loaded, say: Callable[[str], None], again: Callable[[], Loaded])
         signal.signal(number, signal.SIG_IGN)  # until there is a log to say it in
     with contextlib.ExitStack() as stack:
         try:
-            stack.enter_context(own_folder(config.server.data_dir))
+            folder = stack.enter_context(own_folder(config.server.data_dir))
             throw_off(Path(config.server.data_dir))
             control = control_path(config.server.data_dir)
             database = open_database(config.server.data_dir, migrate)
             stack.callback(database.close)
             seal_key(config)
-            journal = Journal.open(Path(config.server.data_dir) / JOURNAL_NAME, slots_max=config.ledger.calls_waiting_max)
+            recover_workers(folder.folder, database)
+            journal = Journal.open(folder.folder / JOURNAL_NAME, slots_max=config.ledger.calls_waiting_max)
             stack.callback(journal.close)
             recover(journal, lambda rows: insert_rows(database, rows), int(wall_clock() * 1000))
         except StorageFailed as failure:
@@ -103,8 +98,22 @@ def run(loaded: Loaded, say: Callable[[str], None], again: Callable[[], Loaded])
         gc.set_threshold(GC_YOUNG_OBJECTS)
         found = Running(str(Path(config.server.data_dir).absolute()), None if loaded.path is None else str(Path(loaded.path).absolute()))
         stack.enter_context(announced(found, os.environ))
+        start = Start(control, tls, tokenizers, say, again, handed)
         with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
-            return runner.run(serve(config, database, journal, start=Start(control, tls, tokenizers, say, again, handed)))
+            if config.server.workers > 1:
+                return runner.run(serve_with_workers(config, database, folder, start=start))
+            return runner.run(serve(config, database, journal, start=start))
+
+
+def recover_workers(folder: Path, database: Database) -> None:
+    """Settle what the workers of a server that died left, in one journal each. Raises StorageFailed."""
+    for path in sorted(folder.glob(f"{JOURNAL_PREFIX}*")):
+        journal = Journal.open(path, slots_max=0)
+        try:
+            recover(journal, lambda rows: insert_rows(database, rows), int(wall_clock() * 1000))
+        finally:
+            journal.close()
+        path.unlink()
 
 
 def migrate(connection: Connection) -> None:
@@ -114,26 +123,11 @@ def migrate(connection: Connection) -> None:
     to_head(connection)
 
 
-class Start(NamedTuple):
-    """What a server starts with beside its configuration and its data: where it is administered, its certificate, its tokenizers.
-
-    `handed` is a listening socket that it was started with. `say` shows text to the operator, `again` reads the configuration anew and
-    raises ConfigErrors.
-    """
-
-    control: str
-    tls: ssl.SSLContext | None
-    tokenizers: Mapping[str, Tokenizer]
-    say: Callable[[str], None]
-    again: Callable[[], Loaded]
-    handed: socket.socket | None = None
-
-
 async def serve(config: Config, database: Database, journal: Journal, *, start: Start) -> int:
     """Run the server until it is told to stop."""
     chance, loop, log, metrics = quick_chance(), asyncio.get_running_loop(), open_log(config.log.format), Metrics()
     report = counted(metrics, log.report if log is not None else ignore)
-    listen_to_process(config, report)
+    listen_to_process(report, config.server.data_dir)
     keys = KeyStore(database, wall_clock, system_chance())
     writer, idempotency = Writer(database, report), IdempotencyStore(wall_clock)
     refused = RefusalRecords(writer.post_refused, writer.prune, wall_clock=wall_clock, report=report)
@@ -181,54 +175,3 @@ async def serve(config: Config, database: Database, journal: Journal, *, start: 
     if log is not None:
         log.close()
     return 0
-
-
-def opening_of(admin: Admin, config: Config, first_key: str | None, *, keys_count: int) -> Opening:
-    """Return what the operator is told of the start. Off a terminal the first key goes to a file, not to a log that others read."""
-    folder = Path(config.server.data_dir).absolute()
-    assert admin.url is not None, "the server listens"
-    known = Opening(admin.url, str(folder), keys_count, admin.example_model())
-    if first_key is None or sys.stdout.isatty():
-        return msgspec.structs.replace(known, first_key=first_key)
-    keep_private(folder / FIRST_KEY_NAME, f"{first_key}\n".encode())
-    return msgspec.structs.replace(known, key_file=str(folder / FIRST_KEY_NAME))
-
-
-def listen_to_process(config: Config, report: Callable[[Fact], None]) -> None:
-    """Report what befalls the process besides its calls: bugs, signals that mean nothing here, and how the data folder is."""
-    asyncio.get_running_loop().set_exception_handler(partial(report_bug, report))
-    for number in IGNORED_SIGNALS:
-        asyncio.get_running_loop().add_signal_handler(number, report, ServerNotice(f"{number.name} is ignored"))
-    for notice in (exposure(config.server.data_dir), take_on(Path(config.server.data_dir))):
-        if notice is not None:
-            report(ServerNotice(notice))
-
-
-def swapped(reload: Reload, loop: asyncio.AbstractEventLoop) -> Swapped:
-    """Reload for the administrator, whose thread may wait for it. Raises ApiError invalid_request."""
-    try:
-        return asyncio.run_coroutine_threadsafe(reload(), loop).result(RELOAD_SECONDS_MAX)
-    except ConfigErrors as errors:
-        said = "; ".join(f"{problem.where}: {problem.what} {problem.remedy}" for problem in errors.problems)
-        raise ApiError("invalid_request", f"The configuration was not taken, the old one stays. {said}") from None
-    except TimeoutError:
-        raise ApiError("overloaded", "The server is too busy to read its configuration now. Its log says when it has.") from None
-
-
-def open_log(form: str) -> Log | None:
-    """Return the log in the configured form; `auto` is text on a terminal and JSON elsewhere."""
-    if form == "off":
-        return None
-    text = form == "text" or (form == "auto" and sys.stderr.isatty())
-    return Log(sys.stderr.buffer, text_line if text else json_line, wall_clock)
-
-
-def report_bug(report: Callable[[Fact], None], _loop: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:
-    """Report what the event loop was told of and nobody caught: an exception of a callback, or what the loop itself met."""
-    error = context.get("exception")
-    trace = "".join(traceback.format_exception(error)) if isinstance(error, BaseException) else ""
-    report(BugFound("-", f"{context['message']}\n{trace}".strip()))
-
-
-def ignore(fact: Fact) -> None:
-    """Report nothing."""

@@ -53,7 +53,7 @@ class States:
         untold = tuple([((("code", code),), float(count)) for code, count in self._untold.items()])
         told = "Requests without a known key that were refused beyond the first of a minute, which the log only sums up."
         yield Gauge("refused_unlogged_total", told, untold, counter=True)
-        vendors = vendors_shown(self._dependencies, self._lists, self._now())
+        vendors = vendors_shown(self._dependencies, self._lists.names_of, self._now())
         connections = [
             ((("vendor", each.name), ("state", state)), float(count))
             for each in vendors

@@ -87,6 +87,8 @@ LAYERS: list[tuple[str, str]] = [
     ("aisa.states", "root"),
     ("aisa.reload", "root"),
     ("aisa.stopping", "root"),
+    ("aisa.process", "root"),
+    ("aisa.workers*", "root"),
     ("aisa.vendor_pool", "root"),
     ("aisa.cli", "root"),
     ("aisa.cli.*", "root"),
@@ -125,6 +127,7 @@ EDGES_ALLOWED: dict[tuple[str, str], str] = {}
 ENTRY_POINTS: dict[str, str] = {
     "aisa": "the package; holds the version",
     "aisa.__main__": "python -m aisa",
+    "aisa.workers.worker": "what a server starts for each of its workers",
     "aisa.storage.migrations.env": "Alembic loads it by path",
 }
 

@@ -2,16 +2,66 @@
 
 from __future__ import annotations
 
+from typing import Protocol
+
 from aisa.admission.rules import MICROS, RATE_MAX, step_of
-from aisa.admission.window import Window
+from aisa.admission.window import Use, Window
 from aisa.config.limits import Rates
 
 FIRST_SECONDS = 2.0  # how long a call is taken to last before any has ended; a usual answer
 LEARNING = 8  # the last so many calls say how long one lasts
 
 
+class Limited(Protocol):
+    """The use of some limits, wherever it is kept. `whose` begins a sentence; a stream's output takes `step` tokens at a time."""
+
+    whose: str
+    rates: Rates
+    step: int
+    concurrency: int
+
+    @property
+    def requests(self) -> Use | None:
+        """What was used of the calls that may begin."""
+        ...
+
+    @property
+    def tokens(self) -> Use | None:
+        """What was used of the tokens."""
+        ...
+
+    @property
+    def in_flight(self) -> int:
+        """How many calls are in flight."""
+        ...
+
+    def limit(self, rates: Rates, span: int) -> None:
+        """Set the limits; what was used stays used."""
+        ...
+
+    def has_room(self, now: int, tokens: int) -> bool:
+        """Say whether a call may begin that takes so many tokens."""
+        ...
+
+    def take(self, now: int, tokens: int) -> None:
+        """Begin a call for which there is room."""
+        ...
+
+    def end(self, lasted: int) -> None:
+        """End a call that lasted so long. Waits for nobody."""
+        ...
+
+    def take_turn(self, now: int) -> int:
+        """Return when a place in flight is likely to be free for one more who waits."""
+        ...
+
+    def is_idle(self, now: int) -> bool:
+        """Say whether it may be forgotten here."""
+        ...
+
+
 class Allowance:
-    """The use of some limits. Times are microseconds of one clock. `whose` begins a sentence."""
+    """The use of some limits; implements `Limited`. Times are microseconds of one clock. `whose` begins a sentence."""
 
     __slots__ = ("_last_turn", "_seconds", "concurrency", "in_flight", "rates", "requests", "step", "tokens", "whose")
 

@@ -8,7 +8,7 @@ from collections.abc import Callable, Mapping
 from math import ceil
 from typing import NamedTuple
 
-from aisa.admission.allowance import Allowance
+from aisa.admission.allowance import Allowance, Limited
 from aisa.admission.kept import Kept
 from aisa.admission.refusals import refusal, stopped_inside
 from aisa.admission.rules import MICROS, RATE_MAX, address_group, is_none, key_rates, output_at_first, tier_of
@@ -43,14 +43,19 @@ def unheard(_fact: Fact) -> None:
     """Tell nobody."""
 
 
+def of_own(_name: str, whose: str) -> Limited:
+    """Return what keeps the use of limits in this process alone."""
+    return Allowance(whose)
+
+
 class KeyLimits(NamedTuple):
     """What limits a key, and what that was looked up from. `own` is kept where there is no limit any more, for its calls in flight."""
 
     key: Key
     tier: str | None
     limits: Limits
-    own: Allowance | None
-    allowances: tuple[Allowance, ...]
+    own: Limited | None
+    allowances: tuple[Limited, ...]
 
     def is_idle(self, now: int) -> bool:
         """Say whether it may be looked up anew without a loss."""
@@ -75,13 +80,14 @@ class MemoryAdmission:
         resets: Resets | None = None,
     ) -> None:
         self._resets = resets or Resets()
+        self._keeper: Callable[[str, str], Limited] = of_own  # makes what keeps the use of limits, by a name and whose they are
         self._tiers = tiers
         self._wall_clock = wall_clock
         self._micros = micros
         self._report = report
         self._keys: Kept[KeyLimits] = Kept()
-        self._accounts: dict[str, Allowance] = {}  # no more than there are
-        self._addresses: Kept[Allowance] = Kept()
+        self._accounts: dict[str, Limited] = {}  # no more than there are
+        self._addresses: Kept[Limited] = Kept()
         self._noticed = -NOTICE_MICROS
         self.configure(limits)
 
@@ -102,8 +108,11 @@ class MemoryAdmission:
         now = self._micros()
         if self._by_address and (of_address := self._of_address(call.address, now)) is not None:
             allowances = (*allowances, of_address)
-        if not allowances:
-            return NO_LIMITS
+        return self._begin(allowances, request, plan, input_tokens=input_tokens) if allowances else NO_LIMITS
+
+    def _begin(self, allowances: tuple[Limited, ...], request: Request, plan: Plan, *, input_tokens: int) -> MemoryLease:
+        """Take of all of these. Raises ApiError rate_limit_exceeded."""
+        now = self._micros()
         tokens, tokens_max, step = 0, RATE_MAX, 0
         for each in allowances:
             if each.tokens is not None and each.tokens.limit < tokens_max:
@@ -115,55 +124,61 @@ class MemoryAdmission:
                 raise refusal(allowances, now, tokens=tokens, input_tokens=input_tokens, request=request)
         for each in allowances:
             each.take(now, tokens)
-        lease = MemoryLease(self._micros, allowances, now)
+        lease = self._lease(allowances, now)
         if tokens:
             lease.take_tokens(tokens, input_tokens, step if request.stream else 0)
         return lease
 
+    def _lease(self, allowances: tuple[Limited, ...], now: int) -> MemoryLease:
+        return MemoryLease(self._micros, allowances, now)
+
     def headers(self, key: Key) -> HeaderList:
         """Return the headers on the key's limits: of each kind, those of the limit with the least left."""
         allowances = self._of_key(key)
-        headers: HeaderList = []
-        if allowances:
-            now = self._micros()
-            for kind, windows in (
-                (REQUESTS, [each.requests for each in allowances if each.requests is not None]),
-                (TOKENS, [each.tokens for each in allowances if each.tokens is not None]),
-            ):
-                if windows:
-                    window = windows[0] if len(windows) == 1 else min(windows, key=lambda window: window.left(now))
-                    limit, left = str(window.limit), str(max(0, window.left(now)))
-                    reset = str(ceil(self._wall_clock() + (window.free_at(now) - now) / MICROS))
-                    if not headers:
-                        headers = [(LIMIT, limit), (REMAINING, left), (RESET, reset)]
-                    headers += ((kind[0], limit), (kind[1], left), (kind[2], reset))
+        return self._told(allowances) if allowances else []
+
+    def _told(self, allowances: tuple[Limited, ...]) -> HeaderList:
+        now, headers = self._micros(), HeaderList()
+        for kind, windows in (
+            (REQUESTS, [each.requests for each in allowances if each.requests is not None]),
+            (TOKENS, [each.tokens for each in allowances if each.tokens is not None]),
+        ):
+            if windows:
+                window = windows[0] if len(windows) == 1 else min(windows, key=lambda window: window.left(now))
+                limit, left = str(window.limit), str(max(0, window.left(now)))
+                reset = str(ceil(self._wall_clock() + (window.free_at(now) - now) / MICROS))
+                if not headers:
+                    headers = [(LIMIT, limit), (REMAINING, left), (RESET, reset)]
+                headers += ((kind[0], limit), (kind[1], left), (kind[2], reset))
         return headers
 
-    def _of_key(self, key: Key) -> tuple[Allowance, ...]:
+    def _of_key(self, key: Key) -> tuple[Limited, ...]:
         """Return what limits a key: its own allowance and its account's, as far as they have limits."""
         known = self._keys.get(key.id)
         if known is not None and known.key is key and known.limits is self._limits and known.tier == self._tiers.get(key.account):
             return known.allowances
         return self._look_up(key, known)
 
-    def _look_up(self, key: Key, known: KeyLimits | None) -> tuple[Allowance, ...]:
+    def _look_up(self, key: Key, known: KeyLimits | None) -> tuple[Limited, ...]:
         limits = self._limits
         tier = tier_of(limits, self._tiers, key.account)
         rates = key_rates(tier, key)
         own = None if known is None else known.own
-        found: list[Allowance] = []
+        found: list[Limited] = []
         if not is_none(rates):
-            own = own or Allowance("This key")
+            own = own or self._keeper(f"key {key.id}", "This key")
             own.limit(rates, self._span)
             found.append(own)
         if not is_none(tier.account):
-            joint = self._accounts.setdefault(key.account, Allowance("The account of this key"))
+            joint = self._accounts.get(key.account)
+            if joint is None:
+                joint = self._accounts[key.account] = self._keeper(f"account {key.account}", "The account of this key")
             joint.limit(tier.account, self._span)
             found.append(joint)
         self._keys.add(key.id, KeyLimits(key, self._tiers.get(key.account), limits, own, tuple(found)), self._micros())
         return tuple(found)
 
-    def _of_address(self, address: str, now: int) -> Allowance | None:
+    def _of_address(self, address: str, now: int) -> Limited | None:
         """Return what limits a client's address; None of one that is not known, and while there are too many."""
         group = address_group(address)
         found = self._addresses.get(group)
@@ -173,7 +188,7 @@ class MemoryAdmission:
             if len(self._addresses) >= ADDRESSES_MAX:
                 self._notice(now)
                 return None
-            found = Allowance("Your address")
+            found = self._keeper(f"address {group}", "Your address")
             self._addresses.add(group, found, now)
         if found.rates is not self._limits.address or (found.requests or found.tokens) is None:
             found.limit(self._limits.address, self._span)
@@ -194,7 +209,7 @@ class MemoryLease:
 
     __slots__ = ("_allowances", "_began", "_first", "_input", "_micros", "_step", "_step_at", "_step_tokens", "_taken", "covered")
 
-    def __init__(self, micros: Callable[[], int], allowances: tuple[Allowance, ...], began: int) -> None:
+    def __init__(self, micros: Callable[[], int], allowances: tuple[Limited, ...], began: int) -> None:
         self._micros = micros
         self._allowances = allowances
         self._began = began
@@ -232,8 +247,11 @@ class MemoryLease:
         now = self._micros()
         for each in self._allowances:
             each.end(now - self._began)
-        if not self._taken:
-            return
+        if self._taken:
+            self._correct(usage, now)
+
+    def _correct(self, usage: Usage, now: int) -> None:
+        """Let what was really used count instead of what was taken."""
         more = usage.output_tokens + (usage.input_tokens or (self._input if usage.output_tokens else 0)) - self._taken
         of_step = min(-more, self._step_tokens)
         for each in self._allowances:

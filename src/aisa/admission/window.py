@@ -12,14 +12,42 @@ back at the same moment, and all but one in vain. A place reserves nothing: whoe
 from __future__ import annotations
 
 from bisect import bisect_left
+from typing import Protocol
 
 BUCKETS = 240  # of a window; each costs some 80 bytes while it is used
 PLACES_MAX = 1_000  # in a line; whoever comes behind them is told what the last was told
 PLACE_KEPT_MICROS = 1_500_000  # after its time: waits are told in whole seconds, rounded up, and come with the network's delay
 
 
+class Use(Protocol):
+    """What was used of a limit, wherever that is kept."""
+
+    limit: int
+    span: int
+
+    def left(self, now: int) -> int:
+        """Return how much there is room for; below zero where more was used than was foreseen."""
+        ...
+
+    def add(self, now: int, amount: int) -> None:
+        """Use so much."""
+        ...
+
+    def give_back(self, then: int, amount: int) -> None:
+        """Undo a use of so much that was added at a moment."""
+        ...
+
+    def take_place(self, now: int, amount: int) -> int:
+        """Return when there will be room for so much behind all who were told before, and take that place in line."""
+        ...
+
+    def free_at(self, now: int) -> int:
+        """Return when all of the limit is free again if nothing more is used."""
+        ...
+
+
 class Window:
-    """What was used of a limit. Amounts are calls or tokens, all times microseconds of one clock that never goes back."""
+    """What was used of a limit; implements `Use`. Amounts are calls or tokens, all times microseconds of one clock that never goes back."""
 
     __slots__ = ("_amounts", "_bucket", "_places", "_times", "_waiting", "_width", "limit", "span", "used")
 

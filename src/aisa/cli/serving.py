@@ -26,7 +26,10 @@ Examples:
 @click.option("--port", type=click.IntRange(0, 65_535), metavar="PORT", help="Port to listen on, 0 for any free one.  [PORT; 8000]")
 @click.option("--data-dir", metavar="FOLDER", help="Where keys and database are kept.  [AISA_DATA_DIR; ./aisa-data]")
 @click.option("--log-format", type=click.Choice(["auto", "text", "json", "off"]), help="How the log is written.  [auto]")
-def serve(config: str | None, host: str | None, port: int | None, *, data_dir: str | None, log_format: str | None) -> None:
+@click.option("--workers", type=click.IntRange(1, 16), metavar="N", help="Processes that serve calls.  [1]")
+def serve(
+    config: str | None, host: str | None, port: int | None, *, data_dir: str | None, log_format: str | None, workers: int | None
+) -> None:
     """Run the server.
 
     Nothing needs to be configured. Vendors whose key is in the environment are used; without any, a small built-in
@@ -35,6 +38,7 @@ def serve(config: str | None, host: str | None, port: int | None, *, data_dir: s
     from aisa.config.load import ConfigErrors
 
     overrides: dict[str, object] = {"server.host": host, "server.port": port, "server.data_dir": data_dir, "log.format": log_format}
+    overrides["server.workers"] = workers
 
     def again() -> Loaded:
         return checked(config, overrides, running=True)

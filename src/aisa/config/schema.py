@@ -37,6 +37,7 @@ class Server(Section, frozen=True, kw_only=True):
     body_timeout_seconds: Seconds = 20.0
     keep_alive_timeout_seconds: Seconds = 75.0
     connections_max: Count = 20_000
+    workers: Annotated[int, Meta(ge=1, le=16)] = 1
     drain_seconds: Seconds = 30.0
     drain_grace_seconds: Annotated[float, Meta(ge=0, le=3_600)] = 0.0
     trusted_proxies: tuple[str, ...] = ()

@@ -22,6 +22,8 @@ SERVER_IN_WORDS: Mapping[str, str] = MappingProxyType(
         "them must come; else the answer is `408 request_timeout`.",
         "server.keep_alive_timeout_seconds": "How long an idle connection is kept for a next request.",
         "server.connections_max": "Connections of clients open at the same time; further ones are answered `503 overloaded`.",
+        "server.workers": "Processes that serve calls; with more than one, another process accepts connections and writes the database "
+        "(`docs/workers.md`). What bounds memory or connections to vendors holds for each.",
         "server.drain_seconds": "How long calls in flight may go on after SIGTERM before they are ended with an error.",
         "server.drain_grace_seconds": "How long new connections are still accepted after SIGTERM, while `/health/ready` says 503 and every "
         "answer closes its connection: longer than a load balancer takes to notice. Ctrl-C does not wait.",

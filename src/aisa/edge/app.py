@@ -20,7 +20,7 @@ from aisa.edge.elsewhere import ELSEWHERE
 from aisa.edge.example_model import example_model
 from aisa.edge.gemini import COUNT, KEY_HEADER, STREAM, asked_at, gemini_model, gemini_models, token_count
 from aisa.edge.heads import client_id, coding_of, refused
-from aisa.edge.idempotency import HEADER, IdempotencyStore, relay_idempotent
+from aisa.edge.idempotency import HEADER, Uses, relay_idempotent
 from aisa.edge.models import messages_model_list, messages_token_count, model_list, one_model
 from aisa.edge.pages import Pages
 from aisa.edge.presented_key import presented, secret_of
@@ -82,7 +82,7 @@ class Edge:
         *,
         cross_origin: CrossOrigin,
         not_ready: Readiness,
-        idempotency: IdempotencyStore | None = None,
+        idempotency: Uses | None = None,
         accounts: Accounts | None = None,
     ) -> None:
         self.accounts = accounts

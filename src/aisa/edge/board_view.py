@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from collections.abc import Set as AbstractSet
 from heapq import nsmallest
 from typing import Protocol, TypeVar
@@ -79,9 +79,17 @@ class BoardView:
         """Return what there is to see. Raises ApiError overloaded when the event loop is stuck."""
         live = tuple(self._live)  # in one step, because the event loop may change it meanwhile
         oldest = nsmallest(LIVE_ROWS_MAX, live, key=lambda context: context.call.began)
-        calls = in_loop(self._loop, lambda: [self._shown(context) for context in oldest if context.life.state is not ENDED])
-        booked = tuple(self._ledger.calls.values())
-        return BoardShown(calls, len(live), self._journal.taken, sum(charge.row is not None for charge in booked))
+        return in_loop(self._loop, lambda: self.shown(oldest, len(live)))
+
+    def now(self) -> BoardShown:
+        """Return what there is to see, in the event loop's own thread."""
+        return self.shown(nsmallest(LIVE_ROWS_MAX, self._live, key=lambda context: context.call.began), len(self._live))
+
+    def shown(self, oldest: Iterable[CallContext], count: int) -> BoardShown:
+        """Show these of so many calls, in the event loop's own thread."""
+        calls = [self._shown(context) for context in oldest if context.life.state is not ENDED]
+        booked = self._ledger.calls.values()
+        return BoardShown(calls, count, self._journal.taken, sum(charge.row is not None for charge in booked))
 
     def _shown(self, context: CallContext) -> LiveCall:
         charge = self._ledger.calls.get(context.call.id)

@@ -11,6 +11,7 @@ from collections import OrderedDict
 from collections.abc import Iterable
 from functools import partial
 from hashlib import sha256
+from typing import Protocol
 
 import msgspec
 
@@ -55,8 +56,24 @@ class Use(msgspec.Struct, frozen=True, gc=False):
     why_not: str = NOT_KEPT
 
 
+class Uses(Protocol):
+    """The keys that were used, wherever they are kept."""
+
+    async def claim(self, mark: str, call_id: str) -> Answer | None:
+        """Do what `IdempotencyStore.begin` does. Raises ApiError."""
+        ...
+
+    def keep(self, call_id: str, content_type: str, body: bytes) -> None:
+        """Keep what a running call answers."""
+        ...
+
+    def forget(self, mark: str, call_id: str) -> None:
+        """Forget a call that was refused before it was opened in the ledger."""
+        ...
+
+
 class IdempotencyStore:
-    """The keys that were used, and the answers that can be given again. Belongs to the event loop; memory only.
+    """The keys that were used; implements `Uses`. And the answers that can be given again. Belongs to the event loop; memory only.
 
     What is too old is forgotten when the next request with a key comes.
     """
@@ -106,6 +123,10 @@ class IdempotencyStore:
                 should_retry=False,
             )
         return answer
+
+    async def claim(self, mark: str, call_id: str) -> Answer | None:
+        """Do what `begin` does, at once."""
+        return self.begin(mark, call_id)
 
     def keep(self, call_id: str, content_type: str, body: bytes) -> None:
         """Keep what a running call answers. Unless it is too large; older ones go where it needs the room."""
@@ -196,7 +217,7 @@ def check_given(given: str) -> None:
         raise ApiError("invalid_request", f"The header Idempotency-Key must have 1 to {GIVEN_CHARACTERS_MAX} printable ASCII characters.")
 
 
-async def relay_idempotent(call: Call, given: str, client: Client, *, dependencies: Dependencies, idempotency: IdempotencyStore) -> None:
+async def relay_idempotent(call: Call, given: str, client: Client, *, dependencies: Dependencies, idempotency: Uses) -> None:
     """Carry a call with an Idempotency-Key to its end, as `relay` does, or give it the answer that the first one got.
 
     Raises ApiError when the call is refused before anything was opened.
@@ -205,7 +226,7 @@ async def relay_idempotent(call: Call, given: str, client: Client, *, dependenci
     check_given(given)
     in_thread = len(call.body) > HASH_INLINE_BYTES_MAX
     mark = await asyncio.to_thread(mark_of, key.id, given, call.body) if in_thread else mark_of(key.id, given, call.body)
-    answer = idempotency.begin(mark, call.id)  # nothing is awaited between its look-up and its entry
+    answer = await idempotency.claim(mark, call.id)
     if answer is not None:
         replay(answer, call, client, limits=dependencies.admission.headers(key))
         dependencies.report(Replayed(call.id, answer.call_id, key.id, key.label, len(answer.body), call.client_request_id))

@@ -6,10 +6,11 @@ Everything else is the API's, as it is for whoever has no business here: without
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
+from typing import Protocol
 
 import msgspec
 
-from aisa.edge.admin_gate import PREFIX, AdminGate, refuse_admin
+from aisa.edge.admin_gate import PREFIX, refuse_admin
 from aisa.edge.heads import refused
 from aisa.edge.refusals import Refusals
 from aisa.errors import ApiError
@@ -34,7 +35,7 @@ class OperatorApp:
     def __init__(
         self,
         api: App | None,
-        gate: AdminGate | None,
+        gate: Gate | None,
         metrics: Metrics | None,
         *,
         free: bool = False,
@@ -88,6 +89,23 @@ class OperatorApp:
 
 
 OWN = (PREFIX, METRICS)
+
+
+class Gate(Protocol):
+    """Who lets administrators in: `edge.admin_gate.AdminGate`, here or in another process."""
+
+    @property
+    def is_open(self) -> bool:
+        """Whether there is a key that could be let in."""
+        ...
+
+    def judge(self, request: Request, address: str, request_id: str) -> Verdict:
+        """Judge a request by its head. Raises ApiError."""
+        ...
+
+    def let_in(self, request: Request, address: str, *, scope: str) -> object:
+        """Return who asks, if he may do what needs a scope. Raises ApiError."""
+        ...
 
 
 class MetricsVisit(msgspec.Struct):

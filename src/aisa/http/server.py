@@ -6,12 +6,14 @@ import asyncio
 import os
 import socket
 import ssl
+from collections.abc import Callable
 from contextlib import suppress
 from functools import partial
 
 from aisa.clock import WallClock, wall_clock
 from aisa.config.schema import Server
 from aisa.http.connection import Connection
+from aisa.http.passed import PassedConnections
 from aisa.http.proxied import ProxiedConnection, Proxies
 from aisa.http.reply import Reply
 from aisa.http.request import Request
@@ -45,7 +47,7 @@ class HttpServer:
     def __init__(self, app: App, settings: Server, *, now: WallClock = wall_clock, timers: Timers | None = None) -> None:
         self._settings = settings
         self._shared = Shared(app, settings, now, timers=timers or Timers())
-        self._listeners: list[asyncio.AbstractServer | TlsListener] = []
+        self._listeners: list[asyncio.AbstractServer | TlsListener | PassedConnections] = []
         self._addresses: list[str] = []
         self._unix_paths: list[str] = []
         self._proxies: list[Proxies] = []
@@ -78,9 +80,7 @@ class HttpServer:
         A socket that was handed over is used instead: whoever has it too keeps the connections that wait there.
         """
         listener = handed or tcp_listener(host, port)
-        proxies = None if self._settings.proxy_protocol == "off" else Proxies(self._settings)
-        if proxies is not None:
-            self._proxies.append(proxies)
+        proxies = self._known_proxies()
         if tls is None:
             # What asyncio takes for the backlog is also how often it tries to accept in one turn, and without file descriptors how often
             # it complains each second; so the true backlog is set afterwards.
@@ -94,6 +94,18 @@ class HttpServer:
         bound: tuple[str, int] = listener.getsockname()[:2]
         self._addresses.append(f"{bound[0]}:{bound[1]}")
         return bound
+
+    def take_passed(self, channel: socket.socket, tls: ssl.SSLContext | None, ended: Callable[[], None]) -> PassedConnections:
+        """Serve the connections that another process passes on through a channel; `ended` is called when there will be no more."""
+        passed = PassedConnections(self._shared, channel, tls, proxies=self._known_proxies(), ended=ended)
+        self._listeners.append(passed)
+        return passed
+
+    def _known_proxies(self) -> Proxies | None:
+        if self._settings.proxy_protocol == "off":
+            return None
+        self._proxies.append(Proxies(self._settings))
+        return self._proxies[-1]
 
     async def listen_unix(self, path: str) -> None:
         """Accept connections on a unix socket, as a file of mode 0600. A stale socket file is replaced. Raises OSError."""
@@ -115,7 +127,7 @@ class HttpServer:
         for proxies in self._proxies:
             proxies.configure(settings)
         for listener in self._listeners:
-            if isinstance(listener, TlsListener) and tls is not None:
+            if isinstance(listener, TlsListener | PassedConnections) and tls is not None:
                 listener.context = tls
 
     def keep_no_connections(self) -> None:

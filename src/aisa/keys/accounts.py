@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Generator
+from collections.abc import Callable, Generator
 from contextlib import contextmanager
 
 from sqlalchemy import Connection, insert, select, update
@@ -22,11 +22,13 @@ class AccountStore:
         """Read what is not as it is made. Raises StorageFailed."""
         self._database = database
         self._wall_clock = wall_clock
+        #: Told of each account that is new or has changed, in the thread that changed it, once it counts here.
+        self.changed: Callable[[Account], None] = unheard
         self.tiers: dict[str, str] = {}  # of those that were given one
         self.disabled: set[str] = set()
-        with database.transaction() as connection:
+        with database.reading() as connection:
             for name, tier, state in connection.execute(select(accounts.c.name, accounts.c.tier, accounts.c.state)):
-                self._remember(Account(name, tier, state))
+                self.remember(Account(name, tier, state))
 
     def account(self, name: str) -> Account:
         """Return an account as it is. Raises ApiError: resource_not_found, internal_error (the database)."""
@@ -43,7 +45,7 @@ class AccountStore:
             if connection.execute(select(accounts).where(accounts.c.name == name)).first() is not None:
                 raise invalid("name", f"There is an account {name!r} already.")
             add_account(connection, name, created_at=int(self._wall_clock()), tier=tier)
-        return self._remember(Account(name, tier))
+        return self._changed(Account(name, tier))
 
     def set_tier(self, name: str, tier: str | None) -> Account:
         """Give an account another tier. Raises ApiError: resource_not_found, internal_error (the database)."""
@@ -59,9 +61,15 @@ class AccountStore:
             found = connection.execute(select(accounts.c.name, accounts.c.tier, accounts.c.state).where(accounts.c.name == name)).first()
         if found is None:
             raise unknown(name)
-        return self._remember(Account(*found))
+        return self._changed(Account(*found))
 
-    def _remember(self, account: Account) -> Account:
+    def _changed(self, account: Account) -> Account:
+        self.remember(account)
+        self.changed(account)
+        return account
+
+    def remember(self, account: Account) -> None:
+        """Let an account count as it is in the database now."""
         if account.tier is None:
             self.tiers.pop(account.name, None)
         else:
@@ -70,7 +78,10 @@ class AccountStore:
             self.disabled.add(account.name)
         else:
             self.disabled.discard(account.name)
-        return account
+
+
+def unheard(_account: Account) -> None:
+    """Tell nobody."""
 
 
 def add_account(connection: Connection, name: str, *, created_at: int, tier: str | None = None) -> None:

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from hashlib import sha256
 from hmac import compare_digest
+from types import MappingProxyType
 
 import msgspec
 from sqlalchemy import insert, select, update
@@ -40,9 +41,9 @@ class KeyStore:
         self.accounts = AccountStore(database, wall_clock)
         self.tiers = self.accounts.tiers
         self._disabled = self.accounts.disabled
-        with database.transaction() as connection:
+        with database.reading() as connection:
             for row in connection.execute(select(table).order_by(table.c.created_at, table.c.id)):
-                self._remember(msgspec.convert(row, Key, from_attributes=True, builtin_types=(bytes,)))
+                self.remember(msgspec.convert(row, Key, from_attributes=True, builtin_types=(bytes,)))
             for former, key_id, until in connection.execute(select(replaced_secrets)):
                 self._replaced[former] = (key_id, until)
 
@@ -172,7 +173,7 @@ class KeyStore:
             connection.execute(update(table).where(table.c.id == key.id).values(digest=rules.digest(secret), hint=rules.hint(secret)))
         self._replaced[key.digest] = (key.id, until)
         changed = msgspec.structs.replace(key, digest=rules.digest(secret), hint=rules.hint(secret))
-        self._remember(changed)
+        self.remember(changed)
         return changed, secret
 
     def revoke(self, id_or_label: str) -> Key:
@@ -193,7 +194,7 @@ class KeyStore:
         with writing(self._database) as connection:
             connection.execute(update(table).where(table.c.id == key.id).values(**values))
         changed = msgspec.structs.replace(key, **values)
-        self._remember(changed)
+        self.remember(changed)
         return changed
 
     def _add(
@@ -231,7 +232,7 @@ class KeyStore:
             if connection.execute(select(accounts).where(accounts.c.name == key.account)).first() is None:
                 add_account(connection, key.account, created_at=key.created_at)
             connection.execute(insert(table).values(msgspec.structs.asdict(key)))
-        self._remember(key)
+        self.remember(key)
         return key
 
     def _new_id(self) -> str:
@@ -240,7 +241,14 @@ class KeyStore:
             id_ = rules.new_id(self._chance)
         return id_
 
-    def _remember(self, key: Key) -> None:
+    def former(self, key_id: str) -> dict[bytes, int]:
+        """Return the digests of a key's former secrets, and the UNIX second until which each is good."""
+        return {digest: until for digest, (of, until) in self._replaced.items() if of == key_id}
+
+    def remember(self, key: Key, former: Mapping[bytes, int] = MappingProxyType({})) -> None:
+        """Let a key count as it is in the database now, with what `former` says of its secrets."""
+        for digest, until in former.items():
+            self._replaced[digest] = (key.id, until)
         before = self._by_id.get(key.id)
         self._by_digest[key.digest] = self._by_id[key.id] = key  # first: calls look a key up while an administrator's thread is here
         if key.state != REVOKED:

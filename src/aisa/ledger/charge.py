@@ -86,11 +86,15 @@ class Charge:
 
     def hold(self, amount: Nanos, tokens: int) -> None:
         """Hold an amount for the input and so many tokens of output. Raises ApiError, and holds nothing then."""
-        now = self._ledger.wall_clock()
-        for limit in self._limits:
-            limit.check(amount, now)
-        for limit in self._limits:
-            limit.hold(amount)
+        now, taken = self._ledger.wall_clock(), 0
+        try:
+            for limit in self._limits:
+                limit.take(amount, now)
+                taken += 1
+        except ApiError:
+            for limit in self._limits[:taken]:
+                limit.hold(-amount)
+            raise
         self._held += amount
         self.covered += tokens
 
@@ -110,6 +114,11 @@ class Charge:
             limit.hold(-self._held)
         self._ledger.forget(self.opening.id)
         self._slot.free()
+
+    def written(self, cost: Nanos) -> None:
+        """Note that the database has the row."""
+        for limit in self._limits:
+            limit.written(cost)
 
     def serve(self, offer: Offer, attempts: int) -> None:
         """Note that a target is about to be asked. What is held already is for the dearest that may be, and stays."""
@@ -159,8 +168,8 @@ class Charge:
             row = row_of(self.opening, ending if searched is ending.generated else replace(ending, generated=searched), self._listed)
             record = closing_record(row)
             for limit in self._limits:
+                limit.spend(row.cost, row.ended_ms // 1000)  # first: other processes see what is between the two
                 limit.hold(-self._held)
-                limit.spend(row.cost, row.ended_ms // 1000)
             self.row = row
             self.bill = bill_of(row)
             self._slot.close(record)

@@ -20,7 +20,7 @@ from aisa.ledger.journal import Journal, JournalFull, Slot
 from aisa.ledger.journal_record import opening_record
 from aisa.ledger.port_usage import Span
 from aisa.ledger.row import CallRow, Opening
-from aisa.ledger.wallets import Cap, Limit, Wallet
+from aisa.ledger.wallets import Cap, Limit, Purse, Spending, Wallet
 from aisa.money import Nanos
 from aisa.names import kept_name
 from aisa.offer import Plan
@@ -52,7 +52,8 @@ class LiveLedger:
     """The ledger in memory; implements `ledger.port.Ledger`.
 
     `sync` waits until the journal is on disk, None if it need not be. `final` is told of each call with an idempotency mark whose bill will
-    not change any more. The attribute `spent` asks the database for what a cap does not know, which happens when the clock was set.
+    not change any more. The attribute `spent` asks the database for what a cap does not know, which happens when the clock was set; `purse`
+    and `spending` say where wallets and caps are, if not in here.
     """
 
     def __init__(
@@ -76,6 +77,8 @@ class LiveLedger:
         self._post = post
         self._final = final
         self.spent: SpentIn = nothing_spent
+        self.purse: Callable[[str], Purse] = self.wallet
+        self.spending: Callable[[Key, float], Spending] = self.cap_of
         self.learned = Learned()
         self._reading: set[asyncio.Task[None]] = set()  # one for each window of a cap at most
 
@@ -83,7 +86,7 @@ class LiveLedger:
         """Open a call. Raises ApiError insufficient_wallet_balance, quota_exceeded, overloaded."""
         now = self.wall_clock()
         began = now - (asyncio.get_running_loop().time() - call.began)  # it has been read and routed since
-        wallet = self.wallet(key.account)
+        wallet = self.purse(key.account)
         offer = plan.offers[0]
         price = offer.price_at(began)
         rates: list[UnitPrices] = []
@@ -145,9 +148,9 @@ class LiveLedger:
             wallet = self.wallets[account] = Wallet(account, None)
         return wallet
 
-    def _known_cap(self, key: Key, now: float) -> Cap:
+    def _known_cap(self, key: Key, now: float) -> Spending:
         """Return the cap of a key that has one. Raises ApiError overloaded while what was spent by this time is read from the database."""
-        cap = self.cap_of(key, now)
+        cap = self.spending(key, now)
         if cap.spent_at(now) is None:
             self._read_soon(key.id, cap, now)
             message = "This server's clock or this key's cap was set, and it reads what the key has spent. Try again in a second."
@@ -168,14 +171,14 @@ class LiveLedger:
         if cap.change(key.spend_cap, key.spend_window, now):
             self._read_soon(key.id, cap, now)
 
-    def _read_soon(self, key_id: str, cap: Cap, now: float) -> None:
+    def _read_soon(self, key_id: str, cap: Spending, now: float) -> None:
         began = window_start(cap.window, now)
         if not cap.reading(began):
             task = asyncio.get_running_loop().create_task(self._read(key_id, cap, began))
             self._reading.add(task)
             task.add_done_callback(self._reading.discard)
 
-    async def _read(self, key_id: str, cap: Cap, began: int) -> None:
+    async def _read(self, key_id: str, cap: Spending, began: int) -> None:
         """Bring what was spent in a window into a cap: by the calls that the database alone has, and by those that are in memory.
 
         What the latter add from now on, the cap is told as for every window.
@@ -205,7 +208,9 @@ class LiveLedger:
 
         def committed() -> None:
             slot.free()
-            self.calls.pop(row.id, None)
+            charge = self.calls.pop(row.id, None)
+            if charge is not None:
+                charge.written(row.cost)
 
         self._post(row, committed)  # first: whatever becomes of the others, the row is on its way
         call_guarded(self.learned.note, row)

@@ -3,13 +3,25 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Protocol
 
-from aisa.ledger.live_ledger import LiveLedger
 from aisa.ledger.port_admin import Account, Booking, Wallets
 from aisa.money import Nanos
 
 #: Has something done in the event loop's thread, where the ledger is changed, before any call that is read later. Returns at once.
 InLoop = Callable[[Callable[[], None]], object]
+
+
+class Fillable(Protocol):
+    """A wallet in memory."""
+
+    def add(self, amount: Nanos) -> None:
+        """Put an amount in, or take it out. An unlimited account becomes a prepaid one with exactly that balance."""
+        ...
+
+    def lift(self) -> None:
+        """Make the account unlimited."""
+        ...
 
 
 class LiveWallets:
@@ -18,9 +30,9 @@ class LiveWallets:
     What the database has is done: nobody waits for the event loop then, so that a busy one cannot make a booking look as if it had failed.
     """
 
-    def __init__(self, stored: Wallets, ledger: LiveLedger, in_loop: InLoop) -> None:
+    def __init__(self, stored: Wallets, wallet: Callable[[str], Fillable], in_loop: InLoop) -> None:
         self._stored = stored
-        self._ledger = ledger
+        self._wallet = wallet
         self._in_loop = in_loop
 
     def accounts(self) -> list[Account]:
@@ -31,17 +43,17 @@ class LiveWallets:
         """Put an amount into a wallet, unless its reference was booked before."""
         booking = self._stored.top_up(account, nanos, note=note, reference=reference)
         if booking.fresh:
-            self._in_loop(lambda: self._ledger.wallet(account).add(nanos))
+            self._in_loop(lambda: self._wallet(account).add(nanos))
         return booking
 
     def adjust(self, account: str, nanos: Nanos, *, note: str) -> Booking:
         """Add an amount, which may be negative."""
         booking = self._stored.adjust(account, nanos, note=note)
-        self._in_loop(lambda: self._ledger.wallet(account).add(nanos))
+        self._in_loop(lambda: self._wallet(account).add(nanos))
         return booking
 
     def unlimit(self, account: str) -> Account:
         """Make an account unlimited."""
         known = self._stored.unlimit(account)
-        self._in_loop(lambda: self._ledger.wallet(account).lift())
+        self._in_loop(lambda: self._wallet(account).lift())
         return known

@@ -128,6 +128,15 @@ class LedgerStore:
         with self._reading() as connection:
             return int(connection.execute(newest).scalar_one() or 0)
 
+    def known_ids(self, ids: Sequence[str]) -> set[str]:
+        """Return which of these ids are of calls that are here."""
+        known: set[str] = set()
+        with self._reading() as connection:
+            for start in range(0, len(ids), IDS_MAX):
+                wanted = select(calls.c.id).where(calls.c.id.in_(ids[start : start + IDS_MAX]))
+                known.update(connection.execute(wanted).scalars())
+        return known
+
     def recent(self, since_ms: int) -> Iterator[Recent]:
         """Yield the calls with an Idempotency-Key that ended at that moment or later, completed or charged for, the oldest first."""
         final = (calls.c.outcome == COMPLETED) | (calls.c.billed_input_tokens + calls.c.billed_output_tokens > 0)
@@ -139,10 +148,14 @@ class LedgerStore:
                 yield Recent(*record)
 
     def known_answers(self) -> dict[str, list[Answer]]:
-        """Return what targets' last complete answers came to, by target; what is too much of it is forgotten."""
+        """Return what targets' last complete answers came to, by target."""
+        with self._reading() as connection:
+            return known_answers(connection)
+
+    def forget_old_answers(self) -> None:
+        """Forget what is known of targets that `known_answers` leaves out."""
         with self._writing() as connection:
             forget_old_answers(connection)
-            return known_answers(connection)
 
     def audit(self) -> Generator[None, None, AuditReport]:
         """Compute everything anew from the rows, in steps of some milliseconds, and return what differs."""

@@ -17,21 +17,60 @@ WINDOWS_MAX = 64  # of a cap whose sums are kept: two months of days, and a cloc
 class Limit(Protocol):
     """Something that bounds spending. Amounts are nano-dollars, `now` is UNIX seconds."""
 
-    def check(self, amount: Nanos, now: float) -> None:
-        """Raise ApiError when that much more cannot be held."""
+    @property
+    def held(self) -> Nanos:
+        """What is held."""
+        ...
+
+    def take(self, amount: Nanos, now: float) -> None:
+        """Hold an amount. Raises ApiError when that much more cannot be held, and holds nothing then."""
         ...
 
     def hold(self, amount: Nanos) -> None:
-        """Hold an amount that was checked; a negative one gives back."""
+        """Hold an amount whatever there is; a negative one gives back."""
         ...
 
     def spend(self, amount: Nanos, at: int) -> None:
         """Take an amount that was spent at a UNIX second; a negative one gives back."""
         ...
 
+    def written(self, amount: Nanos) -> None:
+        """Note that what was spent on a call is in the database now."""
+        ...
+
+
+class Purse(Limit, Protocol):
+    """An account's wallet, wherever it is kept."""
+
+    @property
+    def balance(self) -> Nanos | None:
+        """What is in it, None for unlimited."""
+        ...
+
+
+class Spending(Limit, Protocol):
+    """What a key may spend in a window, wherever that is kept."""
+
+    @property
+    def window(self) -> str:
+        """Which window: a day, a week or a month (UTC)."""
+        ...
+
+    def spent_at(self, now: float) -> Nanos | None:
+        """Return what was spent in the window that a moment is in, None if that must be read first."""
+        ...
+
+    def reading(self, began: int) -> bool:
+        """Say whether the window that began then is being read; if not, from now on it is."""
+        ...
+
+    def learn(self, began: int, spent: Nanos | None) -> None:
+        """Take what was spent in a window up to when its reading began, None if it could not be read."""
+        ...
+
 
 class Wallet:
-    """An account's balance, None for unlimited. May go below zero by what a call cost more than was held for it."""
+    """An account's balance, implementing `Purse`; None for unlimited. May go below zero by what a call cost more than was held for it."""
 
     __slots__ = ("account", "balance", "held")
 
@@ -50,10 +89,12 @@ class Wallet:
 
     def check(self, amount: Nanos, now: float) -> None:
         """Raise ApiError insufficient_wallet_balance when there is less than this beyond what is held."""
-        if self.balance is not None and amount > self.balance - self.held:
-            left = dollars_text(max(0, self.balance - self.held))
-            message = f"The wallet of the account '{self.account}' has {left} US dollars left, and this call needs {dollars_text(amount)}."
-            raise ApiError("insufficient_wallet_balance", message, should_retry=False)
+        check_wallet(self.account, amount, balance=self.balance, held=self.held)
+
+    def take(self, amount: Nanos, now: float) -> None:
+        """Hold an amount if it is there. Raises ApiError insufficient_wallet_balance."""
+        self.check(amount, now)
+        self.held += amount
 
     def hold(self, amount: Nanos) -> None:
         """Hold an amount."""
@@ -63,6 +104,9 @@ class Wallet:
         """Take an amount."""
         if self.balance is not None:
             self.balance -= amount
+
+    def written(self, amount: Nanos) -> None:
+        """It is taken already."""
 
 
 class Cap:
@@ -101,13 +145,12 @@ class Cap:
 
     def check(self, amount: Nanos, now: float) -> None:
         """Raise ApiError quota_exceeded when this much more would go over the cap. A window that must be read first is taken for empty."""
-        spent = self.spent_at(now) or 0
-        if spent + self.held + amount > self.cap:
-            message = (
-                f"This key may spend {dollars_text(self.cap)} US dollars a {self.window} (UTC); {dollars_text(spent)} are spent, "
-                f"{dollars_text(self.held)} held for calls in flight, and this call needs {dollars_text(amount)}."
-            )
-            raise ApiError("quota_exceeded", message, should_retry=False)
+        check_cap(self.cap, self.window, amount, spent=self.spent_at(now) or 0, held=self.held)
+
+    def take(self, amount: Nanos, now: float) -> None:
+        """Hold an amount if the cap leaves it. Raises ApiError quota_exceeded."""
+        self.check(amount, now)
+        self.held += amount
 
     def hold(self, amount: Nanos) -> None:
         """Hold an amount."""
@@ -122,6 +165,9 @@ class Cap:
             self._keep(began, amount)
         elif began in self._late:
             self._late[began] += amount
+
+    def written(self, amount: Nanos) -> None:
+        """It is counted already."""
 
     def reading(self, began: int) -> bool:
         """Say whether the window that began then is being read; if not, from now on it is."""
@@ -144,3 +190,21 @@ class Cap:
             oldest = min(window for window in self._sums if window != began)
             del self._sums[oldest]
             self._empty_after = max(self._empty_after, oldest)
+
+
+def check_wallet(account: str, amount: Nanos, *, balance: Nanos | None, held: Nanos) -> None:
+    """Raise ApiError insufficient_wallet_balance when a wallet has less than an amount beyond what is held."""
+    if balance is not None and amount > balance - held:
+        left = dollars_text(max(0, balance - held))
+        message = f"The wallet of the account '{account}' has {left} US dollars left, and this call needs {dollars_text(amount)}."
+        raise ApiError("insufficient_wallet_balance", message, should_retry=False)
+
+
+def check_cap(cap: Nanos, window: str, amount: Nanos, *, spent: Nanos, held: Nanos) -> None:
+    """Raise ApiError quota_exceeded when an amount more would go over a cap."""
+    if spent + held + amount > cap:
+        message = (
+            f"This key may spend {dollars_text(cap)} US dollars a {window} (UTC); {dollars_text(spent)} are spent, "
+            f"{dollars_text(held)} held for calls in flight, and this call needs {dollars_text(amount)}."
+        )
+        raise ApiError("quota_exceeded", message, should_retry=False)

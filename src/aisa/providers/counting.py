@@ -52,7 +52,7 @@ class Counting:
         learned: Learned | None = None,
     ) -> None:
         self._tokenizers = tokenizers
-        self._known = known
+        self._known = dict(known)
         self._learned = learned
         self._measures: dict[tuple[str, str], Measure] = {}
 
@@ -68,6 +68,13 @@ class Counting:
             measure = Measure(rule, tokenizer, name=target, known=answers, learned=self._learned)
             self._measures[target, name] = measure
         return measure
+
+    def take(self, target: str, answers: list[Answer]) -> None:
+        """Let what another process has learned of a target count here too."""
+        self._known[target] = answers
+        for (name, _), measure in self._measures.items():
+            if name == target:
+                measure.take(answers)
 
 
 class AskedOf:

@@ -81,6 +81,11 @@ class Measure:
             if self._learned is not None:
                 self._learned(self._name, list(answers))
 
+    def take(self, answers: Iterable[Answer]) -> None:
+        """Let these answers, which another process has learned from, count instead of those that are known here."""
+        self._answers = deque(answers, ANSWERS_KEPT)
+        self.rate, self.text_rate = rates_of(self._answers, self._rule)
+
 
 def rates_of(answers: Iterable[Answer], rule: Rate) -> tuple[Rate, Rate]:
     """Return the rate of a target's streams and that of its whole texts, by its answers if they agree, else by the rule.

@@ -110,6 +110,12 @@ def open_database(data_dir: str, migrate: Migrate) -> Database:
     return database
 
 
+def open_readers(data_dir: str) -> Database:
+    """Open a database that another process writes, for reading alone: `transaction` is not to be used on it."""
+    path = Path(data_dir) / DATABASE_NAME
+    return Database(sqlite_readers(path), str(path))
+
+
 def version_of(connection: Connection) -> str | None:
     """Return the schema's version, or None if there is no schema yet."""
     if not inspect(connection).has_table(VERSION_TABLE.name):

@@ -25,6 +25,12 @@ class FolderLock:
         self.folder = folder
         self._descriptor: int | None = descriptor
 
+    @property
+    def descriptor(self) -> int:
+        """What holds the lock, to be handed to processes that work in the folder too: it is held until all of them are gone."""
+        assert self._descriptor is not None, "it was not given up"
+        return self._descriptor
+
     def release(self) -> None:
         """Give the folder up. May be called twice."""
         if self._descriptor is not None:

@@ -1,0 +1,215 @@
+"""The limits of all processes of one machine, in memory that they share: as exact as those of one, and nothing is waited for but the lock.
+
+A record has a column of calls in flight for each process, which that one alone writes. When a process dies its column is cleared by whoever
+notices, so its leases are free at once; what it had used of rates stays used.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from contextlib import suppress
+
+from aisa.admission.allowance import FIRST_SECONDS, LEARNING, Limited
+from aisa.admission.memory import MemoryAdmission, MemoryLease, unheard
+from aisa.admission.rules import MICROS, RATE_MAX, step_of
+from aisa.admission.shared_window import SPAN, WINDOW_WORDS, SharedWindow
+from aisa.clock import Micros, WallClock, monotonic_micros
+from aisa.config.limits import Limits, Rates
+from aisa.errors import ApiError
+from aisa.facts import Fact
+from aisa.offer import Plan
+from aisa.resets import Resets
+from aisa.storage.shared_memory import RATE_WORDS, WORKERS_MAX, SharedFull, SharedMemory, SharedStuck
+from aisa.usage import Usage
+from aisa.wire.door import Request
+from aisa.wire.port import HeaderList
+
+#: Words of a record, before its windows: how long a call lasts (microseconds), when the last who waits for a place in flight has its turn.
+LASTING, LAST_TURN = range(2)
+COLUMNS = 8  # where the columns begin, in words, of 32 bits each
+REQUESTS = 64
+TOKENS = RATE_WORDS // 2  # a page further on systems with pages of 4 KiB: keys without such a limit never touch it
+assert COLUMNS + WORKERS_MAX // 2 <= REQUESTS
+assert REQUESTS + WINDOW_WORDS <= TOKENS
+assert TOKENS + WINDOW_WORDS <= RATE_WORDS
+
+
+class SharedAllowance:
+    """The use of some limits of one key, account or address; implements `allowance.Limited`, with the lock held except for `end`.
+
+    It has a place from `settle` on, for as long as a lease of this process is there, or the lock is held.
+    """
+
+    __slots__ = ("_memory", "_name", "_place", "_span", "concurrency", "in_flight", "rates", "requests", "step", "tokens", "whose")
+
+    def __init__(self, memory: SharedMemory, name: str, whose: str) -> None:
+        self.whose = whose
+        self.rates = Rates()
+        self.step = 0
+        self.concurrency = RATE_MAX
+        self.in_flight = 0  # in all processes when `has_room` looked: others end calls at any time
+        self.requests: SharedWindow | None = None
+        self.tokens: SharedWindow | None = None
+        self._memory = memory
+        self._name = memory.name_word(name)
+        self._place = 0
+        self._span = 0
+
+    def settle(self, now: int) -> None:
+        """Make sure that it has its place. Raises SharedFull."""
+        rates = self._memory.rates
+        if self._place and rates.is_at(self._name, self._place):
+            return
+        self._place, _ = rates.take(self._name, lambda place: is_idle(self._memory, place, now))
+        self.limit(self.rates, self._span)
+
+    def limit(self, rates: Rates, span: int) -> None:
+        """Set the limits; what was used stays used."""
+        self.rates, self._span = rates, span
+        self.step = 0 if rates.tpm is None else step_of(rates.tpm)
+        self.concurrency = RATE_MAX if rates.concurrency is None else rates.concurrency
+        self.requests = self._window(REQUESTS, rates.rpm)
+        self.tokens = self._window(TOKENS, rates.tpm)
+
+    def _window(self, at: int, limit: int | None) -> SharedWindow | None:
+        if limit is None:
+            return None
+        return SharedWindow(self._memory.words, self._memory.cells, self._place + at, limit=limit, span=self._span)
+
+    def has_room(self, now: int, tokens: int) -> bool:
+        """Say whether a call may begin that takes so many tokens."""
+        requests, used = self.requests, self.tokens
+        if self.concurrency < RATE_MAX:
+            at = (self._place + COLUMNS) * 2
+            self.in_flight = sum(self._memory.cells[at : at + WORKERS_MAX])
+        return (
+            self.in_flight < self.concurrency
+            and (requests is None or requests.left(now) >= 1)
+            and (used is None or used.left(now) >= tokens)
+        )
+
+    def take(self, now: int, tokens: int) -> None:
+        """Begin a call for which there is room."""
+        self._memory.cells[self._column] += 1
+        if self.requests is not None:
+            self.requests.add(now, 1)
+        if self.tokens is not None:
+            self.tokens.add(now, tokens)
+
+    def end(self, lasted: int) -> None:
+        """End a call that lasted so long: this process's own column, so without the lock."""
+        self._memory.cells[self._column] -= 1
+        words, at = self._memory.words, self._place + LASTING
+        before = words[at] or round(FIRST_SECONDS * MICROS)
+        words[at] = max(1, before + (lasted - before) // LEARNING)
+
+    def take_turn(self, now: int) -> int:
+        """Return when a place in flight is likely to be free for one more who waits: as calls end about as fast as the last ones did."""
+        words, place = self._memory.words, self._place
+        each = (words[place + LASTING] or round(FIRST_SECONDS * MICROS)) // self.concurrency
+        turn = words[place + LAST_TURN] = min(max(now, words[place + LAST_TURN]) + each, now + 60 * MICROS)
+        return turn
+
+    def is_idle(self, now: int) -> bool:
+        """Say whether this process may forget it: what was used is not kept here."""
+        return True
+
+    @property
+    def _column(self) -> int:
+        return (self._place + COLUMNS) * 2 + self._memory.worker
+
+
+class SharedAdmission(MemoryAdmission):
+    """The limits of all processes that share this memory; implements `admission.port.Admission`."""
+
+    def __init__(
+        self,
+        limits: Limits,
+        tiers: Mapping[str, str],
+        memory: SharedMemory,
+        *,
+        wall_clock: WallClock,
+        micros: Micros = monotonic_micros,
+        report: Callable[[Fact], None] = unheard,
+        resets: Resets | None = None,
+    ) -> None:
+        super().__init__(limits, tiers, wall_clock=wall_clock, micros=micros, report=report, resets=resets)
+        self._keeper = self._keep
+        self._memory = memory
+
+    def _keep(self, name: str, whose: str) -> Limited:
+        return SharedAllowance(self._memory, name, whose)
+
+    def _begin(self, allowances: tuple[Limited, ...], request: Request, plan: Plan, *, input_tokens: int) -> MemoryLease:
+        try:
+            with self._memory.lock:
+                settled = self._settled(allowances)
+                return super()._begin(settled, request, plan, input_tokens=input_tokens)
+        except (SharedStuck, SharedFull):
+            raise ApiError("overloaded", "This server cannot look up what is left of your limits at the moment. Try again soon.") from None
+
+    def _settled(self, allowances: tuple[Limited, ...]) -> tuple[Limited, ...]:
+        """Return those that have their places. Raises SharedFull if a key or an account has none; addresses are then not limited."""
+        now = self._micros()
+        for each in allowances:
+            assert isinstance(each, SharedAllowance), "it keeps no others"
+            try:
+                each.settle(now)
+            except SharedFull:
+                if each.rates is not self._limits.address:
+                    raise
+                self._notice(now)
+                return tuple(other for other in allowances if other is not each)
+        return allowances
+
+    def _lease(self, allowances: tuple[Limited, ...], now: int) -> MemoryLease:
+        return SharedLease(self._memory, self._micros, allowances, began=now)
+
+    def _told(self, allowances: tuple[Limited, ...]) -> HeaderList:
+        with suppress(SharedStuck, SharedFull), self._memory.lock:
+            return super()._told(self._settled(allowances))
+        return []
+
+
+class SharedLease(MemoryLease):
+    """One call in flight, and the tokens that it has taken; implements `admission.port.Lease`."""
+
+    __slots__ = ("_memory",)
+
+    def __init__(self, memory: SharedMemory, micros: Micros, allowances: tuple[Limited, ...], *, began: int) -> None:
+        super().__init__(micros, allowances, began)
+        self._memory = memory
+
+    def cover(self, tokens: int) -> None:
+        """Take more tokens. Raises ApiError rate_limit_exceeded; overloaded while they cannot be looked up."""
+        if tokens > self.covered:
+            try:
+                with self._memory.lock:
+                    super().cover(tokens)
+            except SharedStuck:
+                said = "This server cannot look up what is left of your limits at the moment. Try again soon."
+                raise ApiError("overloaded", said) from None
+
+    def _correct(self, usage: Usage, now: int) -> None:
+        with suppress(SharedStuck), self._memory.lock:  # else what was taken counts for a minute, more than was used
+            super()._correct(usage, self._micros())
+
+
+def is_idle(memory: SharedMemory, place: int, now: int) -> bool:
+    """Say whether a record may be another's: nothing is in flight, and nothing that was used counts any more."""
+    at = (place + COLUMNS) * 2
+    if any(memory.cells[at : at + WORKERS_MAX]) or memory.words[place + LAST_TURN] > now:
+        return False
+    for window_at in (place + REQUESTS, place + TOKENS):
+        span = memory.words[window_at + SPAN]
+        if span and not SharedWindow(memory.words, memory.cells, window_at, limit=0, span=span).is_idle(now):
+            return False
+    return True
+
+
+def forget_worker(memory: SharedMemory, worker: int) -> None:
+    """End every lease of a process that has died: its column is nobody's now."""
+    for place in memory.rates.taken():
+        at = (place + COLUMNS) * 2 + worker
+        if memory.cells[at]:
+            memory.cells[at] = 0

@@ -1,0 +1,194 @@
+"""How much was used in the last minute, kept in memory that several processes share. The rules are those of `window`; this is their layout.
+
+A window is a head of words and three rings of 32-bit cells, one cell a bucket: how much was used, when last (microseconds from the bucket's
+begin), and how much was promised to those who wait. A process that is killed inside a step leaves STEP set, and the next one adds up
+anew: what was used is then at most a step too much, never too little. Everything here is done with the lock held.
+"""
+
+from __future__ import annotations
+
+from aisa.admission.window import BUCKETS, PLACE_KEPT_MICROS
+
+RING = BUCKETS + 4  # a window of any position touches so many buckets, and one is begun while the oldest still counts
+CELL_MAX = (1 << 32) - 1
+#: The words of a head: whether a step is being done, the window's length, numbers of buckets, sums.
+STEP, SPAN, OLDEST, NEWEST, USED, LINE_OLDEST, LINE_NEWEST, WAITING = range(8)
+HEAD_WORDS = 8
+WINDOW_WORDS = HEAD_WORDS + 3 * RING // 2
+
+
+class SharedWindow:
+    """What was used of a limit; implements `window.Use`. Times are microseconds of a clock that all processes share."""
+
+    __slots__ = ("_cells", "_head", "_last", "_line", "_ring", "_width", "_words", "limit", "span")
+
+    def __init__(self, words: memoryview, cells: memoryview, at: int, *, limit: int, span: int) -> None:
+        """`at` is the number of the first word."""
+        self.limit = limit
+        self.span = span
+        self._width = -(-span // BUCKETS)
+        self._words = words
+        self._cells = cells
+        self._head = at
+        self._ring = (at + HEAD_WORDS) * 2
+        self._last = self._ring + RING
+        self._line = self._last + RING
+
+    def left(self, now: int) -> int:
+        """Return how much there is room for."""
+        words, head = self._words, self._head
+        if words[head + STEP] or words[head + SPAN] != self.span:
+            self._mend()
+        if words[head + USED]:
+            self._forget(now)
+        return self.limit - int(words[head + USED])
+
+    def add(self, now: int, amount: int) -> None:
+        """Use so much."""
+        self.left(now)
+        words, cells, head = self._words, self._cells, self._head
+        bucket = now // self._width
+        at = bucket % RING
+        words[head + STEP] = 1
+        if not words[head + USED]:
+            words[head + OLDEST] = bucket
+        words[head + NEWEST] = bucket
+        cells[self._last + at] = now - bucket * self._width
+        cells[self._ring + at] = min(cells[self._ring + at] + amount, CELL_MAX)
+        words[head + USED] += amount
+        words[head + STEP] = 0
+        if words[head + WAITING] and words[head + LINE_OLDEST] <= bucket:
+            self._leave_line(amount)
+
+    def give_back(self, then: int, amount: int) -> None:
+        """Undo a use, unless it is too old to count."""
+        words, cells, head = self._words, self._cells, self._head
+        if words[head + STEP] or words[head + SPAN] != self.span:
+            self._mend()
+        bucket = then // self._width
+        if not words[head + OLDEST] <= bucket <= words[head + NEWEST]:
+            return
+        at = self._ring + bucket % RING
+        amount = min(amount, cells[at])
+        words[head + STEP] = 1
+        cells[at] -= amount
+        words[head + USED] -= amount
+        words[head + STEP] = 0
+
+    def take_place(self, now: int, amount: int) -> int:
+        """Return when there will be room for so much behind all in line, and take that place."""
+        self.left(now)
+        words, head, width = self._words, self._head, self._width
+        bucket = now // width
+        kept = min(-(-PLACE_KEPT_MICROS // width), RING // 2)
+        while words[head + WAITING] and words[head + LINE_OLDEST] + kept < bucket:
+            self._leave_line(self._cells[self._line + words[head + LINE_OLDEST] % RING])
+        waiting = int(words[head + WAITING])
+        when = self._room_at(int(words[head + USED]) + waiting + amount - self.limit)
+        first = words[head + LINE_OLDEST] if waiting else bucket
+        if waiting:
+            when = max(when, words[head + LINE_NEWEST] * width)
+        place = max(bucket, min(when // width, first + RING - 1))
+        at = self._line + place % RING
+        words[head + STEP] = 1
+        if not waiting:
+            words[head + LINE_OLDEST] = place
+        words[head + LINE_NEWEST] = max(place, words[head + LINE_NEWEST]) if waiting else place
+        self._cells[at] = min(self._cells[at] + amount, CELL_MAX)
+        words[head + WAITING] += amount
+        words[head + STEP] = 0
+        return when
+
+    def free_at(self, now: int) -> int:
+        """Return when all of the limit is free again if nothing more is used."""
+        if self.left(now) >= self.limit:
+            return now
+        return self._last_use(self._words[self._head + NEWEST]) + self.span
+
+    def is_idle(self, now: int) -> bool:
+        """Say whether nothing is left that counts, and nobody in line."""
+        self.left(now)
+        words, head = self._words, self._head
+        waits = words[head + WAITING] and words[head + LINE_NEWEST] * self._width + PLACE_KEPT_MICROS > now
+        return not words[head + USED] and not waits
+
+    def _forget(self, now: int) -> None:
+        """Forget what is too old to count."""
+        words, cells, head, ring = self._words, self._cells, self._head, self._ring
+        bucket, newest, edge = words[head + OLDEST], words[head + NEWEST], now - self.span
+        if self._last_use(newest) <= edge:
+            self._clear(ring, USED)
+            return
+        while bucket < newest:
+            amount = cells[ring + bucket % RING]
+            if amount:
+                if self._last_use(bucket) > edge:
+                    break
+                words[head + STEP] = 1
+                cells[ring + bucket % RING] = 0
+                words[head + USED] -= amount
+            bucket += 1
+            words[head + OLDEST] = bucket
+        words[head + STEP] = 0
+
+    def _last_use(self, bucket: int) -> int:
+        return int(bucket * self._width + self._cells[self._last + bucket % RING])
+
+    def _room_at(self, missing: int) -> int:
+        """Return when so much will have become too old to count: of what was used, then of what those in line will have used."""
+        words, cells, head, when = self._words, self._cells, self._head, 0
+        if words[head + USED]:
+            for bucket in range(words[head + OLDEST], words[head + NEWEST] + 1):
+                amount = cells[self._ring + bucket % RING]
+                if amount:
+                    when = self._last_use(bucket) + self.span
+                    missing -= amount
+                    if missing <= 0:
+                        return when
+        if words[head + WAITING]:
+            for bucket in range(words[head + LINE_OLDEST], words[head + LINE_NEWEST] + 1):
+                amount = cells[self._line + bucket % RING]
+                if amount:
+                    when = (bucket + 1) * self._width + self.span
+                    missing -= amount
+                    if missing <= 0:
+                        return when
+        return when
+
+    def _leave_line(self, amount: int) -> None:
+        """Take so much off the front of the line: it was one of those who waited, or has taken what they waited for."""
+        words, cells, head = self._words, self._cells, self._head
+        bucket = words[head + LINE_OLDEST]
+        at = self._line + bucket % RING
+        amount = min(amount, cells[at])
+        words[head + STEP] = 1
+        cells[at] -= amount
+        words[head + WAITING] -= amount
+        while not cells[self._line + bucket % RING] and bucket < words[head + LINE_NEWEST]:
+            bucket += 1
+            words[head + LINE_OLDEST] = bucket
+        words[head + STEP] = 0
+
+    def _clear(self, ring: int, total: int) -> None:
+        words, head = self._words, self._head
+        words[head + STEP] = 1
+        self._cells[ring : ring + RING] = ZEROS
+        words[head + total] = 0
+        words[head + STEP] = 0
+
+    def _mend(self) -> None:
+        """Empty a window that was never used, or is of another length; of one whose last step was not finished, add up anew."""
+        words, cells, head = self._words, self._cells, self._head
+        if words[head + SPAN] != self.span:
+            self._clear(self._ring, USED)
+            self._clear(self._line, WAITING)
+            words[head + SPAN] = self.span
+            return
+        self._clear(self._line, WAITING)  # who waits asks again
+        words[head + STEP] = 1
+        words[head + USED] = sum(cells[self._ring : self._ring + RING])
+        words[head + OLDEST] = max(0, words[head + NEWEST] - RING + 1)
+        words[head + STEP] = 0
+
+
+ZEROS = memoryview(bytes(4 * RING)).cast("I")

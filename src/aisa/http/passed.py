@@ -1,0 +1,87 @@
+"""Connections that another process of this server accepted and passes on: takes them off a channel and serves them. Listens on nothing.
+
+Each arrives as one byte with a descriptor (SCM_RIGHTS). The channel's end means that there will be no more of them.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import socket
+import ssl
+from collections.abc import Callable
+from functools import partial
+
+from aisa.http.connection import CONNECTIONS_OVER_MAX, Connection
+from aisa.http.proxied import ProxiedConnection, Proxies
+from aisa.http.shared import Shared
+from aisa.http.tls_listener import ACCEPTS_PER_TURN_MAX, Handshake
+
+
+class PassedConnections:
+    """Takes connections until the channel's end. `proxies` are who names clients, None if nobody does.
+
+    `received` counts all that have come; `ended` is called at the channel's end. The channel is closed with this.
+    """
+
+    def __init__(
+        self,
+        shared: Shared,
+        channel: socket.socket,
+        context: ssl.SSLContext | None,
+        *,
+        proxies: Proxies | None,
+        ended: Callable[[], None],
+    ) -> None:
+        self._shared = shared
+        self._channel = channel
+        self.context = context  # of handshakes that begin from now on
+        self._proxies = proxies
+        self._ended = ended
+        self._loop = asyncio.get_running_loop()
+        self._opening: set[asyncio.Task[None]] = set()
+        self.received = 0
+        channel.setblocking(False)
+        self._loop.add_reader(channel, self._receive)
+
+    def close(self) -> None:
+        """Take no more. May be called twice."""
+        if self._channel.fileno() >= 0:
+            self._loop.remove_reader(self._channel)
+            self._channel.close()
+
+    def _receive(self) -> None:
+        for _ in range(ACCEPTS_PER_TURN_MAX):
+            try:
+                byte, descriptors, _flags, _address = socket.recv_fds(self._channel, 1, 1)
+            except BlockingIOError:
+                return
+            except OSError:
+                byte, descriptors = b"", []
+            if not byte:
+                self.close()
+                self._ended()
+                return
+            self.received += 1
+            for descriptor in descriptors:  # none where this process has none to spare
+                self._serve(socket.socket(fileno=descriptor))
+
+    def _serve(self, accepted: socket.socket) -> None:
+        shared = self._shared
+        if len(shared.connections) >= shared.settings.connections_max + CONNECTIONS_OVER_MAX:
+            accepted.close()
+            return
+        accepted.setblocking(False)
+        if self.context is not None:
+            Handshake(shared, accepted, self.context, proxies=self._proxies)
+            return
+        task = self._loop.create_task(self._open(accepted))
+        self._opening.add(task)
+        task.add_done_callback(self._opening.discard)
+
+    async def _open(self, accepted: socket.socket) -> None:
+        shared, proxies = self._shared, self._proxies
+        made = partial(Connection, shared) if proxies is None else partial(ProxiedConnection, shared, proxies)
+        try:
+            await self._loop.connect_accepted_socket(made, accepted)
+        except OSError:  # it has left already
+            accepted.close()

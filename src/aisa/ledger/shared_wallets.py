@@ -1,0 +1,257 @@
+"""Wallets and caps that the processes of one machine spend from together, in memory that they share. The rules are those of `wallets`.
+
+What the database has (a wallet's balance, what a cap's window has spent) one process alone writes: the one that writes the database. Each
+other process has a column: what it holds for calls in flight, and what calls have cost whose rows the database does not have yet. Only to
+look whether there is enough and then to hold it needs the lock. A row that was written is taken off the balance first and off its column
+right after, so for a moment it counts twice and never not at all. The column of a process that died is cleared when its journal is settled.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+
+from aisa.errors import ApiError
+from aisa.keys.rules import Key, window_end, window_start
+from aisa.ledger.port_usage import Span
+from aisa.ledger.row import CallRow
+from aisa.ledger.wallets import Cap, check_cap, check_wallet
+from aisa.money import Nanos
+from aisa.storage.shared_memory import PURSE_WORDS, WORKERS_MAX, SharedMemory, SharedStuck
+
+#: Words of a record: of a wallet whether it is prepaid, and its balance; of a cap when its window began, and what that has spent.
+PREPAID, BALANCE = 0, 1
+BEGAN, SPENT = 0, 1
+COLUMNS = 8
+UNREAD = 1 << 62  # for BEGAN: no window begins then, so nobody takes any for known
+NO_WINDOW = ""  # of a cap that is yet to be given one
+assert COLUMNS + WORKERS_MAX <= PURSE_WORDS
+
+
+class Purse:
+    """A record of money, and this process's column in it. It is made by the process that writes the database."""
+
+    __slots__ = ("_memory", "_name", "_place")
+
+    def __init__(self, memory: SharedMemory, name: str) -> None:
+        self._memory = memory
+        self._name = memory.name_word(name)
+        self._place: int | None = None
+
+    @property
+    def place(self) -> int | None:
+        """Its first word, None while it was not made."""
+        if self._place is None:
+            self._place = self._memory.purses.find(self._name)
+        return self._place
+
+    @property
+    def held(self) -> Nanos:
+        """What all processes hold, and what was spent that the database does not have yet."""
+        at = self.place
+        return 0 if at is None else sum(self._memory.signed[at + COLUMNS : at + COLUMNS + WORKERS_MAX])
+
+    def hold(self, amount: Nanos) -> None:
+        """Hold an amount that was checked; a negative one gives back. Of this process's column, so without the lock."""
+        at = self.place
+        assert at is not None, "what was never made limits nothing"
+        self._memory.signed[at + COLUMNS + self._memory.worker] += amount
+
+    def spend(self, amount: Nanos, at: int) -> None:
+        """Take an amount, which is in this process's column until the database has it."""
+        self.hold(amount)
+
+    def written(self, amount: Nanos) -> None:
+        """Let go of an amount that the database has."""
+        self.hold(-amount)
+
+
+class SharedWallet(Purse):
+    """An account's balance; implements `wallets.Purse`. One that was not made yet is unlimited, as accounts are made."""
+
+    __slots__ = ("account",)
+
+    def __init__(self, memory: SharedMemory, account: str) -> None:
+        super().__init__(memory, f"wallet {account}")
+        self.account = account
+
+    @property
+    def balance(self) -> Nanos | None:
+        """What the database says is in it, None for unlimited."""
+        at = self.place
+        return None if at is None or not self._memory.words[at + PREPAID] else self._memory.signed[at + BALANCE]
+
+    def take(self, amount: Nanos, now: float) -> None:
+        """Hold an amount if it is there. Raises ApiError insufficient_wallet_balance; overloaded if that cannot be looked up."""
+        try:
+            with self._memory.lock:
+                check_wallet(self.account, amount, balance=self.balance, held=self.held)
+                self.hold(amount)
+        except SharedStuck:
+            raise cannot_look() from None
+
+
+class SharedCap(Purse):
+    """The most that a key may spend in a window; implements `wallets.Spending`."""
+
+    __slots__ = ("_reading", "cap", "window")
+
+    def __init__(self, memory: SharedMemory, key: Key) -> None:
+        super().__init__(memory, f"cap {key.id}")
+        assert key.spend_cap is not None, "the caller looked"
+        assert key.spend_window is not None, "a cap has its window"
+        self.cap = key.spend_cap
+        self.window = key.spend_window
+        self._reading: set[int] = set()
+
+    def spent_at(self, now: float) -> Nanos | None:
+        """Return what the database says was spent in the window that a moment is in, None if nobody has read that yet."""
+        at, began = self.place, window_start(self.window, now)
+        if at is None or began < self._memory.signed[at + BEGAN]:
+            return None
+        return self._memory.signed[at + SPENT] if began == self._memory.signed[at + BEGAN] else 0
+
+    def take(self, amount: Nanos, now: float) -> None:
+        """Hold an amount if the cap leaves it. Raises ApiError quota_exceeded; overloaded if that cannot be looked up."""
+        try:
+            with self._memory.lock:
+                check_cap(self.cap, self.window, amount, spent=self.spent_at(now) or 0, held=self.held)
+                self.hold(amount)
+        except SharedStuck:
+            raise cannot_look() from None
+
+    def reading(self, began: int) -> bool:
+        """Say whether somebody was asked for the window that began then; if not, from now on that is so."""
+        known = began in self._reading
+        self._reading.add(began)
+        return known
+
+    def learn(self, began: int, spent: Nanos | None) -> None:
+        """Note that whoever writes the database has said what was spent in a window, or could not."""
+        self._reading.discard(began)
+
+
+class MadeWallet:
+    """An account's balance as the process that writes the database makes and keeps it."""
+
+    def __init__(self, memory: SharedMemory, account: str) -> None:
+        """Make it, unlimited. Raises SharedFull, SharedStuck."""
+        with memory.lock:
+            self._at, _ = memory.purses.take(memory.name_word(f"wallet {account}"), never_idle)
+        self._memory = memory
+
+    @property
+    def balance(self) -> Nanos | None:
+        """What is in it, None for unlimited."""
+        return self._memory.signed[self._at + BALANCE] if self._memory.words[self._at + PREPAID] else None
+
+    @property
+    def held(self) -> Nanos:
+        """What all processes hold, and what was spent that the database does not have yet."""
+        return sum(self._memory.signed[self._at + COLUMNS : self._at + COLUMNS + WORKERS_MAX])
+
+    def add(self, amount: Nanos) -> None:
+        """Put an amount in, or take it out. An unlimited account becomes a prepaid one with exactly that balance."""
+        self._memory.signed[self._at + BALANCE] = (self.balance or 0) + amount
+        self._memory.words[self._at + PREPAID] = 1
+
+    def lift(self) -> None:
+        """Make the account unlimited."""
+        self._memory.words[self._at + PREPAID] = 0
+
+    def spend(self, amount: Nanos) -> None:
+        """Take what the database has charged."""
+        if self.balance is not None:
+            self._memory.signed[self._at + BALANCE] -= amount
+
+
+class Treasury:
+    """Every wallet and cap, as the process that writes the database keeps them for all. Used in one thread.
+
+    `caps` are the sums of its keys' windows by key id.
+    """
+
+    def __init__(self, memory: SharedMemory, wallets: Iterable[tuple[str, Nanos | None]], caps: Mapping[str, Cap], *, now: float) -> None:
+        self.caps = dict(caps)
+        self._memory = memory
+        self._wallets: dict[str, MadeWallet] = {}
+        for account, balance in wallets:
+            made = self.wallet(account)
+            if balance is not None:
+                made.add(balance)
+        for key_id, cap in caps.items():
+            self._publish(key_id, cap, now)
+
+    def wallet(self, account: str) -> MadeWallet:
+        """Return an account's wallet, made if it is not there."""
+        made = self._wallets.get(account)
+        if made is None:
+            made = self._wallets[account] = MadeWallet(self._memory, account)
+        return made
+
+    def know(self, key: Key, now: float) -> None:
+        """Make what a key needs that is new or has changed. What it has spent in a window that it had not before must be read: `unread`."""
+        self.wallet(key.account)
+        if key.spend_cap is None or key.spend_window is None:
+            self.caps.pop(key.id, None)
+            return
+        cap = self.caps.setdefault(key.id, Cap(key.spend_cap, NO_WINDOW, spent=0, now=now))
+        if cap.change(key.spend_cap, key.spend_window, now):
+            with self._memory.lock:
+                at, _ = self._memory.purses.take(self._memory.name_word(f"cap {key.id}"), never_idle)
+                self._memory.signed[at + BEGAN] = UNREAD
+
+    def written(self, rows: Iterable[CallRow], now: float) -> None:
+        """Take what the database has charged for rows that it did not have before."""
+        for row in rows:
+            if row.prepaid:
+                self.wallet(row.account).spend(row.cost)
+            cap = self.caps.get(row.key_id)
+            if cap is not None:
+                cap.spend(row.cost, row.ended_ms // 1000)
+                self._publish(row.key_id, cap, now)
+
+    def unread(self, key_id: str, now: float) -> Span | None:
+        """Return what must be read of a key's calls to know what its window has spent, None if that is known, which the others then see."""
+        cap = self.caps.get(key_id)
+        if cap is None or self._publish(key_id, cap, now):
+            return None
+        began = window_start(cap.window, now)
+        cap.reading(began)
+        return Span(began * 1000, window_end(cap.window, began) * 1000, key_id)
+
+    def learn(self, span: Span, spent: Nanos | None, now: float) -> None:
+        """Take what was read, None if it could not be."""
+        assert span.key_id is not None, "as `unread` gave it"
+        cap = self.caps[span.key_id]
+        cap.learn(span.start_ms // 1000, spent)
+        self._publish(span.key_id, cap, now)
+
+    def forget_worker(self, worker: int) -> None:
+        """Clear the column of a process that died: all that it closed is in the database, and nothing is open any more."""
+        for place in self._memory.purses.taken():
+            self._memory.signed[place + COLUMNS + worker] = 0
+
+    def _publish(self, key_id: str, cap: Cap, now: float) -> bool:
+        """Let the others see what a cap's window has spent. False if that must be read first.
+
+        The lock is held, as the two words belong together.
+        """
+        spent = cap.spent_at(now)
+        if spent is None:
+            return False
+        memory = self._memory
+        with memory.lock:
+            at, _ = memory.purses.take(memory.name_word(f"cap {key_id}"), never_idle)
+            memory.signed[at + BEGAN] = window_start(cap.window, now)
+            memory.signed[at + SPENT] = spent
+        return True
+
+
+def never_idle(_place: int) -> bool:
+    """Say that no purse may be another's: accounts and keys are never deleted."""
+    return False
+
+
+def cannot_look() -> ApiError:
+    """Return the refusal of a call while the lock is not to be had."""
+    return ApiError("overloaded", "This server cannot look up what is left to spend at the moment. Try again soon.")

@@ -1,0 +1,108 @@
+"""What every process of a server has: its log, what it makes of signals and of bugs, and what it starts with. Serves nothing."""
+
+from __future__ import annotations
+
+import asyncio
+import signal
+import socket
+import ssl
+import sys
+import traceback
+from collections.abc import Awaitable, Callable, Mapping
+from functools import partial
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import msgspec
+
+from aisa.clock import wall_clock
+from aisa.config.load import Loaded
+from aisa.config.problem import ConfigErrors
+from aisa.config.schema import Config
+from aisa.edge.admin import Admin
+from aisa.edge.admin_reload import Swapped
+from aisa.errors import ApiError
+from aisa.facts import BugFound, Fact, ServerNotice
+from aisa.observe.log import Log, json_line, text_line
+from aisa.observe.welcome import Opening
+from aisa.storage.ballast import take_on
+from aisa.storage.lock import exposure
+from aisa.storage.secret import keep_private
+from aisa.wire.token_meter import Tokenizer
+
+#: Signals that end a process that has no answer to them. A log that was rotated goes on where it is.
+IGNORED_SIGNALS = (signal.SIGUSR1, signal.SIGUSR2)
+WRITE_SECONDS_MAX = 10  # for the last rows at a stop; what the database does not take then stays in the journal
+RELOAD_SECONDS_MAX = 20.0  # that an administrator waits: catalogue and files are read in a thread
+FIRST_KEY_NAME = "first-key"  # of the data folder: where the first key is written when nobody sits at a terminal
+GC_YOUNG_OBJECTS = 20_000  # the call's path makes no cycles; the default of 700 would look for them every few calls
+
+
+class Start(NamedTuple):
+    """What a server starts with beside its configuration and its data: where it is administered, its certificate, its tokenizers.
+
+    `handed` is a listening socket that it was started with. `say` shows text to the operator, `again` reads the configuration anew and
+    raises ConfigErrors.
+    """
+
+    control: str
+    tls: ssl.SSLContext | None
+    tokenizers: Mapping[str, Tokenizer]
+    say: Callable[[str], None]
+    again: Callable[[], Loaded]
+    handed: socket.socket | None = None
+
+
+def listen_to_process(report: Callable[[Fact], None], folder: str | None = None) -> None:
+    """Report what befalls the process besides its calls: bugs, signals that mean nothing here, and how the data folder is, if given."""
+    asyncio.get_running_loop().set_exception_handler(partial(report_bug, report))
+    for number in IGNORED_SIGNALS:
+        asyncio.get_running_loop().add_signal_handler(number, report, ServerNotice(f"{number.name} is ignored"))
+    for notice in () if folder is None else (exposure(folder), take_on(Path(folder))):
+        if notice is not None:
+            report(ServerNotice(notice))
+
+
+def swapped(reload: Callable[[], Awaitable[Swapped]], loop: asyncio.AbstractEventLoop) -> Swapped:
+    """Reload for the administrator, whose thread may wait for it. Raises ApiError invalid_request."""
+
+    async def reloaded() -> Swapped:
+        return await reload()
+
+    try:
+        return asyncio.run_coroutine_threadsafe(reloaded(), loop).result(RELOAD_SECONDS_MAX)
+    except ConfigErrors as errors:
+        said = "; ".join(f"{problem.where}: {problem.what} {problem.remedy}" for problem in errors.problems)
+        raise ApiError("invalid_request", f"The configuration was not taken, the old one stays. {said}") from None
+    except TimeoutError:
+        raise ApiError("overloaded", "The server is too busy to read its configuration now. Its log says when it has.") from None
+
+
+def open_log(form: str) -> Log | None:
+    """Return the log in the configured form; `auto` is text on a terminal and JSON elsewhere."""
+    if form == "off":
+        return None
+    text = form == "text" or (form == "auto" and sys.stderr.isatty())
+    return Log(sys.stderr.buffer, text_line if text else json_line, wall_clock)
+
+
+def report_bug(report: Callable[[Fact], None], _loop: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:
+    """Report what the event loop was told of and nobody caught: an exception of a callback, or what the loop itself met."""
+    error = context.get("exception")
+    trace = "".join(traceback.format_exception(error)) if isinstance(error, BaseException) else ""
+    report(BugFound("-", f"{context['message']}\n{trace}".strip()))
+
+
+def ignore(fact: Fact) -> None:
+    """Report nothing."""
+
+
+def opening_of(admin: Admin, config: Config, first_key: str | None, *, keys_count: int) -> Opening:
+    """Return what the operator is told of the start. Off a terminal the first key goes to a file, not to a log that others read."""
+    folder = Path(config.server.data_dir).absolute()
+    assert admin.url is not None, "the server listens"
+    known = Opening(admin.url, str(folder), keys_count, admin.example_model())
+    if first_key is None or sys.stdout.isatty():
+        return msgspec.structs.replace(known, first_key=first_key)
+    keep_private(folder / FIRST_KEY_NAME, f"{first_key}\n".encode())
+    return msgspec.structs.replace(known, key_file=str(folder / FIRST_KEY_NAME))

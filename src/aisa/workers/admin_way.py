@@ -1,0 +1,97 @@
+"""The admin API of a server of several processes: a worker that is asked hands the request to the office, whose gate judges and answers."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable
+from typing import cast
+
+import msgspec
+
+from aisa.edge.admin_gate import AdminGate, refuse_admin
+from aisa.edge.admin_route import ADMIN_BODY_BYTES_MAX
+from aisa.edge.control import respond
+from aisa.errors import ApiError
+from aisa.http.server import Reply, Request
+from aisa.storage.shared_memory import SharedMemory
+from aisa.workers.link import Link
+from aisa.workers.messages import ADMIN
+
+ADMIN_KEYS = 7  # the word of shared memory, one of the office's own, that has how many admin keys there are
+TOLD = ("host", "authorization", "content-type", "content-encoding", "content-length")  # headers that the gate looks at
+ANSWER_SECONDS_MAX = 30.0  # an audit of a large ledger takes as long
+
+
+class AdminAsked(msgspec.Struct, frozen=True):
+    """A request as it travels, with what a gate looks at of one."""
+
+    method: str
+    path: str
+    query: str
+    headers: dict[str, str]
+    body: bytes
+    address: str
+    id: str
+
+
+class AdminAnswered(msgspec.Struct, frozen=True):
+    """What the gate answers."""
+
+    status: int
+    body: bytes
+
+
+class OfficeGate:
+    """A worker's way to the gate; implements `edge.operator_app.Gate`. Whether it is open is known half a second late."""
+
+    def __init__(self, link: Link, memory: SharedMemory) -> None:
+        self._link = link
+        self._memory = memory
+
+    @property
+    def is_open(self) -> bool:
+        """Whether there is a key that could be let in."""
+        return bool(self._memory.words[ADMIN_KEYS])
+
+    def judge(self, request: Request, address: str, request_id: str) -> HandedOn:
+        """Take a request, which the office judges."""
+        return HandedOn(self._link, request, address, request_id)
+
+    def let_in(self, request: Request, address: str, *, scope: str) -> object:
+        """Nobody is let in here."""
+        raise ApiError("unknown_endpoint", "There is no such route at this address.")
+
+
+class HandedOn(msgspec.Struct):
+    """A request that the office answers; see `http.shared.Verdict`."""
+
+    link: Link
+    request: Request
+    address: str
+    id: str
+    body_bytes_max: int | None = ADMIN_BODY_BYTES_MAX
+
+    def answer(self, reply: Reply) -> Awaitable[None]:
+        """Answer the request."""
+        return self._answer(reply)
+
+    async def _answer(self, reply: Reply) -> None:
+        request = self.request
+        headers = {name: value for name in TOLD if (value := request.headers.get(name)) is not None}
+        asked = AdminAsked(request.method, request.path, request.query, headers, bytes(request.body), self.address, self.id)
+        try:
+            answer = await self.link.ask(ADMIN, msgspec.msgpack.encode(asked), ANSWER_SECONDS_MAX)
+        except ApiError as error:
+            refuse_admin(error, reply, self.id)
+            return
+        answered = msgspec.msgpack.decode(answer, type=AdminAnswered)
+        respond(reply, answered.status, answered.body, headers=[("x-request-id", self.id), ("cache-control", "no-store")])
+
+
+async def answered_by(gate: AdminGate, body: bytes) -> bytes:
+    """Answer what a worker was asked, in the office. Raises ApiError."""
+    asked = msgspec.msgpack.decode(body, type=AdminAsked)
+    if not gate.is_open:
+        raise ApiError("unknown_endpoint", "There is no such route at this address.")
+    visit = gate.judge(cast("Request", asked), asked.address, asked.id)
+    status, shown = await gate.answer(visit)
+    return msgspec.msgpack.encode(AdminAnswered(status, shown))

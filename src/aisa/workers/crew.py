@@ -1,0 +1,239 @@
+"""The worker processes of one server: starts them, passes connections on to them, starts another for one that died. Keeps no books."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import socket
+import sys
+from collections.abc import Awaitable, Callable, Iterable
+from contextlib import suppress
+from typing import NamedTuple, Protocol
+
+from aisa.config.schema import Config
+from aisa.errors import ApiError
+from aisa.facts import Fact, ServerNotice
+from aisa.http.server import GRACE_SECONDS_MAX
+from aisa.storage.shared_memory import WORKER_WORDS, WORKERS_MAX, SharedMemory
+from aisa.workers.link import Link
+from aisa.workers.messages import Begin, Drain, Message, ModelsKnown, Ready
+
+#: The words of a worker in shared memory: calls whose task runs, open connections, and connections that it was ever passed.
+CALLS, CONNECTIONS, RECEIVED = range(3)
+START_SECONDS_MAX = 60.0  # for a worker to be ready; a start takes a second, on a busy machine several
+RESTART_PAUSE_SECONDS = 1.0  # before another is started for one that lived for less than this
+END_SECONDS_MAX = 15.0  # beyond the time to drain, for the last rows and the end of a process
+WORKER_MODULE = "aisa.workers.worker"
+
+
+class Descriptors(NamedTuple):
+    """What every worker inherits: shared memory, and what holds the data folder's lock."""
+
+    memory: int
+    folder: int
+
+
+class Worker:
+    """One worker process. `passed` counts the connections that it was ever passed; `unwritten` are ids of its rows that wait here.
+
+    `claims` are its calls with an Idempotency-Key by their marks.
+    """
+
+    link: Link
+
+    def __init__(self, number: int, process: asyncio.subprocess.Process, channel: socket.socket) -> None:
+        loop = asyncio.get_running_loop()
+        self.number = number
+        self.process = process
+        self.channel = channel
+        self.passed = 0
+        self.ready: asyncio.Future[bool] = loop.create_future()
+        self.silent: asyncio.Future[None] = loop.create_future()  # done when nothing more comes from it
+        self.began = loop.time()
+        self.unwritten: dict[str, asyncio.Future[None]] = {}
+        self.claims: dict[str, str] = {}
+        self.written: list[str] = []
+
+    @property
+    def takes_connections(self) -> bool:
+        """Whether connections may be passed to it."""
+        return self.ready.done() and self.ready.result() and not self.silent.done()
+
+
+class Listener(Protocol):
+    """Who hears the workers."""
+
+    def hear(self, worker: Worker, message: Message) -> None:
+        """Take a message."""
+        ...
+
+    async def answer(self, worker: Worker, what: str, body: bytes) -> bytes:
+        """Answer a question. Raises ApiError."""
+        ...
+
+    async def settle(self, worker: Worker) -> None:
+        """Settle what a process that is gone left, and free what it held."""
+        ...
+
+
+class Crew:
+    """The workers. Belongs to the event loop that makes it; `office` hears them, `report` is told of deaths."""
+
+    def __init__(
+        self, config: Config, descriptors: Descriptors, memory: SharedMemory, *, office: Listener, report: Callable[[Fact], None]
+    ) -> None:
+        self.config = config  # that workers begin with, and what they know of vendors' models
+        self.models = ModelsKnown()
+        self.workers: dict[int, Worker] = {}
+        self._descriptors = descriptors
+        self._memory = memory
+        self._office = office
+        self._report = report
+        self._free = set(range(1, WORKERS_MAX))  # 0 is the office's own
+        self._stopping = False
+        self._watches: set[asyncio.Task[None]] = set()
+
+    async def start(self, count: int) -> bool:
+        """Start so many, and return whether all of them are ready."""
+        workers = [await self._hire() for _ in range(count)]
+        with suppress(TimeoutError):
+            async with asyncio.timeout(START_SECONDS_MAX):
+                return all([await worker.ready for worker in workers])
+        return False
+
+    def wanted(self) -> bool:
+        """Say whether any takes connections."""
+        return any(worker.takes_connections for worker in self.workers.values())
+
+    def pass_on(self, accepted: socket.socket) -> None:
+        """Pass a connection to the worker with the fewest streams; an open connection counts as much, as it may ask for one."""
+        with accepted:
+            for worker in sorted([worker for worker in self.workers.values() if worker.takes_connections], key=self._load):
+                try:
+                    socket.send_fds(worker.channel, [b"\0"], [accepted.fileno()])
+                except OSError:  # it has as many waiting as fit, or has just died
+                    continue
+                worker.passed += 1
+                return
+
+    def send(self, message: Message, *, but: Worker | None = None) -> None:
+        """Tell all of them, or all but one."""
+        for worker in self.workers.values():
+            if worker is not but:
+                worker.link.send(message)
+
+    async def ask(self, what: str, body: bytes = b"", *, but: Worker | None = None) -> list[bytes]:
+        """Ask all of them at once, or all but one, and return the answers of those that answer."""
+        asked = [worker.link.ask(what, body) for worker in self.workers.values() if worker is not but and worker.ready.done()]
+        answers = await asyncio.gather(*asked, return_exceptions=True)
+        for answer in answers:
+            if isinstance(answer, BaseException) and not isinstance(answer, ApiError):
+                raise answer
+        return [answer for answer in answers if isinstance(answer, bytes)]
+
+    def drain(self) -> None:
+        """Have them make each answer the last on its connection, and start no other for one that ends."""
+        self._stopping = True
+        self.send(Drain())
+
+    async def stop(self, seconds: float) -> None:
+        """Pass on no more, and wait until all are gone, for so long besides what an end takes; what is left then is killed."""
+        self._stopping = True
+        for worker in self.workers.values():
+            worker.channel.close()
+        watches = [watch for watch in self._watches if not watch.done()]
+        if watches:
+            await asyncio.wait(watches, timeout=seconds + GRACE_SECONDS_MAX + END_SECONDS_MAX)
+        for worker in list(self.workers.values()):
+            kill(worker.process)
+        watches = [watch for watch in watches if not watch.done()]
+        if watches:
+            await asyncio.wait(watches, timeout=END_SECONDS_MAX)
+
+    def kill(self) -> None:
+        """Kill all at once: somebody does not want to wait."""
+        for worker in self.workers.values():
+            kill(worker.process)
+
+    def _load(self, worker: Worker) -> int:
+        words, at = self._memory.words, worker.number * WORKER_WORDS
+        return int(words[at + CALLS] + words[at + CONNECTIONS] + worker.passed - words[at + RECEIVED])
+
+    async def _hire(self) -> Worker:
+        number = min(self._free)
+        self._free.discard(number)
+        at = number * WORKER_WORDS
+        for word in range(at, at + WORKER_WORDS):
+            self._memory.words[word] = 0
+        (ours, theirs), (channel, far_channel) = socket.socketpair(), socket.socketpair()
+        inherited = (theirs.fileno(), far_channel.fileno(), *self._descriptors)
+        with theirs, far_channel:
+            process = await asyncio.create_subprocess_exec(
+                *(sys.executable, "-P", "-m", WORKER_MODULE, str(number), *map(str, inherited)),
+                stdin=asyncio.subprocess.DEVNULL,
+                pass_fds=inherited,
+                start_new_session=True,  # Ctrl-C is for the office alone
+            )
+        channel.setblocking(False)
+        worker = self.workers[number] = Worker(number, process, channel)
+
+        def heard(message: Message) -> None:
+            if isinstance(message, Ready):
+                worker.ready.set_result(True)
+            else:
+                self._office.hear(worker, message)
+
+        def answer(what: str, body: bytes) -> Awaitable[bytes]:
+            return self._office.answer(worker, what, body)
+
+        worker.link = await Link.on(ours, heard, answer, ended=lambda: done(worker.silent))
+        worker.link.send(Begin(self.config, self.models))
+        self._keep(self._watch(worker))
+        return worker
+
+    async def _watch(self, worker: Worker) -> None:
+        """Wait for the end of a worker, start another, and have settled what it left."""
+        status = await worker.process.wait()
+        await worker.silent  # what it said before it died counts
+        worker.channel.close()
+        del self.workers[worker.number]
+        if not worker.ready.done():
+            worker.ready.set_result(False)
+        if not self._stopping:
+            self._report(
+                ServerNotice(f"WORKER {worker.number} (process {worker.process.pid}) has ended with status {status}; another begins")
+            )
+            self._keep(self._replace(worker))
+        await self._office.settle(worker)
+        self._free.add(worker.number)
+
+    async def _replace(self, worker: Worker) -> None:
+        if asyncio.get_running_loop().time() - worker.began < RESTART_PAUSE_SECONDS:
+            await asyncio.sleep(RESTART_PAUSE_SECONDS)
+        if not self._stopping:
+            await self._hire()
+
+    def _keep(self, watch: Awaitable[None]) -> None:
+        task = asyncio.ensure_future(watch)
+        self._watches.add(task)
+        task.add_done_callback(self._watches.discard)
+
+
+def done(future: asyncio.Future[None]) -> None:
+    """Let something have happened."""
+    if not future.done():
+        future.set_result(None)
+
+
+def kill(process: asyncio.subprocess.Process) -> None:
+    """Kill a process that may have ended."""
+    with suppress(ProcessLookupError):
+        process.kill()
+
+
+def inherited_sockets(numbers: Iterable[str]) -> list[socket.socket]:
+    """Return the sockets that a process inherited under these numbers; what it starts does not inherit them."""
+    found = [socket.socket(fileno=int(number)) for number in numbers]
+    for each in found:
+        os.set_inheritable(each.fileno(), False)
+    return found

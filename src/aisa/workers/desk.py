@@ -1,0 +1,155 @@
+"""What a worker leaves to the office: writing rows, deciding who was first with an Idempotency-Key, what the database alone knows."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Mapping, Sequence
+
+import msgspec
+
+from aisa.edge.idempotency import Answer as KeptAnswer
+from aisa.edge.statement import Booked, CallFound, LedgerShown, Statement
+from aisa.errors import ApiError
+from aisa.keys.rules import Key
+from aisa.ledger.live_ledger import LiveLedger
+from aisa.ledger.port_usage import EndedCalls, Span
+from aisa.ledger.refusal import RefusedCalls
+from aisa.ledger.row import CallRow
+from aisa.ledger.shared_wallets import SharedCap, SharedWallet
+from aisa.money import Nanos
+from aisa.providers.measure import Answer
+from aisa.storage.shared_memory import SharedMemory
+from aisa.workers.link import Link
+from aisa.workers.messages import CALL, CAP, CLAIM, AnswerKept, AnswersLearned, Claim, ClaimForgotten, Ended, RefusedOnes, Written
+
+LOOK_SECONDS_MAX = 6.0  # for the office and whom it asks
+
+
+class RowsByLink:
+    """Has rows written by the office; what `ledger.writer.Writer` is to a process that writes itself."""
+
+    def __init__(self, link: Link) -> None:
+        self._link = link
+        self._committed: dict[str, Callable[[], None]] = {}  # by call id: bounded by the journal, and by what is kept of refused calls
+        self._emptied: asyncio.Future[None] | None = None
+
+    @property
+    def waiting(self) -> int:
+        """How many the database does not have, as far as is known."""
+        return len(self._committed)
+
+    def post(self, row: CallRow, committed: Callable[[], None]) -> None:
+        """Have a row written down; `committed` is called once that is done for good."""
+        self._committed[row.id] = committed
+        self._link.send(Ended(row))
+
+    def post_refused(self, record: RefusedCalls, committed: Callable[[], None]) -> None:
+        """Have a refused call written down."""
+        self._committed[record.id] = committed
+        self._link.send(RefusedOnes(record))
+
+    def keep_answers(self, target: str, answers: Sequence[Answer]) -> None:
+        """Have it written down what is known of a target's answers, and told to the other workers."""
+        self._link.send(AnswersLearned(target, list(answers)))
+
+    def written(self, message: Written) -> None:
+        """Take what the database has now."""
+        for call_id in message.ids:
+            self._committed.pop(call_id)()
+        if self._emptied is not None and not self._committed and not self._emptied.done():
+            self._emptied.set_result(None)
+
+    async def stop(self, seconds: float) -> int:
+        """Wait until all is written, for so many seconds at most. Returns how many are left."""
+        if self._committed:
+            self._emptied = asyncio.get_running_loop().create_future()
+            await asyncio.wait([self._emptied], timeout=seconds)
+        return len(self._committed)
+
+
+class UsesByLink:
+    """The Idempotency-Keys of all workers, which the office keeps; implements `edge.idempotency.Uses`."""
+
+    def __init__(self, link: Link) -> None:
+        self._link = link
+
+    async def claim(self, mark: str, call_id: str) -> KeptAnswer | None:
+        """Return the answer to send again; None if the call is the first with its mark. Raises ApiError."""
+        try:
+            answer = await self._link.ask(CLAIM, msgspec.msgpack.encode(Claim(mark, call_id)))
+        except BaseException:  # whoever has left, or has waited for too long, must not keep the others from it
+            self.forget(mark, call_id)
+            raise
+        return msgspec.msgpack.decode(answer, type=KeptAnswer | None)
+
+    def keep(self, call_id: str, content_type: str, body: bytes) -> None:
+        """Keep what a running call answers."""
+        self._link.send(AnswerKept(KeptAnswer(call_id, content_type, body)))
+
+    def forget(self, mark: str, call_id: str) -> None:
+        """Forget a call that was refused before it was opened."""
+        self._link.send(ClaimForgotten(mark, call_id))
+
+
+class SharedBooks:
+    """The wallets and caps that a worker's calls spend from, and its own calls; implements `edge.statement.LedgerShown`."""
+
+    def __init__(self, memory: SharedMemory, ledger: LiveLedger, link: Link) -> None:
+        """Have a ledger spend from what all processes share."""
+        self._memory = memory
+        self._ledger = ledger
+        self._link = link
+        self._wallets: dict[str, SharedWallet] = {}
+        self._caps: dict[str, SharedCap] = {}
+        ledger.purse, ledger.spending, ledger.spent = self.wallet, self.spending, self._have_read
+
+    @property
+    def calls(self) -> Mapping[str, Booked]:
+        """The calls of this process that are open, or whose row may not be in the database yet."""
+        return self._ledger.calls
+
+    @property
+    def caps(self) -> Mapping[str, SharedCap]:
+        """Keys' caps by key id, of those that were used here."""
+        return self._caps
+
+    def wallet(self, account: str) -> SharedWallet:
+        """Return an account's wallet."""
+        wallet = self._wallets.get(account)
+        if wallet is None:
+            wallet = self._wallets[account] = SharedWallet(self._memory, account)
+        return wallet
+
+    def spending(self, key: Key, _now: float) -> SharedCap:
+        """Return the cap of a key that has one."""
+        cap = self._caps.get(key.id)
+        if cap is None or (cap.cap, cap.window) != (key.spend_cap, key.spend_window):
+            cap = self._caps[key.id] = SharedCap(self._memory, key)
+        return cap
+
+    async def _have_read(self, span: Span, _without: Sequence[str]) -> Nanos:
+        """Have the office read what a key has spent by the time that it is now: it is in shared memory then."""
+        assert span.key_id is not None, "a cap is a key's"
+        await self._link.ask(CAP, span.key_id.encode())
+        return 0
+
+
+class WorkerStatement(Statement):
+    """The bills of this worker and of the database; a call of another worker that is in neither yet is asked for."""
+
+    def __init__(self, ledger: LedgerShown, ended: EndedCalls, refused: Mapping[str, RefusedCalls], *, link: Link) -> None:
+        super().__init__(ledger, ended, refused)
+        self._link = link
+        self._loop = asyncio.get_running_loop()
+
+    def stored(self, call_id: str) -> CallFound | None:
+        """Return a call that the database has, or another worker. Not to be called in the event loop's thread."""
+        found = super().stored(call_id) or self._elsewhere(call_id)
+        return found or super().stored(call_id)  # it may have been written in between
+
+    def _elsewhere(self, call_id: str) -> CallFound | None:
+        try:
+            answer = asyncio.run_coroutine_threadsafe(self._link.ask(CALL, call_id.encode()), self._loop).result(LOOK_SECONDS_MAX)
+        except TimeoutError:
+            raise ApiError("overloaded", "The other processes of this server do not answer. Try again soon.") from None
+        return msgspec.msgpack.decode(answer, type=CallFound | None)

@@ -1,0 +1,133 @@
+"""The connection between the office and one worker: messages in order, and questions with answers. Knows not what they are about."""
+
+from __future__ import annotations
+
+import asyncio
+import socket
+from collections.abc import Awaitable, Callable
+from typing import cast
+
+import msgspec
+
+from aisa.errors import ApiError
+from aisa.workers.messages import Ask, Message, Refusal, Reply
+
+LENGTH_BYTES = 4  # of a message, ahead of it
+ASK_SECONDS_MAX = 5.0  # for an answer; the other process is stuck then
+encode = msgspec.msgpack.Encoder().encode
+decode: Callable[[bytes | memoryview], Message] = msgspec.msgpack.Decoder(Message).decode
+
+#: Answers a question: what, and its body. Raises ApiError.
+Answering = Callable[[str, bytes], Awaitable[bytes]]
+
+
+class Link(asyncio.Protocol):
+    """One end of a link. `hear` is told of each message that is no question and no answer; `ended` when the other process is gone.
+
+    What is sent waits here while the other process is busy: a worker's rows are bounded by its journal, what the office sends by what
+    administrators do.
+    """
+
+    _transport: asyncio.Transport
+
+    def __init__(self, hear: Callable[[Message], None], answer: Answering, ended: Callable[[], None]) -> None:
+        self._hear = hear
+        self._answer = answer
+        self._told_of_end = ended
+        self._received = bytearray()
+        self._asked: dict[int, asyncio.Future[bytes]] = {}
+        self._number = 0
+        self._tasks: set[asyncio.Task[None]] = set()
+        self.closed = False
+
+    @classmethod
+    async def on(cls, end: socket.socket, hear: Callable[[Message], None], answer: Answering, *, ended: Callable[[], None]) -> Link:
+        """Return the link on one of two connected sockets."""
+        link = cls(hear, answer, ended)
+        end.setblocking(False)
+        await asyncio.get_running_loop().create_unix_connection(lambda: link, sock=end)
+        return link
+
+    def send(self, message: Message) -> None:
+        """Send a message; to a process that is gone, nothing."""
+        if not self.closed:
+            data = encode(message)
+            self._transport.write(len(data).to_bytes(LENGTH_BYTES, "big") + data)
+
+    async def ask(self, what: str, body: bytes = b"", seconds: float = ASK_SECONDS_MAX) -> bytes:
+        """Return the other process's answer. Raises ApiError: what it raised, or overloaded when it is gone or stuck."""
+        self._number += 1
+        number = self._number
+        asked = self._asked[number] = asyncio.get_running_loop().create_future()
+        self.send(Ask(number, what, body))
+        if self.closed and not asked.done():
+            asked.set_exception(gone())
+        try:
+            async with asyncio.timeout(seconds):
+                answer: bytes = await asked
+                return answer
+        except TimeoutError:
+            raise gone() from None
+        finally:
+            self._asked.pop(number, None)
+
+    def close(self) -> None:
+        """End the link once what was sent is on its way."""
+        if not self.closed:
+            self._transport.close()
+
+    # What the loop tells us
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        """Begin to be a link."""
+        self._transport = cast("asyncio.Transport", transport)
+
+    def data_received(self, data: bytes) -> None:
+        """Take what has arrived, message by message."""
+        received = self._received
+        received += data
+        start = 0
+        while len(received) - start >= LENGTH_BYTES:
+            end = start + LENGTH_BYTES + int.from_bytes(received[start : start + LENGTH_BYTES], "big")
+            if len(received) < end:
+                break
+            self._take(decode(bytes(received[start + LENGTH_BYTES : end])))
+            start = end
+        del received[:start]
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        """End: nobody will answer any more."""
+        self.closed = True
+        for asked in self._asked.values():
+            if not asked.done():
+                asked.set_exception(gone())
+        self._told_of_end()
+
+    def _take(self, message: Message) -> None:
+        if isinstance(message, Ask):
+            task = asyncio.get_running_loop().create_task(self._reply(message))
+            self._tasks.add(task)
+            task.add_done_callback(self._tasks.discard)
+        elif isinstance(message, Reply):
+            asked = self._asked.get(message.number)
+            if asked is not None and not asked.done():
+                if message.refusal is None:
+                    asked.set_result(message.body)
+                else:
+                    asked.set_exception(message.refusal.error())
+        else:
+            self._hear(message)
+
+    async def _reply(self, question: Ask) -> None:
+        try:
+            reply = Reply(question.number, await self._answer(question.what, question.body))
+        except ApiError as error:
+            reply = Reply(
+                question.number, refusal=Refusal(error.code, error.message, error.wait, error.should_retry, error.param, error.allow)
+            )
+        self.send(reply)
+
+
+def gone() -> ApiError:
+    """Return the error for a process that does not answer."""
+    return ApiError("overloaded", "A process of this server does not answer at the moment. Try again soon.")

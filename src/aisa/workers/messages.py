@@ -1,0 +1,155 @@
+"""What the office and a worker say to each other over their link. Sends nothing.
+
+The office is the process that owns the data folder: it alone writes the database, and changes keys, accounts and wallets.
+"""
+
+from __future__ import annotations
+
+import msgspec
+
+from aisa.config.schema import Config
+from aisa.edge.idempotency import Answer as KeptAnswer
+from aisa.errors import ApiError
+from aisa.keys.rules import Account, Key
+from aisa.known_models import Known
+from aisa.ledger.refusal import RefusedCalls
+from aisa.ledger.row import CallRow
+from aisa.providers.measure import Answer
+
+#: What is asked. A worker asks the office for the last four, of which the office asks the other workers for CALL.
+BOARD, IDS, CONFIGURE, VENDORS, CALL, CLAIM, CAP, ADMIN = "board", "ids", "configure", "vendors", "call", "claim", "cap", "admin"
+
+
+class ModelsKnown(msgspec.Struct, tag="models", frozen=True):
+    """To a worker: what vendors list, and which are being asked for the first time (see `known_models.Known`)."""
+
+    lists: dict[str, tuple[str, ...]] = {}
+    awaited: list[str] = []
+
+    def known(self) -> Known:
+        """Return it as the routes take it."""
+        return Known(lists=self.lists, awaited=frozenset(self.awaited))
+
+
+class Begin(msgspec.Struct, tag="begin", frozen=True):
+    """To a worker, first of all: what it serves with."""
+
+    config: Config
+    models: ModelsKnown
+
+
+class Ready(msgspec.Struct, tag="ready", frozen=True):
+    """From a worker: it takes connections from now on."""
+
+
+class Drain(msgspec.Struct, tag="drain", frozen=True):
+    """To a worker: it is not ready any more, and each answer from now on is the last on its connection."""
+
+
+class Ended(msgspec.Struct, tag="ended", frozen=True):
+    """From a worker: a call has ended, and its bill is final."""
+
+    row: CallRow
+
+
+class RefusedOnes(msgspec.Struct, tag="refused", frozen=True):
+    """From a worker: calls that were refused."""
+
+    record: RefusedCalls
+
+
+class Written(msgspec.Struct, tag="written", frozen=True):
+    """To a worker: the database has the calls with these ids, ended or refused ones."""
+
+    ids: list[str]
+
+
+class KeyKnown(msgspec.Struct, tag="key", frozen=True):
+    """To a worker: a key is new or has changed. `former` are digests of its former secrets, and until when (UNIX seconds) each is good."""
+
+    key: Key
+    former: dict[bytes, int] = {}
+
+
+class AccountKnown(msgspec.Struct, tag="account", frozen=True):
+    """To a worker: an account is new or has changed."""
+
+    account: Account
+
+
+class AnswersLearned(msgspec.Struct, tag="learned", frozen=True):
+    """From a worker, and to the others: what a target's last complete answers came to."""
+
+    target: str
+    answers: list[Answer]
+
+
+class AnswerKept(msgspec.Struct, tag="kept", frozen=True):
+    """From a worker: what a running call with an Idempotency-Key answers."""
+
+    answer: KeptAnswer
+
+
+class ClaimForgotten(msgspec.Struct, tag="forgotten", frozen=True):
+    """From a worker: a call with an Idempotency-Key was refused before it was opened."""
+
+    mark: str
+    call_id: str
+
+
+class Ask(msgspec.Struct, tag="ask", frozen=True):
+    """A question, with a number that its answer has too."""
+
+    number: int
+    what: str
+    body: bytes = b""
+
+
+class Refusal(msgspec.Struct, frozen=True):
+    """An ApiError as it travels."""
+
+    code: str
+    message: str
+    retry_after: float | None = None
+    should_retry: bool | None = None
+    param: str | None = None
+    allow: str | None = None
+
+    def error(self) -> ApiError:
+        """Return it to be raised."""
+        return ApiError(
+            self.code, self.message, param=self.param, retry_after=self.retry_after, should_retry=self.should_retry, allow=self.allow
+        )
+
+
+class Reply(msgspec.Struct, tag="reply", frozen=True):
+    """The answer to a question."""
+
+    number: int
+    body: bytes = b""
+    refusal: Refusal | None = None
+
+
+class Claim(msgspec.Struct, frozen=True):
+    """What is asked with CLAIM: whether a call may be the first with its mark (see `edge.idempotency.mark_of`)."""
+
+    mark: str
+    call_id: str
+
+
+Message = (
+    Begin
+    | ModelsKnown
+    | Ready
+    | Drain
+    | Ended
+    | RefusedOnes
+    | Written
+    | KeyKnown
+    | AccountKnown
+    | AnswersLearned
+    | AnswerKept
+    | ClaimForgotten
+    | Ask
+    | Reply
+)

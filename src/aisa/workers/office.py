@@ -1,0 +1,300 @@
+"""What the office does for the workers: their rows go to the database, their claims are decided, what a dead one left is settled."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
+from pathlib import Path
+
+import msgspec
+
+from aisa.clock import WallClock
+from aisa.edge.admin_gate import AdminGate
+from aisa.edge.admin_views import VendorShown
+from aisa.edge.board_view import LIVE_ROWS_MAX, BoardShown
+from aisa.edge.idempotency import IdempotencyStore
+from aisa.edge.statement import CallFound, Statement
+from aisa.errors import ApiError
+from aisa.keys.rules import Key
+from aisa.ledger.journal import Journal
+from aisa.ledger.port_usage import EndedCalls
+from aisa.ledger.recovery import settled
+from aisa.ledger.refusal import RefusedCalls
+from aisa.ledger.row import CallRow, Opening
+from aisa.ledger.shared_wallets import MadeWallet, Treasury
+from aisa.ledger.store import LedgerStore
+from aisa.ledger.wallets import Cap
+from aisa.ledger.writer import Writer
+from aisa.workers.admin_way import answered_by
+from aisa.workers.crew import Crew, Worker
+from aisa.workers.messages import (
+    ADMIN,
+    BOARD,
+    CALL,
+    CAP,
+    CLAIM,
+    IDS,
+    VENDORS,
+    AnswerKept,
+    AnswersLearned,
+    Claim,
+    ClaimForgotten,
+    Ended,
+    Message,
+    RefusedOnes,
+    Written,
+)
+
+JOURNAL_PREFIX = "board-"  # of the workers' journals, which their numbers follow
+SETTLE_RETRY_SECONDS = 1.0  # while the database is away
+LOOK_SECONDS_MAX = 6.0  # for all workers to answer, which are asked at once
+
+#: Frees the places that a process had in flight.
+Forget = Callable[[int], None]
+
+
+class PostedRow(msgspec.Struct, frozen=True):
+    """A call that has ended and is not in the database yet, as those who show calls see it."""
+
+    row: CallRow
+
+    @property
+    def opening(self) -> Opening:
+        """Nobody asks: it has ended."""
+        raise AssertionError("it has its row")
+
+    @property
+    def progress(self) -> int:
+        """The output tokens that were sent."""
+        return self.row.delivered
+
+
+class Office:
+    """Hears the workers; implements `crew.Listener` and `edge.statement.LedgerShown`. In the event loop's thread.
+
+    `forget` frees the places in flight of a worker that died.
+    """
+
+    crew: Crew
+    gate: AdminGate
+
+    def __init__(
+        self,
+        folder: Path,
+        *,
+        writer: Writer,
+        store: LedgerStore,
+        treasury: Treasury,
+        idempotency: IdempotencyStore,
+        wall_clock: WallClock,
+        forget: Forget,
+    ) -> None:
+        self.calls: dict[str, PostedRow] = {}
+        self.refused: dict[str, RefusedCalls] = {}
+        self._folder = folder
+        self._writer = writer
+        self._store = store
+        self._treasury = treasury
+        self._idempotency = idempotency
+        self._wall_clock = wall_clock
+        self._forget = forget
+        self._reading: set[asyncio.Task[None]] = set()  # one for each change of a key at most
+
+    @property
+    def caps(self) -> Mapping[str, Cap]:
+        """Keys' caps by key id."""
+        return self._treasury.caps
+
+    def wallet(self, account: str) -> MadeWallet:
+        """Return an account's wallet."""
+        return self._treasury.wallet(account)
+
+    def know(self, key: Key) -> None:
+        """Take a key that is new or has changed."""
+        self._treasury.know(key, self._wall_clock())
+        task = asyncio.get_running_loop().create_task(self._know_cap(key.id))
+        self._reading.add(task)
+        task.add_done_callback(self._reading.discard)
+
+    async def _know_cap(self, key_id: str) -> None:
+        with suppress(ApiError):  # the database is away: the next call has it read again
+            await self._read_cap(key_id)
+
+    def hear(self, worker: Worker, message: Message) -> None:
+        """Take what a worker says."""
+        match message:
+            case Ended(row):
+                self._post(worker, row)
+            case RefusedOnes(record):
+                self.refused[record.id] = record
+                self._writer.post_refused(record, lambda: self._refused_written(worker, record.id))
+            case AnswersLearned(target, answers):
+                self._writer.keep_answers(target, answers)
+                self.crew.send(message, but=worker)
+            case AnswerKept(answer):
+                self._idempotency.keep(answer.call_id, answer.content_type, answer.body)
+            case ClaimForgotten(mark, call_id):
+                worker.claims.pop(mark, None)
+                self._idempotency.forget(mark, call_id)
+            case _:
+                raise AssertionError(f"a worker says no {message}")
+
+    async def answer(self, worker: Worker, what: str, body: bytes) -> bytes:
+        """Answer what a worker asks. Raises ApiError."""
+        if what == CLAIM:
+            claim = msgspec.msgpack.decode(body, type=Claim)
+            answer = self._idempotency.begin(claim.mark, claim.call_id)
+            if answer is None:
+                worker.claims[claim.mark] = claim.call_id
+            return msgspec.msgpack.encode(answer)
+        if what == CALL:
+            return msgspec.msgpack.encode(await self.find(body.decode(), but=worker))
+        if what == ADMIN:
+            return await answered_by(self.gate, body)
+        assert what == CAP, "nothing else is asked"
+        await self._read_cap(body.decode())
+        return b""
+
+    async def find(self, call_id: str, *, but: Worker | None = None) -> CallFound | None:
+        """Return a call that is not in the database yet, wherever it runs."""
+        posted = self.calls.get(call_id)
+        if posted is not None:
+            return CallFound(posted.row)
+        if (refused := self.refused.get(call_id)) is not None:
+            return CallFound(refused=refused, final=True)
+        for answer in await self.crew.ask(CALL, call_id.encode(), but=but):
+            found = msgspec.msgpack.decode(answer, type=CallFound | None)
+            if found is not None:
+                return found
+        return None
+
+    async def settle(self, worker: Worker) -> None:
+        """Settle the journal of a worker that is gone: once, whatever of it had arrived here before.
+
+        Its rows that are on their way are waited for first; then, of what its journal has, the database gets what it lacks.
+        """
+        self._forget(worker.number)
+        await asyncio.gather(*worker.unwritten.values())
+        path = self._folder / f"{JOURNAL_PREFIX}{worker.number}"
+        if path.exists():
+            journal = Journal.open(path, slots_max=0)
+            now_ms = int(self._wall_clock() * 1000)
+            found = [(settled(each, now_ms), each.slot) for each in journal.found()]
+            known = await self._known([row.id for row, _ in found])
+            for row, _ in found:
+                if row.id not in known:
+                    self._post(worker, row)
+            await asyncio.gather(*worker.unwritten.values())
+            for _, slot in found:
+                slot.free()
+            journal.close()
+            path.unlink()
+        for mark, call_id in worker.claims.items():
+            self._idempotency.forget(mark, call_id)
+        self._treasury.forget_worker(worker.number)
+
+    async def _known(self, ids: Sequence[str]) -> set[str]:
+        """Return which ids the database has, however long it is away."""
+        while True:
+            try:
+                return await asyncio.to_thread(self._store.known_ids, ids)
+            except ApiError:
+                await asyncio.sleep(SETTLE_RETRY_SECONDS)
+
+    def _post(self, worker: Worker, row: CallRow) -> None:
+        self.calls[row.id] = PostedRow(row)
+        worker.unwritten[row.id] = asyncio.get_running_loop().create_future()
+        self._writer.post(row, lambda: self._row_written(worker, row))
+        if row.idempotency is not None:
+            worker.claims.pop(row.idempotency, None)
+            self._idempotency.final(row)
+
+    def _row_written(self, worker: Worker, row: CallRow) -> None:
+        self._treasury.written((row,), self._wall_clock())  # before the worker lets go of it
+        del self.calls[row.id]
+        worker.unwritten.pop(row.id).set_result(None)
+        self._tell_written(worker, row.id)
+
+    def _refused_written(self, worker: Worker, call_id: str) -> None:
+        self.refused.pop(call_id, None)
+        self._tell_written(worker, call_id)
+
+    def _tell_written(self, worker: Worker, call_id: str) -> None:
+        """Tell of all that one commit has written in one message."""
+        if not worker.written:
+            asyncio.get_running_loop().call_soon(self._send_written, worker)
+        worker.written.append(call_id)
+
+    def _send_written(self, worker: Worker) -> None:
+        ids, worker.written = worker.written, []
+        worker.link.send(Written(ids))
+
+    async def _read_cap(self, key_id: str) -> None:
+        """Let all see what a key has spent in the window that it is now, which the ledger must be asked for when the clock was set."""
+        span = self._treasury.unread(key_id, self._wall_clock())
+        if span is not None:
+            spent = None
+            try:
+                ours = [id_ for id_, posted in self.calls.items() if posted.row.key_id == key_id]  # these the cap is told of
+                spent = await asyncio.to_thread(self._store.spent_in, span, ours)
+            finally:
+                self._treasury.learn(span, spent, self._wall_clock())
+
+
+class CrewStatement(Statement):
+    """The bills of all workers, for the administrator, whose thread may wait for them."""
+
+    def __init__(self, office: Office, ended: EndedCalls) -> None:
+        super().__init__(office, ended, office.refused)
+        self._office = office
+        self._loop = asyncio.get_running_loop()
+
+    def booked(self, call_id: str) -> CallFound | None:
+        """Return a call that is not in the database yet."""
+        return asyncio.run_coroutine_threadsafe(self._office.find(call_id), self._loop).result(LOOK_SECONDS_MAX)
+
+
+class CrewBoard:
+    """The calls that run in all workers, for the administrator, whose thread may wait for them."""
+
+    def __init__(self, office: Office) -> None:
+        self._office = office
+        self._loop = asyncio.get_running_loop()
+
+    def __call__(self) -> BoardShown:
+        """Return what there is to see."""
+        boards = [msgspec.msgpack.decode(answer, type=BoardShown) for answer in self._asked(BOARD)]
+        calls = sorted([call for board in boards for call in board.calls], key=lambda call: -call.age_seconds)[:LIVE_ROWS_MAX]
+        return BoardShown(
+            calls, *(sum(getattr(board, name) for board in boards) for name in ("calls_count", "slots_taken", "rows_waiting"))
+        )
+
+    def ids(self) -> tuple[str, ...]:
+        """Return the ids of all calls in journals."""
+        return (*tuple(self._office.calls), *(id_ for answer in self._asked(IDS) for id_ in msgspec.msgpack.decode(answer, type=list[str])))
+
+    def vendors(self) -> list[VendorShown]:
+        """Return how the vendors are: connections of all workers together, and what failed lately in any of them."""
+        together: dict[str, VendorShown] = {}
+        for answer in self._asked(VENDORS):
+            for shown in msgspec.msgpack.decode(answer, type=list[VendorShown]):
+                had = together.get(shown.name)
+                together[shown.name] = shown if had is None else both(had, shown)
+        return list(together.values())
+
+    def _asked(self, what: str) -> list[bytes]:
+        return asyncio.run_coroutine_threadsafe(self._office.crew.ask(what), self._loop).result(LOOK_SECONDS_MAX)
+
+
+def both(one: VendorShown, other: VendorShown) -> VendorShown:
+    """Return how a vendor is that two workers see."""
+    troubles = {trouble.target: trouble for trouble in (*one.troubles, *other.troubles)}
+    return VendorShown(
+        one.name,
+        one.connections_open + other.connections_open,
+        one.connections_in_use + other.connections_in_use,
+        one.calls_waiting + other.calls_waiting,
+        one.models_listed,
+        tuple(troubles.values()),
+    )

@@ -1,0 +1,227 @@
+"""A server of several processes: the office, which accepts connections, keeps books and keys, and is administered. Carries no call."""
+
+from __future__ import annotations
+
+import asyncio
+import gc
+import signal
+from collections.abc import Callable
+from functools import partial
+from pathlib import Path
+
+import msgspec
+
+from aisa.administration import Doors, Ways, administer, hosts_of
+from aisa.admission.shared import forget_worker
+from aisa.clock import system_chance, wall_clock
+from aisa.composition import caps_of, fitting, remember_uses, routes_of
+from aisa.config.load import Loaded
+from aisa.config.problem import ConfigErrors, Problem
+from aisa.config.schema import Config
+from aisa.edge.admin_gate import AdminGate
+from aisa.edge.admin_reload import Swapped
+from aisa.edge.idempotency import IdempotencyStore
+from aisa.facts import Fact, ServerNotice
+from aisa.http.acceptor import Acceptor
+from aisa.http.server import tls_context
+from aisa.http.sockets import tcp_listener
+from aisa.keys.rules import Account, Key
+from aisa.keys.store import KeyStore, ensure_first_key
+from aisa.ledger.refused import RefusalRecords
+from aisa.ledger.shared_wallets import Treasury
+from aisa.ledger.store import LedgerStore
+from aisa.ledger.usage import UsageStore
+from aisa.ledger.writer import Writer
+from aisa.observe.welcome import bracketed, welcome
+from aisa.operators import Operators
+from aisa.process import WRITE_SECONDS_MAX, Start, ignore, listen_to_process, open_log, opening_of, swapped
+from aisa.reload import FOR_A_LIFETIME, differences
+from aisa.routing import Routes
+from aisa.shutdowns import tell_until
+from aisa.stopping import Stopping
+from aisa.storage.engine import Database
+from aisa.storage.lock import FolderLock
+from aisa.storage.shared_memory import LOCK_NAME, SharedLock, SharedMemory, new_memory
+from aisa.timers import Timers
+from aisa.workers.admin_way import ADMIN_KEYS
+from aisa.workers.crew import Crew, Descriptors
+from aisa.workers.listing import Listing
+from aisa.workers.messages import CONFIGURE, AccountKnown, KeyKnown
+from aisa.workers.office import CrewBoard, CrewStatement, Office
+
+ADMIN_KEYS_SECONDS = 0.5  # between two looks at whether there are admin keys
+
+
+async def serve_with_workers(config: Config, database: Database, folder: FolderLock, *, start: Start) -> int:
+    """Run the server until it is told to stop. Raises ConfigErrors when the workers cannot start."""
+    log = open_log(config.log.format)
+    report: Callable[[Fact], None] = log.report if log is not None else ignore
+    listen_to_process(report, config.server.data_dir)
+    descriptor = new_memory(folder.folder, system_chance())
+    memory = SharedMemory(descriptor, SharedLock(folder.folder / LOCK_NAME))
+    books = Books(database, memory, config=config, report=report)
+    crew = books.office.crew = Crew(config, Descriptors(descriptor, folder.descriptor), memory, office=books.office, report=report)
+    listing = Listing(config, crew, report, routes_of=partial(routes_of, store=books.store, writer=books.writer))
+    reload = OfficeReload(config, crew, report, again=start.again, listing=listing)
+    loop = asyncio.get_running_loop()
+    statement = CrewStatement(books.office, UsageStore(database))
+    ways = Ways(statement, books.treasury.wallet, books.board, lambda: listing.routes, books.board.vendors, lambda: swapped(reload, loop))
+    doors = reload.doors = administer(config, database, books.keys, store=books.store, ways=ways, report=report)
+    admin, books.office.gate, settings, timers = doors.admin, doors.gate, fitting(config, report), Timers()
+    operators = Operators(config, None, doors, settings=settings, metrics=None, report=report, timers=timers)
+    publish_admin_keys(doors.gate, memory)
+    first_key = ensure_first_key(books.keys)
+    tell_changes(books.keys, crew, books.office)
+    stopping = Stopping()
+    if not await crew.start(config.server.workers):
+        await crew.stop(0)
+        raise ConfigErrors([Problem("server.workers", "A worker process did not start.", "Its own words are in the log.")], config)
+    listener = start.handed or tcp_listener(config.server.host, config.server.port)
+    acceptor = Acceptor(listener, crew.pass_on, crew.wanted)
+    host, port = listener.getsockname()[:2]
+    await operators.listen(start.control)
+    loop.add_signal_handler(signal.SIGHUP, reload.soon)
+    admin.url = f"{'https' if start.tls else 'http'}://{bracketed(host)}:{port}"
+    await listing.follow(config, listing.routes)
+    start.say(welcome(config, opening_of(admin, config, first_key, keys_count=len(books.keys))))
+    gc.collect()
+    gc.freeze()
+    await tell_until(stopping.wait(), lambda: listing.routes, wall_clock=wall_clock, report=report)
+    await go_away(crew, acceptor, reload.config, report=report, grace=not stopping.at_terminal)
+    await listing.stop()
+    await operators.close()
+    left = await books.writer.stop(WRITE_SECONDS_MAX)
+    report(ServerNotice(f"stopped; {left} calls stay in the journals until the database takes them" if left else "stopped"))
+    if log is not None:
+        log.close()
+    return 0
+
+
+class Books:
+    """What the office keeps: keys, the database's writer, wallets and caps for all, and who hears the workers."""
+
+    def __init__(self, database: Database, memory: SharedMemory, *, config: Config, report: Callable[[Fact], None]) -> None:
+        """Read what the database has. Raises StorageFailed."""
+        self.keys = KeyStore(database, wall_clock, system_chance())
+        self.store = LedgerStore(database, wall_clock, self._on_board)
+        idempotency = IdempotencyStore(wall_clock)
+        remember_uses(idempotency, self.store)
+        balances = [(account.name, account.balance) for account in self.store.accounts()]
+        self.treasury = Treasury(memory, balances, caps_of(self.keys, self.store), now=wall_clock())
+        self.writer = Writer(database, report)
+        self.office = Office(
+            Path(config.server.data_dir),
+            writer=self.writer,
+            store=self.store,
+            treasury=self.treasury,
+            idempotency=idempotency,
+            wall_clock=wall_clock,
+            forget=partial(forget_worker, memory),
+        )
+        self.board = CrewBoard(self.office)
+        RefusalRecords(self.writer.post_refused, self.writer.prune, wall_clock=wall_clock, report=report).forget_old()
+
+    def _on_board(self) -> tuple[str, ...]:
+        return self.board.ids()
+
+
+def publish_admin_keys(gate: AdminGate, memory: SharedMemory) -> None:
+    """Let the workers see from time to time whether there are admin keys, so that the admin API is there or is not."""
+    memory.words[ADMIN_KEYS] = int(gate.is_open)
+    asyncio.get_running_loop().call_later(ADMIN_KEYS_SECONDS, publish_admin_keys, gate, memory)
+
+
+def tell_changes(keys: KeyStore, crew: Crew, office: Office) -> None:
+    """Let all workers know what the administrator's thread changes of keys and accounts, in the next turn of the loop."""
+    loop = asyncio.get_running_loop()
+
+    def key_known(key: Key, former: dict[bytes, int]) -> None:
+        office.know(key)  # before anybody can call with it
+        crew.send(KeyKnown(key, former))
+
+    def account_known(account: Account) -> None:
+        office.wallet(account.name)
+        crew.send(AccountKnown(account))
+
+    def key_changed(key: Key) -> None:
+        loop.call_soon_threadsafe(key_known, key, keys.former(key.id))
+
+    def account_changed(account: Account) -> None:
+        loop.call_soon_threadsafe(account_known, account)
+
+    keys.changed, keys.accounts.changed = key_changed, account_changed
+
+
+async def go_away(crew: Crew, acceptor: Acceptor, config: Config, *, report: Callable[[Fact], None], grace: bool) -> None:
+    """Let the calls in flight end. With `grace`, whoever sends us clients has time to notice that we are not ready any more."""
+    settings = config.server
+    crew.drain()
+    if grace and settings.drain_grace_seconds:
+        report(
+            ServerNotice(f"not ready any more: connections are accepted for {settings.drain_grace_seconds:g} s more, for one answer each")
+        )
+        await asyncio.sleep(settings.drain_grace_seconds)
+    report(ServerNotice(f"draining: {len(crew.workers)} workers, {settings.drain_seconds:g} s at most"))
+    acceptor.close()
+    await crew.stop(settings.drain_seconds)
+
+
+class OfficeReload:
+    """Reloads a server of several processes: reads and checks here, once, and has all workers swap."""
+
+    doors: Doors
+
+    def __init__(
+        self, config: Config, crew: Crew, report: Callable[[Fact], None], *, again: Callable[[], Loaded], listing: Listing
+    ) -> None:
+        self.config = config
+        self._crew = crew
+        self._report = report
+        self._again = again
+        self.listing = listing
+        self._one = asyncio.Lock()
+        self._task: asyncio.Task[None] | None = None
+
+    async def __call__(self) -> Swapped:
+        """Swap the configuration for what is written now. Raises ConfigErrors, and nothing has changed then."""
+        async with self._one:
+            try:
+                config, routes = await asyncio.to_thread(self._prepared)
+            except ConfigErrors as errors:
+                said = "; ".join(f"{problem.where}: {problem.what}" for problem in errors.problems)
+                self._report(ServerNotice(f"NOT RELOADED, the old configuration stays: {said}"))
+                raise
+            changed = differences(self.config, config)
+            lasting = [path for path in changed if path in FOR_A_LIFETIME or (path == "tls" and None in (self.config.tls, config.tls))]
+            self.config = self._crew.config = config
+            self.doors.admin.limits = config.limits
+            self.doors.gate.hosts = hosts_of(config)
+            await self.listing.follow(config, routes)
+            told = len(await self._crew.ask(CONFIGURE, msgspec.msgpack.encode(config)))
+        swapped = Swapped([path for path in changed if path not in lasting], lasting)
+        later = f"; only after a restart: {', '.join(lasting)}" if lasting else ""
+        missing = len(self._crew.workers) - told
+        slow = f"; {missing} workers have not answered yet" if missing else ""
+        self._report(ServerNotice(f"reloaded: {', '.join(swapped.changed) or 'nothing has changed'}{later}{slow}"))
+        return swapped
+
+    def soon(self) -> None:
+        """Reload for a signal. One that comes while another is answered is answered after it."""
+        self._task = asyncio.get_running_loop().create_task(self.heard())
+
+    async def heard(self) -> None:
+        """Reload, for somebody who reads the log."""
+        try:
+            await self()
+        except ConfigErrors:
+            return  # it is in the log
+
+    def _prepared(self) -> tuple[Config, Routes]:
+        """Return the configuration that is written now, of which a worker finds nothing wrong. Raises ConfigErrors."""
+        config = self._again().config
+        try:
+            if config.tls is not None:
+                tls_context(config.tls.cert, config.tls.key)
+        except OSError as error:
+            raise ConfigErrors([Problem("tls", f"The certificate cannot be used: {error}.", "Correct it.")], config) from error
+        return config, self.listing.made_of(config)

@@ -1,0 +1,94 @@
+"""The link between the office of a server and a worker: what is said arrives in order, and what is asked has an answer or an end."""
+
+from __future__ import annotations
+
+import asyncio
+import socket
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
+import pytest
+
+from aisa.errors import ApiError
+from aisa.testing.clock import run_virtual
+from aisa.workers.link import Link
+from aisa.workers.messages import ClaimForgotten, Message, Written
+
+
+class End:
+    """One end of a link, and what it heard."""
+
+    link: Link
+
+    def __init__(self) -> None:
+        self.heard: list[Message] = []
+        self.ended = asyncio.Event()
+
+    async def answer(self, what: str, body: bytes) -> bytes:
+        """Answer, refuse or be stuck, as is asked."""
+        if what == "refuse":
+            raise ApiError("quota_exceeded", "No more.", should_retry=False)
+        if what == "be stuck":
+            await asyncio.Event().wait()
+        return body * 2
+
+
+@asynccontextmanager
+async def linked() -> AsyncIterator[tuple[End, End]]:
+    """Two ends."""
+    ends = End(), End()
+    for end, connected in zip(ends, socket.socketpair(), strict=True):
+        end.link = await Link.on(connected, end.heard.append, end.answer, ended=end.ended.set)
+    yield ends
+    for end in ends:
+        end.link.close()
+        await end.ended.wait()
+
+
+def test_messages_of_any_size_arrive_in_order() -> None:
+    """However the system cuts them up."""
+
+    async def main() -> None:
+        async with linked() as (one, other):
+            sent: list[Message] = [Written(["x" * size]) for size in (0, 1, 300_000, 5, 70_000)]
+            sent.append(ClaimForgotten("mark", "req_1"))
+            for message in sent:
+                one.link.send(message)
+            await one.link.ask("last")
+            assert other.heard == sent
+
+    run_virtual(main())
+
+
+def test_a_question_has_its_answer_or_the_refusal_that_was_given() -> None:
+    """Answers are told apart by their numbers, whatever order they come in."""
+
+    async def main() -> None:
+        async with linked() as (one, _other):
+            answers = await asyncio.gather(*[one.link.ask("double", bytes([number])) for number in range(20)])
+            assert answers == [bytes([number, number]) for number in range(20)]
+            with pytest.raises(ApiError) as refused:
+                await one.link.ask("refuse")
+            assert (refused.value.code, refused.value.message, refused.value.should_retry) == ("quota_exceeded", "No more.", False)
+
+    run_virtual(main())
+
+
+def test_a_process_that_is_stuck_or_gone_ends_the_wait() -> None:
+    """[issue 13] Nobody waits for longer than a few seconds, and of one that has gone not at all."""
+
+    async def main() -> None:
+        async with linked() as (one, other):
+            with pytest.raises(ApiError) as stuck:
+                await one.link.ask("be stuck")
+            assert stuck.value.code == "overloaded"
+            asked = asyncio.create_task(one.link.ask("be stuck"))
+            await one.link.ask("double", b"x")
+            other.link.close()
+            for question in (asked, one.link.ask("double")):
+                with pytest.raises(ApiError) as gone:
+                    await question
+                assert gone.value.code == "overloaded"
+            one.link.send(Written([]))  # to nobody: no error
+
+    run_virtual(main())

@@ -1,0 +1,396 @@
+"""A server of several processes, as its clients and its operator see it: real processes, some of which are killed."""
+
+from __future__ import annotations
+
+import asyncio
+import http.client
+import json
+import os
+import re
+import signal
+import socket
+import sqlite3
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import closing
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from server import PROCESS_SECONDS_MAX, Front, Server, serving
+from vendor import ScriptedVendor
+
+CONFIGURATION = """\
+vendors:
+  local: {{dialect: openai, base_url: "{vendor}", api_key: vendor-secret, connections_max: 1000}}
+limits:
+  window_seconds: {window}
+  tiers: {{few: {{rpm: 60}}, two: {{concurrency: 2}}}}
+models:
+  priced: {{to: [local/hello], prices: {{input: 100.0, output: 100.0}}, hold_output_tokens: 20}}
+  endless: {{to: [local/endless], prices: {{input: 100.0, output: 100.0}}, hold_output_tokens: 10}}
+  plain: {{to: [local/hello], prices: {{input: 1.0, output: 1.0}}}}
+"""
+
+
+@pytest.fixture(scope="module")
+def crew(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Front]:
+    """A server of three workers in front of the scripted vendor."""
+    with (
+        ScriptedVendor() as vendor,
+        serving(tmp_path_factory.mktemp("crew"), CONFIGURATION.format(vendor=vendor.url, window=60), workers=3) as running,
+    ):
+        yield Front(running, vendor)
+
+
+def connection(server: Server) -> http.client.HTTPConnection:
+    """A connection of its own, which one worker serves."""
+    host, port = re.findall(r"//([\d.]+):(\d+)", server.url)[0]
+    return http.client.HTTPConnection(host, int(port), timeout=PROCESS_SECONDS_MAX)
+
+
+class ControlConnection(http.client.HTTPConnection):
+    """A connection to the control socket of a server: what the command line uses, without the start of an interpreter."""
+
+    def __init__(self, server: Server) -> None:
+        super().__init__("control", timeout=PROCESS_SECONDS_MAX)
+        self._path = str(server.folder / "data" / "control.sock")
+
+    def connect(self) -> None:
+        """Connect."""
+        self.sock = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+        self.sock.connect(self._path)
+
+
+def control(server: Server, path: str, **body: object) -> Any:
+    """Have an administrator do something."""
+    with closing(ControlConnection(server)) as client:
+        client.request("POST", path, json.dumps(body), {"content-type": "application/json"})
+        response = client.getresponse()
+        answer = json.loads(response.read())
+        assert response.status < 300, answer
+        return answer
+
+
+def ask(client: http.client.HTTPConnection, key: str, model: str = "plain", *, path: str = "/v1/chat/completions", **fields: Any) -> Any:
+    """Make a call or, with `path`, look at something; return status, headers and document."""
+    headers = {"authorization": f"Bearer {key}", "content-type": "application/json"} | fields.pop("headers", {})
+    if path == "/v1/chat/completions":
+        body = json.dumps({"model": model, "messages": [{"role": "user", "content": "Hi."}], **fields})
+        client.request("POST", path, body, headers)
+    else:
+        client.request("GET", path, headers=headers)
+    response = client.getresponse()
+    return response.status, response.headers, json.loads(response.read())
+
+
+def streaming(server: Server, key: str, model: str) -> tuple[http.client.HTTPConnection, http.client.HTTPResponse]:
+    """Begin a stream and read its first event."""
+    client = connection(server)
+    body = json.dumps({"model": model, "stream": True, "messages": [{"role": "user", "content": "Hi."}]})
+    client.request("POST", "/v1/chat/completions", body, {"authorization": f"Bearer {key}", "content-type": "application/json"})
+    response = client.getresponse()
+    assert response.status == 200
+    response.readline()
+    return client, response
+
+
+def workers_of(server: Server) -> list[int]:
+    """The process ids of the workers."""
+    children = Path(f"/proc/{server.process.pid}/task/{server.process.pid}/children").read_text().split()
+    return [int(pid) for pid in children if b"aisa.workers.worker" in Path(f"/proc/{pid}/cmdline").read_bytes()]
+
+
+def sockets_of(pid: int) -> int:
+    """How many sockets a process has open."""
+    return sum(os.readlink(f"/proc/{pid}/fd/{name}").startswith("socket:") for name in os.listdir(f"/proc/{pid}/fd"))
+
+
+def until(true: Callable[[], bool], what: str) -> None:
+    """Wait until something is so."""
+    give_up = time.monotonic() + PROCESS_SECONDS_MAX
+    while not true():
+        assert time.monotonic() < give_up, what
+        threading.Event().wait(0.01)  # it asks another process, which tells nobody
+
+
+def rows_of(server: Server, where: str = "1") -> list[tuple[Any, ...]]:
+    """What the database has of calls: outcome, cost, tokens billed."""
+    with closing(sqlite3.connect(f"file:{server.folder}/data/aisa.db?mode=ro", uri=True)) as database:
+        return database.execute(f"select id, outcome, cost, billed_output_tokens from calls where {where}").fetchall()
+
+
+def audited(server: Server) -> None:
+    """The ledger adds up."""
+    assert control(server, "/ledger/audit")["counts"] == {}
+
+
+def test_connections_are_spread_evenly(crew: Front) -> None:
+    """[issue 13] Nine that come at once are three for each worker, however quickly they come."""
+    server = crew.server
+    before = {pid: sockets_of(pid) for pid in workers_of(server)}
+    clients = [connection(server) for _ in range(9)]
+    for client in clients:
+        client.connect()
+    until(lambda: sum(sockets_of(pid) - count for pid, count in before.items()) == 9, "they did not arrive")
+    assert [sockets_of(pid) - count for pid, count in before.items()] == [3, 3, 3]
+    for client in clients:
+        assert ask(client, server.key)[0] == 200
+        client.close()
+
+
+def test_a_key_and_its_revocation_are_known_to_all_workers_at_once(crew: Front) -> None:
+    """[contract 4] Within 1 s, on connections that are open already, each with another worker."""
+    server = crew.server
+    clients = [connection(server) for _ in range(3)]
+    for client in clients:
+        client.connect()
+    key = control(server, "/keys", label="short-lived")["secret"]
+    assert [ask(client, key)[0] for client in clients] == [200] * 3
+    control(server, "/keys/short-lived/revoke")
+    answers = [ask(client, key) for client in clients]
+    assert [(status, body["error"]["code"]) for status, _, body in answers] == [(401, "revoked_api_key")] * 3
+    for client in clients:
+        client.close()
+
+
+def test_an_idempotency_key_is_used_once_by_all_workers(crew: Front) -> None:
+    """[issue 13] The second worker gives the answer of the first again; it is billed once."""
+    server = crew.server
+    clients = [connection(server) for _ in range(3)]
+    for client in clients:
+        client.connect()
+    answers = []
+    for client in clients:
+
+        def answered(client: http.client.HTTPConnection = client) -> bool:
+            answers.append(ask(client, server.key, headers={"idempotency-key": "order-1"}))
+            return answers[-1][0] == 200
+
+        until(answered, "it is not replayed")
+    good = [(headers["x-request-id"], headers["idempotent-replayed"]) for status, headers, _ in answers if status == 200]
+    assert {id_ for id_, _ in good} == {good[0][0]}
+    assert [replayed for _, replayed in good] == [None, "true", "true"]
+    for client in clients:
+        client.close()
+
+
+def test_receipts_board_and_usage_see_the_calls_of_all_workers(crew: Front) -> None:
+    """[issue 13] A receipt can be had on any connection at once, whether the call runs or has just ended; the operator sees all of them."""
+    server = crew.server
+    streams = [streaming(server, server.key, "endless") for _ in range(3)]
+    lookers = [connection(server) for _ in range(3)]
+    ids = [response.headers["x-request-id"] for _, response in streams]
+    for looker in lookers:
+        for id_ in ids:
+            status, _, receipt = ask(looker, server.key, path=f"/v1/usage/calls/{id_}")
+            assert (status, receipt["id"], receipt["final"]) == (200, id_, False)
+    assert all(id_ in server.aisa("explain", id_) for id_ in ids)
+    for client, response in streams:
+        response.close()
+        client.close()
+    for id_ in ids:
+        until(partial(is_final, lookers[0], server, id_), "it does not end")
+    status, headers, _ = ask(lookers[1], server.key)
+    assert ask(lookers[2], server.key, path=f"/v1/usage/calls/{headers['x-request-id']}")[0] == status == 200
+    for looker in lookers:
+        looker.close()
+
+
+def is_final(client: http.client.HTTPConnection, server: Server, call_id: str) -> bool:
+    """Say whether a call's bill will not change any more."""
+    return bool(ask(client, server.key, path=f"/v1/usage/calls/{call_id}")[2]["final"])
+
+
+def test_calls_never_exceed_the_limit_in_any_window(tmp_path: Path) -> None:
+    """[issue 13] 4 workers, 64 clients that hammer one key, a window of 5 s: never more begun, at least 99 % reached."""
+    with ScriptedVendor() as vendor, serving(tmp_path, CONFIGURATION.format(vendor=vendor.url, window=5), workers=4) as server:
+        control(server, "/accounts", name="acme", tier="few")
+        key = control(server, "/keys", label="hammered", account="acme")["secret"]
+        calls = asyncio.run(hammered(server, key, clients=64, seconds=11.0))
+        audited(server)
+    for first, _ in calls:  # what began and ended within the window was let in within it
+        assert sum(first <= begin and end < first + 5.0 for begin, end in calls) <= 60
+    span = max(end for _, end in calls) - min(begin for begin, _ in calls)
+    assert len(calls) >= 0.99 * 60 * int(span / 5.0)
+
+
+async def hammered(server: Server, key: str, *, clients: int, seconds: float) -> list[tuple[float, float]]:
+    """Let clients make calls for a while, and return when each good one was sent and when its head was there."""
+    host, port = re.findall(r"//([\d.]+):(\d+)", server.url)[0]
+    body = json.dumps({"model": "plain", "messages": [{"role": "user", "content": "Hi."}]}).encode()
+    head = f"POST /v1/chat/completions HTTP/1.1\r\nhost: a\r\nauthorization: Bearer {key}\r\ncontent-type: application/json\r\n"
+    request = head.encode() + b"content-length: %d\r\n\r\n" % len(body) + body
+    ends, good = time.monotonic() + seconds, []
+
+    async def client() -> None:
+        reader, writer = await asyncio.open_connection(host, int(port))
+        while (begin := time.monotonic()) < ends:
+            writer.write(request)
+            answer = await reader.readuntil(b"\r\n\r\n")
+            length = re.search(rb"content-length: (\d+)", answer)
+            assert length is not None
+            await reader.readexactly(int(length[1]))
+            if answer.startswith(b"HTTP/1.1 200"):
+                good.append((begin, time.monotonic()))
+            else:
+                assert answer.startswith(b"HTTP/1.1 429"), answer
+                await asyncio.sleep(0.25)
+        writer.close()
+
+    await asyncio.gather(*[client() for _ in range(clients)])
+    return good
+
+
+def test_twenty_keys_on_one_wallet_never_spend_more_than_it_has(tmp_path: Path) -> None:
+    """[issue 13] 64 clients on 4 workers, one of which is killed: never below zero, nothing twice, nothing lost, the audit is clean."""
+    with ScriptedVendor() as vendor, serving(tmp_path, CONFIGURATION.format(vendor=vendor.url, window=60), workers=4) as server:
+        keys = [control(server, "/keys", label=f"k{number}", account="acme")["secret"] for number in range(20)]
+        control(server, "/accounts/acme/top-up", amount="1")
+        threads = [threading.Thread(target=spend, args=(server, keys[number % 20])) for number in range(64)]
+        for thread in threads:
+            thread.start()
+        until(lambda: len(rows_of(server, "prepaid")) > 50, "nobody spends")
+        os.kill(workers_of(server)[0], signal.SIGKILL)
+        for thread in threads:
+            thread.join(PROCESS_SECONDS_MAX)
+        until(lambda: len(workers_of(server)) == 4, "no other worker has begun")
+        audited(server)
+        rows = rows_of(server, "prepaid")
+        with closing(sqlite3.connect(f"file:{server.folder}/data/aisa.db?mode=ro", uri=True)) as database:
+            balance, charged = database.execute("select balance, charged from accounts where name = 'acme'").fetchone()
+        assert len({row[0] for row in rows}) == len(rows)
+        assert charged == sum(row[2] for row in rows) == 10**9 - balance
+        assert 0 <= balance < 4_000_000  # what is left is less than a call needs
+
+
+def spend(server: Server, key: str) -> None:
+    """Make calls until the wallet has no more, on another connection when one breaks."""
+    client = connection(server)
+    while True:
+        try:
+            status, _, body = ask(client, key, "priced", max_tokens=20)
+        except (http.client.HTTPException, OSError):
+            client.close()
+            continue
+        if status == 402:
+            break
+        assert status == 200, body
+    client.close()
+
+
+def test_a_killed_worker_is_replaced_and_its_calls_are_settled(tmp_path: Path) -> None:
+    """[issue 13] Its streams are cut and billed for what had left; others go on; its places in flight are free; another takes its place."""
+    with ScriptedVendor() as vendor, serving(tmp_path, CONFIGURATION.format(vendor=vendor.url, window=60), workers=2) as server:
+        control(server, "/accounts", name="acme", tier="two")
+        key = control(server, "/keys", label="k", account="acme")["secret"]
+        control(server, "/accounts/acme/top-up", amount="1")
+        streams = [streaming(server, key, "endless") for _ in range(2)]
+        client = connection(server)
+        assert ask(client, key)[0] == 429  # two are in flight
+        pids = workers_of(server)
+        os.kill(pids[0], signal.SIGKILL)
+        until(lambda: ask(client, key)[0] == 200 if alive(client, server) else False, "its place is not free")
+        until(lambda: len(rows_of(server, "outcome = 'crashed'")) == 1, "its call is not settled")
+        (_, _, cost, tokens) = rows_of(server, "outcome = 'crashed'")[0]
+        assert cost >= tokens * 100_000 > 0
+        until(lambda: len(workers_of(server)) == 2, "no other worker has begun")
+        assert set(pids) & set(workers_of(server)) == {pids[1]}
+        still = [response for _, response in streams if response.readline()]
+        assert len(still) >= 1
+        for stream, _ in streams:
+            stream.close()
+        client.close()
+        audited(server)
+        assert not list(server.folder.glob("data/board-1"))
+
+
+def alive(client: http.client.HTTPConnection, server: Server) -> bool:
+    """Say whether a connection still works; one that does not begins anew."""
+    try:
+        return bool(ask(client, server.key, path="/v1/models")[0])
+    except (http.client.HTTPException, OSError):
+        client.close()
+        return False
+
+
+def test_a_reload_reaches_all_workers_and_a_bad_file_none(crew: Front) -> None:
+    """[issue 13] SIGHUP and the command do the same; whoever is served by any worker sees the new models."""
+    server, file = crew.server, crew.server.folder / "aisa.yaml"
+    clients = [connection(server) for _ in range(3)]
+    for client in clients:
+        client.connect()
+    written = file.read_text()
+    file.write_text(written + "  fresh: {to: [local/hello], prices: {input: 1.0, output: 1.0}}\n")
+    assert "models.fresh" in server.aisa("reload")
+    assert [ask(client, server.key, "fresh")[0] for client in clients] == [200] * 3
+    file.write_text("nonsense: [")
+    server.process.send_signal(signal.SIGHUP)
+    until(lambda: "NOT RELOADED" in server.log, "the bad file was not told of")
+    assert [ask(client, server.key, "fresh")[0] for client in clients] == [200] * 3
+    file.write_text(written)
+    server.process.send_signal(signal.SIGHUP)
+    until(lambda: ask(clients[0], server.key, "fresh")[0] == 404, "it was not reloaded")
+    for client in clients:
+        client.close()
+
+
+def test_a_server_that_stops_lets_the_calls_of_all_workers_end(tmp_path: Path) -> None:
+    """[issue 13] Not ready at once, then no new connections; what has not ended in time ends with an error event, and the status is 0."""
+    configuration = CONFIGURATION.replace("limits:", "server: {{drain_seconds: 0.5}}\nlimits:")
+    with ScriptedVendor() as vendor, serving(tmp_path, configuration.format(vendor=vendor.url, window=60), workers=2) as server:
+        streams = [streaming(server, server.key, "endless") for _ in range(2)]
+        server.process.terminate()
+        texts = [response.read() for _, response in streams]
+        assert all(b'"overloaded"' in text and b"[DONE]" not in text for text in texts)
+        assert server.process.wait(PROCESS_SECONDS_MAX) == 0
+        for client, _ in streams:
+            client.close()
+        assert not list(server.folder.glob("data/board-*"))
+        assert {row[1] for row in rows_of(server)} == {"shut_down"}
+
+
+def test_workers_go_with_an_office_that_is_killed_and_the_next_settles_their_calls(tmp_path: Path) -> None:
+    """[issue 13] Nobody is left who writes in the folder, and nothing is lost: the next start has every call."""
+    configuration = CONFIGURATION.format
+    with ScriptedVendor() as vendor:
+        with serving(tmp_path, configuration(vendor=vendor.url, window=60), workers=2, status=-signal.SIGKILL) as server:
+            streams = [streaming(server, server.key, "endless") for _ in range(2)]
+            pids = workers_of(server)
+            server.process.kill()
+            until(lambda: not any(Path(f"/proc/{pid}").exists() for pid in pids), "a worker is left")
+            for stream, _ in streams:
+                stream.close()
+        with serving(tmp_path, configuration(vendor=vendor.url, window=60), workers=1, label="again") as server:
+            audited(server)
+            crashed = rows_of(server, "outcome = 'crashed'")
+            assert len(crashed) == 2
+            assert all(tokens > 0 for *_, tokens in crashed)
+
+
+def test_the_admin_api_is_the_same_whichever_worker_is_asked(crew: Front) -> None:
+    """[issue 13] Off until an admin key is made; then each worker hands it to the office: what is changed counts on all, errors read the same."""
+    server = crew.server
+    clients = [connection(server) for _ in range(3)]
+    for client in clients:
+        client.connect()
+    assert ask(clients[0], server.key, path="/admin/v1/keys")[0] == 404
+    admin_key = control(server, "/admin-keys", label="boss", scope="read")["secret"]
+    for client in clients:
+        until(partial(is_there, client, admin_key), "the admin API does not open")
+        status, headers, listed = ask(client, admin_key, path="/admin/v1/vendors")
+        assert (status, [vendor["name"] for vendor in listed["data"]]) == (200, ["local"])
+        assert headers["x-request-id"]
+        assert ask(client, "sk-aisa-admin-wrong", path="/admin/v1/keys")[0] == 401
+        client.request("POST", "/admin/v1/keys", b'{"label": "x"}', {"authorization": f"Bearer {admin_key}"})
+        refused = client.getresponse()
+        assert (refused.status, json.loads(refused.read())["error"]["code"]) == (403, "insufficient_permissions")
+        client.close()
+
+
+def is_there(client: http.client.HTTPConnection, admin_key: str) -> bool:
+    """Say whether a worker has an admin API."""
+    return bool(ask(client, admin_key, path="/admin/v1/keys")[0] == 200)

@@ -204,3 +204,22 @@ def test_the_server_describes_itself() -> None:
             assert repr(served.server) == f"<HttpServer serving on {host}:{port}: 1 connections, 1 calls>"
 
     run_virtual(scenario())
+
+
+@both_loops
+def test_a_connection_that_came_last_has_its_request_answered(run: Run) -> None:
+    """[issue 13] Its request is on its way when the server begins to go: it is answered, and not cut off by a close."""
+
+    async def scenario() -> None:
+        async with serving(echo) as served:
+            client = await served.connect()
+            await until(lambda: served.server.connections_count == 1)
+            draining = asyncio.create_task(served.server.drain(5))
+            await asyncio.sleep(0.05)
+            client.send(get())
+            answer = await client.answer()
+            assert (answer.status, answer.headers["connection"]) == (200, "close")
+            client.close()
+            await draining
+
+    run(scenario())

@@ -176,11 +176,12 @@ def tls_server(folder: Path, configuration: str) -> Iterator[tuple[int, Callable
             process.kill()
 
 
-def test_a_renewed_certificate_is_shown_to_new_connections(tmp_path: Path, pem: Path) -> None:
+@pytest.mark.parametrize("workers", [1, 2])
+def test_a_renewed_certificate_is_shown_to_new_connections(tmp_path: Path, pem: Path, workers: int) -> None:
     """The files are the same, what is in them is not; a file that is none is refused, and the old one stays."""
     file = tmp_path / "cert.pem"
     file.write_bytes(pem.read_bytes())
-    configuration = f"tls: {{cert: {file}, key: {file}}}\n"
+    configuration = f"server: {{workers: {workers}}}\ntls: {{cert: {file}, key: {file}}}\n"
     with tls_server(tmp_path, configuration) as (port, reload):
         first = certificate(port)
         command = "openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -days 2 -subj /CN=localhost -keyout -"
@@ -194,9 +195,10 @@ def test_a_renewed_certificate_is_shown_to_new_connections(tmp_path: Path, pem: 
         assert certificate(port) == renewed
 
 
-def test_a_server_goes_away_in_order(tmp_path: Path) -> None:
+@pytest.mark.parametrize("workers", [1, 2])
+def test_a_server_goes_away_in_order(tmp_path: Path, workers: int) -> None:
     """[issue 13] Not ready first; new connections are taken for the grace, for one answer each; a stream has its end; status 0."""
-    with serving(tmp_path, SLOW + "server: {drain_grace_seconds: 2, drain_seconds: 30}\n") as server:
+    with serving(tmp_path, SLOW + "server: {drain_grace_seconds: 2, drain_seconds: 30}\n", workers=workers) as server:
         stream = Streaming(server)
         assert asked(server, "/health/ready").status == 200
         server.process.terminate()
@@ -220,11 +222,12 @@ def test_what_differs_is_named_and_not_shown() -> None:
     assert differences(new, new) == []
 
 
-def test_an_upgrade_by_a_handed_socket_refuses_no_connection(tmp_path: Path) -> None:
+@pytest.mark.parametrize("workers", [1, 2])
+def test_an_upgrade_by_a_handed_socket_refuses_no_connection(tmp_path: Path, workers: int) -> None:
     """[issue 13] Whoever has the socket (systemd) keeps what waits there: while one server ends and the next starts, clients only wait."""
     listener = socket.create_server(("127.0.0.1", 0), backlog=128)
     port = listener.getsockname()[1]
-    (tmp_path / "aisa.yaml").write_text("limits: {}\n")
+    (tmp_path / "aisa.yaml").write_text(f"server: {{workers: {workers}}}\n")
     outcomes: list[bytes] = []
     stop = threading.Event()
 

@@ -372,7 +372,7 @@ def test_workers_go_with_an_office_that_is_killed_and_the_next_settles_their_cal
 
 
 def test_the_admin_api_is_the_same_whichever_worker_is_asked(crew: Front) -> None:
-    """[issue 13] Off until an admin key is made; then each worker hands it to the office: what is changed counts on all, errors read the same."""
+    """[issue 13] Off until an admin key is made; then each worker hands it to the office, and refusals read the same."""
     server = crew.server
     clients = [connection(server) for _ in range(3)]
     for client in clients:

@@ -24,12 +24,15 @@ class Acceptor:
         listener.listen(BACKLOG_CONNECTIONS_MAX)
         self._loop.add_reader(listener, self._accept)
 
-    def close(self) -> None:
-        """Accept what waits already, and no more: what is left in a queue that is closed would be reset."""
+    def close(self, *, leave: bool = False) -> None:
+        """Accept what waits already, and no more: what is left in a queue that is closed would be reset.
+
+        With `leave` it stays there, for whoever has the socket too.
+        """
         if self._listener.fileno() >= 0:
             self._loop.remove_reader(self._listener)
             with suppress(OSError):
-                while self._wanted():
+                while self._wanted() and not leave:
                     self._take(self._listener.accept()[0])
             self._listener.close()
 

@@ -90,6 +90,7 @@ class Connection(asyncio.BufferedProtocol):
         self._out = delivery_of(self._transport, shared.sweep, shared.outbox)
         self._watch = ResetWatch(self._out, shared.timers)
         shared.connections.add(self)
+        shared.opened_at = self._loop.time()
         over = len(shared.connections) - shared.settings.connections_max
         if shared.closed or over > CONNECTIONS_OVER_MAX:
             self.abort()

@@ -71,6 +71,7 @@ class PassedConnections:
             accepted.close()
             return
         accepted.setblocking(False)
+        shared.opened_at = self._loop.time()  # it is opened in a later turn, and may be the last
         if self.context is not None:
             Handshake(shared, accepted, self.context, proxies=self._proxies)
             return

@@ -26,6 +26,7 @@ from aisa.wire.port import SERVER_CLOSES
 __all__ = ["App", "HttpServer", "Reply", "Request", "Verdict", "tls_context"]
 
 GRACE_SECONDS_MAX = 5.0  # for calls that were told to end: an error event and the settling of a bill take milliseconds
+LAST_ASKED_SECONDS = 0.25  # for the request of a connection that came last: it is on its way, and a close would be a reset
 ABORT_SECONDS_MAX = 0.1  # for the loop to report the cut connections
 
 
@@ -140,15 +141,20 @@ class HttpServer:
         Calls that are left are then cancelled once, and cut after a grace of GRACE_SECONDS_MAX more.
         """
         shared = self._shared
-        shared.draining = shared.closed = True
+        shared.draining = True
         for server in self._listeners:
             server.close()
         for path in self._unix_paths:
             with suppress(FileNotFoundError):
                 os.unlink(path)
+        last = 0.0 if shared.opened_at < 0 else shared.opened_at + LAST_ASKED_SECONDS - asyncio.get_running_loop().time()
+        last = max(0.0, min(last, seconds))
+        if last:
+            await asyncio.sleep(last)
+        shared.closed = True
         for connection in list(shared.connections):
             connection.close_if_idle()
-        if await self._emptied(seconds):
+        if await self._emptied(seconds - last):
             return
         for reply in list(shared.calls):
             shared.cancel(reply, SERVER_CLOSES)

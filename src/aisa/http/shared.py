@@ -69,6 +69,7 @@ class Shared:
         self.app = app
         self.settings = settings
         self.connections: set[OpenConnection] = set()
+        self.opened_at = -1.0  # when the newest of them came, by the loop's clock
         #: The calls whose task runs; the only lasting reference to the task.
         self.calls: dict[Reply, asyncio.Task[None]] = {}
         #: Connections are not kept any more, and each answer says so; then: none is accepted any more.

@@ -87,7 +87,8 @@ async def serve_with_workers(config: Config, database: Database, folder: FolderL
     gc.collect()
     gc.freeze()
     await tell_until(stopping.wait(), lambda: listing.routes, wall_clock=wall_clock, report=report)
-    await go_away(crew, acceptor, reload.config, report=report, grace=not stopping.at_terminal)
+    closed = partial(acceptor.close, leave=start.handed is not None)
+    await go_away(crew, closed, reload.config, report=report, grace=not stopping.at_terminal)
     await listing.stop()
     await operators.close()
     left = await books.writer.stop(WRITE_SECONDS_MAX)
@@ -152,7 +153,7 @@ def tell_changes(keys: KeyStore, crew: Crew, office: Office) -> None:
     keys.changed, keys.accounts.changed = key_changed, account_changed
 
 
-async def go_away(crew: Crew, acceptor: Acceptor, config: Config, *, report: Callable[[Fact], None], grace: bool) -> None:
+async def go_away(crew: Crew, stop_accepting: Callable[[], None], config: Config, *, report: Callable[[Fact], None], grace: bool) -> None:
     """Let the calls in flight end. With `grace`, whoever sends us clients has time to notice that we are not ready any more."""
     settings = config.server
     crew.drain()
@@ -162,7 +163,7 @@ async def go_away(crew: Crew, acceptor: Acceptor, config: Config, *, report: Cal
         )
         await asyncio.sleep(settings.drain_grace_seconds)
     report(ServerNotice(f"draining: {len(crew.workers)} workers, {settings.drain_seconds:g} s at most"))
-    acceptor.close()
+    stop_accepting()
     await crew.stop(settings.drain_seconds)
 
 

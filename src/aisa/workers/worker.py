@@ -32,7 +32,7 @@ from aisa.edge.refusals import Refusals
 from aisa.edge.statement import CallFound
 from aisa.facts import Fact
 from aisa.http.names import Names
-from aisa.http.server import HttpServer, tls_context
+from aisa.http.server import HttpServer, Request, tls_context
 from aisa.ids import CallIds
 from aisa.keys.store import KeyStore
 from aisa.ledger.journal import Journal
@@ -149,7 +149,11 @@ class Worker:
         edge = open_edge(config, dependencies, chance, not_ready=self.why_not_ready, idempotency=UsesByLink(self.link), accounts=accounts)
         gate = OfficeGate(self.link, self.memory) if config.admin.listen is None else None
         ids, refusals = CallIds(wall_clock, chance), Refusals(report)
-        app = OperatorApp(edge, gate, None, address=lambda request: edge.addresses.of(request), ids=ids, refusals=refusals)
+
+        def address(request: Request) -> str:
+            return edge.addresses.of(request)
+
+        app = OperatorApp(edge, gate, None, address=address, ids=ids, refusals=refusals)
         self.server = HttpServer(app, fitting(share_of(config), report), timers=timers)
         self.parts = Parts(dependencies, edge, None, server=self.server, pools=self.pools, open_pool=open_way, lists=None)
         self.reload = Reload(config, self.parts, ignore, again=self._told, routes_of=lambda config: self._routes(store, config))

@@ -30,7 +30,7 @@ from pathlib import Path
 import uvloop
 
 from aisa.http.exchange import ARRIVAL_BYTES_MAX, UNREAD_BYTES_MAX
-from aisa.serve import FIRST_KEY_NAME
+from aisa.process import FIRST_KEY_NAME
 from server import BANNER_END, PROCESS_SECONDS_MAX, environment, read_banner
 
 CONFIGURATION = """\

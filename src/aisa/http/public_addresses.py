@@ -4,8 +4,20 @@ from __future__ import annotations
 
 from ipaddress import IPv4Address, IPv6Address, ip_address, ip_network
 
-#: Within what Python calls global: ways to embed an address of another kind, and relays to them.
-NOT_PUBLIC = tuple(map(ip_network, ("64:ff9b::/96", "64:ff9b:1::/48", "2001::/23", "2002::/16", "3fff::/20", "192.88.99.0/24")))
+#: What IANA's registries of special purposes have, relays and ways to embed an address of another kind included. All of it stands here,
+#: because what Python calls global differs from release to release.
+NOT_PUBLIC = tuple(
+    map(
+        ip_network,
+        (
+            *("0.0.0.0/8", "10.0.0.0/8", "100.64.0.0/10", "127.0.0.0/8", "169.254.0.0/16", "172.16.0.0/12", "192.0.0.0/24", "192.0.2.0/24"),
+            *("192.31.196.0/24", "192.52.193.0/24", "192.88.99.0/24", "192.168.0.0/16", "192.175.48.0/24", "198.18.0.0/15"),
+            *("198.51.100.0/24", "203.0.113.0/24", "224.0.0.0/4", "240.0.0.0/4"),
+            *("64:ff9b::/96", "64:ff9b:1::/48", "100::/64", "2001::/23", "2001:db8::/32", "2002::/16", "2620:4f:8000::/48", "3fff::/20"),
+            *("5f00::/16", "fc00::/7", "fe80::/10", "ff00::/8"),
+        ),
+    )
+)
 UNICAST = ip_network("2000::/3")  # all that is given out of IPv6
 
 

@@ -19,6 +19,9 @@ from aisa.pricing import unit_prices
 from aisa.testing.clock import run_virtual
 from aisa.usage import COUNTED, REPORTED, Usage
 from aisa.wire.chat import parse_chat
+from aisa.wire.gemini_door import GeminiDoor
+from aisa.wire.messages_door import MESSAGES_DOOR
+from aisa.wire.responses_door import RESPONSES_DOOR
 from one_call import PRICES, made
 from rig import DONE, MemoryClient, Rig, Script, ScriptedUpstream, Stall, body, chunk, document, event, events_of, text, whole_stream
 from rows import priced
@@ -212,3 +215,24 @@ def test_a_stream_that_ends_for_want_of_money_is_told_what_was_held_and_what_nee
     assert "0.000513 US dollars are held for this call already, for its input and 256 output tokens" in error["message"]
     assert "`max_tokens`" in error["message"]
     assert rig.rows[0].billed.output_tokens == 256
+
+
+ASKED = {
+    "max_output_tokens": (RESPONSES_DOOR, {"model": "fast", "input": "Hi.", "stream": True}),
+    "max_tokens": (MESSAGES_DOOR, {"model": "fast", "max_tokens": 9_000, "messages": [{"role": "user", "content": "Hi."}], "stream": True}),
+    "generationConfig.maxOutputTokens": (GeminiDoor("fast", stream=True), {"contents": [{"role": "user", "parts": [{"text": "Hi."}]}]}),
+}
+
+
+@pytest.mark.parametrize("word", ASKED)
+def test_each_door_is_told_its_own_word_for_the_limit_that_needs_less(word: str) -> None:
+    """[fault M19] In the middle of a stream too."""
+    door, fields = ASKED[word]
+    script = Script(whole_stream(*[f"{number} " for number in range(9_400)]))
+    first = 1_000 + (256 if word != "max_tokens" else 9_000) * 2_000
+    rig = Rig(ScriptedUpstream(script), prices=Prices(input=1, output=2), wallets=[Wallet("default", first)])
+    client = MemoryClient()
+    run_virtual(rig.call(client, json.dumps(fields).encode(), door))
+    said = client.body.decode()
+    assert "The answer ends here" in said
+    assert f"A limit on the output, such as `{word}`, bounds what a call needs." in said

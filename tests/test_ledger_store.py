@@ -181,7 +181,7 @@ def test_recent_calls_with_an_idempotency_key_are_found_the_oldest_first(store: 
 
 
 def test_what_a_vendor_made_is_added_up_by_day_and_model(store: LedgerStore, database: Database) -> None:
-    """In days of UTC, by the end of each call, of what was made rather than of what was billed, and of no other vendor."""
+    """In days of UTC, by the end of each call, of what was made and not of what was billed, of no other vendor, by the name answered."""
     cut = Usage(10, 5, source=COUNTED, input_source=COUNTED)
     made = Usage(10, 50, source=REPORTED, input_source=REPORTED)
     rows = [
@@ -193,11 +193,14 @@ def test_what_a_vendor_made_is_added_up_by_day_and_model(store: LedgerStore, dat
         priced(6, ended_ms=MIDNIGHT, target="openai2/gpt-5", usage=Usage(9, 9)),
         priced(7, ended_ms=MIDNIGHT, target="open%i/gpt-5", usage=Usage(9, 9)),
         priced(8, ended_ms=MIDNIGHT - 1, usage=Usage(9, 9)),
+        priced(9, ended_ms=MIDNIGHT, usage=Usage(3, 4), answered_model="gpt-5-2026-08-07"),
+        priced(10, ended_ms=MIDNIGHT, outcome="cut", billed=cut, generated=made, answered_model="gpt-5-mini"),
     ]
     insert_rows(database, rows)
     assert result(store.made("openai", MIDNIGHT, MIDNIGHT + 3 * DAY_MS)) == [
         Made("2025-12-31", "gpt-5", 2, 11, 52, 15),
-        Made("2025-12-31", "gpt-5-mini", 1, 10, 50, 0),
+        Made("2025-12-31", "gpt-5-2026-08-07", 1, 3, 4, 0),
+        Made("2025-12-31", "gpt-5-mini", 2, 20, 100, 0),
         Made("2026-01-01", "gpt-5", 1, 100, 200, 0),
     ]
     assert result(store.made("open%i", MIDNIGHT, MIDNIGHT + DAY_MS)) == [Made("2025-12-31", "gpt-5", 1, 9, 9, 0)]

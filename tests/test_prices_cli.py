@@ -8,8 +8,13 @@ from pathlib import Path
 import pytest
 import yaml
 from click.testing import CliRunner, Result
+from msgspec.structs import replace
 
 from aisa.cli.commands import aisa
+from aisa.config.load import load
+from aisa.prices.catalogue import catalogue_price
+from aisa.prices.rules import unlisted
+from aisa.routing import Routes
 
 CLEAN = {"HOST": None, "PORT": None, "AISA_DATA_DIR": None, "AISA_CONFIG": None, "OPENAI_API_KEY": None, "NO_COLOR": None, "COLUMNS": "100"}
 CONFIG = """\
@@ -287,3 +292,31 @@ def test_the_help_fits_a_terminal() -> None:
     result = run("-h")
     assert max(map(len, result.stdout.splitlines())) <= 100
     assert "Exits with 1" in result.stdout
+
+
+@pytest.mark.parametrize("model", ["gpt-4.1", "gpt-5.4"])
+def test_what_has_no_price_comes_with_lines_to_paste_that_change_nothing_else(model: str) -> None:
+    """[fault M18] Pasted as they are, every price stays what it was, tiers by size and by service included; the missing are comments."""
+    name = f"openai/{model}"
+    before = run(name, "--at", "2026-11-28").stdout
+    lines = before[before.index("vendors:\n  openai:") : before.index("1,000 input and 500 output")]
+    assert "        # per_source:\n" in lines
+    assert "input_audio: 0" not in lines
+    pasted = yaml.safe_load(CONFIG)
+    pasted["vendors"]["openai"]["prices"] = yaml.safe_load(lines)["vendors"]["openai"]["prices"]
+    old = json.loads(run(name, "--json").stdout)
+    Path("aisa.yaml").write_text(yaml.safe_dump(pasted), encoding="utf-8")
+    new = json.loads(run(name, "--json").stdout)
+    assert new["source"] == f"vendors.openai.prices.{model}"
+    assert {key: value for key, value in new["prices"].items() if key != "source"} == {
+        key: value for key, value in old["prices"].items() if key != "source"
+    }
+    loaded = Routes(load("aisa.yaml", {}, {}).config, unlisted).find(name).offers[0].price_list
+    listed = catalogue_price("openai", "https://api.openai.com/v1", model)
+    assert loaded is not None
+    assert listed is not None
+    moment = 1.8e9
+    for tier in ("", *listed.terms[-1].tiers):
+        for size in (1, 272_000, 272_001, 10**6):
+            ours, theirs = (replace(each.at(moment, tier).prices.for_input(size), tiers=()) for each in (loaded, listed))
+            assert ours == theirs

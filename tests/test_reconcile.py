@@ -151,6 +151,13 @@ def test_a_snapshot_is_the_model_that_was_asked_for() -> None:
     ]
 
 
+def test_an_export_that_knows_the_model_alone_has_the_calls_of_its_snapshots() -> None:
+    """[fault M15] Our rows have the name that the answer gave; both names of one model are added up where the vendor has one."""
+    made = ours(("1", "gpt-5-2026-08-07", 10, 1), ("1", "gpt-5", 3, 1), ("1", "o3-2026-02-02", 5, 0))
+    lines = compare(made, theirs(("1", "gpt-5", 13, 2), ("1", "o3-2026-02-02", 5, 0)))
+    assert [(line.model, line.ours_input, line.theirs_input) for line in lines] == [("gpt-5", 13, 13), ("o3-2026-02-02", 5, 5)]
+
+
 @pytest.mark.parametrize(
     ("ours_", "theirs_", "hundredths"),
     [(100, 100, 0), (0, 0, 0), (99, 100, 100), (100, 99, -100), (0, 5, 10_000), (5, 0, -10_000), (1, 3, 6667)],

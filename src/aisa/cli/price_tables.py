@@ -10,6 +10,7 @@ import msgspec
 
 from aisa.cli.overview import targets
 from aisa.cli.price_check import look_up_for, names_look_up_for, remedy, said
+from aisa.cli.price_lines import lines_with_room
 from aisa.cli.problems import Misuse, Stop, counted
 from aisa.cli.terminal import paint, say, table
 from aisa.config.load import ConfigErrors, Loaded, load
@@ -23,6 +24,7 @@ from aisa.offer import Entry, Offer
 from aisa.prices.lacking import IN_WORDS, lacking
 from aisa.prices.rules import BEGINNING, BUILT_IN_SOURCE, CATALOGUE, WEEKDAYS, Price, PriceList, Term
 from aisa.pricing import FEES, KINDS, UnitPrices, cost_of
+from aisa.providers.shape import Target
 from aisa.routing import Routes
 from aisa.usage import Usage
 
@@ -66,10 +68,10 @@ def explain(name: str, path: str | None, moment: float, *, as_json: bool) -> Non
         if price_list is None:
             say(f"\nNo price{where}: {'it is never asked' if offers[0].needs_price else 'free of charge'}.")
         else:
-            show(price_list, where, loaded, moment=moment)
+            show(price_list, where, loaded, moment=moment, target=offers[0].target)
 
 
-def show(price_list: PriceList, where: str, loaded: Loaded, *, moment: float) -> None:
+def show(price_list: PriceList, where: str, loaded: Loaded, *, moment: float, target: Target) -> None:
     """Print one price of a model, all of its kinds, and what comes before and after it."""
     price = price_list.at(moment)
     if where:
@@ -77,8 +79,12 @@ def show(price_list: PriceList, where: str, loaded: Loaded, *, moment: float) ->
     say(f"Source of its price{where}: {described(price.source, loaded)}")
     say(found_by(price_list, price, moment))
     say(price_table(price.prices))
-    if kinds := [f"{IN_WORDS[kind]} (`{kind}`)" for kind in IN_WORDS if kind in lacking(price_list)]:
-        say(f"\nRequests that ask for something of no price are refused, until it is written: {', '.join(kinds)}.")
+    if kinds := [kind for kind in IN_WORDS if kind in lacking(price_list)]:
+        said = ", ".join([f"{IN_WORDS[kind]} (`{kind}`)" for kind in kinds])
+        say(f"\nRequests that ask for something of no price are refused, until it is written: {said}.")
+        lines = lines_with_room(target.vendor, target.model, price_list, kinds) if price.source.startswith(CATALOGUE) else ""
+        if lines:
+            say(f"Lines to write, with what you pay in the place of a comment; they count instead of the catalogue's:\n\n{lines}")
     if len(price_list.terms) > 1:
         say(f"\nPrices by time, in UTC; the one above holds at {iso(moment)}:\n")
         say(term_table(price_list, moment))

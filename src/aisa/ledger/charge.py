@@ -63,6 +63,7 @@ class Charge:
         "_offer",
         "_slot",
         "bill",
+        "bound_name",
         "covered",
         "opening",
         "row",
@@ -83,6 +84,7 @@ class Charge:
         self.covered = 0 if limits else sys.maxsize
         self._listed: Price | None = None  # of the model that answered, if the catalogue prices it otherwise than the one asked
         self._awaited = 1
+        self.bound_name = "max_tokens"  # what the call's own protocol calls the limit on its output
 
     def hold(self, amount: Nanos, tokens: int) -> None:
         """Hold an amount for the input and so many tokens of output. Raises ApiError, and holds nothing then."""
@@ -146,7 +148,7 @@ class Charge:
             try:
                 self.hold(amount, more)
             except ApiError as refusal:
-                raise cut_short(refusal, held=held, covered=covered, more=more) from None
+                raise cut_short(refusal, held=held, covered=covered, more=more, name=self.bound_name) from None
 
     def _token_price(self) -> Nanos:
         """Return what a million more output tokens may cost now. The answer may name the usual tier, which may be the dearer one."""

@@ -115,9 +115,9 @@ def explained(refusal: ApiError, hold: Hold, request: Request) -> ApiError:
     return ApiError(refusal.code, f"{refusal.message} {held} {remedy}.", should_retry=False)
 
 
-def cut_short(refusal: ApiError, *, held: Nanos, covered: int, more: int) -> ApiError:
-    """Return the refusal to hold for `more` output tokens inside a stream, with what is held already and what needs less."""
+def cut_short(refusal: ApiError, *, held: Nanos, covered: int, more: int, name: str) -> ApiError:
+    """Return the refusal to hold for `more` output tokens inside a stream: what is held already, what needs less, by name."""
     so_far = f"{dollars_text(held)} US dollars are held for this call already, for its input and {covered} output tokens"
     what = f"The answer ends here: {so_far}, and {more} more must be held for before they are sent."
-    remedy = "A limit on the output, such as `max_tokens`, bounds what a call needs."
+    remedy = f"A limit on the output, such as `{name}`, bounds what a call needs."
     return ApiError(refusal.code, f"{refusal.message} {what} {remedy}", should_retry=False)

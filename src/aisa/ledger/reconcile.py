@@ -1,7 +1,7 @@
 """Compares what a vendor says that it made, in the file that it exports, with what our rows say. Reads text, not files, and asks nobody.
 
 Columns are known by the names in COLUMNS, whatever their case and order; all others are ignored. A line without a model only says that the
-file covers its day. Where the vendor names a snapshot (`gpt-5-2026-08-07`) and we asked for the model (`gpt-5`), they are taken for one.
+file covers its day. Where one side names a snapshot (`gpt-5-2026-08-07`) and the other the model (`gpt-5`), they are taken for one.
 """
 
 from __future__ import annotations
@@ -173,9 +173,14 @@ def compare(ours: Iterable[Made], theirs: Iterable[LineItem]) -> list[LineItem]:
     """Return a line for each day and model that either side has, in order."""
     lines: dict[tuple[str, str], LineItem] = {}
     models: set[str] = set()
+    theirs = list(theirs)
+    listed = {line.model for line in theirs}
     for made in ours:
-        models.add(made.model)
-        lines[made.day, made.model] = LineItem(made.day, made.model, made.input_tokens, made.output_tokens, made.vendor_cost)
+        undated = SNAPSHOT.sub("", made.model)
+        model = undated if made.model not in listed and undated in listed else made.model
+        models.add(model)
+        key = (made.day, model)
+        lines[key] = lines.get(key, LineItem(*key)).plus(LineItem(made.day, model, made.input_tokens, made.output_tokens, made.vendor_cost))
     for line in theirs:
         model = line.model if line.model in models else SNAPSHOT.sub("", line.model)
         key = (line.day, model if model in models else line.model)

@@ -244,25 +244,31 @@ def ended_between(start_ms: int, end_ms: int) -> ColumnElement[bool]:
 
 
 def made_between(connection: Connection, vendor: str, *, start_ms: int, end_ms: int) -> list[Made]:
-    """Return what a vendor made of each model in one day.
+    """Return what a vendor made of each model in one day, by the name in its answers, or where they have none by the one asked for.
 
     What was made of most calls is what was billed, and the database can add it up; of the others, each is looked at.
     """
     whose = ended_between(start_ms, end_ms) & calls.c.target.startswith(f"{vendor}/", autoescape=True)
     sums: dict[str, tuple[int, ...]] = {}
+    named = (calls.c.target, calls.c.answered_model)
     made_in, made_out = func.sum(calls.c.billed_input_tokens), func.sum(calls.c.billed_output_tokens)
     costs = [func.coalesce(func.sum(column), 0) for column in (calls.c.vendor_cost, calls.c.reported_cost)]
-    plain = select(calls.c.target, func.count(), made_in, made_out, *costs, func.count(calls.c.reported_cost))
-    for target, *counts in connection.execute(plain.where(whose, calls.c.generated.is_(None)).group_by(calls.c.target)):
-        sums[target] = tuple(map(int, counts))
-    columns = (calls.c.target, calls.c.generated, calls.c.vendor_cost, calls.c.reported_cost)
+    plain = select(calls.c.target, calls.c.answered_model, func.count(), made_in, made_out, *costs, func.count(calls.c.reported_cost))
+    for target, answered, *counts in connection.execute(plain.where(whose, calls.c.generated.is_(None)).group_by(*named)):
+        add(sums, answered or target.removeprefix(f"{vendor}/"), *map(int, counts))
+    columns = (*named, calls.c.generated, calls.c.vendor_cost, calls.c.reported_cost)
     other = select(*columns).where(whose, calls.c.generated.is_not(None))
-    for target, generated, vendor_cost, reported in connection.execute(other.execution_options(yield_per=STREAM_ROWS)):
+    for target, answered, generated, vendor_cost, reported in connection.execute(other.execution_options(yield_per=STREAM_ROWS)):
         made = msgspec.json.decode(generated, type=Usage)
-        more = (1, made.input_tokens, made.output_tokens, vendor_cost or 0, reported or 0, int(reported is not None))
-        sums[target] = tuple(map(sum, zip(sums.get(target, (0,) * len(more)), more, strict=True)))
+        costs_told = (vendor_cost or 0, reported or 0, int(reported is not None))
+        add(sums, answered or target.removeprefix(f"{vendor}/"), 1, made.input_tokens, made.output_tokens, *costs_told)
     day = day_text(start_ms // DAY_MS)
-    return [Made(day, target.removeprefix(f"{vendor}/"), *counts) for target, counts in sorted(sums.items())]
+    return [Made(day, model, *counts) for model, counts in sorted(sums.items())]
+
+
+def add(sums: dict[str, tuple[int, ...]], name: str, *more: int) -> None:
+    """Add to the sums of a name."""
+    sums[name] = tuple(map(sum, zip(sums.get(name, (0,) * len(more)), more, strict=True)))
 
 
 def day_text(day: int) -> str:

@@ -13,7 +13,7 @@ from aisa.pricing import FEES, KINDS, PRICED, UnitPrices
 WHAT_IS_MISSING = "# without a price: US dollars per million tokens, fees each"
 
 
-def lines_with_room(vendor: str, model: str, price_list: PriceList, missing: Iterable[str]) -> str:
+def lines_with_room(vendor: str, model: str, price_list: PriceList, *, missing: Iterable[str]) -> str:
     """Return the entry that states a model's prices and, as comments, what has none; empty for one whose prices differ by time.
 
     What is written there stands in for all that the catalogue says of the model, so it is whole.

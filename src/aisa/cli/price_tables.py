@@ -82,7 +82,7 @@ def show(price_list: PriceList, where: str, loaded: Loaded, *, moment: float, ta
     if kinds := [kind for kind in IN_WORDS if kind in lacking(price_list)]:
         said = ", ".join([f"{IN_WORDS[kind]} (`{kind}`)" for kind in kinds])
         say(f"\nRequests that ask for something of no price are refused, until it is written: {said}.")
-        lines = lines_with_room(target.vendor, target.model, price_list, kinds) if price.source.startswith(CATALOGUE) else ""
+        lines = lines_with_room(target.vendor, target.model, price_list, missing=kinds) if price.source.startswith(CATALOGUE) else ""
         if lines:
             say(f"Lines to write, with what you pay in the place of a comment; they count instead of the catalogue's:\n\n{lines}")
     if len(price_list.terms) > 1:

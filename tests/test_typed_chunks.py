@@ -5,11 +5,15 @@ from __future__ import annotations
 import json
 from typing import Any
 
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from aisa.answer import Identity, Part, Reasoning, Text
+from aisa.providers import gemini
+from aisa.providers.gemini_plain import plain_event
 from aisa.providers.gemini_usage import report_of
+from aisa.providers.shape import Target, told
 from aisa.wire.chat_door import CHAT_DOOR
 from aisa.wire.sse import Event, SseDecoder, parse_block
 from aisa.wire.usage_report import UsageReport
@@ -120,3 +124,49 @@ def test_reports_that_only_grow_are_read_once() -> None:
         report.take_running({"promptTokenCount": 3, "candidatesTokenCount": number}, read)
     assert report.fields == {"prompt_tokens": 3, "completion_tokens": 999}
     assert len(seen) == 1
+
+
+TEXT_EVENT: dict[str, Any] = {
+    "candidates": [{"content": {"role": "model", "parts": [{"text": "one two"}]}, "index": 0}],
+    "usageMetadata": {"promptTokenCount": 3, "candidatesTokenCount": 2, "totalTokenCount": 5, "trafficType": "ON_DEMAND_FLEX"},
+    "modelVersion": "m-2",
+    "responseId": "r1",
+}
+ENDING = {"candidates": [{"content": {"parts": [{"text": "!"}]}, "finishReason": "STOP"}], "usageMetadata": TEXT_EVENT["usageMetadata"]}
+
+
+def parts_of(*events: dict[str, Any], around: str) -> tuple[list[Part], Any, Any]:
+    """What a stream of Gemini's comes to; `around` stands behind each event's opening brace."""
+    chat = CHAT_DOOR.read(ASKED)
+    decoder = gemini.decoder(chat, Target("google", "gemini-3.5-flash", "gemini"), call_id="c", created=1, protocol="openai")
+    body = "".join(f"data: {{{around}{json.dumps(event)[1:]}\n\n" for event in events)
+    parts = [*decoder.feed(body.encode()), *decoder.end()]
+    assert decoder.failure is None
+    return parts, decoder.usage(), told(decoder)
+
+
+def test_an_event_of_geminis_plain_shape_is_read_as_any_other() -> None:
+    """With a member more, which nobody knows, it goes the long way and comes to the same."""
+    longer = {**TEXT_EVENT, "usageMetadata": {**TEXT_EVENT["usageMetadata"], "candidatesTokenCount": 4, "totalTokenCount": 7}}
+    events = (TEXT_EVENT, longer, ENDING)
+    assert plain_event(json.dumps(TEXT_EVENT).encode()) is not None
+    assert plain_event(json.dumps({"brandNew": 1, **TEXT_EVENT}).encode()) is None
+    assert parts_of(*events, around="") == parts_of(*events, around='"brandNew": 1, ')
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"candidates": []},
+        {"candidates": [*TEXT_EVENT["candidates"], *TEXT_EVENT["candidates"]]},
+        {"candidates": [{**TEXT_EVENT["candidates"][0], "index": 1}]},
+        {"candidates": [{**TEXT_EVENT["candidates"][0], "finishReason": "STOP"}]},
+        {"candidates": [{"content": {"parts": [{"text": "x", "thought": True}]}}]},
+        {"candidates": [{"content": {"parts": [{"text": None}]}}]},
+        {"usageMetadata": None},
+        {"error": {"code": 500}},
+    ],
+)
+def test_whatever_says_more_than_a_text_is_not_of_that_shape(change: dict[str, Any]) -> None:
+    """Thoughts, finishes, other candidates, failures."""
+    assert plain_event(json.dumps({**TEXT_EVENT, **change}).encode()) is None

@@ -168,8 +168,10 @@ class AnswerBuilder:
         [meter] = self._meters.values()
         more = visible - meter.tokens
         for place in range(len(self._parts) - 1, -1, -1):
+            if not more:
+                break
             part = self._parts[place]
-            if isinstance(part, Identity) or not more:
+            if isinstance(part, Identity):
                 continue
             change = max(more, -part.tokens)  # what has left cannot be taken back
             self._parts[place] = msgspec.structs.replace(part, tokens=part.tokens + change)

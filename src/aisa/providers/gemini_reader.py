@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from aisa.providers.answer_builder import AnswerBuilder
 from aisa.providers.gemini_arguments import PartialArguments
+from aisa.providers.gemini_plain import plain_event
 from aisa.providers.gemini_signatures import Signatures
 from aisa.providers.gemini_thinking import FIRST_WITH_LEVELS, generation
 from aisa.providers.gemini_usage import report_of, tier_in, visible_in
@@ -52,6 +53,19 @@ class GeminiReader:
         if is_tree(feedback) and reason and not candidates:
             message = text_or_none(feedback.get("blockReasonMessage")) or f"The prompt was blocked: {reason}."
             raise VendorError({"code": "content_policy_violation", "message": message})
+
+    def take_plain(self, data: bytes) -> bool:
+        """Tell what an event says, if it is one of those that streams are made of; as `take` would."""
+        event = plain_event(data)
+        if event is None:
+            return False
+        builder, text, metadata = self._builder, event.candidates[0].content.parts[0].text, event.usage_metadata
+        builder.identify(event.response_id, event.model_version)
+        self._usage(metadata)
+        self._said.setdefault(0, []).append(text)
+        builder.say(0, text)
+        builder.catch_up(visible_in(metadata) + builder.reasoning_shown)
+        return True
 
     def _usage(self, metadata: Tree) -> None:
         builder = self._builder

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Protocol
 
 import msgspec
@@ -138,6 +138,8 @@ class TypedStream(TypedDecoder):
     def __init__(self, builder: AnswerBuilder, reader: Reader, target: Target) -> None:
         super().__init__(builder, reader, target)
         self._events = SseDecoder(target.answer_bytes_max)
+        #: A reader may read the one shape that its streams are made of by itself, and say whether an event was that.
+        self._take_plain: Callable[[bytes], bool] | None = getattr(reader, "take_plain", None)
         self._array: list[bytes] | None = None  # of a body that is JSON and no stream: an array of all events, or an error
         self._size = 0
         self._start: bytes | None = b""  # what came before the first byte that tells which it is
@@ -202,7 +204,7 @@ class TypedStream(TypedDecoder):
                 self._tell(event)
 
     def _take_event(self, data: bytes, *, last: bool) -> None:
-        if data == b"[DONE]":
+        if data == b"[DONE]" or (self._take_plain is not None and self._take_plain(data)):
             return
         event = object_in(data)
         if event is not None:

@@ -2,7 +2,8 @@
 
 `python compat/run.py` installs the clients beside it and runs the tests there; it needs node 20 and npm. Another command may be given:
 `python compat/run.py node --test openai.test.mjs`.
-The server has a scripted vendor behind it, as in tests/server.py: the model `local/SCRIPT` asks for a script of tests/vendor.py.
+The server has a scripted vendor behind it, as in tests/server.py: the model `local/SCRIPT` asks for a script of tests/vendor.py. A second speaks
+every dialect: `DIALECT/SCRIPT` asks for one of tests/polyglot.py.
 """
 
 from __future__ import annotations
@@ -17,13 +18,21 @@ TESTS = ["sh", "-c", "npm ci && node --test"]
 HERE = Path(__file__).resolve().parent
 sys.path.insert(0, str(HERE.parent / "tests"))  # the rig is that of the Python tests
 
-from server import FRONT, serving  # noqa: E402 - the line above says where it is
+from polyglot import Polyglot, configuration  # noqa: E402 - the line above says where it is
+from server import FRONT, serving  # noqa: E402 - as above
 from vendor import ScriptedVendor  # noqa: E402 - as above
 
 
 def main(command: list[str]) -> int:
     """Run the command in this folder and return its exit status."""
-    with TemporaryDirectory() as folder, ScriptedVendor() as vendor, serving(Path(folder), FRONT.format(vendor=vendor.url)) as server:
+    with TemporaryDirectory() as folder, ScriptedVendor() as vendor, Polyglot() as polyglot:
+        both = FRONT.format(vendor=vendor.url).replace("vendors:\n", configuration(polyglot.url), 1)
+        return run(command, Path(folder), both)
+
+
+def run(command: list[str], folder: Path, settings: str) -> int:
+    """Run the command beside a server with these settings."""
+    with serving(folder, settings) as server:
         variables = os.environ | {"AISA_BASE_URL": server.api, "AISA_API_KEY": server.key}
         return subprocess.run(command, cwd=HERE, env=variables, check=False).returncode
 

@@ -119,13 +119,13 @@ def test_a_call_that_was_cut_is_no_call_without_arguments() -> None:
 
 @pytest.mark.parametrize("code", CODES)
 def test_every_error_has_the_type_and_status_that_its_clients_know(code: str) -> None:
-    """An overload is 529; keys and wallets are not to be tried again."""
+    """An overload is 529; a bound above the model's is 400, as Anthropic has it; keys and wallets are not to be tried again."""
     error = ApiError(code, "No.")
     refused = MESSAGES_DOOR.refused(error, "req_1")
     told = json.loads(refused.body)
     assert told["type"] == "error"
     assert told["request_id"] == dict(refused.headers)["request-id"] == "req_1"
-    assert refused.status == (529 if error.status == 503 else error.status)
+    assert refused.status == (400 if code == "max_tokens_exceeded" else 529 if error.status == 503 else error.status)
     if error.status in (401, 402):
         assert dict(refused.headers)["x-should-retry"] == "false"
     if code == "context_length_exceeded":

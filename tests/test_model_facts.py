@@ -33,6 +33,7 @@ from aisa.routing import Routes
 from aisa.shutdowns import AHEAD_DAYS, DAY_SECONDS, shutdown_notices, tell_until
 from aisa.testing.clock import run_virtual
 from aisa.vendors.table import ROWS
+from aisa.wire import messages_errors
 from aisa.wire.chat import ChatRequest, parse_chat
 from aisa.wire.efforts import BUDGETS, EFFORTS, effort_of, nearest
 from aisa.wire.gemini_chat import chat_tree as chat_of_gemini
@@ -354,6 +355,17 @@ def test_the_catalogue_s_limit_of_output_is_the_model_s() -> None:
     assert plan["a"](16_384).offers[0].target.output_tokens_max is None
     assert plan["b"](99_999)
     assert plan["c"](9_999_999)
+
+
+def test_a_bound_that_is_too_high_is_told_to_claude_code_as_it_understands_it() -> None:
+    """With 400 and Anthropic's own sentence it lowers its bound and goes on; any other refusal it repeats, five times."""
+    routes = Routes(Config(vendors={"openai": Vendor(base_url=OPENAI_URL)}, models={"m": Model(to=("openai/gpt-4o",))}))
+    with pytest.raises(ApiError) as refused:
+        routes.plan(request(model="m", max_tokens=32_000), ANYONE, Random(7))
+    answer = messages_errors.refusal(refused.value, "req_1")
+    said = json.loads(answer.body)["error"]
+    assert (answer.status, said["type"]) == (400, "invalid_request_error")
+    assert re.search(r"max_tokens: 32000 > 16384, which is the maximum allowed number of output tokens for m", said["message"])
 
 
 def test_of_several_targets_those_are_asked_that_take_what_a_request_shows() -> None:

@@ -32,8 +32,7 @@ def check_limits(request: Request, name: str, limits: Model) -> None:
     most = limits.max_output_tokens
     if most is not None and (request.max_tokens or 0) > most:
         field = request.bound_name
-        message = f"'{field}' is {request.max_tokens}, but the model '{name}' writes at most {most} tokens."
-        raise ApiError("max_tokens_exceeded", message, param=field)
+        raise ApiError("max_tokens_exceeded", too_many_tokens(field, request.max_tokens or 0, most, model=name), param=field)
     for wish in request.wishes():
         allowed = beyond(wish, limits)
         if allowed:
@@ -46,6 +45,11 @@ def check_limits(request: Request, name: str, limits: Model) -> None:
             message = f"'{field}' asks for '{asked[:TIER_CHARACTERS_MAX]}', but callers of the model '{name}' may ask for "
             message += f"{', '.join(tiers)} and the usual tier only." if tiers else "the usual tier only."
             raise ApiError("unsupported_parameter", message, param=field)
+
+
+def too_many_tokens(field: str, asked: int, most: int, *, model: str) -> str:
+    """Say that a bound on the output is above what the model writes: in Anthropic's sentence, by which Claude Code lowers it."""
+    return f"{field}: {asked} > {most}, which is the maximum allowed number of output tokens for {model}"
 
 
 def beyond(wish: Wish, limits: Model) -> str:

@@ -92,7 +92,7 @@ def limit_of(chat: ChatRequest, target: Target, traits: Traits) -> int:
     if asked is None:
         return min(most, target.output_tokens_max or most)
     if traits.known and asked > most:
-        message = f"'{chat.bound_name}' is {asked}, but {traits.title} writes at most {most} tokens."
+        message = f"{chat.bound_name}: {asked} > {most}, which is the maximum allowed number of output tokens for {traits.title}"
         raise refused("max_tokens_exceeded", message, param=chat.bound_name)
     return asked
 

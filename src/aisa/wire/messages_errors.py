@@ -43,4 +43,5 @@ def refusal(error: ApiError, request_id: str) -> Refused:
     headers: HeaderList = [("content-type", JSON_TYPE), ("request-id", request_id), *error_headers(error)]
     if error.status in (401, 402) and error.should_retry is None:
         headers.append(("x-should-retry", "false"))
-    return Refused(OVERLOADED if error.status == 503 else error.status, headers, error_json(error, request_id))
+    status = 400 if error.code == "max_tokens_exceeded" else OVERLOADED if error.status == 503 else error.status
+    return Refused(status, headers, error_json(error, request_id))  # of a 400 clients read the sentence, and lower their bound

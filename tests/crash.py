@@ -2,10 +2,10 @@
 
     python tests/crash.py --kills 300 --seed 1
 
-Every round, clients of four kinds (paced streams, bursts, bursts read slowly, documents) keep a server busy that has a prepaid wallet. It
-gets SIGKILL at a random instant, in half of the rounds as soon as a client has read a certain token. The clients read what the kernel
-still has for them; the server is started again on the same data, and every call that a client saw begin is looked up in the database. Every
-tenth round it is killed and started once more, which must change nothing. The last word has `aisa ledger audit`.
+Every round, clients of four kinds (paced streams, bursts, bursts read slowly, documents), each through one of the doors, keep a server busy
+that has a prepaid wallet. It gets SIGKILL at a random instant, in half of the rounds as soon as a client has read a certain token. The
+clients read what the kernel still has for them; the server is started again on the same data, and every call that a client saw begin is
+looked up in the database. Every tenth round it dies and starts once more, which must change nothing. The last word has `aisa ledger audit`.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ from server import BANNER_END, PROCESS_SECONDS_MAX, environment, read_banner
 CONFIGURATION = """\
 log: {{format: "off"}}
 ledger: {{durability: {durability}}}
-vendors: {{v: {{base_url: "http://127.0.0.1:{port}/v1", api_key: k, connections_max: 1000}}}}
+vendors: {{v: {{base_url: "http://127.0.0.1:{port}/v1", api_key: k, connections_max: 1000, completions: false}}}}
 models:
   paced: {{to: [v/paced], prices: {{input: 1, output: 2}}}}
   burst: {{to: [v/burst], prices: {{input: 1, output: 2}}}}
@@ -44,6 +44,15 @@ models:
 """
 AISA = ("-m", "aisa")
 KINDS = ("paced", "burst", "slow", "document")
+SAID, GEMINI = "Go.", "/v1beta/models/{model}"
+#: door -> where it is asked for a stream or a document, and what a request has beside the model and the wish for a stream.
+DOORS: dict[str, tuple[str, str, dict[str, object]]] = {
+    "chat": ("/v1/chat/completions", "/v1/chat/completions", {"messages": [{"role": "user", "content": SAID}]}),
+    "responses": ("/v1/responses", "/v1/responses", {"input": SAID}),
+    "messages": ("/v1/messages", "/v1/messages", {"max_tokens": 9_999, "messages": [{"role": "user", "content": SAID}]}),
+    "completions": ("/v1/completions", "/v1/completions", {"prompt": SAID}),
+    "gemini": (f"{GEMINI}:streamGenerateContent?alt=sse", f"{GEMINI}:generateContent", {"contents": [{"parts": [{"text": SAID}]}]}),
+}
 CLIENTS = 24
 BURST_CHUNKS = 3_000
 PACED_CHUNKS = 60
@@ -177,8 +186,17 @@ async def vendor(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> 
         writer.close()
 
 
-TOKEN = re.compile(rb'"content":"t\d+ "[^\n]*\n\n')
+#: An event with a token, in the words of every door; what repeats a whole text has more than one in it.
+TOKEN = re.compile(rb'"(?:content|delta|text)":"t\d+ "[^\n]*\n\n')
 LAST = b"0\r\n\r\n"
+
+
+def request_of(door: str, kind: str, key: str) -> bytes:
+    """Return what a client of a door sends."""
+    (streamed, whole, members), model = DOORS[door], "burst" if kind == "slow" else kind
+    path = (whole if kind == "document" else streamed).format(model=model)
+    body = json.dumps(members if door == "gemini" else {"model": model, "stream": kind != "document", **members})
+    return f"POST {path} HTTP/1.1\r\nhost: h\r\nauthorization: Bearer {key}\r\ncontent-length: {len(body)}\r\n\r\n{body}".encode()
 
 
 class Load:
@@ -189,19 +207,16 @@ class Load:
         self.fatal = asyncio.Event()
         self.fatal_token = sys.maxsize
         self._server = server
-        self._kinds = [chance.choice(KINDS) for _ in range(CLIENTS)]
+        self._calls = [(chance.choice(KINDS), chance.choice(list(DOORS))) for _ in range(CLIENTS)]
 
     async def run(self) -> None:
         """Call until the server is dead, and read on to the end."""
         async with asyncio.timeout(GIVE_UP_SECONDS_MAX):
-            await asyncio.gather(*[self._client(kind) for kind in self._kinds])
+            await asyncio.gather(*[self._client(kind, door) for kind, door in self._calls])
 
-    async def _client(self, kind: str) -> None:
+    async def _client(self, kind: str, door: str) -> None:
         loop = asyncio.get_running_loop()
-        model = "burst" if kind == "slow" else kind
-        body = json.dumps({"model": model, "stream": kind != "document", "messages": [{"role": "user", "content": "Go."}]})
-        key = f"authorization: Bearer {self._server.key}"
-        request = f"POST /v1/chat/completions HTTP/1.1\r\nhost: h\r\n{key}\r\ncontent-length: {len(body)}\r\n\r\n{body}".encode()
+        request = request_of(door, kind, self._server.key)
         with socket.socket() as sock:
             if kind == "slow":
                 sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4_096)

@@ -323,9 +323,6 @@ FIELDS: Mapping[str, str] = MappingProxyType(
         "for a stream's usage; that is counted then. Otherwise each model is asked with it until it has refused it once.",
         "vendors.<name>.assemble": "Ask for a stream where the client wants a document, and assemble that: a vendor that notices only on "
         "streams that nobody reads stops its work when the client leaves, and a failure is noticed early. Not for answers in audio.",
-        "vendors.<name>.completions": "Whether the vendor has `/completions`, to go on from a text as it is; else a text completion is "
-        "asked for as a conversation of one message. If absent, for servers of models that are known to (`docs/completions.md`), others on "
-        "this machine, and OpenAI's own models that have nothing else.",
         "vendors.<name>.cut_stop_sequences": "Whether texts are cut before the first of the request's `stop` sequences, for a vendor that "
         "ends there but leaves it in, such as transformers; its log probabilities stay. The bill is for what the vendor made.",
         "vendors.<name>.connect_timeout_seconds": "How long a connection to the vendor may take to open, TLS included.",

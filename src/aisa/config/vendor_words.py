@@ -35,5 +35,8 @@ VENDORS_IN_WORDS: Mapping[str, str] = MappingProxyType(
         "vendors.<name>.azure_credentials[].tenant_id": "The directory in which the application is registered.",
         "vendors.<name>.azure_credentials[].client_id": "The application's own id.",
         "vendors.<name>.azure_credentials[].client_secret": "The application's secret; best written as `${VARIABLE}`.",
+        "vendors.<name>.completions": "Whether the vendor has `/completions`, to go on from a text as it is; else a text completion is "
+        "asked for as a conversation of one message. If absent, for servers of models that are known to (`docs/completions.md`), others on "
+        "this machine, and OpenAI's own models that have nothing else.",
     }
 )

@@ -323,3 +323,46 @@ def test_every_ending_of_a_call_has_its_sentence() -> None:
     """An outcome that the rules know is not shown as a bare word."""
     outcomes = {value for name, value in vars(rules).items() if name.isupper() and isinstance(value, str)} - {BY_SHARE, COUNTED, REPORTED}
     assert outcomes == ENDINGS.keys()
+
+
+def test_usage_by_account_and_vendor_and_of_one_key_alone(run: Run) -> None:
+    """[fault P12] A vendor's targets are one; of one key or account nobody else's calls are counted."""
+    assert run("accounts", "create", "acme").exit_code == 0
+    keep(
+        ("laptop", [spent(1, 400_000_000, target="openai/a", account="acme"), spent(2, 100_000_000, target="openai/b")]),
+        ("ci", [spent(3, 7_000_000, target="local/c")]),
+    )
+
+    def sums(*words: str) -> dict[str, int]:
+        data = json.loads(run("usage", "--json", *words).stdout)["data"]
+        return {line.get("label", line[words[1]]): line["requests"] for line in data}
+
+    assert sums("--by", "vendor") == {"openai": 2, "local": 1}
+    assert sums("--by", "account") == {"acme": 1, "default": 2}
+    assert sums("--by", "model", "--key", "laptop") == {"gpt-5": 2}
+    assert sums("--by", "vendor", "--account", "acme") == {"openai": 1}
+    assert sums("--by", "key", "--key", "ci") == {"ci": 1}
+    assert run("usage", "--key", "nobody").exit_code == 1
+
+
+def test_keys_without_calls_and_caps_are_shown(run: Run) -> None:
+    """[fault P12] With what is spent and left of each cap in its window; a revoked key that made no call is not there."""
+    keep(("laptop", [spent(1, 400_000_000)]))
+    for label, words in (("idle", ()), ("capped", ("--spend-cap", "5/month")), ("gone", ())):
+        assert run("keys", "create", label, *words).exit_code == 0
+    assert run("keys", "update", "laptop", "--spend-cap", "1/month").exit_code == 0
+    assert run("keys", "revoke", "gone").exit_code == 0
+    lines = {line["label"]: line for line in json.loads(run("usage", "--json").stdout)["data"]}
+    assert lines.keys() == {"laptop", "idle", "capped"}
+    assert (lines["idle"]["requests"], "cap_nanos" in lines["idle"]) == (0, False)
+    assert [lines["capped"][f"cap_{name}"] for name in ("nanos", "window", "spent_nanos", "left_nanos")] == [
+        5 * 10**9,
+        "month",
+        0,
+        5 * 10**9,
+    ]
+    assert lines["laptop"]["cap_left_nanos"] in (600_000_000, 1_000_000_000), "the call was an hour ago, which may be last month"
+    table = run("usage").stdout.splitlines()
+    at = next(number for number, line in enumerate(table) if line.startswith("KEY     "[:4]) and "LEFT" in line)
+    assert table[at + 1].split()[0] == "laptop"
+    assert table[at + 2].split() == ["capped", "5.000000", "a", "month", "0.000000", "5.000000"]

@@ -121,7 +121,7 @@ def administer(
         limits=config.limits,
         more=(
             *LedgerRoutes(store).routes(),
-            *usage_routes(ways.statement, keys, ways.board),
+            *usage_routes(ways.statement, keys, wall_clock, board=ways.board),
             *CallRoutes(ways.statement, keys, calls).routes(),
             *views.listed(),
             reload_route(ways.reload),

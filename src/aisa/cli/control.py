@@ -135,7 +135,7 @@ def _directly(data_dir: str, asking: Asking, limits: Limits | None) -> tuple[int
             keys, ledger = KeyStore(database, wall_clock, system_chance()), LedgerStore(database, wall_clock)
             statement = Statement(None, UsageStore(database))
             calls = CallRoutes(statement, keys, CallFinder(database)).routes()
-            more = (*LedgerRoutes(ledger).routes(), *usage_routes(statement, keys), *calls, reload_route(None))
+            more = (*LedgerRoutes(ledger).routes(), *usage_routes(statement, keys, wall_clock), *calls, reload_route(None))
             admin_keys = AdminKeyStore(database, wall_clock, system_chance())
             records = Records(KeyUsings(statement, CallFinder(database), wall_clock), ChangeStore(database, wall_clock), admin_keys)
             admin = Admin(keys, wall_clock, wallets=ledger, limits=limits, more=more, records=records)

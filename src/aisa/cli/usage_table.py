@@ -41,22 +41,35 @@ class UsageLine(NamedTuple):
     used: Used
 
 
-def show(by: str, since: str, form: str | None, *, now: float, config: str | None, data_dir: str | None) -> None:
+class Asked(NamedTuple):
+    """What the command line asks for."""
+
+    by: str
+    since: str
+    key: str | None = None
+    account: str | None = None
+
+
+def show(asked: Asked, form: str | None, *, now: float, config: str | None, data_dir: str | None) -> None:
     """Print what was used from a moment until `now`, UNIX seconds. Raises Misuse, Stop."""
-    end_ms = (int(now) + 1) * 1000  # of the running second, which a call may just have ended in
-    start_ms = beginning(since, now)
-    query = urlencode({"by": by, "start_ms": start_ms, "end_ms": end_ms})
+    by, end_ms = asked.by, (int(now) + 1) * 1000  # of the running second, which a call may just have ended in
+    start_ms = beginning(asked.since, now)
+    whose = {name: value for name, value in (("key", asked.key), ("account", asked.account)) if value is not None}
+    query = urlencode({"by": by, "start_ms": start_ms, "end_ms": end_ms, **whose})
     shown = ask(settings(config, data_dir).server.data_dir, "GET", f"/usage?{query}", expect=UsageShown, seconds=ANSWER_SECONDS_MAX)
     lines = lines_of(shown, by, start_ms=start_ms, end_ms=end_ms)
     if form == "json":
-        say_json({"by": by, "start": iso(start_ms // 1000), "end": iso(end_ms // 1000), "data": [document(line, by) for line in lines]})
+        data = [{**document(line, by), **cap_document(shown, line)} for line in lines]
+        say_json({"by": by, "start": iso(start_ms // 1000), "end": iso(end_ms // 1000), "data": data})
     elif form == "csv":
         say(csv_text(lines, by))
-    elif not shown.groups:
+    elif not any(used.requests for used in shown.groups.values()) and not shown.caps:
         say(f"No call has ended since {iso(start_ms // 1000)}. A longer time: aisa usage --since 90d")
     else:
         say(f"Calls that ended since {paint(iso(start_ms // 1000), bold=True)}, by {by}:\n")
         say(usage_table(lines, by, min(shutil.get_terminal_size().columns, WIDTH_MAX)))
+        if shown.caps:
+            say(f"\n{caps_table(shown)}")
 
 
 def beginning(since: str, now: float) -> int:
@@ -107,6 +120,15 @@ def usage_table(lines: list[UsageLine], by: str, width: int) -> str:
     return "\n".join((top, *rows, paint(bottom, bold=True))) + more
 
 
+def caps_table(shown: UsageShown) -> str:
+    """Return how the caps stand, those of which the least is left first."""
+    rows = [
+        [shown.labels.get(key, key), dollars(cap.cap), f"a {cap.window}", dollars(cap.spent), dollars(cap.left)]
+        for key, cap in sorted(shown.caps.items(), key=lambda each: each[1].left)
+    ]
+    return aligned(("KEY", "CAP", "", "SPENT", "LEFT"), rows, {1, 3, 4})
+
+
 def otherwise_in_words(lines: list[UsageLine]) -> str:
     """Say how many calls were answered by a model that costs otherwise, and whose they are."""
     marked = sorted([line for line in lines if line.used.otherwise], key=lambda line: -line.used.otherwise)
@@ -143,6 +165,14 @@ def document(line: UsageLine, by: str) -> dict[str, object]:
         **{f"{name}_nanos" if name in ("cost", "charged") else name: sums[name] for name in sums},
         "cost_usd": cost,
     }
+
+
+def cap_document(shown: UsageShown, line: UsageLine) -> dict[str, object]:
+    """Return a key's cap as JSON, nothing without one; in nano-dollars."""
+    cap = shown.caps.get(line.group)
+    if cap is None:
+        return {}
+    return {"cap_nanos": cap.cap, "cap_window": cap.window, "cap_spent_nanos": cap.spent, "cap_left_nanos": cap.left}
 
 
 def csv_text(lines: list[UsageLine], by: str) -> str:

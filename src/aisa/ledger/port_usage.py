@@ -16,8 +16,9 @@ from aisa.ledger.row import OTHER_PRICE, CallRow
 from aisa.ledger.rules import FAILED
 from aisa.money import Nanos
 
-#: By what calls are summed up: the id of their key, their model, or the day in which they ended (UTC, `2026-12-31`).
-KEY, MODEL, DAY = "key", "model", "day"
+#: By what calls are summed up: the id of their key, their account, model or vendor, or the day in which they ended (UTC, `2026-12-31`).
+KEY, ACCOUNT, MODEL, VENDOR, DAY = "key", "account", "model", "vendor", "day"
+GROUPINGS = (KEY, ACCOUNT, MODEL, VENDOR, DAY)
 DAY_MS = 86_400_000
 
 
@@ -87,7 +88,7 @@ class EndedCalls(Protocol):
         ...
 
     def used(self, by: str, span: Span, waiting: Collection[CallRow] = ()) -> dict[str, Used]:
-        """Return the sums by KEY, MODEL or DAY, in ascending order.
+        """Return the sums by one of GROUPINGS, in ascending order.
 
         `waiting` are rows that the database may not have yet, as they were before this was called; each call is counted once.
         """

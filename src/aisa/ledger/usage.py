@@ -8,7 +8,7 @@ from contextlib import contextmanager
 from sqlalchemy import ColumnElement, Connection, Integer, case, func, select, type_coerce
 
 from aisa.errors import ApiError
-from aisa.ledger.port_usage import DAY, DAY_MS, KEY, MODEL, Span, Used, day_of
+from aisa.ledger.port_usage import ACCOUNT, DAY, DAY_MS, KEY, MODEL, VENDOR, Span, Used, day_of
 from aisa.ledger.record import row_of
 from aisa.ledger.refusal import RefusedCalls
 from aisa.ledger.row import OTHER_PRICE, CallRow
@@ -39,10 +39,12 @@ class UsageStore:
             return None if record is None else RefusedCalls(*record)
 
     def used(self, by: str, span: Span, waiting: Collection[CallRow] = ()) -> dict[str, Used]:
-        """Return the sums by KEY, MODEL or DAY, in ascending order; of `waiting` rows, those are added that the database does not have."""
+        """Return the sums by one of GROUPINGS, in ascending order; of `waiting` rows, those are added that the database does not have."""
         wanted = [row for row in waiting if span.has(row)]
         with self._reading() as connection:  # all of it sees one state: a row is either in the sums or not known
-            sums = dict(sums_of(connection, by, span))
+            sums: dict[str, Used] = {}
+            for group, used in sums_of(connection, by, span):
+                sums.setdefault(group, Used()).merge(used)
             known = known_ids(connection, [row.id for row in wanted])
         for row in wanted:
             if row.id not in known:
@@ -59,7 +61,7 @@ class UsageStore:
 
 
 def sums_of(connection: Connection, by: str, span: Span) -> Iterable[tuple[str, Used]]:
-    """Return each group with its sums."""
+    """Return each group with its sums; a vendor comes once for each of its targets."""
     failed = case((calls.c.outcome == FAILED, 1), else_=0)
     otherwise = case((calls.c.marks.contains(OTHER_PRICE, autoescape=True), 1), else_=0)
     billed = [calls.c[f"billed_{name}_tokens"] for name in ("input", "output", "cached", "cache_write")]
@@ -68,11 +70,14 @@ def sums_of(connection: Connection, by: str, span: Span) -> Iterable[tuple[str, 
     ended = calls.c.ended_ms.between(span.start_ms, span.end_ms - 1)
     group = GROUPS[by].label("label")
     for name, *counts in connection.execute(select(group, *totals).where(whose(span), ended).group_by(group)):
-        yield day_of(name * DAY_MS) if by == DAY else name, Used(*map(int, counts))  # PostgreSQL's sums are decimals
+        group_name = day_of(name * DAY_MS) if by == DAY else vendor_of(name) if by == VENDOR else name
+        yield group_name, Used(*map(int, counts))  # PostgreSQL's sums are decimals
 
 
 GROUPS: dict[str, ColumnElement[str] | ColumnElement[int]] = {
     KEY: calls.c.key_id,
+    ACCOUNT: calls.c.account,
+    VENDOR: calls.c.target,
     MODEL: calls.c.model,
     DAY: type_coerce(calls.c.ended_ms // DAY_MS, Integer),
 }
@@ -99,4 +104,11 @@ def group_of(by: str, row: CallRow) -> str:
     """Return the group that a call belongs to."""
     if by == DAY:
         return day_of(row.ended_ms)
-    return row.key_id if by == KEY else row.model
+    if by == VENDOR:
+        return vendor_of(row.target)
+    return row.account if by == ACCOUNT else row.key_id if by == KEY else row.model
+
+
+def vendor_of(target: str) -> str:
+    """Return whose a target is."""
+    return target.partition("/")[0]

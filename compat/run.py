@@ -2,8 +2,8 @@
 
 `python compat/run.py` installs the clients beside it and runs the tests there; it needs node 20 and npm. Another command may be given:
 `python compat/run.py node --test openai.test.mjs`.
-The server has a scripted vendor behind it, as in tests/server.py: the model `local/SCRIPT` asks for a script of tests/vendor.py. A second speaks
-every dialect: `DIALECT/SCRIPT` asks for one of tests/polyglot.py.
+The server has a scripted vendor behind it, as in tests/server.py: the model `local/SCRIPT` asks for a script of tests/vendor.py. A
+second speaks every dialect: `DIALECT/SCRIPT` asks for one of tests/polyglot.py.
 """
 
 from __future__ import annotations

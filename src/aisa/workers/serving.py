@@ -70,6 +70,8 @@ async def serve_with_workers(config: Config, database: Database, folder: FolderL
     admin, books.office.gate, settings, timers = doors.admin, doors.gate, fitting(config, report), Timers()
     operators = Operators(config, None, doors, settings=settings, metrics=None, report=report, timers=timers)
     publish_admin_keys(doors.gate, memory)
+    if config.metrics.listen is not None:
+        report(ServerNotice("metrics.listen is not listened on: there are no metrics yet of more than one worker"))
     first_key = ensure_first_key(books.keys)
     tell_changes(books.keys, crew, books.office)
     stopping = Stopping()

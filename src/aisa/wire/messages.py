@@ -99,9 +99,13 @@ class MessagesRequest:
 
     def as_chat(self) -> ChatRequest:
         """Return the request in the words of chat completions."""
-        return self.chat
+        return self._chat
 
-    @cached_property
+    @property
     def chat(self) -> ChatRequest:
         """The request in the words of chat completions."""
+        return self._chat
+
+    @cached_property
+    def _chat(self) -> ChatRequest:
         return parse_chat(msgspec.json.encode(as_chat_fields(self.tree)))

@@ -115,7 +115,7 @@ def test_a_replay_is_given_once_and_again_only_if_it_did_not_arrive_either() -> 
         {"count": "one"},
         {"count": ""},
     ],
-    ids=str,
+    ids=",".join,
 )
 def test_only_the_same_clients_own_retry_of_the_same_body_is_answered(second: dict[str, Any]) -> None:
     """Not a first try, another body, key or door, nor a header that is no count."""

@@ -13,7 +13,7 @@ from aisa.errors import ApiError
 from aisa.names import MODEL_NAME_CHARACTERS_MAX
 from aisa.wire.chat_members import REQUEST
 from aisa.wire.strict_json import parse_object
-from aisa.wire.trees import Tree
+from aisa.wire.trees import Tree, trees_in
 from aisa.wire.vendor_tier import tier_asked
 from aisa.wire.wish import EFFORTS, Wish
 
@@ -274,8 +274,7 @@ def check_together(known: Known) -> None:
 def with_image_objects(messages: Any) -> Any:
     """Write `image_url` strings, which AIsa's schema allows, as the `{url}` objects that OpenAI's asks for, in messages that are good."""
     for message in messages:
-        content = message.get("content")
-        for part in content if isinstance(content, list) else ():
+        for part in trees_in(message.get("content")):
             if isinstance(part.get("image_url"), str) and part["type"] == IMAGE:
                 part["image_url"] = {"url": part["image_url"]}
     return messages

@@ -255,7 +255,8 @@ def made_between(connection: Connection, vendor: str, *, start_ms: int, end_ms: 
     costs = [func.coalesce(func.sum(column), 0) for column in (calls.c.vendor_cost, calls.c.reported_cost)]
     plain = select(calls.c.target, calls.c.answered_model, func.count(), made_in, made_out, *costs, func.count(calls.c.reported_cost))
     for row in connection.execute(plain.where(whose, calls.c.generated.is_(None)).group_by(*named)):
-        add(sums, row[1] or row[0].removeprefix(f"{vendor}/"), *map(int, row[2:]))
+        target, answered, *counts = tuple(row)
+        add(sums, answered or target.removeprefix(f"{vendor}/"), *map(int, counts))
     columns = (*named, calls.c.generated, calls.c.vendor_cost, calls.c.reported_cost)
     other = select(*columns).where(whose, calls.c.generated.is_not(None))
     for target, answered, generated, vendor_cost, reported in connection.execute(other.execution_options(yield_per=STREAM_ROWS)):

@@ -95,8 +95,6 @@ def test_an_unknown_path_gets_a_hint_only_if_a_route_is_like_it(path: str, meant
         "/v1/responses/resp_1",
         "/responses/input_tokens",
         "/v1/messages/batches",
-        "/metrics",
-        "/admin/v1",
         "/api/chat",
     ],
 )
@@ -105,6 +103,14 @@ def test_an_api_that_others_have_is_named_with_what_to_set(path: str) -> None:
     message = refusal(API, "POST", path).message
     assert "This version has no" in message
     assert "Did you mean" not in message
+
+
+@pytest.mark.parametrize(("path", "by"), [("/metrics", "metrics.listen"), ("/admin/v1/keys", "aisa admin-keys create")])
+def test_what_is_turned_off_is_named_with_what_turns_it_on(path: str, by: str) -> None:
+    """[fault P14] Its operator can have it: not that this version has no such thing."""
+    message = refusal(API, "POST", path).message
+    assert "has not turned" in message
+    assert by in message
 
 
 #: How the clients of four vendors write the paths that they know.

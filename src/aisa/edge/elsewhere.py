@@ -95,7 +95,9 @@ ELSEWHERE: Mapping[str, str] = MappingProxyType(
         "/v1beta": "Of Gemini's API there are models/MODEL:generateContent, streamGenerateContent and countTokens, and the list of models.",
         "/model": f"{_NOT_HERE} Bedrock API. {_OPENAI}",
         "/generate_stream": f"{_NOT_HERE} API of text-generation-inference. {_OPENAI}",
-        "/metrics": f"{_NOT_HERE} metrics. Its log has a line for every call; GET /health/ready says whether it wants calls.",
-        "/admin": f"{_NOT_HERE} administration over HTTP. Use the command `aisa` on the server's machine.",
+        "/metrics": "Its operator has not turned metrics on: they need an admin key (`aisa admin-keys create LABEL --scope read`) or the "
+        "setting `metrics.listen`. GET /health/ready says whether the server wants calls.",
+        "/admin": "Its operator has not turned administration over HTTP on: it begins with a key made at the server's machine, "
+        "`aisa admin-keys create LABEL --scope write`.",
     }
 )

@@ -54,6 +54,7 @@ class AnswerBuilder:
         self._parts: list[Part] = []
         self._named = False
         self.begun = False  # there is more than an opening
+        self._sealed = False  # there was thinking that is not shown
         self._unmeasured = False  # there was output whose size says nothing, such as sound
         self._heard = 0
 
@@ -90,6 +91,7 @@ class AnswerBuilder:
         if (text or signature) and self._open(choice):
             tokens = self._count(choice, text) if text else 0
             self.reasoning_shown += tokens
+            self._sealed = self._sealed or not text
             self._add(Reasoning(choice, text, tokens, signature), begins=bool(text))
 
     def refuse(self, choice: int, text: str) -> None:
@@ -252,6 +254,14 @@ class AnswerBuilder:
         """Say what is wrong with the vendor's report; before the answer's end it may leave something out."""
         told = self.finished or IMPLAUSIBLE in (usage.source, usage.input_source)
         return self.report.fault(usage) if told else ""
+
+    def learn(self, *, streamed: bool) -> None:
+        """Let the target's measure learn from an answer that is complete. Thinking that is shown is a summary with most vendors."""
+        usage = self.usage()
+        if self.reasoning_shown or (self._sealed and not usage.reasoning_tokens):
+            return
+        pieces = sum([meter.total[0] for meter in self._meters.values()]) if streamed and self._by_pieces else 0
+        self._target.measure.learn_from(usage, self.shown(), pieces)
 
     def _open(self, choice: int) -> bool:
         """Begin a choice, if it is one that was asked for, and those before it."""

@@ -87,8 +87,22 @@ class MessageReader:
         elif kind == "message_delta":
             self._usage.take(tree.get("usage"))
         parts = self._events.take(tree)
-        self.done = self._events.stopped
+        if self._events.stopped and not self.done:
+            self.done = True
+            self._learn()
         return parts
+
+    def _learn(self) -> None:
+        """Let the target's measure learn from a message that is complete; what it thought in is mostly a summary, and teaches nothing."""
+        events = self._events
+        pieces, size = events.meter.total
+        shown = Shown(events.tokens, events.reasoning, text_bytes=None if events.hidden else size)
+        self._target.measure.learn_from(self.usage(), shown, pieces if self._streamed else 0)
+
+    @property
+    def _streamed(self) -> bool:
+        """True of an answer that came in pieces."""
+        return False
 
 
 class StreamDecoder(MessageReader):
@@ -104,6 +118,11 @@ class StreamDecoder(MessageReader):
         self._shown = False
         self._whole: bytearray | None = None  # a document where a stream was asked
         self._first = True
+
+    @property
+    def _streamed(self) -> bool:
+        """True unless it was one document where a stream was asked."""
+        return self._whole is None
 
     @property
     def finished(self) -> bool:

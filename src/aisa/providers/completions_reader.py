@@ -115,6 +115,11 @@ class CompletionsDocument(TypedDocument):
         made = self._builder.choices_made
         return self._request.choices if made == self._request.answers else made
 
+    def _learn(self) -> None:
+        """Learn from an answer that is complete, unless its vendor counts choices that `best_of` left out."""
+        if self._request.answers == self._request.choices:
+            super()._learn()
+
     def closing(self, cost_usd: str | None) -> Sequence[Part]:
         """Return the document, or what it says."""
         members = conformant(b"".join(self._body))

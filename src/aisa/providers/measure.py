@@ -9,7 +9,9 @@ from collections import deque
 from collections.abc import Callable, Iterable
 from typing import NamedTuple
 
+from aisa.usage import REPORTED, Usage
 from aisa.wire.token_meter import PIECES, SIZE, UNIT, Rate, Tokenizer, TokenMeter
+from aisa.wire.usage_report import Shown
 
 ANSWERS_KEPT = 64  # of each target, the last
 ANSWERS_MIN = 8  # before they are believed
@@ -17,6 +19,7 @@ LEARN_EVERY = 8  # answers; sorting takes some 20 microseconds
 LEARN_SELDOM_EVERY = 32  # once as many are known as are kept
 TOKENS_MIN = 48  # of an answer: in a shorter one what a vendor counts beside the text weighs too much
 SPREAD_MAX = 30  # percent by which the middle half of the answers may differ: beyond, something else than the text decides
+THOUGHT_MAX = 2  # times what was counted of the thinking that was shown may be reported of it, or a summary was shown
 WORTH_MAX = UNIT  # a byte is a token at most: of more, something was not shown
 
 #: Is told what is known of a target's answers, by its name.
@@ -80,6 +83,18 @@ class Measure:
             self.rate, self.text_rate = rates_of(answers, self._rule)
             if self._learned is not None:
                 self._learned(self._name, list(answers))
+
+    def learn_from(self, usage: Usage, shown: Shown, pieces: int) -> None:
+        """Take a complete answer, 0 pieces for a document, if its vendor reported it and all that was made was shown as text."""
+        rarer = usage.breakdown
+        if usage.source != REPORTED or not shown.text_bytes or usage.output_audio_tokens:
+            return
+        if rarer is not None and (rarer.output_image_tokens or rarer.uncharged_output_tokens or rarer.searches):
+            return
+        thought = usage.reasoning_tokens
+        if shown.reasoning > 0 and thought > THOUGHT_MAX * shown.reasoning:  # only a part of it was shown
+            return
+        self.learn(usage.output_tokens - (0 if shown.reasoning else thought), pieces, shown.text_bytes)
 
     def take(self, answers: Iterable[Answer]) -> None:
         """Let these answers, which another process has learned from, count instead of those that are known here."""

@@ -99,6 +99,7 @@ class AnswerDecoder:
         if plain is not None:
             self._usage = as_usage(plain.usage)
             said = self._usage
+            # Of thinking that was shown the text is counted in, and of a summary too little of it.
             if said.output_tokens >= TOKENS_MIN and not (said.reasoning_tokens or said.output_audio_tokens):
                 self._target.measure.learn(said.output_tokens, 0, shown_bytes(plain))
             self.tier = tier_named(plain.service_tier)
@@ -124,7 +125,10 @@ class AnswerDecoder:
         report = self._report = UsageReport()
         report.take(answer.get("usage"))
         self.tier = first_known(tier_named(answer.get("service_tier")), tier_in(report.fields))
-        self._usage = report.usage(shown_in(answer, self._target), self._asked)
+        seen = shown_in(answer, self._target)
+        self._usage = report.usage(seen, self._asked)
+        if not self._usage.reasoning_tokens:  # as above
+            self._target.measure.learn_from(self._usage, seen, 0)
         self._mended = with_texts_cut(answer, stops) if stops else answer
         self.done = True
         return []

@@ -31,8 +31,6 @@ from aisa.wire.vendor_cost import vendor_cost
 from aisa.wire.vendor_error import VendorError
 from aisa.wire.vendor_tier import first_known, tier_in, tier_named
 
-THOUGHT_MAX = 2  # times what was counted of the thinking that was shown may be reported of it, or a summary was shown
-
 
 class StreamDecoder:
     """Reads a stream: conformant events pass byte for byte, all others are made conformant."""
@@ -200,24 +198,13 @@ class StreamDecoder:
     def closing(self, cost_usd: str | None) -> Sequence[Part]:
         """Return the usage chunk, if it was asked for, and `[DONE]`; or the report alone. The answer is complete, and is learned from."""
         usage = self.usage()
-        self._learn(usage)
+        self._target.measure.learn_from(usage, self._chunks.shown(), self._chunks.pieces)
         if not self._outlet.passes:
             return [Report(usage, cost_usd)]
         if not self._include_usage:
             return [Piece(DONE, 0)]
         document = self._chunks.report.document(usage)
         return [Piece(data_event(encode_chunk(self._chunks.usage_chunk(with_cost(document, cost_usd)))) + DONE, 0)]
-
-    def _learn(self, usage: Usage) -> None:
-        """Take what a vendor reported of a complete answer for what its text is worth, if all that was made was shown as text."""
-        chunks = self._chunks
-        if usage.source != REPORTED:
-            return
-        size, thought = chunks.shown().text_bytes, usage.reasoning_tokens
-        summed_up = chunks.reasoning > 0 and thought > THOUGHT_MAX * chunks.reasoning  # only a part of it was shown
-        if size and not summed_up and not usage.output_audio_tokens and usage.breakdown is None:
-            tokens = usage.output_tokens - (0 if chunks.reasoning else thought)
-            self._target.measure.learn(tokens, chunks.pieces, size)
 
     def _relay(self, complete: bytes) -> list[Piece]:
         """Relay whole events: those between the first and the last that look alike are tried at once, all others one by one."""

@@ -121,7 +121,12 @@ class TypedDecoder:
             self._fail(blame_for(error, self._target))
             return []
         self.done = True
+        self._learn()
         return parts
+
+    def _learn(self) -> None:
+        """Learn from an answer that is complete."""
+        self._builder.learn(streamed=True)
 
     def _taken(self) -> list[Part]:
         """Return what may leave now."""
@@ -186,6 +191,10 @@ class TypedStream(TypedDecoder):
         parts = self._taken()
         self.finishing = self._builder.finishing
         return parts + self._close() if self._reader.ended and self.failure is None and not self.done else parts
+
+    def _learn(self) -> None:
+        """Learn from an answer that is complete, which may have come as one document."""
+        self._builder.learn(streamed=self._array is None)
 
     def _first(self, data: bytes) -> bytes:
         """Take the first bytes of a body: they tell whether it is a stream."""
@@ -262,6 +271,10 @@ class TypedDocument(TypedDecoder):
         if self.failure is None:
             self._parts = self._close()
         return []
+
+    def _learn(self) -> None:
+        """Learn from an answer that is complete."""
+        self._builder.learn(streamed=False)
 
     def closing(self, cost_usd: str | None) -> Sequence[Part]:
         """Return all that it says."""

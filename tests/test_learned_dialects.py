@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 from pathlib import Path
 from types import ModuleType
@@ -10,10 +11,11 @@ from typing import Any
 import pytest
 
 from aisa.answer import Part, Reasoning, Text
-from aisa.providers import anthropic, bedrock, cohere, gemini, mistral, responses
+from aisa.providers import anthropic, bedrock, cohere, completions_openai, gemini, mistral, responses
 from aisa.providers.measure import LEARN_EVERY, TOKENS_MIN, Measure
 from aisa.providers.shape import Decoder, Target
 from aisa.usage import REPORTED
+from aisa.wire.completions import CompletionsRequest
 from aisa.wire.token_meter import BY_LEARNED_PIECES, BY_LEARNED_SIZE
 from corpus_runner import CALL_ID, CREATED, DialectCase, cases
 from test_dialect_corpus import state
@@ -120,6 +122,21 @@ def reported_as(folder: Path, tokens: int) -> dict[str, str]:
     outputs = {found[0]: f"{found[1]}{tokens}" for found in REPORTED_OUTPUT.finditer(body)}
     outputs = {old: new for old, new in outputs.items() if not any(other != old and other.startswith(old) for other in outputs)}
     return outputs | {found[0]: '"x":0' for found in TOTAL.finditer(body)}
+
+
+@pytest.mark.parametrize(("members", "teaches"), [({}, True), ({"best_of": 2}, False)])
+def test_a_completion_teaches_unless_choices_were_left_out(members: dict[str, int], *, teaches: bool) -> None:
+    """[point 4] The report counts what `best_of` left out, and the text does not show it."""
+    request, measure = CompletionsRequest(json.dumps({"model": "m", "prompt": "Hi.", **members}).encode()), Heard()
+    target = Target("acme", "m", "openai", completions=True, measure=measure)
+    decoder = completions_openai.decoder(request, target, call_id=CALL_ID, created=CREATED, protocol="completions")
+    choice = {"index": 0, "text": LONG, "logprobs": None, "finish_reason": "stop"}
+    usage = {"prompt_tokens": 3, "completion_tokens": 160, "total_tokens": 163}
+    read(
+        decoder,
+        json.dumps({"id": "c", "object": "text_completion", "created": 1, "model": "m", "choices": [choice], "usage": usage}).encode(),
+    )
+    assert measure.taught == ([(160, 0, len(LONG))] if teaches else [])
 
 
 def cut(case: DialectCase, measure: Measure) -> Any:

@@ -16,6 +16,7 @@ from urllib.parse import unquote
 
 import polyglot_more as more
 import polyglot_words as words
+from aisa.testing.clock import THREADS_APART
 from polyglot_words import SIGNATURE, Json, Line, Script
 
 TEXT, CITY = "It is cold.", '{"city":"Oslo"}'
@@ -89,7 +90,9 @@ class Polyglot:
         self.url = f"http://127.0.0.1:{self._server.server_port}"
 
     def __enter__(self) -> Self:
-        threading.Thread(target=self._server.serve_forever, daemon=True).start()
+        thread = threading.Thread(target=self._server.serve_forever, daemon=True)
+        THREADS_APART.add(thread)
+        thread.start()
         return self
 
     def __exit__(self, *left: object) -> None:

@@ -15,6 +15,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Self
 
+from aisa.testing.clock import THREADS_APART
+
 Json = dict[str, Any]
 WAIT_SECONDS_MAX = 30.0  # for something that takes milliseconds
 PACE_SECONDS = 0.01  # between the chunks of an endless stream
@@ -266,6 +268,7 @@ class ScriptedVendor:
         self._arrived = threading.Condition()
         self._stop = asyncio.Event()
         self._thread = threading.Thread(target=self._run, name="vendor")
+        THREADS_APART.add(self._thread)
 
     def __enter__(self) -> Self:
         """Start it."""

@@ -11,14 +11,15 @@ WORKERS ?= 2
 PARALLEL := -n $(WORKERS) --dist loadfile
 BIN := $(VENV)/bin
 INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check
+MODEL_SERVER := mlx-lm==0.32.2 mlx==0.32.4 mlx-cpu==0.32.4 transformers==5.24.0 tokenizers==0.23.3 huggingface-hub==2.4.0
 COMPILE := $(BIN)/uv pip compile --quiet --upgrade --universal --python-version 3.11 --generate-hashes --no-header \
 	--no-emit-index-url --no-emit-find-links
 
 .DEFAULT_GOAL := help
-.PHONY: help serve test quick nightly check lint fix bench counting bills pythons soak crash path docs compat lock clean
+.PHONY: help serve test quick nightly check lint fix bench counting count-server bills pythons soak crash path docs compat lock clean
 
 help: ## list these targets
-	@sed -n 's/^\([a-z]*\):.*## \(.*\)/  make \1|\2/p' $(MAKEFILE_LIST) | awk -F'|' '{ printf "%-14s %s\n", $$1, $$2 }'
+	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1|\2/p' $(MAKEFILE_LIST) | awk -F'|' '{ printf "%-14s %s\n", $$1, $$2 }'
 
 serve: $(VENV)/aisa.stamp ## install what is needed and start the server
 	@exec $(BIN)/aisa serve $(ARGS)
@@ -54,6 +55,9 @@ pythons: ## say which of this machine's Pythons is fastest; make takes that one
 counting: $(VENV)/dev.stamp ## print how far each way of counting tokens is off, with real tokenizers as the truth
 	@$(BIN)/python tools/vocabularies.py build/vocabularies
 	@exec $(BIN)/python tools/counting_table.py build/vocabularies
+
+count-server: $(VENV)/dev.stamp build/model-server/stamp ## cut streams of a real model server and hold the bills against its own count
+	@exec $(BIN)/python tools/count_server.py build/model-server/bin/python $(ARGS)
 
 bills: $(VENV)/dev.stamp ## install LiteLLM's newest release apart, and write what it and we bill for the same reports
 	@mkdir -p build
@@ -109,4 +113,10 @@ $(VENV)/dev.stamp: $(VENV)/aisa.stamp requirements/dev.txt
 $(VENV)/bench.stamp: $(VENV)/aisa.stamp requirements/bench.txt
 	@echo "installing requirements/bench.txt into $(VENV)"
 	@$(INSTALL) --require-hashes -r requirements/bench.txt
+	@touch $@
+
+# A place apart, some 360 MB: what serves models needs much that the server must not have.
+build/model-server/stamp: $(VENV)/base.stamp Makefile
+	@echo "installing $(MODEL_SERVER) into build/model-server"; rm -rf build/model-server; $(BIN)/python -m venv build/model-server
+	@build/model-server/bin/python -m pip install --quiet --disable-pip-version-check $(MODEL_SERVER)
 	@touch $@

@@ -16,17 +16,13 @@ import json
 import random
 import re
 import socket
-import subprocess
 import sys
-import tempfile
 import termios
-from collections.abc import Awaitable, Callable, Generator
-from contextlib import contextmanager
-from pathlib import Path
+from collections.abc import Awaitable, Callable
 from typing import Any
-from urllib.request import Request, urlopen
 
 import uvloop
+from running_aisa import aisa, receipt_of
 
 from aisa.http.sockets import tcp_listener
 
@@ -120,31 +116,6 @@ def waiting_bytes(sock: socket.socket) -> int:
     return int.from_bytes(fcntl.ioctl(sock, termios.FIONREAD, bytes(4)), sys.byteorder)
 
 
-@contextmanager
-def aisa(vendor_port: int) -> Generator[tuple[int, str]]:
-    """Run aisa in front of a vendor; yields its port and a key."""
-    with tempfile.TemporaryDirectory(prefix="aisa-delivered-") as folder:
-        (Path(folder) / "aisa.yaml").write_text(CONFIGURATION.format(port=vendor_port))
-        command = [sys.executable, "-m", "aisa", "serve", "--port", "0", "--data-dir", "data", "--config", "aisa.yaml"]
-        with subprocess.Popen(command, cwd=folder, stdout=subprocess.PIPE, text=True) as process:  # noqa: S603 - our own program
-            assert process.stdout is not None, "it was asked for"
-            said = ""
-            while "Stop with" not in said and (line := process.stdout.readline()):
-                said += line
-            port, key = re.search(r"http://127\.0\.0\.1:(\d+)", said), re.search(r"sk-aisa-\w+", said)
-            assert port, said
-            assert key, said
-            yield int(port[1]), key[0]
-            process.terminate()
-
-
-def receipt_of(port: int, key: str, call: str) -> Any:
-    """Return a call's receipt."""
-    wanted = Request(f"http://127.0.0.1:{port}/v1/usage/calls/{call}", headers={"authorization": f"Bearer {key}"})
-    with urlopen(wanted) as answer:  # noqa: S310 - as above
-        return json.load(answer)
-
-
 async def final_receipt(port: int, key: str, call: str) -> Any:
     """Wait until a call's receipt will not change any more, and return it."""
     async with asyncio.timeout(RECEIPT_SECONDS_MAX):
@@ -166,7 +137,7 @@ async def main(streams: int, seed: int) -> None:
     small_port = await small.listen(tcp_listener("127.0.0.1", 0))
     print("".join(f"| {name} " for name in COLUMNS) + "|")
     print(len(COLUMNS) * "|---:" + "|")
-    with aisa(vendor_port) as (port, key):
+    with aisa(CONFIGURATION.format(port=vendor_port)) as (port, key):
         for _ in range(streams):
             tokens = chance.randrange(1, TOKENS_READ_MAX)
             cells = [tokens]

@@ -24,6 +24,7 @@ from benchmarks.against import MEASURES as COMPARED
 from benchmarks.against import against
 from benchmarks.bookkeeping import bookkeeping
 from benchmarks.builds import OLDER, older
+from benchmarks.counting import counting
 from benchmarks.load import BenchFailed
 from benchmarks.machine import Bystanders, describe, raise_descriptor_limit, source_version, split_cores
 from benchmarks.path import path
@@ -35,8 +36,8 @@ from benchmarks.subjects import THIS, Running, Subject, aisa, bare, fake_vendor,
 PAGE = Path(__file__).resolve().parent.parent / "docs" / "performance.md"
 SUBJECTS = ("nginx", "bare", "aisa", "naive")
 FRESH = ("memory", "start")
-MEASURES = ("calls", "short", "paced", "burst", "path", "ledger", "routes", "latency", "crowd", *FRESH)
-ALONE = ("path", "ledger", "routes")  # these need no subject to run
+MEASURES = ("calls", "short", "paced", "burst", "path", "ledger", "routes", "counting", "latency", "crowd", *FRESH)
+ALONE = ("path", "ledger", "routes", "counting")  # these need no subject to run
 
 
 def say(text: str) -> None:
@@ -135,6 +136,8 @@ def measured(only: Sequence[str], subjects: Sequence[Subject], vendor: tuple[int
             yield bookkeeping(plan)
         if "routes" in only:
             yield routes(plan)
+        if "counting" in only:
+            yield counting(plan)
         if "crowd" in only:
             yield crowds.crowd(running, port, pid, plan=plan)
         if "latency" in only:

@@ -28,6 +28,9 @@ ADDED_P99_MS_BUDGET = 2.0
 IDLE_MIB_BUDGET = 90.0
 STREAM_KIB_BUDGET = 25.0
 START_SECONDS_BUDGET = 1.0
+CALL_COUNT_BUDGET_US = 3.0  # of counting a call's tokens, beside what each chunk takes
+CHUNK_COUNT_BUDGET_US = 0.3
+TOKEN_COUNT_BUDGET_US = 1.0  # by a tokenizer
 ROUTE_BUDGET_US = 20.0  # of a cold plan, beyond that of targets in order
 
 SILENT_MODEL = "bench-silent"

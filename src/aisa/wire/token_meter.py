@@ -140,7 +140,9 @@ class TokenMeter:
 
     def tell(self, tokens: int, means: str, sizes: Sequence[int]) -> int:
         """Take it from the vendor that there are so many tokens with pieces of these sizes; return how many these are more."""
-        self._settle(tokens, sum(sizes), len(sizes))
+        pieces, size = self._earlier
+        self._earlier = pieces + self.pieces + len(sizes), size + self.text_bytes + sum(sizes)
+        self._settle(tokens)
         self._told = means
         return self.reach(tokens)
 
@@ -166,14 +168,13 @@ class TokenMeter:
             self._counted = len(self._open), tokens
         return self._known + tokens
 
-    def _settle(self, known: int, text_bytes: int = 0, pieces: int = 0) -> None:
-        """Take it that so many tokens are known for all text so far, and this that comes with them."""
-        all_pieces, size = self.total
-        self._earlier = all_pieces + pieces, size + text_bytes
+    def _settle(self, known: int) -> None:
+        """Take it that so many tokens are known for all text so far, which has been added to what was earlier."""
         self._known = known
         self.pieces = self.text_bytes = 0
-        self._open.clear()
-        self._counted = (0, 0)
+        if self._open:
+            self._open.clear()
+            self._counted = (0, 0)
 
     def _try(self, count: Callable[[str], int]) -> None:
         """Have the tokenizer count what waits, a block at a time, up to the last blank: a token seldom goes over one.
@@ -191,6 +192,7 @@ class TokenMeter:
         if len(rest) >= TRIED_BYTES:
             tokens += tokens * len(rest) // seen
             rest, self._sampled = b"", True
+        self._earlier = self.total
         self._settle(self._known + tokens)
         self._told = ""
         pieces, size = self._earlier

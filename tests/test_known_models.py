@@ -208,3 +208,10 @@ def test_who_has_a_name_is_found_out_once() -> None:
 def test_odd_names_are_refused_like_others(name: str) -> None:
     """No name costs more than another, and none breaks anything."""
     assert refusal(name).code in ("unknown_model", "invalid_request", "missing_parameter")
+
+
+def test_parts_of_names_are_no_models() -> None:
+    """The catalogue has ids that it matches names by, and that no model answers to: they are not offered."""
+    names = catalogue_names("openai", "https://api.openai.com/v1")
+    assert "gpt-4o-mini" in names
+    assert [name for name in names if not name[-1].isalnum()] == []

@@ -65,9 +65,12 @@ def catalogue_price(vendor: str, base_url: str, model: str) -> PriceList | None:
 
 
 def catalogue_names(vendor: str, base_url: str) -> tuple[str, ...]:
-    """Return the names of the models that the catalogue lists for a vendor, which is known as above; none if it is not."""
+    """Return the names of the models that the catalogue lists for a vendor, which is known as above; none if it is not.
+
+    Ids that end in a dash are parts of names, which no model is called by (findings/genai-prices-names-no-model.sh).
+    """
     provider = provider_of(vendor, base_url)
-    return () if provider is None else tuple([model.id for model in provider.models])
+    return () if provider is None else tuple([model.id for model in provider.models if not model.id.endswith("-")])
 
 
 def price_list(model: ModelInfo, source: str) -> PriceList | None:

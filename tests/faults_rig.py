@@ -43,6 +43,7 @@ from aisa.keys.rules import Key
 from aisa.large_events import LargeEvents
 from aisa.ledger.row import CallRow
 from aisa.observe.log import json_line, text_line
+from aisa.process import FIRST_KEY_NAME
 from aisa.providers import openai
 from aisa.routing import Routes
 from aisa.testing.conformance import check_error, check_stream
@@ -639,10 +640,11 @@ def process(folder: Path, vendor_port: int, **settings: Any) -> Generator[Served
             while "Ctrl-C" not in said and (line := child.stdout.readline()):
                 said += line
             found = re.search(r"http://127\.0\.0\.1:(\d+)", said)
-            key = re.search(r"sk-aisa-\w+", said)
             assert found, (folder / "log").read_text()
-            assert key, said
-            yield Served(child.pid, int(found[1]), key[0], folder / "log", folder / "data")
+            if (given := folder / "data" / FIRST_KEY_NAME).exists():
+                given.rename(folder / "key")  # as the banner says: taken, and not left there
+            key = (folder / "key").read_text().strip()
+            yield Served(child.pid, int(found[1]), key, folder / "log", folder / "data")
         finally:
             child.kill()  # how a server stops is not the question here
 

@@ -166,7 +166,7 @@ def test_ordinary_names_are_kept_whole(opening: Opening, ending: Ending) -> None
         target="v" * VENDOR_NAME_CHARACTERS_MAX + "/" + "m" * MODEL_NAME_CHARACTERS_MAX,
         prices=UnitPrices(*[10**10] * 7, tiers=(Tier(200_000, UnitPrices(*[10**10] * 7)),)),
     )
-    row = row_of(plain, ending)
+    row = row_of(plain, msgspec.structs.replace(ending, told=Told(model="m" * 50)))
     assert msgspec.json.decode(opening_record(plain), type=Opening) == plain
     kept = msgspec.json.decode(closing_record(row), type=CallRow)
     assert row.price_source.startswith(kept.price_source)  # is no name, and gives way first

@@ -133,10 +133,11 @@ def test_other_ways_of_calling_are_printed_too() -> None:
 
 @pytest.mark.parametrize("started", ["first", "again"])
 def test_the_printed_example_is_pasted_and_answered(tmp_path: Path, started: str) -> None:
-    """[fault P8] At the first start, and at one that shows no key, by a shell in another folder with no variable set."""
+    """[fault P8] At the first start, and at one that shows no key, by a shell in another folder, beside another server."""
+    (tmp_path / "other").mkdir()
     if started == "again":
         run_in(tmp_path, "keys", "create", "x", "--data-dir", "data")
-    with serving(tmp_path) as server:
+    with serving(tmp_path / "other"), serving(tmp_path) as server:
         block = server.banner.partition("Try it:")[2].partition("  Stop with")[0].strip()
         if started == "again":
             assert block.startswith("export AISA_API_KEY=$(")

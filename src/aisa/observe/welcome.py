@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import shlex
+
 import msgspec
 
 from aisa import __version__
@@ -58,7 +60,8 @@ curl {url}/v1/models \\{insecure}
   -H "Authorization: Bearer {secret}\""""
 
 INSECURE = "\n  --insecure \\"  # the certificate need not name the address that is printed
-MAKE_KEY = 'export AISA_API_KEY=$(aisa keys create "try $(date +%s)" --expires 1d --quiet)\n'
+#: With the folder, as several servers may run on the machine when it is pasted.
+MAKE_KEY = 'export AISA_API_KEY=$(aisa keys create "try $(date +%s)" --expires 1d --quiet --data-dir {data_dir})\n'
 
 EMBEDDED_NOTICE = """
   No vendor is configured, so the EMBEDDED model answers, under every name. It is a tiny
@@ -99,4 +102,4 @@ def example(config: Config, opening: Opening) -> str:
     text = LIST if opening.model is None else CALL
     model = msgspec.json.encode(opening.model or "").decode().replace("'", "'\\''")
     call = text.format(url=opening.url, insecure="" if config.tls is None else INSECURE, secret=secret, model=model)
-    return call if opening.first_key or opening.key_file else MAKE_KEY + call
+    return call if opening.first_key or opening.key_file else MAKE_KEY.format(data_dir=shlex.quote(opening.data_dir)) + call

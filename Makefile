@@ -27,7 +27,7 @@ serve: $(VENV)/aisa.stamp ## install what is needed and start the server
 test: $(VENV)/dev.stamp ## run every test
 	@exec $(BIN)/python -m pytest $(PARALLEL) $(ARGS)
 
-quick: $(VENV)/dev.stamp ## run the tests that need no socket and no process, in half a minute
+quick: $(VENV)/dev.stamp ## run the tests that need no socket and no process, in a minute and a half
 	@AISA_REPEATS=0.1 PYTHONPATH=tests PYTHONDONTWRITEBYTECODE= exec $(BIN)/python -m pytest -p quick -p no:schemathesis -q -n $(WORKERS) --dist loadgroup $(ARGS)
 
 nightly: $(VENV)/dev.stamp ## run every test with all its simulated worlds, crashes and examples; an hour

@@ -1,4 +1,4 @@
-"""A callback that raises is reported and takes nothing else along: of each place that calls what others have left there. Fault S6."""
+"""A callback that raises is reported and takes nothing else along: of each place that calls what others have left there."""
 
 from __future__ import annotations
 
@@ -65,7 +65,7 @@ def complaints_of(main: Callable[[], Coroutine[Any, Any, None]]) -> list[object]
 
 
 def test_a_call_that_cannot_be_looked_at_keeps_no_other_from_its_time_out() -> None:
-    """Before and after it in every order, and again later: the timer goes on, and the bug is told once for each look, not in a storm."""
+    """[fault S6] Before and after it in every order, and again later: the timer goes on, and the bug is told once for each look."""
 
     async def main() -> None:
         timers = Timers()
@@ -83,7 +83,7 @@ def test_a_call_that_cannot_be_looked_at_keeps_no_other_from_its_time_out() -> N
 
 
 def test_of_a_connection_that_is_lost_everybody_who_waits_is_told() -> None:
-    """One that raises is reported, and those behind it are told all the same; so with a delivery that is confirmed."""
+    """[fault S6] One that raises is reported, and those behind it are told all the same; so with a delivery that is confirmed."""
 
     async def main() -> None:
         told: list[bool] = []
@@ -102,7 +102,7 @@ def test_of_a_connection_that_is_lost_everybody_who_waits_is_told() -> None:
 
 
 def test_a_sweep_goes_on_to_the_other_connections() -> None:
-    """A look that raises ends neither the round nor the rounds after it."""
+    """[fault S6] A look that raises ends neither the round nor the rounds after it."""
 
     class Watched:
         def __init__(self, confirm: Callable[[], bool]) -> None:
@@ -121,7 +121,7 @@ def test_a_sweep_goes_on_to_the_other_connections() -> None:
 
 
 def test_what_a_turn_has_to_send_is_sent() -> None:
-    """Behind something that raises, too."""
+    """[fault S6] Behind something that raises, too."""
 
     async def main() -> None:
         sent: list[int] = []
@@ -136,7 +136,7 @@ def test_what_a_turn_has_to_send_is_sent() -> None:
 
 @both_loops
 def test_a_call_that_waits_for_its_client_is_woken_whatever_its_callback_does(run: Run) -> None:
-    """The notice that the client has taken something raises; the call goes on, and its connection with it."""
+    """[fault S6] The notice that the client has taken something raises; the call goes on, and its connection with it."""
 
     async def script(request: Request, reply: Reply) -> None:
         reply.start(200, [("content-type", "text/plain")], None)
@@ -161,7 +161,7 @@ def test_a_call_that_waits_for_its_client_is_woken_whatever_its_callback_does(ru
 
 
 def test_a_row_leaves_whatever_becomes_of_those_who_are_told_of_it() -> None:
-    """The row of a call is posted and its slot is free although who waits for final rows raises; the next call's, too."""
+    """[fault S6] The row of a call is posted and its slot is free although who waits for final rows raises; the next call's, too."""
     rows: list[CallRow] = []
 
     def post(row: CallRow, committed: Callable[[], None]) -> None:

@@ -1,4 +1,4 @@
-"""File descriptors: what fits is known at the start, and beyond it clients are told. Fault S5."""
+"""File descriptors: what fits is known at the start, and beyond it clients are told."""
 
 from __future__ import annotations
 
@@ -19,14 +19,14 @@ from server import Server, environment, read_banner
 @pytest.mark.parametrize("vendors", [[], [1_000], [1_000] * 5, [20_000], [10]])
 @pytest.mark.parametrize("tls", [False, True])
 def test_clients_and_their_vendors_fit_together(descriptors: int, vendors: list[int], tls: bool) -> None:
-    """Each client has a descriptor, two over TLS, and each call one to a vendor, unless the vendors take fewer; and some always fit."""
+    """[fault S5] Each client has a descriptor, two over TLS, each call one to a vendor, unless vendors take fewer; some always fit."""
     fit = clients_that_fit(descriptors, vendors, tls=tls)
     used = OWN_DESCRIPTORS + fit * (2 if tls else 1) + min(fit, sum(vendors))
     assert fit == CONNECTIONS_MIN or used <= descriptors < used + 2 + (1 if tls else 0) + 1
 
 
 def test_the_soft_limit_is_raised_and_what_does_not_fit_is_told(tmp_path: Path) -> None:
-    """With a soft limit of 64 and a hard one of 200 the server says how many fit; so many are served, and the next is told 503."""
+    """[fault S5] With a soft limit of 64 and a hard one of 200 the server says how many fit; so many are served, the next is told 503."""
     limited = ["sh", "-c", 'ulimit -n 200; ulimit -S -n 64; exec "$@"', "sh"]
     command = [*limited, sys.executable, "-m", "aisa", "serve", "--port", "0", "--data-dir", str(tmp_path / "data"), "--log-format", "json"]
     with (

@@ -20,11 +20,12 @@ from click.testing import CliRunner, Result
 from hypothesis import given
 from hypothesis import strategies as st
 
-from aisa.cli.bill_lines import ENDINGS, bill, cost_of_lines, document, lines_of
+from aisa.cli.bill_lines import bill
 from aisa.cli.commands import aisa
 from aisa.cli.figures import bar, count, dollars, short, size
 from aisa.cli.usage_table import ROWS_MAX
 from aisa.clock import wall_clock
+from aisa.edge.bill_view import ENDINGS, cost_of_lines, document, lines_of
 from aisa.edge.statement import CallFound
 from aisa.keys.store import KeyStore
 from aisa.ledger import rules

@@ -18,12 +18,12 @@ from aisa.edge.admin_reload import Swapped, reload_route
 from aisa.edge.admin_usage import usage_routes
 from aisa.edge.admin_views import Trouble, VendorShown, ViewRoutes
 from aisa.edge.admin_wallets import LedgerRoutes
-from aisa.edge.board_view import BoardShown, BoardView
+from aisa.edge.board_view import Board, BoardView
 from aisa.edge.control import Control
 from aisa.edge.example_model import example_model
 from aisa.edge.key_usings import KeyUsings
 from aisa.edge.statement import Statement
-from aisa.facts import Fact
+from aisa.facts import Changed, Fact
 from aisa.http.pool import HttpUpstream
 from aisa.keys.admin_keys import AdminKeyStore
 from aisa.keys.changes import ChangeStore
@@ -96,7 +96,7 @@ class Ways(NamedTuple):
 
     statement: Statement
     wallet: Callable[[str], Fillable]
-    board: Callable[[], BoardShown]
+    board: Board
     routes: Callable[[], Routes]
     vendors: Callable[[], list[VendorShown]]
     reload: Callable[[], Swapped]
@@ -112,6 +112,9 @@ def administer(
     def limits_now() -> Limits:
         return admin.limits
 
+    def note(fact: Changed, before: object = None, after: object = None) -> None:
+        admin.note(fact, before, after)
+
     views = ViewRoutes(ways.routes, ways.vendors, limits_now, tiers=keys.tiers, changes=changes.newest, now=wall_clock)
     admin = Admin(
         keys,
@@ -121,7 +124,7 @@ def administer(
         limits=config.limits,
         more=(
             *LedgerRoutes(store).routes(),
-            *usage_routes(ways.statement, keys, wall_clock, board=ways.board),
+            *usage_routes(ways.statement, keys, wall_clock, board=ways.board, note=note),
             *CallRoutes(ways.statement, keys, calls).routes(),
             *views.listed(),
             reload_route(ways.reload),

@@ -179,6 +179,13 @@ class WalletChanged(msgspec.Struct, frozen=True, tag="wallet_changed"):
     balance: int | None
 
 
+class CallStopped(msgspec.Struct, frozen=True, tag="call_stopped"):
+    """An administrator has ended a call that ran."""
+
+    action: str
+    request_id: str
+
+
 class LedgerAway(msgspec.Struct, frozen=True, tag="ledger_away"):
     """The database does not take the rows of ended calls. Calls go on while the journal has room; nothing is lost."""
 
@@ -216,7 +223,7 @@ class ServerNotice(msgspec.Struct, frozen=True, tag="server"):
 
 
 #: What an administrator changed.
-Changed = KeysChanged | AccountChanged | WalletChanged
+Changed = KeysChanged | AccountChanged | WalletChanged | CallStopped
 Fact = (
     CallEnded
     | VendorFailed
@@ -235,6 +242,7 @@ Fact = (
     | KeysChanged
     | AccountChanged
     | WalletChanged
+    | CallStopped
     | LedgerAway
     | LedgerBack
     | ServerNotice

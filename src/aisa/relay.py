@@ -26,7 +26,7 @@ from aisa.providers.shape import Asked, Target
 from aisa.traffic import Watch
 from aisa.tries import Tries, may_be_charged
 from aisa.wire.door import refuse
-from aisa.wire.port import CLIENT_LEFT, CLIENT_STALLS, SERVER_CLOSES, VENDOR_SILENT, Client
+from aisa.wire.port import CLIENT_LEFT, CLIENT_STALLS, OPERATOR_ENDS, SERVER_CLOSES, VENDOR_SILENT, Client
 
 FAILURE_BYTES_MAX = 65_536  # a vendor's refusal is read no further; error documents are small
 
@@ -265,6 +265,8 @@ def explain(context: CallContext, ending: BaseException) -> ApiError | None:
     if reason is SERVER_CLOSES:
         life.outcome = SHUT_DOWN
         return ApiError("overloaded", "The server is shutting down. Send the request again.", retry_after=1)
+    if reason is OPERATOR_ENDS:
+        return ApiError("insufficient_permissions", "Whoever runs this server has ended this call.", should_retry=False)
     raise ending  # somebody else cancelled this task; that is theirs to handle
 
 

@@ -6,49 +6,29 @@ import shutil
 import textwrap
 from urllib.parse import quote
 
-import msgspec
-
 from aisa.cli.control import ask
 from aisa.cli.data_folder import settings
 from aisa.cli.figures import aligned, shows
-from aisa.cli.price_tables import ROWS, iso, say_json
+from aisa.cli.price_tables import say_json
 from aisa.cli.terminal import WIDTH_MAX, paint, say, table
-from aisa.edge.statement import CallFound
-from aisa.ledger.refusal import KEPT_EACH_MAX, RefusedCalls
-from aisa.ledger.row import OTHER_PRICE, CallRow, Opening
-from aisa.ledger.rules import CLIENT_GONE, CLIENT_STALLED, COMPLETED, CRASHED, CUT, FAILED, SHUT_DOWN
-from aisa.money import NANOS_PER_DOLLAR, TOKENS_PER_PRICE, Nanos, divide_half_up, dollars_text
-from aisa.pricing import FEES, UNCHARGED, Part, parts_of
-from aisa.usage import COUNTED, ESTIMATED, REPORTED, Usage
-
-ENDINGS = {
-    COMPLETED: "The answer was completed.",
-    FAILED: "It failed before anything of an answer had come, so it costs nothing.",
-    CUT: "The answer broke off, by the vendor's fault or at a limit. What had arrived of it is charged, and the input if anything had.",
-    CLIENT_GONE: "The client left before it had the whole answer. What had arrived of it is charged, and the input if anything had.",
-    CLIENT_STALLED: "The client did not read any more and was cut off. What had arrived is charged, and the input if anything had.",
-    SHUT_DOWN: "The server was stopped before the answer was complete. What had arrived is charged, and the input if anything had.",
-    CRASHED: "The server died during the call. The output that had left it is charged, and the input if any had.",
-}
-AWAITED = "Not final: its delivery, its vendor's report or the database is still awaited."
-SOURCES = {
-    REPORTED: "vendor's report",
-    COUNTED: "our count",
-    ESTIMATED: "estimate from its size",
-}
-#: A field of Usage, and how it is called under which heading.
-COUNTS = (
-    ("input_tokens", "input"),
-    ("cached_tokens", "  cached"),
-    ("cache_write_tokens", "  cache write"),
-    ("input_audio_tokens", "  audio"),
-    ("output_tokens", "output"),
-    ("reasoning_tokens", "  reasoning"),
-    ("output_audio_tokens", "  audio"),
+from aisa.edge.bill_view import (
+    AWAITED,
+    bill_shown,
+    cost_of_lines,
+    counts_shown,
+    document,
+    ending,
+    facts_of,
+    lines_of,
+    price_origin,
+    refusal_facts,
+    refusal_heading,
+    verdict,
+    which_way,
 )
-OTHERWISE = ", which the catalogue prices otherwise than the model asked for"
-UNITS_PER_DOLLAR = NANOS_PER_DOLLAR * TOKENS_PER_PRICE  # tokens times a price of nano-dollars per million: exact, with 15 decimals
-DECIMALS = 15
+from aisa.edge.statement import CallFound
+from aisa.ledger.refusal import RefusedCalls
+from aisa.ledger.row import CallRow, Opening
 
 
 def explain(call_id: str, config: str | None, data_dir: str | None, *, as_json: bool) -> None:
@@ -69,19 +49,6 @@ def explain(call_id: str, config: str | None, data_dir: str | None, *, as_json: 
         raise SystemExit(1)
 
 
-def lines_of(row: CallRow) -> list[Part]:
-    """Return the lines of a bill, in the order of PRICED; kinds without a token are left out."""
-    if row.prices is None:
-        return []
-    rates = row.prices.for_input(row.billed.input_tokens)
-    return parts_of(row.billed, rates)
-
-
-def cost_of_lines(lines: list[Part]) -> Nanos:
-    """Return the sum of a bill's lines, rounded once, half up."""
-    return divide_half_up(sum(line.amount for line in lines), TOKENS_PER_PRICE)
-
-
 def title(row: CallRow | RefusedCalls, label: str) -> str:
     """Say which call it is, and whose."""
     key = f"{paint(label, bold=True)} ({row.key_id})" if label else row.key_id
@@ -90,114 +57,37 @@ def title(row: CallRow | RefusedCalls, label: str) -> str:
 
 def how_it_ended(row: CallRow, *, final: bool) -> str:
     """Say how a call ended, with which error, and whether its bill can still change."""
-    error = f" The error was {row.error_code}." if row.error_code else ""
-    ending = wrapped(ENDINGS.get(row.outcome, f"It ended as {row.outcome}.") + error)
-    return ending if final else f"{ending}\n{paint(AWAITED, 'yellow')}"
+    told = wrapped(ending(row))
+    return told if final else f"{told}\n{paint(AWAITED, 'yellow')}"
 
 
 def counts_table(row: CallRow) -> str:
-    """Return a table of what was made, what arrived and what is charged, in tokens. Parts without any are left out."""
-    made, charged = row.generated, row.billed
-    rows = [
-        [
-            name,
-            f"{getattr(made, field):,}",
-            f"{row.delivered:,}" if field == "output_tokens" else "",
-            f"{getattr(charged, field):,}",
-            origin(row, field),
-        ]
-        for field, name in COUNTS
-        if field in ("input_tokens", "output_tokens") or getattr(made, field) or getattr(charged, field)
-    ]
+    """Return a table of what was made, what arrived and what is charged, in tokens."""
+    rows = [[*line[:4], paint(line.source, dim=True) if line.source else ""] for line in counts_shown(row)]
     counts = aligned(("TOKENS", "GENERATED", "DELIVERED", "BILLED", "SOURCE"), rows, right=(1, 2, 3))
-    return "\n".join((counts, *which_way(charged)))
-
-
-def origin(row: CallRow, field: str) -> str:
-    """Say where the two sums of a call's tokens are from."""
-    sources = {
-        "input_tokens": (row.generated.input_source, row.billed.input_source),
-        "output_tokens": (row.generated.source, row.billed.source),
-    }
-    if field not in sources:
-        return ""
-    made, charged = (SOURCES.get(source, source) for source in sources[field])
-    return paint(made if made == charged else f"{made}; billed: {charged}", dim=True)
-
-
-def which_way(usage: Usage) -> list[str]:
-    """Say in a line how output was counted that was not reported, and of how many answers that was learned."""
-    answers = f", of {usage.counted_answers} complete answers" if usage.counted_answers else ""
-    return [paint(f"The output was counted by: {usage.counted_by}{answers}", dim=True)] if usage.counted_by else []
-
-
-BILL_ROWS = (*ROWS, *UNCHARGED)
+    way = which_way(row)
+    return f"{counts}\n{paint(way, dim=True)}" if way else counts
 
 
 def bill(row: CallRow) -> str:
     """Return the bill as a table and sentences: each kind of token times its price, the sum, the rounding."""
-    if row.prices is None:
+    shown = bill_shown(row)
+    if shown is None:
         return "The model has no price, so the call is free of charge."
-    lines = lines_of(row)
-    total, cost = sum(line.amount for line in lines), cost_of_lines(lines)
-    decimals = max(len(exact(amount).partition(".")[2]) for amount in (total, *(line.amount for line in lines)))
     times = "×" if shows("×") else "x"
-    rows = [
-        [line.kind.replace("_", " "), f"{line.quantity:,}", times, unit_text(line), "=", padded(line.amount, decimals)]
-        for line in sorted(lines, key=lambda line: BILL_ROWS.index(line.kind))
-    ]
-    rows.append(["sum", "", "", "", "=", padded(total, decimals)])
-    rows.append([paint("cost", bold=True), "", "", "", "=", paint(padded(cost * TOKENS_PER_PRICE, decimals), bold=True)])
+    rows = [[line.kind, line.quantity, times, line.price, "=", line.amount] for line in shown.lines]
+    rows.append(["sum", "", "", "", "=", shown.total])
+    rows.append([paint("cost", bold=True), "", "", "", "=", paint(shown.cost, bold=True)])
     heads = ("BILL", "TOKENS", "", "USD PER MILLION", "", "USD")
     rule = "The cost is the sum, rounded once, half up, to a billionth of a dollar."
-    return "\n".join((aligned(heads, rows, right=(1, 3, 5)), "", rule, verdict(row, cost), wrapped(f"Prices: {price_origin(row)}.")))
-
-
-def unit_text(line: Part) -> str:
-    """Write a line's price in US dollars per million tokens, or each; with a mark if it stands in for one that is missing."""
-    return dollars_text(line.price) + (" each" if line.kind in FEES else "") + ("" if line.own else " (no price of its own)")
-
-
-def unit_of(line: Part) -> dict[str, object]:
-    """Return a line's price for a program, and whether it is the kind's own."""
-    return {"nanos_each" if line.kind in FEES else "nanos_per_million": line.price, **({} if line.own else {"own_price": False})}
-
-
-def verdict(row: CallRow, cost: Nanos) -> str:
-    """Say whether the ledger has the same cost, and who paid it."""
-    if cost != row.cost:
-        return paint(f"THE LEDGER HAS ANOTHER COST: {dollars_text(row.cost)} US dollars.", "red", bold=True)
-    return f"The ledger has the same. {'It was taken from the wallet.' if row.prepaid else 'The account was unlimited; no wallet paid it.'}"
-
-
-def price_origin(row: CallRow) -> str:
-    """Say where the prices are from, and which tier of them holds."""
-    assert row.prices is not None, "the caller looked"
-    over = [tier.over_input_tokens for tier in row.prices.tiers if row.billed.input_tokens > tier.over_input_tokens]
-    return row.price_source + (f", those for more than {over[-1]:,} input tokens" if over else "")
+    judged = verdict(row, agrees=shown.agrees)
+    judged = judged if shown.agrees else paint(judged, "red", bold=True)
+    return "\n".join((aligned(heads, rows, right=(1, 3, 5)), "", rule, judged, wrapped(f"Prices: {price_origin(row)}.")))
 
 
 def facts_table(row: CallRow) -> str:
-    """Return what else is known of a call: where it was served, how long everything took, what the vendor may charge."""
-    vendor = (
-        "unknown: our price is not the vendor's own"
-        if row.vendor_cost is None
-        else f"{dollars_text(row.vendor_cost)} US dollars, for what it generated"
-    )
-    asked, first = milliseconds(row.queue_ms), milliseconds(row.first_token_ms)
-    rows = [
-        ["model", row.model + (", streamed" if row.stream else "")],
-        *([["answered by", row.answered_model + (OTHERWISE if OTHER_PRICE in (row.marks or "") else "")]] if row.answered_model else []),
-        ["served by", f"{row.target or 'nobody'}, {row.attempts} attempt{'' if row.attempts == 1 else 's'}"],
-        ["vendor may charge", vendor],
-        *([] if row.reported_cost is None else [["vendor says", f"{dollars_text(row.reported_cost)} US dollars"]]),
-        *([] if row.operator_cost is None else [["failed tries", f"{dollars_text(row.operator_cost)} US dollars at most, not billed"]]),
-        ["began", iso(row.began_ms // 1000)],
-        ["timings", f"vendor asked at {asked}, first token at {first}, end at {milliseconds(row.total_ms)}"],
-        ["the client's id", row.client_request_id or "none"],
-        *([] if row.address is None else [["came from", row.address]]),
-    ]
-    return table((), [[paint(name, dim=True), value] for name, value in rows])
+    """Return what else is known of a call."""
+    return table((), [[paint(name, dim=True), value] for name, value in facts_of(row)])
 
 
 def running(opening: Opening | None, tokens: int) -> str:
@@ -210,71 +100,12 @@ def running(opening: Opening | None, tokens: int) -> str:
 
 def refusal(record: RefusedCalls, label: str) -> str:
     """Say why a call was refused."""
-    heading = paint(
-        f"It was refused with {record.status} {record.code}, before anything was asked of a vendor, and costs nothing.", "yellow"
-    )
-    more = (
-        []
-        if record.number == 1
-        else [
-            f"It stands for {record.number:,} calls of the key, refused with this code until {iso(record.last_ms // 1000)}:",
-            f"beyond {KEPT_EACH_MAX} a minute only their number is kept, and what the first of them was told.",
-        ]
-    )
-    rows = [
-        ["model", record.model or "none: no body was read that names one"],
-        ["refused", iso(record.at_ms // 1000)],
-        ["the client's id", record.client_request_id or "none"],
-        *([] if record.address is None else [["came from", record.address]]),
-    ]
-    facts = table((), [[paint(name, dim=True), value] for name, value in rows])
+    heading, *more = refusal_heading(record)
+    facts = table((), [[paint(name, dim=True), value] for name, value in refusal_facts(record)])
     told = f"What the caller was told:\n{textwrap.indent(wrapped(record.message), '  ')}"
-    return "\n\n".join((title(record, label), "\n".join((heading, *more)), told, facts))
+    return "\n\n".join((title(record, label), "\n".join((paint(heading, "yellow"), *more)), told, facts))
 
 
 def wrapped(sentence: str) -> str:
     """Return a sentence in lines that fit the terminal."""
     return textwrap.fill(sentence, min(shutil.get_terminal_size().columns, WIDTH_MAX), break_on_hyphens=False)
-
-
-def milliseconds(duration: int | None) -> str:
-    """Write a duration; None is what never happened."""
-    return "-" if duration is None else f"{duration:,} ms"
-
-
-def exact(amount: int) -> str:
-    """Write an exact amount (see UNITS_PER_DOLLAR) in US dollars, without superfluous digits."""
-    whole, rest = divmod(amount, UNITS_PER_DOLLAR)
-    return f"{whole}.{rest:0{DECIMALS}d}".rstrip("0").rstrip(".")
-
-
-def padded(amount: int, decimals: int) -> str:
-    """Write an exact amount with at least so many places, so that the points of a column are in line."""
-    whole, _, rest = exact(amount).partition(".")
-    return whole + (f".{rest}" if rest else " " if decimals else "") + " " * (decimals - len(rest))
-
-
-def document(found: CallFound) -> dict[str, object]:
-    """Return everything as a JSON object: the row as the ledger has it, and its bill computed anew. Amounts of US dollars are exact."""
-    row = found.row
-    if found.refused is not None:
-        return {"call": found.refused, "key_label": found.key_label, "refused": True, "running": False}
-    if row is None:
-        return {"call": found.opening, "running": True, "output_tokens": found.tokens}
-    lines = lines_of(row)
-    cost = cost_of_lines(lines)
-    return {
-        "call": row,
-        "running": False,
-        "final": found.final,
-        "lines": [{"kind": line.kind, "tokens": line.quantity, **unit_of(line), "usd": number(exact(line.amount))} for line in lines],
-        "sum_usd": number(exact(sum(line.amount for line in lines))),
-        "cost_nanos": cost,
-        "cost_usd": number(dollars_text(cost)),
-        "agrees": cost == row.cost,
-    }
-
-
-def number(text: str) -> msgspec.Raw:
-    """Return an exact JSON number."""
-    return msgspec.Raw(text.encode())

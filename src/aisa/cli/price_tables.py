@@ -14,6 +14,7 @@ from aisa.cli.price_lines import lines_with_room
 from aisa.cli.problems import Misuse, Stop, counted
 from aisa.cli.terminal import paint, say, table
 from aisa.config.load import ConfigErrors, Loaded, load
+from aisa.edge.bill_view import ROWS, iso
 from aisa.edge.models import price_document
 from aisa.errors import ApiError
 from aisa.known_models import Known
@@ -28,10 +29,6 @@ from aisa.providers.shape import Target
 from aisa.routing import Routes
 from aisa.usage import Usage
 
-ROWS = (
-    *("input", "cached_input", "cached_input_audio", "cache_write", "cache_write_30m", "cache_write_1h", "cache_write_12h"),
-    *("input_audio", "input_image", "output", "reasoning", "output_audio", "output_image", *FEES),
-)
 EXAMPLE = Usage(input_tokens=1_000, output_tokens=500)
 
 
@@ -234,11 +231,6 @@ def days_of(term: Term) -> list[str] | None:
 def daily(term: Term) -> list[str] | None:
     """Return the times of day between which a price holds, None if it is all day."""
     return None if term.window is None else [iso(second)[11:16] for second in term.window]
-
-
-def iso(unix_seconds: float) -> str:
-    """Write a moment as ISO 8601, in UTC."""
-    return datetime.fromtimestamp(int(unix_seconds), UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
 
 
 def example(prices: UnitPrices) -> str:

@@ -15,10 +15,11 @@ import msgspec
 from aisa.cli.control import ask
 from aisa.cli.data_folder import settings
 from aisa.cli.figures import aligned, bar, count, dollars, short
-from aisa.cli.price_tables import iso, say_json
+from aisa.cli.price_tables import say_json
 from aisa.cli.problems import Misuse
 from aisa.cli.terminal import paint, say
 from aisa.edge.admin_usage import SPAN_MS_MAX, UsageShown
+from aisa.edge.bill_view import iso
 from aisa.keys.rules import DURATION, DURATION_SECONDS
 from aisa.ledger.port_usage import DAY, DAY_MS, KEY, Used, day_of
 from aisa.money import dollars_text

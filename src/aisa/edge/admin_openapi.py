@@ -39,6 +39,8 @@ OPERATIONS: dict[str, tuple[str, type[msgspec.Struct] | None]] = {
     "POST /ledger/audit": ("Add up the whole ledger and say what does not fit", None),
     "POST /ledger/made": ("Add up what a vendor made of each model in each day", MadeAsked),
     "GET /usage": ("Sum up ended calls: by, start_ms and end_ms in the query", None),
+    "GET /usage/series": ("The same sums day by day", None),
+    "POST /calls/{name}/end": ("End a call that runs; what has arrived of it is billed", None),
     "GET /board": ("Show the calls that run", None),
     "GET /calls": ("List calls: key, account, model, failed, refused, since_ms, limit, after in the query", None),
     "GET /calls/{name}": ("Show one call", None),

@@ -3,7 +3,9 @@
 | request | answer |
 |---|---|
 | `GET /usage?by=key&start_ms=M&end_ms=M&key=K&account=A` | 200, a `UsageShown` of the calls that ended in [start, end) |
+| `GET /usage/series?by=...` and the same | 200, a `SeriesShown`: the same day by day |
 | `GET /board` | 200, a `BoardShown`: the calls that run |
+| `POST /calls/{id}/end` | 200, `{id, ended}`: ends a call that runs, whose client is told; what has arrived is billed |
 
 They are summed up by `key`, `account`, `model`, `vendor` or `day`; of one key, by label or id, or one account, if that is given. By key,
 keys that made no call are there too, unless they are revoked. Money is in nano-dollars, times are UNIX milliseconds. A call that is not in
@@ -12,20 +14,22 @@ the database yet is in both.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Iterator, Mapping
 from functools import partial
+from typing import NamedTuple
 
 import msgspec
 
 from aisa.clock import WallClock
-from aisa.edge.admin_route import Answering, Asked, Result, Steps, look
-from aisa.edge.board_view import BoardShown
+from aisa.edge.admin_route import Answering, Asked, Note, Result, Steps, change, look
+from aisa.edge.board_view import Board
 from aisa.edge.routes import Route
 from aisa.edge.statement import Statement
 from aisa.errors import ApiError
+from aisa.facts import CallStopped
 from aisa.keys.port import KeyRing
 from aisa.keys.rules import REVOKED, Key, window_end, window_start
-from aisa.ledger.port_usage import DAY, DAY_MS, GROUPINGS, KEY, Span, Used
+from aisa.ledger.port_usage import DAY, DAY_MS, GROUPINGS, KEY, Span, Used, day_of
 from aisa.money import Nanos
 
 SPAN_MS_MAX = 400 * DAY_MS  # that is summed up at once: a year, and the days around it
@@ -48,34 +52,87 @@ class UsageShown(msgspec.Struct, frozen=True):
     caps: dict[str, CapShown] = {}
 
 
+class SeriesShown(msgspec.Struct, frozen=True):
+    """Sums by group and day: to each of `days` (UTC) one of each group's. Of groups that are keys, their labels."""
+
+    days: list[str]
+    groups: dict[str, list[Used]]
+    labels: dict[str, str]
+
+
 def usage_routes(
-    statement: Statement, keys: KeyRing, wall_clock: WallClock, *, board: Callable[[], BoardShown] | None = None
+    statement: Statement, keys: KeyRing, wall_clock: WallClock, *, board: Board | None = None, note: Note | None = None
 ) -> tuple[Route[Answering], ...]:
-    """Return the routes. `board` shows the calls that run, None where no server does."""
+    """Return the routes. `board` shows and ends the calls that run, None where no server does; `note` takes that one was ended."""
+    ending = () if board is None or note is None else (change("/calls/{name}/end", partial(end, board, note)),)
     return (
         look("/usage", lambda asked: usage(statement, keys, asked, now=wall_clock())),
+        look("/usage/series", lambda asked: series(statement, keys, asked)),
         look("/board", partial(live, board)),
+        *ending,
     )
 
 
-def usage(statement: Statement, keys: KeyRing, asked: Asked, *, now: float) -> Steps:
-    """Answer with sums, a day a step. `now` is in UNIX seconds. Raises ApiError invalid_request, resource_not_found."""
-    query = asked.query
+class Summing(NamedTuple):
+    """What is summed up: by what, over which moments, of which key's id or account if not of all."""
+
+    by: str
+    start_ms: int
+    end_ms: int
+    key_id: str | None
+    account: str | None
+
+    def days(self, statement: Statement) -> Iterator[tuple[str, dict[str, Used]]]:
+        """Yield each day and its sums by group. Each is a question to the database."""
+        for day_ms in range(self.start_ms - self.start_ms % DAY_MS, self.end_ms, DAY_MS):
+            span = Span(max(day_ms, self.start_ms), min(day_ms + DAY_MS, self.end_ms), self.key_id, self.account)
+            yield day_of(day_ms), statement.used(self.by, span)
+
+
+def summing(keys: KeyRing, query: Mapping[str, str]) -> Summing:
+    """Read what is to be summed up. Raises ApiError invalid_request, resource_not_found."""
     by, start_ms, end_ms = query.get("by", KEY), moment(query, "start_ms"), moment(query, "end_ms")
     if by not in GROUPINGS:
         raise ApiError("invalid_request", f"Usage is summed up by {', '.join(GROUPINGS)}.", param="by")
     if not 0 < end_ms - start_ms <= SPAN_MS_MAX:
         raise ApiError("invalid_request", f"The span ends after its start, and has {SPAN_MS_MAX // DAY_MS} days at most.", param="end_ms")
-    of_key, account = keys.find(query["key"]) if "key" in query else None, query.get("account")
+    return Summing(by, start_ms, end_ms, keys.find(query["key"]).id if "key" in query else None, query.get("account"))
+
+
+def series(statement: Statement, keys: KeyRing, asked: Asked) -> Steps:
+    """Answer with sums day by day, a day a step. Raises ApiError invalid_request, resource_not_found."""
+    wanted = summing(keys, asked.query)
+    by_day: dict[str, dict[str, Used]] = {}
+    for day, groups in wanted.days(statement):
+        by_day[day] = groups
+        yield
+    names = sorted({name for groups in by_day.values() for name in groups})
+    labels = {key.id: key.label for key in keys.list() if key.id in names} if wanted.by == KEY else {}
+    return 200, SeriesShown(list(by_day), {name: [groups.get(name) or Used() for groups in by_day.values()] for name in names}, labels)
+
+
+def end(board: Board, note: Note, asked: Asked) -> Result:
+    """End a call that runs. Raises ApiError resource_not_found."""
+    if not board.end(asked.name):
+        raise ApiError("resource_not_found", f"No call {asked.name[:ID_CHARACTERS_MAX]!r} runs, or its answer is complete already.")
+    note(CallStopped("ended", asked.name), None, {"id": asked.name})
+    return 200, {"id": asked.name, "ended": True}
+
+
+ID_CHARACTERS_MAX = 100  # of an id that nobody knows, which are told back
+
+
+def usage(statement: Statement, keys: KeyRing, asked: Asked, *, now: float) -> Steps:
+    """Answer with sums, a day a step. `now` is in UNIX seconds. Raises ApiError invalid_request, resource_not_found."""
+    wanted = summing(keys, asked.query)
     groups: dict[str, Used] = {}
-    for day_ms in range(start_ms - start_ms % DAY_MS, end_ms, DAY_MS):
-        span = Span(max(day_ms, start_ms), min(day_ms + DAY_MS, end_ms), None if of_key is None else of_key.id, account)
-        for group, used in statement.used(by, span).items():
+    for _, sums in wanted.days(statement):
+        for group, used in sums.items():
             groups.setdefault(group, Used()).merge(used)
         yield
-    if by != KEY:
+    if wanted.by != KEY:
         return 200, UsageShown(dict(sorted(groups.items())), {})
-    ours = [key for key in keys.list() if of_key in (None, key) and account in (None, key.account)]
+    ours = [key for key in keys.list() if wanted.key_id in (None, key.id) and wanted.account in (None, key.account)]
     for key in ours:
         if key.state != REVOKED:
             groups.setdefault(key.id, Used())
@@ -112,7 +169,7 @@ def moment(query: Mapping[str, str], name: str) -> int:
     return int(given[:15])
 
 
-def live(board: Callable[[], BoardShown] | None, _asked: Asked) -> Result:
+def live(board: Board | None, _asked: Asked) -> Result:
     """Answer with the calls that run. Raises ApiError resource_not_found where no server does."""
     if board is None:
         raise ApiError("resource_not_found", "No server is running on this data folder, so no calls are either. Start it: aisa serve")

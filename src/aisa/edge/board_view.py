@@ -10,7 +10,7 @@ from typing import Protocol, TypeVar
 
 import msgspec
 
-from aisa.call import ENDED
+from aisa.call import ADMITTED, ANSWERING, ASKED, ENDED
 from aisa.context import CallContext
 from aisa.edge.statement import LedgerShown
 from aisa.errors import ApiError
@@ -18,6 +18,7 @@ from aisa.ledger.row import Opening
 from aisa.money import Nanos
 from aisa.pricing import cost_of
 from aisa.usage import Usage
+from aisa.wire.port import OPERATOR_ENDS
 
 LIVE_ROWS_MAX = 200  # that are shown, the oldest: more than a terminal has lines, and looked at in less than a millisecond
 LOOK_SECONDS_MAX = 5.0  # that the event loop may take to answer; it is stuck then
@@ -66,6 +67,18 @@ class BoardShown(msgspec.Struct, frozen=True):
     rows_waiting: int
 
 
+class Board(Protocol):
+    """The calls that run, for those who watch. Asked in any thread but the event loop's."""
+
+    def __call__(self) -> BoardShown:
+        """Return what there is to see. Raises ApiError overloaded when the event loop is stuck."""
+        ...
+
+    def end(self, call_id: str) -> bool:
+        """End a call: its client is told, and what has arrived is billed. False if it does not run, or is complete already."""
+        ...
+
+
 class BoardView:
     """Shows the calls of a server. Made in the event loop's thread; `live` is `Dependencies.live`."""
 
@@ -84,6 +97,18 @@ class BoardView:
     def now(self) -> BoardShown:
         """Return what there is to see, in the event loop's own thread."""
         return self.shown(nsmallest(LIVE_ROWS_MAX, self._live, key=lambda context: context.call.began), len(self._live))
+
+    def end(self, call_id: str) -> bool:
+        """End a call that runs. Raises ApiError overloaded when the event loop is stuck."""
+        return in_loop(self._loop, lambda: self.end_now(call_id))
+
+    def end_now(self, call_id: str) -> bool:
+        """End a call, in the event loop's own thread."""
+        for context in self._live:
+            if context.call.id == call_id and context.life.state in (ADMITTED, ASKED, ANSWERING):
+                context.client.interrupt(OPERATOR_ENDS)
+                return True
+        return False
 
     def shown(self, oldest: Iterable[CallContext], count: int) -> BoardShown:
         """Show these of so many calls, in the event loop's own thread."""

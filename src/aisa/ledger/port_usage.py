@@ -13,20 +13,22 @@ import msgspec
 
 from aisa.ledger.refusal import RefusedCalls
 from aisa.ledger.row import OTHER_PRICE, CallRow
-from aisa.ledger.rules import FAILED
+from aisa.ledger.rules import CRASHED, CUT, FAILED, SHUT_DOWN
 from aisa.money import Nanos
 
 #: By what calls are summed up: the id of their key, their account, model or vendor, or the day in which they ended (UTC, `2026-12-31`).
 KEY, ACCOUNT, MODEL, VENDOR, DAY = "key", "account", "model", "vendor", "day"
 GROUPINGS = (KEY, ACCOUNT, MODEL, VENDOR, DAY)
 DAY_MS = 86_400_000
+BROKEN = (CUT, CRASHED, SHUT_DOWN)  # outcomes of answers that broke off, and no caller broke them off
 
 
 class Used(msgspec.Struct):
     """Sums over calls: tokens are those that were billed, `cost` is what they cost, `charged` what of it came out of a wallet.
 
     `failed` requests are those that failed before anything of an answer had come; `otherwise` those that a model has answered which the
-    catalogue prices otherwise than the one asked for.
+    catalogue prices otherwise than the one asked for. `broken` broke off after a part of an answer, by no caller's doing.
+    `first_tokens` had a first token, `first_token_ms` after their beginning, all together.
     """
 
     requests: int = 0
@@ -38,6 +40,9 @@ class Used(msgspec.Struct):
     cache_write_tokens: int = 0
     cost: Nanos = 0
     charged: Nanos = 0
+    broken: int = 0
+    first_tokens: int = 0
+    first_token_ms: int = 0
 
     def add(self, row: CallRow) -> None:
         """Count one call more."""
@@ -53,6 +58,9 @@ class Used(msgspec.Struct):
                 billed.cache_write_tokens,
                 row.cost,
                 row.cost if row.prepaid else 0,
+                int(row.outcome in BROKEN),
+                int(row.first_token_ms is not None),
+                row.first_token_ms or 0,
             )
         )
 

@@ -8,7 +8,7 @@ from contextlib import contextmanager
 from sqlalchemy import ColumnElement, Connection, Integer, case, func, select, type_coerce
 
 from aisa.errors import ApiError
-from aisa.ledger.port_usage import ACCOUNT, DAY, DAY_MS, KEY, MODEL, VENDOR, Span, Used, day_of
+from aisa.ledger.port_usage import ACCOUNT, BROKEN, DAY, DAY_MS, KEY, MODEL, VENDOR, Span, Used, day_of
 from aisa.ledger.record import row_of
 from aisa.ledger.refusal import RefusedCalls
 from aisa.ledger.row import OTHER_PRICE, CallRow
@@ -66,7 +66,9 @@ def sums_of(connection: Connection, by: str, span: Span) -> Iterable[tuple[str, 
     otherwise = case((calls.c.marks.contains(OTHER_PRICE, autoescape=True), 1), else_=0)
     billed = [calls.c[f"billed_{name}_tokens"] for name in ("input", "output", "cached", "cache_write")]
     charged = case((calls.c.prepaid, calls.c.cost), else_=0)
-    totals = [func.count(), *(func.sum(counted) for counted in (failed, otherwise, *billed, calls.c.cost, charged))]
+    broken = case((calls.c.outcome.in_(BROKEN), 1), else_=0)
+    totals = [func.count(), *(func.sum(counted) for counted in (failed, otherwise, *billed, calls.c.cost, charged, broken))]
+    totals += [func.count(calls.c.first_token_ms), func.coalesce(func.sum(calls.c.first_token_ms), 0)]
     ended = calls.c.ended_ms.between(span.start_ms, span.end_ms - 1)
     group = GROUPS[by].label("label")
     for name, *counts in connection.execute(select(group, *totals).where(whose(span), ended).group_by(group)):

@@ -19,6 +19,7 @@ from aisa.facts import (
     AnsweredOtherwise,
     BugFound,
     CallEnded,
+    CallStopped,
     ChoicesMissing,
     CredentialRests,
     DocumentLost,
@@ -176,6 +177,8 @@ def in_words(fact: Fact) -> str:
             said = f"BUG  {fact.request_id}  {fact.trace}"
         case KeysChanged() | AccountChanged() | WalletChanged():
             said = change_in_words(fact)
+        case CallStopped():
+            said = f"call ended by an administrator: {fact.request_id}"
         case LedgerAway():
             said = f"ACT NOW: the ledger cannot be written: {fact.what} {fact.remedy} Calls go on while the journal has room."
         case LedgerBack():

@@ -14,6 +14,7 @@ CLIENT_LEFT = "the client has left"
 CLIENT_STALLS = "the client takes nothing"
 VENDOR_SILENT = "the vendor is silent"
 SERVER_CLOSES = "the server is shutting down"
+OPERATOR_ENDS = "an operator ends the call"
 
 
 class Client(Protocol):

@@ -34,6 +34,7 @@ from aisa.workers.messages import (
     CALL,
     CAP,
     CLAIM,
+    END,
     IDS,
     VENDORS,
     AnswerKept,
@@ -274,6 +275,10 @@ class CrewBoard:
         """Return the ids of all calls in journals."""
         return (*tuple(self._office.calls), *(id_ for answer in self._asked(IDS) for id_ in msgspec.msgpack.decode(answer, type=list[str])))
 
+    def end(self, call_id: str) -> bool:
+        """End a call, whichever worker it runs in."""
+        return any(msgspec.msgpack.decode(answer, type=bool) for answer in self._asked(END, call_id.encode()))
+
     def vendors(self) -> list[VendorShown]:
         """Return how the vendors are: connections of all workers together, and what failed lately in any of them."""
         together: dict[str, VendorShown] = {}
@@ -283,8 +288,8 @@ class CrewBoard:
                 together[shown.name] = shown if had is None else both(had, shown)
         return list(together.values())
 
-    def _asked(self, what: str) -> list[bytes]:
-        return asyncio.run_coroutine_threadsafe(self._office.crew.ask(what), self._loop).result(LOOK_SECONDS_MAX)
+    def _asked(self, what: str, body: bytes = b"") -> list[bytes]:
+        return asyncio.run_coroutine_threadsafe(self._office.crew.ask(what, body), self._loop).result(LOOK_SECONDS_MAX)
 
 
 def both(one: VendorShown, other: VendorShown) -> VendorShown:

@@ -59,6 +59,7 @@ from aisa.workers.messages import (
     BOARD,
     CALL,
     CONFIGURE,
+    END,
     IDS,
     VENDORS,
     AccountKnown,
@@ -197,6 +198,8 @@ class Worker:
             return msgspec.msgpack.encode(self.board.now())
         if what == VENDORS:
             return msgspec.msgpack.encode(vendors_shown(self.dependencies, self.models.lists.get, self._loop.time()))
+        if what == END:
+            return msgspec.msgpack.encode(self.board.end_now(body.decode()))
         if what == IDS:
             return msgspec.msgpack.encode(list(self.books.calls))
         if what == CALL:

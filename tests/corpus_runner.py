@@ -1,8 +1,8 @@
 """Plays the corpus of a dialect that is translated: a folder is a case, as `test_corpus.py` says of OpenAI's. Not a test.
 
-Further files: `upstream.frames.json` is AWS's binary event stream, as `aws_frames.py` writes it; `asked.json` is what the vendor must be
-asked for `request.json`; `case.json` may say `model`, the vendor's, and `unsupported`, as a model's entry has it; of frames `cut_bytes` and
-`flipped_byte`.
+Further files: `upstream.frames.json` is AWS's binary event stream, as `aws_frames.py` writes it; `upstream.next.sse` or `.json` is what
+the vendor sends where it is asked for the rest of its answer; `asked.json` is what the vendor must be asked for `request.json`; `case.json`
+may say `model`, the vendor's, and `unsupported`, as a model's entry has it; of frames `cut_bytes` and `flipped_byte`.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ import msgspec
 
 from aisa.answer import Part
 from aisa.errors import UpstreamFailed
-from aisa.providers.shape import Asked, Target
+from aisa.providers.shape import Asked, Target, continued
 from aisa.testing.conformance import check_answer, check_stream
 from aisa.wire.chat import ChatRequest, parse_chat
 from aisa.wire.chat_door import CHAT_DOOR
@@ -28,7 +28,9 @@ CALL_ID, CREATED = "01CORPUS", 1750000000
 SPLITS_MAX = 200
 FRAGILE = frozenset(b"\r\n") | frozenset(range(128, 256))
 FILES = {"request.json", "asked.json", "upstream.sse", "upstream.json", "upstream.frames.json", "upstream.meta.json"}
-FILES |= {"client.sse", "client.json", "usage.json", "failure.json", "case.json"}
+FILES |= {"client.sse", "client.json", "usage.json", "failure.json", "case.json", "upstream.next.sse", "upstream.next.json"}
+#: Where one part of an answer that comes in several ends, and the next begins.
+NEXT = b""
 
 
 class Outcome(NamedTuple):
@@ -54,6 +56,7 @@ class DialectCase:
         self.flags = self.json("case.json", {})
         self.chat: ChatRequest = parse_chat((folder / "request.json").read_bytes())
         self.target = Target("acme", self.flags.get("model", "m-1"), dialect.NAME, unsupported=self.flags.get("unsupported", "refuse"))
+        self.asked_next: list[bytes] = []  # what the vendor was asked for the rest of its answer
         self.meta = self.json("upstream.meta.json", {"status": 200, "headers": {}})
 
     def json(self, name: str, otherwise: Any = None) -> Any:
@@ -71,6 +74,11 @@ class DialectCase:
                 body[self.flags["flipped_byte"]] ^= 1
             return bytes(body)
         return b"".join(self._file(f"upstream.{kind}") for kind in ("sse", "json") if self.has(f"upstream.{kind}"))
+
+    @property
+    def next(self) -> bytes:
+        """What the vendor sends where it is asked for the rest of its answer; nothing if it is not."""
+        return b"".join(self._file(f"upstream.next.{kind}") for kind in ("sse", "json") if self.has(f"upstream.next.{kind}"))
 
     def _file(self, name: str) -> bytes:
         data = (self.folder / name).read_bytes()
@@ -108,7 +116,12 @@ class DialectCase:
                 sent, tokens = sent + piece.data, tokens + piece.tokens
 
         for data in arrival:
-            take(list(decoder.feed(data)))
+            if data == NEXT:
+                take(list(decoder.end()))
+                assert not decoder.done, "it is not to be asked for more"
+                self.asked_next.append(continued(decoder, self.dialect.to_upstream(self.chat, self.target)).body)
+            else:
+                take(list(decoder.feed(data)))
             if decoder.done or decoder.failure:
                 break
         else:
@@ -132,6 +145,17 @@ def told(failure: UpstreamFailed, *, after_pieces: bool) -> dict[str, Any]:
 def cases(folder: Path) -> list[Path]:
     """The cases of a dialect."""
     return sorted(path for path in folder.iterdir() if path.is_dir())
+
+
+def parts_of(*bodies: bytes) -> list[bytes]:
+    """The parts of an answer, as `play` takes them."""
+    return [each for body in bodies for each in (NEXT, body)][1:]
+
+
+def arrivals_in_parts(first: bytes, rest: bytes) -> Iterable[list[bytes]]:
+    """Yield the ways in which an answer in two parts may arrive: of each the ways in which a body may."""
+    yield from ([*arrival, NEXT, rest] for arrival in arrivals(first))
+    yield from ([first, NEXT, *arrival] for arrival in arrivals(rest))
 
 
 def arrivals(body: bytes) -> Iterable[list[bytes]]:
@@ -158,7 +182,8 @@ def check_case(case: DialectCase) -> None:
         assert case.asked() == case.json("asked.json")
     if not case.upstream:
         return
-    outcome = case.play([case.upstream])
+    rest = case.next
+    outcome = case.play(parts_of(case.upstream, rest) if rest else [case.upstream])
     assert outcome.failure == case.json("failure.json")
     stream = case.chat.stream
     client = b"".join((case.folder / f"client.{kind}").read_bytes() for kind in ("sse", "json") if case.has(f"client.{kind}"))
@@ -167,5 +192,5 @@ def check_case(case: DialectCase) -> None:
     assert {name: outcome.usage[name] for name in wanted} == wanted
     if outcome.failure is None:
         assert case.faults(outcome.sent) == []
-    for arrival in arrivals(case.upstream):
+    for arrival in arrivals_in_parts(case.upstream, rest) if rest else arrivals(case.upstream):
         assert case.play(arrival) == outcome, f"another outcome when split after {len(arrival[0])} bytes"

@@ -197,6 +197,11 @@ OWN: dict[str, tuple[str, ...]] = {
         "code-that-google-ran-is-carried",
         "an-array-where-a-stream-was-asked",
         "half-an-emoji-and-nan",
+        "an-answer-in-two-parts",
+        "an-answer-in-two-parts-as-documents",
+        "a-call-and-citations-in-the-second-part",
+        "a-second-part-that-breaks-off",
+        "a-continuation-with-the-token-it-had",
     ),
 }
 

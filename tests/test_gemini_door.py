@@ -13,11 +13,13 @@ from google.genai import errors, types
 from google.genai.types import HttpOptions
 
 from aisa.config.schema import Prices
-from aisa.errors import ApiError
+from aisa.errors import ApiError, UpstreamFailed
 from aisa.ledger.row import CallRow
 from aisa.providers import gemini, openai
+from aisa.providers.shape import Target
 from aisa.testing.clock import run_virtual
 from aisa.wire.door import Request
+from aisa.wire.gemini import parse_gemini
 from aisa.wire.gemini_door import SILENCE, GeminiDoor
 from rig import DONE, OPENING, Break, MemoryClient, Rig, Script, ScriptedUpstream, Stall, chunk, document, text, usage
 from server import Server
@@ -409,3 +411,11 @@ def test_addresses_and_keys_that_are_not_right_say_what_would_be(
 def test_an_empty_text_is_borne_by_googles_client() -> None:
     """What fills a silence is an answer without text to it."""
     assert types.GenerateContentResponse.model_validate(json.loads(SILENCE.removeprefix(b"data: "))).text == ""
+
+
+def test_the_rest_of_an_answer_of_googles_is_asked_of_nobody_else() -> None:
+    """Another vendor would begin from the start: 422 names the member."""
+    body = b'{"contents": [{"role": "user", "parts": [{"text": "Hi"}]}], "continuation_token": "dDE="}'
+    with pytest.raises(UpstreamFailed) as failed:
+        openai.to_upstream(parse_gemini(body, "m", stream=False), Target("acme", "m", "openai"))
+    assert (failed.value.error.status, failed.value.error.param, failed.value.may_fall_back) == (422, "continuationToken", True)

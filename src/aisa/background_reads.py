@@ -79,3 +79,4 @@ async def read_on(answer: Answer, decoder: Decoder, *, seconds: float) -> None:
                     decoder.feed(data)
                 else:
                     decoder.end()
+                    break  # a vendor that wants to be asked for the rest is not: nobody waits for it

@@ -11,6 +11,7 @@ from functools import partial
 from aisa.answer import Piece
 from aisa.call import FAIL, Call
 from aisa.context import CallContext, Dependencies
+from aisa.continuing import go_on, goes_on
 from aisa.document import DocumentDelivery
 from aisa.errors import ApiError, UpstreamFailed
 from aisa.facts import TargetHealth, VendorFailed
@@ -188,6 +189,8 @@ async def next_piece(context: CallContext) -> Piece | None:
         parts = decoder.feed(data) if data else decoder.end()
         if parts and (piece := encoder.write(parts)) is not None:
             return piece
+        if not data and goes_on(decoder):
+            answer = await go_on(context)
         if decoder.held_bytes > LARGE_BYTES_MIN:
             await context.hold_event(decoder.held_bytes)
     return None

@@ -71,6 +71,7 @@ LAYERS: list[tuple[str, str]] = [
     ("aisa.document", "relay"),
     ("aisa.large_events", "relay"),
     ("aisa.context", "relay"),
+    ("aisa.continuing", "relay"),
     ("aisa.relay", "relay"),
     ("aisa.storage", "storage"),
     ("aisa.storage.*", "storage"),

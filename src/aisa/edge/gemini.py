@@ -56,7 +56,7 @@ def token_count(body: bytes, asked: Asked, *, routes: Routes, key: Key) -> bytes
     inner = member(tree, "generateContentRequest")
     request = parse_gemini(msgspec.json.encode(inner) if is_tree(inner) else body, asked.model, stream=False)
     window = entry.offers[0].target.context_window
-    return msgspec.json.encode({"totalTokens": input_tokens(content_of(request.as_chat()), entry.offers[0].target.model, window)})
+    return msgspec.json.encode({"totalTokens": input_tokens(content_of(request.chat), entry.offers[0].target.model, window)})
 
 
 def gemini_models(routes: Routes, key: Key) -> bytes:

@@ -150,6 +150,11 @@ class AnswerBuilder:
         self._heard += later != before
         self._verdicts[choice] = later, word
 
+    def ask_again(self) -> None:
+        """The answer comes in several parts, and the vendor is asked for one more: it may use as much as the others."""
+        if isinstance(self._asked, AskedOf):
+            self._asked.again()
+
     def finish_rest(self) -> None:
         """The vendor says that there is no more: a choice without a reason has stopped."""
         for choice in [begun for begun in self._meters if begun not in self._verdicts]:

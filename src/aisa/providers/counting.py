@@ -80,12 +80,13 @@ class Counting:
 class AskedOf:
     """What the bill of a call to a target needs to know of its request; implements `wire.usage_report.Asked`."""
 
-    __slots__ = ("_input", "_request", "_target", "input_tokens_max", "output_tokens_max")
+    __slots__ = ("_input", "_request", "_target", "_times", "input_tokens_max", "output_tokens_max")
 
     def __init__(self, request: Request, target: Target) -> None:
         self._request = request
         self._target = target
         self._input: tuple[int, str] | None = None
+        self._times = 1
         self.input_tokens_max = target.context_window or INPUT_TOKENS_MAX
         most = max(request.max_tokens or 0, target.output_tokens_max or 0) or OUTPUT_TOKENS_MAX
         self.output_tokens_max = most * request.choices
@@ -95,6 +96,12 @@ class AskedOf:
         if self._input is None:
             self._input = input_of(self._request.as_chat(), self._target)
         return self._input
+
+    def again(self) -> None:
+        """The same is asked once more for one answer: so much more may be used."""
+        self._times += 1
+        self.input_tokens_max += self.input_tokens_max // (self._times - 1)
+        self.output_tokens_max += self.output_tokens_max // (self._times - 1)
 
     def lifetime(self) -> str:
         """Return how long cache writes were asked to last."""

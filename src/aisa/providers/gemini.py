@@ -16,6 +16,7 @@ from aisa.errors import UpstreamFailed
 from aisa.providers.answer_builder import AnswerBuilder
 from aisa.providers.blame import judge, unreadable
 from aisa.providers.concessions import Concessions
+from aisa.providers.continuation import Continuation
 from aisa.providers.fetched import Fetches
 from aisa.providers.gemini_passing import PassingDocument, PassingStream
 from aisa.providers.gemini_reader import GeminiReader
@@ -62,11 +63,15 @@ def path_of(model: str, *, stream: bool) -> str:
 
 def decoder(request: Request, target: Target, *, call_id: str, created: int, protocol: str) -> Decoder:
     """Return what reads the answer: a stream of events, or one document."""
-    builder = AnswerBuilder(request, target, (call_id, created))
-    reader = GeminiReader(builder, target)
+    builder = AnswerBuilder(request.chat if isinstance(request, GeminiRequest) else request, target, (call_id, created))
     if protocol == NAME:
+        reader = GeminiReader(builder, target, None)
         return PassingStream(builder, reader, target) if request.stream else PassingDocument(builder, reader, target)
-    return TypedStream(builder, reader, target) if request.stream else TypedDocument(builder, reader, target)
+    continuation = Continuation("continuationToken")
+    reader = GeminiReader(builder, target, continuation)
+    typed = TypedStream(builder, reader, target) if request.stream else TypedDocument(builder, reader, target)
+    typed.continuation = continuation
+    return typed
 
 
 def read_failure(status: int, headers: Mapping[str, str], body: bytes, *, target: Target, asked: Asked) -> UpstreamFailed:

@@ -3,18 +3,21 @@
 from __future__ import annotations
 
 from aisa.providers.answer_builder import AnswerBuilder
+from aisa.providers.continuation import Continuation
 from aisa.providers.gemini_arguments import PartialArguments
 from aisa.providers.gemini_plain import plain_event
 from aisa.providers.gemini_signatures import Signatures
 from aisa.providers.gemini_thinking import FIRST_WITH_LEVELS, generation
 from aisa.providers.gemini_usage import report_of, tier_in, visible_in
 from aisa.providers.shape import Target
+from aisa.wire.finish import STOP
 from aisa.wire.lenient_json import encode
 from aisa.wire.trees import Tree, as_list, is_tree, text_or_none, trees_in
 from aisa.wire.vendor_error import VendorError, error_in, is_error
 
 #: What official clients need beside the data of sound; nothing is kept here that an id could name.
 SPOKEN: Tree = {"id": "audio_0", "transcript": "", "expires_at": 0}
+CONTINUES = "CONTINUATION"  # the finish of an answer that is not at its end
 #: What makes an object one of Gemini's answers, or part of one.
 OF_ANSWERS = ("candidates", "usageMetadata", "promptFeedback", "modelVersion", "responseId")
 
@@ -24,7 +27,10 @@ class GeminiReader:
 
     ended = False  # its streams just end
 
-    def __init__(self, builder: AnswerBuilder, target: Target) -> None:
+    def __init__(self, builder: AnswerBuilder, target: Target, continuation: Continuation | None) -> None:
+        """`continuation` is None where the client itself asks for the rest of an answer that comes in several parts."""
+        self.continuation = continuation
+        self._before = 0  # characters of the parts of the answer that have ended
         self._builder = builder
         self._model = target.model
         self._signatures = Signatures(target.state)
@@ -39,7 +45,7 @@ class GeminiReader:
         self._builder.identify(event.get("responseId"), event.get("modelVersion"))
         metadata, candidates = event.get("usageMetadata"), trees_in(event.get("candidates"))
         if is_tree(metadata):
-            self._usage(metadata)
+            metadata = self._usage(metadata)
         finished = False
         for position, candidate in enumerate(candidates):
             index = candidate.get("index")
@@ -61,17 +67,20 @@ class GeminiReader:
             return False
         builder, text, metadata = self._builder, event.candidates[0].content.parts[0].text, event.usage_metadata
         builder.identify(event.response_id, event.model_version)
-        self._usage(metadata)
+        metadata = self._usage(metadata)
         self._said.setdefault(0, []).append(text)
         builder.say(0, text)
         builder.catch_up(visible_in(metadata) + builder.reasoning_shown)
         return True
 
-    def _usage(self, metadata: Tree) -> None:
+    def _usage(self, metadata: Tree) -> Tree:
         builder = self._builder
+        if self.continuation is not None:
+            metadata = self.continuation.used(metadata)
         builder.reported_anew(metadata, report_of)
         tier = tier_in(metadata)
         builder.tier = builder.tier if tier is None else tier
+        return metadata
 
     def _candidate(self, candidate: Tree, choice: int) -> None:
         content = candidate.get("content")
@@ -82,9 +91,21 @@ class GeminiReader:
             self._builder.carry(choice, "logprobs", logprobs_of(logprobs), beside=True)
         self._citations(candidate, choice)
         reason = candidate.get("finishReason")
-        if reason:
+        if self.continuation is not None and "continuationToken" in candidate:
+            self.continuation.note(candidate["continuationToken"])
+        if reason == CONTINUES and choice == 0 and (self.continuation is None or self.continuation.want()):
+            self._go_on()
+        elif reason:
             self._end_call(choice)
             self._builder.finish(choice, reason)
+
+    def _go_on(self) -> None:
+        """The answer goes on in another part, whose offsets begin anew. For Google's own clients, which ask for it, this is the end."""
+        if self.continuation is None:
+            self._builder.finish(0, STOP)
+            return
+        self._builder.ask_again()
+        self._before += len("".join(self._said.pop(0, ())))
 
     def _part(self, part: Tree, choice: int) -> None:
         builder, text = self._builder, part.get("text")
@@ -166,7 +187,7 @@ class GeminiReader:
                 self._builder.reported({"num_search_queries": searches})
         if is_tree(cited):
             found += [
-                citation(each, each.get("startIndex"), each.get("endIndex"))
+                self._citation(each, each.get("startIndex"), each.get("endIndex"))
                 for each in trees_in(cited.get("citations") or cited.get("citationSources"))
                 if each.get("uri")
             ]
@@ -187,8 +208,13 @@ class GeminiReader:
             for place in as_list(support.get("groundingChunkIndices")):
                 source = source_of(chunks[place]) if type(place) is int and 0 <= place < len(chunks) else None
                 if source is not None:
-                    found.append(citation(source, begin, end))
+                    found.append(self._citation(source, begin, end))
         return found
+
+    def _citation(self, source: Tree, begin: object, end: object) -> Tree:
+        """Write a citation as chat completions do."""
+        begin, end = (self._before + value if type(value) is int else 0 for value in (begin, end))
+        return {"url": source.get("uri"), "title": source.get("title") or "", "start_index": begin, "end_index": end}
 
 
 def refuse_failures(event: Tree) -> None:
@@ -210,12 +236,6 @@ def characters(text: bytes, offset: object) -> int:
 def source_of(chunk: Tree) -> Tree | None:
     """Return where a chunk that an answer rests on comes from: the web, a store of documents, a map."""
     return next((source for name in ("web", "retrievedContext", "maps") if is_tree(source := chunk.get(name)) and source.get("uri")), None)
-
-
-def citation(source: Tree, begin: object, end: object) -> Tree:
-    """Write a citation as chat completions do."""
-    begin, end = (value if type(value) is int else 0 for value in (begin, end))
-    return {"url": source.get("uri"), "title": source.get("title") or "", "start_index": begin, "end_index": end}
 
 
 def logprobs_of(result: Tree) -> Tree:

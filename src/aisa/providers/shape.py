@@ -10,6 +10,7 @@ import msgspec
 
 from aisa.answer import Part, Told
 from aisa.errors import UpstreamFailed
+from aisa.providers.continuation import Continuation
 from aisa.providers.measure import Measure
 from aisa.providers.model_facts import ModelFacts
 from aisa.providers.port import UpstreamRequest
@@ -115,7 +116,10 @@ class Decoder(Protocol):
         ...
 
     def end(self) -> Sequence[Part]:
-        """Take the end of the vendor's body. Sets `failure` if the answer is not complete."""
+        """Take the end of the vendor's body. Sets `failure` if the answer is not complete.
+
+        If there is neither an end nor a failure then, the vendor gives its answer in several, and `continued` says what is to be asked.
+        """
         ...
 
     def usage(self) -> Usage:
@@ -136,6 +140,13 @@ def told(decoder: Decoder | None) -> Told:
 
 
 NOTHING_TOLD = Told()
+
+
+def continued(decoder: Decoder | None, first: UpstreamRequest) -> UpstreamRequest:
+    """Return what asks for the rest of an answer that goes on, as `Decoder.end` has it. Most dialects have no such answers."""
+    continuation: Continuation | None = getattr(decoder, "continuation", None)
+    assert continuation is not None, "else it has ended or failed"
+    return continuation.request(first)
 
 
 def path_to(path: str, target: Target) -> str:

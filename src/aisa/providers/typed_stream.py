@@ -11,6 +11,7 @@ from aisa.answer import Part, Report, Told
 from aisa.errors import UpstreamFailed
 from aisa.providers.answer_builder import AnswerBuilder
 from aisa.providers.blame import blame_for, broken_off, unreadable
+from aisa.providers.continuation import Continuation
 from aisa.providers.shape import Target
 from aisa.usage import Usage
 from aisa.wire.lenient_json import BOM, NotEvenLenient, read_leniently, whole_text
@@ -43,6 +44,7 @@ class TypedDecoder:
         self.done = False
         self.failure: UpstreamFailed | None = None
         self.finishing = 0
+        self.continuation: Continuation | None = None  # of a dialect whose answers may come in several
         self._builder = builder
         self._reader = reader
         self._target = target
@@ -103,6 +105,10 @@ class TypedDecoder:
         """Return the report."""
         return [Report(self.usage(), cost_usd)]
 
+    def _goes_on(self) -> bool:
+        """Tell whether the rest of the answer is to be asked for."""
+        return self.continuation is not None and self.continuation.wanted and self.failure is None
+
     def _tell(self, event: Tree) -> None:
         try:
             self._reader.take(event)
@@ -142,9 +148,13 @@ class TypedStream(TypedDecoder):
 
     def __init__(self, builder: AnswerBuilder, reader: Reader, target: Target) -> None:
         super().__init__(builder, reader, target)
-        self._events = SseDecoder(target.answer_bytes_max)
+        self._begin()
         #: A reader may read the one shape that its streams are made of by itself, and say whether an event was that.
         self._take_plain: Callable[[bytes], bool] | None = getattr(reader, "take_plain", None)
+
+    def _begin(self) -> None:
+        """Be ready for a body."""
+        self._events = SseDecoder(self._target.answer_bytes_max)
         self._array: list[bytes] | None = None  # of a body that is JSON and no stream: an array of all events, or an error
         self._size = 0
         self._start: bytes | None = b""  # what came before the first byte that tells which it is
@@ -176,7 +186,9 @@ class TypedStream(TypedDecoder):
         if self._array is not None:
             self._take_array(b"".join(self._array))
         parts = self._relay(self._events.end(), last=True)
-        if not self.done and self.failure is None:
+        if self._goes_on():
+            self._begin()
+        elif not self.done and self.failure is None:
             if not self._builder.finished:
                 self._fail(broken_off(self._target))
                 return parts
@@ -266,6 +278,9 @@ class TypedDocument(TypedDecoder):
             self._fail(unreadable(self._target, "a body that is not a JSON object"))
             return []
         self._tell(document)
+        if self._goes_on():
+            self._body.clear()
+            return []
         if self.failure is None and not self._builder.finished:
             self._fail(broken_off(self._target))
         if self.failure is None:

@@ -56,7 +56,8 @@ EXACT = (
     Row(("model_armor", "escalation", "pup_limited_disabled", "image_recitation"), CONTENT_FILTER, "Gemini, FinishReason"),
     Row(("image_other", "no_image", "finish_reason_unspecified"), STOP, "Gemini, FinishReason"),
     Row(("malformed_function_call", "unexpected_tool_call", "malformed_response"), FAILURE, "Gemini, FinishReason"),
-    Row(("too_many_tool_calls", "missing_thought_signature", "continuation"), FAILURE, "Gemini, FinishReason"),
+    Row(("too_many_tool_calls", "missing_thought_signature"), FAILURE, "Gemini, FinishReason"),
+    Row(("continuation",), FAILURE, "Gemini, FinishReason, where the rest of the answer cannot be asked for"),
 )
 
 

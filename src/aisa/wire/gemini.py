@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from functools import cached_property
 
+from aisa.errors import CALLER, ApiError, UpstreamFailed
 from aisa.names import MODEL_NAME_CHARACTERS_MAX
 from aisa.wire.chat import ChatRequest, chat_of
 from aisa.wire.gemini_chat import chat_tree
@@ -19,6 +20,7 @@ BLOB, FILE = (
     Shape("mimeType mime_type data displayName display_name"),
     Shape("mimeType mime_type fileUri file_uri displayName display_name"),
 )
+REST = "continuationToken"
 CALL = Shape("id name args")
 RESPONSE = Shape("id name response parts")
 PART = Shape(
@@ -44,7 +46,7 @@ GENERATION = Shape(
 )
 #: Every name that means something to us in a request, in both spellings.
 REQUEST = Shape(
-    "model serviceTier service_tier safetySettings safety_settings cachedContent cached_content",
+    "model serviceTier service_tier safetySettings safety_settings cachedContent cached_content continuationToken continuation_token",
     contents=CONTENT,
     systemInstruction=CONTENT,
     system_instruction=CONTENT,
@@ -110,7 +112,10 @@ class GeminiRequest:
         return (tier, "serviceTier") if tier not in ("", "unspecified") else ("", "")
 
     def as_chat(self) -> ChatRequest:
-        """Return the chat completion that this comes to."""
+        """Return the chat completion that this comes to. Raises UpstreamFailed where the rest of one of Google's answers is asked for."""
+        if member(self._tree, REST):
+            message = f"'{REST}' asks for the rest of an answer of Google's, which is not whom this is sent to."
+            raise UpstreamFailed(ApiError("unsupported_parameter", message, param=REST), blame=CALLER, detail=message)
         return self.chat
 
 

@@ -11,7 +11,7 @@ from aisa.answer import OUTPUT, Identity, Part, Piece, Report, together
 from aisa.errors import ApiError
 from aisa.wire.content import Content
 from aisa.wire.door import Door, Encoder, Refused, Request
-from aisa.wire.gemini import parse_gemini
+from aisa.wire.gemini import GeminiRequest, parse_gemini
 from aisa.wire.gemini_events import Candidates, error_tree
 from aisa.wire.lenient_json import encode
 from aisa.wire.port import HeaderList
@@ -119,7 +119,7 @@ class GeminiDoor:
 
     def content(self, request: Request) -> Content:
         """Return what a request holds."""
-        return content_of(request.as_chat())
+        return content_of(request.chat if isinstance(request, GeminiRequest) else request.as_chat())
 
     def encoder(self, request: Request, *, call_id: str, created: int) -> Encoder:
         """Return what writes the answer."""

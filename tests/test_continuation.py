@@ -1,0 +1,127 @@
+"""Answers that a vendor gives in several parts: one for the client and one for the bill, however the parts come and whatever fails."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import pytest
+
+from aisa.config.schema import Prices
+from aisa.ledger.row import CallRow
+from aisa.providers import gemini
+from aisa.providers.continuation import CONTINUATIONS_MAX
+from aisa.testing.clock import run_virtual
+from aisa.testing.conformance import check_stream
+from aisa.wire.door import Door
+from aisa.wire.gemini_door import GeminiDoor
+from rig import Break, MemoryClient, Rig, Script, ScriptedUpstream, Stall, body, content_of, events_of
+
+
+def part(text: str, finish: str = "STOP", token: str = "", made: int = 1) -> bytes:
+    """An event that says a text and ends a part of an answer; it has used ten tokens of input."""
+    candidate: dict[str, Any] = {
+        "content": {"role": "model", "parts": [{"text": text}] if text else []},
+        "finishReason": finish,
+        "index": 0,
+    }
+    usage = {"promptTokenCount": 10, "candidatesTokenCount": made, "totalTokenCount": 10 + made}
+    event = {"candidates": [candidate | ({"continuationToken": token} if token else {})], "usageMetadata": usage}
+    return b"data: " + json.dumps(event).encode() + b"\r\n\r\n"
+
+
+def script(*steps: Any, status: int = 200) -> Script:
+    """What a vendor sends for one request."""
+    return Script(list(steps), status=status)
+
+
+def made(
+    *upstreams: ScriptedUpstream, client: MemoryClient | None = None, data: bytes = b"", door: Door | None = None
+) -> tuple[MemoryClient, CallRow]:
+    """Make one call, of a stream unless told otherwise, to vendors that speak Gemini; input costs 1 and output 2 dollars a million."""
+    rig = Rig(*upstreams, prices=Prices(input=1, output=2))
+    rig.dependencies.dialects = {"openai": gemini}  # the rig's configuration knows one name; the module under it is what counts
+    client = client or MemoryClient()
+    asked = data or body(stream=True, stream_options={"include_usage": True})
+    run_virtual(rig.call(client, asked, door) if door else rig.call(client, asked))
+    return client, rig.rows[-1]
+
+
+def test_a_stream_in_two_parts_is_one_answer_at_the_cost_of_both() -> None:
+    """The second request is the first with the token; each part has cost its input."""
+    vendor = ScriptedUpstream(script(part("one ", "CONTINUATION", "t1")), script(part("two", made=3)))
+    client, row = made(vendor)
+    first, second = (json.loads(request.body) for request in vendor.requests)
+    assert second == {**first, "continuationToken": "t1"}
+    assert vendor.requests[0].path == vendor.requests[1].path
+    assert (content_of(client.body), row.outcome, row.attempts) == ("one two", "completed", 1)
+    assert (row.billed.input_tokens, row.billed.output_tokens, row.cost) == (20, 4, 20 * 1_000 + 4 * 2_000)
+    assert check_stream(client.body, include_usage=True) == []
+    assert vendor.open == 0
+
+
+def test_a_document_in_two_parts_costs_the_same() -> None:
+    """As a stream of them."""
+    parts = [part("one ", "CONTINUATION", "t1"), part("two", made=3)]
+    vendor = ScriptedUpstream(*[Script([each.removeprefix(b"data: ")], headers={}) for each in parts])
+    client, row = made(vendor, data=body())
+    document = json.loads(client.body)
+    assert (document["choices"][0]["message"]["content"], document["usage"]["total_tokens"], row.cost) == ("one two", 24, 28_000)
+
+
+def test_a_part_that_says_nothing_falls_back_as_a_whole_answer_would() -> None:
+    """The rest was refused before the first word: the next target is asked, and the caller pays for that alone."""
+    broken = ScriptedUpstream(script(part("", "CONTINUATION", "t1")), script(b'{"error":{"code":503,"message":"busy"}}', status=503))
+    client, row = made(broken, ScriptedUpstream(script(part("one"))))
+    assert (content_of(client.body), row.outcome, row.attempts, row.billed.input_tokens) == ("one", "completed", 2, 10)
+
+
+@pytest.mark.parametrize(
+    "rest",
+    [
+        script(b'{"error":{"code":503,"message":"busy","status":"UNAVAILABLE"}}', status=503),
+        script(Break()),
+        script(),
+        Script(refuses=True),
+        script(Stall()),
+        script(part("", "CONTINUATION", "t1", made=0)),
+    ],
+    ids=["refused", "broken", "empty", "unreachable", "silent", "the same token"],
+)
+def test_a_rest_that_does_not_come_is_a_failure_behind_what_came(rest: Script) -> None:
+    """No finish, no `[DONE]`, nobody else is asked; the bill is of what arrived."""
+    vendor, other = ScriptedUpstream(script(part("one ", "CONTINUATION", "t1")), rest), ScriptedUpstream(script(part("two")))
+    client, row = made(vendor, other)
+    assert (row.outcome, row.attempts, other.requests, row.billed.output_tokens) == ("cut", 1, [], 1)
+    assert "error" in events_of(client.body)[-1]
+    assert vendor.open == 0
+
+
+def test_a_vendor_is_not_asked_for_ever() -> None:
+    """An answer has so many parts at most, whatever the vendor says."""
+    vendor = ScriptedUpstream(*[script(part("x", "CONTINUATION", f"t{number}")) for number in range(CONTINUATIONS_MAX + 5)])
+    _, row = made(vendor)
+    assert (len(vendor.requests), row.outcome) == (CONTINUATIONS_MAX + 1, "cut")
+
+
+def test_who_leaves_between_two_parts_pays_for_what_arrived_and_the_rest_is_not_asked_for() -> None:
+    """A client that is gone needs no more of an answer."""
+    vendor = ScriptedUpstream(script(part("one ", "CONTINUATION", "t1"), Stall(5)), script(part("two")))
+    _, row = made(vendor, client=MemoryClient(leaves_after=1))
+    assert (row.outcome, row.billed.input_tokens, row.billed.output_tokens, len(vendor.requests)) == ("client_gone", 10, 1, 1)
+
+
+def test_googles_own_clients_ask_for_the_rest_themselves() -> None:
+    """They get the finish and the token, and what they send with it goes as it is; each is a call of its own."""
+    asked = json.dumps({"contents": [{"role": "user", "parts": [{"text": "Hi"}]}], "continuationToken": "t0"}).encode()
+    door = GeminiDoor("fast", stream=True)
+    vendor = ScriptedUpstream(script(part("one ", "CONTINUATION", "t1")))
+    client, row = made(vendor, data=asked, door=door)
+    last = json.loads(client.body.split(b"data: ")[-1])["candidates"][0]
+    assert (vendor.requests[0].body, len(vendor.requests)) == (asked, 1)
+    assert (last["finishReason"], last["continuationToken"], row.outcome, row.billed.input_tokens) == (
+        "CONTINUATION",
+        "t1",
+        "completed",
+        10,
+    )

@@ -16,7 +16,7 @@ COMPILE := $(BIN)/uv pip compile --quiet --upgrade --universal --python-version 
 	--no-emit-index-url --no-emit-find-links
 
 .DEFAULT_GOAL := help
-.PHONY: help serve test quick nightly check lint fix bench counting count-server bills pythons soak crash path docs compat lock clean
+.PHONY: help serve test quick nightly check lint fix bench counting count-server bills pythons soak crash path docs compat deployment lock clean
 
 help: ## list these targets
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1|\2/p' $(MAKEFILE_LIST) | awk -F'|' '{ printf "%-14s %s\n", $$1, $$2 }'
@@ -83,6 +83,9 @@ docs: $(VENV)/dev.stamp ## rewrite the pages that are generated from code
 
 compat: $(VENV)/dev.stamp ## run the official clients against a running server
 	@exec $(BIN)/python compat/run.py $(ARGS)
+
+deployment: $(VENV)/dev.stamp ## render the Helm chart with Helm and hold it against Kubernetes' schemas (needs go)
+	@exec $(BIN)/python tools/deployment.py
 
 lock: $(VENV)/dev.stamp ## move the locked dependencies to their newest versions
 	$(COMPILE) requirements/base.in -o requirements/base.txt

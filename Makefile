@@ -76,6 +76,7 @@ path: $(VENV)/dev.stamp ## count the code that runs for one streamed call; with 
 
 docs: $(VENV)/dev.stamp ## rewrite the pages that are generated from code
 	$(BIN)/python tools/errors_page.py > docs/errors.md
+	$(BIN)/python tools/events_page.py > docs/events.md
 	$(BIN)/python -m aisa.config.reference > docs/configuration.md
 	$(BIN)/python tools/vendors_page.py > docs/vendors.md
 	$(BIN)/python tools/models_page.py > docs/models.md

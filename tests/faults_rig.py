@@ -42,7 +42,8 @@ from aisa.keys.port import Keys
 from aisa.keys.rules import Key
 from aisa.large_events import LargeEvents
 from aisa.ledger.row import CallRow
-from aisa.observe.log import json_line, text_line
+from aisa.observe.columns import text_line
+from aisa.observe.log import json_line
 from aisa.process import FIRST_KEY_NAME
 from aisa.providers import openai
 from aisa.routing import Routes

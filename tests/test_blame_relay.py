@@ -15,7 +15,7 @@ from aisa.config.schema import Config, Model, Prices, Vendor
 from aisa.config.schema import Target as TargetSetting
 from aisa.errors import CALLER, OPERATOR, VENDOR
 from aisa.facts import CallEnded, VendorFailed
-from aisa.observe.log import in_words
+from aisa.observe.words import in_words
 from aisa.providers import blame_table as table
 from aisa.providers.blame_table import Verdict
 from aisa.providers.omissions import TARGETS_KEPT_MAX, Omissions

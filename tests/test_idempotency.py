@@ -40,7 +40,8 @@ from aisa.ids import CallIds
 from aisa.keys.rules import Key
 from aisa.ledger.row import CallRow
 from aisa.ledger.rules import CLIENT_GONE, COMPLETED, CUT, FAILED
-from aisa.observe.log import json_line, text_line
+from aisa.observe.columns import text_line
+from aisa.observe.log import json_line
 from aisa.testing.clock import run_virtual
 from aisa.usage import Usage
 from aisa.wire.chat_door import CHAT_DOOR

@@ -6,7 +6,7 @@ import asyncio
 
 from aisa.config.schema import Stream
 from aisa.errors import ApiError
-from aisa.facts import Fact, ServerNotice
+from aisa.facts import Fact, ServerWarning
 from aisa.large_events import LARGE_BYTES_MIN, QUIET_SECONDS, WAIT_SECONDS_MAX, EventShare, LargeEvents
 from aisa.testing.clock import run_virtual
 from rig import DONE, MemoryClient, Rig, Script, ScriptedUpstream, Stall, body, chunk, content_of, document, text, usage
@@ -139,7 +139,7 @@ def test_a_budget_that_is_full_is_told_once_a_minute() -> None:
             waiting = [asyncio.create_task(share.hold(50)) for share in shares[2:]]
             await asyncio.sleep(QUIET_SECONDS + 1)
             assert [type(task.exception()) for task in waiting] == [ApiError] * 4
-        return [fact.message for fact in facts if isinstance(fact, ServerNotice)]
+        return [fact.message for fact in facts if isinstance(fact, ServerWarning)]
 
     told = run_virtual(main())
     assert len(told) == 2

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from aisa.facts import CallEnded, ChoicesMissing
-from aisa.observe.log import in_words
+from aisa.observe.words import in_words
 from aisa.providers import openai
 from aisa.providers.shape import Target
 from aisa.testing.clock import run_virtual

@@ -18,7 +18,7 @@ from aisa.config.load import load
 from aisa.config.schema import Config, Model, Vendor
 from aisa.edge.models import document
 from aisa.errors import ApiError, UpstreamFailed
-from aisa.facts import Fact, ServerNotice
+from aisa.facts import Fact, ServerWarning
 from aisa.keys.rules import Key
 from aisa.model_catalogue.classes import CLASSES, OPENAI, class_of
 from aisa.model_catalogue.lookup import model_row
@@ -472,7 +472,7 @@ def test_it_is_told_once_a_day_while_the_server_runs_and_of_the_models_that_it_h
         )
         await asyncio.sleep(DAY_SECONDS * 2.5)
         assert len(facts) == 3
-        assert all(isinstance(fact, ServerNotice) for fact in facts)
+        assert all(isinstance(fact, ServerWarning) for fact in facts)
         config["routes"] = ending(None)
         await asyncio.sleep(DAY_SECONDS * 2)
         assert len(facts) == 3

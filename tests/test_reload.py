@@ -108,7 +108,7 @@ def test_a_configuration_is_swapped_under_a_stream(server: Running) -> None:
     limits = "limits: {default_tier: t, tiers: {t: {rpm: 5000}}}\nmodels: {other: [embedded/tiny]}\n"
     write(server, SLOW + limits + "cors: {origins: ['https://a.example']}\n")
     server.process.send_signal(signal.SIGHUP)
-    until(lambda: "reloaded: cors.origins, limits.default_tier, limits.tiers, models.other" in server.log)
+    until(lambda: '"changed":["cors.origins","limits.default_tier","limits.tiers","models.other"]' in server.log)
     assert stream.running, "it has ended too soon to show anything"
     assert asked(server, "/v1/models").headers["x-ratelimit-limit"] == "5000"
     assert b'"other"' in asked(server, "/v1/models").body
@@ -125,7 +125,7 @@ def test_a_bad_configuration_changes_nothing_and_is_told(server: Running) -> Non
     assert "nowhere" in refused.value.stderr
     assert "nobody" in refused.value.stderr
     server.process.send_signal(signal.SIGHUP)
-    until(lambda: server.log.count("NOT RELOADED") == 2)
+    until(lambda: server.log.count('"reload_refused"') == 2)
     assert asked(server, "/v1/models").headers["x-ratelimit-limit"] == "77"
     write(server, SLOW)
     assert "limits.tiers" in server.aisa("reload")

@@ -37,7 +37,8 @@ from aisa.names import (
     VENDOR_NAME_CHARACTERS_MAX,
     stored,
 )
-from aisa.observe.log import LINE_CHARACTERS_MAX, json_line, text_line
+from aisa.observe.columns import text_line
+from aisa.observe.log import LINE_CHARACTERS_MAX, json_line
 from aisa.offer import Offer
 from aisa.pricing import FEE_MAX, FEES, KINDS, PRICE_MAX, RARER, RARER_PRICES_MAX, TIERS_MAX, Tier, UnitPrices
 from aisa.providers.shape import Target

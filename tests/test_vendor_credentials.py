@@ -34,7 +34,7 @@ from aisa.errors import UpstreamFailed
 from aisa.facts import CredentialRests, Fact
 from aisa.http.names import Names
 from aisa.http.pool import CREDENTIALS_TRIED_MAX, HttpUpstream
-from aisa.observe.log import text_line
+from aisa.observe.columns import text_line
 from aisa.routing import vendor_target
 from aisa.testing.clock import run_virtual
 from aisa.vendor_pool import open_pool

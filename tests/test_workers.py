@@ -336,7 +336,7 @@ def test_a_reload_reaches_all_workers_and_a_bad_file_none(crew: Front) -> None:
     assert [ask(client, server.key, "fresh")[0] for client in clients] == [200] * 3
     file.write_text("nonsense: [")
     server.process.send_signal(signal.SIGHUP)
-    until(lambda: "NOT RELOADED" in server.log, "the bad file was not told of")
+    until(lambda: '"reload_refused"' in server.log, "the bad file was not told of")
     assert [ask(client, server.key, "fresh")[0] for client in clients] == [200] * 3
     file.write_text(written)
     server.process.send_signal(signal.SIGHUP)

@@ -6,6 +6,7 @@ from collections.abc import Callable
 
 import msgspec
 
+from aisa.errors import UpstreamFailed
 from aisa.keys.rules import Key
 from aisa.wire.door import Door
 from aisa.wire.port import HeaderList
@@ -60,7 +61,8 @@ NEXT: dict[tuple[str, str], str] = {
 class Life:
     """What has happened to a call so far. `target` is `vendor/model`; times are the event loop's seconds.
 
-    `outcome` is how it ends, as far as is known, `settled_as` what it was settled as: a client may leave behind the settlement.
+    `outcome` is how it ends, as far as is known, `settled_as` what it was settled as: a client may leave behind the settlement. `failed` is
+    the last attempt that failed.
     """
 
     # How each begins.
@@ -69,6 +71,7 @@ class Life:
     target = ""
     answered = finished = False
     settled_as = ""
+    failed: UpstreamFailed | None = None
     asked_at: float | None = None
     first_token_at: float | None = None
 

@@ -17,6 +17,8 @@ Chance = random.Random
 #: Returns microseconds of a clock that never goes back and is the same in every process of the machine.
 Micros = Callable[[], int]
 
+SECONDS_PLACES = 6  # of what is told of a time: no clock says more, and a difference of two floats has a dozen digits of nothing
+
 wall_clock: WallClock = time.time
 
 

@@ -9,11 +9,11 @@ import msgspec
 from aisa.admission.port import Admission
 from aisa.background_reads import BackgroundReads
 from aisa.call import END, Call, Life
-from aisa.clock import Chance
+from aisa.clock import SECONDS_PLACES, Chance
 from aisa.config.schema import Stream
 from aisa.delivery import StreamDelivery
 from aisa.document import DocumentDelivery
-from aisa.errors import ApiError
+from aisa.errors import ApiError, fault_of
 from aisa.facts import AnsweredOtherwise, CallEnded, ChoicesMissing, DocumentLost, Fact, FinishUnknown, KindUnpriced, UsageMisreported
 from aisa.health import Health
 from aisa.keys.port import Keys
@@ -387,12 +387,13 @@ class CallContext:
             usage,
             tokens,
             cost,
-            None if first is None else first - call.began,
-            self._ended_at - call.began,
+            None if first is None else round(first - call.began, SECONDS_PLACES),
+            round(self._ended_at - call.began, SECONDS_PLACES),
             self.client.bytes_sent,
             call.client_request_id,
             None if error is None else error.code,
             call.shown_address,
+            None if error is None else fault_of(error, life.failed),
         )
 
 

@@ -135,6 +135,7 @@ class ApiError(Exception):
 
 #: Who is to blame for a failed attempt at a vendor: the caller's request, this server's operator, or the vendor.
 CALLER, OPERATOR, VENDOR = "caller", "operator", "vendor"
+SERVER = "server"  # whose fault a failed call is when it is neither's: ours
 
 
 class UpstreamFailed(Exception):
@@ -181,6 +182,13 @@ class UpstreamFailed(Exception):
     def loud(self) -> bool:
         """Whether an operator must act."""
         return self.blame == OPERATOR
+
+
+def fault_of(error: ApiError, failed: UpstreamFailed | None) -> str:
+    """Return whose fault it is that a call ended with an error; `failed` is its last attempt that failed, if any did."""
+    if failed is not None and failed.error.code == error.code:
+        return failed.blame
+    return SERVER if error.status >= 500 else CALLER
 
 
 class CredentialRefused(UpstreamFailed):

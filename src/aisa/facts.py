@@ -11,6 +11,7 @@ class CallEnded(msgspec.Struct, frozen=True, tag="call"):
     """One call came to its end, however it ended. Times are seconds since the call was read; None when it did not happen.
 
     `usage` is what the vendor made, `billed_tokens` the output that the caller pays for; the cost is in nano-dollars, None without a price.
+    `blame` says who made it fail: the caller, the operator, the vendor or this server; None if nobody did.
     """
 
     request_id: str
@@ -31,6 +32,7 @@ class CallEnded(msgspec.Struct, frozen=True, tag="call"):
     client_request_id: str | None = None
     error_code: str | None = None
     address: str | None = None
+    blame: str | None = None
 
 
 class VendorFailed(msgspec.Struct, frozen=True, tag="vendor_failed"):
@@ -216,8 +218,70 @@ class LedgerBack(msgspec.Struct, frozen=True, tag="ledger_back"):
     rows: int
 
 
+class ServerStarted(msgspec.Struct, frozen=True, tag="started"):
+    """The server listens, and takes calls from now on."""
+
+    url: str
+    version: str
+    data_dir: str
+    process: int
+    workers: int
+    vendors: tuple[str, ...]
+    keys: int
+
+
+class CrashSettled(msgspec.Struct, frozen=True, tag="crash_settled"):
+    """Calls that the process before left open when it died are settled, and booked: for what had left it."""
+
+    calls: int
+    billed_tokens: int
+    cost_nanos: int
+
+
+class Reloaded(msgspec.Struct, frozen=True, tag="reloaded"):
+    """Another configuration counts. `changed` are its settings that differ, `after_restart` those that count only then.
+
+    `workers_waiting` have not said yet that they have it.
+    """
+
+    changed: tuple[str, ...]
+    after_restart: tuple[str, ...]
+    workers_waiting: int = 0
+
+
+class ReloadRefused(msgspec.Struct, frozen=True, tag="reload_refused"):
+    """Another configuration was not taken, and the one before it stays."""
+
+    problems: tuple[str, ...]
+
+
+class NotReady(msgspec.Struct, frozen=True, tag="not_ready"):
+    """The server goes away: it says that it is not ready, and accepts connections for so many seconds more, for one answer each."""
+
+    seconds: float
+
+
+class Draining(msgspec.Struct, frozen=True, tag="draining"):
+    """Nothing is accepted any more, and calls in flight have so many seconds to end. `calls` is None where workers have them."""
+
+    seconds: float
+    calls: int | None = None
+
+
+class Stopped(msgspec.Struct, frozen=True, tag="stopped"):
+    """The server is about to end. So many calls stay in the journal until the database takes them."""
+
+    calls_in_journal: int
+
+
 class ServerNotice(msgspec.Struct, frozen=True, tag="server"):
-    """Something about the server as a whole: ready, draining, stopped."""
+    """Something about the server as a whole that is as it should be."""
+
+    message: str
+
+
+class ServerWarning(msgspec.Struct, frozen=True, tag="server_warning"):
+    """Something about the server as a whole that somebody should look at."""
 
     message: str
 
@@ -245,5 +309,13 @@ Fact = (
     | CallStopped
     | LedgerAway
     | LedgerBack
+    | ServerStarted
+    | CrashSettled
+    | Reloaded
+    | ReloadRefused
+    | NotReady
+    | Draining
+    | Stopped
     | ServerNotice
+    | ServerWarning
 )

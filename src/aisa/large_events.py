@@ -11,7 +11,7 @@ import asyncio
 from collections.abc import Callable
 
 from aisa.errors import ApiError
-from aisa.facts import Fact, ServerNotice
+from aisa.facts import Fact, ServerWarning
 
 LARGE_BYTES_MIN = 65_536  # of an unfinished event that counts; less is what every stream may hold
 QUIET_SECONDS = 60.0  # between two notices that the budget is full
@@ -40,7 +40,7 @@ class LargeEvents:
         if now >= self._told_at + QUIET_SECONDS:
             self._told_at = now
             full = f"large events and documents fill the {self.bytes_max} bytes of stream.large_events_bytes_max"
-            self._report(ServerNotice(f"{full}: vendors are read one at a time"))
+            self._report(ServerWarning(f"{full}: vendors are read one at a time"))
 
     def wake(self) -> None:
         """Have all who wait look again."""

@@ -3,27 +3,32 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import signal
 import socket
 import ssl
 import sys
 import traceback
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from functools import partial
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import msgspec
 
+from aisa import __version__
 from aisa.clock import wall_clock
 from aisa.config.load import Loaded
 from aisa.config.problem import ConfigErrors
 from aisa.config.schema import Config
+from aisa.config.schema import Log as LogSettings
 from aisa.edge.admin import Admin
 from aisa.edge.admin_reload import Swapped
 from aisa.errors import ApiError
-from aisa.facts import BugFound, Fact, ServerNotice
-from aisa.observe.log import Log, json_line, text_line
+from aisa.facts import BugFound, CrashSettled, Fact, ServerNotice, ServerStarted, ServerWarning
+from aisa.ledger.row import CallRow
+from aisa.observe.columns import TextLines
+from aisa.observe.log import JsonLines, Log
 from aisa.observe.welcome import Opening
 from aisa.storage.ballast import take_on
 from aisa.storage.lock import exposure
@@ -34,6 +39,7 @@ from aisa.wire.token_meter import Tokenizer
 IGNORED_SIGNALS = (signal.SIGUSR1, signal.SIGUSR2)
 WRITE_SECONDS_MAX = 10  # for the last rows at a stop; what the database does not take then stays in the journal
 RELOAD_SECONDS_MAX = 20.0  # that an administrator waits: catalogue and files are read in a thread
+UNKNOWN_WIDTH = 80  # of a terminal that does not say
 FIRST_KEY_NAME = "first-key"  # of the data folder: where the first key is written when nobody sits at a terminal
 GC_YOUNG_OBJECTS = 20_000  # the call's path makes no cycles; the default of 700 would look for them every few calls
 
@@ -41,8 +47,8 @@ GC_YOUNG_OBJECTS = 20_000  # the call's path makes no cycles; the default of 700
 class Start(NamedTuple):
     """What a server starts with beside its configuration and its data: where it is administered, its certificate, its tokenizers.
 
-    `handed` is a listening socket that it was started with. `say` shows text to the operator, `again` reads the configuration anew and
-    raises ConfigErrors.
+    `say` shows text to the operator, `again` reads the configuration anew and raises ConfigErrors. `handed` is a listening socket that it
+    was started with, `settled` what was found of a dead process.
     """
 
     control: str
@@ -51,6 +57,7 @@ class Start(NamedTuple):
     say: Callable[[str], None]
     again: Callable[[], Loaded]
     handed: socket.socket | None = None
+    settled: CrashSettled | None = None
 
 
 def listen_to_process(report: Callable[[Fact], None], folder: str | None = None) -> None:
@@ -60,7 +67,7 @@ def listen_to_process(report: Callable[[Fact], None], folder: str | None = None)
         asyncio.get_running_loop().add_signal_handler(number, report, ServerNotice(f"{number.name} is ignored"))
     for notice in () if folder is None else (exposure(folder), take_on(Path(folder))):
         if notice is not None:
-            report(ServerNotice(notice))
+            report(ServerWarning(notice))
 
 
 def swapped(reload: Callable[[], Awaitable[Swapped]], loop: asyncio.AbstractEventLoop) -> Swapped:
@@ -78,12 +85,37 @@ def swapped(reload: Callable[[], Awaitable[Swapped]], loop: asyncio.AbstractEven
         raise ApiError("overloaded", "The server is too busy to read its configuration now. Its log says when it has.") from None
 
 
-def open_log(form: str) -> Log | None:
+def open_log(settings: LogSettings) -> Log | None:
     """Return the log in the configured form; `auto` is text on a terminal and JSON elsewhere."""
-    if form == "off":
+    if settings.format == "off":
         return None
-    text = form == "text" or (form == "auto" and sys.stderr.isatty())
-    return Log(sys.stderr.buffer, text_line if text else json_line, wall_clock)
+    terminal = sys.stderr.isatty()
+    if settings.format == "json" or (settings.format == "auto" and not terminal):
+        return Log(sys.stderr.buffer, JsonLines(settings.level), wall_clock)
+    colours = terminal and not os.environ.get("NO_COLOR") and os.environ.get("TERM") != "dumb"
+    plain = terminal and "utf" not in sys.stderr.encoding.lower()
+    return Log(sys.stderr.buffer, TextLines(settings.level, width=terminal_width, colours=colours, plain=plain), wall_clock)
+
+
+def terminal_width() -> int | None:
+    """Return how many columns the terminal of standard error has now, None if it is none."""
+    try:
+        return os.get_terminal_size(sys.stderr.fileno()).columns or UNKNOWN_WIDTH
+    except (OSError, ValueError):
+        return None
+
+
+def crash_settled(rows: Sequence[CallRow]) -> CrashSettled | None:
+    """Return what is to be told of calls that a dead process had left, None if there are none."""
+    return CrashSettled(len(rows), sum(row.billed.output_tokens for row in rows), sum(row.cost for row in rows)) if rows else None
+
+
+def tell_start(report: Callable[[Fact], None], config: Config, url: str, *, settled: CrashSettled | None, keys_count: int) -> None:
+    """Report that the server listens, and what it found of a dead one."""
+    if settled is not None:
+        report(settled)
+    folder = str(Path(config.server.data_dir).absolute())
+    report(ServerStarted(url, __version__, folder, os.getpid(), config.server.workers, tuple(config.vendors), keys_count))
 
 
 def report_bug(report: Callable[[Fact], None], _loop: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:

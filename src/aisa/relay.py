@@ -22,6 +22,7 @@ from aisa.ledger.rules import CLIENT_GONE, CLIENT_STALLED, COMPLETED, CUT, FAILE
 from aisa.money import dollars_text
 from aisa.offer import Offer
 from aisa.permit import open_permit
+from aisa.providers.blame import odd_type
 from aisa.providers.port import Answer
 from aisa.providers.shape import Asked, Target
 from aisa.traffic import Watch
@@ -280,7 +281,9 @@ def too_silent(vendor: str) -> ApiError:
 
 def report_failure(context: CallContext, target: Target, failure: UpstreamFailed) -> None:
     """Tell the operator about a failed attempt, and the next plans."""
-    detail = failure.detail or failure.error.message
+    context.life.failed, detail = failure, failure.detail or failure.error.message
+    if context.answer is not None and context.answer.status == 200:
+        detail += odd_type(context.answer.headers)
     context.dependencies.report(
         VendorFailed(context.call.id, target.vendor, target.model, failure.error.code, detail, failure.loud, failure.blame)
     )

@@ -20,7 +20,7 @@ from aisa.config.schema import Config, Vendor
 from aisa.context import Dependencies
 from aisa.edge.admin_reload import Swapped
 from aisa.edge.app import Edge
-from aisa.facts import Fact, ServerNotice
+from aisa.facts import Fact, Reloaded, ReloadRefused
 from aisa.http.pool import HttpUpstream
 from aisa.http.server import HttpServer, tls_context
 from aisa.known_models import Known
@@ -34,6 +34,7 @@ FOR_A_LIFETIME = (
         "server.unfinished_bodies_bytes_max",
         "embedded.tokens_per_second",
         "log.format",
+        "log.level",
         "ledger.durability",
         "admin.listen",
         "metrics.listen",
@@ -100,12 +101,10 @@ class Reload:
             try:
                 prepared = await asyncio.to_thread(self._prepare)
             except ConfigErrors as errors:
-                said = "; ".join(f"{problem.where}: {problem.what}" for problem in errors.problems)
-                self._report(ServerNotice(f"NOT RELOADED, the old configuration stays: {said}"))
+                self._report(ReloadRefused(tuple(f"{problem.where}: {problem.what}" for problem in errors.problems)))
                 raise
             swapped = self._swap(prepared)
-        later = f"; only after a restart: {', '.join(swapped.after_restart)}" if swapped.after_restart else ""
-        self._report(ServerNotice(f"reloaded: {', '.join(swapped.changed) or 'nothing has changed'}{later}"))
+        self._report(Reloaded(tuple(swapped.changed), tuple(swapped.after_restart)))
         return swapped
 
     def soon(self) -> None:

@@ -22,7 +22,7 @@ from aisa.config.problem import ConfigErrors, Problem
 from aisa.config.schema import Config
 from aisa.edge.account import Accounts
 from aisa.edge.idempotency import IdempotencyStore
-from aisa.facts import ServerNotice
+from aisa.facts import Stopped
 from aisa.http.names import Names
 from aisa.http.server import HttpServer, tls_context
 from aisa.http.sockets import handed_listener
@@ -30,6 +30,7 @@ from aisa.keys.store import KeyStore, ensure_first_key
 from aisa.ledger.journal import Journal
 from aisa.ledger.recovery import recover
 from aisa.ledger.refused import RefusalRecords
+from aisa.ledger.row import CallRow
 from aisa.ledger.store import LedgerStore
 from aisa.ledger.writer import Writer, insert_rows
 from aisa.model_lists import ModelLists
@@ -41,11 +42,13 @@ from aisa.process import (
     IGNORED_SIGNALS,
     WRITE_SECONDS_MAX,
     Start,
+    crash_settled,
     ignore,
     listen_to_process,
     open_log,
     opening_of,
     swapped,
+    tell_start,
 )
 from aisa.providers.vendor_state import Memory, Seals, VendorStates
 from aisa.reload import Parts, Reload
@@ -82,10 +85,10 @@ def run(loaded: Loaded, say: Callable[[str], None], again: Callable[[], Loaded])
             database = open_database(config.server.data_dir, migrate)
             stack.callback(database.close)
             seal_key(config)
-            recover_workers(folder.folder, database)
+            settled = recover_workers(folder.folder, database)
             journal = Journal.open(folder.folder / JOURNAL_NAME, slots_max=config.ledger.calls_waiting_max)
             stack.callback(journal.close)
-            recover(journal, lambda rows: insert_rows(database, rows), int(wall_clock() * 1000))
+            settled += recover(journal, lambda rows: insert_rows(database, rows), int(wall_clock() * 1000))
         except StorageFailed as failure:
             raise ConfigErrors([Problem(failure.where, failure.what, failure.remedy)], config) from failure
         tokenizers = tokenizers_in(config)
@@ -98,22 +101,24 @@ def run(loaded: Loaded, say: Callable[[str], None], again: Callable[[], Loaded])
         gc.set_threshold(GC_YOUNG_OBJECTS)
         found = Running(str(Path(config.server.data_dir).absolute()), None if loaded.path is None else str(Path(loaded.path).absolute()))
         stack.enter_context(announced(found, os.environ))
-        start = Start(control, tls, tokenizers, say, again, handed)
+        start = Start(control, tls, tokenizers, say, again, handed=handed, settled=crash_settled(settled))
         with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
             if config.server.workers > 1:
                 return runner.run(serve_with_workers(config, database, folder, start=start))
             return runner.run(serve(config, database, journal, start=start))
 
 
-def recover_workers(folder: Path, database: Database) -> None:
-    """Settle what the workers of a server that died left, in one journal each. Raises StorageFailed."""
+def recover_workers(folder: Path, database: Database) -> list[CallRow]:
+    """Settle what the workers of a server that died left, in one journal each, and return it. Raises StorageFailed."""
+    rows: list[CallRow] = []
     for path in sorted(folder.glob(f"{JOURNAL_PREFIX}*")):
         journal = Journal.open(path, slots_max=0)
         try:
-            recover(journal, lambda rows: insert_rows(database, rows), int(wall_clock() * 1000))
+            rows += recover(journal, lambda found: insert_rows(database, found), int(wall_clock() * 1000))
         finally:
             journal.close()
         path.unlink()
+    return rows
 
 
 def migrate(connection: Connection) -> None:
@@ -125,7 +130,7 @@ def migrate(connection: Connection) -> None:
 
 async def serve(config: Config, database: Database, journal: Journal, *, start: Start) -> int:
     """Run the server until it is told to stop."""
-    chance, loop, log, metrics = quick_chance(), asyncio.get_running_loop(), open_log(config.log.format), Metrics()
+    chance, loop, log, metrics = quick_chance(), asyncio.get_running_loop(), open_log(config.log), Metrics()
     report = counted(metrics, log.report if log is not None else ignore)
     listen_to_process(report, config.server.data_dir)
     keys = KeyStore(database, wall_clock, system_chance())
@@ -159,6 +164,7 @@ async def serve(config: Config, database: Database, journal: Journal, *, start: 
     lists.follow(config, pools, parts.learn_models)
     loop.add_signal_handler(signal.SIGHUP, reload.soon)
     admin.url = f"{'https' if start.tls else 'http'}://{bracketed(host)}:{port}"
+    tell_start(report, config, admin.url, settled=start.settled, keys_count=len(keys))
     start.say(welcome(config, opening_of(admin, config, first_key, keys_count=len(keys))))
     gc.collect()
     gc.freeze()  # what exists now lives as long as the process: never look at it again
@@ -171,7 +177,7 @@ async def serve(config: Config, database: Database, journal: Journal, *, start: 
         await pool.close()
     refused.sum_up()
     left = await writer.stop(WRITE_SECONDS_MAX)
-    report(ServerNotice(f"stopped; {left} calls stay in the journal until the database takes them" if left else "stopped"))
+    report(Stopped(left))
     if log is not None:
         log.close()
     return 0

@@ -7,7 +7,7 @@ from collections.abc import Awaitable, Callable, Iterator
 from datetime import UTC, date, datetime
 
 from aisa.clock import WallClock
-from aisa.facts import Fact, ServerNotice
+from aisa.facts import Fact, ServerWarning
 from aisa.routing import Routes
 
 AHEAD_DAYS = 90  # before the end that it is told: vendors give three to six months
@@ -39,7 +39,7 @@ async def tell_until(
         while True:
             today = datetime.fromtimestamp(wall_clock(), UTC).date()
             for notice in shutdown_notices(routes(), today):
-                report(ServerNotice(notice))
+                report(ServerWarning(notice))
             await asyncio.sleep(DAY_SECONDS)
 
     telling = asyncio.create_task(tell())

@@ -8,7 +8,7 @@ import signal
 from collections.abc import Callable
 
 from aisa.config.schema import Server as ServerSettings
-from aisa.facts import Fact, ServerNotice
+from aisa.facts import Draining, Fact, NotReady
 from aisa.http.server import HttpServer
 
 EXIT_IMPATIENT = 1
@@ -41,10 +41,8 @@ class Stopping:
 async def go_away(server: HttpServer, settings: ServerSettings, report: Callable[[Fact], None], *, grace: bool) -> None:
     """Let the calls in flight end. With `grace`, whoever sends us clients has time to notice that we are not ready any more."""
     if grace and settings.drain_grace_seconds:
-        report(
-            ServerNotice(f"not ready any more: connections are accepted for {settings.drain_grace_seconds:g} s more, for one answer each")
-        )
+        report(NotReady(settings.drain_grace_seconds))
         server.keep_no_connections()
         await asyncio.sleep(settings.drain_grace_seconds)
-    report(ServerNotice(f"draining: {server.calls_count} calls in flight, {settings.drain_seconds:g} s at most"))
+    report(Draining(settings.drain_seconds, server.calls_count))
     await server.drain(settings.drain_seconds)

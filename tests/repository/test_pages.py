@@ -83,6 +83,11 @@ def test_the_errors_page_is_current() -> None:
     assert (ROOT / "docs" / "errors.md").read_text(encoding="utf-8") == runpy.run_path(str(ROOT / "tools" / "errors_page.py"))["page"]()
 
 
+def test_the_page_of_events_is_current() -> None:
+    """[fault P13] What docs/events.md says of every event and member is what the code writes; `make docs` rewrites it."""
+    assert (ROOT / "docs" / "events.md").read_text(encoding="utf-8") == runpy.run_path(str(ROOT / "tools" / "events_page.py"))["page"]()
+
+
 def test_the_page_of_vendors_is_current() -> None:
     """What docs/vendors.md says is what the table says; `make docs` rewrites it."""
     assert (ROOT / "docs" / "vendors.md").read_text(encoding="utf-8") == runpy.run_path(str(ROOT / "tools" / "vendors_page.py"))["page"]()

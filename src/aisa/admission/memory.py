@@ -16,7 +16,7 @@ from aisa.admission.unlimited import Unlimited
 from aisa.call import Call
 from aisa.clock import WallClock
 from aisa.config.limits import Limits
-from aisa.facts import Fact, ServerNotice
+from aisa.facts import Fact, ServerWarning
 from aisa.keys.rules import Key
 from aisa.offer import Plan
 from aisa.resets import Resets
@@ -198,7 +198,7 @@ class MemoryAdmission:
         if now >= self._noticed + NOTICE_MICROS:
             self._noticed = now
             what = f"more than {ADDRESSES_MAX:,} client addresses called within a minute: those beyond are limited by their keys alone"
-            self._report(ServerNotice(what))
+            self._report(ServerWarning(what))
 
 
 class MemoryLease:

@@ -77,6 +77,7 @@ class Log(Section, frozen=True, kw_only=True):
     """What is written to standard error."""
 
     format: Literal["auto", "text", "json", "off"] = "auto"
+    level: Literal["info", "warning", "error"] = "info"
     client_address: Literal["whole", "network", "none"] = "network"
 
 
@@ -307,6 +308,7 @@ FIELDS: Mapping[str, str] = MappingProxyType(
         "(`auto`); under every name that nothing else serves (`always`); or not at all (`never`).",
         "embedded.tokens_per_second": "Pace of the built-in model's streams; 0 for as fast as possible.",
         "log.format": "`text` for people, `json` for machines, `off`, or `auto`: text on a terminal, else JSON.",
+        "log.level": "The least that is written: everything (`info`), what should be looked at (`warning`) or be acted on (`error`).",
         "log.client_address": "What of clients' addresses stands in the log and in the rows of calls: the `whole` address, its `network` "
         "(/24 of IPv4, /48 of IPv6), or `none`.",
         "ledger.durability": "What a bill survives: `process`, any death of the process, or `disk`, loss of power too, at the price of two "

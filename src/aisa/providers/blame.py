@@ -7,7 +7,7 @@ sees of the vendor's words is made fit to show (`redaction.py`).
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from aisa.errors import CALLER, OPERATOR, ApiError, CredentialRefused, UpstreamFailed
 from aisa.providers import blame_table as table
@@ -21,6 +21,7 @@ from aisa.wire.vendor_error import Unintelligible, VendorError
 
 CODE_CHARACTERS_MAX = 60  # real codes are shorter
 PARAM_CHARACTERS_MAX = 200
+TYPE_CHARACTERS_MAX = 100  # of a content type; real ones are shorter
 NAME_CHARACTERS_MIN = 3  # a shorter name, or part of one, is found in any sentence
 RATE_WAIT_SECONDS_MAX = 3_600  # who asks to wait longer is not limiting a rate, but has no credit left
 #: Which fields a refusal may name for its words to stand for a verdict. What another field holds is the caller's own.
@@ -30,6 +31,12 @@ ABOUT = {table.OUR_KEY: OUR_FIELDS, table.OUR_MODEL: OUR_FIELDS, table.CONTEXT: 
 #: How a rate limit says that the one request is above it: waiting cannot help.
 LIMIT_AND_ASKED = re.compile(r"\blimit:? (\d[\d,]{0,12})\b[^\n]{0,80}?\brequested:? (\d[\d,]{0,12})\b")
 REFUSED_STATUSES = frozenset({0, 400, 404, 422, 501})  # under which vendors refuse a field that they do not know
+
+
+def odd_type(headers: Mapping[str, str]) -> str:
+    """Say what an answer that could not be read says it is, if that is a page or a text: somebody else has answered than was meant."""
+    kind = headers.get("content-type", "")
+    return f", with content type {kind[:TYPE_CHARACTERS_MAX]}" if kind.startswith("text/") and "event-stream" not in kind else ""
 
 
 def judge(report: Report, target: Target, added: Sequence[str] = ()) -> UpstreamFailed:

@@ -12,7 +12,7 @@ from typing import NamedTuple, Protocol
 
 from aisa.config.schema import Config
 from aisa.errors import ApiError
-from aisa.facts import Fact, ServerNotice
+from aisa.facts import Fact, ServerWarning
 from aisa.http.server import GRACE_SECONDS_MAX
 from aisa.storage.shared_memory import WORKER_WORDS, WORKERS_MAX, SharedMemory
 from aisa.workers.link import Link
@@ -201,7 +201,7 @@ class Crew:
             worker.ready.set_result(False)
         if not self._stopping:
             self._report(
-                ServerNotice(f"WORKER {worker.number} (process {worker.process.pid}) has ended with status {status}; another begins")
+                ServerWarning(f"WORKER {worker.number} (process {worker.process.pid}) has ended with status {status}; another begins")
             )
             self._keep(self._replace(worker))
         await self._office.settle(worker)

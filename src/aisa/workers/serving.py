@@ -21,7 +21,7 @@ from aisa.config.schema import Config
 from aisa.edge.admin_gate import AdminGate
 from aisa.edge.admin_reload import Swapped
 from aisa.edge.idempotency import IdempotencyStore
-from aisa.facts import Fact, ServerNotice
+from aisa.facts import Draining, Fact, NotReady, Reloaded, ReloadRefused, ServerWarning, Stopped
 from aisa.http.acceptor import Acceptor
 from aisa.http.server import tls_context
 from aisa.http.sockets import tcp_listener
@@ -34,7 +34,7 @@ from aisa.ledger.usage import UsageStore
 from aisa.ledger.writer import Writer
 from aisa.observe.welcome import bracketed, welcome
 from aisa.operators import Operators
-from aisa.process import WRITE_SECONDS_MAX, Start, ignore, listen_to_process, open_log, opening_of, swapped
+from aisa.process import WRITE_SECONDS_MAX, Start, ignore, listen_to_process, open_log, opening_of, swapped, tell_start
 from aisa.reload import FOR_A_LIFETIME, differences
 from aisa.routing import Routes
 from aisa.shutdowns import tell_until
@@ -54,7 +54,7 @@ ADMIN_KEYS_SECONDS = 0.5  # between two looks at whether there are admin keys
 
 async def serve_with_workers(config: Config, database: Database, folder: FolderLock, *, start: Start) -> int:
     """Run the server until it is told to stop. Raises ConfigErrors when the workers cannot start."""
-    log = open_log(config.log.format)
+    log = open_log(config.log)
     report: Callable[[Fact], None] = log.report if log is not None else ignore
     listen_to_process(report, config.server.data_dir)
     descriptor = new_memory(folder.folder, system_chance())
@@ -71,7 +71,7 @@ async def serve_with_workers(config: Config, database: Database, folder: FolderL
     operators = Operators(config, None, doors, settings=settings, metrics=None, report=report, timers=timers)
     publish_admin_keys(doors.gate, memory)
     if config.metrics.listen is not None:
-        report(ServerNotice("metrics.listen is not listened on: there are no metrics yet of more than one worker"))
+        report(ServerWarning("metrics.listen is not listened on: there are no metrics yet of more than one worker"))
     first_key = ensure_first_key(books.keys)
     tell_changes(books.keys, crew, books.office)
     stopping = Stopping()
@@ -84,6 +84,7 @@ async def serve_with_workers(config: Config, database: Database, folder: FolderL
     await operators.listen(start.control)
     loop.add_signal_handler(signal.SIGHUP, reload.soon)
     admin.url = f"{'https' if start.tls else 'http'}://{bracketed(host)}:{port}"
+    tell_start(report, config, admin.url, settled=start.settled, keys_count=len(books.keys))
     await listing.follow(config, listing.routes)
     start.say(welcome(config, opening_of(admin, config, first_key, keys_count=len(books.keys))))
     gc.collect()
@@ -94,7 +95,7 @@ async def serve_with_workers(config: Config, database: Database, folder: FolderL
     await listing.stop()
     await operators.close()
     left = await books.writer.stop(WRITE_SECONDS_MAX)
-    report(ServerNotice(f"stopped; {left} calls stay in the journals until the database takes them" if left else "stopped"))
+    report(Stopped(left))
     if log is not None:
         log.close()
     return 0
@@ -160,11 +161,9 @@ async def go_away(crew: Crew, stop_accepting: Callable[[], None], config: Config
     settings = config.server
     crew.drain()
     if grace and settings.drain_grace_seconds:
-        report(
-            ServerNotice(f"not ready any more: connections are accepted for {settings.drain_grace_seconds:g} s more, for one answer each")
-        )
+        report(NotReady(settings.drain_grace_seconds))
         await asyncio.sleep(settings.drain_grace_seconds)
-    report(ServerNotice(f"draining: {len(crew.workers)} workers, {settings.drain_seconds:g} s at most"))
+    report(Draining(settings.drain_seconds))
     stop_accepting()
     await crew.stop(settings.drain_seconds)
 
@@ -191,8 +190,7 @@ class OfficeReload:
             try:
                 config, routes = await asyncio.to_thread(self._prepared)
             except ConfigErrors as errors:
-                said = "; ".join(f"{problem.where}: {problem.what}" for problem in errors.problems)
-                self._report(ServerNotice(f"NOT RELOADED, the old configuration stays: {said}"))
+                self._report(ReloadRefused(tuple(f"{problem.where}: {problem.what}" for problem in errors.problems)))
                 raise
             changed = differences(self.config, config)
             lasting = [path for path in changed if path in FOR_A_LIFETIME or (path == "tls" and None in (self.config.tls, config.tls))]
@@ -202,10 +200,7 @@ class OfficeReload:
             await self.listing.follow(config, routes)
             told = len(await self._crew.ask(CONFIGURE, msgspec.msgpack.encode(config)))
         swapped = Swapped([path for path in changed if path not in lasting], lasting)
-        later = f"; only after a restart: {', '.join(lasting)}" if lasting else ""
-        missing = len(self._crew.workers) - told
-        slow = f"; {missing} workers have not answered yet" if missing else ""
-        self._report(ServerNotice(f"reloaded: {', '.join(swapped.changed) or 'nothing has changed'}{later}{slow}"))
+        self._report(Reloaded(tuple(swapped.changed), tuple(lasting), len(self._crew.workers) - told))
         return swapped
 
     def soon(self) -> None:

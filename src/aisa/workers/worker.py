@@ -96,7 +96,7 @@ class Worker:
     async def serve(self, begin: Begin, channel: socket.socket) -> None:
         """Serve until the office passes no more connections and all calls have ended."""
         config = begin.config
-        log = open_log(config.log.format)
+        log = open_log(config.log)
         report: Callable[[Fact], None] = log.report if log is not None else ignore
         listen_to_process(report)
         folder = Path(config.server.data_dir)

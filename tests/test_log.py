@@ -1,0 +1,245 @@
+"""The log: columns and colours for people, exact JSON for machines, levels for both."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterator
+from pathlib import Path
+from typing import get_args
+
+import pytest
+
+from aisa.errors import CALLER, OPERATOR, SERVER, VENDOR, ApiError, UpstreamFailed, fault_of
+from aisa.facts import (
+    BugFound,
+    CallEnded,
+    CrashSettled,
+    Fact,
+    Refused,
+    Reloaded,
+    Replayed,
+    ServerNotice,
+    ServerWarning,
+    TargetHealth,
+    VendorFailed,
+)
+from aisa.observe.columns import LOUD_SECONDS, TextLines
+from aisa.observe.levels import ERROR, INFO, LEVELS, WARNING, level_of
+from aisa.observe.log import JsonLines, json_line
+from aisa.providers.blame import odd_type
+from aisa.usage import Usage
+from server import serving
+
+AT = 1_795_878_000.5
+ID = "req_01M8J6DZFBH9DDW8ETTMBXCD23"
+COLOUR = re.compile(r"\x1b\[[0-9;]*m")
+
+
+def call(**more: object) -> CallEnded:
+    """A call that went well, but for what is named."""
+    known: dict[str, object] = {"request_id": ID, "outcome": "completed", "status": 200, "model": "gpt-4.1", "stream": True}
+    known |= {"key_id": "key_1", "key_label": "laptop", "target": "openai/gpt-4.1", "attempts": 1, "usage": Usage(1_234, 340)}
+    known |= {"billed_tokens": 340, "cost_nanos": 5_188_000, "first_token_seconds": 0.412, "total_seconds": 2.41, "bytes_sent": 9}
+    return CallEnded(**(known | more))  # type: ignore[arg-type]  # its fields have many types
+
+
+def failed(blame: str, detail: str = "openai: no answer in 60 s") -> VendorFailed:
+    """An attempt that failed."""
+    return VendorFailed(ID, "openai", "gpt-4.1", "upstream_timeout", detail, loud=blame == OPERATOR, blame=blame)
+
+
+def bad_call(blame: str) -> CallEnded:
+    """A call that failed by somebody's fault."""
+    return call(outcome="failed", status=504, error_code="upstream_timeout", blame=blame, cost_nanos=0, billed_tokens=0)
+
+
+def shown(*facts: Fact, width: int | None, least: str = INFO) -> list[str]:
+    """What a terminal shows of facts that come one after the other."""
+    lines = TextLines(least, width=lambda: width)
+    return b"".join(lines(AT + number, fact) for number, fact in enumerate(facts)).decode().splitlines()
+
+
+@pytest.mark.parametrize("width", [79, 80, 100, 112, 132, 140, 200])
+def test_a_call_is_one_line_with_its_cost_however_wide_the_terminal(width: int) -> None:
+    """[fault P13] Never wider than the terminal, with status, key, tokens, cost, time and an id that `aisa explain` takes."""
+    [line] = shown(call(), width=width)
+    assert len(line) <= width
+    for said in (" 200 ", "laptop", "gpt-4.1", "1,234→340", "$0.005188", "2.41s", "01M8J6DZFBH9D"):
+        assert said in line
+    assert ("0.41s" in line) == (width >= 112)
+
+
+@pytest.mark.parametrize("width", [80, 140])
+def test_calls_stand_in_columns(width: int) -> None:
+    """[fault P13] Whatever their names and figures, the same thing stands under the same."""
+    others = [call(), call(model="m" * 90, key_label="k" * 60), call(usage=Usage(9_999_999, 1), cost_nanos=None), call(cost_nanos=0)]
+    lines = shown(*others, width=width)
+    assert len({line.index("01M8J6DZFBH9D") for line in lines}) == 1
+    assert len({line.index("2.41s") for line in lines}) == 1
+    assert [re.findall(r"\$[\d.]+|no price", line) for line in lines] == [["$0.005188"], ["$0.005188"], ["no price"], ["$0"]]
+
+
+@pytest.mark.parametrize("width", [80, 140, None])
+@pytest.mark.parametrize("blame", [CALLER, VENDOR])
+def test_a_vendors_failure_is_told_in_the_line_of_its_call(width: int | None, blame: str) -> None:
+    """[fault P13] One line, not two: by whose fault, the code, and, as far as there is room, what the vendor said."""
+    [line] = shown(failed(blame), bad_call(blame), width=width)
+    assert blame in line
+    assert "upstream_timeout" in line
+    assert ("openai: no answer in 60 s" in line) == (width != 80)
+    assert "openai: openai" not in line
+
+
+def test_an_operators_fault_is_told_at_once_but_once_a_minute() -> None:
+    """A line that says to act comes before its call has ended, and a thousand calls do not make a thousand of them."""
+    lines = shown(failed(OPERATOR), bad_call(OPERATOR), failed(OPERATOR), bad_call(OPERATOR), width=140)
+    assert [("ACT NOW" in line, "504" in line) for line in lines] == [(True, False), (False, True), (False, True)]
+    text = TextLines(width=lambda: 140)
+    assert [b"ACT NOW" in text(AT + after, failed(OPERATOR)) for after in (0, LOUD_SECONDS - 1, LOUD_SECONDS)] == [True, False, True]
+
+
+def test_an_answer_of_a_second_target_says_what_the_first_did() -> None:
+    """A call that went well in the end is one line too, and says how."""
+    [line] = shown(failed(VENDOR), call(attempts=2, target="azure/gpt-4.1"), width=200)
+    assert "via azure/gpt-4.1 2 attempts; upstream_timeout (openai: no answer in 60 s)" in line
+
+
+def test_a_cut_call_says_what_it_costs_all_the_same() -> None:
+    """[fault P13] The cost stands before the reason."""
+    cut = call(outcome="cut", error_code="upstream_unavailable", blame=VENDOR)
+    assert "$0.005188 cut; vendor: upstre" in shown(cut, width=80)[0]
+    assert "$0.005188 client gone" in shown(call(outcome="client_gone"), width=80)[0]
+
+
+def test_what_is_no_call_is_broken_between_words_and_set_in() -> None:
+    """[fault P13] No wall: each line fits, and the time stands before the first alone."""
+    lines = shown(ServerWarning("the disk of the data folder is nearly full " * 4), width=60)
+    assert len(lines) > 2
+    assert max(map(len, lines)) <= 60
+    assert [line[:9].strip() != "" for line in lines] == [True] + [False] * (len(lines) - 1)
+
+
+def test_a_trace_is_many_lines_and_none_of_them_looks_like_the_logs() -> None:
+    """[fault P13] What a caller wrote into an exception cannot forge a line, nor steer the terminal."""
+    lines = shown(BugFound(ID, "Traceback\n  File\n12:00:00 200 forged\x1b[2J"), width=80)
+    assert "BUG" in lines[0]
+    assert [line.startswith("         | ") for line in lines[1:]] == [True] * 3
+    assert "\x1b" not in "".join(lines)
+
+
+@pytest.mark.parametrize(
+    "kind", [Refused(ID, 401, "invalid_api_key", "GET", "/v1/models", address="192.0.2.0/24"), Replayed(ID, ID, "k", "l", 1)]
+)
+@pytest.mark.parametrize("width", [80, 140])
+def test_refusals_and_repeats_are_one_line(kind: Fact, width: int) -> None:
+    """They stand in the columns of calls."""
+    [line] = shown(kind, width=width)
+    assert len(line) <= width
+    assert "01M8J6DZFBH9D" in line
+
+
+def test_colours_are_there_only_if_they_may_be_and_change_nothing_else() -> None:
+    """[fault P13] Painted and unpainted lines are the same text."""
+    facts: list[Fact] = [call(), bad_call(VENDOR), ServerWarning("look"), ServerNotice("well")]
+    written = [b"".join(TextLines(width=lambda: 100, colours=used)(AT, fact) for fact in facts).decode() for used in (False, True)]
+    plain, painted = written
+    assert "\x1b" not in plain
+    assert COLOUR.sub("", painted) == plain
+    assert "\x1b[32m200" in painted
+    assert "\x1b[31m504" in painted
+
+
+def test_a_terminal_without_our_characters_gets_others() -> None:
+    """A C locale shows `>` and `~`, and no byte that it cannot."""
+    line = TextLines(width=lambda: 80, plain=True)(AT, call(model="m" * 90))
+    assert line.isascii()
+    assert b"1,234>340" in line
+
+
+def test_off_a_terminal_a_line_has_day_whole_id_and_address() -> None:
+    """Somebody reads it days later."""
+    [line] = shown(call(address="192.0.2.0/24"), width=None)
+    assert re.match(r"\d{4}-\d\d-\d\d \d\d:\d\d:\d\d ", line)
+    assert ID in line
+    assert line.endswith("from 192.0.2.0/24")
+
+
+def levels() -> Iterator[tuple[Fact, str]]:
+    """Facts, and how much each matters."""
+    yield call(), INFO
+    yield from ((bad_call(blame), level) for blame, level in ((CALLER, INFO), (VENDOR, WARNING), (OPERATOR, ERROR), (SERVER, ERROR)))
+    yield TargetHealth("a/b", 5.0), WARNING
+    yield TargetHealth("a/b"), INFO
+    yield Refused(ID, 401, "invalid_api_key", "GET", "/"), INFO
+    yield Refused(ID, 503, "overloaded", "GET", "/"), WARNING
+    yield BugFound(ID, ""), ERROR
+
+
+def test_the_level_decides_what_is_written() -> None:
+    """[fault P13] From it on everything, below it nothing, as JSON and as text; a line says its level."""
+    for least in LEVELS:
+        for fact, level in levels():
+            wanted = LEVELS.index(level) >= LEVELS.index(least)
+            assert level_of(fact) == level
+            assert bool(JsonLines(least)(AT, fact)) == bool(shown(fact, width=None, least=least)) == wanted
+            assert json.loads(json_line(AT, fact))["level"] == level
+
+
+def test_a_call_that_a_second_target_saved_is_to_be_looked_at() -> None:
+    """The failure that it tells of is a warning, so its line is one."""
+    assert len(shown(failed(VENDOR), call(attempts=2), width=80, least=WARNING)) == 1
+    assert shown(call(), width=80, least=WARNING) == []
+
+
+@pytest.mark.parametrize("seconds", [0.06899999999950523, 0.0029999999999990594, 5.000000000000001])
+def test_measured_times_have_the_digits_that_mean_something(seconds: float) -> None:
+    """[fault P13] No difference of two floats is told with a dozen digits of nothing."""
+    line = json_line(AT, TargetHealth("a/b", seconds)).decode()
+    assert not re.search(r"\d\.\d{7,}", line)
+    assert json.loads(line)["last_for_seconds"] == round(seconds, 6)
+
+
+def test_whose_fault_a_failed_call_is() -> None:
+    """The last attempt's, if it ended the call; else by the status of what the caller was told."""
+    timeout = ApiError("upstream_timeout", "x")
+    assert fault_of(timeout, UpstreamFailed(timeout, blame=OPERATOR)) == OPERATOR
+    assert fault_of(ApiError("insufficient_wallet_balance", "x"), UpstreamFailed(timeout)) == CALLER
+    assert fault_of(ApiError("internal_error", "x"), None) == SERVER
+
+
+@pytest.mark.parametrize(
+    ("kind", "said"),
+    [
+        ("text/html; charset=utf-8", ", with content type text/html; charset=utf-8"),
+        ("text/event-stream", ""),
+        ("application/json", ""),
+        ("", ""),
+    ],
+)
+def test_a_page_in_place_of_an_answer_is_told_by_its_type(kind: str, said: str) -> None:
+    """[fault P13] A login page or a proxy's has another cause than a vendor that broke off."""
+    assert odd_type({"content-type": kind}) == said
+
+
+def test_a_server_tells_its_life(tmp_path: Path) -> None:
+    """[fault P13] That it listens, what it reloads, how it drains, that it has stopped: events of their own, with what they are about."""
+    with serving(tmp_path, "models: {fast: [embedded/tiny]}\n") as server:
+        server.aisa("reload")
+    told = [json.loads(line) for line in server.log.splitlines()]
+    life = [event for event in told if event["type"] in {"started", "reloaded", "draining", "stopped"}]
+    assert [event["type"] for event in life] == ["started", "reloaded", "draining", "stopped"]
+    assert (life[0]["url"], life[0]["process"], life[0]["workers"]) == (server.url, server.process.pid, 1)
+    assert {"time", "level", "type"} <= set.intersection(*(set(event) for event in told))
+
+
+def test_every_kind_of_event_can_be_told() -> None:
+    """[fault P13] None is left out of the words: what stands in JSON has a sentence too."""
+    kinds = {kind.__struct_config__.tag for kind in get_args(Fact)}
+    assert {"started", "crash_settled", "reloaded", "reload_refused", "not_ready", "draining", "stopped"} <= kinds
+    assert (
+        "2 calls that a crash had cut are settled: 7 output tokens, 0.000001 US dollars" in shown(CrashSettled(2, 7, 1_000), width=None)[0]
+    )
+    assert shown(Reloaded(("a",), ("b",), 1), width=None)[0].endswith(
+        "reloaded: a; only after a restart: b; 1 workers have not answered yet"
+    )

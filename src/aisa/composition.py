@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from importlib.util import find_spec
 from pathlib import Path
 
 import msgspec
@@ -159,6 +160,24 @@ def open_dependencies(
         chance=chance,
         report=report,
         background_reads=BackgroundReads(read_on, reads_max=config.ledger.drains_max, seconds_max=config.ledger.drain_seconds),
+    )
+
+
+def check_extras(config: Config, find: Callable[[str], object] = find_spec) -> None:
+    """Raise ConfigErrors where a setting needs packages that are not installed, as `find` says."""
+    if config.stores.limits is not None and find("hiredis") is None:
+        raise ConfigErrors([Problem("stores.limits", "The `stores` extra is not installed.", "pip install 'aisa-gateway[stores]'")], config)
+
+
+async def share_limits(config: Config, dependencies: Dependencies, tiers: Mapping[str, str]) -> None:
+    """Have the limits be in the store that the configuration names, if it names one."""
+    if config.stores.limits is None:
+        return
+    from aisa.admission.store import StoreAdmission, open_way
+
+    way = await open_way(config, system_chance(), dependencies.report)
+    dependencies.admission = StoreAdmission(
+        config.limits, tiers, way, wall_clock=wall_clock, report=dependencies.report, resets=dependencies.resets
     )
 
 

@@ -38,6 +38,8 @@ FOR_A_LIFETIME = (
         "ledger.durability",
         "admin.listen",
         "metrics.listen",
+        "stores.limits",
+        "stores.limits_down",
         "ledger.calls_waiting_max",
     ),
 )

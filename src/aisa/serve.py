@@ -16,7 +16,17 @@ from sqlalchemy import Connection
 
 from aisa.administration import Books, open_admin
 from aisa.clock import quick_chance, system_chance, wall_clock
-from aisa.composition import fitting, open_dependencies, open_edge, open_ledger, routes_of, seal_key, tokenizers_in
+from aisa.composition import (
+    check_extras,
+    fitting,
+    open_dependencies,
+    open_edge,
+    open_ledger,
+    routes_of,
+    seal_key,
+    share_limits,
+    tokenizers_in,
+)
 from aisa.config.load import Loaded
 from aisa.config.problem import ConfigErrors, Problem
 from aisa.config.schema import Config
@@ -91,6 +101,7 @@ def run(loaded: Loaded, say: Callable[[str], None], again: Callable[[], Loaded])
             settled += recover(journal, lambda rows: insert_rows(database, rows), int(wall_clock() * 1000))
         except StorageFailed as failure:
             raise ConfigErrors([Problem(failure.where, failure.what, failure.remedy)], config) from failure
+        check_extras(config)
         tokenizers = tokenizers_in(config)
         try:
             handed = handed_listener(os.environ)
@@ -145,6 +156,7 @@ async def serve(config: Config, database: Database, journal: Journal, *, start: 
     again = partial(routes_of, store=store, writer=writer)
     routes = again(config, known=lists.known(config), tokenizers=start.tokenizers)
     dependencies = open_dependencies(config, keys, ledger, pools=pools, routes=routes, chance=chance, report=report)
+    await share_limits(config, dependencies, keys.tiers)
     dependencies.keep_refusal, dependencies.timers = refused.keep, timers
     dependencies.states = VendorStates(Seals(seal_key(config)), Memory(timers.loop.time))
     stopping = Stopping()

@@ -63,6 +63,7 @@ LAYERS: list[tuple[str, str]] = [
     ("aisa.ledger.row", "rules"),
     ("aisa.ledger.refusal", "rules"),
     ("aisa.ledger.port_*", "ports"),
+    ("aisa.config.stores", "rules"),
     ("aisa.timeouts", "relay"),
     ("aisa.permit", "relay"),
     ("aisa.delivery", "relay"),

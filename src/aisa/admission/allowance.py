@@ -12,8 +12,8 @@ FIRST_SECONDS = 2.0  # how long a call is taken to last before any has ended; a 
 LEARNING = 8  # the last so many calls say how long one lasts
 
 
-class Limited(Protocol):
-    """The use of some limits, wherever it is kept. `whose` begins a sentence; a stream's output takes `step` tokens at a time."""
+class Shown(Protocol):
+    """What headers and refusals tell of some limits. `whose` begins a sentence; a stream's output takes `step` tokens at a time."""
 
     whose: str
     rates: Rates
@@ -35,6 +35,14 @@ class Limited(Protocol):
         """How many calls are in flight."""
         ...
 
+    def take_turn(self, now: int) -> int:
+        """Return when a place in flight is likely to be free for one more who waits."""
+        ...
+
+
+class Limited(Shown, Protocol):
+    """The use of some limits, wherever it is kept."""
+
     def limit(self, rates: Rates, span: int) -> None:
         """Set the limits; what was used stays used."""
         ...
@@ -49,10 +57,6 @@ class Limited(Protocol):
 
     def end(self, lasted: int) -> None:
         """End a call that lasted so long. Waits for nobody."""
-        ...
-
-    def take_turn(self, now: int) -> int:
-        """Return when a place in flight is likely to be free for one more who waits."""
         ...
 
     def is_idle(self, now: int) -> bool:

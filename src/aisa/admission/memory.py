@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import asyncio
 import sys
-from collections.abc import Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from math import ceil
 from typing import NamedTuple
 
-from aisa.admission.allowance import Allowance, Limited
+from aisa.admission.allowance import Allowance, Limited, Shown
 from aisa.admission.kept import Kept
 from aisa.admission.refusals import refusal, stopped_inside
 from aisa.admission.rules import MICROS, RATE_MAX, address_group, is_none, key_rates, output_at_first, tier_of
@@ -100,25 +100,22 @@ class MemoryAdmission:
 
     async def admit(self, call: Call, request: Request, plan: Plan, *, input_tokens: int) -> Unlimited | MemoryLease:
         """Return a lease. Raises ApiError rate_limit_exceeded."""
+        allowances = self._limiting(call, request)
+        return self._begin(allowances, request, plan, input_tokens=input_tokens) if allowances else NO_LIMITS
+
+    def _limiting(self, call: Call, request: Request) -> tuple[Limited, ...]:
+        """Return all that limits a call. Raises ApiError rate_limit_exceeded for documents that were lost."""
         if self._resets.limit is not None and not request.stream:
             self._resets.allow(call.key.id, self._micros() / MICROS)
         allowances = self._of_key(call.key)
-        if not (allowances or self._by_address):
-            return NO_LIMITS
-        now = self._micros()
-        if self._by_address and (of_address := self._of_address(call.address, now)) is not None:
+        if self._by_address and (of_address := self._of_address(call.address, self._micros())) is not None:
             allowances = (*allowances, of_address)
-        return self._begin(allowances, request, plan, input_tokens=input_tokens) if allowances else NO_LIMITS
+        return allowances
 
     def _begin(self, allowances: tuple[Limited, ...], request: Request, plan: Plan, *, input_tokens: int) -> MemoryLease:
         """Take of all of these. Raises ApiError rate_limit_exceeded."""
         now = self._micros()
-        tokens, tokens_max, step = 0, RATE_MAX, 0
-        for each in allowances:
-            if each.tokens is not None and each.tokens.limit < tokens_max:
-                tokens_max, step = each.tokens.limit, each.step
-        if step:
-            tokens = input_tokens + output_at_first(request, plan.entry.settings, step=step, tokens_max=tokens_max - input_tokens)
+        tokens, step = tokens_needed(allowances, request, plan, input_tokens=input_tokens)
         for each in allowances:
             if not each.has_room(now, tokens):
                 raise refusal(allowances, now, tokens=tokens, input_tokens=input_tokens, request=request)
@@ -137,7 +134,7 @@ class MemoryAdmission:
         allowances = self._of_key(key)
         return self._told(allowances) if allowances else []
 
-    def _told(self, allowances: tuple[Limited, ...]) -> HeaderList:
+    def _told(self, allowances: Sequence[Shown]) -> HeaderList:
         now, headers = self._micros(), HeaderList()
         for kind, windows in (
             (REQUESTS, [each.requests for each in allowances if each.requests is not None]),
@@ -201,6 +198,17 @@ class MemoryAdmission:
             self._report(ServerWarning(what))
 
 
+def tokens_needed(allowances: Sequence[Shown], request: Request, plan: Plan, *, input_tokens: int) -> tuple[int, int]:
+    """Return how many tokens a call takes of these before it is asked, and by how many a stream grows; 0 where none limits them."""
+    tokens_max, step = RATE_MAX, 0
+    for each in allowances:
+        if each.tokens is not None and each.tokens.limit < tokens_max:
+            tokens_max, step = each.tokens.limit, each.step
+    if not step:
+        return 0, 0
+    return input_tokens + output_at_first(request, plan.entry.settings, step=step, tokens_max=tokens_max - input_tokens), step
+
+
 class MemoryLease:
     """One call in flight, and the tokens that it has taken; implements `admission.port.Lease`.
 
@@ -224,18 +232,22 @@ class MemoryLease:
         if step:
             self.covered = tokens - input_tokens
 
-    def cover(self, tokens: int) -> None:
+    def cover(self, tokens: int) -> Awaitable[None] | None:
         """Take more tokens, as far as needed a step. Raises ApiError rate_limit_exceeded."""
         needed = tokens - self.covered
         if needed <= 0:
-            return
+            return None
         now = self._micros()
         limited = [each for each in self._allowances if each.tokens is not None]
         lefts = [each.tokens.left(now) for each in limited if each.tokens is not None]
         if needed > min(lefts):
             raise stopped_inside(limited, now, needed)
-        more = min(-(-needed // self._step) * self._step, *lefts)
-        for each in limited:
+        self._grow(now, min(-(-needed // self._step) * self._step, *lefts))
+        return None
+
+    def _grow(self, now: int, more: int) -> None:
+        """Take so many tokens more."""
+        for each in self._allowances:
             if each.tokens is not None:
                 each.tokens.add(now, more)
         self._step_at, self._step_tokens = now, more
@@ -250,9 +262,13 @@ class MemoryLease:
         if self._taken:
             self._correct(usage, now)
 
+    def _used(self, usage: Usage) -> int:
+        """Return how many tokens a call used; where nobody said what its input was, that is as it was estimated."""
+        return usage.output_tokens + (usage.input_tokens or (self._input if usage.output_tokens else 0))
+
     def _correct(self, usage: Usage, now: int) -> None:
         """Let what was really used count instead of what was taken."""
-        more = usage.output_tokens + (usage.input_tokens or (self._input if usage.output_tokens else 0)) - self._taken
+        more = self._used(usage) - self._taken
         of_step = min(-more, self._step_tokens)
         for each in self._allowances:
             used = each.tokens

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from math import ceil
 
-from aisa.admission.allowance import Limited
+from aisa.admission.allowance import Shown
 from aisa.admission.rules import MICROS
 from aisa.errors import RETRY_AFTER_SECONDS_MAX, ApiError
 from aisa.wire.door import Request
@@ -13,7 +13,7 @@ from aisa.wire.door import Request
 CODE = "rate_limit_exceeded"
 
 
-def refusal(allowances: Iterable[Limited], now: int, *, tokens: int, input_tokens: int, request: Request) -> ApiError:
+def refusal(allowances: Iterable[Shown], now: int, *, tokens: int, input_tokens: int, request: Request) -> ApiError:
     """Return the refusal of a call for which not all of these have room, with the longest of the waits. It takes its places in line."""
     waits: list[tuple[int, str]] = []
     for each in allowances:
@@ -37,7 +37,7 @@ def refusal(allowances: Iterable[Limited], now: int, *, tokens: int, input_token
     return ApiError(CODE, f"{said} Try again in {seconds} s.", retry_after=seconds, should_retry=True)
 
 
-def too_large(allowance: Limited, tokens: int, *, input_tokens: int, request: Request) -> ApiError:
+def too_large(allowance: Shown, tokens: int, *, input_tokens: int, request: Request) -> ApiError:
     """Return the refusal of a call that is larger than the limit itself: no wait helps."""
     used = allowance.tokens
     assert used is not None, "it is what the call is too large for"
@@ -47,7 +47,7 @@ def too_large(allowance: Limited, tokens: int, *, input_tokens: int, request: Re
     return ApiError(CODE, f"{needs}, but {whose} may use {used.limit:,} in any {length_in_words(used.span)}. {remedy}", should_retry=False)
 
 
-def stopped_inside(limited: Iterable[Limited], now: int, needed: int) -> ApiError:
+def stopped_inside(limited: Iterable[Shown], now: int, needed: int) -> ApiError:
     """Return what ends a stream for whose next tokens not all of these have room."""
     waits: list[tuple[int, str]] = []
     for each in limited:

@@ -6,10 +6,11 @@ notices, so its leases are free at once; what it had used of rates stays used.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
+from typing import cast
 
-from aisa.admission.allowance import FIRST_SECONDS, LEARNING, Limited
+from aisa.admission.allowance import FIRST_SECONDS, LEARNING, Limited, Shown
 from aisa.admission.memory import MemoryAdmission, MemoryLease, unheard
 from aisa.admission.rules import MICROS, RATE_MAX, step_of
 from aisa.admission.shared_window import SPAN, WINDOW_WORDS, SharedWindow
@@ -165,9 +166,9 @@ class SharedAdmission(MemoryAdmission):
     def _lease(self, allowances: tuple[Limited, ...], now: int) -> MemoryLease:
         return SharedLease(self._memory, self._micros, allowances, began=now)
 
-    def _told(self, allowances: tuple[Limited, ...]) -> HeaderList:
+    def _told(self, allowances: Sequence[Shown]) -> HeaderList:
         with suppress(SharedStuck, SharedFull), self._memory.lock:
-            return super()._told(self._settled(allowances))
+            return super()._told(self._settled(cast("tuple[Limited, ...]", allowances)))
         return []
 
 

@@ -18,7 +18,7 @@ from aisa.config.checks import check, check_proxies, check_targets, check_tiers
 from aisa.config.document import Document, Way, read_document
 from aisa.config.kinds import describe, entry_of, hints, is_section, may_be_empty, part_for
 from aisa.config.known import Nearby, known_vendors, nobody
-from aisa.config.operator_checks import check_listen, check_names
+from aisa.config.operator_checks import check_listen, check_names, check_stores
 from aisa.config.problem import ConfigErrors, Problem
 from aisa.config.route_checks import check_pictures, check_routes
 from aisa.config.schema import ALIASES, FIELDS, Config, Model
@@ -35,10 +35,12 @@ VARIABLES = {  # of two for one setting the later one wins
     "AISA_PORT": "server.port",
     "AISA_DATA_DIR": "server.data_dir",
     "AISA_DISCOVERY_LOOPBACK": "discovery.loopback",
+    "REDIS_URL": "stores.limits",
+    "VALKEY_URL": "stores.limits",
 }
 PATH_VARIABLE = "AISA_CONFIG"
 SHOWN_CHARS_MAX = 60  # of a wrong value, in a message
-SECRET = ("api_key", "api_keys", "client_secret", "headers", "query", "proxy")  # settings whose values no message repeats
+SECRET = ("api_key", "api_keys", "client_secret", "headers", "query", "proxy", "stores")  # settings whose values no message repeats
 
 
 class Loaded(NamedTuple):
@@ -82,7 +84,12 @@ def load(path: str | None, environment: Mapping[str, str], overrides: Mapping[st
     config = _complete(msgspec.structs.replace(config, vendors=vendors), document, notes=notes)
     written = document.values.get("vendors")
     named_vendors = {*config.vendors, *(cast("dict[str, object]", written) if isinstance(written, dict) else ())}
-    for way, flaw in (*check_targets(config, named_vendors), *check_names(config, named_vendors), *check_listen(config)):
+    for way, flaw in (
+        *check_targets(config, named_vendors),
+        *check_names(config, named_vendors),
+        *check_listen(config),
+        *check_stores(config),
+    ):
         document.report(way, *flaw)
     for way, flaw in (*check_tiers(config), *check_proxies(config), *check_routes(config), *check_pictures(config)):
         document.report(way, *flaw)

@@ -1,4 +1,4 @@
-"""What is wrong with settings on which names may be called, and on where administration and metrics are. Changes none."""
+"""What is wrong with settings on which names may be called, and on where administration, metrics and stores are. Changes none."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from collections.abc import Collection, Iterator
 from aisa.config.admin_settings import listening
 from aisa.config.checks import SHOWN_CHARACTERS_MAX, Flaw
 from aisa.config.schema import Config
+from aisa.config.stores import address_of
 
 
 def check_names(config: Config, vendor_names: Collection[str]) -> Iterator[tuple[tuple[str, ...], Flaw]]:
@@ -31,3 +32,12 @@ def check_listen(config: Config) -> Iterator[tuple[tuple[str, ...], Flaw]]:
             yield (section, "listen"), Flaw(f"It cannot be listened on: {error}.", "Write for example 127.0.0.1:9000, or [::1]:9000.")
     if config.admin.listen is not None and config.admin.listen == config.metrics.listen:
         yield ("metrics", "listen"), Flaw("The admin API is at that address.", "Choose another port.")
+
+
+def check_stores(config: Config) -> Iterator[tuple[tuple[str, ...], Flaw]]:
+    """Yield what is wrong with the addresses of stores."""
+    try:
+        if config.stores.limits is not None:
+            address_of(config.stores.limits)
+    except ValueError as error:
+        yield ("stores", "limits"), Flaw(f"It is no address of a store: {error}.", "Write for example redis://127.0.0.1:6379/0.")

@@ -21,6 +21,7 @@ from aisa.config.price_words import PRICE_FIELDS
 from aisa.config.route import ROUTE_IN_WORDS, Route, Shown
 from aisa.config.section import Bytes, Count, Dollars, Factor, Fee, Limit, Port, Seconds, Section
 from aisa.config.server_words import SERVER_IN_WORDS
+from aisa.config.stores import STORES_IN_WORDS, StoreSettings
 from aisa.config.vendor_words import VENDORS_IN_WORDS
 
 
@@ -289,6 +290,7 @@ class Config(Section, frozen=True, kw_only=True):
     limits: Limits = Limits()
     admin: AdminSettings = AdminSettings()
     metrics: MetricsSettings = MetricsSettings()
+    stores: StoreSettings = StoreSettings()
     price_catalogues: tuple[str, ...] = ()
     discovery: Discovery = Discovery()
     vendors: dict[str, Vendor] = {}
@@ -319,6 +321,7 @@ FIELDS: Mapping[str, str] = MappingProxyType(
         "ledger.drain_seconds": "How long an answer is read on at most.",
         **LIMITS_IN_WORDS,
         **ADMIN_IN_WORDS,
+        **STORES_IN_WORDS,
         **NAMES_IN_WORDS,
         **VENDORS_IN_WORDS,
         "vendors.<name>.omit": "Members that this server adds to requests and that the vendor refuses: `stream_options`, which asks "

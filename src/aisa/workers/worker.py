@@ -22,7 +22,7 @@ import uvloop
 from aisa.administration import vendors_shown
 from aisa.admission.shared import SharedAdmission
 from aisa.clock import quick_chance, system_chance, wall_clock
-from aisa.composition import counted_routes, fitting, open_dependencies, open_edge, seal_key, tokenizers_in
+from aisa.composition import counted_routes, fitting, open_dependencies, open_edge, seal_key, share_limits, tokenizers_in
 from aisa.config.load import Loaded
 from aisa.config.schema import Config
 from aisa.edge.account import Accounts
@@ -106,6 +106,7 @@ class Worker:
         self.rows = RowsByLink(self.link)
         self.keys = KeyStore(database, wall_clock, system_chance())
         self._open(config, database, report)
+        await share_limits(config, self.dependencies, self.keys.tiers)
         tls = None if config.tls is None else tls_context(config.tls.cert, config.tls.key)
         self.passed = self.server.take_passed(channel, tls, lambda: self.passing.set_result(None))
         heard, self._waiting = self._waiting, None

@@ -1,0 +1,198 @@
+"""The way to the store that several servers' limits are in: keeps it open, says who decides, renews leases. Knows no limit.
+
+While the store is away nobody waits for it: one connection at a time is tried in the background. When it is back each process goes on with
+its share for the length of one window, in which the store is told what is used: it may have come back empty.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Iterable, Sequence
+from enum import Enum
+from itertools import count
+from typing import cast
+
+from aisa.clock import Chance
+from aisa.config.stores import Address
+from aisa.facts import Fact, ServerNotice
+from aisa.storage.valkey import LOOKS_MAX, Connection, StoreAway
+
+LEASE_SECONDS = 15.0  # after which the calls of a process that died are in flight no more
+RENEW_SECONDS = 3.0  # between two renewals: a lease outlives four that fail
+THERE_SECONDS = 10.0  # after its last word a process has no share any more
+RENEWED_AT_ONCE = 200  # leases of one script: it takes 0.1 ms, in which the server does nothing else
+RETRY_SECONDS = 0.5  # between two tries to connect
+MICROS = 1_000_000
+ID_CHARACTERS = 12
+
+
+class Mode(Enum):
+    """Who decides: the store, this process by its share, or nobody."""
+
+    STORE, SHARE, NOBODY = range(3)
+
+
+class StoreWay:
+    """One process's way to the store. Belongs to the loop that it was made in.
+
+    `span` is the window in microseconds; `refuses` says that nobody decides while the store is away. Of tests alone are `store_micros`, the
+    time to tell the store instead of its own, and `looks_max`, how patient to be.
+    """
+
+    def __init__(
+        self,
+        address: Address,
+        script: str,
+        span: int,
+        *,
+        chance: Chance,
+        report: Callable[[Fact], None],
+        refuses: bool = False,
+    ) -> None:
+        self.span = span
+        self.processes = 1
+        self.leases: dict[str, Sequence[str]] = {}  # the keys of each call in flight here, by its lease's id
+        self._address = address
+        self._script = script
+        self._sha = ""
+        self._report = report
+        self._refuses = refuses
+        self.store_micros: Callable[[], int] | None = None
+        self.looks_max = LOOKS_MAX
+        self._loop = asyncio.get_running_loop()
+        self._process = "".join(chance.choice("0123456789abcdefghjkmnpqrstvwxyz") for _ in range(ID_CHARACTERS))
+        self._numbers = count()
+        self._connection: Connection | None = None
+        self._shares_until: float | None = None  # None: it was never there
+        self._said_away = False
+
+    @property
+    def mode(self) -> Mode:
+        """Who decides now."""
+        until = self._shares_until
+        if until is None:
+            return Mode.NOBODY  # how many share with it, a process that has never asked cannot know
+        if not self.is_open:
+            return Mode.NOBODY if self._refuses else Mode.SHARE
+        return Mode.STORE if self._loop.time() >= until else Mode.SHARE
+
+    @property
+    def is_open(self) -> bool:
+        """Whether the store answers, as far as is known."""
+        return self._connection is not None and not self._connection.lost.done()
+
+    def share_of(self, limit: int) -> int:
+        """Return this process's share of a limit, by how many processes there were when they were counted last."""
+        return max(1, limit // self.processes)
+
+    def new_lease(self) -> str:
+        """Return the id of a lease that nobody had."""
+        return f"{self._process}:{next(self._numbers)}"
+
+    async def ask(self, what: str, keys: Sequence[str], *arguments: str) -> list[bytes]:
+        """Return what the script answers. Raises StoreAway: then nobody knows what became of it."""
+        if self._connection is None:
+            raise StoreAway("there is no connection")
+        return cast("list[bytes]", await self._asked(self._connection, what, keys, arguments=arguments))
+
+    def tell(self, what: str, keys: Sequence[str], *arguments: str, heard: Callable[[list[bytes]], None]) -> None:
+        """Have something done and wait for nothing; `heard` gets the answer if there is one."""
+
+        def done(answer: asyncio.Future[object]) -> None:
+            if not answer.cancelled() and answer.exception() is None:
+                heard(cast("list[bytes]", answer.result()))
+
+        if self._connection is not None and not self._connection.lost.done():
+            self._asked(self._connection, what, keys, arguments=arguments).add_done_callback(done)
+
+    def _asked(self, connection: Connection, what: str, keys: Sequence[str], *, arguments: Iterable[str]) -> asyncio.Future[object]:
+        now = "" if self.store_micros is None else str(self.store_micros())
+        return connection.ask("EVALSHA", self._sha, str(len(keys)), *keys, what, now, str(self.span), *arguments)
+
+    async def start(self) -> None:
+        """Try once to be there, and keep trying from then on."""
+        await self._try()
+        self._task = self._loop.create_task(self._run())
+
+    async def stop(self) -> None:
+        """Leave. Leases that are not ended by then end by themselves."""
+        self._task.cancel()
+        await asyncio.wait([self._task])
+        if self._connection is not None:
+            self._connection.give_up()
+
+    async def renew(self) -> bool:
+        """Say at once that this process and its leases are there, and count the processes. False if the store is away."""
+        return self._connection is not None and await self._renew(self._connection)
+
+    async def away(self) -> None:
+        """Return once the store is known to be away."""
+        if self._connection is not None:
+            await asyncio.wait([self._connection.lost])
+
+    async def decides_again(self) -> None:
+        """Return once the shares' time is over."""
+        until = self._shares_until
+        if until is not None:
+            await asyncio.sleep(until - self._loop.time())
+
+    async def _run(self) -> None:
+        while True:
+            connection = self._connection
+            if connection is None or connection.lost.done():
+                self._say_away("it does not answer")
+                await asyncio.sleep(RETRY_SECONDS)
+                await self._try()
+            else:
+                await asyncio.wait([connection.lost], timeout=RENEW_SECONDS)
+                if not connection.lost.done():
+                    await self._renew(connection)
+
+    async def _try(self) -> None:
+        try:
+            connection = await Connection.open(self._address, self.looks_max)
+            self._sha = cast("bytes", await connection.ask("SCRIPT", "LOAD", self._script)).decode()
+        except StoreAway as away:
+            self._say_away(str(away))
+            return
+        if not await self._renew(connection):
+            return
+        self._connection = connection
+        if self._shares_until is None:
+            self._shares_until = self._loop.time()
+        else:
+            self._shares_until = self._loop.time() + self.span / MICROS
+            seconds = f"{self.span / MICROS:g}"
+            self._report(ServerNotice(f"the store of limits is back; shares count for {seconds} s more, then it decides"))
+        self._said_away = False
+
+    async def _renew(self, connection: Connection) -> bool:
+        """Say that this process and its leases are there, and count the processes. False if the store is away."""
+        there, lasting = (str(round(seconds * MICROS)) for seconds in (THERE_SECONDS, LEASE_SECONDS))
+        pairs = [(lease, *keys[at : at + 2]) for lease, keys in self.leases.items() for at in range(0, len(keys), 2)]
+        number = self.processes
+        try:
+            for start in range(0, max(1, len(pairs)), RENEWED_AT_ONCE):
+                some = pairs[start : start + RENEWED_AT_ONCE]
+                keys = [PROCESSES, *(key for _, *both in some for key in both)]
+                arguments = (self._process, there, lasting, *(lease for lease, *_ in some))
+                asked = self._asked(connection, "renew", keys, arguments=arguments)
+                number = int(cast("list[bytes]", await asked)[0])
+        except StoreAway as away:
+            self._say_away(str(away))
+            return False
+        self.processes = number
+        return True
+
+    def _say_away(self, why: str) -> None:
+        if not self._said_away:
+            self._said_away = True
+            meanwhile = {
+                Mode.NOBODY: "calls of keys with limits are refused",
+                Mode.SHARE: f"each process allows its share, one of {self.processes}",
+                Mode.STORE: "it is asked again",
+            }[self.mode]
+            self._report(ServerNotice(f"THE STORE OF LIMITS IS AWAY ({why}): {meanwhile}"))
+
+
+PROCESSES = "aisa:processes"

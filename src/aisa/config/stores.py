@@ -1,0 +1,63 @@
+"""The settings on stores that several servers share, and what a store's URL says. Connects to nothing."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from types import MappingProxyType
+from typing import Literal, NamedTuple
+from urllib.parse import unquote, urlsplit
+
+from aisa.config.section import Section
+
+DEFAULT_PORT = 6379
+TLS_SCHEMES = ("rediss", "valkeys")
+SCHEMES = ("redis", "valkey", "unix", *TLS_SCHEMES)
+
+
+class StoreSettings(Section, frozen=True, kw_only=True):
+    """Where several servers keep together what each keeps alone otherwise."""
+
+    limits: str | None = None
+    limits_down: Literal["local", "refuse"] = "local"
+
+
+STORES_IN_WORDS: Mapping[str, str] = MappingProxyType(
+    {
+        "stores.limits": "Where limits are kept for several servers together: Valkey or Redis, `redis://user:password@host:6379/0`, "
+        "`rediss://` for TLS, `unix:///path?db=0`. Needs the extra `stores`. If absent, each server has limits of its own.",
+        "stores.limits_down": "What counts while that store does not answer: each process allows its share, the limit divided by how many "
+        "there were (`local`), or calls of keys with limits are answered `503 overloaded` (`refuse`).",
+    }
+)
+
+
+class Address(NamedTuple):
+    """Where a server of limits is, and who we are there. `path` is that of a Unix socket."""
+
+    host: str
+    port: int
+    path: str | None
+    tls: bool
+    user: str | None
+    password: str | None
+    database: int
+
+
+def address_of(url: str) -> Address:
+    """Return what the URL of a store of limits says. Raises ValueError, which does not repeat it: it may hold a password."""
+    parts = urlsplit(url)
+    if parts.scheme not in SCHEMES:
+        raise ValueError(f"it begins with none of {', '.join(f'{scheme}://' for scheme in SCHEMES)}")
+    path = parts.path if parts.scheme == "unix" else None
+    if not (path or parts.hostname):
+        raise ValueError("it names no host" if path is None else "it names no socket")
+    database = parts.query.removeprefix("db=") if path else parts.path.strip("/")
+    if database and not (database.isascii() and database.isdigit() and len(database) < 6):
+        raise ValueError("what follows the host is no number of a database")
+    try:
+        port = parts.port or DEFAULT_PORT
+    except ValueError:
+        raise ValueError("its port is no number") from None
+    user, password = (None if text is None else unquote(text) for text in (parts.username, parts.password))
+    tls = parts.scheme in TLS_SCHEMES
+    return Address(parts.hostname or "", port, path, tls, user or None, password, int(database or 0))

@@ -1,0 +1,421 @@
+"""The limits that several servers keep in Valkey or Redis: the contract of every admission, and what counts while the store is away."""
+
+from __future__ import annotations
+
+import asyncio
+import random
+import subprocess
+import sys
+from bisect import bisect_left
+from collections.abc import Callable, Coroutine, Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from admission_contract import CLAIMS, Stage, World, key_of
+from aisa.admission.rules import MICROS
+from aisa.admission.store import SCRIPT, StoreAdmission
+from aisa.admission.store_way import LEASE_SECONDS, Mode, StoreWay
+from aisa.config.limits import Limits, Tier
+from aisa.config.stores import address_of
+from aisa.errors import ApiError
+from aisa.facts import Fact, ServerNotice
+from aisa.storage.valkey import LOOKS_MAX
+from aisa.usage import Usage
+from valkey_rig import Server, needs_server, store_server
+
+pytestmark = needs_server
+TESTS = Path(__file__).parent
+WAIT_SECONDS_MAX = 30.0
+PROCESS_SECONDS_MAX = 120.0
+PATIENT = 400  # looks of 50 ms: however busy the machine is, the store is not taken for away
+
+
+@pytest.fixture(scope="module")
+def server() -> Iterator[Server]:
+    """One server for this file; each admission of a test begins with nothing in it."""
+    with store_server() as server:
+        yield server
+
+
+async def way_to(
+    server: Server,
+    limits: Limits,
+    heard: list[Fact],
+    *,
+    seed: int = 1,
+    refuses: bool = False,
+    micros: Callable[[], int] | None = None,
+    looks_max: int = PATIENT,
+) -> StoreWay:
+    """A process's way to the store, open."""
+    span = round(limits.window_seconds * MICROS)
+    way = StoreWay(address_of(server.url), SCRIPT, span, chance=random.Random(seed), report=heard.append, refuses=refuses)
+    way.store_micros, way.looks_max = micros, looks_max
+    await way.start()
+    return way
+
+
+class ByTurns:
+    """Several admissions, asked one after the other."""
+
+    def __init__(self, all_of_them: list[StoreAdmission]) -> None:
+        self._all = all_of_them
+        self._turn = 0
+
+    async def admit(self, *arguments: Any, **named: Any) -> Any:
+        """Ask the next."""
+        self._turn += 1
+        return await self._all[self._turn % len(self._all)].admit(*arguments, **named)
+
+    def headers(self, key: Any) -> Any:
+        """Ask the one that was asked last: of the others what they heard last may be older."""
+        return self._all[self._turn % len(self._all)].headers(key)
+
+
+class StoreStage:
+    """Two servers by turns on one store, with a clock that goes on only when it is told to."""
+
+    window_seconds = 60.0
+    many = 3_500
+
+    def __init__(self, server: Server) -> None:
+        self.seconds = 1_800_000_000.0
+        self.server = server
+        self._ways: list[StoreWay] = []
+
+    def run(self, main: Coroutine[Any, Any, None]) -> None:
+        """Run to the end."""
+
+        async def all_of_it() -> None:
+            try:
+                await main
+            finally:
+                for way in self._ways:
+                    await way.stop()
+                self._ways.clear()
+
+        self.server.ask("FLUSHALL")
+        asyncio.run(all_of_it())
+
+    async def open(self, limits: Limits, tiers: Mapping[str, str]) -> ByTurns:
+        """Return an empty one."""
+        made = []
+        for number in range(2):
+            way = await way_to(self.server, limits, [], seed=number, micros=self.micros)
+            self._ways.append(way)
+            made.append(StoreAdmission(limits, tiers, way, wall_clock=self.now, micros=self.micros))
+        return ByTurns(made)
+
+    def micros(self) -> int:
+        """Return the time."""
+        return round(self.seconds * MICROS)
+
+    def now(self) -> float:
+        """Return the time."""
+        return self.seconds
+
+    async def sleep(self, seconds: float) -> None:
+        """Move the clock on."""
+        self.seconds += seconds
+        await asyncio.sleep(0)
+
+
+@pytest.mark.parametrize("claim", CLAIMS, ids=[claim.__name__ for claim in CLAIMS])
+def test_an_admission_in_a_store_keeps_its_contract(server: Server, claim: Callable[[Stage], None]) -> None:
+    """[issue 13] Two servers that ask one store by turns see the same limits as one with its memory: each claim says what that is."""
+    claim(StoreStage(server))
+
+
+LIMITED = Limits(default_tier="t", tiers={"t": Tier(rpm=60, tpm=9_000, concurrency=8)})
+
+
+class Heard(list[Fact]):
+    """What was told of a store, and a wait for the next."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._new = asyncio.Event()
+
+    def append(self, fact: Fact) -> None:
+        """Hear something."""
+        super().append(fact)
+        self._new.set()
+
+    async def until(self, words: str) -> None:
+        """Wait until this was said."""
+        async with asyncio.timeout(WAIT_SECONDS_MAX):
+            while not any(isinstance(fact, ServerNotice) and words in fact.message for fact in self):
+                self._new.clear()
+                await self._new.wait()
+
+
+async def admission_on(
+    server: Server, limits: Limits = LIMITED, *, heard: list[Fact] | None = None, **way: Any
+) -> tuple[World, StoreWay, StoreAdmission]:
+    """One server's admission with an account's only key, its way to the store, and where to make calls."""
+    there = await way_to(server, limits, [] if heard is None else heard, **way)
+    admission = StoreAdmission(limits, {}, there, wall_clock=lambda: 1_800_000_000.0)
+    return World(StoreStage(server), admission, {"one": key_of("one")}), there, admission
+
+
+def test_a_decision_that_is_asked_twice_counts_once(server: Server) -> None:
+    """[stores 4] A time-out means unknown, so each has an id: begun, covered and ended twice is once; an end of nothing is nothing."""
+    server.ask("FLUSHALL")
+
+    async def main() -> None:
+        world, way, admission = await admission_on(server)
+        twice = admission._way = ByRepeating(way)
+        lease = await world.call(input_tokens=100, stream=True)
+        await settled(lease.cover(500))
+        assert world.told()["remaining-requests"] == 59
+        assert world.told()["remaining-tokens"] == 9_000 - 100 - lease.covered
+        lease.release(Usage(100, 300))
+        other = await world.call(input_tokens=100, stream=True)
+        assert world.told()["remaining-requests"] == 58
+        assert world.told()["remaining-tokens"] == 9_000 - 400 - 100 - other.covered
+        assert twice.repeated >= 3
+        await way.stop()
+
+    asyncio.run(main())
+
+
+class ByRepeating:
+    """A way on which everything is asked twice, as by a client that tries again."""
+
+    def __init__(self, way: StoreWay) -> None:
+        self._way = way
+        self.repeated = 0
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._way, name)
+
+    async def ask(self, *asked: Any) -> Any:
+        """Ask twice, and take the second answer."""
+        self.repeated += 1
+        await self._way.ask(*asked)
+        return await self._way.ask(*asked)
+
+    def tell(self, *asked: Any, **heard: Any) -> None:
+        """Tell twice."""
+        self.repeated += 1
+        self._way.tell(*asked, **heard)
+        self._way.tell(*asked, **heard)
+
+
+async def settled(waiting: Any) -> None:
+    """Wait if there is something to wait for."""
+    if waiting is not None:
+        await waiting
+
+
+def test_leases_of_a_server_that_died_end_by_themselves_and_those_of_one_that_lives_do_not(server: Server) -> None:
+    """[issue 13] Its places in flight are free again within the lease time; what lives is renewed, even into an emptied store."""
+    server.ask("FLUSHALL")
+    stage = StoreStage(server)
+
+    async def main() -> None:
+        limits = Limits(default_tier="t", tiers={"t": Tier(concurrency=2)})
+        one, dying, _ = await admission_on(server, limits, micros=stage.micros, seed=1)
+        other, living, _ = await admission_on(server, limits, micros=stage.micros, seed=2)
+        died, lives = await one.call(), await other.call()
+        await dying.stop()
+        assert "in flight" in (await other.refused()).message
+        server.ask("FLUSHALL")
+        assert await living.renew()
+        stage.seconds += LEASE_SECONDS + 0.1
+        assert await living.renew()
+        second = await other.call()
+        assert "in flight" in (await other.refused()).message
+        for lease in (second, lives, died):
+            lease.release(Usage())
+        await living.stop()
+
+    asyncio.run(main())
+
+
+def test_a_store_that_hangs_keeps_no_call_and_each_server_allows_its_share() -> None:
+    """[issue 13] What a server had let in itself counts in its share; back again, the store decides after one window."""
+    limits = Limits(default_tier="t", tiers={"t": Tier(rpm=10)}, window_seconds=1.0)
+
+    async def main(server: Server) -> None:
+        heard = Heard()
+        world, way, _ = await admission_on(server, limits, heard=heard, looks_max=LOOKS_MAX)
+        _, other, _ = await admission_on(server, limits, seed=2)
+        assert await way.renew()
+        assert (way.mode, way.processes) == (Mode.STORE, 2)
+        (await world.call()).release(Usage())
+        server.pause()
+        (await world.call()).release(Usage())  # it waits for three looks, and is then let in by the share
+        assert way.mode is Mode.SHARE
+        let_in = 2
+        while (await world.tried())[0] is not None:
+            let_in += 1
+        assert let_in <= 2 * 10 // 2  # of two windows at the most
+        server.go_on()
+        await heard.until("is back")
+        assert way.mode is Mode.SHARE
+        await way.decides_again()
+        assert way.mode is Mode.STORE
+        (await world.call()).release(Usage())
+        await way.stop()
+        await other.stop()
+
+    with store_server() as server:
+        asyncio.run(main(server))
+
+
+def test_a_store_that_comes_back_empty_lets_nobody_in_twice() -> None:
+    """[issue 13] For one window more the server's own share counts, and what it lets in is told to the store that has forgotten."""
+    limits = Limits(default_tier="t", tiers={"t": Tier(rpm=6)}, window_seconds=20.0)
+
+    async def main(server: Server) -> None:
+        heard = Heard()
+        world, way, _ = await admission_on(server, limits, heard=heard)
+        for _ in range(4):
+            (await world.call()).release(Usage())
+        server.kill()
+        server.start()
+        await heard.until("is back")
+        for _ in range(2):
+            (await world.call()).release(Usage())
+        assert (await world.refused()).should_retry is True
+        assert await way.renew()  # behind what it was told
+        assert b"2" in server.ask("HGET", "aisa:{key one}:20000000", "ru")
+        await way.stop()
+
+    with store_server() as server:
+        asyncio.run(main(server))
+
+
+@pytest.mark.parametrize("trouble", ["demoted", "full"])
+def test_a_store_that_answers_but_does_not_work_is_away(trouble: str) -> None:
+    """[stores 4] A primary that was demoted, or a full server, refuses writes again and again: nobody is let in by halves."""
+
+    async def main(server: Server) -> None:
+        world, way, _ = await admission_on(server)
+        kept = await world.call(stream=True)
+        if trouble == "demoted":
+            server.ask("REPLICAOF", "127.0.0.1", "1")
+        else:
+            server.ask("CONFIG", "SET", "maxmemory", "1")
+        lease = await world.call()
+        assert way.mode is Mode.SHARE
+        lease.release(Usage())
+        kept.release(Usage())
+        await way.stop()
+
+    with store_server() as server:
+        asyncio.run(main(server))
+
+
+def test_a_full_store_still_ends_leases() -> None:
+    """[stores 4] Otherwise it would never be less full: what only takes away is done."""
+
+    async def main(server: Server) -> None:
+        limits = Limits(default_tier="t", tiers={"t": Tier(concurrency=1)})
+        world, way, _ = await admission_on(server, limits)
+        lease = await world.call()
+        server.ask("CONFIG", "SET", "maxmemory", "1")
+        lease.release(Usage())
+        await way.stop()
+        assert server.ask("ZCARD", "aisa:{key one}:60000000:calls") == b":0\r\n"
+
+    with store_server() as server:
+        asyncio.run(main(server))
+
+
+def test_who_must_not_guess_refuses_while_nobody_knows() -> None:
+    """`limits_down: refuse` says 503; so does, whatever is set, a server that has never reached its store: it cannot know its share."""
+
+    async def main(server: Server) -> None:
+        world, way, _ = await admission_on(server, refuses=True)
+        lease = await world.call()
+        server.kill()
+        for there in (world, (await admission_on(server))[0]):
+            with pytest.raises(ApiError) as refused:
+                await there.call()
+            assert refused.value.code == "overloaded"
+        lease.release(Usage())
+        await way.stop()
+
+    with store_server() as server:
+        asyncio.run(main(server))
+
+
+def test_a_share_of_tokens_that_is_too_small_is_no_fault_of_the_call() -> None:
+    """Of the whole limit it is small enough, so it is 503 and to be tried again, not a call that never fits."""
+
+    async def main(server: Server) -> None:
+        limits = Limits(default_tier="t", tiers={"t": Tier(tpm=1_000)})
+        world, way, _ = await admission_on(server, limits)
+        _, other, _ = await admission_on(server, limits, seed=2)
+        assert await way.renew()
+        server.kill()
+        await way.away()
+        with pytest.raises(ApiError) as refused:
+            await world.call(input_tokens=700, stream=True)
+        assert refused.value.code == "overloaded"
+        assert (await world.refused(input_tokens=1_700, stream=True)).should_retry is False
+        for each in (way, other):
+            await each.stop()
+
+    with store_server() as server:
+        asyncio.run(main(server))
+
+
+#: Hammers one key for a while, and prints when each call was let in by the store's clock, and how many were in flight then.
+HAMMER = """
+import asyncio, random, sys, time
+sys.path[:0] = [{tests!r}, {source!r}]
+from admission_contract import World, key_of
+from aisa.admission.store import SCRIPT, StoreAdmission
+from aisa.admission.store_way import LEASE_SECONDS, Mode, StoreWay
+from aisa.clock import wall_clock
+from aisa.config.limits import Limits, Tier
+from aisa.config.stores import address_of
+from aisa.errors import ApiError
+from aisa.usage import Usage
+
+url, number, seconds = sys.argv[1], int(sys.argv[2]), float(sys.argv[3])
+limits = Limits(default_tier="t", tiers={{"t": Tier(rpm=500, concurrency=40)}}, window_seconds={window})
+chance, let_in = random.Random(number), []
+
+async def client(world, ends):
+    while time.monotonic() < ends:
+        try:
+            lease = await world.call()
+        except ApiError:
+            await asyncio.sleep(chance.random() / 50)
+            continue
+        let_in.append(lease._began_there)
+        await asyncio.sleep(chance.random() / 20)
+        lease.release(Usage(10, 5))
+
+async def main():
+    way = StoreWay(address_of(url), SCRIPT, int({window} * 1e6), chance=chance, report=print)
+    way.looks_max = 400
+    await way.start()
+    world = World(None, StoreAdmission(limits, {{}}, way, wall_clock=wall_clock), {{"one": key_of("one")}})
+    ends = time.monotonic() + seconds
+    await asyncio.gather(*[client(world, ends) for _ in range(16)])
+
+asyncio.run(main())
+print("\\n".join(map(str, let_in)))
+"""
+
+
+def test_four_servers_never_let_more_in_than_the_limit_and_reach_it(server: Server) -> None:
+    """[issue 13] 64 clients in real time on one key, windows of 5 s: no sliding window has more, and 99 % is reached."""
+    server.ask("FLUSHALL")
+    window = 5.0
+    program = HAMMER.format(tests=str(TESTS), source=str(TESTS.parent / "src"), window=window)
+    commands = [[sys.executable, "-c", program, server.url, str(number), "17"] for number in range(4)]
+    processes = [subprocess.Popen(command, stdout=subprocess.PIPE, text=True) for command in commands]
+    shown = [process.communicate(timeout=PROCESS_SECONDS_MAX)[0] for process in processes]
+    assert [process.returncode for process in processes] == [0] * 4
+    calls = sorted(int(line) for text in shown for line in text.splitlines())
+    span = round(window * MICROS)
+    assert max(bisect_left(calls, first + span) - place for place, first in enumerate(calls)) <= 500
+    assert len(calls) >= 0.99 * 500 * ((calls[-1] - calls[0]) // span)

@@ -1,0 +1,61 @@
+"""The settings on stores: what their addresses say, and what a start needs for them."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from aisa.composition import check_extras
+from aisa.config.load import load
+from aisa.config.problem import ConfigErrors
+from aisa.config.schema import Config
+from aisa.config.stores import Address, StoreSettings, address_of
+
+
+def test_an_address_says_where_a_store_is_and_who_we_are_there() -> None:
+    """All spellings that clients of Valkey and Redis take, with what is special in a password written as URLs want it."""
+    assert address_of("redis://limits.internal") == Address("limits.internal", 6379, None, False, None, None, 0)
+    assert address_of("valkeys://a:p%40ss%2Fword@h:7000/3") == Address("h", 7000, None, True, "a", "p@ss/word", 3)
+    assert address_of("rediss://:word@[::1]:7000/") == Address("::1", 7000, None, True, None, "word", 0)
+    assert address_of("unix:///run/valkey.sock?db=2") == Address("", 6379, "/run/valkey.sock", False, None, None, 2)
+
+
+WRONG = (
+    "redis:/host",
+    "http://:secret@h",
+    "redis://:secret@",
+    "redis://:secret@h/first",
+    "redis://:a@h:secret",
+    "redis://u:secret",
+    "unix:",
+)
+
+
+@pytest.mark.parametrize(
+    "url", ["redis:/host", "http://:secret@h", "redis://:secret@", "redis://:secret@h/first", "redis://:secret@h:port", "unix:", ""]
+)
+def test_a_wrong_address_is_told_without_its_password(url: str, tmp_path: Path) -> None:
+    """At the start and by `aisa config check`, with its place and what would be right; logs are read by many."""
+    path = tmp_path / "aisa.yaml"
+    path.write_text(f"stores: {{limits: '{url}'}}\n", encoding="utf-8")
+    with pytest.raises(ConfigErrors) as wrong:
+        load(str(path), {}, {})
+    (problem,) = wrong.value.problems
+    assert "stores.limits" in problem.where
+    assert "secret" not in f"{problem}"
+    assert "redis://127.0.0.1:6379/0" in problem.remedy
+
+
+def test_a_store_whose_packages_are_not_installed_is_told_at_the_start() -> None:
+    """With the command that installs them; without a store nothing is looked for."""
+    check_extras(Config(), find=lambda _name: None)
+    with pytest.raises(ConfigErrors, match="stores") as missing:
+        check_extras(Config(stores=StoreSettings(limits="redis://h")), find=lambda _name: None)
+    assert "aisa-gateway[stores]" in missing.value.problems[0].remedy
+
+
+def test_of_the_environments_two_names_for_a_store_valkeys_counts() -> None:
+    """Platforms set one of them, and some set both."""
+    assert load(None, {"REDIS_URL": "redis://one"}, {}).config.stores.limits == "redis://one"
+    assert load(None, {"REDIS_URL": "redis://one", "VALKEY_URL": "valkey://two"}, {}).config.stores.limits == "valkey://two"

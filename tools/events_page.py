@@ -5,9 +5,9 @@ from __future__ import annotations
 import inspect
 import re
 import sys
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from types import MappingProxyType
-from typing import get_args, get_type_hints
+from typing import Any, get_args, get_type_hints
 
 from aisa.errors import CALLER, OPERATOR, SERVER, VENDOR
 from aisa.facts import CallEnded, Fact, Refused, TargetHealth, VendorFailed
@@ -229,11 +229,10 @@ JSON_TYPES: Mapping[str, str] = MappingProxyType({"bool": "true or false", "int"
 def example(kind: type[Fact]) -> Fact:
     """Return a likely event of a type."""
     hints = get_type_hints(kind)
-    values = {name: EXAMPLES.get(name, value_of(str(hints[name]))) for name in kind.__struct_fields__}
+    values: dict[str, Any] = {name: EXAMPLES.get(name, value_of(str(hints[name]))) for name in kind.__struct_fields__}
     if kind is CallEnded:
         values |= {"blame": None}
-    kinds: Mapping[type[Fact], Callable[..., Fact]] = {kind: kind}
-    return kinds[kind](**values)
+    return kind(**values)
 
 
 def value_of(hint: str) -> object:

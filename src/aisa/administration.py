@@ -15,6 +15,7 @@ from aisa.edge.admin import Admin, Records
 from aisa.edge.admin_calls import CallRoutes
 from aisa.edge.admin_gate import AdminGate, Hosts
 from aisa.edge.admin_reload import Swapped, reload_route
+from aisa.edge.admin_status import status_route
 from aisa.edge.admin_usage import usage_routes
 from aisa.edge.admin_views import Trouble, VendorShown, ViewRoutes
 from aisa.edge.admin_wallets import LedgerRoutes
@@ -36,8 +37,10 @@ from aisa.ledger.live_wallets import Fillable, LiveWallets
 from aisa.ledger.refusal import RefusedCalls
 from aisa.ledger.store import LedgerStore
 from aisa.ledger.usage import UsageStore
+from aisa.ledger.writer import Writer
 from aisa.model_lists import ModelLists
 from aisa.routing import Routes
+from aisa.standing import Standing
 from aisa.storage.engine import Database
 
 
@@ -58,6 +61,7 @@ class Books(NamedTuple):
     journal: Journal
     store: LedgerStore
     refused: Mapping[str, RefusedCalls]
+    writer: Writer
 
     def statement(self) -> Statement:
         """Return what was used and billed."""
@@ -87,6 +91,7 @@ def open_admin(
         lambda: dependencies.routes,
         lambda: vendors_shown(dependencies, lists.names_of, loop.time()),
         reload,
+        books.writer.is_away,
     )
     return administer(config, books.database, books.keys, store=books.store, ways=ways, report=report)
 
@@ -100,6 +105,7 @@ class Ways(NamedTuple):
     routes: Callable[[], Routes]
     vendors: Callable[[], list[VendorShown]]
     reload: Callable[[], Swapped]
+    ledger_is_away: Callable[[], bool]
 
 
 def administer(
@@ -115,6 +121,14 @@ def administer(
     def note(fact: Changed, before: object = None, after: object = None) -> None:
         admin.note(fact, before, after)
 
+    standing = Standing(
+        config,
+        board=ways.board,
+        vendors=ways.vendors,
+        routes=ways.routes,
+        is_away=ways.ledger_is_away,
+        keys_count=lambda: len(keys),
+    )
     views = ViewRoutes(ways.routes, ways.vendors, limits_now, tiers=keys.tiers, changes=changes.newest, now=wall_clock)
     admin = Admin(
         keys,
@@ -128,9 +142,11 @@ def administer(
             *CallRoutes(ways.statement, keys, calls).routes(),
             *views.listed(),
             reload_route(ways.reload),
+            status_route(standing),
         ),
         records=Records(KeyUsings(ways.statement, calls, wall_clock), changes, admin_keys),
     )
+    standing.admin = admin
     admin.example_model = lambda: example_model(ways.routes())
     control = Control(admin)
     return Doors(admin, control, AdminGate(admin_keys, control, admin.routes, hosts=hosts_of(config), now=loop.time))
@@ -149,7 +165,7 @@ def vendors_shown(dependencies: Dependencies, names_of: Callable[[str], Sequence
     for name, upstream in dependencies.upstreams.items():
         if isinstance(upstream, HttpUpstream):
             pool, listed = upstream.statistics(), names_of(name)
-            ours = tuple([trouble for trouble in troubles if trouble.target.startswith(f"{name}/")])
+            ours = tuple([trouble for trouble in troubles if trouble.target.partition("/")[0] == name])
             count = None if listed is None else len(listed)
             shown.append(VendorShown(name, pool.open, pool.in_use, pool.waiting, count, ours))
     return shown

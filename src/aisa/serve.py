@@ -160,7 +160,7 @@ async def serve(config: Config, database: Database, journal: Journal, *, start: 
     dependencies.keep_refusal, dependencies.timers = refused.keep, timers
     dependencies.states = VendorStates(Seals(seal_key(config)), Memory(timers.loop.time))
     stopping = Stopping()
-    books = Books(database, keys, ledger, journal, store, refused.waiting)
+    books = Books(database, keys, ledger, journal, store, refused.waiting, writer)
     accounts = Accounts(ledger, books.statement(), wall_clock)
     edge = open_edge(config, dependencies, chance, not_ready=stopping.why_not_ready, idempotency=idempotency, accounts=accounts)
     doors = open_admin(config, books, dependencies, report=report, reload=lambda: swapped(reload, loop), lists=lists)
@@ -175,7 +175,7 @@ async def serve(config: Config, database: Database, journal: Journal, *, start: 
     await operators.listen(start.control)
     lists.follow(config, pools, parts.learn_models)
     loop.add_signal_handler(signal.SIGHUP, reload.soon)
-    admin.url = f"{'https' if start.tls else 'http'}://{bracketed(host)}:{port}"
+    admin.why_not_ready, admin.url = stopping.why_not_ready, f"{'https' if start.tls else 'http'}://{bracketed(host)}:{port}"
     tell_start(report, config, admin.url, settled=start.settled, keys_count=len(keys))
     start.say(welcome(config, opening_of(admin, config, first_key, keys_count=len(keys))))
     gc.collect()

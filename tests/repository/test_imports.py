@@ -87,6 +87,7 @@ LAYERS: list[tuple[str, str]] = [
     ("aisa.administration", "root"),
     ("aisa.operators", "root"),
     ("aisa.states", "root"),
+    ("aisa.standing", "root"),
     ("aisa.reload", "root"),
     ("aisa.stopping", "root"),
     ("aisa.process", "root"),

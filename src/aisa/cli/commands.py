@@ -20,6 +20,7 @@ from aisa.cli.prices import prices
 from aisa.cli.reloading import reload
 from aisa.cli.route import route
 from aisa.cli.serving import serve
+from aisa.cli.status import status
 from aisa.cli.usage import usage
 from aisa.cli.vendors import vendors
 from aisa.cli.wallet import wallet
@@ -31,6 +32,7 @@ Start here:
   aisa init                  write a configuration to begin with
   aisa config check          see what would run
   aisa vendors               see whose models can be called
+  aisa status                see how the server is, and what needs attention
   aisa calls                 see who called, and who was refused
   aisa models                see which models can be called, and where each goes
 
@@ -50,6 +52,7 @@ def aisa() -> None:
 aisa.add_command(serve)
 aisa.add_command(init)
 aisa.add_command(reload)
+aisa.add_command(status)
 aisa.add_command(keys)
 aisa.add_command(accounts)
 aisa.add_command(admin_keys)

@@ -58,12 +58,26 @@ def ask(
     """
     asking = Asking(method, path, b"" if asked is None else msgspec.json.encode(asked))
     try:
-        status, answer = _over_socket(data_dir, asking, seconds) or _directly(data_dir, asking, limits)
+        return decoded(data_dir, _over_socket(data_dir, asking, seconds) or _directly(data_dir, asking, limits), expect)
     except FolderHeld as failure:
         remedy = "If a server is starting or stopping there, try again in a moment; else stop that process."
         raise Stop("the server does not answer", [(failure.where, failure.what, remedy)]) from None
     except StorageFailed as failure:
         raise Stop("the data cannot be used", [(failure.where, failure.what, failure.remedy)]) from None
+
+
+def ask_server(data_dir: str, path: str, *, expect: type[Expected], seconds: float = CONTROL_SECONDS_MAX) -> Expected | None:
+    """Look at something of the server that owns the data folder; None if none runs. Raises Stop when it is refused or cannot be told."""
+    try:
+        answer = _over_socket(data_dir, Asking("GET", path, b""), seconds)
+    except StorageFailed as failure:
+        raise Stop("the server does not answer", [(failure.where, failure.what, failure.remedy)]) from None
+    return None if answer is None else decoded(data_dir, answer, expect)
+
+
+def decoded(data_dir: str, answered: tuple[int, bytes], expect: type[Expected]) -> Expected:
+    """Return an answer as what it should be. Raises Stop if it is an error, or something else."""
+    status, answer = answered
     try:
         if status >= http.client.BAD_REQUEST:
             raise Stop(msgspec.json.decode(answer, type=ErrorAnswer).error.message, [])

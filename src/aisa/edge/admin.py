@@ -81,7 +81,8 @@ class Admin:
     """Answers administrators. `report`, if there is one, is told of every change, by `tell`.
 
     `url` is where the API listens, None while it does not: whoever makes a key is told that, and by `example_model` a name that can be
-    called. `limits` are the configuration's, which keys' own limits may only lower. `more` are routes of others.
+    called. `why_not_ready` says why no calls are taken, None if they are. `limits` are the configuration's, which keys' own limits may
+    only lower. `more` are routes of others.
     """
 
     def __init__(
@@ -100,6 +101,7 @@ class Admin:
         self._changes: list[Change] = []
         self.url: str | None = None
         self.example_model: Callable[[], str | None] = lambda: None
+        self.why_not_ready: Callable[[], str | None] = lambda: None
         self.limits = limits or Limits()
         self._trail = records.trail
         on_keys = KeyRoutes(keys, wall_clock, lambda: self.limits, note=self.note, place=self._place, usings=records.usings)

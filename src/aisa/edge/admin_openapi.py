@@ -47,6 +47,7 @@ OPERATIONS: dict[str, tuple[str, type[msgspec.Struct] | None]] = {
     "GET /models": ("List every name that callers can use", None),
     "GET /models/{name}": ("Say where a name goes, at what price, and why", None),
     "GET /vendors": ("Show the vendors: connections, lists, failures", None),
+    "GET /status": ("Show how the server is, and what needs attention", None),
     "GET /limits": ("Show the tiers, and which accounts are in which", None),
     "GET /changes": ("List what administrators changed, the newest first: limit, after in the query", None),
     "POST /reload": ("Read the configuration again", None),

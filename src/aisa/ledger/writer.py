@@ -78,6 +78,10 @@ class Writer:
         """How many rows were posted that the database does not have, as far as is known."""
         return self._waiting
 
+    def is_away(self) -> bool:
+        """Say whether the database does not take rows now."""
+        return self._away
+
     def post(self, row: CallRow, committed: Callable[[], None]) -> None:
         """Have a row written down; call `committed` in the loop's thread once that is done for good. Returns at once.
 

@@ -8,7 +8,7 @@ import threading
 from collections.abc import Callable
 from datetime import UTC, datetime
 from functools import lru_cache
-from typing import BinaryIO, get_type_hints
+from typing import BinaryIO, cast, get_type_hints
 
 import msgspec
 
@@ -124,7 +124,7 @@ def rounded(fact: Fact) -> Fact:
 def shortened(fact: Fact) -> Fact:
     """Return a fact whose texts fit a line together."""
     fields = {name: getattr(fact, name) for name in fact.__struct_fields__}
-    texts = {name: value for name, value in fields.items() if isinstance(value, str | tuple)}
+    texts = {name: cast("str | tuple[str, ...]", value) for name, value in fields.items() if isinstance(value, str | tuple)}
     room = LINE_CHARACTERS_MAX // len(texts)
     return msgspec.structs.replace(fact, **{name: cut(value, room) for name, value in texts.items()})
 

@@ -116,6 +116,16 @@ def open_readers(data_dir: str) -> Database:
     return Database(sqlite_readers(path), str(path))
 
 
+def schema_of(data_dir: str) -> str | None:
+    """Return the schema's version of a folder's database, changing nothing; None if it has none. Raises StorageFailed."""
+    database = open_readers(data_dir)
+    try:
+        with database.reading() as connection:
+            return version_of(connection)
+    finally:
+        database.close()
+
+
 def version_of(connection: Connection) -> str | None:
     """Return the schema's version, or None if there is no schema yet."""
     if not inspect(connection).has_table(VERSION_TABLE.name):

@@ -65,7 +65,15 @@ async def serve_with_workers(config: Config, database: Database, folder: FolderL
     reload = OfficeReload(config, crew, report, again=start.again, listing=listing)
     loop = asyncio.get_running_loop()
     statement = CrewStatement(books.office, UsageStore(database))
-    ways = Ways(statement, books.treasury.wallet, books.board, lambda: listing.routes, books.board.vendors, lambda: swapped(reload, loop))
+    ways = Ways(
+        statement,
+        books.treasury.wallet,
+        books.board,
+        lambda: listing.routes,
+        books.board.vendors,
+        lambda: swapped(reload, loop),
+        books.writer.is_away,
+    )
     doors = reload.doors = administer(config, database, books.keys, store=books.store, ways=ways, report=report)
     admin, books.office.gate, settings, timers = doors.admin, doors.gate, fitting(config, report), Timers()
     operators = Operators(config, None, doors, settings=settings, metrics=None, report=report, timers=timers)
@@ -83,7 +91,7 @@ async def serve_with_workers(config: Config, database: Database, folder: FolderL
     host, port = listener.getsockname()[:2]
     await operators.listen(start.control)
     loop.add_signal_handler(signal.SIGHUP, reload.soon)
-    admin.url = f"{'https' if start.tls else 'http'}://{bracketed(host)}:{port}"
+    admin.why_not_ready, admin.url = stopping.why_not_ready, f"{'https' if start.tls else 'http'}://{bracketed(host)}:{port}"
     tell_start(report, config, admin.url, settled=start.settled, keys_count=len(books.keys))
     await listing.follow(config, listing.routes)
     start.say(welcome(config, opening_of(admin, config, first_key, keys_count=len(books.keys))))

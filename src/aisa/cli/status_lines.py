@@ -1,0 +1,117 @@
+"""What `aisa status` prints, and its exit status. Asks the server if one runs, else looks at its data folder without changing it."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import msgspec
+
+from aisa import __version__
+from aisa.cli.control import ask_server
+from aisa.cli.data_folder import settings
+from aisa.cli.figures import size
+from aisa.cli.problems import Misuse, Stop, block
+from aisa.cli.terminal import ago, paint, say, table
+from aisa.clock import wall_clock
+from aisa.edge.admin_status import Attention, StatusShown
+from aisa.edge.admin_views import VendorShown
+from aisa.storage.engine import DATABASE_NAME
+from aisa.storage.failure import StorageFailed
+from aisa.storage.running import running
+
+WELL, UNWELL = 0, 1
+LOOK_SECONDS_MAX = 15.0  # the server's event loop has five, and then says that it is stuck
+
+
+def show(config: str | None, data_dir: str | None, *, as_json: bool, quiet: bool) -> int:
+    """Print how a server is, and return the exit status. Raises Misuse if it cannot be told which, Stop if it does not answer."""
+    folder = settings(config, data_dir).server.data_dir
+    found = ask_server(folder, "/status", expect=StatusShown, seconds=LOOK_SECONDS_MAX) or still(folder)
+    if found.running and found.versions.get("aisa") != __version__:
+        what = f"The server is aisa {found.versions.get('aisa')}, this command is {__version__}."
+        found = msgspec.structs.replace(found, attention=(*found.attention, Attention("warning", what, "Restart the server.")))
+    if as_json:
+        say(msgspec.json.format(msgspec.json.encode(found)).decode(), literal=True)
+    else:
+        if not quiet:
+            say(page(found))
+        for each in found.attention:
+            colour = "red" if each.level == "error" else "yellow"
+            say(("" if quiet else "\n") + block((paint("ACT NOW" if each.level == "error" else "look at", colour), each.what, each.remedy)))
+    bad = not found.running or found.why_not_ready is not None or any(each.level == "error" for each in found.attention)
+    return UNWELL if bad else WELL
+
+
+def still(folder: str) -> StatusShown:
+    """Return how the data folder of a server is that does not run. Raises Misuse if there is none, Stop if it cannot be read."""
+    from aisa.standing import standing_still
+
+    if not (Path(folder) / DATABASE_NAME).exists():
+        others = ", ".join(server.data_dir for server in running(os.environ))
+        remedy = f"Name the folder: --data-dir FOLDER. Servers run on: {others}." if others else "Start one: aisa serve"
+        raise Misuse("no server is meant", [(str(Path(folder).absolute()), "There is no aisa data here, and no server.", remedy)])
+    try:
+        found = standing_still(folder)
+    except StorageFailed as failure:
+        raise Stop("the data cannot be used", [(failure.where, failure.what, failure.remedy)]) from None
+    nobody = Attention("error", f"No server runs on {found.store.folder}.", f"Start one: aisa serve --data-dir {folder}")
+    return msgspec.structs.replace(found, attention=(nobody, *found.attention))
+
+
+def page(status: StatusShown) -> str:
+    """Return everything but what needs attention."""
+    parts = [table((), [*server_rows(status), *store_rows(status)], indent="")]
+    if status.vendors:
+        parts.append(table(("vendor", "state", "models", "connections", "waiting"), [vendor_row(vendor) for vendor in status.vendors]))
+    if not status.attention:
+        parts.append(paint("Nothing needs attention.", "green"))
+    return "\n\n".join(parts)
+
+
+def server_rows(status: StatusShown) -> list[list[str]]:
+    """Return what there is to say of the server."""
+    if not status.running:
+        return [["server", paint("does not run", "red")], ["version", versions(status)]]
+    state = paint("takes calls", "green") if status.why_not_ready is None else paint(status.why_not_ready, "yellow")
+    since = "" if status.started is None else f", started {ago(wall_clock() - status.started)}"
+    crew = f", {status.workers} workers" if status.workers > 1 else ""
+    rows = [["server", f"{state} at {status.url} (process {status.process}{crew}{since})"], ["version", versions(status)]]
+    rows.append(["calls", f"{status.calls_in_flight:,} in flight; {status.models:,} models, {status.keys:,} keys"])
+    if status.certificate_ends is not None:
+        rows.append(["certificate", f"ends {ago(wall_clock() - status.certificate_ends)}"])
+    return rows
+
+
+def versions(status: StatusShown) -> str:
+    """Return the versions in a line."""
+    return ", ".join(f"{name} {version}" for name, version in status.versions.items())
+
+
+def store_rows(status: StatusShown) -> list[list[str]]:
+    """Return what there is to say of where things are kept."""
+    store = status.store
+    copies = f", kept copies {size(store.copies_bytes)}" if store.copies_bytes else ""
+    rows = [["data", f"{store.folder}: database {size(store.database_bytes)} (schema {store.schema or 'none'}){copies}"]]
+    if status.running:
+        state = paint("database away", "red") if status.ledger_away else paint("written", "green")
+        slots = f"{status.journal_slots_taken:,} of {status.journal_slots:,} journal slots taken"
+        rows.append(["ledger", f"{state}; {status.rows_waiting:,} calls wait for it, {slots}"])
+    rows.append(["disk", f"{size(store.disk_free_bytes)} free"])
+    return rows
+
+
+def vendor_row(vendor: VendorShown) -> list[str]:
+    """Return the line of a vendor."""
+    resting = [trouble for trouble in vendor.troubles if trouble.seconds]
+    failing = [trouble for trouble in vendor.troubles if not trouble.seconds]
+    if any(trouble.target == vendor.name for trouble in resting):
+        state = paint("refuses us", "red")
+    elif resting:
+        state = paint(f"{len(resting)} asked last", "yellow")
+    elif failing:
+        state = paint(f"{len(failing)} failed last", "yellow")
+    else:
+        state = paint("well", "green")
+    listed = "-" if vendor.models_listed is None else f"{vendor.models_listed:,}"
+    return [vendor.name, state, listed, f"{vendor.connections_in_use} of {vendor.connections_open} in use", f"{vendor.calls_waiting}"]

@@ -1,0 +1,130 @@
+"""How a server is, and what of it needs attention, as one request and answer in JSON. Gathers nothing: whoever makes the route does.
+
+| request | answer |
+|---|---|
+| `GET /status` | 200, a `StatusShown` |
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from typing import Literal
+
+import msgspec
+
+from aisa.edge.admin_route import Answering, look
+from aisa.edge.admin_views import VendorShown
+from aisa.edge.routes import Route
+
+ROOM_BYTES_MIN = 64 << 20  # of the disk: below it the next start may fail
+ROOM_BYTES_LOW = 1 << 30  # some million calls, at a kilobyte a row
+CERTIFICATE_SECONDS_LOW = 14 * 86_400  # before its end; who renews by himself does it a month before
+JOURNAL_FULL_PART = 2  # the journal has room for calls until the database is back: half of it is to be looked at
+SECONDS_PER_DAY = 86_400
+
+
+class StoreShown(msgspec.Struct, frozen=True):
+    """The data folder: `database_bytes` with its log, `copies_bytes` of databases that were kept before an upgrade or a restore.
+
+    `schema` is the database's version, None if there is none. `exposed` says who else may look into the folder, None if nobody may.
+    """
+
+    folder: str
+    database_bytes: int
+    copies_bytes: int
+    disk_free_bytes: int
+    schema: str | None
+    exposed: str | None = None
+
+
+class Attention(msgspec.Struct, frozen=True):
+    """Something to be looked at (`warning`) or acted on (`error`), and what to do."""
+
+    level: Literal["warning", "error"]
+    what: str
+    remedy: str
+
+
+class StatusShown(msgspec.Struct, frozen=True):
+    """A server, or the folder of one that does not run. `why_not_ready` is None while calls are taken; times are UNIX seconds.
+
+    `ledger_away` says that the database does not take the rows of calls now. `versions` are of what it is made of, by name.
+    """
+
+    running: bool
+    versions: dict[str, str]
+    store: StoreShown
+    url: str | None = None
+    process: int | None = None
+    workers: int = 0
+    started: int | None = None
+    why_not_ready: str | None = None
+    calls_in_flight: int = 0
+    journal_slots: int = 0
+    journal_slots_taken: int = 0
+    rows_waiting: int = 0
+    ledger_away: bool = False
+    keys: int = 0
+    models: int = 0
+    vendors: tuple[VendorShown, ...] = ()
+    certificate_ends: int | None = None
+    attention: tuple[Attention, ...] = ()
+
+
+def with_attention(status: StatusShown, now: float, more: Sequence[Attention] = ()) -> StatusShown:
+    """Return a status with what of it needs attention at a UNIX second, what must be acted on first."""
+    found = [*of_store(status.store), *of_ledger(status), *of_vendors(status.vendors), *of_certificate(status.certificate_ends, now), *more]
+    found.sort(key=lambda each: each.level != "error")
+    return msgspec.structs.replace(status, attention=tuple(found))
+
+
+def of_store(store: StoreShown) -> Iterator[Attention]:
+    """Yield what needs attention of the data folder and its disk."""
+    left = f"The disk of {store.folder} has {store.disk_free_bytes >> 20:,} MiB left."
+    if store.disk_free_bytes < ROOM_BYTES_MIN:
+        yield Attention("error", left, "Free some space: calls are refused when the journal has no room, and the next start may fail.")
+    elif store.disk_free_bytes < ROOM_BYTES_LOW:
+        yield Attention("warning", left, "Free some space, or move the data folder; a million calls take about 1 GiB.")
+    if store.exposed is not None:
+        yield Attention("warning", f"{store.exposed.partition('; ')[0].capitalize()}.", f"Close it: chmod 700 {store.folder}")
+
+
+def of_ledger(status: StatusShown) -> Iterator[Attention]:
+    """Yield what needs attention of the way of bills to the database."""
+    waiting = f"{status.rows_waiting:,} ended calls wait in the journal"
+    if status.ledger_away:
+        yield Attention("error", f"The database does not take the rows of calls; {waiting}.", "The log's `ledger_away` line says why.")
+    elif status.journal_slots and status.journal_slots_taken * JOURNAL_FULL_PART >= status.journal_slots:
+        what = f"The journal is half full: {status.journal_slots_taken:,} of {status.journal_slots:,}; {waiting}."
+        yield Attention("warning", what, "If they do not get fewer, the disk is too slow, or ledger.calls_waiting_max too low.")
+
+
+def of_vendors(vendors: Sequence[VendorShown]) -> Iterator[Attention]:
+    """Yield what failed lately. A vendor that refuses our key, or has no credit for us, is for the operator to act on."""
+    for vendor in vendors:
+        for trouble in vendor.troubles:
+            if not trouble.seconds:
+                continue
+            what = f"{trouble.target} has failed {trouble.failures} times in a row, and is asked last for {trouble.seconds:.0f} s more."
+            if trouble.target == vendor.name:
+                refused = f"{vendor.name} refuses our key or has no credit for us; it is asked last for {trouble.seconds:.0f} s more."
+                yield Attention("error", refused, "See what it says: aisa config check --online")
+            else:
+                yield Attention("warning", what, "See what it says: aisa calls --failed")
+
+
+def of_certificate(ends: int | None, now: float) -> Iterator[Attention]:
+    """Yield what needs attention of the certificate that ends at a UNIX second."""
+    if ends is None or ends > now + CERTIFICATE_SECONDS_LOW:
+        return
+    remedy = "Put another one in its place, and: aisa reload"
+    if ends <= now:
+        yield Attention("error", "The TLS certificate has ended: clients refuse it.", remedy)
+    else:
+        days = int((ends - now) // SECONDS_PER_DAY)
+        yield Attention("warning", f"The TLS certificate ends in {days} day{'' if days == 1 else 's'}.", remedy)
+
+
+def status_route(status: Callable[[], StatusShown]) -> Route[Answering]:
+    """Return the route."""
+    return look("/status", lambda _asked: (200, status()))

@@ -1,0 +1,103 @@
+"""How a server stands, gathered from its parts: data folder, disk, certificate, versions, calls, vendors. Changes nothing."""
+
+from __future__ import annotations
+
+import os
+import platform
+import sqlite3
+from collections.abc import Callable
+from pathlib import Path
+
+from aisa import __version__
+from aisa.clock import wall_clock
+from aisa.config.schema import Config
+from aisa.edge.admin import Admin
+from aisa.edge.admin_status import StatusShown, StoreShown, with_attention
+from aisa.edge.admin_views import VendorShown
+from aisa.edge.board_view import BoardShown
+from aisa.http.certificate import end_of
+from aisa.routing import Routes
+from aisa.storage.ballast import free_bytes
+from aisa.storage.engine import DATABASE_NAME, schema_of
+from aisa.storage.lock import exposure
+from aisa.storage.tables import HEAD
+
+PEM_BYTES_MAX = 65_536  # of a certificate file that are looked at; a long chain has 10,000
+
+
+class Standing:
+    """Says how one server stands. `admin` is asked where it listens; the callables return what is so now, in any thread."""
+
+    admin: Admin
+
+    def __init__(
+        self,
+        config: Config,
+        *,
+        board: Callable[[], BoardShown],
+        vendors: Callable[[], list[VendorShown]],
+        routes: Callable[[], Routes],
+        is_away: Callable[[], bool],
+        keys_count: Callable[[], int],
+    ) -> None:
+        self._config = config
+        self._board = board
+        self._vendors = vendors
+        self._routes = routes
+        self._is_away = is_away
+        self._keys_count = keys_count
+        self._started = int(wall_clock())
+
+    def __call__(self) -> StatusShown:
+        """Return how it stands. Raises ApiError overloaded when the event loop is stuck."""
+        config, board, admin = self._config, self._board(), self.admin
+        shown = StatusShown(
+            running=True,
+            versions=versions(),
+            store=store_shown(config.server.data_dir, HEAD),
+            url=admin.url,
+            process=os.getpid(),
+            workers=config.server.workers,
+            started=self._started,
+            why_not_ready=admin.why_not_ready(),
+            calls_in_flight=board.calls_count,
+            journal_slots=config.ledger.calls_waiting_max * config.server.workers,
+            journal_slots_taken=board.slots_taken,
+            rows_waiting=board.rows_waiting,
+            ledger_away=self._is_away(),
+            keys=self._keys_count(),
+            models=len(tuple(self._routes().names())),
+            vendors=tuple(self._vendors()),
+            certificate_ends=None if config.tls is None else certificate_end(config.tls.cert),
+        )
+        return with_attention(shown, wall_clock())
+
+
+def versions() -> dict[str, str]:
+    """Return what this program is and runs on."""
+    return {"aisa": __version__, "python": platform.python_version(), "sqlite": sqlite3.sqlite_version}
+
+
+def store_shown(data_dir: str, schema: str | None) -> StoreShown:
+    """Return how a data folder is, which must be there, with a database of this version."""
+    folder = Path(data_dir)
+    sizes: dict[bool, int] = {True: 0, False: 0}
+    for path in folder.glob(f"{DATABASE_NAME}*"):
+        is_copy = ".before-restore-" in path.name or ".schema-" in path.name
+        sizes[is_copy] += path.stat().st_size
+    return StoreShown(str(folder.absolute()), sizes[False], sizes[True], free_bytes(folder), schema, exposure(data_dir))
+
+
+def standing_still(data_dir: str) -> StatusShown:
+    """Return how the folder of a server is that does not run, which has a database. Raises StorageFailed if that cannot be read."""
+    store = store_shown(data_dir, schema_of(data_dir))
+    return with_attention(StatusShown(running=False, versions=versions(), store=store), wall_clock())
+
+
+def certificate_end(path: str) -> int | None:
+    """Return the UNIX second at which a certificate ends, None if its file cannot be read or understood."""
+    try:
+        with Path(path).open("rb") as file:
+            return end_of(file.read(PEM_BYTES_MAX))
+    except (OSError, ValueError, IndexError):
+        return None

@@ -1,0 +1,117 @@
+"""`aisa status`: how a server is, what of it needs attention, and an exit status for who watches it."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import msgspec
+import pytest
+
+from aisa.edge.admin_status import ROOM_BYTES_LOW, Attention, StatusShown, StoreShown, with_attention
+from aisa.edge.admin_views import Trouble, VendorShown
+from aisa.http.certificate import end_of
+from server import PROCESS_SECONDS_MAX, environment, serving
+
+WELL = StatusShown(True, {"aisa": "0"}, StoreShown("/data", 1, 0, ROOM_BYTES_LOW, "0021"), journal_slots=1_024)
+NOW = 1_795_878_000.0
+DAY = 86_400
+
+
+def found(status: StatusShown) -> list[tuple[str, str]]:
+    """What needs attention: how much, and what."""
+    return [(each.level, each.what) for each in with_attention(status, NOW).attention]
+
+
+def vendor(*troubles: Trouble) -> VendorShown:
+    """A vendor with these troubles."""
+    return VendorShown("openai", 1, 0, 0, None, troubles)
+
+
+CASES: dict[str, tuple[StatusShown, str, str]] = {
+    "disk full": (msgspec.structs.replace(WELL, store=StoreShown("/data", 1, 0, 1 << 20, "1")), "error", "has 1 MiB left"),
+    "disk low": (msgspec.structs.replace(WELL, store=StoreShown("/data", 1, 0, 512 << 20, "1")), "warning", "has 512 MiB left"),
+    "open folder": (
+        msgspec.structs.replace(WELL, store=StoreShown("/data", 1, 0, ROOM_BYTES_LOW, "1", "other users may look; close it")),
+        "warning",
+        "Other users may look.",
+    ),
+    "ledger away": (msgspec.structs.replace(WELL, ledger_away=True, rows_waiting=3), "error", "3 ended calls wait"),
+    "journal half full": (msgspec.structs.replace(WELL, journal_slots_taken=512), "warning", "512 of 1,024"),
+    "key refused": (msgspec.structs.replace(WELL, vendors=(vendor(Trouble("openai", 3, 5.0)),)), "error", "refuses our key"),
+    "target down": (
+        msgspec.structs.replace(WELL, vendors=(vendor(Trouble("openai/x", 3, 5.0)),)),
+        "warning",
+        "openai/x has failed 3 times",
+    ),
+    "certificate ended": (msgspec.structs.replace(WELL, certificate_ends=int(NOW)), "error", "has ended"),
+    "certificate ends": (msgspec.structs.replace(WELL, certificate_ends=int(NOW) + 3 * DAY + 5), "warning", "ends in 3 days"),
+}
+
+
+@pytest.mark.parametrize("case", CASES)
+def test_what_needs_attention_is_told(case: str) -> None:
+    """[issue 14] Each by itself, at its level, with what to do."""
+    status, level, what = CASES[case]
+    [(told_level, told)] = found(status)
+    assert (told_level, what in told) == (level, True)
+    assert all(each.remedy for each in with_attention(status, NOW).attention)
+
+
+def test_a_server_that_is_well_needs_no_attention() -> None:
+    """A watcher is not woken for what has healed, or is weeks away."""
+    healed = msgspec.structs.replace(WELL, vendors=(vendor(Trouble("openai/x", 3, 0.0)),), certificate_ends=int(NOW) + 15 * DAY)
+    assert found(WELL) == found(healed) == []
+
+
+def test_what_must_be_acted_on_stands_first() -> None:
+    """However many things are only to be looked at."""
+    bad = with_attention(msgspec.structs.replace(WELL, journal_slots_taken=1_024), NOW, [Attention("error", "x", "y")])
+    assert [each.level for each in bad.attention] == ["error", "warning"]
+
+
+def watched(folder: Path, *words: str) -> subprocess.CompletedProcess[str]:
+    """Run the command as a monitor would."""
+    command = [sys.executable, "-m", "aisa", "status", *words, "--data-dir", str(folder)]
+    return subprocess.run(command, check=False, env=environment(), capture_output=True, text=True, timeout=PROCESS_SECONDS_MAX)
+
+
+def test_a_running_server_is_shown_and_one_that_stopped_is_missed(tmp_path: Path) -> None:
+    """[issue 14] 0 and the server's own words while it runs; 1 and what to start when it does not, with nothing changed."""
+    folder = tmp_path / "data"
+    with serving(tmp_path, "vendors:\n  gone: {base_url: 'http://127.0.0.1:9/v1', api_key: x}\n") as server:
+        running = watched(folder)
+        shown = json.loads(watched(folder, "--json").stdout)
+        quiet = watched(folder, "--quiet")
+    assert (running.returncode, quiet.returncode) == (0, 0), running.stdout
+    assert server.url in running.stdout
+    assert "gone" in running.stdout
+    assert (shown["process"], shown["running"], shown["vendors"][0]["name"]) == (server.process.pid, True, "gone")
+    before = {path.name: path.read_bytes() for path in folder.iterdir() if path.is_file() and path.name != "ballast"}
+    stopped = watched(folder)
+    assert stopped.returncode == 1
+    assert "No server runs" in stopped.stdout
+    assert "aisa serve --data-dir" in stopped.stdout
+    assert {name: (folder / name).read_bytes() for name in before} == before
+
+
+def test_without_server_and_data_it_says_so_and_makes_nothing(tmp_path: Path) -> None:
+    """[issue 14] 2, as nobody can tell which server is meant; no folder is made."""
+    nowhere = watched(tmp_path / "none")
+    assert nowhere.returncode == 2
+    assert "no aisa data here" in nowhere.stderr
+    assert not (tmp_path / "none").exists()
+
+
+def test_the_end_of_a_certificate_is_read_in_both_forms_of_time(tmp_path: Path) -> None:
+    """Certificates that end after 2049 write the year with four digits; what is no certificate is refused."""
+    for days, least in ((30, 29), (20_000, 19_999)):
+        options = ["-x509", "-newkey", "rsa:2048", "-nodes", "-subj", "/CN=x", "-keyout", "key", "-out", "cert", "-days", str(days)]
+        subprocess.run(["openssl", "req", *options], cwd=tmp_path, check=True, capture_output=True)
+        begin = (tmp_path / "cert").stat().st_mtime
+        assert least * DAY < end_of((tmp_path / "cert").read_bytes()) - begin <= days * DAY + 1
+    for wrong in (b"", b"-----BEGIN CERTIFICATE-----\nMAA=\n-----END CERTIFICATE-----"):
+        with pytest.raises((ValueError, IndexError)):
+            end_of(wrong)

@@ -188,8 +188,7 @@ async def serve(config: Config, database: Database, journal: Journal, *, start: 
     for pool in (*pools.values(), *parts.retired):
         await pool.close()
     refused.sum_up()
-    left = await writer.stop(WRITE_SECONDS_MAX)
-    report(Stopped(left))
+    report(Stopped(await writer.stop(WRITE_SECONDS_MAX)))
     if log is not None:
         log.close()
     return 0

@@ -197,6 +197,7 @@ OWN: dict[str, tuple[str, ...]] = {
         "code-that-google-ran-is-carried",
         "an-array-where-a-stream-was-asked",
         "half-an-emoji-and-nan",
+        "own-tools-are-no-calls",
         "an-answer-in-two-parts",
         "an-answer-in-two-parts-as-documents",
         "a-call-and-citations-in-the-second-part",

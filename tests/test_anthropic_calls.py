@@ -82,6 +82,18 @@ def test_a_complete_answer_costs_what_was_reported_by_class_of_cache() -> None:
     assert content_of(client.body) == "one two three "
 
 
+def test_an_answer_that_another_model_of_the_vendors_took_over_is_that_models() -> None:
+    """The receipt names it, so that the price can follow; the block that tells of it is nothing to a chat client."""
+    handed = {"type": "fallback", "from": {"model": "some-model"}, "to": {"model": "claude-other"}, "trigger": {"type": "refusal"}}
+    entries = [{"type": "message", "model": "some-model"}, {"type": "fallback_message", "model": "claude-other"}]
+    block = event("content_block_start", index=1, content_block=handed) + event("content_block_stop", index=1)
+    stop, _, end = ending(12)
+    last = event("message_delta", delta={"stop_reason": "end_turn"}, usage={"output_tokens": 12, "iterations": entries})
+    client = MemoryClient()
+    row = Claude(Script([opening(), *WORDS, stop, block, last, end])).ask(client)
+    assert (content_of(client.body), row.answered_model, row.outcome) == ("one two three ", "claude-other", "completed")
+
+
 def test_an_answer_that_broke_off_costs_its_input_and_what_arrived() -> None:
     """Whether the vendor says that it failed or is just gone; the end that it reported is not there."""
     for end in ([FAILED], [Break()], []):

@@ -441,6 +441,18 @@ def test_the_user_the_tier_and_the_marks_for_the_cache_arrive() -> None:
     assert (body["metadata"], body["service_tier"], body["stop_sequences"]) == ({"user_id": "u1"}, "standard_only", ["END"])
 
 
+def test_a_breakpoint_that_does_not_say_how_long_lasts_as_long_as_the_request_says() -> None:
+    """Half an hour and more are an hour there; of its own marks nothing is changed."""
+    parts = [
+        {"type": "text", "text": "A", "prompt_cache_breakpoint": {"mode": "explicit"}},
+        {"type": "text", "text": "B", "cache_control": {"type": "ephemeral"}},
+    ]
+    asked = conversation({"role": "user", "content": parts})
+    for options, ttl in (({"ttl": "30m"}, "1h"), ({"ttl": "12h"}, "1h"), ({}, None), (None, None)):
+        first, second = sent({**asked, "prompt_cache_options": options})["messages"][0]["content"]
+        assert (first["cache_control"].get("ttl"), second["cache_control"]) == (ttl, {"type": "ephemeral"})
+
+
 @pytest.mark.parametrize(
     ("model", "beta", "changed"),
     [(NEWEST, None, ()), ("claude-opus-5", "fast-mode-2026-02-01", ()), ("claude-haiku-5-5", None, ("service_tier=auto",))],

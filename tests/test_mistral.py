@@ -94,6 +94,15 @@ def test_what_it_lacks_is_refused_by_name_or_left_out_and_told(fields: dict[str,
     assert asked(unsupported="drop", **fields).dropped == (param,)
 
 
+@pytest.mark.parametrize(
+    ("tier", "written", "changed"),
+    [("default", "standard_only", ()), ("auto", None, ()), ("priority", None, ("service_tier=auto",))],
+)
+def test_a_service_tier_is_one_of_the_two_that_it_has(tier: str, written: str | None, changed: tuple[str, ...]) -> None:
+    """Another is moved to the nearest, and told."""
+    assert (body_of(service_tier=tier).get("service_tier"), asked(service_tier=tier).changed) == (written, changed)
+
+
 def test_a_function_without_parameters_has_none_there() -> None:
     """Mistral refuses one that does not say so; what says it stays as it came."""
     bare = {"type": "function", "function": {"name": "f"}}

@@ -236,6 +236,19 @@ def test_instructions_come_in_the_role_that_the_vendor_knows() -> None:
     assert roles[OPENAI_URL]["role"] == roles[unknown]["role"] == "developer"
 
 
+def test_a_vendor_that_wants_thinking_back_gets_it_with_every_call_if_only_nothing() -> None:
+    """DeepSeek refuses a call in the history without; what the client sends back stays, under the name that the vendor knows."""
+    call = {"id": "c1", "type": "function", "function": {"name": "f", "arguments": "{}"}}
+    turn, result = {"role": "assistant", "content": None, "tool_calls": [call]}, {"role": "tool", "tool_call_id": "c1", "content": "1"}
+    past = [{"role": "user", "content": "Hi."}, turn, result, {**turn, "reasoning": "Why?"}, result, {**turn, "reasoning_content": "So."}]
+    sent = written("deepseek-reasoner", "https://api.deepseek.com/v1", messages=past)[0]["messages"]
+    assert [message.get("reasoning_content") for message in sent] == [None, "", None, "Why?", None, "So."]
+    assert written("m", "https://api.x.ai/v1", messages=past)[0]["messages"] == past
+    plain = request(messages=[{"role": "user", "content": "Hi."}])
+    target = target_of("deepseek-chat", "https://api.deepseek.com/v1")
+    assert conceded(plain, target.facts, Concessions(target)) is plain
+
+
 def test_what_a_vendor_refuses_of_every_model_is_refused_with_its_name() -> None:
     """As its row says."""
     with pytest.raises(UpstreamFailed, match=r"logit_bias.*the models of Groq"):

@@ -454,6 +454,40 @@ def test_two_messages_are_apart_and_so_are_the_parts_of_a_summary() -> None:
     assert content_of(sent) == "One moment.\n\nFour."
 
 
+def test_the_phase_of_each_message_goes_back_with_it() -> None:
+    """In its place among what was thought and called; a text that the client has changed is one message without."""
+    spoken = message("One moment.", phase="commentary"), message("Four.", index=1, phase="final_answer")
+    sent, _ = decoded(stream_of(*spoken))
+    details = [entry for item in chunks_of(sent) if isinstance(item, dict) for entry in details_in(item)]
+    turn = {"role": "assistant", "content": "One moment.\n\nFour.", "reasoning_details": details}
+    past = [{"role": "user", "content": "Hi."}, turn, {"role": "user", "content": "And?"}]
+    assert upstream(messages=past)["input"][1:3] == [
+        {"role": "assistant", "content": "One moment.", "phase": "commentary"},
+        {"role": "assistant", "content": "Four.", "phase": "final_answer"},
+    ]
+    changed = [past[0], {**turn, "content": "Five."}, past[2]]
+    assert upstream(messages=changed)["input"][1] == {"role": "assistant", "content": "Five."}
+
+
+def details_in(chunk: dict[str, Any]) -> list[Any]:
+    """What a chunk gives to be sent back."""
+    return [entry for choice in chunk["choices"] for entry in choice["delta"].get("reasoning_details", [])]
+
+
+def test_marks_for_the_cache_stay_on_their_parts() -> None:
+    """Of texts, pictures and files, for as long as they say."""
+    mark = {"mode": "explicit", "ttl": "12h"}
+    parts = [
+        {"type": "text", "text": "See", "prompt_cache_breakpoint": mark},
+        {"type": "image_url", "image_url": {"url": "https://a.example/b.png"}, "prompt_cache_breakpoint": mark},
+        {"type": "file", "file": {"file_id": "f1"}, "prompt_cache_breakpoint": mark},
+        {"type": "text", "text": "?"},
+    ]
+    body = upstream(messages=[{"role": "user", "content": parts}], prompt_cache_options={"ttl": "30m"})
+    assert [part.get("prompt_cache_breakpoint") for part in body["input"][0]["content"]] == [mark, mark, mark, None]
+    assert body["prompt_cache_options"] == {"ttl": "30m"}
+
+
 def test_custom_calls_refusals_notes_and_log_probabilities_are_told() -> None:
     """Each as chat completions have it."""
     sent, _ = decoded(stream_of(called("*** ", "Begin", custom=True)), tools=[{"type": "custom", "custom": {"name": "look"}}])
@@ -477,8 +511,7 @@ def test_custom_calls_refusals_notes_and_log_probabilities_are_told() -> None:
 def test_reasoning_comes_back_sealed_by_the_client_or_from_memory() -> None:
     """In the next turn it stands before what it led to, as the vendor gave it; not for another account or vendor."""
     sent, _ = decoded(FULL, tools=[LOOK])
-    deltas = [item["choices"][0]["delta"] for item in chunks_of(sent) if isinstance(item, dict)]
-    [details] = [delta["reasoning_details"] for delta in deltas if "reasoning_details" in delta]
+    details = [entry for item in chunks_of(sent) if isinstance(item, dict) for entry in details_in(item)]
     call = {"id": "call_2", "type": "function", "function": {"name": "look", "arguments": '{"a":1}'}}
     past = [{"role": "user", "content": "Hi."}, {"role": "assistant", "content": "One moment.", "tool_calls": [call]}]
     result = {"role": "tool", "tool_call_id": "call_2", "content": "4"}

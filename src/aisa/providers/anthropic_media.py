@@ -5,9 +5,13 @@ from __future__ import annotations
 from base64 import b64decode
 from binascii import Error as NotBase64
 
-from aisa.providers.concessions import Concessions
-from aisa.wire.trees import Tree, as_tree, is_tree, text_or_none
+import msgspec
 
+from aisa.providers.concessions import Concessions
+from aisa.wire.chat import ChatRequest
+from aisa.wire.trees import Tree, as_tree, is_tree, text_or_none, trees_in
+
+CACHE_OPTIONS = "prompt_cache_options"
 PICTURES = frozenset({"image/jpeg", "image/png", "image/gif", "image/webp"})
 PDF, PLAIN = "application/pdf", "text/plain"
 LONG_LIFETIMES = frozenset({"30m", "1h", "12h"})  # OpenAI's and ours; Anthropic has five minutes and an hour
@@ -35,6 +39,18 @@ def part_block(part: Tree, where: str, concessions: Concessions) -> Tree | None:
     if block is not None and mark is not None:
         block["cache_control"] = mark
     return block
+
+
+def with_lifetimes(messages: list[Tree], chat: ChatRequest) -> list[Tree]:
+    """Return messages whose marks for the cache last as long as the request says, where a mark does not say it itself."""
+    options: object = msgspec.json.decode(chat.fields[CACHE_OPTIONS]) if CACHE_OPTIONS in chat.fields else None
+    ttl = as_tree(options).get("ttl")
+    for message in messages if ttl is not None else ():
+        for part in trees_in(message.get("content")):
+            mark = part.get("prompt_cache_breakpoint")
+            if is_tree(mark) and mark.get("ttl") is None:
+                part["prompt_cache_breakpoint"] = {**mark, "ttl": ttl}
+    return messages
 
 
 def mark_of(part: Tree) -> Tree | None:

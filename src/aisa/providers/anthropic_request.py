@@ -7,6 +7,7 @@ from typing import NamedTuple
 import msgspec
 from msgspec import Raw
 
+from aisa.providers.anthropic_media import with_lifetimes
 from aisa.providers.anthropic_models import Traits, traits_of
 from aisa.providers.anthropic_thinking import binding_relaxed, thinking_of
 from aisa.providers.anthropic_tools import ONLY_JSON, choice_of, format_of, tools_of
@@ -39,7 +40,7 @@ def written(chat: ChatRequest, target: Target) -> Written:
     refuse_what_nobody_here_has(chat, concessions)
     limit = limit_of(chat, target, traits)
     turns = Turns(traits, target.state, concessions)
-    turns.take(trees_in(msgspec.json.decode(chat.fields["messages"])))
+    turns.take(with_lifetimes(trees_in(msgspec.json.decode(chat.fields["messages"])), chat))
     schema, only_json = format_of(chat, concessions)
     if only_json:
         turns.system.append({"type": "text", "text": ONLY_JSON})

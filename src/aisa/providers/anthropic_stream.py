@@ -54,7 +54,7 @@ class MessageReader:
 
     def told(self) -> Told:
         """Return what the answer has said of itself so far."""
-        return Told(self._usage.tier, self._answered, vendor_cost(self._usage.fields))
+        return Told(self._usage.tier, self._usage.served_by or self._answered, vendor_cost(self._usage.fields))
 
     @property
     def unknown(self) -> list[str]:

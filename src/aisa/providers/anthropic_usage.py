@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from aisa.usage import Usage
-from aisa.wire.trees import Tree, as_tree, is_tree, trees_in
+from aisa.wire.trees import Tree, as_tree, is_tree, text_or_none, trees_in
 from aisa.wire.usage_report import Asked, Shown, UsageReport, count_of, lifetimes
 from aisa.wire.vendor_tier import tier_in
 
@@ -31,6 +31,12 @@ class MessageUsage:
     def tier(self) -> str | None:
         """The service tier, or the speed, that it names; None if it has named none."""
         return tier_in(self.fields)
+
+    @property
+    def served_by(self) -> str:
+        """The model that took over from the one that was asked, in the vendor's own fall-back; nothing if none did."""
+        entries = [entry for entry in trees_in(self.fields.get("iterations")) if entry.get("type") == "fallback_message"]
+        return text_or_none(entries[-1].get("model")) or "" if entries else ""
 
     def usage(self, shown: Shown, asked: Asked) -> Usage:
         """Return the tokens: each side as reported, else by our own count."""

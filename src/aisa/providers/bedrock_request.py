@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import msgspec
 
+from aisa.providers.anthropic_media import with_lifetimes
 from aisa.providers.anthropic_models import Traits, traits_of
 from aisa.providers.anthropic_request import limit_of, own_member, refuse_what_nobody_here_has, sampling_of, stops_of
 from aisa.providers.anthropic_thinking import binding_relaxed, thinking_of
@@ -34,7 +35,7 @@ def request_of(chat: ChatRequest, target: Target, *, concessions: Concessions, f
     refuse_what_nobody_here_has(chat, concessions)
     blocks = Blocks(target.model, fetches)
     turns = Turns(traits, target.state, concessions, write_part=blocks.read)
-    turns.take(trees_in(msgspec.json.decode(chat.fields["messages"])))
+    turns.take(with_lifetimes(trees_in(msgspec.json.decode(chat.fields["messages"])), chat))
     schema, only_json = format_of(chat, concessions)
     if only_json:
         turns.system.append({"type": "text", "text": ONLY_JSON})

@@ -11,11 +11,13 @@ import msgspec
 from msgspec import Raw
 
 from aisa.providers.concessions import Concessions
-from aisa.providers.model_facts import DEVELOPER, EFFORT, NEWER_BOUND, OLDER_BOUND, SYSTEM, ModelFacts
+from aisa.providers.model_facts import DEVELOPER, EFFORT, MESSAGES, NEWER_BOUND, OLDER_BOUND, SYSTEM, ModelFacts
 from aisa.providers.wishes import is_wished
 from aisa.wire.chat import ChatRequest, Known
 from aisa.wire.efforts import EFFORTS, NONE, nearest
 from aisa.wire.trees import trees_in
+
+THINKING, OTHER_THINKING = "reasoning_content", "reasoning"  # the names that vendors have for what was thought
 
 
 def conceded(chat: ChatRequest, facts: ModelFacts | None, concessions: Concessions, *, translated: bool = False) -> ChatRequest:
@@ -42,8 +44,10 @@ def conceded(chat: ChatRequest, facts: ModelFacts | None, concessions: Concessio
                 changes.put(name, only)
     if facts.bound:
         _bounded(chat, facts.bound, changes)
-    if not facts.developer and b'"developer"' in bytes(chat.fields["messages"]):
-        changes.put_raw("messages", _without_developers(chat.fields["messages"]))
+    if not facts.developer and b'"developer"' in bytes(chat.fields[MESSAGES]):
+        changes.put_raw(MESSAGES, _without_developers(chat.fields[MESSAGES]))
+    if facts.thinking_back and b'"tool_calls"' in bytes(chat.fields[MESSAGES]):
+        changes.put_raw(MESSAGES, _with_thinking(changes.messages))
     return changes.made()
 
 
@@ -80,6 +84,16 @@ def _without_developers(messages: Raw) -> bytes:
     return msgspec.json.encode(tree)
 
 
+def _with_thinking(messages: Raw | bytes) -> bytes:
+    """Write messages whose calls have beside them what was thought before; nothing, where the client did not send it back."""
+    tree = msgspec.json.decode(messages)
+    for message in trees_in(tree):
+        if message.get("tool_calls") and not isinstance(message.get(THINKING), str):
+            told = message.get(OTHER_THINKING)
+            message[THINKING] = told if isinstance(told, str) else ""
+    return msgspec.json.encode(tree)
+
+
 class _Changes:
     """What becomes of the members of a request; nothing is copied while nothing changes."""
 
@@ -103,6 +117,11 @@ class _Changes:
         """Give a member other bytes, which are read as before."""
         self._gone.discard(name)
         self._fields[name] = Raw(value)
+
+    @property
+    def messages(self) -> Raw:
+        """The messages as they are by now."""
+        return self._fields.get(MESSAGES) or self._chat.fields[MESSAGES]
 
     def made(self) -> ChatRequest:
         """Return the request with its changes, or itself if there are none."""

@@ -44,6 +44,7 @@ def facts_of(vendor: Row | None, dialect: str, model: str, *, alias: str, settin
         efforts=efforts,
         bound=OLDER_BOUND if older else of_class.bound if of_class else "",
         developer=developer,
+        thinking_back=chat and vendor is not None and vendor.thinking_back,
         unspoken=UNSPOKEN.get(dialect, ()),
         row=row,
         shutdown=settings.shutdown_date or (row.shutdown if row else None),
@@ -51,7 +52,7 @@ def facts_of(vendor: Row | None, dialect: str, model: str, *, alias: str, settin
     touched = {*facts.lacks, *[name for name, _ in facts.only]}
     touched |= {EFFORT} if of_class and of_class.efforts else set()
     touched |= {OLDER_BOUND, NEWER_BOUND} - {facts.bound} if facts.bound else set()
-    touched |= {MESSAGES} if not developer else set()
+    touched |= {MESSAGES} if facts.thinking_back or not developer else set()
     return msgspec.structs.replace(facts, touched=frozenset(touched))
 
 

@@ -25,6 +25,7 @@ from aisa.providers.wishes import is_wished
 from aisa.wire.chat import ChatRequest
 from aisa.wire.door import Request
 from aisa.wire.trees import Tree, is_tree, trees_in
+from aisa.wire.vendor_tier import OPEN
 
 NAME: str = "mistral"
 
@@ -35,6 +36,7 @@ SAME = (
 ).split()
 #: OpenAI's members that it has no word for.
 LACKING = ("logit_bias", "verbosity", "modalities", "audio", "web_search_options")
+STANDARD_TIERS = frozenset({"default", "standard", "standard_only"})
 TOOL_ID = re.compile(r"[a-zA-Z0-9]{9}", re.ASCII)
 TOOL_ID_CHARACTERS = 9
 NO_PARAMETERS: Tree = {"type": "object", "properties": {}}
@@ -51,6 +53,11 @@ def to_upstream(request: Request, target: Target) -> UpstreamRequest:
             concessions.drop(name, "it has none")
     fields = {"model": encoded(target.model), "messages": encoded(messages_of(chat))}
     fields |= {name: chat.fields[name] for name in SAME if name in chat.fields and bytes(chat.fields[name]) != b"null"}
+    tier = (known.service_tier or "").strip().lower()
+    if tier in STANDARD_TIERS:
+        fields["service_tier"] = encoded("standard_only")
+    elif tier not in OPEN:
+        concessions.move("service_tier", "auto", "it has auto and standard_only")
     if chat.max_tokens is not None:
         fields["max_tokens"] = encoded(chat.max_tokens)
     if known.seed is not None:

@@ -14,11 +14,12 @@ DEVELOPER, SYSTEM = "developer", "system"
 
 
 class ModelFacts(msgspec.Struct, frozen=True, kw_only=True):
-    """What is known of a model at a target. The first five are as in `ModelClass`; `developer` says whether it knows that role.
+    """What is known of a model at a target. The first five are as in `ModelClass`.
 
-    `unspoken` are parameters that its dialect has no words for, which the dialect itself refuses.
-    `touched` are the members of a request that any of it is about: one that has none of them
-    passes without another look. `row` is what the catalogue says, if it knows it.
+    `developer` says whether it knows that role, `thinking_back` whether calls in the history must have what was thought before them, if
+    only nothing. `unspoken` are parameters that its dialect has no words for, which the dialect itself refuses.
+    `touched` are the members of a request that any of it is about: one that has none of them passes without another look. `row` is what
+    the catalogue says, if it knows it.
     """
 
     title: str = ""
@@ -29,6 +30,7 @@ class ModelFacts(msgspec.Struct, frozen=True, kw_only=True):
     efforts: tuple[str, ...] = ()
     bound: str = ""
     developer: bool = True
+    thinking_back: bool = False
     touched: frozenset[str] = frozenset()
     unspoken: tuple[str, ...] = ()
     row: ModelRow | None = None

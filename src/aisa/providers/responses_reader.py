@@ -18,6 +18,7 @@ from aisa.wire.vendor_tier import tier_named
 
 CALLS = {"function_call": "arguments", "custom_tool_call": "input"}
 ENDS = frozenset({"response.completed", "response.incomplete"})
+PHASE = "phase"  # of a note on a message that has one, among what is to come back
 BREAK = "\n\n"  # between two messages, and two parts of a summary, which clients of other protocols get as one text
 #: Why an answer is not whole, where the vendor's word would not be known.
 STOPPED = {"steered": "stop", "max_messages": "length"}
@@ -145,6 +146,7 @@ class ResponsesReader:
             return
         if item.kind == "message":
             self._message(item, given)
+            self._phase(item, given)
         elif item.kind == "reasoning":
             self._reasoning(item, given)
         elif item.kind in CALLS and (rest := self._rest(item, "given", given.get(CALLS[item.kind]))):
@@ -160,6 +162,15 @@ class ResponsesReader:
                 self._annotated(as_list(part.get("annotations")))
                 if logprobs := as_list(part.get("logprobs")):
                     self._builder.carry(0, "logprobs", {"content": logprobs, "refusal": None}, beside=True)
+
+    def _phase(self, item: Item, given: Tree) -> None:
+        """Keep which phase of its answer a message was: the vendor wants that back with it."""
+        if self._state is None or not text_or_none(given.get(PHASE)) or "done" in item.told:
+            return
+        size = sum([count for part, count in item.told.items() if part.startswith(("text", "refusal"))])
+        note: Tree = {"type": PHASE, PHASE: given[PHASE], "characters": size}
+        self._thoughts.append(note)
+        self._builder.think(0, "", self._state.seal(msgspec.json.encode([note])))
 
     def _reasoning(self, item: Item, given: Tree) -> None:
         for member in ("summary", "content"):

@@ -12,6 +12,7 @@ import msgspec
 from msgspec import Raw
 
 from aisa.providers.concessions import Concessions
+from aisa.providers.responses_reader import BREAK, PHASE
 from aisa.providers.shape import Target
 from aisa.providers.wishes import is_wished
 from aisa.wire.chat import ChatRequest
@@ -40,6 +41,7 @@ SAME = (
 )
 #: What this API has no word for.
 LACKING = ("stop", "seed", "logit_bias", "frequency_penalty", "presence_penalty")
+MARK = "prompt_cache_breakpoint"  # of a part, behind which the vendor may keep what stands before
 OLDER_CALL = "call_of_function_{}"  # the id of a call in the older form, which has none
 
 
@@ -180,9 +182,7 @@ class Input:
     def _turn(self, message: Tree) -> Iterator[Tree]:
         """Yield what the model thought, said and called."""
         calls = trees_in(message.get("tool_calls"))
-        yield from self._thoughts(message, calls)
-        if text := said_in(message):
-            yield {"role": "assistant", "content": text}
+        yield from in_phases(list(self._thoughts(message, calls)), said_in(message))
         for call in calls:
             yield self._call(call)
         older = message.get("function_call")
@@ -214,6 +214,26 @@ class Input:
         return {"type": "function_call", "call_id": call.get("id"), "name": given.get("name"), "arguments": given.get("arguments") or ""}
 
 
+def in_phases(thoughts: list[Tree], text: str) -> Iterator[Tree]:
+    """Yield what the model thought and said, its text as the messages in which it came, each with the phase that the vendor wants back.
+
+    If the text is no longer that of those messages it is one, behind all that was thought.
+    """
+    phases = [each for each in thoughts if each.get("type") == PHASE]
+    sizes = [size if isinstance(size := each.get("characters"), int) else 0 for each in phases]
+    same = bool(phases) and sum(sizes) + len(BREAK) * (len(sizes) - 1) == len(text)
+    place = 0
+    for each in thoughts:
+        if each.get("type") != PHASE:
+            yield each
+        elif same:
+            size = sizes.pop(0)
+            yield {"role": "assistant", "content": text[place : place + size], "phase": each.get("phase")}
+            place += size + len(BREAK)
+    if text and not same:
+        yield {"role": "assistant", "content": text}
+
+
 def said_in(message: Tree) -> str:
     """Return the text of an assistant's message, its refusal included: here only the vendor's own answers tell it apart."""
     content = message.get("content")
@@ -229,11 +249,12 @@ def content_of(content: object) -> object:
 def part_of(part: Tree) -> Tree:
     """Return a part of it. Those that chat completions do not know pass."""
     kind, image, file = part.get("type"), part.get("image_url"), part.get("file")
+    mark: Tree = {MARK: part[MARK]} if part.get(MARK) is not None else {}
     if kind == "text":
-        return {"type": "input_text", "text": part.get("text") or ""}
+        return {"type": "input_text", "text": part.get("text") or "", **mark}
     if kind == "image_url":
         told = image if is_tree(image) else {"url": image}
-        return {"type": "input_image", "image_url": told.get("url"), "detail": told.get("detail") or "auto"}
+        return {"type": "input_image", "image_url": told.get("url"), "detail": told.get("detail") or "auto", **mark}
     if kind == "file" and is_tree(file):
-        return {"type": "input_file", **file}
+        return {"type": "input_file", **file, **mark}
     return part

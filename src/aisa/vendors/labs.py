@@ -114,6 +114,7 @@ LABS = (
         key_variables=("DEEPSEEK_API_KEY",),
         base_url_variable="DEEPSEEK_API_BASE",
         catalogue="deepseek",
+        thinking_back=True,
         counts="in the last chunk, when a stream is asked for it; cached input by the vendor's own name",
         cancel="stops",
         sources=("https://api-docs.deepseek.com/api/create-chat-completion", OPENROUTER_ON_CANCEL),

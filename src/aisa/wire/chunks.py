@@ -11,7 +11,7 @@ from msgspec import UNSET
 
 from aisa.wire.choice import HANDLED_CHOICE, Choice
 from aisa.wire.citations import is_cited
-from aisa.wire.finish import UNKNOWN
+from aisa.wire.finish import UNKNOWN, spoken
 from aisa.wire.generated import carries_token, listed, text_bytes, text_in
 from aisa.wire.lenient_json import encode
 from aisa.wire.model_name import shown_name
@@ -289,7 +289,7 @@ class ChunkStream:
         if logprobs and deltas:
             emitted[0] |= rest
             rest = {}
-        reason = given.get("finish_reason") or None
+        reason = spoken(given.get("finish_reason")) or None
         if reason is not None and self._take_finish(choice, reason, rest):
             return opened + emitted, choice
         if choice.verdict and not emitted:

@@ -19,6 +19,7 @@ CONTENT_FILTER = "content_filter"
 FAILURE = "failure"  # the answer was given up: no finish
 UNKNOWN = "unknown"  # in no row
 
+NO_REASONS = frozenset({"null", "none"})  # as text, in every chunk before the last: DashScope, servers of their own making
 WORD_CHARACTERS_MAX = 60  # of a vendor's word that are looked at and shown; the longest real one has 31
 
 
@@ -90,7 +91,8 @@ def spoken(reason: object) -> str:
     """Return a vendor's finish reason as a word, shortened; nothing if it gave none. Some wrap it in an object with a `type`."""
     if is_tree(reason):
         reason = reason.get("type") or reason.get("reason")
-    return "" if reason is None or reason is False else str(reason)[:WORD_CHARACTERS_MAX].strip()
+    word = "" if reason is None or reason is False else str(reason)[:WORD_CHARACTERS_MAX].strip()
+    return "" if word.casefold() in NO_REASONS else word
 
 
 def verdict_on(word: str) -> str:

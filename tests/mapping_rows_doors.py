@@ -1,0 +1,121 @@
+"""The rest of `mapping_rows.py`: what clients of each API send, and what they must get. Not a test."""
+
+from __future__ import annotations
+
+from mapping_rows import Rows
+
+DOORS: Rows = {
+    "Messages, requests": {
+        "every header, version and beta of its clients": "messages_door:anthropic_gets_the_request_as_it_is_with_its_betas",
+        "probes, and either place of a key": "messages_door:a_bearer_is_let_in_too_and_probes_are_answered",
+        "counts and lists": "messages_door:the_official_client_counts_tokens_and_lists_models",
+        "what Claude Code sends, for another vendor": "messages_door:claude_codes_request_reaches_another_vendor_as_chat",
+        "signatures come back unchanged": (
+            "messages_door:thinking_that_is_not_this_accounts_is_left_out_for_anthropic "
+            "door_matrix:thinking_goes_back_to_its_vendor_with_the_results_of_its_calls"
+        ),
+        "documents": "messages_door:the_official_client_gets_messages_streams_and_tools",
+    },
+    "Messages, answers": {
+        "names, gapless blocks, one end": "messages_door:a_stream_has_names_gapless_blocks_and_one_end",
+        "read by its own client, whatever the vendor": "messages_door:any_vendors_parts_are_a_message_to_the_official_client",
+        "a call that was cut is no call": "messages_door:a_call_that_was_cut_is_no_call_without_arguments",
+        "failures after text and before it": (
+            "messages_door:a_message_that_broke_off_is_an_error_and_costs_what_arrived "
+            "messages_door:a_failure_before_the_first_word_has_its_true_status"
+        ),
+        "usage at the end where it comes late": "messages_door:chat_vendors_answer_messages_with_usage_at_the_end",
+        "its own vendor's bytes pass": "messages_door:anthropics_bytes_pass_and_the_end_carries_the_bill",
+        "a silence is filled with what clients ignore": "doors:a_silence_is_filled_with_what_the_clients_of_the_door_ignore",
+        "refusals": "door_matrix:an_answer_has_its_text_and_its_end_in_the_words_of_the_door",
+    },
+    "Messages, errors": {
+        "types and statuses": "messages_door:every_error_has_the_type_and_status_that_its_clients_know",
+        "words that Claude Code mends itself by": "model_facts:a_bound_that_is_too_high_is_told_to_claude_code_as_it_understands_it",
+        "its own client knows what is wrong": "messages_door:the_official_client_knows_what_is_wrong",
+    },
+    "Responses, requests of clients": {
+        "texts and items, with and without type and id": (
+            "responses_request:a_text_is_a_message_of_the_user responses_request:items_with_and_without_type_and_id_are_the_same"
+        ),
+        "pictures, files and sound": "responses_request:pictures_files_and_sound_are_carried",
+        "tools, and those in namespaces": (
+            "responses_request:tools_are_offered_under_one_name_each "
+            "responses_request:a_long_name_in_a_namespace_is_short_for_models_and_the_same_in_every_turn"
+        ),
+        "tool_choice: every form": "responses_request:every_form_of_tool_choice_is_carried",
+        "forms, effort, bounds": (
+            "responses_request:the_form_of_the_text_and_how_to_think_are_carried "
+            "responses_request:limits_of_a_model_are_told_in_this_protocols_names"
+        ),
+        "custom calls": "responses_request:custom_calls_and_their_results_are_carried",
+        "what needs kept responses": "responses_request:what_needs_kept_responses_is_refused_with_the_way_out",
+        "what chat completions cannot say": "responses_request:what_chat_completions_cannot_say_is_refused_by_name_and_only_for_them",
+        "seals in encrypted reasoning": "responses_request:seals_of_ours_come_back_with_the_turn_that_they_belong_to",
+        "a cache key is a route": "route_order:a_named_cache_key_counts_before_the_words",
+        "append-only": "responses_request:what_comes_later_changes_nothing_before_it",
+    },
+    "Responses, answers to clients": {
+        "items, parts, whole output": (
+            "responses_door:a_text_is_an_item_with_one_part responses_door:thinking_text_and_calls_are_items_one_after_the_other "
+            "responses_door:whatever_parts_come_the_stream_keeps_its_promises"
+        ),
+        "calls in namespaces": "responses_door:a_name_without_its_namespace_is_still_that_tools",
+        "incomplete": "responses_door:an_answer_that_was_cut_short_is_incomplete_and_so_is_its_last_item",
+        "refusals, log-probabilities, notes": (
+            "responses_door:a_refusal_is_a_part_of_the_message responses_door:log_probabilities_go_with_their_text_and_notes_behind_it"
+        ),
+        "a failure is two events": "responses_door:a_failure_inside_a_stream_is_two_events_of_which_every_client_reads_one",
+        "codes that Codex knows": (
+            "responses_door:the_code_of_a_failure_inside_a_stream_is_one_that_codex_knows "
+            "responses_door:a_refusal_has_the_status_and_the_code_that_its_clients_act_on"
+        ),
+        "usage, cache writes by class": (
+            "responses_door:cache_writes_are_told_apart_by_how_long_they_last "
+            "responses_calls:a_stream_costs_what_the_vendor_reported_and_says_so"
+        ),
+        "its own client": (
+            "responses_client:a_stream_put_together_is_the_response_that_was_not_streamed "
+            "responses_client:a_conversation_goes_on_with_the_items_of_the_answer"
+        ),
+    },
+    "embeddings and completions": {
+        "encodings": "embeddings:the_encoding_is_the_one_that_was_asked_for embeddings:a_vector_is_the_same_in_either_encoding",
+        "texts, lists, ids of tokens, dimensions": (
+            "embeddings:token_ids_and_dimensions_are_taken "
+            "embeddings:ids_of_tokens_are_refused_with_the_clients_setting_where_nobody_takes_them"
+        ),
+        "no empty list": "embeddings:an_answer_that_is_not_whole_is_a_failure_and_the_next_target_is_asked",
+        "prompts": (
+            "completions:every_prompt_has_its_answers_and_what_best_of_leaves_out_is_paid_for "
+            "completions:a_prompt_is_the_one_message_of_a_conversation_elsewhere"
+        ),
+        "streams of texts": "completions:a_stream_has_each_word_one_finish_and_usage_only_where_it_was_asked_for",
+        "failures": "completions:a_failure_before_the_first_word_falls_back_and_after_it_is_an_error_event",
+    },
+    "Gemini's clients": {
+        "both versions, either spelling": "gemini_door:googles_client_talks_to_the_embedded_model gemini_door:both_spellings_mean_the_same",
+        "what its clients send": "gemini_door:what_googles_python_client_sends_is_a_chat_completion gemini_door:gemini_cli_is_answered",
+        "schemas": "gemini_door:googles_schemas_become_json_schema",
+        "only lines of data, and no mark of the end": "gemini_door:a_stream_of_another_dialect_comes_in_geminis_events",
+        "a silence": "gemini_door:a_silence_is_filled_with_empty_texts gemini_door:an_empty_text_is_borne_by_googles_client",
+        "a failure inside is nothing but the error": "gemini_door:a_failure_after_text_is_an_event_of_nothing_but_the_error",
+        "a failure before has its status": "gemini_door:a_failure_before_text_has_its_status_and_googles_shape",
+        "keys and addresses": "gemini_door:addresses_and_keys_that_are_not_right_say_what_would_be",
+        "signatures": "gemini_door:a_seal_travels_as_the_signature_of_the_next_call",
+        "the rest of an answer": (
+            "continuation:googles_own_clients_ask_for_the_rest_themselves "
+            "gemini_door:the_rest_of_an_answer_of_googles_is_asked_of_nobody_else"
+        ),
+    },
+    "chat completions": {
+        "calls whole for Mistral's client": (
+            "whole_calls:mistrals_own_client_reads_a_streamed_call_by_address_and_key_alone "
+            "whole_calls:openais_client_reads_such_a_stream_too"
+        ),
+        "ids, models and indexes, always": "corpus:a_client_gets_what_the_case_says_however_the_vendors_bytes_arrive",
+        "a failure is data with an error": "openai_errors:a_stream_that_fails_raises_after_what_was_said",
+        "when to try again": "faults_client:a_client_is_told_whether_and_when_to_retry",
+        "what no retry cures": "responses_calls:an_empty_wallet_is_a_429_that_no_client_repeats",
+    },
+}

@@ -12,6 +12,7 @@ PARALLEL := -n $(WORKERS) --dist loadfile
 BIN := $(VENV)/bin
 INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check
 MODEL_SERVER := mlx-lm==0.32.2 mlx==0.32.4 mlx-cpu==0.32.4 transformers==5.24.0 tokenizers==0.23.3 huggingface-hub==2.4.0
+PYTHON_CLIENTS := langchain-openai==1.7.4 pydantic-ai-slim[openai]==2.68.0
 COMPILE := $(BIN)/uv pip compile --quiet --upgrade --universal --python-version 3.11 --generate-hashes --no-header \
 	--no-emit-index-url --no-emit-find-links
 
@@ -82,7 +83,7 @@ docs: $(VENV)/dev.stamp ## rewrite the pages that are generated from code
 	$(BIN)/python tools/models_page.py > docs/models.md
 	$(BIN)/python tools/openapi_document.py
 
-compat: $(VENV)/dev.stamp ## run the official clients against a running server
+compat: $(VENV)/dev.stamp build/compat-python/stamp ## run the official clients against a running server
 	@exec $(BIN)/python compat/run.py $(ARGS)
 
 deployment: $(VENV)/dev.stamp ## render the Helm chart with Helm and hold it against Kubernetes' schemas (needs go)
@@ -117,6 +118,12 @@ $(VENV)/dev.stamp: $(VENV)/aisa.stamp requirements/dev.txt
 $(VENV)/bench.stamp: $(VENV)/aisa.stamp requirements/bench.txt
 	@echo "installing requirements/bench.txt into $(VENV)"
 	@$(INSTALL) --require-hashes -r requirements/bench.txt
+	@touch $@
+
+# A place apart: these clients pull in much that no test of ours needs.
+build/compat-python/stamp: $(VENV)/base.stamp Makefile
+	@echo "installing $(PYTHON_CLIENTS) into build/compat-python"; rm -rf build/compat-python; $(BIN)/python -m venv build/compat-python
+	@build/compat-python/bin/python -m pip install --quiet --disable-pip-version-check $(PYTHON_CLIENTS)
 	@touch $@
 
 # A place apart, some 360 MB: what serves models needs much that the server must not have.

@@ -1,4 +1,4 @@
-// The same conversations through every dialect that vendors speak, read by three clients: OpenAI's own, LangChain's and the AI SDK.
+// Agents and LangChain's client through every dialect that vendors speak; twenty-five.test.mjs has all conversations of two clients.
 // The vendor is tests/polyglot.py, which speaks all dialects from the same scripts and wants an agent's thinking back.
 import assert from "node:assert/strict";
 import { test } from "node:test";
@@ -13,11 +13,9 @@ const baseURL = process.env.AISA_BASE_URL;
 const apiKey = process.env.AISA_API_KEY;
 const DIALECTS = ["openai", "mistral", "anthropic", "bedrock", "gemini", "cohere", "responses"];
 const TEXT = "It is cold.";
-const PNG = "data:image/png;base64,iVBORw0KGgo=";
 const parameters = { type: "object", properties: { city: { type: "string" } } };
 const weather = { type: "function", function: { name: "weather", description: "The weather.", parameters } };
 const asked = [{ role: "user", content: "How is Oslo?" }];
-const picture = [{ role: "user", content: [{ type: "text", text: "See" }, { type: "image_url", image_url: { url: PNG } }] }];
 const prefixed = (dialect, script) => (["anthropic", "bedrock"].includes(dialect) ? `claude-opus-5-5-${script}` : script);
 const modelOf = (dialect, script) => `${dialect}/${prefixed(dialect, script)}`;
 
@@ -46,30 +44,6 @@ async function streamed(dialect, script, fields = {}) {
 }
 
 for (const dialect of DIALECTS) {
-  test(`${dialect}: OpenAI's client reads texts, pictures, schemas, lengths and thinking`, async () => {
-    const { text, reason } = await streamed(dialect, "text");
-    assert.deepEqual([text, reason], [TEXT, "stop"]);
-    assert.equal((await streamed(dialect, "text", { messages: picture })).text, TEXT);
-    const schema = { type: "json_schema", json_schema: { name: "w", strict: true, schema: { type: "object", properties: { degrees: { type: "integer" } } } } };
-    assert.equal((await streamed(dialect, "schema", { response_format: schema })).text, '{"degrees":-5}');
-    assert.equal((await streamed(dialect, "length")).reason, "length");
-    const thought = await streamed(dialect, "thinking", { reasoning_effort: "high", max_tokens: 20000 });
-    assert.deepEqual([thought.reasoning, thought.text], ["Oslo is north.", TEXT]);
-    const whole = await openai.chat.completions.create({ model: modelOf(dialect, "text"), messages: asked });
-    assert.deepEqual([whole.choices[0].message.content, whole.usage.prompt_tokens, whole.usage.completion_tokens], [TEXT, 30, 14]);
-  });
-
-  test(`${dialect}: OpenAI's client calls tools, one and several, and goes on with their results`, async () => {
-    for (const [script, count] of [["tools", 1], ["parallel", 2]]) {
-      const { calls, reason } = await streamed(dialect, script, { tools: [weather] });
-      assert.deepEqual([calls.length, reason, JSON.parse(calls[0].arguments).city], [count, "tool_calls", "Oslo"]);
-      const made = calls.map(({ id, name, arguments: given }) => ({ id, type: "function", function: { name, arguments: given } }));
-      const results = calls.map(({ id }) => ({ role: "tool", tool_call_id: id, content: "-5" }));
-      const messages = [...asked, { role: "assistant", content: null, tool_calls: made }, ...results];
-      assert.equal((await streamed(dialect, "text", { messages, tools: [weather] })).text, TEXT);
-    }
-  });
-
   test(`${dialect}: an agent that thinks before each of its calls gets to its end, though its client sends no thinking back`, async () => {
     const messages = [...asked];
     for (let turn = 1; turn <= 3; turn += 1) {
@@ -79,12 +53,6 @@ for (const dialect of DIALECTS) {
       messages.push({ role: "assistant", content: null, tool_calls: [{ id, type: "function", function: { name, arguments: given } }] });
       messages.push({ role: "tool", tool_call_id: id, content: "-5" });
     }
-  });
-
-  test(`${dialect}: OpenAI's client is told of failures before, inside and in place of an end`, async () => {
-    await assert.rejects(streamed(dialect, "early"), (error) => error instanceof OpenAI.APIError && error.status >= 500);
-    await assert.rejects(streamed(dialect, "late"), OpenAI.APIError);
-    await assert.rejects(streamed(dialect, "cut"), OpenAI.APIError);
   });
 
   test(`${dialect}: LangChain's client streams text and calls, and goes on with a result`, async () => {

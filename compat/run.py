@@ -1,7 +1,7 @@
 """Runs a command against a server of its own, whose address and key it finds in AISA_BASE_URL and AISA_API_KEY. Judges nothing.
 
-`python compat/run.py` installs the clients beside it and runs the tests there; it needs node 20 and npm. Another command may be given:
-`python compat/run.py node --test openai.test.mjs`.
+`python compat/run.py` installs the JavaScript clients beside it and runs their tests, then those of the Python clients in the place apart
+that `make compat` has made; it needs node 20 and npm. Another command may be given: `python compat/run.py node --test openai.test.mjs`.
 The server has a scripted vendor behind it, as in tests/server.py: the model `local/SCRIPT` asks for a script of tests/vendor.py. A
 second speaks every dialect: `DIALECT/SCRIPT` asks for one of tests/polyglot.py.
 """
@@ -14,7 +14,7 @@ import sys
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
-TESTS = ["sh", "-c", "npm ci && node --test"]
+TESTS = ["sh", "-c", "npm ci && node --test && ../build/compat-python/bin/python conversations.py"]
 HERE = Path(__file__).resolve().parent
 sys.path.insert(0, str(HERE.parent / "tests"))  # the rig is that of the Python tests
 

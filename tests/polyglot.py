@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import re
+import sys
 import threading
 from collections.abc import Callable
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -66,6 +67,15 @@ def configuration(url: str) -> str:
     return "vendors:\n" + "".join(ENTRY.format(name=name, url=url) for name in TONGUES)
 
 
+class QuietServer(ThreadingHTTPServer):
+    """A server to which a connection that its client resets is nothing to print."""
+
+    def handle_error(self, request: Any, client_address: Any) -> None:
+        """Print what went wrong, unless it is that."""
+        if not isinstance(sys.exc_info()[1], ConnectionError):
+            super().handle_error(request, client_address)
+
+
 class Polyglot:
     """The vendor, while it runs. `asked` has the dialect, the script and the body of each request."""
 
@@ -85,7 +95,7 @@ class Polyglot:
             def log_message(self, format: str, *args: Any) -> None:  # noqa: A002 - the standard library's names
                 pass
 
-        self._server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+        self._server = QuietServer(("127.0.0.1", 0), Handler)
         self._server.daemon_threads = True
         self.url = f"http://127.0.0.1:{self._server.server_port}"
 

@@ -188,10 +188,14 @@ class Exchange:
         elif self._release_timer is not None:
             self.wake()
 
-    def end(self) -> None:
-        """Take the end of the vendor's bytes, which for an answer without any length is its proper end."""
+    def end(self, *, taken: bool) -> None:
+        """Take the end of the vendor's bytes, which for an answer without any length is its proper end.
+
+        `taken`: the vendor has read the whole request, and may have done what it asks.
+        """
         if self._answered and self._until_close and self._failure is None:
             self._complete = True
+        self._kept = self._kept and not taken
         self.lost("the vendor closed the connection")
 
     def lost(self, detail: str) -> None:

@@ -87,7 +87,8 @@ class HttpUpstream:
         """Send the request and return once the answer's head has arrived. Cancelling it, or a `read` of the answer, aborts the request.
 
         Raises UpstreamFailed: `upstream_unavailable` (also without a valid credential), `gateway_error`, or `overloaded` when no
-        connection is free within the connect timeout. `may_repeat` is set when a kept connection broke before the answer's first byte.
+        connection is free within the connect timeout. `may_repeat` is set when a kept connection broke before the answer's first byte,
+        and the vendor had not read the whole request.
         Raises ValueError, and sends nothing, if path or headers contain what would change the request's framing.
         """
         if request.fetches and self._pictures is not None:

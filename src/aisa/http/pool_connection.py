@@ -8,6 +8,7 @@ from typing import Protocol, cast
 
 from aisa.http.exchange import Exchange
 from aisa.http.outbox import POSTED_BYTES_MAX, Outbox
+from aisa.http.sockets import unacknowledged_bytes
 from aisa.timers import Timers
 
 WRITE_BYTES_MAX = 262_144  # handed to the transport in one go: TLS would encrypt a whole 32 MiB body in one uninterrupted turn
@@ -132,7 +133,16 @@ class PoolConnection(asyncio.BufferedProtocol):
     def eof_received(self) -> None:
         """Pass the vendor's FIN on; the loop then closes the transport."""
         if self._exchange is not None:
-            self._exchange.end()
+            self._exchange.end(taken=self._is_taken())
+
+    def _is_taken(self) -> bool:
+        """Say whether the vendor that now says FIN has read all that was sent: whoever closes with bytes unread sends a RST instead."""
+        if self._posted or not self._sent or self._transport.get_write_buffer_size():
+            return False
+        try:
+            return not unacknowledged_bytes(self._transport.get_extra_info("socket").fileno())
+        except OSError:
+            return False
 
     def connection_lost(self, exc: Exception | None) -> None:
         """Tell whoever depends on the connection."""

@@ -1,8 +1,8 @@
 """Plays the corpus of a dialect that is translated: a folder is a case, as `test_corpus.py` says of OpenAI's. Not a test.
 
-Further files: `upstream.frames.json` is AWS's binary event stream, as `aws_frames.py` writes it; `upstream.next.sse` or `.json` is what
-the vendor sends where it is asked for the rest of its answer; `asked.json` is what the vendor must be asked for `request.json`; `case.json`
-may say `model`, the vendor's, and `unsupported`, as a model's entry has it; of frames `cut_bytes` and `flipped_byte`.
+Further files: `upstream.frames.json` is AWS's binary event stream, as `aisa.testing.aws_frames` writes it; `upstream.next.sse` or `.json`
+is what the vendor sends where it is asked for the rest of its answer; `asked.json` is what the vendor must be asked for `request.json`;
+`case.json` may say `model`, the vendor's, and `unsupported`, as a model's entry has it; of frames `cut_bytes` and `flipped_byte`.
 """
 
 from __future__ import annotations
@@ -18,10 +18,10 @@ import msgspec
 from aisa.answer import Part
 from aisa.errors import UpstreamFailed
 from aisa.providers.shape import Asked, Target, continued
+from aisa.testing.aws_frames import frames_of
 from aisa.testing.conformance import check_answer, check_stream
 from aisa.wire.chat import ChatRequest, parse_chat
 from aisa.wire.chat_door import CHAT_DOOR
-from aws_frames import frames_of
 
 CALL_ID, CREATED = "01CORPUS", 1750000000
 #: A longer case is split at this many bytes, evenly spread, and where a line or a character could break.

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from typing import Any, NamedTuple
 
-import aws_frames
+from aisa.testing import aws_frames
 
 Json = dict[str, Any]
 INPUT, CACHED, WRITTEN, OUTPUT = 30, 8, 4, 14  # tokens of every answer; what is cached and written is part of the input

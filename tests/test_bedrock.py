@@ -19,11 +19,11 @@ from aisa.providers.fetched import Fetched, filled
 from aisa.providers.port import UpstreamRequest
 from aisa.providers.shape import Asked, Target
 from aisa.providers.vendor_state import SEAL_KEY_BYTES, Memory, Seals, VendorState, VendorStates
+from aisa.testing.aws_frames import event, exception, frame
 from aisa.testing.clock import run_virtual
 from aisa.testing.conformance import check_stream
 from aisa.wire.chat import parse_chat
 from aisa.wire.reasoning_details import detail
-from aws_frames import event, exception, frame
 from corpus_runner import FILES, DialectCase, cases, check_case
 from dialect_cases import required
 from rig import Break, MemoryClient, Rig, Script, ScriptedUpstream, Stall, body, content_of, events_of

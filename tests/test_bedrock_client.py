@@ -8,8 +8,8 @@ from typing import Any
 
 import pytest
 
+from aisa.testing.aws_frames import frames_of
 from aisa.wire.trees import as_tree, is_list, is_tree
-from aws_frames import frames_of
 from test_bedrock import CASES, CLAUDE, FUNCTION, NEWEST, NOVA, PNG, USER, asked, call, result, said
 
 session = pytest.importorskip("botocore.session")

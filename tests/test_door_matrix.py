@@ -15,8 +15,8 @@ import pytest
 
 from aisa.config.schema import Prices
 from aisa.providers.vendor_state import SEAL_KEY_BYTES, Memory, Seals, VendorStates
+from aisa.testing.aws_frames import frames_of
 from aisa.testing.clock import run_virtual
-from aws_frames import frames_of
 from door_readers import PICTURE, RESULT, SPEAKERS, Json, Seen, chunks_of
 from rig import MemoryClient, Rig, Script, ScriptedUpstream, Stall
 

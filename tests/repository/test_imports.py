@@ -82,6 +82,7 @@ LAYERS: list[tuple[str, str]] = [
     ("aisa.edge.*", "edge"),
     ("aisa.testing", "testing"),
     ("aisa.testing.*", "testing"),
+    ("aisa.checks*", "checks"),
     ("aisa.serve", "root"),
     ("aisa.composition", "root"),
     ("aisa.administration", "root"),
@@ -120,7 +121,8 @@ MAY_IMPORT: dict[str, frozenset[str]] = {
     "backend": frozenset({"words", "rules", "ports", "storage"}),
     "edge": frozenset({"words", "rules", "ports", "relay", "http", "edge"}),
     "testing": frozenset({"words", "rules", "ports", "http", "testing"}),
-    "root": frozenset({"words", "rules", "ports", "relay", "storage", "http", "backend", "edge", "root"}),
+    "checks": frozenset({"words", "testing", "checks"}),
+    "root": frozenset({"words", "rules", "ports", "relay", "storage", "http", "backend", "edge", "testing", "checks", "root"}),
 }
 
 #: (importer, imported) -> why this one edge goes where the table does not.

@@ -10,6 +10,7 @@ from aisa.cli.admin_keys import admin_keys
 from aisa.cli.backup import backup, restore
 from aisa.cli.board import board
 from aisa.cli.calls import calls
+from aisa.cli.check import check
 from aisa.cli.configuration import config
 from aisa.cli.explain import explain
 from aisa.cli.init import init
@@ -20,6 +21,7 @@ from aisa.cli.prices import prices
 from aisa.cli.reloading import reload
 from aisa.cli.route import route
 from aisa.cli.serving import serve
+from aisa.cli.simulate import simulate
 from aisa.cli.status import status
 from aisa.cli.usage import usage
 from aisa.cli.vendors import vendors
@@ -35,6 +37,7 @@ Start here:
   aisa status                see how the server is, and what needs attention
   aisa calls                 see who called, and who was refused
   aisa models                see which models can be called, and where each goes
+  aisa check URL             prove a deployment, behind any proxy
 
 Exit status: 0 done, 1 failed, 2 used or configured wrongly.
 """
@@ -69,3 +72,5 @@ aisa.add_command(usage)
 aisa.add_command(calls)
 aisa.add_command(explain)
 aisa.add_command(board)
+aisa.add_command(check)
+aisa.add_command(simulate)

@@ -1,4 +1,4 @@
-"""Writes AWS's binary event stream, for scripts of what Bedrock sends. Not a test; AWS's own reader judges it in another."""
+"""Writes AWS's binary event stream, for scripts of what Bedrock sends. AWS's own reader judges it in a test."""
 
 from __future__ import annotations
 

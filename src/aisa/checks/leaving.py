@@ -1,0 +1,154 @@
+"""Checks of clients that leave, stop reading, or only stop sending: whether the vendor hears of it, and what is swallowed on the way."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import NamedTuple
+
+from aisa.checks.chat_stream import first_of
+from aisa.checks.client import BODY_BYTES_MAX, Line
+from aisa.checks.events import events_of, is_done, text_of
+from aisa.checks.members import at
+from aisa.checks.receipts import receipt
+from aisa.checks.subject import OURS, Broken, Skipped, Subject, good
+
+TOLD_SECONDS_MAX = 1.0  # until the vendor's request is stopped; promised are 0.1 direct
+WAITED_SECONDS_MAX = 4.0  # for that, before it counts as not told; then the figure is not known
+BEFORE_LEAVING_SECONDS = 0.5  # so that the request has arrived everywhere
+READ_TOKENS = 20  # before a client stops reading
+STOPPED_SECONDS = 2.0  # for which it does not: everything on the way fills up
+RECEIVE_BYTES = 4_096  # its receive buffer; the kernel makes it twice that
+SWALLOWED_TOKENS_MAX = 600  # by a proxy with the recommended settings 276 to 565
+MADE_TOKENS_MAX = 4_000  # without receipts: all buffers between vendor and client, a server's own among them
+EVENT_BYTES = 265  # of a token, where TLS hides how many wait; about
+TOKEN = b'"content":"word '
+BURST_TOKENS = 40_000
+
+
+async def stopped(subject: Subject, mark: str, left_at: float) -> str:
+    """Return how long after a client left its vendor's request was stopped. Raises Broken."""
+    played = await subject.played(mark)
+    try:
+        async with asyncio.timeout(WAITED_SECONDS_MAX):
+            await played.gone.wait()
+    except TimeoutError:
+        raise Broken(f"the vendor was not told within {WAITED_SECONDS_MAX:.0f} s") from None
+    took = max(0.0, played.gone_at - left_at)
+    return f"{took * 1000:.0f} ms" if took <= TOLD_SECONDS_MAX else first_of([f"the vendor was told after {took:.1f} s"])
+
+
+async def leave(subject: Subject, scenario: str, *, tokens: int, rudely: bool = False, stream: bool = True) -> str:
+    """Leave after so many tokens, by a FIN or a RST, and return how long it took to stop the vendor."""
+    mark = subject.mark()
+    async with subject.line(subject.request(subject.chat(scenario, mark, stream=stream))) as line:
+        if tokens:
+            response = good(await line.head())
+            while response.body.count(TOKEN) + response.body.count(b'"content":"One') < tokens and not response.ended:
+                await line.piece(response)
+            if response.ended:
+                raise Broken(f"the answer ended {response.ended} before {tokens} tokens had come")
+        else:
+            await subject.played(mark)
+        await asyncio.sleep(BEFORE_LEAVING_SECONDS)
+        left_at = subject.now()
+        (line.reset if rudely else line.close)()
+    return await stopped(subject, mark, left_at)
+
+
+async def by_reset(subject: Subject) -> str:
+    """A client that resets its connection has left."""
+    return await leave(subject, "paced", tokens=READ_TOKENS, rudely=True)
+
+
+async def by_closing(subject: Subject) -> str:
+    """A client that closes its connection has left."""
+    return await leave(subject, "paced", tokens=READ_TOKENS)
+
+
+async def while_idle(subject: Subject) -> str:
+    """That is noticed while nothing flows, too."""
+    return await leave(subject, "stalls", tokens=1)
+
+
+async def while_thinking(subject: Subject) -> str:
+    """And before the first token."""
+    return await leave(subject, "silent", tokens=0)
+
+
+async def awaiting_document(subject: Subject) -> str:
+    """And while a document is awaited."""
+    return await leave(subject, "silent", tokens=0, stream=False)
+
+
+async def half_close(subject: Subject) -> str:
+    """A client that has only finished sending gets its answer."""
+    async with subject.line(subject.request(subject.chat("words"))) as line:
+        await asyncio.sleep(BEFORE_LEAVING_SECONDS / 2)
+        line.half_close()
+        response = good(await line.rest(await line.head()))
+    return first_of([f"the answer ended {response.ended}"] if not is_done(response) else [])
+
+
+class Unread(NamedTuple):
+    """What came of an answer that nobody read to its end: tokens that the client had, that were billed, that the vendor made."""
+
+    had: int
+    billed: int | None
+    made: int
+
+
+async def unread(subject: Subject) -> Unread:
+    """Stop reading a burst, wait, count what this machine has, and reset. Raises Broken, Skipped."""
+    mark = subject.mark()
+    request = subject.request(subject.chat("burst", mark))
+    async with subject.line(request, receive_bytes=RECEIVE_BYTES) as line:
+        response = good(await line.head())
+        while response.body.count(TOKEN) < READ_TOKENS and not response.ended:
+            await line.piece(response)
+        if response.ended:
+            raise Skipped("the answer ended at once")
+        await asyncio.sleep(STOPPED_SECONDS)
+        had = had_of(line, response.body)
+        line.reset()
+    id_ = response.headers.get("x-request-id", "")
+    told = await receipt(subject, id_) if id_.startswith(OURS) else None
+    delivered = at(told, "delivered", "output_tokens")
+    await asyncio.sleep(0 if told else BEFORE_LEAVING_SECONDS)
+    return Unread(had, delivered, (await subject.played(mark)).tokens)
+
+
+def had_of(line: Line, body: bytes) -> int:
+    """Return how many tokens a client has: read, and waiting in its kernel."""
+    waiting = line.waiting()
+    return body.count(TOKEN) + (len(waiting) // EVENT_BYTES if line.is_encrypted else waiting.count(TOKEN))
+
+
+async def swallowed(subject: Subject) -> str:
+    """Who stops reading pays for what he has, not for what lies in buffers on the way."""
+    seen = await unread(subject)
+    if seen.billed is None:
+        over, limit, word = seen.made - seen.had, MADE_TOKENS_MAX, "made"
+    else:
+        over, limit, word = seen.billed - seen.had, SWALLOWED_TOKENS_MAX, "billed"
+    figure = f"{max(0, over):,} tokens swallowed on the way ({seen.had} had, {seen.billed if word == 'billed' else seen.made:,} {word})"
+    return figure if over <= limit else first_of([figure])
+
+
+async def throttled(subject: Subject) -> str:
+    """While the client does not read, the vendor is slowed down."""
+    seen = await unread(subject)
+    figure = f"{seen.made:,} tokens made while {seen.had} were taken"
+    return figure if seen.made < BURST_TOKENS // 2 else first_of([figure])
+
+
+async def slow_reader(subject: Subject) -> str:
+    """A client that stops for a while loses nothing."""
+    async with subject.line(subject.request(subject.chat("burst")), receive_bytes=RECEIVE_BYTES * 16) as line:
+        response = good(await line.head())
+        await asyncio.sleep(STOPPED_SECONDS)
+        await line.rest(response, SLOW_READ_SECONDS_MAX)
+    tokens = text_of(response).count("word ") if len(response.body) < BODY_BYTES_MAX else -1
+    return first_of([f"{tokens:,} of {BURST_TOKENS:,} tokens came"] if tokens != BURST_TOKENS or not events_of(response) else [])
+
+
+SLOW_READ_SECONDS_MAX = 60.0  # for eleven megabytes

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import os
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from importlib.util import find_spec
@@ -18,14 +19,19 @@ from aisa.config.schema import Config
 from aisa.config.schema import Server as ServerSettings
 from aisa.context import Dependencies
 from aisa.edge.account import Accounts
+from aisa.edge.admin_gate import AdminGate
 from aisa.edge.app import Edge, Readiness
 from aisa.edge.cors import CrossOrigin
 from aisa.edge.idempotency import IdempotencyStore, Uses
 from aisa.embedded.upstream import EmbeddedUpstream
-from aisa.facts import Fact, ServerNotice
+from aisa.errors import ApiError
+from aisa.facts import Fact, ServerNotice, ServerWarning
 from aisa.http.descriptors import clients_that_fit, raise_limit
+from aisa.http.token_requests import token_sender
+from aisa.identity.keys import TokenAdminKeys, TokenKeys
 from aisa.ids import CallIds
-from aisa.keys.rules import window_end, window_start
+from aisa.keys.port import Keys
+from aisa.keys.rules import DEFAULT_ACCOUNT, Key, window_end, window_start
 from aisa.keys.store import KeyStore
 from aisa.known_models import Known, nothing_listed
 from aisa.large_events import LargeEvents
@@ -45,6 +51,7 @@ from aisa.providers.tasks import DIALECTS
 from aisa.providers.vendor_state import SEAL_KEY_BYTES
 from aisa.resets import Resets
 from aisa.routing import EMBEDDED, Routes
+from aisa.storage.engine import Database
 from aisa.storage.secret import own_secret
 from aisa.tokenizers.on_demand import load_tokenizer
 from aisa.wire.door import Door, Request
@@ -167,6 +174,65 @@ def check_extras(config: Config, find: Callable[[str], object] = find_spec) -> N
     """Raise ConfigErrors where a setting needs packages that are not installed, as `find` says."""
     if config.stores.limits is not None and find("hiredis") is None:
         raise ConfigErrors([Problem("stores.limits", "The `stores` extra is not installed.", "pip install 'aisa-gateway[stores]'")], config)
+    if config.identity is not None and find("jwt") is None:
+        raise ConfigErrors([Problem("identity", "The `identity` extra is not installed.", "pip install 'aisa-gateway[identity]'")], config)
+
+
+def take_tokens(
+    config: Config,
+    keys: KeyStore,
+    report: Callable[[Fact], None],
+    *,
+    gate: AdminGate | None = None,
+    adopt: Callable[[Key], None] | None = None,
+) -> Keys:
+    """Return the keys, with tokens of the configuration's identity provider besides.
+
+    Administrators among their owners pass `gate`. Who is new is told to `adopt`; if that is None, the keys keep him, in a thread.
+    """
+    if config.identity is None:
+        return keys
+    from aisa.identity.signing_keys import SigningKeys
+    from aisa.identity.tokens import Tokens
+
+    signing_keys = SigningKeys(config.identity, token_sender(os.environ), report, loop=asyncio.get_running_loop())
+    tokens = Tokens(config.identity, signing_keys, wall_clock)
+    if gate is not None and config.identity.admin_claim is not None:
+        gate.keys = TokenAdminKeys(gate.keys, tokens)
+    signing_keys.fetch()
+    adopt = adopt or in_thread(keys.adopt, report)
+    return TokenKeys(keys, tokens, disabled=keys.accounts.disabled, adopt=adopt, wall_clock=wall_clock)
+
+
+def in_thread(adopt: Callable[[Key], None], report: Callable[[Fact], None]) -> Callable[[Key], None]:
+    """Return what keeps somebody's key without a wait for the database, and says where that did not work."""
+    loop, begun = asyncio.get_running_loop(), set[str]()
+
+    def kept(key: Key) -> None:
+        try:
+            adopt(key)
+        except ApiError as error:
+            report(ServerWarning(f"the key of {key.label} cannot be kept, so it is not listed: {error.message}"))
+
+    def begin(key: Key) -> None:
+        if key.id not in begun:  # workers meet one person at the same time
+            begun.add(key.id)
+            _ = loop.run_in_executor(None, kept, key)
+
+    return begin
+
+
+def open_keys(config: Config, database: Database) -> KeyStore:
+    """Return the keys in a database. Accounts that an identity provider's tokens may belong to are made. Raises StorageFailed."""
+    keys = KeyStore(database, wall_clock, system_chance())
+    for name in dict.fromkeys((DEFAULT_ACCOUNT, *config.identity.accounts.values()) if config.identity is not None else ()):
+        try:
+            keys.accounts.account(name)
+        except ApiError as error:
+            if error.code != "resource_not_found":
+                raise
+            keys.accounts.create_account(name)
+    return keys
 
 
 async def share_limits(config: Config, dependencies: Dependencies, tiers: Mapping[str, str]) -> None:

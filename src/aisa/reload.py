@@ -40,6 +40,7 @@ FOR_A_LIFETIME = (
         "metrics.listen",
         "stores.limits",
         "stores.limits_down",
+        "identity",
         "ledger.calls_waiting_max",
     ),
 )

@@ -15,16 +15,18 @@ import uvloop
 from sqlalchemy import Connection
 
 from aisa.administration import Books, open_admin
-from aisa.clock import quick_chance, system_chance, wall_clock
+from aisa.clock import quick_chance, wall_clock
 from aisa.composition import (
     check_extras,
     fitting,
     open_dependencies,
     open_edge,
+    open_keys,
     open_ledger,
     routes_of,
     seal_key,
     share_limits,
+    take_tokens,
     tokenizers_in,
 )
 from aisa.config.load import Loaded
@@ -36,7 +38,7 @@ from aisa.facts import Stopped
 from aisa.http.names import Names
 from aisa.http.server import HttpServer, tls_context
 from aisa.http.sockets import handed_listener
-from aisa.keys.store import KeyStore, ensure_first_key
+from aisa.keys.store import ensure_first_key
 from aisa.ledger.journal import Journal
 from aisa.ledger.recovery import recover
 from aisa.ledger.refused import RefusalRecords
@@ -144,7 +146,7 @@ async def serve(config: Config, database: Database, journal: Journal, *, start: 
     chance, loop, log, metrics = quick_chance(), asyncio.get_running_loop(), open_log(config.log), Metrics()
     report = counted(metrics, log.report if log is not None else ignore)
     listen_to_process(report, config.server.data_dir)
-    keys = KeyStore(database, wall_clock, system_chance())
+    keys = open_keys(config, database)
     writer, idempotency = Writer(database, report), IdempotencyStore(wall_clock)
     refused = RefusalRecords(writer.post_refused, writer.prune, wall_clock=wall_clock, report=report)
     refused.forget_old()
@@ -164,7 +166,7 @@ async def serve(config: Config, database: Database, journal: Journal, *, start: 
     accounts = Accounts(ledger, books.statement(), wall_clock)
     edge = open_edge(config, dependencies, chance, not_ready=stopping.why_not_ready, idempotency=idempotency, accounts=accounts)
     doors = open_admin(config, books, dependencies, report=report, reload=lambda: swapped(reload, loop), lists=lists)
-    admin, settings = doors.admin, fitting(config, report)
+    admin, settings, dependencies.keys = doors.admin, fitting(config, report), take_tokens(config, keys, report, gate=doors.gate)
     operators = Operators(config, edge, doors, settings=settings, timers=timers, metrics=metrics, report=report)
     server = HttpServer(operators.app, settings, timers=timers)
     metrics.states = States(books, dependencies, server, lists=lists, slots=config.ledger.calls_waiting_max, untold=edge.refusals.untold)

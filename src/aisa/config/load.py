@@ -18,7 +18,7 @@ from aisa.config.checks import check, check_proxies, check_targets, check_tiers
 from aisa.config.document import Document, Way, read_document
 from aisa.config.kinds import describe, entry_of, hints, is_section, may_be_empty, part_for
 from aisa.config.known import Nearby, known_vendors, nobody
-from aisa.config.operator_checks import check_listen, check_names, check_stores
+from aisa.config.operator_checks import check_identity, check_listen, check_names, check_stores
 from aisa.config.problem import ConfigErrors, Problem
 from aisa.config.route_checks import check_pictures, check_routes
 from aisa.config.schema import ALIASES, FIELDS, Config, Model
@@ -89,6 +89,7 @@ def load(path: str | None, environment: Mapping[str, str], overrides: Mapping[st
         *check_names(config, named_vendors),
         *check_listen(config),
         *check_stores(config),
+        *check_identity(config),
     ):
         document.report(way, *flaw)
     for way, flaw in (*check_tiers(config), *check_proxies(config), *check_routes(config), *check_pictures(config)):

@@ -1,14 +1,16 @@
-"""What is wrong with settings on which names may be called, and on where administration, metrics and stores are. Changes none."""
+"""What is wrong with settings on names that may be called, on identity, and on where administration, metrics, stores are. Changes none."""
 
 from __future__ import annotations
 
 import difflib
 from collections.abc import Collection, Iterator
+from urllib.parse import urlsplit
 
 from aisa.config.admin_settings import listening
 from aisa.config.checks import SHOWN_CHARACTERS_MAX, Flaw
 from aisa.config.schema import Config
 from aisa.config.stores import address_of
+from aisa.names import ACCOUNT_CHARACTERS_MAX
 
 
 def check_names(config: Config, vendor_names: Collection[str]) -> Iterator[tuple[tuple[str, ...], Flaw]]:
@@ -41,3 +43,26 @@ def check_stores(config: Config) -> Iterator[tuple[tuple[str, ...], Flaw]]:
             address_of(config.stores.limits)
     except ValueError as error:
         yield ("stores", "limits"), Flaw(f"It is no address of a store: {error}.", "Write for example redis://127.0.0.1:6379/0.")
+
+
+def check_identity(config: Config) -> Iterator[tuple[tuple[str, ...], Flaw]]:
+    """Yield what is wrong with the identity provider: what is said over a network that anybody may read proves nothing."""
+    identity = config.identity
+    if identity is None:
+        return
+    for name, url in (("issuer", identity.issuer), ("keys_url", identity.keys_url)):
+        parts = urlsplit(url or "https://localhost")
+        if parts.scheme != "https" and not (parts.scheme == "http" and parts.hostname in ("localhost", "127.0.0.1", "::1")):
+            yield ("identity", name), Flaw("It must be an https:// address.", "Only a provider on this machine may speak http://.")
+    if identity.account_claim is not None and not identity.accounts:
+        yield ("identity", "accounts"), Flaw("Nobody would be let in: no value of `account_claim` has an account.", "Add them.")
+    if identity.account_claim is None and identity.accounts:
+        yield ("identity", "account_claim"), Flaw("It is missing: `accounts` lists values of it.", "Name the claim, such as groups.")
+    for value, account in identity.accounts.items():
+        if not 0 < len(account) <= ACCOUNT_CHARACTERS_MAX or not account.isprintable():
+            yield ("identity", "accounts", value), Flaw("That is no account's name.", f"Write 1 to {ACCOUNT_CHARACTERS_MAX} characters.")
+    if (identity.admin_claim is None) != (not identity.admin_read and not identity.admin_write):
+        yield (
+            ("identity", "admin_claim"),
+            Flaw("`admin_claim` needs `admin_read` or `admin_write`, and these need it.", "Write both, or neither."),
+        )

@@ -14,6 +14,7 @@ import msgspec
 from msgspec import Meta
 
 from aisa.config.admin_settings import ADMIN_IN_WORDS, AdminSettings, MetricsSettings
+from aisa.config.identity import IDENTITY_IN_WORDS, IdentitySettings
 from aisa.config.limits import LIMITS_IN_WORDS, Limits
 from aisa.config.model_words import MODELS_IN_WORDS
 from aisa.config.name_words import NAMES_IN_WORDS
@@ -291,6 +292,7 @@ class Config(Section, frozen=True, kw_only=True):
     admin: AdminSettings = AdminSettings()
     metrics: MetricsSettings = MetricsSettings()
     stores: StoreSettings = StoreSettings()
+    identity: IdentitySettings | None = None
     price_catalogues: tuple[str, ...] = ()
     discovery: Discovery = Discovery()
     vendors: dict[str, Vendor] = {}
@@ -322,6 +324,7 @@ FIELDS: Mapping[str, str] = MappingProxyType(
         **LIMITS_IN_WORDS,
         **ADMIN_IN_WORDS,
         **STORES_IN_WORDS,
+        **IDENTITY_IN_WORDS,
         **NAMES_IN_WORDS,
         **VENDORS_IN_WORDS,
         "vendors.<name>.omit": "Members that this server adds to requests and that the vendor refuses: `stream_options`, which asks "

@@ -13,7 +13,6 @@ from ipaddress import ip_address
 import msgspec
 
 from aisa.edge.admin import Actor, Answer
-from aisa.edge.admin_key_routes import AdminKeyRing
 from aisa.edge.admin_openapi import OPENAPI, admin_document
 from aisa.edge.admin_route import QUESTION, Answering
 from aisa.edge.control import Control, respond
@@ -22,6 +21,7 @@ from aisa.edge.presented_key import bearer
 from aisa.edge.routes import RouteTable
 from aisa.errors import ApiError
 from aisa.http.server import Reply, Request
+from aisa.keys.port import AdminKeys
 from aisa.keys.rules import READ, WRITE
 from aisa.wire.reply import JSON_TYPE, error_json
 
@@ -97,12 +97,10 @@ class WrongKeys:
 
 
 class AdminGate:
-    """Lets administrators in over the network. `control` answers what they ask; `hosts` may be changed while it runs."""
+    """Lets administrators in over the network. `control` answers what they ask; `keys` and `hosts` may be changed while it runs."""
 
-    def __init__(
-        self, keys: AdminKeyRing, control: Control, routes: RouteTable[Answering], *, hosts: Hosts, now: Callable[[], float]
-    ) -> None:
-        self._keys = keys
+    def __init__(self, keys: AdminKeys, control: Control, routes: RouteTable[Answering], *, hosts: Hosts, now: Callable[[], float]) -> None:
+        self.keys = keys
         self._control = control
         self._routes = routes
         self._wrong = WrongKeys(now)
@@ -111,7 +109,7 @@ class AdminGate:
     @property
     def is_open(self) -> bool:
         """Whether there is a key that could be let in."""
-        return len(self._keys) > 0
+        return len(self.keys) > 0
 
     def let_in(self, request: Request, address: str, *, scope: str) -> Actor:
         """Return who asks, if he may do what needs a scope.
@@ -122,7 +120,7 @@ class AdminGate:
         self._wrong.check(address)
         secret = bearer(request.headers.get("authorization"))
         try:
-            key = self._keys.verify(secret)
+            key = self.keys.verify(secret)
         except ApiError:
             if secret:
                 self._wrong.note(address)

@@ -16,6 +16,7 @@ import msgspec
 from aisa.edge.admin_route import Answering, Asked, Note, Result, change, look, read
 from aisa.edge.routes import Route
 from aisa.facts import KeysChanged
+from aisa.keys.port import AdminKeys
 from aisa.keys.rules import AdminKey
 
 
@@ -37,12 +38,8 @@ class AdminKeyShown(msgspec.Struct, frozen=True):
     revoked_at: int | None = None
 
 
-class AdminKeyRing(Protocol):
-    """The admin keys. All raise ApiError."""
-
-    def verify(self, secret: str | None) -> AdminKey:
-        """Return the good key with this secret."""
-        ...
+class AdminKeyRing(AdminKeys, Protocol):
+    """The admin keys as whoever makes them sees them. All raise ApiError."""
 
     def create(self, label: str, scope: str) -> tuple[AdminKey, str]:
         """Make a key and return it with its secret."""
@@ -54,10 +51,6 @@ class AdminKeyRing(Protocol):
 
     def revoke(self, name: str) -> AdminKey:
         """Revoke a key for good."""
-        ...
-
-    def __len__(self) -> int:
-        """How many are good."""
         ...
 
 

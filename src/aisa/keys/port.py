@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Protocol
 
-from aisa.keys.rules import DEFAULT_ACCOUNT, NO_RATES, Account, Key, KeyTerms, Rates, SpendCap, Trace
+from aisa.keys.rules import DEFAULT_ACCOUNT, NO_RATES, Account, AdminKey, Key, KeyTerms, Rates, SpendCap, Trace
 
 
 class Keys(Protocol):
@@ -20,6 +20,18 @@ class Keys(Protocol):
 
     def known(self, secret: str | None) -> Key | None:
         """Return the key with this secret whatever its state, None if there is none: to say whose request was refused."""
+        ...
+
+
+class AdminKeys(Protocol):
+    """The admin keys as the admin API's gate sees them."""
+
+    def verify(self, secret: str | None) -> AdminKey:
+        """Return the good key with this secret. Raises ApiError: missing_api_key, invalid_api_key, revoked_api_key."""
+        ...
+
+    def __len__(self) -> int:
+        """How many could be let in."""
         ...
 
 

@@ -37,6 +37,8 @@ HINT_CHARS_MAX = 4  # of an imported key that the hint shows, and never more tha
 ALREADY_HERE = "This key is already here"  # how the refusal of an import begins that was made before
 DIGEST = re.compile(r"[0-9a-fA-F]{64}", re.ASCII)
 
+KEYS_MAX = 100_000  # of one server: some 70 MB in memory and a second and a half to read; more needs a store that does not hold them all
+
 ID_PREFIX = "key_"
 ID_CHARS = 10  # 59 bits: the store sees to it that no two are the same
 MODELS_MAX = 1_000  # names on one allow-list

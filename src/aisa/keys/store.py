@@ -15,11 +15,11 @@ from aisa.errors import ApiError
 from aisa.keys import rules
 from aisa.keys.accounts import AccountStore, add_account, writing
 from aisa.keys.rules import ACTIVE, DEFAULT_ACCOUNT, NO_RATES, REVOKED, Key, KeyTerms, Rates, SpendCap, Trace
+from aisa.names import LABEL_CHARACTERS_MAX
 from aisa.storage.engine import Database
 from aisa.storage.tables import accounts, replaced_secrets
 from aisa.storage.tables import keys as table
 
-KEYS_MAX = 100_000  # some 70 MB in memory and a second and a half to read; more needs a store that does not hold them all
 FIRST_LABEL = "first"
 NOT_REPLACED = ("", 0)
 
@@ -138,6 +138,25 @@ class KeyStore:
             raise ApiError("resource_not_found", f"There is no key with the id or label {name!r}. `aisa keys list` shows them.")
         return key
 
+    def with_id(self, id_: str) -> Key | None:
+        """Return the key with an id, None if there is none."""
+        return self._by_id.get(id_)
+
+    def adopt(self, key: Key) -> None:
+        """Keep the key of somebody who came with a token, under its id: it is listed and can be given terms. Once more does no harm.
+
+        No secret leads to it. Its label has an end of its own where another key has that label. Raises ApiError as `create`.
+        """
+        if key.id in self._by_id or len(self) >= rules.KEYS_MAX:
+            return
+        taken = key.label in self._by_label
+        label = f"{key.label[: LABEL_CHARACTERS_MAX - 7]}-{key.id[-6:]}" if taken else key.label
+        nobodys = rules.digest(rules.new_secret(self._chance))
+        kept = msgspec.structs.replace(key, label=label, digest=nobodys, created_at=int(self._wall_clock()), expires_at=None)
+        with writing(self._database) as connection:
+            connection.execute(insert(table).values(msgspec.structs.asdict(kept)))
+        self.remember(kept)
+
     def update(self, id_or_label: str, terms: KeyTerms) -> Key:
         """Give a key these terms instead of those that it has, from the next request on.
 
@@ -212,8 +231,8 @@ class KeyStore:
         taken = self._by_label.get(label)
         if taken is not None:
             raise rules.invalid("label", f"The label {label!r} is taken by {taken.id} ({taken.state}). Choose another one.")
-        if len(self) >= KEYS_MAX:
-            raise rules.invalid("label", f"There are {KEYS_MAX:,} keys, which is the most that one server keeps.")
+        if len(self) >= rules.KEYS_MAX:
+            raise rules.invalid("label", f"There are {rules.KEYS_MAX:,} keys, which is the most that one server keeps.")
         key = Key(
             id=self._new_id(),
             label=label,

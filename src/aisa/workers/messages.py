@@ -78,6 +78,12 @@ class AccountKnown(msgspec.Struct, tag="account", frozen=True):
     account: Account
 
 
+class PersonMet(msgspec.Struct, tag="met", frozen=True):
+    """From a worker: somebody came with a token of the identity provider, for the first time here."""
+
+    key: Key
+
+
 class AnswersLearned(msgspec.Struct, tag="learned", frozen=True):
     """From a worker, and to the others: what a target's last complete answers came to."""
 
@@ -149,6 +155,7 @@ Message = (
     | KeyKnown
     | AccountKnown
     | AnswersLearned
+    | PersonMet
     | AnswerKept
     | ClaimForgotten
     | Ask

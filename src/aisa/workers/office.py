@@ -43,6 +43,7 @@ from aisa.workers.messages import (
     ClaimForgotten,
     Ended,
     Message,
+    PersonMet,
     RefusedOnes,
     Written,
 )
@@ -79,6 +80,7 @@ class Office:
 
     crew: Crew
     gate: AdminGate
+    adopt: Callable[[Key], None]
 
     def __init__(
         self,
@@ -133,6 +135,8 @@ class Office:
             case AnswersLearned(target, answers):
                 self._writer.keep_answers(target, answers)
                 self.crew.send(message, but=worker)
+            case PersonMet(key):
+                self.adopt(key)
             case AnswerKept(answer):
                 self._idempotency.keep(answer.call_id, answer.content_type, answer.body)
             case ClaimForgotten(mark, call_id):

@@ -14,7 +14,7 @@ import msgspec
 from aisa.administration import Doors, Ways, administer, hosts_of
 from aisa.admission.shared import forget_worker
 from aisa.clock import system_chance, wall_clock
-from aisa.composition import caps_of, fitting, remember_uses, routes_of
+from aisa.composition import caps_of, fitting, in_thread, open_keys, remember_uses, routes_of, take_tokens
 from aisa.config.load import Loaded
 from aisa.config.problem import ConfigErrors, Problem
 from aisa.config.schema import Config
@@ -75,6 +75,8 @@ async def serve_with_workers(config: Config, database: Database, folder: FolderL
         books.writer.is_away,
     )
     doors = reload.doors = administer(config, database, books.keys, store=books.store, ways=ways, report=report)
+    take_tokens(config, books.keys, report, gate=doors.gate)
+    books.office.adopt = in_thread(books.keys.adopt, report)
     admin, books.office.gate, settings, timers = doors.admin, doors.gate, fitting(config, report), Timers()
     operators = Operators(config, None, doors, settings=settings, metrics=None, report=report, timers=timers)
     publish_admin_keys(doors.gate, memory)
@@ -114,7 +116,7 @@ class Books:
 
     def __init__(self, database: Database, memory: SharedMemory, *, config: Config, report: Callable[[Fact], None]) -> None:
         """Read what the database has. Raises StorageFailed."""
-        self.keys = KeyStore(database, wall_clock, system_chance())
+        self.keys = open_keys(config, database)
         self.store = LedgerStore(database, wall_clock, self._on_board)
         idempotency = IdempotencyStore(wall_clock)
         remember_uses(idempotency, self.store)

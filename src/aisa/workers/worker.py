@@ -22,7 +22,16 @@ import uvloop
 from aisa.administration import vendors_shown
 from aisa.admission.shared import SharedAdmission
 from aisa.clock import quick_chance, system_chance, wall_clock
-from aisa.composition import counted_routes, fitting, open_dependencies, open_edge, seal_key, share_limits, tokenizers_in
+from aisa.composition import (
+    counted_routes,
+    fitting,
+    open_dependencies,
+    open_edge,
+    seal_key,
+    share_limits,
+    take_tokens,
+    tokenizers_in,
+)
 from aisa.config.load import Loaded
 from aisa.config.schema import Config
 from aisa.edge.account import Accounts
@@ -69,6 +78,7 @@ from aisa.workers.messages import (
     KeyKnown,
     Message,
     ModelsKnown,
+    PersonMet,
     Ready,
     Written,
 )
@@ -107,6 +117,7 @@ class Worker:
         self.keys = KeyStore(database, wall_clock, system_chance())
         self._open(config, database, report)
         await share_limits(config, self.dependencies, self.keys.tiers)
+        self.dependencies.keys = take_tokens(config, self.keys, report, adopt=lambda key: self.link.send(PersonMet(key)))
         tls = None if config.tls is None else tls_context(config.tls.cert, config.tls.key)
         self.passed = self.server.take_passed(channel, tls, lambda: self.passing.set_result(None))
         heard, self._waiting = self._waiting, None

@@ -1,0 +1,90 @@
+"""Tokens of an identity provider in place of keys: for calls and for administration. How one is proven is in `tokens.py`."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection
+from typing import Protocol
+
+import msgspec
+
+from aisa.clock import WallClock
+from aisa.errors import ApiError
+from aisa.identity import rules
+from aisa.identity.port import Proven, Prover
+from aisa.identity.rules import looks_like_token
+from aisa.keys.port import AdminKeys, Keys
+from aisa.keys.rules import KEYS_MAX, AdminKey, Key, verify_state
+
+
+class KnownKeys(Keys, Protocol):
+    """The keys of a server as tokens need them."""
+
+    def with_id(self, id_: str) -> Key | None:
+        """Return the key with an id, None if there is none."""
+        ...
+
+
+class TokenKeys:
+    """The keys of a server, and tokens besides; implements `keys.port.Keys`.
+
+    Who comes with a token for the first time is told to `adopt`, which may keep a key of his: its state, models, cap and limits then count
+    for him, whose account is that of his token. `disabled` are the names of accounts that are.
+    """
+
+    def __init__(
+        self, keys: KnownKeys, tokens: Prover, *, disabled: Collection[str], adopt: Callable[[Key], None], wall_clock: WallClock
+    ) -> None:
+        self._keys = keys
+        self._tokens = tokens
+        self._disabled = disabled
+        self._adopt = adopt
+        self._wall_clock = wall_clock
+        self._met: set[str] = set()  # who was told to `adopt`: no more than keys may be
+
+    def verify(self, secret: str | None) -> Key:
+        """Return the active key with this secret, or that of a good token. Raises ApiError as `Keys.verify`, and as `Prover.prove`."""
+        if secret is None or not looks_like_token(secret) or self._keys.known(secret) is not None:
+            return self._keys.verify(secret)
+        key = self._of(self._tokens.prove(secret))
+        verify_state(key, self._wall_clock())
+        if key.account in self._disabled:
+            raise ApiError("invalid_api_key", f"The account {key.account!r} of this token is disabled.")
+        if key.id not in self._met and len(self._met) < KEYS_MAX:
+            self._met.add(key.id)
+            self._adopt(key)
+        return key
+
+    def known(self, secret: str | None) -> Key | None:
+        """Return the key with this secret whatever its state, or that of a token that was proven once; None if there is none."""
+        proven = None if secret is None or not looks_like_token(secret) else self._tokens.known(secret)
+        if proven is None:
+            return self._keys.known(secret)
+        try:
+            return self._of(proven)
+        except ApiError:
+            return None
+
+    def _of(self, proven: Proven) -> Key:
+        """Return the key of a token's owner. Raises ApiError insufficient_permissions."""
+        key = rules.key_of(self._tokens.settings, proven.claims, proven.digest)
+        kept = self._keys.with_id(key.id)
+        return key if kept is None else msgspec.structs.replace(kept, account=key.account)
+
+
+class TokenAdminKeys:
+    """The admin keys of a server, and tokens besides; implements `keys.port.AdminKeys`."""
+
+    def __init__(self, keys: AdminKeys, tokens: Prover) -> None:
+        self._keys = keys
+        self._tokens = tokens
+
+    def __len__(self) -> int:
+        """How many are good: one at least, as somebody may come with a token."""
+        return len(self._keys) + 1
+
+    def verify(self, secret: str | None) -> AdminKey:
+        """Return the good key with this secret, or what a token may do. Raises ApiError."""
+        if secret is None or not looks_like_token(secret):
+            return self._keys.verify(secret)
+        proven = self._tokens.prove(secret)
+        return rules.admin_key_of(self._tokens.settings, proven.claims, proven.digest)

@@ -1,0 +1,93 @@
+"""What the claims of a token mean here: whose key it is, to which account it belongs, what it may administer. Pure; proves nothing."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from hashlib import sha256
+
+from aisa.config.identity import IdentitySettings
+from aisa.errors import ApiError
+from aisa.keys.rules import ACTIVE, ALPHABET, DEFAULT_ACCOUNT, READ, WRITE, AdminKey, Key
+from aisa.names import LABEL_CHARACTERS_MAX
+from aisa.wire.trees import as_list, as_tree
+
+KEY_ID_PREFIX, ADMIN_ID_PREFIX = "idp_", "adm_idp_"
+ID_CHARS = 16  # of a person, from 95 bits of a hash: no two of them meet
+SHOWN_CHARACTERS_MAX = 100  # of a claim's value, in a message
+
+Claims = Mapping[str, object]
+
+
+def looks_like_token(secret: str) -> bool:
+    """Say whether a text has the form of a signed token (JWS, three parts, the first of which is a JSON object)."""
+    return secret.startswith("eyJ") and secret.count(".") == 2
+
+
+def values_of(claims: Claims, claim: str) -> tuple[str, ...]:
+    """Return the texts of a claim, none if it is not there; `a.b` is `b` inside of `a` unless there is a claim of that whole name."""
+    found: object = claims.get(claim)
+    if found is None:
+        found = claims
+        for name in claim.split("."):
+            found = as_tree(found).get(name)
+    values = as_list(found) or [found]
+    return tuple(value for value in values if isinstance(value, str))
+
+
+def person(settings: IdentitySettings, claims: Claims) -> str:
+    """Return who a token is of, in letters and digits: the same for all tokens of one person at one provider."""
+    number = int.from_bytes(sha256(f"{settings.issuer}\n{claims['sub']}".encode()).digest(), "big")
+    digits = ""
+    for _ in range(ID_CHARS):
+        number, digit = divmod(number, len(ALPHABET))
+        digits += ALPHABET[digit]
+    return digits
+
+
+def label_of(settings: IdentitySettings, claims: Claims) -> str:
+    """Return what a person is called here."""
+    named = values_of(claims, settings.label_claim) or (str(claims["sub"]),)
+    label = "".join(character for character in named[0] if character.isprintable()).strip()
+    return label[:LABEL_CHARACTERS_MAX] or person(settings, claims)
+
+
+def account_of(settings: IdentitySettings, claims: Claims) -> str:
+    """Return the account of a person. Raises ApiError insufficient_permissions where the settings name none."""
+    if settings.account_claim is None:
+        return DEFAULT_ACCOUNT
+    values = values_of(claims, settings.account_claim)
+    account = next((account for value, account in settings.accounts.items() if value in values), None)
+    if account is None:
+        said = ", ".join(values)[:SHOWN_CHARACTERS_MAX] or "nothing"
+        what = f"The token says {said!r} as {settings.account_claim!r}, which belongs to no account here."
+        raise ApiError("insufficient_permissions", f"{what} Ask whoever runs this server.")
+    return account
+
+
+def key_of(settings: IdentitySettings, claims: Claims, digest: bytes) -> Key:
+    """Return a token's key, which has no end of its own. `digest` is its SHA-256. Raises ApiError insufficient_permissions."""
+    return Key(
+        id=KEY_ID_PREFIX + person(settings, claims),
+        label=label_of(settings, claims),
+        digest=digest,
+        hint="token",
+        state=ACTIVE,
+        created_at=second_of(claims, "iat"),
+        account=account_of(settings, claims),
+    )
+
+
+def admin_key_of(settings: IdentitySettings, claims: Claims, digest: bytes) -> AdminKey:
+    """Return what a token may administer. Raises ApiError insufficient_permissions for nothing."""
+    values = () if settings.admin_claim is None else values_of(claims, settings.admin_claim)
+    if not any(value in (*settings.admin_read, *settings.admin_write) for value in values):
+        raise ApiError("insufficient_permissions", "The token is good, but gives no right to the admin API.")
+    scope = WRITE if any(value in settings.admin_write for value in values) else READ
+    id_ = ADMIN_ID_PREFIX + person(settings, claims)
+    return AdminKey(id_, label_of(settings, claims), digest, "token", scope, second_of(claims, "iat"))
+
+
+def second_of(claims: Claims, name: str) -> int:
+    """Return a UNIX second that a token states; 0 if it is none."""
+    value = claims.get(name)
+    return int(value) if isinstance(value, int | float) and 0 <= value < 2**53 else 0

@@ -1,0 +1,137 @@
+"""The keys that an identity provider signs with: fetched at the start and every hour, and when a token names one that is not known.
+
+They are fetched beside calls and never for one to wait on. Keys that were fetched count until the provider answers with others.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Mapping
+from urllib.parse import urlsplit
+
+import jwt
+import msgspec
+
+from aisa.config.identity import IdentitySettings
+from aisa.credentials.port import Question, Send
+from aisa.errors import ApiError, UpstreamFailed
+from aisa.facts import Fact, ServerNotice, ServerWarning
+
+RENEW_SECONDS = 3_600.0
+RETRY_SECONDS = (
+    60.0  # after a failure, and at least between two fetches for keys that are not known: who invents their names must not set the pace
+)
+FETCH_SECONDS_MAX = 20.0
+KEYS_MAX = 100  # of one provider; usual are two to four
+DISCOVERY = "/.well-known/openid-configuration"
+#: What a provider may sign with: never by a secret that verifiers share, and never not at all (RFC 8725).
+ALGORITHMS = frozenset({"RS256", "RS384", "RS512", "PS256", "PS384", "PS512", "ES256", "ES384", "ES512", "EdDSA"})
+
+
+class _Discovered(msgspec.Struct):
+    """What of a discovery document is used."""
+
+    issuer: str
+    jwks_uri: str
+
+
+class _Set(msgspec.Struct):
+    """A set of keys (RFC 7517). Each is read by itself, as one of a kind that is new must not take the others with it."""
+
+    keys: list[dict[str, object]]
+
+
+class SigningKeys:
+    """A provider's keys by their names. Belongs to the event loop; `now` is its time in seconds."""
+
+    def __init__(self, settings: IdentitySettings, send: Send, report: Callable[[Fact], None], *, loop: asyncio.AbstractEventLoop) -> None:
+        self._settings = settings
+        self._send = send
+        self._report = report
+        self._loop = loop
+        self._keys: Mapping[str | None, jwt.PyJWK] = {}
+        self._asked_at: float | None = None
+        self._fetching: asyncio.Task[None] | None = None
+        self._renewal: asyncio.TimerHandle | None = None
+        self._failed = False
+
+    def find(self, name: str | None) -> jwt.PyJWK:
+        """Return the key with a name, or the only one if a token names none.
+
+        Raises ApiError: invalid_api_key for one that the provider does not have, overloaded while that is not known.
+        """
+        found = self._keys.get(name)
+        if found is None and name is None and len(self._keys) == 1:
+            return next(iter(self._keys.values()))
+        if found is not None:
+            return found
+        if self._fetching is None and (self._asked_at is None or self._loop.time() - self._asked_at >= RETRY_SECONDS):
+            self.fetch()
+        if self._fetching is not None or not self._keys:
+            raise ApiError("overloaded", "The identity provider's signing keys are not here yet. Try again soon.", retry_after=1)
+        raise ApiError("invalid_api_key", "The token is signed by no key of the identity provider of this server.")
+
+    def fetch(self) -> None:
+        """Begin to fetch, unless that is under way."""
+        if self._fetching is None:
+            self._asked_at = self._loop.time()
+            self._fetching = self._loop.create_task(self._fetched())
+
+    async def _fetched(self) -> None:
+        wait = RENEW_SECONDS
+        try:
+            async with asyncio.timeout(FETCH_SECONDS_MAX):
+                self._keys = await self._ask()
+            if self._failed:
+                self._report(ServerNotice("the identity provider's signing keys are here again"))
+            self._failed = False
+        except (UpstreamFailed, OSError, TimeoutError, ValueError, msgspec.MsgspecError) as error:
+            wait = RETRY_SECONDS
+            why = error.detail or error.error.message if isinstance(error, UpstreamFailed) else str(error) or "it did not answer in time"
+            if not self._failed:  # once, until it works again
+                kept = "those of before count" if self._keys else "no token is taken until then"
+                self._report(ServerWarning(f"the signing keys of {self._settings.issuer} cannot be fetched: {why}; {kept}"))
+            self._failed = True
+        finally:
+            self._fetching = None
+        if self._renewal is not None:
+            self._renewal.cancel()
+        self._renewal = self._loop.call_later(wait, self.fetch)
+
+    async def _ask(self) -> Mapping[str | None, jwt.PyJWK]:
+        url = self._settings.keys_url
+        if url is None:
+            issuer = self._settings.issuer
+            found = msgspec.json.decode(await self._get(issuer.rstrip("/") + DISCOVERY), type=_Discovered)
+            if found.issuer != issuer:
+                raise ValueError(
+                    f"its discovery document is that of {found.issuer[:200]!r}; `identity.issuer` must be the same to the letter"
+                )
+            url = found.jwks_uri
+        if urlsplit(url).scheme not in ("https", "http"):
+            raise ValueError("the address of its keys is none of HTTP")
+        keys = read_set(msgspec.json.decode(await self._get(url), type=_Set).keys)
+        if not keys:
+            raise ValueError(f"there is no key for signatures at {url[:200]}")
+        return keys
+
+    async def _get(self, url: str) -> bytes:
+        reply = await self._send(Question(url))
+        if reply.status != 200:
+            raise ValueError(f"{url[:200]} answered {reply.status}")
+        return reply.body
+
+
+def read_set(keys: list[dict[str, object]]) -> dict[str | None, jwt.PyJWK]:
+    """Return the keys of a set that signatures are checked with, by their names. Keys of kinds that nobody here knows are left out."""
+    found: dict[str | None, jwt.PyJWK] = {}
+    for each in keys[:KEYS_MAX]:
+        if each.get("use", "sig") != "sig" or each.get("kty") == "oct":
+            continue
+        try:
+            key = jwt.PyJWK(each)
+        except (jwt.PyJWTError, ValueError, TypeError, KeyError):
+            continue
+        if key.algorithm_name in ALGORITHMS:
+            found[key.key_id] = key
+    return found

@@ -172,7 +172,11 @@ def positions(pieces: Iterable[Piece]) -> tuple[list[int], list[int]]:
         if not more:
             begin += len(piece.data)
             continue
-        if piece.ends:
+        if piece.ends and not begin:
+            ends += piece.ends
+            counts += piece.counts
+            begin = len(piece.data)
+        elif piece.ends:
             ends += [begin + end for end in piece.ends]
             counts += [tokens + count for count in piece.counts]
             begin += len(piece.data)

@@ -6,6 +6,7 @@ A token counts as delivered when the client's system has acknowledged the last b
 from __future__ import annotations
 
 from bisect import bisect_right
+from collections.abc import Sequence
 
 from aisa.answer import Piece
 from aisa.wire.port import Client
@@ -16,13 +17,16 @@ ENDS_MAX = 64  # kept before asking the kernel which of them the client has; a l
 class StreamDelivery:
     """The tokens of one stream on their way. `tokens` have been handed to the client's connection so far."""
 
-    __slots__ = ("_client", "_counts", "_delivered", "_end", "_ends", "_look_at", "tokens")
+    __slots__ = ("_client", "_counts", "_delivered", "_end", "_ends", "_inside", "_kept", "_look_at", "tokens")
 
     def __init__(self, client: Client) -> None:
         self.tokens = 0
         self._client = client
-        self._ends: list[int] = []  # where events that carry tokens end, on the scale of `Client.bytes_written`
+        self._ends: list[int] = []  # where what was written with tokens ends, on the scale of `Client.bytes_written`
         self._counts: list[int] = []  # ... and the tokens up to there
+        #: Of what was written as several events, by where it ends: where it begins, the tokens before, and those up to each event's end.
+        self._inside: dict[int, tuple[int, int, Sequence[int], Sequence[int]]] = {}
+        self._kept = 0  # events in these
         self._end = 0  # where the last event without a token ends
         self._delivered = 0  # the tokens of events that are no longer kept
         self._look_at = ENDS_MAX
@@ -31,17 +35,19 @@ class StreamDelivery:
         """Hand a piece to the client and note where its events end; return the tokens that have left this process then."""
         client = self._client
         self._end = end = client.write(piece.data)
-        if piece.ends:
-            begin = end - len(piece.data)
-            self._ends += [begin + offset for offset in piece.ends]
-            self._counts += [self.tokens + count for count in piece.counts]
-        elif piece.tokens:
+        tokens = piece.tokens
+        if tokens:
+            if piece.ends:
+                begin = end - len(piece.data)
+                end = begin + piece.ends[-1]
+                self._inside[end] = begin, self.tokens, piece.ends, piece.counts
+                self._kept += len(piece.ends)
             self._ends.append(end)
-            self._counts.append(self.tokens + piece.tokens)
-        self.tokens += piece.tokens
-        if len(self._ends) >= self._look_at:
-            self._forget()
-        return self.tokens if client.bytes_taken() >= end else self.taken()
+            self.tokens += tokens
+            self._counts.append(self.tokens)
+            if self._kept + len(self._ends) >= self._look_at:
+                self._forget()
+        return self.tokens if client.bytes_taken() >= self._end else self.taken()
 
     def opened(self) -> bool:
         """Tell whether the client has all that was handed to it, and that is something: asked only of an answer without a token."""
@@ -57,11 +63,20 @@ class StreamDelivery:
 
     def _up_to(self, offset: int) -> int:
         known = bisect_right(self._ends, offset)
-        return self._counts[known - 1] if known else self._delivered
+        count = self._counts[known - 1] if known else self._delivered
+        inside = self._inside.get(self._ends[known]) if known < len(self._ends) else None
+        if inside is not None:
+            begin, before, ends, counts = inside
+            if within := bisect_right(ends, offset - begin):
+                return before + counts[within - 1]
+        return count
 
     def _forget(self) -> None:
         known = bisect_right(self._ends, self._client.bytes_delivered())
         if known:
             self._delivered = self._counts[known - 1]
+            for end in self._ends[:known]:
+                self._inside.pop(end, None)
             del self._ends[:known], self._counts[:known]
-        self._look_at = len(self._ends) + ENDS_MAX
+            self._kept = sum([len(ends) for _, _, ends, _ in self._inside.values()])
+        self._look_at = self._kept + len(self._ends) + ENDS_MAX

@@ -279,7 +279,7 @@ class Exchange:
 
     def _count(self, unread: list[bytes], known: int) -> None:
         """Count what has arrived behind what was known to be unread."""
-        size = len(unread[known]) if len(unread) == known + 1 else sum([len(piece) for piece in unread[known:]])
+        size = len(unread[known]) if len(unread) == known + 1 else sum(map(len, unread[known:]))
         self._framing_bytes = 0
         self._unread_bytes += size
         if self.limited:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from itertools import accumulate
+from operator import ge, le
 
 import msgspec
 
@@ -119,23 +120,34 @@ class TokenMeter:
         """Take a further piece of text; return how many tokens there are more."""
         return self.add_bytes(text.encode("utf-8", "surrogatepass"))
 
-    def add_all(self, texts: Sequence[bytes]) -> list[int]:
-        """Take further pieces of text in UTF-8; return how many tokens there are more up to each. One loop, as it is hot."""
-        if self._tokenizer is not None:
+    def add_all(self, texts: Sequence[bytes], sizes: Sequence[int] | None = None) -> Sequence[int]:
+        """Take further pieces of text in UTF-8, which have these sizes; return how many tokens there are more up to each.
+
+        Written without a loop of its own where pieces are of the usual length, as it is hot.
+        """
+        if self._tokenizer is not None or not texts:
             return list(accumulate([self.add_bytes(text) for text in texts]))
-        known, begin = self._known, self.tokens
         least, most, per_piece, per_byte = self._terms
-        pieces, total, tokens = self.pieces, self.text_bytes, begin
-        counts: list[int] = []
-        for text in texts:
-            pieces += 1
-            total += len(text)
-            worth = pieces * per_piece if least * pieces <= total <= most * pieces else total * per_byte
-            made = known - (-worth >> UNIT_BITS)
-            if made > tokens:  # noqa: PLR1730 - a call of `max` costs as much as all the rest
-                tokens = made
-            counts.append(tokens - begin)
-        self.pieces, self.text_bytes, self.tokens = pieces, total, tokens
+        first = self.pieces + 1
+        after = first + len(texts)
+        totals = list(accumulate(map(len, texts) if sizes is None else sizes, initial=self.text_bytes))[1:]
+        above = self._known - self.tokens  # what is known, seen from where this begins
+        usual = most > 0 and all(map(le, range(least * first, least * after, least), totals))
+        usual = usual and all(map(ge, range(most * first, most * after, most), totals))
+        counts: Sequence[int]
+        if usual and per_piece == UNIT:
+            counts = range(above + first, above + after)
+        elif usual or not most:
+            worths = range(per_piece * first, per_piece * after, per_piece) if usual else [total * per_byte for total in totals]
+            counts = [above - (-worth >> UNIT_BITS) for worth in worths]
+        else:
+            numbered = zip(range(first, after), totals, strict=True)
+            worths = [number * per_piece if least * number <= total <= most * number else total * per_byte for number, total in numbered]
+            counts = [above - (-worth >> UNIT_BITS) for worth in worths]
+        if (most and not usual) or counts[0] < 0:  # a count never falls
+            counts = list(accumulate(counts, max, initial=0))[1:]
+        self.pieces, self.text_bytes = after - 1, totals[-1]
+        self.tokens += counts[-1]
         return counts
 
     def tell(self, tokens: int, means: str, sizes: Sequence[int]) -> int:

@@ -9,7 +9,7 @@ import weakref
 from collections.abc import Callable
 
 from aisa.testing.clock import run_virtual
-from aisa.timers import NEVER, TICKS_PER_SECOND, Timer, Timers
+from aisa.timers import NEVER, SPARE_TIMERS_MAX, TICKS_PER_SECOND, Timer, Timers
 
 TICK_SECONDS = 1 / TICKS_PER_SECOND
 
@@ -177,3 +177,35 @@ def test_a_timer_that_was_stopped_keeps_nothing_alive() -> None:
             gc.enable()
 
     run_virtual(main())
+
+
+def test_a_borrowed_timer_forgets_who_had_it_before() -> None:
+    """It stays in the wheel when it is given back, and then rings only for who borrows it next, when that is due, sooner or later."""
+
+    async def scenario() -> None:
+        timers, rung = Timers(), list[tuple[str, float]]()
+        loop = asyncio.get_running_loop()
+        began = loop.time()
+
+        def ring(name: str) -> Callable[[], None]:
+            return lambda: rung.append((name, round(loop.time() - began)))
+
+        for first, second in ((10, 20), (20, 10)):
+            timer = timers.borrow()
+            timer.set(first, ring("first"))
+            timers.give_back(timer)
+            assert timers.borrow() is timer
+            timer.set(second, ring("second"))
+            began = loop.time()
+            await asyncio.sleep(30)
+            timers.give_back(timer)
+        assert rung == [("second", 20), ("second", 10)]
+        lent = [timers.borrow() for _ in range(SPARE_TIMERS_MAX + 1)]
+        assert len(set(lent)) == len(lent)
+        for timer in lent:
+            timer.set(5, ring("nobody"))
+            timers.give_back(timer)
+        await asyncio.sleep(30)
+        assert len(rung) == 2
+
+    run_virtual(scenario())

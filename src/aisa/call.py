@@ -65,18 +65,17 @@ class Life:
     the last attempt that failed.
     """
 
-    # How each begins.
-    state = ADMITTED
-    attempts = 0
-    target = ""
-    answered = finished = False
-    settled_as = ""
-    failed: UpstreamFailed | None = None
-    asked_at: float | None = None
-    first_token_at: float | None = None
+    __slots__ = ("answered", "asked_at", "attempts", "failed", "finished", "first_token_at", "outcome", "settled_as", "state", "target")
 
     def __init__(self, outcome: str = "") -> None:
+        self.state = ADMITTED
         self.outcome = outcome
+        self.attempts = 0
+        self.target = self.settled_as = ""
+        self.answered = self.finished = False
+        self.failed: UpstreamFailed | None = None
+        self.asked_at: float | None = None
+        self.first_token_at: float | None = None
 
     def step(self, step: str) -> None:
         """Take a step. One that the table does not list is a bug of ours and raises KeyError."""

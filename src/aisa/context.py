@@ -85,25 +85,34 @@ class Dependencies(msgspec.Struct):
 class CallContext:
     """One admitted call."""
 
-    # How each begins.
-    encoder: Encoder | None = None
-    answer: Answer | None = None
-    decoder: Decoder | None = None
-    permit: Permit | None = None
-    document: DocumentDelivery | None = None  # instead of `delivery`, if the answer is one
-    error: ApiError | None = None
-    dropped: tuple[str, ...] = ()
-    changed: tuple[str, ...] = ()
-    padded = False  # a document's head has left before the document is known
-    large: EventShare | None = None  # of a stream that has had a large event
-    served: Offer | None = None  # whose answer has begun to come
-    watch: Watch | None = None  # this try, where others go by it
+    # Slots: an object with so many attributes would get a dictionary of its own.
+    __slots__ = (
+        "_bill", "_choices", "_ended_at", "_handed", "_used", "answer", "call", "changed", "charge", "client", "covered", "decoder",
+        "delivery", "dependencies", "document", "dropped", "encoder", "error", "key", "large", "life", "padded", "permit", "plan",
+        "request", "served", "target", "timeouts", "watch",
+    )  # fmt: skip
+
     charge: Charge  # of the permit
+    covered: int  # output tokens that may be sent, as the permit said last
     _handed: Delivered  # what was handed to the client's connection when the call was settled, behind which no token is
-    _bill: Bill | None = None
     _ended_at: float
+    _used: Usage  # when it was settled
 
     def __init__(self, call: Call, client: Client, dependencies: Dependencies, *, request: Request, plan: Plan) -> None:
+        self.encoder: Encoder | None = None
+        self.answer: Answer | None = None
+        self.decoder: Decoder | None = None
+        self.permit: Permit | None = None
+        self.document: DocumentDelivery | None = None  # instead of `delivery`, if the answer is one
+        self.error: ApiError | None = None
+        self.dropped: tuple[str, ...] = ()
+        self.changed: tuple[str, ...] = ()
+        self.padded = False  # a document's head has left before the document is known
+        self.large: EventShare | None = None  # of a stream that has had a large event
+        self.served: Offer | None = None  # whose answer has begun to come
+        self.watch: Watch | None = None  # this try, where others go by it
+        self._bill: Bill | None = None
+        self._choices = request.choices
         self.call = call
         self.request = request
         self.plan = plan
@@ -126,7 +135,7 @@ class CallContext:
 
     def admit(self, permit: Permit) -> None:
         """Take the call's permit."""
-        self.permit, self.charge = permit, permit.charge
+        self.permit, self.charge, self.covered = permit, permit.charge, permit.covered
         self.call.opened = True
 
     @property
@@ -145,20 +154,19 @@ class CallContext:
         """Whether the vendor has said all of its answer, which can be settled and ended without a wait."""
         return self.decoder is not None and self.decoder.done and self.charge.settles_at_once
 
-    def uncovered(self, tokens: int) -> bool:
-        """Tell whether more than this many tokens may be sent only after asking."""
-        assert self.permit is not None, "it was given before the vendor was asked"
-        return self.delivery.tokens + tokens > self.permit.covered
-
     async def cover(self, tokens: int) -> None:
         """Return once so many more may be sent. Raises ApiError when they cannot be paid for, or a store does not say it in time."""
-        assert self.permit is not None, "it was given before the vendor was asked"
-        await self.timeouts.wait_for_store(self.permit.extend(self.delivery.tokens + tokens))
+        permit = self.permit
+        assert permit is not None, "it was given before the vendor was asked"
+        await self.timeouts.wait_for_store(permit.extend(self.delivery.tokens + tokens))
+        self.covered = permit.covered
 
     async def wait_for_client(self) -> None:
-        """Wait until the client has taken what is waiting for it, and note then what has left."""
+        """Wait until the client has taken what is waiting for it, note then what has left, and hold nothing of a large event any more."""
         charge, delivery = self.charge, self.delivery
         await self.timeouts.wait_for_client(lambda: charge.note(delivery.taken()))
+        if self.large is not None:
+            self.large.release()
 
     def start_stream(self) -> None:
         """Commit to a stream's head."""
@@ -189,7 +197,7 @@ class CallContext:
             headers.append(("x-aisa-dropped-params", ", ".join(self.dropped)))
         if self.changed:
             headers.append(("x-aisa-changed-params", ", ".join(self.changed)))
-        if self.choices_missing:
+        if self._choices > 1 and self.choices_missing:
             headers.append(("x-aisa-missing-choices", str(self.choices_missing)))
         return headers
 
@@ -224,13 +232,13 @@ class CallContext:
         self.life.step(END)
         if self.decoder is not None and self.decoder.unknown:
             self._warn(self.decoder.unknown)
-        if self.choices_missing:
+        if self._choices > 1 and self.choices_missing:
             self._warn_of_choices()
         self._ended_at = self.timeouts.now()
         if permit is None:
             self._tell(self._fact(self.life.outcome, NOTHING, 0, cost=None), None)
             return
-        permit.end(self.used)
+        permit.end(self._used)
         self._let_vendor_go(permit.charge)
         self._confirm(permit.charge)
 
@@ -274,15 +282,12 @@ class CallContext:
     @property
     def choices_missing(self) -> int:
         """How many of the choices that were asked for a vendor left out that answered in order."""
-        asked = self.request.choices
-        if asked == 1:
-            return 0
         decoder = self.decoder
-        return 0 if decoder is None or not decoder.done else max(0, asked - decoder.choices_made)
+        return 0 if decoder is None or not decoder.done else max(0, self._choices - decoder.choices_made)
 
     def _warn_of_choices(self) -> None:
         """Tell the operator of them, once for each model of a vendor."""
-        target, warned, asked = self.target, self.dependencies.warned, self.request.choices
+        target, warned, asked = self.target, self.dependencies.warned, self._choices
         seen = (target.vendor, f"n of {target.model}")
         if seen not in warned and len(warned) < WARNINGS_MAX:
             warned.add(seen)
@@ -338,13 +343,6 @@ class CallContext:
                 DocumentLost(self.call.id, key.id, key.label, self.dependencies.resets.note(key.id, self.timeouts.now()))
             )
 
-    def _sent(self) -> Delivered:
-        """Return what was handed to the client's connection."""
-        decoder, delivery = self.decoder, self.delivery
-        if decoder is None:
-            return Delivered(delivery.tokens)
-        return Delivered(delivery.tokens, decoder.tokens, decoder.reasoning_shown, decoder.finished)
-
     def _arrived(self, sent: Delivered) -> Delivered:
         """Return what the client has of what was sent."""
         delivery = self.delivery
@@ -353,13 +351,14 @@ class CallContext:
 
     def _ending(self, outcome: str) -> Ending:
         life, began, asked_at = self.life, self.call.began, self.life.asked_at
-        first_token_at = life.first_token_at
-        sent = self._handed = self._sent()
+        first_token_at, decoder, tokens = life.first_token_at, self.decoder, self.delivery.tokens
+        sent = Delivered(tokens) if decoder is None else Delivered(tokens, decoder.tokens, decoder.reasoning_shown, decoder.finished)
+        self._handed, self._used = sent, self.used
         if outcome in (CLIENT_GONE, CLIENT_STALLED):
             sent = self._arrived(sent)
         return Ending(
             outcome,
-            self.used,
+            self._used,
             sent,
             life.attempts,
             None if asked_at is None else int((asked_at - began) * 1000),

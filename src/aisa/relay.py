@@ -6,6 +6,7 @@ It pushes to the client and never returns a generator, so that one frame owns th
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Awaitable, Callable
 from functools import partial
 
 from aisa.answer import Piece
@@ -13,22 +14,25 @@ from aisa.call import FAIL, Call
 from aisa.context import CallContext, Dependencies
 from aisa.continuing import go_on, goes_on
 from aisa.document import DocumentDelivery
+from aisa.endings import explain, report_failure, too_silent
 from aisa.errors import ApiError, UpstreamFailed
-from aisa.facts import TargetHealth, VendorFailed
-from aisa.health import subject
+from aisa.facts import TargetHealth
 from aisa.large_events import LARGE_BYTES_MIN
 from aisa.ledger.port import Bill
-from aisa.ledger.rules import CLIENT_GONE, CLIENT_STALLED, COMPLETED, CUT, FAILED, SHUT_DOWN
+from aisa.ledger.rules import COMPLETED
 from aisa.money import dollars_text
 from aisa.offer import Offer
 from aisa.permit import open_permit
-from aisa.providers.blame import odd_type
 from aisa.providers.port import Answer
-from aisa.providers.shape import Asked, Target
+from aisa.providers.shape import Asked, Decoder, Target
+from aisa.timeouts import CallTimeouts
 from aisa.traffic import Watch
 from aisa.tries import Tries, may_be_charged
 from aisa.wire.door import refuse
-from aisa.wire.port import CLIENT_LEFT, CLIENT_STALLS, OPERATOR_ENDS, SERVER_CLOSES, VENDOR_SILENT, Client
+from aisa.wire.port import Client
+
+#: Takes a piece; returns what is to be waited for before the next.
+Taking = Callable[[CallContext, Piece], Awaitable[None] | None]
 
 FAILURE_BYTES_MAX = 65_536  # a vendor's refusal is read no further; error documents are small
 
@@ -50,17 +54,12 @@ async def relay(call: Call, client: Client, dependencies: Dependencies) -> None:
         # 4 may they
         context.admit(await open_permit(dependencies.ledger, dependencies.admission, call, key=key, request=request, plan=plan))
         piece = await first_piece(context)  # 5 ask, falling back until something comes
-        if piece is not None and context.is_whole:
-            client.cork()  # it leaves with its end
-        while piece is not None:  # 6 relay
-            if context.uncovered(piece.tokens):
-                await context.cover(piece.tokens)
-            send(context, piece)
-            if client.congested:
-                await context.wait_for_client()
-            if context.large is not None:
-                context.large.release()
-            piece = await next_piece(context)
+        if piece is not None:  # 6 relay
+            if context.is_whole:
+                client.cork()  # it leaves with its end
+            if (waiting := give(context, piece)) is not None:
+                await waiting
+            await read_on(context, give)
         bill = context.settle(COMPLETED)  # 7 settle, before the client can see the end
         dependencies.health.completed(context.life.target, now)
         await context.charge.settled()
@@ -86,7 +85,7 @@ async def first_piece(context: CallContext) -> Piece | None:
         target = context.with_state(context.dependencies.omissions.applied(offer.target, without))
         try:
             asked_at = await ask(context, offer, target, more=len(context.plan.offers) > 1 if tries is None else tries.more)
-            piece = await next_piece(context)
+            piece = await read_on(context)
         except (UpstreamFailed, asyncio.CancelledError) as ending:
             failure = given_up(context, ending)
             report_failure(context, target, failure)
@@ -165,8 +164,8 @@ async def read_some(answer: Answer) -> bytes:
     return body
 
 
-async def next_piece(context: CallContext) -> Piece | None:
-    """Return the next piece, None when the vendor is done. Raises UpstreamFailed.
+async def read_on(context: CallContext, take: Taking | None = None) -> Piece | None:
+    """Read what the vendor says until it is done, and have each piece taken; without `take` return the next one. Raises UpstreamFailed.
 
     A vendor that falls silent or breaks off after every choice has finished has said all that it had to say.
     """
@@ -174,10 +173,8 @@ async def next_piece(context: CallContext) -> Piece | None:
     assert answer is not None, "`ask` has set it"
     assert decoder is not None, "`ask` has set it"
     while not decoder.done:
-        if decoder.failure is not None:
-            raise decoder.failure
-        if decoder.finishing != timeouts.finishing:
-            timeouts.hold_finish(decoder.finishing)
+        if decoder.failure is not None or decoder.finishing != timeouts.finishing:
+            heed(decoder, timeouts)
         data = b""  # so that what was read last is not kept while more is waited for
         try:
             data = await answer.read()
@@ -189,26 +186,51 @@ async def next_piece(context: CallContext) -> Piece | None:
                 raise
         parts = decoder.feed(data) if data else decoder.end()
         if parts and (piece := encoder.write(parts)) is not None:
-            return piece
-        if not data and goes_on(decoder):
+            if take is None:
+                return piece
+            if (waiting := take(context, piece)) is not None:
+                await waiting
+        elif not data and goes_on(decoder):
             answer = await go_on(context)
-        if decoder.held_bytes > LARGE_BYTES_MIN:
+        elif decoder.held_bytes > LARGE_BYTES_MIN:
             await context.hold_event(decoder.held_bytes)
     return None
 
 
-def send(context: CallContext, piece: Piece) -> None:
-    """Give a piece to the client.
+def heed(decoder: Decoder, timeouts: CallTimeouts) -> None:
+    """Take note of what a decoder has found at the end: a failure, which is raised now, or a finish, which is held back for a moment."""
+    if decoder.failure is not None:
+        raise decoder.failure
+    timeouts.hold_finish(decoder.finishing)
+
+
+def give(context: CallContext, piece: Piece) -> Awaitable[None] | None:
+    """Give a piece to the client. Returns what has to be waited for before the next, or even before this one; most often nothing.
 
     What has left is noted right after the write: whenever we die, no more is billed than the client will get, and at most what one
     read of the vendor brought less.
     """
-    if not context.client.started:
+    client, delivery, tokens = context.client, context.delivery, piece.tokens
+    if delivery.tokens + tokens > context.covered:
+        return give_covered(context, piece)
+    if not client.started:
         context.start_stream()
-    context.charge.note(context.delivery.write(piece))
-    now = context.timeouts.sent(piece.tokens or piece.carries)
+    context.charge.note(delivery.write(piece))
+    now = context.timeouts.sent(tokens or piece.carries)
     if context.life.first_token_at is None:
-        context.life.sent(now, piece.tokens)
+        context.life.sent(now, tokens)
+    if client.congested:
+        return context.wait_for_client()
+    if context.large is not None:
+        context.large.release()
+    return None
+
+
+async def give_covered(context: CallContext, piece: Piece) -> None:
+    """Give a piece to the client once its tokens may be sent. Raises ApiError if they may not."""
+    await context.cover(piece.tokens)
+    if (waiting := give(context, piece)) is not None:
+        await waiting
 
 
 async def finish(context: CallContext, bill: Bill) -> None:
@@ -216,12 +238,13 @@ async def finish(context: CallContext, bill: Bill) -> None:
     client = context.client
     assert context.answer is not None, "the call is complete"
     assert context.decoder is not None, "the call is complete"
-    last = context.writer().closing(context.decoder.closing(None if bill.cost is None else dollars_text(bill.cost)))
+    encoder = context.writer()
+    last = encoder.closing(context.decoder.closing(None if bill.cost is None else dollars_text(bill.cost)))
     if not client.started:
         client.start(200, context.headers(), len(last))
     if not context.request.stream:
         if context.call.keep is not None:
-            context.call.keep(dict(context.writer().headers)["content-type"], last)  # before its end, which may make the row final
+            context.call.keep(dict(encoder.headers)["content-type"], last)  # before its end, which may make the row final
         context.document = DocumentDelivery(client)
         if context.dependencies.resets.count(context.key.id):
             last = await context.document.all_but_the_end(last)
@@ -242,51 +265,3 @@ def tell(context: CallContext, error: ApiError) -> None:
         client.end()
     else:
         refuse(client, error, call.id, headers=[*context.told(), ("x-aisa-attempts", str(context.life.attempts))], door=call.door)
-
-
-def explain(context: CallContext, ending: BaseException) -> ApiError | None:
-    """Say how an unfinished call ended, in its life's outcome, and return what the client is to be told, if it can hear it."""
-    life = context.life
-    life.outcome = CUT if life.answered else FAILED
-    if isinstance(ending, ApiError):
-        return ending
-    if isinstance(ending, UpstreamFailed):
-        if life.answered:
-            report_failure(context, context.target, ending)
-        return ending.error
-    reason = CLIENT_LEFT if context.client.gone else ending.args[0] if ending.args else None
-    if reason is CLIENT_LEFT:
-        life.outcome = CLIENT_GONE
-        return None
-    if reason is CLIENT_STALLS:
-        life.outcome = CLIENT_STALLED
-        context.client.abort()
-        return None
-    if reason is VENDOR_SILENT:
-        silence = UpstreamFailed(too_silent(context.target.vendor))
-        report_failure(context, context.target, silence)
-        return silence.error
-    if reason is SERVER_CLOSES:
-        life.outcome = SHUT_DOWN
-        return ApiError("overloaded", "The server is shutting down. Send the request again.", retry_after=1)
-    if reason is OPERATOR_ENDS:
-        return ApiError("insufficient_permissions", "Whoever runs this server has ended this call.", should_retry=False)
-    raise ending  # somebody else cancelled this task; that is theirs to handle
-
-
-def too_silent(vendor: str) -> ApiError:
-    """The error for a vendor that sent no token in time."""
-    return ApiError("upstream_timeout", f"The vendor '{vendor}' sent no token in time.")
-
-
-def report_failure(context: CallContext, target: Target, failure: UpstreamFailed) -> None:
-    """Tell the operator about a failed attempt, and the next plans."""
-    context.life.failed, detail = failure, failure.detail or failure.error.message
-    if context.answer is not None and context.answer.status == 200:
-        detail += odd_type(context.answer.headers)
-    context.dependencies.report(
-        VendorFailed(context.call.id, target.vendor, target.model, failure.error.code, detail, failure.loud, failure.blame)
-    )
-    seconds = context.dependencies.health.failed(context.life.target, failure, context.timeouts.now())
-    if seconds is not None:
-        context.dependencies.report(TargetHealth(subject(context.life.target, failure), seconds))

@@ -49,13 +49,17 @@ class CallTimeouts:
     still while the client is the slow one. Without a `keep_alive` nothing is sent until the answer is there, as of a plain document.
     """
 
-    # How each begins.
-    finishing = 0  # as the decoder says
-    _finish_by = NEVER
-    _blocked_since: float | None = None
+    __slots__ = (
+        "_apart_since", "_began", "_blocked_since", "_client", "_finish_by", "_keep_alive", "_last_output", "_last_token",
+        "_patience_seconds", "_settings", "_silence_seconds", "_time", "_timer", "_timers", "finishing",
+    )  # fmt: skip
 
     def __init__(self, timers: Timers, client: Client, settings: Stream, *, silence_seconds: float, keep_alive: KeepAlive | None) -> None:
-        self._timer = Timer(timers)
+        self.finishing = 0  # as the decoder says
+        self._finish_by = NEVER
+        self._blocked_since: float | None = None
+        self._timers = timers
+        self._timer: Timer | None = timers.borrow()
         self._client = client
         self._settings = settings
         self._silence_seconds = silence_seconds
@@ -136,12 +140,14 @@ class CallTimeouts:
 
     def stop(self) -> None:
         """Look after the call no more."""
-        self._timer.stop()
+        timer, self._timer = self._timer, None
+        if timer is not None:
+            self._timers.give_back(timer)
 
     def _look(self) -> None:
         """See whether anything is due, and do it."""
         now = self._time()
-        self._timer.set_at(now + RAISED_SECONDS, self._look)  # unless looking, which is to plan anew, raises
+        self._set_at(now + RAISED_SECONDS)  # unless looking, which is to plan anew, raises
         if self._blocked_since is not None:
             reason = CLIENT_STALLS if now >= self._blocked_since + self._settings.client_stall_seconds else None
         elif self._apart_since is None and now >= min(self._last_token + self._patience_seconds, self._finish_by):
@@ -153,7 +159,7 @@ class CallTimeouts:
         if reason is None:
             self._plan()
         else:
-            self._timer.stop()
+            self._set_at(NEVER)
             self._client.interrupt(reason)
 
     def _plan(self) -> None:
@@ -167,7 +173,12 @@ class CallTimeouts:
                 started = self._client.started
                 quiet = self._last_output + keep_alive.silence_seconds if started else self._began + keep_alive.head_seconds
                 due = min(due, quiet)
-        self._timer.set_at(due, self._look)
+        self._set_at(due)
+
+    def _set_at(self, due: float) -> None:
+        """Look at a time of the loop's clock, unless the call has ended."""
+        if self._timer is not None:
+            self._timer.set_at(due, self._look)
 
     def _send_keep_alive(self, now: float, keep_alive: KeepAlive) -> None:
         if not self._client.started:

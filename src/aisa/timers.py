@@ -18,28 +18,38 @@ from aisa.callbacks import call_guarded
 TICKS_PER_SECOND = 128  # so a timer rings 8 ms late at most: nothing here is finer, and a power of two keeps whole seconds exact
 EARLY_SECONDS_MAX = 0.002  # loops round timers to a millisecond; one that rings this early is on time
 NEVER = inf
+SPARE_TIMERS_MAX = 1_024  # kept between two borrowers, some 100 bytes each: as many as are given back before the next are needed
 
 
 class Timers:
-    """The wheel. Belongs to the event loop that first uses it."""
+    """The wheel. Belongs to the event loop in which it is made, or else to that which first uses it."""
 
-    __slots__ = ("_handle", "_next", "_ticks", "_timers", "loop")
-
-    #: The event loop, asked for once: before Python 3.12 each `get_running_loop` is a system call, and a call had four of them.
-    loop: asyncio.AbstractEventLoop
+    __slots__ = ("_handle", "_next", "_spare", "_ticks", "_timers", "loop")
 
     def __init__(self) -> None:
+        #: The event loop, asked for once: before Python 3.12 each `get_running_loop` is a system call, and a call had four of them.
+        self.loop: asyncio.AbstractEventLoop
+        try:
+            self.loop = asyncio.get_running_loop()
+        except RuntimeError:
+            self.__class__ = EarlyTimers
         self._timers: dict[int, dict[Timer, None]] = {}  # by tick; in the order in which they were set, so that a test can count on it
         self._ticks: list[int] = []  # the same ticks, as a heap; one whose timers were all stopped stays until it has passed
         self._handle: asyncio.TimerHandle | None = None
         self._next = sys.maxsize  # the tick that the loop's timer is for
+        self._spare: list[Timer] = []  # stopped, but still in the wheel: the next who needs one most often only moves it
 
-    def __getattr__(self, name: str) -> asyncio.AbstractEventLoop:
-        """Find the loop when it is first asked for, and never again: an attribute that is there does not come here."""
-        if name != "loop":
-            raise AttributeError(name)
-        self.loop = asyncio.get_running_loop()
-        return self.loop
+    def borrow(self) -> Timer:
+        """Return a timer that is not set, to be given back: for those that are needed for a moment, thousands of times a second."""
+        return self._spare.pop() if self._spare else Timer(self)
+
+    def give_back(self, timer: Timer) -> None:
+        """Forget what a borrowed timer was set to. Whoever had it must not touch it any more."""
+        if len(self._spare) < SPARE_TIMERS_MAX:
+            timer.due, timer._action = NEVER, None  # noqa: SLF001 - it stays in the wheel, where it will do nothing
+            self._spare.append(timer)
+        else:
+            timer.stop()
 
     def add(self, timer: Timer, tick: int) -> None:
         """Have a timer ring in a tick; for `Timer` alone."""
@@ -75,6 +85,20 @@ class Timers:
             timer.ring(tick, now / TICKS_PER_SECOND)
         if self._ticks and self._ticks[0] < self._next:
             self._wait_for(self._ticks[0])
+
+
+class EarlyTimers(Timers):
+    """A wheel that is made before its loop runs. A class of its own until then: with a `__getattr__` every attribute is slow."""
+
+    __slots__ = ()
+
+    def __getattr__(self, name: str) -> asyncio.AbstractEventLoop:
+        """Find the loop when it is first asked for."""
+        if name != "loop":
+            raise AttributeError(name)
+        self.loop = asyncio.get_running_loop()
+        self.__class__ = Timers  # type: ignore[assignment] # it has the same slots
+        return self.loop
 
 
 class Timer:

@@ -74,6 +74,7 @@ LAYERS: list[tuple[str, str]] = [
     ("aisa.large_events", "relay"),
     ("aisa.context", "relay"),
     ("aisa.continuing", "relay"),
+    ("aisa.endings", "relay"),
     ("aisa.relay", "relay"),
     ("aisa.storage", "storage"),
     ("aisa.storage.*", "storage"),

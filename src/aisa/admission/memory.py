@@ -6,7 +6,8 @@ import asyncio
 import sys
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from math import ceil
-from typing import NamedTuple
+
+import msgspec
 
 from aisa.admission.allowance import Allowance, Limited, Shown
 from aisa.admission.kept import Kept
@@ -48,7 +49,7 @@ def of_own(_name: str, whose: str) -> Limited:
     return Allowance(whose)
 
 
-class KeyLimits(NamedTuple):
+class KeyLimits(msgspec.Struct, frozen=True):
     """What limits a key, and what that was looked up from. `own` is kept where there is no limit any more, for its calls in flight."""
 
     key: Key

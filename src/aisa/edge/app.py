@@ -153,7 +153,7 @@ class Edge:
             if visit.judged.coding:
                 most = min(self._body_bytes_max, visit.body_bytes_max or self._body_bytes_max)
                 visit.request.body = await unpacked(visit.request.body, visit.judged.coding, most)
-            page = await visit.route.handler(self, visit, reply)
+            page = await visit.judged.route.handler(self, visit, reply)
             if page is not None:
                 told = [("content-type", page.content_type), *visit.headers, *self._limits(visit.key)]
                 reply.start(page.status, told, len(page.body))
@@ -181,8 +181,9 @@ class Edge:
 
     def call(self, visit: Visit, reply: Reply) -> Awaitable[None]:
         """Carry a call to its end."""
-        heard = visit.route.heard
-        return self._carry(visit, reply, visit.door if heard is None else heard(visit.request.headers))
+        route = visit.judged.route
+        heard = route.heard
+        return self._carry(visit, reply, route.door or PLAIN_DOOR if heard is None else heard(visit.request.headers))
 
     async def gemini(self, visit: Visit, reply: Reply) -> Page | None:
         """Do what the address says with the model in it."""

@@ -55,6 +55,9 @@ class Exchange:
         "_until_close", "_vendor", "_waiter", "coding", "limited", "on_body", "status",
     )  # fmt: skip
 
+    # What the parser would call too, and looks for each time: that something is not there is dear to find out.
+    on_status = on_chunk_header = on_chunk_complete = None
+
     def __init__(self, connection: ExchangeConnection, timers: Timers, *, vendor: str, bytes_max: int, kept: bool) -> None:
         """`bytes_max` bounds a body that is not an event stream; `kept`: the connection has served an exchange before.
 
@@ -93,11 +96,12 @@ class Exchange:
         return headers
 
     async def head(self) -> None:
-        """Wait until status and headers have arrived. Raises UpstreamFailed. Cancelling it aborts the connection."""
+        """Wait until status and headers have arrived. Raises UpstreamFailed. Cancelling it leaves the exchange to be closed."""
         while not self._answered:
             if self._failure is not None:
                 raise self._failure
-            await self.arrival()
+            waiter = self._waiter = self._timers.loop.create_future()
+            await waiter
 
     async def read(self) -> bytes:
         """Return the body bytes that are there, 1 byte to 64 KiB, waiting for the first; b"" at the proper end.
@@ -179,7 +183,10 @@ class Exchange:
             self._keep_alive = False
             self._fail(unfit_answer(self._vendor, "an answer that is not HTTP/1.1", "it wants to upgrade the protocol, unasked"))
         if len(unread) > known:
-            self._count(unread, known)
+            self._framing_bytes = 0
+            self._unread_bytes += len(unread[-1]) if len(unread) == known + 1 else sum(map(len, unread[known:]))
+            if self.limited or self._unread_bytes > UNREAD_BYTES_MAX:
+                self._look_at_size(unread, known)
         elif self._framing_bytes > HEAD_BYTES_MAX:
             self._refuse(f"more than {HEAD_BYTES_MAX} bytes of headers")
         waiter = self._waiter  # `wake`, without a frame for it
@@ -277,13 +284,10 @@ class Exchange:
         elif self._interim > INTERIM_ANSWERS_MAX:
             self._refuse(f"more than {INTERIM_ANSWERS_MAX} interim answers")
 
-    def _count(self, unread: list[bytes], known: int) -> None:
-        """Count what has arrived behind what was known to be unread."""
-        size = len(unread[known]) if len(unread) == known + 1 else sum(map(len, unread[known:]))
-        self._framing_bytes = 0
-        self._unread_bytes += size
+    def _look_at_size(self, unread: list[bytes], known: int) -> None:
+        """See whether what has arrived, behind what was known to be unread, is too much in all or for now."""
         if self.limited:
-            self._body_bytes += size
+            self._body_bytes += sum(map(len, unread[known:]))
         if self._body_bytes > self._bytes_max:
             self._complete = False
             self._refuse(f"an answer of more than {self._bytes_max} bytes")

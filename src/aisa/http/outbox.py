@@ -25,10 +25,12 @@ class Outbox:
 
     def add(self, send: Callable[[], None]) -> None:
         """Have something sent behind what is ready to run now."""
-        if not self._senders:
-            loop = self._loop = self._loop or asyncio.get_running_loop()
-            loop.call_soon(self._send)
-        self._senders.append(send)
+        senders = self._senders
+        senders.append(send)
+        if len(senders) == 1:
+            if self._loop is None:
+                self._loop = asyncio.get_running_loop()
+            self._loop.call_soon(self._send)
 
     def _send(self) -> None:
         senders, self._senders = self._senders, []

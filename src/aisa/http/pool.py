@@ -7,7 +7,7 @@ have one connection open: `connections_max` of them exist, and each belongs to a
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Mapping
+from collections.abc import Awaitable, Mapping
 from functools import lru_cache, partial
 from urllib.parse import quote, urlencode
 
@@ -83,7 +83,7 @@ class HttpUpstream:
         self._idle_timer = Timer(self._timers)
         self._closed = False
 
-    async def ask(self, request: UpstreamRequest) -> Answer:
+    def ask(self, request: UpstreamRequest) -> Awaitable[Answer]:
         """Send the request and return once the answer's head has arrived. Cancelling it, or a `read` of the answer, aborts the request.
 
         Raises UpstreamFailed: `upstream_unavailable` (also without a valid credential), `gateway_error`, or `overloaded` when no
@@ -91,6 +91,11 @@ class HttpUpstream:
         and the vendor had not read the whole request.
         Raises ValueError, and sends nothing, if path or headers contain what would change the request's framing.
         """
+        if self._fixed_proof is None or (request.fetches and self._pictures is not None):
+            return self._ask_prepared(request)
+        return self._ask(request, self._fixed_proof)
+
+    async def _ask_prepared(self, request: UpstreamRequest) -> Answer:
         if request.fetches and self._pictures is not None:
             request = await self._pictures.filled(request)
         if self._fixed_proof is not None:

@@ -160,8 +160,9 @@ class Reply:
         """
         out = self._out
         if self._flowing and data and not out.is_closing():
-            self.bytes_sent += len(data)
-            out.write(b"%x\r\n%b\r\n" % (len(data), data))
+            size = len(data)
+            self.bytes_sent += size
+            out.write(b"%x\r\n%b\r\n" % (size, data))
             return out.bytes_written - CHUNK_END_BYTES
         if not self.started or self.ended:
             raise RuntimeError("a reply was written to before its start or after its end")

@@ -231,7 +231,7 @@ class Journal:
         Raises JournalFull when `slots_max` are taken or the file cannot grow, ValueError when the record is longer than
         OPENING_BYTES_MAX.
         """
-        if self.taken >= self._slots_max:
+        if len(self._segments) * SEGMENT_SLOTS - len(self._free) >= self._slots_max:
             raise JournalFull(f"all {self._slots_max} slots are taken")
         if not self._free:
             self._grow()

@@ -229,7 +229,8 @@ def rates_of(plan: Plan, now: float, first: Price | None) -> list[UnitPrices]:
 
 def hold_first(charge: Charge, hold: Hold, request: Request) -> None:
     """Hold what a call may cost at first. Raises ApiError that says what the hold is made of."""
-    charge.bound_name = request.bound_name
+    if request.stream:  # in which more is held for later
+        charge.bound_name = request.bound_name
     try:
         charge.hold(hold.amount, hold.tokens)
     except ApiError as refusal:

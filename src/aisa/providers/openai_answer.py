@@ -53,26 +53,28 @@ NOTHING = Usage()
 class AnswerDecoder:
     """Reads one document, and gives it back whole once the bill is settled: in the vendor's own bytes where nothing had to change."""
 
-    # What most documents never change stands here, and not in each.
-    done = False
-    failure: UpstreamFailed | None = None
-    tokens = reasoning_shown = 0  # a document is delivered whole or not at all
-    finished = False
-    unknown: Sequence[str] = ()
-    choices_made = 0
-    finishing, certain = 0, False  # it has no finish but its end
-    held_bytes = 0  # all of it, until it is sent
-    tier: str | None = None
-    _answered = ""  # the model that the vendor names
-    _cited = False  # from the web
-    _renamed = ""  # what to call the model in an answer whose bytes can pass otherwise
-    _choices: Raw | None = None  # of an answer that can pass otherwise, with what they lacked
-    _mended: Tree | None = None  # the answer, where its bytes cannot pass
-    _report: UsageReport | None = None  # ... and what it says of its usage
-    _usage = NOTHING
-    _body = b""
+    __slots__ = (
+        "_answered", "_asked", "_body", "_chat", "_choices", "_cited", "_identity", "_mended", "_parts", "_passes", "_renamed", "_report",
+        "_target", "_usage", "certain", "choices_made", "done", "failure", "finished", "finishing", "held_bytes", "reasoning_shown", "tier",
+        "tokens", "unknown",
+    )  # fmt: skip
 
     def __init__(self, chat: ChatRequest, target: Target, identity: Identity, *, passes: bool = True) -> None:
+        self.done = self.finished = self.certain = False
+        self.failure: UpstreamFailed | None = None
+        self.tokens = self.reasoning_shown = 0  # a document is delivered whole or not at all
+        self.finishing = 0  # it has no finish but its end
+        self.choices_made = 0
+        self.unknown: Sequence[str] = ()
+        self.held_bytes = 0  # all of it, until it is sent
+        self.tier: str | None = None
+        self._answered = ""  # the model that the vendor names
+        self._cited = False  # from the web
+        self._renamed = ""  # what to call the model in an answer whose bytes can pass otherwise
+        self._choices: Raw | None = None  # of an answer that can pass otherwise, with what they lacked
+        self._mended: Tree | None = None  # the answer, where its bytes cannot pass
+        self._report: UsageReport | None = None  # ... and what it says of its usage
+        self._usage = NOTHING
         self._passes = passes  # the client's door speaks this protocol
         self._target = target
         self._chat = chat

@@ -21,7 +21,7 @@ from aisa.wire.chunks import ChunkStream, encode_chunk
 from aisa.wire.fitting import untouched
 from aisa.wire.lenient_json import BOM, NotEvenLenient, read_leniently
 from aisa.wire.plain import NOT_PLAIN, ChunkTemplate, PlainChunk, PlainUsage, is_utf8, template_of
-from aisa.wire.sse import DONE, Event, EventTooLarge, SseDecoder, data_event, events_in
+from aisa.wire.sse import DONE, LF, Event, EventTooLarge, SseDecoder, data_event, events_in
 from aisa.wire.stop_sequences import stop_sequences
 from aisa.wire.token_meter import TokenMeter
 from aisa.wire.tool_terms import ToolTerms
@@ -227,7 +227,7 @@ class StreamDecoder:
             end = size if end < 0 else end
             block = complete[begin:end]
             begin = end + 2
-            if not block.startswith(b"data: ") or b"\n" in block:
+            if not block.startswith(b"data: ") or LF in block:
                 pieces += self._relay_events(events_in(block))
             elif block != b"data: " and not self.done and self.failure is None:
                 pieces += self._relay_one(b"", block[6:])
@@ -242,7 +242,7 @@ class StreamDecoder:
 
     def _relay_one(self, name: bytes, data: bytes) -> list[Piece]:
         self._template = None  # this event may end what it stands for
-        if data == b"[DONE]" or b"\n" in data or not is_utf8(data):
+        if data == b"[DONE]" or LF in data or not is_utf8(data):
             return self._relay_slowly(name, data)
         if LIKE_USAGE(data):
             usage = self._plain.usage(data)
@@ -308,7 +308,7 @@ class StreamDecoder:
         try:
             return self._accept(msgspec.json.decode(data), name, data)
         except NOT_PLAIN:
-            if b"\n" in data:  # events that a sloppy vendor ended with a single newline
+            if LF in data:  # events that a sloppy vendor ended with a single newline
                 return self._relay_events([(name, line) for line in data.split(b"\n") if line])
         try:
             return self._accept(read_leniently(data), name, b"")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Awaitable, Mapping
 from typing import Protocol
 
 import msgspec
@@ -68,7 +68,7 @@ class Answer(Protocol):
 class Upstream(Protocol):
     """The way to one vendor."""
 
-    async def ask(self, request: UpstreamRequest) -> Answer:
+    def ask(self, request: UpstreamRequest) -> Awaitable[Answer]:
         """Send the request and return once the response head has arrived.
 
         Raises UpstreamFailed when it cannot be delivered. Cancelling the task that waits aborts the request at once.

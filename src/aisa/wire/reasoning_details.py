@@ -18,6 +18,10 @@ def detail(seal: str, index: int) -> Tree:
     return {"type": "reasoning.encrypted", "data": seal, "format": "unknown", "index": index}
 
 
+#: How one begins in JSON.
+SEALED_BEGIN = b'"' + SEALED_PREFIX.encode()
+
+
 def is_ours(entry: object) -> bool:
     """Tell whether an entry holds a seal."""
     data = entry.get("data") if is_tree(entry) else None
@@ -31,7 +35,7 @@ def seals_in(message: Tree) -> list[str]:
 
 def without_seals(messages: bytes) -> bytes:
     """Return the `messages` of a request, as JSON, without seals: for vendors that have no use for them."""
-    if b'"' + SEALED_PREFIX.encode() not in messages:
+    if messages.find(SEALED_BEGIN) < 0:
         return messages
     tree: object = msgspec.json.decode(messages)
     for message in trees_in(tree):

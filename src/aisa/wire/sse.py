@@ -6,6 +6,7 @@ Follows the WHATWG event-stream grammar, and is lenient where vendors are sloppy
 from __future__ import annotations
 
 BOM = b"\xef\xbb\xbf"
+CR, LF = b"\r\n"  # as numbers: of bytes, `in` first finds out, by way of an exception, that they are none
 
 #: (event name, data); the name is empty unless an `event:` field was sent.
 Event = tuple[bytes, bytes]
@@ -37,7 +38,7 @@ class SseDecoder:
         """Return the events completed by these bytes as one text, without the blank line behind the last. Raises EventTooLarge."""
         if self._fresh:
             data = self._without_bom(data)
-        if self._after_cr or b"\r" in data:
+        if self._after_cr or CR in data:
             data = self._with_plain_newlines(data)
         rest = self._rest
         if rest:
@@ -92,7 +93,7 @@ def events_in(complete: bytes) -> list[Event]:
     """Return the events in a text of blocks with blank lines between them."""
     events: list[Event] = []
     for block in complete.split(b"\n\n"):
-        if block.startswith(b"data: ") and len(block) > 6 and b"\n" not in block:
+        if block.startswith(b"data: ") and len(block) > 6 and LF not in block:
             events.append((b"", block[6:]))
         elif block:
             events += parse_block(block)

@@ -1,0 +1,60 @@
+"""How a call ended that did not come to its proper end: what was the reason, what the client is told of it, and who else hears of it."""
+
+from __future__ import annotations
+
+from aisa.context import CallContext
+from aisa.errors import ApiError, UpstreamFailed
+from aisa.facts import TargetHealth, VendorFailed
+from aisa.health import subject
+from aisa.ledger.rules import CLIENT_GONE, CLIENT_STALLED, CUT, FAILED, SHUT_DOWN
+from aisa.providers.blame import odd_type
+from aisa.providers.shape import Target
+from aisa.wire.port import CLIENT_LEFT, CLIENT_STALLS, OPERATOR_ENDS, SERVER_CLOSES, VENDOR_SILENT
+
+
+def explain(context: CallContext, ending: BaseException) -> ApiError | None:
+    """Say how an unfinished call ended, in its life's outcome, and return what the client is to be told, if it can hear it."""
+    life = context.life
+    life.outcome = CUT if life.answered else FAILED
+    if isinstance(ending, ApiError):
+        return ending
+    if isinstance(ending, UpstreamFailed):
+        if life.answered:
+            report_failure(context, context.target, ending)
+        return ending.error
+    reason = CLIENT_LEFT if context.client.gone else ending.args[0] if ending.args else None
+    if reason is CLIENT_LEFT:
+        life.outcome = CLIENT_GONE
+        return None
+    if reason is CLIENT_STALLS:
+        life.outcome = CLIENT_STALLED
+        context.client.abort()
+        return None
+    if reason is VENDOR_SILENT:
+        silence = UpstreamFailed(too_silent(context.target.vendor))
+        report_failure(context, context.target, silence)
+        return silence.error
+    if reason is SERVER_CLOSES:
+        life.outcome = SHUT_DOWN
+        return ApiError("overloaded", "The server is shutting down. Send the request again.", retry_after=1)
+    if reason is OPERATOR_ENDS:
+        return ApiError("insufficient_permissions", "Whoever runs this server has ended this call.", should_retry=False)
+    raise ending  # somebody else cancelled this task; that is theirs to handle
+
+
+def too_silent(vendor: str) -> ApiError:
+    """The error for a vendor that sent no token in time."""
+    return ApiError("upstream_timeout", f"The vendor '{vendor}' sent no token in time.")
+
+
+def report_failure(context: CallContext, target: Target, failure: UpstreamFailed) -> None:
+    """Tell the operator about a failed attempt, and the next plans."""
+    context.life.failed, detail = failure, failure.detail or failure.error.message
+    if context.answer is not None and context.answer.status == 200:
+        detail += odd_type(context.answer.headers)
+    context.dependencies.report(
+        VendorFailed(context.call.id, target.vendor, target.model, failure.error.code, detail, failure.loud, failure.blame)
+    )
+    seconds = context.dependencies.health.failed(context.life.target, failure, context.timeouts.now())
+    if seconds is not None:
+        context.dependencies.report(TargetHealth(subject(context.life.target, failure), seconds))

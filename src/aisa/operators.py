@@ -1,15 +1,20 @@
-"""Where operators are answered: on the API's address, or on addresses of their own. Starts and stops those."""
+"""Where operators are answered, the console among it: on the API's address, or on addresses of their own. Starts and stops those."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from ipaddress import ip_address
 
 from aisa.administration import Doors
-from aisa.clock import quick_chance, wall_clock
+from aisa.clock import quick_chance, system_chance, wall_clock
 from aisa.config.admin_settings import listening
 from aisa.config.problem import ConfigErrors, Problem
 from aisa.config.schema import Config
 from aisa.config.schema import Server as ServerSettings
+from aisa.console.app import Console
+from aisa.console.assets import Assets
+from aisa.console.sessions import Sessions
+from aisa.console.visit import Ask
 from aisa.edge.addresses import Addresses
 from aisa.edge.app import Edge
 from aisa.edge.operator_app import OperatorApp
@@ -49,10 +54,14 @@ class Operators:
 
         moved = config.admin.listen is not None
         self.app = OperatorApp(edge, None if moved else doors.gate, text, address=address, ids=ids, refusals=refusals)
+        self.console = open_console(config, doors) if config.console else None
+        if not moved:
+            self.app.console = self.console
         self._control = HttpServer(doors.control, settings, timers=timers)
         self._servers: dict[str, tuple[str, HttpServer]] = {}
         if config.admin.listen is not None:
             own = OperatorApp(None, doors.gate, text, address=address, ids=ids, refusals=refusals)
+            own.console = self.console
             self._servers["admin.listen"] = (config.admin.listen, HttpServer(own, settings, timers=timers))
 
         if config.metrics.listen is not None and text is not None:
@@ -70,7 +79,47 @@ class Operators:
                 raise ConfigErrors([problem], self._config) from error
             self._report(ServerNotice(f"{setting.partition('.')[0]} is at {host}:{port}"))
 
+    def console_address(self, url: str, at_terminal: bool) -> str | None:
+        """Return where the console of a server at `url` is, None if it is off.
+
+        To whoever sits at the terminal of a server that listens on this machine alone it is a link that signs in, once.
+        """
+        if self.console is None:
+            return None
+        listen = self._config.admin.listen
+        if listen is not None:
+            return f"http://{listen}/console"
+        return self.console.link(url) if at_terminal and is_loopback(self._config.server.host) else f"{url}/console"
+
     async def close(self) -> None:
         """Stop listening, and let what runs end."""
         for server in (self._control, *(server for _, server in self._servers.values())):
             await server.drain(0)
+
+
+def open_console(config: Config, doors: Doors) -> Console:
+    """Return the console, which asks what administrators ask. What fills its pages is imported when the first is asked for."""
+    filled: list[Callable[[str, Mapping[str, object]], str]] = []
+
+    def render(name: str, values: Mapping[str, object]) -> str:
+        if not filled:
+            from aisa.console.templating import Templates
+
+            filled.append(Templates())
+        return filled[0](name, values)
+
+    def stopping() -> str | None:
+        return doors.admin.why_not_ready()
+
+    moved = config.admin.listen is not None
+    ask = Ask(doors.control.ask, render, wall_clock, lambda: doors.admin.url, Assets(), moved=moved)
+    sessions = Sessions(wall_clock, system_chance(), doors.gate.is_good)
+    return Console(doors.gate, sessions, ask, tls=config.tls is not None and not moved, stopping=stopping)
+
+
+def is_loopback(host: str) -> bool:
+    """Say whether what is listened on can be reached from this machine alone."""
+    try:
+        return host == "localhost" or ip_address(host).is_loopback
+    except ValueError:
+        return False

@@ -129,12 +129,20 @@ def ignore(fact: Fact) -> None:
     """Report nothing."""
 
 
-def opening_of(admin: Admin, config: Config, first_key: str | None, *, keys_count: int) -> Opening:
-    """Return what the operator is told of the start. Off a terminal the first key goes to a file, not to a log that others read."""
+def opening_of(
+    admin: Admin, config: Config, first_key: str | None, *, keys_count: int, console: Callable[[str, bool], str | None]
+) -> Opening:
+    """Return what the operator is told of the start. Off a terminal the first key goes to a file, not to a log that others read.
+
+    `console` returns where the console is, from the server's address and whether somebody sits at a terminal.
+    """
     folder = Path(config.server.data_dir).absolute()
     assert admin.url is not None, "the server listens"
-    known = Opening(admin.url, str(folder), keys_count, admin.example_model())
-    if first_key is None or sys.stdout.isatty():
+    at_terminal = sys.stdout.isatty()
+    where = console(admin.url, at_terminal)
+    once = where is not None and "?" in where
+    known = Opening(admin.url, str(folder), keys_count, admin.example_model(), console=where, console_once=once)
+    if first_key is None or at_terminal:
         return msgspec.structs.replace(known, first_key=first_key)
     keep_private(folder / FIRST_KEY_NAME, f"{first_key}\n".encode())
     return msgspec.structs.replace(known, key_file=str(folder / FIRST_KEY_NAME))

@@ -37,6 +37,7 @@ FOR_A_LIFETIME = (
         "log.level",
         "ledger.durability",
         "admin.listen",
+        "console",
         "metrics.listen",
         "stores.limits",
         "stores.limits_down",

@@ -179,7 +179,7 @@ async def serve(config: Config, database: Database, journal: Journal, *, start: 
     loop.add_signal_handler(signal.SIGHUP, reload.soon)
     admin.why_not_ready, admin.url = stopping.why_not_ready, f"{'https' if start.tls else 'http'}://{bracketed(host)}:{port}"
     tell_start(report, config, admin.url, settled=start.settled, keys_count=len(keys))
-    start.say(welcome(config, opening_of(admin, config, first_key, keys_count=len(keys))))
+    start.say(welcome(config, opening_of(admin, config, first_key, keys_count=len(keys), console=operators.console_address)))
     gc.collect()
     gc.freeze()  # what exists now lives as long as the process: never look at it again
     await tell_until(stopping.wait(), lambda: dependencies.routes, wall_clock=wall_clock, report=report)

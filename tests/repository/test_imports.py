@@ -82,6 +82,7 @@ LAYERS: list[tuple[str, str]] = [
     ("aisa.http.*", "http"),
     ("aisa.edge", "edge"),
     ("aisa.edge.*", "edge"),
+    ("aisa.console*", "console"),
     ("aisa.testing", "testing"),
     ("aisa.testing.*", "testing"),
     ("aisa.checks*", "checks"),
@@ -123,9 +124,10 @@ MAY_IMPORT: dict[str, frozenset[str]] = {
     "http": frozenset({"words", "rules", "ports", "http"}),
     "backend": frozenset({"words", "rules", "ports", "storage"}),
     "edge": frozenset({"words", "rules", "ports", "relay", "http", "edge"}),
+    "console": frozenset({"words", "rules", "ports", "http", "edge", "console"}),
     "testing": frozenset({"words", "rules", "ports", "http", "testing"}),
     "checks": frozenset({"words", "testing", "checks"}),
-    "root": frozenset({"words", "rules", "ports", "relay", "storage", "http", "backend", "edge", "testing", "checks", "root"}),
+    "root": frozenset({"words", "rules", "ports", "relay", "storage", "http", "backend", "edge", "console", "testing", "checks", "root"}),
 }
 
 #: (importer, imported) -> why this one edge goes where the table does not.

@@ -23,6 +23,7 @@ class MetricsSettings(Section, frozen=True, kw_only=True):
 
 ADMIN_IN_WORDS: Mapping[str, str] = MappingProxyType(
     {
+        "console": "Whether the console is there, pages for administrators at `/console`: at the address of the admin API, by its names.",
         "admin.hosts": "Names under which the admin API may be asked, such as `aisa.example.com`, compared with the request's `Host`. If "
         "absent: this machine's own (`localhost`, loopback addresses), `server.host`, and addresses where every interface is listened on.",
         "admin.listen": "Address and port at which the admin API is instead of the API's, such as `127.0.0.1:8001`.",

@@ -31,7 +31,7 @@ IDENTITY_IN_WORDS: Mapping[str, str] = MappingProxyType(
         "identity.label_claim": "The claim that log, ledger and usage name a caller by, such as `email`. Who he is is always `sub`.",
         "identity.account_claim": "The claim that says to which account a caller belongs: a text or a list of them; `a.b` is `b` inside of "
         "`a`. If absent, all belong to the account `default`.",
-        "identity.accounts.<name>": "The account of whoever has this value in `account_claim`; of several the first in this list. "
+        "identity.accounts": "Values of `account_claim`, and the account of whoever has one; of several the first in this list. "
         "Who has none of them is refused.",
         "identity.admin_claim": "The claim that says who may use the admin API; written as `account_claim`.",
         "identity.admin_read": "Its values that let somebody read there.",

@@ -293,6 +293,7 @@ class Config(Section, frozen=True, kw_only=True):
     metrics: MetricsSettings = MetricsSettings()
     stores: StoreSettings = StoreSettings()
     identity: IdentitySettings | None = None
+    console: bool = True
     price_catalogues: tuple[str, ...] = ()
     discovery: Discovery = Discovery()
     vendors: dict[str, Vendor] = {}

@@ -22,7 +22,7 @@ from aisa.edge.routes import RouteTable
 from aisa.errors import ApiError
 from aisa.http.server import Reply, Request
 from aisa.keys.port import AdminKeys
-from aisa.keys.rules import READ, WRITE
+from aisa.keys.rules import READ, WRITE, AdminKey
 from aisa.wire.reply import JSON_TYPE, error_json
 
 PREFIX = "/admin/v1"
@@ -116,18 +116,33 @@ class AdminGate:
 
         Raises ApiError: insufficient_permissions (host, scope), rate_limit_exceeded, missing_api_key, invalid_api_key, revoked_api_key.
         """
-        self.hosts.check(request.headers.get("host", ""))
-        self._wrong.check(address)
-        secret = bearer(request.headers.get("authorization"))
-        try:
-            key = self.keys.verify(secret)
-        except ApiError:
-            if secret:
-                self._wrong.note(address)
-            raise
+        key = self.key_of(bearer(request.headers.get("authorization")), request.headers.get("host", ""), address)
         if scope == WRITE and key.scope != WRITE:
             raise ApiError("insufficient_permissions", f"The admin key labelled {key.label!r} may only read.")
         return Actor(f"{key.label} ({key.id})", address or None)
+
+    def key_of(self, secret: str | None, host: str, address: str) -> AdminKey:
+        """Return the admin key of a secret that was sent to a host name from an address. Raises ApiError as `let_in`."""
+        self.hosts.check(host)
+        self.check_guesser(address)
+        try:
+            return self.keys.verify(secret)
+        except ApiError:
+            if secret:
+                self.note_guess(address)
+            raise
+
+    def check_guesser(self, address: str) -> None:
+        """Raise ApiError rate_limit_exceeded for an address that has guessed too often in the last minute."""
+        self._wrong.check(address)
+
+    def note_guess(self, address: str) -> None:
+        """Count a wrong guess."""
+        self._wrong.note(address)
+
+    def is_good(self, key: AdminKey) -> bool:
+        """Say whether an admin key that was let in is good still."""
+        return self.keys.is_good(key)
 
     def judge(self, request: Request, address: str, request_id: str) -> AdminVisit:
         """Judge a request by its head. Raises ApiError; `unknown_endpoint` where no admin key was ever made."""

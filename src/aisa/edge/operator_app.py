@@ -1,4 +1,4 @@
-"""Puts what operators ask, `/admin/v1` and `/metrics`, before the API on one address, or alone on an address of its own.
+"""Puts what operators ask, `/admin/v1`, `/console` and `/metrics`, before the API on one address, or alone on an address of its own.
 
 Everything else is the API's, as it is for whoever has no business here: without admin keys there is no such route.
 """
@@ -20,6 +20,7 @@ from aisa.keys.rules import READ
 from aisa.wire.port import HeaderList
 
 METRICS = "/metrics"
+CONSOLE = "/console"
 METRICS_TYPE = "text/plain; version=0.0.4; charset=utf-8"
 #: Returns all metrics as Prometheus reads them.
 Metrics = Callable[[], bytes]
@@ -50,6 +51,8 @@ class OperatorApp:
         self._address = address
         self._ids = ids
         self._refusals = refusals
+        #: The console, None where it is off or elsewhere.
+        self.console: Site | None = None
 
     def judge(self, request: Request) -> Verdict:
         """Judge a request by its head. Raises ApiError."""
@@ -73,9 +76,14 @@ class OperatorApp:
     def _is_own(self, path: str) -> bool:
         if path == METRICS:
             return self._metrics is not None and (self._free or (self._gate is not None and self._gate.is_open))
+        if path == CONSOLE or path.startswith(f"{CONSOLE}/"):
+            return self.console is not None
         return (path == PREFIX or path.startswith(f"{PREFIX}/")) and self._gate is not None and self._gate.is_open
 
     def _judge(self, request: Request) -> Verdict:
+        if request.path.startswith(CONSOLE):
+            assert self.console is not None, "the path was looked at"
+            return self.console.judge(request, self._address(request), self._ids())
         if request.path != METRICS:
             assert self._gate is not None, "the path was looked at"
             return self._gate.judge(request, self._address(request), self._ids())
@@ -88,7 +96,15 @@ class OperatorApp:
         return MetricsVisit(self._metrics, self._ids())
 
 
-OWN = (PREFIX, METRICS)
+OWN = (PREFIX, METRICS, CONSOLE)
+
+
+class Site(Protocol):
+    """The console: `console.app.Console`, here or in another process."""
+
+    def judge(self, request: Request, address: str, request_id: str) -> Verdict:
+        """Judge a request by its head. Raises ApiError."""
+        ...
 
 
 class Gate(Protocol):

@@ -88,3 +88,7 @@ class TokenAdminKeys:
             return self._keys.verify(secret)
         proven = self._tokens.prove(secret)
         return rules.admin_key_of(self._tokens.settings, proven.claims, proven.digest)
+
+    def is_good(self, key: AdminKey) -> bool:
+        """Say whether a key that was let in is good still, or the token that came for one has not ended."""
+        return self._tokens.is_good(key.digest) or self._keys.is_good(key)

@@ -32,3 +32,7 @@ class Prover(Protocol):
     def known(self, token: str) -> Proven | None:
         """Return what a token says that was proven before, whether or not it has ended since."""
         ...
+
+    def is_good(self, digest: bytes) -> bool:
+        """Say whether the token with this SHA-256 was proven and has not ended."""
+        ...

@@ -52,6 +52,11 @@ class Tokens:
         """Return what a token says that was proven before, whether or not it has ended since."""
         return self._proven.get(digest(token))
 
+    def is_good(self, digest: bytes) -> bool:
+        """Say whether the token with this SHA-256 was proven and has not ended."""
+        known = self._proven.get(digest)
+        return known is not None and self._wall_clock() < known.expires + LEEWAY_SECONDS
+
     def _prove(self, token: str) -> Proven:
         if len(token) > TOKEN_CHARACTERS_MAX:
             raise unproven("it is longer than any that is taken")

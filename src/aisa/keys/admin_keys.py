@@ -51,6 +51,11 @@ class AdminKeyStore:
             raise ApiError("revoked_api_key", f"The admin key labelled {key.label!r} was revoked.")
         return key
 
+    def is_good(self, key: AdminKey) -> bool:
+        """Say whether a key that was let in is good still."""
+        known = self._keys.get(key.digest)
+        return known is not None and known.revoked_at is None
+
     def create(self, label: str, scope: str) -> tuple[AdminKey, str]:
         """Make a key and return it with its secret, which is kept nowhere. Raises ApiError: invalid_request, internal_error."""
         label = rules.check_label(label)

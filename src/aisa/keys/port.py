@@ -30,6 +30,10 @@ class AdminKeys(Protocol):
         """Return the good key with this secret. Raises ApiError: missing_api_key, invalid_api_key, revoked_api_key."""
         ...
 
+    def is_good(self, key: AdminKey) -> bool:
+        """Say whether a key that was let in is good still."""
+        ...
+
     def __len__(self) -> int:
         """How many could be let in."""
         ...

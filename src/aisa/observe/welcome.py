@@ -22,7 +22,8 @@ def bracketed(host: str) -> str:
 class Opening(msgspec.Struct, frozen=True):
     """What a server started with. `first_key` is the secret of a key that was just made, or `key_file` the file that it was written to.
 
-    `data_dir` is a whole path. `model` is a name that can be called now, None if none is known.
+    `data_dir` is a whole path. `model` is a name that can be called now, None if none is known. `console` is where its pages are, None if
+    they are off; `console_once` says that this address signs in once.
     """
 
     url: str
@@ -31,12 +32,14 @@ class Opening(msgspec.Struct, frozen=True):
     model: str | None
     first_key: str | None = None
     key_file: str | None = None
+    console: str | None = None
+    console_once: bool = False
 
 
 WELCOME = """
   aisa {version}   {url}{everywhere}
   Data: {data_dir}
-{served}{key}
+{console}{served}{key}
   Try it:
 
 {example}
@@ -59,6 +62,7 @@ LIST = """\
 curl {url}/v1/models \\{insecure}
   -H "Authorization: Bearer {secret}\""""
 
+ONCE = "\n           (this address signs you in once, within ten minutes)"
 INSECURE = "\n  --insecure \\"  # the certificate need not name the address that is printed
 #: With the folder, as several servers may run on the machine when it is pasted.
 MAKE_KEY = 'export AISA_API_KEY=$(aisa keys create "try $(date +%s)" --expires 1d --quiet --data-dir {data_dir})\n'
@@ -84,12 +88,14 @@ def welcome(config: Config, opening: Opening) -> str:
         key = f"\n  Your first key is in {opening.key_file}: take it, and remove the file.\n"
     else:
         key = f"\n  Keys: {opening.keys_count} known.  aisa keys list\n"
+    console = "" if opening.console is None else f"  Console: {opening.console}{ONCE if opening.console_once else ''}\n"
     everywhere = "   (on every interface of this machine)" if config.server.host in EVERYWHERE else ""
     return WELCOME.format(
         version=__version__,
         url=opening.url,
         everywhere=everywhere,
         data_dir=opening.data_dir,
+        console=console,
         served=served,
         key=key,
         example=example(config, opening),

@@ -1,4 +1,4 @@
-"""The admin API of a server of several processes: a worker that is asked hands the request to the office, whose gate judges and answers."""
+"""The admin API and the console of a server of several processes: a worker that is asked hands the request to the office, which answers."""
 
 from __future__ import annotations
 
@@ -7,6 +7,8 @@ from typing import cast
 
 import msgspec
 
+from aisa.console.app import EVENTS, FORM_BYTES_MAX, Console, send, send_events
+from aisa.console.page import Page
 from aisa.edge.admin_gate import AdminGate, refuse_admin
 from aisa.edge.admin_route import ADMIN_BODY_BYTES_MAX
 from aisa.edge.control import respond
@@ -14,9 +16,10 @@ from aisa.errors import ApiError
 from aisa.http.server import Reply, Request
 from aisa.storage.shared_memory import SharedMemory
 from aisa.workers.link import Link
-from aisa.workers.messages import ADMIN
+from aisa.workers.messages import ADMIN, CONSOLE
 
 ADMIN_KEYS = 7  # the word of shared memory, one of the office's own, that has how many admin keys there are
+TOLD_CONSOLE = ("host", "cookie", "origin", "sec-fetch-site", "referer", "x-forwarded-proto", "hx-request", "x-fragment")
 TOLD = ("host", "authorization", "content-type", "content-encoding", "content-length")  # headers that the gate looks at
 ANSWER_SECONDS_MAX = 30.0  # an audit of a large ledger takes as long
 
@@ -85,6 +88,76 @@ class HandedOn(msgspec.Struct):
             return
         answered = msgspec.msgpack.decode(answer, type=AdminAnswered)
         respond(reply, answered.status, answered.body, headers=[("x-request-id", self.id), ("cache-control", "no-store")])
+
+
+class ConsoleAnswered(msgspec.Struct, frozen=True):
+    """A page of the console, and the policy that it is sent with."""
+
+    page: Page
+    policy: str
+
+
+class OfficeConsole:
+    """A worker's way to the console; implements `edge.operator_app.Site`."""
+
+    def __init__(self, link: Link) -> None:
+        self._link = link
+
+    def judge(self, request: Request, address: str, request_id: str) -> PageHandedOn:
+        """Take a request, which the office judges."""
+        return PageHandedOn(self._link, request, address, request_id)
+
+
+class PageHandedOn(msgspec.Struct):
+    """A request for the console that the office answers; see `http.shared.Verdict`."""
+
+    link: Link
+    request: Request
+    address: str
+    id: str
+    body_bytes_max: int | None = FORM_BYTES_MAX
+
+    def answer(self, reply: Reply) -> Awaitable[None]:
+        """Answer the request."""
+        return self._answer(reply)
+
+    async def _answer(self, reply: Reply) -> None:
+        events = self.request.path == EVENTS and self.request.method == "GET"
+        try:
+            answered = await self._asked({"x-fragment": "1"} if events else {})
+        except ApiError as error:
+            refuse_admin(error, reply, self.id)
+            return
+        if events and answered.page.status == 200:
+            await send_events(reply, self._look)
+        else:
+            send(reply, answered.page, answered.policy)
+
+    async def _look(self) -> bytes | None:
+        try:
+            page = (await self._asked({"x-fragment": "1"})).page
+        except ApiError:
+            return None
+        return page.body if page.status == 200 else None
+
+    async def _asked(self, more: dict[str, str]) -> ConsoleAnswered:
+        request = self.request
+        headers = {name: value for name in TOLD_CONSOLE if (value := request.headers.get(name)) is not None} | more
+        asked = AdminAsked(request.method, request.path, request.query, headers, bytes(request.body), self.address, self.id)
+        answer = await self.link.ask(CONSOLE, msgspec.msgpack.encode(asked), ANSWER_SECONDS_MAX)
+        return msgspec.msgpack.decode(answer, type=ConsoleAnswered)
+
+
+async def page_by(console: Console | None, body: bytes) -> bytes:
+    """Answer what a worker was asked for the console, in the office. Raises ApiError."""
+    asked = msgspec.msgpack.decode(body, type=AdminAsked)
+    if console is None:
+        raise ApiError("unknown_endpoint", "There is no such route at this address.")
+    request = Request(asked.method, asked.path, asked.query, asked.headers, asked.body, "1.1", address=asked.address)
+    console.judge(request, asked.address, asked.id)  # the name that it was asked by
+    over = asked.path == EVENTS and console.stopping() is not None
+    page = Page(status=204) if over else await console.page(request, asked.address)
+    return msgspec.msgpack.encode(ConsoleAnswered(page, console.policy()))
 
 
 async def answered_by(gate: AdminGate, body: bytes) -> bytes:

@@ -19,6 +19,7 @@ from aisa.providers.measure import Answer
 #: What is asked. A worker asks the office for the last four, of which the office asks the other workers for CALL.
 BOARD, IDS, CONFIGURE, VENDORS, CALL, CLAIM, CAP, ADMIN = "board", "ids", "configure", "vendors", "call", "claim", "cap", "admin"
 END = "end"  # asked of the workers: to end a call
+CONSOLE = "console"  # asked by a worker: a page of the console
 
 
 class ModelsKnown(msgspec.Struct, tag="models", frozen=True):

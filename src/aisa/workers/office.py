@@ -10,6 +10,7 @@ from pathlib import Path
 import msgspec
 
 from aisa.clock import WallClock
+from aisa.console.app import Console
 from aisa.edge.admin_gate import AdminGate
 from aisa.edge.admin_views import VendorShown
 from aisa.edge.board_view import LIVE_ROWS_MAX, BoardShown
@@ -26,7 +27,7 @@ from aisa.ledger.shared_wallets import MadeWallet, Treasury
 from aisa.ledger.store import LedgerStore
 from aisa.ledger.wallets import Cap
 from aisa.ledger.writer import Writer
-from aisa.workers.admin_way import answered_by
+from aisa.workers.admin_way import answered_by, page_by
 from aisa.workers.crew import Crew, Worker
 from aisa.workers.messages import (
     ADMIN,
@@ -34,6 +35,7 @@ from aisa.workers.messages import (
     CALL,
     CAP,
     CLAIM,
+    CONSOLE,
     END,
     IDS,
     VENDORS,
@@ -81,6 +83,7 @@ class Office:
     crew: Crew
     gate: AdminGate
     adopt: Callable[[Key], None]
+    console: Console | None = None
 
     def __init__(
         self,
@@ -157,6 +160,8 @@ class Office:
             return msgspec.msgpack.encode(await self.find(body.decode(), but=worker))
         if what == ADMIN:
             return await answered_by(self.gate, body)
+        if what == CONSOLE:
+            return await page_by(self.console, body)
         assert what == CAP, "nothing else is asked"
         await self._read_cap(body.decode())
         return b""

@@ -85,6 +85,7 @@ async def serve_with_workers(config: Config, database: Database, folder: FolderL
     first_key = ensure_first_key(books.keys)
     tell_changes(books.keys, crew, books.office)
     stopping = Stopping()
+    books.office.console = operators.console
     if not await crew.start(config.server.workers):
         await crew.stop(0)
         raise ConfigErrors([Problem("server.workers", "A worker process did not start.", "Its own words are in the log.")], config)
@@ -96,7 +97,7 @@ async def serve_with_workers(config: Config, database: Database, folder: FolderL
     admin.why_not_ready, admin.url = stopping.why_not_ready, f"{'https' if start.tls else 'http'}://{bracketed(host)}:{port}"
     tell_start(report, config, admin.url, settled=start.settled, keys_count=len(books.keys))
     await listing.follow(config, listing.routes)
-    start.say(welcome(config, opening_of(admin, config, first_key, keys_count=len(books.keys))))
+    start.say(welcome(config, opening_of(admin, config, first_key, keys_count=len(books.keys), console=operators.console_address)))
     gc.collect()
     gc.freeze()
     await tell_until(stopping.wait(), lambda: listing.routes, wall_clock=wall_clock, report=report)

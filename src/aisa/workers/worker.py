@@ -60,7 +60,7 @@ from aisa.storage.shared_memory import LOCK_NAME, WORKER_WORDS, SharedLock, Shar
 from aisa.timers import Timers
 from aisa.vendor_pool import open_pool
 from aisa.wire.token_meter import Tokenizer
-from aisa.workers.admin_way import OfficeGate
+from aisa.workers.admin_way import OfficeConsole, OfficeGate
 from aisa.workers.crew import CALLS, CONNECTIONS, RECEIVED, inherited_sockets
 from aisa.workers.desk import RowsByLink, SharedBooks, UsesByLink, WorkerStatement
 from aisa.workers.link import Link
@@ -167,6 +167,8 @@ class Worker:
             return edge.addresses.of(request)
 
         app = OperatorApp(edge, gate, None, address=address, ids=ids, refusals=refusals)
+        if config.console and gate is not None:
+            app.console = OfficeConsole(self.link)
         self.server = HttpServer(app, fitting(share_of(config), report), timers=timers)
         self.parts = Parts(dependencies, edge, None, server=self.server, pools=self.pools, open_pool=open_way, lists=None)
         self.reload = Reload(config, self.parts, ignore, again=self._told, routes_of=lambda config: self._routes(store, config))

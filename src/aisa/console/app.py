@@ -1,0 +1,274 @@
+"""The console at `/console`: who is let in and how, which page a request gets, and what keeps other sites out. Writes no page itself.
+
+Its pages ask what administrators ask, by the same routes (`edge.admin`), so what one shows the other does too. There is no prompt on any of
+them, as none is kept.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from urllib.parse import parse_qs, unquote, urlsplit
+
+import msgspec
+
+from aisa.console import account_pages, call_pages, key_pages, server_pages, usage_pages
+from aisa.console.page import GUARDS, NEVER_KEPT, POLICY, PREFIX, Page, cookie_of, redirected, set_cookie
+from aisa.console.sessions import SESSION_SECONDS, Sessions
+from aisa.console.visit import Ask, Visit
+from aisa.edge.admin import Actor
+from aisa.edge.admin_gate import AdminGate
+from aisa.edge.routes import Route, RouteTable
+from aisa.errors import ApiError
+from aisa.http.server import Reply, Request
+from aisa.keys.rules import WRITE
+from aisa.wire.port import HeaderList
+
+LOGIN = f"{PREFIX}/login"
+EVENTS = f"{PREFIX}/live/events"
+EVENT_SECONDS = 1.0  # between two looks at the calls that run
+WATCHERS_MAX = 20  # who look at the same time: each look is a question to the administration
+FORM_BYTES_MAX = 65_536  # a form with an allow-list of a thousand models
+RETRY_MS = 2_000  # after which a browser asks for events again
+
+#: What answers a request. Raises ApiError.
+Answering = Callable[[Visit], Awaitable[Page]]
+
+
+class Console:
+    """The console of one server. `tls` says that its connections are secured; `stopping` returns why the server goes away, if it does."""
+
+    def __init__(self, gate: AdminGate, sessions: Sessions, ask: Ask, *, tls: bool, stopping: Callable[[], str | None]) -> None:
+        self._gate = gate
+        self._sessions = sessions
+        self._ask = ask
+        self._tls = tls
+        self._routes = RouteTable(ROUTES)
+        self._watchers = 0
+        self.stopping = stopping
+
+    def link(self, origin: str) -> str:
+        """Return an address that signs the operator at this machine in, once and within ten minutes."""
+        return f"{origin}{PREFIX}/enter?link={self._sessions.new_link()}"
+
+    def judge(self, request: Request, address: str, request_id: str) -> ConsoleVisit:
+        """Judge a request by its head. Raises ApiError insufficient_permissions for a foreign host name."""
+        self._gate.hosts.check(request.headers.get("host", ""))
+        return ConsoleVisit(self, request, address, request_id)
+
+    async def page(self, request: Request, address: str) -> Page:
+        """Answer a request whose host name is good. Raises nothing that a request can cause."""
+        secure = self._tls or request.headers.get("x-forwarded-proto", "") == "https"
+        secret = cookie_of(request.headers.get("cookie", ""))
+        session = self._sessions.find(secret) if secret else None
+        visit = Visit(self._ask, request, "", session, secure, address)
+        try:
+            return await self._answered(visit)
+        except ApiError as error:
+            template = "part_error.html" if visit.wants_part else "error.html"
+            return visit.page(template, status=error.status, error=error, back=back_of(request))
+
+    async def _answered(self, visit: Visit) -> Page:
+        request = visit.request
+        route, visit.name = self._routes.find(request.method, request.path)
+        visit.name = unquote(visit.name)
+        if request.method == "POST":
+            check_own_origin(request)
+        if route.handler in OPEN:
+            return await self._open(route, visit)
+        if visit.session is None:
+            return redirected(LOGIN) if not visit.wants_part else Page(status=401, headers=[("hx-redirect", LOGIN)])
+        if request.method == "POST":
+            visit.session.check_token(visit.form.get("token", ""))
+            if route.handler is logout:
+                self._sessions.close(cookie_of(request.headers.get("cookie", "")))
+                return redirected(LOGIN, set_cookie("", 0, secure=visit.secure))
+            if not visit.session.may_write:
+                raise ApiError("insufficient_permissions", "You are signed in with an admin key that may only read.")
+        return await route.handler(visit)
+
+    async def _open(self, route: Route[Answering], visit: Visit) -> Page:
+        """Answer what anybody may ask: files, the page to sign in, and signing in itself."""
+        request = visit.request
+        if route.handler is asset:
+            return visit.with_.assets.page(visit.name) or visit.page("error.html", status=404, error=NO_FILE, back=PREFIX)
+        if route.handler is enter:
+            return self._enter(visit)
+        if request.method != "POST":
+            return visit.page("login.html", problem="")
+        try:
+            key = self._gate.key_of(visit.form.get("key"), request.headers.get("host", ""), visit.address)
+        except ApiError as error:
+            return visit.page("login.html", status=error.status, problem=error.message)
+        _, secret = self._sessions.open(Actor(f"{key.label} ({key.id})", visit.address or None), key.scope, key)
+        return redirected(PREFIX, set_cookie(secret, SESSION_SECONDS, secure=visit.secure))
+
+    def _enter(self, visit: Visit) -> Page:
+        """Sign in with a one-time link. A HEAD, which some programs send ahead, does not use it up."""
+        if visit.request.method != "GET":
+            return redirected(LOGIN)
+        given = parse_qs(visit.request.query).get("link", [""])[0]
+        self._gate.check_guesser(visit.address)
+        if not self._sessions.use_link(given):
+            self._gate.note_guess(visit.address)
+            problem = "This link was used, or is older than ten minutes. Sign in with an admin key."
+            return visit.page("login.html", status=401, problem=problem)
+        _, secret = self._sessions.open(Actor("operator (console)", visit.address or None), WRITE)
+        return redirected(PREFIX, set_cookie(secret, SESSION_SECONDS, secure=visit.secure))
+
+    async def events(self, request: Request, address: str, reply: Reply) -> None:
+        """Send the calls that run, again and again, until the browser leaves, the session is over or the server goes away."""
+        first = await self.page(request, address)
+        if first.status != 200 or self._watchers >= WATCHERS_MAX:
+            send(reply, Page(status=204 if first.status == 200 else first.status), self.policy())
+            return
+        self._watchers += 1
+        try:
+            await send_events(reply, lambda: self._look(request, address))
+        finally:
+            self._watchers -= 1
+
+    async def _look(self, request: Request, address: str) -> bytes | None:
+        page = await self.page(request, address)
+        return page.body if page.status == 200 and self.stopping() is None else None
+
+    def policy(self) -> str:
+        """Return the policy that tells browsers what our pages may load: nothing from elsewhere but, where it is, the API."""
+        api = self._ask.api() if self._ask.moved else None
+        return POLICY.format(api=f" {api}" if api else "")
+
+
+class ConsoleVisit(msgspec.Struct):
+    """A request for the console; see `http.shared.Verdict`."""
+
+    console: Console
+    request: Request
+    address: str
+    id: str
+    body_bytes_max: int | None = FORM_BYTES_MAX
+
+    def answer(self, reply: Reply) -> Awaitable[None]:
+        """Answer the request."""
+        return self._answer(reply)
+
+    async def _answer(self, reply: Reply) -> None:
+        if self.request.path == EVENTS and self.request.method == "GET":
+            as_part = msgspec.structs.replace(self.request, headers={**self.request.headers, "x-fragment": "1"})
+            await self.console.events(as_part, self.address, reply)
+            return
+        send(reply, await self.console.page(self.request, self.address), self.console.policy())
+
+
+def send(reply: Reply, page: Page, policy: str) -> None:
+    """Send a whole answer."""
+    kept = [] if any(name == "cache-control" for name, _ in page.headers) else NEVER_KEPT
+    reply.start(page.status, [*page.headers, ("content-security-policy", policy), *GUARDS, *kept], len(page.body))
+    reply.write(page.body)
+    reply.end()
+
+
+async def send_events(reply: Reply, look: Callable[[], Awaitable[bytes | None]]) -> None:
+    """Send what `look` returns as events, one a second, until it returns None or nobody reads any more."""
+    headers: HeaderList = [("content-type", "text/event-stream"), *GUARDS, *NEVER_KEPT]
+    reply.start(200, headers, None)
+    reply.write(b"retry: %d\n\n" % RETRY_MS)
+    try:
+        while not reply.gone and (html := await look()) is not None:
+            reply.write(b"".join(b"data: %b\n" % line for line in html.splitlines()) + b"\n")
+            if reply.congested:
+                await reply.writable()
+            await asyncio.sleep(EVENT_SECONDS)
+    except asyncio.CancelledError:
+        if not reply.gone:  # the server closes
+            reply.end()
+        return
+    if not reply.gone:
+        reply.end()
+
+
+def check_own_origin(request: Request) -> None:
+    """Raise ApiError insufficient_permissions for a form that another site's page has sent."""
+    site, origin = request.headers.get("sec-fetch-site", "same-origin"), request.headers.get("origin")
+    foreign = origin is not None and urlsplit(origin).netloc.casefold() != request.headers.get("host", "").casefold()
+    if site not in ("same-origin", "none") or foreign:
+        raise ApiError("insufficient_permissions", "Forms of other sites are not taken.")
+
+
+def back_of(request: Request) -> str:
+    """Return the page that a form came from, for whoever is told that it was refused."""
+    came = urlsplit(request.headers.get("referer", "")).path
+    return came if came.startswith(PREFIX) else PREFIX
+
+
+async def login(visit: Visit) -> Page:
+    """Sign in: `Console` does it, who has the sessions."""
+    return visit.page("login.html", problem="")
+
+
+async def enter(_visit: Visit) -> Page:
+    """Sign in with a one-time link, as `login`."""
+    return redirected(LOGIN)
+
+
+async def logout(_visit: Visit) -> Page:
+    """Sign out, as `login`."""
+    return redirected(LOGIN)
+
+
+async def asset(_visit: Visit) -> Page:
+    """Send a file, as `login`."""
+    return Page(status=404)
+
+
+NO_FILE = ApiError("resource_not_found", "There is no such file.")
+#: What anybody may ask.
+OPEN = (login, enter, asset)
+
+
+def look(path: str, handler: Answering, summary: str = "") -> Route[Answering]:
+    """Return the route of a page."""
+    return Route("GET", PREFIX + path, handler, summary)
+
+
+def change(path: str, handler: Answering) -> Route[Answering]:
+    """Return the route of a form."""
+    return Route("POST", PREFIX + path, handler)
+
+
+ROUTES: tuple[Route[Answering], ...] = (
+    look("", usage_pages.overview, "Overview"),
+    look("/sums", usage_pages.sums),
+    look("/live", call_pages.live, "Live calls"),
+    look("/live/events", call_pages.live),
+    look("/calls", call_pages.calls, "Calls"),
+    change("/calls/{name}/end", call_pages.end_call),
+    look("/calls/{name}", call_pages.receipt),
+    look("/usage", usage_pages.usage, "Usage"),
+    look("/usage/plots", usage_pages.plots),
+    look("/keys", key_pages.keys, "Keys"),
+    change("/keys", key_pages.create),
+    change("/keys/{name}/update", key_pages.update),
+    change("/keys/{name}/rotate", key_pages.rotate),
+    *(change(f"/keys/{{name}}/{action}", key_pages.set_state) for action in ("disable", "enable", "revoke")),
+    look("/keys/{name}", key_pages.key),
+    look("/accounts", account_pages.accounts, "Accounts"),
+    change("/accounts", account_pages.create),
+    change("/accounts/{name}/top-up", account_pages.top_up),
+    change("/accounts/{name}/adjust", account_pages.adjust),
+    change("/accounts/{name}/tier", account_pages.set_tier),
+    *(change(f"/accounts/{{name}}/{action}", account_pages.set_state) for action in ("disable", "enable", "unlimit")),
+    look("/accounts/{name}", account_pages.account),
+    look("/vendors", server_pages.vendors, "Vendors"),
+    look("/vendors/sums", server_pages.vendor_sums),
+    look("/models", server_pages.models, "Models"),
+    look("/models/rows", server_pages.model_rows),
+    look("/changes", server_pages.changes, "Changes"),
+    look("/playground", server_pages.playground, "Playground"),
+    change("/playground/key", key_pages.for_playground),
+    look("/setup", server_pages.setup, "Setup"),
+    look("/login", login),
+    change("/login", login),
+    look("/enter", enter),
+    change("/logout", logout),
+    look("/assets/{name}", asset),
+)

@@ -1,0 +1,122 @@
+"""Numbers and moments as the console's pages write them. Exact amounts are `money.dollars_text`'s; knows no page."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+
+from aisa.edge.bill_view import iso
+from aisa.money import NANOS_PER_DOLLAR, Nanos, dollars_text
+
+TIMES = ((86_400 * 365, "y"), (86_400, "d"), (3_600, "h"), (60, "min"), (1, "s"))
+
+
+def dollars(amount: Nanos | None) -> str:
+    """Write an amount with two to six decimals, as few as show three digits of it."""
+    if amount is None:
+        return "–"
+    size = abs(amount) / NANOS_PER_DOLLAR
+    places = 2 if size >= 1 or amount == 0 else 4 if size >= 0.01 else 6
+    return f"{'−' if amount < 0 else ''}${size:,.{places}f}"
+
+
+def cost(amount: Nanos | None) -> str:
+    """Write what one call costs, with six decimals, so that a column of them is aligned."""
+    return fixed(amount, 6)
+
+
+def total(amount: Nanos | None) -> str:
+    """Write a sum, with four decimals, so that a column of them is aligned."""
+    return fixed(amount, 4)
+
+
+def fixed(amount: Nanos | None, places: int) -> str:
+    """Write an amount with so many decimals, halves up."""
+    if amount is None:
+        return "–"
+    unit = 10**places
+    parts = (2 * abs(amount) * unit + NANOS_PER_DOLLAR) // (2 * NANOS_PER_DOLLAR)
+    return f"{'−' if amount < 0 else ''}${parts // unit:,}.{parts % unit:0{places}d}"
+
+
+def price(amount: Nanos | None) -> str:
+    """Write nano-dollars for a million tokens as US dollars for them."""
+    if amount is None:
+        return "–"
+    text = f"{amount / NANOS_PER_DOLLAR:,.6f}".rstrip("0")
+    whole, _, decimals = text.partition(".")
+    return f"${whole}.{decimals.ljust(2, '0')}"
+
+
+def plain_dollars(amount: Nanos | None) -> str:
+    """Write an exact amount as a field of a form takes it, nothing for none."""
+    return "" if amount is None else dollars_text(amount)
+
+
+def short_id(call_id: str) -> str:
+    """Write the beginning and the end of an id: the first says when, the last tells neighbours apart."""
+    return call_id if len(call_id) < 20 else f"{call_id[:9]}…{call_id[-6:]}"
+
+
+def count(number: int | None) -> str:
+    """Write a count."""
+    return "–" if number is None else f"{number:,}"
+
+
+def short_count(number: int) -> str:
+    """Write a count in few characters: `12.3k`, `4.56M`."""
+    for unit, name in ((10**9, "G"), (10**6, "M"), (10**3, "k")):
+        if number >= 10 * unit or (unit > 1_000 and number >= unit):
+            return f"{number / unit:.3g}{name}" if number < 1_000 * unit else f"{number / unit:,.0f}{name}"
+    return f"{number:,}"
+
+
+def share(part: float, whole: float) -> str:
+    """Write a share in per cent, `–` of nothing."""
+    return "–" if not whole else f"{100 * part / whole:.{0 if part in (0, whole) else 2 if part / whole < 0.01 else 1}f} %"
+
+
+def duration(milliseconds: float | None) -> str:
+    """Write a duration."""
+    if milliseconds is None:
+        return "–"
+    if milliseconds < 1_000:
+        return f"{milliseconds:,.0f} ms"
+    return f"{milliseconds / 1_000:,.2f} s" if milliseconds < 100_000 else f"{milliseconds / 60_000:,.1f} min"
+
+
+def clock(unix_ms: float | None) -> str:
+    """Write a moment of today or another day, in UTC."""
+    return "–" if unix_ms is None else datetime.fromtimestamp(unix_ms / 1000, UTC).strftime("%b %d %H:%M:%S")
+
+
+def day(unix_seconds: float | None) -> str:
+    """Write the day of a moment, in UTC."""
+    return "–" if unix_seconds is None else datetime.fromtimestamp(unix_seconds, UTC).strftime("%Y-%m-%d")
+
+
+def near(unix_seconds: float | None, now: float) -> str:
+    """Say how long ago a moment was, or how soon it comes."""
+    if unix_seconds is None:
+        return "never"
+    size = abs(int(now - unix_seconds))
+    for length, name in TIMES:
+        if size >= length:
+            words = f"{(2 * size + length) // (2 * length)} {name}"
+            return f"in {words}" if unix_seconds > now else f"{words} ago"
+    return "just now"
+
+
+FILTERS = {
+    "dollars": dollars,
+    "plain_dollars": plain_dollars,
+    "short_id": short_id,
+    "cost": cost,
+    "total": total,
+    "price": price,
+    "count": count,
+    "short_count": short_count,
+    "duration": duration,
+    "clock": clock,
+    "day": day,
+    "iso": iso,
+}

@@ -1,0 +1,88 @@
+"""Pages on keys, and the forms that make and change them. The administration judges what they say."""
+
+from __future__ import annotations
+
+import re
+
+from aisa.console.page import Page
+from aisa.console.visit import Visit, part
+from aisa.edge.admin_keys import GRACE
+
+SHOWN_MAX = 500  # keys in one list; more are found by their names
+STATES = {"": "Usable and not", "active": "Active", "disabled": "Disabled", "expired": "Expired", "revoked": "Revoked"}
+WINDOWS = ("day", "week", "month")
+RATES = ("rpm", "tpm", "concurrency")
+PLAYGROUND_CAP = "1/day"  # what a key for the playground may spend, in US dollars
+PLAYGROUND_EXPIRES = "8h"  # as long as a session
+
+
+async def keys(visit: Visit) -> Page:
+    """List the keys, the newest first."""
+    every = (await visit.get("/keys"))["data"]
+    query, state = visit.query.get("q", "").casefold(), visit.query.get("state", "")
+    fits = [
+        key
+        for key in reversed(every)
+        if query in f"{key['label']} {key['id']} {key['account']}".casefold() and (state == key["state"] if state else True)
+    ]
+    accounts = sorted({key["account"] for key in every})
+    return visit.page(
+        "keys.html", keys=fits[:SHOWN_MAX], hidden=max(0, len(fits) - SHOWN_MAX), every=len(every), states=STATES, accounts=accounts
+    )
+
+
+async def key(visit: Visit) -> Page:
+    """Show one key."""
+    shown = await visit.get(f"/keys/{part(visit.name)}")
+    calls = (await visit.get("/calls", key=shown["id"], limit=8))["data"]
+    return visit.page("key.html", key=shown, calls=calls, grace=GRACE, windows=WINDOWS)
+
+
+async def create(visit: Visit) -> Page:
+    """Make a key; its secret is on the next page alone."""
+    form = visit.form
+    wanted = {name: form[name] for name in ("label", "account", "expires") if name in form} | terms(form)
+    made = await visit.post("/keys", {"label": "", **{name: value for name, value in wanted.items() if value is not None}})
+    return visit.done(
+        f"/keys/{part(made['id'])}", f"The key “{made['label']}” was made. This is its secret, shown only now:", made["secret"]
+    )
+
+
+async def update(visit: Visit) -> Page:
+    """Change a key's terms to what the form says."""
+    form = visit.form
+    wanted: dict[str, object] = {"label": form.get("label", ""), **terms(form)}
+    if "expires" in form:
+        wanted["expires"] = None if form["expires"] == "never" else form["expires"]
+    shown = await visit.post(f"/keys/{part(visit.name)}/update", wanted)
+    return visit.done(f"/keys/{part(shown['id'])}", "The key was changed. It counts from the next call on.")
+
+
+async def rotate(visit: Visit) -> Page:
+    """Give a key another secret."""
+    grace = visit.form.get("grace", GRACE)
+    made = await visit.post(f"/keys/{part(visit.name)}/rotate", {"grace": grace})
+    said = f"This is the new secret of “{made['label']}”, shown only now. The former one stays good for {grace}."
+    return visit.done(f"/keys/{part(made['id'])}", said, made["secret"])
+
+
+async def set_state(visit: Visit) -> Page:
+    """Disable, enable or revoke a key, as the path says."""
+    action = visit.request.path.rpartition("/")[2]
+    shown = await visit.post(f"/keys/{part(visit.name)}/{action}")
+    return visit.done(f"/keys/{part(shown['id'])}", f"The key is {shown['state']} from the next call on.")
+
+
+async def for_playground(visit: Visit) -> Page:
+    """Make a key that the playground calls with: for a few hours, and a dollar."""
+    label = f"playground {int(visit.with_.now())}"
+    made = await visit.post("/keys", {"label": label, "expires": PLAYGROUND_EXPIRES, "spend_cap": PLAYGROUND_CAP})
+    return visit.done("/playground", "A key for the playground was made: for 8 hours, and a dollar a day.", made["secret"])
+
+
+def terms(form: dict[str, str]) -> dict[str, object]:
+    """Return a key's terms as a form has them: None for each that is empty."""
+    cap = form.get("cap")
+    models = [name for name in re.split(r"[\s,]+", form.get("models", "")) if name]
+    limits = {name: int(form[name]) if form.get(name, "").isdecimal() else form.get(name) for name in RATES}
+    return {"spend_cap": None if cap is None else f"{cap}/{form.get('window', 'month')}", "models": models or None, **limits}

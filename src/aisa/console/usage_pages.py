@@ -1,0 +1,138 @@
+"""Pages on what was used: the overview, and sums by day and model, key, account or vendor as plots and tables. Adds up what it is told."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from typing import NamedTuple
+
+import msgspec
+
+from aisa.console.page import Page
+from aisa.console.visit import Visit, with_query
+from aisa.edge.admin_calls import CallsShown
+from aisa.edge.admin_usage import SeriesShown
+from aisa.edge.board_view import BoardShown
+from aisa.ledger.port_usage import DAY, DAY_MS, GROUPINGS, KEY, MODEL, Used
+from aisa.money import NANOS_PER_DOLLAR
+
+DRAWN_MAX = 7  # groups with a line of their own; an eye does not tell more apart, and the others are one
+OTHERS = "all others"
+LISTED_MAX = 200  # groups in a table
+DAYS = {"7": "7 days", "30": "30 days", "90": "90 days"}
+RECENT = 8  # calls on the overview
+BY = {"model": "Model", "key": "Key", "account": "Account", "vendor": "Vendor", "day": "Day"}
+
+
+class Plot(NamedTuple):
+    """A plot as its script reads it: what it is called, in which unit, and of each group its name and a value a day, None for none."""
+
+    title: str
+    unit: str
+    names: list[str]
+    values: list[list[float | None]]
+
+    @property
+    def data(self) -> str:
+        """The same as JSON."""
+        return msgspec.json.encode({"unit": self.unit, "names": self.names, "values": self.values}).decode()
+
+
+async def overview(visit: Visit) -> Page:
+    """Show how things are; what is summed up comes behind it."""
+    board = await visit.typed("/board", BoardShown)
+    recent = await visit.typed(with_query("/calls", {"limit": RECENT}), CallsShown)
+    vendors = (await visit.get("/vendors"))["data"]
+    return visit.page("overview.html", board=board, calls=recent.data, vendors=vendors)
+
+
+async def sums(visit: Visit) -> Page:
+    """Show the sums of the last week and of today, for the overview."""
+    shown = await asked_series(visit, DAY, 7)
+    by_day = [total(each[place] for each in shown.groups.values()) for place in range(len(shown.days))]
+    plots = [
+        Plot("Spend", "$", ["spend"], [[used.cost / NANOS_PER_DOLLAR for used in by_day]]),
+        Plot("Calls", "", ["calls"], [[used.requests for used in by_day]]),
+    ]
+    return visit.page("sums.html", today=by_day[-1], week=total(by_day), days=shown.days, plots=plots)
+
+
+async def usage(visit: Visit) -> Page:
+    """Show the frame of the plots."""
+    by, days = choices(visit)
+    return visit.page("usage.html", by=by, days=days, all_days=DAYS, all_by=BY, part=with_query("/console/usage/plots", visit.query))
+
+
+async def plots(visit: Visit) -> Page:
+    """Show plots and the table."""
+    by, days = choices(visit)
+    shown = await asked_series(visit, by, int(days))
+    names = {group: shown.labels.get(group, group) or "–" for group in shown.groups}
+    whole = {group: total(each) for group, each in shown.groups.items()}
+    ranked = sorted(whole, key=lambda group: (-whole[group].cost, -whole[group].requests, names[group]))
+    if by == DAY:
+        drawn = {"all": [total(each[place] for each in shown.groups.values()) for place in range(len(shown.days))]}
+        ranked = sorted(whole, reverse=True)
+    else:
+        drawn = {names[group]: shown.groups[group] for group in ranked[:DRAWN_MAX]}
+        rest = ranked[DRAWN_MAX:]
+        if rest:
+            drawn[OTHERS] = [total(shown.groups[group][place] for group in rest) for place in range(len(shown.days))]
+    rows = [(group, names[group], whole[group]) for group in ranked[:LISTED_MAX]]
+    return visit.page(
+        "plots.html",
+        by=by,
+        head=BY[by],
+        days=shown.days,
+        plots=drawn_plots(drawn),
+        rows=rows,
+        hidden=len(ranked) - len(rows),
+        total=total(whole.values()),
+        is_key=by == KEY,
+    )
+
+
+def drawn_plots(drawn: dict[str, list[Used]]) -> list[Plot]:
+    """Return what is plotted of each group."""
+    names, groups = list(drawn), list(drawn.values())
+
+    def lines(value: Callable[[Used], float | None]) -> list[list[float | None]]:
+        return [[value(used) for used in each] for each in groups]
+
+    return [
+        Plot("Spend", "$", names, lines(lambda used: used.cost / NANOS_PER_DOLLAR)),
+        Plot("Tokens", "tokens", names, lines(lambda used: used.input_tokens + used.output_tokens)),
+        Plot("Time to first token, mean", "ms", names, lines(first_token)),
+        Plot("Error rate", "%", names, lines(lambda used: 100 * errors(used) / used.requests if used.requests else None)),
+    ]
+
+
+def errors(used: Used) -> int:
+    """Return how many calls failed or broke off, by no caller's doing."""
+    return used.failed + used.broken
+
+
+def first_token(used: Used) -> float | None:
+    """Return the mean time to the first token in milliseconds, None of none."""
+    return used.first_token_ms / used.first_tokens if used.first_tokens else None
+
+
+def total(each: Iterable[Used]) -> Used:
+    """Add sums up."""
+    whole = Used()
+    for used in each:
+        whole.merge(used)
+    return whole
+
+
+def choices(visit: Visit) -> tuple[str, str]:
+    """Return by what is summed up, and over how many days."""
+    by, days = visit.query.get("by", MODEL), visit.query.get("days", "7")
+    return (by if by in GROUPINGS else MODEL), (days if days in DAYS else "7")
+
+
+async def asked_series(visit: Visit, by: str, days: int) -> SeriesShown:
+    """Return the sums of the last days, today among them."""
+    today = int(visit.with_.now() * 1000) // DAY_MS * DAY_MS
+    chosen = {name: visit.query.get(name) for name in ("key", "account")}
+    path = with_query("/usage/series", {"by": by, "start_ms": today - (days - 1) * DAY_MS, "end_ms": today + DAY_MS, **chosen})
+    return await visit.typed(path, SeriesShown)

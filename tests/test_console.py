@@ -1,0 +1,418 @@
+"""The console over HTTP: who is let in and how, what keeps other sites out, and that its pages show and change what commands do."""
+
+from __future__ import annotations
+
+import contextlib
+import http.client
+import os
+import pty
+import random
+import re
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import NamedTuple
+from urllib.parse import urlencode, urlsplit
+
+import pytest
+
+from aisa.console.clients import CLIENTS
+from aisa.console.figures import cost, dollars, duration, near, price, share, short_count, short_id
+from aisa.console.page import cookie_of
+from aisa.console.sessions import LINK_SECONDS, SESSION_SECONDS, SESSIONS_MAX, Sessions
+from aisa.edge.admin import OPERATOR
+from aisa.edge.admin_gate import WRONG_KEYS_MAX
+from aisa.keys.rules import READ, WRITE, AdminKey
+from console_rig import CONFIGURATION, Consoled, consoled
+from server import OURS, RUNTIME, environment
+from test_keys_store import ManualClock, watch
+from test_reload import SECONDS_MAX, asked, until
+from vendor import ScriptedVendor
+
+__all__ = ["watch"]
+
+PAGES = ("", "/live", "/calls", "/usage", "/keys", "/accounts", "/vendors", "/models", "/changes", "/playground", "/setup")
+SLOW = "vendors: {{local: {{base_url: '{}'}}}}\nmodels: {{endless: [local/endless]}}\nserver: {{drain_seconds: 30}}\n"
+PARTS = ("/sums", "/usage/plots?by=key&days=30", "/vendors/sums", "/models/rows")
+
+
+class Answered(NamedTuple):
+    """What came back."""
+
+    status: int
+    headers: dict[str, str]
+    text: str
+
+    @property
+    def token(self) -> str:
+        """The token of the page's forms."""
+        return re.findall(r'name="token" value="(\w+)"', self.text)[0]
+
+
+class Visitor:
+    """A browser without scripts: one cookie."""
+
+    def __init__(self, netloc: str) -> None:
+        self.netloc = netloc
+        self.cookie = ""
+
+    def ask(self, path: str, form: dict[str, str] | None = None, *, method: str | None = None, **headers: str) -> Answered:
+        """Ask for a page below /console, or send a form."""
+        connection = http.client.HTTPConnection(self.netloc, timeout=SECONDS_MAX)
+        sent = {"cookie": self.cookie} if self.cookie else {}
+        sent |= {"content-type": "application/x-www-form-urlencoded"} if form is not None else {}
+        body = None if form is None else urlencode(form)
+        connection.request(method or ("GET" if form is None else "POST"), f"/console{path}", body, sent | headers)
+        answer = connection.getresponse()
+        got = Answered(answer.status, {name.lower(): value for name, value in answer.getheaders()}, answer.read().decode())
+        connection.close()
+        if "set-cookie" in got.headers:
+            self.cookie = got.headers["set-cookie"].partition(";")[0]
+        return got
+
+    def signed_in(self, key: str) -> Visitor:
+        """Sign in with an admin key."""
+        assert self.ask("/login", {"key": key}).status == 303
+        return self
+
+
+@pytest.fixture(scope="module")
+def at(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Consoled]:
+    """A server with a console, some calls and a vendor."""
+    with ScriptedVendor() as vendor:
+        folder = tmp_path_factory.mktemp("console")
+        with consoled(folder, CONFIGURATION.format(vendor=vendor.url), calls=300, days=6) as running:
+            yield running
+
+
+@pytest.fixture
+def writer(at: Consoled) -> Visitor:
+    """Somebody who may write."""
+    return Visitor(at.netloc).signed_in(at.writes)
+
+
+# Who is let in
+
+
+def test_nobody_sees_a_page_without_signing_in(at: Consoled) -> None:
+    """Each leads to the page that signs in, and changes nothing; a script is told to go there."""
+    for path in (*PAGES, *PARTS):
+        answer = Visitor(at.netloc).ask(path)
+        assert (answer.status, answer.headers["location"]) == (303, "/console/login"), path
+    assert Visitor(at.netloc).ask("/keys", {"label": "x"}).headers["location"] == "/console/login"
+    assert Visitor(at.netloc).ask("/sums", **{"x-fragment": "1"}).status == 401
+    assert "Sign in" in Visitor(at.netloc).ask("/login").text
+
+
+def test_an_admin_key_signs_in_for_eight_hours_with_a_cookie_that_no_script_and_no_other_site_gets(at: Consoled) -> None:
+    """A caller's key and a wrong one do not."""
+    visitor = Visitor(at.netloc)
+    answer = visitor.ask("/login", {"key": at.reads})
+    name, *attributes = answer.headers["set-cookie"].split("; ")
+    assert re.fullmatch(r"aisa_console=\w{43}", name)
+    assert attributes == ["Path=/console", "HttpOnly", "SameSite=Strict", f"Max-Age={8 * 3600}"]
+    assert visitor.ask("").status == 200
+    for wrong in (at.server.key, "sk-aisa-admin-x"):
+        refused = Visitor(at.netloc).ask("/login", {"key": wrong})
+        assert (refused.status, "set-cookie" in refused.headers) == (401, False)
+        assert wrong not in refused.text
+
+
+def test_a_proxy_that_secures_the_connection_makes_the_cookie_secure(at: Consoled) -> None:
+    """It must not travel in the clear when somebody follows a link without TLS."""
+    answer = Visitor(at.netloc).ask("/login", {"key": at.reads}, **{"x-forwarded-proto": "https"})
+    assert answer.headers["set-cookie"].endswith("; Secure")
+
+
+def test_signing_out_ends_the_session(at: Consoled) -> None:
+    """Here and on the server: the old cookie is good no more."""
+    visitor = Visitor(at.netloc).signed_in(at.reads)
+    old, token = visitor.cookie, visitor.ask("").token
+    assert "Max-Age=0" in visitor.ask("/logout", {"token": token}).headers["set-cookie"]
+    visitor.cookie = old
+    assert visitor.ask("").status == 303
+
+
+def test_a_revoked_admin_key_is_signed_out_at_once(tmp_path: Path) -> None:
+    """And guessers are kept out for a minute, as at the admin API."""
+    with consoled(tmp_path) as at:
+        visitor = Visitor(at.netloc).signed_in(at.writes)
+        at.server.aisa("admin-keys", "revoke", WRITE)
+        assert visitor.ask("/keys").status == 303
+        for number in range(WRONG_KEYS_MAX):
+            assert Visitor(at.netloc).ask("/login", {"key": f"sk-aisa-admin-{number}"}).status == 401
+        assert Visitor(at.netloc).ask("/login", {"key": at.reads}).status == 429
+
+
+def test_the_console_can_be_turned_off(tmp_path: Path) -> None:
+    """`console: false`: there is no such path, and none is printed."""
+    with consoled(tmp_path, "console: false") as at:
+        assert Visitor(at.netloc).ask("").status == 404
+        assert "Console:" not in at.server.banner
+
+
+@pytest.mark.parametrize("host", ["evil.example", "127.0.0.1.evil.example"])
+def test_a_foreign_host_name_is_refused(at: Consoled, host: str) -> None:
+    """Also for files, and before anybody is signed in."""
+    for path in ("", "/login", "/assets/console.css"):
+        assert Visitor(at.netloc).ask(path, Host=host).status == 403
+
+
+def test_nothing_is_shared_with_other_origins_or_kept_by_caches(writer: Visitor) -> None:
+    """No page, refusal or preflight has a header of CORS; each has the policy that lets nothing in from elsewhere."""
+    origin = {"Origin": "https://page.example"}
+    for answer in (writer.ask("", **origin), writer.ask("/nothing", **origin), writer.ask("", method="OPTIONS", **origin)):
+        assert not [name for name in answer.headers if name.startswith("access-control")]
+    headers = writer.ask("/keys").headers
+    assert headers["cache-control"] == "no-store"
+    assert headers["x-frame-options"] == "DENY"
+    policy = dict(part.strip().split(" ", 1) for part in headers["content-security-policy"].split(";"))
+    assert policy["default-src"] == "'none'"
+    assert {policy[name] for name in ("script-src", "style-src", "connect-src", "form-action")} == {"'self'"}
+
+
+def test_every_change_needs_the_sessions_token_and_its_own_origin(at: Consoled, writer: Visitor) -> None:
+    """A page of another site cannot have a browser change anything."""
+    token = writer.ask("/keys").token
+    other = Visitor(at.netloc).signed_in(at.writes).ask("/keys").token
+    for form, headers in (
+        ({"label": "x"}, {}),
+        ({"label": "x", "token": other}, {}),
+        ({"label": "x", "token": token}, {"Origin": "https://page.example"}),
+        ({"label": "x", "token": token}, {"Origin": "null"}),
+        ({"label": "x", "token": token}, {"Sec-Fetch-Site": "cross-site"}),
+    ):
+        assert writer.ask("/keys", form, **headers).status == 403
+    assert not re.search(r"^x ", at.server.aisa("keys", "list"), re.MULTILINE)
+
+
+def test_who_may_read_changes_nothing(at: Consoled) -> None:
+    """Nor is a form shown."""
+    visitor = Visitor(at.netloc).signed_in(at.reads)
+    page = visitor.ask("/keys")
+    assert "Make the key" not in page.text
+    assert visitor.ask("/keys", {"label": "read", "token": page.token}).status == 403
+
+
+# The link at the terminal
+
+
+def test_a_server_at_a_terminal_prints_a_link_that_signs_in_once(tmp_path: Path) -> None:
+    """A HEAD does not use it up; off a terminal there is none (see the banners of the other tests)."""
+    primary, secondary = pty.openpty()
+    command = [sys.executable, "-m", "aisa", "serve", "--port", "0", "--data-dir", str(tmp_path / "data"), "--log-format", "off"]
+    process = subprocess.Popen(command, cwd=tmp_path, env=environment() | OURS, stdout=secondary, stderr=subprocess.DEVNULL)
+    os.close(secondary)
+    try:
+        said = b""
+        while b"Stop with" not in said:
+            said += os.read(primary, 4096)
+        link = urlsplit(re.findall(r"Console: (http://\S+)", said.decode())[0])
+        path = f"{link.path.removeprefix('/console')}?{link.query}"
+        visitor = Visitor(link.netloc)
+        assert visitor.ask(path, method="HEAD").headers["location"] == "/console/login"
+        assert visitor.ask(path).headers["location"] == "/console"
+        assert "operator" in visitor.ask("").text
+        again = Visitor(link.netloc).ask(path)
+        assert (again.status, "set-cookie" in again.headers) == (401, False)
+    finally:
+        process.terminate()
+        process.wait(SECONDS_MAX)
+        os.close(primary)
+    assert RUNTIME.name
+
+
+def test_off_a_terminal_no_link_is_printed(at: Consoled) -> None:
+    """A log that others read must not let them in."""
+    assert f"Console: {at.server.url}/console\n" in at.server.banner
+
+
+def test_links_and_sessions_end_by_the_clock(watch: ManualClock) -> None:
+    """Ten minutes, eight hours; a newer link ends the older one, and sessions are bounded."""
+    good = [True]
+    sessions = Sessions(watch, random.Random(1), lambda _key: good[0])
+    link = sessions.new_link()
+    watch.now += LINK_SECONDS
+    assert not sessions.use_link(link)
+    older, newer = sessions.new_link(), sessions.new_link()
+    assert [sessions.use_link(each) for each in (older, newer, newer)] == [False, True, False]
+    key = AdminKey("adm_1", "a", b"", "…", READ, 0)
+    session, cookie = sessions.open(OPERATOR, READ, key)
+    assert sessions.find(cookie) is session
+    good[0] = False
+    assert sessions.find(cookie) is None
+    good[0] = True
+    first = sessions.open(OPERATOR, WRITE)[1]
+    watch.now += SESSION_SECONDS
+    assert sessions.find(first) is None
+    cookies = [sessions.open(OPERATOR, WRITE)[1] for _ in range(SESSIONS_MAX + 1)]
+    assert [sessions.find(each) is None for each in (cookies[0], cookies[1])] == [True, False]
+
+
+# What the pages show and change
+
+
+def test_every_page_is_whole_without_scripts(writer: Visitor) -> None:
+    """Also the parts that scripts load behind a page, and the one that says that something is not there."""
+    for path in (*PAGES, *PARTS):
+        answer = writer.ask(path)
+        assert (answer.status, answer.headers["content-type"]) == (200, "text/html; charset=utf-8"), path
+        assert "</html>" in answer.text
+        assert "<style" not in answer.text
+        assert not re.findall(r"<script(?![^>]*\ssrc=)", answer.text)
+        assert not re.findall(r"\s(style|onclick)=", answer.text)
+    assert writer.ask("/nothing").status == 404
+    assert "That was not done" in writer.ask("/keys/nobody").text
+
+
+def test_a_part_is_sent_alone_to_a_script(writer: Visitor) -> None:
+    """It replaces a part of the page."""
+    for path in (*PARTS, "/calls", "/live", "/calls/latest"):
+        assert "<html" not in writer.ask(path, **{"x-fragment": "1"}).text
+
+
+def test_the_receipt_is_what_aisa_explain_says(at: Consoled, writer: Visitor) -> None:
+    """Every line of the bill, the sum and the cost, digit for digit."""
+    asked(at.server, "/v1/chat/completions", {"model": "gpt-4.1", "messages": [{"role": "user", "content": "Hi."}]})
+    explained = at.server.aisa("explain", "latest")
+    page = re.sub(r"\s+", " ", re.sub(r"<[^>]+>", " ", writer.ask("/calls/latest").text))
+    for line in re.findall(r"^(input|output)\s+([\d,]+)\s+\S\s+(\S+)\s+=\s+(\S+)$", explained, re.MULTILINE):
+        assert "{} {} × {} = {}".format(*line) in page
+    assert re.findall(r"^cost\s+=\s+(\S+)", explained, re.MULTILINE)[0] in page
+    assert "The ledger has the same." in page
+
+
+def test_a_key_is_made_changed_rotated_and_revoked(at: Consoled, writer: Visitor) -> None:
+    """By the same code as the commands: these see it, and the change is on record with who made it."""
+    token = writer.ask("/keys").token
+    form = {"label": "from console", "cap": "2.50", "window": "day", "models": "gpt-4.1\nbroken", "rpm": "7", "token": token}
+    where = writer.ask("/keys", form).headers["location"].removeprefix("/console")
+    page = writer.ask(where).text
+    secret = re.findall(r'id="secret">(sk-aisa-\w+)<', page)[0]
+    assert secret not in writer.ask(where).text, "it is shown once"
+    shown = at.server.aisa("keys", "show", "from console")
+    assert "2.5" in shown
+    assert "gpt-4.1" in shown
+    changed = {"label": "renamed", "cap": "3", "window": "week", "models": "", "expires": "30d", "token": token}
+    assert writer.ask(f"{where}/update", changed).status == 303
+    assert "30 days" in at.server.aisa("keys", "show", "renamed")
+    assert writer.ask(f"{where}/rotate", {"grace": "1h", "token": token}).status == 303
+    assert secret not in writer.ask(where).text
+    for action, state in (("disable", "disabled"), ("enable", "active"), ("revoke", "revoked")):
+        assert writer.ask(f"{where}/{action}", {"token": token}).status == 303
+        assert state in writer.ask(where).text
+    assert "write (adm_" in writer.ask("/changes").text
+    refused = writer.ask("/keys", {"label": "x", "cap": "many", "token": token})
+    assert refused.status == 400
+    assert "is no amount" in refused.text
+
+
+def test_a_wallet_is_filled_and_corrected(at: Consoled, writer: Visitor) -> None:
+    """And the account disabled, enabled, put in another tier, and made unlimited again."""
+    token = writer.ask("/accounts").token
+    where = writer.ask("/accounts", {"name": "new-co", "token": token}).headers["location"].removeprefix("/console")
+    assert writer.ask(f"{where}/top-up", {"amount": "20", "note": "first", "reference": "r1", "token": token}).status == 303
+    assert "20" in at.server.aisa("wallet", "show", "new-co")
+    assert writer.ask(f"{where}/adjust", {"amount": "-5", "note": "mistake", "token": token}).status == 303
+    page = writer.ask(where).text
+    assert "$15.00" in page
+    assert "mistake" in page
+    for action, word in (("disable", "disabled"), ("enable", "active"), ("unlimit", "unlimited")):
+        assert writer.ask(f"{where}/{action}", {"token": token}).status == 303
+        assert word in writer.ask(where).text
+
+
+def test_calls_are_found_and_filtered(writer: Visitor) -> None:
+    """By what, by whom, when; a page of them leads to the older ones, each once."""
+    seen: list[str] = []
+    path = "/calls?key=web+app"
+    while path:
+        page = writer.ask(path).text
+        seen += re.findall(r'class="mono" href="/console/calls/(\w+)"', page)
+        older = re.findall(r'class="button" href="/console(/calls\?[^"]+)"', page)
+        path = older[0].replace("&amp;", "&") if older else ""
+    assert len(seen) == len(set(seen)) > 50
+    assert "429 rate_limit_exceeded ×37" in writer.ask("/calls?kind=refused").text
+    assert "No call fits." in writer.ask("/calls?model=nothing-has-this-name").text
+    assert writer.ask("/calls?id=latest").headers["location"] == "/console/calls/latest"
+    assert writer.ask("/calls?key=nobody").status == 404
+
+
+def test_what_callers_choose_is_text_on_every_page(at: Consoled, writer: Visitor) -> None:
+    """Names of models, labels and notes do not become markup."""
+    bad = "<img src=x onerror=alert(1)>"
+    asked(at.server, "/v1/chat/completions", {"model": bad, "messages": [{"role": "user", "content": "Hi."}]})
+    token = writer.ask("/keys").token
+    writer.ask("/keys", {"label": bad, "token": token})
+    for path in (
+        "",
+        "/calls",
+        "/keys",
+        "/changes",
+        f"/calls?{urlencode({'model': bad})}",
+        f"/keys/{bad.replace('/', '%2F').replace(' ', '%20')}",
+    ):
+        assert bad not in writer.ask(path).text
+    assert "&lt;img" in writer.ask("/keys").text
+
+
+@pytest.mark.parametrize("workers", [1, 2])
+def test_calls_that_run_are_followed_and_ended(tmp_path: Path, workers: int) -> None:
+    """By events, until the browser leaves; a server that stops does not wait for who watches."""
+    with contextlib.ExitStack() as last, ScriptedVendor() as vendor, consoled(tmp_path, SLOW.format(vendor.url), workers=workers) as at:
+        until(lambda: Visitor(at.netloc).ask("/login").status == 200)
+        writer = Visitor(at.netloc).signed_in(at.writes)
+        connection = http.client.HTTPConnection(at.netloc, timeout=SECONDS_MAX)
+        sent = {"authorization": f"Bearer {at.server.key}", "content-type": "application/json"}
+        body = '{"model": "endless", "stream": true, "messages": [{"role": "user", "content": "Go on."}]}'
+        connection.request("POST", "/v1/chat/completions", body, sent)
+        stream = connection.getresponse()
+        stream.readline()
+        watching = http.client.HTTPConnection(at.netloc, timeout=SECONDS_MAX)
+        watching.request("GET", "/console/live/events", headers={"cookie": writer.cookie})
+        events = watching.getresponse()
+        last.callback(watching.close)  # behind the server's end
+        last.callback(events.close)
+        assert events.headers["content-type"] == "text/event-stream"
+        call = ""
+        while not call:
+            found = re.findall(rb"/console/calls/(\w+)/end", events.readline())
+            call = found[0].decode() if found else ""
+        assert writer.ask(f"/calls/{call}/end", {"token": writer.ask("/live").token}).status == 303
+        assert "ended this call" in stream.read().decode()
+        connection.close()
+
+
+# The words on the pages
+
+
+def test_figures_are_written_for_people() -> None:
+    """With the digits that matter, and nothing as nothing."""
+    assert [dollars(each) for each in (None, 0, 1_234_567_890_000, 12_345_678, 12_345, -2_000_000_000)] == [
+        *("–", "$0.00", "$1,234.57", "$0.0123", "$0.000012", "−$2.00")
+    ]
+    assert [cost(1_500_000), cost(999_999_500), price(150_000_000), price(2_500_000_000), price(None)] == [
+        *("$0.001500", "$1.000000", "$0.15", "$2.50", "–")
+    ]
+    assert [share(0, 0), share(0, 5), share(1, 3), share(1, 1_000), share(5, 5)] == ["–", "0 %", "33.3 %", "0.10 %", "100 %"]
+    assert [duration(None), duration(80), duration(1_234), duration(240_000)] == ["–", "80 ms", "1.23 s", "4.0 min"]
+    assert [short_count(9_999), short_count(12_345), short_count(4_560_000)] == ["9,999", "12.3k", "4.56M"]
+    assert [near(None, 0), near(100, 100), near(40, 100), near(100 + 86_400, 100)] == ["never", "just now", "1 min ago", "in 1 d"]
+    assert short_id("req_01M8J7ZMETS6NG7QDSZV5ECYCH") == "req_01M8J…5ECYCH"
+
+
+@pytest.mark.parametrize(
+    ("header", "value"), [("", ""), ("aisa_console=x", "x"), ("a=b; aisa_console=x; c=d", "x"), ("other=1", ""), (";;=", "")]
+)
+def test_cookies_are_read(header: str, value: str) -> None:
+    """Whatever else a browser sends."""
+    assert cookie_of(header) == value
+
+
+def test_the_settings_of_clients_are_filled_in() -> None:
+    """With the server's address and a model, and nothing is left open."""
+    for client in CLIENTS:
+        text = "\n".join(each.text for each in client.filled("https://aisa.example", "gpt-4.1").settings)
+        assert "https://aisa.example" in text
+        assert not re.findall(r"\{(url|model)\}", text)

@@ -11,7 +11,7 @@ import pytest
 
 from aisa.answer import Extra, Part
 from aisa.providers import anthropic, gemini, openai, responses
-from aisa.providers.shape import Target
+from aisa.providers.shape import Target, continued
 from aisa.providers.vendor_state import Memory, Seals, VendorState
 from aisa.wire.chat import parse_chat
 from aisa.wire.responses import parse_responses
@@ -34,9 +34,13 @@ def sent(case: Path, dialect: str) -> tuple[bytes, bool, list[Part]]:
     """What a client of the Responses API gets for a case, whether that is whole, and the parts that it was made of."""
     chat = parse_chat(json.dumps({**json.loads((case / "request.json").read_bytes()), "stream": True}).encode())
     decoder = DIALECTS[dialect].decoder(chat, Target("acme", "m-1", dialect, state=STATE), call_id="req_1", created=1, protocol="other")
-    parts = list(decoder.feed((case / "upstream.sse").read_bytes()))
-    if not (decoder.done or decoder.failure):
-        parts += decoder.end()
+    parts: list[Part] = []
+    for name in ("upstream.sse", "upstream.next.sse"):
+        if (case / name).exists() and not (decoder.done or decoder.failure):
+            if parts:  # it gives its answer in several parts, and is asked for the next
+                continued(decoder, DIALECTS[dialect].to_upstream(chat, Target("acme", "m-1", dialect)))
+            parts += decoder.feed((case / name).read_bytes())
+            parts += () if decoder.done or decoder.failure else decoder.end()
     encoder = RESPONSES_DOOR.encoder(OWN, call_id="req_1", created=1)
     piece = encoder.write(parts) if parts else None
     begun = b"" if piece is None else piece.data

@@ -25,6 +25,7 @@ from benchmarks.against import against
 from benchmarks.bookkeeping import bookkeeping
 from benchmarks.builds import OLDER, older
 from benchmarks.counting import counting
+from benchmarks.dialects import dialects
 from benchmarks.load import BenchFailed
 from benchmarks.machine import Bystanders, describe, raise_descriptor_limit, source_version, split_cores
 from benchmarks.path import path
@@ -36,8 +37,8 @@ from benchmarks.subjects import THIS, Running, Subject, aisa, bare, fake_vendor,
 PAGE = Path(__file__).resolve().parent.parent / "docs" / "performance.md"
 SUBJECTS = ("nginx", "bare", "aisa", "naive")
 FRESH = ("memory", "start")
-MEASURES = ("calls", "short", "paced", "burst", "path", "ledger", "routes", "counting", "latency", "crowd", *FRESH)
-ALONE = ("path", "ledger", "routes", "counting")  # these need no subject to run
+MEASURES = ("calls", "short", "paced", "burst", "path", "dialects", "ledger", "routes", "counting", "latency", "crowd", *FRESH)
+ALONE = ("path", "dialects", "ledger", "routes", "counting")  # these need no subject to run
 
 
 def say(text: str) -> None:
@@ -132,6 +133,8 @@ def measured(only: Sequence[str], subjects: Sequence[Subject], vendor: tuple[int
                 yield one(running, pid, plan)
         if "path" in only:
             yield path(plan)
+        if "dialects" in only:
+            yield dialects(plan)
         if "ledger" in only:
             yield bookkeeping(plan)
         if "routes" in only:

@@ -157,11 +157,11 @@ class Caller:
 
 
 @asynccontextmanager
-async def opened(folder: str, dialer: Dialer) -> AsyncGenerator[tuple[Edge, str]]:
+async def opened(folder: str, dialer: Dialer, dialect: str = "openai") -> AsyncGenerator[tuple[Edge, str]]:
     """Yield everything between two sockets as `serve` puts it together, but for the writer's thread and the log; and a key."""
     prices = Prices(input=2.5, output=10)
     config = Config(
-        vendors={"local": Vendor(base_url="http://127.0.0.1:9/v1", api_key="k")},
+        vendors={"local": Vendor(base_url="http://127.0.0.1:9/v1", api_key="k", dialect=dialect)},
         models={model: Model(to=(f"local/{model}",), prices=prices) for model in (CALL_MODEL, STREAM_MODEL)},
     )
     database = open_database(folder, migrate)
@@ -193,11 +193,11 @@ def keep_last(facts: list[Fact], fact: Fact) -> None:
     facts[:] = [fact]
 
 
-async def seconds_of_cpu(calls: int, pieces: list[bytes], model: str, *, stream: bool) -> float:
+async def seconds_of_cpu(calls: int, pieces: list[bytes], model: str, *, stream: bool, dialect: str = "openai") -> float:
     """Return the CPU seconds of so many calls whose vendor answers in these pieces. Raises BenchFailed."""
     async with AsyncExitStack() as stack:
         folder = stack.enter_context(tempfile.TemporaryDirectory(prefix="aisa-bench-"))
-        edge, key = await stack.enter_async_context(opened(folder, Dialer(pieces)))
+        edge, key = await stack.enter_async_context(opened(folder, Dialer(pieces), dialect))
         shared = Shared(edge, Config().server, wall_clock, timers=Timers())
         left = calls
         done: asyncio.Future[bytes] = asyncio.get_running_loop().create_future()

@@ -31,6 +31,8 @@ START_SECONDS_BUDGET = 1.0
 CALL_COUNT_BUDGET_US = 3.0  # of counting a call's tokens, beside what each chunk takes
 CHUNK_COUNT_BUDGET_US = 0.3
 TOKEN_COUNT_BUDGET_US = 1.0  # by a tokenizer
+PACED_DIALECT_BUDGET = 2.0  # times the relay of OpenAI's dialect, of a chunk that comes alone
+BURST_DIALECT_BUDGET_US = 6.0  # a chunk
 ROUTE_BUDGET_US = 20.0  # of a cold plan, beyond that of targets in order
 
 SILENT_MODEL = "bench-silent"

@@ -10,7 +10,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from aisa.answer import Identity, Part, Reasoning, Text
-from aisa.providers import gemini
+from aisa.providers import anthropic, gemini
+from aisa.providers.anthropic_plain import plain_text
 from aisa.providers.gemini_plain import plain_event
 from aisa.providers.gemini_usage import report_of
 from aisa.providers.shape import Target, told
@@ -170,3 +171,30 @@ def test_an_event_of_geminis_plain_shape_is_read_as_any_other() -> None:
 def test_whatever_says_more_than_a_text_is_not_of_that_shape(change: dict[str, Any]) -> None:
     """Thoughts, finishes, other candidates, failures."""
     assert plain_event(json.dumps({**TEXT_EVENT, **change}).encode()) is None
+
+
+def message_of(*deltas: dict[str, Any]) -> tuple[list[Part], Any]:
+    """What a stream of Anthropic's comes to whose one block grows by these."""
+    usage = {"input_tokens": 3, "output_tokens": 1}
+    events: list[dict[str, Any]] = [
+        {"type": "message_start", "message": {"id": "msg_1", "model": "m-2", "usage": usage}},
+        {"type": "content_block_start", "index": 0, "content_block": {"type": "text", "text": ""}},
+        *[{"type": "content_block_delta", "index": 0, **delta} for delta in deltas],
+        {"type": "content_block_stop", "index": 0},
+        {"type": "message_delta", "delta": {"stop_reason": "end_turn"}, "usage": {"output_tokens": 5}},
+        {"type": "message_stop"},
+    ]
+    decoder = anthropic.decoder(CHAT_DOOR.read(ASKED), Target("a", "m", "anthropic"), call_id="c", created=1, protocol="openai")
+    parts = [*decoder.feed("".join(f"event: {each['type']}\ndata: {json.dumps(each)}\n\n" for each in events).encode()), *decoder.end()]
+    assert decoder.failure is None
+    return parts, decoder.usage()
+
+
+def test_an_event_of_anthropics_plain_shape_is_read_as_any_other() -> None:
+    """With a member more, which nobody knows, it goes the long way and comes to the same."""
+    deltas = [{"delta": {"type": "text_delta", "text": text}} for text in ("one two", "", " three \u00e6")]
+    longer = [{**delta, "brandNew": 1} for delta in deltas]
+    plain = [plain_text(json.dumps({"type": "content_block_delta", "index": 0, **delta}).encode()) for delta in (deltas[0], longer[0])]
+    assert [each is None for each in plain] == [False, True]
+    assert message_of(*deltas) == message_of(*longer)
+    assert message_of(deltas[0], longer[2]) == message_of(longer[0], deltas[2])

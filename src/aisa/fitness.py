@@ -9,7 +9,7 @@ from aisa.errors import ApiError
 from aisa.offer import Entry, Offer
 from aisa.usage import BYTES_PER_TOKEN
 from aisa.wire.chat import ChatRequest
-from aisa.wire.content import input_tokens
+from aisa.wire.content import Content, input_tokens
 from aisa.wire.door import Request
 from aisa.wire.request_content import content_of
 
@@ -55,7 +55,8 @@ def fitting(entry: Entry, offers: Sequence[Offer], request: Request) -> list[Off
             member = shown[alone[0]] if alone else next(iter(shown.values()))
             raise ApiError("unsupported_parameter", f"No target of the model '{entry.name}' takes {what}.", param=member)
     if may_be_too_long(entry, request):
-        large = [offer for offer in left if not is_too_small(offer, chat)]
+        content = content_of(chat)
+        large = [offer for offer in left if not is_too_small(offer, chat, content)]
         return large or left
     return left
 
@@ -70,10 +71,10 @@ def refused_by(offer: Offer, shown: Mapping[str, str]) -> list[str]:
     return [] if offer.takes is None else [word for word in shown if word not in offer.takes]
 
 
-def is_too_small(offer: Offer, chat: ChatRequest) -> bool:
+def is_too_small(offer: Offer, chat: ChatRequest, content: Content) -> bool:
     """Say whether a target's window is known, and by our estimate too small for input and the output that is asked for."""
     window = offer.target.context_window
-    return window is not None and input_tokens(content_of(chat), offer.target.model) + (chat.max_tokens or 0) > window
+    return window is not None and input_tokens(content, offer.target.model) + (chat.max_tokens or 0) > window
 
 
 IN_WORDS: Mapping[str, str] = MappingProxyType({"image": "pictures", "audio": "sound", "file": "files", "video": "video", TOOLS: "tools"})

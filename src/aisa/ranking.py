@@ -13,7 +13,7 @@ from math import log
 from typing import NamedTuple
 
 from aisa.clock import Chance
-from aisa.config.route import COST, LATENCY, LOAD, NO_ROUTE, ORDER, PROMPT
+from aisa.config.route import COST, LATENCY, LOAD, NO_ROUTE, ORDER, PROMPT, Route
 from aisa.offer import Entry, Offer
 from aisa.traffic import Traffic
 from aisa.usage import BYTES_PER_TOKEN
@@ -24,9 +24,7 @@ NEAR_FACTOR = 1.2  # targets within this much of the quickest share the calls: s
 EXPECTED_OUTPUT_TOKENS = 500  # where a request does not bound it: of some length, so that input does not decide alone
 FIRST_CHARACTERS_MAX = 4_096  # of each first message that are told apart: what is longer has begun the same, and shares that much cache
 WORD_BYTES = 8
-WORD = (1 << 8 * WORD_BYTES) - 1
 EXACT_BITS = 52  # of a fraction that is neither 0 nor 1
-MIXERS = (0xBF58476D1CE4E5B9, 0x94D049BB133111EB)  # odd numbers that spread each bit over all (splitmix64)
 NAMES_KEPT_MAX = 1_000  # of targets whose digest is known
 
 
@@ -44,23 +42,32 @@ def ranked(entry: Entry, offers: Sequence[Offer], request: Request, *, scene: Sc
     route = entry.settings.route or NO_ROUTE
     order: list[Offer] = []
     turn = scene.traffic.turn(entry.name, scene.chance)
-    for _, group in groupby(offers, offer_step):
-        step = list(group)
-        if len(step) > 1:
-            by_share = shared(step, turn, scene.chance)
-            if route.by == LATENCY:
-                step = by_latency(by_share, request, scene)
-            elif route.by == LOAD:
-                step = sorted(by_share, key=lambda offer: load_of(offer, scene.traffic))
-            elif route.by == COST:
-                step = sorted(step, key=lambda offer: cost_of(offer, request, scene.unix_seconds))
-            elif route.by != ORDER:
-                step = by_share
-            step.sort(key=is_stand_by)
-        order += step
+    for step in steps_of(offers):
+        order += in_order(step, turn, request, route=route, scene=scene) if len(step) > 1 else step
     if route.affinity == PROMPT:
         stay(order, request, entry.name)
     return order
+
+
+def in_order(step: list[Offer], turn: float, request: Request, *, route: Route, scene: Scene) -> list[Offer]:
+    """Return the offers of a step in the order to ask them."""
+    by_share = shared(step, turn, scene.chance)
+    if route.by == LATENCY:
+        order = by_latency(by_share, request, scene)
+    elif route.by == LOAD:
+        order = sorted(by_share, key=lambda offer: load_of(offer, scene.traffic))
+    elif route.by == COST:
+        order = sorted(step, key=lambda offer: cost_of(offer, request, scene.unix_seconds))
+    else:
+        order = step if route.by == ORDER else by_share
+    return sorted(order, key=is_stand_by)
+
+
+def steps_of(offers: Sequence[Offer]) -> list[list[Offer]]:
+    """Return offers by step. Most models have one."""
+    if offers[0].step == offers[-1].step:
+        return [list(offers)]
+    return [list(group) for _, group in groupby(offers, offer_step)]
 
 
 def offer_step(offer: Offer) -> int:
@@ -140,15 +147,13 @@ def stay(order: list[Offer], request: Request, model: str) -> None:
     order.insert(0, first)
 
 
-def drawn(beginning: int, offer: Offer) -> float:
+def drawn(beginning: bytes, offer: Offer) -> float:
     """Return the number that a target draws from a beginning: its weight over the negative logarithm of an even fraction of both."""
-    mixed = (beginning ^ digest_of(offer.name)) * MIXERS[0] & WORD
-    mixed = (mixed ^ mixed >> 29) * MIXERS[1] & WORD
-    fraction = ((mixed ^ mixed >> 32) >> 8 * WORD_BYTES - EXACT_BITS) + 0.5
-    return offer.weight / -log(fraction / (1 << EXACT_BITS))
+    mixed = int.from_bytes(blake2b(beginning + digest_of(offer.name), digest_size=WORD_BYTES).digest())
+    return offer.weight / -log(((mixed >> 8 * WORD_BYTES - EXACT_BITS) + 0.5) / (1 << EXACT_BITS))
 
 
-def beginning_of(chat: ChatRequest, model: str) -> int:
+def beginning_of(chat: ChatRequest, model: str) -> bytes:
     """Return a digest of what a request has in common with others whose cache may serve it: the key that it names, else how it begins."""
     key = chat.known.prompt_cache_key
     if key:
@@ -168,9 +173,9 @@ def beginning_of_part(part: Part) -> str:
     return (part.text or "")[:FIRST_CHARACTERS_MAX]
 
 
-def digest(text: str) -> int:
+def digest(text: str) -> bytes:
     """Return 64 even bits of a text, the same in every process."""
-    return int.from_bytes(blake2b(text.encode(), digest_size=WORD_BYTES).digest())
+    return blake2b(text.encode(), digest_size=WORD_BYTES).digest()
 
 
 digest_of = lru_cache(NAMES_KEPT_MAX)(digest)  # of the names of targets

@@ -124,7 +124,7 @@ def why_not(entry: Entry, offer: Offer, chat: ChatRequest) -> str:
     refused = refused_by(offer, shown_by(chat))
     if refused:
         return f"left out: it does not take {' and '.join([IN_WORDS[word] for word in refused])}"
-    if is_too_small(offer, chat):
+    if is_too_small(offer, chat, content_of(chat)):
         return f"left out: its window of {offer.target.context_window:,} tokens is too small"
     return "left out"
 

@@ -81,6 +81,19 @@ class AnswerBuilder:
             self._heard += 1
             self._parts.append(Text(choice, text, tokens))
 
+    def say_as_told(self, text: str, visible: int) -> None:
+        """The first choice says something, and the vendor that so many tokens are shown by now: `say` and `catch_up` in one step."""
+        meter, visible = self._meters.get(0), visible + self.reasoning_shown
+        if meter is None or not (self.begun and text) or len(self._meters) != 1 or not meter.tokens <= visible <= VISIBLE_SPARE:
+            self.say(0, text)
+            self.catch_up(max(0, visible))
+            return
+        size = len(text) if text.isascii() else len(text.encode("utf-8", "surrogatepass"))
+        more = meter.tell(visible, BY_VENDOR, (size,))
+        self.tokens += more
+        self._heard += 1
+        self._parts.append(Text(0, text, more))
+
     def repeat(self, choice: int, text: str) -> None:
         """Something of the request is said again: no token of the output."""
         if text and self._open(choice):

@@ -82,6 +82,15 @@ class Events:
             case _:
                 return []
 
+    def say(self, index: int, text: str) -> Text | None:
+        """Return a further piece of a block's text; None if there is more to it than that, as of a block that was not begun."""
+        block = self._open.get(index)
+        if block is None or not text:
+            return None
+        block.given.append(text)
+        self.begun = True
+        return Text(0, text, self._counted(text))
+
     def _open_message(self, message: Tree) -> list[Part]:
         if self._named:
             raise Unintelligible("a second message in one answer")

@@ -10,6 +10,7 @@ from aisa.answer import Part, Piece, Report, Told, together
 from aisa.errors import UpstreamFailed
 from aisa.providers.anthropic_events import Asker, Events
 from aisa.providers.anthropic_pass import Passing
+from aisa.providers.anthropic_plain import plain_text
 from aisa.providers.anthropic_usage import MessageUsage
 from aisa.providers.blame import blame_for, broken_off, unreadable
 from aisa.providers.counting import AskedOf
@@ -186,7 +187,12 @@ class StreamDecoder(MessageReader):
         for name, data in events:
             if self.done or self.failure is not None:
                 break
-            parts += self._one(name, data)
+            event = plain_text(data) if self._passing is None else None
+            text = None if event is None else self._events.say(event.index, event.delta.text)
+            if text is None:
+                parts += self._one(name, data)
+            else:
+                parts.append(text)
         return parts
 
     def _one(self, name: bytes, data: bytes) -> list[Part]:

@@ -8,8 +8,9 @@ from __future__ import annotations
 from typing import Annotated, Literal
 
 import msgspec
-from msgspec import Meta
+from msgspec import UNSET, Meta, Raw, UnsetType
 
+from aisa.providers.gemini_usage import report_of
 from aisa.wire.trees import Tree
 
 
@@ -33,11 +34,49 @@ class PlainCandidate(msgspec.Struct, forbid_unknown_fields=True):
     index: Literal[0] = 0
 
 
+class PlainUsage(msgspec.Struct, forbid_unknown_fields=True, rename="camel", omit_defaults=True, gc=False):
+    """The tokens by now. A count that is not there is -1."""
+
+    prompt_token_count: int
+    total_token_count: int = -1
+    candidates_token_count: int = -1
+    thoughts_token_count: int = -1
+    cached_content_token_count: int = -1
+    prompt_tokens_details: Raw | UnsetType = UNSET
+    candidates_tokens_details: Raw | UnsetType = UNSET
+    cache_tokens_details: Raw | UnsetType = UNSET
+    traffic_type: str = ""
+
+    def covers(self, earlier: PlainUsage) -> bool:
+        """Tell whether this says all that an earlier report does, or more: no count is smaller, the rest the same."""
+        return (
+            self.candidates_token_count >= earlier.candidates_token_count
+            and self.total_token_count >= earlier.total_token_count
+            and self.prompt_token_count >= earlier.prompt_token_count
+            and self.thoughts_token_count >= earlier.thoughts_token_count
+            and self.cached_content_token_count >= earlier.cached_content_token_count
+            and self.prompt_tokens_details == earlier.prompt_tokens_details
+            and self.candidates_tokens_details == earlier.candidates_tokens_details
+            and self.cache_tokens_details == earlier.cache_tokens_details
+            and self.traffic_type == earlier.traffic_type
+        )
+
+    @property
+    def tree(self) -> Tree:
+        """The report as the vendor wrote it."""
+        value: Tree = msgspec.json.decode(msgspec.json.encode(self))
+        return value
+
+    def report(self, _: Tree) -> Tree:
+        """Return the report as `wire.usage_report` reads it, which gives what it has kept; nothing is needed of that."""
+        return report_of(self.tree)
+
+
 class PlainEvent(msgspec.Struct, forbid_unknown_fields=True, rename="camel"):
     """An event that says a piece of text."""
 
     candidates: Annotated[list[PlainCandidate], Meta(min_length=1, max_length=1)]
-    usage_metadata: Tree
+    usage_metadata: PlainUsage
     model_version: str
     response_id: str
 

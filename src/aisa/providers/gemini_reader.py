@@ -5,7 +5,7 @@ from __future__ import annotations
 from aisa.providers.answer_builder import AnswerBuilder
 from aisa.providers.continuation import Continuation
 from aisa.providers.gemini_arguments import PartialArguments
-from aisa.providers.gemini_plain import plain_event
+from aisa.providers.gemini_plain import PlainUsage, plain_event
 from aisa.providers.gemini_signatures import Signatures
 from aisa.providers.gemini_thinking import FIRST_WITH_LEVELS, generation
 from aisa.providers.gemini_usage import report_of, tier_in, visible_in
@@ -17,6 +17,7 @@ from aisa.wire.vendor_error import VendorError, error_in, is_error
 
 #: What official clients need beside the data of sound; nothing is kept here that an id could name.
 SPOKEN: Tree = {"id": "audio_0", "transcript": "", "expires_at": 0}
+UNREAD: Tree = {}  # stands for a running report that is read when it is asked for
 CONTINUES = "CONTINUATION"  # the finish of an answer that is not at its end
 #: What makes an object one of Gemini's answers, or part of one.
 OF_ANSWERS = ("candidates", "usageMetadata", "promptFeedback", "modelVersion", "responseId")
@@ -35,7 +36,10 @@ class GeminiReader:
         self._model = target.model
         self._signatures = Signatures(target.state)
         self._cited: set[tuple[object, ...]] = set()
-        self._said: dict[int, list[str]] = {}  # what was said since the last citation's offsets were needed, by choice
+        self._first_said: list[str] = []
+        self._said: dict[int, list[str]] = {0: self._first_said}  # what was said, by choice: offsets of citations go by that
+        self._plain: PlainUsage | None = None  # the last report, if it was of the plain shape
+        self._goes_on = False  # this is no longer the first part of the answer
         self._partial: dict[int, PartialArguments] = {}
         self._pictures: dict[int, int] = {}
 
@@ -63,18 +67,23 @@ class GeminiReader:
     def take_plain(self, data: bytes) -> bool:
         """Tell what an event says, if it is one of those that streams are made of; as `take` would."""
         event = plain_event(data)
-        if event is None:
+        if event is None or self._goes_on:
             return False
-        builder, text, metadata = self._builder, event.candidates[0].content.parts[0].text, event.usage_metadata
-        builder.identify(event.response_id, event.model_version)
-        metadata = self._usage(metadata)
-        self._said.setdefault(0, []).append(text)
-        builder.say(0, text)
-        builder.catch_up(visible_in(metadata) + builder.reasoning_shown)
+        builder, text, usage, last = self._builder, event.candidates[0].content.parts[0].text, event.usage_metadata, self._plain
+        if last is None or not usage.covers(last):
+            builder.tier = tier_in({"trafficType": usage.traffic_type}) or builder.tier
+            _ = builder.report.fields  # what was reported before is read, and this put beside it
+        if event.model_version != builder.answered:
+            builder.identify(event.response_id, event.model_version)
+        self._plain = usage
+        builder.report.take_running(UNREAD, usage.report)
+        self._first_said.append(text)
+        builder.say_as_told(text, usage.candidates_token_count)
         return True
 
     def _usage(self, metadata: Tree) -> Tree:
         builder = self._builder
+        self._plain = None
         if self.continuation is not None:
             metadata = self.continuation.used(metadata)
         builder.reported_anew(metadata, report_of)
@@ -105,7 +114,11 @@ class GeminiReader:
             self._builder.finish(0, STOP)
             return
         self._builder.ask_again()
-        self._before += len("".join(self._said.pop(0, ())))
+        if self._plain is not None:
+            self.continuation.used(self._plain.tree)
+        self._goes_on = True
+        self._before += len("".join(self._first_said))
+        self._first_said.clear()
 
     def _part(self, part: Tree, choice: int) -> None:
         builder, text = self._builder, part.get("text")

@@ -6,7 +6,8 @@ import time
 from collections.abc import Callable
 
 from aisa.tokenizers.on_demand import load_tokenizer
-from aisa.wire.token_meter import BY_VENDOR, PIECES, UNIT, Rate, Tokenizer, TokenMeter
+from aisa.wire.token_meter import BY_VENDOR, PIECES, UNIT, Rate, TokenMeter
+from aisa.wire.tokenized_text import Tokenizer
 from benchmarks.plan import CALL_COUNT_BUDGET_US, CHUNK_COUNT_BUDGET_US, TOKEN_COUNT_BUDGET_US, Plan
 from benchmarks.report import Row, Table, spread, verdict
 

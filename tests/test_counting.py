@@ -21,7 +21,8 @@ from aisa.usage import COUNTED, ESTIMATED, IMPLAUSIBLE
 from aisa.wire.chat import parse_chat
 from aisa.wire.content import PAGE_TOKENS, PICTURE_TOKENS, Content, Picture, input_tokens, picture_of, sound_seconds
 from aisa.wire.request_content import content_of
-from aisa.wire.token_meter import PIECES, SIZE, TRIED_BYTES, Rate, Tokenizer, TokenMeter
+from aisa.wire.token_meter import PIECES, SIZE, Rate, TokenMeter
+from aisa.wire.tokenized_text import TRIED_BYTES, Tokenizer
 from one_call import FOR_EVER, IN, OUT, made, row_of
 from rig import DONE, HEAD, MemoryClient, Rig, Script, ScriptedUpstream, Stall, body, chunk, document, event, text
 from test_usage_report import told

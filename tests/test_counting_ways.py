@@ -32,13 +32,11 @@ from aisa.wire.token_meter import (
     BY_VENDOR,
     PIECES,
     SIZE,
-    TRIED_AT_ONCE_BYTES_MAX,
-    TRIED_BYTES,
     UNIT,
     Rate,
-    Tokenizer,
     TokenMeter,
 )
+from aisa.wire.tokenized_text import TRIED_AT_ONCE_BYTES_MAX, TRIED_BYTES, Tokenizer
 from one_call import FOR_EVER, made, row_of
 from rig import DONE, HEAD, OPENING, MemoryClient, Rig, Script, ScriptedUpstream, body, chunk, document, event, text, usage, whole_stream
 

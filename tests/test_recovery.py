@@ -5,8 +5,9 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
+from msgspec.structs import replace
 
-from aisa.ledger.journal import Journal
+from aisa.ledger.journal import WHOLE, Journal
 from aisa.ledger.journal_record import closing_record, opening_record
 from aisa.ledger.recovery import recover
 from aisa.ledger.row import Opening
@@ -33,3 +34,20 @@ def test_an_answer_of_which_nothing_had_left_is_free_though_it_was_settled(
     [found] = recover(journal, lambda _rows: None, NOON)
     journal.close()
     assert (found.outcome, found.cost == 0) == (becomes, is_free)
+
+
+@pytest.mark.parametrize("settled", [True, False])
+def test_an_answer_without_output_that_had_left_costs_its_input_and_no_token_of_output(tmp_path: Path, settled: bool) -> None:
+    """Embeddings, say. That it has left is no token; so it is too where its settlement is lost, as a loss of power may have it."""
+    whole = priced(1, stream=False, outcome=COMPLETED)
+    row = replace(whole, generated=replace(whole.generated, output_tokens=0), billed=replace(whole.billed, output_tokens=0))
+    journal = Journal.open(tmp_path / "board", slots_max=8)
+    slot = journal.take(opening_record(Opening(row.id, row.account, row.key_id, row.model, row.stream, NOON, 100)))
+    if settled:
+        slot.close(closing_record(row))
+    slot.words[slot.at] = WHOLE
+    journal.close()
+    journal = Journal.open(tmp_path / "board", slots_max=8)
+    [found] = recover(journal, lambda _rows: None, NOON)
+    journal.close()
+    assert (found.outcome, found.billed.output_tokens) == (COMPLETED if settled else CRASHED, 0)

@@ -9,8 +9,9 @@ from __future__ import annotations
 import random
 import statistics
 import sys
+from bisect import bisect_left
 from collections.abc import Callable, Iterable
-from itertools import pairwise
+from itertools import accumulate, pairwise
 from pathlib import Path
 from typing import NamedTuple
 
@@ -23,11 +24,14 @@ from aisa.providers.measure import Measure
 from aisa.tokenizers.loading import TekkenFile, tekken_encoding
 from aisa.tokenizers.on_demand import CARRIED, load_tokenizer
 from aisa.wire.plain import is_utf8
-from aisa.wire.token_meter import PIECES, SIZE, Tokenizer, TokenMeter
+from aisa.wire.token_meter import PIECES, SIZE, TokenMeter
+from aisa.wire.tokenized_text import Tokenizer
 
 ANSWERS, ANSWERS_LEARNED = 8, 24  # of each kind and tokenizer: cut, and learned from
 ANSWER_BYTES = (300, 6_000)
 TEXTS = texts()
+CUTS, CUT_TOKENS = 12, ((1, 9), (10, 31), (32, 99))  # of the beginnings of each kind and tokenizer; how much of them arrives
+UNDER_WAY_MAX = 60  # events behind the last that arrived
 MANNERS = ("1 token", "6 tokens", "25 tokens", "word + space", "characters")
 Deltas = list[bytes]
 Split = Callable[[str], list[bytes]]
@@ -99,6 +103,40 @@ def counted(deltas: Deltas, meter: TokenMeter) -> int:
     return meter.exact()
 
 
+def arrived(deltas: Deltas, at: int, truth: Truth) -> tuple[int, int]:
+    """Return what is counted of a stream whose events up to one had arrived, some more being under way, and what the model made for those.
+
+    That are the tokens of the whole text that begin in what arrived; where several make one character, the tokens of what arrived.
+    """
+    meter, reached = TokenMeter(PIECES, truth.tokenizer), 0
+    for number, delta in enumerate(deltas[: at + UNDER_WAY_MAX]):
+        meter.add_bytes(delta)
+        reached = meter.tokens if number == at else reached
+    had, whole = b"".join(deltas[: at + 1]), b"".join(deltas).decode()
+    ends = list(accumulate(map(len, truth.split(whole))))
+    same = len(ends) == truth.tokenizer.count(whole)
+    return meter.exact_at(reached), bisect_left(ends, len(had)) + 1 if same else truth.tokenizer.count(had.decode())
+
+
+def beginnings(truths: list[Truth], chance: random.Random) -> None:
+    """Print how far a tokenizer is off where little has arrived: percent in the median, and tokens at worst."""
+    print(f"\n| tokens that arrived | {' | '.join(MANNERS)} |\n|---|{'---|' * len(MANNERS)}")
+    for least, most in CUT_TOKENS:
+        cells: list[str] = []
+        for manner in MANNERS:
+            off: list[tuple[float, int]] = []
+            for truth in truths:
+                for kind in TEXTS:
+                    for answer in answers_of(TEXTS[kind], CUTS, chance):
+                        deltas = deltas_of(answer[: 8 * most], manner, truth.split)
+                        counted, made = arrived(deltas, chance.randrange(len(deltas)), truth)
+                        if least <= made <= most:
+                            off.append(((counted / made - 1) * 100, counted - made))
+            worst = [tokens for _, tokens in off]
+            cells.append(f"{statistics.median(each for each, _ in off):+.0f} %, {min(worst):+} to {max(worst):+}" if off else "-")
+        print(f"| {least} to {most} | {' | '.join(cells)} |")
+
+
 def learned_from(answers: list[str], manner: str, truth: Truth) -> Measure:
     """Return what complete answers teach."""
     measure = Measure()
@@ -125,6 +163,8 @@ def errors_of(truth: Truth, kind: str, manner: str, chance: random.Random) -> di
         tokens = truth.tokenizer.count(b"".join(deltas).decode())
         for way, meter in ways.items():
             found[way].append((counted(deltas, meter()) / tokens - 1) * 100)
+        had, made = arrived(deltas, len(deltas) - 1 - chance.randrange(1 + min(UNDER_WAY_MAX, len(deltas) // 2)), truth)
+        found["2 tokenizer"][-1] = (had / made - 1) * 100  # of what arrived, where some did not
     return found
 
 
@@ -150,7 +190,9 @@ def main(folder: str) -> int:
     for way in dict.fromkeys(way for way, _, _ in off):
         for manner in MANNERS:
             print(f"| {way} | {manner} | {' | '.join(shown(off[way, manner, kind]) for kind in TEXTS)} |")
-    return judged(off)
+    broken = judged(off)
+    beginnings(truths, chance)
+    return broken
 
 
 def shown(errors: list[float]) -> str:

@@ -55,7 +55,7 @@ from aisa.storage.engine import Database
 from aisa.storage.secret import own_secret
 from aisa.tokenizers.on_demand import load_tokenizer
 from aisa.wire.door import Door, Request
-from aisa.wire.token_meter import Tokenizer
+from aisa.wire.tokenized_text import Tokenizer
 
 PARSE_INLINE_BYTES_MAX = 262_144  # a millisecond; larger bodies are parsed in a thread, between whose steps other streams have their turn
 # all of them together, and no body would be read any sooner.

@@ -11,7 +11,7 @@ from aisa.background_reads import BackgroundReads
 from aisa.call import END, Call, Life
 from aisa.clock import SECONDS_PLACES, Chance
 from aisa.config.schema import Stream
-from aisa.delivery import StreamDelivery
+from aisa.delivery import StreamDelivery, with_text
 from aisa.document import DocumentDelivery
 from aisa.errors import ApiError, fault_of
 from aisa.facts import AnsweredOtherwise, CallEnded, ChoicesMissing, DocumentLost, Fact, FinishUnknown, KindUnpriced, UsageMisreported
@@ -339,23 +339,24 @@ class CallContext:
         """Report a document that was handed over whole and did not arrive so."""
         key = self.key
         if self.document is not None and self.life.finished:
-            self.dependencies.report(
-                DocumentLost(self.call.id, key.id, key.label, self.dependencies.resets.note(key.id, self.timeouts.now()))
-            )
+            lost = self.dependencies.resets.note(key.id, self.timeouts.now())
+            self.dependencies.report(DocumentLost(self.call.id, key.id, key.label, lost))
 
     def _arrived(self, sent: Delivered) -> Delivered:
         """Return what the client has of what was sent."""
-        delivery = self.delivery
-        opened = self.life.settled_as in (COMPLETED, CLIENT_GONE) and delivery.opened()
-        return msgspec.structs.replace(sent, tokens=delivery.delivered(), opened=opened)
+        everything = self.delivery.opened()
+        opened = everything and self.life.settled_as in (COMPLETED, CLIENT_GONE)
+        had = msgspec.structs.replace(sent, tokens=self.delivery.delivered(), opened=opened)
+        return with_text(had, self.decoder, everything=everything)
 
     def _ending(self, outcome: str) -> Ending:
-        life, began, asked_at = self.life, self.call.began, self.life.asked_at
-        first_token_at, decoder, tokens = life.first_token_at, self.decoder, self.delivery.tokens
-        sent = Delivered(tokens) if decoder is None else Delivered(tokens, decoder.tokens, decoder.reasoning_shown, decoder.finished)
+        life, began, sent = self.life, self.call.began, self.delivery.sent(self.decoder)
+        asked_at, first_token_at = life.asked_at, life.first_token_at
         self._handed, self._used = sent, self.used
         if outcome in (CLIENT_GONE, CLIENT_STALLED):
             sent = self._arrived(sent)
+        elif outcome != COMPLETED:
+            sent = with_text(sent, self.decoder, everything=True)
         return Ending(
             outcome,
             self._used,

@@ -8,7 +8,11 @@ from __future__ import annotations
 from bisect import bisect_right
 from collections.abc import Sequence
 
+from msgspec.structs import replace
+
 from aisa.answer import Piece
+from aisa.ledger.rules import Delivered
+from aisa.providers.shape import Decoder, text_arrived
 from aisa.wire.port import Client
 
 ENDS_MAX = 64  # kept before asking the kernel which of them the client has; a living client is never far behind
@@ -49,6 +53,12 @@ class StreamDelivery:
                 self._forget()
         return self.tokens if client.bytes_taken() >= self._end else self.taken()
 
+    def sent(self, decoder: Decoder | None) -> Delivered:
+        """Return what was handed to the client's connection of what a decoder has read."""
+        if decoder is None:
+            return Delivered(self.tokens)
+        return Delivered(self.tokens, decoder.tokens, decoder.reasoning_shown, decoder.finished)
+
     def opened(self) -> bool:
         """Tell whether the client has all that was handed to it, and that is something: asked only of an answer without a token."""
         return 0 < self._end <= self._client.bytes_delivered()
@@ -80,3 +90,11 @@ class StreamDelivery:
             del self._ends[:known], self._counts[:known]
             self._kept = sum([len(ends) for _, _, ends, _ in self._inside.values()])
         self._look_at = self._kept + len(self._ends) + ENDS_MAX
+
+
+def with_text(delivered: Delivered, decoder: Decoder | None, *, everything: bool) -> Delivered:
+    """Return the same with what a tokenizer makes of the text that arrived; `everything` says that nothing handed over is missing."""
+    if decoder is None or not delivered.tokens:
+        return delivered
+    text = text_arrived(decoder, delivered.tokens, everything=everything and delivered.tokens == decoder.tokens)
+    return delivered if text is None else replace(delivered, text=text)

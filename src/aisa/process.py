@@ -33,7 +33,7 @@ from aisa.observe.welcome import Opening
 from aisa.storage.ballast import take_on
 from aisa.storage.lock import exposure
 from aisa.storage.secret import keep_private
-from aisa.wire.token_meter import Tokenizer
+from aisa.wire.tokenized_text import Tokenizer
 
 #: Signals that end a process that has no answer to them. A log that was rotated goes on where it is.
 IGNORED_SIGNALS = (signal.SIGUSR1, signal.SIGUSR2)

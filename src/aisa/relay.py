@@ -253,7 +253,7 @@ async def finish(context: CallContext, bill: Bill) -> None:
     if context.document is not None:
         context.document.ended()
     # A document counts only once it has left whole: if we die before, it is free.
-    client.when_taken(partial(context.charge.note, bill.billed.output_tokens or 1))
+    client.when_taken(partial(context.charge.note_whole, bill.billed.output_tokens))
     context.answer.release()
 
 

@@ -13,7 +13,7 @@ from aisa.answer import Told
 from aisa.clock import WallClock
 from aisa.errors import ApiError
 from aisa.ledger.holds import cut_short, output_price
-from aisa.ledger.journal import ATTEMPTS, Slot
+from aisa.ledger.journal import ATTEMPTS, WHOLE, Slot
 from aisa.ledger.journal_record import closing_record, opening_record
 from aisa.ledger.port import Bill, Ending
 from aisa.ledger.row import NO_OWN_PRICE, OTHER_PRICE, CallRow, Opening
@@ -108,7 +108,7 @@ class Charge:
     @property
     def progress(self) -> int:
         """The output tokens that have left this process: what is billed if it dies now."""
-        return self._slot.words[self._slot.at]
+        return self._slot.words[self._slot.at] % WHOLE
 
     def void(self) -> None:
         """Undo the opening: no vendor was asked, and there is nothing to keep."""
@@ -161,6 +161,10 @@ class Charge:
         """Note that so many have left this process."""
         slot = self._slot
         slot.words[slot.at] = tokens
+
+    def note_whole(self, tokens: int) -> None:
+        """Note that all of the answer has left this process, with so many tokens."""
+        self.note(tokens or WHOLE)
 
     def close(self, ending: Ending) -> Bill:
         """Settle, the first time; return the bill."""

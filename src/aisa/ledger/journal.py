@@ -50,6 +50,7 @@ CLOSED = frozenset({CLOSED_A, CLOSED_B})
 REOPENED = 4  # no state: an opening said anew
 RECORD_AT = (0, 64, 2064, 5064, 5064)  # state -> where the record lies that it tells of, in bytes from the slot's begin
 RECORD_BYTES_MAX = (0, OPENING_BYTES_MAX, CLOSING_BYTES_MAX, CLOSING_BYTES_MAX, OPENING_BYTES_MAX)
+WHOLE = 1 << 40  # a progress: the answer has left, and there is no token in it
 ATTEMPTS = 5  # the word, counted from progress as the records' are
 SEED = 1  # of an opening's checksum: zeros are not an empty record
 

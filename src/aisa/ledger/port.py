@@ -93,6 +93,10 @@ class Charge(Protocol):
         """Note that so many output tokens in all have left this process; if we die now, they are billed."""
         ...
 
+    def note_whole(self, tokens: int) -> None:
+        """Note that all of the answer has left this process, and that so many tokens are in it, which may be none."""
+        ...
+
     def close(self, ending: Ending) -> Bill:
         """Settle. The first closing counts; a later one returns the same bill."""
         ...

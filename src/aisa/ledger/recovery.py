@@ -12,7 +12,7 @@ from collections.abc import Callable
 import msgspec
 
 from aisa.ledger.charge import amended, crashed
-from aisa.ledger.journal import Found, Journal
+from aisa.ledger.journal import WHOLE, Found, Journal
 from aisa.ledger.journal_record import closing_record
 from aisa.ledger.row import CallRow, Opening
 from aisa.ledger.rules import COMPLETED, CRASHED, Delivered
@@ -50,7 +50,7 @@ def settled(found: Found, now_ms: int) -> CallRow:
         row = amended(row, CRASHED, Delivered())  # nothing had left the dead process
         found.slot.amend(closing_record(row))
         return row
-    tokens, attempts = min(found.progress, TOKENS_MAX), min(found.attempts, ATTEMPTS_MAX)
+    tokens, attempts = min(found.progress % WHOLE, TOKENS_MAX), min(found.attempts, ATTEMPTS_MAX)
     row = crashed(DECODE_OPENING(found.opening), tokens, attempts=attempts, found_ms=now_ms)
     found.slot.close(closing_record(row))
     return row

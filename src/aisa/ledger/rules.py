@@ -25,7 +25,7 @@ class Delivered(msgspec.Struct, frozen=True):
     """What of a stream's output arrived: `tokens` of the `counted` ones that the vendor sent, `reasoning` of which showed its thinking.
 
     `finished` says that the vendor had finished every choice, so that no token could follow; `opened` that at least the stream's opening
-    arrived, and all that was sent behind it.
+    arrived, and all that was sent behind it. Where a tokenizer counts, `text` has the tokens of the text that arrived, and of all text.
     """
 
     tokens: int = 0
@@ -33,6 +33,7 @@ class Delivered(msgspec.Struct, frozen=True):
     reasoning: int = 0
     finished: bool = False
     opened: bool = False
+    text: tuple[int, int] | None = None
 
     @property
     def complete(self) -> bool:
@@ -52,17 +53,18 @@ def billed(outcome: str, generated: Usage, delivered: Delivered) -> Usage:
 def received(generated: Usage, delivered: Delivered) -> Usage:
     """Return what a client has of a stream: the whole input, and the output that was delivered.
 
-    Where a vendor has reported what its tokens were, or a tokenizer has counted them afterwards, our running count is brought to that
-    measure: a vendor may put several tokens into one delta.
+    Where a vendor has reported what its tokens were, our count is brought to that measure: it may put several tokens into one delta.
+    Where a tokenizer counts, that is the count of the text that arrived itself.
     Reasoning that was not shown was not delivered.
     """
-    output, reasoning, source = delivered.tokens, min(delivered.reasoning, delivered.tokens), generated.source
+    had, counted = delivered.text or (delivered.tokens, delivered.counted)
+    output, reasoning, source = had, min(delivered.reasoning, had), generated.source
     counted_by = generated.counted_by
-    if delivered.counted and (source == REPORTED or generated.output_tokens != delivered.counted):
+    if source == REPORTED and counted:
         visible = generated.output_tokens - (0 if delivered.reasoning else generated.reasoning_tokens)
-        output = max(0, visible) * delivered.tokens // delivered.counted
+        output = max(0, visible) * had // counted
         reasoning = min(output, generated.reasoning_tokens) if reasoning else 0
-        if source == REPORTED and delivered.tokens != delivered.counted:
+        if delivered.tokens != delivered.counted:
             source, counted_by = COUNTED, BY_SHARE
     audio = min(output - reasoning, generated.output_audio_tokens)
     rarer = generated.breakdown

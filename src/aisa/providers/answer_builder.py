@@ -17,7 +17,7 @@ from aisa.usage import IMPLAUSIBLE, REPORTED, Usage
 from aisa.wire.door import Request
 from aisa.wire.finish import FAILURE, STOP, UNKNOWN, later_of, spoken, verdict_on
 from aisa.wire.model_name import shown_name
-from aisa.wire.token_meter import BY_VENDOR, TokenMeter, weakest
+from aisa.wire.token_meter import BY_VENDOR, TokenMeter, arrived, weakest
 from aisa.wire.tool_terms import ToolTerms
 from aisa.wire.trees import Tree
 from aisa.wire.usage_report import VISIBLE_SPARE, Asked, Shown, UsageReport
@@ -145,8 +145,7 @@ class AnswerBuilder:
             tokens = 0
             if made:
                 self._unmeasured = True
-                meter = self._meters[choice]
-                tokens = meter.reach(meter.tokens + 1)
+                tokens = self._meters[choice].add_unseen()
                 self.tokens += tokens
             self._add(Extra(choice, name, value, tokens, beside))
 
@@ -266,7 +265,12 @@ class AnswerBuilder:
             return self.report.usage(self.shown(exact=True), self._asked)
         if self.finished or told.output_tokens >= self.tokens:
             return told
-        return told.with_output(self.tokens, max(told.reasoning_tokens, self.reasoning_shown), self.shown(exact=True).way)
+        shown = self.shown(exact=True)
+        return told.with_output(max(shown.tokens, told.output_tokens), max(told.reasoning_tokens, shown.reasoning), shown.way)
+
+    def text_arrived(self, tokens: int, *, everything: bool) -> tuple[int, int] | None:
+        """As `shape.text_arrived`."""
+        return arrived(self._meters.values(), tokens, everything=everything)
 
     def usage_fault(self, usage: Usage) -> str:
         """Say what is wrong with the vendor's report; before the answer's end it may leave something out."""

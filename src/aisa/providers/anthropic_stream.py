@@ -18,7 +18,7 @@ from aisa.providers.shape import Target
 from aisa.usage import REPORTED, Usage
 from aisa.wire.door import Request
 from aisa.wire.sse import Event, EventTooLarge, SseDecoder
-from aisa.wire.token_meter import weakest
+from aisa.wire.token_meter import arrived, weakest
 from aisa.wire.trees import Tree, is_tree, text_or_none, trees_in
 from aisa.wire.usage_report import Shown
 from aisa.wire.vendor_cost import vendor_cost
@@ -64,13 +64,24 @@ class MessageReader:
 
     def usage(self) -> Usage:
         """Return the tokens so far."""
-        events = self._events
-        way = weakest([events.meter.way] if events.tokens else [])
-        size = None if events.hidden else events.meter.total[1]
-        told = self._usage.usage(Shown(events.tokens, events.reasoning, way, size), self._asked)
-        if self.done or told.source != REPORTED:
+        told = self._usage.usage(self._output(exact=False), self._asked)
+        if self.done and told.source == REPORTED:
             return told
-        return told.with_output(events.tokens, events.reasoning, way)
+        shown = self._output(exact=True)
+        if told.source != REPORTED:
+            return self._usage.usage(shown, self._asked)
+        return told.with_output(shown.tokens, shown.reasoning, shown.way)
+
+    def _output(self, *, exact: bool) -> Shown:
+        """Return the output so far by our own count; `exact` has a tokenizer count it."""
+        events = self._events
+        tokens = events.meter.exact() if exact else events.tokens
+        way = weakest([events.meter.way] if events.tokens else [])
+        return Shown(tokens, min(events.reasoning, tokens), way, None if events.hidden else events.meter.total[1])
+
+    def text_arrived(self, tokens: int, *, everything: bool) -> tuple[int, int] | None:
+        """As `shape.text_arrived`."""
+        return arrived([self._events.meter], tokens, everything=everything)
 
     def usage_fault(self, usage: Usage) -> str:
         """Say what is wrong with the vendor's report of a finished answer."""

@@ -18,7 +18,8 @@ from aisa.wire.content import Content, input_tokens
 from aisa.wire.door import Request
 from aisa.wire.generated import text_bytes
 from aisa.wire.request_content import beginning, cache_lifetime, content_of
-from aisa.wire.token_meter import PIECES, SIZE, Tokenizer
+from aisa.wire.token_meter import PIECES, SIZE
+from aisa.wire.tokenized_text import Tokenizer
 from aisa.wire.usage_report import LIFETIMES
 
 #: Returns a tokenizer by the name that the configuration gives. Raises NoTokenizer.

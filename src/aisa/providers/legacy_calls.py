@@ -9,7 +9,7 @@ from collections.abc import Iterable, Sequence
 
 from aisa.answer import Arguments, Finish, FunctionCall, Part, Told, ToolCall
 from aisa.errors import UpstreamFailed
-from aisa.providers.shape import Decoder, told
+from aisa.providers.shape import Decoder, text_arrived, told
 from aisa.usage import Usage
 from aisa.wire.chat import ChatRequest
 from aisa.wire.finish import FUNCTION_CALL, TOOL_CALLS
@@ -84,6 +84,10 @@ class LegacyCalls:
     def told(self) -> Told:
         """Return what the answer has said of itself so far."""
         return told(self._inner)
+
+    def text_arrived(self, tokens: int, *, everything: bool) -> tuple[int, int] | None:
+        """As of the answer."""
+        return text_arrived(self._inner, tokens, everything=everything)
 
     def usage_fault(self, usage: Usage) -> str:
         """As of the answer."""

@@ -10,7 +10,8 @@ from collections.abc import Callable, Iterable
 from typing import NamedTuple
 
 from aisa.usage import REPORTED, Usage
-from aisa.wire.token_meter import PIECES, SIZE, UNIT, Rate, Tokenizer, TokenMeter
+from aisa.wire.token_meter import PIECES, SIZE, UNIT, Rate, TokenMeter
+from aisa.wire.tokenized_text import Tokenizer
 from aisa.wire.usage_report import Shown
 
 ANSWERS_KEPT = 64  # of each target, the last

@@ -141,7 +141,8 @@ class StreamDecoder:
             return chunks.report.usage(chunks.shown(exact=True), self._asked)
         if self.finished or told.output_tokens >= chunks.tokens:
             return told
-        return told.with_output(chunks.tokens, max(told.reasoning_tokens, chunks.reasoning), chunks.shown(exact=True).way)
+        shown = chunks.shown(exact=True)
+        return told.with_output(max(shown.tokens, told.output_tokens), max(told.reasoning_tokens, shown.reasoning), shown.way)
 
     @property
     def held_bytes(self) -> int:
@@ -194,6 +195,10 @@ class StreamDecoder:
     def reasoning_shown(self) -> int:
         """Those of them that showed the model's thinking."""
         return self._chunks.reasoning
+
+    def text_arrived(self, tokens: int, *, everything: bool) -> tuple[int, int] | None:
+        """As of the chunks."""
+        return self._chunks.text_arrived(tokens, everything=everything)
 
     def closing(self, cost_usd: str | None) -> Sequence[Part]:
         """Return the usage chunk, if it was asked for, and `[DONE]`; or the report alone. The answer is complete, and is learned from."""

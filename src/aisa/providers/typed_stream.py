@@ -93,6 +93,10 @@ class TypedDecoder:
         """As the builder's."""
         return self._builder.reasoning_shown
 
+    def text_arrived(self, tokens: int, *, everything: bool) -> tuple[int, int] | None:
+        """As the builder's."""
+        return self._builder.text_arrived(tokens, everything=everything)
+
     def usage(self) -> Usage:
         """As the builder's."""
         return self._builder.usage()

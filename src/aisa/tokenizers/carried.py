@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import bpe_openai
 
-from aisa.wire.token_meter import Tokenizer
+from aisa.wire.tokenized_text import Tokenizer
 
 
 def load_carried(name: str) -> Tokenizer:

@@ -14,7 +14,7 @@ import tiktoken
 import tokenizers
 
 from aisa.providers.counting import NoTokenizer
-from aisa.wire.token_meter import Tokenizer
+from aisa.wire.tokenized_text import Tokenizer
 
 FILE_BYTES_MAX = 128 << 20  # the largest known, Gemma's, has 32 MiB
 NAME_CHARACTERS_MAX = 40  # of a tokenizer in a row of the ledger

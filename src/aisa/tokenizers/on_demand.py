@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from aisa.providers.counting import NoTokenizer
-from aisa.wire.token_meter import Tokenizer
+from aisa.wire.tokenized_text import Tokenizer
 
 CARRIED = ("cl100k_base", "o200k_base")  # encodings whose tables a package of the extra brings along
 

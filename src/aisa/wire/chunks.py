@@ -16,7 +16,7 @@ from aisa.wire.generated import carries_token, listed, text_bytes, text_in
 from aisa.wire.lenient_json import encode
 from aisa.wire.model_name import shown_name
 from aisa.wire.plain import PlainChunk, PlainFinishChunk, PlainOpeningChunk
-from aisa.wire.token_meter import BY_LOGPROBS, BY_TOKEN_IDS, BY_VENDOR, TokenMeter, weakest
+from aisa.wire.token_meter import BY_LOGPROBS, BY_TOKEN_IDS, BY_VENDOR, TokenMeter, arrived, weakest
 from aisa.wire.tool_terms import ToolTerms
 from aisa.wire.trees import Tree, is_tree, text_or_none, trees_in
 from aisa.wire.usage_report import Shown, UsageReport, visible
@@ -343,6 +343,10 @@ class ChunkStream:
             return Shown(self.tokens, self.reasoning, text_bytes=size)
         tokens = sum([meter.exact() for meter in meters])
         return Shown(tokens, min(self.reasoning, tokens), weakest([meter.way for meter in meters if meter.tokens]), size)
+
+    def text_arrived(self, tokens: int, *, everything: bool) -> tuple[int, int] | None:
+        """As `shape.text_arrived`."""
+        return arrived([choice.meter for choice in self._choices.values()], tokens, everything=everything)
 
     @property
     def pieces(self) -> int:

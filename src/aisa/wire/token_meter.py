@@ -1,24 +1,24 @@
 """Counts the tokens of one choice while it is streamed: what its vendor said so far, and our own count of the text since. Never falls.
 
-A rate says what text is worth without anybody's word: a token a piece, or so many a byte. A tokenizer is given the text a few KiB at a
-time, and what waits for it is counted by the rate. Which of all these it was is known at the end.
+A rate says what text is worth without anybody's word: a token a piece, or so many a byte. With a tokenizer (`tokenized_text.py`) that is
+the running count, and the bill is its. Which of all these it was is known at the end.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Collection, Sequence
 from itertools import accumulate
 from operator import ge, le
 
 import msgspec
 
 from aisa.usage import BYTES_PER_TOKEN, COUNTED, ESTIMATED, Way
+from aisa.wire.tokenized_text import SMALL, TRIED_BYTES, Counted, TokenizedText, Tokenizer
 
 UNIT_BITS = 16
 UNIT = 1 << UNIT_BITS  # of a token: rates are whole numbers of these, so that every count is exact
+FIRST_PIECES = 32  # of text that a tokenizer counts: the running count tells these apart, however short they are
 PIECE_BYTES_MIN, PIECE_BYTES_MAX = 2, 8  # a piece, on average, that can be a token: English and code have 3 to 5 bytes
-TRIED_BYTES = 4_096  # of text that a tokenizer is given at once: about a thousand tokens, a millisecond; so much a stream keeps
-TRIED_AT_ONCE_BYTES_MAX = 16_384  # of one piece, or of a document: four milliseconds, in which no other call has its turn
 
 #: How tokens were counted: words of the ledger's rows.
 BY_PIECES, BY_SIZE = "pieces", "size"
@@ -44,44 +44,25 @@ PIECES = Rate()
 SIZE = Rate(1, 0)  # pieces are text of any length
 
 
-class Tokenizer(msgspec.Struct, frozen=True):
-    """What counts the tokens of a text, and what it is called."""
-
-    name: str
-    count: Callable[[str], int]
-
-
 class TokenMeter:
-    """The tokens of one choice: those `known` from its vendor or a tokenizer, and what a rate makes of the text since."""
+    """The tokens of one choice: those known from its vendor or a tokenizer, and what a rate makes of the text since."""
 
-    __slots__ = (
-        "_counted",
-        "_earlier",
-        "_known",
-        "_open",
-        "_rate",
-        "_sampled",
-        "_terms",
-        "_tokenizer",
-        "_told",
-        "pieces",
-        "text_bytes",
-        "tokens",
-    )
+    __slots__ = ("_base", "_earlier", "_guesses", "_left", "_rate", "_terms", "_text", "_told", "pieces", "text_bytes", "tokens")
 
     def __init__(self, rate: Rate = PIECES, tokenizer: Tokenizer | None = None) -> None:
-        self.tokens = 0
-        self.pieces = 0  # these and the bytes of their text have come since tokens were known
+        self.tokens = 0  # the running count: what holds follow, and on whose scale is known what of a stream has arrived
+        self.pieces = 0  # these and the bytes of their text have come since `_base`
         self.text_bytes = 0
         self._rate = rate
         self._terms = (rate.bytes_min, rate.bytes_max, rate.per_piece, rate.per_byte)
-        self._known = 0
+        self._base = 0
         self._earlier = (0, 0)  # pieces and bytes before
         self._told = ""  # by which means the vendor told the last tokens that are known
-        self._tokenizer = tokenizer
-        self._open = bytearray()  # the text that the tokenizer has not seen
-        self._sampled = False  # some text was taken to be like its beginning
-        self._counted = (0, 0)  # how much of the open text was counted last, and to how many tokens
+        self._text: TokenizedText | None = None
+        if tokenizer is not None:
+            self._text = TokenizedText(tokenizer, by_pieces=rate.bytes_max > 0)
+            self._left = 0  # of a token, which the text is worth beyond the running count
+            self._guesses = True  # nothing of the text was counted yet
 
     @property
     def total(self) -> tuple[int, int]:
@@ -94,8 +75,8 @@ class TokenMeter:
         """How the last tokens were counted."""
         if self._told and not self.text_bytes:
             return Way(self._told)
-        if self._tokenizer is not None:
-            return Way(f"{BY_TOKENIZER} {self._tokenizer.name}", ESTIMATED if self._sampled else COUNTED)
+        if self._text is not None:
+            return Way(f"{BY_TOKENIZER} {self._text.name}", ESTIMATED if self._text.sampled else COUNTED)
         rate, learned = self._rate, self._rate.answers > 0
         if rate.bytes_min * self.pieces <= self.text_bytes <= rate.bytes_max * self.pieces:
             return Way(BY_LEARNED_PIECES if learned else BY_PIECES, COUNTED, rate.answers)
@@ -103,17 +84,15 @@ class TokenMeter:
 
     def add_bytes(self, text: bytes) -> int:
         """Take a further piece of text in UTF-8; return how many tokens there are more."""
+        if self._text is not None:
+            return self._add_tokenized(self._text, text)
         least, most, per_piece, per_byte = self._terms
         self.pieces = pieces = self.pieces + 1
         self.text_bytes = total = self.text_bytes + len(text)
         worth = pieces * per_piece if least * pieces <= total <= most * pieces else total * per_byte
-        before, tokens = self.tokens, self._known - (-worth >> UNIT_BITS)
+        before, tokens = self.tokens, self._base - (-worth >> UNIT_BITS)
         if tokens > before:
             self.tokens = tokens
-        if self._tokenizer is not None:
-            self._open += text
-            if len(self._open) >= TRIED_BYTES:
-                self._try(self._tokenizer.count)
         return self.tokens - before
 
     def add_text(self, text: str) -> int:
@@ -125,13 +104,13 @@ class TokenMeter:
 
         Written without a loop of its own where pieces are of the usual length, as it is hot.
         """
-        if self._tokenizer is not None or not texts:
+        if self._text is not None or not texts:
             return list(accumulate([self.add_bytes(text) for text in texts]))
         least, most, per_piece, per_byte = self._terms
         first = self.pieces + 1
         after = first + len(texts)
         totals = list(accumulate(map(len, texts) if sizes is None else sizes, initial=self.text_bytes))[1:]
-        above = self._known - self.tokens  # what is known, seen from where this begins
+        above = self._base - self.tokens  # what is known, seen from where this begins
         usual = most > 0 and all(map(le, range(least * first, least * after, least), totals))
         usual = usual and all(map(ge, range(most * first, most * after, most), totals))
         counts: Sequence[int]
@@ -154,15 +133,36 @@ class TokenMeter:
         """Take it from the vendor that there are so many tokens with pieces of these sizes; return how many these are more."""
         pieces, size = self._earlier
         self._earlier = pieces + self.pieces + len(sizes), size + self.text_bytes + sum(sizes)
-        self._settle(tokens)
-        self._told = means
-        return self.reach(tokens)
+        self.pieces = self.text_bytes = 0
+        self._base, self._told = tokens, means
+        more = self._reach(tokens)
+        if self._text is not None:
+            self._text.restart(self.tokens, tokens)
+            self._left = 0
+        return more
 
     def add_unseen(self) -> int:
         """Take a piece of output whose size says nothing, such as sound, for a token; return how many tokens there are more."""
-        return self.reach(self.tokens + 1)
+        self.tokens += 1
+        if self._text is not None:
+            self._text.add_unseen()
+            self._text.mark(1)
+        return 1
 
-    def reach(self, tokens: int) -> int:
+    def exact(self) -> int:
+        """Return the tokens, with the text that waits for the tokenizer counted by it."""
+        return self.tokens if self._text is None else self._text.tokens()
+
+    def exact_at(self, tokens: int) -> int:
+        """Return the same of the text with which the running count had come to so many."""
+        return min(tokens, self.tokens) if self._text is None else min(self._text.tokens_at(tokens), self._text.tokens())
+
+    @property
+    def has_tokenizer(self) -> bool:
+        """True if the text itself is counted, which may come to another figure than the running count."""
+        return self._text is not None
+
+    def _reach(self, tokens: int) -> int:
         """Take it that there are so many tokens at least; return how many these are more than were known."""
         more = tokens - self.tokens
         if more <= 0:
@@ -170,48 +170,40 @@ class TokenMeter:
         self.tokens = tokens
         return more
 
-    def exact(self) -> int:
-        """Return the tokens, with the text that waits for the tokenizer counted by it."""
-        if self._tokenizer is None:
-            return self.tokens
-        size, tokens = self._counted
-        if size != len(self._open):
-            tokens = self._tokenizer.count(self._open.decode("utf-8", "replace"))
-            self._counted = len(self._open), tokens
-        return self._known + tokens
+    def _add_tokenized(self, known: TokenizedText, text: bytes) -> int:
+        """Take a further piece of text that a tokenizer counts later. Until then the running count grows with each piece, if it can.
 
-    def _settle(self, known: int) -> None:
-        """Take it that so many tokens are known for all text so far, which has been added to what was earlier."""
-        self._known = known
-        self.pieces = self.text_bytes = 0
-        if self._open:
-            self._open.clear()
-            self._counted = (0, 0)
-
-    def _try(self, count: Callable[[str], int]) -> None:
-        """Have the tokenizer count what waits, a block at a time, up to the last blank: a token seldom goes over one.
-
-        Of more than may be counted at once, the rest is taken to be like the beginning.
+        It grows by what the piece is worth by itself: by the worth of all pieces it would stand still where they become shorter, and that
+        count alone says what of a stream has arrived.
         """
-        waiting, tokens, seen = bytes(self._open), 0, 0
-        while len(waiting) - seen >= TRIED_BYTES and seen < TRIED_AT_ONCE_BYTES_MAX:
-            end = end_of_block(waiting, seen)
-            tokens += count(waiting[seen:end].decode("utf-8", "replace"))
-            seen = end
-        rest = waiting[seen:]
-        per_byte = max(1, tokens * UNIT // seen)
-        self._terms = (1, 0, UNIT, per_byte)  # for holds, until the rest has been counted too
-        if len(rest) >= TRIED_BYTES:
-            tokens += tokens * len(rest) // seen
-            rest, self._sampled = b"", True
-        self._earlier = self.total
-        self._settle(self._known + tokens)
-        self._told = ""
-        pieces, size = self._earlier
-        self._earlier = pieces, size - len(rest)
-        self._open += rest
-        self.text_bytes = len(rest)
-        self.reach(self._known - (-self.text_bytes * per_byte >> UNIT_BITS))
+        least, most, per_piece, per_byte = self._terms
+        self.pieces = pieces = self.pieces + 1
+        self.text_bytes = total = self.text_bytes + len(text)
+        worth = self._left + (per_piece if least * pieces <= total <= most * pieces else len(text) * per_byte)
+        more, self._left = worth >> UNIT_BITS, worth & (UNIT - 1)
+        if more == 0 and self._guesses and (pieces <= FIRST_PIECES or total > PIECE_BYTES_MAX * pieces):
+            more, self._left = 1, 0
+        self.tokens += more
+        known.open += text
+        if len(known.open) >= TRIED_BYTES:
+            before = self.tokens - more
+            self._correct(known.count_blocks())
+            more = self.tokens - before
+        if more < len(SMALL):  # as nearly always
+            known.open += SMALL[more]
+        else:
+            known.mark(more)
+        return more
+
+    def _correct(self, counted: Counted) -> None:
+        """Go on from what the tokenizer has counted; where the running count is above that, which never falls, more slowly."""
+        self._earlier, self._told = self.total, ""
+        self.pieces = self.text_bytes = self._left = 0
+        self._guesses = False
+        per_byte = max(1, int(counted.per_byte * UNIT))
+        now = counted.tokens - (-counted.waiting * per_byte >> UNIT_BITS)
+        self._terms = (1, 0, UNIT, per_byte if now >= self.tokens else -(-per_byte // 2))
+        self._reach(now)
 
 
 def weakest(ways: list[Way]) -> Way:
@@ -219,12 +211,15 @@ def weakest(ways: list[Way]) -> Way:
     return max(ways, key=lambda way: (way.source == ESTIMATED, way.answers > 0), default=Way(source=ESTIMATED))
 
 
-def end_of_block(text: bytes, start: int) -> int:
-    """Return where a block of TRIED_BYTES at most ends: before the last blank of its second half, else between two characters."""
-    end = start + TRIED_BYTES
-    blank = text.rfind(b" ", start + TRIED_BYTES // 2, end)
-    if blank >= 0:
-        return blank
-    while end < len(text) and text[end] & 0xC0 == 0x80 and end > start + 1:
-        end -= 1
-    return end
+def arrived(meters: Collection[TokenMeter], tokens: int, *, everything: bool) -> tuple[int, int] | None:
+    """Return how many tokens the text has of which so many of the running count arrived, or everything did, and how many all text has.
+
+    None where no tokenizer counts it. Of several choices the same share has arrived: which of them was behind is not known.
+    """
+    if not any(meter.has_tokenizer for meter in meters):
+        return None
+    made = sum([meter.exact() for meter in meters])
+    running = sum([meter.tokens for meter in meters])
+    if everything or not running:
+        return made, made
+    return sum([meter.exact_at(tokens * meter.tokens // running) for meter in meters]), made

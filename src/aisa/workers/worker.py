@@ -59,7 +59,7 @@ from aisa.storage.engine import Database, open_readers
 from aisa.storage.shared_memory import LOCK_NAME, WORKER_WORDS, SharedLock, SharedMemory
 from aisa.timers import Timers
 from aisa.vendor_pool import open_pool
-from aisa.wire.token_meter import Tokenizer
+from aisa.wire.tokenized_text import Tokenizer
 from aisa.workers.admin_way import OfficeConsole, OfficeGate
 from aisa.workers.crew import CALLS, CONNECTIONS, RECEIVED, inherited_sockets
 from aisa.workers.desk import RowsByLink, SharedBooks, UsesByLink, WorkerStatement

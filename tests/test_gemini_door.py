@@ -392,7 +392,7 @@ def test_gemini_cli_is_answered(server: Server) -> None:
     [
         ("/v1beta/models/m:generateContent?key=sk", {}, 401, "x-goog-api-key"),
         ("/v1beta/models/m:generateContent", {}, 401, "key"),
-        ("/v1beta/models/m:embedContent", {"own": "x-goog-api-key"}, 404, "/v1/embeddings"),
+        ("/v1beta/models/m:asyncBatchEmbedContent", {"own": "x-goog-api-key"}, 404, "batchEmbedContents"),
         ("/v1beta/models/m:streamGenerateContent", {"own": "x-goog-api-key"}, 400, "alt=sse"),
         ("/v1beta/cachedContents", {"own": "x-goog-api-key"}, 404, "Gemini"),
         ("/v1/chat/completions", {"own": "x-goog-api-key"}, 401, "key"),

@@ -18,7 +18,7 @@ from aisa.edge.addresses import Addresses
 from aisa.edge.cors import CrossOrigin
 from aisa.edge.elsewhere import ELSEWHERE
 from aisa.edge.example_model import example_model
-from aisa.edge.gemini import COUNT, KEY_HEADER, STREAM, asked_at, gemini_model, gemini_models, token_count
+from aisa.edge.gemini import COUNT, KEY_HEADER, asked_at, door_of, gemini_model, gemini_models, token_count
 from aisa.edge.heads import client_id, coding_of, refused
 from aisa.edge.idempotency import HEADER, Uses, relay_idempotent
 from aisa.edge.models import messages_model_list, messages_token_count, model_list, one_model
@@ -40,7 +40,7 @@ from aisa.wire.chat_door import CHAT_DOOR
 from aisa.wire.completions_door import COMPLETIONS_DOOR
 from aisa.wire.door import Door, refuse
 from aisa.wire.embeddings_door import EMBEDDINGS_DOOR
-from aisa.wire.gemini_door import GEMINI_DOOR, GeminiDoor
+from aisa.wire.gemini_door import GEMINI_DOOR
 from aisa.wire.messages_door import MESSAGES_DOOR, heard
 from aisa.wire.port import HeaderList
 from aisa.wire.reply import JSON_TYPE
@@ -190,7 +190,7 @@ class Edge:
         asked = asked_at(visit.name, visit.request.query)
         if asked.method == COUNT:
             return Page(token_count(visit.request.body, asked, routes=self._dependencies.routes, key=visit.caller))
-        await self._carry(visit, reply, GeminiDoor(asked.model, stream=asked.method == STREAM))
+        await self._carry(visit, reply, door_of(asked))
         return None
 
     def _carry(self, visit: Visit, reply: Reply, door: Door) -> Awaitable[None]:

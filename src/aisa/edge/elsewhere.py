@@ -92,7 +92,8 @@ ELSEWHERE: Mapping[str, str] = MappingProxyType(
         "/v2/batches": _BATCHES,
         "/v2/audio": _SPEECH,
         "/v2/parse": _SCANS,
-        "/v1beta": "Of Gemini's API there are models/MODEL:generateContent, streamGenerateContent and countTokens, and the list of models.",
+        "/v1beta": "Of Gemini's API there are models/MODEL:generateContent, streamGenerateContent, countTokens, embedContent and "
+        "batchEmbedContents, and the list of models.",
         "/model": f"{_NOT_HERE} Bedrock API. {_OPENAI}",
         "/generate_stream": f"{_NOT_HERE} API of text-generation-inference. {_OPENAI}",
         "/metrics": "Its operator has not turned metrics on: they need an admin key (`aisa admin-keys create LABEL --scope read`) or the "

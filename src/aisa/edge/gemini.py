@@ -12,15 +12,18 @@ from aisa.keys.rules import Key
 from aisa.offer import Entry
 from aisa.routing import Routes, visible
 from aisa.wire.content import input_tokens
+from aisa.wire.door import Door
 from aisa.wire.gemini import parse_gemini
+from aisa.wire.gemini_door import GeminiDoor
+from aisa.wire.gemini_embeddings_door import GeminiEmbeddingsDoor
 from aisa.wire.gemini_names import member
 from aisa.wire.request_content import content_of
 from aisa.wire.strict_json import parse_object
 from aisa.wire.trees import Tree, is_tree
 
 ANSWER, STREAM, COUNT = "generateContent", "streamGenerateContent", "countTokens"
-EMBEDDING = ("embedContent", "batchEmbedContents", "asyncBatchEmbedContent")
-METHODS = [ANSWER, STREAM, COUNT]
+EMBED, EMBED_ALL = "embedContent", "batchEmbedContents"
+METHODS = [ANSWER, STREAM, COUNT, EMBED, EMBED_ALL]
 MODELS = "models/"
 KEY_HEADER = "x-goog-api-key"
 
@@ -35,10 +38,6 @@ class Asked(NamedTuple):
 def asked_at(name: str, query: str) -> Asked:
     """Read what stands behind `/models/` in an address. Raises ApiError unknown_endpoint, invalid_request."""
     model, _, method = name.rpartition(":")
-    if method in EMBEDDING:
-        words = f"This version has no {method} of Gemini's API. "
-        words += "Set an OpenAI-compatible vendor for embeddings in your client: it has POST /v1/embeddings."
-        raise ApiError("unknown_endpoint", words)
     if not model or method not in METHODS:
         raise ApiError(
             "unknown_endpoint", f"Gemini's API here has {', '.join(METHODS)}, as in models/MODEL:{ANSWER}, and no other methods."
@@ -46,6 +45,13 @@ def asked_at(name: str, query: str) -> Asked:
     if method == STREAM and dict(parse_qsl(query)).get("alt") != "sse":
         raise ApiError("invalid_request", "Streams are sent as server-sent events only. Add `?alt=sse` to the address.", param="alt")
     return Asked(unquote(model), method)
+
+
+def door_of(asked: Asked) -> Door:
+    """Return the door for what an address asks for."""
+    if asked.method in (EMBED, EMBED_ALL):
+        return GeminiEmbeddingsDoor(asked.model, batch=asked.method == EMBED_ALL)
+    return GeminiDoor(asked.model, stream=asked.method == STREAM)
 
 
 def token_count(body: bytes, asked: Asked, *, routes: Routes, key: Key) -> bytes:

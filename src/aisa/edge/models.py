@@ -95,6 +95,14 @@ def described(entry: Entry) -> Document:
     ends = [each.shutdown for each in facts if each.shutdown is not None]
     parameters = [*PARAMETERS, EFFORT] if efforts else PARAMETERS
     return {
+        # By these two Mistral's own client tells what an entry is; it reads no list without them.
+        "type": "base",
+        "capabilities": {
+            "completion_chat": "text" in gives,
+            "function_calling": "tools" not in missing,
+            "reasoning": bool(efforts),
+            "vision": "image" in takes,
+        },
         "modalities": list(entry.settings.modalities) or list(dict.fromkeys((*takes, *gives))),
         "input_modalities": takes,
         "output_modalities": gives,

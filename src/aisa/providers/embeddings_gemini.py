@@ -24,6 +24,7 @@ __all__ = ["NAME", "decoder", "read_failure", "to_upstream"]
 NAME: str = "embeddings/gemini"
 VERTEX = "aiplatform.googleapis.com"
 TYPES = {QUERY: "RETRIEVAL_QUERY", DOCUMENT: "RETRIEVAL_DOCUMENT", CLASSES: "CLASSIFICATION", CLUSTERS: "CLUSTERING"}
+OWN_TYPES = frozenset(("SEMANTIC_SIMILARITY", "QUESTION_ANSWERING", "FACT_VERIFICATION", "CODE_RETRIEVAL_QUERY"))  # no one else has such
 
 
 class Values(msgspec.Struct):
@@ -44,7 +45,9 @@ def to_upstream(request: Request, target: Target) -> UpstreamRequest:
     place = target.model if COLLECTED.fullmatch(target.model) else f"models/{target.model}"
     settings: Tree = {} if given.known.dimensions is None else {"outputDimensionality": given.known.dimensions}
     purpose = purpose_of(given)
-    settings |= {"taskType": TYPES[purpose]} if purpose else {}
+    own = (given.known.input_type or "").upper()
+    task = TYPES[purpose] if purpose else own if own in OWN_TYPES else ""
+    settings |= {"taskType": task} if task else {}
     texts = only_texts(given, Concessions(target, f"the model '{given.model}'"))
     batch = [{"model": place, "content": {"parts": [{"text": text}]}, **settings} for text in texts]
     return post(f"/{place}:batchEmbedContents", {"requests": batch}, target)

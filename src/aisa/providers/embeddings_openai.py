@@ -56,16 +56,17 @@ def to_upstream(request: Request, target: Target) -> UpstreamRequest:
 
 def decoder(request: Request, target: Target, *, call_id: str, created: int, protocol: str) -> Decoder:
     """Return what reads the answer."""
-    del call_id, created, protocol  # nothing in it has an id or a time, and there is one door
-    return Vectors(asked(request), target)
+    del created, protocol  # nothing in it has a time, and there is one protocol
+    return Vectors(asked(request), target, call_id)
 
 
 class Vectors(WholeDocument):
     """Reads the document."""
 
-    def __init__(self, request: EmbeddingsRequest, target: Target) -> None:
+    def __init__(self, request: EmbeddingsRequest, target: Target, call_id: str) -> None:
         super().__init__(request, target)
         self._request = request
+        self._call_id = call_id
         self._members: dict[str, Raw] = {}
 
     def _take(self, members: dict[str, Raw]) -> None:
@@ -81,7 +82,8 @@ class Vectors(WholeDocument):
         self.answered = text_or_none(model) or ""
         shown = self._target.public or shown_name(model, self._request.model)
         self._report.take(msgspec.json.decode(members.get("usage", b"null")))
-        self._members = {**members, "object": Raw(b'"list"'), "model": Raw(msgspec.json.encode(shown))}
+        name = Raw(msgspec.json.encode(self._call_id))  # which OpenAI's API does not give, and Mistral's client demands
+        self._members = {"id": name, **members, "object": Raw(b'"list"'), "model": Raw(msgspec.json.encode(shown))}
 
     def closing(self, cost_usd: str | None) -> Sequence[Part]:
         """Return the document with its usage and what it cost."""

@@ -58,7 +58,7 @@ class VectorsEncoder:
         ]
         report = next((part for part in parts if isinstance(part, Report)), None)
         usage = {} if report is None else {name: count for name, count in usage_of(report).items() if name != WRITTEN}
-        answer: Tree = {"object": "list", "data": data, "model": self._identity.model, "usage": usage}
+        answer: Tree = {"id": self._identity.id, "object": "list", "data": data, "model": self._identity.model, "usage": usage}
         return encode(answer)
 
 

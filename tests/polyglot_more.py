@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 
-from polyglot_words import CACHED, INPUT, OUTPUT, SIGNATURE, Json, Line, Script, halves, sse
+from polyglot_words import CACHED, INPUT, OUTPUT, SIGNATURE, WRITTEN, Json, Line, Script, halves, sse
 
 # Gemini
 
@@ -152,10 +152,12 @@ def responses_document(script: Script) -> Json:
         "input_tokens": INPUT,
         "output_tokens": OUTPUT,
         "total_tokens": INPUT + OUTPUT,
-        "input_tokens_details": {"cached_tokens": CACHED},
+        "input_tokens_details": {"cached_tokens": CACHED, "cache_write_tokens": WRITTEN},
+        "output_tokens_details": {"reasoning_tokens": 0},
     }
     details = {"reason": incomplete} if incomplete else None
     head = {"id": "resp_1", "object": "response", "created_at": 1, "model": "m", "error": None, "incomplete_details": details}
+    head |= {"parallel_tool_calls": True, "tool_choice": "auto", "tools": []}
     return {**head, "status": "incomplete" if incomplete else "completed", "output": items_of(script), "usage": counts}
 
 

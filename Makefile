@@ -103,6 +103,7 @@ lock: $(VENV)/dev.stamp ## move the locked dependencies to their newest versions
 	$(COMPILE) requirements/build.in -o requirements/build.txt
 	$(COMPILE) -c requirements/base.txt -c requirements/build.txt requirements/dev.in -o requirements/dev.txt
 	$(COMPILE) -c requirements/dev.txt requirements/bench.in -o requirements/bench.txt
+	$(COMPILE) -c requirements/dev.txt requirements/image.in -o requirements/image.txt
 
 clean: ## remove what make made; never touches aisa-data
 	rm -rf $(VENV) dist build .coverage htmlcov .hypothesis .import_linter_cache .mypy_cache .pytest_cache .ruff_cache

@@ -87,6 +87,12 @@ def test_each_replica_has_a_data_folder_of_its_own_and_a_root_that_is_read_only(
     assert "readOnlyRootFilesystem: true" in chart("statefulset.yaml")
 
 
+def test_the_proxy_of_the_compose_file_is_the_one_that_is_tested() -> None:
+    """Its `server` is that of the recipe which `make proxies` runs, to the letter."""
+    ours, recipe = (Path(DEPLOY / name).read_text("utf-8") for name in ("nginx/aisa.conf", "proxies/nginx.conf"))
+    assert ours.partition("\nserver {")[2] == recipe.partition("\nserver {")[2] != ""
+
+
 def test_the_image_runs_as_nobody_special_and_installs_only_what_is_locked() -> None:
     """Its user is a number (Kubernetes cannot tell whether a name is root), and every installation from an index names hashes."""
     text = (ROOT / "Containerfile").read_text("utf-8").replace("\\\n", " ")

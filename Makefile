@@ -17,7 +17,7 @@ COMPILE := $(BIN)/uv pip compile --quiet --upgrade --universal --python-version 
 	--no-emit-index-url --no-emit-find-links
 
 .DEFAULT_GOAL := help
-.PHONY: help serve assets pictures site test quick nightly check lint fix bench counting count-server bills pythons soak crash path docs compat deployment lock clean
+.PHONY: help serve assets axe pictures site test quick nightly check lint fix bench counting count-server bills pythons soak crash path docs compat deployment lock clean
 
 help: ## list these targets
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1|\2/p' $(MAKEFILE_LIST) | awk -F'|' '{ printf "%-14s %s\n", $$1, $$2 }'
@@ -28,11 +28,14 @@ serve: $(VENV)/aisa.stamp ## install what is needed and start the server
 assets: ## fetch what the console draws and swaps with (htmx, uPlot) from npm, by version and hash
 	@for p in python3 python3.11 python3.12 python3.13 python3.14; do $$p tools/console_assets.py && break; done
 
+axe: ## fetch axe-core from npm for the tests of the console, into build/axe
+	@for p in python3 python3.11 python3.12 python3.13 python3.14; do $$p tools/console_assets.py build/axe axe-core && break; done
+
 pictures: $(VENV)/dev.stamp ## take pictures of the console in Chromium into build/pictures
 	@exec $(BIN)/python tests/pictures.py build/pictures $(ARGS)
 
 site: $(VENV)/dev.stamp ## build the pages in docs/ as a site in build/site, without the network
-	@exec $(BIN)/python -m mkdocs build --strict --quiet --site-dir build/site
+	@NO_MKDOCS_2_WARNING=1 exec $(BIN)/python -m mkdocs build --strict --quiet --site-dir build/site
 
 test: $(VENV)/dev.stamp ## run every test
 	@exec $(BIN)/python -m pytest $(PARALLEL) $(ARGS)
@@ -90,6 +93,7 @@ docs: $(VENV)/dev.stamp ## rewrite the pages that are generated from code
 	$(BIN)/python -m aisa.config.reference > docs/configuration.md
 	$(BIN)/python tools/vendors_page.py > docs/vendors.md
 	$(BIN)/python tools/models_page.py > docs/models.md
+	$(BIN)/python tools/clients_page.py > docs/clients.md
 	$(BIN)/python tools/openapi_document.py
 
 compat: $(VENV)/dev.stamp build/compat-python/stamp ## run the official clients against a running server

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import os
 import re
 import runpy
+import subprocess
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -91,6 +94,23 @@ def test_the_page_of_events_is_current() -> None:
 def test_the_page_of_vendors_is_current() -> None:
     """What docs/vendors.md says is what the table says; `make docs` rewrites it."""
     assert (ROOT / "docs" / "vendors.md").read_text(encoding="utf-8") == runpy.run_path(str(ROOT / "tools" / "vendors_page.py"))["page"]()
+
+
+def test_the_page_of_clients_is_current() -> None:
+    """What docs/clients.md says is what the console shows; `make docs` rewrites it."""
+    assert (ROOT / "docs" / "clients.md").read_text(encoding="utf-8") == runpy.run_path(str(ROOT / "tools" / "clients_page.py"))["page"]()
+
+
+def test_the_site_builds_without_a_warning_and_leads_to_every_page(tmp_path: Path) -> None:
+    """Every page of docs is in its navigation, every link between them arrives, and nothing on it comes from another server."""
+    quiet = {**os.environ, "NO_MKDOCS_2_WARNING": "1"}
+    command = [sys.executable, "-m", "mkdocs", "build", "--strict", "--quiet", "--site-dir", str(tmp_path)]
+    built = subprocess.run(command, cwd=ROOT, env=quiet, capture_output=True, text=True, check=False, timeout=300)
+    assert (built.returncode, built.stderr) == (0, "")
+    named = set(re.findall(r":\s+(\S+\.md)$", (ROOT / "mkdocs.yml").read_text(encoding="utf-8"), re.MULTILINE))
+    assert named == {path.relative_to(ROOT / "docs").as_posix() for path in (ROOT / "docs").rglob("*.md")}
+    loaded = re.compile(r'<(?:script|img|iframe)[^>]*\ssrc="?(https?:[^">\s]+)|<link[^>]*rel="?stylesheet"?[^>]*href="?(https?:[^">\s]+)')
+    assert [found for page in tmp_path.rglob("*.html") for found in loaded.findall(page.read_text(encoding="utf-8"))] == []
 
 
 def test_the_page_of_models_is_current() -> None:

@@ -1,4 +1,4 @@
-"""Gates on the README: the commands that it gives exist, and its examples are well formed. Does not run the examples."""
+"""Gates on the README and the tutorials: the commands that they give exist, and their examples are well formed. Runs none of them."""
 
 from __future__ import annotations
 
@@ -7,16 +7,23 @@ import re
 import shlex
 from pathlib import Path
 
+import click
+import pytest
+
+from aisa.cli.commands import aisa
 from aisa.config.load import load
 from repository.source import ROOT
 from repository.test_packaging import targets
 
 README = (ROOT / "README.md").read_text(encoding="utf-8")
+GUIDES = {path.name: path.read_text(encoding="utf-8") for path in [ROOT / "README.md", *sorted((ROOT / "docs" / "tutorials").glob("*.md"))]}
+COMMAND = re.compile(r"(?:^|\$\()(?:\.venv/bin/)?aisa( [^#\n)]+)", re.MULTILINE)
+every_guide = pytest.mark.parametrize("name", GUIDES)
 
 
-def blocks(language: str) -> list[str]:
-    """Return the fenced blocks in one language."""
-    return re.findall(rf"^```{language}\n(.*?)^```$", README, re.MULTILINE | re.DOTALL)
+def blocks(language: str, text: str = README) -> list[str]:
+    """Return the fenced blocks of a page in one language."""
+    return re.findall(rf"^```{language}\n(.*?)^```$", text, re.MULTILINE | re.DOTALL)
 
 
 def test_the_readme_opens_with_what_this_is_and_the_two_commands() -> None:
@@ -25,35 +32,55 @@ def test_the_readme_opens_with_what_this_is_and_the_two_commands() -> None:
     assert first_screen.index("make serve") < first_screen.index("make test")
 
 
-def test_every_make_command_in_the_readme_is_a_target() -> None:
+@every_guide
+def test_every_make_command_is_a_target(name: str) -> None:
     """A command that is copied from the page works."""
-    named = set(re.findall(r"\bmake ([a-z]+)", "\n".join(blocks("sh") + re.findall(r"`([^`\n]+)`", README))))
-    assert named
+    text = GUIDES[name]
+    named = set(re.findall(r"\bmake ([a-z]+)", "\n".join(blocks("sh", text) + re.findall(r"`([^`\n]+)`", text))))
     assert named <= targets()
+    assert named or name != "README.md"
 
 
-def test_every_python_block_compiles() -> None:
+@every_guide
+def test_every_command_of_ours_is_understood(name: str) -> None:
+    """Its name, its arguments and its options are there."""
+    commands = [found for block in blocks("sh", GUIDES[name]) for found in COMMAND.findall(block)]
+    for command in commands:
+        context = aisa.make_context("aisa", words := shlex.split(command), resilient_parsing=True)
+        group: click.Command = aisa
+        while isinstance(group, click.Group):
+            found, group_, rest = group.resolve_command(context, words)
+            assert found is not None, command
+            assert group_ is not None, command
+            group, words = group_, rest
+        group.make_parser(context).parse_args([*words])
+
+
+@every_guide
+def test_every_python_block_compiles(name: str) -> None:
     """An example that is copied into a file is Python."""
-    assert blocks("python")
-    for number, block in enumerate(blocks("python")):
-        compile(block, f"README python block {number}", "exec")
+    for number, block in enumerate(blocks("python", GUIDES[name])):
+        compile(block, f"{name} python block {number}", "exec")
 
 
-def test_every_curl_command_sends_a_whole_json_document() -> None:
+@every_guide
+def test_every_curl_command_sends_a_whole_json_document(name: str) -> None:
     """The body between the quotes reaches the server as the JSON that it looks like."""
-    commands = [command for block in blocks("sh") for command in block.replace("\\\n", " ").splitlines() if command.startswith("curl")]
-    assert commands
+    lines = [line for block in blocks("sh", GUIDES[name]) for line in block.replace("\\\n", " ").splitlines()]
+    commands = [line for line in lines if line.startswith("curl")]
+    assert commands or name != "README.md"
     for command in commands:
         words = shlex.split(command)
         bodies = [words[place + 1] for place, word in enumerate(words) if word in {"-d", "--data", "--json"}]
         assert all(isinstance(json.loads(body), dict) for body in bodies), command
 
 
-def test_every_configuration_is_accepted(tmp_path: Path) -> None:
+@every_guide
+def test_every_configuration_is_accepted(name: str, tmp_path: Path) -> None:
     """A configuration that is copied from the page starts a server, given the variables that it names."""
-    assert blocks("yaml")
-    environment = {"OPENAI_API_KEY": "sk-x", **dict.fromkeys(re.findall(r"\$\{(\w+)\}", README), "x")}
-    for block in blocks("yaml"):
+    text = GUIDES[name]
+    environment = {"OPENAI_API_KEY": "sk-x", **dict.fromkeys(re.findall(r"\$\{(\w+)\}", text), "x")}
+    for block in blocks("yaml", text):
         (tmp_path / "aisa.yaml").write_text(block, encoding="utf-8")
         assert load(str(tmp_path / "aisa.yaml"), environment, {}).config.models
 

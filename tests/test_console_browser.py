@@ -1,0 +1,239 @@
+"""The console in Debian's Chromium: every page, its first paint, axe-core, the keyboard alone, and nothing asked of anybody else."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterator
+from pathlib import Path
+from urllib.parse import urlsplit
+
+import pytest
+from playwright.sync_api import Browser, BrowserContext, Page, expect
+
+from aisa.console.assets import Assets
+from console_rig import CHROMIUM, CONFIGURATION, Consoled, chromium, consoled, sign_in
+from test_console import Visitor
+from test_reload import asked
+from vendor import ScriptedVendor
+
+pytestmark = pytest.mark.skipif(CHROMIUM is None, reason="there is no chromium: apt install chromium")
+
+AXE = Path(__file__).resolve().parents[1] / "build" / "axe" / "axe.min.js"
+MISSING = Assets().missing
+needs_assets = pytest.mark.skipif(bool(MISSING), reason=f"`make assets` has not fetched {', '.join(MISSING)}")
+CALLS = 100_000
+READ_BYTES_MAX = 500_000  # of a database of 43 MB: some fifty calls, through an index, and what else there is
+PLOTS = "/usage/plots?by=model&days=30"
+PAGES = (
+    "",
+    "/live",
+    "/calls",
+    "/usage",
+    "/keys",
+    "/accounts",
+    "/accounts/acme",
+    "/vendors",
+    "/models",
+    "/changes",
+    "/playground",
+    "/setup",
+)
+
+
+@pytest.fixture(scope="module")
+def at(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Consoled]:
+    """A server with a hundred thousand calls in its database, of the last thirty days."""
+    with ScriptedVendor() as vendor:
+        configuration = CONFIGURATION.format(vendor=vendor.url)
+        with consoled(tmp_path_factory.mktemp("browser"), configuration, calls=CALLS) as running:
+            asked(running.server, "/v1/chat/completions", {"model": "gpt-4.1", "messages": [{"role": "user", "content": "Hi."}]})
+            yield running
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Browser]:
+    """Chromium."""
+    with chromium() as running:
+        yield running
+
+
+class Watched:
+    """What a context's pages asked for, and what went wrong on them."""
+
+    def __init__(self, context: BrowserContext) -> None:
+        self.asked: list[str] = []
+        self.wrong: list[str] = []
+        context.on("request", lambda request: self.asked.append(request.url))
+        context.on("console", lambda message: self.wrong.append(message.text) if message.type in ("error", "warning") else None)
+        context.on("weberror", lambda error: self.wrong.append(str(error.error)))
+
+
+@pytest.fixture
+def page(at: Consoled, browser: Browser) -> Iterator[Page]:
+    """A page that is signed in; nothing may go wrong on it, and nothing may be asked of another server."""
+    with browser.new_context(viewport={"width": 1280, "height": 900}) as context:
+        watched = Watched(context)
+        page = context.new_page()
+        sign_in(page, at)
+        yield page
+        settled(page)
+        assert watched.wrong == []
+        assert {urlsplit(url).netloc for url in watched.asked if not url.startswith("data:")} == {at.netloc}
+
+
+def settled(page: Page) -> None:
+    """Wait until nothing is loading any more."""
+    expect(page.locator("[aria-busy]")).to_have_count(0, timeout=20_000)
+
+
+def test_no_page_waits_for_sums_over_calls(at: Consoled, page: Page) -> None:
+    """Before its first paint a page reads a page of calls of the hundred thousand, and no more: sums come behind it.
+
+    What is read is counted by the system, as its time would be the machine's. The paints are printed, and what the plots read.
+    """
+    visitor = Visitor(at.netloc).signed_in(at.reads)
+    read: dict[str, int] = {}
+    for path in (*PAGES, PLOTS):
+        visitor.ask(path)  # its template is compiled now
+        before = bytes_read(at)
+        visitor.ask(path)
+        read[path] = bytes_read(at) - before
+    paints = {}
+    for path in PAGES:
+        page.goto(f"{at.server.url}/console{path}", wait_until="load")
+        page.wait_for_timeout(50)
+        shown = page.evaluate("performance.getEntriesByType('paint').map((entry) => Math.round(entry.startTime))")
+        paints[path or "/"] = max(shown, default=None)
+    print(json.dumps({"first paint, ms": paints, "bytes read": read}))
+    assert read.pop(PLOTS) > 10 * READ_BYTES_MAX, "the count sees what is read"
+    assert max(read.values()) < READ_BYTES_MAX
+
+
+def bytes_read(at: Consoled) -> int:
+    """Return how many bytes the server's process has read so far, files from the system's memory included."""
+    counts = Path(f"/proc/{at.server.process.pid}/io").read_text(encoding="ascii")
+    return int(dict(line.split(": ") for line in counts.splitlines())["rchar"])
+
+
+@needs_assets
+def test_sums_come_behind_the_page_and_are_drawn(at: Consoled, page: Page) -> None:
+    """Four plots, each with its table, of the calls that there are."""
+    page.goto(f"{at.server.url}/console/usage?by=model&days=7")
+    settled(page)
+    expect(page.locator(".plot canvas")).to_have_count(4)
+    expect(page.locator(".legend").first).to_contain_text("gpt-4.1")
+    expect(page.locator("tfoot .total")).to_contain_text("all")
+    page.goto(f"{at.server.url}/console")
+    settled(page)
+    expect(page.locator(".plot canvas")).to_have_count(2)
+
+
+@needs_assets
+def test_a_receipt_opens_at_the_side_and_filters_change_the_rows(at: Consoled, page: Page) -> None:
+    """Without leaving the page; the address goes along, and Escape closes."""
+    page.goto(f"{at.server.url}/console/calls")
+    page.locator("#rows a.mono").first.click()
+    expect(page.locator("#drawer .bill")).to_contain_text("cost")
+    page.keyboard.press("Escape")
+    expect(page.locator("#drawer")).to_be_hidden()
+    page.get_by_label("Which").select_option("refused")
+    expect(page.locator("#rows tbody tr")).to_have_count(3)
+    assert "kind=refused" in page.url
+
+
+def test_it_works_by_keyboard_alone(at: Consoled, browser: Browser) -> None:
+    """Sign in, skip to the page, make a key, and see its secret."""
+    with browser.new_context() as context:
+        page = context.new_page()
+        page.goto(f"{at.server.url}/console")
+        page.keyboard.type(at.writes)
+        page.keyboard.press("Enter")
+        page.wait_for_url("**/console")
+        page.keyboard.press("Tab")
+        expect(page.get_by_text("Skip to the page")).to_be_focused()
+        page.goto(f"{at.server.url}/console/keys")
+        page.keyboard.press("Tab")
+        page.keyboard.press("Enter")
+        page.keyboard.press("Tab")
+        expect(page.get_by_text("Make a key", exact=True)).to_be_focused()
+        page.keyboard.press("Enter")
+        page.keyboard.press("Tab")
+        page.keyboard.type("typed")
+        page.keyboard.press("Enter")
+        page.wait_for_url("**/console/keys/key_*")
+        expect(page.locator("#secret")).to_contain_text("sk-aisa-")
+        expect(page.get_by_role("heading", name="typed")).to_be_visible()
+
+
+def test_the_playground_talks_and_counts(at: Consoled, page: Page) -> None:
+    """With a key that it makes: the answer comes piece by piece, with its tokens and its cost, and the call as code."""
+    page.goto(f"{at.server.url}/console/playground")
+    page.get_by_role("button", name=re.compile("Make one")).click()
+    page.wait_for_url("**/console/playground")
+    expect(page.get_by_label("Key", exact=True)).to_have_value(re.compile("sk-aisa-"))
+    page.get_by_label("Max tokens").fill("20")
+    page.get_by_label("Your message").fill("Write a haiku about APIs.")
+    page.keyboard.press("Enter")
+    expect(page.locator("#talk li.them")).not_to_be_empty(timeout=15_000)
+    expect(page.locator("#m-cost")).to_have_text(re.compile(r"\$0\.0\d*[1-9]"), timeout=15_000)
+    expect(page.locator("#m-id a")).to_have_text("Receipt")
+    for name, words in (("Python", "from openai import OpenAI"), ("Node", 'import OpenAI from "openai"'), ("curl", "curl -N")):
+        page.get_by_role("button", name=name, exact=True).click()
+        expect(page.locator("#code")).to_contain_text(words)
+        expect(page.locator("#code")).to_contain_text("max_tokens")
+
+
+def test_colours_change_and_stay(at: Consoled, page: Page) -> None:
+    """What was chosen last counts on the next page."""
+    page.get_by_role("button", name="Change between dark and light").click()
+    page.goto(f"{at.server.url}/console/keys")
+    assert page.evaluate("document.documentElement.dataset.theme") == "dark"
+
+
+def test_pages_work_without_scripts(at: Consoled, browser: Browser) -> None:
+    """Links and forms do it all but the playground."""
+    with browser.new_context(java_script_enabled=False) as context:
+        page = context.new_page()
+        sign_in(page, at)
+        page.get_by_role("link", name="Show them").click()
+        expect(page.get_by_text("Spend today")).to_be_visible()
+        page.goto(f"{at.server.url}/console/calls")
+        page.get_by_label("Which").select_option("refused")
+        page.get_by_role("button", name="Filter").click()
+        expect(page.locator("#rows tbody tr")).to_have_count(3)
+        page.locator("#rows a.mono").first.click()
+        expect(page.get_by_text("What the caller was told")).to_be_visible()
+
+
+@pytest.mark.skipif(not AXE.exists(), reason="axe-core is not there: make axe")
+def test_axe_finds_nothing_on_any_page(at: Consoled, browser: Browser) -> None:
+    """Names, roles, contrasts and order are what screen readers and eyes need, dark and light."""
+    found: list[str] = []
+    with browser.new_context(bypass_csp=True) as context:
+        page = context.new_page()
+        page.goto(f"{at.server.url}/console")
+        found += violations(page, "login")
+        sign_in(page, at)
+        for path in (*PAGES, "/calls/latest", "/usage?by=key"):
+            page.goto(f"{at.server.url}/console{path}", wait_until="load")
+            settled(page)
+            found += violations(page, path)
+        page.goto(f"{at.server.url}/console/keys")
+        page.get_by_role("link", name="support bot").click()
+        page.wait_for_url("**/console/keys/key_*")
+        found += violations(page, "key")
+    assert found == []
+
+
+def violations(page: Page, name: str) -> list[str]:
+    """Return what axe-core finds on a page, a line each: everything in the light, and contrasts in the dark."""
+    page.add_script_tag(path=str(AXE))
+    found: list[str] = []
+    for scheme, rules in (("light", ""), ("dark", "runOnly: ['color-contrast']")):
+        page.emulate_media(color_scheme=scheme)
+        results = page.evaluate(f"axe.run(document, {{resultTypes: ['violations'], {rules}}})")
+        nodes = [(each["id"], node) for each in results["violations"] for node in each["nodes"][:3]]
+        found += [f"{name}, {scheme}: {rule}: {node['html'][:120]}: {node['failureSummary'][:300]}" for rule, node in nodes]
+    page.emulate_media(color_scheme="light")
+    return found

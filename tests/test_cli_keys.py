@@ -141,15 +141,15 @@ def test_a_quiet_creation_prints_the_key_alone(run: Run) -> None:
 def test_keys_are_listed_in_an_aligned_table(run: Run) -> None:
     """Each column starts where its head does, and no line holds a secret."""
     secret = made(run("keys", "create", "a key with a long label", "--quiet", "--models", "m,n", "--expires", "12h"))
-    run("keys", "create", "b", "--import", typed="My old API Key\n")
+    run("keys", "create", "b", "--import", typed="My very old API Key\n")
     run("keys", "revoke", "b")
     lines = run("keys", "list").stdout.splitlines()
-    assert lines[0].split() == ["ID", "LABEL", "KEY", "STATE", "MODELS", "CREATED", "EXPIRES"]
+    assert lines[0].split() == ["ID", "LABEL", "KEY", "STATE", "MODELS", "CREATED", "EXPIRES", "LAST", "USED"]
     cells = [[line[lines[0].index(head) :].split("  ")[0].strip() for head in lines[0].split()[1:]] for line in lines[1:]]
     cells.sort()  # keys of the same second are in no particular order
     assert [row[:4] for row in cells] == [
         ["a key with a long label", f"{secret[:12]}…{secret[-4:]}", "active", "m, n"],
-        ["b", "…Key", "revoked", "all"],
+        ["b", "… Key", "revoked", "all"],
     ]
     assert [row[5] for row in cells] == ["in 12 hours", "never"]
     assert secret not in "".join(lines)
@@ -161,31 +161,43 @@ def test_keys_are_listed_as_json(run: Run) -> None:
     assert "…" in run("keys", "list").stdout
     (key,) = json.loads(run("keys", "list", "--json").stdout)
     assert len(key["models"]) == 20
-    fields = "id label hint state created_at expires_at models account spend_cap spend_window rpm tpm concurrency"
-    assert set(key) == set(fields.split())
+    fields = "id label hint state created_at expires_at models account spend_window rpm tpm concurrency"
+    fields += " spent_since last_used_ms last_address"
+    money = {f"{name}_{unit}" for name in ("spend_cap", "spent", "left") for unit in ("usd", "nanos_usd")}
+    assert set(key) == set(fields.split()) | money
 
 
 def test_a_key_with_a_cap_shows_it(run: Run) -> None:
     """Columns that say the same of every key are left out, and an account that is made for a key is told, as it may be a typing error."""
     made(run("keys", "create", "a", "--quiet"))
-    assert run("keys", "list").stdout.splitlines()[0].split() == ["ID", "LABEL", "KEY", "STATE", "MODELS", "CREATED", "EXPIRES"]
+    assert run("keys", "list").stdout.splitlines()[0].split() == [
+        "ID",
+        "LABEL",
+        "KEY",
+        "STATE",
+        "MODELS",
+        "CREATED",
+        "EXPIRES",
+        "LAST",
+        "USED",
+    ]
     result = run("keys", "create", "b", "--account", "acme", "--spend-cap", "99.50/month")
     assert "account acme is new" in result.stdout
     assert "is new" not in run("keys", "create", "c", "--account", "acme").stdout
-    assert "is new" in run("keys", "create", "d", "--import", "--account", "umbrella", typed="My old API Key\n").stdout
+    assert "is new" in run("keys", "create", "d", "--import", "--account", "umbrella", typed="My very old API Key\n").stdout
     lines = run("keys", "list").stdout.splitlines()
-    cells = sorted([line[lines[0].index(head) :].split("  ")[0] for head in ("LABEL", "ACCOUNT", "CAP")] for line in lines[1:])
-    assert cells == [["a", "default", "none"], ["b", "acme", "99.5/month"], ["c", "acme", "none"], ["d", "umbrella", "none"]]
+    cells = sorted([line[lines[0].index(head) :].split("  ")[0] for head in ("LABEL", "ACCOUNT", "SPENT OF CAP")] for line in lines[1:])
+    assert cells == [["a", "default", "none"], ["b", "acme", "$0.00 of 99.5/month"], ["c", "acme", "none"], ["d", "umbrella", "none"]]
     (shown,) = [key for key in json.loads(run("keys", "list", "--json").stdout) if key["label"] == "b"]
-    assert (shown["account"], shown["spend_cap"], shown["spend_window"]) == ("acme", 99_500_000_000, "month")
+    assert (shown["account"], shown["spend_cap_nanos_usd"], shown["spend_window"]) == ("acme", 99_500_000_000, "month")
 
 
 def test_an_imported_key_is_read_from_standard_input_and_not_shown(run: Run) -> None:
     """Only the line's end is taken off: spaces inside are part of the key."""
-    result = run("keys", "create", "old", "--import", typed="My old API Key\nsecond line\n")
-    assert result.stdout.startswith("Key old imported: …Key (key_")
+    result = run("keys", "create", "old", "--import", typed="My very old API Key\nsecond line\n")
+    assert result.stdout.startswith("Key old imported: … Key (key_")
     with opened("aisa-data") as store:
-        assert store.verify("My old API Key").label == "old"
+        assert store.verify("My very old API Key").label == "old"
 
 
 @pytest.mark.parametrize(
@@ -195,7 +207,7 @@ def test_an_imported_key_is_read_from_standard_input_and_not_shown(run: Run) -> 
         (("keys", "create", "taken"), 1, "'taken' is taken by key_"),
         (("keys", "create", "x", "--expires", "soon"), 1, "write 12h, 30d"),
         (("keys", "create", "x", "--models", ""), 1, "model's name"),
-        (("keys", "create", "x", "--import"), 1, "8 to 512 characters"),
+        (("keys", "create", "x", "--import"), 1, "16 to 512 characters"),
         (("keys", "revoke", "nobody"), 1, "`aisa keys list` shows them"),
         (("keys", "create"), 2, "Missing argument 'LABEL'"),
         (("keys", "create", "x", "--model", "a"), 2, "--models"),

@@ -94,10 +94,8 @@ def test_a_wallet_is_filled_corrected_and_emptied(run: Run) -> None:
     assert corrected == "The wallet of acme is adjusted by -$1.000000001. It holds $1,248.999999999.\n"
     shown = said(run("wallet", "show", "acme"))
     assert "$1,248.999999999" in shown
-    assert [line.split()[2:] for line in shown.splitlines()[-2:]] == [
-        ["adjustment", "-$1.000000001", "refund"],
-        ["top-up", "$1,250.00", "invoice-17"],
-    ]
+    entries = [line for line in shown.splitlines() if "adjustment" in line or "top-up" in line]
+    assert [line.split()[2:] for line in entries] == [["adjustment", "-$1.000000001", "refund"], ["top-up", "$1,250.00", "invoice-17"]]
     assert "default" not in shown
     assert "is unlimited" in said(run("wallet", "unlimit", "acme"))
     assert "written off" in said(run("wallet", "show", "acme"))
@@ -108,10 +106,10 @@ def test_wallets_are_shown_as_json(run: Run) -> None:
     """Amounts are whole nano-dollars, so that programs need not round."""
     said(run("wallet", "top-up", "acme", "0.000000001", "--note", "card"))
     (acme, default) = json.loads(said(run("wallet", "show", "--json")))
-    assert (acme["name"], acme["balance"], default["balance"]) == ("acme", 1, None)
+    assert (acme["name"], acme["balance_nanos_usd"], default["balance_usd"]) == ("acme", 1, None)
     document = json.loads(said(run("wallet", "show", "acme", "--json")))
     assert document["account"] == acme
-    assert [(entry["kind"], entry["amount"], entry["note"]) for entry in document["entries"]] == [("top_up", 1, "card")]
+    assert [(entry["kind"], entry["amount_nanos_usd"], entry["note"]) for entry in document["entries"]] == [("top_up", 1, "card")]
 
 
 @pytest.mark.parametrize(

@@ -352,9 +352,9 @@ def test_a_legacy_function_is_called_in_the_legacy_form() -> None:
 
 def test_a_custom_tool_gets_text_or_what_its_regular_expression_allows() -> None:
     """Free text comes from the prompt; a grammar is followed."""
-    call = whole(request("Run this SQL", tools=[SQL]))["choices"][0]["message"]["tool_calls"][0]
+    call = whole(request("Call run_sql", tools=[SQL]))["choices"][0]["message"]["tool_calls"][0]
     assert call["type"] == "custom"
-    assert call["custom"] == {"name": "run_sql", "input": "Run this SQL"}
+    assert call["custom"] == {"name": "run_sql", "input": "Call run_sql"}
     grammar = {"type": "grammar", "grammar": {"syntax": "regex", "definition": r"SELECT \d{3} FROM (a|b)"}}
     tool = {"type": "custom", "custom": {"name": "run_sql", "format": grammar}}
     call = whole(request("x", tools=[tool], tool_choice={"type": "custom", "custom": {"name": "run_sql"}}))["choices"][0]["message"][

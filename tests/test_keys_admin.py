@@ -82,9 +82,9 @@ def test_a_made_key_comes_with_the_address_to_use_it_at(rig: Rig) -> None:
 
 def test_a_key_is_imported_without_an_echo(rig: Rig) -> None:
     """The secret goes in and does not come back."""
-    status, made = rig.ask("POST", "/keys/import", {"label": "old", "secret": "My old API Key"})
-    assert (status, "secret" in made, made["hint"]) == (201, False, "…Key")
-    assert rig.store.verify("My old API Key").label == "old"
+    status, made = rig.ask("POST", "/keys/import", {"label": "old", "secret": "My very old API Key"})
+    assert (status, "secret" in made, made["hint"]) == (201, False, "… Key")
+    assert rig.store.verify("My very old API Key").label == "old"
     assert rig.facts == [KeysChanged("imported", made["id"], "old")]
 
 
@@ -93,7 +93,7 @@ def test_a_key_with_a_cap_for_an_account_of_its_own(rig: Rig) -> None:
     asked = {"account": " acme ", "spend_cap": "5.50/week"}
     status, first = rig.ask("POST", "/keys", {"label": "a", **asked})
     assert (status, first["account"], first["spend_cap"], first["spend_window"]) == (201, "acme", 5_500_000_000, "week")
-    _, second = rig.ask("POST", "/keys/import", {"label": "b", "secret": "My old API Key", **asked})
+    _, second = rig.ask("POST", "/keys/import", {"label": "b", "secret": "My very old API Key", **asked})
     assert (first["account_made"], second["account_made"]) == (True, False)
     assert [key.spend_cap for key in rig.store.list()] == [5_500_000_000, 5_500_000_000]
 
@@ -125,7 +125,7 @@ def test_a_label_of_any_form_can_be_named_in_a_path(rig: Rig, label: str) -> Non
         ("POST", "/keys", {"label": "x", "models": []}, 400, "invalid_request"),
         ("POST", "/keys", {"label": "x", "models": "a"}, 400, "invalid_request"),
         ("POST", "/keys", {"label": "x", "expires": "soon"}, 400, "invalid_request"),
-        ("POST", "/keys", {"label": "x", "secret": "My old API Key"}, 400, "invalid_request"),
+        ("POST", "/keys", {"label": "x", "secret": "My very old API Key"}, 400, "invalid_request"),
         ("POST", "/keys", {"label": "taken"}, 400, "invalid_request"),
         ("POST", "/keys", {"label": "x", "spend_cap": "5"}, 400, "invalid_request"),
         ("POST", "/keys", {"label": "x", "spend_cap": 5}, 400, "invalid_request"),
@@ -153,8 +153,8 @@ def test_what_cannot_be_done_is_refused_in_words(rig: Rig, method: str, path: st
 
 def test_a_refusal_does_not_repeat_the_secret(rig: Rig) -> None:
     """Neither a key that is already here nor an unfit one is quoted."""
-    rig.ask("POST", "/keys/import", {"label": "old", "secret": "My old API Key"})
-    for secret in ("My old API Key", "schlüssel-schlüssel"):
+    rig.ask("POST", "/keys/import", {"label": "old", "secret": "My very old API Key"})
+    for secret in ("My very old API Key", "schlüssel-schlüssel"):
         assert secret not in str(rig.ask("POST", "/keys/import", {"label": "x", "secret": secret}))
 
 

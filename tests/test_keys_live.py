@@ -185,12 +185,12 @@ def test_a_cap_is_set_raised_and_taken_away_on_a_running_server(front: Any) -> N
     own.key = server.aisa("keys", "create", "capped", "--quiet").strip()
     spent = json.loads(asked(own, "/v1/chat/completions", CALL).body)["usage"]["cost"]
     assert spent > 0
-    until(lambda: json.loads(server.aisa("keys", "show", "capped", "--json"))["spent"])
+    until(lambda: json.loads(server.aisa("keys", "show", "capped", "--json"))["spent_usd"])
     server.aisa("keys", "update", "capped", "--spend-cap", f"{spent:.9f}/day")
     until(lambda: asked(own, "/v1/chat/completions", CALL).status != 503)
     assert asked(own, "/v1/chat/completions", CALL).status == 429
     shown = json.loads(server.aisa("keys", "show", "capped", "--json"))
-    assert (shown["left"], shown["last_address"]) == (0, "127.0.0.0/24")
+    assert (shown["left_nanos_usd"], shown["last_address"]) == (0, "127.0.0.0/24")
     assert shown["last_used_ms"] > shown["created_at"] * 1000 - 1000
     server.aisa("keys", "update", "capped", "--spend-cap", "1/day")
     assert asked(own, "/v1/chat/completions", CALL).status == 200

@@ -188,7 +188,7 @@ def test_a_secret_that_no_client_could_send_is_not_imported(secret: str) -> None
     assert secret not in caught.value.message
 
 
-@pytest.mark.parametrize("secret", ["My API Key", "sk-proj-abc", SECRET + "BLxnIC", SECRET, "x" * 512])
+@pytest.mark.parametrize("secret", ["My very own API Key", "sk-proj-abcdefgh", SECRET + "BLxnIC", SECRET, "x" * 512])
 def test_a_secret_of_any_form_may_be_imported(secret: str) -> None:
     """Keys of other systems, even with our prefix, keys with spaces and keys made here are taken as they are."""
     assert rules.check_secret(secret) == secret

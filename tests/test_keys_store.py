@@ -107,19 +107,19 @@ def test_an_expired_key_is_refused_from_its_second_on(store: KeyStore, watch: Ma
 
 def test_an_imported_key_keeps_its_clients(store: KeyStore) -> None:
     """A secret with spaces, as other systems have them, gets in; the hint shows no more than four characters of it."""
-    key = store.import_key("old", "My old API Key", models=("m",))
-    assert store.verify("My old API Key") == key
-    assert key.hint == "…Key"
+    key = store.import_key("old", "My very old API Key", models=("m",))
+    assert store.verify("My very old API Key") == key
+    assert key.hint == "… Key"
 
 
 def test_what_exists_cannot_be_made_again(store: KeyStore) -> None:
     """A label or a secret that is taken is refused by name; a secret also while its key is revoked, whose label is free."""
-    store.import_key("old", "My old API Key")
+    store.import_key("old", "My very old API Key")
     with pytest.raises(ApiError, match=r"'old' is taken by key_\w+ \(active\)"):
         store.create(" old ")
     store.revoke("old")
     with pytest.raises(ApiError, match="already here, labelled 'old'"):
-        store.import_key("new", "My old API Key")
+        store.import_key("new", "My very old API Key")
     assert len(store) == 1
 
 
@@ -136,10 +136,10 @@ def test_keys_outlive_the_process(store: KeyStore, database: Database, watch: Ma
     _, secret = store.create("a", models=("x", "y"), expires_at=9_000, account="acme", spend=SpendCap(7, "day"))
     _, revoked = store.create("b")
     store.revoke("b")
-    store.import_key("c", "My old API Key")
+    store.import_key("c", "My very old API Key")
     again = KeyStore(database, watch, random.Random(9))
     assert sorted(again.list(), key=lambda key: key.label) == store.list()
-    assert [code_of(again, each) for each in (secret, revoked, "My old API Key")] == ["a", "revoked_api_key", "c"]
+    assert [code_of(again, each) for each in (secret, revoked, "My very old API Key")] == ["a", "revoked_api_key", "c"]
 
 
 def test_what_the_disk_refused_does_not_count(store: KeyStore, database: Database) -> None:
@@ -147,19 +147,19 @@ def test_what_the_disk_refused_does_not_count(store: KeyStore, database: Databas
     _, secret = store.create("old")
     with database.transaction() as connection:
         connection.execute(text("PRAGMA query_only=ON"))
-    for change in (lambda: store.create("new"), lambda: store.revoke("old"), lambda: store.import_key("x", "My old API Key")):
+    for change in (lambda: store.create("new"), lambda: store.revoke("old"), lambda: store.import_key("x", "My very old API Key")):
         with pytest.raises(ApiError, match=r"cannot be written.+Let this user write") as caught:
             change()
         assert caught.value.code == "internal_error"
     assert code_of(store, secret) == "old"
-    assert code_of(store, "My old API Key") == "invalid_api_key"
+    assert code_of(store, "My very old API Key") == "invalid_api_key"
     assert len(store) == 1
 
 
 def test_no_file_holds_a_secret(store: KeyStore, tmp_path: Path) -> None:
     """Neither the database nor its log has a key or enough of it, only the digest."""
     _, secret = store.create("ci")
-    store.import_key("old", "My old API Key")
+    store.import_key("old", "My very old API Key")
     kept = b"".join(path.read_bytes() for path in tmp_path.iterdir())
     assert digest(secret) in kept
     assert secret[12:-4].encode() not in kept
@@ -169,7 +169,7 @@ def test_no_file_holds_a_secret(store: KeyStore, tmp_path: Path) -> None:
 def test_a_key_makes_its_account_if_it_is_not_there(store: KeyStore, database: Database) -> None:
     """Without a limit; an account that is there stays as it is, and a key that could not be written leaves none behind."""
     _, secret = store.create("a", account="acme", spend=SpendCap(7, "day"))
-    store.import_key("b", "My old API Key", account="acme")
+    store.import_key("b", "My very old API Key", account="acme")
     store.create("c")
     with database.transaction() as connection:
         assert connection.execute(text("SELECT name, balance, created_at FROM accounts ORDER BY name")).all()[0] == ("acme", None, 1_000)
@@ -206,5 +206,5 @@ class Stuck(random.Random):
 def test_an_id_that_chance_repeats_is_drawn_again(database: Database, watch: ManualClock) -> None:
     """No two keys share an id, whatever the source of chance does."""
     store = KeyStore(database, watch, Stuck())
-    ids = [store.import_key(label, f"My API Key {label}").id for label in ("a", "b")]
+    ids = [store.import_key(label, f"My very own API Key {label}").id for label in ("a", "b")]
     assert ids == ["key_AAAAAAAAAA", "key_BBBBBBBBBB"]

@@ -132,7 +132,7 @@ class Routes:
                 holder = self.models.holder(model)
                 name = model if holder is not None and holder.vendor == vendor else f"{vendor}/{model}"
                 if name.casefold() not in self._folded and name not in found:
-                    entry = self._entry(name, Model(to=(f"{vendor}/{model}",)), named_by_caller=True, counted=False)
+                    entry = self._entry(name, self._setting(vendor, model), named_by_caller=True, counted=False)
                     if not entry.unpriced:
                         found[name] = entry
         return tuple(found.values())
@@ -237,8 +237,13 @@ class Routes:
         """Return the entry of a name that the configuration does not have. Callers choose it, so it is kept only if it could be real."""
         return (self._kept if len(name) <= MODEL_NAME_CHARACTERS_MAX else self._direct)(name, vendor, model)
 
+    def _setting(self, vendor: str, model: str) -> Model:
+        """Return the setting of a model that the configuration does not name."""
+        known, to = self._vendors.get(vendor), (f"{vendor}/{model}",)
+        return Model(to=to) if known is None else Model(to=to, idle_timeout_seconds=known.idle_timeout_seconds)
+
     def _direct(self, name: str, vendor: str, model: str) -> Entry:
-        return self._entry(name, Model(to=(f"{vendor}/{model}",)), named_by_caller=True)
+        return self._entry(name, self._setting(vendor, model), named_by_caller=True)
 
     def _price_list(self, name: str, model: Model, target: Target, *, alias: str) -> PriceList | None:
         """Return what a model costs at a target: as the model's entry says, else as the vendor's does, else as the catalogue does.

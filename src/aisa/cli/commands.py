@@ -23,6 +23,7 @@ from aisa.cli.route import route
 from aisa.cli.serving import serve
 from aisa.cli.simulate import simulate
 from aisa.cli.status import status
+from aisa.cli.terminal import say
 from aisa.cli.usage import usage
 from aisa.cli.vendors import vendors
 from aisa.cli.wallet import wallet
@@ -44,12 +45,34 @@ Exit status: 0 done, 1 failed, 2 used or configured wrongly.
 
 
 @click.group(epilog=START, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
-@click.version_option(__version__, message="aisa %(version)s")
+@click.version_option(__version__, "-V", "--version", message="aisa %(version)s")
 def aisa() -> None:
     """One endpoint and one key for every language model.
 
     aisa is an OpenAI-compatible server in front of any model vendor.
     """
+
+
+@aisa.command(hidden=True)
+def version() -> None:
+    """Show the version, as --version does."""
+    say(f"aisa {__version__}", literal=True)
+
+
+@aisa.command("help", hidden=True)
+@click.argument("words", metavar="[COMMAND]...", nargs=-1)
+@click.pass_context
+def help_(context: click.Context, words: tuple[str, ...]) -> None:
+    """Show what a command is for, as its --help does."""
+    command: click.Command = aisa
+    parent = context.find_root()
+    for word in words:
+        found = command.get_command(parent, word) if isinstance(command, click.Group) else None
+        if found is None:
+            raise click.UsageError(f"No such command '{' '.join(words)}'.", parent)
+        parent = click.Context(found, info_name=word, parent=parent)
+        command = found
+    say(command.get_help(parent))
 
 
 aisa.add_command(serve)

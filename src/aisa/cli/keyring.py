@@ -12,9 +12,11 @@ import msgspec
 
 from aisa.cli.control import ask
 from aisa.cli.data_folder import settings
+from aisa.cli.json_units import with_units
 from aisa.cli.price_tables import say_json
 from aisa.cli.problems import Misuse
 from aisa.cli.terminal import ago, paint, say, table
+from aisa.cli.treasury import dollars
 from aisa.clock import wall_clock
 from aisa.config.schema import Config
 from aisa.keys.rules import DEFAULT_ACCOUNT
@@ -26,7 +28,7 @@ MODELS_CHARS_MAX = 30  # of an allow-list in the table; `--json` has all of it
 SHOW_SECONDS_MAX = 60.0  # a month of calls may have to be summed up
 LIMITS = ("rpm", "tpm", "concurrency")
 LIMIT_DIGITS_MAX = 18  # that are sent; the server's limit is lower and says so
-USUAL = {"ACCOUNT": DEFAULT_ACCOUNT, "CAP": "none", "LIMITS": "none"}
+USUAL = {"ACCOUNT": DEFAULT_ACCOUNT, "SPENT OF CAP": "none", "LIMITS": "none"}
 STATE_COLOURS = {"active": "green", "revoked": "red", "expired": "yellow", "disabled": "yellow"}
 
 
@@ -84,7 +86,7 @@ class KeyStanding(KeyShown):
 class KeyList(msgspec.Struct):
     """Every key."""
 
-    data: list[KeyShown]
+    data: list[KeyStanding]
 
 
 def create(label: str, terms: Terms) -> None:
@@ -113,10 +115,10 @@ def create(label: str, terms: Terms) -> None:
 
 def show_all(config: str | None, data_dir: str | None, *, as_json: bool) -> None:
     """Print every key. Raises Stop."""
-    keys = ask(settings(config, data_dir).server.data_dir, "GET", "/keys", expect=KeyList).data
+    keys = ask(settings(config, data_dir).server.data_dir, "GET", "/keys?standing=1", expect=KeyList, seconds=SHOW_SECONDS_MAX).data
     if as_json:
-        fields = [name for name in KeyShown.__struct_fields__ if name not in ("secret", "url", "example_model", "account_made")]
-        say_json([{name: getattr(key, name) for name in fields} for key in keys])
+        fields = [name for name in KeyStanding.__struct_fields__ if name not in ("secret", "url", "example_model", "account_made")]
+        say_json(with_units([{name: getattr(key, name) for name in fields} for key in keys]))
     elif keys:
         now = wall_clock()
         rows = [row(key, now) for key in keys]
@@ -185,7 +187,7 @@ def show(name: str, config: str | None, data_dir: str | None, *, as_json: bool) 
     path = f"/keys/{quote(identified(name, known), safe='')}"
     key = ask(known.server.data_dir, "GET", path, expect=KeyStanding, seconds=SHOW_SECONDS_MAX)
     if as_json:
-        say_json(key)
+        say_json(with_units(msgspec.to_builtins(key)))
         return
     now = wall_clock()
     window = key.spend_window or "month"
@@ -242,24 +244,25 @@ def secret_from_outside(prompt: str = "Key to import") -> str:
     return sys.stdin.readline(SECRET_CHARS_MAX).rstrip("\r\n")
 
 
-def row(key: KeyShown, now: float) -> dict[str, str]:
+def row(key: KeyStanding, now: float) -> dict[str, str]:
     """Return a key's line of the table, by the head of each column. `now` is in UNIX seconds."""
     models = ", ".join(key.models) if key.models is not None else "all"
     models = models if len(models) <= MODELS_CHARS_MAX else models[: MODELS_CHARS_MAX - 1] + "…"
     expires = "never" if key.expires_at is None else ago(now - key.expires_at)
     state = paint(key.state, STATE_COLOURS.get(key.state))
-    cap = "none" if key.spend_cap is None else f"{dollars_text(key.spend_cap)}/{key.spend_window}"
+    cap = "none" if key.spend_cap is None else f"{dollars(key.spent)} of {dollars_text(key.spend_cap)}/{key.spend_window}"
     return {
         "ID": key.id,
         "LABEL": key.label,
         "KEY": key.hint,
         "STATE": state,
         "ACCOUNT": key.account,
-        "CAP": cap,
+        "SPENT OF CAP": cap,
         "LIMITS": limits_in_words(key) or "none",
         "MODELS": models,
         "CREATED": ago(now - key.created_at),
         "EXPIRES": expires,
+        "LAST USED": "never" if key.last_used_ms is None else ago(now - key.last_used_ms / 1000),
     }
 
 

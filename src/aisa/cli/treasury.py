@@ -10,6 +10,7 @@ import msgspec
 
 from aisa.cli.control import ask
 from aisa.cli.data_folder import settings
+from aisa.cli.json_units import with_units
 from aisa.cli.problems import Stop
 from aisa.cli.terminal import paint, say, table
 from aisa.ledger.port_admin import Account, Booking, Entry
@@ -35,7 +36,7 @@ def show(account: str | None, config: str | None, data_dir: str | None, *, as_js
     folder = settings(config, data_dir).server.data_dir
     accounts = [known for known in ask(folder, "GET", "/accounts", expect=AccountList).data if account in (None, known.name)]
     if account is None:
-        say(json_text(accounts) if as_json else account_table(accounts))
+        say(json_text(accounts) if as_json else account_table(accounts), literal=as_json)
         return
     if not accounts:
         remedy = "`aisa wallet show` lists the accounts; `aisa keys create LABEL --account NAME` makes one."
@@ -45,7 +46,7 @@ def show(account: str | None, config: str | None, data_dir: str | None, *, as_js
         say(json_text({"account": accounts[0], "entries": entries}), literal=True)
         return
     say(account_table(accounts))
-    say("\n" + (entry_table(entries) if entries else "Nothing was ever put into its wallet."))
+    say("\n" + (statement(accounts[0], entries) if entries else "Nothing was ever put into its wallet."))
 
 
 def top_up(account: str, asked: dict[str, str | None], *, config: str | None, data_dir: str | None) -> None:
@@ -82,13 +83,20 @@ def account_table(accounts: list[Account]) -> str:
     return aligned(("ACCOUNT", "BALANCE", "SPENT", "CALLS"), rows, left=1)
 
 
-def entry_table(entries: list[Entry]) -> str:
-    """Return entries as a table, times in local time."""
+def statement(account: Account, entries: list[Entry]) -> str:
+    """Return what went into a wallet and out of it, times in local time: the amounts add up to what is in it."""
     rows: list[list[str]] = []
+    older = (account.balance or 0) + account.charged - sum(entry.amount for entry in entries)
     for entry in entries:
         when = datetime.fromtimestamp(entry.created_at).astimezone().strftime("%Y-%m-%d %H:%M")
         rows.append([when, KINDS.get(entry.kind, entry.kind), dollars(entry.amount), entry.reference or "", entry.note])
-    return aligned(("WHEN", "KIND", "AMOUNT", "REFERENCE", "NOTE"), rows, left=2, numbers=1)
+    if older:
+        rows.append(["", "older entries", dollars(older), "", ""])
+    rows.append(["", "calls", dollars(-account.charged), "", "all that the wallet has paid for; one by one: aisa calls --account NAME"])
+    rows.append(["", "in the wallet", balance(account) if account.balance is None else dollars(account.balance), "", ""])
+    unpaid = account.spent - account.charged
+    said = f"\n\nIts calls cost {dollars(account.spent)} in all; {dollars(unpaid)} of it while the account was unlimited." if unpaid else ""
+    return aligned(("WHEN", "KIND", "AMOUNT", "REFERENCE", "NOTE"), rows, left=2, numbers=1) + said
 
 
 def aligned(heads: tuple[str, ...], rows: list[list[str]], *, left: int, numbers: int | None = None, marked: Sequence[bool] = ()) -> str:
@@ -119,5 +127,5 @@ def dollars(nanos: Nanos) -> str:
 
 
 def json_text(value: object) -> str:
-    """Return a value as JSON for people and programs."""
-    return msgspec.json.format(msgspec.json.encode(value), indent=2).decode()
+    """Return a value as JSON for people and programs, amounts with their units."""
+    return msgspec.json.format(msgspec.json.encode(with_units(msgspec.to_builtins(value))), indent=2).decode()

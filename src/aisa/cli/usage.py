@@ -9,6 +9,7 @@ from aisa.cli.keys import located, text
 EXAMPLES = """\b
 Examples:
   aisa usage
+  aisa usage --by account --since week
   aisa usage --by model --since 24h --key laptop
   aisa usage --by day --since 2026-12-01 --csv > december.csv
 """
@@ -18,7 +19,9 @@ Examples:
 @click.option("--by", type=click.Choice(["key", "account", "model", "vendor", "day"]), default="key", help="What to sum up by.  [key]")
 @click.option("--key", callback=text, metavar="KEY", help="Of one key alone, by its label or id.")
 @click.option("--account", callback=text, metavar="NAME", help="Of one account alone.")
-@click.option("--since", callback=text, default="7d", metavar="WHEN", help="24h, 7d, 4w, or a date (UTC); 400 days at most.  [7d]")
+@click.option(
+    "--since", callback=text, default="7d", metavar="WHEN", help="24h, 7d, today, week, month, a date (UTC); 400 days at most.  [7d]"
+)
 @click.option("--json", "form", flag_value="json", help="Print JSON.")
 @click.option("--csv", "form", flag_value="csv", help="Print CSV.")
 @located

@@ -20,7 +20,7 @@ from aisa.cli.problems import Misuse
 from aisa.cli.terminal import paint, say
 from aisa.edge.admin_usage import SPAN_MS_MAX, UsageShown
 from aisa.edge.bill_view import iso
-from aisa.keys.rules import DURATION, DURATION_SECONDS
+from aisa.keys.rules import DURATION, DURATION_SECONDS, window_start
 from aisa.ledger.port_usage import DAY, DAY_MS, KEY, Used, day_of
 from aisa.money import dollars_text
 
@@ -30,7 +30,9 @@ WIDTH_MAX = 120  # longer lines are hard to follow from the name to the bar
 NAME_CHARACTERS_MIN, NAME_CHARACTERS_MAX = 12, 32
 BAR_CELLS_MIN, BAR_CELLS_MAX = 8, 24
 MARKED_MAX = 5  # names of those whose calls another model has answered
+CALENDAR = {"today": "day", "week": "week", "month": "month"}  # as spend caps count them: days of UTC, weeks from Monday
 GAP = 2  # between columns
+AMOUNTS = ("cost", "charged")
 COLUMNS = ("CALLS", "FAILED", "INPUT", "CACHED", "OUTPUT", "US DOLLARS")
 
 
@@ -74,16 +76,18 @@ def show(asked: Asked, form: str | None, *, now: float, config: str | None, data
 
 
 def beginning(since: str, now: float) -> int:
-    """Return the UNIX millisecond of `24h`, `7d` or a date. Raises Misuse."""
+    """Return the UNIX millisecond of `24h`, `7d`, a date, or the beginning of this day, week or month (UTC). Raises Misuse."""
     duration = DURATION.fullmatch(since.strip())
     try:
-        if duration is not None:
+        if since.strip().lower() in CALENDAR:
+            start = window_start(CALENDAR[since.strip().lower()], now)
+        elif duration is not None:
             start = int(now) - int(duration[1]) * DURATION_SECONDS[duration[2]]
         else:
             day = date.fromisoformat(since.strip())
             start = int(datetime(day.year, day.month, day.day, tzinfo=UTC).timestamp())
     except ValueError:
-        problem = (since[:40], "This is no duration and no date.", "Write 24h, 7d, 4w, or a date such as 2026-12-31.")
+        problem = (since[:40], "This is no duration and no date.", "Write 24h, 7d, today, week, month, or a date such as 2026-12-31.")
         raise Misuse("the beginning cannot be read", [problem]) from None
     if start < 0 or not 0 < (int(now) + 1 - start) * 1000 <= SPAN_MS_MAX:
         problem = (since[:40], "This is in the future, or too long ago.", f"Begin {SPAN_MS_MAX // DAY_MS} days ago at most.")
@@ -163,7 +167,7 @@ def document(line: UsageLine, by: str) -> dict[str, object]:
     return {
         by: line.group,
         **label,
-        **{f"{name}_nanos" if name in ("cost", "charged") else name: sums[name] for name in sums},
+        **{f"{name}_nanos" if name in AMOUNTS else name: sums[name] for name in sums},
         "cost_usd": cost,
     }
 
@@ -181,8 +185,9 @@ def csv_text(lines: list[UsageLine], by: str) -> str:
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")
     label = ["label"] if by == KEY else []
-    writer.writerow([by, *label, *Used.__struct_fields__[:-2], "cost_usd", "charged_usd"])
+    counts = [name for name in Used.__struct_fields__ if name not in AMOUNTS]
+    writer.writerow([by, *label, *counts, *(f"{name}_usd" for name in AMOUNTS)])
     for line in lines:
-        *counts, cost, charged = msgspec.structs.astuple(line.used)
-        writer.writerow([line.group, *([line.name] if label else []), *counts, dollars_text(cost), dollars_text(charged)])
+        named, amounts = [line.name] if label else [], [dollars_text(getattr(line.used, name)) for name in AMOUNTS]
+        writer.writerow([line.group, *named, *(getattr(line.used, name) for name in counts), *amounts])
     return text.getvalue().rstrip()

@@ -218,6 +218,7 @@ class Vendor(Section, frozen=True, kw_only=True):
     running_usage: bool | None = None
     headers: dict[str, str] = {}
     query: dict[str, str] = {}
+    idle_timeout_seconds: Seconds = 60.0
     omit: tuple[Literal["stream_options"], ...] = ()
     assemble: bool = False
     completions: bool | None = None

@@ -7,6 +7,8 @@ from types import MappingProxyType
 
 VENDORS_IN_WORDS: Mapping[str, str] = MappingProxyType(
     {
+        "vendors.<name>.idle_timeout_seconds": "How long a stream of a model that is not under `models` may go without a token, the first "
+        "one included: a model on this machine that is loaded first needs more. Those under `models` have their own.",
         "discovery.environment": "Whether vendors are used because their key is in the environment, as `docs/vendors.md` lists them.",
         "discovery.loopback": "Whether servers of models are looked for on this machine, at their usual ports: `auto` does where the "
         "file has no entry under `vendors`. Asked are the addresses in `docs/vendors.md`, for half a second at most.",

@@ -5,7 +5,7 @@
 | `POST /keys` | `{label, models?, expires?, account?, spend_cap?, ...}` | 201, the key, `secret`, `url`, `example_model`, `account_made` |
 | `POST /keys/import` | the same and `secret`, or `sha256` and `hint?` | 201, the key, `account_made` |
 | `POST /keys/find` | `{secret}` | 200, the key that has it, or had it before |
-| `GET /keys` | | 200, `{data: [key, ...]}` |
+| `GET /keys` | | 200, `{data: [key, ...]}`; with `?standing=1` each as the next line has it |
 | `GET /keys/{id or label}` | | 200, the key, `spent_since`, `spent`, `left`, `last_used_ms`, `last_address` |
 | `POST /keys/{id or label}/update` | `{label?, models?, expires?, spend_cap?, ...}` | 200, the key; null takes a term away |
 | `POST /keys/{id or label}/rotate` | `{grace?}` | 200, the key, `secret`, `url`, `example_model`; the former secret stays good so long |
@@ -27,7 +27,7 @@ import msgspec
 from aisa.admission.rules import tier_of
 from aisa.clock import WallClock
 from aisa.config.limits import Limits
-from aisa.edge.admin_route import Answering, Asked, Note, Result, change, look, read
+from aisa.edge.admin_route import Answering, Asked, Note, Result, Steps, change, look, read
 from aisa.edge.routes import Route
 from aisa.errors import ApiError
 from aisa.facts import KeysChanged
@@ -54,6 +54,8 @@ from aisa.money import Nanos
 GRACE = "24h"  # that a secret stays good after it was replaced, unless it is said otherwise: a day to change it everywhere
 Term = str | None | msgspec.UnsetType
 LimitTerm = int | None | msgspec.UnsetType
+
+STANDING_MAX = 1_000  # keys of a list that are shown as they stand, the newest; each takes a millisecond or two
 
 
 class KeyAsked(msgspec.Struct, forbid_unknown_fields=True):
@@ -160,8 +162,15 @@ class KeyRoutes:
             look("/keys/{name}", self._show),  # last, as it takes every path below
         )
 
-    def _list(self, _asked: Asked) -> Result:
-        return 200, {"data": [self._shown(key) for key in self._keys.list()]}
+    def _list(self, asked: Asked) -> Steps:
+        """Answer with every key; with `standing` in the query each as it stands, of the newest STANDING_MAX."""
+        keys, shown = self._keys.list(), list[dict[str, object]]()
+        plain = len(keys) - STANDING_MAX if "standing" in asked.query else len(keys)
+        for number, key in enumerate(keys):
+            shown.append(self._shown(key) if number < plain else self._standing(key))
+            if number >= plain:
+                yield
+        return 200, {"data": shown}
 
     def _create(self, asked: Asked) -> Result:
         wanted = read(asked.body, KeyAsked)
@@ -190,16 +199,19 @@ class KeyRoutes:
         return 200, self._shown(key)
 
     def _show(self, asked: Asked) -> Result:
-        """Answer with a key and how it stands: what it spent in its cap's window (else this month), what is left, its last use."""
-        key = self._keys.find(asked.name)
+        """Answer with a key and how it stands."""
+        return 200, self._standing(self._keys.find(asked.name))
+
+    def _standing(self, key: Key) -> dict[str, object]:
+        """Return a key with what it spent in its cap's window (else this month), what is left, its last use."""
         began = window_start(key.spend_window or MONTH, self._wall_clock())
         if self._usings is None:
-            return 200, self._shown(key)
+            return self._shown(key)
         spent, last = self._usings.spent_since(key.id, began), self._usings.last_use(key.id)
         left = None if key.spend_cap is None else max(0, key.spend_cap - spent)
         used_ms, address = (None, None) if last is None else last
         standing = {"spent_since": began, "spent": spent, "left": left, "last_used_ms": used_ms, "last_address": address}
-        return 200, {**self._shown(key), **standing}
+        return {**self._shown(key), **standing}
 
     def _update(self, asked: Asked) -> Result:
         wanted = read(asked.body, TermsAsked)

@@ -16,6 +16,7 @@ from aisa.ledger.row import OTHER_PRICE, CallRow
 from aisa.ledger.rules import CLIENT_GONE, CLIENT_STALLED, COMPLETED, CRASHED, CUT, FAILED, SHUT_DOWN
 from aisa.money import NANOS_PER_DOLLAR, TOKENS_PER_PRICE, Nanos, divide_half_up, dollars_text
 from aisa.pricing import FEES, UNCHARGED, Part, parts_of
+from aisa.routing import EMBEDDED
 from aisa.usage import COUNTED, ESTIMATED, REPORTED
 
 ENDINGS = {
@@ -33,6 +34,7 @@ SOURCES = {
     COUNTED: "our count",
     ESTIMATED: "estimate from its size",
 }
+OWN_SOURCE = "the built-in model's own count"
 #: A field of Usage, and how it is called under which heading.
 COUNTS = (
     ("input_tokens", "input"),
@@ -120,7 +122,8 @@ def origin(row: CallRow, field: str) -> str:
     }
     if field not in sources:
         return ""
-    made, charged = (SOURCES.get(source, source) for source in sources[field])
+    built_in = row.target.startswith(f"{EMBEDDED}/")
+    made, charged = (OWN_SOURCE if built_in and source == REPORTED else SOURCES.get(source, source) for source in sources[field])
     return made if made == charged else f"{made}; billed: {charged}"
 
 

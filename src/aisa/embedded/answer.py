@@ -21,6 +21,7 @@ from aisa.embedded.phrases import Phrases
 from aisa.embedded.request import OUTPUT_TOKENS_MAX, OUTPUT_TOKENS_USUAL, Ask, Refusal, read_request
 from aisa.embedded.sampling import ChosenLogprob, Sampler, chosen_logprob
 from aisa.embedded.schema_in_text import schema_in
+from aisa.embedded.schema_in_words import schema_in_words
 from aisa.embedded.structure import write_json
 from aisa.embedded.text import Cutter, Part
 from aisa.embedded.validity import Unsatisfiable
@@ -314,7 +315,7 @@ def write_document(ask: Ask, phrases: Phrases, *, chance: Chance, budget: Budget
 
 def write_as_told(ask: Ask, phrases: Phrases, *, chance: Chance) -> str | None:
     """Return the document for a schema that stands in the text of the last user or of a system message, None if there is none to follow."""
-    schema = schema_in(ask.instructions())
+    schema = schema_in(ask.instructions()) or schema_in_words(ask.instructions())
     if schema is None:
         return None
     try:

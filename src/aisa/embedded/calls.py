@@ -1,7 +1,8 @@
 """Which of the tools on offer are called, and with what. Decides by simple rules and writes arguments; sends nothing.
 
-A tool is called when the request forces it, or when the last message is the user's and has the tool's name, or all the words of it but
-`get` and its like: then one is, as clients act on what they get. If a call is forced and the prompt names several, each is called once.
+A tool is called when the request forces it, or when the last message is the user's and its last text has the tool's name, or all the words
+of it but `get` and its like: then one is, as clients act on what they get, and one that could change something only by its name. If a call
+is forced and the prompt names several, each is called once.
 """
 
 from __future__ import annotations
@@ -17,12 +18,11 @@ from aisa.embedded.pattern import Unwritable, write_matching
 from aisa.embedded.phrases import Phrases, has_word
 from aisa.embedded.request import Ask, Refusal
 from aisa.embedded.structure import CHARS_MAX, write_arguments
+from aisa.embedded.tool_names import is_named, paraphrase
 from aisa.embedded.validity import Unsatisfiable
-from aisa.embedded.vocabulary import CAMEL, TOPIC_CHARS_MAX, WORD, Vocabulary, normal
+from aisa.embedded.vocabulary import TOPIC_CHARS_MAX, Vocabulary
 
 NAME = re.compile(r"[A-Za-z0-9_-]{1,64}")  # what OpenAI allows; another name is a placeholder, which only a forced call uses
-
-UNSAID = frozenset({"get", "fetch", "lookup", "current"})  # in the names of tools, but not in what people ask of them
 
 Kind = Literal["function", "custom", "legacy"]
 
@@ -89,21 +89,17 @@ def chosen(offers: Sequence[Offer], ask: Ask, vocabulary: Vocabulary, *, forced:
     """Return the tools to call: of those on offer the one that the prompt names, if any. Where a call is forced, all that it names."""
     prompt = ask.prompt()
     words = set(vocabulary.topic_words(prompt))
-    named = [offer for offer in offers if has_word(prompt, offer.name)]
     if not forced:
-        said = words_of(prompt[-TOPIC_CHARS_MAX:])
-        meant = [offer for offer in offers if (own := words_of(offer.name) - UNSAID) and own <= said]
-        return sorted(named, key=lambda offer: prompt.find(offer.name))[:1] or meant[:1]
+        said = ask.last_said()
+        is_meant = paraphrase(said[-TOPIC_CHARS_MAX:])
+        named = [offer for offer in offers if is_named(said, offer.name)]
+        return sorted(named, key=lambda offer: said.find(offer.name))[:1] or [offer for offer in offers if is_meant(offer.name)][:1]
+    named = [offer for offer in offers if has_word(prompt, offer.name)]
     if len(named) > 1 and named[0].kind != "legacy" and ask.parallel_tool_calls is not False:
         return named
     ranked = [(len(words.intersection(vocabulary.topic_words(f"{offer.name} {offer.description}"))), offer) for offer in named or offers]
     _, best = max(ranked, key=lambda pair: pair[0], default=(0, None))
     return [best] if best else []
-
-
-def words_of(text: str) -> set[str]:
-    """Return the words of a text or a name, in their normal form."""
-    return set(map(normal, WORD.findall(CAMEL.sub(" ", text))))
 
 
 def read_choice(choice: Json) -> tuple[str, set[str] | None]:

@@ -157,6 +157,13 @@ class Ask(msgspec.Struct, kw_only=True):
         yield self.prompt()
         yield from (message.text() for message in reversed(self.messages) if message.role in ("system", "developer"))
 
+    def last_said(self) -> str:
+        """Return the last text of the last user message: clients of agents put their own texts before it."""
+        users = [message for message in self.messages if message.role == "user"]
+        content = (users or self.messages)[-1].content
+        texts = [part.text for part in content if part.text] if isinstance(content, list) else [content or ""]
+        return texts[-1] if texts else ""
+
     def prompt(self) -> str:
         """Return the text of the last user message; without one, of the last message."""
         users = [message for message in self.messages if message.role == "user"]

@@ -30,7 +30,7 @@ ALPHABET = "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz"
 RANDOM_CHARS = 36
 READ, WRITE = "read", "write"  # what an admin key may do; who may write may read too
 CHECKSUM_CHARS = 6
-SECRET_CHARS_MIN = 8  # of an imported key; anything shorter can be guessed over the network
+SECRET_CHARS_MIN = 16  # of an imported key; shorter ones are words that somebody made up, and can be guessed over the network
 SECRET_CHARS_MAX = 512  # the longest keys in use elsewhere have some 200
 HINT_CHARS_MAX = 4  # of an imported key that the hint shows, and never more than a quarter of it
 

@@ -15,6 +15,7 @@ from sqlalchemy.exc import DBAPIError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 from sqlalchemy.pool import ConnectionPoolEntry, QueuePool
 
+from aisa.storage.ballast import Room, free_bytes
 from aisa.storage.failure import StorageFailed
 from aisa.storage.kept_copy import keep_before_migrating
 from aisa.storage.tables import HEAD
@@ -25,9 +26,12 @@ REWRITE_MILLISECONDS_MAX = 500  # for readers of an older state to end; whoever 
 READERS_MAX = 4  # connections that only read: reports and receipts; more of them at a time take turns
 VERSION_TABLE = Table("alembic_version", MetaData(), Column("version_num", String(32)))  # as Alembic makes it
 
+INDEX_BYTES = 64 << 10  # of the write-ahead log, and what else SQLite may want of the disk before it can say that it is full
+
 #: Brings the schema to HEAD inside the given transaction. Passed in, because Alembic is slow to import and rarely needed.
 Migrate = Callable[[Connection], None]
 
+FULL = "SQLITE_FULL"
 #: SQLite's error name, or how it begins -> what is the matter, what to do.
 ERRORS = (
     ("SQLITE_NOTADB", "The file is no SQLite database.", "Restore it from a backup, or move it away to start afresh."),
@@ -35,7 +39,7 @@ ERRORS = (
     ("SQLITE_READONLY", "The database cannot be written.", "Let this user write the file and its folder."),
     ("SQLITE_CANTOPEN", "The database cannot be opened.", "Let this user read and write the file and its folder."),
     ("SQLITE_PERM", "The database cannot be opened.", "Let this user read and write the file and its folder."),
-    ("SQLITE_FULL", "The disk is full.", "Free some space; nothing was changed."),
+    (FULL, "The disk is full.", "Free some space; nothing was changed."),
     ("SQLITE_BUSY", "Another program holds the database.", "Wait for it to end, or stop it; nothing was changed."),
     ("SQLITE_LOCKED", "Another program holds the database.", "Wait for it to end, or stop it; nothing was changed."),
     ("SQLITE_IOERR", "The disk fails to read or write the database.", "Look at the system's log; restore from a backup if need be."),
@@ -194,6 +198,14 @@ def sqlite_readers(path: Path) -> Engine:
     return engine
 
 
+def is_full(folder: Path, room: Room) -> bool:
+    """Say whether the disk of a folder has no room for what a database needs to be opened."""
+    try:
+        return room(folder) < INDEX_BYTES
+    except OSError:
+        return False
+
+
 def rewrite(connection: sqlite3.Connection) -> None:
     """Write everything that was committed anew, after the disk has failed a connection before this one. Raises sqlite3.Error.
 
@@ -209,10 +221,12 @@ def rewrite(connection: sqlite3.Connection) -> None:
         raise error
 
 
-def failure_of(where: str, error: DBAPIError | PoolTimeout) -> StorageFailed:
-    """Say what an error of the database means."""
+def failure_of(where: str, error: DBAPIError | PoolTimeout, room: Room = free_bytes) -> StorageFailed:
+    """Say what an error of the database means. SQLite says that the disk fails where it cannot make its index of the log on a full one."""
     cause = error.orig if isinstance(error, DBAPIError) else None
     name = getattr(cause, "sqlite_errorname", "SQLITE_BUSY" if isinstance(error, PoolTimeout) else "")
+    if name.startswith("SQLITE_IOERR") and is_full(Path(where).parent, room):
+        name = FULL
     for beginning, what, remedy in ERRORS:
         if name.startswith(beginning):
             return StorageFailed(where, what, remedy)

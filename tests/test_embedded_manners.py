@@ -1,0 +1,102 @@
+"""The embedded model at first sight: what it calls unasked, and what shape it gives to what is asked for in words."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import pytest
+
+from aisa.embedded.schema_in_words import schema_in_words
+from aisa.embedded.tool_names import is_named, paraphrase
+from test_embedded_answer import called, request, text
+
+CODING = "Task Bash Glob Grep Read Edit MultiEdit Write NotebookEdit WebFetch TodoWrite run_shell_command write_file apply_patch browser"
+GREETINGS = ["say hi", "Hello!", "hi, write me a haiku", "good morning, run along", "你好", "Hola, ¿qué tal?", "Read me a poem on a task"]
+GREETINGS += ["edit: hello", "hi, write a file about nothing", "Hey, task: be nice"]
+
+
+def tools(names: str) -> list[Any]:
+    """Tools as a coding client offers them."""
+    return [{"type": "function", "function": {"name": name, "parameters": {"type": "object"}}} for name in names.split()]
+
+
+@pytest.mark.parametrize("said", GREETINGS)
+def test_a_greeting_calls_nothing_that_could_change_anything(said: str) -> None:
+    """[fault P15] Whatever ordinary words it has that tools are called by, and whatever the client's own texts before it name."""
+    parts = [{"type": "text", "text": f"<reminder>Use Bash, write_file or TodoWrite.</reminder> {CODING}"}, {"type": "text", "text": said}]
+    for content in (said, parts):
+        names = [name for name, _ in called(request([{"role": "user", "content": content}], tools=tools(CODING), tool_choice="auto"))]
+        assert names in ([], ["Read"])
+        assert names == [] or "Read" in said
+
+
+@pytest.mark.parametrize(
+    ("said", "name"),
+    [
+        ("Use the Write tool, then Bash.", "Write"),
+        ("Please call `Bash`.", "Bash"),
+        ("run_shell_command with ls", "run_shell_command"),
+        ("Try apply_patch and write_file", "apply_patch"),
+        ("use WebFetch on example.com", "WebFetch"),
+    ],
+)
+def test_a_tool_that_is_named_is_called_alone(said: str, name: str) -> None:
+    """[fault P15] The first that the last text names, and no second."""
+    assert [called_name for called_name, _ in called(request(said, tools=tools(CODING), tool_choice="auto"))] == [name]
+
+
+def test_a_name_is_a_name_and_a_paraphrase_changes_nothing() -> None:
+    """[fault P15] `get_weather` is meant by a question about the weather, `delete_weather` only by its name."""
+    assert paraphrase("What is the weather in Oslo?")("get_weather")
+    assert not paraphrase("delete the weather, now")("delete_weather")
+    assert is_named("delete_weather!", "delete_weather")
+    assert not is_named("Write a poem.", "Write")
+    assert is_named("the Write function", "Write")
+
+
+EXAMPLE = '{"city": "Paris", "people": 3, "share": 0.5, "big": true, "tags": ["a"], "at": {"x": 1}}'
+BRACES = "Answer with JSON: { name: string; age: number; ok?: boolean; tags: string[] }"
+TYPED = 'A JSON object with the keys "name" (string), "age" (an integer) and "tags" (a list of strings).'
+WORDS: dict[str, tuple[str, dict[str, Any]]] = {
+    "an example": (
+        f"Reply as JSON like {EXAMPLE}",
+        {"city": str, "people": int, "share": (float, int), "big": bool, "tags": list, "at": dict},
+    ),
+    "types in an example": ('Return {"name": "string", "age": "integer", "mood": "happy|sad"}', {"name": str, "age": int, "mood": str}),
+    "a type in braces": (BRACES, {"name": str, "age": (int, float), "ok": bool, "tags": list}),
+    "keys with types": (TYPED, {"name": str, "age": int, "tags": list}),
+    "bare keys": ("Give me JSON with keys name, age: integer, and city. Nothing else.", {"name": str, "age": int, "city": str}),
+    "a list of keys": ("JSON, fields:\n- `title` (string)\n- `done` (boolean)\n\nGo.", {"title": str, "done": bool}),
+}
+NO_SHAPE = [
+    "Tell me about keys and locks.",
+    "The fields of barley are wide.",
+    "{}",
+    "{" * 3_000,
+    "keys: ",
+    "Which properties has gold?",
+    "[1]",
+]
+
+
+@pytest.mark.parametrize("where", ["user", "system", "developer"])
+@pytest.mark.parametrize("case", WORDS)
+def test_a_shape_that_is_given_in_words_is_followed(case: str, where: str) -> None:
+    """[fault P15] The very keys, each with a value of its kind, from the last user or a system message."""
+    said, kinds = WORDS[case]
+    messages = (
+        [{"role": "user", "content": said}] if where == "user" else [{"role": where, "content": said}, {"role": "user", "content": "Go."}]
+    )
+    document = json.loads(text(request(messages, response_format={"type": "json_object"})))
+    assert list(document) == list(kinds)
+    assert all(isinstance(document[name], kind) for name, kind in kinds.items())
+    if case == "types in an example":
+        assert document["mood"] in ("happy", "sad")
+
+
+@pytest.mark.parametrize("said", NO_SHAPE, ids=range(len(NO_SHAPE)))
+def test_what_asks_for_no_shape_is_given_none(said: str) -> None:
+    """[fault P15] Ordinary words about keys and fields are no schema, and nothing is refused for them."""
+    assert schema_in_words([said]) is None
+    assert isinstance(json.loads(text(request(said, response_format={"type": "json_object"}))), dict)

@@ -102,7 +102,7 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Running]:
 
 
 def test_a_configuration_is_swapped_under_a_stream(server: Running) -> None:
-    """[issue 13] By SIGHUP: limits, models and origins count for the next call, what streams goes on to its end."""
+    """[issue 13] [fault P5] By SIGHUP: limits, models and origins count for the next call, what streams goes on to its end."""
     assert asked(server, "/v1/models").headers.get("x-ratelimit-limit") is None
     stream = Streaming(server)
     limits = "limits: {default_tier: t, tiers: {t: {rpm: 5000}}}\nmodels: {other: [embedded/tiny]}\n"

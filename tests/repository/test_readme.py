@@ -11,6 +11,7 @@ import click
 import pytest
 
 from aisa.cli.commands import aisa
+from aisa.cli.usage_table import COLUMNS
 from aisa.config.load import load
 from repository.source import ROOT
 from repository.test_packaging import targets
@@ -83,6 +84,21 @@ def test_every_configuration_is_accepted(name: str, tmp_path: Path) -> None:
     for block in blocks("yaml", text):
         (tmp_path / "aisa.yaml").write_text(block, encoding="utf-8")
         assert load(str(tmp_path / "aisa.yaml"), environment, {}).config.models
+
+
+def test_the_readme_shows_what_the_product_tells() -> None:
+    """[fault P17] A bill with its arithmetic, sums with what is left of a cap, a wallet's statement, how the server is; in today's columns."""
+    shown = "\n".join(blocks("text"))
+    for heads in (
+        ("TOKENS", "GENERATED", "DELIVERED", "BILLED", "SOURCE"),
+        ("KEY", *COLUMNS),
+        ("WHEN", "KIND", "AMOUNT", "REFERENCE", "NOTE"),
+    ):
+        assert re.search(r"^" + r" +".join(heads) + "$", shown, re.MULTILINE), heads
+    for command in ("usage", "explain", "wallet", "status"):
+        assert f"$ aisa {command}" in shown
+        assert command in aisa.commands
+    assert "`make test` takes" in README
 
 
 def test_what_is_captured_stands_between_markers() -> None:

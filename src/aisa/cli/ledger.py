@@ -12,6 +12,11 @@ Examples:
   aisa ledger reconcile --vendor other usage.csv --columns date=Day,input="Tokens in",output="Tokens out"
   aisa ledger reconcile --vendor openai - < usage.csv
 """
+EXPORT_USE = """\b
+Examples:
+  aisa ledger export --since month --csv --output november.csv
+  aisa ledger export --account acme | jq -s 'map(.cost_nanos_usd) | add'
+"""
 
 
 @click.group()
@@ -33,6 +38,28 @@ def audit(config: str | None, data_dir: str | None, *, as_json: bool) -> None:
     from aisa.cli import bookkeeping
 
     bookkeeping.audit(config, data_dir, as_json=as_json)
+
+
+@ledger.command(epilog=EXPORT_USE)
+@click.option("--since", callback=text, default="always", metavar="WHEN", help="24h, 7d, today, week, month, or a date (UTC).  [always]")
+@click.option("--until", callback=text, metavar="WHEN", help="The same; calls that ended then or later are left out.  [now]")
+@click.option("--key", callback=text, metavar="KEY", help="Of one key alone, by its label or id.")
+@click.option("--account", callback=text, metavar="NAME", help="Of one account alone.")
+@click.option("--csv", "form", flag_value="csv", help="Write CSV with a head.")
+@click.option("--json", "form", flag_value="jsonl", default="jsonl", help="Write a JSON object a line.  [this]")
+@click.option("--output", metavar="FILE", default="-", help="A file that is not there yet.  [standard output]")
+@located
+def export(config: str | None, data_dir: str | None, *, form: str, **asked: str | None) -> None:
+    """Write every call with all that the ledger has of it, the oldest first.
+
+    Reads one state of the database beside a server that goes on. Calls of the last moment, which the journal has and the database does
+    not yet, are not in it. No prompt is: none is kept.
+    """
+    from aisa.cli.exporting import Wanted
+    from aisa.cli.exporting import export as write
+
+    since, until, key, account, output = (asked[name] for name in ("since", "until", "key", "account", "output"))
+    write(Wanted(since or "", until, key, account, form, output or "-"), config, data_dir)
 
 
 @ledger.command(epilog=RECONCILE_USE)

@@ -1,0 +1,87 @@
+"""What `aisa ledger export` does: reads the database beside a server that goes on writing, and writes lines. Changes nothing of it."""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Iterable
+from contextlib import suppress
+from pathlib import Path
+from typing import NamedTuple, TextIO
+
+from aisa.cli.control import ask
+from aisa.cli.data_folder import settings
+from aisa.cli.keyring import KeyShown
+from aisa.cli.problems import Misuse, Stop
+from aisa.cli.terminal import say
+from aisa.cli.usage_table import beginning
+from aisa.clock import wall_clock
+from aisa.edge.admin_usage import SPAN_MS_MAX
+from aisa.ledger.export import Asked, lines
+from aisa.storage.engine import DATABASE_NAME, open_readers, schema_of
+from aisa.storage.failure import StorageFailed
+from aisa.storage.tables import HEAD
+
+
+class Wanted(NamedTuple):
+    """What the command line asks for. `output` is a file's name, `-` for standard output."""
+
+    since: str
+    until: str | None
+    key: str | None
+    account: str | None
+    form: str
+    output: str
+
+
+def export(wanted: Wanted, config: str | None, data_dir: str | None) -> None:
+    """Write the rows. Raises Misuse, Stop."""
+    now = wall_clock()
+    folder = settings(config, data_dir).server.data_dir
+    start_ms = 0 if wanted.since == "always" else beginning(wanted.since, now)
+    end_ms = int(now * 1000) + SPAN_MS_MAX if wanted.until is None else beginning(wanted.until, now)
+    if end_ms <= start_ms:
+        raise Misuse("no time lies between", [("--until", "The end is not after the beginning.", "Write a later one, or none.")])
+    key_id = None if wanted.key is None else ask(folder, "GET", f"/keys/{wanted.key}", expect=KeyShown).id
+    try:
+        if not (Path(folder) / DATABASE_NAME).exists():
+            raise StorageFailed(folder, "There is no aisa data in this folder.", "Name the folder with --data-dir.")
+        if schema_of(folder) != HEAD:
+            raise StorageFailed(folder, f"Its schema is not {HEAD}, which this version reads.", "Start a server of this version on it.")
+        database = open_readers(folder)
+        try:
+            with database.reading() as connection:
+                found = lines(connection, Asked(start_ms, end_ms, wanted.account, key_id), wanted.form)
+                count = write_out(found, wanted.output) - (wanted.form == "csv")
+        finally:
+            database.close()
+    except StorageFailed as failure:
+        raise Stop("the ledger cannot be read", [(failure.where, failure.what, failure.remedy)]) from None
+    if wanted.output != "-":
+        say(f"{count:,} calls are in {wanted.output}.")
+
+
+def write_out(found: Iterable[str], output: str) -> int:
+    """Write lines to a file that is not there yet, which only its owner may read, or to standard output. Returns how many. Raises Stop."""
+    if output == "-":
+        with suppress(BrokenPipeError):
+            return write_lines(found, sys.stdout)
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # whoever read it has seen enough; nothing is left to flush
+        return 0
+    try:
+        with open(os.open(output, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w", encoding="utf-8", newline="") as file:
+            return write_lines(found, file)
+    except FileExistsError:
+        raise Stop("nothing was exported", [(output, "It is there already.", "Name a new file, or remove that one.")]) from None
+    except OSError as error:
+        raise Stop("the export is not whole", [(output, f"It cannot be written: {error.strerror}.", "Remove it, and try again.")]) from None
+
+
+def write_lines(found: Iterable[str], file: TextIO) -> int:
+    """Write lines and return how many."""
+    count = 0
+    for line in found:
+        file.write(line)
+        count += 1
+    file.flush()
+    return count

@@ -1,0 +1,85 @@
+"""`aisa ledger export`: every row, whole and exact, in both forms, beside a server and without one."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from click.testing import CliRunner, Result
+
+from aisa.cli.commands import aisa
+from aisa.ledger import export
+from aisa.ledger.row import CallRow
+from aisa.ledger.writer import BATCH_ROWS_MAX, insert_rows
+from aisa.storage.engine import open_database
+from aisa.storage.migrate import migrate
+from rows import priced
+
+HOUR_MS = 3_600_000
+Run = Callable[..., Result]
+
+
+@pytest.fixture
+def run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Run:
+    """Run a command in an empty folder."""
+    monkeypatch.chdir(tmp_path)
+    clean = {"AISA_DATA_DIR": "./data", "AISA_CONFIG": None, "NO_COLOR": None, "COLUMNS": "100"}
+    return lambda *words: CliRunner().invoke(aisa, words, env=clean, prog_name="aisa", catch_exceptions=False)
+
+
+def kept(count: int) -> list[CallRow]:
+    """Keep so many calls in the data folder, and return them."""
+    Path("data").mkdir(exist_ok=True)
+    made = [priced(number) for number in range(count)]
+    database = open_database("data", migrate)
+    for start in range(0, count, BATCH_ROWS_MAX):
+        insert_rows(database, made[start : start + BATCH_ROWS_MAX])
+    database.close()
+    return made
+
+
+def test_every_row_is_there_once_in_both_forms_and_exact(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    """[issue 13] Also where there are more than are held at once: amounts to the nano-dollar, JSON and CSV say the same."""
+    made = kept(2 * export.ROWS_AT_ONCE + 7)
+    documents = [json.loads(line) for line in run("ledger", "export").stdout.splitlines()]
+    assert [document["id"] for document in documents] == [row.id for row in made]
+    assert [document["cost_nanos_usd"] for document in documents] == [row.cost for row in made]
+    assert list(documents[0]) == list(export.HEADS)
+    lines = list(csv.DictReader(io.StringIO(run("ledger", "export", "--csv").stdout)))
+    assert [(line["id"], line["cost_nanos_usd"], line["billed_output_tokens"]) for line in lines] == [
+        (document["id"], str(document["cost_nanos_usd"]), str(document["billed_output_tokens"])) for document in documents
+    ]
+
+
+def test_only_what_was_asked_for_is_written(run: Run) -> None:
+    """By time and account; a beginning behind the end is refused."""
+    kept(3)
+    assert run("ledger", "export", "--account", "nobody").stdout == ""
+    assert run("ledger", "export", "--until", "today", "--since", "today").exit_code == 2
+    assert len(run("ledger", "export", "--account", "default").stdout.splitlines()) == 3
+
+
+def test_a_file_is_its_owners_and_none_is_overwritten(run: Run) -> None:
+    """What callers do is nobody else's; a name that is taken is refused and left."""
+    kept(2)
+    assert "2 calls are in out.csv" in run("ledger", "export", "--csv", "--output", "out.csv").stdout
+    assert Path("out.csv").stat().st_mode & 0o777 == 0o600
+    before = Path("out.csv").read_bytes()
+    assert run("ledger", "export", "--output", "out.csv").exit_code == 1
+    assert Path("out.csv").read_bytes() == before
+
+
+def test_a_text_of_a_caller_is_no_formula() -> None:
+    """A spreadsheet would run what begins with an equals sign; a negative number stays one."""
+    line = export.csv_line(["=HYPERLINK(1)", "-5", "+SUM(A1)", "@x", "plain"])
+    assert line == "'=HYPERLINK(1),-5,'+SUM(A1),'@x,plain\n"
+
+
+def test_without_data_it_says_so_and_makes_none(run: Run) -> None:
+    """No folder is made by a question."""
+    assert run("ledger", "export").exit_code == 1
+    assert not Path("data").exists()

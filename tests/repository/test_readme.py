@@ -87,7 +87,7 @@ def test_every_configuration_is_accepted(name: str, tmp_path: Path) -> None:
 
 
 def test_the_readme_shows_what_the_product_tells() -> None:
-    """[fault P17] A bill with its arithmetic, sums with what is left of a cap, a wallet's statement, how the server is; in today's columns."""
+    """[fault P17] A bill with its arithmetic, sums and what is left of a cap, a wallet's statement, how the server is."""
     shown = "\n".join(blocks("text"))
     for heads in (
         ("TOKENS", "GENERATED", "DELIVERED", "BILLED", "SOURCE"),

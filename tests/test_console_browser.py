@@ -95,10 +95,12 @@ def test_no_page_waits_for_sums_over_calls(at: Consoled, page: Page) -> None:
     visitor = Visitor(at.netloc).signed_in(at.reads)
     read: dict[str, int] = {}
     for path in (*PAGES, PLOTS):
-        visitor.ask(path)  # its template is compiled now
-        before = bytes_read(at)
-        visitor.ask(path)
-        read[path] = bytes_read(at) - before
+        each: list[int] = []
+        for _ in range(4):  # the first compiles its template, and the server also does what no page asked for
+            before = bytes_read(at)
+            visitor.ask(path)
+            each.append(bytes_read(at) - before)
+        read[path] = min(each[1:])
     paints = {}
     for path in PAGES:
         page.goto(f"{at.server.url}/console{path}", wait_until="load")

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import ssl
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from typing import NamedTuple, cast
 
 import msgspec
@@ -47,6 +47,14 @@ FOR_A_LIFETIME = (
 )
 
 
+class Prepared(NamedTuple):
+    """A configuration that was found good, and what was made of it."""
+
+    config: Config
+    routes: Routes
+    tls: ssl.SSLContext | None
+
+
 class Parts(msgspec.Struct):
     """What of a running server follows from its configuration. `retired` are pools that calls in flight may still have.
 
@@ -70,32 +78,55 @@ class Parts(msgspec.Struct):
             routes = await asyncio.to_thread(made_of.knowing, known)
         self.dependencies.routes = routes
 
-
-class Prepared(NamedTuple):
-    """A configuration that was found good, and what was made of it."""
-
-    config: Config
-    routes: Routes
-    tls: ssl.SSLContext | None
+    async def swap(self, prepared: Prepared, old: Config) -> int:
+        """Let another configuration count from now on, at once. Returns 0: there is nobody else to be told."""
+        config, dependencies = prepared.config, self.dependencies
+        gone = [name for name, vendor in old.vendors.items() if config.vendors.get(name) != vendor]
+        fresh = {name: self.open_pool(name, vendor) for name, vendor in config.vendors.items() if name in gone or name not in self.pools}
+        self.retired += [self.pools.pop(name) for name in gone]
+        self.pools.update(fresh)
+        dependencies.upstreams = {**dependencies.upstreams, **self.pools}  # a call in flight may yet ask a vendor that is gone
+        self.retired = [pool for pool in self.retired if pool.statistics().open or pool in dependencies.upstreams.values()]
+        dependencies.routes = prepared.routes
+        dependencies.stream = config.stream
+        dependencies.large_events.bytes_max = config.stream.large_events_bytes_max
+        bill_on = [name for name, vendor in config.vendors.items() if vendor.on_disconnect == "drain"]
+        dependencies.background_reads.configure(bill_on, reads_max=config.ledger.drains_max, seconds_max=config.ledger.drain_seconds)
+        admission = dependencies.admission
+        assert isinstance(admission, MemoryAdmission), "it is what a server has"
+        admission.configure(config.limits)
+        self.edge.configure(config)
+        if self.doors is not None:
+            self.doors.admin.limits = config.limits
+            self.doors.gate.hosts = hosts_of(config)
+        kept = {name: getattr(self.server.settings, name) for name in KEPT_OF_SERVER}  # as it has them, not as they were once written
+        self.server.configure(msgspec.structs.replace(config.server, **kept), prepared.tls)
+        if self.lists is not None:
+            self.lists.follow(config, self.pools, self.learn_models)
+        return 0
 
 
 class Reload:
-    """Reloads one server. `again` reads and checks the configuration as the start did; `routes_of` makes its routes. Both in a thread."""
+    """Reloads a server, one time after another: reads and checks what is written now, and has it swapped; or tells why not.
+
+    `again` reads and checks the configuration as the start did, `routes_of` makes its routes, both in a thread. `swap` is given the outcome
+    and what counted before, and returns how many workers do not have it yet.
+    """
 
     def __init__(
         self,
         config: Config,
-        parts: Parts,
         report: Callable[[Fact], None],
         *,
         again: Callable[[], Loaded],
         routes_of: Callable[[Config], Routes],
+        swap: Callable[[Prepared, Config], Awaitable[int]],
     ) -> None:
         self.config = config
-        self._parts = parts
         self._report = report
         self._again = again
         self._routes_of = routes_of
+        self._swap = swap
         self._one = asyncio.Lock()
         self._task: asyncio.Task[None] | None = None
 
@@ -107,8 +138,13 @@ class Reload:
             except ConfigErrors as errors:
                 self._report(ReloadRefused(tuple(f"{problem.where}: {problem.what}" for problem in errors.problems)))
                 raise
-            swapped = self._swap(prepared)
-        self._report(Reloaded(tuple(swapped.changed), tuple(swapped.after_restart)))
+            old, config = self.config, prepared.config
+            changed = differences(old, config)
+            lasting = [path for path in changed if path in FOR_A_LIFETIME or (path == "tls" and None in (old.tls, config.tls))]
+            behind = await self._swap(prepared, old)
+            self.config = config
+        swapped = Swapped([path for path in changed if path not in lasting], lasting)
+        self._report(Reloaded(tuple(swapped.changed), tuple(lasting), behind))
         return swapped
 
     def soon(self) -> None:
@@ -129,36 +165,6 @@ class Reload:
         except OSError as error:
             raise ConfigErrors([Problem("tls", f"The certificate cannot be used: {error}.", "Correct it.")], config) from error
         return Prepared(config, self._routes_of(config), tls)
-
-    def _swap(self, prepared: Prepared) -> Swapped:
-        config, parts, old = prepared.config, self._parts, self.config
-        changed = differences(old, config)
-        lasting = [path for path in changed if path in FOR_A_LIFETIME or (path == "tls" and None in (old.tls, config.tls))]
-        dependencies = parts.dependencies
-        gone = [name for name, vendor in old.vendors.items() if config.vendors.get(name) != vendor]
-        fresh = {name: parts.open_pool(name, vendor) for name, vendor in config.vendors.items() if name in gone or name not in parts.pools}
-        parts.retired += [parts.pools.pop(name) for name in gone]
-        parts.pools.update(fresh)
-        dependencies.upstreams = {**dependencies.upstreams, **parts.pools}  # a call in flight may yet ask a vendor that is gone
-        parts.retired = [pool for pool in parts.retired if pool.statistics().open or pool in dependencies.upstreams.values()]
-        dependencies.routes = prepared.routes
-        dependencies.stream = config.stream
-        dependencies.large_events.bytes_max = config.stream.large_events_bytes_max
-        bill_on = [name for name, vendor in config.vendors.items() if vendor.on_disconnect == "drain"]
-        dependencies.background_reads.configure(bill_on, reads_max=config.ledger.drains_max, seconds_max=config.ledger.drain_seconds)
-        admission = dependencies.admission
-        assert isinstance(admission, MemoryAdmission), "it is what a server has"
-        admission.configure(config.limits)
-        parts.edge.configure(config)
-        if parts.doors is not None:
-            parts.doors.admin.limits = config.limits
-            parts.doors.gate.hosts = hosts_of(config)
-        kept = {name: getattr(parts.server.settings, name) for name in KEPT_OF_SERVER}  # as it has them, not as they were once written
-        parts.server.configure(msgspec.structs.replace(config.server, **kept), prepared.tls)
-        if parts.lists is not None:
-            parts.lists.follow(config, parts.pools, parts.learn_models)
-        self.config = config
-        return Swapped([path for path in changed if path not in lasting], lasting)
 
 
 KEPT_OF_SERVER = [path.removeprefix("server.") for path in FOR_A_LIFETIME if path.startswith("server.")]

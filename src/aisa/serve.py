@@ -171,7 +171,7 @@ async def serve(config: Config, database: Database, journal: Journal, *, start: 
     server = HttpServer(operators.app, settings, timers=timers)
     metrics.states = States(books, dependencies, server, lists=lists, slots=config.ledger.calls_waiting_max, untold=edge.refusals.untold)
     parts = Parts(dependencies, edge, doors, server=server, pools=pools, open_pool=open_way, lists=lists)
-    reload = Reload(config, parts, report, again=start.again, routes_of=lambda config: again(config, known=lists.known(config)))
+    reload = Reload(config, report, again=start.again, routes_of=lambda config: again(config, known=lists.known(config)), swap=parts.swap)
     first_key = ensure_first_key(keys)
     host, port = await server.listen(config.server.host, config.server.port, start.tls, handed=start.handed)
     await operators.listen(start.control)

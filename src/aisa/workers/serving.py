@@ -15,15 +15,12 @@ from aisa.administration import Doors, Ways, administer, hosts_of
 from aisa.admission.shared import forget_worker
 from aisa.clock import system_chance, wall_clock
 from aisa.composition import caps_of, fitting, in_thread, open_keys, remember_uses, routes_of, take_tokens
-from aisa.config.load import Loaded
 from aisa.config.problem import ConfigErrors, Problem
 from aisa.config.schema import Config
 from aisa.edge.admin_gate import AdminGate
-from aisa.edge.admin_reload import Swapped
 from aisa.edge.idempotency import IdempotencyStore
-from aisa.facts import Draining, Fact, NotReady, Reloaded, ReloadRefused, ServerWarning, Stopped
+from aisa.facts import Draining, Fact, NotReady, ServerWarning, Stopped
 from aisa.http.acceptor import Acceptor
-from aisa.http.server import tls_context
 from aisa.http.sockets import tcp_listener
 from aisa.keys.rules import Account, Key
 from aisa.keys.store import KeyStore, ensure_first_key
@@ -35,8 +32,7 @@ from aisa.ledger.writer import Writer
 from aisa.observe.welcome import bracketed, welcome
 from aisa.operators import Operators
 from aisa.process import WRITE_SECONDS_MAX, Start, ignore, listen_to_process, open_log, opening_of, swapped, tell_start
-from aisa.reload import FOR_A_LIFETIME, differences
-from aisa.routing import Routes
+from aisa.reload import Prepared, Reload
 from aisa.shutdowns import tell_until
 from aisa.stopping import Stopping
 from aisa.storage.engine import Database
@@ -62,7 +58,8 @@ async def serve_with_workers(config: Config, database: Database, folder: FolderL
     books = Books(database, memory, config=config, report=report)
     crew = books.office.crew = Crew(config, Descriptors(descriptor, folder.descriptor), memory, office=books.office, report=report)
     listing = Listing(config, crew, report, routes_of=partial(routes_of, store=books.store, writer=books.writer))
-    reload = OfficeReload(config, crew, report, again=start.again, listing=listing)
+    swap = CrewSwap(crew, listing)
+    reload = Reload(config, report, again=start.again, routes_of=listing.made_of, swap=swap)
     loop = asyncio.get_running_loop()
     statement = CrewStatement(books.office, UsageStore(database))
     ways = Ways(
@@ -74,7 +71,7 @@ async def serve_with_workers(config: Config, database: Database, folder: FolderL
         lambda: swapped(reload, loop),
         books.writer.is_away,
     )
-    doors = reload.doors = administer(config, database, books.keys, store=books.store, ways=ways, report=report)
+    doors = swap.doors = administer(config, database, books.keys, store=books.store, ways=ways, report=report)
     take_tokens(config, books.keys, report, gate=doors.gate)
     books.office.adopt = in_thread(books.keys.adopt, report)
     admin, books.office.gate, settings, timers = doors.admin, doors.gate, fitting(config, report), Timers()
@@ -179,58 +176,20 @@ async def go_away(crew: Crew, stop_accepting: Callable[[], None], config: Config
     await crew.stop(settings.drain_seconds)
 
 
-class OfficeReload:
-    """Reloads a server of several processes: reads and checks here, once, and has all workers swap."""
+class CrewSwap:
+    """Lets another configuration count here and in all workers."""
 
     doors: Doors
 
-    def __init__(
-        self, config: Config, crew: Crew, report: Callable[[Fact], None], *, again: Callable[[], Loaded], listing: Listing
-    ) -> None:
-        self.config = config
+    def __init__(self, crew: Crew, listing: Listing) -> None:
         self._crew = crew
-        self._report = report
-        self._again = again
-        self.listing = listing
-        self._one = asyncio.Lock()
-        self._task: asyncio.Task[None] | None = None
+        self._listing = listing
 
-    async def __call__(self) -> Swapped:
-        """Swap the configuration for what is written now. Raises ConfigErrors, and nothing has changed then."""
-        async with self._one:
-            try:
-                config, routes = await asyncio.to_thread(self._prepared)
-            except ConfigErrors as errors:
-                self._report(ReloadRefused(tuple(f"{problem.where}: {problem.what}" for problem in errors.problems)))
-                raise
-            changed = differences(self.config, config)
-            lasting = [path for path in changed if path in FOR_A_LIFETIME or (path == "tls" and None in (self.config.tls, config.tls))]
-            self.config = self._crew.config = config
-            self.doors.admin.limits = config.limits
-            self.doors.gate.hosts = hosts_of(config)
-            await self.listing.follow(config, routes)
-            told = len(await self._crew.ask(CONFIGURE, msgspec.msgpack.encode(config)))
-        swapped = Swapped([path for path in changed if path not in lasting], lasting)
-        self._report(Reloaded(tuple(swapped.changed), tuple(lasting), len(self._crew.workers) - told))
-        return swapped
-
-    def soon(self) -> None:
-        """Reload for a signal. One that comes while another is answered is answered after it."""
-        self._task = asyncio.get_running_loop().create_task(self.heard())
-
-    async def heard(self) -> None:
-        """Reload, for somebody who reads the log."""
-        try:
-            await self()
-        except ConfigErrors:
-            return  # it is in the log
-
-    def _prepared(self) -> tuple[Config, Routes]:
-        """Return the configuration that is written now, of which a worker finds nothing wrong. Raises ConfigErrors."""
-        config = self._again().config
-        try:
-            if config.tls is not None:
-                tls_context(config.tls.cert, config.tls.key)
-        except OSError as error:
-            raise ConfigErrors([Problem("tls", f"The certificate cannot be used: {error}.", "Correct it.")], config) from error
-        return config, self.listing.made_of(config)
+    async def __call__(self, prepared: Prepared, _old: Config) -> int:
+        """Do so. Returns how many workers do not have it yet."""
+        config = self._crew.config = prepared.config
+        self.doors.admin.limits = config.limits
+        self.doors.gate.hosts = hosts_of(config)
+        await self._listing.follow(config, prepared.routes)
+        told = len(await self._crew.ask(CONFIGURE, msgspec.msgpack.encode(config)))
+        return len(self._crew.workers) - told

@@ -171,7 +171,7 @@ class Worker:
             app.console = OfficeConsole(self.link)
         self.server = HttpServer(app, fitting(share_of(config), report), timers=timers)
         self.parts = Parts(dependencies, edge, None, server=self.server, pools=self.pools, open_pool=open_way, lists=None)
-        self.reload = Reload(config, self.parts, ignore, again=self._told, routes_of=lambda config: self._routes(store, config))
+        self.reload = Reload(config, ignore, again=self._told, routes_of=lambda config: self._routes(store, config), swap=self.parts.swap)
         self.board = BoardView(dependencies.live, ledger, self.journal)
 
     def _routes(self, store: LedgerStore, config: Config, tokenizers: Mapping[str, Tokenizer] | None = None) -> Routes:

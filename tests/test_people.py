@@ -19,6 +19,7 @@ from aisa.cli.usage_table import beginning
 from aisa.config.schema import Config, Model, Vendor
 from aisa.ledger.port_admin import Account, Entry
 from aisa.money import NANOS_PER_DOLLAR, parse_dollars
+from aisa.observe.welcome import NAMES_MAX, Opening, welcome
 from aisa.prices.rules import unlisted
 from aisa.routing import Routes
 from aisa.storage.engine import INDEX_BYTES, failure_of
@@ -101,6 +102,15 @@ def test_a_vendors_models_may_be_silent_as_long_as_it_says(name: str, seconds: f
     }
     routes = Routes(Config(vendors=vendors, models={"named": Model(to=("local/cold",))}), unlisted)
     assert routes.find(name).settings.idle_timeout_seconds == seconds
+
+
+def test_the_start_names_some_models_and_counts_the_rest() -> None:
+    """[fault P13] A hundred names are no wall before the example; all of few are there."""
+    vendors = {"local": Vendor(base_url="http://127.0.0.1:9/v1")}
+    opening = Opening("http://127.0.0.1:8000", "/data", 1, "m0")
+    for count, said in ((2, "Models: m0, m1 and any"), (100, f"m{NAMES_MAX - 1}, {100 - NAMES_MAX} more and any of theirs")):
+        config = Config(vendors=vendors, models={f"m{number}": Model(to=("local/x",)) for number in range(count)})
+        assert said in welcome(config, opening)
 
 
 class Failure(sqlite3.OperationalError):

@@ -12,6 +12,8 @@ from aisa.routing import TINY
 
 EVERYWHERE = {"0.0.0.0": "127.0.0.1", "::": "::1"}  # noqa: S104 - only compared
 
+NAMES_MAX = 8  # models of the configuration that are named at the start; `aisa models` lists all
+
 
 def bracketed(host: str) -> str:
     """Write a host as URLs want it; an address that means all of them becomes one that works."""
@@ -77,7 +79,8 @@ EMBEDDED_NOTICE = """
 def welcome(config: Config, opening: Opening) -> str:
     """Return what the operator sees at the start: where, who answers, the first key, and a command to paste."""
     if config.vendors:
-        models = ", ".join([name for name in config.models if name != TINY])
+        named = [name for name in config.models if name != TINY]
+        models = ", ".join(named[:NAMES_MAX]) + (f", {len(named) - NAMES_MAX} more" if len(named) > NAMES_MAX else "")
         more = "" if config.models_only else " and any of theirs: aisa models" if models else "any of theirs: aisa models"
         served = f"\n  Vendors: {', '.join(config.vendors)}.  Models: {models}{more}\n"
     else:

@@ -52,7 +52,7 @@ class Tongue(NamedTuple):
 
 TONGUES = {
     "openai": Tongue(words.openai_stream, words.openai_document),
-    "mistral": Tongue(words.openai_stream, words.openai_document),
+    "mistral": Tongue(words.mistral_stream, words.mistral_document, keeps=SIGNATURE.encode()),
     "anthropic": Tongue(words.anthropic_stream, words.anthropic_document, keeps=SIGNATURE.encode()),
     "bedrock": Tongue(words.bedrock_stream, words.bedrock_document, "application/vnd.amazon.eventstream", SIGNATURE.encode()),
     "gemini": Tongue(more.gemini_stream, more.gemini_document, keeps=SIGNATURE.encode()),

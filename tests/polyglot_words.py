@@ -78,6 +78,36 @@ def openai_document(script: Script) -> Json:
     return {"id": "c1", "object": "chat.completion", "created": 1, "model": "m", "choices": [choice], "usage": chat_usage()}
 
 
+def mistral_thought(text: str, **more: str) -> Json:
+    """Thinking as Mistral has it."""
+    return {"type": "thinking", "thinking": [{"type": "text", "text": text}], **more}
+
+
+def mistral_stream(script: Script) -> list[bytes]:
+    """As Mistral streams it: as OpenAI, but for thinking in parts, the last of which is signed."""
+    parts = [part for line in script if line.kind == "think" for part in halves(line.text)]
+    events: list[bytes] = []
+    for event in openai_stream(script):
+        tree = json.loads(event[6:]) if b"reasoning_content" in event else None
+        if tree is not None:
+            text = tree["choices"][0]["delta"].pop("reasoning_content")
+            signed = {"signature": SIGNATURE} if text == parts[-1] else {}
+            tree["choices"][0]["delta"]["content"] = [mistral_thought(text, **signed)]
+        events.append(event if tree is None else sse(tree))
+    return events
+
+
+def mistral_document(script: Script) -> Json:
+    """As Mistral writes it."""
+    document = openai_document(script)
+    message = document["choices"][0]["message"]
+    thought = message.pop("reasoning_content", None)
+    if thought:
+        said = [{"type": "text", "text": message["content"]}] if message["content"] else []
+        message["content"] = [mistral_thought(thought, signature=SIGNATURE), *said]
+    return document
+
+
 # Anthropic
 
 

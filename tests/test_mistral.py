@@ -14,9 +14,11 @@ from aisa.prices.catalogue import catalogue_price
 from aisa.providers import mistral
 from aisa.providers.port import UpstreamRequest
 from aisa.providers.shape import Asked, Target
+from aisa.providers.vendor_state import SEAL_KEY_BYTES, Memory, Seals, VendorStates
 from aisa.testing.clock import run_virtual
 from aisa.testing.conformance import check_stream
 from aisa.wire.chat import parse_chat
+from polyglot_words import SIGNATURE, Line, mistral_document, mistral_stream
 from rig import DONE, MemoryClient, Rig, Script, ScriptedUpstream, body, content_of, event, events_of
 
 USER = {"role": "user", "content": "Hi"}
@@ -150,6 +152,31 @@ def test_thinking_in_parts_text_and_a_whole_call_are_read() -> None:
     assert content_of(client.body) == "One moment."
     assert check_stream(client.body, include_usage=True) == []
     assert (rig.rows[0].outcome, rig.rows[0].billed.input_tokens, rig.rows[0].billed.output_tokens) == ("completed", 30, 20)
+
+
+@pytest.mark.parametrize("stream", [True, False])
+def test_what_was_thought_before_a_call_goes_back_with_it(stream: bool) -> None:
+    """As it came, with its signature, before what was said; to the account and the vendor that it is of, and of no other call."""
+    states = VendorStates(Seals(bytes(SEAL_KEY_BYTES)), Memory(lambda: 0.0))
+    mine, theirs = (Target("v", "m", "mistral", state=states.of(account, "v")) for account in ("a", "b"))
+    script = [Line("think", "Oslo is north."), Line("say", "One moment."), Line("call", "a1b2c3d4e", "f"), Line("end", "tool_calls")]
+    body = b"".join(mistral_stream(script)) if stream else json.dumps(mistral_document(script)).encode()
+    chat = parse_chat(json.dumps({"model": "m", "stream": stream, "tools": [FUNCTION], "messages": [USER]}).encode())
+    for split in (1, len(body) // 3, len(body) // 2, len(body) - 1):
+        decoder = mistral.decoder(chat, mine, call_id="c", created=1, protocol="openai")
+        for data in (body[:split], body[split:]):
+            decoder.feed(data)
+        if not decoder.done:
+            decoder.end()
+        turn = {"role": "assistant", "content": "One moment.", "tool_calls": [{"id": "a1b2c3d4e", "type": "function", "function": CALLED}]}
+        past = [USER, turn, {"role": "tool", "tool_call_id": "a1b2c3d4e", "content": "1"}]
+        again = parse_chat(json.dumps({"model": "m", "tools": [FUNCTION], "messages": past}).encode())
+        sent, other = (json.loads(mistral.to_upstream(again, target).body)["messages"][1]["content"] for target in (mine, theirs))
+        thought = {"type": "thinking", "thinking": [{"type": "text", "text": "Oslo is north."}], "signature": SIGNATURE}
+        assert (sent, other) == ([thought, {"type": "text", "text": "One moment."}], "One moment.")
+
+
+CALLED = {"name": "f", "arguments": "{}"}
 
 
 def test_an_answer_that_it_gave_up_is_a_failure() -> None:

@@ -47,7 +47,7 @@ SPOKEN = {
     "cohere": Spoken(cohere, "command-a-plus-05-2026"),
     "gemini": Spoken(gemini, "gemini-3.5-flash"),
     "gemini, older": Spoken(gemini, "gemini-2.5-pro"),
-    "mistral": Spoken(mistral, "mistral-large-4", thinks=False),
+    "mistral": Spoken(mistral, "mistral-large-4"),
     "openai": Spoken(openai, "some-model", thinks=False),
     "responses": Spoken(responses, "gpt-5.4"),
 }
@@ -86,7 +86,8 @@ def answered(spoken: Spoken, target: Target, number: int) -> dict[str, Any]:
 def read(spoken: Spoken, target: Target, upstream: bytes) -> list[Part]:
     """What the dialect's decoder makes of a stream."""
     chat = parse_chat(json.dumps({"model": "m", "stream": True, "tools": TOOLS, "messages": [{"role": "user", "content": "x"}]}).encode())
-    decoder = spoken.dialect.decoder(chat, target, call_id="c", created=1, protocol=CHAT_DOOR.protocol)
+    protocol = "typed parts" if spoken.dialect is mistral else CHAT_DOOR.protocol  # whose bytes would pass
+    decoder = spoken.dialect.decoder(chat, target, call_id="c", created=1, protocol=protocol)
     parts: list[Part] = [*decoder.feed(upstream), *decoder.end()]
     assert decoder.failure is None
     return parts

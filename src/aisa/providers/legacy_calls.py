@@ -7,10 +7,8 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 
-from aisa.answer import Arguments, Finish, FunctionCall, Part, Told, ToolCall
-from aisa.errors import UpstreamFailed
-from aisa.providers.shape import Decoder, text_arrived, told
-from aisa.usage import Usage
+from aisa.answer import Arguments, Finish, FunctionCall, Part, ToolCall
+from aisa.providers.wrapped import Wrapped
 from aisa.wire.chat import ChatRequest
 from aisa.wire.finish import FUNCTION_CALL, TOOL_CALLS
 from aisa.wire.trees import Tree, is_tree
@@ -31,88 +29,15 @@ def choice_of(choice: object) -> object:
     return {"type": "function", "function": {"name": choice.get("name")}} if is_tree(choice) else choice
 
 
-class LegacyCalls:
-    """Gives the parts of an answer with calls in the older form, of which a choice has one at most; implements `shape.Decoder`."""
-
-    def __init__(self, inner: Decoder) -> None:
-        """`inner` gives typed parts, and no pieces."""
-        self._inner = inner
-        self.done = False
-        self.failure: UpstreamFailed | None = None
-        self.finishing = 0
-
-    @property
-    def held_bytes(self) -> int:
-        """As of the answer."""
-        return self._inner.held_bytes
-
-    @property
-    def certain(self) -> bool:
-        """As of the answer."""
-        return self._inner.certain
-
-    @property
-    def finished(self) -> bool:
-        """As of the answer."""
-        return self._inner.finished
-
-    @property
-    def choices_made(self) -> int:
-        """As of the answer."""
-        return self._inner.choices_made
-
-    @property
-    def tier(self) -> str | None:
-        """As of the answer."""
-        return self._inner.tier
-
-    @property
-    def unknown(self) -> Sequence[str]:
-        """As of the answer."""
-        return self._inner.unknown
-
-    @property
-    def tokens(self) -> int:
-        """As of the answer."""
-        return self._inner.tokens
-
-    @property
-    def reasoning_shown(self) -> int:
-        """As of the answer."""
-        return self._inner.reasoning_shown
-
-    def told(self) -> Told:
-        """Return what the answer has said of itself so far."""
-        return told(self._inner)
-
-    def text_arrived(self, tokens: int, *, everything: bool) -> tuple[int, int] | None:
-        """As of the answer."""
-        return text_arrived(self._inner, tokens, everything=everything)
-
-    def usage_fault(self, usage: Usage) -> str:
-        """As of the answer."""
-        return self._inner.usage_fault(usage)
-
-    def usage(self) -> Usage:
-        """As of the answer."""
-        return self._inner.usage()
-
-    def feed(self, data: bytes) -> Sequence[Part]:
-        """Take the next bytes of the vendor's body."""
-        return self._given(self._inner.feed(data))
-
-    def end(self) -> Sequence[Part]:
-        """Take the end of the vendor's body."""
-        return self._given(self._inner.end())
+class LegacyCalls(Wrapped):
+    """Gives the parts of an answer with calls in the older form, of which a choice has one at most. What it wraps gives typed parts."""
 
     def closing(self, cost_usd: str | None) -> Sequence[Part]:
         """Return what comes after the bill is settled."""
-        return in_older_form(self._inner.closing(cost_usd))
+        return in_older_form(super().closing(cost_usd))
 
-    def _given(self, parts: Sequence[Part]) -> list[Part]:
-        inner = self._inner
-        self.done, self.failure, self.finishing = inner.done, inner.failure, inner.finishing
-        return in_older_form(parts)
+    def _given(self, parts: Sequence[Part]) -> Sequence[Part]:
+        return in_older_form(super()._given(parts))
 
 
 def in_older_form(parts: Sequence[Part]) -> list[Part]:

@@ -19,8 +19,10 @@ from aisa.providers.conceded import conceded
 from aisa.providers.concessions import Concessions
 from aisa.providers.legacy_calls import LegacyCalls, is_legacy, tools_of
 from aisa.providers.legacy_calls import choice_of as older_choice
+from aisa.providers.mistral_thinking import ThinkingKept, with_thinking
 from aisa.providers.port import UpstreamRequest
 from aisa.providers.shape import Asked, Decoder, Target
+from aisa.providers.vendor_state import VendorState
 from aisa.providers.wishes import is_wished
 from aisa.wire.chat import ChatRequest
 from aisa.wire.door import Request
@@ -51,7 +53,7 @@ def to_upstream(request: Request, target: Target) -> UpstreamRequest:
     for name in LACKING:
         if is_wished(chat, name):
             concessions.drop(name, "it has none")
-    fields = {"model": encoded(target.model), "messages": encoded(messages_of(chat))}
+    fields = {"model": encoded(target.model), "messages": encoded(messages_of(chat, target.state))}
     fields |= {name: chat.fields[name] for name in SAME if name in chat.fields and bytes(chat.fields[name]) != b"null"}
     tier = (known.service_tier or "").strip().lower()
     if tier in STANDARD_TIERS:
@@ -107,18 +109,18 @@ def choice_of(choice: object, concessions: Concessions) -> object:
     return tree
 
 
-def messages_of(chat: ChatRequest) -> list[Tree]:
+def messages_of(chat: ChatRequest, state: VendorState | None) -> list[Tree]:
     """Return the messages in Mistral's form: only members that it knows, ids of nine letters and digits, always the same ones."""
     written: list[Tree] = []
     called = 0  # functions in the older form, which have no ids
     for message in trees_in(msgspec.json.decode(chat.fields["messages"])):
         called += is_tree(message.get("function_call"))
-        written.append(message_of(message, f"function_call {called}"))
+        written.append(message_of(message, f"function_call {called}", state))
     return written
 
 
-def message_of(message: Tree, legacy_id: str) -> Tree:
-    """Return one message. `legacy_id` is that of the last call in the older form."""
+def message_of(message: Tree, legacy_id: str, state: VendorState | None) -> Tree:
+    """Return one message. `legacy_id` is that of the last call in the older form, `state` has what was thought before calls."""
     role, content = message.get("role"), message.get("content")
     if role in ("developer", "system"):
         return {"role": "system", "content": content}
@@ -129,6 +131,7 @@ def message_of(message: Tree, legacy_id: str) -> Tree:
     if role != "assistant":
         parts = [part_of(part) for part in trees_in(content)]
         return {"role": role, "content": parts or content}
+    content = with_thinking(content, trees_in(message.get("tool_calls")), state)
     written: Tree = {"role": role, "content": content if content is not None else message.get("refusal") or ""}
     calls: list[Tree] = [
         {"id": tool_id(str(call.get("id"))), "type": "function", "function": call["function"]}
@@ -161,7 +164,8 @@ def decoder(request: Request, target: Target, *, call_id: str, created: int, pro
     """Return what reads the answer: as the OpenAI dialect's. Calls that are wanted in the older form do not pass as they are."""
     if is_legacy(request.as_chat()):
         return LegacyCalls(openai.decoder(request, target, call_id=call_id, created=created, protocol="typed parts"))
-    return openai.decoder(request, target, call_id=call_id, created=created, protocol=protocol)
+    inner = openai.decoder(request, target, call_id=call_id, created=created, protocol=protocol)
+    return inner if target.state is None else ThinkingKept(inner, target.state, stream=request.stream)
 
 
 def read_failure(status: int, headers: Mapping[str, str], body: bytes, *, target: Target, asked: Asked) -> UpstreamFailed:

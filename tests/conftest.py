@@ -7,6 +7,7 @@ import tempfile
 
 from hypothesis import HealthCheck, settings
 
+from postgres_rig import opened, postgres
 from repeats import repeats
 from server import front, server
 
@@ -18,4 +19,4 @@ settings.load_profile("aisa")
 NOBODY = tempfile.TemporaryDirectory(prefix="aisa-nobody-")
 os.environ["XDG_RUNTIME_DIR"] = NOBODY.name
 
-__all__ = ["front", "server"]
+__all__ = ["front", "opened", "postgres", "server"]

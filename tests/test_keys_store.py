@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import random
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -14,8 +14,8 @@ from aisa.errors import ApiError
 from aisa.keys.port import KeyRing
 from aisa.keys.rules import SpendCap, digest
 from aisa.keys.store import KeyStore, ensure_first_key
-from aisa.storage.engine import Database, open_database
-from aisa.storage.migrate import migrate
+from aisa.storage.engine import Database
+from postgres_rig import sqlite_only
 
 
 class ManualClock:
@@ -30,11 +30,9 @@ class ManualClock:
 
 
 @pytest.fixture
-def database(tmp_path: Path) -> Iterator[Database]:
+def database(opened: Database) -> Database:
     """A fresh database."""
-    opened = open_database(str(tmp_path), migrate)
-    yield opened
-    opened.close()
+    return opened
 
 
 @pytest.fixture
@@ -142,6 +140,7 @@ def test_keys_outlive_the_process(store: KeyStore, database: Database, watch: Ma
     assert [code_of(again, each) for each in (secret, revoked, "My very old API Key")] == ["a", "revoked_api_key", "c"]
 
 
+@sqlite_only
 def test_what_the_disk_refused_does_not_count(store: KeyStore, database: Database) -> None:
     """A key that could not be written is not honoured, and one whose revocation could not be written stays; both are told."""
     _, secret = store.create("old")
@@ -156,6 +155,7 @@ def test_what_the_disk_refused_does_not_count(store: KeyStore, database: Databas
     assert len(store) == 1
 
 
+@sqlite_only
 def test_no_file_holds_a_secret(store: KeyStore, tmp_path: Path) -> None:
     """Neither the database nor its log has a key or enough of it, only the digest."""
     _, secret = store.create("ci")
@@ -203,6 +203,7 @@ class Stuck(random.Random):
         return seq[seq.index(next(self.letters))]
 
 
+@sqlite_only
 def test_an_id_that_chance_repeats_is_drawn_again(database: Database, watch: ManualClock) -> None:
     """No two keys share an id, whatever the source of chance does."""
     store = KeyStore(database, watch, Stuck())

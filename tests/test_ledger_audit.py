@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import itertools
 import sqlite3
-from collections.abc import Generator, Iterator
+from collections.abc import Generator
 from pathlib import Path
 
 import msgspec
@@ -20,10 +20,10 @@ from aisa.ledger.rules import CUT, FAILED, Delivered, billed
 from aisa.ledger.store import LedgerStore
 from aisa.ledger.writer import insert_rows
 from aisa.pricing import Tier, cost_of, unit_prices
-from aisa.storage.engine import Database, open_database
-from aisa.storage.migrate import migrate
+from aisa.storage.engine import Database
 from aisa.storage.tables import accounts, calls
 from aisa.usage import COUNTED, REPORTED, Usage
+from postgres_rig import sqlite_only
 from repeats import repeats
 from rows import NOON, PRICES, priced, prices, usages
 
@@ -32,11 +32,9 @@ SMALL = Usage(10, 5, source=COUNTED, input_source=COUNTED)
 
 
 @pytest.fixture
-def database(tmp_path: Path) -> Iterator[Database]:
+def database(opened: Database) -> Database:
     """A database with an unlimited account `default`."""
-    opened = open_database(str(tmp_path), migrate)
-    yield opened
-    opened.close()
+    return opened
 
 
 @pytest.fixture
@@ -98,6 +96,7 @@ def test_books_that_add_up_are_found_to(store: LedgerStore) -> None:
 ID = {number: f"req_{number:026d}" for number in range(10)}
 
 
+@sqlite_only
 @pytest.mark.parametrize(
     ("statement", "kinds", "where"),
     [
@@ -221,6 +220,7 @@ def test_any_number_of_honest_calls_adds_up(store: LedgerStore, database: Databa
     assert audited(store).counts == {}
 
 
+@sqlite_only
 def test_a_difference_says_what_differs(store: LedgerStore, tmp_path: Path) -> None:
     """In words that have both amounts, so that it can be mended."""
     changed(tmp_path, "UPDATE accounts SET balance = 7 WHERE name = 'acme'")

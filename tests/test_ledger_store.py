@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import sqlite3
-from collections.abc import Callable, Generator, Iterator
+from collections.abc import Callable, Generator
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -22,10 +22,10 @@ from aisa.ledger.store import BALANCE_NANOS_MAX, NOTE_CHARS_MAX, LedgerStore
 from aisa.ledger.writer import Writer, insert_rows
 from aisa.providers.counting import MEASURES_MAX
 from aisa.providers.measure import Answer
-from aisa.storage.engine import Database, open_database
-from aisa.storage.migrate import migrate
+from aisa.storage.engine import Database
 from aisa.storage.tables import accounts, calls, learned_answers
 from aisa.usage import COUNTED, REPORTED, Usage
+from postgres_rig import sqlite_only
 from repeats import repeats
 from rows import NOON, priced
 
@@ -37,13 +37,11 @@ T = TypeVar("T")
 
 
 @pytest.fixture
-def database(tmp_path: Path) -> Iterator[Database]:
+def database(opened: Database) -> Database:
     """A database with the unlimited accounts `default` and `acme`."""
-    opened = open_database(str(tmp_path), migrate)
     with opened.transaction() as connection:
         connection.execute(insert(accounts).values(name="acme", balance=None, charged=0, spent=0, calls=0, created_at=1))
-    yield opened
-    opened.close()
+    return opened
 
 
 @pytest.fixture
@@ -142,6 +140,7 @@ def test_what_breaks_a_rule_changes_nothing(
     assert store.accounts() == before
 
 
+@sqlite_only
 def test_a_database_that_fails_is_told_as_an_error_of_the_api(store: LedgerStore, tmp_path: Path) -> None:
     """Nothing is booked, and the message says what to do."""
     other = sqlite3.connect(tmp_path / "aisa.db")
@@ -206,6 +205,7 @@ def test_what_a_vendor_made_is_added_up_by_day_and_model(store: LedgerStore, dat
     assert result(store.made("open%i", MIDNIGHT, MIDNIGHT + DAY_MS)) == [Made("2025-12-31", "gpt-5", 1, 9, 9, 0)]
 
 
+@sqlite_only
 def test_time_and_account_are_looked_up_in_an_index(database: Database) -> None:
     """What is asked about a day does not read every row that there ever was."""
     asked = {

@@ -1,12 +1,20 @@
-"""Servers that share stores, as their clients and their operator see them: real processes on one Valkey or Redis."""
+"""Servers that share stores, as their clients and their operator see them: real processes on one Valkey or Redis, one PostgreSQL."""
 
 from __future__ import annotations
 
-from contextlib import closing
+import http.client
+import os
+import signal
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import ExitStack, closing, contextmanager
+from functools import partial
 from pathlib import Path
 
-from server import serving
-from test_workers import ask, connection, control
+from postgres_rig import Postgres, needs_postgres, postgres_server
+from server import PROCESS_SECONDS_MAX, Server, serving
+from test_workers import ask, audited, connection, control, until
 from valkey_rig import needs_server, store_server
 from vendor import ScriptedVendor
 
@@ -17,6 +25,14 @@ limits:
   tiers: {{few: {{account: {{rpm: 6}}}}}}
 models:
   plain: {{to: [local/hello], prices: {{input: 1.0, output: 1.0}}}}
+"""
+
+MONEY = """\
+vendors:
+  local: {{dialect: openai, base_url: "{vendor}", api_key: vendor-secret, connections_max: 1000}}
+models:
+  priced: {{to: [local/hello], prices: {{input: 100.0, output: 100.0}}, hold_output_tokens: 20}}
+  plain: {{to: [local/hello]}}
 """
 
 
@@ -41,3 +57,130 @@ def test_two_servers_on_one_store_share_an_accounts_limit(tmp_path: Path) -> Non
                 assert headers["x-ratelimit-limit"] == "6"
                 assert int(headers["x-ratelimit-remaining"]) == max(0, 5 - number)
             assert statuses == [200] * 6 + [429] * 4
+
+
+@contextmanager
+def servers(folder: Path, number: int, vendor: ScriptedVendor, database: str) -> Iterator[list[Server]]:
+    """So many servers on one database, each with a data folder of its own."""
+    with ExitStack() as stack:
+        running = []
+        for which in range(number):
+            (folder / str(which)).mkdir(exist_ok=True)
+            text = MONEY.format(vendor=vendor.url)
+            running.append(stack.enter_context(serving(folder / str(which), text, variables={"DATABASE_URL": database}, label=f"t{which}")))
+        yield running
+
+
+@needs_postgres
+def test_servers_on_one_database_know_each_others_keys_accounts_and_money(postgres: Postgres, tmp_path: Path) -> None:
+    """[issue 13] What one makes, tops up, caps, disables or revokes counts on the other, and what either bills is in both."""
+    database = postgres.fresh()
+    with ScriptedVendor() as vendor, servers(tmp_path, 2, vendor, database) as (one, other):
+        made = control(one, "/keys", label="shared", account="acme")
+        with closing(connection(other)) as client, closing(connection(one)) as at_first:
+            until(lambda: ask(client, made["secret"])[0] == 200, "the key is not known")
+            control(other, "/accounts/acme/top-up", amount="0.001")
+            until(lambda: ask(at_first, made["secret"], "priced", max_tokens=20)[0] == 402, "the top-up is not known")
+            control(one, "/accounts/acme/top-up", amount="1")
+            until(lambda: ask(client, made["secret"], "priced", max_tokens=20)[0] == 200, "the money is not known")
+            calls = [ask(server, made["secret"], "priced", max_tokens=20) for server in (client, at_first) for _ in range(3)]
+            assert [status for status, _, _ in calls] == [200] * 6
+            control(one, "/keys/shared/revoke")
+            began = time.monotonic()
+            until(lambda: ask(client, made["secret"])[0] == 401, "the revocation is not known")
+            until(lambda: int(postgres.sql(database, "select count(*) from calls where prepaid")) >= 7, "not all is written")
+        assert time.monotonic() - began < 30  # some half a second, on whatever machine
+        for server in (one, other):
+            audited(server)
+    assert postgres.sql(database, "select count(*) from allotments") == "0\n"  # who goes away leaves nothing held
+
+
+@needs_postgres
+def test_a_cap_is_that_of_all_servers_together(postgres: Postgres, tmp_path: Path) -> None:
+    """[issue 13] A key that may spend a cent a day spends no more by asking two servers by turns."""
+    database = postgres.fresh()
+    with ScriptedVendor() as vendor, servers(tmp_path, 2, vendor, database) as both:
+        key = control(both[0], "/keys", label="capped", spend_cap="0.01/day")["secret"]
+        with closing(connection(both[0])) as first, closing(connection(both[1])) as second:
+            until(lambda: ask(second, key)[0] == 200, "the key is not known")
+            statuses = [ask((first, second)[number % 2], key, "priced", max_tokens=20)[0] for number in range(20)]
+        assert {200, 429} <= set(statuses) <= {200, 429, 503}  # on a busy machine the database may not answer in time
+    spent = int(postgres.sql(database, "select sum(cost) from calls"))
+    assert 5_000_000 < spent <= 10_000_000
+    assert postgres.sql(database, "select sum(spent) from cap_spent") == f"{spent}\n"
+
+
+@needs_postgres
+def test_twenty_keys_on_one_wallet_of_four_servers_never_spend_more_than_it_has(postgres: Postgres, tmp_path: Path) -> None:
+    """[issue 13] 64 clients, one server killed and started again: never below zero, nothing twice, nothing lost, the audit is clean."""
+    database = postgres.fresh()
+    with ScriptedVendor() as vendor, servers(tmp_path, 3, vendor, database) as running:
+        (tmp_path / "dying").mkdir()
+        text, variables = MONEY.format(vendor=vendor.url), {"DATABASE_URL": database}
+        with serving(tmp_path / "dying", text, variables=variables, status=-signal.SIGKILL, label="dying") as dying:
+            keys = [control(dying, "/keys", label=f"k{number}", account="acme")["secret"] for number in range(20)]
+            control(dying, "/accounts/acme/top-up", amount="1")
+            them = [*running, dying]
+            for server in them:
+                with closing(connection(server)) as client:
+                    until(partial(is_known, client, keys[-1]), "the last key is not known")
+            threads = [threading.Thread(target=spend, args=(them[number % 4], keys[number % 20])) for number in range(64)]
+            for thread in threads:
+                thread.start()
+            until(lambda: int(postgres.sql(database, "select count(*) from calls where prepaid")) > 50, "nobody spends")
+            dying.process.kill()
+            for thread in threads:
+                thread.join(PROCESS_SECONDS_MAX)
+            assert not any(thread.is_alive() for thread in threads)
+        with serving(tmp_path / "dying", text, variables=variables, label="again") as again:
+            audited(again)
+        audited(running[0])
+    balance, charged = postgres.sql(database, "select balance, charged from accounts where name = 'acme'").strip().split("|")
+    cost, rows, ids = postgres.sql(database, "select sum(cost), count(*), count(distinct id) from calls where prepaid").strip().split("|")
+    assert rows == ids
+    assert int(charged) == int(cost) == 10**9 - int(balance)
+    assert 0 <= int(balance) < 10**9 // 4
+
+
+def is_known(client: http.client.HTTPConnection, key: str) -> bool:
+    """Say whether a key is good here."""
+    return bool(ask(client, key)[0] == 200)
+
+
+def spend(server: Server, key: str) -> None:
+    """Make calls until the wallet has no more, or the server is gone."""
+    client = connection(server)
+    while True:
+        try:
+            status, _, body = ask(client, key, "priced", max_tokens=20)
+        except (http.client.HTTPException, OSError):
+            break
+        if status == 402:
+            break
+        assert status in (200, 503), body
+    client.close()
+
+
+@needs_postgres
+def test_a_database_that_dies_loses_and_doubles_nothing(tmp_path: Path) -> None:
+    """[issue 13] While it is away keys without wallet and cap go on, others get 503; what was served is in it once when it is back."""
+    with ScriptedVendor() as vendor, postgres_server() as postgres:
+        database = postgres.fresh()
+        with servers(tmp_path, 1, vendor, database) as (server,), closing(connection(server)) as client:
+            free = control(server, "/keys", label="free", account="free")["secret"]
+            paying = control(server, "/keys", label="paying", account="paying")["secret"]
+            control(server, "/accounts/paying/top-up", amount="1")
+            good = sum(ask(client, key, "priced", max_tokens=20)[0] == 200 for key in (free, paying, paying))
+            assert good == 3
+            os.kill(postgres.pid, signal.SIGKILL)
+            until(lambda: "THE DATABASE IS AWAY" in server.log, "nobody notices")
+            for _ in range(5):
+                good += ask(client, free)[0] == 200
+                status, headers, body = ask(client, paying, "priced", max_tokens=20)
+                assert (status, body["error"]["code"], headers["retry-after"]) == (503, "overloaded", "1")
+            assert good == 8
+            (postgres.folder / "data" / "postmaster.pid").unlink()
+            postgres.start()
+            until(lambda: ask(client, paying, "priced", max_tokens=20)[0] == 200, "the wallet is not known again")
+            until(lambda: postgres.sql(database, "select count(*) from calls where cost >= 0") == "9\n", "not all is written")
+            audited(server)

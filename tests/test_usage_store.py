@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 from collections import Counter
-from collections.abc import Iterator
 from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
@@ -22,10 +21,10 @@ from aisa.ledger.port_usage import DAY, DAY_MS, KEY, MODEL, Span, Used
 from aisa.ledger.row import CallRow
 from aisa.ledger.usage import IDS_MAX, UsageStore, sums_of
 from aisa.ledger.writer import Writer, insert_rows
-from aisa.storage.engine import Database, open_database
-from aisa.storage.migrate import migrate
+from aisa.storage.engine import Database
 from aisa.storage.tables import accounts
 from aisa.storage.tables import calls as table
+from postgres_rig import sqlite_only
 from repeats import repeats
 from rows import NOON, priced, renumbered, rows
 
@@ -33,13 +32,11 @@ EVER = Span(0, 2**46)
 
 
 @pytest.fixture
-def database(tmp_path: Path) -> Iterator[Database]:
+def database(opened: Database) -> Database:
     """A database with the accounts that the rows name."""
-    opened = open_database(str(tmp_path), migrate)
     with opened.transaction() as connection:
         connection.execute(insert(accounts).values(name="acme", balance=None, charged=0, spent=0, calls=0, created_at=1))
-    yield opened
-    opened.close()
+    return opened
 
 
 def summed(found: list[CallRow], by: str, span: Span) -> dict[str, Counter[str]]:
@@ -128,6 +125,7 @@ def test_a_call_is_found_by_its_id(database: Database) -> None:
     assert store.call("req_8") is None
 
 
+@sqlite_only
 def test_a_database_that_cannot_be_read_is_told_as_the_api_tells_it(database: Database, tmp_path: Path) -> None:
     """Whoever asks gets an error with a remedy, not a bug."""
     database.close()
@@ -138,6 +136,7 @@ def test_a_database_that_cannot_be_read_is_told_as_the_api_tells_it(database: Da
         assert failure.value.code == "internal_error"
 
 
+@sqlite_only
 @pytest.mark.parametrize("owner", [{"key_id": "key_1"}, {"account": "acme"}, {}])
 def test_sums_of_a_short_time_do_not_read_the_whole_table(database: Database, owner: dict[str, Any]) -> None:
     """A question about a day costs what that day has, however old the ledger is: an index serves it."""

@@ -30,8 +30,9 @@ from aisa.http.descriptors import clients_that_fit, raise_limit
 from aisa.http.token_requests import token_sender
 from aisa.identity.keys import TokenAdminKeys, TokenKeys
 from aisa.ids import CallIds
+from aisa.keys.following import Following
 from aisa.keys.port import Keys
-from aisa.keys.rules import DEFAULT_ACCOUNT, Key, window_end, window_start
+from aisa.keys.rules import DEFAULT_ACCOUNT, Account, Key, window_end, window_start
 from aisa.keys.store import KeyStore
 from aisa.known_models import Known, nothing_listed
 from aisa.large_events import LargeEvents
@@ -39,6 +40,8 @@ from aisa.ledger.journal import Journal
 from aisa.ledger.live_ledger import LiveLedger
 from aisa.ledger.port_usage import Span
 from aisa.ledger.store import LedgerStore
+from aisa.ledger.stored_ledger import StoredLedger
+from aisa.ledger.stored_money import StoredMoney
 from aisa.ledger.sync import GroupSync
 from aisa.ledger.wallets import Cap, Wallet
 from aisa.ledger.writer import Writer
@@ -51,7 +54,8 @@ from aisa.providers.tasks import DIALECTS
 from aisa.providers.vendor_state import SEAL_KEY_BYTES
 from aisa.resets import Resets
 from aisa.routing import EMBEDDED, Routes
-from aisa.storage.engine import Database
+from aisa.storage.engine import Database, Migrate, open_database
+from aisa.storage.lock import SERVER_ID_NAME
 from aisa.storage.secret import own_secret
 from aisa.tokenizers.on_demand import load_tokenizer
 from aisa.wire.door import Door, Request
@@ -61,6 +65,7 @@ PARSE_INLINE_BYTES_MAX = 262_144  # a millisecond; larger bodies are parsed in a
 # all of them together, and no body would be read any sooner.
 PARSES_MAX = 1
 REPEATED_MS_MAX = 86_400_000  # how long an Idempotency-Key is remembered
+SERVER_ID_BYTES = 16  # that no other server has
 SEAL_KEY_NAME = "seal.key"  # what vendors want back is sealed with it: processes that share it open each other's seals
 
 
@@ -172,10 +177,22 @@ def open_dependencies(
 
 def check_extras(config: Config, find: Callable[[str], object] = find_spec) -> None:
     """Raise ConfigErrors where a setting needs packages that are not installed, as `find` says."""
-    if config.stores.limits is not None and find("hiredis") is None:
-        raise ConfigErrors([Problem("stores.limits", "The `stores` extra is not installed.", "pip install 'aisa-gateway[stores]'")], config)
+    needed = (("stores.limits", config.stores.limits, "hiredis"), ("stores.database", config.stores.database, "psycopg"))
+    missing = [where for where, value, package in needed if value is not None and find(package) is None]
+    if missing:
+        what, remedy = "The `stores` extra is not installed.", "pip install 'aisa-gateway[stores]'"
+        raise ConfigErrors([Problem(where, what, remedy) for where in missing], config)
     if config.identity is not None and find("jwt") is None:
         raise ConfigErrors([Problem("identity", "The `identity` extra is not installed.", "pip install 'aisa-gateway[identity]'")], config)
+
+
+def open_data(config: Config, migrate: Migrate) -> Database:
+    """Open the database that the configuration names, else that of the data folder. Raises StorageFailed."""
+    if config.stores.database is None:
+        return open_database(config.server.data_dir, migrate)
+    from aisa.storage.postgres import open_postgres
+
+    return open_postgres(config.stores.database, migrate)
 
 
 def take_tokens(
@@ -259,8 +276,11 @@ def open_ledger(
 ) -> LiveLedger:
     """Return the live ledger, with what the database has."""
     remember_uses(idempotency, store)
-    wallets = [Wallet(account.name, account.balance) for account in store.accounts()]
     sync = None if config.ledger.durability == "process" else GroupSync(journal.sync, config.server.data_dir, report)
+    if config.stores.database is not None:
+        money = share_money(config, keys, store, report=report)
+        return StoredLedger(journal, writer.post, money, wall_clock=wall_clock, sync=sync, final=idempotency.final)
+    wallets = [Wallet(account.name, account.balance) for account in store.accounts()]
     caps = caps_of(keys, store)
     ledger = LiveLedger(journal, writer.post, wallets=wallets, caps=caps.items(), wall_clock=wall_clock, sync=sync, final=idempotency.final)
 
@@ -269,6 +289,21 @@ def open_ledger(
 
     ledger.spent = spent_in
     return ledger
+
+
+def share_money(config: Config, keys: KeyStore, store: LedgerStore, *, report: Callable[[Fact], None]) -> StoredMoney:
+    """Return the money of a server on a shared database, and follow what others change of keys and accounts. Raises StorageFailed."""
+    server = own_secret(Path(config.server.data_dir) / SERVER_ID_NAME, SERVER_ID_BYTES, system_chance()).hex()
+    money = StoredMoney(store.database, server, wall_clock=wall_clock, report=report)
+    for account in store.accounts():
+        money.know(account.name, account.balance)
+    money.start()
+
+    def account_changed(account: Account, balance: Nanos | None) -> None:
+        money.know(account.name, balance)
+
+    Following(store.database, keys, account_changed).start()
+    return money
 
 
 def remember_uses(idempotency: IdempotencyStore, store: LedgerStore) -> None:

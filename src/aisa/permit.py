@@ -7,12 +7,13 @@ that several servers share; the path does not see which.
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Awaitable
 
 from aisa.admission.port import Admission, Lease
 from aisa.call import Call
 from aisa.errors import ApiError
 from aisa.keys.rules import Key
-from aisa.ledger.port import Charge, Ledger
+from aisa.ledger.port import Charge, Ledger, Short
 from aisa.offer import Plan
 from aisa.usage import Usage
 from aisa.wire.door import Request
@@ -37,7 +38,7 @@ class Permit:
         try:
             async with asyncio.timeout(EXTEND_SECONDS_MAX):
                 for limit in (self.charge, lease):
-                    if tokens > limit.covered and (waiting := limit.cover(tokens)) is not None:
+                    if tokens > limit.covered and (waiting := cover(limit, tokens)) is not None:
                         await waiting
         except TimeoutError:
             raise ApiError("overloaded", "This server cannot look up what is left of your limits at the moment. Try again soon.") from None
@@ -48,6 +49,21 @@ class Permit:
         lease, self._lease = self._lease, None
         if lease is not None:
             lease.release(used)
+
+
+def cover(limit: Charge | Lease, tokens: int) -> Awaitable[None] | None:
+    """Have a limit allow so many output tokens in all; what is returned, if anything, is to be awaited. Raises ApiError."""
+    try:
+        return limit.cover(tokens)
+    except Short as short:
+        return cover_with_more(short, limit, tokens)
+
+
+async def cover_with_more(short: Short, limit: Charge | Lease, tokens: int) -> None:
+    """Do it once more has been allotted to this server, or again where another call was quicker. Raises ApiError."""
+    await short.more()
+    if (waiting := cover(limit, tokens)) is not None:
+        await waiting
 
 
 async def open_permit(ledger: Ledger, admission: Admission, call: Call, *, key: Key, request: Request, plan: Plan) -> Permit:

@@ -39,6 +39,7 @@ FOR_A_LIFETIME = (
         "admin.listen",
         "console",
         "metrics.listen",
+        "stores.database",
         "stores.limits",
         "stores.limits_down",
         "identity",

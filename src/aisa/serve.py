@@ -19,6 +19,7 @@ from aisa.clock import quick_chance, wall_clock
 from aisa.composition import (
     check_extras,
     fitting,
+    open_data,
     open_dependencies,
     open_edge,
     open_keys,
@@ -40,6 +41,7 @@ from aisa.http.server import HttpServer, tls_context
 from aisa.http.sockets import handed_listener
 from aisa.keys.store import ensure_first_key
 from aisa.ledger.journal import Journal
+from aisa.ledger.live_ledger import LiveLedger
 from aisa.ledger.recovery import recover
 from aisa.ledger.refused import RefusalRecords
 from aisa.ledger.row import CallRow
@@ -68,7 +70,7 @@ from aisa.shutdowns import tell_until
 from aisa.states import States
 from aisa.stopping import Stopping, go_away
 from aisa.storage.ballast import throw_off
-from aisa.storage.engine import Database, open_database
+from aisa.storage.engine import Database
 from aisa.storage.failure import StorageFailed
 from aisa.storage.lock import control_path, own_folder
 from aisa.storage.running import Running, announced
@@ -89,12 +91,13 @@ def run(loaded: Loaded, say: Callable[[str], None], again: Callable[[], Loaded])
     config = loaded.config
     for number in (signal.SIGHUP, *IGNORED_SIGNALS):
         signal.signal(number, signal.SIG_IGN)  # until there is a log to say it in
+    check_extras(config)
     with contextlib.ExitStack() as stack:
         try:
             folder = stack.enter_context(own_folder(config.server.data_dir))
             throw_off(Path(config.server.data_dir))
             control = control_path(config.server.data_dir)
-            database = open_database(config.server.data_dir, migrate)
+            database = open_data(config, migrate)
             stack.callback(database.close)
             seal_key(config)
             settled = recover_workers(folder.folder, database)
@@ -103,7 +106,6 @@ def run(loaded: Loaded, say: Callable[[str], None], again: Callable[[], Loaded])
             settled += recover(journal, lambda rows: insert_rows(database, rows), int(wall_clock() * 1000))
         except StorageFailed as failure:
             raise ConfigErrors([Problem(failure.where, failure.what, failure.remedy)], config) from failure
-        check_extras(config)
         tokenizers = tokenizers_in(config)
         try:
             handed = handed_listener(os.environ)
@@ -190,7 +192,14 @@ async def serve(config: Config, database: Database, journal: Journal, *, start: 
     for pool in (*pools.values(), *parts.retired):
         await pool.close()
     refused.sum_up()
-    report(Stopped(await writer.stop(WRITE_SECONDS_MAX)))
+    report(Stopped(await close_books(writer, ledger)))
     if log is not None:
         log.close()
     return 0
+
+
+async def close_books(writer: Writer, ledger: LiveLedger) -> int:
+    """Have all rows written, and return how many are left: they stay in the journal."""
+    left = await writer.stop(WRITE_SECONDS_MAX)
+    await ledger.leave(left)
+    return left

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import http.client
+import os
 import socket
 from pathlib import Path
 from typing import NamedTuple, TypeVar
@@ -12,7 +13,7 @@ import msgspec
 from aisa.cli.problems import Stop
 from aisa.config.limits import Limits
 from aisa.storage.failure import FolderHeld, StorageFailed
-from aisa.storage.lock import control_path, own_folder
+from aisa.storage.lock import SERVER_ID_NAME, control_path, own_folder
 
 CONTROL_SECONDS_MAX = 10.0  # most requests are one small transaction; a server that takes longer is stuck
 ANSWER_BYTES_MAX = 1 << 27  # the largest list of keys that a server keeps
@@ -138,6 +139,9 @@ def _directly(data_dir: str, asking: Asking, limits: Limits | None) -> tuple[int
 
         run(connection)
 
+    if (Path(data_dir) / SERVER_ID_NAME).exists() or os.environ.get("DATABASE_URL"):
+        what = "What this command asks is in the database that several servers share (stores.database)."
+        raise StorageFailed(data_dir, what, "Start this folder's server, which answers it, or name the folder of one that runs.")
     makes = asking.method == "POST" and asking.path in ("/keys", "/keys/import", "/accounts")
     if not makes and not (Path(data_dir) / DATABASE_NAME).exists():
         # Listing in the wrong working directory must not leave a data folder behind.

@@ -35,6 +35,7 @@ VARIABLES = {  # of two for one setting the later one wins
     "AISA_PORT": "server.port",
     "AISA_DATA_DIR": "server.data_dir",
     "AISA_DISCOVERY_LOOPBACK": "discovery.loopback",
+    "DATABASE_URL": "stores.database",
     "REDIS_URL": "stores.limits",
     "VALKEY_URL": "stores.limits",
 }

@@ -9,7 +9,7 @@ from urllib.parse import urlsplit
 from aisa.config.admin_settings import listening
 from aisa.config.checks import SHOWN_CHARACTERS_MAX, Flaw
 from aisa.config.schema import Config
-from aisa.config.stores import address_of
+from aisa.config.stores import DATABASE_SCHEMES, address_of
 from aisa.names import ACCOUNT_CHARACTERS_MAX
 
 
@@ -43,6 +43,13 @@ def check_stores(config: Config) -> Iterator[tuple[tuple[str, ...], Flaw]]:
             address_of(config.stores.limits)
     except ValueError as error:
         yield ("stores", "limits"), Flaw(f"It is no address of a store: {error}.", "Write for example redis://127.0.0.1:6379/0.")
+    database = config.stores.database
+    if database is not None and not database.startswith(DATABASE_SCHEMES):
+        remedy = "Write for example postgresql://aisa@127.0.0.1/aisa."
+        yield ("stores", "database"), Flaw("It is no address of a PostgreSQL database.", remedy)
+    if database is not None and config.server.workers > 1:
+        what = "A server with a database on the network has one process: its workers do not share allotments of money yet."
+        yield ("server", "workers"), Flaw(what, "Leave it at 1, and start several servers, each with a data folder of its own.")
 
 
 def check_identity(config: Config) -> Iterator[tuple[tuple[str, ...], Flaw]]:

@@ -9,6 +9,7 @@ from urllib.parse import unquote, urlsplit
 
 from aisa.config.section import Section
 
+DATABASE_SCHEMES = ("postgresql://", "postgres://")
 DEFAULT_PORT = 6379
 TLS_SCHEMES = ("rediss", "valkeys")
 SCHEMES = ("redis", "valkey", "unix", *TLS_SCHEMES)
@@ -17,12 +18,15 @@ SCHEMES = ("redis", "valkey", "unix", *TLS_SCHEMES)
 class StoreSettings(Section, frozen=True, kw_only=True):
     """Where several servers keep together what each keeps alone otherwise."""
 
+    database: str | None = None
     limits: str | None = None
     limits_down: Literal["local", "refuse"] = "local"
 
 
 STORES_IN_WORDS: Mapping[str, str] = MappingProxyType(
     {
+        "stores.database": "Where keys, accounts, wallets and ledger are kept for several servers together: a PostgreSQL database, "
+        "`postgresql://user:password@host/name`. Needs the extra `stores`. If absent, each server has a database in its data folder.",
         "stores.limits": "Where limits are kept for several servers together: Valkey or Redis, `redis://user:password@host:6379/0`, "
         "`rediss://` for TLS, `unix:///path?db=0`. Needs the extra `stores`. If absent, each server has limits of its own.",
         "stores.limits_down": "What counts while that store does not answer: each process allows its share, the limit divided by how many "

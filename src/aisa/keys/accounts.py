@@ -10,6 +10,7 @@ from sqlalchemy import Connection, insert, select, update
 from aisa.clock import WallClock
 from aisa.errors import ApiError
 from aisa.keys.rules import ACTIVE, DISABLED, Account, check_account, invalid
+from aisa.storage.changes import note_change
 from aisa.storage.engine import Database
 from aisa.storage.failure import StorageFailed
 from aisa.storage.tables import accounts
@@ -58,6 +59,7 @@ class AccountStore:
     def _change(self, name: str, **values: str | None) -> Account:
         with writing(self._database) as connection:
             connection.execute(update(accounts).where(accounts.c.name == name).values(**values))
+            note_change(connection, account=name)
             found = connection.execute(select(accounts.c.name, accounts.c.tier, accounts.c.state).where(accounts.c.name == name)).first()
         if found is None:
             raise unknown(name)
@@ -88,6 +90,7 @@ def add_account(connection: Connection, name: str, *, created_at: int, tier: str
     """Insert an account that has neither a wallet nor a call yet."""
     fresh = {"balance": None, "charged": 0, "spent": 0, "calls": 0, "state": ACTIVE}
     connection.execute(insert(accounts).values(name=name, created_at=created_at, tier=tier, **fresh))
+    note_change(connection, account=name)
 
 
 def unknown(name: str) -> ApiError:

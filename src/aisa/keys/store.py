@@ -16,6 +16,7 @@ from aisa.keys import rules
 from aisa.keys.accounts import AccountStore, add_account, writing
 from aisa.keys.rules import ACTIVE, DEFAULT_ACCOUNT, NO_RATES, REVOKED, Key, KeyTerms, Rates, SpendCap, Trace
 from aisa.names import LABEL_CHARACTERS_MAX
+from aisa.storage.changes import note_change
 from aisa.storage.engine import Database
 from aisa.storage.tables import accounts, replaced_secrets
 from aisa.storage.tables import keys as table
@@ -155,6 +156,7 @@ class KeyStore:
         kept = msgspec.structs.replace(key, label=label, digest=nobodys, created_at=int(self._wall_clock()), expires_at=None)
         with writing(self._database) as connection:
             connection.execute(insert(table).values(msgspec.structs.asdict(kept)))
+            note_change(connection, key_id=kept.id)
         self.remember(kept)
 
     def update(self, id_or_label: str, terms: KeyTerms) -> Key:
@@ -190,6 +192,7 @@ class KeyStore:
         with writing(self._database) as connection:
             connection.execute(insert(replaced_secrets).values(digest=key.digest, key_id=key.id, until=until))
             connection.execute(update(table).where(table.c.id == key.id).values(digest=rules.digest(secret), hint=rules.hint(secret)))
+            note_change(connection, key_id=key.id)
         self._replaced[key.digest] = (key.id, until)
         changed = msgspec.structs.replace(key, digest=rules.digest(secret), hint=rules.hint(secret))
         self.remember(changed)
@@ -212,6 +215,7 @@ class KeyStore:
     def _change(self, key: Key, values: dict[str, object]) -> Key:
         with writing(self._database) as connection:
             connection.execute(update(table).where(table.c.id == key.id).values(**values))
+            note_change(connection, key_id=key.id)
         changed = msgspec.structs.replace(key, **values)
         self.remember(changed)
         return changed
@@ -251,6 +255,7 @@ class KeyStore:
             if connection.execute(select(accounts).where(accounts.c.name == key.account)).first() is None:
                 add_account(connection, key.account, created_at=key.created_at)
             connection.execute(insert(table).values(msgspec.structs.asdict(key)))
+            note_change(connection, key_id=key.id)
         self.remember(key)
         return key
 

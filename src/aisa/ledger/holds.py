@@ -21,6 +21,7 @@ CALLS_KEPT = 64  # of each model, the last: their reports say what the next may 
 CALLS_MIN = 20  # before they are believed
 LEARN_EVERY = 8  # calls: sorting takes a few microseconds
 RARE = 20  # one call in so many makes more than is held for
+NOBODY_KNOWS = "overloaded"  # of refusals that are not about what is held
 MODELS_MAX = 1_000  # that are learned of; callers can make names up, and the oldest goes
 
 
@@ -105,6 +106,8 @@ def output_price(prices: UnitPrices | None, input_tokens: int) -> Nanos:
 
 def explained(refusal: ApiError, hold: Hold, request: Request) -> ApiError:
     """Return the refusal of a hold with what of it is for the output, why that much, and how it becomes less."""
+    if refusal.code == NOBODY_KNOWS:
+        return refusal
     if not hold.tokens:
         return ApiError(refusal.code, f"{refusal.message} It is for the input alone.", should_retry=False)
     name = request.bound_name
@@ -117,6 +120,8 @@ def explained(refusal: ApiError, hold: Hold, request: Request) -> ApiError:
 
 def cut_short(refusal: ApiError, *, held: Nanos, covered: int, more: int, name: str) -> ApiError:
     """Return the refusal to hold for `more` output tokens inside a stream: what is held already, what needs less, by name."""
+    if refusal.code == NOBODY_KNOWS:
+        return refusal
     so_far = f"{dollars_text(held)} US dollars are held for this call already, for its input and {covered} output tokens"
     what = f"The answer ends here: {so_far}, and {more} more must be held for before they are sent."
     remedy = f"A limit on the output, such as `{name}`, bounds what a call needs."

@@ -18,6 +18,7 @@ from aisa.ledger.charge import Charge
 from aisa.ledger.holds import Hold, Learned, explained, first_hold
 from aisa.ledger.journal import Journal, JournalFull, Slot
 from aisa.ledger.journal_record import opening_record
+from aisa.ledger.port import Short
 from aisa.ledger.port_usage import Span
 from aisa.ledger.row import CallRow, Opening
 from aisa.ledger.wallets import Cap, Limit, Purse, Spending, Wallet
@@ -30,6 +31,7 @@ from aisa.storage.failure import StorageFailed
 from aisa.wire.content import input_tokens
 from aisa.wire.door import Request
 
+ALLOTTED_TRIES = 4  # to hold what was allotted before another call does
 NO_WINDOW = ""  # of a cap that is yet to be given one
 #: Writes a row down and calls back when the database has it for good.
 Post = Callable[[CallRow, Callable[[], None]], None]
@@ -127,7 +129,11 @@ class LiveLedger:
         try:
             if limits:
                 settings, learned = plan.entry.settings, self.learned.most(opening.model)
-                hold_first(charge, first_hold(rates, request, settings, held_input=held_input, learned=learned), request)
+                hold = first_hold(rates, request, settings, held_input=held_input, learned=learned)
+                try:
+                    hold_first(charge, hold, request)
+                except Short as short:
+                    await hold_with_more(short, charge, hold, request=request)
             if self.sync is not None:
                 await self.sync()
         except BaseException as failure:
@@ -136,6 +142,9 @@ class LiveLedger:
                 raise ApiError("overloaded", "This server cannot keep its books on disk at the moment. Try again soon.") from failure
             raise
         return charge
+
+    async def leave(self, left: int) -> None:
+        """End: of all calls, `left` are not written. Others wait for nothing that is in this memory."""
 
     def forget(self, call_id: str) -> None:
         """Forget a call that was undone."""
@@ -225,6 +234,22 @@ def rates_of(plan: Plan, now: float, first: Price | None) -> list[UnitPrices]:
     if plan.offers[0].tier:  # the answer may name the usual tier, which may be the dearer one
         rates += [each.prices for other in plan.offers if (each := other.price_at(now, "")) is not None]
     return rates
+
+
+async def hold_with_more(short: Short, charge: Charge, hold: Hold, *, request: Request) -> None:
+    """Hold it once more has been allotted to this server, each time that another call was quicker. Raises ApiError."""
+    for _ in range(ALLOTTED_TRIES):
+        try:
+            await short.more()
+        except ApiError as refusal:
+            raise explained(refusal, hold, request) from None
+        try:
+            hold_first(charge, hold, request)
+        except Short as again:
+            short = again
+        else:
+            return
+    raise short
 
 
 def hold_first(charge: Charge, hold: Hold, request: Request) -> None:

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable
+from collections.abc import Awaitable, Callable
 from typing import Protocol
 
 import msgspec
 
 from aisa.answer import Told
 from aisa.call import Call
+from aisa.errors import ApiError
 from aisa.keys.rules import Key
 from aisa.ledger.row import CallRow
 from aisa.ledger.rules import Delivered
@@ -42,6 +43,14 @@ class Ending(msgspec.Struct, frozen=True):
     bytes_sent: int
     error_code: str | None
     told: Told = Told()
+
+
+class Short(ApiError):
+    """What is held for a call needs more than this server was allotted: `more` waits for that, and raises ApiError if there is none."""
+
+    def __init__(self, more: Callable[[], Awaitable[None]]) -> None:
+        super().__init__("overloaded", "This server must look up what is left to spend. Try again soon.", retry_after=1)
+        self.more = more
 
 
 class Charge(Protocol):

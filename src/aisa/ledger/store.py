@@ -18,6 +18,7 @@ from aisa.ledger.port_usage import Span
 from aisa.ledger.rules import COMPLETED
 from aisa.money import Nanos, dollars_text
 from aisa.providers.measure import Answer
+from aisa.storage.changes import note_change
 from aisa.storage.engine import Database
 from aisa.storage.failure import StorageFailed
 from aisa.storage.tables import accounts, calls, wallet_entries
@@ -47,7 +48,7 @@ class LedgerStore:
     """
 
     def __init__(self, database: Database, wall_clock: WallClock, on_board: Callable[[], Collection[str]] = tuple) -> None:
-        self._database = database
+        self.database = database
         self._wall_clock = wall_clock
         self._on_board = on_board
 
@@ -109,6 +110,7 @@ class LedgerStore:
             if known.balance is not None:
                 write_off(connection, known, int(self._wall_clock()))
                 connection.execute(update(accounts).where(accounts.c.name == account).values(balance=None))
+                note_change(connection, account=account)
         return msgspec.structs.replace(known, balance=None)
 
     def spent_in(self, span: Span, without: Sequence[str] = ()) -> Nanos:
@@ -174,12 +176,12 @@ class LedgerStore:
 
     @contextmanager
     def _writing(self) -> Generator[Connection]:
-        with failing(), self._database.transaction() as connection:
+        with failing(), self.database.transaction() as connection:
             yield connection
 
     @contextmanager
     def _reading(self) -> Generator[Connection]:
-        with failing(), self._database.reading() as connection:
+        with failing(), self.database.reading() as connection:
             yield connection
 
 
@@ -216,6 +218,7 @@ def book(connection: Connection, entry: Entry, balance: Nanos) -> Booking:
     if len(entry.note) > NOTE_CHARS_MAX or not entry.note.isprintable():
         raise invalid("note", f"A note has at most {NOTE_CHARS_MAX} printable characters.")
     connection.execute(update(accounts).where(accounts.c.name == entry.account).values(balance=balance + entry.amount))
+    note_change(connection, account=entry.account)
     return Booking(enter(connection, entry), fresh=True, balance=balance + entry.amount)
 
 

@@ -16,7 +16,7 @@ from functools import cache, partial
 from queue import Empty, SimpleQueue
 from typing import NamedTuple
 
-from sqlalchemy import Connection, select
+from sqlalchemy import Connection, select, update
 from sqlalchemy.exc import DataError, IntegrityError, InterfaceError, ProgrammingError
 
 from aisa.facts import BugFound, Fact, LedgerAway, LedgerBack
@@ -28,7 +28,7 @@ from aisa.ledger.row import CallRow
 from aisa.providers.measure import Answer
 from aisa.storage.engine import BUSY_SECONDS_MAX, Database
 from aisa.storage.failure import StorageFailed
-from aisa.storage.tables import calls
+from aisa.storage.tables import calls, cap_spent
 
 BATCH_ROWS_MAX = 512  # of one transaction: a few milliseconds, in which other writers wait
 #: Rows of one INSERT. After each the thread wants the interpreter's lock back and may wait for the event loop, so they should be few; but
@@ -240,6 +240,17 @@ def write(connection: Connection, rows: Sequence[CallRow]) -> None:
     # In one order everywhere, so that two servers on one database do not wait for each other in a circle.
     for account, (number, spent, charged) in sorted(charges.items()):
         connection.exec_driver_sql(charge_statement(style), (number, spent, charged, charged, account))
+    if connection.dialect.name != "sqlite":  # which one server has for itself, whose caps are in its memory
+        add_to_caps(connection, rows)
+
+
+def add_to_caps(connection: Connection, rows: Sequence[CallRow]) -> None:
+    """Add what keys have spent to the sums of those windows that somebody has asked for."""
+    ours = cap_spent.c
+    for row in rows:
+        ended = row.ended_ms // 1000
+        window = (ours.key_id == row.key_id) & (ours.began <= ended) & (ours.ends > ended)
+        connection.execute(update(cap_spent).where(window).values(spent=ours.spent + row.cost))
 
 
 @cache

@@ -46,12 +46,17 @@ ERRORS = (
 )
 
 
-class Database:
-    """An open database of which this process is the only user. Safe to use from several threads; those that write take turns."""
+#: Says what an error of the database at a place means.
+Failure = Callable[[str, DBAPIError | PoolTimeout], StorageFailed]
 
-    def __init__(self, engine: Engine, where: str, readers: Engine | None = None) -> None:
+
+class Database:
+    """An open database. Safe to use from several threads; those that write take turns."""
+
+    def __init__(self, engine: Engine, where: str, readers: Engine | None = None, *, failure: Failure | None = None) -> None:
         self._engine = engine
         self._where = where
+        self._failure = failure or failure_of
         self._readers = engine if readers is None else readers
 
     @contextmanager
@@ -66,7 +71,7 @@ class Database:
                 with connection.begin():
                     yield connection
         except (DBAPIError, PoolTimeout) as error:
-            raise failure_of(self._where, error) from error
+            raise self._failure(self._where, error) from error
 
     @contextmanager
     def reading(self) -> Generator[Connection]:
@@ -78,7 +83,7 @@ class Database:
             with self._readers.connect() as connection:
                 yield connection
         except (DBAPIError, PoolTimeout) as error:
-            raise failure_of(self._where, error) from error
+            raise self._failure(self._where, error) from error
 
     def close(self) -> None:
         """Close the connections."""

@@ -14,6 +14,7 @@ from aisa.storage.failure import FolderHeld, StorageFailed
 
 LOCK_NAME = "lock"
 CONTROL_NAME = "control.sock"
+SERVER_ID_NAME = "server.id"  # of a server whose database is on the network: by it what was allotted to it is found again
 SOCKET_PATH_BYTES_MAX = 103  # of a unix socket's path: macOS's limit, four less than Linux's
 OWNER_BYTES_MAX = 32  # of the lock file that are shown: a process id
 

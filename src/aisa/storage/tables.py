@@ -8,7 +8,7 @@ from __future__ import annotations
 from sqlalchemy import JSON, BigInteger, Boolean, Column, ForeignKey, Index, Integer, LargeBinary, MetaData, String, Table, Text, text
 
 #: The newest migration. Kept here so that Alembic is not imported to find a database current.
-HEAD = "0021"
+HEAD = "0031"
 
 # Names for constraints, so that later migrations can refer to them on every database.
 metadata = MetaData(
@@ -191,4 +191,34 @@ learned_answers = Table(
     Column("answers", Text, nullable=False),
     Column("number", Integer, nullable=False),
     Column("place", BigInteger, nullable=False),
+)
+
+#: What has changed of keys and accounts, in the order in which it counts: other servers on the database read on from the last they know.
+key_changes = Table(
+    "key_changes",
+    metadata,
+    Column("number", Integer, primary_key=True),
+    Column("key_id", String(32)),
+    Column("account", String(64)),
+)
+
+#: What each server on the database may spend of a purse (`wallet NAME`, `cap KEY_ID`) without asking again: it is nobody else's meanwhile.
+#: `seen_at` is the UNIX second in which the server was last known to be there.
+allotments = Table(
+    "allotments",
+    metadata,
+    Column("purse", Text, primary_key=True),
+    Column("server", String(64), primary_key=True),
+    Column("amount", BigInteger, nullable=False),
+    Column("seen_at", BigInteger, nullable=False),
+)
+
+#: What keys with a cap have spent in windows of which somebody has asked, kept with each row that is written. Times are UNIX seconds.
+cap_spent = Table(
+    "cap_spent",
+    metadata,
+    Column("key_id", String(32), primary_key=True),
+    Column("began", BigInteger, primary_key=True),
+    Column("ends", BigInteger, nullable=False),
+    Column("spent", BigInteger, nullable=False),
 )

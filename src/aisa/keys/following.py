@@ -1,0 +1,102 @@
+"""Follows what other servers on the same database change of keys and accounts. Changes nothing itself."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Mapping
+from typing import NamedTuple, NoReturn
+
+import msgspec
+from sqlalchemy import func, select
+
+from aisa.errors import ApiError
+from aisa.keys.rules import Account, Key
+from aisa.keys.store import KeyStore
+from aisa.storage.engine import Database
+from aisa.storage.failure import StorageFailed
+from aisa.storage.tables import accounts, key_changes, keys, replaced_secrets
+
+LOOK_SECONDS = 0.4  # between two looks: a key that is revoked elsewhere is refused here within a second
+BELIEVED_SECONDS = 60.0  # after the last look that succeeded, keys are refused: one of them may have been revoked since
+
+
+class Changed(NamedTuple):
+    """What has changed: keys with their former secrets (digests, and until when each is good), accounts with their balances."""
+
+    number: int
+    keys: list[tuple[Key, Mapping[bytes, int]]]
+    accounts: list[tuple[Account, int | None]]
+
+
+class Following:
+    """Lets a server's keys be as the database has them. `account_changed` is told of accounts and what is in their wallets, in the loop."""
+
+    def __init__(self, database: Database, store: KeyStore, account_changed: Callable[[Account, int | None], None]) -> None:
+        """Begin with what `store` has just read. Raises StorageFailed."""
+        self._database = database
+        self._store = store
+        self._account_changed = account_changed
+        self._loop = asyncio.get_running_loop()
+        self._looked_at = self._loop.time()
+        with database.reading() as connection:
+            self._number = int(connection.execute(select(func.max(key_changes.c.number))).scalar_one() or 0)
+
+    def start(self) -> None:
+        """Begin to look."""
+        self._task = self._loop.create_task(self.follow())
+
+    async def follow(self) -> None:
+        """Look again and again, until cancelled."""
+        while True:
+            began = self._loop.time()
+            looking = asyncio.ensure_future(asyncio.to_thread(self._look))
+            while not (await asyncio.wait([looking], timeout=LOOK_SECONDS))[0]:
+                self._judge()
+            try:
+                changed = looking.result()
+            except StorageFailed:
+                self._judge()
+            else:
+                self._looked_at = began
+                self._take(changed)
+                self._judge()
+            await asyncio.sleep(LOOK_SECONDS)
+
+    def _look(self) -> Changed:
+        """Return what has changed since the last look. Raises StorageFailed."""
+        with self._database.reading() as connection:
+            news = connection.execute(select(key_changes).where(key_changes.c.number > self._number).order_by(key_changes.c.number)).all()
+            if not news:
+                return Changed(self._number, [], [])
+            ids = {row.key_id for row in news if row.key_id is not None}
+            names = {row.account for row in news if row.account is not None}
+            found = connection.execute(select(keys).where(keys.c.id.in_(ids))).all()
+            former: dict[str, dict[bytes, int]] = {}
+            for digest, key_id, until in connection.execute(select(replaced_secrets).where(replaced_secrets.c.key_id.in_(ids))):
+                former.setdefault(key_id, {})[digest] = until
+            listed = select(accounts.c.name, accounts.c.tier, accounts.c.state, accounts.c.balance).where(accounts.c.name.in_(names))
+            known = [(Account(name, tier, state), balance) for name, tier, state, balance in connection.execute(listed)]
+        made = [msgspec.convert(row, Key, from_attributes=True, builtin_types=(bytes,)) for row in found]
+        return Changed(news[-1].number, [(key, former.get(key.id, {})) for key in made], known)
+
+    def _take(self, changed: Changed) -> None:
+        for account, balance in changed.accounts:
+            self._store.accounts.remember(account)
+            self._account_changed(account, balance)
+        for key, former in changed.keys:
+            self._store.remember(key, former)
+        self._number = changed.number
+
+    def _judge(self) -> None:
+        """Believe the keys that are known, or do not: costs a call nothing."""
+        believed = self._loop.time() - self._looked_at <= BELIEVED_SECONDS
+        if believed:
+            self._store.__dict__.pop("verify", None)
+        else:
+            self._store.__dict__["verify"] = refuse
+
+
+def refuse(_secret: str | None) -> NoReturn:
+    """Refuse any key. Raises ApiError overloaded."""
+    said = "This server has not been able to read its keys for a minute, and cannot know whether yours still counts. Try again soon."
+    raise ApiError("overloaded", said)

@@ -1,0 +1,98 @@
+"""The statements that allot money of wallets and caps to servers on one database. Opens no transaction: the writers' lock is held."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import NamedTuple
+
+from sqlalchemy import BigInteger, Connection, cast, delete, func, insert, select, update
+
+from aisa.money import Nanos
+from aisa.storage.tables import accounts, allotments, calls, cap_spent
+
+SPARE_PART = 4  # of what is free is taken at most so, beside what is needed: near its end a wallet is not strewn over servers
+
+SEEN_SECONDS = 60  # between two notes that a server is there
+FORGOTTEN_SECONDS = 3_600  # without one, after which what a server had is free: it has died for good, or holds no call that runs any more
+NOW = cast(func.extract("epoch", func.now()), BigInteger)  # the database's own clock
+
+
+class Wanted(NamedTuple):
+    """What a server wants of a purse: `held` whatever there is, `need` if it is free, and up to `most` of what is plenty.
+
+    Of a wallet `account` is given; of a cap its key, the cap and the window that it is now, in UNIX seconds.
+    """
+
+    name: str
+    held: Nanos
+    need: Nanos
+    most: Nanos
+    account: str | None = None
+    key_id: str = ""
+    cap: Nanos = 0
+    began: int = 0
+    ends: int = 0
+
+
+class Allotted(NamedTuple):
+    """What a server has of a purse now, what is free beside, and of a wallet its balance (None for unlimited), of a cap what was spent."""
+
+    amount: Nanos
+    free: Nanos
+    balance: Nanos | None
+    spent: Nanos = 0
+
+
+def allot(connection: Connection, server: str, wanted: Sequence[Wanted]) -> dict[str, Allotted]:
+    """Set what a server has of each purse, and return that. Asked again it gives the same: amounts are set, not added."""
+    names = [each.name for each in wanted]
+    seen = allotments.c.seen_at > NOW - FORGOTTEN_SECONDS
+    counts = allotments.c.purse.in_(names) & (seen | (allotments.c.server == server))
+    taken = select(allotments.c.purse, allotments.c.server, allotments.c.amount).where(counts)
+    ours, others = dict[str, Nanos](), dict[str, Nanos]()
+    for purse, whose, amount in connection.execute(taken):
+        if whose == server:
+            ours[purse] = amount
+        else:
+            others[purse] = others.get(purse, 0) + amount
+    of_wallets = [each.account for each in wanted if each.account is not None]
+    found = connection.execute(select(accounts.c.name, accounts.c.balance).where(accounts.c.name.in_(of_wallets)))
+    balances: dict[str, Nanos | None] = {row.name: row.balance for row in found}
+    given: dict[str, Allotted] = {}
+    for each in wanted:
+        balance, spent = (balances.get(each.account), 0) if each.account is not None else (each.cap, spent_of(connection, each))
+        if balance is None:
+            given[each.name] = Allotted(each.held, 0, None)
+        else:
+            free = balance - spent - others.get(each.name, 0)
+            spare = min(each.most - each.need, (free - each.need) // SPARE_PART)
+            amount = max(each.held, min(each.need, free) + max(0, spare))
+            given[each.name] = Allotted(amount, free - amount, balance, spent)
+        amount = given[each.name].amount
+        if each.name in ours:
+            mine = (allotments.c.purse == each.name) & (allotments.c.server == server)
+            if amount != ours[each.name]:
+                connection.execute(update(allotments).where(mine).values(amount=amount) if amount else delete(allotments).where(mine))
+        elif amount:
+            connection.execute(insert(allotments).values(purse=each.name, server=server, amount=amount, seen_at=NOW))
+    old = (allotments.c.server == server) & (allotments.c.seen_at < NOW - SEEN_SECONDS)
+    connection.execute(update(allotments).where(old).values(seen_at=NOW))
+    return given
+
+
+def spent_of(connection: Connection, wanted: Wanted) -> Nanos:
+    """Return what a cap's window has spent; the first time the rows are added up, and from then on each that is written is added."""
+    known = select(cap_spent.c.spent).where(cap_spent.c.key_id == wanted.key_id, cap_spent.c.began == wanted.began)
+    found = connection.execute(known.where(cap_spent.c.ends == wanted.ends)).scalar_one_or_none()
+    if found is not None:
+        return int(found)
+    ended = (calls.c.key_id == wanted.key_id) & calls.c.ended_ms.between(wanted.began * 1000, wanted.ends * 1000 - 1)
+    spent = int(connection.execute(select(func.coalesce(func.sum(calls.c.cost), 0)).where(ended)).scalar_one())
+    connection.execute(delete(cap_spent).where(cap_spent.c.key_id == wanted.key_id))
+    connection.execute(insert(cap_spent).values(key_id=wanted.key_id, began=wanted.began, ends=wanted.ends, spent=spent))
+    return spent
+
+
+def forget_server(connection: Connection, server: str) -> None:
+    """Let go of all that a server had: its journal is settled, and it holds nothing."""
+    connection.execute(delete(allotments).where(allotments.c.server == server))

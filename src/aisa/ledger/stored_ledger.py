@@ -1,0 +1,43 @@
+"""The ledger of a server that shares its database with others: as in memory, but wallets and caps have what was allotted to this server."""
+
+from __future__ import annotations
+
+from typing import cast
+
+from aisa.keys.rules import Key
+from aisa.ledger.allotted import AllottedCap, AllottedWallet
+from aisa.ledger.journal import Journal
+from aisa.ledger.live_ledger import LiveLedger, Post
+from aisa.ledger.stored_money import StoredMoney
+from aisa.ledger.wallets import Cap, Wallet
+
+
+class StoredLedger(LiveLedger):
+    """The live ledger; implements `ledger.port.Ledger`. See `LiveLedger` for `options`."""
+
+    def __init__(self, journal: Journal, post: Post, money: StoredMoney, **options: object) -> None:
+        super().__init__(journal, post, **options)  # type: ignore[arg-type]  # they are its own
+        self._money = money
+        self.caps = cast("dict[str, Cap]", money.caps)
+        self.purse, self.spending = self.allotted_wallet, self.allotted_cap
+
+    def allotted_wallet(self, account: str) -> AllottedWallet:
+        """Return an account's wallet."""
+        return self._money.wallet(account)
+
+    def wallet(self, account: str) -> Wallet:
+        """Return an account's wallet, which is like one in memory to whoever shows or fills it."""
+        return cast("Wallet", self._money.wallet(account))
+
+    def allotted_cap(self, key: Key, _now: float) -> AllottedCap:
+        """Return the cap of a key that has one."""
+        return self._money.cap(key)
+
+    def recap(self, key: Key) -> None:
+        """Let a key's cap count that was changed, made or taken away."""
+        if key.spend_cap is not None and key.spend_window is not None:
+            self._money.cap(key)
+
+    async def leave(self, left: int) -> None:
+        """Let go of what this server was allotted, if nothing is left that it is for."""
+        await self._money.leave(keep=left > 0)

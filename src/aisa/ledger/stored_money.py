@@ -1,0 +1,169 @@
+"""The money of a server that shares its database with others: asks for allotments, gives back what is idle. One question at a time.
+
+Calls that lack money wait for one question for all of them, and for MORE_MAX at the most. While the database does not answer, calls
+that need its word are refused; those that need none go on, and are settled from the journal later.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from contextlib import suppress
+from datetime import timedelta
+
+from aisa.clock import WallClock
+from aisa.facts import Fact, ServerNotice
+from aisa.keys.rules import Key, window_end, window_start
+from aisa.ledger.allotments import Allotted, Wanted, allot, forget_server
+from aisa.ledger.allotted import AllottedCap, AllottedPurse, AllottedWallet, database_away
+from aisa.money import Nanos
+from aisa.storage.engine import Database
+from aisa.storage.failure import StorageFailed
+
+MORE_MAX = timedelta(milliseconds=200)  # that a call waits; a question takes some milliseconds
+TICK = timedelta(milliseconds=400)  # between two questions that nobody waits for: what others changed counts within a second
+BUSY_MILLISECONDS_MAX = 5_000  # that other writers are waited for
+SPARE_HOLDS = 8  # are asked for beside the one that lacks, so that few calls have to wait
+AWAY = timedelta(milliseconds=1000)  # without an answer, after which no call waits for one; a busy database is no database that is away
+LEAVE_MAX = timedelta(milliseconds=2000)  # for a question that is under way
+WALLETS_AT_ONCE = 500  # prepaid ones, of one question: what others spent of them is seen as often as all of them had their turn
+
+
+class StoredMoney:
+    """Wallets and caps as this server may spend from them. Belongs to the loop that it was made in."""
+
+    def __init__(self, database: Database, server: str, *, wall_clock: WallClock, report: Callable[[Fact], None]) -> None:
+        """Begin with nothing: what this server had before it ended is nobody's now. Raises StorageFailed."""
+        self.caps: dict[str, AllottedCap] = {}  # by key id
+        self.away = False
+        self._database = database
+        self._server = server
+        self._wall_clock = wall_clock
+        self._report = report
+        self._wallets: dict[str, AllottedWallet] = {}
+        self._loop = asyncio.get_running_loop()
+        self._wanting: dict[str, Nanos] = {}  # by purse, what calls lack that wait
+        self._answered: asyncio.Future[None] = self._loop.create_future()
+        self._wanted = asyncio.Event()
+        self._turn = 0
+        self._asking: asyncio.Future[dict[str, Allotted]] | None = None
+        self._forget()
+
+    def wallet(self, account: str) -> AllottedWallet:
+        """Return an account's wallet; one that is not known yet has nothing until the database was asked."""
+        return self._wallets.get(account) or self.know(account, 0)
+
+    def know(self, account: str, balance: Nanos | None) -> AllottedWallet:
+        """Take what is in an account's wallet."""
+        wallet = self._wallets.get(account)
+        if wallet is None:
+            wallet = self._wallets[account] = AllottedWallet(account, balance, self._more, is_away=self._is_away)
+        wallet.balance = balance
+        return wallet
+
+    def cap(self, key: Key) -> AllottedCap:
+        """Return the cap of a key that has one."""
+        cap = self.caps.get(key.id)
+        if cap is None:
+            cap = self.caps[key.id] = AllottedCap(key.id, self._more, self._is_away)
+        assert key.spend_cap is not None, "the caller looked"
+        assert key.spend_window is not None, "a cap has its window"
+        cap.cap, cap.window = key.spend_cap, key.spend_window
+        return cap
+
+    def _is_away(self) -> bool:
+        return self.away
+
+    async def _more(self, purse: AllottedPurse, amount: Nanos) -> None:
+        """Wait until a purse may spend so much more. Raises ApiError."""
+        self._wanting[purse.name] = self._wanting.get(purse.name, 0) + amount
+        self._wanted.set()
+        done, _ = await asyncio.wait([self._answered], timeout=MORE_MAX.total_seconds())
+        if not done or self.away:
+            raise database_away()
+        purse.refuse(amount)
+
+    async def follow(self) -> None:
+        """Ask again and again, until cancelled."""
+        while True:
+            wanting, self._wanting = self._wanting, {}
+            answered, self._answered = self._answered, self._loop.create_future()
+            self._wanted.clear()
+            await self._ask(wanting)
+            answered.set_result(None)
+            if not self._wanting:
+                waiting = asyncio.ensure_future(self._wanted.wait())
+                await asyncio.wait([waiting], timeout=TICK.total_seconds())
+                waiting.cancel()
+
+    async def _ask(self, wanting: dict[str, Nanos]) -> None:
+        purses: list[AllottedPurse] = [*self._wallets.values(), *self.caps.values()]
+        purses = [each for each in purses if each.name in wanting or each.allotted or each.taken] + self._in_turn(wanting)
+        wanted = [self._wanted_of(each, wanting.get(each.name, 0)) for each in purses]
+        asking = self._asking = asyncio.ensure_future(asyncio.to_thread(self._allot, wanted))
+        while not (await asyncio.wait([asking], timeout=AWAY.total_seconds()))[0]:
+            self._go_away()
+        try:
+            given = asking.result()
+        except StorageFailed:
+            self._go_away()
+            return
+        for each in purses:
+            self._take(each, given[each.name])
+        if self.away:
+            self.away = False
+            self._report(ServerNotice("the database is back: wallets and caps can be looked up again"))
+
+    def _in_turn(self, wanting: dict[str, Nanos]) -> list[AllottedPurse]:
+        """Return some of the prepaid wallets that nothing else is asked of: others may spend from them."""
+        prepaid = [each for each in self._wallets.values() if each.balance is not None]
+        idle = [each for each in prepaid if not (each.name in wanting or each.allotted or each.taken)]
+        start = self._turn % max(1, len(idle))
+        self._turn = start + WALLETS_AT_ONCE if start + WALLETS_AT_ONCE < len(idle) else 0
+        return list(idle[start : start + WALLETS_AT_ONCE])
+
+    def _go_away(self) -> None:
+        if not self.away:
+            self.away = True
+            self._report(ServerNotice("THE DATABASE IS AWAY: calls of keys with a wallet or a cap are refused, all others go on"))
+
+    def start(self) -> None:
+        """Begin to ask."""
+        self._task = self._loop.create_task(self.follow())
+
+    async def leave(self, *, keep: bool) -> None:
+        """Ask no more; let go of all that this server has, or `keep` it for the next start, which settles what is left."""
+        self._task.cancel()
+        await asyncio.wait([each for each in (self._task, self._asking) if each is not None], timeout=LEAVE_MAX.total_seconds())
+        if not keep:
+            with suppress(StorageFailed):  # then it is forgotten in time
+                await asyncio.to_thread(self._forget)
+
+    def _forget(self) -> None:
+        with self._database.transaction(BUSY_MILLISECONDS_MAX) as connection:
+            forget_server(connection, self._server)
+
+    def _allot(self, wanted: list[Wanted]) -> dict[str, Allotted]:
+        with self._database.transaction(BUSY_MILLISECONDS_MAX) as connection:
+            return allot(connection, self._server, wanted)
+
+    def _wanted_of(self, purse: AllottedPurse, lacking: Nanos) -> Wanted:
+        """Return what is to be asked for; of a purse that nobody took from since the last question, nothing is kept but what is held."""
+        held = purse.held
+        need = held + lacking if lacking or not purse.taken else max(held, purse.allotted)
+        most = need + lacking * SPARE_HOLDS
+        purse.taken = False
+        purse.let_go = 0
+        if isinstance(purse, AllottedWallet):
+            return Wanted(purse.name, held, need, most, purse.account)
+        assert isinstance(purse, AllottedCap), "there is nothing else"
+        began = window_start(purse.window, self._wall_clock())
+        return Wanted(purse.name, held, need, most, None, purse.key_id, purse.cap, began, window_end(purse.window, began))
+
+    def _take(self, purse: AllottedPurse, given: Allotted) -> None:
+        # What was written since it was asked may be in the answer or not; what is taken off too much comes with the next.
+        purse.allotted, purse.free = given.amount - purse.let_go, given.free
+        if isinstance(purse, AllottedWallet):
+            purse.balance = given.balance
+        elif isinstance(purse, AllottedCap):
+            purse.began, purse.spent = window_start(purse.window, self._wall_clock()), given.spent

@@ -1,0 +1,140 @@
+"""Opens a PostgreSQL database that several servers share. Knows no table but the one that names the schema's version.
+
+Whoever writes takes one lock first, as with SQLite: writers of all servers take turns, a batch of rows each, so no two of them can wait for
+each other in a circle, and what one has read nobody changes before it writes. Holds on money, which calls wait for, are not written here.
+"""
+
+from __future__ import annotations
+
+from contextlib import closing
+
+from sqlalchemy import URL, Connection, Engine, create_engine, event
+from sqlalchemy.engine import make_url
+from sqlalchemy.exc import ArgumentError, DBAPIError, OperationalError
+from sqlalchemy.exc import TimeoutError as PoolTimeout
+from sqlalchemy.pool import QueuePool
+
+from aisa.storage.engine import BUSY, BUSY_SECONDS_MAX, READERS_MAX, Database, Migrate, version_of
+from aisa.storage.failure import StorageFailed
+from aisa.storage.tables import HEAD
+
+WRITERS_LOCK = 0x61697361  # "aisa": the advisory lock of whoever writes
+CONNECT_SECONDS_MAX = 3  # libpq rounds up to 2
+STATEMENT_MILLISECONDS_MAX = 60_000  # a report over a month
+IDLE_MILLISECONDS_MAX = 5_000  # that a writer may do nothing inside its transaction: one that was stopped there must not stop all others
+#: A connection whose other end is gone is noticed after some ten seconds. No prepared statements, which poolers of connections lose.
+CONNECT = {
+    "connect_timeout": CONNECT_SECONDS_MAX,
+    "keepalives_idle": 5,
+    "keepalives_interval": 2,
+    "keepalives_count": 3,
+    "tcp_user_timeout": 10_000,
+    "prepare_threshold": None,
+    "application_name": "aisa",
+}
+
+
+def open_postgres(url: str, migrate: Migrate) -> Database:
+    """Open a database, making its tables or migrating them first if need be.
+
+    Raises StorageFailed when it cannot be reached or used, or a newer aisa made it.
+    """
+    where = shown(url)
+    database = Database(writer_of(url), where, readers_of(url), failure=failure_of)
+    try:
+        with database.transaction(STATEMENT_MILLISECONDS_MAX) as connection:
+            if version_of(connection) != HEAD:
+                migrate(connection)
+    except StorageFailed:
+        database.close()
+        raise
+    return database
+
+
+def shown(url: str) -> str:
+    """Return a URL without its password. Raises StorageFailed for what is none."""
+    try:
+        return parsed(url).set(drivername="postgresql").render_as_string(hide_password=True)
+    except ArgumentError:
+        remedy = "Write for example postgresql://aisa@127.0.0.1/aisa."
+        raise StorageFailed("stores.database", "It is no URL of a database.", remedy) from None
+
+
+def parsed(url: str) -> URL:
+    """Return a URL as SQLAlchemy takes it, whose driver is ours to choose."""
+    return make_url(url.replace("postgres://", "postgresql://", 1)).set(drivername="postgresql+psycopg")
+
+
+def writer_of(url: str) -> Engine:
+    """Return an engine with one connection, on which every transaction begins by taking the writers' lock."""
+    engine = create_engine(
+        parsed(url),
+        poolclass=QueuePool,
+        pool_size=1,
+        max_overflow=0,
+        pool_timeout=BUSY_SECONDS_MAX,
+        pool_pre_ping=True,
+        connect_args=CONNECT,
+    )
+
+    def begin(connection: Connection) -> None:
+        busy = connection.get_execution_options().get(BUSY, 1_000 * BUSY_SECONDS_MAX)
+        limits = {
+            "lock_timeout": busy,
+            "statement_timeout": STATEMENT_MILLISECONDS_MAX,
+            "idle_in_transaction_session_timeout": IDLE_MILLISECONDS_MAX,
+        }
+        said = ", ".join(f"set_config('{name}', '{milliseconds}', true)" for name, milliseconds in limits.items())
+        connection.exec_driver_sql(f"SELECT {said}")  # for this transaction alone: through a pooler, the next one is somebody else's
+        connection.exec_driver_sql(f"SELECT pg_advisory_xact_lock({WRITERS_LOCK})")
+
+    event.listen(engine, "begin", begin)
+    return engine
+
+
+def readers_of(url: str) -> Engine:
+    """Return an engine whose transactions cannot write, and see the database as it was at their first statement."""
+    engine = create_engine(
+        parsed(url),
+        poolclass=QueuePool,
+        pool_size=READERS_MAX,
+        max_overflow=0,
+        pool_timeout=BUSY_SECONDS_MAX,
+        pool_pre_ping=True,
+        connect_args=CONNECT,
+        isolation_level="REPEATABLE READ",
+    )
+
+    def begin(connection: Connection) -> None:
+        with closing(connection.connection.cursor()) as cursor:  # the driver's own, as what is read in parts has a cursor in the server
+            cursor.execute(f"SET TRANSACTION READ ONLY; SET LOCAL statement_timeout = {STATEMENT_MILLISECONDS_MAX}")
+
+    event.listen(engine, "begin", begin)
+    return engine
+
+
+#: What PostgreSQL calls an error, or how that begins (SQLSTATE) -> what is the matter, what to do.
+ERRORS = (
+    ("55P03", "Other servers keep the database's lock.", "It is tried again; look for one that hangs."),
+    ("57014", "The database took too long.", "Look at its load; nothing was changed."),
+    ("28", "The database does not let this server in.", "Correct user and password in stores.database."),
+    ("3D", "There is no such database.", "Make it: createdb aisa"),
+    ("42501", "The database does not let this user do that.", "Make this user the owner of the database."),
+    ("53", "The database has no room left, or too many connections.", "Look at its disk and at max_connections; nothing was changed."),
+    ("57P", "The database is going down or coming up.", "It is tried again."),
+    ("25006", "The database is a standby, or read-only.", "Name the primary in stores.database."),
+)
+AWAY = ("The database does not answer.", "It is tried again; look whether it runs and can be reached.")
+
+
+def failure_of(where: str, error: DBAPIError | PoolTimeout) -> StorageFailed:
+    """Say what an error of PostgreSQL means."""
+    if isinstance(error, PoolTimeout):
+        return StorageFailed(where, *AWAY)
+    state = getattr(error.orig, "sqlstate", None) or ""
+    for beginning, what, remedy in ERRORS:
+        if state.startswith(beginning):
+            return StorageFailed(where, what, remedy)
+    if state.startswith("08") or (not state and isinstance(error, OperationalError)):
+        return StorageFailed(where, *AWAY)
+    return StorageFailed(where, f"The database said: {error.orig}.", "If nobody changed it by hand, this is a bug: please report it.")

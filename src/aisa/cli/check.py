@@ -27,6 +27,7 @@ input. It never stands on the command line, where everybody on the machine could
 @click.option("--quick", is_flag=True, help="Only the checks that take less than 5 seconds each.")
 @click.option("--vendor-port", type=click.IntRange(0, 65_535), metavar="P", help="Play the vendor at this port: the whole way is checked.")
 @click.option("--vendor-host", default="127.0.0.1", metavar="H", help="Where that port is listened on.  [127.0.0.1]")
+@click.option("--header", "headers", multiple=True, metavar="H", help="`name: value` with every request; no place for a key.")
 @click.option("--only", multiple=True, metavar="NAME", help="Only the check of this name; can be said several times.")
 @click.option("--json", "json_file", metavar="FILE", help="Write all of it as JSON; `-` for standard output, instead of the table.")
 @click.option("--junit", metavar="FILE", help="Write it as JUnit does, for CI.")

@@ -42,6 +42,7 @@ class Asked(msgspec.Struct):
     quick: bool
     vendor_port: int | None
     vendor_host: str
+    headers: tuple[str, ...]
     only: tuple[str, ...]
     json_file: str | None
     junit: str | None
@@ -76,6 +77,7 @@ async def checked(asked: Asked) -> tuple[Subject, list[Verdict]]:
         raise Misuse("the address cannot be used", [(asked.url, f"This is no address: {error}.", "Write http://127.0.0.1:8000")]) from error
     vendor = None if asked.vendor_port is None else ScriptedServer(built_in(), "hello")
     subject = Subject(address, prefix, key=key_of(asked), model=asked.model or "", vendor=vendor)
+    subject.headers = dict(header_of(line) for line in asked.headers)
     try:
         if vendor is not None:
             await vendor.listen(asked.vendor_host, asked.vendor_port or 0)
@@ -126,6 +128,14 @@ async def meet(subject: Subject, asked: Asked) -> None:
     if response.status == 404:
         what = f"The model {subject.model} is not there: {short(response.body)}"
         raise Misuse("the model is not there", [("--model", what, "Name one that GET /v1/models lists.")])
+
+
+def header_of(line: str) -> tuple[str, str]:
+    """Return name and value of a header. Raises Misuse."""
+    name, found, value = line.partition(":")
+    if not found or not name.strip() or not line.isprintable():
+        raise Misuse("the header cannot be read", [("--header", f"{line[:40]!r} is none.", "Write --header 'x-tenant: acme'.")])
+    return name.strip().lower(), value.strip()
 
 
 def key_of(asked: Asked) -> str | None:

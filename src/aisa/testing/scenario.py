@@ -45,9 +45,9 @@ class ToolCall(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 class Step(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """One thing that the vendor does.
 
-    `say` sends a token of this text (`repeat` times over), `times` tokens with `every_seconds` before each; `event` sends JSON as an event
-    and `send` text as it is; `end` finishes for this reason, with usage if it was asked for and `[DONE]`; `cut` closes the connection,
-    `reset` breaks it, `hang` says nothing more.
+    `say` sends a token of this text (`repeat` times over, `{n}` its number), `times` tokens with `every_seconds` before each; `event` sends
+    JSON as an event and `send` text as it is; `end` finishes for this reason, with usage if it was asked for and `[DONE]`; `cut` closes the
+    connection, `reset` breaks it, `hang` says nothing more.
     """
 
     say: str | None = None

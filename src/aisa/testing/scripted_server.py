@@ -18,7 +18,7 @@ from typing import Any, cast
 import msgspec
 
 from aisa.testing.scenario import Answer, Scenario, ScenarioUnfit, Step
-from aisa.testing.scripted_words import Words, document, event, ranking, vectors
+from aisa.testing.scripted_words import Words, document, event, ranking, text_of, vectors
 
 Json = dict[str, Any]
 REQUEST_BYTES_MAX = 67_108_864  # of one request; what gateways take has at most 32 MiB
@@ -208,12 +208,12 @@ class _Line(asyncio.Protocol):
             await self._send(event(step.event))
 
     async def _say(self, step: Step, words: Words, played: Played) -> None:
-        text, left = (step.say or "") * step.repeat, step.times
-        while left and not words.over:
-            count = 1 if step.every_seconds else min(BATCH_TOKENS, left)
+        said = 0
+        while said < step.times and not words.over:
+            count = 1 if step.every_seconds else min(BATCH_TOKENS, step.times - said)
             await self._pause(step.every_seconds)
-            await self._send(b"".join(words.token(text) for _ in range(count)))
-            left -= count
+            await self._send(b"".join(words.token(text_of(step, number)) for number in range(said, said + count)))
+            said += count
             played.tokens += count
             played.times.append(self._loop.time())
 

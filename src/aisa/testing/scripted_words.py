@@ -15,6 +15,8 @@ Json = dict[str, Any]
 PROMPT_TOKENS = 11  # as any number
 VECTOR = (0.25, -0.5, 0.125, 1.0, -1.0, 0.0, 0.5, -0.25)  # exact in four bytes
 CREATED = 1_750_000_000
+#: What OpenAI's chunks have besides; with it an event is as long as theirs, some 250 bytes, and buffers hold as many tokens.
+USUAL = {"service_tier": "default", "system_fingerprint": "fp_44709d6fcb"}
 
 
 class Words:
@@ -77,7 +79,7 @@ class Words:
 
     def _head(self) -> Json:
         kind = "text_completion" if self._completion else "chat.completion.chunk"
-        return {"id": "chatcmpl-scripted", "object": kind, "created": CREATED, "model": self._model}
+        return {"id": "chatcmpl-scripted", "object": kind, "created": CREATED, "model": self._model, **USUAL}
 
 
 def document(asked: Mapping[str, object], answer: Answer, *, completion: bool = False) -> tuple[int, Json]:
@@ -87,7 +89,7 @@ def document(asked: Mapping[str, object], answer: Answer, *, completion: bool = 
         told: object = step.event
         if isinstance(told, dict) and "error" in told:
             return 500, cast("Json", told)
-        text += (step.say or "") * step.repeat * (step.times if step.say else 1)
+        text += "".join(text_of(step, number) for number in range(step.times)) if step.say else ""
         if step.call is not None:
             function = {"name": step.call.name, "arguments": step.call.arguments}
             calls.append({"id": f"call_{len(calls) + 1}", "type": "function", "function": function})
@@ -109,8 +111,13 @@ def said_of(steps: Sequence[Step], bound: int) -> list[str]:
     """Return the first tokens that the steps say."""
     said: list[str] = []
     for step in steps:
-        said += [(step.say or "") * step.repeat] * min(step.times if step.say else 0, bound - len(said))
+        said += [text_of(step, number) for number in range(min(step.times, bound - len(said)))] if step.say else []
     return said
+
+
+def text_of(step: Step, number: int) -> str:
+    """Return the text of a step's token of this number, from 0, which stands for `{n}` in it."""
+    return (step.say or "").replace("{n}", str(number + 1)) * step.repeat
 
 
 def usage(tokens: int) -> Json:

@@ -11,7 +11,7 @@ WORKERS ?= 2
 PARALLEL := -n $(WORKERS) --dist loadfile
 BIN := $(VENV)/bin
 INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check
-MODEL_SERVER := mlx-lm==0.32.2 mlx==0.32.4 mlx-cpu==0.32.4 transformers==5.24.0 tokenizers==0.23.3 huggingface-hub==2.4.0
+SERVER ?= transformers
 PYTHON_CLIENTS := langchain-openai==1.7.4 pydantic-ai-slim[openai]==2.68.0
 GATEWAYS := litellm[proxy]==1.108.7 prisma==0.15.0 sglang-router==0.3.2
 NODE_GATEWAYS := @portkey-ai/gateway@1.15.2
@@ -20,7 +20,7 @@ COMPILE := $(BIN)/uv pip compile --quiet --upgrade --universal --python-version 
 	--no-emit-index-url --no-emit-find-links
 
 .DEFAULT_GOAL := help
-.PHONY: help serve assets axe pictures site test quick nightly check lint fix bench counting count-server bills proxies conformance pythons soak crash path docs compat deployment lock clean
+.PHONY: help serve assets axe pictures site test quick nightly check lint fix bench counting count-server servers bills proxies conformance pythons soak crash path docs compat deployment lock clean
 
 help: ## list these targets
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1|\2/p' $(MAKEFILE_LIST) | awk -F'|' '{ printf "%-14s %s\n", $$1, $$2 }'
@@ -72,8 +72,11 @@ counting: $(VENV)/dev.stamp ## print how far each way of counting tokens is off,
 	@$(BIN)/python tools/vocabularies.py build/vocabularies
 	@exec $(BIN)/python tools/counting_table.py build/vocabularies
 
-count-server: $(VENV)/dev.stamp build/model-server/stamp ## cut streams of a real model server and hold the bills against its own count
-	@exec $(BIN)/python tools/count_server.py build/model-server/bin/python $(ARGS)
+count-server: $(VENV)/dev.stamp ## cut streams of a real model server and hold the bills against its own count; SERVER=transformers, vllm, mlx-lm
+	@exec $(BIN)/python tools/count_server.py $(SERVER) $(ARGS)
+
+servers: $(VENV)/dev.stamp ## drive real servers, each installed apart (some 13 GB in all), through ours, and write docs/servers.md; ARGS=NAME for one
+	@exec $(BIN)/python tools/servers.py --page docs/servers.md $(ARGS)
 
 bills: $(VENV)/dev.stamp ## install LiteLLM's newest release apart, and write what it and we bill for the same reports
 	@mkdir -p build
@@ -158,10 +161,4 @@ build/conformance/stamp: $(VENV)/base.stamp Makefile
 	@echo "installing $(GATEWAYS) $(NODE_GATEWAYS) into build/conformance"; rm -rf build/conformance; $(BIN)/python -m venv build/conformance
 	@build/conformance/bin/python -m pip install --quiet --disable-pip-version-check $(GATEWAYS)
 	@command -v npm >/dev/null && npm install --silent --no-audit --no-fund --prefix build/conformance $(NODE_GATEWAYS) || echo "no npm: without $(NODE_GATEWAYS)"
-	@touch $@
-
-# A place apart, some 360 MB: what serves models needs much that the server must not have.
-build/model-server/stamp: $(VENV)/base.stamp Makefile
-	@echo "installing $(MODEL_SERVER) into build/model-server"; rm -rf build/model-server; $(BIN)/python -m venv build/model-server
-	@build/model-server/bin/python -m pip install --quiet --disable-pip-version-check $(MODEL_SERVER)
 	@touch $@

@@ -156,6 +156,7 @@ async def grade(place: Path, only: tuple[str, ...], *, quick: bool) -> dict[str,
     graded: dict[str, list[Verdict]] = {}
 
     async def one(name: str, subject: Subject) -> None:
+        vendor.played.clear()  # marks of requests begin anew with each subject
         verdicts = await run(subject, [check for check in CHECKS if check.quick or not quick])
         # On a busy machine a moment passes for a fault: what failed is made once more, and the second verdict stands.
         graded[name] = [await judge(subject, each.check) if each.state == FAILED else each for each in verdicts]

@@ -26,6 +26,7 @@ from benchmarks.bookkeeping import bookkeeping
 from benchmarks.builds import OLDER, older
 from benchmarks.counting import counting
 from benchmarks.dialects import dialects
+from benchmarks.doors import doors
 from benchmarks.load import BenchFailed
 from benchmarks.machine import Bystanders, describe, raise_descriptor_limit, source_version, split_cores
 from benchmarks.path import path
@@ -37,8 +38,8 @@ from benchmarks.subjects import THIS, Running, Subject, aisa, bare, fake_vendor,
 PAGE = Path(__file__).resolve().parent.parent / "docs" / "performance.md"
 SUBJECTS = ("nginx", "bare", "aisa", "naive")
 FRESH = ("memory", "start")
-MEASURES = ("calls", "short", "paced", "burst", "path", "dialects", "ledger", "routes", "counting", "latency", "crowd", *FRESH)
-ALONE = ("path", "dialects", "ledger", "routes", "counting")  # these need no subject to run
+MEASURES = ("calls", "short", "paced", "burst", "path", "dialects", "doors", "ledger", "routes", "counting", "latency", "crowd", *FRESH)
+ALONE = ("path", "dialects", "doors", "ledger", "routes", "counting")  # these need no subject to run
 
 
 def say(text: str) -> None:
@@ -135,6 +136,8 @@ def measured(only: Sequence[str], subjects: Sequence[Subject], vendor: tuple[int
             yield path(plan)
         if "dialects" in only:
             yield dialects(plan)
+        if "doors" in only:
+            yield doors(plan)
         if "ledger" in only:
             yield bookkeeping(plan)
         if "routes" in only:

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Iterator
+from functools import partial
 from struct import pack
 from typing import Any
 from zlib import crc32
 
 import uvloop
 
-from benchmarks.path import ARRIVAL_BYTES_MAX, STREAM_MODEL, STREAMS, seconds_of_cpu
+from benchmarks.path import ARRIVAL_BYTES_MAX, STREAM_MODEL, STREAMS, asking, seconds_of_cpu
 from benchmarks.plan import BURST_CHUNKS, BURST_DIALECT_BUDGET_US, PACED_DIALECT_BUDGET, Plan
 from benchmarks.report import Row, Table, ratios, spread, verdict
 
@@ -153,7 +154,7 @@ def dialects(plan: Plan) -> Table:
     for _ in range(plan.rounds):
         for (name, alone), column in columns.items():
             pieces = arrivals(made[name], alone=alone)
-            seconds = uvloop.run(seconds_of_cpu(STREAMS, pieces, STREAM_MODEL, stream=True, dialect=name))
+            seconds = uvloop.run(seconds_of_cpu(STREAMS, pieces, partial(asking, STREAM_MODEL, True), dialect=name))
             column.append(seconds * 1e6 / STREAMS / BURST_CHUNKS)
     rows: list[Row] = []
     for name in SPOKEN:

@@ -193,8 +193,8 @@ def keep_last(facts: list[Fact], fact: Fact) -> None:
     facts[:] = [fact]
 
 
-async def seconds_of_cpu(calls: int, pieces: list[bytes], model: str, *, stream: bool, dialect: str = "openai") -> float:
-    """Return the CPU seconds of so many calls whose vendor answers in these pieces. Raises BenchFailed."""
+async def seconds_of_cpu(calls: int, pieces: list[bytes], asks: Callable[[str], bytes], *, dialect: str = "openai") -> float:
+    """Return the CPU seconds of so many calls, written by `asks` for a key, whose vendor answers in these pieces. Raises BenchFailed."""
     async with AsyncExitStack() as stack:
         folder = stack.enter_context(tempfile.TemporaryDirectory(prefix="aisa-bench-"))
         edge, key = await stack.enter_async_context(opened(folder, Dialer(pieces), dialect))
@@ -205,12 +205,12 @@ async def seconds_of_cpu(calls: int, pieces: list[bytes], model: str, *, stream:
         def ended(last: bytes) -> bool:
             nonlocal left
             left -= 1
-            failed = b"error" in last
+            failed = b'"error":{' in last
             if (failed or left == 0) and not done.done():
                 done.set_result(last if failed else b"")
             return left >= CALL_CONNECTIONS
 
-        asked = request(model, key=key, stream=stream)
+        asked = asks(key)
         callers = [Caller(shared, asked, ended) for _ in range(min(calls, CALL_CONNECTIONS))]
         began = time.thread_time()
         for caller in callers:
@@ -222,6 +222,11 @@ async def seconds_of_cpu(calls: int, pieces: list[bytes], model: str, *, stream:
     if failure:
         raise BenchFailed(f"the path answered {failure!r}")
     return seconds
+
+
+def asking(model: str, stream: bool, key: str) -> bytes:
+    """Return a chat request."""
+    return request(model, key=key, stream=stream)
 
 
 def path(plan: Plan) -> Table:
@@ -238,7 +243,7 @@ def path(plan: Plan) -> Table:
     )
     rows: list[Row] = []
     for name, calls, pieces, model, units in kinds:
-        rounds = [uvloop.run(seconds_of_cpu(calls, pieces, model, stream=units > 1)) for _ in range(plan.rounds)]
+        rounds = [uvloop.run(seconds_of_cpu(calls, pieces, partial(asking, model, units > 1))) for _ in range(plan.rounds)]
         rows.append((name, spread([seconds * 1e6 / calls / units for seconds in rounds])))
     how = (
         f"Everything between two sockets, hot: {CALLS:,} calls a round, {CALL_CONNECTIONS} at a time, and {STREAMS} streams "

@@ -64,6 +64,10 @@ class Passing:
             return self._closed() if kind == "message_stop" else []
         return [Piece(named_event(tree, data), 0)]
 
+    def keeps(self, index: int, data: bytes) -> bool:
+        """Tell whether a part of a block passes in its own bytes: its number is the right one, and it fits on one line."""
+        return self._places.get(index) == index and b"\n" not in data
+
     def closing(self, told: Tree, usage: Usage, cost_usd: str | None) -> bytes:
         """Return the end of a complete message. `told` is all that the vendor has reported, `usage` what counts."""
         counts = {OUTPUT: told.get(OUTPUT), **self._usage}

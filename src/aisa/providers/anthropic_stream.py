@@ -198,12 +198,16 @@ class StreamDecoder(MessageReader):
         for name, data in events:
             if self.done or self.failure is not None:
                 break
-            event = plain_text(data) if self._passing is None else None
+            event, passing = plain_text(data), self._passing
+            if event is not None and passing is not None and not passing.keeps(event.index, data):
+                event = None
             text = None if event is None else self._events.say(event.index, event.delta.text)
             if text is None:
                 parts += self._one(name, data)
-            else:
+            elif passing is None:
                 parts.append(text)
+            else:
+                parts.append(Piece(b"event: content_block_delta\ndata: %b\n\n" % data, text.tokens, carries=text.tokens > 0))
         return parts
 
     def _one(self, name: bytes, data: bytes) -> list[Part]:

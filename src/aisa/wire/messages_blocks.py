@@ -59,6 +59,13 @@ class Blocks:
             case _:
                 return []
 
+    def further(self, text: str) -> int | None:
+        """Take more of the text that is open, and return its block's place; None if no text is open, which `take` then begins."""
+        if self._open != "text" or not text:
+            return None
+        self._given.append(text)
+        return len(self.content) - 1
+
     def end(self) -> list[Tree]:
         """Close what is open."""
         events = self._close()

@@ -10,7 +10,7 @@ from collections.abc import Mapping, Sequence
 
 from msgspec import Raw
 
-from aisa.answer import Identity, Part, Piece, Report, together
+from aisa.answer import Identity, Part, Piece, Report, Text, together
 from aisa.errors import ApiError
 from aisa.wire.content import Content
 from aisa.wire.door import Door, Encoder, Refused, Request
@@ -25,6 +25,8 @@ from aisa.wire.trees import Tree, as_tree
 
 PROTOCOL = "anthropic"
 PING = b'event: ping\ndata: {"type":"ping"}\n\n'
+#: More of a text, as `event_of` would write it: nearly every event of a stream.
+FURTHER = b'event: content_block_delta\ndata: {"type":"content_block_delta","index":%d,"delta":{"type":"text_delta","text":%b}}\n\n'
 BETAS_MAX = 64  # of one request; real clients send eight
 BETA_CHARACTERS_MAX = 100
 
@@ -88,6 +90,9 @@ class StreamEncoder(MessageEncoder):
         for part in parts:
             if isinstance(part, Piece):
                 pieces.append(part)
+                continue
+            if type(part) is Text and part.choice == 0 and (place := self._blocks.further(part.text)) is not None:
+                pieces.append(Piece(FURTHER % (place, encode(part.text)), part.tokens))
                 continue
             data = b"".join([event_of(event) for event in self._blocks.take(part)])
             if not self._opened and not isinstance(part, Identity):

@@ -95,7 +95,7 @@ def described(entry: Entry) -> Document:
     ends = [each.shutdown for each in facts if each.shutdown is not None]
     parameters = [*PARAMETERS, EFFORT] if efforts else PARAMETERS
     return {
-        # By these two Mistral's own client tells what an entry is; it reads no list without them.
+        # By these two Mistral's own client tells what an entry is; it reads no list without `type`.
         "type": "base",
         "capabilities": {
             "completion_chat": "text" in gives,

@@ -20,7 +20,7 @@ COMPILE := $(BIN)/uv pip compile --quiet --upgrade --universal --python-version 
 	--no-emit-index-url --no-emit-find-links
 
 .DEFAULT_GOAL := help
-.PHONY: help serve assets axe pictures site test quick nightly check lint fix bench counting count-server servers bills proxies conformance pythons soak crash path docs compat deployment lock clean
+.PHONY: help serve assets axe pictures site test quick nightly check lint fix bench counting count-server servers bills proxies conformance pythons soak crash path docs compat deployment clients agents lock clean
 
 help: ## list these targets
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1|\2/p' $(MAKEFILE_LIST) | awk -F'|' '{ printf "%-14s %s\n", $$1, $$2 }'
@@ -113,6 +113,11 @@ compat: $(VENV)/dev.stamp build/compat-python/stamp ## run the official clients 
 
 deployment: $(VENV)/dev.stamp ## render the Helm chart with Helm and hold it against Kubernetes' schemas (needs go)
 	@exec $(BIN)/python tools/deployment.py
+clients: $(VENV)/dev.stamp ## install some fifty real clients apart, run each, and write docs/tested-clients.md; half an hour
+	@exec $(BIN)/python compat/clients/run.py $(ARGS)
+
+agents: $(VENV)/dev.stamp ## let Codex and Claude Code do a coding task, whoever answers and through two proxies
+	@PATH="$$PATH:/usr/sbin" exec $(BIN)/python compat/clients/agents.py $(ARGS)
 
 lock: $(VENV)/dev.stamp ## move the locked dependencies to their newest versions
 	$(COMPILE) requirements/base.in -o requirements/base.txt

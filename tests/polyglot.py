@@ -109,6 +109,10 @@ class Polyglot:
         self._server.shutdown()
         self._server.server_close()
 
+    def turns_of(self, script: str) -> list[Script]:
+        """What is said turn after turn by a script of several; nothing for one that always says the same."""
+        return AGENT if script == "agent" else []
+
     def answer(self, handler: BaseHTTPRequestHandler, body: bytes) -> None:
         """Answer in the dialect of the path."""
         path = unquote(handler.path)
@@ -127,12 +131,14 @@ class Polyglot:
             )
             return
         lines = SCRIPTS.get(script, SCRIPTS["text"])
-        if script == "agent":
-            turn = len(RESULT.findall(body))
+        turns = self.turns_of(script)
+        if turns:
+            results = len(RESULT.findall(body))
+            turn = next((turn for turn in range(len(turns)) if made_before(turns, turn) == results), len(turns) - 1)
             if body.count(tongue.keeps) < turn and tongue.keeps:
                 send(handler, 400, "application/json", b'{"error":{"message":"the thinking is gone"}}')
                 return
-            lines = AGENT[turn]
+            lines = turns[turn]
         if not stream:
             send(handler, 200, "application/json", json.dumps(tongue.document(lines)).encode())
             return
@@ -144,6 +150,11 @@ class Polyglot:
             handler.wfile.write(b"%x\r\n%b\r\n" % (len(event), event))
             handler.wfile.flush()
         handler.wfile.write(b"0\r\n\r\n")
+
+
+def made_before(turns: list[Script], turn: int) -> int:
+    """How many calls were made before a turn: the history has so many results."""
+    return sum(line.kind == "call" for earlier in turns[:turn] for line in earlier)
 
 
 def send(handler: BaseHTTPRequestHandler, status: int, kind: str, body: bytes) -> None:

@@ -16,7 +16,7 @@ has the same with your server's address and a model that it has. `AISA_API_KEY` 
 for each client, so that each has its own cap and its own line in the bills.
 
 Every other client that lets you set its address works too: with `/v1` where it speaks OpenAI's API, without where it speaks Anthropic's or
-Gemini's.
+Gemini's. [Clients that were tried](tested-clients.md) has some fifty with their versions, and what was seen of each.
 """
 LANGUAGES = {"Shell": "sh", "Python": "python", "JavaScript": "js", "Environment": "sh"}
 ENDINGS = {"toml": "toml", "yaml": "yaml", "json": "json"}

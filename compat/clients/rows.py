@@ -1,0 +1,104 @@
+"""The clients that `make clients` runs: what to install and which script says how each is set up. A row is all that a new one needs."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+
+class Client(NamedTuple):
+    """One client. `install` is what its own package manager is given, the first being the package whose version is told."""
+
+    name: str
+    install: tuple[str, ...]
+    script: str
+    doors: str
+    needs: tuple[str, ...] = ()  # what is installed beside it because it does not ask for it itself
+    note: str = ""
+
+    @property
+    def registry(self) -> str:
+        """Whose package it is: pypi, npm, go or maven."""
+        return self.install[0].partition(":")[0]
+
+    @property
+    def packages(self) -> list[str]:
+        """The packages without their registry."""
+        return [package.partition(":")[2] or package for package in (*self.install, *self.needs)]
+
+
+def python(name: str, packages: str, script: str, doors: str, *, needs: tuple[str, ...] = (), note: str = "") -> Client:
+    """A client from PyPI."""
+    return Client(name, tuple(f"pypi:{package}" for package in packages.split()), script, doors, needs, note)
+
+
+def node(name: str, packages: str, script: str, doors: str, *, note: str = "") -> Client:
+    """A client from npm."""
+    return Client(name, tuple(f"npm:{package}" for package in packages.split()), script, doors, (), note)
+
+
+CHAT, RESPONSES, MESSAGES, GEMINI = "/v1/chat/completions", "/v1/responses", "/v1/messages", "/v1beta/models/MODEL:generateContent"
+EMBEDDINGS, COMPLETIONS, RERANK = "/v1/embeddings", "/v1/completions", "/v1/rerank"
+THREE = f"{CHAT}, {RESPONSES}, {MESSAGES}"
+FOUR = f"{THREE}, {GEMINI}"
+
+ODD_401 = "It asks six times when its key is refused, and says so only then."
+CLIENTS = (
+    node("Codex", "@openai/codex", "shell/codex.sh", RESPONSES, note=ODD_401),
+    node("Claude Code", "@anthropic-ai/claude-code", "shell/claude-code.sh", MESSAGES),
+    node("Gemini CLI", "@google/gemini-cli", "shell/gemini-cli.sh", GEMINI),
+    python("pydantic-ai", "pydantic-ai-slim[openai,anthropic,google]", "python/pydantic_ai_client.py", FOUR),
+    python("openai-agents (Python)", "openai-agents", "python/openai_agents.py", RESPONSES),
+    node("openai-agents (JavaScript)", "@openai/agents zod", "node/openai-agents.mjs", f"{RESPONSES}, {CHAT}"),
+    node("AI SDK", "ai @ai-sdk/openai @ai-sdk/openai-compatible @ai-sdk/anthropic @ai-sdk/google zod", "node/ai-sdk.mjs", FOUR),
+    python("mirascope", "mirascope[openai,anthropic,google]", "python/mirascope_client.py", FOUR),
+    python("google-genai (Python)", "google-genai", "python/google_genai.py", f"{GEMINI}, embedContent, countTokens"),
+    node("google-genai (JavaScript)", "@google/genai", "node/google-genai.mjs", f"{GEMINI}, embedContent, countTokens"),
+    python("anthropic (Python)", "anthropic", "python/anthropic_client.py", MESSAGES),
+    node("anthropic (JavaScript)", "@anthropic-ai/sdk", "node/anthropic.mjs", MESSAGES),
+    python("mistralai", "mistralai", "python/mistralai_client.py", f"{CHAT}, {EMBEDDINGS}"),
+    python("cohere", "cohere", "python/cohere_client.py", RERANK),
+    python("openai (Python)", "openai", "python/openai_client.py", f"{CHAT}, {RESPONSES}, {COMPLETIONS}, {EMBEDDINGS}"),
+    node("openai (JavaScript)", "openai", "node/openai.mjs", f"{CHAT}, {RESPONSES}, {EMBEDDINGS}"),
+    Client("openai (Go)", ("go:github.com/openai/openai-go/v3",), "go/openai", f"{CHAT}, {RESPONSES}"),
+    Client("anthropic (Go)", ("go:github.com/anthropics/anthropic-sdk-go",), "go/anthropic", MESSAGES),
+    Client("google-genai (Go)", ("go:google.golang.org/genai",), "go/genai", GEMINI),
+    Client("openai (Java)", ("maven:com.openai:openai-java",), "java/OpenAi.java", f"{CHAT}, {RESPONSES}"),
+    Client(
+        "langchain4j", ("maven:dev.langchain4j:langchain4j-open-ai", "maven:dev.langchain4j:langchain4j"), "java/LangChain4j.java", CHAT
+    ),
+    python(
+        "LangChain (Python)",
+        "langchain-openai langchain langchain-anthropic langchain-google-genai",
+        "python/langchain_client.py",
+        f"{FOUR}, {EMBEDDINGS}",
+    ),
+    node("LangChain (JavaScript)", "@langchain/openai @langchain/core @langchain/anthropic zod", "node/langchain.mjs", THREE),
+    python("LangGraph", "langgraph langchain-openai", "python/langgraph_client.py", CHAT),
+    python("LlamaIndex", "llama-index-llms-openai-like llama-index-core", "python/llama_index_client.py", f"{CHAT}, {COMPLETIONS}"),
+    python("Haystack", "haystack-ai", "python/haystack_client.py", CHAT),
+    python("DSPy", "dspy", "python/dspy_client.py", f"{CHAT}, {RESPONSES}"),
+    python("instructor", "instructor[anthropic]", "python/instructor_client.py", THREE),
+    python("smolagents", "smolagents[openai]", "python/smolagents_client.py", CHAT),
+    python("AutoGen", "autogen-ext[openai] autogen-agentchat", "python/autogen_client.py", CHAT),
+    python("Semantic Kernel", "semantic-kernel", "python/semantic_kernel_client.py", CHAT),
+    python("Agno", "agno openai", "python/agno_client.py", f"{CHAT}, {RESPONSES}"),
+    python("Strands", "strands-agents[openai]", "python/strands_client.py", CHAT),
+    python("CrewAI", "crewai", "python/crewai_client.py", f"{CHAT}, {RESPONSES}"),
+    python("LiteLLM (library)", "litellm", "python/litellm_client.py", f"{FOUR}, {EMBEDDINGS}"),
+    python("llm", "llm", "shell/llm.sh", CHAT),
+    python("aider", "aider-chat", "shell/aider.sh", CHAT),
+    python("gptme", "gptme", "shell/gptme.sh", CHAT),
+    python(
+        "shell-gpt", "shell-gpt", "shell/shell-gpt.sh", CHAT, needs=("click",), note="Its package does not ask for click, which it imports."
+    ),
+    node("qwen-code", "@qwen-code/qwen-code", "shell/qwen-code.sh", CHAT),
+    node("opencode", "opencode-ai", "shell/opencode.sh", CHAT),
+    node("Continue", "@continuedev/cli", "shell/continue.sh", CHAT),
+    node("Cline", "cline", "shell/cline.sh", CHAT),
+    node("pi", "@mariozechner/pi-coding-agent", "shell/pi.sh", CHAT),
+    node("promptfoo", "promptfoo", "shell/promptfoo.sh", THREE),
+    python("lm-eval", "lm-eval[api]", "shell/lm-eval.sh", CHAT),
+    python("guidellm", "guidellm", "shell/guidellm.sh", CHAT),
+    python("gradio", "gradio openai", "python/gradio_client_chat.py", CHAT),
+    python("Open WebUI", "open-webui", "shell/open-webui.sh", CHAT),
+)

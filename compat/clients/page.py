@@ -1,4 +1,4 @@
-"""Writes what was seen of real clients: rows for a terminal, and `docs/tested-clients.md`, whose settings are the first lines of each script."""
+"""Writes what was seen of real clients: a row each for a terminal, and a page, whose settings are the first lines of each script."""
 
 from __future__ import annotations
 
@@ -17,10 +17,11 @@ NOT_RUN: dict[str, Any] = {"version": "", "tries": [], "failed": "It was not run
 INTRODUCTION = """\
 # Clients that were tried
 
-Settings to copy are on [the page of clients](clients.md); this one says what was seen. Set up by an address and a key alone, each from its own package at the version that was the newest on the day. `make clients` installs
-them, runs them against a server with its embedded model, and writes this page; `make clients ARGS="codex aider"` runs some. In a column:
-ok, **no** (what was seen stands below), or nothing where the client has no such thing or its script does not ask for it. *bad key*: the
-client tells its user that the key is refused, in this server's words.
+Settings to copy are on [the page of clients](clients.md); this page says what was seen. Each client was set up by an address and a key
+alone, from its own package at the version that was the newest on the day. `make clients` installs them, runs them against a server with
+its embedded model, and writes this page; `make clients ARGS="codex aider"` runs some. In a column: ok, **no** (what was seen stands
+below), or nothing where the client has no such thing or its script does not ask for it. *bad key*: the client tells its user that the key
+is refused, in this server's words.
 
 `AISA_BASE_URL` is the server's address without `/v1` (`http://127.0.0.1:8000`) and `AISA_API_KEY` a key of it. The model is any that the
 server has. The whole scripts are in `compat/clients/`.

@@ -1,9 +1,9 @@
 """`make clients`: real clients, each by its own package at its newest version, against a running server with its embedded model.
 
 Installs each in a folder of its own outside of the project, tries what its script tries with an address and a key, prints a row, and
-writes `docs/tested-clients.md` when there are results for at least forty. `python compat/clients/run.py NAME...` runs some of them again; the
-results of the others are those in `build/clients.json`. Judges by what the scripts say; a client that does not install or fails is a row
-that says so.
+writes `docs/tested-clients.md` when there are results for at least forty. `python compat/clients/run.py NAME...` runs some of them again;
+the results of the others are those in `build/clients.json`. Judges by what the scripts say; a client that does not install or fails is a
+row that says so.
 """
 
 from __future__ import annotations

@@ -51,6 +51,8 @@ def summed(found: list[CallRow], by: str, span: Span) -> dict[str, Counter[str]]
         sums = groups.setdefault({"key": row.key_id, "model": row.model, "day": day}[by], Counter())
         sums.update(requests=1, failed=row.outcome == "failed", cost=row.cost, charged=row.cost * row.prepaid)
         sums.update(input_tokens=row.billed.input_tokens, output_tokens=row.billed.output_tokens)
+        sums.update(broken=row.outcome in ("cut", "crashed", "shut_down"))
+        sums.update(first_tokens=row.first_token_ms is not None, first_token_ms=row.first_token_ms or 0)
         sums.update(cached_tokens=row.billed.cached_tokens, cache_write_tokens=row.billed.cache_write_tokens)
     return groups
 

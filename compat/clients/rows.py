@@ -96,9 +96,9 @@ CLIENTS = (
     node("Continue", "@continuedev/cli", "shell/continue.sh", CHAT),
     node("Cline", "cline", "shell/cline.sh", CHAT),
     node("pi", "@mariozechner/pi-coding-agent", "shell/pi.sh", CHAT),
-    node("promptfoo", "promptfoo", "shell/promptfoo.sh", THREE),
+    node("promptfoo", "promptfoo node", "shell/promptfoo.sh", THREE, note="It wants Node 22, which comes beside it."),
     python("lm-eval", "lm-eval[api]", "shell/lm-eval.sh", CHAT),
-    python("guidellm", "guidellm", "shell/guidellm.sh", CHAT),
+    python("guidellm", "guidellm", "shell/guidellm.sh", CHAT, note="It counts a refused key as errors and does not say why."),
     python("gradio", "gradio openai", "python/gradio_client_chat.py", CHAT),
     python("Open WebUI", "open-webui", "shell/open-webui.sh", CHAT),
 )

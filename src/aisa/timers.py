@@ -32,7 +32,7 @@ class Timers:
         try:
             self.loop = asyncio.get_running_loop()
         except RuntimeError:
-            self.__class__ = EarlyTimers
+            self.__class__ = EarlyTimers  # pyright: ignore[reportAttributeAccessIssue] - it has the same slots
         self._timers: dict[int, dict[Timer, None]] = {}  # by tick; in the order in which they were set, so that a test can count on it
         self._ticks: list[int] = []  # the same ticks, as a heap; one whose timers were all stopped stays until it has passed
         self._handle: asyncio.TimerHandle | None = None
@@ -46,7 +46,7 @@ class Timers:
     def give_back(self, timer: Timer) -> None:
         """Forget what a borrowed timer was set to. Whoever had it must not touch it any more."""
         if len(self._spare) < SPARE_TIMERS_MAX:
-            timer.due, timer._action = NEVER, None  # noqa: SLF001 - it stays in the wheel, where it will do nothing
+            timer.forget()
             self._spare.append(timer)
         else:
             timer.stop()
@@ -124,6 +124,10 @@ class Timer:
                 self._timers.discard(self, self._tick)
             self._tick = ceil(due * TICKS_PER_SECOND)
             self._timers.add(self, self._tick)
+
+    def forget(self) -> None:
+        """Forget what was set, and stay in the wheel, where it does nothing."""
+        self.due, self._action = NEVER, None
 
     def stop(self) -> None:
         """Forget what was set. Whoever has a timer stops it: the action mostly is a method of its owner, a circle that only this breaks."""

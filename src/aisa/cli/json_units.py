@@ -24,6 +24,5 @@ def with_units(value: object) -> object:
                 shown[name] = with_units(each)
         return shown
     if isinstance(value, list):
-        each_of: list[object] = value
-        return [with_units(each) for each in each_of]
+        return [with_units(each) for each in cast("list[object]", value)]
     return value

@@ -96,7 +96,7 @@ def test_accounts_from_the_command_line(run: Run) -> None:
     assert "growth" in run("accounts", "set-tier", "a/b c", "growth").stdout
     assert "disabled" in run("accounts", "disable", "a/b c").stdout
     account = next(one for one in json.loads(run("accounts", "list", "--json").stdout) if one["name"] == "a/b c")
-    assert (account["name"], account["tier"], account["state"], account["balance"]) == ("a/b c", "growth", "disabled", None)
+    assert (account["name"], account["tier"], account["state"], account["balance_nanos_usd"]) == ("a/b c", "growth", "disabled", None)
     assert "disabled" in run("accounts", "list").stdout
     assert "default tier, unlimited" in run("accounts", "set-tier", "a/b c", "default").stdout
     assert "disabled" not in run("accounts", "enable", "a/b c").stdout

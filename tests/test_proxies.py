@@ -41,7 +41,7 @@ LOST = {"nginx": {"half-close"}, "HAProxy": {"half-close"}}
 TOKEN = b'"content":"word '
 OWN_SECONDS_MAX = 30.0
 LOOKS_MAX = 100  # for a line of the log
-NOISE_TOKENS = 60  # a kernel's buffers are not the same to the byte from one connection to the next: a segment or two
+NOISE_TOKENS = 150  # buffers are not full to the same byte from one connection to the next: a read of a proxy's, and a segment or two
 
 
 class Home(NamedTuple):

@@ -20,8 +20,8 @@ INTRODUCTION = """\
 Settings to copy are on [the page of clients](clients.md); this page says what was seen. Each client was set up by an address and a key
 alone, from its own package at the version that was the newest on the day. `make clients` installs them, runs them against a server with
 its embedded model, and writes this page; `make clients ARGS="codex aider"` runs some. In a column: ok, **no** (what was seen stands
-below), or nothing where the client has no such thing or its script does not ask for it. *bad key*: the client tells its user that the key
-is refused, in this server's words.
+below), or nothing where the client has no such thing or its script does not ask for it. *bad key*: a call with a wrong key fails;
+the programs of the command line show their user this server's words for it.
 
 `AISA_BASE_URL` is the server's address without `/v1` (`http://127.0.0.1:8000`) and `AISA_API_KEY` a key of it. The model is any that the
 server has. The whole scripts are in `compat/clients/`.

@@ -41,7 +41,8 @@ LOST = {"nginx": {"half-close"}, "HAProxy": {"half-close"}}
 TOKEN = b'"content":"word '
 OWN_SECONDS_MAX = 30.0
 LOOKS_MAX = 100  # for a line of the log
-NOISE_TOKENS = 150  # buffers are not full to the same byte from one connection to the next: a read of a proxy's, and a segment or two
+NOISE_TOKENS = 60  # a segment or two of a kernel's
+LOOKS = 3  # of each kind
 
 
 class Home(NamedTuple):
@@ -135,18 +136,25 @@ def test_without_it_the_output_alone_says_which_setting_to_change(home: Home, fr
 
 @configured(("direct", ""), *((name, DEPLOYED_FILE) for name in (*IN_CI, "Apache", "Envoy")))
 def test_the_swallow_figure_agrees_with_an_own_count(home: Home, front: str) -> None:
-    """A client of the rig's that reads, stops and resets, and the server's log line of its call, give what the check gives, to 10 %."""
+    """A client of the rig's that reads, stops and resets, and the server's log line of its call, give what the check gives, to 10 %.
 
-    async def main() -> tuple[int, int]:
+    Each is taken several times: what lies in buffers differs from one connection to the next, and the spans of both must meet.
+    """
+
+    async def main() -> tuple[list[int], list[int]]:
         async with played(home, front) as subject:
-            seen = await unread(subject)
-            assert seen.billed is not None
-            own = await asyncio.to_thread(own_count, home, front)
-            return seen.billed - seen.had, own
+            figures, own = [], []
+            for _ in range(LOOKS):
+                seen = await unread(subject)
+                assert seen.billed is not None
+                figures.append(seen.billed - seen.had)
+                own.append(await asyncio.to_thread(own_count, home, front))
+            return figures, own
 
-    figure, own = asyncio.run(main())
-    assert max(figure, own) <= SWALLOWED_TOKENS_MAX
-    assert abs(figure - own) <= max(0.1 * max(figure, own), NOISE_TOKENS), (figure, own)
+    figures, own = asyncio.run(main())
+    assert max(*figures, *own) <= SWALLOWED_TOKENS_MAX
+    apart = max(min(figures) - max(own), min(own) - max(figures), 0)
+    assert apart <= max(0.1 * min(max(figures), max(own)), NOISE_TOKENS), (figures, own)
 
 
 def own_count(home: Home, url: str) -> int:

@@ -10,6 +10,7 @@ import sys
 import time
 from collections.abc import AsyncGenerator, Awaitable, Callable
 from contextlib import asynccontextmanager
+from functools import partial
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
@@ -346,9 +347,9 @@ def test_the_path_without_sockets_makes_whole_calls_and_streams(capfd: pytest.Ca
         reply = reply_to(request(model, stream=stream).partition(b"\r\n\r\n")[2])
         whole = b"".join((reply.first, *reply.rest))
         pieces = [whole[start : start + 1_000] for start in range(0, len(whole), 1_000)]
-        assert uvloop.run(path.seconds_of_cpu(40, pieces, model, stream=stream)) > 0
+        assert uvloop.run(path.seconds_of_cpu(40, pieces, partial(path.asking, model, stream))) > 0
     with pytest.raises(BenchFailed, match="the path answered"):
-        uvloop.run(path.seconds_of_cpu(40, [b"HTTP/1.1 500 Oh\r\nContent-Length: 0\r\n\r\n"], CALL_MODEL, stream=False))
+        uvloop.run(path.seconds_of_cpu(40, [b"HTTP/1.1 500 Oh\r\nContent-Length: 0\r\n\r\n"], partial(path.asking, CALL_MODEL, False)))
     assert "Traceback" not in capfd.readouterr().err
 
 

@@ -109,7 +109,7 @@ class TimedLedger:
     async def open(self) -> Charge:
         """Open a call. Raises ApiError."""
         self._number += 1
-        call = Call(f"req_{self.now:.0f}_{self._number}", None, b"", int(self.now), 0.0, [], CHAT_DOOR)
+        call = Call(f"req_{self.now:.0f}_{self._number}", None, b"", int(self.now), asyncio.get_running_loop().time(), [], CHAT_DOOR)
         charge = await self.ledger.open(call, self.key, CHAT, plan=self._plan)
         charge.serve(self._plan.offers[0], 1)
         return charge

@@ -134,7 +134,7 @@ def test_without_it_the_output_alone_says_which_setting_to_change(home: Home, fr
         assert "option http-no-delay" in text
 
 
-@configured(("direct", ""), *((name, DEPLOYED_FILE) for name in (*IN_CI, "Apache", "Envoy")))
+@configured(("direct", ""), *((name, DEPLOYED_FILE) for name in (*IN_CI, "Envoy")))
 def test_the_swallow_figure_agrees_with_an_own_count(home: Home, front: str) -> None:
     """A client of the rig's that reads, stops and resets, and the server's log line of its call, give what the check gives, to 10 %.
 

@@ -17,9 +17,9 @@ T = TypeVar("T")
 #: Real seconds in which a socket may still become ready before time jumps. Loopback delivers within microseconds, on a busy
 #: machine within milliseconds.
 GRACE_SECONDS = 0.01
-#: Threads that no loop has to wait for: those that were there before any that a test or the product starts (the main one, and those of a
-#: parallel test run), and those that whoever starts them adds, because they speak through sockets alone.
-THREADS_APART = set(threading.enumerate())
+#: Threads that no loop has to wait for, besides those that were there before it was made (the main one, those of a parallel test run, idle
+#: ones that earlier tests have left): those that whoever starts them adds, because they speak through sockets alone.
+THREADS_APART: set[threading.Thread] = set()
 #: What a loop itself listens to: the pipe by which threads wake it.
 LISTENED_BY_LOOP = 1
 
@@ -30,12 +30,13 @@ class JumpingSelector(selectors.DefaultSelector):
     def __init__(self) -> None:
         super().__init__()
         self.skipped_seconds = 0.0
+        self._apart = frozenset(threading.enumerate())
 
     def select(self, timeout: float | None = None) -> list[tuple[selectors.SelectorKey, int]]:
         """Wait for sockets; if only a timer is due in `timeout` seconds, jump there."""
         if timeout is None or timeout <= 0:
             return super().select(timeout)
-        alone = len(self.get_map()) <= LISTENED_BY_LOOP and THREADS_APART.issuperset(threading.enumerate())
+        alone = len(self.get_map()) <= LISTENED_BY_LOOP and self._apart.union(THREADS_APART).issuperset(threading.enumerate())
         ready = super().select(0 if alone else min(timeout, GRACE_SECONDS))
         if not ready:
             self.skipped_seconds += timeout

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from contextlib import closing
 
+import psycopg
 from sqlalchemy import URL, Connection, Engine, create_engine, event
 from sqlalchemy.engine import make_url
 from sqlalchemy.exc import ArgumentError, DBAPIError, OperationalError
@@ -106,8 +107,12 @@ def readers_of(url: str) -> Engine:
     )
 
     def begin(connection: Connection) -> None:
+        said = f"SET TRANSACTION READ ONLY; SET LOCAL statement_timeout = {STATEMENT_MILLISECONDS_MAX}"
         with closing(connection.connection.cursor()) as cursor:  # the driver's own, as what is read in parts has a cursor in the server
-            cursor.execute(f"SET TRANSACTION READ ONLY; SET LOCAL statement_timeout = {STATEMENT_MILLISECONDS_MAX}")
+            try:
+                cursor.execute(said)
+            except psycopg.Error as error:  # so nobody else makes one of SQLAlchemy's errors of it
+                raise OperationalError(said, None, error) from error
 
     event.listen(engine, "begin", begin)
     return engine

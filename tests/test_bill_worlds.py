@@ -63,6 +63,13 @@ def plans(draw: st.DrawFn, targets: int) -> Planned:
     return Planned(stream, draw(st.integers(0, targets)), words, truth if kind == "good" else None, usage, client)
 
 
+def in_every_world(targets: int) -> list[Planned]:
+    """Calls that chance need not draw: a report that cannot be, an answer of each target, a document that is reset."""
+    absurd = [Planned(True, 0, 5, None, ABSURD, MemoryClient())]
+    served = [Planned(True, fails, 5, None, None, MemoryClient()) for fails in range(targets)]
+    return [*absurd, *served, Planned(False, 0, 50, None, None, MemoryClient(takes_bytes_max=10))]
+
+
 def steps_of(plan: Planned) -> list[bytes | Stall]:
     """What the vendor that answers sends."""
     if not plan.stream:
@@ -131,7 +138,7 @@ def test_in_every_world_each_call_costs_what_its_target_charges_and_the_wallet_p
     @given(st.data(), st.sampled_from(BALANCES))
     def world(data: st.DataObject, balance: int | None) -> None:
         each = data.draw(st.lists(price_lists(), min_size=1, max_size=TARGETS_MAX), label="prices")
-        calls = data.draw(st.lists(plans(len(each)), min_size=1, max_size=CALLS_MAX), label="calls")
+        calls = data.draw(st.lists(plans(len(each)), min_size=1, max_size=CALLS_MAX), label="calls") + in_every_world(len(each))
         wallet = Wallet("default", balance)
         rows, refused = live(data, each, wallet, calls)
         spent = 0
@@ -153,5 +160,5 @@ def test_in_every_world_each_call_costs_what_its_target_charges_and_the_wallet_p
         assert (wallet.balance, wallet.held) == (None if balance is None else balance - spent, 0)
 
     world()
-    wanted = {"completed", "failed", "client_gone", "stream", "document", "a served", "fell back"}
-    assert wanted | {"refused", "free"} <= set(seen), seen
+    wanted = {"completed", "failed", "client_gone", "stream", "document", "a served", "b served", "c served", "fell back", "absurd"}
+    assert wanted | {"reset", "refused", "free"} <= set(seen), seen

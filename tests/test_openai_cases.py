@@ -81,3 +81,20 @@ def test_a_late_failure_of_a_padded_document_is_an_object_with_an_error() -> Non
     answer = padded(b'{"error": {"code": "upstream_timeout", "message": "late"}}')
     assert answer.choices is None
     assert answer.error["code"] == "upstream_timeout"
+
+
+@pytest.mark.parametrize(
+    ("name", "reason"),
+    [
+        ("tool-calls-that-finish-with-stop-are-tool-calls", "tool_calls"),
+        ("a-forced-call-by-name-that-finishes-with-stop-passes", "stop"),
+        ("a-legacy-call-that-finishes-with-stop-is-function-call", "function_call"),
+        ("a-legacy-call-forced-by-name-keeps-stop", "stop"),
+    ],
+)
+def test_a_call_that_its_vendor_ends_with_stop_goes_on_for_an_agent(front: Front, name: str, reason: str) -> None:
+    """[fault W9] An agent's loop ends at `stop`: the reason says that there is a call, unless the request forced that very one by name."""
+    request: dict[str, Any] = json.loads((CORPUS / name / "request.json").read_bytes())
+    with OpenAI(base_url=front.server.api, api_key=front.server.key, max_retries=0) as client:
+        chunks = list(client.chat.completions.create(**request | {"model": f"local/case-{name}", "stream": True}))
+    assert [chunk.choices[0].finish_reason for chunk in chunks if chunk.choices and chunk.choices[0].finish_reason] == [reason]

@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from aisa.answer import Part, Reasoning
 from aisa.config.detect import detect
 from aisa.config.schema import Prices
 from aisa.errors import UpstreamFailed
@@ -18,6 +19,7 @@ from aisa.providers.vendor_state import SEAL_KEY_BYTES, Memory, Seals, VendorSta
 from aisa.testing.clock import run_virtual
 from aisa.testing.conformance import check_stream
 from aisa.wire.chat import parse_chat
+from aisa.wire.chat_door import CHAT_DOOR
 from polyglot_words import SIGNATURE, Line, mistral_document, mistral_stream
 from rig import DONE, MemoryClient, Rig, Script, ScriptedUpstream, body, content_of, event, events_of
 
@@ -177,6 +179,52 @@ def test_what_was_thought_before_a_call_goes_back_with_it(stream: bool) -> None:
 
 
 CALLED = {"name": "f", "arguments": "{}"}
+
+
+@pytest.mark.parametrize("stream", [True, False])
+def test_what_was_thought_is_sealed_into_the_answer_for_any_process_of_this_account(stream: bool) -> None:
+    """Before the call in the message that a chat client sends back; a process that remembers nothing opens it, another account does not."""
+    before, later = (VendorStates(Seals(bytes(SEAL_KEY_BYTES)), Memory(lambda: 0.0)) for _ in range(2))
+    script = [Line("think", "Oslo is north."), Line("say", "One moment."), Line("call", "a1b2c3d4e", "f"), Line("end", "tool_calls")]
+    sent = b"".join(mistral_stream(script)) if stream else json.dumps(mistral_document(script)).encode()
+    chat = parse_chat(json.dumps({"model": "m", "stream": stream, "tools": [FUNCTION], "messages": [USER]}).encode())
+    decoder = mistral.decoder(chat, Target("v", "m", "mistral", state=before.of("a", "v")), call_id="c", created=1, protocol="openai")
+    encoder = CHAT_DOOR.encoder(chat, call_id="c", created=1)
+    written = [encoder.write(decoder.feed(sent)), None if decoder.done else encoder.write(decoder.end())]
+    answer = b"".join(piece.data for piece in written if piece is not None) + encoder.closing(decoder.closing(None))
+    if stream:
+        deltas = [each["choices"][0]["delta"] for each in events_of(answer) if isinstance(each, dict) and each["choices"]]
+        assert next("reasoning_details" in delta for delta in deltas if "tool_calls" in delta or "reasoning_details" in delta)
+        details = [entry for delta in deltas for entry in delta.get("reasoning_details", ())]
+    else:
+        details = json.loads(answer)["choices"][0]["message"]["reasoning_details"]
+    turn = {"role": "assistant", "content": "One moment.", "reasoning_details": details}
+    turn["tool_calls"] = [{"id": "a1b2c3d4e", "type": "function", "function": CALLED}]
+    again = parse_chat(json.dumps({"model": "m", "tools": [FUNCTION], "messages": [USER, turn]}).encode())
+    contents = [
+        json.loads(mistral.to_upstream(again, Target("v", "m", "mistral", state=later.of(account, "v"))).body)["messages"][1]["content"]
+        for account in ("a", "b")
+    ]
+    thought = {"type": "thinking", "thinking": [{"type": "text", "text": "Oslo is north."}], "signature": SIGNATURE}
+    assert contents == [[thought, {"type": "text", "text": "One moment."}], "One moment."]
+
+
+def test_each_choice_has_the_thinking_that_led_to_its_own_call() -> None:
+    """Whose events come between those of another."""
+    states = VendorStates(Seals(bytes(SEAL_KEY_BYTES)), Memory(lambda: 0.0))
+    target = Target("v", "m", "mistral", state=states.of("a", "v"))
+    chat = parse_chat(json.dumps({"model": "m", "stream": True, "n": 2, "tools": [FUNCTION], "messages": [USER]}).encode())
+    decoder = mistral.decoder(chat, target, call_id="c", created=1, protocol="openai")
+    parts: list[Part] = []
+    for index, delta in [
+        (index, {"content": [{"type": "thinking", "thinking": [{"type": "text", "text": str(index)}]}]}) for index in (1, 0)
+    ]:
+        parts += decoder.feed(event({**HEAD, "choices": [{"index": index, "delta": delta}]}))
+    for index in (1, 0):
+        call = {"tool_calls": [{"id": f"a1b2c3d4{index}", "function": CALLED, "index": 0}]}
+        parts += decoder.feed(event({**HEAD, "choices": [{"index": index, "delta": call, "finish_reason": "tool_calls"}]}))
+    sealed = {part.choice: target.state.open(part.signature) for part in parts if isinstance(part, Reasoning) and part.signature}
+    assert {index: json.loads(state)[0]["thinking"][0]["text"] for index, state in sealed.items()} == {0: "0", 1: "1"}
 
 
 def test_an_answer_that_it_gave_up_is_a_failure() -> None:

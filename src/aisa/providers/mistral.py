@@ -38,6 +38,7 @@ SAME = (
 ).split()
 #: OpenAI's members that it has no word for.
 LACKING = ("logit_bias", "verbosity", "modalities", "audio", "web_search_options")
+TYPED = "typed parts"  # as for a client of any other protocol
 STANDARD_TIERS = frozenset({"default", "standard", "standard_only"})
 TOOL_ID = re.compile(r"[a-zA-Z0-9]{9}", re.ASCII)
 TOOL_ID_CHARACTERS = 9
@@ -131,7 +132,7 @@ def message_of(message: Tree, legacy_id: str, state: VendorState | None) -> Tree
     if role != "assistant":
         parts = [part_of(part) for part in trees_in(content)]
         return {"role": role, "content": parts or content}
-    content = with_thinking(content, trees_in(message.get("tool_calls")), state)
+    content = with_thinking(message, state)
     written: Tree = {"role": role, "content": content if content is not None else message.get("refusal") or ""}
     calls: list[Tree] = [
         {"id": tool_id(str(call.get("id"))), "type": "function", "function": call["function"]}
@@ -163,8 +164,9 @@ def tool_id(given: str) -> str:
 def decoder(request: Request, target: Target, *, call_id: str, created: int, protocol: str) -> Decoder:
     """Return what reads the answer: as the OpenAI dialect's. Calls that are wanted in the older form do not pass as they are."""
     if is_legacy(request.as_chat()):
-        return LegacyCalls(openai.decoder(request, target, call_id=call_id, created=created, protocol="typed parts"))
-    inner = openai.decoder(request, target, call_id=call_id, created=created, protocol=protocol)
+        return LegacyCalls(openai.decoder(request, target, call_id=call_id, created=created, protocol=TYPED))
+    calls = target.state is not None and "tools" in request.as_chat().fields  # what was thought before one is sealed into the answer
+    inner = openai.decoder(request, target, call_id=call_id, created=created, protocol=TYPED if calls else protocol)
     return inner if target.state is None else ThinkingKept(inner, target.state, stream=request.stream)
 
 

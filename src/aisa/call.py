@@ -8,6 +8,7 @@ import msgspec
 
 from aisa.errors import UpstreamFailed
 from aisa.keys.rules import Key
+from aisa.trace import Trace
 from aisa.wire.door import Door
 from aisa.wire.port import HeaderList
 
@@ -19,7 +20,7 @@ class Call(msgspec.Struct):
     browsers need. `address` is the client's, empty if it is not known, `shown_address` what log and ledger may have of it.
     `idempotency` is what the ledger keeps of the caller's Idempotency-Key, `keep` is given a good answer that is no stream, its type and
     its bytes, before it is sent. `asked` is the model's name once the body was read, `opened` that the ledger has the call: a row will
-    come of it.
+    come of it. `trace` is its place in a trace, where calls are traced.
     """
 
     id: str
@@ -36,6 +37,7 @@ class Call(msgspec.Struct):
     keep: Callable[[str, bytes], object] | None = None
     asked: str = ""
     opened: bool = False
+    trace: Trace | None = None
 
 
 #: Where a call is, and what happens to it. Texts, because they hash ten times as fast as the members of an enumeration.

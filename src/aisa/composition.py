@@ -182,6 +182,9 @@ def check_extras(config: Config, find: Callable[[str], object] = find_spec) -> N
     if missing:
         what, remedy = "The `stores` extra is not installed.", "pip install 'aisa-gateway[stores]'"
         raise ConfigErrors([Problem(where, what, remedy) for where in missing], config)
+    if config.telemetry.endpoint is not None and find("opentelemetry") is None:
+        what, remedy = "The `otel` extra is not installed.", "pip install 'aisa-gateway[otel]', or unset OTEL_EXPORTER_OTLP_ENDPOINT."
+        raise ConfigErrors([Problem("telemetry.endpoint", what, remedy)], config)
     if config.identity is not None and find("jwt") is None:
         raise ConfigErrors([Problem("identity", "The `identity` extra is not installed.", "pip install 'aisa-gateway[identity]'")], config)
 

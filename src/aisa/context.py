@@ -372,8 +372,7 @@ class CallContext:
 
     def _fact(self, outcome: str, usage: Usage, tokens: int, *, cost: Nanos | None) -> CallEnded:
         """Return the call's line for the log, by position, as a row is made. `tokens` are billed."""
-        call, life, key, error = self.call, self.life, self.key, self.error
-        first = life.first_token_at
+        call, life, key, error, first = self.call, self.life, self.key, self.error, self.life.first_token_at
         return CallEnded(
             call.id,
             outcome,
@@ -394,6 +393,7 @@ class CallContext:
             None if error is None else error.code,
             call.shown_address,
             None if error is None else fault_of(error, life.failed),
+            call.trace,
         )
 
 

@@ -10,6 +10,7 @@ import ssl
 import sys
 import traceback
 from collections.abc import Awaitable, Callable, Mapping, Sequence
+from contextlib import suppress
 from functools import partial
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -17,7 +18,7 @@ from typing import Any, NamedTuple
 import msgspec
 
 from aisa import __version__
-from aisa.clock import wall_clock
+from aisa.clock import quick_chance, wall_clock
 from aisa.config.load import Loaded
 from aisa.config.problem import ConfigErrors
 from aisa.config.schema import Config
@@ -29,10 +30,12 @@ from aisa.facts import BugFound, CrashSettled, Fact, ServerNotice, ServerStarted
 from aisa.ledger.row import CallRow
 from aisa.observe.columns import TextLines
 from aisa.observe.log import JsonLines, Log
+from aisa.observe.on_demand import open_telemetry
 from aisa.observe.welcome import Opening
 from aisa.storage.ballast import take_on
 from aisa.storage.lock import exposure
 from aisa.storage.secret import keep_private
+from aisa.trace import Traces
 from aisa.wire.tokenized_text import Tokenizer
 
 #: Signals that end a process that has no answer to them. A log that was rotated goes on where it is.
@@ -85,6 +88,38 @@ def swapped(reload: Callable[[], Awaitable[Swapped]], loop: asyncio.AbstractEven
         raise ApiError("overloaded", "The server is too busy to read its configuration now. Its log says when it has.") from None
 
 
+class Observers(NamedTuple):
+    """Who hears what happens: the log, and a collector of OpenTelemetry's if there is one. `traces` begins what is told there of calls."""
+
+    report: Callable[[Fact], None]
+    close: Callable[[], None]
+    traces: Traces | None = None
+
+
+def open_observers(config: Config) -> Observers:
+    """Open the log, and the way to the collector, in the running loop."""
+    loop, log, settings = asyncio.get_running_loop(), open_log(config.log), config.telemetry
+    say, close = (ignore, do_nothing) if log is None else (log.report, log.close)
+    if settings.endpoint is None:
+        return Observers(say, close)
+
+    def report_trouble(fact: Fact) -> None:
+        with suppress(RuntimeError):  # the loop is closed: nobody listens any more
+            loop.call_soon_threadsafe(say, fact)
+
+    telemetry = open_telemetry(config, settings.endpoint, report_trouble)
+
+    def report(fact: Fact) -> None:
+        telemetry.note(fact)
+        say(fact)
+
+    def close_both() -> None:
+        telemetry.close()
+        close()
+
+    return Observers(report, close_both, Traces(quick_chance(), wall_clock, share=settings.sample, passes_on=settings.to_vendors))
+
+
 def open_log(settings: LogSettings) -> Log | None:
     """Return the log in the configured form; `auto` is text on a terminal and JSON elsewhere."""
     if settings.format == "off":
@@ -127,6 +162,10 @@ def report_bug(report: Callable[[Fact], None], _loop: asyncio.AbstractEventLoop,
 
 def ignore(fact: Fact) -> None:
     """Report nothing."""
+
+
+def do_nothing() -> None:
+    """Do nothing."""
 
 
 def opening_of(

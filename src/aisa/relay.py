@@ -9,6 +9,8 @@ import asyncio
 from collections.abc import Awaitable, Callable
 from functools import partial
 
+import msgspec
+
 from aisa.answer import Piece
 from aisa.call import FAIL, Call
 from aisa.context import CallContext, Dependencies
@@ -124,7 +126,9 @@ async def ask(context: CallContext, offer: Offer, target: Target, *, more: bool)
     context.charge.serve(offer, context.life.attempts)  # from here on the call costs what it does there
     request = dialect.to_upstream(context.request, target)
     context.dropped, context.changed = request.dropped, request.changed
-    added = request.added
+    added, trace = request.added, context.call.trace
+    if trace is not None:
+        request = msgspec.structs.replace(request, headers=request.headers + trace.ask(offer.name, now))
     asking = context.dependencies.upstreams[target.vendor].ask(request)
     del request  # what was sent is not kept for as long as the answer takes
     answer = context.answer = await asking

@@ -57,9 +57,8 @@ from aisa.process import (
     WRITE_SECONDS_MAX,
     Start,
     crash_settled,
-    ignore,
     listen_to_process,
-    open_log,
+    open_observers,
     opening_of,
     swapped,
     tell_start,
@@ -145,8 +144,8 @@ def migrate(connection: Connection) -> None:
 
 async def serve(config: Config, database: Database, journal: Journal, *, start: Start) -> int:
     """Run the server until it is told to stop."""
-    chance, loop, log, metrics = quick_chance(), asyncio.get_running_loop(), open_log(config.log), Metrics()
-    report = counted(metrics, log.report if log is not None else ignore)
+    chance, loop, observers, metrics = quick_chance(), asyncio.get_running_loop(), open_observers(config), Metrics()
+    report = counted(metrics, observers.report)
     listen_to_process(report, config.server.data_dir)
     keys = open_keys(config, database)
     writer, idempotency = Writer(database, report), IdempotencyStore(wall_clock)
@@ -179,7 +178,8 @@ async def serve(config: Config, database: Database, journal: Journal, *, start: 
     await operators.listen(start.control)
     lists.follow(config, pools, parts.learn_models)
     loop.add_signal_handler(signal.SIGHUP, reload.soon)
-    admin.why_not_ready, admin.url = stopping.why_not_ready, f"{'https' if start.tls else 'http'}://{bracketed(host)}:{port}"
+    edge.traces, admin.why_not_ready = observers.traces, stopping.why_not_ready
+    admin.url = f"{'https' if start.tls else 'http'}://{bracketed(host)}:{port}"
     tell_start(report, config, admin.url, settled=start.settled, keys_count=len(keys))
     start.say(welcome(config, opening_of(admin, config, first_key, keys_count=len(keys), console=operators.console_address)))
     gc.collect()
@@ -193,8 +193,7 @@ async def serve(config: Config, database: Database, journal: Journal, *, start: 
         await pool.close()
     refused.sum_up()
     report(Stopped(await close_books(writer, ledger)))
-    if log is not None:
-        log.close()
+    observers.close()
     return 0
 
 

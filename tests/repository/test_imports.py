@@ -21,6 +21,7 @@ LAYERS: list[tuple[str, str]] = [
     ("aisa.names", "words"),
     ("aisa.callbacks", "words"),
     ("aisa.timers", "words"),
+    ("aisa.trace", "words"),
     ("aisa.facts", "words"),
     ("aisa.answer", "words"),
     ("aisa.vendors*", "words"),  # facts about vendors, which everything may read
@@ -65,6 +66,7 @@ LAYERS: list[tuple[str, str]] = [
     ("aisa.ledger.port_*", "ports"),
     ("aisa.config.stores", "rules"),
     ("aisa.config.identity", "rules"),
+    ("aisa.config.telemetry", "rules"),
     ("aisa.timeouts", "relay"),
     ("aisa.permit", "relay"),
     ("aisa.delivery", "relay"),
@@ -101,6 +103,7 @@ LAYERS: list[tuple[str, str]] = [
     ("aisa.cli.*", "root"),
     ("aisa.__main__", "root"),
     ("aisa.tokenizers.on_demand", "root"),  # imports late, as a setting asks
+    ("aisa.observe.on_demand", "root"),  # the same
     # what is left of these folders is a backend: it may use its own folder and what is below, never another capability
     ("aisa.admission*", "backend"),
     ("aisa.config*", "backend"),

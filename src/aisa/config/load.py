@@ -18,7 +18,7 @@ from aisa.config.checks import check, check_proxies, check_targets, check_tiers
 from aisa.config.document import Document, Way, read_document
 from aisa.config.kinds import describe, entry_of, hints, is_section, may_be_empty, part_for
 from aisa.config.known import Nearby, known_vendors, nobody
-from aisa.config.operator_checks import check_identity, check_listen, check_names, check_stores
+from aisa.config.operator_checks import check_identity, check_listen, check_names, check_stores, check_telemetry
 from aisa.config.problem import ConfigErrors, Problem
 from aisa.config.route_checks import check_pictures, check_routes
 from aisa.config.schema import ALIASES, FIELDS, Config, Model
@@ -38,6 +38,7 @@ VARIABLES = {  # of two for one setting the later one wins
     "DATABASE_URL": "stores.database",
     "REDIS_URL": "stores.limits",
     "VALKEY_URL": "stores.limits",
+    "OTEL_EXPORTER_OTLP_ENDPOINT": "telemetry.endpoint",
 }
 PATH_VARIABLE = "AISA_CONFIG"
 SHOWN_CHARS_MAX = 60  # of a wrong value, in a message
@@ -90,6 +91,7 @@ def load(path: str | None, environment: Mapping[str, str], overrides: Mapping[st
         *check_names(config, named_vendors),
         *check_listen(config),
         *check_stores(config),
+        *check_telemetry(config),
         *check_identity(config),
     ):
         document.report(way, *flaw)

@@ -10,6 +10,7 @@ from aisa.config.admin_settings import listening
 from aisa.config.checks import SHOWN_CHARACTERS_MAX, Flaw
 from aisa.config.schema import Config
 from aisa.config.stores import DATABASE_SCHEMES, address_of
+from aisa.config.telemetry import is_endpoint
 from aisa.names import ACCOUNT_CHARACTERS_MAX
 
 
@@ -50,6 +51,12 @@ def check_stores(config: Config) -> Iterator[tuple[tuple[str, ...], Flaw]]:
     if database is not None and config.server.workers > 1:
         what = "A server with a database on the network has one process: its workers do not share allotments of money yet."
         yield ("server", "workers"), Flaw(what, "Leave it at 1, and start several servers, each with a data folder of its own.")
+
+
+def check_telemetry(config: Config) -> Iterator[tuple[tuple[str, ...], Flaw]]:
+    """Yield what is wrong with the address of the collector."""
+    if config.telemetry.endpoint is not None and not is_endpoint(config.telemetry.endpoint):
+        yield ("telemetry", "endpoint"), Flaw("It is no address of a collector.", "Write for example http://127.0.0.1:4318.")
 
 
 def check_identity(config: Config) -> Iterator[tuple[tuple[str, ...], Flaw]]:

@@ -23,6 +23,7 @@ from aisa.config.route import ROUTE_IN_WORDS, Route, Shown
 from aisa.config.section import Bytes, Count, Dollars, Factor, Fee, Limit, Port, Seconds, Section
 from aisa.config.server_words import SERVER_IN_WORDS
 from aisa.config.stores import STORES_IN_WORDS, StoreSettings
+from aisa.config.telemetry import TELEMETRY_IN_WORDS, TelemetrySettings
 from aisa.config.vendor_words import VENDORS_IN_WORDS
 
 
@@ -293,6 +294,7 @@ class Config(Section, frozen=True, kw_only=True):
     admin: AdminSettings = AdminSettings()
     metrics: MetricsSettings = MetricsSettings()
     stores: StoreSettings = StoreSettings()
+    telemetry: TelemetrySettings = TelemetrySettings()
     identity: IdentitySettings | None = None
     console: bool = True
     price_catalogues: tuple[str, ...] = ()
@@ -326,6 +328,7 @@ FIELDS: Mapping[str, str] = MappingProxyType(
         **LIMITS_IN_WORDS,
         **ADMIN_IN_WORDS,
         **STORES_IN_WORDS,
+        **TELEMETRY_IN_WORDS,
         **IDENTITY_IN_WORDS,
         **NAMES_IN_WORDS,
         **VENDORS_IN_WORDS,

@@ -36,6 +36,7 @@ from aisa.ids import CallIds
 from aisa.keys.rules import Key
 from aisa.ledger.refusal import Refusal
 from aisa.relay import relay
+from aisa.trace import Traces
 from aisa.wire.chat_door import CHAT_DOOR
 from aisa.wire.completions_door import COMPLETIONS_DOOR
 from aisa.wire.door import Door, refuse
@@ -99,6 +100,7 @@ class Edge:
         self.refusals = Refusals(dependencies.report)
         self._body_bytes_max = Server().body_bytes_max
         self.addresses = Addresses()
+        self.traces: Traces | None = None  # what begins them, where calls are traced
 
     def configure(self, config: Config) -> None:
         """Let this configuration's origins, proxies and retries count for heads that are new from now on."""
@@ -207,6 +209,8 @@ class Edge:
             judged.shown_address,
             judged.client_request_id,
         )
+        if self.traces is not None:
+            call.trace = self.traces.begin(request.headers, call.began, route=judged.route.path, protocol=door.protocol)
         if self._idempotency is not None and HEADER in request.headers:
             return relay_idempotent(call, request.headers[HEADER], reply, dependencies=self._dependencies, idempotency=self._idempotency)
         if self._retries.on and RETRY_COUNT in request.headers:

@@ -25,6 +25,7 @@ LISTED_MAX = 20  # entries of a list in a line that is too long
 FLUSH_SECONDS = 0.05  # facts of one burst are written together
 
 Stamped = tuple[float, Fact]
+JSON = msgspec.json.Encoder(enc_hook=str)  # of all that is no value of JSON there is a trace, which writes itself
 
 
 class Log:
@@ -98,9 +99,9 @@ def json_line(at: float, fact: Fact) -> bytes:
     """Write a fact as one JSON object; `type` says which fact, `level` how much it matters, `time` is ISO 8601 in UTC."""
     second, millisecond = divmod(int(at * 1000), 1000)
     time = f"{second_text(second)}.{millisecond:03}+00:00"
-    written = msgspec.json.encode(fact if type(fact) is CallEnded else rounded(fact))  # calls are many, and made with round times
+    written = JSON.encode(fact if type(fact) is CallEnded else rounded(fact))  # calls are many, and made with round times
     if len(written) > LINE_BYTES_MAX:
-        written = msgspec.json.encode(shortened(fact))
+        written = JSON.encode(shortened(fact))
     return b'{"time":"%b","level":"%b",%b\n' % (
         time.encode(),
         level_of(fact).encode(),

@@ -50,7 +50,7 @@ from aisa.ledger.refused import RefusalRecords
 from aisa.ledger.store import LedgerStore
 from aisa.ledger.sync import GroupSync
 from aisa.ledger.usage import UsageStore
-from aisa.process import GC_YOUNG_OBJECTS, WRITE_SECONDS_MAX, ignore, listen_to_process, open_log
+from aisa.process import GC_YOUNG_OBJECTS, WRITE_SECONDS_MAX, ignore, listen_to_process, open_observers
 from aisa.providers.counting import Counting
 from aisa.providers.vendor_state import Memory, Seals, VendorStates
 from aisa.reload import Parts, Reload
@@ -106,8 +106,8 @@ class Worker:
     async def serve(self, begin: Begin, channel: socket.socket) -> None:
         """Serve until the office passes no more connections and all calls have ended."""
         config = begin.config
-        log = open_log(config.log)
-        report: Callable[[Fact], None] = log.report if log is not None else ignore
+        observers = open_observers(config)
+        report = observers.report
         listen_to_process(report)
         folder = Path(config.server.data_dir)
         self.memory = SharedMemory(self._memory_descriptor, SharedLock(folder / LOCK_NAME), self.number)
@@ -116,6 +116,7 @@ class Worker:
         self.rows = RowsByLink(self.link)
         self.keys = KeyStore(database, wall_clock, system_chance())
         self._open(config, database, report)
+        self.parts.edge.traces = observers.traces
         await share_limits(config, self.dependencies, self.keys.tiers)
         self.dependencies.keys = take_tokens(config, self.keys, report, adopt=lambda key: self.link.send(PersonMet(key)))
         tls = None if config.tls is None else tls_context(config.tls.cert, config.tls.key)
@@ -135,8 +136,7 @@ class Worker:
             await pool.close()
         self.refused.sum_up()
         await self.rows.stop(WRITE_SECONDS_MAX)
-        if log is not None:
-            log.close()
+        observers.close()
 
     def _open(self, config: Config, database: Database, report: Callable[[Fact], None]) -> None:
         """Put together what serves."""

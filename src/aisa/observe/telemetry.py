@@ -1,0 +1,258 @@
+"""Sends calls to an OpenTelemetry collector, as traces and metrics, from a thread of its own. Needs the `otel` extra; no call waits for it.
+
+The SDK's processors and instruments are not used: they take longer than a call may, and hold a shutdown for half a minute where the
+collector is dead. Its types and its exporters are.
+"""
+
+from __future__ import annotations
+
+import logging
+import queue
+import threading
+from collections.abc import Callable, Mapping
+
+from opentelemetry.exporter.otlp.proto.http.metric_exporter import OTLPMetricExporter
+from opentelemetry.exporter.otlp.proto.http.trace_exporter import OTLPSpanExporter
+from opentelemetry.sdk.metrics.export import (
+    AggregationTemporality,
+    HistogramDataPoint,
+    Metric,
+    MetricExportResult,
+    MetricsData,
+    ResourceMetrics,
+    ScopeMetrics,
+)
+from opentelemetry.sdk.metrics.export import Histogram as HistogramData
+from opentelemetry.sdk.resources import Resource
+from opentelemetry.sdk.trace import Event, ReadableSpan
+from opentelemetry.sdk.trace.export import SpanExportResult
+from opentelemetry.sdk.util.instrumentation import InstrumentationScope
+from opentelemetry.trace import SpanContext, SpanKind, Status, StatusCode, TraceFlags
+
+from aisa import __version__
+from aisa.clock import Micros, WallClock
+from aisa.errors import CALLER
+from aisa.facts import CallEnded, Fact, ServerWarning, VendorFailed
+from aisa.observe.gen_ai import (
+    CHAT,
+    INSTRUMENTS,
+    OPERATIONS,
+    Histograms,
+    Server,
+    answer_attributes,
+    asking_attributes,
+    call_attributes,
+)
+from aisa.trace import Trace
+
+WAITING_FACTS_MAX = 10_000  # of calls and failures that the thread has not taken; beyond, they are dropped and counted. About 5 MB
+FAILURES_HELD_MAX = 1_000  # tries in vain, of calls that have not ended
+SPANS_MAX = 512  # that are sent at once
+SPANS_SECONDS = 2.0  # how long one waits for others
+METRICS_SECONDS = 30.0
+SEND_SECONDS_MAX = 1.0  # until a collector is given up, all its repeats included: a dead one delays a shutdown by two of these
+QUIET_SECONDS = 60.0  # between two words to the operator about a collector that takes nothing
+
+NANOS = 1_000_000_000
+
+
+class Telemetry:
+    """Takes facts in the event loop, and sends what they say. `servers` are the vendors that are known; `report` hears of troubles."""
+
+    def __init__(
+        self,
+        endpoint: str,
+        servers: Mapping[str, Server],
+        *,
+        clocks: tuple[WallClock, Micros],
+        report: Callable[[Fact], None],
+        instance: str,
+    ) -> None:
+        base = endpoint.rstrip("/")
+        self._endpoint = endpoint
+        self._spans_out = OTLPSpanExporter(f"{base}/v1/traces", timeout=SEND_SECONDS_MAX)
+        self._metrics_out = OTLPMetricExporter(f"{base}/v1/metrics", timeout=SEND_SECONDS_MAX)
+        self._made = Spans(servers, instance)
+        self._wall_clock, self._micros = clocks
+        self._report = report
+        self._facts: queue.SimpleQueue[CallEnded | VendorFailed | None] = queue.SimpleQueue()
+        self._dropped = self._lost = 0
+        self._closing = self._dead = False
+        self._told_at = float("-inf")
+        silence = logging.getLogger("opentelemetry")
+        silence.addHandler(logging.NullHandler())  # what it has to say of a dead collector, the operator hears from us
+        silence.propagate = False
+        self._thread = threading.Thread(target=self._run, name="telemetry", daemon=True)
+        self._thread.start()
+
+    def note(self, fact: Fact) -> None:
+        """Take a fact. Returns at once."""
+        if isinstance(fact, CallEnded | VendorFailed):
+            if self._facts.qsize() < WAITING_FACTS_MAX:
+                self._facts.put(fact)
+            else:
+                self._dropped += 1
+
+    def close(self) -> None:
+        """Send what is left, for a few seconds at most."""
+        self._closing = True
+        self._facts.put(None)
+        self._thread.join(4 * SEND_SECONDS_MAX)
+
+    def _run(self) -> None:
+        spans: list[ReadableSpan] = []
+        began, now = self._wall_clock(), self._seconds()
+        spans_due, metrics_due = now + SPANS_SECONDS, now + METRICS_SECONDS
+        ended = False
+        while not ended:
+            try:
+                fact = self._facts.get(timeout=max(0.0, min(spans_due, metrics_due) - now))
+                ended = fact is None
+                if fact is not None:
+                    spans += self._made.take(fact)
+            except queue.Empty:
+                pass
+            now = self._seconds()
+            if ended or now >= spans_due or len(spans) >= SPANS_MAX:
+                self._send_spans(spans)
+                spans, spans_due = [], now + SPANS_SECONDS
+            if ended or now >= metrics_due:
+                self._send_metrics(self._made.metrics(began, self._wall_clock()))
+                metrics_due = now + METRICS_SECONDS
+            if not ended:
+                self._complain(now)
+
+    def _seconds(self) -> float:
+        return self._micros() / 1e6
+
+    def _send_spans(self, spans: list[ReadableSpan]) -> None:
+        if spans and not (self._closing and self._dead):
+            self._dead = self._spans_out.export(spans) is not SpanExportResult.SUCCESS
+            self._lost += len(spans) if self._dead else 0
+
+    def _send_metrics(self, metrics: MetricsData | None) -> None:
+        if metrics is not None and not (self._closing and self._dead):
+            self._dead = self._metrics_out.export(metrics) is not MetricExportResult.SUCCESS
+            self._lost += self._dead
+
+    def _complain(self, now: float) -> None:
+        """Tell the operator of what did not arrive, now and then."""
+        if (self._lost or self._dropped) and now >= self._told_at + QUIET_SECONDS:
+            lost, self._lost = self._lost + self._dropped, 0
+            self._dropped, self._told_at = 0, now
+            self._report(
+                ServerWarning(f"telemetry: {lost} spans or readings were lost, as {self._endpoint} did not take them; calls go on")
+            )
+
+
+class Spans:
+    """Makes spans of facts, and readings of all calls. Used by one thread."""
+
+    def __init__(self, servers: Mapping[str, Server], instance: str) -> None:
+        self._servers = servers
+        self._resource = Resource.create({"service.name": "aisa", "service.version": __version__, "service.instance.id": instance})
+        self._scope = InstrumentationScope("aisa", __version__)
+        self._failures: dict[str, list[VendorFailed]] = {}
+        self._histograms = Histograms()
+
+    def take(self, fact: CallEnded | VendorFailed) -> list[ReadableSpan]:
+        """Return the spans of a call that has ended and is sampled; of a try in vain they come with its call."""
+        if isinstance(fact, VendorFailed):
+            if len(self._failures) < FAILURES_HELD_MAX:
+                self._failures.setdefault(fact.request_id, []).append(fact)
+            return []
+        failures = self._failures.pop(fact.request_id, [])
+        trace = fact.trace
+        operation = CHAT if trace is None else operation_of(trace)
+        if fact.target:
+            self._histograms.note(fact, operation, self._server(fact.target))
+        return [] if trace is None or not trace.sampled else [*self._tries(fact, trace, failures), self._call(fact, trace)]
+
+    def metrics(self, began: float, now: float) -> MetricsData | None:
+        """Return what all calls came to since the beginning, None if there were none."""
+        points: dict[str, list[HistogramDataPoint]] = {}
+        for name, labels, told in self._histograms.all():
+            bounds = INSTRUMENTS[name].bounds
+            points.setdefault(name, []).append(
+                HistogramDataPoint(
+                    dict(labels), nanos(began), nanos(now), told.count, told.sum, list(told.counts), bounds, told.least, told.greatest
+                )
+            )
+        if not points:
+            return None
+        metrics = [
+            Metric(name, INSTRUMENTS[name].about, INSTRUMENTS[name].unit, HistogramData(each, AggregationTemporality.CUMULATIVE))
+            for name, each in points.items()
+        ]
+        return MetricsData([ResourceMetrics(self._resource, [ScopeMetrics(self._scope, metrics, "")], "")])
+
+    def _call(self, fact: CallEnded, trace: Trace) -> ReadableSpan:
+        """The call as a request to us. What its caller did wrong is no error of a server's span."""
+        return ReadableSpan(
+            f"POST {trace.route}",
+            context_of(trace.trace_id, trace.span_id),
+            context_of(trace.trace_id, trace.parent_id, remote=True) if trace.parent_id else None,
+            self._resource,
+            call_attributes(fact, trace.route),
+            kind=SpanKind.SERVER,
+            status=Status() if fact.blame in (None, CALLER) else Status(StatusCode.ERROR, fact.error_code),
+            start_time=nanos(trace.began),
+            end_time=nanos(trace.began + fact.total_seconds),
+            instrumentation_scope=self._scope,
+        )
+
+    def _tries(self, fact: CallEnded, trace: Trace, failures: list[VendorFailed]) -> list[ReadableSpan]:
+        """Each try at a vendor. A try ends when the next begins; the last, with the call."""
+        operation = operation_of(trace)
+        begins = [each.began + trace.offset for each in trace.tries]
+        ends = [*begins[1:], trace.began + fact.total_seconds]
+        spans: list[ReadableSpan] = []
+        for place, each in enumerate(trace.tries):
+            failure = failures[place] if place < len(failures) else None
+            attributes = asking_attributes(operation, each.target, self._server(each.target))
+            if failure is None:
+                attributes.update(answer_attributes(fact))
+            error = fact.error_code if failure is None else failure.code
+            if error is not None:
+                attributes["error.type"] = error
+            spans.append(
+                ReadableSpan(
+                    f"{operation} {each.target.partition('/')[2]}",
+                    context_of(trace.trace_id, each.span_id),
+                    context_of(trace.trace_id, trace.span_id),
+                    self._resource,
+                    attributes,
+                    [] if failure is None else [event_of(failure, ends[place])],
+                    kind=SpanKind.CLIENT,
+                    status=Status() if error is None else Status(StatusCode.ERROR, error),
+                    start_time=nanos(begins[place]),
+                    end_time=nanos(ends[place]),
+                    instrumentation_scope=self._scope,
+                )
+            )
+        return spans
+
+    def _server(self, target: str) -> Server:
+        """Return which server a target is at. A vendor that came with a reload is known by its name alone."""
+        vendor = target.partition("/")[0]
+        return self._servers.get(vendor) or Server(vendor, "", 0)
+
+
+def operation_of(trace: Trace) -> str:
+    """Return what a call does."""
+    return OPERATIONS.get(trace.protocol, CHAT)
+
+
+def event_of(failure: VendorFailed, at: float) -> Event:
+    """Return what a vendor did wrong, at a UNIX second."""
+    return Event("aisa.vendor_failed", {"aisa.blame": failure.blame, "aisa.detail": failure.detail}, nanos(at))
+
+
+def context_of(trace_id: str, span_id: str, *, remote: bool = False) -> SpanContext:
+    """Return the place of a span."""
+    return SpanContext(int(trace_id, 16), int(span_id, 16), is_remote=remote, trace_flags=TraceFlags(TraceFlags.SAMPLED))
+
+
+def nanos(seconds: float) -> int:
+    """Return UNIX nanoseconds."""
+    return int(seconds * NANOS)

@@ -1,0 +1,119 @@
+"""Where a call stands in a trace that goes through several programs: the W3C's trace context, read and written. Makes no span.
+
+Whether a call is traced is decided here, before anything is made for it: its parent's word counts, else a share of the trace ids.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from typing import NamedTuple
+
+from aisa.clock import Chance, WallClock
+
+PARENT, STATE = "traceparent", "tracestate"
+#: `version-trace-parent-flags`; a later version may have more behind that (w3.org/TR/trace-context, 3.2 and 4).
+CONTEXT = re.compile(
+    r"(?!ff)(?P<version>[0-9a-f]{2})-(?P<trace>(?!0{32})[0-9a-f]{32})-(?P<parent>(?!0{16})[0-9a-f]{16})-(?P<flags>[0-9a-f]{2})(-.*)?"
+)
+FIRST_VERSION = "00"  # which has nothing behind the flags
+SAMPLED = 1  # the flag
+STATE_CHARACTERS_MAX = 512  # the least that everybody has to pass on (3.3.1.5); what is longer is left out
+STATE_FIT = re.compile(r"[\x20-\x7e]*")
+TRIES_MAX = 64  # of a call at vendors, that get spans; more than any route has targets
+SHARE_BITS = 64  # of a trace id, by which the sampled share is taken: the same in every program that decides so
+
+
+class Try(NamedTuple):
+    """One try at a target. `began` is in seconds of the event loop."""
+
+    span_id: str
+    target: str
+    began: float
+
+
+class Trace:
+    """One call's place in its trace. Ids are lower-case hexadecimal: 32 characters of the trace, 16 of a span.
+
+    `began` is UNIX seconds, `offset` what makes them of the event loop's. `protocol` is that of the call's door.
+    `tries` are those at vendors, if the call is sampled.
+    """
+
+    __slots__ = (
+        "_chance",
+        "_passes_on",
+        "began",
+        "offset",
+        "parent_id",
+        "protocol",
+        "route",
+        "sampled",
+        "span_id",
+        "state",
+        "trace_id",
+        "tries",
+    )
+
+    def __init__(self, trace_id: str, parent_id: str, state: str, *, sampled: bool, passes_on: bool, chance: Chance) -> None:
+        self.trace_id = trace_id
+        self.parent_id = parent_id
+        self.state = state
+        self.sampled = sampled
+        self.span_id = span_id(chance)
+        self.route = self.protocol = ""
+        self.began = self.offset = 0.0
+        self.tries: list[Try] = []
+        self._passes_on = passes_on
+        self._chance = chance
+
+    def __str__(self) -> str:
+        """Write the call's own place, as `traceparent` has it."""
+        return self._place(self.span_id)
+
+    def ask(self, target: str, now: float) -> tuple[tuple[str, str], ...]:
+        """Note that a target is asked now; return the headers that say so to it."""
+        within = self.span_id
+        if self.sampled and len(self.tries) < TRIES_MAX:
+            within = span_id(self._chance)
+            self.tries.append(Try(within, target, now))
+        if not self._passes_on:
+            return ()
+        place = (PARENT, self._place(within))
+        return (place, (STATE, self.state)) if self.state else (place,)
+
+    def _place(self, span: str) -> str:
+        return f"{FIRST_VERSION}-{self.trace_id}-{span}-{SAMPLED if self.sampled else 0:02x}"
+
+
+class Traces:
+    """Begins traces. `share` of those that no caller has decided on are sampled; `passes_on`: vendors are told too."""
+
+    def __init__(self, chance: Chance, wall_clock: WallClock, *, share: float, passes_on: bool) -> None:
+        self._chance = chance
+        self._wall_clock = wall_clock
+        self._sampled_below = int(share * (1 << SHARE_BITS))
+        self._passes_on = passes_on
+
+    def begin(self, headers: Mapping[str, str], now: float, *, route: str, protocol: str) -> Trace:
+        """Return the place of a call with these request headers. `now` is the event loop's."""
+        context = CONTEXT.fullmatch(headers.get(PARENT, "").strip())
+        if context is None or (context["version"] == FIRST_VERSION and context.end("flags") != len(context[0])):
+            trace_id, parent_id, state = f"{self._chance.getrandbits(128) or 1:032x}", "", ""
+            sampled = int(trace_id[-SHARE_BITS // 4 :], 16) < self._sampled_below
+        else:
+            trace_id, parent_id, state = context["trace"], context["parent"], fitting(headers.get(STATE, ""))
+            sampled = bool(int(context["flags"], 16) & SAMPLED)
+        trace = Trace(trace_id, parent_id, state, sampled=sampled, passes_on=self._passes_on, chance=self._chance)
+        trace.route, trace.protocol, trace.began = route, protocol, self._wall_clock()
+        trace.offset = trace.began - now
+        return trace
+
+
+def span_id(chance: Chance) -> str:
+    """Return an id for a span."""
+    return f"{chance.getrandbits(64) or 1:016x}"
+
+
+def fitting(state: str) -> str:
+    """Return a `tracestate` that may be passed on, or nothing."""
+    return state if len(state) <= STATE_CHARACTERS_MAX and STATE_FIT.fullmatch(state) else ""

@@ -1,0 +1,261 @@
+"""Traces and metrics as a collector gets them: what their bytes say, read by OpenTelemetry's own types, on a real socket."""
+
+from __future__ import annotations
+
+import random
+import socket
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+from typing import Any
+
+import httpx2
+import pytest
+from opentelemetry.proto.collector.metrics.v1.metrics_service_pb2 import ExportMetricsServiceRequest
+from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
+from opentelemetry.proto.trace.v1.trace_pb2 import Span
+
+from aisa.clock import monotonic_micros
+from aisa.facts import Fact, ServerWarning, VendorFailed
+from aisa.observe.gen_ai import OTHER, SERIES_MAX, Histograms, Server
+from aisa.observe.log import json_line
+from aisa.observe.telemetry import WAITING_FACTS_MAX, Telemetry
+from aisa.trace import Trace, Traces
+from aisa.usage import Usage
+from server import serving
+from test_metrics import ended
+from vendor import ScriptedVendor
+
+PARENT = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01"
+SERVERS = {"v": Server("openai", "api.example", 443)}
+
+
+class Collector:
+    """A collector that takes everything over HTTP, as protobuf."""
+
+    def __init__(self, url: str) -> None:
+        self.url = url
+        self.spans: list[Span] = []
+        self.resources: list[dict[str, Any]] = []
+        self.points: dict[str, list[tuple[dict[str, Any], Any]]] = {}
+        self.authorizations: list[str | None] = []
+
+    def take(self, path: str, body: bytes) -> None:
+        """Read a request."""
+        if path == "/v1/traces":
+            for resource in ExportTraceServiceRequest.FromString(body).resource_spans:
+                self.resources.append(attributes_of(resource.resource))
+                self.spans += [span for scope in resource.scope_spans for span in scope.spans]
+        elif path == "/v1/metrics":
+            for told in ExportMetricsServiceRequest.FromString(body).resource_metrics:
+                for metric in [metric for scope in told.scope_metrics for metric in scope.metrics]:
+                    self.points[metric.name] = [(attributes_of(point), point) for point in metric.histogram.data_points]
+
+    def named(self, beginning: str) -> list[Span]:
+        """Return the spans whose names begin so, the earliest first."""
+        return sorted([span for span in self.spans if span.name.startswith(beginning)], key=lambda span: span.start_time_unix_nano)
+
+
+@contextmanager
+def collecting() -> Iterator[Collector]:
+    """Run a collector."""
+
+    class Taking(BaseHTTPRequestHandler):
+        def do_POST(self) -> None:
+            collector.authorizations.append(self.headers["x-team"])
+            collector.take(self.path, self.rfile.read(int(self.headers["content-length"])))
+            self.send_response(200)
+            self.send_header("content-length", "0")
+            self.end_headers()
+
+        def log_message(self, *_: object) -> None:
+            pass
+
+    server = ThreadingHTTPServer(("127.0.0.1", 0), Taking)
+    collector = Collector(f"http://127.0.0.1:{server.server_address[1]}")
+    thread = threading.Thread(target=server.serve_forever, args=(0.01,))
+    thread.start()
+    yield collector
+    server.shutdown()
+    thread.join()
+    server.server_close()
+
+
+def attributes_of(owner: Any) -> dict[str, Any]:
+    """Return the attributes of a span, a point or a resource."""
+    return {pair.key: getattr(pair.value, pair.value.WhichOneof("value")) for pair in owner.attributes}
+
+
+def traced(headers: dict[str, str], protocol: str = "openai") -> Trace:
+    """Begin a call's trace at UNIX second 1,000, which is the loop's second 5."""
+    traces = Traces(random.Random(3), lambda: 1_000.0, share=1.0, passes_on=True)
+    return traces.begin(headers, 5.0, route="/v1/chat/completions", protocol=protocol)
+
+
+def told(url: str, *facts: Fact) -> list[Fact]:
+    """Send facts to a collector, and return what was said of trouble."""
+    troubles: list[Fact] = []
+    telemetry = Telemetry(url, SERVERS, clocks=(lambda: 1_010.0, monotonic_micros), report=troubles.append, instance="here:1")
+    for fact in facts:
+        telemetry.note(fact)
+    telemetry.close()
+    return troubles
+
+
+def test_a_call_is_a_span_of_ours_below_the_callers_and_each_try_one_below_it() -> None:
+    """With times that fit into each other, what the vendor made, and what went wrong at the first."""
+    trace = traced({"traceparent": PARENT})
+    trace.ask("v/first", 5.1)
+    trace.ask("v/second", 5.4)
+    failed = VendorFailed("req_1", "v", "first", "upstream_unavailable", "status 503", loud=False, blame="vendor")
+    usage = Usage(input_tokens=10, output_tokens=21, cached_tokens=4, reasoning_tokens=6)
+    with collecting() as collector:
+        told(collector.url, failed, ended(target="v/second", attempts=2, usage=usage, trace=trace))
+    [call], [first], [second] = collector.named("POST"), collector.named("chat first"), collector.named("chat second")
+    assert {span.trace_id.hex() for span in (call, first, second)} == {PARENT[3:35]}
+    assert (call.parent_span_id.hex(), first.parent_span_id, second.parent_span_id) == (PARENT[36:52], call.span_id, call.span_id)
+    assert [span.span_id.hex() for span in (call, first, second)] == [trace.span_id, *(each.span_id for each in trace.tries)]
+    assert (call.kind, first.kind) == (Span.SPAN_KIND_SERVER, Span.SPAN_KIND_CLIENT)
+    times = [round(at / 1e9 - 1_000, 3) for span in (call, first, second) for at in (span.start_time_unix_nano, span.end_time_unix_nano)]
+    assert times == [0, 1.2, 0.1, 0.4, 0.4, 1.2]
+    assert (call.name, call.status.code, first.status.code, second.status.code) == ("POST /v1/chat/completions", 0, 2, 0)
+    assert attributes_of(first)["error.type"] == "upstream_unavailable"
+    assert [(event.name, attributes_of(event)) for event in first.events] == [
+        ("aisa.vendor_failed", {"aisa.blame": "vendor", "aisa.detail": "status 503"})
+    ]
+    said = attributes_of(second)
+    assert (said["gen_ai.operation.name"], said["gen_ai.provider.name"], said["gen_ai.request.model"]) == ("chat", "openai", "second")
+    assert [said[f"gen_ai.usage.{kind}"] for kind in ("input_tokens", "output_tokens", "cache_read.input_tokens")] == [10, 21, 4]
+    assert (said["server.address"], said["server.port"], "gen_ai.usage.input_tokens" in attributes_of(first)) == ("api.example", 443, False)
+    assert collector.resources[0]["service.name"] == "aisa"
+
+
+@pytest.mark.parametrize(("blame", "status"), [("caller", 0), ("vendor", 2), ("operator", 2), ("server", 2)])
+def test_what_a_caller_did_wrong_is_no_error_of_a_servers_span(blame: str, status: int) -> None:
+    """As the conventions want it: whoever is woken by errors is not woken by it."""
+    with collecting() as collector:
+        told(collector.url, ended(outcome="failed", status=400, error_code="invalid_request", blame=blame, trace=traced({})))
+    [call] = collector.named("POST")
+    assert (call.status.code, attributes_of(call)["error.type"]) == (status, "invalid_request")
+
+
+def test_calls_that_are_not_sampled_send_no_span_and_count_in_the_metrics() -> None:
+    """Tokens as they are billed, and the times of streams."""
+    silent = traced({"traceparent": PARENT[:-1] + "0"}, "responses")
+    with collecting() as collector:
+        told(collector.url, ended(trace=silent), ended(trace=None, billed_tokens=9), ended(target="", outcome="failed"))
+    labels = {"gen_ai.operation.name": "chat", "gen_ai.provider.name": "openai", "gen_ai.request.model": "m-1"}
+    tokens = {
+        said.pop("gen_ai.token.type"): (said, point.count, point.sum) for said, point in collector.points["gen_ai.client.token.usage"]
+    }
+    assert (collector.spans, tokens) == ([], {"input": (labels, 2, 20), "output": (labels, 2, 30)})
+    [(said, point)] = collector.points["gen_ai.server.time_to_first_token"]
+    assert (said, point.count, round(point.sum, 6), sum(point.bucket_counts)) == (labels, 2, 0.4, 2)
+    [(_, point)] = collector.points["gen_ai.client.operation.duration"]
+    assert (point.count, round(point.max, 6), point.start_time_unix_nano, point.time_unix_nano) == (2, 1.2, 1_010 * 10**9, 1_010 * 10**9)
+
+
+@pytest.mark.parametrize(
+    ("protocol", "operation"),
+    [
+        ("openai", "chat"),
+        ("anthropic", "chat"),
+        ("gemini", "generate_content"),
+        ("embeddings", "embeddings"),
+        ("completions", "text_completion"),
+    ],
+)
+def test_what_a_call_does_is_named_as_the_conventions_do(protocol: str, operation: str) -> None:
+    """By the door that it came through."""
+    trace = traced({}, protocol)
+    trace.ask("v/m", 5.1)
+    with collecting() as collector:
+        told(collector.url, ended(target="v/m", trace=trace))
+    assert collector.named(operation)[0].name == f"{operation} m"
+
+
+def test_names_that_callers_make_up_do_not_fill_the_memory() -> None:
+    """Beyond a bound, their calls count together."""
+    histograms = Histograms()
+    for number in range(SERIES_MAX):
+        histograms.note(ended(target=f"v/m-{number}"), "chat", SERVERS["v"])
+    series = list(histograms.all())
+    others = [histogram for name, labels, histogram in series if ("gen_ai.request.model", OTHER) in labels and "duration" in name]
+    assert (len(series) < SERIES_MAX + 10, sum(each.count for each in others) > SERIES_MAX / 2) == (True, True)
+
+
+def test_a_dead_collector_holds_neither_calls_nor_the_end() -> None:
+    """Nobody listens, or somebody who never answers: facts are taken at once and the end comes in seconds, not in half a minute."""
+    with socket.create_server(("127.0.0.1", 0)) as mute:
+        began = monotonic_micros()
+        telemetry = Telemetry(
+            f"http://127.0.0.1:{mute.getsockname()[1]}",
+            SERVERS,
+            clocks=(lambda: 0.0, monotonic_micros),
+            report=lambda fact: None,
+            instance="here:1",
+        )
+        for _ in range(WAITING_FACTS_MAX * 2):
+            telemetry.note(ended(trace=traced({})))
+        telemetry.close()
+        assert (monotonic_micros() - began) / 1e6 < 20  # a processor of the SDK's would hold it for thirty seconds
+
+
+def test_the_operator_hears_that_a_collector_takes_nothing_once_a_minute() -> None:
+    """With how much was lost; the library's own complaints are not heard."""
+    heard: list[Fact] = []
+    again = threading.Event()
+
+    def hear(fact: Fact) -> None:
+        heard.append(fact)
+        again.set()
+
+    minutes = iter(range(10**6))
+    telemetry = Telemetry(
+        "http://127.0.0.1:9", SERVERS, clocks=(lambda: 0.0, lambda: next(minutes) * 3_000_000), report=hear, instance="here:1"
+    )
+    telemetry.note(ended(trace=traced({})))
+    assert again.wait(30)
+    telemetry.close()
+    assert isinstance(heard[0], ServerWarning)
+    assert "http://127.0.0.1:9 did not take" in heard[0].message
+
+
+def test_a_line_of_the_log_says_where_its_call_stands_in_a_trace() -> None:
+    """As `traceparent` writes it; where calls are not traced, it is null."""
+    trace = traced({"traceparent": PARENT})
+    assert f'"trace":"{trace}"'.encode() in json_line(0.0, ended(trace=trace))
+    assert b'"trace":null' in json_line(0.0, ended())
+
+
+CONFIGURATION = """\
+vendors:
+  local: {{dialect: openai, base_url: "{vendor}", api_key: vendor-secret}}
+models:
+  fallen: [local/garbage, local/hello]
+telemetry: {{endpoint: "{collector}"}}
+"""
+
+
+@pytest.mark.parametrize("workers", [1, 2])
+def test_a_server_goes_on_with_a_callers_trace_at_the_vendor_and_tells_its_collector(tmp_path: Path, workers: int) -> None:
+    """By a real call that falls back; headers for the collector come from OpenTelemetry's own variable."""
+    variables = {"OTEL_EXPORTER_OTLP_HEADERS": "x-team=aisa"}
+    with collecting() as collector, ScriptedVendor() as vendor:
+        configuration = CONFIGURATION.format(vendor=vendor.url, collector=collector.url)
+        with serving(tmp_path, configuration, variables=variables, workers=workers) as server:
+            asked = {"model": "fallen", "stream": True, "messages": [{"role": "user", "content": "Hi"}]}
+            headers = {"authorization": f"Bearer {server.key}", "traceparent": PARENT, "tracestate": "a=1"}
+            answer = httpx2.post(f"{server.api}/chat/completions", json=asked, headers=headers, trust_env=False)
+            assert answer.status_code == 200
+    assert PARENT[3:35] in server.log
+    [call], tries = collector.named("POST"), collector.named("chat")
+    assert [span.name for span in tries] == ["chat garbage", "chat hello"]
+    heard = [(asked.headers["traceparent"], asked.headers["tracestate"]) for asked in vendor.requests]
+    assert heard == [(f"00-{PARENT[3:35]}-{span.span_id.hex()}-01", "a=1") for span in tries]
+    said = attributes_of(call)
+    assert (said["aisa.request_id"], said["aisa.attempts"], said["aisa.key.label"]) == (answer.headers["x-request-id"], 2, "t")
+    assert set(collector.authorizations) == {"aisa"}
+    assert call.start_time_unix_nano <= tries[0].start_time_unix_nano <= tries[1].start_time_unix_nano < call.end_time_unix_nano

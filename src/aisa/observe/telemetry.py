@@ -132,7 +132,8 @@ class Telemetry:
 
     def _send_metrics(self, metrics: MetricsData | None) -> None:
         if metrics is not None and not (self._closing and self._dead):
-            self._dead = self._metrics_out.export(metrics) is not MetricExportResult.SUCCESS
+            sent = self._metrics_out.export(metrics)  # pyright: ignore[reportUnknownMemberType] - its further options have no types
+            self._dead = sent is not MetricExportResult.SUCCESS
             self._lost += self._dead
 
     def _complain(self, now: float) -> None:

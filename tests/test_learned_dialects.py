@@ -37,7 +37,7 @@ class Heard(Measure):
         super().__init__()
         self.taught: list[tuple[int, int, int]] = []
 
-    def learn(self, tokens: int, pieces: int, text_bytes: int) -> None:
+    def learn(self, tokens: int, pieces: int, text_bytes: int, *, choices: int = 1) -> None:
         """Keep an answer."""
         self.taught.append((tokens, pieces, text_bytes))
 
@@ -140,10 +140,11 @@ def test_a_completion_teaches_unless_choices_were_left_out(members: dict[str, in
 
 
 def cut(case: DialectCase, measure: Measure) -> Any:
-    """The usage of a stream that is left when its first, long piece is there."""
-    decoder, body = decoder_of(case, measure), case.upstream
+    """The usage of a stream that is left when its last piece is there, and nothing behind it."""
+    decoder, body, seen = decoder_of(case, measure), case.upstream, 0
+    found = decoder.usage()
     for position in range(len(body)):
         decoder.feed(body[position : position + 1])
-        if decoder.tokens:
-            break
-    return decoder.usage()
+        if decoder.tokens > seen:
+            seen, found = decoder.tokens, decoder.usage()
+    return found

@@ -211,8 +211,12 @@ def judged(off: dict[tuple[str, str, str], list[float]]) -> int:
     lines: list[str] = []
     for way in dict.fromkeys(way for way, _, _ in off):
         error, _, manner, kind = max((max(map(abs, errors)), *key) for key, errors in off.items() if key[0] == way)
-        lines.append(f"{way} {error:.0f} % ({manner}, {kind})")
-    print(f"\nThe worst of each way: {'; '.join(lines)}.")
+        above = [each > 0 for key, errors in off.items() if key[0] == way for each in errors]
+        dearest = max(each for key, errors in off.items() if key[0] == way for each in errors)
+        lines.append(
+            f"{way} {error:.0f} % ({manner}, {kind}); {100 * sum(above) / len(above):.0f} % of the answers above, by {dearest:.0f} %"
+        )
+    print(f"\nThe worst of each way: {'. '.join(lines)}.")
     return 1 if broken else 0
 
 

@@ -283,7 +283,7 @@ class AnswerBuilder:
         if self.reasoning_shown or (self._sealed and not usage.reasoning_tokens):
             return
         pieces = sum([meter.total[0] for meter in self._meters.values()]) if streamed and self._by_pieces else 0
-        self._target.measure.learn_from(usage, self.shown(), pieces)
+        self._target.measure.learn_from(usage, self.shown(), pieces, choices=len(self._meters))
 
     def _open(self, choice: int) -> bool:
         """Begin a choice, if it is one that was asked for, and those before it."""

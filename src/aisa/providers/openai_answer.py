@@ -103,7 +103,7 @@ class AnswerDecoder:
             said = self._usage
             # Of thinking that was shown the text is counted in, and of a summary too little of it.
             if said.output_tokens >= TOKENS_MIN and not (said.reasoning_tokens or said.output_audio_tokens):
-                self._target.measure.learn(said.output_tokens, 0, shown_bytes(plain))
+                self._target.measure.learn(said.output_tokens, 0, shown_bytes(plain), choices=len(plain.choices))
             self.tier = tier_named(plain.service_tier)
             self._answered = plain.model
             shown = self._target.public or shown_name(plain.model, self._chat.model)
@@ -130,7 +130,7 @@ class AnswerDecoder:
         seen = shown_in(answer, self._target)
         self._usage = report.usage(seen, self._asked)
         if not self._usage.reasoning_tokens:  # as above
-            self._target.measure.learn_from(self._usage, seen, 0)
+            self._target.measure.learn_from(self._usage, seen, 0, choices=self.choices_made)
         self._mended = with_texts_cut(answer, stops) if stops else answer
         self.done = True
         return []

@@ -203,7 +203,7 @@ class StreamDecoder:
     def closing(self, cost_usd: str | None) -> Sequence[Part]:
         """Return the usage chunk, if it was asked for, and `[DONE]`; or the report alone. The answer is complete, and is learned from."""
         usage = self.usage()
-        self._target.measure.learn_from(usage, self._chunks.shown(), self._chunks.pieces)
+        self._target.measure.learn_from(usage, self._chunks.shown(), self._chunks.pieces, choices=self.choices_made)
         if not self._outlet.passes:
             return [Report(usage, cost_usd)]
         if not self._include_usage:

@@ -28,16 +28,12 @@ BY_TOKENIZER = "tokenizer"
 
 
 class Rate(msgspec.Struct, frozen=True):
-    """What text is worth: `per_piece` while a piece has `bytes_min` to `bytes_max` bytes on average, else `per_byte`, in UNITs a token.
-
-    `answers` says of how many complete answers it was learned, 0 for a rule of thumb.
-    """
+    """A rule of thumb: `per_piece` while a piece has `bytes_min` to `bytes_max` bytes on average, else `per_byte`, in UNITs a token."""
 
     bytes_min: int = PIECE_BYTES_MIN
     bytes_max: int = PIECE_BYTES_MAX
     per_piece: int = UNIT
     per_byte: int = UNIT // BYTES_PER_TOKEN
-    answers: int = 0
 
 
 PIECES = Rate()
@@ -77,10 +73,10 @@ class TokenMeter:
             return Way(self._told)
         if self._text is not None:
             return Way(f"{BY_TOKENIZER} {self._text.name}", ESTIMATED if self._text.sampled else COUNTED)
-        rate, learned = self._rate, self._rate.answers > 0
+        rate = self._rate
         if rate.bytes_min * self.pieces <= self.text_bytes <= rate.bytes_max * self.pieces:
-            return Way(BY_LEARNED_PIECES if learned else BY_PIECES, COUNTED, rate.answers)
-        return Way(BY_LEARNED_SIZE if learned else BY_SIZE, COUNTED if learned else ESTIMATED, rate.answers)
+            return Way(BY_PIECES)
+        return Way(BY_SIZE, ESTIMATED)
 
     def add_bytes(self, text: bytes) -> int:
         """Take a further piece of text in UTF-8; return how many tokens there are more."""

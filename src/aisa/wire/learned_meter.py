@@ -1,0 +1,70 @@
+"""Counts the tokens of one choice by what complete answers of the same target came to. Learns nothing itself: `providers/measure.py` does.
+
+What is charged is on the caller's side: of a count by pieces and one by bytes it is the lower. Both only grow with the text, so a figure
+that follows them never has to fall.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from itertools import accumulate
+
+import msgspec
+
+from aisa.usage import Way
+from aisa.wire.token_meter import BY_LEARNED_PIECES, BY_LEARNED_SIZE, UNIT_BITS, TokenMeter
+
+SPARE_BYTES = 256  # of text that may be a few long tokens, such as rulers: what is beyond tells that pieces hold several
+
+
+class LearnedRate(msgspec.Struct, frozen=True):
+    """What a target's text is worth, in UNITs of a token: so much a piece, but never more than `most_per_byte` makes of its bytes.
+
+    Nor less than `least_per_byte` makes of all but SPARE_BYTES: where that is more, pieces hold more than those that were learned from.
+    `answers` says of how many complete answers it was learned.
+    """
+
+    per_piece: int
+    least_per_byte: int
+    most_per_byte: int
+    answers: int
+
+
+class LearnedMeter(TokenMeter):
+    """The tokens of one choice at a rate that was learned."""
+
+    __slots__ = ("_learned", "_worth")
+
+    def __init__(self, rate: LearnedRate) -> None:
+        super().__init__()
+        self._learned = rate
+        self._worth = (rate.per_piece, rate.least_per_byte, SPARE_BYTES * rate.least_per_byte, rate.most_per_byte)
+
+    @property
+    def way(self) -> Way:
+        """How the last tokens were counted."""
+        if self._told and not self.text_bytes:
+            return super().way
+        per_piece, least, spare, most = self._worth
+        size = self.text_bytes
+        by_pieces = size * least - spare <= self.pieces * per_piece <= size * most
+        return Way(BY_LEARNED_PIECES if by_pieces else BY_LEARNED_SIZE, answers=self._learned.answers)
+
+    def add_bytes(self, text: bytes) -> int:
+        """Take a further piece of text in UTF-8; return how many tokens there are more."""
+        per_piece, least, spare, most = self._worth
+        self.pieces = pieces = self.pieces + 1
+        self.text_bytes = total = self.text_bytes + len(text)
+        worth, lower, upper = pieces * per_piece, total * least - spare, total * most
+        if worth > upper:
+            worth = upper
+        elif worth < lower:
+            worth = lower
+        before, tokens = self.tokens, self._base - (-worth >> UNIT_BITS)
+        if tokens > before:
+            self.tokens = tokens
+        return self.tokens - before
+
+    def add_all(self, texts: Sequence[bytes], sizes: Sequence[int] | None = None) -> Sequence[int]:
+        """Take further pieces of text in UTF-8, which have these sizes; return how many tokens there are more up to each."""
+        return list(accumulate([self.add_bytes(text) for text in texts]))

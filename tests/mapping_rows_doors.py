@@ -105,7 +105,7 @@ DOORS: Rows = {
         "signatures": "gemini_door:a_seal_travels_as_the_signature_of_the_next_call",
         "the rest of an answer": (
             "continuation:googles_own_clients_ask_for_the_rest_themselves "
-            "gemini_door:the_rest_of_an_answer_of_googles_is_asked_of_nobody_else"
+            "gemini_door:what_only_google_keeps_or_knows_is_asked_of_nobody_else"
         ),
     },
     "chat completions": {

@@ -133,7 +133,8 @@ def test_googles_schemas_become_json_schema() -> None:
         ({}, "missing_parameter", "contents"),
         ({"contents": []}, "missing_parameter", "contents"),
         ({"contents": [1]}, "invalid_parameter_type", "contents[0]"),
-        ({"contents": [{"parts": [{"hologram": 1}]}]}, "invalid_request", "contents[0].parts[0]"),
+        (BODY | {"systemInstruction": [{"text": "x"}]}, "invalid_parameter_type", "systemInstruction"),
+        (BODY | {"system_instruction": {"text": "x"}}, "invalid_parameter_type", "systemInstruction"),
         (BODY | {"Contents": []}, "json_parse_error", None),
         (BODY | {"generationConfig": {"maxoutputtokens": 5}}, "json_parse_error", None),
         (BODY | {"generationConfig": {"temperature": "hot"}}, "invalid_parameter_type", "temperature"),
@@ -413,9 +414,42 @@ def test_an_empty_text_is_borne_by_googles_client() -> None:
     assert types.GenerateContentResponse.model_validate(json.loads(SILENCE.removeprefix(b"data: "))).text == ""
 
 
-def test_the_rest_of_an_answer_of_googles_is_asked_of_nobody_else() -> None:
-    """Another vendor would begin from the start: 422 names the member."""
-    body = b'{"contents": [{"role": "user", "parts": [{"text": "Hi"}]}], "continuation_token": "dDE="}'
+@pytest.mark.parametrize(
+    ("members", "param"),
+    [
+        ({"continuation_token": "dDE="}, "continuationToken"),
+        ({"cachedContent": "cachedContents/1"}, "cachedContent"),
+        ({"cached_content": "cachedContents/1"}, "cachedContent"),
+        ({"contents": [{"parts": [{"text": "x"}, {"hologram": 1}]}]}, "contents[0].parts[1]"),
+        ({"contents": [{"parts": [{}]}]}, "contents[0].parts[0]"),
+    ],
+)
+def test_what_only_google_keeps_or_knows_is_asked_of_nobody_else(members: dict[str, Any], param: str) -> None:
+    """Another vendor's model would answer without it: 422 names the member. Gemini is sent it as it came."""
+    body = json.dumps({"contents": [{"role": "user", "parts": [{"text": "Hi"}]}]} | members).encode()
+    request = parse_gemini(body, "m", stream=False)
     with pytest.raises(UpstreamFailed) as failed:
-        openai.to_upstream(parse_gemini(body, "m", stream=False), Target("acme", "m", "openai"))
-    assert (failed.value.error.status, failed.value.error.param, failed.value.may_fall_back) == (422, "continuationToken", True)
+        openai.to_upstream(request, Target("acme", "m", "openai"))
+    assert (failed.value.error.status, failed.value.error.param, failed.value.may_fall_back) == (422, param, True)
+    assert json.loads(gemini.to_upstream(request, Target("google", "m", "gemini")).body) == json.loads(body)
+
+
+def test_what_a_tool_shows_stands_behind_its_results_and_nothing_said_is_an_empty_text() -> None:
+    """As at the other doors: pictures in the parts of a result are not lost, and an empty turn is no error of a member that no one sent."""
+    picture = {"inlineData": {"mimeType": "image/png", "data": "AA-_"}}
+    turns = [
+        {"role": "model", "parts": [{"functionCall": {"name": "look", "args": {}}}]},
+        {"role": "user", "parts": [{"functionResponse": {"name": "look", "response": {"result": "ok"}, "parts": [picture]}}]},
+    ]
+    said = chat({"contents": turns})["messages"]
+    assert [message["role"] for message in said] == ["assistant", "tool", "user"]
+    assert said[2]["content"] == [{"type": "image_url", "image_url": {"url": "data:image/png;base64,AA+/"}}]
+    assert chat({"contents": [{"role": "user", "parts": [{"text": ""}]}]})["messages"] == [{"role": "user", "content": ""}]
+
+
+def test_a_member_that_many_vendors_do_not_have_is_left_out_at_the_next_try() -> None:
+    """Gemini CLI always sends `topK`, and OpenAI refuses it."""
+    request = parse_gemini(json.dumps(BODY | {"generationConfig": {"topK": 64}}).encode(), "m", stream=False)
+    first = openai.to_upstream(request, Target("acme", "m", "openai"))
+    assert (json.loads(first.body)["top_k"], "top_k" in first.added) == (64, True)
+    assert "top_k" not in json.loads(openai.to_upstream(request, Target("acme", "m", "openai", omit=("top_k",))).body)

@@ -294,7 +294,12 @@ def test_the_official_client_gets_messages_streams_and_tools(client: sdk.Anthrop
 def test_the_official_client_counts_tokens_and_lists_models(client: sdk.Anthropic) -> None:
     """In the shapes that it knows."""
     assert client.messages.count_tokens(model="gpt-4.1", messages=HI).input_tokens > 0
-    assert [model.id for model in client.models.list()]
+    listed = client.models.list(limit=1000).data
+    [one] = [model for model in listed if model.id == "gpt-4.1"]
+    assert client.models.retrieve("gpt-4.1") == one
+    assert one.lifecycle == "active"
+    with pytest.raises(sdk.NotFoundError):
+        client.models.retrieve("nobody/nothing")
 
 
 def test_the_official_client_knows_what_is_wrong(client: sdk.Anthropic, front: Front) -> None:

@@ -111,8 +111,9 @@ def test_failures_are_exceptions_with_words(client: OpenAI, front: Front) -> Non
     """Before the stream with a status of their own, inside it with the vendor's fault told."""
     with pytest.raises(BadRequestError, match="whole conversation"):
         client.responses.create(model=MODEL, input="Hi.", previous_response_id="resp_1")
-    with pytest.raises(NotFoundError, match="store of responses"):
+    with pytest.raises(NotFoundError, match="keep_minutes"):
         client.responses.retrieve("resp_1")
+    assert client.responses.input_tokens.count(model=MODEL, input="Hi there.", instructions="Be brief.").input_tokens > 3
     with pytest.raises(APIStatusError) as unknown:
         client.responses.create(model="nobody/nothing", input="Hi.")
     assert (unknown.value.status_code, unknown.value.code) == (404, "model_not_found")

@@ -309,6 +309,7 @@ def test_what_needs_kept_responses_is_refused_with_the_way_out(fields: Json, par
         ({"input": [{"type": "computer_call_output", "call_id": "c", "output": {"type": "screenshot"}}]}, "input[0].type"),
         ({"input": [{"type": "reasoning", "summary": []}]}, "input"),
         ({"prompt": {"id": "pmpt_1"}}, "prompt"),
+        ({"input": [user([{"type": "input_text", "text": "x"}, {"type": "hologram", "data": "y"}])]}, "input[0].content[1].type"),
     ],
 )
 def test_what_chat_completions_cannot_say_is_refused_by_name_and_only_for_them(fields: Json, param: str) -> None:
@@ -333,7 +334,7 @@ def test_what_chat_completions_cannot_say_is_refused_by_name_and_only_for_them(f
         ({"input": [user("x"), {"type": "function_call", "call_id": "c"}]}, "missing_parameter", "input[1].name"),
         ({"input": [user("x"), output(1, None)]}, "missing_parameter", "input[1].output"),
         ({"input": [user("x"), {"role": "user", "content": 7}]}, "invalid_parameter_type", "input[1].content"),
-        ({"input": [user([{"type": "video"}])]}, "invalid_request", "input[0].content[0].type"),
+        ({"input": [user("x"), {"role": "tool", "tool_call_id": "c", "content": "y"}]}, "invalid_request", "input[1].role"),
         ({"tools": [{"type": "function"}]}, "missing_parameter", "tools[0].name"),
         ({"tools": [LOOK, LOOK]}, "invalid_request", "tools[1].name"),
         ({"tools": [CREW, {"type": "function", "name": "crew__call"}]}, "invalid_request", "tools[1].name"),

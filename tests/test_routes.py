@@ -92,8 +92,8 @@ def test_an_unknown_path_gets_a_hint_only_if_a_route_is_like_it(path: str, meant
 @pytest.mark.parametrize(
     "path",
     [
-        "/v1/responses/resp_1",
-        "/responses/input_tokens",
+        "/v1/responses/resp_1/cancel",
+        "/v1/responses/compact",
         "/v1/messages/batches",
         "/api/chat",
     ],
@@ -139,6 +139,17 @@ def test_every_path_that_a_vendors_own_client_knows_is_a_route_or_says_what_to_s
             told = "Did you mean" in error.message or any(sentence in error.message for sentence in ELSEWHERE.values())
             unsaid += [] if told else [path]
     assert unsaid == []
+
+
+def test_what_is_asked_of_a_thing_that_is_a_route_says_what_to_set_too() -> None:
+    """A response can be got and deleted, but not cancelled: 405 would say nothing of what to do."""
+    table = RouteTable(ROUTES + BILLS, elsewhere=ELSEWHERE)
+    with pytest.raises(ApiError, match="in the background") as refused:
+        table.find("POST", "/v1/responses/resp_1/cancel")
+    assert refused.value.code == "unknown_endpoint"
+    with pytest.raises(ApiError) as refused:
+        table.find("POST", "/v1/responses/resp_1")
+    assert refused.value.code == "method_not_allowed"
 
 
 def test_no_sentence_on_others_hides_a_route_of_ours() -> None:

@@ -51,8 +51,8 @@ RESPONSES_SUMMARIES = {
     "stream": SUMMARIES["stream"],
     "tools": "Functions, custom tools and namespaces of them; tools of the vendor's only where it has this API itself.",
     "max_output_tokens": "The most output tokens, hidden reasoning included; below 1 there is no bound.",
-    "store": "Taken and not heeded: nothing is stored, and answers say so.",
-    "previous_response_id": "Refused: send the whole conversation in `input`.",
+    "store": "Whether the response is kept for a while, where the operator has that on; elsewhere nothing is kept, and answers say so.",
+    "previous_response_id": "A response that is kept, whose conversation goes before `input`. Refused where nothing is kept.",
 }
 
 
@@ -197,6 +197,7 @@ def answers() -> Document:
             }
         ),
         "InputTokens": object_of({"input_tokens": number}),
+        "Deleted": object_of({"id": text, "object": {"const": "response"}, "deleted": {"const": True}}),
         "MessagesError": object_of(
             {"type": {"const": "error"}, "error": object_of({"type": text, "message": text, "code": text}), "request_id": text}
         ),
@@ -333,6 +334,11 @@ def shapes() -> dict[str, Shape]:
         ),
         EMBEDDINGS: Shape(answer("The vectors.", "Embeddings"), every, asking("KnownEmbeddings")),
         RERANK: Shape(answer("The ranking.", "Ranking"), every, asking("KnownRerank")),
+        f"{RESPONSES}/input_tokens": Shape(
+            answer("The count.", "InputTokens"), every, {"requestBody": {"required": True, "content": json_body(ref("KnownResponses"))}}
+        ),
+        f"GET {RESPONSES}/{{id}}": Shape(answer("As it was answered.", "Response"), frozenset({404}), {"parameters": [name]}),
+        f"DELETE {RESPONSES}/{{id}}": Shape(answer("It is forgotten.", "Deleted"), frozenset({404}), {"parameters": [name]}),
         f"{MESSAGES}/count_tokens": Shape(
             answer("The count.", "InputTokens"), every, {"requestBody": {"required": True, "content": json_body(ref("KnownMessages"))}}
         ),
@@ -386,7 +392,8 @@ def paths() -> Document:
     known = shapes()
     for route in ROUTES + BILLS:
         if route.path not in (PAGE, GEMINI):  # Google describes its API itself
-            described.setdefault(route.path, {})[route.method.lower()] = operation(route, known.pop(route.path))
+            name = route.path if route.path in known else f"{route.method} {route.path}"
+            described.setdefault(route.path, {})[route.method.lower()] = operation(route, known.pop(name))
     assert not known, f"shapes of routes that are not in the table: {list(known)}"
     return described
 

@@ -20,9 +20,10 @@ from aisa.config.schema import Server as ServerSettings
 from aisa.context import Dependencies
 from aisa.edge.account import Accounts
 from aisa.edge.admin_gate import AdminGate
-from aisa.edge.app import Edge, Readiness
+from aisa.edge.app import Edge
 from aisa.edge.cors import CrossOrigin
 from aisa.edge.idempotency import IdempotencyStore, Uses
+from aisa.edge.pages import Readiness
 from aisa.embedded.upstream import EmbeddedUpstream
 from aisa.errors import ApiError
 from aisa.facts import Fact, ServerNotice, ServerWarning

@@ -64,6 +64,7 @@ LAYERS: list[tuple[str, str]] = [
     ("aisa.ledger.row", "rules"),
     ("aisa.ledger.refusal", "rules"),
     ("aisa.ledger.port_*", "ports"),
+    ("aisa.config.responses", "rules"),
     ("aisa.config.stores", "rules"),
     ("aisa.config.identity", "rules"),
     ("aisa.config.telemetry", "rules"),

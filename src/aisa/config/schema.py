@@ -19,6 +19,7 @@ from aisa.config.limits import LIMITS_IN_WORDS, Limits
 from aisa.config.model_words import MODELS_IN_WORDS
 from aisa.config.name_words import NAMES_IN_WORDS
 from aisa.config.price_words import PRICE_FIELDS
+from aisa.config.responses import RESPONSES_IN_WORDS, ResponsesSettings
 from aisa.config.route import ROUTE_IN_WORDS, Route, Shown
 from aisa.config.section import Bytes, Count, Dollars, Factor, Fee, Limit, Port, Seconds, Section
 from aisa.config.server_words import SERVER_IN_WORDS
@@ -296,6 +297,7 @@ class Config(Section, frozen=True, kw_only=True):
     stores: StoreSettings = StoreSettings()
     telemetry: TelemetrySettings = TelemetrySettings()
     identity: IdentitySettings | None = None
+    responses: ResponsesSettings = ResponsesSettings()
     console: bool = True
     price_catalogues: tuple[str, ...] = ()
     discovery: Discovery = Discovery()
@@ -331,6 +333,7 @@ FIELDS: Mapping[str, str] = MappingProxyType(
         **TELEMETRY_IN_WORDS,
         **IDENTITY_IN_WORDS,
         **NAMES_IN_WORDS,
+        **RESPONSES_IN_WORDS,
         **VENDORS_IN_WORDS,
         "vendors.<name>.omit": "Members that this server adds to requests and that the vendor refuses: `stream_options`, which asks "
         "for a stream's usage; that is counted then. Otherwise each model is asked with it until it has refused it once.",

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import traceback
 from collections.abc import Awaitable, Callable
-from typing import Any, Protocol
+from typing import Any
 
 import msgspec
 
@@ -21,8 +21,9 @@ from aisa.edge.example_model import example_model
 from aisa.edge.gemini import COUNT, KEY_HEADER, asked_at, door_of, gemini_model, gemini_models, token_count
 from aisa.edge.heads import client_id, coding_of, refused
 from aisa.edge.idempotency import HEADER, Uses, relay_idempotent
-from aisa.edge.models import messages_model_list, messages_token_count, model_list, one_model
-from aisa.edge.pages import Pages
+from aisa.edge.kept_responses import KeptResponses, deleted_document, input_document, response_document
+from aisa.edge.models import input_count, messages_model, messages_model_list, model_list, one_model
+from aisa.edge.pages import Page, Pages, Readiness
 from aisa.edge.presented_key import presented, secret_of
 from aisa.edge.refusals import Refusals
 from aisa.edge.retries import HEADER as RETRY_COUNT
@@ -53,22 +54,6 @@ OPTIONS = "OPTIONS"
 PLAIN_DOOR = CHAT_DOOR  # whose words refusals are told in where no door was asked for
 
 
-class Page(msgspec.Struct, frozen=True):
-    """A whole answer that is no call's."""
-
-    body: bytes
-    status: int = 200
-    content_type: str = JSON_TYPE
-
-
-class Readiness(Protocol):
-    """Whether this server wants new calls."""
-
-    def __call__(self) -> str | None:
-        """Return None when ready, else why not, in words fit for anyone."""
-        ...
-
-
 class Edge:
     """Answers every request that a client connection brings.
 
@@ -96,6 +81,7 @@ class Edge:
         self._not_ready = not_ready
         self._idempotency = idempotency
         self._retries = Retries()
+        self._kept = KeptResponses(Config().responses, dependencies.timers.loop.time)
         self._created = int(wall_clock())
         self.refusals = Refusals(dependencies.report)
         self._body_bytes_max = Server().body_bytes_max
@@ -103,8 +89,9 @@ class Edge:
         self.traces: Traces | None = None  # what begins them, where calls are traced
 
     def configure(self, config: Config) -> None:
-        """Let this configuration's origins, proxies and retries count for heads that are new from now on."""
+        """Let this configuration's origins, proxies, retries and kept responses count for heads that are new from now on."""
         self._retries.on = config.retries == "replay"
+        self._kept.configure(config.responses)
         self._cross_origin = CrossOrigin(config.cors)
         self._body_bytes_max = config.server.body_bytes_max
         self.addresses = Addresses(config.server.trusted_proxies, config.log.client_address)
@@ -218,10 +205,22 @@ class Edge:
             return relay_retried(call, count, reply, dependencies=self._dependencies, retries=self._retries)
         return relay(call, reply, self._dependencies)
 
+    def respond(self, visit: Visit, reply: Reply) -> Awaitable[None]:
+        """Carry a call of the Responses API to its end, which may lead on from what is kept."""
+        return self._carry(visit, reply, self._kept.door(visit.caller.id))
+
+    async def response(self, visit: Visit, _reply: Reply) -> Page:
+        """Show a response that is kept, or what was put in before it, or forget it."""
+        name, method = visit.name, visit.request.method
+        show = deleted_document if method == "DELETE" else input_document if name.endswith(INPUTS) else response_document
+        return Page(show(self._kept, visit.caller.id, name.removesuffix(INPUTS)))
+
     async def count(self, visit: Visit, _reply: Reply) -> Page:
         """Say how many tokens the input of a call would have. Asks no vendor and costs nothing."""
-        request = await self._dependencies.read(MESSAGES_DOOR, visit.request.body)
-        return Page(messages_token_count(self._dependencies.routes, visit.caller, request))
+        door = self._kept.door(visit.caller.id) if visit.door is RESPONSES_DOOR else visit.door
+        tokens = input_count(self._dependencies.routes, visit.caller, await self._dependencies.read(door, visit.request.body))
+        kind = {} if visit.door is MESSAGES_DOOR else {"object": "response.input_tokens"}
+        return Page(msgspec.json.encode({**kind, "input_tokens": tokens}))
 
     async def hello(self, _visit: Visit, _reply: Reply) -> Page:
         """Say that somebody is here, to a client that asks before it asks for anything."""
@@ -236,9 +235,11 @@ class Edge:
         return Page(await asyncio.to_thread(model_list, self._dependencies.routes, visit.caller, self._created, now=self._wall_clock()))
 
     async def model(self, visit: Visit, _reply: Reply) -> Page:
-        """Describe one model, in Google's shape for its clients."""
+        """Describe one model, in the shape that its client knows."""
         if KEY_HEADER in visit.request.headers or visit.request.path.startswith(BETA):
             return Page(gemini_model(self._dependencies.routes, visit.caller, visit.name))
+        if "anthropic-version" in visit.request.headers:
+            return Page(messages_model(self._dependencies.routes, visit.caller, visit.name, created=self._created))
         return Page(one_model(self._dependencies.routes, visit.caller, visit.name, created=self._created, now=self._wall_clock()))
 
     async def bills(self, visit: Visit, _reply: Reply) -> Page:
@@ -348,6 +349,7 @@ class Visit(msgspec.Struct):
 
 CHAT = "/v1/chat/completions"
 RESPONSES = "/v1/responses"
+INPUTS = "/input_items"
 COMPLETIONS = "/v1/completions"
 EMBEDDINGS = "/v1/embeddings"
 RERANK = "/v1/rerank"
@@ -366,7 +368,12 @@ def posted(path: str, summary: str, door: Door, *, handler: Answering = Edge.cal
 
 ROUTES: tuple[Route[Answering], ...] = (
     posted(CHAT, "Create a chat completion", CHAT_DOOR, heard=chat_heard, aliases=("/chat/completions",)),
-    posted(RESPONSES, "Create a response", RESPONSES_DOOR, aliases=("/responses",)),
+    posted(RESPONSES, "Create a response", RESPONSES_DOOR, handler=Edge.respond, aliases=("/responses",)),
+    posted(
+        f"{RESPONSES}/input_tokens", "Count a response's input", RESPONSES_DOOR, handler=Edge.count, aliases=("/responses/input_tokens",)
+    ),
+    Route("GET", f"{RESPONSES}/{{id}}", Edge.response, "Get a response that is kept, or its `input_items`"),
+    Route("DELETE", f"{RESPONSES}/{{id}}", Edge.response, "Forget a response that is kept"),
     posted(COMPLETIONS, "Create a text completion", COMPLETIONS_DOOR, aliases=("/completions",)),
     posted(EMBEDDINGS, "Create embeddings", EMBEDDINGS_DOOR, aliases=("/embeddings",)),
     posted(RERANK, "Rank documents by a query", RERANK_DOOR, aliases=("/rerank", "/v2/rerank")),

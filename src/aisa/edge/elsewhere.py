@@ -26,9 +26,9 @@ class Lack(NamedTuple):
 #: Of the clients of OpenAI, Anthropic, Cohere and Mistral.
 _BEHIND_V1 = (
     Lack(
-        "responses/",
-        f"{_NOT_HERE} store of responses, and no count of a request's tokens. Set `store` to false in your client and send the whole "
-        "conversation in `input` of POST /v1/responses each time; its tokens are in the `usage` of the answer.",
+        "responses/compact responses/",
+        f"{_NOT_HERE} responses that are made in the background, and none that are shortened here. Send the whole conversation in `input` "
+        "of POST /v1/responses and wait for its answer, or stream it.",
     ),
     Lack("messages/", f"{_NOT_HERE} batches of messages. Turn batches off in your client, and send each call to POST /v1/messages."),
     Lack("complete", f"{_NOT_HERE} prompts in Anthropic's older form. Set your client to messages, POST /v1/messages."),

@@ -53,17 +53,36 @@ def model_list(routes: Routes, key: Key, created: int, *, now: float | None = No
 
 def messages_model_list(routes: Routes, key: Key, created: int) -> bytes:
     """Return the same list in the shape of the Messages API."""
-    day = datetime.fromtimestamp(created, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
-    data = [{"type": "model", "id": entry.name, "display_name": entry.name, "created_at": day} for entry in visible(routes, key)]
+    data = [messages_document(entry, created) for entry in visible(routes, key)]
     ends = [data[0]["id"], data[-1]["id"]] if data else [None, None]
     return msgspec.json.encode({"data": data, "has_more": False, "first_id": ends[0], "last_id": ends[1]})
 
 
+def messages_model(routes: Routes, key: Key, name: str, *, created: int) -> bytes:
+    """Return one model in that shape. Raises ApiError unknown_model or model_not_allowed."""
+    return msgspec.json.encode(messages_document(allowed(routes, key, name), created))
+
+
+def messages_document(entry: Entry, created: int) -> Document:
+    """Write one model for clients of the Messages API."""
+    day = datetime.fromtimestamp(created, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+    window, bound = entry.settings.context_window or entry.offers[0].target.context_window, entry.settings.max_output_tokens
+    ends = shutdown_of(entry)
+    life: Document = {"lifecycle": "active"} if ends is None else {"lifecycle": "deprecated", "retires_at": f"{ends}T00:00:00Z"}
+    sizes = {"max_input_tokens": window, "max_tokens": bound}
+    return {"type": "model", "id": entry.name, "display_name": entry.name, "created_at": day, **life, **sizes}
+
+
 def one_model(routes: Routes, key: Key, name: str, *, created: int, now: float | None = None) -> bytes:
     """Return one model. Raises ApiError unknown_model or model_not_allowed."""
+    return msgspec.json.encode(document(allowed(routes, key, name), created, created if now is None else now))
+
+
+def allowed(routes: Routes, key: Key, name: str) -> Entry:
+    """Return the model of a name in an address, if it is the key's. Raises ApiError unknown_model or model_not_allowed."""
     entry = routes.find(unquote(name))
     routes.allow(key, entry)
-    return msgspec.json.encode(document(entry, created, created if now is None else now))
+    return entry
 
 
 def document(entry: Entry, created: int, now: float) -> Document:
@@ -92,7 +111,6 @@ def described(entry: Entry) -> Document:
     lacking = [{*each.lacks, *each.unspoken} for each in facts]
     missing = {name for name in lacking[0] if all(name in each for each in lacking)}
     efforts = [word for word in EFFORTS if any(word in each.efforts for each in facts)]
-    ends = [each.shutdown for each in facts if each.shutdown is not None]
     parameters = [*PARAMETERS, EFFORT] if efforts else PARAMETERS
     return {
         # By these two Mistral's own client tells what an entry is; it reads no list without `type`.
@@ -110,8 +128,14 @@ def described(entry: Entry) -> Document:
         "unsupported_parameters": sorted(missing),
         "reasoning_efforts": efforts,
         "aliases": list(entry.settings.aliases),
-        "shutdown_date": min(ends).isoformat() if ends else None,
+        "shutdown_date": shutdown_of(entry),
     }
+
+
+def shutdown_of(entry: Entry) -> str | None:
+    """Return the first day on which a target of a model ends, as YYYY-MM-DD; None where none is known."""
+    facts = [offer.target.facts for offer in entry.offers]
+    return min([each.shutdown.isoformat() for each in facts if each is not None and each.shutdown is not None], default=None)
 
 
 def price_document(prices: UnitPrices) -> Document:
@@ -127,8 +151,9 @@ def price_document(prices: UnitPrices) -> Document:
     return shown
 
 
-def messages_token_count(routes: Routes, key: Key, request: Request) -> bytes:
-    """Return how many tokens the input of a call would have, as the Messages API says it. Raises ApiError if the model is not the key's."""
-    entry = routes.find(request.model)
-    routes.allow(key, entry)
-    return msgspec.json.encode({"input_tokens": input_of(request.as_chat(), entry.offers[0].target)[0]})
+def input_count(routes: Routes, key: Key, request: Request) -> int:
+    """Return how many tokens the input of a call would have, by our own count. Raises ApiError if the model is not the key's."""
+    entry = allowed(routes, key, request.model)
+    chat = request.chat
+    assert chat is not None, "the doors that count are those of conversations"
+    return input_of(chat, entry.offers[0].target)[0]

@@ -1,15 +1,32 @@
-"""The two documents that are files: the page at `/` for people, and the OpenAPI description for machines. Read once, at start."""
+"""Whole answers that are no call's. Two of them are files, read once: the page at `/` for people, the OpenAPI description for machines."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable
 from html import escape
 from importlib.resources import files
+from typing import Protocol
 
 import msgspec
 
 from aisa import __version__
 from aisa.wire.reply import JSON_TYPE
+
+
+class Page(msgspec.Struct, frozen=True):
+    """A whole answer that is no call's."""
+
+    body: bytes
+    status: int = 200
+    content_type: str = JSON_TYPE
+
+
+class Readiness(Protocol):
+    """Whether this server wants new calls."""
+
+    def __call__(self) -> str | None:
+        """Return None when ready, else why not, in words fit for anyone."""
+        ...
 
 
 class Pages:

@@ -74,6 +74,8 @@ class RouteTable(Generic[Handler]):
         """
         by_method, name = self._at(path)
         route = by_method.get(method)
+        if route is None and ("/" in name or path in self._elsewhere) and (told := self._told(path)) is not None:
+            raise ApiError("unknown_endpoint", f"There is no {method[:SHOWN_METHOD_CHARACTERS_MAX]} of {shown(path)} here. {told}")
         if route is None:
             allowed, asked = (*by_method, *self._everywhere), method[:SHOWN_METHOD_CHARACTERS_MAX]
             raise ApiError("method_not_allowed", f"{shown(path)} takes {allowed[0]}, not {asked}.", allow=", ".join(allowed))
@@ -112,11 +114,15 @@ class RouteTable(Generic[Handler]):
 
     def _unknown(self, path: str) -> str:
         words = f"There is no {path} here."
-        told = next((sentence for beginning, sentence in self._elsewhere.items() if begins(path, beginning)), None)
+        told = self._told(path)
         if told is not None:
             return f"{words} {told}"
         near = self._near(path)
         return words if near is None else f"{words} Did you mean {near}?"
+
+    def _told(self, path: str) -> str | None:
+        """Return what to do instead of asking for a path that others have."""
+        return next((sentence for beginning, sentence in self._elsewhere.items() if begins(path, beginning)), None)
 
     def _near(self, path: str) -> str | None:
         """Return the route that is most like a path, the only one that it is the beginning of, or one that it ends with.

@@ -95,7 +95,7 @@ class AskedOf:
     def input(self) -> tuple[int, str]:
         """Return the tokens of the request, counted once, and what the count is worth."""
         if self._input is None:
-            self._input = input_of(self._request.as_chat(), self._target)
+            self._input = input_of(self._request.chat or self._request.as_chat(), self._target)
         return self._input
 
     def again(self) -> None:
@@ -106,7 +106,7 @@ class AskedOf:
 
     def lifetime(self) -> str:
         """Return how long cache writes were asked to last."""
-        return cache_lifetime(self._request.as_chat().fields, LIFETIMES)
+        return cache_lifetime((self._request.chat or self._request.as_chat()).fields, LIFETIMES)
 
 
 def input_of(chat: ChatRequest, target: Target) -> tuple[int, str]:

@@ -34,7 +34,7 @@ RUNNING_USAGE = "continuous_usage_stats"
 ADDED = (STREAM_OPTIONS, INCLUDE_USAGE)  # to a stream, for the bill; some vendors refuse one or the other
 BOUND, OLDER_BOUND = "max_completion_tokens", "max_tokens"  # some vendors know the older one alone
 #: Members that change how an answer is made and not what it says.
-HINTS = ("prompt_cache_key", "prompt_cache_retention", "prompt_cache_options", "safety_identifier", "user", "verbosity")
+HINTS = ("top_k", "prompt_cache_key", "prompt_cache_retention", "prompt_cache_options", "safety_identifier", "user", "verbosity")
 USAGE_WISH = b'{"include_usage":true}'
 USAGE_PLEASE = Raw(USAGE_WISH)
 DOCUMENT_HEADERS = (("content-type", "application/json"), ("accept", "application/json"))

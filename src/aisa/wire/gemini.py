@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterator
 from functools import cached_property
 
-from aisa.errors import CALLER, ApiError, UpstreamFailed
 from aisa.names import MODEL_NAME_CHARACTERS_MAX
 from aisa.wire.chat import ChatRequest, chat_of
 from aisa.wire.gemini_chat import chat_tree
 from aisa.wire.gemini_names import list_at, member, tree_in, trees_at
+from aisa.wire.losses import Loss, refuse_any
 from aisa.wire.members import Shape
 from aisa.wire.strict_json import parse_object
 from aisa.wire.trees import Tree
@@ -20,7 +20,6 @@ BLOB, FILE = (
     Shape("mimeType mime_type data displayName display_name"),
     Shape("mimeType mime_type fileUri file_uri displayName display_name"),
 )
-REST = "continuationToken"
 CALL = Shape("id name args")
 RESPONSE = Shape("id name response parts")
 PART = Shape(
@@ -71,7 +70,8 @@ class GeminiRequest:
         self.body_bytes = len(body)
         self.model = model[: MODEL_NAME_CHARACTERS_MAX + 1]
         self.stream = stream
-        self.chat = chat_of(chat_tree(tree, self.model, stream=stream), len(body))
+        self._losses: list[Loss] = []
+        self.chat = chat_of(chat_tree(tree, self.model, self._losses, stream=stream), len(body))
 
     @property
     def choices(self) -> int:
@@ -112,10 +112,8 @@ class GeminiRequest:
         return (tier, "serviceTier") if tier not in ("", "unspecified") else ("", "")
 
     def as_chat(self) -> ChatRequest:
-        """Return the chat completion that this comes to. Raises UpstreamFailed where the rest of one of Google's answers is asked for."""
-        if member(self._tree, REST):
-            message = f"'{REST}' asks for the rest of an answer of Google's, which is not whom this is sent to."
-            raise UpstreamFailed(ApiError("unsupported_parameter", message, param=REST), blame=CALLER, detail=message)
+        """Return the chat completion that this comes to. Raises UpstreamFailed for what that cannot say."""
+        refuse_any(self._losses)
         return self.chat
 
 

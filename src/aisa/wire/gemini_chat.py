@@ -1,6 +1,7 @@
 """A Gemini request as the chat completion that it comes to: contents as messages, declarations as tools. Knows no model and no vendor.
 
-What only Google's servers do (search, stored caches, safety settings) is left out; Gemini itself is sent the client's own bytes.
+What only Google's servers do (search, safety settings) is left out. What others cannot be shown is a loss, never left out. Gemini itself
+is sent the client's own bytes.
 """
 
 from __future__ import annotations
@@ -14,8 +15,10 @@ import msgspec
 from aisa.errors import ApiError
 from aisa.wire.efforts import effort_of
 from aisa.wire.gemini_names import list_at, member, tree_in, trees_at
+from aisa.wire.losses import Loss
 from aisa.wire.reasoning_details import MEMBER, SEALED_PREFIX, detail
-from aisa.wire.trees import Tree, is_list, is_tree, text_or_none
+from aisa.wire.trees import Tree, as_tree, is_list, is_tree, text_or_none
+from aisa.wire.vendor_tier import tier_named
 
 #: Numbers and lists that mean the same in chat completions.
 SAME = {
@@ -33,10 +36,12 @@ SAME = {
 }
 SOUNDS = {"audio/wav": "wav", "audio/x-wav": "wav", "audio/mp3": "mp3", "audio/mpeg": "mp3"}
 RESULT = ("output", "result", "content", "error")  # the one member of a result that is a text
+#: What Google keeps and a request only points at.
+KEPT = {"continuationToken": "the rest of an answer", "cachedContent": "a beginning of the conversation in a cache"}
 DEPTH_MAX = 64  # of a schema; no JSON that we take is nested deeper
 
 
-def messages_of(tree: Tree) -> list[Tree]:
+def messages_of(tree: Tree, losses: list[Loss]) -> list[Tree]:
     """Return the messages of a request. Raises ApiError missing_parameter, invalid_parameter_type."""
     contents = member(tree, "contents")
     if contents is None or contents == []:
@@ -56,13 +61,16 @@ def messages_of(tree: Tree) -> list[Tree]:
             message = said(content, place, pending)
             messages += [message] if message else []
         else:
-            messages += asked(content, place, pending)
-    return messages
+            messages += asked(content, place, pending, losses=losses)
+    return messages or [{"role": "user", "content": ""}]
 
 
 def instructions(given: object) -> Iterator[Tree]:
-    """Yield the system's message, if there is one."""
-    parts = [{"text": given}] if isinstance(given, str) else trees_at(given, "parts") if is_tree(given) else []
+    """Yield the system's message, if there is one. Raises ApiError invalid_parameter_type."""
+    if not (given is None or isinstance(given, str) or (is_tree(given) and "parts" in given)):
+        message = "Invalid type for 'systemInstruction': expected a content, an object with 'parts'."
+        raise ApiError("invalid_parameter_type", message, param="systemInstruction")
+    parts = [{"text": given}] if isinstance(given, str) else trees_at(as_tree(given), "parts")
     text = "\n".join([text for part in parts if (text := text_or_none(part.get("text")))])
     if text:
         yield {"role": "system", "content": text}
@@ -100,7 +108,7 @@ def seal_in(signature: object) -> str:
     return text if text.startswith(SEALED_PREFIX) else ""
 
 
-def asked(content: Tree, place: int, pending: list[tuple[str, str]]) -> list[Tree]:
+def asked(content: Tree, place: int, pending: list[tuple[str, str]], *, losses: list[Loss]) -> list[Tree]:
     """Return a user's message, behind the results of tools that stand in it."""
     results: list[Tree] = []
     parts: list[Tree] = []
@@ -108,8 +116,10 @@ def asked(content: Tree, place: int, pending: list[tuple[str, str]]) -> list[Tre
         response = member(part, "functionResponse")
         if is_tree(response):
             results.append(result(response, pending))
+            shown = trees_at(response, "parts")  # what a tool shows stands behind all results
         else:
-            parts += written(part, f"contents[{place}].parts[{order}]")
+            shown = [part]
+        parts += [each for one in shown for each in written(one, f"contents[{place}].parts[{order}]", losses)]
     if len(parts) == 1 and parts[0]["type"] == "text":
         return [*results, {"role": "user", "content": parts[0]["text"]}]
     return [*results, {"role": "user", "content": parts}] if parts else results
@@ -127,8 +137,8 @@ def result(response: Tree, pending: list[tuple[str, str]]) -> Tree:
     return {"role": "tool", "tool_call_id": found[0] if found else call_id or name, "content": text}
 
 
-def written(part: Tree, param: str) -> list[Tree]:
-    """Return a part of a user's as content parts."""
+def written(part: Tree, param: str, losses: list[Loss]) -> list[Tree]:
+    """Return a part of a user's as content parts; what they cannot say is added to `losses`."""
     text, data, file = part.get("text"), member(part, "inlineData"), member(part, "fileData")
     if isinstance(text, str):
         return [{"type": "text", "text": text}] if text else []
@@ -148,7 +158,8 @@ def written(part: Tree, param: str) -> list[Tree]:
         return [{"type": "file", "file": {"file_id": uri}}]
     if any(member(part, name) is not None for name in ("executableCode", "codeExecutionResult", "toolCall", "toolResponse")):
         return []  # of Google's own tools
-    raise ApiError("invalid_request", f"The part at {param} has no text, data, file or result of a function.", param=param)
+    losses.append(Loss(param, f"The part at {param} has no text, data, file or result of a function, and only Gemini may know what it is."))
+    return []
 
 
 def tools_of(tree: Tree) -> list[Tree]:
@@ -208,9 +219,12 @@ def choice_of(tree: Tree) -> object:
     return "required" if mode == "ANY" else "auto" if mode else None
 
 
-def chat_tree(tree: Tree, model: str, *, stream: bool) -> Tree:
-    """Return the chat completion that a request comes to. Raises ApiError."""
-    chat: Tree = {"model": model, "messages": messages_of(tree), "stream": stream}
+def chat_tree(tree: Tree, model: str, losses: list[Loss], *, stream: bool) -> Tree:
+    """Return the chat completion that a request comes to; what it cannot say is added to `losses`. Raises ApiError."""
+    for name, what in KEPT.items():
+        if member(tree, name):
+            losses.append(Loss(name, f"'{name}' stands for {what} of Google's, which is not whom this is sent to."))
+    chat: Tree = {"model": model, "messages": messages_of(tree, losses), "stream": stream}
     tools = tools_of(tree)
     if tools:
         chat["tools"] = tools
@@ -227,7 +241,7 @@ def chat_tree(tree: Tree, model: str, *, stream: bool) -> Tree:
         chat["reasoning_effort"] = level.lower()
     elif isinstance(budget, int) and budget >= 0:  # -1 leaves it to the model
         chat["reasoning_effort"] = effort_of(budget)
-    if isinstance(tier := member(tree, "serviceTier"), str) and tier not in ("unspecified", "standard"):
+    if (tier := tier_named(member(tree, "serviceTier"))) and tier != "unspecified":
         chat["service_tier"] = tier
     return chat
 

@@ -14,7 +14,8 @@ from msgspec import Raw
 
 from aisa.errors import ApiError
 from aisa.names import MODEL_NAME_CHARACTERS_MAX
-from aisa.wire.chat import FIELDS_DECODER, ChatRequest, explain, parse_chat
+from aisa.wire.chat import FIELDS_DECODER, ChatRequest, chat_of, explain
+from aisa.wire.losses import Loss, refuse_any
 from aisa.wire.members import Shape
 from aisa.wire.messages_chat import as_chat_fields
 from aisa.wire.strict_json import parse_object
@@ -22,15 +23,25 @@ from aisa.wire.trees import Tree
 from aisa.wire.vendor_tier import tier_asked
 from aisa.wire.wish import EFFORTS, Wish
 
+ROLES = frozenset({"user", "assistant", "system", "developer"})
 CACHE = Shape("type ttl")
-BLOCK = Shape("type text id name input tool_use_id is_error thinking signature data title", cache_control=CACHE)
+SOURCE = Shape("type media_type data url file_id content")
+INNER = Shape("type text title context citations tool_name content", cache_control=CACHE, source=SOURCE)
+BLOCK = Shape(
+    "type text id name input tool_use_id is_error thinking signature data title context citations caller toolset_name",
+    cache_control=CACHE,
+    source=SOURCE,
+    content=INNER,
+)
 SHAPE = Shape(
-    "model max_tokens stream temperature top_p top_k stop_sequences service_tier speed metadata thinking container context_management",
+    "model max_tokens stream temperature top_p top_k stop_sequences service_tier speed metadata thinking container context_management "
+    "inference_geo mcp_servers",
+    cache_control=CACHE,
     system=BLOCK,
-    messages=Shape("role content"),
-    tools=Shape("name description input_schema type strict"),
+    messages=Shape("role", content=BLOCK, output_config=Shape("effort format")),
+    tools=Shape("name description input_schema type strict defer_loading allowed_callers input_examples", cache_control=CACHE),
     tool_choice=Shape("type name disable_parallel_tool_use"),
-    output_config=Shape("effort format"),
+    output_config=Shape("effort format task_budget"),
 )
 
 
@@ -50,6 +61,9 @@ class KnownMessages(msgspec.Struct):
     stream: bool | None = None
     system: str | list[dict[str, Any]] | None = None
     temperature: float | None = None
+    top_p: float | None = None
+    top_k: int | None = None
+    stop_sequences: list[str] | None = None
     tools: list[dict[str, Any]] | None = None
     output_config: dict[str, Any] | None = None
     service_tier: str | None = None
@@ -72,6 +86,10 @@ class MessagesRequest:
             raise ApiError("invalid_request", f"A model's name has 1 to {MODEL_NAME_CHARACTERS_MAX} characters.", param="model")
         if not self.known.messages:
             raise ApiError("invalid_request", "'messages' must not be empty.", param="messages")
+        for place, message in enumerate(self.known.messages):
+            if message.role not in ROLES:
+                known = "It must be user, assistant or system."
+                raise ApiError("invalid_request", f"'messages[{place}].role' is no role. {known}", param=f"messages[{place}].role")
         self.fields: dict[str, Raw] = FIELDS_DECODER.decode(body)
         self.tree: Tree = tree
         self.body_bytes = len(body)
@@ -98,14 +116,17 @@ class MessagesRequest:
         return ("", "") if tier is None and speed is None else tier_asked(tier, speed)
 
     def as_chat(self) -> ChatRequest:
-        """Return the request in the words of chat completions."""
-        return self._chat
+        """Return the request in the words of chat completions. Raises UpstreamFailed for what they cannot say."""
+        chat, losses = self._translated
+        refuse_any(losses)
+        return chat
 
     @property
     def chat(self) -> ChatRequest:
-        """The request in the words of chat completions."""
-        return self._chat
+        """What of the request chat completions can say."""
+        return self._translated[0]
 
     @cached_property
-    def _chat(self) -> ChatRequest:
-        return parse_chat(msgspec.json.encode(as_chat_fields(self.tree)))
+    def _translated(self) -> tuple[ChatRequest, list[Loss]]:
+        losses: list[Loss] = []
+        return chat_of(as_chat_fields(self.tree, losses), self.body_bytes), losses

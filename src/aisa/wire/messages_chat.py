@@ -1,21 +1,29 @@
-"""A request of the Messages API in the words of chat completions, for vendors of those. What has no words there is left out."""
+"""A request of the Messages API in the words of chat completions, for vendors of those.
+
+What only Anthropic has is left out, but nothing that the model is to see or that the client waits for: that would be lost without a word,
+and is told as a loss.
+"""
 
 from __future__ import annotations
 
 import msgspec
 
 from aisa.wire.efforts import NONE, effort_of
+from aisa.wire.losses import Loss
+from aisa.wire.messages_content import parts_of, texts_in
 from aisa.wire.reasoning_details import MEMBER, SEALED_PREFIX, detail
 from aisa.wire.trees import Tree, as_tree, is_list, is_tree, text_or_none, trees_in
 
 #: A line that Anthropic's client sends for accounting. It changes with each version, and spoils every other vendor's prompt cache.
 BILLING = "x-anthropic-billing-header:"
 CHOICES = {"auto": "auto", "any": "required", "none": "none"}
-SAME = ("model", "stream", "temperature", "top_p", "service_tier")
+SAME = ("model", "stream", "temperature", "top_p", "top_k", "service_tier")
+#: How the types of tools begin that only Anthropic's models know and the client runs: without them it waits for calls that never come.
+CLIENTS_OWN = ("bash_", "text_editor_", "computer_", "memory_")
 
 
-def as_chat_fields(request: Tree) -> Tree:
-    """Return the members of the chat request."""
+def as_chat_fields(request: Tree, losses: list[Loss]) -> Tree:
+    """Return the members of the chat request; what it cannot say is added to `losses`."""
     chat: Tree = {name: request[name] for name in SAME if request.get(name) is not None}
     if isinstance(request.get("max_tokens"), int):
         chat["max_completion_tokens"] = request["max_tokens"]
@@ -25,16 +33,13 @@ def as_chat_fields(request: Tree) -> Tree:
     instructions = [text for text in texts_in(request.get("system")) if not text.startswith(BILLING)]
     if instructions:
         messages.append({"role": "system", "content": "\n\n".join(instructions)})
-    for message in trees_in(request.get("messages")):
-        messages += said_in(message)
+    for place, message in enumerate(trees_in(request.get("messages"))):
+        messages += said_in(message, f"messages[{place}].content", losses)
     chat["messages"] = messages or [{"role": "user", "content": ""}]
     stops = request.get("stop_sequences")
     if is_list(stops) and stops:
         chat["stop"] = stops
-    tools = [function_of(tool) for tool in trees_in(request.get("tools")) if is_tree(tool.get("input_schema"))]
-    if tools:
-        chat["tools"] = tools
-        chat |= choice_of(as_tree(request.get("tool_choice")))
+    chat |= tools_of(request, losses)
     config = as_tree(request.get("output_config"))
     effort = text_or_none(config.get("effort")) or effort_in(as_tree(request.get("thinking")))
     if effort is not None:
@@ -53,11 +58,22 @@ def effort_in(thinking: Tree) -> str | None:
     return NONE if thinking.get("type") == "disabled" else None
 
 
-def texts_in(content: object) -> list[str]:
-    """Return the texts of a content, which is one or a list of blocks."""
-    if isinstance(content, str):
-        return [content] if content else []
-    return [text for block in trees_in(content) if (text := text_or_none(block.get("text"))) is not None]
+def tools_of(request: Tree, losses: list[Loss]) -> Tree:
+    """Return the tools that the client runs, and how one of them is to be chosen; those that Anthropic runs are left out."""
+    functions: list[Tree] = []
+    for place, tool in enumerate(trees_in(request.get("tools"))):
+        kind = str(tool.get("type") or "")
+        if is_tree(tool.get("input_schema")):
+            functions.append(function_of(tool))
+        elif kind.startswith(CLIENTS_OWN):
+            what = f"The tool '{kind[:64]}' is known to Anthropic's models alone. Offer it with a name and an `input_schema` of its own."
+            losses.append(Loss(f"tools[{place}].type", what))
+    choice = as_tree(request.get("tool_choice"))
+    offered = [as_tree(each["function"]).get("name") for each in functions]
+    if (choice.get("type") == "any" and not offered) or (choice.get("type") == "tool" and choice.get("name") not in offered):
+        losses.append(Loss("tool_choice", "'tool_choice' asks for a call of a tool, and the client runs no such tool."))
+        choice = {}
+    return {"tools": functions, **choice_of(choice)} if functions else {}
 
 
 def function_of(tool: Tree) -> Tree:
@@ -83,7 +99,7 @@ def choice_of(choice: Tree) -> Tree:
     return written
 
 
-def said_in(message: Tree) -> list[Tree]:
+def said_in(message: Tree, param: str, losses: list[Loss]) -> list[Tree]:
     """Return the messages that one is: results of tools each for itself, before what is said beside them."""
     role, content = message.get("role"), message.get("content")
     if role == "assistant":
@@ -95,13 +111,15 @@ def said_in(message: Tree) -> list[Tree]:
         return [{"role": "user", "content": content}]
     results: list[Tree] = []
     parts: list[Tree] = []
-    for block in trees_in(content):
+    for place, block in enumerate(trees_in(content)):
+        at = f"{param}[{place}]"
         if block.get("type") == "tool_result":
-            inner = block.get("content")
-            results.append({"role": "tool", "tool_call_id": str(block.get("tool_use_id")), "content": "\n".join(texts_in(inner))})
-            parts += [part for shown in trees_in(inner) if shown.get("type") != "text" and (part := part_of(shown)) is not None]
-        elif (part := part_of(block)) is not None:
-            parts.append(part)
+            shown = parts_of(block.get("content"), f"{at}.content", losses)
+            text = "\n".join([str(part["text"]) for part in shown if part["type"] == "text"])
+            results.append({"role": "tool", "tool_call_id": str(block.get("tool_use_id")), "content": text})
+            parts += [part for part in shown if part["type"] != "text"]
+        else:
+            parts += parts_of([block], at, losses)
     said: list[Tree] = [{"role": "user", "content": parts}] if parts else []
     return results + said
 
@@ -131,22 +149,3 @@ def spoken(content: object) -> list[Tree]:
 def encoded(value: object) -> str:
     """Write a call's input as the text that chat completions have it as."""
     return msgspec.json.encode(value if is_tree(value) else {}).decode()
-
-
-def part_of(block: Tree) -> Tree | None:
-    """Return a block as a content part, None for what chat completions have no part for."""
-    kind = block.get("type")
-    source = as_tree(block.get("source"))
-    if kind == "text":
-        return {"type": "text", "text": block.get("text")} if isinstance(block.get("text"), str) else None
-    if kind == "image":
-        url = source.get("url") if source.get("type") == "url" else f"data:{source.get('media_type')};base64,{source.get('data')}"
-        return {"type": "image_url", "image_url": {"url": url}}
-    if kind != "document":
-        return None
-    if source.get("type") == "text":
-        return {"type": "text", "text": str(source.get("data"))}
-    name = text_or_none(block.get("title")) or "document.pdf"
-    if source.get("type") == "base64":
-        return {"type": "file", "file": {"filename": name, "file_data": f"data:{source.get('media_type')};base64,{source.get('data')}"}}
-    return None

@@ -171,7 +171,7 @@ class MessagesDoor:
 
     def content(self, request: Request) -> Content:
         """Return what a request holds."""
-        return content_of(request.as_chat())
+        return content_of(own(request).chat)
 
     def encoder(self, request: Request, *, call_id: str, created: int) -> Encoder:
         """Return what writes the answer."""
@@ -185,6 +185,12 @@ class MessagesDoor:
     def refused(self, error: ApiError, request_id: str) -> Refused:
         """Return an error as a whole answer."""
         return refusal(error, request_id)
+
+
+def own(request: Request) -> MessagesRequest:
+    """Return a request that this door has read."""
+    assert isinstance(request, MessagesRequest), "the path gives a door back what it has read"
+    return request
 
 
 MESSAGES_DOOR: Door = MessagesDoor()

@@ -8,17 +8,18 @@ from __future__ import annotations
 from collections.abc import Iterator
 from functools import cached_property
 from types import MappingProxyType
-from typing import Annotated, Any
+from typing import Annotated, Any, Protocol
 
 import msgspec
 from msgspec import Meta, Raw
 
-from aisa.errors import CALLER, ApiError, UpstreamFailed
+from aisa.errors import ApiError
 from aisa.names import MODEL_NAME_CHARACTERS_MAX
 from aisa.wire.chat import ChatRequest, Share, Temperature, chat_of, explain
+from aisa.wire.losses import Loss, refuse_any
 from aisa.wire.responses_input import STATELESS, Conversation, items_of
 from aisa.wire.responses_members import REQUEST
-from aisa.wire.responses_tools import Loss, OfferedTool, ToolNames, chat_choice, chat_tools
+from aisa.wire.responses_tools import OfferedTool, ToolNames, chat_choice, chat_tools
 from aisa.wire.strict_json import parse_object
 from aisa.wire.trees import Tree, is_tree
 from aisa.wire.vendor_tier import tier_named
@@ -38,10 +39,11 @@ SAME = (
     "moderation",
 )
 LOGPROBS = "message.output_text.logprobs"  # an entry of `include`
+PREVIOUS = "previous_response_id"
 #: What only a server that keeps responses can do -> what to do instead.
 KEPT = MappingProxyType(
     {
-        "previous_response_id": STATELESS,
+        PREVIOUS: STATELESS,
         "conversation": STATELESS,
         "background": "This server keeps no responses to be asked for later. Send the call with `stream`, or wait for it.",
     }
@@ -92,6 +94,18 @@ class KnownResponses(msgspec.Struct):
     prompt: Any = None
 
 
+class Earlier(Protocol):
+    """What is kept of earlier responses."""
+
+    def items_of(self, name: str) -> list[Tree]:
+        """Return the items of a response and of all before it. Raises ApiError if it is not kept."""
+        ...
+
+    def item(self, name: str) -> Tree | None:
+        """Return an item of an earlier answer, None if it is not kept."""
+        ...
+
+
 class ResponsesRequest:
     """A valid request; implements `wire.door.Request`. `body` is the client's own, for a vendor of the same protocol.
 
@@ -102,12 +116,14 @@ class ResponsesRequest:
     choices = 1
     bound_name = "max_output_tokens"
 
-    def __init__(self, known: KnownResponses, tree: Tree, body: bytes) -> None:
+    def __init__(self, known: KnownResponses, tree: Tree, body: bytes, *, store: bool = False) -> None:
+        """`store`: the answer is kept."""
         self.known = known
         self.body = body
         self.body_bytes = len(body)
         self.model = known.model
         self.stream = bool(known.stream)
+        self.store = store
         self.names = ToolNames()
         self.lost: list[Loss] = []
         self.chat = chat_of(self._chat() | {name: tree[name] for name in SAME if tree.get(name) is not None}, len(body))
@@ -139,10 +155,12 @@ class ResponsesRequest:
 
     def as_chat(self) -> ChatRequest:
         """Return the chat completion that this comes to. Raises UpstreamFailed for what that cannot say: another target may speak this."""
-        for loss in self.lost:
-            error = ApiError("unsupported_parameter", loss.message, param=loss.param)
-            raise UpstreamFailed(error, blame=CALLER, detail=loss.message)
+        refuse_any(self.lost)
         return self.chat
+
+    def items(self) -> list[Tree]:
+        """Return the items of the input."""
+        return as_items(self.known.input)
 
     @cached_property
     def fields(self) -> dict[str, Raw]:
@@ -152,8 +170,7 @@ class ResponsesRequest:
     def _chat(self) -> Tree:
         known = self.known
         conversation = Conversation(known.instructions)
-        given: list[Tree] = [{"role": "user", "content": known.input}] if isinstance(known.input, str) else known.input
-        for position, item in enumerate(items_of(given)):
+        for position, item in enumerate(items_of(self.items())):
             conversation.take(position, item)
         messages = conversation.end()
         self.lost += conversation.lost
@@ -198,21 +215,59 @@ def chat_format(given: Tree) -> Tree:
     return {"type": "json_schema", "json_schema": {name: value for name, value in given.items() if name != "type"}}
 
 
-def parse_responses(body: bytes) -> ResponsesRequest:
-    """Return the request in a body.
+def parse_responses(body: bytes, earlier: Earlier | None = None) -> ResponsesRequest:
+    """Return the request in a body. What it leads on from, `earlier` has, where responses are kept.
 
     Raises ApiError: json_parse_error (also for a known name in another case), missing_parameter, invalid_parameter_type, or
     invalid_request for what is out of range, contradicts itself, or would need responses that are kept; `param` names the field.
     """
     tree = parse_object(body)
     REQUEST.check(tree)
-    try:
-        known = msgspec.convert(tree, KnownResponses)
-    except msgspec.ValidationError as error:
-        raise explain(str(error)) from None
+    known = known_in(tree)
     for name, remedy in KEPT.items():
-        if getattr(known, name):
+        if getattr(known, name) and not (earlier is not None and name == PREVIOUS):
             raise ApiError("invalid_request", f"'{name}' is not for this server. {remedy}", param=name)
     if not known.input:
         raise ApiError("invalid_request", "'input' is empty: send a text or items.", param="input")
-    return ResponsesRequest(known, tree, body)
+    if earlier is None:
+        return ResponsesRequest(known, tree, body)
+    if known.previous_response_id or refers(known.input):
+        tree = {**tree, "input": led_on(known, earlier)}
+        known = known_in(tree)
+        body = msgspec.json.encode({name: value for name, value in tree.items() if name != PREVIOUS})
+    return ResponsesRequest(known, tree, body, store=known.store is not False)
+
+
+def known_in(tree: Tree) -> KnownResponses:
+    """Return the fields that are known. Raises ApiError."""
+    try:
+        return msgspec.convert(tree, KnownResponses)
+    except msgspec.ValidationError as error:
+        raise explain(str(error)) from None
+
+
+def refers(given: str | list[dict[str, Any]]) -> bool:
+    """Tell whether an input has items that only refer to others."""
+    return not isinstance(given, str) and any(is_reference(item) for item in given)
+
+
+def is_reference(item: Tree) -> bool:
+    """Tell whether an item only refers to another by its id."""
+    return item.get("type") == "item_reference" or not (item.get("type") or item.get("role"))
+
+
+def led_on(known: KnownResponses, earlier: Earlier) -> list[Tree]:
+    """Return the input with what it leads on from before it, and items in place of references. Raises ApiError for what is not kept."""
+    items = earlier.items_of(known.previous_response_id) if known.previous_response_id else []
+    for position, item in enumerate(as_items(known.input)):
+        found = earlier.item(str(item.get("id"))) if is_reference(item) else item
+        if found is None:
+            message = f"'input[{position}]' refers to an item that is not kept here, or not any longer. Send the item itself."
+            raise ApiError("invalid_request", message, param=f"input[{position}]")
+        items.append(found)
+    return items
+
+
+def as_items(given: str | list[dict[str, Any]]) -> list[Tree]:
+    """Return an input as items: a text is a message of the user's."""
+    return [{"role": "user", "content": given}] if isinstance(given, str) else given

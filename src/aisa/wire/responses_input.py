@@ -12,8 +12,9 @@ import msgspec
 
 from aisa.errors import ApiError
 from aisa.wire.chat import explain
+from aisa.wire.losses import Loss
 from aisa.wire.reasoning_details import MEMBER, SEALED_PREFIX, detail
-from aisa.wire.responses_tools import Called, Loss, flattened
+from aisa.wire.responses_tools import Called, flattened
 from aisa.wire.trees import Tree, is_list
 
 SHOWN_CHARACTERS_MAX = 64  # of a caller's word in a message
@@ -24,6 +25,7 @@ DONE_ELSEWHERE = ("web_search_call", "file_search_call", "code_interpreter_call"
 STATELESS = "This server keeps no responses. Send the whole conversation in `input`: the earlier items and those of the answers."
 PICTURE_BELOW = "The picture is in the next message."
 LEADING = frozenset({"system", "developer"})
+ELSEWHERE = frozenset({"tool", "function"})  # roles of chat completions, of messages that need members which no item has
 
 
 class Part(msgspec.Struct):
@@ -129,6 +131,9 @@ class Conversation:
         role = item.role
         if not role:
             raise ApiError("missing_parameter", f"'{param}' needs a role.", param=f"{param}.role")
+        if role in ELSEWHERE:
+            remedy = f"Send what a {role} gave back as a 'function_call_output' with its 'call_id'."
+            raise ApiError("invalid_request", f"'{param}' has the role '{role}' of chat completions. {remedy}", param=f"{param}.role")
         self._show_pictures()
         content = self._content(item.content, f"{param}.content", needed=role != "assistant")
         if role in LEADING:
@@ -206,10 +211,13 @@ class Conversation:
             raise ApiError("missing_parameter", f"'{param}' must be a text or parts.", param=param)
         if isinstance(given, str):
             return given
-        parts = [self._part(part, f"{param}[{position}]") for position, part in enumerate(given)]
+        told = [self._part(part, f"{param}[{position}]") for position, part in enumerate(given)]
+        parts = [part for part in told if part is not None]
+        if not parts:
+            return ""
         return str(parts[0]["text"]) if len(parts) == 1 and parts[0]["type"] == "text" else parts
 
-    def _part(self, part: Part, param: str) -> Tree:
+    def _part(self, part: Part, param: str) -> Tree | None:
         match part.type:
             case "input_text" | "output_text" | "text" | "summary_text" | "reasoning_text":
                 return text_part(part.text or "")
@@ -223,9 +231,10 @@ class Conversation:
                 return {"type": "input_audio", "input_audio": part.input_audio or {}}
             case _:
                 pass
-        kind = part.type[:SHOWN_CHARACTERS_MAX]
-        known = "input_text, input_image, input_file, input_audio, output_text or refusal"
-        raise ApiError("invalid_request", f"'{param}' has the type '{kind}'; it must be {known}.", param=f"{param}.type")
+        what = f"'{param}' has the type '{part.type[:SHOWN_CHARACTERS_MAX]}', which only a vendor with the Responses API itself can read."
+        known = "Others read input_text, input_image, input_file, input_audio, output_text and refusal."
+        self.lost.append(Loss(f"{param}.type", f"{what} {known}"))
+        return None
 
     def _picture(self, part: Part, param: str) -> Tree:
         image = {"url": part.image_url} if isinstance(part.image_url, str) else dict(part.image_url or {})

@@ -8,6 +8,7 @@ from typing import Any, NamedTuple
 import msgspec
 
 from aisa.errors import ApiError
+from aisa.wire.losses import Loss
 from aisa.wire.trees import Tree, is_tree, trees_in
 
 NAME_CHARACTERS_MAX = 64  # of a function's name at OpenAI and most others
@@ -15,13 +16,6 @@ DIGEST_CHARACTERS = 8  # that tell long names apart which begin alike
 #: Tools of the vendor's that a model does without: a client offers them whoever answers (Codex), and the answer is no worse a lie.
 DISPENSABLE = ("web_search", "tool_search")
 CHOICES = frozenset({"auto", "none", "required"})
-
-
-class Loss(NamedTuple):
-    """Something that a request asks for and chat completions have no word for: where it stands, and what to do about it."""
-
-    param: str
-    message: str
 
 
 class Called(NamedTuple):

@@ -1,0 +1,85 @@
+"""Content blocks of the Messages API as parts of a chat message: what a user shows and what tools gave back. Knows no roles and no tools.
+
+Blocks that only tell what Anthropic's own tools did are left out. A picture or a document that cannot be sent is a loss, never left out.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from aisa.wire.losses import Loss
+from aisa.wire.trees import Tree, as_tree, text_or_none, trees_in
+
+SOURCES = "Send its data as `base64`: only Anthropic has the files that are kept there."
+
+
+def texts_in(content: object) -> list[str]:
+    """Return the texts of a content, which is one or a list of blocks."""
+    if isinstance(content, str):
+        return [content] if content else []
+    return [text for block in trees_in(content) if (text := text_or_none(block.get("text"))) is not None]
+
+
+def parts_of(content: object, param: str, losses: list[Loss]) -> list[Tree]:
+    """Return the parts that a content comes to. Those of a result that is a text are that text."""
+    if isinstance(content, str):
+        return texts([content])
+    return [part for block in trees_in(content) for part in parts_in(block, param, losses)]
+
+
+def parts_in(block: Tree, param: str, losses: list[Loss]) -> list[Tree]:
+    """Return the parts that one block comes to; none for what chat completions have no part for."""
+    match block.get("type"):
+        case "text":
+            return texts([block.get("text")])
+        case "image":
+            return picture(block, param, losses)
+        case "document":
+            return document(block, param, losses)
+        case "search_result":
+            return texts(
+                ["\n".join([str(block[name]) for name in ("title", "source") if block.get(name)]), *texts_in(block.get("content"))]
+            )
+        case "compaction":
+            return texts([block.get("content")])
+        case "tool_reference":
+            return texts([block.get("tool_name")])
+        case _:
+            return []
+
+
+def texts(given: Iterable[object]) -> list[Tree]:
+    """Return texts as parts."""
+    return [{"type": "text", "text": text} for text in given if isinstance(text, str)]
+
+
+def picture(block: Tree, param: str, losses: list[Loss]) -> list[Tree]:
+    """Return a picture from where it comes."""
+    source = as_tree(block.get("source"))
+    url, data = source.get("url"), source.get("data")
+    if source.get("type") == "base64" and isinstance(data, str):
+        url = data_url(source, "image/png")
+    if not isinstance(url, str):
+        losses.append(Loss(f"{param}.source", f"The picture at '{param}' has neither data nor an address. {SOURCES}"))
+        return []
+    return [{"type": "image_url", "image_url": {"url": url}}]
+
+
+def document(block: Tree, param: str, losses: list[Loss]) -> list[Tree]:
+    """Return a document: its text, what it holds, or its data as a file."""
+    source = as_tree(block.get("source"))
+    kind, data = source.get("type"), source.get("data")
+    if kind == "content":
+        return parts_of(source.get("content"), f"{param}.source.content", losses)
+    if kind == "text" and isinstance(data, str):
+        return texts([data])
+    if kind == "base64" and isinstance(data, str):
+        name = text_or_none(block.get("title")) or "document.pdf"
+        return [{"type": "file", "file": {"filename": name, "file_data": data_url(source, "application/pdf")}}]
+    losses.append(Loss(f"{param}.source", f"The document at '{param}' has neither data nor text in it. {SOURCES}"))
+    return []
+
+
+def data_url(source: Tree, usual: str) -> str:
+    """Return data as an address that holds it."""
+    return f"data:{text_or_none(source.get('media_type')) or usual};base64,{source['data']}"

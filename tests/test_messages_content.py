@@ -1,0 +1,193 @@
+"""What Anthropic's clients show, offer and choose comes to a vendor of chat completions whole, or is refused by its place."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import pytest
+
+from aisa.errors import CALLER, ApiError, UpstreamFailed
+from aisa.providers import anthropic, openai
+from aisa.providers.shape import Target
+from aisa.wire.messages import MessagesRequest
+from aisa.wire.messages_door import MESSAGES_DOOR
+
+Json = dict[str, Any]
+OTHER, OWN = Target("acme", "m-1", "openai"), Target("anthropic", "m-1", "anthropic")
+LOOK = {"name": "look", "input_schema": {"type": "object"}}
+SEARCH = {"type": "web_search_20250305", "name": "web_search"}
+FOUND = {"type": "search_result", "source": "https://a.example", "title": "A page", "content": [{"type": "text", "text": "what it says"}]}
+
+
+def request(content: object = "Hi.", **members: object) -> MessagesRequest:
+    """A request with one turn of the user's."""
+    turns: Json = {"model": "m", "max_tokens": 9, "messages": [{"role": "user", "content": content}]}
+    return MessagesRequest(json.dumps(turns | members).encode())
+
+
+def sent(asked: MessagesRequest) -> Json:
+    """What a vendor of chat completions gets."""
+    body: Json = json.loads(openai.to_upstream(asked, OTHER).body)
+    return body
+
+
+def shown(*blocks: Json) -> list[Any]:
+    """The parts of the user's message that these blocks come to."""
+    [message] = sent(request(list(blocks)))["messages"]
+    parts: list[Any] = message["content"]
+    return parts
+
+
+@pytest.mark.parametrize(
+    ("block", "part"),
+    [
+        ({"type": "text", "text": "x", "citations": None}, {"type": "text", "text": "x"}),
+        (
+            {"type": "image", "source": {"type": "url", "url": "https://a.example/b.png"}},
+            {"type": "image_url", "image_url": {"url": "https://a.example/b.png"}},
+        ),
+        (
+            {"type": "image", "source": {"type": "base64", "media_type": "image/gif", "data": "AA=="}},
+            {"type": "image_url", "image_url": {"url": "data:image/gif;base64,AA=="}},
+        ),
+        (
+            {"type": "document", "title": "a.pdf", "source": {"type": "base64", "media_type": "application/pdf", "data": "AA=="}},
+            {"type": "file", "file": {"filename": "a.pdf", "file_data": "data:application/pdf;base64,AA=="}},
+        ),
+        ({"type": "document", "source": {"type": "text", "media_type": "text/plain", "data": "x"}}, {"type": "text", "text": "x"}),
+        ({"type": "document", "source": {"type": "content", "content": "x"}}, {"type": "text", "text": "x"}),
+        ({"type": "document", "source": {"type": "content", "content": [{"type": "text", "text": "x"}]}}, {"type": "text", "text": "x"}),
+        ({"type": "compaction", "content": "what was said before"}, {"type": "text", "text": "what was said before"}),
+    ],
+)
+def test_what_a_user_shows_is_a_part_of_a_message(block: Json, part: Json) -> None:
+    """In every form that these clients have for it."""
+    assert shown(block, {"type": "text", "text": "?"}) == [part, {"type": "text", "text": "?"}]
+
+
+def test_what_was_found_is_told_with_where_it_was_found() -> None:
+    """By the user, and by a tool, whose result it is; a tool that was found is told by its name."""
+    assert [part["text"] for part in shown(FOUND)] == ["A page\nhttps://a.example", "what it says"]
+    results = [
+        {
+            "type": "tool_result",
+            "tool_use_id": "t1",
+            "content": [FOUND, {"type": "tool_reference", "tool_name": "look"}],
+            "is_error": False,
+        },
+        {"type": "tool_result", "tool_use_id": "t2"},
+    ]
+    told = sent(request(results))["messages"]
+    assert [(message["role"], message["content"]) for message in told] == [
+        ("tool", "A page\nhttps://a.example\nwhat it says\nlook"),
+        ("tool", ""),
+    ]
+
+
+def test_what_a_tool_shows_stands_behind_all_results() -> None:
+    """A document as well as a picture."""
+    data = {"type": "base64", "media_type": "application/pdf", "data": "AA=="}
+    results = [
+        {"type": "text", "text": "here"},
+        {"type": "tool_result", "tool_use_id": "t1", "content": [{"type": "document", "source": data}]},
+        {"type": "tool_result", "tool_use_id": "t2", "content": "two"},
+    ]
+    told = sent(request(results))["messages"]
+    assert [message["role"] for message in told] == ["tool", "tool", "user"]
+    assert [part["type"] for part in told[2]["content"]] == ["text", "file"]
+
+
+@pytest.mark.parametrize(
+    ("content", "members", "param"),
+    [
+        ([{"type": "image", "source": {"type": "file", "file_id": "file_1"}}], {}, "messages[0].content[0].source"),
+        ([{"type": "text", "text": "x"}, {"type": "image"}], {}, "messages[0].content[1].source"),
+        ([{"type": "document", "source": {"type": "url", "url": "https://a.example/b.pdf"}}], {}, "messages[0].content[0].source"),
+        ([{"type": "document", "source": {"type": "file", "file_id": "f"}}], {}, "messages[0].content[0].source"),
+        (
+            [{"type": "tool_result", "tool_use_id": "t", "content": [{"type": "image", "source": {"type": "file", "file_id": "f"}}]}],
+            {},
+            "messages[0].content[0].content.source",
+        ),
+        ("Hi.", {"tools": [LOOK, {"type": "bash_20250124", "name": "bash"}]}, "tools[1].type"),
+        ("Hi.", {"tools": [{"type": "text_editor_20250728", "name": "str_replace_based_edit_tool"}]}, "tools[0].type"),
+        ("Hi.", {"tools": [SEARCH, LOOK], "tool_choice": {"type": "tool", "name": "web_search"}}, "tool_choice"),
+        ("Hi.", {"tools": [SEARCH], "tool_choice": {"type": "any"}}, "tool_choice"),
+    ],
+)
+def test_what_only_anthropic_can_be_asked_is_refused_to_others_and_never_left_out(content: object, members: Json, param: str) -> None:
+    """A model that does not see a picture answers all the same, and a client whose tool is gone waits. Anthropic gets it as it is."""
+    asked = request(content, **members)
+    with pytest.raises(UpstreamFailed) as failed:
+        openai.to_upstream(asked, OTHER)
+    error = failed.value.error
+    assert (error.status, error.param, failed.value.blame, failed.value.may_fall_back) == (422, param, CALLER, True)
+    passed = json.loads(anthropic.to_upstream(asked, OWN).body)
+    assert passed["messages"] == [{"role": "user", "content": content}]
+    assert MESSAGES_DOOR.content(asked).text_bytes >= 0
+
+
+@pytest.mark.parametrize(
+    "block",
+    [
+        {"type": "server_tool_use", "id": "s", "name": "web_search", "input": {}},
+        {"type": "web_search_tool_result", "tool_use_id": "s", "content": []},
+        {"type": "container_upload", "file_id": "f"},
+        {"type": "hologram", "data": "x"},
+    ],
+)
+def test_what_anthropics_own_tools_did_is_left_out(block: Json) -> None:
+    """Nothing of it is anybody else's to read, and nobody is refused for it."""
+    assert shown(block, {"type": "text", "text": "?"}) == [{"type": "text", "text": "?"}]
+
+
+def test_tools_that_anthropic_runs_and_members_that_it_alone_has_are_left_out() -> None:
+    """Marks of caches stand everywhere; the request is what it would be without them."""
+    mark = {"cache_control": {"type": "ephemeral", "ttl": "1h"}}
+    much = request(
+        [{"type": "text", "text": "Hi.", **mark}],
+        system=[{"type": "text", "text": "Be brief.", **mark}],
+        tools=[SEARCH, {**LOOK, **mark, "defer_loading": True, "eager_input_streaming": True, "input_examples": [{}]}],
+        tool_choice={"type": "auto"},
+        metadata={"user_id": "u"},
+        context_management={"edits": []},
+        container="c",
+        mcp_servers=[],
+        inference_geo="us",
+        **mark,
+    )
+    little = request([{"type": "text", "text": "Hi."}], system="Be brief.", tools=[LOOK], tool_choice={"type": "auto"})
+    assert sent(much) == sent(little)
+
+
+@pytest.mark.parametrize(
+    ("members", "code", "param"),
+    [
+        ({"messages": [{"role": "tool", "content": "x"}]}, "invalid_request", "messages[0].role"),
+        ({"messages": [{"role": "user", "content": None}]}, "invalid_parameter_type", "messages[0].content"),
+        ({"top_p": "high"}, "invalid_parameter_type", "top_p"),
+        ({"top_k": 1.5}, "invalid_parameter_type", "top_k"),
+        ({"stop_sequences": "a"}, "invalid_parameter_type", "stop_sequences"),
+        ({"messages": [{"role": "user", "content": [{"type": "text", "Text": "x"}]}]}, "json_parse_error", "messages[0].content[0].text"),
+        ({"messages": [{"role": "user", "content": [{"type": "image", "source": {"Type": "url"}}]}]}, "json_parse_error", None),
+        ({"tools": [{**LOOK, "Defer_loading": True}]}, "json_parse_error", "tools[0].defer_loading"),
+    ],
+)
+def test_what_nobody_can_mean_is_refused_before_anybody_is_asked(members: Json, code: str, param: str | None) -> None:
+    """By its place (fault S3 for names in another case, in blocks too)."""
+    with pytest.raises(ApiError) as refused:
+        request(**members)
+    assert refused.value.code == code
+    assert param is None or refused.value.param == param
+
+
+def test_names_below_what_a_tool_is_given_are_the_callers() -> None:
+    """Inputs, schemas and metadata may have any."""
+    turn = {"role": "assistant", "content": [{"type": "tool_use", "id": "t", "name": "look", "input": {"Type": 1, "TEXT": 2}}]}
+    schema = {"type": "object", "properties": {"Type": {"Type": "string"}}}
+    request(
+        messages=[{"role": "user", "content": "x"}, turn, {"role": "user", "content": "y"}],
+        tools=[{**LOOK, "input_schema": schema}],
+        metadata={"User_ID": "u"},
+    )

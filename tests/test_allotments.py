@@ -10,6 +10,8 @@ import pytest
 from sqlalchemy import insert, select
 
 from aisa.errors import ApiError
+from aisa.keys.admin_keys import AdminKeyStore
+from aisa.keys.doubted import DoubtedKeys
 from aisa.keys.following import BELIEVED_SECONDS, Following
 from aisa.keys.rules import SpendCap
 from aisa.keys.store import KeyStore
@@ -89,12 +91,17 @@ def test_what_a_cap_has_spent_is_added_up_once_and_then_kept_with_each_row(datab
 
 
 def test_a_server_follows_what_another_changes_and_does_not_believe_for_ever(database: Database) -> None:
-    """New, changed, rotated and revoked keys, and accounts; when it could not look for a minute it lets nobody in, and then again."""
+    """New, changed, rotated and revoked keys, accounts, admin keys; who could not look for a minute lets nobody in, and then again."""
 
     async def main() -> None:
         theirs, ours = (KeyStore(database, lambda: 1_000.0, random.Random(seed)) for seed in (1, 2))
         heard: list[tuple[str, int | None]] = []
         following = Following(database, ours, lambda account, balance: heard.append((account.name, balance)))
+        in_use = DoubtedKeys(ours)
+        ours.doubted = in_use.doubt
+        their_admins, admins = (AdminKeyStore(database, lambda: 1_000.0, random.Random(seed)) for seed in (3, 4))
+        ours.admin_changed = admins.remember
+        _, admin_secret = their_admins.create("boss", "read")
         key, secret = theirs.create("k", account="acme", spend=SpendCap(5, "day"))
         theirs.accounts.set_tier("acme", "free")
         following._take(following._look())
@@ -107,14 +114,18 @@ def test_a_server_follows_what_another_changes_and_does_not_believe_for_ever(dat
         following._looked_at -= BELIEVED_SECONDS + 1
         following._judge()
         with pytest.raises(ApiError, match="has not been able to read its keys"):
-            ours.verify(rotated)
+            in_use.verify(rotated)
         following._looked_at = asyncio.get_running_loop().time()
         following._judge()
-        assert ours.verify(rotated).id == key.id
+        assert in_use.verify(rotated).id == key.id
+        assert admins.verify(admin_secret).label == "boss"
+        their_admins.revoke("boss")
         theirs.revoke("k")
         following._take(following._look())
         with pytest.raises(ApiError, match="revoked"):
-            ours.verify(rotated)
+            in_use.verify(rotated)
+        with pytest.raises(ApiError, match="revoked"):
+            admins.verify(admin_secret)
 
     asyncio.run(main())
 

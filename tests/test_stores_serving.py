@@ -32,6 +32,8 @@ vendors:
   local: {{dialect: openai, base_url: "{vendor}", api_key: vendor-secret, connections_max: 1000}}
 models:
   priced: {{to: [local/hello], prices: {{input: 100.0, output: 100.0}}, hold_output_tokens: 20}}
+  paced: {{to: [local/paced], prices: {{input: 100.0, output: 100.0}}, hold_output_tokens: 40}}
+  growing: {{to: [local/paced], prices: {{input: 1.0, output: 1.0}}, hold_output_tokens: 10}}
   plain: {{to: [local/hello]}}
 """
 
@@ -60,14 +62,14 @@ def test_two_servers_on_one_store_share_an_accounts_limit(tmp_path: Path) -> Non
 
 
 @contextmanager
-def servers(folder: Path, number: int, vendor: ScriptedVendor, database: str) -> Iterator[list[Server]]:
+def servers(folder: Path, number: int, vendor: ScriptedVendor, database: str, *, workers: int = 1) -> Iterator[list[Server]]:
     """So many servers on one database, each with a data folder of its own."""
     with ExitStack() as stack:
         running = []
         for which in range(number):
             (folder / str(which)).mkdir(exist_ok=True)
-            text = MONEY.format(vendor=vendor.url)
-            running.append(stack.enter_context(serving(folder / str(which), text, variables={"DATABASE_URL": database}, label=f"t{which}")))
+            text, variables = MONEY.format(vendor=vendor.url), {"DATABASE_URL": database}
+            running.append(stack.enter_context(serving(folder / str(which), text, variables=variables, workers=workers, label=f"t{which}")))
         yield running
 
 

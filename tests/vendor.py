@@ -22,6 +22,7 @@ WAIT_SECONDS_MAX = 30.0  # for something that takes milliseconds
 PACE_SECONDS = 0.01  # between the chunks of an endless stream
 #: A stream that nobody stops ends by itself after ten minutes.
 ENDLESS_CHUNKS_MAX = 60_000
+PACED_WORDS = 40
 RESET = struct.pack("ii", 1, 0)  # linger for no time at all: closing sends a RST
 
 
@@ -205,6 +206,14 @@ async def endless(asked: Asked) -> None:
         await asked.pause(PACE_SECONDS)
 
 
+async def paced(asked: Asked) -> None:
+    """Answer in forty words, one after the other."""
+    for _ in range(PACED_WORDS):
+        asked.says("word ")
+        await asked.pause(PACE_SECONDS)
+    asked.finish()
+
+
 async def stall(asked: Asked) -> None:
     """Fall silent after two words, until the server hangs up."""
     asked.says(*HELLO[:2])
@@ -244,6 +253,7 @@ SCRIPTS: dict[str, Script] = {
     "reset-mid-stream": reset_mid_stream,
     "unfinished": unfinished,
     "endless": endless,
+    "paced": paced,
     "stall": stall,
     "silent": silent,
     "garbage": garbage,

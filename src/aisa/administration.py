@@ -146,6 +146,7 @@ def administer(
         ),
         records=Records(KeyUsings(ways.statement, calls, wall_clock), changes, admin_keys),
     )
+    keys.admin_changed = admin_keys.remember
     standing.admin = admin
     admin.example_model = lambda: example_model(ways.routes())
     control = Control(admin)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import os
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from importlib.util import find_spec
 from pathlib import Path
@@ -22,7 +22,7 @@ from aisa.edge.account import Accounts
 from aisa.edge.admin_gate import AdminGate
 from aisa.edge.app import Edge
 from aisa.edge.cors import CrossOrigin
-from aisa.edge.idempotency import IdempotencyStore, Uses
+from aisa.edge.idempotency import Uses
 from aisa.edge.pages import Readiness
 from aisa.embedded.upstream import EmbeddedUpstream
 from aisa.errors import ApiError
@@ -31,22 +31,15 @@ from aisa.http.descriptors import clients_that_fit, raise_limit
 from aisa.http.token_requests import token_sender
 from aisa.identity.keys import TokenAdminKeys, TokenKeys
 from aisa.ids import CallIds
-from aisa.keys.following import Following
+from aisa.keys.doubted import DoubtedAdminKeys, DoubtedKeys
 from aisa.keys.port import Keys
-from aisa.keys.rules import DEFAULT_ACCOUNT, Account, Key, window_end, window_start
+from aisa.keys.rules import DEFAULT_ACCOUNT, Key
 from aisa.keys.store import KeyStore
 from aisa.known_models import Known, nothing_listed
 from aisa.large_events import LargeEvents
-from aisa.ledger.journal import Journal
 from aisa.ledger.live_ledger import LiveLedger
-from aisa.ledger.port_usage import Span
 from aisa.ledger.store import LedgerStore
-from aisa.ledger.stored_ledger import StoredLedger
-from aisa.ledger.stored_money import StoredMoney
-from aisa.ledger.sync import GroupSync
-from aisa.ledger.wallets import Cap, Wallet
 from aisa.ledger.writer import Writer
-from aisa.money import Nanos
 from aisa.prices.price_file import BadPriceFile, price_sources
 from aisa.prices.rules import LookUp, may_be_listed, unlisted
 from aisa.providers.counting import Counting, NoTokenizer, tokenizers_of
@@ -55,8 +48,7 @@ from aisa.providers.tasks import DIALECTS
 from aisa.providers.vendor_state import SEAL_KEY_BYTES
 from aisa.resets import Resets
 from aisa.routing import EMBEDDED, Routes
-from aisa.storage.engine import Database, Migrate, open_database
-from aisa.storage.lock import SERVER_ID_NAME
+from aisa.storage.engine import Database, Migrate, open_database, open_readers
 from aisa.storage.secret import own_secret
 from aisa.tokenizers.on_demand import load_tokenizer
 from aisa.wire.door import Door, Request
@@ -65,8 +57,6 @@ from aisa.wire.tokenized_text import Tokenizer
 PARSE_INLINE_BYTES_MAX = 262_144  # a millisecond; larger bodies are parsed in a thread, between whose steps other streams have their turn
 # all of them together, and no body would be read any sooner.
 PARSES_MAX = 1
-REPEATED_MS_MAX = 86_400_000  # how long an Idempotency-Key is remembered
-SERVER_ID_BYTES = 16  # that no other server has
 SEAL_KEY_NAME = "seal.key"  # what vendors want back is sealed with it: processes that share it open each other's seals
 
 
@@ -199,6 +189,15 @@ def open_data(config: Config, migrate: Migrate) -> Database:
     return open_postgres(config.stores.database, migrate)
 
 
+def open_worker_data(config: Config) -> Database:
+    """Open for reading alone what another process of this server writes."""
+    if config.stores.database is None:
+        return open_readers(config.server.data_dir)
+    from aisa.storage.postgres import open_postgres_readers
+
+    return open_postgres_readers(config.stores.database)
+
+
 def take_tokens(
     config: Config,
     keys: KeyStore,
@@ -210,7 +209,33 @@ def take_tokens(
     """Return the keys, with tokens of the configuration's identity provider besides.
 
     Administrators among their owners pass `gate`. Who is new is told to `adopt`; if that is None, the keys keep him, in a thread.
+    Where servers share a database none of them is let in while nobody could look for a minute which still count.
     """
+    known = with_tokens(config, keys, report, gate=gate, adopt=adopt)
+    if config.stores.database is None:
+        return known
+    ours, admins = DoubtedKeys(known), None if gate is None else DoubtedAdminKeys(gate.keys)
+    if gate is not None and admins is not None:
+        gate.keys = admins
+
+    def doubted(doubted: bool) -> None:
+        ours.doubt(doubted)
+        if admins is not None:
+            admins.doubt(doubted)
+
+    keys.doubted = doubted
+    return ours
+
+
+def with_tokens(
+    config: Config,
+    keys: KeyStore,
+    report: Callable[[Fact], None],
+    *,
+    gate: AdminGate | None,
+    adopt: Callable[[Key], None] | None,
+) -> Keys:
+    """Return the keys, with tokens of the configuration's identity provider besides, if it names one."""
     if config.identity is None:
         return keys
     from aisa.identity.signing_keys import SigningKeys
@@ -266,67 +291,6 @@ async def share_limits(config: Config, dependencies: Dependencies, tiers: Mappin
     dependencies.admission = StoreAdmission(
         config.limits, tiers, way, wall_clock=wall_clock, report=dependencies.report, resets=dependencies.resets
     )
-
-
-def open_ledger(
-    config: Config,
-    journal: Journal,
-    store: LedgerStore,
-    *,
-    writer: Writer,
-    keys: KeyStore,
-    idempotency: IdempotencyStore,
-    report: Callable[[Fact], None],
-) -> LiveLedger:
-    """Return the live ledger, with what the database has."""
-    remember_uses(idempotency, store)
-    sync = None if config.ledger.durability == "process" else GroupSync(journal.sync, config.server.data_dir, report)
-    if config.stores.database is not None:
-        money = share_money(config, keys, store, report=report)
-        return StoredLedger(journal, writer.post, money, wall_clock=wall_clock, sync=sync, final=idempotency.final)
-    wallets = [Wallet(account.name, account.balance) for account in store.accounts()]
-    caps = caps_of(keys, store)
-    ledger = LiveLedger(journal, writer.post, wallets=wallets, caps=caps.items(), wall_clock=wall_clock, sync=sync, final=idempotency.final)
-
-    async def spent_in(span: Span, without: Sequence[str]) -> Nanos:
-        return await asyncio.to_thread(store.spent_in, span, without)
-
-    ledger.spent = spent_in
-    return ledger
-
-
-def share_money(config: Config, keys: KeyStore, store: LedgerStore, *, report: Callable[[Fact], None]) -> StoredMoney:
-    """Return the money of a server on a shared database, and follow what others change of keys and accounts. Raises StorageFailed."""
-    server = own_secret(Path(config.server.data_dir) / SERVER_ID_NAME, SERVER_ID_BYTES, system_chance()).hex()
-    money = StoredMoney(store.database, server, wall_clock=wall_clock, report=report)
-    for account in store.accounts():
-        money.know(account.name, account.balance)
-    money.start()
-
-    def account_changed(account: Account, balance: Nanos | None) -> None:
-        money.know(account.name, balance)
-
-    Following(store.database, keys, account_changed).start()
-    return money
-
-
-def remember_uses(idempotency: IdempotencyStore, store: LedgerStore) -> None:
-    """Let the Idempotency-Keys count that were used before this process began; what is too old of anything is forgotten."""
-    store.forget_old_answers()
-    since_ms = int(wall_clock() * 1000) - REPEATED_MS_MAX
-    idempotency.remember((call.idempotency, call.id, call.ended_ms / 1000) for call in store.recent(since_ms))
-
-
-def caps_of(keys: KeyStore, store: LedgerStore) -> dict[str, Cap]:
-    """Return the caps of all keys that have one, with what they have spent."""
-    now, caps = wall_clock(), dict[str, Cap]()
-    for key in keys.list():
-        if key.spend_cap is not None and key.spend_window is not None:
-            began = window_start(key.spend_window, now)
-            spent = store.spent_in(Span(began * 1000, window_end(key.spend_window, began) * 1000, key.id))
-            newest = store.newest_ms(key.id) // 1000
-            caps[key.id] = Cap(key.spend_cap, key.spend_window, spent=spent, now=now, newest=newest)
-    return caps
 
 
 def price_look_up(config: Config) -> LookUp:

@@ -14,6 +14,7 @@ from pathlib import Path
 import uvloop
 from sqlalchemy import Connection
 
+from aisa.accounting import open_ledger
 from aisa.administration import Books, open_admin
 from aisa.clock import quick_chance, wall_clock
 from aisa.composition import (
@@ -23,7 +24,6 @@ from aisa.composition import (
     open_dependencies,
     open_edge,
     open_keys,
-    open_ledger,
     routes_of,
     seal_key,
     share_limits,

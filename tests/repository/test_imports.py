@@ -91,6 +91,7 @@ LAYERS: list[tuple[str, str]] = [
     ("aisa.checks*", "checks"),
     ("aisa.serve", "root"),
     ("aisa.composition", "root"),
+    ("aisa.accounting", "root"),
     ("aisa.administration", "root"),
     ("aisa.operators", "root"),
     ("aisa.states", "root"),

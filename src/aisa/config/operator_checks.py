@@ -48,9 +48,6 @@ def check_stores(config: Config) -> Iterator[tuple[tuple[str, ...], Flaw]]:
     if database is not None and not database.startswith(DATABASE_SCHEMES):
         remedy = "Write for example postgresql://aisa@127.0.0.1/aisa."
         yield ("stores", "database"), Flaw("It is no address of a PostgreSQL database.", remedy)
-    if database is not None and config.server.workers > 1:
-        what = "A server with a database on the network has one process: its workers do not share allotments of money yet."
-        yield ("server", "workers"), Flaw(what, "Leave it at 1, and start several servers, each with a data folder of its own.")
     if config.responses.keep_minutes and config.server.workers > 1:
         what = "Each worker would keep responses of its own, and the next call of a conversation may come to another."
         yield ("responses", "keep_minutes"), Flaw(what, "Set it to 0, or `server.workers` to 1.")

@@ -15,6 +15,7 @@ from aisa.errors import ApiError
 from aisa.keys import rules
 from aisa.keys.accounts import writing
 from aisa.keys.rules import READ, WRITE, AdminKey
+from aisa.storage.changes import note_change
 from aisa.storage.engine import Database
 from aisa.storage.tables import admin_keys
 
@@ -34,7 +35,7 @@ class AdminKeyStore:
         self._keys: dict[bytes, AdminKey] = {}
         with database.transaction() as connection:
             for row in connection.execute(select(admin_keys).order_by(admin_keys.c.created_at, admin_keys.c.id)):
-                self._remember(msgspec.convert(row, AdminKey, from_attributes=True, builtin_types=(bytes,)))
+                self.remember(msgspec.convert(row, AdminKey, from_attributes=True, builtin_types=(bytes,)))
 
     def __len__(self) -> int:
         return sum(key.revoked_at is None for key in self._keys.values())
@@ -71,7 +72,8 @@ class AdminKeyStore:
         key = AdminKey(id_, label, rules.digest(secret), f"{rules.ADMIN_PREFIX}…{secret[-4:]}", scope, int(self._wall_clock()))
         with writing(self._database) as connection:
             connection.execute(insert(admin_keys).values(msgspec.structs.asdict(key)))
-        return self._remember(key), secret
+            note_change(connection, key_id=key.id)
+        return self.remember(key), secret
 
     def list(self) -> list[AdminKey]:
         """Return every key, the oldest first, revoked ones included."""
@@ -88,8 +90,10 @@ class AdminKeyStore:
         changed = msgspec.structs.replace(key, revoked_at=int(self._wall_clock()))
         with writing(self._database) as connection:
             connection.execute(update(admin_keys).where(admin_keys.c.id == key.id).values(revoked_at=changed.revoked_at))
-        return self._remember(changed)
+            note_change(connection, key_id=key.id)
+        return self.remember(changed)
 
-    def _remember(self, key: AdminKey) -> AdminKey:
+    def remember(self, key: AdminKey) -> AdminKey:
+        """Let a key count as it is in the database now."""
         self._keys[key.digest] = key
         return key

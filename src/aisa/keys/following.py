@@ -1,31 +1,31 @@
-"""Follows what other servers on the same database change of keys and accounts. Changes nothing itself."""
+"""Follows what other servers on the same database change of keys and accounts, administrators' keys too. Changes nothing itself."""
 
 from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Mapping
-from typing import NamedTuple, NoReturn
+from typing import NamedTuple
 
 import msgspec
 from sqlalchemy import func, select
 
-from aisa.errors import ApiError
-from aisa.keys.rules import Account, Key
+from aisa.keys.rules import Account, AdminKey, Key
 from aisa.keys.store import KeyStore
 from aisa.storage.engine import Database
 from aisa.storage.failure import StorageFailed
-from aisa.storage.tables import accounts, key_changes, keys, replaced_secrets
+from aisa.storage.tables import accounts, admin_keys, key_changes, keys, replaced_secrets
 
 LOOK_SECONDS = 0.4  # between two looks: a key that is revoked elsewhere is refused here within a second
 BELIEVED_SECONDS = 60.0  # after the last look that succeeded, keys are refused: one of them may have been revoked since
 
 
 class Changed(NamedTuple):
-    """What has changed: keys with their former secrets (digests, and until when each is good), accounts with their balances."""
+    """What has changed: keys with their former secrets (digests, and until when each is good), accounts with their balances, admin keys."""
 
     number: int
     keys: list[tuple[Key, Mapping[bytes, int]]]
     accounts: list[tuple[Account, int | None]]
+    admin_keys: list[AdminKey]
 
 
 class Following:
@@ -38,6 +38,7 @@ class Following:
         self._account_changed = account_changed
         self._loop = asyncio.get_running_loop()
         self._looked_at = self._loop.time()
+        self._doubted = False
         with database.reading() as connection:
             self._number = int(connection.execute(select(func.max(key_changes.c.number))).scalar_one() or 0)
 
@@ -67,7 +68,7 @@ class Following:
         with self._database.reading() as connection:
             news = connection.execute(select(key_changes).where(key_changes.c.number > self._number).order_by(key_changes.c.number)).all()
             if not news:
-                return Changed(self._number, [], [])
+                return Changed(self._number, [], [], [])
             ids = {row.key_id for row in news if row.key_id is not None}
             names = {row.account for row in news if row.account is not None}
             found = connection.execute(select(keys).where(keys.c.id.in_(ids))).all()
@@ -76,8 +77,10 @@ class Following:
                 former.setdefault(key_id, {})[digest] = until
             listed = select(accounts.c.name, accounts.c.tier, accounts.c.state, accounts.c.balance).where(accounts.c.name.in_(names))
             known = [(Account(name, tier, state), balance) for name, tier, state, balance in connection.execute(listed)]
+            admins = connection.execute(select(admin_keys).where(admin_keys.c.id.in_(ids))).all()
         made = [msgspec.convert(row, Key, from_attributes=True, builtin_types=(bytes,)) for row in found]
-        return Changed(news[-1].number, [(key, former.get(key.id, {})) for key in made], known)
+        theirs = [msgspec.convert(row, AdminKey, from_attributes=True, builtin_types=(bytes,)) for row in admins]
+        return Changed(news[-1].number, [(key, former.get(key.id, {})) for key in made], known, theirs)
 
     def _take(self, changed: Changed) -> None:
         for account, balance in changed.accounts:
@@ -85,18 +88,13 @@ class Following:
             self._account_changed(account, balance)
         for key, former in changed.keys:
             self._store.remember(key, former)
+        for admin_key in changed.admin_keys:
+            self._store.admin_changed(admin_key)
         self._number = changed.number
 
     def _judge(self) -> None:
-        """Believe the keys that are known, or do not: costs a call nothing."""
-        believed = self._loop.time() - self._looked_at <= BELIEVED_SECONDS
-        if believed:
-            self._store.__dict__.pop("verify", None)
-        else:
-            self._store.__dict__["verify"] = refuse
-
-
-def refuse(_secret: str | None) -> NoReturn:
-    """Refuse any key. Raises ApiError overloaded."""
-    said = "This server has not been able to read its keys for a minute, and cannot know whether yours still counts. Try again soon."
-    raise ApiError("overloaded", said)
+        """Believe the keys that are known, or do not."""
+        doubted = self._loop.time() - self._looked_at > BELIEVED_SECONDS
+        if doubted != self._doubted:
+            self._doubted = doubted
+            self._store.doubted(doubted)

@@ -14,7 +14,7 @@ from aisa.clock import Chance, WallClock
 from aisa.errors import ApiError
 from aisa.keys import rules
 from aisa.keys.accounts import AccountStore, add_account, writing
-from aisa.keys.rules import ACTIVE, DEFAULT_ACCOUNT, NO_RATES, REVOKED, Key, KeyTerms, Rates, SpendCap, Trace
+from aisa.keys.rules import ACTIVE, DEFAULT_ACCOUNT, NO_RATES, REVOKED, AdminKey, Key, KeyTerms, Rates, SpendCap, Trace
 from aisa.names import LABEL_CHARACTERS_MAX
 from aisa.storage.changes import note_change
 from aisa.storage.engine import Database
@@ -39,6 +39,9 @@ class KeyStore:
         self._replaced: dict[bytes, tuple[str, int]] = {}  # a key's id, and the UNIX second until which its former secret is good
         #: Told of each change of a key, in whatever thread made it.
         self.changed: Callable[[Key], None] = lambda _key: None
+        #: Told that nobody can know which keys still count, or that it is known again; and of admin keys that another server has changed.
+        self.doubted: Callable[[bool], None] = lambda _doubted: None
+        self.admin_changed: Callable[[AdminKey], object] = lambda _key: None
         self.accounts = AccountStore(database, wall_clock)
         self.tiers = self.accounts.tiers
         self._disabled = self.accounts.disabled

@@ -1,64 +1,169 @@
 """Wallets and caps of which a server may spend only what the database has allotted to it: in memory, as those of one server are.
 
 What is held for calls, and what calls have cost whose rows the database does not have yet, is `held` and never more than `allotted` by its
-own doing. For more a call must ask: it gets `Short`, and waits for `StoredMoney`, which asks for all that wait at once.
+own doing. For more a call must ask: it gets `Short`, and waits for `StoredMoney`, which asks for all that wait at once. Where a server's
+calls run in several processes, these are the ends of who asks, and `shared_allotments` has those of who spends.
 """
 
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Awaitable, Callable
+from typing import Protocol
 
 from aisa.errors import ApiError
-from aisa.keys.rules import window_start
+from aisa.keys.rules import window_end, window_start
+from aisa.ledger.allotments import Allotted, Wanted
 from aisa.ledger.port import Short
 from aisa.ledger.wallets import check_cap, check_wallet
 from aisa.money import Nanos
 
 #: Waits until a purse may spend so much more. Raises ApiError when it may not, or nobody can say it in time.
 More = Callable[["AllottedPurse", Nanos], Awaitable[None]]
+SPARE_HOLDS = 8  # are asked for beside the one that lacks, so that few calls have to wait
 
 
-class AllottedPurse(ABC):
-    """What wallets and caps have in common. `taken` says whether something was taken since the database was asked last.
+class Amounts(Protocol):
+    """What of a purse is held and allotted, wherever that is kept."""
 
-    `let_go` is what has been written since then; `free` what the database had beside what is allotted to any server.
-    """
+    @property
+    def held(self) -> Nanos:
+        """What is held, and what was spent that the database does not have yet."""
+        ...
 
-    __slots__ = ("_is_away", "_more", "allotted", "free", "held", "let_go", "name", "taken")
+    @property
+    def allotted(self) -> Nanos:
+        """What may be held."""
+        ...
 
-    def __init__(self, name: str, more: More, is_away: Callable[[], bool]) -> None:
-        self.name = name
-        self.held: Nanos = 0
-        self.allotted: Nanos = 0
-        self.free: Nanos = 0
-        self.let_go: Nanos = 0
-        self.taken = False
-        self._more = more
-        self._is_away = is_away
+    @property
+    def in_use(self) -> bool:
+        """Whether there is anything to ask, or to give back."""
+        ...
 
-    def take(self, amount: Nanos, now: float) -> None:
-        """Hold an amount. Raises Short when more must be allotted first, ApiError overloaded while the database is away."""
-        if self._is_away():
-            raise database_away()
-        if self.held + amount > self.allotted:
-            raise Short(lambda: self._more(self, amount))
-        self.taken = True
-        self.held += amount
+    def ask(self, lacking: Nanos) -> tuple[Nanos, Nanos]:
+        """Begin a question: return what is held, and what is to be kept besides `lacking`, which calls wait for.
 
-    def hold(self, amount: Nanos) -> None:
-        """Hold an amount; a negative one gives back."""
-        self.held += amount
+        What nobody took from since the last question may not be taken any more: it is given back.
+        """
+        ...
 
-    def spend(self, amount: Nanos, at: int) -> None:
-        """Take an amount, which is held until the database has it."""
-        self.held += amount
+    def allot(self, amount: Nanos) -> None:
+        """Let so much be held."""
+        ...
 
     def written(self, amount: Nanos) -> None:
         """Let go of an amount that the database has: it may not be spent again."""
+        ...
+
+    def tell(self, first: int, second: Nanos) -> None:
+        """Let others see what the database said: of a wallet whether it is prepaid, and its balance; of a cap its window and its sum."""
+        ...
+
+
+class OwnAmounts:
+    """Amounts of which this process alone spends. `taken` says whether something was taken since the database was asked last."""
+
+    __slots__ = ("allotted", "held", "taken")
+
+    def __init__(self, _name: str = "") -> None:
+        self.held: Nanos = 0
+        self.allotted: Nanos = 0
+        self.taken = False
+
+    @property
+    def in_use(self) -> bool:
+        """Whether there is anything to ask, or to give back."""
+        return bool(self.allotted or self.taken)
+
+    def ask(self, lacking: Nanos) -> tuple[Nanos, Nanos]:
+        """Begin a question."""
+        need = wanted_beside(lacking, held=self.held, allotted=self.allotted, taken=self.taken)
+        self.allotted, self.taken = min(self.allotted, need), False
+        return self.held, need
+
+    def allot(self, amount: Nanos) -> None:
+        """Let so much be held."""
+        self.allotted = amount
+
+    def written(self, amount: Nanos) -> None:
+        """Let go of an amount that the database has."""
         self.held -= amount
         self.allotted -= amount
+
+    def tell(self, first: int, second: Nanos) -> None:
+        """Nobody else looks."""
+
+
+def wanted_beside(lacking: Nanos, *, held: Nanos, allotted: Nanos, taken: bool) -> Nanos:
+    """Return what a purse needs: what is held and what calls lack; the rest it keeps only if something was taken from it lately."""
+    return held + lacking if lacking or not taken else max(held, allotted)
+
+
+class AllottedPurse(ABC):
+    """What wallets and caps have in common. `free` is what the database had beside what is allotted to any server.
+
+    `let_go` is what has been written since the database was asked last.
+    """
+
+    __slots__ = ("_is_away", "_more", "amounts", "free", "let_go", "name")
+
+    def __init__(self, name: str, amounts: Amounts, more: More, *, is_away: Callable[[], bool]) -> None:
+        self.name = name
+        self.amounts = amounts
+        self.free: Nanos = 0
+        self.let_go: Nanos = 0
+        self._more = more
+        self._is_away = is_away
+
+    @property
+    def held(self) -> Nanos:
+        """What is held, and what was spent that the database does not have yet."""
+        return self.amounts.held
+
+    def take(self, amount: Nanos, now: float) -> None:
+        """Hold an amount. Raises Short when more must be allotted first, ApiError overloaded while the database is away."""
+        amounts = self._own
+        if self._is_away():
+            raise database_away()
+        if amounts.held + amount > amounts.allotted:
+            raise Short(lambda: self._more(self, amount))
+        amounts.taken = True
+        amounts.held += amount
+
+    @property
+    def _own(self) -> OwnAmounts:
+        amounts = self.amounts
+        assert isinstance(amounts, OwnAmounts), "who shares it with others does not spend it"
+        return amounts
+
+    def hold(self, amount: Nanos) -> None:
+        """Hold an amount; a negative one gives back."""
+        self._own.held += amount
+
+    def spend(self, amount: Nanos, at: int) -> None:
+        """Take an amount, which is held until the database has it."""
+        self._own.held += amount
+
+    def written(self, amount: Nanos) -> None:
+        """Let go of an amount that the database has: it may not be spent again."""
+        self.amounts.written(amount)
         self.let_go += amount
+
+    def ask(self, lacking: Nanos, now: float) -> Wanted:
+        """Begin a question, and return what is asked: what is held, what calls lack, and some of what there is plenty of."""
+        self.let_go = 0
+        held, need = self.amounts.ask(lacking)
+        return self.wanted(held, need, need + lacking * SPARE_HOLDS, now=now)
+
+    @abstractmethod
+    def wanted(self, held: Nanos, need: Nanos, most: Nanos, *, now: float) -> Wanted:
+        """Return these amounts as the database takes them."""
+
+    def answered(self, given: Allotted, now: float) -> None:
+        """Take an answer. What was written since it was asked may be in it or not; what is taken off too much comes with the next."""
+        self.amounts.allot(given.amount - self.let_go)
+        self.free = given.free
 
     @abstractmethod
     def refuse(self, amount: Nanos) -> None:
@@ -68,27 +173,47 @@ class AllottedPurse(ABC):
 class AllottedWallet(AllottedPurse):
     """An account's wallet; implements `wallets.Purse`. `balance` is what the database had when it was read last, None for unlimited."""
 
-    __slots__ = ("account", "balance")
+    __slots__ = ("_balance", "account")
 
-    def __init__(self, account: str, balance: Nanos | None, more: More, *, is_away: Callable[[], bool]) -> None:
-        super().__init__(f"wallet {account}", more, is_away)
+    def __init__(self, account: str, amounts: Amounts, more: More, *, is_away: Callable[[], bool]) -> None:
+        super().__init__(wallet_name(account), amounts, more, is_away=is_away)
         self.account = account
-        self.balance = balance
+        self.balance = 0
+
+    @property
+    def balance(self) -> Nanos | None:
+        """What the database had when it was read last, None for unlimited."""
+        return self._balance
+
+    @balance.setter
+    def balance(self, balance: Nanos | None) -> None:
+        self._balance = balance
+        self.amounts.tell(int(balance is not None), balance or 0)
 
     def take(self, amount: Nanos, now: float) -> None:
         """Hold an amount; of an unlimited account any."""
-        if self.balance is None:
-            self.held += amount
+        if self._balance is None:
+            self.hold(amount)
         else:
             super().take(amount, now)
 
+    def wanted(self, held: Nanos, need: Nanos, most: Nanos, *, now: float) -> Wanted:
+        """Return these amounts as the database takes them."""
+        return Wanted(self.name, held, need, most, self.account)
+
+    def answered(self, given: Allotted, now: float) -> None:
+        """Take an answer."""
+        super().answered(given, now)
+        self.balance = given.balance
+
     def refuse(self, amount: Nanos) -> None:
         """Raise ApiError insufficient_wallet_balance when there is not so much."""
-        check_wallet(self.account, amount, balance=None if self.balance is None else self.allotted + self.free, held=self.held)
+        there = None if self._balance is None else self.amounts.allotted + self.free
+        check_wallet(self.account, amount, balance=there, held=self.held)
 
     def add(self, amount: Nanos) -> None:
         """Put an amount in, or take it out. An unlimited account becomes a prepaid one with exactly that balance."""
-        self.balance = (self.balance or 0) + amount
+        self.balance = (self._balance or 0) + amount
 
     def lift(self) -> None:
         """Make the account unlimited."""
@@ -100,8 +225,8 @@ class AllottedCap(AllottedPurse):
 
     __slots__ = ("began", "cap", "key_id", "spent", "window")
 
-    def __init__(self, key_id: str, more: More, is_away: Callable[[], bool]) -> None:
-        super().__init__(f"cap {key_id}", more, is_away)
+    def __init__(self, key_id: str, amounts: Amounts, more: More, *, is_away: Callable[[], bool]) -> None:
+        super().__init__(cap_name(key_id), amounts, more, is_away=is_away)
         self.key_id = key_id
         self.cap: Nanos = 0
         self.window = ""
@@ -112,9 +237,20 @@ class AllottedCap(AllottedPurse):
         """Return what was spent in the window that a moment is in, as far as is known here."""
         return self.spent if self.began == window_start(self.window, now) else 0
 
+    def wanted(self, held: Nanos, need: Nanos, most: Nanos, *, now: float) -> Wanted:
+        """Return these amounts as the database takes them."""
+        began = window_start(self.window, now)
+        return Wanted(self.name, held, need, most, None, self.key_id, self.cap, began, window_end(self.window, began))
+
+    def answered(self, given: Allotted, now: float) -> None:
+        """Take an answer."""
+        super().answered(given, now)
+        self.began, self.spent = window_start(self.window, now), given.spent
+        self.amounts.tell(self.began, self.spent)
+
     def refuse(self, amount: Nanos) -> None:
         """Raise ApiError quota_exceeded when there is not so much: what other servers have of it is told as spent."""
-        check_cap(self.cap, self.window, amount, spent=self.cap - self.allotted - self.free, held=self.held)
+        check_cap(self.cap, self.window, amount, spent=self.cap - self.amounts.allotted - self.free, held=self.held)
 
     def reading(self, began: int) -> bool:
         """Say that what was spent is read without being asked for."""
@@ -122,6 +258,16 @@ class AllottedCap(AllottedPurse):
 
     def learn(self, began: int, spent: Nanos | None) -> None:
         """Nothing was asked for."""
+
+
+def wallet_name(account: str) -> str:
+    """Return what an account's wallet is called where purses are kept by name."""
+    return f"wallet {account}"
+
+
+def cap_name(key_id: str) -> str:
+    """Return what a key's cap is called there."""
+    return f"cap {key_id}"
 
 
 def database_away() -> ApiError:

@@ -228,8 +228,7 @@ class Treasury:
 
     def forget_worker(self, worker: int) -> None:
         """Clear the column of a process that died: all that it closed is in the database, and nothing is open any more."""
-        for place in self._memory.purses.taken():
-            self._memory.signed[place + COLUMNS + worker] = 0
+        clear_column(self._memory, worker)
 
     def _publish(self, key_id: str, cap: Cap, now: float) -> bool:
         """Let the others see what a cap's window has spent. False if that must be read first.
@@ -245,6 +244,12 @@ class Treasury:
             memory.signed[at + BEGAN] = window_start(cap.window, now)
             memory.signed[at + SPENT] = spent
         return True
+
+
+def clear_column(memory: SharedMemory, worker: int) -> None:
+    """Let a process hold nothing of any purse."""
+    for place in memory.purses.taken():
+        memory.signed[place + COLUMNS + worker] = 0
 
 
 def never_idle(_place: int) -> bool:

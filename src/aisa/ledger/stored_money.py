@@ -13,9 +13,9 @@ from datetime import timedelta
 
 from aisa.clock import WallClock
 from aisa.facts import Fact, ServerNotice
-from aisa.keys.rules import Key, window_end, window_start
+from aisa.keys.rules import Key
 from aisa.ledger.allotments import Allotted, Wanted, allot, forget_server
-from aisa.ledger.allotted import AllottedCap, AllottedPurse, AllottedWallet, database_away
+from aisa.ledger.allotted import AllottedCap, AllottedPurse, AllottedWallet, Amounts, OwnAmounts, cap_name, database_away, wallet_name
 from aisa.money import Nanos
 from aisa.storage.engine import Database
 from aisa.storage.failure import StorageFailed
@@ -23,16 +23,27 @@ from aisa.storage.failure import StorageFailed
 MORE_MAX = timedelta(milliseconds=200)  # that a call waits; a question takes some milliseconds
 TICK = timedelta(milliseconds=400)  # between two questions that nobody waits for: what others changed counts within a second
 BUSY_MILLISECONDS_MAX = 5_000  # that other writers are waited for
-SPARE_HOLDS = 8  # are asked for beside the one that lacks, so that few calls have to wait
 AWAY = timedelta(milliseconds=1000)  # without an answer, after which no call waits for one; a busy database is no database that is away
 LEAVE_MAX = timedelta(milliseconds=2000)  # for a question that is under way
 WALLETS_AT_ONCE = 500  # prepaid ones, of one question: what others spent of them is seen as often as all of them had their turn
 
 
 class StoredMoney:
-    """Wallets and caps as this server may spend from them. Belongs to the loop that it was made in."""
+    """Wallets and caps as this server may spend from them. Belongs to the loop that it was made in.
 
-    def __init__(self, database: Database, server: str, *, wall_clock: WallClock, report: Callable[[Fact], None]) -> None:
+    `amounts` makes what of a purse is held and allotted, by its name. `told` hears that the database is away, or back.
+    """
+
+    def __init__(
+        self,
+        database: Database,
+        server: str,
+        *,
+        wall_clock: WallClock,
+        report: Callable[[Fact], None],
+        amounts: Callable[[str], Amounts] = OwnAmounts,
+        told: Callable[[bool], None] = lambda _away: None,
+    ) -> None:
         """Begin with nothing: what this server had before it ended is nobody's now. Raises StorageFailed."""
         self.caps: dict[str, AllottedCap] = {}  # by key id
         self.away = False
@@ -40,6 +51,8 @@ class StoredMoney:
         self._server = server
         self._wall_clock = wall_clock
         self._report = report
+        self._amounts = amounts
+        self._told = told
         self._wallets: dict[str, AllottedWallet] = {}
         self._loop = asyncio.get_running_loop()
         self._wanting: dict[str, Nanos] = {}  # by purse, what calls lack that wait
@@ -57,7 +70,8 @@ class StoredMoney:
         """Take what is in an account's wallet."""
         wallet = self._wallets.get(account)
         if wallet is None:
-            wallet = self._wallets[account] = AllottedWallet(account, balance, self._more, is_away=self._is_away)
+            amounts = self._amounts(wallet_name(account))
+            wallet = self._wallets[account] = AllottedWallet(account, amounts, self.more, is_away=self._is_away)
         wallet.balance = balance
         return wallet
 
@@ -65,7 +79,7 @@ class StoredMoney:
         """Return the cap of a key that has one."""
         cap = self.caps.get(key.id)
         if cap is None:
-            cap = self.caps[key.id] = AllottedCap(key.id, self._more, self._is_away)
+            cap = self.caps[key.id] = AllottedCap(key.id, self._amounts(cap_name(key.id)), self.more, is_away=self._is_away)
         assert key.spend_cap is not None, "the caller looked"
         assert key.spend_window is not None, "a cap has its window"
         cap.cap, cap.window = key.spend_cap, key.spend_window
@@ -74,7 +88,7 @@ class StoredMoney:
     def _is_away(self) -> bool:
         return self.away
 
-    async def _more(self, purse: AllottedPurse, amount: Nanos) -> None:
+    async def more(self, purse: AllottedPurse, amount: Nanos) -> None:
         """Wait until a purse may spend so much more. Raises ApiError."""
         self._wanting[purse.name] = self._wanting.get(purse.name, 0) + amount
         self._wanted.set()
@@ -98,8 +112,9 @@ class StoredMoney:
 
     async def _ask(self, wanting: dict[str, Nanos]) -> None:
         purses: list[AllottedPurse] = [*self._wallets.values(), *self.caps.values()]
-        purses = [each for each in purses if each.name in wanting or each.allotted or each.taken] + self._in_turn(wanting)
-        wanted = [self._wanted_of(each, wanting.get(each.name, 0)) for each in purses]
+        purses = [each for each in purses if each.name in wanting or each.amounts.in_use] + self._in_turn(wanting)
+        now = self._wall_clock()
+        wanted = [each.ask(wanting.get(each.name, 0), now) for each in purses]
         asking = self._asking = asyncio.ensure_future(asyncio.to_thread(self._allot, wanted))
         while not (await asyncio.wait([asking], timeout=AWAY.total_seconds()))[0]:
             self._go_away()
@@ -109,15 +124,16 @@ class StoredMoney:
             self._go_away()
             return
         for each in purses:
-            self._take(each, given[each.name])
+            each.answered(given[each.name], now)
         if self.away:
             self.away = False
+            self._told(False)
             self._report(ServerNotice("the database is back: wallets and caps can be looked up again"))
 
     def _in_turn(self, wanting: dict[str, Nanos]) -> list[AllottedPurse]:
         """Return some of the prepaid wallets that nothing else is asked of: others may spend from them."""
         prepaid = [each for each in self._wallets.values() if each.balance is not None]
-        idle = [each for each in prepaid if not (each.name in wanting or each.allotted or each.taken)]
+        idle = [each for each in prepaid if not (each.name in wanting or each.amounts.in_use)]
         start = self._turn % max(1, len(idle))
         self._turn = start + WALLETS_AT_ONCE if start + WALLETS_AT_ONCE < len(idle) else 0
         return list(idle[start : start + WALLETS_AT_ONCE])
@@ -125,6 +141,7 @@ class StoredMoney:
     def _go_away(self) -> None:
         if not self.away:
             self.away = True
+            self._told(True)
             self._report(ServerNotice("THE DATABASE IS AWAY: calls of keys with a wallet or a cap are refused, all others go on"))
 
     def start(self) -> None:
@@ -146,24 +163,3 @@ class StoredMoney:
     def _allot(self, wanted: list[Wanted]) -> dict[str, Allotted]:
         with self._database.transaction(BUSY_MILLISECONDS_MAX) as connection:
             return allot(connection, self._server, wanted)
-
-    def _wanted_of(self, purse: AllottedPurse, lacking: Nanos) -> Wanted:
-        """Return what is to be asked for; of a purse that nobody took from since the last question, nothing is kept but what is held."""
-        held = purse.held
-        need = held + lacking if lacking or not purse.taken else max(held, purse.allotted)
-        most = need + lacking * SPARE_HOLDS
-        purse.taken = False
-        purse.let_go = 0
-        if isinstance(purse, AllottedWallet):
-            return Wanted(purse.name, held, need, most, purse.account)
-        assert isinstance(purse, AllottedCap), "there is nothing else"
-        began = window_start(purse.window, self._wall_clock())
-        return Wanted(purse.name, held, need, most, None, purse.key_id, purse.cap, began, window_end(purse.window, began))
-
-    def _take(self, purse: AllottedPurse, given: Allotted) -> None:
-        # What was written since it was asked may be in the answer or not; what is taken off too much comes with the next.
-        purse.allotted, purse.free = given.amount - purse.let_go, given.free
-        if isinstance(purse, AllottedWallet):
-            purse.balance = given.balance
-        elif isinstance(purse, AllottedCap):
-            purse.began, purse.spent = window_start(purse.window, self._wall_clock()), given.spent

@@ -52,6 +52,11 @@ def open_postgres(url: str, migrate: Migrate) -> Database:
     return database
 
 
+def open_postgres_readers(url: str) -> Database:
+    """Open a database that another process of this server writes, for reading alone: `transaction` is not to be used on it."""
+    return Database(readers_of(url), shown(url), failure=failure_of)
+
+
 def shown(url: str) -> str:
     """Return a URL without its password. Raises StorageFailed for what is none."""
     try:

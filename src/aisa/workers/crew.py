@@ -22,6 +22,7 @@ from aisa.workers.messages import Begin, Drain, Message, ModelsKnown, Ready
 CALLS, CONNECTIONS, RECEIVED = range(3)
 START_SECONDS_MAX = 60.0  # for a worker to be ready; a start takes a second, on a busy machine several
 RESTART_PAUSE_SECONDS = 1.0  # before another is started for one that lived for less than this
+UNREADY_PAUSE_SECONDS = 3.0  # for one that was never ready: a start takes a second of a core, and the database may be away for minutes
 END_SECONDS_MAX = 15.0  # beyond the time to drain, for the last rows and the end of a process
 WORKER_MODULE = "aisa.workers.worker"
 
@@ -208,7 +209,9 @@ class Crew:
         self._free.add(worker.number)
 
     async def _replace(self, worker: Worker) -> None:
-        if asyncio.get_running_loop().time() - worker.began < RESTART_PAUSE_SECONDS:
+        if not worker.ready.result():
+            await asyncio.sleep(UNREADY_PAUSE_SECONDS)
+        elif asyncio.get_running_loop().time() - worker.began < RESTART_PAUSE_SECONDS:
             await asyncio.sleep(RESTART_PAUSE_SECONDS)
         if not self._stopping:
             await self._hire()

@@ -15,13 +15,16 @@ from aisa.ledger.live_ledger import LiveLedger
 from aisa.ledger.port_usage import EndedCalls, Span
 from aisa.ledger.refusal import RefusedCalls
 from aisa.ledger.row import CallRow
+from aisa.ledger.shared_allotments import AllottedHereCap, AllottedHereWallet, MoreWanted
 from aisa.ledger.shared_wallets import SharedCap, SharedWallet
+from aisa.ledger.stored_money import MORE_MAX
 from aisa.money import Nanos
 from aisa.providers.measure import Answer
 from aisa.storage.shared_memory import SharedMemory
 from aisa.workers.link import Link
-from aisa.workers.messages import CALL, CAP, CLAIM, AnswerKept, AnswersLearned, Claim, ClaimForgotten, Ended, RefusedOnes, Written
+from aisa.workers.messages import CALL, CAP, CLAIM, MORE, AnswerKept, AnswersLearned, Claim, ClaimForgotten, Ended, RefusedOnes, Written
 
+MORE_SECONDS_MAX = MORE_MAX.total_seconds() + 0.05  # for the office to ask the database, and for the way there and back
 LOOK_SECONDS_MAX = 6.0  # for the office and whom it asks
 
 
@@ -94,9 +97,10 @@ class UsesByLink:
 class SharedBooks:
     """The wallets and caps that a worker's calls spend from, and its own calls; implements `edge.statement.LedgerShown`."""
 
-    def __init__(self, memory: SharedMemory, ledger: LiveLedger, link: Link) -> None:
-        """Have a ledger spend from what all processes share."""
+    def __init__(self, memory: SharedMemory, ledger: LiveLedger, link: Link, *, allotted: bool = False) -> None:
+        """Have a ledger spend from what all processes share; `allotted` says that their server shares it with others."""
         self._memory = memory
+        self._allotted = allotted
         self._ledger = ledger
         self._link = link
         self._wallets: dict[str, SharedWallet] = {}
@@ -117,15 +121,21 @@ class SharedBooks:
         """Return an account's wallet."""
         wallet = self._wallets.get(account)
         if wallet is None:
-            wallet = self._wallets[account] = SharedWallet(self._memory, account)
+            made = AllottedHereWallet(self._memory, account, self._more) if self._allotted else SharedWallet(self._memory, account)
+            wallet = self._wallets[account] = made
         return wallet
 
     def spending(self, key: Key, _now: float) -> SharedCap:
         """Return the cap of a key that has one."""
         cap = self._caps.get(key.id)
         if cap is None or (cap.cap, cap.window) != (key.spend_cap, key.spend_window):
-            cap = self._caps[key.id] = SharedCap(self._memory, key)
+            made = AllottedHereCap(self._memory, key, self._more) if self._allotted else SharedCap(self._memory, key)
+            cap = self._caps[key.id] = made
         return cap
+
+    async def _more(self, wanted: MoreWanted) -> None:
+        """Have the office ask for more. Raises ApiError."""
+        await self._link.ask(MORE, msgspec.msgpack.encode(wanted), MORE_SECONDS_MAX)
 
     async def _have_read(self, span: Span, _without: Sequence[str]) -> Nanos:
         """Have the office read what a key has spent by the time that it is now: it is in shared memory then."""

@@ -20,6 +20,7 @@ from aisa.providers.measure import Answer
 BOARD, IDS, CONFIGURE, VENDORS, CALL, CLAIM, CAP, ADMIN = "board", "ids", "configure", "vendors", "call", "claim", "cap", "admin"
 END = "end"  # asked of the workers: to end a call
 CONSOLE = "console"  # asked by a worker: a page of the console
+MORE = "more"  # asked by a worker: money that its server was not allotted yet (`ledger.shared_allotments.MoreWanted`)
 
 
 class ModelsKnown(msgspec.Struct, tag="models", frozen=True):
@@ -77,6 +78,12 @@ class AccountKnown(msgspec.Struct, tag="account", frozen=True):
     """To a worker: an account is new or has changed."""
 
     account: Account
+
+
+class KeysDoubted(msgspec.Struct, tag="doubted", frozen=True):
+    """To a worker: nobody can know which keys still count, or it is known again."""
+
+    doubted: bool
 
 
 class PersonMet(msgspec.Struct, tag="met", frozen=True):
@@ -155,6 +162,7 @@ Message = (
     | Written
     | KeyKnown
     | AccountKnown
+    | KeysDoubted
     | AnswersLearned
     | PersonMet
     | AnswerKept

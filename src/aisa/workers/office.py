@@ -18,11 +18,13 @@ from aisa.edge.idempotency import IdempotencyStore
 from aisa.edge.statement import CallFound, Statement
 from aisa.errors import ApiError
 from aisa.keys.rules import Key
+from aisa.ledger.allotted import AllottedCap, AllottedWallet
 from aisa.ledger.journal import Journal
 from aisa.ledger.port_usage import EndedCalls
 from aisa.ledger.recovery import settled
 from aisa.ledger.refusal import RefusedCalls
 from aisa.ledger.row import CallRow, Opening
+from aisa.ledger.shared_allotments import AllottedTreasury, MoreWanted
 from aisa.ledger.shared_wallets import MadeWallet, Treasury
 from aisa.ledger.store import LedgerStore
 from aisa.ledger.wallets import Cap
@@ -38,6 +40,7 @@ from aisa.workers.messages import (
     CONSOLE,
     END,
     IDS,
+    MORE,
     VENDORS,
     AnswerKept,
     AnswersLearned,
@@ -91,7 +94,7 @@ class Office:
         *,
         writer: Writer,
         store: LedgerStore,
-        treasury: Treasury,
+        treasury: Treasury | AllottedTreasury,
         idempotency: IdempotencyStore,
         wall_clock: WallClock,
         forget: Forget,
@@ -108,11 +111,11 @@ class Office:
         self._reading: set[asyncio.Task[None]] = set()  # one for each change of a key at most
 
     @property
-    def caps(self) -> Mapping[str, Cap]:
+    def caps(self) -> Mapping[str, Cap | AllottedCap]:
         """Keys' caps by key id."""
         return self._treasury.caps
 
-    def wallet(self, account: str) -> MadeWallet:
+    def wallet(self, account: str) -> MadeWallet | AllottedWallet:
         """Return an account's wallet."""
         return self._treasury.wallet(account)
 
@@ -162,6 +165,10 @@ class Office:
             return await answered_by(self.gate, body)
         if what == CONSOLE:
             return await page_by(self.console, body)
+        if what == MORE:
+            assert isinstance(self._treasury, AllottedTreasury), "nobody else's workers ask"
+            await self._treasury.more(msgspec.msgpack.decode(body, type=MoreWanted))
+            return b""
         assert what == CAP, "nothing else is asked"
         await self._read_cap(body.decode())
         return b""

@@ -11,10 +11,11 @@ from pathlib import Path
 
 import msgspec
 
+from aisa.accounting import caps_of, remember_uses, share_money
 from aisa.administration import Doors, Ways, administer, hosts_of
 from aisa.admission.shared import forget_worker
 from aisa.clock import system_chance, wall_clock
-from aisa.composition import caps_of, fitting, in_thread, open_keys, remember_uses, routes_of, take_tokens
+from aisa.composition import fitting, in_thread, open_keys, routes_of, take_tokens
 from aisa.config.problem import ConfigErrors, Problem
 from aisa.config.schema import Config
 from aisa.edge.admin_gate import AdminGate
@@ -25,8 +26,10 @@ from aisa.http.sockets import tcp_listener
 from aisa.keys.rules import Account, Key
 from aisa.keys.store import KeyStore, ensure_first_key
 from aisa.ledger.refused import RefusalRecords
+from aisa.ledger.shared_allotments import AllottedTreasury
 from aisa.ledger.shared_wallets import Treasury
 from aisa.ledger.store import LedgerStore
+from aisa.ledger.stored_money import StoredMoney
 from aisa.ledger.usage import UsageStore
 from aisa.ledger.writer import Writer
 from aisa.observe.welcome import bracketed, welcome
@@ -42,7 +45,7 @@ from aisa.timers import Timers
 from aisa.workers.admin_way import ADMIN_KEYS
 from aisa.workers.crew import Crew, Descriptors
 from aisa.workers.listing import Listing
-from aisa.workers.messages import CONFIGURE, AccountKnown, KeyKnown
+from aisa.workers.messages import CONFIGURE, AccountKnown, KeyKnown, KeysDoubted
 from aisa.workers.office import CrewBoard, CrewStatement, Office
 
 ADMIN_KEYS_SECONDS = 0.5  # between two looks at whether there are admin keys
@@ -102,8 +105,7 @@ async def serve_with_workers(config: Config, database: Database, folder: FolderL
     await go_away(crew, closed, reload.config, report=report, grace=not stopping.at_terminal)
     await listing.stop()
     await operators.close()
-    left = await books.writer.stop(WRITE_SECONDS_MAX)
-    report(Stopped(left))
+    report(Stopped(await books.close()))
     if log is not None:
         log.close()
     return 0
@@ -118,8 +120,8 @@ class Books:
         self.store = LedgerStore(database, wall_clock, self._on_board)
         idempotency = IdempotencyStore(wall_clock)
         remember_uses(idempotency, self.store)
-        balances = [(account.name, account.balance) for account in self.store.accounts()]
-        self.treasury = Treasury(memory, balances, caps_of(self.keys, self.store), now=wall_clock())
+        self.money: StoredMoney | None = None
+        self.treasury = self._treasury(config, memory, report)
         self.writer = Writer(database, report)
         self.office = Office(
             Path(config.server.data_dir),
@@ -132,6 +134,24 @@ class Books:
         )
         self.board = CrewBoard(self.office)
         RefusalRecords(self.writer.post_refused, self.writer.prune, wall_clock=wall_clock, report=report).forget_old()
+
+    def _treasury(self, config: Config, memory: SharedMemory, report: Callable[[Fact], None]) -> Treasury | AllottedTreasury:
+        """Return the wallets and caps for all workers: of this server, or what it may spend of those that it shares with others."""
+        if config.stores.database is None:
+            balances = [(account.name, account.balance) for account in self.store.accounts()]
+            return Treasury(memory, balances, caps_of(self.keys, self.store), now=wall_clock())
+        money = self.money = share_money(config, self.keys, self.store, report=report, memory=memory)
+        treasury = AllottedTreasury(memory, money)
+        for key in self.keys.list():
+            treasury.know(key, wall_clock())
+        return treasury
+
+    async def close(self) -> int:
+        """Have all rows written, and return how many are left: they stay in the journals."""
+        left = await self.writer.stop(WRITE_SECONDS_MAX)
+        if self.money is not None:
+            await self.money.leave(keep=left > 0)
+        return left
 
     def _on_board(self) -> tuple[str, ...]:
         return self.board.ids()
@@ -162,6 +182,13 @@ def tell_changes(keys: KeyStore, crew: Crew, office: Office) -> None:
         loop.call_soon_threadsafe(account_known, account)
 
     keys.changed, keys.accounts.changed = key_changed, account_changed
+    here = keys.doubted
+
+    def doubted(doubted: bool) -> None:
+        here(doubted)
+        crew.send(KeysDoubted(doubted))
+
+    keys.doubted = doubted
 
 
 async def go_away(crew: Crew, stop_accepting: Callable[[], None], config: Config, *, report: Callable[[Fact], None], grace: bool) -> None:

@@ -27,6 +27,7 @@ from aisa.composition import (
     fitting,
     open_dependencies,
     open_edge,
+    open_worker_data,
     seal_key,
     share_limits,
     take_tokens,
@@ -39,7 +40,8 @@ from aisa.edge.board_view import BoardView
 from aisa.edge.operator_app import OperatorApp
 from aisa.edge.refusals import Refusals
 from aisa.edge.statement import CallFound
-from aisa.facts import Fact
+from aisa.errors import ApiError
+from aisa.facts import Fact, ServerWarning
 from aisa.http.names import Names
 from aisa.http.server import HttpServer, Request, tls_context
 from aisa.ids import CallIds
@@ -55,7 +57,8 @@ from aisa.providers.counting import Counting
 from aisa.providers.vendor_state import Memory, Seals, VendorStates
 from aisa.reload import Parts, Reload
 from aisa.routing import Routes
-from aisa.storage.engine import Database, open_readers
+from aisa.storage.engine import Database
+from aisa.storage.failure import StorageFailed
 from aisa.storage.shared_memory import LOCK_NAME, WORKER_WORDS, SharedLock, SharedMemory
 from aisa.timers import Timers
 from aisa.vendor_pool import open_pool
@@ -76,6 +79,7 @@ from aisa.workers.messages import (
     Begin,
     Drain,
     KeyKnown,
+    KeysDoubted,
     Message,
     ModelsKnown,
     PersonMet,
@@ -86,6 +90,7 @@ from aisa.workers.office import JOURNAL_PREFIX
 
 PUBLISH_SECONDS = 0.05  # between two words on how much there is to do, which the office chooses by; what it passes it counts itself
 EXIT_ORPHANED = 1
+EXIT_NOT_BEGUN = 3
 
 
 class Worker:
@@ -111,11 +116,16 @@ class Worker:
         listen_to_process(report)
         folder = Path(config.server.data_dir)
         self.memory = SharedMemory(self._memory_descriptor, SharedLock(folder / LOCK_NAME), self.number)
-        database = open_readers(config.server.data_dir)
         self.journal = Journal.open(folder / f"{JOURNAL_PREFIX}{self.number}", slots_max=config.ledger.calls_waiting_max)
         self.rows = RowsByLink(self.link)
-        self.keys = KeyStore(database, wall_clock, system_chance())
-        self._open(config, database, report)
+        try:
+            database = open_worker_data(config)
+            self.keys = KeyStore(database, wall_clock, system_chance())
+            self._open(config, database, report)
+        except (StorageFailed, ApiError) as failure:  # the database is away, and the office begins another in some seconds
+            report(ServerWarning(f"worker {self.number} cannot begin: {failure}"))
+            observers.close()
+            raise SystemExit(EXIT_NOT_BEGUN) from None
         self.parts.edge.traces = observers.traces
         await share_limits(config, self.dependencies, self.keys.tiers)
         self.dependencies.keys = take_tokens(config, self.keys, report, adopt=lambda key: self.link.send(PersonMet(key)))
@@ -145,7 +155,7 @@ class Worker:
         store = LedgerStore(database, wall_clock)
         sync = None if config.ledger.durability == "process" else GroupSync(self.journal.sync, config.server.data_dir, report)
         ledger = LiveLedger(self.journal, self.rows.post, wall_clock=wall_clock, sync=sync)
-        self.books = SharedBooks(self.memory, ledger, self.link)
+        self.books = SharedBooks(self.memory, ledger, self.link, allotted=config.stores.database is not None)
         timers = Timers()
         open_way = partial(open_pool, names=Names(), timers=timers, report=report, environment=os.environ)
         self.pools = {name: open_way(name, vendor) for name, vendor in config.vendors.items()}
@@ -197,6 +207,8 @@ class Worker:
             self.keys.remember(message.key, message.former)
         elif isinstance(message, AccountKnown):
             self.keys.accounts.remember(message.account)
+        elif isinstance(message, KeysDoubted):
+            self.keys.doubted(message.doubted)
         elif isinstance(message, AnswersLearned):
             self.counting.take(message.target, message.answers)
         elif isinstance(message, ModelsKnown):

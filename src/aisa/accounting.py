@@ -1,0 +1,105 @@
+"""What a server's accounting begins with: its ledger, wallets and caps, and the Idempotency-Keys of before. Writes no row.
+
+Where servers share a database, wallets and caps are what each was allotted, and what the others change is followed.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+from aisa.clock import system_chance, wall_clock
+from aisa.config.schema import Config
+from aisa.edge.idempotency import IdempotencyStore
+from aisa.facts import Fact
+from aisa.keys.following import Following
+from aisa.keys.rules import Account, window_end, window_start
+from aisa.keys.store import KeyStore
+from aisa.ledger.journal import Journal
+from aisa.ledger.live_ledger import LiveLedger
+from aisa.ledger.port_usage import Span
+from aisa.ledger.shared_allotments import shared_amounts, tell_away
+from aisa.ledger.store import LedgerStore
+from aisa.ledger.stored_ledger import StoredLedger
+from aisa.ledger.stored_money import StoredMoney
+from aisa.ledger.sync import GroupSync
+from aisa.ledger.wallets import Cap, Wallet
+from aisa.ledger.writer import Writer
+from aisa.money import Nanos
+from aisa.storage.lock import SERVER_ID_NAME
+from aisa.storage.secret import own_secret
+from aisa.storage.shared_memory import SharedMemory
+
+REPEATED_MS_MAX = 86_400_000  # how long an Idempotency-Key is remembered
+SERVER_ID_BYTES = 16  # that no other server has
+
+
+def open_ledger(
+    config: Config,
+    journal: Journal,
+    store: LedgerStore,
+    *,
+    writer: Writer,
+    keys: KeyStore,
+    idempotency: IdempotencyStore,
+    report: Callable[[Fact], None],
+) -> LiveLedger:
+    """Return the live ledger, with what the database has."""
+    remember_uses(idempotency, store)
+    sync = None if config.ledger.durability == "process" else GroupSync(journal.sync, config.server.data_dir, report)
+    if config.stores.database is not None:
+        money = share_money(config, keys, store, report=report)
+        return StoredLedger(journal, writer.post, money, wall_clock=wall_clock, sync=sync, final=idempotency.final)
+    wallets = [Wallet(account.name, account.balance) for account in store.accounts()]
+    caps = caps_of(keys, store)
+    ledger = LiveLedger(journal, writer.post, wallets=wallets, caps=caps.items(), wall_clock=wall_clock, sync=sync, final=idempotency.final)
+
+    async def spent_in(span: Span, without: Sequence[str]) -> Nanos:
+        return await asyncio.to_thread(store.spent_in, span, without)
+
+    ledger.spent = spent_in
+    return ledger
+
+
+def share_money(
+    config: Config, keys: KeyStore, store: LedgerStore, *, report: Callable[[Fact], None], memory: SharedMemory | None = None
+) -> StoredMoney:
+    """Return the money of a server on a shared database, and follow what others change of keys and accounts. Raises StorageFailed.
+
+    In `memory` it is where other processes of this server spend it.
+    """
+    server = own_secret(Path(config.server.data_dir) / SERVER_ID_NAME, SERVER_ID_BYTES, system_chance()).hex()
+    if memory is None:
+        money = StoredMoney(store.database, server, wall_clock=wall_clock, report=report)
+    else:
+        amounts, told = shared_amounts(memory), tell_away(memory)
+        money = StoredMoney(store.database, server, wall_clock=wall_clock, report=report, amounts=amounts, told=told)
+    for account in store.accounts():
+        money.know(account.name, account.balance)
+    money.start()
+
+    def account_changed(account: Account, balance: Nanos | None) -> None:
+        money.know(account.name, balance)
+
+    Following(store.database, keys, account_changed).start()
+    return money
+
+
+def remember_uses(idempotency: IdempotencyStore, store: LedgerStore) -> None:
+    """Let the Idempotency-Keys count that were used before this process began; what is too old of anything is forgotten."""
+    store.forget_old_answers()
+    since_ms = int(wall_clock() * 1000) - REPEATED_MS_MAX
+    idempotency.remember((call.idempotency, call.id, call.ended_ms / 1000) for call in store.recent(since_ms))
+
+
+def caps_of(keys: KeyStore, store: LedgerStore) -> dict[str, Cap]:
+    """Return the caps of all keys that have one, with what they have spent."""
+    now, caps = wall_clock(), dict[str, Cap]()
+    for key in keys.list():
+        if key.spend_cap is not None and key.spend_window is not None:
+            began = window_start(key.spend_window, now)
+            spent = store.spent_in(Span(began * 1000, window_end(key.spend_window, began) * 1000, key.id))
+            newest = store.newest_ms(key.id) // 1000
+            caps[key.id] = Cap(key.spend_cap, key.spend_window, spent=spent, now=now, newest=newest)
+    return caps

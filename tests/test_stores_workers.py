@@ -1,0 +1,149 @@
+"""Servers of several processes on one PostgreSQL, as clients and operators see them: real processes, some of which are killed."""
+
+from __future__ import annotations
+
+import http.client
+import json
+import os
+import signal
+import threading
+from collections.abc import Callable
+from contextlib import ExitStack, closing
+from functools import partial
+from pathlib import Path
+
+import pytest
+
+from postgres_rig import Postgres, needs_postgres, postgres_server
+from server import PROCESS_SECONDS_MAX, Server, serving
+from test_stores_serving import MONEY, is_known, servers
+from test_workers import ask, audited, connection, control, until, workers_of
+from vendor import ScriptedVendor
+
+pytestmark = needs_postgres
+DOLLAR = 10**9
+GONE = (http.client.HTTPException, OSError, ValueError)
+
+
+def clients_of(server: Server, stack: ExitStack, number: int) -> list[http.client.HTTPConnection]:
+    """Connections of which each is with another worker."""
+    clients = [stack.enter_context(closing(connection(server))) for _ in range(number)]
+    for client in clients:
+        client.connect()
+    return clients
+
+
+def test_workers_on_a_shared_database_have_one_wallet_one_cap_and_the_same_keys(postgres: Postgres, tmp_path: Path) -> None:
+    """[issue 13] Two servers of two workers: what one is told counts on each worker of the other, and what they bill is in one ledger."""
+    database = postgres.fresh()
+    with ScriptedVendor() as vendor, servers(tmp_path, 2, vendor, database, workers=2) as (one, other), ExitStack() as stack:
+        made = control(one, "/keys", label="shared", account="acme")
+        them = [*clients_of(one, stack, 2), *clients_of(other, stack, 2)]
+        for client in them:
+            until(partial(is_known, client, made["secret"]), "the key is not known")
+        control(other, "/accounts/acme/top-up", amount="0.001")
+        for client in them:
+            until(lambda client=client: ask(client, made["secret"], "priced", max_tokens=20)[0] == 402, "the top-up is not known")
+        control(one, "/accounts/acme/top-up", amount="1")
+        for client in them:
+            until(lambda client=client: ask(client, made["secret"], "priced", max_tokens=20)[0] == 200, "the money is not known")
+        for client in them:
+            assert streamed(client, made["secret"], "growing") == 200  # more is held for it than was allotted at first
+        capped = control(one, "/keys", label="capped", spend_cap="0.01/day")["secret"]
+        for client in them:
+            until(partial(is_known, client, capped), "the key is not known")
+        statuses = [ask(them[number % 4], capped, "priced", max_tokens=20)[0] for number in range(24)]
+        assert {200, 429} <= set(statuses) <= {200, 429, 503}  # on a busy machine the database may not answer in time
+        _, _, balance = ask(them[3], made["secret"], path="/v1/credits/balance")
+        assert 0 < balance["account_balance_micros_usd"] <= 1_001_000
+        control(one, "/keys/shared/revoke")
+        for client in them:
+            until(lambda client=client: ask(client, made["secret"])[0] == 401, "the revocation is not known")
+    spent = int(postgres.sql(database, "select sum(cost) from calls where key_id = (select id from keys where label = 'capped')"))
+    assert 5_000_000 < spent <= 10_000_000
+    assert postgres.sql(database, "select count(*) from allotments") == "0\n"  # who goes away leaves nothing held
+
+
+@pytest.mark.parametrize("streams", [False, True], ids=["documents", "streams"])
+def test_one_wallet_of_two_servers_of_two_workers_outlives_the_death_of_any_process(streams: bool, tmp_path: Path) -> None:
+    """[issue 13] 20 keys, 64 clients; a worker, an office and PostgreSQL are killed: never below zero, nothing twice, nothing lost."""
+    with ScriptedVendor() as vendor, postgres_server() as postgres:
+        database = postgres.fresh()
+        text, variables = MONEY.format(vendor=vendor.url), {"DATABASE_URL": database}
+        (tmp_path / "dying").mkdir()
+        with servers(tmp_path, 1, vendor, database, workers=2) as (lasting,):
+            with serving(tmp_path / "dying", text, variables=variables, workers=2, status=-signal.SIGKILL, label="dying") as dying:
+                keys = [control(dying, "/keys", label=f"k{number}", account="acme")["secret"] for number in range(20)]
+                control(dying, "/accounts/acme/top-up", amount="1")
+                for server in (lasting, dying):
+                    with closing(connection(server)) as client:
+                        until(partial(is_known, client, keys[-1]), "the last key is not known")
+                spend = spend_streams if streams else spend_documents
+                threads = [threading.Thread(target=spend, args=((lasting, dying)[number % 2], keys[number % 20])) for number in range(64)]
+                for thread in threads:
+                    thread.start()
+                until(lambda: written(postgres, database) > 40, "nobody spends")
+                os.kill(workers_of(lasting)[0], signal.SIGKILL)
+                until(lambda: written(postgres, database) > 80, "nobody spends any more")
+                dying.process.kill()
+                os.kill(postgres.pid, signal.SIGKILL)
+                until(lambda: "THE DATABASE IS AWAY" in lasting.log, "nobody notices")
+                (postgres.folder / "data" / "postmaster.pid").unlink()
+                postgres.start()
+                for thread in threads:
+                    thread.join(PROCESS_SECONDS_MAX)
+                assert not any(thread.is_alive() for thread in threads)
+            with serving(tmp_path / "dying", text, variables=variables, workers=2, label="again") as again:
+                until(lambda: len(workers_of(lasting)) == 2, "no other worker has begun")
+                audited(again)
+            audited(lasting)
+        balance, charged = numbers(postgres.sql(database, "select balance, charged from accounts where name = 'acme'"))
+        cost, rows, ids = numbers(postgres.sql(database, "select sum(cost), count(*), count(distinct id) from calls where prepaid"))
+        assert rows == ids
+        assert charged == cost == DOLLAR - balance
+        assert 0 <= balance < DOLLAR // 2  # of a stream more is held than it costs, and who finds nothing free gives up
+
+
+def written(postgres: Postgres, database: str) -> int:
+    """How many calls on the wallet the database has."""
+    return int(postgres.sql(database, "select count(*) from calls where prepaid"))
+
+
+def numbers(line: str) -> list[int]:
+    """The numbers of a row."""
+    return [int(each) for each in line.strip().split("|")]
+
+
+def spend_documents(server: Server, key: str) -> None:
+    """Ask for documents until the wallet has no more, or the server is gone."""
+    spend(server, lambda client: int(ask(client, key, "priced", max_tokens=20)[0]))
+
+
+def spend_streams(server: Server, key: str) -> None:
+    """Ask for streams until the wallet has no more, or the server is gone."""
+    spend(server, lambda client: streamed(client, key, "paced"))
+
+
+def streamed(client: http.client.HTTPConnection, key: str, model: str) -> int:
+    """Ask for a stream and read it to its end; return the status."""
+    body = json.dumps({"model": model, "stream": True, "messages": [{"role": "user", "content": "Hi."}]})
+    client.request("POST", "/v1/chat/completions", body, {"authorization": f"Bearer {key}", "content-type": "application/json"})
+    response = client.getresponse()
+    text = response.read()
+    assert response.status in (402, 503) or text.endswith(b"data: [DONE]\n\n"), text
+    return response.status
+
+
+def spend(server: Server, once: Callable[[http.client.HTTPConnection], int]) -> None:
+    """Do something until the wallet has no more, on another connection when one breaks, or until the server is gone."""
+    client = connection(server)
+    while server.process.poll() is None:
+        try:
+            status = once(client)
+        except GONE:
+            client.close()
+            continue
+        if status == 402:
+            break
+        assert status in (200, 503), status
+    client.close()

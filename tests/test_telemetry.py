@@ -70,8 +70,8 @@ def collecting() -> Generator[Collector]:
             self.send_header("content-length", "0")
             self.end_headers()
 
-        def log_message(self, format: str, *args: object) -> None:
-            pass
+        def log_request(self, code: int | str = "-", size: int | str = "-") -> None:
+            pass  # in no test's output
 
     server = ThreadingHTTPServer(("127.0.0.1", 0), Taking)
     collector = Collector(f"http://127.0.0.1:{server.server_address[1]}")
@@ -112,7 +112,7 @@ def test_a_call_is_a_span_of_ours_below_the_callers_and_each_try_one_below_it() 
     failed = VendorFailed("req_1", "v", "first", "upstream_unavailable", "status 503", loud=False, blame="vendor")
     usage = Usage(input_tokens=10, output_tokens=21, cached_tokens=4, reasoning_tokens=6)
     with collecting() as collector:
-        told(collector.url, failed, ended(target="v/second", attempts=2, usage=usage, trace=trace))
+        told(collector.url, failed, ended(target="v/second", attempts=2, usage=usage, traceparent=trace))
     [call], [first], [second] = collector.named("POST"), collector.named("chat first"), collector.named("chat second")
     assert {span.trace_id.hex() for span in (call, first, second)} == {PARENT[3:35]}
     assert (call.parent_span_id.hex(), first.parent_span_id, second.parent_span_id) == (PARENT[36:52], call.span_id, call.span_id)
@@ -136,7 +136,7 @@ def test_a_call_is_a_span_of_ours_below_the_callers_and_each_try_one_below_it() 
 def test_what_a_caller_did_wrong_is_no_error_of_a_servers_span(blame: str, status: int) -> None:
     """As the conventions want it: whoever is woken by errors is not woken by it."""
     with collecting() as collector:
-        told(collector.url, ended(outcome="failed", status=400, error_code="invalid_request", blame=blame, trace=traced({})))
+        told(collector.url, ended(outcome="failed", status=400, error_code="invalid_request", blame=blame, traceparent=traced({})))
     [call] = collector.named("POST")
     assert (call.status.code, attributes_of(call)["error.type"]) == (status, "invalid_request")
 
@@ -145,7 +145,7 @@ def test_calls_that_are_not_sampled_send_no_span_and_count_in_the_metrics() -> N
     """Tokens as they are billed, and the times of streams."""
     silent = traced({"traceparent": PARENT[:-1] + "0"}, "responses")
     with collecting() as collector:
-        told(collector.url, ended(trace=silent), ended(trace=None, billed_tokens=9), ended(target="", outcome="failed"))
+        told(collector.url, ended(traceparent=silent), ended(traceparent=None, billed_tokens=9), ended(target="", outcome="failed"))
     labels = {"gen_ai.operation.name": "chat", "gen_ai.provider.name": "openai", "gen_ai.request.model": "m-1"}
     tokens = {
         said.pop("gen_ai.token.type"): (said, point.count, point.sum) for said, point in collector.points["gen_ai.client.token.usage"]
@@ -172,7 +172,7 @@ def test_what_a_call_does_is_named_as_the_conventions_do(protocol: str, operatio
     trace = traced({}, protocol)
     trace.ask("v/m", 5.1)
     with collecting() as collector:
-        told(collector.url, ended(target="v/m", trace=trace))
+        told(collector.url, ended(target="v/m", traceparent=trace))
     assert collector.named(operation)[0].name == f"{operation} m"
 
 
@@ -198,7 +198,7 @@ def test_a_dead_collector_holds_neither_calls_nor_the_end() -> None:
             instance="here:1",
         )
         for _ in range(WAITING_FACTS_MAX * 2):
-            telemetry.note(ended(trace=traced({})))
+            telemetry.note(ended(traceparent=traced({})))
         telemetry.close()
         assert (monotonic_micros() - began) / 1e6 < 20  # a processor of the SDK's would hold it for thirty seconds
 
@@ -216,7 +216,7 @@ def test_the_operator_hears_that_a_collector_takes_nothing_once_a_minute() -> No
     telemetry = Telemetry(
         "http://127.0.0.1:9", SERVERS, clocks=(lambda: 0.0, lambda: next(minutes) * 3_000_000), report=hear, instance="here:1"
     )
-    telemetry.note(ended(trace=traced({})))
+    telemetry.note(ended(traceparent=traced({})))
     assert again.wait(30)
     telemetry.close()
     assert isinstance(heard[0], ServerWarning)
@@ -226,8 +226,8 @@ def test_the_operator_hears_that_a_collector_takes_nothing_once_a_minute() -> No
 def test_a_line_of_the_log_says_where_its_call_stands_in_a_trace() -> None:
     """As `traceparent` writes it; where calls are not traced, it is null."""
     trace = traced({"traceparent": PARENT})
-    assert f'"trace":"{trace}"'.encode() in json_line(0.0, ended(trace=trace))
-    assert b'"trace":null' in json_line(0.0, ended())
+    assert f'"traceparent":"{trace}"'.encode() in json_line(0.0, ended(traceparent=trace))
+    assert b'"traceparent":null' in json_line(0.0, ended())
 
 
 CONFIGURATION = """\

@@ -111,7 +111,7 @@ FIELDS: Mapping[str, str] = MappingProxyType(
         "target": "`vendor/model` that was asked last",
         "tier": "the account's tier; null for the default",
         "total_seconds": "from the request's arrival to its end",
-        "trace": "its place in a trace, as `traceparent` writes it; null where calls are not traced",
+        "traceparent": "its place in a trace; null where calls are not traced",
         "trace": "where in the code, for a report of the bug",
         "url": "where it listens",
         "usage": "what the vendor made, in tokens: `input_tokens`, `output_tokens`, and of them cached, written to a cache, of reasoning "

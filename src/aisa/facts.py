@@ -12,7 +12,7 @@ class CallEnded(msgspec.Struct, frozen=True, tag="call"):
     """One call came to its end, however it ended. Times are seconds since the call was read; None when it did not happen.
 
     `usage` is what the vendor made, `billed_tokens` the output that the caller pays for; the cost is in nano-dollars, None without a price.
-    `blame` says who made it fail: the caller, the operator, the vendor or this server; None if nobody did. `trace` is its place in a
+    `blame` says who made it fail: the caller, the operator, the vendor or this server; None if nobody did. `traceparent` is its place in a
     trace, where calls are traced.
     """
 
@@ -35,7 +35,7 @@ class CallEnded(msgspec.Struct, frozen=True, tag="call"):
     error_code: str | None = None
     address: str | None = None
     blame: str | None = None
-    trace: Trace | None = None
+    traceparent: Trace | None = None
 
 
 class VendorFailed(msgspec.Struct, frozen=True, tag="vendor_failed"):

@@ -163,7 +163,7 @@ class Spans:
                 self._failures.setdefault(fact.request_id, []).append(fact)
             return []
         failures = self._failures.pop(fact.request_id, [])
-        trace = fact.trace
+        trace = fact.traceparent
         operation = CHAT if trace is None else operation_of(trace)
         if fact.target:
             self._histograms.note(fact, operation, self._server(fact.target))

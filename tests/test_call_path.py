@@ -19,7 +19,7 @@ def figures(pattern: re.Pattern[str], text: str) -> dict[str, list[int]]:
 
 
 def test_the_path_of_a_call_is_as_long_as_the_architecture_page_says() -> None:
-    """Files, functions and lines of both ways are at most those of the page's table, and not far below."""
+    """[fault A1] Files, functions and lines of both ways are at most those of the page's table, and not far below."""
     command = [sys.executable, str(ROOT / "tools" / "call_path.py")]
     measured = figures(COUNT, subprocess.run(command, check=True, capture_output=True, text=True, timeout=60).stdout)
     stated = figures(STATED, (ROOT / "ARCHITECTURE.md").read_text(encoding="utf-8"))

@@ -235,7 +235,7 @@ def test_whatever_parts_come_the_chat_door_writes_a_conformant_answer(said: list
 
 
 def test_the_path_and_its_clocks_name_no_protocol() -> None:
-    """What the two toys prove is not taken back by an import: nothing between the doors and the dialects knows either."""
+    """[fault A7] What the two toys prove is not taken back by an import: nothing between the doors and the dialects knows either."""
     for name in ("relay", "context", "timeouts", "delivery", "background_reads", "routing", "model_limits"):
         source = (AISA / f"{name}.py").read_text()
         assert not re.search(r"wire\.(chat|sse|reply|chunks|plain)|providers\.openai", source), name

@@ -41,7 +41,7 @@ def refusal(table: RouteTable, method: str, path: str) -> ApiError:
 
 @pytest.mark.parametrize("route", ROUTES + BILLS, ids=lambda route: route.path)
 def test_every_row_is_found_by_its_path_and_its_aliases(route: Route) -> None:
-    """With what stands for the part that varies, slashes and all; a GET also as a HEAD."""
+    """[fault A6] One table for all: with what stands for the part that varies, slashes and all; a GET also as a HEAD."""
     for path in (route.path, *route.aliases):
         for method in ("GET", "HEAD") if route.method == "GET" else (route.method,):
             name = "a/b" if "{id}" in path else ""

@@ -156,6 +156,18 @@ CLOCKS_ALLOWED: dict[str, str] = {"aisa.clock": "it is what hands them out"}
 CLOCKS = frozenset({"time", "random", "secrets", "uuid"})
 
 
+#: What talks to the system below Python's own objects, and what opens connections. `http/` alone sends what clients and vendors get.
+SYSTEM = frozenset({"ctypes", "cffi", "socket", "ssl"})
+#: layer or module -> what of that it may use, and why.
+SYSTEM_ALLOWED: dict[str, str] = {
+    "http": "it is the only way to clients and vendors",
+    "root": "it is handed listening sockets, and passes connections between its processes",
+    "checks": "a client that breaks rules needs a bare socket",
+    "testing": "its scripted vendor is a server",
+    "aisa.storage.valkey": "the way to a store is none to clients and vendors",
+}
+
+
 def layer_of(name: str) -> str | None:
     """Return the layer of a module, or None when the table has forgotten it."""
     return next((layer for pattern, layer in LAYERS if fnmatchcase(name, pattern)), None)
@@ -227,6 +239,14 @@ def clock_readers(module: Module) -> list[str]:
     return faults + [f"{module.at(call)} calls {ast.unparse(call.func)}" for call in calls]
 
 
+def system_callers(module: Module) -> list[str]:
+    """Return where a module goes past the one folder that has sockets."""
+    if module.name in SYSTEM_ALLOWED:
+        return []
+    known = SYSTEM - {"ctypes", "cffi"} if layer_of(module.name) in SYSTEM_ALLOWED else frozenset[str]()
+    return [f"{module.at(edge.line)} imports {edge.imported}" for edge in module.imports if is_one_of(edge.imported, SYSTEM - known)]
+
+
 def is_one_of(imported: str, names: frozenset[str]) -> bool:
     """Say whether a dotted import is of one of these modules or of something inside it."""
     return any(imported == name or imported.startswith(f"{name}.") for name in names)
@@ -271,7 +291,7 @@ def test_nothing_is_imported_by_a_star() -> None:
 
 
 def test_rules_depend_on_nothing_but_their_arguments() -> None:
-    """The protocol, the dialects and the rules give the same answer on any day, in any loop, on any machine."""
+    """[fault A5] The protocol, the dialects and the rules give the same answer on any day, in any loop, on any machine, as they say."""
     faults = faults_of(impurities, AISA)
     assert not faults, lines(faults)
 
@@ -279,6 +299,12 @@ def test_rules_depend_on_nothing_but_their_arguments() -> None:
 def test_only_the_clock_module_reads_the_clock_or_chance() -> None:
     """Every other module is handed both, so a test can choose them."""
     faults = faults_of(clock_readers, AISA)
+    assert not faults, lines(faults)
+
+
+def test_only_the_http_folder_has_sockets_and_nothing_calls_the_system_past_python() -> None:
+    """[fault A3] The bytes of an answer leave in one place, and the ledger writes down what that place says."""
+    faults = faults_of(system_callers, AISA)
     assert not faults, lines(faults)
 
 
@@ -347,6 +373,8 @@ BAD = [
     (impurities, snippet("def f():\n    return open('x')\n", "aisa.routing")),
     (clock_readers, snippet("from datetime import datetime\nx = datetime.now()\n", "aisa.edge.chat")),
     (clock_readers, snippet("from random import random\n", "aisa.http.server")),
+    (system_callers, snippet("import ctypes\n", "aisa.http.reply")),
+    (system_callers, snippet("from socket import socket\n", "aisa.ledger.charge")),
 ]
 
 

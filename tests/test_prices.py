@@ -23,7 +23,8 @@ from aisa.providers.openai_answer import as_usage, plain_answer
 from aisa.providers.shape import Target
 from aisa.usage import REPORTED, Usage, Way
 from aisa.wire.chat import parse_chat
-from aisa.wire.usage_report import Shown, UsageReport
+from aisa.wire.shown import Shown
+from aisa.wire.usage_report import UsageReport
 from rig import body
 
 CHAT = parse_chat(body())

@@ -48,7 +48,8 @@ from aisa.testing.clock import run_virtual
 from aisa.testing.upstream import Script, ScriptedUpstream
 from aisa.usage import COUNTED, REPORTED, Breakdown, Usage
 from aisa.wire.chat import parse_chat
-from aisa.wire.usage_report import COUNT_MAX, SEARCHES_MAX
+from aisa.wire.shown import COUNT_MAX
+from aisa.wire.usage_report import SEARCHES_MAX
 from aisa.wire.vendor_cost import DOLLARS_MAX
 from ledger_rig import shared_journal
 from repeats import repeats

@@ -14,7 +14,8 @@ from aisa.providers.counting import AskedOf
 from aisa.providers.shape import Target
 from aisa.usage import COUNTED, ESTIMATED, REPORTED, Usage
 from aisa.wire.chat import parse_chat
-from aisa.wire.usage_report import Shown, UsageReport
+from aisa.wire.shown import Shown
+from aisa.wire.usage_report import UsageReport
 from one_call import IN, OUT, made, row_of
 from rig import DONE, HEAD, Rig, body, chunk, document, event, text
 

@@ -187,8 +187,9 @@ def reported(seen: Seen, heard: Heard) -> Tokens | None:
     if not report.input:
         report = report._replace(input=input_of(seen.plan), cached=0, written=0, heard=0)
     if (not report.output and counted_of(seen, heard)) or not possible(seen, report):
-        report = report._replace(output=counted_of(seen, heard), thought=heard.thoughts, spoken=0)
-    return report
+        return report._replace(output=counted_of(seen, heard), thought=heard.thoughts, spoken=0)
+    text = counted_of(seen, heard) - heard.thoughts
+    return report if 2 * (report.output - report.thought) >= text else report._replace(thought=max(0, report.output - text))
 
 
 def possible(seen: Seen, report: Tokens) -> bool:

@@ -17,10 +17,11 @@ from aisa.usage import IMPLAUSIBLE, REPORTED, Usage
 from aisa.wire.door import Request
 from aisa.wire.finish import FAILURE, STOP, UNKNOWN, later_of, spoken, verdict_on
 from aisa.wire.model_name import shown_name
+from aisa.wire.shown import VISIBLE_SPARE, Asked, Shown
 from aisa.wire.token_meter import BY_VENDOR, TokenMeter, arrived, weakest
 from aisa.wire.tool_terms import ToolTerms
 from aisa.wire.trees import Tree
-from aisa.wire.usage_report import VISIBLE_SPARE, Asked, Shown, UsageReport
+from aisa.wire.usage_report import UsageReport
 from aisa.wire.vendor_error import Unintelligible, VendorError
 
 #: A call's id and its UNIX time in seconds: what stands in where a vendor gives none.

@@ -17,10 +17,10 @@ from aisa.providers.counting import AskedOf
 from aisa.providers.shape import Target
 from aisa.usage import REPORTED, Usage
 from aisa.wire.door import Request
+from aisa.wire.shown import Shown
 from aisa.wire.sse import Event, EventTooLarge, SseDecoder
 from aisa.wire.token_meter import arrived, weakest
 from aisa.wire.trees import Tree, is_tree, text_or_none, trees_in
-from aisa.wire.usage_report import Shown
 from aisa.wire.vendor_cost import vendor_cost
 from aisa.wire.vendor_error import VendorError
 

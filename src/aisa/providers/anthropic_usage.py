@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from aisa.usage import Usage
+from aisa.wire.shown import Asked, Shown
 from aisa.wire.trees import Tree, as_tree, is_tree, text_or_none, trees_in
-from aisa.wire.usage_report import Asked, Shown, UsageReport, count_of, lifetimes
+from aisa.wire.usage_report import UsageReport, count_of, lifetimes
 from aisa.wire.vendor_tier import tier_in
 
 INPUT, OUTPUT = "input_tokens", "output_tokens"

@@ -79,7 +79,7 @@ class Counting:
 
 
 class AskedOf:
-    """What the bill of a call to a target needs to know of its request; implements `wire.usage_report.Asked`."""
+    """What the bill of a call to a target needs to know of its request; implements `wire.shown.Asked`."""
 
     __slots__ = ("_input", "_request", "_target", "_times", "input_tokens_max", "output_tokens_max")
 

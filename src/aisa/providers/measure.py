@@ -11,9 +11,9 @@ from typing import NamedTuple
 
 from aisa.usage import REPORTED, Usage
 from aisa.wire.learned_meter import LearnedMeter, LearnedRate
+from aisa.wire.shown import Shown
 from aisa.wire.token_meter import PIECES, SIZE, UNIT, UNIT_BITS, Rate, TokenMeter
 from aisa.wire.tokenized_text import Tokenizer
-from aisa.wire.usage_report import Shown
 
 ANSWERS_KEPT = 64  # of each target, the last
 ANSWERS_MIN = 8  # before they are believed

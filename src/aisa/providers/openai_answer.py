@@ -33,11 +33,12 @@ from aisa.wire.plain import (
     is_utf8,
     shown_bytes,
 )
+from aisa.wire.shown import VISIBLE_PER_BYTE, VISIBLE_SPARE, Asked, Shown
 from aisa.wire.stop_sequences import stop_sequences, with_texts_cut
-from aisa.wire.token_meter import BY_LOGPROBS, BY_TOKEN_IDS, weakest
+from aisa.wire.token_meter import BY_LOGPROBS, BY_TOKEN_IDS, PIECE_BYTES_MAX, weakest
 from aisa.wire.tool_terms import ToolTerms
-from aisa.wire.trees import Tree, is_list, is_tree, trees_in
-from aisa.wire.usage_report import VISIBLE_PER_BYTE, VISIBLE_SPARE, Asked, Shown, UsageReport, with_cost
+from aisa.wire.trees import Tree, is_list, is_tree, text_or_none, trees_in
+from aisa.wire.usage_report import UsageReport, with_cost
 from aisa.wire.vendor_cost import vendor_cost
 from aisa.wire.vendor_error import VendorError
 from aisa.wire.vendor_tier import first_known, tier_in, tier_named
@@ -224,10 +225,11 @@ def is_possible(answer: PlainAnswer | BareAnswer, asked: Asked) -> bool:
     if said.prompt_tokens > asked.input_tokens_max or said.completion_tokens > asked.output_tokens_max:
         return False
     visible = said.completion_tokens
-    if visible <= VISIBLE_SPARE:
-        return True
     if said.completion_tokens_details:
-        visible -= said.parts()[2] + said.audio()[1]
+        thought = said.parts()[2]
+        if thought and (visible - thought) * PIECE_BYTES_MAX < shown_bytes(answer):
+            return False  # for now: the text is to be counted
+        visible -= thought + said.audio()[1]
     return visible <= VISIBLE_SPARE or visible <= VISIBLE_PER_BYTE * shown_bytes(answer) + VISIBLE_SPARE
 
 
@@ -258,7 +260,7 @@ def as_usage(said: PlainUsage) -> Usage:
 
 def shown_in(answer: Tree, target: Target) -> Shown:
     """Count the tokens of an answer as a stream of it would be: what its choices say, not the JSON around it."""
-    tokens = size = 0
+    tokens = reasoning = size = 0
     ways: list[Way] = []
     measured = True
     for choice in trees_in(answer.get("choices")):
@@ -273,9 +275,13 @@ def shown_in(answer: Tree, target: Target) -> Shown:
             meter.add_text(text)
         size += meter.total[1]
         tokens += meter.exact()
+        if thinking := text_or_none(message.get("reasoning_content")):
+            of_thinking = target.measure.text_meter()
+            of_thinking.add_text(thinking)
+            reasoning += of_thinking.exact()
         ways.append(meter.way)
         measured = measured and (bool(text) or not carries_token(message))
-    return Shown(tokens, 0, weakest(ways), size if measured else None)
+    return Shown(tokens, min(reasoning, tokens), weakest(ways), size if measured else None)
 
 
 def read_document(body: bytes, target: Target, identity: Identity, *, chat: ChatRequest) -> tuple[Tree, Document] | UpstreamFailed:

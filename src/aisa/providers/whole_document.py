@@ -17,8 +17,9 @@ from aisa.providers.shape import Target
 from aisa.usage import REPORTED, Usage, Way
 from aisa.wire.content import Content
 from aisa.wire.door import Request
+from aisa.wire.shown import Shown
 from aisa.wire.trees import Tree
-from aisa.wire.usage_report import Shown, UsageReport
+from aisa.wire.usage_report import UsageReport
 from aisa.wire.vendor_cost import vendor_cost
 from aisa.wire.vendor_error import Unintelligible, VendorError, error_in
 
@@ -40,7 +41,7 @@ class TextsRequest(Request, Protocol):
 
 
 class AskedOfTexts:
-    """What the bill needs to know of such a request; implements `wire.usage_report.Asked`."""
+    """What the bill needs to know of such a request; implements `wire.shown.Asked`."""
 
     def __init__(self, request: TextsRequest, target: Target) -> None:
         self._request = request

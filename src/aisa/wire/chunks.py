@@ -16,10 +16,11 @@ from aisa.wire.generated import carries_token, listed, text_bytes, text_in
 from aisa.wire.lenient_json import encode
 from aisa.wire.model_name import shown_name
 from aisa.wire.plain import PlainChunk, PlainFinishChunk, PlainOpeningChunk
+from aisa.wire.shown import Shown
 from aisa.wire.token_meter import BY_LOGPROBS, BY_TOKEN_IDS, BY_VENDOR, TokenMeter, arrived, weakest
 from aisa.wire.tool_terms import ToolTerms
 from aisa.wire.trees import Tree, is_tree, text_or_none, trees_in
-from aisa.wire.usage_report import Shown, UsageReport, visible
+from aisa.wire.usage_report import UsageReport, visible
 from aisa.wire.vendor_error import Unintelligible, VendorError, refuse_errors
 
 OBJECT = "chat.completion.chunk"

@@ -15,8 +15,8 @@ from msgspec import UNSET, Meta, Raw, UnsetType
 
 from aisa.answer import Piece
 from aisa.wire.generated import text_bytes
+from aisa.wire.shown import COUNT_MAX
 from aisa.wire.token_meter import TokenMeter
-from aisa.wire.usage_report import COUNT_MAX
 
 Text = Annotated[str, Meta(min_length=1)]
 Count = Annotated[int, Meta(ge=0, le=COUNT_MAX)]

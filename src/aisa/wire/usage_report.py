@@ -8,15 +8,14 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterable, Mapping
-from typing import Protocol
 
 import msgspec
 from msgspec import Raw
 
 from aisa.usage import IMPLAUSIBLE, REPORTED, Breakdown, Usage, Way
+from aisa.wire.shown import COUNT_MAX, Asked, Shown
 from aisa.wire.trees import Tree, is_tree
 
-COUNT_MAX = 1_000_000_000  # tokens of one call: no model comes near it, and a row and its cost must fit 64 bits
 SEARCHES_MAX = 1_000  # and as many sources, of one call: at the highest fee (`PRICE_MAX` has the sum) their cost too fits 64 bits
 DIGITS = re.compile("[0-9]{1,10}").fullmatch  # a count that is written as text
 FAULT_CHARACTERS_MAX = 200  # of a report that the operator is shown
@@ -46,53 +45,7 @@ BILLED = "billed_units"  # Cohere's: what is charged for, where that is less tha
 #: Written by us, or for us alone: `cost` is what we charge, and what a vendor charges us is nobody else's business.
 OURS = frozenset({"cost", "cost_details", "cost_in_usd_ticks", "is_byok", "estimated_cost"})
 NAMED = frozenset({*INPUT, *OUTPUT, *TOTAL, *CACHED, *WRITTEN, *REASONING, SHOWN, FROM_TOOLS})
-
-
-VISIBLE_PER_BYTE = 4  # tokens of what was shown: no tokenizer makes more of a byte
-VISIBLE_SPARE = 5_000  # more, as some vendors think without saying so
-
-
 NOT_COUNTED = Way()
-
-
-class Asked(Protocol):
-    """What is known of the request where the report is silent or cannot be: asked only then, as it may take a while.
-
-    More tokens of a side than its maximum are not possible.
-    """
-
-    input_tokens_max: int
-    output_tokens_max: int
-
-    def input(self) -> tuple[int, str]:
-        """Return the tokens of the input by our own count, and what that is worth."""
-        ...
-
-    def lifetime(self) -> str:
-        """Return how long cache writes were asked to last, as in LIFETIMES; an empty text if nothing was asked."""
-        ...
-
-
-class Shown(msgspec.Struct, frozen=True):
-    """The output that was seen, by our own count: tokens, those of them that show thinking, how they were counted, and bytes of text.
-
-    `text_bytes` is None where there is output whose size says nothing, such as sound.
-    """
-
-    tokens: int
-    reasoning: int
-    way: Way = Way()
-    text_bytes: int | None = None
-
-    @property
-    def most(self) -> int:
-        """The most tokens that can have been shown."""
-        return COUNT_MAX if self.text_bytes is None else VISIBLE_PER_BYTE * self.text_bytes + VISIBLE_SPARE
-
-    def allows(self, told: Usage, asked: Asked) -> bool:
-        """Tell whether what a report that is right as it is says can be."""
-        visible = told.output_tokens - told.reasoning_tokens
-        return told.input_tokens <= asked.input_tokens_max and told.output_tokens <= asked.output_tokens_max and visible <= self.most
 
 
 class UsageReport:
@@ -288,6 +241,7 @@ def read(fields: Tree, shown: Shown, asked: Asked) -> Usage:
         taken = total - made if total > made else None
     elif total > shown.tokens:
         taken, input_source = total - shown.tokens, shown.way.source  # as good as that count
+    thought = shown.hidden(made or 0, min(thought, made or 0))
     spoken, drawn = (min(largest((name,), outer), made or 0) for name in ("audio_tokens", "image_tokens"))
     seen = (made or 0) - min(thought, made or 0) - spoken - drawn
     if seen > shown.most or (made or 0) > asked.output_tokens_max:

@@ -109,7 +109,7 @@ def test_shown_thinking_is_no_text() -> None:
 
 
 def test_a_documents_thinking_is_no_text_of_its_answer() -> None:
-    """It is told apart as a stream's is: an honest report beside thinking that is shown stays as it is, and without one both count the same."""
+    """It is told apart as a stream's is: an honest report beside thinking that is shown stays, and without one both count the same."""
     message = {"role": "assistant", "content": "".join(WORDS), "reasoning_content": "".join(WORDS * 3)}
     for report, source in ((openai_report(40, 30, place=DETAILS[0]), REPORTED), (None, ESTIMATED)):
         tree = {**json.loads(document("")), "usage": report}

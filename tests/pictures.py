@@ -23,6 +23,7 @@ PAGES = (
     "keys",
     "accounts",
     "accounts/acme",
+    "accounts/acme/statement",
     "vendors",
     "models",
     "changes",

@@ -32,7 +32,20 @@ from vendor import ScriptedVendor
 
 __all__ = ["watch"]
 
-PAGES = ("", "/live", "/calls", "/usage", "/keys", "/accounts", "/vendors", "/models", "/changes", "/playground", "/setup")
+PAGES = (
+    "",
+    "/live",
+    "/calls",
+    "/usage",
+    "/keys",
+    "/accounts",
+    "/accounts/acme/statement",
+    "/vendors",
+    "/models",
+    "/changes",
+    "/playground",
+    "/setup",
+)
 SLOW = "vendors: {{local: {{base_url: '{}'}}}}\nmodels: {{endless: [local/endless]}}\nserver: {{drain_seconds: 30}}\n"
 PARTS = ("/sums", "/usage/plots?by=key&days=30", "/vendors/sums", "/models/rows")
 
@@ -48,6 +61,13 @@ class Answered(NamedTuple):
     def token(self) -> str:
         """The token of the page's forms."""
         return re.findall(r'name="token" value="(\w+)"', self.text)[0]
+
+
+class Caller(NamedTuple):
+    """Who calls the API with a key of his own."""
+
+    url: str
+    key: str
 
 
 class Visitor:
@@ -321,6 +341,27 @@ def test_a_wallet_is_filled_and_corrected(at: Consoled, writer: Visitor) -> None
     for action, word in (("disable", "disabled"), ("enable", "active"), ("unlimit", "unlimited")):
         assert writer.ask(f"{where}/{action}", {"token": token}).status == 303
         assert word in writer.ask(where).text
+
+
+def test_a_wallets_statement_lists_every_entry_and_every_call(at: Consoled, writer: Visitor) -> None:
+    """Page by page, each line once, to a billionth of a dollar: the lines add up to what is in the wallet (fault P12)."""
+    token = writer.ask("/accounts").token
+    assert writer.ask("/accounts/paid/top-up", {"amount": "3", "token": token}).status == 404
+    payer = Caller(at.server.url, at.server.aisa("keys", "create", "payer", "--account", "paid", "--quiet").strip())
+    writer.ask("/accounts/paid/top-up", {"amount": "3", "token": token})
+    for _ in range(2):
+        body = {"model": "gpt-4.1", "max_tokens": 9, "messages": [{"role": "user", "content": "Hi."}]}
+        asked(payer, "/v1/chat/completions", body)
+    until(lambda: at.server.aisa("wallet", "statement", "paid").count("gpt-4.1") == 2)
+    page = writer.ask("/accounts/paid/statement").text
+    amounts = [int(f"{sign}{whole}{rest}") for sign, whole, rest in re.findall(r'num">(-?)\$(\d+)\.(\d{9})<', page.replace("−", "-"))]
+    assert len(amounts) == 2 * 3 + 1
+    changed, left = amounts[:-1:2], amounts[1:-1:2]
+    assert (left[0], amounts[-1]) == (sum(changed), 0)
+    assert changed[-1] == 3 * 10**9
+    whole = writer.ask("/accounts/acme/statement").text
+    assert "Older lines" not in whole
+    assert "invoice 2026-114" in whole
 
 
 def test_calls_are_found_and_filtered(writer: Visitor) -> None:

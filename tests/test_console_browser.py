@@ -33,6 +33,7 @@ PAGES = (
     "/keys",
     "/accounts",
     "/accounts/acme",
+    "/accounts/acme/statement",
     "/vendors",
     "/models",
     "/changes",

@@ -9,7 +9,7 @@ import msgspec
 from aisa.money import dollars_text
 
 #: Members that are amounts in nano-dollars wherever they stand.
-MONEY = frozenset({"amount", "balance", "charged", "cost", "left", "spend_cap", "spent"})
+MONEY = frozenset({"amount", "balance", "charged", "closing", "cost", "left", "opening", "spend_cap", "spent"})
 
 
 def with_units(value: object) -> object:

@@ -9,9 +9,16 @@ from aisa.cli.keys import located, text
 EXAMPLES = """\b
 Examples:
   aisa wallet show
+  aisa wallet statement acme --since month
   aisa wallet top-up acme 250 --reference invoice-17
   aisa wallet adjust acme -1.25 --note "refund of call req_..."
 """
+STATEMENTS = """\b
+Examples:
+  aisa wallet statement acme --since month
+  aisa wallet statement acme --since 2026-10-01 --until 2026-11-01 --csv > october.csv
+"""
+LINES_MAX = 1_000  # of one page, `port_admin.WALLET_LINES_MAX`
 
 
 @click.group(epilog=EXAMPLES)
@@ -31,6 +38,27 @@ def show(account: str | None, config: str | None, data_dir: str | None, *, as_js
     from aisa.cli import treasury
 
     treasury.show(account, config, data_dir, as_json=as_json)
+
+
+@wallet.command(epilog=STATEMENTS)
+@click.argument("account", callback=text)
+@click.option("--since", callback=text, default="always", metavar="WHEN", help="24h, 7d, week, month, a date (UTC), or always.  [always]")
+@click.option("--until", callback=text, metavar="WHEN", help="The same; what was booked then is not in it.")
+@click.option("--limit", type=click.IntRange(1, LINES_MAX), default=30, metavar="N", help="How many lines, the newest.  [30]")
+@click.option("--before", callback=text, metavar="ID", help="Only lines older than this one.")
+@click.option("--json", "form", flag_value="json", help="Print JSON; amounts have their unit in the name.")
+@click.option("--csv", "form", flag_value="csv", help="Print every line as CSV.")
+@located
+def statement(account: str, config: str | None, data_dir: str | None, *, form: str | None, **asked: object) -> None:
+    """Show all that went into ACCOUNT's wallet and out of it, call by call, with what was left each time.
+
+    The lines add up to what is in the wallet. Calls that ended a moment ago may not be written yet.
+    """
+    import msgspec
+
+    from aisa.cli import statement_lines
+
+    statement_lines.show(msgspec.convert({"account": account, **asked}, statement_lines.Asked), form, config, data_dir)
 
 
 @wallet.command("top-up")

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from aisa.console.page import Page
-from aisa.console.visit import Visit, part
+from aisa.console.page import PREFIX, Page
+from aisa.console.visit import Visit, part, with_query
 from aisa.errors import ApiError
+from aisa.ledger.port_admin import WalletPage
 from aisa.money import dollars_text
 
 SHOWN_MAX = 500  # accounts in one list
+LINES = 50  # of a statement on one page: two screens
 
 
 async def accounts(visit: Visit) -> Page:
@@ -29,6 +31,15 @@ async def account(visit: Visit) -> Page:
     keys = [key for key in (await visit.get("/keys"))["data"] if key["account"] == visit.name]
     limits = await visit.get("/limits")
     return visit.page("account.html", account=found, entries=entries, keys=keys[:SHOWN_MAX], limits=limits)
+
+
+async def statement(visit: Visit) -> Page:
+    """Show a page of an account's wallet: its entries and calls, each with what was left."""
+    path = f"/accounts/{part(visit.name)}/statement"
+    shown = await visit.typed(with_query(path, {"after": visit.query.get("after"), "limit": LINES}), WalletPage)
+    labels = {key["id"]: key["label"] for key in (await visit.get("/keys"))["data"]}
+    older = f"{PREFIX}{path}?after={part(shown.data[-1].id)}" if shown.has_more else None
+    return visit.page("statement_rows.html" if visit.wants_part else "statement.html", wallet=shown, labels=labels, older=older)
 
 
 async def create(visit: Visit) -> Page:

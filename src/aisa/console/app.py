@@ -257,6 +257,7 @@ ROUTES: tuple[Route[Answering], ...] = (
     change("/accounts/{name}/adjust", account_pages.adjust),
     change("/accounts/{name}/tier", account_pages.set_tier),
     *(change(f"/accounts/{{name}}/{action}", account_pages.set_state) for action in ("disable", "enable", "unlimit")),
+    look("/accounts/{name}/statement", account_pages.statement),
     look("/accounts/{name}", account_pages.account),
     look("/vendors", server_pages.vendors, "Vendors"),
     look("/vendors/sums", server_pages.vendor_sums),

@@ -29,6 +29,11 @@ def total(amount: Nanos | None) -> str:
     return fixed(amount, 4)
 
 
+def exact(amount: Nanos | None) -> str:
+    """Write an amount to the billionth of a dollar, so that a column of them can be added up."""
+    return fixed(amount, 9)
+
+
 def fixed(amount: Nanos | None, places: int) -> str:
     """Write an amount with so many decimals, halves up."""
     if amount is None:
@@ -112,6 +117,7 @@ FILTERS = {
     "short_id": short_id,
     "cost": cost,
     "total": total,
+    "exact": exact,
     "price": price,
     "count": count,
     "short_count": short_count,

@@ -14,7 +14,7 @@ from __future__ import annotations
 
 import msgspec
 
-from aisa.edge.admin_route import Answering, Asked, Result, look
+from aisa.edge.admin_route import MOMENT_MS_MAX, Answering, Asked, Result, look, number
 from aisa.edge.routes import Route
 from aisa.edge.statement import Statement
 from aisa.errors import ApiError
@@ -60,7 +60,7 @@ class CallRoutes:
         """Answer with the newest calls that fit. Raises ApiError invalid_request, resource_not_found (no such key)."""
         query = asked.query
         wanted = Wanted(
-            since_ms=number(query.get("since_ms", "0"), "since_ms", 10**15),
+            since_ms=number(query.get("since_ms", "0"), "since_ms", MOMENT_MS_MAX),
             key_id=key_named(self._keys, query["key"]) if "key" in query else None,
             account=query.get("account"),
             model=query.get("model"),
@@ -135,10 +135,3 @@ def key_named(keys: KeyRing, name: str) -> str:
         if name in (key.id, key.label):
             return key.id
     raise ApiError("resource_not_found", f"There is no key with the id or label {name!r}. `aisa keys list` shows them.")
-
-
-def number(text: str, name: str, largest: int) -> int:
-    """Return a whole number that was given. Raises ApiError invalid_request."""
-    if not (text.isascii() and text.isdigit() and len(text) < len(str(10**18)) and int(text) <= largest):
-        raise ApiError("invalid_request", f"{name} must be a whole number, {largest:,} at most.", param=name)
-    return int(text)

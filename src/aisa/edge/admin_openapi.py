@@ -33,6 +33,7 @@ OPERATIONS: dict[str, tuple[str, type[msgspec.Struct] | None]] = {
     "POST /accounts/{name}/disable": ("Refuse every key of an account", None),
     "POST /accounts/{name}/enable": ("Let the keys of a disabled account in again", None),
     "GET /accounts/{name}/entries": ("List the entries of a wallet, the newest first", None),
+    "GET /accounts/{name}/statement": ("Show a wallet's statement: entries and calls; since_ms, until_ms, limit, after in the query", None),
     "POST /accounts/{name}/top-up": ("Put money into a wallet", TopUpAsked),
     "POST /accounts/{name}/adjust": ("Correct a wallet", AdjustAsked),
     "POST /accounts/{name}/unlimit": ("Make an account unlimited", None),

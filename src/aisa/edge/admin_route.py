@@ -13,6 +13,8 @@ from aisa.facts import Changed
 
 ADMIN_BODY_BYTES_MAX = 1 << 20  # a key with an allow-list of ten thousand models
 
+MOMENT_MS_MAX = 10**15  # that is asked for: some thirty thousand years after 1970
+
 #: status and what is to be encoded
 Result = tuple[int, object]
 #: An answer that takes long is made in steps of some milliseconds, between which others may have their turn.
@@ -62,3 +64,10 @@ def read(body: bytes, shape: type[Shape]) -> Shape:
         raise ApiError("invalid_request", f"The body does not fit: {error}.") from None
     except msgspec.DecodeError:
         raise ApiError("json_parse_error", "The body is not a JSON object.") from None
+
+
+def number(text: str, name: str, largest: int) -> int:
+    """Return a whole number that was given. Raises ApiError invalid_request."""
+    if not (text.isascii() and text.isdigit() and len(text) < len(str(10**18)) and int(text) <= largest):
+        raise ApiError("invalid_request", f"{name} must be a whole number, {largest:,} at most.", param=name)
+    return int(text)

@@ -4,6 +4,7 @@
 |---|---|---|
 | `GET /accounts` | | 200, `{data: [account, ...]}` |
 | `GET /accounts/{name}/entries` | | 200, `{data: [entry, ...]}`, the newest first |
+| `GET /accounts/{name}/statement?since_ms=T&until_ms=T&limit=N&after=ID` | | 200, a `WalletPage`: entries and calls, the newest first |
 | `POST /accounts/{name}/top-up` | `{amount, note?, reference?}` | 200, `{entry, fresh, balance}` |
 | `POST /accounts/{name}/adjust` | `{amount, note}` | 200, the same |
 | `POST /accounts/{name}/unlimit` | | 200, the account |
@@ -18,11 +19,11 @@ from __future__ import annotations
 
 import msgspec
 
-from aisa.edge.admin_route import Answering, Asked, Note, Result, Steps, change, look, read
+from aisa.edge.admin_route import MOMENT_MS_MAX, Answering, Asked, Note, Result, Steps, change, look, number, read
 from aisa.edge.routes import Route
 from aisa.errors import ApiError
 from aisa.facts import WalletChanged
-from aisa.ledger.port_admin import Booking, LedgerAudits, Wallets
+from aisa.ledger.port_admin import WALLET_LINES_MAX, Booking, LedgerAudits, Wallets, WalletSpan
 from aisa.money import Nanos, parse_dollars
 
 DAY_MS = 86_400_000
@@ -104,12 +105,22 @@ class LedgerRoutes:
         """Return what is answered."""
         return (
             look("/accounts/{name}/entries", self._entries),
+            look("/accounts/{name}/statement", self._statement),
             change("/ledger/audit", self._audit, changes=False),
             change("/ledger/made", self._made, changes=False),
         )
 
     def _entries(self, asked: Asked) -> Result:
         return 200, {"data": self._ledger.entries(asked.name)}
+
+    def _statement(self, asked: Asked) -> Result:
+        query = asked.query
+        until_ms = number(query["until_ms"], "until_ms", MOMENT_MS_MAX) if "until_ms" in query else None
+        limit = number(query.get("limit", "100"), "limit", WALLET_LINES_MAX)
+        if limit < 1:
+            raise ApiError("invalid_request", f"limit is a whole number from 1 to {WALLET_LINES_MAX:,}.", param="limit")
+        since_ms = number(query.get("since_ms", "0"), "since_ms", MOMENT_MS_MAX)
+        return 200, self._ledger.statement(asked.name, WalletSpan(since_ms, until_ms, limit, query.get("after")))
 
     def _audit(self, _asked: Asked) -> Steps:
         return 200, (yield from self._ledger.audit())

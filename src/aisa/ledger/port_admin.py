@@ -15,6 +15,9 @@ from aisa.money import Nanos
 #: Why an entry was booked.
 TOP_UP = "top_up"
 ADJUSTMENT = "adjustment"
+#: In a statement, what a call has cost.
+CALL = "call"
+WALLET_LINES_MAX = 1_000  # of one page of a statement
 
 
 class Account(msgspec.Struct, frozen=True):
@@ -51,6 +54,45 @@ class Booking(msgspec.Struct, frozen=True):
     entry: Entry
     fresh: bool
     balance: Nanos | None
+
+
+class WalletSpan(msgspec.Struct, frozen=True):
+    """Which lines of a statement: those of [since_ms, until_ms), so many of the newest, older than the line with the id `after`."""
+
+    since_ms: int = 0
+    until_ms: int | None = None
+    limit: int = 100
+    after: str | None = None
+
+
+class WalletLine(msgspec.Struct, frozen=True):
+    """One line of a statement: an entry (`entry_12`) or a call that the wallet paid for, whose amount is below zero.
+
+    `left` is what was in the wallet then.
+    """
+
+    id: str
+    at_ms: int
+    kind: str
+    amount: Nanos
+    left: Nanos
+    note: str = ""
+    reference: str | None = None
+    model: str = ""
+    key_id: str = ""
+
+
+class WalletPage(msgspec.Struct, frozen=True):
+    """A page of a wallet's statement, the newest line first. `opening` was in it before the last of these lines, `closing` after the first.
+
+    `account` is as it was at the same moment. `has_more` says that there are older ones in the span, `after` of the last id.
+    """
+
+    account: Account
+    data: list[WalletLine]
+    opening: Nanos
+    closing: Nanos
+    has_more: bool = False
 
 
 class Wallets(Protocol):
@@ -123,6 +165,13 @@ class LedgerAudits(Protocol):
 
     def entries(self, account: str) -> list[Entry]:
         """Return the newest entries of an account's wallet, the newest first."""
+        ...
+
+    def statement(self, account: str, span: WalletSpan) -> WalletPage:
+        """Return a page of a wallet's statement: entries and calls, which add up to what is in it.
+
+        Raises ApiError resource_not_found; invalid_request for an `after` that is no line of it.
+        """
         ...
 
     def audit(self) -> Generator[None, None, AuditReport]:

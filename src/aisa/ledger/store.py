@@ -13,9 +13,10 @@ from aisa.clock import WallClock
 from aisa.errors import ApiError
 from aisa.ledger.audit import audit
 from aisa.ledger.learned_table import forget_old_answers, known_answers
-from aisa.ledger.port_admin import ADJUSTMENT, TOP_UP, Account, AuditReport, Booking, Entry, Made
+from aisa.ledger.port_admin import ADJUSTMENT, TOP_UP, Account, AuditReport, Booking, Entry, Made, WalletPage, WalletSpan
 from aisa.ledger.port_usage import Span
 from aisa.ledger.rules import COMPLETED
+from aisa.ledger.wallet_lines import wallet_page
 from aisa.money import Nanos, dollars_text
 from aisa.providers.measure import Answer
 from aisa.storage.changes import note_change
@@ -64,6 +65,11 @@ class LedgerStore:
             account_in(connection, account)
             wanted = select(wallet_entries).where(wallet_entries.c.account == account).order_by(newest).limit(ENTRIES_MAX)
             return [entry_of(record) for record in connection.execute(wanted)]
+
+    def statement(self, account: str, span: WalletSpan) -> WalletPage:
+        """Return a page of a wallet's statement, of one state of the database. Raises ApiError resource_not_found, invalid_request."""
+        with self._reading() as connection:
+            return wallet_page(connection, account_in(connection, account), span)
 
     def top_up(self, account: str, nanos: Nanos, *, note: str = "", reference: str | None = None) -> Booking:
         """Put an amount above zero into a wallet. An unlimited account becomes a prepaid one with exactly that balance.

@@ -14,6 +14,7 @@ from urllib.parse import urlsplit
 
 from aisa.config.addresses import ASKED, has_parameter_twice, route_at_end
 from aisa.config.limits import known_tiers
+from aisa.config.name_words import beside_models
 from aisa.config.schema import Config, Model, PriceHours, Prices, PriceTier, Target, VendorTier
 from aisa.config.section import Section
 from aisa.money import NANOS_PER_DOLLAR, nanos_per_million
@@ -70,8 +71,12 @@ def check_targets(config: Config, vendor_names: Collection[str]) -> Iterator[tup
         if not to:
             yield way, Flaw("The list is empty.", "Name at least one target as vendor/model.")
         for position, target in enumerate(to):
-            flaw = _target_flaw(target.target if isinstance(target, Target) else target, known)
-            if flaw:
+            named = target.target if isinstance(target, Target) else target
+            flaw = _target_flaw(named, known)
+            meant = None if "/" in named else beside_models(name)
+            if flaw and meant:
+                yield (*way, str(position)), Flaw(flaw.what, meant)
+            elif flaw:
                 yield (*way, str(position)), flaw
 
 

@@ -18,6 +18,7 @@ from aisa.config.checks import check, check_proxies, check_targets, check_tiers
 from aisa.config.document import Document, Way, read_document
 from aisa.config.kinds import describe, entry_of, hints, is_section, may_be_empty, part_for
 from aisa.config.known import Nearby, known_vendors, nobody
+from aisa.config.name_words import beside_models
 from aisa.config.operator_checks import check_identity, check_listen, check_names, check_stores, check_telemetry
 from aisa.config.problem import ConfigErrors, Problem
 from aisa.config.route_checks import check_pictures, check_routes
@@ -210,7 +211,8 @@ class _Builder:
         except msgspec.ValidationError:
             what = f"Expected {describe(kind)}, but found {self._shown(value, place.way)}."
             parent = place.setting.rpartition(".")[0]
-            self._document.report(place.way, what, FIELDS.get(place.setting) or FIELDS.get(parent, "See docs/configuration.md."))
+            meant = beside_models(place.way[-1]) if place.setting == "models.<name>" else None
+            self._document.report(place.way, what, FIELDS.get(place.setting) or meant or FIELDS.get(parent, "See docs/configuration.md."))
             return msgspec.UNSET
 
     def _shown(self, value: object, way: Way) -> str:

@@ -10,7 +10,9 @@ import shlex
 import subprocess
 import sys
 from pathlib import Path
+from urllib.parse import urlsplit
 
+import msgspec
 import pytest
 import yaml
 from click.testing import CliRunner
@@ -22,9 +24,11 @@ from aisa.config.detect import SPOKEN
 from aisa.config.load import load
 from aisa.config.schema import Config, Embedded, Model, Prices, Server, Tls, Vendor
 from aisa.edge.example_model import example_model
+from aisa.http.address import is_loopback
 from aisa.known_models import Known
 from aisa.observe.welcome import Opening, welcome
 from aisa.prices.catalogue import catalogue_names, catalogue_price
+from aisa.process import for_other_machines
 from aisa.routing import Routes
 from aisa.storage.lock import own_folder
 from aisa.storage.running import Running, announced, running, runtime_folder
@@ -208,12 +212,43 @@ def test_the_example_names_a_model_that_can_be_called(name: str) -> None:
 
 
 def test_what_the_start_says_is_true_of_this_server() -> None:
-    """[fault P16] The data folder as a whole path, that every interface is listened on, and TLS whose certificate need not fit."""
-    text = welcome(Config(server=Server(host="0.0.0.0"), tls=Tls(cert="c", key="k")), OPENING)
+    """[fault P16] The data folder as a whole path, where other machines reach it, and TLS whose certificate need not fit."""
+    outside = msgspec.structs.replace(OPENING, elsewhere="http://10.1.2.3:8000", console="http://127.0.0.1:8000/console")
+    text = welcome(Config(server=Server(host="0.0.0.0"), tls=Tls(cert="c", key="k")), outside)
     assert "Data: /data\n" in text
-    assert "(on every interface of this machine)" in text
+    assert "For other machines: http://10.1.2.3:8000\n" in text
     assert "--insecure" in text
-    assert "every interface" not in welcome(Config(), OPENING)
+    assert "readable" not in text
+    clear = welcome(Config(server=Server(host="0.0.0.0")), outside)
+    assert "readable: set `tls`" in clear
+    assert "aisa admin-keys create ME --scope write" in clear
+    assert "other machines" not in welcome(Config(), OPENING)
+    assert max(map(len, clear.splitlines())) <= 100
+
+
+@pytest.mark.parametrize(
+    ("host", "url", "expected"),
+    [
+        ("127.0.0.1", "http://127.0.0.1:8000", None),
+        ("localhost", "http://127.0.0.1:8000", None),
+        ("::1", "http://[::1]:8000", None),
+        ("192.0.2.7", "https://192.0.2.7:8443", "https://192.0.2.7:8443"),
+        ("2001:db8::7", "http://[2001:db8::7]:80", "http://[2001:db8::7]:80"),
+        ("api.example.com", "http://192.0.2.7:8000", "http://api.example.com:8000"),
+    ],
+)
+def test_other_machines_are_told_an_address_that_they_can_reach(host: str, url: str, expected: str | None) -> None:
+    """[fault P16] And none where this machine alone does."""
+    assert for_other_machines(host, url) == expected
+
+
+@pytest.mark.parametrize("host", ["0.0.0.0", "::"])
+def test_a_server_on_every_interface_names_one_that_is_not_this_machines_own(host: str) -> None:
+    """[fault P16] Not 127.0.0.1, which is another machine there; without a way to the internet it is this one's name."""
+    told = for_other_machines(host, "http://127.0.0.1:8000")
+    assert told is not None
+    assert not is_loopback(urlsplit(told).hostname or "")
+    assert told.endswith(":8000")
 
 
 def test_the_page_shows_what_this_server_has(tmp_path: Path) -> None:

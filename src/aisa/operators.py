@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from ipaddress import ip_address
 
 from aisa.administration import Doors
 from aisa.clock import quick_chance, system_chance, wall_clock
@@ -20,6 +19,7 @@ from aisa.edge.app import Edge
 from aisa.edge.operator_app import OperatorApp
 from aisa.edge.refusals import Refusals
 from aisa.facts import Fact, ServerNotice
+from aisa.http.address import is_loopback
 from aisa.http.server import HttpServer, Request
 from aisa.ids import CallIds
 from aisa.observe.metrics import Metrics
@@ -115,11 +115,3 @@ def open_console(config: Config, doors: Doors) -> Console:
     ask = Ask(doors.control.ask, render, wall_clock, lambda: doors.admin.url, Assets(), moved=moved)
     sessions = Sessions(wall_clock, system_chance(), doors.gate.is_good)
     return Console(doors.gate, sessions, ask, tls=config.tls is not None and not moved, stopping=stopping)
-
-
-def is_loopback(host: str) -> bool:
-    """Say whether what is listened on can be reached from this machine alone."""
-    try:
-        return host == "localhost" or ip_address(host).is_loopback
-    except ValueError:
-        return False

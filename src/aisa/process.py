@@ -14,6 +14,7 @@ from contextlib import suppress
 from functools import partial
 from pathlib import Path
 from typing import Any, NamedTuple
+from urllib.parse import urlsplit
 
 import msgspec
 
@@ -27,6 +28,8 @@ from aisa.edge.admin import Admin
 from aisa.edge.admin_reload import Swapped
 from aisa.errors import ApiError
 from aisa.facts import BugFound, CrashSettled, Fact, ServerNotice, ServerStarted, ServerWarning
+from aisa.http.address import bracketed, is_loopback
+from aisa.http.sockets import reached_at
 from aisa.ledger.row import CallRow
 from aisa.observe.columns import TextLines
 from aisa.observe.log import JsonLines, Log
@@ -168,6 +171,14 @@ def do_nothing() -> None:
     """Do nothing."""
 
 
+def for_other_machines(host: str, url: str) -> str | None:
+    """Return where other machines reach a server that listens on `host` and is at `url` here, None if this machine alone does."""
+    if is_loopback(host):
+        return None
+    parts = urlsplit(url)
+    return f"{parts.scheme}://{bracketed(reached_at(host))}:{parts.port}"
+
+
 def opening_of(
     admin: Admin, config: Config, first_key: str | None, *, keys_count: int, console: Callable[[str, bool], str | None]
 ) -> Opening:
@@ -180,7 +191,15 @@ def opening_of(
     at_terminal = sys.stdout.isatty()
     where = console(admin.url, at_terminal)
     once = where is not None and "?" in where
-    known = Opening(admin.url, str(folder), keys_count, admin.example_model(), console=where, console_once=once)
+    known = Opening(
+        admin.url,
+        str(folder),
+        keys_count,
+        admin.example_model(),
+        console=where,
+        console_once=once,
+        elsewhere=for_other_machines(config.server.host, admin.url),
+    )
     if first_key is None or at_terminal:
         return msgspec.structs.replace(known, first_key=first_key)
     keep_private(folder / FIRST_KEY_NAME, f"{first_key}\n".encode())

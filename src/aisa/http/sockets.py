@@ -29,6 +29,23 @@ _PROGRESS = struct.Struct("=B119xQQ")  # of the kernel's tcp_info: state, bytes 
 _NOTSENT_LOWAT = getattr(socket, "TCP_NOTSENT_LOWAT", None)
 
 
+def reached_at(host: str) -> str:
+    """Return the address by which other machines reach what listens on `host`: itself, or for one that means all of them this machine's.
+
+    That is the one from which packets would leave towards the internet. None is sent; without a way there it is the machine's name.
+    """
+    outside = {"0.0.0.0": (socket.AF_INET, "192.0.2.1"), "::": (socket.AF_INET6, "2001:db8::1")}.get(host)  # noqa: S104 - only compared
+    if outside is None:
+        return host
+    family, address = outside  # of documentation, so nobody has it
+    try:
+        with socket.socket(family, socket.SOCK_DGRAM) as probe:
+            probe.connect((address, 9))
+            return str(probe.getsockname()[0])
+    except OSError:
+        return socket.gethostname()
+
+
 def tcp_listener(host: str, port: int) -> socket.socket:
     """Bind a TCP socket to the first address of `host` that can be bound. Raises OSError."""
     found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)

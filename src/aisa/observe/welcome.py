@@ -25,7 +25,7 @@ class Opening(msgspec.Struct, frozen=True):
     """What a server started with. `first_key` is the secret of a key that was just made, or `key_file` the file that it was written to.
 
     `data_dir` is a whole path. `model` is a name that can be called now, None if none is known. `console` is where its pages are, None if
-    they are off; `console_once` says that this address signs in once.
+    they are off; `console_once` says that this address signs in once. `elsewhere` is where other machines reach it, None if they do not.
     """
 
     url: str
@@ -36,10 +36,11 @@ class Opening(msgspec.Struct, frozen=True):
     key_file: str | None = None
     console: str | None = None
     console_once: bool = False
+    elsewhere: str | None = None
 
 
 WELCOME = """
-  aisa {version}   {url}{everywhere}
+  aisa {version}   {url}{elsewhere}
   Data: {data_dir}
 {console}{served}{key}
   Try it:
@@ -62,9 +63,12 @@ curl {url}/v1/chat/completions \\{insecure}
 
 LIST = """\
 curl {url}/v1/models \\{insecure}
-  -H "Authorization: Bearer {secret}\""""
+  -H "Authorization: Bearer {secret}" -w '\\n'"""
 
 ONCE = "\n           (this address signs you in once, within ten minutes)"
+WITH_KEY = "\n           (sign in with an admin key: aisa admin-keys create ME --scope write)"
+ELSEWHERE = "\n  For other machines: {elsewhere}{clear}"
+IN_THE_CLEAR = "\n  Keys and answers cross the network readable: set `tls`, or have a proxy end TLS (docs/proxies.md)."
 INSECURE = "\n  --insecure \\"  # the certificate need not name the address that is printed
 #: With the folder, as several servers may run on the machine when it is pasted.
 MAKE_KEY = 'export AISA_API_KEY=$(aisa keys create "try $(date +%s)" --expires 1d --quiet --data-dir {data_dir})\n'
@@ -91,12 +95,13 @@ def welcome(config: Config, opening: Opening) -> str:
         key = f"\n  Your first key is in {opening.key_file}: take it, and remove the file.\n"
     else:
         key = f"\n  Keys: {opening.keys_count} known.  aisa keys list\n"
-    console = "" if opening.console is None else f"  Console: {opening.console}{ONCE if opening.console_once else ''}\n"
-    everywhere = "   (on every interface of this machine)" if config.server.host in EVERYWHERE else ""
+    console = "" if opening.console is None else f"  Console: {opening.console}{ONCE if opening.console_once else WITH_KEY}\n"
+    clear = IN_THE_CLEAR if config.tls is None else ""
+    elsewhere = "" if opening.elsewhere is None else ELSEWHERE.format(elsewhere=opening.elsewhere, clear=clear)
     return WELCOME.format(
         version=__version__,
         url=opening.url,
-        everywhere=everywhere,
+        elsewhere=elsewhere,
         data_dir=opening.data_dir,
         console=console,
         served=served,

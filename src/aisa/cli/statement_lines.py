@@ -41,7 +41,7 @@ class Asked(msgspec.Struct, frozen=True):
     before: str | None
 
 
-def show(asked: Asked, form: str | None, config: str | None, data_dir: str | None) -> None:
+def show(asked: Asked, form: str | None, *, config: str | None, data_dir: str | None) -> None:
     """Print a page of a wallet's statement, or as CSV all of its lines. Raises Misuse, Stop."""
     folder = settings(config, data_dir).server.data_dir
     now = wall_clock()

@@ -58,7 +58,7 @@ def statement(account: str, config: str | None, data_dir: str | None, *, form: s
 
     from aisa.cli import statement_lines
 
-    statement_lines.show(msgspec.convert({"account": account, **asked}, statement_lines.Asked), form, config, data_dir)
+    statement_lines.show(msgspec.convert({"account": account, **asked}, statement_lines.Asked), form, config=config, data_dir=data_dir)
 
 
 @wallet.command("top-up")

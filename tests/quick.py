@@ -5,6 +5,7 @@ A plugin for pytest, loaded by name. What a module could do is read off its impo
 
 from __future__ import annotations
 
+import gc
 import re
 import sys
 from functools import cache
@@ -21,7 +22,18 @@ REACHING = (
     *("anthropic", "google", "httpx", "openai"),  # of the clients' own, which take seconds to import
 )
 IMPORT = re.compile(r"^ *(?:from ([\w.]+) import (\([^)]*\)|[^\n#]+)|import ([\w., ]+))", re.MULTILINE)
+GARBAGE = (50_000, 50, 50)  # what has to come together before it is looked for: by default a third of this run's time goes into it
 FORBIDDEN = frozenset({"os.fork", "os.exec", "os.posix_spawn", "socket.bind", "socket.connect", "subprocess.Popen"})
+
+
+def pytest_configure() -> None:
+    """Look for garbage seldom: syntax trees, made inputs and rows are many objects that all live on."""
+    gc.set_threshold(*GARBAGE)
+
+
+def pytest_collection_finish() -> None:
+    """Never look again at what was imported."""
+    gc.freeze()
 
 
 def pytest_ignore_collect(collection_path: Path) -> bool | None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import copy
 import http.client
 import os
 import pty
@@ -61,13 +62,6 @@ class Answered(NamedTuple):
     def token(self) -> str:
         """The token of the page's forms."""
         return re.findall(r'name="token" value="(\w+)"', self.text)[0]
-
-
-class Caller(NamedTuple):
-    """Who calls the API with a key of his own."""
-
-    url: str
-    key: str
 
 
 class Visitor:
@@ -347,7 +341,9 @@ def test_a_wallets_statement_lists_every_entry_and_every_call(at: Consoled, writ
     """Page by page, each line once, to a billionth of a dollar: the lines add up to what is in the wallet (fault P12)."""
     token = writer.ask("/accounts").token
     assert writer.ask("/accounts/paid/top-up", {"amount": "3", "token": token}).status == 404
-    payer = Caller(at.server.url, at.server.aisa("keys", "create", "payer", "--account", "paid", "--quiet").strip())
+    secret = at.server.aisa("keys", "create", "payer", "--account", "paid", "--quiet").strip()
+    payer = copy.copy(at.server)
+    payer.key = secret
     writer.ask("/accounts/paid/top-up", {"amount": "3", "token": token})
     for _ in range(2):
         body = {"model": "gpt-4.1", "max_tokens": 9, "messages": [{"role": "user", "content": "Hi."}]}

@@ -77,11 +77,11 @@ def _comments(module: Module) -> Iterator[tuple[int, str]]:
                 texts.setdefault(line, []).append((start, sys.maxsize if end is None else end))
     for number, text in enumerate(module.text.split("\n"), 1):
         if "#" in text:
-            line = text.encode()
-            found = (place.start() for place in re.finditer(b"#", line))
+            encoded = text.encode()
+            found = (place.start() for place in re.finditer(b"#", encoded))
             start = next((at for at in found if not any(begin <= at < end for begin, end in texts.get(number, ()))), None)
             if start is not None:
-                yield number, line[start:].decode().lstrip("#").strip()
+                yield number, encoded[start:].decode().lstrip("#").strip()
 
 
 def _statements(node: ast.AST) -> Iterator[ast.AST]:

@@ -79,9 +79,9 @@ def _comments(module: Module) -> Iterator[tuple[int, str]]:
         if "#" in text:
             encoded = text.encode()
             found = (place.start() for place in re.finditer(b"#", encoded))
-            start = next((at for at in found if not any(begin <= at < end for begin, end in texts.get(number, ()))), None)
-            if start is not None:
-                yield number, encoded[start:].decode().lstrip("#").strip()
+            hash_at = next((at for at in found if not any(begin <= at < end for begin, end in texts.get(number, ()))), None)
+            if hash_at is not None:
+                yield number, encoded[hash_at:].decode().lstrip("#").strip()
 
 
 def _statements(node: ast.AST) -> Iterator[ast.AST]:

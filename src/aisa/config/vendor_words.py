@@ -40,5 +40,27 @@ VENDORS_IN_WORDS: Mapping[str, str] = MappingProxyType(
         "vendors.<name>.completions": "Whether the vendor has `/completions`, to go on from a text as it is; else a text completion is "
         "asked for as a conversation of one message. If absent, for servers of models that are known to (`docs/completions.md`), others on "
         "this machine, and OpenAI's own models that have nothing else.",
+        "vendors.<name>.omit": "Members that this server adds to requests and that the vendor refuses: `stream_options`, which asks "
+        "for a stream's usage; that is counted then. Otherwise each model is asked with it until it has refused it once.",
+        "vendors.<name>.assemble": "Ask for a stream where the client wants a document, and assemble that: a vendor that notices only on "
+        "streams that nobody reads stops its work when the client leaves, and a failure is noticed early. Not for answers in audio.",
+        "vendors.<name>.cut_stop_sequences": "Whether texts are cut before the first of the request's `stop` sequences, for a vendor that "
+        "ends there but leaves it in, such as transformers; its log probabilities stay. The bill is for what the vendor made.",
+        "vendors.<name>.connect_timeout_seconds": "How long a connection to the vendor may take to open, TLS included.",
+        "vendors.<name>.answer_bytes_max": "Largest answer, or event of a stream; a larger one is a failure of the vendor.",
+        "vendors.<name>.receive_buffer_bytes": "What the kernel may hold of an answer that nobody reads, on each connection: the vendor "
+        "bills it, and a client who has stopped reading never gets it. About this much arrives in one round trip at most.",
+        "vendors.<name>.connections_max": "Connections open to the vendor at the same time.",
+        "vendors.<name>.verify_tls": "Whether the vendor's certificate is checked; leave it on outside a laboratory.",
+        "vendors.<name>.ca_file": "File with further certificate authorities to trust for this vendor (PEM).",
+        "vendors.<name>.proxy": "HTTP proxy on the way to the vendor, `http://[user:password@]host:port`; "
+        "without it `HTTPS_PROXY`, `HTTP_PROXY`, `ALL_PROXY` and `NO_PROXY` count.",
+        "vendors.<name>.on_disconnect": "What becomes of an answer whose client has left: `cancel` it, or `drain` it where the vendor "
+        "bills on regardless, so that the ledger knows what it will charge.",
+        "vendors.<name>.deltas": "What one streamed delta is: `token`, as OpenAI and most servers of open models send them, while its size "
+        "can be one's; or `text` of any length, whose tokens are estimated from its size. Counts only where the vendor does not report.",
+        "vendors.<name>.tokenizer": "As `models.<name>.tokenizer`, for those of its models that have none of their own.",
+        "vendors.<name>.running_usage": "Whether streams are asked to say with each chunk how many tokens were made so far "
+        "(`continuous_usage_stats`), so that one that is cut is billed exactly; if absent, only where the vendor's name or host says vLLM.",
     }
 )

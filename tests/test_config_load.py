@@ -207,6 +207,7 @@ BAD = {
     "vendors: {embedded: {base_url: http://h}}": ("vendors.embedded", "built-in", "another name"),
     "embedded: {enabled: never}": ("vendors", "nothing could answer", "Add a vendor"),
     VENDOR + "models: {m: [v/m, w/m]}": ("models.m.to.1", "no vendor `w`", "embedded, v"),
+    VENDOR + "limits: {vendors: {vv: {rpm: 1}}}": ("limits.vendors.vv", "no vendor `vv`", "`v`"),
     VENDOR + "models: {m: [zzz/m]}": ("models.m.to.0", "no vendor `zzz`", "embedded, v"),
     VENDOR + "models: {m: [{target: vv/m}]}": ("models.m.to.0", "no vendor `vv`", "`v/m`"),
     VENDOR + "models: {m: [v]}": ("models.m.to.0", "not of the form vendor/model", "openai/"),

@@ -12,7 +12,7 @@ from urllib.parse import urlsplit
 import pytest
 import yaml
 
-from aisa.facts import BugFound, CallEnded, LedgerAway, LedgerBack, Refused, VendorFailed
+from aisa.facts import BugFound, CallEnded, CallQueued, LedgerAway, LedgerBack, Refused, VendorFailed
 from aisa.observe.metrics import SECONDS, SERIES_MAX, Gauge, Metrics, braces
 from aisa.usage import Usage
 from server import Server, serving
@@ -82,6 +82,17 @@ def test_calls_tokens_and_money_are_summed_by_model_and_vendor() -> None:
     assert found['aisa_tokens_total{model="m",vendor="v",side="input"}'] == 30
     assert found['aisa_tokens_total{model="m",vendor="v",side="output"}'] == 42
     assert found['aisa_cost_dollars_total{model="m",vendor="v"}'] == 3.0
+
+
+def test_waits_for_vendors_limits_are_counted_by_how_they_ended() -> None:
+    """How many and how long, of each vendor."""
+    waits = [
+        CallQueued("req_1", "key_1", "m", "v/m", seconds, ended) for seconds, ended in ((1.5, "served"), (2.0, "served"), (9.0, "left"))
+    ]
+    found = counted(*waits)
+    assert found['aisa_queued_total{vendor="v",ended="served"}'] == 2
+    assert found['aisa_queued_seconds_total{vendor="v",ended="served"}'] == 3.5
+    assert found['aisa_queued_total{vendor="v",ended="left"}'] == 1
 
 
 def test_times_are_histograms_that_add_up() -> None:

@@ -170,3 +170,15 @@ def test_whom_nobody_would_serve_is_told_what_the_caller_would_be() -> None:
 def test_what_is_no_request_is_told(given: str) -> None:
     """With what is wrong with it; the exit status is 2."""
     assert run("route", "explain", "m", "--body", "-", model=MODEL, given=given).exit_code == 2
+
+
+def test_explain_says_what_the_vendors_of_a_model_allow_and_how_long_a_call_waits() -> None:
+    """Those of the plan's targets alone; what has no limit is not named."""
+    limits = "\nlimits: {vendors: {a: {rpm: 9, models: {x: {concurrency: 2}, y: {rpm: 1}}}, far: {rpm: 3, queue_seconds: 60}}}"
+    said = run("route", "explain", "m", model="[a/x, b/x]" + limits).output
+    assert "a may be asked 9 calls a minute." in said
+    assert "a/x may be asked 2 calls at once." in said
+    assert "the call waits for 10 s at most" in said
+    assert "far" not in said
+    assert "a/y" not in said
+    assert "waits" not in run("route", "explain", "m", model="[b/x]" + limits).output

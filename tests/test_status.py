@@ -10,8 +10,9 @@ from pathlib import Path
 import msgspec
 import pytest
 
+from aisa.cli.status_lines import page
 from aisa.edge.admin_status import ROOM_BYTES_LOW, Attention, StatusShown, StoreShown, with_attention
-from aisa.edge.admin_views import Trouble, VendorShown
+from aisa.edge.admin_views import Trouble, VendorLimit, VendorShown
 from aisa.http.certificate import end_of
 from server import PROCESS_SECONDS_MAX, environment, serving
 
@@ -49,6 +50,14 @@ CASES: dict[str, tuple[StatusShown, str, str]] = {
     "certificate ended": (msgspec.structs.replace(WELL, certificate_ends=int(NOW)), "error", "has ended"),
     "certificate ends": (msgspec.structs.replace(WELL, certificate_ends=int(NOW) + 3 * DAY + 5), "warning", "ends in 3 days"),
 }
+
+
+def test_how_full_a_vendor_s_limits_are_is_shown() -> None:
+    """Of each kind that is limited what is used, and who waits."""
+    limit = VendorLimit("openai/x", 60, 12, 1_000, 1_000, None, None, 3, 1.25, shared=True)
+    shown = page(msgspec.structs.replace(WELL, vendors=(msgspec.structs.replace(vendor(), limits=(limit,)),)))
+    assert "openai/x  48 of 60 calls a minute; 0 of 1,000 tokens a minute" in shown
+    assert "3 wait, the first for 1.2 s" in shown
 
 
 @pytest.mark.parametrize("case", CASES)

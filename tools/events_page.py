@@ -10,7 +10,7 @@ from types import MappingProxyType
 from typing import Any, get_args, get_type_hints
 
 from aisa.errors import CALLER, OPERATOR, SERVER, VENDOR
-from aisa.facts import CallEnded, Fact, Refused, TargetHealth, VendorFailed
+from aisa.facts import CallEnded, CallQueued, Fact, Refused, TargetHealth, VendorFailed
 from aisa.observe.levels import BY_BLAME, LEVELS, level_of
 from aisa.observe.log import json_line
 from aisa.usage import Usage
@@ -106,6 +106,7 @@ FIELDS: Mapping[str, str] = MappingProxyType(
         "request_id": "the `x-request-id` of the answer; `aisa explain` takes it",
         "rows": "rows that were written at once",
         "seconds": "how long",
+        "ended": "how a wait has: `served`, `refused` as there was no room in time, or `left` by its client",
         "status": "HTTP status that the client got; of a credential what the vendor answered, 0 if it could not be had",
         "stream": "whether a stream was asked for",
         "target": "`vendor/model` that was asked last",
@@ -148,6 +149,7 @@ EXAMPLES: Mapping[str, object] = MappingProxyType(
         "kinds": "output_audio",
         "label": "laptop",
         "cost_nanos": 5_188_000,
+        "ended": "served",
         "first_token_seconds": 0.412,
         "made": 1,
         "message": "SIGUSR1 is ignored",
@@ -195,6 +197,8 @@ def levels(kind: type[Fact]) -> str:
         return f"by whose fault it is: {', '.join(by_level)}"
     if kind is Refused:
         return "info; warning from status 500 on"
+    if kind is CallQueued:
+        return "info; warning when it was in vain"
     if kind is TargetHealth:
         return "warning; info when it is back"
     return level_of(example(kind))

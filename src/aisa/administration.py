@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from typing import NamedTuple
 
+from aisa.admission.memory import MemoryAdmission
 from aisa.clock import system_chance, wall_clock
 from aisa.config.admin_settings import listening
 from aisa.config.limits import Limits
@@ -17,13 +19,14 @@ from aisa.edge.admin_gate import AdminGate, Hosts
 from aisa.edge.admin_reload import Swapped, reload_route
 from aisa.edge.admin_status import status_route
 from aisa.edge.admin_usage import usage_routes
-from aisa.edge.admin_views import Trouble, VendorShown, ViewRoutes
+from aisa.edge.admin_views import Trouble, VendorLimit, VendorShown, ViewRoutes
 from aisa.edge.admin_wallets import LedgerRoutes
-from aisa.edge.board_view import Board, BoardView
+from aisa.edge.board_view import Board, BoardView, in_loop
 from aisa.edge.control import Control
 from aisa.edge.example_model import example_model
 from aisa.edge.key_usings import KeyUsings
 from aisa.edge.statement import Statement
+from aisa.errors import ApiError
 from aisa.facts import Changed, Fact
 from aisa.http.pool import HttpUpstream
 from aisa.keys.admin_keys import AdminKeyStore
@@ -89,7 +92,7 @@ def open_admin(
         books.ledger.wallet,
         BoardView(dependencies.live, books.ledger, books.journal),
         lambda: dependencies.routes,
-        lambda: vendors_shown(dependencies, lists.names_of, loop.time()),
+        lambda: in_loop(loop, lambda: vendors_shown(dependencies, lists.names_of, loop.time())),
         reload,
         books.writer.is_away,
     )
@@ -160,13 +163,19 @@ def hosts_of(config: Config) -> Hosts:
 
 
 def vendors_shown(dependencies: Dependencies, names_of: Callable[[str], Sequence[str] | None], now: float) -> list[VendorShown]:
-    """Return how the vendors are."""
+    """Return how the vendors are. To be called in the event loop."""
     troubles = [Trouble(*trouble) for trouble in dependencies.health.troubles(now)]
     shown: list[VendorShown] = []
+    admission = dependencies.admission
+    assert isinstance(admission, MemoryAdmission), "it is what a server has"
+    limits: list[VendorLimit] = []
+    with suppress(ApiError):  # the lock that processes share is not to be had: how vendors are is told without it
+        limits = [VendorLimit(*each) for each in admission.queue.shown()]
     for name, upstream in dependencies.upstreams.items():
         if isinstance(upstream, HttpUpstream):
             pool, listed = upstream.statistics(), names_of(name)
             ours = tuple([trouble for trouble in troubles if trouble.target.partition("/")[0] == name])
             count = None if listed is None else len(listed)
-            shown.append(VendorShown(name, pool.open, pool.in_use, pool.waiting, count, ours))
+            of_vendor = tuple([limit for limit in limits if limit.target.partition("/")[0] == name])
+            shown.append(VendorShown(name, pool.open, pool.in_use, pool.waiting, count, ours, of_vendor))
     return shown

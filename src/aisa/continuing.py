@@ -23,7 +23,8 @@ async def go_on(context: CallContext) -> Answer:
     rest = continued(context.decoder, dialect.to_upstream(request, target))
     before.release()
     before.close()
-    answer = context.answer = await dependencies.upstreams[target.vendor].ask(rest)
+    upstream, places = dependencies.upstreams[target.vendor], None if context.permit is None else context.permit.places
+    answer = context.answer = await (upstream.ask(rest) if places is None else places.ask(upstream, rest))
     if answer.status != 200:
         asked = Asked(context.call.created + context.timeouts.now() - context.call.began)
         raise dialect.read_failure(answer.status, answer.headers, await answer.read(), target=target, asked=asked)

@@ -89,7 +89,8 @@ MEANING: Mapping[str, str] = MappingProxyType(
         "rate_limit_exceeded": "A limit of the key, its account or the client's address was reached (`docs/limits.md`). Wait `Retry-After` "
         "seconds; with `x-should-retry: false` the call is larger than the limit itself.",
         "quota_exceeded": "The key's spend cap was reached. A retry does not help before the period ends.",
-        "upstream_rate_limit": "The vendor is limiting us. Wait `Retry-After` seconds.",
+        "upstream_rate_limit": "The vendor is limiting us, or would (`limits.vendors`), and there was no room in time. Wait `Retry-After` "
+        "seconds; with `x-should-retry: false` the call is larger than the limit itself.",
         "headers_too_large": "The request line and headers are over the server's limit, which the message states in bytes.",
         "internal_error": "A bug of ours. Report it with the `request_id`.",
         "upstream_unavailable": "The vendor could not be reached, refused our credential or broke off.",
@@ -188,6 +189,8 @@ def fault_of(error: ApiError, failed: UpstreamFailed | None) -> str:
     """Return whose fault it is that a call ended with an error; `failed` is its last attempt that failed, if any did."""
     if failed is not None and failed.error.code == error.code:
         return failed.blame
+    if error.code == "upstream_rate_limit":
+        return VENDOR  # nobody was asked, as the vendor would have refused
     return SERVER if error.status >= 500 else CALLER
 
 

@@ -7,6 +7,8 @@ import msgspec
 from aisa.trace import Trace
 from aisa.usage import Usage
 
+SERVED, REFUSED, LEFT = "served", "refused", "left"  # how a wait for a vendor's limit ends
+
 
 class CallEnded(msgspec.Struct, frozen=True, tag="call"):
     """One call came to its end, however it ended. Times are seconds since the call was read; None when it did not happen.
@@ -51,6 +53,20 @@ class VendorFailed(msgspec.Struct, frozen=True, tag="vendor_failed"):
     detail: str
     loud: bool
     blame: str
+
+
+class CallQueued(msgspec.Struct, frozen=True, tag="call_queued"):
+    """A call waited because its vendors had no room within their limits (`limits.vendors`), and how that `ended`: served, refused, left.
+
+    `target`, `vendor/model`, is the first that it could have gone to.
+    """
+
+    request_id: str
+    key_id: str
+    model: str
+    target: str
+    seconds: float
+    ended: str
 
 
 class UsageMisreported(msgspec.Struct, frozen=True, tag="usage_misreported"):
@@ -294,6 +310,7 @@ Changed = KeysChanged | AccountChanged | WalletChanged | CallStopped
 Fact = (
     CallEnded
     | VendorFailed
+    | CallQueued
     | TargetHealth
     | CredentialRests
     | UsageMisreported

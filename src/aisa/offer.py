@@ -78,6 +78,7 @@ class Entry(msgspec.Struct, frozen=True):
     `lacking` are the kinds of cost that one of the others must not be asked for. `ranked`: calls may ask the targets in other orders than
     this; `watched`: by what becomes of other calls. `choosy`: some do not take everything that a request may show. `smallest_window` is
     the smallest that is known, in tokens, where windows differ; `patience_seconds` how long a stream waits for one of several targets.
+    `capped`: a vendor of theirs limits us.
     """
 
     name: str
@@ -91,6 +92,7 @@ class Entry(msgspec.Struct, frozen=True):
     choosy: bool = False
     smallest_window: float = inf
     patience_seconds: float | None = None
+    capped: bool = False
 
     def dearest(self, unix_seconds: float) -> Offer:
         """Return the offer whose output, then input, costs most at a moment; the first if none has a price."""

@@ -9,12 +9,12 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Awaitable
 
-from aisa.admission.port import Admission, Lease
+from aisa.admission.port import Admission, Lease, Places
 from aisa.call import Call
 from aisa.errors import ApiError
 from aisa.keys.rules import Key
 from aisa.ledger.port import Charge, Ledger, Short
-from aisa.offer import Plan
+from aisa.offer import Offer, Plan
 from aisa.usage import Usage
 from aisa.wire.door import Request
 
@@ -24,12 +24,18 @@ EXTEND_SECONDS_MAX = 5.0  # for a store's answer inside a stream: the client wai
 class Permit:
     """A permission that was given. `covered` output tokens in all may be sent without asking; it is ended exactly once."""
 
-    __slots__ = ("_lease", "charge", "covered")
+    __slots__ = ("_lease", "charge", "covered", "places")
 
     def __init__(self, charge: Charge, lease: Lease) -> None:
         self.charge = charge
         self._lease: Lease | None = lease
         self.covered = min(charge.covered, lease.covered)
+        self.places: Places | None = None  # at vendors, where those of the call's model limit us
+
+    async def place(self, admission: Admission, call: Call, *, request: Request, plan: Plan) -> Offer:
+        """Return the target that is asked first: the first whose vendor has room for us, be it after a wait. Raises ApiError."""
+        self.places = admission.places(call, request, plan, input_tokens=self.charge.input_tokens)
+        return await self.places.first()
 
     async def extend(self, tokens: int) -> None:
         """Return once so many output tokens in all may be sent. Raises ApiError when they may not, or when nobody can say it in time."""
@@ -49,6 +55,8 @@ class Permit:
         lease, self._lease = self._lease, None
         if lease is not None:
             lease.release(used)
+            if self.places is not None:
+                self.places.end(used)
 
 
 def cover(limit: Charge | Lease, tokens: int) -> Awaitable[None] | None:

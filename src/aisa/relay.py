@@ -11,6 +11,7 @@ from functools import partial
 
 import msgspec
 
+from aisa.admission.port import Places
 from aisa.answer import Piece
 from aisa.call import FAIL, Call
 from aisa.context import CallContext, Dependencies
@@ -54,8 +55,12 @@ async def relay(call: Call, client: Client, dependencies: Dependencies) -> None:
     context = CallContext(call, client, dependencies, request=request, plan=plan)
     try:
         # 4 may they
-        context.admit(await open_permit(dependencies.ledger, dependencies.admission, call, key=key, request=request, plan=plan))
-        piece = await first_piece(context)  # 5 ask, falling back until something comes
+        permit = await open_permit(dependencies.ledger, dependencies.admission, call, key=key, request=request, plan=plan)
+        context.admit(permit)
+        offer = plan.offers[0]
+        if plan.entry.capped:
+            offer = await permit.place(dependencies.admission, call, request=request, plan=plan)
+        piece = await first_piece(context, offer, permit.places)  # 5 ask, falling back until something comes
         if piece is not None:  # 6 relay
             if context.is_whole:
                 client.cork()  # it leaves with its end
@@ -76,29 +81,37 @@ async def relay(call: Call, client: Client, dependencies: Dependencies) -> None:
         context.close()
 
 
-async def first_piece(context: CallContext) -> Piece | None:
+async def first_piece(context: CallContext, offer: Offer, places: Places | None) -> Piece | None:
     """Ask the targets in order and return the first piece of the first that answers; None if it is done at once, as a document is.
 
-    Raises UpstreamFailed of the one that the caller is to be told of.
+    `offer` is asked first. Raises UpstreamFailed of the one that the caller is to be told of.
     """
-    offer, tries = context.plan.offers[0], None
+    tries = None
     without: tuple[str, ...] = ()
     while True:
         target = context.with_state(context.dependencies.omissions.applied(offer.target, without))
         try:
-            asked_at = await ask(context, offer, target, more=len(context.plan.offers) > 1 if tries is None else tries.more)
+            more = len(context.plan.offers) > 1 if tries is None else tries.more
+            asked_at = await ask(context, offer, target, more=more, places=places)
             piece = await read_on(context)
         except (UpstreamFailed, asyncio.CancelledError) as ending:
             failure = given_up(context, ending)
             report_failure(context, target, failure)
             tries = tries or Tries(
-                context.plan, context.request.body_bytes, context.dependencies.chance, began=context.life.asked_at or 0.0
+                context.plan,
+                context.request.body_bytes,
+                context.dependencies.chance,
+                began=context.life.asked_at or 0.0,
+                first=offer,
+                has_room=None if places is None else places.has_room,
             )
             offer, wait_seconds = tries.after(offer, failure, context.timeouts.now())
             without = failure.refused
             context.life.step(FAIL)
             if wait_seconds:
                 await context.timeouts.wait_for_store(asyncio.sleep(wait_seconds))
+            if places is not None:
+                await context.timeouts.wait_for_store(places.again(offer))
         else:
             if without:
                 context.dependencies.omissions.learn(target, without)
@@ -111,7 +124,7 @@ async def first_piece(context: CallContext) -> Piece | None:
             return piece
 
 
-async def ask(context: CallContext, offer: Offer, target: Target, *, more: bool) -> float:
+async def ask(context: CallContext, offer: Offer, target: Target, *, more: bool, places: Places | None) -> float:
     """Ask the target of an offer, as it is to be asked now, and return when its answer begins: the time of asking. Raises UpstreamFailed.
 
     It fails too if what was asked cannot be written in its dialect: the next target's may have words for it. If there are `more`, a model's
@@ -129,7 +142,8 @@ async def ask(context: CallContext, offer: Offer, target: Target, *, more: bool)
     added, trace = request.added, context.call.trace
     if trace is not None:
         request = msgspec.structs.replace(request, headers=request.headers + trace.ask(offer.name, now))
-    asking = context.dependencies.upstreams[target.vendor].ask(request)
+    upstream = context.dependencies.upstreams[target.vendor]
+    asking = upstream.ask(request) if places is None else places.ask(upstream, request)
     del request  # what was sent is not kept for as long as the answer takes
     answer = context.answer = await asking
     if answer.status != 200:

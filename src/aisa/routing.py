@@ -231,7 +231,8 @@ class Routes:
                     shown=TINY if vendor == EMBEDDED else vendor if shown_name(upstream_model, "") == "" else setting.target,
                 )
             )
-        return entry_of(name, bounded_by_facts(model, [offer.target for offer in offers]), offers)
+        capped = any(offer.target.vendor in self._config.limits.vendors for offer in offers)
+        return entry_of(name, bounded_by_facts(model, [offer.target for offer in offers]), offers, capped=capped)
 
     def _outside(self, name: str, vendor: str, model: str) -> Entry:
         """Return the entry of a name that the configuration does not have. Callers choose it, so it is kept only if it could be real."""
@@ -308,7 +309,7 @@ class Routes:
         return not (is_local(vendor.base_url) if vendor.allow_unpriced is None else vendor.allow_unpriced)
 
 
-def entry_of(name: str, model: Model, offers: list[Offer]) -> Entry:
+def entry_of(name: str, model: Model, offers: list[Offer], *, capped: bool) -> Entry:
     """Return the entry of a name with these offers."""
     route = model.route or NO_ROUTE
     windows = {offer.target.context_window for offer in offers}
@@ -324,6 +325,7 @@ def entry_of(name: str, model: Model, offers: list[Offer]) -> Entry:
         choosy=any(offer.takes is not None for offer in offers),
         smallest_window=min([window for window in windows if window is not None], default=inf) if len(windows) > 1 else inf,
         patience_seconds=route.first_token_seconds,
+        capped=capped,
     )
 
 

@@ -185,7 +185,7 @@ async def serve(config: Config, database: Database, journal: Journal, *, start: 
     gc.collect()
     gc.freeze()  # what exists now lives as long as the process: never look at it again
     await tell_until(stopping.wait(), lambda: dependencies.routes, wall_clock=wall_clock, report=report)
-    await go_away(server, reload.config.server, report, grace=not stopping.at_terminal)
+    await go_away(server, reload.config.server, report, grace=not stopping.at_terminal, drain=dependencies.admission.drain)
     lists.stop()
     await operators.close()
     await dependencies.background_reads.close()

@@ -6,12 +6,13 @@ import asyncio
 import os
 import resource
 from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
 from aisa.administration import Books, vendors_shown
 from aisa.clock import wall_clock
 from aisa.context import Dependencies
+from aisa.edge.admin_views import VendorLimit
 from aisa.http.server import HttpServer
 from aisa.model_lists import ModelLists
 from aisa.observe.metrics import Gauge
@@ -62,6 +63,7 @@ class States:
         yield Gauge("vendor_connections", "Connections to vendors.", tuple(connections))
         waiting = tuple([((("vendor", each.name),), float(each.calls_waiting)) for each in vendors])
         yield Gauge("vendor_calls_waiting", "Calls that wait for a connection to a vendor.", waiting)
+        yield from vendor_limits([limit for each in vendors for limit in each.limits])
         resting = [((("vendor", each.name),), float(sum(trouble.seconds > 0 for trouble in each.troubles))) for each in vendors]
         yield Gauge("vendor_targets_asked_last", "Targets that failed lately and are asked last for a while.", tuple(resting))
         yield one("start_time_seconds", "When this process began, in UNIX seconds.", self._began)
@@ -69,6 +71,20 @@ class States:
         seconds = spent.ru_utime + spent.ru_stime
         yield Gauge("process_cpu_seconds_total", "Processor time of this process.", (((), seconds),), counter=True)
         yield from held()
+
+
+def vendor_limits(limits: Sequence[VendorLimit]) -> Iterator[Gauge]:
+    """Yield how full the limits of vendors are, and who waits for them; as many series as the configuration has limits."""
+    names = [tuple(limit.target.partition("/")[::2]) for limit in limits]
+    labelled = [((("vendor", vendor), ("model", model)), limit) for (vendor, model), limit in zip(names, limits, strict=True)]
+    for name, told in (
+        ("rpm_left", "Calls that a vendor's limit (`limits.vendors`) has room for within its minute."),
+        ("tpm_left", "Tokens that it has room for."),
+        ("in_flight", "Calls in flight that it counts."),
+        ("waiting", "Calls that wait for it."),
+    ):
+        values = [(labels, value) for labels, limit in labelled if (value := getattr(limit, name)) is not None]
+        yield Gauge(f"vendor_limit_{name}", told, tuple([(labels, float(value)) for labels, value in values]))
 
 
 def held() -> Iterator[Gauge]:

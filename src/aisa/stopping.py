@@ -38,8 +38,18 @@ class Stopping:
         self._asked.set()
 
 
-async def go_away(server: HttpServer, settings: ServerSettings, report: Callable[[Fact], None], *, grace: bool) -> None:
-    """Let the calls in flight end. With `grace`, whoever sends us clients has time to notice that we are not ready any more."""
+def nothing() -> None:
+    """Nobody lets calls wait."""
+
+
+async def go_away(
+    server: HttpServer, settings: ServerSettings, report: Callable[[Fact], None], *, grace: bool, drain: Callable[[], None] = nothing
+) -> None:
+    """Let the calls in flight end. With `grace`, whoever sends us clients has time to notice that we are not ready any more.
+
+    `drain` is called first: whoever lets calls wait lets no more.
+    """
+    drain()
     if grace and settings.drain_grace_seconds:
         report(NotReady(settings.drain_grace_seconds))
         server.keep_no_connections()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import NamedTuple
 
 from aisa.clock import Chance
@@ -24,11 +25,24 @@ class _Waiting(NamedTuple):
 
 
 class Tries:
-    """What is left to try of one call, from its first failure on. Times are the event loop's seconds; `began`: the first was asked."""
+    """What is left to try of one call, from its first failure on. Times are the event loop's seconds; `began`: the first was asked.
 
-    def __init__(self, plan: Plan, prompt_bytes: int, chance: Chance, *, began: float) -> None:
+    That was `first`, if not the plan's first. Where vendors limit us, `has_room` says which could be asked now: those come before others.
+    """
+
+    def __init__(
+        self,
+        plan: Plan,
+        prompt_bytes: int,
+        chance: Chance,
+        *,
+        began: float,
+        first: Offer | None = None,
+        has_room: Callable[[Offer], bool] | None = None,
+    ) -> None:
         route = plan.entry.settings.route or NO_ROUTE
-        self._left = list(plan.offers[1:])
+        self._left = [offer for offer in plan.offers if offer is not (first or plan.offers[0])]
+        self._has_room = has_room
         self._again: list[_Waiting] = []  # as long as the plan at most
         self._retries = route.retries
         self._until = began + route.retry_seconds
@@ -61,7 +75,7 @@ class Tries:
             ready = now + max(failure.retry_after or 0.0, self._backoff())
             self._again.append(_Waiting(ready, self._failures, offer))
         if self._left:
-            return self._left.pop(0), 0.0
+            return self._left.pop(self._next()), 0.0
         if self._again and self._repeated < self._retries:
             soonest = min(self._again)
             if max(now, soonest.ready) <= self._until:
@@ -69,6 +83,11 @@ class Tries:
                 self._repeated += 1
                 return soonest.offer, max(0.0, soonest.ready - now)
         raise self._told
+
+    def _next(self) -> int:
+        """Return the position among those that are left of the first with room, of the first if none has."""
+        has_room = self._has_room
+        return 0 if has_room is None else next((at for at, offer in enumerate(self._left) if has_room(offer)), 0)
 
     def _backoff(self) -> float:
         longest = min(BACKOFF_SECONDS * 2.0**self._repeated, BACKOFF_SECONDS_MAX)

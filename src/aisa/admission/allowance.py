@@ -43,6 +43,10 @@ class Shown(Protocol):
 class Limited(Shown, Protocol):
     """The use of some limits, wherever it is kept."""
 
+    def settle(self, now: int) -> None:
+        """Make ready for the steps that follow, in the same hold of a lock where one is needed."""
+        ...
+
     def limit(self, rates: Rates, span: int) -> None:
         """Set the limits; what was used stays used."""
         ...
@@ -61,6 +65,18 @@ class Limited(Shown, Protocol):
 
     def is_idle(self, now: int) -> bool:
         """Say whether it may be forgotten here."""
+        ...
+
+    def room_at(self, now: int, tokens: int) -> int:
+        """Return when the rates have room for a call of so many tokens, if nobody else takes it; now if only a place in flight lacks."""
+        ...
+
+    def note_waiting(self, now: int, *, waiting: bool) -> None:
+        """Tell other processes whether calls of this one wait for room; one that says nothing for a while does not."""
+        ...
+
+    def comes_first(self, now: int) -> bool:
+        """Say whether no other process that waits is to have what there is room for before this one."""
         ...
 
 
@@ -87,6 +103,9 @@ class Allowance:
         self.tokens = windowed(self.tokens, rates.tpm, span)
         self.step = 0 if rates.tpm is None else step_of(rates.tpm)
         self.concurrency = RATE_MAX if rates.concurrency is None else rates.concurrency
+
+    def settle(self, now: int) -> None:
+        """It is always ready."""
 
     def has_room(self, now: int, tokens: int) -> bool:
         """Say whether a call may begin that takes so many tokens."""
@@ -121,6 +140,31 @@ class Allowance:
         if self.in_flight or self._last_turn > now:
             return False
         return all(window is None or window.is_idle(now) for window in (self.requests, self.tokens))
+
+    def room_at(self, now: int, tokens: int) -> int:
+        """Return when the rates have room for a call of so many tokens, if nobody else takes it; now if only a place in flight lacks."""
+        return rates_room_at(self.requests, self.tokens, now, needed=tokens)
+
+    def note_waiting(self, now: int, *, waiting: bool) -> None:
+        """There is no other process."""
+
+    def comes_first(self, now: int) -> bool:
+        """There is no other process."""
+        return True
+
+
+class Rated(Protocol):
+    """What knows when there is room for more."""
+
+    def room_at(self, now: int, amount: int) -> int:
+        """Return when, if nobody else uses it."""
+        ...
+
+
+def rates_room_at(requests: Rated | None, tokens: Rated | None, now: int, *, needed: int) -> int:
+    """Return when both have room for a call of so many tokens, if nobody else takes it."""
+    when = now if requests is None else requests.room_at(now, 1)
+    return when if tokens is None else max(when, tokens.room_at(now, needed))
 
 
 def windowed(window: Window | None, limit: int | None, span: int) -> Window | None:

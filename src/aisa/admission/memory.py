@@ -5,15 +5,19 @@ from __future__ import annotations
 import asyncio
 import sys
 from collections.abc import Awaitable, Callable, Mapping, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from math import ceil
 
 import msgspec
 
 from aisa.admission.allowance import Allowance, Limited, Shown
 from aisa.admission.kept import Kept
+from aisa.admission.places import Places
 from aisa.admission.refusals import refusal, stopped_inside
 from aisa.admission.rules import MICROS, RATE_MAX, address_group, is_none, key_rates, output_at_first, tier_of
 from aisa.admission.unlimited import Unlimited
+from aisa.admission.vendor_caps import Keeping
+from aisa.admission.vendor_queue import VendorQueue
 from aisa.call import Call
 from aisa.clock import WallClock
 from aisa.config.limits import Limits
@@ -67,8 +71,10 @@ class MemoryAdmission:
     """The limits as the configuration has them; implements `admission.port.Admission`.
 
     `tiers` has the names of accounts' own tiers and may change at any time. `micros` is a clock that never goes back, in microseconds.
-    `resets` knows whose documents were lost.
+    `resets` knows whose documents were lost. `queue` has the limits of vendors, and whoever waits for them.
     """
+
+    look_seconds: float | None = None  # between two looks for what other processes have given back
 
     def __init__(
         self,
@@ -90,6 +96,8 @@ class MemoryAdmission:
         self._accounts: dict[str, Limited] = {}  # no more than there are
         self._addresses: Kept[Limited] = Kept()
         self._noticed = -NOTICE_MICROS
+        keeping = Keeping(self._keep_cap, self._locked, self._cap_lease, micros, self.look_seconds)
+        self.queue = VendorQueue(keeping, report)
         self.configure(limits)
 
     def configure(self, limits: Limits) -> None:
@@ -98,6 +106,7 @@ class MemoryAdmission:
         self._span = round(limits.window_seconds * MICROS)
         self._by_address = not is_none(limits.address)
         self._resets.limit = limits.lost_documents_per_hour
+        self.queue.configure(limits)
 
     async def admit(self, call: Call, request: Request, plan: Plan, *, input_tokens: int) -> Unlimited | MemoryLease:
         """Return a lease. Raises ApiError rate_limit_exceeded."""
@@ -129,6 +138,26 @@ class MemoryAdmission:
 
     def _lease(self, allowances: tuple[Limited, ...], now: int) -> MemoryLease:
         return MemoryLease(self._micros, allowances, now)
+
+    def _keep_cap(self, name: str, whose: str) -> Limited:
+        """Return what keeps the use of a vendor's limits."""
+        return self._keeper(name, whose)
+
+    def _cap_lease(self, caps: tuple[Limited, ...], now: int) -> MemoryLease:
+        """Open a try at a vendor."""
+        return self._lease(caps, now)
+
+    def _locked(self) -> AbstractContextManager[None]:
+        """Hold what other processes share, for steps on vendors' limits. Raises ApiError."""
+        return nullcontext()
+
+    def places(self, call: Call, request: Request, plan: Plan, *, input_tokens: int) -> Places:
+        """Return what has a call's places at vendors."""
+        return Places(self.queue, call, request, plan=plan, input_tokens=input_tokens)
+
+    def drain(self) -> None:
+        """Let nobody begin to wait for a vendor any more."""
+        self.queue.draining = True
 
     def headers(self, key: Key) -> HeaderList:
         """Return the headers on the key's limits: of each kind, those of the limit with the least left."""

@@ -7,7 +7,8 @@ from typing import Protocol
 
 from aisa.call import Call
 from aisa.keys.rules import Key
-from aisa.offer import Plan
+from aisa.offer import Offer, Plan
+from aisa.providers.port import Answer, Upstream, UpstreamRequest
 from aisa.usage import Usage
 from aisa.wire.door import Request
 from aisa.wire.port import HeaderList
@@ -33,6 +34,30 @@ class Lease(Protocol):
         ...
 
 
+class Places(Protocol):
+    """A call's place at vendors that limit us: one at a time, from before a try until its answer is let go."""
+
+    async def first(self) -> Offer:
+        """Return the target of the plan that is asked first: the first with room, be it after a wait. Raises ApiError."""
+        ...
+
+    async def again(self, offer: Offer) -> None:
+        """Return when a target may be asked after a try that has failed. Raises ApiError."""
+        ...
+
+    def has_room(self, offer: Offer) -> bool:
+        """Say whether a target could be asked without a wait. Raises ApiError overloaded."""
+        ...
+
+    async def ask(self, upstream: Upstream, request: UpstreamRequest) -> Answer:
+        """Ask the vendor at which the call has its place. Raises UpstreamFailed."""
+        ...
+
+    def end(self, used: Usage) -> None:
+        """The call has ended with these tokens."""
+        ...
+
+
 class Admission(Protocol):
     """The limits in force."""
 
@@ -41,6 +66,14 @@ class Admission(Protocol):
 
         Raises ApiError rate_limit_exceeded, and has taken nothing then but a place in line.
         """
+        ...
+
+    def places(self, call: Call, request: Request, plan: Plan, *, input_tokens: int) -> Places:
+        """Return what has a call's places at vendors; asked for where one of the plan's vendors has limits."""
+        ...
+
+    def drain(self) -> None:
+        """Let nobody begin to wait for a vendor any more, as the server is going away; who waits has its turn."""
         ...
 
     def headers(self, key: Key) -> HeaderList:

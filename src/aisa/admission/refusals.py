@@ -32,6 +32,8 @@ def refusal(allowances: Iterable[Shown], now: int, *, tokens: int, input_tokens:
             calls = "call" if each.concurrency == 1 else "calls"
             said = f"{each.whose} may have {each.concurrency:,} {calls} in flight at the same time, and has."
             waits.append((each.take_turn(now), said))
+    if not waits:
+        waits = [(now + MICROS, "There is room for this call, but others have waited for it before.")]
     when, said = max(waits)
     seconds = seconds_of(when - now)
     return ApiError(CODE, f"{said} Try again in {seconds} s.", retry_after=seconds, should_retry=True)

@@ -62,6 +62,14 @@ def output_at_first(request: Request, settings: Model, *, step: int, tokens_max:
         return step if asked is None else min(step, asked * request.choices)
     if asked is not None:
         return asked * request.choices
+    return output_expected(request, settings, tokens_max)
+
+
+def output_expected(request: Request, settings: Model, tokens_max: int) -> int:
+    """Return the most output tokens that a call asks for, else what a usual one has; no more than `tokens_max` of which we are not told."""
+    asked = request.max_tokens
+    if asked is not None:
+        return min(asked * request.choices, tokens_max)
     usual = settings.hold_output_tokens or min(DOCUMENT_OUTPUT_TOKENS, settings.max_output_tokens or DOCUMENT_OUTPUT_TOKENS)
     return max(1, min(usual * request.choices, tokens_max))
 

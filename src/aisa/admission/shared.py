@@ -6,11 +6,11 @@ notices, so its leases are free at once; what it had used of rates stays used.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
-from contextlib import suppress
+from collections.abc import Callable, Generator, Mapping, Sequence
+from contextlib import contextmanager, suppress
 from typing import cast
 
-from aisa.admission.allowance import FIRST_SECONDS, LEARNING, Limited, Shown
+from aisa.admission.allowance import FIRST_SECONDS, LEARNING, Limited, Shown, rates_room_at
 from aisa.admission.memory import MemoryAdmission, MemoryLease, unheard
 from aisa.admission.rules import MICROS, RATE_MAX, step_of
 from aisa.admission.shared_window import SPAN, WINDOW_WORDS, SharedWindow
@@ -28,11 +28,18 @@ from aisa.wire.port import HeaderList
 #: Words of a record, before its windows: how long a call lasts (microseconds), when the last who waits for a place in flight has its turn.
 LASTING, LAST_TURN = range(2)
 COLUMNS = 8  # where the columns begin, in words, of 32 bits each
+#: Of each process, in milliseconds of the clock: when it looked for room last while calls of it waited, 0 if none does; when it had room.
+WAITING = COLUMNS + WORKERS_MAX // 2
+SERVED = WAITING + WORKERS_MAX // 2
 REQUESTS = 64
 TOKENS = RATE_WORDS // 2  # a page further on systems with pages of 4 KiB: keys without such a limit never touch it
-assert COLUMNS + WORKERS_MAX // 2 <= REQUESTS
+assert SERVED + WORKERS_MAX // 2 <= REQUESTS
 assert REQUESTS + WINDOW_WORDS <= TOKENS
 assert TOKENS + WINDOW_WORDS <= RATE_WORDS
+LOOK_SECONDS = 0.01  # between two looks for what other processes have given back, while calls wait; each takes some microseconds
+STARVED_MS = 50  # a process whose calls wait and had no room for so long comes before those that had; five looks of its own
+SILENT_MS = 200  # a process that has not looked for so long is stopped, or dead
+MS_MASK = (1 << 32) - 1
 
 
 class SharedAllowance:
@@ -92,6 +99,7 @@ class SharedAllowance:
     def take(self, now: int, tokens: int) -> None:
         """Begin a call for which there is room."""
         self._memory.cells[self._column] += 1
+        self._memory.cells[self._cell(SERVED)] = now // 1_000 & MS_MASK
         if self.requests is not None:
             self.requests.add(now, 1)
         if self.tokens is not None:
@@ -115,13 +123,42 @@ class SharedAllowance:
         """Say whether this process may forget it: what was used is not kept here."""
         return True
 
+    def room_at(self, now: int, tokens: int) -> int:
+        """Return when the rates have room for a call of so many tokens, if nobody else takes it; now if only a place in flight lacks."""
+        return rates_room_at(self.requests, self.tokens, now, needed=tokens)
+
+    def note_waiting(self, now: int, *, waiting: bool) -> None:
+        """Tell other processes whether calls of this one wait for room: this process's own column, so without the lock."""
+        self._memory.cells[self._cell(WAITING)] = (now // 1_000 & MS_MASK) or 1 if waiting else 0
+
+    def comes_first(self, now: int) -> bool:
+        """Say whether no other process that waits has starved, or else none for longer than this one."""
+        cells, at, own = self._memory.cells, (self._place + WAITING) * 2, self._memory.worker
+        now_ms = now // 1_000
+        looked = cells[at : at + WORKERS_MAX].tolist()
+        if not any(looked):
+            return True
+        served = cells[at + WORKERS_MAX : at + 2 * WORKERS_MAX].tolist()
+        mine = now_ms - served[own] & MS_MASK
+        for other, at_ms in enumerate(looked):
+            if at_ms and other != own and (now_ms - at_ms & MS_MASK) < SILENT_MS:
+                starved = now_ms - served[other] & MS_MASK
+                if starved > STARVED_MS and (starved, other) > (mine, own):
+                    return False
+        return True
+
     @property
     def _column(self) -> int:
-        return (self._place + COLUMNS) * 2 + self._memory.worker
+        return self._cell(COLUMNS)
+
+    def _cell(self, column: int) -> int:
+        return (self._place + column) * 2 + self._memory.worker
 
 
 class SharedAdmission(MemoryAdmission):
     """The limits of all processes that share this memory; implements `admission.port.Admission`."""
+
+    look_seconds = LOOK_SECONDS
 
     def __init__(
         self,
@@ -163,6 +200,15 @@ class SharedAdmission(MemoryAdmission):
                 return tuple(other for other in allowances if other is not each)
         return allowances
 
+    @contextmanager
+    def _locked(self) -> Generator[None, None, None]:
+        """Hold the lock for steps on vendors' limits. Raises ApiError overloaded."""
+        try:
+            with self._memory.lock:
+                yield
+        except (SharedStuck, SharedFull):
+            raise ApiError("overloaded", "This server cannot look up what its vendors allow at the moment. Try again soon.") from None
+
     def _lease(self, allowances: tuple[Limited, ...], now: int) -> MemoryLease:
         return SharedLease(self._memory, self._micros, allowances, began=now)
 
@@ -199,7 +245,10 @@ class SharedLease(MemoryLease):
 def is_idle(memory: SharedMemory, place: int, now: int) -> bool:
     """Say whether a record may be another's: nothing is in flight, and nothing that was used counts any more."""
     at = (place + COLUMNS) * 2
-    if any(memory.cells[at : at + WORKERS_MAX]) or memory.words[place + LAST_TURN] > now:
+    waiting = (place + WAITING) * 2
+    if any(memory.cells[at : at + WORKERS_MAX]) or any(memory.cells[waiting : waiting + WORKERS_MAX]):
+        return False
+    if memory.words[place + LAST_TURN] > now:
         return False
     for window_at in (place + REQUESTS, place + TOKENS):
         span = memory.words[window_at + SPAN]
@@ -211,6 +260,7 @@ def is_idle(memory: SharedMemory, place: int, now: int) -> bool:
 def forget_worker(memory: SharedMemory, worker: int) -> None:
     """End every lease of a process that has died: its column is nobody's now."""
     for place in memory.rates.taken():
-        at = (place + COLUMNS) * 2 + worker
-        if memory.cells[at]:
-            memory.cells[at] = 0
+        for column in (COLUMNS, WAITING):
+            at = (place + column) * 2 + worker
+            if memory.cells[at]:
+                memory.cells[at] = 0

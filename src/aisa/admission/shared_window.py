@@ -99,6 +99,11 @@ class SharedWindow:
         words[head + STEP] = 0
         return when
 
+    def room_at(self, now: int, amount: int) -> int:
+        """Return when there will be room for so much if nobody else uses it: now if there is."""
+        left = self.left(now)
+        return now if left >= amount else self._room_at(amount - left)
+
     def free_at(self, now: int) -> int:
         """Return when all of the limit is free again if nothing more is used."""
         if self.left(now) >= self.limit:

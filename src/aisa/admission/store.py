@@ -126,6 +126,10 @@ class StoreAdmission(MemoryAdmission):
         stored = tuple(each for each in allowances if isinstance(each, StoredAllowance))
         return StoreLease(self._micros, stored, self._way, began=now)
 
+    def _cap_lease(self, caps: tuple[Limited, ...], now: int) -> MemoryLease:
+        """Open a try at a vendor: of vendors' limits each process has its share, and the store knows nothing."""
+        return MemoryLease(self._micros, caps, now)
+
     def _told(self, allowances: Sequence[Shown]) -> HeaderList:
         if self._way.mode is Mode.STORE:
             allowances = [each.seen for each in allowances if isinstance(each, StoredAllowance)]

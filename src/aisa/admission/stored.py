@@ -98,6 +98,10 @@ class StoredAllowance(Allowance):
         self.rates = rates
         self.share_anew()
 
+    def settle(self, now: int) -> None:
+        """Go by the share as it is now."""
+        self.share_anew()
+
     def share_anew(self) -> None:
         """Take this process's share as it is now."""
         rates = self.rates

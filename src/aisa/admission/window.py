@@ -116,6 +116,10 @@ class Window:
         self._waiting += amount
         return when
 
+    def room_at(self, now: int, amount: int) -> int:
+        """Return when there will be room for so much, which must be within the limit, if nobody else uses it: now if there is."""
+        return now if self.left(now) >= amount else self._room_at(self.used + amount - self.limit)
+
     def free_at(self, now: int) -> int:
         """Return when all of the limit is free again if nothing more is used."""
         return now if self.left(now) >= self.limit or not self._times else self._times[-1] + self.span

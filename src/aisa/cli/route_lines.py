@@ -5,11 +5,14 @@ from __future__ import annotations
 import json
 from typing import NamedTuple
 
+from aisa.admission.allowance import Allowance
+from aisa.admission.vendor_caps import VendorCaps
 from aisa.cli.price_check import look_up_for
 from aisa.cli.price_tables import configuration, say_json
 from aisa.cli.problems import Misuse, Stop
 from aisa.cli.terminal import paint, say, table
 from aisa.clock import quick_chance, wall_clock
+from aisa.config.limits import Limits, Rates
 from aisa.config.route import COST, LATENCY, LOAD, NO_ROUTE, ORDER, PROMPT
 from aisa.errors import ApiError
 from aisa.fitness import IN_WORDS, is_too_small, refused_by, shown_by
@@ -47,13 +50,14 @@ def explain(model: str, body: bytes | None, path: str | None, *, as_json: bool) 
     except ApiError as error:
         told = [(model[:MODEL_NAME_CHARACTERS_MAX], f"{error.status} {error.code}: {error.message}", "")]
         raise Stop("no target would be asked", told) from error
+    rules = [*rules_of(plan.entry), *limits_of(loaded.config.limits, plan)]
     rows = [*placed(plan, chat, now), *left_out(plan, chat)]
     if as_json:
-        say_json({"model": plan.entry.name, "targets": [row._asdict() for row in rows], "rules": rules_of(plan.entry)})
+        say_json({"model": plan.entry.name, "targets": [row._asdict() for row in rows], "rules": rules})
         return
     say(f"{paint(plan.entry.name, bold=True)}, {sizes(chat)}:\n")
     say(table(("", "TARGET", "WHY"), [[str(row.place or "-"), row.target, row.why] for row in rows]))
-    for rule in rules_of(plan.entry):
+    for rule in rules:
         say(f"\n{rule}")
 
 
@@ -138,3 +142,22 @@ def rules_of(entry: Entry) -> list[str]:
     if route.retries:
         rules.append(f"When all have failed, up to {route.retries} more tries begin within {route.retry_seconds:g} s.")
     return rules
+
+
+def limits_of(limits: Limits, plan: Plan) -> list[str]:
+    """Say what the vendors of a plan let this server ask, and what becomes of a call for which there is no room."""
+    caps = VendorCaps(lambda _name, whose: Allowance(whose))
+    caps.configure(limits)
+    targets = {offer.name: caps.settings(offer.name) for offer in plan.offers if caps.of(offer.name)}
+    if not targets:
+        return []
+    names = {name for target in targets for name in (target.partition("/")[0], target)}
+    said = [f"{name} may be asked {rates_in_words(cap.rates)}." for name, cap in caps.named() if name in names]
+    seconds = max(each.queue_seconds for each in targets.values() if each is not None)
+    return [*said, f"A target that is full is asked after those with room; if all are, the call waits for {seconds:g} s at most."]
+
+
+def rates_in_words(rates: Rates) -> str:
+    """Say how much may be asked."""
+    kinds = (("{:,} calls a minute", rates.rpm), ("{:,} tokens a minute", rates.tpm), ("{:,} calls at once", rates.concurrency))
+    return ", ".join([said.format(number) for said, number in kinds if number is not None])

@@ -15,7 +15,7 @@ from aisa.cli.problems import Misuse, Stop, block
 from aisa.cli.terminal import ago, paint, say, table
 from aisa.clock import wall_clock
 from aisa.edge.admin_status import Attention, StatusShown
-from aisa.edge.admin_views import VendorShown
+from aisa.edge.admin_views import VendorLimit, VendorShown
 from aisa.storage.engine import DATABASE_NAME
 from aisa.storage.failure import StorageFailed
 from aisa.storage.running import running
@@ -64,6 +64,8 @@ def page(status: StatusShown) -> str:
     parts = [table((), [*server_rows(status), *store_rows(status)], indent="")]
     if status.vendors:
         parts.append(table(("vendor", "state", "models", "connections", "waiting"), [vendor_row(vendor) for vendor in status.vendors]))
+    if limits := [limit_row(limit) for vendor in status.vendors for limit in vendor.limits]:
+        parts.append(table(("limit of", "used", "waiting"), limits))
     if not status.attention:
         parts.append(paint("Nothing needs attention.", "green"))
     return "\n\n".join(parts)
@@ -114,4 +116,18 @@ def vendor_row(vendor: VendorShown) -> list[str]:
     else:
         state = paint("well", "green")
     listed = "-" if vendor.models_listed is None else f"{vendor.models_listed:,}"
-    return [vendor.name, state, listed, f"{vendor.connections_in_use} of {vendor.connections_open} in use", f"{vendor.calls_waiting}"]
+    waiting = vendor.calls_waiting + max((limit.waiting for limit in vendor.limits), default=0)
+    return [vendor.name, state, listed, f"{vendor.connections_in_use} of {vendor.connections_open} in use", f"{waiting}"]
+
+
+def limit_row(limit: VendorLimit) -> list[str]:
+    """Return the line of a vendor's limit: what is used of each kind, and who waits."""
+    said = [
+        f"{full - left:,} of {full:,} {kind} a minute"
+        for kind, full, left in (("calls", limit.rpm, limit.rpm_left), ("tokens", limit.tpm, limit.tpm_left))
+        if full is not None and left is not None
+    ]
+    if limit.concurrency is not None and limit.in_flight is not None:
+        said.append(f"{limit.in_flight:,} of {limit.concurrency:,} in flight")
+    waiting = paint(f"{limit.waiting:,} wait, the first for {limit.waited_seconds:.1f} s", "yellow") if limit.waiting else "nobody waits"
+    return [limit.target, "; ".join(said), waiting]

@@ -1,4 +1,4 @@
-"""The settings on how much may be asked: tiers of accounts, each client address, how long a minute is. Counts nothing."""
+"""The settings on how much may be asked: by keys, accounts and addresses, and of vendors; how long a minute is. Counts nothing."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import Annotated
 
 from msgspec import Meta
 
-from aisa.config.section import Section
+from aisa.config.section import Bytes, Count, Section
 
 #: The most of anything in a minute.
 Rate = Annotated[int, Meta(ge=1, le=1_000_000_000)]
@@ -36,12 +36,26 @@ class Tier(Rates, frozen=True, kw_only=True):
     account: AccountRates = AccountRates()
 
 
+class ModelRates(Rates, frozen=True, kw_only=True):
+    """How much the vendor lets this server ask of one of its models, by the model's name there."""
+
+
+class VendorRates(Rates, frozen=True, kw_only=True):
+    """How much the vendor lets this server ask, of all its models together: calls wait here, instead of being refused there."""
+
+    models: dict[str, ModelRates] = {}
+    queue_seconds: Annotated[float, Meta(ge=0, le=600)] = 10.0
+
+
 class Limits(Section, frozen=True, kw_only=True):
     """The limits on rates."""
 
     default_tier: str = "unlimited"
     tiers: dict[str, Tier] = {}
     address: AddressRates = AddressRates()
+    vendors: dict[str, VendorRates] = {}
+    queue_calls_max: Count = 1_000
+    queue_bytes_max: Bytes = 67_108_864
     lost_documents_per_hour: Annotated[int, Meta(ge=1, le=100)] | None = None
     window_seconds: Annotated[float, Meta(gt=0, le=60)] = 60.0  # a wait of more than a minute cannot be told to clients
 
@@ -62,7 +76,7 @@ RATES_IN_WORDS = {
     "concurrency": "Calls that may be in flight at the same time; no limit if absent.",
 }
 
-LIMITED = ("tiers.<name>", "tiers.<name>.account", "address")
+LIMITED = ("tiers.<name>", "tiers.<name>.account", "address", "vendors.<name>", "vendors.<name>.models.<name>")
 
 LIMITS_IN_WORDS: Mapping[str, str] = MappingProxyType(
     {
@@ -71,12 +85,13 @@ LIMITS_IN_WORDS: Mapping[str, str] = MappingProxyType(
         "limits.lost_documents_per_hour": "How many whole documents each key may be sent in an hour whose clients close the connection "
         "before their system has acknowledged them: such documents are free. Beyond it the key gets `429 rate_limit_exceeded` for "
         "documents until the hour is over; streams go on. If absent, they are only told in the log (`document_lost`).",
+        "limits.vendors.<name>.queue_seconds": "How long a call waits at most for its turn where no target of its model has room; 0 for "
+        "not at all. Then it is `429 upstream_rate_limit`.",
+        "limits.queue_calls_max": "Calls that wait for a vendor's limit in one process, all together; of more, the newest of the key that "
+        "has the most there is refused.",
+        "limits.queue_bytes_max": "What the bodies of the calls that wait may take together; beyond it as beyond `queue_calls_max`.",
         "limits.window_seconds": "How long the minute of all limits is; another length is for tests.",
-        **{
-            f"limits.{of}.{kind}": said
-            for of in ("tiers.<name>", "tiers.<name>.account", "address")
-            for kind, said in RATES_IN_WORDS.items()
-        },
+        **{f"limits.{of}.{kind}": said for of in LIMITED for kind, said in RATES_IN_WORDS.items()},
     }
 )
 

@@ -15,14 +15,18 @@ from aisa.names import ACCOUNT_CHARACTERS_MAX
 
 
 def check_names(config: Config, vendor_names: Collection[str]) -> Iterator[tuple[tuple[str, ...], Flaw]]:
-    """Yield what is wrong with which names callers may use. `vendor_names` also holds vendors whose entry is broken."""
+    """Yield what is wrong with which names callers may use, and with vendors that settings name.
+
+    `vendor_names` also holds vendors whose entry is broken.
+    """
     if config.models_only and not config.models:
         yield ("models_only",), Flaw("Nothing could be called: there is no model under `models`.", "List the models, or remove it.")
-    for position, name in enumerate(config.models_prefer):
+    named = [(("models_prefer", str(position)), name) for position, name in enumerate(config.models_prefer)]
+    for place, name in (*named, *((("limits", "vendors", name), name) for name in config.limits.vendors)):
         if name not in vendor_names:
             near = difflib.get_close_matches(name, vendor_names, 1)
             remedy = f"Did you mean `{near[0]}`?" if near else f"Known vendors: {', '.join(sorted(vendor_names)) or 'none'}."
-            yield ("models_prefer", str(position)), Flaw(f"There is no vendor `{name[:SHOWN_CHARACTERS_MAX]}`.", remedy)
+            yield place, Flaw(f"There is no vendor `{name[:SHOWN_CHARACTERS_MAX]}`.", remedy)
 
 
 def check_listen(config: Config) -> Iterator[tuple[tuple[str, ...], Flaw]]:

@@ -33,8 +33,26 @@ class Trouble(msgspec.Struct, frozen=True):
     seconds: float
 
 
+class VendorLimit(msgspec.Struct, frozen=True):
+    """How full a limit of a vendor is, or of a `target` of it, `vendor/model`; None for what is not limited.
+
+    So many calls are `waiting` for it, the first of them for `waited_seconds`. `shared` says that all processes of the server use one.
+    """
+
+    target: str
+    rpm: int | None
+    rpm_left: int | None
+    tpm: int | None
+    tpm_left: int | None
+    concurrency: int | None
+    in_flight: int | None
+    waiting: int
+    waited_seconds: float
+    shared: bool
+
+
 class VendorShown(msgspec.Struct, frozen=True):
-    """A vendor: its connections, how many models it lists (None if it has not said), and what of it has failed lately."""
+    """A vendor: its connections, how many models it lists (None if it has not said), what failed lately, how full its limits are."""
 
     name: str
     connections_open: int
@@ -42,6 +60,7 @@ class VendorShown(msgspec.Struct, frozen=True):
     calls_waiting: int
     models_listed: int | None
     troubles: tuple[Trouble, ...]
+    limits: tuple[VendorLimit, ...] = ()
 
 
 #: Takes how many and, if any, the id before which; returns what administrators changed, the newest first.

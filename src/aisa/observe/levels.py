@@ -7,9 +7,11 @@ from types import MappingProxyType
 
 from aisa.errors import CALLER, CODES, OPERATOR, SERVER, VENDOR
 from aisa.facts import (
+    REFUSED,
     AnsweredOtherwise,
     BugFound,
     CallEnded,
+    CallQueued,
     ChoicesMissing,
     CredentialRests,
     DocumentLost,
@@ -58,6 +60,8 @@ def level_of(fact: Fact) -> str:
         return BY_BLAME.get(fact.blame, INFO)
     if isinstance(fact, TargetHealth):
         return WARNING if fact.last_for_seconds else INFO
+    if isinstance(fact, CallQueued):
+        return WARNING if fact.ended == REFUSED else INFO
     if isinstance(fact, Refused):
         return WARNING if fact.code in OVERLOADED else INFO
     return BY_KIND.get(type(fact), INFO)

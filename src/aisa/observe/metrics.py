@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterable, Iterator
 import msgspec
 
 from aisa import __version__
-from aisa.facts import BugFound, CallEnded, Fact, LedgerAway, LedgerBack, Refused, VendorFailed
+from aisa.facts import BugFound, CallEnded, CallQueued, Fact, LedgerAway, LedgerBack, Refused, VendorFailed
 from aisa.money import NANOS_PER_DOLLAR
 
 #: Seconds. Up to what language models take: a first token in 50 ms, a document in ten minutes.
@@ -53,6 +53,8 @@ class Metrics:
         self._series: dict[tuple[str, str, str, bool], _Series] = {}
         self._failures: Counter[tuple[str, str, str]] = Counter()
         self._refused: Counter[str] = Counter()
+        self._queued: Counter[tuple[str, str]] = Counter()
+        self._queued_seconds: dict[tuple[str, str], float] = {}
         self._bugs = 0
         self._away = 0
 
@@ -65,6 +67,10 @@ class Metrics:
             self._failures[fact.vendor, fact.code, fact.blame] += 1
         elif isinstance(fact, Refused):
             self._refused[fact.code] += 1
+        elif isinstance(fact, CallQueued):
+            named = (fact.target.partition("/")[0], fact.ended)
+            self._queued[named] += 1
+            self._queued_seconds[named] = self._queued_seconds.get(named, 0.0) + fact.seconds
         elif isinstance(fact, BugFound):
             self._bugs += 1
         elif isinstance(fact, LedgerAway | LedgerBack):
@@ -122,6 +128,10 @@ class Metrics:
         yield from family("vendor_failures_total", "Attempts at vendors that failed, by whose fault it was.", failures)
         refused = [((("code", code),), count) for code, count in self._refused.items()]
         yield from family("refused_total", "Requests that were refused before they were calls.", refused)
+        waits = [((("vendor", vendor), ("ended", ended)), number) for (vendor, ended), number in self._queued.items()]
+        yield from family("queued_total", "Calls that waited for a vendor's limit, by how that ended.", waits)
+        lasted = [((("vendor", vendor), ("ended", ended)), seconds) for (vendor, ended), seconds in self._queued_seconds.items()]
+        yield from family("queued_seconds_total", "How long they waited.", lasted)
         yield from family("bugs_total", "Errors of this server's own.", [((), self._bugs)])
         yield from family("ledger_away", "Whether the database does not take the rows of calls.", [((), self._away)], kind="gauge")
         for gauge in self.states():

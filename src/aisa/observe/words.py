@@ -4,10 +4,14 @@ from __future__ import annotations
 
 from aisa.errors import CALLER, OPERATOR, VENDOR
 from aisa.facts import (
+    LEFT,
+    REFUSED,
+    SERVED,
     AccountChanged,
     AnsweredOtherwise,
     BugFound,
     CallEnded,
+    CallQueued,
     CallStopped,
     ChoicesMissing,
     CrashSettled,
@@ -39,8 +43,10 @@ from aisa.money import dollars_text
 LifeOfServer = ServerStarted | CrashSettled | Reloaded | ReloadRefused | NotReady | Draining | Stopped
 
 
-def health_in_words(fact: TargetHealth | CredentialRests) -> str:
-    """Say what becomes of a target that has failed, or of a credential that was refused."""
+def health_in_words(fact: TargetHealth | CredentialRests | CallQueued) -> str:
+    """Say what becomes of a target that has failed, of a credential that was refused, or of a call that had to wait for room."""
+    if isinstance(fact, CallQueued):
+        return f"waited {fact.seconds:g} s for room at {fact.target} {QUEUE_ENDS[fact.ended]}  {fact.model}  {fact.request_id}"
     if isinstance(fact, CredentialRests):
         why = f"was refused (status {fact.status})" if fact.status else "cannot be had"
         return f"{fact.vendor}: credential {fact.number} of {fact.of} {why} and is not used for {fact.seconds:g} s"
@@ -73,7 +79,7 @@ def in_words(fact: Fact) -> str:
             VendorFailed() | UsageMisreported() | FinishUnknown() | ChoicesMissing() | DocumentLost() | AnsweredOtherwise() | KindUnpriced()
         ):
             said = deviation_in_words(fact)
-        case TargetHealth() | CredentialRests():
+        case TargetHealth() | CredentialRests() | CallQueued():
             said = health_in_words(fact)
         case RefusalsNotKept():
             said = f"{fact.count} refused calls within a minute left no record: the database is away, or too many keys are refused"
@@ -151,6 +157,8 @@ def deviation_in_words(
     return f"vendor {fact.vendor} ended with '{fact.word}', unknown here and taken for stop, {fact.model}  {fact.request_id}"
 
 
+#: How a wait for a vendor's limit has ended.
+QUEUE_ENDS = {SERVED: "and had it", REFUSED: "in vain", LEFT: "and left"}
 #: How a failed attempt at a vendor is announced, by whose fault it is.
 WHOSE = {
     CALLER: "a caller's request was refused by vendor {}",

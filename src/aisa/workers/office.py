@@ -12,7 +12,7 @@ import msgspec
 from aisa.clock import WallClock
 from aisa.console.app import Console
 from aisa.edge.admin_gate import AdminGate
-from aisa.edge.admin_views import VendorShown
+from aisa.edge.admin_views import VendorLimit, VendorShown
 from aisa.edge.board_view import LIVE_ROWS_MAX, BoardShown
 from aisa.edge.idempotency import IdempotencyStore
 from aisa.edge.statement import CallFound, Statement
@@ -318,4 +318,24 @@ def both(one: VendorShown, other: VendorShown) -> VendorShown:
         one.calls_waiting + other.calls_waiting,
         one.models_listed,
         tuple(troubles.values()),
+        tuple([both_limits(limit, theirs) for limit, theirs in zip(one.limits, other.limits, strict=False)]),
     )
+
+
+def both_limits(one: VendorLimit, other: VendorLimit) -> VendorLimit:
+    """Return how full a limit is that two workers see: one that they share is the same for both, else each has a part of it."""
+    waiting, seconds = one.waiting + other.waiting, max(one.waited_seconds, other.waited_seconds)
+    together = msgspec.structs.replace(one, waiting=waiting, waited_seconds=seconds)
+    if one.shared:
+        return together
+    return msgspec.structs.replace(
+        together,
+        rpm_left=sum_of(one.rpm_left, other.rpm_left),
+        tpm_left=sum_of(one.tpm_left, other.tpm_left),
+        in_flight=sum_of(one.in_flight, other.in_flight),
+    )
+
+
+def sum_of(one: int | None, other: int | None) -> int | None:
+    """Add what is limited in both."""
+    return None if one is None or other is None else one + other

@@ -140,6 +140,7 @@ class Worker:
         self.link.send(Ready())
         await self.passing
         self.draining = True
+        self.dependencies.admission.drain()
         await self.server.drain(self.reload.config.server.drain_seconds)
         await self.dependencies.background_reads.close()
         for pool in (*self.pools.values(), *self.parts.retired):
@@ -216,6 +217,7 @@ class Worker:
             self._learning = self._loop.create_task(self.parts.learn_models(message.known()))
         elif isinstance(message, Drain):
             self.draining = True
+            self.dependencies.admission.drain()
             self.server.keep_no_connections()
 
     async def answer(self, what: str, body: bytes) -> bytes:

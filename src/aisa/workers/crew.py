@@ -176,7 +176,7 @@ class Crew:
                 start_new_session=True,  # Ctrl-C is for the office alone
             )
         channel.setblocking(False)
-        worker = self.workers[number] = Worker(number, process, channel)
+        worker = Worker(number, process, channel)
 
         def heard(message: Message) -> None:
             if isinstance(message, Ready):
@@ -189,6 +189,9 @@ class Crew:
 
         worker.link = await Link.on(ours, heard, answer, ended=lambda: done(worker.silent))
         worker.link.send(Begin(self.config, self.models))
+        self.workers[number] = worker  # from here on it is told what all are; what was before it reads when it begins
+        if self._stopping:
+            channel.close()  # the others were told meanwhile
         self._keep(self._watch(worker))
         return worker
 

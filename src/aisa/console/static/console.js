@@ -134,10 +134,19 @@ drawer?.addEventListener("click", (event) => {
 
 // Small things
 
+async function toClipboard(text) {
+  if (navigator.clipboard) return navigator.clipboard.writeText(text);
+  const area = Object.assign(document.createElement("textarea"), { value: text, className: "hidden" }); // pages without TLS have no clipboard
+  document.body.append(area);
+  area.select();
+  document.execCommand("copy");
+  area.remove();
+}
+
 document.addEventListener("click", async (event) => {
   const copy = event.target.closest("[data-copy]");
   if (copy) {
-    await navigator.clipboard.writeText(document.querySelector(copy.dataset.copy).textContent);
+    await toClipboard(document.querySelector(copy.dataset.copy).textContent);
     const was = copy.textContent;
     copy.textContent = "Copied";
     say("Copied");

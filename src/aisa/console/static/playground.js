@@ -6,6 +6,7 @@ addEventListener("DOMContentLoaded", () => {
   const talk = by("talk");
   const history = [];
   let picture = null;
+  let results = null; // what asks for the results of called tools, while it does
   let stopping = null;
   let shown = "curl";
 
@@ -25,6 +26,9 @@ addEventListener("DOMContentLoaded", () => {
     if (by("p-stream").checked) Object.assign(body, { stream: true, stream_options: { include_usage: true } });
     return body;
   }
+
+  const said = (text) => ({ role: "user", content: picture ? [{ type: "text", text }, { type: "image_url", image_url: { url: picture } }] : text });
+  const given = () => [...(results?.querySelectorAll("input") ?? [])].map((input) => ({ role: "tool", tool_call_id: input.name, content: input.value }));
 
   // As code
 
@@ -53,8 +57,8 @@ addEventListener("DOMContentLoaded", () => {
     let body;
     try {
       body = settings();
-      const typed = by("text").value || by("text").placeholder;
-      if (typed && history.at(-1)?.role !== "user") body.messages = [...body.messages, { role: "user", content: typed }];
+      const typed = by("text").value || (results ? "" : by("text").placeholder);
+      body.messages = [...body.messages, ...given(), ...(typed ? [said(typed)] : [])];
       by("p-tools").setCustomValidity("");
     } catch {
       by("p-tools").setCustomValidity("This is no JSON.");
@@ -86,8 +90,8 @@ addEventListener("DOMContentLoaded", () => {
   function meter({ input, output, cost, first, rate, id }) {
     if (input !== undefined) by("m-in").textContent = input.toLocaleString("en");
     if (output !== undefined) by("m-out").textContent = output.toLocaleString("en");
-    if (cost !== undefined) by("m-cost").textContent = cost === null ? "free" : money(cost);
-    if (first !== undefined) by("m-first").textContent = Math.round(first) + " ms";
+    if (cost !== undefined) by("m-cost").textContent = cost === null ? "no price" : money(cost);
+    if (first !== undefined) by("m-first").textContent = first === null ? "–" : Math.round(first) + " ms";
     if (rate !== undefined) by("m-rate").textContent = rate ? rate.toFixed(1) : "–";
     if (id) {
       const link = document.createElement("a");
@@ -125,20 +129,51 @@ addEventListener("DOMContentLoaded", () => {
     return calls.map((call) => `${call.function.name}(${call.function.arguments})`).join("\n");
   }
 
-  async function send(text) {
-    const key = by("p-key").value.trim();
-    const content = picture ? [{ type: "text", text }, { type: "image_url", image_url: { url: picture } }] : text;
+  // A call of a tool wants its result before anything else is said.
+  function askForResults(calls) {
+    const form = document.createElement("form");
+    for (const call of calls) {
+      const input = Object.assign(document.createElement("input"), { name: call.id, autocomplete: "off" });
+      input.dataset.tool = call.function.name;
+      const label = document.createElement("label");
+      label.append(`Result of ${call.function.name}`, input);
+      form.append(label);
+    }
+    form.append(Object.assign(document.createElement("button"), { textContent: calls.length > 1 ? "Send the results" : "Send the result" }));
+    form.addEventListener("submit", (event) => {
+      event.preventDefault();
+      attempt(giveResults);
+    });
+    results = bubble("results", "");
+    results.append(form);
+    talk.scrollTop = talk.scrollHeight;
+  }
+  function giveResults() {
+    if (!results) return;
+    history.push(...given());
+    const told = [...results.querySelectorAll("input")].map((input) => `${input.dataset.tool} → ${input.value}`);
+    results.remove();
+    results = null;
+    bubble("you", told.join("\n"));
+  }
+
+  function speak(text) {
+    giveResults();
     const mine = bubble("you", text);
     if (picture) mine.append(Object.assign(document.createElement("img"), { src: picture, alt: "the picture that is sent" }));
-    history.push({ role: "user", content });
+    history.push(said(text));
     picture = null;
     by("picture").textContent = "";
+  }
+
+  async function ask() {
+    const key = by("p-key").value.trim();
     const body = settings();
     const began = performance.now();
     stopping = new AbortController();
     const answer = await fetch(`${origin}/v1/chat/completions`, { method: "POST", headers: { authorization: "Bearer " + key, "content-type": "application/json" }, body: JSON.stringify(body), signal: stopping.signal });
     const id = answer.headers.get("x-request-id");
-    meter({ id, input: 0, output: 0, cost: 0, rate: 0 });
+    meter({ id, input: 0, output: 0, cost: 0, first: null, rate: 0 });
     if (!answer.ok) throw new Error((await answer.json()).error.message);
     const theirs = bubble("them", "");
     const message = { role: "assistant", content: "" };
@@ -185,7 +220,9 @@ addEventListener("DOMContentLoaded", () => {
         if (chunk.usage) finish(chunk.usage, began + (first ?? 0), chunk.usage.completion_tokens);
       }
     }
+    if (message.tool_calls) message.content ||= null;
     history.push(message);
+    if (message.tool_calls) askForResults(message.tool_calls);
   }
   function finish(usage, since, output) {
     if (!usage) return;
@@ -193,21 +230,29 @@ addEventListener("DOMContentLoaded", () => {
     meter({ input: usage.prompt_tokens, output: usage.completion_tokens, cost: usage.cost === undefined ? null : usage.cost, rate: seconds > 0.2 ? output / seconds : undefined });
   }
 
-  by("say").addEventListener("submit", async (event) => {
-    event.preventDefault();
-    const text = by("text").value.trim();
+  async function attempt(begin) {
     if (!by("p-key").value.trim()) return by("p-key").focus();
-    by("text").value = "";
     by("stop").hidden = false;
     try {
-      await send(text);
+      settings(); // before anything is said: what is no JSON is told first
+      begin();
+      await ask();
     } catch (problem) {
-      bubble("bad", problem.name === "AbortError" ? "Stopped." : problem.message);
+      bubble("bad", problem.name === "AbortError" ? "Stopped." : problem.name === "SyntaxError" ? "The tools are no JSON: " + problem.message : problem.message);
       if (history.at(-1)?.role === "user") history.pop();
     }
     by("stop").hidden = true;
     code();
-    by("text").focus();
+    (results?.querySelector("input") ?? by("text")).focus();
+  }
+
+  by("say").addEventListener("submit", (event) => {
+    event.preventDefault();
+    const text = by("text").value.trim();
+    attempt(() => {
+      by("text").value = "";
+      speak(text);
+    });
   });
   by("text").addEventListener("keydown", (event) => {
     if (event.key === "Enter" && !event.shiftKey) {
@@ -218,6 +263,7 @@ addEventListener("DOMContentLoaded", () => {
   by("stop").addEventListener("click", () => stopping?.abort());
   by("clear").addEventListener("click", () => {
     history.length = 0;
+    results = null;
     talk.replaceChildren();
     code();
   });
@@ -228,6 +274,7 @@ addEventListener("DOMContentLoaded", () => {
     reader.onload = () => {
       picture = reader.result;
       by("picture").textContent = file.name;
+      code();
     };
     reader.readAsDataURL(file);
     by("image").value = "";

@@ -127,3 +127,5 @@ def opened(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Database]
 
 #: For a test of what SQLite alone does.
 sqlite_only = pytest.mark.parametrize("opened", ["sqlite"], indirect=True)
+#: And for one of what PostgreSQL alone does.
+postgres_only = pytest.mark.parametrize("opened", [pytest.param("postgres", marks=needs_postgres)], indirect=True)

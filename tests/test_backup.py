@@ -7,6 +7,7 @@ import sqlite3
 import threading
 from collections.abc import Generator
 from contextlib import closing, contextmanager
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -166,16 +167,22 @@ def test_what_is_no_copy_is_refused_and_changes_nothing(run: Run, tmp_path: Path
 
 
 def test_a_database_is_kept_as_it_was_before_its_schema_changes(tmp_path: Path) -> None:
-    """[fault P10] An upgrade can be undone; a new database has nothing to keep."""
+    """[fault P10] An upgrade can be undone, and says what it does; a new database has nothing to keep and nothing to say."""
     engine = create_engine(URL.create("sqlite+pysqlite", database=str(tmp_path / DATABASE_NAME)))
     with engine.begin() as connection:
         command.upgrade(alembic_config(connection), "0009")
     engine.dispose()
-    open_database(str(tmp_path), migrate).close()
-    open_database(str(tmp_path), migrate).close()
+    told: list[str] = []
+    open_database(str(tmp_path), partial(migrate, tell=told.append)).close()
+    open_database(str(tmp_path), partial(migrate, tell=told.append)).close()
+    before, after = told
+    assert f"from schema 0009 to {HEAD}, in one transaction. As it was it is in {DATABASE_NAME}.schema-0009." in before
+    assert "\n  0044  Makes the sums of hours and days, and what is known of removed calls.\n" in before
+    assert after.endswith(" ms.")
     kept = tmp_path / f"{DATABASE_NAME}.schema-0009"
     assert kept.stat().st_mode & 0o777 == 0o600
     with closing(sqlite3.connect(kept)) as database:
         assert database.execute("SELECT version_num FROM alembic_version").fetchall() == [("0009",)]
     made(tmp_path / "new")
+    assert len(told) == 2
     assert not list((tmp_path / "new").glob("*.schema-*"))

@@ -22,8 +22,8 @@ import pytest
 from aisa.background_reads import REPORT_SECONDS_MAX
 from aisa.composition import PARSES_MAX, body_reader
 from aisa.keys.store import KeyStore
-from aisa.serve import migrate
 from aisa.storage.engine import open_database
+from aisa.storage.migrate import migrate
 from aisa.testing.clock import run_virtual
 from aisa.wire.chat_door import CHAT_DOOR
 from faults_rig import (

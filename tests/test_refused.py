@@ -7,21 +7,25 @@ import json
 import urllib.error
 import urllib.request
 from collections.abc import Callable, Iterator
+from functools import partial
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, cast
 
 import pytest
 import uvloop
 from sqlalchemy import select
 
+from aisa.config.ledger_settings import Ledger
 from aisa.errors import ApiError
 from aisa.facts import Fact, RefusalsNotKept
 from aisa.ids import CROCKFORD, first_id
 from aisa.keys.rules import Key
 from aisa.ledger import refused_table
+from aisa.ledger.port_usage import DAY_MS
 from aisa.ledger.refusal import KEPT_DAYS, KEPT_EACH_MAX, Refusal, RefusedCalls
-from aisa.ledger.refused import COUNTED_MAX, DAY_MS, MESSAGE_CHARACTERS_MAX, MINUTE_SECONDS, WAITING_MAX, RefusalRecords
-from aisa.ledger.writer import Writer
+from aisa.ledger.refused import COUNTED_MAX, MESSAGE_CHARACTERS_MAX, MINUTE_SECONDS, WAITING_MAX, RefusalRecords
+from aisa.ledger.retention import Retention
+from aisa.ledger.writer import Errand, Writer
 from aisa.names import STORED_CHARACTERS_MAX
 from aisa.storage.engine import open_database
 from aisa.storage.migrate import migrate
@@ -173,11 +177,9 @@ class Rig:
     def __init__(self) -> None:
         self.posted: list[tuple[RefusedCalls, Callable[[], None]]] = []
         self.facts: list[Fact] = []
-        self.pruned: list[int] = []
         now = asyncio.get_running_loop().time
         self.records = RefusalRecords(
             lambda record, done: self.posted.append((record, done)),
-            self.pruned.append,
             wall_clock=lambda: NOON / 1000 + now(),
             report=self.facts.append,
         )
@@ -257,13 +259,16 @@ def test_texts_are_cut_where_they_are_kept() -> None:
     in_virtual_time(scenario)
 
 
-def test_what_is_too_old_is_asked_to_be_forgotten_each_hour() -> None:
+def test_what_is_too_old_is_asked_to_be_forgotten_again_and_again() -> None:
     """The moment before which nothing is kept goes on with the wall clock."""
 
     async def scenario(rig: Rig) -> None:
-        rig.records.forget_old()
-        await asyncio.sleep(3_601)
-        assert [moment - NOON + KEPT_DAYS * DAY_MS for moment in rig.pruned] == [0, 3_600_000]
+        posted: list[Errand] = []
+        now = asyncio.get_running_loop().time
+        Retention(posted.append, Ledger, wall_clock=lambda: NOON / 1000 + now(), report=rig.facts.append).look()
+        await asyncio.sleep(601)
+        moments = [cast("partial[bool]", errand.run).keywords["before_ms"] for errand in posted if errand.name == "prune"]
+        assert [moment - NOON + KEPT_DAYS * DAY_MS for moment in moments] == [0, 600_000]
 
     in_virtual_time(scenario)
 
@@ -283,7 +288,7 @@ def test_the_writer_forgets_in_steps_what_is_older_and_nothing_else(tmp_path: Pa
         old = [record(NOON - 1, number) for number in range(2 * refused_table.PRUNED_MAX + 1)]
         for each in (*old, record(NOON, 1), record(NOON, 1)):
             writer.post_refused(each, lambda id_=each.id: told.append(id_))
-        writer.prune(NOON)
+        writer.run_errand(Errand("prune", partial(refused_table.prune_refused, before_ms=NOON)))
         await until(lambda: stored() == [record(NOON, 1)])
         assert writer.waiting == 0
         assert await writer.stop(10) == 0

@@ -14,7 +14,9 @@ from hypothesis import strategies as st
 from sqlalchemy import delete, insert
 
 from aisa.errors import ApiError
-from aisa.ledger.port_admin import WALLET_LINES_MAX, WalletLine, WalletSpan
+from aisa.ids import first_id
+from aisa.ledger.port_admin import CALL, DAY_OF_CALLS, WALLET_LINES_MAX, WalletLine, WalletSpan
+from aisa.ledger.port_usage import DAY_MS
 from aisa.ledger.store import LedgerStore
 from aisa.ledger.writer import insert_rows
 from aisa.storage.engine import Database
@@ -23,6 +25,7 @@ from repeats import repeats
 from rows import NOON, priced
 from test_cli_wallet import Run, refused, run, said, write
 from test_ledger_store import database, store
+from test_retention import emptied, swept
 
 __all__ = ["database", "run", "store"]
 
@@ -179,3 +182,40 @@ def test_a_wallet_that_does_not_add_up_is_told(run: Run) -> None:
     result = run("wallet", "statement", "acme")
     assert result.exit_code == 1
     assert "come to $5.00, and it holds $5.000000001" in " ".join(result.stderr.split())
+
+
+@settings(max_examples=repeats(60), deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(happenings=HAPPENINGS, limit=st.integers(1, 5), days=st.integers(0, 12))
+def test_a_statement_adds_up_where_calls_are_removed(
+    database: Database, store: LedgerStore, happenings: list[tuple[str, int, int]], limit: int, days: int
+) -> None:
+    """Before and after the removal the same is left at the end of each day; the calls of a removed day are one line, at its end."""
+    emptied(database)
+    with database.transaction() as connection:
+        connection.execute(delete(wallet_entries))
+        connection.execute(accounts.update().values(balance=None))
+    now_ms = NOON
+    timed = LedgerStore(database, lambda: now_ms / 1000)
+    timed.top_up("acme", 10**15)
+    for number, (kind, amount, pause) in enumerate(happenings):
+        now_ms += pause * 100_000  # two days at most
+        if kind in ("adjust", "credit"):
+            timed.adjust("acme", -amount if kind == "adjust" else amount, note="x")
+        else:
+            began = {"began_ms": now_ms - 5, "ended_ms": now_ms, "id": f"{first_id(now_ms - 5)}{number:016d}"}
+            insert_rows(database, [priced(number, account="acme", prepaid=kind == "call", cost=amount, **began)])
+    before = every_page(store, 100)
+    swept(database, NOON + days * DAY_MS)
+    lines = every_page(store, limit)
+    midnight = (NOON + days * DAY_MS) // DAY_MS * DAY_MS
+    assert [line for line in lines if line.at_ms >= midnight] == [line for line in before if line.at_ms >= midnight]
+    assert all(newer.left - newer.amount == older.left for newer, older in pairwise(lines))
+    for day_ms in range(NOON // DAY_MS * DAY_MS, midnight + DAY_MS, DAY_MS):
+        ours, theirs = (sum(line.amount for line in each if line.at_ms < day_ms) for each in (lines, before))
+        assert ours == theirs, "what was left at the end of each day"
+    for line in lines:
+        if line.kind == DAY_OF_CALLS:
+            of_day = [each for each in before if each.kind == CALL and each.at_ms // DAY_MS == line.at_ms // DAY_MS]
+            assert line.amount == sum(each.amount for each in of_day)
+            assert line.at_ms < midnight
+    assert all(line.at_ms >= midnight for line in lines if line.kind == CALL)

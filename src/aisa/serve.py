@@ -44,9 +44,11 @@ from aisa.ledger.journal import Journal
 from aisa.ledger.live_ledger import LiveLedger
 from aisa.ledger.recovery import recover
 from aisa.ledger.refused import RefusalRecords
+from aisa.ledger.removal import insert_left
+from aisa.ledger.retention import Retention
 from aisa.ledger.row import CallRow
 from aisa.ledger.store import LedgerStore
-from aisa.ledger.writer import Writer, insert_rows
+from aisa.ledger.writer import Writer
 from aisa.model_lists import ModelLists
 from aisa.observe.metrics import Metrics, counted
 from aisa.observe.welcome import bracketed, welcome
@@ -96,13 +98,13 @@ def run(loaded: Loaded, say: Callable[[str], None], again: Callable[[], Loaded])
             folder = stack.enter_context(own_folder(config.server.data_dir))
             throw_off(Path(config.server.data_dir))
             control = control_path(config.server.data_dir)
-            database = open_data(config, migrate)
+            database = open_data(config, partial(migrate, tell=say))
             stack.callback(database.close)
             seal_key(config)
             settled = recover_workers(folder.folder, database)
             journal = Journal.open(folder.folder / JOURNAL_NAME, slots_max=config.ledger.calls_waiting_max)
             stack.callback(journal.close)
-            settled += recover(journal, lambda rows: insert_rows(database, rows), int(wall_clock() * 1000))
+            settled += recover(journal, lambda rows: insert_left(database, rows), int(wall_clock() * 1000))
         except StorageFailed as failure:
             raise ConfigErrors([Problem(failure.where, failure.what, failure.remedy)], config) from failure
         tokenizers = tokenizers_in(config)
@@ -128,18 +130,18 @@ def recover_workers(folder: Path, database: Database) -> list[CallRow]:
     for path in sorted(folder.glob(f"{JOURNAL_PREFIX}*")):
         journal = Journal.open(path, slots_max=0)
         try:
-            rows += recover(journal, lambda found: insert_rows(database, found), int(wall_clock() * 1000))
+            rows += recover(journal, lambda found: insert_left(database, found), int(wall_clock() * 1000))
         finally:
             journal.close()
         path.unlink()
     return rows
 
 
-def migrate(connection: Connection) -> None:
-    """Bring the schema up to date. Alembic is imported only when there is something to do: it takes longer than the rest of the start."""
+def migrate(connection: Connection, tell: Callable[[str], None]) -> None:
+    """Bring the schema up to date, and tell how. Alembic is imported only when there is something to do: it is slow to import."""
     from aisa.storage.migrate import migrate as to_head
 
-    to_head(connection)
+    to_head(connection, tell)
 
 
 async def serve(config: Config, database: Database, journal: Journal, *, start: Start) -> int:
@@ -149,8 +151,7 @@ async def serve(config: Config, database: Database, journal: Journal, *, start: 
     listen_to_process(report, config.server.data_dir)
     keys = open_keys(config, database)
     writer, idempotency = Writer(database, report), IdempotencyStore(wall_clock)
-    refused = RefusalRecords(writer.post_refused, writer.prune, wall_clock=wall_clock, report=report)
-    refused.forget_old()
+    refused = RefusalRecords(writer.post_refused, wall_clock=wall_clock, report=report)
     store = LedgerStore(database, wall_clock, lambda: tuple(ledger.calls))
     ledger = open_ledger(config, journal, store, writer=writer, keys=keys, idempotency=idempotency, report=report)
     timers, lists = Timers(), ModelLists(Path(config.server.data_dir), wall_clock, report)
@@ -173,6 +174,7 @@ async def serve(config: Config, database: Database, journal: Journal, *, start: 
     metrics.states = States(books, dependencies, server, lists=lists, slots=config.ledger.calls_waiting_max, untold=edge.refusals.untold)
     parts = Parts(dependencies, edge, doors, server=server, pools=pools, open_pool=open_way, lists=lists)
     reload = Reload(config, report, again=start.again, routes_of=lambda config: again(config, known=lists.known(config)), swap=parts.swap)
+    Retention(writer.run_errand, lambda: reload.config.ledger, wall_clock=wall_clock, report=report).look()
     first_key = ensure_first_key(keys)
     host, port = await server.listen(config.server.host, config.server.port, start.tls, handed=start.handed)
     await operators.listen(start.control)

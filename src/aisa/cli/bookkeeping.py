@@ -13,6 +13,7 @@ from aisa.cli.data_folder import settings
 from aisa.cli.problems import Misuse
 from aisa.cli.terminal import paint, say, table
 from aisa.cli.treasury import aligned, dollars, json_text
+from aisa.ledger.pieces import moment_of
 from aisa.ledger.port_admin import AuditReport, Made
 from aisa.ledger.reconcile import COLUMNS, Export, ExportUnreadable, LineItem, compare, drift, drifts, read_export, totals
 
@@ -36,6 +37,9 @@ def audit(config: str | None, data_dir: str | None, *, as_json: bool) -> None:
         say(json_text(report), literal=True)
     else:
         say(f"Looked at: calls {report.calls:,}, wallet entries {report.entries:,}, accounts {report.accounts:,}.")
+        if report.removed and report.proven_since_ms is not None:
+            since = moment_of(report.proven_since_ms)
+            say(f"{report.removed:,} calls that ended before {since} are removed: taken as they were summed up then, proven since.")
         if report.on_board:
             say(f"{report.on_board:,} calls are in the journal: in flight, or about to be written.")
         say("\n" + findings(report) if report.counts else paint("Everything adds up.", "green", bold=True))

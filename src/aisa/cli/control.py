@@ -5,12 +5,14 @@ from __future__ import annotations
 import http.client
 import os
 import socket
+from functools import partial
 from pathlib import Path
 from typing import NamedTuple, TypeVar
 
 import msgspec
 
 from aisa.cli.problems import Stop
+from aisa.cli.terminal import say
 from aisa.config.limits import Limits
 from aisa.storage.failure import FolderHeld, StorageFailed
 from aisa.storage.lock import SERVER_ID_NAME, control_path, own_folder
@@ -137,7 +139,7 @@ def _directly(data_dir: str, asking: Asking, limits: Limits | None) -> tuple[int
     def migrate(connection: Connection) -> None:
         from aisa.storage.migrate import migrate as run
 
-        run(connection)
+        run(connection, partial(say, err=True))
 
     if (Path(data_dir) / SERVER_ID_NAME).exists() or os.environ.get("DATABASE_URL"):
         what = "What this command asks is in the database that several servers share (stores.database)."

@@ -26,6 +26,7 @@ from aisa.money import dollars_text
 
 ANSWER_SECONDS_MAX = 600.0  # the database adds up a million calls a second or so
 ROWS_MAX = 50  # of the table, the dearest; `--json` and `--csv` have all of them
+BY_THE_HOUR_SECONDS = 31 * 86_400  # longer durations begin at a full hour, as calls may be kept in sums of hours by then
 WIDTH_MAX = 120  # longer lines are hard to follow from the name to the bar
 NAME_CHARACTERS_MIN, NAME_CHARACTERS_MAX = 12, 32
 BAR_CELLS_MIN, BAR_CELLS_MAX = 8, 24
@@ -83,6 +84,8 @@ def beginning(since: str, now: float) -> int:
             start = window_start(CALENDAR[since.strip().lower()], now)
         elif duration is not None:
             start = int(now) - int(duration[1]) * DURATION_SECONDS[duration[2]]
+            if int(now) - start > BY_THE_HOUR_SECONDS:
+                start -= start % 3_600
         else:
             day = date.fromisoformat(since.strip())
             start = int(datetime(day.year, day.month, day.day, tzinfo=UTC).timestamp())

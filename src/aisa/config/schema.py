@@ -15,6 +15,7 @@ from msgspec import Meta
 
 from aisa.config.admin_settings import ADMIN_IN_WORDS, AdminSettings, MetricsSettings
 from aisa.config.identity import IDENTITY_IN_WORDS, IdentitySettings
+from aisa.config.ledger_settings import LEDGER_IN_WORDS, Ledger
 from aisa.config.limits import LIMITS_IN_WORDS, Limits
 from aisa.config.model_words import MODELS_IN_WORDS
 from aisa.config.name_words import NAMES_IN_WORDS
@@ -83,15 +84,6 @@ class Log(Section, frozen=True, kw_only=True):
     format: Literal["auto", "text", "json", "off"] = "auto"
     level: Literal["info", "warning", "error"] = "info"
     client_address: Literal["whole", "network", "none"] = "network"
-
-
-class Ledger(Section, frozen=True, kw_only=True):
-    """How the bill is kept."""
-
-    durability: Literal["process", "disk"] = "process"
-    calls_waiting_max: Annotated[int, Meta(ge=1024, le=1_048_576)] = 65_536
-    drains_max: Annotated[int, Meta(ge=0, le=100_000)] = 100
-    drain_seconds: Seconds = 120.0
 
 
 class PriceTier(Section, frozen=True, kw_only=True):
@@ -321,12 +313,7 @@ FIELDS: Mapping[str, str] = MappingProxyType(
         "log.level": "The least that is written: everything (`info`), what should be looked at (`warning`) or be acted on (`error`).",
         "log.client_address": "What of clients' addresses stands in the log and in the rows of calls: the `whole` address, its `network` "
         "(/24 of IPv4, /48 of IPv6), or `none`.",
-        "ledger.durability": "What a bill survives: `process`, any death of the process, or `disk`, loss of power too, at the price of two "
-        "writes to disk a call.",
-        "ledger.calls_waiting_max": "Calls in flight, and ended calls that the database has not taken yet, that are kept at most; more are "
-        "refused with 503. Each takes 8 KiB of disk.",
-        "ledger.drains_max": "Answers that are read on at the same time at most; more are cancelled.",
-        "ledger.drain_seconds": "How long an answer is read on at most.",
+        **LEDGER_IN_WORDS,
         **LIMITS_IN_WORDS,
         **ADMIN_IN_WORDS,
         **STORES_IN_WORDS,

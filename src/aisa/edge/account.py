@@ -30,7 +30,8 @@ from aisa.edge.spent_so_far import SpentSoFar
 from aisa.edge.statement import LedgerShown, Statement
 from aisa.errors import ApiError
 from aisa.keys.rules import DAY_SECONDS, MONTH, Key, window_start
-from aisa.ledger.port_usage import DAY, Span, Used, day_of
+from aisa.ledger.pieces import moment_of
+from aisa.ledger.port_usage import DAY, Removal, Span, Used, day_of
 from aisa.money import Nanos
 
 USAGE = "/v1/usage"
@@ -125,9 +126,8 @@ class Accounts:
         """Return a call's receipt. Raises ApiError resource_not_found, also for calls of other keys, and overloaded."""
         found = self._statement.booked(call_id) or await self._ask(lambda: self._statement.stored(call_id))
         if found is None or found.key_id != key.id:
-            raise ApiError(
-                "resource_not_found", "This key has made no call with this id. It is the x-request-id header of the call's answer."
-            )
+            removal = await self._ask(lambda: self._statement.removal(call_id)) if found is None else None
+            raise not_there(removal)
         if found.row is not None:
             return receipt(found.row, final=found.final)
         if found.refused is not None:
@@ -141,7 +141,17 @@ class Accounts:
             async with asyncio.timeout(ANSWER_SECONDS_MAX):
                 return await asyncio.get_running_loop().run_in_executor(self._threads, question)
         except (TimeoutError, ApiError) as failure:
+            if isinstance(failure, ApiError) and failure.code == "invalid_request":
+                raise
             raise ApiError("overloaded", "The ledger cannot be read at the moment. Calls and their bills are not affected.") from failure
+
+
+def not_there(removal: Removal | None) -> ApiError:
+    """Return the error for a receipt that a key cannot have. Where the operator keeps files of removed calls is none of its business."""
+    what = "This key has made no call with this id. It is the x-request-id header of the call's answer."
+    if removal is not None:
+        what = f"This key has no call with this id any more. Of calls that ended before {moment_of(removal.before_ms)} only sums are kept."
+    return ApiError("resource_not_found", what)
 
 
 def window_of(query: str, now: float) -> Window:

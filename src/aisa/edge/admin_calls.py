@@ -16,9 +16,9 @@ import msgspec
 
 from aisa.edge.admin_route import MOMENT_MS_MAX, Answering, Asked, Result, look, number
 from aisa.edge.routes import Route
-from aisa.edge.statement import Statement
+from aisa.edge.statement import Statement, removed_in_words
 from aisa.errors import ApiError
-from aisa.ids import PREFIX
+from aisa.ids import PREFIX, moment_in
 from aisa.keys.port import KeyRing
 from aisa.ledger.port_calls import (
     LINES_MAX,
@@ -84,7 +84,7 @@ class CallRoutes:
             id_ = newest(self._statement, self._index) if asked.name.lower() == LATEST else only(self._statement, self._index, asked.name)
             found = self._statement.booked(id_) or self._statement.stored(id_)
         if found is None:
-            raise unknown(asked.name)
+            raise unknown(asked.name, self._statement)
         label = next((key.label for key in self._keys.list() if key.id == found.key_id), "")
         return 200, msgspec.structs.replace(found, key_label=label)
 
@@ -110,7 +110,7 @@ def only(statement: Statement, index: CallIndex, name: str) -> str:
     beginning = PREFIX + bare
     ids = sorted({*(id_ for id_ in ids_waiting(statement) if id_.startswith(beginning)), *index.beginning(beginning)}) if bare else []
     if not ids:
-        raise unknown(name)
+        raise unknown(beginning if moment_in(beginning) is not None else name, statement)
     if len(ids) > 1:
         several = ", ".join(ids[: SAME_BEGINNING_MAX - 1]) + (", ..." if len(ids) >= SAME_BEGINNING_MAX else "")
         raise ApiError("invalid_request", f"Several calls' ids begin so: {several}. Write more of it.")
@@ -122,9 +122,12 @@ def ids_waiting(statement: Statement) -> tuple[str, ...]:
     return (*(() if statement.ledger is None else tuple(statement.ledger.calls)), *tuple(statement.refused))
 
 
-def unknown(name: str) -> ApiError:
+def unknown(name: str, statement: Statement) -> ApiError:
     """Return the error for an id that no call has."""
     what = f"There is no call {name[:SHOWN_CHARACTERS_MAX]!r} in the ledger."
+    removal = statement.removal(name)
+    if removal is not None:
+        return ApiError("resource_not_found", f"{what} {removed_in_words(removal)}")
     kept = f"Refused calls are kept for {KEPT_DAYS} days, and beyond {KEPT_EACH_MAX} a minute, key and code only their number is."
     return ApiError("resource_not_found", f"{what} {kept} List them: aisa calls --{REFUSED}")
 

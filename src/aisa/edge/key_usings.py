@@ -24,7 +24,10 @@ class KeyUsings:
         return sum(used.cost for used in self._statement.used(DAY, span).values())
 
     def last_use(self, key_id: str) -> tuple[int, str | None] | None:
-        """Return when a key's last call ended or was refused, and from where; None if there is none."""
+        """Return when a key's last call ended or was refused, and from where, unless its row is removed; None if there is none."""
         ours = [line for line in lines_waiting(self._statement) if line.key_id == key_id]
         newest = newest_first([*ours, *self._index.lines(Wanted(key_id=key_id, limit=1))], 1)
-        return (newest[0].ended_ms, newest[0].address) if newest else None
+        if newest:
+            return newest[0].ended_ms, newest[0].address
+        last_ms = self._index.last_ms(key_id)
+        return (last_ms, None) if last_ms else None

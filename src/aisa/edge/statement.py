@@ -8,7 +8,9 @@ from typing import Protocol
 
 import msgspec
 
-from aisa.ledger.port_usage import EndedCalls, Span, Used
+from aisa.ids import moment_in
+from aisa.ledger.pieces import moment_of
+from aisa.ledger.port_usage import EndedCalls, Removal, Span, Used
 from aisa.ledger.refusal import RefusedCalls
 from aisa.ledger.row import CallRow, Opening
 from aisa.money import Nanos
@@ -127,7 +129,20 @@ class Statement:
         refused = self._ended.refused(call_id)
         return None if refused is None else CallFound(refused=refused, final=True)
 
+    def removal(self, call_id: str) -> Removal | None:
+        """Say that a call of this id, which is not in the database, may have been removed. Waits for the database, as `stored` does."""
+        began_ms = moment_in(call_id)
+        return None if began_ms is None else self._ended.removal(began_ms)
+
     def used(self, by: str, span: Span) -> dict[str, Used]:
         """Return the sums of `port_usage.EndedCalls.used`. Waits for the database, and can be called in any thread."""
         charges = () if self.ledger is None else tuple(self.ledger.calls.values())  # in one step: the event loop may change them meanwhile
         return self._ended.used(by, span, [row for charge in charges if (row := charge.row) is not None])
+
+
+def removed_in_words(removal: Removal) -> str:
+    """Say since when single calls are kept, and where a removed one is."""
+    said = (
+        f"Calls that ended before {moment_of(removal.before_ms)} have been removed (`ledger.keep_days`): only the sums of usage have them."
+    )
+    return said if removal.file is None else f"{said} They were written to `ledger.export_dir` first: look for its id in {removal.file}."

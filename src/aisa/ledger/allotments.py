@@ -7,8 +7,10 @@ from typing import NamedTuple
 
 from sqlalchemy import BigInteger, Connection, cast, delete, func, insert, select, update
 
+from aisa.ledger.port_usage import Span
+from aisa.ledger.usage import spent_in
 from aisa.money import Nanos
-from aisa.storage.tables import accounts, allotments, calls, cap_spent
+from aisa.storage.tables import accounts, allotments, cap_spent
 
 SPARE_PART = 4  # of what is free is taken at most so, beside what is needed: near its end a wallet is not strewn over servers
 
@@ -81,13 +83,12 @@ def allot(connection: Connection, server: str, wanted: Sequence[Wanted]) -> dict
 
 
 def spent_of(connection: Connection, wanted: Wanted) -> Nanos:
-    """Return what a cap's window has spent; the first time the rows are added up, and from then on each that is written is added."""
+    """Return what a cap's window has spent; the first time the calls are added up, and from then on each that is written is added."""
     known = select(cap_spent.c.spent).where(cap_spent.c.key_id == wanted.key_id, cap_spent.c.began == wanted.began)
     found = connection.execute(known.where(cap_spent.c.ends == wanted.ends)).scalar_one_or_none()
     if found is not None:
         return int(found)
-    ended = (calls.c.key_id == wanted.key_id) & calls.c.ended_ms.between(wanted.began * 1000, wanted.ends * 1000 - 1)
-    spent = int(connection.execute(select(func.coalesce(func.sum(calls.c.cost), 0)).where(ended)).scalar_one())
+    spent = spent_in(connection, Span(wanted.began * 1000, wanted.ends * 1000, wanted.key_id))
     connection.execute(delete(cap_spent).where(cap_spent.c.key_id == wanted.key_id))
     connection.execute(insert(cap_spent).values(key_id=wanted.key_id, began=wanted.began, ends=wanted.ends, spent=spent))
     return spent

@@ -1,26 +1,29 @@
 """Looks whether the ledger adds up: computes every cost, sum and balance anew from what is kept beside it. Changes nothing.
 
 What it holds to be true is what the documentation says: a cost is its tokens at its prices, rounded once, half up, at one price a token; a
-balance is what was put in less what prepaid calls cost; a call ends once, costs nothing if it failed, and never more than it made.
+balance is what was put in less what prepaid calls cost; a call ends once, costs nothing if it failed, and never more than it made. Of
+removed calls it takes what they came to when they went, which the sums by hour and day must say too.
 """
 
 from __future__ import annotations
 
 from collections import Counter, OrderedDict
-from collections.abc import Collection, Generator, Iterable, Iterator
+from collections.abc import Collection, Generator, Iterable, Iterator, Mapping, Sequence
 from fractions import Fraction
 
 import msgspec
 from msgspec.structs import astuple
-from sqlalchemy import Connection, select
+from sqlalchemy import Connection, func, select
 
+from aisa.ledger.pieces import DAYS, HOURS, RolledUp
 from aisa.ledger.port_admin import Account, AuditReport, Difference
 from aisa.ledger.record import row_of
 from aisa.ledger.row import CallRow
 from aisa.ledger.rules import COMPLETED, FAILED
+from aisa.ledger.sums import known_of
 from aisa.money import TOKENS_PER_PRICE
 from aisa.pricing import UnitPrices, cost_of
-from aisa.storage.tables import accounts, calls, wallet_entries
+from aisa.storage.tables import accounts, calls, removed_calls, usage_sums, wallet_entries
 from aisa.usage import REPORTED, Breakdown, Usage
 
 STEP_ROWS = 250  # some ten milliseconds, after which another request may have its turn
@@ -28,6 +31,8 @@ DIFFERENCES_MAX = 20  # that are told in words; the others are counted
 REPEAT_MS = 86_400_000  # after a call's end, in which its Idempotency-Key is not billed again
 
 Found = Iterator[Difference]
+Counts = tuple[int, int, int]  # of calls: their number, cost, and what of it was charged, in nano-dollars
+NOTHING: Counts = (0, 0, 0)
 
 
 class Sums:
@@ -35,12 +40,15 @@ class Sums:
 
     def __init__(self) -> None:
         self.calls = self.spent = self.charged = self.entered = self.entries = 0
+        #: Calls, their cost and what of it was charged: of rows that must be in the sums by hour and day, and of removed ones.
+        self.rolled = self.removed = NOTHING
 
 
 class Ledger:
     """What was read so far, and what did not add up. Holds a sum for each account, not the rows."""
 
-    def __init__(self, on_board: Collection[str]) -> None:
+    def __init__(self, on_board: Collection[str], known: RolledUp) -> None:
+        self.known = known
         self.sums: dict[str, Sums] = {}
         self.counts: Counter[str] = Counter()
         self.differences: list[Difference] = []
@@ -72,7 +80,10 @@ class Ledger:
         sums = self.of(row.account)
         sums.calls += 1
         sums.spent += row.cost
-        sums.charged += row.cost if row.prepaid else 0
+        charged = row.cost if row.prepaid else 0
+        sums.charged += charged
+        if row.ended_ms < self.known.rolled_ms:
+            sums.rolled = plus(sums.rolled, (1, row.cost, charged))
         self.note(differences_of(row))
         self.note(self._doubled(row))
 
@@ -96,7 +107,8 @@ def audit(connection: Connection, on_board: Collection[str]) -> Generator[None, 
 
     `connection` must show one state of the database throughout. `on_board` are the calls that may not have a row yet.
     """
-    ledger = Ledger(on_board)
+    known = known_of(connection)
+    ledger = Ledger(on_board, known)
     records = connection.execution_options(yield_per=STEP_ROWS).execute(select(calls).order_by(calls.c.id))
     for part in records.partitions():
         for record in part:
@@ -112,13 +124,55 @@ def audit(connection: Connection, on_board: Collection[str]) -> Generator[None, 
             sums.entries += 1
             sums.entered += amount
         yield
-    known = [msgspec.convert(record, Account, from_attributes=True) for record in connection.execute(select(accounts))]
-    for account in known:
+    for name, *removed in connection.execute(select(removed_calls)):
+        sums = ledger.of(name)
+        sums.removed = plus(NOTHING, removed)
+        sums.calls, sums.spent, sums.charged = plus((sums.calls, sums.spent, sums.charged), removed)
+    yield
+    for hours in (HOURS, DAYS):
+        ledger.note(differences_in_sums(ledger.sums, hours, rolled_sums(connection, hours)))
+        yield
+    known_accounts = [msgspec.convert(record, Account, from_attributes=True) for record in connection.execute(select(accounts))]
+    for account in known_accounts:
         ledger.note(differences_in(account, ledger.of(account.name)))
-    for name in sorted(ledger.sums.keys() - {account.name for account in known}):
+    for name in sorted(ledger.sums.keys() - {account.name for account in known_accounts}):
         ledger.note(iter([Difference("account", name, f"It has {ledger.sums[name].calls} calls, but is not there.")]))
     entries = sum(sums.entries for sums in ledger.sums.values())
-    return AuditReport(ledger.rows, len(known), entries, ledger.waiting, dict(ledger.counts), ledger.differences)
+    return AuditReport(
+        ledger.rows,
+        len(known_accounts),
+        entries,
+        ledger.waiting,
+        dict(ledger.counts),
+        ledger.differences,
+        removed=sum(sums.removed[0] for sums in ledger.sums.values()),
+        proven_since_ms=known.removed_ms or None,
+    )
+
+
+def plus(ours: Counts, more: Sequence[int]) -> Counts:
+    """Add calls, cost and charge."""
+    return ours[0] + more[0], ours[1] + more[1], ours[2] + more[2]
+
+
+def rolled_sums(connection: Connection, hours: int) -> dict[str, Counts]:
+    """Return what the sums of one width come to, by account."""
+    totals = [func.sum(usage_sums.c[name]) for name in ("requests", "cost", "charged")]
+    wanted = select(usage_sums.c.account, *totals).where(usage_sums.c.hours == hours).group_by(usage_sums.c.account)
+    return {name: plus(NOTHING, [*map(int, counts)]) for name, *counts in connection.execute(wanted)}
+
+
+def differences_in_sums(sums: Mapping[str, Sums], hours: int, rolled: Mapping[str, Counts]) -> Found:
+    """Yield where the sums by hour or day are not what the calls come to that are in them, removed ones among them."""
+    for name in sorted(sums.keys() | rolled.keys()):
+        ours = plus(sums[name].rolled, sums[name].removed) if name in sums else NOTHING
+        theirs = rolled.get(name, NOTHING)
+        if ours != theirs:
+            width = "hours" if hours == HOURS else "days"
+            what = f"The sums of {width} have {theirs[0]} calls that cost {theirs[1]} nano-dollars; there were {ours[0]}, for {ours[1]}."
+            yield Difference(
+                "rolled", name, what if ours[:2] != theirs[:2] else f"The sums of {width} have {theirs[2]} charged, not {ours[2]}."
+            )
 
 
 def differences_in(account: Account, sums: Sums) -> Found:

@@ -12,6 +12,7 @@ from aisa.ids import first_id
 from aisa.ledger.port_calls import FAILURES, SAME_BEGINNING_MAX, CallLine, Wanted, line_of_refused, line_of_row, newest_first
 from aisa.ledger.record import row_of
 from aisa.ledger.refusal import RefusedCalls
+from aisa.ledger.sums import last_ms_of
 from aisa.storage.engine import Database
 from aisa.storage.failure import StorageFailed
 from aisa.storage.tables import calls, refused_calls
@@ -41,6 +42,11 @@ class CallFinder:
                 connection.execute(select(table.c.id).order_by(table.c.id.desc()).limit(1)).scalar() for table in (calls, refused_calls)
             ]
         return max((id_ for id_ in newest if id_ is not None), default="")
+
+    def last_ms(self, key_id: str) -> int:
+        """Return when the last call of a key ended, removed or not; 0 if there is none."""
+        with self._reading() as connection:
+            return last_ms_of(connection, key_id)
 
     def lines(self, wanted: Wanted) -> list[CallLine]:
         """Return the newest calls that fit, the newest first."""

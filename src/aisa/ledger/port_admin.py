@@ -17,6 +17,7 @@ TOP_UP = "top_up"
 ADJUSTMENT = "adjustment"
 #: In a statement, what a call has cost.
 CALL = "call"
+DAY_OF_CALLS = "calls"  # that were removed: what they took together
 WALLET_LINES_MAX = 1_000  # of one page of a statement
 
 
@@ -67,6 +68,8 @@ class WalletSpan(msgspec.Struct, frozen=True):
 
 class WalletLine(msgspec.Struct, frozen=True):
     """One line of a statement: an entry (`entry_12`) or a call that the wallet paid for, whose amount is below zero.
+
+    Where single calls are not kept any more, it is what those of a day took (`day_2026-12-31`, its end in UTC).
 
     `left` is what was in the wallet then.
     """
@@ -149,7 +152,8 @@ class Difference(msgspec.Struct, frozen=True):
 class AuditReport(msgspec.Struct, frozen=True):
     """What an audit found. `counts` says how many differences of each kind there are; `differences` are the first of them.
 
-    `on_board` calls are not in the database yet: in flight, or about to be written.
+    `on_board` calls are not in the database yet: in flight, or about to be written. `removed` calls are not there any more, and none that
+    ended since `proven_since_ms` (None: none at all): what each of those cost was computed anew.
     """
 
     calls: int
@@ -158,6 +162,8 @@ class AuditReport(msgspec.Struct, frozen=True):
     on_board: int
     counts: dict[str, int]
     differences: list[Difference]
+    removed: int = 0
+    proven_since_ms: int | None = None
 
 
 class LedgerAudits(Protocol):

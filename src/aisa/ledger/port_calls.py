@@ -72,6 +72,10 @@ class CallIndex(Protocol):
         """Return the id of the call that began last, an empty text if there is none."""
         ...
 
+    def last_ms(self, key_id: str) -> int:
+        """Return when the last call of a key ended, removed or not, in UNIX milliseconds; 0 if there is none."""
+        ...
+
     def lines(self, wanted: Wanted) -> list[CallLine]:
         """Return the newest calls that fit, the newest first."""
         ...

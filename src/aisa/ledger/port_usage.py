@@ -84,6 +84,13 @@ class Span(NamedTuple):
         return ours and self.start_ms <= row.ended_ms < self.end_ms
 
 
+class Removal(NamedTuple):
+    """Calls that ended before a UNIX millisecond may be removed. `file` has those of the month that is asked about, None if none has."""
+
+    before_ms: int
+    file: str | None = None
+
+
 class EndedCalls(Protocol):
     """The calls that ended. Asked in any thread but the event loop's. All raise ApiError internal_error when the database does not work."""
 
@@ -95,10 +102,15 @@ class EndedCalls(Protocol):
         """Return the record of a refused call, None if there is none."""
         ...
 
+    def removal(self, began_ms: int) -> Removal | None:
+        """Say that a call which began then may be removed, None if it would be there."""
+        ...
+
     def used(self, by: str, span: Span, waiting: Collection[CallRow] = ()) -> dict[str, Used]:
         """Return the sums by one of GROUPINGS, in ascending order.
 
-        `waiting` are rows that the database may not have yet, as they were before this was called; each call is counted once.
+        `waiting` are rows that the database may not have yet, as they were before this was called; each call is counted once. Raises
+        ApiError invalid_request for a span that begins or ends within an hour whose calls may be removed.
         """
         ...
 

@@ -9,7 +9,7 @@ import msgspec
 
 from aisa.clock import WallClock
 from aisa.facts import Fact, RefusalsNotKept
-from aisa.ledger.refusal import KEPT_DAYS, KEPT_EACH_MAX, Refusal, RefusedCalls
+from aisa.ledger.refusal import KEPT_EACH_MAX, Refusal, RefusedCalls
 from aisa.names import stored
 
 MINUTE_SECONDS = 60
@@ -18,8 +18,6 @@ COUNTED_MAX = 10_000
 #: Records that the database does not have yet, of at most 2 KiB each: a minute of a flood of 160 a second while it is away.
 WAITING_MAX = 10_000
 MESSAGE_CHARACTERS_MAX = 1_000  # our own messages have some 300; a vendor's words are not among them
-PRUNE_SECONDS = 3_600  # between two looks for what is older: what is too old is not shown meanwhile
-DAY_MS = 86_400_000
 
 
 class RefusalCount(msgspec.Struct):
@@ -34,14 +32,10 @@ PostRefused = Callable[[RefusedCalls, Callable[[], None]], None]
 
 
 class RefusalRecords:
-    """Keeps refusals: the first of each minute one by one, the rest as their number. In the event loop's thread; waits for nothing.
+    """Keeps refusals: the first of each minute one by one, the rest as their number. In the event loop's thread; waits for nothing."""
 
-    `prune` is asked from time to time to forget what was refused before a moment in UNIX milliseconds.
-    """
-
-    def __init__(self, post: PostRefused, prune: Callable[[int], None], *, wall_clock: WallClock, report: Callable[[Fact], None]) -> None:
+    def __init__(self, post: PostRefused, *, wall_clock: WallClock, report: Callable[[Fact], None]) -> None:
         self._post = post
-        self._prune = prune
         self._wall_clock = wall_clock
         self._report = report
         #: What the database may not have yet, by id.
@@ -82,11 +76,6 @@ class RefusalRecords:
             self._report(RefusalsNotKept(self._lost))
             self._lost = 0
 
-    def forget_old(self) -> None:
-        """Have the database forget what is older than KEPT_DAYS, now and from time to time."""
-        self._prune(oldest_kept_ms(self._wall_clock()))
-        asyncio.get_running_loop().call_later(PRUNE_SECONDS, self.forget_old)
-
     def _record(self, refusal: Refusal) -> RefusedCalls:
         key, error, now_ms = refusal.key, refusal.error, int(self._wall_clock() * 1000)
         return RefusedCalls(
@@ -112,8 +101,3 @@ class RefusalRecords:
 
     def _written(self, call_id: str) -> None:
         self.waiting.pop(call_id, None)
-
-
-def oldest_kept_ms(now: float) -> int:
-    """Return the moment before which nothing is kept, for a moment in UNIX seconds."""
-    return int(now * 1000) - KEPT_DAYS * DAY_MS

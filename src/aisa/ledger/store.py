@@ -2,28 +2,30 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Generator, Iterator, Sequence
+from collections.abc import Callable, Collection, Generator, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from datetime import UTC, datetime
 
 import msgspec
-from sqlalchemy import ColumnElement, Connection, func, insert, select, update
+from sqlalchemy import Connection, func, insert, select, update
 
 from aisa.clock import WallClock
 from aisa.errors import ApiError
 from aisa.ledger.audit import audit
 from aisa.ledger.learned_table import forget_old_answers, known_answers
+from aisa.ledger.pieces import not_whole
 from aisa.ledger.port_admin import ADJUSTMENT, TOP_UP, Account, AuditReport, Booking, Entry, Made, WalletPage, WalletSpan
 from aisa.ledger.port_usage import Span
 from aisa.ledger.rules import COMPLETED
+from aisa.ledger.sums import MadeOf, known_of, last_ms_of, made_between
+from aisa.ledger.usage import spent_in
 from aisa.ledger.wallet_lines import wallet_page
 from aisa.money import Nanos, dollars_text
 from aisa.providers.measure import Answer
 from aisa.storage.changes import note_change
 from aisa.storage.engine import Database
 from aisa.storage.failure import StorageFailed
-from aisa.storage.tables import accounts, calls, wallet_entries
-from aisa.usage import Usage
+from aisa.storage.tables import accounts, calls, made_sums, wallet_entries
 
 BALANCE_NANOS_MAX = 4 * 10**18  # of a wallet, either way: four billion dollars, half of what 64 bits hold
 NOTE_CHARS_MAX = 500
@@ -121,20 +123,18 @@ class LedgerStore:
 
     def spent_in(self, span: Span, without: Sequence[str] = ()) -> Nanos:
         """Return what the calls of a key cost that ended in a span, leaving out those with certain ids."""
-        ended = (calls.c.key_id == span.key_id) & calls.c.ended_ms.between(span.start_ms, span.end_ms - 1)
-        total = select(func.coalesce(func.sum(calls.c.cost), 0))
         with self._reading() as connection:
-            spent = int(connection.execute(total.where(ended)).scalar_one())
+            spent = spent_in(connection, span)
+            ended = calls.c.ended_ms.between(span.start_ms, span.end_ms - 1) & (calls.c.key_id == span.key_id)
             for start in range(0, len(without), IDS_MAX):
                 left_out = ended & calls.c.id.in_(without[start : start + IDS_MAX])
-                spent -= int(connection.execute(total.where(left_out)).scalar_one())
+                spent -= int(connection.execute(select(func.coalesce(func.sum(calls.c.cost), 0)).where(left_out)).scalar_one())
         return spent
 
     def newest_ms(self, key_id: str) -> int:
         """Return when the last call of a key ended, 0 if there is none."""
-        newest = select(func.max(calls.c.ended_ms)).where(calls.c.key_id == key_id)
         with self._reading() as connection:
-            return int(connection.execute(newest).scalar_one() or 0)
+            return last_ms_of(connection, key_id)
 
     def known_ids(self, ids: Sequence[str]) -> set[str]:
         """Return which of these ids are of calls that are here."""
@@ -176,7 +176,7 @@ class LedgerStore:
         found: list[Made] = []
         with self._reading() as connection:
             for day_ms in range(start_ms, end_ms, DAY_MS):
-                found += made_between(connection, vendor, start_ms=day_ms, end_ms=min(day_ms + DAY_MS, end_ms))
+                found += made_in(connection, vendor, start_ms=day_ms, end_ms=min(day_ms + DAY_MS, end_ms))
                 yield
         return found
 
@@ -247,31 +247,22 @@ def write_off(connection: Connection, account: Account, now: int) -> None:
         enter(connection, Entry(0, account.name, ADJUSTMENT, -left, "written off: the account is unlimited", None, now))
 
 
-def ended_between(start_ms: int, end_ms: int) -> ColumnElement[bool]:
-    """Return the condition that a call of any account ended in [start, end), so that the index on account and time serves it."""
-    return calls.c.account.in_(select(accounts.c.name)) & calls.c.ended_ms.between(start_ms, end_ms - 1)
-
-
-def made_between(connection: Connection, vendor: str, *, start_ms: int, end_ms: int) -> list[Made]:
+def made_in(connection: Connection, vendor: str, *, start_ms: int, end_ms: int) -> list[Made]:
     """Return what a vendor made of each model in one day, by the name in its answers, or where they have none by the one asked for.
 
-    What was made of most calls is what was billed, and the database can add it up; of the others, each is looked at.
+    Raises ApiError invalid_request for a part of a day whose rows are removed.
     """
-    whose = ended_between(start_ms, end_ms) & calls.c.target.startswith(f"{vendor}/", autoescape=True)
-    sums: dict[str, tuple[int, ...]] = {}
-    named = (calls.c.target, calls.c.answered_model)
-    made_in, made_out = func.sum(calls.c.billed_input_tokens), func.sum(calls.c.billed_output_tokens)
-    costs = [func.coalesce(func.sum(column), 0) for column in (calls.c.vendor_cost, calls.c.reported_cost)]
-    plain = select(calls.c.target, calls.c.answered_model, func.count(), made_in, made_out, *costs, func.count(calls.c.reported_cost))
-    for row in connection.execute(plain.where(whose, calls.c.generated.is_(None)).group_by(*named)):
-        target, answered, *counts = tuple(row)
-        add(sums, answered or target.removeprefix(f"{vendor}/"), *map(int, counts))
-    columns = (*named, calls.c.generated, calls.c.vendor_cost, calls.c.reported_cost)
-    other = select(*columns).where(whose, calls.c.generated.is_not(None))
-    for target, answered, generated, vendor_cost, reported in connection.execute(other.execution_options(yield_per=STREAM_ROWS)):
-        made = msgspec.json.decode(generated, type=Usage)
-        costs_told = (vendor_cost or 0, reported or 0, int(reported is not None))
-        add(sums, answered or target.removeprefix(f"{vendor}/"), 1, made.input_tokens, made.output_tokens, *costs_told)
+    known, sums = known_of(connection), dict[str, tuple[int, ...]]()
+    if start_ms % DAY_MS == 0 and end_ms - start_ms == DAY_MS and end_ms <= known.rolled_ms:
+        ours = made_sums.c.target.startswith(f"{vendor}/", autoescape=True) & (made_sums.c.start_ms == start_ms)
+        records = connection.execute(select(made_sums).where(ours))
+        found: Iterable[MadeOf] = [(day_ms, target, answered, tuple(numbers)) for day_ms, target, answered, *numbers in records]
+    elif start_ms < known.removed_ms:
+        raise not_whole(start_ms, known, DAY_MS)
+    else:
+        found = made_between(connection, start_ms, end_ms, whose=calls.c.target.startswith(f"{vendor}/", autoescape=True))
+    for _, target, answered, numbers in found:
+        add(sums, answered or target.removeprefix(f"{vendor}/"), *numbers)
     day = day_text(start_ms // DAY_MS)
     return [Made(day, model, *counts) for model, counts in sorted(sums.items())]
 

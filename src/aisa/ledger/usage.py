@@ -4,18 +4,21 @@ from __future__ import annotations
 
 from collections.abc import Collection, Generator, Iterable
 from contextlib import contextmanager
+from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, Integer, case, func, select, type_coerce
+from sqlalchemy import ColumnElement, Connection, Integer, Label, Table, and_, func, select, true, type_coerce
 
 from aisa.errors import ApiError
-from aisa.ledger.port_usage import ACCOUNT, BROKEN, DAY, DAY_MS, KEY, MODEL, VENDOR, Span, Used, day_of
+from aisa.ledger.pieces import ROWS, file_of, pieces_of
+from aisa.ledger.port_usage import ACCOUNT, DAY, DAY_MS, KEY, MODEL, VENDOR, Removal, Span, Used, day_of
 from aisa.ledger.record import row_of
 from aisa.ledger.refusal import RefusedCalls
-from aisa.ledger.row import OTHER_PRICE, CallRow
-from aisa.ledger.rules import FAILED
+from aisa.ledger.row import CallRow
+from aisa.ledger.sums import SUMMED, TOTALS, known_of
+from aisa.money import Nanos
 from aisa.storage.engine import Database
 from aisa.storage.failure import StorageFailed
-from aisa.storage.tables import accounts, calls, refused_calls
+from aisa.storage.tables import accounts, calls, refused_calls, removed_files, usage_sums
 
 IDS_MAX = 500  # in one question to the database: every database takes so many parameters
 
@@ -37,6 +40,15 @@ class UsageStore:
         with self._reading() as connection:
             record = connection.execute(select(refused_calls).where(refused_calls.c.id == call_id)).first()
             return None if record is None else RefusedCalls(*record)
+
+    def removal(self, began_ms: int) -> Removal | None:
+        """Say that a call which began then may be removed, None if it would be there."""
+        with self._reading() as connection:
+            known = known_of(connection)
+            if began_ms >= known.removed_ms:
+                return None
+            named = select(removed_files.c.name).where(removed_files.c.name == file_of(began_ms))
+            return Removal(known.removed_ms, connection.execute(named).scalar())
 
     def used(self, by: str, span: Span, waiting: Collection[CallRow] = ()) -> dict[str, Used]:
         """Return the sums by one of GROUPINGS, in ascending order; of `waiting` rows, those are added that the database does not have."""
@@ -61,37 +73,43 @@ class UsageStore:
 
 
 def sums_of(connection: Connection, by: str, span: Span) -> Iterable[tuple[str, Used]]:
-    """Return each group with its sums; a vendor comes once for each of its targets."""
-    failed = case((calls.c.outcome == FAILED, 1), else_=0)
-    otherwise = case((calls.c.marks.contains(OTHER_PRICE, autoescape=True), 1), else_=0)
-    billed = [calls.c[f"billed_{name}_tokens"] for name in ("input", "output", "cached", "cache_write")]
-    charged = case((calls.c.prepaid, calls.c.cost), else_=0)
-    broken = case((calls.c.outcome.in_(BROKEN), 1), else_=0)
-    totals = [func.count(), *(func.sum(counted) for counted in (failed, otherwise, *billed, calls.c.cost, charged, broken))]
-    totals += [func.count(calls.c.first_token_ms), func.coalesce(func.sum(calls.c.first_token_ms), 0)]
-    ended = calls.c.ended_ms.between(span.start_ms, span.end_ms - 1)
-    group = GROUPS[by].label("label")
-    for name, *counts in connection.execute(select(group, *totals).where(whose(span), ended).group_by(group)):
-        group_name = day_of(name * DAY_MS) if by == DAY else vendor_of(name) if by == VENDOR else name
-        yield group_name, Used(*map(int, counts))  # PostgreSQL's sums are decimals
+    """Yield groups with their sums; one may come several times, and a vendor does for each of its targets.
+
+    Raises ApiError invalid_request for a span that begins or ends in an hour whose rows are removed.
+    """
+    width: ColumnElement[bool]
+    for piece in pieces_of(span.start_ms, span.end_ms, known_of(connection)):
+        if piece.source == ROWS:
+            table, totals, moment, width = calls, [*TOTALS.values()], calls.c.ended_ms, true()
+        else:
+            table, totals = usage_sums, [func.sum(usage_sums.c[name]) for name in SUMMED]
+            moment, width = usage_sums.c.start_ms, usage_sums.c.hours == piece.source
+        inside = and_(width, moment.between(piece.start_ms, piece.end_ms - 1))
+        group: Label[Any] = group_in(table, by).label("label")
+        for name, *counts in connection.execute(select(group, *totals).where(whose(table, span), inside).group_by(group)):
+            group_name = day_of(name * DAY_MS) if by == DAY else vendor_of(name) if by == VENDOR else name
+            yield group_name, Used(*map(int, counts))  # PostgreSQL's sums are decimals
 
 
-GROUPS: dict[str, ColumnElement[str] | ColumnElement[int]] = {
-    KEY: calls.c.key_id,
-    ACCOUNT: calls.c.account,
-    VENDOR: calls.c.target,
-    MODEL: calls.c.model,
-    DAY: type_coerce(calls.c.ended_ms // DAY_MS, Integer),
-}
+def spent_in(connection: Connection, span: Span) -> Nanos:
+    """Return what the calls of a span cost."""
+    return sum(used.cost for _, used in sums_of(connection, DAY, span))
 
 
-def whose(span: Span) -> ColumnElement[bool]:
+def group_in(table: Table, by: str) -> ColumnElement[str] | ColumnElement[int]:
+    """Return by what rows or sums are grouped; days as their number since 1970."""
+    if by == DAY:
+        return type_coerce(table.c["ended_ms" if table is calls else "start_ms"] // DAY_MS, Integer)
+    return table.c[{KEY: "key_id", ACCOUNT: "account", VENDOR: "target", MODEL: "model"}[by]]
+
+
+def whose(table: Table, span: Span) -> ColumnElement[bool]:
     """Return the condition on whose calls they are, such that an index that goes on with the time serves it."""
     if span.key_id is not None:
-        return calls.c.key_id == span.key_id
+        return table.c.key_id == span.key_id
     if span.account is not None:
-        return calls.c.account == span.account
-    return calls.c.account.in_(select(accounts.c.name))
+        return table.c.account == span.account
+    return table.c.account.in_(select(accounts.c.name)) if table is calls else true()
 
 
 def known_ids(connection: Connection, ids: list[str]) -> set[str]:

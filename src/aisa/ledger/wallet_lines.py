@@ -1,21 +1,25 @@
 """A wallet's statement: its entries and the calls that it paid for as one list, a page at a time. Writes nothing.
 
 A page says what was in the wallet before and after it, computed from the sums of all that is newer, so that pages fit each other whatever
-was written between two looks: `opening`, plus the lines, is `closing`.
+was written between two looks: `opening`, plus the lines, is `closing`. Of days whose calls may be removed there is one line each.
 """
 
 from __future__ import annotations
 
+from datetime import date
 from typing import NamedTuple
 
 from sqlalchemy import Connection, func, select, tuple_
 
 from aisa.errors import ApiError
-from aisa.ledger.port_admin import CALL, Account, WalletLine, WalletPage, WalletSpan
+from aisa.ledger.pieces import DAYS
+from aisa.ledger.port_admin import CALL, DAY_OF_CALLS, Account, WalletLine, WalletPage, WalletSpan
+from aisa.ledger.port_usage import DAY_MS, day_of
+from aisa.ledger.sums import known_of
 from aisa.money import Nanos
-from aisa.storage.tables import calls, wallet_entries
+from aisa.storage.tables import calls, usage_sums, wallet_entries
 
-ENTRY_PREFIX = "entry_"
+ENTRY_PREFIX, DAY_PREFIX = "entry_", "day_"
 ENTRY_NUMBER_MAX = 2**31 - 1  # of the database's column
 NEVER_MS = 2**62  # behind every moment
 
@@ -34,7 +38,7 @@ def wallet_page(connection: Connection, account: Account, span: WalletSpan) -> W
     place = end if span.after is None else min(end, place_of(connection, account.name, span.after))
     left = closing = left_at(connection, account, place)
     wanted = Wanted(account.name, place, span)
-    found = older_entries(connection, wanted) + older_calls(connection, wanted)
+    found = older_entries(connection, wanted) + older_calls(connection, wanted) + older_days(connection, wanted)
     found.sort(key=lambda line: (line.at_ms, line.kind == CALL, number_of(line.id), line.id), reverse=True)
     lines: list[WalletLine] = []
     for line in found[: span.limit]:
@@ -85,7 +89,7 @@ def older_calls(connection: Connection, wanted: Wanted) -> list[Movement]:
     account, place, span = wanted
     columns = (calls.c.id, calls.c.ended_ms, calls.c.cost, calls.c.model, calls.c.key_id)
     behind = tuple_(calls.c.ended_ms, calls.c.id) < tuple_(place.at_ms, place.call_id)
-    of_index = calls.c.ended_ms.between(span.since_ms, place.at_ms)
+    of_index = calls.c.ended_ms.between(max(span.since_ms, known_of(connection).removed_ms), place.at_ms)
     ours = select(*columns).where(calls.c.account == account, of_index, behind, PAID)
     newest = ours.order_by(calls.c.ended_ms.desc(), calls.c.id.desc()).limit(span.limit + 1)
     return [
@@ -93,19 +97,43 @@ def older_calls(connection: Connection, wanted: Wanted) -> list[Movement]:
     ]
 
 
+day_ended_ms = usage_sums.c.start_ms + (DAY_MS - 1)
+SUMMED = (usage_sums.c.hours == DAYS) & (usage_sums.c.charged != 0)
+
+
+def older_days(connection: Connection, wanted: Wanted) -> list[Movement]:
+    """Return the newest days of which single calls may be removed, as what all of their calls took."""
+    account, place, span = wanted
+    inside = (usage_sums.c.start_ms < known_of(connection).removed_ms) & (day_ended_ms >= span.since_ms)
+    behind = tuple_(day_ended_ms, 0) < tuple_(place.at_ms, place.entry_id)
+    totals = (func.sum(usage_sums.c.requests), func.sum(usage_sums.c.charged))
+    ours = select(usage_sums.c.start_ms, *totals).where(usage_sums.c.account == account, SUMMED, inside, behind)
+    newest = ours.group_by(usage_sums.c.start_ms).order_by(usage_sums.c.start_ms.desc()).limit(span.limit + 1)
+    return [
+        Movement(f"{DAY_PREFIX}{day_of(start_ms)}", start_ms + DAY_MS - 1, DAY_OF_CALLS, -int(charged), f"{requests:,} calls of this day")
+        for start_ms, requests, charged in connection.execute(newest)
+    ]
+
+
 def left_at(connection: Connection, account: Account, place: Place) -> Nanos:
     """Return what was in a wallet at a place: all that it was given less all that it has paid, without what of both is newer."""
     given = select(func.coalesce(func.sum(wallet_entries.c.amount), 0)).where(wallet_entries.c.account == account.name)
     newer_given = given.where(tuple_(entered_ms, wallet_entries.c.id) >= tuple_(place.at_ms, place.entry_id))
-    paid = select(func.coalesce(func.sum(calls.c.cost), 0)).where(calls.c.account == account.name, calls.c.ended_ms >= place.at_ms, PAID)
+    removed_ms = known_of(connection).removed_ms
+    of_index = calls.c.ended_ms >= max(place.at_ms, removed_ms)
+    paid = select(func.coalesce(func.sum(calls.c.cost), 0)).where(calls.c.account == account.name, of_index, PAID)
     newer_paid = paid.where(tuple_(calls.c.ended_ms, calls.c.id) >= tuple_(place.at_ms, place.call_id))
-    sums = [int(connection.execute(each).scalar_one()) for each in (given, newer_given, newer_paid)]
-    return sums[0] - account.charged - sums[1] + sums[2]
+    days = select(func.coalesce(func.sum(usage_sums.c.charged), 0)).where(usage_sums.c.account == account.name, SUMMED)
+    newer_days = days.where(usage_sums.c.start_ms < removed_ms, tuple_(day_ended_ms, 0) >= tuple_(place.at_ms, place.entry_id))
+    sums = [int(connection.execute(each).scalar_one()) for each in (given, newer_given, newer_paid, newer_days)]
+    return sums[0] - account.charged - sums[1] + sums[2] + sums[3]
 
 
 def place_of(connection: Connection, account: str, id_: str) -> Place:
     """Return the place behind a line. Raises ApiError invalid_request for an id that is no line of this wallet."""
     number = number_of(id_)
+    if id_.startswith(DAY_PREFIX):
+        return Place(end_of(id_))
     if number:
         wanted = select(entered_ms).where(wallet_entries.c.account == account, wallet_entries.c.id == number)
     else:
@@ -114,6 +142,15 @@ def place_of(connection: Connection, account: str, id_: str) -> Place:
     if at_ms is None:
         raise ApiError("invalid_request", f"`after` is the id of a line of this statement; {id_[:64]!r} is none.", param="after")
     return Place(at_ms, "", number) if number else Place(at_ms, id_, ENTRY_NUMBER_MAX)
+
+
+def end_of(id_: str) -> int:
+    """Return the last millisecond of the day that a line is of. Raises ApiError invalid_request."""
+    try:
+        day = date.fromisoformat(id_.removeprefix(DAY_PREFIX))
+    except ValueError:
+        raise ApiError("invalid_request", f"{id_[:64]!r} is no line of a statement.", param="after") from None
+    return (day.toordinal() - date(1970, 1, 1).toordinal() + 1) * DAY_MS - 1
 
 
 def number_of(id_: str) -> int:

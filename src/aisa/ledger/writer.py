@@ -23,8 +23,9 @@ from aisa.facts import BugFound, Fact, LedgerAway, LedgerBack
 from aisa.ledger.learned_table import keep_answers
 from aisa.ledger.record import NAMES, record_of
 from aisa.ledger.refusal import RefusedCalls
-from aisa.ledger.refused_table import insert_refused, prune_refused
+from aisa.ledger.refused_table import insert_refused
 from aisa.ledger.row import CallRow
+from aisa.ledger.sums import add_late, known_of
 from aisa.providers.measure import Answer
 from aisa.storage.engine import BUSY_SECONDS_MAX, Database
 from aisa.storage.failure import StorageFailed
@@ -95,13 +96,13 @@ class Writer:
         """Have a refused call written down, as `post` does a row. It is in no journal: what the database has not at a stop is lost."""
         self._queue.put((record, committed))
 
-    def prune(self, before_ms: int) -> None:
-        """Have refused calls from before a moment in UNIX milliseconds forgotten, beside what is written. Returns at once."""
-        self._queue.put(Errand("prune", partial(prune_refused, before_ms=before_ms)))
-
     def keep_answers(self, target: str, answers: Sequence[Answer]) -> None:
         """Have it written down what is known of a target's answers, beside what is written. Returns at once."""
         self._queue.put(Errand(f"answers of {target}", partial(keep_answers, target=target, answers=answers)))
+
+    def run_errand(self, errand: Errand) -> None:
+        """Have an errand done, beside what is written. Returns at once."""
+        self._queue.put(errand)
 
     async def stop(self, seconds: int) -> int:
         """Write what was posted, for so many seconds at most, and end. Returns how many rows are left, which stay in the journal."""
@@ -240,6 +241,7 @@ def write(connection: Connection, rows: Sequence[CallRow]) -> None:
     # In one order everywhere, so that two servers on one database do not wait for each other in a circle.
     for account, (number, spent, charged) in sorted(charges.items()):
         connection.exec_driver_sql(charge_statement(style), (number, spent, charged, charged, account))
+    add_late(connection, rows, known_of(connection).rolled_ms)
     if connection.dialect.name != "sqlite":  # which one server has for itself, whose caps are in its memory
         add_to_caps(connection, rows)
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 from sqlalchemy import JSON, BigInteger, Boolean, Column, ForeignKey, Index, Integer, LargeBinary, MetaData, String, Table, Text, text
 
 #: The newest migration. Kept here so that Alembic is not imported to find a database current.
-HEAD = "0031"
+HEAD = "0045"
 
 # Names for constraints, so that later migrations can refer to them on every database.
 metadata = MetaData(
@@ -111,7 +111,7 @@ wallet_entries = Table(
 
 #: Ended calls: the fields of `ledger.row.CallRow`. `generated`, `prices` and `billed_breakdown` are JSON; `generated` is NULL where it is
 #: what was billed, `billed_breakdown` in most calls.
-#: What others send is Text, because no database may refuse a row for its length.
+#: What others send is Text, because no database may refuse a row for its length. PostgreSQL has a part a month.
 calls = Table(
     "calls",
     metadata,
@@ -221,4 +221,64 @@ cap_spent = Table(
     Column("began", BigInteger, primary_key=True),
     Column("ends", BigInteger, nullable=False),
     Column("spent", BigInteger, nullable=False),
+)
+
+#: Sums over ended calls of each hour and each day (UTC), by account, key, model and target: the fields of `ledger.port_usage.Used`.
+#: `hours` is 1 or 24, `start_ms` the UNIX millisecond in which the span begins, `last_ms` that in which the last of the calls ended.
+usage_sums = Table(
+    "usage_sums",
+    metadata,
+    Column("hours", Integer, primary_key=True),
+    Column("start_ms", BigInteger, primary_key=True),
+    Column("account", String(64), primary_key=True),
+    Column("key_id", String(32), primary_key=True),
+    Column("model", Text, primary_key=True),
+    Column("target", Text, primary_key=True),
+    *(Column(name, BigInteger, nullable=False) for name in ("requests", "failed", "otherwise")),
+    *(Column(name, BigInteger, nullable=False) for name in ("input_tokens", "output_tokens", "cached_tokens", "cache_write_tokens")),
+    *(Column(name, BigInteger, nullable=False) for name in ("cost", "charged", "broken", "first_tokens", "first_token_ms")),
+    Column("last_ms", BigInteger, nullable=False),
+)
+
+Index("ix_usage_sums_key_id", usage_sums.c.key_id, usage_sums.c.hours, usage_sums.c.start_ms)
+Index("ix_usage_sums_account", usage_sums.c.account, usage_sums.c.hours, usage_sums.c.start_ms)
+
+#: What targets made in each day (UTC), by the model that answered, an empty text where no answer named one: the fields of
+#: `ledger.port_admin.Made`.
+made_sums = Table(
+    "made_sums",
+    metadata,
+    Column("start_ms", BigInteger, primary_key=True),
+    Column("target", Text, primary_key=True),
+    Column("answered_model", Text, primary_key=True),
+    *(Column(name, BigInteger, nullable=False) for name in ("requests", "input_tokens", "output_tokens")),
+    *(Column(name, BigInteger, nullable=False) for name in ("vendor_cost", "reported_cost", "reported")),
+)
+
+#: One row: calls that ended before `rolled_ms` are in the sums, those that ended before `removed_ms` may be in them alone.
+rolled_up = Table(
+    "rolled_up",
+    metadata,
+    Column("id", Integer, primary_key=True),
+    Column("rolled_ms", BigInteger, nullable=False),
+    Column("removed_ms", BigInteger, nullable=False),
+)
+
+#: What the removed calls of each account came to: with those that are there, what `accounts` says.
+removed_calls = Table(
+    "removed_calls",
+    metadata,
+    Column("account", String(64), primary_key=True),
+    Column("calls", BigInteger, nullable=False),
+    Column("spent", BigInteger, nullable=False),
+    Column("charged", BigInteger, nullable=False),
+)
+
+#: Files that removed calls were written to, whole lines: how many bytes and calls each has for good.
+removed_files = Table(
+    "removed_files",
+    metadata,
+    Column("name", Text, primary_key=True),
+    Column("bytes", BigInteger, nullable=False),
+    Column("calls", BigInteger, nullable=False),
 )

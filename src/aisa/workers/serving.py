@@ -25,7 +25,7 @@ from aisa.http.acceptor import Acceptor
 from aisa.http.sockets import tcp_listener
 from aisa.keys.rules import Account, Key
 from aisa.keys.store import KeyStore, ensure_first_key
-from aisa.ledger.refused import RefusalRecords
+from aisa.ledger.retention import Retention
 from aisa.ledger.shared_allotments import AllottedTreasury
 from aisa.ledger.shared_wallets import Treasury
 from aisa.ledger.store import LedgerStore
@@ -64,6 +64,7 @@ async def serve_with_workers(config: Config, database: Database, folder: FolderL
     swap = CrewSwap(crew, listing)
     reload = Reload(config, report, again=start.again, routes_of=listing.made_of, swap=swap)
     loop = asyncio.get_running_loop()
+    Retention(books.writer.run_errand, lambda: reload.config.ledger, wall_clock=wall_clock, report=report).look()
     statement = CrewStatement(books.office, UsageStore(database))
     ways = Ways(
         statement,
@@ -133,7 +134,6 @@ class Books:
             forget=partial(forget_worker, memory),
         )
         self.board = CrewBoard(self.office)
-        RefusalRecords(self.writer.post_refused, self.writer.prune, wall_clock=wall_clock, report=report).forget_old()
 
     def _treasury(self, config: Config, memory: SharedMemory, report: Callable[[Fact], None]) -> Treasury | AllottedTreasury:
         """Return the wallets and caps for all workers: of this server, or what it may spend of those that it shares with others."""

@@ -152,7 +152,7 @@ class Worker:
     def _open(self, config: Config, database: Database, report: Callable[[Fact], None]) -> None:
         """Put together what serves."""
         chance = quick_chance()
-        self.refused = RefusalRecords(self.rows.post_refused, lambda _before_ms: None, wall_clock=wall_clock, report=report)
+        self.refused = RefusalRecords(self.rows.post_refused, wall_clock=wall_clock, report=report)
         store = LedgerStore(database, wall_clock)
         sync = None if config.ledger.durability == "process" else GroupSync(self.journal.sync, config.server.data_dir, report)
         ledger = LiveLedger(self.journal, self.rows.post, wall_clock=wall_clock, sync=sync)

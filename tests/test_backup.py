@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import sqlite3
 import threading
 from collections.abc import Generator
@@ -14,7 +15,7 @@ import pytest
 from alembic import command
 from sqlalchemy import URL, create_engine, text
 
-from aisa.storage.backup import ABOUT, back_up, restore
+from aisa.storage.backup import ABOUT, back_up, refuse_small, restore, taken_away
 from aisa.storage.engine import DATABASE_NAME, open_database
 from aisa.storage.failure import StorageFailed
 from aisa.storage.lock import own_folder
@@ -186,3 +187,17 @@ def test_a_database_is_kept_as_it_was_before_its_schema_changes(tmp_path: Path) 
     made(tmp_path / "new")
     assert len(told) == 2
     assert not list((tmp_path / "new").glob("*.schema-*"))
+
+
+def test_a_disk_without_room_is_told_before_anything_is_copied(run: Run, tmp_path: Path) -> None:
+    """Both ways say how much is needed and how much is left; what was there stays, and nothing lies beside it."""
+    assert run("keys", "create", "x").exit_code == 0
+    assert run("backup", "copy").exit_code == 0
+    os.truncate(tmp_path / "copy", 1 << 43)  # more than a disk of tests has; nothing is written for it
+    with pytest.raises(StorageFailed, match=r"takes 8,796,093,022,208 bytes, and the disk has [0-9,]+ left"):
+        refuse_small(made(tmp_path / "other"), tmp_path / "copy")
+    small = tmp_path / "fresh"
+    for rest in ("", "-journal"):
+        (tmp_path / f"fresh{rest}").touch()
+    taken_away(small)
+    assert not list(tmp_path.glob("fresh*"))

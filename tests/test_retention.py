@@ -6,12 +6,13 @@ import asyncio
 import json
 import random
 from collections import Counter
-from collections.abc import Callable, Generator
-from contextlib import contextmanager, suppress
+from collections.abc import Generator
+from contextlib import closing, contextmanager, suppress
 from functools import partial
 from pathlib import Path
 from typing import Any, TypeVar, cast
 
+import psycopg
 import pytest
 import uvloop
 from alembic import command
@@ -128,16 +129,11 @@ whose = st.sampled_from([{}, {"key_id": "key_1"}, {"account": "acme"}])
 def expected(rows: list[CallRow], by: str, span: Span) -> dict[str, Used]:
     """Return the sums, added up row by row."""
     sums: dict[str, Used] = {}
-    group: Callable[[CallRow], str] = {
-        KEY: lambda row: row.key_id,
-        ACCOUNT: lambda row: row.account,
-        MODEL: lambda row: row.model,
-        VENDOR: lambda row: row.target.partition("/")[0],
-        DAY: lambda row: day_of(row.ended_ms),
-    }[by]
     for each in rows:
         if span.has(each):
-            sums.setdefault(group(each), Used()).add(each)
+            vendor, day = each.target.partition("/")[0], day_of(each.ended_ms)
+            group = {KEY: each.key_id, ACCOUNT: each.account, MODEL: each.model, VENDOR: vendor, DAY: day}[by]
+            sums.setdefault(group, Used()).add(each)
     return dict(sorted(sums.items()))
 
 
@@ -276,7 +272,7 @@ def test_more_calls_than_a_step_takes_are_summed_up_in_several(database: Databas
 
 def swept(database: Database, before_ms: int, folder: Path | None = None) -> None:
     """Sum up and remove all that is from before a moment."""
-    for step in (lambda connection: roll_up(connection, before_ms), lambda connection: remove_old(connection, before_ms, folder)):
+    for step in (partial(roll_up, before_ms=before_ms), partial(remove_old, before_ms=before_ms, folder=folder)):
         more = True
         while more:
             with database.transaction() as connection:
@@ -485,7 +481,12 @@ def test_a_table_of_before_becomes_the_first_part(postgres: Postgres, *, full: b
         command.upgrade(alembic_config(connection), "0044")
         if full:
             write(connection, [row(1, 0, 5), row(2, MIDNIGHT, MIDNIGHT)])
-    database = open_postgres(url, migrate)
+    refused = pytest.raises(StorageFailed, match=r"Servers of another version use this database \(1 connections\).*Stop all of them")
+    with closing(psycopg.connect(url, application_name="aisa")), refused:  # as servers of schema 0044 call themselves
+        open_postgres(url, migrate)
+    told: list[str] = []
+    database = open_postgres(url, partial(migrate, tell=told.append))
+    assert "0045  Divides PostgreSQL's table of calls by months" in told[0]
     insert_rows(database, [row(3, MIDNIGHT + 1, MIDNIGHT + 1), row(4, 2**42, 2**42)])
     with database.transaction() as connection:
         make_ahead(connection, MIDNIGHT + 4_000 * DAY_MS)

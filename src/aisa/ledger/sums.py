@@ -153,7 +153,8 @@ def made_between(connection: Connection, start_ms: int, end_ms: int, *, whose: C
     made_in, made_out = func.sum(calls.c.billed_input_tokens), func.sum(calls.c.billed_output_tokens)
     costs = [func.coalesce(func.sum(column), 0) for column in (calls.c.vendor_cost, calls.c.reported_cost)]
     plain = select(*named, func.count(), made_in, made_out, *costs, func.count(calls.c.reported_cost))
-    for day_ms, target, answered, *numbers in connection.execute(plain.where(ours, calls.c.generated.is_(None)).group_by(*named)):
+    for row in connection.execute(plain.where(ours, calls.c.generated.is_(None)).group_by(*named)):
+        day_ms, target, answered, *numbers = tuple(row)
         yield day_ms, target, answered, tuple(map(int, numbers))
     columns = (*named, calls.c.generated, calls.c.vendor_cost, calls.c.reported_cost)
     other = select(*columns).where(ours, calls.c.generated.is_not(None)).execution_options(yield_per=STREAM_ROWS)

@@ -14,6 +14,7 @@ from pathlib import Path
 
 import msgspec
 
+from aisa.storage.ballast import free_bytes
 from aisa.storage.engine import DATABASE_NAME, Migrate, open_database
 from aisa.storage.failure import StorageFailed
 from aisa.storage.kept_copy import read_only
@@ -52,6 +53,7 @@ def back_up(data_dir: str, target: str, *, now: float, version: str) -> BackupMa
         raise StorageFailed(target, "There is a file of this name already.", "Name another one; copies are never overwritten.")
     fresh = path.with_name(f"{path.name}.new")
     try:
+        refuse_small(path.parent, source)
         os.close(os.open(fresh, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_NOFOLLOW, 0o600))
         seal = Path(data_dir) / SEAL_KEY
         about = {"version": version, "made_at": str(int(now)), SEAL_KEY: seal.read_bytes().hex() if seal.exists() else ""}
@@ -67,8 +69,22 @@ def back_up(data_dir: str, target: str, *, now: float, version: str) -> BackupMa
             target, f"It cannot be written: {error.strerror}.", "Name a file in a folder that this user may write."
         ) from error
     finally:
-        fresh.unlink(missing_ok=True)
+        taken_away(fresh)
     return BackupMade(path.stat().st_size, schema)
+
+
+def refuse_small(folder: Path, source: Path) -> None:
+    """Raise StorageFailed if a folder has no room for a copy of a database, before hours of copying. Raises OSError."""
+    needed, free = source.stat().st_size, free_bytes(folder)
+    if free < needed:
+        what = f"The copy takes {needed:,} bytes, and the disk has {free:,} left."
+        raise StorageFailed(str(folder), what, "Free some space, or name a place on another disk; nothing was changed.")
+
+
+def taken_away(fresh: Path) -> None:
+    """Remove what was begun, and what SQLite has beside it."""
+    for rest in ("", "-journal"):
+        fresh.with_name(fresh.name + rest).unlink(missing_ok=True)
 
 
 def copy_of(source: Path, target: Path, about: dict[str, str]) -> str:
@@ -97,6 +113,7 @@ def restore(data_dir: str, copy: str, *, migrate: Migrate, now: float, known: Ca
     path, fresh = folder / DATABASE_NAME, folder / f"{DATABASE_NAME}.restored"
     former = folder / f"{DATABASE_NAME}.before-restore-{int(now)}"
     try:
+        refuse_small(folder, Path(copy))
         fresh.unlink(missing_ok=True)
         os.close(os.open(fresh, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW, 0o600))
         with closing(sqlite3.connect(read_only(Path(copy)), uri=True)) as reader, closing(sqlite3.connect(fresh)) as target:
@@ -116,7 +133,7 @@ def restore(data_dir: str, copy: str, *, migrate: Migrate, now: float, known: Ca
         if seal and not (folder / SEAL_KEY).exists():
             keep_seal(folder / SEAL_KEY, bytes.fromhex(seal))
     except (sqlite3.Error, OSError) as error:
-        fresh.unlink(missing_ok=True)
+        taken_away(fresh)
         raise StorageFailed(data_dir, f"The copy cannot be put there: {error}.", "Nothing was changed. Look at the disk's room.") from error
     return Restored(made_at, str(former) if former.exists() else None, *counts)
 
@@ -159,23 +176,31 @@ def carried_over(former: Path, fresh: Path) -> tuple[int, int, int]:
     with closing(sqlite3.connect(fresh)) as target:
         target.execute("ATTACH DATABASE ? AS former", (str(former),))
         with target:
-            ours = "id IN (SELECT id FROM former.keys WHERE state = 'revoked')"
-            revoked = target.execute(f"UPDATE keys SET state = 'revoked' WHERE state != 'revoked' AND {ours}").rowcount  # noqa: S608 - our own words
-            stopped = "id IN (SELECT id FROM former.keys WHERE state = 'disabled')"
-            disabled = target.execute(f"UPDATE keys SET state = 'disabled' WHERE state = 'active' AND {stopped}").rowcount  # noqa: S608 - our own words
-            whose = "name IN (SELECT name FROM former.accounts WHERE state = 'disabled')"
-            disabled += target.execute(f"UPDATE accounts SET state = 'disabled' WHERE state != 'disabled' AND {whose}").rowcount  # noqa: S608 - our own words
-            newer = "(SELECT f.{} FROM former.keys AS f WHERE f.id = keys.id)"
-            differs = "id IN (SELECT f.id FROM former.keys AS f JOIN keys AS k ON k.id = f.id AND k.digest != f.digest)"
-            replaced = target.execute(
-                f"UPDATE keys SET digest = {newer.format('digest')}, hint = {newer.format('hint')} WHERE {differs}"  # noqa: S608 - our own words
-            ).rowcount
-            target.execute(
-                "INSERT OR IGNORE INTO replaced_secrets SELECT * FROM former.replaced_secrets WHERE key_id IN (SELECT id FROM keys)"
-            )
-            gone = "(SELECT f.revoked_at FROM former.admin_keys AS f WHERE f.id = admin_keys.id)"
-            revoked += target.execute(f"UPDATE admin_keys SET revoked_at = {gone} WHERE revoked_at IS NULL AND {gone} IS NOT NULL").rowcount  # noqa: S608 - our own words
+            counts = carry_over(lambda statement: target.execute(statement).rowcount)
         target.execute("DETACH DATABASE former")
+    return counts
+
+
+def carry_over(execute: Callable[[str], int], former: str = "former") -> tuple[int, int, int]:
+    """Let what a former schema's tables have revoked, replaced and disabled be so here; return how many of each.
+
+    `execute` runs a statement, of any of our databases, and returns how many rows it changed.
+    """
+    ours = f"id IN (SELECT id FROM {former}.keys WHERE state = 'revoked')"  # noqa: S608 - our own words
+    revoked = execute(f"UPDATE keys SET state = 'revoked' WHERE state != 'revoked' AND {ours}")  # noqa: S608 - our own words
+    stopped = f"id IN (SELECT id FROM {former}.keys WHERE state = 'disabled')"  # noqa: S608 - our own words
+    disabled = execute(f"UPDATE keys SET state = 'disabled' WHERE state = 'active' AND {stopped}")  # noqa: S608 - our own words
+    whose = f"name IN (SELECT name FROM {former}.accounts WHERE state = 'disabled')"  # noqa: S608 - our own words
+    disabled += execute(f"UPDATE accounts SET state = 'disabled' WHERE state != 'disabled' AND {whose}")  # noqa: S608 - our own words
+    newer = f"(SELECT f.{{}} FROM {former}.keys AS f WHERE f.id = keys.id)"  # noqa: S608 - our own words
+    differs = f"id IN (SELECT f.id FROM {former}.keys AS f JOIN keys AS k ON k.id = f.id AND k.digest != f.digest)"  # noqa: S608 - our own words
+    replaced = execute(
+        f"UPDATE keys SET digest = {newer.format('digest')}, hint = {newer.format('hint')} WHERE {differs}"  # noqa: S608 - our own words
+    )
+    known = f"SELECT * FROM {former}.replaced_secrets WHERE key_id IN (SELECT id FROM keys)"  # noqa: S608 - our own words
+    execute(f"INSERT INTO replaced_secrets {known} ON CONFLICT DO NOTHING")
+    gone = f"(SELECT f.revoked_at FROM {former}.admin_keys AS f WHERE f.id = admin_keys.id)"  # noqa: S608 - our own words
+    revoked += execute(f"UPDATE admin_keys SET revoked_at = {gone} WHERE revoked_at IS NULL AND {gone} IS NOT NULL")  # noqa: S608 - our own words
     return revoked, replaced, disabled
 
 

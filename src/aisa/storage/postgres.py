@@ -31,8 +31,9 @@ CONNECT = {
     "keepalives_count": 3,
     "tcp_user_timeout": 10_000,
     "prepare_threshold": None,
-    "application_name": "aisa",
+    "application_name": f"aisa schema {HEAD}",
 }
+SERVERS = "datname = current_database() AND application_name ~ '^aisa( schema [0-9]+)?$'"  # so do versions before 0045 call themselves
 
 
 def open_postgres(url: str, migrate: Migrate) -> Database:
@@ -44,7 +45,10 @@ def open_postgres(url: str, migrate: Migrate) -> Database:
     database = Database(writer_of(url), where, readers_of(url), failure=failure_of)
     try:
         with database.transaction(STATEMENT_MILLISECONDS_MAX) as connection:
-            if version_of(connection) != HEAD:
+            version = version_of(connection)
+            if version is not None and version < HEAD:
+                refuse_others(connection, where)
+            if version != HEAD:
                 migrate(connection)
     except StorageFailed:
         database.close()
@@ -55,6 +59,15 @@ def open_postgres(url: str, migrate: Migrate) -> Database:
 def open_postgres_readers(url: str) -> Database:
     """Open a database that another process of this server writes, for reading alone: `transaction` is not to be used on it."""
     return Database(readers_of(url), shown(url), failure=failure_of)
+
+
+def refuse_others(connection: Connection, where: str) -> None:
+    """Raise StorageFailed if servers of another version have the database open, whose tables are about to change."""
+    asked = f"SELECT count(*) FROM pg_stat_activity WHERE {SERVERS} AND application_name <> 'aisa schema {HEAD}'"  # noqa: S608 - our own words
+    found = int(connection.exec_driver_sql(asked).scalar_one())
+    if found:
+        what = f"Servers of another version use this database ({found} connections), which must be brought to schema {HEAD}."
+        raise StorageFailed(where, what, "Stop all of them, then start this version; nothing was changed.")
 
 
 def shown(url: str) -> str:

@@ -7,15 +7,18 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import pytest
 from sqlalchemy import text
 
 from aisa.errors import ApiError
 from aisa.keys.port import KeyRing
-from aisa.keys.rules import SpendCap, digest
+from aisa.keys.rules import KeyTerms, SpendCap, digest
 from aisa.keys.store import KeyStore, ensure_first_key
 from aisa.storage.engine import Database
-from postgres_rig import sqlite_only
+from aisa.storage.migrate import migrate
+from aisa.storage.postgres import open_postgres
+from postgres_rig import Postgres, needs_postgres, sqlite_only
 
 
 class ManualClock:
@@ -181,6 +184,33 @@ def test_a_key_makes_its_account_if_it_is_not_there(store: KeyStore, database: D
         assert connection.execute(text("SELECT name, balance FROM accounts ORDER BY name")).all() == [("acme", 5), ("default", None)]
     key = store.verify(secret)
     assert (key.account, key.spend_cap, key.spend_window) == ("acme", 7, "day")
+
+
+@needs_postgres
+def test_servers_that_begin_at_once_make_one_first_key(postgres: Postgres) -> None:
+    """Each has read a database without keys: one makes the key, the others follow it, and nobody fails; nor takes a label twice later."""
+    url = postgres.migrated()
+    databases = [open_postgres(url, migrate) for _ in range(2)]
+    stores = [KeyStore(database, lambda: 1, random.Random(number)) for number, database in enumerate(databases)]
+    first, second = (ensure_first_key(each) for each in stores)
+    assert first is not None
+    assert second is None
+    assert stores[1].change_number < KeyStore(databases[1], lambda: 1, random.Random(7)).change_number, "what it follows from"
+    stores[0].create("a")
+    with pytest.raises(ApiError, match="The label 'a' is taken") as caught:
+        stores[1].create("a")
+    assert caught.value.code == "invalid_request"
+    stores[1].create("b")
+    with pytest.raises(ApiError, match="The label 'a' is taken"):
+        stores[1].update("b", KeyTerms("a"))
+    user = stores[0].find("a")
+    theirs = msgspec.structs.replace(user, id="oidc_1", digest=b"x", label="b")
+    for each in stores:
+        each.adopt(theirs)
+    last = KeyStore(databases[0], lambda: 1, random.Random(9))
+    assert sorted(key.label for key in last.list()) == ["a", "b", "b-oidc_1", "first"]
+    for database in databases:
+        database.close()
 
 
 def test_the_first_key_is_made_once(store: KeyStore) -> None:

@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping
 from typing import NamedTuple
 
 import msgspec
-from sqlalchemy import func, select
+from sqlalchemy import select
 
 from aisa.keys.rules import Account, AdminKey, Key
 from aisa.keys.store import KeyStore
@@ -32,15 +32,14 @@ class Following:
     """Lets a server's keys be as the database has them. `account_changed` is told of accounts and what is in their wallets, in the loop."""
 
     def __init__(self, database: Database, store: KeyStore, account_changed: Callable[[Account, int | None], None]) -> None:
-        """Begin with what `store` has just read. Raises StorageFailed."""
+        """Begin with what `store` has read."""
         self._database = database
         self._store = store
         self._account_changed = account_changed
         self._loop = asyncio.get_running_loop()
         self._looked_at = self._loop.time()
         self._doubted = False
-        with database.reading() as connection:
-            self._number = int(connection.execute(select(func.max(key_changes.c.number))).scalar_one() or 0)
+        self._number = store.change_number
 
     def start(self) -> None:
         """Begin to look."""

@@ -8,7 +8,7 @@ from hmac import compare_digest
 from types import MappingProxyType
 
 import msgspec
-from sqlalchemy import insert, select, update
+from sqlalchemy import Connection, func, insert, select, update
 
 from aisa.clock import Chance, WallClock
 from aisa.errors import ApiError
@@ -18,7 +18,7 @@ from aisa.keys.rules import ACTIVE, DEFAULT_ACCOUNT, NO_RATES, REVOKED, AdminKey
 from aisa.names import LABEL_CHARACTERS_MAX
 from aisa.storage.changes import note_change
 from aisa.storage.engine import Database
-from aisa.storage.tables import accounts, replaced_secrets
+from aisa.storage.tables import accounts, key_changes, replaced_secrets
 from aisa.storage.tables import keys as table
 
 FIRST_LABEL = "first"
@@ -42,6 +42,9 @@ class KeyStore:
         #: Told that nobody can know which keys still count, or that it is known again; and of admin keys that another server has changed.
         self.doubted: Callable[[bool], None] = lambda _doubted: None
         self.admin_changed: Callable[[AdminKey], object] = lambda _key: None
+        with database.reading() as connection:
+            #: The number of the last change that is in what is read here: read first, so that none between is missed.
+            self.change_number = int(connection.execute(select(func.max(key_changes.c.number))).scalar_one() or 0)
         self.accounts = AccountStore(database, wall_clock)
         self.tiers = self.accounts.tiers
         self._disabled = self.accounts.disabled
@@ -153,11 +156,13 @@ class KeyStore:
         """
         if key.id in self._by_id or len(self) >= rules.KEYS_MAX:
             return
-        taken = key.label in self._by_label
-        label = f"{key.label[: LABEL_CHARACTERS_MAX - 7]}-{key.id[-6:]}" if taken else key.label
         nobodys = rules.digest(rules.new_secret(self._chance))
-        kept = msgspec.structs.replace(key, label=label, digest=nobodys, created_at=int(self._wall_clock()), expires_at=None)
         with writing(self._database) as connection:
+            if connection.execute(select(table.c.id).where(table.c.id == key.id)).first() is not None:
+                return  # another server kept it just now, and it is followed
+            taken = holder_of(connection, key.label) is not None
+            label = f"{key.label[: LABEL_CHARACTERS_MAX - 7]}-{key.id[-6:]}" if taken else key.label
+            kept = msgspec.structs.replace(key, label=label, digest=nobodys, created_at=int(self._wall_clock()), expires_at=None)
             connection.execute(insert(table).values(msgspec.structs.asdict(kept)))
             note_change(connection, key_id=kept.id)
         self.remember(kept)
@@ -216,10 +221,12 @@ class KeyStore:
         return key
 
     def _change(self, key: Key, values: dict[str, object]) -> Key:
+        changed = msgspec.structs.replace(key, **values)
         with writing(self._database) as connection:
+            if changed.state != REVOKED:
+                refuse_taken(connection, changed)
             connection.execute(update(table).where(table.c.id == key.id).values(**values))
             note_change(connection, key_id=key.id)
-        changed = msgspec.structs.replace(key, **values)
         self.remember(changed)
         return changed
 
@@ -255,6 +262,7 @@ class KeyStore:
             **rules.check_rates(rates)._asdict(),
         )
         with writing(self._database) as connection:
+            refuse_taken(connection, key)
             if connection.execute(select(accounts).where(accounts.c.name == key.account)).first() is None:
                 add_account(connection, key.account, created_at=key.created_at)
             connection.execute(insert(table).values(msgspec.structs.asdict(key)))
@@ -287,9 +295,29 @@ class KeyStore:
         self.changed(key)
 
 
+def holder_of(connection: Connection, label: str) -> str | None:
+    """Return the id of the key that has a label and is not revoked, by the database: another server may have made it just now."""
+    return connection.execute(select(table.c.id).where(table.c.label == label, table.c.state != REVOKED)).scalar()
+
+
+def refuse_taken(connection: Connection, key: Key) -> None:
+    """Raise ApiError invalid_request if another key has a key's label."""
+    holder = holder_of(connection, key.label)
+    if holder not in (None, key.id):
+        raise rules.invalid("label", f"The label {key.label!r} is taken by {holder}. Choose another one.")
+
+
 def ensure_first_key(store: KeyStore) -> str | None:
-    """Make a key if there has never been one, and return its secret, which nobody can get again; else None. Raises ApiError."""
-    return None if len(store) else store.create(FIRST_LABEL)[1]
+    """Make a key if there has never been one, and return its secret, which nobody can get again; else None. Raises ApiError.
+
+    Of servers that start on one database at once, one makes it.
+    """
+    try:
+        return None if len(store) else store.create(FIRST_LABEL)[1]
+    except ApiError as failure:
+        if failure.param != "label":
+            raise
+        return None
 
 
 def _unknown(secret: str) -> ApiError:

@@ -94,6 +94,20 @@ def test_an_answer_that_another_model_of_the_vendors_took_over_is_that_models() 
     assert (content_of(client.body), row.answered_model, row.outcome) == ("one two three ", "claude-other", "completed")
 
 
+def test_what_another_model_advised_is_billed_beside_the_sums() -> None:
+    """As making the conversation shorter is; what the model itself said, turn by turn, is in the sums."""
+    entries = [
+        {"type": "message", "model": "some-model", "input_tokens": 60, "output_tokens": 5},
+        {"type": "advisor_message", "model": "claude-other", "input_tokens": 1_000, "output_tokens": 700, "cache_read_input_tokens": 200},
+        {"type": "compaction", "input_tokens": 30, "output_tokens": 4},
+        {"type": "message", "model": "some-model", "input_tokens": 40, "output_tokens": 7},
+    ]
+    stop, _, end = ending(12)
+    last = event("message_delta", delta={"stop_reason": "end_turn"}, usage={"output_tokens": 12, "iterations": entries})
+    row = Claude(Script([opening(), *WORDS, stop, last, end])).ask(MemoryClient())
+    assert (row.billed.input_tokens, row.billed.cached_tokens, row.billed.output_tokens) == (100 + 1_200 + 30, 200, 12 + 700 + 4)
+
+
 def test_an_answer_that_broke_off_costs_its_input_and_what_arrived() -> None:
     """Whether the vendor says that it failed or is just gone; the end that it reported is not there."""
     for end in ([FAILED], [Break()], []):

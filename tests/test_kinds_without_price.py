@@ -52,6 +52,7 @@ SHOWS: list[tuple[dict[str, Any], str, str]] = [
     ({"web_search_options": {}}, "per_search", "web_search_options"),
     ({"tools": [{"type": "web_search_20250305", "name": "web_search"}]}, "per_search", "tools"),
     ({"tools": [{"type": "web_search"}]}, "per_search", "tools"),
+    ({"tools": [{"type": "image_generation", "size": "1024x1024"}]}, "output_image", "tools"),
     ({"search_parameters": {"mode": "auto"}}, "per_source", "search_parameters"),
     ({"search_parameters": {}}, "per_source", "search_parameters"),
     (cached("30m"), "cache_write_30m", "cache_control"),

@@ -21,7 +21,7 @@ from aisa.providers.shape import Asked, Decoder, Target
 from aisa.providers.vendor_state import Memory, Seals, VendorState
 from aisa.testing.clock import run_virtual
 from aisa.testing.conformance import check_answer, check_stream
-from aisa.usage import COUNTED, REPORTED
+from aisa.usage import COUNTED, IMPLAUSIBLE, REPORTED, Usage
 from aisa.wire.chat import parse_chat
 from aisa.wire.chat_door import CHAT_DOOR
 from aisa.wire.door import Door
@@ -546,6 +546,34 @@ def test_cache_writes_by_how_long_they_last_and_searches_are_read() -> None:
     assert more is not None
     assert (more.cache_write_30m_tokens, more.cache_write_12h_tokens, more.searches) == (4, 5, 3)
     assert decoder.tier == "flex"
+
+
+def drawn_by(image_gen: Any, used: Any = USED) -> Usage:
+    """The tokens of an answer whose tool has made pictures, by this report of it."""
+    _, decoder = decoded(stream_of(message("Hi"), used=used, tool_usage={"image_gen": image_gen}))
+    return decoder.usage()
+
+
+def test_pictures_that_a_tool_made_are_billed_beside_the_report() -> None:
+    """Their tokens stand in no sum of usage. More of them than `max_output_tokens` lets be written are possible; what cannot be is not."""
+    plain = drawn_by({})
+    told = {"input_tokens": 300, "output_tokens": 4_160, "total_tokens": 4_460}
+    parts = {
+        "input_tokens_details": {"text_tokens": 100, "image_tokens": 200},
+        "output_tokens_details": {"image_tokens": 4_100, "text_tokens": 60},
+    }
+    found = drawn_by({**told, **parts, "cached_tokens": 50})
+    assert (found.input_tokens, found.output_tokens, found.source) == (plain.input_tokens + 300, plain.output_tokens + 4_160, REPORTED)
+    assert found.cached_tokens == plain.cached_tokens + 50
+    assert found.breakdown is not None
+    assert (found.breakdown.input_image_tokens, found.breakdown.output_image_tokens) == (200, 4_100)
+    bare = drawn_by(told)  # its details may be left out
+    assert bare.breakdown is not None
+    assert (bare.output_tokens, bare.breakdown.output_image_tokens) == (plain.output_tokens + 4_160, 4_160)
+    for nothing in ({"input_tokens": 0, "output_tokens": 0}, {"output_tokens": "many"}, [], None):
+        assert drawn_by(nothing) == plain
+    assert drawn_by({"input_tokens": 0, "output_tokens": 2_000_000}).source == IMPLAUSIBLE
+    assert drawn_by(told, {"total_tokens": 9}).output_tokens == drawn_by({}, {"total_tokens": 9}).output_tokens
 
 
 def test_the_scripts_of_these_tests_are_what_openais_types_take() -> None:

@@ -9,6 +9,7 @@ from aisa.wire.usage_report import UsageReport, count_of, lifetimes
 from aisa.wire.vendor_tier import tier_in
 
 INPUT, OUTPUT = "input_tokens", "output_tokens"
+BESIDE = ("compaction", "advisor_message")  # parts of an answer's making that the sums leave out
 READ, WRITTEN = "cache_read_input_tokens", "cache_creation_input_tokens"
 
 
@@ -52,12 +53,13 @@ class MessageUsage:
 def summed(fields: Tree) -> Tree:
     """Return a report whose input is the whole of it, as all other vendors have it.
 
-    What was spent on making the conversation shorter stands beside the sums at the top, and costs all the same.
+    What was spent on making the conversation shorter, and on the advice of another model, stands beside the sums at the top, and costs all
+    the same.
     """
     whole = dict(fields)
-    shortening = [entry for entry in trees_in(fields.get("iterations")) if entry.get("type") == "compaction"]
+    beside = [entry for entry in trees_in(fields.get("iterations")) if entry.get("type") in BESIDE]
     for name in (READ, WRITTEN, INPUT, OUTPUT):
-        more = sum([count_of(entry.get(name)) or 0 for entry in shortening])
+        more = sum([count_of(entry.get(name)) or 0 for entry in beside])
         if more:
             whole[name] = (count_of(fields.get(name)) or 0) + more
     read = count_of(whole.get(READ)) or 0

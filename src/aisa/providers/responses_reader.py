@@ -12,12 +12,14 @@ from msgspec import Meta
 
 from aisa.providers.answer_builder import AnswerBuilder
 from aisa.providers.vendor_state import VendorState
-from aisa.wire.trees import Tree, as_list, is_tree, text_or_none, trees_in
+from aisa.wire.trees import Tree, as_list, as_tree, is_tree, text_or_none, trees_in
+from aisa.wire.usage_report import count_of
 from aisa.wire.vendor_error import VendorError
 from aisa.wire.vendor_tier import tier_named
 
 CALLS = {"function_call": "arguments", "custom_tool_call": "input"}
 ENDS = frozenset({"response.completed", "response.incomplete"})
+SIDES = ("input_tokens", "output_tokens")
 PHASE = "phase"  # of a note on a message that has one, among what is to come back
 BREAK = "\n\n"  # between two messages, and two parts of a summary, which clients of other protocols get as one text
 #: Why an answer is not whole, where the vendor's word would not be known.
@@ -228,7 +230,7 @@ class ResponsesReader:
                 self._done(item, f"end {place}")
         used = response.get("usage")
         if is_tree(used):
-            self._builder.reported({**used, **searches_in(response)})
+            self._builder.reported({**with_pictures(used, response), **searches_in(response)})
         self._builder.tier = tier_named(response.get("service_tier"))
         why = response.get("incomplete_details")
         reason = str(why.get("reason") or "length") if is_tree(why) else "length" if status == "incomplete" else "stop"
@@ -255,7 +257,26 @@ def chat_annotation(note: Tree) -> Tree:
 
 def searches_in(response: Tree) -> Tree:
     """Return the searches that are billed beside tokens, under a name that reports of usage have for them."""
-    used = response.get("tool_usage")
-    searched = used.get("web_search") if is_tree(used) else None
-    number = searched.get("num_requests") if is_tree(searched) else None
+    number = as_tree(as_tree(response.get("tool_usage")).get("web_search")).get("num_requests")
     return {"num_search_queries": number} if number else {}
+
+
+def with_pictures(used: Tree, response: Tree) -> Tree:
+    """Return a report with the tokens of pictures that a tool made, which stand beside it: images, but for what is said to be text."""
+    made = as_tree(as_tree(response.get("tool_usage")).get("image_gen"))
+    taken, drawn = (count_of(made.get(name)) or 0 for name in SIDES)
+    if not (taken or drawn) or None in [count_of(used.get(name)) for name in SIDES]:
+        return used
+    inner, outer = as_tree(made.get("input_tokens_details")), as_tree(made.get("output_tokens_details"))
+    parts = {"cached_tokens": count_of(made.get("cached_tokens")) or 0, "image_tokens": count_of(inner.get("image_tokens")) or 0}
+    shown = max(0, drawn - (count_of(outer.get("text_tokens")) or 0))
+    return {
+        **grown(used, input_tokens=taken, output_tokens=drawn, total_tokens=taken + drawn),
+        "input_tokens_details": grown(as_tree(used.get("input_tokens_details")), **parts),
+        "output_tokens_details": grown(as_tree(used.get("output_tokens_details")), image_tokens=shown),
+    }
+
+
+def grown(counts: Tree, **more: int) -> Tree:
+    """Return counts with these added to."""
+    return counts | {name: (count_of(counts.get(name)) or 0) + number for name, number in more.items() if number}

@@ -18,8 +18,11 @@ WRITES = {"30m": "cache_write_30m", "1h": "cache_write_1h", "12h": "cache_write_
 LONG_WRITES = frozenset(WRITES.values())
 CACHEABLE = ("messages", "tools", "cache_control")  # members in which a request may ask for a cache
 SOUND = "input_audio"  # the type of a part of a message
-#: A tool of the vendor's own that searches. Within a text the quotation marks would be escaped.
-SEARCHING_TOOL = re.compile(rb'"type"\s*:\s*"web_search[a-z0-9_]{0,40}"')
+#: Tools of the vendor's own, by the kind of cost that each makes. Within a text the quotation marks would be escaped.
+TOOLS = {
+    "per_search": re.compile(rb'"type"\s*:\s*"web_search[a-z0-9_]{0,40}"'),
+    "output_image": re.compile(rb'"type"\s*:\s*"image_generation[a-z0-9_]{0,40}"'),
+}
 
 
 def kinds_asked(chat: ChatRequest, wanted: AbstractSet[str]) -> list[tuple[str, str]]:
@@ -30,8 +33,8 @@ def kinds_asked(chat: ChatRequest, wanted: AbstractSet[str]) -> list[tuple[str, 
         found.append(("output_audio", "audio"))
     if known.web_search_options is not None:
         found.append(("per_search", "web_search_options"))
-    if "tools" in fields and "per_search" in wanted and has_searching_tool(bytes(fields["tools"])):
-        found.append(("per_search", "tools"))
+    if "tools" in fields:
+        found += [(kind, "tools") for kind, tool in TOOLS.items() if kind in wanted and offers(tool, bytes(fields["tools"]))]
     if "search_parameters" in fields and searches(fields["search_parameters"]):
         found.append(("per_source", "search_parameters"))
     if SOUND in wanted:
@@ -43,9 +46,9 @@ def kinds_asked(chat: ChatRequest, wanted: AbstractSet[str]) -> list[tuple[str, 
     return [(kind, member) for kind, member in found if kind in wanted] if found else found
 
 
-def has_searching_tool(tools: bytes) -> bool:
-    """Say whether one of these tools is a search that the vendor makes itself."""
-    return b'"web_search' in tools and SEARCHING_TOOL.search(tools) is not None
+def offers(tool: re.Pattern[bytes], tools: bytes) -> bool:
+    """Say whether one of these tools is of a kind that the vendor runs itself."""
+    return tool.search(tools) is not None
 
 
 def searches(parameters: msgspec.Raw) -> bool:

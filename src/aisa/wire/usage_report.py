@@ -243,8 +243,7 @@ def read(fields: Tree, shown: Shown, asked: Asked) -> Usage:
         taken, input_source = total - shown.tokens, shown.way.source  # as good as that count
     thought = shown.hidden(made or 0, min(thought, made or 0))
     spoken, drawn = (min(largest((name,), outer), made or 0) for name in ("audio_tokens", "image_tokens"))
-    seen = (made or 0) - min(thought, made or 0) - spoken - drawn
-    if seen > shown.most or (made or 0) > asked.output_tokens_max:
+    if not shown.can_be(made or 0, (thought, spoken, drawn), asked):
         made, output_source = None, IMPLAUSIBLE
     if taken is not None and taken > asked.input_tokens_max:
         taken, input_source = None, IMPLAUSIBLE

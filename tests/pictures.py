@@ -1,4 +1,4 @@
-"""Takes pictures of every page of the console in Chromium, dark and light: `make pictures`. What they show is made up."""
+"""Takes pictures of every page of the console in Chromium, dark and light, wide and narrow: `make pictures`. What they show is made up."""
 
 from __future__ import annotations
 
@@ -31,6 +31,7 @@ PAGES = (
     "setup",
 )
 CALLS = 6_000
+NARROW = 400  # a telephone's width
 
 
 def picture(page: Page, path: Path, *, whole: bool = True) -> None:
@@ -53,13 +54,14 @@ def take(at: Consoled, folder: Path, only: list[str]) -> None:
         threading.Thread(target=forever, args=(at, body), daemon=True).start()
     asked(at.server, "/v1/chat/completions", {"model": "gpt-4.1", "messages": [{"role": "user", "content": "Hi."}]})
     with chromium() as browser:
-        for scheme in ("light", "dark"):
-            context = browser.new_context(viewport={"width": 1360, "height": 860}, color_scheme=scheme)
+        for scheme, width in (("light", 1360), ("dark", 1360), ("light", 390), ("dark", 390)):
+            context = browser.new_context(viewport={"width": width, "height": 860}, color_scheme=scheme)
+            look = scheme if width > NARROW else f"{scheme}-narrow"
             page = context.new_page()
             page.on("console", lambda message: print(f"  {message.type}: {message.text}") if message.type in ("error", "warning") else None)
             page.on("pageerror", lambda error: print(f"  {error}"))
             page.goto(f"{at.server.url}/console")
-            picture(page, folder / f"login-{scheme}.png")
+            picture(page, folder / f"login-{look}.png")
             sign_in(page, at)
             for path in PAGES:
                 name = path.partition("?")[0].replace("/", "-") or "overview"
@@ -67,16 +69,16 @@ def take(at: Consoled, folder: Path, only: list[str]) -> None:
                     continue
                 page.goto(f"{at.server.url}/console/{path}".rstrip("/"), wait_until="domcontentloaded")
                 page.wait_for_load_state("load")
-                picture(page, folder / f"{name}-{scheme}.png", whole=name not in ("setup", "calls"))
+                picture(page, folder / f"{name}-{look}.png", whole=name not in ("setup", "calls"))
             if not only or "receipt" in only:
                 page.goto(f"{at.server.url}/console/calls?kind=")
                 page.locator("#rows a.mono").nth(4).click()
                 page.locator("#drawer .receipt").wait_for()
-                picture(page, folder / f"receipt-{scheme}.png", whole=False)
+                picture(page, folder / f"receipt-{look}.png", whole=False)
             if not only or "key" in only:
                 page.goto(f"{at.server.url}/console/keys")
                 page.get_by_role("link", name="support bot").click()
-                picture(page, folder / f"key-{scheme}.png")
+                picture(page, folder / f"key-{look}.png")
             context.close()
 
 

@@ -227,6 +227,27 @@ def test_a_sound_configuration_is_shown_as_what_would_run() -> None:
     assert "the key" not in result.stdout
 
 
+#: Settings of every kind that is no plain value, and what is shown of them.
+SHOWN = {
+    "limits: {tiers: {starter: {rpm: 60, account: {rpm: 300}}}}": 'limits.tiers {"starter": {"rpm": 60, "account": {"rpm": 300}}}',
+    "limits: {tiers: {none: {}}}": 'limits.tiers {"none": {}}',
+    "limits: {address: {rpm: 9}}": 'limits.address {"rpm": 9}',
+    "server: {trusted_proxies: [10.0.0.0/8]}": 'server.trusted_proxies ["10.0.0.0/8"]',
+    'stores: {database: "postgresql://aisa:hunter2@db.invalid/aisa"}': "stores.database not shown",
+    'stores: {limits: "redis://:hunter2@db.invalid/0"}': "stores.limits not shown",
+}
+
+
+@pytest.mark.parametrize("text", SHOWN, ids=[words.split()[0] + str(number) for number, words in enumerate(SHOWN.values())])
+def test_settings_of_every_kind_are_shown_and_no_secret_is(text: str) -> None:
+    """[fault P11] Sections within sections as they were written; of an address with a password only that there is one."""
+    Path("c.yaml").write_text(text, encoding="utf-8")
+    result = run("config", "check", "--config", "c.yaml")
+    assert (result.exit_code, result.stderr) == (0, "")
+    assert SHOWN[text] in " ".join(result.stdout.split())
+    assert "hunter2" not in result.stdout
+
+
 def test_no_configuration_at_all_is_sound() -> None:
     """A fresh install is told that the built-in model answers."""
     result = run("config", "check")

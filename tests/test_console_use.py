@@ -167,6 +167,17 @@ def test_everything_on_a_page_is_reached_by_tab_and_seen_to_be(at: Consoled, pag
     assert [step["name"] for step in seen if not step["inside"]] == []
 
 
+def test_no_page_is_wider_than_a_telephone(at: Consoled, page: Page) -> None:
+    """What does not fit, tables and code, is moved within its own room."""
+    page.set_viewport_size({"width": 390, "height": 800})
+    wide: dict[str, int] = {}
+    for path in PAGES:
+        page.goto(f"{at.server.url}/console{path}", wait_until="load")
+        settled(page)
+        wide[path] = page.evaluate("document.documentElement.scrollWidth")
+    assert {path: width for path, width in wide.items() if width > 390} == {}
+
+
 def test_a_key_is_made_by_keyboard(at: Consoled, browser: Browser) -> None:
     """Sign in, skip to the page, make a key, see its secret, copy it, and sign out."""
     with browser.new_context(permissions=["clipboard-read", "clipboard-write"]) as context:

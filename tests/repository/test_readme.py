@@ -1,4 +1,4 @@
-"""Gates on the README and the tutorials: the commands that they give exist, and their examples are well formed. Runs none of them."""
+"""Gates on the README and the pages: the commands that they give exist, and their examples are well formed. Runs none of them."""
 
 from __future__ import annotations
 
@@ -18,7 +18,9 @@ from repository.test_packaging import targets
 
 README = (ROOT / "README.md").read_text(encoding="utf-8")
 GUIDES = {path.name: path.read_text(encoding="utf-8") for path in [ROOT / "README.md", *sorted((ROOT / "docs" / "tutorials").glob("*.md"))]}
-COMMAND = re.compile(r"(?:^|\$\()(?:\.venv/bin/)?aisa( [^#\n)]+)", re.MULTILINE)
+PAGES = GUIDES | {path.name: path.read_text(encoding="utf-8") for path in sorted((ROOT / "docs").glob("*.md"))}
+COMMAND = re.compile(r"(?:^|\$\()(?:\w+=\S+ )?(?:\.venv/bin/)?aisa( [^#\n)]+)", re.MULTILINE)
+LISTED = re.compile(r"^    (?=(?:\w+=\S+ )?aisa )(.*?)(?: {3,}.*)?$", re.MULTILINE)  # indented, with what is said of it beside it
 every_guide = pytest.mark.parametrize("name", GUIDES)
 
 
@@ -42,10 +44,11 @@ def test_every_make_command_is_a_target(name: str) -> None:
     assert named or name != "README.md"
 
 
-@every_guide
+@pytest.mark.parametrize("name", PAGES)
 def test_every_command_of_ours_is_understood(name: str) -> None:
-    """Its name, its arguments and its options are there."""
-    commands = [found for block in blocks("sh", GUIDES[name]) for found in COMMAND.findall(block)]
+    """Its name, its arguments and its options are there; in blocks and where commands are listed."""
+    places = [*blocks("sh", PAGES[name]), *LISTED.findall(PAGES[name])]
+    commands = [found for place in places for found in COMMAND.findall(place)]
     for command in commands:
         context = aisa.make_context("aisa", words := shlex.split(command), resilient_parsing=True)
         group: click.Command = aisa

@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
+from typing import cast
+
+import msgspec
 
 from aisa.cli.terminal import paint
-from aisa.config.load import Loaded
+from aisa.config.load import SECRET, Loaded
 from aisa.config.schema import Config, Model, Target
+from aisa.config.section import Section
 from aisa.credentials.rules import keys_of
 from aisa.http.address import bracketed, proxy_for, read_origin
 
@@ -73,4 +77,17 @@ def setting_row(loaded: Loaded, setting: str) -> list[str] | None:
     if section in ("vendors", "models") or not name or "." in name:
         return None
     value: object = getattr(getattr(loaded.config, section), name)
-    return [setting, json.dumps(value), paint(loaded.origins[setting], dim=True)]
+    shown = "not shown" if any(part in SECRET for part in (section, name)) else json.dumps(plain(value), ensure_ascii=False)
+    return [setting, shown, paint(loaded.origins[setting], dim=True)]
+
+
+def plain(value: object) -> object:
+    """Return a setting's value as JSON has it; of a section that which is no default."""
+    if isinstance(value, Section):
+        fields = [(field.encode_name, getattr(value, field.name), field.default) for field in msgspec.structs.fields(value)]
+        return {name: plain(each) for name, each, default in fields if each not in (default, {}, ())}
+    if isinstance(value, Mapping):
+        return {name: plain(each) for name, each in cast("Mapping[str, object]", value).items()}
+    if isinstance(value, tuple | list):
+        return [plain(each) for each in cast("Sequence[object]", value)]
+    return value

@@ -1,7 +1,7 @@
 """Which sums and which rows a question about a span of time needs, so that every call counts once. Asks no database.
 
-Calls that ended before `rolled_ms` are in the sums of their hour and day; the running hour's are not whole yet. Calls that ended before
-`removed_ms` may be nowhere else: of them only whole hours can be told.
+Calls that ended before `rolled_ms` are in the sums of their hour and day, no others. Calls that ended before `removed_ms` may be nowhere
+else: of them only whole hours can be told.
 """
 
 from __future__ import annotations
@@ -33,12 +33,13 @@ class Piece(NamedTuple):
 
 def pieces_of(start_ms: int, end_ms: int, known: RolledUp) -> list[Piece]:
     """Return the parts of [start, end). Raises ApiError invalid_request where they would need rows that may be removed."""
-    whole = known.rolled_ms - known.rolled_ms % HOUR_MS  # hours before it are
-    first, last = up(start_ms, HOUR_MS), down(min(end_ms, whole), HOUR_MS)
+    first, all_of_it = up(start_ms, HOUR_MS), end_ms >= known.rolled_ms
+    # The running hour and day have exactly what ended before `rolled_ms`, so where all of that is asked for they serve too.
+    last = known.rolled_ms if all_of_it else down(end_ms, HOUR_MS)
     if first >= last:
         found = [Piece(ROWS, start_ms, end_ms)]
     else:
-        first_day, last_day = up(first, DAY_MS), down(last, DAY_MS)
+        first_day, last_day = up(first, DAY_MS), last if all_of_it else down(last, DAY_MS)
         if first_day >= last_day:
             first_day = last_day = last
         found = [

@@ -109,7 +109,7 @@ def open_database(data_dir: str, migrate: Migrate) -> Database:
     try:
         with database.transaction() as connection:
             version = version_of(connection)
-            if version is not None and version != HEAD:
+            if version is not None and version < HEAD:  # a newer one is refused, and nothing lies beside it
                 keep_before_migrating(path, version)
             if version != HEAD:
                 migrate(connection)

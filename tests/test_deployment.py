@@ -12,7 +12,11 @@ from typing import Any
 import pytest
 import yaml
 
+from aisa.config.load import PATH_VARIABLE, VARIABLES
 from aisa.config.schema import Config
+from aisa.edge.app import ROUTES
+from aisa.storage.running import RUNTIME_VARIABLE
+from aisa.vendors.table import ROWS
 
 ROOT = Path(__file__).parent.parent
 DEPLOY = ROOT / "deploy"
@@ -128,3 +132,28 @@ def test_the_charts_own_settings_exist() -> None:
     server = Config().server
     for name in re.findall(r'"(drain_\w+)"', chart("config.yaml")):
         assert hasattr(server, name)
+
+
+def test_every_variable_and_path_that_the_files_name_is_one_of_the_servers() -> None:
+    """A misspelt variable is ignored, and a probe of a route that is not there never passes: both would be seen in production alone."""
+    known = {*VARIABLES, PATH_VARIABLE, RUNTIME_VARIABLE, "PATH", "PYTHONDONTWRITEBYTECODE", "PYTHONUNBUFFERED"}
+    known |= {name for row in ROWS.values() for name in row.key_variables}
+    image = (ROOT / "Containerfile").read_text("utf-8")
+    unit = (DEPLOY / "systemd" / "aisa.service").read_text("utf-8")
+    values = (DEPLOY / "helm/aisa/values.yaml").read_text("utf-8")
+    named = set(re.findall(r"(\w+)=", " ".join(re.findall(r"^ENV (.*)$", image, re.MULTILINE))))
+    named |= set(re.findall(r"^Environment=(\w+)=", unit, re.MULTILINE))
+    named |= set(re.findall(r"\b[A-Z]+_[A-Z_]+\b", values))
+    services = compose()["services"]
+    named |= {name for service in services.values() if service.get("image") == "aisa:local" for name in service["environment"]}
+    assert {"DATABASE_URL", "VALKEY_URL", "AISA_DATA_DIR", "HOST", "PORT", "OPENAI_API_KEY"} <= named
+    assert named <= known, named - known
+    probed = set(re.findall(r"path: (/\S+?),", chart("statefulset.yaml"))) | set(re.findall(r"'?(/health/\w+)", image))
+    assert probed == {"/health/live", "/health/ready"}
+    assert probed <= {route.path for route in ROUTES}
+
+
+def test_what_the_chart_scales_by_is_a_metric_of_the_servers() -> None:
+    """And stands in the page of metrics, which a test holds against what a server says."""
+    (name,) = re.findall(r"metric: \{name: (\w+)\}", chart("autoscaling.yaml"))
+    assert f"| `{name}` |" in (ROOT / "docs/metrics.md").read_text("utf-8")

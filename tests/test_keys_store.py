@@ -12,9 +12,10 @@ import pytest
 from sqlalchemy import text
 
 from aisa.errors import ApiError
+from aisa.keys.first_key import ensure_first_key
 from aisa.keys.port import KeyRing
 from aisa.keys.rules import KeyTerms, SpendCap, digest
-from aisa.keys.store import KeyStore, ensure_first_key
+from aisa.keys.store import KeyStore
 from aisa.storage.engine import Database
 from aisa.storage.migrate import migrate
 from aisa.storage.postgres import open_postgres

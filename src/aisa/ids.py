@@ -7,7 +7,6 @@ from aisa.clock import Chance, WallClock
 CROCKFORD = "0123456789ABCDEFGHJKMNPQRSTVWXYZ"
 PAIRS = tuple(a + b for a in CROCKFORD for b in CROCKFORD)  # ten bits at a time: half the look-ups
 PREFIX = "req_"
-TIME_CHARACTERS = 10  # of a ULID, before its random ones
 COUNT_BITS = 20  # how many ids share one draw of entropy: a million
 
 
@@ -19,17 +18,6 @@ def crockford(value: int, pairs: int) -> str:
 def first_id(unix_ms: int) -> str:
     """Return what every id of this millisecond or a later one is equal to or greater than, and every earlier one less."""
     return PREFIX + crockford(max(0, unix_ms) >> 10, 4) + PAIRS[max(0, unix_ms) & 1023]
-
-
-def moment_in(id_: str) -> int | None:
-    """Return the UNIX millisecond in which an id was made, None for a text that is no beginning of an id with its whole time."""
-    text = id_.removeprefix(PREFIX)[:TIME_CHARACTERS]
-    if len(text) < TIME_CHARACTERS or not set(text) <= set(CROCKFORD):
-        return None
-    value = 0
-    for character in text:
-        value = value * len(CROCKFORD) + CROCKFORD.index(character)
-    return value
 
 
 class CallIds:

@@ -39,7 +39,7 @@ from aisa.facts import Stopped
 from aisa.http.names import Names
 from aisa.http.server import HttpServer, tls_context
 from aisa.http.sockets import handed_listener
-from aisa.keys.store import ensure_first_key
+from aisa.keys.first_key import ensure_first_key
 from aisa.ledger.journal import Journal
 from aisa.ledger.live_ledger import LiveLedger
 from aisa.ledger.recovery import recover

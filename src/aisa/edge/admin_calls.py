@@ -18,8 +18,9 @@ from aisa.edge.admin_route import MOMENT_MS_MAX, Answering, Asked, Result, look,
 from aisa.edge.routes import Route
 from aisa.edge.statement import Statement, removed_in_words
 from aisa.errors import ApiError
-from aisa.ids import PREFIX, moment_in
+from aisa.ids import PREFIX
 from aisa.keys.port import KeyRing
+from aisa.ledger.pieces import moment_in
 from aisa.ledger.port_calls import (
     LINES_MAX,
     SAME_BEGINNING_MAX,

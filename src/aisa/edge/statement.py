@@ -8,8 +8,7 @@ from typing import Protocol
 
 import msgspec
 
-from aisa.ids import moment_in
-from aisa.ledger.pieces import moment_of
+from aisa.ledger.pieces import moment_in, moment_of
 from aisa.ledger.port_usage import EndedCalls, Removal, Span, Used
 from aisa.ledger.refusal import RefusedCalls
 from aisa.ledger.row import CallRow, Opening

@@ -8,20 +8,21 @@ from hmac import compare_digest
 from types import MappingProxyType
 
 import msgspec
-from sqlalchemy import Connection, func, insert, select, update
+from sqlalchemy import func, insert, select, update
 
 from aisa.clock import Chance, WallClock
 from aisa.errors import ApiError
 from aisa.keys import rules
 from aisa.keys.accounts import AccountStore, add_account, writing
+from aisa.keys.labels import holder_of, refuse_taken
 from aisa.keys.rules import ACTIVE, DEFAULT_ACCOUNT, NO_RATES, REVOKED, AdminKey, Key, KeyTerms, Rates, SpendCap, Trace
+from aisa.keys.unknown_secret import unknown_secret
 from aisa.names import LABEL_CHARACTERS_MAX
 from aisa.storage.changes import note_change
 from aisa.storage.engine import Database
 from aisa.storage.tables import accounts, key_changes, replaced_secrets
 from aisa.storage.tables import keys as table
 
-FIRST_LABEL = "first"
 NOT_REPLACED = ("", 0)
 
 
@@ -29,7 +30,7 @@ class KeyStore:
     """The keys, on the database of a folder that this process owns. `chance` must be fit for secrets."""
 
     def __init__(self, database: Database, wall_clock: WallClock, chance: Chance) -> None:
-        """Read every key. Raises StorageFailed."""
+        """Read every key; `change_number` is of the last change before, so that none between is missed. Raises StorageFailed."""
         self._database = database
         self._wall_clock = wall_clock
         self._chance = chance
@@ -43,7 +44,6 @@ class KeyStore:
         self.doubted: Callable[[bool], None] = lambda _doubted: None
         self.admin_changed: Callable[[AdminKey], object] = lambda _key: None
         with database.reading() as connection:
-            #: The number of the last change that is in what is read here: read first, so that none between is missed.
             self.change_number = int(connection.execute(select(func.max(key_changes.c.number))).scalar_one() or 0)
         self.accounts = AccountStore(database, wall_clock)
         self.tiers = self.accounts.tiers
@@ -66,7 +66,7 @@ class KeyStore:
             raise ApiError("missing_api_key", "No API key was sent. Send the header `Authorization: Bearer <your key>`.")
         key = self.known(secret)
         if key is None:
-            raise _unknown(secret)
+            raise unknown_secret(secret)
         if self._replaced and self._is_replaced(key, secret):
             raise ApiError("revoked_api_key", f"This secret of the API key labelled {key.label!r} was replaced. Use the new one.")
         if key.state != ACTIVE or key.expires_at is not None:
@@ -293,36 +293,3 @@ class KeyStore:
         if before is not None and self._by_label.get(before.label) is before:
             del self._by_label[before.label]
         self.changed(key)
-
-
-def holder_of(connection: Connection, label: str) -> str | None:
-    """Return the id of the key that has a label and is not revoked, by the database: another server may have made it just now."""
-    return connection.execute(select(table.c.id).where(table.c.label == label, table.c.state != REVOKED)).scalar()
-
-
-def refuse_taken(connection: Connection, key: Key) -> None:
-    """Raise ApiError invalid_request if another key has a key's label."""
-    holder = holder_of(connection, key.label)
-    if holder not in (None, key.id):
-        raise rules.invalid("label", f"The label {key.label!r} is taken by {holder}. Choose another one.")
-
-
-def ensure_first_key(store: KeyStore) -> str | None:
-    """Make a key if there has never been one, and return its secret, which nobody can get again; else None. Raises ApiError.
-
-    Of servers that start on one database at once, one makes it.
-    """
-    try:
-        return None if len(store) else store.create(FIRST_LABEL)[1]
-    except ApiError as failure:
-        if failure.param != "label":
-            raise
-        return None
-
-
-def _unknown(secret: str) -> ApiError:
-    if secret.startswith(rules.ADMIN_PREFIX):
-        return ApiError("invalid_api_key", "This is an admin key: it is for /admin/v1, and good for no call.")
-    if secret.startswith(rules.PREFIX) and not rules.is_well_formed(secret):
-        return ApiError("invalid_api_key", "The API key is mistyped or cut: its checksum does not fit.")
-    return ApiError("invalid_api_key", "The API key is not one of this server's.")

@@ -10,7 +10,9 @@ from datetime import UTC, datetime
 from typing import NamedTuple
 
 from aisa.errors import ApiError
+from aisa.ids import CROCKFORD, PREFIX
 
+TIME_CHARACTERS = 10  # of an id, before its random ones
 HOUR_MS, DAY_MS = 3_600_000, 86_400_000
 #: What a piece is read from: a number of hours is that of the sums.
 ROWS, HOURS, DAYS = 0, 1, 24
@@ -82,3 +84,14 @@ def moment_of(moment_ms: int) -> str:
 def file_of(ended_ms: int) -> str:
     """Return the name of the file for calls that ended in the month (UTC) of a moment, once they are removed."""
     return f"calls-{datetime.fromtimestamp(ended_ms // 1000, UTC):%Y-%m}.jsonl"
+
+
+def moment_in(id_: str) -> int | None:
+    """Return the UNIX millisecond in which an id was made, None for a text that is no beginning of an id with its whole time."""
+    text = id_.removeprefix(PREFIX)[:TIME_CHARACTERS]
+    if len(text) < TIME_CHARACTERS or not set(text) <= set(CROCKFORD):
+        return None
+    value = 0
+    for character in text:
+        value = value * len(CROCKFORD) + CROCKFORD.index(character)
+    return value

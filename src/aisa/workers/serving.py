@@ -23,8 +23,9 @@ from aisa.edge.idempotency import IdempotencyStore
 from aisa.facts import Draining, Fact, NotReady, ServerWarning, Stopped
 from aisa.http.acceptor import Acceptor
 from aisa.http.sockets import tcp_listener
+from aisa.keys.first_key import ensure_first_key
 from aisa.keys.rules import Account, Key
-from aisa.keys.store import KeyStore, ensure_first_key
+from aisa.keys.store import KeyStore
 from aisa.ledger.retention import Retention
 from aisa.ledger.shared_allotments import AllottedTreasury
 from aisa.ledger.shared_wallets import Treasury

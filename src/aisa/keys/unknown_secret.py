@@ -1,0 +1,15 @@
+"""What is said of a secret that no key has. Looks nothing up."""
+
+from __future__ import annotations
+
+from aisa.errors import ApiError
+from aisa.keys import rules
+
+
+def unknown_secret(secret: str) -> ApiError:
+    """Return the error for a secret that leads to no key."""
+    if secret.startswith(rules.ADMIN_PREFIX):
+        return ApiError("invalid_api_key", "This is an admin key: it is for /admin/v1, and good for no call.")
+    if secret.startswith(rules.PREFIX) and not rules.is_well_formed(secret):
+        return ApiError("invalid_api_key", "The API key is mistyped or cut: its checksum does not fit.")
+    return ApiError("invalid_api_key", "The API key is not one of this server's.")

@@ -104,7 +104,7 @@ def test_each_way_to_be_refused_leaves_one_record_with_its_reason(running: Serve
         ("capped", ask(running, keys["capped"], chat(model="dear"), x_client_request_id="order-9"), 429, "dear"),
         ("plain", ask(running, keys["plain"], chat(), content_type="text/plain"), 415, ""),
         ("plain", ask(running, keys["plain"], huge), 413, ""),
-        ("plain", ask(running, keys["plain"], chat(), path="/v1/responses/resp_1"), 404, ""),
+        ("plain", ask(running, keys["plain"], chat(), path="/v1/nothing"), 404, ""),
         ("gone", ask(running, keys["gone"], chat()), 401, ""),
     ]
     assert [answer.status for _, answer, *_ in refused] == [status for *_, status, _ in refused]

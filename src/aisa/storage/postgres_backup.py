@@ -36,14 +36,14 @@ def dump(url: str, target: str) -> BackupMade:
     if path.exists():
         raise StorageFailed(target, "There is a file of this name already.", "Name another one; copies are never overwritten.")
     with connected(url) as connection:
-        schema, version = where_in(connection), version_in(connection)
+        version = version_in(connection)
         if version is None:
             raise StorageFailed(shown(url), "There is no aisa data in this database.", "Name another one, in stores.database.")
         program = program_for(connection, "pg_dump")
     fresh = path.with_name(f"{path.name}.new")
     try:
         os.close(os.open(fresh, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_NOFOLLOW, 0o600))
-        ran(program, url, "--format=custom", "--no-owner", "--no-privileges", f"--schema={schema}", f"--file={fresh}")
+        ran(program, url, "--format=custom", "--no-owner", "--no-privileges", f"--exclude-schema={FORMER}*", f"--file={fresh}")
         synced(fresh)
         os.link(fresh, path)  # unlike a rename, it fails where a file has come to be
     except OSError as error:

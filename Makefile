@@ -20,7 +20,7 @@ COMPILE := $(BIN)/uv pip compile --quiet --upgrade --universal --python-version 
 	--no-emit-index-url --no-emit-find-links
 
 .DEFAULT_GOAL := help
-.PHONY: help serve assets axe pictures site test quick nightly check lint fix bench counting count-server servers bills proxies conformance pythons soak crash path docs compat deployment clients agents lock clean
+.PHONY: help serve assets axe pictures site test quick nightly check lint fix bench rows counting count-server servers bills proxies conformance pythons soak crash path docs compat deployment clients agents lock clean
 
 help: ## list these targets
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1|\2/p' $(MAKEFILE_LIST) | awk -F'|' '{ printf "%-14s %s\n", $$1, $$2 }'
@@ -64,6 +64,9 @@ fix: $(VENV)/dev.stamp ## let the linter and the formatter repair what they can
 
 bench: $(VENV)/bench.stamp ## measure the server beside nginx and a naive relay
 	@exec $(BIN)/python benchmarks/bench.py $(ARGS)
+
+rows: $(VENV)/dev.stamp ## measure the ledger with a million rows and more; DATABASE_URL takes that database
+	@exec $(BIN)/python -m benchmarks.rows --page docs/operating.md $(ARGS)
 
 pythons: ## say which of this machine's Pythons is fastest; make takes that one
 	@for p in python3 python3.11 python3.12 python3.13 python3.14; do $$p tools/fastest_python.py --list && break; done

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import re
 from collections.abc import Callable, Mapping
 from typing import Protocol
 
@@ -21,8 +20,14 @@ ARRIVAL_BYTES_MAX = 16_384  # what one read from the socket takes at most: large
 RELEASE_SECONDS_MAX = 0.25  # the end of a body often is a packet of its own behind the last event; a new TLS connection costs about as much
 RELEASE_BYTES_MAX = 4_096  # what may still precede that end unread; a vendor that says more after its last word is not worth keeping
 CODING_CHARACTERS_MAX = 60  # of a coding that we cannot read, for the log; real names are shorter
-#: Finds the headers that say how the body is to be read. The parser lets no line end into a value, and no colon into a name.
-FRAMING = re.compile(rb"^(content-type|content-length|content-encoding|transfer-encoding):(.*)", re.IGNORECASE | re.MULTILINE).findall
+#: Headers that say how the body is to be read, as they stand in a head in lower case. The parser lets no line end into a value, no colon
+#: into a name, and no line end but this one pass.
+LINE_END, HEAD_END = b"\r\n", b"\r\n\r\n"
+CONTENT_TYPE, CONTENT_LENGTH = b"\r\ncontent-type:", b"\r\ncontent-length:"
+CONTENT_ENCODING, TRANSFER_ENCODING = b"\r\ncontent-encoding:", b"\r\ntransfer-encoding:"
+EVENT_STREAM = b"text/event-stream"
+MEDIA_TYPE_BYTES = 64  # that are looked at, blanks before it included
+SHORT_HEAD_BYTES = 4 * HEADER_LINES_MAX  # no more lines than that fit into it
 UNREAD_BYTES_MAX = 12_288  # beyond it the socket is not read; with one more arrival, and as much waiting for the client, under 64 KiB
 
 
@@ -46,19 +51,52 @@ class ExchangeConnection(Protocol):
         ...
 
 
+class AnswerParser:
+    """The parser of one connection's answers, kept from each to the next. Whoever reads an answer has to be its `exchange` meanwhile."""
+
+    __slots__ = ("_parser", "exchange", "feed", "on_body", "unread")
+
+    # What the parser would call too, and looks for each time: that something is not there is dear to find out.
+    on_status = on_header = on_chunk_header = on_chunk_complete = None
+
+    def __init__(self) -> None:
+        self.exchange: Exchange
+        self.unread: list[bytes] = []
+        # The parser calls the list's own append: a stream has thousands of chunks, and a Python frame for each doubles their cost.
+        self.on_body = self.unread.append
+        self._parser = HttpResponseParser(self)
+        self.feed: Callable[[memoryview], None] = self._parser.feed_data
+
+    def close(self) -> None:
+        """Be done: the parser holds our bound methods, and without this every connection would wait for the garbage collector."""
+        del self._parser, self.feed, self.on_body
+
+    def on_message_begin(self) -> None:
+        """See a message begin. Raises, to stop the parser, when the answer was already complete."""
+        if self.exchange.complete:
+            raise ValueError("bytes after the end of the answer")
+
+    def on_headers_complete(self) -> None:
+        """Have the head judged."""
+        self.exchange.take_head(self._parser.get_status_code(), keep_alive=self._parser.should_keep_alive())
+
+    def on_message_complete(self) -> None:
+        """Note the end of the answer (an interim one has none)."""
+        self.exchange.complete = self.exchange.answered
+
+
 class Exchange:
     """A request's answer, in the shape of `aisa.providers.port.Answer`. Made by the connection, fed by it, closed by the reader."""
 
     __slots__ = (
-        "_answered", "_begun", "_body_bytes", "_bytes_max", "_closed", "_complete", "_connection", "_failure", "_framing_bytes", "_head",
-        "_interim", "_keep_alive", "_kept", "_lines", "_parser", "_paused", "_release_timer", "_timers", "_unread", "_unread_bytes",
-        "_until_close", "_vendor", "_waiter", "coding", "limited", "on_body", "status",
+        "_body_bytes", "_bytes_max", "_closed", "_connection", "_failure", "_framing_bytes", "_head", "_interim",
+        "_keep_alive", "_kept", "_parser", "_paused", "_release_timer", "_timers", "_unread", "_unread_bytes", "_until_close", "_vendor",
+        "_waiter", "answered", "coding", "complete", "limited", "status",
     )  # fmt: skip
 
-    # What the parser would call too, and looks for each time: that something is not there is dear to find out.
-    on_status = on_chunk_header = on_chunk_complete = None
-
-    def __init__(self, connection: ExchangeConnection, timers: Timers, *, vendor: str, bytes_max: int, kept: bool) -> None:
+    def __init__(
+        self, connection: ExchangeConnection, timers: Timers, parser: AnswerParser, *, vendor: str, bytes_max: int, kept: bool
+    ) -> None:
         """`bytes_max` bounds a body that is not an event stream; `kept`: the connection has served an exchange before.
 
         Once the head is there, `coding` says how the body is packed ("" if it is not), and `limited` whether `bytes_max` counts.
@@ -66,22 +104,20 @@ class Exchange:
         self.status = 0
         self.coding = ""
         self.limited = self._until_close = self._keep_alive = False
-        self._begun = self._answered = self._complete = self._closed = self._paused = False
+        self.answered = self.complete = self._closed = self._paused = False
         self._interim = self._framing_bytes = self._body_bytes = self._unread_bytes = 0
         self._failure: Exception | None = None
         self._waiter: asyncio.Future[None] | None = None
         self._release_timer: Timer | None = None
-        self._head = b""
+        self._head: bytes = b""
         self._connection = connection
         self._timers = timers
         self._vendor = vendor
         self._bytes_max = bytes_max
         self._kept = kept
-        self._lines: list[bytes] = []
-        self._unread: list[bytes] = []
-        # The parser calls the list's own append: a stream has thousands of chunks, and a Python frame for each doubles their cost.
-        self.on_body: Callable[[bytes], None] = self._unread.append
-        self._parser = HttpResponseParser(self)
+        self._parser: AnswerParser = parser
+        self._unread = parser.unread
+        parser.exchange = self
 
     # What the reader calls.
 
@@ -89,15 +125,15 @@ class Exchange:
     def headers(self) -> Mapping[str, str]:
         """Response headers, names in lower case, repeats joined. Read from the bytes each time: only of a refusal does anybody ask."""
         headers: dict[str, str] = {}
-        for line in self._head.decode("latin-1").split("\n") if self._head else ():
+        for line in self._head.decode("latin-1").split("\r\n")[1:] if self.answered else ():
             name, _, value = line.partition(":")
-            known = name.lower()
-            headers[known] = f"{headers[known]}, {value.rstrip()}" if known in headers else value.rstrip()
+            known, value = name.lower(), value.strip(" \t")
+            headers[known] = f"{headers[known]}, {value}" if known in headers else value
         return headers
 
     async def head(self) -> None:
         """Wait until status and headers have arrived. Raises UpstreamFailed. Cancelling it leaves the exchange to be closed."""
-        while not self._answered:
+        while not self.answered:
             if self._failure is not None:
                 raise self._failure
             waiter = self._waiter = self._timers.loop.create_future()
@@ -112,7 +148,7 @@ class Exchange:
         while not unread:
             if self._failure is not None:
                 raise self._failure
-            if self._complete:
+            if self.complete:
                 return b""
             waiter = self._waiter = self._timers.loop.create_future()
             await waiter
@@ -129,7 +165,7 @@ class Exchange:
         if self._closed:
             return
         self._closed = True
-        if self._complete or self._failure is not None or self._paused:
+        if self.complete or self._failure is not None or self._paused:
             self._let_go()
         else:
             timer = self._release_timer = Timer(self._timers)
@@ -155,14 +191,14 @@ class Exchange:
     @property
     def needs_no_more(self) -> bool:
         """True once sending the rest of the request is pointless: the vendor has refused it, answered it in full or gone."""
-        return self._failure is not None or self._complete or self.status >= 400
+        return self._failure is not None or self.complete or self.status >= 400
 
     def wake(self) -> None:
         """Let the reader look again, or let go if it only waited for the end."""
         waiter = self._waiter
         if waiter is not None and not waiter.done():
             waiter.set_result(None)
-        elif self._release_timer is not None and (self._complete or self._failure is not None or self._unread_bytes > RELEASE_BYTES_MAX):
+        elif self._release_timer is not None and (self.complete or self._failure is not None or self._unread_bytes > RELEASE_BYTES_MAX):
             self._release_timer.stop()
             self._let_go()
 
@@ -170,12 +206,12 @@ class Exchange:
         """Take the next bytes from the socket, at most ARRIVAL_BYTES_MAX of them. They are copied out before this returns."""
         if self._failure is not None:
             return
-        self._begun = True
-        self._framing_bytes += len(data)
+        if not self.answered:
+            self._head += bytes(data)
         unread = self._unread
         known = len(unread)
         try:
-            self._parser.feed_data(data)
+            self._parser.feed(data)
         except HttpParserError as error:
             self._keep_alive = False
             self._fail(unfit_answer(self._vendor, "an answer that is not HTTP/1.1", f"{type(error).__name__}: {error}"))
@@ -184,11 +220,16 @@ class Exchange:
             self._fail(unfit_answer(self._vendor, "an answer that is not HTTP/1.1", "it wants to upgrade the protocol, unasked"))
         if len(unread) > known:
             self._framing_bytes = 0
-            self._unread_bytes += len(unread[-1]) if len(unread) == known + 1 else sum(map(len, unread[known:]))
-            if self.limited or self._unread_bytes > UNREAD_BYTES_MAX:
-                self._look_at_size(unread, known)
-        elif self._framing_bytes > HEAD_BYTES_MAX:
-            self._refuse(f"more than {HEAD_BYTES_MAX} bytes of headers")
+            arrived = len(unread[-1]) if len(unread) == known + 1 else sum(map(len, unread[known:]))
+            self._unread_bytes += arrived
+            if self.limited:
+                self._body_bytes += arrived
+            if self._unread_bytes > UNREAD_BYTES_MAX or self._body_bytes > self._bytes_max:
+                self._look_at_size()
+        else:
+            self._framing_bytes += len(data)
+            if self._framing_bytes > HEAD_BYTES_MAX:
+                self._refuse(f"more than {HEAD_BYTES_MAX} bytes of headers")
         waiter = self._waiter  # `wake`, without a frame for it
         if waiter is not None and not waiter.done():
             waiter.set_result(None)
@@ -200,73 +241,57 @@ class Exchange:
 
         `taken`: the vendor has read the whole request, and may have done what it asks.
         """
-        if self._answered and self._until_close and self._failure is None:
-            self._complete = True
+        if self.answered and self._until_close and self._failure is None:
+            self.complete = True
         self._kept = self._kept and not taken
         self.lost("the vendor closed the connection")
 
     def lost(self, detail: str) -> None:
         """Take the loss of the connection."""
         self._keep_alive = False
-        self._fail(broke_off(self._vendor, detail, may_repeat=self._kept and not self._begun))
+        self._fail(broke_off(self._vendor, detail, may_repeat=self._kept and not self._head))
         self.wake()
 
     # What the parser calls.
 
-    def on_message_begin(self) -> None:
-        """See a message begin. Raises, to stop the parser, when the answer was already complete."""
-        if self._complete:
-            raise ValueError("bytes after the end of the answer")
-
-    def on_header(self, name: bytes, value: bytes) -> None:
-        """Note a header. Nobody looks at trailers."""
-        if not self._answered:
-            self._lines.append(b"%b:%b" % (name, value))
-
-    def on_headers_complete(self) -> None:
-        """Judge the head: skip an interim answer, refuse what we cannot read, else let the reader have it."""
-        status = self._parser.get_status_code()
+    def take_head(self, status: int, *, keep_alive: bool) -> None:
+        """Judge the head: skip an interim answer, refuse what we cannot read, else let the reader have it. Nobody looks at trailers."""
+        head = self._head.lstrip(LINE_END)
+        end = head.index(HEAD_END)
         if status < 200:
+            self._head = head[end + len(HEAD_END) :]
             self._skip_interim(status)
             return
-        if len(self._lines) > HEADER_LINES_MAX:
+        head = self._head = head[:end]  # one object for a stream's whole life, not three a line
+        if end > SHORT_HEAD_BYTES and len(head.split(LINE_END, HEADER_LINES_MAX + 1)) > HEADER_LINES_MAX + 1:
             self._refuse(f"more than {HEADER_LINES_MAX} header lines")
             return
-        head = self._head = b"\n".join(self._lines)  # one object for a stream's whole life, not three a line
-        found = FRAMING(head)
-        told = {name.lower(): value for name, value in found}
-        if len(told) < len(found):
-            told = joined(found)
-        if self._framing_bytes > HEAD_BYTES_MAX and len(head) > HEAD_BYTES_MAX:
+        if end > HEAD_BYTES_MAX:
             self._refuse(f"more than {HEAD_BYTES_MAX} bytes of headers")
-        coding = ""
-        if b"transfer-encoding" in told:
-            coding = told[b"transfer-encoding"].rstrip().lower().decode("latin-1")
-            if coding not in ("", "chunked"):
-                self._refuse("a compressed answer, which was not asked for", f"transfer-encoding: {coding[:CODING_CHARACTERS_MAX]}")
-        if b"content-encoding" in told:
-            self._note_coding(told[b"content-encoding"].decode("latin-1").lower())
+        told, coding = head.lower(), b""
+        if told.find(TRANSFER_ENCODING) >= 0:  # not `in`, which first finds out, by way of an exception, that bytes are no number
+            coding = told_in(told, TRANSFER_ENCODING)
+            if coding not in (b"", b"chunked"):
+                shown = coding[:CODING_CHARACTERS_MAX].decode("latin-1")
+                self._refuse("a compressed answer, which was not asked for", f"transfer-encoding: {shown}")
+        if told.find(CONTENT_ENCODING) >= 0:
+            self._note_coding(told_in(told, CONTENT_ENCODING).decode("latin-1"))
         if self._failure is not None:
             return
         self.status = status
-        self.limited = not (b"content-type" in told and told[b"content-type"].lower().startswith(b"text/event-stream"))
-        self._until_close = not coding and b"content-length" not in told
-        self._keep_alive = self._parser.should_keep_alive()
-        self._answered = True
-        self._lines = []
-
-    def on_message_complete(self) -> None:
-        """Note the end of the answer (an interim one has none)."""
-        self._complete = self._answered
+        begin = told.find(CONTENT_TYPE) + len(CONTENT_TYPE)
+        self.limited = begin < len(CONTENT_TYPE) or not told[begin : begin + MEDIA_TYPE_BYTES].lstrip(b" \t").startswith(EVENT_STREAM)
+        self._until_close = not coding and told.find(CONTENT_LENGTH) < 0
+        self._keep_alive = keep_alive
+        self.answered = True
 
     # Inside.
 
     def _let_go(self) -> None:
-        whole = self._complete and self._keep_alive and self._failure is None
+        whole = self.complete and self._keep_alive and self._failure is None
         self._failure = RuntimeError("the answer has been closed")
         self._unread.clear()
-        # The parser holds our bound methods; without this every exchange would wait for the garbage collector.
-        del self._parser, self.on_body
+        self._unread = []  # the parser's is the next exchange's
         self._connection.release(whole=whole)
 
     def _note_coding(self, named: str) -> None:
@@ -277,21 +302,18 @@ class Exchange:
         self.coding = codings[0] if codings else ""
 
     def _skip_interim(self, status: int) -> None:
-        self._lines.clear()
         self._interim += 1
         if status < 100 or status == 101:
             self._refuse("an answer with an impossible status", f"status {status}")
         elif self._interim > INTERIM_ANSWERS_MAX:
             self._refuse(f"more than {INTERIM_ANSWERS_MAX} interim answers")
 
-    def _look_at_size(self, unread: list[bytes], known: int) -> None:
-        """See whether what has arrived, behind what was known to be unread, is too much in all or for now."""
-        if self.limited:
-            self._body_bytes += sum(map(len, unread[known:]))
+    def _look_at_size(self) -> None:
+        """See whether what has arrived is too much in all, or for now."""
         if self._body_bytes > self._bytes_max:
-            self._complete = False
+            self.complete = False
             self._refuse(f"an answer of more than {self._bytes_max} bytes")
-        elif self._unread_bytes > UNREAD_BYTES_MAX and not self._complete and not self._paused:
+        elif self._unread_bytes > UNREAD_BYTES_MAX and not self.complete and not self._paused:
             self._paused = True
             self._connection.pause()
 
@@ -299,15 +321,13 @@ class Exchange:
         self._fail(unfit_answer(self._vendor, what, detail))
 
     def _fail(self, failure: UpstreamFailed) -> None:
-        if self._failure is None and not self._complete:
+        if self._failure is None and not self.complete:
             self._failure = failure
             self._connection.abort()
 
 
-def joined(found: list[tuple[bytes, bytes]]) -> dict[bytes, bytes]:
-    """Return headers by their names in lower case, of which some are repeated."""
-    told: dict[bytes, bytes] = {}
-    for name, value in found:
-        framing = name.lower()
-        told[framing] = told[framing] + b", " + value if framing in told else value
-    return told
+def told_in(head: bytes, name: bytes) -> bytes:
+    """Return what a header says in a head in lower case that has it, with the values of repeated ones behind each other."""
+    begin = head.index(name) + len(name)
+    value = head[begin : end if (end := head.find(LINE_END, begin)) >= 0 else len(head)].strip(b" \t")
+    return value if head.find(name, begin) < 0 else value + b", " + told_in(head[begin:], name)

@@ -6,7 +6,7 @@ import asyncio
 import select
 from typing import Protocol, cast
 
-from aisa.http.exchange import Exchange
+from aisa.http.exchange import AnswerParser, Exchange
 from aisa.http.outbox import POSTED_BYTES_MAX, Outbox
 from aisa.http.sockets import unacknowledged_bytes
 from aisa.timers import Timers
@@ -29,7 +29,10 @@ class ConnectionPool(Protocol):
 class PoolConnection(asyncio.BufferedProtocol):
     """A socket's protocol. All connections of a pool may share one `arrival` buffer, because its bytes are copied out at once."""
 
-    __slots__ = ("_arrival", "_congested", "_exchange", "_outbox", "_poll", "_pool", "_posted", "_sent", "_timers", "_transport", "_used")
+    __slots__ = (
+        "_arrival", "_congested", "_exchange", "_outbox", "_parser", "_poll", "_pool", "_posted", "_sent", "_timers", "_transport",
+        "_used",
+    )  # fmt: skip
 
     def __init__(self, pool: ConnectionPool, arrival: memoryview, outbox: Outbox, *, timers: Timers) -> None:
         self._pool = pool
@@ -40,6 +43,7 @@ class PoolConnection(asyncio.BufferedProtocol):
         self._transport: asyncio.Transport
         self._poll: select.poll | None = None  # of a connection that was kept: one that is used once needs none
         self._exchange: Exchange | None = None
+        self._parser: AnswerParser | None = None  # made with the first exchange
         self._used = self._congested = False
         self._sent = True
 
@@ -64,7 +68,10 @@ class PoolConnection(asyncio.BufferedProtocol):
 
     def start(self, head: bytes, body: bytes, *, vendor: str, answer_bytes_max: int) -> Exchange:
         """Begin an exchange: send the head and the first WRITE_BYTES_MAX of the body in one go. The rest is for `send_rest`."""
-        exchange = self._exchange = Exchange(self, self._timers, vendor=vendor, bytes_max=answer_bytes_max, kept=self._used)
+        parser = self._parser
+        if parser is None:
+            parser = self._parser = AnswerParser()
+        exchange = self._exchange = Exchange(self, self._timers, parser, vendor=vendor, bytes_max=answer_bytes_max, kept=self._used)
         self._used = True
         self._sent = len(body) <= WRITE_BYTES_MAX
         if len(body) <= POSTED_BYTES_MAX:
@@ -148,6 +155,9 @@ class PoolConnection(asyncio.BufferedProtocol):
         """Tell whoever depends on the connection."""
         if self._exchange is not None:
             self._exchange.lost(f"connection lost: {exc!r}" if exc else "connection lost")
+        parser, self._parser = self._parser, None
+        if parser is not None:
+            parser.close()
         self._pool.lost(self)
 
     def pause_writing(self) -> None:

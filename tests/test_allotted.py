@@ -148,6 +148,10 @@ class GoodKeys:
         """Let it in."""
         return KEY
 
+    def again(self, key: Key, secret: str) -> Key:
+        """Let him in again."""
+        return key
+
     def known(self, secret: str | None) -> Key | None:
         """Know it."""
         return KEY
@@ -181,7 +185,7 @@ def test_while_keys_are_doubted_nobody_is_let_in_by_whatever_he_comes_with() -> 
         assert keys.known("x") is KEY
         assert admins.is_good(ADMIN_KEY) is not doubted
         assert len(admins) == 1
-        for verify in (keys.verify, admins.verify):
+        for verify in (keys.verify, lambda secret: keys.again(KEY, secret), admins.verify):
             if doubted:
                 with pytest.raises(ApiError, match="has not been able to read its keys"):
                     verify("x")

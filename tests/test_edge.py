@@ -84,6 +84,10 @@ def key_with(models: tuple[str, ...] | None) -> Any:
                 raise ApiError("invalid_api_key" if secret else "missing_api_key", "No such key.")
             return Key("key_1", "test", b"", "sk-…", "active", 0, models=models)
 
+        def again(self, key: Key, secret: str) -> Key:
+            """Ask anew."""
+            return self.verify(secret)
+
         def known(self, secret: str | None) -> Key | None:
             """Return the same, or None."""
             return self.verify(secret) if secret == CLIENT_KEY else None

@@ -194,6 +194,10 @@ def test_a_key_counts_for_the_api_key_that_sent_it() -> None:
             """Know everybody."""
             return Key(f"key_{secret}", "test", b"", "sk-…", "active", 0)
 
+        def again(self, key: Key, secret: str) -> Key:
+            """Ask anew."""
+            return self.verify(secret)
+
         def known(self, secret: str | None) -> Key | None:
             """Return the same, or None."""
             return self.verify(secret)

@@ -107,6 +107,37 @@ def test_an_expired_key_is_refused_from_its_second_on(store: KeyStore, watch: Ma
     assert answers == ["ci", "expired_api_key", "expired_api_key", "ci"]
 
 
+def test_a_key_that_was_let_in_before_is_let_in_no_longer_than_anybody_with_its_secret(store: KeyStore, watch: ManualClock) -> None:
+    """Who comes again on a connection gets what `verify` says, whatever has become of the key meanwhile; and its terms as they are now."""
+    key, secret = store.create("ours", expires_at=2_000)
+
+    def said() -> object:
+        try:
+            return store.again(key, secret)
+        except ApiError as error:
+            return error.code
+
+    assert said() == key
+    watch.now = 2_000.0
+    assert said() == "expired_api_key"
+    key, secret = store.create("lasting", account="acme")
+    assert said() is key
+    store.set_state(key.id, "disabled")
+    assert said() == "invalid_api_key"
+    store.set_state(key.id, "active")
+    assert said() == store.find("lasting")
+    store.accounts.set_account_state("acme", "disabled")
+    assert said() == "invalid_api_key"
+    store.accounts.set_account_state("acme", "active")
+    _, newer = store.rotate(key.id, grace_seconds=10)
+    assert said() == store.verify(newer)
+    watch.now += 11
+    assert said() == "revoked_api_key"
+    secret = newer
+    store.revoke(key.id)
+    assert said() == "revoked_api_key"
+
+
 def test_an_imported_key_keeps_its_clients(store: KeyStore) -> None:
     """A secret with spaces, as other systems have them, gets in; the hint shows no more than four characters of it."""
     key = store.import_key("old", "My very old API Key", models=("m",))

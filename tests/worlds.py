@@ -406,6 +406,10 @@ class Life:
         """Return the key of the call that is running."""
         return self.now().plan.key
 
+    def again(self, key: Key, secret: str) -> Key:
+        """Ask anew."""
+        return self.verify(secret)
+
     def known(self, secret: str | None) -> Key | None:
         """Return the same, or None."""
         return self.now().plan.key

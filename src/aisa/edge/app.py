@@ -19,7 +19,7 @@ from aisa.edge.cors import CrossOrigin
 from aisa.edge.elsewhere import ELSEWHERE
 from aisa.edge.example_model import example_model
 from aisa.edge.gemini import COUNT, KEY_HEADER, asked_at, door_of, gemini_model, gemini_models, token_count
-from aisa.edge.heads import client_id, coding_of, refused
+from aisa.edge.heads import Judged, client_id, coding_of, refused
 from aisa.edge.idempotency import HEADER, Uses, relay_idempotent
 from aisa.edge.kept_responses import KeptResponses, deleted_document, input_document, response_document
 from aisa.edge.models import input_count, messages_model, messages_model_list, model_list, one_model
@@ -103,7 +103,10 @@ class Edge:
         """
         known = request.memo
         if isinstance(known, Judged):
-            key = None if known.secret is None else self._dependencies.keys.verify(known.secret)
+            key, secret = known.key, known.secret
+            if secret is not None:
+                keys = self._dependencies.keys
+                key = keys.verify(secret) if key is None else keys.again(key, secret)
             request_id = self._ids()
             return Visit(self, request, known, key, request_id, self._headers(request, request_id))
         name, key = "", None
@@ -120,7 +123,7 @@ class Edge:
             sent = request.headers
             coding = coding_of(sent.get("content-type", JSON_TYPE), sent.get("content-encoding", ""))
         address = self.addresses.of(request)
-        judged = Judged(route, name, secret, client_id(request), address, self.addresses.shown(address), coding)
+        judged = Judged(route, name, secret, key, client_id(request), address, self.addresses.shown(address), coding)
         request.memo = judged
         request_id = self._ids()
         return Visit(self, request, judged, key, request_id, self._headers(request, request_id))
@@ -285,22 +288,6 @@ class Edge:
 Answering = Callable[[Edge, "Visit", Reply], Awaitable[Page | None]]
 
 
-class Judged(msgspec.Struct, frozen=True):
-    """What a good head asks for, whenever it comes: a route, what stands in its path for the part that varies, as whom, under which id.
-
-    `address` and what may be shown of it are the client's: a head's memo lasts no longer than its connection. `coding` is how the body is
-    compressed, nothing for most.
-    """
-
-    route: Route[Answering]
-    name: str
-    secret: str | None
-    client_request_id: str | None
-    address: str
-    shown_address: str | None
-    coding: str = ""
-
-
 class Visit(msgspec.Struct):
     """A request that was found good by its head, see `http.shared.Verdict`, and its id.
 
@@ -310,7 +297,7 @@ class Visit(msgspec.Struct):
 
     edge: Edge
     request: Request
-    judged: Judged
+    judged: Judged[Answering]
     key: Key | None
     id: str
     headers: HeaderList

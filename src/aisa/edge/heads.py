@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
-from aisa.edge.routes import SHOWN_METHOD_CHARACTERS_MAX, shown
+from typing import Generic
+
+import msgspec
+
+from aisa.edge.routes import SHOWN_METHOD_CHARACTERS_MAX, Handler, Route, shown
 from aisa.errors import ApiError
 from aisa.facts import Refused
 from aisa.http.packed_body import CODINGS
@@ -10,6 +14,23 @@ from aisa.http.server import Request
 from aisa.keys.rules import Key
 from aisa.names import CLIENT_ID_CHARACTERS_MAX
 from aisa.wire.reply import JSON_TYPE
+
+
+class Judged(msgspec.Struct, Generic[Handler], frozen=True):
+    """What a good head asks for, whenever it comes: a route, what stands in its path for the part that varies, as whom, under which id.
+
+    `key` is whose the secret was then. `address` and what may be shown of it are the client's: a head's memo lasts no longer than its
+    connection. `coding` is how the body is compressed, nothing for most.
+    """
+
+    route: Route[Handler]
+    name: str
+    secret: str | None
+    key: Key | None
+    client_request_id: str | None
+    address: str
+    shown_address: str | None
+    coding: str = ""
 
 
 def client_id(request: Request) -> str | None:

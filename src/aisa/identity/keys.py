@@ -54,6 +54,10 @@ class TokenKeys:
             self._adopt(key)
         return key
 
+    def again(self, key: Key, secret: str) -> Key:
+        """Return the same as `verify`: a token has its time, and a key is asked for by its store."""
+        return self.verify(secret) if looks_like_token(secret) else self._keys.again(key, secret)
+
     def known(self, secret: str | None) -> Key | None:
         """Return the key with this secret whatever its state, or that of a token that was proven once; None if there is none."""
         proven = None if secret is None or not looks_like_token(secret) else self._tokens.known(secret)

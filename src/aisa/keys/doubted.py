@@ -17,10 +17,12 @@ class DoubtedKeys:
         self._keys = keys
         self.known = keys.known
         self.verify: Callable[[str | None], Key] = keys.verify
+        self.again: Callable[[Key, str], Key] = keys.again
 
     def doubt(self, doubted: bool) -> None:
         """Refuse all of them, or let them in as before."""
         self.verify = refuse if doubted else self._keys.verify
+        self.again = refuse_again if doubted else self._keys.again
 
 
 class DoubtedAdminKeys:
@@ -44,6 +46,11 @@ def refuse(_secret: str | None) -> NoReturn:
     """Refuse any key. Raises ApiError overloaded."""
     said = "This server has not been able to read its keys for a minute, and cannot know whether yours still counts. Try again soon."
     raise ApiError("overloaded", said)
+
+
+def refuse_again(_key: Key, secret: str) -> NoReturn:
+    """Refuse one that was let in before. Raises ApiError overloaded."""
+    refuse(secret)
 
 
 def is_good_never(_key: AdminKey) -> bool:

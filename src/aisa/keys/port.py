@@ -18,6 +18,10 @@ class Keys(Protocol):
         """
         ...
 
+    def again(self, key: Key, secret: str) -> Key:
+        """Return the same as `verify` of a secret that was `key`'s when it came before, with less ado while nothing has changed."""
+        ...
+
     def known(self, secret: str | None) -> Key | None:
         """Return the key with this secret whatever its state, None if there is none: to say whose request was refused."""
         ...

@@ -75,6 +75,13 @@ class KeyStore:
             raise ApiError("invalid_api_key", f"The account of the API key labelled {key.label!r} is disabled.")
         return key
 
+    def again(self, key: Key, secret: str) -> Key:
+        """Return the same of a secret that was this key's before. A key that changes in any way is another value from then on."""
+        unchanged = self._by_id.get(key.id) is key and not self._replaced
+        if unchanged and key.state == ACTIVE and key.expires_at is None and key.account not in self._disabled:
+            return key
+        return self.verify(secret)
+
     def known(self, secret: str | None) -> Key | None:
         """Return the key with this secret, or that had it before, whatever its state; None if there is none."""
         digest = sha256((secret or "").encode("utf-8", "surrogatepass")).digest()

@@ -37,21 +37,22 @@ class StreamDelivery:
 
     def write(self, piece: Piece) -> int:
         """Hand a piece to the client and note where its events end; return the tokens that have left this process then."""
-        client = self._client
+        client, tokens = self._client, piece.tokens
         self._end = end = client.write(piece.data)
-        tokens = piece.tokens
-        if tokens:
-            if piece.ends:
-                begin = end - len(piece.data)
-                end = begin + piece.ends[-1]
-                self._inside[end] = begin, self.tokens, piece.ends, piece.counts
-                self._kept += len(piece.ends)
-            self._ends.append(end)
-            self.tokens += tokens
-            self._counts.append(self.tokens)
-            if self._kept + len(self._ends) >= self._look_at:
-                self._forget()
-        return self.tokens if client.bytes_taken() >= self._end else self.taken()
+        if not tokens:
+            return self.tokens if client.bytes_taken() >= end else self.taken()
+        written = end
+        if piece.ends:
+            begin = end - len(piece.data)
+            end = begin + piece.ends[-1]
+            self._inside[end] = begin, self.tokens, piece.ends, piece.counts
+            self._kept += len(piece.ends)
+        self.tokens = tokens = self.tokens + tokens
+        self._ends.append(end)
+        self._counts.append(tokens)
+        if self._kept + len(self._ends) >= self._look_at:
+            self._forget()
+        return tokens if client.bytes_taken() >= written else self.taken()
 
     def sent(self, decoder: Decoder | None) -> Delivered:
         """Return what was handed to the client's connection of what a decoder has read."""

@@ -45,4 +45,4 @@ class CallIds:
             self._drawn = crockford(self._chance.getrandbits(60), 6)
             count = self._chance.getrandbits(COUNT_BITS - 1)
         self._count = count
-        return self._epoch_text + PAIRS[milliseconds & 1023] + self._drawn + PAIRS[count >> 10] + PAIRS[count & 1023]
+        return f"{self._epoch_text}{PAIRS[milliseconds & 1023]}{self._drawn}{PAIRS[count >> 10]}{PAIRS[count & 1023]}"

@@ -50,6 +50,8 @@ def divide_half_up(numerator: int, denominator: int) -> int:
 
 def dollars_text(nanos: Nanos) -> str:
     """Write an amount as a JSON number in US dollars with no superfluous digits: 1250 -> `0.00000125`."""
+    if 0 < nanos < NANOS_PER_DOLLAR:  # as what a call costs
+        return "0." + str(nanos).zfill(9).rstrip("0")
     if nanos < 0:
         return f"-{dollars_text(-nanos)}"
     digits = f"{nanos:010d}"

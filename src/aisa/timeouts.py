@@ -167,13 +167,18 @@ class CallTimeouts:
         if self._blocked_since is not None:
             due = self._blocked_since + self._settings.client_stall_seconds
         else:
-            due = NEVER if self._apart_since is not None else min(self._last_token + self._patience_seconds, self._finish_by)
+            due = NEVER
+            if self._apart_since is None:
+                due = self._last_token + self._patience_seconds
+                if self.finishing:
+                    due = min(due, self._finish_by)
             keep_alive = self._keep_alive
             if keep_alive is not None:
                 started = self._client.started
                 quiet = self._last_output + keep_alive.silence_seconds if started else self._began + keep_alive.head_seconds
                 due = min(due, quiet)
-        self._set_at(due)
+        if self._timer is not None:  # unless the call has ended
+            self._timer.set_at(due, self._look)
 
     def _set_at(self, due: float) -> None:
         """Look at a time of the loop's clock, unless the call has ended."""

@@ -46,7 +46,7 @@ class Timers:
     def give_back(self, timer: Timer) -> None:
         """Forget what a borrowed timer was set to. Whoever had it must not touch it any more."""
         if len(self._spare) < SPARE_TIMERS_MAX:
-            timer.forget()
+            timer.due, timer.action = NEVER, None  # and it stays in the wheel, where it does nothing
             self._spare.append(timer)
         else:
             timer.stop()
@@ -102,14 +102,14 @@ class EarlyTimers(Timers):
 
 
 class Timer:
-    """One time-out. `due` is when it rings, on the loop's clock; it may be moved later without more ado."""
+    """One time-out. `due` is when it rings, on the loop's clock, and calls `action`; it may be moved later without more ado."""
 
-    __slots__ = ("_action", "_tick", "_timers", "due")
+    __slots__ = ("_tick", "_timers", "action", "due")
 
     def __init__(self, timers: Timers) -> None:
         self.due = NEVER
         self._timers = timers
-        self._action: Callable[[], object] | None = None
+        self.action: Callable[[], object] | None = None
         self._tick = sys.maxsize  # of the wheel, where it is looked at next; no later than it is due
 
     def set(self, seconds: float, action: Callable[[], object]) -> None:
@@ -118,20 +118,16 @@ class Timer:
 
     def set_at(self, due: float, action: Callable[[], object]) -> None:
         """Call `action` at a time of the loop's clock, NEVER included, and forget what was set before."""
-        self.due, self._action = due, action
+        self.due, self.action = due, action
         if due * TICKS_PER_SECOND <= self._tick - 1:
             if self._tick != sys.maxsize:
                 self._timers.discard(self, self._tick)
             self._tick = ceil(due * TICKS_PER_SECOND)
             self._timers.add(self, self._tick)
 
-    def forget(self) -> None:
-        """Forget what was set, and stay in the wheel, where it does nothing."""
-        self.due, self._action = NEVER, None
-
     def stop(self) -> None:
         """Forget what was set. Whoever has a timer stops it: the action mostly is a method of its owner, a circle that only this breaks."""
-        self.due, self._action = NEVER, None
+        self.due, self.action = NEVER, None
         if self._tick != sys.maxsize:
             self._timers.discard(self, self._tick)
             self._tick = sys.maxsize
@@ -141,9 +137,9 @@ class Timer:
         if tick != self._tick:  # it was stopped or moved by one that rang before
             return
         self._tick = sys.maxsize
-        action = self._action
+        action = self.action
         if self.due <= now:
-            self.due, self._action = NEVER, None
+            self.due, self.action = NEVER, None
             if action is not None:
                 call_guarded(action)
         elif self.due < NEVER and action is not None:

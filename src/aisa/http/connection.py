@@ -31,27 +31,9 @@ class Connection(asyncio.BufferedProtocol):
     """A client's connection, from accept to close. Everything here happens on the loop's thread."""
 
     __slots__ = (
-        "_arrival",
-        "_busy",
-        "_congested",
-        "_discarded_bytes",
-        "_eof",
-        "_flushing",
-        "_head_timed",
-        "_lingering",
-        "_loop",
-        "_out",
-        "_paused",
-        "_pending",
-        "_reader",
-        "_refused",
-        "_shared",
-        "_timer",
-        "_transport",
-        "_verdict",
-        "_watch",
-        "reply",
-    )
+        "_arrival", "_busy", "_congested", "_discarded_bytes", "_eof", "_flushing", "_head_timed", "_lingering", "_loop", "_out",
+        "_paused", "_pending", "_reader", "_refused", "_shared", "_timer", "_transport", "_verdict", "_watch", "reply",
+    )  # fmt: skip
 
     _transport: asyncio.Transport
     _out: Delivery

@@ -64,19 +64,9 @@ class Delivery:
     """One connection whose kernel does not tell what was acknowledged (unix sockets, other systems): what it took counts as delivered."""
 
     __slots__ = (
-        "_final",
-        "_outbox",
-        "_posted",
-        "_sweep",
-        "_taken",
-        "_transport",
-        "_when_taken",
-        "bytes_written",
-        "is_closing",
-        "on_confirmed",
-        "unconfirmed",
-        "watched",
-    )
+        "_final", "_outbox", "_posted", "_sweep", "_taken", "_transport", "_when_taken", "bytes_written", "is_closing", "on_confirmed",
+        "unconfirmed", "watched",
+    )  # fmt: skip
 
     #: Whether `was_reset` can be true.
     tells_resets = False

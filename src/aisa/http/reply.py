@@ -18,6 +18,10 @@ _STATUS_LINES = {status.value: b"HTTP/1.1 %d %b\r\n" % (status.value, status.phr
 _PRINTABLE = bytes(range(0x20, 0x7F))
 _UNPRINTABLE = re.compile(r"[^ -~]")
 CHUNK_END_BYTES = 2  # the line end behind a chunk
+#: Headers whose lines are kept, as what they say repeats: none of them says what a client chose.
+_REPEATED = frozenset({"content-type", "cache-control", "x-accel-buffering", "x-aisa-served-by", "x-aisa-attempts"})
+_LINES_MAX = 1_024  # more targets than a server has in use
+_LINES: dict[tuple[str, str], bytes] = {}
 _DAYS = ("Mon", "Tue", "Wed", "Thu", "Fri", "Sat", "Sun")
 _MONTHS = ("Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec")
 
@@ -26,6 +30,17 @@ def http_date(unix_seconds: int) -> str:
     """Return the time as HTTP writes it, whatever the process's locale: `Sun, 06 Nov 1994 08:49:37 GMT`."""
     then = datetime.fromtimestamp(unix_seconds, UTC)
     return f"{_DAYS[then.weekday()]}, {then.day:02} {_MONTHS[then.month - 1]} {then:%Y %H:%M:%S} GMT"
+
+
+def header_line(header: tuple[str, str]) -> bytes:
+    """Return a header's line. What does not belong into it is replaced: a line break would begin a header, or a reply, of its own."""
+    name, value = header
+    line = f"{name}: {value}\r\n".encode("ascii", "replace")
+    if len(line.translate(None, _PRINTABLE)) != 2:
+        line = _UNPRINTABLE.sub("?", f"{name}: {value}").encode() + b"\r\n"
+    if name in _REPEATED and len(_LINES) < _LINES_MAX:
+        _LINES[header] = line
+    return line
 
 
 class ReplyServer(Protocol):
@@ -61,30 +76,10 @@ class Reply:
     """
 
     __slots__ = (
-        "_bodiless",
-        "_chunk_end",
-        "_chunked",
-        "_connection",
-        "_corked",
-        "_flowing",
-        "_flushed",
-        "_head",
-        "_is_head",
-        "_length",
-        "_on_taken",
-        "_out",
-        "_probe",
-        "_server",
-        "bytes_sent",
-        "cancelled",
-        "closes",
-        "congested",
-        "ended",
-        "gone",
-        "http11",
-        "running",
-        "started",
-    )
+        "_bodiless", "_chunk_end", "_chunked", "_connection", "_corked", "_flowing", "_flushed", "_head", "_is_head", "_length",
+        "_on_taken", "_out", "_probe", "_server", "bytes_sent", "bytes_taken", "cancelled", "closes", "congested", "ended", "gone",
+        "http11", "running", "started",
+    )  # fmt: skip
 
     _probe: bytes
     _length: int | None
@@ -97,6 +92,8 @@ class Reply:
         self._server = server
         self._connection = connection
         self._out = out
+        #: Returns how many of the bytes written have left this process; of a connection that is being cut, those delivered.
+        self.bytes_taken = out.taken
         self._is_head = method == "HEAD"
         #: The client speaks HTTP/1.1.
         self.http11 = http11
@@ -128,25 +125,22 @@ class Reply:
         self.started = True
         self._probe = probe
         self._length = length
-        lines = [f"{name}: {value}\r\n" for name, value in headers]
+        lines = [_STATUS_LINES.get(status) or b"HTTP/1.1 %d \r\n" % status, self._server.date_line()]
+        lines += [_LINES.get(header) or header_line(header) for header in headers]
         self._bodiless = self._is_head
         self._chunked = False
         if status in (204, 304):
             self._bodiless = True
         elif length is not None:
-            lines.append(f"content-length: {length}\r\n")
+            lines.append(b"content-length: %d\r\n" % length)
         elif self.http11:
-            lines.append("transfer-encoding: chunked\r\n")
+            lines.append(b"transfer-encoding: chunked\r\n")
             self._chunked = not self._is_head
         if self.closes or self._server.draining:
             self.closes = True
-            lines.append("connection: close\r\n")
-        fields = "".join(lines).encode("ascii", "replace")
-        if len(fields.translate(None, _PRINTABLE)) != 2 * len(lines):
-            # A line break in a value would begin a header, or a reply, of its own.
-            fields = b"".join([_UNPRINTABLE.sub("?", line[:-2]).encode() + b"\r\n" for line in lines])
-        status_line = _STATUS_LINES.get(status) or b"HTTP/1.1 %d \r\n" % status
-        self._head = b"%b%b%b\r\n" % (status_line, self._server.date_line(), fields)
+            lines.append(b"connection: close\r\n")
+        lines.append(b"\r\n")
+        self._head = b"".join(lines)
 
     def cork(self) -> None:
         """Have what is written leave together with the end, which comes at once, if nothing has been written yet."""
@@ -247,10 +241,6 @@ class Reply:
     def bytes_written(self) -> int:
         """Bytes written to the connection so far, this reply's and those before it, heads and framing included."""
         return self._out.bytes_written
-
-    def bytes_taken(self) -> int:
-        """Return how many of the bytes written have left this process; of a connection that is being cut, those delivered."""
-        return self._out.taken()
 
     def bytes_delivered(self) -> int:
         """Return how many of the bytes written the client's system has acknowledged (`delivery.py` says where that cannot be told)."""

@@ -78,23 +78,9 @@ class RequestReader:
     """Reads the requests of one connection, each of bounded size, one at a time."""
 
     __slots__ = (
-        "_body",
-        "_body_bytes_max",
-        "_chunked",
-        "_head",
-        "_header_bytes_max",
-        "_judge",
-        "_length",
-        "_parser",
-        "_repeated",
-        "address",
-        "body_bytes",
-        "in_body",
-        "keep_alive",
-        "refusal",
-        "request",
-        "rest",
-    )
+        "_body", "_body_bytes_max", "_chunked", "_head", "_header_bytes_max", "_judge", "_length", "_parser", "_repeated", "address",
+        "body_bytes", "in_body", "keep_alive", "refusal", "request", "rest",
+    )  # fmt: skip
 
     _length: int
     #: What followed a request in the bytes that completed it.

@@ -54,20 +54,9 @@ class Charge:
     """
 
     __slots__ = (
-        "_awaited",
-        "_held",
-        "_held_input",
-        "_ledger",
-        "_limits",
-        "_listed",
-        "_offer",
-        "_slot",
-        "bill",
-        "bound_name",
-        "covered",
-        "opening",
-        "row",
-    )
+        "_awaited", "_held", "_held_input", "_ledger", "_limits", "_listed", "_offer", "_slot", "bill", "bound_name", "covered",
+        "opening", "row",
+    )  # fmt: skip
 
     def __init__(
         self, ledger: ChargeLedger, opening: Opening, slot: Slot, *, offer: Offer, limits: Sequence[Limit] = (), held_input: int = 0

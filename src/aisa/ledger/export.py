@@ -64,9 +64,10 @@ def rows(connection: Connection, asked: Asked) -> Iterator[CallRow]:
 
 def shown(row: CallRow) -> dict[str, object]:
     """Return a row with units in the names of amounts, which are exact, and the times of its beginning and end in ISO 8601."""
-    fields: dict[str, object] = msgspec.to_builtins(row)
+    fields: dict[str, object] = msgspec.to_builtins(row)  # without those that are as they are in most rows
     document: dict[str, object] = {}
-    for name, value in fields.items():
+    for name in row.__struct_fields__:
+        value = fields[name] if name in fields else getattr(row, name)
         if name in AMOUNTS:
             amount: Nanos | None = getattr(row, name)
             document[f"{name}_nanos_usd"] = amount

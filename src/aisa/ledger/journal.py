@@ -8,7 +8,7 @@ length and checksum of each of its records (the opening, the closings A and B, t
 Their stores cannot be torn, and the last of each step decides:
 
     step   what is stored, in order               a death before the last store finds    after it
-    take   words 0, opening, its word, OPEN       nothing                                an open call that delivered nothing
+    take   opening, its word, others 0, OPEN      nothing                                an open call that delivered nothing
     reopen its word 0, new opening, its word      the open call with its first opening   the open call with the new one
     close  closing A, its word, CLOSED_A          an open call at its progress           a closed call
     amend  the other closing, its word, its state the closed call as it was              the closed call as amended
@@ -52,6 +52,7 @@ RECORD_AT = (0, 64, 2064, 5064, 5064)  # state -> where the record lies that it 
 RECORD_BYTES_MAX = (0, OPENING_BYTES_MAX, CLOSING_BYTES_MAX, CLOSING_BYTES_MAX, OPENING_BYTES_MAX)
 WHOLE = 1 << 40  # a progress: the answer has left, and there is no token in it
 ATTEMPTS = 5  # the word, counted from progress as the records' are
+BEGUN = struct.Struct("@6Q")  # of a call that begins: all words but its state
 SEED = 1  # of an opening's checksum: zeros are not an empty record
 
 MAGIC = b"aisabord"
@@ -85,10 +86,13 @@ class Slot:
 
     def open(self, opening: bytes) -> None:
         """Begin a call; `Journal.take` does. Raises ValueError when the record is longer than OPENING_BYTES_MAX."""
-        words, at = self.words, self.at
-        words[at] = words[at + REOPENED] = words[at + ATTEMPTS] = 0
-        self._store(OPEN, opening, SEED)
-        words[at - 1] = OPEN
+        size, begin = len(opening), (self.at - 1) * 8
+        if size > OPENING_BYTES_MAX:
+            raise ValueError(f"a record of {size} bytes, {OPENING_BYTES_MAX} at most")
+        opening_at = begin + RECORD_AT[OPEN]
+        self._memory[opening_at : opening_at + size] = opening
+        BEGUN.pack_into(self._memory, begin + 8, 0, size << 32 | crc32(opening, SEED), 0, 0, 0, 0)
+        self.words[self.at - 1] = OPEN
 
     def reopen(self, opening: bytes) -> None:
         """Say anew how an open call began, of which nothing has left. Raises ValueError as `open` does."""

@@ -15,7 +15,7 @@ NO_OWN_PRICE = "no_own_price"
 MARKS = (OTHER_PRICE, NO_OWN_PRICE)
 
 
-class Opening(msgspec.Struct, frozen=True, gc=False):
+class Opening(msgspec.Struct, frozen=True, gc=False, omit_defaults=True):
     """What is known of a call before its vendor is asked. Times are UNIX milliseconds.
 
     `prices` and their source are those of `target`, which is asked next or serves. `prepaid` says that the cost is taken from the
@@ -40,7 +40,7 @@ class Opening(msgspec.Struct, frozen=True, gc=False):
     operator_cost: Nanos = 0
 
 
-class CallRow(msgspec.Struct, frozen=True, gc=False):
+class CallRow(msgspec.Struct, frozen=True, gc=False, omit_defaults=True):
     """One ended call. `began_ms` and `ended_ms` are UNIX milliseconds, the other `_ms` durations from the first; money is nano-dollars.
 
     `generated` is what the vendor made, as far as we know; `delivered` how many output tokens of it arrived; `billed` what is charged for.

@@ -56,15 +56,16 @@ class AnswerDecoder:
 
     __slots__ = (
         "_answered", "_asked", "_body", "_chat", "_choices", "_cited", "_identity", "_mended", "_parts", "_passes", "_renamed", "_report",
-        "_target", "_usage", "certain", "choices_made", "done", "failure", "finished", "finishing", "held_bytes", "reasoning_shown", "tier",
-        "tokens", "unknown",
+        "_target", "_usage", "choices_made", "done", "failure", "held_bytes", "tier", "unknown",
     )  # fmt: skip
 
+    # A document is delivered whole or not at all, and has no finish but its end.
+    finished = certain = False
+    tokens = reasoning_shown = finishing = 0
+
     def __init__(self, chat: ChatRequest, target: Target, identity: Identity, *, passes: bool = True) -> None:
-        self.done = self.finished = self.certain = False
+        self.done = False
         self.failure: UpstreamFailed | None = None
-        self.tokens = self.reasoning_shown = 0  # a document is delivered whole or not at all
-        self.finishing = 0  # it has no finish but its end
         self.choices_made = 0
         self.unknown: Sequence[str] = ()
         self.held_bytes = 0  # all of it, until it is sent

@@ -77,13 +77,10 @@ class StreamDecoder:
 
     def feed(self, data: bytes) -> Sequence[Part]:
         """Take the next bytes of the vendor's body; what they complete is one piece at most."""
-        if not self._begun:
+        if not self._begun or self._whole is not None:
             data = self._first(data)
-        if self._whole is not None:
-            self._whole += data
-            if len(self._whole) > self._target.answer_bytes_max:
-                self.failure = unreadable(self._target, "a document over the size limit")
-            return []
+            if self._whole is not None:
+                return self._kept_whole(data)
         try:
             complete = self._events.take(data)
         except EventTooLarge:
@@ -93,7 +90,7 @@ class StreamDecoder:
             return []
         if self._template is not None and self._outlet.shown and (piece := self._template.match(complete, self._meter)) is not None:
             self._chunks.tokens += piece.tokens
-            return [piece] if self._outlet.passes else self._given([piece])
+            return (piece,) if self._outlet.passes else self._given([piece])
         return self._given(self._relay(complete))
 
     def end(self) -> Sequence[Part]:
@@ -110,8 +107,18 @@ class StreamDecoder:
     def _given(self, pieces: list[Piece]) -> Sequence[Part]:
         return self._outlet.take(pieces, begun=self._chunks.begun or self.done)
 
+    def _kept_whole(self, data: bytes) -> Sequence[Part]:
+        """Take bytes of a document where a stream was asked."""
+        assert self._whole is not None, "the caller looked"
+        self._whole += data
+        if len(self._whole) > self._target.answer_bytes_max:
+            self.failure = unreadable(self._target, "a document over the size limit")
+        return []
+
     def _first(self, data: bytes) -> bytes:
         """Take the first bytes of a body, without a byte order mark: they tell whether it is a stream or one document."""
+        if self._begun:
+            return data
         data = self._start + data
         text = data.removeprefix(BOM).lstrip()
         if not text or BOM.startswith(data):

@@ -6,6 +6,7 @@ from aisa.wire.sse import data_event
 from aisa.wire.trees import Tree, as_list, is_list, trees_in
 
 USAGE_NULLS = (b',"usage":null', b', "usage": null')
+USAGE_LAST = b',"usage":null}'
 
 
 def fit_usage(data: bytes, *, present: bool, wanted: bool) -> bytes | None:
@@ -17,6 +18,9 @@ def fit_usage(data: bytes, *, present: bool, wanted: bool) -> bytes | None:
         return data
     if wanted:
         return data.rstrip()[:-1] + USAGE_NULLS[0] + b"}"
+    last = len(data) - len(USAGE_LAST)
+    if data.endswith(USAGE_LAST) and data.find(b'"usage"') == last + 1:  # as vendors write it
+        return data[:last] + b"}"
     for null in USAGE_NULLS:
         if data.count(null) == 1 and data.count(b'"usage"') == 1:
             return data.replace(null, b"", 1)

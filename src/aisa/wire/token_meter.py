@@ -86,10 +86,11 @@ class TokenMeter:
         self.pieces = pieces = self.pieces + 1
         self.text_bytes = total = self.text_bytes + len(text)
         worth = pieces * per_piece if least * pieces <= total <= most * pieces else total * per_byte
-        before, tokens = self.tokens, self._base - (-worth >> UNIT_BITS)
-        if tokens > before:
-            self.tokens = tokens
-        return self.tokens - before
+        more = self._base - (-worth >> UNIT_BITS) - self.tokens
+        if more <= 0:
+            return 0
+        self.tokens += more
+        return more
 
     def add_text(self, text: str) -> int:
         """Take a further piece of text; return how many tokens there are more."""

@@ -25,11 +25,8 @@ from aisa.ledger.journal import (
     CLOSED_A,
     CLOSED_B,
     CLOSING_BYTES_MAX,
-    FORMAT,
     FREE,
     GROWTH_SPARES_BYTES,
-    HEADER_BYTES,
-    MAGIC,
     OPEN,
     OPENING_BYTES_MAX,
     RECORD_AT,
@@ -41,10 +38,8 @@ from aisa.ledger.journal import (
     Journal,
     JournalFull,
     Slot,
-    append_zeros,
-    free_bytes,
-    header_of,
 )
+from aisa.ledger.journal_file import FORMAT, HEADER_BYTES, MAGIC, append_zeros, free_bytes, header_of
 from aisa.storage.failure import StorageFailed
 from journal_crash import REPORT_BYTES, STEPS, Call, found_in, model_of, perform, steps_of
 from repeats import repeats

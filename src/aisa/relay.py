@@ -69,8 +69,7 @@ async def relay(call: Call, client: Client, dependencies: Dependencies) -> None:
             await read_on(context, give)
         bill = context.settle(COMPLETED)  # 7 settle, before the client can see the end
         dependencies.health.completed(context.life.target, now)
-        if not context.charge.settles_at_once:
-            await context.charge.settled()
+        await context.charge.settled()
         await finish(context, bill)  # 8 the end of the stream, or the whole document
     except (ApiError, UpstreamFailed, asyncio.CancelledError) as ending:
         context.error = explain(context, ending)

@@ -167,11 +167,7 @@ class CallTimeouts:
         if self._blocked_since is not None:
             due = self._blocked_since + self._settings.client_stall_seconds
         else:
-            due = NEVER
-            if self._apart_since is None:
-                due = self._last_token + self._patience_seconds
-                if self.finishing:
-                    due = min(due, self._finish_by)
+            due = NEVER if self._apart_since is not None else min(self._last_token + self._patience_seconds, self._finish_by)
             keep_alive = self._keep_alive
             if keep_alive is not None:
                 started = self._client.started

@@ -212,12 +212,11 @@ class Exchange:
         known = len(unread)
         try:
             self._parser.feed(data)
-        except HttpParserError as error:
+        except (HttpParserError, HttpParserUpgrade) as error:
             self._keep_alive = False
-            self._fail(unfit_answer(self._vendor, "an answer that is not HTTP/1.1", f"{type(error).__name__}: {error}"))
-        except HttpParserUpgrade:
-            self._keep_alive = False
-            self._fail(unfit_answer(self._vendor, "an answer that is not HTTP/1.1", "it wants to upgrade the protocol, unasked"))
+            upgrade = isinstance(error, HttpParserUpgrade)
+            why = "it wants to upgrade the protocol, unasked" if upgrade else f"{type(error).__name__}: {error}"
+            self._refuse("an answer that is not HTTP/1.1", why)
         if len(unread) > known:
             self._framing_bytes = 0
             arrived = len(unread[-1]) if len(unread) == known + 1 else sum(map(len, unread[known:]))
@@ -263,19 +262,15 @@ class Exchange:
             self._skip_interim(status)
             return
         head = self._head = head[:end]  # one object for a stream's whole life, not three a line
-        if end > SHORT_HEAD_BYTES and len(head.split(LINE_END, HEADER_LINES_MAX + 1)) > HEADER_LINES_MAX + 1:
-            self._refuse(f"more than {HEADER_LINES_MAX} header lines")
-            return
-        if end > HEAD_BYTES_MAX:
-            self._refuse(f"more than {HEAD_BYTES_MAX} bytes of headers")
+        if end > SHORT_HEAD_BYTES:
+            self._look_at_head(head)
         told, coding = head.lower(), b""
         if told.find(TRANSFER_ENCODING) >= 0:  # not `in`, which first finds out, by way of an exception, that bytes are no number
             coding = told_in(told, TRANSFER_ENCODING)
             if coding not in (b"", b"chunked"):
-                shown = coding[:CODING_CHARACTERS_MAX].decode("latin-1")
-                self._refuse("a compressed answer, which was not asked for", f"transfer-encoding: {shown}")
+                self._refuse_coding("transfer-encoding", coding)
         if told.find(CONTENT_ENCODING) >= 0:
-            self._note_coding(told_in(told, CONTENT_ENCODING).decode("latin-1"))
+            self._note_coding(told_in(told, CONTENT_ENCODING))
         if self._failure is not None:
             return
         self.status = status
@@ -294,12 +289,23 @@ class Exchange:
         self._unread = []  # the parser's is the next exchange's
         self._connection.release(whole=whole)
 
-    def _note_coding(self, named: str) -> None:
+    def _look_at_head(self, head: bytes) -> None:
+        """Refuse a head that is too long."""
+        if len(head.split(LINE_END, HEADER_LINES_MAX + 1)) > HEADER_LINES_MAX + 1:
+            self._refuse(f"more than {HEADER_LINES_MAX} header lines")
+        elif len(head) > HEAD_BYTES_MAX:
+            self._refuse(f"more than {HEAD_BYTES_MAX} bytes of headers")
+
+    def _note_coding(self, named: bytes) -> None:
         """Keep how the body is packed, if that is something that can be unpacked."""
-        codings = [coding for part in named.split(",") if (coding := part.strip()) not in ("", "identity")]
+        codings = [coding for part in named.decode("latin-1").split(",") if (coding := part.strip()) not in ("", "identity")]
         if len(codings) > 1 or not CODINGS.issuperset(codings):
-            self._refuse("a compressed answer, which was not asked for", f"content-encoding: {named[:CODING_CHARACTERS_MAX]}")
+            self._refuse_coding("content-encoding", named)
         self.coding = codings[0] if codings else ""
+
+    def _refuse_coding(self, header: str, named: bytes) -> None:
+        shown = named[:CODING_CHARACTERS_MAX].decode("latin-1")
+        self._refuse("a compressed answer, which was not asked for", f"{header}: {shown}")
 
     def _skip_interim(self, status: int) -> None:
         self._interim += 1

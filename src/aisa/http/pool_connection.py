@@ -68,9 +68,7 @@ class PoolConnection(asyncio.BufferedProtocol):
 
     def start(self, head: bytes, body: bytes, *, vendor: str, answer_bytes_max: int) -> Exchange:
         """Begin an exchange: send the head and the first WRITE_BYTES_MAX of the body in one go. The rest is for `send_rest`."""
-        parser = self._parser
-        if parser is None:
-            parser = self._parser = AnswerParser()
+        parser = self._parser = self._parser or AnswerParser()
         exchange = self._exchange = Exchange(self, self._timers, parser, vendor=vendor, bytes_max=answer_bytes_max, kept=self._used)
         self._used = True
         self._sent = len(body) <= WRITE_BYTES_MAX

@@ -25,18 +25,15 @@ not even a garbled state gives a call another's bill. A call may be found again 
 
 from __future__ import annotations
 
-import errno
 import os
 import struct
-import sys
-from collections.abc import Callable
 from contextlib import ExitStack, suppress
 from mmap import mmap
 from pathlib import Path
 from typing import NamedTuple
 from zlib import crc32
 
-from aisa.storage.failure import StorageFailed
+from aisa.ledger.journal_file import HEADER_BYTES, Room, allocate, check_header, flush, free_bytes, unusable
 
 SLOT_BYTES = 8192  # words and the three records at their longest; a call that is never amended touches the first 4 KiB only
 SEGMENT_SLOTS = 1024  # 8 MiB: more calls than most servers ever have in flight, and little enough to be found on a crowded disk
@@ -49,19 +46,12 @@ FREE, OPEN, CLOSED_A, CLOSED_B = 0, 1, 2, 3
 CLOSED = frozenset({CLOSED_A, CLOSED_B})
 REOPENED = 4  # no state: an opening said anew
 RECORD_AT = (0, 64, 2064, 5064, 5064)  # state -> where the record lies that it tells of, in bytes from the slot's begin
+OPENING_AT = RECORD_AT[OPEN]
 RECORD_BYTES_MAX = (0, OPENING_BYTES_MAX, CLOSING_BYTES_MAX, CLOSING_BYTES_MAX, OPENING_BYTES_MAX)
 WHOLE = 1 << 40  # a progress: the answer has left, and there is no token in it
 ATTEMPTS = 5  # the word, counted from progress as the records' are
 BEGUN = struct.Struct("@6Q")  # of a call that begins: all words but its state
 SEED = 1  # of an opening's checksum: zeros are not an empty record
-
-MAGIC = b"aisabord"
-FORMAT = 1
-HEADER = struct.Struct("=8sI")  # magic and format; their checksum follows, and nothing else
-HEADER_BYTES = 65536  # a mapping begins at a multiple of the page size, which is 64 KiB on some systems
-
-#: Returns how many bytes the disk of an open file has left.
-Room = Callable[[int], int]
 
 
 class JournalFull(Exception):
@@ -89,8 +79,7 @@ class Slot:
         size, begin = len(opening), (self.at - 1) * 8
         if size > OPENING_BYTES_MAX:
             raise ValueError(f"a record of {size} bytes, {OPENING_BYTES_MAX} at most")
-        opening_at = begin + RECORD_AT[OPEN]
-        self._memory[opening_at : opening_at + size] = opening
+        self._memory[begin + OPENING_AT : begin + OPENING_AT + size] = opening
         BEGUN.pack_into(self._memory, begin + 8, 0, size << 32 | crc32(opening, SEED), 0, 0, 0, 0)
         self.words[self.at - 1] = OPEN
 
@@ -163,12 +152,6 @@ class Found(NamedTuple):
     progress: int
     closing: bytes | None
     attempts: int
-
-
-def free_bytes(descriptor: int) -> int:
-    """Return how many bytes the disk of an open file has left. A file system that does not tell is taken to have room."""
-    disk = os.fstatvfs(descriptor)
-    return disk.f_bavail * disk.f_frsize if disk.f_blocks else sys.maxsize
 
 
 class Journal:
@@ -297,51 +280,3 @@ class Journal:
     @staticmethod
     def _end(segments: int) -> int:
         return HEADER_BYTES + segments * SEGMENT_BYTES
-
-
-def check_header(descriptor: int, path: Path) -> None:
-    """Make the header of an empty file, or judge the one that is there. Raises StorageFailed, OSError."""
-    header = os.pread(descriptor, HEADER.size + 4, 0)
-    if not header:
-        os.pwrite(descriptor, header_of(FORMAT), 0)
-        os.fsync(descriptor)
-        sync_folder(path.parent)
-    elif header != header_of(FORMAT):
-        if header == header_of(int.from_bytes(header[-8:-4], sys.byteorder)):
-            raise StorageFailed(str(path), "The journal of calls in flight was made by a newer aisa.", "Run that version or a newer one.")
-        remedy = "Restore it, or move it away to begin with an empty one; the calls that were in flight in it are then not billed."
-        raise StorageFailed(str(path), "The file is no journal of calls in flight, or is damaged.", remedy)
-
-
-def header_of(number: int) -> bytes:
-    """Return the header of a format: what it is, and a checksum."""
-    named = HEADER.pack(MAGIC, number)
-    return named + crc32(named).to_bytes(4, sys.byteorder)
-
-
-def sync_folder(folder: Path) -> None:
-    """Wait until the folder's list of files is on the disk. Raises OSError."""
-    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
-
-
-def unusable(path: Path, error: OSError) -> StorageFailed:
-    """Return the failure for what the operating system said."""
-    if error.errno in {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}:
-        return StorageFailed(str(path), f"There is no room for the journal of calls in flight: {error.strerror}.", "Free some space.")
-    what = f"The journal of calls in flight cannot be used: {error.strerror}."
-    return StorageFailed(str(path), what, "Let this user read and write the file, and keep its folder on a local disk.")
-
-
-def append_zeros(descriptor: int, begin: int, size: int) -> None:
-    """Lengthen a file to `begin + size` bytes by writing them, where the system has no posix_fallocate. Raises OSError."""
-    while missing := max(0, begin + size - os.fstat(descriptor).st_size):
-        os.pwrite(descriptor, bytes(missing), begin + size - missing)
-
-
-# macOS has neither of the two.
-allocate: Callable[[int, int, int], None] = getattr(os, "posix_fallocate", append_zeros)
-flush: Callable[[int], None] = getattr(os, "fdatasync", os.fsync)

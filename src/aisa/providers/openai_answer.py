@@ -179,11 +179,13 @@ def with_cost_in(body: bytes, cost_usd: str) -> bytes | None:
     Its usage holds numbers and objects of numbers alone. Inside a string the quotation marks would be escaped, so what is found once is the
     member itself.
     """
-    if body.count(USAGE) != 1 or (begin := body.find(USAGE_BEGIN)) < 0:
+    begin = body.find(USAGE)
+    if not body.startswith(USAGE_BEGIN, begin) or body.find(USAGE, begin + 1) >= 0:
         return None
     end = body.find(b"}", begin)
-    while body.count(b"{", begin, end) > body.count(b"}", begin, end) + 1:
-        end = body.find(b"}", end + 1)
+    if body.rfind(b"{", begin, end) != body.find(b"{", begin):
+        while body.count(b"{", begin, end) > body.count(b"}", begin, end) + 1:
+            end = body.find(b"}", end + 1)
     return b'%b,"cost":%b%b' % (body[:end].rstrip(), cost_usd.encode(), body[end:])
 
 

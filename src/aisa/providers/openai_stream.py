@@ -236,12 +236,11 @@ class StreamDecoder:
                     continue
                 mixed = True
             end = complete.find(b"\n\n", begin)
-            end = size if end < 0 else end
-            block = complete[begin:end]
-            begin = end + 2
+            block = complete[begin:] if end < 0 else complete[begin:end]
+            begin = size if end < 0 else end + 2
             if not block.startswith(b"data: ") or LF in block:
                 pieces += self._relay_events(events_in(block))
-            elif block != b"data: " and not self.done and self.failure is None:
+            elif not self.done and self.failure is None:
                 pieces += self._relay_one(b"", block[6:])
         return pieces
 
@@ -254,19 +253,18 @@ class StreamDecoder:
 
     def _relay_one(self, name: bytes, data: bytes) -> list[Piece]:
         self._template = None  # this event may end what it stands for
-        if data == b"[DONE]" or LF in data or not is_utf8(data):
-            return self._relay_slowly(name, data)
+        if not data.startswith(b"{") or LF in data or not is_utf8(data):
+            return self._relay_slowly(name, data) if data else []
+        if not self._chunks.identity and (event := self._plain.opening(data)) is not None:
+            return [Piece(data_event(event), 0)]
         if LIKE_USAGE(data):
             usage = self._plain.usage(data)
             return self._relay_slowly(name, data) if usage is None else self._take_usage(usage, data)
-        if self._finish is not None or data.startswith(b"[DONE]"):
+        if self._finish is not None:
             return self._relay_slowly(name, data)
         if LIKE_FINISH(data):
             return self._hold_finish(self._plain.finish(data), data)
-        if self._chunks.identity:
-            return self._relay_text(self._plain.text(data), data)
-        event = self._plain.opening(data)
-        return self._relay_slowly(name, data) if event is None else [Piece(data_event(event), 0)]
+        return self._relay_text(self._plain.text(data), data) if self._chunks.identity else self._relay_slowly(name, data)
 
     def _relay_text(self, taken: tuple[PlainChunk, bytes] | None, data: bytes) -> list[Piece]:
         """Relay a conformant chunk of text."""

@@ -25,22 +25,9 @@ class Choice:
     """
 
     __slots__ = (
-        "_call_id",
-        "_details",
-        "_function_call",
-        "_given",
-        "_seams",
-        "_terms",
-        "_tool_calls",
-        "_word",
-        "beside",
-        "closed",
-        "held",
-        "index",
-        "meter",
-        "said",
-        "verdict",
-    )
+        "_call_id", "_details", "_function_call", "_given", "_seams", "_terms", "_tool_calls", "_word", "beside", "closed", "held",
+        "index", "meter", "said", "verdict",
+    )  # fmt: skip
 
     def __init__(self, call_id: str, index: int, terms: ToolTerms, *, meter: TokenMeter, stops: tuple[str, ...] = ()) -> None:
         self.index = index

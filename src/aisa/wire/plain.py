@@ -190,13 +190,16 @@ class ChunkTemplate(msgspec.Struct, frozen=True):
 
 def template_of(data: bytes, emitted: bytes) -> ChunkTemplate | None:
     """Return the template of a conformant chunk and of what is sent for it; None if its text cannot be told from the bytes."""
-    start = data.find(CONTENT) + len(CONTENT)
-    end = data.find(b'"', start)
-    if data.count(CONTENT) != 1 or emitted.count(CONTENT) != 1 or not are_simple([data[start:end]]):
+    before, found, rest = data.partition(CONTENT)
+    opening, shown, behind = emitted.partition(CONTENT)
+    if not found or not shown or rest.find(CONTENT) >= 0 or behind.find(CONTENT) >= 0:
         return None
-    opening, _, rest = emitted.partition(CONTENT)
+    start = len(before) + len(CONTENT)
+    end = data.find(b'"', start)
+    if not are_simple([data[start:end]]):
+        return None
     return ChunkTemplate(
-        b"data: " + data[:start], data[end:], b"data: " + opening + CONTENT, rest[end - start :] + b"\n\n", untouched=data == emitted
+        b"data: " + data[:start], data[end:], b"data: " + opening + CONTENT, behind[end - start :] + b"\n\n", untouched=data == emitted
     )
 
 

@@ -24,7 +24,6 @@ class SseDecoder:
         self._rest = bytearray()
         self._after_cr = False
         self._fresh = True
-        self._odd = True  # one of these two
 
     @property
     def held_bytes(self) -> int:
@@ -37,8 +36,8 @@ class SseDecoder:
 
     def take(self, data: bytes) -> bytes:
         """Return the events completed by these bytes as one text, without the blank line behind the last. Raises EventTooLarge."""
-        if self._odd or CR in data:
-            data = self._made_plain(data)
+        if self._fresh or self._after_cr or CR in data:
+            data = self._with_plain_newlines(self._without_bom(data) if self._fresh else data)
         rest = self._rest
         if not rest and data.endswith(b"\n\n"):
             return data[:-2]
@@ -70,15 +69,6 @@ class SseDecoder:
         if len(self._rest) > self._event_bytes_max:
             raise EventTooLarge
         return b""
-
-    def _made_plain(self, data: bytes) -> bytes:
-        """Return what has neither a byte order mark before it nor a CR in it."""
-        if self._fresh:
-            data = self._without_bom(data)
-        if self._after_cr or CR in data:
-            data = self._with_plain_newlines(data)
-        self._odd = self._fresh or self._after_cr
-        return data
 
     def _without_bom(self, data: bytes) -> bytes:
         data = bytes(self._rest) + data

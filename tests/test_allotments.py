@@ -5,9 +5,10 @@ from __future__ import annotations
 import asyncio
 import random
 from collections.abc import Iterator
+from functools import partial
 
 import pytest
-from sqlalchemy import insert, select
+from sqlalchemy import insert, select, update
 
 from aisa.errors import ApiError
 from aisa.keys.admin_keys import AdminKeyStore
@@ -15,12 +16,13 @@ from aisa.keys.doubted import DoubtedKeys
 from aisa.keys.following import BELIEVED_SECONDS, Following
 from aisa.keys.rules import SpendCap
 from aisa.keys.store import KeyStore
-from aisa.ledger.allotments import Wanted, allot, forget_server
+from aisa.ledger.allotments import KEPT_SECONDS, LEASE_SECONDS, NOW, SEEN_SECONDS, Wanted, allot, forget_server
+from aisa.ledger.stored_money import BELIEVED
 from aisa.ledger.writer import insert_rows
 from aisa.storage.engine import Database
 from aisa.storage.migrate import migrate
 from aisa.storage.postgres import open_postgres, shown
-from aisa.storage.tables import accounts, allotments, cap_spent
+from aisa.storage.tables import accounts, allotments, cap_spent, servers
 from postgres_rig import Postgres, needs_postgres
 from rows import NOON, priced
 
@@ -79,6 +81,29 @@ def test_beyond_what_it_needs_a_server_gets_a_quarter_of_what_is_free(database: 
     assert asked(database, "a", of_wallet(3, 3, account="free")) == (3, 0)
 
 
+def test_what_a_dead_server_was_allotted_is_free_when_its_lease_is_over(database: Database) -> None:
+    """[issue 13] Until then it is its own, as its journal may have calls that cost it; one that was only cut off keeps what it holds."""
+    assert asked(database, "dead", of_wallet(0, 500, 2_000)) == (625, 375)
+    assert asked(database, "dead", of_wallet(200, 625)) == (625, 375)
+    for silent, free in ((LEASE_SECONDS - SEEN_SECONDS, 375), (LEASE_SECONDS + 1, 1_000)):
+        with database.transaction() as connection:
+            connection.execute(update(servers).where(servers.c.server == "dead").values(seen_at=NOW - silent))
+        assert asked(database, "alive", of_wallet(0, 0)) == (0, free)
+    assert asked(database, "alive", of_wallet(0, 1_000)) == (1_000, 0)
+    assert asked(database, "dead", of_wallet(200, 625)) == (200, -200)  # it was only cut off: what it holds it keeps, and gets no more
+    with database.transaction() as connection:
+        connection.execute(update(servers).where(servers.c.server == "dead").values(seen_at=NOW - KEPT_SECONDS - 1))
+        forget_server(connection, "alive")
+    with database.transaction() as connection:
+        forget_server(connection, "alive")
+        assert connection.execute(select(allotments)).all() == []
+
+
+def test_a_server_takes_from_what_it_was_allotted_for_less_than_its_lease() -> None:
+    """So none that was stopped for a while, and runs on, takes what others have meanwhile: a note that it is there may be seconds old."""
+    assert BELIEVED.total_seconds() + SEEN_SECONDS + 1 < LEASE_SECONDS
+
+
 def test_what_a_cap_has_spent_is_added_up_once_and_then_kept_with_each_row(database: Database) -> None:
     """Rows of before count, rows that are written later count, rows of another window do not; servers share what is left."""
     insert_rows(database, [priced(1, key_id="k", cost=100), priced(2, key_id="k", cost=7, ended_ms=NOON - 2 * DAY * 1000)])
@@ -98,7 +123,7 @@ def test_a_server_follows_what_another_changes_and_does_not_believe_for_ever(dat
         heard: list[tuple[str, int | None]] = []
         following = Following(database, ours, lambda account, balance: heard.append((account.name, balance)))
         in_use = DoubtedKeys(ours)
-        ours.doubted = in_use.doubt
+        ours.doubted = partial(setattr, in_use, "doubted")
         their_admins, admins = (AdminKeyStore(database, lambda: 1_000.0, random.Random(seed)) for seed in (3, 4))
         ours.admin_changed = admins.remember
         _, admin_secret = their_admins.create("boss", "read")

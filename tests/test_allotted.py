@@ -15,7 +15,7 @@ from aisa.keys.rules import AdminKey, Key
 from aisa.ledger.allotments import Allotted
 from aisa.ledger.allotted import AllottedWallet, Amounts, OwnAmounts, wallet_name
 from aisa.ledger.port import Short
-from aisa.ledger.shared_allotments import MONEY_AWAY, AllottedHereWallet, MoreWanted, SharedAmounts
+from aisa.ledger.shared_allotments import AllottedHereWallet, MoreWanted, SharedAmounts, tell_all
 from aisa.storage.shared_memory import LOCK_NAME, SharedLock, SharedMemory, new_memory
 
 
@@ -27,7 +27,9 @@ async def nobody_asks(_wanted: object, _amount: int = 0) -> None:
 def memories(tmp_path: Path) -> list[SharedMemory]:
     """Memory as an office (0) and two workers see it."""
     descriptor = new_memory(tmp_path, random.Random(1))
-    return [SharedMemory(descriptor, SharedLock(tmp_path / LOCK_NAME), number) for number in range(3)]
+    made = [SharedMemory(descriptor, SharedLock(tmp_path / LOCK_NAME), number) for number in range(3)]
+    tell_all(made[0])(60)
+    return made
 
 
 class Rig:
@@ -134,10 +136,10 @@ def test_workers_refuse_what_needs_money_while_the_database_is_away(memories: li
     asking.balance = 1_000
     asking.answered(Allotted(100, 900, 1_000), 0.0)
     here = AllottedHereWallet(memories[1], "acme", nobody_asks)
-    memories[0].words[MONEY_AWAY] = 1
+    tell_all(memories[0])(0)
     with pytest.raises(ApiError, match="cannot look up what is left to spend"):
         here.take(1, 0.0)
-    memories[0].words[MONEY_AWAY] = 0
+    tell_all(memories[0])(60)
     here.take(1, 0.0)
 
 
@@ -180,8 +182,7 @@ def test_while_keys_are_doubted_nobody_is_let_in_by_whatever_he_comes_with() -> 
     """Keys, tokens of a provider, administrators and those who are signed in; whose request it was is still known, for the log."""
     keys, admins = DoubtedKeys(GoodKeys()), DoubtedAdminKeys(GoodAdminKeys())
     for doubted in (False, True, False):
-        keys.doubt(doubted)
-        admins.doubt(doubted)
+        keys.doubted = admins.doubted = doubted
         assert keys.known("x") is KEY
         assert admins.is_good(ADMIN_KEY) is not doubted
         assert len(admins) == 1

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import re
 from collections.abc import Iterator
@@ -13,7 +14,9 @@ import pytest
 import yaml
 
 from aisa.facts import BugFound, CallEnded, CallQueued, LedgerAway, LedgerBack, Refused, VendorFailed
-from aisa.observe.metrics import SECONDS, SERIES_MAX, Gauge, Metrics, braces
+from aisa.observe.counters import COUNTERS_BYTES, RECORDS, Counters
+from aisa.observe.metrics import SECONDS, SERIES_MAX, Gauge, Metrics, braces, stateless
+from aisa.states import START_TIME, together
 from aisa.usage import Usage
 from server import Server, serving
 from test_admin_api import asked_at
@@ -71,7 +74,7 @@ def counted(*facts: Any) -> dict[str, float]:
     metrics = Metrics()
     for fact in facts:
         metrics.note(fact)
-    return read(metrics.text())
+    return read(asyncio.run(metrics.text()))
 
 
 def test_calls_tokens_and_money_are_summed_by_model_and_vendor() -> None:
@@ -139,10 +142,58 @@ def test_what_would_break_the_format_is_escaped() -> None:
 
 def test_states_are_asked_for_at_each_reading() -> None:
     """A gauge has no memory."""
-    metrics = Metrics(lambda: [Gauge("calls_in_flight", "Calls.", (((("kind", "stream"),), 2.0),))])
-    assert read(metrics.text())['aisa_calls_in_flight{kind="stream"}'] == 2
-    metrics.states = tuple
-    assert not [name for name in read(metrics.text()) if "in_flight" in name]
+
+    async def busy() -> list[Gauge]:
+        return [Gauge("calls_in_flight", "Calls.", (((("kind", "stream"),), 2.0),))]
+
+    metrics = Metrics(busy)
+    assert read(asyncio.run(metrics.text()))['aisa_calls_in_flight{kind="stream"}'] == 2
+    metrics.states = stateless
+    assert not [name for name in read(asyncio.run(metrics.text())) if "in_flight" in name]
+
+
+def test_what_several_processes_count_is_told_together_and_stays_when_one_dies() -> None:
+    """[issue 13] Two processes and the successor of one, which counts on in the same memory; each alone sees only what it counted."""
+    memories = [memoryview(bytearray(COUNTERS_BYTES)) for _ in range(2)]
+    office = Metrics(all_counters=lambda: [Counters(memory) for memory in memories])
+    one, two = (Metrics(counters=Counters(memory)) for memory in memories)
+    failed = VendorFailed("r", "v", "m", "upstream_unavailable", "d", loud=True, blame="operator")
+    for fact in (ended(), ended(model="n"), failed):
+        one.note(fact)
+        two.note(fact)
+    successor = Metrics(counters=Counters(memories[1]))
+    for fact in (ended(total_seconds=9.0), failed, BugFound("r", "t")):
+        successor.note(fact)
+    successor.note_untold("invalid_api_key")
+    found = read(asyncio.run(office.text()))
+    assert found['aisa_calls_total{model="m",vendor="v",outcome="completed",stream="true"}'] == 3
+    assert found['aisa_calls_total{model="n",vendor="v",outcome="completed",stream="true"}'] == 2
+    assert found['aisa_cost_dollars_total{model="m",vendor="v"}'] == 4.5
+    assert found['aisa_call_seconds_sum{vendor="v"}'] == pytest.approx(4 * 1.2 + 9)
+    assert found['aisa_vendor_failures_total{vendor="v",code="upstream_unavailable",blame="operator"}'] == 3
+    assert (found["aisa_bugs_total"], found['aisa_refused_unlogged_total{code="invalid_api_key"}']) == (1, 1)
+    assert read(asyncio.run(one.text()))['aisa_calls_total{model="m",vendor="v",outcome="completed",stream="true"}'] == 1
+
+
+def test_more_records_than_fit_do_no_harm() -> None:
+    """Names beyond all records, or too long for one, are counted where nobody looks: what is there stays right."""
+    counters = Counters()
+    places = {counters.place(b"%d" % number) for number in range(RECORDS + 10)}
+    assert len(places) == RECORDS
+    assert counters.place(b"x" * 600) == counters.place(b"another") == max(places)
+    counters.words[counters.place(b"7")] += 5
+    assert dict(Counters(counters._whole).records())[b"7"] == counters.place(b"7")
+    assert len(list(counters.records())) == RECORDS - 1
+
+
+def test_states_of_several_processes_are_added_up() -> None:
+    """But when they began: that is when the first did, which has started the others."""
+    ones = [[Gauge("x", "X.", (((("a", "1"),), 2.0),)), Gauge(START_TIME, "S.", (((), float(number)),))] for number in range(3)]
+    ones[2][0] = Gauge("x", "X.", (((("a", "2"),), 5.0),))
+    assert together(ones) == [
+        Gauge("x", "X.", (((("a", "1"),), 4.0), ((("a", "2"),), 5.0))),
+        Gauge(START_TIME, "S.", (((), 0.0),)),
+    ]
 
 
 # By a real server

@@ -3,11 +3,9 @@
 from __future__ import annotations
 
 import http.client
-import json
 import os
 import signal
 import threading
-from collections.abc import Callable
 from contextlib import ExitStack, closing
 from functools import partial
 from pathlib import Path
@@ -16,13 +14,22 @@ import pytest
 
 from postgres_rig import Postgres, needs_postgres, postgres_server
 from server import PROCESS_SECONDS_MAX, Server, serving
-from test_stores_serving import MONEY, is_known, servers
+from test_stores_serving import (
+    CALL_NANOS_MAX,
+    MONEY,
+    is_known,
+    is_spent,
+    servers,
+    spend_documents,
+    spend_streams,
+    streamed,
+    wallet_of,
+)
 from test_workers import ask, audited, connection, control, until, workers_of
 from vendor import ScriptedVendor
 
 pytestmark = needs_postgres
 DOLLAR = 10**9
-GONE = (http.client.HTTPException, OSError, ValueError)
 
 
 def clients_of(server: Server, stack: ExitStack, number: int) -> list[http.client.HTTPConnection]:
@@ -56,6 +63,10 @@ def test_workers_on_a_shared_database_have_one_wallet_one_cap_and_the_same_keys(
         assert {200, 429} <= set(statuses) <= {200, 429, 503}  # on a busy machine the database may not answer in time
         _, _, balance = ask(them[3], made["secret"], path="/v1/credits/balance")
         assert 0 < balance["account_balance_micros_usd"] <= 1_001_000
+        once = {"idempotency-key": "order-1"}
+        answers = [settled(client, made["secret"], once) for client in them]
+        assert {answer[0] for answer in answers} == {answers[0][0]}  # one document, under the id of the one call that is billed
+        assert [replayed for _, replayed in answers] == [None, "true", "true", "true"]
         control(one, "/keys/shared/revoke")
         for client in them:
             until(lambda client=client: ask(client, made["secret"])[0] == 401, "the revocation is not known")
@@ -96,12 +107,28 @@ def test_one_wallet_of_two_servers_of_two_workers_outlives_the_death_of_any_proc
             with serving(tmp_path / "dying", text, variables=variables, workers=2, label="again") as again:
                 until(lambda: len(workers_of(lasting)) == 2, "no other worker has begun")
                 audited(again)
+                with closing(connection(again)) as client:  # who was refused while others held the rest has given up
+                    until(partial(is_spent, client, keys[0], lambda: wallet_of(postgres, database)), "it is not spent")
             audited(lasting)
         balance, charged = numbers(postgres.sql(database, "select balance, charged from accounts where name = 'acme'"))
         cost, rows, ids = numbers(postgres.sql(database, "select sum(cost), count(*), count(distinct id) from calls where prepaid"))
         assert rows == ids
         assert charged == cost == DOLLAR - balance
-        assert 0 <= balance < DOLLAR // 2  # of a stream more is held than it costs, and who finds nothing free gives up
+        assert 0 <= balance < CALL_NANOS_MAX
+
+
+def settled(client: http.client.HTTPConnection, key: str, headers: dict[str, str]) -> tuple[str, str | None]:
+    """Make a call with a key as soon as the first with it is billed; return the id of its answer, and whether it was replayed."""
+    answers = []
+
+    def done() -> bool:
+        answers.append(ask(client, key, headers=headers))
+        assert answers[-1][0] in (200, 409, 503), answers[-1]
+        return bool(answers[-1][0] == 200)
+
+    until(done, "the first call does not end")
+    _, got, _ = answers[-1]
+    return got["x-request-id"], got["idempotent-replayed"]
 
 
 def written(postgres: Postgres, database: str) -> int:
@@ -112,38 +139,3 @@ def written(postgres: Postgres, database: str) -> int:
 def numbers(line: str) -> list[int]:
     """The numbers of a row."""
     return [int(each) for each in line.strip().split("|")]
-
-
-def spend_documents(server: Server, key: str) -> None:
-    """Ask for documents until the wallet has no more, or the server is gone."""
-    spend(server, lambda client: int(ask(client, key, "priced", max_tokens=20)[0]))
-
-
-def spend_streams(server: Server, key: str) -> None:
-    """Ask for streams until the wallet has no more, or the server is gone."""
-    spend(server, lambda client: streamed(client, key, "paced"))
-
-
-def streamed(client: http.client.HTTPConnection, key: str, model: str) -> int:
-    """Ask for a stream and read it to its end; return the status."""
-    body = json.dumps({"model": model, "stream": True, "messages": [{"role": "user", "content": "Hi."}]})
-    client.request("POST", "/v1/chat/completions", body, {"authorization": f"Bearer {key}", "content-type": "application/json"})
-    response = client.getresponse()
-    text = response.read()
-    assert response.status in (402, 503) or text.endswith(b"data: [DONE]\n\n"), text
-    return response.status
-
-
-def spend(server: Server, once: Callable[[http.client.HTTPConnection], int]) -> None:
-    """Do something until the wallet has no more, on another connection when one breaks, or until the server is gone."""
-    client = connection(server)
-    while server.process.poll() is None:
-        try:
-            status = once(client)
-        except GONE:
-            client.close()
-            continue
-        if status == 402:
-            break
-        assert status in (200, 503), status
-    client.close()

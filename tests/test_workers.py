@@ -10,6 +10,9 @@ import re
 import signal
 import socket
 import sqlite3
+import struct
+import subprocess
+import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -20,7 +23,7 @@ from typing import Any
 
 import pytest
 
-from server import PROCESS_SECONDS_MAX, Front, Server, serving
+from server import PROCESS_SECONDS_MAX, Front, Server, environment, serving
 from vendor import ScriptedVendor
 
 CONFIGURATION = """\
@@ -399,6 +402,106 @@ def test_the_admin_api_is_the_same_whichever_worker_is_asked(crew: Front) -> Non
         refused = client.getresponse()
         assert (refused.status, json.loads(refused.read())["error"]["code"]) == (403, "insufficient_permissions")
         client.close()
+
+
+def test_metrics_are_those_of_all_workers_and_keep_what_a_dead_one_counted(tmp_path: Path) -> None:
+    """[issue 13] By an admin key at whichever worker, and at their own address; a dead worker's gauges are gone, its counters are not."""
+    configuration = "metrics: {listen: '127.0.0.1:0'}\n" + CONFIGURATION
+    with ScriptedVendor() as vendor, serving(tmp_path, configuration.format(vendor=vendor.url, window=60), workers=2) as server:
+        clients = [connection(server) for _ in range(2)]
+        for client in clients:
+            client.connect()
+        assert [ask(client, server.key)[0] for client in (*clients, *clients)] == [200] * 4
+        streams = [streaming(server, server.key, "endless") for _ in range(2)]
+        until(lambda: sample(server, CALLS_SAMPLE) == 4, "the calls of both are not counted")
+        assert sample(server, 'aisa_calls_in_flight{kind="stream"}') == sample(server, "aisa_workers") == 2
+        admin_key = control(server, "/admin-keys", label="prometheus", scope="read")["secret"]
+        for client in clients:
+            until(partial(is_there, client, admin_key), "the admin API does not open")
+            assert metrics_of(client, admin_key)[0] == 200
+            assert metrics_of(client, "sk-aisa-admin-wrong")[0] == metrics_of(client, server.key)[0] == 401
+        os.kill(workers_of(server)[0], signal.SIGKILL)
+        until(lambda: len(workers_of(server)) == 2 and sample(server, "aisa_workers") == 2, "no other worker has begun")
+        assert sample(server, CALLS_SAMPLE) == 4
+        assert sample(server, 'aisa_calls_in_flight{kind="stream"}') == 1
+        for client, _ in streams:
+            client.close()
+        for client in clients:
+            client.close()
+
+
+CALLS_SAMPLE = 'aisa_calls_total{model="plain",vendor="local",outcome="completed",stream="false"}'
+
+
+def metrics_of(client: http.client.HTTPConnection, key: str = "") -> tuple[int, str]:
+    """Ask for the metrics."""
+    client.request("GET", "/metrics", headers={"authorization": f"Bearer {key}"} if key else {})
+    response = client.getresponse()
+    return response.status, response.read().decode()
+
+
+def sample(server: Server, name: str) -> float:
+    """The value of a metric, at the address where they need no key; -1 if it is not there."""
+    host, port = re.findall(r"metrics is at ([\d.]+):(\d+)", server.log)[0]
+    with closing(http.client.HTTPConnection(host, int(port), timeout=PROCESS_SECONDS_MAX)) as client:
+        found = re.findall(rf"^{re.escape(name)} (\S+)$", metrics_of(client)[1], re.MULTILINE)
+    return float(found[0]) if found else -1
+
+
+def test_a_clients_retry_gets_its_document_at_whichever_worker(tmp_path: Path) -> None:
+    """[issue 13] `retries: replay`: a document that did not arrive from one worker is given by another, and the vendor is asked once."""
+    configuration = "retries: replay\n" + CONFIGURATION + "  mirror: {{to: [local/echo], prices: {{input: 1.0, output: 1.0}}}}\n"
+    with ScriptedVendor() as vendor, serving(tmp_path, configuration.format(vendor=vendor.url, window=60), workers=2) as server:
+        host, port = re.findall(r"//([\d.]+):(\d+)", server.url)[0]
+        lost, client = socket.socket(), connection(server)
+        lost.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4_096)
+        lost.connect((host, int(port)))
+        client.connect()  # each is another worker's
+        body = json.dumps({"model": "mirror", "messages": [{"role": "user", "content": "x" * 600_000}]})
+        head = f"POST /v1/chat/completions HTTP/1.1\r\nhost: a\r\nauthorization: Bearer {server.key}\r\ncontent-type: application/json\r\n"
+        lost.sendall(f"{head}x-stainless-retry-count: 0\r\ncontent-length: {len(body)}\r\n\r\n{body}".encode())
+        assert lost.recv(1)
+        lost.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+        lost.close()
+        until(lambda: bool(rows_of(server, "outcome = 'client_gone'")), "it is not known to be lost")
+        headers = {"authorization": f"Bearer {server.key}", "content-type": "application/json", "x-stainless-retry-count": "1"}
+        client.request("POST", "/v1/chat/completions", body, headers)
+        response = client.getresponse()
+        assert (response.status, response.headers["idempotent-replayed"], len(response.read()) > 600_000) == (200, "true", True)
+        client.close()
+        assert len(vendor.asked("echo")) == 1
+        until(lambda: len(rows_of(server)) == 2, "the retry is not written")
+        assert sorted((outcome, cost > 0) for _, outcome, cost, _ in rows_of(server)) == [("client_gone", False), ("completed", True)]
+
+
+def test_a_copy_is_made_while_workers_serve_and_put_back_it_has_every_call_of_before(tmp_path: Path) -> None:
+    """[issue 13] `aisa backup` beside a server of two workers, in the middle of calls; what it has adds up, and revocations stay."""
+    text = CONFIGURATION.format
+    with ScriptedVendor() as vendor:
+        with serving(tmp_path, text(vendor=vendor.url, window=60), workers=2) as server:
+            key = control(server, "/keys", label="k", account="acme")["secret"]
+            control(server, "/accounts/acme/top-up", amount="1")
+            threads = [threading.Thread(target=spend, args=(server, key)) for _ in range(8)]
+            for thread in threads:
+                thread.start()
+            until(lambda: len(rows_of(server, "prepaid")) > 20, "nobody spends")
+            before = {row[0] for row in rows_of(server)}
+            server.aisa("backup", str(tmp_path / "copy.db"))
+            for thread in threads:
+                thread.join(PROCESS_SECONDS_MAX)
+            control(server, "/keys/k/revoke")
+            audited(server)
+        again = subprocess.run(
+            [sys.executable, "-m", "aisa", "restore", str(tmp_path / "copy.db"), "--data-dir", str(tmp_path / "data")],
+            env=environment(),
+            check=False,
+            capture_output=True,
+            text=True,
+        )
+        assert "1 revoked" in again.stdout, again.stderr
+        with serving(tmp_path, text(vendor=vendor.url, window=60), workers=2, label="again") as server:
+            audited(server)
+            assert before <= {row[0] for row in rows_of(server)}
 
 
 def is_there(client: http.client.HTTPConnection, admin_key: str) -> bool:

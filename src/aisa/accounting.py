@@ -17,9 +17,10 @@ from aisa.keys.following import Following
 from aisa.keys.rules import Account, window_end, window_start
 from aisa.keys.store import KeyStore
 from aisa.ledger.journal import Journal
+from aisa.ledger.learned_elsewhere import LearnedElsewhere
 from aisa.ledger.live_ledger import LiveLedger
 from aisa.ledger.port_usage import Span
-from aisa.ledger.shared_allotments import shared_amounts, tell_away
+from aisa.ledger.shared_allotments import shared_amounts, tell_all
 from aisa.ledger.store import LedgerStore
 from aisa.ledger.stored_ledger import StoredLedger
 from aisa.ledger.stored_money import StoredMoney
@@ -27,6 +28,8 @@ from aisa.ledger.sync import GroupSync
 from aisa.ledger.wallets import Cap, Wallet
 from aisa.ledger.writer import Writer
 from aisa.money import Nanos
+from aisa.providers.measure import Answer
+from aisa.shared_uses import SharedUses
 from aisa.storage.lock import SERVER_ID_NAME
 from aisa.storage.secret import own_secret
 from aisa.storage.shared_memory import SharedMemory
@@ -42,15 +45,22 @@ def open_ledger(
     *,
     writer: Writer,
     keys: KeyStore,
-    idempotency: IdempotencyStore,
+    idempotency: IdempotencyStore | SharedUses,
     report: Callable[[Fact], None],
 ) -> LiveLedger:
     """Return the live ledger, with what the database has."""
     remember_uses(idempotency, store)
     sync = None if config.ledger.durability == "process" else GroupSync(journal.sync, config.server.data_dir, report)
     if config.stores.database is not None:
-        money = share_money(config, keys, store, report=report)
-        return StoredLedger(journal, writer.post, money, wall_clock=wall_clock, sync=sync, final=idempotency.final)
+        writer.server = server_id(config)
+
+        def learned(target: str, answers: list[Answer]) -> None:
+            writer.learned_elsewhere(target, answers)  # of the routes that count then
+
+        money = share_money(config, keys, store, report=report, learned=learned)
+        stored = StoredLedger(journal, writer.post, money, wall_clock=wall_clock, sync=sync, final=idempotency.final)
+        stored.leaving = idempotency.leave
+        return stored
     wallets = [Wallet(account.name, account.balance) for account in store.accounts()]
     caps = caps_of(keys, store)
     ledger = LiveLedger(journal, writer.post, wallets=wallets, caps=caps.items(), wall_clock=wall_clock, sync=sync, final=idempotency.final)
@@ -62,18 +72,29 @@ def open_ledger(
     return ledger
 
 
+def server_id(config: Config) -> str:
+    """Return what a server is called in a database that it shares: the same for as long as its data folder is. Raises StorageFailed."""
+    return own_secret(Path(config.server.data_dir) / SERVER_ID_NAME, SERVER_ID_BYTES, system_chance()).hex()
+
+
 def share_money(
-    config: Config, keys: KeyStore, store: LedgerStore, *, report: Callable[[Fact], None], memory: SharedMemory | None = None
+    config: Config,
+    keys: KeyStore,
+    store: LedgerStore,
+    *,
+    report: Callable[[Fact], None],
+    learned: Callable[[str, list[Answer]], None],
+    memory: SharedMemory | None = None,
 ) -> StoredMoney:
     """Return the money of a server on a shared database, and follow what others change of keys and accounts. Raises StorageFailed.
 
-    In `memory` it is where other processes of this server spend it.
+    `learned` is told what other servers have learned of targets' answers. In `memory` the money is where this server's processes spend it.
     """
-    server = own_secret(Path(config.server.data_dir) / SERVER_ID_NAME, SERVER_ID_BYTES, system_chance()).hex()
+    server = server_id(config)
     if memory is None:
         money = StoredMoney(store.database, server, wall_clock=wall_clock, report=report)
     else:
-        amounts, told = shared_amounts(memory), tell_away(memory)
+        amounts, told = shared_amounts(memory), tell_all(memory)
         money = StoredMoney(store.database, server, wall_clock=wall_clock, report=report, amounts=amounts, told=told)
     for account in store.accounts():
         money.know(account.name, account.balance)
@@ -83,12 +104,15 @@ def share_money(
         money.know(account.name, balance)
 
     Following(store.database, keys, account_changed).start()
+    LearnedElsewhere(store.database, server, learned).start()
     return money
 
 
-def remember_uses(idempotency: IdempotencyStore, store: LedgerStore) -> None:
+def remember_uses(idempotency: IdempotencyStore | SharedUses, store: LedgerStore) -> None:
     """Let the Idempotency-Keys count that were used before this process began; what is too old of anything is forgotten."""
     store.forget_old_answers()
+    if isinstance(idempotency, SharedUses):
+        return  # the database is asked
     since_ms = int(wall_clock() * 1000) - REPEATED_MS_MAX
     idempotency.remember((call.idempotency, call.id, call.ended_ms / 1000) for call in store.recent(since_ms))
 

@@ -11,6 +11,7 @@ from pathlib import Path
 
 import msgspec
 
+from aisa.accounting import server_id
 from aisa.admission.memory import MemoryAdmission
 from aisa.background_reads import BackgroundReads
 from aisa.clock import Chance, system_chance, wall_clock
@@ -22,7 +23,7 @@ from aisa.edge.account import Accounts
 from aisa.edge.admin_gate import AdminGate
 from aisa.edge.app import Edge
 from aisa.edge.cors import CrossOrigin
-from aisa.edge.idempotency import Uses
+from aisa.edge.idempotency import IdempotencyStore, Uses
 from aisa.edge.pages import Readiness
 from aisa.embedded.upstream import EmbeddedUpstream
 from aisa.errors import ApiError
@@ -48,6 +49,7 @@ from aisa.providers.tasks import DIALECTS
 from aisa.providers.vendor_state import SEAL_KEY_BYTES
 from aisa.resets import Resets
 from aisa.routing import EMBEDDED, Routes
+from aisa.shared_uses import SharedUses
 from aisa.storage.engine import Database, Migrate, open_database, open_readers
 from aisa.storage.secret import own_secret
 from aisa.tokenizers.on_demand import load_tokenizer
@@ -73,6 +75,7 @@ def routes_of(
 ) -> Routes:
     """Return a configuration's models, with what was learned of them; loads its tokenizers if they are not given. Raises ConfigErrors."""
     counting = Counting(tokenizers_in(config) if tokenizers is None else tokenizers, store.known_answers(), writer.keep_answers)
+    writer.learned_elsewhere = counting.take
     return counted_routes(config, counting, known)
 
 
@@ -189,6 +192,18 @@ def open_data(config: Config, migrate: Migrate) -> Database:
     return open_postgres(config.stores.database, migrate)
 
 
+def open_uses(config: Config) -> IdempotencyStore | SharedUses:
+    """Return the Idempotency-Keys that were used: those of this server, or of all on its database."""
+    local = IdempotencyStore(wall_clock)
+    if config.stores.database is None:
+        return local
+    from aisa.storage.postgres import open_postgres_unlocked
+
+    uses = SharedUses(local, open_postgres_unlocked(config.stores.database), server_id(config))
+    uses.start()
+    return uses
+
+
 def open_worker_data(config: Config) -> Database:
     """Open for reading alone what another process of this server writes."""
     if config.stores.database is None:
@@ -219,9 +234,9 @@ def take_tokens(
         gate.keys = admins
 
     def doubted(doubted: bool) -> None:
-        ours.doubt(doubted)
+        ours.doubted = doubted
         if admins is not None:
-            admins.doubt(doubted)
+            admins.doubted = doubted
 
     keys.doubted = doubted
     return ours

@@ -16,20 +16,19 @@ from aisa.console.sessions import Sessions
 from aisa.console.visit import Ask
 from aisa.edge.addresses import Addresses
 from aisa.edge.app import Edge
-from aisa.edge.operator_app import OperatorApp
+from aisa.edge.operator_app import MetricsSite, MetricsText, OperatorApp
 from aisa.edge.refusals import Refusals
 from aisa.facts import Fact, ServerNotice
 from aisa.http.address import is_loopback
 from aisa.http.server import HttpServer, Request
 from aisa.ids import CallIds
-from aisa.observe.metrics import Metrics
 from aisa.timers import Timers
 
 
 class Operators:
     """What is listened on for operators. `app` is what the API's address serves: the API, and operators unless they have their own.
 
-    `edge` and `metrics` are None where other processes serve the API.
+    `edge` is None where other processes serve the API. `metrics` returns the text of the metrics.
     """
 
     def __init__(
@@ -39,7 +38,7 @@ class Operators:
         doors: Doors,
         *,
         settings: ServerSettings,
-        metrics: Metrics | None,
+        metrics: MetricsText,
         report: Callable[[Fact], None],
         timers: Timers,
     ) -> None:
@@ -47,25 +46,26 @@ class Operators:
         self._report = report
         own_addresses = Addresses(config.server.trusted_proxies, config.log.client_address)
         ids, refusals = CallIds(wall_clock, quick_chance()), Refusals(report) if edge is None else edge.refusals
-        text = None if metrics is None else metrics.text
+        self.metrics = MetricsSite(metrics, doors.gate)
 
         def address(request: Request) -> str:
             return (own_addresses if edge is None else edge.addresses).of(request)
 
         moved = config.admin.listen is not None
-        self.app = OperatorApp(edge, None if moved else doors.gate, text, address=address, ids=ids, refusals=refusals)
+        gate, site = (None, None) if moved else (doors.gate, self.metrics)
+        self.app = OperatorApp(edge, gate, site, address=address, ids=ids, refusals=refusals)
         self.console = open_console(config, doors) if config.console else None
         if not moved:
             self.app.console = self.console
         self._control = HttpServer(doors.control, settings, timers=timers)
         self._servers: dict[str, tuple[str, HttpServer]] = {}
         if config.admin.listen is not None:
-            own = OperatorApp(None, doors.gate, text, address=address, ids=ids, refusals=refusals)
+            own = OperatorApp(None, doors.gate, self.metrics, address=address, ids=ids, refusals=refusals)
             own.console = self.console
             self._servers["admin.listen"] = (config.admin.listen, HttpServer(own, settings, timers=timers))
 
-        if config.metrics.listen is not None and text is not None:
-            free = OperatorApp(None, None, text, free=True, address=address, ids=ids, refusals=refusals)
+        if config.metrics.listen is not None:
+            free = OperatorApp(None, None, MetricsSite(metrics, None), address=address, ids=ids, refusals=refusals)
             self._servers["metrics.listen"] = (config.metrics.listen, HttpServer(free, settings, timers=timers))
 
     async def listen(self, control: str) -> None:

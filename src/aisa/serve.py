@@ -24,6 +24,7 @@ from aisa.composition import (
     open_dependencies,
     open_edge,
     open_keys,
+    open_uses,
     routes_of,
     seal_key,
     share_limits,
@@ -34,7 +35,6 @@ from aisa.config.load import Loaded
 from aisa.config.problem import ConfigErrors, Problem
 from aisa.config.schema import Config
 from aisa.edge.account import Accounts
-from aisa.edge.idempotency import IdempotencyStore
 from aisa.facts import Stopped
 from aisa.http.names import Names
 from aisa.http.server import HttpServer, tls_context
@@ -150,7 +150,7 @@ async def serve(config: Config, database: Database, journal: Journal, *, start: 
     report = counted(metrics, observers.report)
     listen_to_process(report, config.server.data_dir)
     keys = open_keys(config, database)
-    writer, idempotency = Writer(database, report), IdempotencyStore(wall_clock)
+    writer, idempotency = Writer(database, report), open_uses(config)
     refused = RefusalRecords(writer.post_refused, wall_clock=wall_clock, report=report)
     store = LedgerStore(database, wall_clock, lambda: tuple(ledger.calls))
     ledger = open_ledger(config, journal, store, writer=writer, keys=keys, idempotency=idempotency, report=report)
@@ -169,9 +169,12 @@ async def serve(config: Config, database: Database, journal: Journal, *, start: 
     edge = open_edge(config, dependencies, chance, not_ready=stopping.why_not_ready, idempotency=idempotency, accounts=accounts)
     doors = open_admin(config, books, dependencies, report=report, reload=lambda: swapped(reload, loop), lists=lists)
     admin, settings, dependencies.keys = doors.admin, fitting(config, report), take_tokens(config, keys, report, gate=doors.gate)
-    operators = Operators(config, edge, doors, settings=settings, timers=timers, metrics=metrics, report=report)
+    operators = Operators(config, edge, doors, settings=settings, timers=timers, metrics=metrics.text, report=report)
     server = HttpServer(operators.app, settings, timers=timers)
-    metrics.states = States(books, dependencies, server, lists=lists, slots=config.ledger.calls_waiting_max, untold=edge.refusals.untold)
+    metrics.states, edge.refusals.note_untold = (
+        States(dependencies, server, ledger=ledger, journal=journal, names_of=lists.names_of, slots=config.ledger.calls_waiting_max),
+        metrics.note_untold,
+    )
     parts = Parts(dependencies, edge, doors, server=server, pools=pools, open_pool=open_way, lists=lists)
     reload = Reload(config, report, again=start.again, routes_of=lambda config: again(config, known=lists.known(config)), swap=parts.swap)
     Retention(writer.run_errand, lambda: reload.config.ledger, wall_clock=wall_clock, report=report).look()

@@ -6,55 +6,61 @@ import asyncio
 import os
 import resource
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
 
-from aisa.administration import Books, vendors_shown
+import msgspec
+
+from aisa.administration import vendors_shown
 from aisa.clock import wall_clock
 from aisa.context import Dependencies
 from aisa.edge.admin_views import VendorLimit
 from aisa.http.server import HttpServer
-from aisa.model_lists import ModelLists
+from aisa.ledger.journal import Journal
+from aisa.ledger.live_ledger import LiveLedger
 from aisa.observe.metrics import Gauge
 
 PAGE_BYTES = resource.getpagesize()
+START_TIME = "start_time_seconds"
 
 
 class States:
-    """The states of one server with so many `slots` in its journal.
-
-    `untold` counts refusals by code that the log does not have one by one.
-    """
+    """The states of one process that serves calls, with so many `slots` in its journal. `names_of` returns which models a vendor lists."""
 
     def __init__(
-        self, books: Books, dependencies: Dependencies, server: HttpServer, *, lists: ModelLists, slots: int, untold: Mapping[str, int]
+        self,
+        dependencies: Dependencies,
+        server: HttpServer,
+        *,
+        ledger: LiveLedger,
+        journal: Journal,
+        names_of: Callable[[str], Sequence[str] | None],
+        slots: int,
     ) -> None:
-        self._books = books
+        self._ledger = ledger
+        self._journal = journal
         self._dependencies = dependencies
-        self._lists = lists
+        self._names_of = names_of
         self._began = wall_clock()
         self._slots = slots
-        self._untold = untold
         self._now = asyncio.get_running_loop().time
         self._server = server
 
-    def __call__(self) -> Iterator[Gauge]:
-        """Yield what is now."""
-        live, ledger = tuple(self._dependencies.live), self._books.ledger
+    async def __call__(self) -> list[Gauge]:
+        """Return what is now."""
+        return list(self._now_so())
+
+    def _now_so(self) -> Iterator[Gauge]:
+        live, ledger = tuple(self._dependencies.live), self._ledger
         kinds = Counter("stream" if context.request.stream else "document" for context in live)
         values = tuple([((("kind", kind),), float(kinds[kind])) for kind in ("stream", "document")])
         yield Gauge("calls_in_flight", "Calls that run.", values)
         yield one("client_connections", "Connections of clients that are open.", self._server.connections_count)
         unwritten = sum(charge.row is not None for charge in tuple(ledger.calls.values()))
         yield one("calls_unwritten", "Ended calls that the journal has and the database not yet.", unwritten)
-        yield one(
-            "journal_slots_taken", "Slots of the journal that are taken, by calls that run or are unwritten.", self._books.journal.taken
-        )
+        yield one("journal_slots_taken", "Slots of the journal that are taken, by calls that run or are unwritten.", self._journal.taken)
         yield one("journal_slots", "Slots that the journal has at most (`ledger.calls_waiting_max`).", self._slots)
-        untold = tuple([((("code", code),), float(count)) for code, count in self._untold.items()])
-        told = "Requests without a known key that were refused beyond the first of a minute, which the log only sums up."
-        yield Gauge("refused_unlogged_total", told, untold, counter=True)
-        vendors = vendors_shown(self._dependencies, self._lists.names_of, self._now())
+        vendors = vendors_shown(self._dependencies, self._names_of, self._now())
         connections = [
             ((("vendor", each.name), ("state", state)), float(count))
             for each in vendors
@@ -66,11 +72,7 @@ class States:
         yield from vendor_limits([limit for each in vendors for limit in each.limits])
         resting = [((("vendor", each.name),), float(sum(trouble.seconds > 0 for trouble in each.troubles))) for each in vendors]
         yield Gauge("vendor_targets_asked_last", "Targets that failed lately and are asked last for a while.", tuple(resting))
-        yield one("start_time_seconds", "When this process began, in UNIX seconds.", self._began)
-        spent = resource.getrusage(resource.RUSAGE_SELF)
-        seconds = spent.ru_utime + spent.ru_stime
-        yield Gauge("process_cpu_seconds_total", "Processor time of this process.", (((), seconds),), counter=True)
-        yield from held()
+        yield from held(self._began)
 
 
 def vendor_limits(limits: Sequence[VendorLimit]) -> Iterator[Gauge]:
@@ -84,11 +86,19 @@ def vendor_limits(limits: Sequence[VendorLimit]) -> Iterator[Gauge]:
         ("waiting", "Calls that wait for it."),
     ):
         values = [(labels, value) for labels, limit in labelled if (value := getattr(limit, name)) is not None]
-        yield Gauge(f"vendor_limit_{name}", told, tuple([(labels, float(value)) for labels, value in values]))
+        shared = name != "waiting" and any(limit.shared for limit in limits)  # then all processes see the same
+        yield Gauge(f"vendor_limit_{name}", told, tuple([(labels, float(value)) for labels, value in values]), most=shared)
 
 
-def held() -> Iterator[Gauge]:
-    """Yield what the process holds of the machine, where the system says it."""
+def held(began: float) -> Iterator[Gauge]:
+    """Yield what the process, which began at a UNIX second, holds of the machine, where the system says it.
+
+    Of one that has started others, their processor time counts once they are gone: while they run, they tell it.
+    """
+    yield one(START_TIME, "When this process began, in UNIX seconds.", began)
+    spent = [resource.getrusage(whose) for whose in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN)]
+    seconds = sum(each.ru_utime + each.ru_stime for each in spent)
+    yield Gauge("process_cpu_seconds_total", "Processor time of this process.", (((), seconds),), counter=True)
     try:
         pages = int(Path("/proc/self/statm").read_text(encoding="ascii").split()[1])
         yield one("process_resident_bytes", "Memory of this process.", pages * PAGE_BYTES)
@@ -96,6 +106,21 @@ def held() -> Iterator[Gauge]:
     except OSError:
         return
     yield one("process_open_files_max", "File descriptors that may be open.", resource.getrlimit(resource.RLIMIT_NOFILE)[0])
+
+
+def together(processes: Iterable[Iterable[Gauge]]) -> list[Gauge]:
+    """Return the states of several processes as those of one: the sum of each; it began when the first of them did."""
+    found: dict[str, Gauge] = {}
+    for gauge in (each for states in processes for each in states):
+        before = found.get(gauge.name)
+        if before is None:
+            found[gauge.name] = gauge
+        elif gauge.name != START_TIME:
+            values = dict(before.values)
+            for labels, value in gauge.values:
+                values[labels] = values.get(labels, 0.0) + value
+            found[gauge.name] = msgspec.structs.replace(before, values=tuple(values.items()))
+    return list(found.values())
 
 
 def one(name: str, told: str, value: float) -> Gauge:

@@ -94,6 +94,7 @@ LAYERS: list[tuple[str, str]] = [
     ("aisa.serve", "root"),
     ("aisa.composition", "root"),
     ("aisa.accounting", "root"),
+    ("aisa.shared_uses", "root"),
     ("aisa.administration", "root"),
     ("aisa.operators", "root"),
     ("aisa.states", "root"),

@@ -27,7 +27,7 @@ from aisa.edge.pages import Page, Pages, Readiness
 from aisa.edge.presented_key import presented, secret_of
 from aisa.edge.refusals import Refusals
 from aisa.edge.retries import HEADER as RETRY_COUNT
-from aisa.edge.retries import Retries, relay_retried
+from aisa.edge.retries import Retries, RetriesKept, relay_retried
 from aisa.edge.routes import Route, RouteTable
 from aisa.errors import ApiError
 from aisa.facts import BugFound
@@ -80,7 +80,7 @@ class Edge:
         self._pages = Pages((route.method, route.path) for route in self._routes.routes)
         self._not_ready = not_ready
         self._idempotency = idempotency
-        self._retries = Retries()
+        self.retries: RetriesKept = Retries()
         self._kept = KeptResponses(Config().responses, dependencies.timers.loop.time)
         self._created = int(wall_clock())
         self.refusals = Refusals(dependencies.report)
@@ -90,7 +90,7 @@ class Edge:
 
     def configure(self, config: Config) -> None:
         """Let this configuration's origins, proxies, retries and kept responses count for heads that are new from now on."""
-        self._retries.on = config.retries == "replay"
+        self.retries.on = config.retries == "replay"
         self._kept.configure(config.responses)
         self._cross_origin = CrossOrigin(config.cors)
         self._body_bytes_max = config.server.body_bytes_max
@@ -203,9 +203,9 @@ class Edge:
             call.trace = self.traces.begin(request.headers, call.began, route=judged.route.path, protocol=door.protocol)
         if self._idempotency is not None and HEADER in request.headers:
             return relay_idempotent(call, request.headers[HEADER], reply, dependencies=self._dependencies, idempotency=self._idempotency)
-        if self._retries.on and RETRY_COUNT in request.headers:
+        if self.retries.on and RETRY_COUNT in request.headers:
             count = request.headers[RETRY_COUNT]
-            return relay_retried(call, count, reply, dependencies=self._dependencies, retries=self._retries)
+            return relay_retried(call, count, reply, dependencies=self._dependencies, retries=self.retries)
         return relay(call, reply, self._dependencies)
 
     def respond(self, visit: Visit, reply: Reply) -> Awaitable[None]:

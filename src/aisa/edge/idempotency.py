@@ -103,26 +103,17 @@ class IdempotencyStore:
             return None
         first = use.call_id
         if use.body != body:
-            raise ApiError(
-                "idempotency_conflict",
-                f"This Idempotency-Key was used for another request, {first}. Use a new one for each new request.",
-                should_retry=False,
-            )
+            raise conflict(first)
         if running is not None:
-            raise ApiError(
-                "request_in_progress",
-                f"The first request with this Idempotency-Key, {first}, is running, or its bill is not final yet. Ask again.",
-                retry_after=1,
-            )
+            raise is_running(first)
         answer = self._answers.get(first)
         if answer is None:
-            raise ApiError(
-                "request_already_completed",
-                f"The first request with this Idempotency-Key, {first}, was answered and billed, but {use.why_not}. Its receipt is at "
-                f"GET /v1/usage/calls/{first}. Use a new Idempotency-Key to ask anew.",
-                should_retry=False,
-            )
+            raise was_completed(first, use.why_not)
         return answer
+
+    def answer(self, call_id: str) -> Answer | None:
+        """Return what is kept of a call's answer."""
+        return self._answers.get(call_id)
 
     async def claim(self, mark: str, call_id: str) -> Answer | None:
         """Do what `begin` does, at once."""
@@ -162,6 +153,9 @@ class IdempotencyStore:
         if running is not None and running.call_id == call_id:
             del self._running[key]
 
+    async def leave(self) -> None:
+        """End: nobody else is told."""
+
     def remember(self, uses: Iterable[tuple[str, str, float]]) -> None:
         """Take (mark, call id, UNIX seconds of its end) of billed calls (see `is_billed`) from before a restart, the oldest first."""
         for mark, call_id, ended in uses:
@@ -187,6 +181,27 @@ class IdempotencyStore:
         answer = self._answers.pop(call_id, None)
         if answer is not None:
             self._answers_bytes -= size_of(answer)
+
+
+def conflict(first: str) -> ApiError:
+    """Return the refusal of a key that was used for another request."""
+    said = f"This Idempotency-Key was used for another request, {first}. Use a new one for each new request."
+    return ApiError("idempotency_conflict", said, should_retry=False)
+
+
+def is_running(first: str) -> ApiError:
+    """Return the refusal of a repeat whose first call has not ended."""
+    said = f"The first request with this Idempotency-Key, {first}, is running, or its bill is not final yet. Ask again."
+    return ApiError("request_in_progress", said, retry_after=1)
+
+
+def was_completed(first: str, why_not: str) -> ApiError:
+    """Return the refusal of a repeat that cannot be answered again."""
+    said = (
+        f"The first request with this Idempotency-Key, {first}, was answered and billed, but {why_not}. Its receipt is at "
+        f"GET /v1/usage/calls/{first}. Use a new Idempotency-Key to ask anew."
+    )
+    return ApiError("request_already_completed", said, should_retry=False)
 
 
 def size_of(answer: Answer) -> int:

@@ -23,23 +23,22 @@ METRICS = "/metrics"
 CONSOLE = "/console"
 METRICS_TYPE = "text/plain; version=0.0.4; charset=utf-8"
 #: Returns all metrics as Prometheus reads them.
-Metrics = Callable[[], bytes]
+MetricsText = Callable[[], Awaitable[bytes]]
 
 
 class OperatorApp:
     """Answers operators, and lets `api` answer everybody else; without that, nobody else.
 
-    `gate` is None where the admin API is elsewhere, `metrics` where metrics are; `free` says that they need no key. `address` returns where
-    a request came from.
+    `gate` is None where the admin API is elsewhere, `metrics` where metrics are; without a gate they need no key. `address` returns where a
+    request came from.
     """
 
     def __init__(
         self,
         api: App | None,
         gate: Gate | None,
-        metrics: Metrics | None,
+        metrics: Site | None,
         *,
-        free: bool = False,
         address: Callable[[Request], str],
         ids: CallIds,
         refusals: Refusals,
@@ -47,7 +46,6 @@ class OperatorApp:
         self._api = api
         self._gate = gate
         self._metrics = metrics
-        self._free = free
         self._address = address
         self._ids = ids
         self._refusals = refusals
@@ -75,7 +73,7 @@ class OperatorApp:
 
     def _is_own(self, path: str) -> bool:
         if path == METRICS:
-            return self._metrics is not None and (self._free or (self._gate is not None and self._gate.is_open))
+            return self._metrics is not None and (self._gate is None or self._gate.is_open)
         if path == CONSOLE or path.startswith(f"{CONSOLE}/"):
             return self.console is not None
         return (path == PREFIX or path.startswith(f"{PREFIX}/")) and self._gate is not None and self._gate.is_open
@@ -89,18 +87,15 @@ class OperatorApp:
             return self._gate.judge(request, self._address(request), self._ids())
         if request.method not in ("GET", "HEAD"):
             raise ApiError("method_not_allowed", "Metrics are only read: GET.", allow="GET, HEAD")
-        if not self._free:
-            assert self._gate is not None, "the path was looked at"
-            self._gate.let_in(request, self._address(request), scope=READ)
         assert self._metrics is not None, "the path was looked at"
-        return MetricsVisit(self._metrics, self._ids())
+        return self._metrics.judge(request, self._address(request), self._ids())
 
 
 OWN = (PREFIX, METRICS, CONSOLE)
 
 
 class Site(Protocol):
-    """The console: `console.app.Console`, here or in another process."""
+    """The console, `console.app.Console`, or the metrics: here or in another process."""
 
     def judge(self, request: Request, address: str, request_id: str) -> Verdict:
         """Judge a request by its head. Raises ApiError."""
@@ -124,10 +119,24 @@ class Gate(Protocol):
         ...
 
 
+class MetricsSite:
+    """The metrics, for whoever `gate` lets in with the scope read, without a gate for everybody; implements `Site`."""
+
+    def __init__(self, text: MetricsText, gate: Gate | None) -> None:
+        self.text = text
+        self._gate = gate
+
+    def judge(self, request: Request, address: str, request_id: str) -> Verdict:
+        """Judge a request by its head. Raises ApiError."""
+        if self._gate is not None:
+            self._gate.let_in(request, address, scope=READ)
+        return MetricsVisit(self.text, request_id)
+
+
 class MetricsVisit(msgspec.Struct):
     """A request for metrics; see `http.shared.Verdict`."""
 
-    metrics: Metrics
+    text: MetricsText
     id: str
     body_bytes_max: int | None = 0
 
@@ -136,7 +145,11 @@ class MetricsVisit(msgspec.Struct):
         return self._answer(reply)
 
     async def _answer(self, reply: Reply) -> None:
-        body = self.metrics()
+        try:
+            body = await self.text()
+        except ApiError as error:
+            refuse_admin(error, reply, self.id)
+            return
         headers: HeaderList = [("content-type", METRICS_TYPE), ("x-request-id", self.id), ("cache-control", "no-store")]
         reply.start(200, headers, len(body))
         reply.write(body)

@@ -13,13 +13,16 @@ MINUTE_SECONDS = 60.0
 
 
 class Refusals:
-    """Reports the first refusals of each minute, and what came beyond them as one notice at the minute's end."""
+    """Reports the first refusals of each minute, and what came beyond them as one notice at the minute's end.
+
+    `note_untold` is told the code of each that is not reported.
+    """
 
     def __init__(self, report: Callable[[Fact], None]) -> None:
         self._report = report
+        self.note_untold: Callable[[str], None] = lambda _code: None
         self._told = 0
         self._untold: Counter[str] = Counter()
-        self.untold: Counter[str] = Counter()  # since the start
 
     def note(self, refused: Refused) -> None:
         """Take note of a refusal."""
@@ -30,7 +33,7 @@ class Refusals:
             self._report(refused)
         else:
             self._untold[refused.code] += 1
-            self.untold[refused.code] += 1
+            self.note_untold(refused.code)
 
     def _sum_up(self) -> None:
         untold, self._untold = self._untold, Counter()

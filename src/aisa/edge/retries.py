@@ -1,7 +1,8 @@
 """Documents that were whole and did not reach their client: its own retry gets them, and is billed as the one call that it is.
 
-Only where the operator says so (`retries: replay`), and only for clients that count their retries in a header. Kept in memory, and for a
-minute: what the vendor sent, so that the retry goes the way of every call, and its bill follows its own delivery. Streams are not kept.
+Only where the operator says so (`retries: replay`), and only for clients that count their retries in a header. Kept in memory, of a server
+of several processes in that of its office, and for a minute: what the vendor sent, so that the retry goes the way of every call, and its
+bill follows its own delivery. Streams are not kept.
 """
 
 from __future__ import annotations
@@ -9,6 +10,7 @@ from __future__ import annotations
 import asyncio
 from collections import OrderedDict
 from collections.abc import Callable, Iterator, Mapping
+from typing import Protocol
 
 import msgspec
 
@@ -45,8 +47,22 @@ class Kept(msgspec.Struct, frozen=True):
     until: float
 
 
+class RetriesKept(Protocol):
+    """What may be given to a retry, wherever it is kept. `on` is the operator's setting."""
+
+    on: bool
+
+    def keep(self, mark: str, kept: Kept) -> None:
+        """Keep an answer for its client's next try."""
+        ...
+
+    async def claim(self, mark: str, now: float) -> Kept | None:
+        """Return what is kept under a mark, and keep it no longer, None if there is nothing that is not too old."""
+        ...
+
+
 class Retries:
-    """What may be given to a retry, by its mark. Belongs to the event loop; memory only. `on` is the operator's setting."""
+    """What may be given to a retry, by its mark; implements `RetriesKept`. Belongs to the event loop; memory only."""
 
     def __init__(self, *, answers_bytes_max: int = ANSWERS_BYTES_MAX) -> None:
         self.on = False
@@ -57,10 +73,15 @@ class Retries:
     def keep(self, mark: str, kept: Kept) -> None:
         """Keep an answer for its client's next try; older ones go where it needs the room."""
         self.take(mark)
+        self.forget_old(kept.until - KEPT_SECONDS)
         self._kept[mark] = kept
         self._bytes += size_of(kept)
         while self._bytes > self._answers_bytes_max:
             self.take(next(iter(self._kept)))
+
+    async def claim(self, mark: str, now: float) -> Kept | None:
+        """Return what is kept under a mark, and keep it no longer."""
+        return self.take(mark, now)
 
     def take(self, mark: str, now: float | None = None) -> Kept | None:
         """Return what is kept under a mark, and keep it no longer: it is billed once. None if there is nothing, or it is too old `now`."""
@@ -181,7 +202,7 @@ class Try:
             recorded = self.recorded
             if recorded is not None and recorded.body is not None and not fact.stream and not fact.cost_nanos:
                 now = self._dependencies.timers.loop.time()
-                self._keep(Kept(fact.target, recorded.headers, recorded.body, now + KEPT_SECONDS))
+                self._keep(Kept(fact.target, dict(recorded.headers), recorded.body, now + KEPT_SECONDS))
 
 
 class SameTarget(Routes):
@@ -227,7 +248,7 @@ class Recording(Mapping[str, Upstream]):
         return 0
 
 
-async def relay_retried(call: Call, count: str, client: Client, *, dependencies: Dependencies, retries: Retries) -> None:
+async def relay_retried(call: Call, count: str, client: Client, *, dependencies: Dependencies, retries: RetriesKept) -> None:
     """Carry a call of a client that counts its retries to its end, as `relay` does. Raises ApiError as that does.
 
     A retry is the same body from the same key through the same door, within KEPT_SECONDS of the end of a first try that was whole.
@@ -235,8 +256,6 @@ async def relay_retried(call: Call, count: str, client: Client, *, dependencies:
     protocol, key = call.door.protocol, call.key.id
     in_thread = len(call.body) > HASH_INLINE_BYTES_MAX
     mark = await asyncio.to_thread(mark_of, key, protocol, call.body) if in_thread else mark_of(key, protocol, call.body)
-    now = dependencies.timers.loop.time()
-    retries.forget_old(now)
-    kept = retries.take(mark, now) if is_retry(count) else None
+    kept = await retries.claim(mark, dependencies.timers.loop.time()) if is_retry(count) else None
     attempt = Try(call, dependencies, kept=kept, keep=lambda whole: retries.keep(mark, whole))
     await relay(call, client, attempt.dependencies())

@@ -1,4 +1,8 @@
-"""The statements that allot money of wallets and caps to servers on one database. Opens no transaction: the writers' lock is held."""
+"""The statements that allot money of wallets and caps to servers on one database. Opens no transaction: the writers' lock is held.
+
+What a server was allotted is leased to it: it says every few seconds that it is there. What one that is silent had may have been spent by
+calls that are in its journal, up to the last, so it stays its own until it starts again and has settled them, or for LEASE_SECONDS.
+"""
 
 from __future__ import annotations
 
@@ -10,12 +14,13 @@ from sqlalchemy import BigInteger, Connection, cast, delete, func, insert, selec
 from aisa.ledger.port_usage import Span
 from aisa.ledger.usage import spent_in
 from aisa.money import Nanos
-from aisa.storage.tables import accounts, allotments, cap_spent
+from aisa.storage.tables import accounts, allotments, cap_spent, servers
 
 SPARE_PART = 4  # of what is free is taken at most so, beside what is needed: near its end a wallet is not strewn over servers
 
-SEEN_SECONDS = 60  # between two notes that a server is there
-FORGOTTEN_SECONDS = 3_600  # without one, after which what a server had is free: it has died for good, or holds no call that runs any more
+SEEN_SECONDS = 3  # between two notes that a server is there
+LEASE_SECONDS = 120  # without one, after which what a server had is free: one that is started again is back in seconds
+KEPT_SECONDS = 86_400  # after which a server that never came back is forgotten
 NOW = cast(func.extract("epoch", func.now()), BigInteger)  # the database's own clock
 
 
@@ -47,12 +52,12 @@ class Allotted(NamedTuple):
 
 def allot(connection: Connection, server: str, wanted: Sequence[Wanted]) -> dict[str, Allotted]:
     """Set what a server has of each purse, and return that. Asked again it gives the same: amounts are set, not added."""
-    names = [each.name for each in wanted]
-    seen = allotments.c.seen_at > NOW - FORGOTTEN_SECONDS
-    counts = allotments.c.purse.in_(names) & (seen | (allotments.c.server == server))
-    taken = select(allotments.c.purse, allotments.c.server, allotments.c.amount).where(counts)
+    note_seen(connection, server)
     ours, others = dict[str, Nanos](), dict[str, Nanos]()
-    for purse, whose, amount in connection.execute(taken):
+    had = allotments.c
+    leased = select(had.purse, had.server, had.amount).join(servers, servers.c.server == had.server)
+    counts = had.purse.in_([each.name for each in wanted]) & ((servers.c.seen_at > NOW - LEASE_SECONDS) | (had.server == server))
+    for purse, whose, amount in connection.execute(leased.where(counts)):
         if whose == server:
             ours[purse] = amount
         else:
@@ -72,14 +77,21 @@ def allot(connection: Connection, server: str, wanted: Sequence[Wanted]) -> dict
             given[each.name] = Allotted(amount, free - amount, balance, spent)
         amount = given[each.name].amount
         if each.name in ours:
-            mine = (allotments.c.purse == each.name) & (allotments.c.server == server)
+            mine = (had.purse == each.name) & (had.server == server)
             if amount != ours[each.name]:
                 connection.execute(update(allotments).where(mine).values(amount=amount) if amount else delete(allotments).where(mine))
         elif amount:
-            connection.execute(insert(allotments).values(purse=each.name, server=server, amount=amount, seen_at=NOW))
-    old = (allotments.c.server == server) & (allotments.c.seen_at < NOW - SEEN_SECONDS)
-    connection.execute(update(allotments).where(old).values(seen_at=NOW))
+            connection.execute(insert(allotments).values(purse=each.name, server=server, amount=amount))
     return given
+
+
+def note_seen(connection: Connection, server: str) -> None:
+    """Note that a server is there."""
+    known = connection.execute(select(servers.c.seen_at, NOW).where(servers.c.server == server)).first()
+    if known is None:
+        connection.execute(insert(servers).values(server=server, seen_at=NOW))
+    elif known[0] < known[1] - SEEN_SECONDS:
+        connection.execute(update(servers).where(servers.c.server == server).values(seen_at=NOW))
 
 
 def spent_of(connection: Connection, wanted: Wanted) -> Nanos:
@@ -95,5 +107,7 @@ def spent_of(connection: Connection, wanted: Wanted) -> Nanos:
 
 
 def forget_server(connection: Connection, server: str) -> None:
-    """Let go of all that a server had: its journal is settled, and it holds nothing."""
-    connection.execute(delete(allotments).where(allotments.c.server == server))
+    """Let go of all that a server had: its journal is settled, and it holds nothing. Those that never came back are forgotten with it."""
+    gone = (servers.c.server == server) | (servers.c.seen_at < NOW - KEPT_SECONDS)
+    connection.execute(delete(allotments).where((allotments.c.server == server) | allotments.c.server.not_in(select(servers.c.server))))
+    connection.execute(delete(servers).where(gone))

@@ -14,18 +14,27 @@ from aisa.storage.tables import learned_answers
 decode = msgspec.json.Decoder(list[Answer]).decode
 
 
-def keep_answers(connection: Connection, target: str, answers: Sequence[Answer]) -> None:
-    """Write what is known of a target, as `vendor/model`, in the place of what was."""
+def keep_answers(connection: Connection, target: str, answers: Sequence[Answer], *, server: str | None = None) -> None:
+    """Write what is known of a target, as `vendor/model`, in the place of what was; of several servers, `server` has learned it."""
     connection.execute(delete(learned_answers).where(learned_answers.c.target == target))
     newest = connection.execute(select(func.max(learned_answers.c.place))).scalar_one() or 0
     known = msgspec.json.encode(answers).decode()
-    connection.execute(insert(learned_answers).values(target=target, answers=known, number=len(answers), place=newest + 1))
+    values = {"answers": known, "number": len(answers), "place": newest + 1, "server": server}
+    connection.execute(insert(learned_answers).values(target=target, **values))
 
 
 def known_answers(connection: Connection) -> dict[str, list[Answer]]:
     """Return what is known of each target, of the MEASURES_MAX of which something was learned last."""
     newest = select(learned_answers.c.target, learned_answers.c.answers).order_by(learned_answers.c.place.desc()).limit(MEASURES_MAX)
     return {target: decode(answers) for target, answers in connection.execute(newest)}
+
+
+def answers_since(connection: Connection, place: int, server: str) -> tuple[int, dict[str, list[Answer]]]:
+    """Return the newest place, and what other servers have learned of targets behind a place."""
+    newest = connection.execute(select(func.max(learned_answers.c.place))).scalar_one() or 0
+    theirs = (learned_answers.c.place > place) & (learned_answers.c.server != server)
+    found = connection.execute(select(learned_answers.c.target, learned_answers.c.answers).where(theirs))
+    return newest, {target: decode(answers) for target, answers in found}
 
 
 def forget_old_answers(connection: Connection) -> None:

@@ -11,6 +11,7 @@ from collections.abc import Awaitable, Callable, Iterable, Mapping
 
 import msgspec
 
+from aisa.clock import monotonic_micros
 from aisa.keys.rules import Key, window_start
 from aisa.ledger.allotted import AllottedCap, AllottedWallet, database_away, wanted_beside
 from aisa.ledger.port import Short
@@ -23,7 +24,7 @@ from aisa.storage.shared_memory import WORKERS_MAX, SharedMemory, SharedStuck
 
 #: Words of a record, behind the two that `shared_wallets` has: what may be held, and whether something was taken since the last question.
 ALLOTTED, TAKEN = 2, 3
-MONEY_AWAY = 6  # the word of shared memory, one of the office's own, that says that nobody can look anything up
+BELIEVED_UNTIL = 6  # the word of shared memory, one of the office's own: the machine's microsecond until which all this may be spent
 
 
 class MoreWanted(msgspec.Struct, frozen=True):
@@ -180,7 +181,7 @@ class AllottedHereCap(SharedCap):
 
 def take_allotted(purse: Purse, memory: SharedMemory, amount: Nanos, *, more: Callable[[], Awaitable[None]]) -> None:
     """Hold an amount if it is allotted. Raises Short, which waits for `more`; ApiError overloaded when nobody can say it."""
-    if memory.words[MONEY_AWAY]:
+    if memory.words[BELIEVED_UNTIL] < monotonic_micros():
         raise database_away()
     try:
         with memory.lock:
@@ -202,10 +203,10 @@ def shared_amounts(memory: SharedMemory) -> Callable[[str], SharedAmounts]:
     return made
 
 
-def tell_away(memory: SharedMemory) -> Callable[[bool], None]:
-    """Return what lets all processes see that the database is away, or back."""
+def tell_all(memory: SharedMemory) -> Callable[[float], None]:
+    """Return what lets all processes see for how many seconds from now what is allotted may be spent."""
 
-    def told(away: bool) -> None:
-        memory.words[MONEY_AWAY] = int(away)
+    def told(seconds: float) -> None:
+        memory.words[BELIEVED_UNTIL] = monotonic_micros() + int(seconds * 1_000_000) if seconds > 0 else 0
 
     return told

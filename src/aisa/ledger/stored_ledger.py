@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Awaitable, Callable
 from typing import cast
 
 from aisa.keys.rules import Key
@@ -18,6 +19,7 @@ class StoredLedger(LiveLedger):
     def __init__(self, journal: Journal, post: Post, money: StoredMoney, **options: object) -> None:
         super().__init__(journal, post, **options)  # type: ignore[arg-type]  # they are its own
         self._money = money
+        self.leaving: Callable[[], Awaitable[None]] = nothing_left  # what else is told to other servers at the end
         self.caps = cast("dict[str, Cap]", money.caps)
         self.purse, self.spending = self.allotted_wallet, self.allotted_cap
 
@@ -40,4 +42,9 @@ class StoredLedger(LiveLedger):
 
     async def leave(self, left: int) -> None:
         """Let go of what this server was allotted, if nothing is left that it is for."""
+        await self.leaving()
         await self._money.leave(keep=left > 0)
+
+
+async def nothing_left() -> None:
+    """End nothing."""

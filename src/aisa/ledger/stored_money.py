@@ -19,10 +19,12 @@ from aisa.ledger.allotted import AllottedCap, AllottedPurse, AllottedWallet, Amo
 from aisa.money import Nanos
 from aisa.storage.engine import Database
 from aisa.storage.failure import StorageFailed
+from aisa.storage.shared_memory import SharedStuck
 
 MORE_MAX = timedelta(milliseconds=200)  # that a call waits; a question takes some milliseconds
 TICK = timedelta(milliseconds=400)  # between two questions that nobody waits for: what others changed counts within a second
 BUSY_MILLISECONDS_MAX = 5_000  # that other writers are waited for
+BELIEVED = timedelta(seconds=10)  # after the last question that was answered, what was allotted may be spent: less than its lease
 AWAY = timedelta(milliseconds=1000)  # without an answer, after which no call waits for one; a busy database is no database that is away
 LEAVE_MAX = timedelta(milliseconds=2000)  # for a question that is under way
 WALLETS_AT_ONCE = 500  # prepaid ones, of one question: what others spent of them is seen as often as all of them had their turn
@@ -31,7 +33,8 @@ WALLETS_AT_ONCE = 500  # prepaid ones, of one question: what others spent of the
 class StoredMoney:
     """Wallets and caps as this server may spend from them. Belongs to the loop that it was made in.
 
-    `amounts` makes what of a purse is held and allotted, by its name. `told` hears that the database is away, or back.
+    `amounts` makes what of a purse is held and allotted, by its name. `told` hears for how many seconds from now that may be believed: none
+    while the database is away.
     """
 
     def __init__(
@@ -42,7 +45,7 @@ class StoredMoney:
         wall_clock: WallClock,
         report: Callable[[Fact], None],
         amounts: Callable[[str], Amounts] = OwnAmounts,
-        told: Callable[[bool], None] = lambda _away: None,
+        told: Callable[[float], None] = lambda _seconds: None,
     ) -> None:
         """Begin with nothing: what this server had before it ended is nobody's now. Raises StorageFailed."""
         self.caps: dict[str, AllottedCap] = {}  # by key id
@@ -61,6 +64,7 @@ class StoredMoney:
         self._turn = 0
         self._asking: asyncio.Future[dict[str, Allotted]] | None = None
         self._forget()
+        self._believe(self._loop.time())  # it is nothing yet
 
     def wallet(self, account: str) -> AllottedWallet:
         """Return an account's wallet; one that is not known yet has nothing until the database was asked."""
@@ -85,8 +89,13 @@ class StoredMoney:
         cap.cap, cap.window = key.spend_cap, key.spend_window
         return cap
 
+    def _believe(self, asked_at: float) -> None:
+        self._believed_until = asked_at + BELIEVED.total_seconds()
+        self._told(self._believed_until - self._loop.time())
+
     def _is_away(self) -> bool:
-        return self.away
+        """Say whether what is allotted may not be spent: nobody answers, or this process was stopped for a while and others may have it."""
+        return self.away or self._loop.time() > self._believed_until
 
     async def more(self, purse: AllottedPurse, amount: Nanos) -> None:
         """Wait until a purse may spend so much more. Raises ApiError."""
@@ -113,8 +122,11 @@ class StoredMoney:
     async def _ask(self, wanting: dict[str, Nanos]) -> None:
         purses: list[AllottedPurse] = [*self._wallets.values(), *self.caps.values()]
         purses = [each for each in purses if each.name in wanting or each.amounts.in_use] + self._in_turn(wanting)
-        now = self._wall_clock()
-        wanted = [each.ask(wanting.get(each.name, 0), now) for each in purses]
+        now, began = self._wall_clock(), self._loop.time()
+        try:
+            wanted = [each.ask(wanting.get(each.name, 0), now) for each in purses]
+        except SharedStuck:
+            return  # whoever waits asks again
         asking = self._asking = asyncio.ensure_future(asyncio.to_thread(self._allot, wanted))
         while not (await asyncio.wait([asking], timeout=AWAY.total_seconds()))[0]:
             self._go_away()
@@ -125,9 +137,9 @@ class StoredMoney:
             return
         for each in purses:
             each.answered(given[each.name], now)
+        self._believe(began)
         if self.away:
             self.away = False
-            self._told(False)
             self._report(ServerNotice("the database is back: wallets and caps can be looked up again"))
 
     def _in_turn(self, wanting: dict[str, Nanos]) -> list[AllottedPurse]:
@@ -141,7 +153,7 @@ class StoredMoney:
     def _go_away(self) -> None:
         if not self.away:
             self.away = True
-            self._told(True)
+            self._told(0)
             self._report(ServerNotice("THE DATABASE IS AWAY: calls of keys with a wallet or a cap are refused, all others go on"))
 
     def start(self) -> None:

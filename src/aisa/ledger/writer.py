@@ -72,6 +72,9 @@ class Writer:
         self._stopping = threading.Event()
         self._given_up = threading.Event()
         self._away = False
+        self.server: str | None = None  # what this server is called in a database that it shares
+        #: Told what other servers have learned of a target's answers.
+        self.learned_elsewhere: Callable[[str, list[Answer]], None] = lambda _target, _answers: None
         threading.Thread(target=self._run, name="ledger", daemon=True).start()
 
     @property
@@ -98,7 +101,7 @@ class Writer:
 
     def keep_answers(self, target: str, answers: Sequence[Answer]) -> None:
         """Have it written down what is known of a target's answers, beside what is written. Returns at once."""
-        self._queue.put(Errand(f"answers of {target}", partial(keep_answers, target=target, answers=answers)))
+        self._queue.put(Errand(f"answers of {target}", partial(keep_answers, target=target, answers=answers, server=self.server)))
 
     def run_errand(self, errand: Errand) -> None:
         """Have an errand done, beside what is written. Returns at once."""

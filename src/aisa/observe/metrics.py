@@ -1,19 +1,21 @@
 """Counts facts as Prometheus reads them. Looks at no call and opens nothing; what is a state and not an event is asked for at each reading.
 
-Counters of our own: a call costs a look-up, a few additions and three searches in short lists, some two microseconds.
+Counters of our own: a call costs a look-up, a few additions and three searches in short lists, some two microseconds. Each process counts
+in memory of its own that the one which is asked reads too (`counters`); it adds them all up.
 """
 
 from __future__ import annotations
 
 from bisect import bisect_left
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Awaitable, Callable, Iterable, Iterator, Sequence
 
 import msgspec
 
 from aisa import __version__
 from aisa.facts import BugFound, CallEnded, CallQueued, Fact, LedgerAway, LedgerBack, Refused, VendorFailed
 from aisa.money import NANOS_PER_DOLLAR
+from aisa.observe.counters import NAME_BYTES_MAX, Counters
 
 #: Seconds. Up to what language models take: a first token in 50 ms, a document in ten minutes.
 SECONDS = (0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0, 120.0, 300.0, 600.0)
@@ -26,36 +28,48 @@ Labels = tuple[tuple[str, str], ...]
 
 
 class Gauge(msgspec.Struct, frozen=True):
-    """A state at the moment of a reading."""
+    """A state at the moment of a reading. Of several processes the sum is told, or the `most`."""
 
     name: str
     help: str
     values: tuple[tuple[Labels, float], ...]
     counter: bool = False  # of what others have counted
+    most: bool = False
 
 
-class _Series:
-    """What the calls of one model, target, outcome and kind came to; of each time how many there were up to each bound, and their sum."""
+#: The numbers of a record of calls: counts, then of each time how many there were up to each bound and beyond all, and their sum.
+CALLS, INPUT, OUTPUT, COST, FIRST = range(5)
+FIRST_SUM = FIRST + len(SECONDS) + 1
+WHOLE = FIRST_SUM + 1
+WHOLE_SUM = WHOLE + len(SECONDS) + 1
+EACH = WHOLE_SUM + 1
+EACH_SUM = EACH + len(TOKEN_SECONDS) + 1
+SUMS = (FIRST_SUM, WHOLE_SUM, EACH_SUM)  # which are floating point
+SIZE = EACH_SUM + 1
+#: Kinds of records, ahead of their labels.
+OF_CALLS, OF_FAILURES, OF_REFUSALS, OF_BUGS, OF_UNTOLD, OF_QUEUED = "calls", "failures", "refusals", "bugs", "untold", "queued"
+QUEUED_SUM = FIRST_SUM  # of how long calls waited, in a record that has but their number beside
 
-    __slots__ = ("calls", "cost", "each", "each_sum", "first", "first_sum", "input", "output", "whole", "whole_sum")
-
-    def __init__(self) -> None:
-        self.calls = self.input = self.output = self.cost = 0
-        self.first, self.whole, self.each = [0] * (len(SECONDS) + 1), [0] * (len(SECONDS) + 1), [0] * (len(TOKEN_SECONDS) + 1)
-        self.first_sum = self.whole_sum = self.each_sum = 0.0
+Series = list[float]
+decode_name = msgspec.json.Decoder(list[str]).decode
 
 
 class Metrics:
-    """Counts the facts of this process. `states` returns what is now; facts are noted and read in the event loop."""
+    """Counts the facts of this process in `counters`. `all_counters` are those of all processes that are told of together.
 
-    def __init__(self, states: Callable[[], Iterable[Gauge]] = tuple) -> None:
-        self.states = states
-        self._series: dict[tuple[str, str, str, bool], _Series] = {}
-        self._failures: Counter[tuple[str, str, str]] = Counter()
-        self._refused: Counter[str] = Counter()
-        self._queued: Counter[tuple[str, str]] = Counter()
-        self._queued_seconds: dict[tuple[str, str], float] = {}
-        self._bugs = 0
+    `states` returns what is now; facts are noted and read in the event loop.
+    """
+
+    def __init__(
+        self,
+        states: Callable[[], Awaitable[Iterable[Gauge]]] | None = None,
+        counters: Counters | None = None,
+        all_counters: Callable[[], Iterable[Counters]] | None = None,
+    ) -> None:
+        self.states = states or stateless
+        self._counters = counters or Counters()
+        self._all = all_counters or (lambda: (self._counters,))
+        self._series: dict[tuple[str, str, str, bool], int] = {}
         self._away = 0
 
     def note(self, fact: Fact) -> None:
@@ -64,93 +78,144 @@ class Metrics:
         if kind is CallEnded:
             self._note_call(fact)  # type: ignore[arg-type]  # it is of that very type
         elif isinstance(fact, VendorFailed):
-            self._failures[fact.vendor, fact.code, fact.blame] += 1
+            self._add(OF_FAILURES, fact.vendor, fact.code, fact.blame)
         elif isinstance(fact, Refused):
-            self._refused[fact.code] += 1
+            self._add(OF_REFUSALS, fact.code)
         elif isinstance(fact, CallQueued):
-            named = (fact.target.partition("/")[0], fact.ended)
-            self._queued[named] += 1
-            self._queued_seconds[named] = self._queued_seconds.get(named, 0.0) + fact.seconds
+            at = self._place(OF_QUEUED, fact.target.partition("/")[0], fact.ended)
+            self._counters.words[at] += 1
+            self._counters.reals[at + QUEUED_SUM] += fact.seconds
         elif isinstance(fact, BugFound):
-            self._bugs += 1
+            self._add(OF_BUGS)
         elif isinstance(fact, LedgerAway | LedgerBack):
             self._away = int(isinstance(fact, LedgerAway))
+
+    def note_untold(self, code: str) -> None:
+        """Count a request that was refused, and that no fact tells of."""
+        self._add(OF_UNTOLD, code)
+
+    def _add(self, *name: str) -> None:
+        self._counters.words[self._place(*name)] += 1
+
+    def _place(self, *name: str) -> int:
+        return self._counters.place(msgspec.json.encode(name))
 
     def _note_call(self, fact: CallEnded) -> None:
         streamed = fact.stream
         named = (fact.model, fact.target, fact.outcome, streamed)
-        series = self._series.get(named)
-        if series is None:
-            series = self._fresh(named)
+        at = self._series.get(named)
+        if at is None:
+            at = self._fresh(named)
+        words, reals = self._counters.words, self._counters.reals
         tokens, whole, first = fact.billed_tokens, fact.total_seconds, fact.first_token_seconds
-        series.calls += 1
-        series.input += fact.usage.input_tokens
-        series.output += tokens
-        series.cost += fact.cost_nanos or 0
-        series.whole[bisect_left(SECONDS, whole)] += 1
-        series.whole_sum += whole
+        words[at] += 1
+        words[at + INPUT] += fact.usage.input_tokens
+        words[at + OUTPUT] += tokens
+        words[at + COST] += fact.cost_nanos or 0
+        words[at + WHOLE + bisect_left(SECONDS, whole)] += 1
+        reals[at + WHOLE_SUM] += whole
         if first is not None:
-            series.first[bisect_left(SECONDS, first)] += 1
-            series.first_sum += first
+            words[at + FIRST + bisect_left(SECONDS, first)] += 1
+            reals[at + FIRST_SUM] += first
             if streamed and tokens > 1:
                 each = (whole - first) / (tokens - 1)
-                series.each[bisect_left(TOKEN_SECONDS, each)] += 1
-                series.each_sum += each
+                words[at + EACH + bisect_left(TOKEN_SECONDS, each)] += 1
+                reals[at + EACH_SUM] += each
 
-    def _fresh(self, named: tuple[str, str, str, bool]) -> _Series:
-        """Return the series of calls that are the first of theirs; all beyond a bound are one for each vendor, outcome and kind."""
-        if len(self._series) >= SERIES_MAX:
+    def _fresh(self, named: tuple[str, str, str, bool]) -> int:
+        """Return the record of calls that are the first of theirs; all beyond a bound are one for each vendor, outcome and kind."""
+        name = name_of(named)
+        if len(self._series) >= SERIES_MAX or len(name) > NAME_BYTES_MAX:
             _, target, outcome, streamed = named
             named = (OTHER, f"{target.partition('/')[0]}/{OTHER}", outcome, streamed)
-        return self._series.setdefault(named, _Series())
+            name = name_of(named)
+        known = self._series.get(named)
+        if known is None:
+            known = self._series[named] = self._counters.place(name)
+        return known
 
-    def text(self) -> bytes:
+    async def text(self) -> bytes:
         """Return everything in Prometheus' text format, version 0.0.4."""
-        return "".join(self._lines()).encode()
+        return "".join(self._lines(await self.states())).encode()
 
-    def _lines(self) -> Iterator[str]:
+    def _lines(self, states: Iterable[Gauge]) -> Iterator[str]:
         yield from family("build_info", "This version.", [((("version", __version__),), 1)], kind="gauge")
+        found = added_up(self._all())
+        series = [(name[1:], numbers) for name, numbers in found.items() if name[0] == OF_CALLS]
         calls = [
-            ((("model", model), ("vendor", target.partition("/")[0]), ("outcome", outcome), ("stream", str(stream).lower())), series)
-            for (model, target, outcome, stream), series in self._series.items()
+            ((("model", model), ("vendor", target.partition("/")[0]), ("outcome", outcome), ("stream", stream)), numbers)
+            for (model, target, outcome, stream), numbers in series
         ]
-        ended = summed([(labels, each.calls) for labels, each in calls])
+        ended = summed([(labels, int(each[CALLS])) for labels, each in calls])
         yield from family("calls_total", "Calls that ended, by how.", ended)
-        tokens = [((*labels[:2], ("side", side)), getattr(each, side)) for labels, each in calls for side in ("input", "output")]
+        sides = (("input", INPUT), ("output", OUTPUT))
+        tokens = [((*labels[:2], ("side", side)), int(each[at])) for labels, each in calls for side, at in sides]
         yield from family("tokens_total", "Input tokens of ended calls, and output tokens that were billed.", summed(tokens))
-        cost = summed([(labels[:2], each.cost) for labels, each in calls])
+        cost = summed([(labels[:2], int(each[COST])) for labels, each in calls])
         dollars = [(labels, value / NANOS_PER_DOLLAR) for labels, value in cost]
         yield from family("cost_dollars_total", "What ended calls cost their callers, in US dollars.", dollars)
-        yield from self._histograms()
+        yield from histograms(series)
         failures = [
-            ((("vendor", vendor), ("code", code), ("blame", blame)), number) for (vendor, code, blame), number in self._failures.items()
+            (tuple(zip(("vendor", "code", "blame"), name[1:], strict=True)), each[0])
+            for name, each in found.items()
+            if name[0] == OF_FAILURES
         ]
         yield from family("vendor_failures_total", "Attempts at vendors that failed, by whose fault it was.", failures)
-        refused = [((("code", code),), count) for code, count in self._refused.items()]
+        refused = [((("code", name[1]),), each[0]) for name, each in found.items() if name[0] == OF_REFUSALS]
         yield from family("refused_total", "Requests that were refused before they were calls.", refused)
-        waits = [((("vendor", vendor), ("ended", ended)), number) for (vendor, ended), number in self._queued.items()]
+        queued = [((("vendor", name[1]), ("ended", name[2])), each) for name, each in found.items() if name[0] == OF_QUEUED]
+        waits = [(labels, each[0]) for labels, each in queued]
         yield from family("queued_total", "Calls that waited for a vendor's limit, by how that ended.", waits)
-        lasted = [((("vendor", vendor), ("ended", ended)), seconds) for (vendor, ended), seconds in self._queued_seconds.items()]
-        yield from family("queued_seconds_total", "How long they waited.", lasted)
-        yield from family("bugs_total", "Errors of this server's own.", [((), self._bugs)])
+        yield from family("queued_seconds_total", "How long they waited.", [(labels, each[QUEUED_SUM]) for labels, each in queued])
+        untold = [((("code", name[1]),), each[0]) for name, each in found.items() if name[0] == OF_UNTOLD]
+        told = "Requests without a known key that were refused beyond the first of a minute, which the log only sums up."
+        yield from family("refused_unlogged_total", told, untold)
+        bugs = sum(each[0] for name, each in found.items() if name[0] == OF_BUGS)
+        yield from family("bugs_total", "Errors of this server's own.", [((), bugs)])
         yield from family("ledger_away", "Whether the database does not take the rows of calls.", [((), self._away)], kind="gauge")
-        for gauge in self.states():
+        for gauge in states:
             yield from family(gauge.name, gauge.help, gauge.values, kind="counter" if gauge.counter else "gauge")
 
-    def _histograms(self) -> Iterator[str]:
-        vendors: dict[str, list[_Series]] = {}
-        for (_, target, _, _), series in self._series.items():
-            vendors.setdefault(target.partition("/")[0], []).append(series)
-        for name, told, of, bounds in (
-            ("first_token_seconds", "From a call's beginning to its first token.", "first", SECONDS),
-            ("call_seconds", "From a call's beginning to its end.", "whole", SECONDS),
-            ("output_token_seconds", "Between two output tokens of a stream, on average over the stream.", "each", TOKEN_SECONDS),
-        ):
-            yield f"# HELP {PREFIX}{name} {told}\n# TYPE {PREFIX}{name} histogram\n"
-            for vendor, theirs in vendors.items():
-                counts = [sum(column) for column in zip(*(getattr(series, of) for series in theirs), strict=True)]
-                total = sum(getattr(series, f"{of}_sum") for series in theirs)
-                yield from buckets(name, (("vendor", vendor),), bounds, counts=counts, total=total)
+
+async def stateless() -> Iterable[Gauge]:
+    """Return no state."""
+    return ()
+
+
+def name_of(named: tuple[str, str, str, bool]) -> bytes:
+    """Return the name of a record of calls."""
+    model, target, outcome, streamed = named
+    return msgspec.json.encode((OF_CALLS, model, target, outcome, str(streamed).lower()))
+
+
+def added_up(counters: Iterable[Counters]) -> dict[tuple[str, ...], Series]:
+    """Return the numbers of all processes together, by the kind and the labels of a record."""
+    found: dict[tuple[str, ...], Series] = {}
+    for each in counters:
+        for name, at in each.records():
+            numbers: Series = list(each.words[at : at + SIZE])
+            for sum_at in SUMS:
+                numbers[sum_at] = each.reals[at + sum_at]
+            known = tuple(decode_name(name))
+            before = found.get(known)
+            found[known] = numbers if before is None else [ours + theirs for ours, theirs in zip(before, numbers, strict=True)]
+    return found
+
+
+def histograms(series: Sequence[tuple[tuple[str, ...], Series]]) -> Iterator[str]:
+    """Yield the times of calls, by vendor."""
+    vendors: dict[str, list[Series]] = {}
+    for (_, target, _, _), numbers in series:
+        vendors.setdefault(target.partition("/")[0], []).append(numbers)
+    for name, told, (begin, end), bounds in (
+        ("first_token_seconds", "From a call's beginning to its first token.", (FIRST, FIRST_SUM), SECONDS),
+        ("call_seconds", "From a call's beginning to its end.", (WHOLE, WHOLE_SUM), SECONDS),
+        ("output_token_seconds", "Between two output tokens of a stream, on average over the stream.", (EACH, EACH_SUM), TOKEN_SECONDS),
+    ):
+        yield f"# HELP {PREFIX}{name} {told}\n# TYPE {PREFIX}{name} histogram\n"
+        for vendor, theirs in vendors.items():
+            counts = [int(sum(column)) for column in zip(*(numbers[begin:end] for numbers in theirs), strict=True)]
+            yield from buckets(name, (("vendor", vendor),), bounds, counts=counts, total=sum(numbers[end] for numbers in theirs))
 
 
 def counted(metrics: Metrics, report: Callable[[Fact], None]) -> Callable[[Fact], None]:

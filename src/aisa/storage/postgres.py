@@ -61,6 +61,11 @@ def open_postgres_readers(url: str) -> Database:
     return Database(readers_of(url), shown(url), failure=failure_of)
 
 
+def open_postgres_unlocked(url: str) -> Database:
+    """Open a database that is migrated, for short writes that take rows' own locks and never wait for those who write calls."""
+    return Database(unlocked_writer_of(url), shown(url), failure=failure_of)
+
+
 def refuse_others(connection: Connection, where: str) -> None:
     """Raise StorageFailed if servers of another version have the database open, whose tables are about to change."""
     asked = f"SELECT count(*) FROM pg_stat_activity WHERE {SERVERS} AND application_name <> 'aisa schema {HEAD}'"  # noqa: S608 - our own words
@@ -84,8 +89,8 @@ def parsed(url: str) -> URL:
     return make_url(url.replace("postgres://", "postgresql://", 1)).set(drivername="postgresql+psycopg")
 
 
-def writer_of(url: str) -> Engine:
-    """Return an engine with one connection, on which every transaction begins by taking the writers' lock."""
+def unlocked_writer_of(url: str) -> Engine:
+    """Return an engine with one connection, whose transactions wait for nobody else's lock for long."""
     engine = create_engine(
         parsed(url),
         poolclass=QueuePool,
@@ -105,6 +110,16 @@ def writer_of(url: str) -> Engine:
         }
         said = ", ".join(f"set_config('{name}', '{milliseconds}', true)" for name, milliseconds in limits.items())
         connection.exec_driver_sql(f"SELECT {said}")  # for this transaction alone: through a pooler, the next one is somebody else's
+
+    event.listen(engine, "begin", begin)
+    return engine
+
+
+def writer_of(url: str) -> Engine:
+    """Return an engine with one connection, on which every transaction begins by taking the writers' lock."""
+    engine = unlocked_writer_of(url)
+
+    def begin(connection: Connection) -> None:
         connection.exec_driver_sql(f"SELECT pg_advisory_xact_lock({WRITERS_LOCK})")
 
     event.listen(engine, "begin", begin)

@@ -30,6 +30,7 @@ PURSES = 1 << 18  # accounts and keys with a cap: 100,000 keys at most, and an a
 PURSE_WORDS = 64
 RATES = 1 << 17  # keys, accounts and addresses that are limited at once; each takes two pages while it is used
 RATE_WORDS = 1_024
+COUNTERS_BYTES = 1 << 20  # of each process, of which it touches what it counts in
 
 
 class SharedStuck(Exception):
@@ -130,7 +131,10 @@ class Places:
 
 
 class SharedMemory:
-    """The whole: some words of each worker, the places of purses (money) and of rates. Pages that nobody wrote take no memory."""
+    """The whole: some words of each worker, the places of purses (money) and of rates, and each one's counters.
+
+    Pages that nobody wrote take no memory.
+    """
 
     def __init__(self, descriptor: int, lock: SharedLock, worker: int = 0) -> None:
         """Map it. `worker` is the number of this process, below WORKERS_MAX. Raises OSError."""
@@ -142,10 +146,16 @@ class SharedMemory:
         self.words = whole.cast("Q")
         self.signed = whole.cast("q")
         self.cells = whole.cast("I")
+        self._whole = whole
         self._seed = bytes(whole[SEED_AT : SEED_AT + SEED_BYTES])
         heads = PAGESIZE // WORD_BYTES
         self.purses = Places(self.words, heads, count=PURSES, record_words=PURSE_WORDS)
         self.rates = Places(self.words, heads + Places.words_needed(PURSES, PURSE_WORDS), count=RATES, record_words=RATE_WORDS)
+
+    def counters(self, worker: int) -> memoryview:
+        """Return the memory that a process counts in: what it counted stays for the next one under its number."""
+        begin = size_of_all() - (WORKERS_MAX - worker) * COUNTERS_BYTES
+        return self._whole[begin : begin + COUNTERS_BYTES]
 
     def name_word(self, name: str) -> int:
         """Return what stands for a name in an index: never zero, and nothing that a client could choose its address by."""
@@ -161,7 +171,7 @@ SEED_BYTES = 16
 def size_of_all() -> int:
     """Return the bytes of the mapping: some 1.2 GB of addresses, of which little is ever touched."""
     words = Places.words_needed(PURSES, PURSE_WORDS) + Places.words_needed(RATES, RATE_WORDS)
-    return PAGESIZE + words * WORD_BYTES
+    return PAGESIZE + words * WORD_BYTES + WORKERS_MAX * COUNTERS_BYTES
 
 
 def new_memory(folder: Path, chance: Chance) -> int:

@@ -8,7 +8,7 @@ from __future__ import annotations
 from sqlalchemy import JSON, BigInteger, Boolean, Column, ForeignKey, Index, Integer, LargeBinary, MetaData, String, Table, Text, text
 
 #: The newest migration. Kept here so that Alembic is not imported to find a database current.
-HEAD = "0045"
+HEAD = "0039"
 
 # Names for constraints, so that later migrations can refer to them on every database.
 metadata = MetaData(
@@ -183,7 +183,7 @@ refused_calls = Table(
 )
 
 #: What the last complete answers of a target, `vendor/model`, came to: a JSON list of [tokens, pieces, bytes of text], and how many they
-#: are. `place` grows with each time that something is learned.
+#: are. `place` grows with each time that something is learned, `server` is who has learned it where several share the database.
 learned_answers = Table(
     "learned_answers",
     metadata,
@@ -191,6 +191,7 @@ learned_answers = Table(
     Column("answers", Text, nullable=False),
     Column("number", Integer, nullable=False),
     Column("place", BigInteger, nullable=False),
+    Column("server", String(64)),
 )
 
 #: What has changed of keys and accounts, in the order in which it counts: other servers on the database read on from the last they know.
@@ -203,14 +204,36 @@ key_changes = Table(
 )
 
 #: What each server on the database may spend of a purse (`wallet NAME`, `cap KEY_ID`) without asking again: it is nobody else's meanwhile.
-#: `seen_at` is the UNIX second in which the server was last known to be there.
 allotments = Table(
     "allotments",
     metadata,
     Column("purse", Text, primary_key=True),
     Column("server", String(64), primary_key=True),
     Column("amount", BigInteger, nullable=False),
+)
+
+#: The servers on the database, by the id in their data folder. `seen_at` is the UNIX second in which one was last known to be there.
+servers = Table(
+    "servers",
+    metadata,
+    Column("server", String(64), primary_key=True),
     Column("seen_at", BigInteger, nullable=False),
+)
+
+#: Idempotency-Keys that were used on any server, by the digest of key and owner; `body` stands for the request. `claimed_at` is a UNIX
+#: second, `told` says that what was answered was brought, if it is kept.
+idempotency_uses = Table(
+    "idempotency_uses",
+    metadata,
+    Column("mark", String(32), primary_key=True),
+    Column("body", String(16), nullable=False),
+    Column("call_id", String(32), nullable=False),
+    Column("server", String(64), nullable=False),
+    Column("claimed_at", BigInteger, nullable=False),
+    Column("told", Boolean, nullable=False),
+    Column("content_type", Text),
+    Column("answer", LargeBinary),
+    Index("ix_idempotency_uses_claimed_at", "claimed_at"),
 )
 
 #: What keys with a cap have spent in windows of which somebody has asked, kept with each row that is written. Times are UNIX seconds.

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable
+from collections.abc import Awaitable, Iterable
 from typing import cast
 
 import msgspec
@@ -12,11 +12,12 @@ from aisa.console.page import Page
 from aisa.edge.admin_gate import AdminGate, refuse_admin
 from aisa.edge.admin_route import ADMIN_BODY_BYTES_MAX
 from aisa.edge.control import respond
+from aisa.edge.operator_app import MetricsSite, MetricsVisit
 from aisa.errors import ApiError
 from aisa.http.server import Reply, Request
 from aisa.storage.shared_memory import SharedMemory
 from aisa.workers.link import Link
-from aisa.workers.messages import ADMIN, CONSOLE
+from aisa.workers.messages import ADMIN, CONSOLE, METRICS
 
 ADMIN_KEYS = 7  # the word of shared memory, one of the office's own, that has how many admin keys there are
 TOLD_CONSOLE = ("host", "cookie", "origin", "sec-fetch-site", "referer", "x-forwarded-proto", "hx-request", "x-fragment")
@@ -79,7 +80,7 @@ class HandedOn(msgspec.Struct):
 
     async def _answer(self, reply: Reply) -> None:
         request = self.request
-        headers = {name: value for name in TOLD if (value := request.headers.get(name)) is not None}
+        headers = told(request, TOLD)
         asked = AdminAsked(request.method, request.path, request.query, headers, bytes(request.body), self.address, self.id)
         try:
             answer = await self.link.ask(ADMIN, msgspec.msgpack.encode(asked), ANSWER_SECONDS_MAX)
@@ -88,6 +89,18 @@ class HandedOn(msgspec.Struct):
             return
         answered = msgspec.msgpack.decode(answer, type=AdminAnswered)
         respond(reply, answered.status, answered.body, headers=[("x-request-id", self.id), ("cache-control", "no-store")])
+
+
+class OfficeMetrics:
+    """A worker's way to the metrics of all; implements `edge.operator_app.Site`."""
+
+    def __init__(self, link: Link) -> None:
+        self._link = link
+
+    def judge(self, request: Request, address: str, request_id: str) -> MetricsVisit:
+        """Take a request, which the office judges."""
+        asked = AdminAsked(request.method, request.path, request.query, told(request, TOLD), b"", address, request_id)
+        return MetricsVisit(lambda: self._link.ask(METRICS, msgspec.msgpack.encode(asked)), request_id)
 
 
 class ConsoleAnswered(msgspec.Struct, frozen=True):
@@ -142,10 +155,22 @@ class PageHandedOn(msgspec.Struct):
 
     async def _asked(self, more: dict[str, str]) -> ConsoleAnswered:
         request = self.request
-        headers = {name: value for name in TOLD_CONSOLE if (value := request.headers.get(name)) is not None} | more
+        headers = told(request, TOLD_CONSOLE) | more
         asked = AdminAsked(request.method, request.path, request.query, headers, bytes(request.body), self.address, self.id)
         answer = await self.link.ask(CONSOLE, msgspec.msgpack.encode(asked), ANSWER_SECONDS_MAX)
         return msgspec.msgpack.decode(answer, type=ConsoleAnswered)
+
+
+def told(request: Request, names: Iterable[str]) -> dict[str, str]:
+    """Return those of a request's headers that the office looks at."""
+    return {name: value for name in names if (value := request.headers.get(name)) is not None}
+
+
+async def metrics_by(site: MetricsSite, body: bytes) -> bytes:
+    """Answer what a worker was asked for the metrics, in the office. Raises ApiError."""
+    asked = msgspec.msgpack.decode(body, type=AdminAsked)
+    site.judge(cast("Request", asked), asked.address, asked.id)
+    return await site.text()
 
 
 async def page_by(console: Console | None, body: bytes) -> bytes:

@@ -8,6 +8,7 @@ from collections.abc import Callable, Mapping, Sequence
 import msgspec
 
 from aisa.edge.idempotency import Answer as KeptAnswer
+from aisa.edge.retries import Kept
 from aisa.edge.statement import Booked, CallFound, LedgerShown, Statement
 from aisa.errors import ApiError
 from aisa.keys.rules import Key
@@ -22,7 +23,22 @@ from aisa.money import Nanos
 from aisa.providers.measure import Answer
 from aisa.storage.shared_memory import SharedMemory
 from aisa.workers.link import Link
-from aisa.workers.messages import CALL, CAP, CLAIM, MORE, AnswerKept, AnswersLearned, Claim, ClaimForgotten, Ended, RefusedOnes, Written
+from aisa.workers.messages import (
+    CALL,
+    CAP,
+    CLAIM,
+    MORE,
+    RETRIED,
+    AnswerKept,
+    AnswersLearned,
+    Claim,
+    ClaimForgotten,
+    Ended,
+    RefusedOnes,
+    Retried,
+    RetryKept,
+    Written,
+)
 
 MORE_SECONDS_MAX = MORE_MAX.total_seconds() + 0.05  # for the office to ask the database, and for the way there and back
 LOOK_SECONDS_MAX = 6.0  # for the office and whom it asks
@@ -92,6 +108,26 @@ class UsesByLink:
     def forget(self, mark: str, call_id: str) -> None:
         """Forget a call that was refused before it was opened."""
         self._link.send(ClaimForgotten(mark, call_id))
+
+
+class RetriesByLink:
+    """What may be given to retries that come to any worker, which the office keeps; implements `edge.retries.RetriesKept`."""
+
+    def __init__(self, link: Link, *, on: bool) -> None:
+        self.on = on
+        self._link = link
+
+    def keep(self, mark: str, kept: Kept) -> None:
+        """Keep an answer for its client's next try."""
+        self._link.send(RetryKept(mark, kept))
+
+    async def claim(self, mark: str, now: float) -> Kept | None:
+        """Return what is kept under a mark, and keep it no longer."""
+        try:
+            answer = await self._link.ask(RETRIED, msgspec.msgpack.encode(Retried(mark, now)))
+        except ApiError:
+            return None  # the office is stuck: it is asked anew then
+        return msgspec.msgpack.decode(answer, type=Kept | None)
 
 
 class SharedBooks:

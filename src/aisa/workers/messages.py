@@ -9,6 +9,7 @@ import msgspec
 
 from aisa.config.schema import Config
 from aisa.edge.idempotency import Answer as KeptAnswer
+from aisa.edge.retries import Kept
 from aisa.errors import ApiError
 from aisa.keys.rules import Account, Key
 from aisa.known_models import Known
@@ -20,6 +21,9 @@ from aisa.providers.measure import Answer
 BOARD, IDS, CONFIGURE, VENDORS, CALL, CLAIM, CAP, ADMIN = "board", "ids", "configure", "vendors", "call", "claim", "cap", "admin"
 END = "end"  # asked of the workers: to end a call
 CONSOLE = "console"  # asked by a worker: a page of the console
+METRICS = "metrics"  # asked by a worker: the metrics of all, for an administrator
+STATES = "states"  # asked of the workers: what is now, for metrics (a list of `observe.metrics.Gauge`)
+RETRIED = "retried"  # asked by a worker: what is kept for a client's retry
 MORE = "more"  # asked by a worker: money that its server was not allotted yet (`ledger.shared_allotments.MoreWanted`)
 
 
@@ -105,6 +109,13 @@ class AnswerKept(msgspec.Struct, tag="kept", frozen=True):
     answer: KeptAnswer
 
 
+class RetryKept(msgspec.Struct, tag="retry", frozen=True):
+    """From a worker: a document that did not reach its client, for that one's next try."""
+
+    mark: str
+    kept: Kept
+
+
 class ClaimForgotten(msgspec.Struct, tag="forgotten", frozen=True):
     """From a worker: a call with an Idempotency-Key was refused before it was opened."""
 
@@ -145,6 +156,13 @@ class Reply(msgspec.Struct, tag="reply", frozen=True):
     refusal: Refusal | None = None
 
 
+class Retried(msgspec.Struct, frozen=True):
+    """What is asked with RETRIED: the mark of a request, and when that is by the machine's clock that every event loop has."""
+
+    mark: str
+    now: float
+
+
 class Claim(msgspec.Struct, frozen=True):
     """What is asked with CLAIM: whether a call may be the first with its mark (see `edge.idempotency.mark_of`)."""
 
@@ -166,6 +184,7 @@ Message = (
     | AnswersLearned
     | PersonMet
     | AnswerKept
+    | RetryKept
     | ClaimForgotten
     | Ask
     | Reply

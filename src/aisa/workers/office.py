@@ -15,6 +15,8 @@ from aisa.edge.admin_gate import AdminGate
 from aisa.edge.admin_views import VendorLimit, VendorShown
 from aisa.edge.board_view import LIVE_ROWS_MAX, BoardShown
 from aisa.edge.idempotency import IdempotencyStore
+from aisa.edge.operator_app import MetricsSite
+from aisa.edge.retries import Retries
 from aisa.edge.statement import CallFound, Statement
 from aisa.errors import ApiError
 from aisa.keys.rules import Key
@@ -29,7 +31,10 @@ from aisa.ledger.shared_wallets import MadeWallet, Treasury
 from aisa.ledger.store import LedgerStore
 from aisa.ledger.wallets import Cap
 from aisa.ledger.writer import Writer
-from aisa.workers.admin_way import answered_by, page_by
+from aisa.observe.metrics import Gauge
+from aisa.shared_uses import SharedUses
+from aisa.states import held, together
+from aisa.workers.admin_way import answered_by, metrics_by, page_by
 from aisa.workers.crew import Crew, Worker
 from aisa.workers.messages import (
     ADMIN,
@@ -40,7 +45,10 @@ from aisa.workers.messages import (
     CONSOLE,
     END,
     IDS,
+    METRICS,
     MORE,
+    RETRIED,
+    STATES,
     VENDORS,
     AnswerKept,
     AnswersLearned,
@@ -50,6 +58,8 @@ from aisa.workers.messages import (
     Message,
     PersonMet,
     RefusedOnes,
+    Retried,
+    RetryKept,
     Written,
 )
 
@@ -86,6 +96,7 @@ class Office:
     crew: Crew
     gate: AdminGate
     adopt: Callable[[Key], None]
+    metrics: MetricsSite
     console: Console | None = None
 
     def __init__(
@@ -95,7 +106,7 @@ class Office:
         writer: Writer,
         store: LedgerStore,
         treasury: Treasury | AllottedTreasury,
-        idempotency: IdempotencyStore,
+        idempotency: IdempotencyStore | SharedUses,
         wall_clock: WallClock,
         forget: Forget,
     ) -> None:
@@ -106,6 +117,7 @@ class Office:
         self._store = store
         self._treasury = treasury
         self._idempotency = idempotency
+        self._retries = Retries()
         self._wall_clock = wall_clock
         self._forget = forget
         self._reading: set[asyncio.Task[None]] = set()  # one for each change of a key at most
@@ -145,6 +157,8 @@ class Office:
                 self.adopt(key)
             case AnswerKept(answer):
                 self._idempotency.keep(answer.call_id, answer.content_type, answer.body)
+            case RetryKept(mark, kept):
+                self._retries.keep(mark, kept)
             case ClaimForgotten(mark, call_id):
                 worker.claims.pop(mark, None)
                 self._idempotency.forget(mark, call_id)
@@ -155,7 +169,7 @@ class Office:
         """Answer what a worker asks. Raises ApiError."""
         if what == CLAIM:
             claim = msgspec.msgpack.decode(body, type=Claim)
-            answer = self._idempotency.begin(claim.mark, claim.call_id)
+            answer = await self._idempotency.claim(claim.mark, claim.call_id)
             if answer is None:
                 worker.claims[claim.mark] = claim.call_id
             return msgspec.msgpack.encode(answer)
@@ -165,6 +179,11 @@ class Office:
             return await answered_by(self.gate, body)
         if what == CONSOLE:
             return await page_by(self.console, body)
+        if what == METRICS:
+            return await metrics_by(self.metrics, body)
+        if what == RETRIED:
+            retried = msgspec.msgpack.decode(body, type=Retried)
+            return msgspec.msgpack.encode(self._retries.take(retried.mark, retried.now))
         if what == MORE:
             assert isinstance(self._treasury, AllottedTreasury), "nobody else's workers ask"
             await self._treasury.more(msgspec.msgpack.decode(body, type=MoreWanted))
@@ -270,6 +289,20 @@ class CrewStatement(Statement):
     def booked(self, call_id: str) -> CallFound | None:
         """Return a call that is not in the database yet."""
         return asyncio.run_coroutine_threadsafe(self._office.find(call_id), self._loop).result(LOOK_SECONDS_MAX)
+
+
+class CrewStates:
+    """The states of all processes of a server, for metrics: those of workers as they are now, so none is there of one that died."""
+
+    def __init__(self, crew: Crew, began: float) -> None:
+        self._crew = crew
+        self._began = began
+
+    async def __call__(self) -> list[Gauge]:
+        """Return what is now."""
+        told = [msgspec.msgpack.decode(answer, type=list[Gauge]) for answer in await self._crew.ask(STATES)]
+        workers = Gauge("workers", "Processes that serve calls.", (((), float(len(told))),))
+        return together((held(self._began), [workers], *told))
 
 
 class CrewBoard:

@@ -11,16 +11,15 @@ from pathlib import Path
 
 import msgspec
 
-from aisa.accounting import caps_of, remember_uses, share_money
+from aisa.accounting import caps_of, remember_uses, server_id, share_money
 from aisa.administration import Doors, Ways, administer, hosts_of
 from aisa.admission.shared import forget_worker
 from aisa.clock import system_chance, wall_clock
-from aisa.composition import fitting, in_thread, open_keys, routes_of, take_tokens
+from aisa.composition import fitting, in_thread, open_keys, open_uses, routes_of, take_tokens
 from aisa.config.problem import ConfigErrors, Problem
 from aisa.config.schema import Config
 from aisa.edge.admin_gate import AdminGate
-from aisa.edge.idempotency import IdempotencyStore
-from aisa.facts import Draining, Fact, NotReady, ServerWarning, Stopped
+from aisa.facts import Draining, Fact, NotReady, Stopped
 from aisa.http.acceptor import Acceptor
 from aisa.http.sockets import tcp_listener
 from aisa.keys.first_key import ensure_first_key
@@ -33,21 +32,24 @@ from aisa.ledger.store import LedgerStore
 from aisa.ledger.stored_money import StoredMoney
 from aisa.ledger.usage import UsageStore
 from aisa.ledger.writer import Writer
+from aisa.observe.counters import Counters
+from aisa.observe.metrics import Metrics, counted
 from aisa.observe.welcome import bracketed, welcome
 from aisa.operators import Operators
 from aisa.process import WRITE_SECONDS_MAX, Start, ignore, listen_to_process, open_log, opening_of, swapped, tell_start
+from aisa.providers.measure import Answer
 from aisa.reload import Prepared, Reload
 from aisa.shutdowns import tell_until
 from aisa.stopping import Stopping
 from aisa.storage.engine import Database
 from aisa.storage.lock import FolderLock
-from aisa.storage.shared_memory import LOCK_NAME, SharedLock, SharedMemory, new_memory
+from aisa.storage.shared_memory import LOCK_NAME, WORKERS_MAX, SharedLock, SharedMemory, new_memory
 from aisa.timers import Timers
 from aisa.workers.admin_way import ADMIN_KEYS
 from aisa.workers.crew import Crew, Descriptors
 from aisa.workers.listing import Listing
-from aisa.workers.messages import CONFIGURE, AccountKnown, KeyKnown, KeysDoubted
-from aisa.workers.office import CrewBoard, CrewStatement, Office
+from aisa.workers.messages import CONFIGURE, AccountKnown, AnswersLearned, KeyKnown, KeysDoubted
+from aisa.workers.office import CrewBoard, CrewStatement, CrewStates, Office
 
 ADMIN_KEYS_SECONDS = 0.5  # between two looks at whether there are admin keys
 
@@ -55,10 +57,11 @@ ADMIN_KEYS_SECONDS = 0.5  # between two looks at whether there are admin keys
 async def serve_with_workers(config: Config, database: Database, folder: FolderLock, *, start: Start) -> int:
     """Run the server until it is told to stop. Raises ConfigErrors when the workers cannot start."""
     log = open_log(config.log)
-    report: Callable[[Fact], None] = log.report if log is not None else ignore
-    listen_to_process(report, config.server.data_dir)
     descriptor = new_memory(folder.folder, system_chance())
     memory = SharedMemory(descriptor, SharedLock(folder.folder / LOCK_NAME))
+    metrics = metrics_of(memory)
+    report = counted(metrics, log.report if log is not None else ignore)
+    listen_to_process(report, config.server.data_dir)
     books = Books(database, memory, config=config, report=report)
     crew = books.office.crew = Crew(config, Descriptors(descriptor, folder.descriptor), memory, office=books.office, report=report)
     listing = Listing(config, crew, report, routes_of=partial(routes_of, store=books.store, writer=books.writer))
@@ -80,14 +83,13 @@ async def serve_with_workers(config: Config, database: Database, folder: FolderL
     take_tokens(config, books.keys, report, gate=doors.gate)
     books.office.adopt = in_thread(books.keys.adopt, report)
     admin, books.office.gate, settings, timers = doors.admin, doors.gate, fitting(config, report), Timers()
-    operators = Operators(config, None, doors, settings=settings, metrics=None, report=report, timers=timers)
+    metrics.states = CrewStates(crew, wall_clock())
+    operators = Operators(config, None, doors, settings=settings, metrics=metrics.text, report=report, timers=timers)
     publish_admin_keys(doors.gate, memory)
-    if config.metrics.listen is not None:
-        report(ServerWarning("metrics.listen is not listened on: there are no metrics yet of more than one worker"))
     first_key = ensure_first_key(books.keys)
     tell_changes(books.keys, crew, books.office)
     stopping = Stopping()
-    books.office.console = operators.console
+    books.office.console, books.office.metrics = operators.console, operators.metrics
     if not await crew.start(config.server.workers):
         await crew.stop(0)
         raise ConfigErrors([Problem("server.workers", "A worker process did not start.", "Its own words are in the log.")], config)
@@ -120,11 +122,11 @@ class Books:
         """Read what the database has. Raises StorageFailed."""
         self.keys = open_keys(config, database)
         self.store = LedgerStore(database, wall_clock, self._on_board)
-        idempotency = IdempotencyStore(wall_clock)
+        idempotency = self.uses = open_uses(config)
         remember_uses(idempotency, self.store)
+        self.writer = Writer(database, report)
         self.money: StoredMoney | None = None
         self.treasury = self._treasury(config, memory, report)
-        self.writer = Writer(database, report)
         self.office = Office(
             Path(config.server.data_dir),
             writer=self.writer,
@@ -141,21 +143,33 @@ class Books:
         if config.stores.database is None:
             balances = [(account.name, account.balance) for account in self.store.accounts()]
             return Treasury(memory, balances, caps_of(self.keys, self.store), now=wall_clock())
-        money = self.money = share_money(config, self.keys, self.store, report=report, memory=memory)
+        self.writer.server = server_id(config)
+        money = self.money = share_money(config, self.keys, self.store, report=report, learned=self._learned, memory=memory)
         treasury = AllottedTreasury(memory, money)
         for key in self.keys.list():
             treasury.know(key, wall_clock())
         return treasury
 
+    def _learned(self, target: str, answers: list[Answer]) -> None:
+        """Tell all workers what other servers have learned."""
+        self.office.crew.send(AnswersLearned(target, answers))
+
     async def close(self) -> int:
         """Have all rows written, and return how many are left: they stay in the journals."""
         left = await self.writer.stop(WRITE_SECONDS_MAX)
+        await self.uses.leave()
         if self.money is not None:
             await self.money.leave(keep=left > 0)
         return left
 
     def _on_board(self) -> tuple[str, ...]:
         return self.board.ids()
+
+
+def metrics_of(memory: SharedMemory) -> Metrics:
+    """Return the metrics of all processes: each counts in memory that the office reads, which outlives it."""
+    all_counters = [Counters(memory.counters(number)) for number in range(WORKERS_MAX)]
+    return Metrics(counters=all_counters[0], all_counters=lambda: all_counters)
 
 
 def publish_admin_keys(gate: AdminGate, memory: SharedMemory) -> None:

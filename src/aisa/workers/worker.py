@@ -52,20 +52,23 @@ from aisa.ledger.refused import RefusalRecords
 from aisa.ledger.store import LedgerStore
 from aisa.ledger.sync import GroupSync
 from aisa.ledger.usage import UsageStore
+from aisa.observe.counters import Counters
+from aisa.observe.metrics import Metrics, counted
 from aisa.process import GC_YOUNG_OBJECTS, WRITE_SECONDS_MAX, ignore, listen_to_process, open_observers
 from aisa.providers.counting import Counting
 from aisa.providers.vendor_state import Memory, Seals, VendorStates
 from aisa.reload import Parts, Reload
 from aisa.routing import Routes
+from aisa.states import States
 from aisa.storage.engine import Database
 from aisa.storage.failure import StorageFailed
 from aisa.storage.shared_memory import LOCK_NAME, WORKER_WORDS, SharedLock, SharedMemory
 from aisa.timers import Timers
 from aisa.vendor_pool import open_pool
 from aisa.wire.tokenized_text import Tokenizer
-from aisa.workers.admin_way import OfficeConsole, OfficeGate
+from aisa.workers.admin_way import OfficeConsole, OfficeGate, OfficeMetrics
 from aisa.workers.crew import CALLS, CONNECTIONS, RECEIVED, inherited_sockets
-from aisa.workers.desk import RowsByLink, SharedBooks, UsesByLink, WorkerStatement
+from aisa.workers.desk import RetriesByLink, RowsByLink, SharedBooks, UsesByLink, WorkerStatement
 from aisa.workers.link import Link
 from aisa.workers.messages import (
     BOARD,
@@ -73,6 +76,7 @@ from aisa.workers.messages import (
     CONFIGURE,
     END,
     IDS,
+    STATES,
     VENDORS,
     AccountKnown,
     AnswersLearned,
@@ -112,10 +116,11 @@ class Worker:
         """Serve until the office passes no more connections and all calls have ended."""
         config = begin.config
         observers = open_observers(config)
-        report = observers.report
-        listen_to_process(report)
         folder = Path(config.server.data_dir)
         self.memory = SharedMemory(self._memory_descriptor, SharedLock(folder / LOCK_NAME), self.number)
+        self.metrics = Metrics(counters=Counters(self.memory.counters(self.number)))  # what died under this number has counted too
+        report = counted(self.metrics, observers.report)
+        listen_to_process(report)
         self.journal = Journal.open(folder / f"{JOURNAL_PREFIX}{self.number}", slots_max=config.ledger.calls_waiting_max)
         self.rows = RowsByLink(self.link)
         try:
@@ -177,19 +182,27 @@ class Worker:
         def address(request: Request) -> str:
             return edge.addresses.of(request)
 
-        app = OperatorApp(edge, gate, None, address=address, ids=ids, refusals=refusals)
+        edge.refusals.note_untold = self.metrics.note_untold
+        edge.retries = RetriesByLink(self.link, on=edge.retries.on)
+        metrics = None if gate is None else OfficeMetrics(self.link)
+        app = OperatorApp(edge, gate, metrics, address=address, ids=ids, refusals=refusals)
         if config.console and gate is not None:
             app.console = OfficeConsole(self.link)
         self.server = HttpServer(app, fitting(share_of(config), report), timers=timers)
         self.parts = Parts(dependencies, edge, None, server=self.server, pools=self.pools, open_pool=open_way, lists=None)
         self.reload = Reload(config, ignore, again=self._told, routes_of=lambda config: self._routes(store, config), swap=self.parts.swap)
         self.board = BoardView(dependencies.live, ledger, self.journal)
+        slots = config.ledger.calls_waiting_max
+        self.states = States(dependencies, self.server, ledger=ledger, journal=self.journal, names_of=self._listed, slots=slots)
 
     def _routes(self, store: LedgerStore, config: Config, tokenizers: Mapping[str, Tokenizer] | None = None) -> Routes:
         """Return a configuration's models, with what was learned of them."""
         loaded = tokenizers_in(config) if tokenizers is None else tokenizers
         self.counting = Counting(loaded, store.known_answers(), self.rows.keep_answers)
         return counted_routes(config, self.counting, self.models.known())
+
+    def _listed(self, vendor: str) -> tuple[str, ...] | None:
+        return self.models.lists.get(vendor)
 
     def why_not_ready(self) -> str | None:
         """Return why no new calls are wanted, None if they are."""
@@ -225,7 +238,9 @@ class Worker:
         if what == BOARD:
             return msgspec.msgpack.encode(self.board.now())
         if what == VENDORS:
-            return msgspec.msgpack.encode(vendors_shown(self.dependencies, self.models.lists.get, self._loop.time()))
+            return msgspec.msgpack.encode(vendors_shown(self.dependencies, self._listed, self._loop.time()))
+        if what == STATES:
+            return msgspec.msgpack.encode(await self.states())
         if what == END:
             return msgspec.msgpack.encode(self.board.end_now(body.decode()))
         if what == IDS:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 import os
 import signal
 import socket
@@ -45,6 +46,7 @@ from aisa.wire.tokenized_text import Tokenizer
 IGNORED_SIGNALS = (signal.SIGUSR1, signal.SIGUSR2)
 WRITE_SECONDS_MAX = 10  # for the last rows at a stop; what the database does not take then stays in the journal
 RELOAD_SECONDS_MAX = 20.0  # that an administrator waits: catalogue and files are read in a thread
+LIBRARY_WORDS_CHARACTERS_MAX = 500  # of one line: an error may repeat a statement with all its values
 UNKNOWN_WIDTH = 80  # of a terminal that does not say
 FIRST_KEY_NAME = "first-key"  # of the data folder: where the first key is written when nobody sits at a terminal
 GC_YOUNG_OBJECTS = 20_000  # the call's path makes no cycles; the default of 700 would look for them every few calls
@@ -66,8 +68,37 @@ class Start(NamedTuple):
     settled: CrashSettled | None = None
 
 
+class LibraryWords(logging.Handler):
+    """What a library logs, as one line of ours: of an exception that it met, and that somebody has dealt with or will, the kind and words.
+
+    Without it, Python would write such things to standard error as they come, with tracebacks: SQLAlchemy logs one of each connection that
+    is gone when it is given back.
+    """
+
+    def __init__(self, report: Callable[[Fact], None]) -> None:
+        super().__init__(logging.WARNING)
+        self._report = report
+
+    def emit(self, record: logging.LogRecord) -> None:
+        """Report it."""
+        error = record.exc_info[1] if record.exc_info else None
+        words = record.getMessage() if error is None else f"{record.getMessage()}: {type(error).__name__}: {error}"
+        self._report(ServerWarning(f"{record.name}: {' '.join(words.split())[:LIBRARY_WORDS_CHARACTERS_MAX]}"))
+
+
 def listen_to_process(report: Callable[[Fact], None], folder: str | None = None) -> None:
-    """Report what befalls the process besides its calls: bugs, signals that mean nothing here, and how the data folder is, if given."""
+    """Report what befalls the process besides its calls: bugs, what libraries log, signals that mean nothing here.
+
+    And how the data folder is, if given.
+    """
+    loop = asyncio.get_running_loop()
+
+    def in_loop(fact: Fact) -> None:
+        with suppress(RuntimeError):  # the loop has ended
+            loop.call_soon_threadsafe(report, fact)
+
+    root = logging.getLogger()
+    root.handlers = [*(each for each in root.handlers if not isinstance(each, LibraryWords)), LibraryWords(in_loop)]
     asyncio.get_running_loop().set_exception_handler(partial(report_bug, report))
     for number in IGNORED_SIGNALS:
         asyncio.get_running_loop().add_signal_handler(number, report, ServerNotice(f"{number.name} is ignored"))

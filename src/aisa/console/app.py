@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable
+from typing import Protocol
 from urllib.parse import parse_qs, unquote, urlsplit
 
 import msgspec
@@ -17,7 +18,7 @@ from aisa.console.page import GUARDS, NEVER_KEPT, POLICY, PREFIX, Page, cookie_o
 from aisa.console.sessions import SESSION_SECONDS, Sessions
 from aisa.console.visit import Ask, Visit
 from aisa.edge.admin import Actor
-from aisa.edge.admin_gate import AdminGate
+from aisa.edge.admin_gate import AdminGate, refuse_admin
 from aisa.edge.routes import Route, RouteTable
 from aisa.errors import ApiError
 from aisa.http.server import Reply, Request
@@ -44,7 +45,7 @@ class Console:
         self._ask = ask
         self._tls = tls
         self._routes = RouteTable(ROUTES)
-        self._watchers = 0
+        self.watchers = 0
         self.stopping = stopping
 
     def link(self, origin: str) -> str:
@@ -116,21 +117,10 @@ class Console:
         _, secret = self._sessions.open(Actor("operator (console)", visit.address or None), WRITE)
         return redirected(PREFIX, set_cookie(secret, SESSION_SECONDS, secure=visit.secure))
 
-    async def events(self, request: Request, address: str, reply: Reply) -> None:
-        """Send the calls that run, again and again, until the browser leaves, the session is over or the server goes away."""
-        first = await self.page(request, address)
-        if first.status != 200 or self._watchers >= WATCHERS_MAX:
-            send(reply, Page(status=204 if first.status == 200 else first.status), self.policy())
-            return
-        self._watchers += 1
-        try:
-            await send_events(reply, lambda: self._look(request, address))
-        finally:
-            self._watchers -= 1
-
-    async def _look(self, request: Request, address: str) -> bytes | None:
-        page = await self.page(request, address)
-        return page.body if page.status == 200 and self.stopping() is None else None
+    async def shown(self, request: Request, address: str, _request_id: str) -> Shown:
+        """Answer a request whose host name is good, with the policy that the answer is sent with. Nobody is watched for who goes away."""
+        over = request.path == EVENTS and self.stopping() is not None
+        return Shown(Page(status=204) if over else await self.page(request, address), self.policy())
 
     def policy(self) -> str:
         """Return the policy that tells browsers what our pages may load: nothing from elsewhere but, where it is, the API."""
@@ -138,10 +128,27 @@ class Console:
         return POLICY.format(api=f" {api}" if api else "")
 
 
+class Shown(msgspec.Struct, frozen=True):
+    """A page of the console, and the policy that it is sent with."""
+
+    page: Page
+    policy: str
+
+
+class Pages(Protocol):
+    """Who has the pages: `Console`, here or in another process. `watchers` is how many browsers are sent events here."""
+
+    watchers: int
+
+    async def shown(self, request: Request, address: str, request_id: str) -> Shown:
+        """Answer a request. Raises ApiError when nobody can."""
+        ...
+
+
 class ConsoleVisit(msgspec.Struct):
     """A request for the console; see `http.shared.Verdict`."""
 
-    console: Console
+    pages: Pages
     request: Request
     address: str
     id: str
@@ -152,11 +159,32 @@ class ConsoleVisit(msgspec.Struct):
         return self._answer(reply)
 
     async def _answer(self, reply: Reply) -> None:
-        if self.request.path == EVENTS and self.request.method == "GET":
-            as_part = msgspec.structs.replace(self.request, headers={**self.request.headers, "x-fragment": "1"})
-            await self.console.events(as_part, self.address, reply)
+        pages, events = self.pages, self.request.path == EVENTS and self.request.method == "GET"
+        if events:
+            self.request = msgspec.structs.replace(self.request, headers={**self.request.headers, "x-fragment": "1"})
+        try:
+            shown = await pages.shown(self.request, self.address, self.id)
+        except ApiError as error:
+            refuse_admin(error, reply, self.id)
             return
-        send(reply, await self.console.page(self.request, self.address), self.console.policy())
+        if not events:
+            send(reply, shown.page, shown.policy)
+        elif shown.page.status != 200 or pages.watchers >= WATCHERS_MAX:
+            send(reply, Page(status=204 if shown.page.status == 200 else shown.page.status), shown.policy)
+        else:
+            pages.watchers += 1
+            try:
+                await send_events(reply, self._look)
+            finally:
+                pages.watchers -= 1
+
+    async def _look(self) -> bytes | None:
+        """Return what there is to see now, None when the session is over, or the server goes away."""
+        try:
+            page = (await self.pages.shown(self.request, self.address, self.id)).page
+        except ApiError:
+            return None
+        return page.body if page.status == 200 else None
 
 
 def send(reply: Reply, page: Page, policy: str) -> None:

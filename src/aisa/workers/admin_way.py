@@ -7,8 +7,7 @@ from typing import cast
 
 import msgspec
 
-from aisa.console.app import EVENTS, FORM_BYTES_MAX, Console, send, send_events
-from aisa.console.page import Page
+from aisa.console.app import Console, ConsoleVisit, Shown
 from aisa.edge.admin_gate import AdminGate, refuse_admin
 from aisa.edge.admin_route import ADMIN_BODY_BYTES_MAX
 from aisa.edge.control import respond
@@ -103,62 +102,23 @@ class OfficeMetrics:
         return MetricsVisit(lambda: self._link.ask(METRICS, msgspec.msgpack.encode(asked)), request_id)
 
 
-class ConsoleAnswered(msgspec.Struct, frozen=True):
-    """A page of the console, and the policy that it is sent with."""
-
-    page: Page
-    policy: str
-
-
 class OfficeConsole:
-    """A worker's way to the console; implements `edge.operator_app.Site`."""
+    """A worker's way to the console; implements `edge.operator_app.Site` and `console.app.Pages`."""
 
     def __init__(self, link: Link) -> None:
+        self.watchers = 0
         self._link = link
 
-    def judge(self, request: Request, address: str, request_id: str) -> PageHandedOn:
+    def judge(self, request: Request, address: str, request_id: str) -> ConsoleVisit:
         """Take a request, which the office judges."""
-        return PageHandedOn(self._link, request, address, request_id)
+        return ConsoleVisit(self, request, address, request_id)
 
-
-class PageHandedOn(msgspec.Struct):
-    """A request for the console that the office answers; see `http.shared.Verdict`."""
-
-    link: Link
-    request: Request
-    address: str
-    id: str
-    body_bytes_max: int | None = FORM_BYTES_MAX
-
-    def answer(self, reply: Reply) -> Awaitable[None]:
-        """Answer the request."""
-        return self._answer(reply)
-
-    async def _answer(self, reply: Reply) -> None:
-        events = self.request.path == EVENTS and self.request.method == "GET"
-        try:
-            answered = await self._asked({"x-fragment": "1"} if events else {})
-        except ApiError as error:
-            refuse_admin(error, reply, self.id)
-            return
-        if events and answered.page.status == 200:
-            await send_events(reply, self._look)
-        else:
-            send(reply, answered.page, answered.policy)
-
-    async def _look(self) -> bytes | None:
-        try:
-            page = (await self._asked({"x-fragment": "1"})).page
-        except ApiError:
-            return None
-        return page.body if page.status == 200 else None
-
-    async def _asked(self, more: dict[str, str]) -> ConsoleAnswered:
-        request = self.request
-        headers = told(request, TOLD_CONSOLE) | more
-        asked = AdminAsked(request.method, request.path, request.query, headers, bytes(request.body), self.address, self.id)
-        answer = await self.link.ask(CONSOLE, msgspec.msgpack.encode(asked), ANSWER_SECONDS_MAX)
-        return msgspec.msgpack.decode(answer, type=ConsoleAnswered)
+    async def shown(self, request: Request, address: str, request_id: str) -> Shown:
+        """Have the office answer. Raises ApiError."""
+        headers = told(request, TOLD_CONSOLE)
+        asked = AdminAsked(request.method, request.path, request.query, headers, bytes(request.body), address, request_id)
+        answer = await self._link.ask(CONSOLE, msgspec.msgpack.encode(asked), ANSWER_SECONDS_MAX)
+        return msgspec.msgpack.decode(answer, type=Shown)
 
 
 def told(request: Request, names: Iterable[str]) -> dict[str, str]:
@@ -180,9 +140,7 @@ async def page_by(console: Console | None, body: bytes) -> bytes:
         raise ApiError("unknown_endpoint", "There is no such route at this address.")
     request = Request(asked.method, asked.path, asked.query, asked.headers, asked.body, "1.1", address=asked.address)
     console.judge(request, asked.address, asked.id)  # the name that it was asked by
-    over = asked.path == EVENTS and console.stopping() is not None
-    page = Page(status=204) if over else await console.page(request, asked.address)
-    return msgspec.msgpack.encode(ConsoleAnswered(page, console.policy()))
+    return msgspec.msgpack.encode(await console.shown(request, asked.address, asked.id))
 
 
 async def answered_by(gate: AdminGate, body: bytes) -> bytes:

@@ -6,6 +6,7 @@ import asyncio
 import base64
 import http.client
 import json
+import random
 import time
 from collections.abc import Callable, Iterator
 from contextlib import closing
@@ -15,16 +16,22 @@ import jwt
 import msgspec
 import pytest
 
+from aisa.composition import take_tokens
 from aisa.config.identity import IdentitySettings
 from aisa.config.load import load
 from aisa.config.problem import ConfigErrors
+from aisa.config.schema import Config
 from aisa.credentials.port import Question, Reply
 from aisa.errors import ApiError
 from aisa.facts import Fact
 from aisa.identity.keys import TokenKeys
 from aisa.identity.signing_keys import RENEW_SECONDS, RETRY_SECONDS, SigningKeys
 from aisa.identity.tokens import LEEWAY_SECONDS, Tokens
+from aisa.keys.doubted import DoubtedKeys
 from aisa.keys.rules import DEFAULT_ACCOUNT, Key
+from aisa.keys.store import KeyStore
+from aisa.storage.engine import open_database
+from aisa.storage.migrate import migrate
 from aisa.testing.clock import run_virtual
 from identity_rig import AUDIENCE, NOW, Provider, identity_provider, private_key, public_key
 from server import PROCESS_SECONDS_MAX, serving
@@ -201,6 +208,34 @@ def test_keys_of_the_server_are_good_as_before(provider: Provider) -> None:
         assert bench.documents.asked == 0
 
     run_virtual(scene())
+
+
+def test_tokens_are_doubted_as_keys_are(provider: Provider, tmp_path: Path) -> None:
+    """[issue 13] While nobody could look for a minute which keys count, a token that was proven is refused too; then it is good again."""
+
+    async def scene() -> None:
+        bench = await Bench(provider).fetched()
+        token, doubted = provider.token(), DoubtedKeys(bench.keys)
+        for doubtful in (False, True, False):
+            doubted.doubted = doubtful
+            if doubtful:
+                with pytest.raises(ApiError, match="has not been able to read its keys"):
+                    doubted.verify(token)
+            else:
+                assert doubted.verify(token).account == DEFAULT_ACCOUNT
+
+    run_virtual(scene())
+    database = open_database(str(tmp_path), migrate)
+    store = KeyStore(database, lambda: NOW, random.Random(1))
+    _, secret = store.create("k")
+    shared = msgspec.convert({"stores": {"database": "postgresql://db.internal/aisa"}}, Config)
+    keys = take_tokens(shared, store, print)
+    assert keys.verify(secret).label == "k"
+    store.doubted(True)
+    with pytest.raises(ApiError, match="has not been able to read its keys"):
+        keys.verify(secret)
+    assert take_tokens(Config(), store, print) is store  # who has a database of his own doubts nothing
+    database.close()
 
 
 def test_the_account_is_the_first_of_the_settings_that_a_claim_names(provider: Provider) -> None:

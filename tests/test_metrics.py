@@ -187,12 +187,15 @@ def test_more_records_than_fit_do_no_harm() -> None:
 
 
 def test_states_of_several_processes_are_added_up() -> None:
-    """But when they began: that is when the first did, which has started the others."""
+    """But when they began, which is when the first did that has started the others, and their lag, of which the longest is told."""
     ones = [[Gauge("x", "X.", (((("a", "1"),), 2.0),)), Gauge(START_TIME, "S.", (((), float(number)),))] for number in range(3)]
     ones[2][0] = Gauge("x", "X.", (((("a", "2"),), 5.0),))
+    for number, states in enumerate(ones):
+        states.append(Gauge("lag", "L.", (((), float(number)),), most=True))
     assert together(ones) == [
         Gauge("x", "X.", (((("a", "1"),), 4.0), ((("a", "2"),), 5.0))),
         Gauge(START_TIME, "S.", (((), 0.0),)),
+        Gauge("lag", "L.", (((), 2.0),), most=True),
     ]
 
 

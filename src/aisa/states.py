@@ -55,9 +55,13 @@ class States:
         kinds = Counter("stream" if context.request.stream else "document" for context in live)
         values = tuple([((("kind", kind),), float(kinds[kind])) for kind in ("stream", "document")])
         yield Gauge("calls_in_flight", "Calls that run.", values)
+        throttled = sum(context.client.congested for context in live)
+        yield one("calls_throttled", "Calls whose client is slower than their vendor at this moment.", throttled)
         yield one("client_connections", "Connections of clients that are open.", self._server.connections_count)
-        unwritten = sum(charge.row is not None for charge in tuple(ledger.calls.values()))
-        yield one("calls_unwritten", "Ended calls that the journal has and the database not yet.", unwritten)
+        unwritten = [charge.row.ended_ms for charge in tuple(ledger.calls.values()) if charge.row is not None]
+        yield one("calls_unwritten", "Ended calls that the journal has and the database not yet.", len(unwritten))
+        lag = max(0.0, wall_clock() - min(unwritten) / 1000) if unwritten else 0.0
+        yield Gauge("unwritten_seconds", "How far the database is behind: since the oldest of those ended.", (((), lag),), most=True)
         yield one("journal_slots_taken", "Slots of the journal that are taken, by calls that run or are unwritten.", self._journal.taken)
         yield one("journal_slots", "Slots that the journal has at most (`ledger.calls_waiting_max`).", self._slots)
         vendors = vendors_shown(self._dependencies, self._names_of, self._now())
@@ -109,7 +113,7 @@ def held(began: float) -> Iterator[Gauge]:
 
 
 def together(processes: Iterable[Iterable[Gauge]]) -> list[Gauge]:
-    """Return the states of several processes as those of one: the sum of each; it began when the first of them did."""
+    """Return the states of several processes as those of one: the sum of each, or the most; it began when the first of them did."""
     found: dict[str, Gauge] = {}
     for gauge in (each for states in processes for each in states):
         before = found.get(gauge.name)
@@ -118,7 +122,8 @@ def together(processes: Iterable[Iterable[Gauge]]) -> list[Gauge]:
         elif gauge.name != START_TIME:
             values = dict(before.values)
             for labels, value in gauge.values:
-                values[labels] = values.get(labels, 0.0) + value
+                had = values.get(labels, 0.0)
+                values[labels] = max(had, value) if gauge.most else had + value
             found[gauge.name] = msgspec.structs.replace(before, values=tuple(values.items()))
     return list(found.values())
 

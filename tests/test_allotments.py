@@ -17,7 +17,7 @@ from aisa.keys.following import BELIEVED_SECONDS, Following
 from aisa.keys.rules import SpendCap
 from aisa.keys.store import KeyStore
 from aisa.ledger.allotments import KEPT_SECONDS, LEASE_SECONDS, NOW, SEEN_SECONDS, Wanted, allot, forget_server
-from aisa.ledger.stored_money import BELIEVED
+from aisa.ledger.stored_money import BELIEVED, StoredMoney
 from aisa.ledger.writer import insert_rows
 from aisa.storage.engine import Database
 from aisa.storage.migrate import migrate
@@ -97,6 +97,34 @@ def test_what_a_dead_server_was_allotted_is_free_when_its_lease_is_over(database
     with database.transaction() as connection:
         forget_server(connection, "alive")
         assert connection.execute(select(allotments)).all() == []
+
+
+def test_wallets_that_nobody_spends_from_cost_a_question_little(database: Database) -> None:
+    """[issue 13] Of 1,200 at most WALLETS_AT_ONCE are asked of at a time, by turns; what a call lacks it is asked of until it is idle."""
+
+    async def main() -> None:
+        money = StoredMoney(database, "one", wall_clock=lambda: 1_000.0, report=print)
+        for number in range(1_200):
+            money.know(f"a{number}", 5)
+        turns = [[each.name for each in money._in_turn()] for _ in range(4)]
+        assert [len(turn) for turn in turns] == [500, 500, 200, 500]
+        assert len({name for turn in turns[:3] for name in turn}) == 1_200
+        money.know("acme", 1_000)
+        acme, lacking = money.wallet("acme"), asyncio.ensure_future(money.more(money.wallet("acme"), 10))
+        await asyncio.sleep(0)  # it waits
+        wanting, money._wanting = money._wanting, {}
+        await money._ask(wanting)
+        money._answered.set_result(None)
+        await lacking
+        acme.take(10, 0.0)
+        acme.hold(-10)
+        in_use = []
+        for _ in range(3):
+            in_use.append(list(money._in_use))
+            await money._ask({})
+        assert (in_use, acme.amounts.allotted) == ([[acme.name], [acme.name], []], 0)
+
+    asyncio.run(main())
 
 
 def test_a_server_takes_from_what_it_was_allotted_for_less_than_its_lease() -> None:

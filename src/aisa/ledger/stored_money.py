@@ -57,6 +57,8 @@ class StoredMoney:
         self._amounts = amounts
         self._told = told
         self._wallets: dict[str, AllottedWallet] = {}
+        self._listed: list[AllottedWallet] = []  # the same, in the order in which they take turns
+        self._in_use: dict[str, AllottedPurse] = {}  # by name: what has something, or wants it; all else has nothing that could be taken
         self._loop = asyncio.get_running_loop()
         self._wanting: dict[str, Nanos] = {}  # by purse, what calls lack that wait
         self._answered: asyncio.Future[None] = self._loop.create_future()
@@ -76,6 +78,7 @@ class StoredMoney:
         if wallet is None:
             amounts = self._amounts(wallet_name(account))
             wallet = self._wallets[account] = AllottedWallet(account, amounts, self.more, is_away=self._is_away)
+            self._listed.append(wallet)
         wallet.balance = balance
         return wallet
 
@@ -100,6 +103,7 @@ class StoredMoney:
     async def more(self, purse: AllottedPurse, amount: Nanos) -> None:
         """Wait until a purse may spend so much more. Raises ApiError."""
         self._wanting[purse.name] = self._wanting.get(purse.name, 0) + amount
+        self._in_use[purse.name] = purse
         self._wanted.set()
         done, _ = await asyncio.wait([self._answered], timeout=MORE_MAX.total_seconds())
         if not done or self.away:
@@ -120,8 +124,7 @@ class StoredMoney:
                 waiting.cancel()
 
     async def _ask(self, wanting: dict[str, Nanos]) -> None:
-        purses: list[AllottedPurse] = [*self._wallets.values(), *self.caps.values()]
-        purses = [each for each in purses if each.name in wanting or each.amounts.in_use] + self._in_turn(wanting)
+        purses = [*self._in_use.values(), *self._in_turn()]
         now, began = self._wall_clock(), self._loop.time()
         try:
             wanted = [each.ask(wanting.get(each.name, 0), now) for each in purses]
@@ -137,18 +140,18 @@ class StoredMoney:
             return
         for each in purses:
             each.answered(given[each.name], now)
+            if not (each.amounts.in_use or each.name in self._wanting):
+                self._in_use.pop(each.name, None)
         self._believe(began)
         if self.away:
             self.away = False
             self._report(ServerNotice("the database is back: wallets and caps can be looked up again"))
 
-    def _in_turn(self, wanting: dict[str, Nanos]) -> list[AllottedPurse]:
+    def _in_turn(self) -> list[AllottedPurse]:
         """Return some of the prepaid wallets that nothing else is asked of: others may spend from them."""
-        prepaid = [each for each in self._wallets.values() if each.balance is not None]
-        idle = [each for each in prepaid if not (each.name in wanting or each.amounts.in_use)]
-        start = self._turn % max(1, len(idle))
-        self._turn = start + WALLETS_AT_ONCE if start + WALLETS_AT_ONCE < len(idle) else 0
-        return list(idle[start : start + WALLETS_AT_ONCE])
+        turn = self._listed[self._turn : self._turn + WALLETS_AT_ONCE]
+        self._turn = self._turn + WALLETS_AT_ONCE if self._turn + WALLETS_AT_ONCE < len(self._listed) else 0
+        return [each for each in turn if each.balance is not None and each.name not in self._in_use]
 
     def _go_away(self) -> None:
         if not self.away:

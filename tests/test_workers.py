@@ -406,7 +406,7 @@ def test_the_admin_api_is_the_same_whichever_worker_is_asked(crew: Front) -> Non
 
 def test_metrics_are_those_of_all_workers_and_keep_what_a_dead_one_counted(tmp_path: Path) -> None:
     """[issue 13] By an admin key at whichever worker, and at their own address; a dead worker's gauges are gone, its counters are not."""
-    configuration = "metrics: {listen: '127.0.0.1:0'}\n" + CONFIGURATION
+    configuration = "metrics: {{listen: '127.0.0.1:0'}}\n" + CONFIGURATION
     with ScriptedVendor() as vendor, serving(tmp_path, configuration.format(vendor=vendor.url, window=60), workers=2) as server:
         clients = [connection(server) for _ in range(2)]
         for client in clients:

@@ -213,10 +213,7 @@ class Exchange:
         try:
             self._parser.feed(data)
         except (HttpParserError, HttpParserUpgrade) as error:
-            self._keep_alive = False
-            upgrade = isinstance(error, HttpParserUpgrade)
-            why = "it wants to upgrade the protocol, unasked" if upgrade else f"{type(error).__name__}: {error}"
-            self._refuse("an answer that is not HTTP/1.1", why)
+            self._refuse_unfit(error)
         if len(unread) > known:
             self._framing_bytes = 0
             arrived = len(unread[-1]) if len(unread) == known + 1 else sum(map(len, unread[known:]))
@@ -288,6 +285,12 @@ class Exchange:
         self._unread.clear()
         self._unread = []  # the parser's is the next exchange's
         self._connection.release(whole=whole)
+
+    def _refuse_unfit(self, error: HttpParserError | HttpParserUpgrade) -> None:
+        self._keep_alive = False
+        upgrade = isinstance(error, HttpParserUpgrade)
+        why = "it wants to upgrade the protocol, unasked" if upgrade else f"{type(error).__name__}: {error}"
+        self._refuse("an answer that is not HTTP/1.1", why)
 
     def _look_at_head(self, head: bytes) -> None:
         """Refuse a head that is too long."""

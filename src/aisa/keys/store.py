@@ -78,9 +78,8 @@ class KeyStore:
     def again(self, key: Key, secret: str) -> Key:
         """Return the same of a secret that was this key's before. A key that changes in any way is another value from then on."""
         unchanged = self._by_id.get(key.id) is key and not self._replaced
-        if unchanged and key.state == ACTIVE and key.expires_at is None and key.account not in self._disabled:
-            return key
-        return self.verify(secret)
+        good = unchanged and key.state == ACTIVE and key.expires_at is None and key.account not in self._disabled
+        return key if good else self.verify(secret)
 
     def known(self, secret: str | None) -> Key | None:
         """Return the key with this secret, or that had it before, whatever its state; None if there is none."""

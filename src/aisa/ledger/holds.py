@@ -10,7 +10,7 @@ from aisa.config.schema import Model
 from aisa.errors import ApiError
 from aisa.ledger.row import CallRow
 from aisa.ledger.rules import COMPLETED
-from aisa.money import TOKENS_PER_PRICE, Nanos, divide_half_up, dollars_text
+from aisa.money import TOKENS_PER_PRICE, Nanos, dollars_text
 from aisa.pricing import UnitPrices, cost_of
 from aisa.usage import REPORTED, Usage
 from aisa.wire.door import Request
@@ -71,17 +71,12 @@ def first_hold(rates: Iterable[UnitPrices], request: Request, settings: Model, *
     """
     output, why = output_held(request, settings, learned)
     dearest = for_output = -1
+    taken = Usage(held_input)
     for each in rates:
         made = -(-output * output_price(each, held_input) // TOKENS_PER_PRICE)
-        if (amount := input_cost(each, held_input) + made) > dearest:
+        if (amount := cost_of(taken, each) + made) > dearest:
             dearest, for_output = amount, made
     return Hold(dearest, output, for_output, why)
-
-
-def input_cost(prices: UnitPrices, tokens: int) -> Nanos:
-    """Return what the input of a call costs, all of it plain."""
-    tier = prices.for_input(tokens) if prices.tiers else prices
-    return divide_half_up(tokens * tier.input, TOKENS_PER_PRICE) if tier.per_request is None else cost_of(Usage(tokens), prices)
 
 
 def output_held(request: Request, settings: Model, learned: int | None) -> tuple[int, str]:

@@ -89,8 +89,7 @@ class AskedOf:
         self._input: tuple[int, str] | None = None
         self._times = 1
         self.input_tokens_max = target.context_window or INPUT_TOKENS_MAX
-        asked, written = request.max_tokens, target.output_tokens_max
-        most = OUTPUT_TOKENS_MAX if asked is None and written is None else max(asked or 0, written or 0) or OUTPUT_TOKENS_MAX
+        most = max(request.max_tokens or 0, target.output_tokens_max or 0) or OUTPUT_TOKENS_MAX
         self.output_tokens_max = most * request.choices
 
     def input(self) -> tuple[int, str]:

@@ -77,10 +77,10 @@ class StreamDecoder:
 
     def feed(self, data: bytes) -> Sequence[Part]:
         """Take the next bytes of the vendor's body; what they complete is one piece at most."""
-        if not self._begun or self._whole is not None:
+        if not self._begun:
             data = self._first(data)
-            if self._whole is not None:
-                return self._kept_whole(data)
+        if self._whole is not None:
+            return self._kept_whole(data)
         try:
             complete = self._events.take(data)
         except EventTooLarge:
@@ -117,8 +117,6 @@ class StreamDecoder:
 
     def _first(self, data: bytes) -> bytes:
         """Take the first bytes of a body, without a byte order mark: they tell whether it is a stream or one document."""
-        if self._begun:
-            return data
         data = self._start + data
         text = data.removeprefix(BOM).lstrip()
         if not text or BOM.startswith(data):

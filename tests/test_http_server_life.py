@@ -53,6 +53,42 @@ def test_draining_lets_answers_finish_and_closes_the_rest(run: Run) -> None:
 
 
 @both_loops
+@pytest.mark.parametrize("grace", [True, False])
+def test_a_connection_whose_stream_did_not_say_that_it_was_the_last_takes_one_more_request(run: Run, grace: bool) -> None:
+    """[issue 13] A client, or a proxy, that sends its next request at once would else meet a closing connection: 502 for a POST."""
+
+    async def scenario() -> None:
+        release = asyncio.Event()
+
+        async def script(request: Request, reply: Reply) -> None:
+            if request.path == "/stream":
+                reply.start(200, [], None)
+                reply.write(b"began")
+                await release.wait()
+                reply.end()
+            else:
+                await echo(request, reply)
+
+        async with serving(script) as served:
+            client = await served.connect()
+            client.send(get("/stream"))
+            await client.reader.readuntil(b"began\r\n")
+            if grace:
+                served.server.keep_no_connections()
+            draining = None if grace else asyncio.create_task(served.server.drain(5))
+            await asyncio.sleep(0.01)
+            release.set()
+            await client.reader.readuntil(b"0\r\n\r\n")
+            client.send(post(b"next", "/next"))
+            answer = await client.answer()
+            assert (answer.status, answer.headers["connection"]) == (200, "close")
+            assert await client.rest() == b""
+            await (draining or served.server.drain(5))
+
+    run(scenario())
+
+
+@both_loops
 def test_a_stream_that_began_before_the_drain_is_the_last_of_its_connection(run: Run) -> None:
     """Its head did not say so any more, but the connection closes behind it, and the drain ends with it."""
 

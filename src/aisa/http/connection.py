@@ -23,6 +23,7 @@ from aisa.timers import NEVER, Timer
 from aisa.wire.port import CLIENT_LEFT
 
 CONNECTIONS_OVER_MAX = 100  # beyond connections_max as many are told why they are refused; the rest is cut without a word
+UNTOLD_SECONDS = 1.0  # for one more request, when the last head did not say that its answer was the last: clients that go on do so at once
 LINGER_SECONDS_MAX = 10.0  # a refused client may still be sending; long enough to finish a body and read the answer
 LINGER_BYTES_MAX = 134_217_728  # four times the default body limit: who sends more will not read the answer
 
@@ -257,11 +258,12 @@ class Connection(asyncio.BufferedProtocol):
     def _go_on(self) -> None:
         if self._pending:
             self._loop.call_soon(self._read_pending)
-        elif self._eof or self._shared.draining:
+        elif self._eof:
             self._loop.call_soon(self._leave)
-        else:
+        else:  # even while the server goes away: the head did not say that this was the last answer, so another request may be on its way
             self._busy = False
-            self._timer.set(self._shared.settings.keep_alive_timeout_seconds, self._end_idleness)
+            seconds = UNTOLD_SECONDS if self._shared.closed else self._shared.settings.keep_alive_timeout_seconds
+            self._timer.set(seconds, self._end_idleness)
 
     def _read_on(self) -> None:
         if self._paused:

@@ -132,17 +132,17 @@ def reports(draw: st.DrawFn, truth: Truth) -> dict[str, Any]:
     given_in = taken - inside["cached"] - written if beside == "cache" else taken
     given_out = made - inside["thought"] if beside == "thinking" and not ambiguous else made
     shape = draw(st.sampled_from(["both", "both", "both", "no output"])) if (given_in, given_out) == (taken, made) and made else "both"
-    usage[draw(st.sampled_from(["prompt_tokens", "input_tokens"]))] = given_in
+    usage[draw(st.sampled_from(["prompt_tokens", "input_tokens", "promptTokens", "inputTokens"]))] = given_in
     if shape == "both":
-        usage[draw(st.sampled_from(["completion_tokens", "output_tokens"]))] = given_out
+        usage[draw(st.sampled_from(["completion_tokens", "output_tokens", "completionTokens", "outputTokens"]))] = given_out
     if shape != "both" or (given_in, given_out) != (taken, made) or draw(st.booleans()):
-        usage["total_tokens"] = taken + made
+        usage[draw(st.sampled_from(["total_tokens", "totalTokens"]))] = taken + made
     into = draw(st.sampled_from(["prompt_tokens_details", "input_tokens_details"]))
     outof = draw(st.sampled_from(["completion_tokens_details", "output_tokens_details"]))
     inner: dict[str, Any] = {}
     outer: dict[str, Any] = {}
     if inside["cached"]:
-        name = draw(st.sampled_from(["cached_tokens", "prompt_cache_hit_tokens", "cache_read_input_tokens", "cache_read_tokens"]))
+        name = draw(st.sampled_from(["cached_tokens", "prompt_cache_hit_tokens", "cache_read_input_tokens", "cacheReadInputTokens"]))
         draw(st.sampled_from([usage, inner]))[name] = inside["cached"]
     if written:
         name = draw(st.sampled_from(["cache_write_tokens", "cache_creation_input_tokens", "cache_creation_tokens"]))

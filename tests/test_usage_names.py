@@ -42,6 +42,17 @@ TABLE: list[tuple[dict[str, Any], Usage]] = [
         usage(20, 35, reasoning_tokens=30),
     ),
     ({"promptTokenCount": 20, "toolUsePromptTokenCount": 7, "candidatesTokenCount": 5, "totalTokenCount": 32}, usage(27, 5)),
+    ({"inputTokens": 100, "outputTokens": 50, "totalTokens": 150}, usage(100, 50)),
+    ({"promptTokens": 100, "completionTokens": "50", "totalTokens": 150.0}, usage(100, 50)),
+    ({"inputTokens": 100, "outputTokens": 50, "totalTokens": 1_050, "cacheReadInputTokens": 900}, usage(1_000, 50, cached_tokens=900)),
+    ({"inputTokens": 1_000, "outputTokens": 50, "totalTokens": 1_050, "cachedInputTokens": 900}, usage(1_000, 50, cached_tokens=900)),
+    (
+        {"inputTokens": 100, "outputTokens": 50, "totalTokens": 1_250, "cacheReadInputTokens": 900, "cacheWriteInputTokens": 200},
+        usage(1_200, 50, cached_tokens=900, cache_write_tokens=200),
+    ),
+    ({"inputTokens": 100, "outputTokens": 50, "reasoningTokens": 30}, usage(100, 50, reasoning_tokens=30)),
+    ({**sides(100, 50, 150), "thinking_tokens": 30}, usage(100, 50, reasoning_tokens=30)),
+    ({**sides(100, 50, 150), OUTPUTS[1]: {"thinking_tokens": 30}}, usage(100, 50, reasoning_tokens=30)),
     # Thinking that stands only in the total, or beside the output
     (sides(10, 5, 515), usage(10, 505, reasoning_tokens=500)),
     (sides(1_000, 100, 3_100), usage(1_000, 2_100, reasoning_tokens=2_000)),

@@ -21,16 +21,19 @@ DIGITS = re.compile("[0-9]{1,10}").fullmatch  # a count that is written as text
 FAULT_CHARACTERS_MAX = 200  # of a report that the operator is shown
 
 #: What vendors call the whole of a side, first come, first served.
-INPUT = ("prompt_tokens", "input_tokens", "promptTokenCount")
-OUTPUT = ("completion_tokens", "output_tokens")
-TOTAL = ("total_tokens", "totalTokenCount")
+INPUT = ("prompt_tokens", "input_tokens", "promptTokenCount", "promptTokens", "inputTokens")
+OUTPUT = ("completion_tokens", "output_tokens", "completionTokens", "outputTokens")
+TOTAL = ("total_tokens", "totalTokenCount", "totalTokens")
 #: Where the parts of a side stand: here, or at the top.
 INPUT_DETAILS = ("prompt_tokens_details", "input_tokens_details")
 OUTPUT_DETAILS = ("completion_tokens_details", "output_tokens_details")
 #: What they call a part of a side. Of several that are given, which repeat each other, the largest is meant.
-CACHED = ("cached_tokens", "prompt_cache_hit_tokens", "cache_read_input_tokens", "cache_read_tokens", "cachedContentTokenCount")
-WRITTEN = ("cache_write_tokens", "cache_creation_input_tokens", "cache_creation_tokens")
-REASONING = ("reasoning_tokens", "thoughtsTokenCount")
+CACHED = (
+    *("cached_tokens", "prompt_cache_hit_tokens", "cache_read_input_tokens", "cache_read_tokens"),
+    *("cachedContentTokenCount", "cachedInputTokens", "cacheReadInputTokens"),
+)
+WRITTEN = ("cache_write_tokens", "cache_creation_input_tokens", "cache_creation_tokens", "cacheWriteInputTokens")
+REASONING = ("reasoning_tokens", "thinking_tokens", "thoughtsTokenCount", "reasoningTokens")
 #: Gemini's own names, where thinking and tools' results stand beside the whole.
 SHOWN, FROM_TOOLS = "candidatesTokenCount", "toolUsePromptTokenCount"
 

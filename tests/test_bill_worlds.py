@@ -23,6 +23,7 @@ from aisa.ledger.audit import differences_of
 from aisa.ledger.refusal import Refusal
 from aisa.ledger.row import CallRow
 from aisa.ledger.wallets import Wallet
+from aisa.providers.measure import ANSWERS_KEPT, Answer
 from aisa.testing.clock import run_virtual
 from aisa.usage import IMPLAUSIBLE
 from bill_truth import Truth, exact_cost, price_lists, reports, rounded, truths
@@ -34,8 +35,11 @@ WORD = "words. "  # one token, by its size
 WORDS_MAX, CALLS_MAX, TARGETS_MAX = 4, 8, 3
 BALANCES = (None, 10**13, 10**13, 10**10, 0)  # nano-dollars; a call may cost fifty dollars, by its fees
 ASKED = Truth({"input": 1})  # "Hi." has three bytes
+BY_LEARNED = "learned"  # the beginning of how it was counted
 ABSURD = {"prompt_tokens": 5_000_000, "completion_tokens": 900_000_000, "total_tokens": 905_000_000}
 NO_REPORT: list[Any] = [None, {}, {"prompt_tokens": None, "completion_tokens": "many"}]
+LEARNED = 2  # tokens that a word is, by what complete answers have taught in half of the worlds
+TAUGHT = [Answer(100 * LEARNED, 100, 100 * len(WORD))] * ANSWERS_KEPT
 FAILURES = [Script(refuses=True), Script([b'{"error": {"message": "busy"}}'], status=503), Script([b"<html>"], status=500)]
 
 
@@ -79,12 +83,14 @@ def steps_of(plan: Planned) -> list[bytes | Stall]:
     return [step for each in events for step in (each, Stall(0.1))]
 
 
-def expected(plan: Planned, each: list[Prices]) -> Fraction:
-    """What a call costs by the documentation, in nano-dollars before rounding."""
+def expected(plan: Planned, each: list[Prices], worth: int = 1) -> Fraction:
+    """What a call costs by the documentation, in nano-dollars before rounding. A word is `worth` so many tokens where nobody reports."""
     if plan.fails == len(each):
         return Fraction(0)
     prices, client = each[plan.fails], plan.client
-    counted = plan.words if plan.stream else -(-plan.words * len(WORD) // 4)  # a document has no pieces: four bytes are a token
+    counted = plan.words * worth
+    if worth == 1 and not plan.stream:  # a document has no pieces: four bytes are a token
+        counted = -(-plan.words * len(WORD) // 4)
     said = plan.truth or Truth({"input": 1, "output": counted})
     if not plan.stream:
         arrived = client.bytes_delivered() == client.bytes_written and client.ended
@@ -92,12 +98,19 @@ def expected(plan: Planned, each: list[Prices]) -> Fraction:
     had = len(re.findall(WORD.encode(), client.body))
     if b'"finish_reason":"stop"' in client.body:
         return exact_cost(said, prices, MOMENT, "")
-    return exact_cost(Truth({"input": ASKED.of("input") if had else 0, "output": had}), prices, MOMENT, "")
+    return exact_cost(Truth({"input": ASKED.of("input") if had else 0, "output": had * worth}), prices, MOMENT, "")
 
 
-def live(data: st.DataObject, each: list[Prices], wallet: Wallet, calls: list[Planned]) -> tuple[list[list[CallRow]], list[Refusal]]:
-    """Make the calls one after the other; return the rows of each, and the refusals that were kept."""
+def world_of(each: list[Prices], wallet: Wallet, worth: int) -> Rig:
+    """A rig with a target for each of these prices."""
     rig = Rig(*[ScriptedUpstream() for _ in each], wallets=[wallet], each=list(each))
+    for offer in rig.dependencies.routes.find("fast").offers if worth == LEARNED else ():
+        offer.target.measure.take(TAUGHT)
+    return rig
+
+
+def live(data: st.DataObject, rig: Rig, each: list[Prices], calls: list[Planned]) -> tuple[list[list[CallRow]], list[Refusal]]:
+    """Make the calls one after the other; return the rows of each, and the refusals that were kept."""
     rig.ledger.wall_clock = lambda: MOMENT
     refused: list[Refusal] = []
     rig.dependencies.keep_refusal = refused.append
@@ -123,6 +136,7 @@ def kinds_of(plan: Planned, row: CallRow) -> set[str]:
     kinds = {row.outcome, "stream" if plan.stream else "document", f"{'abc'[plan.fails]} served" if row.cost else "free"}
     kinds |= {"fell back"} if plan.fails and row.cost else set()
     kinds |= {"absurd"} if plan.usage is ABSURD and row.outcome == "completed" else set()
+    kinds |= {"learned"} if row.cost and row.billed.counted_by.startswith(BY_LEARNED) else set()
     return kinds | ({"reset"} if not plan.stream and row.outcome == "client_gone" else set())
 
 
@@ -140,7 +154,8 @@ def test_in_every_world_each_call_costs_what_its_target_charges_and_the_wallet_p
         each = data.draw(st.lists(price_lists(), min_size=1, max_size=TARGETS_MAX), label="prices")
         calls = data.draw(st.lists(plans(len(each)), min_size=1, max_size=CALLS_MAX), label="calls") + in_every_world(len(each))
         wallet = Wallet("default", balance)
-        rows, refused = live(data, each, wallet, calls)
+        worth = data.draw(st.sampled_from([1, LEARNED]), label="worth")
+        rows, refused = live(data, world_of(each, wallet, worth), each, calls)
         spent = 0
         for number, (plan, left) in enumerate(zip(calls, rows, strict=True), 1):
             if not left:
@@ -150,7 +165,7 @@ def test_in_every_world_each_call_costs_what_its_target_charges_and_the_wallet_p
                 continue
             [row] = left
             assert list(differences_of(row)) == []
-            assert row.cost == rounded(expected(plan, each)), (plan, row)
+            assert row.cost == rounded(expected(plan, each, worth)), (plan, row)
             assert row.attempts == min(plan.fails + 1, len(each))
             assert not row.cost or row.target == f"{'abc'[plan.fails]}/some-model"
             if plan.usage is ABSURD and row.outcome == "completed":
@@ -161,4 +176,4 @@ def test_in_every_world_each_call_costs_what_its_target_charges_and_the_wallet_p
 
     world()
     wanted = {"completed", "failed", "client_gone", "stream", "document", "a served", "b served", "c served", "fell back", "absurd"}
-    assert wanted | {"reset", "refused", "free"} <= set(seen), seen
+    assert wanted | {"reset", "refused", "free", "learned"} <= set(seen), seen

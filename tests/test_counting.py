@@ -335,6 +335,18 @@ def test_sound_and_files_cost_by_the_second_and_the_page() -> None:
     assert input_tokens(asked({"type": "file", "file": {"file_id": "f"}}), "m") == PAGE_TOKENS
 
 
+@pytest.mark.parametrize("by_itself", [False, True])
+def test_sound_and_video_with_an_address_cost_by_the_second(by_itself: bool) -> None:
+    """[fault M6] As other servers than OpenAI's take them: by the data in the address, ten seconds where it holds none; never nothing."""
+
+    def tokens(name: str, url: str) -> int:
+        return input_tokens(asked({"type": name, name: url if by_itself else {"url": url}}), "m")
+
+    sound, film = (base64.b64encode(b"\0" * size).decode() for size in (480_000, 499_998))
+    assert (tokens("audio_url", f"data:audio/mp3;base64,{sound}"), tokens("audio_url", "https://a.example/b.mp3")) == (300, 100)
+    assert (tokens("video_url", f"data:video/mp4;base64,{film}"), tokens("video_url", "https://a.example/b.mp4")) == (600, 3_000)
+
+
 def test_an_input_never_has_more_tokens_than_the_models_window() -> None:
     """[fault M6] However large the body."""
     assert input_tokens(Content(10**7, (Picture(),) * 100, 10_000.0, 100), "gpt-4o", 128_000) == 128_000

@@ -27,6 +27,8 @@ class Part(msgspec.Struct):
     text: Text = None
     image_url: str | dict[str, Any] | None = None
     input_audio: Any = None
+    audio_url: Any = None  # this and the next are other servers' than OpenAI's
+    video_url: Any = None
     file: Any = None
 
 

@@ -13,6 +13,8 @@ PART = Shape(
     "type text refusal prompt_cache_breakpoint",
     image_url=Shape("url detail"),
     input_audio=Shape("data format"),
+    audio_url=Shape("url"),
+    video_url=Shape("url"),
     file=Shape("filename file_data file_id"),
 )
 TOOL_CALL = Shape("id type", function=FUNCTION_CALL, custom=Shape("name input"))

@@ -19,6 +19,9 @@ PAGE_TOKENS = 800  # of a file, by page
 SOUND_TOKENS_PER_SECOND = 10  # OpenAI's figure; Gemini's is in FORMULAS
 FILE_BYTES_PER_PAGE = 50_000  # of a file whose pages are not counted: a page of text with a picture
 SOUND_BYTES_PER_SECOND = 16_000  # of compressed sound: 128 kbit/s
+VIDEO_TOKENS_PER_SECOND = 300  # Gemini's figure: a picture a second, and its sound
+VIDEO_BYTES_PER_SECOND = 250_000  # of compressed video: 2 Mbit/s
+SECONDS_ELSEWHERE = 10.0  # of sound or video of which only the address is known
 HEAD_CHARACTERS = 65_536  # of a picture's base64 that are looked at: the size of a JPEG stands behind what cameras write first
 
 
@@ -31,12 +34,13 @@ class Picture(msgspec.Struct, frozen=True):
 
 
 class Content(msgspec.Struct, frozen=True):
-    """What a request holds: bytes of text as UTF-8, pictures, seconds of sound, pages of files."""
+    """What a request holds: bytes of text as UTF-8, pictures, seconds of sound and of video, pages of files."""
 
     text_bytes: int
     pictures: tuple[Picture, ...] = ()
     sound_seconds: float = 0.0
     pages: int = 0
+    video_seconds: float = 0.0
     windows: int = 1  # how many context windows it may fill: one for each text that the model reads by itself
 
 
@@ -46,10 +50,11 @@ def input_tokens(content: Content, model: str, window: int | None = None, *, tex
     `text_tokens` are those of its text, where somebody could count them.
     """
     tokens = -(-content.text_bytes // BYTES_PER_TOKEN) if text_tokens is None else text_tokens
-    if content.pictures or content.sound_seconds or content.pages:
+    if content.pictures or content.sound_seconds or content.pages or content.video_seconds:
         per_second = 32 if "gemini" in model else SOUND_TOKENS_PER_SECOND
         tokens += sum([picture_tokens(picture, model) for picture in content.pictures])
         tokens += ceil(content.sound_seconds * per_second) + content.pages * PAGE_TOKENS
+        tokens += ceil(content.video_seconds * VIDEO_TOKENS_PER_SECOND)
     return tokens if window is None else min(tokens, window * content.windows)
 
 
@@ -164,6 +169,14 @@ def sound_seconds(data: str) -> float:
     head = first_bytes(data[:64])
     per_second = int.from_bytes(head[28:32], "little") if head[:4] == b"RIFF" and head[8:12] == b"WAVE" else 0
     return len(data) * 3 / 4 / max(per_second or SOUND_BYTES_PER_SECOND, 1_000)
+
+
+def seconds_at(url: str, *, video: bool = False) -> float:
+    """Return how long sound or video lasts that has an address, which may hold its data."""
+    _, found, data = url.partition(";base64,")
+    if not found or not url.startswith("data:"):
+        return SECONDS_ELSEWHERE
+    return len(data) * 3 / 4 / VIDEO_BYTES_PER_SECOND if video else sound_seconds(data)
 
 
 def pages_of(data: str) -> int:

@@ -9,7 +9,7 @@ import msgspec
 from msgspec import Raw
 
 from aisa.wire.chat import ChatRequest, Message, Part
-from aisa.wire.content import Content, Picture, pages_of, picture_of, sound_seconds
+from aisa.wire.content import Content, Picture, pages_of, picture_of, seconds_at, sound_seconds
 from aisa.wire.generated import text_bytes, text_in
 from aisa.wire.trees import is_tree
 
@@ -76,14 +76,16 @@ def beginning(chat: ChatRequest, characters_max: int) -> str:
 def shown(chat: ChatRequest, size: int, special: list[int]) -> Content:
     """Return the content of a request that shows more than text."""
     pictures = [picture for place in special for part in parts_of(chat.known.messages[place]) for picture in pictures_in(part)]
-    seconds, pages = 0.0, 0
+    seconds, pages, filmed = 0.0, 0, 0.0
     others = {part.type for place in special for part in parts_of(chat.known.messages[place])} - {"text", "image_url", "refusal"}
     if others:
         for part in [part for place in special for part in parts_of(chat.known.messages[place])]:
             seconds += sound_seconds(data) if (data := member(part.input_audio, "data")) else 0.0
+            seconds += 0.0 if part.audio_url is None else seconds_at(address_of(part.audio_url))
+            filmed += 0.0 if part.video_url is None else seconds_at(address_of(part.video_url), video=True)
             if is_tree(part.file):
                 pages += pages_of(member(part.file, "file_data"))
-    return Content(size, tuple(pictures), seconds, pages)
+    return Content(size, tuple(pictures), seconds, pages, filmed)
 
 
 def parts_of(message: Message) -> list[Part]:
@@ -98,6 +100,11 @@ def pictures_in(part: Part) -> list[Picture]:
         return []
     url, detail = (image, None) if isinstance(image, str) else (image.get("url"), image.get("detail"))
     return [picture_of(url if isinstance(url, str) else "", detail if isinstance(detail, str) else None)]
+
+
+def address_of(given: object) -> str:
+    """Return an address that is given by itself or in an object."""
+    return given if isinstance(given, str) else member(given, "url")
 
 
 def member(inner: object, field: str) -> str:

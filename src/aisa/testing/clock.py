@@ -1,7 +1,8 @@
 """An event loop whose time jumps: it runs real sockets, but never waits for a timer. Nothing here is patched; the loop is the clock.
 
 When every task waits and no socket becomes ready within GRACE_SECONDS of real time, the loop's clock jumps to the next timer; at once, if
-there is neither a socket nor another thread that anything could come from.
+there is neither a socket nor another thread that anything could come from. While a thread works for the loop (`run_in_executor`, of which
+`to_thread` and `getaddrinfo` are cases) time stands still: how long that takes is the machine's affair, and no part of a test.
 """
 
 from __future__ import annotations
@@ -9,7 +10,7 @@ from __future__ import annotations
 import asyncio
 import selectors
 import threading
-from collections.abc import Coroutine
+from collections.abc import Callable, Coroutine
 from typing import Any, TypeVar
 
 T = TypeVar("T")
@@ -17,6 +18,8 @@ T = TypeVar("T")
 #: Real seconds in which a socket may still become ready before time jumps. Loopback delivers within microseconds, on a busy
 #: machine within milliseconds.
 GRACE_SECONDS = 0.01
+#: Real seconds for which time stands still for a thread; one that works longer waits for something that only time would bring.
+THREAD_SECONDS_MAX = 20.0
 #: Threads that no loop has to wait for, besides those that were there before it was made (the main one, those of a parallel test run, idle
 #: ones that earlier tests have left): those that whoever starts them adds, because they speak through sockets alone.
 THREADS_APART: set[threading.Thread] = set()
@@ -25,17 +28,23 @@ LISTENED_BY_LOOP = 1
 
 
 class JumpingSelector(selectors.DefaultSelector):
-    """A selector that spends no real time on timers, and keeps count of the virtual time that it skipped."""
+    """A selector that spends no real time on timers, and keeps count of the virtual time that it skipped.
+
+    `at_work` is how many calls threads are making for the loop.
+    """
 
     def __init__(self) -> None:
         super().__init__()
         self.skipped_seconds = 0.0
+        self.at_work = 0
         self._apart = frozenset(threading.enumerate())
 
     def select(self, timeout: float | None = None) -> list[tuple[selectors.SelectorKey, int]]:
         """Wait for sockets; if only a timer is due in `timeout` seconds, jump there."""
         if timeout is None or timeout <= 0:
             return super().select(timeout)
+        if self.at_work and (ready := super().select(THREAD_SECONDS_MAX)):
+            return ready
         alone = len(self.get_map()) <= LISTENED_BY_LOOP and self._apart.union(THREADS_APART).issuperset(threading.enumerate())
         ready = super().select(0 if alone else min(timeout, GRACE_SECONDS))
         if not ready:
@@ -53,6 +62,16 @@ class VirtualLoop(asyncio.SelectorEventLoop):
     def time(self) -> float:
         """Return virtual seconds since the loop was made."""
         return self._jumping.skipped_seconds
+
+    def run_in_executor(self, executor: Any, func: Callable[..., T], *args: Any) -> asyncio.Future[T]:
+        """Run a function in a thread, while time stands still."""
+        future = super().run_in_executor(executor, func, *args)
+        self._jumping.at_work += 1
+        future.add_done_callback(self._worked)
+        return future
+
+    def _worked(self, _future: asyncio.Future[Any]) -> None:
+        self._jumping.at_work -= 1
 
 
 def run_virtual(main: Coroutine[Any, Any, T]) -> T:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from itertools import pairwise
 from typing import Any
 
 import pytest
@@ -579,3 +580,18 @@ def test_the_clocks_are_settable() -> None:
     stream = Stream(head_hold_seconds=1, keep_alive_seconds=2, client_stall_seconds=3)
     client, _, _ = call(Script([Stall()]), stream=stream, idle_timeout_seconds=6)
     assert client.times == [1, 3, 5, 6]
+
+
+@pytest.mark.parametrize("begins", [0.0, 6.0, 20.25])
+@pytest.mark.parametrize("silence", [0.5, 4.0, 15.0, 40.0])
+def test_a_comment_follows_every_silence_from_the_first_piece_on(begins: float, silence: float) -> None:
+    """Also a silence that is shorter than the time for which a head waits: behind some proxies nothing else finds a client that left."""
+    script = Script([*([Stall(begins)] if begins else []), *text("a"), Stall()])
+    client, _, _ = call(script, stream=Stream(keep_alive_seconds=silence), idle_timeout_seconds=60)
+    times = [at for at in client.times if at >= begins]
+    quiet = [later - sooner for sooner, later in pairwise(times[:-1])]
+    assert times[0] == begins
+    assert quiet == [silence] * len(quiet)
+    assert times[-1] == begins + 60
+    assert len(times) == 1 + len(quiet) + 1
+    assert len(quiet) >= 60 // silence - 1

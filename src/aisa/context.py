@@ -171,6 +171,7 @@ class CallContext:
     def start_stream(self) -> None:
         """Commit to a stream's head."""
         self.client.start(200, self.headers() + NO_CACHE, None, probe=self.call.door.keep_alive)
+        self.timeouts.started()
 
     def start_padded(self) -> None:
         """Commit to the head of a document that is not there yet."""

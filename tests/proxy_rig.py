@@ -10,11 +10,12 @@ import os
 import re
 import shutil
 import socket
+import ssl
 import subprocess
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
-from http.client import HTTPConnection, HTTPException
+from http.client import HTTPConnection, HTTPException, HTTPSConnection
 from pathlib import Path
 from types import MappingProxyType
 from typing import NamedTuple
@@ -23,9 +24,11 @@ ROOT = Path(__file__).resolve().parents[1]
 DEPLOYED = ROOT / "deploy" / "proxies"
 START_SECONDS_MAX = 20.0
 LOOK_SECONDS = 0.05
-#: Where Debian has programs that are not for everybody's path, and where `make proxies` installs what Debian has too old or not at all.
-PLACES = ("/usr/sbin", "/sbin", str(ROOT / "build" / "proxies" / "bin"))
-AS_IT_COMES, DEPLOYED_FILE = "as it comes", "deploy/proxies"
+WHEELS = ROOT / "build" / "proxies"  # where `make proxies` installs what Debian has too old or not at all
+#: Where programs are: of the system, of which Debian has some that are not for everybody's path, and in wheels.
+OF_SYSTEM = ("", "/usr/sbin", "/sbin")
+IN_WHEELS = (str(WHEELS / "bin"), *(str(path) for path in WHEELS.glob("lib/*/site-packages/*/bin/**/") if path.name != "lib"))
+AS_IT_COMES, DEPLOYED_FILE, SMALL_BUFFERS = "as it comes", "deploy/proxies", "as it comes, small buffers"
 APACHE_MODULES = "/usr/lib/apache2/modules"
 
 NGINX = """\
@@ -69,6 +72,14 @@ static_resources:
       cluster_name: aisa
       endpoints: [{lb_endpoints: [{endpoint: {address: {socket_address: {address: 127.0.0.1, port_value: 8000}}}}]}]
 """
+STUNNEL = """\
+[aisa]
+accept = 8443
+connect = 127.0.0.1:8000
+cert = cert.pem
+key = key.pem
+"""
+CERTIFICATE = "openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -days 2 -subj /CN=x -keyout key.pem -out cert.pem"
 TRAEFIK_STATIC = """\
 entryPoints:
   llm:
@@ -83,7 +94,8 @@ class Product(NamedTuple):
     """A proxy. `programs` are names that it may have, `comes` its configuration as it comes (None: its file), `arranged` writes its files.
 
     `arranged` takes a folder and a configuration with the ports in it, and returns the arguments behind the program's name. `others` are
-    configurations that are wrong in one way, by a name for it.
+    configurations that are wrong in one way, by a name for it. `places` are folders of its program ("" for those on the path), `scheme`
+    what it speaks; `called` is its name where that differs, and `sized` says that it can size its sockets.
     """
 
     name: str
@@ -93,17 +105,21 @@ class Product(NamedTuple):
     comes: str | None
     arranged: Callable[[Path, str], Sequence[str]]
     others: Mapping[str, str] = MappingProxyType({})
+    places: tuple[str, ...] = OF_SYSTEM
+    scheme: str = "http"
+    called: str = ""
+    sized: bool = True
 
     def program(self) -> str | None:
         """Return the path of its program, None if it is not here."""
-        path = os.pathsep.join((PLACES[-1], os.environ.get("PATH", ""), *PLACES[:2]))
+        path = os.pathsep.join(place or os.environ.get("PATH", "") for place in self.places)
         return next((found for name in self.programs if (found := shutil.which(name, path=path))), None)
 
-    def version_of(self) -> str:
-        """Return its version, as it says it."""
+    def title(self) -> str:
+        """Return its name and its version, as it says it."""
         told = subprocess.run([self.program() or "", *self.version], capture_output=True, text=True, check=False)
         found = re.search(r"\d+\.\d+(\.\d+)?", told.stdout + told.stderr)
-        return found[0] if found else "?"
+        return f"{self.called or self.name} {found[0] if found else '?'}"
 
     def configurations(self) -> dict[str, str]:
         """Return its configurations by name."""
@@ -147,32 +163,45 @@ def envoy_files(folder: Path, text: str) -> Sequence[str]:
     return ("-c", str(folder / "envoy.yaml"), "--log-level", "error", "--concurrency", "1", "--use-dynamic-base-id")
 
 
+def stunnel_files(folder: Path, text: str) -> Sequence[str]:
+    """Make a certificate, and keep stunnel in the foreground."""
+    subprocess.run(CERTIFICATE.split(), cwd=folder, capture_output=True, check=True)
+    (folder / "stunnel.conf").write_text(f"foreground = yes\npid =\n{text}", encoding="utf-8")
+    return (str(folder / "stunnel.conf"),)
+
+
 def traefik_files(folder: Path, text: str) -> Sequence[str]:
     """Write the routes, and beside them the entry point that they are reached by."""
     routes, _, port = text.partition("# port ")
     (folder / "routes.yaml").write_text(routes, encoding="utf-8")
-    static = TRAEFIK_STATIC.replace("8080", port.strip()).replace("routes.yaml", str(folder / "routes.yaml"))
+    static = TRAEFIK_STATIC.replace("127.0.0.1:8080", port.strip()).replace("routes.yaml", str(folder / "routes.yaml"))
     (folder / "traefik.yaml").write_text(static, encoding="utf-8")
     return (f"--configFile={folder / 'traefik.yaml'}",)
 
 
+NGINX_WRONG = MappingProxyType({"buffering on": NGINX_BUFFERING})
+#: What stands as a comment in the file, as older ones refuse it.
+NGINX_NEWER = MappingProxyType(
+    {
+        "deploy/proxies, proxy_socket_rcvbuf": (DEPLOYED / "nginx.conf")
+        .read_text(encoding="utf-8")
+        .replace("# proxy_socket_rcvbuf", "proxy_socket_rcvbuf")
+    }
+)
+ENVOY_WRONG = MappingProxyType({"a limit of 60 s": ENVOY.replace("{cluster: aisa}", "{cluster: aisa, timeout: 60s}")})
+STUNNEL_NAMES = ("stunnel4", "stunnel")
 PRODUCTS = {
     product.name: product
     for product in (
-        Product("nginx", ("nginx",), ("-v",), "nginx.conf", NGINX, nginx_files, {"buffering on": NGINX_BUFFERING}),
+        Product("nginx", ("nginx",), ("-v",), "nginx.conf", NGINX, nginx_files, NGINX_WRONG),
+        Product("nginx mainline", ("nginx",), ("-v",), "nginx.conf", NGINX, nginx_files, NGINX_NEWER, places=IN_WHEELS, called="nginx"),
         Product("HAProxy", ("haproxy",), ("-v",), "haproxy.cfg", HAPROXY, haproxy_files),
-        Product("Caddy", ("caddy",), ("version",), "Caddyfile", None, caddy_files),
+        Product("HAProxy 2.8", ("haproxy",), ("-v",), "haproxy.cfg", HAPROXY, haproxy_files, places=IN_WHEELS, called="HAProxy"),
+        Product("Caddy", ("caddy",), ("version",), "Caddyfile", None, caddy_files, places=IN_WHEELS, sized=False),
         Product("Apache", ("apache2", "httpd"), ("-v",), "apache.conf", APACHE, apache_files),
-        Product(
-            "Envoy",
-            ("envoy",),
-            ("--version",),
-            "envoy.yaml",
-            ENVOY,
-            envoy_files,
-            {"a limit of 60 s": ENVOY.replace("{cluster: aisa}", "{cluster: aisa, timeout: 60s}")},
-        ),
-        Product("Traefik", ("traefik",), ("version",), "traefik.yaml", None, traefik_files),
+        Product("Envoy", ("envoy",), ("--version",), "envoy.yaml", ENVOY, envoy_files, ENVOY_WRONG, places=IN_WHEELS),
+        Product("Traefik", ("traefik",), ("version",), "traefik.yaml", None, traefik_files, places=IN_WHEELS, sized=False),
+        Product("stunnel", STUNNEL_NAMES, ("-version",), "stunnel.conf", STUNNEL, stunnel_files, scheme="https"),
     )
 }
 
@@ -183,26 +212,39 @@ def free_port() -> int:
         return int(made.getsockname()[1])
 
 
+class Within(NamedTuple):
+    """Where a proxy runs and is reached: `enter` is put before its command, `here` is its address, `there` that of what is behind it."""
+
+    enter: tuple[str, ...] = ()
+    here: str = "127.0.0.1"
+    there: str = "127.0.0.1"
+
+
+HERE = Within()
+
+
 @contextmanager
-def standing(product: Product, configuration: str, folder: Path, *, behind: int) -> Iterator[str]:
+def standing(product: Product, configuration: str, folder: Path, *, behind: int, within: Within = HERE) -> Iterator[str]:
     """Run a proxy in front of a port, and yield its URL. Raises RuntimeError with what it said if it does not start."""
     program, port = product.program(), free_port()
     assert program is not None, "the caller looked"
     folder.mkdir(parents=True, exist_ok=True)
-    text = configuration.replace("8080", str(port)).replace("8000", str(behind))
-    arguments = product.arranged(folder, f"{text}# port {port}" if product.name == "Traefik" else text)
+    placed = configuration.replace("127.0.0.1:8080", f"{within.here}:{port}").replace("127.0.0.1:8000", f"{within.there}:{behind}")
+    text = re.sub(r"\b(8080|8443)\b", str(port), placed).replace("8000", str(behind))
+    arguments = product.arranged(folder, f"{text}# port {within.here}:{port}" if product.name == "Traefik" else text)
     with (folder / "said").open("wb") as said:
         variables = {**os.environ, "HOME": str(folder), "XDG_DATA_HOME": str(folder), "XDG_CONFIG_HOME": str(folder)}
-        process = subprocess.Popen([program, *arguments], stdout=said, stderr=said, env=variables, cwd=folder)
+        process = subprocess.Popen([*within.enter, program, *arguments], stdout=said, stderr=said, env=variables, cwd=folder)
     try:
         until = time.monotonic() + START_SECONDS_MAX
-        while not passes_on(port):
+        url = f"{product.scheme}://{within.here}:{port}"
+        while not passes_on(url):
             with suppress(subprocess.TimeoutExpired):
                 process.wait(LOOK_SECONDS)
             if process.poll() is not None or time.monotonic() > until:
                 told = (folder / "said").read_text(encoding="utf-8", errors="replace")
                 raise RuntimeError(f"{product.name} does not start: {told[-800:]}")
-        yield f"http://127.0.0.1:{port}"
+        yield url
     finally:
         process.terminate()
         try:
@@ -212,9 +254,12 @@ def standing(product: Product, configuration: str, folder: Path, *, behind: int)
             process.wait()
 
 
-def passes_on(port: int) -> bool:
+def passes_on(url: str) -> bool:
     """Say whether what is asked there comes through: some listen before they know their routes, and say 404 or 503."""
-    connection = HTTPConnection("127.0.0.1", port, timeout=START_SECONDS_MAX)
+    scheme, _, where = url.partition("://")
+    connection: HTTPConnection = HTTPConnection(where, timeout=START_SECONDS_MAX)
+    if scheme == "https":
+        connection = HTTPSConnection(where, timeout=START_SECONDS_MAX, context=unchecked())
     try:
         connection.request("GET", "/v1/models")
         return connection.getresponse().status not in (404, 502, 503)
@@ -222,3 +267,10 @@ def passes_on(port: int) -> bool:
         return False
     finally:
         connection.close()
+
+
+def unchecked() -> ssl.SSLContext:
+    """Return the client's side of TLS that takes any certificate: here it is made on the spot."""
+    context = ssl.create_default_context()
+    context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
+    return context

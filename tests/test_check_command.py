@@ -18,9 +18,10 @@ from click.testing import CliRunner, Result
 
 from aisa.checks.check import FAILED, SKIPPED
 from aisa.checks.client import Address, connect
+from aisa.checks.members import at
 from aisa.checks.registry import CHECKS
 from aisa.cli.commands import aisa
-from aisa.testing.scenario import BUILT_IN, CASE_BODIES, ScenarioUnfit, built_in, corpus_case, load_scenario
+from aisa.testing.scenario import BUILT_IN, CASE_BODIES, Answer, Scenario, ScenarioUnfit, Step, built_in, corpus_case, load_scenario
 from aisa.testing.scripted_server import ScriptedServer
 from server import Server, environment, serving
 
@@ -117,7 +118,7 @@ def test_a_failure_tells_what_it_breaks_and_what_to_change_and_exits_with_1(tmp_
             "--only",
             "no-key",
             "--only",
-            "large-request",
+            "models-head",
             "--only",
             "health",
         ]
@@ -182,11 +183,15 @@ def test_lists_name_every_check_and_every_scenario() -> None:
     assert all(path.stem in scenarios for path in BUILT_IN.glob("*.yaml"))
 
 
-async def asked_of(server: ScriptedServer, model: str) -> tuple[int, str, bytes]:
+async def asked_of(server: ScriptedServer, model: str, *, stream: bool = True) -> tuple[int, str, bytes]:
     """What the scripted vendor answers for one model: status, type and body."""
+    return await sent_to(server, "/v1/chat/completions", json.dumps({"model": model, "stream": stream, "messages": []}).encode())
+
+
+async def sent_to(server: ScriptedServer, path: str, body: bytes) -> tuple[int, str, bytes]:
+    """What it answers to a body: status, type and body."""
     line = await connect(Address("127.0.0.1", server.port))
-    body = json.dumps({"model": model, "stream": True, "messages": []}).encode()
-    await line.send(b"POST /v1/chat/completions HTTP/1.1\r\ncontent-length: %d\r\n\r\n%b" % (len(body), body))
+    await line.send(b"POST %b HTTP/1.1\r\ncontent-length: %d\r\n\r\n%b" % (path.encode(), len(body), body))
     response = await line.rest(await line.head())
     line.close()
     return response.status, response.headers.get("content-type", ""), response.body
@@ -222,6 +227,7 @@ def test_every_case_of_the_corpus_can_be_served_byte_for_byte() -> None:
         "answers: [{stepps: []}]",
         "[1, 2",
         "answers: [{steps: [{}]}]",
+        "answers: [{steps: [{say: []}]}]",
     ],
 )
 def test_a_scenario_that_cannot_be_played_says_what_is_wrong(tmp_path: Path, text: str) -> None:
@@ -232,6 +238,46 @@ def test_a_scenario_that_cannot_be_played_says_what_is_wrong(tmp_path: Path, tex
         load_scenario(path)
     assert unfit.value.what
     assert unfit.value.remedy
+
+
+def test_several_texts_are_said_in_turn() -> None:
+    """As a stream, and as a document; a gateway that ends a stream of equal tokens is no reason to invent longer ones."""
+
+    async def main() -> tuple[bytes, bytes]:
+        scenario = Scenario((Answer(steps=(Step(say=("a{n}", "b"), times=3), Step(end="stop"))),), name="turns")
+        server = ScriptedServer({"turns": scenario}, "turns")
+        await server.listen("127.0.0.1", 0)
+        streamed, whole = (await asked_of(server, "turns"))[2], (await asked_of(server, "turns", stream=False))[2]
+        await server.close()
+        return streamed, whole
+
+    streamed, whole = asyncio.run(main())
+    assert [at(json.loads(line[6:]), "choices", 0, "delta", "content") for line in streamed.split(b"\n\n")[1:4]] == ["a1", "b", "a3"]
+    assert json.loads(whole)["choices"][0]["message"]["content"] == "a1ba3"
+
+
+@pytest.mark.parametrize(
+    ("path", "body", "status", "said"),
+    [
+        ("/v1/responses", b'{"input": "x"}', 404, "Invalid URL"),
+        ("/v1/chat/completions", b'{"model": ', 400, "JSON"),
+        ("/v1/chat/completions", b"[]", 400, "JSON"),
+        ("/v1/chat/completions", b'{"model": "hello"}', 400, "messages"),
+    ],
+)
+def test_what_no_vendor_would_answer_the_played_one_refuses(path: str, body: bytes, status: int, said: str) -> None:
+    """A gateway that leaves such refusals to its vendor is judged by what it makes of them."""
+
+    async def main() -> tuple[int, bytes]:
+        server = ScriptedServer(built_in(), "hello")
+        await server.listen("127.0.0.1", 0)
+        given = await sent_to(server, path, body)
+        await server.close()
+        return given[0], given[2]
+
+    given, told = asyncio.run(main())
+    assert given == status
+    assert said in json.loads(told)["error"]["message"]
 
 
 def test_answers_come_in_turn_and_a_text_may_name_its_scenario() -> None:

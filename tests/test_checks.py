@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import asyncio
+from pathlib import Path
 
 import pytest
 
-from aisa.checks.check import FAILED, PASSED, Check, Verdict
+from aisa.checks.check import BASES, FAILED, PASSED, PROMISE, PROTOCOL, Check, Verdict
 from aisa.checks.registry import CHECKS
 from aisa.checks.running import judge
 from aisa.testing.clock import run_virtual
@@ -14,7 +14,7 @@ from broken_rules import BROKEN
 from checked import checked
 from tampering import Tamper
 
-IN_REAL_TIME = ("large-request",)  # its body is parsed in a thread for so long that virtual time would run away
+ROOT = Path(__file__).resolve().parents[1]
 ALL = pytest.mark.parametrize("check", CHECKS, ids=[check.name for check in CHECKS])
 
 
@@ -25,7 +25,7 @@ def verdict(check: Check, tamper: Tamper | None = None) -> Verdict:
         async with checked(tamper) as subject:
             return await judge(subject, check)
 
-    return asyncio.run(main()) if check.name in IN_REAL_TIME else run_virtual(main())
+    return run_virtual(main())
 
 
 @ALL
@@ -49,3 +49,15 @@ def test_there_are_at_least_fifty_checks_and_a_broken_server_for_each() -> None:
     assert len(names) >= 50
     assert len(set(names)) == len(names)
     assert set(BROKEN) == set(names)
+
+
+@ALL
+def test_who_asks_for_a_rule_is_where_that_is_said(check: Check) -> None:
+    """A rule of a protocol is written outside of this project; a promise is on a page of this project, which is there."""
+    page = ROOT / check.source.partition(",")[0]
+    assert check.basis in BASES
+    if check.basis == PROTOCOL:
+        assert not page.suffix, "a protocol's rule stands in a page of ours"
+    if check.basis == PROMISE:
+        assert page.is_file(), "a promise stands nowhere"
+    assert not check.ours or check.basis == PROMISE, "nobody else has receipts"

@@ -1,272 +1,234 @@
-"""Grades ourselves, directly and behind proxies, and other gateways that are installed, by `aisa check`; writes docs/conformance.md.
+"""Grades ourselves, directly and behind proxies, and what others made, by `aisa check`; keeps each row and writes a page of all.
 
-`python tools/conformance.py [--quick] [--only NAME]... [--write FILE]`. Every gateway stands between the same played vendor and the same
-client, configured as its own documentation says, with what keeps it from asking a vendor that fails switched off.
+`python tools/conformance.py [NAME...] [--quick] [--write FILE]`. A row stays in build/conformance/rows until it is made again, so that the
+page can be made row by row. Who is graded, and how each is configured, is in `gateways.py` and in `tests/proxy_rig.py`.
 """
 
 from __future__ import annotations
 
 import asyncio
-import os
+import datetime as dt
 import re
-import subprocess
 import sys
-from collections import Counter
-from collections.abc import AsyncIterator, Callable, Mapping, Sequence
-from contextlib import AsyncExitStack, asynccontextmanager
+from collections.abc import AsyncIterator, Mapping, Sequence
+from contextlib import asynccontextmanager
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from types import MappingProxyType
-from typing import NamedTuple
 
 import click
+import msgspec
 
 HERE = Path(__file__).resolve().parent
 sys.path.insert(0, str(HERE.parent / "tests"))  # the rig is that of the tests
 
+from gateways import GATEWAYS, NOT_HERE, running, serving_a_model, version_of  # noqa: E402 - as above
+
 from aisa import __version__  # noqa: E402 - the line above says where the rig is
-from aisa.checks.check import FAILED, PASSED, SKIPPED, Verdict  # noqa: E402 - as above
+from aisa.checks.check import BASES, FAILED, PASSED, PROMISE, SKIPPED, Verdict  # noqa: E402 - as above
 from aisa.checks.client import Address  # noqa: E402 - as above
 from aisa.checks.registry import CHECKS  # noqa: E402 - as above
-from aisa.checks.running import judge, run  # noqa: E402 - as above
-from aisa.checks.subject import Broken, Subject  # noqa: E402 - as above
+from aisa.checks.running import run  # noqa: E402 - as above
+from aisa.checks.subject import Subject  # noqa: E402 - as above
 from aisa.testing.scenario import built_in  # noqa: E402 - as above
 from aisa.testing.scripted_server import ScriptedServer  # noqa: E402 - as above
-from proxy_rig import DEPLOYED_FILE, PRODUCTS, free_port, standing  # noqa: E402 - as above
+from proxy_rig import DEPLOYED_FILE, PRODUCTS, standing  # noqa: E402 - as above
 from server import serving  # noqa: E402 - as above
 
-INSTALLED = HERE.parent / "build" / "conformance"
-KEY = "sk-conformance-4kq8s7Zp2mLx9Rt6Vw3Yb1"  # opens nothing; one gateway refuses keys that are short
-START_SECONDS_MAX = 300.0  # one of them takes a minute on two busy cores
-LOOK_SECONDS = 0.5
+ROWS = HERE.parent / "build" / "conformance" / "rows"
+OURSELVES = "aisa"
 PROXIES = ("nginx", "HAProxy", "Caddy", "Envoy", "Traefik")
+MODEL_SERVERS = ("transformers",)
+NAMES = (OURSELVES, *PROXIES, *(gateway.name for gateway in GATEWAYS), *MODEL_SERVERS)
 PLAYED = """\
 vendors:
   played: {{dialect: openai, base_url: "http://127.0.0.1:{port}/v1", api_key: k, allow_unpriced: true}}
 models:
   check: {{to: [played/check], prices: {{input: 1.0, output: 2.0}}}}
 """
-LITELLM = """\
-model_list:
-  - model_name: check
-    litellm_params: {{model: openai/check, api_base: "http://127.0.0.1:{port}/v1", api_key: k}}
-router_settings: {{disable_cooldowns: true}}
-general_settings: {{master_key: {key}}}
-"""
-NOT_HERE = {
-    "TensorZero": "its gateway comes as a container image or is compiled; its PyPI package is a client",
-    "Bifrost": "its npm package fetches the program from its maker's own site",
-}
-
 INTRODUCTION = """\
 # Who keeps the contract
 
-Written by `make conformance`{how}, which runs every check of `aisa check` ([check.md](check.md)) on this server, directly and behind
-proxies with their files in `deploy/proxies`, and on other gateways. Each stands in front of the same played vendor, as its documentation
-configures it for a vendor of OpenAI's dialect, with what keeps it from asking a vendor that has failed switched off. A check is skipped
-where a door is not there, or where it is about this project's receipts; one that failed was made once more. Who finds a row unfair finds
-the configuration in `tools/conformance.py`.
+`make conformance` runs every check of `aisa check` ([check.md](check.md)) on this server, directly and behind proxies with their files in
+`deploy/proxies`, and on what others made. Each gateway stands in front of the same played vendor, configured as its documentation says for
+a vendor of OpenAI's dialect, with what keeps it from asking a vendor that has failed switched off; a model server has a tiny model of its
+own, so that of it only what needs no played vendor is checked. What failed was checked once more, and the second verdict counts.
+`make conformance ARGS='"LiteLLM proxy"'` makes one row again. Who finds a row unfair finds its configuration in `tools/gateways.py`.
 
-| subject | passed | failed | skipped |
-|---|---|---|---|
+**How to read it.** The checks are ours, and so is the choice of them. They are counted apart, by who asks for them:
+
+- *protocol*: whoever owns the protocol wrote it down (OpenAI's, Anthropic's and Gemini's references, HTTP, server-sent events);
+- *practice*: nobody wrote it down, and the clients that are named break without it;
+- *promises*: this project makes them, and **nobody else has to**: receipts, early cancelling, bounds on what is swallowed, comments.
+
+Skipped is what a subject does not offer (another API, a rerank route), what is about this project's receipts, and what could not be seen.
+
+| subject | protocol | practice | promises | skipped | on |
+|---|---|---|---|---|---|
 {rows}
 
-{failed} of {checks} checks failed somewhere. Not graded, as they do not install here:
+Not graded, as they do not install here:
 
 {absent}
 
 {sections}"""
 
 
-class Gateway(NamedTuple):
-    """Somebody else's. `command` writes what it needs into a folder, for the vendor's port and its own, and returns what starts it."""
+class Seen(msgspec.Struct, frozen=True):
+    """What became of one check."""
 
     name: str
-    program: Path
-    version: Sequence[str]
-    command: Callable[[Path, int, int], Sequence[str]]
-    key: str | None = KEY
-    headers: Callable[[int], Mapping[str, str]] = lambda _port: MappingProxyType({})
-    variables: Mapping[str, str] = MappingProxyType({})
+    state: str
+    seen: str
 
 
-def litellm(folder: Path, vendor: int, port: int) -> Sequence[str]:
-    """LiteLLM's proxy, without its cooldowns."""
-    (folder / "litellm.yaml").write_text(LITELLM.format(port=vendor, key=KEY), encoding="utf-8")
-    return ("--config", str(folder / "litellm.yaml"), "--port", str(port), "--host", "127.0.0.1")
+class Row(msgspec.Struct, frozen=True):
+    """What became of a subject, on a day."""
 
-
-def portkey(_folder: Path, _vendor: int, port: int) -> Sequence[str]:
-    """Portkey's gateway, which is told the vendor by each request's headers."""
-    return (str(PORTKEY / "build" / "start-server.js"), "--headless", f"--port={port}")
-
-
-def sglang(_folder: Path, vendor: int, port: int) -> Sequence[str]:
-    """SGLang's router, with the vendor as its worker."""
-    return (
-        "launch",
-        "--worker-urls",
-        f"http://127.0.0.1:{vendor}",
-        "--port",
-        str(port),
-        "--host",
-        "127.0.0.1",
-        "--disable-circuit-breaker",
-    )
-
-
-PORTKEY = INSTALLED / "node_modules" / "@portkey-ai" / "gateway"
-BIN = INSTALLED / "bin"
-GATEWAYS = (
-    Gateway(
-        "LiteLLM proxy",
-        BIN / "litellm",
-        (str(BIN / "pip"), "show", "litellm"),
-        litellm,
-        variables={"LITELLM_LOCAL_MODEL_COST_MAP": "True"},
-    ),
-    Gateway(
-        "Portkey gateway",
-        PORTKEY / "build" / "start-server.js",
-        ("sh", "-c", f"grep '\"version\"' {PORTKEY}/package.json"),
-        portkey,
-        headers=lambda port: {"x-portkey-provider": "openai", "x-portkey-custom-host": f"http://127.0.0.1:{port}/v1"},
-    ),
-    Gateway("SGLang router", BIN / "sglang-router", (str(BIN / "pip"), "show", "sglang-router"), sglang, key=None),
-)
+    name: str
+    title: str
+    day: str
+    quick: bool
+    seen: tuple[Seen, ...]
 
 
 @click.command()
+@click.argument("names", nargs=-1, metavar="[NAME]...")
 @click.option("--quick", is_flag=True, help="Only checks of less than 5 seconds.")
-@click.option("--only", multiple=True, metavar="NAME", help="Only this one; can be said several times.")
+@click.option("--kept", is_flag=True, help="Grade nobody: make the page of the rows that are kept.")
 @click.option("--write", type=click.Path(dir_okay=False, path_type=Path), help="Write the page into this file.")
-def main(*, quick: bool, only: tuple[str, ...], write: Path | None) -> None:
-    """Grade everything that is here."""
-    with TemporaryDirectory() as place:
-        graded = asyncio.run(grade(Path(place), only, quick=quick))
-    text = page(graded, quick=quick)
+def main(names: tuple[str, ...], *, quick: bool, kept: bool, write: Path | None) -> None:
+    """Grade those that are named, else everybody, and make the page of all rows that are kept."""
+    if unknown := set(names) - set(NAMES):
+        raise click.UsageError(f"{', '.join(sorted(unknown))}: nobody is called so. There are {', '.join(NAMES)}.")
+    if not kept:
+        with TemporaryDirectory() as place:
+            asyncio.run(grade(Path(place), names or NAMES, quick=quick))
+    text = page([row for name in NAMES if (row := kept_row(name)) is not None])
     if write is None:
         print(text)
     else:
         write.write_text(text, encoding="utf-8")
 
 
-async def grade(place: Path, only: tuple[str, ...], *, quick: bool) -> dict[str, list[Verdict]]:
-    """Return the verdicts of each subject, by what it is."""
-    graded: dict[str, list[Verdict]] = {}
-
-    async def one(name: str, subject: Subject) -> None:
-        vendor.played.clear()  # marks of requests begin anew with each subject
-        verdicts = await run(subject, [check for check in CHECKS if check.quick or not quick])
-        # On a busy machine a moment passes for a fault: what failed is made once more, and the second verdict stands.
-        graded[name] = [await judge(subject, each.check) if each.state == FAILED else each for each in verdicts]
-        count = Counter(verdict.state for verdict in graded[name])
-        print(name, dict(count), file=sys.stderr, flush=True)
-
+async def grade(place: Path, names: Sequence[str], *, quick: bool) -> None:
+    """Grade each and keep its row; who is not here, or does not answer, is told."""
     vendor = ScriptedServer(built_in(), "hello")
     port = await vendor.listen("127.0.0.1", 0)
     with serving(place, PLAYED.format(port=port)) as server:
-        behind = int(server.url.rpartition(":")[2])
-        if not only or "aisa" in only:
-            await one(f"aisa {__version__}", Subject(Address("127.0.0.1", behind), "", key=server.key, model="check", vendor=vendor))
-        for product in (PRODUCTS[name] for name in PROXIES if not only or name in only):
-            if product.program() is None:
-                print(f"{product.name} is not here", file=sys.stderr)
-                continue
-            with standing(product, product.configurations()[DEPLOYED_FILE], place / product.name, behind=behind) as url:
-                address = Address("127.0.0.1", int(url.rpartition(":")[2]))
-                name = f"aisa {__version__} behind {product.name} {product.version_of()}"
-                await one(name, Subject(address, "", key=server.key, model="check", vendor=vendor))
-    for gateway in GATEWAYS:
-        if only and gateway.name not in only:
-            continue
-        if not gateway.program.exists():
-            print(f"{gateway.name} is not installed: make conformance", file=sys.stderr)
-            continue
-        try:
-            async with running(gateway, place, port) as address:
-                subject = Subject(address, "", key=gateway.key, model="check", vendor=vendor)
-                subject.headers = gateway.headers(port)
-                await one(f"{gateway.name} {version_of(gateway)}", subject)
-        except RuntimeError as failure:
-            print(failure, file=sys.stderr, flush=True)
+        own = Subject(Address("127.0.0.1", int(server.url.rpartition(":")[2])), "", key=server.key, model="check", vendor=vendor)
+        for name in names:
+            vendor.played.clear()  # marks of requests begin anew with each subject
+            try:
+                async with subject_of(name, place, own) as (subject, title):
+                    keep(await graded(name, title, subject, quick=quick))
+            except (RuntimeError, SystemExit) as failure:
+                print(failure, file=sys.stderr, flush=True)
     await vendor.close()
-    return graded
 
 
 @asynccontextmanager
-async def running(gateway: Gateway, place: Path, vendor: int) -> AsyncIterator[Address]:
-    """Run a gateway, and yield where it answers. Raises RuntimeError where it does not."""
-    folder, port = place / gateway.name.replace(" ", "-"), free_port()
-    folder.mkdir()
-    program = ["node"] if gateway.program.suffix == ".js" else [str(gateway.program)]
-    async with AsyncExitStack() as stack:
-        said = stack.enter_context((folder / "said").open("wb"))
-        variables = {**os.environ, **gateway.variables}
-        command = [*program, *gateway.command(folder, vendor, port)]
-        process = await asyncio.create_subprocess_exec(*command, stdout=said, stderr=said, env=variables, cwd=folder)
-        try:
-            address = Address("127.0.0.1", port)
-            await answers(Subject(address, "", key=gateway.key, model="check"), gateway.name)
-            yield address
-        finally:
-            process.terminate()
-            await process.wait()
+async def subject_of(name: str, place: Path, own: Subject) -> AsyncIterator[tuple[Subject, str]]:
+    """Yield what checks are run on, and what it is with its version. Raises RuntimeError where it is not here."""
+    assert own.vendor is not None, "it is played"
+    if name == OURSELVES:
+        yield own, f"aisa {__version__}"
+    elif name in PRODUCTS:
+        product = PRODUCTS[name]
+        if product.program() is None:
+            raise RuntimeError(f"{name} is not here")
+        with standing(product, product.configurations()[DEPLOYED_FILE], place / name.replace(" ", "-"), behind=own.address.port) as url:
+            address = Address("127.0.0.1", int(url.rpartition(":")[2]))
+            behind = Subject(address, "", key=own.key, model="check", vendor=own.vendor)
+            yield behind, f"aisa {__version__} behind {product.title()}"
+    elif name in MODEL_SERVERS:
+        async with serving_a_model(name, place) as (subject, version):
+            yield subject, f"{name} {version}"
+    else:
+        [gateway] = [each for each in GATEWAYS if each.name == name]
+        if not gateway.program.exists():
+            raise RuntimeError(f"{name} is not installed")
+        async with running(gateway, place, own.vendor) as subject:
+            yield subject, f"{name} {version_of(gateway)}"
 
 
-async def answers(subject: Subject, name: str) -> None:
-    """Wait until something answers. Raises RuntimeError."""
-    for _ in range(int(START_SECONDS_MAX / LOOK_SECONDS)):
-        try:
-            response = await subject.ask(subject.request(method="GET", path="/v1/models"))
-        except Broken:
-            response = None
-        if response is not None and response.status != 503:  # a router that looks for its workers
-            return
-        await asyncio.sleep(LOOK_SECONDS)
-    raise RuntimeError(f"{name} does not answer within {START_SECONDS_MAX:.0f} s")
+async def graded(name: str, title: str, subject: Subject, *, quick: bool) -> Row:
+    """Run the checks. On a busy machine a moment passes for a fault: what failed is made once more, and the second verdict stands."""
+    apart = next((gateway.apart for gateway in GATEWAYS if gateway.name == name), {})
+    wanted = [check for check in CHECKS if check.quick or not quick]
+    verdicts = {each.check.name: each for each in await run(subject, [check for check in wanted if check.name not in apart])}
+    verdicts |= {each.check.name: each for each in await run(subject, [each.check for each in verdicts.values() if each.state == FAILED])}
+    verdicts |= {check.name: Verdict(check, SKIPPED, apart[check.name], 0.0) for check in wanted if check.name in apart}
+    today = dt.datetime.now(tz=dt.UTC).date().isoformat()
+    return Row(name, title, today, quick, tuple([Seen(each.check.name, each.state, each.seen) for each in verdicts.values()]))
 
 
-def version_of(gateway: Gateway) -> str:
-    """Return a gateway's version."""
-    told = subprocess.run([*gateway.version], capture_output=True, text=True, check=False)  # noqa: S603 - a command of the table above
-    found = re.search(r"\d+\.\d+\.\d+\S*", told.stdout)
-    return found[0].strip('",') if found else "?"
+def keep(row: Row) -> None:
+    """Keep a row, and tell of it."""
+    ROWS.mkdir(parents=True, exist_ok=True)
+    (ROWS / f"{row.name}.json").write_bytes(msgspec.json.format(msgspec.json.encode(row), indent=1))
+    failed = [seen.name for seen in row.seen if seen.state == FAILED]
+    print(f"{row.title}: {len(row.seen)} checks, failed: {', '.join(failed) or 'none'}", file=sys.stderr, flush=True)
 
 
-def page(graded: Mapping[str, Sequence[Verdict]], *, quick: bool) -> str:
+def kept_row(name: str) -> Row | None:
+    """Return the row that is kept of a subject, None where there is none, or one of other checks."""
+    path = ROWS / f"{name}.json"
+    if not path.exists():
+        print(f"there is no row of {name}", file=sys.stderr)
+        return None
+    row = msgspec.json.decode(path.read_bytes(), type=Row)
+    if {seen.name for seen in row.seen} != {check.name for check in CHECKS if check.quick or not row.quick}:
+        print(f"the row of {name} is of other checks than there are now: make it again", file=sys.stderr)
+        return None
+    return row
+
+
+def page(rows: Sequence[Row]) -> str:
     """Return the page."""
-    rows = []
-    for name, verdicts in graded.items():
-        count = Counter(verdict.state for verdict in verdicts)
-        rows.append(f"| {name} | {count[PASSED]} | {count[FAILED]} | {count[SKIPPED]} |")
-    failed = {check.name for verdicts in graded.values() for verdict in verdicts if verdict.state == FAILED for check in [verdict.check]}
-    sections = [section(name, verdicts) for name, verdicts in graded.items()]
     absent = "\n".join(f"- **{name}**: {why}." for name, why in NOT_HERE.items())
-    return INTRODUCTION.format(
-        how=" (quick)" if quick else "",
-        rows="\n".join(rows),
-        failed=len(failed),
-        checks=len(CHECKS),
-        absent=absent,
-        sections="\n".join(sections),
-    )
+    return INTRODUCTION.format(rows="\n".join(line(row) for row in rows), absent=absent, sections="\n".join(section(row) for row in rows))
 
 
-def section(name: str, verdicts: Sequence[Verdict]) -> str:
-    """Return what failed at one subject."""
-    failed = [verdict for verdict in verdicts if verdict.state == FAILED]
+def line(row: Row) -> str:
+    """Return a subject's line in the table."""
+    by_name = {check.name: check for check in CHECKS}
+    counts = []
+    for basis in BASES:
+        states = [seen.state for seen in row.seen if by_name[seen.name].basis == basis and seen.state != SKIPPED]
+        counts.append(f"{states.count(PASSED)} of {len(states)}")
+    skipped = sum(seen.state == SKIPPED for seen in row.seen)
+    return f"| {row.title}{' (quick checks)' if row.quick else ''} | {' | '.join(counts)} | {skipped} | {row.day} |"
+
+
+def section(row: Row) -> str:
+    """Return what failed at one subject: what the protocol and its clients want, one by one, and then promises that are ours alone."""
+    failed = [(check, seen.seen) for check in CHECKS for seen in row.seen if seen.name == check.name and seen.state == FAILED]
+    text = f"## {row.title}\n\n"
     if not failed:
-        return f"## {name}\n\nEverything passes.\n"
-    lines = [(f"`{each.check.name}`", each.check.rule, cell(each.seen), cell(each.check.breaks)) for each in failed]
-    rows = "\n".join(f"| {' | '.join(line)} |" for line in lines)
-    return f"## {name}\n\n| check | rule | seen | what it breaks |\n|---|---|---|---|\n{rows}\n"
+        return f"{text}Everything passes.\n"
+    wanted = [(check, seen) for check, seen in failed if check.basis != PROMISE]
+    if wanted:
+        lines = [(f"`{check.name}`", check.basis, check.rule, cell(seen), cell(check.breaks)) for check, seen in wanted]
+        rows = "\n".join(f"| {' | '.join(each)} |" for each in lines)
+        text += f"| check | asked for by | rule | seen | what it breaks |\n|---|---|---|---|---|\n{rows}\n"
+    notes = notes_of(row.name)
+    text += "".join(f"\n`{check.name}`: {notes[check.name]}\n" for check, _ in failed if check.name in notes)
+    own = [f"`{check.name}` ({cell(seen)})" for check, seen in failed if check.basis == PROMISE]
+    if own:
+        whose = "Of what it promises" if row.name in (OURSELVES, *PROXIES) else "Of our promises, which it does not make"
+        text += f"\n{whose}: {', '.join(own)}.\n"
+    return text
+
+
+def notes_of(name: str) -> Mapping[str, str]:
+    """Return words on single checks of a subject."""
+    return next((gateway.notes for gateway in GATEWAYS if gateway.name == name), {})
 
 
 def cell(text: str) -> str:
     """Return a text that fits into a cell."""
-    line = re.sub(r"127\.0\.0\.1:\d+", "127.0.0.1", " ".join(text.split())).replace("|", "\\|").replace("<", "&lt;")
-    return line if len(line) <= 120 else f"{line[:119]}…"
+    one = re.sub(r"127\.0\.0\.1:\d+", "127.0.0.1", " ".join(text.split())).replace("|", "\\|").replace("<", "&lt;")
+    return one if len(one) <= 120 else f"{one[:119]}…"
 
 
 if __name__ == "__main__":

@@ -120,8 +120,7 @@ class CallContext:
         self.client = client
         self.dependencies = dependencies
         self.life = Life(FAILED)
-        self.target = plan.offers[0].target
-        self.delivery = StreamDelivery(client)
+        self.target, self.delivery = plan.offers[0].target, StreamDelivery(client)
         dependencies.live.add(self)
         settings = plan.entry.settings
         idle = settings.idle_timeout_seconds

@@ -18,6 +18,9 @@ from typing import NamedTuple
 READ_BYTES_MAX = 65_536  # of one read
 HEAD_BYTES_MAX = 131_072  # of a response's head; real ones have 1 to 4 KiB
 BODY_BYTES_MAX = 67_108_864  # of one answer; the longest that a check asks for has 11 MB
+#: Of one segment, as on any network. Loopback's of 64 KiB are larger than the small buffers that a proxy is given, and where a window opens
+#: by less than one, TCP waits for its timers: 8 tokens each 200 ms were seen behind HAProxy.
+SEGMENT_BYTES = 1_448
 SECONDS_MAX = 30.0  # for what should take less than one
 PEEKED_BYTES_MAX = 8_388_608  # of what the kernel holds; the receive buffers of those who stop reading are far smaller
 RESET = struct.pack("ii", 1, 0)  # SO_LINGER of zero: closing sends a RST
@@ -111,9 +114,13 @@ class Line:
             how = "" if len(self._arrived) <= HEAD_BYTES_MAX else "the head has no end"
             how = how or await self._more(seconds)
             if how:
-                raise NoAnswer(
-                    {CUT: "the connection was closed", WAS_RESET: "the connection was reset", NO_MORE: "nothing came"}.get(how, how)
-                )
+                told = {
+                    CUT: "the connection was closed",
+                    WAS_RESET: "the connection was reset",
+                    NO_MORE: f"nothing came for {seconds:.0f} s",
+                }
+                begun = f", after {bytes(self._arrived[:40])!r}, which is no HTTP/1.1" if self._arrived else ""
+                raise NoAnswer(told.get(how, how) + begun)
         first, *lines = self._arrived[:end].decode("latin-1").split("\r\n")
         del self._arrived[: end + 4]
         number = first.split(" ")[1:2]
@@ -251,22 +258,29 @@ async def connect(address: Address, *, receive_bytes: int | None = None) -> Line
     """Connect. `receive_bytes` bounds what this machine's kernel takes unread. Raises OSError."""
     loop = asyncio.get_running_loop()
     found = await loop.getaddrinfo(address.host, address.port, type=socket.SOCK_STREAM)
-    family, kind, protocol, _, where = found[0]
-    made = socket.socket(family, kind, protocol)
-    incoming, outgoing = ssl.MemoryBIO(), ssl.MemoryBIO()
-    try:
-        if receive_bytes is not None:
-            made.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, receive_bytes)
-        made.setblocking(False)
-        made.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-        async with asyncio.timeout(SECONDS_MAX):
-            await loop.sock_connect(made, where)
-            tls = None if address.context is None else address.context.wrap_bio(incoming, outgoing, server_hostname=address.host)
-            if tls is not None:
-                await _shake_hands(made, tls, incoming=incoming, outgoing=outgoing)
-    except BaseException:
-        made.close()
-        raise
+    for number, (family, kind, protocol, _, where) in enumerate(found, 1):
+        made = socket.socket(family, kind, protocol)
+        try:
+            return await _connected(made, where, address, receive_bytes=receive_bytes)
+        except BaseException as error:
+            made.close()
+            if number == len(found) or not isinstance(error, ConnectionRefusedError):
+                raise
+    raise OSError(f"{address.host} has no address")
+
+
+async def _connected(made: socket.socket, where: object, address: Address, *, receive_bytes: int | None) -> Line:
+    loop, incoming, outgoing = asyncio.get_running_loop(), ssl.MemoryBIO(), ssl.MemoryBIO()
+    if receive_bytes is not None:
+        made.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, receive_bytes)
+    made.setblocking(False)
+    made.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+    made.setsockopt(socket.IPPROTO_TCP, socket.TCP_MAXSEG, SEGMENT_BYTES)
+    async with asyncio.timeout(SECONDS_MAX):
+        await loop.sock_connect(made, where)
+        tls = None if address.context is None else address.context.wrap_bio(incoming, outgoing, server_hostname=address.host)
+        if tls is not None:
+            await _shake_hands(made, tls, incoming=incoming, outgoing=outgoing)
     if sys.platform == "linux":
         # Else loopback, whose segments are as large as a server's send buffer, waits 40 ms for each acknowledgement.
         made.setsockopt(socket.IPPROTO_TCP, socket.TCP_QUICKACK, 1)

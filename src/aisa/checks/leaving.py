@@ -6,7 +6,7 @@ import asyncio
 from typing import NamedTuple
 
 from aisa.checks.chat_stream import first_of
-from aisa.checks.client import BODY_BYTES_MAX, WHOLE, Line, Response
+from aisa.checks.client import BODY_BYTES_MAX, WHOLE, Line, NoAnswer, Response
 from aisa.checks.events import errors_of, events_of, is_done, text_of
 from aisa.checks.members import at
 from aisa.checks.receipts import receipt
@@ -18,11 +18,19 @@ BEFORE_LEAVING_SECONDS = 0.5  # so that the request has arrived everywhere
 READ_TOKENS = 20  # before a client stops reading
 STOPPED_SECONDS = 2.0  # for which it does not: everything on the way fills up
 RECEIVE_BYTES = 4_096  # its receive buffer; the kernel makes it twice that
-SWALLOWED_TOKENS_MAX = 2_000  # by a proxy with the recommended settings 200 to 1,200, by its defaults 8,000 and more
-MADE_TOKENS_MAX = 4_000  # without receipts: all buffers between vendor and client, a server's own among them
-EVENT_BYTES = 250  # of a token, where TLS hides how many wait; about
-TOKEN = b'"content":"word '
+# A proxy that stops reading when its client does still has what its kernel took: Linux starts the receive buffer of its connection to the
+# server at 128 KiB (tcp_rmem), and its own buffers come on top; 80 to 170 KB were seen. One that reads on fills buffers up to the system's
+# maximum, 2 to 7 MB. The bound is twice that first buffer.
+SWALLOWED_BYTES_MAX = 262_144
+MADE_BYTES_MAX = 2 * SWALLOWED_BYTES_MAX  # without receipts: what lies between vendor and server counts, too
+#: The words of the played vendor's streams: every way of counting, by pieces, by size or by a tokenizer, makes one token of each.
+WORDS = (b" word", b" Word")
 BURST_TOKENS = 40_000
+
+
+def words_of(data: bytes) -> int:
+    """Return how many words of the played vendor's are in some bytes, however they are put into events."""
+    return sum(data.count(word) for word in WORDS)
 
 
 async def stopped(subject: Subject, mark: str, left_at: float) -> str:
@@ -42,8 +50,8 @@ async def leave(subject: Subject, scenario: str, *, tokens: int, rudely: bool = 
     mark = subject.mark()
     async with subject.line(subject.request(subject.chat(scenario, mark, stream=stream))) as line:
         if tokens:
-            response = good(await line.head())
-            while response.body.count(TOKEN) + response.body.count(b'"content":"One') < tokens and not response.ended:
+            response = good(await head_of(line, tokens))
+            while words_of(response.body) < tokens and not response.ended:
                 await line.piece(response)
             if response.ended:
                 raise Broken(f"the answer ended {response.ended} before {tokens} tokens had come")
@@ -53,6 +61,14 @@ async def leave(subject: Subject, scenario: str, *, tokens: int, rudely: bool = 
         left_at = subject.now()
         (line.reset if rudely else line.close)()
     return await stopped(subject, mark, left_at)
+
+
+async def head_of(line: Line, tokens: int) -> Response:
+    """Return the head of a stream that says so many tokens. Raises Broken where nothing of it comes."""
+    try:
+        return await line.head()
+    except NoAnswer as nothing:
+        raise Broken(f"{tokens} tokens were sent and none came ({nothing}): something on the way holds them back") from nothing
 
 
 async def by_reset(subject: Subject) -> str:
@@ -84,7 +100,7 @@ async def half_closed(subject: Subject) -> Response:
     """Return what becomes of an answer whose client says in the middle that it sends no more."""
     async with subject.line(subject.request(subject.chat("words"))) as line:
         response = good(await line.head())
-        while TOKEN not in response.body and not response.ended:
+        while not words_of(response.body) and not response.ended:
             await line.piece(response)
         line.half_close()
         return await line.rest(response)
@@ -94,7 +110,7 @@ async def broken_end(subject: Subject) -> str:
     """An answer that is broken off on the way does not end as a whole one; a half-close makes many proxies break one off."""
     response = await half_closed(subject)
     pretended = response.ended == WHOLE and not is_done(response) and not errors_of(response)
-    return first_of([f"it ended as if it were complete, after {response.body.count(TOKEN)} of 40 tokens"] if pretended else [])
+    return first_of([f"it ended as if it were complete, after {words_of(response.body)} of 40 tokens"] if pretended else [])
 
 
 async def half_close(subject: Subject) -> str:
@@ -104,11 +120,15 @@ async def half_close(subject: Subject) -> str:
 
 
 class Unread(NamedTuple):
-    """What came of an answer that nobody read to its end: tokens that the client had, that were billed, that the vendor made."""
+    """What came of an answer that nobody read to its end: tokens that the client had, that were billed, that the vendor made.
+
+    `token_bytes` is how long the event of one is.
+    """
 
     had: int
     billed: int | None
     made: int
+    token_bytes: float
 
 
 async def unread(subject: Subject) -> Unread:
@@ -117,35 +137,38 @@ async def unread(subject: Subject) -> Unread:
     request = subject.request(subject.chat("burst", mark))
     async with subject.line(request, receive_bytes=RECEIVE_BYTES) as line:
         response = good(await line.head())
-        while response.body.count(TOKEN) < READ_TOKENS and not response.ended:
+        while words_of(response.body) < READ_TOKENS and not response.ended:
             await line.piece(response)
         if response.ended:
             raise Skipped("the answer ended at once")
         await asyncio.sleep(STOPPED_SECONDS)
-        had = had_of(line, response.body)
+        token_bytes = len(response.body) / words_of(response.body)
+        had = had_of(line, response.body, token_bytes)
         line.reset()
     id_ = response.headers.get("x-request-id", "")
     told = await receipt(subject, id_) if id_.startswith(OURS) else None
     delivered = at(told, "delivered", "output_tokens")
     await asyncio.sleep(0 if told else BEFORE_LEAVING_SECONDS)
-    return Unread(had, delivered, (await subject.played(mark)).tokens)
+    return Unread(had, delivered, (await subject.played(mark)).tokens, token_bytes)
 
 
-def had_of(line: Line, body: bytes) -> int:
-    """Return how many tokens a client has: read, and waiting in its kernel."""
+def had_of(line: Line, body: bytes, token_bytes: float) -> int:
+    """Return how many tokens a client has: read, and waiting in its kernel. TLS hides how many wait, and not how many bytes."""
     waiting = line.waiting()
-    return body.count(TOKEN) + (len(waiting) // EVENT_BYTES if line.is_encrypted else waiting.count(TOKEN))
+    return words_of(body) + (int(len(waiting) / token_bytes) if line.is_encrypted else words_of(waiting))
 
 
 async def swallowed(subject: Subject) -> str:
     """Who stops reading pays for what he has, not for what lies in buffers on the way."""
     seen = await unread(subject)
     if seen.billed is None:
-        over, limit, word = seen.made - seen.had, MADE_TOKENS_MAX, "made"
+        counted, limit, word = seen.made, MADE_BYTES_MAX, "made"
     else:
-        over, limit, word = seen.billed - seen.had, SWALLOWED_TOKENS_MAX, "billed"
-    figure = f"{max(0, over):,} tokens swallowed on the way ({seen.had} had, {seen.billed if word == 'billed' else seen.made:,} {word})"
-    return figure if over <= limit else first_of([figure])
+        counted, limit, word = seen.billed, SWALLOWED_BYTES_MAX, "billed"
+    over = max(0, counted - seen.had)
+    size = over * seen.token_bytes
+    figure = f"{over:,} tokens ({size / 1024:,.0f} KiB) swallowed on the way ({seen.had} had, {counted:,} {word})"
+    return figure if size <= limit else first_of([figure])
 
 
 async def throttled(subject: Subject) -> str:
@@ -161,7 +184,7 @@ async def slow_reader(subject: Subject) -> str:
         response = good(await line.head())
         await asyncio.sleep(STOPPED_SECONDS)
         await line.rest(response, SLOW_READ_SECONDS_MAX)
-    tokens = text_of(response).count("word ") if len(response.body) < BODY_BYTES_MAX else -1
+    tokens = words_of(text_of(response).encode()) if len(response.body) < BODY_BYTES_MAX else -1
     return first_of([f"{tokens:,} of {BURST_TOKENS:,} tokens came"] if tokens != BURST_TOKENS or not events_of(response) else [])
 
 

@@ -10,6 +10,7 @@ from aisa.checks.members import objects
 from aisa.checks.subject import ABSENT, Broken, Skipped, Subject, good, short, value_of
 
 Json = dict[str, Any]
+NO_MODEL = "no-such-model"  # a scenario of the played vendor too: a gateway that passes every name on gets its 404
 WRONG_KEY = "sk-aisa-check-this-is-nobodys-key"
 
 
@@ -17,7 +18,7 @@ def refused(response: Response, *statuses: int) -> Json:
     """Return the error of a response that must have one of these statuses. Raises Broken."""
     if response.status not in statuses:
         raise Broken(f"status {response.status} instead of {' or '.join(map(str, statuses))}: {short(response.body)}")
-    error = value_of(response).get("error") if response.kind == "application/json" else None
+    error = value_of(response).get("error")  # whatever its type: clients read it as JSON without looking
     if not isinstance(error, dict):
         raise Broken(f"status {response.status} with {response.kind or 'no type'} and no `error` object: {short(response.body)}")
     return cast("Json", error)
@@ -44,7 +45,8 @@ async def key_arrives(subject: Subject) -> str:
     if subject.key is None:
         raise Skipped("it was given no key")
     response = await subject.ask(subject.request(method="GET", path="/v1/models"))
-    return first_of([f"a good key is refused: {short(response.body)}"] if response.status in (401, 403, 407) else [])
+    refused_with = f"the key is refused: it is wrong, or did not arrive: {short(response.body)}"
+    return first_of([refused_with] if response.status in (401, 403, 407) else [])
 
 
 async def bad_json(subject: Subject) -> str:
@@ -61,12 +63,12 @@ async def no_messages(subject: Subject) -> str:
 
 async def unknown_model(subject: Subject) -> str:
     """A model that is not there is refused, and named."""
-    asked = {**subject.chat(), "model": "aisa-check/no-such-model"}
+    asked = {**subject.chat(NO_MODEL), "model": f"aisa-check/{NO_MODEL}"}
     response = await subject.ask(subject.request(asked))
     if response.status == 200 and response.headers.get("x-aisa-served-by", "").startswith("embedded/"):
         raise Skipped("nothing is configured there, and the built-in model answers under every name")
     error = refused(response, 404, 400, 403)
-    return first_of(["the message does not name the model"] if "no-such-model" not in str(error.get("message")) else [])
+    return first_of(["the message does not name the model"] if NO_MODEL not in str(error.get("message")) else [])
 
 
 async def unknown_path(subject: Subject) -> str:
@@ -108,8 +110,9 @@ async def listed(subject: Subject) -> str:
 
 async def health(subject: Subject) -> str:
     """`/health` says 200, without a key."""
-    response = await subject.ask(subject.request(method="GET", path="/health", key=None))
-    return first_of([f"status {response.status}"] if response.status != 200 else [])
+    paths = dict.fromkeys([f"{subject.prefix}/health", "/health"])
+    told = [(await subject.ask(subject.request(method="GET", whole_path=path, key=None))).status for path in paths]
+    return first_of([f"status {told[-1]}"] if 200 not in told else [])
 
 
 async def headed(subject: Subject) -> str:

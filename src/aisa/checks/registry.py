@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from pathlib import Path
 from types import ModuleType
+from typing import Literal
 
 import msgspec
 import yaml
@@ -26,6 +27,7 @@ class Row(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     door: str
     rule: str
     run: str
+    basis: Literal["protocol", "practice", "promise"]
     source: str
     breaks: str
     remedies: str

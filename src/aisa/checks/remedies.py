@@ -67,20 +67,26 @@ TOTAL = _of(
     server="no bound on how long a stream may flow",
 )
 LEAVING = _of(
-    nginx='`proxy_http_version 1.1;` and `proxy_set_header Connection "";`, no `proxy_ignore_client_abort on`',
+    nginx='`proxy_http_version 1.1;`, `proxy_set_header Connection "";`, `proxy_buffering off;`, no `proxy_ignore_client_abort on`',
     haproxy="`option abortonclose`, without which a client that leaves is noticed 12 to 27 s later",
-    apache="none: it notices when it next writes; keep-alive comments every 5 s make that 10 s",
-    lighttpd="none: it notices when it next writes",
+    apache="nothing of its own: it notices when it next writes; `stream.keep_alive_seconds: 5` at the server makes 27 s 10 s",
+    lighttpd="nothing: it notices when it next writes",
     server="stop the vendor's request when the client's connection ends",
 )
+BORNE = "nothing: it takes a FIN for leaving, and few clients half-close; `--except half-close` leaves the check out"
 HALF_CLOSE = _of(
-    haproxy="no `option abortonclose` (which a client that leaves needs: choose)",
+    haproxy="no `option abortonclose`, which noticing that a client leaves needs: choose, and leave the other check out (`--except`)",
     server="a FIN says that nothing more is sent, not that the answer is unwanted",
-    nginx="none: it takes a FIN for leaving, as Caddy, Envoy, Traefik and stunnel do",
+    nginx=BORNE,
+    caddy=BORNE,
+    envoy=BORNE,
+    traefik=BORNE,
+    stunnel=BORNE,
 )
 SWALLOWS = _of(
-    nginx="`listen ... sndbuf=16k;`, `proxy_buffering off;`, `proxy_buffer_size 4k;`, `ssl_buffer_size 4k;`, `http2_chunk_size 2k;`",
-    haproxy="`tune.sndbuf.client 16384` and `tune.rcvbuf.server 16384`",
+    nginx="`listen ... sndbuf=16k;`, `proxy_buffering off;`, `proxy_buffer_size 4k;`, `ssl_buffer_size 4k;`, `http2_chunk_size 2k;`; and "
+    "`proxy_socket_rcvbuf 16k;` (1.31), before which no `keepalive` to the server, whose connections keep grown buffers",
+    haproxy="`tune.sndbuf.client 65536` and `tune.rcvbuf.server 16384`",
     apache="`SendBufferSize 16384` and `ProxyReceiveBufferSize 16384`",
     envoy="`per_connection_buffer_limit_bytes: 16384` on listener and cluster, SO_SNDBUF and SO_RCVBUF 16384 as socket options",
     stunnel="`socket = l:SO_SNDBUF=16384` and `socket = r:SO_RCVBUF=16384`",

@@ -6,7 +6,7 @@ import asyncio
 from collections.abc import Callable, Iterable
 
 from aisa.checks.check import FAILED, PASSED, SKIPPED, Check, Verdict
-from aisa.checks.subject import Broken, Skipped, Subject
+from aisa.checks.subject import Broken, Skipped, Subject, printable
 
 CHECK_SECONDS_MAX = 240.0  # of one check, the slowest of which takes 90
 
@@ -14,7 +14,7 @@ CHECK_SECONDS_MAX = 240.0  # of one check, the slowest of which takes 90
 async def look(subject: Subject) -> int:
     """Note what answers, by its `server` and `via` headers, and return its status. Raises Broken when nothing does."""
     response = await subject.ask(subject.request(method="GET", path="/v1/models"))
-    subject.server = ", ".join(response.headers[name] for name in ("server", "via") if response.headers.get(name))
+    subject.server = printable(", ".join(response.headers[name] for name in ("server", "via") if response.headers.get(name)))
     return response.status
 
 
@@ -53,4 +53,4 @@ async def judge(subject: Subject, check: Check) -> Verdict:
         state, seen = SKIPPED, str(skipped)
     except TimeoutError:
         state, seen = FAILED, f"no end within {CHECK_SECONDS_MAX:.0f} s"
-    return Verdict(check, state, seen, subject.now() - began)
+    return Verdict(check, state, subject.without_key(seen), subject.now() - began)

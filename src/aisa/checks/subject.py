@@ -24,6 +24,7 @@ NO_HEADERS: Mapping[str, str] = MappingProxyType({})
 PROMPT = "Count from one to ten in words."
 OURS = "req_"  # our requests' ids begin so
 WAIT_SECONDS = 0.02  # between looks at what the vendor has seen
+KEY_PART_CHARACTERS = 8  # of the key, that are hidden wherever they stand; what is shorter is no secret
 #: Answers for a path that is not there.
 ABSENT = (404, 405, 501)
 
@@ -68,6 +69,15 @@ class Subject:
         """Return the loop's time, in seconds."""
         return asyncio.get_running_loop().time()
 
+    def without_key(self, text: str) -> str:
+        """Return a text in which nothing of the key is left, as a server may have put it into its answer, whole or cut."""
+        size = KEY_PART_CHARACTERS
+        if self.key is None or len(self.key) < size:
+            return text
+        parts = {self.key[start : start + size] for start in range(len(self.key) - size + 1)}
+        shown = [not any(text[max(0, at - back) : max(0, at - back) + size] in parts for back in range(size)) for at in range(len(text))]
+        return "".join(sign if seen else "*" for sign, seen in zip(text, shown, strict=True))
+
     def mark(self) -> str:
         """Return a mark that no other request has."""
         self._marks += 1
@@ -87,21 +97,26 @@ class Subject:
         body: object = None,
         *,
         path: str = CHAT,
+        whole_path: str = "",
         method: str = "POST",
         headers: Mapping[str, str] = NO_HEADERS,
         key: str | None = "own",
         raw: bytes | None = None,
     ) -> bytes:
-        """Return a request. `body` is written as JSON, `raw` as it is. `key`: another one, or None for none at all."""
+        """Return a request. `body` is written as JSON, `raw` as it is. `path` is below the prefix, `whole_path` is not.
+
+        `key`: another one, or None for none at all.
+        """
         data = raw if raw is not None else b"" if body is None else msgspec.json.encode(body)
         secret = self.key if key == "own" else key
         default = 443 if self.address.context else 80
-        host = self.address.host if self.address.port == default else f"{self.address.host}:{self.address.port}"
+        name = f"[{self.address.host}]" if ":" in self.address.host else self.address.host
+        host = name if self.address.port == default else f"{name}:{self.address.port}"
         told = {"host": host, "user-agent": "aisa-check"}
         told |= {"authorization": f"Bearer {secret}"} if secret else {}
         told |= {"content-type": "application/json", "content-length": str(len(data))} if data or method == "POST" else {}
         told |= {**self.headers, **headers}
-        lines = [f"{method} {self.prefix}{path} HTTP/1.1", *(f"{name}: {value}" for name, value in told.items())]
+        lines = [f"{method} {whole_path or self.prefix + path} HTTP/1.1", *(f"{name}: {value}" for name, value in told.items())]
         return "\r\n".join([*lines, "", ""]).encode() + data
 
     @asynccontextmanager
@@ -174,5 +189,10 @@ def good(response: Response, door: str = "") -> Response:
 
 def short(body: bytes) -> str:
     """Return the beginning of a body, on one line."""
-    text = " ".join(body[:160].decode("utf-8", "replace").split())
+    text = printable(" ".join(body[:160].decode("utf-8", "replace").split()))
     return text + ("…" if len(body) > 160 else "") if text else "an empty body"
+
+
+def printable(text: str) -> str:
+    """Return a text that an endpoint sent as a terminal and XML can bear it: what steers a terminal is no part of it."""
+    return "".join(sign if sign.isprintable() else "\N{REPLACEMENT CHARACTER}" for sign in text)

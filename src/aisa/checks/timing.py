@@ -24,10 +24,10 @@ async def paced(subject: Subject) -> tuple[Response, list[float]]:
     mark = subject.mark()
     response = good(await subject.ask(subject.request(subject.chat("words", mark))))
     times = (await subject.played(mark)).times
-    came = [event.at for event in events_of(response) if event.value and '"content":"word' in event.data.replace(": ", ":")]
+    came = [event.at for event in events_of(response) if at(event.value, "choices", 0, "delta", "content")]
     if len(came) != len(times) or not came:
         raise Skipped(f"{len(times)} tokens were sent and {len(came)} came: they were put together anew")
-    return response, [at - sent for at, sent in zip(came, times, strict=True)]
+    return response, [arrived - sent for arrived, sent in zip(came, times, strict=True)]
 
 
 async def delivered_at_once(subject: Subject) -> str:

@@ -22,11 +22,12 @@ def ends_badly(response: Response) -> str:
     """Return how a stream that broke told so. Raises Broken where it ended as if it were complete, or hangs."""
     if response.status != 200:
         return f"status {response.status}"
-    pretended = [*finishes_of(response), *(["[DONE]"] if is_done(response) else [])]
+    finishes = finishes_of(response)
+    if errors_of(response) and not finishes:
+        return "an error event" + (", and then [DONE]" if is_done(response) else "")  # clients raise at the first
+    pretended = [*finishes, *(["[DONE]"] if is_done(response) else [])]
     if pretended:
         raise Broken(f"a stream that broke ends with {', '.join(pretended)}")
-    if errors_of(response):
-        return "an error event"
     if response.ended in (CUT, WAS_RESET):
         return "a broken connection"
     raise Broken("a stream that broke ends as if it were complete" if response.ended == WHOLE else "a stream that broke does not end")

@@ -29,6 +29,7 @@ input. It never stands on the command line, where everybody on the machine could
 @click.option("--vendor-host", default="127.0.0.1", metavar="H", help="Where that port is listened on.  [127.0.0.1]")
 @click.option("--header", "headers", multiple=True, metavar="H", help="`name: value` with every request; no place for a key.")
 @click.option("--only", multiple=True, metavar="NAME", help="Only the check of this name; can be said several times.")
+@click.option("--except", "without", multiple=True, metavar="NAME", help="All checks but this one, whose failure is known and borne.")
 @click.option("--json", "json_file", metavar="FILE", help="Write all of it as JSON; `-` for standard output, instead of the table.")
 @click.option("--junit", metavar="FILE", help="Write it as JUnit does, for CI.")
 @click.option("--insecure", is_flag=True, help="Do not check the certificate.")
@@ -42,11 +43,11 @@ def check(url: str | None, key_env: str, *, only_list: bool, **asked: object) ->
     """
     import msgspec
 
-    from aisa.cli import check_lines
+    from aisa.cli import check_lines, check_run
 
     if only_list:
         check_lines.list_checks()
         return
     if url is None:
         raise click.UsageError("Say what is to be checked: aisa check http://127.0.0.1:8000")
-    check_lines.show(msgspec.convert({"url": url, "key_env": key_env, **asked}, check_lines.Asked))
+    check_lines.show(msgspec.convert({"url": url, "key_env": key_env, **asked}, check_run.Asked))

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import asyncio
-import os
+import shutil
 import sys
 import textwrap
 from collections import Counter
+from collections.abc import Mapping
 from html import escape
 from pathlib import Path
 
@@ -14,44 +15,26 @@ import click
 import msgspec
 
 from aisa import __version__
-from aisa.checks.check import FAILED, PASSED, SKIPPED, Check, Verdict
-from aisa.checks.members import objects
+from aisa.checks.check import BASES, FAILED, PASSED, SKIPPED, Check, Verdict
 from aisa.checks.registry import CHECKS
 from aisa.checks.remedies import product_of
-from aisa.checks.running import look, run
-from aisa.checks.subject import Broken, Subject, address_of, short, value_of
+from aisa.checks.subject import Subject
+from aisa.cli.check_run import Asked, checked
 from aisa.cli.figures import shows
 from aisa.cli.problems import Misuse
 from aisa.cli.terminal import WIDTH_MAX, paint, say, table
-from aisa.testing.scenario import built_in
-from aisa.testing.scripted_server import ScriptedServer
 
 COLOURS = {PASSED: "green", FAILED: "red", SKIPPED: "yellow"}
 SIGNS = {PASSED: ("✓", "ok"), FAILED: ("✗", "FAIL"), SKIPPED: ("–", "-")}
 SEEN_CHARACTERS_MAX = 60  # of what was seen, in the table; failures tell all of it below
-REFUSED = (401, 403)  # what a good key gets where a proxy loses its header, which a check tells better
-KEY_CHARACTERS_MAX = 4_096  # of a key that is read from standard input
-
-
-class Asked(msgspec.Struct):
-    """What the command line asks for."""
-
-    url: str
-    key_env: str
-    model: str | None
-    quick: bool
-    vendor_port: int | None
-    vendor_host: str
-    headers: tuple[str, ...]
-    only: tuple[str, ...]
-    json_file: str | None
-    junit: str | None
-    insecure: bool
+SEEN_CHARACTERS_MIN = 14  # of the same where the terminal is narrow: a figure
+ROW_FRAME = 9  # characters of a line that are neither name nor rule nor what was seen: indent, sign, and what is between
+FILE_SIZE = (140, 24)  # columns and lines where there is no terminal
 
 
 def show(asked: Asked) -> None:
     """Run the checks that were asked for and print what came of them; exit with 1 if one failed. Raises Misuse."""
-    unknown = set(asked.only) - {check.name for check in CHECKS}
+    unknown = {*asked.only, *asked.without} - {check.name for check in CHECKS}
     if unknown:
         raise Misuse(
             "there is no such check", [(name, "No check has this name.", "`aisa check --list` has them all.") for name in sorted(unknown)]
@@ -64,107 +47,9 @@ def show(asked: Asked) -> None:
     if asked.json_file not in (None, "-"):
         write(asked.json_file or "", document(asked, subject, verdicts))
     if asked.junit is not None:
-        write(asked.junit, junit(asked, verdicts).encode())
+        write(asked.junit, junit(asked, subject, verdicts).encode())
     if any(verdict.state == FAILED for verdict in verdicts):
         sys.exit(1)
-
-
-async def checked(asked: Asked) -> tuple[Subject, list[Verdict]]:
-    """Run the checks. Raises Misuse where nothing answers, or where the vendor that we play is not asked."""
-    try:
-        address, prefix = address_of(asked.url, verify=not asked.insecure)
-    except ValueError as error:
-        raise Misuse("the address cannot be used", [(asked.url, f"This is no address: {error}.", "Write http://127.0.0.1:8000")]) from error
-    vendor = None if asked.vendor_port is None else ScriptedServer(built_in(), "hello")
-    subject = Subject(address, prefix, key=key_of(asked), model=asked.model or "", vendor=vendor)
-    subject.headers = dict(header_of(line) for line in asked.headers)
-    try:
-        if vendor is not None:
-            await vendor.listen(asked.vendor_host, asked.vendor_port or 0)
-        return subject, await judged(subject, asked)
-    except OSError as error:
-        where = f"{asked.vendor_host}:{asked.vendor_port}"
-        raise Misuse(
-            "the vendor cannot be played", [(where, f"It cannot be listened on: {error}.", "Choose another --vendor-port.")]
-        ) from error
-    except Broken as broken:
-        raise Misuse("the endpoint does not answer", [(asked.url, f"{broken}.", "Is the address right, and does it run?")]) from broken
-    finally:
-        if vendor is not None:
-            await vendor.close()
-
-
-async def judged(subject: Subject, asked: Asked) -> list[Verdict]:
-    """Run the checks that were asked for. Raises Broken where nothing answers, Misuse where it would be of no use."""
-    if await look(subject) == 401 and subject.key is None:
-        raise Misuse("a key is wanted", [(asked.key_env, "The endpoint answers 401, and there is no key.", f"export {asked.key_env}=...")])
-    subject.model = subject.model or await first_model(subject)
-    await meet(subject, asked)
-    wanted = [check for check in CHECKS if (not asked.only or check.name in asked.only) and (check.quick or not asked.quick)]
-    progress = Progress(len(wanted))
-    try:
-        return await run(subject, wanted, progress.tell)
-    finally:
-        progress.end()
-
-
-async def first_model(subject: Subject) -> str:
-    """Return the first model that is listed. Raises Misuse."""
-    response = await subject.ask(subject.request(method="GET", path="/v1/models"))
-    for row in objects(value_of(response).get("data")) if response.status == 200 else ():
-        return str(row.get("id"))
-    what = f"GET /v1/models says {response.status} and names none."
-    raise Misuse("no model is known to ask", [("--model", what, "Name one with --model, and set the key.")])
-
-
-async def meet(subject: Subject, asked: Asked) -> None:
-    """Make sure that the model is there, and leads to the vendor that we play. Raises Misuse."""
-    mark = subject.mark()
-    response = await subject.ask(subject.request(subject.chat("hello", mark, stream=False)))
-    if subject.vendor is not None and not subject.vendor.marked(mark) and response.status not in REFUSED:
-        where = f"http://{asked.vendor_host}:{subject.vendor.port}/v1"
-        what = f"The model {subject.model} was asked (status {response.status}), and nobody came to {where}."
-        raise Misuse("the played vendor is not asked", [("--model", what, f"Configure a model whose base URL is {where}, with any key.")])
-    if response.status == 404:
-        what = f"The model {subject.model} is not there: {short(response.body)}"
-        raise Misuse("the model is not there", [("--model", what, "Name one that GET /v1/models lists.")])
-
-
-def header_of(line: str) -> tuple[str, str]:
-    """Return name and value of a header. Raises Misuse."""
-    name, found, value = line.partition(":")
-    if not found or not name.strip() or not line.isprintable():
-        raise Misuse("the header cannot be read", [("--header", f"{line[:40]!r} is none.", "Write --header 'x-tenant: acme'.")])
-    return name.strip().lower(), value.strip()
-
-
-def key_of(asked: Asked) -> str | None:
-    """Return the key, None for none. Raises Misuse."""
-    if asked.key_env == "-":
-        return sys.stdin.readline(KEY_CHARACTERS_MAX).strip() or None
-    key = os.environ.get(asked.key_env)
-    if key is None and asked.key_env != "AISA_API_KEY":
-        problem = (asked.key_env, "There is no such variable in the environment.", f"export {asked.key_env}=...")
-        raise Misuse("there is no key", [problem])
-    return key
-
-
-class Progress:
-    """Counts on a terminal what is done, on standard error; says nothing elsewhere."""
-
-    def __init__(self, total: int) -> None:
-        self._total, self._done, self._shown = total, 0, sys.stderr.isatty()
-
-    def tell(self, verdict: Verdict) -> None:
-        """Take note of a verdict."""
-        self._done += 1
-        if self._shown:
-            click.echo(f"\r\x1b[K  {self._done} of {self._total}  {verdict.check.name}", err=True, nl=False)
-
-    def end(self) -> None:
-        """Leave no line behind."""
-        if self._shown:
-            click.echo("\r\x1b[K", err=True, nl=False)
 
 
 def report(asked: Asked, subject: Subject, verdicts: list[Verdict]) -> str:
@@ -172,40 +57,82 @@ def report(asked: Asked, subject: Subject, verdicts: list[Verdict]) -> str:
     product = product_of(subject.server)
     behind = f", behind {subject.server}" if product else f", which says `server: {subject.server}`" if subject.server else ""
     lines = [f"{paint(asked.url, bold=True)}, model {subject.model}{behind}", ""]
+    names, rules = (max(len(getattr(verdict.check, member)) for verdict in verdicts) for member in ("name", "rule"))
     for door in dict.fromkeys(verdict.check.door for verdict in verdicts):
-        rows = [row(verdict) for verdict in verdicts if verdict.check.door == door]
+        rows = [row(verdict, width() - names - ROW_FRAME, rules) for verdict in verdicts if verdict.check.door == door]
         lines += [paint(door, dim=True), table((), rows, "  "), ""]
     failed = [verdict for verdict in verdicts if verdict.state == FAILED]
     for verdict in failed:
-        lines += [failure(verdict, product), ""]
-    return "\n".join([*lines, total(verdicts, asked)])
+        lines += [failure(verdict), ""]
+    ours = any(verdict.check.ours and verdict.state == PASSED for verdict in verdicts)
+    return "\n".join([*lines, *changes(failed, product, ours=ours), total(verdicts, asked)])
 
 
-def row(verdict: Verdict) -> list[str]:
-    """Return a verdict's line: sign, name, rule, what was seen."""
+def width() -> int:
+    """Return how many characters a line may have: the terminal's, or what is comfortable in a file."""
+    return shutil.get_terminal_size(FILE_SIZE).columns
+
+
+def row(verdict: Verdict, room: int, rules: int) -> list[str]:
+    """Return a verdict's line: sign, name, and in the room that is left the rule and what was seen."""
     sign = SIGNS[verdict.state][0 if shows("✓✗–") else 1]
-    seen = verdict.seen if len(verdict.seen) <= SEEN_CHARACTERS_MAX else verdict.seen[: SEEN_CHARACTERS_MAX - 1] + "…"
-    return [paint(sign, COLOURS[verdict.state]), verdict.check.name, verdict.check.rule, paint(seen, dim=verdict.state != FAILED)]
+    seen_max = min(SEEN_CHARACTERS_MAX, max(SEEN_CHARACTERS_MIN, room - rules))
+    seen = cut(verdict.seen, seen_max)
+    painted = paint(seen, dim=verdict.state != FAILED) if seen else ""
+    return [paint(sign, COLOURS[verdict.state]), verdict.check.name, cut(verdict.check.rule, room - seen_max), painted]
 
 
-def failure(verdict: Verdict, product: str | None) -> str:
-    """Return what a failure is, what it breaks and what to change: of the product that stands there if it is known, else of all."""
+def cut(text: str, characters: int) -> str:
+    """Return a text that has so many characters at most."""
+    end = "…" if shows("…") else "~"
+    return text if len(text) <= characters else f"{text[: max(0, characters - 1)].rstrip()}{end}"
+
+
+def failure(verdict: Verdict) -> str:
+    """Return what a failure is, what it breaks, and who says that it is one."""
     check = verdict.check
     lines = [f"{paint('✗ ' if shows('✗') else 'FAIL ', 'red')}{paint(check.name, bold=True)}: {check.rule}"]
-    lines += wrapped("seen", verdict.seen) + wrapped("breaks", check.breaks)
-    known = {name: text for name, text in check.remedies.items() if name}
-    shown = {product: known[product]} if product in known else known
-    for name, text in shown.items():
-        lines += wrapped(f"{name}", text)
-    lines += wrapped("the server", check.remedies[""]) if "" in check.remedies and product not in known else []
-    return "\n".join([*lines, *wrapped("source", check.source)])
+    for head, text in (("seen", verdict.seen), ("breaks", check.breaks), ("source", f"{BASES[check.basis]} ({check.source})")):
+        lines += wrapped(text, f"    {paint(f'{head:<7}', 'cyan')} ")
+    return "\n".join(lines)
 
 
-def wrapped(head: str, text: str) -> list[str]:
+def changes(failed: list[Verdict], product: str | None, *, ours: bool = False) -> list[str]:
+    """Return which setting mends which failures: of the product that stands there if that is known, else of each that is known.
+
+    Of a server of `ours` it is said only where nothing else could be meant.
+    """
+    settings: dict[str, dict[str, list[str]]] = {}
+    for verdict in failed:
+        known = remedies_of(verdict.check, product)
+        for name, text in known.items():
+            if not name and ours and len(known) > 1:
+                continue
+            settings.setdefault(name, {}).setdefault(text, []).append(verdict.check.name)
+    lines = [paint("What to change", bold=True)] if settings else []
+    if settings and product is None:
+        lines += wrapped("No header tells which proxy stands there, if any: find yours.", "  ")
+    for name, texts in sorted(settings.items(), key=lambda each: not each[0]):
+        lines.append(f"  {paint(name or 'the server itself', 'cyan')}")
+        for text, mended in texts.items():
+            lines += [*wrapped(text, "    "), *wrapped(f"for {', '.join(mended)}", "        ")]
+    return [*lines, ""] if lines else []
+
+
+def remedies_of(check: Check, product: str | None) -> Mapping[str, str]:
+    """Return what can be changed, by product, "" for the server itself."""
+    if product in check.remedies:
+        return {product or "": check.remedies[product or ""]}
+    if product is None:
+        return check.remedies
+    return {"": check.remedies[""]} if "" in check.remedies else {}
+
+
+def wrapped(text: str, head: str) -> list[str]:
     """Return a text with a head before it, in lines that fit."""
-    first = f"    {paint(f'{head:<10}', 'cyan')} "
-    body = textwrap.wrap(text, WIDTH_MAX - 15, break_on_hyphens=False, break_long_words=False) or [""]
-    return [first + body[0], *(" " * 15 + line for line in body[1:])]
+    indent = len(click.unstyle(head))
+    body = textwrap.wrap(text, min(width(), WIDTH_MAX) - indent, break_on_hyphens=False, break_long_words=False) or [""]
+    return [head + body[0], *(" " * indent + line for line in body[1:])]
 
 
 def total(verdicts: list[Verdict], asked: Asked) -> str:
@@ -213,6 +140,7 @@ def total(verdicts: list[Verdict], asked: Asked) -> str:
     count = Counter(verdict.state for verdict in verdicts)
     words = [paint(f"{count[state]} {state}", COLOURS[state] if count[state] else None) for state in (PASSED, FAILED, SKIPPED)]
     left = " The slow checks were left out (--quick)." if asked.quick else ""
+    left += f" Left out: {', '.join(asked.without)}." if asked.without else ""
     left += " With --vendor-port many more can be made." if asked.vendor_port is None and count[SKIPPED] else ""
     return f"{', '.join(words)}.{left}"
 
@@ -236,6 +164,7 @@ def described(check: Check) -> dict[str, object]:
         "name": check.name,
         "door": check.door,
         "rule": check.rule,
+        "basis": check.basis,
         "source": check.source,
         "breaks": check.breaks,
         **flags,
@@ -243,8 +172,9 @@ def described(check: Check) -> dict[str, object]:
     }
 
 
-def junit(asked: Asked, verdicts: list[Verdict]) -> str:
+def junit(asked: Asked, subject: Subject, verdicts: list[Verdict]) -> str:
     """Return the verdicts as a JUnit test suite."""
+    product = product_of(subject.server)
     count = Counter(verdict.state for verdict in verdicts)
     lines = [
         f'<testsuite name="aisa check {escape(asked.url)}" tests="{len(verdicts)}" failures="{count[FAILED]}" skipped="{count[SKIPPED]}">'
@@ -252,11 +182,10 @@ def junit(asked: Asked, verdicts: list[Verdict]) -> str:
     for verdict in verdicts:
         head = f'  <testcase classname="{escape(verdict.check.door)}" name="{escape(verdict.check.name)}" time="{verdict.seconds:.3f}"'
         told = f'message="{escape(verdict.seen)}"'
-        inside = (
-            f"<failure {told}>{escape(click.unstyle(failure(verdict, None)))}</failure>"
-            if verdict.state == FAILED
-            else f"<skipped {told}/>"
-        )
+        inside = f"<skipped {told}/>"
+        if verdict.state == FAILED:
+            words = click.unstyle("\n".join([failure(verdict), *changes([verdict], product)]))
+            inside = f"<failure {told}>{escape(words)}</failure>"
         lines.append(f"{head}/>" if verdict.state == PASSED else f"{head}>{inside}</testcase>")
     return "\n".join(['<?xml version="1.0" encoding="UTF-8"?>', *lines, "</testsuite>", ""])
 

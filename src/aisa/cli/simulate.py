@@ -1,4 +1,4 @@
-"""`aisa simulate`: a scripted vendor as a command, to test applications and gateways against. Judges no request."""
+"""`aisa simulate`: a scripted vendor as a command, to test applications and gateways against. Plays, and judges nothing."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ def simulate(source: str | None, host: str, port: int, *, only_list: bool) -> No
     """Play a vendor of OpenAI's dialect that does as a scenario says: answers, stalls, breaks off.
 
     A request chooses by its model's name (`thinks-50s`), or by `scenario:NAME` anywhere in its text;
-    where it names none, --scenario is played. Nothing is checked: every key is good.
+    where it names none, --scenario is played. Little is checked: every key is good.
     """
     import asyncio
 
@@ -93,7 +93,7 @@ async def play(scenarios: dict[str, Scenario], own: str, *, host: str, port: int
 
 def line(played: Played) -> str:
     """Return what came of a request."""
-    end = paint("ended", "green") if played.ended else paint("hung up on", "yellow")
+    end = paint("ended", "green") if played.ended else paint("broke off" if played.broke_off else "hung up on", "yellow")
     model = str(played.asked.get("model", ""))
     form = "stream" if played.asked.get("stream") else "document"
     return f"{played.scenario:<22} {form:<9} {played.tokens:>7,} tokens  {end}  {paint(model, dim=True)}"

@@ -45,12 +45,12 @@ class ToolCall(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 class Step(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """One thing that the vendor does.
 
-    `say` sends a token of this text (`repeat` times over, `{n}` its number), `times` tokens with `every_seconds` before each; `event` sends
-    JSON as an event and `send` text as it is; `end` finishes for this reason, with usage if it was asked for and `[DONE]`; `cut` closes the
-    connection, `reset` breaks it, `hang` says nothing more.
+    `say` sends a token of this text (`repeat` times over, `{n}` its number), or of several in turn, `times` tokens with `every_seconds`
+    before each; `event` sends JSON as an event and `send` text as it is; `end` finishes for this reason, with usage if it was asked for
+    and `[DONE]`; `cut` closes the connection, `reset` breaks it, `hang` says nothing more.
     """
 
-    say: str | None = None
+    say: str | tuple[str, ...] | None = None
     repeat: int = 1
     times: int = 1
     every_seconds: float = 0.0
@@ -130,7 +130,7 @@ def checked(scenario: Scenario, where: str, folder: Path) -> Scenario:
             raise ScenarioUnfit(where, "An answer has one body and a status from 200 to 599.", "Give it `steps`, `body`, `json` or `file`.")
         for step in answer.steps:
             if step.action and not fits(step):
-                bounds = f"`times` and `repeat` are from 1 to {TOKENS_MAX:,}, seconds from 0."
+                bounds = f"`say` has a text at least, `times` and `repeat` are from 1 to {TOKENS_MAX:,}, seconds from 0."
                 raise ScenarioUnfit(where, "A step has a number that cannot be.", bounds)
         answers.append(answer if answer.file is None else msgspec.structs.replace(answer, raw=bytes_of(folder / answer.file, where)))
     return msgspec.structs.replace(scenario, answers=tuple(answers))
@@ -138,7 +138,8 @@ def checked(scenario: Scenario, where: str, folder: Path) -> Scenario:
 
 def fits(step: Step) -> bool:
     """Say whether a step's numbers can be."""
-    return 0 < step.times <= TOKENS_MAX and 0 < step.repeat <= TOKENS_MAX and step.every_seconds >= 0 and (step.wait_seconds or 0) >= 0
+    counts = 0 < step.times <= TOKENS_MAX and 0 < step.repeat <= TOKENS_MAX and step.say != ()
+    return counts and step.every_seconds >= 0 and (step.wait_seconds or 0) >= 0
 
 
 def bytes_of(path: Path, where: str) -> bytes:

@@ -1,4 +1,4 @@
-"""A scripted vendor on a socket: plays the scenario that a request names, and keeps what came of each. Judges no request.
+"""A scripted vendor on a socket: plays the scenario that a request names, and keeps what came of each. Refuses only what is no request.
 
 Which scenario: `scenario:NAME` anywhere in the request's text, else a model of that name (the part behind the last slash), else the one
 that it was given as its own. Times are the event loop's, in seconds.
@@ -18,7 +18,7 @@ from typing import Any, cast
 import msgspec
 
 from aisa.testing.scenario import Answer, Scenario, ScenarioUnfit, Step
-from aisa.testing.scripted_words import Words, document, event, ranking, text_of, vectors
+from aisa.testing.scripted_words import Words, document, event, ranking, refusal_of, text_of, vectors
 
 Json = dict[str, Any]
 REQUEST_BYTES_MAX = 67_108_864  # of one request; what gateways take has at most 32 MiB
@@ -30,13 +30,13 @@ NAMED = re.compile(rb"scenario:([A-Za-z0-9][\w.-]*)(?:#([\w-]+))?")
 
 
 class Played:
-    """One request and what came of it: `tokens` were made, at `times` (of each write), and at `gone_at` it was hung up on."""
+    """One request and what came of it: `tokens` were made, at `times` (of each write), and at `gone_at` it was hung up on, or broke off."""
 
     def __init__(self, scenario: str, mark: str, asked: Mapping[str, object], *, headers: Mapping[str, str], began: float) -> None:
         self.scenario, self.mark, self.asked, self.headers, self.began = scenario, mark, asked, headers, began
         self.tokens = 0
         self.times: list[float] = []
-        self.ended = False
+        self.ended = self.broke_off = False
         self.gone = asyncio.Event()
         self.gone_at = 0.0
 
@@ -142,10 +142,11 @@ class _Line(asyncio.Protocol):
             try:
                 value = json.loads(body)
             except ValueError:
-                value = {}
-            await self._play(path, cast("Json", value) if isinstance(value, dict) else {}, headers=headers, body=body)
+                value = None
+            await self._play(path, cast("Json", value) if isinstance(value, dict) else None, headers=headers, body=body)
 
-    async def _play(self, path: str, asked: Json, *, headers: Mapping[str, str], body: bytes) -> None:
+    async def _play(self, path: str, given: Json | None, *, headers: Mapping[str, str], body: bytes) -> None:
+        asked = given or {}
         scenario, mark = self._server.choose(asked, body)
         played = self._played = Played(scenario.name, mark, asked, headers=headers, began=self._loop.time())
         answer = scenario.answer(self._server.note(played))
@@ -159,8 +160,10 @@ class _Line(asyncio.Protocol):
                 self._whole(200, {}, json.dumps(vectors(asked)).encode())
             elif path.endswith("/rerank"):
                 self._whole(200, {}, json.dumps(ranking(asked)).encode())
+            elif (refusal := refusal_of(path, given)) is not None:
+                self._whole(*refusal)
             else:
-                completion = path.endswith("/completions") and not path.endswith("/chat/completions")
+                completion = not path.endswith("/chat/completions")
                 await self._talk(asked, answer, played, completion=completion)
             played.ended = True
         finally:
@@ -240,6 +243,8 @@ class _Line(asyncio.Protocol):
         self._transport.write(_head(status, {**given, "content-length": str(len(body))}) + body)
 
     async def _break_off(self, *, rudely: bool) -> None:
+        if self._played is not None:
+            self._played.broke_off = True
         made: socket.socket = self._transport.get_extra_info("socket")
         if rudely:
             made.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, RESET)

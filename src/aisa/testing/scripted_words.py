@@ -117,7 +117,21 @@ def said_of(steps: Sequence[Step], bound: int) -> list[str]:
 
 def text_of(step: Step, number: int) -> str:
     """Return the text of a step's token of this number, from 0, which stands for `{n}` in it."""
-    return (step.say or "").replace("{n}", str(number + 1)) * step.repeat
+    texts = (step.say,) if isinstance(step.say, str) else step.say or ("",)
+    return texts[number % len(texts)].replace("{n}", str(number + 1)) * step.repeat
+
+
+def refusal_of(path: str, asked: Mapping[str, object] | None) -> tuple[int, Mapping[str, str], bytes] | None:
+    """Return status, headers and body for what no vendor of OpenAI's would answer: a route that it has not, no JSON, no messages."""
+    status, code, param, what = 400, None, None, ""
+    if not path.endswith("/completions"):
+        status, what = 404, f"Invalid URL (POST {path[:80]})"
+    elif asked is None:
+        what = "We could not parse the JSON body of your request."
+    elif path.endswith("/chat/completions") and not isinstance(asked.get("messages"), list):
+        code, param, what = "missing_required_parameter", "messages", "Missing required parameter: 'messages'."
+    error = {"message": what, "type": "invalid_request_error", "param": param, "code": code}
+    return (status, {}, msgspec.json.encode({"error": error})) if what else None
 
 
 def usage(tokens: int) -> Json:

@@ -13,7 +13,7 @@ import ssl
 import struct
 import sys
 import termios
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 READ_BYTES_MAX = 65_536  # of one read
 HEAD_BYTES_MAX = 131_072  # of a response's head; real ones have 1 to 4 KiB
@@ -269,7 +269,7 @@ async def connect(address: Address, *, receive_bytes: int | None = None) -> Line
     raise OSError(f"{address.host} has no address")
 
 
-async def _connected(made: socket.socket, where: object, address: Address, *, receive_bytes: int | None) -> Line:
+async def _connected(made: socket.socket, where: tuple[Any, ...], address: Address, *, receive_bytes: int | None) -> Line:
     loop, incoming, outgoing = asyncio.get_running_loop(), ssl.MemoryBIO(), ssl.MemoryBIO()
     if receive_bytes is not None:
         made.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, receive_bytes)

@@ -11,9 +11,10 @@ import asyncio
 import selectors
 import threading
 from collections.abc import Callable, Coroutine
-from typing import Any, TypeVar
+from typing import Any, TypeVar, TypeVarTuple, Unpack
 
 T = TypeVar("T")
+Ts = TypeVarTuple("Ts")
 
 #: Real seconds in which a socket may still become ready before time jumps. Loopback delivers within microseconds, on a busy
 #: machine within milliseconds.
@@ -63,7 +64,7 @@ class VirtualLoop(asyncio.SelectorEventLoop):
         """Return virtual seconds since the loop was made."""
         return self._jumping.skipped_seconds
 
-    def run_in_executor(self, executor: Any, func: Callable[..., T], *args: Any) -> asyncio.Future[T]:
+    def run_in_executor(self, executor: Any, func: Callable[[Unpack[Ts]], T], *args: *Ts) -> asyncio.Future[T]:
         """Run a function in a thread, while time stands still."""
         future = super().run_in_executor(executor, func, *args)
         self._jumping.at_work += 1

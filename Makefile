@@ -116,7 +116,7 @@ compat: $(VENV)/dev.stamp build/compat-python/stamp ## run the official clients 
 
 deployment: $(VENV)/dev.stamp ## render the Helm chart with Helm and hold it against Kubernetes' schemas (needs go)
 	@exec $(BIN)/python tools/deployment.py
-clients: $(VENV)/dev.stamp ## install some fifty real clients apart, run each, and write docs/tested-clients.md; half an hour
+clients: $(VENV)/dev.stamp ## install some fifty real clients apart, run each, and write docs/clients.md; half an hour
 	@exec $(BIN)/python compat/clients/run.py $(ARGS)
 
 agents: $(VENV)/dev.stamp ## let Codex and Claude Code do a coding task, whoever answers and through two proxies

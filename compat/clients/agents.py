@@ -2,7 +2,7 @@
 
 The vendors are scripted, in four dialects, and want their thinking back; the way to the server is open, or through nginx, or HAProxy.
 A run is good if the task's files are there, the vendor was asked once for each turn and once for the last words, and the bill is the
-price of what the vendor reported. Writes `compat/clients/agents.md`, which is a part of `docs/tested-clients.md`.
+price of what the vendor reported. Writes `compat/clients/agents.md`, which is a part of `docs/clients.md`.
 """
 
 from __future__ import annotations

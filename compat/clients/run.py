@@ -1,8 +1,8 @@
 """`make clients`: real clients, each by its own package at its newest version, against a running server with its embedded model.
 
 Installs each in a folder of its own outside of the project, tries what its script tries with an address and a key, prints a row, and
-writes `docs/tested-clients.md` when there are results for at least forty. `python compat/clients/run.py NAME...` runs some of them again;
-the results of the others are those in `build/clients.json`. Judges by what the scripts say; a client that does not install or fails is a
+writes `docs/clients.md`. `python compat/clients/run.py NAME...` runs some of them again;
+the results of the others are those in `seen.json`. Judges by what the scripts say; a client that does not install or fails is a
 row that says so.
 """
 
@@ -27,7 +27,7 @@ ROOT = HERE.parents[1]
 sys.path[:0] = [str(HERE), str(ROOT / "tests")]
 
 from install import Failed, command_of, install  # noqa: E402 - the line above says where it is
-from page import page, row_of  # noqa: E402 - as above
+from page import SEEN, page, row_of  # noqa: E402 - as above
 
 from rows import CLIENTS, Client  # noqa: E402 - as above
 from server import Server, environment, serving  # noqa: E402 - as above
@@ -38,9 +38,6 @@ RUN_SECONDS_MAX = 900.0
 #: An environment that is larger is removed after its run.
 KEPT_MEGABYTES_MAX = 300
 FAILED_CHARACTERS_MAX = 1500
-#: With fewer results the page stays as it is: what it would no longer say was seen elsewhere.
-PAGE_CLIENTS_MIN = 40
-RESULTS = ROOT / "build" / "clients.json"
 ENVIRONMENTS = Path(os.environ.get("AISA_CLIENTS", str(Path(tempfile.gettempdir()) / "aisa-clients")))
 Result = dict[str, Any]
 
@@ -120,8 +117,7 @@ def main(names: list[str]) -> int:
         print(f"No such clients: {', '.join(sorted(unknown))}. There are {', '.join(map(slug, CLIENTS))}.")
         return 2
     chosen = [client for client in CLIENTS if not names or slug(client) in names]
-    known: dict[str, Result] = json.loads(RESULTS.read_bytes()) if RESULTS.exists() else {}
-    RESULTS.parent.mkdir(exist_ok=True)
+    known: dict[str, Result] = json.loads(SEEN.read_bytes())
     with tempfile.TemporaryDirectory() as folder, serving(Path(folder)) as server, ThreadPoolExecutor(AT_ONCE) as pool:
         for client, result in zip(chosen, pool.map(lambda client: tried(client, server), chosen), strict=True):
             known[client.name] = result
@@ -129,9 +125,9 @@ def main(names: list[str]) -> int:
             for failure in [result["failed"], *[f"{each['does']}: {each['failed']}" for each in result["tries"] if each["failed"]]]:
                 if failure:
                     print(f"    {failure}", flush=True)
-            RESULTS.write_text(json.dumps(known, indent=1), encoding="utf-8")
-    if len(known) >= PAGE_CLIENTS_MIN:
-        (ROOT / "docs" / "tested-clients.md").write_text(page(known), encoding="utf-8")
+            lines = [f" {json.dumps(each.name)}: {json.dumps(known[each.name])}" for each in CLIENTS if each.name in known]
+            SEEN.write_text("{\n" + ",\n".join(lines) + "\n}\n", encoding="utf-8")
+    (ROOT / "docs" / "clients.md").write_text(page(known), encoding="utf-8")
     failed = [client for client in chosen if known[client.name]["failed"] or any(each["failed"] for each in known[client.name]["tries"])]
     print(f"{len(chosen) - len(failed)} passed, {len(failed)} failed")
     return 1 if failed else 0

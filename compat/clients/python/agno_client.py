@@ -1,4 +1,4 @@
-"""Agno, set up by address and key alone. Run by `make clients`, which keeps what it saw in `docs/tested-clients.md`."""
+"""Agno, set up by address and key alone. Run by `make clients`, which keeps what it saw in `docs/clients.md`."""
 
 from agno.agent import Agent
 from agno.models.openai import OpenAIResponses

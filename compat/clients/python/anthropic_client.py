@@ -1,4 +1,4 @@
-"""anthropic (Python), set up by address and key alone. Run by `make clients`, which keeps what it saw in `docs/tested-clients.md`."""
+"""anthropic (Python), set up by address and key alone. Run by `make clients`, which keeps what it saw in `docs/clients.md`."""
 
 from anthropic import Anthropic, beta_tool
 from pydantic import BaseModel

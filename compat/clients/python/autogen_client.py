@@ -1,4 +1,4 @@
-"""AutoGen, set up by address and key alone. Run by `make clients`, which keeps what it saw in `docs/tested-clients.md`."""
+"""AutoGen, set up by address and key alone. Run by `make clients`, which keeps what it saw in `docs/clients.md`."""
 
 from autogen_agentchat.agents import AssistantAgent
 from autogen_core.models import UserMessage

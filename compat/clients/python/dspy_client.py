@@ -1,4 +1,4 @@
-"""DSPy, set up by address and key alone. Run by `make clients`, which keeps what it saw in `docs/tested-clients.md`."""
+"""DSPy, set up by address and key alone. Run by `make clients`, which keeps what it saw in `docs/clients.md`."""
 
 import dspy
 from told import *

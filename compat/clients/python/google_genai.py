@@ -1,4 +1,4 @@
-"""google-genai (Python), set up by address and key alone. Run by `make clients`, which keeps what it saw in `docs/tested-clients.md`."""
+"""google-genai (Python), set up by address and key alone. Run by `make clients`, which keeps what it saw in `docs/clients.md`."""
 
 from google import genai
 from google.genai import types

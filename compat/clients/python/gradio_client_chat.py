@@ -1,4 +1,4 @@
-"""gradio, set up by address and key alone. Run by `make clients`, which keeps what it saw in `docs/tested-clients.md`."""
+"""gradio, set up by address and key alone. Run by `make clients`, which keeps what it saw in `docs/clients.md`."""
 
 import gradio
 from gradio_client import Client

@@ -1,4 +1,4 @@
-"""Haystack, set up by address and key alone. Run by `make clients`, which keeps what it saw in `docs/tested-clients.md`."""
+"""Haystack, set up by address and key alone. Run by `make clients`, which keeps what it saw in `docs/clients.md`."""
 
 from haystack.components.agents import Agent
 from haystack.components.generators.chat import OpenAIChatGenerator

@@ -1,4 +1,4 @@
-"""instructor, set up by address and key alone. Run by `make clients`, which keeps what it saw in `docs/tested-clients.md`."""
+"""instructor, set up by address and key alone. Run by `make clients`, which keeps what it saw in `docs/clients.md`."""
 
 import instructor
 from anthropic import Anthropic

@@ -1,4 +1,4 @@
-"""LangChain (Python), set up by address and key alone. Run by `make clients`, which keeps what it saw in `docs/tested-clients.md`."""
+"""LangChain (Python), set up by address and key alone. Run by `make clients`, which keeps what it saw in `docs/clients.md`."""
 
 from langchain_anthropic import ChatAnthropic
 from langchain_google_genai import ChatGoogleGenerativeAI

@@ -1,4 +1,4 @@
-"""LangGraph, set up by address and key alone. Run by `make clients`, which keeps what it saw in `docs/tested-clients.md`."""
+"""LangGraph, set up by address and key alone. Run by `make clients`, which keeps what it saw in `docs/clients.md`."""
 
 from langchain_openai import ChatOpenAI
 from langgraph.prebuilt import create_react_agent

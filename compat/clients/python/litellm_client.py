@@ -1,4 +1,4 @@
-"""LiteLLM (library), set up by address and key alone. Run by `make clients`, which keeps what it saw in `docs/tested-clients.md`."""
+"""LiteLLM (library), set up by address and key alone. Run by `make clients`, which keeps what it saw in `docs/clients.md`."""
 
 import os
 

@@ -1,4 +1,4 @@
-"""LlamaIndex, set up by address and key alone. Run by `make clients`, which keeps what it saw in `docs/tested-clients.md`."""
+"""LlamaIndex, set up by address and key alone. Run by `make clients`, which keeps what it saw in `docs/clients.md`."""
 
 from llama_index.core.agent.workflow import FunctionAgent
 from llama_index.core.llms import ChatMessage

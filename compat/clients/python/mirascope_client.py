@@ -1,4 +1,4 @@
-"""mirascope, set up by address and key alone. Run by `make clients`, which keeps what it saw in `docs/tested-clients.md`."""
+"""mirascope, set up by address and key alone. Run by `make clients`, which keeps what it saw in `docs/clients.md`."""
 
 from mirascope import llm
 from pydantic import BaseModel

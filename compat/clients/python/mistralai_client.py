@@ -1,4 +1,4 @@
-"""mistralai, set up by address and key alone. Run by `make clients`, which keeps what it saw in `docs/tested-clients.md`."""
+"""mistralai, set up by address and key alone. Run by `make clients`, which keeps what it saw in `docs/clients.md`."""
 
 from mistralai.client import Mistral
 from pydantic import BaseModel

@@ -1,4 +1,4 @@
-"""openai-agents (Python), set up by address and key alone. Run by `make clients`, which keeps what it saw in `docs/tested-clients.md`."""
+"""openai-agents (Python), set up by address and key alone. Run by `make clients`, which keeps what it saw in `docs/clients.md`."""
 
 from agents import Agent, Runner, function_tool, set_default_openai_client, set_tracing_disabled
 from openai import AsyncOpenAI

@@ -1,4 +1,4 @@
-"""openai (Python), set up by address and key alone. Run by `make clients`, which keeps what it saw in `docs/tested-clients.md`."""
+"""openai (Python), set up by address and key alone. Run by `make clients`, which keeps what it saw in `docs/clients.md`."""
 
 from openai import OpenAI
 from pydantic import BaseModel

@@ -1,4 +1,4 @@
-"""pydantic-ai, set up by address and key alone. Run by `make clients`, which keeps what it saw in `docs/tested-clients.md`."""
+"""pydantic-ai, set up by address and key alone. Run by `make clients`, which keeps what it saw in `docs/clients.md`."""
 
 from pydantic import BaseModel
 from pydantic_ai import Agent

@@ -1,4 +1,4 @@
-"""Semantic Kernel, set up by address and key alone. Run by `make clients`, which keeps what it saw in `docs/tested-clients.md`."""
+"""Semantic Kernel, set up by address and key alone. Run by `make clients`, which keeps what it saw in `docs/clients.md`."""
 
 from openai import AsyncOpenAI
 from pydantic import BaseModel

@@ -1,4 +1,4 @@
-"""smolagents, set up by address and key alone. Run by `make clients`, which keeps what it saw in `docs/tested-clients.md`."""
+"""smolagents, set up by address and key alone. Run by `make clients`, which keeps what it saw in `docs/clients.md`."""
 
 from smolagents import OpenAIModel, ToolCallingAgent, tool
 from told import *

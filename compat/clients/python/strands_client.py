@@ -1,4 +1,4 @@
-"""Strands, set up by address and key alone. Run by `make clients`, which keeps what it saw in `docs/tested-clients.md`."""
+"""Strands, set up by address and key alone. Run by `make clients`, which keeps what it saw in `docs/clients.md`."""
 
 from pydantic import BaseModel
 from strands import Agent, tool

@@ -1,6 +1,6 @@
 """How popular clients are set up for a server: the exact settings, for its address and a model of its. Knows no server.
 
-The console's setup page and docs/clients.md are made of this table.
+The console's setup page is made of this table, and so are the settings of these clients in docs/clients.md.
 """
 
 from __future__ import annotations

@@ -8,6 +8,7 @@ from 0; `tokens` how many output tokens it shows.
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from itertools import accumulate
 
 import msgspec
 
@@ -160,6 +161,14 @@ def together(pieces: list[Piece]) -> list[Piece]:
             carries = True
             break
     return [Piece(b"".join([piece.data for piece in pieces]), counts[-1] if counts else 0, ends, counts, carries)]
+
+
+def run_of(events: list[bytes], tokens: Iterable[int]) -> Piece:
+    """Return events of output, which show so many tokens each, as one piece."""
+    counts = list(accumulate(tokens))
+    if len(events) == 1:
+        return Piece(events[0], counts[0], carries=True)
+    return Piece(b"".join(events), counts[-1], list(accumulate(map(len, events))), counts, carries=True)
 
 
 def positions(pieces: Iterable[Piece]) -> tuple[list[int], list[int]]:

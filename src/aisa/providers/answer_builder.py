@@ -6,7 +6,8 @@ finishes once and after all that it says, and nothing leaves before there is mor
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from functools import cached_property
 
 import msgspec
 
@@ -14,6 +15,7 @@ from aisa.answer import Arguments, Extra, Finish, FunctionCall, Identity, Part, 
 from aisa.providers.counting import AskedOf
 from aisa.providers.shape import Target
 from aisa.usage import IMPLAUSIBLE, REPORTED, Usage
+from aisa.wire.chat import Known
 from aisa.wire.door import Request
 from aisa.wire.finish import FAILURE, STOP, UNKNOWN, later_of, spoken, verdict_on
 from aisa.wire.model_name import shown_name
@@ -41,11 +43,8 @@ class AnswerBuilder:
         self.tier: str | None = None
         self.answered = ""  # the model that the vendor names
         self.closed = False  # the finishes have left
-        chat = request.as_chat()
         self._request = request
         self._target = target
-        self._terms = ToolTerms(chat.known)
-        self._legacy = chat.known.functions is not None and not chat.known.tools
         self._call_id, self._created = identity
         self._asked = asked or AskedOf(request, target)
         self._by_pieces = by_pieces
@@ -58,6 +57,16 @@ class AnswerBuilder:
         self._sealed = False  # there was thinking that is not shown
         self._unmeasured = False  # there was output whose size says nothing, such as sound
         self._heard = 0
+        self._final: Usage | None = None  # once nothing of it changes any more
+
+    @cached_property
+    def _known(self) -> Known:
+        return (self._request.chat or self._request.as_chat()).known
+
+    @cached_property
+    def _legacy(self) -> bool:
+        """Whether calls are in the older form."""
+        return self._known.functions is not None and not self._known.tools
 
     # What a reader tells.
 
@@ -81,6 +90,14 @@ class AnswerBuilder:
             self.tokens += tokens
             self._heard += 1
             self._parts.append(Text(choice, text, tokens))
+
+    def hear(self, texts: list[bytes]) -> Sequence[int]:
+        """Count further texts of the first choice, in UTF-8, that pass without being told as parts; return the count up to each."""
+        meter = self._meters[0]
+        counts = meter.add_all(texts) if len(texts) > 1 else (meter.add_bytes(texts[0]),)
+        self.tokens += counts[-1]
+        self._heard += len(texts)
+        return counts
 
     def say_as_told(self, text: str, visible: int) -> None:
         """The first choice says something, and the vendor that so many tokens are shown by now: `say` and `catch_up` in one step."""
@@ -175,6 +192,7 @@ class AnswerBuilder:
 
     def reported(self, usage: Tree) -> None:
         """The vendor reports usage, in whatever names `wire.usage_report` reads."""
+        self._final = None
         self.report.take(usage)
 
     def reported_anew(self, usage: Tree, read_it: Callable[[Tree], Tree]) -> None:
@@ -201,6 +219,19 @@ class AnswerBuilder:
             more -= change
         meter.tell(meter.tokens, BY_VENDOR, [])
 
+    def take_whole(self, texts: list[str], told: Usage | None) -> bool:
+        """Take an answer whose one choice says these texts, complete, with a report; say no, and do nothing, of what cannot be."""
+        if told is None:
+            return False
+        meter = self._target.measure.meter() if self._by_pieces else self._target.measure.text_meter()
+        tokens = sum([meter.add_text(text) for text in texts])
+        if not Shown(tokens, 0, text_bytes=meter.total[1]).allows(told, self._asked):
+            return False
+        self._meters[0], self.tokens, self._final = meter, tokens, told
+        self._verdicts[0] = STOP, STOP
+        self.begun = self.closed = True
+        return True
+
     # What the path takes.
 
     def take(self) -> list[Part]:
@@ -212,6 +243,7 @@ class AnswerBuilder:
 
     def close(self) -> list[Part]:
         """Return what is left, and the finishes. Raises VendorError where the answer is nothing but a reason that nobody knows."""
+        terms = ToolTerms(self._known)
         for choice in sorted(self._verdicts):
             verdict, word = self._verdicts[choice]
             if verdict == UNKNOWN:
@@ -220,7 +252,7 @@ class AnswerBuilder:
                 verdict = STOP
                 self.unknown += [word] if word else []
             called = self._calls.get(choice, 0) > 0
-            reason = self._terms.reason(verdict, called=called and not self._legacy, called_legacy=called and self._legacy)
+            reason = terms.reason(verdict, called=called and not self._legacy, called_legacy=called and self._legacy)
             self._parts.append(Finish(choice, reason))
         self.closed = True
         return self.take()
@@ -261,6 +293,14 @@ class AnswerBuilder:
 
     def usage(self) -> Usage:
         """Return the tokens so far: reported, and of an answer that is not complete at least what was shown."""
+        if self._final is not None:
+            return self._final
+        told = self._usage_so_far()
+        if self.closed:
+            self._final = told
+        return told
+
+    def _usage_so_far(self) -> Usage:
         told = self.report.usage(self.shown(), self._asked)
         if told.source != REPORTED:
             return self.report.usage(self.shown(exact=True), self._asked)

@@ -7,9 +7,10 @@ from collections.abc import Sequence
 import msgspec
 from msgspec import Raw
 
-from aisa.answer import Part, Piece, Report
+from aisa.answer import Part, Piece, Report, Told
 from aisa.errors import UpstreamFailed
 from aisa.providers.anthropic_events import Asker
+from aisa.providers.anthropic_plain import PlainMessage, plain_message
 from aisa.providers.anthropic_stream import MessageReader, StreamDecoder, events_of
 from aisa.providers.anthropic_usage import OUTPUT, taken_apart
 from aisa.providers.blame import blame_for, unreadable
@@ -17,6 +18,7 @@ from aisa.providers.shape import Target
 from aisa.usage import REPORTED
 from aisa.wire.door import Request
 from aisa.wire.model_name import shown_name
+from aisa.wire.shown import Shown
 from aisa.wire.trees import Tree, as_tree, is_tree
 from aisa.wire.usage_report import count_of
 from aisa.wire.vendor_error import VendorError
@@ -38,6 +40,21 @@ class AnswerDecoder(MessageReader):
         self._body = bytearray()
         self._message: Tree = {}
         self._parts: list[Part] = []
+        self._plain: PlainMessage | None = None  # the message, where nothing of it needs a second look
+
+    @property
+    def choices_made(self) -> int:
+        """One, once it is there."""
+        return 1 if self._plain is not None else super().choices_made
+
+    @property
+    def tier(self) -> str | None:
+        """The service tier, or the speed, that the answer has named."""
+        return super().tier if self._plain is None else self._plain.usage.tier()
+
+    def told(self) -> Told:
+        """Return what the answer says of itself."""
+        return super().told() if self._plain is None else Told(self._plain.usage.tier(), self._plain.model)
 
     def feed(self, data: bytes) -> Sequence[Part]:
         """Take the next bytes of the vendor's body."""
@@ -48,6 +65,8 @@ class AnswerDecoder(MessageReader):
 
     def end(self) -> Sequence[Part]:
         """Take the end of the vendor's body."""
+        if self._passes and self._take_plain():
+            return []
         try:
             tree: object = msgspec.json.decode(self._body)
         except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
@@ -70,7 +89,35 @@ class AnswerDecoder(MessageReader):
             return [*[msgspec.structs.replace(part, tokens=0) for part in self._parts], Report(self.usage(), cost_usd)]
         return [Piece(self._whole(cost_usd), 0)]
 
+    def _take_plain(self) -> bool:
+        """Read a message that can only pass as it is; say no of any other, and of what cannot be."""
+        message = plain_message(self._body)
+        told = None if message is None else message.usage.usage()
+        if message is None or told is None:
+            return False
+        meter = self._events.meter
+        tokens = sum([meter.add_text(text) for text in message.texts()])
+        shown = Shown(tokens, 0, text_bytes=meter.total[1])
+        if not shown.allows(told, self._asked):
+            self._events.meter = self._target.measure.meter()
+            return False
+        self._plain, self._final, self.done = message, told, True
+        self._target.measure.learn_from(told, shown, 0)
+        return True
+
+    def _passed(self, message: PlainMessage, cost_usd: str | None) -> bytes:
+        """Return a message under the model's name here, with what it costs."""
+        shown = self._target.public or shown_name(message.model, self._asker.model)
+        if shown == message.model and cost_usd is None:
+            return bytes(self._body)
+        members: Tree = {**FIELDS.decode(self._body), "model": shown}
+        if cost_usd is not None:
+            members["usage"] = {**FIELDS.decode(members["usage"]), "cost": Raw(cost_usd.encode())}
+        return msgspec.json.encode(members)
+
     def _whole(self, cost_usd: str | None) -> bytes:
+        if self._plain is not None:
+            return self._passed(self._plain, cost_usd)
         message, usage = self._message, self.usage()
         shown = self._target.public or shown_name(message.get("model"), self._asker.model)
         changed: Tree = {} if message.get("model") == shown else {"model": shown}

@@ -50,6 +50,7 @@ class Events:
         self.hidden = False  # there was output whose size says nothing of its tokens
         self.unknown: list[str] = []
         self.meter = target.measure.meter()
+        self.sealing = target.state is not None  # what the vendor wants back is to come back through us
         self._target = target
         self._asker = asker
         self._open: dict[object, Block] = {}
@@ -195,7 +196,7 @@ class Events:
 
     def _sealed(self) -> list[Part]:
         state, layout = self._target.state, self._layout.encoded()
-        if state is None or not layout:
+        if state is None or not self.sealing or not layout:
             return []
         if self._layout.first_call:
             state.keep(self._layout.first_call, layout)

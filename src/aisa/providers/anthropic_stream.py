@@ -10,20 +10,24 @@ from aisa.answer import Part, Piece, Report, Told, together
 from aisa.errors import UpstreamFailed
 from aisa.providers.anthropic_events import Asker, Events
 from aisa.providers.anthropic_pass import Passing
-from aisa.providers.anthropic_plain import plain_text
+from aisa.providers.anthropic_plain import FURTHER_PLACES, further_of, plain_text
 from aisa.providers.anthropic_usage import MessageUsage
 from aisa.providers.blame import blame_for, broken_off, unreadable
 from aisa.providers.counting import AskedOf
 from aisa.providers.shape import Target
 from aisa.usage import REPORTED, Usage
 from aisa.wire.door import Request
+from aisa.wire.event_runs import in_runs
+from aisa.wire.plain import ChunkTemplate
 from aisa.wire.shown import Shown
-from aisa.wire.sse import Event, EventTooLarge, SseDecoder
+from aisa.wire.sse import Event, EventTooLarge, SseDecoder, events_in
 from aisa.wire.token_meter import arrived, weakest
 from aisa.wire.trees import Tree, is_tree, text_or_none, trees_in
 from aisa.wire.vendor_cost import vendor_cost
 from aisa.wire.vendor_error import VendorError
 
+#: Events of further text, as Anthropic writes them, by the place of their block: they are passed without being decoded.
+FURTHER = {place: further_of(place) for place in range(FURTHER_PLACES)}
 OPENING_PARTS_MAX = 1_000  # pings and openings that come before the first word; beyond, the client gets them
 
 
@@ -41,6 +45,7 @@ class MessageReader:
         self._events = Events(target, asker)
         self._usage = MessageUsage()
         self._answered = ""  # the model that the vendor names
+        self._final: Usage | None = None  # of an answer that is complete, as its vendor reported it
         self._asked = AskedOf(request, target)
 
     @property
@@ -64,8 +69,11 @@ class MessageReader:
 
     def usage(self) -> Usage:
         """Return the tokens so far."""
+        if self._final is not None:
+            return self._final
         told = self._usage.usage(self._output(exact=False), self._asked)
         if self.done and told.source == REPORTED:
+            self._final = told
             return told
         shown = self._output(exact=True)
         if told.source != REPORTED:
@@ -126,8 +134,10 @@ class StreamDecoder(MessageReader):
         super().__init__(request, target, asker)
         self._sse = SseDecoder(target.answer_bytes_max)
         self._passing = Passing(target, asker) if passes else None
+        self._events.sealing = not passes  # who gets the vendor's own blocks sends them back
         self._opening: list[Part] = []
         self._shown = False
+        self._template: ChunkTemplate | None = None  # of events that pass, of the text that is being said
         self._whole: bytearray | None = None  # a document where a stream was asked
         self._first = True
 
@@ -163,12 +173,17 @@ class StreamDecoder(MessageReader):
                 self.failure = unreadable(self._target, "a document over the size limit")
             return []
         try:
-            events = self._sse.feed(data)
+            complete = self._sse.take(data)
         except EventTooLarge:
             self.failure = unreadable(self._target, "an event over the size limit")
             return []
         self.held_bytes = self._sse.held_bytes
-        return self._given(self._parts(events))
+        if self._passing is None:
+            return self._given(self._parts(events_in(complete)))
+        template = self._template
+        if template is not None and self._shown and (piece := self._fitting(template, complete)) is not None:
+            return [piece]
+        return self._given(in_runs(complete, lambda: self._template, self._fitting, lambda block: self._parts(events_in(block))))
 
     def end(self) -> Sequence[Part]:
         """Take the end of the vendor's body. A message that has not stopped has failed."""
@@ -193,6 +208,13 @@ class StreamDecoder(MessageReader):
             parts, self._opening = self._opening, []
         return parts if self._passing is None else together([part for part in parts if isinstance(part, Piece)])
 
+    def _fitting(self, template: ChunkTemplate, events: bytes) -> Piece | None:
+        """Return events of further text that pass as they are, None if there are others among them."""
+        piece = template.match(events, self._events.meter)
+        if piece is not None:
+            self._events.tokens += piece.tokens
+        return piece
+
     def _parts(self, events: list[Event]) -> list[Part]:
         parts: list[Part] = []
         for name, data in events:
@@ -202,11 +224,13 @@ class StreamDecoder(MessageReader):
             if event is not None and passing is not None and not passing.keeps(event.index, data):
                 event = None
             text = None if event is None else self._events.say(event.index, event.delta.text)
-            if text is None:
+            if event is None or text is None:
+                self._template = None
                 parts += self._one(name, data)
             elif passing is None:
                 parts.append(text)
             else:
+                self._template = FURTHER.get(event.index)
                 parts.append(Piece(b"event: content_block_delta\ndata: %b\n\n" % data, text.tokens, carries=text.tokens > 0))
         return parts
 

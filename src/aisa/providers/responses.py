@@ -49,8 +49,7 @@ def to_upstream(request: Request, target: Target) -> UpstreamRequest:
 
 def decoder(request: Request, target: Target, *, call_id: str, created: int, protocol: str) -> Decoder:
     """Return what reads the answer: a stream of events, or one document."""
-    chat = request.chat if isinstance(request, ResponsesRequest) else request.as_chat()
-    builder = AnswerBuilder(chat, target, (call_id, created), by_pieces=True)
+    builder = AnswerBuilder(request, target, (call_id, created), by_pieces=True)
     reader = ResponsesReader(builder, None if protocol == NAME else target.state)
     if protocol == NAME:
         return PassingStream(builder, reader, target) if request.stream else PassingDocument(builder, reader, target)

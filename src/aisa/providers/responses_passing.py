@@ -6,27 +6,33 @@ Of the last, and of a document, the cost is added and what `model` and `store` s
 from __future__ import annotations
 
 from collections.abc import Sequence
+from itertools import accumulate
 
 import msgspec
+from msgspec import Raw
 
 from aisa.answer import Part, Piece, together
 from aisa.providers.answer_builder import AnswerBuilder
 from aisa.providers.blame import unreadable
+from aisa.providers.responses_plain import PlainResponse, plain_response
 from aisa.providers.responses_reader import ResponsesReader, TextDelta
 from aisa.providers.shape import Target
 from aisa.providers.typed_stream import TypedDocument, TypedStream, object_in
 from aisa.usage import Usage
+from aisa.wire.event_runs import NumberedTemplate, in_runs, numbered_template
 from aisa.wire.lenient_json import encode
 from aisa.wire.plain import is_utf8
 from aisa.wire.responses_usage import usage_of
 from aisa.wire.sse import EventTooLarge, parse_block
 from aisa.wire.trees import Tree, is_tree, trees_in
 from aisa.wire.usage_report import with_cost
+from aisa.wire.vendor_tier import tier_named
 
 OPENING_EVENTS_MAX = 1_000  # of what comes before the first word; beyond, the client gets them
 TEXT_BEGINS = b'event: response.output_text.delta\ndata: {"type":"response.output_text.delta",'
 DATA_AT = TEXT_BEGINS.index(b"{")
 TEXT = msgspec.json.Decoder(TextDelta)
+FIELDS = msgspec.json.Decoder(dict[str, Raw])
 FINISHED = frozenset({"response.completed", "response.incomplete", "response.failed", "error"})
 
 
@@ -72,6 +78,7 @@ class PassingStream(ResponsesStream):
         self._counted = 0
         self._number = 0  # of the last event, where a document is made one
         self._data: bytes = b""  # of the event that is being read
+        self._template: NumberedTemplate | None = None  # of events that pass, of the text that is being said
 
     def closing(self, cost_usd: str | None) -> Sequence[Part]:
         """Return the last event."""
@@ -82,16 +89,60 @@ class PassingStream(ResponsesStream):
         ended = settled(response if is_tree(response) else {}, self._target, usage=self.usage(), cost_usd=cost_usd)
         return [Piece(event_of({**event, "response": ended}), 0)]
 
+    def feed(self, data: bytes) -> Sequence[Part]:
+        """Take the next bytes of the vendor's body."""
+        if self._start is not None or self._array is not None or not self._builder.begun:
+            return super().feed(data)
+        try:
+            complete = self._events.take(data)
+        except EventTooLarge:
+            self._fail(unreadable(self._target, "an event over the size limit"))
+            return []
+        template = self._template
+        if template is not None and complete and (piece := self._fitting(template, complete)) is not None:
+            return [piece]
+        in_runs(complete, lambda: self._template, self._kept, self._one)
+        return self._relay([]) if complete else []
+
+    def _one(self, block: bytes) -> Sequence[Part]:
+        """Take one event; what is to be passed of it waits with the others."""
+        if self.failure is None and not self._reader.ended and not (block.startswith(TEXT_BEGINS) and self._text(block)):
+            for _, event in parse_block(block):
+                self._take_event(event, last=False)
+        return ()
+
+    def _kept(self, template: NumberedTemplate, events: bytes) -> Piece | None:
+        """Take events of further text, which wait with the others; return None if there are others among them."""
+        piece = self._fitting(template, events)
+        if piece is not None:
+            self._pieces.append(piece)
+        return piece
+
+    def _fitting(self, template: NumberedTemplate, events: bytes) -> Piece | None:
+        """Return events of further text that pass as they are, None if there are others among them."""
+        texts = template.texts(events)
+        if texts is None:
+            return None
+        counts = self._responses.hear(self._place, texts)
+        self._counted = self._builder.tokens
+        if len(texts) == 1:
+            return Piece(events + b"\n\n", counts[-1], carries=True)
+        ends = list(accumulate([len(block) + 2 for block in events.split(b"\n\n")]))
+        return Piece(events + b"\n\n", counts[-1], ends, counts, carries=True)
+
     def _text(self, block: bytes) -> bool:
         told = super()._text(block)
         if told:
+            if self._template is None:
+                self._template = numbered_template(block, TEXT_BEGINS, b"delta")
+                self._place = self._responses.place_of(TEXT.decode(block[DATA_AT:]))
             self._builder.take()
             tokens, self._counted = self._builder.tokens - self._counted, self._builder.tokens
             self._pieces.append(Piece(block + b"\n\n", tokens, carries=True))
         return told
 
     def _take_event(self, data: bytes, *, last: bool) -> None:
-        self._data = data
+        self._data, self._template = data, None
         super()._take_event(data, last=last)
 
     def _tell(self, event: Tree) -> None:
@@ -125,10 +176,37 @@ class PassingStream(ResponsesStream):
 
 
 class PassingDocument(TypedDocument):
-    """Reads one document."""
+    """Reads one document. One that needs no second look is not taken apart."""
+
+    _plain: PlainResponse | None = None
+
+    def end(self) -> Sequence[Part]:
+        """Take the end of the vendor's body."""
+        body = b"".join(self._body)
+        self._body = [body]
+        return [] if self._take_plain(body) else super().end()
+
+    def _take_plain(self, body: bytes) -> bool:
+        """Read a response that passes but for its cost; say no of any other, and of what cannot be."""
+        response = plain_response(body)
+        if response is None or not self._builder.take_whole(response.texts(), response.usage.usage()):
+            return False
+        self._plain, self.done = response, True
+        self._builder.tier, self._builder.answered = tier_named(response.service_tier), response.model
+        self._learn()
+        return True
+
+    def _passed(self, response: PlainResponse, body: bytes, cost_usd: str | None) -> bytes:
+        """Return a response as it may leave, in its own bytes but for what is `settled`."""
+        members: Tree = {**FIELDS.decode(body), "model": self._target.public or response.model, "store": False}
+        if cost_usd is not None:
+            members["usage"] = {**FIELDS.decode(members["usage"]), "cost": Raw(cost_usd.encode())}
+        return msgspec.json.encode(members)
 
     def closing(self, cost_usd: str | None) -> Sequence[Part]:
         """Return it."""
+        if self._plain is not None:
+            return [Piece(self._passed(self._plain, self._body[0], cost_usd), 0)]
         return [Piece(encode(settled(object_in(b"".join(self._body)) or {}, self._target, usage=self.usage(), cost_usd=cost_usd)), 0)]
 
 

@@ -5,6 +5,7 @@ Vendors repeat at the end of an item, and of the answer, what they have said in 
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Annotated
 
 import msgspec
@@ -92,6 +93,16 @@ class ResponsesReader:
         item.told[part] += len(event.delta)
         self._builder.say(0, event.delta)
         return True
+
+    def place_of(self, event: TextDelta) -> tuple[Item, str]:
+        """Return the item and the part of it that an event has said something of."""
+        return self._items[self._names.get(event.output_index, event.item_id)], f"text {event.content_index}"
+
+    def hear(self, place: tuple[Item, str], texts: list[bytes]) -> Sequence[int]:
+        """Count further texts of a part, in UTF-8; return the count up to each."""
+        item, part = place
+        item.told[part] += sum([len(text) if text.isascii() else len(text.decode()) for text in texts])
+        return self._builder.hear(texts)
 
     def _identify(self, response: object) -> None:
         if is_tree(response):

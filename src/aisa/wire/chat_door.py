@@ -120,7 +120,7 @@ class StreamEncoder:
         for part in parts:
             if type(part) is Text and part.choice in frames:
                 before, behind = frames[part.choice]
-                pieces.append(Piece(before + text_of(part.text) + behind, part.tokens, carries=True))
+                pieces.append(Piece(before + encode(part.text) + behind, part.tokens, carries=True))
                 continue
             if isinstance(part, Piece):
                 pieces.append(part)
@@ -186,17 +186,6 @@ class DocumentEncoder:
         for report in [part for part in parts if isinstance(part, Report)]:
             answer["usage"] = usage_of(report)
         return encode(answer)
-
-
-def text_of(text: str) -> bytes:
-    """Write a text, without halves of characters."""
-    try:
-        return TEXT.encode(text)
-    except UnicodeEncodeError:
-        return encode(text)
-
-
-TEXT = msgspec.json.Encoder()
 
 
 def event_of(chunk: Tree) -> bytes:

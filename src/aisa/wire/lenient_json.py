@@ -24,6 +24,9 @@ BOM = b"\xef\xbb\xbf"
 LOGPROB_MIN = -9999.0
 
 
+ENCODER = msgspec.json.Encoder()
+
+
 class NotEvenLenient(ValueError):
     """Bytes that are no JSON for anybody."""
 
@@ -60,7 +63,7 @@ def integer(digits: str) -> int:
 def encode(value: object) -> bytes:
     """Write a value as one line of strict JSON. Halves of characters become U+FFFD, numbers that are not finite null."""
     try:
-        return msgspec.json.encode(value)
+        return ENCODER.encode(value)
     except UnicodeEncodeError:
         return msgspec.json.encode(whole_text(value))
 

@@ -15,9 +15,12 @@ from msgspec import Raw
 from aisa.errors import ApiError
 from aisa.names import MODEL_NAME_CHARACTERS_MAX
 from aisa.wire.chat import FIELDS_DECODER, ChatRequest, chat_of, explain
+from aisa.wire.content import Content
+from aisa.wire.generated import text_bytes
 from aisa.wire.losses import Loss, refuse_any
 from aisa.wire.members import Shape
 from aisa.wire.messages_chat import as_chat_fields
+from aisa.wire.request_content import content_of
 from aisa.wire.strict_json import parse_object
 from aisa.wire.trees import Tree
 from aisa.wire.vendor_tier import tier_asked
@@ -114,6 +117,14 @@ class MessagesRequest:
         """Return the service tier that is asked for, nothing for the usual one, and the member that asks."""
         tier, speed = self.known.service_tier, self.fields.get("speed")
         return ("", "") if tier is None and speed is None else tier_asked(tier, speed)
+
+    def content(self) -> Content:
+        """Return what the request holds; of nothing but texts that is told without its translation."""
+        known = self.known
+        texts = [known.system or "", *[message.content for message in known.messages]]
+        if known.tools or known.output_config or not all(isinstance(text, str) for text in texts):
+            return content_of(self.chat)
+        return Content(sum([text_bytes(text) for text in texts if isinstance(text, str)]))
 
     def as_chat(self) -> ChatRequest:
         """Return the request in the words of chat completions. Raises UpstreamFailed for what they cannot say."""

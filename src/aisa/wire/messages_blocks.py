@@ -59,11 +59,11 @@ class Blocks:
             case _:
                 return []
 
-    def further(self, text: str) -> int | None:
+    def further(self, texts: list[str]) -> int | None:
         """Take more of the text that is open, and return its block's place; None if no text is open, which `take` then begins."""
-        if self._open != "text" or not text:
+        if self._open != "text":
             return None
-        self._given.append(text)
+        self._given += texts
         return len(self.content) - 1
 
     def end(self) -> list[Tree]:

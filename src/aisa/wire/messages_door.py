@@ -10,7 +10,7 @@ from collections.abc import Mapping, Sequence
 
 from msgspec import Raw
 
-from aisa.answer import Identity, Part, Piece, Report, Text, together
+from aisa.answer import Identity, Part, Piece, Report, Text, run_of, together
 from aisa.errors import ApiError
 from aisa.wire.content import Content
 from aisa.wire.door import Door, Encoder, Refused, Request
@@ -20,7 +20,6 @@ from aisa.wire.messages_blocks import Blocks
 from aisa.wire.messages_errors import error_event, error_json, refusal
 from aisa.wire.port import HeaderList
 from aisa.wire.reply import JSON_TYPE
-from aisa.wire.request_content import content_of
 from aisa.wire.trees import Tree, as_tree
 
 PROTOCOL = "anthropic"
@@ -86,13 +85,13 @@ class StreamEncoder(MessageEncoder):
         """Return the events for these parts as one piece."""
         if len(parts) == 1 and type(parts[0]) is Piece:
             return parts[0]
+        texts = [part for part in parts if type(part) is Text and part.choice == 0 and part.text]
+        if len(texts) == len(parts) and (place := self._blocks.further([part.text for part in texts])) is not None:
+            return run_of([FURTHER % (place, encode(part.text)) for part in texts], [part.tokens for part in texts])
         pieces: list[Piece] = []
         for part in parts:
             if isinstance(part, Piece):
                 pieces.append(part)
-                continue
-            if type(part) is Text and part.choice == 0 and (place := self._blocks.further(part.text)) is not None:
-                pieces.append(Piece(FURTHER % (place, encode(part.text)), part.tokens))
                 continue
             data = b"".join([event_of(event) for event in self._blocks.take(part)])
             if not self._opened and not isinstance(part, Identity):
@@ -171,7 +170,7 @@ class MessagesDoor:
 
     def content(self, request: Request) -> Content:
         """Return what a request holds."""
-        return content_of(own(request).chat)
+        return own(request).content()
 
     def encoder(self, request: Request, *, call_id: str, created: int) -> Encoder:
         """Return what writes the answer."""

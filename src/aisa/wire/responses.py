@@ -16,7 +16,10 @@ from msgspec import Meta, Raw
 from aisa.errors import ApiError
 from aisa.names import MODEL_NAME_CHARACTERS_MAX
 from aisa.wire.chat import ChatRequest, Share, Temperature, chat_of, explain
+from aisa.wire.content import Content
+from aisa.wire.generated import text_bytes
 from aisa.wire.losses import Loss, refuse_any
+from aisa.wire.request_content import content_of
 from aisa.wire.responses_input import STATELESS, Conversation, items_of
 from aisa.wire.responses_members import REQUEST
 from aisa.wire.responses_tools import OfferedTool, ToolNames, chat_choice, chat_tools
@@ -39,6 +42,10 @@ SAME = (
     "moderation",
 )
 LOGPROBS = "message.output_text.logprobs"  # an entry of `include`
+#: Members whose translation cannot fail, once they have the types that they have here.
+UNDOUBTED = frozenset(
+    {"model", "input", "instructions", "stream", "max_output_tokens", "temperature", "top_p", "store", "include", "metadata", "truncation"}
+)
 PREVIOUS = "previous_response_id"
 #: What only a server that keeps responses can do -> what to do instead.
 KEPT = MappingProxyType(
@@ -109,7 +116,8 @@ class Earlier(Protocol):
 class ResponsesRequest:
     """A valid request; implements `wire.door.Request`. `body` is the client's own, for a vendor of the same protocol.
 
-    `chat` is what of it chat completions can say, `lost` what of it they cannot.
+    What of it chat completions can say is found at once, so that a body which no vendor can mean is refused; of one text alone, when it is
+    asked for.
     """
 
     task = ""
@@ -125,8 +133,10 @@ class ResponsesRequest:
         self.stream = bool(known.stream)
         self.store = store
         self.names = ToolNames()
-        self.lost: list[Loss] = []
-        self.chat = chat_of(self._chat() | {name: tree[name] for name in SAME if tree.get(name) is not None}, len(body))
+        self._tree = tree
+        self._lost: list[Loss] = []
+        if not (isinstance(known.input, str) and tree.keys() <= UNDOUBTED):
+            _ = self.chat  # what cannot be translated is refused before anybody is asked
 
     @property
     def max_tokens(self) -> int | None:
@@ -143,7 +153,7 @@ class ResponsesRequest:
         """Yield what is asked of the model that its entry may limit."""
         known = self.known
         yield Wish("top_logprobs", "max_top_logprobs", known.top_logprobs)
-        yield Wish("tools", "max_tools", len(self.chat.known.tools or ()), listed=True)
+        yield Wish("tools", "max_tools", len(self.chat.known.tools or ()) if known.tools else 0, listed=True)
         yield Wish("temperature", "max_temperature", known.temperature)
         if known.reasoning is not None:
             yield Wish("reasoning.effort", EFFORTS, None, word=known.reasoning.effort)
@@ -155,8 +165,21 @@ class ResponsesRequest:
 
     def as_chat(self) -> ChatRequest:
         """Return the chat completion that this comes to. Raises UpstreamFailed for what that cannot say: another target may speak this."""
-        refuse_any(self.lost)
-        return self.chat
+        chat = self.chat
+        refuse_any(self._lost)
+        return chat
+
+    @cached_property
+    def chat(self) -> ChatRequest:
+        """What of it chat completions can say."""
+        return chat_of(self._chat() | {name: value for name in SAME if (value := self._tree.get(name)) is not None}, self.body_bytes)
+
+    def content(self) -> Content:
+        """Return what the request holds; of one text that is told without its translation."""
+        given = self.known.input
+        if "chat" in self.__dict__ or not isinstance(given, str):
+            return content_of(self.chat)
+        return Content(text_bytes(given) + text_bytes(self.known.instructions or ""))
 
     def items(self) -> list[Tree]:
         """Return the items of the input."""
@@ -173,24 +196,24 @@ class ResponsesRequest:
         for position, item in enumerate(items_of(self.items())):
             conversation.take(position, item)
         messages = conversation.end()
-        self.lost += conversation.lost
+        self._lost += conversation.lost
         if not messages:
-            self.lost.append(Loss("input", "'input' has nothing that a model can be told which is reached through chat completions."))
+            self._lost.append(Loss("input", "'input' has nothing that a model can be told which is reached through chat completions."))
         chat: Tree = {"model": known.model, "messages": messages or [{"role": "user", "content": ""}]}
         if self.stream:
             chat["stream"] = True
-        tools = chat_tools(known.tools or [], self.names, self.lost)
-        choice = None if known.tool_choice is None else chat_choice(known.tool_choice, self.lost)
+        tools = chat_tools(known.tools or [], self.names, self._lost)
+        choice = None if known.tool_choice is None else chat_choice(known.tool_choice, self._lost)
         if tools:
             chat["tools"] = tools
             chat |= {} if choice is None else {"tool_choice": choice}
             chat |= {"parallel_tool_calls": False} if known.parallel_tool_calls is False else {}
         elif choice == "required":
-            self.lost.append(Loss("tool_choice", "'tool_choice' asks for a call, and there is no tool that the client runs."))
+            self._lost.append(Loss("tool_choice", "'tool_choice' asks for a call, and there is no tool that the client runs."))
         if self.max_tokens is not None:
             chat["max_completion_tokens"] = self.max_tokens
         if known.prompt is not None:
-            self.lost.append(Loss("prompt", "'prompt' is kept at a vendor that was not asked. Send `instructions` and `input`."))
+            self._lost.append(Loss("prompt", "'prompt' is kept at a vendor that was not asked. Send `instructions` and `input`."))
         self._shape(chat)
         return chat
 

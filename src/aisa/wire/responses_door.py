@@ -7,8 +7,9 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
+from functools import cached_property
 
-from aisa.answer import Extra, Identity, Part, Piece, Report, Text, together
+from aisa.answer import Extra, Identity, Part, Piece, Report, Text, run_of, together
 from aisa.errors import ApiError
 from aisa.usage import Usage
 from aisa.wire.content import Content
@@ -16,7 +17,6 @@ from aisa.wire.door import Door, Encoder, Refused, Request
 from aisa.wire.lenient_json import encode
 from aisa.wire.port import HeaderList
 from aisa.wire.reply import JSON_TYPE
-from aisa.wire.request_content import content_of
 from aisa.wire.responses import ResponsesRequest, parse_responses
 from aisa.wire.responses_errors import event_bytes, failure_events, refusal, refusal_body
 from aisa.wire.responses_items import Output
@@ -25,6 +25,7 @@ from aisa.wire.sse import KEEP_ALIVE
 from aisa.wire.trees import Tree, as_list, is_tree
 
 PROTOCOL = "responses"
+DOCUMENT_HEADERS: HeaderList = [("content-type", JSON_TYPE)]
 NUMBER = re.compile(rb'"sequence_number" ?: ?(\d{1,15})')
 RESPONSE_ID = re.compile(rb'"response" ?: ?\{"id" ?: ?"([\w-]{1,200})"')
 
@@ -87,14 +88,16 @@ class StreamEncoder:
         self._number = 0  # of the next event
         self._begun = False
         self._owed = 0  # tokens of parts that show nothing by themselves, for the next event
-        self._passed: list[bytes] = []  # the first and the last that came in a vendor's own bytes
+        self._first_passed = self._last_passed = b""  # of what came in a vendor's own bytes
 
     def write(self, parts: Sequence[Part]) -> Piece | None:
         """Return the events for these parts as one piece."""
         if type(parts[0]) is Piece:
-            return self._pass([part for part in parts if isinstance(part, Piece)])
-        if not self._owed and (pieces := self._further(parts)):
-            return together(pieces)[0]
+            piece = parts[0] if len(parts) == 1 else together([part for part in parts if isinstance(part, Piece)])[0]
+            self._first_passed, self._last_passed = self._first_passed or piece.data, piece.data
+            return piece
+        if not self._owed and (further := self._further(parts)) is not None:
+            return further
         events: list[tuple[Tree, int]] = []
         carries = False
         for part in parts:
@@ -114,8 +117,8 @@ class StreamEncoder:
     def failure(self, error: ApiError, request_id: str) -> bytes:
         """Return the two events that end a stream which failed."""
         response = self._answer.tree("failed")
-        if self._passed:
-            numbers, said = NUMBER.findall(self._passed[-1]), RESPONSE_ID.search(self._passed[0])
+        if self._first_passed:
+            numbers, said = NUMBER.findall(self._last_passed), RESPONSE_ID.search(self._first_passed)
             self._number = int(numbers[-1]) + 1 if numbers else self._number
             response["id"] = said[1].decode() if said else response["id"]
         return b"".join([self._numbered(event) for event in failure_events(error, response)])
@@ -129,18 +132,20 @@ class StreamEncoder:
         events: list[Tree] = [*self._opening(), {"type": f"response.{whole['status']}", "response": whole}]
         return b"".join([self._numbered(event) for event in events])
 
-    def _further(self, parts: Sequence[Part]) -> list[Piece]:
-        """Return the events for parts that are all further text, as nearly all are; none if they are not."""
+    def _further(self, parts: Sequence[Part]) -> Piece | None:
+        """Return the events for parts that are all further text, as nearly all are; None if they are not."""
         texts = [part for part in parts if type(part) is Text]
         if len(texts) < len(parts):
-            return []
+            return None
         beginning = self._answer.output.further([part.text for part in texts])
-        pieces: list[Piece] = []
-        for part in texts if beginning else ():
-            said = beginning + encode(part.text) + b',"logprobs":[],"sequence_number":%d}\n\n' % self._number
-            self._number += 1
-            pieces.append(Piece(said, part.tokens, carries=True))
-        return pieces
+        if not beginning:
+            return None
+        first = self._number
+        self._number += len(texts)
+        events = [
+            b'%b%b,"logprobs":[],"sequence_number":%d}\n\n' % (beginning, encode(part.text), at) for at, part in enumerate(texts, first)
+        ]
+        return run_of(events, [part.tokens for part in texts])
 
     def _opening(self) -> list[Tree]:
         if self._begun:
@@ -163,18 +168,18 @@ class StreamEncoder:
         self._number += 1
         return data
 
-    def _pass(self, pieces: list[Piece]) -> Piece:
-        piece = together(pieces)[0]
-        self._passed = [self._passed[0] if self._passed else piece.data, piece.data]
-        return piece
-
 
 class DocumentEncoder:
     """Writes one document. A vendor's own passes; of typed parts it is put together."""
 
-    def __init__(self, answer: Answer) -> None:
-        self.headers: HeaderList = [("content-type", JSON_TYPE)]
-        self._answer = answer
+    headers: HeaderList = DOCUMENT_HEADERS
+
+    def __init__(self, request: ResponsesRequest, call_id: str, created: int) -> None:
+        self._asked = (request, call_id, created)
+
+    @cached_property
+    def _answer(self) -> Answer:
+        return Answer(*self._asked)
 
     def write(self, parts: Sequence[Part]) -> Piece | None:
         """Keep what these parts say. Nothing of a document goes before its end."""
@@ -212,12 +217,12 @@ class ResponsesDoor:
 
     def content(self, request: Request) -> Content:
         """Return what a request holds."""
-        return content_of(own(request).chat)
+        return own(request).content()
 
     def encoder(self, request: Request, *, call_id: str, created: int) -> Encoder:
         """Return what writes the answer."""
-        answer = Answer(own(request), call_id, created)
-        return StreamEncoder(answer) if request.stream else DocumentEncoder(answer)
+        asked = own(request)
+        return StreamEncoder(Answer(asked, call_id, created)) if request.stream else DocumentEncoder(asked, call_id, created)
 
     def failure(self, error: ApiError, request_id: str) -> bytes:
         """Return the events that end a stream of which nobody knows how far it came."""

@@ -197,6 +197,9 @@ def test_a_claim_whose_server_died_holds_for_an_hour_and_its_own_server_knows_be
         connection.execute(update(servers).where(servers.c.server == "one").values(seen_at=int(time.time()) - GONE_SECONDS - 5))
         assert claim(connection, "other", [again]) == {KEY: None}
         assert claim(connection, "other", [Claim(KEY, BODY, "req_c")]) == {KEY: None}  # it asks for itself: it does not run there
+        assert claim(connection, "third", [again]) == {KEY: Used("req_c", BODY, runs=True)}
+        connection.execute(update(uses).values(claimed_at=int(time.time()) - 86_405))  # so its row was written, and is not kept any more
+        assert claim(connection, "third", [again]) == {KEY: None}
 
 
 def test_an_end_that_was_never_told_is_read_from_the_ledger(database: tuple[Database, Database]) -> None:

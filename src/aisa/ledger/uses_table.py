@@ -76,6 +76,7 @@ def first_with(connection: Connection, server: str, wanted: Claim) -> Used | Non
         return Used(wanted.call_id, wanted.body, runs=True)
     if known.ended is None:
         lost = known.server == server or (known.seen_at or 0) < known.now - GONE_SECONDS
+        lost = lost or known.claimed_at < known.now - REMEMBERED_SECONDS  # no call takes a day: the ledger does not keep its row any more
     else:
         lost = not known.billed or known.ended_ms // 1000 < known.now - REMEMBERED_SECONDS
     if lost:

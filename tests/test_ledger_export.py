@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 from click.testing import CliRunner, Result
+from sqlalchemy import update
 
 from aisa.cli.commands import aisa
 from aisa.ledger import export
@@ -17,6 +18,7 @@ from aisa.ledger.row import CallRow
 from aisa.ledger.writer import BATCH_ROWS_MAX, insert_rows
 from aisa.storage.engine import open_database
 from aisa.storage.migrate import migrate
+from aisa.storage.tables import rolled_up
 from rows import priced
 
 HOUR_MS = 3_600_000
@@ -61,6 +63,20 @@ def test_only_what_was_asked_for_is_written(run: Run) -> None:
     assert run("ledger", "export", "--account", "nobody").stdout == ""
     assert run("ledger", "export", "--until", "today", "--since", "today").exit_code == 2
     assert len(run("ledger", "export", "--account", "default").stdout.splitlines()) == 3
+
+
+def test_what_was_removed_is_said_to_be_missing(run: Run) -> None:
+    """Only where the time that was asked for has any; the lines themselves stay lines."""
+    kept(2)
+    assert "removed" not in run("ledger", "export").stderr
+    database = open_database("data", migrate)
+    with database.transaction() as connection:
+        connection.execute(update(rolled_up).values(removed_ms=86_400_000))
+    database.close()
+    said = run("ledger", "export")
+    assert "Calls that ended before 1970-01-02T00:00:00Z have been removed" in said.stderr
+    assert len(said.stdout.splitlines()) == 2
+    assert "removed" not in run("ledger", "export", "--since", "7d").stderr
 
 
 def test_a_file_is_its_owners_and_none_is_overwritten(run: Run) -> None:

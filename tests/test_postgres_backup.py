@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import random
 import threading
 from collections.abc import Generator
@@ -129,6 +130,11 @@ def test_the_commands_take_the_database_that_the_server_has(
     assert (said.exit_code, "schema" in said.stdout) == (0, True), said.output
     said = run("restore", "copy")
     assert (said.exit_code, "before_restore_" in said.stdout) == (0, True), said.output
+    database = open_postgres(url, migrate)
+    insert_rows(database, [priced(1), priced(2)])
+    database.close()
+    said = run("ledger", "export", "--since", "always")
+    assert [json.loads(line)["id"] for line in said.stdout.splitlines()] == [priced(1).id, priced(2).id]
     programs = tmp_path / "programs"
     programs.mkdir()
     (programs / "pg_dump").write_text("#!/bin/sh\necho 'pg_dump (PostgreSQL) 9.6.1'\n")

@@ -18,7 +18,9 @@ from aisa.cli.usage_table import beginning
 from aisa.clock import wall_clock
 from aisa.edge.admin_usage import SPAN_MS_MAX
 from aisa.ledger.export import Asked, lines
-from aisa.storage.engine import DATABASE_NAME, open_readers, schema_of
+from aisa.ledger.pieces import moment_of
+from aisa.ledger.sums import known_of
+from aisa.storage.engine import DATABASE_NAME, Database, open_readers, version_of
 from aisa.storage.failure import StorageFailed
 from aisa.storage.tables import HEAD
 
@@ -37,28 +39,43 @@ class Wanted(NamedTuple):
 def export(wanted: Wanted, config: str | None, data_dir: str | None) -> None:
     """Write the rows. Raises Misuse, Stop."""
     now = wall_clock()
-    folder = settings(config, data_dir).server.data_dir
+    found = settings(config, data_dir)
+    folder = found.server.data_dir
     start_ms = 0 if wanted.since == "always" else beginning(wanted.since, now)
     end_ms = int(now * 1000) + SPAN_MS_MAX if wanted.until is None else beginning(wanted.until, now)
     if end_ms <= start_ms:
         raise Misuse("no time lies between", [("--until", "The end is not after the beginning.", "Write a later one, or none.")])
     key_id = None if wanted.key is None else ask(folder, "GET", f"/keys/{wanted.key}", expect=KeyShown).id
     try:
-        if not (Path(folder) / DATABASE_NAME).exists():
-            raise StorageFailed(folder, "There is no aisa data in this folder.", "Name the folder with --data-dir.")
-        if schema_of(folder) != HEAD:
-            raise StorageFailed(folder, f"Its schema is not {HEAD}, which this version reads.", "Start a server of this version on it.")
-        database = open_readers(folder)
+        database = opened(folder, found.stores.database)
         try:
             with database.reading() as connection:
-                found = lines(connection, Asked(start_ms, end_ms, wanted.account, key_id), wanted.form)
-                count = write_out(found, wanted.output) - (wanted.form == "csv")
+                if version_of(connection) != HEAD:
+                    remedy = "Start a server of this version on it."
+                    raise StorageFailed(folder, f"Its schema is not {HEAD}, which this version reads.", remedy)
+                removed_ms = known_of(connection).removed_ms
+                each = lines(connection, Asked(start_ms, end_ms, wanted.account, key_id), wanted.form)
+                count = write_out(each, wanted.output) - (wanted.form == "csv")
         finally:
             database.close()
     except StorageFailed as failure:
         raise Stop("the ledger cannot be read", [(failure.where, failure.what, failure.remedy)]) from None
+    if start_ms < removed_ms:
+        what = f"Calls that ended before {moment_of(removed_ms)} have been removed (ledger.keep_days), and are not in it."
+        say(f"{what} Those that were exported first are in ledger.export_dir.", err=True)
     if wanted.output != "-":
         say(f"{count:,} calls are in {wanted.output}.")
+
+
+def opened(folder: str, url: str | None) -> Database:
+    """Open what the server has its calls in, for reading. Raises StorageFailed."""
+    if url is not None:
+        from aisa.storage.postgres import open_postgres_readers
+
+        return open_postgres_readers(url)
+    if not (Path(folder) / DATABASE_NAME).exists():
+        raise StorageFailed(folder, "There is no aisa data in this folder.", "Name the folder with --data-dir.")
+    return open_readers(folder)
 
 
 def write_out(found: Iterable[str], output: str) -> int:

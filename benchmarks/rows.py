@@ -182,9 +182,19 @@ def timed(question: Callable[[], Any]) -> float:
     return statistics.median(taken)
 
 
+class Told(dict[str, float]):
+    """Figures, each of which is printed as it comes: a run that is cut short has told what it has."""
+
+    def __setitem__(self, name: str, value: float) -> None:
+        """Keep a figure, and print it."""
+        super().__setitem__(name, value)
+        print(f"{UNITS[name]}: {written(value, marked=False)}", flush=True)
+
+
 def measured(folder: Path, database: Database, secret: str, *, url: str | None, now_ms: int, audited: bool) -> Figures:
     """Return the figures of what is there now."""
-    found: Figures = {"size": size_of(database, folder) / 1e9}
+    found = Told()
+    found["size"] = size_of(database, folder) / 1e9
     began = time.monotonic()
     more = True
     while more:
@@ -246,7 +256,7 @@ def table(found: dict[int, Figures]) -> str:
     lines = ["| rows | " + " | ".join(f"{count:,}" for count in counts) + " |", "|---" * (len(counts) + 1) + "|"]
     for name, unit in UNITS.items():
         if name in found[counts[0]]:
-            cells = [written(found[count].get(name), above(found, counts[0], count, name=name)) for count in counts]
+            cells = [written(found[count].get(name), marked=above(found, counts[0], count, name=name)) for count in counts]
             lines.append(f"| {unit} | " + " | ".join(cells) + " |")
     return "\n".join(lines)
 
@@ -256,7 +266,7 @@ def above(found: dict[int, Figures], first: int, count: int, *, name: str) -> bo
     return name in found[count] and found[count][name] > LINEAR * found[first][name] * count / first
 
 
-def written(value: float | None, marked: bool) -> str:
+def written(value: float | None, *, marked: bool) -> str:
     """Write a figure with the digits that mean something."""
     if value is None:
         return ""

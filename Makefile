@@ -108,7 +108,7 @@ docs: $(VENV)/dev.stamp ## rewrite the pages that are generated from code
 	$(BIN)/python -m aisa.config.reference > docs/configuration.md
 	$(BIN)/python tools/vendors_page.py > docs/vendors.md
 	$(BIN)/python tools/models_page.py > docs/models.md
-	$(BIN)/python tools/clients_page.py > docs/clients.md
+	$(BIN)/python compat/clients/page.py > docs/clients.md
 	$(BIN)/python tools/openapi_document.py
 
 compat: $(VENV)/dev.stamp build/compat-python/stamp ## run the official clients against a running server

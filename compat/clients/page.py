@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import re
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -124,3 +125,7 @@ def to_copy(shown: Shown) -> str:
         language = PLACES.get(setting.where) or PLACES.get(setting.where.rpartition(".")[2], "text")
         blocks.append(f"{setting.where}:\n\n```{language}\n{setting.text}\n```")
     return "\n\n".join(blocks)
+
+
+if __name__ == "__main__":
+    sys.stdout.write(page())

@@ -110,9 +110,10 @@ class AnswerDecoder(MessageReader):
         shown = self._target.public or shown_name(message.model, self._asker.model)
         if shown == message.model and cost_usd is None:
             return bytes(self._body)
-        members: Tree = {**FIELDS.decode(self._body), "model": shown}
+        fields = FIELDS.decode(self._body)
+        members: Tree = {**fields, "model": shown}
         if cost_usd is not None:
-            members["usage"] = {**FIELDS.decode(members["usage"]), "cost": Raw(cost_usd.encode())}
+            members["usage"] = {**FIELDS.decode(fields["usage"]), "cost": Raw(cost_usd.encode())}
         return msgspec.json.encode(members)
 
     def _whole(self, cost_usd: str | None) -> bytes:

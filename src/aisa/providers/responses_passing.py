@@ -198,9 +198,10 @@ class PassingDocument(TypedDocument):
 
     def _passed(self, response: PlainResponse, body: bytes, cost_usd: str | None) -> bytes:
         """Return a response as it may leave, in its own bytes but for what is `settled`."""
-        members: Tree = {**FIELDS.decode(body), "model": self._target.public or response.model, "store": False}
+        fields = FIELDS.decode(body)
+        members: Tree = {**fields, "model": self._target.public or response.model, "store": False}
         if cost_usd is not None:
-            members["usage"] = {**FIELDS.decode(members["usage"]), "cost": Raw(cost_usd.encode())}
+            members["usage"] = {**FIELDS.decode(fields["usage"]), "cost": Raw(cost_usd.encode())}
         return msgspec.json.encode(members)
 
     def closing(self, cost_usd: str | None) -> Sequence[Part]:

@@ -289,6 +289,30 @@ def test_a_store_that_comes_back_empty_lets_nobody_in_twice() -> None:
         asyncio.run(main(server))
 
 
+def test_who_is_first_back_to_an_empty_store_does_not_take_the_shares_of_those_who_are_not() -> None:
+    """[issue 13] While shares count nobody's grows, though the store has seen one process alone; after that the store counts."""
+    limits = Limits(default_tier="t", tiers={"t": Tier(rpm=6)}, window_seconds=0.5)
+
+    async def main(server: Server) -> None:
+        heard = Heard()
+        _, way, _ = await admission_on(server, limits, heard=heard)
+        _, other, _ = await admission_on(server, limits, seed=2)
+        assert await way.renew()
+        assert way.processes == 2
+        await other.stop()
+        server.kill()
+        server.start()
+        await heard.until("is back")
+        assert (way.processes, way.share_of(6)) == (2, 3)
+        await way.decides_again()
+        assert await way.renew()
+        assert way.processes == 1
+        await way.stop()
+
+    with store_server() as server:
+        asyncio.run(main(server))
+
+
 @pytest.mark.parametrize("trouble", ["demoted", "full"])
 def test_a_store_that_answers_but_does_not_work_is_away(trouble: str) -> None:
     """[stores 4] A primary that was demoted, or a full server, refuses writes again and again: nobody is let in by halves."""

@@ -51,6 +51,7 @@ class StoreWay:
     ) -> None:
         self.span = span
         self.processes = 1
+        self._least = 1  # processes that are taken to be there, while not all have come back to a store that was away
         self.leases: dict[str, Sequence[str]] = {}  # the keys of each call in flight here, by its lease's id
         self._address = address
         self._script = script
@@ -155,6 +156,8 @@ class StoreWay:
         except StoreAway as away:
             self._say_away(str(away))
             return
+        if self._shares_until is not None:
+            self._least = self.processes  # it may be empty, and this process the first to be back
         if not await self._renew(connection):
             return
         self._connection = connection
@@ -181,7 +184,9 @@ class StoreWay:
         except StoreAway as away:
             self._say_away(str(away))
             return False
-        self.processes = number
+        if self.mode is Mode.STORE:
+            self._least = 1
+        self.processes = max(number, self._least)
         return True
 
     def _say_away(self, why: str) -> None:

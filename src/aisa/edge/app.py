@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import traceback
 from collections.abc import Awaitable, Callable
-from typing import Any
+from typing import Any, cast
 
 import msgspec
 
@@ -101,8 +101,8 @@ class Edge:
 
         What a head asks for is found once; whether its key is good, each time.
         """
-        known = request.memo
-        if isinstance(known, Judged):
+        known = cast("Judged[Answering] | None", request.memo)  # nobody else judges heads here
+        if known is not None:
             key, secret = known.key, known.secret
             if secret is not None:
                 keys = self._dependencies.keys
@@ -152,12 +152,7 @@ class Edge:
                 reply.write(page.body)
                 reply.end()
         except ApiError as error:
-            refuse(reply, error, visit.id, headers=[*visit.headers, *self._limits(visit.key)], door=visit.door)
-            address = self._shown_address(visit.request)
-            self._dependencies.report(refused(error, visit.id, visit.request, key=visit.key, address=address))
-            if visit.key is not None:
-                asked = "" if visit.call is None else visit.call.asked
-                self._dependencies.keep_refusal(Refusal(visit.id, visit.key, error, asked, client_id(visit.request), address))
+            self._refuse_visit(visit, reply, error)
         except asyncio.CancelledError:
             if not reply.gone:  # a client that left before its call was admitted needs no answer and left nothing open
                 raise
@@ -168,6 +163,15 @@ class Edge:
                 return
             ours = ApiError("internal_error", "An error of ours. Please report it with the request_id.")
             refuse(reply, ours, visit.id, headers=[*visit.headers, *self._limits(visit.key)], door=visit.door)
+
+    def _refuse_visit(self, visit: Visit, reply: Reply, error: ApiError) -> None:
+        """Answer one that was found good by its head, and is refused by what it asks."""
+        refuse(reply, error, visit.id, headers=[*visit.headers, *self._limits(visit.key)], door=visit.door)
+        address = self._shown_address(visit.request)
+        self._dependencies.report(refused(error, visit.id, visit.request, key=visit.key, address=address))
+        if visit.key is not None:
+            asked = "" if visit.call is None else visit.call.asked
+            self._dependencies.keep_refusal(Refusal(visit.id, visit.key, error, asked, client_id(visit.request), address))
 
     # What answers the routes
 

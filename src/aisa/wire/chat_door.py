@@ -113,8 +113,10 @@ class StreamEncoder:
 
     def write(self, parts: Sequence[Part]) -> Piece | None:
         """Return the events for these parts as one piece."""
-        if len(parts) == 1 and type(parts[0]) is Piece:
-            return parts[0]
+        return parts[0] if len(parts) == 1 and type(parts[0]) is Piece else self._written_out(parts)
+
+    def _written_out(self, parts: Sequence[Part]) -> Piece | None:
+        """Return the same for parts that do not pass, or not alone."""
         frames = self._frames
         pieces: list[Piece] = []
         for part in parts:

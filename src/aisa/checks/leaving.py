@@ -19,8 +19,8 @@ READ_TOKENS = 20  # before a client stops reading
 STOPPED_SECONDS = 2.0  # for which it does not: everything on the way fills up
 RECEIVE_BYTES = 4_096  # its receive buffer; the kernel makes it twice that
 # A proxy that stops reading when its client does still has what its kernel took: Linux starts the receive buffer of its connection to the
-# server at 128 KiB (tcp_rmem), and its own buffers come on top; 80 to 170 KB were seen. One that reads on fills buffers up to the system's
-# maximum, 2 to 7 MB. The bound is twice that first buffer.
+# server at 128 KiB (tcp_rmem), and its own buffers come on top; 30 to 170 KB were seen. One that reads on fills buffers that grow with the
+# client's path, 0.5 to 7 MB. The bound is twice that first buffer.
 SWALLOWED_BYTES_MAX = 262_144
 MADE_BYTES_MAX = 2 * SWALLOWED_BYTES_MAX  # without receipts: what lies between vendor and server counts, too
 #: The words of the played vendor's streams: every way of counting, by pieces, by size or by a tokenizer, makes one token of each.

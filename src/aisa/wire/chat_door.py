@@ -7,24 +7,23 @@ from collections.abc import Sequence
 import msgspec
 
 from aisa.answer import OUTPUT, Arguments, Extra, Identity, Part, Piece, Reasoning, Report, Text, ToolCall, together
-from aisa.errors import ApiError
 from aisa.wire.assembly import Assembly
 from aisa.wire.chat import ChatRequest, parse_chat
 from aisa.wire.chat_parts import usage_of, written
 from aisa.wire.choice import numbered
 from aisa.wire.content import Content
-from aisa.wire.door import Door, Encoder, Refused, Request
+from aisa.wire.documents import passed_in
+from aisa.wire.door import Door, Encoder, Request
 from aisa.wire.lenient_json import encode
+from aisa.wire.openai_failures import OpenAIDocument, OpenAIDoor, OpenAIStream
 from aisa.wire.port import HeaderList
 from aisa.wire.reasoning_details import MEMBER, detail
-from aisa.wire.reply import JSON_TYPE, error_event, error_headers, error_json
 from aisa.wire.request_content import content_of
-from aisa.wire.sse import DONE, KEEP_ALIVE, data_event
+from aisa.wire.sse import DONE, data_event
 from aisa.wire.trees import Tree, as_tree
 
 PROTOCOL = "openai"
 STREAM_HEADERS: HeaderList = [("content-type", "text/event-stream; charset=utf-8")]
-DOCUMENT_HEADERS: HeaderList = [("content-type", JSON_TYPE)]
 
 
 class Chunks:
@@ -91,7 +90,7 @@ def stand_in(request: Request, call_id: str, created: int) -> Identity:
     return Identity(f"chatcmpl-{call_id}", created, request.model)
 
 
-class StreamEncoder:
+class StreamEncoder(OpenAIStream):
     """Writes a stream. What came in a vendor's own bytes passes."""
 
     headers = STREAM_HEADERS
@@ -136,58 +135,37 @@ class StreamEncoder:
             pieces += [Piece(event_of(chunk), part.tokens if chunk is chunks[-1] else 0, carries=carries) for chunk in chunks]
         return together(pieces)[0] if pieces else None
 
-    def failure(self, error: ApiError, request_id: str) -> bytes:
-        """Return the event that ends a stream which failed."""
-        return error_event(error, request_id)
-
     def closing(self, parts: Sequence[Part]) -> bytes:
         """Return the usage chunk, if it was asked for, and `[DONE]`."""
-        passed = [part.data for part in parts if isinstance(part, Piece)]
-        if passed:
-            return b"".join(passed)
+        if passed := passed_in(parts):
+            return passed
         reports = [part for part in parts if isinstance(part, Report) and self._request.include_usage]
         return b"".join([event_of(self._chunks.usage(report)) for report in reports]) + DONE
 
 
-class DocumentEncoder:
-    """Writes one document. A vendor's own passes; of typed parts it is put together."""
+class DocumentEncoder(OpenAIDocument):
+    """Writes one document."""
 
-    headers = DOCUMENT_HEADERS
-    _chunks: Chunks | None = None
+    _assembly: Assembly | None = None
 
     def __init__(self, request: Request, call_id: str, created: int) -> None:
         self._request = request
         self._call_id = call_id
         self._created = created
 
-    def write(self, parts: Sequence[Part]) -> Piece | None:
-        """Keep the parts: a document is sent when it is whole."""
-        chunks = self._chunks
-        if chunks is None:
+    def keep(self, part: Part) -> None:
+        """Take note of a part."""
+        if self._assembly is None:
             identity = stand_in(self._request, self._call_id, self._created)
-            chunks = self._chunks = Chunks(identity, include_usage=False, numbers=False)
-            self._assembly = Assembly()
-        for part in parts:
-            for chunk in chunks.take(part):
-                self._assembly.take(chunk)
-        return None
+            self._chunks, self._assembly = Chunks(identity, include_usage=False, numbers=False), Assembly()
+        for chunk in self._chunks.take(part):
+            self._assembly.take(chunk)
 
-    def failure(self, error: ApiError, request_id: str) -> bytes:
-        """Return the error in place of the document."""
-        return error_json(error, request_id)
-
-    def closing(self, parts: Sequence[Part]) -> bytes:
-        """Return the document."""
-        if len(parts) == 1 and type(parts[0]) is Piece:
-            return parts[0].data
-        passed = [part.data for part in parts if isinstance(part, Piece)]
-        if passed:
-            return b"".join(passed)
-        self.write(parts)
+    def document(self, report: Report | None) -> Tree:
+        """Return the document of all parts."""
+        assert self._assembly is not None, "a report was a part"
         answer = self._assembly.document()
-        for report in [part for part in parts if isinstance(part, Report)]:
-            answer["usage"] = usage_of(report)
-        return encode(answer)
+        return answer if report is None else {**answer, "usage": usage_of(report)}
 
 
 def event_of(chunk: Tree) -> bytes:
@@ -195,11 +173,10 @@ def event_of(chunk: Tree) -> bytes:
     return data_event(encode(chunk))
 
 
-class ChatDoor:
+class ChatDoor(OpenAIDoor):
     """The door."""
 
     protocol = PROTOCOL
-    keep_alive = KEEP_ALIVE
 
     def read(self, body: bytes) -> Request:
         """Return the request in a body. Raises ApiError."""
@@ -214,14 +191,6 @@ class ChatDoor:
         if request.stream:
             return StreamEncoder(request.as_chat(), call_id, created)
         return DocumentEncoder(request, call_id, created)
-
-    def failure(self, error: ApiError, request_id: str) -> bytes:
-        """Return the event that ends a stream which failed."""
-        return error_event(error, request_id)
-
-    def refused(self, error: ApiError, request_id: str) -> Refused:
-        """Return an error as a whole answer."""
-        return Refused(error.status, [("content-type", JSON_TYPE), *error_headers(error)], error_json(error, request_id))
 
 
 CHAT_DOOR: Door = ChatDoor()

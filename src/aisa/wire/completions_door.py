@@ -26,15 +26,15 @@ from aisa.answer import (
     ToolCall,
     together,
 )
-from aisa.errors import ApiError
 from aisa.wire.chat_parts import usage_of
 from aisa.wire.completions import CompletionsRequest
 from aisa.wire.content import Content
-from aisa.wire.door import Door, Encoder, Refused, Request
+from aisa.wire.door import Door, Encoder, Request
 from aisa.wire.lenient_json import encode
+from aisa.wire.openai_failures import OpenAIDocument, OpenAIDoor, OpenAIStream
 from aisa.wire.port import HeaderList
-from aisa.wire.reply import JSON_TYPE, error_event, error_headers, error_json
-from aisa.wire.sse import DONE, KEEP_ALIVE, data_event
+from aisa.wire.reply import JSON_TYPE
+from aisa.wire.sse import DONE, data_event
 from aisa.wire.trees import Tree, as_list, is_list, is_tree, trees_in
 
 PROTOCOL = "completions"
@@ -94,7 +94,7 @@ class Fragments:
         return dict(zip(LISTS, (tokens, [entry.get("logprob") for entry in entries], likely, offsets), strict=True))
 
 
-class StreamEncoder:
+class StreamEncoder(OpenAIStream):
     """Writes a stream."""
 
     headers = STREAM_HEADERS
@@ -120,10 +120,6 @@ class StreamEncoder:
         pieces += self._written(waiting)
         return together(pieces)[0] if pieces else None
 
-    def failure(self, error: ApiError, request_id: str) -> bytes:
-        """Return the event that ends a stream which failed."""
-        return error_event(error, request_id)
-
     def closing(self, parts: Sequence[Part]) -> bytes:
         """Return the usage chunk, if it was asked for, and `[DONE]`."""
         reports = [part for part in parts if isinstance(part, Report) and self._include_usage]
@@ -139,39 +135,26 @@ class StreamEncoder:
         return [Piece(data, shown, carries=isinstance(part, OUTPUT) or shown > 0)]
 
 
-class DocumentEncoder:
-    """Writes one document. A vendor's own passes; of typed parts it is put together."""
-
-    headers = DOCUMENT_HEADERS
+class DocumentEncoder(OpenAIDocument):
+    """Writes one document."""
 
     def __init__(self, identity: Identity) -> None:
         self._fragments = Fragments(identity)
         self._choices: dict[int, Tree] = {}
 
-    def write(self, parts: Sequence[Part]) -> Piece | None:
-        """Keep the parts: a document is sent when it is whole."""
-        for part in parts:
-            taken = self._fragments.take(part)
-            if taken is not None:
-                choice, said = taken
-                known = self._choices.setdefault(choice, {"index": choice, "text": "", "logprobs": None, "finish_reason": None})
-                for name, value in said.items():
-                    known[name] = joined(known.get(name), value)
-        return None
+    def keep(self, part: Part) -> None:
+        """Take note of a part."""
+        taken = self._fragments.take(part)
+        if taken is not None:
+            choice, said = taken
+            known = self._choices.setdefault(choice, {"index": choice, "text": "", "logprobs": None, "finish_reason": None})
+            for name, value in said.items():
+                known[name] = joined(known.get(name), value)
 
-    def failure(self, error: ApiError, request_id: str) -> bytes:
-        """Return the error in place of the document."""
-        return error_json(error, request_id)
-
-    def closing(self, parts: Sequence[Part]) -> bytes:
-        """Return the document."""
-        passed = [part.data for part in parts if isinstance(part, Piece)]
-        if passed:
-            return b"".join(passed)
-        self.write(parts)
-        reports: list[Tree] = [usage_of(part) for part in parts if isinstance(part, Report)]
+    def document(self, report: Report | None) -> Tree:
+        """Return the document of all parts."""
         choices = [self._choices[place] for place in sorted(self._choices)]
-        return encode(self._fragments.head({"choices": choices, "usage": reports[-1] if reports else None}))
+        return self._fragments.head({"choices": choices, "usage": None if report is None else usage_of(report)})
 
 
 def joined(known: object, more: object) -> object:
@@ -190,11 +173,10 @@ def event_of(chunk: Tree) -> bytes:
     return data_event(encode(chunk))
 
 
-class CompletionsDoor:
+class CompletionsDoor(OpenAIDoor):
     """The door."""
 
     protocol = PROTOCOL
-    keep_alive = KEEP_ALIVE
 
     def read(self, body: bytes) -> Request:
         """Return the request in a body. Raises ApiError."""
@@ -208,14 +190,6 @@ class CompletionsDoor:
         """Return what writes the answer."""
         identity = Identity(f"cmpl-{call_id}", created, request.model)
         return StreamEncoder(own(request), identity) if request.stream else DocumentEncoder(identity)
-
-    def failure(self, error: ApiError, request_id: str) -> bytes:
-        """Return the event that ends a stream which failed."""
-        return error_event(error, request_id)
-
-    def refused(self, error: ApiError, request_id: str) -> Refused:
-        """Return an error as a whole answer."""
-        return Refused(error.status, [("content-type", JSON_TYPE), *error_headers(error)], error_json(error, request_id))
 
 
 def own(request: Request) -> CompletionsRequest:

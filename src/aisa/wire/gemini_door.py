@@ -10,6 +10,7 @@ from collections.abc import Sequence
 from aisa.answer import OUTPUT, Identity, Part, Piece, Report, together
 from aisa.errors import ApiError
 from aisa.wire.content import Content
+from aisa.wire.documents import WholeDocument, passed_in, report_in
 from aisa.wire.door import Door, Encoder, Refused, Request
 from aisa.wire.gemini import GeminiRequest, parse_gemini
 from aisa.wire.gemini_events import Candidates, error_tree
@@ -55,41 +56,31 @@ class StreamEncoder:
 
     def closing(self, parts: Sequence[Part]) -> bytes:
         """Return the event with finishes and usage."""
-        passed = [part.data for part in parts if isinstance(part, Piece)]
-        if passed:
-            return b"".join(passed)
-        report = next((part for part in parts if isinstance(part, Report)), None)
-        return event_of(self._candidates.last(report))
+        if passed := passed_in(parts):
+            return passed
+        return event_of(self._candidates.last(report_in(parts)))
 
 
-class DocumentEncoder:
+class DocumentEncoder(WholeDocument):
     """Writes one document."""
 
     def __init__(self, identity: Identity) -> None:
-        self.headers: HeaderList = [("content-type", JSON_TYPE)]
         self._candidates = Candidates(identity)
         self._content: dict[int, list[Tree]] = {}
 
-    def write(self, parts: Sequence[Part]) -> Piece | None:
-        """Keep the parts: a document is sent when it is whole."""
-        for part in parts:
-            for event in self._candidates.take(part):
-                for candidate in trees_in(event["candidates"]):
-                    self._add(candidate)
-        return None
+    def keep(self, part: Part) -> None:
+        """Take note of a part."""
+        for event in self._candidates.take(part):
+            for candidate in trees_in(event["candidates"]):
+                self._add(candidate)
+
+    def document(self, report: Report | None) -> Tree:
+        """Return the document of all parts."""
+        return self._candidates.last(report, self._content)
 
     def failure(self, error: ApiError, request_id: str) -> bytes:
         """Return the error in place of the document."""
         return encode(error_tree(error, request_id))
-
-    def closing(self, parts: Sequence[Part]) -> bytes:
-        """Return the document."""
-        passed = [part.data for part in parts if isinstance(part, Piece)]
-        if passed:
-            return b"".join(passed)
-        self.write(parts)
-        report = next((part for part in parts if isinstance(part, Report)), None)
-        return encode(self._candidates.last(report, self._content))
 
     def _add(self, candidate: Tree) -> None:
         content, index = candidate.get("content"), candidate.get("index")

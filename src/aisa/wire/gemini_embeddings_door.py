@@ -9,9 +9,10 @@ import msgspec
 from aisa.answer import Part, Piece, Report, Vector
 from aisa.errors import ApiError
 from aisa.wire.content import Content
+from aisa.wire.documents import DOCUMENT_HEADERS
 from aisa.wire.door import Encoder, Request
 from aisa.wire.embeddings import FLOAT, EmbeddingsRequest
-from aisa.wire.embeddings_door import DOCUMENT_HEADERS, own
+from aisa.wire.embeddings_door import own
 from aisa.wire.gemini_door import GeminiDoor
 from aisa.wire.gemini_events import error_tree
 from aisa.wire.gemini_names import member, tree_in, trees_at

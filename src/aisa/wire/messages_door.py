@@ -13,6 +13,7 @@ from msgspec import Raw
 from aisa.answer import Identity, Part, Piece, Report, Text, run_of, together
 from aisa.errors import ApiError
 from aisa.wire.content import Content
+from aisa.wire.documents import WholeDocument, passed_in, report_in
 from aisa.wire.door import Door, Encoder, Refused, Request
 from aisa.wire.lenient_json import encode
 from aisa.wire.messages import MessagesRequest
@@ -106,16 +107,14 @@ class StreamEncoder(MessageEncoder):
 
     def closing(self, parts: Sequence[Part]) -> bytes:
         """Return the end of the message, which carries its usage."""
-        passed = [part.data for part in parts if isinstance(part, Piece)]
-        if passed:
-            return b"".join(passed)
+        if passed := passed_in(parts):
+            return passed
         opening = b"" if self._opened else self._opening()
         rest = b"".join([event_of(event) for event in self._blocks.end()])
         cut = self._cut()
         if cut is not None:
             return opening + rest + error_event(cut, self._call_id)
-        report = next((part for part in parts if isinstance(part, Report)), None)
-        ending: Tree = {"type": "message_delta", "delta": self._ending(), "usage": counts_of(report)}
+        ending: Tree = {"type": "message_delta", "delta": self._ending(), "usage": counts_of(report_in(parts))}
         return opening + rest + event_of(ending) + event_of({"type": "message_stop"})
 
     def _opening(self) -> bytes:
@@ -124,34 +123,27 @@ class StreamEncoder(MessageEncoder):
         return event_of({"type": "message_start", "message": head})
 
 
-class DocumentEncoder(MessageEncoder):
+class DocumentEncoder(MessageEncoder, WholeDocument):
     """Writes one document."""
 
     def __init__(self, identity: Identity, call_id: str) -> None:
         super().__init__(identity, call_id, JSON_TYPE)
 
-    def write(self, parts: Sequence[Part]) -> Piece | None:
-        """Keep the parts: a document is sent when it is whole."""
-        for part in parts:
-            self._blocks.take(part)
-        return None
+    def keep(self, part: Part) -> None:
+        """Take note of a part."""
+        self._blocks.take(part)
 
-    def failure(self, error: ApiError, request_id: str) -> bytes:
-        """Return the error in place of the document."""
-        return error_json(error, request_id)
-
-    def closing(self, parts: Sequence[Part]) -> bytes:
-        """Return the document."""
-        passed = [part.data for part in parts if isinstance(part, Piece)]
-        if passed:
-            return b"".join(passed)
-        self.write(parts)
+    def document(self, report: Report | None) -> Tree:
+        """Return the document of all parts."""
         self._blocks.end()
         for block in self._blocks.content:
             if block["type"] == "tool_use":
                 block["input"] = as_tree(block["input"])
-        report = next((part for part in parts if isinstance(part, Report)), None)
-        return encode({**self._message(), "content": self._blocks.content, **self._ending(), "usage": counts_of(report)})
+        return {**self._message(), "content": self._blocks.content, **self._ending(), "usage": counts_of(report)}
+
+    def failure(self, error: ApiError, request_id: str) -> bytes:
+        """Return the error in place of the document."""
+        return error_json(error, request_id)
 
 
 class MessagesDoor:

@@ -5,45 +5,32 @@ Its form is what Cohere's and Jina's clients both read: `results` with `index` a
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-
-from aisa.answer import Part, Piece
-from aisa.errors import ApiError
+from aisa.answer import Part, Report
 from aisa.wire.content import Content
-from aisa.wire.door import Door, Encoder, Refused, Request
-from aisa.wire.port import HeaderList
-from aisa.wire.reply import JSON_TYPE, error_event, error_headers, error_json
+from aisa.wire.door import Door, Encoder, Request
+from aisa.wire.openai_failures import OpenAIDocument, OpenAIDoor
 from aisa.wire.rerank import RerankRequest
-from aisa.wire.sse import KEEP_ALIVE
+from aisa.wire.trees import Tree
 
 PROTOCOL = "rerank"
-DOCUMENT_HEADERS: HeaderList = [("content-type", JSON_TYPE)]
 
 
-class PassingEncoder:
+class PassingEncoder(OpenAIDocument):
     """Passes the document, which the vendor's reader has brought to this form: no vendor has another."""
 
-    headers = DOCUMENT_HEADERS
+    def keep(self, part: Part) -> None:
+        """Keep nothing."""
 
-    def write(self, parts: Sequence[Part]) -> Piece | None:
-        """Return nothing: a document is sent when it is whole."""
-        del parts
-        return None
-
-    def failure(self, error: ApiError, request_id: str) -> bytes:
-        """Return the error in place of the document."""
-        return error_json(error, request_id)
-
-    def closing(self, parts: Sequence[Part]) -> bytes:
-        """Return the document."""
-        return b"".join([part.data for part in parts if isinstance(part, Piece)])
+    def document(self, report: Report | None) -> Tree:
+        """Return nothing: it has passed."""
+        del report
+        return {}
 
 
-class RerankDoor:
+class RerankDoor(OpenAIDoor):
     """The door."""
 
     protocol = PROTOCOL
-    keep_alive = KEEP_ALIVE
 
     def read(self, body: bytes) -> Request:
         """Return the request in a body. Raises ApiError."""
@@ -57,14 +44,6 @@ class RerankDoor:
         """Return what writes the answer."""
         del request, call_id, created  # its reader has them
         return PassingEncoder()
-
-    def failure(self, error: ApiError, request_id: str) -> bytes:
-        """Return the error as an event, though nobody is sent a stream here."""
-        return error_event(error, request_id)
-
-    def refused(self, error: ApiError, request_id: str) -> Refused:
-        """Return an error as a whole answer."""
-        return Refused(error.status, [("content-type", JSON_TYPE), *error_headers(error)], error_json(error, request_id))
 
 
 def own(request: Request) -> RerankRequest:

@@ -13,10 +13,10 @@ from aisa.answer import Extra, Identity, Part, Piece, Report, Text, run_of, toge
 from aisa.errors import ApiError
 from aisa.usage import Usage
 from aisa.wire.content import Content
+from aisa.wire.documents import WholeDocument, passed_in, report_in
 from aisa.wire.door import Door, Encoder, Refused, Request
 from aisa.wire.lenient_json import encode
 from aisa.wire.port import HeaderList
-from aisa.wire.reply import JSON_TYPE
 from aisa.wire.responses import ResponsesRequest, parse_responses
 from aisa.wire.responses_errors import event_bytes, failure_events, refusal, refusal_body
 from aisa.wire.responses_items import Output
@@ -25,7 +25,6 @@ from aisa.wire.sse import KEEP_ALIVE
 from aisa.wire.trees import Tree, as_list, is_tree
 
 PROTOCOL = "responses"
-DOCUMENT_HEADERS: HeaderList = [("content-type", JSON_TYPE)]
 NUMBER = re.compile(rb'"sequence_number" ?: ?(\d{1,15})')
 RESPONSE_ID = re.compile(rb'"response" ?: ?\{"id" ?: ?"([\w-]{1,200})"')
 
@@ -51,9 +50,9 @@ class Answer:
         state = {"error": None, "incomplete_details": None if why is None else {"reason": why}}
         return {**head, "output": [] if usage is None else self.output.items(), **state, **self._asked, "usage": usage}
 
-    def whole(self, parts: Sequence[Part]) -> Tree:
+    def whole(self, report: Report | None) -> Tree:
         """Return the response at its end."""
-        used = next((usage_of(part.usage, part.cost_usd) for part in parts if isinstance(part, Report)), usage_of(Usage(), None))
+        used = usage_of(Usage(), None) if report is None else usage_of(report.usage, report.cost_usd)
         return self.tree("completed" if self.output.incomplete is None else "incomplete", used)
 
 
@@ -125,10 +124,9 @@ class StreamEncoder:
 
     def closing(self, parts: Sequence[Part]) -> bytes:
         """Return the event that ends the answer, with its items and its usage."""
-        passed = [part.data for part in parts if isinstance(part, Piece)]
-        if passed:
-            return b"".join(passed)
-        whole = self._answer.whole(parts)
+        if passed := passed_in(parts):
+            return passed
+        whole = self._answer.whole(report_in(parts))
         events: list[Tree] = [*self._opening(), {"type": f"response.{whole['status']}", "response": whole}]
         return b"".join([self._numbered(event) for event in events])
 
@@ -169,10 +167,8 @@ class StreamEncoder:
         return data
 
 
-class DocumentEncoder:
-    """Writes one document. A vendor's own passes; of typed parts it is put together."""
-
-    headers: HeaderList = DOCUMENT_HEADERS
+class DocumentEncoder(WholeDocument):
+    """Writes one document."""
 
     def __init__(self, request: ResponsesRequest, call_id: str, created: int) -> None:
         self._asked = (request, call_id, created)
@@ -181,28 +177,22 @@ class DocumentEncoder:
     def _answer(self) -> Answer:
         return Answer(*self._asked)
 
-    def write(self, parts: Sequence[Part]) -> Piece | None:
-        """Keep what these parts say. Nothing of a document goes before its end."""
-        for part in parts:
-            if isinstance(part, Identity):
-                self._answer.identify(part)
-            elif isinstance(part, Extra) and part.name == "logprobs" and is_tree(part.value):
-                self._answer.output.weigh(as_list(part.value.get("content")))
-            else:
-                self._answer.output.take(part)
-        return None
+    def keep(self, part: Part) -> None:
+        """Take note of a part."""
+        if isinstance(part, Identity):
+            self._answer.identify(part)
+        elif isinstance(part, Extra) and part.name == "logprobs" and is_tree(part.value):
+            self._answer.output.weigh(as_list(part.value.get("content")))
+        else:
+            self._answer.output.take(part)
+
+    def document(self, report: Report | None) -> Tree:
+        """Return the document of all parts."""
+        return self._answer.whole(report)
 
     def failure(self, error: ApiError, request_id: str) -> bytes:
         """Return the failure of a document whose head was sent."""
         return refusal_body(error, request_id)
-
-    def closing(self, parts: Sequence[Part]) -> bytes:
-        """Return the whole document."""
-        passed = [part.data for part in parts if isinstance(part, Piece)]
-        if passed:
-            return b"".join(passed)
-        self.write(parts)
-        return encode(self._answer.whole(parts))
 
 
 class ResponsesDoor:

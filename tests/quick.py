@@ -1,4 +1,4 @@
-"""The inner loop of `make quick`: leaves out every test whose module could open a socket or start a process, and lets the rest do neither.
+"""The inner loop of `make quick`: leaves out what could open a socket or start a process, lets the rest do neither, and leaves out worlds.
 
 A plugin for pytest, loaded by name. What a module could do is read off its imports, those of the modules beside it included.
 """
@@ -21,6 +21,8 @@ REACHING = (
     *("asyncio.subprocess", "benchmarks", "click.testing", "multiprocessing", "socket", "subprocess"),
     *("anthropic", "google", "httpx", "openai"),  # of the clients' own, which take seconds to import
 )
+#: What needs many worlds, draws or streams to say anything: a tenth of them still takes longer than a thousand other tests.
+MANY = frozenset({"test_route_worlds.py", "test_worlds.py", "test_bill_worlds.py", "test_embedded_sampling.py", "test_tokenized_text.py"})
 IMPORT = re.compile(r"^ *(?:from ([\w.]+) import (\([^)]*\)|[^\n#]+)|import ([\w., ]+))", re.MULTILINE)
 GARBAGE = (50_000, 50, 50)  # what has to come together before it is looked for: by default a third of this run's time goes into it
 FORBIDDEN = frozenset({"os.fork", "os.exec", "os.posix_spawn", "socket.bind", "socket.connect", "subprocess.Popen"})
@@ -38,7 +40,7 @@ def pytest_collection_finish() -> None:
 
 def pytest_ignore_collect(collection_path: Path) -> bool | None:
     """Leave out what reaches the world without even importing it: clients and servers take seconds to import, in each process."""
-    return True if collection_path.suffix == ".py" and reaches(collection_path) else None
+    return True if collection_path.suffix == ".py" and (collection_path.name in MANY or reaches(collection_path)) else None
 
 
 @pytest.hookimpl(tryfirst=True)

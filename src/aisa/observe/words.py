@@ -46,7 +46,8 @@ LifeOfServer = ServerStarted | CrashSettled | Reloaded | ReloadRefused | NotRead
 def health_in_words(fact: TargetHealth | CredentialRests | CallQueued) -> str:
     """Say what becomes of a target that has failed, of a credential that was refused, or of a call that had to wait for room."""
     if isinstance(fact, CallQueued):
-        return f"waited {fact.seconds:g} s for room at {fact.target} {QUEUE_ENDS[fact.ended]}  {fact.model}  {fact.request_id}"
+        ended = QUEUE_ENDS.get(fact.ended, fact.ended)
+        return f"waited {fact.seconds:g} s for room at {fact.target} {ended}  {fact.model}  {fact.request_id}"
     if isinstance(fact, CredentialRests):
         why = f"was refused (status {fact.status})" if fact.status else "cannot be had"
         return f"{fact.vendor}: credential {fact.number} of {fact.of} {why} and is not used for {fact.seconds:g} s"

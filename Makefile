@@ -20,7 +20,7 @@ COMPILE := $(BIN)/uv pip compile --quiet --upgrade --universal --python-version 
 	--no-emit-index-url --no-emit-find-links
 
 .DEFAULT_GOAL := help
-.PHONY: help serve assets axe pictures site test quick nightly check lint fix bench rows counting count-server servers bills proxies conformance pythons soak crash path docs compat deployment clients agents lock clean
+.PHONY: help serve assets axe pictures site test quick nightly check lint fix bench rows counting count-server servers bills proxies conformance pythons soak crash restarts path docs compat deployment clients agents lock clean
 
 help: ## list these targets
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1|\2/p' $(MAKEFILE_LIST) | awk -F'|' '{ printf "%-14s %s\n", $$1, $$2 }'
@@ -88,6 +88,9 @@ bills: $(VENV)/dev.stamp ## install LiteLLM's newest release apart, and write wh
 
 proxies: $(VENV)/dev.stamp build/proxies/stamp ## run aisa check behind nginx, HAProxy, Caddy, Envoy, Traefik and print what each breaks
 	@exec $(BIN)/python tools/proxies.py $(ARGS)
+
+restarts: $(VENV)/dev.stamp ## restart servers under streaming load, behind nginx, HAProxy and on a handed socket, and print what clients saw
+	@exec $(BIN)/python tools/restarts.py $(ARGS)
 
 conformance: $(VENV)/dev.stamp build/proxies/stamp build/conformance/stamp ## grade ourselves and others by aisa check, and write docs/conformance.md; ARGS=NAME for one row
 	@exec $(BIN)/python tools/conformance.py --write docs/conformance.md $(ARGS)

@@ -72,8 +72,9 @@ class Replica:
         command = ["bash", "-c", LISTEN, "bash", *aisa] if handed else [*aisa, "--port", str(self._port)]
         (self._folder / "aisa.yaml").write_text(CONFIGURATION, encoding="utf-8")
         with (self._folder / "log").open("ab") as log:
+            given = None if self._listener is None else self._listener.fileno()
             self._process = subprocess.Popen(
-                command, cwd=self._folder, env=environment(), stdin=self._listener, stdout=subprocess.PIPE, stderr=log, text=True
+                command, cwd=self._folder, env=environment(), stdin=given, stdout=subprocess.PIPE, stderr=log, text=True
             )
         assert f":{self._port}" in read_banner(self._process), (self._folder / "log").read_text(encoding="utf-8")
 
@@ -204,23 +205,23 @@ class Client:
 
     async def run(self, stop: asyncio.Event) -> None:
         """Go on until it is told to stop."""
-        writer: asyncio.StreamWriter | None = None
+        connection: tuple[asyncio.StreamReader, asyncio.StreamWriter] | None = None
         while not stop.is_set():
             try:
-                if writer is None:
-                    reader, writer = await asyncio.open_connection("127.0.0.1", self._port)
+                if connection is None:
+                    connection = await asyncio.open_connection("127.0.0.1", self._port)
                 async with asyncio.timeout(CLIENT_SECONDS_MAX):
-                    kept = await self._stream(reader, writer)
+                    kept = await self._stream(*connection)
             except (OSError, EOFError, TimeoutError) as failure:
                 self.lost[type(failure).__name__] += 1
                 kept = False
                 with suppress(TimeoutError):
                     await asyncio.wait_for(stop.wait(), LOOK_SECONDS)
-            if not kept and writer is not None:
-                writer.close()
-                writer = None
-        if writer is not None:
-            writer.close()
+            if not kept and connection is not None:
+                connection[1].close()
+                connection = None
+        if connection is not None:
+            connection[1].close()
 
     async def _stream(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> bool:
         """Read one stream, and return whether the connection is kept. Raises OSError, EOFError."""

@@ -31,7 +31,7 @@ def main(restarts: int, clients: int) -> None:
                 print(f"{name} is not here", file=sys.stderr)
                 continue
             outcome = rolling(name, Path(folder) / name, restarts=restarts, clients=clients)
-            print(f"rolling restart of two replicas behind {name} {product.version_of()}, {restarts} times: {outcome}", flush=True)
+            print(f"rolling restart of two replicas behind {product.title()}, {restarts} times: {outcome}", flush=True)
             lost |= bool(outcome.lost)
         outcome = handed_over(Path(folder) / "handed", restarts=restarts, clients=clients)
         print(f"upgrade on a handed socket, {restarts} times: {outcome}")

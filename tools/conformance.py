@@ -39,6 +39,7 @@ OURSELVES = "aisa"
 PROXIES = ("nginx", "HAProxy", "Caddy", "Envoy", "Traefik")
 MODEL_SERVERS = ("transformers",)
 NAMES = (OURSELVES, *PROXIES, *(gateway.name for gateway in GATEWAYS), *MODEL_SERVERS)
+SILENT = "no answer: nothing came"  # as a check says it
 PLAYED = """\
 vendors:
   played: {{dialect: openai, base_url: "http://127.0.0.1:{port}/v1", api_key: k, allow_unpriced: true}}
@@ -66,7 +67,7 @@ Skipped is what a subject does not offer (another API, a rerank route), what is 
 |---|---|---|---|---|---|
 {rows}
 
-Not graded, as they do not install here:
+Not graded:
 
 {absent}
 
@@ -103,7 +104,7 @@ def main(names: tuple[str, ...], *, quick: bool, kept: bool, write: Path | None)
     if not kept:
         with TemporaryDirectory() as place:
             asyncio.run(grade(Path(place), names or NAMES, quick=quick))
-    text = page([row for name in NAMES if (row := kept_row(name)) is not None])
+    text = page([fair(row) for name in NAMES if (row := kept_row(name)) is not None])
     if write is None:
         print(text)
     else:
@@ -183,9 +184,20 @@ def kept_row(name: str) -> Row | None:
     return row
 
 
+def fair(row: Row) -> Row:
+    """Return a row in which another's silence of 30 seconds is no verdict: on a machine that does other things it may be the machine's."""
+    if row.name in (OURSELVES, *PROXIES):
+        return row
+    apart = next((gateway.apart for gateway in GATEWAYS if gateway.name == row.name), {})
+    seen = [Seen(each.name, SKIPPED, each.seen) if each.seen.startswith(SILENT) or each.name in apart else each for each in row.seen]
+    return Row(row.name, row.title, row.day, row.quick, tuple(seen))
+
+
 def page(rows: Sequence[Row]) -> str:
     """Return the page."""
-    absent = "\n".join(f"- **{name}**: {why}." for name, why in NOT_HERE.items())
+    without = [name for name in NAMES if name not in {row.name for row in rows}]
+    reasons = {**NOT_HERE, **dict.fromkeys(without, "this tool can, and its row was not made yet")}
+    absent = "\n".join(f"- **{name}**: {why}." for name, why in reasons.items())
     return INTRODUCTION.format(rows="\n".join(line(row) for row in rows), absent=absent, sections="\n".join(section(row) for row in rows))
 
 
@@ -211,12 +223,17 @@ def section(row: Row) -> str:
         lines = [(f"`{check.name}`", check.basis, check.rule, cell(seen), cell(check.breaks)) for check, seen in wanted]
         rows = "\n".join(f"| {' | '.join(each)} |" for each in lines)
         text += f"| check | asked for by | rule | seen | what it breaks |\n|---|---|---|---|---|\n{rows}\n"
+    silent = [f"`{seen.name}`" for seen in row.seen if seen.state == SKIPPED and seen.seen.startswith(SILENT)]
+    text += (
+        f"\nNot judged, as twice no answer came within 30 s on a machine that did other things: {', '.join(silent)}.\n" if silent else ""
+    )
     notes = notes_of(row.name)
     text += "".join(f"\n`{check.name}`: {notes[check.name]}\n" for check, _ in failed if check.name in notes)
     own = [f"`{check.name}` ({cell(seen)})" for check, seen in failed if check.basis == PROMISE]
     if own:
+        gap = "" if text.endswith("\n\n") else "\n"
         whose = "Of what it promises" if row.name in (OURSELVES, *PROXIES) else "Of our promises, which it does not make"
-        text += f"\n{whose}: {', '.join(own)}.\n"
+        text += f"{gap}{whose}: {', '.join(own)}.\n"
     return text
 
 

@@ -52,10 +52,10 @@ client = tensorzero.patch_openai_client(openai.OpenAI(api_key="k"), config_file=
 pathlib.Path("port").write_text(str(urllib.parse.urlsplit(str(client.base_url)).port))
 threading.Event().wait()
 """
-#: What does not install here, and why.
+#: What is not graded, and why.
 NOT_HERE = {
     "Bifrost": "its npm package fetches the program from its maker's own site, and no version of its Go module is listed",
-    "vLLM": "its wheel for CPUs asks for a build of PyTorch that no registry has (`make count-server SERVER=vllm` mends that by hand)",
+    "vLLM": "its wheel for CPUs asks for a build of PyTorch that no registry has; `make count-server SERVER=vllm` mends that",
 }
 
 
@@ -110,6 +110,14 @@ GATEWAYS = (
         (str(BIN / "pip"), "show", "litellm"),
         litellm,
         variables=MappingProxyType({"LITELLM_LOCAL_MODEL_COST_MAP": "True"}),
+        apart=MappingProxyType({"rerank": "it wants a provider of its own for rankings"}),
+        notes=MappingProxyType(
+            {
+                "wrong-key": "it was configured with a master key and no database.",
+                "health": "its own is `/health/liveliness`; `/health` asks its models, and wants a key.",
+                "asked-once": "it repeats by default; which setting turns that off was not looked into.",
+            }
+        ),
     ),
     Gateway(
         "Portkey gateway",

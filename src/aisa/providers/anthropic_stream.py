@@ -183,7 +183,7 @@ class StreamDecoder(MessageReader):
         template = self._template
         if template is not None and self._shown and (piece := self._fitting(template, complete)) is not None:
             return [piece]
-        return self._given(in_runs(complete, lambda: self._template, self._fitting, lambda block: self._parts(events_in(block))))
+        return self._given(in_runs(complete, lambda: self._template, self._fitting, one=lambda block: self._parts(events_in(block))))
 
     def end(self) -> Sequence[Part]:
         """Take the end of the vendor's body. A message that has not stopped has failed."""

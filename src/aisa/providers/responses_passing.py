@@ -101,7 +101,7 @@ class PassingStream(ResponsesStream):
         template = self._template
         if template is not None and complete and (piece := self._fitting(template, complete)) is not None:
             return [piece]
-        in_runs(complete, lambda: self._template, self._kept, self._one)
+        in_runs(complete, lambda: self._template, self._kept, one=self._one)
         return self._relay([]) if complete else []
 
     def _one(self, block: bytes) -> Sequence[Part]:

@@ -79,7 +79,7 @@ def varied(fixed: bytes) -> bytes:
 
 
 def in_runs(
-    complete: bytes, template: Callable[[], T | None], fit: Callable[[T, bytes], Piece | None], one: Callable[[bytes], Iterable[Part]]
+    complete: bytes, template: Callable[[], T | None], fit: Callable[[T, bytes], Piece | None], *, one: Callable[[bytes], Iterable[Part]]
 ) -> list[Part]:
     """Return what comes of whole events: `fit` is tried on those that look alike, by the `template` that holds; `one` takes each other."""
     parts: list[Part] = []

@@ -93,12 +93,17 @@ def ask(client: http.client.HTTPConnection, key: str, model: str = "plain", *, p
 def streaming(server: Server, key: str, model: str) -> tuple[http.client.HTTPConnection, http.client.HTTPResponse]:
     """Begin a stream and read its first event."""
     client = connection(server)
+    return client, begun(client, key, model)
+
+
+def begun(client: http.client.HTTPConnection, key: str, model: str) -> http.client.HTTPResponse:
+    """Begin a stream on a connection and read its first event."""
     body = json.dumps({"model": model, "stream": True, "messages": [{"role": "user", "content": "Hi."}]})
     client.request("POST", "/v1/chat/completions", body, {"authorization": f"Bearer {key}", "content-type": "application/json"})
     response = client.getresponse()
     assert response.status == 200
     response.readline()
-    return client, response
+    return response
 
 
 def workers_of(server: Server) -> list[int]:
@@ -412,21 +417,20 @@ def test_metrics_are_those_of_all_workers_and_keep_what_a_dead_one_counted(tmp_p
         for client in clients:
             client.connect()
         assert [ask(client, server.key)[0] for client in (*clients, *clients)] == [200] * 4
-        streams = [streaming(server, server.key, "endless") for _ in range(2)]
         until(lambda: sample(server, CALLS_SAMPLE) == 4, "the calls of both are not counted")
-        assert sample(server, 'aisa_calls_in_flight{kind="stream"}') == sample(server, "aisa_workers") == 2
         admin_key = control(server, "/admin-keys", label="prometheus", scope="read")["secret"]
         for client in clients:
             until(partial(is_there, client, admin_key), "the admin API does not open")
             assert metrics_of(client, admin_key)[0] == 200
             assert metrics_of(client, "sk-aisa-admin-wrong")[0] == metrics_of(client, server.key)[0] == 401
+        streams = [begun(client, server.key, "endless") for client in clients]  # one with each worker, as these are
+        assert sample(server, 'aisa_calls_in_flight{kind="stream"}') == sample(server, "aisa_workers") == 2
         os.kill(workers_of(server)[0], signal.SIGKILL)
         until(lambda: len(workers_of(server)) == 2 and sample(server, "aisa_workers") == 2, "no other worker has begun")
         assert sample(server, CALLS_SAMPLE) == 4
         assert sample(server, 'aisa_calls_in_flight{kind="stream"}') == 1
-        for client, _ in streams:
-            client.close()
-        for client in clients:
+        for response, client in zip(streams, clients, strict=True):
+            response.close()
             client.close()
 
 

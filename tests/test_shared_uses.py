@@ -99,19 +99,19 @@ def with_two(database: tuple[Database, Database], scene: Callable[[Rig], Awaitab
 
 
 async def refused(uses_of: SharedUses, call_id: str, mark: str = MARK) -> str:
-    """Claim a key and return the code of the refusal."""
+    """Claim a key and return the code of the refusal, which is not that the database was too slow for once."""
     with pytest.raises(ApiError) as error:
-        await uses_of.claim(mark, call_id)
+        await settled(uses_of, call_id, "overloaded", mark=mark)
     return error.value.code
 
 
 async def settled(uses_of: SharedUses, call_id: str, code: str, *, mark: str = MARK) -> Answer | None:
-    """Claim a key as soon as that is not refused with a code."""
+    """Claim a key as soon as that is not refused with a code, nor because the database is slow: a busy machine takes its time."""
     for _ in range(TRIES_MAX):
         try:
             return await uses_of.claim(mark, call_id)
         except ApiError as error:
-            if error.code != code:
+            if error.code not in (code, "overloaded"):
                 raise
         await asyncio.sleep(0.05)  # another server is waited for
     raise AssertionError(f"still {code}")
@@ -122,7 +122,7 @@ def test_a_repeat_at_another_server_waits_for_the_first_and_then_gets_its_docume
 
     async def scene(rig: Rig) -> None:
         row = priced(1)
-        assert await rig.one.claim(MARK, row.id) is None
+        assert await settled(rig.one, row.id, "overloaded") is None
         assert await refused(rig.other, "req_b") == "request_in_progress"
         assert await refused(rig.other, "req_b", OTHER_BODY) == "idempotency_conflict"
         rig.one.keep(row.id, "application/json", b'{"id": "x"}')
@@ -130,7 +130,7 @@ def test_a_repeat_at_another_server_waits_for_the_first_and_then_gets_its_docume
         answer = await settled(rig.other, "req_c", "request_in_progress")  # its end is told in the next question
         assert answer is not None
         assert (answer.call_id, answer.content_type, answer.body) == (row.id, "application/json", b'{"id": "x"}')
-        assert await rig.other.claim(MARK, "req_d") == answer
+        assert await settled(rig.other, "req_d", "overloaded") == answer
         assert await refused(rig.other, "req_e", OTHER_BODY) == "idempotency_conflict"
 
     with_two(database, scene)
@@ -141,9 +141,9 @@ def test_what_cost_nothing_may_be_made_anew_anywhere(database: tuple[Database, D
 
     async def scene(rig: Rig) -> None:
         row = priced(1)
-        assert await rig.one.claim(MARK, row.id) is None
+        assert await settled(rig.one, row.id, "overloaded") is None
         rig.ended(1, outcome=FAILED, usage=Usage(), cost=0)
-        assert await rig.other.claim(MARK, "req_b") is None
+        assert await settled(rig.other, "req_b", "overloaded") is None
         rig.other.forget(MARK, "req_b")
         assert await settled(rig.one, "req_c", "request_in_progress") is None
         assert await refused(rig.other, "req_d") == "request_in_progress"
@@ -157,7 +157,7 @@ def test_what_cannot_be_given_again_is_told_as_completed(fields: dict[str, bool]
 
     async def scene(rig: Rig) -> None:
         row = priced(1)
-        assert await rig.one.claim(MARK, row.id) is None
+        assert await settled(rig.one, row.id, "overloaded") is None
         if fields.pop("large", False):
             rig.one.keep(row.id, "application/json", bytes(ANSWER_BYTES_MAX + 1))
         rig.ended(1, **fields)
@@ -172,7 +172,7 @@ def test_a_call_with_a_key_is_refused_while_nobody_can_look_it_up(database: tupl
     """[issue 13] 503 with Retry-After 1, as the first may run elsewhere; what this server knows itself it answers; then all is well."""
 
     async def scene(rig: Rig) -> None:
-        assert await rig.other.claim(MARK, "req_a") is None
+        assert await settled(rig.other, "req_a", "overloaded") is None
         rig.switch.away = True
         assert await refused(rig.other, "req_b") == "request_in_progress"
         other = f"{'f' * 32}:{BODY}"

@@ -325,7 +325,7 @@ def test_a_budget_of_thinking_is_an_effort_at_every_door(budget: int, word: str)
     assert effort_of(budget) == word
     assert effort_in({"type": "enabled", "budget_tokens": budget}) == word
     body = {"contents": [{"parts": [{"text": "Hi."}]}], "generationConfig": {"thinkingConfig": {"thinkingBudget": budget}}}
-    assert chat_of_gemini(body, "m", stream=False)["reasoning_effort"] == word
+    assert chat_of_gemini(body, "m", [], stream=False)["reasoning_effort"] == word
 
 
 def test_words_for_effort_have_one_order() -> None:

@@ -11,7 +11,6 @@ from pathlib import Path
 import click
 
 from aisa.cli.keys import located, text
-from aisa.storage.engine import DATABASE_NAME
 
 PROGRESS_SECONDS = 1.0  # between two looks at how much is copied; a small copy shows none
 
@@ -104,6 +103,8 @@ def showing_progress(file: str, folder: str | None) -> Generator[None]:
         yield
         return
     fresh, done = Path(f"{file}.new"), threading.Event()
+    from aisa.storage.engine import DATABASE_NAME
+
     source = None if folder is None else Path(folder) / DATABASE_NAME
     whole = f" of {source.stat().st_size / 1e9:.1f}" if source is not None and source.exists() else ""
 

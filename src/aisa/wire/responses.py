@@ -169,15 +169,19 @@ class ResponsesRequest:
         refuse_any(self._lost)
         return chat
 
-    @cached_property
+    @property
     def chat(self) -> ChatRequest:
         """What of it chat completions can say."""
+        return self._translated
+
+    @cached_property
+    def _translated(self) -> ChatRequest:
         return chat_of(self._chat() | {name: value for name in SAME if (value := self._tree.get(name)) is not None}, self.body_bytes)
 
     def content(self) -> Content:
         """Return what the request holds; of one text that is told without its translation."""
         given = self.known.input
-        if "chat" in self.__dict__ or not isinstance(given, str):
+        if "_translated" in self.__dict__ or not isinstance(given, str):
             return content_of(self.chat)
         return Content(text_bytes(given) + text_bytes(self.known.instructions or ""))
 

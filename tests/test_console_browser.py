@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
+import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 from urllib.parse import urlsplit
@@ -108,7 +110,10 @@ def test_no_page_waits_for_sums_over_calls(at: Consoled, page: Page) -> None:
         shown = page.evaluate("performance.getEntriesByType('paint').map((entry) => Math.round(entry.startTime))")
         paints[path or "/"] = max(shown, default=None)
     print(json.dumps({"first paint, ms": paints, "bytes read": read}))
-    assert read.pop(PLOTS) > 10 * READ_BYTES_MAX, "the count sees what is read"
+    before = bytes_read(at)
+    with contextlib.suppress(subprocess.CalledProcessError):  # calls that were made up do not add up
+        at.server.aisa("ledger", "audit")
+    assert bytes_read(at) - before > 10 * READ_BYTES_MAX, "the count sees what is read"
     assert max(read.values()) < READ_BYTES_MAX
 
 

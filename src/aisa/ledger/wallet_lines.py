@@ -22,6 +22,7 @@ from aisa.storage.tables import calls, usage_sums, wallet_entries
 ENTRY_PREFIX, DAY_PREFIX = "entry_", "day_"
 ENTRY_NUMBER_MAX = 2**31 - 1  # of the database's column
 NEVER_MS = 2**62  # behind every moment
+CLOCK_MS_MAX = 86_400_000  # that a clock is set back between a payment and the calls behind it: older ones count in what was there before
 
 
 class Place(NamedTuple):
@@ -87,9 +88,10 @@ def older_entries(connection: Connection, wanted: Wanted) -> list[Movement]:
 def older_calls(connection: Connection, wanted: Wanted) -> list[Movement]:
     """Return the newest calls that the wallet paid for."""
     account, place, span = wanted
+    since = max(span.since_ms, known_of(connection).removed_ms, first_paid_ms(connection, account))
     columns = (calls.c.id, calls.c.ended_ms, calls.c.cost, calls.c.model, calls.c.key_id)
     behind = tuple_(calls.c.ended_ms, calls.c.id) < tuple_(place.at_ms, place.call_id)
-    of_index = calls.c.ended_ms.between(max(span.since_ms, known_of(connection).removed_ms), place.at_ms)
+    of_index = calls.c.ended_ms.between(since, place.at_ms)
     ours = select(*columns).where(calls.c.account == account, of_index, behind, PAID)
     newest = ours.order_by(calls.c.ended_ms.desc(), calls.c.id.desc()).limit(span.limit + 1)
     return [
@@ -113,6 +115,12 @@ def older_days(connection: Connection, wanted: Wanted) -> list[Movement]:
         Movement(f"{DAY_PREFIX}{day_of(start_ms)}", start_ms + DAY_MS - 1, DAY_OF_CALLS, -int(charged), f"{requests:,} calls of this day")
         for start_ms, requests, charged in connection.execute(newest)
     ]
+
+
+def first_paid_ms(connection: Connection, account: str) -> int:
+    """Return a moment before which no call was paid for, so that those are not read: a day before the first entry, as clocks are set."""
+    first = connection.execute(select(func.min(entered_ms)).where(wallet_entries.c.account == account)).scalar_one()
+    return NEVER_MS if first is None else int(first) - CLOCK_MS_MAX
 
 
 def left_at(connection: Connection, account: Account, place: Place) -> Nanos:

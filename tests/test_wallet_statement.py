@@ -13,10 +13,12 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from sqlalchemy import delete, insert
 
+from aisa.clock import wall_clock
 from aisa.errors import ApiError
 from aisa.ids import first_id
 from aisa.ledger.port_admin import CALL, DAY_OF_CALLS, WALLET_LINES_MAX, WalletLine, WalletSpan
 from aisa.ledger.port_usage import DAY_MS
+from aisa.ledger.row import CallRow
 from aisa.ledger.store import LedgerStore
 from aisa.ledger.writer import insert_rows
 from aisa.storage.engine import Database
@@ -31,6 +33,12 @@ __all__ = ["database", "run", "store"]
 
 #: What happens to a wallet: an entry of so many nano-dollars, or a call that costs as much; each so many milliseconds after the one before.
 HAPPENINGS = st.lists(st.tuples(st.sampled_from(["call", "credit", "adjust", "free"]), st.integers(1, 10**12), st.integers(0, 1_500)))
+
+
+def paid(number: int, **fields: str) -> CallRow:
+    """Return a call that the wallet paid for, a moment after now."""
+    now_ms = int(wall_clock() * 1000) + 1_000
+    return priced(number, account="acme", prepaid=True, began_ms=now_ms, ended_ms=now_ms + number, **fields)
 
 
 def every_page(store: LedgerStore, limit: int, **span: int) -> list[WalletLine]:
@@ -126,14 +134,14 @@ def test_a_statement_is_read_at_the_terminal(run: Run) -> None:
     """A line each, no wider than it, with what was left, and how to go on; the lines of the pages behind it are the others."""
     said(run("wallet", "top-up", "acme", "5", "--reference", "invoice-17"))
     key = json.loads(said(run("keys", "list", "--json")))[0]["id"]
-    write(*[priced(number, account="acme", prepaid=True, key_id=key) for number in range(3)])
+    write(*[paid(number, key_id=key) for number in range(3)])
     shown = said(run("wallet", "statement", "acme", "--limit", "2"))
-    assert "top-up invoice-17" in shown
     assert "before these lines" in shown
     assert max(map(len, shown.splitlines())) <= 100
     before = re.findall(r"--before (\S+)", shown)[0]
     older = said(run("wallet", "statement", "acme", "--before", before))
     assert older.count("gpt-5 a") + shown.count("gpt-5 a") == 3
+    assert "top-up invoice-17" in older
     assert "at first" in older
     whole = said(run("wallet", "statement", "acme"))
     assert "It holds $4.999031375" in whole
@@ -144,7 +152,7 @@ def test_a_statement_is_read_at_the_terminal(run: Run) -> None:
 def test_a_whole_statement_is_a_file_of_csv_that_adds_up(run: Run) -> None:
     """Of more lines than a page has; amounts are exact, and the first line has what is in the wallet."""
     said(run("wallet", "top-up", "acme", "5", "--note", "=SUM(A1)"))
-    write(*[priced(number, account="acme", prepaid=True) for number in range(WALLET_LINES_MAX + 5)])
+    write(*map(paid, range(WALLET_LINES_MAX + 5)))
     lines = list(csv.DictReader(io.StringIO(said(run("wallet", "statement", "acme", "--csv")))))
     assert len(lines) == WALLET_LINES_MAX + 6
     assert [line["note"] for line in lines if line["kind"] == "top_up"] == ["'=SUM(A1)"]

@@ -25,7 +25,7 @@ def change(name: str | None, how: str, asked: object = None, *, config: str | No
     """Make an account, if no name is given, or change one, and say how it is now. Raises Stop."""
     known = settings(config, data_dir, makes=name is None)
     path = "/accounts" if name is None else f"/accounts/{quote(name, safe='')}/{how}"
-    account = ask(known.server.data_dir, "POST", path, expect=AccountShown, asked=asked, limits=known.limits)
+    account = ask(known.server.data_dir, "POST", path, expect=AccountShown, asked=asked, config=known)
     tier = f"the tier {account.tier}" if account.tier else f"the default tier, {known.limits.default_tier}"
     state = ", and disabled: none of its keys is let in" if account.state == DISABLED else ""
     say(f"The account {paint(account.name, bold=True)} is in {tier}{state}.")

@@ -13,7 +13,7 @@ import msgspec
 
 from aisa.cli.problems import Stop
 from aisa.cli.terminal import say
-from aisa.config.limits import Limits
+from aisa.config.schema import Config
 from aisa.storage.failure import FolderHeld, StorageFailed
 from aisa.storage.lock import SERVER_ID_NAME, control_path, own_folder
 
@@ -52,16 +52,16 @@ def ask(
     expect: type[Expected],
     asked: object = None,
     seconds: float = CONTROL_SECONDS_MAX,
-    limits: Limits | None = None,
+    config: Config | None = None,
 ) -> Expected:
     """Make a request and return its answer, decoded. Creating a key makes the data folder if it is not there.
 
-    A server has so many seconds for the answer. `limits` are the configuration's, for what is answered here. Raises Stop when it is refused
-    or cannot be made.
+    A server has so many seconds for the answer. Of `config` the limits count for what is answered here, and whether the keys are here at
+    all. Raises Stop when it is refused or cannot be made.
     """
     asking = Asking(method, path, b"" if asked is None else msgspec.json.encode(asked))
     try:
-        return decoded(data_dir, _over_socket(data_dir, asking, seconds) or _directly(data_dir, asking, limits), expect)
+        return decoded(data_dir, _over_socket(data_dir, asking, seconds) or _directly(data_dir, asking, config), expect)
     except FolderHeld as failure:
         remedy = "If a server is starting or stopping there, try again in a moment; else stop that process."
         raise Stop("the server does not answer", [(failure.where, failure.what, remedy)]) from None
@@ -116,7 +116,7 @@ def _over_socket(data_dir: str, asking: Asking, seconds: float) -> tuple[int, by
             raise StorageFailed(path, f"The server broke off: {str(error) or type(error).__name__}.", remedy) from error
 
 
-def _directly(data_dir: str, asking: Asking, limits: Limits | None) -> tuple[int, bytes]:
+def _directly(data_dir: str, asking: Asking, config: Config | None) -> tuple[int, bytes]:
     """Own the folder for a moment, and answer as the server would."""
     from sqlalchemy import Connection
 
@@ -141,7 +141,8 @@ def _directly(data_dir: str, asking: Asking, limits: Limits | None) -> tuple[int
 
         run(connection, partial(say, err=True))
 
-    if (Path(data_dir) / SERVER_ID_NAME).exists() or os.environ.get("DATABASE_URL"):
+    shared = config is not None and config.stores.database is not None
+    if shared or (Path(data_dir) / SERVER_ID_NAME).exists() or os.environ.get("DATABASE_URL"):
         what = "What this command asks is in the database that several servers share (stores.database)."
         raise StorageFailed(data_dir, what, "Start this folder's server, which answers it, or name the folder of one that runs.")
     makes = asking.method == "POST" and asking.path in ("/keys", "/keys/import", "/accounts")
@@ -158,7 +159,7 @@ def _directly(data_dir: str, asking: Asking, limits: Limits | None) -> tuple[int
             more = (*LedgerRoutes(ledger).routes(), *usage_routes(statement, keys, wall_clock), *calls, reload_route(None))
             admin_keys = AdminKeyStore(database, wall_clock, system_chance())
             records = Records(KeyUsings(statement, CallFinder(database), wall_clock), ChangeStore(database, wall_clock), admin_keys)
-            admin = Admin(keys, wall_clock, wallets=ledger, limits=limits, more=more, records=records)
+            admin = Admin(keys, wall_clock, wallets=ledger, limits=None if config is None else config.limits, more=more, records=records)
             return admin.answer(*asking)
         finally:
             database.close()

@@ -118,13 +118,13 @@ def make(key: KeyWanted, config: Config) -> str:
     """Make one key and return its label, which gets an ending if it is taken. Raises Stop."""
     data_dir, asked = config.server.data_dir, key.asked
     try:
-        shown = ask(data_dir, "POST", "/keys/import", expect=KeyShown, asked=asked, limits=config.limits)
+        shown = ask(data_dir, "POST", "/keys/import", expect=KeyShown, asked=asked, config=config)
     except Stop as stopped:
         if not stopped.message.startswith("The label"):
             raise
         ending = str(asked.get("sha256", ""))[:6]
         again = {**asked, "label": f"{str(asked['label'])[:90]} {ending}".strip()}
-        shown = ask(data_dir, "POST", "/keys/import", expect=KeyShown, asked=again, limits=config.limits)
+        shown = ask(data_dir, "POST", "/keys/import", expect=KeyShown, asked=again, config=config)
     if key.disabled:
         ask(data_dir, "POST", f"/keys/{shown.id}/disable", expect=KeyShown)
     return shown.label

@@ -99,7 +99,7 @@ def create(label: str, terms: Terms) -> None:
     if terms.importing:
         asked["secret"] = secret_from_outside()
     path = "/keys/import" if terms.importing else "/keys"
-    key = ask(config.server.data_dir, "POST", path, expect=KeyShown, asked=asked, limits=config.limits)
+    key = ask(config.server.data_dir, "POST", path, expect=KeyShown, asked=asked, config=config)
     if terms.importing:
         if not terms.quiet:
             say(f"Key {paint(key.label, bold=True)} imported: {key.hint} ({key.id}).")
@@ -152,7 +152,7 @@ def change(name: str, how: str, asked: object = None, *, config: str | None, dat
     """Change a key, found by id, label or `-`, and return it. Raises Stop."""
     known = settings(config, data_dir)
     path = f"/keys/{quote(identified(name, known), safe='')}/{how}"
-    return ask(known.server.data_dir, "POST", path, expect=KeyShown, asked=asked, limits=known.limits)
+    return ask(known.server.data_dir, "POST", path, expect=KeyShown, asked=asked, config=known)
 
 
 def identified(name: str, known: Config) -> str:

@@ -19,7 +19,7 @@ from aisa.errors import CALLER, ApiError, UpstreamFailed
 from aisa.health import FAILURES_TO_BENCH, Health
 from aisa.keys.rules import Key
 from aisa.routing import Routes
-from aisa.traffic import EXPLORE_SECONDS, FRESH_SECONDS, TARGETS_MAX, Traffic, Watch
+from aisa.traffic import EXPLORE_SECONDS, FRESH_SECONDS, TARGETS_MAX, TargetTry, Traffic
 from aisa.wire.chat import parse_chat
 from aisa.wire.messages_door import MESSAGES_DOOR
 from aisa.wire.responses_door import RESPONSES_DOOR
@@ -121,10 +121,10 @@ def test_a_stand_by_comes_last_however_the_others_are_ordered(by: str) -> None:
 def test_the_least_busy_is_asked_first() -> None:
     """For its weight: twice the weight takes twice the calls in flight; what has ended counts no more."""
     caller = Caller(routed(*weighed(a=2, b=1), by="load"))
-    watches: list[tuple[str, Watch]] = []
+    watches: list[tuple[str, TargetTry]] = []
     for _ in range(30):
         name = caller.first()
-        watches.append((name, Watch(caller.health.traffic, f"{name}/x", 0, stream=True)))
+        watches.append((name, TargetTry(caller.health.traffic, f"{name}/x", 0, stream=True)))
     assert Counter(name for name, _ in watches) == {"a": 20, "b": 10}
     for name, watch in watches:
         if name == "b":
@@ -141,7 +141,7 @@ def serve(caller: Caller, delays: dict[str, float], calls: int) -> Counter[str]:
     served: Counter[str] = Counter()
     for _ in range(calls):
         name = caller.first(stream=True)
-        watch = Watch(caller.health.traffic, f"{name}/x", caller.now, stream=True)
+        watch = TargetTry(caller.health.traffic, f"{name}/x", caller.now, stream=True)
         caller.now += delays[name]
         watch.answered(caller.now)
         watch.end()
@@ -176,11 +176,11 @@ def test_one_call_at_a_time_finds_out_how_quick_a_target_is() -> None:
     assert traffic.may_explore("a/x", 0, stream=True)
     assert not any(traffic.may_explore("a/x", now, stream=True) for now in (0, 1, EXPLORE_SECONDS - 0.1))
     assert traffic.may_explore("a/x", EXPLORE_SECONDS, stream=True)
-    watch = Watch(traffic, "a/x", 20, stream=True)
+    watch = TargetTry(traffic, "a/x", 20, stream=True)
     watch.failed(DOWN, 25)
     assert traffic.delay("a/x", 26, stream=True) == 5
     assert traffic.delay("a/x", 26, stream=False) is None
-    Watch(traffic, "b/x", 20, stream=True).failed(UpstreamFailed(ApiError("invalid_request", "x"), blame=CALLER), 25)
+    TargetTry(traffic, "b/x", 20, stream=True).failed(UpstreamFailed(ApiError("invalid_request", "x"), blame=CALLER), 25)
     assert traffic.delay("b/x", 26, stream=True) is None
 
 
@@ -378,5 +378,5 @@ def test_every_target_is_in_every_order_once(seed: int, by: str | None, sticks: 
         order = caller.order(f"Question {chance.random()}", stream=chance.random() < 0.5)
         assert sorted(order) == sorted(weights)
         assert all(weights[one] or not weights[other] for one, other in pairwise(order))
-        watch = Watch(caller.health.traffic, f"{order[0]}/x", caller.now, stream=True)
+        watch = TargetTry(caller.health.traffic, f"{order[0]}/x", caller.now, stream=True)
         watch.failed(DOWN, caller.now + 1) if chance.random() < 0.3 else watch.answered(caller.now + chance.random())

@@ -55,7 +55,7 @@ class Doors(NamedTuple):
     gate: AdminGate
 
 
-class Books(NamedTuple):
+class ServerRecords(NamedTuple):
     """Everything that a server keeps: `refused` are refused calls that the database may not have yet, by id."""
 
     database: Database
@@ -73,7 +73,7 @@ class Books(NamedTuple):
 
 def open_admin(
     config: Config,
-    books: Books,
+    books: ServerRecords,
     dependencies: Dependencies,
     *,
     report: Callable[[Fact], None],

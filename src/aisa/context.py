@@ -34,7 +34,7 @@ from aisa.resets import Resets
 from aisa.routing import Routes
 from aisa.timeouts import CallTimeouts, KeepAlive, padding_keep_alive, stream_keep_alive
 from aisa.timers import Timers
-from aisa.traffic import Watch
+from aisa.traffic import TargetTry
 from aisa.usage import Usage
 from aisa.wire.door import Door, Encoder, Request
 from aisa.wire.port import Client, HeaderList
@@ -110,7 +110,7 @@ class CallContext:
         self.padded = False  # a document's head has left before the document is known
         self.large: EventShare | None = None  # of a stream that has had a large event
         self.served: Offer | None = None  # whose answer has begun to come
-        self.watch: Watch | None = None  # this try, where others go by it
+        self.watch: TargetTry | None = None  # this try, where others go by it
         self._bill: Bill | None = None
         self._choices = request.choices
         self.call = call

@@ -29,7 +29,7 @@ from aisa.permit import open_permit
 from aisa.providers.port import Answer
 from aisa.providers.shape import Asked, Decoder, Target
 from aisa.timeouts import CallTimeouts
-from aisa.traffic import Watch
+from aisa.traffic import TargetTry
 from aisa.tries import Tries, may_be_charged
 from aisa.wire.door import refuse
 from aisa.wire.port import Client
@@ -135,7 +135,7 @@ async def ask(context: CallContext, offer: Offer, target: Target, *, more: bool,
     now = context.timeouts.ask(context.plan.entry.patience_seconds if more and context.request.stream else None)
     context.life.ask(offer.name, now)
     if context.plan.watched:
-        context.watch = Watch(context.dependencies.health.traffic, offer.name, now, stream=context.request.stream)
+        context.watch = TargetTry(context.dependencies.health.traffic, offer.name, now, stream=context.request.stream)
     context.charge.serve(offer, context.life.attempts)  # from here on the call costs what it does there
     request = dialect.to_upstream(context.request, target)
     context.dropped, context.changed = request.dropped, request.changed

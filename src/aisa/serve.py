@@ -15,7 +15,7 @@ import uvloop
 from sqlalchemy import Connection
 
 from aisa.accounting import open_ledger
-from aisa.administration import Books, open_admin
+from aisa.administration import ServerRecords, open_admin
 from aisa.clock import quick_chance, wall_clock
 from aisa.composition import (
     check_extras,
@@ -164,7 +164,7 @@ async def serve(config: Config, database: Database, journal: Journal, *, start: 
     dependencies.keep_refusal, dependencies.timers = refused.keep, timers
     dependencies.states = VendorStates(Seals(seal_key(config)), Memory(timers.loop.time))
     stopping = Stopping()
-    books = Books(database, keys, ledger, journal, store, refused.waiting, writer)
+    books = ServerRecords(database, keys, ledger, journal, store, refused.waiting, writer)
     accounts = Accounts(ledger, books.statement(), wall_clock)
     edge = open_edge(config, dependencies, chance, not_ready=stopping.why_not_ready, idempotency=idempotency, accounts=accounts)
     doors = open_admin(config, books, dependencies, report=report, reload=lambda: swapped(reload, loop), lists=lists)

@@ -94,7 +94,7 @@ class Traffic:
         return delay
 
 
-class Watch:
+class TargetTry:
     """One try at a target, which is counted in its traffic until it has ended. Times are the event loop's seconds."""
 
     __slots__ = ("_began", "_stream", "_target", "_traffic")

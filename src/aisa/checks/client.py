@@ -63,7 +63,7 @@ class Response:
         return self.headers.get("content-type", "").partition(";")[0].strip().lower()
 
 
-class Line:
+class BareConnection:
     """One connection. Reading raises TimeoutError never: an answer that does not go on is NO_MORE."""
 
     def __init__(self, made: socket.socket, tls: ssl.SSLObject | None, *, incoming: ssl.MemoryBIO, outgoing: ssl.MemoryBIO) -> None:
@@ -254,7 +254,7 @@ class Line:
         self._socket.close()
 
 
-async def connect(address: Address, *, receive_bytes: int | None = None) -> Line:
+async def connect(address: Address, *, receive_bytes: int | None = None) -> BareConnection:
     """Connect. `receive_bytes` bounds what this machine's kernel takes unread. Raises OSError."""
     loop = asyncio.get_running_loop()
     found = await loop.getaddrinfo(address.host, address.port, type=socket.SOCK_STREAM)
@@ -269,7 +269,7 @@ async def connect(address: Address, *, receive_bytes: int | None = None) -> Line
     raise OSError(f"{address.host} has no address")
 
 
-async def _connected(made: socket.socket, where: tuple[Any, ...], address: Address, *, receive_bytes: int | None) -> Line:
+async def _connected(made: socket.socket, where: tuple[Any, ...], address: Address, *, receive_bytes: int | None) -> BareConnection:
     loop, incoming, outgoing = asyncio.get_running_loop(), ssl.MemoryBIO(), ssl.MemoryBIO()
     if receive_bytes is not None:
         made.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, receive_bytes)
@@ -284,7 +284,7 @@ async def _connected(made: socket.socket, where: tuple[Any, ...], address: Addre
     if sys.platform == "linux":
         # Else loopback, whose segments are as large as a server's send buffer, waits 40 ms for each acknowledgement.
         made.setsockopt(socket.IPPROTO_TCP, socket.TCP_QUICKACK, 1)
-    return Line(made, tls, incoming=incoming, outgoing=outgoing)
+    return BareConnection(made, tls, incoming=incoming, outgoing=outgoing)
 
 
 async def _shake_hands(made: socket.socket, tls: ssl.SSLObject, *, incoming: ssl.MemoryBIO, outgoing: ssl.MemoryBIO) -> None:

@@ -6,7 +6,7 @@ import asyncio
 from typing import NamedTuple
 
 from aisa.checks.chat_stream import first_of
-from aisa.checks.client import BODY_BYTES_MAX, WHOLE, Line, NoAnswer, Response
+from aisa.checks.client import BODY_BYTES_MAX, WHOLE, BareConnection, NoAnswer, Response
 from aisa.checks.events import errors_of, events_of, is_done, text_of
 from aisa.checks.members import at
 from aisa.checks.receipts import receipt
@@ -63,7 +63,7 @@ async def leave(subject: Subject, scenario: str, *, tokens: int, rudely: bool = 
     return await stopped(subject, mark, left_at)
 
 
-async def head_of(line: Line, tokens: int) -> Response:
+async def head_of(line: BareConnection, tokens: int) -> Response:
     """Return the head of a stream that says so many tokens. Raises Broken where nothing of it comes."""
     try:
         return await line.head()
@@ -152,7 +152,7 @@ async def unread(subject: Subject) -> Unread:
     return Unread(had, delivered, (await subject.played(mark)).tokens, token_bytes)
 
 
-def had_of(line: Line, body: bytes, token_bytes: float) -> int:
+def had_of(line: BareConnection, body: bytes, token_bytes: float) -> int:
     """Return how many tokens a client has: read, and waiting in its kernel. TLS hides how many wait, and not how many bytes."""
     waiting = line.waiting()
     return words_of(body) + (int(len(waiting) / token_bytes) if line.is_encrypted else words_of(waiting))

@@ -15,7 +15,7 @@ from urllib.parse import urlsplit
 
 import msgspec
 
-from aisa.checks.client import SECONDS_MAX, Address, Line, NoAnswer, Response, connect
+from aisa.checks.client import SECONDS_MAX, Address, BareConnection, NoAnswer, Response, connect
 from aisa.testing.scripted_server import Played, ScriptedServer
 
 Json = dict[str, Any]
@@ -120,7 +120,7 @@ class Subject:
         return "\r\n".join([*lines, "", ""]).encode() + data
 
     @asynccontextmanager
-    async def line(self, request: bytes = b"", *, receive_bytes: int | None = None) -> AsyncGenerator[Line]:
+    async def line(self, request: bytes = b"", *, receive_bytes: int | None = None) -> AsyncGenerator[BareConnection]:
         """Yield a connection on which a request was sent. Raises Broken when there is none."""
         try:
             line = await connect(self.address, receive_bytes=receive_bytes)

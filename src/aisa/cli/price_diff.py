@@ -24,7 +24,7 @@ VERTEX = "vertex_ai"  # with its makers behind a dash; our catalogue has all of 
 OF_VERTEX = "google"
 
 
-class Line(NamedTuple):
+class Difference(NamedTuple):
     """A price that the two lists have otherwise: in nano-dollars per million tokens, or each; None where one has none."""
 
     model: str
@@ -37,7 +37,7 @@ class Comparison:
     """Two lists beside each other: the prices that differ, and how many models there were."""
 
     def __init__(self, listed: PriceFile, moment: float, wanted: str = "") -> None:
-        self.lines: list[Line] = []
+        self.lines: list[Difference] = []
         self.both = self.only_theirs = self.not_charged = 0
         for name in listed.entries:
             members = listed.members(name)
@@ -66,14 +66,14 @@ def our_name(vendor: str) -> str:
     return OF_VERTEX if vendor.partition("-")[0] == VERTEX else OURS.get(vendor, vendor)
 
 
-def differences(model: str, ours: PriceList, theirs: PriceList, *, moment: float) -> Iterator[Line]:
+def differences(model: str, ours: PriceList, theirs: PriceList, *, moment: float) -> Iterator[Difference]:
     """Yield each kind of token, fee and service tier that two lists price otherwise at a moment, a call's input being small or large."""
     for tier in ("", *sorted({tier for each in (ours, theirs) for term in each.terms for tier in term.tiers})):
         if not (ours.has(tier) and theirs.has(tier)):
             for price_list, other in ((ours, theirs), (theirs, ours)):
                 if price_list.has(tier):
                     price = price_list.at(moment, tier).prices.input
-                    yield Line(model, f"{tier} (input)", *((price, None) if other is theirs else (None, price)))
+                    yield Difference(model, f"{tier} (input)", *((price, None) if other is theirs else (None, price)))
             continue
         left, right = ours.at(moment, tier).prices, theirs.at(moment, tier).prices
         for over in sorted({0, *[step.over_input_tokens for prices in (left, right) for step in prices.tiers]}):
@@ -81,7 +81,7 @@ def differences(model: str, ours: PriceList, theirs: PriceList, *, moment: float
             for kind, one, another in unlike(left.for_input(over + 1), right.for_input(over + 1)):
                 if where and kind in FEES:
                     continue  # they are the same everywhere
-                yield Line(model, f"{kind.replace('_', ' ')}{where}", one, another)
+                yield Difference(model, f"{kind.replace('_', ' ')}{where}", one, another)
 
 
 def unlike(left: UnitPrices, right: UnitPrices) -> Iterator[tuple[str, Nanos | None, Nanos | None]]:

@@ -36,7 +36,7 @@ class OperatorApp:
     def __init__(
         self,
         api: App | None,
-        gate: Gate | None,
+        gate: AdminAccess | None,
         metrics: Site | None,
         *,
         address: Callable[[Request], str],
@@ -102,7 +102,7 @@ class Site(Protocol):
         ...
 
 
-class Gate(Protocol):
+class AdminAccess(Protocol):
     """Who lets administrators in: `edge.admin_gate.AdminGate`, here or in another process."""
 
     @property
@@ -122,7 +122,7 @@ class Gate(Protocol):
 class MetricsSite:
     """The metrics, for whoever `gate` lets in with the scope read, without a gate for everybody; implements `Site`."""
 
-    def __init__(self, text: MetricsText, gate: Gate | None) -> None:
+    def __init__(self, text: MetricsText, gate: AdminAccess | None) -> None:
         self.text = text
         self._gate = gate
 

@@ -130,7 +130,7 @@ class RetriesByLink:
         return msgspec.msgpack.decode(answer, type=Kept | None)
 
 
-class SharedBooks:
+class SharedMoney:
     """The wallets and caps that a worker's calls spend from, and its own calls; implements `edge.statement.LedgerShown`."""
 
     def __init__(self, memory: SharedMemory, ledger: LiveLedger, link: Link, *, allotted: bool = False) -> None:

@@ -62,7 +62,7 @@ async def serve_with_workers(config: Config, database: Database, folder: FolderL
     metrics = metrics_of(memory)
     report = counted(metrics, log.report if log is not None else ignore)
     listen_to_process(report, config.server.data_dir)
-    books = Books(database, memory, config=config, report=report)
+    books = OfficeRecords(database, memory, config=config, report=report)
     crew = books.office.crew = Crew(config, Descriptors(descriptor, folder.descriptor), memory, office=books.office, report=report)
     listing = Listing(config, crew, report, routes_of=partial(routes_of, store=books.store, writer=books.writer))
     swap = CrewSwap(crew, listing)
@@ -115,7 +115,7 @@ async def serve_with_workers(config: Config, database: Database, folder: FolderL
     return 0
 
 
-class Books:
+class OfficeRecords:
     """What the office keeps: keys, the database's writer, wallets and caps for all, and who hears the workers."""
 
     def __init__(self, database: Database, memory: SharedMemory, *, config: Config, report: Callable[[Fact], None]) -> None:

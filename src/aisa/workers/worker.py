@@ -68,7 +68,7 @@ from aisa.vendor_pool import open_pool
 from aisa.wire.tokenized_text import Tokenizer
 from aisa.workers.admin_way import OfficeConsole, OfficeGate, OfficeMetrics
 from aisa.workers.crew import CALLS, CONNECTIONS, RECEIVED, inherited_sockets
-from aisa.workers.desk import RetriesByLink, RowsByLink, SharedBooks, UsesByLink, WorkerStatement
+from aisa.workers.desk import RetriesByLink, RowsByLink, SharedMoney, UsesByLink, WorkerStatement
 from aisa.workers.link import Link
 from aisa.workers.messages import (
     BOARD,
@@ -161,7 +161,7 @@ class Worker:
         store = LedgerStore(database, wall_clock)
         sync = None if config.ledger.durability == "process" else GroupSync(self.journal.sync, config.server.data_dir, report)
         ledger = LiveLedger(self.journal, self.rows.post, wall_clock=wall_clock, sync=sync)
-        self.books = SharedBooks(self.memory, ledger, self.link, allotted=config.stores.database is not None)
+        self.books = SharedMoney(self.memory, ledger, self.link, allotted=config.stores.database is not None)
         timers = Timers()
         open_way = partial(open_pool, names=Names(), timers=timers, report=report, environment=os.environ)
         self.pools = {name: open_way(name, vendor) for name, vendor in config.vendors.items()}

@@ -20,7 +20,7 @@ COMPILE := $(BIN)/uv pip compile --quiet --upgrade --universal --python-version 
 	--no-emit-index-url --no-emit-find-links
 
 .DEFAULT_GOAL := help
-.PHONY: help serve assets axe pictures site test quick nightly check lint fix bench rows counting count-server servers bills proxies conformance pythons soak crash restarts path docs compat deployment clients agents lock clean
+.PHONY: help serve assets axe pictures site test quick nightly check lint fix bench rows counting count-server servers bills proxies conformance pythons soak crash restarts machines path docs compat deployment clients agents lock clean
 
 help: ## list these targets
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1|\2/p' $(MAKEFILE_LIST) | awk -F'|' '{ printf "%-14s %s\n", $$1, $$2 }'
@@ -62,7 +62,7 @@ fix: $(VENV)/dev.stamp ## let the linter and the formatter repair what they can
 	$(BIN)/ruff check --fix
 	$(BIN)/ruff format
 
-bench: $(VENV)/bench.stamp ## measure the server beside nginx and a naive relay
+bench: $(VENV)/dev.stamp $(VENV)/bench.stamp ## measure the server beside nginx and a naive relay
 	@exec $(BIN)/python benchmarks/bench.py $(ARGS)
 
 rows: $(VENV)/dev.stamp ## measure the ledger with a million rows and more; DATABASE_URL takes that database
@@ -91,6 +91,9 @@ proxies: $(VENV)/dev.stamp build/proxies/stamp ## run aisa check behind nginx, H
 
 restarts: $(VENV)/dev.stamp ## restart servers under streaming load, behind nginx, HAProxy and on a handed socket, and print what clients saw
 	@exec $(BIN)/python tools/restarts.py $(ARGS)
+
+machines: $(VENV)/dev.stamp ## cut two machines (network namespaces; as root) off the store of their limits for 20 s, under load
+	AISA_CUT_SECONDS=20 $(BIN)/python -m pytest -q tests/test_machines.py
 
 conformance: $(VENV)/dev.stamp build/proxies/stamp build/conformance/stamp ## grade ourselves and others by aisa check, and write docs/conformance.md; ARGS=NAME for one row
 	@exec $(BIN)/python tools/conformance.py --write docs/conformance.md $(ARGS)

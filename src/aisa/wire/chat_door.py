@@ -12,7 +12,6 @@ from aisa.wire.chat import ChatRequest, parse_chat
 from aisa.wire.chat_parts import usage_of, written
 from aisa.wire.choice import numbered
 from aisa.wire.content import Content
-from aisa.wire.documents import passed_in
 from aisa.wire.door import Door, Encoder, Request
 from aisa.wire.lenient_json import encode
 from aisa.wire.openai_failures import OpenAIDocument, OpenAIDoor, OpenAIStream
@@ -137,8 +136,9 @@ class StreamEncoder(OpenAIStream):
 
     def closing(self, parts: Sequence[Part]) -> bytes:
         """Return the usage chunk, if it was asked for, and `[DONE]`."""
-        if passed := passed_in(parts):
-            return passed
+        passed = [part.data for part in parts if isinstance(part, Piece)]
+        if passed:
+            return b"".join(passed)
         reports = [part for part in parts if isinstance(part, Report) and self._request.include_usage]
         return b"".join([event_of(self._chunks.usage(report)) for report in reports]) + DONE
 

@@ -85,6 +85,22 @@ def test_a_folder_that_is_named_is_meant_though_a_server_runs_elsewhere(tmp_path
         assert (tmp_path / "aisa-data" / "aisa.db").exists()
 
 
+def test_what_is_made_beside_a_configuration_is_not_made_at_a_server_that_runs_with_another(tmp_path: Path) -> None:
+    """Whoever has written aisa.yaml and makes a key means that server, though only another runs; one that runs with the file is meant."""
+    runtime = {"XDG_RUNTIME_DIR": str(tmp_path)}
+    (tmp_path / "aisa.yaml").write_text("server: {port: 8123}\n", encoding="utf-8")
+    other = Running(str(tmp_path / "held"), "/etc/aisa.yaml")
+    with own_folder(other.data_dir), announced(other, runtime):
+        refused = run_in(tmp_path, "keys", "create", "x", **runtime)
+        assert (refused.returncode, refused.stdout) == (2, "")
+        assert "No server runs with aisa.yaml" in " ".join(refused.stderr.split())
+    own = Running(str(tmp_path / "held"), str(tmp_path / "aisa.yaml"))
+    with own_folder(own.data_dir), announced(own, runtime):
+        meant = run_in(tmp_path, "keys", "create", "x", **runtime)
+        assert "The server in" in meant.stderr
+    assert not (tmp_path / "aisa-data").exists()
+
+
 def test_only_servers_that_run_and_that_this_user_started_are_found(tmp_path: Path) -> None:
     """A dead one's file counts for nothing, nor does a folder in which others may write; without a place nothing fails."""
     variables = {"XDG_RUNTIME_DIR": str(tmp_path)}

@@ -226,7 +226,7 @@ def test_the_commands_say_what_they_did(run: Run) -> None:
     """In words that name the key and what holds from now on."""
     assert run("keys", "create", "ci", "--quiet").exit_code == 0
     said = run("keys", "update", "ci", "--label", "build", "--models", "gpt-4.1", "--spend-cap", "5/day", "--rpm", "9", "--expires", "30d")
-    assert "gpt-4.1; 9 calls/min; at most 5 US dollars a day; expires in 30 days, from the next request on." in said.stdout
+    assert "from the next request on: gpt-4.1; 9 calls/min; at most 5 US dollars a day; expires in 30 days." in said.stdout
     assert (
         "every model; 9 calls/min; no cap; no expiry"
         in run("keys", "update", "build", "--models", "all", "--spend-cap", "none", "--expires", "never").stdout

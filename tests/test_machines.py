@@ -1,7 +1,7 @@
 """Two machines, as network namespaces, whose servers share limits in a store that is cut off and comes back empty.
 
-`make machines` runs it, and cuts the store off for 20 s: in real time it takes more than a minute, and a machine for itself. Skipped by name
-where this user may not make namespaces.
+`make machines` runs it, and cuts the store off for 20 s: in real time it takes a minute, and a machine for itself. Skipped by name where
+this user may not make namespaces.
 """
 
 from __future__ import annotations

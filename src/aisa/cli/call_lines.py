@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+import sys
 import threading
 from collections.abc import Callable
 from datetime import UTC, datetime
@@ -110,13 +111,13 @@ def calls_table(lines: list[CallLine], *, now: float, fixed: bool = False) -> st
     kept = [column for column in range(len(HEADS)) if not made or any(row[column] for row in made)]
     right = [at for at, column in enumerate(kept) if HEADS[column] in NUMBERS]
     head, *rows = aligned([HEADS[column] for column in kept], [[row[column] for column in kept] for row in made], right).splitlines()
-    width = max(shutil.get_terminal_size().columns, WIDTH_MIN)
+    width = max(shutil.get_terminal_size().columns, WIDTH_MIN) if sys.stdout.isatty() else None
     shown = [head]
     for line, row in zip(lines, rows, strict=False):
         shown.append(row)
         if line.message is not None:
             told = f"          {'└ ' if shows('└') else '- '}{line.message}"
-            shown.append(paint(short(told, width), dim=True))
+            shown.append(paint(told if width is None else short(told, width), dim=True))
     return "\n".join(shown)
 
 

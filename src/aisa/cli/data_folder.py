@@ -18,13 +18,21 @@ from aisa.storage.running import Running, running
 def settings(config: str | None, data_dir: str | None, *, makes: bool = False) -> Config:
     """Return the configuration, of which only the data folder must be right: the server's variables may not be set here.
 
-    Where no folder is named and none lies here, it is that of the server that runs on this machine. `makes` is for commands that would make
-    a data folder: they do it only where one was named. Raises Misuse when the folder cannot be told.
+    Where no folder is named and none lies here, it is that of the server that runs on this machine. `makes` is for commands that would
+    make a data folder: they do it only where one was named, and where a configuration lies here only at a server that runs with it.
+    Raises Misuse when the folder cannot be told.
     """
     found, named = read(config, data_dir)
     if named or (Path(found.server.data_dir) / DATABASE_NAME).exists():
         return found
     servers = running(os.environ)
+    here = Path(config or os.environ.get(PATH_VARIABLE) or DEFAULT_PATH)
+    if makes and servers and here.exists():
+        servers = [server for server in servers if server.config is not None and Path(server.config).resolve() == here.resolve()]
+        if not servers:
+            what = f"No server runs with {here}, and there is no aisa data in {Path(found.server.data_dir).absolute()} yet."
+            remedy = "Start it with `aisa serve`, or name another server's folder: --data-dir FOLDER."
+            raise Misuse("no server is meant", [("--data-dir", what, remedy)])
     if len(servers) == 1:
         say(paint(f"The server in {servers[0].data_dir}:", dim=True), err=True)
         return of_server(servers[0], found, config)

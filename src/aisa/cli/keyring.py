@@ -142,7 +142,7 @@ def update(name: str, terms: Mapping[str, str | None], *, config: str | None, da
         problem = ("keys update", "No term was named.", "Name one or more: --label, --models, --expires, --spend-cap, --rpm, --tpm, ...")
         raise Misuse("nothing is to be changed", [problem])
     key = change(name, "update", asked, config=config, data_dir=data_dir)
-    say(f"Key {paint(key.label, bold=True)} ({key.id}): {terms_in_words(key, wall_clock())}, from the next request on.")
+    say(f"Key {paint(key.label, bold=True)} ({key.id}), from the next request on: {terms_in_words(key, wall_clock())}.")
 
 
 NO_TERM = {"expires": {"never", "none"}, "spend_cap": {"none"}, "models": {"all", "none"}}  # what takes a term away

@@ -56,7 +56,12 @@ def limited(command: Command) -> Command:
 @click.argument("label", callback=text)
 @click.option("--models", callback=text, metavar="A,B", help="The only models it may use.  [all]")
 @click.option("--expires", callback=text, metavar="WHEN", help="12h, 30d, 2w, a date (to its end, UTC) or a date and time.  [never]")
-@click.option("--spend-cap", callback=text, metavar="CAP", help="US dollars a day, week or month (UTC): 5/day, 99.50/month.  [none]")
+@click.option(
+    "--spend-cap",
+    callback=text,
+    metavar="CAP",
+    help="US dollars a day, week or month (UTC): 5/day, 99.50/month. What a running call may come to at most is held of it.  [none]",
+)
 @click.option("--account", callback=text, metavar="NAME", help="Who pays; made, without a limit, if it is not there.  [default]")
 @limited
 @click.option("--import", "importing", is_flag=True, help="Take over an existing key: typed unseen, or read from standard input.")

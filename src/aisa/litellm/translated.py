@@ -132,11 +132,8 @@ class _Translator:
             self._notes.append(Note(f"{where}.litellm_params.{left}", f"It has no counterpart for a target of `{name}`."))
         for limit in ("rpm", "tpm"):
             if params.get(limit) is not None and params.get("weight") is None:
-                self._notes.append(
-                    Note(
-                        f"{where}.litellm_params.{limit}", "A vendor's own limits are not kept here: its 429 is obeyed. It became a weight."
-                    )
-                )
+                said = f"Where `{name}` has several targets it is their weight. As a limit of the vendor's, write it under limits.vendors."
+                self._notes.append(Note(f"{where}.litellm_params.{limit}", said))
                 break
 
     def _with_credential(self, params: Tree, where: str) -> Tree:
@@ -338,7 +335,8 @@ def _short(target: object) -> object:
 
 
 REMEDIES = {
-    "master_key": "Administration is at the control socket and by the command line; for callers make keys: aisa keys create.",
+    "master_key": "Administration is at the control socket and by the command line. For clients that call with it: "
+    "aisa keys create NAME --import.",
     "database_url": "Virtual keys come over by: aisa keys import litellm FILE, from an export of LiteLLM_VerificationToken.",
     "max_parallel_requests": "Limits belong to tiers and keys here: docs/limits.md.",
     "global_max_parallel_requests": "Limits belong to tiers and keys here: docs/limits.md.",

@@ -140,7 +140,7 @@ class Pages(Protocol):
 
     watchers: int
 
-    async def shown(self, request: Request, address: str, request_id: str) -> Shown:
+    async def shown(self, request: Request, address: str, request_id: str, /) -> Shown:
         """Answer a request. Raises ApiError when nobody can."""
         ...
 

@@ -196,7 +196,7 @@ def fair(row: Row) -> Row:
 def page(rows: Sequence[Row]) -> str:
     """Return the page."""
     without = [name for name in NAMES if name not in {row.name for row in rows}]
-    reasons = {**NOT_HERE, **dict.fromkeys(without, "this tool can, and its row was not made yet")}
+    reasons = {**dict.fromkeys(without, "this tool can, and its row was not made yet"), **NOT_HERE}
     absent = "\n".join(f"- **{name}**: {why}." for name, why in reasons.items())
     return INTRODUCTION.format(rows="\n".join(line(row) for row in rows), absent=absent, sections="\n".join(section(row) for row in rows))
 

@@ -54,6 +54,8 @@ threading.Event().wait()
 """
 #: What is not graded, and why.
 NOT_HERE = {
+    "Portkey gateway": "its 1.15.2, as npm installs it today, answers every stream with 500 (`findings/portkey-streams-immutable.sh`), so "
+    "that a row would say one thing fifty times; this tool can make it",
     "Bifrost": "its npm package fetches the program from its maker's own site, and no version of its Go module is listed",
     "vLLM": "its wheel for CPUs asks for a build of PyTorch that no registry has; `make count-server SERVER=vllm` mends that",
 }

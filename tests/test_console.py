@@ -19,7 +19,7 @@ from urllib.parse import urlencode, urlsplit
 import pytest
 
 from aisa.console.clients import CLIENTS
-from aisa.console.figures import cost, dollars, duration, near, price, share, short_count, short_id
+from aisa.console.figures import changed_value, cost, dollars, duration, near, price, share, short_count, short_id
 from aisa.console.page import cookie_of
 from aisa.console.sessions import LINK_SECONDS, SESSION_SECONDS, SESSIONS_MAX, Sessions
 from aisa.edge.admin import OPERATOR
@@ -316,7 +316,9 @@ def test_a_key_is_made_changed_rotated_and_revoked(at: Consoled, writer: Visitor
     for action, state in (("disable", "disabled"), ("enable", "active"), ("revoke", "revoked")):
         assert writer.ask(f"{where}/{action}", {"token": token}).status == 303
         assert state in writer.ask(where).text
-    assert "write (adm_" in writer.ask("/changes").text
+    changes = writer.ask("/changes").text
+    assert "write (adm_" in changes
+    assert re.search(r"spend_cap</span> (<del>[^<]*</del> )?<ins>\$3\.00</ins>", changes), "amounts are in dollars"
     refused = writer.ask("/keys", {"label": "x", "cap": "many", "token": token})
     assert refused.status == 400
     assert "is no amount" in refused.text
@@ -426,6 +428,12 @@ def test_calls_that_run_are_followed_and_ended(tmp_path: Path, workers: int) -> 
 
 def test_figures_are_written_for_people() -> None:
     """With the digits that matter, and nothing as nothing."""
+    assert [changed_value(*each) for each in ((400_000, "spend_cap"), (["a", "b"], "models"), (60, "rpm"), (0, "created_at"))] == [
+        "$0.000400",
+        "a, b",
+        "60",
+        "Jan 01 00:00:00",
+    ]
     assert [dollars(each) for each in (None, 0, 1_234_567_890_000, 12_345_678, 12_345, -2_000_000_000)] == [
         *("–", "$0.00", "$1,234.57", "$0.0123", "$0.000012", "−$2.00")
     ]

@@ -6,7 +6,9 @@ from datetime import UTC, datetime
 
 from aisa.edge.bill_view import iso
 from aisa.money import NANOS_PER_DOLLAR, Nanos, dollars_text
+from aisa.wire.trees import is_list
 
+AMOUNTS = frozenset({"spend_cap", "amount", "balance"})  # members that are amounts, in nano-dollars
 TIMES = ((86_400 * 365, "y"), (86_400, "d"), (3_600, "h"), (60, "min"), (1, "s"))
 
 
@@ -99,6 +101,16 @@ def day(unix_seconds: float | None) -> str:
     return "–" if unix_seconds is None else datetime.fromtimestamp(unix_seconds, UTC).strftime("%Y-%m-%d")
 
 
+def changed_value(value: object, name: str) -> str:
+    """Write what a member of a key, an account or a wallet was or is: amounts in dollars, moments as such, lists as they are read."""
+    number = value if isinstance(value, int | float) and not isinstance(value, bool) else None
+    if number is not None and name in AMOUNTS:
+        return dollars(int(number))
+    if number is not None and name.endswith("_at"):
+        return clock(int(number * 1000))
+    return ", ".join(map(str, value)) if is_list(value) else str(value)
+
+
 def near(unix_seconds: float | None, now: float) -> str:
     """Say how long ago a moment was, or how soon it comes."""
     if unix_seconds is None:
@@ -124,5 +136,6 @@ FILTERS = {
     "duration": duration,
     "clock": clock,
     "day": day,
+    "changed": changed_value,
     "iso": iso,
 }

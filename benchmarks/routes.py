@@ -12,7 +12,7 @@ from aisa.config.schema import Target as TargetSetting
 from aisa.health import Health
 from aisa.keys.rules import Key
 from aisa.routing import Routes
-from aisa.traffic import Watch
+from aisa.traffic import TargetTry
 from aisa.wire.chat import ChatRequest, parse_chat
 from benchmarks.plan import ROUTE_BUDGET_US, Plan
 from benchmarks.report import Row, Spread, Table, spread, verdict
@@ -74,7 +74,7 @@ def planner(target: dict[str, Any], route: dict[str, Any]) -> tuple[Routes, Heal
     model = Model(to=(*special, names[-1]), route=Route(**route) if route or not target else Route(by="order"))
     health = Health()
     for name in names:
-        watch = Watch(health.traffic, name, 0.0, stream=True)
+        watch = TargetTry(health.traffic, name, 0.0, stream=True)
         watch.answered(0.5)
     return Routes(Config(vendors=vendors(), models={"m": model})), health
 

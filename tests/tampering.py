@@ -13,7 +13,7 @@ from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
 from typing import Any
 
-from aisa.checks.client import Address, Line, NoAnswer, Response, connect
+from aisa.checks.client import Address, BareConnection, NoAnswer, Response, connect
 
 Headers = dict[str, str]
 PAGE = b"<html><body>Bad Gateway</body></html>"
@@ -126,7 +126,7 @@ class Passage:
             if status < 500:
                 break
 
-    async def both(self, upstream: Line, *, to_head: bool) -> int:
+    async def both(self, upstream: BareConnection, *, to_head: bool) -> int:
         """Pass the answer back while watching whether the client leaves."""
         answering = asyncio.ensure_future(self.answer(upstream, to_head=to_head))
         leaving = asyncio.ensure_future(self.watch(upstream))
@@ -146,7 +146,7 @@ class Passage:
         self.write_head(504, {"content-type": "text/html", "content-length": str(len(PAGE))})
         self.writer.write(PAGE)
 
-    async def watch(self, upstream: Line) -> None:
+    async def watch(self, upstream: BareConnection) -> None:
         """Pass on that the client left, or only finished sending."""
         with suppress(ConnectionError):
             await self.reader._wait_for_data("watch") if not self.reader.at_eof() else None  # without taking the next request
@@ -163,7 +163,7 @@ class Passage:
             await asyncio.sleep(DEAF_SECONDS)
         upstream.close()
 
-    async def answer(self, upstream: Line, *, to_head: bool) -> int:
+    async def answer(self, upstream: BareConnection, *, to_head: bool) -> int:
         """Pass an answer back."""
         response = await upstream.head(self.tamper.silence, to_head=to_head)
         status, headers = self.tamper.status(response.status), dict(response.headers)
@@ -186,7 +186,7 @@ class Passage:
         await self.drain()
         return status
 
-    async def stream(self, upstream: Line, response: Response, headers: Headers) -> None:
+    async def stream(self, upstream: BareConnection, response: Response, headers: Headers) -> None:
         """Pass the events of a stream."""
         headers["transfer-encoding"] = "chunked"
         if not self.tamper.holds_head:

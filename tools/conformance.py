@@ -108,7 +108,7 @@ def main(names: tuple[str, ...], *, quick: bool, kept: bool, write: Path | None)
     if write is None:
         print(text)
     else:
-        write.write_text(text, encoding="utf-8")
+        write.write_text(text.replace(f"{HERE.parent}/", ""), encoding="utf-8")  # a page is of no one machine
 
 
 async def grade(place: Path, names: Sequence[str], *, quick: bool) -> None:

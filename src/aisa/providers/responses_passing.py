@@ -52,13 +52,20 @@ class ResponsesStream(TypedStream):
         except EventTooLarge:
             self._fail(unreadable(self._target, "an event over the size limit"))
             return []
+        return self._take_events(complete) if complete else []
+
+    def _take_events(self, complete: bytes) -> Sequence[Part]:
+        """Take whole events, with blank lines between them."""
         for block in complete.split(b"\n\n"):
-            if self.failure is not None or self._reader.ended:
-                break
-            if not (block.startswith(TEXT_BEGINS) and self._text(block)):
-                for _, event in parse_block(block):
-                    self._take_event(event, last=False)
-        return self._relay([]) if complete else []
+            self._take_block(block)
+        return self._relay([])
+
+    def _take_block(self, block: bytes) -> Sequence[Part]:
+        """Take one event, unless nothing counts any more; what is to be passed of it waits with the others."""
+        if self.failure is None and not self._reader.ended and not (block.startswith(TEXT_BEGINS) and self._text(block)):
+            for _, event in parse_block(block):
+                self._take_event(event, last=False)
+        return ()
 
     def _text(self, block: bytes) -> bool:
         """Take an event of text; return False for one that is more than that."""
@@ -89,27 +96,13 @@ class PassingStream(ResponsesStream):
         ended = settled(response if is_tree(response) else {}, self._target, usage=self.usage(), cost_usd=cost_usd)
         return [Piece(event_of({**event, "response": ended}), 0)]
 
-    def feed(self, data: bytes) -> Sequence[Part]:
-        """Take the next bytes of the vendor's body."""
-        if self._start is not None or self._array is not None or not self._builder.begun:
-            return super().feed(data)
-        try:
-            complete = self._events.take(data)
-        except EventTooLarge:
-            self._fail(unreadable(self._target, "an event over the size limit"))
-            return []
+    def _take_events(self, complete: bytes) -> Sequence[Part]:
+        """Take whole events; those of a run of text pass by their template."""
         template = self._template
-        if template is not None and complete and (piece := self._fitting(template, complete)) is not None:
+        if template is not None and (piece := self._fitting(template, complete)) is not None:
             return [piece]
-        in_runs(complete, lambda: self._template, self._kept, one=self._one)
-        return self._relay([]) if complete else []
-
-    def _one(self, block: bytes) -> Sequence[Part]:
-        """Take one event; what is to be passed of it waits with the others."""
-        if self.failure is None and not self._reader.ended and not (block.startswith(TEXT_BEGINS) and self._text(block)):
-            for _, event in parse_block(block):
-                self._take_event(event, last=False)
-        return ()
+        in_runs(complete, lambda: self._template, self._kept, one=self._take_block)
+        return self._relay([])
 
     def _kept(self, template: NumberedTemplate, events: bytes) -> Piece | None:
         """Take events of further text, which wait with the others; return None if there are others among them."""

@@ -8,6 +8,7 @@ from contextlib import suppress
 from typing import NamedTuple
 
 from aisa.admission.memory import MemoryAdmission
+from aisa.admission.rules import VendorLimit
 from aisa.clock import system_chance, wall_clock
 from aisa.config.admin_settings import listening
 from aisa.config.limits import Limits
@@ -19,7 +20,7 @@ from aisa.edge.admin_gate import AdminGate, Hosts
 from aisa.edge.admin_reload import Swapped, reload_route
 from aisa.edge.admin_status import status_route
 from aisa.edge.admin_usage import usage_routes
-from aisa.edge.admin_views import Trouble, VendorLimit, VendorShown, ViewRoutes
+from aisa.edge.admin_views import Trouble, VendorShown, ViewRoutes
 from aisa.edge.admin_wallets import LedgerRoutes
 from aisa.edge.board_view import Board, BoardView, in_loop
 from aisa.edge.control import Control
@@ -170,7 +171,7 @@ def vendors_shown(dependencies: Dependencies, names_of: Callable[[str], Sequence
     assert isinstance(admission, MemoryAdmission), "it is what a server has"
     limits: list[VendorLimit] = []
     with suppress(ApiError):  # the lock that processes share is not to be had: how vendors are is told without it
-        limits = [VendorLimit(*each) for each in admission.queue.shown()]
+        limits = admission.queue.shown()
     for name, upstream in dependencies.upstreams.items():
         if isinstance(upstream, HttpUpstream):
             pool, listed = upstream.statistics(), names_of(name)

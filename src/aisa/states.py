@@ -12,9 +12,9 @@ from pathlib import Path
 import msgspec
 
 from aisa.administration import vendors_shown
+from aisa.admission.rules import VendorLimit
 from aisa.clock import wall_clock
 from aisa.context import Dependencies
-from aisa.edge.admin_views import VendorLimit
 from aisa.http.server import HttpServer
 from aisa.ledger.journal import Journal
 from aisa.ledger.live_ledger import LiveLedger

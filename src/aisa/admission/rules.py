@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from ipaddress import AddressValueError, IPv6Address
 
+import msgspec
+
 from aisa.config.limits import Limits, Rates, Tier, known_tiers
 from aisa.config.schema import Model
 from aisa.keys.rules import Key
@@ -85,3 +87,21 @@ def address_group(address: str) -> str:
     if whole.ipv4_mapped is not None:
         return str(whole.ipv4_mapped)
     return f"{IPv6Address(int(whole) >> 128 - ADDRESS_BITS << 128 - ADDRESS_BITS)}/{ADDRESS_BITS}"
+
+
+class VendorLimit(msgspec.Struct, frozen=True):
+    """How full a limit of a vendor is, or of a `target` of it, `vendor/model`; None for what is not limited.
+
+    So many calls are `waiting` for it, the first of them for `waited_seconds`. `shared` says that all processes of the server use one.
+    """
+
+    target: str
+    rpm: int | None
+    rpm_left: int | None
+    tpm: int | None
+    tpm_left: int | None
+    concurrency: int | None
+    in_flight: int | None
+    waiting: int
+    waited_seconds: float
+    shared: bool

@@ -15,7 +15,7 @@ from typing import NamedTuple
 
 from aisa.admission.allowance import Limited
 from aisa.admission.refusals import refusal
-from aisa.admission.rules import MICROS
+from aisa.admission.rules import MICROS, VendorLimit
 from aisa.admission.vendor_caps import CapLease, Keeping, VendorCaps, Want
 from aisa.config.limits import Limits
 from aisa.errors import ApiError
@@ -59,24 +59,6 @@ class _Waiter:
 
 
 _Whose = tuple[str, frozenset[Limited]]
-
-
-class CapShown(NamedTuple):
-    """How full a vendor's limit is, or a target's: `name` is `vendor` or `vendor/model`. What is not limited is None.
-
-    `waiting` calls of this process wait for it, the first of them for `waited_seconds`. `shared`: other processes use the same.
-    """
-
-    name: str
-    rpm: int | None
-    rpm_left: int | None
-    tpm: int | None
-    tpm_left: int | None
-    concurrency: int | None
-    in_flight: int | None
-    waiting: int
-    waited_seconds: float
-    shared: bool
 
 
 class VendorQueue:
@@ -140,10 +122,10 @@ class VendorQueue:
             wakes = [now + MICROS]
         self._wake(now, wakes)
 
-    def shown(self) -> list[CapShown]:
+    def shown(self) -> list[VendorLimit]:
         """Return how full all limits are. Raises ApiError overloaded."""
         now, time = self._now(), asyncio.get_running_loop().time()
-        shown: list[CapShown] = []
+        shown: list[VendorLimit] = []
         with self._keeping.lock():
             for name, cap in self.caps.named():
                 cap.settle(now)
@@ -152,7 +134,7 @@ class VendorQueue:
                 rates, used = cap.rates, [None if use is None else max(0, use.left(now)) for use in (cap.requests, cap.tokens)]
                 flying, longest = None if rates.concurrency is None else cap.in_flight, time - min(began, default=time)
                 figures = (rates.rpm, used[0], rates.tpm, used[1], rates.concurrency, flying)
-                shown.append(CapShown(name, *figures, len(began), round(longest, 3), self._keeping.look_seconds is not None))
+                shown.append(VendorLimit(name, *figures, len(began), round(longest, 3), self._keeping.look_seconds is not None))
         return shown
 
     async def _wait(self, asking: Asking, wants: Sequence[Want], seconds: float) -> Taken:

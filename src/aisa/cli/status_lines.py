@@ -8,6 +8,7 @@ from pathlib import Path
 import msgspec
 
 from aisa import __version__
+from aisa.admission.rules import VendorLimit
 from aisa.cli.control import ask_server
 from aisa.cli.data_folder import settings
 from aisa.cli.figures import size
@@ -15,7 +16,7 @@ from aisa.cli.problems import Misuse, Stop, block
 from aisa.cli.terminal import ago, paint, say, table
 from aisa.clock import wall_clock
 from aisa.edge.admin_status import Attention, StatusShown
-from aisa.edge.admin_views import VendorLimit, VendorShown
+from aisa.edge.admin_views import VendorShown
 from aisa.storage.engine import DATABASE_NAME
 from aisa.storage.failure import StorageFailed
 from aisa.storage.running import running

@@ -15,6 +15,7 @@ from collections.abc import Callable, Mapping, Sequence
 
 import msgspec
 
+from aisa.admission.rules import VendorLimit
 from aisa.config.limits import Limits, known_tiers
 from aisa.edge.admin_route import Answering, Asked, Result, look
 from aisa.edge.model_view import model_shown, models_shown
@@ -31,24 +32,6 @@ class Trouble(msgspec.Struct, frozen=True):
     target: str
     failures: int
     seconds: float
-
-
-class VendorLimit(msgspec.Struct, frozen=True):
-    """How full a limit of a vendor is, or of a `target` of it, `vendor/model`; None for what is not limited.
-
-    So many calls are `waiting` for it, the first of them for `waited_seconds`. `shared` says that all processes of the server use one.
-    """
-
-    target: str
-    rpm: int | None
-    rpm_left: int | None
-    tpm: int | None
-    tpm_left: int | None
-    concurrency: int | None
-    in_flight: int | None
-    waiting: int
-    waited_seconds: float
-    shared: bool
 
 
 class VendorShown(msgspec.Struct, frozen=True):

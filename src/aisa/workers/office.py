@@ -9,10 +9,11 @@ from pathlib import Path
 
 import msgspec
 
+from aisa.admission.rules import VendorLimit
 from aisa.clock import WallClock
 from aisa.console.app import Console
 from aisa.edge.admin_gate import AdminGate
-from aisa.edge.admin_views import VendorLimit, VendorShown
+from aisa.edge.admin_views import VendorShown
 from aisa.edge.board_view import LIVE_ROWS_MAX, BoardShown
 from aisa.edge.idempotency import IdempotencyStore
 from aisa.edge.operator_app import MetricsSite

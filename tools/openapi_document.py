@@ -1,11 +1,12 @@
 """Writes src/aisa/edge/openapi.json from the routes, the request types and the errors, so that it cannot disagree with the parser.
 
-Run `python tools/openapi_document.py` after changing any; a test fails when the file is stale.
+Run `python tools/openapi_document.py` after changing any; a test fails when the file is stale. `--print` writes it to standard output instead.
 """
 
 from __future__ import annotations
 
 import json
+import sys
 from collections.abc import Mapping
 from collections.abc import Set as AbstractSet
 from pathlib import Path
@@ -13,14 +14,12 @@ from types import MappingProxyType
 from typing import Any, NamedTuple
 
 import msgspec
+from openapi_answers import Document, answers, json_body, ref
 
 from aisa.edge.account import UNIX_SECONDS_MAX
 from aisa.edge.app import BILLS, CHAT, COMPLETIONS, EMBEDDINGS, GEMINI, MESSAGES, PAGE, RERANK, RESPONSES, ROUTES, Answering
 from aisa.edge.routes import Route
 from aisa.errors import CODES
-from aisa.ledger.row import MARKS
-from aisa.pricing import AUDIO, KINDS, PRICED
-from aisa.usage import COUNTED, ESTIMATED, IMPLAUSIBLE, REPORTED, Usage
 from aisa.wire.chat import Known
 from aisa.wire.completions import KnownCompletions
 from aisa.wire.embeddings import KnownEmbeddings
@@ -29,10 +28,8 @@ from aisa.wire.messages_door import MESSAGES_DOOR
 from aisa.wire.messages_errors import OVERLOADED
 from aisa.wire.rerank import KnownRerank
 from aisa.wire.responses import KnownResponses
-from aisa.wire.responses_errors import NAMED
 
 DESTINATION = Path(__file__).parent.parent / "src/aisa/edge/openapi.json"
-Document = dict[str, Any]
 
 RANGE = "The range is OpenAI's; other values go to the vendor, and are refused if the model's entry or the vendor says so."
 SUMMARIES = {
@@ -91,200 +88,6 @@ RERANK_SUMMARIES = {
     "top_n": "How many of them to return, the best first; by default all.",
     "return_documents": "Whether results have the documents too, which they do in some vendors' answers anyway.",
 }
-
-
-def ref(name: str) -> Document:
-    """Refer to a component."""
-    return {"$ref": f"#/components/schemas/{name}"}
-
-
-def json_body(schema: Document) -> Document:
-    """A JSON media type."""
-    return {"application/json": {"schema": schema}}
-
-
-def object_of(properties: Document, required: list[str] | None = None) -> Document:
-    """An object schema with all members required unless said otherwise."""
-    return {"type": "object", "properties": properties, "required": required if required is not None else list(properties)}
-
-
-def nullable(kind: str) -> Document:
-    """A type or null."""
-    return {"type": [kind, "null"]}
-
-
-def answers() -> Document:
-    """The schemas of what we send."""
-    text, number = {"type": "string"}, {"type": "integer"}
-    reasons = {"enum": ["stop", "length", "tool_calls", "content_filter", "function_call"]}
-    usage = object_of({"prompt_tokens": number, "completion_tokens": number, "total_tokens": number})
-    usage["properties"] |= {"cost": {"type": "number", "description": "US dollars; present when the model has a price."}}
-    message = object_of({"role": {"const": "assistant"}, "content": nullable("string"), "refusal": nullable("string")})
-    choice = object_of({"index": number, "message": message, "logprobs": nullable("object"), "finish_reason": reasons})
-    delta_choice = object_of({"index": number, "delta": {"type": "object"}, "finish_reason": {"oneOf": [reasons, {"type": "null"}]}})
-    head = {"id": text, "created": number, "model": text}
-    model = {"id": text, "object": {"const": "model"}, "created": number, "owned_by": text}
-    vector = {"anyOf": [text, {"type": "array", "items": {"type": "number"}}]}
-    error = {
-        "type": text,
-        "code": {"enum": sorted({*CODES, *NAMED.values()})},
-        "message": text,
-        "param": nullable("string"),
-        "request_id": text,
-    }
-    return {
-        "Usage": usage,
-        "ChatCompletion": object_of(
-            {
-                **head,
-                "object": {"const": "chat.completion"},
-                "choices": {"type": "array", "items": choice, "minItems": 1},
-                "usage": ref("Usage"),
-            }
-        ),
-        "ChatCompletionChunk": object_of(
-            {**head, "object": {"const": "chat.completion.chunk"}, "choices": {"type": "array", "items": delta_choice}}
-        ),
-        "Completion": object_of(
-            {
-                **head,
-                "object": {"const": "text_completion"},
-                "choices": {"type": "array", "items": object_of({"index": number, "text": text, "finish_reason": text}), "minItems": 1},
-                "usage": ref("Usage"),
-            }
-        ),
-        "Response": object_of(
-            {
-                "id": text,
-                "object": {"const": "response"},
-                "created_at": number,
-                "status": {"enum": ["completed", "incomplete"]},
-                "model": text,
-                "output": {"type": "array", "items": object_of({"type": text})},
-                "usage": object_of({"input_tokens": number, "output_tokens": number, "total_tokens": number}),
-            }
-        ),
-        "Message": object_of(
-            {
-                "id": text,
-                "type": {"const": "message"},
-                "role": {"const": "assistant"},
-                "model": text,
-                "content": {"type": "array", "items": object_of({"type": text})},
-                "stop_reason": text,
-                "stop_sequence": nullable("string"),
-                "usage": object_of({"input_tokens": number, "output_tokens": number}),
-            }
-        ),
-        "Embeddings": object_of(
-            {
-                "object": {"const": "list"},
-                "data": {"type": "array", "items": object_of({"object": {"const": "embedding"}, "index": number, "embedding": vector})},
-                "model": text,
-                "usage": object_of({"prompt_tokens": number, "total_tokens": number}),
-            }
-        ),
-        "Ranking": object_of(
-            {
-                "id": text,
-                "model": text,
-                "results": {
-                    "type": "array",
-                    "items": object_of({"index": number, "relevance_score": {"type": "number"}}),
-                    "minItems": 1,
-                },
-                "usage": object_of({"prompt_tokens": number, "total_tokens": number}),
-            }
-        ),
-        "InputTokens": object_of({"input_tokens": number}),
-        "Deleted": object_of({"id": text, "object": {"const": "response"}, "deleted": {"const": True}}),
-        "MessagesError": object_of(
-            {"type": {"const": "error"}, "error": object_of({"type": text, "message": text, "code": text}), "request_id": text}
-        ),
-        "Model": object_of(model),
-        "ModelList": object_of({"object": {"const": "list"}, "data": {"type": "array", "items": ref("Model")}}),
-        "Health": object_of({"status": text}),
-        **bills(),
-        "Error": object_of({"error": object_of(error)}),
-    }
-
-
-def bills() -> Document:
-    """The schemas of what callers see of their bills."""
-    text, number, flag = {"type": "string"}, {"type": "integer"}, {"type": "boolean"}
-    micros = {"type": "integer", "description": "Micro-dollars (1 USD = 1,000,000), rounded half up."}
-    span = {"start_time": number, "end_time": number}
-    dollars = dict.fromkeys(("usage_value_micros_usd", "charged_micros_usd"), micros)
-    tokens = dict.fromkeys(("input_tokens", "output_tokens", "cache_read_tokens", "cache_write_tokens"), number)
-    used = {"requests": number, "failed_requests": number, **tokens, **dollars}
-    limited = {"anyOf": [micros, {"type": "null"}], "description": "Null for an account without a limit."}
-    window = {"window": {"enum": ["day", "week", "month"]}, "window_start_time": number}
-    counts = {name: number for name in Usage.__struct_fields__ if name.endswith("_tokens")}
-    sources = {name: {"enum": [REPORTED, COUNTED, ESTIMATED, IMPLAUSIBLE]} for name in ("source", "input_source")}
-    way = {"counted_by": {"type": "string", "description": "How output was counted that was not reported."}}
-    way["counted_answers"] = {"type": "integer", "description": "Of how many answers that was learned; 0 if of none."}
-    cost = {"cost_nanos": number, "cost_usd": {"type": "number"}}
-    unit_prices = {**dict.fromkeys(PRICED, number), "source": {"enum": ["catalogue", "operator"]}}
-    prices = object_of(unit_prices, required=[*(kind for kind in KINDS if kind not in AUDIO), "source"])
-    timings = {"queue_ms": nullable("integer"), "first_token_ms": nullable("integer"), "total_ms": number}
-    key = {"unlimited": flag, "remaining_micros_usd": micros, "used_micros_usd": micros, **window}
-    kinds_of = "What is noted of the price: a word to the kinds that it is about, none if it is about the whole."
-    marked = object_of({mark: {"type": "array", "items": {"type": "string"}} for mark in MARKS}, required=[]) | {"description": kinds_of}
-    receipt = {
-        "id": text,
-        "object": {"const": "call.receipt"},
-        "answered_model": nullable("string"),
-        "model": text,
-        "outcome": text,
-        "stream": nullable("boolean"),
-        "final": {"type": "boolean", "description": "Nothing of it changes any more."},
-        "created": number,
-        "ended": nullable("integer"),
-        "generated": or_null(object_of({**counts, **sources, **way}, required=[*counts, *sources])),
-        "delivered": or_null(object_of({"output_tokens": number})),
-        "billed": or_null(object_of({**counts, **sources, **way, **cost}, required=[*counts, *sources, *cost])),
-        "prices": or_null(prices),
-        "marks": or_null(marked),
-        "timings": or_null(object_of(timings)),
-        "attempts": nullable("integer"),
-        "error_code": nullable("string"),
-        "client_request_id": nullable("string"),
-    }
-    many = "Above 1, so many refused calls of a minute are kept as one, with what the first of them was told."
-    refused = {
-        "error_status": {"type": "integer", "description": "The status that a refused call was answered with."},
-        "error_message": {"type": "string", "description": "What a refused call was told."},
-        "number": {"type": "integer", "description": many},
-    }
-    return {
-        "UsageReport": object_of(
-            {
-                "scope": {"enum": ["key", "account"]},
-                "currency": {"const": "USD"},
-                **span,
-                "bucket_width": {"const": "1d"},
-                "totals": object_of(used),
-                "buckets": {"type": "array", "items": object_of({**span, **used})},
-            }
-        ),
-        "Balance": object_of(
-            {
-                "currency": {"const": "USD"},
-                "unlimited": flag,
-                "account_balance_micros_usd": limited,
-                "available_balance_micros_usd": limited,
-                "go_to_market_balance_micros_usd": micros,
-                "api_key": object_of(key),
-                "as_of": {"type": "string", "format": "date-time"},
-            }
-        ),
-        "Receipt": object_of(receipt | refused, list(receipt)),
-    }
-
-
-def or_null(schema: Document) -> Document:
-    """A schema or null."""
-    return {"anyOf": [schema, {"type": "null"}]}
 
 
 def failures(statuses: AbstractSet[int], component: str = "Error") -> Document:
@@ -448,4 +251,7 @@ def text() -> str:
 
 
 if __name__ == "__main__":
-    DESTINATION.write_text(text(), "utf-8")
+    if sys.argv[1:] == ["--print"]:
+        sys.stdout.write(text())
+    else:
+        DESTINATION.write_text(text(), "utf-8")

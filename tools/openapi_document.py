@@ -1,6 +1,7 @@
 """Writes src/aisa/edge/openapi.json from the routes, the request types and the errors, so that it cannot disagree with the parser.
 
-Run `python tools/openapi_document.py` after changing any; a test fails when the file is stale. `--print` writes it to standard output instead.
+Run `python tools/openapi_document.py` after changing any; a test fails when the file is stale. `--print` writes to
+standard output instead.
 """
 
 from __future__ import annotations

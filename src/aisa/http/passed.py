@@ -9,18 +9,18 @@ import asyncio
 import socket
 import ssl
 from collections.abc import Callable
-from functools import partial
 
 from aisa.http.connection import CONNECTIONS_OVER_MAX, Connection
 from aisa.http.proxied import ProxiedConnection, Proxies
-from aisa.http.shared import Shared
+from aisa.http.shared import OpenConnection, Shared
 from aisa.http.tls_listener import ACCEPTS_PER_TURN_MAX, Handshake
 
 
 class PassedConnections:
     """Takes connections until the channel's end. `proxies` are who names clients, None if nobody does.
 
-    `received` counts all that have come; `ended` is called at the channel's end. The channel is closed with this.
+    `received` counts all that have come, `arriving` those of them that are not among the server's open ones yet; `ended` is called at the
+    channel's end. The channel is closed with this.
     """
 
     def __init__(
@@ -39,9 +39,15 @@ class PassedConnections:
         self._ended = ended
         self._loop = asyncio.get_running_loop()
         self._opening: set[asyncio.Task[None]] = set()
+        self._arriving: set[OpenConnection] = set()
         self.received = 0
         channel.setblocking(False)
         self._loop.add_reader(channel, self._receive)
+
+    @property
+    def arriving(self) -> int:
+        """How many were received and are not open yet: who adds up what there is counts them too."""
+        return len(self._arriving - self._shared.connections)
 
     def close(self) -> None:
         """Take no more. May be called twice."""
@@ -75,14 +81,16 @@ class PassedConnections:
         if self.context is not None:
             Handshake(shared, accepted, self.context, proxies=self._proxies)
             return
-        task = self._loop.create_task(self._open(accepted))
+        connection = Connection(shared) if self._proxies is None else ProxiedConnection(shared, self._proxies)
+        self._arriving.add(connection)
+        task = self._loop.create_task(self._open(connection, accepted))
         self._opening.add(task)
         task.add_done_callback(self._opening.discard)
 
-    async def _open(self, accepted: socket.socket) -> None:
-        shared, proxies = self._shared, self._proxies
-        made = partial(Connection, shared) if proxies is None else partial(ProxiedConnection, shared, proxies)
+    async def _open(self, connection: Connection, accepted: socket.socket) -> None:
         try:
-            await self._loop.connect_accepted_socket(made, accepted)
+            await self._loop.connect_accepted_socket(lambda: connection, accepted)
         except OSError:  # it has left already
             accepted.close()
+        finally:
+            self._arriving.discard(connection)

@@ -260,7 +260,7 @@ class Worker:
     def _publish(self) -> None:
         words, at = self.memory.words, self.number * WORKER_WORDS
         words[at + CALLS], words[at + CONNECTIONS] = self.server.calls_count, self.server.connections_count
-        words[at + RECEIVED] = self.passed.received
+        words[at + RECEIVED] = self.passed.received - self.passed.arriving  # each is in one of the three, whenever the office looks
         self._loop.call_later(PUBLISH_SECONDS, self._publish)
 
     def orphaned(self) -> None:

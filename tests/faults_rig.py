@@ -42,6 +42,7 @@ from aisa.keys.port import Keys
 from aisa.keys.rules import Key
 from aisa.large_events import LargeEvents
 from aisa.ledger.row import CallRow
+from aisa.notices import Notices
 from aisa.observe.columns import text_line
 from aisa.observe.log import json_line
 from aisa.process import FIRST_KEY_NAME
@@ -509,6 +510,7 @@ class Gateway:
             timers=Timers(),
             chance=chance,
             report=self.facts.append,
+            notices=Notices(self.facts.append),
             background_reads=BackgroundReads(),
         )
         ids = CallIds(wall_clock, chance)

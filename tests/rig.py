@@ -20,6 +20,7 @@ from aisa.keys.rules import Key
 from aisa.large_events import LargeEvents
 from aisa.ledger.row import CallRow
 from aisa.ledger.wallets import Wallet
+from aisa.notices import Notices
 from aisa.prices.rules import LookUp
 from aisa.providers.port import Upstream
 from aisa.providers.shape import Decoder
@@ -153,6 +154,7 @@ class Rig:
             large_events=LargeEvents((stream or Stream()).large_events_bytes_max),
             chance=random.Random(1),
             report=self.facts.append,
+            notices=Notices(self.facts.append),
             timers=Timers(),
             background_reads=BackgroundReads(),
         )

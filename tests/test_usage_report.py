@@ -8,8 +8,8 @@ from typing import Any
 
 import pytest
 
-from aisa.facts import UsageMisreported
-from aisa.misreports import QUIET_SECONDS, Misreports
+from aisa.facts import Fact, UsageMisreported
+from aisa.notices import QUIET_SECONDS, Notices
 from aisa.providers.counting import AskedOf
 from aisa.providers.shape import Target
 from aisa.usage import COUNTED, ESTIMATED, REPORTED, Usage
@@ -164,10 +164,11 @@ def test_the_last_good_report_wins(later: object) -> None:
 
 def test_the_operator_hears_of_a_vendor_once_an_hour() -> None:
     """[fault M4] A thousand bad reports are one line, which shows no more than the beginning of one."""
-    misreports = Misreports()
-    heard = [misreports.is_news("a", moment) for moment in (0.0, 1.0, QUIET_SECONDS - 1, QUIET_SECONDS, QUIET_SECONDS + 1)]
-    assert heard == [True, False, False, True, False]
-    assert misreports.is_news("b", 1.0)
+    heard: list[Fact] = []
+    notices = Notices(heard.append)
+    for vendor, moment in (("a", 0.0), ("a", 1.0), ("a", QUIET_SECONDS - 1), ("a", QUIET_SECONDS), ("a", QUIET_SECONDS + 1), ("b", 1.0)):
+        notices.tell(UsageMisreported(f"{vendor} at {moment:.0f}", vendor, "m", "of no use"), moment)
+    assert [fact.request_id for fact in heard if isinstance(fact, UsageMisreported)] == ["a at 0", "a at 3600", "b at 1"]
     [fact] = told(streamed({"prompt_tokens": "x" * 5_000})[1])
     assert len(fact.detail) < 300
 

@@ -38,6 +38,7 @@ from aisa.ledger.live_ledger import LiveLedger
 from aisa.ledger.recovery import recover
 from aisa.ledger.row import CallRow
 from aisa.ledger.wallets import Wallet
+from aisa.notices import Notices
 from aisa.offer import Plan as RoutePlan
 from aisa.prices.rules import seconds_of
 from aisa.providers import openai
@@ -394,6 +395,7 @@ class Life:
             large_events=LargeEvents(Stream().large_events_bytes_max),
             chance=random.Random(world.seed),
             report=self._report,
+            notices=Notices(self._report),
             timers=Timers(),
             background_reads=ReadingOn(self, world.reads_max),
         )

@@ -41,6 +41,7 @@ from aisa.large_events import LargeEvents
 from aisa.ledger.live_ledger import LiveLedger
 from aisa.ledger.store import LedgerStore
 from aisa.ledger.writer import Writer
+from aisa.notices import Notices
 from aisa.prices.price_file import BadPriceFile, price_sources
 from aisa.prices.rules import LookUp, may_be_listed, unlisted
 from aisa.providers.counting import Counting, NoTokenizer, tokenizers_of
@@ -165,6 +166,7 @@ def open_dependencies(
         large_events=LargeEvents(config.stream.large_events_bytes_max, report),
         chance=chance,
         report=report,
+        notices=Notices(report),
         background_reads=BackgroundReads(read_on, reads_max=config.ledger.drains_max, seconds_max=config.ledger.drain_seconds),
     )
 

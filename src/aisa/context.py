@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping
 
 import msgspec
 
@@ -22,8 +22,8 @@ from aisa.ledger.port import Bill, Charge, Ending, Ledger
 from aisa.ledger.refusal import Refusal, not_kept
 from aisa.ledger.row import NO_OWN_PRICE, OTHER_PRICE
 from aisa.ledger.rules import CLIENT_GONE, CLIENT_STALLED, COMPLETED, CUT, FAILED, Delivered
-from aisa.misreports import Misreports
 from aisa.money import Nanos
+from aisa.notices import Notices
 from aisa.offer import Offer, Plan
 from aisa.permit import Permit
 from aisa.providers.omissions import Omissions
@@ -40,17 +40,11 @@ from aisa.wire.door import Door, Encoder, Request
 from aisa.wire.port import Client, HeaderList
 
 ANSWER_PER_IDLE = 10  # a document shows no tokens while it is made; ten times the timeouts for one token, 600 s by default
-WARNINGS_MAX = 1_000  # words of vendors that the operator is told of; a vendor that makes up more is known by then
 PADDED_HEADER = "x-aisa-padded"
 NO_CACHE: HeaderList = [("cache-control", "no-cache"), ("x-accel-buffering", "no")]
 
 
 def new_live() -> set[CallContext]:
-    """Return an empty set."""
-    return set()
-
-
-def new_warned() -> set[tuple[str, str]]:
     """Return an empty set."""
     return set()
 
@@ -68,18 +62,16 @@ class Dependencies(msgspec.Struct):
     stream: Stream
     chance: Chance
     report: Callable[[Fact], None]
+    notices: Notices
     background_reads: BackgroundReads
     large_events: LargeEvents
     timers: Timers = msgspec.field(default_factory=Timers)
     keep_refusal: Callable[[Refusal], None] = not_kept
     states: VendorStates | None = None  # None: what vendors want back from their clients is not kept
-    misreports: Misreports = msgspec.field(default_factory=Misreports)
-    unpriced_kinds: Misreports = msgspec.field(default_factory=Misreports)  # of which vendors the operator was told
     omissions: Omissions = msgspec.field(default_factory=Omissions)
     health: Health = msgspec.field(default_factory=Health)
     resets: Resets = msgspec.field(default_factory=Resets)
     live: set[CallContext] = msgspec.field(default_factory=new_live)  # the calls in flight, for those who watch
-    warned: set[tuple[str, str]] = msgspec.field(default_factory=new_warned)  # vendor and word: told of once
 
 
 class CallContext:
@@ -230,11 +222,9 @@ class CallContext:
         elif self.error is not None:
             self.dependencies.keep_refusal(Refusal(call.id, call.key, self.error, call.asked, call.client_request_id, call.shown_address))
         self.life.step(END)
-        if self.decoder is not None and self.decoder.unknown:
-            self._warn(self.decoder.unknown)
-        if self._choices > 1 and self.choices_missing:
-            self._warn_of_choices()
         self._ended_at = self.timeouts.now()
+        if self.decoder is not None and (self.decoder.unknown or self._choices > 1):
+            self._notice(self.decoder)
         if permit is None:
             self._tell(self._fact(self.life.outcome, NOTHING, 0, cost=None), None)
             return
@@ -251,33 +241,23 @@ class CallContext:
 
     def _tell(self, fact: CallEnded, bill: Bill | None) -> None:
         """Report the call, and what is wrong with its vendor's report or its price."""
-        dependencies, target = self.dependencies, self.target
-        dependencies.report(fact)
+        notices, target = self.dependencies.notices, self.target
+        self.dependencies.report(fact)
         fault = "" if self.decoder is None else self.decoder.usage_fault(fact.usage)
-        if fault and dependencies.misreports.is_news(target.vendor, self.timeouts.now()):
-            dependencies.report(UsageMisreported(fact.request_id, target.vendor, target.model, fault))
+        if fault:
+            notices.tell(UsageMisreported(fact.request_id, target.vendor, target.model, fault), self.timeouts.now())
         if bill is not None and bill.marks:
             for mark in bill.marks.split():
                 self._tell_mark(*mark.split(":"))
 
     def _tell_mark(self, mark: str, kinds: str = "") -> None:
-        """Tell the operator what was noted of a price: of a model once, of a vendor's kinds once an hour."""
-        dependencies, target, row = self.dependencies, self.target, self.charge.row
-        if mark == NO_OWN_PRICE and dependencies.unpriced_kinds.is_news(target.vendor, self.timeouts.now()):
-            dependencies.report(KindUnpriced(self.call.id, target.vendor, target.model, kinds))
-        answered = "" if row is None else row.answered_model or ""
-        seen = (target.vendor, f"{answered} for {target.model}")
-        if mark == OTHER_PRICE and row is not None and seen not in dependencies.warned and len(dependencies.warned) < WARNINGS_MAX:
-            dependencies.warned.add(seen)
-            dependencies.report(AnsweredOtherwise(self.call.id, target.vendor, target.model, answered, row.price_source))
-
-    def _warn(self, words: Sequence[str]) -> None:
-        """Tell the operator of finish reasons that nobody knows, once each."""
-        target, warned = self.target, self.dependencies.warned
-        for word in words:
-            if (target.vendor, word) not in warned and len(warned) < WARNINGS_MAX:
-                warned.add((target.vendor, word))
-                self.dependencies.report(FinishUnknown(self.call.id, target.vendor, target.model, word))
+        """Tell the operator what was noted of a price."""
+        target, row = self.target, self.charge.row
+        if mark == NO_OWN_PRICE:
+            self.dependencies.notices.tell(KindUnpriced(self.call.id, target.vendor, target.model, kinds), self.timeouts.now())
+        elif mark == OTHER_PRICE and row is not None:
+            notice = AnsweredOtherwise(self.call.id, target.vendor, target.model, row.answered_model or "", row.price_source)
+            self.dependencies.notices.tell(notice, self.timeouts.now())
 
     @property
     def choices_missing(self) -> int:
@@ -285,13 +265,13 @@ class CallContext:
         decoder = self.decoder
         return 0 if decoder is None or not decoder.done else max(0, self._choices - decoder.choices_made)
 
-    def _warn_of_choices(self) -> None:
-        """Tell the operator of them, once for each model of a vendor."""
-        target, warned, asked = self.target, self.dependencies.warned, self._choices
-        seen = (target.vendor, f"n of {target.model}")
-        if seen not in warned and len(warned) < WARNINGS_MAX:
-            warned.add(seen)
-            self.dependencies.report(ChoicesMissing(self.call.id, target.vendor, target.model, asked, asked - self.choices_missing))
+    def _notice(self, decoder: Decoder) -> None:
+        """Tell the operator of finish reasons that nobody knows, and of choices that are missing."""
+        call_id, target, notices, asked = self.call.id, self.target, self.dependencies.notices, self._choices
+        for word in decoder.unknown:
+            notices.tell(FinishUnknown(call_id, target.vendor, target.model, word), self._ended_at)
+        if missing := self.choices_missing:
+            notices.tell(ChoicesMissing(call_id, target.vendor, target.model, asked, asked - missing), self._ended_at)
 
     def _let_vendor_go(self, charge: Charge) -> None:
         """Cancel what the vendor may still be doing, unless there is a reason to read on: the charge is final only after that."""

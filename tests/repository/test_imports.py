@@ -74,7 +74,7 @@ LAYERS: list[tuple[str, str]] = [
     ("aisa.permit", "relay"),
     ("aisa.delivery", "relay"),
     ("aisa.background_reads", "relay"),
-    ("aisa.misreports", "relay"),
+    ("aisa.notices", "relay"),
     ("aisa.document", "relay"),
     ("aisa.large_events", "relay"),
     ("aisa.context", "relay"),

@@ -1,0 +1,46 @@
+"""What the operator is told of vendors' answers beside the lines of the calls: once each or once an hour, however many calls show it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from aisa.facts import AnsweredOtherwise, ChoicesMissing, Fact, FinishUnknown, KindUnpriced, UsageMisreported
+
+Notice = AnsweredOtherwise | ChoicesMissing | FinishUnknown | KindUnpriced | UsageMisreported
+QUIET_SECONDS = 3_600.0  # a line an hour is seen, and does not fill a disk
+ONCE_MAX = 1_000  # things that are told once; a vendor that makes up more is known by then
+
+
+class Notices:
+    """Passes to `report` what it has not been told of lately, by vendors' names, which are as many as the configuration has."""
+
+    def __init__(self, report: Callable[[Fact], None]) -> None:
+        self._report = report
+        self._once: set[tuple[str, ...]] = set()
+        self._hourly: dict[tuple[str, ...], float] = {}  # when it was told last
+
+    def tell(self, notice: Notice, now: float) -> None:
+        """Report it, if it is news. `now` is in the event loop's seconds."""
+        match notice:
+            case UsageMisreported() | KindUnpriced():
+                key: tuple[str, ...] = (type(notice).__name__, notice.vendor)
+                if now < self._hourly.get(key, now - QUIET_SECONDS) + QUIET_SECONDS:
+                    return
+                self._hourly[key] = now
+            case _:
+                key = _seen(notice)
+                if key in self._once or len(self._once) >= ONCE_MAX:
+                    return
+                self._once.add(key)
+        self._report(notice)
+
+
+def _seen(notice: AnsweredOtherwise | ChoicesMissing | FinishUnknown) -> tuple[str, ...]:
+    """Return what makes two of them the same."""
+    match notice:
+        case AnsweredOtherwise(vendor=vendor, model=model, answered=answered):
+            return "answered", vendor, model, answered
+        case ChoicesMissing(vendor=vendor, model=model):
+            return "choices", vendor, model
+        case FinishUnknown(vendor=vendor, word=word):
+            return "finish", vendor, word

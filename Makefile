@@ -79,14 +79,14 @@ count-server: $(VENV)/dev.stamp ## cut streams of a real model server and hold t
 	@exec $(BIN)/python tools/count_server.py $(SERVER) $(ARGS)
 
 servers: $(VENV)/dev.stamp ## drive real servers, each installed apart (some 13 GB in all), through ours, and write docs/servers.md; ARGS=NAME for one
-	@exec $(BIN)/python tools/servers.py --page docs/servers.md $(ARGS)
+	@exec $(BIN)/python tools/servers.py $(ARGS)
 
 bills: $(VENV)/dev.stamp ## install LiteLLM's newest release apart, and write what it and we bill for the same reports
 	@mkdir -p build
 	@$(BIN)/python tests/litellm_bills.py build/litellm > build/compared-bills.md
 	@mv build/compared-bills.md docs/compared-bills.md
 
-proxies: $(VENV)/dev.stamp build/proxies/stamp ## run aisa check behind nginx, HAProxy, Caddy, Envoy, Traefik and print what each breaks
+proxies: $(VENV)/dev.stamp build/proxies/stamp ## run aisa check behind every proxy that is here, as it comes and with its file, and write what each breaks into docs/proxies.md
 	@exec $(BIN)/python tools/proxies.py $(ARGS)
 
 restarts: $(VENV)/dev.stamp ## restart servers under streaming load, behind nginx, HAProxy and on a handed socket, and print what clients saw
@@ -96,7 +96,7 @@ machines: $(VENV)/dev.stamp ## cut two machines (network namespaces; as root) of
 	AISA_CUT_SECONDS=20 $(BIN)/python -m pytest -q tests/test_machines.py
 
 conformance: $(VENV)/dev.stamp build/proxies/stamp build/conformance/stamp ## grade ourselves and others by aisa check, and write docs/conformance.md; ARGS=NAME for one row
-	@exec $(BIN)/python tools/conformance.py --write docs/conformance.md $(ARGS)
+	@exec $(BIN)/python tools/conformance.py $(ARGS)
 
 soak: $(VENV)/bench.stamp ## run mixed load for a long time and watch for leaks
 	@exec $(BIN)/python benchmarks/soak.py $(ARGS)
@@ -115,6 +115,9 @@ docs: $(VENV)/dev.stamp ## rewrite the pages that are generated from code
 	$(BIN)/python tools/vendors_page.py > docs/vendors.md
 	$(BIN)/python tools/models_page.py > docs/models.md
 	$(BIN)/python compat/clients/page.py > docs/clients.md
+	$(BIN)/python tools/conformance.py --kept
+	$(BIN)/python tools/proxies.py --kept
+	$(BIN)/python tools/servers.py --kept
 	$(BIN)/python tools/openapi_document.py
 
 compat: $(VENV)/dev.stamp build/compat-python/stamp ## run the official clients against a running server

@@ -13,6 +13,12 @@ from faults_rig import CLIENT_KEY
 from tampering import PAGE, Headers, Tamper
 
 Json = dict[str, Any]
+DONE = b"data: [DONE]"
+NO_TOKENS = {"prompt_tokens": 0, "completion_tokens": 0, "total_tokens": 0}
+AFTER = (
+    b'data: {"id":"x","object":"chat.completion.chunk","created":1,"model":"x","choices":'
+    b'[{"index":0,"delta":{"reasoning_content":"hm"},"finish_reason":null}]}\n\n'
+)
 EXTRA = b'data: {"id":"x","object":"chat.completion.chunk","created":1,"model":"x","choices":[]}'
 
 
@@ -245,5 +251,26 @@ DOORS: dict[str, Tamper] = {
     "embeddings-base64": document(lambda value: [one.update(embedding=[0.5]) for one in value["data"]]),
     "embeddings-equal": document(lambda value: value["data"].reverse()),
     "rerank": document(lambda value: value["results"].reverse()),
+}
+#: What a check that looks at less would pass -> the check, and what is broken.
+SUBTLE: dict[str, tuple[str, Tamper]] = {
+    "one id for all answers": ("request-id", told(lambda headers: headers.update({"x-request-id": "req_1"}))),
+    "no id in any chunk": ("identity", data(lambda value: {name: value[name] for name in value if name != "id"})),
+    "the role is another": ("role-once", delta(lambda given: given.update(role="user") if "role" in given else None)),
+    "a thought after the finish": ("finish-last", Tamper(event=lambda block, _number: block if block != DONE else AFTER + block)),
+    "no tokens for a text": ("usage-sum", data(lambda value: {**value, "usage": NO_TOKENS} if value.get("usage") else value)),
+    "no tokens for a document": ("document-usage", document(lambda value: value.update(usage=NO_TOKENS))),
+    "an empty id": ("document-shape", document(lambda value: value.update(id=""))),
+    "a second choice without text": (
+        "choices",
+        choice(lambda given: given["delta"].pop("content", None) if given["index"] else None),
+    ),
+    "a token lost in the middle": ("delay", each(lambda block, number: b"" if number == 20 else block)),
+    "the last third at once": ("delay", Tamper(holds_after=27)),
+    "a token lost in a long stream": ("long-stream", each(lambda block, number: b"" if number == 5 else block)),
+    "an overload told as a wrong request": ("error-first", page(400, "POST")),
+    "a message without its text": ("messages-order", without("content_block_delta")),
+    "half of Gemini's text": ("gemini-finish", each(lambda block, number: b"" if number == 2 else block)),
+    "half of a completion": ("completions", each(lambda block, number: b"" if number == 2 else block)),
 }
 BROKEN = {**FIRST, **CHAT, **BILLS, **DOORS}

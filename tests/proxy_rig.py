@@ -198,6 +198,7 @@ PRODUCTS = {
         Product("HAProxy", ("haproxy",), ("-v",), "haproxy.cfg", HAPROXY, haproxy_files),
         Product("HAProxy 2.8", ("haproxy",), ("-v",), "haproxy.cfg", HAPROXY, haproxy_files, places=IN_WHEELS, called="HAProxy"),
         Product("Caddy", ("caddy",), ("version",), "Caddyfile", None, caddy_files, places=IN_WHEELS, sized=False),
+        Product("Caddy 2.6", ("caddy",), ("version",), "Caddyfile", None, caddy_files, called="Caddy"),  # Debian's, which must not be used
         Product("Apache", ("apache2", "httpd"), ("-v",), "apache.conf", APACHE, apache_files),
         Product("Envoy", ("envoy",), ("--version",), "envoy.yaml", ENVOY, envoy_files, ENVOY_WRONG, places=IN_WHEELS),
         Product("Traefik", ("traefik",), ("version",), "traefik.yaml", None, traefik_files, places=IN_WHEELS, sized=False),

@@ -28,7 +28,8 @@ class Tamper:
     `headers` and `told` change the headers of a request and of an answer, `event` each event of a stream (and its number), `document`
     a body that is none. `answers` answers in the gateway's place where it returns something. `last` stands at a stream's end, however that
     came. Connections are closed after so many answers, or under the request behind them. Times are seconds: `delay` of each event,
-    `whole` before a stream is sent all at once, `limit` of an answer, `silence` of it.
+    `whole` before a stream is sent all at once, `limit` of an answer, `silence` of it. Events before the number `holds_first` wait for it,
+    those behind `holds_after` for the stream's end.
     """
 
     headers: Callable[[Headers], object] = lambda _headers: None
@@ -44,6 +45,7 @@ class Tamper:
     whole: float = 0.0
     holds_head: bool = False
     holds_first: int = 0
+    holds_after: int = 0
     limit: float = FAR_SECONDS
     silence: float = FAR_SECONDS
     deaf: bool = False
@@ -201,7 +203,7 @@ class Passage:
             if self.tamper.holds_head and (b"data:" in b"".join(held) or response.ended):
                 self.write_head(200, headers)
                 object.__setattr__(self, "tamper", Tamper())
-            if self.tamper.whole or self.tamper.holds_head or number < self.tamper.holds_first:
+            if self.tamper.whole or self.tamper.holds_head or number < self.tamper.holds_first or 0 < self.tamper.holds_after < number:
                 continue
             data, held = b"".join(held), []
             if self.tamper.delay:

@@ -8,9 +8,11 @@ import pytest
 
 from aisa.checks.check import BASES, FAILED, PASSED, PROMISE, PROTOCOL, Check, Verdict
 from aisa.checks.registry import CHECKS
-from aisa.checks.running import judge
+from aisa.checks.remedies import product_of
+from aisa.checks.running import judge, look, run
+from aisa.cli.check_lines import changes, failure, wrapped
 from aisa.testing.clock import run_virtual
-from broken_rules import BROKEN
+from broken_rules import BROKEN, SUBTLE
 from checked import checked
 from tampering import Tamper
 
@@ -41,6 +43,49 @@ def test_a_check_fails_on_a_server_that_breaks_just_its_rule(check: Check) -> No
     given = verdict(check, BROKEN[check.name])
     assert given.state == FAILED, (given.state, given.seen)
     assert given.seen
+
+
+@pytest.mark.parametrize("name", SUBTLE)
+def test_a_check_sees_the_break_that_a_weaker_one_would_pass(name: str) -> None:
+    """The rule is kept in its letter's first half: ids are there and all the same, the median is in time, the answer ends and is empty."""
+    check, tamper = SUBTLE[name]
+    given = verdict(next(each for each in CHECKS if each.name == check), tamper)
+    assert given.state == FAILED, (given.state, given.seen)
+
+
+@pytest.mark.parametrize(
+    ("server", "settings"),
+    [
+        ("nginx/1.22.1", ["in `location`: `proxy_read_timeout 660s;`"]),
+        ("envoy", ["`timeout: 0s`", "`idle_timeout: 330s`"]),
+        ("", ["`proxy_read_timeout 660s;`", "`timeout server 660s`", "`ProxyTimeout 660`", "No header tells which proxy stands there"]),
+    ],
+    ids=["nginx", "Envoy", "one that says nothing"],
+)
+def test_behind_a_proxy_with_a_limit_of_60_s_the_output_alone_says_which_setting_to_change(server: str, settings: list[str]) -> None:
+    """A document of 75 s is 504 and a stream is cut after 60 s: that is said, and the setting of the proxy that stands there."""
+
+    async def main() -> tuple[str, list[Verdict]]:
+        async with checked(Tamper(limit=60.0, told=lambda headers: headers.update({"server": server}))) as subject:
+            await look(subject)
+            wanted = [check for check in CHECKS if check.name in ("long-document", "long-stream")]
+            return subject.server, await run(subject, wanted)
+
+    said, verdicts = run_virtual(main())
+    assert [(verdict.check.name, verdict.state) for verdict in verdicts] == [("long-stream", FAILED), ("long-document", FAILED)]
+    told = "\n".join([*map(failure, verdicts), *changes(verdicts, product_of(said), ours=True)])
+    assert "504 after 60 s" in told
+    assert "cut after 60 s" in told
+    assert [setting for setting in settings if setting not in told] == []
+    assert server == "" or "ProxyTimeout" not in told
+
+
+@pytest.mark.parametrize("columns", [60, 80, 100, 140])
+def test_no_setting_is_broken_at_the_end_of_a_line(columns: int) -> None:
+    """What stands between backticks can be copied from any terminal, as one piece."""
+    settings = {text for check in CHECKS for text in check.remedies.values()}
+    broken = [line for text in settings for line in wrapped(text, "    ", columns) if line.count("`") % 2]
+    assert broken == []
 
 
 def test_there_are_at_least_fifty_checks_and_a_broken_server_for_each() -> None:

@@ -129,10 +129,10 @@ def test_without_it_the_output_alone_says_which_setting_to_change(home: Home, fr
     assert failed, [verdict.seen for verdict in given]
     text = "\n".join(changes(failed, product_of(server)))
     if "nginx" in server:
-        assert "proxy_buffering off" in text
+        assert "in `location`: `proxy_buffering off;`" in text
         assert "http-no-delay" not in text
     else:
-        assert "option http-no-delay" in text
+        assert "in `defaults`: `option http-no-delay`" in text
 
 
 @pytest.mark.parametrize(("name", "how"), [("HAProxy", AS_IT_COMES), ("Apache", DEPLOYED_FILE)], ids=["HAProxy", "Apache"])
@@ -157,7 +157,7 @@ def test_frequent_comments_find_a_client_that_left_behind_a_proxy_that_passes_no
             asyncio.run(main(home, url))
 
 
-@configured(("direct", ""), *((name, DEPLOYED_FILE) for name in (*IN_CI, "Envoy")))
+@configured(("direct", ""), *((name, DEPLOYED_FILE) for name in (*IN_CI, "Apache", "Envoy")))
 def test_the_swallow_figure_agrees_with_an_own_count(home: Home, front: str) -> None:
     """A client of the rig's that reads, stops and resets, and the server's log line of its call, give what the check gives, to 10 %.
 

@@ -36,6 +36,7 @@ TAUGHT = 16  # complete answers before the streams of the learned way; eight are
 READ_BYTES = 65_536
 PROMPTS = ("Name a tide.", "Was kostet das?", "List the moons.", "def f(x):", "Write to the sea.", "{}", "How far?", "An owl, please.")
 WAYS = ("pieces", "tokenizer", "learned")
+REPORTED = "the report"  # of a receipt that names no way of counting
 RUNNING = "running"  # a fourth, of servers that say with each chunk how many tokens they have made
 CONFIGURATION = """\
 log: {{format: "off"}}
@@ -176,7 +177,7 @@ def cuts(front: tuple[int, str], count: ModelCount, tokenizer: Tokenizer, option
         text = "".join(said)
         billed = receipt(*front, call)["billed"]
         again = len(tokenizer.encode(text, add_special_tokens=False).ids)
-        yield Cut(way, len(said), count.of(asking, said), again, billed["output_tokens"], billed["counted_by"])
+        yield Cut(way, len(said), count.of(asking, said), again, billed["output_tokens"], billed.get("counted_by", REPORTED))
 
 
 def table(found: Sequence[Cut]) -> str:

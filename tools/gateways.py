@@ -54,10 +54,7 @@ threading.Event().wait()
 """
 #: What is not graded, and why.
 NOT_HERE = {
-    "Portkey gateway": "its 1.15.2, as npm installs it today, answers every stream with 500 (`findings/portkey-streams-immutable.sh`), so "
-    "that a row would say one thing fifty times; this tool can make it",
     "Bifrost": "its npm package fetches the program from its maker's own site, and no version of its Go module is listed",
-    "vLLM": "its wheel for CPUs asks for a build of PyTorch that no registry has; `make count-server SERVER=vllm` mends that",
 }
 
 
@@ -65,7 +62,7 @@ class Gateway(NamedTuple):
     """Somebody else's. `command` writes what it needs into a folder, for the vendor's port and its own, and returns what starts it.
 
     `prefix` is the path before `/v1`, `model` what requests name, `headers` go with each. `apart` are checks that would be unfair to it and
-    why; they count as skipped. `notes` are words on checks whose verdict alone would say too little.
+    why; they count as skipped. `about` are words on the whole row, `notes` on checks whose verdict alone would say too little.
     """
 
     name: str
@@ -78,6 +75,7 @@ class Gateway(NamedTuple):
     headers: Callable[[int], Mapping[str, str]] = lambda _port: MappingProxyType({})
     variables: Mapping[str, str] = MappingProxyType({})
     apart: Mapping[str, str] = MappingProxyType({})
+    about: str = ""
     notes: Mapping[str, str] = MappingProxyType({})
 
 
@@ -128,6 +126,8 @@ GATEWAYS = (
         portkey,
         key=None,
         headers=lambda port: {"x-portkey-provider": "openai", "x-portkey-custom-host": f"http://127.0.0.1:{port}/v1"},
+        about="As npm installs it, on Node 20, it answers every stream with 500: it adds to the headers of the vendor's own response, "
+        "which cannot be changed (`findings/portkey-streams-immutable.sh`). Most of what fails here fails for that one reason.",
     ),
     Gateway(
         "SGLang router",

@@ -53,6 +53,8 @@ SERVERS = {
         (
             *("PYTHON/vllm", "serve", "MODEL", "--served-model-name", "tiny", *AT, "--dtype", "float32", "--enforce-eager"),
             *("--max-model-len", "2048", "--max-num-seqs", "8", "--enable-auto-tool-choice", "--tool-call-parser", "hermes"),
+            # A model that has learned little would go on with blank lines between two brackets, and finish no JSON.
+            *("--structured-outputs-config", '{"backend": "xgrammar", "disable_any_whitespace": true}'),
         ),
         "tiny",
         {"VLLM_CPU_KVCACHE_SPACE": "1", "VLLM_CPU_OMP_THREADS_BIND": "nobind", "VLLM_NO_USAGE_STATS": "1"},

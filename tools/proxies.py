@@ -1,7 +1,7 @@
-"""Runs `aisa check` behind every proxy that is here, as it comes and with its file in deploy/proxies, and prints a table of what failed.
+"""Runs `aisa check` behind every proxy that is here, as it comes and with its file in deploy/proxies, and writes the tables of its page.
 
-`python tools/proxies.py [--quick] [--only NAME]... [--small-buffers] [--kept] [--json FOLDER]`. What each check and failure means is in
-docs/check.md. `--small-buffers` takes proxies as they come in a network namespace of small buffers, where Caddy and Traefik belong.
+`python tools/proxies.py [--quick] [--only NAME]... [--small-buffers] [--kept] [--page FILE]`. A row stays in the keeping of `seen.py` until
+it is made again. `--small-buffers` takes proxies as they come in a network namespace of small buffers, where Caddy and Traefik belong.
 """
 
 from __future__ import annotations
@@ -11,17 +11,19 @@ import os
 import re
 import subprocess
 import sys
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import ExitStack
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import Any
 
 import click
 
 HERE = Path(__file__).resolve().parent
 sys.path.insert(0, str(HERE.parent / "tests"))  # the rig is that of the tests
 
+from seen import Checked, checked, into_page, keep, kept, markdown  # noqa: E402 - beside this file
+
+from aisa import __version__  # noqa: E402 - the line above says where the rig is
 from proxy_rig import AS_IT_COMES, DEPLOYED_FILE, PRODUCTS, SMALL_BUFFERS, Product, Within, free_port, standing  # noqa: E402 - as above
 from server import environment, serving  # noqa: E402 - the line above says where it is
 from small_buffers import is_possible, run, small_buffers  # noqa: E402 - as above
@@ -33,46 +35,60 @@ models:
   check: {{to: [played/check], prices: {{input: 1.0, output: 2.0}}}}
 server: {{host: "{host}"}}
 """
-REPORTS = HERE.parent / "build" / "proxies" / "reports"
+RIG = "proxies"
+PAGE = HERE.parent / "docs" / "proxies.md"
+DIRECT = "direct"
 APART = "AISA_PROXIES_APART"  # set in the process that has a network namespace of its own
 SIZED_TOO = ("nginx", "Apache")  # could size its sockets; what the small buffers alone do is shown
 SHOWN = ("unread-answer", "delay", "leaving", "leaving-thinking", "long-document")
-HEADS = ("proxy", "configuration", "passed", "swallowed", "delay", "leaving", "while it thinks", "75 s document", "what failed")
+HEADS = ("proxy", "configuration", "passed", "swallowed", "delay", "leaving", "while it thinks", "75 s document", "what failed", "on")
+SMALL_HEADS = ("proxy", "swallowed", "with small buffers", "delay with them")
 
 
 @click.command()
 @click.option("--quick", is_flag=True, help="Only checks of less than 5 seconds.")
 @click.option("--only", multiple=True, metavar="NAME", help="Only this proxy; can be said several times.")
 @click.option("--small-buffers", "small", is_flag=True, help="Only proxies as they come, with the small buffers of docs/proxies.md.")
-@click.option("--kept", is_flag=True, help="Run nothing: print the reports that are kept.")
-@click.option("--json", "folder", type=click.Path(file_okay=False, path_type=Path), default=REPORTS, help="Where reports are kept.")
-def main(*, quick: bool, only: tuple[str, ...], small: bool, kept: bool, folder: Path) -> None:
-    """Print the table of what was run, or of all that is kept."""
-    if kept:
-        told = [json.loads(path.read_bytes()) for path in sorted(folder.glob("*.json"))]
-        print(markdown(HEADS, [row([each["proxy"], each["configuration"]], each) for each in told]))
-        return
-    products = [product for product in PRODUCTS.values() if not only or product.name in only]
-    with ExitStack() as stack:
-        if small:
-            apart()
-        within = stack.enter_context(small_buffers()) if small else Within()
-        place = Path(stack.enter_context(TemporaryDirectory()))
-        port = free_port()
-        server = stack.enter_context(serving(place, PLAYED.format(port=port, host=within.there)))
+@click.option("--kept", "only_kept", is_flag=True, help="Run nothing: write the page of the rows that are kept.")
+@click.option("--page", "place", type=click.Path(dir_okay=False, path_type=Path), default=PAGE, help="The page to write.")
+def main(*, quick: bool, only: tuple[str, ...], small: bool, only_kept: bool, place: Path) -> None:
+    """Run those that are named, else all, and write the tables of all rows that are kept."""
+    if not only_kept:
+        chosen = [name for name in (DIRECT, *PRODUCTS) if not only or name in only]
+        with ExitStack() as stack:
+            if small:
+                apart()
+            within = stack.enter_context(small_buffers()) if small else Within()
+            products = [PRODUCTS[name] for name in chosen if name != DIRECT]
+            grade(configured(products, small=small), within, direct=not small and DIRECT in chosen, quick=quick)
+    rows = kept(RIG, Checked)
+    into_page(place, "proxies", markdown(HEADS, [row(name, rows[name]) for name in names() if name in rows]))
+    into_page(place, "small-buffers", markdown(SMALL_HEADS, small_rows(rows)))
 
-        def made(names: tuple[str, str], url: str) -> list[str]:
-            return keep([*names], report(url, server.key, port, quick=quick), folder)
 
-        rows = [made(("direct", ""), server.url)] if not small and (not only or "direct" in only) else []
+def names() -> Iterator[str]:
+    """Yield the names of all rows but those with small buffers, in order."""
+    yield DIRECT
+    for product in PRODUCTS.values():
+        yield from (named(product, configuration) for configuration in product.configurations())
+
+
+def named(product: Product, configuration: str) -> str:
+    """Return the name by which a row is kept."""
+    return f"{product.name}: {configuration}"
+
+
+def grade(proxies: Iterable[tuple[Product, str, str]], within: Within, *, direct: bool, quick: bool) -> None:
+    """Check the server itself, where that is asked for, and behind each proxy with a configuration of this name, and keep the rows."""
+    port = free_port()
+    with TemporaryDirectory() as folder, serving(Path(folder), PLAYED.format(port=port, host=within.there)) as server:
+        if direct:
+            check(DIRECT, f"aisa {__version__}", server.url, server.key, port, quick=quick)
         behind = int(server.url.rpartition(":")[2])
-        for product, name, configuration in configured(products, small=small):
-            own = place / re.sub(r"\W+", "-", f"{product.name} {name}")
+        for product, name, configuration in proxies:
+            own = Path(folder) / re.sub(r"\W+", "-", f"{product.name} {name}")
             with standing(product, configuration, own, behind=behind, within=within) as front:
-                rows.append(made((product.title(), name), front))
-    print(markdown(HEADS, rows))
-    options = " ".join([*(["--quick"] if quick else []), *(["--small-buffers"] if small else [])])
-    print("\nReproduce: make proxies" + (f' ARGS="{options}"' if options else ""))
+                check(named(product, name), product.title(), front, server.key, port, quick=quick)
 
 
 def configured(products: Iterable[Product], *, small: bool) -> Iterator[tuple[Product, str, str]]:
@@ -83,7 +99,12 @@ def configured(products: Iterable[Product], *, small: bool) -> Iterator[tuple[Pr
         elif not small:
             yield from ((product, *each) for each in product.configurations().items())
         elif not product.sized or product.name in SIZED_TOO:
-            yield product, SMALL_BUFFERS, product.configurations()[DEPLOYED_FILE if product.comes is None else AS_IT_COMES]
+            yield product, SMALL_BUFFERS, product.configurations()[plain(product)]
+
+
+def plain(product: Product) -> str:
+    """Return the name of its configuration without anything of ours."""
+    return DEPLOYED_FILE if product.comes is None else AS_IT_COMES
 
 
 def apart() -> None:
@@ -95,8 +116,8 @@ def apart() -> None:
     run("ip", "link", "set", "lo", "up")
 
 
-def report(url: str, key: str, port: int, *, quick: bool) -> dict[str, Any]:
-    """Return what `aisa check` says, as JSON."""
+def check(name: str, title: str, url: str, key: str, port: int, *, quick: bool) -> None:
+    """Let `aisa check` judge, and keep the row. Raises RuntimeError where it could not begin."""
     command = [sys.executable, "-m", "aisa", "check", url, "--model", "check", "--vendor-port", str(port), "--json", "-"]
     told = subprocess.run(  # noqa: S603 - our own command
         [*command, *(["--quick"] if quick else []), *(["--insecure"] if url.startswith("https") else [])],
@@ -105,42 +126,41 @@ def report(url: str, key: str, port: int, *, quick: bool) -> dict[str, Any]:
         check=False,
     )
     if told.returncode not in (0, 1):
-        return {"passed": 0, "failed": 0, "skipped": 0, "checks": []}
-    value: dict[str, Any] = json.loads(told.stdout)
-    return value
+        raise RuntimeError(f"{name}: the checks did not begin")
+    verdicts = json.loads(told.stdout)["checks"]
+    made = checked(title, [(each["name"], each["state"], each["seen"]) for each in verdicts], quick=quick)
+    keep(RIG, name, made)
+    print(f"{name}: {len(made.passed)} passed, failed: {', '.join(made.failed) or 'none'}", file=sys.stderr, flush=True)
 
 
-def keep(names: list[str], told: dict[str, Any], folder: Path) -> list[str]:
-    """Return a row, and keep the report."""
-    folder.mkdir(parents=True, exist_ok=True)
-    whole = {"proxy": names[0], "configuration": names[1], **told}
-    (folder / f"{' '.join(names).strip().replace('/', '-')}.json").write_text(json.dumps(whole, indent=1), encoding="utf-8")
-    print(" ".join(names), told["passed"], told["failed"], file=sys.stderr, flush=True)
-    return row(names, told)
+def row(name: str, made: Checked) -> list[str]:
+    """Return a row of the table."""
+    shown = [figure(made.seen(check)) for check in SHOWN]
+    passed = f"{len(made.passed)} of {len(made.passed) + len(made.failed)}{' (quick)' if made.quick else ''}"
+    return [
+        DIRECT if name == DIRECT else made.title,
+        name.partition(": ")[2],
+        passed,
+        *shown,
+        ", ".join(made.failed) or "nothing",
+        made.day,
+    ]
 
 
-def row(names: list[str], told: dict[str, Any]) -> list[str]:
-    """Return a report as a row of the table."""
-    seen = {check["name"]: check for check in told["checks"]}
-    shown = [figure(seen.get(name)) for name in SHOWN]
-    failed = [name for name, check in seen.items() if check["state"] == "failed"]
-    made = told["passed"] + told["failed"]
-    return [*names, f"{told['passed']} of {made}" if made else "does not answer", *shown, ", ".join(failed) or "nothing"]
+def small_rows(rows: Mapping[str, Checked]) -> Iterator[list[str]]:
+    """Yield what small buffers do to each proxy that they were tried with."""
+    for product in PRODUCTS.values():
+        large, small = (rows.get(named(product, configuration)) for configuration in (plain(product), SMALL_BUFFERS))
+        if large is not None and small is not None:
+            yield [small.title, *(figure(each.seen("unread-answer")) for each in (large, small)), figure(small.seen("delay"))]
 
 
-def figure(check: dict[str, Any] | None) -> str:
+def figure(seen: str | None) -> str:
     """Return what was measured, short."""
-    if check is None or check["state"] == "skipped":
-        return "-"
-    text: str = check["seen"] or "is answered"
-    for long in (" swallowed on the way", " at the median", "the vendor was ", " text/html", " tokens"):
+    text = "not run" if seen is None else seen or "is answered"
+    for long in (" swallowed on the way", " late at the median", "the vendor was ", " tokens", "status "):
         text = text.replace(long, "")
     return text.partition(" (")[0].partition(", ")[0].partition(":")[0]
-
-
-def markdown(heads: tuple[str, ...], rows: list[list[str]]) -> str:
-    """Return a table."""
-    return "\n".join(["| " + " | ".join(line) + " |" for line in [list(heads), ["---"] * len(heads), *rows]])
 
 
 if __name__ == "__main__":

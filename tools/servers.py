@@ -1,35 +1,59 @@
 """Drives real servers through the product with OpenAI's client, and writes what each does by itself and through us. `make servers`.
 
-    python tools/servers.py transformers vllm --page docs/servers.md
+    python tools/servers.py transformers vllm
 
 Each server is installed apart (`model_servers.py`) and has a tiny model that is made on the spot; proxies have the embedded model of
-another server of ours behind them. Without names all of them are run. What we make of each deviation is said in NOTES, by hand.
+another server of ours behind them. Without names all of them are run. A server's row stays in the keeping of `seen.py` until it is made
+again. What we make of each deviation is in `servers.yaml`.
 """
 
 from __future__ import annotations
 
 import argparse
 import json
+import re
 import sys
 import tempfile
-from collections.abc import Callable, Generator, Sequence
-from contextlib import ExitStack, contextmanager
+import time
+from collections.abc import Callable, Generator, Mapping, Sequence
+from contextlib import ExitStack, contextmanager, suppress
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, NamedTuple
 
+import msgspec
 import openai
-from count_server import receipt
-from model_servers import SERVERS, free_port, installed, model_server, python_of, running, tiny_model
+import yaml
+from count_server import REPORTED, receipt
+from model_servers import PLACES, ROOT, SERVERS, free_port, installed, model_server, python_of, running, tiny_model
 from running_aisa import aisa
+from seen import keep, kept, markdown
 
 LITELLM, GUIDELLM = "litellm[proxy]==1.108.7", "guidellm==0.8.1"
+RIG, PAGE = "servers", ROOT / "docs" / "servers.md"
 ANSWER_SECONDS_MAX = 120.0
+LEFT_SECONDS = 1.0  # after which a client leaves a document that takes longer
+LONG_TOKENS = 1_500  # of such a document, more than any of them makes in that time
 TOKENS = 24  # of most answers
 SAID = [{"role": "user", "content": "Name a tide."}]
-CITY = {"type": "object", "properties": {"city": {"type": "string"}}, "required": ["city"], "additionalProperties": False}
+CITY = {"type": "object", "properties": {"city": {"enum": ["Oslo", "Lima"]}}, "required": ["city"], "additionalProperties": False}
 WEATHER = {"type": "function", "function": {"name": "weather", "description": "The weather of a city.", "parameters": CITY}}
 SCHEMA = {"name": "city", "strict": True, "schema": CITY}
+DEVIATIONS = ROOT / "tools" / "servers.yaml"
+INTRODUCTION = """\
+# Real servers
+
+<!-- Made by `make servers` and `make docs` from tools/servers.py, tools/servers.yaml and tools/seen/. Edit those, not this page. -->
+
+What real servers of models, and proxies, do by themselves and through aisa. `make servers` installs each apart, without compiling anything
+(some 16 GB in all; PyTorch's wheel is the one with CUDA and runs on a CPU), gives it a tiny model that is made on the spot or, to LiteLLM,
+the embedded model of another aisa, and drives it with OpenAI's client; `make servers ARGS=vllm` drives one. It is no part of the tests.
+`make count-server SERVER=vllm` cuts 100 streams of one and holds the bills against its own count ([billing.md](billing.md)), and
+`make conformance ARGS=vllm` grades it ([conformance.md](conformance.md)).
+
+Not run: llama.cpp (`llama-cpp-python` has no wheel and would be compiled), SGLang, LMDeploy, Ollama (no wheel that runs without a GPU or
+without a download).
+"""
 LITELLM_SETTINGS = """\
 model_list:
   - {{model_name: tiny, litellm_params: {{model: openai/embedded/tiny, api_base: "http://127.0.0.1:{port}/v1", api_key: {key}}}}}
@@ -70,6 +94,15 @@ class Front(NamedTuple):
         return create(**asked)
 
 
+class Driven(msgspec.Struct, frozen=True):
+    """A server that was driven on a day: the heads of its table's columns, and what came of each case in each of them."""
+
+    title: str
+    day: str
+    heads: tuple[str, ...]
+    cases: Mapping[str, tuple[str, ...]]
+
+
 def plain(front: Front) -> str:
     """A document."""
     answer = front.ask()
@@ -95,6 +128,19 @@ def stream(front: Front, **fields: Any) -> str:
 def with_usage(front: Front) -> str:
     """A stream that is asked for usage."""
     return stream(front, stream_options={"include_usage": True})
+
+
+def done(front: Front) -> str:
+    """The last event of a stream, which clients do not show."""
+    asked: Any = {"model": front.model, "messages": SAID, "max_tokens": TOKENS, "stream": True}
+    with front.client.chat.completions.with_streaming_response.create(**asked) as answer:
+        body = b"".join(answer.iter_bytes())
+    return "there" if b"data: [DONE]" in body else "NOT there"
+
+
+def biased(front: Front) -> str:
+    """A valid parameter that some servers fail on after they have begun."""
+    return stream(front, logit_bias={"10": 1})
 
 
 def tools(front: Front) -> str:
@@ -123,9 +169,12 @@ def schema(front: Front) -> str:
 
 
 def stop(front: Front) -> str:
-    """A stop sequence, which belongs to no answer."""
-    choice = front.ask(stop=["e"]).choices[0]
-    return f"finish {choice.finish_reason}, {'IN the text' if 'e' in (choice.message.content or '') else 'not in the text'}"
+    """A stop sequence out of the middle of the answer, to which it then does not belong."""
+    said = front.ask().choices[0].message.content or ""
+    found = re.search(r"[A-Za-z]{2}", said[len(said) // 3 :])
+    sequence = found[0] if found else said[len(said) // 3 :][:2]
+    choice = front.ask(stop=[sequence]).choices[0]
+    return f"finish {choice.finish_reason}, {'IN the text' if sequence in (choice.message.content or '') else 'not in the text'}"
 
 
 def length(front: Front) -> str:
@@ -137,7 +186,7 @@ def length(front: Front) -> str:
 
 def several(front: Front) -> str:
     """Two choices."""
-    return f"{len(front.ask(n=2).choices)} choices"
+    return f"{len(front.ask(n=2, temperature=1).choices)} of 2"
 
 
 def logprobs(front: Front) -> str:
@@ -158,12 +207,23 @@ def cancel(front: Front) -> str:
         return f"{deltas} deltas"
     found = receipt(*front.ours, answer.response.headers["x-request-id"])
     billed = found["billed"]
-    return f"{deltas} deltas read, {found['outcome']}, billed {billed['output_tokens']} ({billed['counted_by'] or 'reported'})"
+    return f"{deltas} deltas read, {found['outcome']}, billed {billed['output_tokens']} ({billed.get('counted_by', REPORTED)})"
+
+
+def leave_document(front: Front) -> str:
+    """A client that leaves a document, and how long the next one waits for it."""
+    hurried = front._replace(client=front.client.with_options(timeout=LEFT_SECONDS))
+    with suppress(openai.APITimeoutError):
+        return f"answered within {LEFT_SECONDS:.0f} s: {hurried.ask(max_tokens=LONG_TOKENS).choices[0].finish_reason}"
+    left = time.monotonic()
+    front.ask(max_tokens=1)
+    waited = time.monotonic() - left
+    return "the next waits for it" if waited > 3 * LEFT_SECONDS else "the next is answered at once"
 
 
 def too_long(front: Front) -> str:
     """A prompt beyond the window."""
-    return stream(front, messages=[{"role": "user", "content": "tide " * 20_000}])
+    return stream(front, messages=[{"role": "user", "content": "tide " * 4_000}])
 
 
 def unknown(front: Front) -> str:
@@ -181,14 +241,17 @@ CASES: dict[str, Callable[[Front], str]] = {
     "document": plain,
     "stream": stream,
     "stream, usage asked for": with_usage,
+    "its `[DONE]`": done,
     "tools, `required`": tools,
     "the same, streamed": streamed_tools,
     "JSON schema": schema,
-    'stop `["e"]`': stop,
+    "a stop sequence": stop,
     "`max_tokens: 3`": length,
     "`n: 2`": several,
     "logprobs": logprobs,
     "client leaves": cancel,
+    "client leaves a document": leave_document,
+    "`logit_bias`, streamed": biased,
     "prompt too long, streamed": too_long,
     "unknown model": unknown,
     '`temperature: "hot"`': wrong,
@@ -217,7 +280,7 @@ def version_of(python: Path, package: str) -> str:
 def model(name: str, folder: Path, place: Path | None) -> Generator[Server]:
     """Run a server of models."""
     python = place or installed(name)
-    with model_server(name, python, tiny_model(python, folder / "tiny"), folder) as (port, called):
+    with model_server(name, python, tiny_model(python, PLACES / f"{name}-model"), folder) as (port, called):
         address = f"http://127.0.0.1:{port}/v1"
         package = SERVERS[name].packages[-1 if name == "transformers" else 0].partition("=")[0].partition("[")[0]
         yield Server(name, version_of(python, package), address, (Way(name, "openai", address, called),))
@@ -266,44 +329,48 @@ def configuration(servers: Sequence[Server]) -> str:
     return "\n".join(lines) + "\n"
 
 
-def table(server: Server) -> str:
-    """Drive a server, and return the table of what came of it."""
+def driven(server: Server) -> Driven:
+    """Drive a server, and return what came of it."""
     with aisa(configuration([server])) as ours:
         port, key = ours
         through = openai.OpenAI(base_url=f"http://127.0.0.1:{port}/v1", api_key=key, timeout=ANSWER_SECONDS_MAX, max_retries=0)
         itself = openai.OpenAI(base_url=server.chat, api_key="sk-of-this-rig", timeout=ANSWER_SECONDS_MAX, max_retries=0)
         fronts = [Front(itself, server.ways[0].model), *[Front(through, way.name, ours) for way in server.ways]]
-        heads = ["by itself", *[f"through us, as `{way.dialect}`" for way in server.ways]]
-        lines = [f"| {' | '.join(['case', *heads])} |", "|---|" + "---|" * len(heads)]
+        cases = {}
         for name, case in CASES.items():
-            cells = [outcome(case, front) for front in fronts]
-            print(server.name, name, cells, file=sys.stderr)
-            lines.append(f"| {' | '.join([name, *cells])} |")
-    return f"## {server.name} {server.version}\n\n" + "\n".join(lines) + "\n"
+            cases[name] = tuple([outcome(case, front) for front in fronts])
+            print(server.name, name, cases[name], file=sys.stderr)
+        heads = ("by itself", *[f"through us, as `{way.dialect}`" for way in server.ways])
+        return Driven(f"{server.name} {server.version}", datetime.now(UTC).date().isoformat(), heads, cases)
+
+
+def page(rows: Mapping[str, Driven]) -> str:
+    """Return the page."""
+    said = yaml.safe_load(DEVIATIONS.read_text(encoding="utf-8"))
+    sections = []
+    for name in [each for each in ALL if each in rows]:
+        row = rows[name]
+        cases = markdown(["case", *row.heads], [[case, *cells] for case, cells in row.cases.items()])
+        answers = markdown(["deviation", "what we do"], [[each["deviation"], each["answer"]] for each in said[name]])
+        sections.append(f"## {row.title}\n\nMeasured on {row.day}.\n\n{cases}\n\n{answers}\n")
+    return "\n".join([INTRODUCTION, *sections])
 
 
 def main() -> None:
-    """Drive the servers, and print or write the page."""
+    """Drive the servers, and write the page of all rows that are kept."""
     parser = argparse.ArgumentParser(description="Drive real servers through the product.")
     parser.add_argument("names", nargs="*", choices=[[], *ALL], help="which; all by default")
-    parser.add_argument("--page", type=Path, help="the page to write; its text above the first table stays")
+    parser.add_argument("--kept", action="store_true", help="drive none: write the page of the rows that are kept")
+    parser.add_argument("--page", type=Path, default=PAGE, help="the page to write")
     parser.add_argument("--place", action="append", default=[], help="NAME=PYTHON that has a server; else it is installed")
     options = parser.parse_args()
     places = {name: Path(python) for name, _, python in (each.partition("=") for each in options.place)}
-    tables: list[str] = []
-    for name in options.names or ALL:
+    for name in () if options.kept else options.names or ALL:
         with ExitStack() as stack:
             folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="aisa-servers-")))
-            tables.append(table(stack.enter_context(ALL[name](name, folder, places.get(name)))))
-    whole = f"{MEASURED}{datetime.now(UTC):%Y-%m-%d}.\n\n" + "\n".join(tables)
-    if options.page is None:
-        print(whole)
-        return
-    text = options.page.read_text(encoding="utf-8").partition(MEASURED)[0]
-    options.page.write_text(text + whole, encoding="utf-8")
+            keep(RIG, name, driven(stack.enter_context(ALL[name](name, folder, places.get(name)))))
+    options.page.write_text(page(kept(RIG, Driven)), encoding="utf-8")
 
-
-MEASURED = "Measured by `make servers` on "
 
 if __name__ == "__main__":
     main()

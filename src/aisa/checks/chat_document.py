@@ -22,7 +22,9 @@ async def shape(subject: Subject) -> str:
     """A document has its members."""
     value = await answer(subject)
     kinds = {"id": str, "object": str, "created": int, "model": str, "choices": list}
-    broken = [f"`{name}` is {value.get(name)!r}" for name, kind in kinds.items() if not isinstance(value.get(name), kind)]
+    broken = [
+        f"`{name}` is {value.get(name)!r}" for name, kind in kinds.items() if not value.get(name) or not isinstance(value[name], kind)
+    ]
     return first_of([*broken, *([f"`object` is {value['object']!r}"] if value.get("object") != "chat.completion" else [])])
 
 

@@ -16,6 +16,7 @@ Json = dict[str, Any]
 REASONS = frozenset({"stop", "length", "tool_calls", "content_filter", "function_call"})
 WEATHER = {"name": "weather", "parameters": {"type": "object", "properties": {"city": {"type": "string"}}, "required": ["city"]}}
 TOOLS = [{"type": "function", "function": WEATHER}]
+SAYS = ("content", "reasoning_content", "reasoning", "refusal", "tool_calls")  # members of a delta that are part of an answer
 FORCED = {"type": "function", "function": {"name": "weather"}}
 
 
@@ -87,7 +88,9 @@ async def role_once(subject: Subject) -> str:
     """The first delta carries the role, and no other."""
     deltas = deltas_of(await stream(subject))
     roles = [number for number, delta in enumerate(deltas) if delta.get("role")]
-    return first_of([f"a role in {len(roles)} of {len(deltas)} chunks" if roles else "no role at all"] if roles != [0] else [])
+    if roles != [0]:
+        raise Broken(f"a role in {len(roles)} of {len(deltas)} chunks" if roles else "no role at all")
+    return first_of([f"the role is {deltas[0]['role']!r}"] if deltas[0]["role"] != "assistant" else [])
 
 
 async def one_finish(subject: Subject) -> str:
@@ -102,11 +105,11 @@ async def finish_known(subject: Subject) -> str:
 
 
 async def nothing_after_finish(subject: Subject) -> str:
-    """No text follows the finish."""
+    """Nothing of an answer follows its finish: no text, no thought, no call of a tool."""
     choices = choices_of(await stream(subject))
     ends = [number for number, choice in enumerate(choices) if choice.get("finish_reason")]
-    late = [choice for choice in choices[ends[0] + 1 :] if at(choice, "delta", "content")] if ends else []
-    return first_of(f"text after the finish: {choice['delta']['content'][:40]!r}" for choice in late)
+    late = [at(choice, "delta", name) for choice in choices[ends[0] + 1 :] for name in SAYS] if ends else []
+    return first_of(f"after the finish comes {short_json(said)}" for said in late if said)
 
 
 async def done_last(subject: Subject) -> str:
@@ -120,8 +123,9 @@ async def done_last(subject: Subject) -> str:
 async def same_identity(subject: Subject) -> str:
     """`id`, `created` and `model` are the same in all chunks."""
     chunks = chunks_of(await stream(subject))
-    told = {name: {str(chunk.get(name)) for chunk in chunks} for name in ("id", "created", "model")}
-    return first_of(f"`{name}` has {len(values)} values in one stream" for name, values in told.items() if len(values) != 1)
+    told = {name: {str(chunk.get(name) or "") for chunk in chunks} for name in ("id", "created", "model")}
+    absent = [f"a chunk without `{name}`" for name, values in told.items() if "" in values]
+    return first_of([*absent, *(f"`{name}` has {len(values)} values in one stream" for name, values in told.items() if len(values) != 1)])
 
 
 async def object_named(subject: Subject) -> str:
@@ -146,11 +150,11 @@ async def usage_adds_up(subject: Subject) -> str:
 
 
 def problems_of(usage: Json) -> list[str]:
-    """Return what is wrong with a report."""
+    """Return what is wrong with the report of an answer that has text: each side of it is a token at least."""
     counts: dict[str, int] = {}
     for name in ("prompt_tokens", "completion_tokens", "total_tokens"):
         count: object = usage.get(name)
-        if type(count) is not int or count < 0:
+        if type(count) is not int or count < 1:
             return [f"{name} is {count!r}"]
         counts[name] = count
     before, after, total = counts.values()
@@ -222,10 +226,11 @@ async def bounded(subject: Subject) -> str:
 
 
 async def several_choices(subject: Subject) -> str:
-    """Two choices come under two indexes, each with its finish."""
+    """Two choices come under two indexes, each with its text and its finish."""
     response = good(await subject.streamed(n=2))
     found = sorted([choice.get("index", -1) for choice in choices_of(response) if choice.get("finish_reason")])
-    return first_of([f"finishes of the choices {found}"] if found != [0, 1] else [])
+    empty = [f"choice {index} has no text" for index in (0, 1) if not any(delta.get("content") for delta in deltas_of(response, index))]
+    return first_of([*([f"finishes of the choices {found}"] if found != [0, 1] else []), *empty])
 
 
 async def no_error(subject: Subject) -> str:

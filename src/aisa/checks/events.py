@@ -11,6 +11,8 @@ from aisa.checks.subject import Broken
 
 Json = dict[str, Any]
 DONE = "[DONE]"
+#: The words of the played vendor's streams: every way of counting, by pieces, by size or by a tokenizer, makes one token of each.
+WORDS = (b" word", b" Word")
 
 
 class Event(NamedTuple):
@@ -89,6 +91,11 @@ def finishes_of(response: Response) -> list[str]:
 def errors_of(response: Response) -> list[Event]:
     """Return the events that report a failure."""
     return [event for event in events_of(response) if event.value is not None and event.value.get("error")]
+
+
+def words_of(data: bytes) -> int:
+    """Return how many words of the played vendor's are in some bytes, however they are put into events."""
+    return sum(data.count(word) for word in WORDS)
 
 
 def is_done(response: Response) -> bool:

@@ -7,7 +7,7 @@ from typing import NamedTuple
 
 from aisa.checks.chat_stream import first_of
 from aisa.checks.client import BODY_BYTES_MAX, WHOLE, BareConnection, NoAnswer, Response
-from aisa.checks.events import errors_of, events_of, is_done, text_of
+from aisa.checks.events import errors_of, events_of, is_done, text_of, words_of
 from aisa.checks.members import at
 from aisa.checks.receipts import receipt
 from aisa.checks.subject import OURS, Broken, Skipped, Subject, good
@@ -23,14 +23,7 @@ RECEIVE_BYTES = 4_096  # its receive buffer; the kernel makes it twice that
 # client's path, 0.5 to 7 MB. The bound is twice that first buffer.
 SWALLOWED_BYTES_MAX = 262_144
 MADE_BYTES_MAX = 2 * SWALLOWED_BYTES_MAX  # without receipts: what lies between vendor and server counts, too
-#: The words of the played vendor's streams: every way of counting, by pieces, by size or by a tokenizer, makes one token of each.
-WORDS = (b" word", b" Word")
 BURST_TOKENS = 40_000
-
-
-def words_of(data: bytes) -> int:
-    """Return how many words of the played vendor's are in some bytes, however they are put into events."""
-    return sum(data.count(word) for word in WORDS)
 
 
 async def stopped(subject: Subject, mark: str, left_at: float) -> str:
@@ -68,7 +61,7 @@ async def head_of(line: BareConnection, tokens: int) -> Response:
     try:
         return await line.head()
     except NoAnswer as nothing:
-        raise Broken(f"{tokens} tokens were sent and none came ({nothing}): something on the way holds them back") from nothing
+        raise Broken(f"of {tokens} tokens that were sent none came ({nothing}): something on the way holds them back") from nothing
 
 
 async def by_reset(subject: Subject) -> str:

@@ -5,12 +5,12 @@ from __future__ import annotations
 import base64
 import binascii
 import struct
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any, cast
 
 from aisa.checks.chat_stream import first_of
 from aisa.checks.client import Response
-from aisa.checks.events import DONE, events_of
+from aisa.checks.events import DONE, events_of, text_of
 from aisa.checks.members import at, objects
 from aisa.checks.subject import ABSENT, NO_HEADERS, Broken, Skipped, Subject, good, short, value_of
 
@@ -46,6 +46,14 @@ async def messages(subject: Subject, scenario: str = "hello") -> Response:
 async def contents(subject: Subject, scenario: str = "hello") -> Response:
     """Return a stream of Gemini's API."""
     return await asked(subject, gemini(subject), {"contents": [{"role": "user", "parts": [{"text": subject.prompt(scenario, "")}]}]})
+
+
+async def says_the_same(subject: Subject, pieces: Iterable[object]) -> str:
+    """Hold a door's text against that of the chat, if the vendor is played: another model may say something else. Raises Broken."""
+    said = "".join([piece for piece in pieces if isinstance(piece, str)])
+    chat = await subject.streamed()
+    wanted = text_of(chat) if subject.vendor is not None and chat.status == 200 else said
+    return first_of([f"the text is {said[:40]!r} of {wanted[:40]!r}"] if not said or said != wanted else [])
 
 
 def kinds(response: Response) -> list[str]:
@@ -85,10 +93,12 @@ async def responses_failure(subject: Subject) -> str:
 
 
 async def messages_order(subject: Subject) -> str:
-    """A message starts, and stops."""
-    told = [kind for kind in kinds(await messages(subject)) if kind != "ping"]
-    ends = (told[:1], told[-2:])
-    return first_of([f"from {ends[0]} to {ends[1]}"] if ends != (["message_start"], ["message_delta", "message_stop"]) else [])
+    """A message starts, says what the model said, and stops."""
+    response = await messages(subject)
+    told = [kind for kind in kinds(response) if kind != "ping"]
+    if (told[:1], told[-2:]) != (["message_start"], ["message_delta", "message_stop"]):
+        raise Broken(f"from {told[:1]} to {told[-2:]}")
+    return await says_the_same(subject, [at(event.value, "delta", "text") for event in events_of(response)])
 
 
 async def messages_blocks(subject: Subject) -> str:
@@ -144,10 +154,13 @@ async def gemini_lines(subject: Subject) -> str:
 
 
 async def gemini_finish(subject: Subject) -> str:
-    """The last candidate says why it finished."""
+    """The candidate says what the model said, and last why it finished."""
     values = [event.value for event in events_of(good(await contents(subject))) if event.value is not None]
     reasons = [candidate.get("finishReason") for value in values for candidate in value.get("candidates") or ()]
-    return first_of([f"finishReason is {reasons[-1:]}"] if not any(reasons) else [])
+    if not any(reasons):
+        raise Broken(f"finishReason is {reasons[-1:]}")
+    parts = [part for value in values for part in objects(at(value, "candidates", 0, "content", "parts"))]
+    return await says_the_same(subject, [part.get("text") for part in parts if not part.get("thought")])
 
 
 async def gemini_key(subject: Subject) -> str:
@@ -175,7 +188,8 @@ async def completion(subject: Subject) -> str:
     reasons = [choice.get("finish_reason") for value in values for choice in value.get("choices") or ()]
     broken = [f"`object` is {named}"] if named != {"text_completion"} else []
     broken += [] if any(reasons) else ["no finish reason"]
-    return first_of([*broken, *([] if events and events[-1].data == DONE else ["no [DONE]"])])
+    first_of([*broken, *([] if events and events[-1].data == DONE else ["no [DONE]"])])
+    return await says_the_same(subject, [at(value, "choices", 0, "text") for value in values])
 
 
 async def embedded(subject: Subject, **fields: object) -> list[Json]:

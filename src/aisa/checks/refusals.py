@@ -93,10 +93,10 @@ async def error_members(subject: Subject) -> str:
 
 
 async def request_id(subject: Subject) -> str:
-    """Every answer, a refusal too, carries an id to ask about."""
-    good_one = await subject.document()
-    bad_one = await subject.ask(subject.request({"model": subject.model}))
-    return first_of(["no x-request-id"] if any(not each.headers.get("x-request-id") for each in (good_one, bad_one)) else [])
+    """Every answer, a refusal too, carries an id to ask about, which is no other's."""
+    answers = [await subject.document(), await subject.ask(subject.request({"model": subject.model}))]
+    ids = [answer.headers.get("x-request-id") for answer in answers]
+    return first_of(["no x-request-id"] if not all(ids) else [f"two answers have the id {ids[0]!r}"] if ids[0] == ids[1] else [])
 
 
 async def listed(subject: Subject) -> str:

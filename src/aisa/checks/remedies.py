@@ -39,8 +39,8 @@ def _of(**settings: str) -> Remedies:
 PROTOCOL = _of(server="the server's own stream: no proxy's setting does this")
 
 BATCHES = _of(
-    nginx="`proxy_buffering off;` and `gzip off;` (and no `proxy_ignore_headers X-Accel-Buffering`)",
-    haproxy="`option http-no-delay`, without which each event is up to 200 ms late",
+    nginx="in `location`: `proxy_buffering off;` and `gzip off;` (and no `proxy_ignore_headers X-Accel-Buffering`)",
+    haproxy="in `defaults`: `option http-no-delay`, without which each event is up to 200 ms late",
     apache="`ProxyPass ... flushpackets=on`, no `mod_deflate` for text/event-stream",
     lighttpd="`server.stream-response-body = 2`",
     caddy="`flush_interval -1` in `reverse_proxy`, no `encode` for text/event-stream",
@@ -49,16 +49,16 @@ BATCHES = _of(
     server="send each event when it is there; pass the vendor's events on as they come",
 )
 SILENCE = _of(
-    nginx="`proxy_read_timeout 660s;` and `proxy_send_timeout 330s;` (60 s by default)",
-    haproxy="`timeout server 660s` and `timeout client 330s` (50 s in most examples)",
+    nginx="in `location`: `proxy_read_timeout 660s;` and `proxy_send_timeout 330s;` (60 s by default)",
+    haproxy="in `defaults`: `timeout server 660s` and `timeout client 330s` (50 s in most examples)",
     apache="`ProxyPass ... timeout=660` and `ProxyTimeout 660` (60 s by default)",
-    envoy="`timeout: 0s` and `idle_timeout: 330s` on the route (15 s by default, flowing or not)",
+    envoy="on the route: `timeout: 0s`, which counts from the request on, flowing or not (15 s by default), and `idle_timeout: 330s`",
     caddy="no `response_header_timeout` and no `read_timeout` in `transport http`",
     traefik="no `responseHeaderTimeout` in serversTransport.forwardingTimeouts; `respondingTimeouts.idleTimeout` above 330 s",
     server="let a model think: 600 s for a document, 60 s between tokens, with comments every 15 s",
 )
 TOTAL = _of(
-    envoy="`timeout: 0s` on the route: without it each answer is cut 15 s after its request, flowing or not",
+    envoy="on the route: `timeout: 0s`, which counts from the request on, flowing or not (15 s by default), and `idle_timeout: 330s`",
     nginx="no `proxy_read_timeout` below 60 s; a limit of the load balancer in front",
     haproxy="no `timeout http-request` that counts for answers; no `timeout tunnel` in between",
     traefik="`respondingTimeouts.writeTimeout: 0`",
@@ -67,8 +67,9 @@ TOTAL = _of(
     server="no bound on how long a stream may flow",
 )
 LEAVING = _of(
-    nginx='`proxy_http_version 1.1;`, `proxy_set_header Connection "";`, `proxy_buffering off;`, no `proxy_ignore_client_abort on`',
-    haproxy="`option abortonclose`, without which a client that leaves is noticed 12 to 27 s later",
+    nginx='in `location`: `proxy_http_version 1.1;`, `proxy_set_header Connection "";`, `proxy_buffering off;`, '
+    "no `proxy_ignore_client_abort on`",
+    haproxy="in `defaults`: `option abortonclose`, without which a client that leaves is noticed 12 to 27 s later",
     apache="nothing of its own: it notices when it next writes; `stream.keep_alive_seconds: 5` at the server makes 27 s 10 s",
     lighttpd="nothing: it notices when it next writes",
     server="stop the vendor's request when the client's connection ends",
@@ -86,7 +87,7 @@ HALF_CLOSE = _of(
 SWALLOWS = _of(
     nginx="`listen ... sndbuf=16k;`, `proxy_buffering off;`, `proxy_buffer_size 4k;`, `ssl_buffer_size 4k;`, `http2_chunk_size 2k;`; and "
     "`proxy_socket_rcvbuf 16k;` (1.31), before which no `keepalive` to the server, whose connections keep grown buffers",
-    haproxy="`tune.sndbuf.client 65536` and `tune.rcvbuf.server 16384`",
+    haproxy="in `global`: `tune.sndbuf.client 65536` and `tune.rcvbuf.server 16384`",
     apache="`SendBufferSize 16384` and `ProxyReceiveBufferSize 16384`",
     envoy="`per_connection_buffer_limit_bytes: 16384` on listener and cluster, SO_SNDBUF and SO_RCVBUF 16384 as socket options",
     stunnel="`socket = l:SO_SNDBUF=16384` and `socket = r:SO_RCVBUF=16384`",
@@ -95,7 +96,7 @@ SWALLOWS = _of(
     server="read from the vendor only what the client takes; TCP_NOTSENT_LOWAT and a small SO_SNDBUF",
 )
 BODY = _of(
-    nginx="`client_max_body_size 32m;` (1m by default)",
+    nginx="in `server`: `client_max_body_size 32m;` (1m by default)",
     apache="`LimitRequestBody` of 33554432 or 0",
     envoy="no `buffer` filter below 32 MiB",
     traefik="no `buffering.maxRequestBodyBytes` below 32 MiB",

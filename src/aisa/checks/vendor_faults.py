@@ -84,9 +84,12 @@ async def early_document(subject: Subject) -> str:
 
 
 async def error_first(subject: Subject) -> str:
-    """An error that is a vendor's first event has its status."""
+    """An error that is a vendor's first event has its status: overload is no fault of the request's."""
     response = await early(subject, "error-first")
-    return first_of(["200, and the error as an event"] if response.status == 200 and errors_of(response) else [ends_badly(response)][1:])
+    if response.status == 200 and errors_of(response):
+        raise Broken("200, and the error as an event")
+    ends_badly(response)
+    return first_of([f"status {response.status}"] if 400 <= response.status < 500 and response.status != 429 else [])
 
 
 async def rate_limit(subject: Subject) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import re
 import shutil
 import sys
 import textwrap
@@ -29,6 +30,7 @@ SIGNS = {PASSED: ("✓", "ok"), FAILED: ("✗", "FAIL"), SKIPPED: ("–", "-")}
 SEEN_CHARACTERS_MAX = 60  # of what was seen, in the table; failures tell all of it below
 SEEN_CHARACTERS_MIN = 14  # of the same where the terminal is narrow: a figure
 ROW_FRAME = 9  # characters of a line that are neither name nor rule nor what was seen: indent, sign, and what is between
+QUOTED, UNBROKEN = re.compile(r"`[^`]*`"), "\N{NO-BREAK SPACE}"
 FILE_SIZE = (140, 24)  # columns and lines where there is no terminal
 
 
@@ -128,11 +130,13 @@ def remedies_of(check: Check, product: str | None) -> Mapping[str, str]:
     return {"": check.remedies[""]} if "" in check.remedies else {}
 
 
-def wrapped(text: str, head: str) -> list[str]:
-    """Return a text with a head before it, in lines that fit."""
+def wrapped(text: str, head: str, columns: int | None = None) -> list[str]:
+    """Return a text with a head before it, in lines that fit; what stands between backticks is to be copied, and is not broken."""
     indent = len(click.unstyle(head))
-    body = textwrap.wrap(text, min(width(), WIDTH_MAX) - indent, break_on_hyphens=False, break_long_words=False) or [""]
-    return [head + body[0], *(" " * indent + line for line in body[1:])]
+    whole = QUOTED.sub(lambda found: found[0].replace(" ", UNBROKEN), text)
+    body = textwrap.wrap(whole, min(columns or width(), WIDTH_MAX) - indent, break_on_hyphens=False, break_long_words=False) or [""]
+    first, *others = [line.replace(UNBROKEN, " ") for line in body]
+    return [head + first, *(" " * indent + line for line in others)]
 
 
 def total(verdicts: list[Verdict], asked: Asked) -> str:

@@ -230,6 +230,28 @@ def test_a_client_that_only_stops_sending_pays_in_full(streamed: bool) -> None:
     on_uvloop(main())
 
 
+@pytest.mark.parametrize("leave", [Caller.reset, Caller.half_close_and_leave], ids=["rst", "half-close"])
+@pytest.mark.parametrize("streamed", [True, False])
+def test_the_log_tells_a_call_as_the_ledger_has_it_when_its_client_left_after_the_settlement(
+    leave: Callable[[Caller], None], *, streamed: bool
+) -> None:
+    """The answer was settled as complete; what the client's system never took of it is taken off in the row and in its line."""
+
+    async def main() -> None:
+        words = [f"s{number} " for number in range(100)]
+        answer = stream_of(*words) if streamed else plain(document("".join(words) * 100))
+        async with gateway(says(answer), prices=PRICES) as home:
+            caller = await home.client(post(body(stream=streamed)), receive_bytes=4_096)
+            await settled(caller)
+            leave(caller)
+            row, line = await only_row(home), await home.ended()
+            assert row.outcome == line.outcome == "client_gone"
+            assert row.billed.output_tokens == line.billed_tokens < len(words)
+            assert row.cost == line.cost_nanos < len(words) * OUT
+
+    on_uvloop(main())
+
+
 SLOW_CLIENTS = 40
 SLOW_WORDS = [f"s{number} " for number in range(1_000)]  # 200 KB: the vendor is far ahead of all of them
 

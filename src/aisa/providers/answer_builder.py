@@ -21,6 +21,7 @@ from aisa.wire.finish import FAILURE, STOP, UNKNOWN, later_of, spoken, verdict_o
 from aisa.wire.model_name import shown_name
 from aisa.wire.shown import VISIBLE_SPARE, Asked, Shown
 from aisa.wire.token_meter import BY_VENDOR, TokenMeter, arrived, weakest
+from aisa.wire.tool_calls import arguments_text
 from aisa.wire.tool_terms import ToolTerms
 from aisa.wire.trees import Tree
 from aisa.wire.usage_report import UsageReport
@@ -50,6 +51,7 @@ class AnswerBuilder:
         self._by_pieces = by_pieces
         self._meters: dict[int, TokenMeter] = {}
         self._calls: dict[int, int] = {}  # how many each choice has made
+        self._ungiven: dict[tuple[int, int], None] = {}  # calls of functions that were given nothing yet, by choice and place
         self._verdicts: dict[int, tuple[str, str]] = {}  # what each choice's finish means, and the vendor's word
         self._parts: list[Part] = []
         self._named = False
@@ -146,11 +148,16 @@ class AnswerBuilder:
                     self._add(FunctionCall(choice, name, "", tokens))
             else:
                 self._add(ToolCall(choice, index, call_id, name, tokens, custom))
+            if not custom:
+                self._ungiven[choice, index] = None
         return index
 
-    def give(self, choice: int, index: int, text: str) -> None:
-        """A further part of what a call is given."""
+    def give(self, choice: int, index: int, given: object) -> None:
+        """A further part of what a call is given: text, or all of it as the object that some vendors send."""
+        text = arguments_text(given)
         if text and self._open(choice):
+            if self._ungiven:
+                self._ungiven.pop((choice, index), None)
             tokens = self._count(choice, text)
             if not self._legacy:
                 self._add(Arguments(choice, index, text, tokens))
@@ -243,6 +250,8 @@ class AnswerBuilder:
 
     def close(self) -> list[Part]:
         """Return what is left, and the finishes. Raises VendorError where the answer is nothing but a reason that nobody knows."""
+        for choice, index in list(self._ungiven):  # what takes nothing is given an empty object
+            self.give(choice, index, "{}")
         terms = ToolTerms(self._known)
         for choice in sorted(self._verdicts):
             verdict, word = self._verdicts[choice]

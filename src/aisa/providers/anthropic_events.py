@@ -14,6 +14,7 @@ from aisa.providers.anthropic_layout import Layout
 from aisa.providers.shape import Target
 from aisa.wire.finish import FAILURE, FUNCTION_CALL, STOP, TOOL_CALLS, UNKNOWN, spoken, verdict_on
 from aisa.wire.model_name import shown_name
+from aisa.wire.tool_calls import arguments_text
 from aisa.wire.trees import Tree, as_tree, is_tree, text_or_none, trees_in
 from aisa.wire.vendor_error import Unintelligible, VendorError
 
@@ -171,8 +172,7 @@ class Events:
             self._layout.call(str(block.start["id"]))
             if said or block.call is None:
                 return []
-            given = block.start.get("input")
-            return self._arguments(block.call, msgspec.json.encode(given).decode() if is_tree(given) else "{}")
+            return self._arguments(block.call, arguments_text(block.start.get("input")) or "{}")
         grown = {"thinking": said} if kind == "thinking" else {"input": input_of(said)} if kind == "server_tool_use" and said else {}
         self._layout.other({**block.start, **grown})
         return []

@@ -9,7 +9,7 @@ from aisa.providers.answer_builder import AnswerBuilder
 from aisa.providers.anthropic_layout import Layout
 from aisa.providers.bedrock_stream import EXCEPTION
 from aisa.providers.shape import Target
-from aisa.wire.lenient_json import encode
+from aisa.wire.tool_calls import arguments_text
 from aisa.wire.trees import Tree, as_tree, is_tree, text_or_none, trees_in
 from aisa.wire.usage_report import count_of
 from aisa.wire.vendor_error import Unintelligible, VendorError, error_in
@@ -84,7 +84,7 @@ class BedrockReader:
         use, picture = block.get("toolUse"), as_tree(block.get("image"))
         if is_tree(use):
             self._start(index, {"toolUse": use})
-            self._grow(index, {"toolUse": {"input": encode(as_tree(use.get("input"))).decode()}})
+            self._grow(index, {"toolUse": use})
         elif is_tree(thought := block.get("reasoningContent")):
             self._grow(index, {"reasoningContent": {**thought, **as_tree(thought.get("reasoningText"))}})
         elif picture:
@@ -129,10 +129,9 @@ class BedrockReader:
             self._draw(block, as_tree(picture.get("source")).get("bytes"))
 
     def _arguments(self, block: Block, given: object) -> None:
-        if block.call is None or not isinstance(given, str) or not given:
-            return
-        block.given.append(given)
-        self._builder.give(0, block.call[0], given)
+        if block.call is not None and given:
+            block.given.append(arguments_text(given))
+            self._builder.give(0, block.call[0], given)
 
     def _think(self, block: Block, thought: Tree) -> None:
         text, signature, redacted = (text_or_none(thought.get(name)) for name in ("text", "signature", "redactedContent"))
@@ -164,8 +163,6 @@ class BedrockReader:
             return
         said = "".join(block.given)
         if block.call is not None:
-            if not said:
-                self._builder.give(0, block.call[0], "{}")
             self._layout.call(block.call[1])
         elif block.redacted is not None:
             self._layout.other({"type": "redacted_thinking", "data": block.redacted})

@@ -22,7 +22,6 @@ class CohereReader:
         self._builder = builder
         self._state = target.state
         self._calls: dict[object, int] = {}  # Cohere's index of a call -> which it is here
-        self._given: set[object] = set()  # calls whose arguments have begun
         self._first_call = ""
         self._plan: list[str] = []
         self._thinking: list[str] = []
@@ -51,8 +50,6 @@ class CohereReader:
                 self._call(as_tree(message.get("tool_calls")), index)
             case "tool-call-delta":
                 self._arguments(as_tree(as_tree(message.get("tool_calls")).get("function")).get("arguments"), index)
-            case "tool-call-end":
-                self._called(index)
             case "citation-start":
                 self._cite([as_tree(message.get("citations"))])
             case "message-end":
@@ -73,7 +70,6 @@ class CohereReader:
         self._planned(message.get("tool_plan"))
         for index, call in enumerate(trees_in(message.get("tool_calls"))):
             self._call(call, index)
-            self._called(index)
         self._cite(trees_in(message.get("citations")))
         self._end(document)
 
@@ -110,18 +106,12 @@ class CohereReader:
         self._calls[index] = self._builder.call(0, call_id, text_or_none(function.get("name")) or "")
         self._arguments(function.get("arguments"), index)
 
-    def _arguments(self, text: object, index: object) -> None:
-        if not isinstance(text, str) or not text:
+    def _arguments(self, given: object, index: object) -> None:
+        if not given:
             return
         if index not in self._calls:
             raise Unintelligible("arguments of a call that was not begun")
-        self._given.add(index)
-        self._builder.give(0, self._calls[index], text)
-
-    def _called(self, index: object) -> None:
-        """A call is whole: one without arguments has none, which is an empty object."""
-        if index in self._calls and index not in self._given:
-            self._arguments("{}", index)
+        self._builder.give(0, self._calls[index], given)
 
     def _cite(self, citations: list[Tree]) -> None:
         """Carry what the answer rests on: pages as chat completions tell them, and what has no address in Cohere's own words."""
@@ -156,8 +146,6 @@ class CohereReader:
             self._builder.reported(report_of(usage))
         if is_error(ending.get("error")):
             raise VendorError(ending.get("error"))
-        for index in self._calls:
-            self._called(index)
         plan = Plan("".join(self._plan), "".join(self._thinking))
         self._builder.think(0, "", sealed(plan, self._first_call, self._state))
         self._builder.finish(0, ending.get("finish_reason"))

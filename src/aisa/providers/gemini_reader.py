@@ -11,7 +11,6 @@ from aisa.providers.gemini_thinking import FIRST_WITH_LEVELS, generation
 from aisa.providers.gemini_usage import report_of, tier_in, visible_in
 from aisa.providers.shape import Target
 from aisa.wire.finish import STOP
-from aisa.wire.lenient_json import encode
 from aisa.wire.trees import Tree, as_list, is_tree, text_or_none, trees_in
 from aisa.wire.vendor_error import VendorError, error_in, is_error
 
@@ -166,13 +165,13 @@ class GeminiReader:
             begun.take(call.get("partialArgs"))
             return
         given = call.get("args")
-        self._builder.give(choice, index, encode(given if is_tree(given) else {}).decode())
+        self._builder.give(choice, index, {} if given is None else given)
 
     def _end_call(self, choice: int) -> None:
         """Give the arguments that came in pieces."""
         partial = self._partial.pop(choice, None)
         if partial is not None:
-            self._builder.give(choice, partial.index, encode(partial.arguments).decode())
+            self._builder.give(choice, partial.index, partial.arguments)
 
     def _media(self, data: Tree, choice: int) -> None:
         """Carry a picture, or sound, as chat completions have it."""

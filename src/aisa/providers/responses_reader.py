@@ -5,7 +5,7 @@ Vendors repeat at the end of an item, and of the answer, what they have said in 
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Sequence, Sized
 from typing import Annotated
 
 import msgspec
@@ -13,12 +13,15 @@ from msgspec import Meta
 
 from aisa.providers.answer_builder import AnswerBuilder
 from aisa.providers.vendor_state import VendorState
+from aisa.wire.tool_calls import arguments_text
 from aisa.wire.trees import Tree, as_list, as_tree, is_tree, text_or_none, trees_in
 from aisa.wire.usage_report import count_of
 from aisa.wire.vendor_error import VendorError
 from aisa.wire.vendor_tier import tier_named
 
 CALLS = {"function_call": "arguments", "custom_tool_call": "input"}
+#: Which member of the event that ends what a call is given has all of it.
+GIVEN = {"response.function_call_arguments.done": "arguments", "response.custom_tool_call_input.done": "input"}
 ENDS = frozenset({"response.completed", "response.incomplete"})
 SIDES = ("input_tokens", "output_tokens")
 PHASE = "phase"  # of a note on a message that has one, among what is to come back
@@ -33,7 +36,7 @@ class Item:
     def __init__(self, kind: str) -> None:
         self.kind = kind
         self.call = -1
-        self.told: dict[str, int] = {}  # characters, by part
+        self.told: dict[str, int] = {}  # by part, how many characters, or annotations
 
 
 class TextDelta(msgspec.Struct):
@@ -75,8 +78,10 @@ class ResponsesReader:
             self._item(event.get("item"), event.get("output_index"))
         elif kind == "response.output_item.done":
             self._done(event.get("item"), event.get("output_index"))
+        elif kind in GIVEN:
+            self._given(self._named(event), event.get(GIVEN[kind]))
         elif kind == "response.output_text.annotation.added":
-            self._annotated([event.get("annotation")])
+            self._annotated(self._named(event), event.get("content_index"), [event.get("annotation")])
         elif kind in ENDS or event.get("object") == "response":
             self._end(event)
         elif kind in {"response.failed", "error"} or event.get("error"):
@@ -112,8 +117,7 @@ class ResponsesReader:
         text = text_or_none(event.get("delta"))
         if text is None:
             return
-        name = self._names.get(event.get("output_index"), str(event.get("item_id")))
-        item = self._items.setdefault(name, Item("message" if "output_text" in kind or "refusal" in kind else "reasoning"))
+        item = self._named(event)
         if kind == "response.output_text.delta":
             self._say(item, f"text {event.get('content_index')}", text)
             if logprobs := as_list(event.get("logprobs")):
@@ -128,6 +132,11 @@ class ResponsesReader:
         elif kind in ("response.function_call_arguments.delta", "response.custom_tool_call_input.delta") and item.call >= 0:
             self._note(item, "given", text)
             self._builder.give(0, item.call, text)
+
+    def _named(self, event: Tree) -> Item:
+        """Return the item that an event is about, which nobody may have announced."""
+        name, kind = self._names.get(event.get("output_index"), str(event.get("item_id"))), str(event.get("type"))
+        return self._items.setdefault(name, Item("message" if "output_text" in kind or "refusal" in kind else "reasoning"))
 
     def _item(self, given: object, place: object) -> Item | None:
         """Take note of an item that begins, or that nobody announced. A call is told at once."""
@@ -162,9 +171,14 @@ class ResponsesReader:
             self._phase(item, given)
         elif item.kind == "reasoning":
             self._reasoning(item, given)
-        elif item.kind in CALLS and (rest := self._rest(item, "given", given.get(CALLS[item.kind]))):
-            self._builder.give(0, item.call, rest)
+        elif item.kind in CALLS:
+            self._given(item, given.get(CALLS[item.kind]))
         item.told["done"] = 1
+
+    def _given(self, item: Item, whole: object) -> None:
+        """Give a call what it has not been given of the whole."""
+        if item.call >= 0:
+            self._builder.give(0, item.call, self._rest(item, "given", arguments_text(whole)))
 
     def _message(self, item: Item, given: Tree) -> None:
         for place, part in enumerate(trees_in(given.get("content"))):
@@ -172,9 +186,10 @@ class ResponsesReader:
                 self._builder.refuse(0, rest)
             if rest := self._rest(item, f"text {place}", part.get("text"), note=False):
                 self._say(item, f"text {place}", rest)
-                self._annotated(as_list(part.get("annotations")))
                 if logprobs := as_list(part.get("logprobs")):
                     self._builder.carry(0, "logprobs", {"content": logprobs, "refusal": None}, beside=True)
+            notes = as_list(part.get("annotations"))
+            self._annotated(item, place, notes[item.told.get(f"annotations {place}", 0) :])
 
     def _phase(self, item: Item, given: Tree) -> None:
         """Keep which phase of its answer a message was: the vendor wants that back with it."""
@@ -208,8 +223,8 @@ class ResponsesReader:
         self._note(item, part, text)
         self._builder.think(0, text)
 
-    def _note(self, item: Item, part: str, text: str) -> None:
-        item.told[part] = item.told.get(part, 0) + len(text)
+    def _note(self, item: Item, part: str, told: Sized) -> None:
+        item.told[part] = item.told.get(part, 0) + len(told)
 
     def _rest(self, item: Item, part: str, whole: object, *, note: bool = True) -> str:
         """Return what of a text has not been told."""
@@ -219,7 +234,9 @@ class ResponsesReader:
             self._note(item, part, rest)
         return rest
 
-    def _annotated(self, annotations: list[object]) -> None:
+    def _annotated(self, item: Item, place: object, annotations: list[object]) -> None:
+        if annotations:
+            self._note(item, f"annotations {place}", annotations)
         notes = [chat_annotation(note) for note in annotations if is_tree(note)]
         if notes:
             self._builder.carry(0, "annotations", notes)

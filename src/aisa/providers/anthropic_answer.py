@@ -14,12 +14,13 @@ from aisa.providers.anthropic_plain import PlainMessage, plain_message
 from aisa.providers.anthropic_stream import MessageReader, StreamDecoder, events_of
 from aisa.providers.anthropic_usage import OUTPUT, taken_apart
 from aisa.providers.blame import blame_for, unreadable
+from aisa.providers.event_objects import document_in
 from aisa.providers.shape import Target
 from aisa.usage import REPORTED
 from aisa.wire.door import Request
 from aisa.wire.model_name import shown_name
 from aisa.wire.shown import Shown
-from aisa.wire.trees import Tree, as_tree, is_tree
+from aisa.wire.trees import Tree, as_tree
 from aisa.wire.usage_report import count_of
 from aisa.wire.vendor_error import VendorError
 
@@ -67,14 +68,11 @@ class AnswerDecoder(MessageReader):
         """Take the end of the vendor's body."""
         if self._passes and self._take_plain():
             return []
-        try:
-            tree: object = msgspec.json.decode(self._body)
-        except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
-            self.failure = unreadable(self._target, "a body that is not JSON")
-            return []
-        if not is_tree(tree):
+        document = document_in(bytes(self._body))
+        if document is None:
             self.failure = unreadable(self._target, "a body that is not a JSON object")
             return []
+        tree, self._body[:] = document
         self._message = tree
         try:
             for event in events_of(tree):

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-import msgspec
-
 from aisa.answer import Part, Piece, Report, Told, together
 from aisa.errors import UpstreamFailed
 from aisa.providers.anthropic_events import Asker, Events
@@ -14,6 +12,7 @@ from aisa.providers.anthropic_plain import FURTHER_PLACES, further_of, plain_tex
 from aisa.providers.anthropic_usage import MessageUsage
 from aisa.providers.blame import blame_for, broken_off, unreadable
 from aisa.providers.counting import AskedOf
+from aisa.providers.event_objects import EventObjects, object_in
 from aisa.providers.shape import Target
 from aisa.usage import REPORTED, Usage
 from aisa.wire.door import Request
@@ -133,6 +132,7 @@ class StreamDecoder(MessageReader):
     def __init__(self, request: Request, target: Target, asker: Asker, *, passes: bool) -> None:
         super().__init__(request, target, asker)
         self._sse = SseDecoder(target.answer_bytes_max)
+        self._objects = EventObjects()
         self._passing = Passing(target, asker) if passes else None
         self._events.sealing = not passes  # who gets the vendor's own blocks sends them back
         self._opening: list[Part] = []
@@ -188,6 +188,7 @@ class StreamDecoder(MessageReader):
     def end(self) -> Sequence[Part]:
         """Take the end of the vendor's body. A message that has not stopped has failed."""
         parts = self._parts(self._sse.end()) if self._whole is None else self._as_stream(bytes(self._whole))
+        parts += self._told(self._objects.end(), b"")
         if not self.done and self.failure is None:
             self.failure = broken_off(self._target)
         return self._given(parts)
@@ -220,7 +221,7 @@ class StreamDecoder(MessageReader):
         for name, data in events:
             if self.done or self.failure is not None:
                 break
-            event, passing = plain_text(data), self._passing
+            event, passing = None if self._objects.waiting else plain_text(data), self._passing
             if event is not None and passing is not None and not passing.keeps(event.index, data):
                 event = None
             text = None if event is None else self._events.say(event.index, event.delta.text)
@@ -237,16 +238,21 @@ class StreamDecoder(MessageReader):
     def _one(self, name: bytes, data: bytes) -> list[Part]:
         if data.startswith(b"[DONE]"):
             return []
-        try:
-            tree: object = msgspec.json.decode(data)
-        except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
-            self.failure = unreadable(self._target, "an event that is not JSON")
+        events = self._objects.take(data)
+        if events is None:
+            self.failure = unreadable(self._target, "an event that is no JSON object")
             return []
-        if not is_tree(tree):
-            return []
-        if "type" not in tree:
-            tree["type"] = "error" if "error" in tree else name.decode("utf-8", "replace")
-        return self._event(tree, data)
+        return self._told(events, name)
+
+    def _told(self, events: list[tuple[Tree, bytes]], name: bytes) -> list[Part]:
+        """Return what events say; `name` is that of the last of them, where it does not say so itself."""
+        parts: list[Part] = []
+        for tree, data in events:
+            if "type" not in tree:
+                tree["type"] = "error" if "error" in tree else name.decode("utf-8", "replace")
+            if not self.done and self.failure is None:
+                parts += self._event(tree, data)
+        return parts
 
     def _event(self, tree: Tree, data: bytes) -> list[Part]:
         before = self._events.tokens
@@ -261,11 +267,8 @@ class StreamDecoder(MessageReader):
 
     def _as_stream(self, body: bytes) -> list[Part]:
         """Read one document as the stream that was asked for."""
-        try:
-            tree: object = msgspec.json.decode(body)
-        except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
-            tree = None
-        if not is_tree(tree):
+        tree = object_in(body)
+        if tree is None:
             self.failure = unreadable(self._target, "a body that is neither a stream nor JSON")
             return []
         parts: list[Part] = []
@@ -281,7 +284,8 @@ def events_of(message: Tree) -> list[Tree]:
         return [{"type": "error", "error": message.get("error") or message}]
     opening: Tree = {**message, "content": [], "stop_reason": None, "stop_sequence": None}
     events: list[Tree] = [{"type": "message_start", "message": opening}]
-    for index, block in enumerate(trees_in(message["content"])):
+    content = message["content"]
+    for index, block in enumerate([{"type": "text", "text": content}] if isinstance(content, str) else trees_in(content)):
         events.append({"type": "content_block_start", "index": index, "content_block": block})
         events.append({"type": "content_block_stop", "index": index})
     ending = {name: message.get(name) for name in ("stop_reason", "stop_sequence", "stop_details", "container") if name in message}

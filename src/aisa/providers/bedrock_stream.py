@@ -7,9 +7,10 @@ from collections.abc import Sequence
 from aisa.answer import Part
 from aisa.providers.answer_builder import AnswerBuilder
 from aisa.providers.blame import broken_off, unreadable
+from aisa.providers.event_objects import EventObjects, object_in
 from aisa.providers.event_stream import BrokenFrame, Frame, FrameDecoder
 from aisa.providers.shape import Target
-from aisa.providers.typed_stream import Reader, TypedDecoder, object_in
+from aisa.providers.typed_stream import Reader, TypedDecoder
 
 #: What the headers of a frame are called.
 MESSAGE, EVENT, EXCEPTION, CODE, WORDS = ":message-type", ":event-type", ":exception-type", ":error-code", ":error-message"
@@ -22,6 +23,7 @@ class FrameStream(TypedDecoder):
     def __init__(self, builder: AnswerBuilder, reader: Reader, target: Target) -> None:
         super().__init__(builder, reader, target)
         self._frames = FrameDecoder(target.answer_bytes_max)
+        self._objects = EventObjects()
         self._refusal: bytearray | None = None
         self._first = True
 
@@ -72,10 +74,11 @@ class FrameStream(TypedDecoder):
         if kind == "error":
             self._tell({"type": EXCEPTION, "report": {"code": headers.get(CODE), "message": headers.get(WORDS)}})
             return
-        payload = object_in(frame.payload)
         if kind == "exception":
-            self._tell({"type": EXCEPTION, "report": {"code": headers.get(EXCEPTION), **(payload or {})}})
-        elif payload is None:
+            self._tell({"type": EXCEPTION, "report": {"code": headers.get(EXCEPTION), **(object_in(frame.payload) or {})}})
+            return
+        events = self._objects.take(frame.payload, type=headers.get(EVENT, ""))
+        if events is None:
             self._fail(unreadable(self._target, "an event that is no JSON object"))
-        else:
-            self._tell({**payload, "type": headers.get(EVENT, "")})
+        for event, _ in events or ():
+            self._tell(event)

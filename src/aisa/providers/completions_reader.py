@@ -10,8 +10,9 @@ from msgspec import Raw
 
 from aisa.answer import Part, Piece
 from aisa.providers.answer_builder import AnswerBuilder
+from aisa.providers.event_objects import NOT_JSON
 from aisa.providers.shape import Target
-from aisa.providers.typed_stream import NOT_JSON, TypedDocument, TypedStream
+from aisa.providers.typed_stream import TypedDocument, TypedStream
 from aisa.usage import BYTES_PER_TOKEN
 from aisa.wire.completions import CompletionsRequest
 from aisa.wire.model_name import shown_name

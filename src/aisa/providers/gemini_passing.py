@@ -8,9 +8,10 @@ import msgspec
 
 from aisa.answer import Part, Piece
 from aisa.providers.answer_builder import AnswerBuilder
+from aisa.providers.event_objects import document_in
 from aisa.providers.outlet import Outlet
 from aisa.providers.shape import Target
-from aisa.providers.typed_stream import Reader, TypedDocument, TypedStream, object_in
+from aisa.providers.typed_stream import Reader, TypedDocument, TypedStream
 from aisa.wire.lenient_json import encode
 from aisa.wire.sse import data_event
 from aisa.wire.trees import Tree, is_tree, trees_in
@@ -69,10 +70,10 @@ class PassingDocument(TypedDocument):
     def closing(self, cost_usd: str | None) -> Sequence[Part]:
         """Return it, as it came but for the model's name."""
         body = b"".join(self._body)
-        document = object_in(body)
-        if document is None or not self._target.public or MODEL not in document:
-            return [Piece(body, 0)]
-        return [Piece(msgspec.json.encode({**document, MODEL: self._target.public}), 0)]
+        document = document_in(body)
+        if document is None or not self._target.public or MODEL not in document[0]:
+            return [Piece(body if document is None else document[1], 0)]
+        return [Piece(msgspec.json.encode({**document[0], MODEL: self._target.public}), 0)]
 
 
 def says(candidates: list[Tree]) -> bool:

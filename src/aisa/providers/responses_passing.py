@@ -14,10 +14,11 @@ from msgspec import Raw
 from aisa.answer import Part, Piece, together
 from aisa.providers.answer_builder import AnswerBuilder
 from aisa.providers.blame import unreadable
+from aisa.providers.event_objects import object_in
 from aisa.providers.responses_plain import PlainResponse, plain_response
 from aisa.providers.responses_reader import ResponsesReader, TextDelta
 from aisa.providers.shape import Target
-from aisa.providers.typed_stream import TypedDocument, TypedStream, object_in
+from aisa.providers.typed_stream import TypedDocument, TypedStream
 from aisa.usage import Usage
 from aisa.wire.event_runs import NumberedTemplate, in_runs, numbered_template
 from aisa.wire.lenient_json import encode
@@ -71,7 +72,8 @@ class ResponsesStream(TypedStream):
         """Take an event of text; return False for one that is more than that."""
         data = block[DATA_AT:]
         try:
-            return b"\n" not in data and is_utf8(data) and self._responses.say(TEXT.decode(data))
+            plain = b"\n" not in data and is_utf8(data) and not self._objects.waiting
+            return plain and self._responses.say(TEXT.decode(data))
         except msgspec.DecodeError:
             return False
 
@@ -84,7 +86,7 @@ class PassingStream(ResponsesStream):
         self._pieces: list[Piece] = []
         self._counted = 0
         self._number = 0  # of the last event, where a document is made one
-        self._data: bytes = b""  # of the event that is being read
+        self._data: bytes = b""  # of the event that is told, if it can pass in them
         self._template: NumberedTemplate | None = None  # of events that pass, of the text that is being said
 
     def closing(self, cost_usd: str | None) -> Sequence[Part]:
@@ -135,8 +137,13 @@ class PassingStream(ResponsesStream):
         return told
 
     def _take_event(self, data: bytes, *, last: bool) -> None:
-        self._data, self._template = data, None
+        self._template = None
         super()._take_event(data, last=last)
+
+    def _tell_all(self, events: list[tuple[Tree, bytes]]) -> None:
+        for event, data in events:
+            self._data = data
+            super()._tell_all([(event, data)])
 
     def _tell(self, event: Tree) -> None:
         super()._tell(event)
@@ -154,7 +161,11 @@ class PassingStream(ResponsesStream):
         if self._target.public and is_tree(response) and "model" in response:
             passed = event_of({**event, "response": {**response, "model": self._target.public}})
         else:
-            passed = b"event: " + kind.encode() + b"\ndata: " + self._data + b"\n\n" if b"\n" not in self._data else event_of(event)
+            passed = (
+                b"event: " + kind.encode() + b"\ndata: " + self._data + b"\n\n"
+                if self._data and b"\n" not in self._data
+                else event_of(event)
+            )
         self._pieces.append(Piece(passed, tokens, carries="output_index" in event))
 
     def _taken(self) -> list[Part]:

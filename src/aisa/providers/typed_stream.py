@@ -12,16 +12,14 @@ from aisa.errors import UpstreamFailed
 from aisa.providers.answer_builder import AnswerBuilder
 from aisa.providers.blame import blame_for, broken_off, unreadable
 from aisa.providers.continuation import Continuation
+from aisa.providers.event_objects import EventObjects, object_in, objects_in
 from aisa.providers.shape import Target
 from aisa.usage import Usage
-from aisa.wire.lenient_json import BOM, NotEvenLenient, read_leniently, whole_text
+from aisa.wire.lenient_json import BOM
 from aisa.wire.sse import Event, EventTooLarge, SseDecoder
-from aisa.wire.trees import Tree, is_tree, trees_in
+from aisa.wire.trees import Tree
 from aisa.wire.vendor_cost import vendor_cost
 from aisa.wire.vendor_error import VendorError
-
-#: What msgspec raises for what is no strict JSON.
-NOT_JSON = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)
 
 
 class Reader(Protocol):
@@ -159,6 +157,7 @@ class TypedStream(TypedDecoder):
     def _begin(self) -> None:
         """Be ready for a body."""
         self._events = SseDecoder(self._target.answer_bytes_max)
+        self._objects = EventObjects()
         self._array: list[bytes] | None = None  # of a body that is JSON and no stream: an array of all events, or an error
         self._size = 0
         self._start: bytes | None = b""  # what came before the first byte that tells which it is
@@ -190,6 +189,9 @@ class TypedStream(TypedDecoder):
         if self._array is not None:
             self._take_array(b"".join(self._array))
         parts = self._relay(self._events.end(), last=True)
+        if self._objects.waiting:
+            self._tell_all(self._objects.end())
+            parts += self._relay([])
         if self._goes_on():
             self._begin()
         elif not self.done and self.failure is None:
@@ -229,13 +231,19 @@ class TypedStream(TypedDecoder):
                 self._tell(event)
 
     def _take_event(self, data: bytes, *, last: bool) -> None:
-        if data == b"[DONE]" or (self._take_plain is not None and self._take_plain(data)):
+        if data == b"[DONE]" or (self._take_plain is not None and not self._objects.waiting and self._take_plain(data)):
             return
-        event = object_in(data)
-        if event is not None:
-            self._tell(event)
+        events = self._objects.take(data)
+        if events is not None:
+            self._tell_all(events)
         elif not last:  # what is cut in the middle of an event is told as broken off
             self._fail(unreadable(self._target, "an event that is no JSON object"))
+
+    def _tell_all(self, events: list[tuple[Tree, bytes]]) -> None:
+        """Tell events that were read, each with its own bytes if it is strict JSON in them."""
+        for event, _ in events:
+            if self.failure is None:
+                self._tell(event)
 
 
 class TypedDocument(TypedDecoder):
@@ -299,20 +307,3 @@ class TypedDocument(TypedDecoder):
         """Return all that it says."""
         parts = [msgspec.structs.replace(part, tokens=0) for part in self._parts]
         return [*parts, Report(self.usage(), cost_usd)]
-
-
-def object_in(data: bytes) -> Tree | None:
-    """Return the JSON object in a text, or the first in an array; None if there is none."""
-    return next(iter(objects_in(data)), None)
-
-
-def objects_in(data: bytes) -> list[Tree]:
-    """Return the JSON object in a text, or those in an array."""
-    try:
-        value: object = msgspec.json.decode(data)
-    except NOT_JSON:
-        try:
-            value = whole_text(read_leniently(data))
-        except NotEvenLenient:
-            return []
-    return [value] if is_tree(value) else trees_in(value)

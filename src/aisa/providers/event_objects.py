@@ -1,0 +1,121 @@
+"""The JSON objects of vendors' events and documents: read strictly, and what only strict JSON refuses once more. Knows no dialect.
+
+A character whose two halves came in neighbouring events is put together, so that what is told of either is text for everybody.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from typing import Any
+
+import msgspec
+
+from aisa.wire.lenient_json import NotEvenLenient, encode, read_leniently, with_whole_text
+from aisa.wire.trees import Tree, is_list, is_tree, trees_in
+
+#: What msgspec raises for what is no strict JSON.
+NOT_JSON = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)
+
+
+class EventObjects:
+    """Reads events one behind the other. One with text that ends in half a character waits for the next, which may have the rest."""
+
+    __slots__ = ("_waiting",)
+
+    def __init__(self) -> None:
+        self._waiting: tuple[Tree, bytes] | None = None
+
+    @property
+    def waiting(self) -> bool:
+        """True while an event waits for the next, so that this has to be read here too."""
+        return self._waiting is not None
+
+    def take(self, data: bytes, **members: object) -> list[tuple[Tree, bytes]] | None:
+        """Return the events that can be told now, each with its own bytes, none if these are no strict JSON; None for what is no object.
+
+        `members` are what the event has beside those bytes.
+        """
+        event, strict = read(data)
+        if not is_tree(event):
+            return None
+        event |= members
+        return [(event, data)] if strict and self._waiting is None else self._joined(event, data if strict else b"")
+
+    def end(self) -> list[tuple[Tree, bytes]]:
+        """Return the event that waited in vain."""
+        waiting, self._waiting = self._waiting, None
+        return [] if waiting is None else [(with_whole_text(waiting[0]), b"")]
+
+    def _joined(self, event: Tree, data: bytes) -> list[tuple[Tree, bytes]]:
+        before, self._waiting = self._waiting, None
+        if before is not None and join(before[0], event):
+            data = b""
+        told = [] if before is None else [(with_whole_text(before[0]), b"")]
+        if ends_in_half(event):
+            self._waiting = event, data
+            return told
+        return [*told, (with_whole_text(event), data)]
+
+
+def join(before: Any, after: Any) -> bool:
+    """Give texts of one value the halves with which the texts in the same places of another begin, where they end in the first halves.
+
+    Returns True if there were any.
+    """
+    places: Collection[Any] = ()
+    if is_tree(before) and is_tree(after):
+        places = before.keys() & after.keys()
+    elif is_list(before) and is_list(after):
+        places = range(min(len(before), len(after)))
+    changed = False
+    for place in places:
+        joined = pair(before[place], after[place])
+        if joined is not None:
+            before[place], after[place] = joined
+        changed = joined is not None or join(before[place], after[place]) or changed
+    return changed
+
+
+def pair(before: object, after: object) -> tuple[str, str] | None:
+    """Return two texts with the character whole that was cut between them; None if none was."""
+    if not (isinstance(before, str) and isinstance(after, str) and before and after):
+        return None
+    return (before + after[0], after[1:]) if "\ud800" <= before[-1] <= "\udbff" and "\udc00" <= after[0] <= "\udfff" else None
+
+
+def ends_in_half(value: object) -> bool:
+    """Tell whether a text in a value ends in the first half of a character."""
+    if isinstance(value, str):
+        return value != "" and "\ud800" <= value[-1] <= "\udbff"
+    return any(map(ends_in_half, value.values() if is_tree(value) else value if is_list(value) else ()))
+
+
+def read(data: bytes) -> tuple[object, bool]:
+    """Return a JSON value, which may hold halves of characters if it is no strict JSON, and whether it is; None for what is none at all."""
+    try:
+        return msgspec.json.decode(data), True
+    except NOT_JSON:
+        try:
+            return read_leniently(data), False
+        except NotEvenLenient:
+            return None, False
+
+
+def objects_in(data: bytes) -> list[Tree]:
+    """Return the JSON object in a text, or those in an array."""
+    value, strict = read(data)
+    trees = [value] if is_tree(value) else trees_in(value)
+    return trees if strict else [with_whole_text(tree) for tree in trees]
+
+
+def object_in(data: bytes) -> Tree | None:
+    """Return the JSON object in a text, or the first in an array; None if there is none."""
+    return next(iter(objects_in(data)), None)
+
+
+def document_in(data: bytes) -> tuple[Tree, bytes] | None:
+    """Return the JSON object in a text, and it as strict JSON: the same bytes if they are; None for what is no object."""
+    value, strict = read(data)
+    if not is_tree(value):
+        return None
+    return (value, data) if strict else ((whole := with_whole_text(value)), encode(whole))

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from operator import itemgetter
 
-from aisa.wire.choice import flatten, with_both_names
+from aisa.wire.choice import details_text, flatten, with_both_names
 from aisa.wire.finish import FAILURE, STOP, UNKNOWN, later_of, spoken, verdict_on
 from aisa.wire.halves import whole
+from aisa.wire.logprobs import chat_logprobs
 from aisa.wire.model_name import shown_name
 from aisa.wire.tool_calls import arguments_text
 from aisa.wire.tool_terms import ToolTerms
@@ -67,11 +68,10 @@ class Document:
         message = choice.get("message")
         fallback_id = self._fallback[0].removeprefix("chatcmpl-")
         message = message_of(message if is_tree(message) else {}, f"call_{fallback_id}_{position}")
-        logprobs = choice.get("logprobs")
         fixed = {
             "index": position,
             "message": message,
-            "logprobs": logprobs if is_tree(logprobs) else None,
+            "logprobs": chat_logprobs(choice.get("logprobs"), ""),
             "finish_reason": self._reason(choice.get("finish_reason"), message),
         }
         return {**choice, **fixed}
@@ -129,6 +129,7 @@ def message_of(message: Tree, call_seed: str) -> Tree:
     text, thinking = flatten(message.get("content"))
     fixed: Tree = {"role": "assistant", "content": whole(text) if message.get("content") is not None else None, "refusal": None}
     reasoning = text_or_none(message.get("reasoning_content")) or text_or_none(message.get("reasoning")) or thinking
+    reasoning = reasoning or details_text(message.get("reasoning_details"))
     fixed |= {name: value for name, value in message.items() if name not in ("role", "content", "reasoning", "reasoning_content")}
     if reasoning:
         fixed = with_both_names({**fixed, "reasoning_content": whole(reasoning)})

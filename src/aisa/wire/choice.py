@@ -12,7 +12,8 @@ from aisa.wire.trees import Tree, is_list, is_tree, text_or_none, trees_in
 from aisa.wire.vendor_error import Unintelligible, VendorError
 
 HANDLED_DELTA = frozenset({"role", "content", "refusal", "reasoning", "reasoning_content", "tool_calls", "function_call"})
-HANDLED_CHOICE = frozenset({"index", "delta", "finish_reason", "usage"})
+#: `message` is all that was said so far, where a vendor sends it beside a delta or behind the last.
+HANDLED_CHOICE = frozenset({"index", "delta", "message", "finish_reason", "usage"})
 
 
 NOTHING: Tree = {}  # of every choice for whose finish nothing is held; never changed
@@ -25,8 +26,8 @@ class Choice:
     """
 
     __slots__ = (
-        "_call_id", "_details", "_function_call", "_given", "_seams", "_terms", "_tool_calls", "_word", "beside", "closed", "held",
-        "index", "meter", "said", "verdict",
+        "_call_id", "_details", "_function_call", "_given", "_seams", "_terms", "_tool_calls", "_word", "beside", "by_deltas", "closed",
+        "held", "index", "meter", "said", "verdict",
     )  # fmt: skip
 
     def __init__(self, call_id: str, index: int, terms: ToolTerms, *, meter: TokenMeter, stops: tuple[str, ...] = ()) -> None:
@@ -34,6 +35,7 @@ class Choice:
         self.meter = meter  # of its tokens
         self.verdict = ""  # what its finish reason means; nothing until one came
         self.closed = False  # the client has its finish
+        self.by_deltas = True  # as nearly all come; else by what a document has, a message, of which each is a delta
         self.said = False  # something came: text, a call
         self.held = self.beside = NOTHING
         self._word = ""
@@ -63,6 +65,7 @@ class Choice:
         content, thinking = flatten(delta.get("content"))
         refusal = text_or_none(delta.get("refusal"))
         thinking = text_or_none(delta.get("reasoning_content")) or text_or_none(delta.get("reasoning")) or thinking
+        thinking = thinking or details_text(delta.get("reasoning_details"))
         text: Tree = {}
         if self._given is not None:
             self._given = content
@@ -171,6 +174,12 @@ def flatten(content: object) -> tuple[str, str]:
         elif isinstance(part.get("text"), str):
             text += str(part["text"])
     return text, thinking
+
+
+def details_text(details: object) -> str:
+    """Return what details of thinking show of it, for vendors that send it under no other name (MiniMax)."""
+    shown = [detail.get("text") or detail.get("summary") for detail in trees_in(details)]
+    return "".join([text for text in shown if isinstance(text, str)])
 
 
 def numbered(value: object, name: str, counts: dict[str, int]) -> object:

@@ -14,12 +14,13 @@ from aisa.wire.citations import is_cited
 from aisa.wire.finish import UNKNOWN, spoken
 from aisa.wire.generated import carries_token, listed, text_bytes, text_in
 from aisa.wire.lenient_json import encode
+from aisa.wire.logprobs import chat_logprobs
 from aisa.wire.model_name import shown_name
 from aisa.wire.plain import PlainChunk, PlainFinishChunk, PlainOpeningChunk
 from aisa.wire.shown import Shown
 from aisa.wire.token_meter import BY_LOGPROBS, BY_TOKEN_IDS, BY_VENDOR, TokenMeter, arrived, weakest
 from aisa.wire.tool_terms import ToolTerms
-from aisa.wire.trees import Tree, is_tree, text_or_none, trees_in
+from aisa.wire.trees import Tree, is_list, is_tree, text_or_none, trees_in
 from aisa.wire.usage_report import UsageReport, visible
 from aisa.wire.vendor_error import Unintelligible, VendorError, refuse_errors
 
@@ -275,18 +276,20 @@ class ChunkStream:
         choice = self._choices[index]
         if choice.closed:
             return opened, None
-        delta = given.get("delta")
-        if delta is None:
-            delta = given.get("message")
+        delta, message = given.get("delta"), given.get("message")
+        if delta is None and is_tree(message) and not (choice.meter.tokens and choice.by_deltas):
+            choice.by_deltas, delta = False, message
         deltas = choice.deltas(delta if is_tree(delta) else {})
         emitted = [self._choice(index, part) for part in deltas]
         self.cited = self.cited or any(is_cited(part.get("annotations")) for part in deltas)
-        rest = {name: value for name, value in given.items() if name not in HANDLED_CHOICE and (name != "message" or delta is not value)}
-        logprobs = rest.get("logprobs")
-        if is_tree(logprobs):
-            rest["logprobs"] = logprobs = {"content": None, "refusal": None, **logprobs}
+        rest = {name: value for name, value in given.items() if name not in HANDLED_CHOICE}
+        logprobs, counted = rest.get("logprobs"), 0
+        if logprobs is not None:
+            several = is_tree(logprobs) or is_list(logprobs)  # one number need not be of one token
+            rest["logprobs"] = logprobs = chat_logprobs(logprobs, "".join(map(text_in, deltas)))
+            counted = listed(logprobs, "content") if several else 0
         self._begun = self._begun or choice.said or is_tree(logprobs)
-        self._count(choice.made(deltas), choice.meter, logprobs=listed(logprobs, "content"), token_ids=listed(given, "token_ids"))
+        self._count(choice.made(deltas), choice.meter, logprobs=counted, token_ids=listed(given, "token_ids"))
         if logprobs and deltas:
             emitted[0] |= rest
             rest = {}

@@ -41,6 +41,10 @@ SENTENCES: dict[Verdict, list[str]] = {
         "Invalid authorization header",
         "invalid credentials",
         "API key was reported as leaked. Please use another API key.",
+        "Organization has been restricted. Please reach out to support if you believe this was in error.",
+        "Your project is suspended",
+        "Your organization must be verified to stream this model.",
+        "The free tier of this API is not available in your country. Please upgrade.",
     ],
     table.OUR_CREDIT: [
         "Your credit balance is too low.",
@@ -82,6 +86,10 @@ SENTENCES: dict[Verdict, list[str]] = {
         "用户额度不足",
         "预扣费额度失败",
         "Your account does not have enough credit",
+        "Please enable billing on your project in the console.",
+        "The free tier of the model has been exhausted.",
+        "A valid payment instrument must be provided.",
+        "The free quota is exhausted",
     ],
     table.OUR_MODEL: [
         "Model Not Exist",
@@ -157,6 +165,9 @@ SENTENCES: dict[Verdict, list[str]] = {
         "Your prompt has been blocked",
         "The content you submitted is sensitive",
         "Potentially unsafe or sensitive content in input",
+        'acme/m-9 requires moderation on Acme. Your input was flagged for "violence". No credits were charged.',
+        "input new_sensitive (1026)",
+        "output new_sensitive (1027)",
     ],
     table.CONTEXT: [
         "request (9000 tokens) exceeds the available context size (8192 tokens)",
@@ -199,6 +210,9 @@ SENTENCES: dict[Verdict, list[str]] = {
         "System messages are not supported",
         "No endpoints found that support image input",
         "does not support assistant message prefill",
+        "The model returned the following errors: Malformed input request: #: extraneous key [top_k] is not permitted",
+        "You do not have permission to access the File abc or it may not exist.",
+        "CachedContent not found (or permission denied)",
     ],
     table.RATE: [
         "Rate limit reached for m-1 on tokens per minute (TPM): Limit 6000, Used 5900, Requested 200. Please try again in 1s.",
@@ -276,5 +290,7 @@ SENTENCES: dict[Verdict, list[str]] = {
         "'tools' array too long: at most 128",
         "Thinking budget exceeds max tokens",
         "Cannot read file: it is corrupt",
+        "The model returned the following errors: invalid image",
+        "No credits were used. Something is wrong with the request.",
     ],
 }

@@ -209,6 +209,31 @@ def test_a_field_of_the_caller_is_not_our_key() -> None:
     assert verdict("The model does not exist", param="model") == "our model"
 
 
+def test_who_we_are_is_ours_and_a_bound_too_large_beside_the_prompt_the_callers_whatever_field_is_named() -> None:
+    """[fault B1, fault B4] A field tells whose fault it is only where the words are about a key, a model or the prompt alone."""
+    assert verdict("Your organization must be verified to stream this model.", param="stream", code="unsupported_value") == "our key"
+    joint = "`inputs` tokens + `max_new_tokens` must be <= 8193. Given: 9000 `inputs` tokens and 512 `max_new_tokens`"
+    assert verdict(joint, param="max_tokens") == "context"
+    assert verdict("`max_new_tokens` must be <= 512. Given: 900", param="max_tokens") == "request"
+    assert verdict("The prompt is too long", param="top_p") != "context"
+
+
+def test_a_file_of_somebody_else_is_the_callers_under_any_status() -> None:
+    """[fault B2] Google answers 403: who names files that do not exist would else have our key benched."""
+    for words in (
+        "You do not have permission to access the File abc or it may not exist.",
+        "CachedContent not found (or permission denied)",
+    ):
+        assert verdict(words, 403, code="PERMISSION_DENIED") == "feature"
+    assert verdict("Your API key does not have permission", 403, code="PERMISSION_DENIED") == "our key"
+
+
+def test_an_account_that_may_not_call_a_model_is_told_by_aws_in_two_words() -> None:
+    """[fault B1] They say so of nobody else."""
+    assert verdict("Operation not allowed", target=Target("aws", "m-1", "bedrock")) == "our key"
+    assert verdict("Operation not allowed") == "request"
+
+
 def test_one_request_above_the_limit_is_not_asked_again() -> None:
     """[fault B6] Waiting does not help a request that is larger than the whole minute's tokens; another target may be larger."""
     words = "Request too large on tokens per minute (TPM): Limit {}, Requested 9000, please reduce your message size and try again."

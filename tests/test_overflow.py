@@ -48,6 +48,7 @@ OVERFLOWS = [
     "Prompt contains 9000 tokens and 0 draft tokens, too large for model with 8192 maximum context length",
     "Input validation error: `inputs` tokens + `max_new_tokens` must be <= 8193. Given: 9000 `inputs` tokens and 0 `max_new_tokens`",
     "Input validation error: `inputs` must have less than 8192 tokens. Given: 9000",
+    "size limit exceeded by 127 tokens. Try using shorter or fewer inputs.",
     "The prompt is too long: 9000, model maximum context length: 8191",
     "Please reduce the length of the messages or completion.",
     "Please reduce the length of the messages or completion. Current length is 9000 while limit is 8192",

@@ -12,7 +12,8 @@ from collections.abc import Mapping, Sequence
 from aisa.errors import CALLER, OPERATOR, ApiError, CredentialRefused, UpstreamFailed
 from aisa.providers import blame_table as table
 from aisa.providers.blame_table import ROWS, STATUS_OF, Row, Verdict, squeezed
-from aisa.providers.overflow import tokens_named
+from aisa.providers.blame_words import KEY_WORDS, MODEL_WORDS
+from aisa.providers.overflow import is_overflow, tokens_named
 from aisa.providers.redaction import fit_to_show
 from aisa.providers.report import Report, read_report
 from aisa.providers.shape import Target
@@ -26,8 +27,11 @@ NAME_CHARACTERS_MIN = 3  # a shorter name, or part of one, is found in any sente
 RATE_WAIT_SECONDS_MAX = 3_600  # who asks to wait longer is not limiting a rate, but has no credit left
 #: Which fields a refusal may name for its words to stand for a verdict. What another field holds is the caller's own.
 OUR_FIELDS = re.compile(r"(?:body\.)?(?:model|api[_-]?key|authorization|key|headers?\b.*)$", re.IGNORECASE)
-PROMPT_FIELDS = re.compile(r"(?:body\.)?(?:messages?|prompts?|inputs?|contents?|context|model)(?:\b|_)", re.IGNORECASE)
-ABOUT = {table.OUR_KEY: OUR_FIELDS, table.OUR_MODEL: OUR_FIELDS, table.CONTEXT: PROMPT_FIELDS}
+#: What is to be written counts too: a window holds both, and the words tell which of them is too long.
+PROMPT_FIELDS = re.compile(
+    r"(?:body\.)?(?:messages?|prompts?|inputs?|contents?|context|model|max_(?:\w{1,20}_)?tokens)(?:\b|_)", re.IGNORECASE
+)
+ABOUT = {KEY_WORDS: OUR_FIELDS, MODEL_WORDS: OUR_FIELDS, is_overflow: PROMPT_FIELDS}
 #: How a rate limit says that the one request is above it: waiting cannot help.
 LIMIT_AND_ASKED = re.compile(r"\blimit:? (\d[\d,]{0,12})\b[^\n]{0,80}?\brequested:? (\d[\d,]{0,12})\b")
 REFUSED_STATUSES = frozenset({0, 400, 404, 422, 501})  # under which vendors refuse a field that they do not know
@@ -131,8 +135,8 @@ def fits(row: Row, report: Report, said: str, *, given: frozenset[str], target: 
 
 def may_speak_of(row: Row, param: str | None) -> bool:
     """Tell whether a row's words can be about a field that the refusal names: nobody's key is in a tool, and no prompt in `top_p`."""
-    about = ABOUT.get(row.verdict)
-    return param is None or row.words is None or about is None or about.match(param) is not None
+    about = None if row.words is None else ABOUT.get(row.words)
+    return param is None or about is None or about.match(param) is not None
 
 
 def without_name(words: str, target: Target) -> str:

@@ -10,6 +10,7 @@ from typing import NamedTuple
 
 from aisa.errors import CALLER, OPERATOR, VENDOR
 from aisa.providers.blame_words import (
+    ACCESS_WORDS,
     ADDRESS_WORDS,
     CAPACITY_WORDS,
     CONTENT_WORDS,
@@ -117,6 +118,7 @@ def statuses(*numbers: int) -> frozenset[int]:
 #: Zhipu's codes are bare numbers, which mean other things elsewhere.
 ZHIPU = words(r"zhipu|bigmodel|z\.ai\b|\bzai\b")
 COHERE = words(r"cohere")
+BEDROCK = words(r"bedrock")
 REFUSAL = statuses(0, 400, 403, 404, 409, 410, 422)
 OPERATORS = statuses(0, *range(400, 600))
 
@@ -142,6 +144,8 @@ ROWS: tuple[Row, ...] = (
         ),
     ),
     Row(OUR_KEY, "Google, Groq, xAI, OpenAI", words=KEY_WORDS, unless=NO_KEY_WORDS, statuses=OPERATORS),
+    Row(OUR_KEY, "OpenAI, Groq, Google, Anthropic", words=ACCESS_WORDS, unless=NO_KEY_WORDS, statuses=OPERATORS),
+    Row(OUR_KEY, "AWS: an account that may not call the model", words=words(r"^operation not allowed$"), vendor=BEDROCK),
     Row(OUR_KEY, "status", statuses=statuses(401)),
     Row(OUR_KEY, "Zhipu's numbers", codes("1000 1001 1002 1003 1004 1110 1111 1112 1220"), vendor=ZHIPU),
     Row(
@@ -152,7 +156,7 @@ ROWS: tuple[Row, ...] = (
             "organization_spend_limit_exceeded project_spend_limit_exceeded organization_usage_limit_exceeded insufficient_credits "
             "insufficient_funds payment_required quota_exhausted insufficient_balance_error enforced_spend_limit_reached "
             "budget_exceeded ExceededBudget insufficient_user_quota access_terminated_error AccountOverdueError account_overdue "
-            "prepaid_credits_depleted out_of_credits InsufficientBalance base_resp_1008 base_resp_2056"
+            "prepaid_credits_depleted out_of_credits InsufficientBalance AllocationQuota.FreeTierOnly base_resp_1008 base_resp_2056"
         ),
     ),
     Row(OUR_CREDIT, "Anthropic, Moonshot, Alibaba, OpenRouter", words=CREDIT_WORDS, unless=NO_CREDIT_WORDS, statuses=OPERATORS),
@@ -202,11 +206,11 @@ ROWS: tuple[Row, ...] = (
         "OpenAI, pydantic",
         codes(
             "unsupported_parameter unsupported_value unknown_parameter extra_forbidden unsupported_feature unrecognized_parameter "
-            "UnsupportedParamsError unsupported_operation not_implemented"
+            "UnsupportedParamsError unsupported_operation OperationNotSupported not_implemented"
         ),
     ),
     Row(FEATURE, "OpenRouter, vLLM, TGI, Google", words=FEATURE_WORDS, statuses=statuses(0, 400, 404, 405, 415, 422, 501)),
-    Row(FEATURE, "a file that only another vendor has", words=FILE_WORDS, statuses=statuses(0, 400, 404, 410, 422)),
+    Row(FEATURE, "a file that only another vendor has", words=FILE_WORDS, statuses=statuses(0, 400, 403, 404, 410, 422)),
     Row(
         RATE,
         "OpenAI, Anthropic, Google, Alibaba, AWS, MiniMax",

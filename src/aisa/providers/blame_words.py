@@ -36,12 +36,16 @@ KEY_WORDS = words(
     rf"\b{NOT_GOOD}{SAME}{{0,40}}\b{CREDENTIAL}\b",
     rf"\b(?:no|did ?n[o']t (?:provide|send|include)|without)(?: \w+){{0,3}} {CREDENTIAL}\b",
     r"\bauthentication (?:failed|fails|failure|error|required)\b|\bnot authenticated\b|\bunauthenticated\b|\blogin fail",
-    rf"\b(?:country|region|territory|location)\b{SAME}{{0,60}}\b(?:not (?:supported|available|allowed)|unsupported|restricted|blocked)\b",
-    rf"\b(?:organi[sz]ation|workspace|project|team|subscription|tenant)\b{SAME}{{0,60}}\b(?:disabled|deactivated|terminated|banned"
-    rf"|blocked|locked|not active"
-    r"|inactive|must be verified|not verified|not found)\b",
     r"\b(?:your|this) ip\b|\bip address\b[^.;\n]{0,40}\b(?:not|blocked|denied)",
     r"(?:密钥|令牌|apikey|api key).{0,20}(?:无效|错误|过期|不存在)|鉴权失败|身份验证失败|认证失败",
+)
+#: Who we are, and from where, may not: nothing that a field of a request could cure.
+ACCESS_WORDS = words(
+    rf"\b(?:country|region|territory|location)\b{SAME}{{0,60}}\b(?:not (?:supported|available|allowed)|unsupported|restricted|blocked)\b",
+    r"\bnot (?:supported|available|allowed) in your (?:country|region|territory|location)\b",
+    rf"\b(?:organi[sz]ation|workspace|project|team|subscription|tenant)\b{SAME}{{0,60}}\b(?:disabled|deactivated|terminated|banned"
+    rf"|blocked|locked|restricted|suspended|not active"
+    r"|inactive|must be verified|not verified|not found)\b",
 )
 #: The caller's own fields and tools may have such names, and what counts tokens is no credential.
 NO_KEY_WORDS = words(
@@ -57,6 +61,7 @@ CREDIT_WORDS = words(
     r"\b(?:not enough|no|out of|ran out of|run out of|used (?:up )?all(?: of)?(?: (?:your|its|the))?|no more|exhausted|depleted"
     r"|lacks?)(?: \w+){0,3} (?:credits?|balance|funds)\b",
     r"\brecharge|\btop(?:ping)?[ -]?up\b|\bbilling (?:details|information|status|issue|is not|not)|\bcheck your (?:plan|billing)"
+    r"|\benable billing\b|\bpayment instrument\b|\bfree (?:tier|quota|allocation)\b[^.;\n]{0,40}\bexhausted\b"
     r"|\bpayment required\b|\bunpaid\b",
     r"\b(?:exceeded|exhausted|reached|hit|over)(?: your| the| its| their| this)?(?: \w+){0,3} (?:quota|spend(?:ing)? (?:limit|cap)"
     r"|budget|usage limits?|credit limit|credits)\b",
@@ -69,8 +74,8 @@ CREDIT_WORDS = words(
     r"欠费|余额不足|充值|额度(?:不足|失败|已用完)",
 )
 QUOTA_WORDS = words(r"\bquota (?:\w+ ){0,2}(?:exceeded|exhausted|reached)\b|\bout of quota\b")
-#: A limit on a rate ends by waiting; that is no empty account.
-NO_CREDIT_WORDS = RATE.search
+#: A limit on a rate ends by waiting; that is no empty account. Neither is it one that was charged nothing.
+NO_CREDIT_WORDS = words(RATE.pattern, r"\bno (?:credits?|funds|balance)\b(?: \w+){0,2} (?:charged|deducted|used|consumed|spent)\b")
 RATE_WORDS = words(
     RATE.pattern,
     r"\btoo many (?:concurrent |simultaneous )?requests\b|\bthrottl|\bslow down\b|\bconcurren\w+ (?:\w+ ){0,2}(?:limit|exceeded)",
@@ -121,9 +126,10 @@ CONTENT_WORDS = words(
     r"\b(?:prompt|input|request|message|text|image|conversation)s? (?:\w+ ){0,3}flagged\b|\b(?:prompt|input|content|message)s?"
     r" (?:(?:is|was|were|has|have|been|you|submitted|sent) ){0,4}(?:blocked|filtered|sensitive)\b",
     r"\bguardrails?\b[^.;\n]{0,60}\b(?:block|interven|trigger|violat|reject|refus)|\b(?:by|failed|violat\w+)\b[^.;\n]{0,30}\bguardrail",
-    r"敏感|违规|不安全|违反",
+    r"\b(?:input|output) (?:new_)?sensitive\b|敏感|违规|不安全|违反",
 )
 FEATURE_WORDS = words(
+    r"\bextraneous key\b",
     r"(?:\bnot|n't|\bno) (?:\w+ )?support|\bunsupported\b|\bno endpoints?(?: \w+){0,2} that (?:can )?(?:support|handle)"
     r"|\bonly supports?\b|\bnot implemented\b",
     r"\bextra inputs?\b|\b(?:unknown|unrecogni[sz]ed|unexpected|additional|extra|undeclared) (?:request |keyword )?(?:parameter"
@@ -155,6 +161,7 @@ CAPACITY_WORDS = words(
 MADE_BADLY_WORDS = words(
     r"\bfailed to (?:call a function|generate (?:valid )?json|parse (?:the )?(?:model|tool|function|output|response))"
     r"|\btool call validation failed\b",
-    r"\bmalformed (?:function|tool)[ _]call|\bmodel (?:produced|generated|returned|output)\b[^.;\n]{0,80}\b(?:invalid|malformed"
+    r"\bmalformed (?:function|tool)[ _]call|\bmodel (?:produced|generated|returned|output)\b(?! the following error)[^.;\n]{0,80}"
+    r"\b(?:invalid|malformed"
     r"|could not|cannot|not be)",
 )

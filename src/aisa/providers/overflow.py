@@ -49,6 +49,7 @@ EXCEEDS = re.compile(
     r"|\btoo small\b"
     r"|\b\d{2,9} ?> ?\d{2,9}\b|\b(?:context|window) (?:is |was )?full\b|\blimit (?:was |has been |is )?(?:reached|hit)\b"
 )
+BY_TOKENS = re.compile(r" by (?:about |around )?\d[\d,]{0,12} tokens?\b")  # how much too long, behind the verb
 TOO_MANY = re.compile(r"\btoo many\b(.{0,80})")
 RANGE = re.compile(r"\brange of (.{1,80}?) (?:should|must) be\b")
 #: A maximum that the prompt alone has; stating it in a refusal is the accusation, unless the numbers beside it disprove it.
@@ -102,7 +103,7 @@ def accuses_prompt(sentence: str, words: str) -> bool | None:
         accused = nouns(before)
         if accused:
             return is_prompt(accused, words) or (accused[0] == "other" and JOINT.search(before) is not None)
-        of_tokens = TOKENS.search(before) is not None
+        of_tokens = TOKENS.search(before) is not None or BY_TOKENS.match(sentence, exceeds.end()) is not None
         return True if of_tokens or nouns(sentence[exceeds.end() :])[:1] == ["prompt"] else None
     if stated:
         return not fits(stated, words)

@@ -122,6 +122,11 @@ RESPONSES: Rows = {
             "responses/summary-of-several-parts"
         ),
         "several messages": "responses/several-messages",
+        "arguments that come whole, as an object, or not at all": (
+            "responses/arguments-whole-in-their-last-event responses/calls-that-are-given-nothing-and-an-object "
+            "responses/calls-that-are-given-nothing-and-an-object-document"
+        ),
+        "notes that only the whole item has": "responses/notes-told-with-the-whole-item-alone",
         "items without deltas, and nothing but the last event": "responses/items-without-deltas responses/only-the-last-event",
         "reasons for being incomplete": (
             "responses/length responses/max-messages responses/content-filter responses/steered responses/incomplete-without-a-reason"
@@ -201,7 +206,9 @@ MISTRAL: Rows = {
         "only members that it knows, under its names": "mistral:only_members_that_it_knows_are_sent_under_its_names",
         "ids of calls": "mistral:calls_have_ids_that_it_takes_and_that_stay_the_same",
         "sound and files": "mistral:sound_and_files_are_parts_of_its_own",
-        "tool_choice": "mistral:how_tools_are_to_be_called_is_said_in_its_words",
+        "tool_choice: every form": (
+            "mistral:how_tools_are_to_be_called_is_said_in_its_words mistral:of_allowed_tools_only_those_are_offered"
+        ),
         "functions without parameters, and the older form": (
             "mistral:a_function_without_parameters_has_none_there mistral:functions_of_the_older_api_are_tools_there "
             "mistral/legacy-function-call mistral/legacy-function-call-document"
@@ -250,6 +257,16 @@ OPENAI: Rows = {
         "DeepSeek: comments, blank lines, cache counts": (
             "openai/deepseek-keep-alives-blank-lines-and-cache-counts openai/deepseek-400-context-without-a-code"
         ),
+        "Moonshot: thinking goes back with calls": "model_facts:a_vendor_that_wants_thinking_back_gets_it_with_every_call_if_only_nothing",
+        "MiniMax: the whole message again at the end, thinking in details alone": (
+            "openai/minimax-the-whole-message-again-in-the-last-event openai/the-whole-message-again-behind-calls "
+            "openai/reasoning-details-alone-are-thinking openai/reasoning-details-alone-are-thinking-document"
+        ),
+        "Together: log-probabilities as one number and in lists": (
+            "openai/together-one-number-as-logprobs openai/together-logprobs-in-lists"
+        ),
+        "Perplexity: the message so far beside each delta": "openai/perplexity-the-message-so-far-beside-each-delta",
+        "xAI: words for effort": "model_facts:effort_of_a_model_that_always_reasons_is_one_of_its_words",
         "xAI: completions without reasoning": "openai/xai-completion-without-its-reasoning-is-recomputed",
         "xAI: keys that are absent until the end; whole calls": (
             "openai/finish-reason-absent-until-the-end openai/a-tool-call-that-arrives-whole-is-opened-then-sent"

@@ -103,6 +103,13 @@ def test_instructions_alone_are_asked_as_the_user() -> None:
     assert (body.get("systemInstruction"), body["contents"]) == (None, [{"role": "user", "parts": [{"text": "Say hello."}]}])
 
 
+def test_messages_that_say_nothing_are_refused_in_words_about_them() -> None:
+    """Google's own are about a member that the caller does not have."""
+    with pytest.raises(UpstreamFailed, match="no message with text") as failed:
+        body_of({"role": "user", "content": ""})
+    assert (failed.value.error.status, failed.value.error.param) == (400, "messages")
+
+
 def test_empty_texts_are_left_out() -> None:
     """Gemini refuses an empty part."""
     body = body_of(

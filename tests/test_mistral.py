@@ -82,12 +82,22 @@ def test_how_tools_are_to_be_called_is_said_in_its_words(choice: Any, written: A
     assert body_of(tools=[FUNCTION], tool_choice=choice)["tool_choice"] == written
 
 
+@pytest.mark.parametrize(("mode", "written"), [("auto", "auto"), ("required", "any")])
+def test_of_allowed_tools_only_those_are_offered(mode: str, written: str) -> None:
+    """It has no such choice: the others are left out."""
+    other = {**FUNCTION, "function": {**FUNCTION["function"], "name": "g"}}
+    allowed = {"type": "allowed_tools", "allowed_tools": {"mode": mode, "tools": [NAMED]}}
+    body = body_of(tools=[other, FUNCTION], tool_choice=allowed)
+    assert (body["tools"], body["tool_choice"]) == ([FUNCTION], written)
+
+
 @pytest.mark.parametrize(
     ("fields", "param"),
     [
         ({"logit_bias": {"1": 1}}, "logit_bias"),
         ({"modalities": ["audio"]}, "modalities"),
-        ({"tools": [FUNCTION], "tool_choice": {"type": "allowed_tools", "allowed_tools": {"mode": "auto", "tools": []}}}, "tool_choice"),
+        ({"tools": [{"type": "custom", "custom": {"name": "c"}}]}, "tools"),
+        ({"tools": [FUNCTION], "tool_choice": {"type": "custom", "custom": {"name": "c"}}}, "tool_choice"),
     ],
 )
 def test_what_it_lacks_is_refused_by_name_or_left_out_and_told(fields: dict[str, Any], param: str) -> None:

@@ -135,6 +135,25 @@ def test_a_name_that_is_not_known_is_in_no_class(model: str) -> None:
 # What becomes of a request
 
 
+@pytest.mark.parametrize("dialect", DIALECTS)
+@pytest.mark.parametrize("unsupported", ["refuse", "refuse_values"])
+def test_a_plain_request_is_asked_of_every_vendor_as_it_is(dialect: str, unsupported: str) -> None:
+    """Text, a bound, a temperature and tools are what all of them take: nothing is refused, nothing told as dropped or changed."""
+    tools = [{"type": "function", "function": {"name": "f", "parameters": {"type": "object", "properties": {}}}}]
+    for members in ({}, {"max_tokens": 100, "temperature": 0.5}, {"tools": tools}, {"tools": tools, "tool_choice": "auto", "stream": True}):
+        asked = DIALECTS[dialect].to_upstream(request(**members), Target("acme", "m-1", dialect, unsupported=unsupported))
+        assert (asked.dropped, asked.changed) == ((), ())
+
+
+@pytest.mark.parametrize(("effort", "sent"), [("none", "low"), ("minimal", "low"), ("medium", "medium"), ("xhigh", "high")])
+def test_effort_of_a_model_that_always_reasons_is_one_of_its_words(effort: str, sent: str) -> None:
+    """Grok 4.5 has three; Grok 4.3 can do without, and of others only xAI knows."""
+    body, asked = written("grok-4.5", "https://api.x.ai/v1", reasoning_effort=effort)
+    assert (body["reasoning_effort"], asked.changed) == (sent, () if sent == effort else (f"reasoning_effort={sent}",))
+    assert written("grok-4.3", "https://api.x.ai/v1", reasoning_effort="none")[0]["reasoning_effort"] == "none"
+    assert written("grok-9", "https://api.x.ai/v1", reasoning_effort="xhigh")[0]["reasoning_effort"] == "xhigh"
+
+
 SAMPLING = {"temperature": 0.2, "top_p": 0.5, "presence_penalty": 1, "frequency_penalty": -0.5}
 
 
@@ -237,12 +256,13 @@ def test_instructions_come_in_the_role_that_the_vendor_knows() -> None:
 
 
 def test_a_vendor_that_wants_thinking_back_gets_it_with_every_call_if_only_nothing() -> None:
-    """DeepSeek refuses a call in the history without; what the client sends back stays, under the name that the vendor knows."""
+    """DeepSeek and Moonshot refuse a call in the history without; what the client sends back stays, under the name that both know."""
     call = {"id": "c1", "type": "function", "function": {"name": "f", "arguments": "{}"}}
     turn, result = {"role": "assistant", "content": None, "tool_calls": [call]}, {"role": "tool", "tool_call_id": "c1", "content": "1"}
     past = [{"role": "user", "content": "Hi."}, turn, result, {**turn, "reasoning": "Why?"}, result, {**turn, "reasoning_content": "So."}]
     sent = written("deepseek-reasoner", "https://api.deepseek.com/v1", messages=past)[0]["messages"]
     assert [message.get("reasoning_content") for message in sent] == [None, "", None, "Why?", None, "So."]
+    assert written("kimi-k2.6", "https://api.moonshot.ai/v1", messages=past)[0]["messages"] == sent
     assert written("m", "https://api.x.ai/v1", messages=past)[0]["messages"] == past
     plain = request(messages=[{"role": "user", "content": "Hi."}])
     target = target_of("deepseek-chat", "https://api.deepseek.com/v1")

@@ -116,8 +116,14 @@ OPENAI = (
     ),
 )
 
+#: xAI's. Read on 2026-11-29: https://docs.x.ai/docs/guides/reasoning and the pages of these models.
+XAI = (
+    ModelClass(pattern=r"grok-4\.3(?:-latest)?", title="xAI's Grok 4.3", efforts=("none", "low", "medium", "high")),
+    ModelClass(pattern=r"grok-4\.5(?:-latest)?", title="xAI's Grok 4.5, which always reasons", efforts=("low", "medium", "high")),
+)
+
 #: A vendor's name in `aisa.vendors` -> the classes of the models that it serves under their own names.
-CLASSES: MappingProxyType[str, tuple[ModelClass, ...]] = MappingProxyType({"openai": OPENAI, "azure": OPENAI})
+CLASSES: MappingProxyType[str, tuple[ModelClass, ...]] = MappingProxyType({"openai": OPENAI, "azure": OPENAI, "xai": XAI})
 
 
 def class_of(vendor: str, model: str) -> ModelClass | None:

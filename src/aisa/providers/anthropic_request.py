@@ -13,7 +13,7 @@ from aisa.providers.anthropic_thinking import binding_relaxed, thinking_of
 from aisa.providers.anthropic_tools import ONLY_JSON, choice_of, format_of, tools_of
 from aisa.providers.anthropic_turns import Turns
 from aisa.providers.conceded import conceded
-from aisa.providers.concessions import Concessions, refused
+from aisa.providers.concessions import Concessions, nothing_to_answer, refused
 from aisa.providers.shape import Target
 from aisa.providers.wishes import is_wished
 from aisa.wire.chat import ChatRequest
@@ -45,7 +45,7 @@ def written(chat: ChatRequest, target: Target) -> Written:
     if only_json:
         turns.system.append({"type": "text", "text": ONLY_JSON})
     if not turns.messages:
-        raise refused("invalid_request", "There is no message with text, which the model needs to answer to.", param="messages")
+        raise nothing_to_answer()
     thinking, effort = thinking_of(chat, traits, limit, concessions=concessions, unthought=turns.unthought)
     by_budget = thinking is not None and thinking.get("type") == "enabled"
     choice, tools = choice_of(chat, tools_of(chat, concessions), traits, concessions=concessions, thinks=by_budget)

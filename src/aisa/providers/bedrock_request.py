@@ -15,7 +15,7 @@ from aisa.providers.anthropic_tools import ONLY_JSON, choice_of, format_of, tool
 from aisa.providers.anthropic_turns import Turns
 from aisa.providers.bedrock_blocks import Blocks, cache_point, plain_text
 from aisa.providers.conceded import conceded
-from aisa.providers.concessions import Concessions, refused
+from aisa.providers.concessions import Concessions, nothing_to_answer
 from aisa.providers.fetched import Fetches
 from aisa.providers.shape import Target
 from aisa.wire.chat import ChatRequest
@@ -40,7 +40,7 @@ def request_of(chat: ChatRequest, target: Target, *, concessions: Concessions, f
     if only_json:
         turns.system.append({"type": "text", "text": ONLY_JSON})
     if not turns.messages:
-        raise refused("invalid_request", "There is no message with text, which the model needs to answer to.", param="messages")
+        raise nothing_to_answer()
     limit = limit_of(chat, target, traits)
     thinking, effort = thought(chat, traits, limit, concessions=concessions, unthought=turns.unthought)
     kind = None if thinking is None else thinking.get("type")

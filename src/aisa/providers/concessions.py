@@ -57,6 +57,11 @@ class Concessions:
         return refused("unsupported_parameter", message, param=name)
 
 
+def nothing_to_answer() -> UpstreamFailed:
+    """Return the refusal of messages that say nothing, which vendors refuse in words about their own members."""
+    return refused("invalid_request", "There is no message with text, which the model needs to answer to.", param="messages")
+
+
 def refused(code: str, message: str, *, param: str | None = None) -> UpstreamFailed:
     """Return the failure for a request that a target cannot be asked: the caller's, and others may be able to."""
     return UpstreamFailed(ApiError(code, message, param=param), blame=CALLER, detail=message)

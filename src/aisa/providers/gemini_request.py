@@ -7,7 +7,7 @@ from collections.abc import Iterator
 import msgspec
 
 from aisa.providers.conceded import conceded
-from aisa.providers.concessions import Concessions
+from aisa.providers.concessions import Concessions, nothing_to_answer
 from aisa.providers.fetched import Fetches
 from aisa.providers.gemini_contents import ContentsWriter
 from aisa.providers.gemini_media import Media
@@ -58,6 +58,8 @@ def request_of(chat: ChatRequest, target: Target, *, concessions: Concessions, f
             concessions.drop(name, "it has none")
     writer = ContentsWriter(target, Media(concessions, fetches))
     system, contents, signed = writer.write(trees_in(msgspec.json.decode(chat.fields["messages"])))
+    if not contents:
+        raise nothing_to_answer()
     google = extension(chat)
     body: Tree = {"systemInstruction": {"parts": system}} if system else {}
     tools = tools_of(chat, concessions)

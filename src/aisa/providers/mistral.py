@@ -26,14 +26,14 @@ from aisa.providers.vendor_state import VendorState
 from aisa.providers.wishes import is_wished
 from aisa.wire.chat import ChatRequest
 from aisa.wire.door import Request
-from aisa.wire.trees import Tree, is_tree, trees_in
+from aisa.wire.trees import Tree, as_tree, is_tree, trees_in
 from aisa.wire.vendor_tier import OPEN
 
 NAME: str = "mistral"
 
 #: Members that it takes as they are.
 SAME = (
-    "temperature top_p stop stream metadata response_format tools presence_penalty frequency_penalty n logprobs top_logprobs prediction "
+    "temperature top_p stop stream metadata response_format presence_penalty frequency_penalty n logprobs top_logprobs prediction "
     "parallel_tool_calls reasoning_effort top_k min_tokens repetition_penalty prompt_mode guardrails safe_prompt prompt_logprobs"
 ).split()
 #: OpenAI's members that it has no word for.
@@ -59,20 +59,19 @@ def to_upstream(request: Request, target: Target) -> UpstreamRequest:
     tier = (known.service_tier or "").strip().lower()
     if tier in STANDARD_TIERS:
         fields["service_tier"] = encoded("standard_only")
-    elif tier not in OPEN:
+    elif tier and tier not in OPEN:
         concessions.move("service_tier", "auto", "it has auto and standard_only")
     if chat.max_tokens is not None:
         fields["max_tokens"] = encoded(chat.max_tokens)
     if known.seed is not None:
         fields["random_seed"] = encoded(abs(int(known.seed)))
-    choice: object = known.tool_choice
-    if is_legacy(chat):
-        fields["tools"] = encoded(with_parameters(tools_of(trees_in(msgspec.json.decode(chat.fields["functions"])))))
-        choice = older_choice(known.function_call)
-    elif any(tool.function is not None and tool.function.parameters is None for tool in known.tools or ()):
-        fields["tools"] = encoded(with_parameters(trees_in(msgspec.json.decode(chat.fields["tools"]))))
-    if choice is not None and "tools" in fields:
-        fields["tool_choice"] = encoded(choice_of(choice, concessions))
+    tools = offered(chat, concessions)
+    choice: object = older_choice(known.function_call) if is_legacy(chat) else known.tool_choice
+    if choice is not None and tools:
+        tools, asked = chosen(tools, choice, concessions)
+        fields["tool_choice"] = encoded(asked)
+    if tools:
+        fields["tools"] = encoded(tools)
     headers = (("content-type", "application/json"), ("accept", "text/event-stream" if chat.stream else "application/json"))
     return UpstreamRequest(
         path="/chat/completions",
@@ -81,6 +80,19 @@ def to_upstream(request: Request, target: Target) -> UpstreamRequest:
         dropped=concessions.dropped,
         changed=concessions.changed,
     )
+
+
+def offered(chat: ChatRequest, concessions: Concessions) -> list[Tree]:
+    """Return the tools that may be called. Raises UpstreamFailed for a kind that Mistral does not have."""
+    if is_legacy(chat):
+        return with_parameters(tools_of(trees_in(msgspec.json.decode(chat.fields["functions"]))))
+    tools: list[Tree] = []
+    for place, tool in enumerate(trees_in(msgspec.json.decode(chat.fields["tools"])) if chat.known.tools else ()):
+        if tool.get("type") == "custom":
+            concessions.drop("tools", f"tools[{place}] is of type 'custom', and it has functions")
+        else:
+            tools.append(tool)
+    return with_parameters(tools)
 
 
 def with_parameters(tools: list[Tree]) -> list[Tree]:
@@ -97,17 +109,17 @@ def encoded(value: object) -> Raw:
     return Raw(msgspec.json.encode(value))
 
 
-def choice_of(choice: object, concessions: Concessions) -> object:
-    """Return how tools are to be called. Raises UpstreamFailed."""
-    if choice == "required":
-        return "any"
-    if isinstance(choice, str):
-        return choice
-    tree = choice if is_tree(choice) else {}
-    if tree.get("type") == "allowed_tools" or tree.get("custom") is not None:
+def chosen(tools: list[Tree], choice: object, concessions: Concessions) -> tuple[list[Tree], object]:
+    """Return the tools that are left to choose from, and how they are to be called. Raises UpstreamFailed."""
+    tree = as_tree(choice)
+    allowed = tree.get("allowed_tools")
+    if is_tree(allowed):
+        names = [as_tree(tool.get("function")).get("name") for tool in trees_in(allowed.get("tools"))]
+        tools, choice = [tool for tool in tools if as_tree(tool.get("function")).get("name") in names], allowed.get("mode")
+    elif tree.get("custom") is not None:
         concessions.drop("tool_choice", "it has no choice of that form")
-        return "auto"
-    return tree
+        choice = "auto"
+    return tools, "any" if choice == "required" else choice
 
 
 def messages_of(chat: ChatRequest, state: VendorState | None) -> list[Tree]:

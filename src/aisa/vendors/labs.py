@@ -150,7 +150,9 @@ LABS = (
         key_variables=("MOONSHOT_API_KEY",),
         base_url_variable="MOONSHOT_API_BASE",
         at=r"api\.moonshot\.(ai|cn)",
-        sources=("https://platform.moonshot.ai/docs/api/chat",),
+        thinking_back=True,
+        sources=("https://platform.moonshot.ai/docs/api/chat", "https://platform.moonshot.ai/docs/guide/use-kimi-k2-thinking-model"),
+        seen="2026-11-29",
     ),
     Row(
         name="dashscope",

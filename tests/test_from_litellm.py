@@ -29,6 +29,7 @@ from aisa.storage.migrate import migrate
 from aisa.vendors.table import ROWS
 
 NOW = datetime(2026, 11, 28, tzinfo=UTC)
+BEDROCK = "https://bedrock-runtime."
 
 
 def entry(name: str, model: str, info: dict[str, Any] | None = None, **params: object) -> dict[str, Any]:
@@ -72,7 +73,7 @@ def test_entries_of_one_name_share_the_calls_and_entries_of_one_vendor_share_it(
 def test_every_provider_that_is_carried_over_is_a_vendor_that_is_known(provider: str) -> None:
     """Under the name that LiteLLM has for it."""
     assert PRESETS[provider] in ROWS
-    assert deployment_of({"model": f"{provider}/some/model"}) == (provider, "some/model")
+    assert deployment_of({"model": f"{provider}/some/model"})[:2] == (provider, "some/model")
 
 
 @pytest.mark.parametrize(
@@ -111,6 +112,100 @@ def test_a_variable_that_ends_in_a_slash_makes_no_broken_address(tmp_path: Path)
     (tmp_path / "aisa.yaml").write_text(yaml.safe_dump(config), encoding="utf-8")
     loaded = load(str(tmp_path / "aisa.yaml"), {"BASE": "https://r.openai.azure.com/"}, {}).config
     assert loaded.vendors["azure"].base_url == "https://r.openai.azure.com/openai/v1"
+
+
+@pytest.mark.parametrize(
+    ("model", "target", "vendor"),
+    [
+        ("openai/responses/gpt-5.2", "openai/gpt-5.2", {"dialect": "responses"}),
+        ("bedrock/us-west-2/amazon.nova-pro-v1:0", "bedrock/amazon.nova-pro-v1:0", {"base_url": f"{BEDROCK}us-west-2.amazonaws.com"}),
+        ("bedrock/converse/us-gov-east-1/a.b-v1:0", "bedrock/a.b-v1:0", {"base_url": f"{BEDROCK}us-gov-east-1.amazonaws.com"}),
+        ("bedrock/invoke/us.anthropic.c-v1:0", "bedrock/us.anthropic.c-v1:0", {"aws_credentials": ["default"]}),
+        ("huggingface/together/deepseek-ai/R1", "huggingface/deepseek-ai/R1:together", {}),
+        ("huggingface/deepseek-ai/R1", "huggingface/deepseek-ai/R1", {}),
+        ("text-completion-openai/gpt-3.5-turbo-instruct", "openai/gpt-3.5-turbo-instruct", {}),
+    ],
+)
+def test_what_a_models_name_says_besides_is_carried_over(model: str, target: str, vendor: dict[str, Any]) -> None:
+    """By which protocol it is asked, in which region, at whose machines; a name with that in front is nobody's here."""
+    config, left = made(entry("m", model))
+    assert (config["models"]["m"]["to"], left) == ([target], [])
+    [settings] = config["vendors"].values()
+    assert settings.items() >= vendor.items()
+
+
+def test_an_azure_deployment_that_is_asked_for_responses_has_no_deployment_in_its_path() -> None:
+    """With a dated version; the versionless API has none anyhow."""
+    at = {"api_base": "https://r.openai.azure.com/", "api_key": "k"}
+    dated, _ = made(entry("m", "azure/responses/o4", api_version="2025-04-01-preview", **at))
+    assert dated["models"]["m"]["to"] == ["azure/o4"]
+    assert dated["vendors"]["azure"].items() >= {"base_url": "https://r.openai.azure.com/openai", "dialect": "responses"}.items()
+    assert made(entry("m", "azure/responses/o4", **at))[0]["vendors"]["azure"]["base_url"] == "https://r.openai.azure.com/openai/v1"
+
+
+@pytest.mark.parametrize(
+    "base", ["https://gw.example/anthropic", "https://gw.example/anthropic/v1/messages", "https://gw.example/anthropic/v1/"]
+)
+def test_to_an_address_of_anthropics_api_litellm_adds_the_route(base: str) -> None:
+    """As its own client does: with the version, unless it is there."""
+    config, _ = made(entry("m", "anthropic/claude-opus-5-5", api_base=base, api_key="k"))
+    assert config["vendors"]["anthropic"]["base_url"] == "https://gw.example/anthropic/v1"
+
+
+def test_each_organization_of_an_entry_is_a_target() -> None:
+    """As LiteLLM makes a deployment for each."""
+    config, _ = made(entry("m", "openai/x", api_key="k", organization=["os.environ/A", "org-b"]))
+    assert [vendor["headers"]["OpenAI-Organization"] for vendor in config["vendors"].values()] == ["${A}", "org-b"]
+    assert [target["weight"] for target in config["models"]["m"]["to"]] == [1, 1]
+
+
+def test_of_vertex_ai_what_is_not_googles_is_left_out_and_credentials_in_the_file_are_told() -> None:
+    """Claude is asked in another way there. Either name of the project's setting counts."""
+    config, left = made(
+        entry("c", "vertex_ai/claude-sonnet-4-5@20250929", vertex_project="p"),
+        entry("g", "vertex_ai/gemini-2.5-pro", vertex_ai_project="p", vertex_ai_location="us-east5", vertex_credentials='{"type": "x"}'),
+    )
+    assert list(config["models"]) == ["g"]
+    assert config["vendors"]["vertex"]["base_url"].startswith(
+        "https://us-east5-aiplatform.googleapis.com/v1/projects/p/locations/us-east5/"
+    )
+    assert left == ["model_list.0", "model_list.1.litellm_params.vertex_credentials"]
+
+
+def test_targets_of_a_later_order_are_stand_bys() -> None:
+    """Those of the first share the calls, whichever way they stand in the file."""
+    config, left = made(
+        entry("m", "openai/c", api_key="k", order=3),
+        entry("m", "openai/a", api_key="k", order=1, weight=2),
+        entry("m", "openai/b", api_key="k", order=1),
+        entry("m", "openai/d", api_key="k"),
+        router_settings={"routing_strategy": "least-busy"},
+    )
+    shared = [{"target": "openai/a", "weight": 2}, {"target": "openai/b", "weight": 1}]
+    assert config["models"]["m"] == {"to": [*shared, "openai/c", "openai/d"]}
+    assert left == []
+
+
+def test_everybodys_fall_backs_are_those_of_models_without_their_own() -> None:
+    """By either name that LiteLLM has for them, and of no model itself; the router's time-outs are the models'."""
+    for section in ({"fallbacks": [{"a": ["c"]}, {"*": ["b"]}]}, {"fallbacks": [{"a": ["c"]}], "default_fallbacks": ["b"]}):
+        config, left = made(
+            *[entry(name, f"openai/{name}", api_key="k") for name in "abc"], router_settings={**section, "timeout": 30, "stream_timeout": 9}
+        )
+        assert {name: model["to"] for name, model in config["models"].items()} == {
+            "a": ["openai/a", "openai/c"],
+            "b": ["openai/b"],
+            "c": ["openai/c", "openai/b"],
+        }
+        assert [(model["answer_timeout_seconds"], model["idle_timeout_seconds"]) for model in config["models"].values()] == [(30, 9)] * 3
+        assert left == []
+
+
+def test_what_is_said_of_a_model_and_matters_is_never_lost_without_a_word() -> None:
+    """Who may call it, and prices that are none here; a file that names others has nothing but that."""
+    _, left = made(entry("m", "openai/x", {"access_groups": ["beta"], "input_cost_per_image": 1, "supports_vision": True}, api_key="k"))
+    assert left == ["model_list.0.model_info.access_groups", "model_list.0.model_info.input_cost_per_image"]
+    assert [note for note in translated({"include": ["models.yaml"]}).notes if "import each" in note.what]
 
 
 def test_what_chooses_and_what_falls_back_is_carried_over() -> None:

@@ -127,11 +127,17 @@ def _text(path: str) -> bytes:
         return b""
 
 
+CREDENTIAL_REMEDIES = {
+    "google_credentials": "Name the file of a service account, or write `metadata` or `default`.",
+    "aws_credentials": "Name a profile of ~/.aws/config, or write `default`, and say the region: AWS_REGION, or in the vendor's base_url.",
+}
+
+
 def credential_problems(config: Config, environment: Mapping[str, str]) -> Iterator[Problem]:
     """Yield which credentials cannot be used. No token is fetched."""
     for name, vendor in config.vendors.items():
         for setting, what in flaws_of(vendor, environment, send=token_sender(environment), chain=aws_chain, wall_clock=wall_clock):
-            remedy = "Name the file of a service account, or write `metadata` or `default`."
+            remedy = CREDENTIAL_REMEDIES[setting.partition(".")[0]]
             yield Problem(f"vendors.{name}.{setting}", f"{what[:1].upper()}{what[1:]}.", remedy)
 
 

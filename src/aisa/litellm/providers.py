@@ -20,6 +20,7 @@ PRESETS: Mapping[str, str] = MappingProxyType(
         "vertex_ai": "vertex",
         "bedrock_converse": "bedrock",
         "cohere_chat": "cohere",
+        "text-completion-openai": "openai",
         "together_ai": "together",
         "fireworks_ai": "fireworks",
         "nvidia_nim": "nvidia",
@@ -40,14 +41,22 @@ BARE = (
     (re.compile(r"gemini-.*"), "vertex_ai"),
     (re.compile(r"command-.*"), "cohere"),
 )
+#: How Bedrock is asked there, and where, before the model; here it is asked through Converse.
+BEDROCK = re.compile(r"(?:(?:converse|invoke|converse_like)/)?(?:(?P<region>[a-z]{2}(?:-[a-z]+){1,2}-\d)/)?(?P<model>.+)")
+RESPONSES = "responses"
 VARIABLE = re.compile(r"os\.environ/([A-Za-z_][A-Za-z0-9_]*)")
 
 
 class Deployment(NamedTuple):
-    """A model at a provider, as an entry of `model_list` names it; `provider` is empty where nobody can tell."""
+    """A model at a provider, as an entry of `model_list` names it; `provider` is empty where nobody can tell.
+
+    `dialect` is what the name asks for where that is not the provider's own, `region` where it says to go.
+    """
 
     provider: str
     model: str
+    dialect: str = ""
+    region: str = ""
 
 
 def deployment_of(params: Tree) -> Deployment:
@@ -56,12 +65,24 @@ def deployment_of(params: Tree) -> Deployment:
     given = params.get("custom_llm_provider")
     provider, slash, model = name.partition("/")
     if isinstance(given, str) and given:
-        return Deployment(given, model if slash and provider == given else name)
+        return named(given, model if slash and provider == given else name)
     if slash and (provider in PRESETS or provider in ANY_SERVER):
-        return Deployment(provider, model.removeprefix("converse/") if provider == "bedrock" else model)
+        return named(provider, model)
     if slash:
         return Deployment("", name)
     return Deployment(next((whose for pattern, whose in BARE if pattern.fullmatch(name)), ""), name)
+
+
+def named(provider: str, model: str) -> Deployment:
+    """Return what the model's name says besides the model: by which protocol it is asked, in which region, at whose machines."""
+    if provider in ("openai", "azure") and model.startswith(f"{RESPONSES}/"):
+        return Deployment(provider, model.removeprefix(f"{RESPONSES}/"), dialect=RESPONSES)
+    if PRESETS.get(provider) == "bedrock" and (found := BEDROCK.fullmatch(model)):
+        return Deployment(provider, found["model"], region=found["region"] or "")
+    if provider == "huggingface" and model.count("/") == 2:  # whose machines, whose model, and its name
+        host, _, of_host = model.partition("/")
+        return Deployment(provider, f"{of_host}:{host}")
+    return Deployment(provider, model)
 
 
 def written(value: object) -> str:
@@ -77,8 +98,11 @@ def vendor_of(place: Deployment, params: Tree) -> tuple[dict[str, object], list[
     settings: dict[str, object] = {} if preset is None else {"preset": preset}
     carried = ["model", "custom_llm_provider", "api_base", "base_url", "api_key", "api_version", "extra_headers", "organization"]
     base = params.get("api_base") or params.get("base_url")
+    region = place.region or params.get("aws_region_name")
+    if place.dialect:
+        settings["dialect"] = place.dialect
     if place.provider == "azure":
-        settings |= _azure(place.model, base, params)
+        settings |= _azure(place, base, params)
         carried += ["tenant_id", "client_id", "client_secret"]
     elif base:
         settings["base_url"] = _versioned(place.provider, written(base))
@@ -86,9 +110,10 @@ def vendor_of(place: Deployment, params: Tree) -> tuple[dict[str, object], list[
             settings["dialect"] = DIALECTS[preset]
     elif preset == "vertex":
         settings |= _vertex(params)
-        carried += ["vertex_project", "vertex_location", "vertex_credentials"]
-    elif preset == "bedrock" and params.get("aws_region_name"):
-        settings["base_url"] = f"https://bedrock-runtime.{written(params['aws_region_name'])}.amazonaws.com"
+        carried += [f"{vertex}_{what}" for vertex in ("vertex", "vertex_ai") for what in ("project", "location")]
+        carried += [] if is_inline(params.get("vertex_credentials")) else ["vertex_credentials"]
+    elif preset == "bedrock" and region:
+        settings["base_url"] = f"https://bedrock-runtime.{written(region)}.amazonaws.com"
         settings["dialect"] = "bedrock"
         carried += ["aws_region_name"]
     if preset == "bedrock" and not params.get("api_key"):
@@ -117,19 +142,23 @@ DIALECTS: Mapping[str, str] = MappingProxyType(
 
 
 def _versioned(provider: str, base: str) -> str:
-    """Return an address up to the route: LiteLLM adds `/v1` for Ollama itself."""
-    base = base.rstrip("/")
-    return f"{base}/v1" if provider in ("ollama", "ollama_chat") and not base.endswith("/v1") else base
+    """Return an address up to the route: for Ollama and Anthropic LiteLLM adds the version itself."""
+    base = base.rstrip("/").removesuffix("/messages" if provider == "anthropic" else "/")
+    return f"{base}/v1" if provider in ("ollama", "ollama_chat", "anthropic") and not base.endswith("/v1") else base
 
 
-def _azure(deployment: str, base: object, params: Tree) -> dict[str, object]:
-    """Return an Azure resource: by its versionless API, or, where a dated version is named, one deployment of it."""
+def _azure(place: Deployment, base: object, params: Tree) -> dict[str, object]:
+    """Return an Azure resource: by its versionless API, or, where a dated version is named, one deployment of it.
+
+    The Responses API has no deployment in its path.
+    """
     settings: dict[str, object] = {"api_key_as": "header:api-key"}
     version = str(params.get("api_version") or "")
     if base is not None:
         root = written(base).rstrip("/").removesuffix("/openai/v1").removesuffix("/openai")
         dated = re.fullmatch(r"\d{4}-\d{2}-\d{2}(?:-preview)?", version) or version.startswith("os.environ/")
-        settings["base_url"] = f"{root}/openai/deployments/{deployment}" if dated else f"{root}/openai/v1"
+        of_dated = "openai" if place.dialect else f"openai/deployments/{place.model}"
+        settings["base_url"] = f"{root}/{of_dated}" if dated else f"{root}/openai/v1"
         if dated:
             settings["query"] = {"api-version": written(version)}
     if all(params.get(name) for name in ("tenant_id", "client_id", "client_secret")):
@@ -139,12 +168,17 @@ def _azure(deployment: str, base: object, params: Tree) -> dict[str, object]:
 
 def _vertex(params: Tree) -> dict[str, object]:
     settings: dict[str, object] = {}
-    project, place = params.get("vertex_project"), params.get("vertex_location")
+    project, place = (params.get(f"vertex_{what}") or params.get(f"vertex_ai_{what}") for what in ("project", "location"))
     if project:
         where = written(place or "global")
         host = "aiplatform.googleapis.com" if where == "global" else f"{where}-aiplatform.googleapis.com"
         settings["base_url"] = f"https://{host}/v1/projects/{written(project)}/locations/{where}/publishers/google"
         settings["dialect"] = "gemini"
     credentials = params.get("vertex_credentials")
-    settings["google_credentials"] = [written(credentials) if isinstance(credentials, str) and "{" not in credentials else "default"]
+    settings["google_credentials"] = [written(credentials) if credentials and not is_inline(credentials) else "default"]
     return settings
+
+
+def is_inline(credentials: object) -> bool:
+    """Tell whether credentials stand in the file itself, and not in one that it names."""
+    return is_tree(credentials) or (isinstance(credentials, str) and "{" in credentials)

@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from typing import NamedTuple, cast
 
 from aisa.litellm.providers import ANY_SERVER, PRESETS, Deployment, Tree, deployment_of, vendor_of
+from aisa.litellm.remedies import GENERAL, INFORMED, PARAMETERS, ROUTING
 from aisa.vendors.table import ROWS
 from aisa.wire.trees import is_list, is_tree, trees_in
 
@@ -32,6 +33,7 @@ STRATEGIES = {
 }
 CHAT_MODES = (None, "chat", "completion", "responses", "embedding", "rerank")
 SECONDS_MAX = 86_400.0
+EVERY = "*"  # whose fall-backs are everybody's who has no own
 ADDED = ("prices", "price_as", "allow_unpriced")  # to a vendor, by the entries of its models
 
 
@@ -76,7 +78,8 @@ class _Translator:
 
     def whole(self) -> Translation:
         for position, entry in enumerate(list_in(self._tree, "model_list")):
-            self._entry(entry, f"model_list.{position}")
+            for one in for_each_organization(entry):
+                self._entry(one, f"model_list.{position}")
         self._choice()
         self._fall_backs()
         self._everywhere()
@@ -98,13 +101,20 @@ class _Translator:
         if info.get("mode") not in CHAT_MODES:
             self._notes.append(Note(where, f"`{name}` is of the mode `{info.get('mode')}`, which is not served here."))
             return
-        if not name or not place.model or (place.provider not in PRESETS and place.provider not in ANY_SERVER):
+        if not name:
+            self._notes.append(Note(where, "It has no `model_name`, by which clients could call it."))
+            return
+        if not place.model or (place.provider not in PRESETS and place.provider not in ANY_SERVER):
             self._notes.append(
                 Note(where, f"The vendor of `{params.get('model')}` is none that is known here. Write a vendor and a target for `{name}`.")
             )
             return
         if place.provider in ANY_SERVER and not (params.get("api_base") or params.get("base_url")):
             self._notes.append(Note(where, f"`{name}` has no `api_base`, and its provider no address of its own."))
+            return
+        if PRESETS.get(place.provider) == "vertex" and not place.model.startswith(("gemini", "*")):
+            said = f"Of Vertex AI's models only Gemini's are asked here, and `{place.model}` of `{name}` is none."
+            self._notes.append(Note(where, f"{said} Write a vendor and a target for it."))
             return
         settings, carried = vendor_of(place, params)
         if "*" in name or "*" in place.model:
@@ -127,9 +137,13 @@ class _Translator:
             "drop_params",
             "litellm_credential_name",
             "max_retries",
+            "order",
         }
         for left in sorted(str(key) for key in params if key not in known and params[key] is not None):
-            self._notes.append(Note(f"{where}.litellm_params.{left}", f"It has no counterpart for a target of `{name}`."))
+            remedy = PARAMETERS.get(left, f"It has no counterpart for a target of `{name}`.")
+            self._notes.append(Note(f"{where}.litellm_params.{left}", remedy))
+        for left in sorted(str(key) for key in info if key in INFORMED or (str(key) not in PRICES and "cost_per" in str(key))):
+            self._notes.append(Note(f"{where}.model_info.{left}", INFORMED.get(left, "There is no such price here: see docs/billing.md.")))
         for limit in ("rpm", "tpm"):
             if params.get(limit) is not None and params.get("weight") is None:
                 said = f"Where `{name}` has several targets it is their weight. As a limit of the vendor's, write it under limits.vendors."
@@ -203,6 +217,8 @@ class _Translator:
         weight = params.get("weight", params.get("rpm", params.get("tpm")))
         if isinstance(weight, int) and weight > 0:
             target["weight"] = min(weight, 1_000_000)
+        if isinstance(order := params.get("order"), int):
+            target["order"] = order  # until all targets of the model are there
 
     def _limits(self, model: dict[str, object], params: Tree, info: Tree) -> None:
         most = info.get("max_output_tokens")
@@ -226,12 +242,8 @@ class _Translator:
         for name, model in self._models.items():
             targets = cast("list[dict[str, object]]", model["to"])
             self._own[name] = len(targets)
-            for target in targets:
-                if len(targets) > 1:
-                    target.setdefault("weight", 1)
-                else:
-                    target.pop("weight", None)
-            route: dict[str, object] = {"by": by} if by and len(targets) > 1 else {}
+            first = in_their_order(targets)
+            route: dict[str, object] = {"by": by} if by and first == len(targets) > 1 else {}
             if isinstance(retries, int) and not isinstance(retries, bool) and 0 < retries <= 10:
                 route["retries"] = retries
             if route:
@@ -240,13 +252,16 @@ class _Translator:
     def _fall_backs(self) -> None:
         for place in (self._settings, self._router):
             where = "litellm_settings" if place is self._settings else "router_settings"
-            for pair in list_in(place, "fallbacks"):
-                for name, others in pair.items():
-                    self._fall_back(str(name), others, f"{where}.fallbacks")
-            if place.get("default_fallbacks"):
-                self._notes.append(
-                    Note(f"{where}.default_fallbacks", "Fall-backs are a model's own here: add the targets to each model's `to`.")
-                )
+            pairs = [(str(name), others) for pair in list_in(place, "fallbacks") for name, others in pair.items()]
+            for name, others in pairs:
+                if name != EVERY:
+                    self._fall_back(name, others, f"{where}.fallbacks")
+            everybodys = [(f"{where}.fallbacks", others) for name, others in pairs if name == EVERY]
+            everybodys += [(f"{where}.default_fallbacks", place["default_fallbacks"])] if place.get("default_fallbacks") else []
+            for said, others in everybodys:
+                own = {name for name, _ in pairs} | {str(other) for other in (others if is_list(others) else [others])}
+                for name in [name for name in self._models if name not in own]:
+                    self._fall_back(name, others, said)
             for kind in ("context_window_fallbacks", "content_policy_fallbacks"):
                 if place.get(kind):
                     what = "A prompt that is too long goes to the next target of the model that holds it: add larger targets to its `to`."
@@ -278,12 +293,15 @@ class _Translator:
                 )
 
     def _everywhere(self) -> None:
-        seconds = self._settings.get("request_timeout")
+        seconds = self._router.get("timeout", self._settings.get("request_timeout"))
+        silence = self._router.get("stream_timeout")
         for model in self._models.values():
             if self._settings.get("drop_params") is True:
                 model.setdefault("unsupported", "drop")
             if isinstance(seconds, (int, float)) and 0 < seconds <= SECONDS_MAX:
                 model.setdefault("answer_timeout_seconds", float(seconds))
+            if isinstance(silence, (int, float)) and 0 < silence <= SECONDS_MAX:
+                model.setdefault("idle_timeout_seconds", float(silence))
             model["to"] = [_short(target) for target in cast("list[object]", model["to"])]
             if model.get("route") == {}:
                 del model["route"]
@@ -306,15 +324,17 @@ class _Translator:
                 "default_fallbacks",
                 "context_window_fallbacks",
                 "model_group_alias",
+                "timeout",
+                "stream_timeout",
             },
         }
         for section, names in known.items():
             names |= {"content_policy_fallbacks", "set_verbose"}
             for left in tree_in(self._tree, section):
                 if left not in names:
-                    yield Note(f"{section}.{left}", "It has no counterpart here.")
+                    yield Note(f"{section}.{left}", ROUTING.get(str(left), "It has no counterpart here."))
         for general in tree_in(self._tree, "general_settings"):
-            yield Note(f"general_settings.{general}", REMEDIES.get(str(general), "It has no counterpart here."))
+            yield Note(f"general_settings.{general}", GENERAL.get(str(general), "It has no counterpart here."))
         for name in tree_in(self._tree, "environment_variables"):
             yield Note(f"environment_variables.{name}", "The environment is the service's to set: export it where this server is started.")
         for section in self._tree:
@@ -326,18 +346,33 @@ class _Translator:
                 "environment_variables",
                 "credential_list",
             ):
-                yield Note(str(section), "It has no counterpart here.")
+                included = "Other files are not read: import each of them, or put their lists into this one."
+                yield Note(str(section), included if section == "include" else "It has no counterpart here.")
+
+
+def for_each_organization(entry: Tree) -> list[Tree]:
+    """Return an entry as often as it has organizations, once for each: as LiteLLM has it."""
+    params = tree_in(entry, "litellm_params")
+    several = params.get("organization")
+    if not is_list(several):
+        return [entry]
+    return [{**entry, "litellm_params": {**params, "organization": one}} for one in several]
+
+
+def in_their_order(targets: list[dict[str, object]]) -> int:
+    """Put targets that have an order into it, and return how many share the calls; those of a later order are stand-bys."""
+    last = max([cast("int", target.get("order", 0)) for target in targets], default=0)
+    targets.sort(key=lambda target: cast("int", target.get("order", last)))
+    orders = [target.pop("order", last) for target in targets]
+    first = orders.count(orders[0]) if orders else 0
+    for place, target in enumerate(targets):
+        if first > 1 and place < first:
+            target.setdefault("weight", 1)
+        else:
+            target.pop("weight", None)
+    return first
 
 
 def _short(target: object) -> object:
     """Write a target that says nothing but its name as that."""
     return target["target"] if is_tree(target) and set(target) == {"target"} else target
-
-
-REMEDIES = {
-    "master_key": "Administration is at the control socket and by the command line. For clients that call with it: "
-    "aisa keys create NAME --import.",
-    "database_url": "Virtual keys come over by: aisa keys import litellm FILE, from an export of LiteLLM_VerificationToken.",
-    "max_parallel_requests": "Limits belong to tiers and keys here: docs/limits.md.",
-    "global_max_parallel_requests": "Limits belong to tiers and keys here: docs/limits.md.",
-}

@@ -189,8 +189,11 @@ class Visitors:
             self.tally.counts["slow"] += 1
 
 
-async def soak(running: Running, seconds: float, tally: Tally) -> list[Reading]:
-    """Load the subject for so many seconds and report; returns what was seen at each report. Raises BenchFailed if it dies."""
+async def soak(running: Running, seconds: float, share: float, tally: Tally) -> list[Reading]:
+    """Load the subject with a share of the clients for so many seconds and report; returns what was seen at each report.
+
+    Of every kind there is one client at least. Raises BenchFailed if the subject dies.
+    """
     visitors = Visitors(running.subject.port, running.subject.key, tally)
     kinds = (
         (visitors.call, CALLERS),
@@ -200,7 +203,9 @@ async def soak(running: Running, seconds: float, tally: Tally) -> list[Reading]:
         (visitors.read_slowly, SLOW_READERS),
         (visitors.be_refused, REFUSED),
     )
-    tasks = [asyncio.ensure_future(visitors.keep_trying(visit, number)) for visit, count in kinds for number in range(count)]
+    tasks = [
+        asyncio.ensure_future(visitors.keep_trying(visit, number)) for visit, count in kinds for number in range(max(1, round(count * share)))
+    ]
     began = time.monotonic()
     seen: list[Reading] = []
     while (passed := time.monotonic() - began) < seconds:
@@ -222,7 +227,7 @@ async def soak(running: Running, seconds: float, tally: Tally) -> list[Reading]:
     return seen
 
 
-def run(hours: float, folder: Path) -> None:
+def run(hours: float, share: float, folder: Path) -> None:
     """Start everything, soak, and say the verdict. Raises BenchFailed."""
     raise_descriptor_limit()
     with fake_vendor() as (vendor_port, vendor_pid):
@@ -236,7 +241,7 @@ def run(hours: float, folder: Path) -> None:
             time.sleep(QUIET_SECONDS)
             files, vendor_files = open_files(running.pids), open_files([vendor_pid])
             tally, before = Tally(), cpu_seconds(running.pids)
-            seen = uvloop.run(soak(running, hours * HOUR_SECONDS, tally))
+            seen = uvloop.run(soak(running, hours * HOUR_SECONDS, share, tally))
             used = (cpu_seconds(running.pids) - before) / (hours * HOUR_SECONDS)
             time.sleep(QUIET_SECONDS)
             # A connection kept open to the vendor for the next call is not a leak; the vendor's own count says how many there are.
@@ -265,12 +270,13 @@ def main() -> int:
     parser = argparse.ArgumentParser(prog="soak", description="Put mixed load on aisa for a long time and watch for leaks.")
     parser.add_argument("--minutes", type=float, default=10.0, help="how long (default 10)")
     parser.add_argument("--hours", type=float, help="how long, instead: from 1 on the slope is judged, from 4 on as for a release")
+    parser.add_argument("--share", type=float, default=1.0, help="of the usual clients, so many (default 1): 0.5 beside other work")
     options = parser.parse_args()
     try:
         if platform.system() != "Linux":
             raise BenchFailed("needs Linux: it reads memory and open files from /proc")
         with tempfile.TemporaryDirectory(prefix="aisa-soak-") as folder:
-            run(options.hours or options.minutes / 60, Path(folder))
+            run(options.hours or options.minutes / 60, options.share, Path(folder))
     except BenchFailed as failure:
         sys.stderr.write(f"soak: {failure}\n")
         return 1

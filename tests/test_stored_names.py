@@ -48,9 +48,15 @@ from aisa.testing.clock import run_virtual
 from aisa.testing.upstream import Script, ScriptedUpstream
 from aisa.usage import COUNTED, REPORTED, Breakdown, Usage
 from aisa.wire.chat import parse_chat
+from aisa.wire.door import Door
+from aisa.wire.embeddings_door import EMBEDDINGS_DOOR
+from aisa.wire.gemini_door import GeminiDoor
+from aisa.wire.gemini_embeddings_door import GeminiEmbeddingsDoor
+from aisa.wire.rerank_door import RERANK_DOOR
 from aisa.wire.shown import COUNT_MAX
 from aisa.wire.usage_report import SEARCHES_MAX
 from aisa.wire.vendor_cost import DOLLARS_MAX
+from door_readers import SPEAKERS
 from ledger_rig import shared_journal
 from repeats import repeats
 from rig import Rig, body, document, outcome, whole_stream
@@ -182,14 +188,17 @@ def facts_with(text: str) -> Iterator[Fact]:
         yield kind(**values | {"usage": Usage()} if "usage" in values else values | ({"blame": CALLER} if "blame" in values else {}))
 
 
-@pytest.mark.parametrize("character", [*WIDEST, "\x1b", "\n", "\ud800"])
+@pytest.mark.parametrize("character", [*WIDEST, "\x1b", "\n", "\x9b", "\u2028", "\U000e0001", "\ud800"])
 def test_every_line_of_the_log_is_short_and_one_line(character: str) -> None:
-    """[fault S2] Whatever a fact holds, its line is bounded, in JSON valid, and says the first and the last of each text."""
+    """[fault S2] Whatever a fact holds, its line is bounded, in JSON valid, and says the first and the last of each text.
+
+    It is one line for whoever splits text by Unicode's rules, and nothing in it moves a terminal.
+    """
     for fact in facts_with("<" + character * repeats(200_000) + ">"):
         if character != "\ud800":  # which no text of a caller or a vendor can hold; a terminal gets it escaped
             line = json_line(1_767_182_400.0, fact)
             assert len(line) <= LINE_LENGTH_MAX
-            assert line.count(b"\n") == 1
+            assert line.decode().removesuffix("\n").isprintable()
             assert all(text.startswith("<") and text.endswith(">") for text in json.loads(line).values() if "x" * 9 in str(text))
         line = text_line(1_767_182_400.0, fact)
         assert len(line) <= LINE_LENGTH_MAX
@@ -287,3 +296,28 @@ def test_names_of_the_configuration_end_at_the_same_bounds() -> None:
         config = Config(vendors=vendors, models={"m": Model(to=("v/" + "d" * size,))})
         assert len(list(check_targets(config, ["v"]))) == flaws
     assert parse_chat(body(model="m" * MODEL_NAME_CHARACTERS_MAX)).model == "m" * MODEL_NAME_CHARACTERS_MAX
+
+
+def asked_at(door: str, name: str) -> tuple[Door, dict[str, Any]]:
+    """A door, and what is asked there of a model of this name."""
+    if door == "gemini":
+        return GeminiDoor(name, stream=False), SPEAKERS[door].ask("text")
+    if door == "gemini embeddings":
+        return GeminiEmbeddingsDoor(name, batch=False), {"content": {"parts": [{"text": "a"}]}}
+    if door == "embeddings":
+        return EMBEDDINGS_DOOR, {"model": name, "input": "a"}
+    if door == "rerank":
+        return RERANK_DOOR, {"model": name, "query": "a", "documents": ["b"]}
+    return SPEAKERS[door].door, {**SPEAKERS[door].ask("text"), "model": name}
+
+
+@pytest.mark.parametrize("odd", ["\0", "\n", "\x7f", "\x9b", "\u2028", "\u202e", "\U000e0001"])
+@pytest.mark.parametrize("door", [*SPEAKERS, "gemini embeddings", "embeddings", "rerank"])
+def test_a_name_that_cannot_be_printed_is_refused_at_every_door(door: str, odd: str) -> None:
+    """[fault S2] Row, log line and vendor would each have another name for the model."""
+    there, request = asked_at(door, f"a{odd}b")
+    with pytest.raises(ApiError, match=f"U\\+{ord(odd):04X}") as refused:
+        there.read(json.dumps(request).encode())
+    assert (refused.value.code, refused.value.param) == ("invalid_request", "model")
+    there, request = asked_at(door, "a 語")
+    assert there.read(json.dumps(request).encode()).model == "a 語"

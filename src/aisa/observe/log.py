@@ -99,14 +99,26 @@ def json_line(at: float, fact: Fact) -> bytes:
     """Write a fact as one JSON object; `type` says which fact, `level` how much it matters, `time` is ISO 8601 in UTC."""
     second, millisecond = divmod(int(at * 1000), 1000)
     time = f"{second_text(second)}.{millisecond:03}+00:00"
-    written = JSON.encode(fact if type(fact) is CallEnded else rounded(fact))  # calls are many, and made with round times
+    written = in_one_line(JSON.encode(fact if type(fact) is CallEnded else rounded(fact)))  # calls are many, and made with round times
     if len(written) > LINE_BYTES_MAX:
-        written = JSON.encode(shortened(fact))
+        written = in_one_line(JSON.encode(shortened(fact)))
     return b'{"time":"%b","level":"%b",%b\n' % (
         time.encode(),
         level_of(fact).encode(),
         written[1:],
     )  # a fact is an object, never an empty one
+
+
+def in_one_line(written: bytes) -> bytes:
+    """Return JSON without what some reader takes for a line's end (U+2028) or a terminal for a command (U+009B): it is escaped."""
+    if written.isascii() or (text := written.decode()).isprintable():
+        return written
+    return "".join([character if character.isprintable() else escaped(character) for character in text]).encode()
+
+
+def escaped(character: str) -> str:
+    """Return what JSON takes for a character, and U+FFFD for one that would take two escapes."""
+    return f"\\u{ord(character):04x}" if character <= "\uffff" else "\ufffd"
 
 
 @lru_cache(None)  # as many as there are kinds of facts

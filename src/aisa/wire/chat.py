@@ -10,8 +10,8 @@ import msgspec
 from msgspec import Meta, Raw
 
 from aisa.errors import ApiError
-from aisa.names import MODEL_NAME_CHARACTERS_MAX
 from aisa.wire.chat_members import REQUEST
+from aisa.wire.model_name import ModelName, check_name
 from aisa.wire.strict_json import parse_object
 from aisa.wire.trees import Tree, trees_in
 from aisa.wire.vendor_tier import tier_asked
@@ -77,7 +77,7 @@ TokenLimit = int | None  # zero and less is no bound: servers that take -1 mean 
 class Known(msgspec.Struct):
     """The fields that we act on or whose type every vendor agrees on. Ranges are a model's: its entry has them, or its vendor says."""
 
-    model: Annotated[str, Meta(extra_json_schema={"minLength": 1, "maxLength": MODEL_NAME_CHARACTERS_MAX})]
+    model: ModelName
     messages: Annotated[list[Message], Meta(min_length=1)]
     stream: bool | None = None
     stream_options: StreamOptions | None = None
@@ -262,9 +262,7 @@ WITH_CONTENT = frozenset({"developer", "system", "user", "tool"})  # roles whose
 
 def check_together(known: Known) -> None:
     """Refuse fields that contradict each other, so that no vendor can mean them both."""
-    if not 0 < len(known.model) <= MODEL_NAME_CHARACTERS_MAX:
-        message = f"A model's name has 1 to {MODEL_NAME_CHARACTERS_MAX} characters, this one has {len(known.model)}."
-        raise ApiError("invalid_request", message, param="model")
+    check_name(known.model)
     if known.stream_options is not None and not known.stream:
         raise ApiError("invalid_request", "'stream_options' is only allowed with \"stream\": true.", param="stream_options")
     if (known.top_logprobs or 0) > 0 and not known.logprobs:

@@ -10,12 +10,12 @@ import msgspec
 from msgspec import Meta, Raw
 
 from aisa.errors import ApiError
-from aisa.names import MODEL_NAME_CHARACTERS_MAX
 from aisa.wire.chat import CHOICES_MAX, FIELDS_DECODER, ChatRequest, StreamOptions, Text, TokenLimit, chat_of, explain
 from aisa.wire.content import Content
 from aisa.wire.members import Shape
+from aisa.wire.model_name import ModelName, check_name
 from aisa.wire.strict_json import parse_object
-from aisa.wire.texts import INPUT, beginning_of, check_name, content_of_texts, texts_of
+from aisa.wire.texts import INPUT, beginning_of, content_of_texts, texts_of
 from aisa.wire.trees import Tree
 from aisa.wire.wish import Wish
 
@@ -35,7 +35,7 @@ Number = float | None
 class KnownCompletions(msgspec.Struct):
     """The fields that we act on."""
 
-    model: Annotated[str, Meta(extra_json_schema={"minLength": 1, "maxLength": MODEL_NAME_CHARACTERS_MAX})]
+    model: ModelName
     prompt: Annotated[Any, Meta(extra_json_schema=INPUT)]
     suffix: Text = None
     stream: bool | None = None

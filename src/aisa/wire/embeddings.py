@@ -9,12 +9,12 @@ import msgspec
 from msgspec import Meta, Raw
 
 from aisa.errors import ApiError
-from aisa.names import MODEL_NAME_CHARACTERS_MAX
 from aisa.wire.chat import FIELDS_DECODER, ChatRequest, Text, explain
 from aisa.wire.content import Content
 from aisa.wire.members import Shape
+from aisa.wire.model_name import ModelName, check_name
 from aisa.wire.strict_json import parse_object
-from aisa.wire.texts import INPUT, beginning_of, check_name, content_of_texts, no_conversation, texts_of
+from aisa.wire.texts import INPUT, beginning_of, content_of_texts, no_conversation, texts_of
 from aisa.wire.wish import Wish
 
 TASK = "embeddings/"
@@ -25,7 +25,7 @@ SHAPE = Shape("model input encoding_format dimensions user input_type")
 class KnownEmbeddings(msgspec.Struct):
     """The fields that we act on."""
 
-    model: Annotated[str, Meta(extra_json_schema={"minLength": 1, "maxLength": MODEL_NAME_CHARACTERS_MAX})]
+    model: ModelName
     input: Annotated[Any, Meta(extra_json_schema=INPUT)]
     encoding_format: Annotated[Text, Meta(extra_json_schema={"enum": [FLOAT, BASE64, None]})] = None
     dimensions: Annotated[int, Meta(ge=1)] | None = None

@@ -13,13 +13,13 @@ import msgspec
 from msgspec import Raw
 
 from aisa.errors import ApiError
-from aisa.names import MODEL_NAME_CHARACTERS_MAX
 from aisa.wire.chat import FIELDS_DECODER, ChatRequest, chat_of, explain
 from aisa.wire.content import Content
 from aisa.wire.generated import text_bytes
 from aisa.wire.losses import Loss, refuse_any
 from aisa.wire.members import Shape
 from aisa.wire.messages_chat import as_chat_fields
+from aisa.wire.model_name import check_name
 from aisa.wire.request_content import content_of
 from aisa.wire.strict_json import parse_object
 from aisa.wire.trees import Tree
@@ -85,8 +85,7 @@ class MessagesRequest:
             self.known = msgspec.convert(tree, KnownMessages)
         except msgspec.ValidationError as error:
             raise explain(str(error)) from None
-        if not 0 < len(self.known.model) <= MODEL_NAME_CHARACTERS_MAX:
-            raise ApiError("invalid_request", f"A model's name has 1 to {MODEL_NAME_CHARACTERS_MAX} characters.", param="model")
+        check_name(self.known.model)
         if not self.known.messages:
             raise ApiError("invalid_request", "'messages' must not be empty.", param="messages")
         for place, message in enumerate(self.known.messages):

@@ -1,19 +1,38 @@
-"""What an answer calls the model that made it: the name that a vendor gives, unless it tells where the vendor keeps its files."""
+"""Models' names: which of them a request may ask for, and which an answer tells. Knows no model."""
 
 from __future__ import annotations
 
 import re
+from typing import Annotated
 
 import msgspec
+from msgspec import Meta
 
+from aisa.errors import ApiError
+from aisa.names import MODEL_NAME_CHARACTERS_MAX
 from aisa.wire.trees import text_or_none
 
+#: A model's name in a request; how long it may be `check_name` says, in its own words.
+ModelName = Annotated[str, Meta(extra_json_schema={"minLength": 1, "maxLength": MODEL_NAME_CHARACTERS_MAX})]
 #: How a path begins, on any system. Names of models have slashes in them, but none before the first word.
 PATH = re.compile(r"[/\\~]|\.{1,2}[/\\]|[A-Za-z]:[/\\]|file:")
 
 
+def check_name(model: str) -> None:
+    """Raise ApiError invalid_request unless a model can be called so: what is accepted stands in rows, in log lines and on terminals."""
+    if 0 < len(model) <= MODEL_NAME_CHARACTERS_MAX and model.isprintable():
+        return
+    odd = next((character for character in model[:MODEL_NAME_CHARACTERS_MAX] if not character.isprintable()), None)
+    has = f"{len(model)}" if odd is None else f"U+{ord(odd):04X}, which is none"
+    message = f"A model's name has 1 to {MODEL_NAME_CHARACTERS_MAX} printable characters, this one has {has}."
+    raise ApiError("invalid_request", message, param="model")
+
+
 def shown_name(given: object, asked: str) -> str:
-    """Return the name to show for the one that the vendor gives, and for the one that was asked for."""
+    """Return the name to show for the one that the vendor gives, and for the one that was asked for.
+
+    That is the vendor's, unless it tells where the vendor keeps its files.
+    """
     name = text_or_none(given)
     return asked if name is None or PATH.match(name) else name
 

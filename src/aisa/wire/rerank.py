@@ -9,13 +9,13 @@ import msgspec
 from msgspec import Meta, Raw
 
 from aisa.errors import ApiError
-from aisa.names import MODEL_NAME_CHARACTERS_MAX
 from aisa.wire.chat import FIELDS_DECODER, ChatRequest, explain
 from aisa.wire.content import Content
 from aisa.wire.generated import text_bytes
 from aisa.wire.members import Shape
+from aisa.wire.model_name import ModelName, check_name
 from aisa.wire.strict_json import parse_object
-from aisa.wire.texts import beginning_of, check_name, no_conversation
+from aisa.wire.texts import beginning_of, no_conversation
 from aisa.wire.trees import is_tree
 from aisa.wire.wish import Wish
 
@@ -27,7 +27,7 @@ DOCUMENT = {"anyOf": [{"type": "string"}, {"type": "object", "properties": {"tex
 class KnownRerank(msgspec.Struct):
     """The fields that we act on."""
 
-    model: Annotated[str, Meta(extra_json_schema={"minLength": 1, "maxLength": MODEL_NAME_CHARACTERS_MAX})]
+    model: ModelName
     query: str
     documents: Annotated[list[Annotated[Any, Meta(extra_json_schema=DOCUMENT)]], Meta(min_length=1)]
     top_n: Annotated[int, Meta(ge=1)] | None = None

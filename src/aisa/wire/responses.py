@@ -8,17 +8,17 @@ from __future__ import annotations
 from collections.abc import Iterator
 from functools import cached_property
 from types import MappingProxyType
-from typing import Annotated, Any, Protocol
+from typing import Any, Protocol
 
 import msgspec
-from msgspec import Meta, Raw
+from msgspec import Raw
 
 from aisa.errors import ApiError
-from aisa.names import MODEL_NAME_CHARACTERS_MAX
 from aisa.wire.chat import ChatRequest, Share, Temperature, chat_of, explain
 from aisa.wire.content import Content
 from aisa.wire.generated import text_bytes
 from aisa.wire.losses import Loss, refuse_any
+from aisa.wire.model_name import ModelName
 from aisa.wire.request_content import content_of
 from aisa.wire.responses_input import STATELESS, Conversation, items_of
 from aisa.wire.responses_members import REQUEST
@@ -74,7 +74,7 @@ class Thinking(msgspec.Struct):
 class KnownResponses(msgspec.Struct):
     """The fields that we act on or whose type every vendor agrees on."""
 
-    model: Annotated[str, Meta(extra_json_schema={"minLength": 1, "maxLength": MODEL_NAME_CHARACTERS_MAX})]
+    model: ModelName
     input: str | list[dict[str, Any]]
     instructions: str | None = None
     stream: bool | None = None

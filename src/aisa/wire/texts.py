@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from aisa.errors import CALLER, ApiError, UpstreamFailed
-from aisa.names import MODEL_NAME_CHARACTERS_MAX
 from aisa.usage import BYTES_PER_TOKEN
 from aisa.wire.content import Content
 from aisa.wire.generated import text_bytes
@@ -16,13 +15,6 @@ Given = str | list[int]
 
 TEXT, TOKENS = {"type": "string"}, {"type": "array", "items": {"type": "integer"}, "minItems": 1}
 INPUT = {"anyOf": [TEXT, TOKENS, {"type": "array", "items": {"anyOf": [TEXT, TOKENS]}, "minItems": 1}]}
-
-
-def check_name(model: str) -> None:
-    """Raise ApiError invalid_request unless a model can be called so."""
-    if not 0 < len(model) <= MODEL_NAME_CHARACTERS_MAX:
-        message = f"A model's name has 1 to {MODEL_NAME_CHARACTERS_MAX} characters, this one has {len(model)}."
-        raise ApiError("invalid_request", message, param="model")
 
 
 def texts_of(given: object, name: str) -> list[Given]:

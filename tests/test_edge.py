@@ -183,6 +183,13 @@ def test_a_route_says_which_methods_it_takes(route: Route) -> None:
         assert options.header("allow") == reply.header("allow") == ", ".join((*methods, "OPTIONS"))
 
 
+def test_a_client_may_ask_what_the_whole_server_takes() -> None:
+    """`OPTIONS *` is the one request that is for no path; no other method has that target."""
+    reply, _ = asked(get("*", method="OPTIONS", key=None))
+    assert (reply.status, reply.header("allow")) == (204, ", ".join((*sorted({route.method for route in ROUTES}), "OPTIONS")))
+    failure(asked(get("*"))[0], 404, "unknown_endpoint")
+
+
 def test_the_routes_are_also_there_without_v1() -> None:
     """[fault P14] A base URL without `/v1` works, for calls and for models."""
     reply, home = asked(post(body(), path="/chat/completions"))

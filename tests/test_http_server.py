@@ -141,14 +141,15 @@ def test_a_chunked_body_is_joined_and_its_trailers_are_ignored(run: Run) -> None
     run(scenario())
 
 
+@pytest.mark.parametrize("expected", ["100-Continue", "tea, 100-continue", " 100-continue\t", "100-continue\r\nexpect: 100-continue"])
 @both_loops
-def test_a_client_that_asks_first_is_told_to_go_on(run: Run) -> None:
-    """`Expect: 100-continue` is answered before the body is sent, once; the reply follows the body."""
+def test_a_client_that_asks_first_is_told_to_go_on(run: Run, expected: str) -> None:
+    """`Expect: 100-continue`, in a list as well, is answered before the body is sent, once; the reply follows the body."""
 
     async def scenario() -> None:
         async with serving() as served:
             client = await served.connect()
-            head, _, _ = post(b"body", headers="Expect: 100-Continue\r\n").partition(b"body")
+            head, _, _ = post(b"body", headers=f"Expect: {expected}\r\n").partition(b"body")
             assert (await client.ask(head)).status_line == "HTTP/1.1 100 Continue"
             client.send(b"bo")
             await asyncio.sleep(0)

@@ -60,6 +60,7 @@ MALFORMED = {
     "no name": b"GET / HTTP/1.1\r\n: test\r\n\r\n",
     "no host": b"GET / HTTP/1.1\r\naccept: */*\r\n\r\n",
     "two hosts": b"GET / HTTP/1.1\r\nhost: test\r\nHost: test\r\n\r\n",
+    "two authorizations": b"GET / HTTP/1.1\r\nhost: test\r\nauthorization: Bearer a\r\nAuthorization: Bearer a\r\n\r\n",
     "no version": b"GET /\r\n\r\n",
     "version 2.0": b"GET / HTTP/2.0\r\nhost: test\r\n\r\n",
     "version 0.9": b"GET / HTTP/0.9\r\nhost: test\r\n\r\n",
@@ -85,6 +86,8 @@ MALFORMED = {
     "a chunk longer than its size": CHUNKED + b"1\r\nxy\r\n",
     "a bare line feed after a chunk": CHUNKED + b"1\r\nx\n",
     "a NUL in a trailer": CHUNKED + b"0\r\nx: \0\r\n",
+    "a trailer that is none": CHUNKED + b"0\r\nGET /smuggled HTTP/1.1\r\n",
+    "a folded trailer": CHUNKED + b"0\r\nx: a\r\n b\r\n",
     "a bare line feed after the trailers": CHUNKED + b"0\r\n\n",
     "endless trailers": CHUNKED + b"0\r\n" + b"x: y\r\n" * 4_000,
 }

@@ -91,8 +91,9 @@ class RouteTable(Generic[Handler]):
         return None if route is None else route.door
 
     def methods(self, path: str) -> tuple[str, ...]:
-        """Return the methods of a path. Raises ApiError unknown_endpoint, with a hint if there is a good one."""
-        return (*self._at(path)[0], *self._everywhere)
+        """Return the methods of a path, `*` being all of them. Raises ApiError unknown_endpoint, with a hint if there is a good one."""
+        found = sorted({route.method for route in self.routes}) if path == "*" else self._at(path)[0]
+        return (*found, *self._everywhere)
 
     def _methods_at(self, path: str) -> dict[str, Route[Handler]]:
         if "{" not in path:

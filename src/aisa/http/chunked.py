@@ -16,7 +16,8 @@ TRAILER_BYTES_MAX = 16_384  # trailers are ignored, so this only bounds how long
 # int(x, 16) would also take signs, underscores, blanks and 0x, on each of which another server may disagree with us.
 _SIZE_LINE = re.compile(rb"([0-9A-Fa-f]{1,16})(?:[ \t]*;[\t -~\x80-\xff]*)?")
 _PLAIN_SIZE = re.compile(rb"([0-9A-Fa-f]{1,16})\r\n")
-_TRAILER_LINE = re.compile(rb"[\t -~\x80-\xff]*")
+# As strict as for headers: what another server would read as the next request must not pass for a trailer.
+_TRAILER_LINE = re.compile(rb"(?:[!#$%&'*+.^_`|~0-9A-Za-z-]+:[\t -~\x80-\xff]*)?")
 
 
 class _Expecting(Enum):

@@ -89,7 +89,7 @@ class LinesEncoder:
 class LinesDoor:
     """The door; implements `wire.door.Door`."""
 
-    protocol = PROTOCOL
+    protocol = outside_body = PROTOCOL
     keep_alive = b".\n"
 
     def read(self, body: bytes) -> Request:

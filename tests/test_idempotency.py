@@ -29,8 +29,8 @@ from aisa.edge.idempotency import (
     REMEMBERED_SECONDS_MAX,
     Answer,
     IdempotencyStore,
+    digest_of,
     is_billed,
-    mark_of,
     relay_idempotent,
 )
 from aisa.errors import ApiError
@@ -150,7 +150,7 @@ def test_the_same_key_and_body_is_answered_again_and_billed_once() -> None:
 
     home = in_gateway(main, GOOD)
     [row], [call] = home.rows, home.calls
-    assert (row.id, row.idempotency) == (call.request_id, mark_of("key_1", "order-7", body()))
+    assert (row.id, row.idempotency) == (call.request_id, digest_of("key_1", "order-7", "", body=body()))
     assert len(home.vendor.asked) == 1
     replays = [fact for fact in home.facts if isinstance(fact, Replayed)]
     assert [fact.call_id for fact in replays] == [row.id, row.id]
@@ -313,6 +313,30 @@ def test_a_key_that_was_used_for_another_request_is_a_conflict() -> None:
 
     gate = asyncio.Event()
     assert len(in_gateway(main, says(gate, plain(document()))).rows) == 1
+
+
+BODY = b'{"model": "fast", "max_tokens": 9, "messages": [{"role": "user", "content": "Hi."}]}'
+CONTENTS = b'{"contents": [{"role": "user", "parts": [{"text": "Hi."}]}]}'
+ASKED: dict[str, list[tuple[str, bytes, tuple[str, ...]]]] = {
+    "another door": [("/v1/chat/completions", BODY, ()), ("/v1/messages", BODY, ())],
+    "another model": [(f"/v1beta/models/{name}:generateContent", CONTENTS, ()) for name in ("fast", "a/real-model")],
+    "a stream": [(f"/v1beta/models/fast:{how}", CONTENTS, ()) for how in ("generateContent", "streamGenerateContent?alt=sse")],
+    "another beta": [("/v1/messages", BODY, (f"anthropic-beta: {name}",)) for name in ("one-2026", "two-2026")],
+}
+
+
+@pytest.mark.parametrize("what", ASKED)
+def test_the_same_body_at_another_address_is_another_request(what: str) -> None:
+    """Where address or headers say what is asked for, they count as the body does: nobody gets the answer to another question."""
+
+    async def main(home: Gateway) -> None:
+        first, second = [post(asked, ONCE, *headers, path=path) for path, asked, headers in ASKED[what]]
+        answered = await ask(home, first)
+        assert answered.status == 200
+        assert (await home.ask(second)).status == 409
+        assert is_replay(await home.ask(first), answered)
+
+    assert len(in_gateway(main, GOOD).rows) == 1
 
 
 def test_a_stream_is_not_replayed_but_neither_run_twice() -> None:
@@ -486,8 +510,8 @@ def test_an_answer_can_be_had_again_only_when_its_delivery_is_known(taken: bool)
 def test_a_call_from_before_a_restart_is_not_run_twice() -> None:
     """Its answer is gone with the process, its receipt is not."""
     idempotency = IdempotencyStore(wall_clock)
-    idempotency.remember([(mark_of("key_1", "order-7", body()), "req_before", wall_clock() - REMEMBERED_SECONDS_MAX + 60)])
-    idempotency.remember([(mark_of("key_1", "old", body()), "req_old", wall_clock() - REMEMBERED_SECONDS_MAX)])
+    idempotency.remember([(digest_of("key_1", "order-7", "", body=body()), "req_before", wall_clock() - REMEMBERED_SECONDS_MAX + 60)])
+    idempotency.remember([(digest_of("key_1", "old", "", body=body()), "req_old", wall_clock() - REMEMBERED_SECONDS_MAX)])
 
     async def main(home: Gateway) -> None:
         assert "not kept" in refused(await ask(home, post(body(), ONCE)), "request_already_completed", "req_before")
@@ -610,13 +634,18 @@ def test_a_padded_document_is_kept_without_its_padding() -> None:
 
 def test_a_mark_stands_for_the_key_and_the_request_and_shows_neither() -> None:
     """32 hexadecimal digits, a colon and 16 more; each of the three inputs counts, and where one ends and the next begins."""
-    mark = mark_of("key_1", "order-7", b"body")
+    mark = digest_of("key_1", "order-7", "", body=b"body")
     assert re.fullmatch("[0-9a-f]{32}:[0-9a-f]{16}", mark)
-    assert mark_of("key_1", "order-7", b"body") == mark
-    marks = {mark, mark_of("key_1", "order-", b"7body"), mark_of("key_1o", "rder-7", b"body"), mark_of("key_1", "order-7", b"bodY")}
+    assert digest_of("key_1", "order-7", "", body=b"body") == mark
+    marks = {
+        mark,
+        digest_of("key_1", "order-", "", body=b"7body"),
+        digest_of("key_1o", "rder-7", "", body=b"body"),
+        digest_of("key_1", "order-7", "", body=b"bodY"),
+    }
     assert len(marks) == 4
-    assert mark_of("key_1", "order-7", b"other").split(":")[0] == mark.split(":")[0]
-    assert mark_of("key_1", "order-8", b"body").split(":")[1] != mark.split(":")[1]
+    assert digest_of("key_1", "order-7", "", body=b"other").split(":")[0] == mark.split(":")[0]
+    assert digest_of("key_1", "order-8", "", body=b"body").split(":")[1] != mark.split(":")[1]
 
 
 BODIES = [bytes([number]) * size for number, size in enumerate([0, 1, 700, 999, 1_500])]

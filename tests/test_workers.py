@@ -452,30 +452,59 @@ def sample(server: Server, name: str) -> float:
     return float(found[0]) if found else -1
 
 
-def test_a_clients_retry_gets_its_document_at_whichever_worker(tmp_path: Path) -> None:
-    """[issue 13] `retries: replay`: a document that did not arrive from one worker is given by another, and the vendor is asked once."""
-    configuration = "retries: replay\n" + CONFIGURATION + "  mirror: {{to: [local/echo], prices: {{input: 1.0, output: 1.0}}}}\n"
-    with ScriptedVendor() as vendor, serving(tmp_path, configuration.format(vendor=vendor.url, window=60), workers=2) as server:
-        host, port = re.findall(r"//([\d.]+):(\d+)", server.url)[0]
-        lost, client = socket.socket(), connection(server)
+LONG = json.dumps({"model": "mirror", "messages": [{"role": "user", "content": "x" * 600_000}]})
+REPLAYED = "retries: replay\n" + CONFIGURATION + "  mirror: {{to: [local/echo], prices: {{input: 1.0, output: 1.0}}}}\n"
+
+
+def lose_a_document(server: Server, client: http.client.HTTPConnection) -> None:
+    """Ask for a document and break its connection off inside of it. `client` connects before, so that another worker has it."""
+    host, port = re.findall(r"//([\d.]+):(\d+)", server.url)[0]
+    with socket.socket() as lost:
         lost.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4_096)
         lost.connect((host, int(port)))
-        client.connect()  # each is another worker's
-        body = json.dumps({"model": "mirror", "messages": [{"role": "user", "content": "x" * 600_000}]})
         head = f"POST /v1/chat/completions HTTP/1.1\r\nhost: a\r\nauthorization: Bearer {server.key}\r\ncontent-type: application/json\r\n"
-        lost.sendall(f"{head}x-stainless-retry-count: 0\r\ncontent-length: {len(body)}\r\n\r\n{body}".encode())
+        lost.sendall(f"{head}x-stainless-retry-count: 0\r\ncontent-length: {len(LONG)}\r\n\r\n{LONG}".encode())
         assert lost.recv(1)
+        client.connect()
         lost.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
-        lost.close()
-        until(lambda: bool(rows_of(server, "outcome = 'client_gone'")), "it is not known to be lost")
-        headers = {"authorization": f"Bearer {server.key}", "content-type": "application/json", "x-stainless-retry-count": "1"}
-        client.request("POST", "/v1/chat/completions", body, headers)
-        response = client.getresponse()
-        assert (response.status, response.headers["idempotent-replayed"], len(response.read()) > 600_000) == (200, "true", True)
-        client.close()
+    until(lambda: bool(rows_of(server, "outcome = 'client_gone'")), "it is not known to be lost")
+
+
+def ask_again(server: Server, client: http.client.HTTPConnection) -> tuple[int, bool, int]:
+    """Ask as a client that tries again; return the status, whether it is what was kept, and the bytes of it."""
+    headers = {"authorization": f"Bearer {server.key}", "content-type": "application/json", "x-stainless-retry-count": "1"}
+    client.request("POST", "/v1/chat/completions", LONG, headers)
+    response = client.getresponse()
+    return response.status, "idempotent-replayed" in response.headers, len(response.read())
+
+
+def test_a_clients_retry_gets_its_document_at_whichever_worker(tmp_path: Path) -> None:
+    """[issue 13] `retries: replay`: a document that did not arrive from one worker is given by another, and the vendor is asked once."""
+    with ScriptedVendor() as vendor, serving(tmp_path, REPLAYED.format(vendor=vendor.url, window=60), workers=2) as server:
+        with closing(connection(server)) as client:
+            lose_a_document(server, client)
+            status, kept, size = ask_again(server, client)
+        assert (status, kept, size > 600_000) == (200, True, True)
         assert len(vendor.asked("echo")) == 1
         until(lambda: len(rows_of(server)) == 2, "the retry is not written")
         assert sorted((outcome, cost > 0) for _, outcome, cost, _ in rows_of(server)) == [("client_gone", False), ("completed", True)]
+
+
+def test_what_was_kept_for_retries_is_gone_with_a_server_that_dies(tmp_path: Path) -> None:
+    """[issue 12] After `kill -9` a retry is a call of its own; the first still costs nothing."""
+    with ScriptedVendor() as vendor:
+        configuration = REPLAYED.format(vendor=vendor.url, window=60)
+        with serving(tmp_path, configuration, workers=2, status=-signal.SIGKILL) as server, closing(connection(server)) as client:
+            lose_a_document(server, client)
+            key = server.key
+            server.process.kill()
+        with serving(tmp_path, configuration, workers=2, label="another") as server, closing(connection(server)) as client:
+            server.key = key
+            status, kept, size = ask_again(server, client)
+            assert (status, kept, size > 600_000) == (200, False, True)
+            assert len(vendor.asked("echo")) == 2
+            until(lambda: len(rows_of(server)) == 2, "the retry is not written")
+            assert sorted((outcome, cost > 0) for _, outcome, cost, _ in rows_of(server)) == [("client_gone", False), ("completed", True)]
 
 
 def test_a_copy_is_made_while_workers_serve_and_put_back_it_has_every_call_of_before(tmp_path: Path) -> None:

@@ -207,8 +207,8 @@ class Edge:
             call.trace = self.traces.begin(request.headers, call.began, route=judged.route.path, protocol=door.protocol)
         if self._idempotency is not None and HEADER in request.headers:
             return relay_idempotent(call, request.headers[HEADER], reply, dependencies=self._dependencies, idempotency=self._idempotency)
-        if self.retries.on and RETRY_COUNT in request.headers:
-            count = request.headers[RETRY_COUNT]
+        if self.retries.on:
+            count = request.headers.get(RETRY_COUNT, "")
             return relay_retried(call, count, reply, dependencies=self._dependencies, retries=self.retries)
         return relay(call, reply, self._dependencies)
 

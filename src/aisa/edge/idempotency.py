@@ -1,6 +1,6 @@
 """Repeats of a request with the same `Idempotency-Key`: run once, billed once, answered again. Stores nothing on disk and makes no bill.
 
-A key counts for 24 hours and for the API key that sent it. What is kept of it is a digest, see `mark_of`. A call is "running" until the
+A key counts for 24 hours and for the API key that sent it. What is kept of it is a digest, see `digest_of`. A call is "running" until the
 ledger calls its row final: an answer that could be replayed before its delivery is known would be free for whoever resets the connection.
 """
 
@@ -89,7 +89,7 @@ class IdempotencyStore:
         self._answers_bytes = 0
 
     def begin(self, mark: str, call_id: str) -> Answer | None:
-        """Return the answer to send again; None if the call is the first with its mark (see `mark_of`) and must run.
+        """Return the answer to send again; None if the call is the first with its mark (see `digest_of`) and must run.
 
         Raises ApiError idempotency_conflict, request_in_progress, request_already_completed.
         """
@@ -214,14 +214,23 @@ def is_billed(row: CallRow) -> bool:
     return row.outcome == COMPLETED or row.billed.input_tokens + row.billed.output_tokens > 0
 
 
-def mark_of(key_id: str, given: str, body: bytes) -> str:
-    """Return what is kept of a key and a request: 32 hexadecimal digits that stand for the key, a colon, 16 that stand for the request.
+async def mark_of(call: Call, given: str) -> str:
+    """Return what is kept of a key and a request, as `digest_of` does."""
+    asked = call.key.id, given, call.door.outside_body
+    in_thread = len(call.body) > HASH_INLINE_BYTES_MAX
+    return await asyncio.to_thread(digest_of, *asked, body=call.body) if in_thread else digest_of(*asked, body=call.body)
+
+
+def digest_of(key_id: str, given: str, outside_body: str, *, body: bytes) -> str:
+    """Return 32 hexadecimal digits that stand for a key, a colon, and 16 that stand for a request.
 
     The first are of SHA-256 over the API key's id and the Idempotency-Key, a line end after each; the others of the same bytes followed by
-    the body, so that nobody can recognise a body in the database without the key that came with it.
+    what the request says outside of its body, if anything, and the body, so that nobody can recognise a body in the database without the
+    key that came with it.
     """
     digest = sha256(f"{key_id}\n{given}\n".encode())
     key = digest.hexdigest()[:32]
+    digest.update(outside_body.encode())
     digest.update(body)
     return f"{key}:{digest.hexdigest()[:16]}"
 
@@ -239,8 +248,7 @@ async def relay_idempotent(call: Call, given: str, client: Client, *, dependenci
     """
     key = call.key
     check_given(given)
-    in_thread = len(call.body) > HASH_INLINE_BYTES_MAX
-    mark = await asyncio.to_thread(mark_of, key.id, given, call.body) if in_thread else mark_of(key.id, given, call.body)
+    mark = await mark_of(call, given)
     answer = await idempotency.claim(mark, call.id)
     if answer is not None:
         replay(answer, call, client, limits=dependencies.admission.headers(key))

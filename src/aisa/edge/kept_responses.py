@@ -144,7 +144,7 @@ class Earlier:
 class KeepingDoor:
     """The Responses API's door for calls of one key, whose responses are kept; implements `wire.door.Door`."""
 
-    protocol, keep_alive = RESPONSES_DOOR.protocol, RESPONSES_DOOR.keep_alive
+    protocol, outside_body, keep_alive = RESPONSES_DOOR.protocol, RESPONSES_DOOR.outside_body, RESPONSES_DOOR.keep_alive
 
     def __init__(self, kept: KeptResponses, key_id: str) -> None:
         self._kept = kept

@@ -7,7 +7,6 @@ bill follows its own delivery. Streams are not kept.
 
 from __future__ import annotations
 
-import asyncio
 from collections import OrderedDict
 from collections.abc import Callable, Iterator, Mapping
 from typing import Protocol
@@ -17,7 +16,7 @@ import msgspec
 from aisa.call import Call
 from aisa.clock import Chance
 from aisa.context import Dependencies
-from aisa.edge.idempotency import HASH_INLINE_BYTES_MAX, mark_of
+from aisa.edge.idempotency import mark_of
 from aisa.facts import CallEnded, Fact
 from aisa.health import Health
 from aisa.keys.rules import Key
@@ -172,6 +171,7 @@ class Try:
         self._keep = keep
         self.replays = False  # the target that gave the kept answer may serve this call too
         self.recorded: RecordedAnswer | None = None
+        self._asked = 0
 
     def dependencies(self) -> Dependencies:
         """Return what the path of the call needs."""
@@ -193,16 +193,21 @@ class Try:
         kept = self._kept
         answer: Answer = KeptAnswer(kept) if self.replays and kept is not None else await self._dependencies.upstreams[vendor].ask(request)
         self.recorded = RecordedAnswer(answer)
+        self._asked += 1
         return self.recorded
 
     def _report(self, fact: Fact) -> None:
-        """Pass a fact on; of the one that the call ended see whether its answer is to be kept."""
+        """Pass a fact on; of the one that the call ended see whether its answer is to be kept.
+
+        One that its vendor gave in several is not: there was more than one answer to an attempt.
+        """
         self._dependencies.report(fact)
         if isinstance(fact, CallEnded) and fact.request_id == self._call.id and fact.outcome in (CLIENT_GONE, CLIENT_STALLED):
-            recorded = self.recorded
-            if recorded is not None and recorded.body is not None and not fact.stream and not fact.cost_nanos:
-                now = self._dependencies.timers.loop.time()
-                self._keep(Kept(fact.target, dict(recorded.headers), recorded.body, now + KEPT_SECONDS))
+            recorded, in_one = self.recorded, self._asked == fact.attempts
+            if recorded is not None and recorded.body is not None and in_one and not fact.stream and not fact.cost_nanos:
+                kept = self._kept if self.replays else None
+                until = self._dependencies.timers.loop.time() + KEPT_SECONDS if kept is None else kept.until
+                self._keep(Kept(fact.target, dict(recorded.headers), recorded.body, until))
 
 
 class SameTarget(Routes):
@@ -249,13 +254,16 @@ class Recording(Mapping[str, Upstream]):
 
 
 async def relay_retried(call: Call, count: str, client: Client, *, dependencies: Dependencies, retries: RetriesKept) -> None:
-    """Carry a call of a client that counts its retries to its end, as `relay` does. Raises ApiError as that does.
+    """Carry a call that may be a client's retry, or be tried again, to its end, as `relay` does. Raises ApiError as that does.
 
-    A retry is the same body from the same key through the same door, within KEPT_SECONDS of the end of a first try that was whole.
+    A retry is the same request from the same key through the same door, within KEPT_SECONDS of the end of a first try that was whole.
+    `count` is what its client says of its tries, nothing if it says nothing. What nobody was given is there for the next one.
     """
-    protocol, key = call.door.protocol, call.key.id
-    in_thread = len(call.body) > HASH_INLINE_BYTES_MAX
-    mark = await asyncio.to_thread(mark_of, key, protocol, call.body) if in_thread else mark_of(key, protocol, call.body)
+    mark = await mark_of(call, "")
     kept = await retries.claim(mark, dependencies.timers.loop.time()) if is_retry(count) else None
     attempt = Try(call, dependencies, kept=kept, keep=lambda whole: retries.keep(mark, whole))
-    await relay(call, client, attempt.dependencies())
+    try:
+        await relay(call, client, attempt.dependencies())
+    finally:
+        if kept is not None and attempt.recorded is None:
+            retries.keep(mark, kept)

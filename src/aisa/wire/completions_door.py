@@ -176,7 +176,7 @@ def event_of(chunk: Tree) -> bytes:
 class CompletionsDoor(OpenAIDoor):
     """The door."""
 
-    protocol = PROTOCOL
+    protocol = outside_body = PROTOCOL
 
     def read(self, body: bytes) -> Request:
         """Return the request in a body. Raises ApiError."""

@@ -119,6 +119,11 @@ class Door(Protocol):
         ...
 
     @property
+    def outside_body(self) -> str:
+        """What of a request its address and headers say: two with the same body may be different ones. Nothing of a chat."""
+        ...
+
+    @property
     def keep_alive(self) -> bytes:
         """What is sent in a stream with nothing else to send, and to find out if a client is still there; nothing if no client bears it."""
         ...

@@ -57,7 +57,7 @@ def base64_of(numbers: Sequence[float]) -> str:
 class EmbeddingsDoor(OpenAIDoor):
     """The door."""
 
-    protocol = PROTOCOL
+    protocol = outside_body = PROTOCOL
 
     def read(self, body: bytes) -> Request:
         """Return the request in a body. Raises ApiError."""

@@ -103,6 +103,7 @@ class GeminiDoor:
     def __init__(self, model: str = "", *, stream: bool = False) -> None:
         self._model = model
         self._stream = stream
+        self.outside_body = f"{PROTOCOL} {model} {stream}"
 
     def read(self, body: bytes) -> Request:
         """Return the request in a body. Raises ApiError."""

@@ -82,6 +82,7 @@ class GeminiEmbeddingsDoor(GeminiDoor):
     def __init__(self, model: str, *, batch: bool) -> None:
         super().__init__(model)
         self._batch = batch
+        self.outside_body += f" {batch}"
 
     def read(self, body: bytes) -> Request:
         """Return the request in a body. Raises ApiError."""

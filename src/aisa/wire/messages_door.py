@@ -155,6 +155,7 @@ class MessagesDoor:
     def __init__(self, betas: tuple[str, ...] = (), version: str = "") -> None:
         self._betas = betas
         self._version = version
+        self.outside_body = " ".join((PROTOCOL, version, *betas))
 
     def read(self, body: bytes) -> Request:
         """Return the request in a body. Raises ApiError."""

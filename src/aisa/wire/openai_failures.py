@@ -20,7 +20,7 @@ class OpenAIStream:
 class OpenAIDoor(OpenAIStream):
     """A door whose failures have that shape. Comments keep its streams alive."""
 
-    keep_alive = KEEP_ALIVE
+    outside_body, keep_alive = "", KEEP_ALIVE
 
     def refused(self, error: ApiError, request_id: str) -> Refused:
         """Return an error as a whole answer."""

@@ -30,7 +30,7 @@ class PassingEncoder(OpenAIDocument):
 class RerankDoor(OpenAIDoor):
     """The door."""
 
-    protocol = PROTOCOL
+    protocol = outside_body = PROTOCOL
 
     def read(self, body: bytes) -> Request:
         """Return the request in a body. Raises ApiError."""

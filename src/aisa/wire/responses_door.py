@@ -199,7 +199,7 @@ class ResponsesDoor:
     """The door."""
 
     protocol = PROTOCOL
-    keep_alive = KEEP_ALIVE
+    outside_body, keep_alive = PROTOCOL, KEEP_ALIVE
 
     def read(self, body: bytes) -> Request:
         """Return the request in a body. Raises ApiError."""

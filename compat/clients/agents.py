@@ -14,6 +14,7 @@ import shutil
 import subprocess
 import sys
 import tempfile
+import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -35,6 +36,8 @@ from server import Server, environment, serving  # noqa: E402 - as above
 DIALECTS = ("openai", "anthropic", "gemini", "responses")
 WAYS = ("open", "nginx", "haproxy")
 RUN_SECONDS_MAX = 300
+#: From an agent's end until its last call is in the log.
+BILL_SECONDS_MAX = 5.0
 INPUT_PRICE, OUTPUT_PRICE = 3, 15  # US dollars per million tokens, thousands of nano-dollars per token
 TASK = "Write add.py with a test, make the test pass, and say when you are done."
 WRONG, RIGHT = "def add(a, b):\n    return a - b\n", "def add(a, b):\n    return a + b\n"
@@ -179,11 +182,18 @@ def done(run: Run, url: str, server: Server, folder: Path) -> tuple[str, str]:
     return told.stdout[-700:], fault + "the last words are missing" * (LAST not in told.stdout)
 
 
-def billed(server: Server, run: Run) -> tuple[int, int]:
-    """Return how many calls a run has in the log, and what they cost in nano-dollars."""
-    rows = [json.loads(line) for line in server.log.splitlines() if line.startswith("{")]
-    mine = [row for row in rows if row.get("type") == "call" and row.get("key_label") == run.name]
-    return len(mine), sum(row["cost_nanos"] for row in mine)
+def billed(server: Server, run: Run, *, asked: int) -> tuple[int, int]:
+    """Return how many calls a run has in the log, and what they cost in nano-dollars, once its vendor's calls are there.
+
+    A call has its line when its delivery is known, which is after its client has read it.
+    """
+    end = time.monotonic() + BILL_SECONDS_MAX
+    while True:
+        rows = [json.loads(line) for line in server.log.splitlines() if line.startswith("{")]
+        mine = [row for row in rows if row.get("type") == "call" and row.get("key_label") == run.name]
+        if len(mine) >= asked or time.monotonic() > end:
+            return len(mine), sum(row["cost_nanos"] for row in mine)
+        time.sleep(0.1)
 
 
 @contextlib.contextmanager
@@ -226,7 +236,8 @@ def main(words: list[str]) -> int:
             with ThreadPoolExecutor(AT_ONCE) as pool:
                 outcomes = pool.map(lambda run: done(run, ways[run.way], server, folder), possible)
                 for run, (said, fault) in zip(possible, outcomes, strict=True):
-                    asked, (calls, cost) = vendor.calls_of(run), billed(server, run)
+                    asked = vendor.calls_of(run)
+                    calls, cost = billed(server, run, asked=asked)
                     good = not fault and (asked, cost) == expected and calls == asked
                     failed += not good
                     end = "to the end" if good else f"**no**: {fault or 'another number than 11 x ' + str(each)}"

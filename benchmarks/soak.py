@@ -204,7 +204,9 @@ async def soak(running: Running, seconds: float, share: float, tally: Tally) -> 
         (visitors.be_refused, REFUSED),
     )
     tasks = [
-        asyncio.ensure_future(visitors.keep_trying(visit, number)) for visit, count in kinds for number in range(max(1, round(count * share)))
+        asyncio.ensure_future(visitors.keep_trying(visit, number))
+        for visit, count in kinds
+        for number in range(max(1, round(count * share)))
     ]
     began = time.monotonic()
     seen: list[Reading] = []

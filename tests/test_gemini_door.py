@@ -15,7 +15,7 @@ from google.genai.types import HttpOptions
 from aisa.config.schema import Prices
 from aisa.errors import ApiError, UpstreamFailed
 from aisa.ledger.row import CallRow
-from aisa.providers import gemini, openai
+from aisa.providers import anthropic, gemini, openai
 from aisa.providers.shape import Target
 from aisa.testing.clock import run_virtual
 from aisa.wire.door import Request
@@ -137,7 +137,15 @@ def test_googles_schemas_become_json_schema() -> None:
         (BODY | {"system_instruction": {"text": "x"}}, "invalid_parameter_type", "systemInstruction"),
         (BODY | {"Contents": []}, "json_parse_error", None),
         (BODY | {"generationConfig": {"maxoutputtokens": 5}}, "json_parse_error", None),
-        (BODY | {"generationConfig": {"temperature": "hot"}}, "invalid_parameter_type", "temperature"),
+        (BODY | {"generationConfig": {"temperature": "hot"}}, "invalid_parameter_type", "generationConfig.temperature"),
+        (BODY | {"generationConfig": {"temperature": True}}, "invalid_parameter_type", "generationConfig.temperature"),
+        (BODY | {"generationConfig": {"maxOutputTokens": 5.5}}, "invalid_parameter_type", "generationConfig.maxOutputTokens"),
+        (BODY | {"generation_config": {"top_k": "NaN"}}, "invalid_parameter_type", "generationConfig.topK"),
+        (BODY | {"generationConfig": {"stopSequences": "x"}}, "invalid_parameter_type", "generationConfig.stopSequences"),
+        ({"contents": [{"role": "user", "parts": ["Hi"]}]}, "invalid_parameter_type", "contents[0].parts"),
+        ({"contents": [{"role": "user", "parts": "Hi"}]}, "invalid_parameter_type", "contents[0].parts"),
+        ({"contents": [{"role": "assistant", "parts": [{"text": "Hi"}]}]}, "invalid_request", "contents[0].role"),
+        ({"contents": [{"role": "system", "parts": [{"text": "Hi"}]}]}, "invalid_request", "contents[0].role"),
     ],
 )
 def test_what_cannot_be_read_is_refused_by_name(body: dict[str, Any], code: str, param: str | None) -> None:
@@ -146,6 +154,62 @@ def test_what_cannot_be_read_is_refused_by_name(body: dict[str, Any], code: str,
         read(body)
     assert refused.value.code == code
     assert param is None or refused.value.param == param
+
+
+def test_numbers_may_be_texts_and_have_a_point() -> None:
+    """As in all JSON of Google's."""
+    told = chat(
+        BODY | {"generationConfig": {"maxOutputTokens": "9", "topK": 40.0, "temperature": "0.5", "seed": 3, "candidateCount": None}}
+    )
+    assert (told["max_completion_tokens"], told["top_k"], told["temperature"], told["seed"], "n" in told) == (9, 40, 0.5, 3, False)
+    assert isinstance(told["top_k"], int)
+
+
+def test_a_schema_counts_without_its_type() -> None:
+    """And is not left out where the type is another."""
+    for more in ({}, {"responseMimeType": "text/plain"}, {"responseMimeType": "application/json"}):
+        told = chat(BODY | {"generationConfig": {"responseSchema": {"type": "OBJECT"}, **more}})
+        assert told["response_format"]["json_schema"]["schema"] == {"type": "object"}
+
+
+FILM, UPLOAD = "https://www.youtube.com/watch?v=x", "https://generativelanguage.googleapis.com/v1beta/files/abc"
+
+
+@pytest.mark.parametrize(
+    ("body", "param"),
+    [
+        (BODY | {"generationConfig": {"responseMimeType": "text/x.enum", "responseSchema": {}}}, "generationConfig.responseMimeType"),
+        (BODY | {"generationConfig": {"responseModalities": ["TEXT", "IMAGE"]}}, "generationConfig.responseModalities"),
+        (BODY | {"tools": [{"googleSearch": {}}, {"computer_use": {}}]}, "tools[1].computerUse"),
+        (BODY | {"tools": [{"fileSearch": {}}]}, "tools[0].fileSearch"),
+        *[
+            ({"contents": [{"parts": [{"text": "See"}, {"fileData": {"fileUri": uri, **kind}}]}]}, "contents[0].parts[1]")
+            for uri, kind in (
+                (FILM, {}),
+                (UPLOAD, {"mimeType": "image/png"}),
+                ("gs://b/a.png", {"mime_type": "image/png"}),
+                ("https://a.example/b.pdf", {"mimeType": "application/pdf"}),
+            )
+        ],
+    ],
+)
+def test_what_only_gemini_can_do_is_refused_to_others(body: dict[str, Any], param: str) -> None:
+    """A model that is not shown what it is asked about answers all the same; Gemini gets it as it is."""
+    with pytest.raises(UpstreamFailed) as failed:
+        openai.to_upstream(read(body), Target("acme", "m-1", "openai"))
+    assert (failed.value.error.status, failed.value.error.param) == (422, param)
+    passed = json.loads(gemini.to_upstream(read(body), Target("google", "m-1", "gemini")).body)
+    assert passed["contents"] == body["contents"]
+
+
+def test_that_a_function_failed_reaches_models_whose_dialect_says_so() -> None:
+    """Anthropic's; chat completions have no word for it."""
+    said = {"role": "model", "parts": [{"functionCall": {"name": "f", "args": {}}}]}
+    results = {"role": "user", "parts": [{"functionResponse": {"name": "f", "response": {"error": "no such file"}}}]}
+    asked = read({"contents": [*BODY["contents"], said, results], "tools": [{"functionDeclarations": [{"name": "f"}]}]})
+    written = json.loads(anthropic.to_upstream(asked, Target("a", "m-1", "anthropic")).body)
+    assert (written["messages"][-1]["content"][0]["is_error"], "no such file" in json.dumps(written)) == (True, True)
+    assert "is_error" not in openai.to_upstream(asked, Target("acme", "m-1", "openai")).body.decode()
 
 
 # Answers

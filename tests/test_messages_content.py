@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from aisa.errors import CALLER, ApiError, UpstreamFailed
-from aisa.providers import anthropic, openai
+from aisa.providers import anthropic, bedrock, openai
 from aisa.providers.shape import Target
 from aisa.wire.messages import MessagesRequest
 from aisa.wire.messages_door import MESSAGES_DOOR
@@ -16,6 +16,7 @@ from aisa.wire.messages_door import MESSAGES_DOOR
 Json = dict[str, Any]
 OTHER, OWN = Target("acme", "m-1", "openai"), Target("anthropic", "m-1", "anthropic")
 LOOK = {"name": "look", "input_schema": {"type": "object"}}
+FORM = {"type": "json_schema", "schema": {"type": "object"}}
 SEARCH = {"type": "web_search_20250305", "name": "web_search"}
 FOUND = {"type": "search_result", "source": "https://a.example", "title": "A page", "content": [{"type": "text", "text": "what it says"}]}
 
@@ -85,6 +86,44 @@ def test_what_was_found_is_told_with_where_it_was_found() -> None:
     ]
 
 
+def test_a_document_is_told_with_its_title_and_context() -> None:
+    """What it is called and where it is from, before what it says."""
+    for source in ({"type": "text", "media_type": "text/plain", "data": "it says"}, {"type": "content", "content": "it says"}):
+        block = {"type": "document", "title": "A page", "context": "from 2025", "citations": {"enabled": True}, "source": source}
+        assert [part["text"] for part in shown(block)] == ["A page\nfrom 2025", "it says"]
+
+
+def test_a_summary_stands_for_all_that_was_said_before_it() -> None:
+    """Anthropic's API reads nothing before it; a vendor that was sent everything would see a conversation that was too long already."""
+    said = [
+        {"role": "user", "content": "first"},
+        {"role": "assistant", "content": [{"type": "compaction", "content": "they greeted"}, {"type": "text", "text": "Go on."}]},
+        {"role": "user", "content": "second"},
+    ]
+    told = sent(MessagesRequest(json.dumps({"model": "m", "max_tokens": 9, "messages": said}).encode()))["messages"]
+    assert [message["role"] for message in told] == ["assistant", "user"]
+    assert "they greeted" in told[0]["content"]
+    assert "Go on." in told[0]["content"]
+
+
+def test_that_a_tool_failed_reaches_models_whose_dialect_says_so() -> None:
+    """Bedrock's; chat completions get no member that they do not know, a client's own chat the members that it has."""
+    turn = [{"type": "tool_use", "id": "t1", "name": "look", "input": {}}]
+    result = [{"type": "tool_result", "tool_use_id": "t1", "content": "no such file", "is_error": True}]
+    said = [{"role": "user", "content": "Hi."}, {"role": "assistant", "content": turn}, {"role": "user", "content": result}]
+    asked = MessagesRequest(json.dumps({"model": "m", "max_tokens": 9, "messages": said, "tools": [LOOK]}).encode())
+    written = json.loads(bedrock.to_upstream(asked, Target("aws", "m-1", "bedrock")).body)
+    assert written["messages"][-1]["content"][0]["toolResult"]["status"] == "error"
+    assert sent(asked)["messages"][-1] == {"role": "tool", "tool_call_id": "t1", "content": "no such file"}
+
+
+@pytest.mark.parametrize("members", [{"output_config": {"format": FORM}}, {"output_format": FORM}])
+def test_a_schema_is_asked_for_by_either_name(members: Json) -> None:
+    """Older clients call it `output_format`."""
+    asked = sent(request(**members))
+    assert asked["response_format"]["json_schema"]["schema"] == FORM["schema"]
+
+
 def test_what_a_tool_shows_stands_behind_all_results() -> None:
     """A document as well as a picture."""
     data = {"type": "base64", "media_type": "application/pdf", "data": "AA=="}
@@ -110,6 +149,7 @@ def test_what_a_tool_shows_stands_behind_all_results() -> None:
             {},
             "messages[0].content[0].content.source",
         ),
+        ([{"text": "of which type?"}], {}, "messages[0].content[0].type"),
         ("Hi.", {"tools": [LOOK, {"type": "bash_20250124", "name": "bash"}]}, "tools[1].type"),
         ("Hi.", {"tools": [{"type": "text_editor_20250728", "name": "str_replace_based_edit_tool"}]}, "tools[0].type"),
         ("Hi.", {"tools": [SEARCH, LOOK], "tool_choice": {"type": "tool", "name": "web_search"}}, "tool_choice"),

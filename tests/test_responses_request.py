@@ -113,6 +113,16 @@ def test_a_turn_of_the_model_is_one_message() -> None:
     assert [message["role"] for message in apart] == ["user", "assistant", "user", "assistant", "tool", "assistant", "tool"]
 
 
+def test_a_message_without_parts_says_nothing_and_is_no_fault() -> None:
+    """An answer that was cut before its first word comes back so, in the next turn."""
+    cut = {"type": "message", "id": "msg_1", "role": "assistant", "status": "incomplete", "content": []}
+    assert messages({"role": "user", "content": []}, cut, {"role": "user", "content": "Go on."}) == [
+        {"role": "user", "content": ""},
+        {"role": "assistant", "content": ""},
+        {"role": "user", "content": "Go on."},
+    ]
+
+
 def test_custom_calls_and_their_results_are_carried() -> None:
     """Their input is a text in any form."""
     custom = {"type": "custom_tool_call", "call_id": "c", "name": "patch", "input": "***"}

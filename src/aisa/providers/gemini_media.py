@@ -10,11 +10,10 @@ from aisa.errors import UpstreamFailed
 from aisa.providers.concessions import Concessions
 from aisa.providers.fetched import FETCHES_MAX, Fetches
 from aisa.providers.malformed import malformed
+from aisa.wire.gemini_chat import OF_GOOGLE
 from aisa.wire.trees import Tree, is_tree
 
 DATA_URL = re.compile(r"data:(?P<type>[\w.+-]{1,60}/[\w.+-]{1,100})(?:;[\w.=+-]{1,60})*;base64,", re.ASCII)
-#: Addresses that Google reads itself: its own storage and uploads, and films on YouTube.
-OF_GOOGLE = re.compile(r"gs://|https://generativelanguage\.googleapis\.com/[^?]*/files/|https://(?:www\.)?youtube\.com/|https://youtu\.be/")
 SOUNDS = {"wav": "audio/wav", "mp3": "audio/mp3", "pcm16": "audio/l16", "flac": "audio/flac", "ogg": "audio/ogg", "aac": "audio/aac"}
 
 

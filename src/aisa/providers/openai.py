@@ -23,7 +23,7 @@ from aisa.providers.shape import Asked, Decoder, Target, path_to
 from aisa.wire.chat import IMAGE, ChatRequest, Message
 from aisa.wire.door import Request
 from aisa.wire.reasoning_details import without_seals
-from aisa.wire.trees import is_list, is_tree
+from aisa.wire.trees import is_list, is_tree, trees_in
 
 NAME: str = "openai"
 
@@ -100,8 +100,9 @@ def put_aside(fields: dict[str, Raw], target: Target) -> tuple[str, ...]:
     """Take out what a client of another protocol hinted at and this target refuses; return what hints are left.
 
     Such a client knows nothing of what chat completions this vendor takes, and often cannot leave them out. A bound is never lost: it goes
-    under its older name then.
+    under its older name then. That a tool failed has no word there.
     """
+    fields["messages"] = Raw(without_failures(bytes(fields["messages"])))
     hints = [name for name in (HINTS if target.host == HOST else (*HINTS, BOUND)) if name in fields]
     for name in hints:
         if name in target.omit:
@@ -109,6 +110,16 @@ def put_aside(fields: dict[str, Raw], target: Target) -> tuple[str, ...]:
             if name == BOUND:
                 fields[OLDER_BOUND] = value
     return tuple([name for name in hints if name in fields])
+
+
+def without_failures(messages: bytes) -> bytes:
+    """Return the `messages` of a request without the mark of tools' results that are errors."""
+    if messages.find(b'"is_error"') < 0:
+        return messages
+    tree: object = msgspec.json.decode(messages)
+    for message in trees_in(tree):
+        message.pop("is_error", None)
+    return msgspec.json.encode(tree)
 
 
 def with_pictures(messages: Raw, fetches: Fetches) -> bytes:

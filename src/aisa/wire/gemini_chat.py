@@ -6,6 +6,7 @@ is sent the client's own bytes.
 
 from __future__ import annotations
 
+import re
 from base64 import b64decode
 from binascii import Error as NotBase64
 from collections.abc import Iterator
@@ -13,32 +14,24 @@ from collections.abc import Iterator
 import msgspec
 
 from aisa.errors import ApiError
-from aisa.wire.efforts import effort_of
+from aisa.wire.gemini_config import answer_as, json_schema
 from aisa.wire.gemini_names import list_at, member, tree_in, trees_at
 from aisa.wire.losses import Loss
 from aisa.wire.reasoning_details import MEMBER, SEALED_PREFIX, detail
 from aisa.wire.trees import Tree, as_tree, is_list, is_tree, text_or_none
 from aisa.wire.vendor_tier import tier_named
 
-#: Numbers and lists that mean the same in chat completions.
-SAME = {
-    "temperature": "temperature",
-    "topP": "top_p",
-    "topK": "top_k",
-    "candidateCount": "n",
-    "maxOutputTokens": "max_completion_tokens",
-    "stopSequences": "stop",
-    "seed": "seed",
-    "presencePenalty": "presence_penalty",
-    "frequencyPenalty": "frequency_penalty",
-    "responseLogprobs": "logprobs",
-    "logprobs": "top_logprobs",
-}
 SOUNDS = {"audio/wav": "wav", "audio/x-wav": "wav", "audio/mp3": "mp3", "audio/mpeg": "mp3"}
-RESULT = ("output", "result", "content", "error")  # the one member of a result that is a text
+FAILED = "error"
+RESULT = ("output", "result", "content", FAILED)  # the one member of a result that is a text
 #: What Google keeps and a request only points at.
 KEPT = {"continuationToken": "the rest of an answer", "cachedContent": "a beginning of the conversation in a cache"}
-DEPTH_MAX = 64  # of a schema; no JSON that we take is nested deeper
+#: What only Google reads: its own storage and uploads, and films on YouTube.
+OF_GOOGLE = re.compile(r"gs://|https://generativelanguage\.googleapis\.com/[^?]*/files/|https://(?:www\.)?youtube\.com/|https://youtu\.be/")
+#: Whose contents are a user's or a tool's; nobody's are a user's.
+ASKING = (None, "user", "function", "tool")
+#: Tools of Google's whose calls a client runs, or without which a model does not see what it is to answer by.
+NEEDED = ("computerUse", "fileSearch", "retrieval")
 
 
 def messages_of(tree: Tree, losses: list[Loss]) -> list[Tree]:
@@ -57,12 +50,25 @@ def messages_of(tree: Tree, losses: list[Loss]) -> list[Tree]:
             raise ApiError(
                 "invalid_parameter_type", f"Invalid type for 'contents[{place}]': expected an object.", param=f"contents[{place}]"
             )
-        if member(content, "role") == "model":
-            message = said(content, place, pending)
+        role, parts = member(content, "role"), parts_in(content, f"contents[{place}].parts")
+        if role == "model":
+            message = said(parts, place, pending)
             messages += [message] if message else []
+        elif role in ASKING:
+            messages += asked(parts, place, pending, losses=losses)
         else:
-            messages += asked(content, place, pending, losses=losses)
+            message = "It must be 'user' or 'model'; what the system says goes into 'systemInstruction'."
+            raise ApiError("invalid_request", f"'contents[{place}].role' is no role. {message}", param=f"contents[{place}].role")
     return messages or [{"role": "user", "content": ""}]
+
+
+def parts_in(content: Tree, param: str) -> list[Tree]:
+    """Return the parts of a content. Raises ApiError invalid_parameter_type if one is none."""
+    given = member(content, "parts")
+    parts = given if is_list(given) else [] if given is None else [given]
+    if not all(is_tree(part) for part in parts):
+        raise ApiError("invalid_parameter_type", f"Invalid type for '{param}': each part is an object, as {{'text': ...}}.", param=param)
+    return [part for part in parts if is_tree(part)]
 
 
 def instructions(given: object) -> Iterator[Tree]:
@@ -76,12 +82,12 @@ def instructions(given: object) -> Iterator[Tree]:
         yield {"role": "system", "content": text}
 
 
-def said(content: Tree, place: int, pending: list[tuple[str, str]]) -> Tree | None:
+def said(parts: list[Tree], place: int, pending: list[tuple[str, str]]) -> Tree | None:
     """Return what a model has said; None if that is nothing."""
     texts: list[str] = []
     calls: list[Tree] = []
     details: list[Tree] = []
-    for order, part in enumerate(trees_at(content, "parts")):
+    for order, part in enumerate(parts):
         seal = seal_in(member(part, "thoughtSignature"))
         if seal:
             details.append(detail(seal, len(details)))
@@ -108,11 +114,11 @@ def seal_in(signature: object) -> str:
     return text if text.startswith(SEALED_PREFIX) else ""
 
 
-def asked(content: Tree, place: int, pending: list[tuple[str, str]], *, losses: list[Loss]) -> list[Tree]:
+def asked(given: list[Tree], place: int, pending: list[tuple[str, str]], *, losses: list[Loss]) -> list[Tree]:
     """Return a user's message, behind the results of tools that stand in it."""
     results: list[Tree] = []
     parts: list[Tree] = []
-    for order, part in enumerate(trees_at(content, "parts")):
+    for order, part in enumerate(given):
         response = member(part, "functionResponse")
         if is_tree(response):
             results.append(result(response, pending))
@@ -132,9 +138,10 @@ def result(response: Tree, pending: list[tuple[str, str]]) -> Tree:
     if found is not None:
         pending.remove(found)
     value = member(response, "response")
-    only = next(iter(value.items())) if is_tree(value) and len(value) == 1 else ("", None)
-    text = only[1] if only[0] in RESULT and isinstance(only[1], str) else msgspec.json.encode(value).decode()
-    return {"role": "tool", "tool_call_id": found[0] if found else call_id or name, "content": text}
+    kind, only = next(iter(value.items())) if is_tree(value) and len(value) == 1 else ("", None)
+    text = only if kind in RESULT and isinstance(only, str) else msgspec.json.encode(value).decode()
+    failed = {"is_error": True} if kind == FAILED else {}
+    return {"role": "tool", "tool_call_id": found[0] if found else call_id or name, "content": text, **failed}
 
 
 def written(part: Tree, param: str, losses: list[Loss]) -> list[Tree]:
@@ -153,19 +160,22 @@ def written(part: Tree, param: str, losses: list[Loss]) -> list[Tree]:
         return [{"type": "file", "file": {"filename": name, "file_data": f"data:{kind};base64,{content}"}}]
     if is_tree(file):
         uri = str(member(file, "fileUri") or "")
-        if str(member(file, "mimeType") or "image/").startswith("image/"):
+        if str(member(file, "mimeType") or "image/").startswith("image/") and not OF_GOOGLE.match(uri):
             return [{"type": "image_url", "image_url": {"url": uri}}]
-        return [{"type": "file", "file": {"file_id": uri}}]
+        losses.append(Loss(param, f"The file at {param} stands at an address that only Gemini reads. Send its bytes as `inlineData`."))
+        return []
     if any(member(part, name) is not None for name in ("executableCode", "codeExecutionResult", "toolCall", "toolResponse")):
         return []  # of Google's own tools
     losses.append(Loss(param, f"The part at {param} has no text, data, file or result of a function, and only Gemini may know what it is."))
     return []
 
 
-def tools_of(tree: Tree) -> list[Tree]:
-    """Return the functions that a request declares; what Google's servers run is left out."""
+def tools_of(tree: Tree, losses: list[Loss]) -> list[Tree]:
+    """Return the functions that a request declares; what Google's servers run is left out, or is a loss where nothing stands for it."""
     tools: list[Tree] = []
-    for tool in trees_at(tree, "tools"):
+    for place, tool in enumerate(trees_at(tree, "tools")):
+        needed = [name for name in NEEDED if member(tool, name) is not None]
+        losses += [Loss(f"tools[{place}].{name}", f"The tool '{name}' is Gemini's alone. Leave it out, or ask Gemini.") for name in needed]
         for declared in trees_at(tool, "functionDeclarations"):
             schema = member(declared, "parametersJsonSchema")
             if schema is None and member(declared, "parameters") is not None:
@@ -175,33 +185,6 @@ def tools_of(tree: Tree) -> list[Tree]:
                 function |= {} if value is None else {name: value}
             tools.append({"type": "function", "function": function})
     return tools
-
-
-def json_schema(schema: object, depth: int = 0) -> object:
-    """Return a schema of Google's, a subset of OpenAPI's with types in capitals, as JSON Schema."""
-    if is_list(schema):
-        return [json_schema(item, depth + 1) for item in schema]
-    if not is_tree(schema) or depth > DEPTH_MAX:
-        return schema
-    fitted: Tree = {}
-    for name, value in schema.items():
-        if name == "type" and isinstance(value, str):
-            fitted["type"] = [value.lower(), "null"] if schema.get("nullable") is True else value.lower()
-        elif name == "properties" and is_tree(value):
-            fitted[name] = {key: json_schema(inner, depth + 2) for key, inner in value.items()}
-        elif name in ("items", "anyOf", "any_of"):
-            fitted["anyOf" if name == "any_of" else name] = json_schema(value, depth + 1)
-        elif name not in ("nullable", "propertyOrdering", "property_ordering"):
-            fitted[BOUNDS.get(name, name)] = int(value) if name in BOUNDS and isinstance(value, str) and value.isdecimal() else value
-    return fitted
-
-
-#: Bounds, which Google writes as text, under both spellings.
-BOUNDS = {
-    spelling: name
-    for name in ("minItems", "maxItems", "minLength", "maxLength", "minProperties", "maxProperties")
-    for spelling in (name, name[:3] + "_" + name[3:].lower())
-}
 
 
 def choice_of(tree: Tree) -> object:
@@ -225,34 +208,12 @@ def chat_tree(tree: Tree, model: str, losses: list[Loss], *, stream: bool) -> Tr
         if member(tree, name):
             losses.append(Loss(name, f"'{name}' stands for {what} of Google's, which is not whom this is sent to."))
     chat: Tree = {"model": model, "messages": messages_of(tree, losses), "stream": stream}
-    tools = tools_of(tree)
+    tools = tools_of(tree, losses)
     if tools:
         chat["tools"] = tools
         if (choice := choice_of(tree)) is not None:
             chat["tool_choice"] = choice
-    config = tree_in(tree, "generationConfig")
-    chat |= {ours: value for name, ours in SAME.items() if (value := member(config, name)) is not None}
-    if chat.get("logprobs") is not True:
-        chat.pop("top_logprobs", None)
-    chat |= form_of(config)
-    thinking = tree_in(config, "thinkingConfig")
-    level, budget = member(thinking, "thinkingLevel"), member(thinking, "thinkingBudget")
-    if isinstance(level, str) and "UNSPECIFIED" not in level.upper():
-        chat["reasoning_effort"] = level.lower()
-    elif isinstance(budget, int) and budget >= 0:  # -1 leaves it to the model
-        chat["reasoning_effort"] = effort_of(budget)
+    chat |= answer_as(tree_in(tree, "generationConfig"), losses)
     if (tier := tier_named(member(tree, "serviceTier"))) and tier != "unspecified":
         chat["service_tier"] = tier
     return chat
-
-
-def form_of(config: Tree) -> Tree:
-    """Return the form that an answer is to have."""
-    if member(config, "responseMimeType") != "application/json":
-        return {}
-    schema = member(config, "responseJsonSchema")
-    if schema is None and member(config, "responseSchema") is not None:
-        schema = json_schema(member(config, "responseSchema"))
-    if schema is None:
-        return {"response_format": {"type": "json_object"}}
-    return {"response_format": {"type": "json_schema", "json_schema": {"name": "answer", "schema": schema}}}

@@ -45,6 +45,7 @@ SHAPE = Shape(
     tools=Shape("name description input_schema type strict defer_loading allowed_callers input_examples", cache_control=CACHE),
     tool_choice=Shape("type name disable_parallel_tool_use"),
     output_config=Shape("effort format task_budget"),
+    output_format=Shape("type schema"),
 )
 
 

@@ -10,7 +10,7 @@ import msgspec
 
 from aisa.wire.efforts import NONE, effort_of
 from aisa.wire.losses import Loss
-from aisa.wire.messages_content import parts_of, texts_in
+from aisa.wire.messages_content import is_summary, parts_of, texts_in
 from aisa.wire.reasoning_details import MEMBER, SEALED_PREFIX, detail
 from aisa.wire.trees import Tree, as_tree, is_list, is_tree, text_or_none, trees_in
 
@@ -33,7 +33,9 @@ def as_chat_fields(request: Tree, losses: list[Loss]) -> Tree:
     instructions = [text for text in texts_in(request.get("system")) if not text.startswith(BILLING)]
     if instructions:
         messages.append({"role": "system", "content": "\n\n".join(instructions)})
-    for place, message in enumerate(trees_in(request.get("messages"))):
+    said = trees_in(request.get("messages"))
+    summed_up = [place for place, message in enumerate(said) if any(is_summary(block) for block in trees_in(message.get("content")))]
+    for place, message in list(enumerate(said))[summed_up[-1] if summed_up else 0 :]:
         messages += said_in(message, f"messages[{place}].content", losses)
     chat["messages"] = messages or [{"role": "user", "content": ""}]
     stops = request.get("stop_sequences")
@@ -44,7 +46,7 @@ def as_chat_fields(request: Tree, losses: list[Loss]) -> Tree:
     effort = text_or_none(config.get("effort")) or effort_in(as_tree(request.get("thinking")))
     if effort is not None:
         chat["reasoning_effort"] = effort
-    schema = as_tree(config.get("format")).get("schema")
+    schema = as_tree(config.get("format") or request.get("output_format")).get("schema")
     if is_tree(schema):
         chat["response_format"] = {"type": "json_schema", "json_schema": {"name": "answer", "schema": schema, "strict": True}}
     return chat
@@ -116,7 +118,8 @@ def said_in(message: Tree, param: str, losses: list[Loss]) -> list[Tree]:
         if block.get("type") == "tool_result":
             shown = parts_of(block.get("content"), f"{at}.content", losses)
             text = "\n".join([str(part["text"]) for part in shown if part["type"] == "text"])
-            results.append({"role": "tool", "tool_call_id": str(block.get("tool_use_id")), "content": text})
+            failed = {"is_error": True} if block.get("is_error") is True else {}
+            results.append({"role": "tool", "tool_call_id": str(block.get("tool_use_id")), "content": text, **failed})
             parts += [part for part in shown if part["type"] != "text"]
         else:
             parts += parts_of([block], at, losses)

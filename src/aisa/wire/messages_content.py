@@ -17,7 +17,14 @@ def texts_in(content: object) -> list[str]:
     """Return the texts of a content, which is one or a list of blocks."""
     if isinstance(content, str):
         return [content] if content else []
-    return [text for block in trees_in(content) if (text := text_or_none(block.get("text"))) is not None]
+    return [
+        text for block in trees_in(content) if (text := text_or_none(block.get("content" if is_summary(block) else "text"))) is not None
+    ]
+
+
+def is_summary(block: Tree) -> bool:
+    """Tell whether a block stands for everything before it."""
+    return block.get("type") == "compaction"
 
 
 def parts_of(content: object, param: str, losses: list[Loss]) -> list[Tree]:
@@ -37,15 +44,22 @@ def parts_in(block: Tree, param: str, losses: list[Loss]) -> list[Tree]:
         case "document":
             return document(block, param, losses)
         case "search_result":
-            return texts(
-                ["\n".join([str(block[name]) for name in ("title", "source") if block.get(name)]), *texts_in(block.get("content"))]
-            )
+            return texts([*named(block, "title", "source"), *texts_in(block.get("content"))])
         case "compaction":
             return texts([block.get("content")])
         case "tool_reference":
             return texts([block.get("tool_name")])
+        case None:
+            losses.append(Loss(f"{param}.type", f"The block at '{param}' needs a `type`: text, image, document, tool_result or another."))
+            return []
         case _:
             return []
+
+
+def named(block: Tree, *names: str) -> list[str]:
+    """Return what is said about a block in these members, a line each, as one text; none if nothing is."""
+    lines = [str(block[name]) for name in names if block.get(name)]
+    return ["\n".join(lines)] if lines else []
 
 
 def texts(given: Iterable[object]) -> list[Tree]:
@@ -68,11 +82,11 @@ def picture(block: Tree, param: str, losses: list[Loss]) -> list[Tree]:
 def document(block: Tree, param: str, losses: list[Loss]) -> list[Tree]:
     """Return a document: its text, what it holds, or its data as a file."""
     source = as_tree(block.get("source"))
-    kind, data = source.get("type"), source.get("data")
+    kind, data, about = source.get("type"), source.get("data"), texts(named(block, "title", "context"))
     if kind == "content":
-        return parts_of(source.get("content"), f"{param}.source.content", losses)
+        return [*about, *parts_of(source.get("content"), f"{param}.source.content", losses)]
     if kind == "text" and isinstance(data, str):
-        return texts([data])
+        return [*about, *texts([data])]
     if kind == "base64" and isinstance(data, str):
         name = text_or_none(block.get("title")) or "document.pdf"
         return [{"type": "file", "file": {"filename": name, "file_data": data_url(source, "application/pdf")}}]

@@ -23,7 +23,7 @@ OUTPUTS = frozenset({"function_call_output", "custom_tool_call_output"})
 #: What a vendor's own tools did in earlier turns: told in its text anyway.
 DONE_ELSEWHERE = ("web_search_call", "file_search_call", "code_interpreter_call", "image_generation_call", "tool_search", "mcp_list_tools")
 STATELESS = "This server keeps no responses. Send the whole conversation in `input`: the earlier items and those of the answers."
-PICTURE_BELOW = "The picture is in the next message."
+SHOWN_BELOW = "What it returned is in the next message."
 LEADING = frozenset({"system", "developer"})
 ELSEWHERE = frozenset({"tool", "function"})  # roles of chat completions, of messages that need members which no item has
 
@@ -194,7 +194,7 @@ class Conversation:
         if is_parts(content):
             texts = [str(part["text"]) for part in content if part.get("type") == "text"]
             self._pictures += [part for part in content if part.get("type") != "text"]
-            content = "\n".join(texts) or PICTURE_BELOW
+            content = "\n".join(texts) or SHOWN_BELOW
         self._turn = self._opening = None
         self.messages.append({"role": "tool", "tool_call_id": identified(item, param), "content": content})
 
@@ -205,7 +205,7 @@ class Conversation:
 
     def _content(self, given: Parts, param: str, *, needed: bool) -> str | list[Tree]:
         """Return content as chat completions have it: a text alone as such."""
-        if given is None or given == []:
+        if given is None:
             if not needed:
                 return ""
             raise ApiError("missing_parameter", f"'{param}' must be a text or parts.", param=param)

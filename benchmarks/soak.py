@@ -203,11 +203,8 @@ async def soak(running: Running, seconds: float, share: float, tally: Tally) -> 
         (visitors.read_slowly, SLOW_READERS),
         (visitors.be_refused, REFUSED),
     )
-    tasks = [
-        asyncio.ensure_future(visitors.keep_trying(visit, number))
-        for visit, count in kinds
-        for number in range(max(1, round(count * share)))
-    ]
+    crowds = [(visit, max(1, round(count * share))) for visit, count in kinds]
+    tasks = [asyncio.ensure_future(visitors.keep_trying(visit, number)) for visit, count in crowds for number in range(count)]
     began = time.monotonic()
     seen: list[Reading] = []
     while (passed := time.monotonic() - began) < seconds:

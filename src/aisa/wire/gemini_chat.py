@@ -57,8 +57,8 @@ def messages_of(tree: Tree, losses: list[Loss]) -> list[Tree]:
         elif role in ASKING:
             messages += asked(parts, place, pending, losses=losses)
         else:
-            message = "It must be 'user' or 'model'; what the system says goes into 'systemInstruction'."
-            raise ApiError("invalid_request", f"'contents[{place}].role' is no role. {message}", param=f"contents[{place}].role")
+            remedy = "It must be 'user' or 'model'; what the system says goes into 'systemInstruction'."
+            raise ApiError("invalid_request", f"'contents[{place}].role' is no role. {remedy}", param=f"contents[{place}].role")
     return messages or [{"role": "user", "content": ""}]
 
 

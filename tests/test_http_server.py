@@ -303,12 +303,12 @@ def test_the_date_is_told_to_the_second() -> None:
 
 @both_loops
 def test_a_connection_is_closed_when_either_side_asks_for_it(run: Run) -> None:
-    """`connection: close` from the client, or `close_after` by the app, ends the connection after the reply and says so."""
+    """`connection: close` from the client, or `closes` set by the app, ends the connection after the reply and says so."""
 
     async def scenario() -> None:
         async def script(request: Request, reply: Reply) -> None:
             if request.path == "/last":
-                reply.close_after()
+                reply.closes = True
             await echo(request, reply)
 
         async with serving(script) as served:

@@ -254,7 +254,7 @@ def test_the_last_reply_of_a_connection_is_not_lost_to_what_is_pipelined_behind_
 
     async def scenario() -> None:
         async def script(request: Request, reply: Reply) -> None:
-            reply.close_after()
+            reply.closes = True
             await asyncio.sleep(0.01)
             await echo(request, reply)
 

@@ -116,7 +116,8 @@ class HttpUpstream:
         raise AssertionError("the last one is returned")
 
     async def _ask(self, request: UpstreamRequest, proof: Proof) -> Answer:
-        head = self._write_head(request, proof)
+        before_length = self._head_before_length((request.method, request.path), request.headers, proof)
+        head = b"%bcontent-length: %d\r\n\r\n" % (before_length, len(request.body))
         connection = self._take_idle() or await self._new_or_next()
         exchange = connection.start(head, request.body, vendor=self._name, answer_bytes_max=self._settings.answer_bytes_max)
         try:
@@ -271,10 +272,6 @@ class HttpUpstream:
             self.release(granted, reusable=granted.usable())
 
     # The request's head.
-
-    def _write_head(self, request: UpstreamRequest, proof: Proof) -> bytes:
-        before = self._head_before_length((request.method, request.path), request.headers, proof)
-        return b"%bcontent-length: %d\r\n\r\n" % (before, len(request.body))
 
     def _write_head_before_length(self, line: tuple[str, str], headers: tuple[tuple[str, str], ...], proof: Proof) -> bytes:
         method, path = line

@@ -110,10 +110,6 @@ class Reply:
         #: The call's task has begun to run; has been asked to stop. Kept by the server.
         self.running = self.cancelled = False
 
-    def close_after(self) -> None:
-        """Close the connection after this reply; said in the head if that was not committed yet."""
-        self.closes = True
-
     def start(self, status: int, headers: HeaderList, length: int | None, *, probe: bytes = b"") -> None:
         """Commit to a status; the head leaves together with the first write, or with the end.
 

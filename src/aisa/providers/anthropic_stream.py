@@ -16,10 +16,9 @@ from aisa.providers.event_objects import EventObjects, object_in
 from aisa.providers.shape import Target
 from aisa.usage import REPORTED, Usage
 from aisa.wire.door import Request
-from aisa.wire.event_runs import in_runs
 from aisa.wire.plain import ChunkTemplate
 from aisa.wire.shown import Shown
-from aisa.wire.sse import Event, EventTooLarge, SseDecoder, events_in
+from aisa.wire.sse import Event, EventTooLarge, SseDecoder, events_in, in_runs
 from aisa.wire.token_meter import arrived, weakest
 from aisa.wire.trees import Tree, is_tree, text_or_none, trees_in
 from aisa.wire.vendor_cost import vendor_cost

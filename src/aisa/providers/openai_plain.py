@@ -71,7 +71,9 @@ class PlainChunks:
             event = with_delta(data, choice, ROLE_DELTA)
         event = None if event is None else self._fitted(event, chunk)
         if event is not None:
-            chunks.begin(chunk)
+            chunks.service_tier = chunk.service_tier or None
+            chunks.begin(0)
+            chunks.heard += 1
         return event
 
     def text(self, data: bytes) -> tuple[PlainChunk, bytes] | None:

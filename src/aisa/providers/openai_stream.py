@@ -21,7 +21,7 @@ from aisa.wire.chunks import ChunkStream, encode_chunk
 from aisa.wire.fitting import untouched
 from aisa.wire.lenient_json import BOM, NotEvenLenient, read_leniently
 from aisa.wire.plain import NOT_PLAIN, ChunkTemplate, PlainChunk, PlainUsage, is_utf8, template_of
-from aisa.wire.sse import DONE, LF, Event, EventTooLarge, SseDecoder, data_event, events_in
+from aisa.wire.sse import DONE, LF, Event, EventTooLarge, SseDecoder, data_event, events_in, in_runs
 from aisa.wire.stop_sequences import stop_sequences
 from aisa.wire.token_meter import TokenMeter
 from aisa.wire.tool_terms import ToolTerms
@@ -91,7 +91,7 @@ class StreamDecoder:
         if self._template is not None and self._outlet.shown and (piece := self._template.match(complete, self._meter)) is not None:
             self._chunks.tokens += piece.tokens
             return (piece,) if self._outlet.passes else self._given([piece])
-        return self._given(self._relay(complete))
+        return self._given(in_runs(complete, lambda: self._template, self._matched, one=self._relay_block))
 
     def end(self) -> Sequence[Part]:
         """Take the end of the vendor's body. A stream that ends with neither a finish reason nor `[DONE]` has failed."""
@@ -216,31 +216,18 @@ class StreamDecoder:
         document = self._chunks.report.document(usage)
         return [Piece(data_event(encode_chunk(self._chunks.usage_chunk(with_cost(document, cost_usd)))) + DONE, 0)]
 
-    def _relay(self, complete: bytes) -> list[Piece]:
-        """Relay whole events: those between the first and the last that look alike are tried at once, all others one by one."""
-        pieces: list[Piece] = []
-        begin, size, mixed = 0, len(complete), False
-        while begin < size:
-            template = self._template
-            if template is not None and (end := template.reach(complete, begin)) > begin:
-                if mixed:  # some that looked alike do not fit: each for itself from there on
-                    cut = complete.find(b"\n\n", begin, end)
-                    end = end if cut < 0 else cut
-                piece = template.match(complete[begin:end], self._meter)
-                if piece is not None:
-                    self._chunks.tokens += piece.tokens
-                    pieces.append(piece)
-                    begin = end + 2
-                    continue
-                mixed = True
-            end = complete.find(b"\n\n", begin)
-            block = complete[begin:] if end < 0 else complete[begin:end]
-            begin = size if end < 0 else end + 2
-            if not block.startswith(b"data: ") or LF in block:
-                pieces += self._relay_events(events_in(block))
-            elif not self.done and self.failure is None:
-                pieces += self._relay_one(b"", block[6:])
-        return pieces
+    def _matched(self, template: ChunkTemplate, events: bytes) -> Piece | None:
+        """Return events as one piece, if they are what the template stands for."""
+        piece = template.match(events, self._meter)
+        if piece is not None:
+            self._chunks.tokens += piece.tokens
+        return piece
+
+    def _relay_block(self, block: bytes) -> list[Piece]:
+        """Relay one event, or nothing of a comment."""
+        if not block.startswith(b"data: ") or LF in block:
+            return self._relay_events(events_in(block))
+        return [] if self.done or self.failure is not None else self._relay_one(b"", block[6:])
 
     def _relay_events(self, events: list[Event]) -> list[Piece]:
         pieces: list[Piece] = []

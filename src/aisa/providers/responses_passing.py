@@ -20,11 +20,11 @@ from aisa.providers.responses_reader import ResponsesReader, TextDelta
 from aisa.providers.shape import Target
 from aisa.providers.typed_stream import TypedDocument, TypedStream
 from aisa.usage import Usage
-from aisa.wire.event_runs import NumberedTemplate, in_runs, numbered_template
 from aisa.wire.lenient_json import encode
+from aisa.wire.numbered_events import NumberedTemplate, numbered_template
 from aisa.wire.plain import is_utf8
 from aisa.wire.responses_usage import usage_of
-from aisa.wire.sse import EventTooLarge, parse_block
+from aisa.wire.sse import EventTooLarge, in_runs, parse_block
 from aisa.wire.trees import Tree, is_tree, trees_in
 from aisa.wire.usage_report import with_cost
 from aisa.wire.vendor_tier import tier_named

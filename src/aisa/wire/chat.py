@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
-from typing import Annotated, Any
+from typing import Annotated, Any, ClassVar
 
 import msgspec
 from msgspec import Meta, Raw
@@ -126,11 +126,7 @@ class ChatRequest(msgspec.Struct):
     model: str
     stream: bool
     include_usage: bool
-
-    @property
-    def task(self) -> str:
-        """A conversation."""
-        return ""
+    task: ClassVar[str] = ""  # a conversation
 
     @property
     def max_tokens(self) -> int | None:

@@ -143,13 +143,8 @@ class ChunkStream:
         """Tell whether nothing has come yet, so that a conformant opening of this choice is the stream's first chunk."""
         return index == 0 and not (self.identity or self._choices or self._waiting)
 
-    def begin(self, chunk: PlainOpeningChunk) -> None:
-        """Take note of such an opening, which is conformant and can pass."""
-        self.service_tier = chunk.service_tier or None
-        self._begin_choice(0)
-        self.heard += 1
-
-    def _begin_choice(self, index: int) -> None:
+    def begin(self, index: int) -> None:
+        """Take note that a choice begins."""
         call_seed = self._fallback[0].removeprefix("chatcmpl-")
         self._choices[index] = Choice(call_seed, index, self._terms, meter=self._meter(), stops=self._stops)
 
@@ -328,7 +323,7 @@ class ChunkStream:
         opened: list[Tree] = []
         for earlier in range(index + 1):
             if earlier not in self._choices:
-                self._begin_choice(earlier)
+                self.begin(earlier)
                 opened.append(self._choice(earlier, {"role": "assistant", "content": "", "refusal": None}))
         return opened
 

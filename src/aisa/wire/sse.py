@@ -5,6 +5,9 @@ Follows the WHATWG event-stream grammar, and is lenient where vendors are sloppy
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterable
+from typing import Protocol, TypeVar
+
 BOM = b"\xef\xbb\xbf"
 CR, LF = b"\r\n"  # as numbers: of bytes, `in` first finds out, by way of an exception, that they are none
 
@@ -98,6 +101,45 @@ def events_in(complete: bytes) -> list[Event]:
         elif block:
             events += parse_block(block)
     return events
+
+
+class Template(Protocol):
+    """What events of a run have in common. It stands for the event before; whoever reads one that is something else puts it away."""
+
+    def reach(self, events: bytes, begin: int) -> int:
+        """Return the end of the last event that looks like one that fits, if so does the one that begins there; else `begin`."""
+        ...
+
+
+T = TypeVar("T", bound=Template)
+Part = TypeVar("Part")
+
+
+def in_runs(
+    complete: bytes, template: Callable[[], T | None], fit: Callable[[T, bytes], Part | None], *, one: Callable[[bytes], Iterable[Part]]
+) -> list[Part]:
+    """Return what comes of whole events: `fit` is tried on those that look alike, by the `template` that holds; `one` takes each other.
+
+    That is what a burst costs least by: its events differ in their text alone.
+    """
+    parts: list[Part] = []
+    begin, size, mixed = 0, len(complete), False
+    while begin < size:
+        known = template()
+        if known is not None and (end := known.reach(complete, begin)) > begin:
+            if mixed:  # some that looked alike do not fit: each for itself from there on
+                cut = complete.find(b"\n\n", begin, end)
+                end = end if cut < 0 else cut
+            if (piece := fit(known, complete[begin:end])) is not None:
+                parts.append(piece)
+                begin = end + 2
+                continue
+            mixed = True
+        end = complete.find(b"\n\n", begin)
+        end = size if end < 0 else end
+        parts += one(complete[begin:end])
+        begin = end + 2
+    return parts
 
 
 def parse_block(block: bytes) -> list[Event]:

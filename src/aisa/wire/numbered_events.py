@@ -1,15 +1,9 @@
-"""Runs of events that differ in their text alone, in what one read of a vendor brought: tried at once, all others one by one.
-
-Knows no protocol. A template stands for the event before; whoever reads an event that is something else puts it away.
-"""
+"""What events have in common that differ in their text alone, and in members that mean nothing. Knows no protocol."""
 
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterable
-from typing import Protocol, TypeVar
 
-from aisa.answer import Part, Piece
 from aisa.wire.plain import is_utf8
 
 #: The inside of a JSON string that needs no look at its escapes, as in `wire.plain`.
@@ -17,17 +11,6 @@ TEXT = rb"([ !#-\[\]-~\x80-\xff]+)"
 #: Members that differ from event to event and mean nothing of it.
 NUMBER = re.compile(rb'("sequence_number": ?)\d{1,15}')
 PADDING = re.compile(rb'("obfuscation": ?")[A-Za-z0-9+/=_-]*(?=")')
-
-
-class Template(Protocol):
-    """What events of a run have in common."""
-
-    def reach(self, events: bytes, begin: int) -> int:
-        """Return the end of the last event that looks like one that fits, if so does the one that begins there; else `begin`."""
-        ...
-
-
-T = TypeVar("T", bound=Template)
 
 
 class NumberedTemplate:
@@ -38,7 +21,7 @@ class NumberedTemplate:
         self._whole = whole.fullmatch
 
     def reach(self, events: bytes, begin: int) -> int:
-        """As `Template` has it."""
+        """As `sse.Template` has it."""
         if not events.startswith(self._start, begin):
             return begin
         last = events.rfind(b"\n\n" + self._start, begin)
@@ -76,27 +59,3 @@ def varied(fixed: bytes) -> bytes:
         pattern += re.escape(fixed[end : found.end(1)]) + any_value
         end = found.end()
     return pattern + re.escape(fixed[end:])
-
-
-def in_runs(
-    complete: bytes, template: Callable[[], T | None], fit: Callable[[T, bytes], Piece | None], *, one: Callable[[bytes], Iterable[Part]]
-) -> list[Part]:
-    """Return what comes of whole events: `fit` is tried on those that look alike, by the `template` that holds; `one` takes each other."""
-    parts: list[Part] = []
-    begin, size, mixed = 0, len(complete), False
-    while begin < size:
-        known = template()
-        if known is not None and (end := known.reach(complete, begin)) > begin:
-            if mixed:  # some that looked alike do not fit: each for itself from there on
-                cut = complete.find(b"\n\n", begin, end)
-                end = end if cut < 0 else cut
-            if (piece := fit(known, complete[begin:end])) is not None:
-                parts.append(piece)
-                begin = end + 2
-                continue
-            mixed = True
-        end = complete.find(b"\n\n", begin)
-        end = size if end < 0 else end
-        parts += one(complete[begin:end])
-        begin = end + 2
-    return parts

@@ -5,13 +5,10 @@ A character whose two halves came in neighbouring events is put together, so tha
 
 from __future__ import annotations
 
-from collections.abc import Collection
-from typing import Any
-
 import msgspec
 
 from aisa.wire.lenient_json import NotEvenLenient, encode, read_leniently, with_whole_text
-from aisa.wire.trees import Tree, is_list, is_tree, trees_in
+from aisa.wire.trees import Tree, as_tree, is_list, is_tree, trees_in
 
 #: What msgspec raises for what is no strict JSON.
 NOT_JSON = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)
@@ -48,39 +45,29 @@ class EventObjects:
 
     def _joined(self, event: Tree, data: bytes) -> list[tuple[Tree, bytes]]:
         before, self._waiting = self._waiting, None
-        if before is not None and join(before[0], event):
-            data = b""
-        told = [] if before is None else [(with_whole_text(before[0]), b"")]
+        told: list[tuple[Tree, bytes]] = []
+        if before is not None:
+            first, rest = joined(before[0], event)
+            told = [(with_whole_text(as_tree(first)), b"")]
+            event, data = as_tree(rest), data if rest == event else b""
         if ends_in_half(event):
             self._waiting = event, data
             return told
         return [*told, (with_whole_text(event), data)]
 
 
-def join(before: Any, after: Any) -> bool:
-    """Give texts of one value the halves with which the texts in the same places of another begin, where they end in the first halves.
-
-    Returns True if there were any.
-    """
-    places: Collection[Any] = ()
+def joined(before: object, after: object) -> tuple[object, object]:
+    """Return two values in which texts in the same places that end in the first half of a character have the other from the next."""
+    if isinstance(before, str) and isinstance(after, str):
+        cut = before and after and "\ud800" <= before[-1] <= "\udbff" and "\udc00" <= after[0] <= "\udfff"
+        return (before + after[0], after[1:]) if cut else (before, after)
     if is_tree(before) and is_tree(after):
-        places = before.keys() & after.keys()
-    elif is_list(before) and is_list(after):
-        places = range(min(len(before), len(after)))
-    changed = False
-    for place in places:
-        joined = pair(before[place], after[place])
-        if joined is not None:
-            before[place], after[place] = joined
-        changed = joined is not None or join(before[place], after[place]) or changed
-    return changed
-
-
-def pair(before: object, after: object) -> tuple[str, str] | None:
-    """Return two texts with the character whole that was cut between them; None if none was."""
-    if not (isinstance(before, str) and isinstance(after, str) and before and after):
-        return None
-    return (before + after[0], after[1:]) if "\ud800" <= before[-1] <= "\udbff" and "\udc00" <= after[0] <= "\udfff" else None
+        pairs = {name: joined(value, after[name]) for name, value in before.items() if name in after}
+        return before | {name: one for name, (one, _) in pairs.items()}, after | {name: other for name, (_, other) in pairs.items()}
+    if is_list(before) and is_list(after):
+        places = [joined(one, other) for one, other in zip(before, after, strict=False)]
+        return [one for one, _ in places] + before[len(places) :], [other for _, other in places] + after[len(places) :]
+    return before, after
 
 
 def ends_in_half(value: object) -> bool:

@@ -34,6 +34,7 @@ def test_a_greeting_calls_nothing_that_could_change_anything(said: str) -> None:
 @pytest.mark.parametrize(
     ("said", "name"),
     [
+        ("Don't use Bash, but call Grep.", "Grep"),
         ("Use the Write tool, then Bash.", "Write"),
         ("Please call `Bash`.", "Bash"),
         ("run_shell_command with ls", "run_shell_command"),
@@ -46,6 +47,71 @@ def test_a_tool_that_is_named_is_called_alone(said: str, name: str) -> None:
     assert [called_name for called_name, _ in called(request(said, tools=tools(CODING), tool_choice="auto"))] == [name]
 
 
+OFFERS = {
+    "Codex": "shell apply_patch update_plan view_image exec_command write_stdin",
+    "Cline": "execute_command write_to_file replace_in_file read_file attempt_completion ask_followup_question new_task",
+    "OpenCode": "bash edit write read grep glob list patch todowrite todoread webfetch task",
+    "Gemini CLI": "run_shell_command replace write_file read_file save_memory google_web_search list_directory",
+    "Zed": "terminal edit_file delete_path create_directory move_path open thinking now fetch diagnostics find_path",
+    "MCP": "mcp__github__create_issue mcp__github__delete_repository mcp__slack__post_message mcp__db__execute",
+    "a home": "HassTurnOn HassTurnOff unlock_door open_garage",
+    "an office": "send_email delete_user transfer_money cancel_order pay_invoice reply forward share call hello message note go book close",
+}
+LANGUAGES = (
+    *("hello there", "Hallo, wie geht's?", "Bonjour !", "Buenos días, ¿cómo estás?", "Ciao", "Olá, tudo bem?", "Здравствуйте, как дела?"),
+    *("早上好", "こんにちは", "안녕하세요", "مرحبا", "שלום", "नमस्ते", "Merhaba", "Cześć", "Γεια σου", "สวัสดี", "Xin chào"),
+    *(
+        "Hello! Please reply.",
+        "Hi, let's go and start",
+        "hello, book me in your heart",
+        "Hey, can you help me plan my day?",
+        "call me Ishmael",
+    ),
+    *(
+        "Hi! Stop. Go. Play.",
+        "Greetings, message received",
+        "read me a story",
+        "list three colours",
+        "close enough",
+        "Note: hello",
+        "fetch!",
+    ),
+)
+
+
+@pytest.mark.parametrize("agent", OFFERS)
+def test_a_greeting_in_any_language_calls_no_agents_tool(agent: str) -> None:
+    """[fault P15] Nor do words that happen to be the names of its tools."""
+    for said in LANGUAGES:
+        assert called(request(said, tools=tools(OFFERS[agent]), tool_choice="auto")) == [], said
+
+
+@pytest.mark.parametrize(
+    "said",
+    [
+        "Please don't delete_user anybody",
+        "Say hi, and never call pay_invoice.",
+        "What does `transfer_money` do?",
+        "Do not use send_email; say hi.",
+        "Explain pay_invoice to me",
+        "Hello, without cancel_order please",
+    ],
+)
+def test_a_dangerous_tool_that_is_denied_or_asked_about_is_not_called(said: str) -> None:
+    """[fault P15] Its name alone is no wish."""
+    assert called(request(said, tools=tools(OFFERS["an office"]), tool_choice="auto")) == []
+
+
+def test_a_question_for_what_a_tool_is_called_calls_it() -> None:
+    """As the tutorials of clients begin: one word, asked for."""
+    for said, name in (
+        ("What is the weather in San Francisco?", "weather"),
+        ("How is the weather?", "weather"),
+        ("what is the time", "time"),
+    ):
+        assert [each for each, _ in called(request(said, tools=tools("weather time hello"), tool_choice="auto"))] == [name]
+
+
 def test_a_name_is_a_name_and_a_paraphrase_changes_nothing() -> None:
     """[fault P15] `get_weather` is meant by a question about the weather, `delete_weather` only by its name."""
     assert paraphrase("What is the weather in Oslo?")("get_weather")
@@ -53,6 +119,7 @@ def test_a_name_is_a_name_and_a_paraphrase_changes_nothing() -> None:
     assert is_named("delete_weather!", "delete_weather")
     assert not is_named("Write a poem.", "Write")
     assert is_named("the Write function", "Write")
+    assert not is_named("no Write function", "Write")
 
 
 EXAMPLE = '{"city": "Paris", "people": 3, "share": 0.5, "big": true, "tags": ["a"], "at": {"x": 1}}'
@@ -67,6 +134,19 @@ WORDS: dict[str, tuple[str, dict[str, Any]]] = {
     "a type in braces": (BRACES, {"name": str, "age": (int, float), "ok": bool, "tags": list}),
     "keys with types": (TYPED, {"name": str, "age": int, "tags": list}),
     "bare keys": ("Give me JSON with keys name, age: integer, and city. Nothing else.", {"name": str, "age": int, "city": str}),
+    "bare keys and no more": ("Return a JSON object with fields: title, year and rating.", {"title": str, "year": str, "rating": str}),
+    "values in angles": ('Output: {"answer": <string>, "sure": <number between 0 and 1>}', {"answer": str, "sure": (float, int)}),
+    "a range": ('Respond in JSON:\n{\n  "summary": "...",\n  "score": 0-10\n}', {"summary": str, "score": int}),
+    "a class": (
+        "JSON as\nclass Person(BaseModel):\n    name: str\n    age: int = 3\n    mails: list[str]",
+        {"name": str, "age": int, "mails": list},
+    ),
+    "one of": ('JSON: keys `mood` (one of "happy", "sad") and `score` (float).', {"mood": str, "score": (float, int)}),
+    "points": ("Return JSON:\n- name (string): the name\n- age (integer): years", {"name": str, "age": int}),
+    "German": ('Antworte als JSON mit den Feldern "name" und "alter" (Zahl).', {"name": str, "alter": (float, int)}),
+    "French": ('Réponds en JSON avec les clés "titre" et "pages" (entier).', {"titre": str, "pages": int}),
+    "Chinese": ('以JSON格式返回，包含字段 "name" 和 "age" (整数)。', {"name": str, "age": int}),
+    "with quoted names": ("An object with `a`, `b` and `c`, as JSON.", {"a": str, "b": str, "c": str}),
     "a list of keys": ("JSON, fields:\n- `title` (string)\n- `done` (boolean)\n\nGo.", {"title": str, "done": bool}),
 }
 NO_SHAPE = [
@@ -76,6 +156,8 @@ NO_SHAPE = [
     "{" * 3_000,
     "keys: ",
     "Which properties has gold?",
+    "A breakfast with bread, butter and tea.",
+    "- one",
     "[1]",
 ]
 
@@ -91,7 +173,7 @@ def test_a_shape_that_is_given_in_words_is_followed(case: str, where: str) -> No
     document = json.loads(text(request(messages, response_format={"type": "json_object"})))
     assert list(document) == list(kinds)
     assert all(isinstance(document[name], kind) for name, kind in kinds.items())
-    if case == "types in an example":
+    if "mood" in kinds:
         assert document["mood"] in ("happy", "sad")
 
 

@@ -31,6 +31,21 @@ def as_number(value: Json) -> int | float | None:
     return value if isinstance(value, int | float) and not isinstance(value, bool) and abs(value) <= NUMBER_MAX else None
 
 
+def places_of(schema: JsonObject) -> tuple[list[Json], Json]:
+    """Return the schemas of a list's first items, one for each, and that of all others, as today's drafts say it or those before 2020."""
+    items = schema.get("items", True)
+    return (items, schema.get("additionalItems", True)) if isinstance(items, list) else (as_list(schema.get("prefixItems")), items)
+
+
+def bound_of(schema: JsonObject, name: str) -> tuple[int | float | None, int | float | None]:
+    """Return the bound of numbers that may be reached and the one that may not: `minimum` or `maximum`.
+
+    Of the second the oldest drafts and OpenAPI 3.0 only say that the first is it.
+    """
+    reached, excluded = as_number(schema.get(name)), schema.get(f"exclusive{name.capitalize()}")
+    return (None, reached) if excluded is True else (reached, as_number(excluded))
+
+
 def as_count(value: Json, default: int) -> int:
     """Return the value if it is a whole number that is not negative, else the default."""
     number = as_number(value)

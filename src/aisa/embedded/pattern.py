@@ -1,4 +1,4 @@
-"""Writes strings that match a regular expression. Never runs one, so that no pattern can take for ever.
+"""Writes strings that match a regular expression, and knows one that does. Runs none, so that no pattern can take for ever.
 
 Understands what schemas use: literals, classes, groups, alternatives, quantifiers, anchors. Look-around, back references and properties
 such as classes of letters by their Unicode name are refused.
@@ -199,6 +199,48 @@ class Pen:
             case Repeat():
                 times = node.least + self._extra if node.most is None else min(node.least + self._extra, node.most)
                 return "".join([self.write(node.part) for _ in range(min(times, REPEATS_MAX))])
+
+
+class Finger:
+    """Follows a text through a parsed pattern, at all places where it may be at once, so that no pattern can take for ever."""
+
+    def __init__(self, text: str, budget: Budget) -> None:
+        self._text = text
+        self._budget = budget
+
+    def follow(self, node: Node, places: frozenset[int]) -> frozenset[int]:
+        """Return where in the text a match of the node may end that begins at one of these places. Raises Exhausted."""
+        self._budget.spend()
+        match node:
+            case Chars():
+                return frozenset(
+                    [place + 1 for place in places if self._text[place : place + 1] in node.options and place < len(self._text)]
+                )
+            case Either():
+                return frozenset().union(*(self.follow(option, places) for option in node.options))
+            case Row():
+                for part in node.parts:
+                    places = self.follow(part, places)
+                return places
+            case Repeat():
+                return self._repeated(node, places)
+
+    def _repeated(self, node: Repeat, places: frozenset[int]) -> frozenset[int]:
+        for _ in range(min(node.least, REPEATS_MAX)):
+            places = self.follow(node.part, places)
+        ends, fresh, times = places, places, node.least
+        while fresh and (node.most is None or times < node.most):
+            fresh = self.follow(node.part, fresh) - ends
+            ends, times = ends | fresh, times + 1
+        return ends
+
+
+def matches(pattern: str, text: str, budget: Budget) -> bool:
+    """Say whether a whole text is known to match a pattern; what is not understood does not. Raises Exhausted."""
+    try:
+        return len(text) in Finger(text, budget).follow(Parser(pattern, budget).parse(), frozenset([0]))
+    except Unwritable:
+        return False
 
 
 def write_matching(pattern: str, *, shortest: int, longest: int, chance: Chance, budget: Budget) -> str:

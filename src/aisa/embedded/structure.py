@@ -14,8 +14,8 @@ import msgspec
 
 from aisa.clock import Chance
 from aisa.embedded.budget import Budget
-from aisa.embedded.json_value import NUMBER_MAX, Json, JsonObject, as_count, as_list, as_names, as_number, as_object
-from aisa.embedded.pattern import Unwritable, write_matching
+from aisa.embedded.json_value import NUMBER_MAX, Json, JsonObject, as_count, as_list, as_names, as_number, as_object, bound_of, places_of
+from aisa.embedded.pattern import Unwritable, matches, write_matching
 from aisa.embedded.phrases import Phrases
 from aisa.embedded.validity import ENDLESS, Judge, Unsatisfiable, identity, resolve, same
 
@@ -169,8 +169,11 @@ class Author:
         shortest, longest = as_count(schema.get("minLength"), 0), as_count(schema.get("maxLength"), ENDLESS)
         if shortest > CHARS_MAX:
             raise Unsatisfiable("minLength is too large")
-        pattern = schema.get("pattern")
+        pattern, form = schema.get("pattern"), schema.get("format")
         if isinstance(pattern, str):
+            likely = self._phrases.formatted(form, None) if isinstance(form, str) else None
+            if likely is not None and shortest <= len(likely) <= longest and matches(pattern, likely, self._budget):
+                yield likely
             try:
                 for _ in range(CANDIDATES_MAX):
                     yield write_matching(
@@ -178,7 +181,6 @@ class Author:
                     )
             except Unwritable:
                 pass
-        form = schema.get("format")
         for attempt in range(CANDIDATES_MAX):
             self._serial += attempt > 0
             text = self._phrases.formatted(form, self._serial if attempt else None) if isinstance(form, str) else None
@@ -190,16 +192,17 @@ class Author:
         least, most = as_count(schema.get("minItems"), 0), as_count(schema.get("maxItems"), ENDLESS)
         if least > ITEMS_MAX:
             raise Unsatisfiable("minItems is too large")
-        parts = as_list(schema.get("prefixItems"))[:ITEMS_MAX]
+        parts, others = places_of(schema)
+        parts = parts[:ITEMS_MAX]
         if "contains" in schema:
-            both: Json = {"allOf": [schema.get("items", True), schema["contains"]]}
+            both: Json = {"allOf": [others, schema["contains"]]}
             parts = parts + [both] * min(as_count(schema.get("minContains"), 1), ITEMS_MAX)
-        usual = ITEMS_USUAL if depth <= SHALLOW and schema.get("items") is not False else 0
+        usual = ITEMS_USUAL if depth <= SHALLOW and others is not False else 0
         count = min(max(least, usual, len(parts) if depth <= SHALLOW else 0), most)
         values: list[Json] = []
         written: set[Hashable] = set()
         for place in range(count):
-            part = parts[place] if place < len(parts) else schema.get("items", True)
+            part = parts[place] if place < len(parts) else others
             try:
                 values.append(self.write(part, "", depth + 1, avoid=written if schema.get("uniqueItems") is True else ()))
             except Unsatisfiable:
@@ -227,8 +230,16 @@ class Author:
         if not properties and isinstance(other, dict) and other and depth <= SHALLOW and not written:
             least = max(least, min(1, most))
         for number in range(1, min(least - len(written), ITEMS_MAX) + 1):
-            written[f"key{number}"] = self.write(other, "", depth + 1)
+            name = self._name(schema.get("propertyNames"), number, written, depth)
+            written[name] = self.write(other, name, depth + 1)
         return written
+
+    def _name(self, names: Json, number: int, written: JsonObject, depth: int) -> str:
+        """Return a name for a further property that a schema of names lets pass."""
+        usual = f"key{number}"
+        if not names or (self._judge.accepts(usual, names) and "pattern" not in as_object(names)):
+            return usual
+        return str(self.write({"type": "string", **as_object(names)}, "", depth + 1, avoid=written))
 
 
 def simplicity(schema: JsonObject) -> int:
@@ -284,8 +295,8 @@ def joined(key: str, one: Json, other: Json) -> Json:
 
 def range_of(schema: JsonObject) -> Range:
     """Return the range of numbers that a schema allows, of usual size where it has no bound; excluded bounds are still in it."""
-    lows = [number for key in ("minimum", "exclusiveMinimum") if (number := as_number(schema.get(key))) is not None]
-    highs = [number for key in ("maximum", "exclusiveMaximum") if (number := as_number(schema.get(key))) is not None]
+    lows = [number for number in bound_of(schema, "minimum") if number is not None]
+    highs = [number for number in bound_of(schema, "maximum") if number is not None]
     step = abs(as_number(schema.get("multipleOf")) or 0)
     usual = 10 * (step or 1)
     low = max(lows) if lows else min(1, min(highs) - usual) if highs else 1

@@ -1,6 +1,6 @@
 """Whether a text names a tool, so that it may be called unasked. Calls none.
 
-A name that is an ordinary verb of changing something ("write", "bash", "task") is named only where the text says that it means the tool.
+A name that is one ordinary word ("write", "task", "hello") is named only where the text says that it means the tool.
 """
 
 from __future__ import annotations
@@ -8,9 +8,9 @@ from __future__ import annotations
 import re
 from collections.abc import Callable
 
-from aisa.embedded.phrases import has_word
 from aisa.embedded.vocabulary import CAMEL, WORD, normal
 
+CLAUSE_CHARS_MAX = 200  # before a name that are looked at for what is said of it
 UNSAID = frozenset({"get", "fetch", "lookup", "current"})  # in the names of tools, but not in what people ask of them
 #: Words of tools that change something, or run what does; in their normal form.
 CHANGING = frozenset(
@@ -21,7 +21,15 @@ CHANGING = frozenset(
         "send set shell spawn start stop submit task terminal todo transfer trigger undo uninstall update upload write".split(),
     )
 )
+#: Where a text means a tool by a name that is an ordinary word.
 MEANT = r"(?i:`{0}`|\b(?:use|using|call|calling|invoke|tool|function) (?:the )?[`'\"]?{0}\b|\b{0}[`'\"]? (?:tool|function)\b)"
+#: Where a question asks for what such a name says.
+ASKED_FOR = r"(?i)\b(?:what|how|which|when|where)\b[^.;!?\n]{{0,60}}\b(?:the|a|an|current) {0}\b"
+CLAUSE = re.compile(r"[.;:!?\n]|,(?= )|\b(?:but|instead)\b", re.IGNORECASE)
+DENIED = re.compile(
+    r"\b(?:don[’']?t|do not|doesn[’']?t|never|not|no|without|avoid|cannot|can[’']?t|nicht|kein|pas|jamais|nunca)\b", re.IGNORECASE
+)
+ASKED_ABOUT = re.compile(r"\s*(?:what|which|who|why|how|when|explain|describe|tell me)\b", re.IGNORECASE)
 
 
 def words_of(text: str) -> set[str]:
@@ -30,19 +38,31 @@ def words_of(text: str) -> set[str]:
 
 
 def is_named(text: str, name: str) -> bool:
-    """Say whether a text has the name of a tool, and means the tool by it."""
+    """Say whether a text has the name of a tool, and means the tool by it: an ordinary word is said of one, and none is denied.
+
+    A tool that changes something is not meant by a question about it either.
+    """
     words = words_of(name)
-    if len(words) > 1 or not words & CHANGING:
-        return has_word(text, name)
-    return re.search(MEANT.format(re.escape(name)), text) is not None
+    form = rf"(?<!\w){re.escape(name)}(?!\w)" if len(words) > 1 else MEANT.format(re.escape(name))
+    for found in re.finditer(form, text) if name and name.casefold() in text.casefold() else ():
+        said = CLAUSE.split(text[max(0, found.start() - CLAUSE_CHARS_MAX) : found.start()])[-1]
+        if not DENIED.search(said) and not (words & CHANGING and ASKED_ABOUT.match(said)):
+            return True
+    return False
 
 
 def paraphrase(text: str) -> Callable[[str], bool]:
-    """Return what says of a tool's name whether a text has all its words, in any form and order; never of one that changes something."""
+    """Return what says of a tool's name whether a text has all its words, in any form and order.
+
+    Never of one that changes something. A name that is one word alone must be what a question asks for ("what is the weather"): people say
+    hello, and do not mean the tool.
+    """
     said = words_of(text)
 
     def is_meant(name: str) -> bool:
         own = words_of(name)
-        return not own & CHANGING and bool(own - UNSAID) and own - UNSAID <= said
+        if own & CHANGING or not own - UNSAID or not own - UNSAID <= said:
+            return False
+        return len(own) > 1 or re.search(ASKED_FOR.format(re.escape(name)), text) is not None
 
     return is_meant

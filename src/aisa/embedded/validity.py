@@ -7,7 +7,7 @@ from collections.abc import Hashable
 from urllib.parse import unquote
 
 from aisa.embedded.budget import Budget
-from aisa.embedded.json_value import Json, JsonObject, as_count, as_list, as_names, as_number, as_object
+from aisa.embedded.json_value import Json, JsonObject, as_count, as_list, as_names, as_number, as_object, bound_of, places_of
 
 DEPTH_MAX = 64  # of references and combinations; a body is not nested deeper, so what is must be a circle
 ENDLESS = 1 << 62
@@ -129,10 +129,7 @@ class Judge:
         return "if" not in schema or accepts(schema.get("then" if accepts(schema["if"]) else "else"))
 
     def _number(self, number: float, schema: JsonObject) -> bool:
-        bounds = {
-            name: as_number(schema.get(name)) for name in ("minimum", "exclusiveMinimum", "maximum", "exclusiveMaximum", "multipleOf")
-        }
-        least, above, most, below, step = bounds.values()
+        (least, above), (most, below), step = bound_of(schema, "minimum"), bound_of(schema, "maximum"), as_number(schema.get("multipleOf"))
         return (
             (least is None or number >= least)
             and (above is None or number > above)
@@ -146,14 +143,14 @@ class Judge:
             return False
         if schema.get("uniqueItems") is True and len(set(map(identity, value))) < len(value):
             return False
-        first = as_list(schema.get("prefixItems"))
+        first, other = places_of(schema)
         if not all(self.accepts(item, part, depth) for item, part in zip(value, first, strict=False)):
             return False
         if "contains" in schema:
             count = sum(self.accepts(item, schema["contains"], depth) for item in value)
             if not as_count(schema.get("minContains"), 1) <= count <= as_count(schema.get("maxContains"), ENDLESS):
                 return False
-        return all(self.accepts(item, schema.get("items"), depth) for item in value[len(first) :])
+        return all(self.accepts(item, other, depth) for item in value[len(first) :])
 
     def _object(self, value: JsonObject, schema: JsonObject, depth: int) -> bool:
         properties = as_object(schema.get("properties"))
@@ -164,5 +161,7 @@ class Judge:
         needs = as_object(schema.get("dependentRequired"))
         if any(name in value and any(other not in value for other in as_names(others)) for name, others in needs.items()):
             return False
-        other = schema.get("additionalProperties")
+        other, names = schema.get("additionalProperties"), schema.get("propertyNames", True)
+        if names is not True and not all(self.accepts(name, names, depth) for name in value):
+            return False
         return all(self.accepts(item, properties.get(name, other), depth) for name, item in value.items())

@@ -1,4 +1,4 @@
-"""The inner loop of `make quick`: leaves out what could open a socket or start a process, lets the rest do neither, and leaves out worlds.
+"""The inner loop of `make quick`: leaves out what could open a socket or start a process, and what is heavy; lets the rest do neither.
 
 A plugin for pytest, loaded by name. What a module could do is read off its imports, those of the modules beside it included.
 """
@@ -45,8 +45,8 @@ def pytest_ignore_collect(collection_path: Path) -> bool | None:
 
 @pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """Leave out what wants a server, and have one process do all gates, which parse each file of the project once then."""
-    left_out = [item for item in items if {"server", "front"} & set(getattr(item, "fixturenames", ()))]
+    """Leave out what wants a server or is heavy, and have one process do all gates, which parse each file of the project once then."""
+    left_out = [item for item in items if {"server", "front"} & set(getattr(item, "fixturenames", ())) or item.get_closest_marker("heavy")]
     config.hook.pytest_deselected(items=left_out)
     gone = set(map(id, left_out))
     items[:] = sorted([item for item in items if id(item) not in gone], key=lambda item: item.path.parent != GATES)

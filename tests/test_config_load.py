@@ -356,6 +356,7 @@ UNREADABLE = {
 }  # fmt: skip
 
 
+@pytest.mark.heavy
 @pytest.mark.parametrize("case", UNREADABLE)
 def test_a_file_that_cannot_be_understood_is_one_problem(tmp_path: Path, case: str) -> None:
     """No file, however odd, ends in anything but a problem that says why it cannot be read."""

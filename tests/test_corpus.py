@@ -181,6 +181,7 @@ def test_an_event_of_three_megabytes_passes() -> None:
     assert large in outcome.sent
 
 
+@pytest.mark.heavy
 @pytest.mark.parametrize("kind", ['{"content":"%b"}', '{"content":"","images":[{"type":"image_url","image_url":{"url":"%b"},"index":0}]}'])
 def test_an_event_as_large_as_a_document_may_be_passes(kind: str) -> None:
     """[fault W6] An image of 20 MiB is one event; a stream takes what a document would, and the vendor's setting bounds both."""

@@ -189,6 +189,7 @@ def test_a_vendor_that_refuses_the_running_count_is_asked_without_it_alone() -> 
 # The tokenizer
 
 
+@pytest.mark.heavy
 def test_the_carried_encodings_count_as_openais_do() -> None:
     """[fault M8] Offline: from the package that has the tables. The figures are tiktoken's own."""
     words = "The quick brown fox, 12345 naïve 日本語 🙂 x = {'a': [1, 2]}"
@@ -315,6 +316,7 @@ def test_a_tokenizer_sees_blocks_and_never_much_at_once(size: int, blank: str) -
     assert meter.way.source == (ESTIMATED if 3 * size > TRIED_AT_ONCE_BYTES_MAX else COUNTED)
 
 
+@pytest.mark.heavy
 def test_no_stream_keeps_more_than_8_kib_for_counting() -> None:
     """Budget. However small the pieces are in which 32 KiB come, with a tokenizer and without."""
     for tokenizer in (None, Tokenizer("t", lambda words: len(words) // 4)):

@@ -303,6 +303,7 @@ ANY_JSON = st.recursive(
 KEYWORDS = sorted(set(re.findall(r"\"([$a-zA-Z]+)\":", json.dumps(list(SCHEMAS.values())))) - {"a", "b", "x", "n", "l"})
 
 
+@pytest.mark.heavy
 @settings(max_examples=repeats(300), deadline=None)
 @given(st.dictionaries(st.sampled_from(KEYWORDS), ANY_JSON, max_size=5))
 def test_a_schema_full_of_nonsense_is_followed_or_refused_and_nothing_else(schema: Any) -> None:
@@ -406,6 +407,7 @@ IMPOSSIBLE: list[Any] = [
 ]
 
 
+@pytest.mark.heavy
 @pytest.mark.parametrize("schema", IMPOSSIBLE)
 def test_a_schema_that_nothing_can_follow_is_refused_after_little_work(schema: Any) -> None:
     """Contradictions, circles and sizes beyond reason end in a refusal, not in a wrong document or a long wait."""
@@ -413,6 +415,7 @@ def test_a_schema_that_nothing_can_follow_is_refused_after_little_work(schema: A
         document(schema)
 
 
+@pytest.mark.heavy
 def test_judging_costs_no_more_than_the_budget() -> None:
     """Alternatives that double with every reference, a thousand million at the end, are given up."""
     doubling: Any = {

@@ -174,6 +174,7 @@ def test_an_allow_list_is_listed_as_far_as_it_leads_somewhere() -> None:
     assert [entry.name for entry in visible(routes(), key)] == ["gpt-4.1-2025-04-14", "azure/Phi-4"]
 
 
+@pytest.mark.heavy
 def test_a_list_without_end_is_shown_up_to_a_bound() -> None:
     """A vendor cannot make the document as long as it likes."""
     table = routes(lists={"local": tuple(f"m{number}" for number in range(OFFERED_MAX + 5))})

@@ -106,6 +106,7 @@ def test_whole_json_is_told_from_a_part_of_it_however_it_is_cut(text: str, compl
         assert progress.complete is complete, split
 
 
+@pytest.mark.heavy
 def test_a_text_beyond_the_bound_is_never_complete_and_costs_nothing_more() -> None:
     """A megabyte of brackets is looked at once; what follows is not looked at."""
     progress = Completeness()

@@ -132,6 +132,7 @@ def test_a_name_is_refused_exactly_if_it_folds_to_a_known_one(name: str) -> None
     assert (found is not None) == (name not in REQUEST.shapes and name.casefold() in REQUEST.shapes)
 
 
+@pytest.mark.heavy
 def test_the_quick_look_and_the_close_one_agree() -> None:
     """What the type takes has no variant, whatever is mixed into a request; 2,000 requests with a seed."""
     chance = random.Random(4)

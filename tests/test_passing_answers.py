@@ -16,6 +16,7 @@ from aisa.providers import anthropic, responses
 from aisa.providers.shape import Decoder, Target, told
 from aisa.wire.messages import MessagesRequest
 from aisa.wire.responses import parse_responses
+from repeats import repeats
 
 Json = dict[str, Any]
 COUNT = st.integers(0, 2_000)
@@ -89,7 +90,7 @@ MESSAGE = st.fixed_dictionaries(
 )
 
 
-@settings(deadline=None, max_examples=200)
+@settings(deadline=None, max_examples=repeats(200))
 @given(MESSAGE)
 def test_a_message_is_read_quickly_as_it_is_read_slowly(message: Json) -> None:
     """A member that nobody knows makes no difference but to the way: same bill, same tier, same document."""
@@ -144,7 +145,7 @@ RESPONSE = st.fixed_dictionaries(
 )  # fmt: skip
 
 
-@settings(deadline=None, max_examples=200)
+@settings(deadline=None, max_examples=repeats(200))
 @given(RESPONSE)
 def test_a_response_is_read_quickly_as_it_is_read_slowly(response: Json) -> None:
     """Uses of the vendor's tools, of which there are none, make no difference but to the way."""
@@ -226,7 +227,7 @@ SPEECHES: dict[str, Any] = {"anthropic": (message_stream, message_decoder), "res
 
 
 @pytest.mark.parametrize("name", SPEECHES)
-@settings(deadline=None, max_examples=150)
+@settings(deadline=None, max_examples=repeats(150))
 @given(words=st.lists(WORD.filter(bool), min_size=1, max_size=12), ends=st.lists(st.integers(0, 10_000), max_size=8), runs=st.booleans())
 def test_a_stream_passes_whole_and_every_word_is_counted_as_if_it_had_been_read(
     name: str, words: list[str], ends: list[int], runs: bool

@@ -72,6 +72,7 @@ def test_every_name_is_found_by_the_surest_rule_that_it_meets(provider: str, nam
         assert catalogue_price(provider, "", name) is None
 
 
+@pytest.mark.heavy
 def test_whatever_surrounds_a_listed_name_takes_its_price_away() -> None:
     """Of every model of the catalogue: no ending and no beginning that it does not list is priced, at any vendor."""
     priced = [

@@ -67,6 +67,7 @@ class Caller:
         return self.order(content, **fields)[0]
 
 
+@pytest.mark.heavy
 @pytest.mark.parametrize("route", [{}, {"by": "weights"}, {"by": "load"}])
 def test_no_target_is_off_its_share_by_more_than_one_in_a_hundred(route: dict[str, Any]) -> None:
     """Over 10,000 calls, of the smallest share too: calls are spread evenly and not by lot. `load` of idle targets shares out the same."""
@@ -212,6 +213,7 @@ def said(*texts: str) -> list[dict[str, str]]:
     return [{"role": role, "content": text} for role, text in zip(roles, texts, strict=False)]
 
 
+@pytest.mark.heavy
 def test_calls_that_begin_the_same_go_to_the_same_target() -> None:
     """Each turn of a conversation, whatever was said since; other conversations are shared out by weight."""
     caller = Caller(routed(*weighed(a=2, b=1, c=1, d=0), affinity="prompt"))

@@ -83,6 +83,7 @@ def test_with_a_vendor_the_embedded_model_answers_only_to_its_own_name() -> None
     assert targets(NAMED, "embedded/tiny") == ["embedded/tiny"]
 
 
+@pytest.mark.heavy
 def test_weights_share_the_traffic_and_every_target_stays_a_fallback() -> None:
     """Three to one, over 4,000 draws."""
     weighted = Model(to=(TargetSetting(target="a/x", weight=3), TargetSetting(target="b/y", weight=1)))

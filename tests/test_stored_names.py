@@ -145,6 +145,7 @@ def without_texts(given_row: CallRow | Opening) -> dict[str, Any]:
     return {name: value for name, value in members.items() if name in KEPT or not isinstance(value, str)}
 
 
+@pytest.mark.heavy
 @settings(max_examples=repeats(500), derandomize=True, deadline=None)
 @given(openings, endings, delivereds)
 def test_every_row_that_can_be_made_fits_its_slot(opening: Opening, ending: Ending, delivered: Delivered) -> None:

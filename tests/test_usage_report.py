@@ -179,6 +179,7 @@ def any_value(chance: random.Random) -> Any:
     return chance.choice(kinds)
 
 
+@pytest.mark.heavy
 def test_no_report_breaks_the_sums() -> None:
     """[fault M4] Whatever stands in whatever place: no side below zero, no part above its whole, and nothing of a text for nothing."""
     chance = random.Random(SEED)

@@ -38,8 +38,8 @@ def rows_named(modules: list[Module]) -> set[str]:
 def open_comparisons(module: Module) -> list[str]:
     """Return where a secret is compared by an operator, which takes longer the more of it is right."""
     faults = []
-    for node in module.nodes:
-        if isinstance(node, ast.Compare) and any(isinstance(operator, ast.Eq | ast.NotEq) for operator in node.ops):
+    for node in module.nodes(ast.Compare):
+        if any(isinstance(operator, ast.Eq | ast.NotEq) for operator in node.ops):
             told = [name for operand in (node.left, *node.comparators) for name in names_in(operand)]
             if any(SECRET.search(name) for name in told) and f"{module.path}::{ast.unparse(node)}" not in COMPARISONS:
                 faults.append(f"{module.at(node)} {ast.unparse(node)}")
@@ -95,7 +95,8 @@ def test_keys_are_found_by_their_digest_and_compared_in_constant_time() -> None:
 
 def test_every_allowed_comparison_still_exists() -> None:
     """An exception ends with the code that it was made for."""
-    there = {f"{module.path}::{ast.unparse(node)}" for module in AISA for node in module.nodes if isinstance(node, ast.Compare)}
+    excepted = [module for module in AISA if any(where.startswith(f"{module.path}::") for where in COMPARISONS)]
+    there = {f"{module.path}::{ast.unparse(node)}" for module in excepted for node in module.nodes(ast.Compare)}
     assert set(COMPARISONS) <= there
 
 

@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator
 
 import pytest
 
-from repository.source import AISA, SCRIPTS, TESTS, Definition, Function, Module, faults_of, lines, snippet
+from repository.source import AISA, SCRIPTS, TESTS, Definition, Function, Module, faults_of, lines, snippet, statements
 
 #: `path::function` -> why any exception may end here. At most BOUNDARIES_MAX, because each hides what nobody has foreseen.
 BOUNDARIES: dict[str, str] = {
@@ -32,7 +32,7 @@ CODE_SIGN = re.compile(r"[=(]|^\s*(def|class|import|from|return|raise|if|for|whi
 
 def global_statements(module: Module) -> list[str]:
     """Return where a function assigns to its module's names."""
-    return [f"{module.at(node)} global {', '.join(node.names)}" for node in module.nodes if isinstance(node, ast.Global)]
+    return [f"{module.at(node)} global {', '.join(node.names)}" for node in module.nodes(ast.Global)]
 
 
 def silent_handlers(module: Module) -> list[str]:
@@ -46,7 +46,7 @@ def silent_handlers(module: Module) -> list[str]:
 
 def handlers(node: ast.AST, where: str) -> Iterator[tuple[str, ast.ExceptHandler]]:
     """Yield every handler and the function that it stands in."""
-    for child in ast.iter_child_nodes(node):
+    for child in statements(node):
         inside = f"{where}.{child.name}".lstrip(".") if isinstance(child, Definition) else where
         if isinstance(child, ast.ExceptHandler):
             yield inside, child
@@ -65,27 +65,26 @@ def raises(handler: ast.ExceptHandler) -> bool:
 
 
 def own_nodes(node: ast.AST) -> Iterator[ast.AST]:
-    """Walk a node without the functions defined in it: what they raise, they raise later."""
-    for child in ast.iter_child_nodes(node):
-        if not isinstance(child, Function | ast.Lambda):
+    """Walk the statements below one without those of the functions defined there: what they raise, they raise later."""
+    for child in statements(node):
+        if not isinstance(child, Function):
             yield child
             yield from own_nodes(child)
 
 
 def swallowing_suppressions(module: Module) -> list[str]:
     """Return each `contextlib.suppress` of everything: a broad handler in other words."""
-    calls = [node for node in module.nodes if isinstance(node, ast.Call) and ast.unparse(node.func).endswith("suppress")]
     return [
         f"{module.at(call)} suppresses everything"
-        for call in calls
-        if {"Exception", "BaseException"} & {ast.unparse(kind) for kind in call.args}
+        for name, call in module.calls
+        if name.endswith("suppress") and {"Exception", "BaseException"} & {ast.unparse(kind) for kind in call.args}
     ]
 
 
 def leftovers(module: Module) -> list[str]:
     """Return notes to ourselves, code that was commented out, and functions that only promise."""
     faults = [f"{module.at(line)} {text}" for line, text in module.comments if LEFTOVER.search(text) or was_code(text)]
-    raised = [node for node in module.nodes if isinstance(node, ast.Name) and node.id == "NotImplementedError"]
+    raised = [node for node in module.nodes(ast.Name) if node.id == "NotImplementedError"]
     return faults + [f"{module.at(node)} NotImplementedError" for node in raised]
 
 
@@ -104,8 +103,7 @@ def prints(module: Module) -> list[str]:
     """Return where something other than a command prints."""
     if module.name.startswith("aisa.cli"):
         return []
-    calls = [node for node in module.nodes if isinstance(node, ast.Call) and ast.unparse(node.func) in {"print", "pprint"}]
-    return [f"{module.at(call)} prints" for call in calls]
+    return [f"{module.at(call)} prints" for name, call in module.calls if name in {"print", "pprint"}]
 
 
 def bare_ignores(module: Module) -> list[str]:

@@ -63,14 +63,14 @@ def classes_of_tests(module: Module) -> list[str]:
 def sleeps(module: Module) -> list[str]:
     """Return where a test spends real time doing nothing."""
     named = [f"{module.at(edge.line)} imports {edge.imported}" for edge in module.imports if edge.imported == "time.sleep"]
-    return named + [f"{module.at(call)} sleeps" for call in calls(module) if ast.unparse(call.func) == "time.sleep"]
+    return named + [f"{module.at(call)} sleeps" for name, call in module.calls if name == "time.sleep"]
 
 
 def patches(module: Module) -> list[str]:
     """Return where a test replaces part of the program instead of passing something else in."""
     faults = [f"{module.at(edge.line)} imports {edge.imported}" for edge in module.imports if is_mock(edge.imported)]
-    for call in calls(module):
-        owner, _, name = ast.unparse(call.func).rpartition(".")
+    for called, call in module.calls:
+        owner, _, name = called.rpartition(".")
         if owner.rpartition(".")[2] in {"monkeypatch", "mocker"} and (name in REPLACING or "mocker" in owner):
             faults.append(f"{module.at(call)} {owner}.{name}")
     return faults
@@ -83,13 +83,8 @@ def is_mock(imported: str) -> bool:
 
 def reruns(module: Module) -> list[str]:
     """Return the tests that may fail and be tried again."""
-    marks = [node for node in module.nodes if isinstance(node, ast.Attribute) and node.attr in RERUNS]
+    marks = [node for node in module.nodes(ast.Attribute) if node.attr in RERUNS]
     return [f"{module.at(node)} {ast.unparse(node)}" for node in marks if ast.unparse(node).startswith("pytest.mark.")]
-
-
-def calls(module: Module) -> list[ast.Call]:
-    """Return every call in a module."""
-    return [node for node in module.nodes if isinstance(node, ast.Call)]
 
 
 def test_every_module_opens_with_a_sentence_that_draws_its_boundary() -> None:

@@ -100,7 +100,7 @@ def parameters(node: Function, *, method: bool) -> tuple[int, int]:
 def vague_names(module: Module) -> list[str]:
     """Return file and class names that contain a word which says nothing, or a version."""
     named = [(module.path, name) for name in module.name.split(".")[1:]]
-    named += [(module.at(node), node.name) for node in module.nodes if isinstance(node, ast.ClassDef)]
+    named += [(module.at(node), node.name) for node in module.nodes(ast.ClassDef)]
     vague = [(where, name) for where, name in named if BANNED_WORDS & set(words(name)) or re.search(r"(?i)_?v\d+$", name)]
     return [f"{where}: `{name}`" for where, name in [*vague, *((where, name) for where, name in named if name in ABOLISHED)]]
 

@@ -20,7 +20,7 @@ COMPILE := $(BIN)/uv pip compile --quiet --upgrade --universal --python-version 
 	--no-emit-index-url --no-emit-find-links
 
 .DEFAULT_GOAL := help
-.PHONY: help serve assets axe pictures site test quick nightly check lint fix bench rows counting count-server servers bills proxies conformance pythons soak crash restarts machines path docs compat deployment clients agents lock clean
+.PHONY: help serve assets axe pictures shown site test quick nightly check lint fix bench rows counting count-server servers bills proxies conformance pythons soak crash restarts machines path docs compat deployment clients agents lock clean
 
 help: ## list these targets
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1|\2/p' $(MAKEFILE_LIST) | awk -F'|' '{ printf "%-14s %s\n", $$1, $$2 }'
@@ -36,6 +36,9 @@ axe: ## fetch axe-core from npm for the tests of the console, into build/axe
 
 pictures: $(VENV)/dev.stamp ## take pictures of the console in Chromium into build/pictures
 	@exec $(BIN)/python tests/pictures.py build/pictures $(ARGS)
+
+shown: $(VENV)/dev.stamp ## run the commands whose output the README shows, and put it there
+	@exec $(BIN)/python tests/shown.py
 
 site: $(VENV)/dev.stamp ## build the pages in docs/ as a site in build/site, without the network
 	@NO_MKDOCS_2_WARNING=1 exec $(BIN)/python -m mkdocs build --strict --quiet --site-dir build/site

@@ -170,11 +170,13 @@ class Consoled(NamedTuple):
 
 
 @contextmanager
-def consoled(folder: Path, configuration: str | None = None, *, calls: int = 0, days: int = 30, workers: int = 1) -> Iterator[Consoled]:
-    """Run a server on a folder with so many made-up calls."""
+def consoled(
+    folder: Path, configuration: str | None = None, *, calls: int = 0, days: int = 30, workers: int = 1, label: str = "t"
+) -> Iterator[Consoled]:
+    """Run a server on a folder with so many made-up calls. `label` is that of the key which is made."""
     if calls:
         seed(folder / "data", calls, days)
-    with serving(folder, configuration, workers=workers) as server:
+    with serving(folder, configuration, workers=workers, label=label) as server:
         keys = [server.aisa("admin-keys", "create", scope, "--scope", scope, "--quiet").strip() for scope in (READ, WRITE)]
         yield Consoled(server, *keys)
 

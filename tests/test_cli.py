@@ -101,6 +101,30 @@ def test_a_port_that_was_just_closed_is_free() -> None:
     assert list(listen_problems(Server(port=port), {})) == []
 
 
+@pytest.mark.parametrize(
+    "address",
+    [
+        "localhost:11434",
+        "ftp://x/v1",
+        "http://",
+        "http://x:99999/v1",
+        "http://a b/v1",
+        "http://u:p@h/v1",
+        "https://h/v1#x",
+        "http://[::1/v1",
+        "",
+    ],
+)
+def test_a_bad_address_of_a_vendor_is_told_once(address: str) -> None:
+    """[fault P11] With its line, by `config check` and at the start alike, and no other check repeats it in words of its own."""
+    Path("aisa.yaml").write_text(f"vendors:\n  a: {{base_url: '{address}', api_key: k}}\nmodels: {{x: [a/b]}}\n", encoding="utf-8")
+    for command in (("config", "check"), ("serve", "--port", "0", "--data-dir", "data")):
+        result = run(*command)
+        assert result.exit_code == 2
+        assert result.stderr.count("→") == 1, result.stderr
+        assert "vendors.a.base_url (aisa.yaml, line 2)" in result.stderr
+
+
 def test_a_broken_setting_is_not_checked_under_its_default() -> None:
     """If the port is no port, what listens on the default port is of no interest."""
     with own_folder("aisa-data"):

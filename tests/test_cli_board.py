@@ -228,7 +228,7 @@ def test_without_a_server_there_is_no_board() -> None:
             CliRunner().invoke(aisa, ["keys", "create", "x", "--data-dir", "data"], env=CLEAN)
         result = CliRunner().invoke(aisa, ["board", "--data-dir", "data"], env=CLEAN)
         assert (result.exit_code, result.stdout) == (1, "")
-        assert ("No server is running" if made else "There is no aisa data") in result.stderr
+        assert ("No server runs" if made else "There is no aisa data") in result.stderr
         assert Path("data/aisa.db").exists() == made
 
 
@@ -336,6 +336,6 @@ def test_a_server_that_goes_away_ends_the_watch_with_a_word() -> None:
             terminal = Terminal()
             await until(lambda: "No call is running." in terminal.frame)
         assert await terminal.end() == 1
-        assert "No server is running" in terminal.shown.partition(LEAVE)[2]
+        assert "No server runs" in terminal.shown.partition(LEAVE)[2]
 
     on_uvloop(scenario())

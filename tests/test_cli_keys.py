@@ -162,7 +162,7 @@ def test_keys_are_listed_as_json(run: Run) -> None:
     (key,) = json.loads(run("keys", "list", "--json").stdout)
     assert len(key["models"]) == 20
     fields = "id label hint state created_at expires_at models account spend_window rpm tpm concurrency"
-    fields += " spent_since last_used_ms last_address"
+    fields += " former_secret_expires_at spent_since last_used_ms last_address"
     money = {f"{name}_{unit}" for name in ("spend_cap", "spent", "left") for unit in ("usd", "nanos_usd")}
     assert set(key) == set(fields.split()) | money
 
@@ -205,7 +205,7 @@ def test_an_imported_key_is_read_from_standard_input_and_not_shown(run: Run) -> 
     [
         (("keys", "create", ""), 1, "label has 1 to 100"),
         (("keys", "create", "taken"), 1, "'taken' is taken by key_"),
-        (("keys", "create", "x", "--expires", "soon"), 1, "write 12h, 30d"),
+        (("keys", "create", "x", "--expires", "soon"), 1, "write 20s, 30m"),
         (("keys", "create", "x", "--models", ""), 1, "model's name"),
         (("keys", "create", "x", "--import"), 1, "16 to 512 characters"),
         (("keys", "revoke", "nobody"), 1, "`aisa keys list` shows them"),

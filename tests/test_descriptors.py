@@ -55,3 +55,26 @@ def test_the_soft_limit_is_raised_and_what_does_not_fit_is_told(tmp_path: Path) 
 def test_enough_descriptors_are_said_too(server: Server) -> None:
     """An operator who looks finds what fits."""
     assert "file descriptors of this process" in server.log
+
+
+FITTING = """\
+import resource, sys
+resource.setrlimit(resource.RLIMIT_NOFILE, (int(sys.argv[1]),) * 2)
+from aisa.composition import fitting
+from aisa.config.schema import Config, Server
+server = Server() if len(sys.argv) == 2 else Server(connections_max=int(sys.argv[2]))
+print(fitting(Config(server=server), lambda fact: print(fact.message)).connections_max)
+"""
+
+
+@pytest.mark.parametrize(
+    ("descriptors", "asked", "alarms"), [(12_000, None, False), (12_000, 12_000, True), (4_000, None, True), (4_000, 1_000, False)]
+)
+def test_only_what_somebody_asked_for_or_what_is_scarce_is_complained_of(descriptors: int, asked: int | None, alarms: bool) -> None:
+    """A default that does not quite fit is nobody's wish: the first line of a new server's log is no call to act."""
+    words = [str(number) for number in (descriptors, asked) if number is not None]
+    ended = subprocess.run([sys.executable, "-c", FITTING, *words], check=True, capture_output=True, text=True, timeout=60)
+    told, taken = ended.stdout.splitlines()
+    assert ("Raise the hard limit" in told) == alarms
+    assert int(taken) == min(asked or 20_000, clients_that_fit(descriptors, [], tls=False))
+    assert taken in told

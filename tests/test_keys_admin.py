@@ -53,7 +53,7 @@ def test_a_key_is_made_listed_and_revoked(rig: Rig) -> None:
     status, made = rig.ask("POST", "/keys", {"label": "ci", "models": ["a"], "expires": "1h"})
     assert status == 201
     assert rig.store.verify(made.pop("secret")).label == "ci"
-    assert [made.pop(name) for name in ("url", "example_model", "account_made")] == [None, None, False]
+    assert [made.pop(name) for name in ("url", "example_model", "free_models", "account_made")] == [None, None, [], False]
     assert made == {
         "id": made["id"],
         "label": "ci",
@@ -68,6 +68,7 @@ def test_a_key_is_made_listed_and_revoked(rig: Rig) -> None:
         "rpm": None,
         "tpm": None,
         "concurrency": None,
+        "former_secret_expires_at": None,
     }
     assert rig.ask("GET", "/keys") == (200, {"data": [made]})
     assert rig.ask("POST", "/keys/ci/revoke") == (200, {**made, "state": "revoked"})
@@ -78,6 +79,15 @@ def test_a_made_key_comes_with_the_address_to_use_it_at(rig: Rig) -> None:
     """A running server says where it listens, which flags may have made another place than the configuration's."""
     rig.admin.url = "http://127.0.0.1:1234"
     assert rig.ask("POST", "/keys", {"label": "ci"})[1]["url"] == "http://127.0.0.1:1234"
+
+
+def test_whoever_sets_a_cap_is_told_what_it_does_not_count(rig: Rig) -> None:
+    """When the key is made, changed and looked at; a key without a cap has nothing to be told of."""
+    rig.admin.free_models = lambda allowed: ("local",) if allowed is None or "local" in allowed else ()
+    for label, terms, free in (("a", {}, []), ("b", {"spend_cap": "5/day"}, ["local"]), ("c", {"spend_cap": "5/day", "models": ["x"]}, [])):
+        assert rig.ask("POST", "/keys", {"label": label, **terms})[1]["free_models"] == free
+        assert rig.ask("GET", f"/keys/{label}")[1]["free_models"] == free
+    assert rig.ask("POST", "/keys/a/update", {"spend_cap": "5/day"})[1]["free_models"] == ["local"]
 
 
 def test_a_key_is_imported_without_an_echo(rig: Rig) -> None:
@@ -179,7 +189,7 @@ def test_a_keys_own_limits_are_made_changed_and_taken_away(rig: Rig) -> None:
     """What is not named stays; they are on disk before the answer and count for the next request."""
     assert rig.ask("POST", "/keys", {"label": "ci", "rpm": 60, "concurrency": 2})[1]["rpm"] == 60
     status, key = rig.ask("POST", "/keys/ci/update", {"tpm": 9_000, "rpm": None})
-    assert (status, key["rpm"], key["tpm"], key["concurrency"]) == (200, None, 9_000, 2)
+    assert (status, key["rpm"], key["tpm"], key["concurrency"], key.pop("free_models")) == (200, None, 9_000, 2, [])
     assert rig.facts[-1] == KeysChanged("updated", key["id"], "ci")
     assert (rig.store.list()[0].tpm, rig.store.list()[0].rpm) == (9_000, None)
     assert rig.ask("GET", "/keys")[1]["data"] == [key]

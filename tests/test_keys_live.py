@@ -48,11 +48,12 @@ def test_a_replaced_secret_stays_good_for_its_time_and_is_known_after_it(store: 
 
 
 def test_secrets_are_replaced_again_and_at_once(store: KeyStore) -> None:
-    """Each former secret has a time of its own, and none comes back by being imported."""
+    """A former secret has a time of its own, which a later rotation at once ends too, and none comes back by being imported."""
     _, first = store.create("ci")
     _, second = store.rotate("ci", 60)
+    assert [code_of(store, secret) for secret in (first, second)] == ["ci", "ci"]
     _, third = store.rotate("ci", 0)
-    assert [code_of(store, secret) for secret in (first, second, third)] == ["ci", "revoked_api_key", "ci"]
+    assert [code_of(store, secret) for secret in (first, second, third)] == ["revoked_api_key", "revoked_api_key", "ci"]
     with pytest.raises(ApiError, match="already here"):
         store.import_key("back", second)
     store.revoke("ci")
@@ -111,6 +112,21 @@ def test_terms_are_changed_as_a_whole_and_survive(store: KeyStore, database: Dat
             store.update("ci", KeyTerms(label))
 
 
+def test_a_grace_that_runs_is_known_and_can_be_ended(store: KeyStore, database: Database, watch: ManualClock) -> None:
+    """The longest counts; another rotation shortens those before, for good, and what is over is not told."""
+    key, first = store.create("ci")
+    assert store.graces() == {}
+    _, second = store.rotate("ci", 600)
+    store.rotate("ci", 60)
+    until = int(watch()) + 60
+    assert store.graces() == reopened(database, watch).graces() == {key.id: until}
+    assert code_of(store, first) == code_of(store, second) == "ci"
+    store.rotate("ci", 0)
+    for known in (store, reopened(database, watch)):
+        assert known.graces() == {}
+        assert code_of(known, first) == code_of(known, second) == "revoked_api_key"
+
+
 # What an administrator may ask for
 
 
@@ -144,8 +160,22 @@ def test_a_key_is_found_by_its_whole_text_and_the_text_is_never_shown(rig: Rig) 
     assert (status, "sk-aisa-nobody" in json.dumps(refused)) == (404, False)
 
 
+def test_everybody_is_told_until_when_a_former_secret_is_good(rig: Rig) -> None:
+    """Whoever rotates, lists or looks, and the record of the change; nothing of a revoked key, whose every secret is refused."""
+    _, made = rig.ask("POST", "/keys", {"label": "ci"})
+    _, rotated = rig.ask("POST", "/keys/ci/rotate", {"grace": "20s"})
+    until = rotated["former_secret_expires_at"]
+    assert (made["former_secret_expires_at"], until - made["created_at"]) == (None, 20)
+    _, listed = rig.ask("GET", "/keys")
+    _, shown = rig.ask("GET", "/keys/ci")
+    _, updated = rig.ask("POST", "/keys/ci/update", {"label": "build"})
+    assert {each["former_secret_expires_at"] for each in (listed["data"][0], shown, updated)} == {until}
+    assert rig.ask("POST", "/keys/build/revoke")[1]["former_secret_expires_at"] is None
+
+
 @pytest.mark.parametrize(
-    ("grace", "status"), [("0", 200), ("30m", 200), ("90d", 200), ("91d", 400), ("soon", 400), ("-1h", 400), ("", 400)]
+    ("grace", "status"),
+    [("0", 200), ("20s", 200), ("30m", 200), ("1h30m", 200), ("90d", 200), ("91d", 400), ("soon", 400), ("-1h", 400), ("", 400)],
 )
 def test_the_time_of_a_replaced_secret_has_bounds(rig: Rig, grace: str, status: int) -> None:
     """A grace without end would be two secrets for good."""

@@ -14,8 +14,8 @@ from sqlalchemy.exc import OperationalError
 from aisa import __version__
 from aisa.cli.commands import aisa
 from aisa.cli.json_units import with_units
+from aisa.cli.moments import beginning
 from aisa.cli.treasury import statement
-from aisa.cli.usage_table import beginning
 from aisa.config.schema import Config, Model, Vendor
 from aisa.ledger.port_admin import Account, Entry
 from aisa.money import NANOS_PER_DOLLAR, parse_dollars

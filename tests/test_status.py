@@ -110,7 +110,7 @@ def test_without_server_and_data_it_says_so_and_makes_nothing(tmp_path: Path) ->
     """[issue 14] 2, as nobody can tell which server is meant; no folder is made."""
     nowhere = watched(tmp_path / "none")
     assert nowhere.returncode == 2
-    assert "no aisa data here" in nowhere.stderr
+    assert "no aisa data in this folder" in nowhere.stderr
     assert not (tmp_path / "none").exists()
 
 

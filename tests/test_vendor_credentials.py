@@ -459,7 +459,7 @@ def test_a_credential_that_cannot_be_used_is_found_before_the_start(changed: dic
     """With the setting, and nothing of the key."""
     path = str(tmp_path / "none.json") if changed is None else account_file(tmp_path, **changed)
     config = Config(vendors={"v": Vendor(base_url="http://h/v1", google_credentials=(METADATA, path))})
-    (problem,) = credential_problems(config, {})
+    (problem,) = credential_problems(config.vendors, {})
     assert problem.where == "vendors.v.google_credentials.1"
     assert said in problem.what
     assert "PRIVATE" not in problem.what

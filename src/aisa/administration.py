@@ -25,6 +25,7 @@ from aisa.edge.admin_wallets import LedgerRoutes
 from aisa.edge.board_view import Board, BoardView, in_loop
 from aisa.edge.control import Control
 from aisa.edge.example_model import example_model
+from aisa.edge.free_models import free_models
 from aisa.edge.key_usings import KeyUsings
 from aisa.edge.statement import Statement
 from aisa.errors import ApiError
@@ -153,6 +154,7 @@ def administer(
     keys.admin_changed = admin_keys.remember
     standing.admin = admin
     admin.example_model = lambda: example_model(ways.routes())
+    admin.free_models = lambda allowed: free_models(ways.routes(), allowed)
     control = Control(admin)
     return Doors(admin, control, AdminGate(admin_keys, control, admin.routes, hosts=hosts_of(config), now=loop.time))
 

@@ -108,9 +108,10 @@ def fitting(config: Config, report: Callable[[Fact], None]) -> ServerSettings:
     descriptors = raise_limit()
     asked = config.server.connections_max
     fit = clients_that_fit(descriptors, [vendor.connections_max for vendor in config.vendors.values()], tls=config.tls is not None)
-    if asked <= fit:
-        report(ServerNotice(f"{asked} connections of clients fit the {descriptors} file descriptors of this process"))
-        return config.server
+    if asked <= fit or (asked == ServerSettings().connections_max and 2 * fit >= asked):  # nobody has asked for the default's last ones
+        taken = min(asked, fit)
+        report(ServerNotice(f"{taken} connections of clients fit the {descriptors} file descriptors of this process"))
+        return msgspec.structs.replace(config.server, connections_max=taken)
     what = f"only {fit} connections of clients fit the {descriptors} file descriptors of this process, besides those to vendors"
     report(ServerNotice(f"{what}: server.connections_max is {fit} instead of {asked}. Raise the hard limit (ulimit -Hn, LimitNOFILE=)."))
     return msgspec.structs.replace(config.server, connections_max=fit)

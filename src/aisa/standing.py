@@ -15,6 +15,7 @@ from aisa.edge.admin import Admin
 from aisa.edge.admin_status import StatusShown, StoreShown, with_attention
 from aisa.edge.admin_views import VendorShown
 from aisa.edge.board_view import BoardShown
+from aisa.edge.free_models import free_models
 from aisa.http.certificate import end_of
 from aisa.routing import Routes
 from aisa.storage.ballast import free_bytes
@@ -50,7 +51,7 @@ class Standing:
 
     def __call__(self) -> StatusShown:
         """Return how it stands. Raises ApiError overloaded when the event loop is stuck."""
-        config, board, admin = self._config, self._board(), self.admin
+        config, board, admin, routes = self._config, self._board(), self.admin, self._routes()
         shown = StatusShown(
             running=True,
             versions=versions(),
@@ -66,7 +67,8 @@ class Standing:
             rows_waiting=board.rows_waiting,
             ledger_away=self._is_away(),
             keys=self._keys_count(),
-            models=len(tuple(self._routes().names())),
+            models=len(routes.names()),
+            free_models=free_models(routes),
             vendors=tuple(self._vendors()),
             certificate_ends=None if config.tls is None else certificate_end(config.tls.cert),
         )

@@ -22,6 +22,7 @@ LAYERS: list[tuple[str, str]] = [
     ("aisa.callbacks", "words"),
     ("aisa.timers", "words"),
     ("aisa.trace", "words"),
+    ("aisa.durations", "words"),
     ("aisa.facts", "words"),
     ("aisa.answer", "words"),
     ("aisa.vendors*", "words"),  # facts about vendors, which everything may read
@@ -226,10 +227,9 @@ def impurities(module: Module) -> list[str]:
     if layer_of(module.name) != "rules" or module.name.endswith(".port"):  # a port says `async` because who implements it waits
         return []
     waits = (ast.AsyncFunctionDef, ast.Await, ast.AsyncFor, ast.AsyncWith)
-    faults = [f"{module.at(node)} waits" for node in module.nodes if isinstance(node, waits)]
+    faults = [f"{module.at(node)} waits" for node in module.nodes(*waits)]
     faults += [f"{module.at(edge.line)} imports {edge.imported}" for edge in module.imports if is_one_of(edge.imported, IMPURE)]
-    calls = [node for node in module.nodes if isinstance(node, ast.Call) and isinstance(node.func, ast.Name)]
-    return faults + [f"{module.at(call)} opens a file" for call in calls if ast.unparse(call.func) == "open"]
+    return faults + [f"{module.at(call)} opens a file" for name, call in module.calls if name == "open"]
 
 
 def clock_readers(module: Module) -> list[str]:
@@ -238,8 +238,7 @@ def clock_readers(module: Module) -> list[str]:
         return []
     faults = [f"{module.at(edge.line)} imports {edge.imported}" for edge in module.imports if is_one_of(edge.imported, CLOCKS)]
     names = {"datetime.now", "datetime.utcnow", "datetime.today", "date.today", "datetime.datetime.now", "datetime.date.today"}
-    calls = [node for node in module.nodes if isinstance(node, ast.Call) and ast.unparse(node.func) in names]
-    return faults + [f"{module.at(call)} calls {ast.unparse(call.func)}" for call in calls]
+    return faults + [f"{module.at(call)} calls {name}" for name, call in module.calls if name in names]
 
 
 def system_callers(module: Module) -> list[str]:

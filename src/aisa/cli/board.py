@@ -2,21 +2,18 @@
 
 from __future__ import annotations
 
-import re
-
 import click
 
+from aisa import durations
 from aisa.cli.keys import located
 
-INTERVAL = re.compile(r"([0-9]{1,5})(ms|s)")
 INTERVAL_MS_MIN, INTERVAL_MS_MAX = 100, 60_000  # quicker nobody can read, and each look costs the server some time
 
 
 def milliseconds(_context: click.Context, _parameter: click.Parameter, value: str) -> int:
-    """Return the milliseconds of `500ms` or `2s`. Raises click.BadParameter."""
-    found = INTERVAL.fullmatch(value.strip())
-    interval = int(found[1]) * (1 if found[2] == "ms" else 1_000) if found else 0
-    if not INTERVAL_MS_MIN <= interval <= INTERVAL_MS_MAX:
+    """Return the milliseconds of a duration such as `500ms` or `2s`. Raises click.BadParameter."""
+    interval = durations.milliseconds(value)
+    if interval is None or not INTERVAL_MS_MIN <= interval <= INTERVAL_MS_MAX:
         raise click.BadParameter(f"write a time from {INTERVAL_MS_MIN}ms to {INTERVAL_MS_MAX // 1_000}s, such as 500ms or 2s.")
     return interval
 

@@ -14,9 +14,9 @@ import msgspec
 from aisa.cli.control import ask
 from aisa.cli.data_folder import settings
 from aisa.cli.figures import aligned, count, dollars, short, shows
+from aisa.cli.moments import beginning
 from aisa.cli.price_tables import say_json
 from aisa.cli.terminal import paint, say
-from aisa.cli.usage_table import beginning
 from aisa.edge.admin_calls import CallsShown
 from aisa.edge.bill_view import iso
 from aisa.keys.rules import DAY_SECONDS

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import click
 
-from aisa.cli.keys import located, text
+from aisa.cli.keys import MOMENTS, located, text
 
 EXAMPLES = """\b
 Examples:
@@ -22,7 +22,7 @@ LIMIT_MAX = 1_000  # what a server lists at once
 @click.option("--model", callback=text, metavar="NAME", help="To one model, by the name that was asked for.")
 @click.option("--failed", is_flag=True, help="Only those that failed or broke off, by a vendor's fault or ours.")
 @click.option("--refused", is_flag=True, help="Only those that were refused; with --failed, both.")
-@click.option("--since", callback=text, default="24h", metavar="WHEN", help="24h, 7d, 4w, or a date (UTC).  [24h]")
+@click.option("--since", callback=text, default="24h", metavar="WHEN", help=f"{MOMENTS}.  [24h]")
 @click.option("--limit", type=click.IntRange(1, LIMIT_MAX), default=30, metavar="N", help="How many, the newest.  [30]")
 @click.option("--follow", is_flag=True, help="Go on with every call as it ends. Ctrl-C stops it.")
 @click.option("--json", "as_json", is_flag=True, help="Print JSON; with --follow, an object a line.")

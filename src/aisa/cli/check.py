@@ -10,7 +10,7 @@ EXAMPLES = """\b
 Examples:
   aisa check http://127.0.0.1:8000 --quick
   aisa check https://llm.example.com --model gpt-4.1 --key-env LLM_KEY
-  aisa check http://127.0.0.1:8000 --model check --vendor-port 9100
+  aisa check http://127.0.0.1:8000 --model check --vendor-port 9150
   aisa check --list
 
 The key is read from AISA_API_KEY, from another variable, or with `--key-env -` from standard

@@ -14,7 +14,7 @@ import msgspec
 from aisa.cli.problems import Stop
 from aisa.cli.terminal import say
 from aisa.config.schema import Config
-from aisa.storage.failure import FolderHeld, StorageFailed
+from aisa.storage.failure import FolderHeld, NoData, StorageFailed
 from aisa.storage.lock import SERVER_ID_NAME, control_path, own_folder
 
 CONTROL_SECONDS_MAX = 10.0  # most requests are one small transaction; a server that takes longer is stuck
@@ -148,8 +148,7 @@ def _directly(data_dir: str, asking: Asking, config: Config | None) -> tuple[int
     makes = asking.method == "POST" and asking.path in ("/keys", "/keys/import", "/accounts")
     if not makes and not (Path(data_dir) / DATABASE_NAME).exists():
         # Listing in the wrong working directory must not leave a data folder behind.
-        remedy = "Name the folder with --data-dir, or start with `aisa serve` or `aisa keys create`."
-        raise StorageFailed(data_dir, "There is no aisa data in this folder.", remedy)
+        raise NoData(data_dir)
     with own_folder(data_dir):
         database = open_database(data_dir, migrate)
         try:

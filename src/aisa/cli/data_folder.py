@@ -12,6 +12,7 @@ from aisa.cli.terminal import paint, say
 from aisa.config.load import DEFAULT_PATH, PATH_VARIABLE, ConfigErrors, load
 from aisa.config.schema import Config, Server
 from aisa.storage.engine import DATABASE_NAME
+from aisa.storage.failure import NoData
 from aisa.storage.running import Running, running
 
 
@@ -40,9 +41,14 @@ def settings(config: str | None, data_dir: str | None, *, makes: bool = False) -
         remedy = "Say which one: " + " or ".join(f"--data-dir {server.data_dir}" for server in servers)
         raise Misuse("several servers run on this machine", [("--data-dir", "No data folder here says which is meant.", remedy)])
     if makes:
-        what = f"There is no aisa data in {Path(found.server.data_dir).absolute()}, and no server of this user runs on this machine."
-        raise Misuse("no server is meant", [("--data-dir", what, "Start one with `aisa serve`, or name a folder: --data-dir FOLDER.")])
+        raise nobody(found.server.data_dir)
     return found
+
+
+def nobody(data_dir: str) -> Misuse:
+    """Return how a command ends that found neither data nor a server."""
+    failure = NoData(data_dir)
+    return Misuse("no server is meant", [(failure.where, failure.what, failure.remedy)])
 
 
 def of_server(server: Running, here: Config, config: str | None) -> Config:

@@ -12,16 +12,16 @@ from typing import NamedTuple, TextIO
 from aisa.cli.control import ask
 from aisa.cli.data_folder import settings
 from aisa.cli.keyring import KeyShown
+from aisa.cli.moments import beginning, beginning_or_always
 from aisa.cli.problems import Misuse, Stop
 from aisa.cli.terminal import say
-from aisa.cli.usage_table import beginning
 from aisa.clock import wall_clock
 from aisa.edge.admin_usage import SPAN_MS_MAX
 from aisa.ledger.export import Asked, lines
 from aisa.ledger.pieces import moment_of
 from aisa.ledger.sums import known_of
 from aisa.storage.engine import DATABASE_NAME, Database, open_readers, version_of
-from aisa.storage.failure import StorageFailed
+from aisa.storage.failure import NoData, StorageFailed
 from aisa.storage.tables import HEAD
 
 
@@ -41,7 +41,7 @@ def export(wanted: Wanted, config: str | None, data_dir: str | None) -> None:
     now = wall_clock()
     found = settings(config, data_dir)
     folder = found.server.data_dir
-    start_ms = 0 if wanted.since == "always" else beginning(wanted.since, now)
+    start_ms = beginning_or_always(wanted.since, now)
     end_ms = int(now * 1000) + SPAN_MS_MAX if wanted.until is None else beginning(wanted.until, now)
     if end_ms <= start_ms:
         raise Misuse("no time lies between", [("--until", "The end is not after the beginning.", "Write a later one, or none.")])
@@ -74,7 +74,7 @@ def opened(folder: str, url: str | None) -> Database:
 
         return open_postgres_readers(url)
     if not (Path(folder) / DATABASE_NAME).exists():
-        raise StorageFailed(folder, "There is no aisa data in this folder.", "Name the folder with --data-dir.")
+        raise NoData(folder)
     return open_readers(folder)
 
 

@@ -11,6 +11,7 @@ from aisa.cli.terminal import table
 from aisa.money import NANOS_PER_DOLLAR, Nanos
 
 EIGHTHS = " ▏▎▍▌▋▊▉█"
+NAMED_MAX = 4  # names in a sentence
 DECIMALS = 6  # of dollars in tables: a call may cost a thousandth of a cent
 
 
@@ -65,6 +66,12 @@ def count(number: int) -> str:
 def short(text: str, characters: int) -> str:
     """Return a text that is cut to so many characters."""
     return text if len(text) <= characters else text[: characters - 1] + ("…" if shows("…") else "~")
+
+
+def listed(names: Sequence[str]) -> str:
+    """Name the first of some names, and say how many more there are."""
+    more = len(names) - NAMED_MAX
+    return ", ".join(names[:NAMED_MAX]) + (f" and {more:,} more" if more > 0 else "")
 
 
 def size(bytes_count: int) -> str:

@@ -12,6 +12,7 @@ import msgspec
 
 from aisa.cli.control import ask
 from aisa.cli.data_folder import settings
+from aisa.cli.figures import listed
 from aisa.cli.json_units import with_units
 from aisa.cli.price_tables import say_json
 from aisa.cli.problems import Misuse
@@ -19,6 +20,7 @@ from aisa.cli.terminal import ago, paint, say, table
 from aisa.cli.treasury import dollars
 from aisa.clock import wall_clock
 from aisa.config.schema import Config
+from aisa.edge.bill_view import iso
 from aisa.keys.rules import DEFAULT_ACCOUNT
 from aisa.money import dollars_text
 from aisa.routing import TINY
@@ -28,7 +30,7 @@ MODELS_CHARS_MAX = 30  # of an allow-list in the table; `--json` has all of it
 SHOW_SECONDS_MAX = 60.0  # a month of calls may have to be summed up
 LIMITS = ("rpm", "tpm", "concurrency")
 LIMIT_DIGITS_MAX = 18  # that are sent; the server's limit is lower and says so
-USUAL = {"ACCOUNT": DEFAULT_ACCOUNT, "SPENT OF CAP": "none", "LIMITS": "none"}
+USUAL = {"ACCOUNT": DEFAULT_ACCOUNT, "SPENT OF CAP": "none", "LIMITS": "none", "FORMER SECRET": ""}
 STATE_COLOURS = {"active": "green", "revoked": "red", "expired": "yellow", "disabled": "yellow"}
 
 
@@ -67,9 +69,11 @@ class KeyShown(msgspec.Struct):
     rpm: int | None = None
     tpm: int | None = None
     concurrency: int | None = None
+    former_secret_expires_at: int | None = None
     secret: str = ""
     url: str | None = None
     example_model: str | None = None
+    free_models: list[str] = []
     account_made: bool = False
 
 
@@ -109,6 +113,8 @@ def create(label: str, terms: Terms) -> None:
         say(f"Key {paint(key.label, bold=True)} made ({key.id}). It is shown this once and kept nowhere: copy it now.\n")
         say(f"  {paint(key.secret, 'green', bold=True)}\n\nTry it:\n")
         say(curl_line(config, key))
+    if key.free_models and not terms.quiet:
+        say(f"\n{free_in_words(key)}")
     if key.account_made and not terms.quiet:
         say(f"\nThe account {paint(key.account, bold=True)} is new, and unlimited until it is topped up: aisa wallet top-up")
 
@@ -117,12 +123,14 @@ def show_all(config: str | None, data_dir: str | None, *, as_json: bool) -> None
     """Print every key. Raises Stop."""
     keys = ask(settings(config, data_dir).server.data_dir, "GET", "/keys?standing=1", expect=KeyList, seconds=SHOW_SECONDS_MAX).data
     if as_json:
-        fields = [name for name in KeyStanding.__struct_fields__ if name not in ("secret", "url", "example_model", "account_made")]
+        fields = [
+            name for name in KeyStanding.__struct_fields__ if name not in ("secret", "url", "example_model", "free_models", "account_made")
+        ]
         say_json(with_units([{name: getattr(key, name) for name in fields} for key in keys]))
     elif keys:
         now = wall_clock()
         rows = [row(key, now) for key in keys]
-        # Two columns say the same in every line of most installs, and lines should fit the terminal.
+        # Some columns say the same in every line of most installs, and lines should fit the terminal.
         heads = [head for head in rows[0] if any(cells[head] != USUAL.get(head) for cells in rows)]
         say(table(heads, [[cells[head] for head in heads] for cells in rows]))
     else:
@@ -143,6 +151,8 @@ def update(name: str, terms: Mapping[str, str | None], *, config: str | None, da
         raise Misuse("nothing is to be changed", [problem])
     key = change(name, "update", asked, config=config, data_dir=data_dir)
     say(f"Key {paint(key.label, bold=True)} ({key.id}), from the next request on: {terms_in_words(key, wall_clock())}.")
+    if key.free_models:
+        say(free_in_words(key))
 
 
 NO_TERM = {"expires": {"never", "none"}, "spend_cap": {"none"}, "models": {"all", "none"}}  # what takes a term away
@@ -176,8 +186,7 @@ def rotate(name: str, grace: str | None, *, quiet: bool, config: str | None, dat
     if quiet:
         say(key.secret, literal=True)
         return
-    so_long = "The former secret is refused from now on" if grace == "0" else f"The former secret stays good for {grace or 'a day'}"
-    say(f"Key {paint(key.label, bold=True)} ({key.id}) has a new secret, shown this once. {so_long}.\n")
+    say(f"Key {paint(key.label, bold=True)} ({key.id}) has a new secret, shown this once. {former_in_words(key, wall_clock())}\n")
     say(f"  {paint(key.secret, 'green', bold=True)}", literal=True)
 
 
@@ -194,12 +203,17 @@ def show(name: str, config: str | None, data_dir: str | None, *, as_json: bool) 
     rows = [
         ["id", key.id],
         ["key", key.hint],
+        [
+            "former secret",
+            "none is good" if key.former_secret_expires_at is None else f"good {until_in_words(key.former_secret_expires_at, now)}",
+        ],
         ["state", paint(key.state, STATE_COLOURS.get(key.state))],
         ["account", key.account],
         ["models", "all" if key.models is None else ", ".join(key.models)],
         ["limits", limits_in_words(key) or "as its account's"],
         ["spent", f"{dollars_text(key.spent)} US dollars this {window} (UTC)"],
         ["cap", "none" if key.spend_cap is None else f"{dollars_text(key.spend_cap)} a {window}; {dollars_text(key.left or 0)} left"],
+        *([["free", f"{listed(key.free_models)}: no price, so the cap does not count calls to them"]] if key.free_models else []),
         ["last used", "never" if key.last_used_ms is None else ago(now - key.last_used_ms / 1000)],
         ["from", key.last_address or "not known"],
         ["made", ago(now - key.created_at)],
@@ -208,12 +222,30 @@ def show(name: str, config: str | None, data_dir: str | None, *, as_json: bool) 
     say(f"Key {paint(key.label, bold=True)}\n{table((), rows, indent='  ')}")
 
 
+def free_in_words(key: KeyShown) -> str:
+    """Say which models a key's cap does not count."""
+    names = listed(key.free_models)
+    return f"Its cap does not count calls to {names}: without a price they are free. To give one: aisa prices {key.free_models[0]}"
+
+
 def terms_in_words(key: KeyShown, now: float) -> str:
     """Say what a key may do."""
     models = "every model" if key.models is None else ", ".join(key.models)
     cap = "no cap" if key.spend_cap is None else f"at most {dollars_text(key.spend_cap)} US dollars a {key.spend_window}"
     expires = "no expiry" if key.expires_at is None else f"expires {ago(now - key.expires_at)}"
     return f"{models}; {limits_in_words(key) or 'limited as its account is'}; {cap}; {expires}"
+
+
+def former_in_words(key: KeyShown, now: float) -> str:
+    """Say what becomes of the secret that a key had before."""
+    if key.former_secret_expires_at is None:
+        return "No former one is good any more."
+    return f"The former one stays good {until_in_words(key.former_secret_expires_at, now)}."
+
+
+def until_in_words(at: int, now: float) -> str:
+    """Say until which UNIX second something holds, and how long that is."""
+    return f"until {iso(at)} ({ago(now - at)})"
 
 
 def limit_in(value: str, name: str) -> int | None:
@@ -255,6 +287,7 @@ def row(key: KeyStanding, now: float) -> dict[str, str]:
         "ID": key.id,
         "LABEL": key.label,
         "KEY": key.hint,
+        "FORMER SECRET": "" if key.former_secret_expires_at is None else f"ends {ago(now - key.former_secret_expires_at)}",
         "STATE": state,
         "ACCOUNT": key.account,
         "SPENT OF CAP": cap,

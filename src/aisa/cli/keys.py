@@ -9,6 +9,9 @@ import click
 
 Command = Callable[..., None]
 
+#: What every option takes that says since or until when.
+MOMENTS = "24h, 7d, 1h30m, today, week, month, a date (UTC)"
+
 EXAMPLES = """\b
 Examples:
   aisa keys create laptop
@@ -55,7 +58,7 @@ def limited(command: Command) -> Command:
 @keys.command(epilog=EXAMPLES)
 @click.argument("label", callback=text)
 @click.option("--models", callback=text, metavar="A,B", help="The only models it may use.  [all]")
-@click.option("--expires", callback=text, metavar="WHEN", help="12h, 30d, 2w, a date (to its end, UTC) or a date and time.  [never]")
+@click.option("--expires", callback=text, metavar="WHEN", help="20s, 12h, 30d, 2w, a date (to its end, UTC) or a date and time.  [never]")
 @click.option(
     "--spend-cap",
     callback=text,
@@ -124,7 +127,7 @@ def show(key: str, config: str | None, data_dir: str | None, *, as_json: bool) -
 @KEY
 @click.option("--label", callback=text, metavar="LABEL", help="Another label.")
 @click.option("--models", callback=text, metavar="A,B", help="The only models it may use, or all.")
-@click.option("--expires", callback=text, metavar="WHEN", help="12h, 30d, 2w, a date (to its end, UTC), a date and time, or never.")
+@click.option("--expires", callback=text, metavar="WHEN", help="20s, 12h, 30d, 2w, a date (to its end, UTC), a date and time, or never.")
 @click.option("--spend-cap", callback=text, metavar="CAP", help="US dollars a day, week or month (UTC), such as 5/day, or none.")
 @limited
 @located
@@ -137,7 +140,7 @@ def update(key: str, config: str | None, data_dir: str | None, **terms: str | No
 
 @keys.command(epilog=EACH)
 @KEY
-@click.option("--grace", callback=text, metavar="TIME", help="How long the former secret stays good: 0, 30m, 12h, 7d.  [24h]")
+@click.option("--grace", callback=text, metavar="TIME", help="How long the former secret stays good: 0, 20s, 30m, 12h, 7d.  [24h]")
 @click.option("--quiet", is_flag=True, help="Print the new secret and nothing else.")
 @located
 def rotate(key: str, config: str | None, data_dir: str | None, *, grace: str | None, quiet: bool) -> None:

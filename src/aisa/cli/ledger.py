@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import click
 
-from aisa.cli.keys import located, text
+from aisa.cli.keys import MOMENTS, located, text
 
 RECONCILE_USE = """\b
 Examples:
@@ -41,7 +41,7 @@ def audit(config: str | None, data_dir: str | None, *, as_json: bool) -> None:
 
 
 @ledger.command(epilog=EXPORT_USE)
-@click.option("--since", callback=text, default="always", metavar="WHEN", help="24h, 7d, today, week, month, or a date (UTC).  [always]")
+@click.option("--since", callback=text, default="always", metavar="WHEN", help=f"{MOMENTS}, or always.  [always]")
 @click.option("--until", callback=text, metavar="WHEN", help="The same; calls that ended then or later are left out.  [now]")
 @click.option("--key", callback=text, metavar="KEY", help="Of one key alone, by its label or id.")
 @click.option("--account", callback=text, metavar="NAME", help="Of one account alone.")

@@ -34,7 +34,12 @@ def show_all(path: str | None, data_dir: str | None, moment: float, *, as_json: 
         return
     rows = [row for model in shown for row in rows_of(model)]
     say(aligned(("NAME", "GOES TO", "INPUT", "OUTPUT", "CONTEXT"), rows, {2, 3, 4}))
-    say(paint("\nUS dollars per million tokens. Why one goes where: aisa models NAME", dim=True))
+    say(
+        paint(
+            "\nUS dollars per million tokens; no spend cap and no wallet counts what is free. Why one goes where: aisa models NAME",
+            dim=True,
+        )
+    )
 
 
 def explain(name: str, path: str | None, data_dir: str | None, *, moment: float, as_json: bool) -> None:
@@ -58,7 +63,7 @@ def explain(name: str, path: str | None, data_dir: str | None, *, moment: float,
 def rows_of(model: ModelShown) -> list[list[str]]:
     """Return a line for each target, the name only in the first."""
     return [
-        [model.name if number == 0 else "", target.target, money(target.input), money(target.output), tokens(target.context_window)]
+        [model.name if number == 0 else "", target.target, *rates(target), tokens(target.context_window)]
         for number, target in enumerate(model.targets)
     ]
 
@@ -66,14 +71,17 @@ def rows_of(model: ModelShown) -> list[list[str]]:
 def price_line(target: TargetShown) -> str:
     """Say what one target costs, and who says so."""
     if target.input is None or target.output is None:
-        return f"{target.target}: no price."
-    rates = f"{dollars_text(target.input)} input, {dollars_text(target.output)} output, US dollars per million tokens"
-    return f"{target.target}: {rates} ({target.price_source})."
+        what = "free of charge, and no spend cap or wallet counts it" if target.free else "never asked"
+        return f"{target.target}: no price, so {what}."
+    prices = f"{dollars_text(target.input)} input, {dollars_text(target.output)} output, US dollars per million tokens"
+    return f"{target.target}: {prices} ({target.price_source})."
 
 
-def money(nanos: int | None) -> str:
-    """Write a price."""
-    return "none" if nanos is None else dollars_text(nanos)
+def rates(target: TargetShown) -> tuple[str, str]:
+    """Write what input and output cost."""
+    if target.input is None or target.output is None:
+        return ("free", "free") if target.free else ("no price", "refused")
+    return dollars_text(target.input), dollars_text(target.output)
 
 
 def tokens(number: int | None) -> str:

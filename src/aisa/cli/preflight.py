@@ -11,7 +11,7 @@ from pathlib import Path
 
 from aisa.clock import wall_clock
 from aisa.config.problem import ConfigErrors, Problem
-from aisa.config.schema import Config, Server, Tls
+from aisa.config.schema import Config, Server, Tls, Vendor
 from aisa.credentials.of_vendor import flaws_of
 from aisa.http.address import proxy_for, read_origin
 from aisa.http.sockets import is_handed
@@ -51,9 +51,9 @@ def file_problems(config: Config, errors: ConfigErrors | None, environment: Mapp
     problems: list[Problem] = []
     if config.tls is not None and _sound(errors, "tls.cert", "tls.key"):
         problems += tls_problems(config.tls)
-    if _sound(errors, "vendors"):
-        problems += proxy_problems(config, environment)
-        problems += credential_problems(config, environment)
+    sound = {name: vendor for name, vendor in config.vendors.items() if errors is None or not errors.concern_within(f"vendors.{name}")}
+    problems += proxy_problems(sound, environment)
+    problems += credential_problems(sound, environment)
     return problems
 
 
@@ -133,17 +133,17 @@ CREDENTIAL_REMEDIES = {
 }
 
 
-def credential_problems(config: Config, environment: Mapping[str, str]) -> Iterator[Problem]:
+def credential_problems(vendors: Mapping[str, Vendor], environment: Mapping[str, str]) -> Iterator[Problem]:
     """Yield which credentials cannot be used. No token is fetched."""
-    for name, vendor in config.vendors.items():
+    for name, vendor in vendors.items():
         for setting, what in flaws_of(vendor, environment, send=token_sender(environment), chain=aws_chain, wall_clock=wall_clock):
             remedy = CREDENTIAL_REMEDIES[setting.partition(".")[0]]
             yield Problem(f"vendors.{name}.{setting}", f"{what[:1].upper()}{what[1:]}.", remedy)
 
 
-def proxy_problems(config: Config, environment: Mapping[str, str]) -> Iterator[Problem]:
+def proxy_problems(vendors: Mapping[str, Vendor], environment: Mapping[str, str]) -> Iterator[Problem]:
     """Yield which vendors cannot be reached because the proxy on the way to them is of a kind that we do not speak to."""
-    for name, vendor in config.vendors.items():
+    for name, vendor in vendors.items():
         try:
             proxy_for(read_origin(vendor.base_url), vendor.proxy, environment)
         except ValueError as error:

@@ -13,11 +13,11 @@ from aisa.cli.data_folder import settings
 from aisa.cli.figures import aligned, short
 from aisa.cli.json_units import with_units
 from aisa.cli.keyring import KeyList
+from aisa.cli.moments import beginning, beginning_or_always
 from aisa.cli.price_tables import say_json
 from aisa.cli.problems import Stop
 from aisa.cli.terminal import paint, say
 from aisa.cli.treasury import KINDS, dollars
-from aisa.cli.usage_table import beginning
 from aisa.clock import wall_clock
 from aisa.edge.bill_view import iso
 from aisa.ledger.export import csv_line
@@ -45,7 +45,7 @@ def show(asked: Asked, form: str | None, *, config: str | None, data_dir: str | 
     """Print a page of a wallet's statement, or as CSV all of its lines. Raises Misuse, Stop."""
     folder = settings(config, data_dir).server.data_dir
     now = wall_clock()
-    since_ms = 0 if asked.since == "always" else beginning(asked.since, now)
+    since_ms = beginning_or_always(asked.since, now)
     query: dict[str, object] = {"since_ms": since_ms, "limit": asked.limit}
     query |= {} if asked.until is None else {"until_ms": beginning(asked.until, now)}
     query |= {} if asked.before is None else {"after": asked.before}

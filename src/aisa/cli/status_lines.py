@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import os
+from collections.abc import Sequence
 from pathlib import Path
 
 import msgspec
@@ -10,16 +10,15 @@ import msgspec
 from aisa import __version__
 from aisa.admission.rules import VendorLimit
 from aisa.cli.control import ask_server
-from aisa.cli.data_folder import settings
-from aisa.cli.figures import size
-from aisa.cli.problems import Misuse, Stop, block
+from aisa.cli.data_folder import nobody, settings
+from aisa.cli.figures import listed, size
+from aisa.cli.problems import Stop, block
 from aisa.cli.terminal import ago, paint, say, table
 from aisa.clock import wall_clock
 from aisa.edge.admin_status import Attention, StatusShown
 from aisa.edge.admin_views import VendorShown
 from aisa.storage.engine import DATABASE_NAME
 from aisa.storage.failure import StorageFailed
-from aisa.storage.running import running
 
 WELL, UNWELL = 0, 1
 LOOK_SECONDS_MAX = 15.0  # the server's event loop has five, and then says that it is stuck
@@ -49,15 +48,13 @@ def still(folder: str) -> StatusShown:
     from aisa.standing import standing_still
 
     if not (Path(folder) / DATABASE_NAME).exists():
-        others = ", ".join(server.data_dir for server in running(os.environ))
-        remedy = f"Name the folder: --data-dir FOLDER. Servers run on: {others}." if others else "Start one: aisa serve"
-        raise Misuse("no server is meant", [(str(Path(folder).absolute()), "There is no aisa data here, and no server.", remedy)])
+        raise nobody(folder)
     try:
         found = standing_still(folder)
     except StorageFailed as failure:
         raise Stop("the data cannot be used", [(failure.where, failure.what, failure.remedy)]) from None
-    nobody = Attention("error", f"No server runs on {found.store.folder}.", f"Start one: aisa serve --data-dir {folder}")
-    return msgspec.structs.replace(found, attention=(nobody, *found.attention))
+    stopped = Attention("error", f"No server runs on {found.store.folder}.", f"Start one: aisa serve --data-dir {folder}")
+    return msgspec.structs.replace(found, attention=(stopped, *found.attention))
 
 
 def page(status: StatusShown) -> str:
@@ -68,8 +65,15 @@ def page(status: StatusShown) -> str:
     if limits := [limit_row(limit) for vendor in status.vendors for limit in vendor.limits]:
         parts.append(table(("limit of", "used", "waiting"), limits))
     if not status.attention:
-        parts.append(paint("Nothing needs attention.", "green"))
+        parts.append(paint(well_in_words(status.vendors), "green"))
     return "\n\n".join(parts)
+
+
+def well_in_words(vendors: Sequence[VendorShown]) -> str:
+    """Say that nothing needs attention, and why not what is shown as failed: a target whose rest is over may be well again."""
+    failed = sum(bool(vendor.troubles) for vendor in vendors)
+    why = "" if not failed else " What failed lately is asked again like the others (aisa calls --failed)."
+    return f"Nothing needs attention.{why}"
 
 
 def server_rows(status: StatusShown) -> list[list[str]]:
@@ -81,6 +85,9 @@ def server_rows(status: StatusShown) -> list[list[str]]:
     crew = f", {status.workers} workers" if status.workers > 1 else ""
     rows = [["server", f"{state} at {status.url} (process {status.process}{crew}{since})"], ["version", versions(status)]]
     rows.append(["calls", f"{status.calls_in_flight:,} in flight; {status.models:,} models, {status.keys:,} keys"])
+    if status.free_models:
+        which = "it" if len(status.free_models) == 1 else "them"
+        rows.append(["free", f"{listed(status.free_models)}: no price, so no spend cap and no wallet counts {which}"])
     if status.certificate_ends is not None:
         rows.append(["certificate", f"ends {ago(wall_clock() - status.certificate_ends)}"])
     return rows
@@ -113,7 +120,7 @@ def vendor_row(vendor: VendorShown) -> list[str]:
     elif resting:
         state = paint(f"{len(resting)} asked last", "yellow")
     elif failing:
-        state = paint(f"{len(failing)} failed last", "yellow")
+        state = paint(f"{len(failing)} failed lately", "yellow")
     else:
         state = paint("well", "green")
     listed = "-" if vendor.models_listed is None else f"{vendor.models_listed:,}"

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import click
 
-from aisa.cli.keys import located, text
+from aisa.cli.keys import MOMENTS, located, text
 
 EXAMPLES = """\b
 Examples:
@@ -19,9 +19,7 @@ Examples:
 @click.option("--by", type=click.Choice(["key", "account", "model", "vendor", "day"]), default="key", help="What to sum up by.  [key]")
 @click.option("--key", callback=text, metavar="KEY", help="Of one key alone, by its label or id.")
 @click.option("--account", callback=text, metavar="NAME", help="Of one account alone.")
-@click.option(
-    "--since", callback=text, default="7d", metavar="WHEN", help="24h, 7d, today, week, month, a date (UTC); 400 days at most.  [7d]"
-)
+@click.option("--since", callback=text, default="7d", metavar="WHEN", help=f"{MOMENTS}; 400 days at most.  [7d]")
 @click.option("--json", "form", flag_value="json", help="Print JSON.")
 @click.option("--csv", "form", flag_value="csv", help="Print CSV.")
 @located

@@ -5,7 +5,6 @@ from __future__ import annotations
 import csv
 import io
 import shutil
-from datetime import UTC, date, datetime
 from typing import NamedTuple
 from urllib.parse import urlencode
 
@@ -15,23 +14,20 @@ import msgspec
 from aisa.cli.control import ask
 from aisa.cli.data_folder import settings
 from aisa.cli.figures import aligned, bar, count, dollars, short
+from aisa.cli.moments import beginning
 from aisa.cli.price_tables import say_json
-from aisa.cli.problems import Misuse
 from aisa.cli.terminal import paint, say
-from aisa.edge.admin_usage import SPAN_MS_MAX, UsageShown
+from aisa.edge.admin_usage import UsageShown
 from aisa.edge.bill_view import iso
-from aisa.keys.rules import DURATION, DURATION_SECONDS, window_start
 from aisa.ledger.port_usage import DAY, DAY_MS, KEY, Used, day_of
 from aisa.money import dollars_text
 
 ANSWER_SECONDS_MAX = 600.0  # the database adds up a million calls a second or so
 ROWS_MAX = 50  # of the table, the dearest; `--json` and `--csv` have all of them
-BY_THE_HOUR_SECONDS = 31 * 86_400  # longer durations begin at a full hour, as calls may be kept in sums of hours by then
 WIDTH_MAX = 120  # longer lines are hard to follow from the name to the bar
 NAME_CHARACTERS_MIN, NAME_CHARACTERS_MAX = 12, 32
 BAR_CELLS_MIN, BAR_CELLS_MAX = 8, 24
 MARKED_MAX = 5  # names of those whose calls another model has answered
-CALENDAR = {"today": "day", "week": "week", "month": "month"}  # as spend caps count them: days of UTC, weeks from Monday
 GAP = 2  # between columns
 AMOUNTS = ("cost", "charged")
 COLUMNS = ("CALLS", "FAILED", "INPUT", "CACHED", "OUTPUT", "US DOLLARS")
@@ -74,28 +70,6 @@ def show(asked: Asked, form: str | None, *, now: float, config: str | None, data
         say(usage_table(lines, by, min(shutil.get_terminal_size().columns, WIDTH_MAX)))
         if shown.caps:
             say(f"\n{caps_table(shown)}")
-
-
-def beginning(since: str, now: float) -> int:
-    """Return the UNIX millisecond of `24h`, `7d`, a date, or the beginning of this day, week or month (UTC). Raises Misuse."""
-    duration = DURATION.fullmatch(since.strip())
-    try:
-        if since.strip().lower() in CALENDAR:
-            start = window_start(CALENDAR[since.strip().lower()], now)
-        elif duration is not None:
-            start = int(now) - int(duration[1]) * DURATION_SECONDS[duration[2]]
-            if int(now) - start > BY_THE_HOUR_SECONDS:
-                start -= start % 3_600
-        else:
-            day = date.fromisoformat(since.strip())
-            start = int(datetime(day.year, day.month, day.day, tzinfo=UTC).timestamp())
-    except ValueError:
-        problem = (since[:40], "This is no duration and no date.", "Write 24h, 7d, today, week, month, or a date such as 2026-12-31.")
-        raise Misuse("the beginning cannot be read", [problem]) from None
-    if start < 0 or not 0 < (int(now) + 1 - start) * 1000 <= SPAN_MS_MAX:
-        problem = (since[:40], "This is in the future, or too long ago.", f"Begin {SPAN_MS_MAX // DAY_MS} days ago at most.")
-        raise Misuse("the beginning cannot be used", [problem])
-    return start * 1000
 
 
 def lines_of(shown: UsageShown, by: str, *, start_ms: int, end_ms: int) -> list[UsageLine]:

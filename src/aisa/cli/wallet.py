@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import click
 
-from aisa.cli.keys import located, text
+from aisa.cli.keys import MOMENTS, located, text
 
 EXAMPLES = """\b
 Examples:
@@ -42,7 +42,7 @@ def show(account: str | None, config: str | None, data_dir: str | None, *, as_js
 
 @wallet.command(epilog=STATEMENTS)
 @click.argument("account", callback=text)
-@click.option("--since", callback=text, default="always", metavar="WHEN", help="24h, 7d, week, month, a date (UTC), or always.  [always]")
+@click.option("--since", callback=text, default="always", metavar="WHEN", help=f"{MOMENTS}, or always.  [always]")
 @click.option("--until", callback=text, metavar="WHEN", help="The same; what was booked then is not in it.")
 @click.option("--limit", type=click.IntRange(1, LINES_MAX), default=30, metavar="N", help="How many lines, the newest.  [30]")
 @click.option("--before", callback=text, metavar="ID", help="Only lines older than this one.")

@@ -188,6 +188,7 @@ class _Builder:
         flaw = None if built is msgspec.UNSET else check(place.setting, place.way[-1], built)
         if flaw:
             self._document.report(place.way, *flaw)
+            return msgspec.UNSET  # as what is of a wrong type: whoever looks at the others would only tell of it again
         return built
 
     def _part(self, kind: object, value: object, place: Place) -> object:

@@ -28,3 +28,7 @@ class ConfigErrors(Exception):
         """Say whether a setting, or the section that it is in, is among the problems, so that `partial` has only its default."""
         named = {problem.where.partition(" ")[0] for problem in self.problems}
         return setting in named or setting.partition(".")[0] in named
+
+    def concern_within(self, section: str) -> bool:
+        """Say whether the section, one that it is in, or a setting within it is among the problems."""
+        return self.concern(section) or any(problem.where.startswith(f"{section}.") for problem in self.problems)

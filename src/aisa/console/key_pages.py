@@ -7,6 +7,7 @@ import re
 from aisa.console.page import Page
 from aisa.console.visit import Visit, part
 from aisa.edge.admin_keys import GRACE
+from aisa.edge.bill_view import iso
 
 SHOWN_MAX = 500  # keys in one list; more are found by their names
 STATES = {"": "Usable and not", "active": "Active", "disabled": "Disabled", "expired": "Expired", "revoked": "Revoked"}
@@ -62,7 +63,9 @@ async def rotate(visit: Visit) -> Page:
     """Give a key another secret."""
     grace = visit.form.get("grace", GRACE)
     made = await visit.post(f"/keys/{part(visit.name)}/rotate", {"grace": grace})
-    said = f"This is the new secret of “{made['label']}”, shown only now. The former one stays good for {grace}."
+    until = made["former_secret_expires_at"]
+    former = "No former one is good any more." if until is None else f"The former one stays good until {iso(until)}."
+    said = f"This is the new secret of “{made['label']}”, shown only now. {former}"
     return visit.done(f"/keys/{part(made['id'])}", said, made["secret"])
 
 

@@ -24,6 +24,7 @@ from aisa.edge.routes import Route, RouteTable
 from aisa.errors import ApiError
 from aisa.facts import Changed, Fact
 from aisa.keys.port import KeyRing
+from aisa.keys.rules import Key
 from aisa.ledger.port_admin import Wallets
 
 #: status and JSON body
@@ -81,8 +82,8 @@ class Admin:
     """Answers administrators. `report`, if there is one, is told of every change, by `tell`.
 
     `url` is where the API listens, None while it does not: whoever makes a key is told that, and by `example_model` a name that can be
-    called. `why_not_ready` says why no calls are taken, None if they are. `limits` are the configuration's, which keys' own limits may
-    only lower. `more` are routes of others.
+    called, by `free_models` which of an allow-list cost nothing. `why_not_ready` says why no calls are taken, None if they are. `limits`
+    are the configuration's, which keys' own limits may only lower. `more` are routes of others.
     """
 
     def __init__(
@@ -101,6 +102,7 @@ class Admin:
         self._changes: list[Change] = []
         self.url: str | None = None
         self.example_model: Callable[[], str | None] = lambda: None
+        self.free_models: Callable[[tuple[str, ...] | None], tuple[str, ...]] = lambda _allowed: ()
         self.why_not_ready: Callable[[], str | None] = lambda: None
         self.limits = limits or Limits()
         self._trail = records.trail
@@ -154,8 +156,8 @@ class Admin:
         while self._noted:
             self._report(self._noted.popleft().fact)
 
-    def _place(self) -> Place:
-        return Place(self.url, self.example_model())
+    def _place(self, key: Key) -> Place:
+        return Place(self.url, self.example_model(), () if key.spend_cap is None else self.free_models(key.models))
 
 
 def page_of(shown: object, query: Mapping[str, str]) -> object:

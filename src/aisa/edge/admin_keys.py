@@ -2,24 +2,26 @@
 
 | request | body | answer |
 |---|---|---|
-| `POST /keys` | `{label, models?, expires?, account?, spend_cap?, ...}` | 201, the key, `secret`, `url`, `example_model`, `account_made` |
-| `POST /keys/import` | the same and `secret`, or `sha256` and `hint?` | 201, the key, `account_made` |
+| `POST /keys` | `{label, models?, expires?, account?, spend_cap?, ...}` | 201, the key, `secret`, the place, `account_made` |
+| `POST /keys/import` | the same and `secret`, or `sha256` and `hint?` | 201, the key, `free_models`, `account_made` |
 | `POST /keys/find` | `{secret}` | 200, the key that has it, or had it before |
 | `GET /keys` | | 200, `{data: [key, ...]}`; with `?standing=1` each as the next line has it |
-| `GET /keys/{id or label}` | | 200, the key, `spent_since`, `spent`, `left`, `last_used_ms`, `last_address` |
-| `POST /keys/{id or label}/update` | `{label?, models?, expires?, spend_cap?, ...}` | 200, the key; null takes a term away |
-| `POST /keys/{id or label}/rotate` | `{grace?}` | 200, the key, `secret`, `url`, `example_model`; the former secret stays good so long |
+| `GET /keys/{id or label}` | | 200, the key, `free_models`, `spent_since`, `spent`, `left`, `last_used_ms`, `last_address` |
+| `POST /keys/{id or label}/update` | `{label?, models?, expires?, spend_cap?, ...}` | 200, the key, `free_models`; null takes a term away |
+| `POST /keys/{id or label}/rotate` | `{grace?}` | 200, the key, `secret`, the place; the former secret stays good so long |
 | `POST /keys/{id or label}/disable`, `/enable`, `/revoke` | | 200, the key |
 
-A key is `{id, label, hint, state, models, created_at, expires_at, account, spend_cap, spend_window, rpm, tpm, concurrency}`, times in UNIX
-seconds, the cap in nano-dollars. The last three are its limits, and must not be above its tier's. A `secret` is shown this once, with
-where the API listens (`url`, null if it does not). `account_made` says whether the account was made for the key. `expires` is what
-`keys.rules.parse_expiry` takes, `spend_cap` what `parse_spend_cap` does, `grace` what `parse_duration` does.
+A key is `{id, label, hint, state, models, created_at, expires_at, account, spend_cap, spend_window, rpm, tpm, concurrency,
+former_secret_expires_at}`, times in UNIX seconds, the cap in nano-dollars. `rpm`, `tpm` and `concurrency` are its limits, and must not be
+above its tier's; the last is until when a secret is good that was replaced, null if none is. A `secret` is shown this once, with its
+`Place`: where the API listens (`url`, null if it does not), `example_model` and `free_models`, which its cap does not count. `account_made`
+says whether the account was made for the key. `expires` is what `keys.rules.parse_expiry` takes, `spend_cap` what `parse_spend_cap` does,
+`grace` what `parse_grace` does.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import NamedTuple, Protocol, TypedDict
 
 import msgspec
@@ -37,12 +39,13 @@ from aisa.keys.rules import (
     DEFAULT_ACCOUNT,
     DISABLED,
     MONTH,
+    REVOKED,
     Key,
     Rates,
     SpendCap,
     check_account,
-    parse_duration,
     parse_expiry,
+    parse_grace,
     parse_spend_cap,
     state_at,
     terms_of,
@@ -121,10 +124,14 @@ class Usings(Protocol):
 
 
 class Place(NamedTuple):
-    """What a key's maker is told beside it: where the API listens and a model that can be called, as far as they are known."""
+    """What a key's maker is told beside it: where the API listens and a model that can be called, as far as they are known.
+
+    `free_models` are those of a key with a cap that the cap does not count, as they have no price.
+    """
 
     url: str | None
     example_model: str | None
+    free_models: tuple[str, ...] = ()
 
 
 class KeyRoutes:
@@ -137,7 +144,7 @@ class KeyRoutes:
         limits: Callable[[], Limits],
         *,
         note: Note,
-        place: Callable[[], Place],
+        place: Callable[[Key], Place],
         usings: Usings | None = None,
     ) -> None:
         self._keys = keys
@@ -164,10 +171,10 @@ class KeyRoutes:
 
     def _list(self, asked: Asked) -> Steps:
         """Answer with every key; with `standing` in the query each as it stands, of the newest STANDING_MAX."""
-        keys, shown = self._keys.list(), list[dict[str, object]]()
+        keys, graces, shown = self._keys.list(), self._keys.graces(), list[dict[str, object]]()
         plain = len(keys) - STANDING_MAX if "standing" in asked.query else len(keys)
         for number, key in enumerate(keys):
-            shown.append(self._shown(key) if number < plain else self._standing(key))
+            shown.append(self._shown(key, graces) if number < plain else self._standing(key, graces))
             if number >= plain:
                 yield
         return 200, {"data": shown}
@@ -180,7 +187,7 @@ class KeyRoutes:
         new = self._is_new(terms["account"])
         key, secret = self._keys.create(wanted.label, **terms)
         shown = self._noted("created", None, key)
-        return 201, {**shown, "secret": secret, **self._place()._asdict(), "account_made": new}
+        return 201, {**shown, "secret": secret, **self._place(key)._asdict(), "account_made": new}
 
     def _import(self, asked: Asked) -> Result:
         wanted = read(asked.body, KeyAsked)
@@ -190,28 +197,29 @@ class KeyRoutes:
         terms = self._terms(wanted)
         new = self._is_new(terms["account"])
         key = self._keys.import_key(wanted.label, given, **terms)
-        return 201, {**self._noted("imported", None, key), "account_made": new}
+        return 201, {**self._noted("imported", None, key), "free_models": self._place(key).free_models, "account_made": new}
 
     def _find(self, asked: Asked) -> Result:
         key = self._keys.known(read(asked.body, SecretAsked).secret.strip())
         if key is None:
             raise ApiError("resource_not_found", "This is no key of this server, and never was one that it remembers.")
-        return 200, self._shown(key)
+        return 200, self._shown(key, self._keys.graces())
 
     def _show(self, asked: Asked) -> Result:
         """Answer with a key and how it stands."""
-        return 200, self._standing(self._keys.find(asked.name))
+        key = self._keys.find(asked.name)
+        return 200, {**self._standing(key, self._keys.graces()), "free_models": self._place(key).free_models}
 
-    def _standing(self, key: Key) -> dict[str, object]:
+    def _standing(self, key: Key, graces: Mapping[str, int]) -> dict[str, object]:
         """Return a key with what it spent in its cap's window (else this month), what is left, its last use."""
         began = window_start(key.spend_window or MONTH, self._wall_clock())
         if self._usings is None:
-            return self._shown(key)
+            return self._shown(key, graces)
         spent, last = self._usings.spent_since(key.id, began), self._usings.last_use(key.id)
         left = None if key.spend_cap is None else max(0, key.spend_cap - spent)
         used_ms, address = (None, None) if last is None else last
         standing = {"spent_since": began, "spent": spent, "left": left, "last_used_ms": used_ms, "last_address": address}
-        return {**self._shown(key), **standing}
+        return {**self._shown(key, graces), **standing}
 
     def _update(self, asked: Asked) -> Result:
         wanted = read(asked.body, TermsAsked)
@@ -227,13 +235,14 @@ class KeyRoutes:
             terms = msgspec.structs.replace(terms, spend=parse_spend_cap(wanted.spend_cap))
         told = {name: value for name in Rates._fields if (value := getattr(wanted, name)) is not msgspec.UNSET}
         terms = msgspec.structs.replace(terms, rates=self._lower(terms.rates._replace(**told), key.account))
-        return 200, self._noted("updated", key, self._keys.update(key.id, terms))
+        changed = self._keys.update(key.id, terms)
+        return 200, {**self._noted("updated", key, changed), "free_models": self._place(changed).free_models}
 
     def _rotate(self, asked: Asked) -> Result:
-        grace = parse_duration((read(asked.body, RotationAsked) if asked.body else RotationAsked()).grace, "grace")
-        before = self._keys.find(asked.name)
+        grace = parse_grace((read(asked.body, RotationAsked) if asked.body else RotationAsked()).grace)
+        before, graces = self._keys.find(asked.name), self._keys.graces()
         key, secret = self._keys.rotate(before.id, grace)
-        return 200, {**self._noted("rotated", before, key), "secret": secret, **self._place()._asdict()}
+        return 200, {**self._noted("rotated", before, key, graces_before=graces), "secret": secret, **self._place(key)._asdict()}
 
     def _set(self, asked: Asked, action: str, state: str) -> Result:
         before = self._keys.find(asked.name)
@@ -243,9 +252,12 @@ class KeyRoutes:
         before = self._keys.find(asked.name)
         return 200, self._noted("revoked", before, self._keys.revoke(before.id))
 
-    def _noted(self, action: str, before: Key | None, key: Key) -> dict[str, object]:
-        shown = self._shown(key)
-        self._note(KeysChanged(action, key.id, key.label), None if before is None else self._shown(before), shown)
+    def _noted(self, action: str, before: Key | None, key: Key, *, graces_before: Mapping[str, int] | None = None) -> dict[str, object]:
+        """Note what was done to a key and return what may be shown of it; a rotation says which graces ran before."""
+        graces = self._keys.graces()
+        shown = self._shown(key, graces)
+        was = None if before is None else self._shown(before, graces if graces_before is None else graces_before)
+        self._note(KeysChanged(action, key.id, key.label), was, shown)
         return shown
 
     def _lower(self, rates: Rates, account: str) -> Rates:
@@ -273,7 +285,9 @@ class KeyRoutes:
         """Say whether a key of this account will make it. Accounts come from keys, and keys are never deleted."""
         return account != DEFAULT_ACCOUNT and all(key.account != account for key in self._keys.list())
 
-    def _shown(self, key: Key) -> dict[str, object]:
+    def _shown(self, key: Key, graces: Mapping[str, int]) -> dict[str, object]:
+        """Return what may be shown of a key; `graces` is what `KeyRing.graces` returns."""
         shown: dict[str, object] = msgspec.structs.asdict(key)
         del shown["digest"]
-        return {**shown, "state": state_at(key, self._wall_clock())}
+        until = None if key.state == REVOKED else graces.get(key.id)
+        return {**shown, "state": state_at(key, self._wall_clock()), "former_secret_expires_at": until}

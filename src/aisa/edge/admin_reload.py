@@ -28,9 +28,7 @@ def reload_route(reload: Callable[[], Swapped] | None) -> Route[Answering]:
 
     def answer(_asked: Asked) -> Result:
         if reload is None:
-            raise ApiError(
-                "resource_not_found", "No server is running on this data folder. The next one reads the configuration when it starts."
-            )
+            raise ApiError("resource_not_found", "No server runs on this data folder. The next one reads the configuration when it starts.")
         return 200, reload()
 
     return change("/reload", answer)

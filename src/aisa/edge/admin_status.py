@@ -48,7 +48,8 @@ class Attention(msgspec.Struct, frozen=True):
 class StatusShown(msgspec.Struct, frozen=True):
     """A server, or the folder of one that does not run. `why_not_ready` is None while calls are taken; times are UNIX seconds.
 
-    `ledger_away` says that the database does not take the rows of calls now. `versions` are of what it is made of, by name.
+    `models` counts those of the configuration; `free_models` are all that callers are offered without a price. `ledger_away` says that the
+    database does not take the rows of calls now. `versions` are of what it is made of, by name.
     """
 
     running: bool
@@ -66,6 +67,7 @@ class StatusShown(msgspec.Struct, frozen=True):
     ledger_away: bool = False
     keys: int = 0
     models: int = 0
+    free_models: tuple[str, ...] = ()
     vendors: tuple[VendorShown, ...] = ()
     certificate_ends: int | None = None
     attention: tuple[Attention, ...] = ()

@@ -172,5 +172,5 @@ def moment(query: Mapping[str, str], name: str) -> int:
 def live(board: Board | None, _asked: Asked) -> Result:
     """Answer with the calls that run. Raises ApiError resource_not_found where no server does."""
     if board is None:
-        raise ApiError("resource_not_found", "No server is running on this data folder, so no calls are either. Start it: aisa serve")
+        raise ApiError("resource_not_found", "No server runs on this data folder, so no calls are either. Start it: aisa serve")
     return 200, board()

@@ -9,13 +9,17 @@ from aisa.routing import EMBEDDED, Routes
 
 
 class TargetShown(msgspec.Struct, frozen=True):
-    """One target. Prices are nano-dollars per million tokens at the moment asked about, None without one; the window is in tokens."""
+    """One target. Prices are nano-dollars per million tokens at the moment asked about, None without one; the window is in tokens.
+
+    Without a price its calls are `free` of charge, and no cap or wallet counts them; else it is never asked.
+    """
 
     target: str
     input: int | None
     output: int | None
     price_source: str | None
     context_window: int | None
+    free: bool = False
 
 
 class ModelShown(msgspec.Struct, frozen=True):
@@ -47,7 +51,7 @@ def target_shown(offer: Offer, now: float) -> TargetShown:
     """Show one target."""
     price = offer.price_at(now)
     if price is None:
-        return TargetShown(offer.name, None, None, None, offer.target.context_window)
+        return TargetShown(offer.name, None, None, None, offer.target.context_window, offer.free)
     return TargetShown(offer.name, price.prices.input, price.prices.output, price.source, offer.target.context_window)
 
 

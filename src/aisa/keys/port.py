@@ -109,10 +109,14 @@ class KeyRing(Keys, Protocol):
         ...
 
     def rotate(self, id_or_label: str, grace_seconds: int) -> tuple[Key, str]:
-        """Give a key another secret and return it; the one that it has stays good for so many seconds.
+        """Give a key another secret and return it; the one that it has stays good for so many seconds, and none before it for longer.
 
         Raises ApiError resource_not_found; a revoked key does not change.
         """
+        ...
+
+    def graces(self) -> Mapping[str, int]:
+        """Return until when a former secret of a key is good still, as a UNIX second by the key's id, of those where one is."""
         ...
 
     def revoke(self, id_or_label: str) -> Key:

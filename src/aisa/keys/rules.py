@@ -15,6 +15,7 @@ from typing import NamedTuple
 import msgspec
 
 from aisa.clock import Chance
+from aisa.durations import FORMS, milliseconds
 from aisa.errors import ApiError
 from aisa.money import Nanos, parse_dollars
 from aisa.names import ACCOUNT_CHARACTERS_MAX, LABEL_CHARACTERS_MAX, MODEL_NAME_CHARACTERS_MAX
@@ -44,8 +45,6 @@ ID_CHARS = 10  # 59 bits: the store sees to it that no two are the same
 MODELS_MAX = 1_000  # names on one allow-list
 
 EXPIRY_SECONDS_MAX = 100 * 366 * 86_400  # a century: beyond it a number was mistyped
-DURATION = re.compile(r"([1-9][0-9]{0,9})\s*(m|h|d|w)")
-DURATION_SECONDS = {"m": 60, "h": 3_600, "d": 86_400, "w": 604_800}
 
 GRACE_SECONDS_MAX = 90 * 86_400  # that a secret stays good after it was replaced: a quarter
 RATE_MAX = 1_000_000_000  # calls or tokens in a minute: beyond it a number was mistyped
@@ -303,13 +302,13 @@ def window_end(window: str, began: int) -> int:
 def parse_expiry(text: str | None, now: float) -> int | None:
     """Return the UNIX second at which a key expires, None for never.
 
-    Takes a duration from `now` (`90m`, `12h`, `30d`, `2w`), a date (its end, UTC), or a date and time (UTC unless it says otherwise).
+    Takes a duration from `now` (`durations`), a date (its end, UTC), or a date and time (UTC unless it says otherwise).
     Raises ApiError invalid_request for anything else, for the past, and for more than a century.
     """
     if text is None:
         return None
-    duration = DURATION.fullmatch(text.strip())
-    expires_at = int(now) + int(duration[1]) * DURATION_SECONDS[duration[2]] if duration else _moment(text.strip())
+    duration_ms = milliseconds(text)
+    expires_at = _moment(text.strip()) if duration_ms is None else int(now) + duration_ms // 1000
     if expires_at <= now:
         raise invalid("expires", f"{text[:40]!r} is in the past.")
     if expires_at > now + EXPIRY_SECONDS_MAX:
@@ -317,13 +316,12 @@ def parse_expiry(text: str | None, now: float) -> int | None:
     return expires_at
 
 
-def parse_duration(text: str, param: str) -> int:
-    """Return the seconds of a duration such as `90m`, `12h`, `30d`, `2w`, or 0. Raises ApiError invalid_request."""
-    found = DURATION.fullmatch(text.strip())
-    seconds = 0 if text.strip() == "0" else int(found[1]) * DURATION_SECONDS[found[2]] if found else -1
-    if not 0 <= seconds <= GRACE_SECONDS_MAX:
-        raise invalid(param, f"{text[:40]!r} is no time of at most {GRACE_SECONDS_MAX // DAY_SECONDS} days: write 0, 30m, 12h or 7d.")
-    return seconds
+def parse_grace(text: str) -> int:
+    """Return the seconds that a secret stays good after it was replaced, of a duration (`durations`). Raises ApiError invalid_request."""
+    grace_ms = milliseconds(text)
+    if grace_ms is None or grace_ms > GRACE_SECONDS_MAX * 1000:
+        raise invalid("grace", f"{text[:40]!r} is no time of at most {GRACE_SECONDS_MAX // DAY_SECONDS} days: write 0, or such as {FORMS}.")
+    return grace_ms // 1000
 
 
 def _moment(text: str) -> int:
@@ -332,7 +330,7 @@ def _moment(text: str) -> int:
         if len(text) <= len("2030-12-31"):
             moment = datetime.combine(moment.date(), time(), UTC) + timedelta(days=1)
     except (ValueError, OverflowError):
-        raise invalid("expires", f"{text[:40]!r} is no expiry: write 12h, 30d, 2w, or a date such as 2030-12-31.") from None
+        raise invalid("expires", f"{text[:40]!r} is no expiry: write {FORMS}, or a date such as 2030-12-31.") from None
     return int((moment if moment.tzinfo else moment.replace(tzinfo=UTC)).timestamp())
 
 

@@ -197,19 +197,21 @@ class KeyStore:
         return self._change(self._live(id_or_label), {"state": state})
 
     def rotate(self, id_or_label: str, grace_seconds: int) -> tuple[Key, str]:
-        """Give a key another secret and return it; the one that it has stays good for so many seconds.
+        """Give a key another secret and return it; the one that it has stays good for so many seconds, and none before it for longer.
 
         Raises ApiError: resource_not_found, invalid_request (revoked), internal_error (the database).
         """
         key, secret = self._live(id_or_label), rules.new_secret(self._chance)
         until = int(self._wall_clock()) + grace_seconds
+        former = replaced_secrets.c
         with writing(self._database) as connection:
+            connection.execute(update(replaced_secrets).where(former.key_id == key.id, former.until > until).values(until=until))
             connection.execute(insert(replaced_secrets).values(digest=key.digest, key_id=key.id, until=until))
             connection.execute(update(table).where(table.c.id == key.id).values(digest=rules.digest(secret), hint=rules.hint(secret)))
             note_change(connection, key_id=key.id)
-        self._replaced[key.digest] = (key.id, until)
+        shortened = {digest: min(until, before) for digest, before in self.former(key.id).items()}
         changed = msgspec.structs.replace(key, digest=rules.digest(secret), hint=rules.hint(secret))
-        self.remember(changed)
+        self.remember(changed, {**shortened, key.digest: until})
         return changed, secret
 
     def revoke(self, id_or_label: str) -> Key:
@@ -284,7 +286,13 @@ class KeyStore:
 
     def former(self, key_id: str) -> dict[bytes, int]:
         """Return the digests of a key's former secrets, and the UNIX second until which each is good."""
-        return {digest: until for digest, (of, until) in self._replaced.items() if of == key_id}
+        return {digest: until for digest, (of, until) in tuple(self._replaced.items()) if of == key_id}
+
+    def graces(self) -> dict[str, int]:
+        """Return until when a former secret of a key is good still, as a UNIX second by the key's id, of those where one is."""
+        now = self._wall_clock()
+        running = [(until, key_id) for key_id, until in tuple(self._replaced.values()) if until > now]
+        return {key_id: until for until, key_id in sorted(running)}
 
     def remember(self, key: Key, former: Mapping[bytes, int] = MappingProxyType({})) -> None:
         """Let a key count as it is in the database now, with what `former` says of its secrets."""

@@ -16,7 +16,7 @@ import msgspec
 
 from aisa.storage.ballast import free_bytes
 from aisa.storage.engine import DATABASE_NAME, Migrate, open_database
-from aisa.storage.failure import StorageFailed
+from aisa.storage.failure import NoData, StorageFailed
 from aisa.storage.kept_copy import read_only
 
 ABOUT = "backup_about"  # the table of a copy that no database has: name and value
@@ -48,7 +48,7 @@ def back_up(data_dir: str, target: str, *, now: float, version: str) -> BackupMa
     """
     source, path = Path(data_dir) / DATABASE_NAME, Path(target)
     if not source.exists():
-        raise StorageFailed(data_dir, "There is no aisa data in this folder.", "Name the folder with --data-dir.")
+        raise NoData(data_dir)
     if path.exists():
         raise StorageFailed(target, "There is a file of this name already.", "Name another one; copies are never overwritten.")
     fresh = path.with_name(f"{path.name}.new")

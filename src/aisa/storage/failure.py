@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 
 class StorageFailed(Exception):
     """The data cannot be reached or kept. `where` names a file or folder, `what` the matter, `remedy` what to do."""
@@ -15,3 +17,11 @@ class StorageFailed(Exception):
 
 class FolderHeld(StorageFailed):
     """Another process owns the data folder."""
+
+
+class NoData(StorageFailed):
+    """There is no data in a folder, and so nobody who could be asked: in the same words for every command."""
+
+    def __init__(self, data_dir: str) -> None:
+        remedy = "Name the folder of one that has: --data-dir FOLDER. Or start one: aisa serve"
+        super().__init__(str(Path(data_dir).absolute()), "There is no aisa data in this folder, and no server.", remedy)

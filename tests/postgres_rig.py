@@ -33,13 +33,18 @@ SETTINGS = {"fsync": "off", "full_page_writes": "off", "listen_addresses": "", "
 class Postgres:
     """A server that can be stopped, killed and started again."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, primary: Postgres | None = None) -> None:
+        """Make one in an empty folder; with a primary, a standby that follows it."""
         self.folder = folder
         self._numbers = count()
         self._template: str | None = None
         if USER is not None:
             os.chown(folder, USER.pw_uid, USER.pw_gid)
-        self._run("initdb", "-D", str(folder / "data"), "-U", "aisa", "-A", "trust", "--no-sync", "--locale=C", "--encoding=UTF8")
+        data = str(folder / "data")
+        if primary is None:
+            self._run("initdb", "-D", data, "-U", "aisa", "-A", "trust", "--no-sync", "--locale=C", "--encoding=UTF8")
+        else:
+            self._run("pg_basebackup", "-h", str(primary.folder), "-U", "aisa", "-D", data, "-R", "--checkpoint=fast", "--no-sync")
         self.start()
 
     def start(self) -> None:
@@ -54,10 +59,26 @@ class Postgres:
                 return
         self._run("pg_ctl", *command)
 
+    def kill(self) -> None:
+        """End it at once, if it runs, with all that answer."""
+        with suppress(OSError):
+            for pid in self.pids:
+                os.kill(pid, signal.SIGKILL)
+
+    def promote(self) -> None:
+        """Let a standby be the primary from now on."""
+        self._run("pg_ctl", "-D", str(self.folder / "data"), "-w", "promote")
+
     @property
     def pid(self) -> int:
         """The process that all others of it belong to."""
         return int((self.folder / "data" / "postmaster.pid").read_text().splitlines()[0])
+
+    @property
+    def pids(self) -> list[int]:
+        """That, and those that belong to it."""
+        first = self.pid
+        return [first, *map(int, Path(f"/proc/{first}/task/{first}/children").read_text().split())]
 
     def fresh(self) -> str:
         """Return the URL of a database with nothing in it."""
@@ -95,15 +116,14 @@ class Postgres:
 
 
 @contextmanager
-def postgres_server() -> Iterator[Postgres]:
-    """A server for a while."""
+def postgres_server(primary: Postgres | None = None) -> Iterator[Postgres]:
+    """A server for a while; with a primary, a standby that follows it."""
     with tempfile.TemporaryDirectory(prefix="aisa-", ignore_cleanup_errors=True) as folder:
-        server = Postgres(Path(folder))
+        server = Postgres(Path(folder), primary)
         try:
             yield server
         finally:
-            with suppress(OSError):  # it may have been killed
-                os.kill(server.pid, signal.SIGKILL)
+            server.kill()
 
 
 @pytest.fixture(scope="session")

@@ -1,4 +1,4 @@
-"""The limits that several servers keep in Valkey or Redis: the contract of every admission, and what counts while the store is away."""
+"""The limits that several servers keep in a store: the contract of every admission, and what counts while the store is away."""
 
 from __future__ import annotations
 
@@ -15,32 +15,38 @@ import pytest
 
 from admission_contract import CLAIMS, Stage, World, key_of
 from aisa.admission.rules import MICROS
-from aisa.admission.store import SCRIPT, StoreAdmission
+from aisa.admission.store import StoreAdmission, opener_of
 from aisa.admission.store_way import LEASE_SECONDS, Mode, StoreWay
 from aisa.config.limits import Limits, Tier
-from aisa.config.stores import address_of
 from aisa.errors import ApiError
 from aisa.facts import Fact, ServerNotice
-from aisa.storage.valkey import LOOKS_MAX
+from aisa.storage.unanswered import LOOKS_MAX
 from aisa.usage import Usage
-from valkey_rig import Server, needs_server, store_server
+from limits_rig import KINDS, LimitsStore, limits_store
+from valkey_rig import needs_server, store_server
 
-pytestmark = needs_server
 TESTS = Path(__file__).parent
 WAIT_SECONDS_MAX = 30.0
 PROCESS_SECONDS_MAX = 120.0
 PATIENT = 400  # looks of 50 ms: however busy the machine is, the store is not taken for away
 
 
-@pytest.fixture(scope="module")
-def server() -> Iterator[Server]:
-    """One server for this file; each admission of a test begins with nothing in it."""
-    with store_server() as server:
+@pytest.fixture(scope="module", params=KINDS)
+def server(request: pytest.FixtureRequest) -> Iterator[LimitsStore]:
+    """One server of each kind for this file; each admission of a test begins with nothing in it."""
+    with limits_store(request.param) as server:
+        yield server
+
+
+@pytest.fixture(params=KINDS)
+def own_server(request: pytest.FixtureRequest) -> Iterator[LimitsStore]:
+    """A server of a test's own, which it may stop and kill."""
+    with limits_store(request.param) as server:
         yield server
 
 
 async def way_to(
-    server: Server,
+    server: LimitsStore,
     limits: Limits,
     heard: list[Fact],
     *,
@@ -51,7 +57,7 @@ async def way_to(
 ) -> StoreWay:
     """A process's way to the store, open."""
     span = round(limits.window_seconds * MICROS)
-    way = StoreWay(address_of(server.url), SCRIPT, span, chance=random.Random(seed), report=heard.append, refuses=refuses)
+    way = StoreWay(opener_of(server.url), span, chance=random.Random(seed), report=heard.append, refuses=refuses)
     way.store_micros, way.looks_max = micros, looks_max
     await way.start()
     return way
@@ -60,12 +66,14 @@ async def way_to(
 class ByTurns:
     """Several admissions, asked one after the other."""
 
-    def __init__(self, all_of_them: list[StoreAdmission]) -> None:
+    def __init__(self, all_of_them: list[StoreAdmission], ways: list[StoreWay]) -> None:
         self._all = all_of_them
+        self._ways = ways
         self._turn = 0
 
     async def admit(self, *arguments: Any, **named: Any) -> Any:
-        """Ask the next."""
+        """Ask the next, when all that the last has told is there: a call does not wait for that."""
+        await self._ways[self._turn % len(self._all)].ask("end", (), "none", *"0000000")
         self._turn += 1
         return await self._all[self._turn % len(self._all)].admit(*arguments, **named)
 
@@ -78,9 +86,9 @@ class StoreStage:
     """Two servers by turns on one store, with a clock that goes on only when it is told to."""
 
     window_seconds = 60.0
-    many = 3_500
 
-    def __init__(self, server: Server) -> None:
+    def __init__(self, server: LimitsStore) -> None:
+        self.many = server.many
         self.seconds = 1_800_000_000.0
         self.server = server
         self._ways: list[StoreWay] = []
@@ -96,7 +104,7 @@ class StoreStage:
                     await way.stop()
                 self._ways.clear()
 
-        self.server.ask("FLUSHALL")
+        self.server.empty()
         asyncio.run(all_of_it())
 
     async def open(self, limits: Limits, tiers: Mapping[str, str]) -> ByTurns:
@@ -106,7 +114,7 @@ class StoreStage:
             way = await way_to(self.server, limits, [], seed=number, micros=self.micros)
             self._ways.append(way)
             made.append(StoreAdmission(limits, tiers, way, wall_clock=self.now, micros=self.micros))
-        return ByTurns(made)
+        return ByTurns(made, self._ways)
 
     def micros(self) -> int:
         """Return the time."""
@@ -123,7 +131,7 @@ class StoreStage:
 
 
 @pytest.mark.parametrize("claim", CLAIMS, ids=[claim.__name__ for claim in CLAIMS])
-def test_an_admission_in_a_store_keeps_its_contract(server: Server, claim: Callable[[Stage], None]) -> None:
+def test_an_admission_in_a_store_keeps_its_contract(server: LimitsStore, claim: Callable[[Stage], None]) -> None:
     """[issue 13] Two servers that ask one store by turns see the same limits as one with its memory: each claim says what that is."""
     claim(StoreStage(server))
 
@@ -152,7 +160,7 @@ class Heard(list[Fact]):
 
 
 async def admission_on(
-    server: Server, limits: Limits = LIMITED, *, heard: list[Fact] | None = None, **way: Any
+    server: LimitsStore, limits: Limits = LIMITED, *, heard: list[Fact] | None = None, **way: Any
 ) -> tuple[World, StoreWay, StoreAdmission]:
     """One server's admission with an account's only key, its way to the store, and where to make calls."""
     there = await way_to(server, limits, [] if heard is None else heard, **way)
@@ -160,9 +168,9 @@ async def admission_on(
     return World(StoreStage(server), admission, {"one": key_of("one")}), there, admission
 
 
-def test_a_decision_that_is_asked_twice_counts_once(server: Server) -> None:
+def test_a_decision_that_is_asked_twice_counts_once(server: LimitsStore) -> None:
     """[stores 4] A time-out means unknown, so each has an id: begun, covered and ended twice is once; an end of nothing is nothing."""
-    server.ask("FLUSHALL")
+    server.empty()
 
     async def main() -> None:
         world, way, admission = await admission_on(server)
@@ -210,9 +218,9 @@ async def settled(waiting: Any) -> None:
         await waiting
 
 
-def test_leases_of_a_server_that_died_end_by_themselves_and_those_of_one_that_lives_do_not(server: Server) -> None:
+def test_leases_of_a_server_that_died_end_by_themselves_and_those_of_one_that_lives_do_not(server: LimitsStore) -> None:
     """[issue 13] Its places in flight are free again within the lease time; what lives is renewed, even into an emptied store."""
-    server.ask("FLUSHALL")
+    server.empty()
     stage = StoreStage(server)
 
     async def main() -> None:
@@ -222,7 +230,7 @@ def test_leases_of_a_server_that_died_end_by_themselves_and_those_of_one_that_li
         died, lives = await one.call(), await other.call()
         await dying.stop()
         assert "in flight" in (await other.refused()).message
-        server.ask("FLUSHALL")
+        server.empty()
         assert await living.renew()
         stage.seconds += LEASE_SECONDS + 0.1
         assert await living.renew()
@@ -235,11 +243,11 @@ def test_leases_of_a_server_that_died_end_by_themselves_and_those_of_one_that_li
     asyncio.run(main())
 
 
-def test_a_store_that_hangs_keeps_no_call_and_each_server_allows_its_share() -> None:
+def test_a_store_that_hangs_keeps_no_call_and_each_server_allows_its_share(own_server: LimitsStore) -> None:
     """[issue 13] What a server had let in itself counts in its share; back again, the store decides after one window."""
     limits = Limits(default_tier="t", tiers={"t": Tier(rpm=10)}, window_seconds=1.0)
 
-    async def main(server: Server) -> None:
+    async def main(server: LimitsStore) -> None:
         heard = Heard()
         world, way, _ = await admission_on(server, limits, heard=heard, looks_max=LOOKS_MAX)
         _, other, _ = await admission_on(server, limits, seed=2)
@@ -262,15 +270,14 @@ def test_a_store_that_hangs_keeps_no_call_and_each_server_allows_its_share() -> 
         await way.stop()
         await other.stop()
 
-    with store_server() as server:
-        asyncio.run(main(server))
+    asyncio.run(main(own_server))
 
 
-def test_a_store_that_comes_back_empty_lets_nobody_in_twice() -> None:
+def test_a_store_that_comes_back_empty_lets_nobody_in_twice(own_server: LimitsStore) -> None:
     """[issue 13] For one window more the server's own share counts, and what it lets in is told to the store that has forgotten."""
     limits = Limits(default_tier="t", tiers={"t": Tier(rpm=6)}, window_seconds=20.0)
 
-    async def main(server: Server) -> None:
+    async def main(server: LimitsStore) -> None:
         heard = Heard()
         world, way, _ = await admission_on(server, limits, heard=heard)
         for _ in range(4):
@@ -282,18 +289,17 @@ def test_a_store_that_comes_back_empty_lets_nobody_in_twice() -> None:
             (await world.call()).release(Usage())
         assert (await world.refused()).should_retry is True
         assert await way.renew()  # behind what it was told
-        assert b"2" in server.ask("HGET", "aisa:{key one}:20000000", "ru")
+        assert server.used("aisa:{key one}:20000000") == (2, 0)
         await way.stop()
 
-    with store_server() as server:
-        asyncio.run(main(server))
+    asyncio.run(main(own_server))
 
 
-def test_who_is_first_back_to_an_empty_store_does_not_take_the_shares_of_those_who_are_not() -> None:
+def test_who_is_first_back_to_an_empty_store_does_not_take_the_shares_of_those_who_are_not(own_server: LimitsStore) -> None:
     """[issue 13] While shares count nobody's grows, though the store has seen one process alone; after that the store counts."""
     limits = Limits(default_tier="t", tiers={"t": Tier(rpm=6)}, window_seconds=0.5)
 
-    async def main(server: Server) -> None:
+    async def main(server: LimitsStore) -> None:
         heard = Heard()
         _, way, _ = await admission_on(server, limits, heard=heard)
         _, other, _ = await admission_on(server, limits, seed=2)
@@ -309,15 +315,15 @@ def test_who_is_first_back_to_an_empty_store_does_not_take_the_shares_of_those_w
         assert way.processes == 1
         await way.stop()
 
-    with store_server() as server:
-        asyncio.run(main(server))
+    asyncio.run(main(own_server))
 
 
+@needs_server
 @pytest.mark.parametrize("trouble", ["demoted", "full"])
 def test_a_store_that_answers_but_does_not_work_is_away(trouble: str) -> None:
     """[stores 4] A primary that was demoted, or a full server, refuses writes again and again: nobody is let in by halves."""
 
-    async def main(server: Server) -> None:
+    async def main(server: LimitsStore) -> None:
         world, way, _ = await admission_on(server)
         kept = await world.call(stream=True)
         if trouble == "demoted":
@@ -334,10 +340,11 @@ def test_a_store_that_answers_but_does_not_work_is_away(trouble: str) -> None:
         asyncio.run(main(server))
 
 
+@needs_server
 def test_a_full_store_still_ends_leases() -> None:
     """[stores 4] Otherwise it would never be less full: what only takes away is done."""
 
-    async def main(server: Server) -> None:
+    async def main(server: LimitsStore) -> None:
         limits = Limits(default_tier="t", tiers={"t": Tier(concurrency=1)})
         world, way, _ = await admission_on(server, limits)
         lease = await world.call()
@@ -350,10 +357,10 @@ def test_a_full_store_still_ends_leases() -> None:
         asyncio.run(main(server))
 
 
-def test_who_must_not_guess_refuses_while_nobody_knows() -> None:
+def test_who_must_not_guess_refuses_while_nobody_knows(own_server: LimitsStore) -> None:
     """`limits_down: refuse` says 503; so does, whatever is set, a server that has never reached its store: it cannot know its share."""
 
-    async def main(server: Server) -> None:
+    async def main(server: LimitsStore) -> None:
         world, way, _ = await admission_on(server, refuses=True)
         lease = await world.call()
         server.kill()
@@ -364,14 +371,13 @@ def test_who_must_not_guess_refuses_while_nobody_knows() -> None:
         lease.release(Usage())
         await way.stop()
 
-    with store_server() as server:
-        asyncio.run(main(server))
+    asyncio.run(main(own_server))
 
 
-def test_a_share_of_tokens_that_is_too_small_is_no_fault_of_the_call() -> None:
+def test_a_share_of_tokens_that_is_too_small_is_no_fault_of_the_call(own_server: LimitsStore) -> None:
     """Of the whole limit it is small enough, so it is 503 and to be tried again, not a call that never fits."""
 
-    async def main(server: Server) -> None:
+    async def main(server: LimitsStore) -> None:
         limits = Limits(default_tier="t", tiers={"t": Tier(tpm=1_000)})
         world, way, _ = await admission_on(server, limits)
         _, other, _ = await admission_on(server, limits, seed=2)
@@ -385,8 +391,7 @@ def test_a_share_of_tokens_that_is_too_small_is_no_fault_of_the_call() -> None:
         for each in (way, other):
             await each.stop()
 
-    with store_server() as server:
-        asyncio.run(main(server))
+    asyncio.run(main(own_server))
 
 
 #: Hammers one key for a while, and prints when each call was let in by the store's clock, and how many were in flight then.
@@ -394,11 +399,10 @@ HAMMER = """
 import asyncio, random, sys, time
 sys.path[:0] = [{tests!r}, {source!r}]
 from admission_contract import World, key_of
-from aisa.admission.store import SCRIPT, StoreAdmission
+from aisa.admission.store import StoreAdmission, opener_of
 from aisa.admission.store_way import LEASE_SECONDS, Mode, StoreWay
 from aisa.clock import wall_clock
 from aisa.config.limits import Limits, Tier
-from aisa.config.stores import address_of
 from aisa.errors import ApiError
 from aisa.usage import Usage
 
@@ -418,7 +422,7 @@ async def client(world, ends):
         lease.release(Usage(10, 5))
 
 async def main():
-    way = StoreWay(address_of(url), SCRIPT, int({window} * 1e6), chance=chance, report=print)
+    way = StoreWay(opener_of(url), int({window} * 1e6), chance=chance, report=print)
     way.looks_max = 400
     await way.start()
     world = World(None, StoreAdmission(limits, {{}}, way, wall_clock=wall_clock), {{"one": key_of("one")}})
@@ -430,12 +434,12 @@ print("\\n".join(map(str, let_in)))
 """
 
 
-def test_four_servers_never_let_more_in_than_the_limit_and_reach_it(server: Server) -> None:
-    """[issue 13] 64 clients in real time on one key, windows of 5 s: no sliding window has more, and 99 % is reached."""
-    server.ask("FLUSHALL")
-    window = 5.0
+def test_four_servers_never_let_more_in_than_the_limit_and_reach_it(server: LimitsStore) -> None:
+    """[issue 13] 64 clients in real time on one key, windows of 2.5 s: no sliding window has more, and 99 % is reached."""
+    server.empty()
+    window = 2.5
     program = HAMMER.format(tests=str(TESTS), source=str(TESTS.parent / "src"), window=window)
-    commands = [[sys.executable, "-c", program, server.url, str(number), "17"] for number in range(4)]
+    commands = [[sys.executable, "-c", program, server.url, str(number), "8.5"] for number in range(4)]
     processes = [subprocess.Popen(command, stdout=subprocess.PIPE, text=True) for command in commands]
     shown = [process.communicate(timeout=PROCESS_SECONDS_MAX)[0] for process in processes]
     assert [process.returncode for process in processes] == [0] * 4

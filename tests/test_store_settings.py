@@ -47,11 +47,20 @@ def test_a_wrong_address_is_told_without_its_password(url: str, tmp_path: Path) 
     assert "redis://127.0.0.1:6379/0" in problem.remedy
 
 
+def test_a_database_may_keep_the_limits(tmp_path: Path) -> None:
+    """Its URL is taken as its driver takes it; it may be that of the ledger."""
+    url = "postgresql://aisa:p%40ss@h1:5432,h2:5432/aisa?target_session_attrs=primary"
+    path = tmp_path / "aisa.yaml"
+    path.write_text(f"stores: {{limits: '{url}', database: '{url}'}}\n", encoding="utf-8")
+    assert load(str(path), {}, {}).config.stores.limits == url
+
+
 def test_a_store_whose_packages_are_not_installed_is_told_at_the_start() -> None:
     """With the command that installs them; without a store nothing is looked for."""
     check_extras(Config(), find=lambda _name: None)
     with pytest.raises(ConfigErrors, match="stores") as missing:
-        check_extras(Config(stores=StoreSettings(limits="redis://h")), find=lambda _name: None)
+        check_extras(Config(stores=StoreSettings(limits="redis://h")), find=lambda name: name != "asyncpg" or None)
+    assert [problem.where for problem in missing.value.problems] == ["stores.limits"]
     assert "aisa-gateway[stores]" in missing.value.problems[0].remedy
 
 

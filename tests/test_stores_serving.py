@@ -16,10 +16,10 @@ from pathlib import Path
 import pytest
 
 from aisa.ledger.allotments import LEASE_SECONDS
+from limits_rig import KINDS, limits_store
 from postgres_rig import Postgres, needs_postgres, postgres_server
 from server import PROCESS_SECONDS_MAX, Server, serving
 from test_workers import ask, audited, connection, control, until
-from valkey_rig import needs_server, store_server
 from vendor import ScriptedVendor
 
 CONFIGURATION = """\
@@ -43,15 +43,15 @@ models:
 CALL_NANOS_MAX = 6_000_000  # that a call of `priced` holds, and some more
 
 
-@needs_server
-def test_two_servers_on_one_store_share_an_accounts_limit(tmp_path: Path) -> None:
+@pytest.mark.parametrize("kind", KINDS)
+def test_two_servers_on_one_store_share_an_accounts_limit(kind: str, tmp_path: Path) -> None:
     """[issue 13] One of one process, one of two workers: six calls a minute in all, and each tells what the other has let in."""
     folders = [tmp_path / "one", tmp_path / "two"]
     for folder in folders:
         folder.mkdir()
-    with ScriptedVendor() as vendor, store_server() as store:
-        text, variables = CONFIGURATION.format(vendor=vendor.url), {"REDIS_URL": store.url}
-        with serving(folders[0], text, variables=variables) as one, serving(folders[1], text, variables=variables, workers=2) as two:
+    with ScriptedVendor() as vendor, limits_store(kind) as store:
+        text = CONFIGURATION.format(vendor=vendor.url) + f"stores: {{limits: '{store.url}'}}\n"
+        with serving(folders[0], text) as one, serving(folders[1], text, workers=2) as two:
             statuses = []
             for server in (one, two):
                 control(server, "/accounts", name="acme", tier="few")

@@ -174,8 +174,8 @@ def open_dependencies(
 
 def check_extras(config: Config, find: Callable[[str], object] = find_spec) -> None:
     """Raise ConfigErrors where a setting needs packages that are not installed, as `find` says."""
-    needed = (("stores.limits", config.stores.limits, "hiredis"), ("stores.database", config.stores.database, "psycopg"))
-    missing = [where for where, value, package in needed if value is not None and find(package) is None]
+    needed = (("stores.limits", config.stores.limits, ("hiredis", "asyncpg")), ("stores.database", config.stores.database, ("psycopg",)))
+    missing = [where for where, value, packages in needed if value is not None and not all(map(find, packages))]
     if missing:
         what, remedy = "The `stores` extra is not installed.", "pip install 'aisa-gateway[stores]'"
         raise ConfigErrors([Problem(where, what, remedy) for where in missing], config)

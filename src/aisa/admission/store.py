@@ -1,4 +1,4 @@
-"""The limits of several servers in a store that they share, Valkey or Redis: one script a decision, and what counts while it is away.
+"""The limits of several servers in a store that they share (Valkey, Redis, PostgreSQL): one script a decision, and what counts without it.
 
 What this process lets in it counts by itself too, so that with the store away it can go on with its share of each limit.
 """
@@ -12,24 +12,26 @@ from aisa.admission.allowance import Limited, Shown
 from aisa.admission.memory import NO_LIMITS, MemoryAdmission, MemoryLease, loop_micros, tokens_needed, unheard
 from aisa.admission.refusals import refusal, stopped_inside, too_large
 from aisa.admission.rules import MICROS, RATE_MAX
-from aisa.admission.store_way import LEASE_SECONDS, Mode, StoreWay
+from aisa.admission.store_way import LEASE_SECONDS, Mode, Open, StoreWay
 from aisa.admission.stored import Seen, StoredAllowance
 from aisa.admission.unlimited import Unlimited
 from aisa.call import Call
 from aisa.clock import Chance, WallClock
 from aisa.config.limits import Limits
 from aisa.config.schema import Config
-from aisa.config.stores import address_of
+from aisa.config.stores import DATABASE_SCHEMES, address_of
 from aisa.errors import ApiError
 from aisa.facts import Fact
 from aisa.offer import Plan
 from aisa.resets import Resets
-from aisa.storage.valkey import StoreAway
+from aisa.storage.postgres_script import PostgresScript
+from aisa.storage.unanswered import StoreAway
+from aisa.storage.valkey import ValkeyScript
 from aisa.usage import Usage
 from aisa.wire.door import Request
 from aisa.wire.port import HeaderList
 
-SCRIPT = files("aisa.admission").joinpath("limits.lua").read_text("utf-8")
+LUA, SQL = (files("aisa.admission").joinpath(name).read_text("utf-8") for name in ("limits.lua", "limits.sql"))
 LEASE = str(round(LEASE_SECONDS * MICROS))
 BEGUN, COVERED, ENDED = 8, 3, 4  # words of each allowance in the script's answers, behind the first two
 
@@ -38,9 +40,17 @@ async def open_way(config: Config, chance: Chance, report: Callable[[Fact], None
     """Return the way to the store of limits that a configuration names, tried once. `chance` must differ in each process."""
     assert config.stores.limits is not None, "the caller looked"
     span, refuses = round(config.limits.window_seconds * MICROS), config.stores.limits_down == "refuse"
-    way = StoreWay(address_of(config.stores.limits), SCRIPT, span, chance=chance, report=report, refuses=refuses)
+    way = StoreWay(opener_of(config.stores.limits), span, chance=chance, report=report, refuses=refuses)
     await way.start()
     return way
+
+
+def opener_of(url: str) -> Open:
+    """Return what connects to the store of a URL. Raises ValueError for what is none."""
+    if url.startswith(DATABASE_SCHEMES):
+        return lambda looks_max: PostgresScript.open(url, SQL, looks_max)
+    address = address_of(url)
+    return lambda looks_max: ValkeyScript.open(address, LUA, looks_max)
 
 
 class StoreAdmission(MemoryAdmission):
@@ -96,7 +106,7 @@ class StoreAdmission(MemoryAdmission):
         told = [answer[start : start + BEGUN] for start in range(2, len(answer), BEGUN)]
         for each, words in zip(stored, told, strict=True):
             each.seen.see(words, later)
-        if answer[0] != b"1":
+        if answer[0] != "1":
             raise refusal(refused(stored, told, later), self._micros(), tokens=tokens, input_tokens=input_tokens, request=request)
         for each in stored:
             each.take(lease.began, tokens)
@@ -155,7 +165,7 @@ class StoreLease(MemoryLease):
         """Have it renewed from now on."""
         self._way.leases[self.id] = self.keys
 
-    def begun(self, answer: Sequence[bytes]) -> None:
+    def begun(self, answer: Sequence[str]) -> None:
         """Take the store's word on when the lease began."""
         self._began_there = int(answer[1])
 
@@ -180,7 +190,7 @@ class StoreLease(MemoryLease):
         later = now - int(answer[1])
         told = [answer[start : start + COVERED] for start in range(2, len(answer), COVERED)]
         for each, words in zip(limited, told, strict=True):
-            each.seen.see((b"", b"", *words), later)
+            each.seen.see(("", "", *words), later)
         more = int(answer[0])
         if not more:
             raise stopped_inside(refused_inside(limited, told, later), now, needed)
@@ -195,7 +205,7 @@ class StoreLease(MemoryLease):
         super().cover(tokens)
         self._way.tell("cover", keys_of(limited, self._way.span), *arguments, heard=self._covered_there)
 
-    def _covered_there(self, answer: Sequence[bytes]) -> None:
+    def _covered_there(self, answer: Sequence[str]) -> None:
         self._step_there = int(answer[1])
 
     def _cover_arguments(self, limited: Sequence[StoredAllowance], needed: int, forced: str) -> list[str]:
@@ -215,7 +225,7 @@ class StoreLease(MemoryLease):
         limits = [limit for each in self._stored for limit in each.limits()[:2]]
         self._way.tell("end", self.keys, self.id, *map(str, numbers), *limits, heard=self._ended)
 
-    def _ended(self, answer: Sequence[bytes]) -> None:
+    def _ended(self, answer: Sequence[str]) -> None:
         later = self._micros() - int(answer[1])
         for place, each in enumerate(self._stored):
             start = 2 + place * ENDED
@@ -253,7 +263,7 @@ def begin_arguments(stored: Sequence[StoredAllowance], tokens: int) -> list[str]
     return [str(tokens), *(limit for each in stored for limit in each.limits())]
 
 
-def refused(stored: Sequence[StoredAllowance], told: Sequence[Sequence[bytes]], later: int) -> list[Seen]:
+def refused(stored: Sequence[StoredAllowance], told: Sequence[Sequence[str]], later: int) -> list[Seen]:
     """Return these as the store saw them when it refused a call; of another answer that has come meanwhile nothing."""
     found: list[Seen] = []
     for each, words in zip(stored, told, strict=True):
@@ -263,9 +273,9 @@ def refused(stored: Sequence[StoredAllowance], told: Sequence[Sequence[bytes]], 
     return found
 
 
-def refused_inside(limited: Sequence[StoredAllowance], told: Sequence[Sequence[bytes]], later: int) -> list[Seen]:
+def refused_inside(limited: Sequence[StoredAllowance], told: Sequence[Sequence[str]], later: int) -> list[Seen]:
     """Return these as the store saw them when it refused more tokens."""
-    words = [(b"0", b"0", left, free_at, b"0", b"", when, b"") for left, free_at, when in told]
+    words = [("0", "0", left, free_at, "0", "", when, "") for left, free_at, when in told]
     return refused(limited, words, later)
 
 

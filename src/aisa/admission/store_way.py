@@ -7,15 +7,14 @@ its share for the length of one window, in which the store is told what is used:
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Sequence
 from enum import Enum
 from itertools import count
-from typing import cast
+from typing import Protocol
 
 from aisa.clock import Chance
-from aisa.config.stores import Address
 from aisa.facts import Fact, ServerNotice
-from aisa.storage.valkey import LOOKS_MAX, Connection, StoreAway
+from aisa.storage.unanswered import LOOKS_MAX, StoreAway
 
 LEASE_SECONDS = 15.0  # after which the calls of a process that died are in flight no more
 RENEW_SECONDS = 3.0  # between two renewals: a lease outlives four that fail
@@ -32,6 +31,24 @@ class Mode(Enum):
     STORE, SHARE, NOBODY = range(3)
 
 
+class Script(Protocol):
+    """What decides on limits in a store, over one connection; `lost` is done when that answers no more."""
+
+    lost: asyncio.Future[None]
+
+    def run(self, keys: Sequence[str], arguments: Iterable[str]) -> asyncio.Future[list[str]]:
+        """Have it decide, whole or not at all; the future has its words, or raises StoreAway."""
+        ...
+
+    def give_up(self) -> None:
+        """End the connection now; what was asked is not answered."""
+        ...
+
+
+#: Connects, and has the script known there; is told how patient to be. Raises StoreAway.
+Open = Callable[[int], Awaitable[Script]]
+
+
 class StoreWay:
     """One process's way to the store. Belongs to the loop that it was made in.
 
@@ -41,8 +58,7 @@ class StoreWay:
 
     def __init__(
         self,
-        address: Address,
-        script: str,
+        open_script: Open,
         span: int,
         *,
         chance: Chance,
@@ -53,9 +69,7 @@ class StoreWay:
         self.processes = 1
         self._least = 1  # processes that are taken to be there, while not all have come back to a store that was away
         self.leases: dict[str, Sequence[str]] = {}  # the keys of each call in flight here, by its lease's id
-        self._address = address
-        self._script = script
-        self._sha = ""
+        self._open = open_script
         self._report = report
         self._refuses = refuses
         self.store_micros: Callable[[], int] | None = None
@@ -63,7 +77,7 @@ class StoreWay:
         self._loop = asyncio.get_running_loop()
         self._process = "".join(chance.choice("0123456789abcdefghjkmnpqrstvwxyz") for _ in range(ID_CHARACTERS))
         self._numbers = count()
-        self._connection: Connection | None = None
+        self._connection: Script | None = None
         self._shares_until: float | None = None  # None: it was never there
         self._said_away = False
 
@@ -90,25 +104,25 @@ class StoreWay:
         """Return the id of a lease that nobody had."""
         return f"{self._process}:{next(self._numbers)}"
 
-    async def ask(self, what: str, keys: Sequence[str], *arguments: str) -> list[bytes]:
+    async def ask(self, what: str, keys: Sequence[str], *arguments: str) -> list[str]:
         """Return what the script answers. Raises StoreAway: then nobody knows what became of it."""
         if self._connection is None:
             raise StoreAway("there is no connection")
-        return cast("list[bytes]", await self._asked(self._connection, what, keys, arguments=arguments))
+        return await self._asked(self._connection, what, keys, arguments=arguments)
 
-    def tell(self, what: str, keys: Sequence[str], *arguments: str, heard: Callable[[list[bytes]], None]) -> None:
+    def tell(self, what: str, keys: Sequence[str], *arguments: str, heard: Callable[[list[str]], None]) -> None:
         """Have something done and wait for nothing; `heard` gets the answer if there is one."""
 
-        def done(answer: asyncio.Future[object]) -> None:
+        def done(answer: asyncio.Future[list[str]]) -> None:
             if not answer.cancelled() and answer.exception() is None:
-                heard(cast("list[bytes]", answer.result()))
+                heard(answer.result())
 
         if self._connection is not None and not self._connection.lost.done():
             self._asked(self._connection, what, keys, arguments=arguments).add_done_callback(done)
 
-    def _asked(self, connection: Connection, what: str, keys: Sequence[str], *, arguments: Iterable[str]) -> asyncio.Future[object]:
+    def _asked(self, script: Script, what: str, keys: Sequence[str], *, arguments: Iterable[str]) -> asyncio.Future[list[str]]:
         now = "" if self.store_micros is None else str(self.store_micros())
-        return connection.ask("EVALSHA", self._sha, str(len(keys)), *keys, what, now, str(self.span), *arguments)
+        return script.run(keys, (what, now, str(self.span), *arguments))
 
     async def start(self) -> None:
         """Try once to be there, and keep trying from then on."""
@@ -151,8 +165,7 @@ class StoreWay:
 
     async def _try(self) -> None:
         try:
-            connection = await Connection.open(self._address, self.looks_max)
-            self._sha = cast("bytes", await connection.ask("SCRIPT", "LOAD", self._script)).decode()
+            connection = await self._open(self.looks_max)
         except StoreAway as away:
             self._say_away(str(away))
             return
@@ -169,7 +182,7 @@ class StoreWay:
             self._report(ServerNotice(f"the store of limits is back; shares count for {seconds} s more, then it decides"))
         self._said_away = False
 
-    async def _renew(self, connection: Connection) -> bool:
+    async def _renew(self, connection: Script) -> bool:
         """Say that this process and its leases are there, and count the processes. False if the store is away."""
         there, lasting = (str(round(seconds * MICROS)) for seconds in (THERE_SECONDS, LEASE_SECONDS))
         pairs = [(lease, *keys[at : at + 2]) for lease, keys in self.leases.items() for at in range(0, len(keys), 2)]
@@ -180,7 +193,7 @@ class StoreWay:
                 keys = [PROCESSES, *(key for _, *both in some for key in both)]
                 arguments = (self._process, there, lasting, *(lease for lease, *_ in some))
                 asked = self._asked(connection, "renew", keys, arguments=arguments)
-                number = int(cast("list[bytes]", await asked)[0])
+                number = int((await asked)[0])
         except StoreAway as away:
             self._say_away(str(away))
             return False

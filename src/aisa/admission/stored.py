@@ -61,13 +61,13 @@ class Seen:
         self.in_flight = 0
         self._turn = 0
 
-    def see(self, told: Sequence[bytes], later: int) -> None:
+    def see(self, told: Sequence[str], later: int) -> None:
         """Take what the store says of calls and tokens: what is left and when all is free. `later` is our clock less the store's."""
         for use, at in ((self.requests, 0), (self.tokens, 2)):
             if use is not None and told[at]:
                 use.see(int(told[at]), int(told[at + 1]) + later)
 
-    def see_refusal(self, told: Sequence[bytes], later: int) -> None:
+    def see_refusal(self, told: Sequence[str], later: int) -> None:
         """Take that besides for a call that is refused: how many are in flight, and when there is room."""
         for use, at in ((self.requests, 0), (self.tokens, 2)):
             if use is not None:

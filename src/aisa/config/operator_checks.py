@@ -43,9 +43,10 @@ def check_listen(config: Config) -> Iterator[tuple[tuple[str, ...], Flaw]]:
 
 def check_stores(config: Config) -> Iterator[tuple[tuple[str, ...], Flaw]]:
     """Yield what is wrong with the addresses of stores."""
+    limits = config.stores.limits
     try:
-        if config.stores.limits is not None:
-            address_of(config.stores.limits)
+        if limits is not None and not limits.startswith(DATABASE_SCHEMES):
+            address_of(limits)
     except ValueError as error:
         yield ("stores", "limits"), Flaw(f"It is no address of a store: {error}.", "Write for example redis://127.0.0.1:6379/0.")
     database = config.stores.database

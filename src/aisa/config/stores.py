@@ -28,7 +28,8 @@ STORES_IN_WORDS: Mapping[str, str] = MappingProxyType(
         "stores.database": "Where keys, accounts, wallets and ledger are kept for several servers together: a PostgreSQL database, "
         "`postgresql://user:password@host/name`. Needs the extra `stores`. If absent, each server has a database in its data folder.",
         "stores.limits": "Where limits are kept for several servers together: Valkey or Redis, `redis://user:password@host:6379/0`, "
-        "`rediss://` for TLS, `unix:///path?db=0`. Needs the extra `stores`. If absent, each server has limits of its own.",
+        "`rediss://` for TLS, `unix:///path?db=0`; or PostgreSQL, `postgresql://user:password@host/name`, which may be the database above. "
+        "Needs the extra `stores`. If absent, each server has limits of its own.",
         "stores.limits_down": "What counts while that store does not answer: each process allows its share, the limit divided by how many "
         "there were (`local`), or calls of keys with limits are answered `503 overloaded` (`refuse`).",
     }
@@ -36,7 +37,7 @@ STORES_IN_WORDS: Mapping[str, str] = MappingProxyType(
 
 
 class Address(NamedTuple):
-    """Where a server of limits is, and who we are there. `path` is that of a Unix socket."""
+    """Where a Valkey or Redis is, and who we are there. `path` is that of a Unix socket."""
 
     host: str
     port: int
@@ -48,10 +49,10 @@ class Address(NamedTuple):
 
 
 def address_of(url: str) -> Address:
-    """Return what the URL of a store of limits says. Raises ValueError, which does not repeat it: it may hold a password."""
+    """Return what the URL of a Valkey or Redis says. Raises ValueError, which does not repeat it: it may hold a password."""
     parts = urlsplit(url)
     if parts.scheme not in SCHEMES:
-        raise ValueError(f"it begins with none of {', '.join(f'{scheme}://' for scheme in SCHEMES)}")
+        raise ValueError(f"it begins with none of {', '.join((*(f'{scheme}://' for scheme in SCHEMES), *DATABASE_SCHEMES))}")
     path = parts.path if parts.scheme == "unix" else None
     if not (path or parts.hostname):
         raise ValueError("it names no host" if path is None else "it names no socket")

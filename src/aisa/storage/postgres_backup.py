@@ -25,6 +25,8 @@ from aisa.storage.postgres import CONNECT_SECONDS_MAX, SERVERS, open_postgres, s
 COMMAND_AS = "aisa back-up"
 WORDS_MAX = 500  # of what a program says, that are told: its last ones
 FORMER = "before_restore_"
+#: What was there before a restore, and what counts for a minute only.
+LEFT_OUT = (f"--exclude-schema={FORMER}*", "--exclude-schema=aisa_limits")
 
 
 def dump(url: str, target: str) -> BackupMade:
@@ -43,7 +45,7 @@ def dump(url: str, target: str) -> BackupMade:
     fresh = path.with_name(f"{path.name}.new")
     try:
         os.close(os.open(fresh, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_NOFOLLOW, 0o600))
-        ran(program, url, "--format=custom", "--no-owner", "--no-privileges", f"--exclude-schema={FORMER}*", f"--file={fresh}")
+        ran(program, url, "--format=custom", "--no-owner", "--no-privileges", *LEFT_OUT, f"--file={fresh}")
         synced(fresh)
         os.link(fresh, path)  # unlike a rename, it fails where a file has come to be
     except OSError as error:

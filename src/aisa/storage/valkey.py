@@ -1,26 +1,20 @@
 """One connection to a Valkey or Redis server, on which what is asked within one turn of the loop leaves in one write. Knows no key.
 
-Nobody waits for longer than LOOKS_MAX looks: a connection whose oldest question is older than that is given up with all that it was
-asked, of which nobody knows what became. Nothing is ever asked twice here.
+For how long it is asked in vain is said in `unanswered.py`.
 """
 
 from __future__ import annotations
 
 import asyncio
 import ssl
-from collections import deque
+from collections.abc import Iterable, Sequence
 from typing import Protocol, cast
 
 import hiredis
 
-LOOK_SECONDS = 0.05  # between two looks at the oldest question
-#: Looks that find the same one: after 150 to 200 ms, as a call may wait 250 for a store. Not a time, as a busy loop's answers lie unread.
-LOOKS_MAX = 3
+from aisa.storage.unanswered import LOOKS_MAX, StoreAway, Unanswered
+
 CONNECT_SECONDS_MAX = 2.0  # no call waits for it
-
-
-class StoreAway(Exception):
-    """The server does not answer, or answers that it cannot do what it is there for."""
 
 
 class Address(Protocol):
@@ -62,25 +56,22 @@ class Address(Protocol):
         ...
 
 
-class Connection(asyncio.Protocol):
-    """One connection. Belongs to the loop that opened it."""
+class ValkeyScript(asyncio.Protocol):
+    """One connection; implements `admission.store_way.Script`. Belongs to the loop that opened it."""
 
     _transport: asyncio.Transport
+    sha = ""  # of the script
 
     def __init__(self, looks_max: int = LOOKS_MAX) -> None:
-        self.lost: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         self._loop = asyncio.get_running_loop()
-        self._reader = hiredis.Reader()
-        self._asked: deque[asyncio.Future[object]] = deque()
-        self._looks_max = looks_max
-        self._oldest: asyncio.Future[object] | None = None
-        self._looks = 0  # that have found it
+        self._reader = hiredis.Reader(encoding="utf-8")
+        self._asked = Unanswered(looks_max, self.give_up)
         self._leaving: list[bytes] = []
-        self._watching = False
+        self.lost = self._asked.lost
 
     @classmethod
-    async def open(cls, address: Address, looks_max: int = LOOKS_MAX) -> Connection:
-        """Connect and say who we are. Raises StoreAway."""
+    async def open(cls, address: Address, script: str, looks_max: int = LOOKS_MAX) -> ValkeyScript:
+        """Connect, say who we are, and have the script known there. Raises StoreAway."""
         loop = asyncio.get_running_loop()
         try:
             async with asyncio.timeout(CONNECT_SECONDS_MAX):
@@ -96,27 +87,27 @@ class Connection(asyncio.Protocol):
                     await connection.ask("SELECT", str(address.database))
         except (OSError, TimeoutError) as error:
             raise StoreAway(str(error) or "it does not answer") from error
+        connection.sha = cast("str", await connection.ask("SCRIPT", "LOAD", script))
         return connection
 
-    def ask(self, *command: str | bytes) -> asyncio.Future[object]:
+    def run(self, keys: Sequence[str], arguments: Iterable[str]) -> asyncio.Future[list[str]]:
+        """Have the script run; the future has what it returns, or raises StoreAway."""
+        asked = self.ask("EVALSHA", self.sha, str(len(keys)), *keys, *arguments)
+        return cast("asyncio.Future[list[str]]", asked)
+
+    def ask(self, *command: str) -> asyncio.Future[object]:
         """Have a command done; the future has its answer, or raises StoreAway."""
-        answer: asyncio.Future[object] = self._loop.create_future()
-        if self.lost.done():
-            fail(answer, "the connection is gone")
-            return answer
-        if not self._leaving:
-            self._loop.call_soon(self._leave)
-        self._leaving.append(hiredis.pack_command(command))  # type: ignore[arg-type]  # its stub wants a tuple of one
-        self._asked.append(answer)
-        if not self._watching:
-            self._watching = True
-            self._loop.call_later(LOOK_SECONDS, self._watch)
+        answer = self._asked.add()
+        if not self.lost.done():
+            if not self._leaving:
+                self._loop.call_soon(self._leave)
+            self._leaving.append(hiredis.pack_command(command))  # type: ignore[arg-type]  # its stub wants a tuple of one
         return answer
 
     def give_up(self) -> None:
         """End it now; what was asked is not answered."""
         self._transport.abort()
-        self._end()
+        self._asked.end()
 
     # What the loop tells us
 
@@ -129,47 +120,19 @@ class Connection(asyncio.Protocol):
         self._reader.feed(data)
         try:
             while (found := self._reader.gets()) is not False:
-                answer = self._asked.popleft()
                 if isinstance(found, hiredis.ReplyError):
-                    fail(answer, str(found))
+                    self._asked.refused(str(found))
                     self.give_up()
                     return
-                if not answer.done():
-                    answer.set_result(found)
+                self._asked.answered(found)
         except (hiredis.ProtocolError, IndexError):
             self.give_up()
 
     def connection_lost(self, exc: Exception | None) -> None:
         """End: nothing that was asked is answered any more."""
-        self._end()
+        self._asked.end()
 
     def _leave(self) -> None:
         data, self._leaving = b"".join(self._leaving), []
         if not self.lost.done():
             self._transport.write(data)
-
-    def _watch(self) -> None:
-        self._watching = bool(self._asked)
-        if self._asked:
-            oldest = self._asked[0]
-            self._looks = self._looks + 1 if oldest is self._oldest else 0
-            self._oldest = oldest
-            if self._looks >= self._looks_max:
-                self.give_up()
-            else:
-                self._loop.call_later(LOOK_SECONDS, self._watch)
-
-    def _end(self) -> None:
-        if self.lost.done():
-            return
-        self.lost.set_result(None)
-        asked, self._asked = self._asked, deque()
-        for answer in asked:
-            fail(answer, "it did not answer in time, or the connection broke")
-
-
-def fail(answer: asyncio.Future[object], why: str) -> None:
-    """Let a question have no answer. Some are asked without a wait for it."""
-    if not answer.done():
-        answer.set_exception(StoreAway(why))
-        answer.exception()

@@ -1,0 +1,93 @@
+"""One connection to a PostgreSQL server on which a script of functions decides, as one does in Valkey. Knows no key and no table.
+
+One statement is under way at a time, and what is asked meanwhile leaves together in the next: a round trip and a commit are of as many
+questions as there are. For how long it is asked in vain is said in `unanswered.py`.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Iterable, Sequence
+from hashlib import sha256
+
+import asyncpg
+import msgspec
+
+from aisa.storage.unanswered import LOOKS_MAX, StoreAway, Unanswered
+
+CONNECT_SECONDS_MAX = 2.0  # no call waits for it
+LOAD_SECONDS_MAX = 5.0  # for the script, once a version; it waits for another server that loads it
+ASKED_AT_ONCE = 64  # questions of one statement, which holds the locks of all of them for some 0.1 ms each
+LOADING_LOCK = 0x61697362  # the advisory lock of whoever loads; that of writers is in `postgres.py`
+VERSION = "VERSION"  # a word of the script, put for which is what tells two of its versions apart
+ERRORS = (asyncpg.PostgresError, asyncpg.InterfaceError, OSError, TimeoutError, ValueError)
+
+
+class PostgresScript:
+    """One connection; implements `admission.store_way.Script`. Belongs to the loop that opened it."""
+
+    def __init__(self, connection: asyncpg.Connection, version: str, looks_max: int = LOOKS_MAX) -> None:
+        self._connection = connection
+        self._statement = f"SELECT words FROM aisa_limits.decide_{version}($1) AS words"  # noqa: S608 - our own words
+        self._asked = Unanswered(looks_max, self.give_up)
+        self._waiting: list[tuple[Sequence[str], Sequence[str]]] = []
+        self._work: asyncio.Task[None] | None = None
+        self.lost = self._asked.lost
+        connection.add_termination_listener(lambda _: self._asked.end())
+
+    @classmethod
+    async def open(cls, url: str, script: str, looks_max: int = LOOKS_MAX) -> PostgresScript:
+        """Connect, and have the script known there. Raises StoreAway."""
+        version = sha256(script.encode()).hexdigest()[:8]
+        try:
+            connection = await asyncpg.connect(url, timeout=CONNECT_SECONDS_MAX, server_settings={"application_name": "aisa limits"})
+        except ERRORS as error:
+            raise StoreAway(str(error) or "it does not answer") from error
+        try:
+            async with asyncio.timeout(LOAD_SECONDS_MAX):
+                await load(connection, script, version)
+        except ERRORS as error:
+            connection.terminate()
+            raise StoreAway(str(error) or "it does not answer") from error
+        return cls(connection, version, looks_max)
+
+    def run(self, keys: Sequence[str], arguments: Iterable[str]) -> asyncio.Future[list[str]]:
+        """Have the script decide; the future has what it says, or raises StoreAway.
+
+        Keys are in pairs, the first of which names a record. One that stands alone, ahead of them, names what needs no name here.
+        """
+        answer: asyncio.Future[list[str]] = self._asked.add()
+        if not self.lost.done():
+            self._waiting.append((keys[len(keys) % 2 :: 2], tuple(arguments)))
+            if self._work is None:
+                self._work = asyncio.get_running_loop().create_task(self._decide())
+        return answer
+
+    def give_up(self) -> None:
+        """End it now; what was asked is not answered."""
+        self._connection.terminate()
+        self._asked.end()
+
+    async def _decide(self) -> None:
+        """Ask what is waiting until nothing is."""
+        while self._waiting and not self.lost.done():
+            some, self._waiting = self._waiting[:ASKED_AT_ONCE], self._waiting[ASKED_AT_ONCE:]
+            try:
+                rows = await self._connection.fetch(self._statement, msgspec.json.encode(some).decode())
+            except ERRORS as error:
+                if not self.lost.done():
+                    self._asked.refused(str(error))
+                    self.give_up()
+                break
+            for row in rows:
+                self._asked.answered(row[0])
+        self._work = None
+
+
+async def load(connection: asyncpg.Connection, script: str, version: str) -> None:
+    """Make the tables and functions of a script, unless they are there."""
+    if await connection.fetchval(f"SELECT to_regprocedure('aisa_limits.decide_{version}(jsonb)')") is not None:
+        return
+    async with connection.transaction():
+        await connection.execute(f"SELECT pg_advisory_xact_lock({LOADING_LOCK})")
+        await connection.execute(script.replace(VERSION, version))

@@ -17,9 +17,10 @@ import sys
 import threading
 import time
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
+from types import MappingProxyType
 from typing import NamedTuple
 
 from proxy_rig import DEPLOYED, PRODUCTS, free_port, standing
@@ -58,40 +59,56 @@ class Outcome(NamedTuple):
 class Replica:
     """A server that can be stopped and started again in the same place: on a port of its own, or on a socket that it is handed."""
 
-    def __init__(self, folder: Path, port: int, listener: socket.socket | None = None) -> None:
-        self._folder = folder
+    def __init__(
+        self,
+        folder: Path,
+        port: int,
+        listener: socket.socket | None = None,
+        *,
+        configuration: str = CONFIGURATION,
+        variables: Mapping[str, str] = MappingProxyType({}),
+    ) -> None:
+        self.folder = folder
         self._port = port
         self._listener = listener
+        self._configuration = configuration
+        self._environment = environment() | {**variables}
         self._process: subprocess.Popen[str] | None = None
 
     def start(self) -> None:
         """Start it, and return when it is ready."""
-        data = str(self._folder / "data")
+        data = str(self.folder / "data")
         aisa = [sys.executable, "-m", "aisa", "serve", "--config", "aisa.yaml", "--data-dir", data, "--log-format", "json"]
         handed = self._listener is not None
         command = ["bash", "-c", LISTEN, "bash", *aisa] if handed else [*aisa, "--port", str(self._port)]
-        (self._folder / "aisa.yaml").write_text(CONFIGURATION, encoding="utf-8")
-        with (self._folder / "log").open("ab") as log:
+        (self.folder / "aisa.yaml").write_text(self._configuration, encoding="utf-8")
+        with (self.folder / "log").open("ab") as log:
             given = None if self._listener is None else self._listener.fileno()
             self._process = subprocess.Popen(
-                command, cwd=self._folder, env=environment(), stdin=given, stdout=subprocess.PIPE, stderr=log, text=True
+                command, cwd=self.folder, env=self._environment, stdin=given, stdout=subprocess.PIPE, stderr=log, text=True
             )
-        assert f":{self._port}" in read_banner(self._process), (self._folder / "log").read_text(encoding="utf-8")
+        assert f":{self._port}" in read_banner(self._process), (self.folder / "log").read_text(encoding="utf-8")
 
     def stop(self) -> None:
         """Stop it as an operator does: it has to leave with 0."""
         process = self._process
         if process is not None:
             process.send_signal(signal.SIGTERM)
-            assert process.wait(PROCESS_SECONDS_MAX) == 0, (self._folder / "log").read_text(encoding="utf-8")
+            assert process.wait(PROCESS_SECONDS_MAX) == 0, (self.folder / "log").read_text(encoding="utf-8")
             process.communicate()
             self._process = None
+
+    def restart(self) -> None:
+        """Stop it, and start it again."""
+        self.stop()
+        self.start()
 
     def kill(self) -> None:
         """End it, whatever became of it."""
         if self._process is not None:
             self._process.kill()
             self._process.communicate()
+            self._process = None
 
 
 def made(folder: Path) -> str:
@@ -133,7 +150,9 @@ def proxied(name: str, folder: Path, ports: list[int]) -> Iterator[str]:
 def rolling(name: str, folder: Path, *, restarts: int, clients: int) -> Outcome:
     """Restart two replicas behind a proxy one after the other, so often, while so many clients stream."""
     with replicas(folder) as (both, ports, key), proxied(name, folder / "proxy", ports) as url:
-        outcome = under_load(int(url.rpartition(":")[2]), key, clients=clients, restarted=[both[number % 2] for number in range(restarts)])
+        outcome = under_load(
+            int(url.rpartition(":")[2]), key, clients=clients, steps=[both[number % 2].restart for number in range(restarts)]
+        )
         for replica in both:
             replica.stop()
     return outcome
@@ -148,22 +167,21 @@ def handed_over(folder: Path, *, restarts: int, clients: int) -> Outcome:
 
     try:
         with listener:
-            outcome = under_load(port, key, clients=clients, restarted=[server] * restarts)
+            outcome = under_load(port, key, clients=clients, steps=[server.restart] * restarts)
             server.stop()
     finally:
         server.kill()
     return outcome
 
 
-def under_load(port: int, key: str, *, clients: int, restarted: Sequence[Replica]) -> Outcome:
-    """Let clients stream while servers are restarted one after the other, and to the end of what they have begun."""
+def under_load(port: int, key: str, *, clients: int, steps: Sequence[Callable[[], None]]) -> Outcome:
+    """Let clients stream while something is done to servers, one thing after the other, and to the end of what they have begun."""
     seen = [Client(port, key) for _ in range(clients)]
 
-    def restart() -> None:
-        for replica in restarted:
+    def all_steps() -> None:
+        for step in steps:
             read(STREAMS_BETWEEN * clients)
-            replica.stop()
-            replica.start()
+            step()
         read(STREAMS_BETWEEN * clients)
 
     def read(more: int) -> None:
@@ -177,7 +195,7 @@ def under_load(port: int, key: str, *, clients: int, restarted: Sequence[Replica
         stop = asyncio.Event()
         tasks = [asyncio.create_task(client.run(stop)) for client in seen]
         try:
-            await asyncio.to_thread(restart)
+            await asyncio.to_thread(all_steps)
         finally:
             stop.set()
             await asyncio.gather(*tasks)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import sys
 
 from aisa.config.detect import SPOKEN
+from aisa.providers.model_facts import NEWER_BOUND, OLDER_BOUND
 from aisa.vendors.row import VARIABLE, Row
 from aisa.vendors.table import ROWS
 
@@ -28,6 +29,12 @@ aisa vendors                       # which vendors are used, and what the others
 - Servers on this machine are looked for at the start and at a reload, where the file has no entry under `vendors` or `discovery.loopback`
   is `always`: each port below is asked once, and counts only if the answer is that server's own. `discovery` turns all of it off.
 - `AISA_DISCOVERY_LOOPBACK` in the environment is `discovery.loopback`.
+- Keys of other regions belong to other addresses (`https://api.moonshot.cn/v1`, `https://dashscope-intl.aliyuncs.com/compatible-mode/v1`,
+  `https://open.bigmodel.cn/api/paas/v4`, `https://api.minimaxi.com/v1`): give such a `base_url` with the key; what the vendor is like still
+  comes from its row.
+- Google Cloud, AWS and Azure prove requests by other credentials as well: [reaching-vendors](reaching-vendors.md#credentials) and
+  [bedrock](bedrock.md). What becomes of a chat in another protocol: [anthropic](anthropic.md), [gemini](gemini.md), [cohere](cohere.md),
+  [responses](responses.md). Models by vendor, with what they do not take: [models](models.md).
 
 """
 
@@ -40,14 +47,13 @@ FACTS = """
 ## What they are like
 
 *Refused* are parameters of a request that the vendor answers with an error whatever the model; *without effect* those that it ignores in
-silence. *Counted* is where a stream's usage report comes; where there is none, tokens are counted here ([billing](billing.md)).
-*Given up* is
-what a stream costs from the moment at which its client has left: where the vendor bills on, `on_disconnect: drain` reads to the
-end, so that
-the ledger knows what the vendor will charge. Facts without a source are not stated.
+silence. *Sent otherwise* is what of a request is written in another way there than it came. *Counted* is where a stream's usage report
+comes; where there is none, tokens are counted here ([billing](billing.md)). *Given up* is what a stream costs from the moment at which its
+client has left: where the vendor bills on, `on_disconnect: drain` reads to the end, so that the ledger knows what the vendor will charge.
+Facts without a source are not stated.
 
-| vendor | refused | without effect | counted | given up | sources |
-|---|---|---|---|---|---|
+| vendor | refused | without effect | sent otherwise | counted | given up | sources |
+|---|---|---|---|---|---|---|
 """
 
 ENDING = """
@@ -91,7 +97,19 @@ def facts(row: Row) -> str:
     refused, ignored = (", ".join([f"`{name}`" for name in names]) for names in (row.refuses, row.ignores))
     sources = ", ".join([f"<{source}>" if source.startswith("https:") else source for source in row.sources])
     given_up = {"stops": "costs nothing more"}.get(row.cancel, row.cancel)
-    return f"| {row.title} | {refused} | {ignored} | {row.counts} | {given_up} | {sources} ({row.seen}) |\n"
+    return f"| {row.title} | {refused} | {ignored} | {otherwise(row)} | {row.counts} | {given_up} | {sources} ({row.seen}) |\n"
+
+
+def otherwise(row: Row) -> str:
+    """Return what of a chat is written in another way for a vendor that speaks as OpenAI does."""
+    if row.dialect != "openai":
+        return f"in the words of `{row.dialect}`"
+    said = [] if row.developer else ["`developer` as `system`"]
+    if NEWER_BOUND in (*row.ignores, *row.refuses):
+        said.append(f"`{NEWER_BOUND}` as `{OLDER_BOUND}`")
+    if row.thinking_back:
+        said.append("`reasoning_content` with every call in the history, if only an empty one")
+    return ", ".join(said)
 
 
 if __name__ == "__main__":

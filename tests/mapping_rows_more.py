@@ -126,6 +126,7 @@ RESPONSES: Rows = {
             "responses/arguments-whole-in-their-last-event responses/calls-that-are-given-nothing-and-an-object "
             "responses/calls-that-are-given-nothing-and-an-object-document"
         ),
+        "pictures that the vendor's own tool made": "responses/a-picture responses/a-picture-in-a-document",
         "notes that only the whole item has": "responses/notes-told-with-the-whole-item-alone",
         "items without deltas, and nothing but the last event": "responses/items-without-deltas responses/only-the-last-event",
         "reasons for being incomplete": (
@@ -273,6 +274,10 @@ OPENAI: Rows = {
         ),
         "Groq: usage and errors in a member of its own": "openai/groq-usage-in-x-groq openai/groq-error-in-x-groq",
         "Mistral: content in parts": "openai/mistral-content-parts-with-thinking",
+        "content as one part, and pictures among parts": (
+            "openai/content-as-one-part openai/content-as-one-part-document "
+            "openai/pictures-among-the-parts-of-content openai/pictures-among-the-parts-of-content-document"
+        ),
         "Azure: a first chunk without choices, filters": (
             "openai/azure-first-chunk-without-choices-or-id openai/azure-filter-results-in-an-empty-delta-are-kept "
             "openai/azure-400-content-filter"

@@ -63,6 +63,7 @@ class ResponsesReader:
         self._names: dict[object, str] = {}  # of items, by their place in the output
         self._thoughts: list[Tree] = []  # what is to come back before the next call
         self._said = self._thought = False
+        self._pictures = 0
 
     @property
     def ended(self) -> bool:
@@ -173,6 +174,10 @@ class ResponsesReader:
             self._reasoning(item, given)
         elif item.kind in CALLS:
             self._given(item, given.get(CALLS[item.kind]))
+        elif item.kind == "image_generation_call" and "done" not in item.told and (data := text_or_none(given.get("result"))):
+            url = f"data:image/{text_or_none(given.get('output_format')) or 'png'};base64,{data}"
+            self._builder.carry(0, "images", [{"type": "image_url", "image_url": {"url": url}, "index": self._pictures}], made=True)
+            self._pictures += 1
         item.told["done"] = 1
 
     def _given(self, item: Item, whole: object) -> None:

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from operator import itemgetter
 
-from aisa.wire.choice import details_text, flatten, with_both_names
+from aisa.wire.choice import details_text, flatten, pictures_in, with_both_names
 from aisa.wire.finish import FAILURE, STOP, UNKNOWN, later_of, spoken, verdict_on
 from aisa.wire.halves import whole
 from aisa.wire.logprobs import chat_logprobs
 from aisa.wire.model_name import shown_name
 from aisa.wire.tool_calls import arguments_text
 from aisa.wire.tool_terms import ToolTerms
-from aisa.wire.trees import Tree, is_tree, text_or_none, trees_in
+from aisa.wire.trees import Tree, as_tree, is_tree, text_or_none, trees_in
 from aisa.wire.vendor_error import Unintelligible, VendorError, error_in
 
 OBJECT = "chat.completion"
@@ -130,6 +130,8 @@ def message_of(message: Tree, call_seed: str) -> Tree:
     fixed: Tree = {"role": "assistant", "content": whole(text) if message.get("content") is not None else None, "refusal": None}
     reasoning = text_or_none(message.get("reasoning_content")) or text_or_none(message.get("reasoning")) or thinking
     reasoning = reasoning or details_text(message.get("reasoning_details"))
+    if pictures := pictures_in(message.get("content")):
+        fixed["images"] = [{**as_tree(picture), "index": place} for place, picture in enumerate(pictures)]
     fixed |= {name: value for name, value in message.items() if name not in ("role", "content", "reasoning", "reasoning_content")}
     if reasoning:
         fixed = with_both_names({**fixed, "reasoning_content": whole(reasoning)})

@@ -76,6 +76,8 @@ class Choice:
             text["refusal"] = ready
         if thinking and (ready := self._joined("reasoning_content", thinking)):
             text["reasoning_content"] = text["reasoning"] = ready
+        if pictures := pictures_in(delta.get("content")):
+            text["images"] = numbered(pictures, "images", self._details)
         for name, value in delta.items():
             if name not in HANDLED_DELTA and value is not None:
                 text[name] = numbered(value, name, self._details)
@@ -163,17 +165,22 @@ def with_both_names(text: Tree) -> Tree:
 
 
 def flatten(content: object) -> tuple[str, str]:
-    """Return (text, thinking) of a content value; some vendors send an array of parts (Mistral)."""
+    """Return (text, thinking) of a content value; some vendors send an array of parts (Mistral), or one part."""
     if isinstance(content, str):
         return content, ""
     text = thinking = ""
-    for part in trees_in(content):
+    for part in [content] if is_tree(content) else trees_in(content):
         if part.get("type") == "thinking":
             inner = part.get("thinking")
             thinking += inner if isinstance(inner, str) else flatten(inner)[0]
         elif isinstance(part.get("text"), str):
             text += str(part["text"])
     return text, thinking
+
+
+def pictures_in(content: object) -> list[object]:
+    """Return the pictures among the parts of a content value, as vendors that have a member for them send them there."""
+    return [] if isinstance(content, str) else [part for part in trees_in(content) if part.get("type") == "image_url"]
 
 
 def details_text(details: object) -> str:

@@ -44,34 +44,22 @@ class SseDecoder:
         rest = self._rest
         if not rest and data.endswith(b"\n\n"):
             return data[:-2]
-        if rest:
-            searched = len(rest) - 1  # the blank line may straddle the split
-            rest += data
-            end = rest.rfind(b"\n\n", searched)
-            if end < 0:
-                return self._wait()
+        searched = max(0, len(rest) - 1)  # the blank line may straddle the split
+        rest += data
+        end = rest.rfind(b"\n\n", searched)
+        if end >= 0:
             complete = bytes(rest[:end])
             del rest[: end + 2]
-        else:
-            end = data.rfind(b"\n\n")
-            if end < 0:
-                rest += data
-                return self._wait()
-            complete = data[:end]
-            if end + 2 < len(data):
-                rest += data[end + 2 :]
-        return complete
+            return complete
+        if len(rest) > self._event_bytes_max:
+            raise EventTooLarge
+        return b""
 
     def end(self) -> list[Event]:
         """Return the event that the stream's end completes, if there is one."""
         block = bytes(self._rest)
         self._rest.clear()
         return parse_block(block)
-
-    def _wait(self) -> bytes:
-        if len(self._rest) > self._event_bytes_max:
-            raise EventTooLarge
-        return b""
 
     def _without_bom(self, data: bytes) -> bytes:
         data = bytes(self._rest) + data

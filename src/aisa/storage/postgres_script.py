@@ -7,8 +7,10 @@ questions as there are. For how long it is asked in vain is said in `unanswered.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterable, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Sequence
+from contextlib import AbstractAsyncContextManager
 from hashlib import sha256
+from typing import Protocol, cast
 
 import asyncpg
 import msgspec
@@ -23,24 +25,48 @@ VERSION = "VERSION"  # a word of the script, put for which is what tells two of 
 ERRORS = (asyncpg.PostgresError, asyncpg.InterfaceError, OSError, TimeoutError, ValueError)
 
 
+class Session(Protocol):
+    """What we use of asyncpg's connections, which have no types."""
+
+    async def fetch(self, query: str, *parameters: str) -> list[tuple[list[str]]]:
+        """Return the rows that a statement gives."""
+        ...
+
+    async def execute(self, query: str) -> str:
+        """Have statements done."""
+        ...
+
+    def transaction(self) -> AbstractAsyncContextManager[None]:
+        """Return a transaction, which is one where it is entered."""
+        ...
+
+    def terminate(self) -> None:
+        """End it, and wait for nothing."""
+        ...
+
+    def add_termination_listener(self, callback: Callable[[object], None]) -> None:
+        """Have somebody know when it has ended."""
+        ...
+
+
 class PostgresScript:
     """One connection; implements `admission.store_way.Script`. Belongs to the loop that opened it."""
 
-    def __init__(self, connection: asyncpg.Connection, version: str, looks_max: int = LOOKS_MAX) -> None:
+    def __init__(self, connection: Session, version: str, looks_max: int = LOOKS_MAX) -> None:
         self._connection = connection
         self._statement = f"SELECT words FROM aisa_limits.decide_{version}($1) AS words"  # noqa: S608 - our own words
         self._asked = Unanswered(looks_max, self.give_up)
         self._waiting: list[tuple[Sequence[str], Sequence[str]]] = []
         self._work: asyncio.Task[None] | None = None
         self.lost = self._asked.lost
-        connection.add_termination_listener(lambda _: self._asked.end())
+        connection.add_termination_listener(lambda _ended: self._asked.end())
 
     @classmethod
     async def open(cls, url: str, script: str, looks_max: int = LOOKS_MAX) -> PostgresScript:
         """Connect, and have the script known there. Raises StoreAway."""
         version = sha256(script.encode()).hexdigest()[:8]
         try:
-            connection = await asyncpg.connect(url, timeout=CONNECT_SECONDS_MAX, server_settings={"application_name": "aisa limits"})
+            connection = await connected(url)
         except ERRORS as error:
             raise StoreAway(str(error) or "it does not answer") from error
         try:
@@ -56,7 +82,7 @@ class PostgresScript:
 
         Keys are in pairs, the first of which names a record. One that stands alone, ahead of them, names what needs no name here.
         """
-        answer: asyncio.Future[list[str]] = self._asked.add()
+        answer = cast("asyncio.Future[list[str]]", self._asked.add())
         if not self.lost.done():
             self._waiting.append((keys[len(keys) % 2 :: 2], tuple(arguments)))
             if self._work is None:
@@ -84,9 +110,15 @@ class PostgresScript:
         self._work = None
 
 
-async def load(connection: asyncpg.Connection, script: str, version: str) -> None:
+async def connected(url: str) -> Session:
+    """Connect, under a name by which administrators know what it is for."""
+    connect = cast("Callable[..., Awaitable[Session]]", asyncpg.connect)  # pyright: ignore[reportUnknownMemberType] - it has no types
+    return await connect(url, timeout=CONNECT_SECONDS_MAX, server_settings={"application_name": "aisa limits"})
+
+
+async def load(connection: Session, script: str, version: str) -> None:
     """Make the tables and functions of a script, unless they are there."""
-    if await connection.fetchval(f"SELECT to_regprocedure('aisa_limits.decide_{version}(jsonb)')") is not None:
+    if await connection.fetch("SELECT WHERE to_regprocedure($1) IS NOT NULL", f"aisa_limits.decide_{version}(jsonb)"):
         return
     async with connection.transaction():
         await connection.execute(f"SELECT pg_advisory_xact_lock({LOADING_LOCK})")

@@ -26,7 +26,7 @@ PRICED = "models: {embedded/tiny: {to: [embedded/tiny], prices: {input: 1.0, out
 @needs_server
 @pytest.mark.skipif(PRODUCTS["nginx"].program() is None, reason="nginx is not installed")
 def test_a_replica_that_is_killed_takes_nothing_with_it_but_the_streams_that_it_had(tmp_path: Path) -> None:
-    """[issue 13] Of each client it had one stream at the most, all go on at the other; it comes back, and every call is in the ledger once."""
+    """[issue 13] Of each client it had one stream at most, all go on at the other; it comes back, and every call is in the ledger once."""
     with ExitStack() as stack:
         postgres, store = stack.enter_context(postgres_server()), stack.enter_context(store_server())
         database = postgres.fresh()

@@ -217,7 +217,7 @@ class Finger:
                     [place + 1 for place in places if self._text[place : place + 1] in node.options and place < len(self._text)]
                 )
             case Either():
-                return frozenset().union(*(self.follow(option, places) for option in node.options))
+                return frozenset([end for option in node.options for end in self.follow(option, places)])
             case Row():
                 for part in node.parts:
                     places = self.follow(part, places)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
-from typing import Annotated, Any, ClassVar
+from typing import Annotated, Any
 
 import msgspec
 from msgspec import Meta, Raw
@@ -126,7 +126,11 @@ class ChatRequest(msgspec.Struct):
     model: str
     stream: bool
     include_usage: bool
-    task: ClassVar[str] = ""  # a conversation
+
+    @property
+    def task(self) -> str:
+        """A conversation."""
+        return ""
 
     @property
     def max_tokens(self) -> int | None:

@@ -8,12 +8,14 @@ from __future__ import annotations
 from base64 import b64decode
 from binascii import Error as NotBase64
 from pathlib import Path
+from unicodedata import normalize
 
 import msgspec
 import tiktoken
 import tokenizers
 
 from aisa.providers.counting import NoTokenizer
+from aisa.tokenizers.byte_level import byte_level_bpe, samples
 from aisa.wire.tokenized_text import Tokenizer
 
 FILE_BYTES_MAX = 128 << 20  # the largest known, Gemma's, has 32 MiB
@@ -81,7 +83,24 @@ def from_file(path: Path) -> Tokenizer:
         raise NoTokenizer(f"The tokenizer {str(path)!r} cannot be loaded: {why}. {REMEDY}") from error
     whole.no_truncation()
     whole.no_padding()
-    return Tokenizer(name[:NAME_CHARACTERS_MAX], lambda text: len(whole.encode(text, add_special_tokens=False)))
+    slow = Tokenizer(name[:NAME_CHARACTERS_MAX], lambda text: len(whole.encode(text, add_special_tokens=False)))
+    return quicker(slow, data) or slow
+
+
+def quicker(slow: Tokenizer, data: bytes) -> Tokenizer | None:
+    """Return what counts as the tokenizer of a file does, in a tenth of the time; None where the file or a count is otherwise."""
+    read = byte_level_bpe(data)
+    if read is None:
+        return None
+    try:
+        encoding = tiktoken.Encoding(slow.name, pat_str=read.pattern, mergeable_ranks=read.ranks, special_tokens={})
+    except ValueError:  # a pattern that only the other library can read
+        return None
+
+    def count(text: str) -> int:
+        return len(encoding.encode_ordinary(normalize("NFC", text) if read.composed else text))
+
+    return Tokenizer(slow.name, count) if all(count(text) == slow.count(text) for text in samples()) else None
 
 
 def tekken_encoding(name: str, tekken: TekkenFile) -> tiktoken.Encoding:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 from collections.abc import Sequence
 from pathlib import Path
@@ -10,12 +11,16 @@ from typing import Any
 import pytest
 
 from aisa.config.load import load
-from aisa.config.schema import Prices, Vendor
+from aisa.config.schema import Config, Model, Prices, Vendor
 from aisa.credentials.rules import proof_of
+from aisa.ledger.audit import differences_of
 from aisa.ledger.row import CallRow
+from aisa.prices.catalogue import catalogue_price
 from aisa.providers import anthropic
 from aisa.providers.vendor_state import SEAL_KEY_BYTES, Memory, Seals, VendorStates
+from aisa.routing import Routes
 from aisa.testing.clock import run_virtual
+from aisa.usage import Breakdown
 from rig import Break, MemoryClient, Rig, Script, ScriptedUpstream, Stall, body, content_of, events_of
 
 Json = dict[str, Any]
@@ -94,18 +99,62 @@ def test_an_answer_that_another_model_of_the_vendors_took_over_is_that_models() 
     assert (content_of(client.body), row.answered_model, row.outcome) == ("one two three ", "claude-other", "completed")
 
 
-def test_what_another_model_advised_is_billed_beside_the_sums() -> None:
-    """As making the conversation shorter is; what the model itself said, turn by turn, is in the sums."""
+def advised(model: object, steps: list[Any] | None = None, client: MemoryClient | None = None, **entry: object) -> CallRow:
+    """Ask a model that was advised by another, at the catalogue's prices; returns the row."""
     entries = [
-        {"type": "message", "model": "some-model", "input_tokens": 60, "output_tokens": 5},
-        {"type": "advisor_message", "model": "claude-other", "input_tokens": 1_000, "output_tokens": 700, "cache_read_input_tokens": 200},
+        {"type": "message", "model": "claude-haiku-4-5", "input_tokens": 60, "output_tokens": 5},
+        {"type": "advisor_message", "model": model, "input_tokens": 1_000, "output_tokens": 700, "cache_read_input_tokens": 200, **entry},
         {"type": "compaction", "input_tokens": 30, "output_tokens": 4},
-        {"type": "message", "model": "some-model", "input_tokens": 40, "output_tokens": 7},
+        {"type": "message", "model": "claude-haiku-4-5", "input_tokens": 40, "output_tokens": 7},
     ]
     stop, _, end = ending(12)
     last = event("message_delta", delta={"stop_reason": "end_turn"}, usage={"output_tokens": 12, "iterations": entries})
-    row = Claude(Script([opening(), *WORDS, stop, last, end])).ask(MemoryClient())
-    assert (row.billed.input_tokens, row.billed.cached_tokens, row.billed.output_tokens) == (100 + 1_200 + 30, 200, 12 + 700 + 4)
+    rig = Claude(Script([opening(), *WORDS, stop, last, *([end] if steps is None else steps)]))
+    vendor = Vendor(base_url="https://api.anthropic.com", api_key="k", dialect="anthropic")
+    config = Config(vendors={"anthropic": vendor}, models={"fast": Model(to=("anthropic/claude-haiku-4-5",))})
+    rig.dependencies.routes = Routes(config, look_up=catalogue_price)
+    rig.dependencies.upstreams = {"anthropic": rig.upstreams[0]}
+    return rig.ask(client or MemoryClient())
+
+
+def test_what_another_model_advised_costs_that_models_price() -> None:
+    """Haiku at 1 and 5, Opus 4.5 at 5, 0.5 and 25: 130 x 1 + 16 x 5, and 1,000 x 5 + 200 x 0.5 + 700 x 25. It is in no sum of tokens."""
+    row = advised("claude-opus-4-5")
+    assert (row.billed.input_tokens, row.billed.output_tokens, row.outcome) == (130, 16, "completed")
+    assert row.billed.breakdown == Breakdown(advice_tokens=1_900, advice_cost=1_000 * (5_000 + 100 + 17_500))
+    assert row.cost == 1_000 * (130 + 80) + 1_000 * (5_000 + 100 + 17_500)
+    assert (row.marks, row.vendor_cost) == (None, row.cost)
+    assert not list(differences_of(row))
+
+
+@pytest.mark.parametrize("model", ["claude-nobody-knows", "", None, 7, "x" * 300])
+def test_the_advice_of_a_model_that_nobody_knows_costs_the_dearest_that_there_is(model: object) -> None:
+    """Point 6: on each side, of Haiku: writing to a cache at 2, output at 5. The row is marked."""
+    row = advised(model)
+    assert row.cost == 1_000 * (130 + 80) + 1_000 * (1_200 * 2 + 700 * 5)
+    assert row.marks == "no_own_price:advice"
+
+
+def test_advice_of_the_model_itself_costs_its_own_price() -> None:
+    """130 x 1 + 16 x 5, and 1,000 x 1 + 200 x 0.1 + 700 x 5."""
+    assert advised("claude-haiku-4-5").cost == 1_000 * (130 + 80 + 1_000 + 20 + 3_500)
+
+
+@pytest.mark.parametrize("count", [None, -1, True, "many", 2.5, 10**9, 10**30, [], {}])
+def test_advice_of_which_a_count_is_none_or_cannot_be_costs_what_is_left_of_it(count: object) -> None:
+    """[faults M4, M5] What is no count is nothing; what no window takes makes the whole entry nothing."""
+    row = advised("claude-opus-4-5", output_tokens=count)
+    assert row.cost == 1_000 * (130 + 80) + (0 if count == 10**9 else 1_000 * (5_000 + 100))
+
+
+def test_advice_is_in_no_bill_of_a_stream_that_was_cut() -> None:
+    """[C6] It was no part of what arrived: two of three words, and the input."""
+    row = advised("claude-opus-4-5", [FAILED])
+    assert (row.outcome, row.cost, row.billed.breakdown) == ("cut", 1_000 * (130 + 3 * 5), None)
+    row = advised("claude-opus-4-5", client=MemoryClient(takes_bytes_max=500))
+    assert row.outcome == "client_gone"
+    assert 0 < row.billed.output_tokens < 16
+    assert row.cost == 1_000 * (130 + row.billed.output_tokens * 5)
 
 
 def test_an_answer_that_broke_off_costs_its_input_and_what_arrived() -> None:
@@ -125,6 +174,20 @@ def test_a_finish_without_the_end_of_the_message_is_none() -> None:
     row = Claude(Script([opening(), *WORDS, *ending(12)[:2], Break()])).ask(client)
     assert (row.outcome, row.billed.output_tokens) == ("cut", 3)
     assert b'finish_reason":"' not in client.body
+
+
+@pytest.mark.parametrize(("end", "paid"), [(ending(12)[2], 12), (Break(), 3), (Stall(9.0), 3)], ids=["end", "break", "silence"])
+def test_who_leaves_when_the_message_has_told_why_it_stops_pays_the_report_of_its_end(end: Any, paid: int) -> None:
+    """[fault M2] All that is said has arrived, and the vendor is read on for a second: its report counts once the message has ended."""
+    rig, client = Claude(Script([opening(), *WORDS, *ending(12)[:2], Stall(0.5), end])), MemoryClient()
+
+    async def main() -> None:
+        asyncio.get_running_loop().call_later(0.2, client.leave)
+        await rig.call(client, body(stream=True))
+        await asyncio.sleep(3)
+
+    run_virtual(main())
+    assert (rig.rows[-1].outcome, rig.rows[-1].billed.output_tokens) == ("client_gone", paid)
 
 
 @pytest.mark.parametrize("end", [FAILED, Break()], ids=["error", "break"])

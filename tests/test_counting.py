@@ -20,7 +20,7 @@ from aisa.tokenizers.loading import load
 from aisa.usage import COUNTED, ESTIMATED, IMPLAUSIBLE
 from aisa.wire.chat import parse_chat
 from aisa.wire.content import PAGE_TOKENS, PICTURE_TOKENS, Content, Picture, input_tokens, picture_of, sound_seconds
-from aisa.wire.request_content import content_of
+from aisa.wire.request_content import beginning, content_of
 from aisa.wire.token_meter import PIECES, SIZE, Rate, TokenMeter
 from aisa.wire.tokenized_text import TRIED_BYTES, Tokenizer
 from one_call import FOR_EVER, IN, OUT, made, row_of
@@ -348,8 +348,30 @@ def test_sound_and_video_with_an_address_cost_by_the_second(by_itself: bool) -> 
 
 
 def test_an_input_never_has_more_tokens_than_the_models_window() -> None:
-    """[fault M6] However large the body."""
+    """[fault M6] However large the body is, or says that its picture is; 2,000,000 where the window is not known."""
     assert input_tokens(Content(10**7, (Picture(),) * 100, 10_000.0, 100), "gpt-4o", 128_000) == 128_000
+    for model in ("gemini-2.5-pro", "gpt-4o", "claude-opus-4-5", "m"):
+        assert input_tokens(Content(10**8, (Picture(2**31 - 1, 2**31 - 1),) * 9), model) == 2_000_000
+        assert input_tokens(Content(0, (Picture(2**31 - 1, 2**31 - 1),)), model) <= 2_000_000
+
+
+def test_a_pictures_formula_is_its_models_however_that_is_written() -> None:
+    """[fault M6] Deployments have names of their own."""
+    for model in ("gpt-4o", "GPT-4o", "openai/GPT-4O-2024-08-06"):
+        assert input_tokens(Content(0, (Picture(1_024, 1_024, low=True),)), model) == 85
+
+
+def test_what_was_thought_and_refused_before_is_text() -> None:
+    """[fault M6] Whoever wants it back reads it: in the count of the size, and in what a tokenizer is given."""
+    messages = [
+        {"role": "assistant", "content": "said", "reasoning_content": "thought"},
+        {"role": "assistant", "content": [{"type": "refusal", "refusal": "refused"}]},
+        {"role": "assistant", "content": "", "reasoning_content": None},
+    ]
+    chat = parse_chat(json.dumps({"model": "m", "messages": messages}).encode())
+    assert content_of(chat).text_bytes == len("saidthoughtrefused")
+    assert beginning(chat, 1_000) == "saidthoughtrefused"
+    assert beginning(chat, 6) == "saidth"
 
 
 def test_hold_cut_and_complete_count_a_picture_alike() -> None:

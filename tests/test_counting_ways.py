@@ -124,6 +124,19 @@ def test_token_ids_and_log_probabilities_are_counted(tokens: int, way: str, memb
     assert (row.billed.output_tokens, row.billed.source, row.billed.counted_by) == (4 * tokens, COUNTED, way)
 
 
+@pytest.mark.parametrize("member", ["token_ids", "logprobs"])
+def test_more_tokens_than_a_text_can_be_are_not_counted_because_they_are_listed(member: str) -> None:
+    """[fault M5] 5,000 for two letters: by its pieces, in a stream, and by its size in a document. What can be is believed again."""
+    entries = [{"token": "x", "logprob": -1.0, "bytes": None, "top_logprobs": []}] * 5_000
+    listed: Any = list(range(5_000)) if member == "token_ids" else {"content": entries, "refusal": None}
+    three: Any = [1, 2, 3] if member == "token_ids" else {"content": entries[:3], "refusal": None}
+    assert billed([chunk(OPENING), said("We ", **{member: listed})]).output_tokens == 1
+    assert billed([chunk(OPENING), said("We ", **{member: listed}), said("see", **{member: three})]).output_tokens == 4
+    whole = json.loads(document("We see"))
+    whole["choices"][0][member] = listed
+    assert row_of(made([json.dumps({**whole, "usage": None}).encode()], stream=False)[1]).billed.output_tokens == 2
+
+
 def test_holds_follow_what_the_vendor_says() -> None:
     """[fault M7] Twelve deltas of 25 tokens are held for as 300, not as 12."""
     events = [chunk(OPENING), *[said("word ", usage=counted(25 * number)) for number in range(1, 13)]]

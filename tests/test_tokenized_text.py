@@ -22,7 +22,8 @@ from aisa.ledger.rules import CUT
 from aisa.providers import anthropic, gemini, responses
 from aisa.providers.counting import Counting
 from aisa.providers.measure import Measure
-from aisa.providers.shape import Decoder, Target, text_arrived
+from aisa.providers.output import output_of
+from aisa.providers.shape import Decoder, Target
 from aisa.routing import Routes
 from aisa.testing.clock import run_virtual
 from aisa.tokenizers.on_demand import CARRIED, load_tokenizer
@@ -243,9 +244,11 @@ def test_every_dialect_tells_how_much_of_its_text_arrived(name: str) -> None:
     decoder: Decoder = case.dialect.decoder(case.chat, target, call_id=CALL_ID, created=CREATED, protocol="typed parts")
     decoder.feed(case.upstream)
     decoder.end()
-    everything = text_arrived(decoder, decoder.tokens, everything=True)
+    output = output_of(decoder)
+    assert output is not None
+    everything = arrived(output.meters, decoder.tokens, everything=True)
     assert everything is not None
     assert everything[0] == everything[1] > 1
-    first = text_arrived(decoder, 1, everything=False)
+    first = arrived(output.meters, 1, everything=False)
     assert first is not None
     assert first[0] < first[1] == everything[1]

@@ -128,6 +128,15 @@ TABLE: list[tuple[dict[str, Any], Usage]] = [
         usage(100, 9, breakdown=Breakdown(searches=1, sources=1)),
     ),
     ({**sides(100, 9, 109), "num_search_queries": 1_000}, usage(100, 9, breakdown=Breakdown(searches=1_000))),
+    # Sound beyond its whole, in a report that is right otherwise and passes as it is
+    ({**sides(100, 50, 150), OUTPUTS[0]: {"audio_tokens": 999}}, usage(100, 50, output_audio_tokens=50)),
+    (
+        {**sides(100, 50, 150), OUTPUTS[0]: {"audio_tokens": 40, "reasoning_tokens": 30}},
+        usage(100, 50, reasoning_tokens=30, output_audio_tokens=40),
+    ),
+    ({**sides(100, 50, 150), INPUTS[0]: {"audio_tokens": 999}}, usage(100, 50, input_audio_tokens=100)),
+    ({"prompt_tokens": 1e2, "completion_tokens": "50", "total_tokens": 1.5e2}, usage(100, 50)),
+    ({"prompt_tokens": "100", "completion_tokens": 5e1, OUTPUTS[1]: {"reasoning_tokens": 3e1}}, usage(100, 50, reasoning_tokens=30)),
 ]
 TABLE += [
     ({**sides(1_000, 10, 1_010), **part}, usage(1_000, 10, **{kind: 900}))
@@ -153,6 +162,17 @@ def test_counts_are_read_under_every_name_in_a_stream_and_a_document_alike(repor
         assert (shown.get(INPUTS[0]) or {}).get("cache_write_tokens", 0) == billed.cache_write_tokens
         assert (shown.get(OUTPUTS[0]) or {}).get("reasoning_tokens", 0) == billed.reasoning_tokens
         assert all(name in shown for name in report if name not in (INPUTS[1], OUTPUTS[1]))
+
+
+@pytest.mark.parametrize(("report", "billed"), TABLE[:12], ids=[json.dumps(report)[1:100] for report, _ in TABLE[:12]])
+def test_a_report_inside_a_choice_counts_in_a_stream_and_a_document_alike(report: dict[str, Any], billed: Usage) -> None:
+    """[fault M4] The table of names has it among the places; nothing else is said there."""
+    finish = event({**HEAD, "choices": [{"index": 0, "delta": {}, "finish_reason": "stop", "usage": report}]})
+    answer = json.loads(document("Hello there."))
+    del answer["usage"]
+    answer["choices"][0]["usage"] = report
+    assert row_of(made([*text("Hello", " there", "."), finish, DONE])[1]).billed == billed
+    assert row_of(made([json.dumps(answer).encode()], stream=False)[1]).billed == billed
 
 
 def test_the_rest_of_a_total_is_the_input_that_was_not_reported() -> None:

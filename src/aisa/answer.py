@@ -136,13 +136,14 @@ class Told(msgspec.Struct, frozen=True, gc=False):
 
     The service `tier`, empty for the usual one, None if it names none; the `model` that made it, as the vendor calls it, empty if it names
     none; what the vendor charges us for it, in nano-dollars, None if it does not say; whether it is `cited` from the web, which it was then
-    searched for.
+    searched for; the `advice` of other models that went into it, each by the model's name.
     """
 
     tier: str | None = None
     model: str = ""
     cost: Nanos | None = None
     cited: bool = False
+    advice: tuple[tuple[str, Usage], ...] = ()
 
 
 #: What a model makes, however few tokens it counts as: a sign that the vendor is at work.

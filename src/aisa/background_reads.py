@@ -1,7 +1,7 @@
 """Reads on when a client has left: for a moment if only the vendor's report is to come, to the end if the vendor bills on regardless.
 
-The first completes the client's bill; the second is for the ledger alone, so that it knows what the vendor will charge us. Bounded in
-number and time; what does not fit is cancelled as elsewhere.
+The first completes the client's bill; the second is for the ledger alone, so that it knows what the vendor will charge us. Then what is
+long and was not reported is counted. Bounded in number and time; what does not fit is cancelled as elsewhere.
 """
 
 from __future__ import annotations
@@ -11,6 +11,7 @@ from collections.abc import Callable, Collection
 from contextlib import suppress
 
 from aisa.errors import UpstreamFailed
+from aisa.long_counts import LongCounts
 from aisa.providers.port import Answer
 from aisa.providers.shape import Decoder
 from aisa.usage import Usage
@@ -39,18 +40,22 @@ class BackgroundReads:
     def __len__(self) -> int:
         return len(self._tasks)
 
-    def start(self, answer: Answer, decoder: Decoder, report: Callable[[Usage], None], *, vendor: str) -> bool:
+    def start(self, answer: Answer, decoder: Decoder, report: Callable[[Usage], None], *, vendor: str | None, counts: LongCounts) -> bool:
         """Read an answer to its end in the background, then `report` what the vendor made; whatever happens, once.
 
-        False if it is not to be read: no vendor that bills on, or too many of its answers.
+        False, and the answer is closed, if there is nothing to do: no vendor that bills on, or too many of its answers, and no long count.
+        Without a `vendor` it is not to be read.
         """
-        if decoder.finished:
-            tasks, seconds = self._reports, REPORT_SECONDS_MAX
+        tasks, seconds = self._reports, 0.0
+        if vendor is not None and decoder.finished:
+            seconds = REPORT_SECONDS_MAX
         elif vendor in self._vendors and len(self._tasks) < self._reads_max:
             tasks, seconds = self._tasks, self._seconds_max
-        else:
-            return False
-        task = asyncio.get_running_loop().create_task(read_on(answer, decoder, seconds=seconds))
+        if not seconds:
+            answer.close()
+            if not counts.wanted(decoder):
+                return False
+        task = asyncio.get_running_loop().create_task(complete(answer, decoder, seconds=seconds, counts=counts))
         tasks.add(task)
 
         def ended(_task: asyncio.Task[None]) -> None:  # also of a task that was cancelled before its first turn
@@ -67,6 +72,14 @@ class BackgroundReads:
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
+
+
+async def complete(answer: Answer, decoder: Decoder, *, seconds: float, counts: LongCounts) -> None:
+    """Learn what there is to be learned of an answer: from its vendor within so many seconds, then by our own count."""
+    if seconds:
+        await read_on(answer, decoder, seconds=seconds)
+        answer.close()
+    await counts.count(decoder)
 
 
 async def read_on(answer: Answer, decoder: Decoder, *, seconds: float) -> None:

@@ -22,6 +22,7 @@ from aisa.ledger.port import Bill, Charge, Ending, Ledger
 from aisa.ledger.refusal import Refusal, not_kept
 from aisa.ledger.row import NO_OWN_PRICE, OTHER_PRICE
 from aisa.ledger.rules import CLIENT_GONE, CLIENT_STALLED, COMPLETED, CUT, FAILED, Delivered
+from aisa.long_counts import LongCounts
 from aisa.money import Nanos
 from aisa.notices import Notices
 from aisa.offer import Offer, Plan
@@ -65,6 +66,7 @@ class Dependencies(msgspec.Struct):
     notices: Notices
     background_reads: BackgroundReads
     large_events: LargeEvents
+    long_counts: LongCounts = msgspec.field(default_factory=LongCounts)
     timers: Timers = msgspec.field(default_factory=Timers)
     keep_refusal: Callable[[Refusal], None] = not_kept
     states: VendorStates | None = None  # None: what vendors want back from their clients is not kept
@@ -274,24 +276,22 @@ class CallContext:
             notices.tell(ChoicesMissing(call_id, target.vendor, target.model, asked, asked - missing), self._ended_at)
 
     def _let_vendor_go(self, charge: Charge) -> None:
-        """Cancel what the vendor may still be doing, unless there is a reason to read on: the charge is final only after that."""
-        answer, decoder, delivery = self.answer, self.decoder, self.delivery
+        """Cancel what the vendor may still be doing, unless there is something to be learned: the charge is final only after that."""
+        answer, decoder, delivery, outcome = self.answer, self.decoder, self.delivery, self.life.outcome
         if answer is None:
             return
-        left = self.life.outcome in (CLIENT_GONE, CLIENT_STALLED)
-        if not left or decoder is None or decoder.done:
+        if decoder is None or outcome in (COMPLETED, FAILED):
             answer.close()
             return
-        finished = decoder.finished
+        finished, left = decoder.finished, outcome in (CLIENT_GONE, CLIENT_STALLED) and not decoder.done
 
         def report(generated: Usage) -> None:
             sent = Delivered(delivery.tokens, decoder.tokens, decoder.reasoning_shown, finished)
             if charge.report(generated, self._arrived(sent), told(decoder)):
                 self._tell_final(charge)
 
-        if not self.dependencies.background_reads.start(answer, decoder, report, vendor=self.target.vendor):
-            answer.close()
-        else:
+        vendor, counts = self.target.vendor if left else None, self.dependencies.long_counts
+        if self.dependencies.background_reads.start(answer, decoder, report, vendor=vendor, counts=counts):
             charge.await_report()
 
     def _confirm(self, charge: Charge) -> None:

@@ -12,8 +12,10 @@ from msgspec.structs import replace
 
 from aisa.answer import Piece
 from aisa.ledger.rules import Delivered
-from aisa.providers.shape import Decoder, text_arrived
+from aisa.providers.output import output_of
+from aisa.providers.shape import Decoder
 from aisa.wire.port import Client
+from aisa.wire.token_meter import arrived
 
 ENDS_MAX = 64  # kept before asking the kernel which of them the client has; a living client is never far behind
 
@@ -94,8 +96,13 @@ class StreamDelivery:
 
 
 def with_text(delivered: Delivered, decoder: Decoder | None, *, everything: bool) -> Delivered:
-    """Return the same with what a tokenizer makes of the text that arrived; `everything` says that nothing handed over is missing."""
-    if decoder is None or not delivered.tokens:
+    """Return the same with what is known of the text itself; `everything` says that nothing handed over is missing.
+
+    That is how much it can be, and what a tokenizer makes of the text that arrived.
+    """
+    output = None if decoder is None else output_of(decoder)
+    if decoder is None or output is None or not delivered.tokens:
         return delivered
-    text = text_arrived(decoder, delivered.tokens, everything=everything and delivered.tokens == decoder.tokens)
-    return delivered if text is None else replace(delivered, text=text)
+    text = arrived(output.meters, delivered.tokens, everything=everything and delivered.tokens == decoder.tokens)
+    shown = output.shown(exact=True)
+    return replace(delivered, text=text, most=shown.most_shown(), way=shown.way)

@@ -173,10 +173,12 @@ def parts_of(usage: Usage, rates: UnitPrices) -> list[Part]:
     counts["cache_write_12h"] = taken(counts, "cache_write", rarer.cache_write_12h_tokens)
     counts["input_image"] = taken(counts, "input", rarer.input_image_tokens)
     counts["output_image"] = taken(counts, "output", rarer.output_image_tokens)
+    advised = [Part("advice", 1, rarer.advice_cost, rarer.advice_cost * TOKENS_PER_PRICE, not rarer.advice_unpriced_tokens)]
     free = {kind: take_uncharged(counts, kind, getattr(rarer, f"{kind}_tokens")) for kind in UNCHARGED}
     counts["per_request"] = 1 if rates.per_request is not None and (usage.input_tokens or usage.output_tokens) else 0
     counts["per_search"], counts["per_source"] = rarer.searches, rarer.sources
     charged = [part_of(kind, count, rates) for kind in PRICED if (count := counts[kind])]
+    charged += advised if rarer.advice_tokens else []
     return charged + [Part(kind, count, 0, 0) for kind, count in free.items() if count]
 
 

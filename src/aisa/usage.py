@@ -20,7 +20,8 @@ class Breakdown(msgspec.Struct, frozen=True, omit_defaults=True):
 
     Cache writes that last longer than five minutes are parts of `cache_write_tokens`; cached audio of `cached_tokens` and of
     `input_audio_tokens`. Searches and sources are numbers of them. Uncharged tokens are those that the vendor
-    processed and does not charge for.
+    processed and does not charge for. What other models advised the one that answered is in no other count; it costs `advice_cost`
+    nano-dollars, and some of it, `advice_unpriced_tokens`, at a price that stands in for one that nobody knows.
     """
 
     cache_write_30m_tokens: int = 0
@@ -33,6 +34,9 @@ class Breakdown(msgspec.Struct, frozen=True, omit_defaults=True):
     sources: int = 0
     uncharged_input_tokens: int = 0
     uncharged_output_tokens: int = 0
+    advice_tokens: int = 0
+    advice_cost: int = 0
+    advice_unpriced_tokens: int = 0
 
 
 class Way(msgspec.Struct, frozen=True):

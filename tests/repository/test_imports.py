@@ -75,6 +75,7 @@ LAYERS: list[tuple[str, str]] = [
     ("aisa.permit", "relay"),
     ("aisa.delivery", "relay"),
     ("aisa.background_reads", "relay"),
+    ("aisa.long_counts", "relay"),
     ("aisa.notices", "relay"),
     ("aisa.document", "relay"),
     ("aisa.large_events", "relay"),

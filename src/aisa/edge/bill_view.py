@@ -53,7 +53,8 @@ ROWS = (
     *("input", "cached_input", "cached_input_audio", "cache_write", "cache_write_30m", "cache_write_1h", "cache_write_12h"),
     *("input_audio", "input_image", "output", "reasoning", "output_audio", "output_image", *FEES),
 )
-BILL_ROWS = (*ROWS, *UNCHARGED)
+ADVICE = "advice"  # of other models, which has an amount and no price for each token
+BILL_ROWS = (*ROWS, ADVICE, *UNCHARGED)
 
 
 class BillLine(NamedTuple):
@@ -215,12 +216,12 @@ def cost_of_lines(lines: list[Part]) -> Nanos:
 
 def unit_text(line: Part) -> str:
     """Write a line's price in US dollars per million tokens, or each; with a mark if it stands in for one that is missing."""
-    return dollars_text(line.price) + (" each" if line.kind in FEES else "") + ("" if line.own else " (no price of its own)")
+    return dollars_text(line.price) + (" each" if line.kind in (*FEES, ADVICE) else "") + ("" if line.own else " (no price of its own)")
 
 
 def unit_of(line: Part) -> dict[str, object]:
     """Return a line's price for a program, and whether it is the kind's own."""
-    return {"nanos_each" if line.kind in FEES else "nanos_per_million": line.price, **({} if line.own else {"own_price": False})}
+    return {"nanos_each" if line.kind in (*FEES, ADVICE) else "nanos_per_million": line.price, **({} if line.own else {"own_price": False})}
 
 
 def price_origin(row: CallRow) -> str:

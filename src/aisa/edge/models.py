@@ -11,8 +11,8 @@ from aisa.keys.rules import Key
 from aisa.money import Nanos, dollars_text
 from aisa.offer import Entry
 from aisa.pricing import FEES, KINDS, RARER, UnitPrices
-from aisa.providers.counting import input_of
 from aisa.providers.model_facts import EFFORT, ModelFacts
+from aisa.providers.own_input import input_of
 from aisa.routing import Routes, visible
 from aisa.wire.door import Request
 from aisa.wire.efforts import EFFORTS

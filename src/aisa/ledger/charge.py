@@ -12,6 +12,7 @@ from msgspec.structs import replace
 from aisa.answer import Told
 from aisa.clock import WallClock
 from aisa.errors import ApiError
+from aisa.ledger.advice import with_advice
 from aisa.ledger.holds import cut_short, output_price
 from aisa.ledger.journal import ATTEMPTS, WHOLE, Slot
 from aisa.ledger.journal_record import closing_record, opening_record
@@ -159,8 +160,8 @@ class Charge:
         """Settle, the first time; return the bill."""
         if self.bill is None:
             self._take_price(ending.told)
-            searched = self._with_search(ending.generated, ending.told)
-            row = row_of(self.opening, ending if searched is ending.generated else replace(ending, generated=searched), self._listed)
+            made = self._with_rest(ending.generated, ending.told)
+            row = row_of(self.opening, ending if made is ending.generated else replace(ending, generated=made), self._listed)
             record = closing_record(row)
             for limit in self._limits:
                 limit.spend(row.cost, row.ended_ms // 1000)  # first: other processes see what is between the two
@@ -182,9 +183,11 @@ class Charge:
         if other_tier or self._listed is not before:
             self.opening = offered(self.opening, offer, price)
 
-    def _with_search(self, usage: Usage, told: Told) -> Usage:
-        """Return the tokens with a search: where it has a price and none is reported, but the answer or its model's name tells of one."""
+    def _with_rest(self, usage: Usage, told: Told) -> Usage:
+        """Return the tokens with what other models advised, and with a search that has a price and of which the answer tells otherwise."""
         prices = self.opening.prices
+        if told.advice and prices is not None:
+            usage = with_advice(usage, told.advice, offer=self._offer, prices=prices, unix_seconds=self.opening.began_ms // 1000)
         if prices is None or prices.per_search is None:
             return usage
         rarer = usage.breakdown
@@ -227,16 +230,17 @@ class Charge:
         """Take what the vendor says that it made, and what else it tells, and let the row go. True if nothing else is awaited.
 
         An answer that was finished when its client left is billed as if the report had been there then; the bill of one that was not can
-        only fall: no more is billed than was made.
+        only fall: no more is billed than was made. Where nothing was reported, what was counted since is billed.
         """
         row = self.row
         assert row is not None, "it is closed before its vendor is read on"
         try:
             self._take_price(told)
-            heard = heard_of(row, self.opening, self._with_search(generated, told), told=told, listed=self._listed)
+            heard = heard_of(row, self.opening, self._with_rest(generated, told), told=told, listed=self._listed)
             if heard != row:
                 final = amended(heard, row.outcome, delivered)
-                if delivered.finished or final.cost < row.cost:
+                ours = REPORTED not in (generated.source, generated.input_source)
+                if delivered.finished or ours or final.cost < row.cost:
                     self._correct(final)
                 else:  # the bill stays, and so does what it is made of
                     self._replace(replace(heard, prices=row.prices, price_source=row.price_source, marks=row.marks))

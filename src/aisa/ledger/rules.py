@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import msgspec
 
-from aisa.usage import BY_SHARE, COUNTED, REPORTED, Usage
+from aisa.usage import BY_SHARE, COUNTED, REPORTED, Usage, Way
 
 #: How a call can end.
 COMPLETED = "completed"
@@ -19,6 +19,7 @@ CLIENT_GONE = "client_gone"
 CLIENT_STALLED = "client_stalled"
 SHUT_DOWN = "shut_down"
 CRASHED = "crashed"  # by the death of our process; found at the next start
+MOST = 2**63 - 1  # tokens, where nothing bounds them
 
 
 class Delivered(msgspec.Struct, frozen=True):
@@ -26,6 +27,7 @@ class Delivered(msgspec.Struct, frozen=True):
 
     `finished` says that the vendor had finished every choice, so that no token could follow; `opened` that at least the stream's opening
     arrived, and all that was sent behind it. Where a tokenizer counts, `text` has the tokens of the text that arrived, and of all text.
+    More than `most` tokens cannot be in all text that was shown; `way` is how we counted it.
     """
 
     tokens: int = 0
@@ -34,6 +36,8 @@ class Delivered(msgspec.Struct, frozen=True):
     finished: bool = False
     opened: bool = False
     text: tuple[int, int] | None = None
+    most: int = MOST
+    way: Way = Way()
 
     @property
     def complete(self) -> bool:
@@ -55,24 +59,26 @@ def received(generated: Usage, delivered: Delivered) -> Usage:
 
     Where a vendor has reported what its tokens were, our count is brought to that measure: it may put several tokens into one delta.
     Where a tokenizer counts, that is the count of the text that arrived itself.
-    Reasoning that was not shown was not delivered.
+    Reasoning that was not shown was not delivered: neither what the vendor says that it was, nor what its text has no room for.
     """
     had, counted = delivered.text or (delivered.tokens, delivered.counted)
-    output, reasoning, source = had, min(delivered.reasoning, had), generated.source
-    counted_by = generated.counted_by
-    if source == REPORTED and counted:
-        visible = generated.output_tokens - (0 if delivered.reasoning else generated.reasoning_tokens)
+    output, reasoning, way = had, min(delivered.reasoning, had), Way(generated.counted_by, generated.source, generated.counted_answers)
+    visible = generated.output_tokens - (0 if delivered.reasoning else generated.reasoning_tokens)
+    if way.source == REPORTED and visible > delivered.most:
+        way = delivered.way
+    elif way.source == REPORTED and counted:
         output = max(0, visible) * had // counted
         reasoning = min(output, generated.reasoning_tokens) if reasoning else 0
-        if delivered.tokens != delivered.counted:
-            source, counted_by = COUNTED, BY_SHARE
+        way = way if delivered.tokens == delivered.counted else Way(BY_SHARE)
     audio = min(output - reasoning, generated.output_audio_tokens)
     rarer = generated.breakdown
+    if rarer is not None and rarer.advice_tokens:  # it was no part of what arrived
+        rarer = msgspec.structs.replace(rarer, advice_tokens=0, advice_cost=0, advice_unpriced_tokens=0)
     if rarer is not None and (rarer.output_image_tokens > output or rarer.uncharged_output_tokens):
         uncharged = rarer.uncharged_output_tokens
         if uncharged and generated.output_tokens:  # the same share of what arrived is charged for as of the whole
             uncharged = output - (generated.output_tokens - uncharged) * output // generated.output_tokens
         images = min(rarer.output_image_tokens, output)
         rarer = msgspec.structs.replace(rarer, output_image_tokens=images, uncharged_output_tokens=uncharged)
-    parts = {"reasoning_tokens": reasoning, "output_audio_tokens": audio, "breakdown": rarer, "counted_by": counted_by}
-    return msgspec.structs.replace(generated, output_tokens=output, source=source, **parts)
+    cut = msgspec.structs.replace(generated, output_audio_tokens=audio, breakdown=rarer)
+    return cut.with_output(output, reasoning, way)

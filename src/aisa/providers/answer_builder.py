@@ -6,7 +6,7 @@ finishes once and after all that it says, and nothing leaves before there is mor
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from functools import cached_property
 
 import msgspec
@@ -19,12 +19,13 @@ from aisa.wire.chat import Known
 from aisa.wire.door import Request
 from aisa.wire.finish import FAILURE, STOP, UNKNOWN, later_of, spoken, verdict_on
 from aisa.wire.model_name import shown_name
-from aisa.wire.shown import VISIBLE_SPARE, Asked, Shown
-from aisa.wire.token_meter import BY_VENDOR, TokenMeter, arrived, weakest
+from aisa.wire.running_count import RunningCount
+from aisa.wire.shown import VISIBLE_PER_BYTE, Asked, Shown
+from aisa.wire.token_meter import BY_VENDOR, TokenMeter, weakest
 from aisa.wire.tool_calls import arguments_text
 from aisa.wire.tool_terms import ToolTerms
 from aisa.wire.trees import Tree
-from aisa.wire.usage_report import UsageReport
+from aisa.wire.usage_report import UsageReport, visible
 from aisa.wire.vendor_error import Unintelligible, VendorError
 
 #: A call's id and its UNIX time in seconds: what stands in where a vendor gives none.
@@ -47,7 +48,7 @@ class AnswerBuilder:
         self._request = request
         self._target = target
         self._call_id, self._created = identity
-        self._asked = asked or AskedOf(request, target)
+        self.asked = asked or AskedOf(request, target)
         self._by_pieces = by_pieces
         self._meters: dict[int, TokenMeter] = {}
         self._calls: dict[int, int] = {}  # how many each choice has made
@@ -59,6 +60,7 @@ class AnswerBuilder:
         self._sealed = False  # there was thinking that is not shown
         self._unmeasured = False  # there was output whose size says nothing, such as sound
         self._heard = 0
+        self._running = RunningCount()
         self._final: Usage | None = None  # once nothing of it changes any more
 
     @cached_property
@@ -104,13 +106,15 @@ class AnswerBuilder:
     def say_as_told(self, text: str, visible: int) -> None:
         """The first choice says something, and the vendor that so many tokens are shown by now: `say` and `catch_up` in one step."""
         meter, visible = self._meters.get(0), visible + self.reasoning_shown
-        if meter is None or not (self.begun and text) or len(self._meters) != 1 or not meter.tokens <= visible <= VISIBLE_SPARE:
+        size = len(text) if text.isascii() else len(text.encode("utf-8", "surrogatepass"))
+        usual = meter is not None and self.begun and size > 0 and len(self._meters) == 1
+        if meter is None or not usual or not meter.tokens <= visible <= VISIBLE_PER_BYTE * (meter.total[1] + size):
             self.say(0, text)
             self.catch_up(max(0, visible))
             return
-        size = len(text) if text.isascii() else len(text.encode("utf-8", "surrogatepass"))
         more = meter.tell(visible, BY_VENDOR, (size,))
         self.tokens += more
+        self._running.believe(self.tokens)
         self._heard += 1
         self._parts.append(Text(0, text, more))
 
@@ -189,8 +193,8 @@ class AnswerBuilder:
 
     def ask_again(self) -> None:
         """The answer comes in several parts, and the vendor is asked for one more: it may use as much as the others."""
-        if isinstance(self._asked, AskedOf):
-            self._asked.again()
+        if isinstance(self.asked, AskedOf):
+            self.asked.again()
 
     def finish_rest(self) -> None:
         """The vendor says that there is no more: a choice without a reason has stopped."""
@@ -198,9 +202,13 @@ class AnswerBuilder:
             self.finish(choice, STOP)
 
     def reported(self, usage: Tree) -> None:
-        """The vendor reports usage, in whatever names `wire.usage_report` reads."""
+        """The vendor reports usage, in whatever names `wire.usage_report` reads, of all that it has said so far."""
         self._final = None
         self.report.take(usage)
+        if not self.finished:
+            self._running.hear(visible(self.report.fields, thinking_shown=self.reasoning_shown > 0))
+            if self._running.shown(self.shown()) is not None:
+                self._running.believe(self.tokens)
 
     def reported_anew(self, usage: Tree, read_it: Callable[[Tree], Tree]) -> None:
         """The vendor reports usage again, as with every event. `read_it` turns what it says into such a report, if it is wanted."""
@@ -208,7 +216,14 @@ class AnswerBuilder:
 
     def catch_up(self, visible: int) -> None:
         """Take the vendor's running count of what it has shown, where it can be: what differs is that of parts since the last `take`."""
-        if len(self._meters) != 1 or not visible or (visible > VISIBLE_SPARE and visible > self.shown().most):
+        if not visible or visible > self.shown().most_shown():
+            return
+        self._match(visible)
+        self._running.believe(self.tokens)
+
+    def _match(self, visible: int) -> None:
+        """Bring our count to such a one. Of several choices it does not say which."""
+        if len(self._meters) != 1:
             return
         [meter] = self._meters.values()
         more = visible - meter.tokens
@@ -232,7 +247,7 @@ class AnswerBuilder:
             return False
         meter = self._target.measure.meter() if self._by_pieces else self._target.measure.text_meter()
         tokens = sum([meter.add_text(text) for text in texts])
-        if not Shown(tokens, 0, text_bytes=meter.total[1]).allows(told, self._asked):
+        if not Shown(tokens, 0, text_bytes=meter.total[1]).allows(told, self.asked):
             return False
         self._meters[0], self.tokens, self._final = meter, tokens, told
         self._verdicts[0] = STOP, STOP
@@ -291,6 +306,11 @@ class AnswerBuilder:
         """How many choices have begun."""
         return len(self._meters)
 
+    @property
+    def meters(self) -> Collection[TokenMeter]:
+        """What counts each choice that has begun."""
+        return self._meters.values()
+
     def shown(self, *, exact: bool = False) -> Shown:
         """Return the output so far by our own count; `exact` has a tokenizer count what still waits, and says how it was counted."""
         meters = self._meters.values()
@@ -305,22 +325,18 @@ class AnswerBuilder:
         if self._final is not None:
             return self._final
         told = self._usage_so_far()
-        if self.closed:
+        if self.closed and told.source == told.input_source == REPORTED:
             self._final = told
         return told
 
     def _usage_so_far(self) -> Usage:
-        told = self.report.usage(self.shown(), self._asked)
+        told = self.report.usage(self.shown(), self.asked)
         if told.source != REPORTED:
-            return self.report.usage(self.shown(exact=True), self._asked)
-        if self.finished or told.output_tokens >= self.tokens:
+            return self.report.usage(self.shown(exact=True), self.asked)
+        if self.finished or self._running.tells_of(self.tokens):
             return told
         shown = self.shown(exact=True)
         return told.with_output(max(shown.tokens, told.output_tokens), max(told.reasoning_tokens, shown.reasoning), shown.way)
-
-    def text_arrived(self, tokens: int, *, everything: bool) -> tuple[int, int] | None:
-        """As `shape.text_arrived`."""
-        return arrived(self._meters.values(), tokens, everything=everything)
 
     def usage_fault(self, usage: Usage) -> str:
         """Say what is wrong with the vendor's report; before the answer's end it may leave something out."""

@@ -96,7 +96,7 @@ class AnswerDecoder(MessageReader):
         meter = self._events.meter
         tokens = sum([meter.add_text(text) for text in message.texts()])
         shown = Shown(tokens, 0, text_bytes=meter.total[1])
-        if not shown.allows(told, self._asked):
+        if not shown.allows(told, self.asked):
             self._events.meter = self._target.measure.meter()
             return False
         self._plain, self._final, self.done = message, told, True

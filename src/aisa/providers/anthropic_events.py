@@ -84,6 +84,11 @@ class Events:
             case _:
                 return []
 
+    @property
+    def ended(self) -> bool:
+        """True once nothing more will be said: the message has told why it stops, and that is no failure."""
+        return self.stopped or (bool(self.reason) and verdict_on(self.reason) != FAILURE)
+
     def say(self, index: int, text: str) -> Text | None:
         """Return a further piece of a block's text; None if there is more to it than that, as of a block that was not begun."""
         block = self._open.get(index)

@@ -19,7 +19,7 @@ from aisa.wire.door import Request
 from aisa.wire.plain import ChunkTemplate
 from aisa.wire.shown import Shown
 from aisa.wire.sse import Event, EventTooLarge, SseDecoder, events_in, in_runs
-from aisa.wire.token_meter import arrived, weakest
+from aisa.wire.token_meter import TokenMeter, weakest
 from aisa.wire.trees import Tree, is_tree, text_or_none, trees_in
 from aisa.wire.vendor_cost import vendor_cost
 from aisa.wire.vendor_error import VendorError
@@ -44,7 +44,7 @@ class MessageReader:
         self._usage = MessageUsage()
         self._answered = ""  # the model that the vendor names
         self._final: Usage | None = None  # of an answer that is complete, as its vendor reported it
-        self._asked = AskedOf(request, target)
+        self.asked = AskedOf(request, target)
 
     @property
     def choices_made(self) -> int:
@@ -58,7 +58,8 @@ class MessageReader:
 
     def told(self) -> Told:
         """Return what the answer has said of itself so far."""
-        return Told(self._usage.tier, self._usage.served_by or self._answered, vendor_cost(self._usage.fields))
+        usage = self._usage
+        return Told(usage.tier, usage.served_by or self._answered, vendor_cost(usage.fields), advice=usage.advice if self.done else ())
 
     @property
     def unknown(self) -> list[str]:
@@ -69,25 +70,31 @@ class MessageReader:
         """Return the tokens so far."""
         if self._final is not None:
             return self._final
-        told = self._usage.usage(self._output(exact=False), self._asked)
+        told = self._usage.usage(self.shown(), self.asked)
         if self.done and told.source == REPORTED:
-            self._final = told
+            self._final = told if told.input_source == REPORTED else None
             return told
-        shown = self._output(exact=True)
+        shown = self.shown(exact=True)
         if told.source != REPORTED:
-            return self._usage.usage(shown, self._asked)
+            return self._usage.usage(shown, self.asked)
         return told.with_output(shown.tokens, shown.reasoning, shown.way)
 
-    def _output(self, *, exact: bool) -> Shown:
+    @property
+    def output(self) -> MessageReader:
+        """What counts it."""
+        return self
+
+    @property
+    def meters(self) -> list[TokenMeter]:
+        """What counts the message."""
+        return [self._events.meter]
+
+    def shown(self, *, exact: bool = False) -> Shown:
         """Return the output so far by our own count; `exact` has a tokenizer count it."""
         events = self._events
         tokens = events.meter.exact() if exact else events.tokens
         way = weakest([events.meter.way] if events.tokens else [])
         return Shown(tokens, min(events.reasoning, tokens), way, None if events.hidden else events.meter.total[1])
-
-    def text_arrived(self, tokens: int, *, everything: bool) -> tuple[int, int] | None:
-        """As `shape.text_arrived`."""
-        return arrived([self._events.meter], tokens, everything=everything)
 
     def usage_fault(self, usage: Usage) -> str:
         """Say what is wrong with the vendor's report of a finished answer."""
@@ -147,8 +154,8 @@ class StreamDecoder(MessageReader):
 
     @property
     def finished(self) -> bool:
-        """True once the message has stopped: until then its client has no finish, and pays for what arrived."""
-        return self.done
+        """True once the message says why it stops: only its end is to come, and until then its report is not believed."""
+        return self._events.ended
 
     @property
     def tokens(self) -> int:

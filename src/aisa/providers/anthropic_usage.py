@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from aisa.usage import Usage
+from aisa.usage import REPORTED, Usage
 from aisa.wire.shown import Asked, Shown
 from aisa.wire.trees import Tree, as_tree, is_tree, text_or_none, trees_in
 from aisa.wire.usage_report import UsageReport, count_of, lifetimes
 from aisa.wire.vendor_tier import tier_in
 
 INPUT, OUTPUT = "input_tokens", "output_tokens"
-BESIDE = ("compaction", "advisor_message")  # parts of an answer's making that the sums leave out
+COMPACTION, ADVICE = "compaction", "advisor_message"  # parts of an answer's making that the sums leave out
+ADVICE_MAX = 32  # entries of one answer that are believed
+ADVICE_TOKENS_MAX = 2_000_000  # of each, and a side: no window is larger
 READ, WRITTEN = "cache_read_input_tokens", "cache_creation_input_tokens"
 
 
@@ -40,6 +42,13 @@ class MessageUsage:
         entries = [entry for entry in trees_in(self.fields.get("iterations")) if entry.get("type") == "fallback_message"]
         return text_or_none(entries[-1].get("model")) or "" if entries else ""
 
+    @property
+    def advice(self) -> tuple[tuple[str, Usage], ...]:
+        """What other models made for this answer, which has a price of its own."""
+        entries = [entry for entry in trees_in(self.fields.get("iterations")) if entry.get("type") == ADVICE]
+        found = [(text_or_none(entry.get("model")) or "", advice_of(entry)) for entry in entries[:ADVICE_MAX]]
+        return tuple([(model, usage) for model, usage in found if usage.input_tokens or usage.output_tokens])
+
     def usage(self, shown: Shown, asked: Asked) -> Usage:
         """Return the tokens: each side as reported, else by our own count."""
         self._report.replace(summed(self.fields) if self.fields else None)
@@ -53,11 +62,10 @@ class MessageUsage:
 def summed(fields: Tree) -> Tree:
     """Return a report whose input is the whole of it, as all other vendors have it.
 
-    What was spent on making the conversation shorter, and on the advice of another model, stands beside the sums at the top, and costs all
-    the same.
+    What was spent on making the conversation shorter stands beside the sums at the top, and costs all the same.
     """
     whole = dict(fields)
-    beside = [entry for entry in trees_in(fields.get("iterations")) if entry.get("type") in BESIDE]
+    beside = [entry for entry in trees_in(fields.get("iterations")) if entry.get("type") == COMPACTION]
     for name in (READ, WRITTEN, INPUT, OUTPUT):
         more = sum([count_of(entry.get(name)) or 0 for entry in beside])
         if more:
@@ -71,6 +79,15 @@ def summed(fields: Tree) -> Tree:
     if taken is not None:
         whole[INPUT] = taken + read + written
     return whole
+
+
+def advice_of(entry: Tree) -> Usage:
+    """Return the tokens of an entry for another model's advice; none of what cannot be."""
+    read, written, fresh, made = (count_of(entry.get(name)) or 0 for name in (READ, WRITTEN, INPUT, OUTPUT))
+    taken = fresh + read + written
+    if taken > ADVICE_TOKENS_MAX or made > ADVICE_TOKENS_MAX:
+        return Usage()
+    return Usage(taken, made, read, written, source=REPORTED, input_source=REPORTED)
 
 
 def taken_apart(usage: Usage) -> Tree:

@@ -41,9 +41,6 @@ class CompletionsReader:
         builder = self._builder
         builder.identify(event.get("id"), event.get("model"))
         builder.tier = tier_named(event.get("service_tier")) or builder.tier
-        usage = event.get("usage")
-        if is_tree(usage):
-            builder.reported(usage)
         for place, choice in enumerate(trees_in(event.get("choices"))):
             given = choice.get("index")
             index = given if type(given) is int else place
@@ -54,6 +51,9 @@ class CompletionsReader:
                     builder.carry(index, name, value, beside=True)
             if choice.get("finish_reason") is not None:
                 builder.finish(index, choice["finish_reason"])
+        usage = event.get("usage")
+        if is_tree(usage):  # behind the text that it tells of
+            builder.reported(usage)
 
     def end(self) -> None:
         """The vendor says that there is no more: a choice without a reason has ended."""

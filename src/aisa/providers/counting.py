@@ -6,17 +6,15 @@ A tokenizer is an extra, loaded once at the start (`tokenizers/`) and never on t
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
-from functools import partial
 from types import MappingProxyType
 
 from aisa.config.schema import Config, Model, Vendor
 from aisa.providers.measure import Answer, Learned, Measure
+from aisa.providers.own_input import OwnInput
 from aisa.providers.shape import Target
-from aisa.usage import COUNTED, ESTIMATED
 from aisa.wire.chat import ChatRequest
-from aisa.wire.content import Content, input_tokens
+from aisa.wire.content import INPUT_TOKENS_MAX, Content
 from aisa.wire.door import Request
-from aisa.wire.generated import text_bytes
 from aisa.wire.request_content import beginning, cache_lifetime, content_of
 from aisa.wire.token_meter import PIECES, SIZE
 from aisa.wire.tokenized_text import Tokenizer
@@ -28,8 +26,6 @@ NO_TOKENIZERS: Mapping[str, Tokenizer] = MappingProxyType({})
 NO_ANSWERS: Mapping[str, list[Answer]] = MappingProxyType({})
 MEASURES_MAX = 1_000  # targets whose answers are learned from; callers can make names up, and the oldest goes
 OUTPUT_TOKENS_MAX = 1_000_000  # of a choice, where neither request nor model says it: beyond what any model writes
-INPUT_TOKENS_MAX = 2_000_000  # where the model's window is not known: no window is larger
-TRIED_CHARACTERS_MAX = 16_384  # of a request's text that a tokenizer is given: some 4,000 tokens, a few milliseconds
 
 
 class NoTokenizer(Exception):
@@ -78,25 +74,19 @@ class Counting:
                 measure.take(answers)
 
 
-class AskedOf:
+class AskedOf(OwnInput):
     """What the bill of a call to a target needs to know of its request; implements `wire.shown.Asked`."""
 
-    __slots__ = ("_input", "_request", "_target", "_times", "input_tokens_max", "output_tokens_max")
+    __slots__ = ("_request", "_times", "input_tokens_max", "output_tokens_max")
 
     def __init__(self, request: Request, target: Target) -> None:
-        self._request = request
+        self._known = None
         self._target = target
-        self._input: tuple[int, str] | None = None
+        self._request = request
         self._times = 1
         self.input_tokens_max = target.context_window or INPUT_TOKENS_MAX
         most = max(request.max_tokens or 0, target.output_tokens_max or 0) or OUTPUT_TOKENS_MAX
         self.output_tokens_max = most * request.choices
-
-    def input(self) -> tuple[int, str]:
-        """Return the tokens of the request, counted once, and what the count is worth."""
-        if self._input is None:
-            self._input = input_of(self._request.chat or self._request.as_chat(), self._target)
-        return self._input
 
     def again(self) -> None:
         """The same is asked once more for one answer: so much more may be used."""
@@ -106,28 +96,18 @@ class AskedOf:
 
     def lifetime(self) -> str:
         """Return how long cache writes were asked to last."""
-        return cache_lifetime((self._request.chat or self._request.as_chat()).fields, LIFETIMES)
+        return cache_lifetime(self._chat().fields, LIFETIMES)
 
+    def content(self) -> Content:
+        """Return what the request holds."""
+        return content_of(self._chat())
 
-def input_of(chat: ChatRequest, target: Target) -> tuple[int, str]:
-    """Return the tokens of a request that no vendor has counted, and what the count is worth."""
-    return counted(content_of(chat), partial(beginning, chat), target)
+    def text(self, characters_max: int) -> str:
+        """Return the beginning of its text."""
+        return beginning(self._chat(), characters_max)
 
-
-def counted(content: Content, begin: Callable[[int], str], target: Target) -> tuple[int, str]:
-    """Return the tokens of an input that no vendor has counted, and what the count is worth.
-
-    A tokenizer is given the beginning of a long text, and the rest is taken to be like it: it must not keep other calls waiting.
-    """
-    tokenizer = target.measure.tokenizer
-    if tokenizer is None or not content.text_bytes:
-        return input_tokens(content, target.model, target.context_window), ESTIMATED
-    tried = begin(TRIED_CHARACTERS_MAX)
-    size = text_bytes(tried)
-    whole = size == content.text_bytes
-    text_tokens = tokenizer.count(tried) if whole else -(-tokenizer.count(tried) * content.text_bytes // max(1, size))
-    exact = whole and content == Content(size, windows=content.windows)
-    return input_tokens(content, target.model, target.context_window, text_tokens=text_tokens), COUNTED if exact else ESTIMATED
+    def _chat(self) -> ChatRequest:
+        return self._request.chat or self._request.as_chat()
 
 
 def tokenizers_of(config: Config, load: LoadTokenizer) -> Mapping[str, Tokenizer]:

@@ -9,16 +9,16 @@ from msgspec import UNSET, Raw
 
 from aisa.answer import Part, Piece, Report, Told
 from aisa.errors import UpstreamFailed
+from aisa.providers.answer_count import AnswerCount
 from aisa.providers.blame import blame_for, unreadable
 from aisa.providers.counting import AskedOf
 from aisa.providers.measure import TOKENS_MIN
 from aisa.providers.shape import Target
-from aisa.usage import REPORTED, Usage, Way
+from aisa.usage import REPORTED, Usage
 from aisa.wire.answer import Document
 from aisa.wire.chat import ChatRequest, Known
 from aisa.wire.chat_parts import identity_of, parts_of
 from aisa.wire.citations import is_cited, is_cited_raw
-from aisa.wire.generated import carries_token, listed, text_bytes, text_in
 from aisa.wire.lenient_json import NotEvenLenient, encode, read_leniently, with_whole_text
 from aisa.wire.model_name import Renaming, shown_name
 from aisa.wire.plain import (
@@ -33,11 +33,11 @@ from aisa.wire.plain import (
     is_utf8,
     shown_bytes,
 )
-from aisa.wire.shown import VISIBLE_PER_BYTE, VISIBLE_SPARE, Asked, Shown
+from aisa.wire.shown import VISIBLE_PER_BYTE, VISIBLE_SPARE, Asked
 from aisa.wire.stop_sequences import stop_sequences, with_texts_cut
-from aisa.wire.token_meter import BY_LOGPROBS, BY_TOKEN_IDS, PIECE_BYTES_MAX, weakest
+from aisa.wire.token_meter import PIECE_BYTES_MAX
 from aisa.wire.tool_terms import ToolTerms
-from aisa.wire.trees import Tree, is_list, is_tree, text_or_none, trees_in
+from aisa.wire.trees import Tree, is_list, is_tree, trees_in
 from aisa.wire.usage_report import UsageReport, with_cost
 from aisa.wire.vendor_cost import vendor_cost
 from aisa.wire.vendor_error import VendorError
@@ -55,8 +55,8 @@ class AnswerDecoder:
     """Reads one document, and gives it back whole once the bill is settled: in the vendor's own bytes where nothing had to change."""
 
     __slots__ = (
-        "_answered", "_asked", "_body", "_chat", "_choices", "_cited", "_identity", "_mended", "_parts", "_passes", "_renamed", "_report",
-        "_target", "_usage", "choices_made", "done", "failure", "held_bytes", "tier", "unknown",
+        "_answered", "_body", "_chat", "_choices", "_cited", "_identity", "_mended", "_parts", "_passes", "_renamed", "_report",
+        "_target", "_usage", "asked", "choices_made", "done", "failure", "held_bytes", "output", "tier", "unknown",
     )  # fmt: skip
 
     # A document is delivered whole or not at all, and has no finish but its end.
@@ -76,13 +76,14 @@ class AnswerDecoder:
         self._choices: Raw | None = None  # of an answer that can pass otherwise, with what they lacked
         self._mended: Tree | None = None  # the answer, where its bytes cannot pass
         self._report: UsageReport | None = None  # ... and what it says of its usage
+        self.output: AnswerCount | None = None  # ... and what counts it
         self._usage = NOTHING
         self._passes = passes  # the client's door speaks this protocol
         self._target = target
         self._chat = chat
         self._identity = identity
         self._parts: list[bytes] = []
-        self._asked = AskedOf(chat, target)
+        self.asked = AskedOf(chat, target)
 
     def feed(self, data: bytes) -> Sequence[Part]:
         """Take the next bytes of the vendor's body."""
@@ -96,9 +97,9 @@ class AnswerDecoder:
         """Take the end of the vendor's body."""
         self._body = self._parts[0] if len(self._parts) == 1 else b"".join(self._parts)
         stops = stop_sequences(self._chat.known) if self._target.cut_stop else ()
-        plain: PlainAnswer | BareAnswer | None = None if stops else plain_answer(self._body, self._chat.known, self._asked)
+        plain: PlainAnswer | BareAnswer | None = None if stops else plain_answer(self._body, self._chat.known, self.asked)
         if plain is None and not stops:
-            plain = filled_up(self._body, self._chat.known, self._asked)
+            plain = filled_up(self._body, self._chat.known, self.asked)
             self._choices = None if plain is None else Raw(msgspec.json.encode(plain.choices))
         if plain is not None:
             self._usage = as_usage(plain.usage)
@@ -127,10 +128,12 @@ class AnswerDecoder:
         self.choices_made = len(choices)
         self._cited = any(is_cited(message.get("annotations")) for choice in choices if is_tree(message := choice.get("message")))
         report = self._report = UsageReport()
-        report.take(answer.get("usage"))
+        for told in (answer.get("usage"), *[choice.get("usage") for choice in choices]):  # as in a stream, where some have it
+            report.take(told)
         self.tier = first_known(tier_named(answer.get("service_tier")), tier_in(report.fields))
-        seen = shown_in(answer, self._target)
-        self._usage = report.usage(seen, self._asked)
+        self.output = AnswerCount(answer, self._target)
+        seen = self.output.shown()
+        self._usage = report.usage(seen, self.asked)
         if not self._usage.reasoning_tokens:  # as above
             self._target.measure.learn_from(self._usage, seen, 0, choices=self.choices_made)
         self._mended = with_texts_cut(answer, stops) if stops else answer
@@ -138,7 +141,9 @@ class AnswerDecoder:
         return []
 
     def usage(self) -> Usage:
-        """Return the tokens reported, or an estimate from the sizes of prompt and answer."""
+        """Return the tokens reported, or what is known of them by now."""
+        if self._report is not None and self.output is not None:
+            self._usage = self._report.usage(self.output.shown(), self.asked)
         return self._usage
 
     def told(self) -> Told:
@@ -259,32 +264,6 @@ def as_usage(said: PlainUsage) -> Usage:
     cached, written, reasoning = said.parts()
     heard, spoken = said.audio()
     return Usage(said.prompt_tokens, said.completion_tokens, cached, written, reasoning, REPORTED, REPORTED, heard, spoken)
-
-
-def shown_in(answer: Tree, target: Target) -> Shown:
-    """Count the tokens of an answer as a stream of it would be: what its choices say, not the JSON around it."""
-    tokens = reasoning = size = 0
-    ways: list[Way] = []
-    measured = True
-    for choice in trees_in(answer.get("choices")):
-        message, logprobs = choice.get("message"), choice.get("logprobs")
-        message = message if is_tree(message) else {}
-        text = text_in(message)
-        meter = target.measure.text_meter()
-        token_ids, entries = listed(choice, "token_ids"), listed(logprobs, "content")
-        if token_ids or entries:
-            meter.tell(token_ids or entries, BY_TOKEN_IDS if token_ids else BY_LOGPROBS, [text_bytes(text)])
-        else:
-            meter.add_text(text)
-        size += meter.total[1]
-        tokens += meter.exact()
-        if thinking := text_or_none(message.get("reasoning_content")):
-            of_thinking = target.measure.text_meter()
-            of_thinking.add_text(thinking)
-            reasoning += of_thinking.exact()
-        ways.append(meter.way)
-        measured = measured and (bool(text) or not carries_token(message))
-    return Shown(tokens, min(reasoning, tokens), weakest(ways), size if measured else None)
 
 
 def read_document(body: bytes, target: Target, identity: Identity, *, chat: ChatRequest) -> tuple[Tree, Document] | UpstreamFailed:

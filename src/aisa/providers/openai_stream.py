@@ -17,9 +17,9 @@ from aisa.providers.shape import Target
 from aisa.usage import IMPLAUSIBLE, REPORTED, Usage
 from aisa.wire.answer import as_chunk
 from aisa.wire.chat import ChatRequest
-from aisa.wire.chunks import ChunkStream, encode_chunk
+from aisa.wire.chunks import ChunkStream
 from aisa.wire.fitting import untouched
-from aisa.wire.lenient_json import BOM, NotEvenLenient, read_leniently
+from aisa.wire.lenient_json import BOM, NotEvenLenient, encode, read_leniently
 from aisa.wire.plain import NOT_PLAIN, ChunkTemplate, PlainChunk, PlainUsage, is_utf8, template_of
 from aisa.wire.sse import DONE, LF, Event, EventTooLarge, SseDecoder, data_event, events_in, in_runs
 from aisa.wire.stop_sequences import stop_sequences
@@ -36,8 +36,8 @@ class StreamDecoder:
     """Reads a stream: conformant events pass byte for byte, all others are made conformant."""
 
     __slots__ = (
-        "_asked", "_begun", "_chat", "_chunks", "_ended", "_events", "_final", "_finish", "_identity", "_include_usage", "_kept", "_meter",
-        "_outlet", "_pending", "_plain", "_start", "_target", "_template", "_told", "_whole", "done", "failure", "finishing",
+        "_begun", "_chat", "_chunks", "_ended", "_events", "_final", "_finish", "_identity", "_include_usage", "_kept", "_meter",
+        "_outlet", "_pending", "_plain", "_start", "_target", "_template", "_told", "_whole", "asked", "done", "failure", "finishing",
     )  # fmt: skip
 
     _meter: TokenMeter  # of the choice that the template is of
@@ -61,7 +61,7 @@ class StreamDecoder:
             public=target.public,
             stops=stop_sequences(chat.known) if target.cut_stop else (),
         )
-        self._asked = AskedOf(chat, target)
+        self.asked = AskedOf(chat, target)
         self._plain = PlainChunks(self._chunks, wanted=chat.include_usage)
         self._finish: PlainFinish | None = None  # held back, and not yet told to the chunks
         self._kept: list[tuple[Tree, bytes]] = []  # finish chunks held back that were conformant, and their events
@@ -130,21 +130,21 @@ class StreamDecoder:
     def usage(self) -> Usage:
         """Return the tokens so far."""
         usage = self._final or self._usage()
-        self._final = usage if self.done else None
+        self._final = usage if self.done and usage.source == usage.input_source == REPORTED else None
         return usage
 
     def _usage(self) -> Usage:
         chunks = self._chunks
         if chunks.report.fields is None:
-            return chunks.report.usage(chunks.shown(exact=True), self._asked)
+            return chunks.report.usage(chunks.shown(exact=True), self.asked)
         shown = chunks.shown()
-        if self._told is not None and chunks.report.fields is self._told[0] and shown.allows(self._told[1], self._asked):
+        if self._told is not None and chunks.report.fields is self._told[0] and shown.allows(self._told[1], self.asked):
             told = self._told[1]
         else:
-            told = chunks.report.usage(shown, self._asked)
+            told = chunks.report.usage(shown, self.asked)
         if told.source != REPORTED:
-            return chunks.report.usage(chunks.shown(exact=True), self._asked)
-        if self.finished or told.output_tokens >= chunks.tokens:
+            return chunks.report.usage(chunks.shown(exact=True), self.asked)
+        if self.finished or (chunks.running is not None and chunks.running.tells_of(chunks.tokens)):
             return told
         shown = chunks.shown(exact=True)
         return told.with_output(max(shown.tokens, told.output_tokens), max(told.reasoning_tokens, shown.reasoning), shown.way)
@@ -201,9 +201,10 @@ class StreamDecoder:
         """Those of them that showed the model's thinking."""
         return self._chunks.reasoning
 
-    def text_arrived(self, tokens: int, *, everything: bool) -> tuple[int, int] | None:
-        """As of the chunks."""
-        return self._chunks.text_arrived(tokens, everything=everything)
+    @property
+    def output(self) -> ChunkStream:
+        """What counts it."""
+        return self._chunks
 
     def closing(self, cost_usd: str | None) -> Sequence[Part]:
         """Return the usage chunk, if it was asked for, and `[DONE]`; or the report alone. The answer is complete, and is learned from."""
@@ -214,7 +215,7 @@ class StreamDecoder:
         if not self._include_usage:
             return [Piece(DONE, 0)]
         document = self._chunks.report.document(usage)
-        return [Piece(data_event(encode_chunk(self._chunks.usage_chunk(with_cost(document, cost_usd)))) + DONE, 0)]
+        return [Piece(data_event(encode(self._chunks.usage_chunk(with_cost(document, cost_usd)))) + DONE, 0)]
 
     def _matched(self, template: ChunkTemplate, events: bytes) -> Piece | None:
         """Return events as one piece, if they are what the template stands for."""
@@ -367,7 +368,7 @@ class StreamDecoder:
 
     def _event(self, chunk: Tree) -> bytes:
         kept = next((event for candidate, event in self._kept if candidate == chunk), None)
-        return kept or data_event(encode_chunk(chunk))
+        return kept or data_event(encode(chunk))
 
     def _relay_document(self) -> list[Piece]:
         """Relay one document as a stream."""

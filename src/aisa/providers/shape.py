@@ -139,15 +139,6 @@ def told(decoder: Decoder | None) -> Told:
     return Told(decoder.tier) if tell is None else tell()
 
 
-def text_arrived(decoder: Decoder, tokens: int, *, everything: bool) -> tuple[int, int] | None:
-    """Return how many tokens the text has of which so many of the decoder's arrived, or everything did, and how many all text has.
-
-    None where no tokenizer counts it; a decoder of documents, which arrive whole or not at all, need not have a method for it.
-    """
-    count: Callable[..., tuple[int, int] | None] | None = getattr(decoder, "text_arrived", None)
-    return None if count is None else count(tokens, everything=everything)
-
-
 NOTHING_TOLD = Told()
 
 

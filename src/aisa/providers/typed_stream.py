@@ -16,6 +16,7 @@ from aisa.providers.event_objects import EventObjects, object_in, objects_in
 from aisa.providers.shape import Target
 from aisa.usage import Usage
 from aisa.wire.lenient_json import BOM
+from aisa.wire.shown import Asked
 from aisa.wire.sse import Event, EventTooLarge, SseDecoder
 from aisa.wire.trees import Tree
 from aisa.wire.vendor_cost import vendor_cost
@@ -91,9 +92,15 @@ class TypedDecoder:
         """As the builder's."""
         return self._builder.reasoning_shown
 
-    def text_arrived(self, tokens: int, *, everything: bool) -> tuple[int, int] | None:
+    @property
+    def asked(self) -> Asked:
         """As the builder's."""
-        return self._builder.text_arrived(tokens, everything=everything)
+        return self._builder.asked
+
+    @property
+    def output(self) -> AnswerBuilder:
+        """What counts it."""
+        return self._builder
 
     def usage(self) -> Usage:
         """As the builder's."""

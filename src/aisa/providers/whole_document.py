@@ -12,10 +12,11 @@ from msgspec import Raw
 from aisa.answer import Part, Told
 from aisa.errors import UpstreamFailed
 from aisa.providers.blame import blame_for, unreadable
-from aisa.providers.counting import INPUT_TOKENS_MAX, OUTPUT_TOKENS_MAX, counted
+from aisa.providers.counting import OUTPUT_TOKENS_MAX
+from aisa.providers.own_input import OwnInput
 from aisa.providers.shape import Target
 from aisa.usage import REPORTED, Usage, Way
-from aisa.wire.content import Content
+from aisa.wire.content import INPUT_TOKENS_MAX, Content
 from aisa.wire.door import Request
 from aisa.wire.shown import Shown
 from aisa.wire.trees import Tree
@@ -40,23 +41,25 @@ class TextsRequest(Request, Protocol):
         ...
 
 
-class AskedOfTexts:
+class AskedOfTexts(OwnInput):
     """What the bill needs to know of such a request; implements `wire.shown.Asked`."""
 
     def __init__(self, request: TextsRequest, target: Target) -> None:
-        self._request = request
+        self._known = None
         self._target = target
+        self._request = request
         self._content = request.content()
-        self._input: tuple[int, str] | None = None
         most = max(request.max_tokens or 0, target.output_tokens_max or 0) or OUTPUT_TOKENS_MAX
         self.output_tokens_max = most * request.choices
         self.input_tokens_max = (target.context_window or INPUT_TOKENS_MAX) * self._content.windows
 
-    def input(self) -> tuple[int, str]:
-        """Return the tokens of the texts, counted once, and what the count is worth."""
-        if self._input is None:
-            self._input = counted(self._content, self._request.beginning, self._target)
-        return self._input
+    def content(self) -> Content:
+        """Return what there is to read."""
+        return self._content
+
+    def text(self, characters_max: int) -> str:
+        """Return the beginning of it."""
+        return self._request.beginning(characters_max)
 
     def lifetime(self) -> str:
         """Return nothing: no cache is written."""
@@ -78,7 +81,7 @@ class WholeDocument(ABC):
     content_name = other_name = "data"  # the member without which there is no answer, and what else it may be called
 
     def __init__(self, request: TextsRequest, target: Target) -> None:
-        self._asked = AskedOfTexts(request, target)
+        self.asked = AskedOfTexts(request, target)
         self._target = target
         self._report = UsageReport()
         self._usage = Usage()
@@ -106,12 +109,14 @@ class WholeDocument(ABC):
         except NOT_READABLE:
             self.failure = unreadable(self._target, f"a document without {self.content_name} that can be read")
         else:
-            self._usage = self._report.usage(NOTHING_WRITTEN, self._asked)
+            self._usage = self._report.usage(NOTHING_WRITTEN, self.asked)
             self.done = True
         return []
 
     def usage(self) -> Usage:
-        """Return the tokens: reported, else counted."""
+        """Return the tokens: reported, else what is known of them by now."""
+        if self.done and self._usage.input_source != REPORTED:
+            self._usage = self._report.usage(NOTHING_WRITTEN, self.asked)
         return self._usage
 
     def told(self) -> Told:

@@ -6,7 +6,8 @@ from collections.abc import Sequence
 
 from aisa.answer import Part, Told
 from aisa.errors import UpstreamFailed
-from aisa.providers.shape import Decoder, text_arrived, told
+from aisa.providers.output import Output, output_of
+from aisa.providers.shape import Decoder, told
 from aisa.usage import Usage
 
 
@@ -63,9 +64,15 @@ class Wrapped:
         """Return what the answer has said of itself so far."""
         return told(self._inner)
 
-    def text_arrived(self, tokens: int, *, everything: bool) -> tuple[int, int] | None:
+    @property
+    def asked(self) -> object:
         """As of the answer."""
-        return text_arrived(self._inner, tokens, everything=everything)
+        return getattr(self._inner, "asked", None)
+
+    @property
+    def output(self) -> Output | None:
+        """As of the answer."""
+        return output_of(self._inner)
 
     def usage_fault(self, usage: Usage) -> str:
         """As of the answer."""

@@ -25,6 +25,7 @@ class Part(msgspec.Struct):
 
     type: str
     text: Text = None
+    refusal: Any = None
     image_url: str | dict[str, Any] | None = None
     input_audio: Any = None
     audio_url: Any = None  # this and the next are other servers' than OpenAI's
@@ -41,6 +42,7 @@ class Message(msgspec.Struct):
     tool_call_id: Text = None
     tool_calls: list[dict[str, Any]] | None = None
     function_call: dict[str, Any] | None = None
+    reasoning_content: Any = None  # what was thought before, where a vendor wants it back
 
 
 class Function(msgspec.Struct):

@@ -18,7 +18,9 @@ PART = Shape(
     file=Shape("filename file_data file_id"),
 )
 TOOL_CALL = Shape("id type", function=FUNCTION_CALL, custom=Shape("name input"))
-MESSAGE = Shape("role name refusal tool_call_id", content=PART, tool_calls=TOOL_CALL, function_call=FUNCTION_CALL, audio=Shape("id"))
+MESSAGE = Shape(
+    "role name refusal reasoning_content tool_call_id", content=PART, tool_calls=TOOL_CALL, function_call=FUNCTION_CALL, audio=Shape("id")
+)
 TOOL = Shape("type", function=FUNCTION, custom=CUSTOM_TOOL)
 TOOL_CHOICE = Shape("type", function=NAMED, custom=NAMED, allowed_tools=Shape("mode", tools=Shape("type", function=NAMED, custom=NAMED)))
 

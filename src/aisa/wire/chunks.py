@@ -13,12 +13,12 @@ from aisa.wire.choice import HANDLED_CHOICE, Choice
 from aisa.wire.citations import is_cited
 from aisa.wire.finish import UNKNOWN, spoken
 from aisa.wire.generated import carries_token, listed, text_bytes, text_in
-from aisa.wire.lenient_json import encode
 from aisa.wire.logprobs import chat_logprobs
 from aisa.wire.model_name import shown_name
 from aisa.wire.plain import PlainChunk, PlainFinishChunk, PlainOpeningChunk
+from aisa.wire.running_count import RunningCount
 from aisa.wire.shown import Shown
-from aisa.wire.token_meter import BY_LOGPROBS, BY_TOKEN_IDS, BY_VENDOR, TokenMeter, arrived, weakest
+from aisa.wire.token_meter import BY_LOGPROBS, BY_TOKEN_IDS, BY_VENDOR, TokenMeter, weakest
 from aisa.wire.tool_terms import ToolTerms
 from aisa.wire.trees import Tree, is_list, is_tree, text_or_none, trees_in
 from aisa.wire.usage_report import UsageReport, visible
@@ -39,9 +39,9 @@ class ChunkStream:
 
     # Without them each stream has a dictionary of its own, as CPython shares the keys of thirty attributes at most: 1.3 KB.
     __slots__ = (
-        "_alias", "_begun", "_beside_usage", "_choices", "_fallback", "_meter", "_n", "_reported", "_running", "_said", "_stops", "_terms",
-        "_unmeasured", "_waiting", "answered", "carried", "cited", "failed", "heard", "holding", "identity", "include_usage", "model",
-        "reasoning", "report", "service_tier", "tokens", "unknown",
+        "_alias", "_begun", "_beside_usage", "_choices", "_fallback", "_meter", "_n", "_reported", "_stops", "_terms",
+        "_unmeasured", "_waiting", "answered", "carried", "cited", "failed", "heard", "holding", "identity", "include_usage", "meters",
+        "model", "reasoning", "report", "running", "service_tier", "tokens", "unknown",
     )  # fmt: skip
 
     def __init__(
@@ -70,6 +70,7 @@ class ChunkStream:
         self._fallback = fallback
         self._terms = terms
         self._choices: dict[int, Choice] = {}
+        self.meters: list[TokenMeter] = []  # what counts each of them
         self._waiting: Tree = {}
         self._beside_usage: Tree = {}
         self._n = n
@@ -81,8 +82,7 @@ class ChunkStream:
         self._begun = False
         self._reported = False  # usage came without choices: no choice will begin
         self.heard = 0  # events that said something
-        self._said = 0  # the vendor's running count, as it was last
-        self._running: int | None = None  # ... in the chunk that is being read, if it has grown
+        self.running: RunningCount | None = None  # of a vendor that reports before the end
 
     @property
     def begun(self) -> bool:
@@ -146,7 +146,8 @@ class ChunkStream:
     def begin(self, index: int) -> None:
         """Take note that a choice begins."""
         call_seed = self._fallback[0].removeprefix("chatcmpl-")
-        self._choices[index] = Choice(call_seed, index, self._terms, meter=self._meter(), stops=self._stops)
+        self.meters.append(meter := self._meter())
+        self._choices[index] = Choice(call_seed, index, self._terms, meter=meter, stops=self._stops)
 
     def accept(self, tree: Tree) -> list[Tree]:
         """Return the chunks to emit for one chunk of the vendor. Raises VendorError; one that follows them waits in `failed`."""
@@ -164,7 +165,8 @@ class ChunkStream:
         self.carried = False
         chunks: list[Tree] = []
         finished: Choice | None = None
-        self._running = self._running_count(tree.get("usage") or choices[0].get("usage")) if self._n == 1 else None
+        if self._n == 1:  # of several choices a count does not say which
+            self._hear(tree.get("usage") or choices[0].get("usage"))
         for position, choice in enumerate(choices):
             self.report.take(choice.get("usage"))
             emitted, ended = self._accept_choice(choice, position)
@@ -209,6 +211,10 @@ class ChunkStream:
         """Take a report of usage without choices, with what stands beside it; return the finish chunks held back, if all have finished."""
         self._reported = True
         self.heard += 1
+        if not self.finished:
+            running = self._hear(self.report.fields)
+            if running is not None and running.shown(self.shown()) is not None:
+                running.believe(self.tokens)
         self._note_origin(beside)
         self._beside_usage = {name: value for name in BESIDE_USAGE if (value := beside.get(name)) is not None}
         return self.end() if self.finished else []
@@ -336,21 +342,17 @@ class ChunkStream:
 
     def shown(self, *, exact: bool = False) -> Shown:
         """Return the output so far by our own count; `exact` has a tokenizer count what still waits for it, and says how it was counted."""
-        meters = [choice.meter for choice in self._choices.values()]
+        meters = self.meters
         size = None if self._unmeasured else sum([meter.total[1] for meter in meters])
         if not exact:
             return Shown(self.tokens, self.reasoning, text_bytes=size)
         tokens = sum([meter.exact() for meter in meters])
         return Shown(tokens, min(self.reasoning, tokens), weakest([meter.way for meter in meters if meter.tokens]), size)
 
-    def text_arrived(self, tokens: int, *, everything: bool) -> tuple[int, int] | None:
-        """As `shape.text_arrived`."""
-        return arrived([choice.meter for choice in self._choices.values()], tokens, everything=everything)
-
     @property
     def pieces(self) -> int:
         """How many pieces of text have come."""
-        return sum([choice.meter.total[0] for choice in self._choices.values()])
+        return sum([meter.total[0] for meter in self.meters])
 
     def _count(self, deltas: list[Tree], meter: TokenMeter, *, logprobs: int = 0, token_ids: int = 0) -> None:
         """Count what deltas hold: as their vendor tells, by ids, log probabilities or a running count; else by the text."""
@@ -358,30 +360,32 @@ class ChunkStream:
         self.carried = self.carried or bool(carrying)
         texts = [text for delta in carrying if (text := text_in(delta))]
         sizes = [text_bytes(text) for text in texts]
-        before = meter.tokens
-        if token_ids or logprobs:
-            meter.tell(before + (token_ids or logprobs), BY_TOKEN_IDS if token_ids else BY_LOGPROBS, sizes)
-        elif self._running is not None and carrying:
-            meter.tell(self._running, BY_VENDOR, sizes)
+        before, running, size, named = meter.tokens, self.running, sum(sizes), token_ids or logprobs
+        told = running.shown(self.shown(), size) if running is not None and carrying else None
+        if named and (named <= size or before + named <= self.shown().most_shown(size)):
+            meter.tell(before + named, BY_TOKEN_IDS if token_ids else BY_LOGPROBS, sizes)
+        elif told is not None:
+            meter.tell(told, BY_VENDOR, sizes)
         else:
             for text in texts:
                 meter.add_text(text)
             if len(texts) < len(carrying):
                 meter.add_unseen()
+            if running is not None and carrying:
+                running.doubt(meter.tokens)
         self._unmeasured = self._unmeasured or any("tool_calls" not in delta and not text_in(delta) for delta in carrying)
         tokens = meter.tokens - before
         self.tokens += tokens
+        if running is not None and told == meter.tokens:
+            running.believe(self.tokens)
         if any("reasoning_content" in delta for delta in carrying):
             self.reasoning += tokens
 
-    def _running_count(self, report: object) -> int | None:
-        """Return what a vendor says in a chunk that it has shown so far, where that grows with the chunks and can be."""
-        if not is_tree(report):
-            return None
-        before, self._said = self._said, visible(report, thinking_shown=bool(self.reasoning))
-        return self._said if before < self._said <= self.shown().most else None
-
-
-def encode_chunk(chunk: Tree) -> bytes:
-    """Write a chunk as one line of JSON."""
-    return encode(chunk)
+    def _hear(self, report: object) -> RunningCount | None:
+        """Take what a vendor reports before the end; return its running count, None if it has said nothing of output yet."""
+        said = visible(report, thinking_shown=self.reasoning > 0)
+        if said and self.running is None:
+            self.running = RunningCount()
+        if self.running is not None:
+            self.running.hear(said)
+        return self.running

@@ -22,6 +22,7 @@ SOUND_BYTES_PER_SECOND = 16_000  # of compressed sound: 128 kbit/s
 VIDEO_TOKENS_PER_SECOND = 300  # Gemini's figure: a picture a second, and its sound
 VIDEO_BYTES_PER_SECOND = 250_000  # of compressed video: 2 Mbit/s
 SECONDS_ELSEWHERE = 10.0  # of sound or video of which only the address is known
+INPUT_TOKENS_MAX = 2_000_000  # where the model's window is not known: no window is larger
 HEAD_CHARACTERS = 65_536  # of a picture's base64 that are looked at: the size of a JPEG stands behind what cameras write first
 
 
@@ -51,17 +52,19 @@ def input_tokens(content: Content, model: str, window: int | None = None, *, tex
     """
     tokens = -(-content.text_bytes // BYTES_PER_TOKEN) if text_tokens is None else text_tokens
     if content.pictures or content.sound_seconds or content.pages or content.video_seconds:
-        per_second = 32 if "gemini" in model else SOUND_TOKENS_PER_SECOND
+        per_second = 32 if "gemini" in model.lower() else SOUND_TOKENS_PER_SECOND
         tokens += sum([picture_tokens(picture, model) for picture in content.pictures])
         tokens += ceil(content.sound_seconds * per_second) + content.pages * PAGE_TOKENS
         tokens += ceil(content.video_seconds * VIDEO_TOKENS_PER_SECOND)
-    return tokens if window is None else min(tokens, window * content.windows)
+    most = (INPUT_TOKENS_MAX if window is None else window) * content.windows
+    return min(tokens, most)
 
 
 def picture_tokens(picture: Picture, model: str) -> int:
     """Return the tokens of a picture, by the formula that the model's vendor documents; a fixed number where there is none."""
+    known = model.lower()
     for names, (tile, *figures) in FORMULAS:
-        if names(model):
+        if names(known):
             return tile(picture, *figures)
     return PICTURE_TOKENS
 

@@ -326,8 +326,8 @@ class PlainUsage(msgspec.Struct, forbid_unknown_fields=True):
         if not (self.prompt_tokens_details or self.completion_tokens_details):
             return True
         cached, written, reasoning = self.parts()
-        heard, _ = self.audio()
-        return cached + heard <= given and reasoning <= made and not written
+        heard, spoken = self.audio()
+        return cached + heard <= given and reasoning + spoken <= made and not written
 
 
 class PlainUsageChunk(msgspec.Struct):

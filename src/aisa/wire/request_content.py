@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 
 import msgspec
 from msgspec import Raw
@@ -35,10 +35,11 @@ def content_of(chat: ChatRequest) -> Content:
         if isinstance(content, str):
             size += text_bytes(content)
         elif content is not None:
-            plain = sum([text_bytes(part.text) for part in content if isinstance(part.text, str)])
-            size += plain
+            size += sum([text_bytes(text) for part in content for text in (part.text, part.refusal) if isinstance(text, str)])
             if any(part.type != "text" for part in content):
                 special.append(place)
+        if isinstance(message.reasoning_content, str):
+            size += text_bytes(message.reasoning_content)
         if message.tool_calls is not None or message.function_call is not None:
             size += calls_bytes(message)
     fields = chat.fields
@@ -65,12 +66,18 @@ def beginning(chat: ChatRequest, characters_max: int) -> str:
     found: list[str] = []
     left = characters_max
     for message in chat.known.messages:
-        texts = [message.content] if isinstance(message.content, str) else [part.text for part in parts_of(message)]
-        for text in texts:
-            if isinstance(text, str) and left > 0:
+        for text in texts_of(message):
+            if left > 0:
                 found.append(text[:left])
                 left -= len(text)
     return "".join(found)
+
+
+def texts_of(message: Message) -> Iterator[str]:
+    """Yield what a message says, in any of its parts, and what was thought for it."""
+    parts = [text for part in parts_of(message) for text in (part.text, part.refusal)]
+    said = [message.content] if isinstance(message.content, str) else parts
+    yield from [text for text in (*said, message.reasoning_content) if isinstance(text, str)]
 
 
 def shown(chat: ChatRequest, size: int, special: list[int]) -> Content:

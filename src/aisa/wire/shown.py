@@ -13,6 +13,7 @@ VISIBLE_PER_BYTE = 4  # tokens of what was shown: no tokenizer makes more of a b
 COUNTED_HIGH = 2  # times as many tokens as there are, by the worst of our own counts (docs/billing.md has the table)
 PICTURE_TOKENS_MAX = 1_000_000  # of one call: a large picture has some 6,000
 VISIBLE_SPARE = 5_000  # more, as some vendors think without saying so
+UNWRITTEN_SPARE = 64  # ... of an answer that goes on, whose thinking is not billed: what has no text, such as what frames a call
 
 
 class Asked(Protocol):
@@ -48,6 +49,10 @@ class Shown(msgspec.Struct, frozen=True):
     def most(self) -> int:
         """The most tokens that can have been shown."""
         return COUNT_MAX if self.text_bytes is None else VISIBLE_PER_BYTE * self.text_bytes + VISIBLE_SPARE
+
+    def most_shown(self, more: int = 0) -> int:
+        """Return the most tokens that so far can have been shown, with so many bytes of text that are not in here."""
+        return COUNT_MAX if self.text_bytes is None else VISIBLE_PER_BYTE * (self.text_bytes + more) + UNWRITTEN_SPARE
 
     def hidden(self, made: int, thought: int) -> int:
         """Return how much of what was made can be thinking, of which a report says that it was so much.

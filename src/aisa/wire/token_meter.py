@@ -43,7 +43,7 @@ SIZE = Rate(1, 0)  # pieces are text of any length
 class TokenMeter:
     """The tokens of one choice: those known from its vendor or a tokenizer, and what a rate makes of the text since."""
 
-    __slots__ = ("_base", "_earlier", "_guesses", "_left", "_rate", "_terms", "_text", "_told", "pieces", "text_bytes", "tokens")
+    __slots__ = ("_base", "_earlier", "_guesses", "_left", "_rate", "_terms", "_told", "pieces", "text", "text_bytes", "tokens")
 
     def __init__(self, rate: Rate = PIECES, tokenizer: Tokenizer | None = None) -> None:
         self.tokens = 0  # the running count: what holds follow, and on whose scale is known what of a stream has arrived
@@ -54,9 +54,9 @@ class TokenMeter:
         self._base = 0
         self._earlier = (0, 0)  # pieces and bytes before
         self._told = ""  # by which means the vendor told the last tokens that are known
-        self._text: TokenizedText | None = None
+        self.text: TokenizedText | None = None
         if tokenizer is not None:
-            self._text = TokenizedText(tokenizer, by_pieces=rate.bytes_max > 0)
+            self.text = TokenizedText(tokenizer, by_pieces=rate.bytes_max > 0)
             self._left = 0  # of a token, which the text is worth beyond the running count
             self._guesses = True  # nothing of the text was counted yet
 
@@ -71,8 +71,8 @@ class TokenMeter:
         """How the last tokens were counted."""
         if self._told and not self.text_bytes:
             return Way(self._told)
-        if self._text is not None:
-            return Way(f"{BY_TOKENIZER} {self._text.name}", ESTIMATED if self._text.sampled else COUNTED)
+        if self.text is not None:
+            return Way(f"{BY_TOKENIZER} {self.text.name}", ESTIMATED if self.text.sampled else COUNTED)
         rate = self._rate
         if rate.bytes_min * self.pieces <= self.text_bytes <= rate.bytes_max * self.pieces:
             return Way(BY_PIECES)
@@ -80,8 +80,8 @@ class TokenMeter:
 
     def add_bytes(self, text: bytes) -> int:
         """Take a further piece of text in UTF-8; return how many tokens there are more."""
-        if self._text is not None:
-            return self._add_tokenized(self._text, text)
+        if self.text is not None:
+            return self._add_tokenized(self.text, text)
         least, most, per_piece, per_byte = self._terms
         self.pieces = pieces = self.pieces + 1
         self.text_bytes = total = self.text_bytes + len(text)
@@ -101,7 +101,7 @@ class TokenMeter:
 
         Written without a loop of its own where pieces are of the usual length, as it is hot.
         """
-        if self._text is not None or not texts:
+        if self.text is not None or not texts:
             return list(accumulate([self.add_bytes(text) for text in texts]))
         least, most, per_piece, per_byte = self._terms
         first = self.pieces + 1
@@ -133,31 +133,31 @@ class TokenMeter:
         self.pieces = self.text_bytes = 0
         self._base, self._told = tokens, means
         more = self._reach(tokens)
-        if self._text is not None:
-            self._text.restart(self.tokens, tokens)
+        if self.text is not None:
+            self.text.restart(self.tokens, tokens)
             self._left = 0
         return more
 
     def add_unseen(self) -> int:
         """Take a piece of output whose size says nothing, such as sound, for a token; return how many tokens there are more."""
         self.tokens += 1
-        if self._text is not None:
-            self._text.add_unseen()
-            self._text.mark(1)
+        if self.text is not None:
+            self.text.add_unseen()
+            self.text.mark(1)
         return 1
 
     def exact(self) -> int:
         """Return the tokens, with the text that waits for the tokenizer counted by it."""
-        return self.tokens if self._text is None else self._text.tokens()
+        return self.tokens if self.text is None else self.text.tokens()
 
     def exact_at(self, tokens: int) -> int:
         """Return the same of the text with which the running count had come to so many."""
-        return min(tokens, self.tokens) if self._text is None else min(self._text.tokens_at(tokens), self._text.tokens())
+        return min(tokens, self.tokens) if self.text is None else min(self.text.tokens_at(tokens), self.text.tokens())
 
     @property
     def has_tokenizer(self) -> bool:
         """True if the text itself is counted, which may come to another figure than the running count."""
-        return self._text is not None
+        return self.text is not None
 
     def _reach(self, tokens: int) -> int:
         """Take it that there are so many tokens at least; return how many these are more than were known."""

@@ -9,13 +9,14 @@ from __future__ import annotations
 import re
 from array import array
 from bisect import bisect_left
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import NamedTuple
 
 import msgspec
 
 TRIED_BYTES = 3_072  # of text and marks that a tokenizer is given at once: some 700 tokens, a millisecond; twice as much a stream keeps
 TRIED_AT_ONCE_BYTES_MAX = 16_384  # of one piece, or of a document: four milliseconds, in which no other call has its turn
+LATER_BYTES_MAX = 1 << 20  # of what is beyond that, kept until it is counted in a thread: a whole call with a file in it
 PLACES_MAX = 32  # blocks of which the counts up to them are known: all of some 64 KiB of text, more than can be on its way to a client
 
 #: Growth in octal digits; as bytes, these are in no text in UTF-8. The other one stands for a token without a text.
@@ -53,7 +54,7 @@ class Counted(NamedTuple):
 class TokenizedText:
     """One text. `by_pieces` says that a piece may be a token. `sampled` is that some of it was taken to be like its beginning."""
 
-    __slots__ = ("_block", "_by_pieces", "_counted", "_grown", "_known", "_tokenizer", "open", "sampled")
+    __slots__ = ("_block", "_by_pieces", "_counted", "_grown", "_known", "_later", "_lost", "_tokenizer", "open", "sampled")
 
     def __init__(self, tokenizer: Tokenizer, *, by_pieces: bool) -> None:
         self.sampled = False
@@ -63,6 +64,8 @@ class TokenizedText:
         self._block = b""  # the last of the blocks
         self._grown = array("q", (0,))  # places in the text: the running count up to each; the last two are where block and open text begin
         self._known = array("q", (0,))  # ... and the tokens
+        self._later: list[tuple[int, int, bytes]] = []  # what was not counted: the running count behind it, what it was taken for, and it
+        self._lost = False  # there was more than is kept
         self._counted = (0, 0)  # how much of the open text was counted last, and to how many tokens
 
     @property
@@ -86,10 +89,37 @@ class TokenizedText:
         if len(rest) >= TRIED_BYTES:
             tokens = (self._known[-1] - begun) * len(rest) // seen
             self._begin(b"", self._grown[-1] + growth_in(rest), self._known[-1] + tokens)
+            self._put_off(rest.translate(None, NO_TEXT), tokens)
             rest, self.sampled = b"", True
         self.open[:] = rest
         self._counted = (0, 0)
         return Counted(self._known[-1], bytes_in(rest), (self._known[-1] - begun) / bytes_in(waiting[: len(waiting) - len(rest)]))
+
+    @property
+    def is_long(self) -> bool:
+        """True if there is text that was not counted, and that can be."""
+        return bool(self._later)
+
+    def count_all(self, given_up: Callable[[], bool]) -> list[int] | None:
+        """Count what was not counted: for a thread. Returns None if it is given up, which is looked at before each piece of the text."""
+        found: list[int] = []
+        for _, _, text in self._later:
+            tokens = 0
+            for piece in in_pieces(text.decode("utf-8", "replace")):
+                if given_up():
+                    return None
+                tokens += self._tokenizer.count(piece)
+            found.append(tokens)
+        return found
+
+    def take(self, counted: list[int]) -> None:
+        """Let these be the tokens of what was not counted."""
+        for (behind, taken_for, _), tokens in zip(self._later, counted, strict=True):
+            for place, grown in enumerate(self._grown):
+                if grown >= behind:
+                    self._known[place] += tokens - taken_for
+        self._later.clear()
+        self.sampled = self._lost
 
     def add_unseen(self) -> None:
         """Take a token without a text, whose mark is to follow."""
@@ -102,6 +132,7 @@ class TokenizedText:
     def restart(self, grown: int, known: int) -> None:
         """Take it that so many tokens are known of all text so far, where the running count is at that many."""
         self.open.clear()
+        self._later.clear()
         self._counted = (0, 0)
         while len(self._grown) > 1 and self._grown[-1] >= grown:
             del self._grown[-1], self._known[-1]
@@ -141,6 +172,13 @@ class TokenizedText:
             tokens = pieces
         return tokens + text.count(UNSEEN)
 
+    def _put_off(self, text: bytes, tokens: int) -> None:
+        """Keep a text that was taken for so many tokens, to be counted later."""
+        if len(text) + sum([len(kept) for _, _, kept in self._later]) > LATER_BYTES_MAX:
+            self._lost = True
+        else:
+            self._later.append((self._grown[-1], tokens, text))
+
     def _begin(self, block: bytes, grown: int, known: int) -> None:
         """Begin the open text behind a block."""
         self._block = block
@@ -148,6 +186,18 @@ class TokenizedText:
         self._known.append(known)
         if len(self._grown) > PLACES_MAX:
             del self._grown[1], self._known[1]  # of what is older only the average is known
+
+
+def in_pieces(text: str) -> Iterator[str]:
+    """Yield a text in pieces of TRIED_AT_ONCE_BYTES_MAX characters at most, cut before a blank where there is one."""
+    begin = 0
+    while len(text) - begin > TRIED_AT_ONCE_BYTES_MAX:
+        end = begin + TRIED_AT_ONCE_BYTES_MAX
+        blank = text.rfind(" ", begin + TRIED_AT_ONCE_BYTES_MAX // 2, end)
+        end = blank if blank > 0 else end
+        yield text[begin:end]
+        begin = end
+    yield text[begin:]
 
 
 def bytes_in(text: bytes | bytearray) -> int:

@@ -214,8 +214,10 @@ def output_of(fields: Tree) -> int | None:
     return made
 
 
-def visible(fields: Tree, *, thinking_shown: bool) -> int:
-    """Return how many tokens a running report says have been shown; 0 if it does not say."""
+def visible(fields: object, *, thinking_shown: bool) -> int:
+    """Return how many tokens a running report says have been shown; 0 if it does not say, or there is none."""
+    if not is_tree(fields):
+        return 0
     hidden = 0 if thinking_shown else largest(REASONING, fields, details(fields, OUTPUT_DETAILS))
     return max(0, (output_of(fields) or 0) - hidden)
 

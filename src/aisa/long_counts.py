@@ -1,0 +1,78 @@
+"""Counts long texts that no vendor has reported, all of each and not its beginning alone: in a thread, beside the event loop.
+
+What waits for it is the end of an answer, or the row of a call that was cut: never a vendor, and no other call.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from threading import Event
+from typing import Any, Protocol
+
+from aisa.providers.output import output_of
+from aisa.providers.own_input import OwnInput
+from aisa.providers.shape import Decoder
+from aisa.usage import REPORTED
+
+WAITING_MAX = 16  # calls at once, one of them at work: prompts of 100,000 tokens take 20 to 200 ms each, and are in memory anyway
+SECONDS_MAX = 2.0  # for one, its wait included; beyond, the count of its beginning stands, and the row says that it is estimated
+
+
+class Long(Protocol):
+    """A text of which only the beginning was counted."""
+
+    def count_all(self, given_up: Callable[[], bool]) -> Any:
+        """Count the rest, in a thread, and return what `take` takes; None if it is given up."""
+        ...
+
+    def take(self, counted: Any, /) -> None:
+        """Let this be the count."""
+        ...
+
+
+class LongCounts:
+    """The texts that are being counted, whoever they are of. So many calls wait at once, each so many seconds at most."""
+
+    def __init__(self, *, waiting_max: int = WAITING_MAX, seconds_max: float = SECONDS_MAX) -> None:
+        self._waiting_max = waiting_max
+        self._seconds_max = seconds_max
+        self._thread = ThreadPoolExecutor(1, "count")  # begins with the first count
+        self._waiting = 0
+
+    def wanted(self, decoder: Decoder) -> list[Long]:
+        """Return the long texts of an answer and its request that its vendor has not reported; none if there is no room for them here."""
+        usage, found = decoder.usage(), list[Long]()
+        asked: object = getattr(decoder, "asked", None)
+        if usage.input_source != REPORTED and isinstance(asked, OwnInput) and asked.is_long:
+            found.append(asked)
+        output = None if usage.source == REPORTED else output_of(decoder)
+        if output is not None:
+            found += [text for meter in output.meters if (text := meter.text) is not None and text.is_long]
+        return found if self._waiting < self._waiting_max else []
+
+    async def count(self, decoder: Decoder | None) -> None:
+        """Have these counted; one that takes too long is left as it is, and so are the others of its call."""
+        found = [] if decoder is None else self.wanted(decoder)
+        if not found:
+            return
+        given_up = Event()
+        counting = asyncio.get_running_loop().run_in_executor(self._thread, count_all, found, given_up.is_set)
+        self._waiting += 1
+        counting.add_done_callback(self._leave)
+        try:
+            await asyncio.wait((counting,), timeout=self._seconds_max)
+        finally:
+            given_up.set()
+        if counting.done() and None not in (counted := counting.result()):
+            for text, its in zip(found, counted, strict=True):
+                text.take(its)
+
+    def _leave(self, _counting: asyncio.Future[list[Any]]) -> None:
+        self._waiting -= 1
+
+
+def count_all(texts: Sequence[Long], given_up: Callable[[], bool]) -> list[Any]:
+    """Count texts one after the other."""
+    return [text.count_all(given_up) for text in texts]

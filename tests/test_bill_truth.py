@@ -4,15 +4,18 @@ from __future__ import annotations
 
 import json
 import re
+from pathlib import Path
 
+import msgspec
 from hypothesis import HealthCheck, assume, given, settings
 from hypothesis import strategies as st
 
+import bill_truth
 from aisa.config.schema import Prices
 from aisa.ledger.audit import differences_of
 from aisa.ledger.row import CallRow
 from aisa.testing.clock import run_virtual
-from bill_truth import Truth, exact_cost, price_lists, reports, rounded, truths
+from bill_truth import FEES, SIDES, Truth, exact_cost, price_lists, reports, rounded, truths
 from repeats import repeats
 from rig import DONE, HEAD, MemoryClient, Rig, Script, ScriptedUpstream, Stall, body, chunk, document, event, text
 
@@ -93,3 +96,11 @@ def test_a_cut_after_an_early_report_never_costs_more_than_that_report(data: st.
         assert row is not None
         assert 0 <= row.cost <= full
         assert row.cost > 0 or WORD.encode() not in client.body or full == 0 or row.billed.output_tokens + row.billed.input_tokens > 0
+
+
+def test_the_auditor_knows_every_kind_of_price_and_shares_no_arithmetic_with_the_server() -> None:
+    """[proof] A kind that the configuration takes and it does not would be billed unseen. Days from which prices hold are apart."""
+    rules = {"factor", "hours", "service_tiers", "tiers", "from"}
+    assert {field.encode_name for field in msgspec.structs.fields(Prices)} == {*SIDES, *FEES, *rules}
+    written = Path(bill_truth.__file__).read_text()
+    assert re.findall(r"^(?:from|import) (aisa\S*)", written, re.MULTILINE) == ["aisa.config.schema"]

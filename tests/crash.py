@@ -171,6 +171,9 @@ async def vendor(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> 
     try:
         while head := await reader.readuntil(b"\r\n\r\n"):
             length = int(re.search(rb"content-length: (\d+)", head.lower())[1])  # type: ignore[index]  # the server sends it
+            if head.startswith(b"GET "):  # for the list of its models, of which it has none
+                writer.write(b"HTTP/1.1 404 Not Found\r\ncontent-length: 0\r\n\r\n")
+                continue
             model = json.loads(await reader.readexactly(length))["model"]
             if model == "document":
                 writer.write(document())

@@ -137,6 +137,18 @@ def test_googles_schemas_become_json_schema() -> None:
         (BODY | {"system_instruction": {"text": "x"}}, "invalid_parameter_type", "systemInstruction"),
         (BODY | {"Contents": []}, "json_parse_error", None),
         (BODY | {"generationConfig": {"maxoutputtokens": 5}}, "json_parse_error", None),
+        (BODY | {"generationConfig": {"thinkingConfig": {"ThinkingBudget": 5}}}, "json_parse_error", None),
+        (BODY | {"generationConfig": {}, "generation_config": {}}, "json_parse_error", "generationConfig"),
+        (
+            BODY | {"generation_config": {"maxOutputTokens": 5, "max_output_tokens": 500}},
+            "json_parse_error",
+            "generation_config.maxOutputTokens",
+        ),
+        (
+            {"contents": [{"parts": [{"text": "a"}, {"inlineData": {}, "inline_data": {}}]}]},
+            "json_parse_error",
+            "contents.parts.inlineData",
+        ),
         (BODY | {"generationConfig": {"temperature": "hot"}}, "invalid_parameter_type", "generationConfig.temperature"),
         (BODY | {"generationConfig": {"temperature": True}}, "invalid_parameter_type", "generationConfig.temperature"),
         (BODY | {"generationConfig": {"maxOutputTokens": 5.5}}, "invalid_parameter_type", "generationConfig.maxOutputTokens"),
@@ -149,7 +161,7 @@ def test_googles_schemas_become_json_schema() -> None:
     ],
 )
 def test_what_cannot_be_read_is_refused_by_name(body: dict[str, Any], code: str, param: str | None) -> None:
-    """Bad shapes, and names that others would take for ours."""
+    """Bad shapes, names that others take for ours, and a member in both spellings, of which a vendor may heed the other (fault S3)."""
     with pytest.raises(ApiError) as refused:
         read(body)
     assert refused.value.code == code

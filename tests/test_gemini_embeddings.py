@@ -93,6 +93,9 @@ def test_what_a_vector_is_for_goes_to_who_knows_the_word(written: Json) -> None:
         ({"requests": [request("a"), {"content": {"parts": []}}]}, "requests[1].content"),
         ({"requests": [{"content": {"parts": [{"inlineData": {"mimeType": "image/png", "data": "eA=="}}]}}]}, "requests[0].content"),
         ({"requests": [request("a"), request("b", outputDimensionality=2)]}, "requests"),
+        ({"requests": [request("a")], "Requests": []}, "requests"),
+        ({"requests": [request("a", OutputDimensionality=2)]}, "requests[0].outputDimensionality"),
+        ({"requests": [request("a", taskType="x", task_type="y")]}, "requests.taskType"),
     ],
 )
 def test_what_cannot_be_embedded_says_which_of_the_batch_it_is(asked: Json, param: str) -> None:

@@ -211,6 +211,7 @@ def test_tools_that_anthropic_runs_and_members_that_it_alone_has_are_left_out() 
         ({"stop_sequences": "a"}, "invalid_parameter_type", "stop_sequences"),
         ({"messages": [{"role": "user", "content": [{"type": "text", "Text": "x"}]}]}, "json_parse_error", "messages[0].content[0].text"),
         ({"messages": [{"role": "user", "content": [{"type": "image", "source": {"Type": "url"}}]}]}, "json_parse_error", None),
+        ({"thinking": {"type": "enabled", "Budget_tokens": 5}}, "json_parse_error", "thinking.budget_tokens"),
         ({"tools": [{**LOOK, "Defer_loading": True}]}, "json_parse_error", "tools[0].defer_loading"),
     ],
 )

@@ -8,7 +8,7 @@ from functools import cached_property
 from aisa.names import MODEL_NAME_CHARACTERS_MAX
 from aisa.wire.chat import ChatRequest, chat_of
 from aisa.wire.gemini_chat import chat_tree
-from aisa.wire.gemini_names import list_at, member, tree_in, trees_at
+from aisa.wire.gemini_names import check_names, list_at, member, tree_in, trees_at
 from aisa.wire.losses import Loss, refuse_any
 from aisa.wire.members import Shape
 from aisa.wire.strict_json import parse_object
@@ -38,10 +38,13 @@ DECLARATION = Shape("name description parameters parametersJsonSchema parameters
 TOOL = Shape("googleSearch google_search", functionDeclarations=DECLARATION, function_declarations=DECLARATION)
 CALLING = Shape("mode allowedFunctionNames allowed_function_names")
 CALLING_CONFIG = Shape("", functionCallingConfig=CALLING, function_calling_config=CALLING)
+THINKING = Shape("thinkingBudget thinking_budget includeThoughts include_thoughts thinkingLevel thinking_level")
 GENERATION = Shape(
     "temperature topP top_p topK top_k candidateCount candidate_count maxOutputTokens max_output_tokens stopSequences stop_sequences seed "
-    "responseMimeType response_mime_type responseSchema response_schema responseJsonSchema response_json_schema thinkingConfig "
-    "thinking_config presencePenalty presence_penalty frequencyPenalty frequency_penalty responseLogprobs response_logprobs logprobs"
+    "responseMimeType response_mime_type responseSchema response_schema responseJsonSchema response_json_schema presencePenalty "
+    "presence_penalty frequencyPenalty frequency_penalty responseLogprobs response_logprobs logprobs",
+    thinkingConfig=THINKING,
+    thinking_config=THINKING,
 )
 #: Every name that means something to us in a request, in both spellings.
 REQUEST = Shape(
@@ -120,5 +123,5 @@ class GeminiRequest:
 def parse_gemini(body: bytes, model: str, *, stream: bool) -> GeminiRequest:
     """Return the request in a body. Raises ApiError as `parse_chat` does."""
     tree = parse_object(body)
-    REQUEST.check(tree)
+    check_names(tree, REQUEST)
     return GeminiRequest(tree, body, model, stream=stream)

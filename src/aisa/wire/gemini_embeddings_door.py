@@ -13,12 +13,19 @@ from aisa.wire.documents import DOCUMENT_HEADERS
 from aisa.wire.door import Encoder, Request
 from aisa.wire.embeddings import FLOAT, EmbeddingsRequest
 from aisa.wire.embeddings_door import own
+from aisa.wire.gemini import CONTENT
 from aisa.wire.gemini_door import GeminiDoor
 from aisa.wire.gemini_events import error_tree
-from aisa.wire.gemini_names import member, tree_in, trees_at
+from aisa.wire.gemini_names import check_names, member, tree_in, trees_at
 from aisa.wire.lenient_json import encode
+from aisa.wire.members import Shape
 from aisa.wire.strict_json import parse_object
 from aisa.wire.trees import Tree, trees_in
+
+SETTINGS = "taskType task_type title outputDimensionality output_dimensionality autoTruncate auto_truncate"
+CONFIG = Shape(SETTINGS)
+REQUEST = Shape(f"model {SETTINGS}", content=CONTENT, embedContentConfig=CONFIG, embed_content_config=CONFIG)
+BATCH = Shape("model", requests=REQUEST)
 
 
 class VectorsOfDocument(msgspec.Struct):
@@ -87,6 +94,7 @@ class GeminiEmbeddingsDoor(GeminiDoor):
     def read(self, body: bytes) -> Request:
         """Return the request in a body. Raises ApiError."""
         tree = parse_object(body)
+        check_names(tree, BATCH if self._batch else REQUEST)
         asked = trees_at(tree, "requests") if self._batch else [tree]
         if not asked:
             raise ApiError("missing_parameter", "'requests' needs at least one request.", param="requests")

@@ -37,8 +37,9 @@ BLOCK = Shape(
     content=INNER,
 )
 SHAPE = Shape(
-    "model max_tokens stream temperature top_p top_k stop_sequences service_tier speed metadata thinking container context_management "
+    "model max_tokens stream temperature top_p top_k stop_sequences service_tier speed metadata container context_management "
     "inference_geo mcp_servers",
+    thinking=Shape("type budget_tokens display"),
     cache_control=CACHE,
     system=BLOCK,
     messages=Shape("role", content=BLOCK, output_config=Shape("effort format")),

@@ -26,8 +26,6 @@ TIERED_KINDS: Mapping[str, str] = MappingProxyType(
 
 #: Those of them that most models do not have.
 RARER_KINDS = {kind: what for kind, what in TIERED_KINDS.items() if "image" in kind or "write_" in kind or "cached_input_" in kind}
-#: Kinds that are charged as their side is where they have no price -> the side.
-USUAL_KINDS = {"cached_input": "input", "cache_write": "input", "reasoning": "output", "input_audio": "input", "output_audio": "output"}
 #: What is charged by number.
 FEES_IN_WORDS = {
     "per_request": "each call of which anything is billed",

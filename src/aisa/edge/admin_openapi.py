@@ -71,7 +71,7 @@ def admin_document(routes: RouteTable[Answering], *, without: str) -> dict[str, 
         "info": {
             "title": "aisa admin API",
             "version": __version__,
-            "description": "Money is in nano-dollars, `_ms` are UNIX milliseconds.",
+            "description": DESCRIPTION,
         },
         "servers": [{"url": "/admin/v1"}],
         "security": [{"admin_key": []}],

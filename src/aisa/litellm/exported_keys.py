@@ -35,7 +35,6 @@ FURTHER = (
     *("allowed_routes", "permissions", "model_max_budget", "aliases", "config", "policies", "allowed_cache_controls", "budget_limits"),
     "tpd_limit",
 )
-EMPTY = ("", "{}", "[]", "null", "None")
 
 Row = Mapping[str, object]
 

@@ -203,8 +203,11 @@ async def soak(running: Running, seconds: float, share: float, tally: Tally) -> 
         (visitors.read_slowly, SLOW_READERS),
         (visitors.be_refused, REFUSED),
     )
-    crowds = [(visit, max(1, round(count * share))) for visit, count in kinds]
-    tasks = [asyncio.ensure_future(visitors.keep_trying(visit, number)) for visit, count in crowds for number in range(count)]
+    tasks = [
+        asyncio.ensure_future(visitors.keep_trying(visit, number))
+        for visit, count in kinds
+        for number in range(max(1, round(count * share)))
+    ]
     began = time.monotonic()
     seen: list[Reading] = []
     while (passed := time.monotonic() - began) < seconds:
@@ -239,14 +242,17 @@ def run(hours: float, share: float, folder: Path) -> None:
             say(f"aisa on port {subject.port}, processes {', '.join(map(str, running.pids))}; the vendor on port {vendor_port}")
             time.sleep(QUIET_SECONDS)
             files, vendor_files = open_files(running.pids), open_files([vendor_pid])
-            tally, before = Tally(), cpu_seconds(running.pids)
+            tally, before, log = Tally(), cpu_seconds(running.pids), subject.folder / "log"
+            held = [allocator_figures(log.read_text(errors="replace"))]
             seen = uvloop.run(soak(running, hours * HOUR_SECONDS, share, tally))
+            held.append(allocator_figures(log.read_text(errors="replace")))
             used = (cpu_seconds(running.pids) - before) / (hours * HOUR_SECONDS)
             time.sleep(QUIET_SECONDS)
             # A connection kept open to the vendor for the next call is not a leak; the vendor's own count says how many there are.
             left = open_files(running.pids) - files - (open_files([vendor_pid]) - vendor_files)
-    figures = allocator_figures((subject.folder / "log").read_text(errors="replace"))
-    say("Python's allocator at the end: " + (", ".join(f"{name} {value:,}" for name, value in figures.items()) or "it did not speak"))
+    for when, figures in zip(("when the load began", "when it last took an arena"), held, strict=True):
+        said = ", ".join(f"{name} {value:,}" for name, value in figures.items()) or "it did not speak"
+        say(f"Python's allocator {when}: {said}")
     say(f"aisa took {used:.0%} of a core")
     errors = tally.counts["errors"]
     steady, words = judged(seen, hours)

@@ -50,7 +50,7 @@ class _Refused(_Secured):
 
 
 class Handshake:
-    """A connection from its accept to the end of its handshake; counted as an open one (`shared.Open`)."""
+    """A connection from its accept to the end of its handshake; counted as an open one (`shared.OpenConnection`)."""
 
     def __init__(self, shared: Shared, accepted: socket.socket, context: ssl.SSLContext, *, proxies: Proxies | None) -> None:
         self._shared = shared

@@ -178,23 +178,11 @@ def positions(pieces: Iterable[Piece]) -> tuple[list[int], list[int]]:
     counts: list[int] = []
     begin = tokens = 0
     for piece in pieces:
-        more = piece.tokens
-        if not more:
-            begin += len(piece.data)
-            continue
-        if piece.ends and not begin:
-            ends += piece.ends
-            counts += piece.counts
-            begin = len(piece.data)
-        elif piece.ends:
-            ends += [begin + end for end in piece.ends]
-            counts += [tokens + count for count in piece.counts]
-            begin += len(piece.data)
-        else:
-            begin += len(piece.data)
-            ends.append(begin)
-            counts.append(tokens + more)
-        tokens += more
+        if piece.tokens:
+            ends += [begin + end for end in piece.ends or (len(piece.data),)]
+            counts += [tokens + count for count in piece.counts or (piece.tokens,)]
+        begin += len(piece.data)
+        tokens += piece.tokens
     return ends, counts
 
 

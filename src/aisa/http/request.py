@@ -151,9 +151,8 @@ class RequestReader:
     def expects_continue(self) -> bool:
         """Whether the client waits for a sign before it sends the body."""
         request = self.request
-        if request is None or request.version != "1.1" or "expect" not in request.headers:
-            return False
-        return "100-continue" in [expected.strip(BLANKS) for expected in request.headers["expect"].lower().split(",")]
+        told = "" if request is None or request.version != "1.1" else request.headers.get("expect", "").lower()
+        return "100-continue" in [expected.strip(BLANKS) for expected in told.split(",")]
 
     @property
     def held_bytes(self) -> int:

@@ -71,7 +71,6 @@ class PlainChunks:
             event = with_delta(data, choice, ROLE_DELTA)
         event = None if event is None else self._fitted(event, chunk)
         if event is not None:
-            chunks.service_tier = chunk.service_tier or None
             chunks.begin(0)
             chunks.heard += 1
         return event
@@ -86,10 +85,7 @@ class PlainChunks:
         if not (chunks.continues(chunk) and chunks.is_open(chunk.choices[0].index)):
             return None
         event = self._fitted(data, chunk)
-        if event is None:
-            return None
-        chunks.service_tier = chunk.service_tier or chunks.service_tier
-        return chunk, event
+        return None if event is None else (chunk, event)
 
     def finish(self, data: bytes) -> PlainFinish | None:
         """Return the finish of a stream's one choice, if nothing else is owed before it."""
@@ -104,10 +100,7 @@ class PlainChunks:
             return None
         event = data if empty is None else with_delta(data, choice, EMPTY_DELTA)
         event = None if event is None else self._fitted(event, chunk)
-        if event is None:
-            return None
-        chunks.service_tier = chunk.service_tier or chunks.service_tier
-        return PlainFinish(choice.finish_reason, data, event)
+        return None if event is None else PlainFinish(choice.finish_reason, data, event)
 
     def usage(self, data: bytes) -> PlainUsage | None:
         """Return the report in a chunk of usage and nothing else, if it adds up and is the first."""
@@ -120,9 +113,14 @@ class PlainChunks:
         return usage if usage.adds_up() else None
 
     def _fitted(self, data: bytes, chunk: PlainChunk | PlainOpeningChunk | PlainFinishChunk) -> bytes | None:
-        """Return a chunk with the model's name and the `usage` member that the client is to see; None if the bytes cannot be fitted."""
+        """Return a chunk with the model's name and the `usage` member that the client is to see; None if the bytes cannot be fitted.
+
+        Of one that can, the service tier is noted.
+        """
         event = fit_usage(data, present=chunk.usage is None, wanted=self._wanted)
         if event is not None and chunk.model != self._chunks.model:
             self._renaming = self._renaming or Renaming(chunk.model, self._chunks.model)
             event = self._renaming.renamed(event)
+        if event is not None:
+            self._chunks.service_tier = chunk.service_tier or self._chunks.service_tier
         return event

@@ -106,10 +106,7 @@ Part = TypeVar("Part")
 def in_runs(
     complete: bytes, template: Callable[[], T | None], fit: Callable[[T, bytes], Part | None], *, one: Callable[[bytes], Iterable[Part]]
 ) -> list[Part]:
-    """Return what comes of whole events: `fit` is tried on those that look alike, by the `template` that holds; `one` takes each other.
-
-    That is what a burst costs least by: its events differ in their text alone.
-    """
+    """Return what comes of whole events: `fit` is tried on those that look alike, by the `template` that holds; `one` takes each other."""
     parts: list[Part] = []
     begin, size, mixed = 0, len(complete), False
     while begin < size:

@@ -33,8 +33,9 @@ def check_spellings(tree: Tree, shape: Shape, path: str = "") -> None:
         if other != name and other in tree:
             message = f"The member '{path}{name}' is there as '{other}' too. Send one of them."
             raise ApiError("json_parse_error", message, param=path + name)
-        for each in () if inner is None else trees_at(tree, name):
-            check_spellings(each, inner, f"{path}{name}.")
+        if inner is not None:
+            for each in trees_at(tree, name):
+                check_spellings(each, inner, f"{path}{name}.")
 
 
 def member(tree: Tree, name: str) -> object:

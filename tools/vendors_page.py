@@ -34,6 +34,7 @@ aisa vendors                       # which vendors are used, and what the others
   comes from its row.
 - Google Cloud, AWS and Azure prove requests by other credentials as well: [reaching-vendors](reaching-vendors.md#credentials) and
   [bedrock](bedrock.md). What becomes of a chat in another protocol: [anthropic](anthropic.md), [gemini](gemini.md), [cohere](cohere.md),
+  [mistral](mistral.md),
   [responses](responses.md). Models by vendor, with what they do not take: [models](models.md).
 
 """

@@ -267,6 +267,9 @@ OPENAI: Rows = {
             "openai/together-one-number-as-logprobs openai/together-logprobs-in-lists"
         ),
         "Perplexity: the message so far beside each delta": "openai/perplexity-the-message-so-far-beside-each-delta",
+        "Cerebras: the status beside an error": (
+            "openai/cerebras-the-status-beside-an-error openai/cerebras-the-status-beside-an-error-in-the-middle"
+        ),
         "xAI: words for effort": "model_facts:effort_of_a_model_that_always_reasons_is_one_of_its_words",
         "xAI: completions without reasoning": "openai/xai-completion-without-its-reasoning-is-recomputed",
         "xAI: keys that are absent until the end; whole calls": (

@@ -232,7 +232,11 @@ def test_words_made_to_take_long_are_read_no_further_than_a_few_pages(part: str)
 
 
 @pytest.mark.parametrize(
-    "value", [None, "", [], {}, 0, False, {"code": 0}, {"code": "0", "message": "ok"}, {"code": None, "message": None}, [{"code": 0}]]
+    "value",
+    [
+        *(None, "", [], {}, 0, False, {"code": 0}, {"code": "0", "message": "ok"}),
+        *({"code": None, "message": None}, {"code": "", "message": ""}, [{"code": 0}]),
+    ],
 )
 def test_what_has_no_code_is_no_error(value: object) -> None:
     """[fault B5] Vendors write success in the error's place."""
@@ -246,3 +250,11 @@ def test_a_code_that_is_not_zero_is_an_error_in_every_place(code: object) -> Non
     places: list[dict[str, object]] = [{"error": error}, {"errors": [error]}, {"choices": [{"error": error}]}, {"x_groq": {"error": error}}]
     assert all(error_in({"choices": [], **place}) for place in places)
     assert error_in({"choices": [{}], "base_resp": {"status_code": code}})
+
+
+def test_words_without_a_code_are_an_error_and_so_is_what_stands_beside_it() -> None:
+    """[fault B5] An empty code is none; Cerebras has the status next to the error, which may have one of its own."""
+    assert error_in({"choices": [{}], "error": {"code": "", "message": "Busy."}}) == {"code": "", "message": "Busy."}
+    assert error_in({"error": {"message": "Busy."}, "status_code": 503}) == {"status_code": 503, "message": "Busy."}
+    assert error_in({"error": {"status_code": 429}, "status_code": 200}) == {"status_code": 429}
+    assert error_in({"choices": [{}], "error": None, "status_code": 200}) is None

@@ -287,7 +287,7 @@ class ChunkStream:
         logprobs, counted = rest.get("logprobs"), 0
         if logprobs is not None:
             several = is_tree(logprobs) or is_list(logprobs)  # one number need not be of one token
-            rest["logprobs"] = logprobs = chat_logprobs(logprobs, "".join(map(text_in, deltas)))
+            rest["logprobs"] = logprobs = chat_logprobs(logprobs, "".join(map(text_in, deltas)), given.get("top_logprobs"))
             counted = listed(logprobs, "content") if several else 0
         self._begun = self._begun or choice.said or is_tree(logprobs)
         self._count(choice.made(deltas), choice.meter, logprobs=counted, token_ids=listed(given, "token_ids"))

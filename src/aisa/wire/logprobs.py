@@ -6,16 +6,16 @@ from aisa.wire.lenient_json import LOGPROB_MIN
 from aisa.wire.trees import Tree, as_list, as_tree, is_list, is_tree, trees_in
 
 
-def chat_logprobs(value: object, text: str) -> Tree | None:
+def chat_logprobs(value: object, text: str, others: object = None) -> Tree | None:
     """Return what a vendor says of how likely its tokens were; None if it says nothing. `text` is what the choice says beside it.
 
     Read are a list of tokens in `content`, such a list alone, lists by member as text completions have them (Together's documents), and
-    one number, which is that of the text (Together's streams).
+    one number, which is that of the text, with `others` that might have stood there (Together's streams).
     """
     if is_list(value):
         return whole({"content": trees_in(value)}) if trees_in(value) else None
     if not is_tree(value):
-        return whole({"content": [token(text, value, {})]}) if text and type(value) in (int, float) else None
+        return whole({"content": [token(text, value, as_tree(others))]}) if text and type(value) in (int, float) else None
     if value.get("content") is None and as_list(value.get("tokens")):
         return whole({"content": by_token(value)})
     return whole(value)

@@ -32,11 +32,16 @@ def error_in(tree: Tree) -> object:
     for holder in holders:
         for name in ("error", "errors"):
             if is_error(holder.get(name)):
-                return holder[name]
+                return with_status(holder[name], holder.get("status_code"))
     response = tree.get("base_resp")
     if is_tree(response) and has_code(response.get("status_code")):
         return {"base_resp": response}
     return tree if "choices" not in tree and any(name in tree for name in BARE) else None
+
+
+def with_status(error: object, status: object) -> object:
+    """Return an error with the status that stands beside it, where it is not in it (Cerebras)."""
+    return {"status_code": status, **error} if is_tree(error) and type(status) is int else error
 
 
 def is_error(value: object) -> bool:
@@ -44,7 +49,7 @@ def is_error(value: object) -> bool:
     if is_list(value):
         return any(is_error(item) for item in value)
     if is_tree(value):
-        given = [value[name] for name in ("code", "status_code", "error_code") if value.get(name) is not None]
+        given = [value[name] for name in ("code", "status_code", "error_code") if value.get(name) not in (None, "")]
         return any(value.values()) and (not given or any(has_code(code) for code in given))
     return bool(value)
 

@@ -62,8 +62,13 @@ def main(*, quick: bool, only: tuple[str, ...], small: bool, only_kept: bool, pl
             products = [PRODUCTS[name] for name in chosen if name != DIRECT]
             grade(configured(products, small=small), within, direct=not small and DIRECT in chosen, quick=quick)
     rows = kept(RIG, Checked)
-    into_page(place, "proxies", markdown(HEADS, [row(name, rows[name]) for name in names() if name in rows]))
-    into_page(place, "small-buffers", markdown(SMALL_HEADS, small_rows(rows)))
+    tables = {
+        "proxies": markdown(HEADS, [row(name, rows[name]) for name in names() if name in rows]),
+        "small-buffers": markdown(SMALL_HEADS, small_rows(rows)),
+    }
+    for part, table in tables.items():
+        into_page(place, part, table)
+    print(tables["small-buffers" if small else "proxies"])
 
 
 def names() -> Iterator[str]:

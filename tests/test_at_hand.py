@@ -39,6 +39,11 @@ from test_reload import asked
 
 OPENING = Opening("http://127.0.0.1:8000", "/data", 1, "gpt-4.1", first_key="sk-aisa-x")
 OPENAI = Vendor(base_url="https://api.openai.com/v1")
+FAR = """\
+vendors:
+  far: {base_url: "https://far.example/v1", api_key: "${FAR_KEY}", prices: {gpt-4.1: {input: 3.0, output: 9.0}}}
+models: {mine: [far/gpt-4.1]}
+"""
 
 
 # The server is found
@@ -74,6 +79,24 @@ def test_a_command_in_another_folder_finds_the_server_that_runs_and_makes_no_fol
         gone = run_in(elsewhere, *words, **runtime)
         assert gone.returncode in (1, 2)
         assert "serve" in gone.stderr
+    assert list(elsewhere.iterdir()) == []
+
+
+def test_what_a_name_costs_is_told_elsewhere_as_the_server_has_it(tmp_path: Path) -> None:
+    """[fault P7] In every folder, though the shell lacks its variables; what it has from its environment alone is not told wrongly."""
+    elsewhere, runtime = tmp_path / "elsewhere", {"XDG_RUNTIME_DIR": str(tmp_path / "run")}
+    for folder in (elsewhere, tmp_path / "run"):
+        folder.mkdir()
+    variables = {**runtime, "FAR_KEY": "x", "OPENAI_API_KEY": "y", "OPENAI_BASE_URL": "http://127.0.0.1:9/v1"}
+    with serving(tmp_path, FAR, variables=variables):
+        for words in (("prices", "mine"), ("models", "mine"), ("route", "explain", "mine")):
+            told = run_in(elsewhere, *words, **runtime)
+            assert (told.returncode, "far/gpt-4.1" in told.stdout) == (0, True), told.stderr
+        assert "openai/gpt-4.1" in run_in(elsewhere, "models", "openai/gpt-4.1", **runtime).stdout
+        unknown = run_in(elsewhere, "prices", "openai/gpt-4.1", **runtime)
+        assert (unknown.returncode, "aisa models" in unknown.stderr) == (1, True), unknown.stdout
+        checked = run_in(elsewhere, "config", "check", **runtime)
+        assert (checked.returncode, "FAR_KEY" in checked.stderr) == (2, True)
     assert list(elsewhere.iterdir()) == []
 
 

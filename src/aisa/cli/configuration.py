@@ -36,6 +36,7 @@ def check(path: str | None, *, online: bool) -> None:
     Exits with 2 if anything is wrong. Starts nothing, and asks no vendor without --online; then it exits with 1 if one of
     them would fail. Asking costs nothing: no vendor is made to answer a prompt.
     """
+    from aisa.cli.data_folder import server_elsewhere
     from aisa.cli.overview import overview
     from aisa.cli.preflight import standing_problems
     from aisa.cli.price_check import price_problems
@@ -45,7 +46,8 @@ def check(path: str | None, *, online: bool) -> None:
     loaded: Loaded | None = None
     errors: ConfigErrors | None = None
     try:
-        loaded = load(path, os.environ, {}, nearby=look_around)
+        server = server_elsewhere(path)
+        loaded = load(path if server is None else server.config, os.environ, {}, nearby=look_around)
     except ConfigErrors as raised:
         errors = raised
     settings = loaded.config if loaded else errors and errors.partial

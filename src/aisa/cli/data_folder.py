@@ -9,7 +9,7 @@ import msgspec
 
 from aisa.cli.problems import Misuse, counted
 from aisa.cli.terminal import paint, say
-from aisa.config.load import DEFAULT_PATH, PATH_VARIABLE, ConfigErrors, load
+from aisa.config.load import DEFAULT_PATH, PATH_VARIABLE, ConfigErrors, Loaded, load
 from aisa.config.schema import Config, Server
 from aisa.storage.engine import DATABASE_NAME
 from aisa.storage.failure import NoData
@@ -43,6 +43,32 @@ def settings(config: str | None, data_dir: str | None, *, makes: bool = False) -
     if makes:
         raise nobody(found.server.data_dir)
     return found
+
+
+def configuration(path: str | None) -> Loaded:
+    """Return the configuration of the file that is named or lies here, else that of the server that runs on this machine.
+
+    Of a running server's file what can be read here: its variables need not be set in this shell. Raises Misuse for any other problem.
+    """
+    server = server_elsewhere(path)
+    file, overrides = (path, {}) if server is None else (server.config, {"server.data_dir": server.data_dir})
+    try:
+        return load(file, os.environ, overrides)
+    except ConfigErrors as errors:
+        if server is None or errors.partial is None:
+            raise Misuse(f"the configuration has {counted(len(errors.problems))}", errors.problems) from errors
+        return Loaded(errors.partial, {}, file)
+
+
+def server_elsewhere(path: str | None) -> Running | None:
+    """Return the one server that runs on this machine where no configuration is named and none lies here, None elsewhere; and say so."""
+    if path or os.environ.get(PATH_VARIABLE) or Path(DEFAULT_PATH).exists():
+        return None
+    servers = running(os.environ)
+    if len(servers) != 1:
+        return None
+    say(paint(f"The server in {servers[0].data_dir}:", dim=True), err=True)
+    return servers[0]
 
 
 def nobody(data_dir: str) -> Misuse:

@@ -3,13 +3,18 @@
 from __future__ import annotations
 
 from pathlib import Path
+from urllib.parse import quote
 
+import msgspec
+
+from aisa.cli.control import ask_server
 from aisa.cli.data_folder import settings
 from aisa.cli.figures import aligned
 from aisa.cli.price_check import look_up_for, names_look_up_for
 from aisa.cli.price_tables import say_json
 from aisa.cli.problems import Stop
 from aisa.cli.terminal import paint, say
+from aisa.config.schema import Config
 from aisa.edge.model_view import ModelShown, TargetShown, model_shown, models_shown
 from aisa.errors import ApiError
 from aisa.known_models import Known
@@ -18,17 +23,26 @@ from aisa.money import dollars_text
 from aisa.names import MODEL_NAME_CHARACTERS_MAX
 from aisa.routing import Routes
 
+LOOK_SECONDS_MAX = 30.0  # some thousand models, whose prices are looked up the first time
 
-def routes_at(path: str | None, data_dir: str | None) -> Routes:
+
+class ModelList(msgspec.Struct):
+    """Every name, as the server lists it."""
+
+    data: list[ModelShown]
+
+
+def routes_of(config: Config) -> Routes:
     """Return the routes of a configuration, with the lists of vendors that its data folder has. Raises Misuse."""
-    config = settings(path, data_dir)
     known = Known(names_look_up_for(config), kept_lists(Path(config.server.data_dir), config))
     return Routes(config, look_up_for(config), known=known)
 
 
 def show_all(path: str | None, data_dir: str | None, moment: float, *, as_json: bool) -> None:
-    """Print every name. `moment`, at which prices hold, is in UNIX seconds. Raises Misuse."""
-    shown = models_shown(routes_at(path, data_dir), moment)
+    """Print every name, as the server has it that runs, unless a file is named. `moment` is in UNIX seconds. Raises Misuse, Stop."""
+    config = settings(path, data_dir)
+    listed = None if path else ask_server(config.server.data_dir, "/models", expect=ModelList, seconds=LOOK_SECONDS_MAX)
+    shown = models_shown(routes_of(config), moment) if listed is None else listed.data
     if as_json:
         say_json(shown)
         return
@@ -43,9 +57,12 @@ def show_all(path: str | None, data_dir: str | None, moment: float, *, as_json: 
 
 
 def explain(name: str, path: str | None, data_dir: str | None, *, moment: float, as_json: bool) -> None:
-    """Print where a name goes, at what price, and why. Raises Misuse, and Stop if nothing serves it."""
+    """Print where a name goes, at what price, and why, as the server has it that runs. Raises Misuse, and Stop if nothing serves it."""
+    config = settings(path, data_dir)
+    asked = f"/models/{quote(name[:MODEL_NAME_CHARACTERS_MAX], safe='')}"
     try:
-        model = model_shown(routes_at(path, data_dir), name, moment)
+        found = None if path else ask_server(config.server.data_dir, asked, expect=ModelShown, seconds=LOOK_SECONDS_MAX)
+        model = model_shown(routes_of(config), name, moment) if found is None else found
     except ApiError as error:
         remedy = "List the names: aisa models"
         raise Stop("nothing serves this name", [(name[:MODEL_NAME_CHARACTERS_MAX], error.message, remedy)]) from error

@@ -21,7 +21,8 @@ Examples:
 def models(name: str | None, config: str | None, data_dir: str | None, *, as_json: bool) -> None:
     """Show where the NAME of a model goes, at what price, and why; without NAME, every name that callers can use.
 
-    Vendors' own lists are those that a server in the data folder has heard last. Exits with 1 if nothing serves the NAME.
+    A server that runs is asked; with --config, or without a server, it is what a server would do that starts with the file, with the lists
+    of vendors that the last one in the data folder has heard. Exits with 1 if nothing serves the NAME.
     """
     from aisa.cli import model_table
     from aisa.clock import wall_clock

@@ -97,4 +97,4 @@ def remedy(offer: Offer, name: str) -> str:
     """Say how a target can get a price, or do without."""
     vendor, model = offer.target.vendor, offer.target.model
     given = f"Set `vendors.{vendor}.prices.{model}` or `vendors.{vendor}.price_as.{model}`, or `models.{name}.prices` for every target."
-    return f"{given} Or set `vendors.{vendor}.allow_unpriced: true`, to let it be used free of charge."
+    return f"{given} Or set `vendors.{vendor}.allow_unpriced: true`, to let it be used free of charge." if offer.needs_price else given

@@ -2,19 +2,22 @@
 
 from __future__ import annotations
 
-import os
 from datetime import UTC, date, datetime
 from pathlib import Path
+from urllib.parse import quote
 
 import msgspec
 
+from aisa.cli.control import ask_server
+from aisa.cli.data_folder import configuration
 from aisa.cli.overview import targets
 from aisa.cli.price_check import look_up_for, names_look_up_for, remedy, said
 from aisa.cli.price_lines import lines_with_room
 from aisa.cli.problems import Misuse, Stop, counted
 from aisa.cli.terminal import paint, say, table
-from aisa.config.load import ConfigErrors, Loaded, load
+from aisa.config.load import ConfigErrors, Loaded
 from aisa.edge.bill_view import ROWS, iso
+from aisa.edge.model_view import ModelShown
 from aisa.edge.models import price_document
 from aisa.errors import ApiError
 from aisa.known_models import Known
@@ -51,8 +54,12 @@ def explain(name: str, path: str | None, moment: float, *, as_json: bool) -> Non
     try:
         entry = priced_routes(loaded).find(name)
     except ApiError as error:
+        if path is None:
+            check_same(name, set(), loaded.config.server.data_dir)
         remedy = "List the models: aisa prices"
         raise Stop("there is no such model", [(name[:MODEL_NAME_CHARACTERS_MAX], error.message, remedy)]) from error
+    if path is None:
+        check_same(entry.name, {offer.name for offer in entry.offers}, loaded.config.server.data_dir)
     if all(offer.price_list is None for offer in entry.offers):
         raise no_price(entry, loaded)
     if as_json:
@@ -66,6 +73,18 @@ def explain(name: str, path: str | None, moment: float, *, as_json: bool) -> Non
             say(f"\nNo price{where}: {'it is never asked' if offers[0].needs_price else 'free of charge'}.")
         else:
             show(price_list, where, loaded, moment=moment, target=offers[0].target)
+
+
+def check_same(name: str, here: set[str], folder: str) -> None:
+    """Raise Stop if a server that runs sends a name elsewhere than this shell would: vendors may be in its environment alone."""
+    try:
+        there = ask_server(folder, f"/models/{quote(name[:MODEL_NAME_CHARACTERS_MAX], safe='')}", expect=ModelShown)
+    except Stop:
+        return  # nothing serves it there either
+    if there is not None and {target.target for target in there.targets} != here:
+        what = f"The running server sends it to {' or '.join(target.target for target in there.targets)}, which is not known in this shell."
+        remedy = f"Set the variables here that the server was started with, or: aisa models {name}"
+        raise Stop("its price cannot be told here", [(name, what, remedy)])
 
 
 def show(price_list: PriceList, where: str, loaded: Loaded, *, moment: float, target: Target) -> None:
@@ -121,14 +140,6 @@ def by_price(entry: Entry) -> list[tuple[PriceList | None, list[Offer]]]:
 def key_of(offer: Offer) -> tuple[PriceList | None, bool]:
     """Return what offers of one price have in common."""
     return offer.price_list, offer.needs_price
-
-
-def configuration(path: str | None) -> Loaded:
-    """Return the configuration. Raises Misuse."""
-    try:
-        return load(path, os.environ, {})
-    except ConfigErrors as errors:
-        raise misuse(errors) from errors
 
 
 def priced_routes(loaded: Loaded) -> Routes:

@@ -7,8 +7,9 @@ from typing import NamedTuple
 
 from aisa.admission.allowance import Allowance
 from aisa.admission.vendor_caps import VendorCaps
+from aisa.cli.data_folder import configuration
 from aisa.cli.price_check import look_up_for
-from aisa.cli.price_tables import configuration, say_json
+from aisa.cli.price_tables import say_json
 from aisa.cli.problems import Misuse, Stop
 from aisa.cli.terminal import paint, say, table
 from aisa.clock import quick_chance, wall_clock

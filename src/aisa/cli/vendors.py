@@ -29,12 +29,14 @@ def vendors(path: str | None, *, check: bool) -> None:
     prompt. It exits with 1 if one of them would fail.
     """
     from aisa.cli.configuration import ask_vendors
+    from aisa.cli.data_folder import server_elsewhere
     from aisa.config.load import ConfigErrors, load
     from aisa.http.nearby import look_around
     from aisa.vendors.table import ROWS
 
     try:
-        loaded = load(path, os.environ, {}, nearby=look_around)
+        server = server_elsewhere(path)
+        loaded = load(path if server is None else server.config, os.environ, {}, nearby=look_around)
     except ConfigErrors as errors:
         raise Misuse(f"the configuration has {counted(len(errors.problems))}", errors.problems) from errors
     used = loaded.config.vendors

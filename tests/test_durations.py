@@ -10,7 +10,7 @@ from aisa.cli.moments import beginning, beginning_or_always
 from aisa.cli.problems import Misuse
 from aisa.durations import milliseconds as read
 from aisa.errors import ApiError
-from aisa.keys.rules import GRACE_SECONDS_MAX, parse_expiry, parse_grace
+from aisa.keys.terms import GRACE_SECONDS_MAX, parse_expiry, parse_grace
 
 NOW = 1_800_000_000.5
 DURATIONS = {

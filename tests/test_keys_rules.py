@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 from aisa.errors import ApiError
 from aisa.keys import rules
 from aisa.keys.rules import Key
+from aisa.keys.terms import parse_expiry, parse_spend_cap
 
 NOW = datetime(2030, 6, 15, 12, 0, 30, 500_000, tzinfo=UTC).timestamp()
 SECRET = "sk-aisa-000000000000000000000000000000000000"  # with its checksum left to the tests
@@ -136,7 +137,7 @@ def test_a_key_is_usable_only_while_active(stored: str, expires_at: int | None, 
 )
 def test_an_expiry_is_a_duration_or_a_moment(text: str | None, expires_at: int | None) -> None:
     """A date alone means the end of that day, and a time without a zone is UTC."""
-    assert rules.parse_expiry(text, NOW) == expires_at
+    assert parse_expiry(text, NOW) == expires_at
 
 
 @pytest.mark.parametrize(
@@ -161,7 +162,7 @@ def test_an_expiry_is_a_duration_or_a_moment(text: str | None, expires_at: int |
 def test_what_is_no_expiry_in_the_coming_century_is_refused(text: str) -> None:
     """The past, the present second, the far future and everything else are invalid requests that name the field."""
     with pytest.raises(ApiError) as caught:
-        rules.parse_expiry(text, NOW)
+        parse_expiry(text, NOW)
     assert (caught.value.code, caught.value.param) == ("invalid_request", "expires")
 
 
@@ -214,7 +215,7 @@ def test_a_bad_allow_list_is_refused(models: tuple[str, ...]) -> None:
 )
 def test_a_spend_cap_is_an_amount_in_a_window(text: str | None, amount: int, window: str) -> None:
     """Dollars as people write them, exact to the nano-dollar, and one of three windows; no cap is no cap."""
-    assert rules.parse_spend_cap(text) == (None if text is None else rules.SpendCap(amount, window))
+    assert parse_spend_cap(text) == (None if text is None else rules.SpendCap(amount, window))
 
 
 @pytest.mark.parametrize(
@@ -223,7 +224,7 @@ def test_a_spend_cap_is_an_amount_in_a_window(text: str | None, amount: int, win
 def test_what_is_no_spend_cap_is_refused(text: str) -> None:
     """A cap that would never let a call through, or that could be meant in two ways, is an invalid request that names the field."""
     with pytest.raises(ApiError) as caught:
-        rules.parse_spend_cap(text)
+        parse_spend_cap(text)
     assert (caught.value.code, caught.value.param) == ("invalid_request", "spend_cap")
 
 

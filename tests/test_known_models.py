@@ -52,6 +52,9 @@ def refusal(name: str, table: Routes | None = None, key: Key | None = None) -> A
     [
         ("gpt-4.1", "openai/gpt-4.1"),  # the catalogue
         ("GPT-4.1", "openai/gpt-4.1"),  # in any case of its letters
+        ("OpenAI/GPT-4.1", "openai/gpt-4.1"),  # also behind its vendor, whose price is that of its own spelling
+        ("azure/phi-4", "azure/Phi-4"),
+        ("azure/Nobody-Knows", "azure/Nobody-Knows"),
         ("aisa/gpt-4.1", "openai/gpt-4.1"),
         ("gpt-4.1-2025-04-14", "openai/gpt-4.1-2025-04-14"),  # a dated snapshot, which no list names
         ("claude-sonnet-4-5", "anthropic/claude-sonnet-4-5"),

@@ -100,6 +100,10 @@ class KnownModels:
             found = [holder for holder in found if self._usable(holder.vendor, holder.model)] or found
         return tuple(found)
 
+    def spelling(self, vendor: str, model: str) -> str:
+        """Return the name that a vendor is known to have for a model in any case of its letters, so that its price is the vendor's."""
+        return model if model in self.shown[vendor] else self._spelled[vendor].get(model.casefold(), (model, ""))[0]
+
     def holder(self, name: str) -> Holder | None:
         """Return the one vendor that has a bare name, or the preferred one of several; None if that is nobody, or not said."""
         holders = self.holders(name)

@@ -45,11 +45,6 @@ class Offer(msgspec.Struct, frozen=True):
     takes: frozenset[str] | None = None
     shown: str = ""
 
-    @property
-    def free(self) -> bool:
-        """Whether its calls cost nothing, as it has no price and needs none."""
-        return self.price_list is None and not self.needs_price
-
     def price_at(self, unix_seconds: float, tier: str | None = None) -> Price | None:
         """Return its price at a moment in a service tier, if none is named in that which is asked for; None if it has none."""
         return None if self.price_list is None else self.price_list.at(unix_seconds, self.tier if tier is None else tier)

@@ -104,6 +104,7 @@ class Routes:
             written, slash, model = candidate.partition("/")
             vendor = written if written in self._targets else self._vendors_folded.get(written.casefold())
             if slash and model and vendor is not None and not self._fenced:
+                model = self.models.spelling(vendor, model) if vendor in self.models.shown else model
                 return self._outside(f"{vendor}/{model}", vendor, model)
         if self._fenced:
             raise unknown_model(name, nearest(bare, self._entries))

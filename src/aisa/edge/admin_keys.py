@@ -15,7 +15,7 @@ A key is `{id, label, hint, state, models, created_at, expires_at, account, spen
 former_secret_expires_at}`, times in UNIX seconds, the cap in nano-dollars. `rpm`, `tpm` and `concurrency` are its limits, and must not be
 above its tier's; the last is until when a secret is good that was replaced, null if none is. A `secret` is shown this once, with its
 `Place`: where the API listens (`url`, null if it does not), `example_model` and `free_models`, which its cap does not count. `account_made`
-says whether the account was made for the key. `expires` is what `keys.rules.parse_expiry` takes, `spend_cap` what `parse_spend_cap` does,
+says whether the account was made for the key. `expires` is what `keys.terms.parse_expiry` takes, `spend_cap` what `parse_spend_cap` does,
 `grace` what `parse_grace` does.
 """
 
@@ -44,14 +44,12 @@ from aisa.keys.rules import (
     Rates,
     SpendCap,
     check_account,
-    parse_expiry,
-    parse_grace,
-    parse_spend_cap,
     state_at,
     terms_of,
     trace_of_digest,
     window_start,
 )
+from aisa.keys.terms import parse_expiry, parse_grace, parse_spend_cap
 from aisa.money import Nanos
 
 GRACE = "24h"  # that a secret stays good after it was replaced, unless it is said otherwise: a day to change it everywhere

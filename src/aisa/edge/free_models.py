@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from aisa.errors import ApiError
-from aisa.offer import Entry
+from aisa.offer import Entry, Offer
 from aisa.routing import Routes
 
 
@@ -16,7 +16,12 @@ def free_models(routes: Routes, allowed: tuple[str, ...] | None = None) -> tuple
         entries = [*(routes.find(name) for name in routes.names()), *routes.offered]
     else:
         entries = [entry for name in allowed if (entry := found(routes, name)) is not None]
-    return tuple([entry.name for entry in entries if any(offer.free for offer in entry.offers)])
+    return tuple([entry.name for entry in entries if any(is_free(offer) for offer in entry.offers)])
+
+
+def is_free(offer: Offer) -> bool:
+    """Say whether calls to a target cost nothing, as it has no price and needs none."""
+    return offer.price_list is None and not offer.needs_price
 
 
 def found(routes: Routes, name: str) -> Entry | None:

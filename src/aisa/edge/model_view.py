@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import msgspec
 
+from aisa.edge.free_models import is_free
 from aisa.offer import Entry, Offer
 from aisa.routing import EMBEDDED, Routes
 
@@ -51,7 +52,7 @@ def target_shown(offer: Offer, now: float) -> TargetShown:
     """Show one target."""
     price = offer.price_at(now)
     if price is None:
-        return TargetShown(offer.name, None, None, None, offer.target.context_window, offer.free)
+        return TargetShown(offer.name, None, None, None, offer.target.context_window, is_free(offer))
     return TargetShown(offer.name, price.prices.input, price.prices.output, price.source, offer.target.context_window)
 
 

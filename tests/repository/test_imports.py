@@ -116,6 +116,7 @@ LAYERS: list[tuple[str, str]] = [
     ("aisa.config*", "backend"),
     ("aisa.credentials*", "backend"),
     ("aisa.embedded*", "backend"),
+    ("aisa.keys.terms", "rules"),
     ("aisa.keys*", "backend"),
     ("aisa.identity*", "backend"),
     ("aisa.ledger*", "backend"),

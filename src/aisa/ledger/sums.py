@@ -74,7 +74,7 @@ def ended_between(start_ms: int, end_ms: int) -> ColumnElement[bool]:
 def earliest(connection: Connection, since_ms: int) -> int | None:
     """Return when the first call ended since a moment, None if there is none. One look into the index for each account."""
     ours = select(func.min(calls.c.ended_ms)).where(calls.c.account == accounts.c.name, calls.c.ended_ms >= since_ms)
-    return connection.execute(select(func.min(ours.correlate(accounts).scalar_subquery()))).scalar()
+    return connection.execute(select(func.min(ours.correlate(accounts).scalar_subquery())).select_from(accounts)).scalar()
 
 
 def has_more(connection: Connection, start_ms: int, end_ms: int) -> bool:

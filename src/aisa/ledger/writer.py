@@ -10,16 +10,17 @@ import asyncio
 import threading
 import traceback
 from collections.abc import Callable, Sequence
-from contextlib import closing, suppress
+from contextlib import suppress
 from datetime import timedelta
 from functools import cache, partial
 from queue import Empty, SimpleQueue
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
-from sqlalchemy import Connection, select, update
-from sqlalchemy.exc import DataError, DBAPIError, IntegrityError, InterfaceError, ProgrammingError
+from sqlalchemy import Connection, select
+from sqlalchemy.exc import DataError, IntegrityError, InterfaceError, ProgrammingError
 
 from aisa.facts import BugFound, Fact, LedgerAway, LedgerBack
+from aisa.ledger.copied import add_to_caps, copy_in
 from aisa.ledger.learned_table import keep_answers
 from aisa.ledger.record import NAMES, record_of
 from aisa.ledger.refusal import RefusedCalls
@@ -29,9 +30,8 @@ from aisa.ledger.sums import add_late, known_of
 from aisa.providers.measure import Answer
 from aisa.storage.engine import BUSY_SECONDS_MAX, Database
 from aisa.storage.failure import StorageFailed
-from aisa.storage.tables import calls, cap_spent
+from aisa.storage.tables import calls
 
-COPY = f"COPY calls ({', '.join(NAMES)}) FROM STDIN"
 BATCH_ROWS_MAX = 512  # of one transaction: a few milliseconds, in which other writers wait
 #: Rows of one INSERT. After each the thread wants the interpreter's lock back and may wait for the event loop, so they should be few; but
 #: their values are handed over in one go, in which the loop waits: 64 rows are some 0.2 ms.
@@ -256,29 +256,6 @@ def insert(connection: Connection, rows: Sequence[CallRow]) -> None:
             values = [value for row in rows[start : start + size] for value in record_of(row)]
             connection.exec_driver_sql(insert_statement(size), tuple(values))
             start += size
-
-
-def copy_in(connection: Connection, rows: Sequence[CallRow]) -> None:
-    """Insert rows as PostgreSQL takes them quickest: without parameters, of which a statement for many rows has thousands."""
-    driver: Any = connection.dialect
-    try:
-        with closing(connection.connection.cursor()) as cursor, cursor.copy(COPY) as copy:
-            for row in rows:
-                copy.write_row(record_of(row))
-    except driver.loaded_dbapi.Error as error:  # so nobody else makes one of SQLAlchemy's errors of it
-        raise DBAPIError.instance(COPY, None, error, driver.loaded_dbapi.Error, dialect=driver) from error
-
-
-def add_to_caps(connection: Connection, rows: Sequence[CallRow]) -> None:
-    """Add what keys have spent to the sums of those windows that somebody has asked for."""
-    costs: dict[str, list[tuple[int, int]]] = {}
-    for row in rows:
-        costs.setdefault(row.key_id, []).append((row.ended_ms // 1000, row.cost))
-    ours = cap_spent.c
-    asked = select(ours.key_id, ours.began, ours.ends).where(ours.key_id.in_(costs)).order_by(ours.key_id, ours.began)
-    for key_id, began, ends in connection.execute(asked).all():
-        spent = sum(cost for ended, cost in costs[key_id] if began <= ended < ends)
-        connection.execute(update(cap_spent).where(ours.key_id == key_id, ours.began == began).values(spent=ours.spent + spent))
 
 
 @cache

@@ -120,7 +120,11 @@ class SharedWindow:
     def _forget(self, now: int) -> None:
         """Forget what is too old to count."""
         words, cells, head, ring = self._words, self._cells, self._head, self._ring
-        bucket, newest, edge = words[head + OLDEST], words[head + NEWEST], now - self.span
+        bucket, edge = words[head + OLDEST], now - self.span
+        at = bucket % RING
+        if cells[ring + at] and bucket * self._width + cells[self._last + at] > edge:
+            return  # as mostly
+        newest = words[head + NEWEST]
         if self._last_use(newest) <= edge:
             self._clear(ring, USED)
             return

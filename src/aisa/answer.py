@@ -164,11 +164,11 @@ def together(pieces: list[Piece]) -> list[Piece]:
     return [Piece(b"".join([piece.data for piece in pieces]), counts[-1] if counts else 0, ends, counts, carries)]
 
 
-def run_of(events: list[bytes], tokens: Iterable[int]) -> Piece:
+def run_of(events: list[bytes], tokens: list[int]) -> Piece:
     """Return events of output, which show so many tokens each, as one piece."""
-    counts = list(accumulate(tokens))
     if len(events) == 1:
-        return Piece(events[0], counts[0], carries=True)
+        return Piece(events[0], tokens[0], carries=True)
+    counts = list(accumulate(tokens))
     return Piece(b"".join(events), counts[-1], list(accumulate(map(len, events))), counts, carries=True)
 
 
@@ -184,16 +184,3 @@ def positions(pieces: Iterable[Piece]) -> tuple[list[int], list[int]]:
         begin += len(piece.data)
         tokens += piece.tokens
     return ends, counts
-
-
-def events_of(piece: Piece) -> list[tuple[bytes, int]]:
-    """Return the events of a piece, each without its blank line, and the tokens in each."""
-    known = dict(zip(piece.ends or (len(piece.data),), piece.counts or (piece.tokens,), strict=True))
-    events: list[tuple[bytes, int]] = []
-    end = before = 0
-    for event in piece.data.split(b"\n\n")[:-1]:
-        end += len(event) + 2
-        count = known.get(end, before)
-        events.append((event, count - before))
-        before = count
-    return events

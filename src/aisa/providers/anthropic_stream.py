@@ -187,8 +187,8 @@ class StreamDecoder(MessageReader):
         if self._passing is None:
             return self._given(self._parts(events_in(complete)))
         template = self._template
-        if template is not None and self._shown and (piece := self._fitting(template, complete)) is not None:
-            return [piece]
+        if template is not None and self._shown and (run := self._fitting(template, complete)) is not None:
+            return run
         return self._given(in_runs(complete, lambda: self._template, self._fitting, one=lambda block: self._parts(events_in(block))))
 
     def end(self) -> Sequence[Part]:
@@ -215,12 +215,13 @@ class StreamDecoder(MessageReader):
             parts, self._opening = self._opening, []
         return parts if self._passing is None else together([part for part in parts if isinstance(part, Piece)])
 
-    def _fitting(self, template: ChunkTemplate, events: bytes) -> Piece | None:
+    def _fitting(self, template: ChunkTemplate, events: bytes) -> Sequence[Part] | None:
         """Return events of further text that pass as they are, None if there are others among them."""
         piece = template.match(events, self._events.meter)
-        if piece is not None:
-            self._events.tokens += piece.tokens
-        return piece
+        if piece is None:
+            return None
+        self._events.tokens += piece.tokens
+        return (piece,)
 
     def _parts(self, events: list[Event]) -> list[Part]:
         parts: list[Part] = []

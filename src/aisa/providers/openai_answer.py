@@ -31,7 +31,6 @@ from aisa.wire.plain import (
     PlainAnswerChoice,
     PlainUsage,
     is_utf8,
-    shown_bytes,
 )
 from aisa.wire.shown import VISIBLE_PER_BYTE, VISIBLE_SPARE, Asked
 from aisa.wire.stop_sequences import stop_sequences, with_texts_cut
@@ -289,3 +288,14 @@ def read_document(body: bytes, target: Target, identity: Identity, *, chat: Chat
     except VendorError as error:
         return blame_for(error, target)
     return with_whole_text(answer) if lenient else answer, document
+
+
+def shown_bytes(answer: PlainAnswer | BareAnswer) -> int:
+    """Return how many bytes of text an answer's choices have."""
+    total = 0
+    for choice in answer.choices:
+        message = choice.message
+        calls = [call.function for call in message.tool_calls or ()] + ([message.function_call] if message.function_call else [])
+        total += sum([text_bytes(call.name) + text_bytes(call.arguments) for call in calls])
+        total += sum([text_bytes(text) for text in (message.content, message.refusal, message.reasoning_content) if text])
+    return total

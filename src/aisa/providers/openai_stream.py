@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 
 import msgspec
 
-from aisa.answer import Part, Piece, Report, Told
+from aisa.answer import Part, Piece, Report, Text, Told
 from aisa.errors import UpstreamFailed
 from aisa.providers.blame import blame_for, broken_off, unreadable
 from aisa.providers.counting import AskedOf
@@ -37,10 +37,12 @@ class StreamDecoder:
 
     __slots__ = (
         "_begun", "_chat", "_chunks", "_ended", "_events", "_final", "_finish", "_identity", "_include_usage", "_kept", "_meter",
-        "_outlet", "_pending", "_plain", "_start", "_target", "_template", "_told", "_whole", "asked", "done", "failure", "finishing",
+        "_outlet", "_pending", "_place", "_plain", "_start", "_target", "_template", "_told", "_whole", "asked", "done", "failure",
+        "finishing",
     )  # fmt: skip
 
     _meter: TokenMeter  # of the choice that the template is of
+    _place: int  # of that choice
 
     def __init__(self, chat: ChatRequest, target: Target, identity: Identity, *, passes: bool = True) -> None:
         self.done = False
@@ -86,11 +88,8 @@ class StreamDecoder:
         except EventTooLarge:
             self.failure = unreadable(self._target, "an event over the size limit")
             return []
-        if not complete:
-            return []
-        if self._template is not None and self._outlet.shown and (piece := self._template.match(complete, self._meter)) is not None:
-            self._chunks.tokens += piece.tokens
-            return (piece,) if self._outlet.passes else self._given([piece])
+        if self._template is not None and self._outlet.shown and (run := self._matched(self._template, complete)) is not None:
+            return run
         return self._given(in_runs(complete, lambda: self._template, self._matched, one=self._relay_block))
 
     def end(self) -> Sequence[Part]:
@@ -104,7 +103,7 @@ class StreamDecoder:
                 self.failure = broken_off(self._target)
         return self._given(pieces)
 
-    def _given(self, pieces: list[Piece]) -> Sequence[Part]:
+    def _given(self, pieces: list[Part]) -> Sequence[Part]:
         return self._outlet.take(pieces, begun=self._chunks.begun or self.done)
 
     def _kept_whole(self, data: bytes) -> Sequence[Part]:
@@ -217,27 +216,38 @@ class StreamDecoder:
         document = self._chunks.report.document(usage)
         return [Piece(data_event(encode(self._chunks.usage_chunk(with_cost(document, cost_usd)))) + DONE, 0)]
 
-    def _matched(self, template: ChunkTemplate, events: bytes) -> Piece | None:
-        """Return events as one piece, if they are what the template stands for."""
-        piece = template.match(events, self._meter)
-        if piece is not None:
-            self._chunks.tokens += piece.tokens
-        return piece
+    def _matched(self, template: ChunkTemplate, events: bytes) -> Sequence[Part] | None:
+        """Return events as one piece, or the texts in them, if they are what the template stands for."""
+        if not self._outlet.passes:
+            return self._texts(template, events)
+        if (piece := template.match(events, self._meter)) is None:
+            return None
+        self._chunks.tokens += piece.tokens
+        return (piece,)
 
-    def _relay_block(self, block: bytes) -> list[Piece]:
+    def _texts(self, template: ChunkTemplate, events: bytes) -> Sequence[Part] | None:
+        """Return the texts, for a door of another protocol."""
+        texts = template.texts(events)
+        if texts is None:
+            return None
+        counts = self._meter.add_all(texts) if len(texts) > 1 else (self._meter.add_bytes(texts[0]),)
+        self._chunks.tokens += counts[-1]
+        return [Text(self._place, text.decode(), count - before) for text, before, count in zip(texts, (0, *counts), counts, strict=False)]
+
+    def _relay_block(self, block: bytes) -> list[Part]:
         """Relay one event, or nothing of a comment."""
         if not block.startswith(b"data: ") or LF in block:
             return self._relay_events(events_in(block))
         return [] if self.done or self.failure is not None else self._relay_one(b"", block[6:])
 
-    def _relay_events(self, events: list[Event]) -> list[Piece]:
-        pieces: list[Piece] = []
+    def _relay_events(self, events: list[Event]) -> list[Part]:
+        pieces: list[Part] = []
         for name, data in events:
             if not (self.done or self.failure):
                 pieces += self._relay_one(name, data)
         return pieces
 
-    def _relay_one(self, name: bytes, data: bytes) -> list[Piece]:
+    def _relay_one(self, name: bytes, data: bytes) -> list[Part]:
         self._template = None  # this event may end what it stands for
         if not data.startswith(b"{") or LF in data or not is_utf8(data):
             return self._relay_slowly(name, data) if data else []
@@ -252,19 +262,19 @@ class StreamDecoder:
             return self._hold_finish(self._plain.finish(data), data)
         return self._relay_text(self._plain.text(data), data) if self._chunks.identity else self._relay_slowly(name, data)
 
-    def _relay_text(self, taken: tuple[PlainChunk, bytes] | None, data: bytes) -> list[Piece]:
+    def _relay_text(self, taken: tuple[PlainChunk, bytes] | None, data: bytes) -> list[Part]:
         """Relay a conformant chunk of text."""
         if taken is None:
             return self._relay_slowly(b"", data)
         chunk, event = taken
         choice = chunk.choices[0]
-        self._template = template_of(data, event)
+        self._template, self._place = template_of(data, event), choice.index
         self._meter = self._chunks.meter_of(choice.index)
         tokens = self._meter.add_text(choice.delta.content)
         self._chunks.tokens += tokens
-        return [Piece(data_event(event), tokens, carries=True)]
+        return [Piece(data_event(event), tokens, carries=True) if self._outlet.passes else Text(choice.index, choice.delta.content, tokens)]
 
-    def _hold_finish(self, finish: PlainFinish | None, data: bytes) -> list[Piece]:
+    def _hold_finish(self, finish: PlainFinish | None, data: bytes) -> list[Part]:
         """Hold a conformant finish back: most often usage follows, or the end, and nothing that it would have to wait for."""
         if finish is None:
             return self._relay_slowly(b"", data)
@@ -272,7 +282,7 @@ class StreamDecoder:
         self.finishing = self._chunks.heard + 1
         return []
 
-    def _finished(self) -> list[Piece]:
+    def _finished(self) -> list[Part]:
         """Return the finish that was held back, now that it may pass."""
         finish, self._finish = self._finish, None
         if finish is None:
@@ -280,7 +290,7 @@ class StreamDecoder:
         self._chunks.end_plainly(0, finish.reason)
         return [Piece(data_event(finish.event), self._carried(self._chunks.tokens))]
 
-    def _take_usage(self, usage: PlainUsage, data: bytes) -> list[Piece]:
+    def _take_usage(self, usage: PlainUsage, data: bytes) -> list[Part]:
         """Take usage that is right as it is, for the settlement; it is passed on behind that."""
         chunks = self._chunks
         tree: Tree = msgspec.json.decode(data)
@@ -295,7 +305,7 @@ class StreamDecoder:
         self.finishing = chunks.finishing
         return pieces + self._as_pieces(owed, chunks.tokens)
 
-    def _relay_slowly(self, name: bytes, data: bytes) -> list[Piece]:
+    def _relay_slowly(self, name: bytes, data: bytes) -> list[Part]:
         if data.startswith(b"[DONE]"):
             return self._release(self._chunks.finish)
         if self._finish is not None:  # so it was not the last word: the chunks must know of it
@@ -320,7 +330,7 @@ class StreamDecoder:
         else:
             self.failure = failure
 
-    def _release(self, owed: Callable[[], list[Tree]]) -> list[Piece]:
+    def _release(self, owed: Callable[[], list[Tree]]) -> list[Part]:
         """Return what is owed at a stream's end in order."""
         pieces = self._finished()
         counted, self._chunks.carried = self._chunks.tokens, False
@@ -332,7 +342,7 @@ class StreamDecoder:
         self.done = True
         return pieces + self._as_pieces(chunks, counted)
 
-    def _accept(self, tree: object, name: bytes, data: bytes) -> list[Piece]:
+    def _accept(self, tree: object, name: bytes, data: bytes) -> list[Part]:
         """Return a decoded event as pieces, in the vendor's own bytes where nothing had to change."""
         counted = self._chunks.tokens
         try:
@@ -357,20 +367,18 @@ class StreamDecoder:
         tokens, self._pending = self._chunks.tokens - counted + self._pending, 0
         return tokens
 
-    def _as_pieces(self, chunks: list[Tree], counted: int) -> list[Piece]:
+    def _as_pieces(self, chunks: list[Tree], counted: int) -> list[Part]:
         """Write chunks, in the vendor's bytes where those were kept; the tokens above those counted before ride on the last one."""
         tokens, last = self._carried(counted), len(chunks) - 1
         self._pending = 0 if chunks else tokens
-        pieces = [Piece(self._event(chunk), 0) for chunk in chunks]
-        if pieces:
-            pieces[last] = Piece(pieces[last].data, tokens, carries=self._chunks.carried)
-        return pieces
+        ends = Piece(self._event(chunks[last]), tokens, carries=self._chunks.carried) if chunks else None
+        return [] if ends is None else [*[Piece(self._event(chunk), 0) for chunk in chunks[:last]], ends]
 
     def _event(self, chunk: Tree) -> bytes:
         kept = next((event for candidate, event in self._kept if candidate == chunk), None)
         return kept or data_event(encode(chunk))
 
-    def _relay_document(self) -> list[Piece]:
+    def _relay_document(self) -> list[Part]:
         """Relay one document as a stream."""
         answer = read_document(bytes(self._whole or b""), self._target, self._identity, chat=self._chat)
         if isinstance(answer, UpstreamFailed):

@@ -6,14 +6,13 @@ from collections.abc import Sequence
 
 import msgspec
 
-from aisa.answer import Part, Piece, Text, events_of, together
+from aisa.answer import Part, Piece, Text, together
 from aisa.wire.chat_parts import identity_of, parts_of
 from aisa.wire.plain import CHUNK, PlainChoice
 from aisa.wire.trees import Tree
 
 OPENING_BYTES_MAX = 65_536  # of what comes before the first word; real ones are one chunk a choice, and a chunk of filter results
-CONTENT = b'"content":'
-TEXT = msgspec.json.Decoder(str)
+EVENT_BEGINS, EVENT_ENDS = b"data: ", b"\n\n"
 
 
 class Outlet:
@@ -22,59 +21,41 @@ class Outlet:
     `passes`: the client's door speaks the same protocol, so events go as they are, one piece a read. Else they go as typed parts.
     """
 
-    __slots__ = ("_frame", "_named", "_opening", "passes", "shown")
+    __slots__ = ("_named", "_opening", "passes", "shown")
 
     def __init__(self, *, passes: bool) -> None:
         self.passes = passes
         self.shown = False  # the client has something of the answer
         self._named = False  # typed parts have said who answers
-        self._opening: list[Piece] = []
-        self._frame: tuple[int, bytes, bytes] | None = None  # the choice of the last text, and what stood before and behind it
+        self._opening: list[Part] = []
 
-    def take(self, pieces: list[Piece], *, begun: bool) -> Sequence[Part]:
+    def take(self, parts: Sequence[Part], *, begun: bool) -> Sequence[Part]:
         """Return what goes to the client after a read; `begun` says that there is more than an opening."""
         if not self.shown:
-            self._opening += pieces
-            if not (begun or sum([len(piece.data) for piece in self._opening]) > OPENING_BYTES_MAX):
+            self._opening += parts
+            if not (begun or sum([len(piece.data) for piece in self._opening if isinstance(piece, Piece)]) > OPENING_BYTES_MAX):
                 return []
             self.shown = True
-            pieces, self._opening = self._opening, []
-        return together(pieces) if self.passes else self._typed(pieces)
+            parts, self._opening = self._opening, []
+        return together([part for part in parts if isinstance(part, Piece)]) if self.passes else self._typed(parts)
 
-    def _typed(self, pieces: list[Piece]) -> list[Part]:
-        parts: list[Part] = []
-        for event, tokens in [event for piece in pieces for event in events_of(piece)]:
-            if self._frame is not None and (said := framed_text(event, self._frame)) is not None:
-                parts.append(Text(self._frame[0], said, tokens))
+    def _typed(self, parts: Sequence[Part]) -> list[Part]:
+        """Return what each event says; texts that were read already stay as they are."""
+        typed: list[Part] = []
+        for part in parts:
+            if not isinstance(part, Piece):
+                typed.append(part)
                 continue
-            data = event.removeprefix(b"data: ")
+            data = part.data.removeprefix(EVENT_BEGINS).removesuffix(EVENT_ENDS)
             if self._named and (text := text_alone(data)) is not None:
-                self._frame = frame_of(event, text)
-                parts.append(Text(text.index, text.delta.content, tokens))
+                typed.append(Text(text.index, text.delta.content, part.tokens))
                 continue
             chunk: Tree = msgspec.json.decode(data)
             if not self._named:
                 self._named = True
-                parts.append(identity_of(chunk))
-            parts += parts_of(chunk, tokens)
-        return parts
-
-
-def frame_of(event: bytes, text: PlainChoice) -> tuple[int, bytes, bytes] | None:
-    """Return what stands around the text of an event, as the events that follow most often have the same; None if that is not plain."""
-    before, _, behind = event.partition(CONTENT + msgspec.json.encode(text.delta.content))
-    return (text.index, before + CONTENT, behind) if behind else None
-
-
-def framed_text(event: bytes, frame: tuple[int, bytes, bytes]) -> str | None:
-    """Return the text of an event that has the same around its text as another; None if it has not."""
-    _, before, behind = frame
-    if not (event.startswith(before) and event.endswith(behind)):
-        return None
-    try:
-        return TEXT.decode(event[len(before) : len(event) - len(behind)])
-    except (msgspec.DecodeError, UnicodeDecodeError):
-        return None
+                typed.append(identity_of(chunk))
+            typed += parts_of(chunk, part.tokens)
+        return typed
 
 
 def text_alone(data: bytes) -> PlainChoice | None:

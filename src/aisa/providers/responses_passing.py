@@ -106,12 +106,13 @@ class PassingStream(ResponsesStream):
         in_runs(complete, lambda: self._template, self._kept, one=self._take_block)
         return self._relay([])
 
-    def _kept(self, template: NumberedTemplate, events: bytes) -> Piece | None:
+    def _kept(self, template: NumberedTemplate, events: bytes) -> Sequence[Part] | None:
         """Take events of further text, which wait with the others; return None if there are others among them."""
         piece = self._fitting(template, events)
-        if piece is not None:
-            self._pieces.append(piece)
-        return piece
+        if piece is None:
+            return None
+        self._pieces.append(piece)
+        return ()
 
     def _fitting(self, template: NumberedTemplate, events: bytes) -> Piece | None:
         """Return events of further text that pass as they are, None if there are others among them."""

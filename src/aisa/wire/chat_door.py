@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 import msgspec
 
-from aisa.answer import OUTPUT, Arguments, Extra, Identity, Part, Piece, Reasoning, Report, Text, ToolCall, together
+from aisa.answer import OUTPUT, Arguments, Extra, Identity, Part, Piece, Reasoning, Report, Text, ToolCall, run_of, together
 from aisa.wire.assembly import Assembly
 from aisa.wire.chat import ChatRequest, parse_chat
 from aisa.wire.chat_parts import usage_of, written
@@ -116,6 +116,9 @@ class StreamEncoder(OpenAIStream):
     def _written_out(self, parts: Sequence[Part]) -> Piece | None:
         """Return the same for parts that do not pass, or not alone."""
         frames = self._frames
+        if len(parts) > 1 and len(texts := [part for part in parts if type(part) is Text and part.choice in frames]) == len(parts):
+            events = [frames[part.choice][0] + encode(part.text) + frames[part.choice][1] for part in texts]
+            return run_of(events, [part.tokens for part in texts])
         pieces: list[Piece] = []
         for part in parts:
             if type(part) is Text and part.choice in frames:

@@ -86,9 +86,9 @@ class StreamEncoder(MessageEncoder):
         """Return the events for these parts as one piece."""
         if len(parts) == 1 and type(parts[0]) is Piece:
             return parts[0]
-        texts = [part for part in parts if type(part) is Text and part.choice == 0 and part.text]
-        if len(texts) == len(parts) and (place := self._blocks.further([part.text for part in texts])) is not None:
-            return run_of([FURTHER % (place, encode(part.text)) for part in texts], [part.tokens for part in texts])
+        texts = [part.text for part in parts if type(part) is Text and part.choice == 0 and part.text]
+        if len(texts) == len(parts) and (place := self._blocks.further(texts)) is not None:
+            return run_of([FURTHER % (place, encode(text)) for text in texts], [part.tokens for part in parts])
         pieces: list[Piece] = []
         for part in parts:
             if isinstance(part, Piece):

@@ -14,7 +14,6 @@ import msgspec
 from msgspec import UNSET, Meta, Raw, UnsetType
 
 from aisa.answer import Piece
-from aisa.wire.generated import text_bytes
 from aisa.wire.shown import COUNT_MAX
 from aisa.wire.token_meter import TokenMeter
 
@@ -166,10 +165,8 @@ class ChunkTemplate(msgspec.Struct, frozen=True):
         text = events[len(before) : -len(after)]
         if SIMPLE_TEXT(text) and (text.isascii() or is_utf8(text)):  # one event: what lies between two is no simple text
             return Piece(self.opening + text + self.closing, meter.add_bytes(text), carries=True)
-        # Not split at what lies between two texts: `split` prepares the search for a long separator anew for each piece.
-        begin, end = len(before), -len(after)
-        texts = [block[begin:end] for block in events.split(b"\n\n")]
-        if not are_simple(texts) or (after + b"\n\n" + before).join(texts) != text:
+        texts = self._several(events, text)
+        if texts is None:
             return None
         around = len(self.opening) + len(self.closing)
         sizes = list(map(len, texts))
@@ -177,6 +174,19 @@ class ChunkTemplate(msgspec.Struct, frozen=True):
         counts = meter.add_all(texts, sizes)
         data = events + b"\n\n" if self.untouched else self.opening + (self.closing + self.opening).join(texts) + self.closing
         return Piece(data, counts[-1], ends, counts, carries=True)
+
+    def texts(self, events: bytes) -> list[bytes] | None:
+        """Return the texts of whole events (without the last blank line) that all fit, None if one does not."""
+        if not (events.startswith(self.before) and events.endswith(self.after)):
+            return None
+        text = events[len(self.before) : -len(self.after)]
+        return [text] if SIMPLE_TEXT(text) and is_utf8(text) else self._several(events, text)
+
+    def _several(self, events: bytes, between: bytes) -> list[bytes] | None:
+        # Not split at what lies between two texts: `split` prepares the search for a long separator anew for each piece.
+        begin, end = len(self.before), -len(self.after)
+        texts = [block[begin:end] for block in events.split(b"\n\n")]
+        return texts if are_simple(texts) and (self.after + b"\n\n" + self.before).join(texts) == between else None
 
     def reach(self, events: bytes, begin: int) -> int:
         """Return the end of the last event that looks like one that fits, if so does the one that begins there; else `begin`."""
@@ -370,17 +380,6 @@ class BareAnswer(msgspec.Struct):
     error: UnsetType | None = UNSET
     errors: UnsetType | None = UNSET
     base_resp: UnsetType | None = UNSET
-
-
-def shown_bytes(answer: PlainAnswer | BareAnswer) -> int:
-    """Return how many bytes of text an answer's choices have."""
-    total = 0
-    for choice in answer.choices:
-        message = choice.message
-        calls = [call.function for call in message.tool_calls or ()] + ([message.function_call] if message.function_call else [])
-        total += sum([text_bytes(call.name) + text_bytes(call.arguments) for call in calls])
-        total += sum([text_bytes(text) for text in (message.content, message.refusal, message.reasoning_content) if text])
-    return total
 
 
 #: What these decoders may raise for a body that is something else.

@@ -132,18 +132,16 @@ class StreamEncoder:
 
     def _further(self, parts: Sequence[Part]) -> Piece | None:
         """Return the events for parts that are all further text, as nearly all are; None if they are not."""
-        texts = [part for part in parts if type(part) is Text]
+        texts = [part.text for part in parts if type(part) is Text]
         if len(texts) < len(parts):
             return None
-        beginning = self._answer.output.further([part.text for part in texts])
+        beginning = self._answer.output.further(texts)
         if not beginning:
             return None
         first = self._number
         self._number += len(texts)
-        events = [
-            b'%b%b,"logprobs":[],"sequence_number":%d}\n\n' % (beginning, encode(part.text), at) for at, part in enumerate(texts, first)
-        ]
-        return run_of(events, [part.tokens for part in texts])
+        events = [b'%b%b,"logprobs":[],"sequence_number":%d}\n\n' % (beginning, encode(text), at) for at, text in enumerate(texts, first)]
+        return run_of(events, [part.tokens for part in parts])
 
     def _opening(self) -> list[Tree]:
         if self._begun:

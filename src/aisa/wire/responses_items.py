@@ -225,8 +225,7 @@ class Output:
         message = self._message
         beginning = b"" if message is None or self._thought is not None else message.beginning()
         if message is not None and beginning:
-            for text in texts:
-                self._keep(text)
+            self._keep(texts[0] if len(texts) == 1 else "".join(texts))
             message.texts += texts
         return beginning
 

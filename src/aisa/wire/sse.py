@@ -104,7 +104,11 @@ Part = TypeVar("Part")
 
 
 def in_runs(
-    complete: bytes, template: Callable[[], T | None], fit: Callable[[T, bytes], Part | None], *, one: Callable[[bytes], Iterable[Part]]
+    complete: bytes,
+    template: Callable[[], T | None],
+    fit: Callable[[T, bytes], Iterable[Part] | None],
+    *,
+    one: Callable[[bytes], Iterable[Part]],
 ) -> list[Part]:
     """Return what comes of whole events: `fit` is tried on those that look alike, by the `template` that holds; `one` takes each other."""
     parts: list[Part] = []
@@ -115,8 +119,8 @@ def in_runs(
             if mixed:  # some that looked alike do not fit: each for itself from there on
                 cut = complete.find(b"\n\n", begin, end)
                 end = end if cut < 0 else cut
-            if (piece := fit(known, complete[begin:end])) is not None:
-                parts.append(piece)
+            if (run := fit(known, complete[begin:end])) is not None:
+                parts += run
                 begin = end + 2
                 continue
             mixed = True

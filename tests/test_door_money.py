@@ -5,6 +5,7 @@ That each call through any of them survives `kill -9` with the right bill is in 
 
 from __future__ import annotations
 
+import asyncio
 import json
 from typing import Any
 
@@ -162,12 +163,38 @@ def test_a_document_costs_what_was_reported_and_nothing_if_it_did_not_arrive(nam
 
 
 @every_document
-def test_a_document_is_held_for_and_refused_where_it_cannot_be_paid(name: str) -> None:
-    """402, and nobody is asked."""
-    rig, client = document_of(name, Script([DOCUMENTS[name][2]], headers={}), wallets=[Wallet("default", 1)])
-    vendor = rig.dependencies.upstreams["a"]
-    assert isinstance(vendor, ScriptedUpstream)
-    assert (client.status in (402, 429), vendor.requests, rig.rows) == (True, [], [])
+@pytest.mark.parametrize("kind", ["wallet", "cap", "tokens a minute"])
+def test_a_document_is_held_for_and_refused_where_there_is_no_room_for_it(name: str, kind: str) -> None:
+    """In a wallet 402, under a cap and a limit 429; nobody is asked, and nothing is billed."""
+    door, asked, answer = DOCUMENTS[name]
+    vendor = ScriptedUpstream(Script([answer], headers={}))
+    rig = Rig(vendor, vendor={"completions": False}, prices=PRICE, wallets=[Wallet("default", 1)] if kind == "wallet" else [])
+    if kind == "cap":
+        rig.key = msgspec.structs.replace(rig.key, spend_cap=1, spend_window="day")
+    if kind == "tokens a minute":
+        limits = Limits(default_tier="small", tiers={"small": Tier(tpm=1)})
+        rig.dependencies.admission = MemoryAdmission(limits, {}, wall_clock=wall_clock)
+    client = MemoryClient()
+    run_virtual(rig.call(client, json.dumps(asked).encode(), door=door))
+    assert client.status in ((402, 429) if kind == "wallet" else (429,))  # the Responses API's clients repeat a 402
+    assert (vendor.requests, rig.rows) == ([], [])
+
+
+@every_document
+def test_who_leaves_while_a_document_is_made_pays_nothing_and_the_vendor_is_cancelled(name: str) -> None:
+    """Nothing of it has arrived."""
+    door, asked, answer = DOCUMENTS[name]
+    vendor = ScriptedUpstream(Script([answer[:20], Stall()], headers={}))
+    rig, client = Rig(vendor, vendor={"completions": False}, prices=PRICE), MemoryClient()
+
+    async def main() -> None:
+        task = asyncio.create_task(rig.call(client, json.dumps(asked).encode(), door=door))
+        await asyncio.sleep(1)
+        client.leave()
+        await asyncio.gather(task, return_exceptions=True)
+
+    run_virtual(main())
+    assert (rig.rows[-1].outcome, rig.rows[-1].cost, vendor.aborted, vendor.open) == ("client_gone", 0, 1, 0)
 
 
 @every_document

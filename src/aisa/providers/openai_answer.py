@@ -19,6 +19,7 @@ from aisa.wire.answer import Document
 from aisa.wire.chat import ChatRequest, Known
 from aisa.wire.chat_parts import identity_of, parts_of
 from aisa.wire.citations import is_cited, is_cited_raw
+from aisa.wire.generated import text_bytes
 from aisa.wire.lenient_json import NotEvenLenient, encode, read_leniently, with_whole_text
 from aisa.wire.model_name import Renaming, shown_name
 from aisa.wire.plain import (

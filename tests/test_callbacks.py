@@ -16,7 +16,7 @@ from aisa.ledger.live_ledger import LiveLedger
 from aisa.ledger.row import CallRow
 from aisa.relay import relay
 from aisa.testing.clock import run_virtual
-from aisa.timeouts import RAISED_SECONDS, CallTimeouts, stream_keep_alive
+from aisa.timeouts import RAISED_SECONDS, CallTimeouts, KeepAlive
 from aisa.timers import Timers
 from aisa.wire.chat_door import CHAT_DOOR
 from http_server_rig import Run, Wire, both_loops, get, serving, until
@@ -73,7 +73,7 @@ def test_a_call_that_cannot_be_looked_at_keeps_no_other_from_its_time_out() -> N
         for number, client in enumerate(others):
             CallTimeouts(timers, client, Stream(), silence_seconds=5 + number, keep_alive=None).ask()
             CallTimeouts(timers, Failing(), Stream(), silence_seconds=5 + number, keep_alive=None).ask()
-        CallTimeouts(timers, Failing(), Stream(), silence_seconds=900, keep_alive=stream_keep_alive(broken, Stream(), b""))
+        CallTimeouts(timers, Failing(), Stream(), silence_seconds=900, keep_alive=KeepAlive(broken, 15.0, 15.0, b""))
         await asyncio.sleep(60)
         assert [client.at for client in others] == [5 + number for number in range(6)]
 

@@ -33,7 +33,7 @@ from aisa.providers.shape import Decoder, Dialect, Target, told
 from aisa.providers.vendor_state import VendorStates
 from aisa.resets import Resets
 from aisa.routing import Routes
-from aisa.timeouts import CallTimeouts, KeepAlive, padding_keep_alive, stream_keep_alive
+from aisa.timeouts import PADDED_HEAD_SECONDS, PADDING, PADDING_SECONDS, CallTimeouts, KeepAlive
 from aisa.timers import Timers
 from aisa.traffic import TargetTry
 from aisa.usage import Usage
@@ -121,9 +121,10 @@ class CallContext:
         silence = idle if request.stream else settings.answer_timeout_seconds or ANSWER_PER_IDLE * idle
         keep_alive: KeepAlive | None = None
         if request.stream:
-            keep_alive = stream_keep_alive(self.start_stream, dependencies.stream, call.door.keep_alive)
+            stream = dependencies.stream
+            keep_alive = KeepAlive(self.start_stream, stream.head_hold_seconds, stream.keep_alive_seconds, call.door.keep_alive)
         elif settings.documents == "padded":
-            keep_alive = padding_keep_alive(self.start_padded)
+            keep_alive = KeepAlive(self.start_padded, PADDED_HEAD_SECONDS, PADDING_SECONDS, PADDING)
         self.timeouts = CallTimeouts(dependencies.timers, client, dependencies.stream, silence_seconds=silence, keep_alive=keep_alive)
 
     def admit(self, permit: Permit) -> None:

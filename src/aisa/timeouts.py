@@ -32,16 +32,6 @@ class KeepAlive(NamedTuple):
     sign: bytes
 
 
-def stream_keep_alive(start: Callable[[], None], settings: Stream, sign: bytes) -> KeepAlive:
-    """Return what a stream sends: its door's `sign`."""
-    return KeepAlive(start, settings.head_hold_seconds, settings.keep_alive_seconds, sign)
-
-
-def padding_keep_alive(start: Callable[[], None]) -> KeepAlive:
-    """Return what a padded document sends."""
-    return KeepAlive(start, PADDED_HEAD_SECONDS, PADDING_SECONDS, PADDING)
-
-
 class CallTimeouts:
     """The timeouts of one call. Times are the event loop's seconds.
 

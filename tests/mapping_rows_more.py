@@ -235,6 +235,10 @@ MISTRAL: Rows = {
 OPENAI: Rows = {
     "vendors that speak OpenAI's language": {
         "OpenRouter: reasoning, details, cost, comments": "openai/openrouter-comments-reasoning-details-and-cost",
+        "functions are tools where a vendor knows those alone": (
+            "model_facts:functions_are_tools_where_a_vendor_knows_nothing_else "
+            "model_facts:a_call_of_a_function_comes_back_as_one_from_a_vendor_that_knows_tools_alone"
+        ),
         "OpenRouter: errors of every kind": (
             "openai/openrouter-200-with-an-error-body openai/openrouter-error-in-the-middle "
             "openai/openrouter-408-and-524-are-timeouts openai/openrouter-402-is-not-the-callers-bill "

@@ -14,6 +14,7 @@ from typing import Any
 import msgspec
 import pytest
 
+from aisa.answer import Finish, FunctionCall, ToolCall
 from aisa.config.load import load
 from aisa.config.schema import Config, Model, Vendor
 from aisa.edge.models import document
@@ -35,6 +36,7 @@ from aisa.testing.clock import run_virtual
 from aisa.vendors.table import ROWS
 from aisa.wire import messages_errors
 from aisa.wire.chat import ChatRequest, parse_chat
+from aisa.wire.chat_door import CHAT_DOOR
 from aisa.wire.efforts import BUDGETS, EFFORTS, effort_of, nearest
 from aisa.wire.gemini_chat import chat_tree as chat_of_gemini
 from aisa.wire.messages_chat import effort_in
@@ -267,6 +269,56 @@ def test_a_vendor_that_wants_thinking_back_gets_it_with_every_call_if_only_nothi
     plain = request(messages=[{"role": "user", "content": "Hi."}])
     target = target_of("deepseek-chat", "https://api.deepseek.com/v1")
     assert conceded(plain, target.facts, Concessions(target)) is plain
+
+
+@pytest.mark.parametrize("base_url", ["https://api.deepseek.com/v1", "http://ollama.internal:11434/v1", "https://api.cerebras.ai/v1"])
+def test_functions_are_tools_where_a_vendor_knows_nothing_else(base_url: str) -> None:
+    """With the choice among them and the calls of the history, whose ids are the same in every turn; elsewhere they are as they were."""
+    function, call = {"name": "f", "parameters": {"type": "object", "properties": {}}}, {"name": "f", "arguments": "{}"}
+    user, turn = {"role": "user", "content": "Hi."}, {"role": "assistant", "content": None, "function_call": call}
+    past = [user, turn, {"role": "function", "name": "f", "content": "1"}, turn, {"role": "function", "name": "f", "content": "2"}]
+    asked = {"functions": [function], "function_call": {"name": "f"}, "messages": past}
+    body = written("m", base_url, **asked)[0]
+    assert body["tools"] == [{"type": "function", "function": function}]
+    assert (body["tool_choice"], "functions" in body, "function_call" in body) == (
+        {"type": "function", "function": {"name": "f"}},
+        False,
+        False,
+    )
+    called = [message for message in body["messages"] if message["role"] == "assistant"]
+    assert [message["tool_calls"][0]["function"] for message in called] == [call, call]
+    ids = [message["tool_calls"][0]["id"] for message in called]
+    answers = [message for message in body["messages"] if message["role"] == "tool"]
+    assert [(message["tool_call_id"], message["content"]) for message in answers] == list(zip(ids, "12", strict=True))
+    assert ids[0] != ids[1]
+    assert written("m", base_url, **{**asked, "messages": past[:3]})[0]["messages"] == body["messages"][:3]
+    assert {name: written("gpt-4.1", **asked)[0][name] for name in asked} == asked
+
+
+def test_functions_beside_tools_are_the_vendors_to_judge() -> None:
+    """Nothing of either is lost or mixed; a choice without functions is left as it is too."""
+    tools = [{"type": "function", "function": {"name": "g"}}]
+    for asked in ({"functions": [{"name": "f"}], "function_call": "auto", "tools": tools}, {"function_call": "auto"}):
+        body = written("deepseek-chat", "https://api.deepseek.com/v1", **asked)[0]
+        assert {name: body[name] for name in asked} == asked
+        assert "tool_choice" not in body
+
+
+@pytest.mark.parametrize("stream", [True, False])
+def test_a_call_of_a_function_comes_back_as_one_from_a_vendor_that_knows_tools_alone(stream: bool) -> None:
+    """With its own finish reason, and no calls of tools beside it."""
+    target = target_of("deepseek-chat", "https://api.deepseek.com/v1")
+    call = {"index": 0, "id": "c1", "type": "function", "function": {"name": "f", "arguments": '{"a":1}'}}
+    said = {"role": "assistant", "content": None, "tool_calls": [call]}
+    head = {"id": "1", "created": 1, "model": "deepseek-chat"}
+    choice = {"index": 0, "delta" if stream else "message": said, "finish_reason": "tool_calls"}
+    answered = json.dumps({**head, "object": "chat.completion" + ".chunk" * stream, "choices": [choice]}).encode()
+    decoder = openai.decoder(request(stream=stream, functions=[{"name": "f"}]), target, call_id="1", created=1, protocol=CHAT_DOOR.protocol)
+    parts = [*decoder.feed(b"data: " + answered + b"\n\ndata: [DONE]\n\n" if stream else answered), *decoder.end(), *decoder.closing(None)]
+    assert [part.name for part in parts if isinstance(part, FunctionCall)][:1] == ["f"]
+    assert "".join(part.arguments for part in parts if isinstance(part, FunctionCall)) == '{"a":1}'
+    assert [part.reason for part in parts if isinstance(part, Finish)] == ["function_call"]
+    assert not any(isinstance(part, ToolCall) for part in parts)
 
 
 def test_what_a_vendor_refuses_of_every_model_is_refused_with_its_name() -> None:

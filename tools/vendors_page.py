@@ -110,6 +110,8 @@ def otherwise(row: Row) -> str:
         said.append(f"`{NEWER_BOUND}` as `{OLDER_BOUND}`")
     if row.thinking_back:
         said.append("`reasoning_content` with every call in the history, if only an empty one")
+    if row.tools_only:
+        said.append("`functions` as `tools`, and their calls back")
     return ", ".join(said)
 
 

@@ -11,7 +11,8 @@ import msgspec
 from msgspec import Raw
 
 from aisa.providers.concessions import Concessions
-from aisa.providers.model_facts import DEVELOPER, EFFORT, MESSAGES, NEWER_BOUND, OLDER_BOUND, SYSTEM, ModelFacts
+from aisa.providers.legacy_calls import choice_of, is_legacy, tools_of, with_tool_calls
+from aisa.providers.model_facts import DEVELOPER, EFFORT, FUNCTION_CALL, FUNCTIONS, MESSAGES, NEWER_BOUND, OLDER_BOUND, SYSTEM, ModelFacts
 from aisa.providers.wishes import is_wished
 from aisa.wire.chat import ChatRequest, Known
 from aisa.wire.efforts import EFFORTS, NONE, nearest
@@ -44,10 +45,7 @@ def conceded(chat: ChatRequest, facts: ModelFacts | None, concessions: Concessio
                 changes.put(name, only)
     if facts.bound:
         _bounded(chat, facts.bound, changes)
-    if not facts.developer and b'"developer"' in bytes(chat.fields[MESSAGES]):
-        changes.put_raw(MESSAGES, _without_developers(chat.fields[MESSAGES]))
-    if facts.thinking_back and b'"tool_calls"' in bytes(chat.fields[MESSAGES]):
-        changes.put_raw(MESSAGES, _with_thinking(changes.messages))
+    _told(chat, facts, changes)
     return changes.made()
 
 
@@ -73,6 +71,29 @@ def _bounded(chat: ChatRequest, bound: str, changes: _Changes) -> None:
     changes.leave_out(other)
     if most is not None:
         changes.put(bound, most)
+
+
+def _told(chat: ChatRequest, facts: ModelFacts, changes: _Changes) -> None:
+    """Write the messages with the roles, and the calls in the form, that the model knows."""
+    if not facts.developer and b'"developer"' in bytes(chat.fields[MESSAGES]):
+        changes.put_raw(MESSAGES, _without_developers(changes.messages))
+    if facts.tools_only:
+        _in_newer_form(chat, changes)
+    if facts.thinking_back and b'"tool_calls"' in bytes(changes.messages):
+        changes.put_raw(MESSAGES, _with_thinking(changes.messages))
+
+
+def _in_newer_form(chat: ChatRequest, changes: _Changes) -> None:
+    """Give functions as tools, and write the calls of the history as calls of tools."""
+    if is_legacy(chat):
+        changes.leave_out(FUNCTIONS)
+        changes.put_raw("tools", msgspec.json.encode(tools_of(trees_in(msgspec.json.decode(chat.fields[FUNCTIONS])))))
+        if FUNCTION_CALL in chat.fields:
+            changes.leave_out(FUNCTION_CALL)
+        if (choice := choice_of(chat.known.function_call)) is not None:
+            changes.put_raw("tool_choice", msgspec.json.encode(choice))
+    if b'"function_call"' in bytes(changes.messages):
+        changes.put_raw(MESSAGES, msgspec.json.encode(with_tool_calls(trees_in(msgspec.json.decode(changes.messages)))))
 
 
 def _without_developers(messages: Raw) -> bytes:

@@ -29,6 +29,24 @@ def choice_of(choice: object) -> object:
     return {"type": "function", "function": {"name": choice.get("name")}} if is_tree(choice) else choice
 
 
+def with_tool_calls(messages: list[Tree]) -> list[Tree]:
+    """Return messages with calls of functions, which have no ids, and their results as those of tools: the same ids in every turn."""
+    written: list[Tree] = []
+    called = 0
+    for message in messages:
+        call = message.get("function_call")
+        called += is_tree(call)
+        ident = f"call_function_{called}"
+        if is_tree(call):
+            rest = {name: value for name, value in message.items() if name != "function_call"}
+            written.append({**rest, "tool_calls": [{"id": ident, "type": "function", "function": call}]})
+        elif message.get("role") == "function":
+            written.append({"role": "tool", "tool_call_id": ident, "content": message.get("content")})
+        else:
+            written.append(message)
+    return written
+
+
 class LegacyCalls(Wrapped):
     """Gives the parts of an answer with calls in the older form, of which a choice has one at most. What it wraps gives typed parts."""
 

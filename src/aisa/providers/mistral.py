@@ -38,7 +38,6 @@ SAME = (
 ).split()
 #: OpenAI's members that it has no word for.
 LACKING = ("logit_bias", "verbosity", "modalities", "audio", "web_search_options")
-TYPED = "typed parts"  # as for a client of any other protocol
 STANDARD_TIERS = frozenset({"default", "standard", "standard_only"})
 TOOL_ID = re.compile(r"[a-zA-Z0-9]{9}", re.ASCII)
 TOOL_ID_CHARACTERS = 9
@@ -176,9 +175,9 @@ def tool_id(given: str) -> str:
 def decoder(request: Request, target: Target, *, call_id: str, created: int, protocol: str) -> Decoder:
     """Return what reads the answer: as the OpenAI dialect's. Calls that are wanted in the older form do not pass as they are."""
     if is_legacy(request.as_chat()):
-        return LegacyCalls(openai.decoder(request, target, call_id=call_id, created=created, protocol=TYPED))
+        return LegacyCalls(openai.decoder(request, target, call_id=call_id, created=created, protocol=openai.TYPED))
     calls = target.state is not None and "tools" in request.as_chat().fields  # what was thought before one is sealed into the answer
-    inner = openai.decoder(request, target, call_id=call_id, created=created, protocol=TYPED if calls else protocol)
+    inner = openai.decoder(request, target, call_id=call_id, created=created, protocol=openai.TYPED if calls else protocol)
     return inner if target.state is None else ThinkingKept(inner, target.state, stream=request.stream)
 
 

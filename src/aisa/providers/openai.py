@@ -13,6 +13,7 @@ from aisa.providers.blame import judge, unreadable
 from aisa.providers.conceded import conceded
 from aisa.providers.concessions import Concessions
 from aisa.providers.fetched import FETCHES_MAX, Fetches
+from aisa.providers.legacy_calls import LegacyCalls, is_legacy
 from aisa.providers.openai_answer import AnswerDecoder
 from aisa.providers.openai_assembly import AssemblyDecoder, as_stream, is_assembled
 from aisa.providers.openai_stream import StreamDecoder
@@ -27,6 +28,7 @@ from aisa.wire.trees import is_list, is_tree, trees_in
 
 NAME: str = "openai"
 
+TYPED = "typed parts"  # as for a client of any other protocol
 PATH = "/chat/completions"
 STREAM_OPTIONS = "stream_options"
 INCLUDE_USAGE = "include_usage"
@@ -150,6 +152,8 @@ def decoder(request: Request, target: Target, *, call_id: str, created: int, pro
     """Return what reads the answer: a stream of events, or one document, or a stream that becomes one."""
     if is_asked_there(request, target):
         return responses.decoder(request, target, call_id=call_id, created=created, protocol=protocol)
+    if target.facts is not None and target.facts.tools_only and protocol != TYPED and is_legacy(request.as_chat()):
+        return LegacyCalls(decoder(request, target, call_id=call_id, created=created, protocol=TYPED))
     chat, identity, passes = request.as_chat(), (call_id, created), protocol == NAME
     if chat.stream:
         return StreamDecoder(chat, target, identity, passes=passes)

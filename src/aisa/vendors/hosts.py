@@ -70,7 +70,8 @@ HOSTS = (
         key_variables=("CEREBRAS_API_KEY",),
         base_url_variable="CEREBRAS_API_BASE",
         catalogue="cerebras",
-        sources=("https://inference-docs.cerebras.ai/resources/openai",),
+        tools_only=True,
+        sources=("https://inference-docs.cerebras.ai/resources/openai", "types of cerebras-cloud-sdk"),
     ),
     Row(
         name="sambanova",

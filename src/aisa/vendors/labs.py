@@ -115,6 +115,7 @@ LABS = (
         base_url_variable="DEEPSEEK_API_BASE",
         catalogue="deepseek",
         thinking_back=True,
+        tools_only=True,
         counts="in the last chunk, when a stream is asked for it; cached input by the vendor's own name",
         cancel="stops",
         sources=("https://api-docs.deepseek.com/api/create-chat-completion", OPENROUTER_ON_CANCEL),

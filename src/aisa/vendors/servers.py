@@ -13,6 +13,7 @@ SERVERS = (
         base_url="http://127.0.0.1:11434/v1",
         sign=Sign(11434, "/api/version", r'^\s*\{\s*"version"'),
         word="ollama",
+        tools_only=True,
         ignores=("max_completion_tokens", "n", "tool_choice", "parallel_tool_calls", "logit_bias"),
         counts=WITH_THE_LAST,
         sources=("https://github.com/ollama/ollama/blob/main/docs/openai.md", "https://github.com/ollama/ollama/tree/fb30760"),
@@ -26,6 +27,7 @@ SERVERS = (
         base_url_variable="VLLM_API_BASE",
         sign=Sign(8000, "/v1/models", r'"owned_by"\s*:\s*"vllm"'),
         word="vllm",
+        tools_only=True,
         running_usage=True,
         counts="in a last chunk, or with every chunk, when a stream is asked for it",
         cancel="stops",
@@ -38,6 +40,7 @@ SERVERS = (
         base_url="http://127.0.0.1:30000/v1",
         sign=Sign(30000, "/v1/models", r'"owned_by"\s*:\s*"sglang"'),
         word="sglang",
+        tools_only=True,
         sources=("https://docs.sglang.ai/backend/openai_api_completions.html",),
     ),
     Row(

@@ -107,7 +107,7 @@ class ResponsesReader:
     def hear(self, place: tuple[Item, str], texts: list[bytes]) -> Sequence[int]:
         """Count further texts of a part, in UTF-8; return the count up to each."""
         item, part = place
-        item.told[part] += sum([len(text) if text.isascii() else len(text.decode()) for text in texts])
+        item.told[part] += len(b"".join(texts).decode())
         return self._builder.hear(texts)
 
     def _identify(self, response: object) -> None:

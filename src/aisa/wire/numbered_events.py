@@ -30,7 +30,7 @@ class NumberedTemplate:
 
     def texts(self, events: bytes) -> list[bytes] | None:
         """Return the texts of whole events (without the last blank line) that all fit, None if one does not."""
-        if not is_utf8(events):
+        if not (events.isascii() or is_utf8(events)):
             return None
         if (only := self._whole(events)) is not None:
             return [only[1]]

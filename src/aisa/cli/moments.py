@@ -24,6 +24,8 @@ def beginning(since: str, now: float) -> int:
     try:
         if since.strip().lower() in CALENDAR:
             start = window_start(CALENDAR[since.strip().lower()], now)
+        elif duration_ms == 0:
+            raise ValueError("nothing lies between now and now")
         elif duration_ms is not None:
             start = int(now) - duration_ms // 1000
             if int(now) - start > BY_THE_HOUR_SECONDS:

@@ -12,7 +12,7 @@ from shown import BLOCK, README, all_shown, without_secrets
 VARYING = (
     (r'"content":"[^"]+"', '"content":"…"'),
     (r"(sk-aisa-|chatcmpl-|link=)\w{4}…", r"\1…"),
-    (r"req_\w+", "req_…"),
+    (r"(req|key)_\w+", r"\1_…"),
     (r"started .*? ago", "started … ago"),
     (r"\d[\d,.]*( [KMG]i?B| B|[kM]\b)?", "0"),
     (r"[█▏▎▍▌▋▊▉]+", ""),

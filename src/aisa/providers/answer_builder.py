@@ -214,11 +214,15 @@ class AnswerBuilder:
         """The vendor reports usage again, as with every event. `read_it` turns what it says into such a report, if it is wanted."""
         self.report.take_running(usage, read_it)
 
-    def catch_up(self, visible: int) -> None:
-        """Take the vendor's running count of what it has shown, where it can be: what differs is that of parts since the last `take`."""
+    def catch_up(self, visible: int, *, ended: bool = False) -> None:
+        """Take the vendor's running count of what it has shown, where it can be: what differs is that of parts since the last `take`.
+
+        What it says where an answer has `ended` is its report, and no part's.
+        """
         if not visible or visible > self.shown().most_shown():
             return
-        self._match(visible)
+        if not ended:
+            self._match(visible)
         self._running.believe(self.tokens)
 
     def _match(self, visible: int) -> None:

@@ -49,14 +49,14 @@ class GeminiReader:
         metadata, candidates = event.get("usageMetadata"), trees_in(event.get("candidates"))
         if is_tree(metadata):
             metadata = self._usage(metadata)
-        finished = False
-        for position, candidate in enumerate(candidates):
-            index = candidate.get("index")
-            choice = index if type(index) is int and index >= 0 else position
-            self._candidate(candidate, choice)
-            finished = finished or bool(candidate.get("finishReason"))
-        if is_tree(metadata) and not finished:
-            self._builder.catch_up(visible_in(metadata) + self._builder.reasoning_shown)
+        finished = any(candidate.get("finishReason") for candidate in candidates)
+        try:
+            for position, candidate in enumerate(candidates):
+                index = candidate.get("index")
+                self._candidate(candidate, index if type(index) is int and index >= 0 else position)
+        finally:  # whatever is wrong with it, what it reports is of all that was shown
+            if is_tree(metadata):
+                self._builder.catch_up(visible_in(metadata) + self._builder.reasoning_shown, ended=finished)
         feedback = event.get("promptFeedback")
         reason = feedback.get("blockReason") if is_tree(feedback) else None
         if is_tree(feedback) and reason and not candidates:

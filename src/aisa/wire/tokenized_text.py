@@ -16,7 +16,6 @@ import msgspec
 
 TRIED_BYTES = 3_072  # of text and marks that a tokenizer is given at once: some 700 tokens, a millisecond; twice as much a stream keeps
 TRIED_AT_ONCE_BYTES_MAX = 16_384  # of one piece, or of a document: four milliseconds, in which no other call has its turn
-LATER_BYTES_MAX = 1 << 20  # of what is beyond that, kept until it is counted in a thread: a whole call with a file in it
 PLACES_MAX = 32  # blocks of which the counts up to them are known: all of some 64 KiB of text, more than can be on its way to a client
 
 #: Growth in octal digits; as bytes, these are in no text in UTF-8. The other one stands for a token without a text.
@@ -52,11 +51,14 @@ class Counted(NamedTuple):
 
 
 class TokenizedText:
-    """One text. `by_pieces` says that a piece may be a token. `sampled` is that some of it was taken to be like its beginning."""
+    """One text. `by_pieces` says that a piece may be a token. `sampled` is that some of it was taken to be like its beginning.
 
-    __slots__ = ("_block", "_by_pieces", "_counted", "_grown", "_known", "_later", "_lost", "_tokenizer", "open", "sampled")
+    With `keeps` that is kept, to be counted in a thread: of a document, which is held whole in any case.
+    """
 
-    def __init__(self, tokenizer: Tokenizer, *, by_pieces: bool) -> None:
+    __slots__ = ("_block", "_by_pieces", "_counted", "_grown", "_keeps", "_known", "_later", "_tokenizer", "open", "sampled")
+
+    def __init__(self, tokenizer: Tokenizer, *, by_pieces: bool, keeps: bool = False) -> None:
         self.sampled = False
         self.open = bytearray()  # the text, with its marks, that no block was made of; whoever adds to it has it counted when it is large
         self._tokenizer = tokenizer
@@ -65,7 +67,7 @@ class TokenizedText:
         self._grown = array("q", (0,))  # places in the text: the running count up to each; the last two are where block and open text begin
         self._known = array("q", (0,))  # ... and the tokens
         self._later: list[tuple[int, int, bytes]] = []  # what was not counted: the running count behind it, what it was taken for, and it
-        self._lost = False  # there was more than is kept
+        self._keeps = keeps
         self._counted = (0, 0)  # how much of the open text was counted last, and to how many tokens
 
     @property
@@ -89,7 +91,8 @@ class TokenizedText:
         if len(rest) >= TRIED_BYTES:
             tokens = (self._known[-1] - begun) * len(rest) // seen
             self._begin(b"", self._grown[-1] + growth_in(rest), self._known[-1] + tokens)
-            self._put_off(rest.translate(None, NO_TEXT), tokens)
+            if self._keeps:
+                self._later.append((self._grown[-1], tokens, rest.translate(None, NO_TEXT)))
             rest, self.sampled = b"", True
         self.open[:] = rest
         self._counted = (0, 0)
@@ -119,7 +122,7 @@ class TokenizedText:
                 if grown >= behind:
                     self._known[place] += tokens - taken_for
         self._later.clear()
-        self.sampled = self._lost
+        self.sampled = False
 
     def add_unseen(self) -> None:
         """Take a token without a text, whose mark is to follow."""
@@ -171,13 +174,6 @@ class TokenizedText:
         if self._by_pieces and pieces < tokens <= pieces + 1 + tokens // SPARE_TOKENS and len(seen) <= PIECE_BYTES_MAX * pieces:
             tokens = pieces
         return tokens + text.count(UNSEEN)
-
-    def _put_off(self, text: bytes, tokens: int) -> None:
-        """Keep a text that was taken for so many tokens, to be counted later."""
-        if len(text) + sum([len(kept) for _, _, kept in self._later]) > LATER_BYTES_MAX:
-            self._lost = True
-        else:
-            self._later.append((self._grown[-1], tokens, text))
 
     def _begin(self, block: bytes, grown: int, known: int) -> None:
         """Begin the open text behind a block."""

@@ -34,11 +34,13 @@ from benchmarks.plan import QUICK, Plan
 from benchmarks.report import Table, as_markdown, as_text, as_values, put_between_markers
 from benchmarks.routes import routes
 from benchmarks.subjects import THIS, Running, Subject, aisa, bare, fake_vendor, naive, nginx, nginx_program, started
+from benchmarks.workers import workers
 
 PAGE = Path(__file__).resolve().parent.parent / "docs" / "performance.md"
 SUBJECTS = ("nginx", "bare", "aisa", "naive")
-FRESH = ("memory", "start")
+FRESH = ("memory", "start", "workers")
 MEASURES = ("calls", "short", "paced", "burst", "path", "dialects", "doors", "ledger", "routes", "counting", "latency", "crowd", *FRESH)
+ASKED_FOR = ("workers",)  # these need PostgreSQL and Redis, and eight minutes
 ALONE = ("path", "dialects", "doors", "ledger", "routes", "counting")  # these need no subject to run
 
 
@@ -74,7 +76,7 @@ def arguments(given: Sequence[str] | None = None) -> argparse.Namespace:
     parser.add_argument("--markdown", action="store_true", help="print Markdown instead of plain tables")
     parser.add_argument("--write", action="store_true", help=f"put the Markdown into docs/{PAGE.name}")
     options = parser.parse_args(given)
-    options.only = options.only or list(COMPARED if options.against else MEASURES)
+    options.only = options.only or list(COMPARED if options.against else (each for each in MEASURES if each not in ASKED_FOR))
     options.subjects = options.subjects or list(SUBJECTS[:3] if options.quick else SUBJECTS)
     return options
 
@@ -152,6 +154,9 @@ def measured(only: Sequence[str], subjects: Sequence[Subject], vendor: tuple[int
         yield crowds.memories(subjects, plan)
     if "start" in only:
         yield delays.starts(subjects, plan)
+    if "workers" in only:
+        with tempfile.TemporaryDirectory(prefix="aisa-bench-") as folder:
+            yield from workers(vendor, plan, Path(folder))
 
 
 def run(options: argparse.Namespace) -> None:

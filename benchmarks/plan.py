@@ -33,6 +33,11 @@ CHUNK_COUNT_BUDGET_US = 0.3
 TOKEN_COUNT_BUDGET_US = 1.0  # by a tokenizer
 PACED_DIALECT_BUDGET = 2.0  # times the relay of OpenAI's dialect, of a chunk that comes alone
 BURST_DIALECT_BUDGET_US = 6.0  # a chunk
+WORKERS_BUDGET = 1.1  # times one process
+STORES_BUDGET = 1.5  # times one process with its own database
+ADMISSION_BUDGET_US = 5.0
+GAP_MS_BUDGET = 200.0  # added at p99.9
+MANY_PACE_MS = 500
 ROUTE_BUDGET_US = 20.0  # of a cold plan, beyond that of targets in order
 
 SILENT_MODEL = "bench-silent"
@@ -64,6 +69,9 @@ class Plan:
     fresh_rounds: int = 3  # of memory beside an older build: a fresh process and a thousand streams each
     streams: int = 1_000
     crowd_seconds: float = 10.0
+    many_streams: int = 5_000
+    many_open_seconds: float = 60.0
+    many_seconds: float = 20.0
 
     @property
     def crowd_chunks(self) -> int:
@@ -88,4 +96,7 @@ QUICK = Plan(
     starts=2,
     fresh_rounds=1,
     crowd_seconds=3.0,
+    many_streams=500,
+    many_open_seconds=6.0,
+    many_seconds=5.0,
 )

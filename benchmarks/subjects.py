@@ -13,6 +13,8 @@ from collections.abc import Generator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
+from types import MappingProxyType
+from typing import Any
 
 import yaml
 
@@ -214,14 +216,26 @@ def naive(folder: Path, vendor_port: int) -> Subject | str:
     return Subject(NAIVE, command + quiet, port, folder, environment=environment)
 
 
-def aisa(folder: Path, vendor_port: int, models: Sequence[str], build: Build = THIS) -> Subject | str:
-    """Return aisa with everything on and a key of its own, or the reason why it is left out. Raises BenchFailed if no key can be made."""
+def aisa(
+    folder: Path,
+    vendor_port: int,
+    models: Sequence[str],
+    build: Build = THIS,
+    *,
+    settings: Mapping[str, Any] = MappingProxyType({}),
+    key: str = "",
+) -> Subject | str:
+    """Return aisa with everything on and a key of its own, or the reason why it is left out. Raises BenchFailed if no key can be made.
+
+    `settings` are sections of its configuration; of `server` what is there besides. `key` is one that its database has, if it has one.
+    """
     if importlib.util.find_spec("aisa") is None or importlib.util.find_spec("aisa.__main__") is None:
         return "aisa is left out: `python -m aisa` is not installed here"
     port = free_port()
     prices = {"input": 2.5, "output": 10.0}
     config = {
-        "server": {"host": "127.0.0.1", "port": port},
+        **settings,
+        "server": {**settings.get("server", {}), "host": "127.0.0.1", "port": port},
         "vendors": {
             "local": {
                 "dialect": "openai",
@@ -236,14 +250,20 @@ def aisa(folder: Path, vendor_port: int, models: Sequence[str], build: Build = T
     file.write_text(yaml.safe_dump(config))
     where = ("--config", str(file), "--data-dir", str(folder / "data"))
     program = (build.python, "-m", "aisa")
+    key = key or made_key(program, where, {**os.environ, **build.environment})
+    return Subject(build.name, (*program, "serve", *where), port, folder, key=key, environment=build.environment)
+
+
+def made_key(program: Sequence[str], where: Sequence[str], environment: Mapping[str, str]) -> str:
+    """Return a key that is made in a data folder. Raises BenchFailed."""
     made = subprocess.run(
         [*program, "keys", "create", "bench", "--quiet", *where],
         capture_output=True,
         text=True,
         check=False,
         timeout=KEY_SECONDS_MAX,
-        env={**os.environ, **build.environment},
+        env=environment,
     )
     if made.returncode:
         raise BenchFailed(f"`aisa keys create` failed: {made.stderr[-LOG_BYTES_SHOWN:]}")
-    return Subject(build.name, (*program, "serve", *where), port, folder, key=made.stdout.split()[-1], environment=build.environment)
+    return made.stdout.split()[-1]

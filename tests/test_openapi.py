@@ -54,7 +54,7 @@ def answerable(document: Json) -> Json:
     known = document["components"]["schemas"]["Known"]["properties"]
     free = ("model", "messages", "temperature", "top_p", "frequency_penalty", "presence_penalty", "seed", "metadata", "user", "tools")
     limits = {
-        "model": {**text, "minLength": 1},
+        "model": known["model"],
         "stream": flag,
         "logprobs": {"const": True},
         "top_logprobs": {"type": "integer", "minimum": 0, "maximum": 200},

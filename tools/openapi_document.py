@@ -248,7 +248,7 @@ def document() -> Document:
 
 def text() -> str:
     """The document as the file holds it."""
-    return json.dumps(document(), indent=1, ensure_ascii=False) + "\n"
+    return json.dumps(document(), indent=1) + "\n"
 
 
 if __name__ == "__main__":

@@ -230,11 +230,11 @@ class Author:
         if not properties and isinstance(other, dict) and other and depth <= SHALLOW and not written:
             least = max(least, min(1, most))
         for number in range(1, min(least - len(written), ITEMS_MAX) + 1):
-            name = self._name(schema.get("propertyNames"), number, written=written, depth=depth)
+            name = self._name(schema.get("propertyNames"), number=number, written=written, depth=depth)
             written[name] = self.write(other, name, depth + 1)
         return written
 
-    def _name(self, names: Json, number: int, *, written: JsonObject, depth: int) -> str:
+    def _name(self, names: Json, *, number: int, written: JsonObject, depth: int) -> str:
         """Return a name for a further property that a schema of names lets pass."""
         usual = f"key{number}"
         if not names or (self._judge.accepts(usual, names) and "pattern" not in as_object(names)):

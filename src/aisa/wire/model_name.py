@@ -12,18 +12,24 @@ from aisa.errors import ApiError
 from aisa.names import MODEL_NAME_CHARACTERS_MAX
 from aisa.wire.trees import text_or_none
 
-#: A model's name in a request; how long it may be `check_name` says, in its own words.
-ModelName = Annotated[str, Meta(extra_json_schema={"minLength": 1, "maxLength": MODEL_NAME_CHARACTERS_MAX})]
+#: What cannot be printed: controls, what ends a line, what is not seen and what turns round what is. The characters themselves, as every
+#: dialect of expressions has them.
+UNPRINTABLE = "\x00-\x1f\x7f-\x9f\xad\u200b-\u200f\u2028-\u202e\u2060-\u206f\ufeff\U000e0000-\U000e007f"
+ODD = re.compile(f"[{UNPRINTABLE}]")
+#: A model's name in a request, for the API's document; `check_name` refuses others in words of its own.
+ModelName = Annotated[
+    str, Meta(extra_json_schema={"minLength": 1, "maxLength": MODEL_NAME_CHARACTERS_MAX, "pattern": f"^[^{UNPRINTABLE}]*$"})
+]
 #: How a path begins, on any system. Names of models have slashes in them, but none before the first word.
 PATH = re.compile(r"[/\\~]|\.{1,2}[/\\]|[A-Za-z]:[/\\]|file:")
 
 
 def check_name(model: str) -> None:
     """Raise ApiError invalid_request unless a model can be called so: what is accepted stands in rows, in log lines and on terminals."""
-    if 0 < len(model) <= MODEL_NAME_CHARACTERS_MAX and model.isprintable():
+    odd = ODD.search(model)
+    if 0 < len(model) <= MODEL_NAME_CHARACTERS_MAX and odd is None:
         return
-    odd = next((character for character in model[:MODEL_NAME_CHARACTERS_MAX] if not character.isprintable()), None)
-    has = f"{len(model)}" if odd is None else f"U+{ord(odd):04X}, which is none"
+    has = f"{len(model)}" if odd is None else f"U+{ord(odd[0]):04X}, which is none"
     message = f"A model's name has 1 to {MODEL_NAME_CHARACTERS_MAX} printable characters, this one has {has}."
     raise ApiError("invalid_request", message, param="model")
 

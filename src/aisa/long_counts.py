@@ -54,9 +54,18 @@ class LongCounts:
 
     async def count(self, decoder: Decoder | None) -> None:
         """Have these counted; one that takes too long is left as it is, and so are the others of its call."""
-        found = [] if decoder is None else self.wanted(decoder)
-        if not found:
-            return
+        if decoder is not None and (found := self.wanted(decoder)):
+            await self._count(found)
+
+    async def input(self, asked: OwnInput) -> int:
+        """Return the tokens of a request that nobody answers, counted in the same way."""
+        tokens, _ = asked.input()
+        if asked.is_long and self._waiting < self._waiting_max:
+            await self._count([asked])
+            tokens, _ = asked.input()
+        return tokens
+
+    async def _count(self, found: Sequence[Long]) -> None:
         given_up = Event()
         counting = asyncio.get_running_loop().run_in_executor(self._thread, count_all, found, given_up.is_set)
         self._waiting += 1

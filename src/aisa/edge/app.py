@@ -18,11 +18,12 @@ from aisa.edge.addresses import Addresses
 from aisa.edge.cors import CrossOrigin
 from aisa.edge.elsewhere import ELSEWHERE
 from aisa.edge.example_model import example_model
-from aisa.edge.gemini import COUNT, KEY_HEADER, asked_at, door_of, gemini_model, gemini_models, token_count
+from aisa.edge.gemini import COUNT, KEY_HEADER, asked_at, door_of, gemini_model, gemini_models, to_be_counted
 from aisa.edge.heads import Judged, client_id, coding_of, refused
 from aisa.edge.idempotency import HEADER, Uses, relay_idempotent
+from aisa.edge.input_counts import InputCounts
 from aisa.edge.kept_responses import KeptResponses, deleted_document, input_document, response_document
-from aisa.edge.models import input_count, messages_model, messages_model_list, model_list, one_model
+from aisa.edge.models import messages_model, messages_model_list, model_list, one_model
 from aisa.edge.pages import Page, Pages, Readiness
 from aisa.edge.presented_key import presented, secret_of
 from aisa.edge.refusals import Refusals
@@ -80,6 +81,7 @@ class Edge:
         self._pages = Pages((route.method, route.path) for route in self._routes.routes)
         self._not_ready = not_ready
         self._idempotency = idempotency
+        self._inputs = InputCounts()
         self.retries: RetriesKept = Retries()
         self._kept = KeptResponses(Config().responses, dependencies.timers.loop.time)
         self._created = int(wall_clock())
@@ -185,7 +187,8 @@ class Edge:
         """Do what the address says with the model in it."""
         asked = asked_at(visit.name, visit.request.query)
         if asked.method == COUNT:
-            return Page(token_count(visit.request.body, asked, routes=self._dependencies.routes, key=visit.caller))
+            tokens = await self._inputs.tokens(to_be_counted(visit.request.body, asked), self._dependencies.routes, visit.caller)
+            return Page(msgspec.json.encode({"totalTokens": tokens}))
         await self._carry(visit, reply, door_of(asked))
         return None
 
@@ -225,7 +228,8 @@ class Edge:
     async def count(self, visit: Visit, _reply: Reply) -> Page:
         """Say how many tokens the input of a call would have. Asks no vendor and costs nothing."""
         door = self._kept.door(visit.caller.id) if visit.door is RESPONSES_DOOR else visit.door
-        tokens = input_count(self._dependencies.routes, visit.caller, await self._dependencies.read(door, visit.request.body))
+        asked = await self._dependencies.read(door, visit.request.body)
+        tokens = await self._inputs.tokens(asked, self._dependencies.routes, visit.caller)
         kind = {} if visit.door is MESSAGES_DOOR else {"object": "response.input_tokens"}
         return Page(msgspec.json.encode({**kind, "input_tokens": tokens}))
 

@@ -1,4 +1,4 @@
-"""What Gemini's clients ask for beside answers, and what their addresses say: models in Google's shape, counts of tokens. Calls nobody."""
+"""What Gemini's clients ask for beside answers, and what their addresses say: models in Google's shape, what to count. Calls nobody."""
 
 from __future__ import annotations
 
@@ -11,13 +11,11 @@ from aisa.errors import ApiError
 from aisa.keys.rules import Key
 from aisa.offer import Entry
 from aisa.routing import Routes, visible
-from aisa.wire.content import input_tokens
-from aisa.wire.door import Door
+from aisa.wire.door import Door, Request
 from aisa.wire.gemini import parse_gemini
 from aisa.wire.gemini_door import GeminiDoor
 from aisa.wire.gemini_embeddings_door import GeminiEmbeddingsDoor
 from aisa.wire.gemini_names import member
-from aisa.wire.request_content import content_of
 from aisa.wire.strict_json import parse_object
 from aisa.wire.trees import Tree, is_tree
 
@@ -54,15 +52,10 @@ def door_of(asked: Asked) -> Door:
     return GeminiDoor(asked.model, stream=asked.method == STREAM)
 
 
-def token_count(body: bytes, asked: Asked, *, routes: Routes, key: Key) -> bytes:
-    """Return how many tokens a request comes to, by our own estimate: nobody is asked. Raises ApiError."""
-    entry = routes.find(asked.model)
-    routes.allow(key, entry)
-    tree = parse_object(body)
-    inner = member(tree, "generateContentRequest")
-    request = parse_gemini(msgspec.json.encode(inner) if is_tree(inner) else body, asked.model, stream=False)
-    window = entry.offers[0].target.context_window
-    return msgspec.json.encode({"totalTokens": input_tokens(content_of(request.chat), entry.offers[0].target.model, window)})
+def to_be_counted(body: bytes, asked: Asked) -> Request:
+    """Return the request whose tokens a body asks for. Raises ApiError."""
+    inner = member(parse_object(body), "generateContentRequest")
+    return parse_gemini(msgspec.json.encode(inner) if is_tree(inner) else body, asked.model, stream=False)
 
 
 def gemini_models(routes: Routes, key: Key) -> bytes:

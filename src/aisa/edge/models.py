@@ -12,9 +12,7 @@ from aisa.money import Nanos, dollars_text
 from aisa.offer import Entry
 from aisa.pricing import FEES, KINDS, RARER, UnitPrices
 from aisa.providers.model_facts import EFFORT, ModelFacts
-from aisa.providers.own_input import input_of
 from aisa.routing import Routes, visible
-from aisa.wire.door import Request
 from aisa.wire.efforts import EFFORTS
 
 Document = dict[str, object]
@@ -149,11 +147,3 @@ def price_document(prices: UnitPrices) -> Document:
     if prices.tiers:
         shown["tiers"] = [{"over_input_tokens": tier.over_input_tokens, **price_document(tier.prices)} for tier in prices.tiers]
     return shown
-
-
-def input_count(routes: Routes, key: Key, request: Request) -> int:
-    """Return how many tokens the input of a call would have, by our own count. Raises ApiError if the model is not the key's."""
-    entry = allowed(routes, key, request.model)
-    chat = request.chat
-    assert chat is not None, "the doors that count are those of conversations"
-    return input_of(chat, entry.offers[0].target)[0]

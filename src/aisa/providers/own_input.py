@@ -7,15 +7,12 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable
-from functools import partial
 from typing import NamedTuple
 
 from aisa.providers.shape import Target
 from aisa.usage import COUNTED, ESTIMATED
-from aisa.wire.chat import ChatRequest
 from aisa.wire.content import Content, input_tokens
 from aisa.wire.generated import text_bytes
-from aisa.wire.request_content import beginning, content_of
 from aisa.wire.tokenized_text import TRIED_AT_ONCE_BYTES_MAX, in_pieces
 
 TRIED_CHARACTERS_MAX = TRIED_AT_ONCE_BYTES_MAX  # of a text that is counted on the loop: some 4,000 tokens, a few milliseconds
@@ -71,11 +68,6 @@ class OwnInput(ABC):
     @abstractmethod
     def text(self, characters_max: int) -> str:
         """Return the beginning of its text."""
-
-
-def input_of(chat: ChatRequest, target: Target) -> tuple[int, str]:
-    """Return the tokens of a request that no vendor has counted, and what the count is worth."""
-    return counted(content_of(chat), partial(beginning, chat), target)[:2]
 
 
 def counted(content: Content, text: Callable[[int], str], target: Target) -> Counted:

@@ -38,6 +38,8 @@ def content_of(chat: ChatRequest) -> Content:
             size += sum([text_bytes(text) for part in content for text in (part.text, part.refusal) if isinstance(text, str)])
             if any(part.type != "text" for part in content):
                 special.append(place)
+        if message.name is not None:
+            size += text_bytes(message.name)
         if isinstance(message.reasoning_content, str):
             size += text_bytes(message.reasoning_content)
         if message.tool_calls is not None or message.function_call is not None:
@@ -74,10 +76,10 @@ def beginning(chat: ChatRequest, characters_max: int) -> str:
 
 
 def texts_of(message: Message) -> Iterator[str]:
-    """Yield what a message says, in any of its parts, and what was thought for it."""
+    """Yield whose a message is, what it says, in any of its parts, and what was thought for it."""
     parts = [text for part in parts_of(message) for text in (part.text, part.refusal)]
     said = [message.content] if isinstance(message.content, str) else parts
-    yield from [text for text in (*said, message.reasoning_content) if isinstance(text, str)]
+    yield from [text for text in (message.name, *said, message.reasoning_content) if isinstance(text, str)]
 
 
 def shown(chat: ChatRequest, size: int, special: list[int]) -> Content:

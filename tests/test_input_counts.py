@@ -1,0 +1,80 @@
+"""What clients are told who ask how many tokens an input has: the count of their bill, at every door that counts."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import pytest
+
+from aisa.config.schema import Config, Model, Vendor
+from aisa.edge.input_counts import InputCounts
+from aisa.keys.rules import Key
+from aisa.long_counts import LongCounts
+from aisa.providers.counting import Counting
+from aisa.providers.own_input import TRIED_CHARACTERS_MAX
+from aisa.routing import Routes
+from aisa.testing.clock import run_virtual
+from aisa.wire.chat_door import CHAT_DOOR
+from aisa.wire.content import Content
+from aisa.wire.request_content import content_of
+from aisa.wire.tokenized_text import Tokenizer
+from faults_rig import gateway, hang, on_uvloop, post
+from rig import body
+from test_long_counts import BEGINNING, LONG, WORDS, Words
+
+MESSAGES = [{"role": "user", "content": LONG}]
+#: Where a client asks -> what it sends, and the member that has the answer.
+DOORS: dict[str, tuple[dict[str, Any], str]] = {
+    "/v1/messages/count_tokens": ({"model": "fast", "messages": MESSAGES}, "input_tokens"),
+    "/v1/responses/input_tokens": ({"model": "fast", "input": LONG}, "input_tokens"),
+    "/v1beta/models/fast:countTokens": ({"contents": [{"role": "user", "parts": [{"text": LONG}]}]}, "totalTokens"),
+}
+
+
+def routes(words: Words, **model: Any) -> Routes:
+    """One model, whose tokenizer counts words."""
+    vendors = {"a": Vendor(base_url="http://127.0.0.1:9/v1", tokenizer="t")}
+    config = Config(vendors=vendors, models={"fast": Model(to=("a/m",), **model)})
+    return Routes(config, counting=Counting({"t": Tokenizer("t", words.count)}))
+
+
+@pytest.mark.parametrize("path", DOORS)
+def test_a_long_input_is_counted_whole_and_beside_the_loop(path: str) -> None:
+    """By its beginning it would have four times as many tokens as its bill; no vendor is asked, and a model that is not there is told."""
+    fields, member = DOORS[path]
+    words = Words()
+
+    async def main() -> None:
+        async with gateway(hang) as home:
+            home.dependencies.routes = routes(words)
+            reply = await home.ask(post(json.dumps(fields).encode(), path=path))
+            assert (reply.status, reply.json[member]) == (200, WORDS)
+            other = json.dumps(fields | ({"model": "none"} if "model" in fields else {})).encode()
+            refused = await home.ask(post(other, path=path.replace("/fast:", "/none:")))
+            assert refused.status == 404
+            assert not home.vendor.lines
+
+    on_uvloop(main())
+    assert words.in_thread == len(LONG)
+    assert max(size for _, size in words.asked) <= TRIED_CHARACTERS_MAX
+
+
+def test_more_than_there_is_room_for_are_counted_by_their_beginning() -> None:
+    """[a named limit] Who only asks never waits longer for that, and its room is not that of bills."""
+    words = Words()
+    counts = InputCounts(LongCounts(waiting_max=0))
+    key = Key("key_1", "test", b"", "sk-…", "active", 0)
+    found = run_virtual(counts.tokens(CHAT_DOOR.read(body(messages=MESSAGES)), routes(words), key))
+    assert (found, words.in_thread) == (-(-BEGINNING * len(LONG) // TRIED_CHARACTERS_MAX), 0)
+
+
+def test_the_name_of_a_message_is_part_of_its_text() -> None:
+    """Nothing that a caller sends to the model is free for where it stands; by bytes and by a tokenizer."""
+    words = Words()
+    messages = [{"role": "user", "name": "Ada of London", "content": "Hi there."}, {"role": "function", "name": "look_up", "content": "1"}]
+    request = CHAT_DOOR.read(body(messages=messages))
+    assert request.chat is not None
+    assert content_of(request.chat) == Content(len("Ada of LondonHi there.look_up1"))
+    key = Key("key_1", "test", b"", "sk-…", "active", 0)
+    assert run_virtual(InputCounts().tokens(request, routes(words), key)) == len("Ada of LondonHi there.look_up1".split())

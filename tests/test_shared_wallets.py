@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from aisa.errors import ApiError
-from aisa.keys.rules import DAY, DAY_SECONDS, Key
+from aisa.keys.rules import DAY, DAY_SECONDS, Key, window_start
 from aisa.ledger.shared_wallets import SharedCap, SharedWallet, Treasury
 from aisa.ledger.wallets import Cap
 from aisa.storage.shared_memory import SharedLock, SharedMemory, new_memory
@@ -124,6 +124,41 @@ def test_a_window_that_the_clock_was_set_back_to_is_read_by_the_office_alone() -
         assert shared.spent_at(yesterday) == 33
         assert treasury.unread("key_1", yesterday) is None
         assert treasury.unread("key_of_no_cap", NOW) is None
+
+
+def spend_all(treasury: Treasury, cap: SharedCap, now: float, written: dict[int, int]) -> int:
+    """Spend what a cap leaves, ten at a time, as a worker does whose office reads what it does not know; return how much that was."""
+    spent = 0
+    while True:
+        if cap.spent_at(now) is None:
+            span = treasury.unread("key_1", now)
+            if span is not None:
+                treasury.learn(span, written.get(span.start_ms // 1000, 0), now)
+            continue
+        try:
+            cap.take(10, now)
+        except ApiError:
+            return spent
+        cap.spend(10, int(now))
+        cap.hold(-10)
+        row = priced(spent, account="acme", key_id="key_1", cost=10, ended_ms=int(now) * 1000)
+        began = window_start(DAY, now)
+        written[began] = written.get(began, 0) + 10
+        treasury.written([row], now)
+        cap.written(10)
+        spent += 10
+
+
+@pytest.mark.parametrize("jump", [1, 2, 40, 400, -1, -40])
+def test_a_clock_that_is_set_to_and_fro_leaves_no_more_of_a_cap_to_any_process(jump: int) -> None:
+    """[fault M13] Of every day the cap is spent once, however often the clock comes back to it, and whichever process looks."""
+    with processes(3) as (office, *workers):
+        treasury = Treasury(office, [], {"key_1": Cap(100, DAY, spent=30, now=NOW)}, now=NOW)
+        written = {window_start(DAY, NOW): 30}
+        caps = [SharedCap(memory, CAPPED) for memory in workers]
+        found = [spend_all(treasury, caps[step % 2], NOW + step % 2 * jump * DAY_SECONDS + step, written) for step in range(6)]
+        assert found == [70, 100, 0, 0, 0, 0]
+        assert set(written.values()) == {100}
 
 
 def test_at_random_steps_of_many_processes_nothing_is_spent_beyond_the_wallet() -> None:

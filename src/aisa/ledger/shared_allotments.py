@@ -22,7 +22,7 @@ from aisa.ledger.stored_money import StoredMoney
 from aisa.money import Nanos
 from aisa.storage.shared_memory import WORKERS_MAX, SharedMemory, SharedStuck
 
-#: Words of a record, behind the two that `shared_wallets` has: what may be held, and whether something was taken since the last question.
+#: Words of a record, beside those that `shared_wallets` has: what may be held, and whether something was taken since the last question.
 ALLOTTED, TAKEN = 2, 3
 BELIEVED_UNTIL = 6  # the word of shared memory, one of the office's own: the machine's microsecond until which all this may be spent
 

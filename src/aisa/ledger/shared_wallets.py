@@ -18,11 +18,12 @@ from aisa.ledger.wallets import Cap, check_cap, check_wallet
 from aisa.money import Nanos
 from aisa.storage.shared_memory import PURSE_WORDS, WORKERS_MAX, SharedMemory, SharedStuck
 
-#: Words of a record: of a wallet whether it is prepaid, and its balance; of a cap when its window began, and what that has spent.
+#: Words of a record: of a wallet whether it is prepaid, and its balance; of a cap when its window began, what that has spent, and when the
+#: newest window begins that something may have been spent in, as the clock may have been set back from it.
 PREPAID, BALANCE = 0, 1
-BEGAN, SPENT = 0, 1
+BEGAN, SPENT, EMPTY_AFTER = 0, 1, 4
 COLUMNS = 8
-UNREAD = 1 << 62  # for BEGAN: no window begins then, so nobody takes any for known
+UNREAD = 1 << 62  # for BEGAN and EMPTY_AFTER: no window begins then or later, so nobody takes any for known
 NO_WINDOW = ""  # of a cap that is yet to be given one
 assert COLUMNS + WORKERS_MAX <= PURSE_WORDS
 
@@ -106,9 +107,12 @@ class SharedCap(Purse):
     def spent_at(self, now: float) -> Nanos | None:
         """Return what the database says was spent in the window that a moment is in, None if nobody has read that yet."""
         at, began = self.place, window_start(self.window, now)
-        if at is None or began < self._memory.signed[at + BEGAN]:
+        if at is None:
             return None
-        return self._memory.signed[at + SPENT] if began == self._memory.signed[at + BEGAN] else 0
+        words = self._memory.signed
+        if began == words[at + BEGAN]:
+            return words[at + SPENT]
+        return 0 if began > words[at + EMPTY_AFTER] else None
 
     def take(self, amount: Nanos, now: float) -> None:
         """Hold an amount if the cap leaves it. Raises ApiError quota_exceeded; overloaded if that cannot be looked up."""
@@ -198,7 +202,7 @@ class Treasury:
         if cap.change(key.spend_cap, key.spend_window, now):
             with self._memory.lock:
                 at, _ = self._memory.purses.take(self._memory.name_word(f"cap {key.id}"), never_idle)
-                self._memory.signed[at + BEGAN] = UNREAD
+                self._memory.signed[at + BEGAN] = self._memory.signed[at + EMPTY_AFTER] = UNREAD
 
     def written(self, rows: Iterable[CallRow], now: float) -> None:
         """Take what the database has charged for rows that it did not have before."""
@@ -233,17 +237,16 @@ class Treasury:
     def _publish(self, key_id: str, cap: Cap, now: float) -> bool:
         """Let the others see what a cap's window has spent. False if that must be read first.
 
-        The lock is held, as the two words belong together.
+        The lock is held, as the words belong together.
         """
-        spent = cap.spent_at(now)
-        if spent is None:
-            return False
-        memory = self._memory
+        spent, memory = cap.spent_at(now), self._memory
         with memory.lock:
             at, _ = memory.purses.take(memory.name_word(f"cap {key_id}"), never_idle)
-            memory.signed[at + BEGAN] = window_start(cap.window, now)
-            memory.signed[at + SPENT] = spent
-        return True
+            memory.signed[at + EMPTY_AFTER] = cap.empty_after
+            if spent is not None:
+                memory.signed[at + BEGAN] = window_start(cap.window, now)
+                memory.signed[at + SPENT] = spent
+        return spent is not None
 
 
 def clear_column(memory: SharedMemory, worker: int) -> None:

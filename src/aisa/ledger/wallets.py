@@ -128,6 +128,11 @@ class Cap:
         self._late: dict[int, Nanos] = {}  # what is spent in windows that are being read
         self._empty_after = window_start(window, max(now, newest))
 
+    @property
+    def empty_after(self) -> int:
+        """When the newest window begins that something may have been spent in: of all behind it the sum is 0."""
+        return max(self._empty_after, *self._sums, 0)
+
     def change(self, cap: Nanos, window: str, now: float) -> bool:
         """Bound spending by this from now on; say whether what was spent must be read first, as the window is another."""
         self.cap = cap

@@ -12,13 +12,16 @@ import pytest
 from aisa.clock import wall_clock
 from aisa.config.schema import Model, Prices
 from aisa.keys.rules import Key
-from aisa.ledger.holds import CALLS_KEPT, CALLS_MIN, MODELS_MAX, Learned, first_hold, output_held
+from aisa.ledger.holds import CALLS_KEPT, CALLS_MIN, TARGETS_MAX, Learned, first_hold, output_held
 from aisa.ledger.rules import CLIENT_GONE
 from aisa.ledger.wallets import Cap, Wallet
 from aisa.pricing import unit_prices
 from aisa.testing.clock import run_virtual
 from aisa.usage import COUNTED, REPORTED, Usage
 from aisa.wire.chat import parse_chat
+from aisa.wire.chat_door import CHAT_DOOR
+from aisa.wire.completions_door import COMPLETIONS_DOOR
+from aisa.wire.door import Door
 from aisa.wire.gemini_door import GeminiDoor
 from aisa.wire.messages_door import MESSAGES_DOOR
 from aisa.wire.responses_door import RESPONSES_DOOR
@@ -123,38 +126,86 @@ def test_what_the_request_allows_is_held_for_before_anything_is_known() -> None:
         assert (wallet.balance or 0) >= 0
 
 
-def learned_from(*tokens: int, model: str = "gpt-5", **fields: Any) -> Learned:
+def learned_from(*tokens: int, target: str = "openai/gpt-5", **fields: Any) -> Learned:
     """What is known after calls that made so many tokens."""
     learned = Learned()
     for number, count in enumerate(tokens):
-        learned.note(priced(number, model=model, usage=Usage(1, count, source=REPORTED, input_source=REPORTED), **fields))
+        learned.note(priced(number, target=target, usage=Usage(1, count, source=REPORTED, input_source=REPORTED), **fields))
     return learned
 
 
 def test_all_but_one_call_in_twenty_are_held_for_in_full() -> None:
     """Of the last 64; one that thought for ever does not raise the hold of all others, a model that has changed is followed."""
-    assert learned_from(*[100] * (CALLS_MIN - 1)).most("gpt-5") is None
-    assert learned_from(*range(1, CALLS_MIN + 1)).most("gpt-5") == CALLS_MIN - 1
-    assert learned_from(*[100] * 39, 1_000_000).most("gpt-5") == 100
-    assert learned_from(*[100] * 200, *[9_000] * CALLS_KEPT).most("gpt-5") == 9_000
-    assert learned_from(*[100] * 200).most("another") is None
+    assert learned_from(*[100] * (CALLS_MIN - 1)).most(["openai/gpt-5"]) is None
+    assert learned_from(*range(1, CALLS_MIN + 1)).most(["openai/gpt-5"]) == CALLS_MIN - 1
+    assert learned_from(*[100] * 39, 1_000_000).most(["openai/gpt-5"]) == 100
+    assert learned_from(*[100] * 200, *[9_000] * CALLS_KEPT).most(["openai/gpt-5"]) == 9_000
+    assert learned_from(*[100] * 200).most(["another/one"]) is None
+
+
+def test_the_target_that_makes_most_of_those_that_may_serve_is_held_for() -> None:
+    """(fault M17) Whatever the name by which it was asked before; one that nobody knows yet changes nothing."""
+    learned = learned_from(*[100] * CALLS_MIN)
+    for number in range(CALLS_MIN):
+        learned.note(priced(number, model="another name", target="b/thinks", usage=Usage(1, 9_000, source=REPORTED, input_source=REPORTED)))
+    assert learned.most(["openai/gpt-5", "c/new"]) == 100
+    assert learned.most(["openai/gpt-5", "c/new", "b/thinks"]) == 9_000
+
+
+SAID = [{"role": "user", "content": "Hi."}]
+#: How a call of the same target may be made -> its door, its request, the status of a refusal for want of money.
+NAMED: dict[str, tuple[Door, dict[str, Any], int]] = {
+    "chat": (CHAT_DOOR, {"model": "fast", "messages": SAID}, 402),
+    "an alias": (CHAT_DOOR, {"model": "quick", "messages": SAID}, 402),
+    "the vendor's own name": (CHAT_DOOR, {"model": "a/some-model", "messages": SAID}, 402),
+    "responses": (RESPONSES_DOOR, {"model": "fast", "input": "Hi."}, 429),
+    "messages": (MESSAGES_DOOR, {"model": "fast", "max_tokens": 99_999, "messages": SAID}, 402),
+    "gemini": (GeminiDoor("fast", stream=False), {"contents": [{"role": "user", "parts": [{"text": "Hi."}]}]}, 402),
+    "completions": (COMPLETIONS_DOOR, {"model": "fast", "prompt": "Hi."}, 402),
+}
+
+
+@pytest.mark.parametrize("limit", ["wallet", "cap"])
+@pytest.mark.parametrize("name", NAMED)
+def test_what_a_target_made_at_one_door_is_held_for_at_all_and_by_all_its_names(name: str, limit: str) -> None:
+    """(fault M17) Twenty chats showed that it thinks; of six at once, at any door and by any name, there is money for one."""
+    door, fields, refused = NAMED[name]
+    needs = 9_000 + (HIDDEN + 10) * OUT
+    money = (CALLS_MIN + 1) * needs + needs // 2
+    wallet = Wallet("default", money if limit == "wallet" else None)
+    scripts = [Script([Stall(1), *reasoned(stream=False)])] * (CALLS_MIN + 6)
+    rig = Rig(ScriptedUpstream(*scripts), each=[PRICES], wallets=[wallet], aliases=("quick",))
+    if limit == "cap":
+        rig.key = Key("key_1", "test", b"", "sk-…", "active", 0, spend_cap=money, spend_window="month")
+        rig.ledger.caps["key_1"] = Cap(money, "month", spent=0, now=wall_clock())
+        refused = 429
+
+    async def main() -> list[int | None]:
+        for _ in range(CALLS_MIN):
+            await rig.call(MemoryClient(), body())
+        clients = [MemoryClient() for _ in range(6)]
+        await asyncio.gather(*[rig.call(client, json.dumps(fields).encode(), door) for client in clients])
+        return [client.status for client in clients]
+
+    assert run_virtual(main()) == [200, *[refused] * 5]
+    assert sum(row.cost for row in rig.rows) == (CALLS_MIN + 1) * needs <= money
 
 
 def test_nothing_is_learned_from_what_a_vendor_did_not_report_or_a_client_cut() -> None:
     """A cut stream says what its client took, not what the model makes."""
-    assert learned_from(*[9] * 40, outcome=CLIENT_GONE).most("gpt-5") is None
+    assert learned_from(*[9] * 40, outcome=CLIENT_GONE).most(["openai/gpt-5"]) is None
     learned = Learned()
     for number in range(40):
         learned.note(priced(number, usage=Usage(1, 9, source=COUNTED)))
-    assert learned.most("gpt-5") is None
+    assert learned.most(["openai/gpt-5"]) is None
 
 
 def test_names_that_callers_make_up_do_not_fill_the_memory() -> None:
     """The oldest goes."""
     learned = Learned(calls_min=1)
-    for number in range(MODELS_MAX + 5):
-        learned.note(priced(number, model=f"v/{number}"))
-    assert (len(learned._made), len(learned._most), learned.most("v/0")) == (MODELS_MAX, MODELS_MAX, None)
+    for number in range(TARGETS_MAX + 5):
+        learned.note(priced(number, target=f"v/{number}"))
+    assert (len(learned._made), len(learned._most), learned.most(["v/0"])) == (TARGETS_MAX, TARGETS_MAX, None)
 
 
 @pytest.mark.parametrize(

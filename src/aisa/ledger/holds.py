@@ -17,12 +17,12 @@ from aisa.wire.door import Request
 
 HELD_OUTPUT_TOKENS = 256  # of a stream at first, as much as `charge.STEP_TOKENS` later
 DOCUMENT_OUTPUT_TOKENS = 4_096  # of a document whose length nobody limits: it cannot be watched while it is made
-CALLS_KEPT = 64  # of each model, the last: their reports say what the next may make
+CALLS_KEPT = 64  # of each target, the last: their reports say what the next may make
 CALLS_MIN = 20  # before they are believed
 LEARN_EVERY = 8  # calls: sorting takes a few microseconds
 RARE = 20  # one call in so many makes more than is held for
 NOBODY_KNOWS = "overloaded"  # of refusals that are not about what is held
-MODELS_MAX = 1_000  # that are learned of; callers can make names up, and the oldest goes
+TARGETS_MAX = 1_000  # that are learned of; callers can make names up, and the oldest goes
 
 
 class Hold(NamedTuple):
@@ -35,7 +35,10 @@ class Hold(NamedTuple):
 
 
 class Learned:
-    """How many output tokens the last complete calls to each model made, thinking included, as their vendors reported."""
+    """How many output tokens the last complete calls to each target made, thinking included, as their vendors reported.
+
+    By target, as whoever calls it by another name makes no less there.
+    """
 
     def __init__(self, calls_min: int = CALLS_MIN) -> None:
         self._calls_min = calls_min
@@ -47,21 +50,21 @@ class Learned:
         """Learn from a call that ended."""
         if row.outcome != COMPLETED or row.generated.source != REPORTED:
             return
-        made = self._made.get(row.model)
+        made = self._made.get(row.target)
         if made is None:
-            if len(self._made) >= MODELS_MAX:
+            if len(self._made) >= TARGETS_MAX:
                 oldest = next(iter(self._made))
                 del self._made[oldest]
                 self._most.pop(oldest, None)
-            made = self._made[row.model] = deque(maxlen=CALLS_KEPT)
+            made = self._made[row.target] = deque(maxlen=CALLS_KEPT)
         made.append(row.generated.output_tokens)
         self._calls += 1
-        if len(made) >= self._calls_min and (self._calls % LEARN_EVERY == 0 or row.model not in self._most):
-            self._most[row.model] = sorted(made)[-(len(made) // RARE) - 1]
+        if len(made) >= self._calls_min and (self._calls % LEARN_EVERY == 0 or row.target not in self._most):
+            self._most[row.target] = sorted(made)[-(len(made) // RARE) - 1]
 
-    def most(self, model: str) -> int | None:
-        """Return what all but one call in RARE made at most; None if too few are known."""
-        return self._most.get(model)
+    def most(self, targets: Iterable[str]) -> int | None:
+        """Return what all but one call in RARE made at most, at any of the targets that may serve; None if too few are known of all."""
+        return max([made for target in targets if (made := self._most.get(target)) is not None], default=None)
 
 
 def first_hold(rates: Iterable[UnitPrices], request: Request, settings: Model, *, held_input: int, learned: int | None = None) -> Hold:

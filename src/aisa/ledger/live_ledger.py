@@ -128,7 +128,7 @@ class LiveLedger:
         charge = self.calls[call.id] = Charge(self, opening, slot, offer=offer, limits=limits, held_input=held_input)
         try:
             if limits:
-                settings, learned = plan.entry.settings, self.learned.most(opening.model)
+                settings, learned = plan.entry.settings, self.learned.most([kept_name(each.name) for each in plan.offers])
                 hold = first_hold(rates, request, settings, held_input=held_input, learned=learned)
                 try:
                     hold_first(charge, hold, request)

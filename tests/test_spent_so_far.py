@@ -10,6 +10,7 @@ from aisa.background_reads import BackgroundReads
 from aisa.edge.spent_so_far import KEYS_MAX, SETTLED_SECONDS, Kept, SpentSoFar
 from aisa.keys.rules import MONTH, window_start
 from aisa.ledger.port_usage import Used, day_of
+from aisa.long_counts import LongCounts
 from aisa.providers.port import Answer
 from aisa.providers.shape import Decoder
 from aisa.testing.clock import run_virtual
@@ -34,7 +35,7 @@ def test_a_month_is_right_at_every_moment_and_added_up_a_day_at_a_time() -> None
         now += chance.choice([1, 600, 3_000, DAY // 2])
         known = [row for row, after in zip(rows, late, strict=True) if row.ended_ms // 1000 + after <= now]
         began = window_start(MONTH, now)
-        kept = spent.since("key_1", began)
+        kept = spent.since("key_1", began, now=now)
         assert began <= kept.until <= now
         assert now - kept.until <= DAY + SETTLED_SECONDS + (now - before)
         by_day: dict[str, Used] = {}
@@ -53,9 +54,21 @@ def test_sums_are_kept_of_so_many_keys_and_of_one_window_each() -> None:
     by_day = {"2026-01-01": Used(cost=5), "2026-01-03": Used(cost=7), "2026-01-04": Used(cost=9)}
     for number in range(KEYS_MAX + 1):
         assert spent.add(f"key_{number}", Kept(JANUARY, JANUARY, 0), by_day, now=now) == 21
-    assert spent.since("key_1", JANUARY) == Kept(JANUARY, JANUARY + 3 * DAY, 12)
-    assert spent.since("key_0", JANUARY) == Kept(JANUARY, JANUARY, 0)
-    assert spent.since("key_1", JANUARY + 31 * DAY) == Kept(JANUARY + 31 * DAY, JANUARY + 31 * DAY, 0)
+    assert spent.since("key_1", JANUARY, now=now) == Kept(JANUARY, JANUARY + 3 * DAY, 12)
+    assert spent.since("key_0", JANUARY, now=now) == Kept(JANUARY, JANUARY, 0)
+    assert spent.since("key_1", JANUARY + 31 * DAY, now=JANUARY + 31 * DAY) == Kept(JANUARY + 31 * DAY, JANUARY + 31 * DAY, 0)
+
+
+def test_a_clock_that_is_set_back_adds_the_days_up_anew() -> None:
+    """[fault M20] What is spent on days that were over by a wrong clock counts; a clock that is right again has lost nothing."""
+    spent = SpentSoFar()
+    right, wrong = JANUARY + 3 * DAY + 7_200, JANUARY + 20 * DAY
+    assert spent.add("key_1", spent.since("key_1", JANUARY, now=wrong), {"2026-01-02": Used(cost=5)}, now=wrong) == 5
+    assert spent.since("key_1", JANUARY, now=wrong).until == wrong - DAY
+    assert spent.since("key_1", JANUARY, now=right) == Kept(JANUARY, JANUARY, 0)
+    by_day = {"2026-01-02": Used(cost=5), "2026-01-04": Used(cost=7)}
+    assert spent.add("key_1", spent.since("key_1", JANUARY, now=right), by_day, now=right) == 12
+    assert spent.since("key_1", JANUARY, now=wrong) == Kept(JANUARY, JANUARY + 3 * DAY, 5)
 
 
 def test_a_call_ended_when_it_ended_however_long_its_body_was_read() -> None:
@@ -85,9 +98,9 @@ class Watched(BackgroundReads):
 
     closing: asyncio.Task[None] | None = None
 
-    def start(self, answer: Answer, decoder: Decoder, report: Callable[[Usage], None], *, vendor: str) -> bool:
+    def start(self, answer: Answer, decoder: Decoder, report: Callable[[Usage], None], *, vendor: str | None, counts: LongCounts) -> bool:
         """Read on, and be stopped before the first turn."""
-        begun = super().start(answer, decoder, report, vendor=vendor)
+        begun = super().start(answer, decoder, report, vendor=vendor, counts=counts)
         self.closing = asyncio.get_running_loop().create_task(self.close())
         for task in self._tasks:
             task.cancel()

@@ -100,7 +100,7 @@ class Accounts:
         wallet, cap = self._ledger.wallet(key.account), self._ledger.caps.get(key.id)
         used = None if cap is None else cap.spent_at(now)  # a cap knows it
         if used is None:
-            known = self._spent.since(key.id, began)
+            known = self._spent.since(key.id, began, now=now)
             by_day = await self._ask(lambda: self._statement.used(DAY, Span(known.until * 1000, end_of_second(now) * 1000, key_id=key.id)))
             used = self._spent.add(key.id, known, by_day, now=now)
         left = None if key.spend_cap is None else max(0, key.spend_cap - used)

@@ -30,10 +30,14 @@ class SpentSoFar:
     def __init__(self) -> None:
         self._kept: OrderedDict[str, Kept] = OrderedDict()
 
-    def since(self, key_id: str, began: int) -> Kept:
-        """Return what is known of a window, and so from when on calls have yet to be added up. May be asked in any thread."""
+    def since(self, key_id: str, began: int, *, now: float) -> Kept:
+        """Return what is known of a window, and so from when on calls have yet to be added up. May be asked in any thread.
+
+        A clock that was set back knows nothing of days that were over by it before: they go on.
+        """
         kept = self._kept.get(key_id)
-        return kept if kept is not None and kept.began == began else Kept(began, began, 0)
+        known = kept is not None and kept.began == began and kept.until + SETTLED_SECONDS <= now
+        return kept if kept is not None and known else Kept(began, began, 0)
 
     def add(self, key_id: str, kept: Kept, by_day: Mapping[str, Used], *, now: float) -> Nanos:
         """Return the sum of what is known and of the days since, up to `now` in UNIX seconds. The days that are over are kept."""

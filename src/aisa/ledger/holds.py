@@ -117,7 +117,7 @@ def explained(refusal: ApiError, hold: Hold, request: Request) -> ApiError:
     name = request.bound_name
     remedy = f"A smaller `{name}` lowers it" if request.max_tokens else f"`{name}` lowers it"
     if not request.stream and hold.tokens > HELD_OUTPUT_TOKENS and not request.bounds_reasoning:
-        remedy += ", and so may `stream: true`, for which is held as it is made"
+        remedy += ", and so may asking for a stream, for which is held as it is made"
     held = f"{dollars_text(hold.for_output)} of it is held until the call ends, for {hold.tokens} output tokens, {hold.why}."
     return ApiError(refusal.code, f"{refusal.message} {held} {remedy}.", should_retry=False)
 

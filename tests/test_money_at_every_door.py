@@ -1,0 +1,119 @@
+"""What faults of money were seen at one door is right at all of them: chains of targets, documents that are reset, refusals of a hold."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import pytest
+
+from aisa.config.schema import Prices
+from aisa.document import HELD_BACK_BYTES
+from aisa.ledger.wallets import Wallet
+from aisa.testing.clock import run_virtual
+from aisa.wire.chat_door import CHAT_DOOR
+from aisa.wire.completions_door import COMPLETIONS_DOOR
+from aisa.wire.door import Door
+from aisa.wire.embeddings_door import EMBEDDINGS_DOOR
+from aisa.wire.gemini_door import GeminiDoor
+from aisa.wire.gemini_embeddings_door import GeminiEmbeddingsDoor
+from aisa.wire.messages_door import MESSAGES_DOOR
+from aisa.wire.rerank_door import RERANK_DOOR
+from aisa.wire.responses_door import RESPONSES_DOOR
+from rig import MemoryClient, Rig, Script, ScriptedUpstream, document
+
+SAID = [{"role": "user", "content": "Hi."}]
+CONTENTS = [{"role": "user", "parts": [{"text": "Hi."}]}]
+VECTOR = {"object": "embedding", "index": 0, "embedding": [0.5] * 50}
+EMBEDDED = json.dumps({"object": "list", "data": [VECTOR], "model": "m", "usage": {"prompt_tokens": 9, "total_tokens": 9}}).encode()
+RANKED = json.dumps(
+    {"id": "r", "results": [{"index": 0, "relevance_score": 0.5}], "usage": {"prompt_tokens": 9, "total_tokens": 9}}
+).encode()
+#: A door, a request at it, what its vendor answers, how many tokens that are of the output, and what the door calls their limit.
+DOORS: dict[str, tuple[Door, dict[str, Any], bytes, int, str]] = {
+    "chat": (CHAT_DOOR, {"model": "fast", "messages": SAID}, document(), 3, "max_tokens"),
+    "responses": (RESPONSES_DOOR, {"model": "fast", "input": "Hi."}, document(), 3, "max_output_tokens"),
+    "messages": (MESSAGES_DOOR, {"model": "fast", "max_tokens": 4_096, "messages": SAID}, document(), 3, "max_tokens"),
+    "gemini": (GeminiDoor("fast", stream=False), {"contents": CONTENTS}, document(), 3, "generationConfig.maxOutputTokens"),
+    "completions": (COMPLETIONS_DOOR, {"model": "fast", "prompt": "Hi."}, document(), 3, "max_tokens"),
+    "embeddings": (EMBEDDINGS_DOOR, {"model": "fast", "input": "Hi."}, EMBEDDED, 0, ""),
+    "gemini's embeddings": (GeminiEmbeddingsDoor("fast", batch=False), {"content": CONTENTS[0]}, EMBEDDED, 0, ""),
+    "rerank": (RERANK_DOOR, {"model": "fast", "query": "Hi.", "documents": ["a"]}, RANKED, 0, ""),
+}
+DOOR = pytest.mark.parametrize("name", DOORS)
+PRICES = Prices(input=1, output=2)
+DEAR = Prices(input=100, output=200)
+FAILS = Script([b"{}"], status=500)
+
+
+def called(rig: Rig, name: str, *clients: MemoryClient) -> None:
+    """Make a call for each client, one after the other."""
+    door, fields, *_ = DOORS[name]
+
+    async def main() -> None:
+        for client in clients:
+            await rig.call(client, json.dumps(fields).encode(), door)
+
+    run_virtual(main())
+
+
+@DOOR
+def test_a_chain_that_begins_free_of_charge_costs_what_the_target_charges_that_serves(name: str) -> None:
+    """[fault M1] The paid fall-back is held for before anybody is asked, and billed at its own price."""
+    _, _, answer, made, _ = DOORS[name]
+    cost = 9 * 100_000 + made * 200_000
+    for balance in (100, 10**12):
+        wallet, client = Wallet("default", balance), MemoryClient()
+        free, paid = ScriptedUpstream(FAILS), ScriptedUpstream(Script([answer]))
+        rig = Rig(free, paid, each=[None, DEAR], wallets=[wallet])
+        called(rig, name, client)
+        assert wallet.held == 0
+        if balance == 100:
+            assert client.status in (402, 429)
+            assert (rig.rows, wallet.balance) == ([], 100)
+        else:
+            [row] = rig.rows
+            assert (client.status, row.cost, row.target, row.price_source) == (200, cost, "b/some-model", "vendors.b.prices.some-model")
+            assert wallet.balance == 10**12 - cost
+
+
+@DOOR
+def test_a_target_elsewhere_without_a_price_is_asked_by_no_door(name: str) -> None:
+    """[fault M1] Behind a priced one that fails, it is no way to be served for nothing."""
+    client, unpriced = MemoryClient(), ScriptedUpstream(Script([DOORS[name][2]]))
+    rig = Rig(ScriptedUpstream(FAILS), unpriced, each=[DEAR, None], look_up=lambda _vendor, _base_url, _model: None)
+    called(rig, name, client)
+    assert client.status != 200
+    assert unpriced.requests == []
+    assert [row.cost for row in rig.rows] == [0]
+
+
+@DOOR
+def test_a_document_of_any_door_is_free_by_a_reset_once(name: str) -> None:
+    """[fault M3] All but sixteen bytes of it are all of it; after one that was lost the key gets the end when its system has the rest."""
+    _, _, answer, made, _ = DOORS[name]
+    cost = 9 * 1_000 + made * 2_000
+    whole = MemoryClient()
+    called(Rig(ScriptedUpstream(Script([answer])), prices=PRICES), name, whole)
+    size = len(whole.body)
+    assert len(whole.writes) == 1
+    for missing, billed, writes in ((0, cost, 1), (HELD_BACK_BYTES, cost, 1), (HELD_BACK_BYTES + 1, 0, 2), (size, 0, 2)):
+        rig, again = Rig(ScriptedUpstream(*[Script([answer])] * 2), prices=PRICES), MemoryClient()
+        called(rig, name, MemoryClient(takes_bytes_max=size - missing), again)
+        assert [row.cost for row in rig.rows] == [billed, cost]
+        assert (len(again.writes), again.length) == (writes, len(again.body))
+
+
+@DOOR
+def test_every_door_is_told_what_of_a_hold_is_for_the_output_and_what_lowers_it(name: str) -> None:
+    """[fault M19] By its own word for the limit; where nothing is written, that it is for the input alone."""
+    client = MemoryClient()
+    called(Rig(ScriptedUpstream(), prices=PRICES, wallets=[Wallet("default", 1)]), name, client)
+    said, word = client.body.decode(), DOORS[name][4]
+    assert client.status in (402, 429)
+    if word:
+        assert "0.008192 of it is held until the call ends, for 4096 output tokens" in said
+        assert f"`{word}` lowers it" in said
+    else:
+        assert "It is for the input alone." in said
+        assert "output tokens" not in said

@@ -220,6 +220,12 @@ def test_what_has_no_price_is_status_1_with_the_remedy(model: str, words: list[s
         ("openrouter/openai/gpt-4o:free", "`:free` is free there: look up what it costs", ""),
         ("openrouter/openai/gpt-4o:nitro", "`:nitro` takes dearer hosts", ""),
         ("openrouter/openai/gpt-4o:online", "`:online` adds fees", ""),
+        ("openrouter/anthropic/claude-sonnet-4.5:floor", "`:floor` takes cheaper ones", ""),
+        ("openrouter/openai/gpt-4o:exacto", "`:exacto` may cost otherwise: look up", ""),
+        ("google/publishers/google/models/gemini-2.5-pro", "without `publishers/google/models/`", "google/gemini-2.5-pro"),
+        ("mistral/mistralai/mistral-small-latest", "without `mistralai/`", "mistral/mistral-small-latest"),
+        ("xai/x-ai/grok-4", "as `x-ai/grok-4-0709` without `x-ai/`", "x-ai/grok-4"),
+        ("openai/ft:gpt-4o-mini-2024-07-18:acme::abc", "by its beginning, which would take any ending", "openai/ft:gpt-4o-mini"),
         ("openai/whisper-1", "prices that are not charged here: audio_hours", ""),
         ("openrouter/deepseek/deepseek-chat:free", "without any price", ""),
         ("proxy/gpt-4o", "does not know this vendor", ""),
@@ -237,6 +243,8 @@ def test_a_name_that_is_nearly_listed_is_refused_with_what_is_known_and_the_line
         "  openai: {base_url: 'https://api.openai.com/v1'}\n"
         "  openrouter: {base_url: 'https://openrouter.ai/api/v1'}\n"
         "  proxy: {base_url: 'https://llm.corp.example/v1'}\n"
+        "  mistral: {base_url: 'https://api.mistral.ai/v1'}\n"
+        "  xai: {base_url: 'https://api.x.ai/v1'}\n"
     )
     Path("aisa.yaml").write_text(base, encoding="utf-8")
     refused = run(target)

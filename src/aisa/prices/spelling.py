@@ -17,13 +17,14 @@ from aisa.prices.matching import Found, find
 PREFIX = re.compile(r"(?:[a-z0-9-]+/)*(?:models|deployments)/|[a-z0-9._-]+/")
 SUFFIX = re.compile(r":[a-z0-9-]+$")
 PREFIXES_MAX = 6  # that are dropped one by one; `accounts/fireworks/models/` are three
-#: Endings that change what a model costs.
+#: Endings that change what a model costs; any other may.
 PRICED_OTHERWISE = {
     ":free": "is free there",
     ":online": "adds fees for searches",
     ":nitro": "takes dearer hosts",
     ":floor": "takes cheaper ones",
 }
+MAY_BE = "may cost otherwise"
 
 
 class Clue(msgspec.Struct, frozen=True):
@@ -44,7 +45,7 @@ def clue(vendor: str, base_url: str, model: str) -> Clue:
     for shorter, dropped in spellings(model) if provider is not None else ():
         listed = priced(provider, shorter)
         if listed is not None:
-            return Clue(said_of(listed, dropped), "" if dropped in PRICED_OTHERWISE else f"{listed.vendor.id}/{shorter.lower()}")
+            return Clue(said_of(listed, dropped), "" if dropped.startswith(":") else f"{listed.vendor.id}/{shorter.lower()}")
     if found is not None:
         what = f"The price catalogue would take it for `{name_of(found)}`, {found.rule.words}: no price for a bill"
         return Clue(f"{what}. If it is that model, say so.", name_of(found) if price_list(found.model, "") is not None else "")
@@ -85,8 +86,7 @@ def spellings(model: str) -> Iterator[tuple[str, str]]:
 
 def said_of(listed: Found, dropped: str) -> str:
     """Say what a name is without a part of it."""
-    other = PRICED_OTHERWISE.get(dropped)
-    doubt = f", but `{dropped}` {other}: look up what it costs" if other else ""
+    doubt = f", but `{dropped}` {PRICED_OTHERWISE.get(dropped, MAY_BE)}: look up what it costs" if dropped.startswith(":") else ""
     return f"The price catalogue lists it as `{name_of(listed)}` without `{dropped}`{doubt}."
 
 

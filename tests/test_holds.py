@@ -213,7 +213,11 @@ def test_names_that_callers_make_up_do_not_fill_the_memory() -> None:
     [
         (
             {},
-            ["for 4096 output tokens, because neither the request nor the model has a limit.", "`max_tokens` lowers it", "asking for a stream"],
+            [
+                "for 4096 output tokens, because neither the request nor the model has a limit.",
+                "`max_tokens` lowers it",
+                "asking for a stream",
+            ],
         ),
         ({"max_tokens": 1_000}, ["for 1000 output tokens, the most that the request allows.", "A smaller `max_tokens` lowers it"]),
         ({"n": 2}, ["for 8192 output tokens, 4096 for each of 2 choices,"]),

@@ -38,6 +38,7 @@ from aisa.ledger.live_ledger import LiveLedger
 from aisa.ledger.recovery import recover
 from aisa.ledger.row import CallRow
 from aisa.ledger.wallets import Wallet
+from aisa.long_counts import LongCounts
 from aisa.notices import Notices
 from aisa.offer import Plan as RoutePlan
 from aisa.prices.rules import seconds_of
@@ -285,7 +286,7 @@ class ReadingOn(BackgroundReads):
         super().__init__("a", reads_max=reads_max, seconds_max=120)
         self._life = life
 
-    def start(self, answer: Answer, decoder: Decoder, report: Callable[[Usage], None], *, vendor: str) -> bool:
+    def start(self, answer: Answer, decoder: Decoder, report: Callable[[Usage], None], *, vendor: str | None, counts: LongCounts) -> bool:
         """Read on, or not."""
         making = self._life.now()
 
@@ -293,7 +294,7 @@ class ReadingOn(BackgroundReads):
             making.read_late = making.upstream.reads
             report(generated)
 
-        return super().start(answer, decoder, reported, vendor=vendor)
+        return super().start(answer, decoder, reported, vendor=vendor, counts=counts)
 
 
 class Seen(NamedTuple):

@@ -1,7 +1,8 @@
-"""What faults of money were seen at one door is right at all of them: chains of targets, documents that are reset, refusals of a hold."""
+"""What was wrong with money at one door is right at all: chains of targets, documents that are reset, refusals of a hold, late leaving."""
 
 from __future__ import annotations
 
+import asyncio
 import json
 from typing import Any
 
@@ -20,7 +21,9 @@ from aisa.wire.gemini_embeddings_door import GeminiEmbeddingsDoor
 from aisa.wire.messages_door import MESSAGES_DOOR
 from aisa.wire.rerank_door import RERANK_DOOR
 from aisa.wire.responses_door import RESPONSES_DOOR
-from rig import MemoryClient, Rig, Script, ScriptedUpstream, document
+from polyglot import SCRIPTS, TONGUES
+from polyglot_words import INPUT, OUTPUT
+from rig import MemoryClient, Rig, Script, ScriptedUpstream, Stall, document
 
 SAID = [{"role": "user", "content": "Hi."}]
 CONTENTS = [{"role": "user", "parts": [{"text": "Hi."}]}]
@@ -117,3 +120,35 @@ def test_every_door_is_told_what_of_a_hold_is_for_the_output_and_what_lowers_it(
     else:
         assert "It is for the input alone." in said
         assert "output tokens" not in said
+
+
+STREAMS: dict[str, tuple[Door, dict[str, Any]]] = {
+    **{name: (DOORS[name][0], {**DOORS[name][1], "stream": True}) for name in ("chat", "responses", "messages", "completions")},
+    "gemini": (GeminiDoor("fast", stream=True), {"contents": CONTENTS}),
+}
+#: A dialect whose report comes behind the finish or may -> which event of the script `text` says that all is said.
+FINISHES = {"openai": 4, "mistral": 4, "anthropic": 6, "bedrock": 5}
+
+
+@pytest.mark.parametrize("dialect", FINISHES)
+@pytest.mark.parametrize("name", STREAMS)
+def test_who_leaves_behind_the_finish_pays_what_is_reported_within_a_second_at_every_door_of_every_dialect(name: str, dialect: str) -> None:
+    """[fault M2] One event earlier it is a cut: two tokens of text, and nothing that a later report says beyond them."""
+    (door, fields), tongue = STREAMS[name], TONGUES[dialect]
+    events = tongue.stream(SCRIPTS["text"])
+    found = []
+    for seen in (FINISHES[dialect] - 1, FINISHES[dialect]):
+        steps = Script([*events[:seen], Stall(0.5), *events[seen:]], headers={"content-type": tongue.kind})
+        rig, client = Rig(ScriptedUpstream(steps), prices=PRICES, vendor={"dialect": dialect, "completions": False}), MemoryClient()
+
+        async def main(rig: Rig = rig, client: MemoryClient = client) -> None:
+            asyncio.get_running_loop().call_later(0.2, client.leave)
+            await rig.call(client, json.dumps(fields).encode(), door)
+            await asyncio.sleep(3)
+
+        run_virtual(main())
+        [row] = rig.rows
+        assert row.outcome == "client_gone"
+        found.append((row.billed.output_tokens, row.billed.source))
+    assert found == [(2, "counted"), (OUTPUT, "reported")]
+    assert row.cost == INPUT * 1_000 + OUTPUT * 2_000

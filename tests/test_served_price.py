@@ -11,7 +11,7 @@ import pytest
 
 from aisa.call import Call
 from aisa.clock import wall_clock
-from aisa.config.schema import Config, Model, Prices, Vendor
+from aisa.config.schema import Config, Model, Prices, Target, Vendor
 from aisa.keys.rules import Key
 from aisa.ledger.charge import Charge
 from aisa.ledger.journal import Journal
@@ -108,6 +108,35 @@ def test_once_a_target_serves_the_hold_grows_by_its_price() -> None:
     assert wallet.held == 0
     _, rig = made(FAILS, Script(whole_stream(*words)), each=[CHEAP, DEAR], wallet=Wallet("default", needs + 3 * 256 * 2_000))
     assert (rig.rows[0].outcome, rig.rows[0].error_code, rig.rows[0].billed.output_tokens) == ("cut", "insufficient_wallet_balance", 256)
+
+
+@pytest.mark.parametrize("stream", [True, False])
+def test_whichever_of_weighted_targets_is_drawn_first_the_dearest_is_held_for(*, stream: bool) -> None:
+    """A free one among them is no way past the wallet, however the dice fall; who serves is what it costs."""
+    prices = {"a": None, "b": CHEAP, "c": DEAR}
+    vendors = {
+        name: Vendor(base_url=f"http://{name}.example:9/v1", prices={} if each is None else {"some-model": each})
+        for name, each in prices.items()
+    }
+    models = {"fast": Model(to=tuple([Target(target=f"{name}/some-model", weight=1) for name in prices]))}
+    needs = INPUT_TOKENS * 100_000 + (256 if stream else 4_096) * 200_000
+    served: set[str] = set()
+    for seed in range(20):
+        for balance in (needs - 1, needs):
+            answers = [ScriptedUpstream(Script(whole_stream(*WORDS) if stream else [document()])) for _ in prices]
+            client, rig = MemoryClient(), Rig(*answers, wallets=[Wallet("default", balance)])
+            rig.dependencies.routes = Routes(Config(vendors=vendors, models=models))
+            rig.dependencies.chance = random.Random(seed)
+            run_virtual(rig.call(client, body(stream=stream)))
+            if balance < needs:
+                assert (client.status, rig.rows) == (402, [])
+                continue
+            [row] = rig.rows
+            price = prices[row.target[0]]
+            made = 10 if stream else 3
+            assert row.cost == (0 if price is None else 9 * int(price.input * 1_000) + made * int(price.output * 1_000))
+            served.add(row.target)
+    assert len(served) == len(prices)
 
 
 #: A model whose first target is free, whose second is cheap and whose third is dear.

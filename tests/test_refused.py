@@ -16,6 +16,7 @@ import uvloop
 from sqlalchemy import select
 
 from aisa.config.ledger_settings import Ledger
+from aisa.edge.asked_model import READ_BYTES_MAX, asked_model
 from aisa.errors import ApiError
 from aisa.facts import Fact, RefusalsNotKept
 from aisa.ids import CROCKFORD, first_id
@@ -99,12 +100,14 @@ def test_each_way_to_be_refused_leaves_one_record_with_its_reason(running: Serve
     huge = chat(pad="x" * 200_000)
     refused = [
         ("plain", ask(running, keys["plain"], b"{"), 400, ""),
-        ("plain", ask(running, keys["plain"], chat(messages=7)), 400, ""),
+        ("plain", ask(running, keys["plain"], chat(messages=7)), 400, GOOD["model"]),
         ("fenced", ask(running, keys["fenced"], chat(model="dear")), 403, "dear"),
         ("capped", ask(running, keys["capped"], chat(model="dear"), x_client_request_id="order-9"), 429, "dear"),
         ("plain", ask(running, keys["plain"], chat(), content_type="text/plain"), 415, ""),
         ("plain", ask(running, keys["plain"], huge), 413, ""),
         ("plain", ask(running, keys["plain"], chat(), path="/v1/nothing"), 404, ""),
+        ("plain", ask(running, keys["plain"], chat(model=7)), 400, ""),
+        ("plain", ask(running, keys["plain"], chat(model="none"), path="/v1/responses/input_tokens"), 400, "none"),
         ("gone", ask(running, keys["gone"], chat()), 401, ""),
     ]
     assert [answer.status for _, answer, *_ in refused] == [status for *_, status, _ in refused]
@@ -244,6 +247,27 @@ def test_what_a_database_that_is_away_costs_is_bounded_and_the_rest_is_told() ->
         assert rig.facts[1:] == [RefusalsNotKept(5)]
 
     in_virtual_time(scenario)
+
+
+@pytest.mark.parametrize(
+    ("body", "address", "model"),
+    [
+        (b'{"model":"m","messages":7}', "", "m"),
+        (b'{"messages":7}', "", ""),
+        (b'{"model":["m"]}', "", ""),
+        (b'{"model":"m"', "", ""),
+        (b'{"model":"\xff"}', "", ""),
+        (b"", "", ""),
+        (b"[]", "", ""),
+        (b'{"pad":"%b","model":"m"}' % (b"x" * READ_BYTES_MAX), "", ""),
+        (b'{"contents":7}', "tuned/m:generateContent", "tuned/m"),
+        (b"", "resp_1", ""),
+    ],
+    ids=["said", "not said", "a list", "half", "no UTF-8", "nothing", "no object", "too large", "in the address", "another address"],
+)
+def test_a_refusal_names_the_model_that_was_asked_for_if_that_can_be_read(body: bytes, address: str, model: str) -> None:
+    """[point 11] Whatever else of the body was wrong; nothing that is wrong with it raises an error of its own."""
+    assert asked_model(body, address) == model
 
 
 def test_texts_are_cut_where_they_are_kept() -> None:

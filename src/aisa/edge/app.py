@@ -15,6 +15,7 @@ from aisa.config.schema import Config, Server
 from aisa.context import Dependencies
 from aisa.edge.account import BALANCE, RECEIPT, USAGE, Accounts
 from aisa.edge.addresses import Addresses
+from aisa.edge.asked_model import asked_model
 from aisa.edge.cors import CrossOrigin
 from aisa.edge.elsewhere import ELSEWHERE
 from aisa.edge.example_model import example_model
@@ -172,7 +173,7 @@ class Edge:
         address = self._shown_address(visit.request)
         self._dependencies.report(refused(error, visit.id, visit.request, key=visit.key, address=address))
         if visit.key is not None:
-            asked = "" if visit.call is None else visit.call.asked
+            asked = ("" if visit.call is None else visit.call.asked) or asked_model(visit.request.body, visit.name)
             self._dependencies.keep_refusal(Refusal(visit.id, visit.key, error, asked, client_id(visit.request), address))
 
     # What answers the routes

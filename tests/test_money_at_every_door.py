@@ -10,7 +10,10 @@ import pytest
 
 from aisa.config.schema import Prices
 from aisa.document import HELD_BACK_BYTES
+from aisa.ledger.row import OTHER_PRICE
 from aisa.ledger.wallets import Wallet
+from aisa.prices.catalogue import catalogue_price
+from aisa.prices.rules import PriceList
 from aisa.testing.clock import run_virtual
 from aisa.wire.chat_door import CHAT_DOOR
 from aisa.wire.completions_door import COMPLETIONS_DOOR
@@ -92,6 +95,22 @@ def test_a_target_elsewhere_without_a_price_is_asked_by_no_door(name: str) -> No
 
 
 @DOOR
+def test_the_model_that_answered_stands_in_the_row_and_has_its_price_at_every_door(name: str) -> None:
+    """[fault M15] gpt-4o-mini was asked for, gpt-4o answers: 9 tokens at 2.50 dollars a million, and what it wrote at 10."""
+    door, fields, answer, made, _ = DOORS[name]
+    named = json.dumps({**json.loads(answer), "model": "gpt-4o-2024-08-06"}).encode()
+
+    def listed(_vendor: str, _base_url: str, model: str) -> PriceList | None:
+        return catalogue_price("openai", "", "gpt-4o-mini" if model == "some-model" else model)
+
+    rig = Rig(ScriptedUpstream(Script([named])), look_up=listed)
+    run_virtual(rig.call(MemoryClient(), json.dumps(fields).encode(), door))
+    [row] = rig.rows
+    assert (row.answered_model, row.marks, row.cost) == ("gpt-4o-2024-08-06", OTHER_PRICE, 9 * 2_500 + made * 10_000)
+    assert row.price_source.endswith(": openai/gpt-4o")
+
+
+@DOOR
 def test_a_document_of_any_door_is_free_by_a_reset_once(name: str) -> None:
     """[fault M3] All but sixteen bytes of it are all of it; after one that was lost the key gets the end when its system has the rest."""
     _, _, answer, made, _ = DOORS[name]
@@ -136,7 +155,7 @@ def test_who_leaves_behind_the_finish_pays_what_is_reported_within_a_second_at_e
     """[fault M2] One event earlier it is a cut: two tokens of text, and nothing that a later report says beyond them."""
     (door, fields), tongue = STREAMS[name], TONGUES[dialect]
     events = tongue.stream(SCRIPTS["text"])
-    found = []
+    found: list[tuple[int, str]] = []
     for seen in (FINISHES[dialect] - 1, FINISHES[dialect]):
         steps = Script([*events[:seen], Stall(0.5), *events[seen:]], headers={"content-type": tongue.kind})
         rig, client = Rig(ScriptedUpstream(steps), prices=PRICES, vendor={"dialect": dialect, "completions": False}), MemoryClient()

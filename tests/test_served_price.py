@@ -118,14 +118,14 @@ def test_whichever_of_weighted_targets_is_drawn_first_the_dearest_is_held_for(*,
         name: Vendor(base_url=f"http://{name}.example:9/v1", prices={} if each is None else {"some-model": each})
         for name, each in prices.items()
     }
-    models = {"fast": Model(to=tuple([Target(target=f"{name}/some-model", weight=1) for name in prices]))}
+    model = Model(to=tuple([Target(target=f"{name}/some-model", weight=1) for name in prices]))
     needs = INPUT_TOKENS * 100_000 + (256 if stream else 4_096) * 200_000
     served: set[str] = set()
     for seed in range(20):
         for balance in (needs - 1, needs):
             answers = [ScriptedUpstream(Script(whole_stream(*WORDS) if stream else [document()])) for _ in prices]
             client, rig = MemoryClient(), Rig(*answers, wallets=[Wallet("default", balance)])
-            rig.dependencies.routes = Routes(Config(vendors=vendors, models=models))
+            rig.dependencies.routes = Routes(Config(vendors=vendors, models={"fast": model}))
             rig.dependencies.chance = random.Random(seed)
             run_virtual(rig.call(client, body(stream=stream)))
             if balance < needs:

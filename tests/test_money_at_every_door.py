@@ -25,8 +25,8 @@ from aisa.wire.messages_door import MESSAGES_DOOR
 from aisa.wire.rerank_door import RERANK_DOOR
 from aisa.wire.responses_door import RESPONSES_DOOR
 from polyglot import SCRIPTS, TONGUES
-from polyglot_words import INPUT, OUTPUT
-from rig import MemoryClient, Rig, Script, ScriptedUpstream, Stall, document
+from polyglot_words import INPUT, OUTPUT, Line
+from rig import Break, MemoryClient, Rig, Script, ScriptedUpstream, Stall, document
 
 SAID = [{"role": "user", "content": "Hi."}]
 CONTENTS = [{"role": "user", "parts": [{"text": "Hi."}]}]
@@ -171,3 +171,22 @@ def test_who_leaves_behind_the_finish_pays_what_is_reported_within_a_second_at_e
         found.append((row.billed.output_tokens, row.billed.source))
     assert found == [(2, "counted"), (OUTPUT, "reported")]
     assert row.cost == INPUT * 1_000 + OUTPUT * 2_000
+
+
+LONG = "The quick brown fox jumps over the lazy dog and then it goes home to sleep for a while. " * 4
+CUT = {"text": Line("say", LONG), "thinking": Line("think", LONG), "a call": Line("call", "call_1", "weather", json.dumps({"city": LONG}))}
+
+
+@pytest.mark.parametrize("kind", CUT)
+@pytest.mark.parametrize("dialect", TONGUES)
+@pytest.mark.parametrize("name", ["chat", "responses", "messages"])
+def test_what_was_cut_costs_the_size_of_its_text_at_every_door_of_every_dialect(name: str, dialect: str, kind: str) -> None:
+    """[fault M7] A quarter of its bytes, names and arguments of calls included, and none of the JSON around them."""
+    (door, fields), tongue, line = STREAMS[name], TONGUES[dialect], CUT[kind]
+    steps = Script([*tongue.stream([line, Line("cut")]), Break()], headers={"content-type": tongue.kind})
+    rig = Rig(ScriptedUpstream(steps), prices=PRICES, vendor={"dialect": dialect})
+    run_virtual(rig.call(MemoryClient(), json.dumps(fields).encode(), door))
+    [row] = rig.rows
+    size = len(LONG) if kind != "a call" else len(line.name + line.arguments)
+    assert row.outcome == "cut"
+    assert size // 4 - 2 <= row.billed.output_tokens <= -(-size // 4)

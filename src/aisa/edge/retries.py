@@ -191,9 +191,9 @@ class Try:
     async def ask(self, vendor: str, request: UpstreamRequest) -> Answer:
         """Ask a vendor, or give what it has sent before. Raises UpstreamFailed."""
         kept = self._kept
+        self._asked += 1  # one that cannot be reached is an attempt too
         answer: Answer = KeptAnswer(kept) if self.replays and kept is not None else await self._dependencies.upstreams[vendor].ask(request)
         self.recorded = RecordedAnswer(answer)
-        self._asked += 1
         return self.recorded
 
     def _report(self, fact: Fact) -> None:

@@ -2,10 +2,11 @@
 
     python tests/crash.py --kills 300 --seed 1
 
-Every round, clients of four kinds (paced streams, bursts, bursts read slowly, documents), each through one of the doors, keep a server busy
-that has a prepaid wallet. It gets SIGKILL at a random instant, in half of the rounds as soon as a client has read a certain token. The
-clients read what the kernel still has for them; the server is started again on the same data, and every call that a client saw begin is
-looked up in the database. Every tenth round it dies and starts once more, which must change nothing. The last word has `aisa ledger audit`.
+Every round, clients of five kinds (paced streams, bursts, bursts read slowly, documents, and what has no output: vectors and rankings),
+each through one of the doors that have such, keep a server busy that has a prepaid wallet. It gets SIGKILL at a random instant, in half of
+the rounds as soon as a client has read a certain token. The clients read what the kernel still has for them; the server is started again
+on the same data, and every call that a client saw begin is looked up in the database. Every tenth round it dies and starts once more,
+which must change nothing. The last word has `aisa ledger audit`.
 """
 
 from __future__ import annotations
@@ -41,9 +42,11 @@ models:
   paced: {{to: [v/paced], prices: {{input: 1, output: 2}}}}
   burst: {{to: [v/burst], prices: {{input: 1, output: 2}}}}
   document: {{to: [v/document], prices: {{input: 1, output: 2}}}}
+  mute: {{to: [v/mute], prices: {{input: 1, output: 2}}}}
 """
 AISA = ("-m", "aisa")
-KINDS = ("paced", "burst", "slow", "document")
+INPUT_NANOS = 1_000  # a token, as configured
+KINDS = ("paced", "burst", "slow", "document", "mute")
 SAID, GEMINI = "Go.", "/v1beta/models/{model}"
 #: door -> where it is asked for a stream or a document, and what a request has beside the model and the wish for a stream.
 DOORS: dict[str, tuple[str, str, dict[str, object]]] = {
@@ -53,11 +56,18 @@ DOORS: dict[str, tuple[str, str, dict[str, object]]] = {
     "completions": ("/v1/completions", "/v1/completions", {"prompt": SAID}),
     "gemini": (f"{GEMINI}:streamGenerateContent?alt=sse", f"{GEMINI}:generateContent", {"contents": [{"parts": [{"text": SAID}]}]}),
 }
+#: The same of those whose answers have no output, which are documents.
+MUTE_DOORS: dict[str, tuple[str, str, dict[str, object]]] = {
+    "embeddings": ("", "/v1/embeddings", {"input": SAID}),
+    "rerank": ("", "/v1/rerank", {"query": SAID, "documents": [SAID]}),
+}
 CLIENTS = 24
 BURST_CHUNKS = 3_000
 PACED_CHUNKS = 60
 PACE_SECONDS = 0.002
 DOCUMENT_TOKENS = 5
+MUTE_TOKENS = 4  # of input
+WHOLE = {"document": DOCUMENT_TOKENS, "mute": MUTE_TOKENS}  # what comes in one piece
 SLOW_BYTES = 2_048
 READ_BYTES_MAX = ARRIVAL_BYTES_MAX + UNREAD_BYTES_MAX  # that the server has of a vendor at a time
 LIFE_SECONDS = (0.02, 0.5)  # of a server under load, before it is killed
@@ -70,7 +80,7 @@ SHOWN_MAX = 20
 
 @dataclass
 class Seen:
-    """What a client has of one call. `tokens` counts whole events with text, or is that of a whole document."""
+    """What a client has of one call. `tokens` counts whole events with text, or is that of a whole document, of a mute one its input."""
 
     kind: str
     id: str = ""
@@ -80,9 +90,9 @@ class Seen:
 
 @dataclass
 class Row:
-    """What the ledger has of one call: billed output tokens and nano-dollars."""
+    """What the ledger has of one call: billed output tokens, of a mute one the input tokens that its cost is for, and nano-dollars."""
 
-    output: int
+    tokens: int
     cost: int
     outcome: str
     stream: bool
@@ -118,16 +128,16 @@ class Tally:
             self._judge(call, rows.get(call.id, []), where)
         unseen = rows.keys() - known.keys() - {call.id for call in seen}
         for id_ in unseen:  # of these no client has a whole head
-            if any(row.output or row.cost for row in rows[id_]):
+            if any(row.tokens or row.cost for row in rows[id_]):
                 self._judge(Seen("paced" if rows[id_][0].stream else "document", id_), rows[id_], where)
         if changed := [id_ for id_ in known if rows.get(id_) != known[id_]]:
             self.wrong.append(f"{where}: {len(changed)} earlier rows have changed")
 
     def _judge(self, call: Seen, rows: list[Row], where: str) -> None:
         told = f"{where} {call}: {rows}"
-        if len(rows) != 1 or not call.tokens - READ_TOKENS_MAX[call.kind] <= rows[0].output <= call.tokens:
+        if len(rows) != 1 or not call.tokens - READ_TOKENS_MAX[call.kind] <= rows[0].tokens <= call.tokens:
             self.wrong.append(told)
-        elif rows[0].output != call.tokens:
+        elif rows[0].tokens != call.tokens:
             self.less.append(told)
         else:
             self.equal += 1
@@ -152,18 +162,30 @@ READ_TOKENS_MAX = {
     "paced": PACED_CHUNKS,  # a busy server finds several that came one by one
     "burst": 1 + READ_BYTES_MAX // len(PACED[0]),
     "slow": 1 + READ_BYTES_MAX // len(PACED[0]),
-    "document": DOCUMENT_TOKENS,
+    **WHOLE,
 }
 
 
-def document() -> bytes:
-    """Return a whole answer of the vendor that is not streamed."""
+def document() -> dict[str, object]:
+    """Return an answer of the vendor that is not streamed."""
     message = {"role": "assistant", "content": "five tokens of some text", "refusal": None}
     usage = {"prompt_tokens": 9, "completion_tokens": DOCUMENT_TOKENS, "total_tokens": 9 + DOCUMENT_TOKENS}
     choice = {"index": 0, "message": message, "logprobs": None, "finish_reason": "stop"}
-    answer = {"id": "c", "object": "chat.completion", "created": 1, "model": "m", "choices": [choice], "usage": usage}
-    body = json.dumps(answer).encode()
+    return {"id": "c", "object": "chat.completion", "created": 1, "model": "m", "choices": [choice], "usage": usage}
+
+
+def answer(tree: dict[str, object]) -> bytes:
+    """Return a whole answer."""
+    body = json.dumps(tree).encode()
     return b"HTTP/1.1 200 OK\r\ncontent-type: application/json\r\ncontent-length: %d\r\n\r\n%b" % (len(body), body)
+
+
+#: A vector and a ranking at once.
+MUTE = {
+    "data": [{"index": 0, "embedding": [0.5]}],
+    "results": [{"index": 0, "relevance_score": 0.5}],
+    "usage": {"prompt_tokens": MUTE_TOKENS, "total_tokens": MUTE_TOKENS},
+}
 
 
 async def vendor(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
@@ -175,8 +197,8 @@ async def vendor(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> 
                 writer.write(b"HTTP/1.1 404 Not Found\r\ncontent-length: 0\r\n\r\n")
                 continue
             model = json.loads(await reader.readexactly(length))["model"]
-            if model == "document":
-                writer.write(document())
+            if model in WHOLE:
+                writer.write(answer(MUTE if model == "mute" else document()))
                 continue
             writer.write(HEAD + ROLE)
             for part in PACED if model == "paced" else BURST:
@@ -194,11 +216,16 @@ TOKEN = re.compile(rb'"(?:content|delta|text)":"t\d+ "[^\n]*\n\n')
 LAST = b"0\r\n\r\n"
 
 
+def doors_of(kind: str) -> dict[str, tuple[str, str, dict[str, object]]]:
+    """Return the doors that have calls of a kind."""
+    return MUTE_DOORS if kind == "mute" else DOORS
+
+
 def request_of(door: str, kind: str, key: str) -> bytes:
     """Return what a client of a door sends."""
-    (streamed, whole, members), model = DOORS[door], "burst" if kind == "slow" else kind
-    path = (whole if kind == "document" else streamed).format(model=model)
-    body = json.dumps(members if door == "gemini" else {"model": model, "stream": kind != "document", **members})
+    (streamed, whole, members), model = doors_of(kind)[door], "burst" if kind == "slow" else kind
+    path = (whole if kind in WHOLE else streamed).format(model=model)
+    body = json.dumps(members if door == "gemini" else {"model": model, "stream": kind not in WHOLE, **members})
     return f"POST {path} HTTP/1.1\r\nhost: h\r\nauthorization: Bearer {key}\r\ncontent-length: {len(body)}\r\n\r\n{body}".encode()
 
 
@@ -210,7 +237,7 @@ class Load:
         self.fatal = asyncio.Event()
         self.fatal_token = sys.maxsize
         self._server = server
-        self._calls = [(chance.choice(KINDS), chance.choice(list(DOORS))) for _ in range(CLIENTS)]
+        self._calls = [(kind, chance.choice(list(doors_of(kind)))) for kind in chance.choices(KINDS, k=CLIENTS)]
 
     async def run(self) -> None:
         """Call until the server is dead, and read on to the end."""
@@ -250,9 +277,9 @@ class Load:
                 length = int(top.lower().partition(b"content-length: ")[2].split(b"\r\n", 1)[0] or 0)
                 assert top.startswith(b"HTTP/1.1 200"), top + data
                 self.seen.append(call)
-            if call.id and kind == "document":
+            if call.id and kind in WHOLE:
                 call.complete = len(data) == length
-                call.tokens = DOCUMENT_TOKENS if call.complete else 0
+                call.tokens = WHOLE[kind] if call.complete else 0
             elif call.id:
                 events = TOKEN.findall(data)
                 call.tokens += len(events)
@@ -328,8 +355,10 @@ class Server:
         """Return every row, by call."""
         found: Rows = {}
         with closing(sqlite3.connect(f"file:{self.folder / 'data' / 'aisa.db'}?mode=ro", uri=True)) as database:
-            for id_, *values in database.execute("select id, billed_output_tokens, cost, outcome, stream from calls"):
-                found.setdefault(id_, []).append(Row(*values))
+            for id_, model, tokens, cost, *rest in database.execute(
+                "select id, model, billed_output_tokens, cost, outcome, stream from calls"
+            ):
+                found.setdefault(id_, []).append(Row(cost // INPUT_NANOS if model == "mute" else tokens, cost, *rest))
         return found
 
 

@@ -330,7 +330,7 @@ def test_a_board_that_cannot_be_synced_takes_no_new_calls_and_ends_those_that_ru
                 assert content_of(whole((await caller.reply()).body)) == "ab"
             assert len(home.vendor.asked) == 1
             rows = [await home.row(call), await home.row((await home.ask(stream=True)).header("x-request-id") or "")]
-            assert [(row.outcome, row.output) for row in rows] == [("completed", 1)] * 2
+            assert [(row.outcome, row.tokens) for row in rows] == [("completed", 1)] * 2
             assert len(home.server.rows()) == 2
 
     on_uvloop(main())
@@ -385,7 +385,7 @@ def test_with_durability_disk_no_call_begins_while_the_systems_own_syncs_fail(tm
             assert len(home.vendor.asked) == 1
             assert (await home.row(call)).outcome == "completed"
             again = await home.row((await home.ask(stream=True)).header("x-request-id") or "")
-            assert (again.outcome, again.output) == ("completed", 1)
+            assert (again.outcome, again.tokens) == ("completed", 1)
 
     on_uvloop(main())
 
@@ -400,7 +400,7 @@ def test_a_stream_that_a_stop_ends_is_billed_as_far_as_it_came(tmp_path: Path) -
             broken((await caller.reply()).body, "overloaded")
             assert await stopping == 0
             row = await home.row(call)
-            assert (row.outcome, row.output, row.cost > 2_000) == ("shut_down", 1, True)
+            assert (row.outcome, row.tokens, row.cost > 2_000) == ("shut_down", 1, True)
 
     on_uvloop(main())
 
@@ -418,7 +418,7 @@ def test_a_stop_does_not_wait_for_what_is_read_on_for_nobody(tmp_path: Path) -> 
             assert (home.vendor.open, home.server.rows()) == (1, {})
             assert await asyncio.to_thread(home.server.end, signal.SIGTERM) == 0
             row = await home.row(call)
-            assert (row.outcome, row.output) == ("client_gone", 1)
+            assert (row.outcome, row.tokens) == ("client_gone", 1)
 
     on_uvloop(main())
 
@@ -438,7 +438,7 @@ def test_a_process_that_stood_still_bills_what_its_clients_have(tmp_path: Path) 
             gate.set()
             whole((await patient.reply()).body)
             rows = [await home.row(call) for call in (whole_call, cut_call)]
-            assert [(row.outcome, row.output) for row in rows] == [("completed", 1), ("cut", 1)]
+            assert [(row.outcome, row.tokens) for row in rows] == [("completed", 1), ("cut", 1)]
 
     on_uvloop(main())
 
@@ -465,7 +465,7 @@ def test_a_start_that_cannot_use_the_database_touches_neither_it_nor_the_board(t
             path.write_bytes(good)
             home.server.restart()
             row = await home.row(call)
-            assert (row.outcome, row.output) in {("crashed", 1), ("crashed", 0)}  # as the one write had been noted or not
+            assert (row.outcome, row.tokens) in {("crashed", 1), ("crashed", 0)}  # as the one write had been noted or not
 
     on_uvloop(main())
 
@@ -490,7 +490,7 @@ def test_a_second_server_on_the_same_data_is_refused_and_changes_no_bill(tmp_pat
             gate.set()
             whole((await caller.reply()).body)
             row = await home.row(call)
-            assert (row.outcome, row.output) == ("completed", 1)
+            assert (row.outcome, row.tokens) == ("completed", 1)
 
     on_uvloop(main())
 
@@ -583,8 +583,8 @@ def test_a_mixed_load_with_faults_leaves_true_books_and_nothing_open(tmp_path: P
             rows = server.rows()
             for model, call, all_of_it in seen:
                 [row] = rows[call]
-                assert row.output == SOAK_TOKENS[model] if all_of_it else row.output <= SOAK_TOKENS[model], (model, row)
-            assert {call for call, [row] in rows.items() if row.output} <= {call for _, call, _ in seen}
+                assert row.tokens == SOAK_TOKENS[model] if all_of_it else row.tokens <= SOAK_TOKENS[model], (model, row)
+            assert {call for call, [row] in rows.items() if row.tokens} <= {call for _, call, _ in seen}
             balance = await balance_of(server)
             assert balance["available_balance_micros_usd"] == balance["account_balance_micros_usd"] < 1_000_000_000
             audit = await asyncio.to_thread(server.aisa, "ledger", "audit")

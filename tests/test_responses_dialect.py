@@ -14,7 +14,9 @@ from pydantic import TypeAdapter
 from aisa.answer import Part
 from aisa.config.schema import Prices
 from aisa.errors import UpstreamFailed
+from aisa.facts import InputChanged
 from aisa.ledger.row import CallRow
+from aisa.observe.words import in_words
 from aisa.providers import openai, responses
 from aisa.providers.openai_answer import AnswerDecoder
 from aisa.providers.shape import Asked, Decoder, Target
@@ -607,6 +609,30 @@ class Vendor(Rig):
 
 IN, OUT = 1_000, 2_000
 doors = pytest.mark.parametrize("door", [CHAT_DOOR, RESPONSES_DOOR], ids=["chat", "responses"])
+
+
+TAKEN = [{"id": "rs_1", "type": "reasoning", "action": "removed", "reason": f"{why}_mismatch"} for why in ("prefix", "model", "prefix")]
+
+
+@doors
+@pytest.mark.parametrize("stream", [True, False], ids=["stream", "document"])
+def test_an_operator_is_told_once_that_a_vendor_has_changed_its_input(door: Door, stream: bool) -> None:
+    """Each kind of change, whichever door; of an answer that says that nothing was changed, nothing."""
+    said, whole = message("one ", "two ")
+
+    def told_of(taken: object) -> list[InputChanged]:
+        told = response(output=[whole], usage=USED, input_transformations=taken)
+        created, done = ({"type": f"response.{kind}", "response": told} for kind in ("created", "completed"))
+        rig = Vendor(Script(numbered([created, *said, done]) if stream else [json.dumps(told).encode()]))
+        assert [rig.ask(MemoryClient(), door, stream=stream).outcome for _ in range(2)] == ["completed"] * 2
+        return [fact for fact in rig.facts if isinstance(fact, InputChanged)]
+
+    assert told_of([]) + told_of(None) + told_of("odd") == []
+    [fact] = told_of(TAKEN)
+    assert (fact.model, fact.changes) == ("some-model", "reasoning removed (model_mismatch), reasoning removed (prefix_mismatch)")
+    assert "has changed what some-model was sent: reasoning removed (model" in in_words(fact)
+    [fact] = told_of([{"type": "x" * 10**3, "action": {}, "reason": str(number)} for number in range(10**3)])
+    assert len(fact.changes) < 1_000
 
 
 @doors

@@ -14,7 +14,17 @@ from aisa.config.schema import Stream
 from aisa.delivery import StreamDelivery, with_text
 from aisa.document import DocumentDelivery
 from aisa.errors import ApiError, fault_of
-from aisa.facts import AnsweredOtherwise, CallEnded, ChoicesMissing, DocumentLost, Fact, FinishUnknown, KindUnpriced, UsageMisreported
+from aisa.facts import (
+    AnsweredOtherwise,
+    CallEnded,
+    ChoicesMissing,
+    DocumentLost,
+    Fact,
+    FinishUnknown,
+    InputChanged,
+    KindUnpriced,
+    UsageMisreported,
+)
 from aisa.health import Health
 from aisa.keys.port import Keys
 from aisa.large_events import EventShare, LargeEvents
@@ -333,7 +343,10 @@ class CallContext:
     def _ending(self, outcome: str) -> Ending:
         life, began, sent = self.life, self.call.began, self.delivery.sent(self.decoder)
         asked_at, first_token_at = life.asked_at, life.first_token_at
-        self._handed, self._used = sent, self.used
+        self._handed, self._used, said = sent, self.used, told(self.decoder)
+        if said.input_changes:
+            change = InputChanged(self.call.id, self.target.vendor, self.target.model, said.input_changes)
+            self.dependencies.notices.tell(change, self.timeouts.now())
         if outcome in (CLIENT_GONE, CLIENT_STALLED):
             sent = self._arrived(sent)
         elif outcome != COMPLETED:
@@ -348,7 +361,7 @@ class CallContext:
             int((self.timeouts.now() - began) * 1000),
             self.client.bytes_sent,
             None if self.error is None else self.error.code,
-            told(self.decoder),
+            said,
         )
 
     def _fact(self, outcome: str, usage: Usage, tokens: int, *, cost: Nanos | None) -> CallEnded:

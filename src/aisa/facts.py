@@ -134,6 +134,18 @@ class ChoicesMissing(msgspec.Struct, frozen=True, tag="choices_missing"):
     made: int
 
 
+class InputChanged(msgspec.Struct, frozen=True, tag="input_changed"):
+    """A vendor says that it has changed its input, such as taken reasoning out that is not its own; told once a vendor and model.
+
+    `changes` are the kinds of changes in that call, in the vendor's words, with commas between.
+    """
+
+    request_id: str
+    vendor: str
+    model: str
+    changes: str
+
+
 class Refused(msgspec.Struct, frozen=True, tag="refused"):
     """A request ended before it became a call: bad key, bad body, unknown route.
 
@@ -319,6 +331,7 @@ Fact = (
     | DocumentLost
     | FinishUnknown
     | ChoicesMissing
+    | InputChanged
     | Refused
     | Replayed
     | RefusalsNotKept

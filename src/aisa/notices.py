@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from aisa.facts import AnsweredOtherwise, ChoicesMissing, Fact, FinishUnknown, KindUnpriced, UsageMisreported
+from aisa.facts import AnsweredOtherwise, ChoicesMissing, Fact, FinishUnknown, InputChanged, KindUnpriced, UsageMisreported
 
-Notice = AnsweredOtherwise | ChoicesMissing | FinishUnknown | KindUnpriced | UsageMisreported
+Notice = AnsweredOtherwise | ChoicesMissing | FinishUnknown | InputChanged | KindUnpriced | UsageMisreported
 QUIET_SECONDS = 3_600.0  # a line an hour is seen, and does not fill a disk
 ONCE_MAX = 1_000  # things that are told once; a vendor that makes up more is known by then
 
@@ -35,12 +35,14 @@ class Notices:
         self._report(notice)
 
 
-def _seen(notice: AnsweredOtherwise | ChoicesMissing | FinishUnknown) -> tuple[str, ...]:
+def _seen(notice: AnsweredOtherwise | ChoicesMissing | FinishUnknown | InputChanged) -> tuple[str, ...]:
     """Return what makes two of them the same."""
     match notice:
         case AnsweredOtherwise(vendor=vendor, model=model, answered=answered):
             return "answered", vendor, model, answered
         case ChoicesMissing(vendor=vendor, model=model):
             return "choices", vendor, model
+        case InputChanged(vendor=vendor, model=model):
+            return "input", vendor, model
         case FinishUnknown(vendor=vendor, word=word):
             return "finish", vendor, word

@@ -20,6 +20,7 @@ from aisa.facts import (
     Draining,
     Fact,
     FinishUnknown,
+    InputChanged,
     KeysChanged,
     KindUnpriced,
     LedgerAway,
@@ -77,7 +78,14 @@ def in_words(fact: Fact) -> str:
         case Replayed():
             said = f"200  the answer of {fact.call_id} again  {fact.key_label}  {fact.request_id}"
         case (
-            VendorFailed() | UsageMisreported() | FinishUnknown() | ChoicesMissing() | DocumentLost() | AnsweredOtherwise() | KindUnpriced()
+            VendorFailed()
+            | UsageMisreported()
+            | FinishUnknown()
+            | ChoicesMissing()
+            | InputChanged()
+            | DocumentLost()
+            | AnsweredOtherwise()
+            | KindUnpriced()
         ):
             said = deviation_in_words(fact)
         case TargetHealth() | CredentialRests() | CallQueued():
@@ -140,7 +148,7 @@ def price_in_words(fact: AnsweredOtherwise | KindUnpriced) -> str:
 
 
 def deviation_in_words(
-    fact: VendorFailed | UsageMisreported | FinishUnknown | ChoicesMissing | DocumentLost | AnsweredOtherwise | KindUnpriced,
+    fact: VendorFailed | UsageMisreported | FinishUnknown | ChoicesMissing | InputChanged | DocumentLost | AnsweredOtherwise | KindUnpriced,
 ) -> str:
     """Say what a vendor, or whoever received a document, did amiss or otherwise than expected in one call."""
     if isinstance(fact, AnsweredOtherwise | KindUnpriced):
@@ -155,6 +163,8 @@ def deviation_in_words(
     if isinstance(fact, ChoicesMissing):
         what = f"vendor {fact.vendor} made {fact.made} of the {fact.asked} choices that {fact.model} was asked for"
         return f"{what}; set max_n: {fact.made} for the model to have such requests refused  {fact.request_id}"
+    if isinstance(fact, InputChanged):
+        return f"vendor {fact.vendor} has changed what {fact.model} was sent: {fact.changes}  {fact.request_id}"
     return f"vendor {fact.vendor} ended with '{fact.word}', unknown here and taken for stop, {fact.model}  {fact.request_id}"
 
 

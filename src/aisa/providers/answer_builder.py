@@ -44,6 +44,7 @@ class AnswerBuilder:
         self.report = UsageReport()
         self.tier: str | None = None
         self.answered = ""  # the model that the vendor names
+        self.input_changes = ""  # what it says that it has changed in its input
         self.closed = False  # the finishes have left
         self._request = request
         self._target = target

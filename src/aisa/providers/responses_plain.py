@@ -85,6 +85,7 @@ class PlainResponse(msgspec.Struct):
     error: None = None
     incomplete_details: None = None
     tool_usage: UnsetType | None = UNSET
+    input_transformations: Nothing | None = None
 
     def texts(self) -> list[str]:
         """Return the texts of the output, in the pieces in which they stand: what was said, and calls with what they were given."""

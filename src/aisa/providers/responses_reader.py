@@ -24,6 +24,9 @@ CALLS = {"function_call": "arguments", "custom_tool_call": "input"}
 GIVEN = {"response.function_call_arguments.done": "arguments", "response.custom_tool_call_input.done": "input"}
 ENDS = frozenset({"response.completed", "response.incomplete"})
 SIDES = ("input_tokens", "output_tokens")
+CHANGE = ("type", "action", "reason")  # what a change of the input is told by
+CHANGES_MAX = 8  # kinds of them that are told: there are five
+WORD_MAX = 40  # characters of a vendor's word in it
 PHASE = "phase"  # of a note on a message that has one, among what is to come back
 BREAK = "\n\n"  # between two messages, and two parts of a summary, which clients of other protocols get as one text
 #: Why an answer is not whole, where the vendor's word would not be known.
@@ -265,6 +268,7 @@ class ResponsesReader:
         if is_tree(used):
             self._builder.reported({**with_pictures(used, response), **searches_in(response)})
         self._builder.tier = tier_named(response.get("service_tier"))
+        self._builder.input_changes = changes_in(response)
         why = response.get("incomplete_details")
         reason = str(why.get("reason") or "length") if is_tree(why) else "length" if status == "incomplete" else "stop"
         self._builder.finish(0, STOPPED.get(reason, reason))
@@ -286,6 +290,13 @@ def chat_annotation(note: Tree) -> Tree:
     """Return a note on a text as chat completions have it: what it says in an object of its own."""
     kind = str(note.get("type"))
     return {"type": kind, kind: {name: value for name, value in note.items() if name != "type"}}
+
+
+def changes_in(response: Tree) -> str:
+    """Return what the vendor says that it has changed in its input, each kind of change once; reasoning of others, say, it takes out."""
+    words = [[str(change.get(name))[:WORD_MAX] for name in CHANGE] for change in trees_in(response.get("input_transformations"))]
+    kinds = sorted({f"{kind} {action} ({reason})" for kind, action, reason in words})
+    return ", ".join(kinds[:CHANGES_MAX])
 
 
 def searches_in(response: Tree) -> Tree:

@@ -75,7 +75,8 @@ class TypedDecoder:
 
     def told(self) -> Told:
         """Return what the answer has said of itself so far."""
-        return Told(self._builder.tier, self._builder.answered, vendor_cost(self._builder.report.fields))
+        builder = self._builder
+        return Told(builder.tier, builder.answered, vendor_cost(builder.report.fields), input_changes=builder.input_changes)
 
     @property
     def unknown(self) -> list[str]:

@@ -804,7 +804,7 @@ def test_unknown_fields_and_odd_numbers_reach_the_vendor_as_they_came() -> None:
     run_virtual(main())
 
 
-@pytest.mark.parametrize("model", ["faster", "a/", "/", "aisa/none", "b/real-model", "embedded", "\u0130", "x" * 256, "f\0ast", " fast"])
+@pytest.mark.parametrize("model", ["faster", "a/", "/", "aisa/none", "b/real-model", "embedded", "\u0130", "x" * 256, " fast"])
 def test_a_model_that_is_not_there_is_a_404(model: str) -> None:
     """[J10] Whatever it is called; and nobody is asked."""
 

@@ -60,7 +60,6 @@ MALFORMED = {
     "no name": b"GET / HTTP/1.1\r\n: test\r\n\r\n",
     "no host": b"GET / HTTP/1.1\r\naccept: */*\r\n\r\n",
     "two hosts": b"GET / HTTP/1.1\r\nhost: test\r\nHost: test\r\n\r\n",
-    "two authorizations": b"GET / HTTP/1.1\r\nhost: test\r\nauthorization: Bearer a\r\nAuthorization: Bearer a\r\n\r\n",
     "no version": b"GET /\r\n\r\n",
     "version 2.0": b"GET / HTTP/2.0\r\nhost: test\r\n\r\n",
     "version 0.9": b"GET / HTTP/0.9\r\nhost: test\r\n\r\n",

@@ -56,8 +56,6 @@ LOWER = {
     for written in (name, name.title())
 }
 LENGTH_DIGITS_MAX = 15  # of a body's size, in a head that repeats
-#: Said twice these mean nothing, and whoever stands between may have judged the other one. (Content-Length is llhttp's to refuse.)
-SINGLE = frozenset({"host", "authorization"})
 BLANKS = " \t"  # what a header's value may be surrounded by
 
 
@@ -66,12 +64,12 @@ def _invalid(why: str) -> ApiError:
 
 
 def _joined(named: list[tuple[str, str, str]]) -> dict[str, str]:
-    """Return headers of which some are repeated. Raises ApiError invalid_request if it is one whose values are no list."""
+    """Return headers of which some are repeated. Raises ApiError invalid_request if it is the host's name."""
     headers: dict[str, str] = {}
     for written, _, value in named:
         name = written.lower()
-        if name in headers and name in SINGLE:
-            raise _invalid(f"the {name.title()} header is repeated")
+        if name in headers and name == "host":
+            raise _invalid("the Host header is repeated")
         headers[name] = f"{headers[name]}, {value.strip(BLANKS)}" if name in headers else value.strip(BLANKS)
     return headers
 

@@ -20,7 +20,7 @@ from aisa.wire.running_count import RunningCount
 from aisa.wire.shown import Shown
 from aisa.wire.token_meter import BY_LOGPROBS, BY_TOKEN_IDS, BY_VENDOR, TokenMeter, weakest
 from aisa.wire.tool_terms import ToolTerms
-from aisa.wire.trees import Tree, is_list, is_tree, text_or_none, trees_in
+from aisa.wire.trees import Tree, as_tree, is_list, is_tree, text_or_none, trees_in
 from aisa.wire.usage_report import UsageReport, visible
 from aisa.wire.vendor_error import Unintelligible, VendorError, refuse_errors
 
@@ -166,7 +166,8 @@ class ChunkStream:
         chunks: list[Tree] = []
         finished: Choice | None = None
         if self._n == 1:  # of several choices a count does not say which
-            self._hear(tree.get("usage") or choices[0].get("usage"))
+            alone = not carries_token(as_tree(choices[0].get("delta")))
+            self._hear(tree.get("usage") or choices[0].get("usage"), alone=alone)
         for position, choice in enumerate(choices):
             self.report.take(choice.get("usage"))
             emitted, ended = self._accept_choice(choice, position)
@@ -212,9 +213,7 @@ class ChunkStream:
         self._reported = True
         self.heard += 1
         if not self.finished:
-            running = self._hear(self.report.fields)
-            if running is not None and running.shown(self.shown()) is not None:
-                running.believe(self.tokens)
+            self._hear(self.report.fields, alone=True)
         self._note_origin(beside)
         self._beside_usage = {name: value for name in BESIDE_USAGE if (value := beside.get(name)) is not None}
         return self.end() if self.finished else []
@@ -381,11 +380,12 @@ class ChunkStream:
         if any("reasoning_content" in delta for delta in carrying):
             self.reasoning += tokens
 
-    def _hear(self, report: object) -> RunningCount | None:
-        """Take what a vendor reports before the end; return its running count, None if it has said nothing of output yet."""
+    def _hear(self, report: object, *, alone: bool) -> None:
+        """Take what a vendor reports before the end. One that comes `alone`, without text, is of all that has been shown."""
         said = visible(report, thinking_shown=self.reasoning > 0)
         if said and self.running is None:
             self.running = RunningCount()
         if self.running is not None:
             self.running.hear(said)
-        return self.running
+            if alone and self.running.shown(self.shown()) is not None:
+                self.running.believe(self.tokens)

@@ -178,7 +178,7 @@ def parts_of(usage: Usage, rates: UnitPrices) -> list[Part]:
     counts["per_request"] = 1 if rates.per_request is not None and (usage.input_tokens or usage.output_tokens) else 0
     counts["per_search"], counts["per_source"] = rarer.searches, rarer.sources
     charged = [part_of(kind, count, rates) for kind in PRICED if (count := counts[kind])]
-    charged += advised if rarer.advice_tokens else []
+    charged += advised if rarer.advice_tokens or rarer.advice_cost else []
     return charged + [Part(kind, count, 0, 0) for kind, count in free.items() if count]
 
 

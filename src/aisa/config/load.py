@@ -184,8 +184,10 @@ class _Builder:
             return value
         if value is None and may_be_empty(kind):
             value = dict[str, object]()
+        found = len(self._document.found)
         built = self._part(kind, value, place)
-        flaw = None if built is msgspec.UNSET else check(place.setting, place.way[-1], built)
+        whole = built is not msgspec.UNSET and len(self._document.found) == found  # else it is told already
+        flaw = check(place.setting, place.way[-1], built) if whole else None
         if flaw:
             self._document.report(place.way, *flaw)
             return msgspec.UNSET  # as what is of a wrong type: whoever looks at the others would only tell of it again

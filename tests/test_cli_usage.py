@@ -268,9 +268,7 @@ def test_a_bill_is_explained_line_by_line(run: Run) -> None:
 @given(rows)
 def test_the_lines_of_any_bill_add_up_to_its_cost(row: CallRow) -> None:
     """Recomputed with fractions from what is printed, the sum is that of the tokens and rounds to the cost; other costs are noticed."""
-    assume(
-        row.prices is not None or row.billed.breakdown is None or not row.billed.breakdown.advice_cost
-    )  # else unpriced
+    assume(row.prices is not None or row.billed.breakdown is None or not row.billed.breakdown.advice_cost)  # else unpriced
     shown = json.loads(msgspec.json.encode(document(CallFound(row, final=True))), parse_float=Fraction, parse_int=Fraction)
     price = row.prices or unit_prices({})
     nanos = [

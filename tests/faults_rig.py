@@ -553,7 +553,7 @@ class Gateway:
         await until(lambda: self.server.calls_count == self.server.connections_count == 0)
         await until(lambda: all(pool.statistics().in_use == pool.statistics().waiting == 0 for pool in self.pools.values()))
         assert [fact for fact in self.facts if isinstance(fact, BugFound)] == []
-        assert self.complaints == []
+        assert self.complaints == [], self.complaints
         lines = [line(0.0, fact) for fact in self.facts for line in (json_line, text_line)]
         assert all(line.count(b"\n") == 1 and line.endswith(b"\n") for line in lines)
         told = b"".join([*lines, *(bytes(caller.received) for caller in self.callers)])

@@ -23,5 +23,5 @@ def asked_model(body: bytes, address: str) -> str:
         return model
     try:
         return NAMED.decode(body).model
-    except (msgspec.DecodeError, UnicodeDecodeError):
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):  # the last of arrays within arrays
         return ""

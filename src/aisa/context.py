@@ -15,14 +15,10 @@ from aisa.delivery import StreamDelivery, with_text
 from aisa.document import DocumentDelivery
 from aisa.errors import ApiError, fault_of
 from aisa.facts import (
-    AnsweredOtherwise,
     CallEnded,
-    ChoicesMissing,
     DocumentLost,
     Fact,
-    FinishUnknown,
     InputChanged,
-    KindUnpriced,
     UsageMisreported,
 )
 from aisa.health import Health
@@ -30,7 +26,6 @@ from aisa.keys.port import Keys
 from aisa.large_events import EventShare, LargeEvents
 from aisa.ledger.port import Bill, Charge, Ending, Ledger
 from aisa.ledger.refusal import Refusal, not_kept
-from aisa.ledger.row import NO_OWN_PRICE, OTHER_PRICE
 from aisa.ledger.rules import CLIENT_GONE, CLIENT_STALLED, COMPLETED, CUT, FAILED, Delivered
 from aisa.long_counts import LongCounts
 from aisa.money import Nanos
@@ -237,54 +232,36 @@ class CallContext:
         self.life.step(END)
         self._ended_at = self.timeouts.now()
         if self.decoder is not None and (self.decoder.unknown or self._choices > 1):
-            self._notice(self.decoder)
+            made = self._choices - self.choices_missing
+            self.dependencies.notices.tell_answer(
+                self.call.id, self.target, self.decoder, choices=(self._choices, made), now=self._ended_at
+            )
         if permit is None:
-            self._tell(self._fact(self.life.outcome, NOTHING, 0, cost=None), None)
+            self.dependencies.report(self._fact(self.life.outcome, NOTHING, 0, cost=None))
             return
         permit.end(self._used)
         self._let_vendor_go(permit.charge)
         self._confirm(permit.charge)
 
     def _tell_final(self, charge: Charge) -> None:
-        """Report the call as its row has it, which will not change any more."""
+        """Report the call as its row has it, which will not change any more, and what is wrong with its vendor's report or its price."""
         row, bill = charge.row, charge.bill
         assert row is not None, "a charge that is final was closed"
         assert bill is not None, "and has its bill since then"
-        self._tell(self._fact(row.outcome, row.generated, row.billed.output_tokens, cost=bill.cost), bill)
-
-    def _tell(self, fact: CallEnded, bill: Bill | None) -> None:
-        """Report the call, and what is wrong with its vendor's report or its price."""
         notices, target = self.dependencies.notices, self.target
-        self.dependencies.report(fact)
-        fault = "" if self.decoder is None else self.decoder.usage_fault(fact.usage)
+        self.dependencies.report(self._fact(row.outcome, row.generated, row.billed.output_tokens, cost=bill.cost))
+        fault = "" if self.decoder is None else self.decoder.usage_fault(row.generated)
         if fault:
-            notices.tell(UsageMisreported(fact.request_id, target.vendor, target.model, fault), self.timeouts.now())
-        if bill is not None and bill.marks:
+            notices.tell(UsageMisreported(self.call.id, target.vendor, target.model, fault), self.timeouts.now())
+        if bill.marks:
             for mark in bill.marks.split():
-                self._tell_mark(*mark.split(":"))
-
-    def _tell_mark(self, mark: str, kinds: str = "") -> None:
-        """Tell the operator what was noted of a price."""
-        target, row = self.target, self.charge.row
-        if mark == NO_OWN_PRICE:
-            self.dependencies.notices.tell(KindUnpriced(self.call.id, target.vendor, target.model, kinds), self.timeouts.now())
-        elif mark == OTHER_PRICE and row is not None:
-            notice = AnsweredOtherwise(self.call.id, target.vendor, target.model, row.answered_model or "", row.price_source)
-            self.dependencies.notices.tell(notice, self.timeouts.now())
+                notices.tell_mark(mark, row, target, now=self.timeouts.now())
 
     @property
     def choices_missing(self) -> int:
         """How many of the choices that were asked for a vendor left out that answered in order."""
         decoder = self.decoder
         return 0 if decoder is None or not decoder.done else max(0, self._choices - decoder.choices_made)
-
-    def _notice(self, decoder: Decoder) -> None:
-        """Tell the operator of finish reasons that nobody knows, and of choices that are missing."""
-        call_id, target, notices, asked = self.call.id, self.target, self.dependencies.notices, self._choices
-        for word in decoder.unknown:
-            notices.tell(FinishUnknown(call_id, target.vendor, target.model, word), self._ended_at)
-        if missing := self.choices_missing:
-            notices.tell(ChoicesMissing(call_id, target.vendor, target.model, asked, asked - missing), self._ended_at)
 
     def _let_vendor_go(self, charge: Charge) -> None:
         """Cancel what the vendor may still be doing, unless there is something to be learned: the charge is final only after that."""

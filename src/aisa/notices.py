@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from aisa.facts import AnsweredOtherwise, ChoicesMissing, Fact, FinishUnknown, InputChanged, KindUnpriced, UsageMisreported
+from aisa.ledger.row import NO_OWN_PRICE, OTHER_PRICE, CallRow
+from aisa.providers.shape import Decoder, Target
 
 Notice = AnsweredOtherwise | ChoicesMissing | FinishUnknown | InputChanged | KindUnpriced | UsageMisreported
 QUIET_SECONDS = 3_600.0  # a line an hour is seen, and does not fill a disk
@@ -33,6 +35,21 @@ class Notices:
                     return
                 self._once.add(key)
         self._report(notice)
+
+    def tell_mark(self, mark: str, row: CallRow, target: Target, *, now: float) -> None:
+        """Tell what was noted of the price of an answer, in one of the marks of its bill."""
+        word, _, kinds = mark.partition(":")
+        if word == NO_OWN_PRICE:
+            self.tell(KindUnpriced(row.id, target.vendor, target.model, kinds), now)
+        elif word == OTHER_PRICE:
+            self.tell(AnsweredOtherwise(row.id, target.vendor, target.model, row.answered_model or "", row.price_source), now)
+
+    def tell_answer(self, call_id: str, target: Target, decoder: Decoder, *, choices: tuple[int, int], now: float) -> None:
+        """Tell of finish reasons that nobody knows, and of choices that are missing: so many were asked for, and so many made."""
+        for word in decoder.unknown:
+            self.tell(FinishUnknown(call_id, target.vendor, target.model, word), now)
+        if choices[0] > choices[1]:
+            self.tell(ChoicesMissing(call_id, target.vendor, target.model, *choices), now)
 
 
 def _seen(notice: AnsweredOtherwise | ChoicesMissing | FinishUnknown | InputChanged) -> tuple[str, ...]:

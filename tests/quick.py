@@ -1,12 +1,15 @@
 """The inner loop of `make quick`: leaves out what could open a socket or start a process, and what is heavy; lets the rest do neither.
 
-A plugin for pytest, loaded by name. What a module could do is read off its imports, those of the modules beside it included.
+A plugin for pytest, loaded by name, and the program that starts it in several processes. They share nothing: what xdist sends of each test
+costs half as much as the tests. What a module could do is read off its imports, those of the modules beside it included.
 """
 
 from __future__ import annotations
 
 import gc
+import os
 import re
+import subprocess
 import sys
 from functools import cache
 from pathlib import Path
@@ -24,6 +27,7 @@ REACHING = (
 #: What needs many worlds, draws or streams to say anything: a tenth of them still takes longer than a thousand other tests.
 MANY = frozenset({"test_route_worlds.py", "test_worlds.py", "test_bill_worlds.py", "test_embedded_sampling.py", "test_tokenized_text.py"})
 IMPORT = re.compile(r"^ *(?:from ([\w.]+) import (\([^)]*\)|[^\n#]+)|import ([\w., ]+))", re.MULTILINE)
+PART = "AISA_QUICK_PART"  # "1/2": the second of two
 GARBAGE = (50_000, 50, 50)  # what has to come together before it is looked for: by default a third of this run's time goes into it
 FORBIDDEN = frozenset({"os.fork", "os.exec", "os.posix_spawn", "socket.bind", "socket.connect", "subprocess.Popen"})
 
@@ -45,13 +49,23 @@ def pytest_ignore_collect(collection_path: Path) -> bool | None:
 
 @pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """Leave out what wants a server or is heavy, and have one process do all gates, which parse each file of the project once then."""
+    """Leave out what wants a server or is heavy, and what another process does."""
     left_out = [item for item in items if {"server", "front"} & set(getattr(item, "fixturenames", ())) or item.get_closest_marker("heavy")]
-    config.hook.pytest_deselected(items=left_out)
     gone = set(map(id, left_out))
-    items[:] = sorted([item for item in items if id(item) not in gone], key=lambda item: item.path.parent != GATES)
-    for item in items if config.pluginmanager.hasplugin("xdist") else ():
-        item.add_marker(pytest.mark.xdist_group("gates" if item.path.parent == GATES else item.path.name))
+    mine = set(map(id, part([item for item in items if id(item) not in gone], *map(int, os.environ.get(PART, "0/1").split("/")))))
+    config.hook.pytest_deselected(items=left_out)
+    items[:] = [item for item in items if id(item) in mine]
+
+
+def part(items: list[pytest.Item], number: int, parts: int) -> list[pytest.Item]:
+    """Return what one of several processes does: whole files, as many tests as any. All gates are the first's: they share what is parsed."""
+    files: dict[Path, list[pytest.Item]] = {}
+    for item in items:
+        files.setdefault(GATES if item.path.parent == GATES else item.path, []).append(item)
+    dealt: list[list[pytest.Item]] = [[*files.pop(GATES, [])], *[[] for _ in range(parts - 1)]]
+    for tests in sorted(files.values(), key=len, reverse=True):
+        min(dealt, key=len).extend(tests)
+    return dealt[number]
 
 
 @cache
@@ -93,3 +107,34 @@ def pytest_runtest_call() -> None:
 def pytest_runtest_teardown() -> None:
     """Until its end."""
     armed.clear()
+
+
+def main(parts: int, arguments: list[str]) -> int:
+    """Run the tests in so many processes, show the first's output as it comes and the others' behind it, and return 0 where none failed."""
+    command = [
+        sys.executable,
+        "-m",
+        "pytest",
+        "-p",
+        "quick",
+        "-p",
+        "no:schemathesis",
+        "-p",
+        "no:xdist",
+        "-p",
+        "no:cacheprovider",
+        "-q",
+        *arguments,
+    ]
+    started = [
+        subprocess.Popen(command, env=os.environ | {PART: f"{number}/{parts}"}, stdout=subprocess.PIPE if number else None, text=True)
+        for number in range(parts)
+    ]
+    for process in started:
+        print(process.communicate()[0] or "", end="", flush=True)
+    codes = {process.returncode for process in started} - {pytest.ExitCode.NO_TESTS_COLLECTED}  # where there are fewer files than processes
+    return max(codes, default=int(pytest.ExitCode.NO_TESTS_COLLECTED))
+
+
+if __name__ == "__main__":
+    sys.exit(main(int(sys.argv[1]), sys.argv[2:]))

@@ -99,8 +99,8 @@ def json_line(at: float, fact: Fact) -> bytes:
     """Write a fact as one JSON object; `type` says which fact, `level` how much it matters, `time` is ISO 8601 in UTC."""
     second, millisecond = divmod(int(at * 1000), 1000)
     time = f"{second_text(second)}.{millisecond:03}+00:00"
-    written = in_one_line(JSON.encode(fact if type(fact) is CallEnded else rounded(fact)))  # calls are many, and made with round times
-    if len(written) > LINE_BYTES_MAX:
+    written = JSON.encode(fact if type(fact) is CallEnded else rounded(fact))  # calls are many, and made with round times
+    if len(written) > LINE_BYTES_MAX or len(written := in_one_line(written)) > LINE_BYTES_MAX:
         written = in_one_line(JSON.encode(shortened(fact)))
     return b'{"time":"%b","level":"%b",%b\n' % (
         time.encode(),

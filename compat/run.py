@@ -1,5 +1,7 @@
 """Runs a command against a server of its own, whose address and key it finds in AISA_BASE_URL and AISA_API_KEY. Judges nothing.
 
+AISA_PYTHON is the Python that runs this.
+
 `python compat/run.py` installs the JavaScript clients beside it and runs their tests, then those of the Python clients in the place apart
 that `make compat` has made; it needs node 20 and npm. Another command may be given: `python compat/run.py node --test openai.test.mjs`.
 The server has a scripted vendor behind it, as in tests/server.py: the model `local/SCRIPT` asks for a script of tests/vendor.py. A
@@ -33,7 +35,7 @@ def main(command: list[str]) -> int:
 def run(command: list[str], folder: Path, settings: str) -> int:
     """Run the command beside a server with these settings."""
     with serving(folder, settings) as server:
-        variables = os.environ | {"AISA_BASE_URL": server.api, "AISA_API_KEY": server.key}
+        variables = os.environ | {"AISA_BASE_URL": server.api, "AISA_API_KEY": server.key, "AISA_PYTHON": sys.executable}
         return subprocess.run(command, cwd=HERE, env=variables, check=False).returncode
 
 

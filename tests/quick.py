@@ -58,7 +58,7 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
 
 
 def part(items: list[pytest.Item], number: int, parts: int) -> list[pytest.Item]:
-    """Return what one of several processes does: whole files, as many tests as any. All gates are the first's: they share what is parsed."""
+    """Return what one of several processes does: whole files, as many tests as any. The first has all gates: they share what is parsed."""
     files: dict[Path, list[pytest.Item]] = {}
     for item in items:
         files.setdefault(GATES if item.path.parent == GATES else item.path, []).append(item)

@@ -50,7 +50,8 @@ not ask for it. *bad key*: a call with a wrong key fails; the programs of the co
 
 **Five of these run in the test suite, so in CI with every change**: OpenAI's, Anthropic's, Google's, Mistral's and Cohere's Python clients
 (`tests/test_openai_client.py`, `test_messages_door.py`, `test_gemini_door.py`, `test_mistral_client.py`, `test_rerank.py`). OpenAI's
-JavaScript client, the AI SDK and LangChain.js are held to more in `make compat`.
+JavaScript client, the AI SDK and LangChain.js are held to more in `make compat`, where those of OpenAI, Anthropic and Google for JavaScript
+also read what each door makes of seven vendors' streams.
 """
 SETTING_UP = """\
 ## Settings

@@ -18,6 +18,7 @@ from typing import Any
 
 import pytest
 
+from aisa.background_reads import REPORT_SECONDS_MAX
 from aisa.config.route import Route
 from aisa.config.schema import Config, Model, Prices, Vendor
 from aisa.config.schema import Target as TargetSetting
@@ -216,6 +217,7 @@ class World:
             self.running[task] = seen
             tasks.append(task)
         await asyncio.gather(*tasks)
+        await asyncio.sleep(2 * REPORT_SECONDS_MAX)  # for which the last call may still be read, though its client has left
         self.facts = rig.facts
         for row in rig.rows:
             assert row.id not in self.rows, "a call has one row"

@@ -41,7 +41,11 @@ SERVERS = [row for row in ROWS.values() if row.sign is not None]
 
 def everything(row: Row) -> dict[str, str]:
     """Return an environment with all that a vendor's address needs."""
-    return {name: "https://mine.example" if name.endswith(("ENDPOINT", "URL")) else "x-1" for name in VARIABLE.findall(row.base_url)}
+    return {
+        name: "https://mine.example" if name.endswith(("ENDPOINT", "URL")) else "x-1"
+        for place in VARIABLE.findall(row.base_url)
+        for name in place.split("|")
+    }
 
 
 def loaded(folder: Path, text: str, environment: dict[str, str] | None = None, **options: Any) -> Loaded:
@@ -124,7 +128,8 @@ def test_a_server_of_ones_own_is_found_by_its_address_alone(tmp_path: Path) -> N
 
 def test_an_entry_has_from_its_row_what_it_does_not_say(tmp_path: Path) -> None:
     """By its own name or by `preset`; what it says itself counts, and a second account needs only its key."""
-    environment = {"GROQ_API_KEY": "k", "MISTRAL_API_KEY": "m", "SPARE": "s", "AZURE_OPENAI_ENDPOINT": "https://r.openai.azure.com/"}
+    keys = {"GROQ_API_KEY": "k", "MISTRAL_API_KEY": "m", "ANTHROPIC_API_KEY": "a", "SPARE": "s"}
+    environment = {**keys, "AZURE_OPENAI_ENDPOINT": "https://r.openai.azure.com/"}
     text = """
 vendors:
   groq: {connections_max: 3}

@@ -25,13 +25,14 @@ aisa vendors                       # which vendors are used, and what the others
   where the key goes, and the key from the environment. Another name for it, or a second account: `spare: {preset: groq, api_key: ...}`.
 - An entry with a `base_url` of its own takes nothing from a row but what the vendor is like, and that only if its host is the vendor's, if
   a server's word (`vllm`) is in its name or host, or if `preset` says so. A key from the environment never goes to another address.
+- A key without the rest (Azure's address, AWS's region) makes no vendor: the start, `aisa config check` and `aisa init` say what is
+  missing. An entry without a key, for a vendor that takes no call without one, is refused.
 - Vendors marked *to be named* are not used because their variable is there: it serves other things as well, and is no wish to send prompts.
 - Servers on this machine are looked for at the start and at a reload, where the file has no entry under `vendors` or `discovery.loopback`
   is `always`: each port below is asked once, and counts only if the answer is that server's own. `discovery` turns all of it off.
 - `AISA_DISCOVERY_LOOPBACK` in the environment is `discovery.loopback`.
-- Keys of other regions belong to other addresses (`https://api.moonshot.cn/v1`, `https://dashscope-intl.aliyuncs.com/compatible-mode/v1`,
-  `https://open.bigmodel.cn/api/paas/v4`, `https://api.minimaxi.com/v1`): give such a `base_url` with the key; what the vendor is like still
-  comes from its row.
+- Keys of other regions belong to other addresses, which the last column has: put such a one into its variable, or give it as `base_url`
+  with the key; what the vendor is like still comes from its row.
 - Google Cloud, AWS and Azure prove requests by other credentials as well: [reaching-vendors](reaching-vendors.md#credentials) and
   [bedrock](bedrock.md). What becomes of a chat in another protocol: [anthropic](anthropic.md), [gemini](gemini.md), [cohere](cohere.md),
   [mistral](mistral.md),
@@ -40,7 +41,7 @@ aisa vendors                       # which vendors are used, and what the others
 """
 
 HEAD = """\
-| `vendors.<name>` | vendor | speaks | address | key in the environment | another address by |
+| `vendors.<name>` | vendor | speaks | address | key in the environment | another address by, or at |
 |---|---|---|---|---|---|
 """
 
@@ -88,8 +89,9 @@ def where(row: Row) -> str:
     if row.dialect not in SPOKEN:
         marks.append("waits for its dialect")
     title = row.title + (f" (*{', '.join(marks)}*)" if marks else "")
-    address = VARIABLE.sub(lambda found: "${" + found[1] + "}", row.base_url)
+    address = VARIABLE.sub(lambda found: "${" + found[1].partition("|")[0] + "}", row.base_url)
     other = f"`{row.base_url_variable}`" if row.base_url_variable else ""
+    other += "".join(f", `{place}`" for place in row.elsewhere)
     return f"| `{row.name}` | {title} | `{row.dialect}` | `{address}` | {keys or 'none'} | {other} |\n"
 
 

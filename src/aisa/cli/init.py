@@ -5,10 +5,14 @@ from __future__ import annotations
 import os
 from collections.abc import Iterator, Mapping
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
-from aisa.cli.problems import Misuse, Stop
+from aisa.cli.problems import Misuse, Stop, block
+
+if TYPE_CHECKING:
+    from aisa.vendors.row import Row
 
 EXAMPLES = """\b
 Examples:
@@ -54,7 +58,9 @@ def init(path: str | None) -> None:
     Keys are not written: the file names the variables.
     """
     from aisa.cli.terminal import say
+    from aisa.config.known import half_there
     from aisa.config.load import DEFAULT_PATH, PATH_VARIABLE
+    from aisa.config.schema import Config
 
     target = Path(path or os.environ.get(PATH_VARIABLE) or DEFAULT_PATH)
     try:
@@ -69,7 +75,9 @@ def init(path: str | None) -> None:
             "nothing was written", [(str(target), f"It cannot be made: {error.strerror}.", "Name another file: --config FILE")]
         ) from error
     found = [name for name, *_ in vendors(os.environ)]
-    say(f"{target} is written, with {', '.join(found) if found else 'no vendor yet: none has a key in the environment'}.")
+    say(f"{target} is written, with {', '.join(found) if found else 'no vendor yet: none has all that it needs in the environment'}.")
+    for note in half_there(Config(), os.environ):
+        say(block(note))
     chosen = "" if target == Path(DEFAULT_PATH) else f" --config {target}"
     say(f"See what would run: aisa config check{chosen}. Run it: aisa serve{chosen}")
 
@@ -80,16 +88,30 @@ def beginning(environment: Mapping[str, str]) -> str:
     from aisa.vendors.table import ROWS
 
     found = {name: lines for name, *lines in vendors(environment)}
-    text = HEAD + ("vendors:\n" if found else "# vendors:                      # take away the # of those that you have a key for\n")
+    text = HEAD + ("vendors:\n" if found else "# vendors:                      # take away the # of those that you use\n")
     text += "".join(f"{line}\n" for lines in found.values() for line in lines)
-    others = [row for row in ROWS.values() if row.name not in found and row.key_variables and row.dialect in SPOKEN and not row.retired]
-    for row in others:
-        text += f"  # {row.name}:".ljust(REMARK_COLUMN) + f"# {row.title}: needs {row.key_variables[0]} in the environment\n"
+    others = [row for row in ROWS.values() if row.name not in found and row.dialect in SPOKEN and not row.retired]
+    text += "".join(f"  # {row.name}:".ljust(REMARK_COLUMN) + f"# {row.title}: {needs(row, environment)}\n" for row in others)
     names = [*found, *[row.name for row in others]]
     return f"{text}{OWN}\n{TAIL.format(first=names[0], second=names[1])}"
 
 
 REMARK_COLUMN = 32
+CREDENTIALS = {"aws": "and what AWS's own clients take as credentials", "google": "and what Google's own clients take as credentials"}
+
+
+def needs(row: Row, environment: Mapping[str, str]) -> str:
+    """Say what an entry without settings needs of the environment, beside what that has."""
+    from aisa.config.detect import lacking, proof_variables
+
+    if row.sign is not None:
+        usual = f"looked for at 127.0.0.1:{row.sign.port}"
+        return f"where {row.base_url_variable} says, else {usual}" if row.base_url_variable else usual
+    missing = lacking(row, environment, named=True)
+    said = [f"needs {' and '.join(missing)} in the environment" if missing else "has its variables in the environment"]
+    said += [CREDENTIALS[row.proved_by]] if row.proved_by in CREDENTIALS and not proof_variables(row, environment) else []
+    said += [f"{row.base_url_variable} for a key of another region"] if row.elsewhere else []
+    return ", ".join(said)
 
 
 def vendors(environment: Mapping[str, str]) -> Iterator[tuple[str, ...]]:
@@ -98,7 +120,13 @@ def vendors(environment: Mapping[str, str]) -> Iterator[tuple[str, ...]]:
     from aisa.vendors.table import ROWS
 
     for name, found in detect(environment).items():
-        lines = [f"  {name}:", f"    base_url: {found.vendor.base_url}"]
-        if variable := ROWS[name].key_variable(environment):
+        row, vendor = ROWS[name], found.vendor
+        lines = [f"  {name}:", f"    base_url: {vendor.base_url}"]
+        if variable := row.key_variable(environment):
             lines.append(f"    api_key: ${{{variable}}}")
-        yield (name, *lines, *([f"    dialect: {found.vendor.dialect}"] if found.vendor.dialect != "openai" else []))
+        elif vendor.azure_credentials:
+            tenant, client, secret = row.other_proof
+            lines += ["    azure_credentials:", f"      - tenant_id: ${{{tenant}}}"]
+            lines += [f"        client_id: ${{{client}}}", f"        client_secret: ${{{secret}}}"]
+        lines += [f"    api_key_as: {vendor.api_key_as}"] if vendor.api_key_as else []
+        yield (name, *lines, *([f"    dialect: {vendor.dialect}"] if vendor.dialect != "openai" else []))

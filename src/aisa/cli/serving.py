@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from aisa.cli.problems import Misuse, counted
+from aisa.cli.problems import Misuse, block, counted
 
 if TYPE_CHECKING:
     from aisa.config.load import Loaded
@@ -50,6 +50,8 @@ def serve(
     from aisa.cli.terminal import say
     from aisa.serve import run
 
+    for note in loaded.notes:
+        say("\n" + block(note))
     try:
         status = run(loaded, say, again)
     except ConfigErrors as raised:

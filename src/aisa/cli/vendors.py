@@ -56,24 +56,24 @@ def line(row: Row, loaded: Loaded, environment: Mapping[str, str]) -> list[str]:
     if row.name in loaded.config.vendors:
         state = paint("used", "green") + f": {loaded.origins[f'vendors.{row.name}']}"
     else:
-        state = paint(lacking(row, environment, loaded.config.server.port), dim=True)
+        state = paint(unused(row, environment, loaded.config.server.port), dim=True)
     variables = " or ".join(row.key_variables) or {"google": "a Google credential"}.get(row.proved_by, "")
     return [row.name, row.title, row.dialect, variables, state]
 
 
-def lacking(row: Row, environment: Mapping[str, str], port: int) -> str:
+def unused(row: Row, environment: Mapping[str, str], port: int) -> str:
     """Say why a vendor is not used. `port` is where this server listens."""
-    from aisa.config.detect import SPOKEN
+    from aisa.config.detect import SPOKEN, lacking
 
     if row.retired:
         return f"was shut down on {row.retired}"
     if row.dialect not in SPOKEN:
         return f"the dialect `{row.dialect}` is not built in yet"
+    missing = " and ".join(lacking(row, environment, named=row.named_only))
     if row.named_only:
-        return f"write `{row.name}: {{}}` under `vendors`; what proves its requests serves other things, too"
+        entry = f"write `{row.name}: {{}}` under `vendors`"
+        return f"{entry}, and set {missing}" if missing else f"{entry}; what proves its requests serves other things, too"
     if row.sign is not None:
         way = f", and {row.base_url_variable} is not set" if row.base_url_variable else ""
         return ("we listen" if row.sign.port == port else "it does not answer") + f" at port {row.sign.port}{way}"
-    missing = [] if row.key_variable(environment) else [" or ".join(row.key_variables)]
-    missing += row.address(environment).missing
-    return f"set {' and '.join(missing)}" if missing else "switched off by `discovery`"
+    return f"set {missing}" if missing else "switched off by `discovery`"

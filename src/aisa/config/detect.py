@@ -35,9 +35,22 @@ def detect(environment: Mapping[str, str], rows: Iterable[Row] = ROWS.values()) 
 def in_environment(row: Row, environment: Mapping[str, str]) -> Found | None:
     """Return a vendor if the environment proves our requests and says where it is; for a server of one's own, if it says where."""
     variables, address = proof_variables(row, environment), row.address(environment)
-    if address.missing or not (address.given if row.sign else variables):
+    if lacking(row, environment, named=False) or (row.sign and not address.given):
         return None
     return Found(vendor_of(row, environment), f"{' and '.join((*variables, *address.given))} in the environment")
+
+
+def lacking(row: Row, environment: Mapping[str, str], *, named: bool) -> tuple[str, ...]:
+    """Return the variables that a vendor needs and the environment has not, each with those that would do instead: `A or B`.
+
+    A vendor that the configuration names is proved by what a cloud's own clients find, too, and that may be in no variable.
+    """
+    missing = row.address(environment).missing
+    if row.sign or proof_variables(row, environment) or (named and row.proved_by in ("google", "aws")):
+        return missing
+    begun = any(environment.get(name, "").strip() for name in row.other_proof)
+    rest = [name for name in row.other_proof if not environment.get(name, "").strip()]
+    return (" or ".join(row.key_variables) + (f" (or {' and '.join(rest)})" if begun else ""), *missing)
 
 
 def proof_variables(row: Row, environment: Mapping[str, str]) -> tuple[str, ...]:
@@ -69,6 +82,7 @@ def vendor_of(row: Row, environment: Mapping[str, str]) -> Vendor:
 
 DEFAULT = "default"  # what Google's, or AWS's, own clients would take
 PROOFS = ("api_key", "api_keys", "google_credentials", "azure_credentials", "aws_credentials")
+BY_HAND = ("headers", "query")  # settings in which an entry may carry a key, too
 
 
 def completed(vendor: Vendor, row: Row, *, given: Collection[str], environment: Mapping[str, str]) -> Vendor:

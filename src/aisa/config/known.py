@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 from typing import cast
 
 from aisa.config.checks import check
-from aisa.config.detect import SPOKEN, completed, detect, vendor_of
+from aisa.config.detect import BY_HAND, PROOFS, SPOKEN, completed, detect, lacking, vendor_of
 from aisa.config.document import Document
+from aisa.config.problem import Problem
 from aisa.config.schema import FIELDS, Config, Vendor
 from aisa.vendors.row import Row
 from aisa.vendors.table import ROWS
@@ -48,6 +49,16 @@ def known_vendors(config: Config, document: Document, environment: Mapping[str, 
     return vendors
 
 
+def half_there(config: Config, environment: Mapping[str, str]) -> Iterator[Problem]:
+    """Yield which vendors have their key in the environment and are not used, as something else is missing."""
+    rows = [row for row in ROWS.values() if row.dialect in SPOKEN and not row.named_only and not row.retired and not row.sign]
+    for row in rows if config.discovery.environment else ():
+        missing = lacking(row, environment, named=False)
+        if missing and row.name not in config.vendors and (variable := row.key_variable(environment)):
+            what = f"{variable} is in the environment, but {row.title} is not used without {' and '.join(missing)}."
+            yield Problem(f"vendors.{row.name}", what, "Set it, too.")
+
+
 def _row(name: str, vendor: Vendor, given: Collection[str], *, document: Document, environment: Mapping[str, str]) -> Row | None:
     """Return the row that says where the vendor of an entry without an address is; None, and a report, if that stays unknown."""
     way = ("vendors", name)
@@ -65,5 +76,10 @@ def _row(name: str, vendor: Vendor, given: Collection[str], *, document: Documen
     if address.missing:
         what = f"Where {row.title} is depends on {' and '.join(address.missing)}, which the environment does not have."
         document.report((*way, "base_url"), what, "Set it, or write `base_url`.")
+        return None
+    missing = lacking(row, environment, named=True)
+    if missing and not any(name in given for name in (*PROOFS, *BY_HAND)):
+        what = f"{row.title} takes no calls without a key, and the environment has no {missing[0]}."
+        document.report((*way, "api_key"), what, "Set it, or write `api_key: ${VARIABLE}` with a variable of your own.")
         return None
     return row

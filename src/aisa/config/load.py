@@ -17,7 +17,7 @@ from aisa.config.addresses import ASKED, NOTHING_ASKED, read_address, route_at_e
 from aisa.config.checks import check, check_proxies, check_targets, check_tiers
 from aisa.config.document import Document, Way, read_document
 from aisa.config.kinds import describe, entry_of, hints, is_section, may_be_empty, part_for
-from aisa.config.known import Nearby, known_vendors, nobody
+from aisa.config.known import Nearby, half_there, known_vendors, nobody
 from aisa.config.name_words import beside_models
 from aisa.config.operator_checks import check_identity, check_listen, check_names, check_stores, check_telemetry
 from aisa.config.problem import ConfigErrors, Problem
@@ -85,6 +85,7 @@ def load(path: str | None, environment: Mapping[str, str], overrides: Mapping[st
     config = cast("Config", _Builder(document).section(Config, document.values, Place((), "")))  # never UNSET: it requires nothing
     vendors = known_vendors(config, document, environment, nearby=nearby)
     config = _complete(msgspec.structs.replace(config, vendors=vendors), document, notes=notes)
+    notes += half_there(config, environment)
     written = document.values.get("vendors")
     named_vendors = {*config.vendors, *(cast("dict[str, object]", written) if isinstance(written, dict) else ())}
     for way, flaw in (

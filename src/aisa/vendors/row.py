@@ -6,14 +6,14 @@ Says nothing of its models, and asks nobody.
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Literal, NamedTuple
 
 import msgspec
 
 NOT_STATED: Literal["not stated"] = "not stated"
 
-VARIABLE = re.compile(r"\{([A-Z][A-Z0-9_]*)\}")  # of the environment, in an address
+VARIABLE = re.compile(r"\{([A-Z][A-Z0-9_|]*)\}")  # of the environment, in an address; of `{A|B}` the first that is set
 VERSION = re.compile(r"/v\d+(?:alpha|beta)?\d*(?:/|$)")
 
 
@@ -28,9 +28,10 @@ class Sign(NamedTuple):
 class Row(msgspec.Struct, frozen=True, kw_only=True):
     """One vendor. `name` is what it is called here when it is found; all texts are for people.
 
-    The first of `key_variables` that is set has its key. `base_url` may hold `{VARIABLE}`; `base_url_variable` names one that replaces
-    all of it, to which `version` is added where it has none, as the vendor's own clients add it. `variants` are other addresses for a value
-    of the first variable in `base_url`, empty where it is unset.
+    The first of `key_variables` that is set has its key. `base_url` may hold `{VARIABLE}`, or `{ONE|OTHER}`; `base_url_variable` names one
+    that replaces all of it, to which `version` is added where it has none, as the vendor's own clients add it. `variants` are further
+    addresses, by the value of the first variable in `base_url`, empty where it is unset. `elsewhere` are those of other regions, where
+    other keys are good.
 
     `proved_by` says what proves requests: a `key`, or what is fetched or made with a cloud's credentials. Where `named_only` is true its
     variables are set for other things as well, so that they alone are no wish to send prompts there: the configuration has to name it.
@@ -48,6 +49,7 @@ class Row(msgspec.Struct, frozen=True, kw_only=True):
     base_url_variable: str = ""
     version: str = ""
     variants: Mapping[str, str] = {}
+    elsewhere: tuple[str, ...] = ()
     key_as: str = ""  # as `vendors.<name>.api_key_as`; nothing: as usual in its dialect
     proved_by: Literal["key", "google", "azure", "aws"] = "key"
     other_proof: tuple[str, ...] = ()  # variables that together do what a key does
@@ -77,23 +79,28 @@ class Row(msgspec.Struct, frozen=True, kw_only=True):
 
     def key_variable(self, environment: Mapping[str, str]) -> str:
         """Return the variable that has its key, nothing if none is set."""
-        return next((name for name in self.key_variables if environment.get(name, "").strip()), "")
+        return first_set(self.key_variables, environment)
 
     def address(self, environment: Mapping[str, str]) -> Address:
         """Return where it is, as the environment says."""
         own = environment.get(self.base_url_variable, "").strip() if self.base_url_variable else ""
         if own:
             return Address(versioned(own, self.version), (self.base_url_variable,), ())
-        names = list(dict.fromkeys(VARIABLE.findall(self.base_url)))
-        values = {name: environment.get(name, "").strip().rstrip("/") for name in names}
-        template = self.variants.get(values[names[0]], self.base_url) if names else self.base_url
-        missing = [name for name in VARIABLE.findall(template) if not values[name]]
-        given = [name for name in names if values[name]]
-        return Address(VARIABLE.sub(lambda found: values[found[1]], template), tuple(given), tuple(dict.fromkeys(missing)))
+        places = list(dict.fromkeys(VARIABLE.findall(self.base_url)))
+        given = {place: first_set(place.split("|"), environment) for place in places}
+        values = {place: environment.get(name, "").strip().rstrip("/") for place, name in given.items()}
+        template = self.variants.get(values[places[0]], self.base_url) if places else self.base_url
+        missing = dict.fromkeys(place.replace("|", " or ") for place in VARIABLE.findall(template) if not values[place])
+        return Address(VARIABLE.sub(lambda found: values[found[1]], template), tuple(filter(None, given.values())), tuple(missing))
+
+
+def first_set(names: Iterable[str], environment: Mapping[str, str]) -> str:
+    """Return the first of these variables that has a value, nothing if none has."""
+    return next((name for name in names if environment.get(name, "").strip()), "")
 
 
 class Address(NamedTuple):
-    """An address, the variables that it was made from, and those that it lacks."""
+    """An address, the variables that it was made from, and those that it lacks, each with what would do instead: `A or B`."""
 
     base_url: str
     given: tuple[str, ...]

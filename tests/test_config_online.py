@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import json
+from collections.abc import Callable
 from typing import Any
 
+import msgspec
 import pytest
 from click.testing import CliRunner
 
@@ -18,7 +20,7 @@ from http_client_rig import Connection, FakeVendor
 LIST = {"data": [{"id": "gpt-4.1"}, {"id": "models/gemini-2.5-pro"}]}
 NO_KEY = (401, {"error": {"message": "Incorrect API key provided"}})
 BAD_CALL = (400, {"error": {"message": "you must provide messages"}})
-NO_MODEL = (400, {"error": {"message": "The model `x` does not exist"}})
+NO_MODEL = (400, {"error": {"message": "The model `gone` does not exist"}})
 Answers = dict[str, tuple[int, Any]]
 
 
@@ -59,7 +61,9 @@ def test_a_vendor_that_works_is_told_with_what_it_has() -> None:
     assert asked == ["list", "call", "deployment"]
 
 
-@pytest.mark.parametrize("refusal", [(404, {}), NO_MODEL, (422, {"detail": "unknown model"})])
+@pytest.mark.parametrize(
+    "refusal", [(404, {}), (400, {"error": {"message": "The model `gpt-4.2` does not exist"}}), (422, {"detail": "unknown model"})]
+)
 def test_a_model_that_a_vendor_has_not_is_told_with_the_nearest(refusal: tuple[int, Any]) -> None:
     """Whatever status the vendor chose to say it with."""
     finding, _ = found_at({"list": (200, LIST), "call": BAD_CALL, "gpt-4.2": refusal}, "gpt-4.2", "gpt-4.1")
@@ -73,7 +77,7 @@ def test_a_model_that_a_vendor_has_not_is_told_with_the_nearest(refusal: tuple[i
         ({"list": NO_KEY, "call": NO_KEY}, "k", "api_key", "refuses the key (status 401)", "Copy the key"),
         ({"list": (200, LIST), "call": (403, {})}, "k", "api_key", "refuses the key (status 403)", "Copy the key"),  # its list is public
         ({"list": NO_KEY, "call": NO_KEY}, None, "api_key", "wants a key", "Set api_key"),
-        ({}, "k", "base_url", "Neither the list of models nor chat completions", "/v1"),
+        ({}, "k", "base_url", "Neither a list of models nor /chat/completions is there", "/v1"),
         ({"list": (200, LIST), "call": (402, {})}, "k", "api_key", "no calls now (status 402)", "credit"),
         ({"list": (200, LIST), "call": (500, {})}, "k", "base_url", "fails (status 500)", "later"),
     ],
@@ -90,10 +94,135 @@ def test_what_would_keep_calls_from_working_is_told(answers: Answers, api_key: s
 @pytest.mark.parametrize("listed", [(404, {}), (200, {"models": []}), (200, "x")])
 def test_a_vendor_without_a_list_is_asked_by_its_models_names(listed: tuple[int, Any]) -> None:
     """A key that is accepted and a model that is known are enough."""
-    finding, asked = found_at({"list": listed, "call": BAD_CALL, "a": BAD_CALL, "b": NO_MODEL}, "a", "b", api_key=None)
+    finding, asked = found_at({"list": listed, "call": BAD_CALL, "a": BAD_CALL, "gone": NO_MODEL}, "a", "gone", api_key=None)
     assert finding.good == ("reachable", "needs no key", "no list of models", "1 of the 2 configured there")
-    assert [problem.what for problem in finding.problems] == ["v has no model `b`."]
-    assert asked == ["list", "call", "a", "b"]
+    assert [problem.what for problem in finding.problems] == ["v has no model `gone`."]
+    assert asked == ["list", "call", "a", "gone"]
+
+
+PATHS = {
+    "anthropic": "/messages",
+    "bedrock": "/model/M/converse",
+    "cohere": "/chat",
+    "gemini": "/models/M:generateContent",
+    "mistral": "/chat/completions",
+    "openai": "/chat/completions",
+    "responses": "/responses",
+}
+#: How each says that it lacks the conversation, refuses the key, and does not know the model `M-1`, in its own words.
+LACKING = (400, {"error": {"message": "messages: at least one message is required", "type": "invalid_request_error"}})
+BAD_KEYS = {
+    "anthropic": (401, {"type": "error", "error": {"type": "authentication_error", "message": "invalid x-api-key"}}),
+    "bedrock": (403, {"message": "The security token included in the request is invalid."}),
+    "cohere": (401, {"message": "invalid api token"}),
+    "gemini": (400, {"error": {"code": 400, "message": "API key not valid. Please pass a valid API key.", "status": "INVALID_ARGUMENT"}}),
+    "mistral": (401, {"detail": "Unauthorized"}),
+    "openai": (401, {"error": {"message": "Incorrect API key provided: k.", "code": "invalid_api_key"}}),
+    "responses": (401, {"error": {"message": "Incorrect API key provided: k.", "code": "invalid_api_key"}}),
+}
+UNKNOWN = {
+    "anthropic": (404, {"type": "error", "error": {"type": "not_found_error", "message": "model: M-1"}}),
+    "bedrock": (400, {"message": "The provided model identifier is invalid."}),
+    "cohere": (404, {"message": "model 'M-1' not found, make sure the correct model ID was used"}),
+    "gemini": (404, {"error": {"code": 404, "message": "models/M-1 is not found for API version v1beta", "status": "NOT_FOUND"}}),
+    "mistral": (400, {"object": "error", "message": "Invalid model: M-1", "type": "invalid_model", "code": "1500"}),
+    "openai": (404, {"error": {"message": "The model `M-1` does not exist", "code": "model_not_found"}}),
+    "responses": (400, {"error": {"message": "The requested model 'M-1' does not exist.", "code": "model_not_found"}}),
+}
+Asked = list[tuple[str, dict[str, Any]]]  # the path below the address, and the body, of each call
+
+
+def asked_in(
+    dialect: str, answer: Callable[[str, dict[str, Any]], tuple[int, Any]], *models: str, **settings: Any
+) -> tuple[Finding, Asked]:
+    """Return what is found at a vendor of a dialect that has no list, and which calls it was asked."""
+    asked: Asked = []
+
+    async def script(connection: Connection) -> None:
+        while True:
+            head, body = await connection.request()
+            method, path, _ = head.decode().split(" ", 2)
+            status, document = 404, {}
+            if method == "POST":
+                asked.append((path.removeprefix("/v1"), json.loads(body)))
+                status, document = answer(*asked[-1])
+            text = json.dumps(document).encode()
+            connection.send(b"HTTP/1.1 %d X\r\ncontent-length: %d\r\n\r\n%b" % (status, len(text), text))
+
+    async def scenario() -> Finding:
+        async with FakeVendor(script).serving() as fake:
+            vendor = msgspec.convert(
+                {"base_url": f"http://127.0.0.1:{fake.port}/v1", "api_key": "k", "dialect": dialect, **settings}, Vendor
+            )
+            config = Config(vendors={"v": vendor}, models={f"m{n}": Model(to=(f"v/{model}",)) for n, model in enumerate(models)})
+            (finding,) = [finding async for finding in ask_vendors(config, {})]
+            return finding
+
+    return run_virtual(scenario()), asked
+
+
+@pytest.mark.parametrize("dialect", PATHS)
+def test_each_dialect_is_asked_in_its_own_words(dialect: str) -> None:
+    """[fault P11] At the address of its own calls, with its own body, and never with anything to answer."""
+    finding, asked = asked_in(dialect, lambda _path, _body: LACKING, "M-1", "M-2")
+    assert finding == Finding("v", ("reachable", "key accepted", "no list of models", "2 of the 2 configured there"), ())
+    assert {path for path, _ in asked} <= {PATHS[dialect].replace("M", f"M-{n}") for n in (1, 2)}
+    for path, body in asked:
+        assert not any(body.get(name) for name in ("messages", "input", "contents"))
+        assert body == {} or "M" in PATHS[dialect] or body["model"] in ("M-1", "M-2"), path
+
+
+@pytest.mark.parametrize("dialect", PATHS)
+@pytest.mark.parametrize("models", [(), ("M-1",)], ids=["no model", "a model"])
+def test_a_key_that_is_refused_is_told_in_every_dialect(dialect: str, models: tuple[str, ...]) -> None:
+    """[fault P11] Whatever status stands for it: Gemini says 400."""
+    finding, asked = asked_in(dialect, lambda _path, _body: BAD_KEYS[dialect], *models)
+    assert [(problem.where, "refuses the key" in problem.what) for problem in finding.problems] == [("vendors.v.api_key", True)]
+    assert len(asked) == 1
+
+
+@pytest.mark.parametrize("dialect", PATHS)
+def test_a_model_that_is_not_there_is_told_in_every_dialect(dialect: str) -> None:
+    """[fault P11] Also if it is the only one, and its name is in the path."""
+    for models in (("M-1",), ("M-1", "M-2"), ("M-2", "M-1")):
+        finding, _ = asked_in(
+            dialect, lambda path, body: UNKNOWN[dialect] if "M-1" in path or body.get("model") == "M-1" else LACKING, *models
+        )
+        assert [problem.what for problem in finding.problems] == ["v has no model `M-1`."], models
+
+
+def test_deployments_of_azure_are_asked_for_one_by_one() -> None:
+    """Its list has what could be deployed, so it is not asked."""
+    gone = (404, {"error": {"code": "DeploymentNotFound", "message": "The API deployment for this resource does not exist."}})
+    at = {"base_url": "http://127.0.0.1:9/openai", "query": {"api-version": "2024-10-21"}, "preset": "azure"}
+    asked: list[str] = []
+
+    async def script(connection: Connection) -> None:
+        while True:
+            head, _ = await connection.request()
+            asked.append(head.decode().split(" ", 2)[1].partition("?")[0])
+            status, document = gone if "/other/" in asked[-1] else LACKING
+            text = json.dumps(document).encode()
+            connection.send(b"HTTP/1.1 %d X\r\ncontent-length: %d\r\n\r\n%b" % (status, len(text), text))
+
+    async def scenario() -> Finding:
+        async with FakeVendor(script).serving() as fake:
+            vendor = msgspec.convert({**at, "base_url": f"http://127.0.0.1:{fake.port}/openai", "api_key": "k"}, Vendor)
+            config = Config(vendors={"v": vendor}, models={"a": Model(to=("v/mine",)), "b": Model(to=("v/other",))})
+            (finding,) = [finding async for finding in ask_vendors(config, {})]
+            return finding
+
+    finding = run_virtual(scenario())
+    assert [problem.what for problem in finding.problems] == ["v has no model `other`."]
+    assert set(asked) == {f"/openai/deployments/{name}/chat/completions" for name in ("mine", "other")}
+
+
+def test_a_key_of_another_region_is_told_its_address() -> None:
+    """[fault P11] The vendor's other addresses stand in the remedy; a key that is lacking has the vendor's own variable there."""
+    finding, _ = asked_in("openai", lambda _path, _body: NO_KEY, preset="dashscope")
+    assert "https://dashscope-intl.aliyuncs.com/compatible-mode/v1" in finding.problems[0].remedy
+    finding, _ = asked_in("openai", lambda _path, _body: NO_KEY, preset="dashscope", api_key=None)
+    assert finding.problems[0].remedy == "Set api_key: ${DASHSCOPE_API_KEY}."
 
 
 def test_vendors_that_say_nothing_are_asked_together_and_given_up() -> None:

@@ -19,7 +19,7 @@ from aisa.facts import Fact, ServerNotice
 from aisa.known_models import Known
 from aisa.providers.listed_models import models_request, read_models
 from aisa.providers.port import Upstream
-from aisa.vendor_targets import vendor_target
+from aisa.vendor_targets import has_list, vendor_target
 
 FILE_NAME = "models.json"  # in the data folder: what each vendor listed last
 REFRESH_SECONDS = 3_600.0  # new models come by the week
@@ -65,7 +65,7 @@ class ModelLists:
         """Ask the vendors of a configuration from now on, instead of those before, and tell `learned` what is new."""
         self.stop()
         self._learned = learned
-        asked = [name for name, vendor in config.vendors.items() if vendor.list_models]
+        asked = [name for name, vendor in config.vendors.items() if has_list(name, vendor)]
         lists = self.known(config).lists
         self._awaited = {name for name in asked if name not in lists}
         self._tasks = [asyncio.create_task(self._follow(config, name, upstreams[name])) for name in asked]

@@ -95,4 +95,10 @@ def goes_on_from_texts(name: str, vendor: Vendor) -> bool:
     return is_local(vendor.base_url) if row is None else row.completions
 
 
+def has_list(name: str, vendor: Vendor) -> bool:
+    """Say whether a vendor lists the models that may be called there, and may be asked for it."""
+    row = row_of(name, vendor.base_url, vendor.preset)
+    return vendor.list_models and (row is None or row.lists)
+
+
 SECRET_CHARACTERS_MIN = 4  # redacting shorter strings would mangle ordinary words

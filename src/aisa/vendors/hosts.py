@@ -14,6 +14,7 @@ HOSTS = (
         key_variables=("AWS_BEARER_TOKEN_BEDROCK",),
         base_url_variable="AWS_ENDPOINT_URL_BEDROCK_RUNTIME",
         proved_by="aws",
+        lists=False,  # another host has it
         catalogue="aws",
         counts="after the end of the message, in an event of its own",
         cancel="bills on",

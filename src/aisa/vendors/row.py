@@ -64,6 +64,7 @@ class Row(msgspec.Struct, frozen=True, kw_only=True):
     thinking_back: bool = False  # it refuses calls in the history that have no `reasoning_content` beside them, if only an empty one
     tools_only: bool = False  # it has no `functions`, by its documentation or types: they are given as tools there, and called as such
     running_usage: bool = False  # it says with each chunk how many tokens it has made, when it is asked to
+    lists: bool = True  # it lists the models that may be called, below its address
     completions: bool = False  # it goes on from a text as it is, at `/completions`
     counts: str = NOT_STATED  # where its usage report comes
     cancel: Literal["stops", "bills on", "not stated"] = NOT_STATED  # what a stream that is given up costs from then on

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import sys
 from typing import Any
 
 import pytest
@@ -149,6 +150,126 @@ WORDS: dict[str, tuple[str, dict[str, Any]]] = {
     "with quoted names": ("An object with `a`, `b` and `c`, as JSON.", {"a": str, "b": str, "c": str}),
     "a list of keys": ("JSON, fields:\n- `title` (string)\n- `done` (boolean)\n\nGo.", {"title": str, "done": bool}),
 }
+ID_AND_TITLE: Any = [{"id": 0, "title": ""}]
+PEOPLE: Any = [{"name": "", "age": 0}]
+#: What is within each other, and how it must look: 0 stands for an integer, 0.5 for a number, "" for a text, a list for such entries.
+NESTED: dict[str, Any] = {
+    "Return a JSON array of objects having name (string) and age (integer).": {"items": PEOPLE},
+    'Return a list of users, each with "name" (string) and "age" (integer), as JSON.': {"users": PEOPLE},
+    'A JSON object having a key "people", an array of objects having "name" (string) and "age" (integer).': {"people": PEOPLE},
+    'JSON object with key "items": an array of objects having id (integer) and title (string).': {"items": ID_AND_TITLE},
+    'JSON with a field "users" that is a list of objects with fields "name" and "email".': {"users": [{"name": "", "email": ""}]},
+    'Keys "title" (string) and "by" (array of objects having "first" (string) and "born" (object with year (integer))).': {
+        "title": "",
+        "by": [{"first": "", "born": {"year": 0}}],
+    },
+    'JSON with "title" (string) and "address" (object with street (string) and zip (integer)).': {
+        "title": "",
+        "address": {"street": "", "zip": 0},
+    },
+    'JSON with a list called "steps"; each step has "n" (integer) and "text" (string).': {"steps": [{"n": 0, "text": ""}]},
+    "JSON with key steps, whose value is an array of objects, each having n (integer) and text (string).": {
+        "steps": [{"n": 0, "text": ""}]
+    },
+    'A JSON object containing "name" and "scores" (array of numbers).': {"name": "", "scores": [0.5]},
+    'A JSON object with a "name" string, an "age" integer and a "tags" array of strings.': {"name": "", "age": 0, "tags": [""]},
+    "an object having name, age and city": {"name": "", "age": "", "city": ""},
+    "JSON with keys a, b: array of integers, c.": {"a": "", "b": [0], "c": ""},
+    "Return JSON. name: string, age: integer": {"name": "", "age": 0},
+    "Output an array of strings as JSON": {"items": [""]},
+    "Return JSON:\n- title (string)\n- items: array of objects, each with:\n  - id (integer)\n  - title (string)\n- ok (boolean)": {
+        "title": "",
+        "items": ID_AND_TITLE,
+        "ok": True,
+    },
+    "JSON containing the fields `ok` (bool), `items` (list of {id: int, title: str})": {"ok": True, "items": ID_AND_TITLE},
+    'Gib JSON mit "personen", einer Liste von Objekten mit "name" (Text) und "alter" (Zahl).': {"personen": [{"name": "", "alter": 0.5}]},
+    'Un objet JSON avec "auteurs", une liste d\'objets avec "nom" (texte).': {"auteurs": [{"nom": ""}]},
+    '[{"name": "Ann", "age": 3}]': {"items": PEOPLE},
+    'Like "people": [{"name": "Ann", "age": 3}]': {"people": PEOPLE},
+    "Return {people: Array<{name: string, age: int}>, total?: number | null}": {"people": PEOPLE, "total": 0.5},
+    'type Out = { people: { name: string; age: int }[]; mood: "low" | "high" }': {"people": PEOPLE, "mood": ""},
+    "interface Out { items: Item[]; by: Author }\ninterface Item { id: int; title: string }\ninterface Author { name: string }": {
+        "items": ID_AND_TITLE,
+        "by": {"name": ""},
+    },
+    'class Person(BaseModel):\n    """Who."""\n\n    name: str\n    age: int = 3  # or so\n\nclass Team:\n    people: list[Person]\n': {
+        "people": PEOPLE
+    },
+    '{"user": {"name": <string>, "pets": ["<string>", ...]}, "score": 0-10} // exactly': {"user": {"name": "", "pets": [""]}, "score": 0},
+    "type Tree = {name: string, children: Tree[]}": {"name": "", "children": [{}]},
+}
+
+
+def is_like(value: Any, shape: Any) -> bool:
+    """Tell whether a value has the shape: its very keys, and everything of its kind."""
+    if isinstance(shape, dict):
+        return isinstance(value, dict) and (
+            not shape or (list(value) == list(shape) and all(is_like(value[name], shape[name]) for name in shape))
+        )
+    if isinstance(shape, list):
+        return isinstance(value, list) and bool(value) and all(is_like(entry, shape[0]) for entry in value)
+    kinds = {bool: bool, int: int, float: (int, float), str: str}[type(shape)]
+    return isinstance(value, kinds) and (isinstance(shape, bool) or not isinstance(value, bool))
+
+
+@pytest.mark.parametrize("said", NESTED, ids=range(len(NESTED)))
+def test_lists_and_objects_within_each_other_are_followed(said: str) -> None:
+    """[fault P15] However they are said: in a sentence, in points, in braces, in types and classes that name each other."""
+    document = json.loads(text(request(said, response_format={"type": "json_object"})))
+    assert is_like(document, NESTED[said]), document
+
+
+def test_a_list_has_as_many_entries_as_is_said() -> None:
+    """[fault P15] In figures or in words."""
+    for said, name in (("a list of 3 strings", "items"), ("a JSON array of exactly three objects having id (integer)", "items")):
+        document = json.loads(text(request(f"Output {said} as JSON", response_format={"type": "json_object"})))
+        assert len(document[name]) == 3
+    document = json.loads(text(request('JSON with "tags" (list of four strings)', response_format={"type": "json_object"})))
+    assert len(document["tags"]) == 4
+
+
+@pytest.mark.parametrize(
+    "said",
+    [
+        "{",
+        "{a:",
+        "[[",
+        '{"a":[',
+        "key a (",
+        "keys a (",
+        "list of objects each with a list of ",
+        '"a",',
+        "- a: (",
+        "class A:\n a: A\n",
+        "each ",
+    ],
+)
+def test_endless_shapes_are_bounded(said: str) -> None:
+    """What is looked at does not grow with the text's nesting: some thousand steps of the reader, whatever stands there."""
+    steps = 0
+
+    def count(_frame: object, event: str, _argument: object) -> None:
+        nonlocal steps
+        steps += event == "call"
+
+    sys.setprofile(count)
+    try:
+        schema_in_words([said * (20_000 // len(said))])
+    finally:
+        sys.setprofile(None)
+    assert steps < 60_000
+
+
+def test_types_that_name_each_other_are_read_once() -> None:
+    """Fifty members of each other's types would be fifty to the power of their depth."""
+    members = {other: ", ".join(f"{other.lower()}{n}: {other}" for n in range(50)) for other in "AB"}
+    found = schema_in_words([f"type A = {{{members['B']}}}\ntype B = {{{members['A']}}}"])
+    assert found is not None
+    assert isinstance(found["properties"], dict)
+    assert len(found["properties"]) == 50
+
+
 NO_SHAPE = [
     "Tell me about keys and locks.",
     "The fields of barley are wide.",
@@ -159,6 +280,9 @@ NO_SHAPE = [
     "A breakfast with bread, butter and tea.",
     "- one",
     "[1]",
+    "Make a list of items with bread, butter and tea.",
+    "Explain p { color: red; } in a list of sentences",
+    "if (x) { return y; }",
 ]
 
 

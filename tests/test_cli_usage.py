@@ -347,6 +347,19 @@ def test_usage_by_account_and_vendor_and_of_one_key_alone(run: Run) -> None:
     assert run("usage", "--key", "nobody").exit_code == 1
 
 
+def test_keys_of_one_label_are_told_apart(run: Run) -> None:
+    """[fault P12] A revoked key with calls and the one that has its label now: each with its id, in the sums and among the caps."""
+    keep(("ci", [spent(1, 400_000_000)]), ("other", [spent(2, 1)]))
+    assert run("keys", "revoke", "ci").exit_code == 0
+    assert run("keys", "create", "ci", "--spend-cap", "5/month").exit_code == 0
+    ids = {line["label"]: line["key"] for line in json.loads(run("usage", "--json").stdout)["data"] if line["requests"] == 0}
+    text = run("usage").stdout
+    assert re.search(rf"^{ids['ci']} ci +0 .*\n", text, re.MULTILINE)
+    assert re.search(rf"^{ids['ci']} ci +5\.000000", text, re.MULTILINE)
+    assert re.search(r"^key_\w+ ci +1 ", text, re.MULTILINE)
+    assert re.search(r"^other +1 ", text, re.MULTILINE)
+
+
 def test_keys_without_calls_and_caps_are_shown(run: Run) -> None:
     """[fault P12] With what is spent and left of each cap in its window; a revoked key that made no call is not there."""
     keep(("laptop", [spent(1, 400_000_000)]))

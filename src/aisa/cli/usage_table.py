@@ -17,7 +17,7 @@ from aisa.cli.figures import aligned, bar, count, dollars, short
 from aisa.cli.moments import beginning
 from aisa.cli.price_tables import say_json
 from aisa.cli.terminal import paint, say
-from aisa.edge.admin_usage import UsageShown
+from aisa.edge.admin_usage import UsageShown, told_apart
 from aisa.edge.bill_view import iso
 from aisa.ledger.port_usage import DAY, DAY_MS, KEY, Used, day_of
 from aisa.money import dollars_text
@@ -90,7 +90,8 @@ def usage_table(lines: list[UsageLine], by: str, width: int) -> str:
     numbers = aligned(COLUMNS, [cells(each) for each in (*(line.used for line in head), total)], right=range(len(COLUMNS))).splitlines()
     room = width - GAP - len(click.unstyle(numbers[0]))
     longest = min(max(NAME_CHARACTERS_MIN, room - GAP - BAR_CELLS_MIN), NAME_CHARACTERS_MAX)
-    names = [short(line.name, longest) for line in head]
+    called = told_apart({line.group: line.name for line in lines})
+    names = [short(called[line.group], longest) for line in head]
     widest = max(map(len, (*names, "total")))
     rows = [name.ljust(widest + GAP) + row for name, row in zip(names, numbers[1:], strict=False)]
     if room - widest - GAP >= BAR_CELLS_MIN:
@@ -104,8 +105,9 @@ def usage_table(lines: list[UsageLine], by: str, width: int) -> str:
 
 def caps_table(shown: UsageShown) -> str:
     """Return how the caps stand, those of which the least is left first."""
+    called = told_apart({key: shown.labels.get(key, key) for key in {**shown.groups, **shown.caps}})
     rows = [
-        [shown.labels.get(key, key), dollars(cap.cap), f"a {cap.window}", dollars(cap.spent), dollars(cap.left)]
+        [called[key], dollars(cap.cap), f"a {cap.window}", dollars(cap.spent), dollars(cap.left)]
         for key, cap in sorted(shown.caps.items(), key=lambda each: each[1].left)
     ]
     return aligned(("KEY", "CAP", "", "SPENT", "LEFT"), rows, {1, 3, 4})

@@ -10,7 +10,7 @@ import msgspec
 from aisa.console.page import Page
 from aisa.console.visit import Visit, with_query
 from aisa.edge.admin_calls import CallsShown
-from aisa.edge.admin_usage import SeriesShown
+from aisa.edge.admin_usage import SeriesShown, told_apart
 from aisa.edge.board_view import BoardShown
 from aisa.ledger.port_usage import DAY, DAY_MS, GROUPINGS, KEY, MODEL, Used
 from aisa.money import NANOS_PER_DOLLAR
@@ -66,7 +66,7 @@ async def plots(visit: Visit) -> Page:
     """Show plots and the table."""
     by, days = choices(visit)
     shown = await asked_series(visit, by, int(days))
-    names = {group: shown.labels.get(group, group) or "–" for group in shown.groups}
+    names = told_apart({group: shown.labels.get(group, group) or "–" for group in shown.groups})
     whole = {group: total(each) for group, each in shown.groups.items()}
     ranked = sorted(whole, key=lambda group: (-whole[group].cost, -whole[group].requests, names[group]))
     if by == DAY:

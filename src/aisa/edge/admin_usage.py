@@ -14,6 +14,7 @@ the database yet is in both.
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterator, Mapping
 from functools import partial
 from typing import NamedTuple
@@ -50,6 +51,12 @@ class UsageShown(msgspec.Struct, frozen=True):
     groups: dict[str, Used]
     labels: dict[str, str]
     caps: dict[str, CapShown] = {}
+
+
+def told_apart(names: Mapping[str, str]) -> dict[str, str]:
+    """Return what people call groups, by group; before a name that several have, as a revoked key and its successor may, stands the id."""
+    times = Counter(names.values())
+    return {group: name if times[name] == 1 else f"{group} {name}" for group, name in names.items()}
 
 
 class SeriesShown(msgspec.Struct, frozen=True):

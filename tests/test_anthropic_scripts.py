@@ -15,6 +15,8 @@ import pytest
 from anthropic import Anthropic, APIStatusError
 from anthropic.types import Message
 
+from aisa.providers.anthropic_pass import REASONS
+
 CORPUS = Path(__file__).parent / "corpus" / "anthropic"
 #: Streams that are broken on purpose, or that the client reads otherwise on purpose: see the case's name.
 BROKEN = frozenset(
@@ -67,7 +69,8 @@ def test_the_vendors_client_reads_our_scripts_and_what_we_pass_on(case: Path) ->
     text = "".join(block.text for block in message.content if block.type == "text")
     assert text == "".join(choice["delta"].get("content") or "" for choice in chat_of(case))
     passed = message_in((case / "passed.sse").read_bytes())
-    assert passed.model_dump(exclude={"usage"}) == message.model_dump(exclude={"usage"})
+    assert passed.model_dump(exclude={"usage", "stop_reason"}) == message.model_dump(exclude={"usage", "stop_reason"})
+    assert passed.stop_reason == (message.stop_reason if message.stop_reason in REASONS else "end_turn")
     assert passed.usage.output_tokens == message.usage.output_tokens
 
 

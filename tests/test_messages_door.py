@@ -11,7 +11,7 @@ import httpx2
 import pytest
 
 from aisa.answer import Arguments, Finish, Identity, Part, Reasoning, Refusal, Report, Text, ToolCall
-from aisa.errors import CODES, ApiError
+from aisa.errors import CODES, ApiError, UpstreamFailed
 from aisa.providers import anthropic, openai
 from aisa.providers.shape import Target
 from aisa.testing.clock import run_virtual
@@ -112,9 +112,9 @@ def test_a_stream_has_names_gapless_blocks_and_one_end() -> None:
 
 
 def test_a_call_that_was_cut_is_no_call_without_arguments() -> None:
-    """Its clients would make it; so the stream ends as a failure."""
-    with pytest.raises(sdk.APIStatusError, match="inside a call"):
-        message_in(stream_of(WHO, ToolCall(0, 0, "c1", "f"), Arguments(0, 0, '{"a": "b'), Finish(0, "length")))
+    """Its clients would make it; so the stream ends as a failure, before it is settled."""
+    with pytest.raises(UpstreamFailed, match="inside a call"):
+        stream_of(WHO, ToolCall(0, 0, "c1", "f"), Arguments(0, 0, '{"a": "b'), Finish(0, "length"))
 
 
 @pytest.mark.parametrize("code", CODES)

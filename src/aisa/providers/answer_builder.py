@@ -142,7 +142,12 @@ class AnswerBuilder:
         return f"call_{self._call_id}_{choice}_{self._calls.get(choice, 0)}"
 
     def call(self, choice: int, call_id: str, name: str, *, custom: bool = False) -> int:
-        """The model calls a tool. Returns the how-manieth call of the choice this is; a call without an id gets one."""
+        """The model calls a tool. Returns the how-manieth call of the choice this is; a call without an id gets one.
+
+        Raises Unintelligible for a call without a name.
+        """
+        if not name:
+            raise Unintelligible("a tool call without a name")
         index = self._calls.get(choice, 0)
         if self._open(choice):
             call_id = call_id or self.next_id(choice)

@@ -10,6 +10,7 @@ from msgspec import Raw
 from aisa.answer import Part, Piece, Report, Told
 from aisa.errors import UpstreamFailed
 from aisa.providers.anthropic_events import Asker
+from aisa.providers.anthropic_pass import reason_shown
 from aisa.providers.anthropic_plain import PlainMessage, plain_message
 from aisa.providers.anthropic_stream import MessageReader, StreamDecoder, events_of
 from aisa.providers.anthropic_usage import OUTPUT, taken_apart
@@ -20,7 +21,7 @@ from aisa.usage import REPORTED
 from aisa.wire.door import Request
 from aisa.wire.model_name import shown_name
 from aisa.wire.shown import Shown
-from aisa.wire.trees import Tree, as_tree
+from aisa.wire.trees import Tree, as_tree, trees_in
 from aisa.wire.usage_report import count_of
 from aisa.wire.vendor_error import VendorError
 
@@ -120,6 +121,9 @@ class AnswerDecoder(MessageReader):
         message, usage = self._message, self.usage()
         shown = self._target.public or shown_name(message.get("model"), self._asker.model)
         changed: Tree = {} if message.get("model") == shown else {"model": shown}
+        calls = any(block.get("type") == "tool_use" for block in trees_in(message.get("content")))
+        if (reason := reason_shown(message.get("stop_reason"), calls=calls)) != message.get("stop_reason"):
+            changed["stop_reason"] = reason
         counts: Tree = {}
         if usage.source != REPORTED or count_of(as_tree(message.get("usage")).get(OUTPUT)) is None:
             counts[OUTPUT] = usage.output_tokens

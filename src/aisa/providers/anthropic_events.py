@@ -15,7 +15,7 @@ from aisa.providers.shape import Target
 from aisa.wire.finish import FAILURE, FUNCTION_CALL, STOP, TOOL_CALLS, UNKNOWN, spoken, verdict_on
 from aisa.wire.model_name import shown_name
 from aisa.wire.tool_calls import arguments_text
-from aisa.wire.trees import Tree, as_tree, is_tree, text_or_none, trees_in
+from aisa.wire.trees import Tree, as_tree, is_tree, key_in, text_or_none, trees_in
 from aisa.wire.vendor_error import Unintelligible, VendorError
 
 
@@ -59,18 +59,17 @@ class Events:
         self._calls = self._cited = 0
         self._text_characters = 0
         self._details: Tree = {}
-        self._named = False
+        self._inside = False  # of a message: its opening, or content without one, has come
 
     def take(self, event: Tree) -> list[Part]:
         """Return what an event says."""
-        kind = event.get("type")
-        match kind:
+        match event.get("type"):
             case "content_block_delta":
-                return self._grow(event.get("index"), as_tree(event.get("delta")))
+                return self._grow(key_in(event, "index"), as_tree(event.get("delta")))
             case "content_block_start":
-                return self._start(event.get("index"), as_tree(event.get("content_block")))
+                return self._start(key_in(event, "index"), as_tree(event.get("content_block")))
             case "content_block_stop":
-                return self._stop(event.get("index"))
+                return self._stop(key_in(event, "index"))
             case "message_start":
                 return self._open_message(as_tree(event.get("message")))
             case "message_delta":
@@ -99,31 +98,37 @@ class Events:
         return Text(0, text, self._counted(text))
 
     def _open_message(self, message: Tree) -> list[Part]:
-        if self._named:
-            raise Unintelligible("a second message in one answer")
-        self._named = True
+        if self._inside:
+            raise Unintelligible("a second message in one answer, or one that begins behind its content")
+        self._inside = True
         asker = self._asker
         shown = self._target.public or shown_name(message.get("model"), asker.model)
         return [Identity(text_or_none(message.get("id")) or f"msg_{asker.call_id}", asker.created, shown)]
 
     def _start(self, index: object, start: Tree) -> list[Part]:
         kind = start.get("type")
+        if not isinstance(kind, str):
+            raise Unintelligible("a content block without a type")
+        self._inside = True
+        ended = self._stop(index) if index in self._open else []  # else what it had said would be lost
         block = self._open[index] = Block(start, None)
         self.hidden = self.hidden or kind not in ("text", "tool_use")
         if kind == "text":
-            return self._grow(index, {"type": "text_delta", "text": start.get("text")})
+            return [*ended, *self._grow(index, {"type": "text_delta", "text": start.get("text")})]
         if kind == "thinking":
-            return self._grow(index, {"type": "thinking_delta", "thinking": start.get("thinking")})
+            return [*ended, *self._grow(index, {"type": "thinking_delta", "thinking": start.get("thinking")})]
         if kind != "tool_use":
-            return []
+            return ended
         block.call = self._calls
         self._calls += 1
         self.begun = True
-        name, call_id = str(start.get("name") or ""), str(start.get("id") or f"toolu_{self._asker.call_id}_{block.call}")
+        name, call_id = text_or_none(start.get("name")), str(start.get("id") or f"toolu_{self._asker.call_id}_{block.call}")
+        if name is None:
+            raise Unintelligible("a tool call without a name")
         block.start = {**start, "id": call_id}
         if self._asker.legacy:
-            return [FunctionCall(0, name, "")] if block.call == 0 else []
-        return [ToolCall(0, block.call, call_id, name)]
+            return [*ended, FunctionCall(0, name, "")] if block.call == 0 else ended
+        return [*ended, ToolCall(0, block.call, call_id, name)]
 
     def _grow(self, index: object, delta: Tree) -> list[Part]:
         block = self._open.get(index)

@@ -36,7 +36,7 @@ class Layout:
     @property
     def first_call(self) -> str:
         """The id of the first call, nothing if there is none."""
-        return next((str(block["id"]) for block in self._blocks if block["type"] == "tool_use"), "")
+        return next((str(block["id"]) for block in self._blocks if block.get("type") == "tool_use"), "")
 
     def encoded(self) -> bytes:
         """Return it as bytes; none if there is nothing but text and calls."""

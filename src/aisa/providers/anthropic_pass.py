@@ -1,7 +1,7 @@
 """The events of a Messages stream as clients of the same protocol get them: the vendor's own bytes, made whole where clients would break.
 
-Each event has its name, blocks are numbered without gaps and each is stopped, and there is one `message_delta`, which has usage. It is kept
-back until the bill is settled. What is not known here passes: the vendor's own clients bear it.
+The message is opened, each event has its name, blocks are numbered without gaps and each is stopped once, and there is one `message_delta`,
+which has usage and a reason that clients know. It is kept back until the bill is settled. Other events that are not known here pass.
 """
 
 from __future__ import annotations
@@ -12,18 +12,24 @@ import msgspec
 from msgspec import Raw
 
 from aisa.answer import Piece
-from aisa.providers.anthropic_events import Asker
+from aisa.providers.anthropic_events import GROWN, Asker
 from aisa.providers.anthropic_usage import OUTPUT, taken_apart
 from aisa.providers.shape import Target
 from aisa.usage import REPORTED, Usage
+from aisa.wire.finish import CONTENT_FILTER, LENGTH, TOOL_CALLS, spoken, verdict_on
 from aisa.wire.model_name import shown_name
-from aisa.wire.trees import Tree, as_tree, text_or_none
+from aisa.wire.trees import Tree, as_tree, key_in, text_or_none
 from aisa.wire.usage_report import count_of
 
 EVENT_NAME = re.compile(r"[a-z][a-z0-9_.]{0,60}", re.ASCII)
 #: What a block begins with, by its type: clients add to it.
-STARTS: dict[object, Tree] = {"text": {"text": ""}, "thinking": {"thinking": "", "signature": ""}, "tool_use": {"input": {}}}
+STARTS: dict[str, Tree] = {"text": {"text": ""}, "thinking": {"thinking": "", "signature": ""}, "tool_use": {"input": {}}}
 STOP: Tree = {"type": "message_stop"}
+#: The reasons that clients know, and theirs for what others mean: a word of another protocol, or nobody's.
+REASONS = frozenset(
+    {"end_turn", "max_tokens", "stop_sequence", "tool_use", "pause_turn", "compaction", "refusal", "model_context_window_exceeded"}
+)
+OTHERS = {LENGTH: "max_tokens", CONTENT_FILTER: "refusal", TOOL_CALLS: "tool_use"}
 
 
 def named_event(tree: Tree, data: bytes = b"") -> bytes:
@@ -38,8 +44,11 @@ class Passing:
     def __init__(self, target: Target, asker: Asker) -> None:
         self._target = target
         self._asker = asker
+        self._opened = False
         self._places: dict[object, int] = {}  # the vendor's number of a block -> its place here
+        self._blocks = 0
         self._open: dict[int, None] = {}
+        self._calls = False
         self._delta: Tree = {}
         self._usage: Tree = {}
 
@@ -47,22 +56,21 @@ class Passing:
         """Return what the client gets for an event that shows so many tokens. `data` is how it came, nothing if it did not."""
         kind = tree["type"]
         if kind == "content_block_delta":
-            return [self._numbered(tree, data, tokens)]
+            return [self._numbered(tree, data, tokens)] if says_something(as_tree(tree.get("delta"))) else []
         if kind == "message_start":
+            self._opened = True
             return [Piece(named_event(*self._whole(tree, data)), 0)]
         if kind == "content_block_start":
-            return [self._begun(tree, data, tokens)]
+            return self._begun(tree, data, tokens)
         if kind == "content_block_stop":
-            piece = self._numbered(tree, data, 0)
-            self._open.pop(self._place(tree), None)
-            return [piece]
+            return self._stopped(tree, data)
         if kind == "message_delta":
             self._delta |= {name: value for name, value in as_tree(tree.get("delta")).items() if value is not None}
             self._usage |= {name: value for name, value in as_tree(tree.get("usage")).items() if value is not None}
-            return self._closed() if "stop_reason" in self._delta else []
-        if kind == "message_stop" or not EVENT_NAME.fullmatch(str(kind)):
-            return self._closed() if kind == "message_stop" else []
-        return [Piece(named_event(tree, data), 0)]
+            return []
+        if kind == "message_stop":
+            return self._opening() + self._closed()
+        return [Piece(named_event(tree, data), 0)] if isinstance(kind, str) and EVENT_NAME.fullmatch(kind) else []
 
     def keeps(self, index: int, data: bytes) -> bool:
         """Tell whether a part of a block passes in its own bytes: its number is the right one, and it fits on one line."""
@@ -78,26 +86,42 @@ class Passing:
         if cost_usd is not None:
             counts["cost"] = Raw(cost_usd.encode())
         delta: Tree = {"stop_reason": None, "stop_sequence": None, **self._delta}
+        delta["stop_reason"] = reason_shown(delta["stop_reason"], calls=self._calls)
         return named_event({"type": "message_delta", "delta": delta, "usage": counts}) + named_event(STOP)
 
-    def _place(self, tree: Tree) -> int:
-        return self._places.setdefault(tree.get("index"), len(self._places))
+    def _opening(self) -> list[Piece]:
+        """Open the message where the vendor has not."""
+        if self._opened:
+            return []
+        self._opened = True
+        return [Piece(named_event(*self._whole({"type": "message_start"}, b"")), 0)]
 
     def _numbered(self, tree: Tree, data: bytes, tokens: int) -> Piece:
-        place = self._place(tree)
+        place = self._places[key_in(tree, "index")]
         if tree.get("index") != place:
             tree, data = {**tree, "index": place}, b""
         delta = as_tree(tree.get("delta"))
         return Piece(named_event(tree, data), tokens, carries=tokens > 0 or (bool(delta) and is_alive(delta)))
 
-    def _begun(self, tree: Tree, data: bytes, tokens: int) -> Piece:
-        start = as_tree(tree.get("content_block"))
-        lacks = {name: value for name, value in STARTS.get(start.get("type"), {}).items() if start.get(name) is None}
+    def _begun(self, tree: Tree, data: bytes, tokens: int) -> list[Piece]:
+        start, index = as_tree(tree.get("content_block")), key_in(tree, "index")
+        self._calls = self._calls or start.get("type") == "tool_use"
+        lacks = {name: value for name, value in STARTS.get(str(start.get("type")), {}).items() if type(start.get(name)) is not type(value)}
         if lacks:
             tree, data = {**tree, "content_block": {**start, **lacks}}, b""
-        piece = self._numbered(tree, data, tokens)
-        self._open[self._place(tree)] = None
-        return piece
+        before = self._opening() + self._stopped({"type": "content_block_stop", "index": index}, b"")
+        self._places[index] = self._blocks
+        self._open[self._blocks] = None
+        self._blocks += 1
+        return [*before, self._numbered(tree, data, tokens)]
+
+    def _stopped(self, tree: Tree, data: bytes) -> list[Piece]:
+        """Stop a block that is open; of others there is nothing to tell."""
+        place = self._places.get(key_in(tree, "index"))
+        if place is None or place not in self._open:
+            return []
+        del self._open[place]
+        return [self._numbered(tree, data, 0)]
 
     def _closed(self) -> list[Piece]:
         """Stop the blocks that the vendor has left open."""
@@ -122,6 +146,19 @@ class Passing:
             "usage": {**usage, **counts},
         }
         return (tree, data) if whole == message else ({**tree, "message": whole}, b"")
+
+
+def reason_shown(reason: object, *, calls: bool) -> object:
+    """Return why a message stopped in a word that clients know; `calls` tells whether it has any."""
+    if reason is None or (isinstance(reason, str) and reason in REASONS):
+        return reason
+    return OTHERS.get(verdict_on(spoken(reason)), "tool_use" if calls else "end_turn")
+
+
+def says_something(delta: Tree) -> bool:
+    """Tell whether a part of a block is one that clients can add to it: what they know by its name must be a text."""
+    name = GROWN.get(str(delta.get("type")))
+    return isinstance(delta.get("type"), str) if name is None else isinstance(delta.get(name), str)
 
 
 def is_alive(delta: Tree) -> bool:

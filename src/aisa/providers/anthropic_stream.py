@@ -255,10 +255,11 @@ class StreamDecoder(MessageReader):
         """Return what events say; `name` is that of the last of them, where it does not say so itself."""
         parts: list[Part] = []
         for tree, data in events:
-            if "type" not in tree:
+            typed = "type" in tree
+            if not typed:
                 tree["type"] = "error" if "error" in tree else name.decode("utf-8", "replace")
             if not self.done and self.failure is None:
-                parts += self._event(tree, data)
+                parts += self._event(tree, data if typed else b"")
         return parts
 
     def _event(self, tree: Tree, data: bytes) -> list[Part]:

@@ -10,7 +10,7 @@ from aisa.providers.anthropic_layout import Layout
 from aisa.providers.bedrock_stream import EXCEPTION
 from aisa.providers.shape import Target
 from aisa.wire.tool_calls import arguments_text
-from aisa.wire.trees import Tree, as_tree, is_tree, text_or_none, trees_in
+from aisa.wire.trees import Tree, as_tree, is_tree, key_in, text_or_none, trees_in
 from aisa.wire.usage_report import count_of
 from aisa.wire.vendor_error import Unintelligible, VendorError, error_in
 from aisa.wire.vendor_tier import tier_named
@@ -48,7 +48,7 @@ class BedrockReader:
 
     def take(self, event: Tree) -> None:
         """Tell what an event, or a document, says. Raises VendorError. What is not known is skipped."""
-        kind, index = event.get("type"), event.get("contentBlockIndex")
+        kind, index = event.get("type"), key_in(event, "contentBlockIndex")
         match kind:
             case "contentBlockDelta":
                 self._grow(index, as_tree(event.get("delta")))

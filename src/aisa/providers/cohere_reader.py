@@ -5,7 +5,7 @@ from __future__ import annotations
 from aisa.providers.answer_builder import AnswerBuilder
 from aisa.providers.cohere_plans import Plan, sealed
 from aisa.providers.shape import Target
-from aisa.wire.trees import Tree, as_list, as_tree, is_tree, text_or_none, trees_in
+from aisa.wire.trees import Tree, as_list, as_tree, is_tree, key_in, text_or_none, trees_in
 from aisa.wire.usage_report import count_of
 from aisa.wire.vendor_error import Unintelligible, VendorError, error_in, is_error
 
@@ -38,7 +38,7 @@ class CohereReader:
             return
         delta = as_tree(event.get("delta"))
         message = as_tree(delta.get("message"))
-        index = event.get("index")
+        index = key_in(event, "index")
         match kind:
             case "content-delta" | "content-start":
                 self._content(as_tree(message.get("content")), index, event.get("logprobs"))
@@ -128,7 +128,7 @@ class CohereReader:
             self._builder.carry(0, "citations", others)
 
     def _pages(self, cited: Tree) -> list[Tree]:
-        begin = self._begins.get(cited.get("content_index", 0), 0)
+        begin = self._begins.get(key_in(cited, "content_index") or 0, 0)
         start, end = (begin + (count_of(cited.get(name)) or 0) for name in ("start", "end"))
         pages: list[Tree] = []
         for source in trees_in(cited.get("sources")):

@@ -154,12 +154,12 @@ class GeminiReader:
                 self._end_call(choice)
             return
         self._end_call(choice)
-        if name is None:
-            return
+        if name is None and not (call.get("id") or call.get("args")):
+            return  # the end of pieces that has come before
         call_id = text_or_none(call.get("id")) or self._builder.next_id(choice)
         if signature:
             self._builder.think(choice, "", self._signatures.sealed(call_id, signature))
-        index = self._builder.call(choice, call_id, name)
+        index = self._builder.call(choice, call_id, name or "")
         if call.get("willContinue"):
             begun = self._partial[choice] = PartialArguments(index)
             begun.take(call.get("partialArgs"))
@@ -201,7 +201,7 @@ class GeminiReader:
             found += [
                 self._citation(each, each.get("startIndex"), each.get("endIndex"))
                 for each in trees_in(cited.get("citations") or cited.get("citationSources"))
-                if each.get("uri")
+                if text_or_none(each.get("uri"))
             ]
         fresh = [each for each in found if (choice, *each.values()) not in self._cited]
         self._cited.update((choice, *each.values()) for each in fresh)
@@ -226,7 +226,8 @@ class GeminiReader:
     def _citation(self, source: Tree, begin: object, end: object) -> Tree:
         """Write a citation as chat completions do."""
         begin, end = (self._before + value if type(value) is int else 0 for value in (begin, end))
-        return {"url": source.get("uri"), "title": source.get("title") or "", "start_index": begin, "end_index": end}
+        title = text_or_none(source.get("title")) or ""
+        return {"url": source.get("uri"), "title": title, "start_index": begin, "end_index": end}
 
 
 def refuse_failures(event: Tree) -> None:
@@ -247,7 +248,8 @@ def characters(text: bytes, offset: object) -> int:
 
 def source_of(chunk: Tree) -> Tree | None:
     """Return where a chunk that an answer rests on comes from: the web, a store of documents, a map."""
-    return next((source for name in ("web", "retrievedContext", "maps") if is_tree(source := chunk.get(name)) and source.get("uri")), None)
+    sources = [source for name in ("web", "retrievedContext", "maps") if is_tree(source := chunk.get(name))]
+    return next((source for source in sources if text_or_none(source.get("uri"))), None)
 
 
 def logprobs_of(result: Tree) -> Tree:

@@ -34,7 +34,7 @@ TEXT_BEGINS = b'event: response.output_text.delta\ndata: {"type":"response.outpu
 DATA_AT = TEXT_BEGINS.index(b"{")
 TEXT = msgspec.json.Decoder(TextDelta)
 FIELDS = msgspec.json.Decoder(dict[str, Raw])
-FINISHED = frozenset({"response.completed", "response.incomplete", "response.failed", "error"})
+FINISHED = ("response.completed", "response.incomplete", "response.failed", "error")
 
 
 class ResponsesStream(TypedStream):
@@ -150,7 +150,7 @@ class PassingStream(ResponsesStream):
         super()._tell(event)
         self._builder.take()
         tokens, self._counted = self._builder.tokens - self._counted, self._builder.tokens
-        kind = str(event.get("type"))
+        kind = event.get("type")
         if self.failure is not None or kind in FINISHED:
             return
         if event.get("object") == "response":
@@ -158,6 +158,8 @@ class PassingStream(ResponsesStream):
             self._number = len(events)
             self._pieces += [Piece(event_of(one), tokens if one is events[-1] else 0, carries=True) for one in events]
             return
+        if not isinstance(kind, str):
+            return  # its clients tell events apart by that
         response = event.get("response")
         if self._target.public and is_tree(response) and "model" in response:
             passed = event_of({**event, "response": {**response, "model": self._target.public}})

@@ -14,7 +14,7 @@ from msgspec import Meta
 from aisa.providers.answer_builder import AnswerBuilder
 from aisa.providers.vendor_state import VendorState
 from aisa.wire.tool_calls import arguments_text
-from aisa.wire.trees import Tree, as_list, as_tree, is_tree, text_or_none, trees_in
+from aisa.wire.trees import Tree, as_list, as_tree, is_tree, key_in, text_or_none, trees_in
 from aisa.wire.usage_report import count_of
 from aisa.wire.vendor_error import VendorError
 from aisa.wire.vendor_tier import tier_named
@@ -79,9 +79,9 @@ class ResponsesReader:
         if kind.endswith(".delta"):
             self._delta(kind, event)
         elif kind == "response.output_item.added":
-            self._item(event.get("item"), event.get("output_index"))
+            self._item(event.get("item"), key_in(event, "output_index"))
         elif kind == "response.output_item.done":
-            self._done(event.get("item"), event.get("output_index"))
+            self._done(event.get("item"), key_in(event, "output_index"))
         elif kind in GIVEN:
             self._given(self._named(event), event.get(GIVEN[kind]))
         elif kind == "response.output_text.annotation.added":
@@ -139,7 +139,7 @@ class ResponsesReader:
 
     def _named(self, event: Tree) -> Item:
         """Return the item that an event is about, which nobody may have announced."""
-        name, kind = self._names.get(event.get("output_index"), str(event.get("item_id"))), str(event.get("type"))
+        name, kind = self._names.get(key_in(event, "output_index"), str(event.get("item_id"))), str(event.get("type"))
         return self._items.setdefault(name, Item("message" if "output_text" in kind or "refusal" in kind else "reasoning"))
 
     def _item(self, given: object, place: object) -> Item | None:

@@ -29,7 +29,7 @@ class Blocks:
 
     @property
     def cut_call(self) -> str:
-        """The name of a call whose arguments are not whole, nothing if all are: clients take such a call for one without arguments."""
+        """The name of a call whose arguments are no whole object, nothing if all are: clients take such a call for one without any."""
         block = next((block for block in self.content if block["type"] == "tool_use" and not is_tree(block["input"])), None)
         return "" if block is None else str(block["name"])
 
@@ -136,7 +136,8 @@ class Blocks:
         kind, said = self._open, "".join(self._given)
         self._open, self._given = "", []
         if kind == "tool_use":
-            self.content[-1]["input"] = decoded(said) if said.strip() else {}
+            value = decoded(said) if said.strip() else {}
+            self.content[-1]["input"] = said if value is None else value
         else:
             self.content[-1][kind] = said
         return [self._event("content_block_stop")]

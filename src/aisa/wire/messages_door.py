@@ -10,8 +10,8 @@ from collections.abc import Mapping, Sequence
 
 from msgspec import Raw
 
-from aisa.answer import Identity, Part, Piece, Report, Text, run_of, together
-from aisa.errors import ApiError
+from aisa.answer import Finish, Identity, Part, Piece, Report, Text, run_of, together
+from aisa.errors import CALLER, ApiError, UpstreamFailed
 from aisa.wire.content import Content
 from aisa.wire.documents import WholeDocument, passed_in, report_in
 from aisa.wire.door import Door, Encoder, Refused, Request
@@ -21,7 +21,7 @@ from aisa.wire.messages_blocks import Blocks
 from aisa.wire.messages_errors import error_event, error_json, refusal
 from aisa.wire.port import HeaderList
 from aisa.wire.reply import JSON_TYPE
-from aisa.wire.trees import Tree, as_tree
+from aisa.wire.trees import Tree, is_tree
 
 PROTOCOL = "anthropic"
 PING = b'event: ping\ndata: {"type":"ping"}\n\n'
@@ -69,11 +69,6 @@ class MessageEncoder:
             ending["stop_details"] = {"type": "refusal", "category": None, "explanation": "".join(blocks.refusal) or None}
         return ending
 
-    def _cut(self) -> ApiError | None:
-        """Return the error for a call that the model could not finish: its clients would make it without arguments."""
-        name = self._blocks.cut_call
-        return ApiError("upstream_unavailable", f"The answer ended inside a call of the tool '{name[:100]}'.") if name else None
-
 
 class StreamEncoder(MessageEncoder):
     """Writes a stream."""
@@ -83,7 +78,7 @@ class StreamEncoder(MessageEncoder):
         self._opened = False
 
     def write(self, parts: Sequence[Part]) -> Piece | None:
-        """Return the events for these parts as one piece."""
+        """Return the events for these parts as one piece. Raises UpstreamFailed for an answer that ends inside a call."""
         if len(parts) == 1 and type(parts[0]) is Piece:
             return parts[0]
         texts = [part.text for part in parts if type(part) is Text and part.choice == 0 and part.text]
@@ -95,6 +90,8 @@ class StreamEncoder(MessageEncoder):
                 pieces.append(part)
                 continue
             data = b"".join([event_of(event) for event in self._blocks.take(part)])
+            if isinstance(part, Finish):
+                self._refuse_cut_calls(part)
             if not self._opened and not isinstance(part, Identity):
                 data = self._opening() + data
             if data:
@@ -111,11 +108,18 @@ class StreamEncoder(MessageEncoder):
             return passed
         opening = b"" if self._opened else self._opening()
         rest = b"".join([event_of(event) for event in self._blocks.end()])
-        cut = self._cut()
-        if cut is not None:
-            return opening + rest + error_event(cut, self._call_id)
         ending: Tree = {"type": "message_delta", "delta": self._ending(), "usage": counts_of(report_in(parts))}
         return opening + rest + event_of(ending) + event_of({"type": "message_stop"})
+
+    def _refuse_cut_calls(self, finish: Finish) -> None:
+        """Raise UpstreamFailed if a call has arguments that are not whole: clients would make it without any."""
+        name = self._blocks.cut_call
+        if not name:
+            return
+        error = ApiError("upstream_unavailable", f"The answer ended inside a call of the tool '{name[:100]}'.")
+        if finish.reason == "length":
+            raise UpstreamFailed(error, blame=CALLER, may_fall_back=False, detail="max_tokens ended the answer inside a call")
+        raise UpstreamFailed(error, detail="the model called a tool with what is no JSON object")
 
     def _opening(self) -> bytes:
         self._opened = True
@@ -138,7 +142,7 @@ class DocumentEncoder(MessageEncoder, WholeDocument):
         self._blocks.end()
         for block in self._blocks.content:
             if block["type"] == "tool_use":
-                block["input"] = as_tree(block["input"])
+                block["input"] = block["input"] if is_tree(block["input"]) else {"arguments": block["input"]}
         return {**self._message(), "content": self._blocks.content, **self._ending(), "usage": counts_of(report)}
 
     def failure(self, error: ApiError, request_id: str) -> bytes:

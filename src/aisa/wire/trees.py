@@ -33,6 +33,12 @@ def trees_in(value: object) -> list[Tree]:
     return [item for item in as_list(value) if is_tree(item)]
 
 
+def key_in(tree: Tree, name: str) -> str | int | float | None:
+    """Return a member that things are told apart by: a number or a text. Of anything else None, as nothing can be kept under it."""
+    value = tree.get(name)
+    return value if isinstance(value, str | int | float) else None
+
+
 def text_or_none(value: object) -> str | None:
     """Return text that is not empty."""
     return value if isinstance(value, str) and value else None

@@ -9,10 +9,10 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Iterable, Mapping
 
-import msgspec
 from msgspec import Raw
 
 from aisa.usage import IMPLAUSIBLE, REPORTED, Breakdown, Usage, Way
+from aisa.wire.lenient_json import encode
 from aisa.wire.shown import COUNT_MAX, Asked, Shown
 from aisa.wire.trees import Tree, is_tree
 
@@ -129,7 +129,7 @@ class UsageReport:
         sides = {"input": usage.input_source, "output": usage.source}
         wrong = [side for side, source in sides.items() if source != REPORTED]
         what = "an impossible count" if IMPLAUSIBLE in sides.values() else "no count"
-        said = msgspec.json.encode(self.fields).decode()
+        said = encode(self.fields).decode()
         return f"usage with {what} of the {' and the '.join(wrong)}: {said[:FAULT_CHARACTERS_MAX]}"
 
 

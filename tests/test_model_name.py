@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from typing import Any
 
 import msgspec
@@ -14,12 +15,18 @@ from aisa.providers.shape import Target
 from aisa.routing import Routes
 from aisa.testing.conformance import check_answer, check_stream
 from aisa.wire.chat import parse_chat
+from aisa.wire.gemini_door import GeminiDoor
 from aisa.wire.model_name import shown_name
-from rig import DONE, HEAD, body, chunk, closing_of, content_of, document, events_of, text, usage
+from door_mutations import CORPUS, asked_whole, called
+from door_readers import SPEAKERS
+from rig import DONE, HEAD, Script, ScriptedUpstream, body, chunk, closing_of, content_of, document, events_of, text, usage
+from test_door_matrix import steps_of
 
 TARGET = Target(vendor="acme", model="some-model", dialect=openai.NAME)
 VENDORS = {"a": Vendor(base_url="http://a.example/v1")}
 PATHS = ["/srv/models/tiny", "~/tiny", "./tiny", "..\\tiny", "C:\\models\\tiny", "D:/tiny", "\\\\host\\share", "file:///tiny"]
+PATHS += ["s3://weights/tiny", "http://10.0.0.3:8000/tiny", "HF+ssh://host/tiny"]
+NAMED = re.compile(rb'"(model|modelVersion)": ?"[^"]*"')
 
 
 def streamed(*parts: bytes, public: str, model: str = "some-model") -> tuple[bytes, list[Any]]:
@@ -108,3 +115,31 @@ def test_a_name_that_the_caller_chose_is_shown_as_the_vendor_says_it() -> None:
     """[contract 1] `vendor/model` is nobody's own name."""
     assert Routes(Config(vendors=VENDORS)).find("a/m").offers[0].target.public == ""
     assert HEAD["model"] == "some-model"
+
+
+@pytest.mark.parametrize("stream", [True, False], ids=["stream", "document"])
+@pytest.mark.parametrize("door", SPEAKERS)
+@pytest.mark.parametrize("dialect", ["openai", "responses", "anthropic", "gemini", "mistral"])
+def test_no_door_tells_where_a_vendor_keeps_its_files(dialect: str, door: str, *, stream: bool) -> None:
+    """[fault W11] Whichever protocol the vendor speaks, its own client's too, where all else passes: in stream and document."""
+    for path in PATHS:
+        told = json.dumps(path).encode()
+        for steps in (steps_of(dialect, "text"), whole_answers(dialect)):
+            vendor = ScriptedUpstream(*[Script([NAMED.sub(rb'"\1":' + told.replace(b"\\", b"\\\\"), b"".join(steps))])] * 2)
+            asked = SPEAKERS[door].ask("text")
+            spoken = GeminiDoor("fast", stream=stream) if door == "gemini" else SPEAKERS[door].door
+            client, _ = called(vendor, dialect, asked if stream else asked_whole(asked), door=spoken)
+            assert told[1:-1] not in client.body
+            assert client.status in (200, 502)
+
+
+def whole_answers(dialect: str) -> list[bytes]:
+    """A document of a vendor."""
+    case = CORPUS / dialect / ("an-answer-passes-byte-for-byte" if dialect == "openai" else "text-document")
+    return [(case / "upstream.json").read_bytes()]
+
+
+@pytest.mark.parametrize("name", ["models/gemini-2.5-pro", "meta-llama/Llama-3", "accounts/fireworks/models/x", "hf:org/model", "a.b:1"])
+def test_a_name_with_slashes_or_colons_is_no_path(name: str) -> None:
+    """Vendors' own names have them."""
+    assert shown_name(name, "asked") == name

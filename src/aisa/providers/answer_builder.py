@@ -82,7 +82,11 @@ class AnswerBuilder:
             return
         self._named = True
         known = answer_id if isinstance(answer_id, str) and answer_id else f"chatcmpl-{self._call_id}"
-        self._parts.append(Identity(known, self._created, self._target.public or shown_name(model, self._request.model)))
+        self._parts.append(Identity(known, self._created, self.name_shown(model)))
+
+    def name_shown(self, model: object) -> str:
+        """Return the name of the model as the client is to see it, for the one that the vendor gives."""
+        return self._target.public or shown_name(model, self._request.model)
 
     def say(self, choice: int, text: str) -> None:
         """The model says something. Of a choice that has begun nothing else is to be done, and nearly all texts are of one."""

@@ -149,7 +149,7 @@ class ContentsWriter:
             call_id = str(message.get("tool_call_id") or "")
             name = self._names.get(call_id) or message.get("name")
             if not isinstance(name, str) or not name:
-                why = f"No earlier message has a tool call of the id {call_id[:100]!r}, which messages[{place}] answers."
+                why = f"No earlier message has a tool call of the id that messages[{place}].tool_call_id answers."
                 raise malformed(f"messages[{place}].tool_call_id", why)
             found.append((self._order.get(call_id, place), self._result(message, name, call_id, place=place)))
         return [part for _, parts in sorted(found, key=lambda item: item[0]) for part in parts]

@@ -39,8 +39,8 @@ class PassingStream(TypedStream):
         tokens, self._counted = self._builder.tokens - self._counted, self._builder.tokens
         if self.failure is not None:
             return
-        if self._target.public and MODEL in event:
-            event[MODEL] = self._target.public
+        if MODEL in event:
+            event[MODEL] = self._builder.name_shown(event[MODEL])
         candidates = trees_in(event.get("candidates"))
         if not any(candidate.get("finishReason") for candidate in candidates):
             if self._held:
@@ -71,9 +71,11 @@ class PassingDocument(TypedDocument):
         """Return it, as it came but for the model's name."""
         body = b"".join(self._body)
         document = document_in(body)
-        if document is None or not self._target.public or MODEL not in document[0]:
-            return [Piece(body if document is None else document[1], 0)]
-        return [Piece(msgspec.json.encode({**document[0], MODEL: self._target.public}), 0)]
+        if document is None:
+            return [Piece(body, 0)]
+        tree, whole = document
+        shown = self._builder.name_shown(tree[MODEL]) if MODEL in tree else None
+        return [Piece(whole if shown == tree.get(MODEL) else msgspec.json.encode({**tree, MODEL: shown}), 0)]
 
 
 def says(candidates: list[Tree]) -> bool:

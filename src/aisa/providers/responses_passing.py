@@ -19,7 +19,6 @@ from aisa.providers.responses_plain import PlainResponse, plain_response
 from aisa.providers.responses_reader import ResponsesReader, TextDelta
 from aisa.providers.shape import Target
 from aisa.providers.typed_stream import TypedDocument, TypedStream
-from aisa.usage import Usage
 from aisa.wire.lenient_json import encode
 from aisa.wire.numbered_events import NumberedTemplate, numbered_template
 from aisa.wire.plain import is_utf8
@@ -95,7 +94,7 @@ class PassingStream(ResponsesStream):
         response = event.get("response")
         if response is None:  # one document where a stream was asked
             event, response = {"type": f"response.{event.get('status') or 'completed'}", "sequence_number": self._number}, event
-        ended = settled(response if is_tree(response) else {}, self._target, usage=self.usage(), cost_usd=cost_usd)
+        ended = settled(response if is_tree(response) else {}, self._builder, cost_usd)
         return [Piece(event_of({**event, "response": ended}), 0)]
 
     def _take_events(self, complete: bytes) -> Sequence[Part]:
@@ -154,15 +153,16 @@ class PassingStream(ResponsesStream):
         if self.failure is not None or kind in FINISHED:
             return
         if event.get("object") == "response":
-            events = opened(event)
+            events = opened({**event, "model": self._builder.name_shown(event.get("model"))})
             self._number = len(events)
             self._pieces += [Piece(event_of(one), tokens if one is events[-1] else 0, carries=True) for one in events]
             return
         if not isinstance(kind, str):
             return  # its clients tell events apart by that
         response = event.get("response")
-        if self._target.public and is_tree(response) and "model" in response:
-            passed = event_of({**event, "response": {**response, "model": self._target.public}})
+        shown = self._builder.name_shown(response["model"]) if is_tree(response) and "model" in response else None
+        if is_tree(response) and shown != response.get("model"):
+            passed = event_of({**event, "response": {**response, "model": shown}})
         else:
             passed = (
                 b"event: " + kind.encode() + b"\ndata: " + self._data + b"\n\n"
@@ -206,7 +206,7 @@ class PassingDocument(TypedDocument):
     def _passed(self, response: PlainResponse, body: bytes, cost_usd: str | None) -> bytes:
         """Return a response as it may leave, in its own bytes but for what is `settled`."""
         fields = FIELDS.decode(body)
-        members: Tree = {**fields, "model": self._target.public or response.model, "store": False}
+        members: Tree = {**fields, "model": self._builder.name_shown(response.model), "store": False}
         if cost_usd is not None:
             members["usage"] = {**FIELDS.decode(fields["usage"]), "cost": Raw(cost_usd.encode())}
         return msgspec.json.encode(members)
@@ -215,7 +215,7 @@ class PassingDocument(TypedDocument):
         """Return it."""
         if self._plain is not None:
             return [Piece(self._passed(self._plain, self._body[0], cost_usd), 0)]
-        return [Piece(encode(settled(object_in(b"".join(self._body)) or {}, self._target, usage=self.usage(), cost_usd=cost_usd)), 0)]
+        return [Piece(encode(settled(object_in(b"".join(self._body)) or {}, self._builder, cost_usd)), 0)]
 
 
 def opened(document: Tree) -> list[Tree]:
@@ -228,11 +228,11 @@ def opened(document: Tree) -> list[Tree]:
     return [{**event, "sequence_number": number} for number, event in enumerate(events)]
 
 
-def settled(response: Tree, target: Target, *, usage: Usage, cost_usd: str | None) -> Tree:
+def settled(response: Tree, builder: AnswerBuilder, cost_usd: str | None) -> Tree:
     """Return a response as it may leave: with what it costs, under the model's name here, and stored nowhere."""
     told = response.get("usage")
-    written = with_cost(told, cost_usd) if is_tree(told) else usage_of(usage, cost_usd)
-    named: Tree = {"model": target.public} if target.public and "model" in response else {}
+    written = with_cost(told, cost_usd) if is_tree(told) else usage_of(builder.usage(), cost_usd)
+    named: Tree = {"model": builder.name_shown(response["model"])} if "model" in response else {}
     return {**response, **named, "store": False, "usage": written}
 
 

@@ -20,8 +20,8 @@ ODD = re.compile(f"[{UNPRINTABLE}]")
 ModelName = Annotated[
     str, Meta(extra_json_schema={"minLength": 1, "maxLength": MODEL_NAME_CHARACTERS_MAX, "pattern": f"^[^{UNPRINTABLE}]*$"})
 ]
-#: How a path begins, on any system. Names of models have slashes in them, but none before the first word.
-PATH = re.compile(r"[/\\~]|\.{1,2}[/\\]|[A-Za-z]:[/\\]|file:")
+#: How a path begins, on any system, or an address. Names of models have slashes in them, but none before the first word.
+PATH = re.compile(r"[/\\~]|\.{1,2}[/\\]|[A-Za-z]:[/\\]|file:|[A-Za-z][A-Za-z0-9+.-]*://")
 
 
 def check_name(model: str) -> None:
@@ -37,7 +37,7 @@ def check_name(model: str) -> None:
 def shown_name(given: object, asked: str) -> str:
     """Return the name to show for the one that the vendor gives, and for the one that was asked for.
 
-    That is the vendor's, unless it tells where the vendor keeps its files.
+    That is the vendor's, unless it tells where the vendor keeps its files, or runs.
     """
     name = text_or_none(given)
     return asked if name is None or PATH.match(name) else name

@@ -143,6 +143,23 @@ def test_all_but_one_call_in_twenty_are_held_for_in_full() -> None:
     assert learned_from(*[100] * 200).most(["another/one"]) is None
 
 
+@pytest.mark.parametrize("stream", [True, False])
+def test_what_several_choices_made_is_held_for_each_of_them_once(*, stream: bool) -> None:
+    """[point 10] Calls for three choices have shown what one has: the next is held for three times that, and one choice for a third."""
+    rig = Rig(ScriptedUpstream(*[Script(reasoned(stream=stream))] * (CALLS_MIN + 1)), prices=PRICES, wallets=[Wallet("default", None)])
+
+    async def main() -> None:
+        for _ in range(CALLS_MIN):
+            await rig.call(MemoryClient(), body(stream=stream, n=3))
+
+    run_virtual(main())
+    learned = rig.ledger.learned.most([rig.rows[0].target])
+    assert learned == -(-(HIDDEN + 10) // 3)
+    for choices in (1, 3):
+        tokens, why = output_held(parse_chat(body(stream=stream, n=choices)), Model(to=("a/m",)), learned)
+        assert tokens == max(learned, 256 if stream else 0) * choices, why
+
+
 def test_the_target_that_makes_most_of_those_that_may_serve_is_held_for() -> None:
     """(fault M17) Whatever the name by which it was asked before; one that nobody knows yet changes nothing."""
     learned = learned_from(*[100] * CALLS_MIN)
@@ -197,6 +214,7 @@ def test_nothing_is_learned_from_what_a_vendor_did_not_report_or_a_client_cut() 
     learned = Learned()
     for number in range(40):
         learned.note(priced(number, usage=Usage(1, 9, source=COUNTED)))
+        learned.note(priced(number, usage=Usage(1, 0, source=REPORTED)), choices=0)
     assert learned.most(["openai/gpt-5"]) is None
 
 

@@ -43,8 +43,8 @@ class ChargeLedger(Protocol):
         """Forget a call that was undone."""
         ...
 
-    def post(self, row: CallRow, slot: Slot) -> None:
-        """Take a row that is final."""
+    def post(self, row: CallRow, slot: Slot, choices: int) -> None:
+        """Take a row that is final, of a call that asked for so many choices."""
         ...
 
 
@@ -55,8 +55,8 @@ class Charge:
     """
 
     __slots__ = (
-        "_awaited", "_held", "_held_input", "_ledger", "_limits", "_listed", "_offer", "_slot", "bill", "bound_name", "covered",
-        "opening", "row",
+        "_awaited", "_held", "_held_input", "_ledger", "_limits", "_listed", "_offer", "_slot", "bill", "bound_name", "choices",
+        "covered", "opening", "row",
     )  # fmt: skip
 
     def __init__(
@@ -74,6 +74,7 @@ class Charge:
         self.covered = 0 if limits else sys.maxsize
         self._listed: Price | None = None  # of the model that answered, if the catalogue prices it otherwise than the one asked
         self._awaited = 1
+        self.choices = 1
         self.bound_name = "max_tokens"  # what the call's own protocol calls the limit on its output
 
     def hold(self, amount: Nanos, tokens: int) -> None:
@@ -263,7 +264,7 @@ class Charge:
     def _post(self) -> None:
         self._awaited -= 1
         if self._awaited == 0 and self.row is not None:
-            self._ledger.post(self.row, self._slot)
+            self._ledger.post(self.row, self._slot, self.choices)
 
 
 def offered(opening: Opening, offer: Offer, price: Price | None) -> Opening:

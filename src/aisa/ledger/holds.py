@@ -35,7 +35,7 @@ class Hold(NamedTuple):
 
 
 class Learned:
-    """How many output tokens the last complete calls to each target made, thinking included, as their vendors reported.
+    """How many output tokens each choice of the last complete calls to a target had, thinking included, as their vendors reported.
 
     By target, as whoever calls it by another name makes no less there.
     """
@@ -46,9 +46,9 @@ class Learned:
         self._most: dict[str, int] = {}
         self._calls = 0
 
-    def note(self, row: CallRow) -> None:
-        """Learn from a call that ended."""
-        if row.outcome != COMPLETED or row.generated.source != REPORTED:
+    def note(self, row: CallRow, choices: int = 1) -> None:
+        """Learn from a call that ended, which had asked for so many choices: a report is of all of them together."""
+        if row.outcome != COMPLETED or row.generated.source != REPORTED or not choices:  # vectors and rankings have none
             return
         made = self._made.get(row.target)
         if made is None:
@@ -57,13 +57,13 @@ class Learned:
                 del self._made[oldest]
                 self._most.pop(oldest, None)
             made = self._made[row.target] = deque(maxlen=CALLS_KEPT)
-        made.append(row.generated.output_tokens)
+        made.append(-(-row.generated.output_tokens // choices))
         self._calls += 1
         if len(made) >= self._calls_min and (self._calls % LEARN_EVERY == 0 or row.target not in self._most):
             self._most[row.target] = sorted(made)[-(len(made) // RARE) - 1]
 
     def most(self, targets: Iterable[str]) -> int | None:
-        """Return what all but one call in RARE made at most, at any of the targets that may serve; None if too few are known of all."""
+        """Return what a choice of all but one call in RARE had at most, at any of the targets that may serve; None if too few are known of all."""
         return max([made for target in targets if (made := self._most.get(target)) is not None], default=None)
 
 

@@ -126,6 +126,7 @@ class LiveLedger:
             targets = [other.target for other in plan.offers]
             held_input = max([input_tokens(content, other.model, other.context_window) for other in targets])
         charge = self.calls[call.id] = Charge(self, opening, slot, offer=offer, limits=limits, held_input=held_input)
+        charge.choices = request.choices
         try:
             if limits:
                 settings, learned = plan.entry.settings, self.learned.most([kept_name(each.name) for each in plan.offers])
@@ -212,7 +213,7 @@ class LiveLedger:
             cap = self.caps[key.id] = Cap(key.spend_cap, key.spend_window, spent=0, now=now)
         return cap
 
-    def post(self, row: CallRow, slot: Slot) -> None:
+    def post(self, row: CallRow, slot: Slot, choices: int) -> None:
         """Have a final row written down; its slot is freed when the database has it."""
 
         def committed() -> None:
@@ -222,7 +223,7 @@ class LiveLedger:
                 charge.written(row.cost)
 
         self._post(row, committed)  # first: whatever becomes of the others, the row is on its way
-        call_guarded(self.learned.note, row)
+        call_guarded(self.learned.note, row, choices)
         if row.idempotency is not None:
             call_guarded(self._final, row)
 

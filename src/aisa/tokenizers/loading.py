@@ -11,11 +11,12 @@ from pathlib import Path
 from unicodedata import normalize
 
 import msgspec
+import regex
 import tiktoken
 import tokenizers
 
 from aisa.providers.counting import NoTokenizer
-from aisa.tokenizers.byte_level import byte_level_bpe, samples
+from aisa.tokenizers.byte_level import MARK, byte_level_bpe, samples
 from aisa.wire.tokenized_text import Tokenizer
 
 FILE_BYTES_MAX = 128 << 20  # the largest known, Gemma's, has 32 MiB
@@ -88,7 +89,7 @@ def from_file(path: Path) -> Tokenizer:
 
 
 def quicker(slow: Tokenizer, data: bytes) -> Tokenizer | None:
-    """Return what counts as the tokenizer of a file does, in a tenth of the time; None where the file or a count is otherwise."""
+    """Return what counts as the tokenizer of a file does, in a part of the time; None where the file or a count is otherwise."""
     read = byte_level_bpe(data)
     if read is None:
         return None
@@ -98,7 +99,13 @@ def quicker(slow: Tokenizer, data: bytes) -> Tokenizer | None:
         return None
 
     def count(text: str) -> int:
-        return len(encoding.encode_ordinary(normalize("NFC", text) if read.composed else text))
+        text = normalize("NFC", text) if read.composed else text
+        if not read.cuts:
+            return len(encoding.encode_ordinary(text))
+        if MARK in text:
+            return slow.count(text)
+        marked = read.marked(text, regex)
+        return len(encoding.encode_ordinary(marked)) - marked.count(MARK)
 
     return Tokenizer(slow.name, count) if all(count(text) == slow.count(text) for text in samples()) else None
 

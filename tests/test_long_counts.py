@@ -1,4 +1,4 @@
-"""Inputs above 16 KiB that nobody reports: counted whole in a thread, before their bill is final; else the row says that they were not."""
+"""Inputs and outputs above 16 KiB that nobody reports: counted whole in threads, before their bill is final; else the row says so."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from aisa.config.schema import Config, Model, Prices, Vendor
 from aisa.ledger.row import CallRow
 from aisa.ledger.wallets import Wallet
-from aisa.long_counts import LongCounts
+from aisa.long_counts import LongCounts, LongOutputs
 from aisa.providers.counting import AskedOf, Counting
 from aisa.providers.measure import Measure
 from aisa.providers.own_input import TRIED_CHARACTERS_MAX
@@ -79,7 +79,8 @@ def called(words: Words, steps: list[Any], client: MemoryClient | None = None, *
     config = Config(
         vendors={"a": Vendor(base_url="http://127.0.0.1:9/v1", tokenizer="t")}, models={"fast": Model(to=("a/m",), prices=PRICES)}
     )
-    rig.dependencies.routes = Routes(config, counting=Counting({"t": Tokenizer("t", words.count)}))
+    outputs = fields.pop("outputs", LongOutputs())
+    rig.dependencies.routes = Routes(config, counting=Counting({"t": outputs.with_thread(Tokenizer("t", words.count))}))
     rig.dependencies.long_counts = fields.pop("counts", rig.dependencies.long_counts)
 
     async def main() -> None:
@@ -214,6 +215,7 @@ def test_a_count_is_behind_the_settlement_and_moves_the_wallet_once() -> None:
 
 #: A file that is written in one piece: short words at first, then long ones.
 WRITTEN = "word " * 3_200 + "considerably " * 3_000
+SHORT = [{"role": "user", "content": "Hi"}]
 CALL = {"index": 0, "id": "c", "type": "function", "function": {"name": "write", "arguments": WRITTEN}}
 PIECES = {
     "text": [*text("one "), chunk({"content": WRITTEN}), FOR_EVER],
@@ -223,14 +225,59 @@ PIECES = {
 
 
 @pytest.mark.parametrize("name", PIECES)
-def test_a_piece_above_16_kib_is_taken_to_be_like_its_beginning_as_no_stream_keeps_it(name: str) -> None:
-    """[the budget] 8 KiB are kept of a stream. The row says that it is an estimate, and 16 KiB are all that the loop counts."""
+def test_a_piece_above_16_kib_is_counted_in_a_thread_and_its_leaver_pays_for_all_of_it(name: str) -> None:
+    """[the budget] 16 KiB are all that the loop counts of it; the rest is handed on at once, and the row has the whole."""
     words = Words()
-    rig, _ = called(words, PIECES[name], MemoryClient(leaves_after=2), messages=[{"role": "user", "content": "Hi"}])
+    rig, _ = called(words, PIECES[name], MemoryClient(leaves_after=2), messages=SHORT)
+    billed, made = row_of(rig).billed, len(WRITTEN.split()) + 1
+    assert (billed.source, billed.counted_by) == (COUNTED, "tokenizer t")
+    assert abs(billed.output_tokens - made) <= 2 + len(WRITTEN) // TRIED_BYTES // 2
+    assert words.in_thread > len(WRITTEN) - TRIED_AT_ONCE_BYTES_MAX - 2 * TRIED_BYTES
+    assert sum(size for beside, size in words.asked if not beside) < TRIED_AT_ONCE_BYTES_MAX + 2 * TRIED_BYTES
+
+
+def test_a_stream_that_ends_well_waits_for_the_count_of_a_long_piece() -> None:
+    """[the budget] What its client is shown is what its row has."""
+    words = Words()
+    steps = [*text("one "), chunk({"content": WRITTEN}), *text("two"), chunk({}, "stop"), DONE]
+    rig, client = called(words, steps, messages=SHORT, stream_options={"include_usage": True})
+    row = row_of(rig)
+    [seen] = [each["usage"] for each in events_of(client.body) if isinstance(each, dict) and each.get("usage")]
+    assert (row.outcome, row.billed.source, seen["completion_tokens"]) == ("completed", COUNTED, row.billed.output_tokens)
+    assert abs(row.billed.output_tokens - len(WRITTEN.split()) - 2) <= 3 + len(WRITTEN) // TRIED_BYTES // 2
+
+
+def test_a_long_piece_that_there_is_no_room_for_is_taken_to_be_like_its_beginning() -> None:
+    """[a named limit] The row says that it is an estimate; nothing is counted beside the loop."""
+    words = Words()
+    outputs = LongOutputs(characters_max=len(WRITTEN) // 2)
+    rig, _ = called(words, PIECES["text"], MemoryClient(leaves_after=2), messages=SHORT, outputs=outputs)
     billed = row_of(rig).billed
-    assert (billed.source, billed.counted_by, words.in_thread) == (ESTIMATED, "tokenizer t", 0)
+    assert (billed.source, words.in_thread) == (ESTIMATED, 0)
     assert 9_000 < billed.output_tokens < len(WRITTEN) / 5
-    assert sum(size for _, size in words.asked) < TRIED_AT_ONCE_BYTES_MAX + 2 * TRIED_BYTES
+
+
+def test_the_room_for_long_pieces_is_there_again_when_they_are_counted() -> None:
+    """[a named limit] It is of all calls together, and of what is counted at this moment."""
+    begun, told = threading.Event(), threading.Event()
+
+    def count(given: str) -> int:
+        begun.set()
+        told.wait()
+        return len(given)
+
+    later = LongOutputs(characters_max=10).with_thread(Tokenizer("t", count)).later
+    first = later("123456")
+    assert first is not None
+    begun.wait()
+    assert later("12345") is None
+    second = later("1234")
+    assert second is not None
+    told.set()
+    assert (first.result(), second.result()) == (6, 4)
+    third = later("1234567890")
+    assert third is not None
+    assert third.result() == 10
 
 
 def test_a_document_above_16_kib_is_counted_whole_before_its_end() -> None:
@@ -248,7 +295,7 @@ def test_a_document_above_16_kib_is_counted_whole_before_its_end() -> None:
 @settings(deadline=None, max_examples=40)
 def test_what_was_counted_later_is_part_of_the_whole_count(words: list[tuple[str, int]]) -> None:
     """[the budget] Wherever in the text it stands: within a token a block of what the tokenizer makes of all of it at once."""
-    meter = TokenMeter(RATE, Tokenizer("t", lambda given: len(given.split())), keeps=True)
+    meter = TokenMeter(RATE, LongOutputs().with_thread(Tokenizer("t", lambda given: len(given.split()))))
     for word, times in words:
         meter.add_text(word * times)
     known = meter.text

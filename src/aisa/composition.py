@@ -41,6 +41,7 @@ from aisa.large_events import LargeEvents
 from aisa.ledger.live_ledger import LiveLedger
 from aisa.ledger.store import LedgerStore
 from aisa.ledger.writer import Writer
+from aisa.long_counts import LongOutputs
 from aisa.notices import Notices
 from aisa.prices.price_file import BadPriceFile, price_sources
 from aisa.prices.rules import LookUp, may_be_listed, unlisted
@@ -65,8 +66,9 @@ SEAL_KEY_NAME = "seal.key"  # what vendors want back is sealed with it: processe
 
 def tokenizers_in(config: Config) -> Mapping[str, Tokenizer]:
     """Return the tokenizers that a configuration names. Raises ConfigErrors when one is not there."""
+    outputs = LongOutputs()
     try:
-        return tokenizers_of(config, load_tokenizer)
+        return tokenizers_of(config, lambda name: outputs.with_thread(load_tokenizer(name)))
     except NoTokenizer as failure:
         raise ConfigErrors([Problem(failure.where, str(failure), "Correct it, or leave it out.")], config) from failure
 

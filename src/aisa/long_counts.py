@@ -1,13 +1,14 @@
-"""Counts long texts that no vendor has reported, all of each and not its beginning alone: in a thread, beside the event loop.
+"""Counts long texts that no vendor has reported, all of each and not its beginning alone: in threads, beside the event loop.
 
-What waits for it is the end of an answer, or the row of a call that was cut: never a vendor, and no other call.
+What waits for it is the end of an answer, or the row of a call that was cut: never a vendor, and no other call. An input is counted then,
+as its request is in memory anyway. What one delta or a document brought is counted as soon as it is there, so that no stream keeps it.
 """
 
 from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor
 from threading import Event
 from typing import Any, Protocol
 
@@ -15,8 +16,10 @@ from aisa.providers.output import output_of
 from aisa.providers.own_input import OwnInput
 from aisa.providers.shape import Decoder
 from aisa.usage import REPORTED
+from aisa.wire.tokenized_text import Tokenizer, in_pieces
 
 WAITING_MAX = 16  # calls at once, one of them at work: prompts of 100,000 tokens take 20 to 200 ms each, and are in memory anyway
+TEXT_CHARACTERS_MAX = 8 << 20  # of answers, that wait for their count or are at work: two million tokens, 2 s with the slowest tokenizer
 SECONDS_MAX = 2.0  # for one, its wait included; beyond, the count of its beginning stands, and the row says that it is estimated
 
 
@@ -30,6 +33,28 @@ class Long(Protocol):
     def take(self, counted: Any, /) -> None:
         """Let this be the count."""
         ...
+
+
+class LongOutputs:
+    """The texts of answers that are being counted, so many characters of all calls together."""
+
+    def __init__(self, *, characters_max: int = TEXT_CHARACTERS_MAX) -> None:
+        self._characters_max = characters_max
+        self._thread = ThreadPoolExecutor(1, "count outputs")
+        self._counting: list[tuple[Future[int], int]] = []
+
+    def with_thread(self, tokenizer: Tokenizer) -> Tokenizer:
+        """Return a tokenizer to which long texts can be handed."""
+
+        def later(text: str) -> Future[int] | None:
+            self._counting = [each for each in self._counting if not each[0].done()]
+            if sum([size for _, size in self._counting]) + len(text) > self._characters_max:
+                return None
+            counting = self._thread.submit(count_text, tokenizer.count, text)
+            self._counting.append((counting, len(text)))
+            return counting
+
+        return Tokenizer(tokenizer.name, tokenizer.count, later)
 
 
 class LongCounts:
@@ -80,6 +105,11 @@ class LongCounts:
 
     def _leave(self, _counting: asyncio.Future[list[Any]]) -> None:
         self._waiting -= 1
+
+
+def count_text(count: Callable[[str], int], text: str) -> int:
+    """Count a text, a piece at a time."""
+    return sum([count(piece) for piece in in_pieces(text)])
 
 
 def count_all(texts: Sequence[Long], given_up: Callable[[], bool]) -> list[Any]:

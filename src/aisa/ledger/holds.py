@@ -63,7 +63,7 @@ class Learned:
             self._most[row.target] = sorted(made)[-(len(made) // RARE) - 1]
 
     def most(self, targets: Iterable[str]) -> int | None:
-        """Return what a choice of all but one call in RARE had at most, at any of the targets that may serve; None if too few are known of all."""
+        """Return what a choice had at most, of all but one call in RARE, at any target that may serve; None if too few are known of all."""
         return max([made for target in targets if (made := self._most.get(target)) is not None], default=None)
 
 

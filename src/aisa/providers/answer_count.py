@@ -28,7 +28,7 @@ class AnswerCount:
         return Shown(tokens, min(reasoning, tokens), weakest([meter.way for meter in self.meters]), size)
 
     def _add(self, message: Tree, choice: Tree, measure: Measure) -> None:
-        text, meter = text_in(message), measure.text_meter(keeps=True)
+        text, meter = text_in(message), measure.text_meter()
         token_ids, entries = listed(choice, "token_ids"), listed(choice.get("logprobs"), "content")
         if 0 < (token_ids or entries) <= Shown(0, 0, text_bytes=text_bytes(text)).most_shown():
             meter.tell(token_ids or entries, BY_TOKEN_IDS if token_ids else BY_LOGPROBS, [text_bytes(text)])

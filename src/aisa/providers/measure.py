@@ -80,11 +80,11 @@ class Measure:
             return LearnedMeter(self.rate)
         return TokenMeter(self._rule, self.tokenizer)
 
-    def text_meter(self, *, keeps: bool = False) -> TokenMeter:
-        """Return what counts a text that comes whole; one that `keeps` it can have all of it counted in a thread."""
+    def text_meter(self) -> TokenMeter:
+        """Return what counts a text that comes whole."""
         if self.tokenizer is None and isinstance(self.text_rate, LearnedRate):
             return LearnedMeter(self.text_rate)
-        return TokenMeter(SIZE, self.tokenizer, keeps=keeps)
+        return TokenMeter(SIZE, self.tokenizer)
 
     def learn(self, tokens: int, pieces: int, text_bytes: int, *, choices: int = 1) -> None:
         """Take a complete answer: so many visible tokens by its vendor's report, in so many pieces and bytes of text.

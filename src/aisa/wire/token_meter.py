@@ -45,7 +45,7 @@ class TokenMeter:
 
     __slots__ = ("_base", "_earlier", "_guesses", "_left", "_rate", "_terms", "_told", "pieces", "text", "text_bytes", "tokens")
 
-    def __init__(self, rate: Rate = PIECES, tokenizer: Tokenizer | None = None, *, keeps: bool = False) -> None:
+    def __init__(self, rate: Rate = PIECES, tokenizer: Tokenizer | None = None) -> None:
         self.tokens = 0  # the running count: what holds follow, and on whose scale is known what of a stream has arrived
         self.pieces = 0  # these and the bytes of their text have come since `_base`
         self.text_bytes = 0
@@ -56,7 +56,7 @@ class TokenMeter:
         self._told = ""  # by which means the vendor told the last tokens that are known
         self.text: TokenizedText | None = None
         if tokenizer is not None:
-            self.text = TokenizedText(tokenizer, by_pieces=rate.bytes_max > 0, keeps=keeps)
+            self.text = TokenizedText(tokenizer, by_pieces=rate.bytes_max > 0)
             self._left = 0  # of a token, which the text is worth beyond the running count
             self._guesses = True  # nothing of the text was counted yet
 

@@ -10,12 +10,13 @@ import re
 from array import array
 from bisect import bisect_left
 from collections.abc import Callable, Iterator
-from typing import NamedTuple
+from typing import NamedTuple, Protocol
 
 import msgspec
 
 TRIED_BYTES = 3_072  # of text and marks that a tokenizer is given at once: some 700 tokens, a millisecond; twice as much a stream keeps
 TRIED_AT_ONCE_BYTES_MAX = 16_384  # of one piece, or of a document: four milliseconds, in which no other call has its turn
+LOOK_SECONDS = 0.05  # between two looks whether a count that is made elsewhere is given up
 PLACES_MAX = 32  # blocks of which the counts up to them are known: all of some 64 KiB of text, more than can be on its way to a client
 
 #: Growth in octal digits; as bytes, these are in no text in UTF-8. The other one stands for a token without a text.
@@ -35,11 +36,24 @@ PIECE_BYTES_MAX = 8  # a piece, on average, that can be a token
 PARTS = 2  # pieces to a token: where there are as many, or more, a token comes in parts
 
 
+class LaterCount(Protocol):
+    """A count that is being made elsewhere."""
+
+    def result(self, timeout: float | None = None) -> int:
+        """Wait for it. Raises TimeoutError after so many seconds."""
+        ...
+
+
+def nowhere(_text: str) -> None:
+    """Count nothing later: what is long is taken to be like its beginning."""
+
+
 class Tokenizer(msgspec.Struct, frozen=True):
-    """What counts the tokens of a text, and what it is called."""
+    """What counts the tokens of a text, and what it is called; `later` has a long text counted elsewhere, None if there is no room."""
 
     name: str
     count: Callable[[str], int]
+    later: Callable[[str], LaterCount | None] = nowhere
 
 
 class Counted(NamedTuple):
@@ -53,12 +67,12 @@ class Counted(NamedTuple):
 class TokenizedText:
     """One text. `by_pieces` says that a piece may be a token. `sampled` is that some of it was taken to be like its beginning.
 
-    With `keeps` that is kept, to be counted in a thread: of a document, which is held whole in any case.
+    That is handed on at once, to be counted elsewhere, and not kept.
     """
 
-    __slots__ = ("_block", "_by_pieces", "_counted", "_grown", "_keeps", "_known", "_later", "_tokenizer", "open", "sampled")
+    __slots__ = ("_block", "_by_pieces", "_counted", "_grown", "_known", "_later", "_tokenizer", "open", "sampled")
 
-    def __init__(self, tokenizer: Tokenizer, *, by_pieces: bool, keeps: bool = False) -> None:
+    def __init__(self, tokenizer: Tokenizer, *, by_pieces: bool) -> None:
         self.sampled = False
         self.open = bytearray()  # the text, with its marks, that no block was made of; whoever adds to it has it counted when it is large
         self._tokenizer = tokenizer
@@ -66,8 +80,7 @@ class TokenizedText:
         self._block = b""  # the last of the blocks
         self._grown = array("q", (0,))  # places in the text: the running count up to each; the last two are where block and open text begin
         self._known = array("q", (0,))  # ... and the tokens
-        self._later: list[tuple[int, int, bytes]] = []  # what was not counted: the running count behind it, what it was taken for, and it
-        self._keeps = keeps
+        self._later: list[tuple[int, int, LaterCount]] = []  # what is: the running count behind it, what it was taken for, and its count
         self._counted = (0, 0)  # how much of the open text was counted last, and to how many tokens
 
     @property
@@ -91,8 +104,8 @@ class TokenizedText:
         if len(rest) >= TRIED_BYTES:
             tokens = (self._known[-1] - begun) * len(rest) // seen
             self._begin(b"", self._grown[-1] + growth_in(rest), self._known[-1] + tokens)
-            if self._keeps:
-                self._later.append((self._grown[-1], tokens, rest.translate(None, NO_TEXT)))
+            if (counting := self._tokenizer.later(rest.translate(None, NO_TEXT).decode("utf-8", "replace"))) is not None:
+                self._later.append((self._grown[-1], tokens, counting))
             rest, self.sampled = b"", True
         self.open[:] = rest
         self._counted = (0, 0)
@@ -100,23 +113,24 @@ class TokenizedText:
 
     @property
     def is_long(self) -> bool:
-        """True if there is text that was not counted, and that can be."""
+        """True if there is text that is counted elsewhere."""
         return bool(self._later)
 
     def count_all(self, given_up: Callable[[], bool]) -> list[int] | None:
-        """Count what was not counted: for a thread. Returns None if it is given up, which is looked at before each piece of the text."""
+        """Wait for the tokens of what is counted elsewhere: in a thread. Returns None once it is given up."""
         found: list[int] = []
-        for _, _, text in self._later:
-            tokens = 0
-            for piece in in_pieces(text.decode("utf-8", "replace")):
-                if given_up():
-                    return None
-                tokens += self._tokenizer.count(piece)
-            found.append(tokens)
+        for _, _, counting in self._later:
+            while True:
+                try:
+                    found.append(counting.result(LOOK_SECONDS))
+                    break
+                except TimeoutError:
+                    if given_up():
+                        return None
         return found
 
     def take(self, counted: list[int]) -> None:
-        """Let these be the tokens of what was not counted."""
+        """Let these be the tokens of what was counted elsewhere."""
         for (behind, taken_for, _), tokens in zip(self._later, counted, strict=True):
             for place, grown in enumerate(self._grown):
                 if grown >= behind:

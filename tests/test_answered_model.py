@@ -210,6 +210,11 @@ COSTS: list[tuple[dict[str, Any], int | None]] = [
     ({"cost": "0.00465"}, 4_650_000),
     ({"cost_in_usd_ticks": 37_756_000}, 3_775_600),
     ({"cost_in_usd_ticks": 5, "cost": 9}, 1),  # half a nano-dollar
+    ({"cost_in_usd_ticks": "37756000"}, 3_775_600),
+    ({"cost_in_usd_ticks": 37_756_000.0, "cost_in_nano_usd": 9}, 3_775_600),
+    ({"cost_in_nano_usd": 3_775_600}, 3_775_600),
+    ({"cost_in_usd_ticks": None, "cost_in_nano_usd": "3775600"}, 3_775_600),
+    ({"cost_in_usd_ticks": -1, "cost": 0.5}, 500_000_000),
     ({"estimated_cost": 1.5e-05}, 15_000),
     ({"cost": {"input_tokens_cost": 0.001, "request_cost": 0.005, "total_cost": 0.0061}}, 6_100_000),
     *[({"cost": value}, None) for value in (None, -1, True, "much", [], {}, 1e300, "1" * 400)],
@@ -233,6 +238,7 @@ def test_what_the_vendor_says_that_it_charges_is_kept_and_never_shown_as_ours(sa
         assert (row.reported_cost, row.cost, row.outcome) == (nanos, 2_000_000, "completed")
         assert b'"cost":0.002' in client.body.replace(b" ", b"")
         assert b"ticks" not in client.body
+        assert b"nano" not in client.body
         assert b"total_cost" not in client.body
 
 

@@ -176,13 +176,15 @@ EXPORT = "start_time_iso,model,input_tokens,output_tokens,num_model_requests,amo
 def test_an_export_that_fits_is_told(run: Run) -> None:
     """By day and model with sums, and the exit status is 0; what the catalogue's prices come to stands beside the vendor's charge."""
     made = Usage(10_000, 2_000, source=REPORTED, input_source=REPORTED)
-    write(priced(1, usage=made, vendor_cost=12_345), priced(2, target="other/gpt-5", usage=made))
+    both = {"vendor_cost": 12_345, "reported_cost": 10_050}
+    write(priced(1, usage=made, **both), priced(2, target="other/gpt-5", usage=made, reported_cost=9), priced(3, usage=Usage()))
     Path("e.csv").write_text(EXPORT + "2025-12-31T00:00:00+00:00,gpt-5-2025-08-07,10050,2000,1,0.00001\n", encoding="utf-8-sig")
     lines = said(run("ledger", "reconcile", "e.csv", "--vendor", "openai")).splitlines()
     assert lines[1].split() == ["2025-12-31", "gpt-5", "10,000", "10,050", "+0.50", "%", "2,000", "2,000", "0.00", "%"]
     assert lines[2].split()[:5] == ["all", "days", "gpt-5", "10,000", "10,050"]
     assert lines[3].split()[:6] == ["all", "days", "all", "models", "10,000", "10,050"]
     assert "They charge $0.00001; by the price catalogue, our calls come to $0.000012345." in lines
+    assert "By its own answers it charges $0.00001005, for the 1 of 2 calls whose answer says so." in lines
     assert lines[-1] == "Every model is within 1 %."
 
 

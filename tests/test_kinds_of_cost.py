@@ -101,6 +101,12 @@ CASES: dict[str, tuple[Prices, dict[str, Any], dict[str, Any], int]] = {
     "sources": (GROK, report(1_000, 100, num_sources_used=10), {}, 250_350_000),
     # 1,000 x 2.5 + 500 x 10 micro-dollars, and 2 searches at 25,000
     "searches": (SEARCHING, report(1_000, 500, server_tool_use={"web_search_requests": 2}), {}, 57_500_000),
+    "searches of the web and of posts": (
+        SEARCHING,
+        report(1_000, 500, server_side_tool_usage_details={"web_search_calls": 2, "x_search_calls": "1", "mcp_calls": 7}),
+        {},
+        82_500_000,
+    ),
     # the same without a search, and 5,000 for the request
     "a fee for each request": (
         Prices(input=2.5, output=10, per_request=0.005),
@@ -114,6 +120,15 @@ CASES: dict[str, tuple[Prices, dict[str, Any], dict[str, Any], int]] = {
         report(1_000, 500, prompt_tokens_details={"image_tokens": 100}, completion_tokens_details={"image_tokens": 300}),
         {},
         16_750_000,
+    ),
+    # the same with films: (1,000 - 100 - 300) x 2.5 + 400 x 5 + (500 - 300) x 10 + 300 x 40
+    "films and images in, films out": (
+        Prices(input=2.5, output=10, input_image=5, output_image=40),
+        report(
+            1_000, 500, prompt_tokens_details={"image_tokens": 100, "video_tokens": 300}, completion_tokens_details={"video_tokens": 300}
+        ),
+        {},
+        17_500_000,
     ),
     # a region at 1.1 times the list price: (1,000 x 2.5 + 500 x 10) x 1.1 = 8,250, and a search at 25,000 as listed
     "a factor on tokens": (

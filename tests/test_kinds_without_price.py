@@ -181,6 +181,7 @@ REPORTED: list[tuple[dict[str, Any], int, str]] = [
     # the dearest of the output is 15 in any case: 1,000 x 3 + 500 x 15
     (report(1_000, 500, completion_tokens_details={"audio_tokens": 400}), 10_500, "output_audio"),
     (report(1_000, 500, completion_tokens_details={"image_tokens": 400}), 10_500, "output_image"),
+    (report(1_000, 500, completion_tokens_details={"video_tokens": 400}), 10_500, "output_image"),
     # 1,000 x 3 + 9,000 x 3.75 + 500 x 15
     (report(10_000, 500, cache_creation={"ephemeral_1h_input_tokens": 9_000}), 44_250, "cache_write_1h"),
     # nothing stands in for a search: 1,000 x 3 + 500 x 15

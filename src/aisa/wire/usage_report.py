@@ -34,6 +34,8 @@ CACHED = (
 )
 WRITTEN = ("cache_write_tokens", "cache_creation_input_tokens", "cache_creation_tokens", "cacheWriteInputTokens")
 REASONING = ("reasoning_tokens", "thinking_tokens", "thoughtsTokenCount", "reasoningTokens")
+#: What is seen, at rest or moving, has one price.
+PICTURES = ("image_tokens", "video_tokens")
 #: Gemini's own names, where thinking and tools' results stand beside the whole.
 SHOWN, FROM_TOOLS = "candidatesTokenCount", "toolUsePromptTokenCount"
 
@@ -42,11 +44,13 @@ LIFETIMES = {"30m": "cache_write_30m_tokens", "1h": "cache_write_1h_tokens", "12
 #: Objects of `ephemeral_1h_input_tokens`, `ttl_12h_tokens` and the like.
 WRITES = ("cache_creation", "cache_creation_token_details", "cache_write_tokens_details")
 SEARCHES = ("web_search_requests", "num_search_queries")
+#: xAI counts its tools' calls by themselves; both of these are searches.
+CALLS_OF_TOOLS, SEARCHING_TOOLS = "server_side_tool_usage_details", ("web_search_calls", "x_search_calls")
 SOURCES = ("num_sources_used",)
 BILLED = "billed_units"  # Cohere's: what is charged for, where that is less than what was processed
 
 #: Written by us, or for us alone: `cost` is what we charge, and what a vendor charges us is nobody else's business.
-OURS = frozenset({"cost", "cost_details", "cost_in_usd_ticks", "is_byok", "estimated_cost"})
+OURS = frozenset({"cost", "cost_details", "cost_in_usd_ticks", "cost_in_nano_usd", "is_byok", "estimated_cost"})
 NAMED = frozenset({*INPUT, *OUTPUT, *TOTAL, *CACHED, *WRITTEN, *REASONING, SHOWN, FROM_TOOLS})
 NOT_COUNTED = Way()
 
@@ -206,6 +210,11 @@ def details(fields: Tree, names: Iterable[str]) -> dict[str, int]:
     return found
 
 
+def pictures(counts: Mapping[str, int]) -> int:
+    """Return the tokens of pictures and films among the counts of a side."""
+    return sum([counts.get(name, 0) for name in PICTURES])
+
+
 def output_of(fields: Tree) -> int | None:
     """Return what a report says was made, thinking included where it is known to be inside; None if it does not say."""
     made = first(OUTPUT, fields)
@@ -247,7 +256,7 @@ def read(fields: Tree, shown: Shown, asked: Asked) -> Usage:
     elif total > shown.tokens:
         taken, input_source = total - shown.tokens, shown.way.source  # as good as that count
     thought = shown.hidden(made or 0, min(thought, made or 0))
-    spoken, drawn = (min(largest((name,), outer), made or 0) for name in ("audio_tokens", "image_tokens"))
+    spoken, drawn = min(largest(("audio_tokens",), outer), made or 0), min(pictures(outer), made or 0)
     if not shown.can_be(made or 0, (thought, spoken, drawn), asked):
         made, output_source = None, IMPLAUSIBLE
     if taken is not None and taken > asked.input_tokens_max:
@@ -292,11 +301,13 @@ def breakdown(fields: Tree, parts: tuple[int, int, int], lifetime: Callable[[], 
     inside = trees_named(fields, ("cached_tokens_details",))
     told = largest(("audio_tokens",), *inside) if inside else cached + heard - taken
     found["cached_audio_tokens"] = max(0, min(told, cached, heard))
-    found["input_image_tokens"] = min(largest(("image_tokens",), details(fields, INPUT_DETAILS)), taken)
-    found["output_image_tokens"] = min(largest(("image_tokens",), details(fields, OUTPUT_DETAILS)), made)
+    found["input_image_tokens"] = min(pictures(details(fields, INPUT_DETAILS)), taken)
+    found["output_image_tokens"] = min(pictures(details(fields, OUTPUT_DETAILS)), made)
     used = trees_named(fields, ("server_tool_use", "server_tool_use_details"))
+    called = details(fields, (CALLS_OF_TOOLS,))
+    searched = max(largest(SEARCHES, fields, *used), sum([called.get(name, 0) for name in SEARCHING_TOOLS]))
     # A report beyond what is possible is none: what it tells of happened at least once.
-    found["searches"], found["sources"] = possible(largest(SEARCHES, fields, *used)), possible(largest(SOURCES, fields))
+    found["searches"], found["sources"] = possible(searched), possible(largest(SOURCES, fields))
     billed = fields.get(BILLED)
     if is_tree(billed):
         found["uncharged_input_tokens"] = uncharged(billed.get("input_tokens"), taken)

@@ -7,8 +7,8 @@ from decimal import ROUND_HALF_UP, Decimal, DecimalException
 from aisa.money import NANOS_PER_DOLLAR, Nanos
 from aisa.wire.trees import Tree, is_tree
 
-TICKS = "cost_in_usd_ticks"  # xAI's
-TICKS_PER_NANO = 10  # ten billion are a dollar
+#: Where xAI says it -> how many of its unit a dollar has; the first that is there counts.
+UNITS = {"cost_in_usd_ticks": Decimal(10**10), "cost_in_nano_usd": Decimal(NANOS_PER_DOLLAR)}
 #: Where other vendors say it, in US dollars, the one that counts first. Perplexity's `cost` is an object with a sum in it.
 DOLLARS = ("cost", "estimated_cost")
 SUM = "total_cost"
@@ -19,9 +19,10 @@ def vendor_cost(fields: Tree | None) -> Nanos | None:
     """Return what a report says that the vendor charges, to the nearest nano-dollar; None if it does not say, or not in a number."""
     if fields is None:
         return None
-    ticks = amount(fields.get(TICKS), Decimal(NANOS_PER_DOLLAR * TICKS_PER_NANO))
-    if ticks is not None:
-        return ticks
+    for name, per_dollar in UNITS.items():
+        cost = amount(fields.get(name), per_dollar)
+        if cost is not None:
+            return cost
     for name in DOLLARS:
         said = fields.get(name)
         cost = amount(said.get(SUM) if is_tree(said) else said, Decimal(1))

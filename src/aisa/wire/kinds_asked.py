@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Callable, Mapping
 from collections.abc import Set as AbstractSet
 
 import msgspec
 
 from aisa.wire.chat import ChatRequest
 from aisa.wire.request_content import cache_lifetime
-from aisa.wire.trees import is_tree
+from aisa.wire.trees import is_tree, trees_in
 
 #: What `modalities` may ask for -> the kind of output that it is.
 MADE = {"audio": "output_audio", "image": "output_image"}
@@ -17,10 +18,11 @@ MADE = {"audio": "output_audio", "image": "output_image"}
 WRITES = {"30m": "cache_write_30m", "1h": "cache_write_1h", "12h": "cache_write_12h"}
 LONG_WRITES = frozenset(WRITES.values())
 CACHEABLE = ("messages", "tools", "cache_control")  # members in which a request may ask for a cache
-SOUND = "input_audio"  # the type of a part of a message
-#: Tools of the vendor's own, by the kind of cost that each makes. Within a text the quotation marks would be escaped.
+SOUND, SOUNDS = "input_audio", ("input_audio", "audio_url")  # the kind, and the types of such a part of a message
+#: Tools of the vendor's own, by the kind of cost that each makes. Within a text the quotation marks would be escaped. xAI searches posts,
+#: OpenRouter puts its name before its tools, and Moonshot names the function.
 TOOLS = {
-    "per_search": re.compile(rb'"type"\s*:\s*"web_search[a-z0-9_]{0,40}"'),
+    "per_search": re.compile(rb'"type"\s*:\s*"(?:openrouter:)?(?:web|x)_search[a-z0-9_]{0,40}"|"name"\s*:\s*"\$web_search"'),
     "output_image": re.compile(rb'"type"\s*:\s*"image_generation[a-z0-9_]{0,40}"'),
 }
 
@@ -35,11 +37,12 @@ def kinds_asked(chat: ChatRequest, wanted: AbstractSet[str]) -> list[tuple[str, 
         found.append(("per_search", "web_search_options"))
     if "tools" in fields:
         found += [(kind, "tools") for kind, tool in TOOLS.items() if kind in wanted and offers(tool, bytes(fields["tools"]))]
-    if "search_parameters" in fields and searches(fields["search_parameters"]):
-        found.append(("per_source", "search_parameters"))
+    for member, (kind, asks) in SEARCHING.items():
+        if member in fields and asks(msgspec.json.decode(fields[member])):
+            found.append((kind, member))
     if SOUND in wanted:
         parted = [message.content for message in known.messages if isinstance(message.content, list)]
-        found += [(SOUND, "messages")] if any(part.type == SOUND for content in parted for part in content) else []
+        found += [(SOUND, "messages")] if any(part.type in SOUNDS for content in parted for part in content) else []
     if wanted & LONG_WRITES and any(b'"ttl"' in bytes(fields[name]) for name in CACHEABLE if name in fields):
         lifetime = cache_lifetime(fields, WRITES)
         found += [(WRITES[lifetime], "cache_control")] if lifetime else []
@@ -51,7 +54,9 @@ def offers(tool: re.Pattern[bytes], tools: bytes) -> bool:
     return tool.search(tools) is not None
 
 
-def searches(parameters: msgspec.Raw) -> bool:
-    """Say whether xAI's parameters of a search let it search."""
-    value: object = msgspec.json.decode(parameters)
-    return is_tree(value) and value.get("mode") != "off"
+#: Members by which a vendor is let search, xAI, OpenRouter and DashScope: the kind of cost, and whether a value of it does.
+SEARCHING: Mapping[str, tuple[str, Callable[[object], bool]]] = {
+    "search_parameters": ("per_source", lambda value: is_tree(value) and value.get("mode") != "off"),
+    "plugins": ("per_search", lambda value: any(plugin.get("id") == "web" for plugin in trees_in(value))),
+    "enable_search": ("per_search", lambda value: value is True),
+}

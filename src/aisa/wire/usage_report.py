@@ -34,8 +34,7 @@ CACHED = (
 )
 WRITTEN = ("cache_write_tokens", "cache_creation_input_tokens", "cache_creation_tokens", "cacheWriteInputTokens")
 REASONING = ("reasoning_tokens", "thinking_tokens", "thoughtsTokenCount", "reasoningTokens")
-#: What is seen, at rest or moving, has one price.
-PICTURES = ("image_tokens", "video_tokens")
+PICTURES = ("image_tokens", "video_tokens")  # what is seen, at rest or moving, has one price
 #: Gemini's own names, where thinking and tools' results stand beside the whole.
 SHOWN, FROM_TOOLS = "candidatesTokenCount", "toolUsePromptTokenCount"
 
@@ -44,15 +43,14 @@ LIFETIMES = {"30m": "cache_write_30m_tokens", "1h": "cache_write_1h_tokens", "12
 #: Objects of `ephemeral_1h_input_tokens`, `ttl_12h_tokens` and the like.
 WRITES = ("cache_creation", "cache_creation_token_details", "cache_write_tokens_details")
 SEARCHES = ("web_search_requests", "num_search_queries")
-#: xAI counts its tools' calls by themselves; both of these are searches.
-CALLS_OF_TOOLS, SEARCHING_TOOLS = "server_side_tool_usage_details", ("web_search_calls", "x_search_calls")
+SEARCHING_TOOLS = ("web_search_calls", "x_search_calls")  # xAI's, each with a count of its own
+USED = ("server_tool_use", "server_tool_use_details", "server_side_tool_usage_details")
 SOURCES = ("num_sources_used",)
 BILLED = "billed_units"  # Cohere's: what is charged for, where that is less than what was processed
 
 #: Written by us, or for us alone: `cost` is what we charge, and what a vendor charges us is nobody else's business.
 OURS = frozenset({"cost", "cost_details", "cost_in_usd_ticks", "cost_in_nano_usd", "is_byok", "estimated_cost"})
 NAMED = frozenset({*INPUT, *OUTPUT, *TOTAL, *CACHED, *WRITTEN, *REASONING, SHOWN, FROM_TOOLS})
-NOT_COUNTED = Way()
 
 
 class UsageReport:
@@ -183,14 +181,8 @@ def is_news(value: object, known: object) -> bool:
 
 def first(names: Iterable[str], fields: Tree) -> int | None:
     """Return the first count above zero; zero if there is only that, None if there is none."""
-    found = None
-    for name in names:
-        if name in fields:
-            count = count_of(fields[name])
-            if count:
-                return count
-            found = count if found is None else found
-    return found
+    counts = [count for name in names if name in fields and (count := count_of(fields[name])) is not None]
+    return next(filter(None, counts), 0 if counts else None)
 
 
 def largest(names: Iterable[str], *places: Mapping[str, object]) -> int:
@@ -261,7 +253,7 @@ def read(fields: Tree, shown: Shown, asked: Asked) -> Usage:
         made, output_source = None, IMPLAUSIBLE
     if taken is not None and taken > asked.input_tokens_max:
         taken, input_source = None, IMPLAUSIBLE
-    way = NOT_COUNTED
+    way = Way()
     if made is None:
         made, thought, spoken, way = shown.tokens, shown.reasoning, 0, shown.way
         output_source = way.source if output_source == REPORTED else output_source
@@ -303,9 +295,8 @@ def breakdown(fields: Tree, parts: tuple[int, int, int], lifetime: Callable[[], 
     found["cached_audio_tokens"] = max(0, min(told, cached, heard))
     found["input_image_tokens"] = min(pictures(details(fields, INPUT_DETAILS)), taken)
     found["output_image_tokens"] = min(pictures(details(fields, OUTPUT_DETAILS)), made)
-    used = trees_named(fields, ("server_tool_use", "server_tool_use_details"))
-    called = details(fields, (CALLS_OF_TOOLS,))
-    searched = max(largest(SEARCHES, fields, *used), sum([called.get(name, 0) for name in SEARCHING_TOOLS]))
+    used = trees_named(fields, USED)
+    searched = max(largest(SEARCHES, fields, *used), sum([largest((name,), *used) for name in SEARCHING_TOOLS]))
     # A report beyond what is possible is none: what it tells of happened at least once.
     found["searches"], found["sources"] = possible(searched), possible(largest(SOURCES, fields))
     billed = fields.get(BILLED)

@@ -13,7 +13,8 @@ from genai_prices.types import TimeOfDateConstraint
 from aisa.config.load import ConfigErrors, load
 from aisa.config.schema import Config, Model, PriceHours, Prices, PriceTier, Vendor, VendorTier
 from aisa.prices.catalogue import catalogue_price
-from aisa.prices.corrections import CORRECTIONS, DEEPSEEK_PAGE, Correction
+from aisa.prices.corrections import ALIASES, CORRECTIONS, DEEPSEEK_PAGE, Alias, Correction
+from aisa.prices.matching import Rule, find
 from aisa.prices.rules import PriceList, configured, times
 from aisa.prices.spelling import clue
 from aisa.routing import Routes
@@ -169,6 +170,22 @@ def test_a_correction_is_still_needed_and_has_its_page(correction: Correction) -
     assert {field.name for field in dataclasses.fields(TimeOfDateConstraint)} == {"start_time", "end_time"}, "it may know days of the week"
     assert correction.page.startswith("https://")
     assert correction.read <= datetime.now(UTC).date()
+
+
+@pytest.mark.parametrize("alias", ALIASES, ids=[alias.name for alias in ALIASES])
+def test_an_alias_is_still_stale_and_has_its_page(alias: Alias) -> None:
+    """(fault M16) The catalogue takes the name for a model of another price. When it has caught up, the row can go."""
+    provider = next(provider for provider in providers if provider.id == alias.vendor)
+    stale, true = find(provider, alias.name), find(provider, alias.model)
+    assert stale is not None
+    assert true is not None
+    assert (stale.rule.sure, true.rule) == (True, Rule.NAME)
+    assert stale.model.prices != true.model.prices, "it has caught up"
+    assert alias.page.startswith("https://")
+    assert alias.read <= datetime.now(UTC).date()
+    listed = catalogue_price(alias.vendor, "", alias.name.upper())
+    assert listed is not None
+    assert (alias.page in listed.found, alias.model in listed.terms[0].price.source) == (True, True)
 
 
 @pytest.mark.parametrize(("moment", "dollars"), [("2026-11-28T07:00", (0.15, 0.6)), ("2026-11-27T07:00", (0.3, 1.2))])

@@ -17,7 +17,7 @@ from genai_prices.data import providers
 from genai_prices.types import ConditionalPrice, ModelInfo, ModelPrice, Provider, StartDateConstraint, TieredPrices, TimeOfDateConstraint
 
 from aisa.money import NANOS_PER_DOLLAR, Nanos
-from aisa.prices.corrections import corrected
+from aisa.prices.corrections import alias_of, corrected
 from aisa.prices.matching import find
 from aisa.prices.rules import BEGINNING, BUILT_IN_SOURCE, Price, PriceList, Term, is_private, seconds_of
 from aisa.pricing import FEES, RARER, RARER_PRICES_MAX, TIERS_MAX, Tier, UnitPrices, unit_prices
@@ -55,13 +55,14 @@ def catalogue_price(vendor: str, base_url: str, model: str) -> PriceList | None:
     provider = provider_of(vendor, base_url)
     if provider is None or len(model) > MODEL_CHARACTERS_MAX:
         return None
-    found = find(provider, model)
+    alias = alias_of(provider.id, model)
+    found = find(provider, model if alias is None else alias.model)
     if found is None or not found.rule.sure:
         return None
     listed = price_list(found.model, f"{BUILT_IN_SOURCE}{__version__}: {provider.id}/{found.model.id}")
     if listed is None:
         return None
-    return corrected(provider.id, found.model.id, msgspec.structs.replace(listed, found=found.rule.words))
+    return corrected(provider.id, found.model.id, msgspec.structs.replace(listed, found=found.rule.words if alias is None else alias.words))
 
 
 def catalogue_names(vendor: str, base_url: str) -> tuple[str, ...]:

@@ -25,6 +25,35 @@ class Correction(NamedTuple):
     read: date
 
 
+class Alias(NamedTuple):
+    """A name that the catalogue takes for a model that it is not any more: by the vendor's page it is `model`, which is listed too."""
+
+    vendor: str
+    name: str
+    model: str
+    page: str
+    read: date
+
+    @property
+    def words(self) -> str:
+        """Say it to a reader, after `found`."""
+        return f"as `{self.model}`, which {self.page} says that it is (read {self.read})"
+
+
+ALIASES = (
+    Alias(
+        *("mistral", "mistral-large-latest", "mistral-large-2512"),
+        page="https://docs.mistral.ai/models/mistral-large-3-25-12",
+        read=date(2026, 11, 29),
+    ),
+)
+
+
+def alias_of(vendor: str, name: str) -> Alias | None:
+    """Return what a name that the catalogue is wrong about is by its vendor's page."""
+    return next((alias for alias in ALIASES if (alias.vendor, alias.name) == (vendor, name.lower())), None)
+
+
 #: DeepSeek's peak hours are those of working days; the catalogue's notes say that it cannot tell days of the week apart. Holidays in China,
 #: which are off-peak too, are charged as any other day.
 DEEPSEEK_PAGE = "https://api-docs.deepseek.com/quick_start/pricing"

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import base64
 import random
+from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -66,6 +67,47 @@ def test_small_deltas_of_text_cost_the_whole_of_it(pieces: int, total: int, toke
     """[fault M8] 1,500 / 4 = 375 tokens x 10 micro-dollars, however small the deltas; rounded up for each of 351 it would be 527."""
     steps = [*text(*said(total, pieces)), FOR_EVER]
     assert cost(steps, Prices(input=1, output=10), leaves_after=pieces, deltas="text") == 1_000 + tokens * 10_000
+
+
+#: What a delta may say, and how: each is text that the model wrote.
+SAYING: dict[str, Callable[[str], dict[str, Any]]] = {
+    "text": lambda part: {"content": part},
+    "thinking": lambda part: {"reasoning_content": part},
+    "thinking by its other name": lambda part: {"reasoning": part},
+    "a refusal": lambda part: {"refusal": part},
+    "arguments": lambda part: {"tool_calls": [{"index": 0, "function": {"arguments": part}}]},
+    "arguments of old": lambda part: {"function_call": {"arguments": part}},
+}
+#: How the same 1,200 bytes are cut.
+CUTS: dict[str, list[str]] = {
+    "characters": said(1_200, 1_200),
+    "two or three": said(1_200, 480),
+    "words with the blank behind": [f"{word} " for word in said(1_200, 1)[0].split(" ")[:-1]] + said(1_200, 1)[0].split(" ")[-1:],
+    "halves": said(1_200, 2),
+}
+
+
+@pytest.mark.parametrize("kind", SAYING)
+@pytest.mark.parametrize("cut", CUTS)
+def test_whatever_is_said_in_small_deltas_costs_the_whole_of_it(kind: str, cut: str) -> None:
+    """[fault M8] 1,200 / 4 = 300 tokens x 10 micro-dollars, for thinking, refusals and arguments as for text, however they are cut."""
+    opening = {
+        "arguments": {"tool_calls": [{"index": 0, "id": "call_1", "type": "function", "function": {"name": "f", "arguments": ""}}]},
+        "arguments of old": {"function_call": {"name": "f", "arguments": ""}},
+    }.get(kind, {"content": ""})
+    assert "".join(CUTS[cut]) == said(1_200, 1)[0]
+    steps = [*text(), chunk(opening), *(chunk(SAYING[kind](part)) for part in CUTS[cut]), FOR_EVER]
+    leaves_after = len(CUTS[cut]) + (kind in ("arguments", "arguments of old"))
+    assert abs(cost(steps, Prices(input=1, output=10), leaves_after=leaves_after, deltas="text") - 1_000 - 300 * 10_000) <= 20_000
+
+
+@pytest.mark.parametrize("choices", [2, 3])
+def test_small_deltas_of_several_choices_cost_each_the_whole_of_its_own(choices: int) -> None:
+    """[fault M8] 400 / 4 = 100 tokens x 10 micro-dollars a choice, whose single characters come in turn."""
+    parts = [{**HEAD, "choices": [{"index": at, "delta": {"content": part}}]} for part in said(400, 400) for at in range(choices)]
+    steps = [*text(), *map(event, parts), FOR_EVER]
+    paid = cost(steps, Prices(input=1, output=10), leaves_after=len(parts), deltas="text", n=choices)
+    assert paid == 1_000 + choices * 100 * 10_000
 
 
 @pytest.mark.parametrize("parts", [1, 2, 940])

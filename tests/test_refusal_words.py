@@ -119,11 +119,16 @@ PRIVATE = {
     "a file of Windows": "C:\\models\\tiny.bin",
     "a relative file": "engine/worker.py",
     "a socket": "/run/engine/worker.sock",
+    "an ARN": "arn:aws:bedrock:us-east-1:123456789012:inference-profile/tiny",
+    "a pod": "vllm-7d9f8b6c5-x2x4z",
+    "a network card": "02:42:ac:11:00:02",
 }
 
 
 @pytest.mark.parametrize("private", PRIVATE.values(), ids=PRIVATE)
-@pytest.mark.parametrize("around", ["refused by {} today", "refused by {}.", "({})", "'{}'", "{}, then", "\u201c{}\u201d", "at={}"])
+@pytest.mark.parametrize(
+    "around", ["refused by {} today", "refused by {}.", "({})", "'{}'", "{}, then", "\u201c{}\u201d", "at={}", "dial {}: no", "by @{}:"]
+)
 def test_the_vendors_house_is_not_shown(private: str, around: str) -> None:
     """[fault S11] Hosts, addresses, credentials and files, wherever in a sentence they stand."""
     assert private not in fit_to_show(around.format(private), TARGET)

@@ -40,10 +40,13 @@ CREDENTIAL = re.compile(
 #: A key without a mark of its own, as hexadecimal ones: long, of letters and digits in one run.
 LONG_RUN = re.compile(r"(?<![A-Za-z0-9])[A-Za-z0-9]{32,}(?![A-Za-z0-9])")
 IPV4 = re.compile(r"(?<![\w.])\d{1,3}(?:\.\d{1,3}){3}(?::\d{1,5})?(?![\w.]\d)")
-COLONS = re.compile(r"(?<![\w:.])\[?[0-9A-Fa-f:]{2,39}(?:\.\d{1,3}){0,3}(?:%\w{1,15})?\]?(?::\d{1,5})?(?![\w:])")
+COLONS = re.compile(r"(?<![\w:.])\[?[0-9A-Fa-f:]{2,39}(?:\.\d{1,3}){0,3}(?:%\w{1,15})?\]?(?::\d{1,5})?(?!\w|:[\w:])")
 LOCALHOST = re.compile(r"\blocalhost(?::\d+)?\b", re.IGNORECASE)
-HOST = re.compile(r"(?<![\w.@/-])[\w.-]{0,253}\w(?::\d{2,5})?(?![\w:-])")
-AWS_NAME = re.compile(r"\bip-\d{1,3}(?:-\d{1,3}){3}\b", re.IGNORECASE)
+HOST = re.compile(r"(?<![\w./-])[\w.-]{0,253}\w(?::\d{2,5})?(?![\w-]|:\w)")
+#: What machines, their accounts and their network cards are called: by AWS, by Kubernetes, by everybody.
+AWS_NAME = re.compile(r"\bip-\d{1,3}(?:-\d{1,3}){3}\b|\barn:aws[\w-]{0,20}:[^\s'\"<>`,;)]+", re.IGNORECASE)
+POD = re.compile(r"(?<![\w.-])[a-z][a-z0-9-]{0,200}-(?=[0-9a-f]{0,9}\d)[0-9a-f]{8,10}-[a-z0-9]{5}(?![\w-])")
+MAC = re.compile(r"(?:[0-9A-F]{2}:){5}[0-9A-F]{2}", re.IGNORECASE)
 #: Endings that only names inside somebody's network have.
 INTERNAL = re.compile(
     r"\.(?:internal|local|localdomain|lan|corp|intranet|intra|home|private|priv|prod|svc|cluster|consul|test|invalid|example"
@@ -58,7 +61,7 @@ COUNTED = frozenset(
     " code status error line column position offset index version tpm rpm tpd rpd n_ctx n_keep got expected actual given value".split()
 )
 PATH = re.compile(
-    r"(?<![\w/.:~-])(?:~|\.{1,2})?(?:/[\w.@+~-]{1,255}){2,}/?|(?<![\w\\])(?:[A-Za-z]:)?\\{1,2}[\w.$ -]{1,255}(?:\\{1,2}[\w.$ -]{1,255})+"
+    r"(?<![\w/.~-])(?:~|\.{1,2})?(?:/[\w.@+~-]{1,255}){2,}/?|(?<![\w\\])(?:[A-Za-z]:)?\\{1,2}[\w.$ -]{1,255}(?:\\{1,2}[\w.$ -]{1,255})+"
     r"|(?<![\w/.-])[\w./-]{1,400}\.(?:py|pyc|so|gguf|safetensors|ckpt|pth|sock|pem|conf|cfg|ini|env|log|sh)(?![\w/])"
 )
 #: First parts of paths that are not files: an API's addresses, and pointers into the caller's own request.
@@ -95,10 +98,17 @@ def hide(message: str, pattern: re.Pattern[str], *, hidden: Callable[[str, str],
 
 
 def is_address(text: str, _model: str) -> bool:
-    """Tell whether digits and colons are an IPv6 address, with a port or without."""
+    """Tell whether digits and colons are an IPv6 address, with a port or without, or a network card's; a colon may end its sentence."""
     bare = text.lstrip("[").partition("]")[0].partition("%")[0]
+    if bare.strip(":") == "" or bare.count(":") < 2:
+        return False
+    return any(is_ipv6(each) or MAC.fullmatch(each) is not None for each in (bare, bare.removesuffix(":")))
+
+
+def is_ipv6(text: str) -> bool:
+    """Tell whether a text is an address and nothing else."""
     try:
-        return bare.strip(":") != "" and bare.count(":") >= 2 and ipaddress.ip_address(bare).version == 6
+        return ipaddress.ip_address(text).version == 6
     except ValueError:
         return False
 
@@ -125,10 +135,11 @@ def is_key(text: str, _model: str) -> bool:
 #: What a pattern finds is hidden if it is what it looks like, in this order.
 HIDDEN_IF: tuple[tuple[re.Pattern[str], Callable[[str, str], bool]], ...] = (
     (PATH, is_file),
+    (AWS_NAME, lambda _text, _model: True),
     (COLONS, is_address),
     (IPV4, lambda _text, _model: True),
     (HOST, is_machine),
-    (AWS_NAME, lambda _text, _model: True),
+    (POD, lambda text, model: text not in model),
     (LOCALHOST, lambda _text, _model: True),
     (LONG_RUN, is_key),
 )

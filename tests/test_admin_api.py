@@ -190,6 +190,27 @@ def test_ten_wrong_keys_a_minute_close_the_door_to_an_address_for_the_rest_of_it
     assert len(wrong._times) == ADDRESSES_MAX
 
 
+def test_guesses_from_one_network_of_ipv6_are_one_guessers() -> None:
+    """Whoever has an address of a /64 has all of it, so each guess could come from another; an IPv4 one is the same in either spelling."""
+    wrong = WrongKeys(lambda: 1_000.0)
+    for number in range(WRONG_KEYS_MAX):
+        wrong.note(f"2001:db8:1:2:{number:x}::{number + 1:x}")
+        wrong.note("192.0.2.1" if number % 2 else "::ffff:192.0.2.1")
+    for guesser in ("2001:db8:1:2:ffff::9", "2001:db8:1:2::1%eth0", "192.0.2.1", "::ffff:c000:201"):
+        with pytest.raises(ApiError):
+            wrong.check(guesser)
+    for other in ("2001:db8:1:3::1", "192.0.2.2", "::ffff:192.0.2.2"):
+        wrong.check(other)
+
+
+def test_a_refusal_has_the_id_of_its_request(operated: Operated) -> None:
+    """Whether it is refused at the door or behind it: the document's id is the header's."""
+    for path, body in (("/keys/nobody", None), ("/keys?limit=0", None), ("/keys", {"label": 1}), ("/keys", "{"), ("/nothing", None)):
+        refused = operated.ask(path, body)
+        assert refused.json["error"]["request_id"] == refused.headers["x-request-id"], path
+        assert refused.headers["x-request-id"].startswith("req_")
+
+
 def test_a_guesser_is_kept_out_even_with_the_right_key(tmp_path: Path) -> None:
     """By the real server; a request without any key is no guess."""
     with serving(tmp_path) as server:
@@ -243,6 +264,20 @@ def test_every_change_is_on_record_with_who_where_before_and_after(operated: Ope
     assert "digest" not in whole
     older = operated.ask(f"/changes?limit=2&after={updated['id']}").json
     assert older["data"][0]["id"] == created["id"]
+
+
+def test_a_reload_an_account_that_comes_with_a_key_and_a_revoked_admin_key_are_on_record(operated: Operated) -> None:
+    """Of a reload by whoever asks for it: the settings' names. Of an account: that it was made. Of a revocation: the key as it was."""
+    assert operated.ask("/keys", {"label": "first-of-it", "account": "comes-along"}).json["account_made"] is True
+    key, account = operated.ask("/changes?limit=2").json["data"]
+    assert (account["what"], account["after"]["name"], key["after"]["account"]) == ("created", "comes-along", "comes-along")
+    assert operated.ask("/reload", {}).status == 200
+    [reloaded] = operated.ask("/changes?limit=1").json["data"]
+    assert (reloaded["what"], reloaded["actor"][:5], reloaded["after"]) == ("reloaded", "write", {"changed": [], "after_restart": []})
+    operated.server.aisa("admin-keys", "create", "passing", "--scope", "read")
+    operated.server.aisa("admin-keys", "revoke", "passing")
+    [revoked] = operated.ask("/changes?limit=1").json["data"]
+    assert (revoked["before"]["revoked_at"], revoked["after"]["revoked_at"] is None) == (None, False)
 
 
 @pytest.mark.parametrize(

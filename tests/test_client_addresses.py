@@ -65,6 +65,13 @@ def test_a_head_names_its_client_wherever_it_is_cut(head: bytes, address: str | 
         b"PROXY TCP6 192.0.2.7 192.0.2.8 1 2\r\n",
         b"PROXY TCP4 nowhere 192.0.2.8 1 2\r\n",
         b"PROXY UDP4 192.0.2.7 192.0.2.8 1 2\r\n",
+        b"PROXY TCP4 192.0.2.7 nowhere 1 2\r\n",
+        b"PROXY TCP4 192.0.2.7 ::1 1 2\r\n",
+        b"PROXY TCP6 fe80::1%eth0 ::1 1 2\r\n",
+        b"PROXY TCP4 192.0.2.7 192.0.2.8 65536 2\r\n",
+        b"PROXY TCP4 192.0.2.7 192.0.2.8 1 -2\r\n",
+        b"PROXY TCP4 192.0.2.7 192.0.2.8 1 \r\n",
+        b"PROXY TCP4 192.0.2.7 192.0.2.8 01 2\r\n",
         b"PROXY " + b"x" * V1_BYTES_MAX,
         V2 + b"\x31\x11\0\x0c" + bytes(12),
         V2 + b"\x22\x11\0\x0c" + bytes(12),
@@ -197,11 +204,22 @@ def seen(peer: str, forwarded: str | None = None, *, trusted: tuple[str, ...] = 
         ("10.1.1.1", "nonsense", "10.1.1.1"),
         ("10.1.1.1", ", ".join(["198.51.100.1", *["10.2.2.2"] * FORWARDED_MAX]), "10.2.2.2"),
         ("", "198.51.100.1", ""),
+        ("::ffff:192.0.2.1", None, "192.0.2.1"),  # as a socket of both kinds tells of one of IPv4
+        ("fe80::1%eth0", None, "fe80::1"),
+        ("10.1.1.1", "::ffff:198.51.100.1", "198.51.100.1"),
     ],
 )
 def test_the_header_counts_as_far_as_trusted_proxies_wrote_it(peer: str, forwarded: str | None, client: str) -> None:
     """From its end to the first address that is none of theirs."""
     assert seen(peer, forwarded) == client
+
+
+@pytest.mark.parametrize("named", ["10.0.0.0/8", "::ffff:10.0.0.0/104", "::/0", "10.1.1.1"])
+def test_a_network_of_ipv4_is_the_same_in_either_spelling(named: str) -> None:
+    """Whoever names all of IPv6 names none of IPv4: an address of IPv4 is compared as one, however it or the network was written."""
+    for peer in ("10.1.1.1", "::ffff:10.1.1.1", "::ffff:a01:101"):
+        assert (seen(peer, "198.51.100.1", trusted=(named,)) == "198.51.100.1") is (named != "::/0"), peer
+    assert seen("2001:db8::1", "198.51.100.1", trusted=(named,)) == ("198.51.100.1" if named == "::/0" else "2001:db8::1")
 
 
 def test_without_trusted_proxies_nobody_is_believed() -> None:

@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 from aisa.config.limits import Limits
 from aisa.edge.admin import Admin
 from aisa.errors import ApiError
-from aisa.facts import Fact, KeysChanged
+from aisa.facts import AccountChanged, Fact, KeysChanged
 from aisa.keys.store import KeyStore
 from aisa.storage.engine import open_database
 from aisa.storage.migrate import migrate
@@ -156,7 +156,7 @@ def test_what_cannot_be_done_is_refused_in_words(rig: Rig, method: str, path: st
     rig.store.create("taken")
     answered, error = rig.ask(method, path, body)
     assert (answered, error["error"]["code"]) == (status, code)
-    assert set(error["error"]) == {"type", "code", "message", "param"}
+    assert set(error["error"]) == {"type", "code", "message", "param", "request_id"}
     assert [key.label for key in rig.store.list()] == ["taken"]
     assert rig.facts == []
 
@@ -216,3 +216,31 @@ def test_a_keys_own_limit_can_only_be_lower_than_its_accounts(rig: Rig) -> None:
     rig.ask("POST", "/keys", {"label": "ci", "rpm": 60})
     assert rig.ask("POST", "/keys/ci/update", {"concurrency": 6})[0] == 400
     assert rig.ask("POST", "/keys/ci/update", {"concurrency": 5})[0] == 200
+
+
+def test_a_limit_that_is_above_a_lower_tier_of_today_is_in_the_way_of_no_other_change(rig: Rig) -> None:
+    """Only what is asked for is judged: what the key had before its account's tier was lowered stays, and the tier lowers it."""
+    rig.admin.limits = Limits(default_tier="starter")
+    rig.ask("POST", "/keys", {"label": "ci", "rpm": 600})
+    rig.admin.limits = Limits(default_tier="free")
+    status, key = rig.ask("POST", "/keys/ci/update", {"label": "renamed", "tpm": 100})
+    assert (status, key["label"], key["rpm"], key["tpm"]) == (200, "renamed", 600, 100)
+    assert rig.ask("POST", "/keys/renamed/update", {"rpm": 600})[0] == 400
+
+
+def test_an_account_that_is_there_is_not_said_to_be_made_for_its_key(rig: Rig) -> None:
+    """Whoever made it, the command for accounts or another key; one that is made is reported as such."""
+    assert rig.ask("POST", "/accounts", {"name": "acme"})[0] == 201
+    assert rig.ask("POST", "/keys", {"label": "one", "account": "acme"})[1]["account_made"] is False
+    rig.facts.clear()
+    assert rig.ask("POST", "/keys", {"label": "two", "account": "other"})[1]["account_made"] is True
+    assert rig.ask("POST", "/keys", {"label": "three", "account": "other"})[1]["account_made"] is False
+    assert [fact for fact in rig.facts if isinstance(fact, AccountChanged)] == [AccountChanged("created", "other", None)]
+
+
+@pytest.mark.parametrize("body", [b'{"label": "x", "label": "y"}', b'{"label": "x", "rpm": 1, "rpm": null}', b'{"label": "x"} {}'])
+def test_a_body_that_two_parsers_could_read_differently_is_refused(rig: Rig, body: bytes) -> None:
+    """As a caller's is: the administrator learns of it before a limit of the two counts that he did not mean."""
+    status, answer = rig.ask("POST", "/keys", body)
+    assert (status, answer["error"]["code"]) == (400, "json_parse_error")
+    assert rig.store.list() == []

@@ -126,6 +126,11 @@ def administer(
     def note(fact: Changed, before: object = None, after: object = None) -> None:
         admin.note(fact, before, after)
 
+    def reload() -> Swapped:
+        swapped = ways.reload()
+        admin.record("reloaded", None, swapped)  # the names of settings, as what they are may be secret
+        return swapped
+
     standing = Standing(
         config,
         board=ways.board,
@@ -146,7 +151,7 @@ def administer(
             *usage_routes(ways.statement, keys, wall_clock, board=ways.board, note=note),
             *CallRoutes(ways.statement, keys, calls).routes(),
             *views.listed(),
-            reload_route(ways.reload),
+            reload_route(reload),
             status_route(standing),
         ),
         records=Records(KeyUsings(ways.statement, calls, wall_clock), changes, admin_keys),

@@ -3,32 +3,29 @@
 from __future__ import annotations
 
 from functools import lru_cache
-from ipaddress import IPv4Address, IPv6Address, ip_address, ip_network
+from ipaddress import ip_network
 
+from aisa.http.networks import KEPT_MAX, Networks, parse, plain
 from aisa.http.request import Request
 
 FORWARDED_MAX = 32  # proxies that a header may name; chains have two or three
 NETWORK_BITS = {4: 24, 6: 48}  # of an address that are shown of a network: what one provider gives to many, or to one, customer
-KEPT_MAX = 10_000  # looked-up addresses
-
-Address = IPv4Address | IPv6Address
 
 
 class Addresses:
     """The addresses of clients. `trusted` are networks of proxies, `shown` is `whole`, `network` or `none`."""
 
     def __init__(self, trusted: tuple[str, ...] = (), shown: str = "network") -> None:
-        self._trusted = tuple([ip_network(network) for network in trusted])
+        self._trusted = Networks(trusted)
         self._shown = shown
-        self._is_trusted = lru_cache(KEPT_MAX)(self._look_up)
 
     def of(self, request: Request) -> str:
         """Return the client's address, nothing if it has none.
 
         The header counts only from a proxy that is trusted, and is read from its end: up to the first that no trusted proxy has written.
         """
-        peer = request.address
-        if not self._trusted or not self._is_trusted(peer):
+        peer = plain(request.address)
+        if not self._trusted or peer not in self._trusted:
             return peer
         named = request.headers.get("x-forwarded-for", "").split(",")
         for entry in named[: -FORWARDED_MAX - 1 : -1]:
@@ -36,7 +33,7 @@ class Addresses:
             if address is None:
                 break
             peer = address
-            if not self._is_trusted(peer):
+            if peer not in self._trusted:
                 break
         return peer
 
@@ -45,10 +42,6 @@ class Addresses:
         if not address or self._shown == "none":
             return None
         return network_of(address) if self._shown == "network" else address
-
-    def _look_up(self, address: str) -> bool:
-        parsed = parse(address)
-        return parsed is not None and any(parsed in network for network in self._trusted)
 
 
 def forwarded(entry: str) -> str | None:
@@ -60,15 +53,6 @@ def forwarded(entry: str) -> str | None:
         entry = entry.partition(":")[0]
     parsed = parse(entry)
     return None if parsed is None else str(parsed)
-
-
-def parse(text: str) -> Address | None:
-    """Return an address; one of IPv4 that was written as IPv6 as what it is."""
-    try:
-        address = ip_address(text.partition("%")[0])
-    except ValueError:
-        return None
-    return address.ipv4_mapped or address if isinstance(address, IPv6Address) else address
 
 
 @lru_cache(KEPT_MAX)

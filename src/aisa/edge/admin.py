@@ -1,7 +1,7 @@
 """What an administrator may do, as requests and answers in JSON. Knows no socket: a server or the command line carries the bytes.
 
-The routes are those of `admin_keys`, `admin_accounts`, `admin_wallets` and of whoever makes this. Errors have the API's shape without a
-request id. Whoever can reach this is trusted, or was found to be: `admin_gate.py` does that for requests over the network.
+The routes are those of `admin_keys`, `admin_accounts`, `admin_wallets` and of whoever makes this. Whoever can reach this is trusted, or was
+found to be: `admin_gate.py` does that for requests over the network.
 """
 
 from __future__ import annotations
@@ -26,6 +26,7 @@ from aisa.facts import Changed, Fact
 from aisa.keys.port import KeyRing
 from aisa.keys.rules import Key
 from aisa.ledger.port_admin import Wallets
+from aisa.wire.reply import error_json
 
 #: status and JSON body
 Answer = tuple[int, bytes]
@@ -39,14 +40,7 @@ class Actor(NamedTuple):
 
 
 OPERATOR = Actor()
-
-
-class Change(NamedTuple):
-    """What was changed: a fact for the log, and what was changed as it was before and is now, as JSON would have it."""
-
-    fact: Changed
-    before: object
-    after: object
+CONTROL_ID = "control"  # in errors that the command line is told: its requests are the operator's own and have no id
 
 
 class AuditTrail(Protocol):
@@ -98,8 +92,8 @@ class Admin:
         records: Records = NO_RECORDS,
     ) -> None:
         self._report = report
-        self._noted: deque[Change] = deque()
-        self._changes: list[Change] = []
+        self._noted: deque[Changed] = deque()
+        self._changes: list[tuple[str, object, object]] = []
         self.url: str | None = None
         self.example_model: Callable[[], str | None] = lambda: None
         self.free_models: Callable[[tuple[str, ...] | None], tuple[str, ...]] = lambda _allowed: ()
@@ -118,43 +112,47 @@ class Admin:
         )
 
     def note(self, fact: Changed, before: object = None, after: object = None) -> None:
-        """Take note of a change that a request has made."""
-        self._changes.append(Change(fact, before, after))
+        """Take note of a change that a request has made: a fact for the log, and what was changed as it was before and is now."""
+        self._noted.append(fact)
+        self.record(fact.action, before, after)
+
+    def record(self, what: str, before: object, after: object) -> None:
+        """Keep a change of which the log hears otherwise."""
+        self._changes.append((what, before, after))
 
     def answer(self, method: str, path: str, body: bytes) -> Answer:
         """Do what is asked and return the status and a JSON body. `path` is percent-encoded. Raises nothing that a request can cause."""
-        steps = self.steps(method, path, body)
-        while (answer := advance(steps)) is None:
-            pass
+        steps, answer = self.steps(method, path, body), None
+        try:
+            while answer is None:
+                answer = advance(steps)
+        except ApiError as error:
+            answer = error.status, error_json(error, CONTROL_ID)
         self.tell()
         return answer
 
     def steps(self, method: str, path: str, body: bytes, *, actor: Actor = OPERATOR) -> Generator[None, None, Answer]:
-        """Do what is asked in steps, and return what `answer` does. One at a time: what a step finds is not changed during it."""
-        try:
-            path, _, query = path.partition("?")
-            route, name = self.routes.find(method, path)
-            result = route.handler(Asked(unquote(name), dict(parse_qsl(query)), body))
-            status, shown = (yield from result) if isinstance(result, Generator) else result
-            self._keep(actor, f"{method} {path}")
-            shown = page_of(shown, dict(parse_qsl(query)))
-        except ApiError as error:
-            status = error.status
-            shown = {"error": {"type": error.type, "code": error.code, "message": error.message, "param": error.param}}
-        return status, msgspec.json.encode(shown)
+        """Do what is asked in steps, and return what `answer` does. One at a time: what a step finds is not changed during it.
+
+        Raises ApiError.
+        """
+        path, _, query = path.partition("?")
+        route, name = self.routes.find(method, path)
+        result = route.handler(Asked(unquote(name), dict(parse_qsl(query)), body))
+        status, shown = (yield from result) if isinstance(result, Generator) else result
+        self._keep(actor, f"{method} {path}")
+        return status, msgspec.json.encode(page_of(shown, dict(parse_qsl(query))))
 
     def _keep(self, actor: Actor, action: str) -> None:
         """Keep what a request has changed. It is done, whatever becomes of its record: the caller is told if that cannot be kept."""
         changes, self._changes = self._changes, []
-        self._noted.extend(changes)
         if changes and self._trail is not None:
-            kept = [(fact.action, before, after) for fact, before, after in changes]
-            self._trail.keep(actor.name, actor.address, action, changes=kept)
+            self._trail.keep(actor.name, actor.address, action, changes=changes)
 
     def tell(self) -> None:
         """Report what was changed. Apart from the steps, because these may be made in a thread and reports are for the event loop's."""
         while self._noted:
-            self._report(self._noted.popleft().fact)
+            self._report(self._noted.popleft())
 
     def _place(self, key: Key) -> Place:
         return Place(self.url, self.example_model(), () if key.spend_cap is None else self.free_models(key.models))

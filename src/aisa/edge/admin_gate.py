@@ -12,6 +12,7 @@ from ipaddress import ip_address
 
 import msgspec
 
+from aisa.admission.rules import address_group
 from aisa.edge.admin import Actor, Answer
 from aisa.edge.admin_openapi import OPENAPI, admin_document
 from aisa.edge.admin_route import QUESTION, Answering
@@ -68,7 +69,7 @@ def is_address(name: str) -> bool:
 
 
 class WrongKeys:
-    """How often each address has sent a wrong key lately. `now` is in the event loop's seconds."""
+    """How often each client's address has sent a wrong key lately: of IPv6, which network. `now` is in the event loop's seconds."""
 
     def __init__(self, now: Callable[[], float]) -> None:
         self._now = now
@@ -76,7 +77,7 @@ class WrongKeys:
 
     def check(self, address: str) -> None:
         """Raise ApiError rate_limit_exceeded for an address that has sent too many in the last minute."""
-        times = self._times.get(address)
+        times = self._times.get(address_group(address))
         if times is None:
             return
         now = self._now()
@@ -89,9 +90,10 @@ class WrongKeys:
 
     def note(self, address: str) -> None:
         """Count a wrong key."""
-        times = self._times.pop(address, None) or deque[float](maxlen=WRONG_KEYS_MAX)
+        group = address_group(address)
+        times = self._times.pop(group, None) or deque[float](maxlen=WRONG_KEYS_MAX)
         times.append(self._now())
-        self._times[address] = times
+        self._times[group] = times
         if len(self._times) > ADDRESSES_MAX:
             del self._times[next(iter(self._times))]
 

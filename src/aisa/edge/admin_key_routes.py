@@ -49,6 +49,10 @@ class AdminKeyRing(AdminKeys, Protocol):
         """Return every key, the oldest first."""
         ...
 
+    def find(self, name: str) -> AdminKey:
+        """Return the key of this id or label."""
+        ...
+
     def revoke(self, name: str) -> AdminKey:
         """Revoke a key for good."""
         ...
@@ -77,8 +81,9 @@ class AdminKeyRoutes:
         return 201, {**made, "secret": secret}
 
     def _revoke(self, asked: Asked) -> Result:
-        key = self._keys.revoke(asked.name)
-        self._note(KeysChanged("admin key revoked", key.id, key.label), None, shown(key))
+        before = self._keys.find(asked.name)
+        key = self._keys.revoke(before.id)
+        self._note(KeysChanged("admin key revoked", key.id, key.label), shown(before), shown(key))
         return 200, shown(key)
 
 

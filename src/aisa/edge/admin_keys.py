@@ -32,7 +32,7 @@ from aisa.config.limits import Limits
 from aisa.edge.admin_route import Answering, Asked, Note, Result, Steps, change, look, read
 from aisa.edge.routes import Route
 from aisa.errors import ApiError
-from aisa.facts import KeysChanged
+from aisa.facts import AccountChanged, KeysChanged
 from aisa.keys.port import KeyRing
 from aisa.keys.rules import (
     ACTIVE,
@@ -184,7 +184,7 @@ class KeyRoutes:
         terms = self._terms(wanted)
         new = self._is_new(terms["account"])
         key, secret = self._keys.create(wanted.label, **terms)
-        shown = self._noted("created", None, key)
+        shown = self._noted("created", None, key, account_made=new)
         return 201, {**shown, "secret": secret, **self._place(key)._asdict(), "account_made": new}
 
     def _import(self, asked: Asked) -> Result:
@@ -195,7 +195,8 @@ class KeyRoutes:
         terms = self._terms(wanted)
         new = self._is_new(terms["account"])
         key = self._keys.import_key(wanted.label, given, **terms)
-        return 201, {**self._noted("imported", None, key), "free_models": self._place(key).free_models, "account_made": new}
+        shown = self._noted("imported", None, key, account_made=new)
+        return 201, {**shown, "free_models": self._place(key).free_models, "account_made": new}
 
     def _find(self, asked: Asked) -> Result:
         key = self._keys.known(read(asked.body, SecretAsked).secret.strip())
@@ -232,7 +233,8 @@ class KeyRoutes:
         if wanted.spend_cap is not msgspec.UNSET:
             terms = msgspec.structs.replace(terms, spend=parse_spend_cap(wanted.spend_cap))
         told = {name: value for name in Rates._fields if (value := getattr(wanted, name)) is not msgspec.UNSET}
-        terms = msgspec.structs.replace(terms, rates=self._lower(terms.rates._replace(**told), key.account))
+        self._lower(Rates(**told), key.account)  # what it has already may be above a tier that is another by now, and is lowered by it
+        terms = msgspec.structs.replace(terms, rates=terms.rates._replace(**told))
         changed = self._keys.update(key.id, terms)
         return 200, {**self._noted("updated", key, changed), "free_models": self._place(changed).free_models}
 
@@ -250,8 +252,13 @@ class KeyRoutes:
         before = self._keys.find(asked.name)
         return 200, self._noted("revoked", before, self._keys.revoke(before.id))
 
-    def _noted(self, action: str, before: Key | None, key: Key, *, graces_before: Mapping[str, int] | None = None) -> dict[str, object]:
+    def _noted(
+        self, action: str, before: Key | None, key: Key, *, graces_before: Mapping[str, int] | None = None, account_made: bool = False
+    ) -> dict[str, object]:
         """Note what was done to a key and return what may be shown of it; a rotation says which graces ran before."""
+        if account_made:
+            account = self._keys.accounts.account(key.account)
+            self._note(AccountChanged("created", account.name, account.tier), None, account)
         graces = self._keys.graces()
         shown = self._shown(key, graces)
         was = None if before is None else self._shown(before, graces if graces_before is None else graces_before)
@@ -280,8 +287,14 @@ class KeyRoutes:
         }
 
     def _is_new(self, account: str) -> bool:
-        """Say whether a key of this account will make it. Accounts come from keys, and keys are never deleted."""
-        return account != DEFAULT_ACCOUNT and all(key.account != account for key in self._keys.list())
+        """Say whether a key of this account will make it. Raises ApiError internal_error."""
+        try:
+            self._keys.accounts.account(account)
+        except ApiError as error:
+            if error.code != "resource_not_found":
+                raise
+            return True
+        return False
 
     def _shown(self, key: Key, graces: Mapping[str, int]) -> dict[str, object]:
         """Return what may be shown of a key; `graces` is what `KeyRing.graces` returns."""

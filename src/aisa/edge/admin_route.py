@@ -10,6 +10,7 @@ import msgspec
 from aisa.edge.routes import Route
 from aisa.errors import ApiError
 from aisa.facts import Changed
+from aisa.wire.strict_json import parse_object
 
 ADMIN_BODY_BYTES_MAX = 1 << 20  # a key with an allow-list of ten thousand models
 
@@ -57,13 +58,15 @@ QUESTION = "question"  # the summary of a route that takes a body and changes no
 
 
 def read(body: bytes, shape: type[Shape]) -> Shape:
-    """Decode a body. Raises ApiError invalid_request, json_parse_error."""
+    """Decode a body, as strictly as a caller's. Raises ApiError invalid_request, json_parse_error."""
     try:
-        return msgspec.json.decode(body, type=shape)
+        shaped = msgspec.json.decode(body, type=shape)
     except msgspec.ValidationError as error:
         raise ApiError("invalid_request", f"The body does not fit: {error}.") from None
     except msgspec.DecodeError:
         raise ApiError("json_parse_error", "The body is not a JSON object.") from None
+    parse_object(body)  # refuses a key that is there twice, of which the decoder takes the last
+    return shaped
 
 
 def number(text: str, name: str, largest: int) -> int:

@@ -11,13 +11,12 @@ from concurrent.futures import ThreadPoolExecutor
 
 import msgspec
 
-from aisa.edge.admin import OPERATOR, Actor, Admin, Answer, advance
+from aisa.edge.admin import CONTROL_ID, OPERATOR, Actor, Admin, Answer, advance
 from aisa.errors import ApiError
 from aisa.http.server import Reply, Request
 from aisa.wire.port import HeaderList
 from aisa.wire.reply import JSON_TYPE, error_json
 
-CONTROL_ID = "control"  # these requests are the operator's own; they have no call id
 REQUESTS_MAX = 100  # that are answered or wait for their turn: more than one operator and a few scripts make
 
 
@@ -43,12 +42,15 @@ class Control:
         try:
             path = f"{request.path}?{request.query}" if request.query else request.path
             status, body = await self._answer(request.method, path, request.body)
+        except ApiError as error:
+            self.refuse(error, reply, request)
+            return
         finally:
             self._requests -= 1
         respond(reply, status, body)
 
     async def ask(self, method: str, path: str, body: bytes, *, actor: Actor) -> Answer:
-        """Do what an administrator asks who was let in elsewhere. Raises ApiError overloaded."""
+        """Do what an administrator asks who was let in elsewhere. Raises ApiError: overloaded, or what cannot be done."""
         if self._requests >= REQUESTS_MAX:
             raise ApiError("overloaded", f"There are {REQUESTS_MAX} requests of administrators. Try again soon.")
         self._requests += 1

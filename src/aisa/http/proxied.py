@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import asyncio
 import socket
-from ipaddress import ip_address, ip_network
 
 from aisa.config.schema import Server
 from aisa.errors import ApiError
 from aisa.http.connection import Connection
+from aisa.http.networks import Networks
 from aisa.http.proxy_protocol import V2_BYTES_MAX, BrokenHead, Head, NotProxied, read_head
 from aisa.http.shared import Shared
 
@@ -24,17 +24,11 @@ class Proxies:
 
     def configure(self, settings: Server) -> None:
         """Trust others from now on."""
-        self._trusted = tuple([ip_network(network) for network in settings.trusted_proxies])
+        self._trusted = Networks(settings.trusted_proxies)
 
     def trusts(self, peer: str) -> bool:
         """Say whether a peer's word counts: one of the trusted networks, or anybody where none is named."""
-        if not self._trusted:
-            return True
-        try:
-            address = ip_address(peer.partition("%")[0])
-        except ValueError:
-            return False
-        return any((getattr(address, "ipv4_mapped", None) or address) in network for network in self._trusted)
+        return not self._trusted or peer in self._trusted
 
     def head(self, data: bytes, peer: str) -> Head | None:
         """Return the head at the beginning of a connection, one without bytes where there is none; None while it is not whole.

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from ipaddress import IPv4Address, IPv6Address, ip_address
 from typing import NamedTuple
 
@@ -13,6 +14,7 @@ V2_BYTES_MAX = 4_096  # of the head and what comes with it: addresses, and what 
 LOCAL, PROXIED = 0x20, 0x21
 TCP4, TCP6 = 0x11, 0x21
 SIZES = {TCP4: 4, TCP6: 16}
+PORT, PORT_MAX = re.compile("0|[1-9][0-9]{0,4}"), 65_535
 
 
 class Head(NamedTuple):
@@ -57,11 +59,13 @@ def read_line(data: bytes) -> Head | None:
     if words[0] not in ("TCP4", "TCP6") or len(words) != 5:
         raise BrokenHead("its line is not `PROXY TCP4|TCP6 SOURCE DESTINATION PORT PORT`")
     try:
-        source = ip_address(words[1])
+        source, destination = ip_address(words[1]), ip_address(words[2])
     except ValueError:
-        raise BrokenHead("its source is no address") from None
-    if (words[0] == "TCP4") != isinstance(source, IPv4Address):
-        raise BrokenHead("its source is of another kind than it says")
+        raise BrokenHead("one of its addresses is none") from None
+    if {type(source), type(destination)} != {IPv4Address if words[0] == "TCP4" else IPv6Address} or "%" in words[1] + words[2]:
+        raise BrokenHead("one of its addresses is of another kind than it says")
+    if not all(PORT.fullmatch(port) and int(port) <= PORT_MAX for port in words[3:]):
+        raise BrokenHead(f"its ports are not numbers from 0 to {PORT_MAX}")
     return Head(end + 2, str(source))
 
 

@@ -79,12 +79,17 @@ class AdminKeyStore:
         """Return every key, the oldest first, revoked ones included."""
         return list(self._keys.values())
 
-    def revoke(self, name: str) -> AdminKey:
-        """Revoke a key by id or label for good; once more does no harm. Raises ApiError: resource_not_found, internal_error."""
+    def find(self, name: str) -> AdminKey:
+        """Return the key of this id or label: of several the one that is not revoked. Raises ApiError resource_not_found."""
         ours = [key for key in self._keys.values() if name in (key.id, key.label)]
         key = next((key for key in ours if key.revoked_at is None), ours[-1] if ours else None)
         if key is None:
             raise ApiError("resource_not_found", f"There is no admin key {name!r}. `aisa admin-keys list` shows them.")
+        return key
+
+    def revoke(self, name: str) -> AdminKey:
+        """Revoke a key by id or label for good; once more does no harm. Raises ApiError: resource_not_found, internal_error."""
+        key = self.find(name)
         if key.revoked_at is not None:
             return key
         changed = msgspec.structs.replace(key, revoked_at=int(self._wall_clock()))

@@ -132,6 +132,28 @@ def test_a_bad_configuration_changes_nothing_and_is_told(server: Running) -> Non
     assert asked(server, "/v1/models").headers.get("x-ratelimit-limit") is None
 
 
+@pytest.mark.parametrize("text", ["{", "vendors: [", "- 1\n", "\0"])
+@pytest.mark.parametrize("named", [True, False])
+def test_a_file_that_cannot_be_read_is_in_the_way_of_no_command(server: Running, text: str, named: bool) -> None:
+    """Whoever edits it can still revoke a key of the server that runs, and a reload is refused by that, in its log too."""
+    write(server, text)
+    refusals = server.log.count('"reload_refused"')
+    with pytest.raises(subprocess.CalledProcessError) as refused:
+        command(server, "reload", named=named)
+    assert "the old one stays" in refused.value.stderr
+    assert server.log.count('"reload_refused"') == refusals + 1
+    assert " t " in command(server, "keys", "list", named=named)
+    write(server, SLOW)
+
+
+def command(server: Running, *words: str, named: bool) -> str:
+    """Run a command in the server's folder, which is `named` or not."""
+    if named:
+        return server.aisa(*words)
+    asked = [sys.executable, "-m", "aisa", *words]
+    return subprocess.run(asked, cwd=server.folder, env=environment(), capture_output=True, text=True, check=True).stdout
+
+
 def test_what_only_a_restart_changes_is_said_to(server: Running) -> None:
     """Nobody is left to believe that a port or a log's form counts now."""
     write(server, SLOW + "server: {port: 1, drain_seconds: 40}\nlog: {format: text}\n")

@@ -13,6 +13,7 @@ from aisa.config.load import DEFAULT_PATH, PATH_VARIABLE, ConfigErrors, Loaded, 
 from aisa.config.schema import Config, Server
 from aisa.storage.engine import DATABASE_NAME
 from aisa.storage.failure import NoData
+from aisa.storage.lock import CONTROL_NAME
 from aisa.storage.running import Running, running
 
 
@@ -90,6 +91,17 @@ def shorter(path: str) -> str:
     return relative if len(relative) < len(path) else path
 
 
+def served_with(config: str | None, data_dir: str | None) -> str | None:
+    """Return the folder that a server has, where nothing can be read of its file: while that is being edited, keys must be revocable.
+
+    It is the folder that is named, or that of the server that runs with this file; None where no server runs in it.
+    """
+    here = Path(config or os.environ.get(PATH_VARIABLE) or DEFAULT_PATH).resolve()
+    ours = [server.data_dir for server in running(os.environ) if server.config is not None and Path(server.config).resolve() == here]
+    folder = data_dir or os.environ.get("AISA_DATA_DIR") or (shorter(ours[0]) if len(ours) == 1 else None)
+    return folder if folder is not None and (Path(folder) / CONTROL_NAME).exists() else None
+
+
 def read(config: str | None, data_dir: str | None) -> tuple[Config, bool]:
     """Return the configuration as far as it can be read, and whether somebody named the data folder.
 
@@ -98,6 +110,9 @@ def read(config: str | None, data_dir: str | None) -> tuple[Config, bool]:
     try:
         loaded = load(config, os.environ, {"server.data_dir": data_dir})
     except ConfigErrors as errors:
+        served = served_with(config, data_dir) if errors.partial is None else None
+        if served is not None:
+            return Config(server=Server(data_dir=served)), True
         if errors.partial is None or errors.concern("server.data_dir"):
             raise Misuse(f"the data folder is not known: {counted(len(errors.problems))}", errors.problems) from errors
         given = data_dir or os.environ.get("AISA_DATA_DIR") or errors.partial.server.data_dir != Server().data_dir

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from functools import partial
 from itertools import pairwise
 from typing import Any
 
@@ -181,10 +182,31 @@ def message_stream(words: Sequence[str]) -> list[bytes]:
     return [framed(event) for event in events]
 
 
-def response_stream(words: Sequence[str]) -> list[bytes]:
-    """A stream of OpenAI's, with its padding."""
+def numbered(event: Json, number: int) -> Json:
+    """An event with its number, as OpenAI writes it: behind everything."""
+    return {**event, "sequence_number": number}
+
+
+def numbered_early(event: Json, number: int) -> Json:
+    """The same behind its type, and no padding."""
+    rest = {name: value for name, value in event.items() if name not in ("type", "obfuscation")}
+    return {"type": event["type"], "sequence_number": number, **rest}
+
+
+def numbered_by_threes(event: Json, number: int) -> Json:
+    """Events of which some are missing."""
+    return {**event, "sequence_number": 3 * number}
+
+
+def without_numbers(event: Json, _: int) -> Json:
+    """Events as other servers write them."""
+    return event
+
+
+def response_stream(words: Sequence[str], told: Callable[[Json, int], Json] = numbered, rest: str = "") -> list[bytes]:
+    """A stream of OpenAI's, with its padding. `rest` is what only its end says."""
     where = {"item_id": "msg_1", "output_index": 0, "content_index": 0}
-    whole = {"type": "output_text", "text": "".join(words), "annotations": []}
+    whole = {"type": "output_text", "text": "".join(words) + rest, "annotations": []}
     item = {"id": "msg_1", "type": "message", "role": "assistant", "status": "completed", "content": [whole]}
     head = {"id": "resp_1", "object": "response", "created_at": 1, "model": "shown", "status": "in_progress", "output": []}
     used = {"input_tokens": 9, "output_tokens": len(words), "total_tokens": 9 + len(words)}
@@ -200,7 +222,13 @@ def response_stream(words: Sequence[str]) -> list[bytes]:
         {"type": "response.output_item.done", "output_index": 0, "item": item},
         {"type": "response.completed", "response": {**head, "status": "completed", "output": [item], "usage": used}},
     ]
-    return [framed({**event, "sequence_number": number}) for number, event in enumerate(events)]
+    return [framed(told(event, number)) for number, event in enumerate(events)]
+
+
+def with_spaces(event: bytes) -> bytes:
+    """The same event in other bytes, which nobody expects: it is read for itself."""
+    name, data = event.removesuffix(b"\n\n").split(b"\ndata: ")
+    return name + b"\ndata: " + json.dumps(json.loads(data)).encode() + b"\n\n"
 
 
 def framed(event: Json) -> bytes:
@@ -223,7 +251,13 @@ def cut(stream: bytes, ends: Sequence[int]) -> list[bytes]:
     return [stream[begin:end] for begin, end in pairwise(places)]
 
 
-SPEECHES: dict[str, Any] = {"anthropic": (message_stream, message_decoder), "responses": (response_stream, response_decoder)}
+SPEECHES: dict[str, Any] = {
+    "anthropic": (message_stream, message_decoder),
+    "responses": (response_stream, response_decoder),
+    "responses numbered early": (partial(response_stream, told=numbered_early), response_decoder),
+    "responses numbered by threes": (partial(response_stream, told=numbered_by_threes), response_decoder),
+    "responses without numbers": (partial(response_stream, told=without_numbers), response_decoder),
+}
 
 
 @pytest.mark.parametrize("name", SPEECHES)
@@ -232,13 +266,13 @@ SPEECHES: dict[str, Any] = {"anthropic": (message_stream, message_decoder), "res
 def test_a_stream_passes_whole_and_every_word_is_counted_as_if_it_had_been_read(
     name: str, words: list[str], ends: list[int], runs: bool
 ) -> None:
-    """However it is cut: the same bytes, the same tokens after each event, the same bill as where each word is read."""
+    """However it is cut and numbered: the same bytes, the same tokens after each event, the same bill as where each word is read."""
     write, decoder_of = SPEECHES[name]
     events = write(words * 3 if runs else words)
     whole = b"".join(events)
     passing, reading = decoder_of(stream=True), decoder_of(stream=True, protocol="openai")
     pieces = [part for part in fed(passing, cut(whole, ends)) if isinstance(part, Piece)]
-    texts = [part for part in fed(reading, [*events]) if isinstance(part, Text)]
+    texts = [part for part in fed(reading, [*map(with_spaces, events)]) if isinstance(part, Text)]
     held = 2 if name == "anthropic" else 1  # the end waits for the bill
     assert b"".join([piece.data for piece in pieces]) == b"".join(events[:-held])
     shown = [after - before for piece in pieces for before, after in zip((0, *piece.counts), piece.counts or (piece.tokens,), strict=False)]
@@ -246,6 +280,18 @@ def test_a_stream_passes_whole_and_every_word_is_counted_as_if_it_had_been_read(
     assert [tokens for tokens in shown if tokens] == [tokens for tokens in counted if tokens]
     assert (passing.usage(), passing.done) == (reading.usage(), reading.done)
     assert passing.tokens == reading.tokens == sum(counted)
+
+
+@pytest.mark.parametrize("protocol", ["responses", "openai"])
+@pytest.mark.parametrize("alone", [True, False])
+def test_what_was_left_out_of_the_pieces_is_counted_where_it_is_told(protocol: str, alone: bool) -> None:
+    """Behind words of several bytes a character, alone or in one read, no character of the rest is taken for told."""
+    words, rest = ["één ", "één ", "één ", "één ", "één "], "zon"
+    events = response_stream(words, rest=rest)
+    quick, slow = response_decoder(stream=True, protocol=protocol), response_decoder(stream=True, protocol=protocol)
+    fed(quick, events if alone else [*events[:5], b"".join(events[5:])])
+    fed(slow, [*map(with_spaces, events)])
+    assert quick.tokens == slow.tokens == len(words) + 1
 
 
 @pytest.mark.parametrize("name", SPEECHES)

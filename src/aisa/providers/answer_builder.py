@@ -6,7 +6,7 @@ finishes once and after all that it says, and nothing leaves before there is mor
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Collection
 from functools import cached_property
 
 import msgspec
@@ -100,13 +100,17 @@ class AnswerBuilder:
             self._heard += 1
             self._parts.append(Text(choice, text, tokens))
 
-    def hear(self, texts: list[bytes]) -> Sequence[int]:
-        """Count further texts of the first choice, in UTF-8, that pass without being told as parts; return the count up to each."""
+    def hear(self, texts: list[bytes]) -> list[Text]:
+        """Return further texts of the first choice, which has begun. They are as they stand in JSON, without escapes."""
         meter = self._meters[0]
         counts = meter.add_all(texts) if len(texts) > 1 else (meter.add_bytes(texts[0]),)
         self.tokens += counts[-1]
-        self._heard += len(texts)
-        return counts
+        self._heard += 1
+        return [Text(0, text.decode(), count - before) for text, before, count in zip(texts, (0, *counts), counts, strict=False)]
+
+    def meter_of(self, choice: int) -> TokenMeter:
+        """Return what counts a choice that has begun, for texts that pass without being told here; `tokens` has them too."""
+        return self._meters[choice]
 
     def say_as_told(self, text: str, visible: int) -> None:
         """The first choice says something, and the vendor that so many tokens are shown by now: `say` and `catch_up` in one step."""
@@ -211,11 +215,14 @@ class AnswerBuilder:
         for choice in [begun for begun in self._meters if begun not in self._verdicts]:
             self.finish(choice, STOP)
 
-    def reported(self, usage: Tree) -> None:
-        """The vendor reports usage, in whatever names `wire.usage_report` reads, of all that it has said so far."""
-        self._final = None
+    def reported(self, usage: Tree, plain: Usage | None = None) -> None:
+        """The vendor reports usage, in whatever names `wire.usage_report` reads, of all that it has said so far.
+
+        `plain` is what it comes to, where it is the last and needs no second look.
+        """
         self.report.take(usage)
-        if not self.finished:
+        self._final = plain if plain is not None and self.shown().allows(plain, self.asked) else None
+        if self._final is None and not self.finished:
             self._running.hear(visible(self.report.fields, thinking_shown=self.reasoning_shown > 0))
             if self._running.shown(self.shown()) is not None:
                 self._running.believe(self.tokens)

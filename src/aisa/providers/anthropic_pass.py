@@ -18,6 +18,7 @@ from aisa.providers.shape import Target
 from aisa.usage import REPORTED, Usage
 from aisa.wire.finish import CONTENT_FILTER, LENGTH, TOOL_CALLS, spoken, verdict_on
 from aisa.wire.model_name import shown_name
+from aisa.wire.sse import LF
 from aisa.wire.trees import Tree, as_tree, key_in, text_or_none
 from aisa.wire.usage_report import count_of
 
@@ -34,7 +35,7 @@ OTHERS = {LENGTH: "max_tokens", CONTENT_FILTER: "refusal", TOOL_CALLS: "tool_use
 
 def named_event(tree: Tree, data: bytes = b"") -> bytes:
     """Write an event with its name, in the bytes in which it came if they are given and fit on one line."""
-    body = data if data and b"\n" not in data else msgspec.json.encode(tree)
+    body = data if data and LF not in data else msgspec.json.encode(tree)
     return b"event: %b\ndata: %b\n\n" % (str(tree["type"]).encode(), body)
 
 
@@ -74,7 +75,7 @@ class Passing:
 
     def keeps(self, index: int, data: bytes) -> bool:
         """Tell whether a part of a block passes in its own bytes: its number is the right one, and it fits on one line."""
-        return self._places.get(index) == index and b"\n" not in data
+        return self._places.get(index) == index and LF not in data
 
     def closing(self, told: Tree, usage: Usage, cost_usd: str | None) -> bytes:
         """Return the end of a complete message. `told` is all that the vendor has reported, `usage` what counts."""

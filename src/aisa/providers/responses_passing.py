@@ -13,7 +13,6 @@ from msgspec import Raw
 
 from aisa.answer import Part, Piece, together
 from aisa.providers.answer_builder import AnswerBuilder
-from aisa.providers.blame import unreadable
 from aisa.providers.event_objects import object_in
 from aisa.providers.responses_plain import PlainResponse, plain_response
 from aisa.providers.responses_reader import ResponsesReader, TextDelta
@@ -23,7 +22,7 @@ from aisa.wire.lenient_json import encode
 from aisa.wire.numbered_events import NumberedTemplate, numbered_template
 from aisa.wire.plain import is_utf8
 from aisa.wire.responses_usage import usage_of
-from aisa.wire.sse import EventTooLarge, in_runs, parse_block
+from aisa.wire.sse import LF, in_runs, parse_block
 from aisa.wire.trees import Tree, is_tree, trees_in
 from aisa.wire.usage_report import with_cost
 from aisa.wire.vendor_tier import tier_named
@@ -42,39 +41,55 @@ class ResponsesStream(TypedStream):
     def __init__(self, builder: AnswerBuilder, reader: ResponsesReader, target: Target) -> None:
         super().__init__(builder, reader, target)
         self._responses = reader
+        self._template: NumberedTemplate | None = None  # of the text that is being said
 
-    def feed(self, data: bytes) -> Sequence[Part]:
-        """Take the next bytes of the vendor's body."""
-        if self._start is not None or self._array is not None or not self._builder.begun:
-            return super().feed(data)
-        try:
-            complete = self._events.take(data)
-        except EventTooLarge:
-            self._fail(unreadable(self._target, "an event over the size limit"))
-            return []
-        return self._take_events(complete) if complete else []
+    def _fitting(self, events: bytes) -> Sequence[Part] | None:
+        """Return what events of further text say, None if there are others among them."""
+        texts = None if self._template is None else self._template.texts(events)
+        return None if texts is None else self._builder.hear(texts)
 
     def _take_events(self, complete: bytes) -> Sequence[Part]:
-        """Take whole events, with blank lines between them."""
-        for block in complete.split(b"\n\n"):
-            self._take_block(block)
-        return self._relay([])
+        """Take whole events; those of a run of text are read by their template."""
+        if complete.find(b"\n\n") < 0:
+            self._take_block(complete)
+            return self._relay([])
+        return in_runs(complete, lambda: self._template, lambda _, events: self._fitting(events), one=self._take_one) + self._relay([])
 
-    def _take_block(self, block: bytes) -> Sequence[Part]:
-        """Take one event, unless nothing counts any more; what is to be passed of it waits with the others."""
+    def _take_one(self, block: bytes) -> Sequence[Part]:
+        """Take one event of several."""
+        self._take_block(block)
+        return self._taken()
+
+    def _take_block(self, block: bytes) -> None:
+        """Take one event, unless nothing counts any more."""
         if self.failure is None and not self._reader.ended and not (block.startswith(TEXT_BEGINS) and self._text(block)):
             for _, event in parse_block(block):
                 self._take_event(event, last=False)
-        return ()
 
     def _text(self, block: bytes) -> bool:
         """Take an event of text; return False for one that is more than that."""
         data = block[DATA_AT:]
+        if LF in data or not is_utf8(data) or self._objects.waiting:
+            return False
         try:
-            plain = b"\n" not in data and is_utf8(data) and not self._objects.waiting
-            return plain and self._responses.say(TEXT.decode(data))
+            event = TEXT.decode(data)
         except msgspec.DecodeError:
             return False
+        if not self._responses.say(event):
+            return False
+        if self._template is None:
+            self._template = numbered_template(block, b"delta")
+            self._place, self._meter = self._responses.place_of(event), self._builder.meter_of(0)
+        elif event.sequence_number is not None:
+            self._template.number = event.sequence_number + 1
+        return True
+
+    def _take_event(self, data: bytes, *, last: bool) -> None:
+        if self._template is not None:
+            item, part = self._place
+            item.told[part] += self._template.characters
+            self._template = None
+        super()._take_event(data, last=last)
 
 
 class PassingStream(ResponsesStream):
@@ -83,10 +98,8 @@ class PassingStream(ResponsesStream):
     def __init__(self, builder: AnswerBuilder, reader: ResponsesReader, target: Target) -> None:
         super().__init__(builder, reader, target)
         self._pieces: list[Piece] = []
-        self._counted = 0
         self._number = 0  # of the last event, where a document is made one
         self._data: bytes = b""  # of the event that is told, if it can pass in them
-        self._template: NumberedTemplate | None = None  # of events that pass, of the text that is being said
 
     def closing(self, cost_usd: str | None) -> Sequence[Part]:
         """Return the last event."""
@@ -97,84 +110,64 @@ class PassingStream(ResponsesStream):
         ended = settled(response if is_tree(response) else {}, self._builder, cost_usd)
         return [Piece(event_of({**event, "response": ended}), 0)]
 
-    def _take_events(self, complete: bytes) -> Sequence[Part]:
-        """Take whole events; those of a run of text pass by their template."""
+    def _fitting(self, events: bytes) -> Sequence[Part] | None:
+        """Return events of further text as they are, None if there are others among them."""
         template = self._template
-        if template is not None and (piece := self._fitting(template, complete)) is not None:
-            return [piece]
-        in_runs(complete, lambda: self._template, self._kept, one=self._take_block)
-        return self._relay([])
-
-    def _kept(self, template: NumberedTemplate, events: bytes) -> Sequence[Part] | None:
-        """Take events of further text, which wait with the others; return None if there are others among them."""
-        piece = self._fitting(template, events)
-        if piece is None:
+        if template is None:
             return None
-        self._pieces.append(piece)
-        return ()
-
-    def _fitting(self, template: NumberedTemplate, events: bytes) -> Piece | None:
-        """Return events of further text that pass as they are, None if there are others among them."""
-        texts = template.texts(events)
-        if texts is None:
-            return None
-        counts = self._responses.hear(self._place, texts)
-        self._counted = self._builder.tokens
-        if len(texts) == 1:
-            return Piece(events + b"\n\n", counts[-1], carries=True)
-        ends = list(accumulate([len(block) + 2 for block in events.split(b"\n\n")]))
-        return Piece(events + b"\n\n", counts[-1], ends, counts, carries=True)
+        if text := template.only(events):
+            piece = Piece(events + b"\n\n", self._meter.add_bytes(text), carries=True)
+        else:
+            blocks = events.split(b"\n\n")
+            if (texts := template.several(blocks)) is None:
+                return None
+            counts = self._meter.add_all(texts)
+            piece = Piece(events + b"\n\n", counts[-1], list(accumulate([len(block) + 2 for block in blocks])), counts, carries=True)
+        self._builder.tokens += piece.tokens
+        return (piece,)
 
     def _text(self, block: bytes) -> bool:
+        before = self._builder.tokens
         told = super()._text(block)
         if told:
-            if self._template is None:
-                self._template = numbered_template(block, TEXT_BEGINS, b"delta")
-                self._place = self._responses.place_of(TEXT.decode(block[DATA_AT:]))
             self._builder.take()
-            tokens, self._counted = self._builder.tokens - self._counted, self._builder.tokens
-            self._pieces.append(Piece(block + b"\n\n", tokens, carries=True))
+            self._pieces.append(Piece(block + b"\n\n", self._builder.tokens - before, carries=True))
         return told
-
-    def _take_event(self, data: bytes, *, last: bool) -> None:
-        self._template = None
-        super()._take_event(data, last=last)
 
     def _tell_all(self, events: list[tuple[Tree, bytes]]) -> None:
         for event, data in events:
-            self._data = data
-            super()._tell_all([(event, data)])
+            if self.failure is None:
+                self._data = data
+                self._tell(event)
 
     def _tell(self, event: Tree) -> None:
+        builder, before = self._builder, self._builder.tokens
         super()._tell(event)
-        self._builder.take()
-        tokens, self._counted = self._builder.tokens - self._counted, self._builder.tokens
+        builder.take()
         kind = event.get("type")
-        if self.failure is not None or kind in FINISHED:
+        if self.failure is not None or (isinstance(kind, str) and kind in FINISHED):
             return
         if event.get("object") == "response":
             events = opened({**event, "model": self._builder.name_shown(event.get("model"))})
             self._number = len(events)
-            self._pieces += [Piece(event_of(one), tokens if one is events[-1] else 0, carries=True) for one in events]
-            return
-        if not isinstance(kind, str):
-            return  # its clients tell events apart by that
+            self._pieces += [Piece(event_of(one), builder.tokens - before if one is events[-1] else 0, carries=True) for one in events]
+        elif isinstance(kind, str):  # its clients tell events apart by that
+            self._pieces.append(Piece(self._passed(kind, event), builder.tokens - before, carries="output_index" in event))
+
+    def _passed(self, kind: str, event: Tree) -> bytes:
+        """Return an event in its own bytes, but for the name of the model, if that is another here."""
         response = event.get("response")
-        shown = self._builder.name_shown(response["model"]) if is_tree(response) and "model" in response else None
-        if is_tree(response) and shown != response.get("model"):
-            passed = event_of({**event, "response": {**response, "model": shown}})
-        else:
-            passed = (
-                b"event: " + kind.encode() + b"\ndata: " + self._data + b"\n\n"
-                if self._data and b"\n" not in self._data
-                else event_of(event)
-            )
-        self._pieces.append(Piece(passed, tokens, carries="output_index" in event))
+        if is_tree(response) and "model" in response and (shown := self._builder.name_shown(response["model"])) != response["model"]:
+            return event_of({**event, "response": {**response, "model": shown}})
+        if not self._data or LF in self._data:
+            return event_of(event)
+        return b"event: %b\ndata: %b\n\n" % (kind.encode(), self._data)
 
     def _taken(self) -> list[Part]:
-        if not (self._builder.begun or self._reader.ended or len(self._pieces) > OPENING_EVENTS_MAX):
+        pieces = self._pieces
+        if not pieces or not (self._builder.begun or self._reader.ended or len(pieces) > OPENING_EVENTS_MAX):
             return []
-        pieces, self._pieces = self._pieces, []
+        self._pieces = []
         return list(together(pieces))
 
     def _closed(self) -> list[Part]:

@@ -12,6 +12,7 @@ from msgspec import UNSET, Meta, UnsetType
 
 from aisa.usage import REPORTED, Usage
 from aisa.wire.plain import NOT_PLAIN, Count, Text, is_utf8
+from aisa.wire.trees import Tree
 
 Nothing = Annotated[list[Any], Meta(max_length=0)]
 
@@ -96,6 +97,14 @@ class PlainResponse(msgspec.Struct):
 
 
 RESPONSE = msgspec.json.Decoder(PlainResponse)
+
+
+def plain_usage(report: Tree) -> Usage | None:
+    """Return what a report comes to that has this shape, None of any other."""
+    try:
+        return msgspec.convert(report, Counts).usage()
+    except msgspec.ValidationError:
+        return None
 
 
 def plain_response(body: bytes) -> PlainResponse | None:

@@ -5,13 +5,14 @@ Vendors repeat at the end of an item, and of the answer, what they have said in 
 
 from __future__ import annotations
 
-from collections.abc import Sequence, Sized
+from collections.abc import Sized
 from typing import Annotated
 
 import msgspec
 from msgspec import Meta
 
 from aisa.providers.answer_builder import AnswerBuilder
+from aisa.providers.responses_plain import plain_usage
 from aisa.providers.vendor_state import VendorState
 from aisa.wire.tool_calls import arguments_text
 from aisa.wire.trees import Tree, as_list, as_tree, is_tree, key_in, text_or_none, trees_in
@@ -50,6 +51,7 @@ class TextDelta(msgspec.Struct):
     content_index: int
     delta: str
     logprobs: Annotated[list[object], Meta(max_length=0)] = []
+    sequence_number: int | None = None
 
 
 class ResponsesReader:
@@ -106,12 +108,6 @@ class ResponsesReader:
     def place_of(self, event: TextDelta) -> tuple[Item, str]:
         """Return the item and the part of it that an event has said something of."""
         return self._items[self._names.get(event.output_index, event.item_id)], f"text {event.content_index}"
-
-    def hear(self, place: tuple[Item, str], texts: list[bytes]) -> Sequence[int]:
-        """Count further texts of a part, in UTF-8; return the count up to each."""
-        item, part = place
-        item.told[part] += len(b"".join(texts).decode())
-        return self._builder.hear(texts)
 
     def _identify(self, response: object) -> None:
         if is_tree(response):
@@ -264,12 +260,12 @@ class ResponsesReader:
                     self._done(item, None)
             else:
                 self._done(item, f"end {place}")
-        used = response.get("usage")
+        used, why = response.get("usage"), response.get("incomplete_details")
         if is_tree(used):
-            self._builder.reported({**with_pictures(used, response), **searches_in(response)})
+            told = {**with_pictures(used, response), **searches_in(response)}
+            self._builder.reported(told, plain_usage(told) if status == "completed" and not why else None)
         self._builder.tier = tier_named(response.get("service_tier"))
         self._builder.input_changes = changes_in(response)
-        why = response.get("incomplete_details")
         reason = str(why.get("reason") or "length") if is_tree(why) else "length" if status == "incomplete" else "stop"
         self._builder.finish(0, STOPPED.get(reason, reason))
         self.last = event

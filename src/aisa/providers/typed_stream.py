@@ -17,7 +17,7 @@ from aisa.providers.shape import Target
 from aisa.usage import Usage
 from aisa.wire.lenient_json import BOM
 from aisa.wire.shown import Asked
-from aisa.wire.sse import Event, EventTooLarge, SseDecoder
+from aisa.wire.sse import Event, EventTooLarge, SseDecoder, events_in
 from aisa.wire.trees import Tree
 from aisa.wire.vendor_cost import vendor_cost
 from aisa.wire.vendor_error import VendorError
@@ -186,11 +186,20 @@ class TypedStream(TypedDecoder):
                 self._fail(unreadable(self._target, "a document over the size limit"))
             return []
         try:
-            events = self._events.feed(data)
+            complete = self._events.take(data)
         except EventTooLarge:
             self._fail(unreadable(self._target, "an event over the size limit"))
             return []
-        return self._relay(events)
+        run = self._fitting(complete)
+        return self._take_events(complete) if run is None else run
+
+    def _fitting(self, events: bytes) -> Sequence[Part] | None:
+        """Return what events of further text come to, in a dialect in which these look alike; None if there are others among them."""
+        return None
+
+    def _take_events(self, complete: bytes) -> Sequence[Part]:
+        """Take whole events, with blank lines between them."""
+        return self._relay(events_in(complete))
 
     def end(self) -> Sequence[Part]:
         """Take the end of the vendor's body."""

@@ -91,9 +91,12 @@ class StreamEncoder:
 
     def write(self, parts: Sequence[Part]) -> Piece | None:
         """Return the events for these parts as one piece."""
-        if type(parts[0]) is Piece:
-            piece = parts[0] if len(parts) == 1 else together([part for part in parts if isinstance(part, Piece)])[0]
-            self._first_passed, self._last_passed = self._first_passed or piece.data, piece.data
+        if type(piece := parts[0]) is Piece:
+            if len(parts) > 1:
+                [piece] = together([part for part in parts if isinstance(part, Piece)])
+            self._last_passed = piece.data
+            if not self._first_passed:
+                self._first_passed = piece.data
             return piece
         if not self._owed and (further := self._further(parts)) is not None:
             return further

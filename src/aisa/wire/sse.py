@@ -133,10 +133,10 @@ def in_runs(
 
 def parse_block(block: bytes) -> list[Event]:
     """Return the event in the lines between two blank lines; none if they carry no data."""
-    if block.startswith(b"event: "):  # as nearly all are that have a name
-        end = block.find(b"\n")
-        if block.startswith(b"data: ", end + 1) and block.find(b"\n", end + 1) < 0 and len(block) > end + 7 > 7:
-            return [(block[7:end], block[end + 7 :])]
+    if block.startswith(b"event: ") and block.count(b"\n") == 1:  # as nearly all are that have a name
+        name, _, only = block.partition(b"\ndata: ")
+        if only:
+            return [(name[7:], only)]
     name = b""
     data: list[bytes] = []
     for line in block.split(b"\n"):

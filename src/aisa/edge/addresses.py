@@ -16,7 +16,7 @@ class Addresses:
     """The addresses of clients. `trusted` are networks of proxies, `shown` is `whole`, `network` or `none`."""
 
     def __init__(self, trusted: tuple[str, ...] = (), shown: str = "network") -> None:
-        self._trusted = Networks(trusted)
+        self._trusted = Networks(trusted) if trusted else None
         self._shown = shown
 
     def of(self, request: Request) -> str:
@@ -25,7 +25,7 @@ class Addresses:
         The header counts only from a proxy that is trusted, and is read from its end: up to the first that no trusted proxy has written.
         """
         peer = plain(request.address)
-        if not self._trusted or peer not in self._trusted:
+        if self._trusted is None or peer not in self._trusted:
             return peer
         named = request.headers.get("x-forwarded-for", "").split(",")
         for entry in named[: -FORWARDED_MAX - 1 : -1]:

@@ -16,6 +16,7 @@ from aisa.config.schema import Config, Model, Prices, Vendor
 from aisa.ledger.row import CallRow
 from aisa.ledger.wallets import Wallet
 from aisa.long_counts import LongCounts, LongOutputs
+from aisa.providers import anthropic, bedrock, cohere, gemini, mistral, openai, responses
 from aisa.providers.counting import AskedOf, Counting
 from aisa.providers.measure import Measure
 from aisa.providers.own_input import TRIED_CHARACTERS_MAX
@@ -289,6 +290,66 @@ def test_a_document_above_16_kib_is_counted_whole_before_its_end() -> None:
     assert abs(row.billed.output_tokens - made) <= 2
     assert (row.outcome, row.billed.source) == ("completed", COUNTED)
     assert json.loads(client.body)["usage"]["completion_tokens"] == row.billed.output_tokens
+
+
+def whole(**message: object) -> dict[str, object]:
+    """A document of a chat completion, in which nothing is reported."""
+    return {"id": "a", "choices": [{"index": 0, "message": {"role": "assistant", **message}, "finish_reason": "stop"}]}
+
+
+#: by dialect: its module, and a document that says so much and reports nothing
+DOCUMENTS: dict[str, tuple[Any, dict[str, object]]] = {
+    "openai": (openai, whole(content=WRITTEN)),
+    "mistral": (mistral, whole(content=WRITTEN)),
+    "anthropic": (
+        anthropic,
+        {"type": "message", "role": "assistant", "content": [{"type": "text", "text": WRITTEN}], "stop_reason": "end_turn"},
+    ),
+    "gemini": (gemini, {"candidates": [{"index": 0, "content": {"parts": [{"text": WRITTEN}]}, "finishReason": "STOP"}]}),
+    "cohere": (cohere, {"message": {"role": "assistant", "content": [{"type": "text", "text": WRITTEN}]}, "finish_reason": "COMPLETE"}),
+    "responses": (
+        responses,
+        {
+            "object": "response",
+            "status": "completed",
+            "output": [{"type": "message", "role": "assistant", "content": [{"type": "output_text", "text": WRITTEN}]}],
+        },
+    ),
+    "bedrock": (bedrock, {"output": {"message": {"role": "assistant", "content": [{"text": WRITTEN}]}}, "stopReason": "end_turn"}),
+}
+
+
+def counted_whole(dialect: Any, document_: dict[str, object]) -> tuple[Usage, Usage]:
+    """What is known of a document before it was counted in a thread, and then."""
+    tokenizer = LongOutputs().with_thread(Tokenizer("t", lambda given: len(given.split())))
+    target = Target("v", "m", "any", measure=Measure(tokenizer=tokenizer))
+    decoder = dialect.decoder(parse_chat(body(stream=False)), target, call_id="1", created=1, protocol="openai")
+
+    async def main() -> tuple[Usage, Usage]:
+        decoder.feed(json.dumps(document_).encode())
+        decoder.end()
+        assert decoder.failure is None
+        before = decoder.usage()
+        await LongCounts().count(decoder)
+        return before, decoder.usage()
+
+    return asyncio.run(main())
+
+
+@pytest.mark.parametrize("name", DOCUMENTS)
+def test_a_long_document_is_counted_whole_in_every_dialect(name: str) -> None:
+    """[the budget] By its beginning it would be half as much again; the row says which of both it is."""
+    before, after = counted_whole(*DOCUMENTS[name])
+    assert (before.source, after.source) == (ESTIMATED, COUNTED)
+    assert before.output_tokens > 9_000
+    assert abs(after.output_tokens - len(WRITTEN.split())) <= 3
+
+
+def test_of_a_long_document_the_thinking_is_counted_whole_too() -> None:
+    """[the budget] It may have a price of its own."""
+    _, after = counted_whole(openai, whole(content="word", reasoning_content=WRITTEN))
+    assert abs(after.reasoning_tokens - len(WRITTEN.split())) <= 3
+    assert after.output_tokens - after.reasoning_tokens <= 3
 
 
 @given(st.lists(st.sampled_from([("a ", 1), ("word ", 10), ("considerably ", 2_000), ("b ", 9_000)]), min_size=1, max_size=8))

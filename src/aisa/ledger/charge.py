@@ -344,8 +344,6 @@ def marks_of(charged: Usage, prices: UnitPrices | None, *, other_price: bool) ->
     if plain and not other_price:
         return None
     lacking = () if prices is None else kinds_without_price(charged, prices)
-    if not (lacking or other_price):
-        return None
     marks = [OTHER_PRICE] if other_price else []
     marks += [f"{NO_OWN_PRICE}:{','.join(lacking)}"] if lacking else []
     return " ".join(marks) or None

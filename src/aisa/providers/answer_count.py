@@ -14,18 +14,19 @@ class AnswerCount:
     """The tokens of a whole answer, counted as a stream of it would be: what its choices say, not the JSON around it."""
 
     def __init__(self, answer: Tree, target: Target) -> None:
-        self.meters: list[TokenMeter] = []
+        self._answers: list[TokenMeter] = []
         self._thinking: list[TokenMeter] = []
         self._measured = True
         for choice in trees_in(answer.get("choices")):
             message = choice.get("message")
             self._add(message if is_tree(message) else {}, choice, target.measure)
+        self.meters = self._answers + self._thinking
 
     def shown(self, *, exact: bool = True) -> Shown:
         """Return what it shows, always as it is counted by now."""
-        tokens, reasoning = (sum([meter.exact() for meter in meters]) for meters in (self.meters, self._thinking))
-        size = sum([meter.total[1] for meter in self.meters]) if self._measured else None
-        return Shown(tokens, min(reasoning, tokens), weakest([meter.way for meter in self.meters]), size)
+        tokens, reasoning = (sum([meter.exact() for meter in meters]) for meters in (self._answers, self._thinking))
+        size = sum([meter.total[1] for meter in self._answers]) if self._measured else None
+        return Shown(tokens, min(reasoning, tokens), weakest([meter.way for meter in self._answers]), size)
 
     def _add(self, message: Tree, choice: Tree, measure: Measure) -> None:
         text, meter = text_in(message), measure.text_meter()
@@ -34,7 +35,7 @@ class AnswerCount:
             meter.tell(token_ids or entries, BY_TOKEN_IDS if token_ids else BY_LOGPROBS, [text_bytes(text)])
         else:
             meter.add_text(text)
-        self.meters.append(meter)
+        self._answers.append(meter)
         if thinking := text_or_none(message.get("reasoning_content")):
             of_thinking = measure.text_meter()
             of_thinking.add_text(thinking)

@@ -16,6 +16,7 @@ from aisa.config.schema import Config, Model, Prices, Vendor
 from aisa.errors import CALLER, OPERATOR, ApiError, CredentialRefused, UpstreamFailed
 from aisa.facts import TargetHealth
 from aisa.health import FAILURES_TO_BENCH, PROBE_SECONDS, Health
+from aisa.http.failures import unreachable
 from aisa.keys.rules import Key
 from aisa.ledger.journal_record import opening_record
 from aisa.ledger.row import CallRow
@@ -349,14 +350,15 @@ def test_the_journal_has_it_before_the_next_is_asked() -> None:
     assert b'"operator_cost":1000000' in seen[0]
 
 
-REFUSED_KEY = CredentialRefused(ApiError("upstream_unavailable", "x"), blame=OPERATOR)
+OF_VENDORS = [CredentialRefused(ApiError("upstream_unavailable", "x"), blame=OPERATOR), unreachable("a", "no connection within 5 seconds")]
 
 
-def test_a_bad_key_benches_every_model_of_its_vendor() -> None:
-    """All of them are asked with it; those of other vendors are not. One probe tries it, and an answer clears it for all."""
+@pytest.mark.parametrize("failure", OF_VENDORS, ids=["key", "unreachable"])
+def test_what_fails_for_all_models_of_a_vendor_benches_them_all(failure: UpstreamFailed) -> None:
+    """[fault S16] Those of other vendors are not. One probe tries it, and an answer clears it for all: else each model waits to connect."""
     health = Health()
     names = ["a/x", "b/x"]
-    assert [health.failed("a/x", REFUSED_KEY, 0), health.failed("a/y", REFUSED_KEY, 0)][0] is None
+    assert [health.failed("a/x", failure, 0), health.failed("a/y", failure, 0)][0] is None
     assert [names[place] for place in health.order(names, 1)] == ["b/x", "a/x"]
     assert health.order(["a/z", "b/x"], 1) == [1, 0]
     assert health.order(["b/z", "a/x"], 1) == [0, 1]
@@ -364,7 +366,7 @@ def test_a_bad_key_benches_every_model_of_its_vendor() -> None:
     assert health.order(["a/z", "b/x"], 6) == [1, 0]  # one call tries it at a time
     assert health.answered("a/x")
     assert health.order(["a/z", "b/x"], 6) == [0, 1]
-    assert health.failed("a/x", REFUSED_KEY, 7) is not None
+    assert health.failed("a/x", failure, 7) is not None
     health.completed("a/z")
     assert health.order(names, 7) == [0, 1]
     assert PROBE_SECONDS > 0

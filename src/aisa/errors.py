@@ -148,11 +148,11 @@ class UpstreamFailed(Exception):
     `overflow_tokens`: the prompt was too long; a window must have more tokens than this to hold it, 0 if nobody said how many. None
     for any other failure.
     `refused`: members that we had added to the request and that the vendor does not take.
-    `of_credential`: what was refused is our key or our credit with the vendor, whichever of its models is asked.
+    `of_vendor`: it fails so whichever of its models is asked: it refused our key or our credit, or could not be reached.
     `detail` is for the log only and may name addresses.
     """
 
-    of_credential = False
+    of_vendor = False
 
     def __init__(
         self,
@@ -197,4 +197,10 @@ def fault_of(error: ApiError, failed: UpstreamFailed | None) -> str:
 class CredentialRefused(UpstreamFailed):
     """A vendor refused our key, or we have no credit left with it."""
 
-    of_credential = True
+    of_vendor = True
+
+
+class Unreachable(UpstreamFailed):
+    """No connection to a vendor could be made."""
+
+    of_vendor = True

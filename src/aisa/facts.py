@@ -227,7 +227,7 @@ class LedgerAway(msgspec.Struct, frozen=True, tag="ledger_away"):
 
 
 class TargetHealth(msgspec.Struct, frozen=True, tag="target_health"):
-    """A target, as `vendor/model`, is asked last for so many seconds because it failed, or in its own place again (0)."""
+    """A target, as `vendor/model`, or a whole vendor is asked last for so many seconds because it failed, or in its own place again (0)."""
 
     target: str
     last_for_seconds: float = 0.0

@@ -1,4 +1,4 @@
-"""Which targets and credentials have failed lately, and so are asked last for a while. Pure: outcomes and the time are told to it.
+"""Which targets and vendors have failed lately, and so are asked last for a while. Pure: outcomes and the time are told to it.
 
 It only changes the order in which targets are asked. None is ever left out, so no call fails that would have succeeded without it.
 """
@@ -32,7 +32,7 @@ class _Record:
 
 
 class Health:
-    """What is known of all targets, by their names as `vendor/model`, and of credentials, by those of vendors; also how busy they are."""
+    """What is known of all targets, by their names as `vendor/model`, and of vendors as a whole; also how busy they are."""
 
     def __init__(self) -> None:
         self.traffic = Traffic()
@@ -87,7 +87,7 @@ class Health:
         What has benched the target since stays.
         """
         if self._records:
-            for each in (name, credential_of(name)):
+            for each in (name, vendor_of(name)):
                 record = self._records.get(each)
                 if record is not None and (not record.benched_until or began >= record.benched_at):
                     del self._records[each]
@@ -113,15 +113,15 @@ class Health:
         return any(now < max(record.benched_until, record.probed_until) for record in self._records_of(name))
 
     def _records_of(self, name: str) -> list[_Record]:
-        """Return what is known of a target, and of the credential that it is asked with."""
-        return [record for each in (name, credential_of(name)) if (record := self._records.get(each)) is not None]
+        """Return what is known of a target, and of its vendor."""
+        return [record for each in (name, vendor_of(name)) if (record := self._records.get(each)) is not None]
 
 
-def credential_of(name: str) -> str:
-    """Return what the credential is called that a target is asked with: its vendor, which no target is called."""
+def vendor_of(name: str) -> str:
+    """Return the vendor of a target, which no target is called."""
     return name.partition("/")[0]
 
 
 def subject(name: str, failure: UpstreamFailed) -> str:
-    """Return whom a failure at a target speaks against: the target, or the credential, with which all of the vendor's models fail."""
-    return credential_of(name) if failure.of_credential else name
+    """Return whom a failure at a target speaks against: the target, or its vendor, all of whose models fail so."""
+    return vendor_of(name) if failure.of_vendor else name

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from aisa.errors import ApiError, UpstreamFailed
+from aisa.errors import ApiError, Unreachable, UpstreamFailed
 
 
 def unreachable(vendor: str, detail: str) -> UpstreamFailed:
     """Say that no connection could be made. `detail` is for the log and may name addresses."""
-    return UpstreamFailed(ApiError("upstream_unavailable", f"The vendor '{vendor}' could not be reached."), detail=detail)
+    return Unreachable(ApiError("upstream_unavailable", f"The vendor '{vendor}' could not be reached."), detail=detail)
 
 
 def broke_off(vendor: str, detail: str, *, may_repeat: bool = False) -> UpstreamFailed:

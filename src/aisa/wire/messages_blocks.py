@@ -136,7 +136,7 @@ class Blocks:
         kind, said = self._open, "".join(self._given)
         self._open, self._given = "", []
         if kind == "tool_use":
-            value = decoded(said) if said.strip() else {}
+            value: object = decoded(said) if said.strip() else {}
             self.content[-1]["input"] = said if value is None else value
         else:
             self.content[-1][kind] = said

@@ -28,7 +28,9 @@ from rig import DONE, OPENING, MemoryClient, Rig, Script, ScriptedUpstream, body
 
 TIERED = Prices(input=2, output=8, service_tiers={"priority": VendorTier(input=3.5, output=14), "flex": VendorTier(factor=0.5)})
 COSTS = {"": 9 * 2_000 + 3 * 8_000, "priority": 9 * 3_500 + 3 * 14_000, "flex": 9 * 1_000 + 3 * 4_000}
-SOURCES = {tier: "vendors.a.prices.some-model" + (f".service_tiers.{tier}" if tier else "") for tier in COSTS}
+USUAL = "vendors.a.prices.some-model"
+SOURCES = {tier: USUAL + (f".service_tiers.{tier}" if tier else "") for tier in COSTS}
+COSTS["scale"], SOURCES["scale"] = COSTS[""], f"{USUAL}, as the tier 'scale' has none"
 
 
 def said(tier: object, *, in_usage: bool = False) -> bytes:
@@ -72,7 +74,8 @@ def made(answer: list[bytes], *, wallet: Wallet | None = None, **fields: Any) ->
         ("standard_only", "standard", ""),
         ("priority", "on_demand", ""),
         ("Priority", "PRIORITY", "priority"),
-        (None, "scale", ""),  # unknown: the usual price
+        (None, "scale", "scale"),  # without a price of its own: the usual one
+        ("flex", "SCALE", "scale"),
         ("priority", 7, "priority"),
         ("priority", "", "priority"),
     ],

@@ -13,6 +13,7 @@ from aisa.config.schema import PriceHours, Prices, PriceTier, VendorTier
 from aisa.money import Nanos, nanos_per_million, scaled
 from aisa.pricing import FEES, PRICED, Tier, UnitPrices, unit_prices
 from aisa.vendors.table import IN_CATALOGUE
+from aisa.wire.vendor_tier import TIER_CHARACTERS_MAX
 
 #: How the source of a price begins that a vendor's own price list says, as the catalogue has it.
 CATALOGUE = "catalogue"
@@ -77,16 +78,14 @@ class PriceList(msgspec.Struct, frozen=True):
     def at(self, unix_seconds: float, tier: str = "") -> Price:
         """Return the price at a moment: of the first term that holds, or of the last if none does.
 
-        A service tier that has no price there costs what the usual one does.
+        A service tier that has no price there costs what the usual one does, and its source says so.
         """
         terms = self.terms
-        found = terms[-1]
-        if len(terms) > 1:
-            for term in terms[:-1]:
-                if term.holds(unix_seconds):
-                    found = term
-                    break
-        return found.tiers.get(tier, found.price) if tier else found.price
+        found = terms[0] if len(terms) == 1 else next((term for term in terms[:-1] if term.holds(unix_seconds)), terms[-1])
+        if not tier or tier in found.tiers:
+            return found.tiers[tier] if tier else found.price
+        lacking = f"{found.price.source}, as the tier {tier[:TIER_CHARACTERS_MAX]!r} has none"
+        return msgspec.structs.replace(found.price, source=lacking)
 
     def has(self, tier: str) -> bool:
         """Say whether a service tier has a price at any time; the usual one, whose name is empty, always has."""

@@ -25,7 +25,7 @@ CUT_BEFORE = (
     "[一-龥぀-ゟ゠-ヿ]+",
     r"[!-/:-~][A-Za-z]+|[^\r\n\p{L}\p{P}\p{S}]?[\p{L}\p{M}]+| ?[\p{P}\p{S}]+[\r\n]*|\s*[\r\n]+|\s+(?!\S)|\s+",
 )
-PATTERNS = {"one pattern": (WORD,), "three patterns": CUT_BEFORE}
+PATTERNS = {"one pattern": (WORD,), "three patterns": CUT_BEFORE, "one that leaves something": CUT_BEFORE[-1:]}
 Json = dict[str, Any]
 Counts = tuple[Callable[[str], int], Callable[[str], int]]
 

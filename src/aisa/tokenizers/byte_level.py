@@ -99,13 +99,14 @@ class ByteLevelBpe(NamedTuple):
     """The same as tiktoken has it: words by a pattern, the rank of each token, and whether texts are to be composed (NFC) before.
 
     Before that, `cuts` cut the text one after the other, and the last pattern what these leave and what they find: each finds its matches
-    within the parts that those before it have made. A MARK on both sides of each match says where, and is a token of its own.
+    within the parts that those before it have made. A MARK on both sides of each match says where, and is a token of its own. What no
+    pattern finds is a word too, which tiktoken would drop (findings/tiktoken-loses-what-no-word-is.sh).
     """
 
     pattern: str
     ranks: dict[bytes, int]
     composed: bool
-    cuts: tuple[str, ...] = ()
+    cuts: tuple[str, ...]
 
     def marked(self, text: str, patterns: Patterns) -> str:
         """Return a text with a MARK around each match of the cuts."""
@@ -128,10 +129,7 @@ def byte_level_bpe(data: bytes) -> ByteLevelBpe | None:
     except (msgspec.DecodeError, UnicodeDecodeError, ValueError, KeyError):
         return None
     composed = isinstance(file.normalizer, Composed)
-    if not cuts:
-        return ByteLevelBpe(last, ranks, composed)
-    last = last.replace(*IS_END)
-    either = "|".join((MARK, last, *cuts))
+    either = "|".join((MARK, last.replace(*IS_END), *cuts))
     ranks[MARK.encode()] = len(ranks)
     return ByteLevelBpe(f"{either}|(?:(?!{either})[^{MARK}])+", ranks, composed, tuple(cuts))
 

@@ -100,8 +100,6 @@ def quicker(slow: Tokenizer, data: bytes) -> Tokenizer | None:
 
     def count(text: str) -> int:
         text = normalize("NFC", text) if read.composed else text
-        if not read.cuts:
-            return len(encoding.encode_ordinary(text))
         if MARK in text:
             return slow.count(text)
         marked = read.marked(text, regex)

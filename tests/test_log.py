@@ -27,6 +27,7 @@ from aisa.facts import (
 from aisa.observe.columns import LOUD_SECONDS, TextLines
 from aisa.observe.levels import ERROR, INFO, LEVELS, WARNING, level_of
 from aisa.observe.log import JsonLines, json_line
+from aisa.observe.words import in_words
 from aisa.providers.blame import odd_type
 from aisa.usage import Usage
 from server import serving
@@ -126,6 +127,13 @@ def test_a_trace_is_many_lines_and_none_of_them_looks_like_the_logs() -> None:
     assert "BUG" in lines[0]
     assert [line.startswith("         | ") for line in lines[1:]] == [True] * 3
     assert "\x1b" not in "".join(lines)
+
+
+def test_a_refusal_shows_the_model_that_was_asked_for() -> None:
+    """[fault P3] In the model's column, and in the line without columns."""
+    refused = Refused(ID, 404, "unknown_model", "POST", "/v1/chat/completions", key_label="ci", key_id="key_1", model="gpt-9")
+    assert [re.search(r"404 +(ci|POST).* gpt-9 ", shown(refused, width=width)[0]) is not None for width in (100, None)] == [True, True]
+    assert " gpt-9 " in in_words(refused)
 
 
 @pytest.mark.parametrize(

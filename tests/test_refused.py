@@ -118,6 +118,8 @@ def test_each_way_to_be_refused_leaves_one_record_with_its_reason(running: Serve
         told = answer.body["error"]
         assert (line["error_status"], line["error_code"], line["error_message"]) == (status, told["code"], told["message"])
         assert (line["key_label"], line["account"], line["model"], line["calls"]) == (label, "default", model, 1)
+        logged = json.loads(next(line for line in running.log.splitlines() if answer.id in line))
+        assert (logged["key_label"], logged["model"], bool(logged["address"])) == (label, model, True)
     assert PROMPT not in json.dumps(everything)
     assert running.aisa("explain", "latest").count(refused[-1][1].id) == 1
     assert "order-9" in running.aisa("explain", refused[3][1].id[4:].lower())

@@ -149,7 +149,8 @@ class InputChanged(msgspec.Struct, frozen=True, tag="input_changed"):
 class Refused(msgspec.Struct, frozen=True, tag="refused"):
     """A request ended before it became a call: bad key, bad body, unknown route.
 
-    The key is the one that was sent if we know it, whether or not it may still be used; else it is empty.
+    The key is the one that was sent if we know it, whether or not it may still be used; else it is empty, as `model` is where no body
+    was read that names one.
     """
 
     request_id: str
@@ -161,6 +162,7 @@ class Refused(msgspec.Struct, frozen=True, tag="refused"):
     key_id: str = ""
     key_label: str = ""
     address: str | None = None
+    model: str = ""
 
 
 class Replayed(msgspec.Struct, frozen=True, tag="replayed"):

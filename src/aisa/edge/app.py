@@ -171,9 +171,9 @@ class Edge:
         """Answer one that was found good by its head, and is refused by what it asks."""
         refuse(reply, error, visit.id, headers=[*visit.headers, *self._limits(visit.key)], door=visit.door)
         address = self._shown_address(visit.request)
-        self._dependencies.report(refused(error, visit.id, visit.request, key=visit.key, address=address))
+        asked = ("" if visit.call is None else visit.call.asked) or asked_model(visit.request.body, visit.name)
+        self._dependencies.report(refused(error, visit.id, visit.request, key=visit.key, address=address, model=asked))
         if visit.key is not None:
-            asked = ("" if visit.call is None else visit.call.asked) or asked_model(visit.request.body, visit.name)
             self._dependencies.keep_refusal(Refusal(visit.id, visit.key, error, asked, client_id(visit.request), address))
 
     # What answers the routes

@@ -40,13 +40,13 @@ def client_id(request: Request) -> str | None:
     return given if fits else None
 
 
-def refused(error: ApiError, request_id: str, request: Request | None, *, key: Key | None, address: str | None) -> Refused:
+def refused(error: ApiError, request_id: str, request: Request | None, *, key: Key | None, address: str | None, model: str = "") -> Refused:
     """Return what is reported of a refusal: of the request's own words only so much as a log line should have."""
     if request is None:
         return Refused(request_id, error.status, error.code, "-", "-")
     method, path = request.method[:SHOWN_METHOD_CHARACTERS_MAX], shown(request.path)
     whose = ("", "") if key is None else (key.id, key.label)
-    return Refused(request_id, error.status, error.code, method, path, client_id(request), *whose, address)
+    return Refused(request_id, error.status, error.code, method, path, client_id(request), *whose, address, shown(model))
 
 
 def coding_of(content_type: str, encoding: str) -> str:

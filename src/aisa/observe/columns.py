@@ -138,9 +138,8 @@ class Columns:
 
     def _refused(self, clock: str, fact: Refused) -> str:
         where = f" from {fact.address}" if fact.address else ""
-        return self._row(
-            clock, (fact.status, fact.key_label or "-", "-"), fact.request_id, what=f"{fact.code}: {fact.method} {fact.path}{where}"
-        )
+        who = (fact.status, fact.key_label or "-", fact.model or "-")
+        return self._row(clock, who, fact.request_id, what=f"{fact.code}: {fact.method} {fact.path}{where}")
 
     def _bug(self, clock: str, fact: BugFound) -> str:
         """Return a bug with its trace, which is many lines by nature; each of them is set in, so that none looks like a line of the log."""

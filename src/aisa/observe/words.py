@@ -74,7 +74,8 @@ def in_words(fact: Fact) -> str:
             said = call_in_words(fact)
         case Refused():
             whose = f"  {fact.key_label} ({fact.key_id})" if fact.key_id else ""
-            said = f"{fact.status}  {fact.method} {fact.path}  {fact.code}{whose}  {fact.request_id}{from_where(fact.address)}"
+            model = f"  {fact.model}" if fact.model else ""
+            said = f"{fact.status}  {fact.method} {fact.path}{model}  {fact.code}{whose}  {fact.request_id}{from_where(fact.address)}"
         case Replayed():
             said = f"200  the answer of {fact.call_id} again  {fact.key_label}  {fact.request_id}"
         case (

@@ -117,3 +117,29 @@ def test_an_entry_that_no_key_can_prove_is_refused(row: Row, tmp_path: Path) -> 
     for proof in ("api_key: k", "headers: {x-key: k}", "query: {key: k}"):
         path.write_text(f"vendors: {{mine: {{preset: {row.name}, {proof}}}}}", encoding="utf-8")
         assert list(load(str(path), environment, {}).config.vendors) == ["mine"]
+
+
+HOSTED = [row for row in USABLE if row.sign is None and "{" not in row.base_url.partition("://")[2].partition("/")[2]]
+
+
+@pytest.mark.parametrize("row", HOSTED, ids=lambda row: row.name)
+def test_an_address_without_its_path_is_told_with_the_whole_one(row: Row, tmp_path: Path) -> None:
+    """[fault P11] Where nothing is at the top of a vendor's host every call would be a 404; where clients add the rest, so do we."""
+    environment = {
+        "AZURE_OPENAI_ENDPOINT": "https://r-1.openai.azure.com",
+        "AWS_REGION": "eu-west-1",
+        "AISA_BASE_URL": "https://gw.example/v1",
+    }
+    usual = row.address(environment).base_url
+    top = "/".join(usual.split("/")[:3])
+    path = tmp_path / "aisa.yaml"
+    path.write_text(f"vendors: {{mine: {{base_url: '{usual}', dialect: {row.dialect}, api_key: k}}}}", encoding="utf-8")
+    assert load(str(path), {}, {}).config.vendors["mine"].base_url == usual
+    path.write_text(f"vendors: {{mine: {{base_url: '{top}/', dialect: {row.dialect}, api_key: k}}}}", encoding="utf-8")
+    if row.top or row.base_url == "{AISA_BASE_URL}" or usual == top or row.dialect == "anthropic":
+        assert load(str(path), {}, {}).config.vendors["mine"].base_url in (top, usual)
+        return
+    with pytest.raises(ConfigErrors) as raised:
+        load(str(path), {}, {})
+    (problem,) = raised.value.problems
+    assert (problem.where.split(" ")[0], problem.remedy) == ("vendors.mine.base_url", f"Write {usual}.")

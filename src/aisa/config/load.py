@@ -24,6 +24,7 @@ from aisa.config.problem import ConfigErrors, Problem
 from aisa.config.route_checks import check_pictures, check_routes
 from aisa.config.schema import ALIASES, FIELDS, Config, Model
 from aisa.config.section import Section
+from aisa.vendors.table import row_of
 
 #: The file that is read, if it exists, when none is named.
 DEFAULT_PATH = "aisa.yaml"
@@ -127,6 +128,9 @@ def _complete(config: Config, document: Document, *, notes: list[Problem]) -> Co
         for parameter in sorted(address.query.keys() & vendor.query.keys()):
             way = ("vendors", name, "query", parameter)
             document.report(way, f"The query of `base_url` has the parameter `{parameter}` too.", "Keep one of them.")
+        row = row_of(name, address.base_url, vendor.preset)
+        if row is not None and (whole := row.below_top(address.base_url)):
+            document.report(("vendors", name, "base_url"), f"Nothing is at the top of {row.title}'s host.", f"Write {whole}.")
         if address.shortened:
             where = f"vendors.{name}.base_url"
             notes.append(Problem(where, f"It ends in {asked}, which is added to each address anyway.", f"Read as {address.base_url}."))

@@ -64,6 +64,7 @@ class Row(msgspec.Struct, frozen=True, kw_only=True):
     thinking_back: bool = False  # it refuses calls in the history that have no `reasoning_content` beside them, if only an empty one
     tools_only: bool = False  # it has no `functions`, by its documentation or types: they are given as tools there, and called as such
     running_usage: bool = False  # it says with each chunk how many tokens it has made, when it is asked to
+    top: bool = False  # it takes calls at the top of its host, too
     lists: bool = True  # it lists the models that may be called, below its address
     completions: bool = False  # it goes on from a text as it is, at `/completions`
     counts: str = NOT_STATED  # where its usage report comes
@@ -77,6 +78,15 @@ class Row(msgspec.Struct, frozen=True, kw_only=True):
         if self.at:
             return re.fullmatch(self.at, host) is not None
         return self.sign is None and host == self.base_url.partition("://")[2].partition("/")[0]
+
+    def below_top(self, base_url: str) -> str:
+        """Return where its API is, for an address of it that ends at the top of its host though nothing is there; else nothing."""
+        scheme, _, rest = base_url.partition("://")
+        host, _, path = rest.partition("/")
+        usual = self.base_url.rpartition("://")[2].partition("/")[2]
+        return (
+            f"{scheme}://{host}/{usual}" if usual and not (path or self.top or VARIABLE.search(usual)) and self.is_at(host.lower()) else ""
+        )
 
     def key_variable(self, environment: Mapping[str, str]) -> str:
         """Return the variable that has its key, nothing if none is set."""

@@ -50,6 +50,7 @@ def forever(at: Consoled, body: dict[str, object]) -> None:
 def take(at: Consoled, folder: Path, only: list[str]) -> None:
     """Take all pictures."""
     body = {"model": "endless", "stream": True, "messages": [{"role": "user", "content": "Go on."}]}
+    at.server.aisa("keys", "update", "t", "--label", "laptop")
     for _ in range(3):
         threading.Thread(target=forever, args=(at, body), daemon=True).start()
     asked(at.server, "/v1/chat/completions", {"model": "gpt-4.1", "messages": [{"role": "user", "content": "Hi."}]})
@@ -72,7 +73,7 @@ def take(at: Consoled, folder: Path, only: list[str]) -> None:
                 picture(page, folder / f"{name}-{look}.png", whole=name not in ("setup", "calls"))
             if not only or "receipt" in only:
                 page.goto(f"{at.server.url}/console/calls?kind=")
-                page.locator("#rows a.mono").nth(4).click()
+                page.locator("#rows tr", has_text="completed").nth(2).locator("a.mono").click()
                 page.locator("#drawer .receipt").wait_for()
                 picture(page, folder / f"receipt-{look}.png", whole=False)
             if not only or "key" in only:

@@ -128,6 +128,8 @@ def test_other_reasons_are_told_too(tmp_path: Path) -> None:
         "any-name goes to local/any-name: local is the only vendor, and gets every name." in run(tmp_path, "any-name", config=alone).stdout
     )
     assert "nothing else serves it, so the built-in model answers" in run(tmp_path, "gpt-5", config="{}").stdout
+    named = run(tmp_path, "gpt-4.1", config="models: {gpt-4.1: [embedded/tiny]}").stdout
+    assert "gpt-4.1 goes to embedded/tiny: it is a model of the configuration." in named
 
 
 def test_a_name_that_nothing_serves_fails_with_the_nearest(tmp_path: Path) -> None:

@@ -19,7 +19,7 @@ Every failure has one shape, whatever failed and wherever:
   "error": {
     "type": "invalid_request_error",
     "code": "unknown_model",
-    "message": "There is no model `gpt-9` here. `GET /v1/models` lists what there is.",
+    "message": "The model 'gpt-9' does not exist here. GET /v1/models lists the models of this server.",
     "param": "model",
     "request_id": "req_01JABCD9F1YYEXAMPLE0000000"
   }

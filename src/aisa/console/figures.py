@@ -61,7 +61,8 @@ def plain_dollars(amount: Nanos | None) -> str:
 
 def short_id(call_id: str) -> str:
     """Write the beginning and the end of an id: the first says when, the last tells neighbours apart."""
-    return call_id if len(call_id) < 20 else f"{call_id[:9]}…{call_id[-6:]}"
+    bare = call_id.removeprefix("req_")
+    return bare if len(bare) < 20 else f"{bare[:5]}…{bare[-6:]}"
 
 
 def count(number: int | None) -> str:

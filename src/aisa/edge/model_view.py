@@ -6,7 +6,7 @@ import msgspec
 
 from aisa.edge.free_models import is_free
 from aisa.offer import Entry, Offer
-from aisa.routing import EMBEDDED, Routes
+from aisa.routing import EMBEDDED, TINY, Routes
 
 
 class TargetShown(msgspec.Struct, frozen=True):
@@ -60,7 +60,7 @@ def reason(routes: Routes, entry: Entry) -> tuple[str, tuple[str, ...]]:
     """Say why an entry leads where it does, and which other targets have the name and were not chosen."""
     offer = entry.offers[0]
     if entry.name in routes.names():
-        return ("it is a model of the configuration" if offer.target.vendor != EMBEDDED else "the built-in model has this name"), ()
+        return ("the built-in model has this name" if entry.name == TINY else "it is a model of the configuration"), ()
     if offer.target.vendor == EMBEDDED:
         return "nothing else serves it, so the built-in model answers", ()
     if entry.name == offer.name:

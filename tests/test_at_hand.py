@@ -97,6 +97,10 @@ def test_what_a_name_costs_is_told_elsewhere_as_the_server_has_it(tmp_path: Path
         assert (unknown.returncode, "aisa models" in unknown.stderr) == (1, True), unknown.stdout
         checked = run_in(elsewhere, "config", "check", **runtime)
         assert (checked.returncode, "FAR_KEY" in checked.stderr) == (2, True)
+        (elsewhere / "aisa.yml").write_text("{}", encoding="utf-8")
+        misnamed = run_in(elsewhere, "config", "check", **runtime)  # somebody's own, under a name that nobody looks for
+        assert (misnamed.returncode, "is aisa.yaml" in " ".join(misnamed.stderr.split())) == (2, True), misnamed.stderr
+        (elsewhere / "aisa.yml").unlink()
     assert list(elsewhere.iterdir()) == []
 
 
@@ -291,10 +295,20 @@ def test_a_server_on_every_interface_names_one_that_is_not_this_machines_own(hos
 
 
 def test_the_page_shows_what_this_server_has(tmp_path: Path) -> None:
-    """[fault P8] Its example names a model that answers, and every route in it is there."""
+    """[faults P8, P16] Its example is of this address and names a model that answers; every route is there; answers end their line."""
     with serving(tmp_path, 'models: {"mine": [embedded/tiny]}\nmodels_only: true\n') as server:
         page = asked(server, "/").body.decode()
         assert '"model": "mine"' in page
+        assert f'<span id="origin">{server.url}</span>/v1/chat/completions' in page  # without scripts, too
+        call = {"model": "mine", "messages": [{"role": "user", "content": "Hi."}]}
+        for path, body in (
+            ("/v1/models", None),
+            ("/health", None),
+            ("/nothing", None),
+            ("/v1/chat/completions", {}),
+            ("/v1/chat/completions", call),
+        ):
+            assert asked(server, path, body).body.endswith(b"}\n"), path
         listed = re.findall(r"<li><code>GET ([^<{]+)</code>", page)
         assert {"/v1/models", "/health/live", "/openapi.json", "/v1/usage"} <= set(listed)
         for path in listed:

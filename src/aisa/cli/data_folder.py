@@ -9,7 +9,7 @@ import msgspec
 
 from aisa.cli.problems import Misuse, counted
 from aisa.cli.terminal import paint, say
-from aisa.config.load import DEFAULT_PATH, PATH_VARIABLE, ConfigErrors, Loaded, load
+from aisa.config.load import DEFAULT_PATH, OTHER_PATH, PATH_VARIABLE, ConfigErrors, Loaded, load
 from aisa.config.schema import Config, Server
 from aisa.storage.engine import DATABASE_NAME
 from aisa.storage.failure import NoData
@@ -63,7 +63,7 @@ def configuration(path: str | None) -> Loaded:
 
 def server_elsewhere(path: str | None) -> Running | None:
     """Return the one server that runs on this machine where no configuration is named and none lies here, None elsewhere; and say so."""
-    if path or os.environ.get(PATH_VARIABLE) or Path(DEFAULT_PATH).exists():
+    if path or os.environ.get(PATH_VARIABLE) or Path(DEFAULT_PATH).exists() or Path(OTHER_PATH).exists():
         return None
     servers = running(os.environ)
     if len(servers) != 1:

@@ -151,8 +151,8 @@ class Edge:
             page = await visit.judged.route.handler(self, visit, reply)
             if page is not None:
                 told = [("content-type", page.content_type), *visit.headers, *self._limits(visit.key)]
-                reply.start(page.status, told, len(page.body))
-                reply.write(page.body)
+                reply.start(page.status, told, len(page.sent))
+                reply.write(page.sent)
                 reply.end()
         except ApiError as error:
             self._refuse_visit(visit, reply, error)
@@ -270,7 +270,7 @@ class Edge:
 
     async def file(self, visit: Visit, _reply: Reply) -> Page:
         """Send one of the two documents that are files."""
-        return Page(*self._pages.page(visit.route.path, example_model(self._dependencies.routes)))
+        return Page(*self._pages.page(visit.route.path, example_model(self._dependencies.routes), visit.request.headers.get("host", "")))
 
     async def preflight(self, visit: Visit, reply: Reply) -> None:
         """Say what a path takes."""

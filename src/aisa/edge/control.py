@@ -15,7 +15,7 @@ from aisa.edge.admin import CONTROL_ID, OPERATOR, Actor, Admin, Answer, advance
 from aisa.errors import ApiError
 from aisa.http.server import Reply, Request
 from aisa.wire.port import HeaderList
-from aisa.wire.reply import JSON_TYPE, error_json
+from aisa.wire.reply import JSON_TYPE, error_json, whole_line
 
 REQUESTS_MAX = 100  # that are answered or wait for their turn: more than one operator and a few scripts make
 
@@ -88,6 +88,7 @@ class Errand(msgspec.Struct):
 
 def respond(reply: Reply, status: int, body: bytes, *, headers: HeaderList | None = None) -> None:
     """Send a JSON body."""
-    reply.start(status, [("content-type", JSON_TYPE), *(headers or [])], len(body))
-    reply.write(body)
+    line = whole_line(body)
+    reply.start(status, [("content-type", JSON_TYPE), *(headers or [])], len(line))
+    reply.write(line)
     reply.end()

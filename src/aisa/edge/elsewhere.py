@@ -75,6 +75,11 @@ _BEHIND_V1 = (
     Lack("tokenize detokenize", f"{_NOT_HERE} tokenizer to ask. Count in your client, or by POST /v1/messages/count_tokens."),
     Lack("embed", f"{_COHERE} embeddings: POST /v1/embeddings."),
     Lack("generate summarize", f"{_COHERE} chat: {_CHAT}."),
+    Lack(
+        "model/info model_group/info key/ team/ spend/",
+        f"{_NOT_HERE} API of LiteLLM's proxy for administrators. GET /v1/models has models with their prices; of keys and what they "
+        "spent the operator has `aisa keys` and `aisa usage`.",
+    ),
     Lack("check-api-key", f"{_NOT_HERE} address to try keys. GET /v1/models answers 401 to a bad one."),
     Lack("score pooling", f"{_NOT_HERE} scores and pooled vectors. Set your client to POST /v1/rerank or POST /v1/embeddings."),
 )

@@ -10,7 +10,7 @@ from typing import Protocol
 import msgspec
 
 from aisa import __version__
-from aisa.wire.reply import JSON_TYPE
+from aisa.wire.reply import JSON_TYPE, whole_line
 
 
 class Page(msgspec.Struct, frozen=True):
@@ -19,6 +19,11 @@ class Page(msgspec.Struct, frozen=True):
     body: bytes
     status: int = 200
     content_type: str = JSON_TYPE
+
+    @property
+    def sent(self) -> bytes:
+        """The body as it is sent."""
+        return whole_line(self.body)
 
 
 class Readiness(Protocol):
@@ -39,9 +44,9 @@ class Pages:
         self._landing = self._landing.replace("{{routes}}", "\n".join(listed))
         self._openapi = (folder / "openapi.json").read_text("utf-8").replace("{{version}}", __version__).encode()
 
-    def page(self, route: str, model: str | None) -> tuple[bytes, int, str]:
-        """Return body, status and content type. `model` is a name that can be called, None if none is known."""
+    def page(self, route: str, model: str | None, host: str) -> tuple[bytes, int, str]:
+        """Return body, status and content type. `model` is a name that can be called, None if none is known, `host` as the request says."""
         if route == "/openapi.json":
             return self._openapi, 200, JSON_TYPE
         shown = "MODEL" if model is None else msgspec.json.encode(model).decode()[1:-1].replace("'", "'\\''")
-        return self._landing.replace("{{model}}", escape(shown)).encode(), 200, "text/html; charset=utf-8"
+        return self._landing.replace("{{host}}", escape(host)).replace("{{model}}", escape(shown)).encode(), 200, "text/html; charset=utf-8"

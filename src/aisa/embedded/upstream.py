@@ -134,7 +134,7 @@ class EmbeddedUpstream:
         if completion.stream:
             return EmbeddedAnswer(200, "text/event-stream; charset=utf-8", events=events_of(completion), pace=pace)
         whole = await drive(completion.whole(), pace)
-        return EmbeddedAnswer(200, "application/json", body=msgspec.json.encode(whole), pace=pace)
+        return EmbeddedAnswer(200, "application/json", body=msgspec.json.encode(whole) + b"\n", pace=pace)
 
 
 async def answered(steps: Generator[int, None, dict[str, object]]) -> EmbeddedAnswer:

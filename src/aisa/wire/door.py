@@ -14,6 +14,7 @@ from aisa.errors import ApiError
 from aisa.wire.chat import ChatRequest
 from aisa.wire.content import Content
 from aisa.wire.port import Client, HeaderList
+from aisa.wire.reply import whole_line
 from aisa.wire.wish import Wish
 
 
@@ -158,6 +159,7 @@ def refuse(client: Client, error: ApiError, request_id: str, *, headers: HeaderL
         client.end()
         return
     refused = door.refused(error, request_id)
-    client.start(refused.status, [*refused.headers, *headers], len(refused.body))
-    client.write(refused.body)
+    body = whole_line(refused.body)
+    client.start(refused.status, [*refused.headers, *headers], len(body))
+    client.write(body)
     client.end()

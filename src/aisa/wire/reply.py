@@ -17,6 +17,11 @@ def error_json(error: ApiError, request_id: str) -> bytes:
     return msgspec.json.encode({"error": fields})
 
 
+def whole_line(body: bytes) -> bytes:
+    """Return a body that ends its line: much is read at a terminal, where a prompt would stand behind it."""
+    return body if body.endswith(b"\n") else body + b"\n"
+
+
 def error_event(error: ApiError, request_id: str) -> bytes:
     """Write the event that ends a stream which failed after its head was sent."""
     return data_event(error_json(error, request_id))

@@ -16,6 +16,7 @@ from aisa.known_models import Known
 from aisa.model_lists import AWAITED_SECONDS_MAX, FILE_NAME, REFRESH_SECONDS, RETRY_SECONDS, ModelLists
 from aisa.providers.listed_models import NAMES_MAX, models_request, read_models
 from aisa.testing.clock import run_virtual
+from aisa.vendor_targets import has_list
 from http_client_rig import Connection, FakeVendor
 
 OPENAI_LIST = {"object": "list", "data": [{"id": "gpt-4.1"}, {"id": "o3"}]}
@@ -150,6 +151,22 @@ def test_a_vendor_is_not_asked_where_the_operator_says_so(tmp_path: Path) -> Non
     run_virtual(followed.run(REFRESH_SECONDS, list_models=False))
     assert followed.asked == []
     assert followed.learned == []
+
+
+@pytest.mark.parametrize(
+    ("base_url", "asked"),
+    [
+        ("https://r-1.openai.azure.com/openai/v1", False),
+        ("https://bedrock-runtime.eu-west-1.amazonaws.com", False),
+        ("https://api.cohere.com/v2", False),
+        ("https://api.openai.com/v1", True),
+        ("https://azure.example/v1", True),
+    ],
+)
+def test_a_vendor_whose_list_is_not_of_what_may_be_called_is_not_asked(base_url: str, asked: bool) -> None:
+    """[fault P1] Azure lists what could be deployed, Bedrock and Cohere have their lists elsewhere: a name of those would be a 404."""
+    assert has_list("v", Vendor(base_url=base_url)) is asked
+    assert not has_list("v", Vendor(base_url=base_url, list_models=False))
 
 
 def test_a_folder_that_cannot_be_written_costs_nothing_but_the_memory(tmp_path: Path) -> None:

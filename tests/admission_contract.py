@@ -224,6 +224,10 @@ def a_call_larger_than_the_limit_is_not_to_be_tried_again(stage: Stage) -> None:
             assert (error.should_retry, error.retry_after) == (False, None)
             assert "1,000" in error.message
         (await world.call(input_tokens=990, stream=True)).release(ANSWER)
+        stream = await world.refused(input_tokens=995, stream=True)
+        assert "Shorten it, or set" in stream.message
+        assert "ask for a stream" not in stream.message
+        (await world.call(input_tokens=5, stream=True, max_tokens=3)).release(ANSWER)
 
     tell(stage, story, tpm=1_000)
 

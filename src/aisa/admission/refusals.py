@@ -43,7 +43,12 @@ def too_large(allowance: Shown, tokens: int, *, input_tokens: int, request: Requ
     """Return the refusal of a call that is larger than the limit itself: no wait helps."""
     used = allowance.tokens
     assert used is not None, "it is what the call is too large for"
-    remedy = f"Lower `{request.bound_name}`, or ask for a stream." if input_tokens < used.limit else "Shorten it."
+    if input_tokens >= used.limit:
+        remedy = "Shorten it."
+    elif request.stream:  # its first step is in the way, which a bound makes smaller
+        remedy = f"Shorten it, or set `{request.bound_name}` so low that both fit."
+    else:
+        remedy = f"Lower `{request.bound_name}`, or ask for a stream."
     needs = f"This call needs {tokens:,} tokens, {input_tokens:,} of them for its input"
     whose = allowance.whose[0].lower() + allowance.whose[1:]
     return ApiError(CODE, f"{needs}, but {whose} may use {used.limit:,} in any {length_in_words(used.span)}. {remedy}", should_retry=False)

@@ -73,7 +73,8 @@ def output_expected(request: Request, settings: Model, tokens_max: int) -> int:
     if asked is not None:
         return min(asked * request.choices, tokens_max)
     usual = settings.hold_output_tokens or min(DOCUMENT_OUTPUT_TOKENS, settings.max_output_tokens or DOCUMENT_OUTPUT_TOKENS)
-    return max(1, min(usual * request.choices, tokens_max))
+    expected = usual * request.choices
+    return expected if expected <= tokens_max else max(1, tokens_max)
 
 
 def address_group(address: str) -> str:

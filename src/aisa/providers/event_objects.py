@@ -88,6 +88,11 @@ def read(data: bytes) -> tuple[object, bool]:
             return None, False
 
 
+def tree_in(data: bytes) -> Tree:
+    """Return the JSON object in a text that was already read in part: what was skipped then may hold numbers that are none."""
+    return as_tree(read(data)[0])
+
+
 def objects_in(data: bytes) -> list[Tree]:
     """Return the JSON object in a text, or those in an array."""
     value, strict = read(data)

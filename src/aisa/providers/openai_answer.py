@@ -12,6 +12,7 @@ from aisa.errors import UpstreamFailed
 from aisa.providers.answer_count import AnswerCount
 from aisa.providers.blame import blame_for, unreadable
 from aisa.providers.counting import AskedOf
+from aisa.providers.event_objects import tree_in
 from aisa.providers.measure import TOKENS_MIN
 from aisa.providers.shape import Target
 from aisa.usage import REPORTED, Usage
@@ -198,7 +199,7 @@ def given(document: bytes, report: Report, *, passes: bool) -> Sequence[Part]:
     """Return a whole document for a door of the same protocol as it is, for every other what it says."""
     if passes:
         return [Piece(document, 0)]
-    answer: Tree = msgspec.json.decode(document)
+    answer = tree_in(document)
     return [identity_of(answer), *parts_of(answer, 0), report]
 
 

@@ -13,6 +13,7 @@ from msgspec import Raw
 from aisa.answer import Part, Piece, Report, Told
 from aisa.errors import UpstreamFailed
 from aisa.providers.blame import unreadable
+from aisa.providers.event_objects import tree_in
 from aisa.providers.openai_answer import Identity, given
 from aisa.providers.openai_stream import StreamDecoder
 from aisa.providers.shape import Target
@@ -106,8 +107,8 @@ class AssemblyDecoder:
 
     def _whole(self, cost_usd: str | None) -> bytes:
         [events] = [part.data for part in self._stream.closing(cost_usd) if isinstance(part, Piece)]
-        last = FIELDS.decode(events[len(DATA) : events.index(b"\n\n")])  # the chunk with the usage; its numbers stay as they are written
-        beside = {name: msgspec.json.decode(value) for name, value in last.items() if name != "usage"}
+        told = events[len(DATA) : events.index(b"\n\n")]  # the chunk with the usage; its numbers stay as they are written
+        last, beside = FIELDS.decode(told), {name: value for name, value in tree_in(told).items() if name != "usage"}
         self._assembly.take(beside)
         return encode({**self._assembly.document(), "usage": last["usage"]})
 
@@ -116,6 +117,6 @@ class AssemblyDecoder:
         stream = self._stream
         for event in b"".join([piece.data for piece in pieces if isinstance(piece, Piece)]).split(b"\n\n"):
             if event:
-                self._assembly.take(msgspec.json.decode(event[len(DATA) :]))
+                self._assembly.take(tree_in(event[len(DATA) :]))
         self.done, self.failure, self.finishing = stream.done, stream.failure, stream.finishing
         return []

@@ -10,6 +10,7 @@ from aisa.answer import Part, Piece, Report, Text, Told
 from aisa.errors import UpstreamFailed
 from aisa.providers.blame import blame_for, broken_off, unreadable
 from aisa.providers.counting import AskedOf
+from aisa.providers.event_objects import tree_in
 from aisa.providers.openai_answer import Identity, as_usage, read_document
 from aisa.providers.openai_plain import LIKE_FINISH, LIKE_USAGE, PlainChunks, PlainFinish
 from aisa.providers.outlet import Outlet
@@ -293,7 +294,7 @@ class StreamDecoder:
     def _take_usage(self, usage: PlainUsage, data: bytes) -> list[Part]:
         """Take usage that is right as it is, for the settlement; it is passed on behind that."""
         chunks = self._chunks
-        tree: Tree = msgspec.json.decode(data)
+        tree = tree_in(data)
         chunks.report.take(tree["usage"])
         self._told = chunks.report.fields, as_usage(usage)
         pieces = self._finished()
@@ -310,7 +311,7 @@ class StreamDecoder:
             return self._release(self._chunks.finish)
         if self._finish is not None:  # so it was not the last word: the chunks must know of it
             finish, self._finish = self._finish, None
-            self._accept(msgspec.json.decode(finish.data), b"", finish.data)
+            self._accept(tree_in(finish.data), b"", finish.data)
         try:
             return self._accept(msgspec.json.decode(data), name, data)
         except NOT_PLAIN:

@@ -7,9 +7,9 @@ from collections.abc import Sequence
 import msgspec
 
 from aisa.answer import Part, Piece, Text, together
+from aisa.providers.event_objects import tree_in
 from aisa.wire.chat_parts import identity_of, parts_of
 from aisa.wire.plain import CHUNK, PlainChoice
-from aisa.wire.trees import Tree
 
 OPENING_BYTES_MAX = 65_536  # of what comes before the first word; real ones are one chunk a choice, and a chunk of filter results
 EVENT_BEGINS, EVENT_ENDS = b"data: ", b"\n\n"
@@ -50,7 +50,7 @@ class Outlet:
             if self._named and (text := text_alone(data)) is not None:
                 typed.append(Text(text.index, text.delta.content, part.tokens))
                 continue
-            chunk: Tree = msgspec.json.decode(data)
+            chunk = tree_in(data)
             if not self._named:
                 self._named = True
                 typed.append(identity_of(chunk))

@@ -294,7 +294,10 @@ class StreamDecoder:
     def _take_usage(self, usage: PlainUsage, data: bytes) -> list[Part]:
         """Take usage that is right as it is, for the settlement; it is passed on behind that."""
         chunks = self._chunks
-        tree = tree_in(data)
+        try:
+            tree: Tree = msgspec.json.decode(data)
+        except NOT_PLAIN:  # a member that was skipped is no number
+            tree = tree_in(data)
         chunks.report.take(tree["usage"])
         self._told = chunks.report.fields, as_usage(usage)
         pieces = self._finished()

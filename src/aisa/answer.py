@@ -8,7 +8,6 @@ from 0; `tokens` how many output tokens it shows.
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from itertools import accumulate
 
 import msgspec
 
@@ -164,14 +163,6 @@ def together(pieces: list[Piece]) -> list[Piece]:
             carries = True
             break
     return [Piece(b"".join([piece.data for piece in pieces]), counts[-1] if counts else 0, ends, counts, carries)]
-
-
-def run_of(events: list[bytes], tokens: list[int]) -> Piece:
-    """Return events of output, which show so many tokens each, as one piece."""
-    if len(events) == 1:
-        return Piece(events[0], tokens[0], carries=True)
-    counts = list(accumulate(tokens))
-    return Piece(b"".join(events), counts[-1], list(accumulate(map(len, events))), counts, carries=True)
 
 
 def positions(pieces: Iterable[Piece]) -> tuple[list[int], list[int]]:

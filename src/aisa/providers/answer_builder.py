@@ -13,6 +13,7 @@ import msgspec
 
 from aisa.answer import Arguments, Extra, Finish, FunctionCall, Identity, Part, Reasoning, Refusal, Text, ToolCall
 from aisa.providers.counting import AskedOf
+from aisa.providers.heard_texts import heard
 from aisa.providers.shape import Target
 from aisa.usage import IMPLAUSIBLE, REPORTED, Usage
 from aisa.wire.chat import Known
@@ -102,11 +103,11 @@ class AnswerBuilder:
 
     def hear(self, texts: list[bytes]) -> list[Text]:
         """Return further texts of the first choice, which has begun. They are as they stand in JSON, without escapes."""
-        meter = self._meters[0]
-        counts = meter.add_all(texts) if len(texts) > 1 else (meter.add_bytes(texts[0]),)
-        self.tokens += counts[-1]
+        meter, before = self._meters[0], self._meters[0].tokens
+        parts = heard(0, texts, meter)
+        self.tokens += meter.tokens - before
         self._heard += 1
-        return [Text(0, text.decode(), count - before) for text, before, count in zip(texts, (0, *counts), counts, strict=False)]
+        return parts
 
     def meter_of(self, choice: int) -> TokenMeter:
         """Return what counts a choice that has begun, for texts that pass without being told here; `tokens` has them too."""

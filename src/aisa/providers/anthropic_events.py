@@ -11,6 +11,7 @@ import msgspec
 
 from aisa.answer import Arguments, Extra, Finish, FunctionCall, Identity, Part, Reasoning, Refusal, Text, ToolCall
 from aisa.providers.anthropic_layout import Layout
+from aisa.providers.heard_texts import heard
 from aisa.providers.shape import Target
 from aisa.wire.finish import FAILURE, FUNCTION_CALL, STOP, TOOL_CALLS, UNKNOWN, spoken, verdict_on
 from aisa.wire.model_name import shown_name
@@ -96,6 +97,14 @@ class Events:
         block.given.append(text)
         self.begun = True
         return Text(0, text, self._counted(text))
+
+    def hear(self, index: int, texts: list[bytes]) -> list[Text]:
+        """Return further pieces of the text of a block that is open. They are as they stand in JSON, without escapes."""
+        before = self.meter.tokens
+        parts = heard(0, texts, self.meter)
+        self.tokens += self.meter.tokens - before
+        self._open[index].given += [part.text for part in parts]
+        return parts
 
     def _open_message(self, message: Tree) -> list[Part]:
         if self._inside:

@@ -143,7 +143,8 @@ class StreamDecoder(MessageReader):
         self._events.sealing = not passes  # who gets the vendor's own blocks sends them back
         self._opening: list[Part] = []
         self._shown = False
-        self._template: ChunkTemplate | None = None  # of events that pass, of the text that is being said
+        self._template: ChunkTemplate | None = None  # of the text that is being said, in the block with this number
+        self._place = 0
         self._whole: bytearray | None = None  # a document where a stream was asked
         self._first = True
 
@@ -184,8 +185,6 @@ class StreamDecoder(MessageReader):
             self.failure = unreadable(self._target, "an event over the size limit")
             return []
         self.held_bytes = self._sse.held_bytes
-        if self._passing is None:
-            return self._given(self._parts(events_in(complete)))
         template = self._template
         if template is not None and self._shown and (run := self._fitting(template, complete)) is not None:
             return run
@@ -216,7 +215,10 @@ class StreamDecoder(MessageReader):
         return parts if self._passing is None else together([part for part in parts if isinstance(part, Piece)])
 
     def _fitting(self, template: ChunkTemplate, events: bytes) -> Sequence[Part] | None:
-        """Return events of further text that pass as they are, None if there are others among them."""
+        """Return what comes of events of further text, None if there are others among them."""
+        if self._passing is None:
+            texts = template.texts(events)
+            return None if texts is None else self._events.hear(self._place, texts)
         piece = template.match(events, self._events.meter)
         if piece is None:
             return None
@@ -235,10 +237,11 @@ class StreamDecoder(MessageReader):
             if event is None or text is None:
                 self._template = None
                 parts += self._one(name, data)
-            elif passing is None:
+                continue
+            self._template, self._place = FURTHER.get(event.index), event.index
+            if passing is None:
                 parts.append(text)
             else:
-                self._template = FURTHER.get(event.index)
                 parts.append(Piece(b"event: content_block_delta\ndata: %b\n\n" % data, text.tokens, carries=text.tokens > 0))
         return parts
 

@@ -11,6 +11,7 @@ from aisa.errors import UpstreamFailed
 from aisa.providers.blame import blame_for, broken_off, unreadable
 from aisa.providers.counting import AskedOf
 from aisa.providers.event_objects import tree_in
+from aisa.providers.heard_texts import heard
 from aisa.providers.openai_answer import Identity, as_usage, read_document
 from aisa.providers.openai_plain import LIKE_FINISH, LIKE_USAGE, PlainChunks, PlainFinish
 from aisa.providers.outlet import Outlet
@@ -231,9 +232,10 @@ class StreamDecoder:
         texts = template.texts(events)
         if texts is None:
             return None
-        counts = self._meter.add_all(texts) if len(texts) > 1 else (self._meter.add_bytes(texts[0]),)
-        self._chunks.tokens += counts[-1]
-        return [Text(self._place, text.decode(), count - before) for text, before, count in zip(texts, (0, *counts), counts, strict=False)]
+        before = self._meter.tokens
+        parts = heard(self._place, texts, self._meter)
+        self._chunks.tokens += self._meter.tokens - before
+        return parts
 
     def _relay_block(self, block: bytes) -> list[Part]:
         """Relay one event, or nothing of a comment."""

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 import msgspec
 
-from aisa.answer import OUTPUT, Arguments, Extra, Identity, Part, Piece, Reasoning, Report, Text, ToolCall, run_of, together
+from aisa.answer import OUTPUT, Arguments, Extra, Identity, Part, Piece, Reasoning, Report, Text, ToolCall, together
 from aisa.wire.assembly import Assembly
 from aisa.wire.chat import ChatRequest, parse_chat
 from aisa.wire.chat_parts import usage_of, written
@@ -19,6 +19,7 @@ from aisa.wire.port import HeaderList
 from aisa.wire.reasoning_details import MEMBER, detail
 from aisa.wire.request_content import content_of
 from aisa.wire.sse import DONE, data_event
+from aisa.wire.text_runs import by_runs, run_of
 from aisa.wire.trees import Tree, as_tree
 
 PROTOCOL = "openai"
@@ -111,10 +112,12 @@ class StreamEncoder(OpenAIStream):
 
     def write(self, parts: Sequence[Part]) -> Piece | None:
         """Return the events for these parts as one piece."""
-        return parts[0] if len(parts) == 1 and type(parts[0]) is Piece else self._written_out(parts)
+        if len(parts) != 1:
+            return by_runs(parts, self._written_out)
+        return parts[0] if type(parts[0]) is Piece else self._written_out(parts)
 
     def _written_out(self, parts: Sequence[Part]) -> Piece | None:
-        """Return the same for parts that do not pass, or not alone."""
+        """Return the same for parts that are all further texts, or for any."""
         frames = self._frames
         if len(parts) > 1 and len(texts := [part for part in parts if type(part) is Text and part.choice in frames]) == len(parts):
             events = [frames[part.choice][0] + encode(part.text) + frames[part.choice][1] for part in texts]

@@ -7,7 +7,7 @@ that follows them never has to fall.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from itertools import accumulate
+from itertools import accumulate, repeat
 
 import msgspec
 
@@ -67,4 +67,18 @@ class LearnedMeter(TokenMeter):
 
     def add_all(self, texts: Sequence[bytes], sizes: Sequence[int] | None = None) -> Sequence[int]:
         """Take further pieces of text in UTF-8, which have these sizes; return how many tokens there are more up to each."""
-        return list(accumulate([self.add_bytes(text) for text in texts]))
+        per_piece, least, spare, most = self._worth
+        totals = list(accumulate(map(len, texts) if sizes is None else sizes, initial=self.text_bytes))[1:]
+        by_pieces = accumulate(repeat(per_piece, len(totals)), initial=self.pieces * per_piece)
+        next(by_pieces)
+        worths = [
+            upper if worth > (upper := total * most) else lower if worth < (lower := total * least - spare) else worth
+            for worth, total in zip(by_pieces, totals, strict=True)
+        ]
+        above = self._base - self.tokens  # what is known, seen from where this begins
+        counts = [above - (-worth >> UNIT_BITS) for worth in worths]
+        if counts[0] < 0 or least > most:  # a count never falls
+            counts = list(accumulate(counts, max, initial=0))[1:]
+        self.pieces, self.text_bytes = self.pieces + len(totals), totals[-1]
+        self.tokens += counts[-1]
+        return counts

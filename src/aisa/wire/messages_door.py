@@ -10,7 +10,7 @@ from collections.abc import Mapping, Sequence
 
 from msgspec import Raw
 
-from aisa.answer import Finish, Identity, Part, Piece, Report, Text, run_of, together
+from aisa.answer import Finish, Identity, Part, Piece, Report, Text, together
 from aisa.errors import CALLER, ApiError, UpstreamFailed
 from aisa.wire.content import Content
 from aisa.wire.documents import WholeDocument, passed_in, report_in
@@ -21,6 +21,7 @@ from aisa.wire.messages_blocks import Blocks
 from aisa.wire.messages_errors import error_event, error_json, refusal
 from aisa.wire.port import HeaderList
 from aisa.wire.reply import JSON_TYPE
+from aisa.wire.text_runs import by_runs, run_of
 from aisa.wire.trees import Tree, is_tree
 
 PROTOCOL = "anthropic"
@@ -79,8 +80,12 @@ class StreamEncoder(MessageEncoder):
 
     def write(self, parts: Sequence[Part]) -> Piece | None:
         """Return the events for these parts as one piece. Raises UpstreamFailed for an answer that ends inside a call."""
-        if len(parts) == 1 and type(parts[0]) is Piece:
-            return parts[0]
+        if len(parts) != 1:
+            return by_runs(parts, self._written)
+        return parts[0] if type(parts[0]) is Piece else self._written(parts)
+
+    def _written(self, parts: Sequence[Part]) -> Piece | None:
+        """Return the same for parts that are all further texts, or for any."""
         texts = [part.text for part in parts if type(part) is Text and part.choice == 0 and part.text]
         if len(texts) == len(parts) and (place := self._blocks.further(texts)) is not None:
             return run_of([FURTHER % (place, encode(text)) for text in texts], [part.tokens for part in parts])

@@ -9,7 +9,7 @@ import re
 from collections.abc import Sequence
 from functools import cached_property
 
-from aisa.answer import Extra, Identity, Part, Piece, Report, Text, run_of, together
+from aisa.answer import Extra, Identity, Part, Piece, Report, Text, together
 from aisa.errors import ApiError
 from aisa.usage import Usage
 from aisa.wire.content import Content
@@ -22,6 +22,7 @@ from aisa.wire.responses_errors import event_bytes, failure_events, refusal, ref
 from aisa.wire.responses_items import Output
 from aisa.wire.responses_usage import usage_of
 from aisa.wire.sse import KEEP_ALIVE
+from aisa.wire.text_runs import by_runs, run_of
 from aisa.wire.trees import Tree, as_list, is_tree
 
 PROTOCOL = "responses"
@@ -98,6 +99,10 @@ class StreamEncoder:
             if not self._first_passed:
                 self._first_passed = piece.data
             return piece
+        return by_runs(parts, self._written) if len(parts) > 1 else self._written(parts)
+
+    def _written(self, parts: Sequence[Part]) -> Piece | None:
+        """Return the same for parts that are all further texts, or for any."""
         if not self._owed and (further := self._further(parts)) is not None:
             return further
         events: list[tuple[Tree, int]] = []

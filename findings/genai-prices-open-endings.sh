@@ -6,6 +6,9 @@
 #   azure, acme-o4-mini               taken for o4-mini, 1.1 / 4.4: a rule looks inside the name; at openai the same name is unknown
 #   azure, DeepSeek-R1                taken for another vendor's deepseek-reasoner, 0.55 / 2.19, and says that the provider is azure
 #   mistral, mistral-large-latest     2 / 6, while mistral-large-2512, which answers to that name, is 0.5 / 1.5
+#   x-ai, grok-code-fast-1            0.2 / 1.5, while xAI has served it by grok-4.3, 1.25 / 2.5 (twice that for long texts), since 15 May
+#                                     2026 and charges that: its name goes on, so nothing fails; grok-3, now the same, is 3 / 15
+#                                     (docs.x.ai/developers/migration/may-15-retirement)
 #
 # Good for a dashboard; a bill needs to know by which rule a price was found.
 set -euo pipefail
@@ -36,6 +39,9 @@ rows = {
     ("azure", "DeepSeek-R1"): ("azure", "deepseek-reasoner", Decimal("0.55"), Decimal("2.19")),
     ("mistral", "mistral-large-latest"): ("mistral", "mistral-large", Decimal(2), Decimal(6)),
     ("mistral", "mistral-large-2512"): ("mistral", "mistral-large-2512", Decimal("0.5"), Decimal("1.5")),
+    ("x-ai", "grok-code-fast-1"): ("x-ai", "grok-code-fast-1", Decimal("0.2"), Decimal("1.5")),
+    ("x-ai", "grok-3"): ("x-ai", "grok-3", Decimal(3), Decimal(15)),
+    ("x-ai", "grok-4.3"): ("x-ai", "grok-4.3", Decimal("2.5"), Decimal(5)),
 }
 for (provider, model), right in rows.items():
     seen = priced(provider, model)

@@ -158,6 +158,21 @@ def test_a_document_costs_the_same() -> None:
     assert rig.rows[-1].attempts == 1
 
 
+@pytest.mark.parametrize(("kind", "tokens"), [("IMAGE", "image"), ("VIDEO", "image"), ("AUDIO", "audio"), ("DOCUMENT", ""), ("TEXT", "")])
+def test_what_is_seen_or_heard_is_told_apart_from_text(kind: str, tokens: str) -> None:
+    """Films have the price of pictures, where that is set; documents that of text."""
+    report = {
+        "promptTokenCount": 100,
+        "candidatesTokenCount": 7,
+        "totalTokenCount": 107,
+        "promptTokensDetails": [{"modality": kind, "tokenCount": 90}],
+    }
+    document = json.dumps(json.loads(LAST.removeprefix(b"data: ")) | {"usageMetadata": report}).encode()
+    usage = made(Script([document], headers={}), stream=False)[1].billed
+    seen = 0 if usage.breakdown is None else usage.breakdown.input_image_tokens
+    assert (usage.input_audio_tokens, seen) == (90 * (tokens == "audio"), 90 * (tokens == "image"))
+
+
 def test_a_vendor_that_keeps_the_connection_after_its_finish_ends_the_stream_within_a_second() -> None:
     """It may still report; it does not hold the client up."""
     client, row, _ = made(Script([says("one "), LAST, Stall()]))

@@ -188,6 +188,16 @@ def test_an_alias_is_still_stale_and_has_its_page(alias: Alias) -> None:
     assert (alias.page in listed.found, alias.model in listed.terms[0].price.source) == (True, True)
 
 
+@pytest.mark.parametrize("name", ["grok-4", "grok-4-latest", "grok-4-fast", "grok-code-fast", "grok-3-latest", "Grok-Code-Fast-1"])
+def test_every_name_of_an_entry_that_became_another_model_costs_what_that_does(name: str) -> None:
+    """(fault M16) The catalogue's own aliases of a model that xAI redirects are as stale as its name."""
+    listed, served = (catalogue_price("xai", "https://api.x.ai/v1", each) for each in (name, "grok-4.3"))
+    assert listed is not None
+    assert served is not None
+    assert listed.terms == served.terms
+    assert listed.terms[0].price.prices.input == 1_250_000_000
+
+
 @pytest.mark.parametrize(("moment", "dollars"), [("2026-11-28T07:00", (0.15, 0.6)), ("2026-11-27T07:00", (0.3, 1.2))])
 def test_deepseek_costs_no_peak_price_at_a_weekend(moment: str, dollars: tuple[float, float]) -> None:
     """(fault M16) A Saturday and a Friday, within the hours of the peak."""

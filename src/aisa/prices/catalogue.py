@@ -55,9 +55,11 @@ def catalogue_price(vendor: str, base_url: str, model: str) -> PriceList | None:
     provider = provider_of(vendor, base_url)
     if provider is None or len(model) > MODEL_CHARACTERS_MAX:
         return None
-    alias = alias_of(provider.id, model)
-    found = find(provider, model if alias is None else alias.model)
+    found = find(provider, model)
     if found is None or not found.rule.sure:
+        return None
+    alias = alias_of(provider.id, model, found.model.id)
+    if alias is not None and (found := find(provider, alias.model)) is None:
         return None
     listed = price_list(found.model, f"{BUILT_IN_SOURCE}{__version__}: {provider.id}/{found.model.id}")
     if listed is None:

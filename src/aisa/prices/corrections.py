@@ -26,7 +26,7 @@ class Correction(NamedTuple):
 
 
 class Alias(NamedTuple):
-    """A name that the catalogue takes for a model that it is not any more: by the vendor's page it is `model`, which is listed too."""
+    """A name, or an entry with all of its names, for what it is not any more: by the vendor's page it is `model`, which is listed too."""
 
     vendor: str
     name: str
@@ -37,21 +37,29 @@ class Alias(NamedTuple):
     @property
     def words(self) -> str:
         """Say it to a reader, after `found`."""
-        return f"as `{self.model}`, which {self.page} says that it is (read {self.read})"
+        return f"as `{self.model}`, which {self.page} says that `{self.name}` is (read {self.read})"
 
 
+#: xAI serves requests for models that it has retired with this one, and charges for it.
+XAI_PAGE = "https://docs.x.ai/developers/migration/may-15-retirement"
+XAI_REDIRECTS = "grok-4.3"
+XAI_RETIRED = (
+    *("grok-4-1-fast-reasoning", "grok-4-1-fast-non-reasoning", "grok-4-fast-reasoning", "grok-4-fast-non-reasoning"),
+    *("grok-4-0709", "grok-code-fast-1", "grok-3"),
+)
 ALIASES = (
     Alias(
         *("mistral", "mistral-large-latest", "mistral-large-2512"),
         page="https://docs.mistral.ai/models/mistral-large-3-25-12",
         read=date(2026, 11, 29),
     ),
+    *[Alias("x-ai", name, XAI_REDIRECTS, XAI_PAGE, date(2026, 11, 29)) for name in XAI_RETIRED],
 )
 
 
-def alias_of(vendor: str, name: str) -> Alias | None:
-    """Return what a name that the catalogue is wrong about is by its vendor's page."""
-    return next((alias for alias in ALIASES if (alias.vendor, alias.name) == (vendor, name.lower())), None)
+def alias_of(vendor: str, *names: str) -> Alias | None:
+    """Return what the first of these names that the catalogue is wrong about is by its vendor's page."""
+    return next((alias for name in names for alias in ALIASES if (alias.vendor, alias.name) == (vendor, name.lower())), None)
 
 
 #: DeepSeek's peak hours are those of working days; the catalogue's notes say that it cannot tell days of the week apart. Holidays in China,

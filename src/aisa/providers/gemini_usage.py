@@ -9,8 +9,8 @@ from aisa.wire.usage_report import count_of
 from aisa.wire.vendor_tier import tier_named
 
 ON_DEMAND = "ON_DEMAND_"
-#: Kinds of token with a price of their own; text, documents and video cost what text does.
-MODALITIES = {"AUDIO": "audio_tokens", "IMAGE": "image_tokens"}
+#: Kinds of token with a price of their own; documents cost what text does.
+MODALITIES = {"AUDIO": "audio_tokens", "IMAGE": "image_tokens", "VIDEO": "video_tokens"}
 
 
 def report_of(metadata: Tree) -> Tree:

@@ -146,6 +146,22 @@ def test_a_file_that_cannot_be_read_is_in_the_way_of_no_command(server: Running,
     write(server, SLOW)
 
 
+@pytest.mark.parametrize(("text", "said"), [("", "The file is empty."), (None, "The file, with which the server began, is gone.")])
+def test_a_file_that_is_empty_or_gone_does_not_take_everything_away(server: Running, text: str | None, said: str) -> None:
+    """Alone it would be a good configuration, of no vendor and no limit; who means that writes `{}`."""
+    write(server, SLOW + "limits: {default_tier: t, tiers: {t: {rpm: 77}}}\n")
+    server.aisa("reload")
+    if text is None:
+        (server.folder / "aisa.yaml").unlink()
+    else:
+        write(server, text)
+    server.process.send_signal(signal.SIGHUP)
+    until(lambda: said in server.log)
+    assert asked(server, "/v1/models").headers["x-ratelimit-limit"] == "77"
+    write(server, SLOW)
+    server.aisa("reload")
+
+
 def command(server: Running, *words: str, named: bool) -> str:
     """Run a command in the server's folder, which is `named` or not."""
     if named:

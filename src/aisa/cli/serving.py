@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
@@ -41,6 +42,7 @@ def serve(
     overrides["server.workers"] = workers
 
     def again() -> Loaded:
+        check_written(loaded.path)
         return checked(config, overrides, running=True)
 
     try:
@@ -57,6 +59,16 @@ def serve(
     except ConfigErrors as raised:
         raise Misuse(f"the server cannot start: {counted(len(raised.problems))}", raised.problems) from raised
     raise SystemExit(status)
+
+
+def check_written(path: str | None) -> None:
+    """Raise ConfigErrors if nothing is in the file that a server began with: an editor or a full disk left it so, and nobody means that."""
+    from aisa.config.problem import ConfigErrors, Problem
+
+    if path is None or (Path(path).exists() and Path(path).stat().st_size > 0):
+        return
+    what = "The file is empty." if Path(path).exists() else "The file, with which the server began, is gone."
+    raise ConfigErrors([Problem(path, what, "Put back what was in it; for a server without settings, write {} into it.")])
 
 
 def checked(config: str | None, overrides: dict[str, object], *, running: bool) -> Loaded:

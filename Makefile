@@ -81,7 +81,7 @@ counting: $(VENV)/dev.stamp ## print how far each way of counting tokens is off,
 count-server: $(VENV)/dev.stamp ## cut streams of a real model server and hold the bills against its own count; SERVER=transformers, vllm, mlx-lm
 	@exec $(BIN)/python tools/count_server.py $(SERVER) $(ARGS)
 
-servers: $(VENV)/dev.stamp ## drive real servers, each installed apart (some 13 GB in all), through ours, and write docs/servers.md; ARGS=NAME for one
+servers: $(VENV)/dev.stamp ## drive real servers, each installed apart (some 16 GB in all), through ours, and write docs/servers.md; ARGS=NAME for one
 	@exec $(BIN)/python tools/servers.py $(ARGS)
 
 bills: $(VENV)/dev.stamp ## install LiteLLM's newest release apart, and write what it and we bill for the same reports

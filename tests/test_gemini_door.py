@@ -320,6 +320,22 @@ def test_geminis_own_events_pass_but_the_end_waits_for_the_bill() -> None:
     assert json.loads(upstream.requests[0].body) == asked
 
 
+def test_the_events_that_geminis_streams_are_made_of_pass_too() -> None:
+    """Text, the tokens by now, who answers and nothing else: one decode reads them for clients of other protocols."""
+    usual = [
+        {
+            "candidates": [{"content": {"role": "model", "parts": [{"text": word}]}, "index": 0}],
+            "usageMetadata": {"promptTokenCount": 100, "candidatesTokenCount": made, "totalTokenCount": 100 + made},
+            "modelVersion": "m",
+            "responseId": "r1",
+        }
+        for made, word in enumerate(("zero ", "half ", "one "), 1)
+    ]
+    client, row, _ = made(*map(event, usual), LAST, dialect=gemini)
+    assert events(client)[:3] == usual
+    assert (said(client), row.outcome) == ("zero half one two", "completed")
+
+
 def test_geminis_own_document_passes() -> None:
     """As it came."""
     whole = LAST.removeprefix(b"data: ").strip()

@@ -22,10 +22,11 @@ from aisa.providers.gemini_passing import PassingDocument, PassingStream
 from aisa.providers.gemini_reader import GeminiReader
 from aisa.providers.gemini_request import request_of
 from aisa.providers.gemini_signatures import SIGNATURE
+from aisa.providers.gemini_stream import GeminiStream
 from aisa.providers.port import UpstreamRequest
 from aisa.providers.report import read_refusal
 from aisa.providers.shape import Asked, Decoder, Target
-from aisa.providers.typed_stream import TypedDocument, TypedStream
+from aisa.providers.typed_stream import TypedDocument
 from aisa.wire.door import Request
 from aisa.wire.gemini import GeminiRequest
 
@@ -69,7 +70,7 @@ def decoder(request: Request, target: Target, *, call_id: str, created: int, pro
         return PassingStream(builder, reader, target) if request.stream else PassingDocument(builder, reader, target)
     continuation = Continuation("continuationToken")
     reader = GeminiReader(builder, target, continuation)
-    typed = TypedStream(builder, reader, target) if request.stream else TypedDocument(builder, reader, target)
+    typed = GeminiStream(builder, reader, target) if request.stream else TypedDocument(builder, reader, target)
     typed.continuation = continuation
     return typed
 

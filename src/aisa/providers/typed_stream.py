@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import Protocol
 
 import msgspec
@@ -159,8 +159,6 @@ class TypedStream(TypedDecoder):
     def __init__(self, builder: AnswerBuilder, reader: Reader, target: Target) -> None:
         super().__init__(builder, reader, target)
         self._begin()
-        #: A reader may read the one shape that its streams are made of by itself, and say whether an event was that.
-        self._take_plain: Callable[[bytes], bool] | None = getattr(reader, "take_plain", None)
 
     def _begin(self) -> None:
         """Be ready for a body."""
@@ -248,13 +246,17 @@ class TypedStream(TypedDecoder):
                 self._tell(event)
 
     def _take_event(self, data: bytes, *, last: bool) -> None:
-        if data == b"[DONE]" or (self._take_plain is not None and not self._objects.waiting and self._take_plain(data)):
+        if data == b"[DONE]" or (not self._objects.waiting and self._take_plain(data)):
             return
         events = self._objects.take(data)
         if events is not None:
             self._tell_all(events)
         elif not last:  # what is cut in the middle of an event is told as broken off
             self._fail(unreadable(self._target, "an event that is no JSON object"))
+
+    def _take_plain(self, data: bytes) -> bool:
+        """Take an event of the one shape that a dialect's streams are made of, where that is read by itself; say no of any other."""
+        return False
 
     def _tell_all(self, events: list[tuple[Tree, bytes]]) -> None:
         """Tell events that were read, each with its own bytes if it is strict JSON in them."""

@@ -1,0 +1,19 @@
+"""Reads Gemini's streams for clients of other protocols. What the events mean, `gemini_reader.py` says."""
+
+from __future__ import annotations
+
+from aisa.providers.answer_builder import AnswerBuilder
+from aisa.providers.gemini_reader import GeminiReader
+from aisa.providers.shape import Target
+from aisa.providers.typed_stream import TypedStream
+
+
+class GeminiStream(TypedStream):
+    """Reads a stream. Events of text and the tokens by now, as nearly all are, are read by their one shape."""
+
+    def __init__(self, builder: AnswerBuilder, reader: GeminiReader, target: Target) -> None:
+        super().__init__(builder, reader, target)
+        self._gemini = reader
+
+    def _take_plain(self, data: bytes) -> bool:
+        return self._gemini.take_plain(data)

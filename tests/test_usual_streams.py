@@ -7,8 +7,8 @@ measures is what is read here, and the doors' own clients judge.
 from __future__ import annotations
 
 import pytest
-
 from benchmarks.dialects import ARRIVAL_BYTES_MAX, INPUT, SPOKEN, WORDS
+
 from door_readers import SPEAKERS
 from sdk_readers import READERS, STOP, Read
 from sequences import SPOKEN as CLIENTS

@@ -11,11 +11,12 @@ from aisa.providers.answer_builder import AnswerBuilder
 from aisa.providers.blame import judge, unreadable
 from aisa.providers.cohere_reader import CohereReader
 from aisa.providers.cohere_request import request_of
+from aisa.providers.cohere_stream import CohereStream
 from aisa.providers.concessions import Concessions
 from aisa.providers.port import UpstreamRequest
 from aisa.providers.report import read_refusal
 from aisa.providers.shape import Asked, Decoder, Target
-from aisa.providers.typed_stream import TypedDocument, TypedStream
+from aisa.providers.typed_stream import TypedDocument
 from aisa.wire.door import Request
 
 NAME: str = "cohere"
@@ -40,7 +41,7 @@ def decoder(request: Request, target: Target, *, call_id: str, created: int, pro
     """Return what reads the answer: a stream of events, or one document. No door speaks this protocol, so it never passes."""
     builder = AnswerBuilder(request, target, (call_id, created), by_pieces=True)
     reader = CohereReader(builder, target)
-    return TypedStream(builder, reader, target) if request.stream else TypedDocument(builder, reader, target)
+    return CohereStream(builder, reader, target) if request.stream else TypedDocument(builder, reader, target)
 
 
 def read_failure(status: int, headers: Mapping[str, str], body: bytes, *, target: Target, asked: Asked) -> UpstreamFailed:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from aisa.answer import Text
 from aisa.providers.answer_builder import AnswerBuilder
 from aisa.providers.cohere_plans import Plan, sealed
 from aisa.providers.shape import Target
@@ -78,12 +79,23 @@ class CohereReader:
         if isinstance(thought, str) and thought:
             self._thinking.append(thought)
             self._builder.think(0, thought)
-        if isinstance(text, str) and text:
+        if isinstance(text, str):
+            self.say(index, text)
+        if is_tree(logprobs):
+            self._logprobs(logprobs)
+
+    def say(self, index: object, text: str) -> None:
+        """Tell a piece of the text of a block."""
+        if text:
             self._begins.setdefault(index, self._said)
             self._said += len(text)
             self._builder.say(0, text)
-        if is_tree(logprobs):
-            self._logprobs(logprobs)
+
+    def hear(self, texts: list[bytes]) -> list[Text]:
+        """Return further pieces of the text of a block that has begun. They are as they stand in JSON, without escapes."""
+        parts = self._builder.hear(texts)
+        self._said += sum([len(part.text) for part in parts])
+        return parts
 
     def _logprobs(self, item: Tree) -> None:
         """Carry what a text was worth: several tokens of one text are told together, as where each ends is not said."""

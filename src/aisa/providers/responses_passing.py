@@ -17,12 +17,13 @@ from aisa.providers.event_objects import object_in
 from aisa.providers.responses_plain import PlainResponse, plain_response
 from aisa.providers.responses_reader import ResponsesReader, TextDelta
 from aisa.providers.shape import Target
-from aisa.providers.typed_stream import TypedDocument, TypedStream
+from aisa.providers.text_stream import TextStream
+from aisa.providers.typed_stream import TypedDocument
 from aisa.wire.lenient_json import encode
 from aisa.wire.numbered_events import NumberedTemplate, numbered_template
 from aisa.wire.plain import is_utf8
 from aisa.wire.responses_usage import usage_of
-from aisa.wire.sse import LF, in_runs, parse_block
+from aisa.wire.sse import LF
 from aisa.wire.trees import Tree, is_tree, trees_in
 from aisa.wire.usage_report import with_cost
 from aisa.wire.vendor_tier import tier_named
@@ -35,41 +36,17 @@ FIELDS = msgspec.json.Decoder(dict[str, Raw])
 FINISHED = ("response.completed", "response.incomplete", "response.failed", "error")
 
 
-class ResponsesStream(TypedStream):
+class ResponsesStream(TextStream[NumberedTemplate]):
     """Reads a stream. Events of further text, as nearly all are, are read without looking at the rest of them."""
 
     def __init__(self, builder: AnswerBuilder, reader: ResponsesReader, target: Target) -> None:
         super().__init__(builder, reader, target)
         self._responses = reader
-        self._template: NumberedTemplate | None = None  # of the text that is being said
-
-    def _fitting(self, events: bytes) -> Sequence[Part] | None:
-        """Return what events of further text say, None if there are others among them."""
-        texts = None if self._template is None else self._template.texts(events)
-        return None if texts is None else self._builder.hear(texts)
-
-    def _take_events(self, complete: bytes) -> Sequence[Part]:
-        """Take whole events; those of a run of text are read by their template."""
-        if complete.find(b"\n\n") < 0:
-            self._take_block(complete)
-            return self._relay([])
-        return in_runs(complete, lambda: self._template, lambda _, events: self._fitting(events), one=self._take_one) + self._relay([])
-
-    def _take_one(self, block: bytes) -> Sequence[Part]:
-        """Take one event of several."""
-        self._take_block(block)
-        return self._taken()
-
-    def _take_block(self, block: bytes) -> None:
-        """Take one event, unless nothing counts any more."""
-        if self.failure is None and not self._reader.ended and not (block.startswith(TEXT_BEGINS) and self._text(block)):
-            for _, event in parse_block(block):
-                self._take_event(event, last=False)
 
     def _text(self, block: bytes) -> bool:
         """Take an event of text; return False for one that is more than that."""
         data = block[DATA_AT:]
-        if LF in data or not is_utf8(data) or self._objects.waiting:
+        if not block.startswith(TEXT_BEGINS) or LF in data or not is_utf8(data):
             return False
         try:
             event = TEXT.decode(data)
@@ -88,7 +65,6 @@ class ResponsesStream(TypedStream):
         if self._template is not None:
             item, part = self._place
             item.told[part] += self._template.characters
-            self._template = None
         super()._take_event(data, last=last)
 
 

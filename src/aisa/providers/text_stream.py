@@ -1,0 +1,90 @@
+"""Reads streams whose events of further text look alike: what has the bytes of the one before around its text is not decoded.
+
+Which events these are, a dialect says.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from typing import Generic, Protocol, TypeVar
+
+from aisa.answer import Part
+from aisa.providers.answer_builder import AnswerBuilder
+from aisa.providers.shape import Target
+from aisa.providers.typed_stream import Reader, TypedStream
+from aisa.wire.plain import ChunkTemplate, are_simple
+from aisa.wire.sse import in_runs, parse_block
+
+TEXT_MEMBER = re.compile(rb'"text": ?"')
+
+
+class TextTemplate(Protocol):
+    """What events of further text have in common; as `sse.Template`."""
+
+    def reach(self, events: bytes, begin: int) -> int:
+        """As `sse.Template` has it."""
+        ...
+
+    def texts(self, events: bytes) -> list[bytes] | None:
+        """Take whole events (without the last blank line) that all fit, and return their texts; None if one does not."""
+        ...
+
+
+T = TypeVar("T", bound=TextTemplate)
+
+
+class TextStream(TypedStream, Generic[T]):
+    """Reads a stream. A dialect's own says what is an event of text, and makes the template of those behind it."""
+
+    def __init__(self, builder: AnswerBuilder, reader: Reader, target: Target) -> None:
+        super().__init__(builder, reader, target)
+        self._template: T | None = None  # of the text that is being said
+
+    def _text(self, block: bytes) -> bool:
+        """Take an event of text, of which the next may have the template; say no of one that is more than that, and do nothing."""
+        return False
+
+    def _heard(self, texts: list[bytes]) -> Sequence[Part]:
+        """Return what further texts come to, as they stand in JSON, without escapes."""
+        return self._builder.hear(texts)
+
+    def _fitting(self, events: bytes) -> Sequence[Part] | None:
+        """Return what events of further text say, None if there are others among them."""
+        texts = None if self._template is None else self._template.texts(events)
+        return None if texts is None else self._heard(texts)
+
+    def _take_events(self, complete: bytes) -> Sequence[Part]:
+        """Take whole events; those of a run of text are read by their template."""
+        if complete.find(b"\n\n") < 0:
+            self._take_block(complete)
+            return self._relay([])
+        return in_runs(complete, lambda: self._template, lambda _, events: self._fitting(events), one=self._take_one) + self._relay([])
+
+    def _take_one(self, block: bytes) -> Sequence[Part]:
+        """Take one event of several."""
+        self._take_block(block)
+        return self._taken()
+
+    def _take_block(self, block: bytes) -> None:
+        """Take one event, unless nothing counts any more."""
+        if self.failure is None and not self._reader.ended and (self._objects.waiting or not self._text(block)):
+            for _, event in parse_block(block):
+                self._take_event(event, last=False)
+
+    def _take_event(self, data: bytes, *, last: bool) -> None:
+        self._template = None
+        super()._take_event(data, last=last)
+
+
+def template_around(block: bytes) -> ChunkTemplate | None:
+    """Return the template of events that differ in their one member `text`; None where the text cannot be told from the bytes."""
+    places = list(TEXT_MEMBER.finditer(block))
+    if len(places) != 1:
+        return None
+    begin = places[0].end()
+    end = block.find(b'"', begin)
+    if not are_simple([block[begin:end]]):
+        return None
+    before, after = block[:begin], block[end:]
+    return ChunkTemplate(before, after, before, after + b"\n\n", untouched=True)

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from aisa.config.route import Route
 from aisa.config.schema import Config, Model, Prices, Vendor
-from aisa.errors import CALLER, OPERATOR, ApiError, CredentialRefused, UpstreamFailed
+from aisa.errors import CALLER, OPERATOR, ApiError, KeyRefused, UpstreamFailed
 from aisa.facts import TargetHealth
 from aisa.health import FAILURES_TO_BENCH, PROBE_SECONDS, Health
 from aisa.http.failures import unreachable
@@ -350,7 +350,7 @@ def test_the_journal_has_it_before_the_next_is_asked() -> None:
     assert b'"operator_cost":1000000' in seen[0]
 
 
-OF_VENDORS = [CredentialRefused(ApiError("upstream_unavailable", "x"), blame=OPERATOR), unreachable("a", "no connection within 5 seconds")]
+OF_VENDORS = [KeyRefused(ApiError("upstream_unavailable", "x"), blame=OPERATOR), unreachable("a", "no connection within 5 seconds")]
 
 
 @pytest.mark.parametrize("failure", OF_VENDORS, ids=["key", "unreachable"])
@@ -394,7 +394,7 @@ def test_the_operator_is_told_which_credential_fails() -> None:
         return rig
 
     rig = run_virtual(main())
-    assert [fact.target for fact in rig.facts if isinstance(fact, TargetHealth)] == ["a"]
+    assert [(fact.target, fact.reason) for fact in rig.facts if isinstance(fact, TargetHealth)] == [("a", "key_refused")]
 
 
 def test_what_is_in_flight_is_counted_until_the_call_has_ended() -> None:

@@ -31,6 +31,11 @@ def vendor(*troubles: Trouble) -> VendorShown:
     return VendorShown("openai", 1, 0, 0, None, troubles)
 
 
+def failing(reason: str, seconds: float) -> StatusShown:
+    """A vendor that fails as a whole."""
+    return msgspec.structs.replace(WELL, vendors=(vendor(Trouble("openai", 3, seconds, reason)),))
+
+
 CASES: dict[str, tuple[StatusShown, str, str]] = {
     "disk full": (msgspec.structs.replace(WELL, store=StoreShown("/data", 1, 0, 1 << 20, "1")), "error", "has 1 MiB left"),
     "disk low": (msgspec.structs.replace(WELL, store=StoreShown("/data", 1, 0, 512 << 20, "1")), "warning", "has 512 MiB left"),
@@ -41,7 +46,10 @@ CASES: dict[str, tuple[StatusShown, str, str]] = {
     ),
     "ledger away": (msgspec.structs.replace(WELL, ledger_away=True, rows_waiting=3), "error", "3 ended calls wait"),
     "journal half full": (msgspec.structs.replace(WELL, journal_slots_taken=512), "warning", "512 of 1,024"),
-    "key refused": (msgspec.structs.replace(WELL, vendors=(vendor(Trouble("openai", 3, 5.0)),)), "error", "refuses our key"),
+    "key refused": (failing("key_refused", 5.0), "error", "openai refuses our key; it is asked last for 5 s more."),
+    "key refused once": (failing("key_refused", 0.0), "error", "openai refuses our key; it has said so 3 times in a row."),
+    "no credit": (failing("no_credit", 5.0), "error", "openai has no credit for us; it is asked last"),
+    "unreachable": (failing("unreachable", 5.0), "warning", "openai cannot be reached; it is asked last"),
     "target down": (
         msgspec.structs.replace(WELL, vendors=(vendor(Trouble("openai/x", 3, 5.0)),)),
         "warning",
@@ -71,7 +79,9 @@ def test_what_needs_attention_is_told(case: str) -> None:
 
 def test_a_server_that_is_well_needs_no_attention() -> None:
     """A watcher is not woken for what has healed, or is weeks away."""
-    healed = msgspec.structs.replace(WELL, vendors=(vendor(Trouble("openai/x", 3, 0.0)),), certificate_ends=int(NOW) + 15 * DAY)
+    healed = msgspec.structs.replace(
+        WELL, vendors=(vendor(Trouble("openai", 3, 0.0, "unreachable"), Trouble("openai/x", 3, 0.0)),), certificate_ends=int(NOW) + 15 * DAY
+    )
     assert found(WELL) == found(healed) == []
 
 

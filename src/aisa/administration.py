@@ -180,7 +180,7 @@ def vendors_shown(dependencies: Dependencies, names_of: Callable[[str], Sequence
     with suppress(ApiError):  # the lock that processes share is not to be had: how vendors are is told without it
         limits = admission.queue.shown()
     for name, upstream in dependencies.upstreams.items():
-        if isinstance(upstream, HttpUpstream):
+        if isinstance(upstream, HttpUpstream) and (name in dependencies.routes.vendors or upstream.statistics().open):
             pool, listed = upstream.statistics(), names_of(name)
             ours = tuple([trouble for trouble in troubles if trouble.target.partition("/")[0] == name])
             count = None if listed is None else len(listed)

@@ -57,4 +57,4 @@ def report_failure(context: CallContext, target: Target, failure: UpstreamFailed
     )
     seconds = context.dependencies.health.failed(context.life.target, failure, context.timeouts.now())
     if seconds is not None:
-        context.dependencies.report(TargetHealth(subject(context.life.target, failure), seconds))
+        context.dependencies.report(TargetHealth(subject(context.life.target, failure), seconds, failure.of_vendor))

@@ -148,11 +148,11 @@ class UpstreamFailed(Exception):
     `overflow_tokens`: the prompt was too long; a window must have more tokens than this to hold it, 0 if nobody said how many. None
     for any other failure.
     `refused`: members that we had added to the request and that the vendor does not take.
-    `of_vendor`: it fails so whichever of its models is asked: it refused our key or our credit, or could not be reached.
+    `of_vendor`: why it fails so whichever of its models is asked, one of OF_VENDORS; empty where another model may do.
     `detail` is for the log only and may name addresses.
     """
 
-    of_vendor = False
+    of_vendor = ""
 
     def __init__(
         self,
@@ -194,13 +194,27 @@ def fault_of(error: ApiError, failed: UpstreamFailed | None) -> str:
     return SERVER if error.status >= 500 else CALLER
 
 
-class CredentialRefused(UpstreamFailed):
-    """A vendor refused our key, or we have no credit left with it."""
+class KeyRefused(UpstreamFailed):
+    """A vendor refused our key."""
 
-    of_vendor = True
+    of_vendor = "key_refused"
+
+
+class CreditSpent(UpstreamFailed):
+    """We have no credit left with a vendor."""
+
+    of_vendor = "no_credit"
 
 
 class Unreachable(UpstreamFailed):
     """No connection to a vendor could be made."""
 
-    of_vendor = True
+    of_vendor = "unreachable"
+
+
+#: Why all models of a vendor fail, and how that is said of the vendor.
+OF_VENDORS = {
+    KeyRefused.of_vendor: "refuses our key",
+    CreditSpent.of_vendor: "has no credit for us",
+    Unreachable.of_vendor: "cannot be reached",
+}

@@ -229,10 +229,14 @@ class LedgerAway(msgspec.Struct, frozen=True, tag="ledger_away"):
 
 
 class TargetHealth(msgspec.Struct, frozen=True, tag="target_health"):
-    """A target, as `vendor/model`, or a whole vendor is asked last for so many seconds because it failed, or in its own place again (0)."""
+    """A target, as `vendor/model`, or a whole vendor is asked last for so many seconds because it failed, or in its own place again (0).
+
+    `reason` says why a whole vendor is: `key_refused`, `no_credit` or `unreachable`; it is empty for a target.
+    """
 
     target: str
     last_for_seconds: float = 0.0
+    reason: str = ""
 
 
 class CredentialRests(msgspec.Struct, frozen=True, tag="credential_rests"):

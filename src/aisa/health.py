@@ -5,6 +5,7 @@ It only changes the order in which targets are asked. None is ever left out, so 
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from math import inf
 
 from aisa.errors import CALLER, UpstreamFailed
@@ -21,7 +22,7 @@ TARGETS_MAX = 1_000  # that are remembered, as callers choose names; the one who
 class _Record:
     """The failures of one target since it last completed an answer. Times are the event loop's seconds."""
 
-    __slots__ = ("bench_seconds", "benched_at", "benched_until", "failures", "probed_until")
+    __slots__ = ("bench_seconds", "benched_at", "benched_until", "failures", "probed_until", "reason")
 
     def __init__(self) -> None:
         self.failures = 0
@@ -29,6 +30,7 @@ class _Record:
         self.benched_at = 0.0
         self.benched_until = 0.0
         self.probed_until = 0.0  # a call is asking it first, to see whether it is back
+        self.reason = ""  # of the last failure, see `UpstreamFailed.of_vendor`
 
 
 class Health:
@@ -51,6 +53,7 @@ class Health:
             if len(self._records) >= TARGETS_MAX:
                 del self._records[next(iter(self._records))]
             record = self._records[name] = _Record()
+        record.reason = failure.of_vendor
         named = failure.retry_after
         if now < record.benched_until:  # it was asked before that, or because nobody else was left
             if named is not None:
@@ -92,6 +95,11 @@ class Health:
                 if record is not None and (not record.benched_until or began >= record.benched_at):
                     del self._records[each]
 
+    def forget(self, vendors: Collection[str]) -> None:
+        """Forget what was known of vendors, and of their models: they are gone, or asked in another way from now on."""
+        for name in [name for name in self._records if vendor_of(name) in vendors]:
+            del self._records[name]
+
     def order(self, names: list[str], now: float) -> list[int]:
         """Return the positions of targets in the order to ask them: as they stand, but those that are benched last.
 
@@ -105,9 +113,13 @@ class Health:
                 record.probed_until = now + PROBE_SECONDS
         return places + [position for position in range(len(names)) if position not in places]
 
-    def troubles(self, now: float) -> list[tuple[str, int, float]]:
-        """Return each target that has failed since it last completed an answer, its failures in a row, and how long it is asked last."""
-        return [(name, record.failures, max(0.0, record.benched_until - now)) for name, record in tuple(self._records.items())]
+    def troubles(self, now: float) -> list[tuple[str, int, float, str]]:
+        """Return each target or vendor that has failed since it last completed an answer.
+
+        That is its name, its failures in a row, for how many seconds it is asked last, and for a vendor why (`OF_VENDORS`).
+        """
+        found = tuple(self._records.items())
+        return [(name, record.failures, max(0.0, record.benched_until - now), record.reason) for name, record in found]
 
     def _is_benched(self, name: str, now: float) -> bool:
         return any(now < max(record.benched_until, record.probed_until) for record in self._records_of(name))

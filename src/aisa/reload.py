@@ -86,6 +86,7 @@ class Parts(msgspec.Struct):
         fresh = {name: self.open_pool(name, vendor) for name, vendor in config.vendors.items() if name in gone or name not in self.pools}
         self.retired += [self.pools.pop(name) for name in gone]
         self.pools.update(fresh)
+        dependencies.health.forget(gone)
         dependencies.upstreams = {**dependencies.upstreams, **self.pools}  # a call in flight may yet ask a vendor that is gone
         self.retired = [pool for pool in self.retired if pool.statistics().open or pool in dependencies.upstreams.values()]
         dependencies.routes = prepared.routes

@@ -91,6 +91,11 @@ class Routes:
         """Return the listed public names, in the configuration's order."""
         return list(self._entries)
 
+    @property
+    def vendors(self) -> tuple[str, ...]:
+        """The names of the configured vendors, in the configuration's order."""
+        return tuple(self._config.vendors)
+
     def find(self, name: str) -> Entry:
         """Return the entry of a name: as written, else in any case, without `aisa/`, a vendor's, or one that a vendor is known to have.
 

@@ -115,8 +115,9 @@ def vendor_row(vendor: VendorShown) -> list[str]:
     """Return the line of a vendor."""
     resting = [trouble for trouble in vendor.troubles if trouble.seconds]
     failing = [trouble for trouble in vendor.troubles if not trouble.seconds]
-    if any(trouble.target == vendor.name for trouble in resting):
-        state = paint("refuses us", "red")
+    of_vendor = next((trouble for trouble in vendor.troubles if trouble.said), None)
+    if of_vendor is not None:
+        state = paint(of_vendor.said, "red" if of_vendor.must_be_acted_on else "yellow")
     elif resting:
         state = paint(f"{len(resting)} asked last", "yellow")
     elif failing:

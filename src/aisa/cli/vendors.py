@@ -6,9 +6,11 @@ import os
 from typing import TYPE_CHECKING
 
 import click
+import msgspec
 
 from aisa.cli.problems import Misuse, counted
 from aisa.cli.terminal import paint, say, table
+from aisa.edge.admin_views import VendorShown
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -16,14 +18,24 @@ if TYPE_CHECKING:
     from aisa.config.load import Loaded
     from aisa.vendors.row import Row
 
+
+class VendorList(msgspec.Struct):
+    """Every vendor, as the server lists it."""
+
+    data: list[VendorShown]
+
+
 HEADS = ("vendor", "", "speaks", "key", "state")
 
 
 @click.command()
 @click.option("--config", "path", metavar="FILE", help="Configuration file.  [AISA_CONFIG; ./aisa.yaml if it exists]")
+@click.option("--data-dir", metavar="DIR", help="Whose server is asked what failed lately.  [AISA_DATA_DIR; ./aisa-data]")
 @click.option("--check", is_flag=True, help="Ask each vendor that is used: can it be reached, does it take the key.")
-def vendors(path: str | None, *, check: bool) -> None:
+def vendors(path: str | None, data_dir: str | None, *, check: bool) -> None:
     """List the vendors that are known by name, which of them are used, and what the others lack.
+
+    A server that runs says which of them refuses our key, has no credit for us, or cannot be reached.
 
     Servers of models on this machine are looked for. Asking with --check costs nothing: no vendor is made to answer a
     prompt. It exits with 1 if one of them would fail.
@@ -36,25 +48,39 @@ def vendors(path: str | None, *, check: bool) -> None:
 
     try:
         server = server_elsewhere(path)
-        loaded = load(path if server is None else server.config, os.environ, {}, nearby=look_around)
+        folder = data_dir if data_dir or server is None else server.data_dir
+        overrides = {"server.data_dir": folder} if folder else {}
+        loaded = load(path if server is None else server.config, os.environ, overrides, nearby=look_around)
     except ConfigErrors as errors:
         raise Misuse(f"the configuration has {counted(len(errors.problems))}", errors.problems) from errors
     used = loaded.config.vendors
-    lines = [line(row, loaded, os.environ) for row in ROWS.values()]
-    lines += [
-        [name, "", setting.dialect, "", paint("used", "green") + f": {loaded.origins[f'vendors.{name}']}"]
-        for name, setting in used.items()
-        if name not in ROWS
-    ]
+    failing = failing_at(loaded.config.server.data_dir)
+    lines = [line(row, loaded, os.environ, failing=failing) for row in ROWS.values()]
+    lines += [[name, "", setting.dialect, "", used_as(name, loaded, failing)] for name, setting in used.items() if name not in ROWS]
     say(table(HEADS, lines))
     if check:
         ask_vendors(loaded.config)
 
 
-def line(row: Row, loaded: Loaded, environment: Mapping[str, str]) -> list[str]:
+def failing_at(data_dir: str) -> dict[str, str]:
+    """Return which vendors fail as a whole, as the server of a data folder says that runs, and how. Raises Stop if it does not answer."""
+    from aisa.cli.control import ask_server
+
+    found = ask_server(data_dir, "/vendors", expect=VendorList)
+    shown = [] if found is None else found.data
+    return {vendor.name: trouble.said for vendor in shown for trouble in vendor.troubles if trouble.said}
+
+
+def used_as(name: str, loaded: Loaded, failing: Mapping[str, str]) -> str:
+    """Return what there is to say of a vendor that is used."""
+    told = paint(f"; it {failing[name]}", "red") if name in failing else ""
+    return paint("used", "green") + f": {loaded.origins[f'vendors.{name}']}{told}"
+
+
+def line(row: Row, loaded: Loaded, environment: Mapping[str, str], *, failing: Mapping[str, str]) -> list[str]:
     """Return the line of a vendor of the table."""
     if row.name in loaded.config.vendors:
-        state = paint("used", "green") + f": {loaded.origins[f'vendors.{row.name}']}"
+        state = used_as(row.name, loaded, failing)
     else:
         state = paint(unused(row, environment, loaded.config.server.port), dim=True)
     variables = " or ".join(row.key_variables) or {"google": "a Google credential"}.get(row.proved_by, "")

@@ -8,6 +8,7 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 
 from aisa import __version__
 from aisa.console.figures import FILTERS, near, share
+from aisa.errors import OF_VENDORS
 
 #: What every page knows.
 KNOWN: Mapping[str, object] = {"version": __version__, "near": near, "share": share}
@@ -20,6 +21,7 @@ class Templates:
         loader = PackageLoader("aisa.console")
         self._environment = Environment(loader=loader, autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True)
         self._environment.filters.update(FILTERS)
+        self._environment.globals["of_vendors"] = OF_VENDORS
 
     def __call__(self, name: str, values: Mapping[str, object]) -> str:
         """Return a page."""

@@ -102,17 +102,18 @@ def of_ledger(status: StatusShown) -> Iterator[Attention]:
 
 
 def of_vendors(vendors: Sequence[VendorShown]) -> Iterator[Attention]:
-    """Yield what failed lately. A vendor that refuses our key, or has no credit for us, is for the operator to act on."""
+    """Yield what failed lately. One that refuses our key, or has no credit for us, is to be acted on from its first refusal."""
     for vendor in vendors:
         for trouble in vendor.troubles:
-            if not trouble.seconds:
-                continue
-            what = f"{trouble.target} has failed {trouble.failures} times in a row, and is asked last for {trouble.seconds:.0f} s more."
-            if trouble.target == vendor.name:
-                refused = f"{vendor.name} refuses our key or has no credit for us; it is asked last for {trouble.seconds:.0f} s more."
-                yield Attention("error", refused, "See what it says: aisa config check --online")
-            else:
-                yield Attention("warning", what, "See what it says: aisa calls --failed")
+            last = f"it is asked last for {trouble.seconds:.0f} s more"
+            times = f"{trouble.failures} time{'' if trouble.failures == 1 else 's'} in a row"
+            if trouble.must_be_acted_on:
+                asked = last if trouble.seconds else f"it has said so {times}"
+                yield Attention("error", f"{trouble.target} {trouble.said}; {asked}.", "See what it says: aisa config check --online")
+            elif trouble.seconds and trouble.said:
+                yield Attention("warning", f"{trouble.target} {trouble.said}; {last}.", "See why: aisa config check --online")
+            elif trouble.seconds:
+                yield Attention("warning", f"{trouble.target} has failed {times}; {last}.", "See what it says: aisa calls --failed")
 
 
 def of_certificate(ends: int | None, now: float) -> Iterator[Attention]:

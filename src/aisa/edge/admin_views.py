@@ -20,18 +20,32 @@ from aisa.config.limits import Limits, known_tiers
 from aisa.edge.admin_route import Answering, Asked, Result, look
 from aisa.edge.model_view import model_shown, models_shown
 from aisa.edge.routes import Route
-from aisa.errors import ApiError
+from aisa.errors import OF_VENDORS, ApiError, CreditSpent, KeyRefused
 from aisa.routing import Routes
 
 CHANGES_MAX = 1_000  # that are shown at once
 
 
 class Trouble(msgspec.Struct, frozen=True):
-    """A target that has failed since it last completed an answer: how often in a row, and for how many seconds it is asked last."""
+    """A target or vendor that has failed since it last completed an answer: how often in a row, and for how many seconds it is asked last.
+
+    `reason` says why a vendor fails with all of its models: `key_refused`, `no_credit` or `unreachable`. It is empty for a target.
+    """
 
     target: str
     failures: int
     seconds: float
+    reason: str = ""
+
+    @property
+    def said(self) -> str:
+        """What is said of a vendor that fails as a whole, as words after its name; empty for a target."""
+        return OF_VENDORS.get(self.reason, "")
+
+    @property
+    def must_be_acted_on(self) -> bool:
+        """Whether it stays so until the operator does something: no other call, and no time, pays our bill or mends our key."""
+        return self.reason in (KeyRefused.of_vendor, CreditSpent.of_vendor)
 
 
 class VendorShown(msgspec.Struct, frozen=True):

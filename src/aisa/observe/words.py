@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from aisa.errors import CALLER, OPERATOR, VENDOR
+from aisa.errors import CALLER, OF_VENDORS, OPERATOR, VENDOR
 from aisa.facts import (
     LEFT,
     REFUSED,
@@ -52,7 +52,10 @@ def health_in_words(fact: TargetHealth | CredentialRests | CallQueued) -> str:
     if isinstance(fact, CredentialRests):
         why = f"was refused (status {fact.status})" if fact.status else "cannot be had"
         return f"{fact.vendor}: credential {fact.number} of {fact.of} {why} and is not used for {fact.seconds:g} s"
-    return f"{fact.target} is asked last for {fact.last_for_seconds:g} s" if fact.last_for_seconds else f"{fact.target} answers again"
+    if not fact.last_for_seconds:
+        return f"{fact.target} answers again"
+    why = f"{OF_VENDORS[fact.reason]}, so it " if fact.reason else ""
+    return f"{fact.target} {why}is asked last for {fact.last_for_seconds:g} s"
 
 
 def change_in_words(fact: KeysChanged | AccountChanged | WalletChanged | CallStopped) -> str:

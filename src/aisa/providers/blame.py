@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping, Sequence
 
-from aisa.errors import CALLER, OPERATOR, ApiError, CredentialRefused, UpstreamFailed
+from aisa.errors import CALLER, OPERATOR, ApiError, CreditSpent, KeyRefused, UpstreamFailed
 from aisa.providers import blame_table as table
 from aisa.providers.blame_table import ROWS, STATUS_OF, Row, Verdict, squeezed
 from aisa.providers.blame_words import KEY_WORDS, MODEL_WORDS
@@ -55,7 +55,7 @@ def judge(report: Report, target: Target, added: Sequence[str] = ()) -> Upstream
     shown = fit_to_show(report.message, target)
     if verdict.blame == OPERATOR:
         error = ApiError(verdict.code, verdict.ours.format(target.vendor), should_retry=False)
-        failed = CredentialRefused if verdict in (table.OUR_KEY, table.OUR_CREDIT) else UpstreamFailed
+        failed = KeyRefused if verdict is table.OUR_KEY else CreditSpent if verdict is table.OUR_CREDIT else UpstreamFailed
         return failed(error, blame=OPERATOR, detail=f"{detail}: {shown}")
     refused = refused_of(report, added) if verdict.blame == CALLER else ()
     if refused:

@@ -1,0 +1,103 @@
+"""A vendor that fails with all of its models is told as what it is, wherever it is told: our key, our credit, or no way to it."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+from collections.abc import Iterator
+from typing import NamedTuple
+
+import pytest
+
+from aisa.console.templating import Templates
+from aisa.errors import OF_VENDORS, ApiError, CreditSpent, KeyRefused, UpstreamFailed
+from aisa.health import Health
+from aisa.http.failures import unreachable
+from server import Server, serving
+from test_reload import asked, write
+from vendor import ScriptedVendor
+
+NOWHERE = "  nowhere: {base_url: 'https://llm.invalid/v1', api_key: x, prices: {m: {input: 1, output: 1}}}\n"
+REFUSING = "  {name}: {{base_url: '{url}', api_key: x}}\n"
+SAID = {
+    "nowhere": ("unreachable", "cannot be reached"),
+    "strict": ("key_refused", "refuses our key"),
+    "poor": ("no_credit", "has no credit for us"),
+}
+
+
+class Failing(NamedTuple):
+    """A server whose vendors have failed, each in its way, and its configuration."""
+
+    server: Server
+    vendors: str
+
+
+@pytest.fixture(scope="module")
+def failing(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Failing]:
+    """One name that is not there, one vendor that refuses our key, one that wants money: the first fails twice, so that it rests."""
+    with ScriptedVendor() as vendor:
+        vendors = f"vendors:\n{NOWHERE}" + "".join(REFUSING.format(name=name, url=vendor.url) for name in ("strict", "poor"))
+        with serving(tmp_path_factory.mktemp("failing"), vendors) as server:
+            for model in ("nowhere/m", "nowhere/m", "strict/status-401", "poor/status-402"):
+                asked(server, "/v1/chat/completions", {"model": model, "messages": [{"role": "user", "content": "x"}]})
+            yield Failing(server, vendors)
+
+
+def status_of(server: Server) -> str:
+    """What `aisa status` prints, whatever its exit status."""
+    try:
+        return server.aisa("status")
+    except subprocess.CalledProcessError as failure:
+        return str(failure.stdout)
+
+
+def test_status_says_of_each_vendor_what_is_wrong_with_it(failing: Failing) -> None:
+    """A refused key and an empty account are to be acted on from the first refusal; one that is away is not said to refuse anything."""
+    said = status_of(failing.server)
+    assert "look at\n    nowhere cannot be reached; it is asked last" in said
+    assert "ACT NOW\n    strict refuses our key; it has said so 1 time in a row." in said
+    assert "ACT NOW\n    poor has no credit for us; it has said so 1 time in a row." in said
+    assert said.count("ACT NOW") == 2
+    for name, (_, words) in SAID.items():
+        assert f"{name} {words}" in " ".join(said.split("\n\n")[1].split())
+
+
+def test_the_log_the_api_and_the_list_of_vendors_say_the_same(failing: Failing) -> None:
+    """The log of the vendor that rests, the others' state of each."""
+    server = failing.server
+    rests = [json.loads(line) for line in server.log.splitlines() if '"target_health"' in line]
+    assert [(each["target"], each["reason"]) for each in rests] == [("nowhere", "unreachable")]
+    listed = server.aisa("vendors", "--config", str(server.folder / "aisa.yaml"))
+    for name, (_, words) in SAID.items():
+        [line] = [each for each in listed.splitlines() if each.startswith(name)]
+        assert line.endswith(f"; it {words}")
+
+
+@pytest.mark.parametrize("reason", OF_VENDORS)
+def test_the_console_says_it_too(reason: str) -> None:
+    """In the state of the vendor, on its own page."""
+    vendor = {"name": "v", "connections_open": 0, "connections_in_use": 0, "calls_waiting": 0, "models_listed": None, "limits": []}
+    vendor["troubles"] = [{"target": "v", "failures": 1, "seconds": 0.0, "reason": reason}]
+    page = Templates()("vendors.html", {"layout": "part.html", "title": "x", "vendors": [vendor]})
+    assert f'<span class="state bad">{OF_VENDORS[reason]}</span>' in page
+
+
+@pytest.mark.parametrize("failure", [KeyRefused, CreditSpent])
+def test_the_last_failure_of_a_vendor_is_the_one_that_is_told(failure: type[UpstreamFailed]) -> None:
+    """One that was away and refuses our key now that it is back is no longer away."""
+    health = Health()
+    health.failed("a/x", unreachable("a", "x"), 0)
+    health.failed("a/y", failure(ApiError("upstream_unavailable", "x")), 1)
+    assert [(name, reason) for name, _, _, reason in health.troubles(1)] == [("a", failure.of_vendor)]
+
+
+def test_what_failed_at_a_vendor_is_forgotten_when_a_reload_takes_or_changes_it(failing: Failing) -> None:
+    """One that stays as it was is told as before; one that is gone is not shown at all."""
+    server = failing.server
+    write(server, failing.vendors.replace(NOWHERE, "").replace("api_key: x", "api_key: y", 1))
+    server.aisa("reload")
+    said = status_of(server)
+    assert "nowhere" not in said
+    assert "strict refuses" not in said
+    assert "poor has no credit for us" in said

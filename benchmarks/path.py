@@ -151,7 +151,7 @@ class Caller:
         self._connection.connection_lost(None)
 
     def _answered(self, data: bytes) -> None:
-        if data.endswith((b"}", b"0\r\n\r\n")) and self._ended(data):
+        if data.endswith((b"}", b"}\n", b"0\r\n\r\n")) and self._ended(data):
             loop = asyncio.get_running_loop()
             loop.call_soon(loop.call_soon, self.ask)  # a turn later, as a client would
 

@@ -168,7 +168,7 @@ def ask_once(subject: Subject) -> str:
     answer = b""
     with socket.create_connection(("127.0.0.1", subject.port), timeout=FIRST_ANSWER_SECONDS_MAX) as connection:
         connection.sendall(request(CALL_MODEL, key=subject.key))
-        while not answer.endswith(b"}") and len(answer) < ANSWER_BYTES_MAX:
+        while not answer.endswith((b"}", b"}\n")) and len(answer) < ANSWER_BYTES_MAX:
             try:
                 data = connection.recv(ANSWER_BYTES_MAX)
             except TimeoutError:

@@ -6,24 +6,15 @@ import os
 from typing import TYPE_CHECKING
 
 import click
-import msgspec
 
 from aisa.cli.problems import Misuse, counted
 from aisa.cli.terminal import paint, say, table
-from aisa.edge.admin_views import VendorShown
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from aisa.config.load import Loaded
     from aisa.vendors.row import Row
-
-
-class VendorList(msgspec.Struct):
-    """Every vendor, as the server lists it."""
-
-    data: list[VendorShown]
-
 
 HEADS = ("vendor", "", "speaks", "key", "state")
 
@@ -42,6 +33,7 @@ def vendors(path: str | None, data_dir: str | None, *, check: bool) -> None:
     """
     from aisa.cli.configuration import ask_vendors
     from aisa.cli.data_folder import server_elsewhere
+    from aisa.cli.failing_vendors import failing_at
     from aisa.config.load import ConfigErrors, load
     from aisa.http.nearby import look_around
     from aisa.vendors.table import ROWS
@@ -60,15 +52,6 @@ def vendors(path: str | None, data_dir: str | None, *, check: bool) -> None:
     say(table(HEADS, lines))
     if check:
         ask_vendors(loaded.config)
-
-
-def failing_at(data_dir: str) -> dict[str, str]:
-    """Return which vendors fail as a whole, as the server of a data folder says that runs, and how. Raises Stop if it does not answer."""
-    from aisa.cli.control import ask_server
-
-    found = ask_server(data_dir, "/vendors", expect=VendorList)
-    shown = [] if found is None else found.data
-    return {vendor.name: trouble.said for vendor in shown for trouble in vendor.troubles if trouble.said}
 
 
 def used_as(name: str, loaded: Loaded, failing: Mapping[str, str]) -> str:

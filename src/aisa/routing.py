@@ -96,6 +96,11 @@ class Routes:
         """The names of the configured vendors, in the configuration's order."""
         return tuple(self._config.vendors)
 
+    @property
+    def free_vendors(self) -> tuple[str, ...]:
+        """The vendors of which callers may ask any model by `vendor/model`, free of charge where it has no price."""
+        return () if self._fenced else tuple([name for name in self._config.vendors if not self._needs_price(self._targets[name])])
+
     def find(self, name: str) -> Entry:
         """Return the entry of a name: as written, else in any case, without `aisa/`, a vendor's, or one that a vendor is known to have.
 

@@ -37,9 +37,12 @@ def check(path: str | None, *, online: bool) -> None:
     them would fail. Asking costs nothing: no vendor is made to answer a prompt.
     """
     from aisa.cli.data_folder import server_elsewhere
+    from aisa.cli.free_lines import free_rows
+    from aisa.cli.model_table import routes_of
     from aisa.cli.overview import overview
     from aisa.cli.preflight import standing_problems
     from aisa.cli.price_check import price_problems
+    from aisa.clock import wall_clock
     from aisa.config.load import ConfigErrors, Loaded, load
     from aisa.http.nearby import look_around
 
@@ -60,6 +63,8 @@ def check(path: str | None, *, online: bool) -> None:
         say("\n" + block(note))
     for title, rows in overview(loaded, os.environ):
         say(f"\n{paint(title, bold=True)}\n{table((), rows, indent='  ')}")
+    if free := free_rows(routes_of(loaded.config), wall_clock()):
+        say(f"\n{paint('Free of charge', bold=True)}\n{table((), free, indent='  ')}")
     if online:
         ask_vendors(loaded.config)
 

@@ -13,6 +13,7 @@ import msgspec
 from aisa.cli.control import ask
 from aisa.cli.data_folder import settings
 from aisa.cli.figures import listed
+from aisa.cli.free_lines import open_in_words
 from aisa.cli.json_units import with_units
 from aisa.cli.price_tables import say_json
 from aisa.cli.problems import Misuse
@@ -224,8 +225,9 @@ def show(name: str, config: str | None, data_dir: str | None, *, as_json: bool) 
 
 def free_in_words(key: KeyShown) -> str:
     """Say which models a key's cap does not count."""
-    names = listed(key.free_models)
-    return f"Its cap does not count calls to {names}: without a price they are free. To give one: aisa prices {key.free_models[0]}"
+    said = [f"Its cap does not count calls to {listed(key.free_models)}: without a price they are free."]
+    any_of = open_in_words(key.free_models)
+    return " ".join([*said, any_of or f"To give one: aisa prices {key.free_models[0]}"])
 
 
 def terms_in_words(key: KeyShown, now: float) -> str:

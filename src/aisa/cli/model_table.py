@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from pathlib import Path
 from urllib.parse import quote
 
@@ -10,11 +11,13 @@ import msgspec
 from aisa.cli.control import ask_server
 from aisa.cli.data_folder import settings
 from aisa.cli.figures import aligned
+from aisa.cli.free_lines import open_in_words, undercut_in_words
 from aisa.cli.price_check import look_up_for, names_look_up_for
 from aisa.cli.price_tables import say_json
 from aisa.cli.problems import Stop
 from aisa.cli.terminal import paint, say
 from aisa.config.schema import Config
+from aisa.edge.free_models import ANY
 from aisa.edge.model_view import ModelShown, TargetShown, model_shown, models_shown
 from aisa.errors import ApiError
 from aisa.known_models import Known
@@ -27,9 +30,10 @@ LOOK_SECONDS_MAX = 30.0  # some thousand models, whose prices are looked up the 
 
 
 class ModelList(msgspec.Struct):
-    """Every name, as the server lists it."""
+    """Every name, as the server lists it. Any model may be asked of `free_vendors` by its own name, free of charge if it has no price."""
 
     data: list[ModelShown]
+    free_vendors: list[str] = []
 
 
 def routes_of(config: Config) -> Routes:
@@ -42,11 +46,14 @@ def show_all(path: str | None, data_dir: str | None, moment: float, *, as_json: 
     """Print every name, as the server has it that runs, unless a file is named. `moment` is in UNIX seconds. Raises Misuse, Stop."""
     config = settings(path, data_dir)
     listed = None if path else ask_server(config.server.data_dir, "/models", expect=ModelList, seconds=LOOK_SECONDS_MAX)
-    shown = models_shown(routes_of(config), moment) if listed is None else listed.data
+    if listed is None:
+        routes = routes_of(config)
+        listed = ModelList(models_shown(routes, moment), list(routes.free_vendors))
     if as_json:
-        say_json(shown)
+        say_json(listed.data)
         return
-    rows = [row for model in shown for row in rows_of(model)]
+    rows = [row for model in listed.data for row in rows_of(model)]
+    rows += [[f"{vendor}/{ANY}", "any model of it", "free", "free", ""] for vendor in listed.free_vendors]
     say(aligned(("NAME", "GOES TO", "INPUT", "OUTPUT", "CONTEXT"), rows, {2, 3, 4}))
     say(
         paint(
@@ -54,6 +61,17 @@ def show_all(path: str | None, data_dir: str | None, moment: float, *, as_json: 
             dim=True,
         )
     )
+    for said in free_notes(listed):
+        say(f"\n{said}")
+
+
+def free_notes(listed: ModelList) -> Iterator[str]:
+    """Yield what may be asked free of charge by another name than those that are listed, and how that can be changed."""
+    said = open_in_words([f"{vendor}/{ANY}" for vendor in listed.free_vendors])
+    if said:
+        yield said
+    for model in listed.data:
+        yield from (undercut_in_words(model.name, target) for target in model.targets if target.free_by_own_name)
 
 
 def explain(name: str, path: str | None, data_dir: str | None, *, moment: float, as_json: bool) -> None:
@@ -72,6 +90,9 @@ def explain(name: str, path: str | None, data_dir: str | None, *, moment: float,
     say(f"{paint(model.name, bold=True)} goes to {' or '.join(target.target for target in model.targets)}: {model.why}.")
     for target in model.targets:
         say(f"  {price_line(target)}")
+        if target.free_by_own_name:
+            vendor = target.target.partition("/")[0]
+            say(f"  {undercut_in_words(model.name, target)} {open_in_words([f'{vendor}/{ANY}'])}")
     for other in model.others:
         say(f"  {other} has the name too, and can be called by that one.")
     say(paint(f"\nIts price in full: aisa prices {model.name}", dim=True))

@@ -12,6 +12,7 @@ from aisa.admission.rules import VendorLimit
 from aisa.cli.control import ask_server
 from aisa.cli.data_folder import nobody, settings
 from aisa.cli.figures import listed, size
+from aisa.cli.free_lines import open_in_words
 from aisa.cli.problems import Stop, block
 from aisa.cli.terminal import ago, paint, say, table
 from aisa.clock import wall_clock
@@ -88,6 +89,7 @@ def server_rows(status: StatusShown) -> list[list[str]]:
     if status.free_models:
         which = "it" if len(status.free_models) == 1 else "them"
         rows.append(["free", f"{listed(status.free_models)}: no price, so no spend cap and no wallet counts {which}"])
+        rows += [["", said] for said in (open_in_words(status.free_models),) if said]
     if status.certificate_ends is not None:
         rows.append(["certificate", f"ends {ago(wall_clock() - status.certificate_ends)}"])
     return rows

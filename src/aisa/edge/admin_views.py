@@ -2,7 +2,7 @@
 
 | request | answer |
 |---|---|
-| `GET /models` | 200, `{data: [ModelShown, ...]}`: every name that callers can use, where it goes and at what price |
+| `GET /models` | 200, `{data: [ModelShown, ...], free_vendors}`: every name that callers can use, where it goes and at what price |
 | `GET /models/{name}` | 200, a `ModelShown`: where a name goes, and why |
 | `GET /vendors` | 200, `{data: [VendorShown, ...]}` |
 | `GET /limits` | 200, `{default_tier, tiers, accounts}`: how much each tier may ask, and which accounts have which |
@@ -95,7 +95,8 @@ class ViewRoutes:
         )
 
     def _models(self, _asked: Asked) -> Result:
-        return 200, {"data": models_shown(self._routes(), self._now())}
+        routes = self._routes()
+        return 200, {"data": models_shown(routes, self._now()), "free_vendors": routes.free_vendors}
 
     def _model(self, asked: Asked) -> Result:
         return 200, model_shown(self._routes(), asked.name, self._now())

@@ -6,17 +6,27 @@ from aisa.errors import ApiError
 from aisa.offer import Entry, Offer
 from aisa.routing import Routes
 
+ANY = "*"  # in place of a model's name: whatever is asked of a vendor by its own name
+
 
 def free_models(routes: Routes, allowed: tuple[str, ...] | None = None) -> tuple[str, ...]:
     """Return the names that may be answered free of charge: of an allow-list those, else of all that are listed to callers.
 
-    A name is among them as soon as one of its targets is free. Takes up to two milliseconds a name, the first time.
+    `vendor/*` stands first where no price is needed of a vendor and callers may ask it for any model so. Another name is among
+    them as soon as one of its targets is free. Takes up to two milliseconds a name, the first time.
     """
     if allowed is None:
         entries = [*(routes.find(name) for name in routes.names()), *routes.offered]
     else:
-        entries = [entry for name in allowed if (entry := found(routes, name)) is not None]
-    return tuple([entry.name for entry in entries if any(is_free(offer) for offer in entry.offers)])
+        entries = [entry for name in allowed if (entry := leads_to(routes, name)) is not None]
+    any_of = [f"{vendor}/{ANY}" for vendor in (routes.free_vendors if allowed is None else ())]
+    return (*any_of, *[entry.name for entry in entries if any(is_free(offer) for offer in entry.offers)])
+
+
+def is_free_by_own_name(routes: Routes, offer: Offer) -> bool:
+    """Say whether callers may ask a target free of charge as `vendor/model`, whatever it costs by another name."""
+    own = leads_to(routes, offer.name) if offer.target.vendor in routes.free_vendors else None
+    return own is not None and any(is_free(each) for each in own.offers)
 
 
 def is_free(offer: Offer) -> bool:
@@ -24,7 +34,7 @@ def is_free(offer: Offer) -> bool:
     return offer.price_list is None and not offer.needs_price
 
 
-def found(routes: Routes, name: str) -> Entry | None:
+def leads_to(routes: Routes, name: str) -> Entry | None:
     """Return what a name leads to, None for nothing."""
     try:
         return routes.find(name)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import msgspec
 
-from aisa.edge.free_models import is_free
+from aisa.edge.free_models import is_free, is_free_by_own_name
 from aisa.offer import Entry, Offer
 from aisa.routing import EMBEDDED, TINY, Routes
 
@@ -12,7 +12,8 @@ from aisa.routing import EMBEDDED, TINY, Routes
 class TargetShown(msgspec.Struct, frozen=True):
     """One target. Prices are nano-dollars per million tokens at the moment asked about, None without one; the window is in tokens.
 
-    Without a price its calls are `free` of charge, and no cap or wallet counts them; else it is never asked.
+    Without a price its calls are `free` of charge, and no cap or wallet counts them; else it is never asked. `free_by_own_name`: it has a
+    price here, and callers may ask it as `vendor/model`, where it has none.
     """
 
     target: str
@@ -21,6 +22,7 @@ class TargetShown(msgspec.Struct, frozen=True):
     price_source: str | None
     context_window: int | None
     free: bool = False
+    free_by_own_name: bool = False
 
 
 class ModelShown(msgspec.Struct, frozen=True):
@@ -45,15 +47,17 @@ def models_shown(routes: Routes, now: float) -> list[ModelShown]:
 def shown(routes: Routes, entry: Entry, now: float) -> ModelShown:
     """Show one entry."""
     why, others = reason(routes, entry)
-    return ModelShown(entry.name, why, tuple([target_shown(offer, now) for offer in entry.offers]), others)
+    return ModelShown(entry.name, why, tuple([target_shown(routes, offer, now) for offer in entry.offers]), others)
 
 
-def target_shown(offer: Offer, now: float) -> TargetShown:
+def target_shown(routes: Routes, offer: Offer, now: float) -> TargetShown:
     """Show one target."""
     price = offer.price_at(now)
     if price is None:
         return TargetShown(offer.name, None, None, None, offer.target.context_window, is_free(offer))
-    return TargetShown(offer.name, price.prices.input, price.prices.output, price.source, offer.target.context_window)
+    free = is_free_by_own_name(routes, offer)
+    prices = price.prices
+    return TargetShown(offer.name, prices.input, prices.output, price.source, offer.target.context_window, free_by_own_name=free)
 
 
 def reason(routes: Routes, entry: Entry) -> tuple[str, tuple[str, ...]]:

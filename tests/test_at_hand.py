@@ -336,6 +336,18 @@ def test_the_configuration_that_is_written_works_as_it_stands(tmp_path: Path, va
     assert isinstance(yaml.safe_load(text), dict)
 
 
+def test_a_vendor_of_the_beginning_counts_once_its_sign_is_taken_away(tmp_path: Path) -> None:
+    """Whichever line it is, with and without vendors in the environment: no other line has to be touched."""
+    needed = dict.fromkeys(ROWS["groq"].key_variables, "k")
+    for variables in ({}, {"OPENAI_API_KEY": "k"}):
+        text = beginning(variables)
+        for name, lines in {"groq": r"  # (groq: )", "local": r"  # (local: .*\n)  # (  base_url)"}.items():
+            written = re.sub(lines, lambda found: "".join(f"  {part}" for part in found.groups()), text)
+            (tmp_path / "c.yaml").write_text(written)
+            loaded = load(str(tmp_path / "c.yaml"), {**variables, **needed}, {})
+            assert loaded.origins[f"vendors.{name}"].startswith(str(tmp_path))
+
+
 def test_a_configuration_that_is_there_is_not_overwritten(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Somebody wrote it."""
     monkeypatch.chdir(tmp_path)

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import re
+import shlex
 import sqlite3
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -19,6 +21,7 @@ from aisa.storage.engine import open_database
 from aisa.storage.lock import own_folder
 from aisa.storage.migrate import migrate
 from aisa.usage import REPORTED, Usage
+from repository.source import ROOT
 from rows import priced
 from server import Server
 
@@ -44,6 +47,17 @@ def run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Run:
 
     assert invoke("keys", "create", "a", "--account", "acme").exit_code == 0
     return invoke
+
+
+def test_the_commands_of_the_readme_on_caps_and_wallets_work_as_they_are_printed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """In their order, in a folder that has no account yet."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("AISA_DATA_DIR", str(tmp_path / "data"))
+    commands = re.findall(r"`aisa ((?:keys create ci|wallet top-up) [^`]*)`", (ROOT / "README.md").read_text(encoding="utf-8"))
+    assert len(commands) == 2
+    for command in commands:
+        made = CliRunner().invoke(aisa, shlex.split(command), env=CLEAN, prog_name="aisa", catch_exceptions=False)
+        assert (made.exit_code, made.stderr) == (0, ""), command
 
 
 def said(result: Result) -> str:

@@ -11,6 +11,7 @@ import click
 import pytest
 
 from aisa.cli.commands import aisa
+from aisa.cli.price_check import price_problems
 from aisa.cli.usage_table import COLUMNS
 from aisa.config.load import load
 from aisa.vendors.table import ROWS
@@ -97,6 +98,23 @@ def test_every_configuration_is_accepted(name: str, tmp_path: Path) -> None:
         (tmp_path / "aisa.yaml").write_text(block, encoding="utf-8")
         config = load(str(tmp_path / "aisa.yaml"), environment, {}).config
         assert config.models or name not in GUIDES
+
+
+@pytest.mark.parametrize("name", GUIDES)
+def test_every_configuration_of_a_guide_is_whole(name: str, tmp_path: Path) -> None:
+    """[fault P8] It names each vendor and price that it needs itself, so `config check` has nothing to say given the variables in it."""
+    for block in blocks("yaml", GUIDES[name]):
+        (tmp_path / "aisa.yaml").write_text(block, encoding="utf-8")
+        loaded = load(str(tmp_path / "aisa.yaml"), dict.fromkeys(re.findall(r"\$\{(\w+)\}", block), "x"), {})
+        assert list(price_problems(loaded.config, loaded.origins)) == []
+
+
+def test_the_command_is_explained_before_it_is_used() -> None:
+    """In commands to paste and in sentences; what the server itself has printed shows the path that works."""
+    text = re.sub(r"^```text\n.*?^```$", "", README, flags=re.MULTILINE | re.DOTALL)
+    first = re.search(r"(?<![\w/])aisa (?:{})\b".format("|".join(aisa.commands)), text)
+    assert first is not None
+    assert text.index("which here is `.venv/bin/aisa`") < first.start()
 
 
 def test_the_readme_shows_what_the_product_tells() -> None:

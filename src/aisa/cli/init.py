@@ -88,7 +88,7 @@ def beginning(environment: Mapping[str, str]) -> str:
     from aisa.vendors.table import ROWS
 
     found = {name: lines for name, *lines in vendors(environment)}
-    text = HEAD + ("vendors:\n" if found else "# vendors:                      # take away the # of those that you use\n")
+    text = HEAD + "vendors:".ljust(REMARK_COLUMN) + "# take away the # of those that you use\n"
     text += "".join(f"{line}\n" for lines in found.values() for line in lines)
     others = [row for row in ROWS.values() if row.name not in found and row.dialect in SPOKEN and not row.retired]
     text += "".join(f"  # {row.name}:".ljust(REMARK_COLUMN) + f"# {row.title}: {needs(row, environment)}\n" for row in others)

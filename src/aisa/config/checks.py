@@ -13,6 +13,7 @@ from typing import NamedTuple, cast
 from urllib.parse import urlsplit
 
 from aisa.config.addresses import ASKED, has_parameter_twice, route_at_end
+from aisa.config.detect import to_have
 from aisa.config.limits import known_tiers
 from aisa.config.name_words import beside_models
 from aisa.config.schema import Config, Model, PriceHours, Prices, PriceTier, Target, VendorTier
@@ -57,10 +58,11 @@ def check(setting: str, name: str, value: object) -> Flaw | None:
     return rule(name, value) if rule else None
 
 
-def check_targets(config: Config, vendor_names: Collection[str]) -> Iterator[tuple[tuple[str, ...], Flaw]]:
+def check_targets(config: Config, vendor_names: Collection[str], environment: Mapping[str, str]) -> Iterator[tuple[tuple[str, ...], Flaw]]:
     """Yield what is wrong with where models are served, with the way to the setting.
 
-    `vendor_names` also holds vendors whose entry is broken, so that targets are not blamed for that.
+    `vendor_names` also holds vendors whose entry is broken, so that targets are not blamed for that. `environment` may lack a known
+    vendor's key.
     """
     known = {*vendor_names, EMBEDDED} if config.embedded.enabled != "never" else {*vendor_names}
     if not known:
@@ -72,7 +74,7 @@ def check_targets(config: Config, vendor_names: Collection[str]) -> Iterator[tup
             yield way, Flaw("The list is empty.", "Name at least one target as vendor/model.")
         for position, target in enumerate(to):
             named = target.target if isinstance(target, Target) else target
-            flaw = _target_flaw(named, known)
+            flaw = _target_flaw(named, known, lambda vendor: to_have(vendor, config.discovery, environment))
             meant = None if "/" in named else beside_models(name)
             if flaw and meant:
                 yield (*way, str(position)), Flaw(flaw.what, meant)
@@ -102,7 +104,7 @@ def check_proxies(config: Config) -> Iterator[tuple[tuple[str, ...], Flaw]]:
         yield ("server", "proxy_protocol"), Flaw("With `accept` and nobody trusted, any client could name any address.", remedy)
 
 
-def _target_flaw(target: str, known: Collection[str]) -> Flaw | None:
+def _target_flaw(target: str, known: Collection[str], to_have: Callable[[str], str | None]) -> Flaw | None:
     vendor, _, model = target.partition("/")
     if not vendor or not model.strip():
         return Flaw(f"`{target}` is not of the form vendor/model.", "Write for example openai/gpt-4.1.")
@@ -111,7 +113,7 @@ def _target_flaw(target: str, known: Collection[str]) -> Flaw | None:
     if vendor in known:
         return None
     near = difflib.get_close_matches(vendor, known, 1)
-    remedy = f"Did you mean `{near[0]}/{model}`?" if near else f"Known vendors: {', '.join(sorted(known)) or 'none'}."
+    remedy = to_have(vendor) or (f"Did you mean `{near[0]}/{model}`?" if near else f"Known vendors: {', '.join(sorted(known)) or 'none'}.")
     return Flaw(f"There is no vendor `{vendor}`.", remedy)
 
 

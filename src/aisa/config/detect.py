@@ -8,7 +8,7 @@ from typing import NamedTuple
 
 import msgspec
 
-from aisa.config.schema import Vendor
+from aisa.config.schema import Discovery, Vendor
 from aisa.vendors.row import Row
 from aisa.vendors.table import ROWS
 
@@ -38,6 +38,21 @@ def in_environment(row: Row, environment: Mapping[str, str]) -> Found | None:
     if lacking(row, environment, named=False) or (row.sign and not address.given):
         return None
     return Found(vendor_of(row, environment), f"{' and '.join((*variables, *address.given))} in the environment")
+
+
+def to_have(name: str, discovery: Discovery, environment: Mapping[str, str]) -> str | None:
+    """Say what would make a vendor of the table, which is not used, one that is; None if no row has the name."""
+    row = ROWS.get(name)
+    if row is None:
+        return None
+    if row.retired or row.dialect not in SPOKEN:
+        return f"{row.title} " + (f"was shut down on {row.retired}." if row.retired else "is not built in yet.")
+    by_entry = row.named_only or row.sign is not None or not discovery.environment
+    missing = " and ".join(lacking(row, environment, named=by_entry))
+    entry = f"Write `{name}: {{}}` under `vendors`"
+    if by_entry:
+        return f"{entry}, and set {missing}." if missing else f"{entry}."
+    return f"{row.title} is used when the environment has {missing}: set it, or write {name} under `vendors` with an `api_key`."
 
 
 def lacking(row: Row, environment: Mapping[str, str], *, named: bool) -> tuple[str, ...]:

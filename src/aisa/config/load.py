@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import difflib
 import json
+import re
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import NamedTuple, cast
@@ -24,8 +25,9 @@ from aisa.config.problem import ConfigErrors, Problem
 from aisa.config.route_checks import check_pictures, check_routes
 from aisa.config.schema import ALIASES, FIELDS, Config, Model
 from aisa.config.section import Section
-from aisa.vendors.table import row_of
+from aisa.vendors.table import ROWS, row_of
 
+PLAIN = re.compile(r"[\w./-]{1,100}")  # what YAML takes as text in a list without quotes
 #: The file that is read, if it exists, when none is named.
 DEFAULT_PATH = "aisa.yaml"
 OTHER_PATH = "aisa.yml"  # what people call it as well, and what is never read unless it is named
@@ -90,7 +92,7 @@ def load(path: str | None, environment: Mapping[str, str], overrides: Mapping[st
     written = document.values.get("vendors")
     named_vendors = {*config.vendors, *(cast("dict[str, object]", written) if isinstance(written, dict) else ())}
     for way, flaw in (
-        *check_targets(config, named_vendors),
+        *check_targets(config, named_vendors, environment),
         *check_names(config, named_vendors),
         *check_listen(config),
         *check_stores(config),
@@ -170,7 +172,7 @@ class _Builder:
     def section(self, kind: type[Section], values: Mapping[str, object], place: Place) -> object:
         for name in values:
             if name not in hints(kind):
-                self._document.report(place.field(name).way, "There is no such setting.", _nearest(name, hints(kind)))
+                self._document.report(place.field(name).way, "There is no such setting.", _meant(name, kind))
         built: dict[str, object] = {}
         missing = False
         for field in msgspec.structs.fields(kind):
@@ -220,7 +222,10 @@ class _Builder:
             what = f"Expected {describe(kind)}, but found {self._shown(value, place.way)}."
             parent = place.setting.rpartition(".")[0]
             meant = beside_models(place.way[-1]) if place.setting == "models.<name>" else None
-            self._document.report(place.way, what, FIELDS.get(place.setting) or meant or FIELDS.get(parent, "See docs/configuration.md."))
+            remedy = FIELDS.get(place.setting) or meant or FIELDS.get(parent, "See docs/configuration.md.")
+            if isinstance(value, str) and meant is None and part_for(kind, [value]) and not any(name in SECRET for name in place.way):
+                remedy = f"Write `{place.way[-1]}: [{value if PLAIN.fullmatch(value) else self._shown(value, place.way)}]`. {remedy}"
+            self._document.report(place.way, what, remedy)
             return msgspec.UNSET
 
     def _shown(self, value: object, way: Way) -> str:
@@ -230,7 +235,13 @@ class _Builder:
         return text if len(text) <= SHOWN_CHARS_MAX else text[: SHOWN_CHARS_MAX - 1] + "…"
 
 
-def _nearest(name: str, names: Mapping[str, object]) -> str:
+def _meant(name: str, kind: type[Section]) -> str:
+    """Say what may have been meant by a setting that a section does not have: one of another place, or one that is spelled so nearly."""
+    names = hints(kind)
+    if name in hints(Config):
+        return f"`{name}` stands at the left margin, in no other section."
+    if name in ROWS and kind is not Config:
+        return f"Did you mean `vendors.{name}`?"
     near = difflib.get_close_matches(name, names, 1) or [setting for setting in FIELDS if setting.endswith(f".{name}")]
     return f"Did you mean `{near[0]}`?" if near else f"There are: {', '.join(names)}."
 

@@ -309,7 +309,13 @@ def test_a_model_without_a_price_is_explained_as_free(run: Run) -> None:
     keep(("laptop", [recent(0, prices=None, price_source="", cost=0)]))
     shown = run("explain", f"req_{0:026d}").stdout
     assert "The model has no price, so the call is free of charge." in shown
-    assert "vendor may charge  unknown" in shown
+    assert "vendor may charge  unknown: the model has no price here" in shown
+
+
+def test_an_answer_of_the_built_in_model_names_no_vendor_s_price(run: Run) -> None:
+    """There is no vendor who could charge for it."""
+    keep(("laptop", [recent(0, prices=None, price_source="", cost=0, target="embedded/tiny", vendor_cost=None)]))
+    assert "vendor may charge  nothing: the built-in model answered" in run("explain", f"req_{0:026d}").stdout
 
 
 def test_an_unknown_call_is_said_to_be_unknown(run: Run) -> None:

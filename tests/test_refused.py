@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import subprocess
 import urllib.error
 import urllib.request
 from collections.abc import Callable, Iterator
@@ -23,7 +24,7 @@ from aisa.ids import CROCKFORD, first_id
 from aisa.keys.rules import Key
 from aisa.ledger import refused_table
 from aisa.ledger.port_usage import DAY_MS
-from aisa.ledger.refusal import KEPT_DAYS, KEPT_EACH_MAX, Refusal, RefusedCalls
+from aisa.ledger.refusal import IN_LOG_ALONE, KEPT_DAYS, KEPT_EACH_MAX, Refusal, RefusedCalls
 from aisa.ledger.refused import COUNTED_MAX, MESSAGE_CHARACTERS_MAX, MINUTE_SECONDS, WAITING_MAX, RefusalRecords
 from aisa.ledger.retention import Retention
 from aisa.ledger.writer import Errand, Writer
@@ -145,6 +146,19 @@ def test_a_receipt_says_why_and_to_nobody_else(running: Server) -> None:
     unknown = ask(running, "sk-not-one-of-ours", chat())
     assert unknown.status == 401
     assert unknown.id not in running.aisa("calls", "--json", "--limit", "1000")
+
+
+def test_where_a_request_without_a_known_key_is_to_be_found_is_said(tmp_path: Path) -> None:
+    """In the log alone, under its id: the list of refused calls says so, and so does `explain`, by its id or as the latest."""
+    with serving(tmp_path, CONFIGURATION) as server:
+        unknown, absent = ask(server, "sk-not-one-of-ours", chat()), ask(server, "", chat())
+        assert (unknown.status, absent.status) == (401, 401)
+        assert IN_LOG_ALONE in server.aisa("calls", "--refused")
+        for name in (unknown.id, absent.id, "latest"):
+            with pytest.raises(subprocess.CalledProcessError) as failed:
+                server.aisa("explain", name)
+            assert IN_LOG_ALONE in " ".join(failed.value.stderr.split())
+        assert all(answer.id in server.log for answer in (unknown, absent))
 
 
 def test_calls_are_chosen_by_key_model_kind_and_time_and_shown_in_columns(running: Server) -> None:

@@ -21,7 +21,7 @@ from aisa.edge.admin_calls import CallsShown
 from aisa.edge.bill_view import iso
 from aisa.keys.rules import DAY_SECONDS
 from aisa.ledger.port_calls import FAILURES, LINES_MAX, CallLine
-from aisa.ledger.refusal import REFUSED
+from aisa.ledger.refusal import IN_LOG_ALONE, REFUSED
 from aisa.ledger.rules import COMPLETED
 from aisa.money import dollars_text
 
@@ -70,6 +70,8 @@ def show(asked: Asked, config: str | None, data_dir: str | None, *, now: Callabl
         say(paint(f"\nOne in full: aisa explain ID.{shown}", dim=True))
     else:
         say(f"No such call since {iso(beginning(asked.since, began) // 1000)}. A longer time: --since 30d")
+    if asked.refused and not asked.as_json:
+        say(paint(IN_LOG_ALONE, dim=True))
 
 
 def look(folder: str, query: str) -> list[CallLine]:

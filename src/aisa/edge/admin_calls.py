@@ -32,7 +32,7 @@ from aisa.ledger.port_calls import (
     line_of_row,
     newest_first,
 )
-from aisa.ledger.refusal import KEPT_DAYS, KEPT_EACH_MAX, REFUSED
+from aisa.ledger.refusal import IN_LOG_ALONE, KEPT_DAYS, KEPT_EACH_MAX, REFUSED
 
 LATEST = "latest"
 SHOWN_CHARACTERS_MAX = 100  # of an id that nobody knows
@@ -101,7 +101,7 @@ def newest(statement: Statement, index: CallIndex) -> str:
     """Return the id of the call that began last, running ones included. Raises ApiError resource_not_found."""
     id_ = max((*ids_waiting(statement), index.newest_id()))
     if not id_:
-        raise ApiError("resource_not_found", "No call has been made yet.")
+        raise ApiError("resource_not_found", f"No call with a key of this server has been made yet. {IN_LOG_ALONE}")
     return id_
 
 
@@ -130,7 +130,7 @@ def unknown(name: str, statement: Statement) -> ApiError:
     if removal is not None:
         return ApiError("resource_not_found", f"{what} {removed_in_words(removal)}")
     kept = f"Refused calls are kept for {KEPT_DAYS} days, and beyond {KEPT_EACH_MAX} a minute, key and code only their number is."
-    return ApiError("resource_not_found", f"{what} {kept} List them: aisa calls --{REFUSED}")
+    return ApiError("resource_not_found", f"{what} {IN_LOG_ALONE} {kept} List them: aisa calls --{REFUSED}")
 
 
 def key_named(keys: KeyRing, name: str) -> str:

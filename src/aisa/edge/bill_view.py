@@ -149,17 +149,12 @@ def verdict(row: CallRow, *, agrees: bool) -> str:
 
 def facts_of(row: CallRow) -> list[tuple[str, str]]:
     """Return what else is known of a call: where it was served, how long everything took, what the vendor may charge."""
-    vendor = (
-        "unknown: our price is not the vendor's own"
-        if row.vendor_cost is None
-        else f"{dollars_text(row.vendor_cost)} US dollars, for what it generated"
-    )
     asked, first = milliseconds(row.queue_ms), milliseconds(row.first_token_ms)
     return [
         ("model", row.model + (", streamed" if row.stream else "")),
         *([("answered by", row.answered_model + (OTHERWISE if OTHER_PRICE in (row.marks or "") else ""))] if row.answered_model else []),
         ("served by", f"{row.target or 'nobody'}, {row.attempts} attempt{'' if row.attempts == 1 else 's'}"),
-        ("vendor may charge", vendor),
+        ("vendor may charge", vendor_charge(row)),
         *([] if row.reported_cost is None else [("vendor says", f"{dollars_text(row.reported_cost)} US dollars")]),
         *([] if row.operator_cost is None else [("failed tries", f"{dollars_text(row.operator_cost)} US dollars at most, not billed")]),
         ("began", iso(row.began_ms // 1000)),
@@ -167,6 +162,15 @@ def facts_of(row: CallRow) -> list[tuple[str, str]]:
         ("the client's id", row.client_request_id or "none"),
         *([] if row.address is None else [("came from", row.address)]),
     ]
+
+
+def vendor_charge(row: CallRow) -> str:
+    """Say what the vendor of a call may charge us for it."""
+    if row.target.startswith(f"{EMBEDDED}/"):
+        return "nothing: the built-in model answered"
+    if row.vendor_cost is not None:
+        return f"{dollars_text(row.vendor_cost)} US dollars, for what it generated"
+    return "unknown: " + ("the model has no price here" if row.prices is None else "our price is not the vendor's own")
 
 
 def refusal_facts(record: RefusedCalls) -> list[tuple[str, str]]:

@@ -13,6 +13,7 @@ from aisa.keys.rules import Key
 REFUSED = "refused"  # the outcome of a call that was never opened; no row of the ledger has it
 KEPT_EACH_MAX = 60  # of a minute, key and code, as rows of their own; one more row has the number of the rest
 KEPT_DAYS = 30
+IN_LOG_ALONE = "A request with no key, or with one that nobody knows (401), is in the server's log alone."
 
 
 class Refusal(msgspec.Struct, frozen=True):

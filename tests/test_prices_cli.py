@@ -224,7 +224,7 @@ def test_what_has_no_price_is_status_1_with_the_remedy(model: str, words: list[s
         ("openrouter/openai/gpt-4o:exacto", "`:exacto` may cost otherwise: look up", ""),
         ("google/publishers/google/models/gemini-2.5-pro", "without `publishers/google/models/`", "google/gemini-2.5-pro"),
         ("mistral/mistralai/mistral-small-latest", "without `mistralai/`", "mistral/mistral-small-latest"),
-        ("xai/x-ai/grok-4", "as `x-ai/grok-4-0709` without `x-ai/`", "x-ai/grok-4"),
+        ("xai/x-ai/grok-4.3-latest", "as `x-ai/grok-4.3` without `x-ai/`", "x-ai/grok-4.3-latest"),
         ("openai/ft:gpt-4o-mini-2024-07-18:acme::abc", "by its beginning, which would take any ending", "openai/ft:gpt-4o-mini"),
         ("openai/whisper-1", "prices that are not charged here: audio_hours", ""),
         ("openrouter/deepseek/deepseek-chat:free", "without any price", ""),

@@ -587,7 +587,7 @@ def test_requests_sent_during_a_stream_wait_their_turn(run: Run) -> None:
             gate.set()
             assert content_of(whole((await caller.reply()).body)) == "ab"
             assert (await caller.reply()).json["choices"][0]["message"]["content"] == "second"
-            assert {(await caller.reply()).body for _ in range(2_000)} == {b'{"status":"live"}'}
+            assert {(await caller.reply()).body for _ in range(2_000)} == {b'{"status":"live"}\n'}
             await sending
             assert len({call.request_id for call in home.calls}) == 2
 

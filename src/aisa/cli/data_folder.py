@@ -8,6 +8,7 @@ from pathlib import Path
 import msgspec
 
 from aisa.cli.problems import Misuse, counted
+from aisa.cli.stand_ins import load_without_keys
 from aisa.cli.terminal import paint, say
 from aisa.config.load import DEFAULT_PATH, OTHER_PATH, PATH_VARIABLE, ConfigErrors, Loaded, load
 from aisa.config.schema import Config, Server
@@ -46,26 +47,33 @@ def settings(config: str | None, data_dir: str | None, *, makes: bool = False) -
     return found
 
 
-def configuration(path: str | None) -> Loaded:
+def configuration(path: str | None, data_dir: str | None = None) -> Loaded:
     """Return the configuration of the file that is named or lies here, else that of the server that runs on this machine.
 
-    Of a running server's file what can be read here: its variables need not be set in this shell. Raises Misuse for any other problem.
+    For commands that ask no vendor: variables that are keys need not be set in this shell. `data_dir` names the server's folder. Raises
+    Misuse for any other problem.
     """
-    server = server_elsewhere(path)
-    file, overrides = (path, {}) if server is None else (server.config, {"server.data_dir": server.data_dir})
+    server = server_elsewhere(path, data_dir)
+    folder = data_dir if server is None else server.data_dir
+    file, overrides = path if server is None else server.config, {} if folder is None else {"server.data_dir": folder}
     try:
-        return load(file, os.environ, overrides)
+        return load_without_keys(file, os.environ, overrides)
     except ConfigErrors as errors:
         if server is None or errors.partial is None:
             raise Misuse(f"the configuration has {counted(len(errors.problems))}", errors.problems) from errors
         return Loaded(errors.partial, {}, file)
 
 
-def server_elsewhere(path: str | None) -> Running | None:
-    """Return the one server that runs on this machine where no configuration is named and none lies here, None elsewhere; and say so."""
+def server_elsewhere(path: str | None, data_dir: str | None = None) -> Running | None:
+    """Return the one server that runs on this machine where no configuration is named and none lies here, None elsewhere; and say so.
+
+    Where a data folder is named, it is the server of that.
+    """
     if path or os.environ.get(PATH_VARIABLE) or Path(DEFAULT_PATH).exists() or Path(OTHER_PATH).exists():
         return None
     servers = running(os.environ)
+    if data_dir is not None:
+        return next((server for server in servers if Path(server.data_dir).resolve() == Path(data_dir).resolve()), None)
     if len(servers) != 1:
         return None
     say(paint(f"The server in {servers[0].data_dir}:", dim=True), err=True)

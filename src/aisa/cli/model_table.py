@@ -9,7 +9,7 @@ from urllib.parse import quote
 import msgspec
 
 from aisa.cli.control import ask_server
-from aisa.cli.data_folder import settings
+from aisa.cli.data_folder import configuration, settings
 from aisa.cli.figures import aligned
 from aisa.cli.free_lines import open_in_words, undercut_in_words
 from aisa.cli.price_check import look_up_for, names_look_up_for
@@ -47,7 +47,7 @@ def show_all(path: str | None, data_dir: str | None, moment: float, *, as_json: 
     config = settings(path, data_dir)
     listed = None if path else ask_server(config.server.data_dir, "/models", expect=ModelList, seconds=LOOK_SECONDS_MAX)
     if listed is None:
-        routes = routes_of(config)
+        routes = routes_of(configuration(path, data_dir).config)
         listed = ModelList(models_shown(routes, moment), list(routes.free_vendors))
     if as_json:
         say_json(listed.data)
@@ -80,7 +80,7 @@ def explain(name: str, path: str | None, data_dir: str | None, *, moment: float,
     asked = f"/models/{quote(name[:MODEL_NAME_CHARACTERS_MAX], safe='')}"
     try:
         found = None if path else ask_server(config.server.data_dir, asked, expect=ModelShown, seconds=LOOK_SECONDS_MAX)
-        model = model_shown(routes_of(config), name, moment) if found is None else found
+        model = model_shown(routes_of(configuration(path, data_dir).config), name, moment) if found is None else found
     except ApiError as error:
         remedy = "List the names: aisa models"
         raise Stop("nothing serves this name", [(name[:MODEL_NAME_CHARACTERS_MAX], error.message, remedy)]) from error

@@ -35,9 +35,9 @@ from aisa.usage import Usage
 EXAMPLE = Usage(input_tokens=1_000, output_tokens=500)
 
 
-def show_all(path: str | None, moment: float, *, as_json: bool) -> None:
+def show_all(path: str | None, data_dir: str | None, moment: float, *, as_json: bool) -> None:
     """Print the price of every listed model at a moment in UNIX seconds. Raises Misuse."""
-    loaded = configuration(path)
+    loaded = configuration(path, data_dir)
     routes = priced_routes(loaded)
     entries = [routes.find(name) for name in routes.names()]
     if as_json:
@@ -48,9 +48,9 @@ def show_all(path: str | None, moment: float, *, as_json: bool) -> None:
     say("\nUS dollars per million tokens. More of one: aisa prices MODEL, also as vendor/model.")
 
 
-def explain(name: str, path: str | None, moment: float, *, as_json: bool) -> None:
+def explain(name: str, path: str | None, data_dir: str | None, *, moment: float, as_json: bool) -> None:
     """Print what a model costs at a moment in UNIX seconds, and why. Raises Misuse, and Stop where there is no price."""
-    loaded = configuration(path)
+    loaded = configuration(path, data_dir)
     try:
         entry = priced_routes(loaded).find(name)
     except ApiError as error:

@@ -23,10 +23,13 @@ Examples:
     "--at", "moment", type=click.DateTime(["%Y-%m-%d", "%Y-%m-%dT%H:%M"]), metavar="DATE", help="Day, or day and time, in UTC.  [now]"
 )
 @click.option("--config", "path", metavar="FILE", help="Configuration file.  [AISA_CONFIG; ./aisa.yaml if it exists]")
+@click.option("--data-dir", metavar="DIR", help="Whose server is meant, and whose lists of vendors.  [AISA_DATA_DIR; ./aisa-data]")
 @click.option("--diff", "other", metavar="FILE", help="Show where the built-in catalogue and this list, in LiteLLM's format, differ.")
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
-def prices(model: str | None, moment: datetime | None, path: str | None, *, other: str | None, as_json: bool) -> None:
+def prices(model: str | None, moment: datetime | None, path: str | None, *, data_dir: str | None, other: str | None, as_json: bool) -> None:
     """Show what a MODEL's tokens cost, and who says so; without MODEL, of every listed one.
+
+    No vendor is asked, so no key of a vendor need be set.
 
     With --diff, show what two price lists say of it, or of all models that both have; no configuration is read then.
 
@@ -41,6 +44,6 @@ def prices(model: str | None, moment: datetime | None, path: str | None, *, othe
 
         show(other, model or "", seconds, as_json=as_json)
     elif model is None:
-        price_tables.show_all(path, seconds, as_json=as_json)
+        price_tables.show_all(path, data_dir, seconds, as_json=as_json)
     else:
-        price_tables.explain(model, path, seconds, as_json=as_json)
+        price_tables.explain(model, path, data_dir, moment=seconds, as_json=as_json)

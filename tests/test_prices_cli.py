@@ -258,8 +258,7 @@ def test_a_name_that_is_nearly_listed_is_refused_with_what_is_known_and_the_line
     Path("aisa.yaml").write_text(yaml.safe_dump(document), encoding="utf-8")
     priced = run(target)
     assert priced.exit_code == 0
-    way = "as `grok-4.3`, which" if price_as == "x-ai/grok-4" else "by its"  # that model is retired, and its name means the other
-    assert not price_as or f"Found as `price_as: {price_as}` says, {way}" in " ".join(priced.stdout.split())
+    assert not price_as or f"Found as `price_as: {price_as}` says, by its" in " ".join(priced.stdout.split())
 
 
 def test_a_price_as_that_the_catalogue_does_not_know_is_told() -> None:

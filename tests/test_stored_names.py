@@ -295,7 +295,7 @@ def test_names_of_the_configuration_end_at_the_same_bounds() -> None:
     vendors = {"v": Vendor(base_url="http://a.example/v1")}
     for size, flaws in ((MODEL_NAME_CHARACTERS_MAX, 0), (MODEL_NAME_CHARACTERS_MAX + 1, 1)):
         config = Config(vendors=vendors, models={"m": Model(to=("v/" + "d" * size,))})
-        assert len(list(check_targets(config, ["v"]))) == flaws
+        assert len(list(check_targets(config, ["v"], {}))) == flaws
     assert parse_chat(body(model="m" * MODEL_NAME_CHARACTERS_MAX)).model == "m" * MODEL_NAME_CHARACTERS_MAX
 
 

@@ -19,7 +19,7 @@ from aisa.cli.commands import aisa
 from aisa.clock import system_chance, wall_clock
 from aisa.config.load import load
 from aisa.errors import ApiError
-from aisa.keys.rules import DISABLED
+from aisa.keys.rules import DISABLED, SECRET_CHARS_MIN
 from aisa.keys.store import KeyStore
 from aisa.litellm.exported_keys import KeyWanted, NotAnExport, Skipped, rows_of, wanted
 from aisa.litellm.providers import PRESETS, deployment_of
@@ -183,7 +183,7 @@ def test_targets_of_a_later_order_are_stand_bys() -> None:
     )
     shared = [{"target": "openai/a", "weight": 2}, {"target": "openai/b", "weight": 1}]
     assert config["models"]["m"] == {"to": [*shared, "openai/c", "openai/d"]}
-    assert left == []
+    assert left == ["router_settings.routing_strategy"]  # there is nothing that it could choose by
 
 
 def test_everybodys_fall_backs_are_those_of_models_without_their_own() -> None:
@@ -518,7 +518,7 @@ def test_labels_that_are_taken_get_an_ending_and_failures_do_not_stop_the_others
     result = run("keys", "import", "litellm", str(tmp_path / "export"), "--data-dir", str(tmp_path / "data"), "--account", "acme")
     assert result.exit_code == 1
     assert "Imported 3 keys." in result.output
-    assert "1 keys could not be imported" in result.output
+    assert "1 key could not be imported" in result.output
     listed = json.loads(run("keys", "list", "--json", "--data-dir", str(tmp_path / "data")).output)
     assert {key["account"] for key in listed} == {"acme"}
     assert sorted(key["label"][:4] for key in listed) == ["alia", "same", "same"]
@@ -530,6 +530,39 @@ def test_a_dry_run_makes_nothing(tmp_path: Path) -> None:
     result = run("keys", "import", "litellm", str(tmp_path / "export"), "--data-dir", str(tmp_path / "data"), "--dry-run")
     assert (result.exit_code, "Would import 4 keys." in result.output) == (0, True)
     assert not (tmp_path / "data").exists()
+
+
+def test_a_dry_run_lists_each_key_with_the_terms_that_it_would_have_here(tmp_path: Path) -> None:
+    """Account, models, cap, limits and expiry, and below it what is another thing here than it was there."""
+    rows = [
+        row(1, key_alias="app", models=["a", "b"], team_id="acme", rpm_limit=60, max_budget=5, budget_duration="30s"),
+        row(2, key_alias="free", models=[], team_id=None, max_budget=None, rpm_limit=None, tpm_limit=None, expires="2999-01-01T00:00:00Z"),
+    ]
+    (tmp_path / "export").write_text(json.dumps(rows), encoding="utf-8")
+    said = run("keys", "import", "litellm", str(tmp_path / "export"), "--data-dir", str(tmp_path / "data"), "--dry-run").output
+    assert "  app  of the account acme, a and b, at most 5 US dollars a month, 60 calls a minute, no expiry\n" in said
+    assert "  app  its budget holds for `30s` there, and for a month here.\n" in said
+    assert "  free  of the account default, every model, no cap, until 2999-01-01T00:00:00Z\n" in said
+
+
+@pytest.mark.parametrize(
+    ("strategy", "several", "said"),
+    [("usage-based-routing-v2", True, "calls in flight"), ("usage-based-routing", True, "calls in flight")]
+    + [(strategy, False, "written nowhere") for strategy in ("usage-based-routing-v2", "least-busy", "latency-based-routing")]
+    + [("simple-shuffle", False, ""), ("least-busy", True, ""), ("adaptive", True, "no counterpart")],
+)
+def test_a_strategy_that_is_another_thing_here_or_is_written_nowhere_is_told(strategy: str, several: bool, said: str) -> None:
+    """Nobody has to compare the two files to see that his setting is not in the new one."""
+    entries = [entry("m", "openai/a", api_key="k"), *([entry("m", "openai/b", api_key="k")] if several else [])]
+    notes = translated({"model_list": entries, "router_settings": {"routing_strategy": strategy}}).notes
+    assert [said in note.what for note in notes] == [True] * bool(said)
+
+
+def test_a_master_key_that_is_too_short_is_told_with_what_to_do() -> None:
+    """`sk-1234` is in all of LiteLLM's examples, and `keys create --import` does not take it."""
+    [note] = translated({"model_list": [entry("m", "openai/a", api_key="k")], "general_settings": {"master_key": "sk-1234"}}).notes
+    assert f"takes {SECRET_CHARS_MIN} characters or more" in note.what
+    assert note.what.endswith("aisa keys create NAME.")
 
 
 @pytest.mark.parametrize("text", ["", "[]", "{}", "a,b\n1,2\n", '[{"x": 1}]', "{nonsense", "hello"])

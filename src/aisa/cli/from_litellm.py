@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Iterator, Mapping
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import cast
@@ -16,7 +17,7 @@ from aisa.cli.problems import Misuse, Problem, Stop
 from aisa.cli.terminal import paint, say
 from aisa.clock import wall_clock
 from aisa.config.schema import Config
-from aisa.keys.rules import ALREADY_HERE
+from aisa.keys.rules import ALREADY_HERE, DEFAULT_ACCOUNT
 from aisa.litellm.exported_keys import KeyWanted, NotAnExport, Skipped, rows_of, wanted
 from aisa.litellm.providers import Tree
 from aisa.litellm.translated import Note, translated
@@ -104,6 +105,8 @@ def import_keys(file: str, *, account: str | None, config: str | None, data_dir:
                 problems.append((label, stopped.message, "Make it by hand: aisa keys create."))
             continue
         made += 1
+        if dry_run:
+            say(f"  {paint(label, bold=True)}  {', '.join(terms_in_words(key.asked))}")
         for note in (*(("it is disabled",) if key.disabled else ()), *key.notes):
             say(f"  {paint(label, 'yellow')}  {note}.")
     before = f"; {here} were here before" if here else ""
@@ -111,7 +114,18 @@ def import_keys(file: str, *, account: str | None, config: str | None, data_dir:
     if made:
         say("What they have spent in the running window there does not count here. Their secrets stay good as they are.")
     if problems:
-        raise Stop(f"{len(problems)} keys could not be imported", problems)
+        raise Stop(f"{len(problems)} key{'s' * (len(problems) != 1)} could not be imported", problems)
+
+
+def terms_in_words(asked: Mapping[str, object]) -> Iterator[str]:
+    """Yield what an imported key may do, term by term."""
+    yield f"of the account {asked.get('account', DEFAULT_ACCOUNT)}"
+    yield " and ".join(cast("list[str]", asked["models"])) if "models" in asked else "every model"
+    yield f"at most {str(asked['spend_cap']).replace('/', ' US dollars a ')}" if "spend_cap" in asked else "no cap"
+    for limit, unit in (("rpm", "calls a minute"), ("tpm", "tokens a minute"), ("concurrency", "calls at a time")):
+        if limit in asked:
+            yield f"{asked[limit]:,} {unit}"
+    yield f"until {asked['expires']}" if "expires" in asked else "no expiry"
 
 
 def make(key: KeyWanted, config: Config) -> str:

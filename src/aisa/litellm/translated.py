@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from typing import NamedTuple, cast
 
 from aisa.litellm.providers import ANY_SERVER, PRESETS, Deployment, Tree, deployment_of, vendor_of
-from aisa.litellm.remedies import GENERAL, INFORMED, PARAMETERS, ROUTING
+from aisa.litellm.remedies import GENERAL, INFORMED, NO_CHOICE, PARAMETERS, ROUTING, USAGE
 from aisa.vendors.table import ROWS
 from aisa.wire.trees import is_list, is_tree, trees_in
 
@@ -136,7 +136,6 @@ class _Translator:
             "stream_timeout",
             "drop_params",
             "litellm_credential_name",
-            "max_retries",
             "order",
         }
         for left in sorted(str(key) for key in params if key not in known and params[key] is not None):
@@ -248,6 +247,9 @@ class _Translator:
                 route["retries"] = retries
             if route:
                 self._models[name]["route"] = route
+        usage, chosen = str(strategy).startswith("usage-based"), any("by" in tree_in(model, "route") for model in self._models.values())
+        if by and (usage or not chosen):
+            self._notes.append(Note("router_settings.routing_strategy", f"`{strategy}`: {USAGE if chosen else NO_CHOICE}"))
 
     def _fall_backs(self) -> None:
         for place in (self._settings, self._router):
@@ -329,7 +331,7 @@ class _Translator:
             },
         }
         for section, names in known.items():
-            names |= {"content_policy_fallbacks", "set_verbose"}
+            names |= {"content_policy_fallbacks"}
             for left in tree_in(self._tree, section):
                 if left not in names:
                     yield Note(f"{section}.{left}", ROUTING.get(str(left), "It has no counterpart here."))

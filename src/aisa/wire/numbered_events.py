@@ -8,6 +8,7 @@ from __future__ import annotations
 import re
 
 from aisa.wire.plain import SIMPLE_TEXT, are_simple, is_utf8
+from aisa.wire.sse import reach_by
 
 NUMBER = re.compile(rb'"sequence_number": ?(\d{1,15})(?!\d)')
 PADDING = re.compile(rb'"obfuscation": ?"([A-Za-z0-9+/=_-]*)"')
@@ -30,12 +31,7 @@ class NumberedTemplate:
 
     def reach(self, events: bytes, begin: int) -> int:
         """As `sse.Template` has it."""
-        start = self._front[0]
-        if not events.startswith(start, begin):
-            return begin
-        last = events.rfind(b"\n\n" + start, begin)
-        end = events.find(b"\n\n", begin if last < 0 else last + 2)
-        return len(events) if end < 0 else end
+        return reach_by(self._front[0], events, begin)
 
     def only(self, event: bytes) -> bytes:
         """Take one event (without its blank line) and return its text; nothing if it does not fit, or there are several."""

@@ -77,7 +77,7 @@ class SseDecoder:
             self._after_cr = False
         if data.endswith(b"\r"):
             self._after_cr = True
-        return data.replace(b"\r\n", b"\n").replace(b"\r", b"\n")
+        return b"\n".join(data.split(b"\r\n")).replace(b"\r", b"\n")  # to replace two bytes by one would search twice
 
 
 def events_in(complete: bytes) -> list[Event]:
@@ -97,6 +97,15 @@ class Template(Protocol):
     def reach(self, events: bytes, begin: int) -> int:
         """Return the end of the last event that looks like one that fits, if so does the one that begins there; else `begin`."""
         ...
+
+
+def reach_by(front: bytes, events: bytes, begin: int) -> int:
+    """Return what `Template.reach` does where nothing but what events begin with is the same in all."""
+    if not events.startswith(front, begin):
+        return begin
+    last = events.rfind(b"\n\n" + front, begin)
+    end = events.find(b"\n\n", begin if last < 0 else last + 2)
+    return len(events) if end < 0 else end
 
 
 T = TypeVar("T", bound=Template)

@@ -114,10 +114,7 @@ class Health:
         return places + [position for position in range(len(names)) if position not in places]
 
     def troubles(self, now: float) -> list[tuple[str, int, float, str]]:
-        """Return each target or vendor that has failed since it last completed an answer.
-
-        That is its name, its failures in a row, for how many seconds it is asked last, and for a vendor why (`OF_VENDORS`).
-        """
+        """Return whoever failed since the last complete answer: name, failures in a row, seconds it is asked last, and why a vendor is."""
         found = tuple(self._records.items())
         return [(name, record.failures, max(0.0, record.benched_until - now), record.reason) for name, record in found]
 

@@ -77,7 +77,7 @@ class Routes:
         }
         self._folded = folded({name: entry.settings.aliases for name, entry in self._entries.items()})
         self._vendors_folded = {name.casefold(): name for name in self._targets}
-        vendors = list(config.vendors)
+        self.vendors = vendors = tuple(config.vendors)  # in the configuration's order
         # A bare name with nothing said about models: the one vendor there is, or the embedded model if there is none or if it always may.
         self._bare = vendors[0] if len(vendors) == 1 and not config.models and config.embedded.enabled != "always" else None
         self._catch_all = config.embedded.enabled == "always" or (not vendors and EMBEDDED in self._targets)
@@ -92,14 +92,9 @@ class Routes:
         return list(self._entries)
 
     @property
-    def vendors(self) -> tuple[str, ...]:
-        """The names of the configured vendors, in the configuration's order."""
-        return tuple(self._config.vendors)
-
-    @property
     def free_vendors(self) -> tuple[str, ...]:
         """The vendors of which callers may ask any model by `vendor/model`, free of charge where it has no price."""
-        return () if self._fenced else tuple([name for name in self._config.vendors if not self._needs_price(self._targets[name])])
+        return () if self._fenced else tuple([name for name in self.vendors if not self._needs_price(self._targets[name])])
 
     def find(self, name: str) -> Entry:
         """Return the entry of a name: as written, else in any case, without `aisa/`, a vendor's, or one that a vendor is known to have.

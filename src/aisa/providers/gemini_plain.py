@@ -13,8 +13,8 @@ from msgspec import UNSET, Meta, Raw, UnsetType
 
 from aisa.providers.gemini_usage import report_of
 from aisa.providers.text_stream import template_around
+from aisa.wire.numbered_events import reach_by
 from aisa.wire.plain import NOT_PLAIN, ChunkTemplate
-from aisa.wire.sse import reach_by
 from aisa.wire.trees import Tree
 
 

@@ -99,15 +99,6 @@ class Template(Protocol):
         ...
 
 
-def reach_by(front: bytes, events: bytes, begin: int) -> int:
-    """Return what `Template.reach` does where nothing but what events begin with is the same in all."""
-    if not events.startswith(front, begin):
-        return begin
-    last = events.rfind(b"\n\n" + front, begin)
-    end = events.find(b"\n\n", begin if last < 0 else last + 2)
-    return len(events) if end < 0 else end
-
-
 T = TypeVar("T", bound=Template)
 Part = TypeVar("Part")
 

@@ -16,7 +16,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from aisa.answer import Part, Text
-from aisa.providers import cohere, gemini
+from aisa.providers import cohere
 from aisa.providers.shape import Decoder, Target, told
 from aisa.wire.chat_door import CHAT_DOOR
 from repeats import repeats
@@ -33,10 +33,9 @@ class Dialect(NamedTuple):
 
     module: ModuleType
     opening: list[Event]
-    text: Callable[[str, int], Event]  # in a block, or by which so many tokens are made: one of `places`
+    text: Callable[[str, int], Event]  # in a block
     others: list[Event]  # what may stand between texts
     ending: list[Event]
-    places: list[int]
     write: Callable[[Event], bytes]
 
 
@@ -78,46 +77,9 @@ COHERE = Dialect(
         {"type": "brand-new"},
     ],
     ending=[{"type": "message-end", "delta": {"finish_reason": "COMPLETE", "usage": {"tokens": {"input_tokens": 5, "output_tokens": 3}}}}],
-    places=[0, 0, 0, 1],
     write=named,
 )
-
-
-def of_gemini(*parts: Event, made: int = 0, **members: Any) -> Event:
-    """A candidate's parts in Gemini's words; `made` is how many tokens there are by now, if the vendor says so."""
-    details = [{"modality": "TEXT", "tokenCount": 5}]
-    told = {"promptTokenCount": 5, "candidatesTokenCount": made, "totalTokenCount": 5 + made, "promptTokensDetails": details}
-    candidate = {"content": {"parts": list(parts), "role": "model"}, "index": 0, **members}
-    return {"candidates": [candidate], "usageMetadata": told, "modelVersion": "m", "responseId": "r1"}
-
-
-def unnamed(event: Event) -> bytes:
-    """An event without a name."""
-    return f"data: {json.dumps(event, separators=(',', ':'))}\r\n\r\n".encode()
-
-
-GEMINI = Dialect(
-    module=gemini,
-    opening=[of_gemini({"text": "a"}, made=1)],
-    text=lambda text, made: of_gemini({"text": text}, made=made),
-    others=[
-        of_gemini({"text": "hm", "thought": True}, made=1),
-        of_gemini({"text": " sure", "thoughtSignature": "c2ln"}, made=2),
-        of_gemini({"text": "x"}, {"text": "y"}, made=3),
-        of_gemini({"functionCall": {"name": "f", "args": {"a": 1}}}, made=4),
-        of_gemini({"text": "end"}, made=5, finishReason="STOP"),
-        of_gemini({"text": "far too many"}, made=1_000_000),
-        of_gemini({"text": "other"}, made=2) | {"modelVersion": "m-2"},
-        {**of_gemini({"text": "flex"}), "usageMetadata": {"promptTokenCount": 4, "trafficType": "ON_DEMAND_FLEX"}},
-        {**of_gemini({"text": "bare"}), "usageMetadata": {"promptTokenCount": 9, "candidatesTokenCount": 4, "totalTokenCount": 12}},
-        {"usageMetadata": {"promptTokenCount": 5, "candidatesTokenCount": 9, "totalTokenCount": 14}},
-        {"brandNew": 1},
-    ],
-    ending=[of_gemini({"text": "!"}, made=9, finishReason="STOP")],
-    places=[0, 1, 2, 3, 4, 5, 6, 7, 8, 9],
-    write=unnamed,
-)
-DIALECTS = [COHERE, GEMINI]
+DIALECTS = [COHERE]
 dialects = pytest.mark.parametrize("dialect", [pytest.param(each, id=each.module.NAME) for each in DIALECTS])
 
 
@@ -145,12 +107,8 @@ def come_to(dialect: Dialect, reads: Sequence[bytes]) -> Any:
 
 def events_of(dialect: Dialect, draw: Any) -> list[Event]:
     """Texts with now and then something between them; complete or not."""
-    text = st.builds(dialect.text, WORDS, st.sampled_from(dialect.places)).map(lambda event: [event])
-    run = st.lists(st.tuples(st.sampled_from([" one", "two", "\u4e16\u754c"]), st.sampled_from(dialect.places)), max_size=6).map(
-        lambda words: [dialect.text(word, place) for (word, _), place in zip(words, sorted(place for _, place in words), strict=True)]
-    )
-    other = st.sampled_from(dialect.others).map(lambda event: [event])
-    said = [event for several in draw(st.lists(run | run | text | other, max_size=8)) for event in several]
+    text = st.builds(dialect.text, WORDS, st.sampled_from([0, 0, 0, 1]))
+    said = draw(st.lists(text | text | text | st.sampled_from(dialect.others), max_size=12))
     return dialect.opening + said + draw(st.sampled_from([dialect.ending, dialect.ending, [], [*dialect.ending, dialect.text("x", 0)]]))
 
 

@@ -13,7 +13,7 @@ import msgspec
 
 from aisa.answer import Arguments, Extra, Finish, FunctionCall, Identity, Part, Reasoning, Refusal, Text, ToolCall
 from aisa.providers.counting import AskedOf
-from aisa.providers.heard_texts import heard, heard_as_told
+from aisa.providers.heard_texts import heard
 from aisa.providers.shape import Target
 from aisa.usage import IMPLAUSIBLE, REPORTED, Usage
 from aisa.wire.chat import Known
@@ -21,7 +21,7 @@ from aisa.wire.door import Request
 from aisa.wire.finish import FAILURE, STOP, UNKNOWN, later_of, spoken, verdict_on
 from aisa.wire.model_name import shown_name
 from aisa.wire.running_count import RunningCount
-from aisa.wire.shown import Asked, Shown
+from aisa.wire.shown import VISIBLE_PER_BYTE, Asked, Shown
 from aisa.wire.token_meter import BY_VENDOR, TokenMeter, weakest
 from aisa.wire.tool_calls import arguments_text
 from aisa.wire.tool_terms import ToolTerms
@@ -113,26 +113,20 @@ class AnswerBuilder:
         """Return what counts a choice that has begun, for texts that pass without being told here; `tokens` has them too."""
         return self._meters[choice]
 
-    def hear_as_told(self, texts: list[str], visible: list[int]) -> list[Text] | None:
-        """Return the same of texts by each of which its vendor says so many tokens are shown; None, and do nothing, if that cannot be."""
-        meter = self._meters.get(0)
-        if meter is None or not self.begun or len(self._meters) != 1:
-            return None
-        thought, before = self.reasoning_shown, meter.tokens
-        parts = heard_as_told(texts, [count + thought for count in visible] if thought else visible, meter)
-        if parts is not None:
-            self.tokens += meter.tokens - before
-            self._running.believe(self.tokens)
-            self._heard += 1
-        return parts
-
     def say_as_told(self, text: str, visible: int) -> None:
         """The first choice says something, and the vendor that so many tokens are shown by now: `say` and `catch_up` in one step."""
-        parts = self.hear_as_told([text], [visible])
-        self._parts += parts or ()
-        if parts is None:
+        meter, visible = self._meters.get(0), visible + self.reasoning_shown
+        size = len(text) if text.isascii() else len(text.encode("utf-8", "surrogatepass"))
+        usual = meter is not None and self.begun and size > 0 and len(self._meters) == 1
+        if meter is None or not usual or not meter.tokens <= visible <= VISIBLE_PER_BYTE * (meter.total[1] + size):
             self.say(0, text)
-            self.catch_up(max(0, visible + self.reasoning_shown))
+            self.catch_up(max(0, visible))
+            return
+        more = meter.tell(visible, BY_VENDOR, (size,))
+        self.tokens += more
+        self._running.believe(self.tokens)
+        self._heard += 1
+        self._parts.append(Text(0, text, more))
 
     def repeat(self, choice: int, text: str) -> None:
         """Something of the request is said again: no token of the output."""

@@ -66,7 +66,6 @@ class CohereStream(TextStream[ChunkTemplate]):
             self._template, self._place = template_around(block), event.index
         return True
 
-    def _fit(self, template: ChunkTemplate, events: bytes) -> Sequence[Part] | None:
-        """Return what further texts of the block come to, None if something else is among them."""
-        texts = template.texts(events)
-        return None if texts is None else self._cohere.hear(texts)
+    def _heard(self, texts: list[bytes]) -> Sequence[Part]:
+        """Return what further texts of the block come to."""
+        return self._cohere.hear(texts)

@@ -2,13 +2,10 @@
 
 from __future__ import annotations
 
-from operator import le
-
-from aisa.answer import Text
 from aisa.providers.answer_builder import AnswerBuilder
 from aisa.providers.continuation import Continuation
 from aisa.providers.gemini_arguments import PartialArguments
-from aisa.providers.gemini_plain import PlainUsage, Told, plain_event
+from aisa.providers.gemini_plain import PlainUsage, plain_event
 from aisa.providers.gemini_signatures import Signatures
 from aisa.providers.gemini_thinking import FIRST_WITH_LEVELS, generation
 from aisa.providers.gemini_usage import report_of, tier_in, visible_in
@@ -80,21 +77,8 @@ class GeminiReader:
         self._plain = usage
         builder.report.take_running(UNREAD, usage.report)
         self._first_said.append(text)
-        builder.say_as_told(text, max(0, usage.candidates_token_count))
+        builder.say_as_told(text, usage.candidates_token_count)
         return True
-
-    def hear(self, told: Told) -> list[Text] | None:
-        """Return texts whose events are as the last but for their counts; None, and do nothing, if one of these does not grow."""
-        last = self._plain
-        if last is None or not grows(last.candidates_token_count, told.made) or not grows(last.total_token_count, told.total):
-            return None
-        texts = b"\n".join(told.texts).decode().split("\n")
-        parts = self._builder.hear_as_told(texts, told.made)
-        if parts is not None:
-            self._plain = last.grown(told.made[-1], told.total[-1])
-            self._builder.report.take_running(UNREAD, self._plain.report)
-            self._first_said += texts
-        return parts
 
     def _usage(self, metadata: Tree) -> Tree:
         builder = self._builder
@@ -244,11 +228,6 @@ class GeminiReader:
         begin, end = (self._before + value if type(value) is int else 0 for value in (begin, end))
         title = text_or_none(source.get("title")) or ""
         return {"url": source.get("uri"), "title": title, "start_index": begin, "end_index": end}
-
-
-def grows(before: int, counts: list[int]) -> bool:
-    """Tell whether none of these is smaller than the one before it."""
-    return all(map(le, [before, *counts], counts))
 
 
 def refuse_failures(event: Tree) -> None:

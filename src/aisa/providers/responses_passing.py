@@ -43,11 +43,6 @@ class ResponsesStream(TextStream[NumberedTemplate]):
         super().__init__(builder, reader, target)
         self._responses = reader
 
-    def _fit(self, template: NumberedTemplate, events: bytes) -> Sequence[Part] | None:
-        """Return what events of further text say, None if there are others among them."""
-        texts = template.texts(events)
-        return None if texts is None else self._builder.hear(texts)
-
     def _text(self, block: bytes) -> bool:
         """Take an event of text; return False for one that is more than that."""
         data = block[DATA_AT:]
@@ -91,8 +86,11 @@ class PassingStream(ResponsesStream):
         ended = settled(response if is_tree(response) else {}, self._builder, cost_usd)
         return [Piece(event_of({**event, "response": ended}), 0)]
 
-    def _fit(self, template: NumberedTemplate, events: bytes) -> Sequence[Part] | None:
+    def _fitting(self, events: bytes) -> Sequence[Part] | None:
         """Return events of further text as they are, None if there are others among them."""
+        template = self._template
+        if template is None:
+            return None
         if text := template.only(events):
             piece = Piece(events + b"\n\n", self._meter.add_bytes(text), carries=True)
         else:

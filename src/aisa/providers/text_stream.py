@@ -7,19 +7,31 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
-from typing import Generic, TypeVar
+from typing import Generic, Protocol, TypeVar
 
 from aisa.answer import Part
 from aisa.providers.answer_builder import AnswerBuilder
 from aisa.providers.shape import Target
 from aisa.providers.typed_stream import Reader, TypedStream
 from aisa.wire.plain import ChunkTemplate, are_simple
-from aisa.wire.sse import Template, in_runs, parse_block
+from aisa.wire.sse import in_runs, parse_block
 
 TEXT_MEMBER = re.compile(rb'"text": ?"')
 
 
-T = TypeVar("T", bound=Template)
+class TextTemplate(Protocol):
+    """What events of further text have in common; as `sse.Template`."""
+
+    def reach(self, events: bytes, begin: int) -> int:
+        """As `sse.Template` has it."""
+        ...
+
+    def texts(self, events: bytes) -> list[bytes] | None:
+        """Take whole events (without the last blank line) that all fit, and return their texts; None if one does not."""
+        ...
+
+
+T = TypeVar("T", bound=TextTemplate)
 
 
 class TextStream(TypedStream, Generic[T]):
@@ -33,20 +45,21 @@ class TextStream(TypedStream, Generic[T]):
         """Take an event of text, of which the next may have the template; say no of one that is more than that, and do nothing."""
         return False
 
-    def _fit(self, template: T, events: bytes) -> Sequence[Part] | None:
-        """Return what events that look alike say (without the last blank line), None if one of them does not fit."""
-        return None
+    def _heard(self, texts: list[bytes]) -> Sequence[Part]:
+        """Return what further texts come to, as they stand in JSON, without escapes."""
+        return self._builder.hear(texts)
 
     def _fitting(self, events: bytes) -> Sequence[Part] | None:
         """Return what events of further text say, None if there are others among them."""
-        return None if self._template is None else self._fit(self._template, events)
+        texts = None if self._template is None else self._template.texts(events)
+        return None if texts is None else self._heard(texts)
 
     def _take_events(self, complete: bytes) -> Sequence[Part]:
         """Take whole events; those of a run of text are read by their template."""
         if complete.find(b"\n\n") < 0:
             self._take_block(complete)
             return self._relay([])
-        return in_runs(complete, lambda: self._template, self._fit, one=self._take_one) + self._relay([])
+        return in_runs(complete, lambda: self._template, lambda _, events: self._fitting(events), one=self._take_one) + self._relay([])
 
     def _take_one(self, block: bytes) -> Sequence[Part]:
         """Take one event of several."""

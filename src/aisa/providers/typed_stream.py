@@ -246,13 +246,17 @@ class TypedStream(TypedDecoder):
                 self._tell(event)
 
     def _take_event(self, data: bytes, *, last: bool) -> None:
-        if data == b"[DONE]":
+        if data == b"[DONE]" or (not self._objects.waiting and self._take_plain(data)):
             return
         events = self._objects.take(data)
         if events is not None:
             self._tell_all(events)
         elif not last:  # what is cut in the middle of an event is told as broken off
             self._fail(unreadable(self._target, "an event that is no JSON object"))
+
+    def _take_plain(self, data: bytes) -> bool:
+        """Take an event of the one shape that a dialect's streams are made of, where that is read by itself; say no of any other."""
+        return False
 
     def _tell_all(self, events: list[tuple[Tree, bytes]]) -> None:
         """Tell events that were read, each with its own bytes if it is strict JSON in them."""

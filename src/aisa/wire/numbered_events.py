@@ -30,7 +30,12 @@ class NumberedTemplate:
 
     def reach(self, events: bytes, begin: int) -> int:
         """As `sse.Template` has it."""
-        return reach_by(self._front[0], events, begin)
+        start = self._front[0]
+        if not events.startswith(start, begin):
+            return begin
+        last = events.rfind(b"\n\n" + start, begin)
+        end = events.find(b"\n\n", begin if last < 0 else last + 2)
+        return len(events) if end < 0 else end
 
     def only(self, event: bytes) -> bytes:
         """Take one event (without its blank line) and return its text; nothing if it does not fit, or there are several."""

@@ -77,7 +77,7 @@ class SseDecoder:
             self._after_cr = False
         if data.endswith(b"\r"):
             self._after_cr = True
-        return b"\n".join(data.split(b"\r\n")).replace(b"\r", b"\n")  # to replace two bytes by one would search twice
+        return data.replace(b"\r\n", b"\n").replace(b"\r", b"\n")
 
 
 def events_in(complete: bytes) -> list[Event]:

@@ -104,12 +104,3 @@ def halves(known: bytes) -> Halves:
     """Return bytes without the number in them, if there is one, in what stands before and behind it."""
     number = NUMBER.search(known)
     return (known,) if number is None else (known[: number.start(1)], known[number.end(1) :])
-
-
-def reach_by(front: bytes, events: bytes, begin: int) -> int:
-    """Return what `Template.reach` does where nothing but what events begin with is the same in all."""
-    if not events.startswith(front, begin):
-        return begin
-    last = events.rfind(b"\n\n" + front, begin)
-    end = events.find(b"\n\n", begin if last < 0 else last + 2)
-    return len(events) if end < 0 else end

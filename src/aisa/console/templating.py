@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from typing import cast
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
@@ -21,7 +22,7 @@ class Templates:
         loader = PackageLoader("aisa.console")
         self._environment = Environment(loader=loader, autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True)
         self._environment.filters.update(FILTERS)
-        self._environment.globals["of_vendors"] = OF_VENDORS
+        cast("dict[str, object]", self._environment.globals)["of_vendors"] = OF_VENDORS  # for macros, which know no page
 
     def __call__(self, name: str, values: Mapping[str, object]) -> str:
         """Return a page."""

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import json
+import socket
+import ssl
 from collections.abc import Callable
 from typing import Any
 
@@ -12,8 +14,9 @@ import pytest
 from click.testing import CliRunner
 
 from aisa.cli.commands import aisa
-from aisa.cli.online import ANSWER_SECONDS_MAX, VENDORS_AT_ONCE_MAX, Finding, ask_vendors
+from aisa.cli.online import ANSWER_SECONDS_MAX, VENDORS_AT_ONCE_MAX, Finding, ask_vendors, variables_of
 from aisa.config.schema import Config, Model, Vendor
+from aisa.http.failures import in_words
 from aisa.testing.clock import run_virtual
 from http_client_rig import Connection, FakeVendor
 
@@ -249,6 +252,43 @@ def test_the_command_tells_what_it_found_and_fails_if_a_vendor_would(tmp_path: A
     ended = CliRunner().invoke(aisa, [*arguments, "--online"], env=clean)
     assert ended.exit_code == 1
     assert "gone  fails" in ended.stdout
+    assert "No problems" not in ended.stdout
+    assert "127.0.0.1:1: Connection refused" in " ".join(ended.stderr.split())
     assert "asking the vendors found 1 problem" in ended.stderr
     assert "vendors.gone.base_url" in ended.stderr
     assert "127.0.0.1:1" in ended.stderr
+
+
+@pytest.mark.parametrize(
+    ("error", "said"),
+    [
+        (ConnectionRefusedError(111, "Connect call failed ('127.0.0.1', 1)"), "Connection refused"),
+        (socket.gaierror(socket.EAI_NONAME, "Name or service not known"), "Name or service not known"),
+        (OSError("Multiple exceptions: a, b"), "Multiple exceptions: a, b"),
+        (ConnectionResetError(), "ConnectionResetError"),
+        (ssl.SSLError(1, "[SSL: WRONG_VERSION_NUMBER] wrong version number"), "TLS failed: "),
+    ],
+    ids=["refused", "name", "several", "nothing", "tls"],
+)
+def test_a_failed_connection_is_told_in_the_system_s_words(error: OSError, said: str) -> None:
+    """Not as Python writes an exception, which nobody looks up."""
+    assert in_words(error).startswith(said)
+    assert "Error(" not in in_words(error)
+
+
+def test_a_key_that_is_refused_is_named_by_the_variable_that_it_came_from() -> None:
+    """Whoever has several knows which one to change; one that stands in the file is in no variable."""
+    vendor = Vendor(base_url="http://h", api_key="sk-1", api_keys=("sk-2",))
+    environment = {"MINE": "sk-1", "OTHER": "sk-9", "NEXT": " sk-2 "}
+    assert variables_of(vendor, environment) == ["MINE", "NEXT"]
+    assert variables_of(Vendor(base_url="http://h"), {"EMPTY": ""}) == []
+
+    async def scenario() -> Finding:
+        async with FakeVendor(answering_by({"call": NO_KEY}, [])).serving() as fake:
+            config = Config(vendors={"v": Vendor(base_url=f"http://127.0.0.1:{fake.port}/v1", api_key="sk-1")})
+            (finding,) = [finding async for finding in ask_vendors(config, {"MINE": "sk-1"})]
+            return finding
+
+    [problem] = run_virtual(scenario()).problems
+    assert "(it is what MINE in the environment says)" in problem.remedy
+    assert "sk-1" not in problem.remedy

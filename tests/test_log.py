@@ -15,12 +15,14 @@ from aisa.facts import (
     BugFound,
     CallEnded,
     CrashSettled,
+    Draining,
     Fact,
     Refused,
     Reloaded,
     Replayed,
     ServerNotice,
     ServerWarning,
+    Stopped,
     TargetHealth,
     VendorFailed,
 )
@@ -200,6 +202,27 @@ def test_a_call_that_a_second_target_saved_is_to_be_looked_at() -> None:
     assert shown(call(), width=80, least=WARNING) == []
 
 
+@pytest.mark.parametrize(
+    ("fact", "said"),
+    [
+        (Draining(30.0, 0), "draining: 0 calls in flight, 30 s at most"),
+        (Draining(30.0, 1), "draining: 1 call in flight, 30 s at most; a second Ctrl-C or SIGTERM cuts it"),
+        (Draining(30.0, 2), "draining: 2 calls in flight, 30 s at most; a second Ctrl-C or SIGTERM cuts them"),
+        (Draining(30.0), "draining: no new calls, 30 s at most; a second Ctrl-C or SIGTERM cuts them"),
+        (CrashSettled(1, 1, 0), "1 call that a crash had cut is settled: 1 output token, 0 US dollars"),
+        (CrashSettled(2, 3, 0), "2 calls that a crash had cut are settled: 3 output tokens, 0 US dollars"),
+        (Stopped(1), "stopped; 1 call stays in the journal until the database takes it"),
+        (Stopped(2), "stopped; 2 calls stay in the journal until the database takes them"),
+        (TargetHealth("a", 5.0, "unreachable"), "a cannot be reached, so it is asked last for 5 s"),
+        (TargetHealth("a", 5.0, "key_refused"), "a refuses our key, so it is asked last for 5 s"),
+    ],
+    ids=str,
+)
+def test_one_is_told_as_one_and_what_can_be_done_is_told(fact: Fact, said: str) -> None:
+    """A reader who waits for the end of a stream knows how to end it."""
+    assert in_words(fact) == said
+
+
 @pytest.mark.parametrize("seconds", [0.06899999999950523, 0.0029999999999990594, 5.000000000000001])
 def test_measured_times_have_the_digits_that_mean_something(seconds: float) -> None:
     """[fault P13] No difference of two floats is told with a dozen digits of nothing."""
@@ -248,6 +271,4 @@ def test_every_kind_of_event_can_be_told() -> None:
     assert (
         "2 calls that a crash had cut are settled: 7 output tokens, 0.000001 US dollars" in shown(CrashSettled(2, 7, 1_000), width=None)[0]
     )
-    assert shown(Reloaded(("a",), ("b",), 1), width=None)[0].endswith(
-        "reloaded: a; only after a restart: b; 1 workers have not answered yet"
-    )
+    assert shown(Reloaded(("a",), ("b",), 1), width=None)[0].endswith("reloaded: a; only after a restart: b; 1 worker has not answered yet")

@@ -117,6 +117,14 @@ def test_the_command_is_explained_before_it_is_used() -> None:
     assert text.index("which here is `.venv/bin/aisa`") < first.start()
 
 
+def test_every_proxy_s_file_says_how_clients_addresses_come_through() -> None:
+    """Without `trusted_proxies` every client has the proxy's address, and whoever copies the file reads it there."""
+    files = sorted((ROOT / "deploy" / "proxies").iterdir())
+    assert files
+    for path in (*files, ROOT / "docs" / "proxies.md"):
+        assert "trusted_proxies" in path.read_text(encoding="utf-8"), path.name
+
+
 def test_the_readme_shows_what_the_product_tells() -> None:
     """[fault P17] A bill with its arithmetic, sums and what is left of a cap, a wallet's statement, how the server is."""
     shown = "\n".join(blocks("text"))

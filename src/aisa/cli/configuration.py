@@ -58,7 +58,8 @@ def check(path: str | None, *, online: bool) -> None:
     problems += price_problems(loaded.config, loaded.origins) if loaded else ()
     if loaded is None or problems:
         raise Misuse(f"the configuration has {counted(len(problems))}", problems)
-    say(paint("No problems", "green", bold=True) + f" in {loaded.path or 'the environment; there is no configuration file'}.")
+    place = loaded.path or "the environment; there is no configuration file"
+    say(f"Read: {place}." if online else paint("No problems", "green", bold=True) + f" in {place}.")
     for note in loaded.notes:
         say("\n" + block(note))
     for title, rows in overview(loaded, os.environ):
@@ -67,6 +68,7 @@ def check(path: str | None, *, online: bool) -> None:
         say(f"\n{paint('Free of charge', bold=True)}\n{table((), free, indent='  ')}")
     if online:
         ask_vendors(loaded.config)
+        say("\n" + paint("No problems", "green", bold=True) + f" in {place}, and none with the vendors.")
 
 
 def ask_vendors(settings: Config) -> None:

@@ -74,6 +74,11 @@ def listed(names: Sequence[str]) -> str:
     return ", ".join(names[:NAMED_MAX]) + (f" and {more:,} more" if more > 0 else "")
 
 
+def several(count: int, noun: str) -> str:
+    """Return `1 model` or `3 models`."""
+    return f"{count:,} {noun}{'' if count == 1 else 's'}"
+
+
 def size(bytes_count: int) -> str:
     """Write a number of bytes in a few characters: `812 B`, `64 KiB`."""
     for unit in ("B", "KiB", "MiB", "GiB"):

@@ -73,13 +73,19 @@ async def _ask_vendor(config: Config, name: str, environment: Mapping[str, str],
     async with places:
         upstream = open_pool(name, config.vendors[name], names=names, report=quiet, environment=environment)
         try:
-            return await _Vendor(config, name, upstream).look()
+            return await _Vendor(config, name, upstream, environment=environment).look()
         finally:
             await upstream.close()
 
 
 def quiet(_fact: Fact) -> None:
     """Report nothing: what fails is found by its answer."""
+
+
+def variables_of(vendor: Vendor, environment: Mapping[str, str]) -> list[str]:
+    """Return the variables whose values a vendor's keys are: what a refused one came from."""
+    keys = set(keys_of(vendor))
+    return [name for name, value in environment.items() if value.strip() in keys]
 
 
 def proves_itself(vendor: Vendor) -> bool:
@@ -90,12 +96,16 @@ def proves_itself(vendor: Vendor) -> bool:
 class _Vendor:
     """One vendor while it is asked."""
 
-    def __init__(self, config: Config, name: str, upstream: HttpUpstream) -> None:
+    def __init__(self, config: Config, name: str, upstream: HttpUpstream, *, environment: Mapping[str, str]) -> None:
         vendor = config.vendors[name]
         self._setting = f"vendors.{name}"
         self._name = name
         self._row = row_of(name, vendor.base_url, vendor.preset)
         self._has_key = proves_itself(vendor)
+        variables = variables_of(vendor, environment)
+        self._source = (
+            f" (it is what {' and '.join(variables)} in the environment {'says' if len(variables) == 1 else 'say'})" if variables else ""
+        )
         self._has_list = has_list(name, vendor)
         self._target: Place = msgspec.structs.replace(vendor_target(name, config), named_by_caller=True)
         self._upstream = upstream
@@ -138,7 +148,9 @@ class _Vendor:
                 other = "".join(
                     f" A key of another region wants base_url: {place}." for place in (self._row.elsewhere if self._row else ())
                 )
-                self._add("api_key", f"It refuses the key (status {status}).", f"Copy the key again, or make a new one.{other}")
+                self._add(
+                    "api_key", f"It refuses the key (status {status}).", f"Copy the key again, or make a new one{self._source}.{other}"
+                )
             else:
                 variable = self._row.key_variables[0] if self._row and self._row.key_variables else "VARIABLE"
                 self._add("api_key", f"It wants a key (status {status}), and none is set.", f"Set api_key: ${{{variable}}}.")

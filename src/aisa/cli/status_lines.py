@@ -11,7 +11,7 @@ from aisa import __version__
 from aisa.admission.rules import VendorLimit
 from aisa.cli.control import ask_server
 from aisa.cli.data_folder import nobody, settings
-from aisa.cli.figures import listed, size
+from aisa.cli.figures import listed, several, size
 from aisa.cli.free_lines import open_in_words
 from aisa.cli.problems import Stop, block
 from aisa.cli.terminal import ago, paint, say, table
@@ -85,7 +85,7 @@ def server_rows(status: StatusShown) -> list[list[str]]:
     since = "" if status.started is None else f", started {ago(wall_clock() - status.started)}"
     crew = f", {status.workers} workers" if status.workers > 1 else ""
     rows = [["server", f"{state} at {status.url} (process {status.process}{crew}{since})"], ["version", versions(status)]]
-    rows.append(["calls", f"{status.calls_in_flight:,} in flight; {status.models:,} models, {status.keys:,} keys"])
+    rows.append(["calls", f"{status.calls_in_flight:,} in flight; {several(status.models, 'model')}, {several(status.keys, 'key')}"])
     if status.free_models:
         which = "it" if len(status.free_models) == 1 else "them"
         rows.append(["free", f"{listed(status.free_models)}: no price, so no spend cap and no wallet counts {which}"])
@@ -108,7 +108,9 @@ def store_rows(status: StatusShown) -> list[list[str]]:
     if status.running:
         state = paint("database away", "red") if status.ledger_away else paint("written", "green")
         slots = f"{status.journal_slots_taken:,} of {status.journal_slots:,} journal slots taken"
-        rows.append(["ledger", f"{state}; {status.rows_waiting:,} calls wait for it, {slots}"])
+        rows.append(
+            ["ledger", f"{state}; {several(status.rows_waiting, 'call')} wait{'s' if status.rows_waiting == 1 else ''} for it, {slots}"]
+        )
     rows.append(["disk", f"{size(store.disk_free_bytes)} free"])
     return rows
 
@@ -140,5 +142,9 @@ def limit_row(limit: VendorLimit) -> list[str]:
     ]
     if limit.concurrency is not None and limit.in_flight is not None:
         said.append(f"{limit.in_flight:,} of {limit.concurrency:,} in flight")
-    waiting = paint(f"{limit.waiting:,} wait, the first for {limit.waited_seconds:.1f} s", "yellow") if limit.waiting else "nobody waits"
+    waiting = (
+        paint(f"{limit.waiting:,} wait{'s' if limit.waiting == 1 else ''}, the first for {limit.waited_seconds:.1f} s", "yellow")
+        if limit.waiting
+        else "nobody waits"
+    )
     return [limit.target, "; ".join(said), waiting]

@@ -93,7 +93,7 @@ def of_store(store: StoreShown) -> Iterator[Attention]:
 
 def of_ledger(status: StatusShown) -> Iterator[Attention]:
     """Yield what needs attention of the way of bills to the database."""
-    waiting = f"{status.rows_waiting:,} ended calls wait in the journal"
+    waiting = f"{status.rows_waiting:,} ended call{' waits' if status.rows_waiting == 1 else 's wait'} in the journal"
     if status.ledger_away:
         yield Attention("error", f"The database does not take the rows of calls; {waiting}.", "The log's `ledger_away` line says why.")
     elif status.journal_slots and status.journal_slots_taken * JOURNAL_FULL_PART >= status.journal_slots:

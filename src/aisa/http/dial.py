@@ -11,7 +11,7 @@ from typing import Protocol, runtime_checkable
 from aisa.config.schema import Vendor
 from aisa.http.address import Proxy, bracketed, is_ip_literal, proxy_for, read_origin
 from aisa.http.exchange import ARRIVAL_BYTES_MAX
-from aisa.http.failures import unreachable
+from aisa.http.failures import in_words, unreachable
 from aisa.http.names import Names
 from aisa.http.pool_connection import PoolConnection
 from aisa.http.sockets import vendor_socket
@@ -87,7 +87,7 @@ class Dialer:
         except ssl.SSLCertVerificationError as error:
             raise unreachable(self._vendor, f"{where}: certificate verification failed: {error.verify_message}") from error
         except OSError as error:
-            raise unreachable(self._vendor, f"{where}: {error!r}") from error
+            raise unreachable(self._vendor, f"{where}: {in_words(error)}") from error
 
     async def _open(self, make: Callable[[], PoolConnection]) -> PoolConnection:
         transport, connection = await self._connect(make)

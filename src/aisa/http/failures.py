@@ -2,7 +2,18 @@
 
 from __future__ import annotations
 
+import os
+import ssl
+
 from aisa.errors import ApiError, Unreachable, UpstreamFailed
+
+
+def in_words(error: OSError) -> str:
+    """Return what the system says of a failed connection, as an operator would look it up."""
+    if isinstance(error, ssl.SSLError):
+        return f"TLS failed: {getattr(error, 'reason', None) or error}"
+    said = os.strerror(error.errno) if error.errno is not None and error.errno > 0 else error.strerror
+    return said or str(error) or type(error).__name__
 
 
 def unreachable(vendor: str, detail: str) -> UpstreamFailed:

@@ -103,7 +103,7 @@ def in_words(fact: Fact) -> str:
         case LedgerAway():
             said = f"ACT NOW: the ledger cannot be written: {fact.what} {fact.remedy} Calls go on while the journal has room."
         case LedgerBack():
-            said = f"the ledger is written again, {fact.rows} calls at once"
+            said = f"the ledger is written again, {fact.rows} call{'' if fact.rows == 1 else 's'} at once"
         case ServerStarted() | CrashSettled() | Reloaded() | ReloadRefused() | NotReady() | Draining() | Stopped():
             said = server_in_words(fact)
         case _:
@@ -124,22 +124,26 @@ def server_in_words(fact: LifeOfServer) -> str:
             return f"listening on {fact.url}: aisa {fact.version}, process {fact.process}{more}, data in {fact.data_dir}"
         case CrashSettled():
             calls = f"{fact.calls} call{'' if fact.calls == 1 else 's'}"
-            what = f"{calls} that a crash had cut are settled: {fact.billed_tokens} output tokens"
+            verb, tokens = "is" if fact.calls == 1 else "are", f"{fact.billed_tokens} output token{'' if fact.billed_tokens == 1 else 's'}"
+            what = f"{calls} that a crash had cut {verb} settled: {tokens}"
             return f"{what}, {dollars_text(fact.cost_nanos)} US dollars"
         case Reloaded():
             later = f"; only after a restart: {', '.join(fact.after_restart)}" if fact.after_restart else ""
-            slow = f"; {fact.workers_waiting} workers have not answered yet" if fact.workers_waiting else ""
+            behind = f"{fact.workers_waiting} worker{' has' if fact.workers_waiting == 1 else 's have'}"
+            slow = f"; {behind} not answered yet" if fact.workers_waiting else ""
             return f"reloaded: {', '.join(fact.changed) or 'nothing has changed'}{later}{slow}"
         case ReloadRefused():
             return f"NOT RELOADED, the old configuration stays: {'; '.join(fact.problems)}"
         case NotReady():
             return f"not ready any more: connections are accepted for {fact.seconds:g} s more, for one answer each"
         case Draining():
-            calls = "no new calls" if fact.calls is None else f"{fact.calls} calls in flight"
-            return f"draining: {calls}, {fact.seconds:g} s at most"
+            calls = "no new calls" if fact.calls is None else f"{fact.calls} call{'' if fact.calls == 1 else 's'} in flight"
+            cut = "" if fact.calls == 0 else f"; a second Ctrl-C or SIGTERM cuts {'it' if fact.calls == 1 else 'them'}"
+            return f"draining: {calls}, {fact.seconds:g} s at most{cut}"
         case Stopped():
             left = fact.calls_in_journal
-            return f"stopped; {left} calls stay in the journal until the database takes them" if left else "stopped"
+            stay, them = ("call stays", "it") if left == 1 else ("calls stay", "them")
+            return f"stopped; {left} {stay} in the journal until the database takes {them}" if left else "stopped"
 
 
 def price_in_words(fact: AnsweredOtherwise | KindUnpriced) -> str:

@@ -3,25 +3,26 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 from urllib.parse import quote
 
 import click
 import msgspec
 
-from aisa.cli.control import ask
+from aisa.cli.control import ask, ask_server
 from aisa.cli.data_folder import settings
 from aisa.cli.figures import listed
 from aisa.cli.free_lines import open_in_words
 from aisa.cli.json_units import with_units
 from aisa.cli.price_tables import say_json
-from aisa.cli.problems import Misuse
+from aisa.cli.problems import Misuse, Stop
 from aisa.cli.terminal import ago, paint, say, table
 from aisa.cli.treasury import dollars
 from aisa.clock import wall_clock
 from aisa.config.schema import Config
 from aisa.edge.bill_view import iso
+from aisa.edge.model_view import ModelShown
 from aisa.keys.rules import DEFAULT_ACCOUNT
 from aisa.money import dollars_text
 from aisa.routing import TINY
@@ -112,12 +113,28 @@ def create(label: str, terms: Terms) -> None:
         say(key.secret)
     else:
         say(f"Key {paint(key.label, bold=True)} made ({key.id}). It is shown this once and kept nowhere: copy it now.\n")
-        say(f"  {paint(key.secret, 'green', bold=True)}\n\nTry it:\n")
-        say(curl_line(config, key))
+        say(f"  {paint(key.secret, 'green', bold=True)}")
+        unserved = unserved_names(config.server.data_dir, key.models or ())
+        for name in unserved:
+            say(f"\n{paint('Nothing serves', 'yellow')} {name} now, which the key may call. What there is: aisa models")
+        if key.models is None or len(unserved) < len(key.models):
+            callable_ = key.models and [name for name in key.models if name not in unserved]
+            say(f"\nTry it:\n\n{curl_line(config, msgspec.structs.replace(key, models=callable_))}")
     if key.free_models and not terms.quiet:
         say(f"\n{free_in_words(key)}")
     if key.account_made and not terms.quiet:
         say(f"\nThe account {paint(key.account, bold=True)} is new, and unlimited until it is topped up: aisa wallet top-up")
+
+
+def unserved_names(data_dir: str, names: Sequence[str]) -> list[str]:
+    """Return the names that the server of a data folder, if one runs, leads nowhere now."""
+    found: list[str] = []
+    for name in names:
+        try:
+            ask_server(data_dir, f"/models/{quote(name, safe='')}", expect=ModelShown)
+        except Stop:
+            found.append(name)
+    return found
 
 
 def show_all(config: str | None, data_dir: str | None, *, as_json: bool) -> None:

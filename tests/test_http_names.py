@@ -10,7 +10,7 @@ import pytest
 import uvloop
 
 from aisa.config.schema import Vendor
-from aisa.errors import UpstreamFailed
+from aisa.errors import Unreachable, UpstreamFailed
 from aisa.http.names import (
     ADDRESSES_MAX,
     FAILED_SECONDS,
@@ -242,7 +242,7 @@ def test_calls_to_a_vendor_whose_name_hangs_fail_in_time_and_leave_the_other_ven
             assert await asyncio.gather(*[call(good) for _ in range(40)]) == [(200, b"ok")] * 40
             assert now() < 1
             outcomes = await asyncio.gather(*failing, return_exceptions=True)
-            assert [type(outcome) for outcome in outcomes] == [UpstreamFailed] * 8
+            assert [type(outcome) for outcome in outcomes] == [Unreachable] * 8
             assert now() == pytest.approx(5, abs=0.1)
             assert resolve.asked.count("hang.test") == 1
             await good.close()

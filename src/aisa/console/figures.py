@@ -1,10 +1,11 @@
-"""Numbers and moments as the console's pages write them. Exact amounts are `money.dollars_text`'s; knows no page."""
+"""Numbers, moments and words as the console's pages write them. Exact amounts are `money.dollars_text`'s; knows no page."""
 
 from __future__ import annotations
 
 from datetime import UTC, datetime
 
 from aisa.edge.bill_view import iso
+from aisa.errors import OF_VENDORS
 from aisa.money import NANOS_PER_DOLLAR, Nanos, dollars_text
 from aisa.wire.trees import is_list
 
@@ -139,4 +140,5 @@ FILTERS = {
     "day": day,
     "changed": changed_value,
     "iso": iso,
+    "trouble": OF_VENDORS.__getitem__,
 }

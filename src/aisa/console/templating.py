@@ -3,13 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import cast
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
 from aisa import __version__
 from aisa.console.figures import FILTERS, near, share
-from aisa.errors import OF_VENDORS
 
 #: What every page knows.
 KNOWN: Mapping[str, object] = {"version": __version__, "near": near, "share": share}
@@ -22,7 +20,6 @@ class Templates:
         loader = PackageLoader("aisa.console")
         self._environment = Environment(loader=loader, autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True)
         self._environment.filters.update(FILTERS)
-        cast("dict[str, object]", self._environment.globals)["of_vendors"] = OF_VENDORS  # for macros, which know no page
 
     def __call__(self, name: str, values: Mapping[str, object]) -> str:
         """Return a page."""

@@ -23,9 +23,10 @@ from aisa.cli.invocation import NAMES, as_typed, command
 from aisa.config.detect import SPOKEN
 from aisa.config.load import load
 from aisa.config.schema import Config, Embedded, Model, Prices, Server, Tls, Vendor
-from aisa.edge.example_model import example_model
+from aisa.edge.example_model import MANY_NAMES, PREFERRED, example_model
 from aisa.http.address import is_loopback
 from aisa.known_models import Known
+from aisa.model_catalogue.lookup import model_row
 from aisa.observe.welcome import Opening, welcome
 from aisa.prices.catalogue import catalogue_names, catalogue_price
 from aisa.process import for_other_machines
@@ -224,8 +225,8 @@ def test_on_a_terminal_the_first_key_is_shown(tmp_path: Path) -> None:
 
 
 CONFIGURATIONS = {
-    "nothing": (Config(), "gpt-5"),
-    "openai": (Config(vendors={"openai": OPENAI}), "gpt-4.1-mini"),
+    "nothing": (Config(), "gpt-6.1-sol"),
+    "openai": (Config(vendors={"openai": OPENAI}), "gpt-6-luna"),
     "named": (Config(vendors={"openai": OPENAI}, models={"it's": Model(to=("openai/gpt-4.1",))}), "it's"),
     "unpriced first": (
         Config(vendors={"openai": OPENAI}, models={"a": Model(to=("openai/none",)), "b": Model(to=("openai/gpt-4.1",))}),
@@ -237,6 +238,12 @@ CONFIGURATIONS = {
     "no model known": (Config(vendors={"local": Vendor(base_url="http://127.0.0.1:9/v1")}, embedded=Embedded(enabled="never")), None),
     "fence": (Config(vendors={"openai": OPENAI}, models={"x": Model(to=("openai/gpt-4.1",))}, models_only=True), "x"),
 }
+
+
+@pytest.mark.parametrize("name", [*PREFERRED, MANY_NAMES])
+def test_no_example_names_a_model_that_will_be_shut_down(name: str) -> None:
+    """What the first start prints is what people paste into their programs."""
+    assert all(row is None or row.shutdown is None for row in [model_row(vendor, name) for vendor in ROWS])
 
 
 @pytest.mark.parametrize("name", CONFIGURATIONS)

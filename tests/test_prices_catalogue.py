@@ -220,5 +220,5 @@ def test_the_catalogue_neither_asks_the_network_nor_starts_a_thread_nor_writes()
 
 def test_whoever_has_no_vendor_in_the_catalogue_does_not_load_it() -> None:
     """It takes 0.3 s and 31 MiB, which the routes, the edge and `aisa prices` of a fresh install do not spend."""
-    code = "import sys, aisa.edge.models\nfrom aisa.cli.price_tables import show_all\nshow_all('/dev/null', 0.0, as_json=True)\n"
+    code = "import sys, aisa.edge.models\nfrom aisa.cli.price_tables import show_all\nshow_all('/dev/null', None, 0.0, as_json=True)\n"
     assert child(code + "print('genai_prices' in sys.modules, 'pydantic' in sys.modules)").splitlines()[-1] == "False False"

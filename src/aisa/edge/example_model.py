@@ -6,8 +6,8 @@ from aisa.errors import ApiError
 from aisa.routing import EMBEDDED, TINY, Routes
 
 #: Small models of the great vendors, the first that is there is taken.
-PREFERRED = ("gpt-4.1-mini", "claude-haiku-4-5", "gemini-2.5-flash", "mistral-small-latest", "gpt-4o-mini", "deepseek-chat")
-MANY_NAMES = "gpt-5"  # what an example shows where every name is answered
+PREFERRED = ("gpt-6-luna", "claude-haiku-4-5", "gemini-3.5-flash", "mistral-small-latest", "deepseek-v4-flash")
+MANY_NAMES = "gpt-6.1-sol"  # what an example shows where every name is answered
 
 
 def example_model(routes: Routes) -> str | None:

@@ -29,7 +29,7 @@ def test_a_signal_that_others_use_for_reloading_cuts_no_stream(number: signal.Si
         assert (answer.status, (start + answer.read()).endswith(b"data: [DONE]\n\n")) == (200, True)
     for _ in range(ASKED_MAX):  # the log is written a moment later
         connection.request("GET", "/health")
-        assert connection.getresponse().read() == b'{"status":"live"}'
+        assert connection.getresponse().read() == b'{"status":"live"}\n'
         if f"{number.name} is ignored" in server.log:
             break
     connection.close()

@@ -27,6 +27,7 @@ REACHING = (
 #: What needs many worlds, draws or streams to say anything: a tenth of them still takes longer than a thousand other tests.
 MANY = frozenset({"test_route_worlds.py", "test_worlds.py", "test_bill_worlds.py", "test_embedded_sampling.py", "test_tokenized_text.py"})
 IMPORT = re.compile(r"^ *(?:from ([\w.]+) import (\([^)]*\)|[^\n#]+)|import ([\w., ]+))", re.MULTILINE)
+GATES_LIKE = 1_600  # tests that take as long as all gates
 PART = "AISA_QUICK_PART"  # "1/2": the second of two
 GARBAGE = (50_000, 50, 50)  # what has to come together before it is looked for: by default a third of this run's time goes into it
 FORBIDDEN = frozenset({"os.fork", "os.exec", "os.posix_spawn", "socket.bind", "socket.connect", "subprocess.Popen"})
@@ -63,8 +64,11 @@ def part(items: list[pytest.Item], number: int, parts: int) -> list[pytest.Item]
     for item in items:
         files.setdefault(GATES if item.path.parent == GATES else item.path, []).append(item)
     dealt: list[list[pytest.Item]] = [[*files.pop(GATES, [])], *[[] for _ in range(parts - 1)]]
+    load = [GATES_LIKE if dealt[0] else 0, *[0] * (parts - 1)]
     for tests in sorted(files.values(), key=len, reverse=True):
-        min(dealt, key=len).extend(tests)
+        least = load.index(min(load))
+        dealt[least].extend(tests)
+        load[least] += len(tests)
     return dealt[number]
 
 

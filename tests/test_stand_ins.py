@@ -9,7 +9,7 @@ import pytest
 from click.testing import CliRunner, Result
 
 from aisa.cli.commands import aisa
-from aisa.cli.stand_ins import STAND_IN, lacking_variables
+from aisa.cli.stand_ins import STAND_IN
 from aisa.config.load import ConfigErrors, load
 from aisa.vendors.table import ROWS
 from server import serving
@@ -53,9 +53,11 @@ def test_of_two_variables_that_would_do_one_stands_in(tmp_path: Path) -> None:
     """Both would make two vendors of one."""
     name = next(row.name for row in ROWS.values() if len(row.key_variables) > 1)
     (tmp_path / "aisa.yaml").write_text(f"vendors: {{{name}: {{}}}}\n")
+    assert run(tmp_path, "prices").exit_code == 0
     with pytest.raises(ConfigErrors) as errors:
         load(str(tmp_path / "aisa.yaml"), {}, {})
-    assert len(lacking_variables(errors.value.problems)) == 1
+    assert len(errors.value.lacking) == 1
+    assert " or " in errors.value.lacking[0]
 
 
 def test_a_reload_that_lacks_a_variable_says_whose_environment_counts(tmp_path: Path) -> None:

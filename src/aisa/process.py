@@ -124,7 +124,7 @@ def swapped(reload: Callable[[], Awaitable[Swapped]], loop: asyncio.AbstractEven
         return asyncio.run_coroutine_threadsafe(reloaded(), loop).result(RELOAD_SECONDS_MAX)
     except ConfigErrors as errors:
         said = "; ".join(f"{problem.where}: {problem.what} {problem.remedy}" for problem in errors.problems)
-        said += f" {OWN_ENVIRONMENT}" if "environment" in said else ""
+        said += f" {OWN_ENVIRONMENT}" if errors.lacking else ""
         raise ApiError("invalid_request", f"The configuration was not taken, the old one stays. {said}") from None
     except TimeoutError:
         raise ApiError("overloaded", "The server is too busy to read its configuration now. Its log says when it has.") from None

@@ -89,5 +89,5 @@ def checked(config: str | None, overrides: dict[str, object], *, running: bool) 
     problems = [*(errors.problems if errors else ()), *(look(settings, errors, os.environ) if settings else ())]
     problems += price_problems(loaded.config, loaded.origins) if loaded else ()
     if loaded is None or problems:
-        raise ConfigErrors(problems, settings or None)
+        raise ConfigErrors(problems, settings or None, lacking=errors.lacking if errors else ())
     return loaded

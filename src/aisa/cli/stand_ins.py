@@ -2,15 +2,12 @@
 
 from __future__ import annotations
 
-import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 
 from aisa.cli.terminal import paint, say
-from aisa.config.load import ConfigErrors, Loaded, Problem, load
+from aisa.config.load import ConfigErrors, Loaded, load
 
 STAND_IN = "not-set-in-this-shell"
-NAMED = re.compile(r"environment variable (\w+) is unset")
-KNOWN = re.compile(r"(?<! or )\b[A-Z][A-Z0-9]*(?:_[A-Z0-9]+)+\b")  # of `A or B` the first
 
 
 def load_without_keys(file: str | None, environment: Mapping[str, str], overrides: Mapping[str, object]) -> Loaded:
@@ -18,7 +15,7 @@ def load_without_keys(file: str | None, environment: Mapping[str, str], override
     try:
         return load(file, environment, overrides)
     except ConfigErrors as errors:
-        names = lacking_variables(errors.problems)
+        names = list(dict.fromkeys(each.split()[0] for each in errors.lacking))  # of `A or B` the first: both would make two vendors of one
         try:
             loaded = load(file, {**environment, **dict.fromkeys(names, STAND_IN)}, overrides)
         except ConfigErrors:
@@ -32,9 +29,3 @@ def load_without_keys(file: str | None, environment: Mapping[str, str], override
         err=True,
     )
     return loaded
-
-
-def lacking_variables(problems: Sequence[Problem]) -> list[str]:
-    """Return the variables that problems are about which the environment lacks."""
-    said = [f"{problem.what} {problem.remedy}" for problem in problems if "environment" in f"{problem.what} {problem.remedy}"]
-    return list(dict.fromkeys(name for each in said for name in (*NAMED.findall(each), *KNOWN.findall(each))))

@@ -43,10 +43,11 @@ QUERY_CHARS_MAX = 4096  # of a parameter; request lines of twice that are refuse
 
 
 class Flaw(NamedTuple):
-    """What is wrong with a value, and what to do about it."""
+    """What is wrong with a value, and what to do about it; `lacking` are variables that would mend it."""
 
     what: str
     remedy: str
+    lacking: tuple[str, ...] = ()
 
 
 def check(setting: str, name: str, value: object) -> Flaw | None:
@@ -104,7 +105,7 @@ def check_proxies(config: Config) -> Iterator[tuple[tuple[str, ...], Flaw]]:
         yield ("server", "proxy_protocol"), Flaw("With `accept` and nobody trusted, any client could name any address.", remedy)
 
 
-def _target_flaw(target: str, known: Collection[str], to_have: Callable[[str], str | None]) -> Flaw | None:
+def _target_flaw(target: str, known: Collection[str], to_have: Callable[[str], tuple[str, tuple[str, ...]] | None]) -> Flaw | None:
     vendor, _, model = target.partition("/")
     if not vendor or not model.strip():
         return Flaw(f"`{target}` is not of the form vendor/model.", "Write for example openai/gpt-4.1.")
@@ -112,9 +113,11 @@ def _target_flaw(target: str, known: Collection[str], to_have: Callable[[str], s
         return Flaw(f"`{target[:SHOWN_CHARACTERS_MAX]}…` names a model that cannot be. {MODEL_NAME_LIMITS}", "Copy its name again.")
     if vendor in known:
         return None
+    what = f"There is no vendor `{vendor}`."
+    if (had := to_have(vendor)) is not None:
+        return Flaw(what, *had)
     near = difflib.get_close_matches(vendor, known, 1)
-    remedy = to_have(vendor) or (f"Did you mean `{near[0]}/{model}`?" if near else f"Known vendors: {', '.join(sorted(known)) or 'none'}.")
-    return Flaw(f"There is no vendor `{vendor}`.", remedy)
+    return Flaw(what, f"Did you mean `{near[0]}/{model}`?" if near else f"Known vendors: {', '.join(sorted(known)) or 'none'}.")
 
 
 def _nameable(_name: str, value: object) -> Flaw | None:

@@ -40,19 +40,20 @@ def in_environment(row: Row, environment: Mapping[str, str]) -> Found | None:
     return Found(vendor_of(row, environment), f"{' and '.join((*variables, *address.given))} in the environment")
 
 
-def to_have(name: str, discovery: Discovery, environment: Mapping[str, str]) -> str | None:
-    """Say what would make a vendor of the table, which is not used, one that is; None if no row has the name."""
+def to_have(name: str, discovery: Discovery, environment: Mapping[str, str]) -> tuple[str, tuple[str, ...]] | None:
+    """Say what would make a vendor of the table one that is used, and which variables that lacks; None if no row has the name."""
     row = ROWS.get(name)
     if row is None:
         return None
     if row.retired or row.dialect not in SPOKEN:
-        return f"{row.title} " + (f"was shut down on {row.retired}." if row.retired else "is not built in yet.")
+        return f"{row.title} " + (f"was shut down on {row.retired}." if row.retired else "is not built in yet."), ()
     by_entry = row.named_only or row.sign is not None or not discovery.environment
-    missing = " and ".join(lacking(row, environment, named=by_entry))
+    lacks = lacking(row, environment, named=by_entry)
+    missing = " and ".join(lacks)
     entry = f"Write `{name}: {{}}` under `vendors`"
     if by_entry:
-        return f"{entry}, and set {missing}." if missing else f"{entry}."
-    return f"{row.title} is used when the environment has {missing}: set it, or write {name} under `vendors` with an `api_key`."
+        return (f"{entry}, and set {missing}." if missing else f"{entry}."), lacks
+    return f"{row.title} is used when the environment has {missing}: set it, or write {name} under `vendors` with an `api_key`.", lacks
 
 
 def lacking(row: Row, environment: Mapping[str, str], *, named: bool) -> tuple[str, ...]:

@@ -10,6 +10,7 @@ import msgspec
 import yaml
 
 from aisa.config.problem import ConfigErrors, Problem
+from aisa.config.schema import Config
 
 CONFIG_BYTES_MAX = 1 << 20  # bounds what the parser is fed; a thousand models with all their settings take 300 kB
 CONFIG_DEPTH_MAX = 16  # the schema is six levels deep
@@ -31,18 +32,18 @@ class Document:
         self.values: dict[str, object] = {}
         self.origins: dict[Way, str] = {}
         self.written: dict[Way, str] = {}
-        self.found: list[tuple[Way, str, str]] = []
+        self.found: list[tuple[Way, str, str, tuple[str, ...]]] = []
 
-    def report(self, way: Way, what: str, remedy: str) -> None:
-        """Note a problem with a setting."""
-        self.found.append((way, what, remedy))
+    def report(self, way: Way, what: str, remedy: str, *, lacking: tuple[str, ...] = ()) -> None:
+        """Note a problem with a setting, and the variables that would mend it."""
+        self.found.append((way, what, remedy, lacking))
 
-    def problems(self) -> list[Problem]:
+    def errors(self, config: Config) -> ConfigErrors:
         """Return what was reported, in the order of the file; an absent setting counts as standing where its section does."""
         ranks = {way: rank for rank, way in enumerate(self.origins)}
-        placed = [(self._known(way), way, what, remedy) for way, what, remedy in self.found]
-        placed.sort(key=lambda each: ranks.get(each[0], -1))
-        return [Problem(self._where(way, self.origins.get(known)), what, remedy) for known, way, what, remedy in placed]
+        placed = sorted(self.found, key=lambda each: ranks.get(self._known(each[0]), -1))
+        problems = [Problem(self._where(way, self.origins.get(self._known(way))), what, remedy) for way, what, remedy, _ in placed]
+        return ConfigErrors(problems, config, lacking=[name for *_, lacking in placed for name in lacking])
 
     def _where(self, way: Way, origin: str | None) -> str:
         if not way:
@@ -56,7 +57,7 @@ class Document:
 
 
 def read_document(path: str, environment: Mapping[str, str]) -> Document:
-    """Read a file; what is wrong with single values is in its `problems()`.
+    """Read a file; what is wrong with single values is in its `errors`.
 
     Raises ConfigErrors when there is nothing to go on: no such file, not YAML, far too large.
     """
@@ -78,23 +79,23 @@ def read_document(path: str, environment: Mapping[str, str]) -> Document:
         raise _unreadable(path, f"The file is nested deeper than {CONFIG_DEPTH_MAX} levels.", "Flatten it.") from None
 
 
-def fill_in(text: str, environment: Mapping[str, str]) -> tuple[str, list[tuple[str, str]]]:
-    """Replace the references of a text. Returns it and what is wrong, each with its remedy.
+def fill_in(text: str, environment: Mapping[str, str]) -> tuple[str, list[tuple[str, str, tuple[str, ...]]]]:
+    """Replace the references of a text. Returns it and what is wrong, each with its remedy and the variable that is lacking.
 
     `${NAME}` is the variable, `${NAME:-default}` the default where it is unset or empty, `$${` a literal `${`.
     """
-    faults: list[tuple[str, str]] = []
+    faults: list[tuple[str, str, tuple[str, ...]]] = []
 
     def value_of(match: re.Match[str]) -> str:
         name, default = match["name"], match["default"]
         if name is None:
             if match[0] == "${":
-                faults.append(("A `${` is not followed by a variable's name and `}`.", "Write `${NAME}`, or `$${` for a literal `${`."))
+                faults.append(("A `${` is not followed by a variable's name and `}`.", "Write `${NAME}`, or `$${` for a literal `${`.", ()))
             return "${"
         value = environment.get(name) or default
         if value is None:
             remedy = f"Set the variable, or give a default: `${{{name}:-default}}`."
-            faults.append((f"The environment variable {name} is unset or empty.", remedy))
+            faults.append((f"The environment variable {name} is unset or empty.", remedy, (name,)))
         return value or ""
 
     return REFERENCE.sub(value_of, text), faults
@@ -167,8 +168,8 @@ class _Reader:
             return value
         self._document.written[way] = value
         value, faults = fill_in(value, self._environment)
-        for what, remedy in faults:
-            self._document.report(way, what, remedy)
+        for what, remedy, lacking in faults:
+            self._document.report(way, what, remedy, lacking=lacking)
         return msgspec.UNSET if faults else value
 
 

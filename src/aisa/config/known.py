@@ -40,7 +40,7 @@ def known_vendors(config: Config, document: Document, environment: Mapping[str, 
                 document.origins["vendors", name] = found.origin
                 flaw = check("vendors.<name>.base_url", "base_url", found.vendor.base_url)
                 if flaw:
-                    document.report(("vendors", name, "base_url"), *flaw)
+                    document.report(("vendors", name, "base_url"), flaw.what, flaw.remedy)
     if config.discovery.loopback == "always" or (config.discovery.loopback == "auto" and not entries):
         for row in nearby((config.server.port,)):
             if row.name not in vendors and row.name not in entries:
@@ -75,11 +75,11 @@ def _row(name: str, vendor: Vendor, given: Collection[str], *, document: Documen
     address = row.address(environment)
     if address.missing:
         what = f"Where {row.title} is depends on {' and '.join(address.missing)}, which the environment does not have."
-        document.report((*way, "base_url"), what, "Set it, or write `base_url`.")
+        document.report((*way, "base_url"), what, "Set it, or write `base_url`.", lacking=address.missing)
         return None
     missing = lacking(row, environment, named=True)
     if missing and not any(name in given for name in (*PROOFS, *BY_HAND)):
         what = f"{row.title} takes no calls without a key, and the environment has no {missing[0]}."
-        document.report((*way, "api_key"), what, "Set it, or write `api_key: ${VARIABLE}` with a variable of your own.")
+        document.report((*way, "api_key"), what, "Set it, or write `api_key: ${VARIABLE}` with a variable of your own.", lacking=missing)
         return None
     return row

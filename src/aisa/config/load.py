@@ -99,11 +99,11 @@ def load(path: str | None, environment: Mapping[str, str], overrides: Mapping[st
         *check_telemetry(config),
         *check_identity(config),
     ):
-        document.report(way, *flaw)
+        document.report(way, flaw.what, flaw.remedy, lacking=flaw.lacking)
     for way, flaw in (*check_tiers(config), *check_proxies(config), *check_routes(config), *check_pictures(config)):
-        document.report(way, *flaw)
+        document.report(way, flaw.what, flaw.remedy, lacking=flaw.lacking)
     if document.found:
-        raise ConfigErrors(document.problems(), config)
+        raise document.errors(config)
     return Loaded(config, {".".join(way): origin for way, origin in document.origins.items()}, named, tuple(notes))
 
 
@@ -196,7 +196,7 @@ class _Builder:
         whole = built is not msgspec.UNSET and len(self._document.found) == found  # else it is told already
         flaw = check(place.setting, place.way[-1], built) if whole else None
         if flaw:
-            self._document.report(place.way, *flaw)
+            self._document.report(place.way, flaw.what, flaw.remedy)
             return msgspec.UNSET  # as what is of a wrong type: whoever looks at the others would only tell of it again
         return built
 

@@ -17,12 +17,16 @@ class Problem(NamedTuple):
 
 
 class ConfigErrors(Exception):
-    """Everything that is wrong, at once. `partial` is what could be read, with defaults for the rest; None if nothing could."""
+    """Everything that is wrong, at once. `partial` is what could be read, with defaults for the rest; None if nothing could.
 
-    def __init__(self, problems: Sequence[Problem], partial: Config | None = None) -> None:
+    `lacking` are the variables that would mend some of it, if the environment had them; of `A or B` each would do.
+    """
+
+    def __init__(self, problems: Sequence[Problem], partial: Config | None = None, *, lacking: Sequence[str] = ()) -> None:
         super().__init__("; ".join(f"{problem.where}: {problem.what}" for problem in problems))
         self.problems = tuple(problems)
         self.partial = partial
+        self.lacking = tuple(lacking)
 
     def concern(self, setting: str) -> bool:
         """Say whether a setting, or the section that it is in, is among the problems, so that `partial` has only its default."""

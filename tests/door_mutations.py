@@ -239,21 +239,5 @@ CHECKS: dict[str, Callable[[bytes], list[str]]] = {
 }
 
 
-def main() -> int:
-    """Look at many mutants; return how many went wrong."""
-    count, first = [int(word) for word in [*sys.argv[1:], *["8000", "0"][len(sys.argv) - 1 :]]]
-    faults = 0
-    for number in range(first, first + count):
-        try:
-            wrong = wrong_with(number)
-        except Exception as error:  # whatever is raised is told, and the next is looked at
-            wrong = [f"raised {error!r}"]
-        if wrong:
-            faults += 1
-            sys.stdout.write(f"{number}: {wrong}\n")
-    sys.stdout.write(f"{count} mutants, {faults} faults\n")
-    return faults
-
-
 if __name__ == "__main__":
-    sys.exit(main() > 0)
+    sys.exit(mutations.look_at_many(wrong_with) > 0)

@@ -153,18 +153,21 @@ def choices_in(sent: bytes, chat: ChatRequest) -> int:
     return min(chat.known.n or 1, 1 + max([int(found) for found in re.findall(rb'"choices":\s*\[\{"index":\s*(\d+)', sent)], default=0))
 
 
-def main() -> int:
-    """Look at many mutants; return how many went wrong."""
+def look_at_many(wrong_with: Callable[[int], list[str]]) -> int:
+    """Look at as many mutants as the command line says; return how many went wrong. What one raises is told, and the next is looked at."""
     count, first = [int(word) for word in [*sys.argv[1:], *["8000", "0"][len(sys.argv) - 1 :]]]
     faults = 0
     for number in range(first, first + count):
-        wrong = wrong_with(Mutant(number))
+        try:
+            wrong = wrong_with(number)
+        except Exception as error:
+            wrong = [f"raised {error!r}"]
         if wrong:
             faults += 1
-            sys.stdout.write(f"{number} {Mutant(number).case.name}: {wrong}\n")
+            sys.stdout.write(f"{number}: {wrong}\n")
     sys.stdout.write(f"{count} mutants, {faults} faults\n")
     return faults
 
 
 if __name__ == "__main__":
-    sys.exit(main() > 0)
+    sys.exit(look_at_many(lambda number: wrong_with(Mutant(number))) > 0)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 
 import msgspec
@@ -10,8 +11,8 @@ from aisa.answer import Part
 from aisa.providers.answer_builder import AnswerBuilder
 from aisa.providers.cohere_reader import CohereReader
 from aisa.providers.shape import Target
-from aisa.providers.text_stream import TextStream, template_around
-from aisa.wire.plain import NOT_PLAIN, ChunkTemplate
+from aisa.providers.text_stream import TextStream
+from aisa.wire.plain import NOT_PLAIN, ChunkTemplate, are_simple
 from aisa.wire.sse import parse_block
 
 
@@ -41,6 +42,7 @@ class PlainText(msgspec.Struct, forbid_unknown_fields=True, tag_field="type", ta
 
 
 SIGN = b'"content-delta"'  # what has it not is not tried
+TEXT_MEMBER = re.compile(rb'"text": ?"')
 EVENT = msgspec.json.Decoder(PlainText)
 
 
@@ -69,3 +71,16 @@ class CohereStream(TextStream[ChunkTemplate]):
     def _heard(self, texts: list[bytes]) -> Sequence[Part]:
         """Return what further texts of the block come to."""
         return self._cohere.hear(texts)
+
+
+def template_around(block: bytes) -> ChunkTemplate | None:
+    """Return the template of events that differ in their one member `text`; None where the text cannot be told from the bytes."""
+    places = list(TEXT_MEMBER.finditer(block))
+    if len(places) != 1:
+        return None
+    begin = places[0].end()
+    end = block.find(b'"', begin)
+    if not are_simple([block[begin:end]]):
+        return None
+    before, after = block[:begin], block[end:]
+    return ChunkTemplate(before, after, before, after + b"\n\n", untouched=True)

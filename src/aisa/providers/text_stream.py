@@ -5,7 +5,6 @@ Which events these are, a dialect says.
 
 from __future__ import annotations
 
-import re
 from collections.abc import Sequence
 from typing import Generic, Protocol, TypeVar
 
@@ -13,10 +12,7 @@ from aisa.answer import Part
 from aisa.providers.answer_builder import AnswerBuilder
 from aisa.providers.shape import Target
 from aisa.providers.typed_stream import Reader, TypedStream
-from aisa.wire.plain import ChunkTemplate, are_simple
 from aisa.wire.sse import in_runs, parse_block
-
-TEXT_MEMBER = re.compile(rb'"text": ?"')
 
 
 class TextTemplate(Protocol):
@@ -75,16 +71,3 @@ class TextStream(TypedStream, Generic[T]):
     def _take_event(self, data: bytes, *, last: bool) -> None:
         self._template = None
         super()._take_event(data, last=last)
-
-
-def template_around(block: bytes) -> ChunkTemplate | None:
-    """Return the template of events that differ in their one member `text`; None where the text cannot be told from the bytes."""
-    places = list(TEXT_MEMBER.finditer(block))
-    if len(places) != 1:
-        return None
-    begin = places[0].end()
-    end = block.find(b'"', begin)
-    if not are_simple([block[begin:end]]):
-        return None
-    before, after = block[:begin], block[end:]
-    return ChunkTemplate(before, after, before, after + b"\n\n", untouched=True)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import http.client
 import json
 import re
@@ -20,8 +21,11 @@ from urllib.parse import urlsplit
 
 import pytest
 
+from aisa.config.load import Loaded
 from aisa.config.schema import Config, Cors, Model, Server, Vendor
-from aisa.reload import differences
+from aisa.facts import Fact
+from aisa.reload import Prepared, Reload, differences
+from aisa.routing import Routes
 from http_server_rig import pem
 from server import FRONT, environment, read_banner, serving
 from server import Server as Running
@@ -130,6 +134,42 @@ def test_a_bad_configuration_changes_nothing_and_is_told(server: Running) -> Non
     write(server, SLOW)
     assert "limits.tiers" in server.aisa("reload")
     assert asked(server, "/v1/models").headers.get("x-ratelimit-limit") is None
+
+
+def test_fifty_signals_are_answered_by_one_reading_after_the_last_of_them() -> None:
+    """[issue 13] Those that come before anything is read by that, those that come while it is read by one more; none is forgotten."""
+    reading, go_on = threading.Event(), threading.Event()
+    read: list[Config] = []
+
+    def again() -> Loaded:
+        config = Config(cors=Cors(origins=(f"https://reading-{len(read)}.example",)))
+        read.append(config)
+        reading.set()
+        assert go_on.wait(SECONDS_MAX)
+        return Loaded(config, {}, None)
+
+    async def swap(_prepared: Prepared, _old: Config) -> int:
+        return 0
+
+    async def main() -> None:
+        told: list[Fact] = []
+        reload = Reload(Config(), told.append, again=again, routes_of=Routes, swap=swap)
+        for _ in range(50):
+            reload.soon()
+        await asyncio.to_thread(reading.wait, SECONDS_MAX)
+        for _ in range(50):
+            reload.soon()
+            await asyncio.sleep(0)
+        assert len(read) == 1
+        go_on.set()
+        await reload()  # behind all of them
+        assert (len(read), len(told), reload.config) == (3, 3, read[-1])
+        reload.soon()
+        await asyncio.sleep(0)
+        await reload()
+        assert len(read) == 5
+
+    asyncio.run(main())
 
 
 @pytest.mark.parametrize("text", ["{", "vendors: [", "- 1\n", "\0"])

@@ -8,6 +8,7 @@ from __future__ import annotations
 import asyncio
 import ssl
 from collections.abc import Awaitable, Callable
+from contextlib import suppress
 from typing import NamedTuple, cast
 
 import msgspec
@@ -130,11 +131,13 @@ class Reload:
         self._routes_of = routes_of
         self._swap = swap
         self._one = asyncio.Lock()
+        self._heard = False  # a signal, and nothing has been read since
         self._task: asyncio.Task[None] | None = None
 
     async def __call__(self) -> Swapped:
         """Swap the configuration for what is written now. Raises ConfigErrors, and nothing has changed then."""
         async with self._one:
+            self._heard = False
             try:
                 prepared = await asyncio.to_thread(self._prepare)
             except ConfigErrors as errors:
@@ -150,15 +153,15 @@ class Reload:
         return swapped
 
     def soon(self) -> None:
-        """Reload for a signal. One that comes while another is answered is answered after it."""
-        self._task = asyncio.get_running_loop().create_task(self.heard())
+        """Reload for a signal. All that come while another is answered are answered together, by one reading after it."""
+        if not self._heard:
+            self._heard = True
+            self._task = asyncio.get_running_loop().create_task(self._answer())
 
-    async def heard(self) -> None:
+    async def _answer(self) -> None:
         """Reload, for somebody who reads the log."""
-        try:
+        with suppress(ConfigErrors):  # it is in the log
             await self()
-        except ConfigErrors:
-            return  # it is in the log
 
     def _prepare(self) -> Prepared:
         config = self._again().config

@@ -11,7 +11,7 @@ import pytest
 
 from aisa.errors import ApiError
 from aisa.testing.clock import run_virtual
-from aisa.workers.link import Link
+from aisa.workers.link import GATHER_SECONDS, Link
 from aisa.workers.messages import ClaimForgotten, Message, Written
 
 
@@ -56,6 +56,35 @@ def test_messages_of_any_size_arrive_in_order() -> None:
                 one.link.send(message)
             await one.link.ask("last")
             assert other.heard == sent
+
+    run_virtual(main())
+
+
+def test_what_can_wait_is_sent_together_and_nothing_overtakes_it() -> None:
+    """[issue 13] The first at once, as nothing was sent for a while; what follows within a moment wakes the other process once."""
+
+    async def main() -> None:
+        async with linked() as (one, other):
+            said: list[Message] = [Written([str(number)]) for number in range(9)]
+            one.link.send_soon(said[0])
+            await asyncio.sleep(0.001)
+            assert other.heard == said[:1]
+            for message in said[1:5]:
+                one.link.send_soon(message)
+                await asyncio.sleep(GATHER_SECONDS / 8)
+            assert other.heard == said[:1]
+            await asyncio.sleep(GATHER_SECONDS)
+            assert other.heard == said[:5]
+            one.link.send_soon(said[5])
+            one.link.send(said[6])
+            await asyncio.sleep(0.001)
+            assert other.heard == said[:7]
+            one.link.send_soon(said[7])
+            one.link.close()
+            await other.ended.wait()
+            assert other.heard == said[:8]
+            one.link.send_soon(said[8])  # to nobody: no error
+            await asyncio.sleep(2 * GATHER_SECONDS)
 
     run_virtual(main())
 

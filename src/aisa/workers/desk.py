@@ -58,9 +58,10 @@ class RowsByLink:
         return len(self._committed)
 
     def post(self, row: CallRow, committed: Callable[[], None]) -> None:
-        """Have a row written down; `committed` is called once that is done for good."""
+        """Have a row written down; `committed` is called once that is done for good. It is in the journal while it waits for others."""
         self._committed[row.id] = committed
-        self._link.send(Ended(row))
+        send = self._link.send_soon if row.idempotency is None else self._link.send  # a repeat may be at another worker already
+        send(Ended(row))
 
     def post_refused(self, record: RefusedCalls, committed: Callable[[], None]) -> None:
         """Have a refused call written down."""
@@ -69,7 +70,7 @@ class RowsByLink:
 
     def keep_answers(self, target: str, answers: Sequence[Answer]) -> None:
         """Have it written down what is known of a target's answers, and told to the other workers."""
-        self._link.send(AnswersLearned(target, list(answers)))
+        self._link.send_soon(AnswersLearned(target, list(answers)))
 
     def written(self, message: Written) -> None:
         """Take what the database has now."""

@@ -14,6 +14,7 @@ from aisa.workers.messages import Ask, Message, Refusal, Reply
 
 LENGTH_BYTES = 4  # of a message, ahead of it
 ASK_SECONDS_MAX = 5.0  # for an answer; the other process is stuck then
+GATHER_SECONDS = 0.02  # between two sendings of what can wait: each wakes the other process, which takes some 40 us
 encode = msgspec.msgpack.Encoder().encode
 decode: Callable[[bytes | memoryview], Message] = msgspec.msgpack.Decoder(Message).decode
 
@@ -25,7 +26,7 @@ class Link(asyncio.Protocol):
     """One end of a link. `hear` is told of each message that is no question and no answer; `ended` when the other process is gone.
 
     What is sent waits here while the other process is busy: a worker's rows are bounded by its journal, what the office sends by what
-    administrators do.
+    administrators do. What is sent `soon` waits here for others of its kind, and is lost with this process until then.
     """
 
     _transport: asyncio.Transport
@@ -37,6 +38,10 @@ class Link(asyncio.Protocol):
         self._received = bytearray()
         self._asked: dict[int, asyncio.Future[bytes]] = {}
         self._number = 0
+        self._loop = asyncio.get_running_loop()
+        self._gathered: list[bytes] = []
+        self._gathering: asyncio.TimerHandle | None = None
+        self._soon_at = -GATHER_SECONDS  # when something was sent soon last, in seconds of the loop
         self._tasks: set[asyncio.Task[None]] = set()
         self.closed = False
 
@@ -49,16 +54,25 @@ class Link(asyncio.Protocol):
         return link
 
     def send(self, message: Message) -> None:
-        """Send a message; to a process that is gone, nothing."""
-        if not self.closed:
-            data = encode(message)
-            self._transport.write(len(data).to_bytes(LENGTH_BYTES, "big") + data)
+        """Send a message, behind all that were to be sent soon; to a process that is gone, nothing."""
+        self._gather(message)
+        self._send_gathered()
+
+    def send_soon(self, message: Message) -> None:
+        """Send a message within GATHER_SECONDS, with all that come meanwhile: at once if nothing was sent so for as long as that."""
+        self._gather(message)
+        if self._gathering is None:
+            wait = self._soon_at + GATHER_SECONDS - self._loop.time()
+            if wait <= 0:
+                self._send_soon()
+            else:
+                self._gathering = self._loop.call_later(wait, self._send_soon)
 
     async def ask(self, what: str, body: bytes = b"", seconds: float = ASK_SECONDS_MAX) -> bytes:
         """Return the other process's answer. Raises ApiError: what it raised, or overloaded when it is gone or stuck."""
         self._number += 1
         number = self._number
-        asked = self._asked[number] = asyncio.get_running_loop().create_future()
+        asked = self._asked[number] = self._loop.create_future()
         self.send(Ask(number, what, body))
         if self.closed and not asked.done():
             asked.set_exception(gone())
@@ -74,6 +88,7 @@ class Link(asyncio.Protocol):
     def close(self) -> None:
         """End the link once what was sent is on its way."""
         if not self.closed:
+            self._send_gathered()
             self._transport.close()
 
     # What the loop tells us
@@ -103,9 +118,25 @@ class Link(asyncio.Protocol):
                 asked.set_exception(gone())
         self._told_of_end()
 
+    def _gather(self, message: Message) -> None:
+        data = encode(message)
+        self._gathered += (len(data).to_bytes(LENGTH_BYTES, "big"), data)
+
+    def _send_soon(self) -> None:
+        self._soon_at = self._loop.time()
+        self._send_gathered()
+
+    def _send_gathered(self) -> None:
+        if self._gathering is not None:
+            self._gathering.cancel()
+            self._gathering = None
+        gathered, self._gathered = self._gathered, []
+        if not self.closed and gathered:
+            self._transport.write(b"".join(gathered))
+
     def _take(self, message: Message) -> None:
         if isinstance(message, Ask):
-            task = asyncio.get_running_loop().create_task(self._reply(message))
+            task = self._loop.create_task(self._reply(message))
             self._tasks.add(task)
             task.add_done_callback(self._tasks.discard)
         elif isinstance(message, Reply):

@@ -19,10 +19,10 @@ import pytest
 from admission_contract import CLAIMS, Stage, World, key_of
 from aisa.admission.memory import MemoryAdmission
 from aisa.admission.rules import MICROS
-from aisa.admission.shared import LAST_TURN, SharedAdmission, forget_worker
+from aisa.admission.shared import LAST_TURN, REQUESTS, SharedAdmission, forget_worker
 from aisa.admission.shared_window import OLDEST, RING, STEP, USED, SharedWindow
 from aisa.admission.window import Window
-from aisa.config.limits import AddressRates, Limits, Tier
+from aisa.config.limits import AccountRates, AddressRates, Limits, Tier
 from aisa.errors import ApiError
 from aisa.facts import Fact
 from aisa.storage.shared_memory import PROBED, RATES, Places, SharedFull, SharedLock, SharedMemory, SharedStuck, new_memory
@@ -108,6 +108,9 @@ def test_a_shared_window_says_what_one_in_memory_does() -> None:
                 now += chance.choice((0, 1, 997, 250_000, 2_000_000, 20_000_000))
                 left = theirs.left(now)
                 assert left <= ours.left(now) <= left + 0 or left == ours.left(now - SPAN // 240)
+                told, limit, free_at = theirs.seen(now)
+                assert (told, limit) == (left, 100)
+                assert (now < free_at <= now + SPAN) if left < 100 else free_at == now
                 amount = chance.randrange(1, 30)
                 if left >= amount:
                     theirs.add(now, amount)
@@ -218,6 +221,33 @@ def test_a_holder_of_the_lock_that_is_stopped_keeps_nobody_waiting_for_long() ->
                 await world.call()
             assert (refused.value.code, world.told()) == ("overloaded", {})
             os.close(descriptor)
+
+    asyncio.run(main())
+
+
+def test_headers_are_told_while_others_hold_the_lock() -> None:
+    """[issue 13] They tell of both processes' calls; where a step is being done, or a process died in one, only the lock can tell."""
+
+    async def main() -> None:
+        with shared(2) as memories:
+            limits = Limits(default_tier="t", tiers={"t": Tier(rpm=9, tpm=9_000, account=AccountRates(tpm=700))})
+            stage = SharedStage()
+            one, other = [
+                World(stage, SharedAdmission(limits, {}, each, wall_clock=lambda: 0.0), {"one": key_of("one")}) for each in memories
+            ]
+            there = await other.call(max_tokens=90)
+            (await one.call(max_tokens=40)).release(Usage(10, 5))
+            with memories[1].lock:
+                told = one.told()
+            assert (told["remaining-requests"], told["limit-tokens"], told["remaining-tokens"]) == (7, 700, 585)
+            place = memories[0].rates.find(memories[0].name_word("key one"))
+            assert place is not None
+            memories[0].words[place + REQUESTS + STEP] = 1
+            with memories[1].lock:
+                assert one.told() == {}
+            assert one.told() == told
+            there.release(Usage(10, 5))
+            assert one.told()["remaining-tokens"] == 670
 
     asyncio.run(main())
 

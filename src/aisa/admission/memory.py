@@ -7,6 +7,7 @@ import sys
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from math import ceil
+from operator import itemgetter
 
 import msgspec
 
@@ -37,6 +38,7 @@ NO_LIMITS = Unlimited()
 LIMIT, REMAINING, RESET = "x-ratelimit-limit", "x-ratelimit-remaining", "x-ratelimit-reset"
 REQUESTS = (f"{LIMIT}-requests", f"{REMAINING}-requests", f"{RESET}-requests")
 TOKENS = (f"{LIMIT}-tokens", f"{REMAINING}-tokens", f"{RESET}-tokens")
+LEFT = itemgetter(0)  # of what `Use.seen` returns
 
 
 def loop_micros() -> int:
@@ -162,18 +164,18 @@ class MemoryAdmission:
     def headers(self, key: Key) -> HeaderList:
         """Return the headers on the key's limits: of each kind, those of the limit with the least left."""
         allowances = self._of_key(key)
-        return self._told(allowances) if allowances else []
+        return self._told(allowances, self._micros()) if allowances else []
 
-    def _told(self, allowances: Sequence[Shown]) -> HeaderList:
-        now, headers = self._micros(), HeaderList()
-        for kind, windows in (
-            (REQUESTS, [each.requests for each in allowances if each.requests is not None]),
-            (TOKENS, [each.tokens for each in allowances if each.tokens is not None]),
+    def _told(self, allowances: Sequence[Shown], now: int) -> HeaderList:
+        headers = HeaderList()
+        for kind, seen in (
+            (REQUESTS, [each.requests.seen(now) for each in allowances if each.requests is not None]),
+            (TOKENS, [each.tokens.seen(now) for each in allowances if each.tokens is not None]),
         ):
-            if windows:
-                window = windows[0] if len(windows) == 1 else min(windows, key=lambda window: window.left(now))
-                limit, left = str(window.limit), str(max(0, window.left(now)))
-                reset = str(ceil(self._wall_clock() + (window.free_at(now) - now) / MICROS))
+            if seen:
+                least, of, free_at = seen[0] if len(seen) == 1 else min(seen, key=LEFT)
+                limit, left = str(of), str(max(0, least))
+                reset = str(ceil(self._wall_clock() + (free_at - now) / MICROS))
                 if not headers:
                     headers = [(LIMIT, limit), (REMAINING, left), (RESET, reset)]
                 headers += ((kind[0], limit), (kind[1], left), (kind[2], reset))
@@ -289,16 +291,15 @@ class MemoryLease:
         now = self._micros()
         for each in self._allowances:
             each.end(now - self._began)
-        if self._taken:
-            self._correct(usage, now)
+        if self._taken and (more := self._used(usage) - self._taken):
+            self._correct(more, now)
 
     def _used(self, usage: Usage) -> int:
         """Return how many tokens a call used; where nobody said what its input was, that is as it was estimated."""
         return usage.output_tokens + (usage.input_tokens or (self._input if usage.output_tokens else 0))
 
-    def _correct(self, usage: Usage, now: int) -> None:
-        """Let what was really used count instead of what was taken."""
-        more = self._used(usage) - self._taken
+    def _correct(self, more: int, now: int) -> None:
+        """Let what was really used count instead of what was taken: so many tokens more, or less if below zero."""
         of_step = min(-more, self._step_tokens)
         for each in self._allowances:
             used = each.tokens
@@ -306,7 +307,7 @@ class MemoryLease:
                 continue
             if more > 0:
                 used.add(now, more)
-            elif more < 0:
-                if of_step:
-                    used.give_back(self._step_at, of_step)
-                used.give_back(self._began, min(-more - of_step, self._first))
+                continue
+            if of_step:
+                used.give_back(self._step_at, of_step)
+            used.give_back(self._began, min(-more - of_step, self._first))

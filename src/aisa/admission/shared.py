@@ -13,7 +13,7 @@ from typing import cast
 from aisa.admission.allowance import FIRST_SECONDS, LEARNING, Limited, Shown, rates_room_at
 from aisa.admission.memory import MemoryAdmission, MemoryLease, unheard
 from aisa.admission.rules import MICROS, RATE_MAX, step_of
-from aisa.admission.shared_window import SPAN, WINDOW_WORDS, SharedWindow
+from aisa.admission.shared_window import SPAN, WINDOW_WORDS, SharedWindow, Unsure
 from aisa.clock import Micros, WallClock, monotonic_micros
 from aisa.config.limits import Limits, Rates
 from aisa.errors import ApiError
@@ -21,7 +21,6 @@ from aisa.facts import Fact
 from aisa.offer import Plan
 from aisa.resets import Resets
 from aisa.storage.shared_memory import RATE_WORDS, WORKERS_MAX, SharedFull, SharedMemory, SharedStuck
-from aisa.usage import Usage
 from aisa.wire.door import Request
 from aisa.wire.port import HeaderList
 
@@ -63,13 +62,15 @@ class SharedAllowance:
         self._place = 0
         self._span = 0
 
+    def has_place(self) -> bool:
+        """Say whether it has its place."""
+        return bool(self._place) and self._memory.rates.is_at(self._name, self._place)
+
     def settle(self, now: int) -> None:
         """Make sure that it has its place. Raises SharedFull."""
-        rates = self._memory.rates
-        if self._place and rates.is_at(self._name, self._place):
-            return
-        self._place, _ = rates.take(self._name, lambda place: is_idle(self._memory, place, now))
-        self.limit(self.rates, self._span)
+        if not self.has_place():
+            self._place, _ = self._memory.rates.take(self._name, lambda place: is_idle(self._memory, place, now))
+            self.limit(self.rates, self._span)
 
     def limit(self, rates: Rates, span: int) -> None:
         """Set the limits; what was used stays used."""
@@ -212,9 +213,20 @@ class SharedAdmission(MemoryAdmission):
     def _lease(self, allowances: tuple[Limited, ...], now: int) -> MemoryLease:
         return SharedLease(self._memory, self._micros, allowances, began=now)
 
-    def _told(self, allowances: Sequence[Shown]) -> HeaderList:
-        with suppress(SharedStuck, SharedFull), self._memory.lock:
-            return super()._told(self._settled(cast("tuple[Limited, ...]", allowances)))
+    def _told(self, allowances: Sequence[Shown], now: int) -> HeaderList:
+        """Tell of limits: without the lock where nobody does a step on them meanwhile, as mostly."""
+        shared = cast("tuple[SharedAllowance, ...]", allowances)
+        with suppress(Unsure):
+            told = super()._told(shared, now)
+            if all(each.has_place() for each in shared):
+                return told
+        with suppress(SharedStuck, SharedFull, Unsure), self._memory.lock:
+            settled, now = self._settled(shared), self._micros()
+            for each in settled:
+                for use in (each.requests, each.tokens):
+                    if use is not None:
+                        use.left(now)  # mends it, and forgets what is too old
+            return super()._told(settled, now)
         return []
 
 
@@ -237,9 +249,9 @@ class SharedLease(MemoryLease):
                 said = "This server cannot look up what is left of your limits at the moment. Try again soon."
                 raise ApiError("overloaded", said) from None
 
-    def _correct(self, usage: Usage, now: int) -> None:
+    def _correct(self, more: int, now: int) -> None:
         with suppress(SharedStuck), self._memory.lock:  # else what was taken counts for a minute, more than was used
-            super()._correct(usage, self._micros())
+            super()._correct(more, self._micros())
 
 
 def is_idle(memory: SharedMemory, place: int, now: int) -> bool:

@@ -2,7 +2,7 @@
 
 A window is a head of words and three rings of 32-bit cells, one cell a bucket: how much was used, when last (microseconds from the bucket's
 begin), and how much was promised to those who wait. A process that is killed inside a step leaves STEP set, and the next one adds up
-anew: what was used is then at most a step too much, never too little. Everything here is done with the lock held.
+anew: what was used is then at most a step too much, never too little. Everything here is done with the lock held, but `seen`.
 """
 
 from __future__ import annotations
@@ -14,7 +14,12 @@ CELL_MAX = (1 << 32) - 1
 #: The words of a head: whether a step is being done, the window's length, numbers of buckets, sums.
 STEP, SPAN, OLDEST, NEWEST, USED, LINE_OLDEST, LINE_NEWEST, WAITING = range(8)
 HEAD_WORDS = 8
+USE_WORDS = USED + 1  # of the head, that tell of what was used
 WINDOW_WORDS = HEAD_WORDS + 3 * RING // 2
+
+
+class Unsure(Exception):
+    """What was used cannot be told without the lock."""
 
 
 class SharedWindow:
@@ -39,7 +44,7 @@ class SharedWindow:
         words, head = self._words, self._head
         if words[head + STEP] or words[head + SPAN] != self.span:
             self._mend()
-        if words[head + USED]:
+        if words[head + USED] and not self._counts(words[head + OLDEST], now - self.span):
             self._forget(now)
         return self.limit - int(words[head + USED])
 
@@ -104,11 +109,24 @@ class SharedWindow:
         left = self.left(now)
         return now if left >= amount else self._room_at(amount - left)
 
-    def free_at(self, now: int) -> int:
-        """Return when all of the limit is free again if nothing more is used."""
-        if self.left(now) >= self.limit:
-            return now
-        return self._last_use(self._words[self._head + NEWEST]) + self.span
+    def seen(self, now: int) -> tuple[int, int, int]:
+        """Return how much there is room for, of which limit, and when all of it is free again. Needs no lock, and changes nothing.
+
+        Raises Unsure when another process does a step meanwhile, and when what is too old to count was not forgotten yet: `left` does that.
+        """
+        head = self._head
+        before = self._words[head : head + USE_WORDS].tolist()
+        step, span, oldest, newest, used = before
+        if step or span != self.span:
+            raise Unsure
+        if not used:
+            return self.limit, self.limit, now
+        if not self._counts(oldest, now - span):
+            raise Unsure
+        free_at = self._last_use(newest) + span
+        if self._words[head : head + USE_WORDS].tolist() != before:
+            raise Unsure
+        return self.limit - used, self.limit, free_at
 
     def is_idle(self, now: int) -> bool:
         """Say whether nothing is left that counts, and nobody in line."""
@@ -120,11 +138,7 @@ class SharedWindow:
     def _forget(self, now: int) -> None:
         """Forget what is too old to count."""
         words, cells, head, ring = self._words, self._cells, self._head, self._ring
-        bucket, edge = words[head + OLDEST], now - self.span
-        at = bucket % RING
-        if cells[ring + at] and bucket * self._width + cells[self._last + at] > edge:
-            return  # as mostly
-        newest = words[head + NEWEST]
+        bucket, newest, edge = words[head + OLDEST], words[head + NEWEST], now - self.span
         if self._last_use(newest) <= edge:
             self._clear(ring, USED)
             return
@@ -139,6 +153,11 @@ class SharedWindow:
             bucket += 1
             words[head + OLDEST] = bucket
         words[head + STEP] = 0
+
+    def _counts(self, bucket: int, edge: int) -> bool:
+        """Say whether something was used in a bucket, the last of it after a moment."""
+        at = bucket % RING
+        return bool(self._cells[self._ring + at]) and bucket * self._width + self._cells[self._last + at] > edge
 
     def _last_use(self, bucket: int) -> int:
         return int(bucket * self._width + self._cells[self._last + bucket % RING])

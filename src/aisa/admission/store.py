@@ -140,10 +140,10 @@ class StoreAdmission(MemoryAdmission):
         """Open a try at a vendor: of vendors' limits each process has its share, and the store knows nothing."""
         return MemoryLease(self._micros, caps, now)
 
-    def _told(self, allowances: Sequence[Shown]) -> HeaderList:
+    def _told(self, allowances: Sequence[Shown], now: int) -> HeaderList:
         if self._way.mode is Mode.STORE:
             allowances = [each.seen for each in allowances if isinstance(each, StoredAllowance)]
-        return super()._told(allowances)
+        return super()._told(allowances, now)
 
 
 class StoreLease(MemoryLease):
@@ -231,10 +231,9 @@ class StoreLease(MemoryLease):
             start = 2 + place * ENDED
             each.seen.see(answer[start : start + ENDED], later)
 
-    def _correct(self, usage: Usage, now: int) -> None:
+    def _correct(self, more: int, now: int) -> None:
         """Let what was really used count here, and be told in headers before the store has answered."""
-        more = self._used(usage) - self._taken
-        super()._correct(usage, now)
+        super()._correct(more, now)
         for each in self._stored:
             tokens = each.seen.tokens
             if tokens is not None and more > 0:

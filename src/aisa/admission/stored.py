@@ -40,9 +40,9 @@ class SeenUse:
         """Return when there is room for what was refused: the store has kept a place for it."""
         return self._room_at
 
-    def free_at(self, now: int) -> int:
-        """Return when all of the limit is free again if nothing more is used."""
-        return max(now, self._free_at)
+    def seen(self, now: int) -> tuple[int, int, int]:
+        """Return how much there is room for, of which limit, and when all of it is free again if nothing more is used."""
+        return self.left(now), self.limit, max(now, self._free_at)
 
 
 class Seen:

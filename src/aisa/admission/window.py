@@ -41,8 +41,8 @@ class Use(Protocol):
         """Return when there will be room for so much behind all who were told before, and take that place in line."""
         ...
 
-    def free_at(self, now: int) -> int:
-        """Return when all of the limit is free again if nothing more is used."""
+    def seen(self, now: int) -> tuple[int, int, int]:
+        """Return how much there is room for, of which limit, and when all of it is free again if nothing more is used."""
         ...
 
 
@@ -120,9 +120,10 @@ class Window:
         """Return when there will be room for so much, which must be within the limit, if nobody else uses it: now if there is."""
         return now if self.left(now) >= amount else self._room_at(self.used + amount - self.limit)
 
-    def free_at(self, now: int) -> int:
-        """Return when all of the limit is free again if nothing more is used."""
-        return now if self.left(now) >= self.limit or not self._times else self._times[-1] + self.span
+    def seen(self, now: int) -> tuple[int, int, int]:
+        """Return how much there is room for, of which limit, and when all of it is free again if nothing more is used."""
+        left, limit = self.left(now), self.limit
+        return left, limit, now if left >= limit or not self._times else self._times[-1] + self.span
 
     def is_idle(self, now: int) -> bool:
         """Say whether nothing is left that counts, and nobody in line."""

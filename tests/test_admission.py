@@ -14,17 +14,19 @@ from admission_contract import CLAIMS, Stage, World, key_of
 from aisa.admission.allowance import Allowance
 from aisa.admission.memory import ADDRESSES_MAX, MemoryAdmission
 from aisa.admission.refusals import seconds_of
-from aisa.admission.rules import MICROS
+from aisa.admission.rules import MICROS, output_expected
 from aisa.admission.window import BUCKETS, PLACES_MAX, Window
 from aisa.clock import wall_clock
 from aisa.config.limits import AddressRates, Limits, Tier
-from aisa.config.schema import Prices
+from aisa.config.schema import Model, Prices
 from aisa.edge.idempotency import IdempotencyStore
 from aisa.facts import Fact
 from aisa.keys.rules import Key
+from aisa.ledger.holds import CALLS_MIN
 from aisa.ledger.wallets import Wallet
 from aisa.testing.clock import run_virtual
 from aisa.usage import Usage
+from aisa.wire.chat_door import CHAT_DOOR
 from faults_rig import gateway, post
 from rig import (
     DONE,
@@ -221,6 +223,37 @@ def test_a_limit_that_is_reached_inside_a_stream_ends_it_with_an_error_event() -
     assert (row.outcome, row.error_code) == ("cut", "rate_limit_exceeded")
     assert row.billed.output_tokens == content_of(client.body).count("word") == 50 - row.billed.input_tokens
     assert (client.headers["x-ratelimit-limit-tokens"], client.headers["x-ratelimit-remaining-requests"]) == ("50", "8")
+
+
+def test_a_document_without_a_bound_takes_what_answers_of_its_targets_have_once_that_is_known() -> None:
+    """[issue 13] Until then a quarter of a small limit, so that others are let in beside it; a model's own word and bound come first."""
+    rig = limited_rig([document()], tpm=1_000)
+    admission = rig.dependencies.admission
+    assert isinstance(admission, MemoryAdmission)
+    admission.learn_from(rig.ledger.usual)
+    world = World(MemoryStage(), admission, {"one": rig.key})
+
+    async def main() -> None:
+        lease = await world.call(input_tokens=10)
+        assert world.told()["remaining-tokens"] == 1_000 - 10 - 990 // 4
+        lease.release(Usage())
+        for _ in range(CALLS_MIN):
+            assert world.told()["remaining-tokens"] > 900 - CALLS_MIN * 12
+            await rig.call(MemoryClient(), body())
+        before = world.told()["remaining-tokens"]
+        leases = [await world.call(input_tokens=10), await world.call(input_tokens=10, n=2)]
+        assert world.told()["remaining-tokens"] == before - (10 + 3) - (10 + 2 * 3)
+        for lease in leases:
+            lease.release(Usage(10, 3))
+        assert world.told()["remaining-tokens"] == before - 2 * 13
+        asked = CHAT_DOOR.read(body())
+        known = (({}, 3), ({"hold_output_tokens": 40}, 40), ({"max_output_tokens": 2}, 2), ({"hold_output_tokens": 9_000}, 500))
+        for settings, taken in known:
+            assert output_expected(asked, Model(to=("a/m",), **settings), 500, usual=3) == taken
+        for settings, tokens_max, taken in (({"max_output_tokens": 80}, 500, 80), ({}, 500, 125), ({}, 2, 1), ({}, 90_000, 4_096)):
+            assert output_expected(asked, Model(to=("a/m",), **settings), tokens_max, usual=None) == taken
+
+    run_virtual(main())
 
 
 @pytest.mark.parametrize("streamed", [True, False])

@@ -154,13 +154,15 @@ def open_dependencies(
 ) -> Dependencies:
     """Return everything that the path of a call needs."""
     resets = Resets()
+    admission = MemoryAdmission(config.limits, keys.tiers, wall_clock=wall_clock, report=report, resets=resets)
+    admission.learn_from(ledger.usual)
     embedded = EmbeddedUpstream(config.embedded.tokens_per_second, wall_clock, chance)
     read_on = [name for name, vendor in config.vendors.items() if vendor.on_disconnect == "drain"]
     return Dependencies(
         keys=keys,
         read=body_reader(),
         routes=routes,
-        admission=MemoryAdmission(config.limits, keys.tiers, wall_clock=wall_clock, report=report, resets=resets),
+        admission=admission,
         resets=resets,
         ledger=ledger,
         dialects=DIALECTS,
@@ -308,9 +310,9 @@ async def share_limits(config: Config, dependencies: Dependencies, tiers: Mappin
     from aisa.admission.store import StoreAdmission, open_way
 
     way = await open_way(config, system_chance(), dependencies.report)
-    dependencies.admission = StoreAdmission(
-        config.limits, tiers, way, wall_clock=wall_clock, report=dependencies.report, resets=dependencies.resets
-    )
+    admission = StoreAdmission(config.limits, tiers, way, wall_clock=wall_clock, report=dependencies.report, resets=dependencies.resets)
+    admission.learn_from(dependencies.ledger.usual)
+    dependencies.admission = admission
 
 
 def price_look_up(config: Config) -> LookUp:

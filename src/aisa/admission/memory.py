@@ -15,7 +15,17 @@ from aisa.admission.allowance import Allowance, Limited, Shown
 from aisa.admission.kept import Kept
 from aisa.admission.places import Places
 from aisa.admission.refusals import refusal, stopped_inside
-from aisa.admission.rules import MICROS, RATE_MAX, address_group, is_none, key_rates, output_at_first, tier_of
+from aisa.admission.rules import (
+    MICROS,
+    RATE_MAX,
+    Usual,
+    address_group,
+    is_none,
+    key_rates,
+    nothing_is_usual,
+    output_at_first,
+    tier_of,
+)
 from aisa.admission.unlimited import Unlimited
 from aisa.admission.vendor_caps import Keeping
 from aisa.admission.vendor_queue import VendorQueue
@@ -89,6 +99,7 @@ class MemoryAdmission:
         resets: Resets | None = None,
     ) -> None:
         self._resets = resets or Resets()
+        self._usual: Usual = nothing_is_usual
         self._keeper: Callable[[str, str], Limited] = of_own  # makes what keeps the use of limits, by a name and whose they are
         self._tiers = tiers
         self._wall_clock = wall_clock
@@ -110,6 +121,10 @@ class MemoryAdmission:
         self._resets.limit = limits.lost_documents_per_hour
         self.queue.configure(limits)
 
+    def learn_from(self, usual: Usual) -> None:
+        """Take documents without a bound for as long as this says, from now on."""
+        self._usual = self.queue.caps.usual = usual
+
     async def admit(self, call: Call, request: Request, plan: Plan, *, input_tokens: int) -> Unlimited | MemoryLease:
         """Return a lease. Raises ApiError rate_limit_exceeded."""
         allowances = self._limiting(call, request)
@@ -127,7 +142,7 @@ class MemoryAdmission:
     def _begin(self, allowances: tuple[Limited, ...], request: Request, plan: Plan, *, input_tokens: int) -> MemoryLease:
         """Take of all of these. Raises ApiError rate_limit_exceeded."""
         now = self._micros()
-        tokens, step = tokens_needed(allowances, request, plan, input_tokens=input_tokens)
+        tokens, step = tokens_needed(allowances, request, plan, input_tokens=input_tokens, usual=self._usual)
         for each in allowances:
             if not each.has_room(now, tokens):
                 raise refusal(allowances, now, tokens=tokens, input_tokens=input_tokens, request=request)
@@ -230,7 +245,7 @@ class MemoryAdmission:
             self._report(ServerWarning(what))
 
 
-def tokens_needed(allowances: Sequence[Shown], request: Request, plan: Plan, *, input_tokens: int) -> tuple[int, int]:
+def tokens_needed(allowances: Sequence[Shown], request: Request, plan: Plan, *, input_tokens: int, usual: Usual) -> tuple[int, int]:
     """Return how many tokens a call takes of these before it is asked, and by how many a stream grows; 0 where none limits them."""
     tokens_max, step = RATE_MAX, 0
     for each in allowances:
@@ -238,7 +253,7 @@ def tokens_needed(allowances: Sequence[Shown], request: Request, plan: Plan, *, 
             tokens_max, step = each.tokens.limit, each.step
     if not step:
         return 0, 0
-    return input_tokens + output_at_first(request, plan.entry.settings, step=step, tokens_max=tokens_max - input_tokens), step
+    return input_tokens + output_at_first(request, plan, step=step, tokens_max=tokens_max - input_tokens, usual=usual), step
 
 
 class MemoryLease:

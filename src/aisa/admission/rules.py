@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from ipaddress import AddressValueError, IPv6Address
 
 import msgspec
@@ -10,12 +10,16 @@ import msgspec
 from aisa.config.limits import Limits, Rates, Tier, known_tiers
 from aisa.config.schema import Model
 from aisa.keys.rules import Key
+from aisa.offer import Offer, Plan
 from aisa.wire.door import Request
 
 MICROS = 1_000_000  # in a second
 STEP_TOKENS = 256  # of output, that a stream's use grows by, as its hold does
 STEPS_MIN = 100  # in a limit: a small one is used in smaller steps, so that no stream ends for the rest of a step
 DOCUMENT_OUTPUT_TOKENS = 4_096  # of a document whose length nobody limits, until it is known
+DOCUMENT_SHARE = 4  # of a limit, that such a guess takes at most: one call does not use up a small one
+#: Returns how many output tokens a choice of an answer by these targets has, but for rare ones; None while too few answers are known.
+Usual = Callable[[Sequence[Offer]], int | None]
 ADDRESS_BITS = 64  # of IPv6 that one client has at least; it can choose the rest at will
 
 
@@ -53,7 +57,11 @@ def step_of(tokens_max: int) -> int:
     return max(1, min(STEP_TOKENS, tokens_max // STEPS_MIN))
 
 
-def output_at_first(request: Request, settings: Model, *, step: int, tokens_max: int) -> int:
+def nothing_is_usual(_offers: Sequence[Offer]) -> None:
+    """Know no answer."""
+
+
+def output_at_first(request: Request, plan: Plan, *, step: int, tokens_max: int, usual: Usual) -> int:
     """Return the output tokens that a call takes of a limit before it is asked, of which `tokens_max` are not for its input.
 
     A stream takes the step that it begins with, as it is watched while it runs; a document the most that it may have, or what a usual one
@@ -64,16 +72,23 @@ def output_at_first(request: Request, settings: Model, *, step: int, tokens_max:
         return step if asked is None else min(step, asked * request.choices)
     if asked is not None:
         return asked * request.choices
-    return output_expected(request, settings, tokens_max)
+    return output_expected(request, plan.entry.settings, tokens_max, usual=usual(plan.offers))
 
 
-def output_expected(request: Request, settings: Model, tokens_max: int) -> int:
-    """Return the most output tokens that a call asks for, else what a usual one has; no more than `tokens_max` of which we are not told."""
+def output_expected(request: Request, settings: Model, tokens_max: int, *, usual: int | None) -> int:
+    """Return the most output tokens that a call asks for, else what a usual one has; no more than `tokens_max` of which we are not told.
+
+    `usual` is what answers of its targets have, None where nobody knows.
+    """
     asked = request.max_tokens
     if asked is not None:
         return min(asked * request.choices, tokens_max)
-    usual = settings.hold_output_tokens or min(DOCUMENT_OUTPUT_TOKENS, settings.max_output_tokens or DOCUMENT_OUTPUT_TOKENS)
-    expected = usual * request.choices
+    each = settings.hold_output_tokens or usual
+    if each is None:
+        each, tokens_max = DOCUMENT_OUTPUT_TOKENS, tokens_max // DOCUMENT_SHARE
+    if settings.max_output_tokens is not None:
+        each = min(each, settings.max_output_tokens)
+    expected = each * request.choices
     return expected if expected <= tokens_max else max(1, tokens_max)
 
 

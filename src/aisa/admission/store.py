@@ -11,7 +11,7 @@ from importlib.resources import files
 from aisa.admission.allowance import Limited, Shown
 from aisa.admission.memory import NO_LIMITS, MemoryAdmission, MemoryLease, loop_micros, tokens_needed, unheard
 from aisa.admission.refusals import refusal, stopped_inside, too_large
-from aisa.admission.rules import MICROS, RATE_MAX
+from aisa.admission.rules import MICROS, RATE_MAX, Usual
 from aisa.admission.store_way import LEASE_SECONDS, Mode, Open, StoreWay
 from aisa.admission.stored import Seen, StoredAllowance
 from aisa.admission.unlimited import Unlimited
@@ -93,7 +93,7 @@ class StoreAdmission(MemoryAdmission):
 
     async def _decided(self, stored: tuple[StoredAllowance, ...], request: Request, plan: Plan, *, input_tokens: int) -> StoreLease:
         """Have the store decide. Raises ApiError, StoreAway."""
-        tokens, step = needed_of(stored, request, plan, input_tokens=input_tokens)
+        tokens, step = needed_of(stored, request, plan, input_tokens=input_tokens, usual=self._usual)
         lease = StoreLease(self._micros, stored, self._way, began=self._micros())
         try:
             answer = await self._way.ask("begin", lease.keys, lease.id, LEASE, "0", *begin_arguments(stored, tokens))
@@ -119,7 +119,7 @@ class StoreAdmission(MemoryAdmission):
     def _begin(self, allowances: tuple[Limited, ...], request: Request, plan: Plan, *, input_tokens: int) -> MemoryLease:
         """Decide by this process's share, and tell the store if it is there. Raises ApiError rate_limit_exceeded, overloaded."""
         stored = tuple(each for each in allowances if isinstance(each, StoredAllowance))
-        tokens, _ = needed_of(stored, request, plan, input_tokens=input_tokens)
+        tokens, _ = needed_of(stored, request, plan, input_tokens=input_tokens, usual=self._usual)
         for each in stored:
             each.share_anew()
         share = min((each.tokens.limit for each in stored if each.tokens is not None), default=RATE_MAX)
@@ -242,10 +242,10 @@ class StoreLease(MemoryLease):
                 tokens.give_back(now, -more)
 
 
-def needed_of(stored: Sequence[StoredAllowance], request: Request, plan: Plan, *, input_tokens: int) -> tuple[int, int]:
+def needed_of(stored: Sequence[StoredAllowance], request: Request, plan: Plan, *, input_tokens: int, usual: Usual) -> tuple[int, int]:
     """Return what a call takes of the whole limits, and its step. Raises ApiError for a call that is larger than one of them."""
     seen = [each.seen for each in stored]
-    tokens, step = tokens_needed(seen, request, plan, input_tokens=input_tokens)
+    tokens, step = tokens_needed(seen, request, plan, input_tokens=input_tokens, usual=usual)
     for each in seen:
         if each.tokens is not None and tokens > each.tokens.limit:
             raise too_large(each, tokens, input_tokens=input_tokens, request=request)

@@ -7,7 +7,7 @@ from contextlib import AbstractContextManager
 from typing import NamedTuple, Protocol
 
 from aisa.admission.allowance import Limited
-from aisa.admission.rules import MICROS, is_none, output_expected
+from aisa.admission.rules import MICROS, Usual, is_none, nothing_is_usual, output_expected
 from aisa.config.limits import Limits, Rates, VendorRates
 from aisa.config.schema import Model
 from aisa.offer import Offer
@@ -67,6 +67,7 @@ class VendorCaps:
     """The limits of vendors and of their models, as the configuration has them."""
 
     def __init__(self, keep: Callable[[str, str], Limited]) -> None:
+        self.usual: Usual = nothing_is_usual
         self._keep = keep
         self._caps: dict[str, Limited] = {}  # by `vendor` or `vendor/model`: no more than the configuration has ever named
         self._of_target: dict[str, tuple[Limited, ...]] = {}
@@ -102,7 +103,8 @@ class VendorCaps:
         bounds = [cap.rates.tpm for cap in caps if cap.rates.tpm is not None]
         if not bounds:
             return Want(offer, caps, 0)
-        return Want(offer, caps, input_tokens + output_expected(request, settings, max(1, min(bounds) - input_tokens)))
+        output = output_expected(request, settings, max(1, min(bounds) - input_tokens), usual=self.usual((offer,)))
+        return Want(offer, caps, input_tokens + output)
 
     def named(self) -> list[tuple[str, Limited]]:
         """Return every limit, by its vendor or its target."""

@@ -24,7 +24,7 @@ from aisa.ledger.row import CallRow, Opening
 from aisa.ledger.wallets import Cap, Limit, Purse, Spending, Wallet
 from aisa.money import Nanos
 from aisa.names import kept_name
-from aisa.offer import Plan
+from aisa.offer import Offer, Plan
 from aisa.prices.rules import Price
 from aisa.pricing import UnitPrices
 from aisa.storage.failure import StorageFailed
@@ -129,8 +129,7 @@ class LiveLedger:
         charge.choices = request.choices
         try:
             if limits:
-                settings, learned = plan.entry.settings, self.learned.most([kept_name(each.name) for each in plan.offers])
-                hold = first_hold(rates, request, settings, held_input=held_input, learned=learned)
+                hold = first_hold(rates, request, plan.entry.settings, held_input=held_input, learned=self.usual(plan.offers))
                 try:
                     hold_first(charge, hold, request)
                 except Short as short:
@@ -146,6 +145,10 @@ class LiveLedger:
 
     async def leave(self, left: int) -> None:
         """End: of all calls, `left` are not written. Others wait for nothing that is in this memory."""
+
+    def usual(self, offers: Sequence[Offer]) -> int | None:
+        """Return how many output tokens a choice of an answer by these targets has, but for rare ones; None while too few are known."""
+        return self.learned.most([kept_name(each.name) for each in offers])
 
     def forget(self, call_id: str) -> None:
         """Forget a call that was undone."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from typing import Protocol
 
 import msgspec
@@ -146,4 +146,8 @@ class Ledger(Protocol):
 
         Raises ApiError insufficient_wallet_balance, quota_exceeded or overloaded (no room to keep books).
         """
+        ...
+
+    def usual(self, offers: Sequence[Offer]) -> int | None:
+        """Return how many output tokens a choice of an answer by these targets has, but for rare ones; None while too few are known."""
         ...

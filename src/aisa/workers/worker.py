@@ -167,9 +167,10 @@ class Worker:
         self.pools = {name: open_way(name, vendor) for name, vendor in config.vendors.items()}
         routes = self._routes(store, config, tokenizers_in(config))
         dependencies = open_dependencies(config, self.keys, ledger, pools=self.pools, routes=routes, chance=chance, report=report)
-        dependencies.admission = SharedAdmission(
+        admission = dependencies.admission = SharedAdmission(
             config.limits, self.keys.tiers, self.memory, wall_clock=wall_clock, report=report, resets=dependencies.resets
         )
+        admission.learn_from(ledger.usual)
         dependencies.keep_refusal, dependencies.timers = self.refused.keep, timers
         dependencies.states = VendorStates(Seals(seal_key(config)), Memory(timers.loop.time))
         self.dependencies = dependencies

@@ -302,6 +302,41 @@ def test_usage_and_calls_are_shown(operated: Operated) -> None:
     assert operated.ask("/usage?by=model&start_ms=1&end_ms=9").json["groups"] == {}
 
 
+@pytest.mark.parametrize(
+    ("path", "name"),
+    [
+        ("/keys?standing=1&state=active", "state"),
+        ("/calls?sinse_ms=5", "sinse_ms"),
+        ("/vendors?limit=5&x=", "x"),
+        ("/calls?limit=1&limit=2", None),
+    ],
+)
+def test_a_query_that_is_not_understood_is_refused(operated: Operated, path: str, name: str | None) -> None:
+    """With a filter whose name is misspelt passed over, more would be shown than was asked for; of two values one would count."""
+    refused = operated.ask(path)
+    assert (refused.status, refused.code, refused.json["error"]["param"]) == (400, "invalid_request", name)
+    assert name is None or "limit" in refused.json["error"]["message"]
+
+
+def test_a_change_with_a_query_is_not_made(operated: Operated) -> None:
+    """What is wanted stands in the body: nothing is done where a part of it may have gone elsewhere."""
+    before = operated.ask("/keys").json
+    refused = operated.ask("/keys?rpm=5", {"label": "asked in two places"})
+    assert (refused.status, refused.code, operated.ask("/keys").json) == (400, "invalid_request", before)
+
+
+def test_an_empty_value_in_a_query_is_a_value(operated: Operated) -> None:
+    """It names no key, and so shows not the calls of all."""
+    assert operated.ask("/calls?key=").code == "resource_not_found"
+
+
+def test_a_wrong_method_is_told_all_that_there_are(operated: Operated) -> None:
+    """As its header says, in words."""
+    refused = operated.ask("/keys", method="DELETE")
+    assert (refused.status, refused.headers["allow"]) == (405, "GET, HEAD, POST")
+    assert "takes GET and POST, not DELETE" in refused.json["error"]["message"]
+
+
 def test_lists_come_in_pages() -> None:
     """Each entry once, in order, whatever the size; nonsense is refused, and what is no list stays."""
     entries = [{"id": str(number)} for number in range(7)]

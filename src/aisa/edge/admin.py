@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Callable, Generator, Iterable, Mapping
 from typing import NamedTuple, Protocol, cast
-from urllib.parse import parse_qsl, unquote
+from urllib.parse import unquote
 
 import msgspec
 
@@ -18,7 +18,7 @@ from aisa.config.limits import Limits
 from aisa.edge.admin_accounts import AccountRoutes
 from aisa.edge.admin_key_routes import AdminKeyRing, AdminKeyRoutes
 from aisa.edge.admin_keys import KeyRoutes, Place, Usings
-from aisa.edge.admin_route import Answering, Asked
+from aisa.edge.admin_route import Answering, Asked, Query
 from aisa.edge.admin_wallets import WalletRoutes
 from aisa.edge.routes import Route, RouteTable
 from aisa.errors import ApiError
@@ -136,12 +136,16 @@ class Admin:
 
         Raises ApiError.
         """
-        path, _, query = path.partition("?")
+        path, _, text = path.partition("?")
         route, name = self.routes.find(method, path)
-        result = route.handler(Asked(unquote(name), dict(parse_qsl(query)), body))
+        query = Query(text)
+        if method == "POST":
+            query.check()  # before anything is done: what is wanted stands in the body
+        result = route.handler(Asked(unquote(name), query, body))
         status, shown = (yield from result) if isinstance(result, Generator) else result
+        query.check()
         self._keep(actor, f"{method} {path}")
-        return status, msgspec.json.encode(page_of(shown, dict(parse_qsl(query))))
+        return status, msgspec.json.encode(page_of(shown, query))
 
     def _keep(self, actor: Actor, action: str) -> None:
         """Keep what a request has changed. It is done, whatever becomes of its record: the caller is told if that cannot be kept."""

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Generator, Mapping
+from collections.abc import Callable, Generator, Iterator, Mapping
 from typing import NamedTuple, Protocol, TypeVar
+from urllib.parse import parse_qsl
 
 import msgspec
 
@@ -32,11 +33,44 @@ class Note(Protocol):
         ...
 
 
+class Query(Mapping[str, str]):
+    """What a request asks in its query, by name; remembers what was looked for. Raises ApiError where a name is there twice."""
+
+    def __init__(self, text: str) -> None:
+        given = parse_qsl(text, keep_blank_values=True)
+        self._given = dict(given)
+        self._looked_for = set(PAGED)
+        if len(self._given) < len(given):
+            raise ApiError("invalid_request", "The query has the same name twice.")
+
+    def __getitem__(self, name: str) -> str:
+        self._looked_for.add(name)
+        return self._given[name]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._given)
+
+    def __len__(self) -> int:
+        return len(self._given)
+
+    def check(self) -> None:
+        """Raise ApiError invalid_request for what nobody looked for: without a filter whose name is misspelt all would be shown."""
+        for name in self._given:
+            if name not in self._looked_for:
+                known = ", ".join(sorted(self._looked_for))
+                what = f"There is no {name[:NAME_CHARACTERS_MAX]!r} to ask for in the query here. There are: {known}."
+                raise ApiError("invalid_request", what, param=name[:NAME_CHARACTERS_MAX])
+
+
+PAGED = ("limit", "after")  # of lists; more than one entry is never asked of anything else
+NAME_CHARACTERS_MAX = 40  # of a name in a query that is shown
+
+
 class Asked(NamedTuple):
     """A request: the part of the path that stands for `{name}`, decoded, the query, and the body."""
 
     name: str
-    query: Mapping[str, str]
+    query: Query
     body: bytes
 
 

@@ -78,7 +78,8 @@ class RouteTable(Generic[Handler]):
             raise ApiError("unknown_endpoint", f"There is no {method[:SHOWN_METHOD_CHARACTERS_MAX]} of {shown(path)} here. {told}")
         if route is None:
             allowed, asked = (*by_method, *self._everywhere), method[:SHOWN_METHOD_CHARACTERS_MAX]
-            raise ApiError("method_not_allowed", f"{shown(path)} takes {allowed[0]}, not {asked}.", allow=", ".join(allowed))
+            taken = " and ".join([route.method for route in dict.fromkeys(by_method.values())])  # HEAD goes without saying
+            raise ApiError("method_not_allowed", f"{shown(path)} takes {taken}, not {asked}.", allow=", ".join(allowed))
         return route, name
 
     def door(self, method: str, path: str) -> Door | None:

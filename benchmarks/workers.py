@@ -16,7 +16,7 @@ import uvloop
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "tests"))  # whose rigs start PostgreSQL and Redis
 
-from aisa.admission.memory import MemoryAdmission
+from aisa.admission.memory import MemoryAdmission, loop_clock
 from aisa.call import Call
 from aisa.config.limits import Limits, Tier
 from aisa.config.schema import Config, Model, Vendor
@@ -151,7 +151,7 @@ def admission_us() -> float:
     plan, call = routes.plan(asked, key, random.Random(1)), Call("req_1", key, b"", 1, 0.0, [], CHAT_DOOR)
 
     async def measured() -> float:
-        admission = MemoryAdmission(limits, {}, wall_clock=time.time)
+        admission = MemoryAdmission(limits, {}, wall_clock=time.time, micros=loop_clock())
         found: list[float] = []
         for _ in range(5):
             began = time.process_time()

@@ -14,7 +14,7 @@ from admission_contract import CLAIMS, Stage, World, key_of
 from aisa.admission.allowance import Allowance
 from aisa.admission.memory import ADDRESSES_MAX, MemoryAdmission
 from aisa.admission.refusals import seconds_of
-from aisa.admission.rules import MICROS, output_expected
+from aisa.admission.rules import MICROS, output_guessed
 from aisa.admission.window import BUCKETS, PLACES_MAX, Window
 from aisa.clock import wall_clock
 from aisa.config.limits import AddressRates, Limits, Tier
@@ -249,9 +249,9 @@ def test_a_document_without_a_bound_takes_what_answers_of_its_targets_have_once_
         asked = CHAT_DOOR.read(body())
         known = (({}, 3), ({"hold_output_tokens": 40}, 40), ({"max_output_tokens": 2}, 2), ({"hold_output_tokens": 9_000}, 500))
         for settings, taken in known:
-            assert output_expected(asked, Model(to=("a/m",), **settings), 500, usual=3) == taken
+            assert output_guessed(asked, Model(to=("a/m",), **settings), 500, usual=3) == taken
         for settings, tokens_max, taken in (({"max_output_tokens": 80}, 500, 80), ({}, 500, 125), ({}, 2, 1), ({}, 90_000, 4_096)):
-            assert output_expected(asked, Model(to=("a/m",), **settings), tokens_max, usual=None) == taken
+            assert output_guessed(asked, Model(to=("a/m",), **settings), tokens_max, usual=None) == taken
 
     run_virtual(main())
 

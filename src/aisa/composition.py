@@ -12,7 +12,7 @@ from pathlib import Path
 import msgspec
 
 from aisa.accounting import server_id
-from aisa.admission.memory import MemoryAdmission
+from aisa.admission.memory import MemoryAdmission, loop_clock
 from aisa.background_reads import BackgroundReads
 from aisa.clock import Chance, system_chance, wall_clock
 from aisa.config.problem import ConfigErrors, Problem
@@ -154,7 +154,7 @@ def open_dependencies(
 ) -> Dependencies:
     """Return everything that the path of a call needs."""
     resets = Resets()
-    admission = MemoryAdmission(config.limits, keys.tiers, wall_clock=wall_clock, report=report, resets=resets)
+    admission = MemoryAdmission(config.limits, keys.tiers, wall_clock=wall_clock, micros=loop_clock(), report=report, resets=resets)
     admission.learn_from(ledger.usual)
     embedded = EmbeddedUpstream(config.embedded.tokens_per_second, wall_clock, chance)
     read_on = [name for name, vendor in config.vendors.items() if vendor.on_disconnect == "drain"]
@@ -310,7 +310,9 @@ async def share_limits(config: Config, dependencies: Dependencies, tiers: Mappin
     from aisa.admission.store import StoreAdmission, open_way
 
     way = await open_way(config, system_chance(), dependencies.report)
-    admission = StoreAdmission(config.limits, tiers, way, wall_clock=wall_clock, report=dependencies.report, resets=dependencies.resets)
+    admission = StoreAdmission(
+        config.limits, tiers, way, wall_clock=wall_clock, micros=loop_clock(), report=dependencies.report, resets=dependencies.resets
+    )
     admission.learn_from(dependencies.ledger.usual)
     dependencies.admission = admission
 

@@ -72,17 +72,11 @@ def output_at_first(request: Request, plan: Plan, *, step: int, tokens_max: int,
         return step if asked is None else min(step, asked * request.choices)
     if asked is not None:
         return asked * request.choices
-    return output_expected(request, plan.entry.settings, tokens_max, usual=usual(plan.offers))
+    return output_guessed(request, plan.entry.settings, tokens_max, usual=usual(plan.offers))
 
 
-def output_expected(request: Request, settings: Model, tokens_max: int, *, usual: int | None) -> int:
-    """Return the most output tokens that a call asks for, else what a usual one has; no more than `tokens_max` of which we are not told.
-
-    `usual` is what answers of its targets have, None where nobody knows.
-    """
-    asked = request.max_tokens
-    if asked is not None:
-        return min(asked * request.choices, tokens_max)
+def output_guessed(request: Request, settings: Model, tokens_max: int, *, usual: int | None) -> int:
+    """Return the output tokens of a call without a bound, `tokens_max` at most; `usual` is what its targets' answers have, if known."""
     each = settings.hold_output_tokens or usual
     if each is None:
         each, tokens_max = DOCUMENT_OUTPUT_TOKENS, tokens_max // DOCUMENT_SHARE

@@ -7,7 +7,7 @@ from contextlib import AbstractContextManager
 from typing import NamedTuple, Protocol
 
 from aisa.admission.allowance import Limited
-from aisa.admission.rules import MICROS, Usual, is_none, nothing_is_usual, output_expected
+from aisa.admission.rules import MICROS, Usual, is_none, nothing_is_usual, output_guessed
 from aisa.config.limits import Limits, Rates, VendorRates
 from aisa.config.schema import Model
 from aisa.offer import Offer
@@ -103,7 +103,11 @@ class VendorCaps:
         bounds = [cap.rates.tpm for cap in caps if cap.rates.tpm is not None]
         if not bounds:
             return Want(offer, caps, 0)
-        output = output_expected(request, settings, max(1, min(bounds) - input_tokens), usual=self.usual((offer,)))
+        asked, tokens_max = request.max_tokens, max(1, min(bounds) - input_tokens)
+        if asked is None:
+            output = output_guessed(request, settings, tokens_max, usual=self.usual((offer,)))
+        else:
+            output = min(asked * request.choices, tokens_max)
         return Want(offer, caps, input_tokens + output)
 
     def named(self) -> list[tuple[str, Limited]]:

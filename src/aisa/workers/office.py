@@ -121,6 +121,7 @@ class Office:
         self._retries = Retries()
         self._wall_clock = wall_clock
         self._forget = forget
+        self._loop = asyncio.get_running_loop()  # asked for once: before Python 3.12 that is a system call
         self._reading: set[asyncio.Task[None]] = set()  # one for each change of a key at most
 
     @property
@@ -135,7 +136,7 @@ class Office:
     def know(self, key: Key) -> None:
         """Take a key that is new or has changed."""
         self._treasury.know(key, self._wall_clock())
-        task = asyncio.get_running_loop().create_task(self._know_cap(key.id))
+        task = self._loop.create_task(self._know_cap(key.id))
         self._reading.add(task)
         task.add_done_callback(self._reading.discard)
 
@@ -241,7 +242,7 @@ class Office:
 
     def _post(self, worker: Worker, row: CallRow) -> None:
         self.calls[row.id] = PostedRow(row)
-        worker.unwritten[row.id] = asyncio.get_running_loop().create_future()
+        worker.unwritten[row.id] = self._loop.create_future()
         self._writer.post(row, lambda: self._row_written(worker, row))
         if row.idempotency is not None:
             worker.claims.pop(row.idempotency, None)
@@ -260,7 +261,7 @@ class Office:
     def _tell_written(self, worker: Worker, call_id: str) -> None:
         """Tell of all that one commit has written in one message."""
         if not worker.written:
-            asyncio.get_running_loop().call_soon(self._send_written, worker)
+            self._loop.call_soon(self._send_written, worker)
         worker.written.append(call_id)
 
     def _send_written(self, worker: Worker) -> None:

@@ -22,7 +22,7 @@ from aisa.wire.sse import Event, EventTooLarge, SseDecoder, events_in, in_runs
 from aisa.wire.token_meter import TokenMeter, weakest
 from aisa.wire.trees import Tree, is_tree, text_or_none, trees_in
 from aisa.wire.vendor_cost import vendor_cost
-from aisa.wire.vendor_error import VendorError
+from aisa.wire.vendor_error import VendorError, error_in
 
 #: Events of further text, as Anthropic writes them, by the place of their block: they are passed without being decoded.
 FURTHER = {place: further_of(place) for place in range(FURTHER_PLACES)}
@@ -104,7 +104,7 @@ class MessageReader:
         """Return what an event says. Raises VendorError."""
         kind = tree.get("type")
         if kind == "error":
-            raise VendorError(tree.get("error"))
+            raise VendorError(tree.get("error") or tree)
         if kind == "message_start":
             message = tree.get("message")
             self._usage.take(message.get("usage") if is_tree(message) else None)
@@ -260,7 +260,8 @@ class StreamDecoder(MessageReader):
         for tree, data in events:
             typed = "type" in tree
             if not typed:
-                tree["type"] = "error" if "error" in tree else name.decode("utf-8", "replace")
+                failed = "error" in tree or (not is_tree(tree.get("message")) and error_in(tree) is not None)
+                tree["type"] = "error" if failed else name.decode("utf-8", "replace")
             if not self.done and self.failure is None:
                 parts += self._event(tree, data if typed else b"")
         return parts

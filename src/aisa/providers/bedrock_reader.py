@@ -62,7 +62,7 @@ class BedrockReader:
                 self._end(event.get("stopReason"))
             case "metadata":
                 self._report(event)
-            case None:
+            case None | "error":
                 self._document(event)
             case _ if kind == EXCEPTION:
                 raise VendorError(event.get("report"))

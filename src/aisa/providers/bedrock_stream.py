@@ -36,7 +36,7 @@ class FrameStream(TypedDecoder):
         """Take the next bytes of the vendor's body."""
         if self._first and data:
             self._first = False
-            self._refusal = bytearray() if data[:1] == b"{" else None  # as a length, that is two gigabytes
+            self._refusal = bytearray() if data[:1] in (b"{", b"[") else None  # as a length, that is two gigabytes
         if self._refusal is not None:
             self._refusal += data[: REFUSAL_BYTES_MAX - len(self._refusal)]
             return []

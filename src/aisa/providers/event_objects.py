@@ -28,11 +28,13 @@ class EventObjects:
         return self._waiting is not None
 
     def take(self, data: bytes, **members: object) -> list[tuple[Tree, bytes]] | None:
-        """Return the events that can be told now, each with its own bytes, none if these are no strict JSON; None for what is no object.
+        """Return the events that can be told now, each with its own bytes, none if these are no strict JSON; None for what holds no object.
 
         `members` are what the event has beside those bytes.
         """
         event, strict = read(data)
+        if is_list(event) and (trees := trees_in(event)):  # one gateway or another puts what it says in an array
+            return [*self.end(), *[(with_whole_text(tree | members), b"") for tree in trees]]
         if not is_tree(event):
             return None
         event |= members
@@ -106,8 +108,9 @@ def object_in(data: bytes) -> Tree | None:
 
 
 def document_in(data: bytes) -> tuple[Tree, bytes] | None:
-    """Return the JSON object in a text, and it as strict JSON: the same bytes if they are; None for what is no object."""
+    """Return the JSON object in a text, or the first in an array, and it as strict JSON: the same bytes if they are; None without any."""
     value, strict = read(data)
-    if not is_tree(value):
-        return None
-    return (value, data) if strict else ((whole := with_whole_text(value)), encode(whole))
+    if is_tree(value) and strict:
+        return value, data
+    tree = value if is_tree(value) else next(iter(trees_in(value)), None)
+    return None if tree is None else ((whole := with_whole_text(tree)), encode(whole))

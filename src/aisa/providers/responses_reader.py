@@ -17,7 +17,7 @@ from aisa.providers.vendor_state import VendorState
 from aisa.wire.tool_calls import arguments_text
 from aisa.wire.trees import Tree, as_list, as_tree, is_tree, key_in, text_or_none, trees_in
 from aisa.wire.usage_report import count_of
-from aisa.wire.vendor_error import VendorError
+from aisa.wire.vendor_error import VendorError, is_error, refuse_errors
 from aisa.wire.vendor_tier import tier_named
 
 CALLS = {"function_call": "arguments", "custom_tool_call": "input"}
@@ -94,6 +94,8 @@ class ResponsesReader:
             raise VendorError(failure_in(event))
         elif is_tree(event.get("response")):
             self._identify(event["response"])
+        elif not kind:
+            refuse_errors(event)
 
     def say(self, event: TextDelta) -> bool:
         """Tell further text; return False if there is more to it: it begins something."""
@@ -276,7 +278,7 @@ def failure_in(event: Tree) -> object:
     response = event.get("response")
     for holder in (event, response if is_tree(response) else {}):
         error = holder.get("error")
-        if is_tree(error) and any(error.values()):
+        if is_error(error):
             return error
     told = {name: event[name] for name in ("code", "message", "param") if event.get(name) is not None}
     return told or {"message": f"the answer ended as {str(event.get('status') or event.get('type'))[:40]}"}

@@ -1,0 +1,110 @@
+"""A failure inside an answer with status 200 is the same failure in every dialect, whichever shape it has and wherever it stands.
+
+Behind one address there may be a gateway, a proxy or another vendor, each with a shape of its own.
+"""
+
+from __future__ import annotations
+
+import json
+from types import ModuleType
+from typing import Any
+
+import pytest
+
+from aisa.errors import CALLER, UpstreamFailed
+from aisa.providers import anthropic, bedrock, cohere, gemini, mistral, openai, responses
+from aisa.providers.shape import Decoder, Target
+from aisa.wire.chat import parse_chat
+
+STREAMED = (anthropic, cohere, gemini, mistral, openai, responses)
+DIALECTS = (*STREAMED, bedrock)
+RATE, LONG = "upstream_rate_limit", "context_length_exceeded"
+#: What a vendor, a gateway or a proxy says, and what that is.
+SHAPES: dict[str, tuple[Any, str]] = {
+    "an object": ({"error": {"type": "rate_limit_error", "message": "slow down"}}, RATE),
+    "a text": ({"error": "Too many requests"}, RATE),
+    "a type": ({"type": "error", "error": {"type": "rate_limit_error", "message": "slow down"}}, RATE),
+    "a type and no object": ({"type": "error", "message": "Too many requests"}, RATE),
+    "a type and a code": ({"type": "error", "code": "rate_limit_exceeded", "message": "slow"}, RATE),
+    "a message and a code": ({"message": "Too many requests", "code": 429}, RATE),
+    "a code that is a word": ({"code": "Throttling", "message": "slow", "request_id": "1"}, RATE),
+    "a detail": ({"detail": "Rate limit exceeded"}, RATE),
+    "a list": ({"errors": [{"message": "Rate limit exceeded", "code": 1000}]}, RATE),
+    "a base_resp": ({"base_resp": {"status_code": 1002, "status_msg": "rate limit"}}, RATE),
+    "an array": ([{"error": {"code": 429, "message": "slow", "status": "RESOURCE_EXHAUSTED"}}], RATE),
+    "an object that says so": ({"object": "error", "message": "prompt is too long: 9 tokens > 8 maximum", "code": 400}, LONG),
+}
+shapes = pytest.mark.parametrize("shape", SHAPES)
+#: What each dialect's streams begin with, up to the first word.
+BEGUN: dict[str, list[dict[str, Any]]] = {
+    "anthropic": [
+        {"type": "message_start", "message": {"id": "msg_1", "model": "m", "content": [], "usage": {"input_tokens": 2}}},
+        {"type": "content_block_start", "index": 0, "content_block": {"type": "text", "text": ""}},
+        {"type": "content_block_delta", "index": 0, "delta": {"type": "text_delta", "text": "Hi"}},
+    ],
+    "gemini": [{"candidates": [{"content": {"role": "model", "parts": [{"text": "Hi"}]}, "index": 0}]}],
+    "cohere": [
+        {"type": "message-start", "id": "c1"},
+        {"type": "content-delta", "index": 0, "delta": {"message": {"content": {"text": "Hi"}}}},
+    ],
+    "responses": [
+        {"type": "response.created", "response": {"id": "resp_1", "object": "response", "status": "in_progress", "output": []}},
+        {"type": "response.output_text.delta", "item_id": "msg_1", "output_index": 0, "content_index": 0, "delta": "Hi"},
+    ],
+}
+CHUNKS = [{"id": "c1", "object": "chat.completion.chunk", "choices": [{"index": 0, "delta": {"role": "assistant", "content": "Hi"}}]}]
+
+
+def decoder_of(dialect: ModuleType, *, stream: bool, protocol: str = "openai") -> Decoder:
+    """What reads an answer of a dialect for a chat client, or for one of another protocol."""
+    chat = parse_chat(json.dumps({"model": "m", "messages": [{"role": "user", "content": "Hi."}], "stream": stream}).encode())
+    decoder: Decoder = dialect.decoder(chat, Target("acme", "m-1", dialect.NAME), call_id="1", created=1, protocol=protocol)
+    return decoder
+
+
+def failure_of(decoder: Decoder, arrival: list[bytes]) -> UpstreamFailed:
+    """How an answer failed."""
+    for data in arrival:
+        decoder.feed(data)
+        if decoder.failure is not None:
+            return decoder.failure
+    decoder.end()
+    assert decoder.failure is not None, "it did not fail"
+    return decoder.failure
+
+
+@pytest.mark.parametrize("dialect", DIALECTS, ids=lambda dialect: dialect.NAME)
+@pytest.mark.parametrize("stream", [True, False], ids=["stream", "document"])
+@shapes
+def test_an_error_in_place_of_an_answer_is_what_it_says(dialect: ModuleType, shape: str, stream: bool) -> None:
+    """Where a stream was asked too, and not only that something broke off: whose fault it is, and whether waiting helps."""
+    said, code = SHAPES[shape]
+    body = json.dumps(said).encode()
+    for arrival in ([body], [body[:1], body[1:]]):
+        failure = failure_of(decoder_of(dialect, stream=stream), arrival)
+        assert failure.error.code == code
+        assert (failure.blame == CALLER) == (code == LONG)
+
+
+@pytest.mark.parametrize("dialect", STREAMED, ids=lambda dialect: dialect.NAME)
+@pytest.mark.parametrize("place", ["first", "in the middle"])
+@pytest.mark.parametrize("name", ["", "event: error\n", "event: message\n"], ids=["no name", "error", "message"])
+@shapes
+def test_an_error_as_an_event_is_what_it_says(dialect: ModuleType, shape: str, place: str, name: str) -> None:
+    """Whatever the event is called, at the beginning of a stream and behind its first word, and byte by byte."""
+    said, code = SHAPES[shape]
+    begun = BEGUN.get(dialect.NAME, CHUNKS) if place != "first" else []
+    stream = ("".join(f"data: {json.dumps(event)}\n\n" for event in begun) + f"{name}data: {json.dumps(said)}\n\n").encode()
+    for arrival in ([stream], [bytes([byte]) for byte in stream]):
+        assert failure_of(decoder_of(dialect, stream=True), arrival).error.code == code
+
+
+@pytest.mark.parametrize("dialect", [anthropic, responses, gemini], ids=lambda dialect: dialect.NAME)
+@shapes
+def test_clients_of_the_same_protocol_are_told_the_same(dialect: ModuleType, shape: str) -> None:
+    """What passes is looked at as closely as what is translated."""
+    said, code = SHAPES[shape]
+    for stream in (True, False):
+        for body in [json.dumps(said)] + ([f"data: {json.dumps(said)}\n\n"] if stream else []):
+            decoder = decoder_of(dialect, stream=stream, protocol=dialect.NAME)
+            assert failure_of(decoder, [body.encode()]).error.code == code

@@ -204,7 +204,10 @@ COHERE: Rows = {
 
 MISTRAL: Rows = {
     "Mistral": {
-        "only members that it knows, under its names": "mistral:only_members_that_it_knows_are_sent_under_its_names",
+        "only members that it knows, under its names": (
+            "mistral:only_members_that_it_knows_are_sent_under_its_names "
+            "mistral:no_member_that_it_does_not_know_is_left_inside_messages_and_tools"
+        ),
         "ids of calls": "mistral:calls_have_ids_that_it_takes_and_that_stay_the_same",
         "sound and files": "mistral:sound_and_files_are_parts_of_its_own",
         "tool_choice: every form": (

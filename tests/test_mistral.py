@@ -62,6 +62,46 @@ def test_calls_have_ids_that_it_takes_and_that_stay_the_same() -> None:
     assert body_of(*history) == body_of(*history)
 
 
+MARK = {"cache_control": {"type": "ephemeral"}, "prompt_cache_breakpoint": {"mode": "explicit"}, "brand_new": 1}
+
+
+def test_no_member_that_it_does_not_know_is_left_inside_messages_and_tools() -> None:
+    """Marks for others' caches, names, what clients keep of answers: one of them in a part, a call or a tool is a 422 there."""
+    text = {"type": "text", "text": "t"}
+    picture = {"type": "image_url", "image_url": {"url": "https://example.com/a.png", "detail": "high"}}
+    call = {"id": "a1b2c3d4e", "type": "function", "function": {"name": "f", "arguments": "{}"}}
+    said = {
+        "role": "assistant",
+        "content": [{**text, "annotations": []}, {"type": "refusal", "refusal": "No."}],
+        "audio": None,
+        "name": "m",
+    }
+    odd = body_of(
+        {"role": "system", "name": "s", "content": [{**text, **MARK}]},
+        {"role": "user", "name": "u", "content": [{**text, **MARK}, {**picture, "image_url": {**picture["image_url"], **MARK}, **MARK}]},
+        {**said, "reasoning_content": "r", "tool_calls": [{**call, "index": 0, "function": {**call["function"], **MARK}, **MARK}]},
+        {"role": "tool", "tool_call_id": "a1b2c3d4e", "name": "f", "content": [{**text, **MARK}], **MARK},
+        {"role": "assistant", "content": "go", "prefix": True, **MARK},
+        tools=[{**FUNCTION, "function": {**FUNCTION["function"], "strict": None, **MARK}, **MARK}],
+    )
+    assert odd["messages"] == [
+        {"role": "system", "content": [text]},
+        {"role": "user", "content": [text, picture]},
+        {"role": "assistant", "content": [text, {"type": "text", "text": "No."}], "tool_calls": [call]},
+        {"role": "tool", "content": [text], "tool_call_id": "a1b2c3d4e"},
+        {"role": "assistant", "content": "go", "prefix": True},
+    ]
+    assert odd["tools"] == [FUNCTION]
+
+
+@pytest.mark.parametrize(("detail", "written"), [("auto", {"detail": "auto"}), ("original", {}), (None, {})])
+def test_how_closely_a_picture_is_looked_at_is_one_of_its_three_words(detail: str | None, written: dict[str, str]) -> None:
+    """OpenAI has a fourth."""
+    picture = {"type": "image_url", "image_url": {"url": "https://example.com/a.png", "detail": detail}}
+    [part] = body_of({"role": "user", "content": [picture]})["messages"][0]["content"]
+    assert part["image_url"] == {"url": "https://example.com/a.png", **written}
+
+
 def test_sound_and_files_are_parts_of_its_own() -> None:
     """Data alone, and a document."""
     plain = [{"type": "text", "text": "See"}, {"type": "image_url", "image_url": {"url": "https://example.com/a.png"}}]

@@ -259,6 +259,7 @@ def test_custom_tools_allowed_tools_and_the_older_form_are_asked() -> None:
         ({"logit_bias": {"5": 1}}, "logit_bias"),
         ({"frequency_penalty": 0.5}, "frequency_penalty"),
         ({"presence_penalty": 0.5}, "presence_penalty"),
+        ({"prediction": {"type": "content", "content": "x"}}, "prediction"),
         ({"n": 2}, "n"),
         ({"modalities": ["text", "audio"], "audio": {"voice": "v", "format": "wav"}}, "audio"),
     ],

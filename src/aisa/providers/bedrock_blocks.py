@@ -15,7 +15,7 @@ from aisa.providers.anthropic_media import mark_of, part_block, taken_apart
 from aisa.providers.concessions import Concessions
 from aisa.providers.fetched import FETCHES_MAX, Fetches
 from aisa.providers.malformed import malformed
-from aisa.providers.mistral import tool_id
+from aisa.providers.mistral_messages import tool_id
 from aisa.wire.trees import Tree, as_tree, is_tree, text_or_none, trees_in
 
 PICTURES = {"image/png": "png", "image/jpeg": "jpeg", "image/jpg": "jpeg", "image/gif": "gif", "image/webp": "webp"}

@@ -5,10 +5,7 @@ Its answers are those of the OpenAI dialect, content in parts and `finish_reason
 
 from __future__ import annotations
 
-import re
-from base64 import b32encode
 from collections.abc import Mapping
-from hashlib import sha256
 
 import msgspec
 from msgspec import Raw
@@ -19,10 +16,10 @@ from aisa.providers.conceded import conceded
 from aisa.providers.concessions import Concessions
 from aisa.providers.legacy_calls import LegacyCalls, is_legacy, tools_of
 from aisa.providers.legacy_calls import choice_of as older_choice
-from aisa.providers.mistral_thinking import ThinkingKept, with_thinking
+from aisa.providers.mistral_messages import messages_of
+from aisa.providers.mistral_thinking import ThinkingKept
 from aisa.providers.port import UpstreamRequest
 from aisa.providers.shape import Asked, Decoder, Target
-from aisa.providers.vendor_state import VendorState
 from aisa.providers.wishes import is_wished
 from aisa.wire.chat import ChatRequest
 from aisa.wire.door import Request
@@ -39,9 +36,8 @@ SAME = (
 #: OpenAI's members that it has no word for.
 LACKING = ("logit_bias", "verbosity", "modalities", "audio", "web_search_options")
 STANDARD_TIERS = frozenset({"default", "standard", "standard_only"})
-TOOL_ID = re.compile(r"[a-zA-Z0-9]{9}", re.ASCII)
-TOOL_ID_CHARACTERS = 9
 NO_PARAMETERS: Tree = {"type": "object", "properties": {}}
+FUNCTION = ("name", "description", "parameters", "strict")  # the members of a function that is offered
 
 
 def to_upstream(request: Request, target: Target) -> UpstreamRequest:
@@ -84,23 +80,25 @@ def to_upstream(request: Request, target: Target) -> UpstreamRequest:
 def offered(chat: ChatRequest, concessions: Concessions) -> list[Tree]:
     """Return the tools that may be called. Raises UpstreamFailed for a kind that Mistral does not have."""
     if is_legacy(chat):
-        return with_parameters(tools_of(trees_in(msgspec.json.decode(chat.fields["functions"]))))
+        return written(tools_of(trees_in(msgspec.json.decode(chat.fields["functions"]))))
     tools: list[Tree] = []
     for place, tool in enumerate(trees_in(msgspec.json.decode(chat.fields["tools"])) if chat.known.tools else ()):
         if tool.get("type") == "custom":
             concessions.drop("tools", f"tools[{place}] is of type 'custom', and it has functions")
         else:
             tools.append(tool)
-    return with_parameters(tools)
+    return written(tools)
 
 
-def with_parameters(tools: list[Tree]) -> list[Tree]:
-    """Return tools whose functions have parameters, if only with none: Mistral takes no function without."""
-    for tool in tools:
-        function = tool.get("function")
-        if is_tree(function) and function.get("parameters") is None:
-            tool["function"] = {**function, "parameters": NO_PARAMETERS}
-    return tools
+def written(tools: list[Tree]) -> list[Tree]:
+    """Return tools with the members that Mistral knows. Each function has parameters, if only with none: it takes no function without."""
+    return [offered_function(function) if is_tree(function := tool.get("function")) else tool for tool in tools]
+
+
+def offered_function(function: Tree) -> Tree:
+    """Write a function as a tool."""
+    held = {name: value for name in FUNCTION if (value := function.get(name)) is not None}
+    return {"type": "function", "function": {"parameters": NO_PARAMETERS, **held}}
 
 
 def encoded(value: object) -> Raw:
@@ -119,57 +117,6 @@ def chosen(tools: list[Tree], choice: object, concessions: Concessions) -> tuple
         concessions.drop("tool_choice", "it has no choice of that form")
         choice = "auto"
     return tools, "any" if choice == "required" else choice
-
-
-def messages_of(chat: ChatRequest, state: VendorState | None) -> list[Tree]:
-    """Return the messages in Mistral's form: only members that it knows, ids of nine letters and digits, always the same ones."""
-    written: list[Tree] = []
-    called = 0  # functions in the older form, which have no ids
-    for message in trees_in(msgspec.json.decode(chat.fields["messages"])):
-        called += is_tree(message.get("function_call"))
-        written.append(message_of(message, f"function_call {called}", state))
-    return written
-
-
-def message_of(message: Tree, legacy_id: str, state: VendorState | None) -> Tree:
-    """Return one message. `legacy_id` is that of the last call in the older form, `state` has what was thought before calls."""
-    role, content = message.get("role"), message.get("content")
-    if role in ("developer", "system"):
-        return {"role": "system", "content": content}
-    if role == "function":
-        return {"role": "tool", "name": message.get("name"), "content": content, "tool_call_id": tool_id(legacy_id)}
-    if role == "tool":
-        return {"role": "tool", "content": content, "tool_call_id": tool_id(str(message.get("tool_call_id")))}
-    if role != "assistant":
-        parts = [part_of(part) for part in trees_in(content)]
-        return {"role": role, "content": parts or content}
-    content = with_thinking(message, state)
-    written: Tree = {"role": role, "content": content if content is not None else message.get("refusal") or ""}
-    calls: list[Tree] = [
-        {"id": tool_id(str(call.get("id"))), "type": "function", "function": call["function"]}
-        for call in trees_in(message.get("tool_calls"))
-        if is_tree(call.get("function"))
-    ]
-    legacy = message.get("function_call")
-    if is_tree(legacy):
-        calls.append({"id": tool_id(legacy_id), "type": "function", "function": legacy})
-    return written | ({"tool_calls": calls} if calls else {})
-
-
-def part_of(part: Tree) -> Tree:
-    """Return a content part: sound is its data alone, a file a document by its address or data."""
-    sound, file = part.get("input_audio"), part.get("file")
-    if is_tree(sound):
-        return {"type": "input_audio", "input_audio": sound.get("data")}
-    if is_tree(file):
-        data = file.get("file_data")
-        return {"type": "document_url", "document_url": data} if data else {"type": "file", "file_id": file.get("file_id")}
-    return part
-
-
-def tool_id(given: str) -> str:
-    """Return an id that Mistral takes: its own as they are, of others always the same one."""
-    return given if TOOL_ID.fullmatch(given) else b32encode(sha256(given.encode()).digest()).decode()[:TOOL_ID_CHARACTERS]
 
 
 def decoder(request: Request, target: Target, *, call_id: str, created: int, protocol: str) -> Decoder:

@@ -40,7 +40,7 @@ SAME = (
     "moderation",
 )
 #: What this API has no word for.
-LACKING = ("stop", "seed", "logit_bias", "frequency_penalty", "presence_penalty")
+LACKING = ("stop", "seed", "logit_bias", "frequency_penalty", "presence_penalty", "prediction")
 MARK = "prompt_cache_breakpoint"  # of a part, behind which the vendor may keep what stands before
 OLDER_CALL = "call_of_function_{}"  # the id of a call in the older form, which has none
 

@@ -134,6 +134,27 @@ def test_the_vendors_house_is_not_shown(private: str, around: str) -> None:
     assert private not in fit_to_show(around.format(private), TARGET)
 
 
+WHOLE_KEYS = {
+    "OpenAI's": "sk-proj-AbCdEfGh1234-IjKlMnOp5678_QrStUvWx",
+    "Anthropic's": "sk-ant-api03-abcdefgh1234_ijklmnop5678-AA",
+    "Groq's": "gsk_abcdefgh12345678ABCDEFGH",
+    "Google's": "AIzaSyA-1234567890abcdefghijklmnopqrst",
+    "AWS's": "AKIA1234567890ABCDEF",
+    "a JWT": "eyJhbGciOiJIUzI1NiJ9abcd.eyJzdWIiOiIxMjM0NTY3ODkwIn0.SflKxwRJSM",
+}
+
+
+@pytest.mark.parametrize("key", WHOLE_KEYS.values(), ids=WHOLE_KEYS)
+@pytest.mark.parametrize(
+    "around", ["key{}", "OPENAI_API_KEY_{}", "%22{}%22", "said\\n{}", "Bearer%20{}", "\u5bc6\u94a5{}\u65e0\u6548", "7{}!"]
+)
+def test_a_key_is_not_shown_where_letters_stand_right_before_it_either(key: str, around: str) -> None:
+    """[fault S11] As in what was escaped, or written without blanks: no eight characters of it in a row are left."""
+    shown = fit_to_show(f"Incorrect: {around.format(key)} of yours", TARGET)
+    assert [at for at in range(len(key) - 8) if key[at : at + 8] in shown] == []
+    assert shown.endswith("of yours")
+
+
 TRACES = [
     'Traceback (most recent call last):\n  File "/app/x.py", line 3, in f\nValueError: secret',
     'File "app.py", line 3, secret',
@@ -170,6 +191,7 @@ HARMLESS = [
     "see docs.example.com for help",
     "<400> InvalidParameter: Range of input length should be [1, 8192]",
     "the task-force's risk-assessment",
+    "task-20261129-0123456789abcdef and disk_2026-11-29-of-the-risk-desk-1 are gone",
     "gpt-4o:2024-08-06 takes no audio",
 ]
 
@@ -196,6 +218,8 @@ HOSTILE = [
         "/a",
         "a-",
         "sk-",
+        "gsk_a",
+        "xsk-aaaaaaaaaaaaaaaaaaaaaaaaaaaaaa.",
         "eyJaaaaaaa.",
         " ",
         "\\a",

@@ -37,6 +37,13 @@ CREDENTIAL = re.compile(
     r"|\b(?:api[-_ ]?key|secret|password|passwd|token|signature)s?[\"']?\s?[=:]\s?[\"']?(?=[^\s\"',;]{0,200}\d)[^\s\"',;]{8,}",
     re.IGNORECASE,
 )
+#: The same right behind a letter, a digit or an underscore, as in `\nsk-...` and `%22sk-...` of what was escaped: as long as real ones are.
+#: Words end in such letters too: behind a vowel (`task-...`, `disk-...`) they must be longer than anybody's ids.
+GLUED = re.compile(
+    r"(?:(?<![aeio])[srp]k|gsk|hf|xai|nvapi|pplx|csk|gh[opsur]|github_pat|glpat)[-_](?=[-_A-Za-z]{0,60}\d)[-_A-Za-z0-9]{20,}"
+    r"|sk[-_](?=[-_A-Za-z]{0,60}\d)[-_A-Za-z0-9]{40,}|AIza[-_A-Za-z0-9]{30,}|A(?:KIA|SIA)[A-Z0-9]{16}"
+    r"|eyJ[-_A-Za-z0-9]{20,}\.[-_A-Za-z0-9.]{20,}"
+)
 #: A key without a mark of its own, as hexadecimal ones: long, of letters and digits in one run.
 LONG_RUN = re.compile(r"(?<![A-Za-z0-9])[A-Za-z0-9]{32,}(?![A-Za-z0-9])")
 IPV4 = re.compile(r"(?<![\w.])\d{1,3}(?:\.\d{1,3}){3}(?::\d{1,5})?(?![\w.]\d)")
@@ -84,7 +91,7 @@ def fit_to_show(message: str, target: Target) -> str:
     for secret in target.secrets:
         message = message.replace(secret, REDACTED)
     message = DATA_URL.sub("data:…", message)
-    for pattern in (URL, CREDENTIAL, EMAIL):
+    for pattern in (URL, GLUED, CREDENTIAL, EMAIL):
         message = pattern.sub(REDACTED, message)
     for pattern, hidden in HIDDEN_IF:
         message = hide(message, pattern, hidden=hidden, model=target.model)

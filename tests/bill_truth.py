@@ -12,6 +12,7 @@ from datetime import UTC, datetime
 from fractions import Fraction
 from itertools import pairwise
 from typing import Any, NamedTuple
+from zoneinfo import ZoneInfo, available_timezones
 
 from hypothesis import strategies as st
 
@@ -19,6 +20,7 @@ from aisa.config.schema import PriceHours, Prices, PriceTier, VendorTier
 
 MILLION = 1_000_000
 NANOS = 1_000_000_000
+ZONES = {"UTC": UTC, **{name: ZoneInfo(name) for name in {"Asia/Kathmandu", "America/St_Johns"} & available_timezones()}}
 DAYS = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")
 FEES = ("per_request", "per_search", "per_source")
 #: Every kind of token, and its side.
@@ -54,7 +56,8 @@ def rates(prices: Prices, moment: float, tier: str, input_tokens: int) -> dict[s
     """Return US dollars per million tokens, or each, by kind, as they hold for a call."""
     found = stated(prices, Fraction(str(prices.factor)))
     steps = [(each.over_input_tokens, stated(each, Fraction(str(prices.factor)))) for each in prices.tiers]
-    hours = next((each for each in prices.hours if holds(each, moment)), None)
+    now = datetime.fromtimestamp(moment, ZONES[prices.time_zone])
+    hours = next((each for each in prices.hours if holds(each, now)), None)
     if hours is not None:
         more = Fraction(str(hours.factor))
         found = {**multiplied(found, more), **stated(hours, Fraction(str(prices.factor)))}
@@ -82,9 +85,8 @@ def multiplied(prices: Mapping[str, Fraction], factor: Fraction) -> dict[str, Fr
     return {kind: price if kind in FEES else price * factor for kind, price in prices.items()}
 
 
-def holds(hours: PriceHours, moment: float) -> bool:
-    """Say whether it is in these hours; a span over midnight belongs to the day on which it begins."""
-    now = datetime.fromtimestamp(moment, UTC)
+def holds(hours: PriceHours, now: datetime) -> bool:
+    """Say whether a clock shows these hours; a span over midnight belongs to the day on which it begins."""
     minute, day = now.hour * 60 + now.minute, now.weekday()
     begin, end = (int(text[:2]) * 60 + int(text[3:]) for text in (hours.from_, hours.to))
     if begin <= end:
@@ -204,7 +206,7 @@ RARE_MAX = 10  # prices of rarer kinds that a set may have, tiers by input inclu
 
 @st.composite
 def price_lists(draw: st.DrawFn) -> Prices:
-    """Prices with kinds, tiers, hours, a service tier, fees and a factor. A larger input never makes a token cheaper."""
+    """Prices with kinds, tiers, hours in some time zone, a service tier, fees and a factor. A larger input never makes a token cheaper."""
     over = sorted(draw(st.sets(st.sampled_from([1, 50, 5_000, 20_000]), max_size=2)))
     rare = draw(st.permutations(RARE))[: draw(st.integers(0, RARE_MAX // (1 + len(over))))]
     base: dict[str, Any] = {kind: draw(DOLLARS) for kind in ("input", "output", *(kind for kind in OPTIONAL if draw(st.booleans())), *rare)}
@@ -222,4 +224,5 @@ def price_lists(draw: st.DrawFn) -> Prices:
         hours = (PriceHours(days=days, from_=text[0], to=text[1], factor=draw(FACTORS), **own),) if begin != end else ()
     flex: dict[str, Any] = {kind: draw(DOLLARS) for kind in base if kind not in rare and draw(st.booleans())}
     service = {"flex": VendorTier(factor=draw(FACTORS), **flex)} if draw(st.booleans()) else {}
-    return Prices(**base, tiers=tiers, hours=hours, service_tiers=service, factor=draw(FACTORS))
+    zone = draw(st.sampled_from(sorted(ZONES)))
+    return Prices(**base, tiers=tiers, hours=hours, time_zone=zone, service_tiers=service, factor=draw(FACTORS))

@@ -100,7 +100,7 @@ def test_a_cut_after_an_early_report_never_costs_more_than_that_report(data: st.
 
 def test_the_auditor_knows_every_kind_of_price_and_shares_no_arithmetic_with_the_server() -> None:
     """[proof] A kind that the configuration takes and it does not would be billed unseen. Days from which prices hold are apart."""
-    rules = {"factor", "hours", "service_tiers", "tiers", "from"}
+    rules = {"factor", "hours", "service_tiers", "tiers", "from", "time_zone"}
     assert {field.encode_name for field in msgspec.structs.fields(Prices)} == {*SIDES, *FEES, *rules}
     written = Path(bill_truth.__file__).read_text()
     assert re.findall(r"^(?:from|import) (aisa\S*)", written, re.MULTILINE) == ["aisa.config.schema"]

@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 import dataclasses
-from datetime import UTC, datetime
+import subprocess
+import sys
+from datetime import UTC, date, datetime
 from pathlib import Path
+from zoneinfo import available_timezones
 
 import pytest
 from genai_prices.data import providers
 from genai_prices.types import TimeOfDateConstraint
 
+from aisa.cli.price_tables import since
 from aisa.config.load import ConfigErrors, load
 from aisa.config.schema import Config, Model, PriceHours, Prices, PriceTier, Vendor, VendorTier
 from aisa.prices.catalogue import catalogue_price
@@ -91,6 +95,127 @@ def test_hours_of_dated_prices_hold_with_their_prices_alone() -> None:
     terms = PriceList(configured((older, newer), "p"))
     found = [terms.at(datetime(2026, month, day, tzinfo=UTC).timestamp()).prices.input / 1e9 for month, day in ((11, 30), (12, 1), (12, 2))]
     assert found == [3, 20, 10]
+
+
+#: Twice the price from half past two to half past three in the morning, and on Sundays else a tenth more.
+BERLIN = Prices(
+    input=1,
+    output=1,
+    time_zone="Europe/Berlin",
+    hours=(PriceHours(from_="02:30", to="03:30", factor=2), PriceHours(days=("sun",), factor=1.1)),
+)
+needs_zones = pytest.mark.skipif(not available_timezones(), reason="this machine has no time zones")
+
+
+@needs_zones
+@pytest.mark.parametrize(
+    ("moment", "dollars"),
+    [
+        ("2026-03-28T22:59:59", 1),  # Saturday, one second to midnight
+        ("2026-03-28T23:00", 1.1),
+        ("2026-03-29T00:59:59", 1.1),  # 01:59:59; the next second it is three
+        ("2026-03-29T01:00", 2),
+        ("2026-03-29T01:30", 1.1),
+        ("2026-03-29T21:59:59", 1.1),  # the Sunday has 23 hours
+        ("2026-03-29T22:00", 1),
+        ("2026-10-24T22:00", 1.1),
+        ("2026-10-25T00:30", 2),  # half past two
+        ("2026-10-25T00:59:59", 2),
+        ("2026-10-25T01:00", 1.1),  # two once more
+        ("2026-10-25T01:29:59.5", 1.1),
+        ("2026-10-25T01:30", 2),  # half past two once more, and on to half past three
+        ("2026-10-25T02:30", 1.1),
+        ("2026-10-25T22:59:59", 1.1),  # the Sunday has 25 hours
+        ("2026-10-25T23:00", 1),
+        ("2026-01-14T01:30", 2),  # in winter and in summer
+        ("2026-07-15T01:30", 1),
+        ("2026-07-15T00:30", 2),
+    ],
+)
+def test_hours_are_those_of_a_clock_in_the_time_zone(moment: str, dollars: float) -> None:
+    """An hour that is left out holds at no moment, and one that comes twice counts twice; a day is as long as it is there."""
+    assert at(BERLIN, moment) == (dollars, dollars)
+
+
+@needs_zones
+@pytest.mark.parametrize(
+    ("zone", "day", "begins"),
+    [
+        ("Asia/Shanghai", "2026-12-01", "2026-11-30T16:00"),
+        ("America/St_Johns", "2026-12-01", "2026-12-01T03:30"),
+        ("Asia/Kathmandu", "2026-12-01", "2026-11-30T18:15"),
+        ("Pacific/Kiritimati", "2026-12-01", "2026-11-30T10:00"),
+        ("America/Havana", "2026-03-08", "2026-03-08T05:00"),  # midnight is left out: the day begins at one
+        ("America/Havana", "2026-11-01", "2026-11-01T04:00"),  # midnight comes twice: the first is meant
+    ],
+)
+def test_dated_prices_begin_at_midnight_of_their_time_zone(zone: str, day: str, begins: str) -> None:
+    """To the second."""
+    newer = Prices(input=2, output=2, from_=date.fromisoformat(day), time_zone=zone)
+    prices = PriceList(configured((Prices(input=1, output=1), newer), "p"))
+    start = datetime.fromisoformat(begins).replace(tzinfo=UTC).timestamp()
+    assert [prices.at(start + seconds).prices.input / 1e9 for seconds in (-1, 0)] == [1, 2]
+
+
+@needs_zones
+def test_a_night_over_midnight_belongs_to_the_weekday_of_its_zone() -> None:
+    """Friday in Shanghai from ten in the evening, which is two in the afternoon in UTC."""
+    night = Prices(input=1, output=1, time_zone="Asia/Shanghai", hours=(PriceHours(days=("fri",), from_="22:00", to="06:00", input=0.5),))
+    moments = ("27T13:59", "27T14:00", "27T21:59", "27T22:00", "26T14:00", "28T14:00")
+    assert [at(night, f"2026-11-{moment}")[0] for moment in moments] == [1, 0.5, 0.5, 1, 1, 1]
+
+
+@needs_zones
+def test_the_first_day_of_all_is_no_problem_in_any_zone() -> None:
+    """Where it begins before the calendar does, too."""
+    for zone in ("Asia/Shanghai", "America/St_Johns", "UTC"):
+        [term] = configured(Prices(input=1, output=1, from_=date.min, time_zone=zone), "p")
+        assert since(term) in (None, "0001-01-01")
+        assert term.holds(0)
+
+
+@pytest.mark.parametrize(
+    ("zone", "remedy"),
+    [
+        ("Asia/Shangai", "Did you mean Asia/Shanghai?"),
+        ("europe/berlin", "Did you mean Europe/Berlin?"),
+        ("shanghai", "Did you mean Asia/Shanghai?"),
+        ("+08:00", "IANA"),
+        ("", "IANA"),
+        ("America", "Did you mean"),
+        ("../etc/passwd", "IANA"),
+        ("/etc/localtime", "IANA"),
+        ("x" * 5000, "IANA"),
+    ],
+)
+@needs_zones
+def test_a_time_zone_that_is_none_is_a_problem_with_its_remedy(zone: str, remedy: str, tmp_path: Path) -> None:
+    """Under a model and under a vendor."""
+    path = tmp_path / "c.yaml"
+    prices = f"{{input: 1, output: 1, time_zone: {zone!r}}}"
+    entries = (
+        f"vendors: {{v: {{base_url: 'http://127.0.0.1:1/v1', prices: {{m: {prices}}}}}}}\nmodels: {{m: {{to: [v/m], prices: {prices}}}}}"
+    )
+    path.write_text(entries)
+    with pytest.raises(ConfigErrors) as failed:
+        load(str(path), {}, {})
+    problems = failed.value.problems
+    assert {problem.where.partition(" ")[0] for problem in problems} == {"models.m.prices.time_zone", "vendors.v.prices.m.time_zone"}
+    assert all(remedy in problem.remedy and len(problem.what) < 120 for problem in problems)
+
+
+def test_a_machine_without_time_zones_says_what_to_install_and_needs_none_for_utc(tmp_path: Path) -> None:
+    """As Python looks them up: in folders, and in a package."""
+    path = tmp_path / "c.yaml"
+    script = "import sys; sys.modules['tzdata'] = None; from aisa.cli.commands import aisa; aisa()"
+    for zone, code, words in (("UTC", 0, ""), ("Asia/Shanghai", 1, "pip install tzdata")):
+        path.write_text(
+            VENDOR + f"models: {{m: {{to: [v/m], prices: {{input: 1, output: 1, time_zone: {zone}, hours: [{{factor: 2}}]}}}}}}"
+        )
+        command = (sys.executable, "-c", script, "config", "check", "--config", str(path))
+        result = subprocess.run(command, env={"PYTHONTZPATH": ""}, cwd=tmp_path, capture_output=True, text=True, check=False)
+        assert (result.returncode == 0) == (code == 0), result.stderr
+        assert words in result.stdout + result.stderr
 
 
 VENDOR = "vendors: {v: {base_url: 'http://127.0.0.1:1/v1'}}\n"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
+from zoneinfo import available_timezones
 
 import pytest
 import yaml
@@ -94,6 +95,22 @@ def test_a_price_by_the_hour_shows_its_hours() -> None:
     assert day[-1] != night[-1]
     assert any(line.startswith("→ always 00:30 to 16:30 0.27 1.1") for line in day)
     assert any(line.startswith("→ always all day 0.135 0.55") for line in night)
+
+
+@pytest.mark.skipif(not available_timezones(), reason="this machine has no time zones")
+def test_prices_of_a_time_zone_are_shown_by_its_clock_and_calendar() -> None:
+    """In the table and as JSON, the day on which they begin too."""
+    hours = "time_zone: Asia/Shanghai, hours: [{from: '09:00', to: '12:00', days: [mon], factor: 2}]"
+    Path("aisa.yaml").write_text(CONFIG + f"  zoned: {{to: [local/z], prices: [{{from: 2026-12-01, input: 1, output: 2, {hours}}}]}}\n")
+    assert "→ 2026-12-01 09:00 to 12:00 on mon in Asia/Shanghai 2 4 models.zoned.prices.0.hours.0" in shown(
+        "zoned", "--at", "2026-12-07T03:59"
+    )
+    assert "→ 2026-12-01 all day in Asia/Shanghai 1 2 models.zoned.prices.0" in shown("zoned", "--at", "2026-12-07T04:00")
+    terms = json.loads(run("zoned", "--json").stdout)["terms"]
+    assert [(term["from"], term["daily"], term["time_zone"]) for term in terms] == [
+        ("2026-12-01", ["09:00", "12:00"], "Asia/Shanghai"),
+        ("2026-12-01", None, "Asia/Shanghai"),
+    ]
 
 
 def test_a_name_without_an_entry_is_explained_too() -> None:

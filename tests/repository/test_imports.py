@@ -23,6 +23,7 @@ LAYERS: list[tuple[str, str]] = [
     ("aisa.timers", "words"),
     ("aisa.trace", "words"),
     ("aisa.durations", "words"),
+    ("aisa.time_zones", "words"),
     ("aisa.facts", "words"),
     ("aisa.answer", "words"),
     ("aisa.vendors*", "words"),  # facts about vendors, which everything may read

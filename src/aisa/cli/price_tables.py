@@ -225,13 +225,14 @@ def term_table(price_list: PriceList, moment: float) -> str:
 
 def since(term: Term) -> str | None:
     """Return the day from which a price holds, None if it always did."""
-    return None if term.start == BEGINNING else iso(term.start)[:10]
+    return None if term.start == BEGINNING else datetime.fromtimestamp(term.start, term.zone).date().isoformat()
 
 
 def when(term: Term) -> str:
     """Say at which hours and on which days of the week a price holds."""
     days = days_of(term)
-    return " to ".join(daily(term) or ["all day"]) + (f" on {', '.join(days)}" if days else "")
+    said = " to ".join(daily(term) or ["all day"]) + (f" on {', '.join(days)}" if days else "")
+    return said if term.zone is UTC else f"{said} in {term.zone}"
 
 
 def days_of(term: Term) -> list[str] | None:
@@ -285,7 +286,8 @@ def document(entry: Entry, loaded: Loaded, moment: float) -> dict[str, object]:
         {
             "from": since(term),
             "daily": daily(term),
-            "days": term.days and [WEEKDAYS[day] for day in term.days],
+            "days": days_of(term),
+            "time_zone": str(term.zone),
             "source": term.price.source,
             "prices": price_document(term.price.prices),
         }

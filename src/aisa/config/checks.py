@@ -9,20 +9,18 @@ from collections.abc import Callable, Collection, Iterator, Mapping
 from ipaddress import ip_network
 from pathlib import Path
 from types import MappingProxyType
-from typing import NamedTuple, cast
+from typing import cast
 from urllib.parse import urlsplit
 
 from aisa.config.addresses import ASKED, has_parameter_twice, route_at_end
 from aisa.config.detect import to_have
 from aisa.config.limits import known_tiers
 from aisa.config.name_words import beside_models
-from aisa.config.schema import Config, Model, PriceHours, Prices, PriceTier, Target, VendorTier
-from aisa.config.section import Section
-from aisa.money import NANOS_PER_DOLLAR, nanos_per_million
+from aisa.config.price_checks import PRICE_RULES
+from aisa.config.problem import SHOWN_CHARACTERS_MAX, Flaw
+from aisa.config.schema import Config, Model, Target
 from aisa.names import MODEL_NAME_CHARACTERS_MAX, TIER_NAME_CHARACTERS_MAX, VENDOR_NAME_CHARACTERS_MAX
-from aisa.pricing import FEES, KINDS, PRICE_MAX, PRICED, RARER, RARER_PRICES_MAX, TIERS_MAX
 from aisa.vendors.table import ROWS
-from aisa.wire.vendor_tier import OPEN, USUAL
 
 #: The built-in model's name where a vendor's is expected.
 EMBEDDED = "embedded"
@@ -37,17 +35,8 @@ HEADER_NAME = re.compile(r"[A-Za-z0-9!#$%&'*+.^_`|~-]{1,128}")
 API_KEY_AS = re.compile(r"bearer|header:[A-Za-z0-9!#$%&'*+.^_`|~-]{1,128}|query:[!-~]{1,128}")
 HEADER_VALUE = re.compile(r"[\x20-\x7e]{0,8192}")
 MODEL_NAME_LIMITS = f"A model's name has no spaces at its ends, no control characters, and at most {MODEL_NAME_CHARACTERS_MAX} characters."
-SHOWN_CHARACTERS_MAX = 60  # of a value in a message
 ORIGIN = re.compile(r"\*|https?://[^/?#\s@]+")
 QUERY_CHARS_MAX = 4096  # of a parameter; request lines of twice that are refused by common servers
-
-
-class Flaw(NamedTuple):
-    """What is wrong with a value, and what to do about it; `lacking` are variables that would mend it."""
-
-    what: str
-    remedy: str
-    lacking: tuple[str, ...] = ()
 
 
 def check(setting: str, name: str, value: object) -> Flaw | None:
@@ -265,95 +254,6 @@ def _model_name(name: str, _value: object) -> Flaw | None:
     return Flaw(MODEL_NAME_LIMITS, "Choose another name.")
 
 
-def _price(_name: str, value: object) -> Flaw | None:
-    try:
-        nanos_per_million(str(0 if value is None else value))
-    except ValueError as error:
-        return Flaw(f"{error}, so it could not be billed exactly.", "Round it to nine decimals.")
-    return None
-
-
-def _price_as(_name: str, value: object) -> Flaw | None:
-    vendor, _, model = ("v/m" if value is None else str(value)).partition("/")
-    if vendor.strip() and model.strip():
-        return None
-    return Flaw(f"`{str(value)[:SHOWN_CHARACTERS_MAX]}` is not of the form vendor/model.", "Write for example openai/gpt-4o.")
-
-
-def _too_many(prices: Prices) -> Flaw | None:
-    tiers = [prices.tiers, *[each.tiers for each in prices.service_tiers.values()]]
-    sets: list[Section] = [prices, *prices.hours, *prices.service_tiers.values(), *[tier for each in tiers for tier in each]]
-    stated = {kind for each in sets for kind in (*RARER, *FEES) if getattr(each, kind, None) is not None}
-    steps = 1 + max(map(len, tiers))
-    if len(stated) * steps <= RARER_PRICES_MAX:
-        return None
-    what = f"{', '.join(sorted(stated))} at {steps} sizes of input are {len(stated) * steps} prices."
-    return Flaw(what, f"Write {RARER_PRICES_MAX} at most: fewer `tiers`, or fewer of these kinds. Every call's row keeps them.")
-
-
-def _too_dear(prices: Prices) -> Flaw | None:
-    """Factors multiply each other: what they make of a price has the bound of a price, so that every bill can be stored."""
-    apart: tuple[PriceHours | VendorTier, ...] = (*prices.hours, *prices.service_tiers.values())
-    tiers = [*prices.tiers, *[tier for each in prices.service_tiers.values() for tier in each.tiers]]
-    most = max([1.0, *[each.factor for each in apart]])
-    usual = max(map(_dearest, [prices, *prices.tiers])) * prices.factor * most
-    found = max([usual, *[_dearest(each) * prices.factor for each in (*apart, *tiers)]])
-    if found * NANOS_PER_DOLLAR <= PRICE_MAX:
-        return None
-    return Flaw(
-        f"With its factors a price is {found:,.0f} dollars.", f"A million tokens may cost {PRICE_MAX // NANOS_PER_DOLLAR:,} dollars."
-    )
-
-
-def _dearest(prices: Section) -> float:
-    return max([getattr(prices, kind, None) or 0.0 for kind in PRICED if kind not in FEES])
-
-
-def _flaw_of(prices: Prices) -> Flaw | None:
-    return _too_many(prices) or _too_dear(prices)
-
-
-def _prices(_name: str, value: object) -> Flaw | None:
-    if isinstance(value, Prices):
-        return _flaw_of(value)
-    if not isinstance(value, tuple):
-        return None
-    days = [str(prices.from_ or "") for prices in cast("tuple[Prices, ...]", value)]
-    if not days:
-        return Flaw("The list is empty.", "Write prices, or remove the line.")
-    twice = next((day for day in days if days.count(day) > 1), None)
-    if twice is None:
-        return next((flaw for prices in cast("tuple[Prices, ...]", value) if (flaw := _flaw_of(prices))), None)
-    what = f"Two of the entries begin on {twice}." if twice else "More than one of the entries has no `from`."
-    return Flaw(what, "Give each the day on which it begins to count; one may be without, which counts before the others.")
-
-
-def _tiers(_name: str, value: object) -> Flaw | None:
-    thresholds = [tier.over_input_tokens for tier in cast("tuple[PriceTier, ...]", value)]
-    if len(thresholds) > TIERS_MAX:
-        return Flaw(f"There are {len(thresholds)} tiers.", f"Write {TIERS_MAX} at most: every call's row keeps them.")
-    if len(set(thresholds)) == len(thresholds):
-        return None
-    return Flaw("Two tiers have the same `over_input_tokens`.", "Give each tier a threshold of its own.")
-
-
-def _hours(_name: str, value: object) -> Flaw | None:
-    for hours in cast("tuple[PriceHours, ...]", value):
-        if hours.from_ == hours.to:
-            return Flaw(f"`from` and `to` are both {hours.to}: no time at all.", "Leave both out for the whole day.")
-        if hours == PriceHours(days=hours.days, from_=hours.from_, to=hours.to):
-            return Flaw("An entry says nothing that differs.", "Write a `factor`, or prices.")
-    return None
-
-
-def _service_tier(name: str, value: object) -> Flaw | None:
-    if name != name.lower().strip() or name in USUAL | OPEN:
-        return Flaw(f"`{name}` is no name of another service tier.", "Write it as answers do, such as flex or priority, in small letters.")
-    if value == VendorTier():
-        return Flaw("It says nothing that differs.", "Write a `factor`, or prices.")
-    return None
-
-
 def _allowed_tier(_name: str, value: object) -> Flaw | None:
     tier = str(value)
     return Flaw(f"`{tier}` is no name of a tier.", "Write it in small letters.") if tier != tier.lower().strip() or not tier else None
@@ -380,19 +280,9 @@ RULES: Mapping[str, Rule] = MappingProxyType(
         "vendors.<name>.headers.<name>": _header,
         "vendors.<name>.query.<name>": _parameter,
         "vendors.<name>.ca_file": _file,
-        "vendors.<name>.price_as.<name>": _price_as,
-        "models.<name>.to[].price_as": _price_as,
         "vendors.<name>.proxy": _proxy,
         "models.<name>": _model_name,
-        "models.<name>.prices": _prices,
-        "models.<name>.prices.tiers": _tiers,
-        "models.<name>.prices.service_tiers.<name>": _service_tier,
-        "models.<name>.prices.hours": _hours,
-        "models.<name>.prices.service_tiers.<name>.tiers": _tiers,
         "models.<name>.allowed_tiers[]": _allowed_tier,
-        **{f"models.<name>.prices.{kind}": _price for kind in PRICED},
-        **{f"models.<name>.prices.tiers[].{kind}": _price for kind in (*KINDS, *RARER)},
-        **{f"models.<name>.prices.service_tiers.<name>.{kind}": _price for kind in PRICED},
-        **{f"models.<name>.prices.hours[].{kind}": _price for kind in PRICED},
+        **PRICE_RULES,
     }
 )

@@ -7,7 +7,7 @@ from collections.abc import Collection, Iterator
 from urllib.parse import urlsplit
 
 from aisa.config.admin_settings import listening
-from aisa.config.checks import SHOWN_CHARACTERS_MAX, Flaw
+from aisa.config.problem import SHOWN_CHARACTERS_MAX, Flaw
 from aisa.config.schema import Config
 from aisa.config.stores import DATABASE_SCHEMES, address_of
 from aisa.config.telemetry import is_endpoint

@@ -54,8 +54,8 @@ PRICE_FIELDS: Mapping[str, str] = MappingProxyType(
         },
         **{f"models.<name>.prices.{kind}": f"Price of {what}; free if absent." for kind, what in FEES_IN_WORDS.items()},
         "models.<name>.prices.tiers": "Other prices for calls with a large input.",
-        "models.<name>.prices.from": "Day on which these prices begin to count, at midnight UTC, such as 2026-12-01; before the earliest "
-        "of a list the catalogue counts or, if the model is not in it, that earliest one.",
+        "models.<name>.prices.from": "Day on which these prices begin to count, at midnight UTC (or in `time_zone`), such as 2026-12-01; "
+        "before the earliest of a list the catalogue counts or, if the model is not in it, that earliest one.",
         "models.<name>.prices.tiers[].over_input_tokens": "The tier holds for calls with more input tokens than this, cached ones "
         "included, and then for all of their tokens; of several the highest.",
         "models.<name>.prices.tiers[].input": "Price of input tokens in the tier.",
@@ -72,8 +72,10 @@ PRICE_FIELDS: Mapping[str, str] = MappingProxyType(
         },
         "models.<name>.prices.factor": "What all of these prices are multiplied by, those of tiers included, such as 1.1 for a region that "
         "the vendor charges more for.",
-        "models.<name>.prices.hours": "What differs at certain hours, or on certain days of the week, in UTC: the first entry that holds "
-        "counts, and the prices above where none does. The moment at which a call begins decides.",
+        "models.<name>.prices.time_zone": "Whose clock says when `from` and `hours` are: a name of the IANA database, such as "
+        "`Asia/Shanghai`. Where clocks are put back, an hour that comes twice counts twice; one that is left out holds at no moment.",
+        "models.<name>.prices.hours": "What differs at certain hours, or on certain days of the week, in UTC (or in `time_zone`): the "
+        "first entry that holds counts, and the prices above where none does. The moment at which a call begins decides.",
         "models.<name>.prices.hours[].days": "The days on which it holds, such as `[mon, tue, wed, thu, fri]`; all if absent.",
         "models.<name>.prices.hours[].from": 'When it begins on each of them, such as `"16:30"`, in quotes.',
         "models.<name>.prices.hours[].to": "When it ends; before `from` it is on the next day.",

@@ -7,6 +7,8 @@ from typing import NamedTuple
 
 from aisa.config.schema import Config
 
+SHOWN_CHARACTERS_MAX = 60  # of a value in a message
+
 
 class Problem(NamedTuple):
     """One thing that stands in the way: where (a setting with its file and line, or a thing), what is wrong, what to do about it."""
@@ -14,6 +16,14 @@ class Problem(NamedTuple):
     where: str
     what: str
     remedy: str
+
+
+class Flaw(NamedTuple):
+    """What is wrong with a value, and what to do about it; `lacking` are variables that would mend it."""
+
+    what: str
+    remedy: str
+    lacking: tuple[str, ...] = ()
 
 
 class ConfigErrors(Exception):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from aisa.config.checks import Flaw
+from aisa.config.problem import Flaw
 from aisa.config.route import COST, LATENCY, LOAD, NO_AFFINITY, ORDER, PROMPT, WEIGHTS
 from aisa.config.schema import Config, Model, Target
 

@@ -176,6 +176,7 @@ class Prices(Section, frozen=True, kw_only=True):
     factor: Factor = 1.0
     service_tiers: dict[str, VendorTier] = {}
     hours: tuple[PriceHours, ...] = ()
+    time_zone: str = "UTC"
     from_: date | None = msgspec.field(name="from", default=None)
 
 

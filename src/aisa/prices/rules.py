@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
-from datetime import date
+from datetime import UTC, date, datetime, time, timedelta, tzinfo
 from ipaddress import ip_address
 from urllib.parse import urlsplit
 
@@ -12,6 +12,7 @@ import msgspec
 from aisa.config.schema import PriceHours, Prices, PriceTier, VendorTier
 from aisa.money import Nanos, nanos_per_million, scaled
 from aisa.pricing import FEES, PRICED, Tier, UnitPrices, unit_prices
+from aisa.time_zones import time_zone
 from aisa.vendors.table import IN_CATALOGUE
 from aisa.wire.vendor_tier import TIER_CHARACTERS_MAX
 
@@ -23,9 +24,16 @@ DAYS_A_WEEK = 7
 FIRST_WEEKDAY = 3  # 1 January 1970 was a Thursday
 
 
-def seconds_of(day: date) -> int:
-    """Return the UNIX second at which a day begins in UTC."""
-    return (day - date(1970, 1, 1)).days * SECONDS_PER_DAY
+def seconds_of(day: date, zone: tzinfo = UTC) -> int:
+    """Return the UNIX second at which a day begins in a time zone."""
+    return (day - date(1970, 1, 1)).days * SECONDS_PER_DAY - offset_of(datetime.combine(day, time(), zone))
+
+
+def offset_of(moment: datetime) -> int:
+    """Return by how many seconds the clock of a moment's time zone is ahead of UTC then."""
+    offset = moment.utcoffset()
+    assert offset is not None, "it has a zone"
+    return offset // timedelta(seconds=1)
 
 
 BEGINNING = seconds_of(date.min)  # before every call
@@ -39,10 +47,11 @@ class Price(msgspec.Struct, frozen=True):
 
 
 class Term(msgspec.Struct, frozen=True):
-    """A price and when it holds: from `start` on, in UNIX seconds; if `window` is given, only between these seconds of each day in UTC.
+    """A price and when it holds: from `start` on, in UNIX seconds; if `window` is given, only between these seconds of each day.
 
-    A window whose end is before its start goes over midnight. With `days` it holds only on these days of the week, 0 for Monday, in UTC; a
-    window over midnight counts to the day on which it begins. `tiers` are the prices of other service tiers at that time, by their names.
+    A window whose end is before its start goes over midnight. With `days` it holds only on these days of the week, 0 for Monday; a
+    window over midnight counts to the day on which it begins. Days and their seconds are what a clock on a wall of `zone` shows.
+    `tiers` are the prices of other service tiers at that time, by their names.
     """
 
     price: Price
@@ -50,12 +59,14 @@ class Term(msgspec.Struct, frozen=True):
     window: tuple[int, int] | None = None
     tiers: Mapping[str, Price] = {}
     days: tuple[int, ...] | None = None
+    zone: tzinfo = UTC
 
     def holds(self, unix_seconds: float) -> bool:
         """Say whether it holds at a moment."""
         if unix_seconds < self.start:
             return False
-        day, second = divmod(int(unix_seconds), SECONDS_PER_DAY)
+        ahead = offset_of(datetime.fromtimestamp(unix_seconds, self.zone)) if self.zone is not UTC else 0
+        day, second = divmod(unix_seconds + ahead, SECONDS_PER_DAY)
         if self.window is not None:
             opens, closes = self.window
             if not (opens <= second < closes if opens <= closes else second >= opens or second < closes):
@@ -195,8 +206,9 @@ def _term(setting: Prices, given: Given, source: str) -> Term:
             usual = {0: usual[0], **_by_input(tier.tiers, setting.factor)}
         differing = {over: prices if over and tier.tiers else {**prices, **own} for over, prices in usual.items()}
         tiers[name] = Price(_unit_prices(differing), f"{source}.service_tiers.{name}")
-    start = BEGINNING if setting.from_ is None else seconds_of(setting.from_)
-    return Term(Price(_unit_prices(given), source), start, tiers=tiers)
+    zone = time_zone(setting.time_zone)
+    start = BEGINNING if setting.from_ is None else max(BEGINNING, seconds_of(setting.from_, zone))
+    return Term(Price(_unit_prices(given), source), start, tiers=tiers, zone=zone)
 
 
 def _unit_prices(given: Given) -> UnitPrices:

@@ -15,11 +15,14 @@ from aisa.credentials.rules import proof_of
 from aisa.ledger.row import CallRow
 from aisa.prices.catalogue import catalogue_price
 from aisa.providers import gemini
+from aisa.providers.shape import Target
 from aisa.testing.clock import run_virtual
 from aisa.testing.conformance import check_stream
+from aisa.wire.chat import parse_chat
 from corpus_runner import FILES, DialectCase, cases, check_case
 from dialect_cases import required
 from rig import Break, MemoryClient, Rig, Script, ScriptedUpstream, Stall, body, content_of, events_of
+from test_dialect_corpus import state
 from test_gemini_request import FUNCTION, PNG, USER, asked, call, result, said
 
 CORPUS = Path(__file__).parent / "corpus" / "gemini"
@@ -203,6 +206,17 @@ def test_a_stream_that_fails_after_text_is_an_error_and_costs_what_arrived(end: 
     assert (row.outcome, row.attempts, row.billed.input_tokens, row.billed.output_tokens) == ("cut", 1, 100, 4)
     assert "error" in events_of(client.body)[-1]
     assert check_stream(client.body, include_usage=False) == []
+
+
+def test_what_a_vendor_counts_of_a_text_with_a_signature_is_no_thinking() -> None:
+    """The signature shows nothing; the tokens are the text's, and what is reported next is not raised by them."""
+    chat = parse_chat(b'{"model":"m","stream":true,"messages":[{"role":"user","content":"Hi"}]}')
+    decoder = gemini.decoder(chat, Target("google", "gemini-3-pro", "gemini", state=state()), call_id="c", created=1, protocol="openai")
+    signed = {"text": "Good day.", "thoughtSignature": "c2ln"}
+    for made, part in enumerate((signed, {"text": " How"}, {"text": " are"}), 3):
+        event = {"candidates": [{"content": {"parts": [part]}}], "usageMetadata": {"promptTokenCount": 1, "candidatesTokenCount": made}}
+        decoder.feed(f"data: {json.dumps(event)}\n\n".encode())
+        assert (decoder.tokens, decoder.reasoning_shown) == (made, 0)
 
 
 @pytest.mark.parametrize(

@@ -6,14 +6,14 @@ finishes once and after all that it says, and nothing leaves before there is mor
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Sequence
 from functools import cached_property
 
 import msgspec
 
 from aisa.answer import Arguments, Extra, Finish, FunctionCall, Identity, Part, Reasoning, Refusal, Text, ToolCall
 from aisa.providers.counting import AskedOf
-from aisa.providers.heard_texts import heard
+from aisa.providers.heard_texts import as_told, counted, heard
 from aisa.providers.shape import Target
 from aisa.usage import IMPLAUSIBLE, REPORTED, Usage
 from aisa.wire.chat import Known
@@ -21,7 +21,7 @@ from aisa.wire.door import Request
 from aisa.wire.finish import FAILURE, STOP, UNKNOWN, later_of, spoken, verdict_on
 from aisa.wire.model_name import shown_name
 from aisa.wire.running_count import RunningCount
-from aisa.wire.shown import VISIBLE_PER_BYTE, Asked, Shown
+from aisa.wire.shown import Asked, Shown
 from aisa.wire.token_meter import BY_VENDOR, TokenMeter, weakest
 from aisa.wire.tool_calls import arguments_text
 from aisa.wire.tool_terms import ToolTerms
@@ -96,37 +96,43 @@ class AnswerBuilder:
             if text and self._open(choice):
                 self._add(Text(choice, text, self._count(choice, text)))
         elif text:
-            tokens = meter.add_text(text)
-            self.tokens += tokens
-            self._heard += 1
-            self._parts.append(Text(choice, text, tokens))
+            self._say_more([Text(choice, text, meter.add_text(text))])
 
     def hear(self, texts: list[bytes]) -> list[Text]:
-        """Return further texts of the first choice, which has begun. They are as they stand in JSON, without escapes."""
-        meter, before = self._meters[0], self._meters[0].tokens
-        parts = heard(0, texts, meter)
-        self.tokens += meter.tokens - before
-        self._heard += 1
+        """The first choice, which has begun, says further texts, which come as they stand in JSON, without escapes. Returns them."""
+        parts = heard(0, texts, self._meters[0])
+        self._say_more(parts)
         return parts
+
+    def say_all(self, texts: Sequence[str]) -> None:
+        """The first choice says these texts, one behind the other."""
+        meter = self._meters.get(0)
+        if meter is None or not self.begun or len(texts) == 1 or not all(texts):
+            for text in texts:
+                self.say(0, text)
+        else:
+            self._say_more(counted(0, texts, [text.encode("utf-8", "surrogatepass") for text in texts], meter=meter))
 
     def meter_of(self, choice: int) -> TokenMeter:
         """Return what counts a choice that has begun, for texts that pass without being told here; `tokens` has them too."""
         return self._meters[choice]
 
-    def say_as_told(self, text: str, visible: int) -> None:
-        """The first choice says something, and the vendor that so many tokens are shown by now: `say` and `catch_up` in one step."""
-        meter, visible = self._meters.get(0), visible + self.reasoning_shown
-        size = len(text) if text.isascii() else len(text.encode("utf-8", "surrogatepass"))
-        usual = meter is not None and self.begun and size > 0 and len(self._meters) == 1
-        if meter is None or not usual or not meter.tokens <= visible <= VISIBLE_PER_BYTE * (meter.total[1] + size):
-            self.say(0, text)
-            self.catch_up(max(0, visible))
-            return
-        more = meter.tell(visible, BY_VENDOR, (size,))
-        self.tokens += more
-        self._running.believe(self.tokens)
+    def say_as_told(self, texts: Sequence[str], visible: Sequence[int]) -> None:
+        """The first choice says texts, and the vendor with each how many tokens are shown by then: `say` and `catch_up` in one step."""
+        meter, alone = self._meters.get(0), self.begun and len(self._meters) == 1
+        told = [count + self.reasoning_shown for count in visible] if self.reasoning_shown else visible
+        if meter is None or not alone or (parts := as_told(0, texts, told, meter=meter)) is None:
+            for text, count in zip(texts, told, strict=True):
+                self.say(0, text)
+                self.catch_up(max(0, count))
+        else:
+            self._say_more(parts)
+            self._running.believe(self.tokens)
+
+    def _say_more(self, parts: list[Text]) -> None:
+        self.tokens += sum([part.tokens for part in parts])
         self._heard += 1
-        self._parts.append(Text(0, text, more))
+        self._parts += parts
 
     def repeat(self, choice: int, text: str) -> None:
         """Something of the request is said again: no token of the output."""
@@ -253,8 +259,8 @@ class AnswerBuilder:
             if not more:
                 break
             part = self._parts[place]
-            if isinstance(part, Identity):
-                continue
+            if isinstance(part, Identity) or (isinstance(part, Reasoning) and not part.text):
+                continue  # what shows nothing
             change = max(more, -part.tokens)  # what has left cannot be taken back
             self._parts[place] = msgspec.structs.replace(part, tokens=part.tokens + change)
             meter.tokens += change

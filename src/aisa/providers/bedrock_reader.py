@@ -5,9 +5,11 @@ Thinking with its signature goes to the client sealed, and is kept by the id of 
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from aisa.providers.answer_builder import AnswerBuilder
 from aisa.providers.anthropic_layout import Layout
-from aisa.providers.bedrock_stream import EXCEPTION
+from aisa.providers.event_stream import EXCEPTION
 from aisa.providers.shape import Target
 from aisa.wire.tool_calls import arguments_text
 from aisa.wire.trees import Tree, as_tree, is_tree, key_in, text_or_none, trees_in
@@ -69,6 +71,13 @@ class BedrockReader:
             case _:
                 pass
 
+    def say(self, index: object, texts: Sequence[str]) -> None:
+        """Tell of further texts of a block."""
+        block = self._block(index)
+        block.given += texts
+        self._said += sum(map(len, texts))
+        self._builder.say_all(texts)
+
     def _document(self, document: Tree) -> None:
         output = document.get("output")
         if not is_tree(output):
@@ -109,15 +118,11 @@ class BedrockReader:
             block.picture = text_or_none(picture.get("format")) or "png"
 
     def _grow(self, index: object, delta: Tree) -> None:
-        block = self._open.get(index)
-        if block is None:  # of blocks that are not calls the start may be missing
-            block = self._open[index] = Block()
         text = delta.get("text")
         if isinstance(text, str):
-            block.given.append(text)
-            self._said += len(text)
-            self._builder.say(0, text)
+            self.say(index, [text])
             return
+        block = self._block(index)
         use, thought = delta.get("toolUse"), delta.get("reasoningContent")
         if is_tree(use):
             self._arguments(block, use.get("input"))
@@ -127,6 +132,13 @@ class BedrockReader:
             self._cite(block, citation)
         elif is_tree(picture := delta.get("image")):
             self._draw(block, as_tree(picture.get("source")).get("bytes"))
+
+    def _block(self, index: object) -> Block:
+        """Return the block that is open there; of one that is no call the start may be missing."""
+        block = self._open.get(index)
+        if block is None:
+            block = self._open[index] = Block()
+        return block
 
     def _arguments(self, block: Block, given: object) -> None:
         if block.call is not None and given:

@@ -6,22 +6,23 @@ from collections.abc import Sequence
 
 from aisa.answer import Part
 from aisa.providers.answer_builder import AnswerBuilder
+from aisa.providers.bedrock_plain import plain_texts
+from aisa.providers.bedrock_reader import BedrockReader
 from aisa.providers.blame import broken_off, unreadable
 from aisa.providers.event_objects import EventObjects, object_in
-from aisa.providers.event_stream import BrokenFrame, Frame, FrameDecoder
+from aisa.providers.event_stream import CODE, EVENT, EXCEPTION, MESSAGE, WORDS, BrokenFrame, Frame, FrameDecoder
 from aisa.providers.shape import Target
-from aisa.providers.typed_stream import Reader, TypedDecoder
+from aisa.providers.typed_stream import TypedDecoder
 
-#: What the headers of a frame are called.
-MESSAGE, EVENT, EXCEPTION, CODE, WORDS = ":message-type", ":event-type", ":exception-type", ":error-code", ":error-message"
 REFUSAL_BYTES_MAX = 1_048_576  # of a refusal that came in place of a stream; real ones have a few hundred
 
 
 class FrameStream(TypedDecoder):
     """Reads a stream of frames. A body that is JSON is a refusal that came in place of one."""
 
-    def __init__(self, builder: AnswerBuilder, reader: Reader, target: Target) -> None:
+    def __init__(self, builder: AnswerBuilder, reader: BedrockReader, target: Target) -> None:
         super().__init__(builder, reader, target)
+        self._bedrock = reader
         self._frames = FrameDecoder(target.answer_bytes_max)
         self._objects = EventObjects()
         self._refusal: bytearray | None = None
@@ -60,10 +61,14 @@ class FrameStream(TypedDecoder):
         return self._close()
 
     def _relay(self, frames: list[Frame]) -> list[Part]:
-        for frame in frames:
-            if self.failure is not None or self._reader.ended:
-                break
-            self._take(frame)
+        at = 0
+        while at < len(frames) and self.failure is None and not self._reader.ended:
+            index, texts = (0, []) if self._objects.waiting else plain_texts(frames[at:] if at else frames)
+            if texts:
+                self._bedrock.say(index, texts)
+            else:
+                self._take(frames[at])
+            at += len(texts) or 1
         parts = self._taken()
         self.finishing = self._builder.finishing
         return parts + self._close() if self._reader.ended and self.failure is None and not self.done else parts

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from aisa.answer import Text
 from aisa.providers.answer_builder import AnswerBuilder
 from aisa.providers.cohere_plans import Plan, sealed
 from aisa.providers.shape import Target
@@ -91,11 +90,9 @@ class CohereReader:
             self._said += len(text)
             self._builder.say(0, text)
 
-    def hear(self, texts: list[bytes]) -> list[Text]:
-        """Return further pieces of the text of a block that has begun. They are as they stand in JSON, without escapes."""
-        parts = self._builder.hear(texts)
-        self._said += sum([len(part.text) for part in parts])
-        return parts
+    def hear(self, texts: list[bytes]) -> None:
+        """Tell further pieces of the text of a block that has begun. They are as they stand in JSON, without escapes."""
+        self._said += sum([len(part.text) for part in self._builder.hear(texts)])
 
     def _logprobs(self, item: Tree) -> None:
         """Carry what a text was worth: several tokens of one text are told together, as where each ends is not said."""

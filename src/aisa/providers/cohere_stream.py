@@ -3,11 +3,9 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
 
 import msgspec
 
-from aisa.answer import Part
 from aisa.providers.answer_builder import AnswerBuilder
 from aisa.providers.cohere_reader import CohereReader
 from aisa.providers.shape import Target
@@ -68,9 +66,9 @@ class CohereStream(TextStream[ChunkTemplate]):
             self._template, self._place = template_around(block), event.index
         return True
 
-    def _heard(self, texts: list[bytes]) -> Sequence[Part]:
-        """Return what further texts of the block come to."""
-        return self._cohere.hear(texts)
+    def _hear(self, texts: list[bytes]) -> None:
+        """Tell further texts of the block."""
+        self._cohere.hear(texts)
 
 
 def template_around(block: bytes) -> ChunkTemplate | None:

@@ -9,6 +9,8 @@ from struct import Struct
 from typing import NamedTuple
 from zlib import crc32
 
+#: What the headers of a frame are called.
+MESSAGE, EVENT, EXCEPTION, CODE, WORDS = ":message-type", ":event-type", ":exception-type", ":error-code", ":error-message"
 PRELUDE = Struct(">III")
 CHECKSUM = Struct(">I")
 FRAME_BYTES_MIN = PRELUDE.size + CHECKSUM.size
@@ -37,6 +39,7 @@ class FrameDecoder:
     def __init__(self, frame_bytes_max: int) -> None:
         self._frame_bytes_max = frame_bytes_max
         self._waiting = bytearray()
+        self._wanted = 0  # bytes of the frame that is waited for, as far as that is known
         self._headers: dict[bytes, dict[str, str]] = {}  # those that came before, as they came: a stream has few
 
     @property
@@ -46,48 +49,56 @@ class FrameDecoder:
 
     def feed(self, data: bytes) -> list[Frame]:
         """Return the frames that are whole now. Raises BrokenFrame, and what came before it in the same bytes is in its `args[1]`."""
-        waiting = self._waiting
-        waiting += data
+        if self._waiting:
+            self._waiting += data
+            if len(self._waiting) < self._wanted:
+                return []
+            data = bytes(self._waiting)
+            self._waiting.clear()
         frames: list[Frame] = []
-        begin = 0
+        begin, size = 0, len(data)
+        self._wanted = PRELUDE.size
         try:
-            while len(waiting) - begin >= PRELUDE.size:
-                length = self._length(begin)
-                if len(waiting) - begin < length:
+            while begin + PRELUDE.size <= size:
+                length, headers, checksum = PRELUDE.unpack_from(data, begin)
+                self._check(length, headers, crc32(data[begin : begin + PRELUDE.size - CHECKSUM.size]) == checksum)
+                if begin + length > size:
+                    self._wanted = length
                     break
-                frames.append(self._frame(bytes(waiting[begin : begin + length])))
+                frames.append(self._frame(data[begin : begin + length], headers))
                 begin += length
         except BrokenFrame as broken:
+            self._waiting += data[begin:]
             raise BrokenFrame(str(broken), frames) from None
-        del waiting[:begin]
+        if begin < size:
+            self._waiting += data[begin:]
         return frames
 
-    def _frame(self, data: bytes) -> Frame:
-        """Return the frame that these bytes are. Raises BrokenFrame."""
-        [checksum] = CHECKSUM.unpack_from(data, len(data) - CHECKSUM.size)
-        if crc32(data[: -CHECKSUM.size]) != checksum:
-            raise BrokenFrame("a frame that does not fit its checksum")
-        end = PRELUDE.size + PRELUDE.unpack_from(data)[1]
-        written = data[PRELUDE.size : end]
-        headers = self._headers.get(written)
-        if headers is None:
-            headers = headers_in(data, PRELUDE.size, end)
-            if len(self._headers) < HEADERS_KEPT_MAX and len(written) <= HEADERS_KEPT_BYTES_MAX:
-                self._headers[written] = headers
-        return Frame(headers, data[end : -CHECKSUM.size])
-
-    def _length(self, begin: int) -> int:
-        length, headers, checksum = PRELUDE.unpack_from(self._waiting, begin)
-        if crc32(self._waiting[begin : begin + PRELUDE.size - CHECKSUM.size]) != checksum:
+    def _check(self, length: int, headers: int, whole: bool) -> None:
+        """Judge the beginning of a frame. Raises BrokenFrame."""
+        if not whole:
             raise BrokenFrame("a frame whose beginning does not fit its checksum")
         if not FRAME_BYTES_MIN + headers <= length <= self._frame_bytes_max or headers > HEADERS_BYTES_MAX:
             raise BrokenFrame("a frame over the size limit" if length > self._frame_bytes_max else "a frame of impossible lengths")
-        return int(length)
+
+    def _frame(self, data: bytes, headers_bytes: int) -> Frame:
+        """Return the frame that these bytes are. Raises BrokenFrame."""
+        if crc32(data[: -CHECKSUM.size]) != CHECKSUM.unpack_from(data, len(data) - CHECKSUM.size)[0]:
+            raise BrokenFrame("a frame that does not fit its checksum")
+        payload = PRELUDE.size + headers_bytes
+        written = data[PRELUDE.size : payload]
+        headers = self._headers.get(written)
+        if headers is None:
+            headers = headers_in(written)
+            if len(self._headers) < HEADERS_KEPT_MAX and len(written) <= HEADERS_KEPT_BYTES_MAX:
+                self._headers[written] = headers
+        return Frame(headers, data[payload : -CHECKSUM.size])
 
 
-def headers_in(data: bytes, place: int, end: int) -> dict[str, str]:
+def headers_in(data: bytes) -> dict[str, str]:
     """Return the headers that are texts. Raises BrokenFrame."""
     found: dict[str, str] = {}
+    place, end = 0, len(data)
     try:
         while place < end:
             name_end = place + 1 + data[place]

@@ -5,12 +5,14 @@ Whatever has one member more is read by `gemini_reader.py`.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Annotated, Literal
 
 import msgspec
 from msgspec import UNSET, Meta, Raw, UnsetType
 
 from aisa.providers.gemini_usage import report_of
+from aisa.wire.sse import Event
 from aisa.wire.trees import Tree
 
 
@@ -84,9 +86,12 @@ class PlainEvent(msgspec.Struct, forbid_unknown_fields=True, rename="camel"):
 EVENT = msgspec.json.Decoder(PlainEvent)
 
 
-def plain_event(data: bytes) -> PlainEvent | None:
-    """Return an event of this shape, None for any other."""
+def plain_events(events: Sequence[Event]) -> list[PlainEvent]:
+    """Return the first events that are of this shape, up to any other."""
+    plain: list[PlainEvent] = []
     try:
-        return EVENT.decode(data)
+        for _, data in events:
+            plain.append(EVENT.decode(data))
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
-        return None
+        pass  # the other
+    return plain

@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from aisa.providers.answer_builder import AnswerBuilder
 from aisa.providers.continuation import Continuation
 from aisa.providers.gemini_arguments import PartialArguments
-from aisa.providers.gemini_plain import PlainUsage, plain_event
+from aisa.providers.gemini_plain import PlainUsage, plain_events
 from aisa.providers.gemini_signatures import Signatures
 from aisa.providers.gemini_thinking import FIRST_WITH_LEVELS, generation
 from aisa.providers.gemini_usage import report_of, tier_in, visible_in
 from aisa.providers.shape import Target
 from aisa.wire.finish import STOP
+from aisa.wire.sse import Event
 from aisa.wire.trees import Tree, as_list, is_tree, text_or_none, trees_in
 from aisa.wire.vendor_error import VendorError, error_in, is_error
 
@@ -63,22 +66,31 @@ class GeminiReader:
             message = text_or_none(feedback.get("blockReasonMessage")) or f"The prompt was blocked: {reason}."
             raise VendorError({"code": "content_policy_violation", "message": message})
 
-    def take_plain(self, data: bytes) -> bool:
-        """Tell what an event says, if it is one of those that streams are made of; as `take` would."""
-        event = plain_event(data)
-        if event is None or self._goes_on:
-            return False
-        builder, text, usage, last = self._builder, event.candidates[0].content.parts[0].text, event.usage_metadata, self._plain
-        if last is None or not usage.covers(last):
-            builder.tier = tier_in({"trafficType": usage.traffic_type}) or builder.tier
-            _ = builder.report.fields  # what was reported before is read, and this put beside it
-        if event.model_version != builder.answered:
-            builder.identify(event.response_id, event.model_version)
-        self._plain = usage
-        builder.report.take_running(UNREAD, usage.report)
-        self._first_said.append(text)
-        builder.say_as_told(text, usage.candidates_token_count)
-        return True
+    def take_plain(self, events: Sequence[Event]) -> int:
+        """Tell what the first events say that are of the kind that streams are made of, as `take` would; return how many these are."""
+        plain = [] if self._goes_on else plain_events(events)
+        if not plain:
+            return 0
+        builder, last = self._builder, self._plain
+        texts: list[str] = []
+        visible: list[int] = []
+        for event in plain:
+            usage = event.usage_metadata
+            texts.append(event.candidates[0].content.parts[0].text)
+            visible.append(usage.candidates_token_count)
+            if last is None or not usage.covers(last):
+                builder.tier = tier_in({"trafficType": usage.traffic_type}) or builder.tier
+                if last is not None:
+                    builder.report.take_running(UNREAD, last.report)
+                _ = builder.report.fields  # what was reported before is read, and this put beside it
+            if event.model_version != builder.answered:
+                builder.identify(event.response_id, event.model_version)
+            last = usage
+        self._plain = last = plain[-1].usage_metadata
+        builder.report.take_running(UNREAD, last.report)
+        self._first_said += texts
+        builder.say_as_told(texts, visible)
+        return len(plain)
 
     def _usage(self, metadata: Tree) -> Tree:
         builder = self._builder

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from aisa.providers.answer_builder import AnswerBuilder
 from aisa.providers.gemini_reader import GeminiReader
 from aisa.providers.shape import Target
 from aisa.providers.typed_stream import TypedStream
+from aisa.wire.sse import Event
 
 
 class GeminiStream(TypedStream):
@@ -15,5 +18,5 @@ class GeminiStream(TypedStream):
         super().__init__(builder, reader, target)
         self._gemini = reader
 
-    def _take_plain(self, data: bytes) -> bool:
-        return self._gemini.take_plain(data)
+    def _take_plain(self, events: Sequence[Event]) -> int:
+        return self._gemini.take_plain(events)

@@ -41,14 +41,17 @@ class TextStream(TypedStream, Generic[T]):
         """Take an event of text, of which the next may have the template; say no of one that is more than that, and do nothing."""
         return False
 
-    def _heard(self, texts: list[bytes]) -> Sequence[Part]:
-        """Return what further texts come to, as they stand in JSON, without escapes."""
-        return self._builder.hear(texts)
+    def _hear(self, texts: list[bytes]) -> None:
+        """Tell further texts, as they stand in JSON, without escapes."""
+        self._builder.hear(texts)
 
     def _fitting(self, events: bytes) -> Sequence[Part] | None:
         """Return what events of further text say, None if there are others among them."""
         texts = None if self._template is None else self._template.texts(events)
-        return None if texts is None else self._heard(texts)
+        if texts is None:
+            return None
+        self._hear(texts)
+        return self._taken()
 
     def _take_events(self, complete: bytes) -> Sequence[Part]:
         """Take whole events; those of a run of text are read by their template."""

@@ -217,10 +217,12 @@ class TypedStream(TypedDecoder):
         return parts
 
     def _relay(self, events: list[Event], *, last: bool = False) -> list[Part]:
-        for _, data in events:
-            if self.failure is not None or self._reader.ended:
-                break
-            self._take_event(data, last=last)
+        at = 0
+        while at < len(events) and self.failure is None and not self._reader.ended:
+            plain = 0 if self._objects.waiting else self._take_plain(events[at:] if at else events)
+            if not plain:
+                self._take_event(events[at][1], last=last)
+            at += plain or 1
         parts = self._taken()
         self.finishing = self._builder.finishing
         return parts + self._close() if self._reader.ended and self.failure is None and not self.done else parts
@@ -246,7 +248,7 @@ class TypedStream(TypedDecoder):
                 self._tell(event)
 
     def _take_event(self, data: bytes, *, last: bool) -> None:
-        if data == b"[DONE]" or (not self._objects.waiting and self._take_plain(data)):
+        if data == b"[DONE]":
             return
         events = self._objects.take(data)
         if events is not None:
@@ -254,9 +256,9 @@ class TypedStream(TypedDecoder):
         elif not last:  # what is cut in the middle of an event is told as broken off
             self._fail(unreadable(self._target, "an event that is no JSON object"))
 
-    def _take_plain(self, data: bytes) -> bool:
-        """Take an event of the one shape that a dialect's streams are made of, where that is read by itself; say no of any other."""
-        return False
+    def _take_plain(self, events: Sequence[Event]) -> int:
+        """Take the first events of the one shape that a dialect's streams are made of, where that is read by itself. Returns how many."""
+        return 0
 
     def _tell_all(self, events: list[tuple[Tree, bytes]]) -> None:
         """Tell events that were read, each with its own bytes if it is strict JSON in them."""

@@ -92,7 +92,7 @@ def offered(chat: ChatRequest, concessions: Concessions) -> list[Tree]:
 
 def written(tools: list[Tree]) -> list[Tree]:
     """Return tools with the members that Mistral knows. Each function has parameters, if only with none: it takes no function without."""
-    return [offered_function(function) if is_tree(function := tool.get("function")) else tool for tool in tools]
+    return [offered_function(held) if is_tree(held := tool.get("function")) else tool for tool in tools]
 
 
 def offered_function(function: Tree) -> Tree:

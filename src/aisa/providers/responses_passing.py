@@ -1,6 +1,7 @@
 """Reads streams of the Responses API, and for its own clients passes them: all events but the last, which waits until the bill is settled.
 
-Of the last, and of a document, the cost is added and what `model` and `store` say is made true. Sans-IO.
+Of the last, and of a document, the cost is added and what `model` and `store` say is made true. A stream that lacks what clients need
+(`responses_promises.py`) is told in parts instead, of which the door makes a whole one. Sans-IO.
 """
 
 from __future__ import annotations
@@ -15,7 +16,8 @@ from aisa.answer import Part, Piece, together
 from aisa.providers.answer_builder import AnswerBuilder
 from aisa.providers.event_objects import object_in
 from aisa.providers.responses_plain import PlainResponse, plain_response
-from aisa.providers.responses_reader import ResponsesReader, TextDelta
+from aisa.providers.responses_promises import Promises
+from aisa.providers.responses_reader import ENDS, ResponsesReader, TextDelta
 from aisa.providers.shape import Target
 from aisa.providers.text_stream import TextStream
 from aisa.providers.typed_stream import TypedDocument
@@ -24,7 +26,7 @@ from aisa.wire.numbered_events import NumberedTemplate, numbered_template
 from aisa.wire.plain import is_utf8
 from aisa.wire.responses_usage import usage_of
 from aisa.wire.sse import LF
-from aisa.wire.trees import Tree, is_tree, trees_in
+from aisa.wire.trees import Tree, as_tree, is_tree, trees_in
 from aisa.wire.usage_report import with_cost
 from aisa.wire.vendor_tier import tier_named
 
@@ -33,7 +35,6 @@ TEXT_BEGINS = b'event: response.output_text.delta\ndata: {"type":"response.outpu
 DATA_AT = TEXT_BEGINS.index(b"{")
 TEXT = msgspec.json.Decoder(TextDelta)
 FIELDS = msgspec.json.Decoder(dict[str, Raw])
-FINISHED = ("response.completed", "response.incomplete", "response.failed", "error")
 
 
 class ResponsesStream(TextStream[NumberedTemplate]):
@@ -69,25 +70,32 @@ class ResponsesStream(TextStream[NumberedTemplate]):
 
 
 class PassingStream(ResponsesStream):
-    """Reads a stream, whose events pass."""
+    """Reads a stream, whose events pass. Until some have, a broken promise turns it into one that is told in parts."""
 
     def __init__(self, builder: AnswerBuilder, reader: ResponsesReader, target: Target) -> None:
         super().__init__(builder, reader, target)
+        self._promises = Promises()
+        self._opening: list[Part] = []  # what was told while nothing has passed
+        self._passed_any = self._in_parts = False
         self._pieces: list[Piece] = []
         self._number = 0  # of the last event, where a document is made one
         self._data: bytes = b""  # of the event that is told, if it can pass in them
 
     def closing(self, cost_usd: str | None) -> Sequence[Part]:
         """Return the last event."""
+        if self._in_parts:
+            return super().closing(cost_usd)
         event = self._responses.last or {}
         response = event.get("response")
         if response is None:  # one document where a stream was asked
             event, response = {"type": f"response.{event.get('status') or 'completed'}", "sequence_number": self._number}, event
-        ended = settled(response if is_tree(response) else {}, self._builder, cost_usd)
+        ended = settled(self._promises.whole(response) if is_tree(response) else {}, self._builder, cost_usd)
         return [Piece(event_of({**event, "response": ended}), 0)]
 
     def _fitting(self, events: bytes) -> Sequence[Part] | None:
         """Return events of further text as they are, None if there are others among them."""
+        if self._in_parts:
+            return super()._fitting(events)
         template = self._template
         if template is None:
             return None
@@ -105,7 +113,7 @@ class PassingStream(ResponsesStream):
     def _text(self, block: bytes) -> bool:
         before = self._builder.tokens
         told = super()._text(block)
-        if told:
+        if told and not self._in_parts:
             self._builder.take()
             self._pieces.append(Piece(block + b"\n\n", self._builder.tokens - before, carries=True))
         return told
@@ -117,18 +125,35 @@ class PassingStream(ResponsesStream):
                 self._tell(event)
 
     def _tell(self, event: Tree) -> None:
-        builder, before = self._builder, self._builder.tokens
+        builder, before, kind = self._builder, self._builder.tokens, event.get("type")
+        if not self._passed_any and not self._in_parts and self._promises.breaks(event):
+            self._in_parts, self._pieces = True, []
         super()._tell(event)
-        builder.take()
-        kind = event.get("type")
-        if self.failure is not None or (isinstance(kind, str) and kind in FINISHED):
+        if self._in_parts:
+            return
+        told = builder.take()
+        self._opening += [] if self._passed_any else told
+        if self.failure is not None:
             return
         if event.get("object") == "response":
-            events = opened({**event, "model": self._builder.name_shown(event.get("model"))})
+            events = opened({**event, "model": builder.name_shown(event.get("model"))})
             self._number = len(events)
             self._pieces += [Piece(event_of(one), builder.tokens - before if one is events[-1] else 0, carries=True) for one in events]
+        elif kind in ENDS:
+            self._owed(event, builder.tokens - before)
         elif isinstance(kind, str):  # its clients tell events apart by that
+            self._pieces += [Piece(event_of(one), 0) for one in self._promises.lacking(event)]
+            self._promises.take(event, len(self._data))
             self._pieces.append(Piece(self._passed(kind, event), builder.tokens - before, carries="output_index" in event))
+
+    def _owed(self, end: Tree, tokens: int) -> None:
+        """Tell in front of the end what it alone has told, which shows so many tokens, and number it anew."""
+        number = end.get("sequence_number")
+        events = self._promises.owed(as_tree(end.get("response")))
+        if isinstance(number, int):
+            events = [{**event, "sequence_number": number + place} for place, event in enumerate(events)]
+            end["sequence_number"] = number + len(events)
+        self._pieces += [Piece(event_of(event), tokens if event is events[-1] else 0, carries=True) for event in events]
 
     def _passed(self, kind: str, event: Tree) -> bytes:
         """Return an event in its own bytes, but for the name of the model, if that is another here."""
@@ -140,15 +165,18 @@ class PassingStream(ResponsesStream):
         return b"event: %b\ndata: %b\n\n" % (kind.encode(), self._data)
 
     def _taken(self) -> list[Part]:
+        if self._in_parts:
+            parts, self._opening = [*self._opening, *self._builder.take()], []
+            return parts
         pieces = self._pieces
         if not pieces or not (self._builder.begun or self._reader.ended or len(pieces) > OPENING_EVENTS_MAX):
             return []
-        self._pieces = []
+        self._pieces, self._opening, self._passed_any = [], [], True
         return list(together(pieces))
 
     def _closed(self) -> list[Part]:
-        self._builder.close()
-        return self._taken()
+        left = self._builder.close()
+        return [*self._taken(), *(left if self._in_parts else ())]
 
 
 class PassingDocument(TypedDocument):

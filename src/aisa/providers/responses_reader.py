@@ -151,8 +151,9 @@ class ResponsesReader:
         item = self._items.get(name)
         if item is None:
             item = self._items[name] = Item(kind)
-            if kind in CALLS:
-                self._call(item, given)
+        if kind in CALLS and item.call < 0:  # one that nobody announced may have had deltas before
+            item.kind = kind
+            self._call(item, given)
         return item
 
     def _call(self, item: Item, given: Tree) -> None:

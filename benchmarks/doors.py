@@ -119,7 +119,7 @@ def item(text: str, status: str = "completed") -> Json:
 def response(output: list[Json], tokens: int | None) -> Json:
     """A response."""
     head: Json = {"id": "resp_bench", "object": "response", "created_at": 1, "model": "m", "error": None, "incomplete_details": None}
-    head |= {"parallel_tool_calls": True, "tool_choice": "auto", "tools": [], "output": output}
+    head |= {"parallel_tool_calls": True, "store": False, "tool_choice": "auto", "tools": [], "output": output}
     if tokens is None:
         return {**head, "status": "in_progress", "usage": None}
     counts = {"input_tokens": PROMPT_TOKENS, "output_tokens": tokens, "total_tokens": PROMPT_TOKENS + tokens}

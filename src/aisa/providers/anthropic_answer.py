@@ -20,12 +20,11 @@ from aisa.providers.shape import Target
 from aisa.usage import REPORTED
 from aisa.wire.door import Request
 from aisa.wire.model_name import shown_name
+from aisa.wire.passed_document import FIELDS, passed
 from aisa.wire.shown import Shown
 from aisa.wire.trees import Tree, as_tree, trees_in
 from aisa.wire.usage_report import count_of
 from aisa.wire.vendor_error import VendorError
-
-FIELDS = msgspec.json.Decoder(dict[str, Raw])
 
 
 class AnswerDecoder(MessageReader):
@@ -107,13 +106,7 @@ class AnswerDecoder(MessageReader):
     def _passed(self, message: PlainMessage, cost_usd: str | None) -> bytes:
         """Return a message under the model's name here, with what it costs."""
         shown = self._target.public or shown_name(message.model, self._asker.model)
-        if shown == message.model and cost_usd is None:
-            return bytes(self._body)
-        fields = FIELDS.decode(self._body)
-        members: Tree = {**fields, "model": shown}
-        if cost_usd is not None:
-            members["usage"] = {**FIELDS.decode(fields["usage"]), "cost": Raw(cost_usd.encode())}
-        return msgspec.json.encode(members)
+        return passed(bytes(self._body), message.model, shown, cost_usd=cost_usd)
 
     def _whole(self, cost_usd: str | None) -> bytes:
         if self._plain is not None:

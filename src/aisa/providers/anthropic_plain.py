@@ -5,15 +5,17 @@ What is anything else, or more than that, `anthropic_events.py` reads.
 
 from __future__ import annotations
 
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
 import msgspec
+from msgspec import Meta
 
 from aisa.usage import REPORTED, Usage
 from aisa.wire.plain import NOT_PLAIN, ChunkTemplate, Count, Text
 from aisa.wire.vendor_tier import tier_named
 
 SIGN = b'"text_delta"'  # what has it not is not tried
+Word = Annotated[str, Meta(pattern=r"^[\w.:-]*\Z")]  # without braces, so that the end of what it stands in can be found
 
 
 class PlainDelta(msgspec.Struct, forbid_unknown_fields=True, tag_field="type", tag="text_delta", gc=False):
@@ -69,9 +71,9 @@ class Counts(msgspec.Struct, forbid_unknown_fields=True):
     cache_creation: Writes | None = None
     output_tokens_details: Thought | None = None
     server_tool_use: None = None
-    service_tier: str | None = None
+    service_tier: Word | None = None
     speed: Literal["standard"] | None = None
-    inference_geo: str | None = None
+    inference_geo: Word | None = None
 
     def usage(self) -> Usage | None:
         """Return the tokens, None where a side is missing or a part is larger than its whole."""

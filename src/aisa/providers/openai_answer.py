@@ -22,7 +22,8 @@ from aisa.wire.chat_parts import identity_of, parts_of
 from aisa.wire.citations import is_cited, is_cited_raw
 from aisa.wire.generated import text_bytes
 from aisa.wire.lenient_json import NotEvenLenient, encode, read_leniently, with_whole_text
-from aisa.wire.model_name import Renaming, shown_name
+from aisa.wire.model_name import shown_name
+from aisa.wire.passed_document import FIELDS, passed
 from aisa.wire.plain import (
     ANSWER,
     BARE_ANSWER,
@@ -47,8 +48,6 @@ from aisa.wire.vendor_tier import first_known, tier_in, tier_named
 #: A call's id and its UNIX time in seconds: what stands in where a vendor gives none.
 Identity = tuple[str, int]
 
-FIELDS = msgspec.json.Decoder(dict[str, Raw])
-USAGE, USAGE_BEGIN = b'"usage"', b'"usage":'
 NOTHING = Usage()
 
 
@@ -56,7 +55,7 @@ class AnswerDecoder:
     """Reads one document, and gives it back whole once the bill is settled: in the vendor's own bytes where nothing had to change."""
 
     __slots__ = (
-        "_answered", "_body", "_chat", "_choices", "_cited", "_identity", "_mended", "_parts", "_passes", "_renamed", "_report",
+        "_answered", "_body", "_chat", "_choices", "_cited", "_identity", "_mended", "_model", "_parts", "_passes", "_report",
         "_target", "_usage", "asked", "choices_made", "done", "failure", "held_bytes", "output", "tier", "unknown",
     )  # fmt: skip
 
@@ -73,7 +72,7 @@ class AnswerDecoder:
         self.tier: str | None = None
         self._answered = ""  # the model that the vendor names
         self._cited = False  # from the web
-        self._renamed = ""  # what to call the model in an answer whose bytes can pass otherwise
+        self._model = ""  # what to call it in an answer whose bytes can pass otherwise
         self._choices: Raw | None = None  # of an answer that can pass otherwise, with what they lacked
         self._mended: Tree | None = None  # the answer, where its bytes cannot pass
         self._report: UsageReport | None = None  # ... and what it says of its usage
@@ -110,9 +109,7 @@ class AnswerDecoder:
                 self._target.measure.learn(said.output_tokens, 0, shown_bytes(plain), choices=len(plain.choices))
             self.tier = tier_named(plain.service_tier)
             self._answered = plain.model
-            shown = self._target.public or shown_name(plain.model, self._chat.model)
-            if shown != plain.model:
-                self._renamed = shown
+            self._model = self._target.public or shown_name(plain.model, self._chat.model)
             self.choices_made = len(plain.choices)
             for choice in plain.choices:
                 if choice.message.annotations and is_cited_raw(choice.message.annotations):
@@ -162,37 +159,8 @@ class AnswerDecoder:
     def _whole(self, cost_usd: str | None) -> bytes:
         if self._mended is not None and self._report is not None:
             return encode({**self._mended, "usage": with_cost(self._report.document(self._usage), cost_usd)})
-        if self._choices is None:
-            body: bytes | None = self._body
-            if self._renamed:
-                body = Renaming(self._answered, self._renamed).renamed(self._body)
-            if body is not None and cost_usd is not None:
-                body = with_cost_in(body, cost_usd)
-            if body is not None:
-                return body
-        members = FIELDS.decode(self._body)
-        changed: Tree = {"model": self._renamed} if self._renamed else {}
-        if self._choices is not None:
-            changed["choices"] = self._choices
-        if cost_usd is not None:
-            changed["usage"] = {**FIELDS.decode(members["usage"]), "cost": Raw(cost_usd.encode())}
-        return msgspec.json.encode({**members, **changed})
-
-
-def with_cost_in(body: bytes, cost_usd: str) -> bytes | None:
-    """Return a conformant answer with its cost behind the other members of its usage; None where that cannot be done on the bytes.
-
-    Its usage holds numbers and objects of numbers alone. Inside a string the quotation marks would be escaped, so what is found once is the
-    member itself.
-    """
-    begin = body.find(USAGE)
-    if not body.startswith(USAGE_BEGIN, begin) or body.find(USAGE, begin + 1) >= 0:
-        return None
-    end = body.find(b"}", begin)
-    if body.rfind(b"{", begin, end) != body.find(b"{", begin):
-        while body.count(b"{", begin, end) > body.count(b"}", begin, end) + 1:
-            end = body.find(b"}", end + 1)
-    return b'%b,"cost":%b%b' % (body[:end].rstrip(), cost_usd.encode(), body[end:])
+        changed: Tree = {} if self._choices is None else {"choices": self._choices}
+        return passed(self._body, self._answered, self._model, cost_usd=cost_usd, changed=changed)
 
 
 def given(document: bytes, report: Report, *, passes: bool) -> Sequence[Part]:

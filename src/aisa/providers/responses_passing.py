@@ -10,7 +10,6 @@ from collections.abc import Sequence
 from itertools import accumulate
 
 import msgspec
-from msgspec import Raw
 
 from aisa.answer import Part, Piece, together
 from aisa.providers.answer_builder import AnswerBuilder
@@ -23,6 +22,7 @@ from aisa.providers.text_stream import TextStream
 from aisa.providers.typed_stream import TypedDocument
 from aisa.wire.lenient_json import encode
 from aisa.wire.numbered_events import NumberedTemplate, numbered_template
+from aisa.wire.passed_document import passed
 from aisa.wire.plain import is_utf8
 from aisa.wire.responses_usage import usage_of
 from aisa.wire.sse import LF
@@ -34,7 +34,6 @@ OPENING_EVENTS_MAX = 1_000  # of what comes before the first word; beyond, the c
 TEXT_BEGINS = b'event: response.output_text.delta\ndata: {"type":"response.output_text.delta",'
 DATA_AT = TEXT_BEGINS.index(b"{")
 TEXT = msgspec.json.Decoder(TextDelta)
-FIELDS = msgspec.json.Decoder(dict[str, Raw])
 
 
 class ResponsesStream(TextStream[NumberedTemplate]):
@@ -202,11 +201,8 @@ class PassingDocument(TypedDocument):
 
     def _passed(self, response: PlainResponse, body: bytes, cost_usd: str | None) -> bytes:
         """Return a response as it may leave, in its own bytes but for what is `settled`."""
-        fields = FIELDS.decode(body)
-        members: Tree = {**fields, "model": self._builder.name_shown(response.model), "store": False}
-        if cost_usd is not None:
-            members["usage"] = {**FIELDS.decode(fields["usage"]), "cost": Raw(cost_usd.encode())}
-        return msgspec.json.encode(members)
+        stored: Tree = {} if response.store is False else {"store": False}
+        return passed(body, response.model, self._builder.name_shown(response.model), cost_usd=cost_usd, changed=stored)
 
     def closing(self, cost_usd: str | None) -> Sequence[Part]:
         """Return it."""

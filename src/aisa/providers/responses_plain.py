@@ -83,6 +83,7 @@ class PlainResponse(msgspec.Struct):
     output: list[Message | Call]
     usage: Counts
     service_tier: str | None = None
+    store: bool | None = None
     error: None = None
     incomplete_details: None = None
     tool_usage: UnsetType | None = UNSET

@@ -303,6 +303,7 @@ OPENAI: Rows = {
         ),
         "Anthropic's own: the index of a block": "openai/anthropic-compatible-tool-index-is-a-block-index",
         "llama.cpp: usage on the finish": "openai/llamacpp-usage-on-the-finish-chunk",
+        "DashScope: the status of a failure stands in a comment": "openai/dashscope-the-status-in-a-comment-before-an-error",
         "DashScope: `null` as text is no finish": "openai/null-as-text-is-no-finish openai/a-cut-behind-null-as-text-is-a-failure",
         "zai-sdk: nulls": "chat_request:null_means_not_given",
         "roles, indexes, types, line ends that are missing or odd": (

@@ -243,7 +243,7 @@ ROWS: tuple[Row, ...] = (
         "OpenAI, Anthropic, Google, AWS: what says no more than that access is denied",
         codes(
             "permission_denied permission_error access_denied forbidden AccessDenied AccessDeniedException PermissionDenied "
-            "PERMISSION_DENIED"
+            "PERMISSION_DENIED Model.AccessDenied Workspace.AccessDenied App.AccessDenied AccessDenied.Unpurchased"
         ),
     ),
     Row(OUR_MODEL, "LiteLLM: the field that the refusal names", codes("param_model")),
@@ -264,7 +264,8 @@ STATUS_OF = {
     squeezed(code): status
     for status, names in {
         400: "invalid_request_error INVALID_ARGUMENT FAILED_PRECONDITION OUT_OF_RANGE ValidationException bad_request"
-        " BadRequestError invalid_request base_resp_2013 data_residency_mismatch invalid_image invalid_image_format invalid_base64_image"
+        " BadRequestError invalid_request InvalidParameter base_resp_2013 data_residency_mismatch invalid_image invalid_image_format"
+        " invalid_base64_image"
         " invalid_image_url image_too_large image_too_small image_parse_error invalid_image_mode image_file_too_large"
         " unsupported_image_media_type empty_image_file failed_to_download_image image_file_not_found",
         404: "not_found_error NOT_FOUND ResourceNotFoundException",

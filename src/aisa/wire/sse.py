@@ -80,6 +80,9 @@ class SseDecoder:
         return data.replace(b"\r\n", b"\n").replace(b"\r", b"\n")
 
 
+STATUS = b"HTTP_STATUS/"  # begins the comment in which DashScope says a status inside a stream
+
+
 def events_in(complete: bytes) -> list[Event]:
     """Return the events in a text of blocks with blank lines between them."""
     events: list[Event] = []
@@ -137,7 +140,7 @@ def parse_block(block: bytes) -> list[Event]:
         name, _, only = block.partition(b"\ndata: ")
         if only:
             return [(name[7:], only)]
-    name = b""
+    name = status = b""
     data: list[bytes] = []
     for line in block.split(b"\n"):
         field, _, value = line.partition(b":")
@@ -146,7 +149,12 @@ def parse_block(block: bytes) -> list[Event]:
             data.append(value)
         elif field == b"event":
             name = value
-    return [(name, b"\n".join(data))] if any(data) else []
+        elif value.startswith(STATUS) and value[len(STATUS) :].isdigit():
+            status = value[len(STATUS) :]
+    body = b"\n".join(data)
+    if status >= b"400" and body.startswith(b'{"'):  # of a failure: it goes with what its data say
+        body = b'{"status_code":%b,%b' % (status, body[1:])
+    return [(name, body)] if any(data) else []
 
 
 def data_event(data: bytes) -> bytes:

@@ -46,7 +46,12 @@ def responses_stream(*texts: str, kind: str = "text") -> bytes:
     delta = '{"type":"response.%s.delta","item_id":"i1","output_index":0,"content_index":0,"summary_index":0,"delta":"%s"}'
     ended = {"type": "response.completed", "response": {"id": "resp_1", "status": "completed", "model": "m", "output": []}}
     return events(
-        '{"type":"response.created","response":{"id":"resp_1","model":"m"}}', *[delta % (name, text) for text in texts], json.dumps(ended)
+        '{"type":"response.created","response":{"id":"resp_1","model":"m"}}',
+        '{"type":"response.output_item.added","output_index":0,"item":{"id":"i1","type":"%s"}}'
+        % ("message" if kind == "text" else "reasoning"),
+        '{"type":"response.content_part.added","item_id":"i1","output_index":0,"content_index":0,"part":{"type":"output_text","text":""}}',
+        *[delta % (name, text) for text in texts],
+        json.dumps(ended),
     )
 
 

@@ -203,6 +203,22 @@ def test_ids_of_calls_are_in_letters_that_the_model_takes_and_stay_the_same() ->
     assert body_of(*history, tools=[FUNCTION])["messages"][1]["content"][0]["toolUse"]["toolUseId"] == "tooluse_1"
 
 
+@pytest.mark.parametrize("place", ["message", "part"])
+def test_a_mark_for_the_cache_in_a_result_stands_behind_the_result(place: str) -> None:
+    """Converse has none inside; one on its last part means all up to there. Two are one."""
+    mark = {"cache_control": {"type": "ephemeral"}}
+    call = {
+        "role": "assistant",
+        "content": None,
+        "tool_calls": [{"id": "c1", "type": "function", "function": {"name": "f", "arguments": "{}"}}],
+    }
+    parts = [{"type": "text", "text": "1"}, {"type": "text", "text": "2", **mark}]
+    result = {"role": "tool", "tool_call_id": "c1", "content": parts, **(mark if place == "message" else {})}
+    content = json.loads(asked(USER, call, result, tools=[FUNCTION]).body)["messages"][-1]["content"]
+    told = {"toolUseId": "c1", "content": [{"text": "1"}, {"text": "2"}]}
+    assert content == [{"toolResult": told}, {"cachePoint": {"type": "default"}}]
+
+
 def test_later_instructions_stay_where_they_were() -> None:
     """As the system's where the model takes that, else as the user's."""
     history = (USER, {"role": "assistant", "content": "Yo"}, {"role": "system", "content": "T"}, USER)

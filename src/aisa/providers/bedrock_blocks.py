@@ -105,7 +105,10 @@ class Blocks:
     def write(self, block: Tree) -> list[Tree]:
         """Return a block in Bedrock's words, behind it the mark for the cache if it has one. What only another vendor reads is nothing."""
         written = self._written(block)
-        return [] if written is None else [written, *cache_point(block)]
+        if written is None:
+            return []
+        inner = trees_in(block.get("content")) if block.get("type") == "tool_result" else []  # which has no marks inside here
+        return [written, *next(filter(None, map(cache_point, [block, *inner])), [])]
 
     def _written(self, block: Tree) -> Tree | None:
         match block.get("type"):

@@ -257,6 +257,49 @@ def test_prices_and_sizes_are_carried_over() -> None:
     assert config["vendors"]["openai-like"] == {"base_url": "http://h/v1", "api_key": "k"}
 
 
+def test_numbers_that_yaml_takes_for_texts_are_numbers() -> None:
+    """`1e-5` has no point, so its readers give a text: prices, sizes, weights and time-outs are carried over all the same."""
+    prices = yaml.safe_load("{input_cost_per_token: 1e-6, output_cost_per_token: 1e-5}")
+    info = yaml.safe_load("{max_input_tokens: 1e5, max_output_tokens: '64'}")
+    assert prices == {"input_cost_per_token": "1e-6", "output_cost_per_token": "1e-5"}, "or there is nothing to prove"
+    config, left = made(
+        entry("a", "openai/x", info, **prices, api_key="k", weight="2e1", timeout="3e1"),
+        entry("a", "openai/y", api_key="k", weight=True),
+        router_settings={"stream_timeout": "9"},
+    )
+    assert config["vendors"]["openai"]["prices"] == {"x": {"input": 1, "output": 10}}
+    model = config["models"]["a"]
+    assert model["to"] == [{"target": "openai/x", "context_window": 100_000, "weight": 20}, {"target": "openai/y", "weight": 1}]
+    assert (model["max_output_tokens"], model["answer_timeout_seconds"], model["idle_timeout_seconds"]) == (64, 30, 9)
+    assert left == []
+
+
+def test_a_price_of_one_side_alone_is_told() -> None:
+    """Here both are needed: it is not lost without a word, and not guessed."""
+    config, left = made(entry("a", "openai/x", api_key="k", input_cost_per_token=1e-6))
+    assert "prices" not in config["vendors"]["openai"]
+    assert left == ["vendors.openai"]
+
+
+def test_what_is_no_entry_is_told_and_changes_no_place() -> None:
+    """Places are those of the file."""
+    translation = translated({"model_list": ["nonsense", entry("m", "nobody-knows/x"), None]})
+    assert [note.where for note in translation.notes] == ["model_list.0", "model_list.1", "model_list.2"]
+
+
+def test_a_target_stands_once_in_a_route() -> None:
+    """However many fall-backs name it: it would be asked again when it has just failed."""
+    config, _ = made(
+        *[entry(name, f"openai/{name}", api_key="k") for name in "abc"],
+        litellm_settings={"fallbacks": [{"a": ["b", "c", "b"]}, {"*": ["c"]}], "default_fallbacks": ["c"]},
+    )
+    assert {name: model["to"] for name, model in config["models"].items()} == {
+        "a": ["openai/a", "openai/b", "openai/c"],
+        "b": ["openai/b", "openai/c"],
+        "c": ["openai/c"],
+    }
+
+
 def test_what_has_no_counterpart_is_named_with_its_place() -> None:
     """Each, and what to do instead where there is something."""
     _, left = made(

@@ -6,12 +6,13 @@ Nothing is guessed: an entry whose vendor cannot be told, and a setting that mea
 from __future__ import annotations
 
 from collections.abc import Iterator
+from math import isfinite, nan
 from typing import NamedTuple, cast
 
 from aisa.litellm.providers import ANY_SERVER, PRESETS, Deployment, Tree, deployment_of, vendor_of
 from aisa.litellm.remedies import GENERAL, INFORMED, NO_CHOICE, PARAMETERS, ROUTING, USAGE
 from aisa.vendors.table import ROWS
-from aisa.wire.trees import is_list, is_tree, trees_in
+from aisa.wire.trees import as_list, is_list, is_tree, trees_in
 
 TOKENS_PER_PRICE = 1_000_000  # a price here is for a million tokens, there for one
 #: Prices of an entry -> the kind of token here.
@@ -33,6 +34,7 @@ STRATEGIES = {
 }
 CHAT_MODES = (None, "chat", "completion", "responses", "embedding", "rerank")
 SECONDS_MAX = 86_400.0
+WEIGHT_MAX = 1_000_000
 EVERY = "*"  # whose fall-backs are everybody's who has no own
 ADDED = ("prices", "price_as", "allow_unpriced")  # to a vendor, by the entries of its models
 
@@ -67,6 +69,15 @@ def list_in(tree: Tree, name: str) -> list[Tree]:
     return list(trees_in(tree.get(name)))
 
 
+def number_of(value: object) -> float | None:
+    """Return a number, None for what is none. YAML's readers take some for texts, as `1e-5`, which has no point."""
+    try:
+        number = float(value) if isinstance(value, (int, float, str)) and not isinstance(value, bool) else nan
+    except (ValueError, OverflowError):
+        return None
+    return number if isfinite(number) else None
+
+
 class _Translator:
     def __init__(self, tree: Tree) -> None:
         self._tree = tree
@@ -77,9 +88,13 @@ class _Translator:
         self._notes: list[Note] = []
 
     def whole(self) -> Translation:
-        for position, entry in enumerate(list_in(self._tree, "model_list")):
+        for position, entry in enumerate(as_list(self._tree.get("model_list"))):
+            where = f"model_list.{position}"
+            if not is_tree(entry):
+                self._notes.append(Note(where, "It is no mapping, as an entry with a `model_name` and `litellm_params` is."))
+                continue
             for one in for_each_organization(entry):
-                self._entry(one, f"model_list.{position}")
+                self._entry(one, where)
         self._choice()
         self._fall_backs()
         self._everywhere()
@@ -192,11 +207,14 @@ class _Translator:
 
     def _described(self, vendor: str, place: Deployment, target: dict[str, object], *, params: Tree, info: Tree) -> None:
         prices = {
-            ours: float(value) * TOKENS_PER_PRICE
+            ours: value * TOKENS_PER_PRICE
             for theirs, ours in PRICES.items()
-            if isinstance(value := params.get(theirs, info.get(theirs)), (int, float))
+            if (value := number_of(params.get(theirs, info.get(theirs)))) is not None
         }
-        if "input" in prices and "output" in prices:
+        if prices and not {"input", "output"} <= prices.keys():
+            what = f"`{place.model}` has prices of {', '.join(prices)} alone, and they need input and output: set `prices.{place.model}`."
+            self._notes.append(Note(f"vendors.{vendor}", what))
+        elif prices:
             listed = cast("dict[str, object]", self._vendors[vendor].setdefault("prices", {}))
             listed[place.model] = {kind: round(price, 9) for kind, price in prices.items()}
         base = info.get("base_model")
@@ -210,23 +228,21 @@ class _Translator:
         row = ROWS.get(PRESETS.get(place.provider, ""))
         if row is not None and row.sign is not None:
             self._vendors[vendor].setdefault("allow_unpriced", True)  # as there: a server of one's own costs nothing unless it is said
-        window = info.get("max_input_tokens")
-        if isinstance(window, int) and window > 0:
-            target["context_window"] = window
-        weight = params.get("weight", params.get("rpm", params.get("tpm")))
-        if isinstance(weight, int) and weight > 0:
-            target["weight"] = min(weight, 1_000_000)
+        if (window := number_of(info.get("max_input_tokens"))) is not None and window >= 1:
+            target["context_window"] = int(window)
+        weight = number_of(params.get("weight", params.get("rpm", params.get("tpm"))))
+        if weight is not None and weight >= 1:
+            target["weight"] = min(int(weight), WEIGHT_MAX)
         if isinstance(order := params.get("order"), int):
             target["order"] = order  # until all targets of the model are there
 
     def _limits(self, model: dict[str, object], params: Tree, info: Tree) -> None:
-        most = info.get("max_output_tokens")
-        if isinstance(most, int) and most > 0:
-            model["max_output_tokens"] = max(most, cast("int", model.get("max_output_tokens", 0)))
+        if (most := number_of(info.get("max_output_tokens"))) is not None and most >= 1:
+            model["max_output_tokens"] = max(int(most), cast("int", model.get("max_output_tokens", 0)))
         for theirs, ours in (("stream_timeout", "idle_timeout_seconds"), ("timeout", "answer_timeout_seconds")):
-            seconds = params.get(theirs)
-            if isinstance(seconds, (int, float)) and 0 < seconds <= SECONDS_MAX:
-                model[ours] = float(seconds)
+            seconds = number_of(params.get(theirs))
+            if seconds is not None and 0 < seconds <= SECONDS_MAX:
+                model[ours] = seconds
         if params.get("drop_params") is True:
             model["unsupported"] = "drop"
 
@@ -287,7 +303,8 @@ class _Translator:
                 self._notes.append(Note(where, f"`{other}`, a fall-back of `{name}`, is not carried over."))
                 continue
             own = cast("list[dict[str, object]]", known["to"])
-            targets += [str(target["target"]) for target in own[: self._own[str(other)]]]
+            there = [target["target"] if is_tree(target) else target for target in targets]
+            targets += [each for target in own[: self._own[str(other)]] if (each := str(target["target"])) not in there]
             route = cast("dict[str, object]", self._models[name].get("route", {}))
             if route.pop("by", None) is not None:
                 self._notes.append(
@@ -295,15 +312,15 @@ class _Translator:
                 )
 
     def _everywhere(self) -> None:
-        seconds = self._router.get("timeout", self._settings.get("request_timeout"))
-        silence = self._router.get("stream_timeout")
+        seconds = number_of(self._router.get("timeout", self._settings.get("request_timeout")))
+        silence = number_of(self._router.get("stream_timeout"))
         for model in self._models.values():
             if self._settings.get("drop_params") is True:
                 model.setdefault("unsupported", "drop")
-            if isinstance(seconds, (int, float)) and 0 < seconds <= SECONDS_MAX:
-                model.setdefault("answer_timeout_seconds", float(seconds))
-            if isinstance(silence, (int, float)) and 0 < silence <= SECONDS_MAX:
-                model.setdefault("idle_timeout_seconds", float(silence))
+            if seconds is not None and 0 < seconds <= SECONDS_MAX:
+                model.setdefault("answer_timeout_seconds", seconds)
+            if silence is not None and 0 < silence <= SECONDS_MAX:
+                model.setdefault("idle_timeout_seconds", silence)
             model["to"] = [_short(target) for target in cast("list[object]", model["to"])]
             if model.get("route") == {}:
                 del model["route"]

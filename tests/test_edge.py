@@ -176,6 +176,8 @@ def test_a_route_says_which_methods_it_takes(route: Route) -> None:
         reply, _ = asked(get(path.replace("{id}", "x"), method="PUT"))
         if path.startswith("/v1/messages"):  # its clients are told in their own shape
             assert (reply.status, reply.json["type"], reply.json["error"]["code"]) == (405, "error", "method_not_allowed")
+        elif path.startswith("/v1beta"):
+            assert (reply.status, list(reply.json), reply.json["error"]["code"]) == (405, ["error"], 405)
         else:
             failure(reply, 405, "method_not_allowed")
         options, _ = asked(get(path.replace("{id}", "x"), method="OPTIONS", key=None))

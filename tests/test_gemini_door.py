@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from base64 import b64encode
+from collections.abc import Callable
 from typing import Any
 
 import httpx2
@@ -22,7 +23,7 @@ from aisa.wire.door import Request
 from aisa.wire.gemini import parse_gemini
 from aisa.wire.gemini_door import SILENCE, GeminiDoor
 from rig import DONE, OPENING, Break, MemoryClient, Rig, Script, ScriptedUpstream, Stall, chunk, document, text, usage
-from server import Server
+from server import Front, Server
 from test_gemini import LAST, event, says
 
 BODY: dict[str, Any] = {"contents": [{"role": "user", "parts": [{"text": "Hi"}]}]}
@@ -443,6 +444,21 @@ def test_googles_client_raises_what_was_wrong(server: Server) -> None:
     assert (refused.value.code, refused.value.status) == (401, "UNAUTHENTICATED")
 
 
+def test_googles_client_reads_what_is_wrong_wherever_it_asks(front: Front) -> None:
+    """Lists, models and what we do not have have no door: a status in Google's form tells it, by the header that only it sends."""
+    client, stranger = client_of(front.server), client_of(front.server, "sk-aisa-nobody")
+    wrong: list[tuple[Callable[[], object], str]] = [
+        (lambda: list(stranger.models.list()), "UNAUTHENTICATED"),
+        (lambda: client.models.get(model="nobody/nothing"), "NOT_FOUND"),
+        (lambda: list(client.caches.list()), "NOT_FOUND"),
+        (lambda: list(client.files.list()), "NOT_FOUND"),
+    ]
+    for call, status in wrong:
+        with pytest.raises(errors.ClientError) as refused:
+            call()
+        assert refused.value.status == status
+
+
 #: What Gemini CLI 0.61.0 sends, but for its texts.
 OF_THE_CLI: dict[str, Any] = {
     "contents": [{"parts": [{"text": "<context>"}, {"text": "say hi"}], "role": "user"}],
@@ -487,7 +503,8 @@ def test_gemini_cli_is_answered(server: Server) -> None:
         ("/v1beta/models/m:generateContent", {}, 401, "key"),
         ("/v1beta/models/m:asyncBatchEmbedContent", {"own": "x-goog-api-key"}, 404, "batchEmbedContents"),
         ("/v1beta/models/m:streamGenerateContent", {"own": "x-goog-api-key"}, 400, "alt=sse"),
-        ("/v1beta/cachedContents", {"own": "x-goog-api-key"}, 404, "Gemini"),
+        ("/v1beta/cachedContents", {}, 404, '"status":"NOT_FOUND"'),
+        ("/v1/cachedContents", {"own": "x-goog-api-key"}, 404, "Leave `cachedContent` out"),
         ("/v1/chat/completions", {"own": "x-goog-api-key"}, 401, "key"),
         ("/v1beta/models/m:generateContent", {"own": "authorization"}, 200, "candidates"),
     ],

@@ -12,6 +12,7 @@ import cohere
 import mistralai
 import openai
 import pytest
+from google import genai
 
 from aisa.edge.app import BILLS, ROUTES
 from aisa.edge.elsewhere import ELSEWHERE
@@ -138,6 +139,23 @@ def test_every_path_that_a_vendors_own_client_knows_is_a_route_or_says_what_to_s
         except ApiError as error:
             told = "Did you mean" in error.message or any(sentence in error.message for sentence in ELSEWHERE.values())
             unsaid += [] if told else [path]
+    assert unsaid == []
+
+
+#: How Google's client writes them: what stands behind the version, which is any, or before it.
+OF_GOOGLE = re.compile(r"path = '(upload/[{]api_version[}]/)?([a-zA-Z_]{3,})")
+
+
+@pytest.mark.parametrize("version", ["v1", "v1beta", "v1alpha"])
+def test_every_path_that_googles_client_knows_says_what_to_set(version: str) -> None:
+    """[fault P14] Its caches, files, tunings, batches and agents are asked for below `/v1` by the newest, where OpenAI's are too."""
+    files = [path.read_text(encoding="utf-8") for place in genai.__path__ for path in Path(place).glob("*.py")]
+    found = {("/upload" if match[1] else "", match[2]) for text in files for match in OF_GOOGLE.finditer(text)} | {("", "interactions")}
+    assert {("", "cachedContents"), ("", "fileSearchStores"), ("/upload", "files")} <= found
+    unsaid: list[str] = []
+    for before, name in sorted(found):
+        message = refusal(API, "GET", f"{before}/{version}/{name}").message
+        unsaid += [] if message.endswith(tuple(ELSEWHERE.values())) or name in ("test", "upload") else [message]
     assert unsaid == []
 
 

@@ -16,6 +16,7 @@ from aisa.context import Dependencies
 from aisa.edge.account import BALANCE, RECEIPT, USAGE, Accounts
 from aisa.edge.addresses import Addresses
 from aisa.edge.asked_model import asked_model
+from aisa.edge.client_api import BETA, client_door
 from aisa.edge.cors import CrossOrigin
 from aisa.edge.elsewhere import ELSEWHERE
 from aisa.edge.example_model import example_model
@@ -53,7 +54,7 @@ from aisa.wire.responses_door import RESPONSES_DOOR
 from aisa.wire.whole_calls import heard as chat_heard
 
 OPTIONS = "OPTIONS"
-PLAIN_DOOR = CHAT_DOOR  # whose words refusals are told in where no door was asked for
+PLAIN_DOOR = CHAT_DOOR  # whose words refusals are told in where nothing is known of who asks
 
 
 class Edge:
@@ -134,7 +135,7 @@ class Edge:
     def refuse(self, error: ApiError, reply: Reply, request: Request | None) -> None:
         """Answer a request that never became one: refused by its head, bad framing, too large, too slow."""
         request_id = self._ids()
-        door = (None if request is None else self._routes.door(request.method, request.path)) or PLAIN_DOOR
+        door = PLAIN_DOOR if request is None else self._routes.door(request.method, request.path) or client_door(request)
         key = None if request is None else self._dependencies.keys.known(presented(request, KEY_HEADERS))
         refuse(reply, error, request_id, headers=[*self._headers(request, request_id), *self._limits(key)], door=door)
         address = None if request is None else self._shown_address(request)
@@ -240,17 +241,17 @@ class Edge:
 
     async def models(self, visit: Visit, _reply: Reply) -> Page:
         """List what the key may call, in the shape that its client knows."""
-        if KEY_HEADER in visit.request.headers or visit.request.path.startswith(BETA):
+        if visit.door is GEMINI_DOOR:
             return Page(await asyncio.to_thread(gemini_models, self._dependencies.routes, visit.caller))
-        if "anthropic-version" in visit.request.headers:
+        if visit.door is MESSAGES_DOOR:
             return Page(await asyncio.to_thread(messages_model_list, self._dependencies.routes, visit.caller, self._created))
         return Page(await asyncio.to_thread(model_list, self._dependencies.routes, visit.caller, self._created, now=self._wall_clock()))
 
     async def model(self, visit: Visit, _reply: Reply) -> Page:
         """Describe one model, in the shape that its client knows."""
-        if KEY_HEADER in visit.request.headers or visit.request.path.startswith(BETA):
+        if visit.door is GEMINI_DOOR:
             return Page(gemini_model(self._dependencies.routes, visit.caller, visit.name))
-        if "anthropic-version" in visit.request.headers:
+        if visit.door is MESSAGES_DOOR:
             return Page(messages_model(self._dependencies.routes, visit.caller, visit.name, created=self._created))
         return Page(one_model(self._dependencies.routes, visit.caller, visit.name, created=self._created, now=self._wall_clock()))
 
@@ -329,8 +330,8 @@ class Visit(msgspec.Struct):
 
     @property
     def door(self) -> Door:
-        """The door that the request came through."""
-        return self.route.door or PLAIN_DOOR
+        """The door that the request came through, else the one that its client knows."""
+        return self.route.door or client_door(self.request)
 
     @property
     def caller(self) -> Key:
@@ -349,7 +350,6 @@ INPUTS = "/input_items"
 COMPLETIONS = "/v1/completions"
 EMBEDDINGS = "/v1/embeddings"
 RERANK = "/v1/rerank"
-BETA = "/v1beta"
 GEMINI = f"{BETA}/models/{{id}}"
 MESSAGES = "/v1/messages"
 API_KEY = "x-api-key"  # where clients of the Messages API send their key

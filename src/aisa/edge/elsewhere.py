@@ -23,6 +23,31 @@ class Lack(NamedTuple):
     remedy: str
 
 
+_VERTEX = (
+    f"{_NOT_HERE} Vertex API. Set your client to Gemini's own API (google-genai: vertexai=False), with this server as base URL and the key "
+    "as API key."
+)
+_GEMINI = "models/MODEL:generateContent"
+#: Of Gemini's clients, behind `/v1beta`, and behind `/v1` where no other API has the name.
+_OF_GEMINI = (
+    Lack(
+        "cachedContents",
+        f"{_NOT_HERE} caches of Gemini's. Leave `cachedContent` out in your client and send all contents to {_GEMINI}.",
+    ),
+    Lack(
+        "interactions agents",
+        f"{_NOT_HERE} Interactions API of Gemini's. Set your client to {_GEMINI} (google-genai: client.models or client.chats).",
+    ),
+    Lack(
+        "files fileSearchStores generatedFiles",
+        f"{_NOT_HERE} store at a vendor. Send the bytes of a file as `inlineData` in the contents of {_GEMINI}.",
+    ),
+    Lack("tunedModels tuningJobs", f"{_NOT_HERE} tuning. Set that part of your client to Google's own address and key."),
+    Lack("batches batchPredictionJobs operations", f"{_NOT_HERE} batches. Send each call to {_GEMINI}, or stream it."),
+    Lack("auth_tokens", f"{_NOT_HERE} Live API, and no WebSockets. Turn live off in your client, so that it streams {_GEMINI}."),
+)
+_GEMINI_NAMES = {name: lack.remedy for lack in _OF_GEMINI for name in lack.names.split()}
+
 #: Of the clients of OpenAI, Anthropic, Cohere and Mistral.
 _BEHIND_V1 = (
     Lack(
@@ -89,14 +114,17 @@ _OLLAMA = "chat generate tags embed embeddings show ps pull version"
 ELSEWHERE: Mapping[str, str] = MappingProxyType(
     {
         **{f"/api/{name}": f"{_NOT_HERE} Ollama API. {_OPENAI}" for name in _OLLAMA.split()},
-        "/v1/projects/": f"{_NOT_HERE} Vertex API. Set your client to Gemini's own API (google-genai: vertexai=False), with this server as "
-        "base URL and the key as API key.",
+        **dict.fromkeys(("/v1/projects/", "/v1/publishers", "/v1beta1"), _VERTEX),
+        **{f"{version}/{name}": remedy for name, remedy in _GEMINI_NAMES.items() for version in ("/v1beta", "/v1")},
         **{f"/v1/{name}": lack.remedy for lack in _BEHIND_V1 for name in lack.names.split()},
         "/v2/chat": f"{_COHERE} chat: {_CHAT}.",
         "/v2/embed": f"{_COHERE} embeddings: POST /v1/embeddings.",
         "/v2/batches": _BATCHES,
         "/v2/audio": _SPEECH,
         "/v2/parse": _SCANS,
+        "/upload": _GEMINI_NAMES["files"],
+        "/ws": _GEMINI_NAMES["auth_tokens"],
+        "/v1alpha": "Set your client to Gemini's `/v1beta` (google-genai: http_options with api_version), which is here.",
         "/v1beta": "Of Gemini's API there are models/MODEL:generateContent, streamGenerateContent, countTokens, embedContent and "
         "batchEmbedContents, and the list of models.",
         "/model": f"{_NOT_HERE} Bedrock API. {_OPENAI}",

@@ -92,6 +92,21 @@ def test_a_code_counts_at_the_head_of_the_words_too(words: str) -> None:
     assert verdict("the tool named model_not_found has no parameters") == "request"
 
 
+@pytest.mark.parametrize(
+    ("words", "told"),
+    [
+        ("Unsupported parameter: 'moderation' is not supported with this model.", "feature"),
+        ("Unrecognized request argument supplied: moderation", "feature"),
+        ('Unknown name "moderation": Cannot find field.', "feature"),
+        ("The input did not pass moderation.", "content"),
+        ("Your request was rejected by moderation.", "content"),
+    ],
+)
+def test_a_member_that_asks_for_moderation_is_no_content_that_it_refused(words: str, told: str) -> None:
+    """[fault B2] The one word is both: what a request may ask for, and who refuses it."""
+    assert verdict(words) == told
+
+
 def test_a_refusal_that_names_the_field_model_is_about_our_model() -> None:
     """Where its words and codes say nothing else."""
     assert verdict("No.", param="model") == "our model"

@@ -20,6 +20,7 @@ from aisa.providers.blame_words import (
     KEY_WORDS,
     MADE_BADLY_WORDS,
     MODEL_WORDS,
+    NO_CONTENT_WORDS,
     NO_CREDIT_WORDS,
     NO_KEY_WORDS,
     QUOTA_WORDS,
@@ -187,7 +188,13 @@ ROWS: tuple[Row, ...] = (
             "sensitive_words_detected content_moderation image_content_policy_violation base_resp_1026 base_resp_1027"
         ),
     ),
-    Row(CONTENT, "xAI, OpenAI, DeepSeek, OpenRouter, StepFun", words=CONTENT_WORDS, statuses=statuses(0, 400, 403, 406, 421, 422, 451)),
+    Row(
+        CONTENT,
+        "xAI, OpenAI, DeepSeek, OpenRouter, StepFun",
+        words=CONTENT_WORDS,
+        unless=NO_CONTENT_WORDS,
+        statuses=statuses(0, 400, 403, 406, 421, 422, 451),
+    ),
     Row(CONTENT, "Zhipu's numbers", codes("1301"), vendor=ZHIPU),
     Row(CONTENT, "Cohere's status for a prompt that it blocks", statuses=statuses(498), vendor=COHERE),
     Row(

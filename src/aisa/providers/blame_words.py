@@ -128,6 +128,11 @@ CONTENT_WORDS = words(
     r"\bguardrails?\b[^.;\n]{0,60}\b(?:block|interven|trigger|violat|reject|refus)|\b(?:by|failed|violat\w+)\b[^.;\n]{0,30}\bguardrail",
     r"\b(?:input|output) (?:new_)?sensitive\b|敏感|违规|不安全|违反",
 )
+#: A member of the request that asks for moderation has such a name.
+NO_CONTENT_WORDS = words(
+    r"\b(?:parameter|argument|field|input|property|key|member|option|name)s?(?: \w+){0,2}:? ?[\"'`(\[]*moderation\b",
+    r"[\"'`]moderation[\"'`]",
+)
 FEATURE_WORDS = words(
     r"\bextraneous key\b",
     r"(?:\bnot|n't|\bno) (?:\w+ )?support|\bunsupported\b|\bno endpoints?(?: \w+){0,2} that (?:can )?(?:support|handle)"

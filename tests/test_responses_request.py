@@ -206,6 +206,43 @@ def test_tools_are_offered_under_one_name_each() -> None:
     assert messages(user("Hi."), call(1, namespace="crew", name="call"))[1]["tool_calls"][0]["function"]["name"] == "crew__call"
 
 
+def test_tools_that_a_conversation_offers_on_its_way_are_offered_too() -> None:
+    """Those of the developer and those that a search found, each once; of the vendor's own, only what nobody can do without is refused."""
+    found = {
+        "type": "tool_search_output",
+        "call_id": "t1",
+        "execution": "client",
+        "tools": [LOOK, CREW, {"type": "mcp", "server_label": "l"}],
+    }
+    more = {"type": "additional_tools", "role": "developer", "tools": [CREW, SEARCH, {**LOOK, "name": "later"}]}
+    asked = chat(tools=[LOOK], input=[user("Hi."), found, more], tool_choice="required")
+    assert [tool["function"]["name"] for tool in asked["tools"]] == ["look", "crew__call", "later"]
+    assert (asked["messages"], asked["tool_choice"]) == ([user("Hi.")], "required")
+    assert read(input=[user("Hi."), more]).names.called("crew__call") == Called("call", "crew")
+    again = {"type": "additional_tools", "role": "developer", "tools": [{"type": "file_search", "vector_store_ids": ["v"]}]}
+    assert refusal(input=[user("Hi."), again]).param == "input[1].tools[0].type"
+    for wrong in (None, [{"name": "look"}], "look"):
+        error = refusal(input=[user("Hi."), {"type": "additional_tools", "tools": wrong}])
+        assert (error.status, error.param) == (400, "input[1].tools")
+    with pytest.raises(ApiError):
+        check_limits(read(input=[user("Hi."), more]), "m", Model(to=("a/b",), max_tools=1))
+
+
+def test_the_last_update_in_a_conversation_says_how_to_answer() -> None:
+    """Each of what it says, and a limit of the model's holds for it; before any, the request does."""
+    schema = {"type": "json_schema", "name": "n", "schema": {"type": "object"}}
+    first = {"type": "configuration_update", "reasoning": {"effort": "low"}, "text": {"format": schema}}
+    last = {"type": "configuration_update", "reasoning": {"effort": "max"}}
+    plain = {"type": "configuration_update", "text": {"format": {"type": "text"}}}
+    asked = chat(input=[user("Hi."), first, last], reasoning={"effort": "high"}, text={"verbosity": "low"})
+    assert (asked["reasoning_effort"], asked["verbosity"], asked["messages"]) == ("max", "low", [user("Hi.")])
+    assert asked["response_format"]["json_schema"]["schema"] == schema["schema"]
+    assert "response_format" not in chat(input=[user("Hi."), first, plain])
+    with pytest.raises(ApiError) as refused:
+        check_limits(read(input=[user("Hi."), last]), "m", Model(to=("a/b",), reasoning_efforts=("low",)))
+    assert refused.value.param == "reasoning.effort"
+
+
 def test_a_long_name_in_a_namespace_is_short_for_models_and_the_same_in_every_turn() -> None:
     """And two that begin alike are told apart."""
     long = {**CREW, "tools": [{"type": "function", "name": "c" * 60 + end, "parameters": {}} for end in "ab"]}
@@ -228,6 +265,7 @@ def test_a_long_name_in_a_namespace_is_short_for_models_and_the_same_in_every_tu
         ({"type": "function", "name": "call", "namespace": "crew"}, {"type": "function", "function": {"name": "crew__call"}}),
         ({"type": "custom", "name": "patch"}, {"type": "custom", "custom": {"name": "patch"}}),
         ({"type": "auto"}, "auto"),
+        ({"type": "allowed_tools", "mode": "auto", "tools": [{"type": "web_search"}]}, "none"),
         (
             {"type": "allowed_tools", "mode": "required", "tools": [{"type": "function", "name": "look"}]},
             {"type": "allowed_tools", "allowed_tools": {"mode": "required", "tools": [{"type": "function", "function": {"name": "look"}}]}},
@@ -313,6 +351,8 @@ def test_what_needs_kept_responses_is_refused_with_the_way_out(fields: Json, par
         ({"tools": [{"type": "local_shell"}]}, "tools[0].type"),
         ({"tools": [SEARCH], "tool_choice": {"type": "web_search"}}, "tool_choice"),
         ({"tools": [SEARCH], "tool_choice": "required"}, "tool_choice"),
+        ({"tools": [LOOK], "tool_choice": {"type": "allowed_tools", "mode": "required", "tools": [{"type": "web_search"}]}}, "tool_choice"),
+        ({"input": [user("Hi."), {"type": "function_call_output", "name": "look", "output": "x"}]}, "input[1].call_id"),
         ({"input": [user([{"type": "input_image", "file_id": "file_1"}])]}, "input[0].content[0]"),
         ({"input": [user([{"type": "input_file", "file_url": "https://a.example/b.pdf"}])]}, "input[0].content[0].file_url"),
         ({"input": [user("Hi."), {"type": "compaction", "encrypted_content": "x"}]}, "input[1].type"),

@@ -20,11 +20,11 @@ from aisa.wire.generated import text_bytes
 from aisa.wire.losses import Loss, refuse_any
 from aisa.wire.model_name import ModelName
 from aisa.wire.request_content import content_of
-from aisa.wire.responses_input import STATELESS, Conversation, items_of
+from aisa.wire.responses_input import STATELESS, UPDATE, Conversation, items_of
 from aisa.wire.responses_members import REQUEST
-from aisa.wire.responses_tools import OfferedTool, ToolNames, chat_choice, chat_tools
+from aisa.wire.responses_tools import OfferedTool, ToolNames, chat_choice, chat_tools, tools_offered_later
 from aisa.wire.strict_json import parse_object
-from aisa.wire.trees import Tree, is_tree
+from aisa.wire.trees import Tree, as_tree, is_tree
 from aisa.wire.vendor_tier import tier_named
 from aisa.wire.wish import EFFORTS, Wish
 
@@ -152,11 +152,11 @@ class ResponsesRequest:
     def wishes(self) -> Iterator[Wish]:
         """Yield what is asked of the model that its entry may limit."""
         known = self.known
+        offers = known.tools or not isinstance(known.input, str)
         yield Wish("top_logprobs", "max_top_logprobs", known.top_logprobs)
-        yield Wish("tools", "max_tools", len(self.chat.known.tools or ()) if known.tools else 0, listed=True)
+        yield Wish("tools", "max_tools", len(self.chat.known.tools or ()) if offers else 0, listed=True)
         yield Wish("temperature", "max_temperature", known.temperature)
-        if known.reasoning is not None:
-            yield Wish("reasoning.effort", EFFORTS, None, word=known.reasoning.effort)
+        yield Wish("reasoning.effort", EFFORTS, None, word=self._configured("reasoning", "effort"))
 
     def tier(self) -> tuple[str, str]:
         """Return the service tier that is asked for, nothing for the usual one, and the member that asks."""
@@ -206,7 +206,7 @@ class ResponsesRequest:
         chat: Tree = {"model": known.model, "messages": messages or [{"role": "user", "content": ""}]}
         if self.stream:
             chat["stream"] = True
-        tools = chat_tools(known.tools or [], self.names, self._lost)
+        tools = chat_tools(known.tools or [], self.names, self._lost) + tools_offered_later(self.items(), self.names, self._lost)
         choice = None if known.tool_choice is None else chat_choice(known.tool_choice, self._lost)
         if tools:
             chat["tools"] = tools
@@ -221,16 +221,26 @@ class ResponsesRequest:
         self._shape(chat)
         return chat
 
+    def _configured(self, group: str, member: str) -> object:
+        """Return how the answer is to be: as the last update in the conversation has it that says so, else as the request does."""
+        said = [as_tree(each.get(group)).get(member) for each in (self._tree, *self._updates)]
+        return next((value for value in reversed(said) if value is not None), None)
+
+    @cached_property
+    def _updates(self) -> list[Tree]:
+        given = self.known.input
+        return [] if isinstance(given, str) else [item for item in given if item.get("type") == UPDATE]
+
     def _shape(self, chat: Tree) -> None:
         """Add how the answer is to be: the form of its text, how much thinking, log-probabilities."""
         known = self.known
-        text, thinking = known.text, known.reasoning
-        if text is not None and text.format is not None and text.format.get("type") != "text":
-            chat["response_format"] = chat_format(text.format)
-        if text is not None and text.verbosity is not None:
-            chat["verbosity"] = text.verbosity
-        if thinking is not None and thinking.effort is not None:
-            chat["reasoning_effort"] = thinking.effort
+        form, effort = self._configured("text", "format"), self._configured("reasoning", "effort")
+        if is_tree(form) and form.get("type") != "text":
+            chat["response_format"] = chat_format(form)
+        if known.text is not None and known.text.verbosity is not None:
+            chat["verbosity"] = known.text.verbosity
+        if effort is not None:
+            chat["reasoning_effort"] = effort
         if LOGPROBS in (known.include or ()) or known.top_logprobs:
             chat["logprobs"] = True
 

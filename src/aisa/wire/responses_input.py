@@ -14,7 +14,8 @@ from aisa.errors import ApiError
 from aisa.wire.chat import explain
 from aisa.wire.losses import Loss
 from aisa.wire.reasoning_details import MEMBER, SEALED_PREFIX, detail
-from aisa.wire.responses_tools import Called, flattened
+from aisa.wire.responses_tools import MORE_TOOLS, Called, flattened
+from aisa.wire.tool_terms import SHOWN_BELOW
 from aisa.wire.trees import Tree, is_list
 
 SHOWN_CHARACTERS_MAX = 64  # of a caller's word in a message
@@ -22,8 +23,9 @@ CALLS = frozenset({"function_call", "custom_tool_call"})
 OUTPUTS = frozenset({"function_call_output", "custom_tool_call_output"})
 #: What a vendor's own tools did in earlier turns: told in its text anyway.
 DONE_ELSEWHERE = ("web_search_call", "file_search_call", "code_interpreter_call", "image_generation_call", "tool_search", "mcp_list_tools")
+UPDATE = "configuration_update"
+NOT_SAID = (MORE_TOOLS, UPDATE)  # to the model: which tools there are, and how to answer
 STATELESS = "This server keeps no responses. Send the whole conversation in `input`: the earlier items and those of the answers."
-SHOWN_BELOW = "What it returned is in the next message."
 LEADING = frozenset({"system", "developer"})
 ELSEWHERE = frozenset({"tool", "function"})  # roles of chat completions, of messages that need members which no item has
 
@@ -112,7 +114,7 @@ class Conversation:
             raise ApiError("invalid_request", f"'{param}' refers to an item by its id. {STATELESS}", param=param)
         elif kind == "reasoning":
             self._thought(item.encrypted_content or "")
-        elif not kind.startswith(DONE_ELSEWHERE):
+        elif not kind.startswith(DONE_ELSEWHERE + NOT_SAID):
             what = f"'{param}' is of the type '{kind[:SHOWN_CHARACTERS_MAX]}', which only a vendor with the Responses API itself can read."
             self.lost.append(Loss(f"{param}.type", f"{what} Leave it out, or ask a model of such a vendor."))
 
@@ -190,6 +192,9 @@ class Conversation:
 
     def _output(self, item: Item, param: str) -> None:
         """A tool's result. Parts that are no text wait for the message behind the results."""
+        if not item.call_id and item.name:
+            self.lost.append(Loss(f"{param}.call_id", f"'{param}' names a tool, and not which call of it: give the 'call_id' of the call."))
+            return
         content = self._content(item.output, f"{param}.output", needed=item.output is None)
         if is_parts(content):
             texts = [str(part["text"]) for part in content if part.get("type") == "text"]

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from hashlib import sha256
 from typing import Any, NamedTuple
 
 import msgspec
 
 from aisa.errors import ApiError
+from aisa.wire.chat import explain
 from aisa.wire.losses import Loss
 from aisa.wire.trees import Tree, is_tree, trees_in
 
@@ -16,6 +18,7 @@ DIGEST_CHARACTERS = 8  # that tell long names apart which begin alike
 #: Tools of the vendor's that a model does without: a client offers them whoever answers (Codex), and the answer is no worse a lie.
 DISPENSABLE = ("web_search", "tool_search")
 CHOICES = frozenset({"auto", "none", "required"})
+MORE_TOOLS, FOUND_TOOLS = "additional_tools", "tool_search_output"  # items that offer tools where they stand
 
 
 class Called(NamedTuple):
@@ -53,6 +56,10 @@ class ToolNames:
         self._bare.setdefault(called.name, []).append(called)
         return flat
 
+    def has(self, called: Called) -> bool:
+        """Tell whether a tool is offered already."""
+        return self._called.get(flattened(called)) == called
+
     def called(self, flat: str) -> Called:
         """Return what the client calls the tool that a model has named."""
         known = self._called.get(flat)
@@ -74,20 +81,46 @@ def flattened(called: Called) -> str:
 
 def chat_tools(tools: list[OfferedTool], names: ToolNames, lost: list[Loss]) -> list[Tree]:
     """Return the tools that a client runs, as chat completions offer them. What only the vendor could run is added to `lost`."""
+    return [
+        chat_tool(own, called, names, param=at)
+        for position, tool in enumerate(tools)
+        for own, called, at in run_by_client(tool, f"tools[{position}]", lost)
+    ]
+
+
+def tools_offered_later(items: list[Tree], names: ToolNames, lost: list[Loss]) -> list[Tree]:
+    """Return those that a conversation offers on its way, each once. What a vendor's search found of its own is left out.
+
+    Raises ApiError for what are no tools.
+    """
     found: list[Tree] = []
-    for position, tool in enumerate(tools):
-        param = f"tools[{position}]"
-        if tool.type == "namespace":
-            namespace = named(tool, param)
-            for place, inner in enumerate(tool.tools or []):
-                at = f"{param}.tools[{place}]"
-                found.append(chat_tool(inner, Called(named(inner, at), namespace), names, param=at))
-        elif tool.type in ("function", "custom"):
-            found.append(chat_tool(tool, Called(named(tool, param)), names, param=param))
-        elif not tool.type.startswith(DISPENSABLE):
-            what = f"The tool '{tool.type[:NAME_CHARACTERS_MAX]}' runs at a vendor that has the Responses API itself"
-            lost.append(Loss(f"{param}.type", f"{what}, and the model that was asked is reached in another way. Leave it out."))
+    for place, item in enumerate(items):
+        kind = item.get("type")
+        if kind not in (MORE_TOOLS, FOUND_TOOLS):
+            continue
+        param = f"input[{place}].tools"
+        try:
+            tools = msgspec.convert(item.get("tools"), list[OfferedTool])
+        except msgspec.ValidationError as error:
+            raise ApiError(explain(str(error)).code, f"'{param}' must be a list of tools: {error}.", param=param) from None
+        for position, tool in enumerate(tools):
+            for own, called, at in run_by_client(tool, f"{param}[{position}]", lost if kind == MORE_TOOLS else []):
+                found += [] if names.has(called) else [chat_tool(own, called, names, param=at)]
     return found
+
+
+def run_by_client(tool: OfferedTool, param: str, lost: list[Loss]) -> Iterator[tuple[OfferedTool, Called, str]]:
+    """Yield the functions and custom tools that an entry stands for, what the client calls each, and its place."""
+    if tool.type == "namespace":
+        namespace = named(tool, param)
+        for place, inner in enumerate(tool.tools or []):
+            at = f"{param}.tools[{place}]"
+            yield inner, Called(named(inner, at), namespace), at
+    elif tool.type in ("function", "custom"):
+        yield tool, Called(named(tool, param)), param
+    elif not tool.type.startswith(DISPENSABLE):
+        what = f"The tool '{tool.type[:NAME_CHARACTERS_MAX]}' runs at a vendor that has the Responses API itself"
+        lost.append(Loss(f"{param}.type", f"{what}, and the model that was asked is reached in another way. Leave it out."))
 
 
 def named(tool: OfferedTool, param: str) -> str:
@@ -129,7 +162,11 @@ def chat_choice(choice: str | Tree, lost: list[Loss]) -> str | Tree | None:
         return one_choice(choice)
     if kind == "allowed_tools":
         allowed = [one_choice(tool) for tool in trees_in(choice.get("tools")) if tool.get("type") in ("function", "custom")]
-        return {"type": "allowed_tools", "allowed_tools": {"mode": choice.get("mode", "auto"), "tools": allowed}}
+        mode = choice.get("mode", "auto")
+        if allowed:
+            return {"type": "allowed_tools", "allowed_tools": {"mode": mode, "tools": allowed}}
+        if mode == "auto":  # only tools of the vendor's were, which are not offered
+            return "none"
     if kind in CHOICES:  # what some write as an object
         return str(kind)
     lost.append(Loss("tool_choice", "'tool_choice' asks for a tool of the vendor's, and the model that was asked has none here."))

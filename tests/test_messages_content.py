@@ -134,6 +134,7 @@ def test_what_a_tool_shows_stands_behind_all_results() -> None:
     ]
     told = sent(request(results))["messages"]
     assert [message["role"] for message in told] == ["tool", "tool", "user"]
+    assert [message["content"] for message in told[:2]] == ["What it returned is in the next message.", "two"]
     assert [part["type"] for part in told[2]["content"]] == ["text", "file"]
 
 
@@ -150,6 +151,14 @@ def test_what_a_tool_shows_stands_behind_all_results() -> None:
             "messages[0].content[0].content.source",
         ),
         ([{"text": "of which type?"}], {}, "messages[0].content[0].type"),
+        ([{"type": "container_upload", "file_id": "f"}], {}, "messages[0].content[0].type"),
+        (
+            [{"type": "tool_result", "tool_use_id": "t", "content": [{"type": "browser_state", "tabs": []}]}],
+            {},
+            "messages[0].content[0].content.type",
+        ),
+        ("Hi.", {"max_tokens": 0}, "max_tokens"),
+        ("Hi.", {"tools": [{"type": "browser_toolset_20260801"}]}, "tools[0].type"),
         ("Hi.", {"tools": [LOOK, {"type": "bash_20250124", "name": "bash"}]}, "tools[1].type"),
         ("Hi.", {"tools": [{"type": "text_editor_20250728", "name": "str_replace_based_edit_tool"}]}, "tools[0].type"),
         ("Hi.", {"tools": [SEARCH, LOOK], "tool_choice": {"type": "tool", "name": "web_search"}}, "tool_choice"),
@@ -173,13 +182,42 @@ def test_what_only_anthropic_can_be_asked_is_refused_to_others_and_never_left_ou
     [
         {"type": "server_tool_use", "id": "s", "name": "web_search", "input": {}},
         {"type": "web_search_tool_result", "tool_use_id": "s", "content": []},
-        {"type": "container_upload", "file_id": "f"},
         {"type": "hologram", "data": "x"},
     ],
 )
 def test_what_anthropics_own_tools_did_is_left_out(block: Json) -> None:
     """Nothing of it is anybody else's to read, and nobody is refused for it."""
     assert shown(block, {"type": "text", "text": "?"}) == [{"type": "text", "text": "?"}]
+
+
+def test_tools_that_a_conversation_adds_and_withdraws_are_offered_as_they_stand_at_its_end() -> None:
+    """A tool runner does so in messages of the system; a definition takes the place of one of its name."""
+
+    def changes(*blocks: Json) -> Json:
+        said = [{"role": "user", "content": "Hi."}, {"role": "assistant", "content": "Hm."}, {"role": "system", "content": list(blocks)}]
+        return sent(request(tools=[LOOK], messages=[*said, {"role": "user", "content": "Go."}]))
+
+    def added(name: str, **members: object) -> Json:
+        definition = {"name": name, "input_schema": {"type": "object"}, **members}
+        return {"type": "tool_addition", "tool": {"type": "tool_definition", "definition": definition}}
+
+    again = {"type": "tool_addition", "tool": {"type": "tool_reference", "name": "look"}}
+    gone = {"type": "tool_removal", "tool": {"type": "tool_reference", "name": "look"}}
+    for blocks, names in (
+        ((added("go"),), ["look", "go"]),
+        ((gone, added("go")), ["go"]),
+        ((gone, again), ["look"]),
+        ((added("go"), gone), ["go"]),
+    ):
+        asked = changes(*blocks)
+        assert [tool["function"]["name"] for tool in asked["tools"]] == names
+        assert [message["role"] for message in asked["messages"]] == ["user", "assistant", "user"]
+    assert "tools" not in changes(gone)
+    [anew] = changes(added("look", description="Again."))["tools"]
+    assert anew["function"]["description"] == "Again."
+    with pytest.raises(UpstreamFailed) as failed:
+        changes({"type": "tool_addition", "tool": {"type": "tool_definition", "definition": {"type": "bash_20250124", "name": "bash"}}})
+    assert failed.value.error.param == "messages[2].content[0].tool.definition.type"
 
 
 def test_tools_that_anthropic_runs_and_members_that_it_alone_has_are_left_out() -> None:

@@ -11,9 +11,9 @@ import httpx2
 import pytest
 
 from aisa.answer import Arguments, Finish, Identity, Part, Reasoning, Refusal, Report, Text, ToolCall
-from aisa.errors import CODES, ApiError, UpstreamFailed
+from aisa.errors import CALLER, CODES, ApiError, UpstreamFailed
 from aisa.providers import anthropic, openai
-from aisa.providers.shape import Target
+from aisa.providers.shape import Asked, Target
 from aisa.testing.clock import run_virtual
 from aisa.usage import Usage
 from aisa.wire.messages import MessagesRequest
@@ -291,6 +291,50 @@ def test_the_official_client_gets_messages_streams_and_tools(client: sdk.Anthrop
     assert isinstance(call.input["city"], str)
 
 
+@pytest.mark.parametrize("stream", [False, True])
+def test_the_official_clients_tool_runner_sends_the_whole_conversation_once_it_is_told_to(front: Front, stream: bool) -> None:
+    """Unasked it has the server keep the conversation (`thread`) and sends its last message alone: no other vendor would know the rest."""
+    sent: list[Any] = []
+
+    @sdk.beta_tool
+    def get_weather(city: str) -> str:
+        """Tell the weather of a city."""
+        return f"It is cold in {city}."
+
+    hooks: Any = {"request": [lambda request: sent.append(json.loads(request.content))]}
+    with sdk.Anthropic(
+        base_url=front.server.url, api_key=front.server.key, max_retries=0, http_client=sdk.DefaultHttpxClient(event_hooks=hooks)
+    ) as client:
+        ask: Any = [{"role": "user", "content": "Please call get_weather for Paris."}]
+        runner = client.beta.messages.tool_runner(
+            model="gpt-4.1", max_tokens=500, messages=ask, tools=[get_weather], tool_choice={"type": "any"}, max_iterations=2, stream=stream
+        )
+        answers = [each.get_final_message() if stream else each for each in runner]
+    assert [answer.stop_reason for answer in answers] == ["tool_use", "tool_use"]
+    assert [("thread" in body, len(body["messages"])) for body in sent] == [(True, 1), (False, 1), (False, 3)]
+
+
+def test_a_thread_is_anthropics_and_its_loss_is_told_in_the_words_on_which_its_clients_act() -> None:
+    """Whoever else speaks the protocol would answer the last message as if it were all; Anthropic gets it as it is."""
+    request = MessagesRequest(asked(thread={"type": "continue", "previous_message_id": "msg_1"}))
+    there = Target("anthropic", "m", "anthropic", host="api.anthropic.com")
+    assert json.loads(anthropic.to_upstream(request, there).body)["thread"]["previous_message_id"] == "msg_1"
+    like_it = Target("acme", "m", "anthropic", host="anthropic.com.acme.example")
+    for refusing in (lambda: anthropic.to_upstream(request, like_it), request.as_chat):
+        with pytest.raises(UpstreamFailed) as failed:
+            refusing()
+        told = json.loads(MESSAGES_DOOR.refused(failed.value.error, "req_1").body)["error"]
+        assert (told["type"], told["details"]) == ("invalid_request_error", {"error_code": "thread_unsupported_request"})
+        assert not failed.value.may_fall_back
+    for status, code, kind in ((404, "thread_not_found", "not_found_error"), (400, "thread_already_continued", "invalid_request_error")):
+        body = {"type": "error", "error": {"type": kind, "message": "No.", "details": {"error_code": code}}}
+        lost = anthropic.read_failure(status, {}, json.dumps(body).encode(), target=there, asked=Asked(0.0))
+        refused = MESSAGES_DOOR.refused(lost.error, "req_1")
+        told = json.loads(refused.body)["error"]
+        assert (refused.status, told["type"], told["details"], lost.blame) == (status, kind, {"error_code": code}, CALLER)
+    assert "details" not in json.loads(MESSAGES_DOOR.refused(ApiError("invalid_request", "No."), "req_1").body)["error"]
+
+
 def test_the_official_client_counts_tokens_and_lists_models(client: sdk.Anthropic) -> None:
     """In the shapes that it knows."""
     assert client.messages.count_tokens(model="gpt-4.1", messages=HI).input_tokens > 0
@@ -298,8 +342,12 @@ def test_the_official_client_counts_tokens_and_lists_models(client: sdk.Anthropi
     [one] = [model for model in listed if model.id == "gpt-4.1"]
     assert client.models.retrieve("gpt-4.1") == one
     assert one.lifecycle == "active"
-    with pytest.raises(sdk.NotFoundError):
+    with pytest.raises(sdk.NotFoundError) as unknown:
         client.models.retrieve("nobody/nothing")
+    with pytest.raises(sdk.NotFoundError, match="batches off") as elsewhere:
+        client.messages.batches.list()
+    for refused in (unknown, elsewhere):  # neither has a door: the client is known by the version that it sends
+        assert (refused.value.type, refused.value.body["type"]) == ("not_found_error", "error")
 
 
 def test_the_official_client_knows_what_is_wrong(client: sdk.Anthropic, front: Front) -> None:

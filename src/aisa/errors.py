@@ -108,8 +108,11 @@ class ApiError(Exception):
 
     `code` is a key of CODES and fixes status and type. `message` says what was wrong, where, and what would be right; it must be
     free of keys, prompts and upstream addresses. `param` names the request field. `retry_after` is in seconds, kept as `wait` and
-    told rounded up and clamped to 1..60. `should_retry=False` tells clients that no retry can cure it.
+    told rounded up and clamped to 1..60. `should_retry=False` tells clients that no retry can cure it. `reason` is a vendor's own code on
+    which clients of its protocol act by themselves.
     """
+
+    reason = ""
 
     def __init__(
         self,

@@ -5,9 +5,10 @@ Chat requests are translated (`anthropic_request.py`); requests that came in thi
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 
-from aisa.errors import UpstreamFailed
+from aisa.errors import CALLER, ApiError, UpstreamFailed
 from aisa.providers.anthropic_answer import AnswerDecoder, AssemblyDecoder
 from aisa.providers.anthropic_events import Asker
 from aisa.providers.anthropic_native import passed_on
@@ -17,13 +18,19 @@ from aisa.providers.anthropic_thinking import CHANGED_PREFIX, STRICT_PREFIX, pre
 from aisa.providers.anthropic_tools import is_legacy
 from aisa.providers.blame import judge, unreadable
 from aisa.providers.port import UpstreamRequest
+from aisa.providers.redaction import fit_to_show
 from aisa.providers.report import read_refusal
 from aisa.providers.shape import Asked, Decoder, Target
 from aisa.wire.chat import ChatRequest
 from aisa.wire.door import Request
 from aisa.wire.messages import MessagesRequest
+from aisa.wire.messages_errors import THREAD
 
 NAME: str = "anthropic"
+
+#: Codes in the details of an error on which this protocol's own clients act: they send the whole conversation, or shorten it again.
+ACTED_ON = re.compile(r"(?:thread|compaction|tool)_[a-z_]{3,60}", re.ASCII)
+LOST = "thread_not_found"
 
 VERSION = "2023-06-01"  # the later one takes no sampling parameters, and nothing that this one does not
 
@@ -81,4 +88,11 @@ def read_failure(status: int, headers: Mapping[str, str], body: bytes, *, target
     report = read_refusal(status, headers, body, now=asked.now)
     if status == 400 and STRICT_PREFIX in asked.added and CHANGED_PREFIX.search(report.message):
         return prefix_changed(target)
-    return judge(report, target, asked.added)
+    reason = next((code for code in report.codes if ACTED_ON.fullmatch(code)), "")
+    failed = judge(report, target, asked.added)
+    if reason.startswith("thread_"):  # the caller's, though it has a status with which others speak of a model
+        error = ApiError("resource_not_found" if reason == LOST else "invalid_request", fit_to_show(report.message, target), param=THREAD)
+        failed = UpstreamFailed(error, blame=CALLER, may_fall_back=False, detail=f"{target.vendor} answered {status} {reason}")
+    if reason:
+        failed.error.reason = reason
+    return failed

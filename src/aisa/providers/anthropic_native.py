@@ -12,16 +12,20 @@ from aisa.providers.anthropic_layout import decoded
 from aisa.providers.anthropic_thinking import binding_relaxed
 from aisa.providers.shape import Target
 from aisa.wire.messages import MessagesRequest
+from aisa.wire.messages_errors import no_threads
 from aisa.wire.reasoning_details import SEALED_PREFIX
 from aisa.wire.trees import Tree, as_tree, is_list, text_or_none, trees_in
 
 #: From this version of the protocol on there are no sampling parameters; its clients get them from elsewhere, and mean nothing by them.
 WITHOUT_SAMPLING = "2026-10-21"
 SAMPLING = ("temperature", "top_p", "top_k")
+THREADS_AT = "anthropic.com"  # whoever else speaks the protocol would answer the last message alone
 
 
 def passed_on(request: MessagesRequest, target: Target) -> tuple[bytes, tuple[str, ...], tuple[str, ...]]:
-    """Return the body, the betas, and which parameters were left out."""
+    """Return the body, the betas, and which parameters were left out. Raises UpstreamFailed for a thread at a vendor that has none."""
+    if request.known.thread is not None and not f".{target.host}".endswith(f".{THREADS_AT}"):
+        raise no_threads()
     fields = dict(request.fields)
     fields["model"] = Raw(msgspec.json.encode(target.model))
     dropped = tuple([name for name in SAMPLING if name in fields]) if request.version >= WITHOUT_SAMPLING else ()

@@ -19,6 +19,7 @@ from aisa.wire.generated import text_bytes
 from aisa.wire.losses import Loss, refuse_any
 from aisa.wire.members import Shape
 from aisa.wire.messages_chat import as_chat_fields
+from aisa.wire.messages_errors import no_threads
 from aisa.wire.model_name import check_name
 from aisa.wire.request_content import content_of
 from aisa.wire.strict_json import parse_object
@@ -40,6 +41,7 @@ SHAPE = Shape(
     "model max_tokens stream temperature top_p top_k stop_sequences service_tier speed metadata container context_management "
     "inference_geo mcp_servers",
     thinking=Shape("type budget_tokens display"),
+    thread=Shape("type previous_message_id"),
     cache_control=CACHE,
     system=BLOCK,
     messages=Shape("role", content=BLOCK, output_config=Shape("effort format")),
@@ -72,6 +74,7 @@ class KnownMessages(msgspec.Struct):
     tools: list[dict[str, Any]] | None = None
     output_config: dict[str, Any] | None = None
     service_tier: str | None = None
+    thread: dict[str, Any] | None = None
 
 
 class MessagesRequest:
@@ -130,6 +133,8 @@ class MessagesRequest:
     def as_chat(self) -> ChatRequest:
         """Return the request in the words of chat completions. Raises UpstreamFailed for what they cannot say."""
         chat, losses = self._translated
+        if self.known.thread is not None:
+            raise no_threads()
         refuse_any(losses)
         return chat
 

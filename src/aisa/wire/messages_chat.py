@@ -12,21 +12,28 @@ from aisa.wire.efforts import NONE, effort_of
 from aisa.wire.losses import Loss
 from aisa.wire.messages_content import is_summary, parts_of, texts_in
 from aisa.wire.reasoning_details import MEMBER, SEALED_PREFIX, detail
+from aisa.wire.tool_terms import SHOWN_BELOW
 from aisa.wire.trees import Tree, as_tree, is_list, is_tree, text_or_none, trees_in
 
 #: A line that Anthropic's client sends for accounting. It changes with each version, and spoils every other vendor's prompt cache.
 BILLING = "x-anthropic-billing-header:"
 CHOICES = {"auto": "auto", "any": "required", "none": "none"}
 SAME = ("model", "stream", "temperature", "top_p", "top_k", "service_tier")
+REMOVAL = "tool_removal"
+CHANGES = ("tool_addition", REMOVAL)  # blocks that change which tools are offered from there on
 #: How the types of tools begin that only Anthropic's models know and the client runs: without them it waits for calls that never come.
-CLIENTS_OWN = ("bash_", "text_editor_", "computer_", "memory_")
+CLIENTS_OWN = ("bash_", "text_editor_", "computer_", "browser_", "memory_")
 
 
 def as_chat_fields(request: Tree, losses: list[Loss]) -> Tree:
     """Return the members of the chat request; what it cannot say is added to `losses`."""
     chat: Tree = {name: request[name] for name in SAME if request.get(name) is not None}
-    if isinstance(request.get("max_tokens"), int):
-        chat["max_completion_tokens"] = request["max_tokens"]
+    bound = request.get("max_tokens")
+    if bound == 0:
+        what = "'max_tokens' is 0, with which Anthropic fills its cache and answers nothing. Others have no such call: leave it out."
+        losses.append(Loss("max_tokens", what))
+    elif isinstance(bound, int):
+        chat["max_completion_tokens"] = bound
     if chat.get("service_tier") == "standard_only":
         chat["service_tier"] = "default"
     messages: list[Tree] = []
@@ -63,19 +70,36 @@ def effort_in(thinking: Tree) -> str | None:
 def tools_of(request: Tree, losses: list[Loss]) -> Tree:
     """Return the tools that the client runs, and how one of them is to be chosen; those that Anthropic runs are left out."""
     functions: list[Tree] = []
-    for place, tool in enumerate(trees_in(request.get("tools"))):
+    for param, tool in offered_in(request):
         kind = str(tool.get("type") or "")
         if is_tree(tool.get("input_schema")):
             functions.append(function_of(tool))
         elif kind.startswith(CLIENTS_OWN):
             what = f"The tool '{kind[:64]}' is known to Anthropic's models alone. Offer it with a name and an `input_schema` of its own."
-            losses.append(Loss(f"tools[{place}].type", what))
+            losses.append(Loss(f"{param}.type", what))
     choice = as_tree(request.get("tool_choice"))
     offered = [as_tree(each["function"]).get("name") for each in functions]
     if (choice.get("type") == "any" and not offered) or (choice.get("type") == "tool" and choice.get("name") not in offered):
         losses.append(Loss("tool_choice", "'tool_choice' asks for a call of a tool, and the client runs no such tool."))
         choice = {}
     return {"tools": functions, **choice_of(choice)} if functions else {}
+
+
+def offered_in(request: Tree) -> list[tuple[str, Tree]]:
+    """Return the tools that are offered at the end of the conversation, which may add some and withdraw others, each with its place."""
+    tools = [(f"tools[{place}]", tool) for place, tool in enumerate(trees_in(request.get("tools")))]
+    withdrawn: set[object] = set()
+    for place, message in enumerate(trees_in(request.get("messages"))):
+        for position, block in enumerate(trees_in(message.get("content"))):
+            if block.get("type") not in CHANGES:
+                continue
+            tool = as_tree(block.get("tool"))
+            name = as_tree(tool.get("definition")).get("name") or tool.get("name")
+            withdrawn = withdrawn | {name} if block["type"] == REMOVAL else withdrawn - {name}
+            if is_tree(tool.get("definition")):
+                at = f"messages[{place}].content[{position}].tool.definition"
+                tools = [each for each in tools if each[1].get("name") != name] + [(at, as_tree(tool["definition"]))]
+    return [(param, tool) for param, tool in tools if tool.get("name") not in withdrawn]
 
 
 def function_of(tool: Tree) -> Tree:
@@ -117,7 +141,7 @@ def said_in(message: Tree, param: str, losses: list[Loss]) -> list[Tree]:
         at = f"{param}[{place}]"
         if block.get("type") == "tool_result":
             shown = parts_of(block.get("content"), f"{at}.content", losses)
-            text = "\n".join([str(part["text"]) for part in shown if part["type"] == "text"])
+            text = "\n".join([str(part["text"]) for part in shown if part["type"] == "text"]) or (SHOWN_BELOW if shown else "")
             failed = {"is_error": True} if block.get("is_error") is True else {}
             results.append({"role": "tool", "tool_call_id": str(block.get("tool_use_id")), "content": text, **failed})
             parts += [part for part in shown if part["type"] != "text"]

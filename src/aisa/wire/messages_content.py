@@ -1,6 +1,6 @@
 """Content blocks of the Messages API as parts of a chat message: what a user shows and what tools gave back. Knows no roles and no tools.
 
-Blocks that only tell what Anthropic's own tools did are left out. A picture or a document that cannot be sent is a loss, never left out.
+Blocks that only tell what Anthropic's own tools did are left out. What the model is to see and cannot be sent is a loss, never left out.
 """
 
 from __future__ import annotations
@@ -11,6 +11,11 @@ from aisa.wire.losses import Loss
 from aisa.wire.trees import Tree, as_tree, text_or_none, trees_in
 
 SOURCES = "Send its data as `base64`: only Anthropic has the files that are kept there."
+#: What is shown to the model in a form that only Anthropic's servers write out for it -> what to send instead.
+SHOWN_BY_ANTHROPIC = {
+    "container_upload": "is a file in a container of Anthropic's. Send what it holds as text or a document",
+    "browser_state": "is written out for the model by Anthropic alone. Send what the browser shows as text",
+}
 
 
 def texts_in(content: object) -> list[str]:
@@ -49,6 +54,9 @@ def parts_in(block: Tree, param: str, losses: list[Loss]) -> list[Tree]:
             return texts([block.get("content")])
         case "tool_reference":
             return texts([block.get("tool_name")])
+        case "container_upload" | "browser_state" as kind:
+            losses.append(Loss(f"{param}.type", f"The block '{kind}' at '{param}' {SHOWN_BY_ANTHROPIC[kind]}."))
+            return []
         case None:
             losses.append(Loss(f"{param}.type", f"The block at '{param}' needs a `type`: text, image, document, tool_result or another."))
             return []

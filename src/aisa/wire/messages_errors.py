@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import msgspec
 
-from aisa.errors import ApiError
+from aisa.errors import CALLER, ApiError, UpstreamFailed
 from aisa.wire.door import Refused
 from aisa.wire.port import HeaderList
 from aisa.wire.reply import JSON_TYPE, error_headers
@@ -22,6 +22,18 @@ TYPES = {
 }
 OVERLOADED = 529  # what its clients call an overload; 503 is another class to them
 TOO_LONG = "prompt is too long"  # how its clients know that a conversation must be shortened
+THREAD, UNTHREADED = "thread", "thread_unsupported_request"
+
+
+def no_threads() -> UpstreamFailed:
+    """Return why a conversation cannot go on from what a vendor keeps of it.
+
+    Its clients' tool runners begin with a thread unasked, and go on without one when they are told this: so nobody else is asked.
+    """
+    words = "'thread' goes on from what Anthropic keeps, and who is asked here keeps nothing. Send the whole conversation without `thread`"
+    error = ApiError("invalid_request", f"{words} (Anthropic's clients: unsupported_request_behavior='continue_unthreaded').", param=THREAD)
+    error.reason = UNTHREADED
+    return UpstreamFailed(error, blame=CALLER, may_fall_back=False, detail=error.message)
 
 
 def error_json(error: ApiError, request_id: str) -> bytes:
@@ -30,7 +42,9 @@ def error_json(error: ApiError, request_id: str) -> bytes:
     message = error.message
     if error.code == "context_length_exceeded" and TOO_LONG not in message.lower():
         message = f"{TOO_LONG}: {message}"
-    return msgspec.json.encode({"type": "error", "error": {"type": kind, "message": message, "code": error.code}, "request_id": request_id})
+    details = {"details": {"error_code": error.reason}} if error.reason else {}
+    told = {"type": kind, "message": message, "code": error.code, **details}
+    return msgspec.json.encode({"type": "error", "error": told, "request_id": request_id})
 
 
 def error_event(error: ApiError, request_id: str) -> bytes:

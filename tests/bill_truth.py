@@ -168,13 +168,17 @@ def reports(draw: st.DrawFn, truth: Truth) -> dict[str, Any]:
     if heard and inside["cached"]:
         inner["cached_tokens_details"] = {"audio_tokens": truth.of("cached_input_audio")}
     if truth.searches:
-        usage |= draw(
-            st.sampled_from([{"num_search_queries": truth.searches}, {"server_tool_use": {"web_search_requests": truth.searches}}])
-        )
+        ways = ("num_search_queries", "server_tool_use web_search_requests", "plugins search count", "x_tools web_search count")
+        usage |= nested(draw(st.sampled_from(ways)).split(), truth.searches)
     if truth.sources:
         usage["num_sources_used"] = truth.sources
     usage |= {name: tree for name, tree in ((into, inner), (outof, outer)) if tree}
     return spelled(usage, draw(st.sampled_from(["{:d}", "{:.1f}", '"{:d}"'])))
+
+
+def nested(names: list[str], count: int) -> dict[str, Any]:
+    """Return a count at the end of some names, each within the one before."""
+    return {names[0]: nested(names[1:], count) if names[1:] else count}
 
 
 def spelled(tree: Mapping[str, Any], form: str) -> dict[str, Any]:

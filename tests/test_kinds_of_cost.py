@@ -107,6 +107,20 @@ CASES: dict[str, tuple[Prices, dict[str, Any], dict[str, Any], int]] = {
         {},
         82_500_000,
     ),
+    # Perplexity's example with a shorter answer: (33 + 20,016) x 2 + 3,000 x 8 + 73,997 x 3 micro-dollars, and 18 searches at 5,000
+    "research": (
+        Prices(input=2, output=8, reasoning=3, per_search=0.005),
+        report(
+            33,
+            3_000,
+            citation_tokens=20_016,
+            reasoning_tokens=73_997,
+            num_search_queries=18,
+            cost={"citation_tokens_cost": 0.040032, "reasoning_tokens_cost": 0.221991, "total_cost": 0.41},
+        ),
+        {},
+        376_089_000,
+    ),
     # the same without a search, and 5,000 for the request
     "a fee for each request": (
         Prices(input=2.5, output=10, per_request=0.005),

@@ -149,6 +149,7 @@ KINDS: list[tuple[dict[str, Any], Usage, str, int]] = [
     ),
     # prices of batches, and a second name for the same price, change nothing
     ({"input_cost_per_token_batches": 1e-07}, Usage(input_tokens=10, output_tokens=0), "", 10 * 200),
+    ({"citation_cost_per_token": 2e-07}, Usage(input_tokens=10, output_tokens=0), "", 10 * 200),
     (
         {"cache_read_input_token_cost": 2e-08, "cache_read_input_image_token_cost": 2e-08},
         Usage(input_tokens=10, output_tokens=0, cached_tokens=10),
@@ -185,6 +186,7 @@ REFUSED: list[tuple[dict[str, Any], str]] = [
     ({"citation_cost_per_token": 2e-06}, "not charged here: citation_cost_per_token"),
     ({"output_cost_per_image": 0.1}, "not charged here: output_cost_per_image"),
     ({"output_cost_per_second": 0.1}, "not charged here: output_cost_per_second"),
+    ({"citation_cost_per_token": 3e-06}, "not charged here: citation_cost_per_token"),
     ({"cache_read_input_token_cost": 2e-08, "cache_read_input_image_token_cost": 3e-08}, "not charged here: cache_read_input_image"),
     ({"a_cost_of_tomorrow": 1e-06}, "not charged here: a_cost_of_tomorrow"),
     ({"tiered_pricing": [{"range": "0-5"}]}, "`range` cannot be read"),

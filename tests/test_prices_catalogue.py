@@ -18,7 +18,9 @@ from aisa.prices.catalogue import (
     CHARGED,
     MODEL_CHARACTERS_MAX,
     NOT_CHARGED,
+    TWICE,
     catalogue_price,
+    charged,
     nearest_nanos,
     price_list,
     provider_of,
@@ -95,7 +97,8 @@ def test_nearly_every_model_of_the_catalogue_has_a_price_here() -> None:
     chargeable = CHARGED.keys() | NOT_CHARGED
     for provider in providers:
         for model in provider.models:
-            given = [{name for name, price in vars(entry.prices).items() if price is not None} for entry in conditional(model)]
+            each = [{name: price for name, price in vars(entry.prices).items() if price is not None} for entry in conditional(model)]
+            given = [{name for name, price in prices.items() if prices.get(TWICE.get(name, "")) != price} for prices in each]
             plain = all("input_mtok" in names and names <= chargeable for names in given)
             assert (price_list(model, "") is not None) is plain, model.id
     assert sum(price_list(model, "") is not None for provider in providers for model in provider.models) > 1_500
@@ -136,6 +139,14 @@ def test_a_price_says_which_catalogue_and_which_model_of_it() -> None:
     assert listed.at(1.8e9).prices == unit_prices(
         {"input": 2_500_000_000, "output": 10**10, "cached_input": 1_250_000_000, "per_search": 10_000_000}
     )
+
+
+def test_citations_that_cost_what_the_input_does_are_no_hindrance() -> None:
+    """They are billed as input. At another price the model has none."""
+    priced, other = [ModelPrice(input_mtok=Decimal(2), output_mtok=Decimal(8), output_citation_mtok=Decimal(each)) for each in (2, 3)]
+    assert charged(priced) == unit_prices({"input": 2_000_000_000, "output": 8_000_000_000})
+    assert charged(other) is None
+    assert catalogue_price("perplexity", "https://api.perplexity.ai", "sonar-deep-research") is not None
 
 
 def test_the_catalogue_says_how_much_fits_a_model() -> None:

@@ -29,6 +29,9 @@ def usage(taken: int, output: int, **parts: Any) -> Usage:
     return Usage(taken, output, source=REPORTED, input_source=REPORTED, **parts)
 
 
+#: What Perplexity says of a call of deep research, in its documentation's example.
+COSTS = {"input_tokens_cost": 0.000066, "citation_tokens_cost": 0.040032, "reasoning_tokens_cost": 0.221991, "total_cost": 0.41}
+
 #: What a vendor reports -> what is billed. The text has three tokens by our own count, the request some.
 TABLE: list[tuple[dict[str, Any], Usage]] = [
     # Other names for the sides
@@ -127,6 +130,35 @@ TABLE: list[tuple[dict[str, Any], Usage]] = [
         {**sides(100, 9, 109), "num_sources_used": 10**6, "num_search_queries": 1_001},
         usage(100, 9, breakdown=Breakdown(searches=1, sources=1)),
     ),
+    ({**sides(100, 9, 109), "plugins": {"search": {"count": 2, "strategy": "agent"}}}, usage(100, 9, breakdown=Breakdown(searches=2))),
+    ({**sides(100, 9, 109), "plugins": {"search": {"count": 0}}}, usage(100, 9)),
+    ({**sides(100, 9, 109), "plugins": ["search"], "x_tools": {"web_search": 3}}, usage(100, 9)),
+    (
+        {**sides(100, 9, 109), "x_tools": {"web_search": {"count": "3"}, "web_extractor": {"count": 9}}},
+        usage(100, 9, breakdown=Breakdown(searches=3)),
+    ),
+    ({**sides(100, 9, 109), "tool_usage": {"web_search": 4}}, usage(100, 9, breakdown=Breakdown(searches=4))),
+    ({**sides(100, 9, 109), "tool_usage": {"web_search": {"num_requests": 5}}}, usage(100, 9, breakdown=Breakdown(searches=5))),
+    # What several members say is said once
+    (
+        {**sides(100, 9, 109), "plugins": {"search": {"count": 2}}, "num_search_queries": 3},
+        usage(100, 9, breakdown=Breakdown(searches=3)),
+    ),
+    # Research, which stands beside every sum where the vendor's cost has a price for it, whatever the total; else it is clipped as ever
+    *[
+        (
+            {**sides(33, 3_000, total), "citation_tokens": 20_016, "reasoning_tokens": 73_997, "num_search_queries": 18, "cost": COSTS},
+            usage(20_049, 76_997, reasoning_tokens=73_997, breakdown=Breakdown(searches=18)),
+        )
+        for total in (3_033, None, 97_046)
+    ],
+    (
+        {**sides(33, 3_000, 3_033), "citation_tokens": 20_016, "reasoning_tokens": 500, "cost": {**COSTS, "citation_tokens_cost": 0}},
+        usage(33, 3_500, reasoning_tokens=500),
+    ),
+    ({**sides(33, 3_000, 3_033), "citation_tokens": 20_016, "reasoning_tokens": 500, "cost": 0.41}, usage(33, 3_000, reasoning_tokens=500)),
+    ({**sides(33, 90, 123), "citation_tokens": 1_000_001, "cost": COSTS}, usage(33, 90)),
+    ({**sides(33, 90, 123), "citation_tokens": -5, "reasoning_tokens": 0, "cost": COSTS}, usage(33, 90)),
     ({**sides(100, 9, 109), "num_search_queries": 1_000}, usage(100, 9, breakdown=Breakdown(searches=1_000))),
     # Sound beyond its whole, in a report that is right otherwise and passes as it is
     ({**sides(100, 50, 150), OUTPUTS[0]: {"audio_tokens": 999}}, usage(100, 50, output_audio_tokens=50)),
@@ -161,7 +193,7 @@ def test_counts_are_read_under_every_name_in_a_stream_and_a_document_alike(repor
         assert (shown.get(INPUTS[0]) or {}).get("cached_tokens", 0) == billed.cached_tokens
         assert (shown.get(INPUTS[0]) or {}).get("cache_write_tokens", 0) == billed.cache_write_tokens
         assert (shown.get(OUTPUTS[0]) or {}).get("reasoning_tokens", 0) == billed.reasoning_tokens
-        assert all(name in shown for name in report if name not in (INPUTS[1], OUTPUTS[1]))
+        assert all(name in shown for name in report if name not in (INPUTS[1], OUTPUTS[1], "cost"))
 
 
 @pytest.mark.parametrize(("report", "billed"), TABLE[:12], ids=[json.dumps(report)[1:100] for report, _ in TABLE[:12]])

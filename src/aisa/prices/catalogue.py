@@ -42,6 +42,8 @@ CHARGED: Mapping[str, str] = {
     "web_searches_kcount": "per_search",
 }
 PLACES_OF_A_THOUSAND = 3  # what is charged by number, the catalogue prices by the thousand
+#: A price that is another under a second name -> that one: what is read for an answer is input. It is read over where both are the same.
+TWICE: Mapping[str, str] = {"output_citation_mtok": "input_mtok"}
 #: Prices of what only some calls use and what no usage report of a chat tells apart. Not charged.
 NOT_CHARGED = frozenset("cache_write_5m_mtok storage_searches_kcount".split())
 
@@ -127,6 +129,7 @@ def charged(prices: ModelPrice) -> UnitPrices | None:
     The catalogue writes both what is free and what is not known as no price at all, so that is taken for not known.
     """
     given: dict[str, Decimal | TieredPrices] = {name: price for name, price in vars(prices).items() if price is not None}
+    given = {name: price for name, price in given.items() if name not in TWICE or given.get(TWICE[name]) != price}
     if "input_mtok" not in given or not given.keys() <= CHARGED.keys() | NOT_CHARGED:
         return None
     starts = sorted({tier.start for price in given.values() if isinstance(price, TieredPrices) for tier in price.tiers})

@@ -40,6 +40,7 @@ TWICE: Mapping[str, str] = {
     "cache_read_input_image_token_cost": "cache_read_input_token_cost",
     "cache_creation_input_audio_token_cost": "cache_creation_input_token_cost",
     "explicit_cache_read_input_token_cost": "cache_read_input_token_cost",
+    "citation_cost_per_token": "input_cost_per_token",
 }
 #: Prices of what no call here makes, or what no usage report of a chat tells apart; those of batches too.
 NOT_CHARGED = re.compile(

@@ -11,7 +11,7 @@ from aisa.usage import Usage, Way
 COUNT_MAX = 1_000_000_000  # tokens of one call: no model comes near it, and a row and its cost must fit 64 bits
 VISIBLE_PER_BYTE = 4  # tokens of what was shown: no tokenizer makes more of a byte
 COUNTED_HIGH = 2  # times as many tokens as there are, by the worst of our own counts (docs/billing.md has the table)
-PICTURE_TOKENS_MAX = 1_000_000  # of one call: a large picture has some 6,000
+BESIDE_TOKENS_MAX = 1_000_000  # of one call, in no limit on its text: pictures, of which a large one has some 6,000, and research
 VISIBLE_SPARE = 5_000  # more, as some vendors think without saying so
 UNWRITTEN_SPARE = 64  # ... of an answer that goes on, whose thinking is not billed: what has no text, such as what frames a call
 
@@ -70,8 +70,8 @@ class Shown(msgspec.Struct, frozen=True):
         return told.input_tokens <= asked.input_tokens_max and self.can_be(told.output_tokens, told_of, asked)
 
     def can_be(self, made: int, beside: tuple[int, int, int], asked: Asked) -> bool:
-        """Tell whether an output can be, of which so much was thinking, sound and pictures: those of a tool are in no limit on its text."""
+        """Tell whether an output can be, of which so much was thinking, sound, and what is in no limit on its text, such as pictures."""
         thought, spoken, drawn = beside
-        if made - drawn > asked.output_tokens_max or drawn > PICTURE_TOKENS_MAX:
+        if made - drawn > asked.output_tokens_max or drawn > BESIDE_TOKENS_MAX:
             return False
         return made - thought - spoken - drawn <= self.most

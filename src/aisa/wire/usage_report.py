@@ -13,8 +13,9 @@ from msgspec import Raw
 
 from aisa.usage import IMPLAUSIBLE, REPORTED, Breakdown, Usage, Way
 from aisa.wire.lenient_json import encode
-from aisa.wire.shown import COUNT_MAX, Asked, Shown
-from aisa.wire.trees import Tree, is_tree
+from aisa.wire.shown import BESIDE_TOKENS_MAX, COUNT_MAX, Asked, Shown
+from aisa.wire.trees import Tree, as_tree, is_tree
+from aisa.wire.vendor_cost import has_cost_of
 
 SEARCHES_MAX = 1_000  # and as many sources, of one call: at the highest fee (`PRICE_MAX` has the sum) their cost too fits 64 bits
 DIGITS = re.compile("[0-9]{1,10}").fullmatch  # a count that is written as text
@@ -44,8 +45,15 @@ LIFETIMES = {"30m": "cache_write_30m_tokens", "1h": "cache_write_1h_tokens", "12
 WRITES = ("cache_creation", "cache_creation_token_details", "cache_write_tokens_details")
 SEARCHES = ("web_search_requests", "num_search_queries")
 SEARCHING_TOOLS = ("web_search_calls", "x_search_calls")  # xAI's, each with a count of its own
+#: Where else searches are counted: DashScope's two protocols, OpenAI's tools, Ark's.
+SEARCHED = (
+    *(("plugins", "search", "count"), ("x_tools", "web_search", "count")),
+    *(("tool_usage", "web_search", "num_requests"), ("tool_usage", "web_search")),
+)
 USED = ("server_tool_use", "server_tool_use_details", "server_side_tool_usage_details")
 SOURCES = ("num_sources_used",)
+#: Perplexity's, for what a search found and the model read. It has the price of the prompt, where there is one.
+CITED = "citation_tokens"
 BILLED = "billed_units"  # Cohere's: what is charged for, where that is less than what was processed
 
 #: Written by us, or for us alone: `cost` is what we charge, and what a vendor charges us is nobody else's business.
@@ -202,6 +210,23 @@ def details(fields: Tree, names: Iterable[str]) -> dict[str, int]:
     return found
 
 
+def value_at(fields: Tree, way: Iterable[str]) -> object:
+    """Return what a report has at the end of these names, each within the one before; None if it has not."""
+    found: object = fields
+    for name in way:
+        found = as_tree(found).get(name)
+    return found
+
+
+def apart(fields: Tree, name: str) -> int:
+    """Return the tokens of a kind that are in no sum of a report: where its `cost` has a price for them, as Perplexity's has.
+
+    A number beyond what a call can have in all is none.
+    """
+    count = count_of(fields.get(name)) or 0
+    return count if count <= BESIDE_TOKENS_MAX and has_cost_of(fields, name) else 0
+
+
 def pictures(counts: Mapping[str, int]) -> int:
     """Return the tokens of pictures and films among the counts of a side."""
     return sum([counts.get(name, 0) for name in PICTURES])
@@ -237,7 +262,10 @@ def read(fields: Tree, shown: Shown, asked: Asked) -> Usage:
     if not made and shown.tokens:
         made = None
     output_source = input_source = REPORTED
+    cited, pondered = apart(fields, CITED), apart(fields, "reasoning_tokens")
     if taken is not None and made is not None:
+        total = 0 if total == taken + made and cited + pondered else total
+        taken, made = taken + cited, made + pondered
         taken, made, thought = fitted(taken, made, total, beside=(cached, written), thought=thought)
     elif taken is not None:
         taken += cached + written if cached + written > taken else 0
@@ -249,9 +277,9 @@ def read(fields: Tree, shown: Shown, asked: Asked) -> Usage:
         taken, input_source = total - shown.tokens, shown.way.source  # as good as that count
     thought = shown.hidden(made or 0, min(thought, made or 0))
     spoken, drawn = min(largest(("audio_tokens",), outer), made or 0), min(pictures(outer), made or 0)
-    if not shown.can_be(made or 0, (thought, spoken, drawn), asked):
+    if not shown.can_be(made or 0, (max(0, thought - pondered), spoken, drawn + pondered), asked):
         made, output_source = None, IMPLAUSIBLE
-    if taken is not None and taken > asked.input_tokens_max:
+    if taken is not None and taken - cited > asked.input_tokens_max:
         taken, input_source = None, IMPLAUSIBLE
     way = Way()
     if made is None:
@@ -296,7 +324,11 @@ def breakdown(fields: Tree, parts: tuple[int, int, int], lifetime: Callable[[], 
     found["input_image_tokens"] = min(pictures(details(fields, INPUT_DETAILS)), taken)
     found["output_image_tokens"] = min(pictures(details(fields, OUTPUT_DETAILS)), made)
     used = trees_named(fields, USED)
-    searched = max(largest(SEARCHES, fields, *used), sum([largest((name,), *used) for name in SEARCHING_TOOLS]))
+    searched = max(
+        largest(SEARCHES, fields, *used),
+        sum([largest((name,), *used) for name in SEARCHING_TOOLS]),
+        *[count_of(value_at(fields, way)) or 0 for way in SEARCHED],
+    )
     # A report beyond what is possible is none: what it tells of happened at least once.
     found["searches"], found["sources"] = possible(searched), possible(largest(SOURCES, fields))
     billed = fields.get(BILLED)

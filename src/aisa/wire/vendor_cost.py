@@ -5,7 +5,7 @@ from __future__ import annotations
 from decimal import ROUND_HALF_UP, Decimal, DecimalException
 
 from aisa.money import NANOS_PER_DOLLAR, Nanos
-from aisa.wire.trees import Tree, is_tree
+from aisa.wire.trees import Tree, as_tree, is_tree
 
 #: Where xAI says it -> how many of its unit a dollar has; the first that is there counts.
 UNITS = {"cost_in_usd_ticks": Decimal(10**10), "cost_in_nano_usd": Decimal(NANOS_PER_DOLLAR)}
@@ -29,6 +29,11 @@ def vendor_cost(fields: Tree | None) -> Nanos | None:
         if cost is not None:
             return cost
     return None
+
+
+def has_cost_of(fields: Tree, kind: str) -> bool:
+    """Say whether a report names a cost of its own, above zero, for a kind of token: in an object of costs."""
+    return bool(amount(as_tree(fields.get("cost")).get(f"{kind}_cost"), Decimal(1)))
 
 
 def amount(value: object, per_dollar: Decimal) -> Nanos | None:

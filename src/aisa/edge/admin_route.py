@@ -39,7 +39,7 @@ class Query(Mapping[str, str]):
     def __init__(self, text: str) -> None:
         given = parse_qsl(text, keep_blank_values=True)
         self._given = dict(given)
-        self._looked_for = set(PAGED)
+        self._looked_for: set[str] = set(PAGED)
         if len(self._given) < len(given):
             raise ApiError("invalid_request", "The query has the same name twice.")
 

@@ -23,6 +23,7 @@ from typing import Any
 
 import pytest
 
+from repeats import repeats
 from server import PROCESS_SECONDS_MAX, Front, Server, environment, serving
 from vendor import ScriptedVendor
 
@@ -324,6 +325,31 @@ def test_a_killed_worker_is_replaced_and_its_calls_are_settled(tmp_path: Path) -
         client.close()
         audited(server)
         assert not list(server.folder.glob("data/board-1"))
+
+
+def test_calls_that_a_killed_worker_had_not_told_of_yet_are_in_the_ledger_once(tmp_path: Path) -> None:
+    """[issue 13] It sends what is to be written fifty times a second: killed right behind an answer, what waits there is in its journal."""
+    with ScriptedVendor() as vendor, serving(tmp_path, CONFIGURATION.format(vendor=vendor.url, window=60), workers=2) as server:
+        answered: list[str] = []
+        for _ in range(repeats(4)):
+            with closing(connection(server)) as client:
+                answered += [ask(client, server.key, "priced")[1]["x-request-id"] for _ in range(12)]
+                pids = workers_of(server)
+                for pid in pids:
+                    os.kill(pid, signal.SIGKILL)
+            until(partial(others_begun, server, pids), "no others have begun")
+            with closing(connection(server)) as client:
+                until(lambda: alive(client, server), "nobody answers")
+        until(lambda: len(rows_of(server)) >= len(answered), "calls are missing")
+        rows = rows_of(server)
+        assert sorted(row[0] for row in rows) == sorted(answered)
+        assert {row[1:] for row in rows} == {("completed", *rows[0][2:])}
+        audited(server)
+
+
+def others_begun(server: Server, pids: list[int]) -> bool:
+    """Say whether as many workers are there instead of these."""
+    return len(set(workers_of(server)) - set(pids)) == len(pids)
 
 
 def alive(client: http.client.HTTPConnection, server: Server) -> bool:

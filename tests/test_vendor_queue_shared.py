@@ -9,7 +9,8 @@ from typing import Any
 
 import pytest
 
-from aisa.admission.memory import MemoryAdmission, MemoryLease, loop_micros
+from aisa.admission.lease import MemoryLease
+from aisa.admission.memory import MemoryAdmission, loop_micros
 from aisa.admission.shared import SILENT_MS, SharedAdmission, forget_worker
 from aisa.admission.stored import StoredAllowance
 from aisa.admission.vendor_caps import Keeping

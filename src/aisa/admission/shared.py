@@ -11,7 +11,8 @@ from contextlib import contextmanager, suppress
 from typing import cast
 
 from aisa.admission.allowance import FIRST_SECONDS, LEARNING, Limited, Shown, rates_room_at
-from aisa.admission.memory import MemoryAdmission, MemoryLease, unheard
+from aisa.admission.lease import MemoryLease
+from aisa.admission.memory import MemoryAdmission, unheard
 from aisa.admission.rules import MICROS, RATE_MAX, step_of
 from aisa.admission.shared_window import SPAN, WINDOW_WORDS, SharedWindow, Unsure
 from aisa.clock import Micros, WallClock, monotonic_micros

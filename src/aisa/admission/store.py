@@ -9,7 +9,8 @@ from collections.abc import Awaitable, Callable, Mapping, Sequence
 from importlib.resources import files
 
 from aisa.admission.allowance import Limited, Shown
-from aisa.admission.memory import NO_LIMITS, MemoryAdmission, MemoryLease, loop_micros, tokens_needed, unheard
+from aisa.admission.lease import MemoryLease
+from aisa.admission.memory import NO_LIMITS, MemoryAdmission, loop_micros, tokens_needed, unheard
 from aisa.admission.refusals import refusal, stopped_inside, too_large
 from aisa.admission.rules import MICROS, RATE_MAX, Usual
 from aisa.admission.store_way import LEASE_SECONDS, Mode, Open, StoreWay

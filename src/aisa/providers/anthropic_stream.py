@@ -11,6 +11,7 @@ from aisa.providers.anthropic_pass import Passing
 from aisa.providers.anthropic_plain import FURTHER_PLACES, further_of, plain_text
 from aisa.providers.anthropic_usage import MessageUsage
 from aisa.providers.blame import blame_for, broken_off, unreadable
+from aisa.providers.content_blocks import blocks_of
 from aisa.providers.counting import AskedOf
 from aisa.providers.event_objects import EventObjects, object_in
 from aisa.providers.shape import Target
@@ -20,7 +21,7 @@ from aisa.wire.plain import ChunkTemplate
 from aisa.wire.shown import Shown
 from aisa.wire.sse import Event, EventTooLarge, SseDecoder, events_in, in_runs
 from aisa.wire.token_meter import TokenMeter, weakest
-from aisa.wire.trees import Tree, is_tree, text_or_none, trees_in
+from aisa.wire.trees import Tree, is_tree, text_or_none
 from aisa.wire.vendor_cost import vendor_cost
 from aisa.wire.vendor_error import VendorError, error_in
 
@@ -296,8 +297,7 @@ def events_of(message: Tree) -> list[Tree]:
         return [{"type": "error", "error": message.get("error") or message}]
     opening: Tree = {**message, "content": [], "stop_reason": None, "stop_sequence": None}
     events: list[Tree] = [{"type": "message_start", "message": opening}]
-    content = message["content"]
-    for index, block in enumerate([{"type": "text", "text": content}] if isinstance(content, str) else trees_in(content)):
+    for index, block in enumerate(blocks_of(message["content"])):
         events.append({"type": "content_block_start", "index": index, "content_block": block})
         events.append({"type": "content_block_stop", "index": index})
     ending = {name: message.get(name) for name in ("stop_reason", "stop_sequence", "stop_details", "container") if name in message}

@@ -9,6 +9,7 @@ from collections.abc import Sequence
 
 from aisa.providers.answer_builder import AnswerBuilder
 from aisa.providers.anthropic_layout import Layout
+from aisa.providers.content_blocks import blocks_of
 from aisa.providers.event_stream import EXCEPTION
 from aisa.providers.shape import Target
 from aisa.wire.tool_calls import arguments_text
@@ -83,7 +84,7 @@ class BedrockReader:
         if not is_tree(output):
             raise VendorError(error_in(document) or document)
         self._builder.identify(None, None)
-        for index, block in enumerate(trees_in(as_tree(output.get("message")).get("content"))):
+        for index, block in enumerate(blocks_of(as_tree(output.get("message")).get("content"))):
             self._whole(index, block)
         self._report(document)
         self._end(document.get("stopReason"))

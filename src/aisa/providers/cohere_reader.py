@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from aisa.providers.answer_builder import AnswerBuilder
 from aisa.providers.cohere_plans import Plan, sealed
+from aisa.providers.content_blocks import blocks_of
 from aisa.providers.shape import Target
 from aisa.wire.trees import Tree, as_list, as_tree, is_tree, key_in, text_or_none, trees_in
 from aisa.wire.usage_report import count_of
@@ -41,15 +42,15 @@ class CohereReader:
         index = key_in(event, "index")
         match kind:
             case "content-delta" | "content-start":
-                self._content(as_tree(message.get("content")), index, event.get("logprobs"))
+                self._content(message.get("content"), index, event.get("logprobs"))
             case "message-start":
                 self._builder.identify(event.get("id"), None)
             case "tool-plan-delta":
                 self._planned(message.get("tool_plan"))
             case "tool-call-start":
-                self._call(as_tree(message.get("tool_calls")), index)
+                self._call(message.get("tool_calls"), index)
             case "tool-call-delta":
-                self._arguments(as_tree(as_tree(message.get("tool_calls")).get("function")).get("arguments"), index)
+                self._given(message.get("tool_calls"), index)
             case "citation-start":
                 self._cite([as_tree(message.get("citations"))])
             case "message-end":
@@ -63,7 +64,7 @@ class CohereReader:
         if not is_tree(message):
             raise VendorError(error_in(document) or document)
         self._builder.identify(document.get("id"), None)
-        for index, block in enumerate(trees_in(message.get("content"))):
+        for index, block in enumerate(blocks_of(message.get("content"))):
             self._content(block, index, None)
         for item in trees_in(document.get("logprobs")):
             self._logprobs(item)
@@ -73,13 +74,14 @@ class CohereReader:
         self._cite(trees_in(message.get("citations")))
         self._end(document)
 
-    def _content(self, block: Tree, index: object, logprobs: object) -> None:
-        text, thought = block.get("text"), block.get("thinking")
-        if isinstance(thought, str) and thought:
-            self._thinking.append(thought)
-            self._builder.think(0, thought)
-        if isinstance(text, str):
-            self.say(index, text)
+    def _content(self, content: object, index: object, logprobs: object) -> None:
+        for block in blocks_of(content):
+            text, thought = block.get("text"), block.get("thinking")
+            if isinstance(thought, str) and thought:
+                self._thinking.append(thought)
+                self._builder.think(0, thought)
+            if isinstance(text, str):
+                self.say(index, text)
         if is_tree(logprobs):
             self._logprobs(logprobs)
 
@@ -108,12 +110,16 @@ class CohereReader:
             self._plan.append(text)
             self._builder.think(0, text)
 
-    def _call(self, call: Tree, index: object) -> None:
-        function = as_tree(call.get("function"))
-        call_id = text_or_none(call.get("id")) or self._builder.next_id(0)
-        self._first_call = self._first_call or call_id
-        self._calls[index] = self._builder.call(0, call_id, text_or_none(function.get("name")) or "")
-        self._arguments(function.get("arguments"), index)
+    def _call(self, calls: object, index: object) -> None:
+        for call in blocks_of(calls):
+            call_id, name = text_or_none(call.get("id")) or self._builder.next_id(0), as_tree(call.get("function")).get("name")
+            self._first_call = self._first_call or call_id
+            self._calls[index] = self._builder.call(0, call_id, text_or_none(name) or "")
+            self._given(call, index)
+
+    def _given(self, calls: object, index: object) -> None:
+        for call in blocks_of(calls):
+            self._arguments(as_tree(call.get("function")).get("arguments"), index)
 
     def _arguments(self, given: object, index: object) -> None:
         if not given:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from aisa.providers.answer_builder import AnswerBuilder
+from aisa.providers.content_blocks import blocks_of
 from aisa.providers.continuation import Continuation
 from aisa.providers.gemini_arguments import PartialArguments
 from aisa.providers.gemini_plain import PlainUsage, plain_events
@@ -104,7 +105,7 @@ class GeminiReader:
 
     def _candidate(self, candidate: Tree, choice: int) -> None:
         content = candidate.get("content")
-        for part in trees_in(content.get("parts")) if is_tree(content) else ():
+        for part in blocks_of(content.get("parts")) if is_tree(content) else ():
             self._part(part, choice)
         logprobs = candidate.get("logprobsResult")
         if is_tree(logprobs) and logprobs.get("chosenCandidates"):

@@ -12,6 +12,7 @@ import msgspec
 from msgspec import Meta
 
 from aisa.providers.answer_builder import AnswerBuilder
+from aisa.providers.content_blocks import blocks_of
 from aisa.providers.responses_plain import plain_usage
 from aisa.providers.vendor_state import VendorState
 from aisa.wire.tool_calls import arguments_text
@@ -188,7 +189,7 @@ class ResponsesReader:
             self._builder.give(0, item.call, self._rest(item, "given", arguments_text(whole)))
 
     def _message(self, item: Item, given: Tree) -> None:
-        for place, part in enumerate(trees_in(given.get("content"))):
+        for place, part in enumerate(blocks_of(given.get("content"))):
             if rest := self._rest(item, f"refusal {place}", part.get("refusal")):
                 self._builder.refuse(0, rest)
             if rest := self._rest(item, f"text {place}", part.get("text"), note=False):

@@ -144,6 +144,7 @@ GEMINI: Rows = {
         "strict functions": "gemini_request:strict_functions_are_validated",
         "tools that the vendor runs": "gemini_request:tools_that_google_runs_pass",
         "bounds, sampling, stop, seed, penalties, n, logprobs, forms": "gemini_request:how_to_answer_is_carried_over",
+        "sampling of the generations that it is discouraged for": "gemini_request:sampling_that_google_advises_against_is_sent_and_told",
         "effort in levels and in budgets, by generation": "gemini_request:effort_is_a_level_or_a_budget_of_the_models_generation",
         "service tiers": "gemini_request:a_tier_that_google_does_not_have_is_the_usual_one gemini/service-tier",
         "speech and pictures in answers": "gemini_request:speech_and_pictures_are_asked_for",

@@ -352,6 +352,27 @@ def test_tools_that_google_runs_pass() -> None:
     assert body["tools"][3] == {"googleMaps": {"enableWidget": True}}
 
 
+@pytest.mark.parametrize(
+    ("model", "told"),
+    [
+        ("gemini-3.5-flash", ("temperature=0.2", "top_p=0.9", "top_k=40")),
+        ("gemini-3.8-flash", ("temperature=0.2", "top_p=0.9", "top_k=40")),
+        ("gemini-3.1-pro", ()),
+        ("gemini-2.5-flash", ()),
+        ("somebodys-own", ()),
+    ],
+)
+@pytest.mark.parametrize("unsupported", ["refuse", "drop", "refuse_values"])
+def test_sampling_that_google_advises_against_is_sent_and_told(model: str, told: tuple[str, ...], unsupported: str) -> None:
+    """From 3.5 on; it is never refused, as the model takes it, and not told where nothing was asked."""
+    chat = parse_chat(json.dumps({"model": "m", "messages": [USER], "temperature": 0.2, "top_p": 0.9, "top_k": 40}).encode())
+    request = gemini.to_upstream(chat, Target("google", model, "gemini", unsupported=unsupported))
+    assert json.loads(request.body)["generationConfig"] == {"temperature": 0.2, "topP": 0.9, "topK": 40}
+    assert request.changed == told
+    plain = parse_chat(json.dumps({"model": "m", "messages": [USER], "temperature": None}).encode())
+    assert gemini.to_upstream(plain, Target("google", model, "gemini")).changed == ()
+
+
 def test_how_to_answer_is_carried_over() -> None:
     """Every parameter that both sides have."""
     body = body_of(

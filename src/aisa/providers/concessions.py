@@ -47,14 +47,21 @@ class Concessions:
         """Note that a parameter gets the nearest value that the model takes. Raises UpstreamFailed where that is to be refused."""
         if self._target.unsupported == REFUSE_VALUES:
             raise self.refusal(name, why or f"the nearest value that it takes is {value}")
-        self._changed[name] = "".join([letter if letter.isascii() and letter.isprintable() else "?" for letter in str(value)])[
-            :SHOWN_CHARACTERS_MAX
-        ]
+        self._changed[name] = shown(value)
+
+    def advise_against(self, name: str, value: object) -> None:
+        """Note a value that its vendor advises against. It is sent as it is, and never refused."""
+        self._changed[name] = shown(value)
 
     def refusal(self, name: str, why: str = "") -> UpstreamFailed:
         """Return the failure for what cannot be expressed at all."""
         message = f"'{name}' cannot be given to {self._class}" + (f": {why}." if why else ".")
         return refused("unsupported_parameter", message, param=name)
+
+
+def shown(value: object) -> str:
+    """Write a value as a header takes it."""
+    return "".join([letter if letter.isascii() and letter.isprintable() else "?" for letter in str(value)])[:SHOWN_CHARACTERS_MAX]
 
 
 def nothing_to_answer() -> UpstreamFailed:

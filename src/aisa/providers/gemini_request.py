@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 import msgspec
+from msgspec import Raw
 
 from aisa.providers.conceded import conceded
 from aisa.providers.concessions import Concessions, nothing_to_answer
@@ -12,7 +13,7 @@ from aisa.providers.fetched import Fetches
 from aisa.providers.gemini_contents import ContentsWriter
 from aisa.providers.gemini_media import Media
 from aisa.providers.gemini_schema import gemini_schema
-from aisa.providers.gemini_thinking import thinking_of
+from aisa.providers.gemini_thinking import samples_by_itself, thinking_of
 from aisa.providers.shape import Target
 from aisa.providers.wishes import is_wished
 from aisa.wire.chat import ChatRequest, Known
@@ -37,6 +38,7 @@ SAME = {
     "presence_penalty": "presencePenalty",
     "seed": "seed",
 }
+SAMPLING = ("temperature", "top_p", "top_k")
 #: What Gemini has no word for, and when it is asked for.
 LACKING = ("logit_bias", "prediction", "verbosity", "parallel_tool_calls")
 MODALITIES = {"text": "TEXT", "image": "IMAGE", "audio": "AUDIO"}
@@ -159,6 +161,9 @@ def generation_config(chat: ChatRequest, target: Target, concessions: Concession
             yield ours, value
     if "top_k" in chat.fields:
         yield "topK", chat.fields["top_k"]
+    for name in SAMPLING if samples_by_itself(target.model) else ():
+        if name in chat.fields and chat.fields[name] != Raw(b"null"):
+            concessions.advise_against(name, bytes(chat.fields[name]).decode())
     if known.stop:
         yield "stopSequences", known.stop if is_list(known.stop) else [known.stop]
     if known.logprobs:

@@ -13,6 +13,7 @@ MODEL = re.compile(r"gemini-(?P<major>\d+)(?:\.(?P<minor>\d+))?(?:-(?P<kind>pro|
 NEWEST = (99, 0)
 FIRST_WITH_LEVELS = (3, 0)
 FIRST_WITH_BUDGETS = (2, 5)
+FIRST_WITHOUT_SAMPLING = (3, 5)  # that Google advises to leave sampling alone of, though they take it
 FOUR, THREE, TWO = ("minimal", "low", "medium", "high"), ("low", "medium", "high"), ("low", "high")
 #: (generation, kind) -> the levels that it has, where these are not the three that newer ones have.
 LEVELS = {
@@ -36,6 +37,11 @@ def kind(model: str) -> str:
     """Return which of its generation a model is: `pro`, `flash`, `flash-lite`, or nothing."""
     found = MODEL.search(model)
     return "" if found is None else found["kind"] or ""
+
+
+def samples_by_itself(model: str) -> bool:
+    """Tell whether a model of Gemini's is one whose sampling should be left alone."""
+    return MODEL.search(model) is not None and generation(model) >= FIRST_WITHOUT_SAMPLING
 
 
 def levels_of(model: str) -> tuple[str, ...]:

@@ -8,6 +8,8 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 from typing import Protocol, TypeVar
 
+from aisa.wire.event_comments import told_beside
+
 BOM = b"\xef\xbb\xbf"
 CR, LF = b"\r\n"  # as numbers: of bytes, `in` first finds out, by way of an exception, that they are none
 
@@ -80,9 +82,6 @@ class SseDecoder:
         return data.replace(b"\r\n", b"\n").replace(b"\r", b"\n")
 
 
-STATUS = b"HTTP_STATUS/"  # begins the comment in which DashScope says a status inside a stream
-
-
 def events_in(complete: bytes) -> list[Event]:
     """Return the events in a text of blocks with blank lines between them."""
     events: list[Event] = []
@@ -140,8 +139,9 @@ def parse_block(block: bytes) -> list[Event]:
         name, _, only = block.partition(b"\ndata: ")
         if only:
             return [(name[7:], only)]
-    name = status = b""
+    name = b""
     data: list[bytes] = []
+    comments: list[bytes] = []
     for line in block.split(b"\n"):
         field, _, value = line.partition(b":")
         value = value.removeprefix(b" ")
@@ -149,12 +149,11 @@ def parse_block(block: bytes) -> list[Event]:
             data.append(value)
         elif field == b"event":
             name = value
-        elif value.startswith(STATUS) and value[len(STATUS) :].isdigit():
-            status = value[len(STATUS) :]
-    body = b"\n".join(data)
-    if status >= b"400" and body.startswith(b'{"'):  # of a failure: it goes with what its data say
-        body = b'{"status_code":%b,%b' % (status, body[1:])
-    return [(name, body)] if any(data) else []
+        elif not field:
+            comments.append(value)
+    if not any(data):
+        return []
+    return [(name, told_beside(comments, b"\n".join(data)) if comments else b"\n".join(data))]
 
 
 def data_event(data: bytes) -> bytes:

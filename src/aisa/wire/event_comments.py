@@ -1,0 +1,18 @@
+"""What vendors say in the comments of a stream, which clients pass over. Knows no dialect."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+#: Begins the comment in which DashScope says an event's HTTP status: its streams have status 200 whatever becomes of them.
+STATUS = b"HTTP_STATUS/"
+FIRST_FAILURE = b"400"
+
+
+def told_beside(comments: Iterable[bytes], data: bytes) -> bytes:
+    """Return an event's data with the status of a failure that a comment beside them tells, if they are an object with members."""
+    for comment in comments:
+        status = comment.removeprefix(STATUS)
+        if comment.startswith(STATUS) and len(status) == len(FIRST_FAILURE) and status.isdigit() and status >= FIRST_FAILURE:
+            return b'{"status_code":%b,%b' % (status, data[1:]) if data.startswith(b'{"') else data
+    return data

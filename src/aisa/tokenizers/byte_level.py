@@ -1,30 +1,19 @@
-"""Reads a `tokenizer.json` of the commonest kind, pairs of bytes merged within words, as an encoding of tiktoken: many times as quick.
-
-Of any other kind it says so. Loads no library and counts nothing: whoever uses what it reads holds both counts against each other first.
-"""
+"""Reads a `tokenizer.json` of the commonest kind: pairs of bytes merged within words. Of any other kind it says so."""
 
 from __future__ import annotations
 
-from typing import Literal, NamedTuple, Protocol
+from typing import Literal
+from unicodedata import normalize
 
 import msgspec
+import regex
+
+from aisa.tokenizers.as_encoding import Added, AsEncoding, any_of
 
 #: Bytes that stand for themselves in a vocabulary; the others are written as characters from 256 on, in order.
 PRINTED = (*range(33, 127), *range(161, 173), *range(174, 256))
 OTHERS = [byte for byte in range(256) if byte not in PRINTED]
 BYTES = {chr(byte): byte for byte in PRINTED} | {chr(256 + place): byte for place, byte in enumerate(OTHERS)}
-
-#: What is counted both ways before one stands in for the other: what tokenizers treat unlike.
-WORDS = (
-    "Tides follow the moon, and it's 12345 or 3.14; we'LL see.",
-    "def f(x):\n    return {'a': [1, 2.5]}\r\n\r\n\t# done\n\n\n",
-    "日本語のテキスト mixed 中文abc 123中文",
-    "مرحبا بالعالم कैसे हो แมว",
-    "😀👩‍👩‍👧 🇩🇪 e\u0301 naïve \u00a0\u2028 \ufeff",
-    '{"a": [1, 2, {"b": null}]}  \t\n',
-)
-MIXED = 200  # more, of characters of all of these
-MIXED_CHARACTERS = 60
 
 #: Stands between the parts into which earlier patterns cut a text, for the last one to cut further: a character that nobody uses.
 MARK = "\ue000"
@@ -85,56 +74,38 @@ class TokenizerFile(msgspec.Struct):
     pre_tokenizer: Steps
     model: Merging
     normalizer: Composed | Unchanged | None = None
+    added_tokens: list[Added] = []
 
 
-class Patterns(Protocol):
-    """A library of regular expressions, `regex` as far as it is used here."""
+def byte_level_bpe(data: bytes) -> AsEncoding | None:
+    """Read a file; None if it is of another kind.
 
-    def sub(self, pattern: str, repl: str, string: str, /) -> str:
-        """Return a text with matches replaced."""
-        ...
-
-
-class ByteLevelBpe(NamedTuple):
-    """The same as tiktoken has it: words by a pattern, the rank of each token, and whether texts are to be composed (NFC) before.
-
-    Before that, `cuts` cut the text one after the other, and the last pattern what these leave and what they find: each finds its matches
+    All patterns but the last cut a text one after the other, and the last what these leave and what they find: each finds its matches
     within the parts that those before it have made. A MARK on both sides of each match says where, and is a token of its own. What no
     pattern finds is a word too, which tiktoken would drop (findings/tiktoken-loses-what-no-word-is.sh).
     """
-
-    pattern: str
-    ranks: dict[bytes, int]
-    composed: bool
-    cuts: tuple[str, ...]
-
-    def marked(self, text: str, patterns: Patterns) -> str:
-        """Return a text with a MARK around each match of the cuts."""
-        for cut in self.cuts:
-            text = patterns.sub(cut, rf"{MARK}\g<0>{MARK}", text)
-        return text
-
-
-def byte_level_bpe(data: bytes) -> ByteLevelBpe | None:
-    """Read a file; None if it is of another kind."""
     try:
         file = msgspec.json.decode(data, type=TokenizerFile)
-        *cuts, last = [step.pattern.Regex for step in file.pre_tokenizer.pretokenizers[:-1] if isinstance(step, Split)]
-        if len(cuts) + 2 != len(file.pre_tokenizer.pretokenizers) or not isinstance(file.pre_tokenizer.pretokenizers[-1], ByteLevel):
+        *steps, end = file.pre_tokenizer.pretokenizers
+        *cuts, last = [step.pattern.Regex for step in steps if isinstance(step, Split)]
+        if len(cuts) + 1 != len(steps) or not isinstance(end, ByteLevel):
             return None
         ranks = {bytes([byte]): rank for rank, byte in enumerate(BYTES.values())}
         for merge in file.model.merges:
             left, right = merge.split(" ") if isinstance(merge, str) else merge
             ranks.setdefault(bytes([BYTES[character] for character in left + right]), len(ranks))
-    except (msgspec.DecodeError, UnicodeDecodeError, ValueError, KeyError):
+        compiled = [regex.compile(cut) for cut in cuts]
+    except (msgspec.DecodeError, UnicodeDecodeError, ValueError, KeyError, regex.error):
         return None
-    composed = isinstance(file.normalizer, Composed)
-    either = "|".join((MARK, last.replace(*IS_END), *cuts))
     ranks[MARK.encode()] = len(ranks)
-    return ByteLevelBpe(f"{either}|(?:(?!{either})[^{MARK}])+", ranks, composed, tuple(cuts))
+    composed = isinstance(file.normalizer, Composed)
 
+    def written(text: str) -> tuple[str, int]:
+        text = normalize("NFC", text) if composed else text
+        for cut in compiled:
+            text = cut.sub(rf"{MARK}\g<0>{MARK}", text)
+        return text, -text.count(MARK)
 
-def samples() -> list[str]:
-    """Return texts that two ways of counting are held against each other by: the same each time."""
-    characters = "".join(WORDS) * MIXED_CHARACTERS
-    return [*WORDS, *[characters[place :: 2 + place % 17][:MIXED_CHARACTERS] for place in range(MIXED)]]
+    either = "|".join((MARK, last.replace(*IS_END), *cuts))
+    beyond = any_of((MARK, *[token.content for token in file.added_tokens]))
+    return AsEncoding(f"{either}|(?:(?!{either})[^{MARK}])+", ranks, written, beyond)

@@ -73,6 +73,12 @@ TABLE: list[tuple[dict[str, Any], Usage]] = [
     ({**sides(3_000, 500, 5_500), INPUTS[0]: {"cached_tokens": 2_000}}, usage(5_000, 500, cached_tokens=2_000)),
     ({**sides(3_000, 500, 3_500), INPUTS[0]: {"cached_tokens": 2_000}}, usage(3_000, 500, cached_tokens=2_000)),
     ({**sides(10, 5, 15), INPUTS[0]: {"cached_tokens": 5_000}}, usage(10, 5, cached_tokens=10)),
+    # ... if a call can have so many; else it is clipped: an absurd detail takes no side with it
+    ({**sides(100, 50), INPUTS[0]: {"cached_tokens": 1e9}}, usage(100, 50, cached_tokens=100)),
+    ({**sides(100, 50), "cache_creation_input_tokens": 10**9}, usage(100, 50, cache_write_tokens=100)),
+    ({"prompt_tokens": 100, "total_tokens": 150, "cached_tokens": 10**9}, usage(100, 50, cached_tokens=100)),
+    ({**sides(100, 50), OUTPUTS[0]: {"reasoning_tokens": 1e9}}, usage(100, 50, reasoning_tokens=47)),
+    ({"completion_tokens": 50, "total_tokens": 150, "reasoning_tokens": "1000000000"}, usage(100, 50, reasoning_tokens=47)),
     ({**sides(10, 5), INPUTS[0]: {"cached_tokens": 5_000}}, usage(5_010, 5, cached_tokens=5_000)),
     (
         {**sides(10, 5, 115), "cache_read_input_tokens": 60, "cache_creation_input_tokens": 40},

@@ -266,12 +266,13 @@ def read(fields: Tree, shown: Shown, asked: Asked) -> Usage:
     if taken is not None and made is not None:
         total = 0 if total == taken + made and cited + pondered else total
         taken, made = taken + cited, made + pondered
-        taken, made, thought = fitted(taken, made, total, beside=(cached, written), thought=thought)
+        most = asked.input_tokens_max, asked.output_tokens_max
+        taken, made, thought = fitted((taken, made, total), beside=(cached, written), thought=thought, most=most)
     elif taken is not None:
-        taken += cached + written if cached + written > taken else 0
+        taken = with_part(taken, cached + written, asked.input_tokens_max)
         made = total - taken if total > taken else None
     elif made is not None:
-        made += thought if thought > made else 0
+        made = with_part(made, thought, asked.output_tokens_max)
         taken = total - made if total > made else None
     elif total > shown.tokens:
         taken, input_source = total - shown.tokens, shown.way.source  # as good as that count
@@ -365,18 +366,24 @@ def lifetimes(fields: Tree) -> dict[str, int]:
     return found
 
 
-def fitted(taken: int, made: int, total: int, *, beside: tuple[int, int], thought: int) -> tuple[int, int, int]:
+def with_part(whole: int, part: int, most: int) -> int:
+    """Return a side of which no total says whether a part is in it: one that is larger stands beside it, if as many tokens can be."""
+    return whole + part if whole < part <= most - whole else whole
+
+
+def fitted(told: tuple[int, int, int], *, beside: tuple[int, int], thought: int, most: tuple[int, int]) -> tuple[int, int, int]:
     """Return input, output and thinking so that input and output are the whole. Of what goes beyond their sum, the total decides.
 
     It is cached and written tokens that stand beside the prompt if these fill the gap exactly; or the thinking that was reported; else
     thinking that was not. Without a total that can be true, a part that is larger than its whole stands beside it.
     """
+    taken, made, total = told
     cached, written = beside
     gap = total - taken - made
     if gap == 0:
         return taken, made, thought
     if gap < 0:
-        return taken + (cached + written if cached + written > taken else 0), made + (thought if thought > made else 0), thought
+        return with_part(taken, cached + written, most[0]), with_part(made, thought, most[1]), thought
     for more in (cached + written, cached, written):
         if more == gap:
             return taken + more, made, thought

@@ -7,6 +7,9 @@ from typing import NamedTuple
 
 from aisa.errors import CALLER, ApiError, UpstreamFailed
 
+#: What a tool's result says that has nothing but pictures or files, which stand in a message of the user's behind all results.
+SHOWN_BELOW = "What it returned is in the next message."
+
 
 class Loss(NamedTuple):
     """Something that would be lost: where it stands, and what to do about it."""

@@ -9,10 +9,9 @@ from __future__ import annotations
 import msgspec
 
 from aisa.wire.efforts import NONE, effort_of
-from aisa.wire.losses import Loss
+from aisa.wire.losses import SHOWN_BELOW, Loss
 from aisa.wire.messages_content import is_summary, parts_of, texts_in
 from aisa.wire.reasoning_details import MEMBER, SEALED_PREFIX, detail
-from aisa.wire.tool_terms import SHOWN_BELOW
 from aisa.wire.trees import Tree, as_tree, is_list, is_tree, text_or_none, trees_in
 
 #: A line that Anthropic's client sends for accounting. It changes with each version, and spoils every other vendor's prompt cache.

@@ -54,7 +54,7 @@ def parts_in(block: Tree, param: str, losses: list[Loss]) -> list[Tree]:
             return texts([block.get("content")])
         case "tool_reference":
             return texts([block.get("tool_name")])
-        case "container_upload" | "browser_state" as kind:
+        case str() as kind if kind in SHOWN_BY_ANTHROPIC:
             losses.append(Loss(f"{param}.type", f"The block '{kind}' at '{param}' {SHOWN_BY_ANTHROPIC[kind]}."))
             return []
         case None:

@@ -12,10 +12,9 @@ import msgspec
 
 from aisa.errors import ApiError
 from aisa.wire.chat import explain
-from aisa.wire.losses import Loss
+from aisa.wire.losses import SHOWN_BELOW, Loss
 from aisa.wire.reasoning_details import MEMBER, SEALED_PREFIX, detail
 from aisa.wire.responses_tools import MORE_TOOLS, Called, flattened
-from aisa.wire.tool_terms import SHOWN_BELOW
 from aisa.wire.trees import Tree, is_list
 
 SHOWN_CHARACTERS_MAX = 64  # of a caller's word in a message

@@ -8,9 +8,6 @@ from aisa.wire.chat import Known
 from aisa.wire.finish import FUNCTION_CALL, STOP, TOOL_CALLS
 from aisa.wire.trees import is_tree
 
-#: What a tool's result says that has nothing but pictures or files, which stand in a message of the user's behind all results.
-SHOWN_BELOW = "What it returned is in the next message."
-
 
 class ToolTerms:
     """The terms of one request. Costs nothing until an answer calls something."""

@@ -69,14 +69,12 @@ class LearnedMeter(TokenMeter):
         """Take further pieces of text in UTF-8, which have these sizes; return how many tokens there are more up to each."""
         per_piece, least, spare, most = self._worth
         totals = list(accumulate(map(len, texts) if sizes is None else sizes, initial=self.text_bytes))[1:]
-        by_pieces = accumulate(repeat(per_piece, len(totals)), initial=self.pieces * per_piece)
-        next(by_pieces)
-        worths = [
-            upper if worth > (upper := total * most) else lower if worth < (lower := total * least - spare) else worth
-            for worth, total in zip(by_pieces, totals, strict=True)
-        ]
+        by_pieces = accumulate(repeat(per_piece, len(totals)), initial=(self.pieces + 1) * per_piece)
         above = self._base - self.tokens  # what is known, seen from where this begins
-        counts = [above - (-worth >> UNIT_BITS) for worth in worths]
+        counts = [
+            above - (-(high if worth > (high := total * most) else low if worth < (low := total * least - spare) else worth) >> UNIT_BITS)
+            for worth, total in zip(by_pieces, totals, strict=False)  # the last is of a piece that did not come
+        ]
         if counts[0] < 0 or least > most:  # a count never falls
             counts = list(accumulate(counts, max, initial=0))[1:]
         self.pieces, self.text_bytes = self.pieces + len(totals), totals[-1]

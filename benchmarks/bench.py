@@ -144,7 +144,7 @@ def measured(only: Sequence[str], subjects: Sequence[Subject], vendor: tuple[int
             yield bookkeeping(plan)
         if "routes" in only:
             yield routes(plan)
-        if "counting" in only:
+        if "counting" in only or "path" in only:
             yield counting(plan)
         if "crowd" in only:
             yield crowds.crowd(running, port, pid, plan=plan)

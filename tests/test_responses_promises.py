@@ -34,6 +34,13 @@ def deltas_alone(events: list[Json]) -> list[Json]:
     return [event for event in events if event["type"].endswith(".delta") or event["type"] in ENDS]
 
 
+def renamed(events: list[Json]) -> list[Json]:
+    """A vendor that gives the items of the last event other ids than they had."""
+    last = events[-1]
+    output = [{**item, "id": f"other_{place}"} for place, item in enumerate(last["response"]["output"])]
+    return [*events[:-1], {**last, "response": {**last["response"], "output": output}}]
+
+
 def emptied(events: list[Json]) -> list[Json]:
     """A vendor whose last event does not repeat the output."""
     last = events[-1]
@@ -51,6 +58,8 @@ LEFT_OUT: dict[str, Callable[[list[Json]], list[Json]]] = {
     "items that are done": without(DONE),
     "all but deltas and the end": deltas_alone,
     "the output of the end": emptied,
+    "the ids, at the end": renamed,
+    "the ids at the end, and items that are done": lambda events: renamed(without(DONE)(events)),
     "all but the end": lambda events: events[-1:],
 }
 
@@ -77,28 +86,23 @@ def passed(events: list[Json], split: int) -> bytes:
 
 
 def said(items: list[Json]) -> list[tuple[str, str]]:
-    """What items say: texts, refusals, and calls with what they are given."""
-    texts = [("text", part.get("text", "") + part.get("refusal", "")) for item in items for part in item.get("content") or ()]
-    return [("text", "".join(text for _, text in texts))] + [(item["name"], item["arguments"]) for item in items if "arguments" in item]
+    """What items say: their texts and refusals, which may be of one message or of several, and calls with what they are given."""
+    parts: list[Json] = [part for item in items for part in item.get("content") or ()]
+    text = "".join([part.get("text", "") + part.get("refusal", "") for part in parts]).replace("\n", "")
+    return [("text", text), *[(item["name"], item["arguments"] or "{}") for item in items if "arguments" in item]]
 
 
 @pytest.mark.parametrize("left_out", LEFT_OUT)
 @pytest.mark.parametrize("case", CASES)
 def test_a_stream_without_what_clients_need_is_made_whole(case: str, left_out: str) -> None:
     """Codex, which reads items that are done, and OpenAI's client, which needs what is added, get all that was said, however it arrives."""
-    whole = [event["item"] for event in upstream(case) if event["type"] == DONE]
-    whole = [{**item, "arguments": item["arguments"] or "{}"} if "arguments" in item else item for item in whole]
+    whole = said([event["item"] for event in upstream(case) if event["type"] == DONE])
     for split in (1_000_000, 7):
         sent = passed(LEFT_OUT[left_out](upstream(case)), split)
         items, end = codex_turn(sent)
         assert [item["type"] for item in items] == [item["type"] for item in end["response"]["output"]]
-        glued = [{**item, "arguments": item["arguments"] or "{}"} if "arguments" in item else item for item in items]
-        assert [(kind, text.replace("\n", "")) for kind, text in said(glued)] == [
-            (kind, text.replace("\n", "")) for kind, text in said(whole)
-        ]
-        assert streamed(sent).output_text.replace("\n", "") == "".join(
-            part.get("text", "") for item in whole for part in item.get("content") or ()
-        )
+        assert said(items) == whole
+        assert said([item.to_dict() for item in streamed(sent).output]) == whole
 
 
 @pytest.mark.parametrize(
@@ -115,6 +119,19 @@ def test_a_stream_that_lacks_nothing_passes_in_its_own_bytes() -> None:
     events = upstream("text")
     sent = passed(events, 1_000_000)
     assert events_in(sent)[:-1] == events[:-1]
+
+
+@pytest.mark.parametrize("case", CASES)
+def test_a_chat_client_gets_each_word_once_where_ids_change_at_the_end(case: str) -> None:
+    """An item is known by its place where its id is another."""
+    chat = parse_chat(b'{"model":"m","messages":[{"role":"user","content":"Hi."}],"stream":true}')
+    told: list[list[Part]] = []
+    for events in (upstream(case), renamed(upstream(case)), renamed(without(DONE)(upstream(case)))):
+        body = b"".join(b"data: %b\n\n" % json.dumps(event).encode() for event in events)
+        decoder = responses.decoder(chat, Target("acme", "m-1", "responses"), call_id="req_1", created=1, protocol="openai")
+        told.append([*decoder.feed(body)])
+        assert decoder.done
+    assert told[1:] == [told[0], told[0]]
 
 
 def test_what_is_left_out_only_later_is_put_in_where_it_is_missed() -> None:

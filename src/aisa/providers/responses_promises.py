@@ -23,7 +23,7 @@ class Promises:
 
     def __init__(self) -> None:
         self._created = False
-        self._added: dict[object, str] = {}  # by place in the output, the item's id
+        self._added: dict[object, tuple[str, object]] = {}  # by place in the output, the item's id and type
         self._parts: set[tuple[object, object]] = set()
         self._done: dict[object, Tree] = {}
         self._kept_bytes = 0
@@ -62,32 +62,39 @@ class Promises:
         if kind == "response.content_part.added":
             self._parts.add((place, event.get("content_index")))
         elif kind == "response.output_item.added":
-            self._added[place] = name_of(item)
+            self._added[place] = name_of(item), item.get("type")
         elif kind == "response.output_item.done":
+            self._added.setdefault(place, (name_of(item), item.get("type")))
             self._kept_bytes += size
-            self._done[place] = item if self._kept else {name: item.get(name) for name in IDS}
+            self._done[place] = item if self._kept else {}
         elif kind == "response.created":
             self._created = True
 
     @property
     def _kept(self) -> bool:
-        """Whether all items that are done are still known, and not their ids alone."""
+        """Whether all items that are done are still known, and not their places alone."""
         return self._kept_bytes <= KEPT_BYTES_MAX and len(self._done) < ITEMS_KEPT_MAX
 
     def owed(self, response: Tree) -> list[Tree]:
-        """Return the events for items at the end of a response that were not done before, without their numbers."""
+        """Return the events for items at the end of a response that were not done before, without their numbers.
+
+        Items that have another id there than they were told by get that one.
+        """
         events: list[Tree] = []
-        done = {name_of(item) for item in self._done.values()}
-        places = {name: place for place, name in self._added.items()}
+        places = {name: place for place, (name, _) in self._added.items() if name}
         after = max([place for place in self._added if isinstance(place, int)], default=-1)
-        for item in trees_in(response.get("output")):
-            name = name_of(item)
-            if name in done or not name:
+        for position, item in enumerate(trees_in(response.get("output"))):
+            name, kind = name_of(item), item.get("type")
+            there = position if self._added.get(position, ("", None))[1] == kind else None  # some vendors make up another id for the end
+            place = places.get(name, there)
+            if place is not None and (told := self._added[place][0]) and told != item.get("call_id"):
+                item["id"] = told
+            if place in self._done or not name:
                 continue
-            if name not in places:
-                after += 1
-                events.append({"type": "response.output_item.added", "output_index": after, "item": item})
-            events.append({"type": "response.output_item.done", "output_index": places.get(name, after), "item": item})
+            if place is None:
+                place = after = after + 1
+                events.append({"type": "response.output_item.added", "output_index": place, "item": item})
+            events.append({"type": "response.output_item.done", "output_index": place, "item": item})
         return events
 
     def whole(self, response: Tree) -> Tree:

@@ -259,7 +259,10 @@ class ResponsesReader:
         self._identify(response)
         for place, item in enumerate(trees_in(response.get("output"))):
             known = text_or_none(item.get("id")) or text_or_none(item.get("call_id"))
-            if known in self._items or (known is None and self._items):
+            if known not in self._items and (there := self._items.get(self._names.get(place, ""))) and there.kind == item.get("type"):
+                if "done" not in there.told:  # some vendors make up another id for the end
+                    self._done(item, place)
+            elif known in self._items or (known is None and self._items):
                 if known is not None and "done" not in self._items[known].told:
                     self._done(item, None)
             else:

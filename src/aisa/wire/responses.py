@@ -135,6 +135,7 @@ class ResponsesRequest:
         self.names = ToolNames()
         self._tree = tree
         self._lost: list[Loss] = []
+        self._updates = () if isinstance(known.input, str) else [item for item in known.input if item.get("type") == UPDATE]
         if not (isinstance(known.input, str) and tree.keys() <= UNDOUBTED):
             _ = self.chat  # what cannot be translated is refused before anybody is asked
 
@@ -176,7 +177,9 @@ class ResponsesRequest:
 
     @cached_property
     def _translated(self) -> ChatRequest:
-        return chat_of(self._chat() | {name: value for name in SAME if (value := self._tree.get(name)) is not None}, self.body_bytes)
+        tree = self._tree
+        same = {name: tree[name] for name in SAME if name in tree and tree[name] is not None}
+        return chat_of(self._chat() | same, self.body_bytes)
 
     def content(self) -> Content:
         """Return what the request holds; of one text that is told without its translation."""
@@ -223,13 +226,10 @@ class ResponsesRequest:
 
     def _configured(self, group: str, member: str) -> object:
         """Return how the answer is to be: as the last update in the conversation has it that says so, else as the request does."""
-        said = [as_tree(each.get(group)).get(member) for each in (self._tree, *self._updates)]
-        return next((value for value in reversed(said) if value is not None), None)
-
-    @cached_property
-    def _updates(self) -> list[Tree]:
-        given = self.known.input
-        return [] if isinstance(given, str) else [item for item in given if item.get("type") == UPDATE]
+        for said in (*reversed(self._updates), self._tree):
+            if group in said and (value := as_tree(said[group]).get(member)) is not None:
+                return value
+        return None
 
     def _shape(self, chat: Tree) -> None:
         """Add how the answer is to be: the form of its text, how much thinking, log-probabilities."""

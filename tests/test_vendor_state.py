@@ -71,7 +71,7 @@ def test_a_seal_opens_for_nobody_else_and_not_once_it_was_changed(state: bytes, 
     for account, vendor in (("acm", "eanthropic"), ("other", "anthropic"), ("acme", "gemini"), ("", "acmeanthropic")):
         assert states().of(account, vendor).open(seal) is None
     assert states(OTHER_KEY).of("acme", "anthropic").open(seal) is None
-    place = data.draw(st.integers(0, len(seal) - 3))  # of the last letters of base64 some bits are not used
+    place = data.draw(st.integers(0, len(seal) - 4))  # of the last letter before "==" some bits are not used
     letter = data.draw(st.sampled_from("abcXYZ019-_. é"))
     changed = seal[:place] + letter + seal[place + 1 :]
     assert changed == seal or states().of("acme", "anthropic").open(changed) is None

@@ -1,6 +1,6 @@
 """`make agents`: Codex and Claude Code do a coding task of ten turns with their own tools, to its end, whatever speaks behind the server.
 
-The vendors are scripted, in four dialects, and want their thinking back; the way to the server is open, or through nginx, or HAProxy.
+The vendors are scripted, in five dialects, and want their thinking back; the way to the server is open, or through nginx, or HAProxy.
 A run is good if the task's files are there, the vendor was asked once for each turn and once for the last words, and the bill is the
 price of what the vendor reported. Writes `compat/clients/agents.md`, which is a part of `docs/clients.md`.
 """
@@ -33,7 +33,7 @@ from polyglot_words import INPUT, OUTPUT, Line, Script  # noqa: E402 - as above
 from rows import CLIENTS  # noqa: E402 - as above
 from server import Server, environment, serving  # noqa: E402 - as above
 
-DIALECTS = ("openai", "anthropic", "gemini", "responses")
+DIALECTS = ("openai", "anthropic", "bedrock", "gemini", "responses")
 WAYS = ("open", "nginx", "haproxy")
 RUN_SECONDS_MAX = 300
 #: From an agent's end until its last call is in the log.

@@ -1,6 +1,7 @@
 """The parts of an answer as the content blocks of a message, streamed or whole. One block is open at a time, as its clients have it.
 
-Calls that come side by side are told one behind the other: a later one waits until the arguments of the one before are whole.
+Calls that come side by side are told one behind the other: a later one waits until the arguments of the one before are whole. What a vendor
+seals behind the last text is not told where nothing was called: clients take the last block for the answer, and nobody needs it back.
 """
 
 from __future__ import annotations
@@ -25,6 +26,7 @@ class Blocks:
         self._open = ""
         self._call = -1
         self._given: list[str] = []
+        self._seals: list[str] = []  # that came without thinking, for the next block to stand behind
         self._waiting: list[tuple[int, ToolCall | Arguments]] = []
 
     @property
@@ -61,7 +63,7 @@ class Blocks:
 
     def further(self, texts: list[str]) -> int | None:
         """Take more of the text that is open, and return its block's place; None if no text is open, which `take` then begins."""
-        if self._open != "text":
+        if self._open != "text" or self._seals:
             return None
         self._given += texts
         return len(self.content) - 1
@@ -71,18 +73,22 @@ class Blocks:
         events = self._close()
         while self._waiting:
             events += self._next(self._waiting.pop(0)[1])
-        return events + self._close()
+        events += self._close()
+        return events + self._sealed() if any(block["type"] == "tool_use" for block in self.content) else events
 
     def _say(self, kind: str, text: str) -> list[Tree]:
         if not text:
             return []
-        events = [] if self._open == kind else self._begin(kind, {"type": "text", "text": ""})
+        events = [] if self._open == kind and not self._seals else self._begin(kind, {"type": "text", "text": ""})
         self._given.append(text)
         return [*events, self._delta(text)]
 
     def _think(self, text: str, signature: str) -> list[Tree]:
         events: list[Tree] = []
-        if (text or signature) and self._open != "thinking":
+        if not text and self._open != "thinking":
+            self._seals += [signature] if signature else []
+            return events
+        if self._open != "thinking":
             events = self._begin("thinking", {"type": "thinking", "thinking": "", "signature": ""})
         if text:
             self._given.append(text)
@@ -120,8 +126,19 @@ class Blocks:
     def _is_whole(self) -> bool:
         return is_tree(decoded("".join(self._given)))
 
+    def _sealed(self) -> list[Tree]:
+        """Write the seals that wait, each as thinking without a text."""
+        events: list[Tree] = []
+        while self._seals:
+            seal = self._seals.pop(0)
+            self.content.append({"type": "thinking", "thinking": "", "signature": seal})
+            events.append(self._event("content_block_start", content_block={"type": "thinking", "thinking": "", "signature": ""}))
+            events.append(self._event("content_block_delta", delta={"type": "signature_delta", "signature": seal}))
+            events.append(self._event("content_block_stop"))
+        return events
+
     def _begin(self, kind: str, block: Tree) -> list[Tree]:
-        events = self._close()
+        events = self._close() + self._sealed()
         self.content.append(dict(block))
         self._open = kind
         return [*events, self._event("content_block_start", content_block=block)]

@@ -131,7 +131,8 @@ class PassingStream(ResponsesStream):
         if self._in_parts:
             return
         told = builder.take()
-        self._opening += [] if self._passed_any else told
+        if not self._passed_any:
+            self._opening += told
         if self.failure is not None:
             return
         if event.get("object") == "response":

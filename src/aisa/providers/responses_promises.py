@@ -41,8 +41,11 @@ class Promises:
 
     def lacking(self, event: Tree) -> list[Tree]:
         """Return the events that must come before one of text, of what has not been added. They have its number."""
-        kind, place, part = event.get("type"), key_in(event, "output_index"), event.get("content_index")
-        if kind not in PARTS or (place, part) in self._parts:
+        kind = event.get("type")
+        if kind not in PARTS:
+            return []
+        place, part = key_in(event, "output_index"), event.get("content_index")
+        if (place, part) in self._parts:
             return []
         events: list[Tree] = []
         known: Tree = {name: event[name] for name in ("output_index", "sequence_number") if name in event}
@@ -58,17 +61,21 @@ class Promises:
 
     def take(self, event: Tree, size: int) -> None:
         """Take note of an event that is told, of so many bytes."""
-        kind, place, item = event.get("type"), key_in(event, "output_index"), as_tree(event.get("item"))
-        if kind == "response.content_part.added":
-            self._parts.add((place, event.get("content_index")))
-        elif kind == "response.output_item.added":
-            self._added[place] = name_of(item), item.get("type")
-        elif kind == "response.output_item.done":
-            self._added.setdefault(place, (name_of(item), item.get("type")))
-            self._kept_bytes += size
-            self._done[place] = item if self._kept else {}
-        elif kind == "response.created":
-            self._created = True
+        match event.get("type"):
+            case "response.content_part.added":
+                self._parts.add((key_in(event, "output_index"), event.get("content_index")))
+            case "response.output_item.added":
+                item = as_tree(event.get("item"))
+                self._added[key_in(event, "output_index")] = name_of(item), item.get("type")
+            case "response.output_item.done":
+                place, item = key_in(event, "output_index"), as_tree(event.get("item"))
+                self._added.setdefault(place, (name_of(item), item.get("type")))
+                self._kept_bytes += size
+                self._done[place] = item if self._kept else {}
+            case "response.created":
+                self._created = True
+            case _:
+                pass
 
     @property
     def _kept(self) -> bool:

@@ -50,7 +50,7 @@ class Chunks:
             self._custom.add((part.choice, part.index))
         if self._numbers and isinstance(part, Extra) and not part.beside:
             part = msgspec.structs.replace(part, value=numbered(part.value, part.name, self._entries.setdefault(part.choice, {})))
-        custom = isinstance(part, ToolCall | Arguments) and (part.choice, part.index) in self._custom
+        custom = bool(self._custom) and isinstance(part, ToolCall | Arguments) and (part.choice, part.index) in self._custom
         choice, members = written(part, custom=custom)
         if isinstance(part, Reasoning) and part.signature:
             sealed: Tree = {"delta": {**as_tree(members["delta"]), MEMBER: [detail(part.signature, self._seals.get(part.choice, 0))]}}

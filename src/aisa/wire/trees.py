@@ -6,6 +6,7 @@ from typing import TypeGuard
 
 #: A JSON object.
 Tree = dict[str, object]
+KEYS = (str, int, float)  # types of what things are told apart by; made once, as a union is in each question
 
 
 def is_tree(value: object) -> TypeGuard[Tree]:
@@ -36,7 +37,7 @@ def trees_in(value: object) -> list[Tree]:
 def key_in(tree: Tree, name: str) -> str | int | float | None:
     """Return a member that things are told apart by: a number or a text. Of anything else None, as nothing can be kept under it."""
     value = tree.get(name)
-    return value if isinstance(value, str | int | float) else None
+    return value if isinstance(value, KEYS) else None
 
 
 def text_or_none(value: object) -> str | None:

@@ -55,6 +55,7 @@ SHOWS: list[tuple[dict[str, Any], str, str]] = [
     ({"tools": [{"type": "x_search"}]}, "per_search", "tools"),
     ({"tools": [{"type": "openrouter:web_search", "parameters": {"max_results": 3}}]}, "per_search", "tools"),
     ({"tools": [{"type": "builtin_function", "function": {"name": "$web_search"}}]}, "per_search", "tools"),
+    ({"tools": [{"type": "browser_search"}]}, "per_search", "tools"),
     ({"plugins": [{"id": "file-parser"}, {"id": "web", "max_results": 1}]}, "per_search", "plugins"),
     ({"enable_search": True}, "per_search", "enable_search"),
     (asking({"type": "audio_url", "audio_url": {"url": "http://a/b.mp3"}}), "input_audio", "messages"),
@@ -230,7 +231,8 @@ def test_a_search_is_counted_from_citations_where_usage_lacks_it_and_it_has_a_pr
     assert answered(SEARCHED, report(1_000, 500), CITED)[0].cost == 32_500_000
     assert answered(SEARCHED, report(1_000, 500), {"annotations": [{"type": "file_citation"}]})[0].cost == 7_500_000
     assert answered(SEARCHED, report(1_000, 500, server_tool_use={"web_search_requests": 2}), CITED)[0].cost == 57_500_000
-    assert answered(Prices(input=2.5, output=10), report(1_000, 500), CITED)[0].cost == 7_500_000
+    row, _ = answered(Prices(input=2.5, output=10), report(1_000, 500), CITED)
+    assert (row.cost, row.marks) == (7_500_000, "no_own_price:per_search")
     odd = {**CITED, "images": []}  # a member that has the answer written anew
     assert answered(SEARCHED, report(1_000, 500), odd)[0].cost == 32_500_000
 

@@ -121,7 +121,7 @@ tolds = st.builds(
     tier=st.none() | st.just("priority"),
     model=texts(NASTY, 2 * STORED_CHARACTERS_MAX),  # a vendor may call itself anything
     cost=st.sampled_from([None, 0, DOLLARS_MAX * NANOS_PER_DOLLAR]),
-    cited=st.booleans(),
+    searches=searches,
 )
 delivereds = st.tuples(counts, counts, counts).map(lambda found: Delivered(*sorted(found)[:2], found[2]))  # never more than was counted
 endings = st.builds(

@@ -134,15 +134,15 @@ class Told(msgspec.Struct, frozen=True, gc=False):
     """What an answer says of itself that its bill depends on, beside its tokens, or that the operator should know.
 
     The service `tier`, empty for the usual one, None if it names none; the `model` that made it, as the vendor calls it, empty if it names
-    none; what the vendor charges us for it, in nano-dollars, None if it does not say; whether it is `cited` from the web, which it was then
-    searched for; the `advice` of other models that went into it, each by the model's name; `input_changes`, of what it was sent, in the
-    vendor's words, empty if it says of none.
+    none; what the vendor charges us for it, in nano-dollars, None if it does not say; how many `searches` of the web it shows outside of
+    its report of usage; the `advice` of other models that went into it, each by the model's name; `input_changes`, of what it was sent, in
+    the vendor's words, empty if it says of none.
     """
 
     tier: str | None = None
     model: str = ""
     cost: Nanos | None = None
-    cited: bool = False
+    searches: int = 0
     advice: tuple[tuple[str, Usage], ...] = ()
     input_changes: str = ""
 

@@ -185,18 +185,15 @@ class Charge:
             self.opening = offered(self.opening, offer, price)
 
     def _with_rest(self, usage: Usage, told: Told) -> Usage:
-        """Return the tokens with what other models advised, and with a search that has a price and of which the answer tells otherwise."""
+        """Return the tokens with what other models advised, and with the searches of which the answer tells outside of its usage."""
         prices = self.opening.prices
         if told.advice and prices is not None:
             usage = with_advice(usage, told.advice, offer=self._offer, prices=prices, unix_seconds=self.opening.began_ms // 1000)
-        if prices is None or prices.per_search is None:
-            return usage
         rarer = usage.breakdown
-        if rarer is not None and rarer.searches:
+        if prices is None or (rarer is not None and rarer.searches):
             return usage
-        if not (told.cited or always_searches(self._offer.target.model)):
-            return usage
-        return replace(usage, breakdown=replace(rarer or NO_BREAKDOWN, searches=1))
+        searches = told.searches or int(prices.per_search is not None and always_searches(self._offer.target.model))
+        return replace(usage, breakdown=replace(rarer or NO_BREAKDOWN, searches=searches)) if searches else usage
 
     @property
     def settles_at_once(self) -> bool:

@@ -19,7 +19,6 @@ from aisa.usage import REPORTED, Usage
 from aisa.wire.answer import Document
 from aisa.wire.chat import ChatRequest, Known
 from aisa.wire.chat_parts import identity_of, parts_of
-from aisa.wire.citations import is_cited, is_cited_raw
 from aisa.wire.generated import text_bytes
 from aisa.wire.lenient_json import NotEvenLenient, encode, read_leniently, with_whole_text
 from aisa.wire.model_name import shown_name
@@ -35,11 +34,12 @@ from aisa.wire.plain import (
     PlainUsage,
     is_utf8,
 )
+from aisa.wire.searches import Search, number_of, searches_beside, searches_in, searches_in_plain
 from aisa.wire.shown import VISIBLE_PER_BYTE, VISIBLE_SPARE, Asked
 from aisa.wire.stop_sequences import stop_sequences, with_texts_cut
 from aisa.wire.token_meter import PIECE_BYTES_MAX
 from aisa.wire.tool_terms import ToolTerms
-from aisa.wire.trees import Tree, is_list, is_tree, trees_in
+from aisa.wire.trees import Tree, as_tree, is_list, is_tree, trees_in
 from aisa.wire.usage_report import UsageReport, with_cost
 from aisa.wire.vendor_cost import vendor_cost
 from aisa.wire.vendor_error import VendorError
@@ -55,7 +55,7 @@ class AnswerDecoder:
     """Reads one document, and gives it back whole once the bill is settled: in the vendor's own bytes where nothing had to change."""
 
     __slots__ = (
-        "_answered", "_body", "_chat", "_choices", "_cited", "_identity", "_mended", "_model", "_parts", "_passes", "_report",
+        "_answered", "_body", "_chat", "_choices", "_identity", "_mended", "_model", "_parts", "_passes", "_report", "_searches",
         "_target", "_usage", "asked", "choices_made", "done", "failure", "held_bytes", "output", "tier", "unknown",
     )  # fmt: skip
 
@@ -71,7 +71,7 @@ class AnswerDecoder:
         self.held_bytes = 0  # all of it, until it is sent
         self.tier: str | None = None
         self._answered = ""  # the model that the vendor names
-        self._cited = False  # from the web
+        self._searches: frozenset[Search] = frozenset()  # that the answer shows
         self._model = ""  # what to call it in an answer whose bytes can pass otherwise
         self._choices: Raw | None = None  # of an answer that can pass otherwise, with what they lacked
         self._mended: Tree | None = None  # the answer, where its bytes cannot pass
@@ -112,8 +112,7 @@ class AnswerDecoder:
             self._model = self._target.public or shown_name(plain.model, self._chat.model)
             self.choices_made = len(plain.choices)
             for choice in plain.choices:
-                if choice.message.annotations and is_cited_raw(choice.message.annotations):
-                    self._cited = True
+                self._searches = self._searches.union(searches_in_plain(choice.index, choice.message))
             self.done = True
             return []
         document = read_document(self._body, self._target, self._identity, chat=self._chat)
@@ -124,7 +123,8 @@ class AnswerDecoder:
         self.unknown, self._answered = read.unknown, read.answered
         choices = trees_in(answer.get("choices"))
         self.choices_made = len(choices)
-        self._cited = any(is_cited(message.get("annotations")) for choice in choices if is_tree(message := choice.get("message")))
+        shown = [searches_in(position, [as_tree(choice.get("message"))]) for position, choice in enumerate(choices)]
+        self._searches = searches_beside(answer).union(*shown)
         report = self._report = UsageReport()
         for told in (answer.get("usage"), *[choice.get("usage") for choice in choices]):  # as in a stream, where some have it
             report.take(told)
@@ -146,7 +146,9 @@ class AnswerDecoder:
 
     def told(self) -> Told:
         """Return what the answer says of itself."""
-        return Told(self.tier, self._answered, None if self._report is None else vendor_cost(self._report.fields), self._cited)
+        return Told(
+            self.tier, self._answered, None if self._report is None else vendor_cost(self._report.fields), number_of(self._searches)
+        )
 
     def usage_fault(self, usage: Usage) -> str:
         """Say what is wrong with the vendor's report."""

@@ -10,18 +10,18 @@ from collections.abc import Callable
 from msgspec import UNSET
 
 from aisa.wire.choice import HANDLED_CHOICE, Choice
-from aisa.wire.citations import is_cited
 from aisa.wire.finish import UNKNOWN, spoken
 from aisa.wire.generated import carries_token, listed, text_bytes, text_in
 from aisa.wire.logprobs import chat_logprobs
 from aisa.wire.model_name import shown_name
 from aisa.wire.plain import PlainChunk, PlainFinishChunk, PlainOpeningChunk
 from aisa.wire.running_count import RunningCount
+from aisa.wire.searches import PAGES, SIGNS, Search, searches_beside, searches_in
 from aisa.wire.shown import Shown
 from aisa.wire.token_meter import BY_LOGPROBS, BY_TOKEN_IDS, BY_VENDOR, TokenMeter, weakest
 from aisa.wire.tool_terms import ToolTerms
 from aisa.wire.trees import Tree, as_tree, is_list, is_tree, text_or_none, trees_in
-from aisa.wire.usage_report import UsageReport, visible
+from aisa.wire.usage_report import SEARCHES_MAX, UsageReport, visible
 from aisa.wire.vendor_error import Unintelligible, VendorError, refuse_errors
 
 OBJECT = "chat.completion.chunk"
@@ -40,8 +40,8 @@ class ChunkStream:
     # Without them each stream has a dictionary of its own, as CPython shares the keys of thirty attributes at most: 1.3 KB.
     __slots__ = (
         "_alias", "_begun", "_beside_usage", "_choices", "_fallback", "_meter", "_n", "_reported", "_stops", "_terms",
-        "_unmeasured", "_waiting", "answered", "carried", "cited", "failed", "heard", "holding", "identity", "include_usage", "meters",
-        "model", "reasoning", "report", "running", "service_tier", "tokens", "unknown",
+        "_unmeasured", "_waiting", "answered", "carried", "failed", "heard", "holding", "identity", "include_usage", "meters",
+        "model", "reasoning", "report", "running", "searches", "service_tier", "tokens", "unknown",
     )  # fmt: skip
 
     def __init__(
@@ -61,7 +61,7 @@ class ChunkStream:
         self.report = UsageReport()
         self.service_tier: object = None  # the last that a chunk has named
         self.answered = ""  # the model by the last chunk to name one, whatever the client is told
-        self.cited = False  # from the web
+        self.searches: frozenset[Search] = frozenset()  # that it shows
         self.tokens = 0  # output tokens seen so far: by the choices' meters, their logprobs or the vendor's running count
         self.reasoning = 0  # of them, those that show the model's thinking
         self.holding: Tree | None = None  # the finish chunk that the last event was, and nothing else
@@ -227,6 +227,12 @@ class ChunkStream:
         """Take note of who made what a chunk carries: the bill may depend on it, and any chunk may say it."""
         self.service_tier = tree.get("service_tier") or self.service_tier
         self.answered = text_or_none(tree.get("model")) or self.answered
+        if PAGES in tree:
+            self.searches |= searches_beside(tree)
+
+    def _note_searches(self, index: int, deltas: list[Tree]) -> None:
+        if any(not SIGNS.isdisjoint(part) for part in deltas) and len(self.searches) < SEARCHES_MAX:
+            self.searches = self.searches.union(searches_in(index, deltas))
 
     def identify(self, tree: Tree) -> None:
         """Take id, time and model from a vendor's chunk, if it is the first."""
@@ -281,7 +287,7 @@ class ChunkStream:
             choice.by_deltas, delta = False, message
         deltas = choice.deltas(delta if is_tree(delta) else {})
         emitted = [self._choice(index, part) for part in deltas]
-        self.cited = self.cited or any(is_cited(part.get("annotations")) for part in deltas)
+        self._note_searches(index, deltas)
         rest = {name: value for name, value in given.items() if name not in HANDLED_CHOICE}
         logprobs, counted = rest.get("logprobs"), 0
         if logprobs is not None:

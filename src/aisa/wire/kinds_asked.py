@@ -20,9 +20,9 @@ LONG_WRITES = frozenset(WRITES.values())
 CACHEABLE = ("messages", "tools", "cache_control")  # members in which a request may ask for a cache
 SOUND, SOUNDS = "input_audio", ("input_audio", "audio_url")  # the kind, and the types of such a part of a message
 #: Tools of the vendor's own, by the kind of cost that each makes. Within a text the quotation marks would be escaped. xAI searches posts,
-#: OpenRouter puts its name before its tools, and Moonshot names the function.
+#: OpenRouter puts its name before its tools, Moonshot names the function, and Groq has a browser look.
 TOOLS = {
-    "per_search": re.compile(rb'"type"\s*:\s*"(?:openrouter:)?(?:web|x)_search[a-z0-9_]{0,40}"|"name"\s*:\s*"\$web_search"'),
+    "per_search": re.compile(rb'"type"\s*:\s*"(?:openrouter:)?(?:web|x|browser)_search[a-z0-9_]{0,40}"|"name"\s*:\s*"\$web_search"'),
     "output_image": re.compile(rb'"type"\s*:\s*"image_generation[a-z0-9_]{0,40}"'),
 }
 

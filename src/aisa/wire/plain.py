@@ -49,6 +49,7 @@ class PlainChunk(msgspec.Struct):
     error: UnsetType | None = UNSET
     errors: UnsetType | None = UNSET
     base_resp: UnsetType | None = UNSET
+    web_search: UnsetType | None = UNSET
     x_groq: UnsetType | None = UNSET
 
 
@@ -82,6 +83,7 @@ class PlainOpeningChunk(msgspec.Struct):
     error: UnsetType | None = UNSET
     errors: UnsetType | None = UNSET
     base_resp: UnsetType | None = UNSET
+    web_search: UnsetType | None = UNSET
     x_groq: UnsetType | None = UNSET
 
 
@@ -107,6 +109,7 @@ class PlainFinishChunk(msgspec.Struct):
     error: UnsetType | None = UNSET
     errors: UnsetType | None = UNSET
     base_resp: UnsetType | None = UNSET
+    web_search: UnsetType | None = UNSET
     x_groq: UnsetType | None = UNSET
 
 
@@ -349,6 +352,7 @@ class PlainUsageChunk(msgspec.Struct):
     error: UnsetType | None = UNSET
     errors: UnsetType | None = UNSET
     base_resp: UnsetType | None = UNSET
+    web_search: UnsetType | None = UNSET
     x_groq: UnsetType | None = UNSET
 
 
@@ -365,6 +369,7 @@ class PlainAnswer(msgspec.Struct):
     error: UnsetType | None = UNSET
     errors: UnsetType | None = UNSET
     base_resp: UnsetType | None = UNSET
+    web_search: UnsetType | None = UNSET
 
 
 class BareAnswer(msgspec.Struct):
@@ -380,6 +385,7 @@ class BareAnswer(msgspec.Struct):
     error: UnsetType | None = UNSET
     errors: UnsetType | None = UNSET
     base_resp: UnsetType | None = UNSET
+    web_search: UnsetType | None = UNSET
 
 
 #: What these decoders may raise for a body that is something else.

@@ -1,0 +1,62 @@
+"""Searches of the web that an answer shows where its vendor does not count them in usage. Reads no report of usage."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from typing import TypeAlias
+
+from aisa.wire.plain import BareMessage, BareToolCall, PlainMessage, PlainToolCall
+from aisa.wire.trees import Tree, as_tree, text_or_none, trees_in
+from aisa.wire.usage_report import SEARCHES_MAX
+
+CITATION = "url_citation"  # a type of annotation: a page
+FUNCTION = "$web_search"  # Moonshot's, each call of which it has run and charges for
+CALLS = "tool_calls"
+EXECUTED = "executed_tools"  # Groq's, each with a type: `search`, `browser_search`, `visit`, `python` and more
+PAGES = "web_search"  # Zhipu's, beside the choices: what it has found
+#: Members of a message or a delta that may show a search.
+SIGNS = frozenset({CALLS, EXECUTED, "annotations"})
+
+#: What shows a search: a member, the choice that has it, and the number of a call or tool there, so that none counts twice.
+Search: TypeAlias = tuple[str, int, int]
+#: Pages that were cited or listed: of one search at least, however many there are.
+FOUND: Search = ("pages", 0, 0)
+
+
+def number_of(searches: frozenset[Search]) -> int:
+    """Return how many searches there were by all that shows one: SEARCHES_MAX at most."""
+    return min(len(searches - {FOUND}) or len(searches), SEARCHES_MAX)
+
+
+def searches_beside(answer: Tree) -> frozenset[Search]:
+    """Return what an answer, or a chunk of one, shows beside its choices."""
+    return frozenset({FOUND}) if trees_in(answer.get(PAGES)) else frozenset()
+
+
+def searches_in(choice: int, parts: Iterable[Tree]) -> Iterator[Search]:
+    """Return what a choice shows in its message, or in deltas of it, where calls and tools have numbers."""
+    for part in parts:
+        for position, call in enumerate(trees_in(part.get(CALLS))):
+            if as_tree(call.get("function")).get("name") == FUNCTION:
+                yield CALLS, choice, numbered(call, position)
+        for position, tool in enumerate(trees_in(part.get(EXECUTED))):
+            if "search" in (text_or_none(tool.get("type")) or ""):
+                yield EXECUTED, choice, numbered(tool, position)
+        if any(note.get("type") == CITATION for note in trees_in(part.get("annotations"))):
+            yield FOUND
+
+
+def numbered(entry: Tree, position: int) -> int:
+    """Return the number that a call or a tool has, else where it stands in its list."""
+    number = entry.get("index")
+    return number if type(number) is int else position
+
+
+def searches_in_plain(choice: int, message: PlainMessage | BareMessage) -> Iterator[Search]:
+    """Return what a message shows that was read into types. A quotation mark inside a text would be escaped."""
+    calls: Sequence[PlainToolCall | BareToolCall] = message.tool_calls or ()
+    for position, call in enumerate(calls):
+        if call.function.name == FUNCTION:
+            yield CALLS, choice, position
+    if any(b'"url_citation"' in bytes(note) for note in message.annotations or ()):
+        yield FOUND

@@ -1,0 +1,118 @@
+"""(fault M12) Searches that stand outside of usage are charged where they have a price, and marked where they have none.
+
+As Moonshot, Groq and Zhipu show them: a call of `$web_search`, `executed_tools`, and a list `web_search` beside the choices.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from typing import Any
+
+import pytest
+
+from aisa.config.schema import Prices
+from aisa.ledger.audit import differences_of
+from aisa.ledger.row import CallRow
+from aisa.testing.clock import run_virtual
+from aisa.wire.chunks import SEARCHES_MAX
+from rig import DONE, HEAD, MemoryClient, Rig, Script, ScriptedUpstream, Stall, body, chunk, document, event, text, usage
+
+TOKENS = 12_000  # nano-dollars: 9 in and 3 out at a dollar a million
+PRICES = Prices(input=1, output=1, per_search=0.005)
+SEARCH = 5_000_000  # nano-dollars
+Message = dict[str, Any]
+
+
+def call(name: str, number: int, kind: str = "builtin_function") -> Message:
+    """A call of a function."""
+    return {"index": number, "id": f"call_{number}", "type": kind, "function": {"name": name, "arguments": '{"query": "news"}'}}
+
+
+def ran(*kinds: str) -> Message:
+    """A message of Groq's with tools of these types."""
+    return {"executed_tools": [{"index": at, "type": kind, "arguments": "{}", "output": ""} for at, kind in enumerate(kinds)]}
+
+
+CITED = {"annotations": [{"type": "url_citation", "url_citation": {"start_index": 0, "end_index": 1, "title": "t", "url": "http://a"}}]}
+#: What a message has beside its text -> the searches that this shows.
+SHOWN: list[tuple[Message, int]] = [
+    ({"tool_calls": [call("$web_search", 0)]}, 1),
+    ({"tool_calls": [call("$web_search", 0, "function")]}, 1),
+    ({"tool_calls": [call("$web_search", 0), call("$web_search", 1), call("look_up", 2, "function")]}, 2),
+    ({"tool_calls": [call("web_search", 0, "function")]}, 0),
+    (ran("search"), 1),
+    (ran("search", "visit", "search", "python"), 2),
+    (ran("browser_search", "browser.search", "browser.open"), 2),
+    (ran("visit", "code_interpreter"), 0),
+    ({**ran("search", "search"), **CITED}, 2),
+    (CITED, 1),
+    ({"executed_tools": None, "annotations": [], "tool_calls": None}, 0),
+    ({"executed_tools": [5, {"type": None}, {"type": ["search"]}]}, 0),
+    (ran(*["search"] * (SEARCHES_MAX + 5)), SEARCHES_MAX),
+]
+
+
+def row_of(steps: Sequence[bytes | Stall], *, stream: bool, prices: Prices = PRICES, client: MemoryClient | None = None) -> CallRow:
+    """Make a call to a vendor that answers so, and return its row, which adds up."""
+    rig = Rig(ScriptedUpstream(Script(steps)), each=[prices], look_up=lambda *_: None)
+    run_virtual(rig.call(client or MemoryClient(), body(stream=stream)))
+    [row] = rig.rows
+    assert list(differences_of(row)) == []
+    return row
+
+
+def answer(message: Message, **more: Any) -> bytes:
+    """A document with this in its message, and more beside its choices."""
+    tree = json.loads(document())
+    tree["choices"][0]["message"] |= {name: value for name, value in message.items() if value is not None}
+    return json.dumps({**tree, **more}).encode()
+
+
+@pytest.mark.parametrize(("message", "searches"), SHOWN, ids=range(len(SHOWN)))
+def test_each_search_that_a_message_shows_is_charged_once_in_a_document_and_a_stream(message: Message, searches: int) -> None:
+    """By its own number, so that a tool that is told again, with what came of it, is not another one."""
+    again = {name: value for name, value in message.items() if name == "executed_tools"}
+    streams = [
+        [*text("Hello", " there", "."), chunk(message), chunk({}, "stop"), usage(9, 3), DONE],
+        [*text("Hello", " there", "."), chunk(message), *([chunk(again)] if again else []), chunk({}, "stop"), usage(9, 3), DONE],
+    ]
+    for steps in streams:
+        assert row_of(steps, stream=True).cost == TOKENS + searches * SEARCH
+    assert row_of([answer(message)], stream=False).cost == TOKENS + searches * SEARCH
+    assert row_of([answer({**message, "images": []})], stream=False).cost == TOKENS + searches * SEARCH
+
+
+@pytest.mark.parametrize(("listed", "searches"), [([{"title": "t", "link": "http://a"}] * 3, 1), ([], 0), (None, 0), ("no", 0)])
+def test_pages_beside_the_choices_are_of_one_search(listed: object, searches: int) -> None:
+    """In a document, in a chunk of text, in the finish and in the chunk of usage."""
+    assert row_of([answer({}, web_search=listed)], stream=False).cost == TOKENS + searches * SEARCH
+    whole = [*text("Hello", " there", "."), chunk({}, "stop"), usage(9, 3)]
+    for position in range(len(whole)):
+        steps = [event({**json.loads(step[6:]), "web_search": listed}) if at == position else step for at, step in enumerate(whole)]
+        assert row_of([*steps, DONE], stream=True).cost == TOKENS + searches * SEARCH
+
+
+def test_what_usage_counts_holds_over_what_the_answer_shows() -> None:
+    """Two by usage, one call of a tool: two."""
+    counts = {"prompt_tokens": 9, "completion_tokens": 3, "total_tokens": 12, "server_tool_use": {"web_search_requests": 2}}
+    assert row_of([answer(ran("search"), usage=counts)], stream=False).cost == TOKENS + 2 * SEARCH
+    steps = [*text("Hello", " there", "."), chunk(ran("search")), chunk({}, "stop"), event({**HEAD, "choices": [], "usage": counts}), DONE]
+    assert row_of(steps, stream=True).cost == TOKENS + 2 * SEARCH
+
+
+def test_searches_of_several_choices_are_told_apart() -> None:
+    """The first call of each of two choices is not the same call."""
+    tree = json.loads(answer(ran("search")))
+    tree["choices"].append({**tree["choices"][0], "index": 1})
+    assert row_of([json.dumps(tree).encode()], stream=False).cost == TOKENS + 2 * SEARCH
+
+
+@pytest.mark.parametrize("stream", [True, False])
+def test_a_search_without_a_price_is_free_and_marked(*, stream: bool) -> None:
+    """The answer alone shows it."""
+    steps = (
+        [*text("Hello", " there", "."), chunk(ran("search")), chunk({}, "stop"), usage(9, 3), DONE] if stream else [answer(ran("search"))]
+    )
+    row = row_of(steps, stream=stream, prices=Prices(input=1, output=1))
+    assert (row.cost, row.marks) == (TOKENS, "no_own_price:per_search")

@@ -79,6 +79,11 @@ TABLE: list[tuple[dict[str, Any], Usage]] = [
     ({"prompt_tokens": 100, "total_tokens": 150, "cached_tokens": 10**9}, usage(100, 50, cached_tokens=100)),
     ({**sides(100, 50), OUTPUTS[0]: {"reasoning_tokens": 1e9}}, usage(100, 50, reasoning_tokens=47)),
     ({"completion_tokens": 50, "total_tokens": 150, "reasoning_tokens": "1000000000"}, usage(100, 50, reasoning_tokens=47)),
+    # ... and an absurd total takes none either, with parts that explain it and without: it decides nothing
+    *[(sides(100, 50, total), usage(100, 50)) for total in (5_000_000, 10**9, 10**9 + 1, 1e300)],
+    ({**sides(100, 50, 10**9), OUTPUTS[0]: {"reasoning_tokens": 20}}, usage(100, 50, reasoning_tokens=20)),
+    ({**sides(100, 50, 10**9), INPUTS[0]: {"cached_tokens": 10**9 - 150}}, usage(100, 50, cached_tokens=100)),
+    ({**sides(100, 50, 10**9), OUTPUTS[0]: {"reasoning_tokens": 10**9 - 150}}, usage(100, 50, reasoning_tokens=47)),
     ({**sides(10, 5), INPUTS[0]: {"cached_tokens": 5_000}}, usage(5_010, 5, cached_tokens=5_000)),
     (
         {**sides(10, 5, 115), "cache_read_input_tokens": 60, "cache_creation_input_tokens": 40},

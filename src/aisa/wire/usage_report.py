@@ -266,7 +266,7 @@ def read(fields: Tree, shown: Shown, asked: Asked) -> Usage:
     if taken is not None and made is not None:
         total = 0 if total == taken + made and cited + pondered else total
         taken, made = taken + cited, made + pondered
-        most = asked.input_tokens_max, asked.output_tokens_max
+        most = asked.input_tokens_max + cited, asked.output_tokens_max + pondered
         taken, made, thought = fitted((taken, made, total), beside=(cached, written), thought=thought, most=most)
     elif taken is not None:
         taken = with_part(taken, cached + written, asked.input_tokens_max)
@@ -380,17 +380,11 @@ def fitted(told: tuple[int, int, int], *, beside: tuple[int, int], thought: int,
     taken, made, total = told
     cached, written = beside
     gap = total - taken - made
-    if gap == 0:
-        return taken, made, thought
-    if gap < 0:
-        return with_part(taken, cached + written, most[0]), with_part(made, thought, most[1]), thought
-    for more in (cached + written, cached, written):
-        if more == gap:
-            return taken + more, made, thought
-    for more in (0, cached + written, cached, written):
-        if more + thought == gap:
-            return taken + more, made + thought, thought
-    return taken, made + gap, max(thought, gap)
+    ways = [(more, more_made) for more_made in (0, thought) for more in (0, cached + written, cached, written)]
+    more, more_made = next((way for way in ways if sum(way) == gap), (0, gap))
+    if gap >= 0 and taken + more <= most[0] and made + more_made <= most[1]:
+        return taken + more, made + more_made, max(thought, more_made)
+    return with_part(taken, cached + written, most[0]), with_part(made, thought, most[1]), thought
 
 
 def with_cost(report: Tree, cost_usd: str | None) -> Tree:

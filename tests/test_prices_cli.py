@@ -285,6 +285,18 @@ def test_a_price_as_that_the_catalogue_does_not_know_is_told() -> None:
     assert "Its `price_as: openai/gpt-nil` is no name" in " ".join(said.stderr.split())
 
 
+@pytest.mark.parametrize("setting", ["", "allow_unpriced: true, "])
+def test_a_price_as_of_a_model_that_only_callers_name_is_told_before_they_do(setting: str) -> None:
+    """[fault M18] It would be refused, or free where the vendor may be: once, with its line. One that is listed, or has prices, is none."""
+    vendor = "vendors:\n  far: {base_url: 'https://far.example/v1', %sprice_as: {x: openai/gpt-nil, y: openai/gpt-4o}%s}\n"
+    said = check(vendor % (setting, ""))
+    assert said.exit_code != 0
+    assert " ".join(said.stderr.split()).count("`openai/gpt-nil` is no name that the price catalogue has a price for.") == 1
+    assert "vendors.far.price_as.x (" in said.stderr
+    assert "price_as.y" not in said.stderr
+    assert check(vendor % (setting, ", prices: {x: {input: 1, output: 1}}")).exit_code == 0
+
+
 def test_json_has_everything_in_exact_numbers() -> None:
     """For one model, and for all."""
     result = run("dated", "--json", "--at", "2027-01-01")

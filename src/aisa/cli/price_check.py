@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 
 import msgspec
 
@@ -33,20 +33,37 @@ def names_look_up_for(config: Config) -> Callable[[str, str], tuple[str, ...]]:
 def price_problems(config: Config, origins: Mapping[str, str]) -> Iterator[Problem]:
     """Yield price lists that cannot be read, else each target of a listed model that could serve calls which nobody could bill.
 
+    Then each `price_as` of a vendor that names nothing with a price: what is asked for under that name would be refused, or free.
     `origins` are the settings' files and lines.
     """
     try:
-        routes = Routes(config, look_up_for(config))
+        look_up = look_up_for(config)
+        routes = Routes(config, look_up)
     except ConfigErrors as errors:
         yield from errors.problems
         return
+    named: set[str] = set()
     for name in routes.names():
         entry = routes.find(name)
+        named |= {offer.name for offer in entry.offers}
         for position, offer in enumerate(entry.offers):
             if offer in entry.unpriced:
                 places = (f"models.{name}.to.{position}", f"models.{name}.{position}", f"models.{name}")
-                origin = next((f" ({origins[place]})" for place in places if place in origins), "")
-                yield Problem(f"models.{name}.to.{position}{origin}", said(offer, config)[0], remedy(offer, name))
+                yield Problem(f"models.{name}.to.{position}{origin_of(places, origins)}", said(offer, config)[0], remedy(offer, name))
+    for vendor, setting in config.vendors.items():
+        for model, alias in setting.price_as.items():
+            listed_vendor, _, listed_model = alias.partition("/")
+            if model in setting.prices or f"{vendor}/{model}" in named or look_up(listed_vendor, "", listed_model) is not None:
+                continue
+            place = f"vendors.{vendor}.price_as.{model}"
+            what = f"`{alias}` is no name that the price catalogue has a price for."
+            fix = f"Write one that it lists, such as openai/gpt-4o, or set `vendors.{vendor}.prices.{model}`."
+            yield Problem(f"{place}{origin_of((place,), origins)}", what, fix)
+
+
+def origin_of(places: Iterable[str], origins: Mapping[str, str]) -> str:
+    """Return where the first of these settings stands that stands anywhere, in parentheses."""
+    return next((f" ({origins[place]})" for place in places if place in origins), "")
 
 
 def said(offer: Offer, config: Config) -> tuple[str, str]:

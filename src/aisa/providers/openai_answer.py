@@ -112,7 +112,8 @@ class AnswerDecoder:
             self._model = self._target.public or shown_name(plain.model, self._chat.model)
             self.choices_made = len(plain.choices)
             for choice in plain.choices:
-                self._searches = self._searches.union(searches_in_plain(choice.index, choice.message))
+                if choice.message.tool_calls or choice.message.annotations:
+                    self._searches = self._searches.union(searches_in_plain(choice.index, choice.message))
             self.done = True
             return []
         document = read_document(self._body, self._target, self._identity, chat=self._chat)
@@ -146,9 +147,8 @@ class AnswerDecoder:
 
     def told(self) -> Told:
         """Return what the answer says of itself."""
-        return Told(
-            self.tier, self._answered, None if self._report is None else vendor_cost(self._report.fields), number_of(self._searches)
-        )
+        searches = number_of(self._searches) if self._searches else 0
+        return Told(self.tier, self._answered, None if self._report is None else vendor_cost(self._report.fields), searches)
 
     def usage_fault(self, usage: Usage) -> str:
         """Say what is wrong with the vendor's report."""

@@ -309,19 +309,22 @@ def test_usage_and_calls_are_shown(operated: Operated) -> None:
         ("/calls?sinse_ms=5", "sinse_ms"),
         ("/vendors?limit=5&x=", "x"),
         ("/calls?limit=1&limit=2", None),
+        ("/calls?failed=false&limit=2", "failed"),
+        ("/keys?limit=5&standing=0", "standing"),
     ],
 )
 def test_a_query_that_is_not_understood_is_refused(operated: Operated, path: str, name: str | None) -> None:
     """With a filter whose name is misspelt passed over, more would be shown than was asked for; of two values one would count."""
     refused = operated.ask(path)
     assert (refused.status, refused.code, refused.json["error"]["param"]) == (400, "invalid_request", name)
-    assert name is None or "limit" in refused.json["error"]["message"]
+    assert name in (None, "failed", "standing") or "limit" in refused.json["error"]["message"]
 
 
-def test_a_change_with_a_query_is_not_made(operated: Operated) -> None:
+@pytest.mark.parametrize("query", ["rpm=5", "limit=5", "label="])
+def test_a_change_with_a_query_is_not_made(operated: Operated, query: str) -> None:
     """What is wanted stands in the body: nothing is done where a part of it may have gone elsewhere."""
     before = operated.ask("/keys").json
-    refused = operated.ask("/keys?rpm=5", {"label": "asked in two places"})
+    refused = operated.ask(f"/keys?{query}", {"label": "asked in two places"})
     assert (refused.status, refused.code, operated.ask("/keys").json) == (400, "invalid_request", before)
 
 

@@ -336,8 +336,9 @@ def test_the_official_clients_tool_runner_sends_the_whole_conversation_once_it_i
 def test_a_thread_is_anthropics_and_its_loss_is_told_in_the_words_on_which_its_clients_act() -> None:
     """Whoever else speaks the protocol would answer the last message as if it were all; Anthropic gets it as it is."""
     request = MessagesRequest(asked(thread={"type": "continue", "previous_message_id": "msg_1"}))
-    there = Target("anthropic", "m", "anthropic", host="api.anthropic.com")
-    assert json.loads(anthropic.to_upstream(request, there).body)["thread"]["previous_message_id"] == "msg_1"
+    for host in ("api.anthropic.com:443", "api.anthropic.com"):
+        there = Target("anthropic", "m", "anthropic", host=host)
+        assert json.loads(anthropic.to_upstream(request, there).body)["thread"]["previous_message_id"] == "msg_1"
     like_it = Target("acme", "m", "anthropic", host="anthropic.com.acme.example")
     for refusing in (lambda: anthropic.to_upstream(request, like_it), request.as_chat):
         with pytest.raises(UpstreamFailed) as failed:

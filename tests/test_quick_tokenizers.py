@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections import Counter
 from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any
@@ -180,6 +181,18 @@ BLANK_LED_CHANGES: dict[str, Callable[[Json], object]] = {
 def test_a_file_that_differs_from_the_second_kind_is_counted_as_its_own_library_does(name: str, blank_led: Path, tmp_path: Path) -> None:
     """[point 4] As above."""
     check_counts(changed(BLANK_LED_CHANGES[name], blank_led, tmp_path))
+
+
+def test_a_file_that_lacks_a_pair_which_makes_a_token_is_left_to_its_library(blank_led: Path, tmp_path: Path) -> None:
+    """[point 4] The other would merge the two all the same, if only in texts that no sample has."""
+
+    def lose_one_way(file: Json) -> None:
+        pairs = file["model"]["merges"]
+        made = Counter("".join(pair) for pair in pairs)
+        pairs.remove(next(pair for pair in pairs if made["".join(pair)] > 1))
+
+    assert blank_led_bpe(blank_led.read_bytes()) is not None
+    assert blank_led_bpe(changed(lose_one_way, blank_led, tmp_path).read_bytes()) is None
 
 
 @pytest.mark.parametrize("data", [b"", b"{}", b"[]", b"\xff", b'{"model":{"type":"BPE","merges":["a"]},"pre_tokenizer":null}'])

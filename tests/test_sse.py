@@ -31,6 +31,7 @@ CASES: list[tuple[str, bytes, list[Event]]] = [
     ("a status in a comment, of a failure", b':HTTP_STATUS/429\ndata: {"code":"a"}\n\n', [(b"", b'{"status_code":429,"code":"a"}')]),
     ("a status in a comment, of none", b':HTTP_STATUS/200\ndata: {"a":1}\n\n', [(b"", b'{"a":1}')]),
     ("what is no status in a comment", b':HTTP_STATUS/x\ndata: {"a":1}\n\n', [(b"", b'{"a":1}')]),
+    ("a status in a comment, of a spaced failure", b':HTTP_STATUS/500\ndata:  { "code": 1}\n\n', [(b"", b'{"status_code":500,"code": 1}')]),
     ("a status and no object", b":HTTP_STATUS/500\ndata: a\n\n", [(b"", b"a")]),
     ("text beyond ASCII", "data: é\u2028😀\n\n".encode(), [(b"", "é\u2028😀".encode())]),
 ]

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from aisa.answer import Identity, Part, Reasoning, Text
 from aisa.providers import anthropic, gemini
 from aisa.providers.anthropic_plain import plain_text
-from aisa.providers.gemini_plain import plain_event
+from aisa.providers.gemini_plain import plain_events
 from aisa.providers.gemini_usage import report_of
 from aisa.providers.shape import Target, told
 from aisa.wire.chat_door import CHAT_DOOR
@@ -150,8 +150,8 @@ def test_an_event_of_geminis_plain_shape_is_read_as_any_other() -> None:
     """With a member more, which nobody knows, it goes the long way and comes to the same."""
     longer = {**TEXT_EVENT, "usageMetadata": {**TEXT_EVENT["usageMetadata"], "candidatesTokenCount": 4, "totalTokenCount": 7}}
     events = (TEXT_EVENT, longer, ENDING)
-    assert plain_event(json.dumps(TEXT_EVENT).encode()) is not None
-    assert plain_event(json.dumps({"brandNew": 1, **TEXT_EVENT}).encode()) is None
+    assert len(plain_events([(b"", json.dumps(TEXT_EVENT).encode())], 0)) == 1
+    assert plain_events([(b"", json.dumps({"brandNew": 1, **TEXT_EVENT}).encode())], 0) == []
     assert parts_of(*events, around="") == parts_of(*events, around='"brandNew": 1, ')
 
 
@@ -170,7 +170,7 @@ def test_an_event_of_geminis_plain_shape_is_read_as_any_other() -> None:
 )
 def test_whatever_says_more_than_a_text_is_not_of_that_shape(change: dict[str, Any]) -> None:
     """Thoughts, finishes, other candidates, failures."""
-    assert plain_event(json.dumps({**TEXT_EVENT, **change}).encode()) is None
+    assert plain_events([(b"", json.dumps({**TEXT_EVENT, **change}).encode())], 0) == []
 
 
 def message_of(*deltas: dict[str, Any]) -> tuple[list[Part], Any]:

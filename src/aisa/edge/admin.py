@@ -140,7 +140,7 @@ class Admin:
         route, name = self.routes.find(method, path)
         query = Query(text)
         if method == "POST":
-            query.check()  # before anything is done: what is wanted stands in the body
+            query.refuse()  # before anything is done
         result = route.handler(Asked(unquote(name), query, body))
         status, shown = (yield from result) if isinstance(result, Generator) else result
         query.check()

@@ -65,10 +65,10 @@ class CallRoutes:
             key_id=key_named(self._keys, query["key"]) if "key" in query else None,
             account=query.get("account"),
             model=query.get("model"),
-            failed="failed" in query,
-            refused="refused" in query,
+            failed=query.has("failed"),
+            refused=query.has("refused"),
             limit=number(query.get("limit", "30"), "limit", LINES_MAX),
-            by_end="by_end" in query,
+            by_end=query.has("by_end"),
             before=query.get("after"),
         )
         waiting = {line.id: line for line in lines_waiting(self._statement) if fits(line, wanted)}

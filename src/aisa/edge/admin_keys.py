@@ -170,7 +170,7 @@ class KeyRoutes:
     def _list(self, asked: Asked) -> Steps:
         """Answer with every key; with `standing` in the query each as it stands, of the newest STANDING_MAX."""
         keys, graces, shown = self._keys.list(), self._keys.graces(), list[dict[str, object]]()
-        plain = len(keys) - STANDING_MAX if "standing" in asked.query else len(keys)
+        plain = len(keys) - STANDING_MAX if asked.query.has("standing") else len(keys)
         for number, key in enumerate(keys):
             shown.append(self._shown(key, graces) if number < plain else self._standing(key, graces))
             if number >= plain:

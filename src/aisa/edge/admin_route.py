@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Generator, Iterator, Mapping
+from collections.abc import Callable, Generator, Iterable, Iterator, Mapping
 from typing import NamedTuple, Protocol, TypeVar
 from urllib.parse import parse_qsl
 
@@ -33,6 +33,11 @@ class Note(Protocol):
         ...
 
 
+PAGED = ("limit", "after")  # of lists; more than one entry is never asked of anything else
+NAME_CHARACTERS_MAX = 40  # of a name in a query that is shown
+YES = ("", "1", "true")  # what a name may have that asks by being there
+
+
 class Query(Mapping[str, str]):
     """What a request asks in its query, by name; remembers what was looked for. Raises ApiError where a name is there twice."""
 
@@ -53,17 +58,26 @@ class Query(Mapping[str, str]):
     def __len__(self) -> int:
         return len(self._given)
 
+    def has(self, name: str) -> bool:
+        """Tell whether a name is there that asks by that. Raises ApiError if it has a value that may mean the opposite."""
+        value = self.get(name)
+        if value is not None and value not in YES:
+            raise ApiError("invalid_request", f"{name} is asked for by being there: leave it out, or give it as true.", param=name)
+        return value is not None
+
     def check(self) -> None:
         """Raise ApiError invalid_request for what nobody looked for: without a filter whose name is misspelt all would be shown."""
-        for name in self._given:
-            if name not in self._looked_for:
-                known = ", ".join(sorted(self._looked_for))
-                what = f"There is no {name[:NAME_CHARACTERS_MAX]!r} to ask for in the query here. There are: {known}."
-                raise ApiError("invalid_request", what, param=name[:NAME_CHARACTERS_MAX])
+        known = ", ".join(sorted(self._looked_for))
+        self._refuse(self._given.keys() - self._looked_for, f"to ask for in the query here. There are: {known}.")
 
+    def refuse(self) -> None:
+        """Raise ApiError invalid_request if anything is asked: what a change wants stands in its body."""
+        self._refuse(self._given.keys(), "in the query of a change: what it wants stands in the body.")
 
-PAGED = ("limit", "after")  # of lists; more than one entry is never asked of anything else
-NAME_CHARACTERS_MAX = 40  # of a name in a query that is shown
+    def _refuse(self, names: Iterable[str], why: str) -> None:
+        for name in sorted(names)[:1]:
+            shown = name[:NAME_CHARACTERS_MAX]
+            raise ApiError("invalid_request", f"There is no {shown!r} {why}", param=shown)
 
 
 class Asked(NamedTuple):

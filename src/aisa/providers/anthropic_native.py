@@ -24,7 +24,8 @@ THREADS_AT = "anthropic.com"  # whoever else speaks the protocol would answer th
 
 def passed_on(request: MessagesRequest, target: Target) -> tuple[bytes, tuple[str, ...], tuple[str, ...]]:
     """Return the body, the betas, and which parameters were left out. Raises UpstreamFailed for a thread at a vendor that has none."""
-    if request.known.thread is not None and not f".{target.host}".endswith(f".{THREADS_AT}"):
+    host = target.host.partition(":")[0]
+    if request.known.thread is not None and not f".{host}".endswith(f".{THREADS_AT}"):
         raise no_threads()
     fields = dict(request.fields)
     fields["model"] = Raw(msgspec.json.encode(target.model))

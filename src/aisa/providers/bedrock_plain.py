@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from itertools import islice
+
 import msgspec
 
 from aisa.providers.event_objects import NOT_JSON
@@ -25,15 +27,15 @@ class PlainDelta(msgspec.Struct, forbid_unknown_fields=True, rename="camel"):
 DELTA, PLAIN_DELTA = "contentBlockDelta", msgspec.json.Decoder(PlainDelta)
 
 
-def plain_texts(frames: list[Frame]) -> tuple[int, list[str]]:
-    """Return what the first frames say that are further text of one block, and which; no text where the first is something else."""
-    headers = frames[0].headers
+def plain_texts(frames: list[Frame], at: int) -> tuple[int, list[str]]:
+    """Return which block frames say further text of from a place on, and that; no text where the frame there is something else."""
+    headers = frames[at].headers
     if headers.get(EVENT) != DELTA or headers.get(MESSAGE, "event") != "event":
         return 0, []
     index = 0
     texts: list[str] = []
     try:
-        for frame in frames:
+        for frame in islice(frames, at, None):
             delta = PLAIN_DELTA.decode(frame.payload)
             if frame.headers is not headers or (texts and delta.content_block_index != index):
                 break

@@ -63,7 +63,7 @@ class FrameStream(TypedDecoder):
     def _relay(self, frames: list[Frame]) -> list[Part]:
         at = 0
         while at < len(frames) and self.failure is None and not self._reader.ended:
-            index, texts = (0, []) if self._objects.waiting else plain_texts(frames[at:] if at else frames)
+            index, texts = (0, []) if self._objects.waiting else plain_texts(frames, at)
             if texts:
                 self._bedrock.say(index, texts)
             else:

@@ -6,6 +6,7 @@ Whatever has one member more is read by `gemini_reader.py`.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from itertools import islice
 from typing import Annotated, Literal
 
 import msgspec
@@ -86,11 +87,11 @@ class PlainEvent(msgspec.Struct, forbid_unknown_fields=True, rename="camel"):
 EVENT = msgspec.json.Decoder(PlainEvent)
 
 
-def plain_events(events: Sequence[Event]) -> list[PlainEvent]:
-    """Return the first events that are of this shape, up to any other."""
+def plain_events(events: Sequence[Event], at: int) -> list[PlainEvent]:
+    """Return the events from a place on that are of this shape, up to any other."""
     plain: list[PlainEvent] = []
     try:
-        for _, data in events:
+        for _, data in islice(events, at, None):
             plain.append(EVENT.decode(data))
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
         pass  # the other

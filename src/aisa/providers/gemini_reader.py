@@ -67,9 +67,9 @@ class GeminiReader:
             message = text_or_none(feedback.get("blockReasonMessage")) or f"The prompt was blocked: {reason}."
             raise VendorError({"code": "content_policy_violation", "message": message})
 
-    def take_plain(self, events: Sequence[Event]) -> int:
-        """Tell what the first events say that are of the kind that streams are made of, as `take` would; return how many these are."""
-        plain = [] if self._goes_on else plain_events(events)
+    def take_plain(self, events: Sequence[Event], at: int) -> int:
+        """Tell what events say from a place on, up to one that is not of the kind that streams are made of; return how many these are."""
+        plain = [] if self._goes_on else plain_events(events, at)
         if not plain:
             return 0
         builder, last = self._builder, self._plain

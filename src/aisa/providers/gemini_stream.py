@@ -18,5 +18,5 @@ class GeminiStream(TypedStream):
         super().__init__(builder, reader, target)
         self._gemini = reader
 
-    def _take_plain(self, events: Sequence[Event]) -> int:
-        return self._gemini.take_plain(events)
+    def _take_plain(self, events: Sequence[Event], at: int) -> int:
+        return self._gemini.take_plain(events, at)

@@ -89,7 +89,7 @@ def part_of(part: Tree) -> Tree:
     if kind == "refusal":
         return {"type": "text", "text": part.get("refusal")}
     if is_tree(picture):
-        detail = {"detail": picture["detail"]} if picture.get("detail") in DETAILS else {}
+        detail = {"detail": picture["detail"]} if str(picture.get("detail")) in DETAILS else {}
         return {"type": "image_url", "image_url": {"url": picture.get("url"), **detail}}
     members = PARTS.get(str(kind))
     return part if members is None else {"type": kind, **{name: part[name] for name in members if name in part}}

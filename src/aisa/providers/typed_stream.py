@@ -219,7 +219,7 @@ class TypedStream(TypedDecoder):
     def _relay(self, events: list[Event], *, last: bool = False) -> list[Part]:
         at = 0
         while at < len(events) and self.failure is None and not self._reader.ended:
-            plain = 0 if self._objects.waiting else self._take_plain(events[at:] if at else events)
+            plain = 0 if self._objects.waiting else self._take_plain(events, at)
             if not plain:
                 self._take_event(events[at][1], last=last)
             at += plain or 1
@@ -256,8 +256,8 @@ class TypedStream(TypedDecoder):
         elif not last:  # what is cut in the middle of an event is told as broken off
             self._fail(unreadable(self._target, "an event that is no JSON object"))
 
-    def _take_plain(self, events: Sequence[Event]) -> int:
-        """Take the first events of the one shape that a dialect's streams are made of, where that is read by itself. Returns how many."""
+    def _take_plain(self, events: Sequence[Event], at: int) -> int:
+        """Take events from a place on, up to one that has not the shape which a dialect's streams are made of. Returns how many."""
         return 0
 
     def _tell_all(self, events: list[tuple[Tree, bytes]]) -> None:

@@ -1,11 +1,14 @@
 """Reads a `tokenizer.json` in SentencePiece's manner, as Gemini's and Gemma's: pairs of characters merged, with no words cut beforehand.
 
 A text is taken with `BLANK` for each blank. As no token of such a file has a blank behind another character, a text may be cut before its
-blanks, which is what makes it quick. A character that is no token is one for each of its bytes. Of any other kind it says so.
+blanks, which is what makes it quick, and as any two tokens that make a third are among its pairs, the order of pairs is all that counts. A
+character that is no token is one for each of its bytes. Of any other kind it says so.
 """
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Mapping
+from collections.abc import Set as AbstractSet
 from typing import Annotated, Literal
 
 import msgspec
@@ -56,14 +59,15 @@ def blank_led_bpe(data: bytes) -> AsEncoding | None:
     """Read a file; None if it is of another kind."""
     try:
         file = msgspec.json.decode(data, type=TokenizerFile)
-        merged = [merge.replace(" ", "") if isinstance(merge, str) else "".join(merge) for merge in file.model.merges]
-    except (msgspec.DecodeError, UnicodeDecodeError):
+        pairs = [tuple(merge.split(" ")) if isinstance(merge, str) else merge for merge in file.model.merges]
+        merged = [left + right for left, right in pairs]
+    except (msgspec.DecodeError, UnicodeDecodeError, ValueError):
         return None
     vocabulary = file.model.vocab
     lacking = {chr(byte) for byte in range(BYTES) if f"<0x{byte:02X}>" not in vocabulary}
     if any(not character.isascii() or character not in vocabulary for character in lacking):
         return None  # some character is no token, and cannot be written in bytes
-    if any(BLANK in token.lstrip(BLANK) for token in vocabulary):
+    if any(BLANK in token.lstrip(BLANK) for token in vocabulary) or not has_every_way(merged, set(pairs), vocabulary):
         return None
     known = {token for token in vocabulary if len(token) == 1}
     mark = next((chr(code) for code in range(*PRIVATE) if chr(code) not in known), None)
@@ -86,6 +90,16 @@ def blank_led_bpe(data: bytes) -> AsEncoding | None:
         return added.sub(mark, text).replace(" ", BLANK), more
 
     return AsEncoding(f"{mark}|{BLANK}*[^{BLANK}{mark}]+|{BLANK}+", ranks, written, any_of((BLANK, mark)))
+
+
+def has_every_way(merged: Iterable[str], pairs: AbstractSet[tuple[str, ...]], vocabulary: Mapping[str, int]) -> bool:
+    """Tell whether any two tokens that make a third are a pair of the file: tiktoken merges these, the file's library its pairs."""
+    return all(
+        (token[:cut], token[cut:]) in pairs
+        for token in merged
+        for cut in range(1, len(token))
+        if token[:cut] in vocabulary and token[cut:] in vocabulary
+    )
 
 
 def lost(character: str, begun: dict[bytes, int]) -> int:

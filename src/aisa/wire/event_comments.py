@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable
 
 #: Begins the comment in which DashScope says an event's HTTP status: its streams have status 200 whatever becomes of them.
 STATUS = b"HTTP_STATUS/"
 FIRST_FAILURE = b"400"
+MEMBERS = re.compile(rb'\A\s*\{\s*"')  # the beginning of an object that has some
 
 
 def told_beside(comments: Iterable[bytes], data: bytes) -> bytes:
@@ -14,5 +16,5 @@ def told_beside(comments: Iterable[bytes], data: bytes) -> bytes:
     for comment in comments:
         status = comment.removeprefix(STATUS)
         if comment.startswith(STATUS) and len(status) == len(FIRST_FAILURE) and status.isdigit() and status >= FIRST_FAILURE:
-            return b'{"status_code":%b,%b' % (status, data[1:]) if data.startswith(b'{"') else data
+            return MEMBERS.sub(rb'{"status_code":%b,"' % status, data, count=1)
     return data

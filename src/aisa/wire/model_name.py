@@ -43,6 +43,9 @@ def shown_name(given: object, asked: str) -> str:
     return asked if name is None or PATH.match(name) else name
 
 
+MEMBER = b'"model"'
+
+
 class Renaming:
     """Puts one name of a model in place of another in chunks that pass in the vendor's own bytes."""
 
@@ -55,6 +58,8 @@ class Renaming:
 
         Inside a string the quotation marks would be escaped, so what is found once is the member itself.
         """
+        if data.count(MEMBER) != 1:
+            return None  # another may be a caller's, in what a tool is given
         for old, new in self._pairs:
             if data.count(old) == 1:
                 return data.replace(old, new)

@@ -43,4 +43,5 @@ def with_cost_in(body: bytes, cost_usd: str) -> bytes | None:
     if body.rfind(b"{", begin, end) != body.find(b"{", begin):
         while body.count(b"{", begin, end) > body.count(b"}", begin, end) + 1:
             end = body.find(b"}", end + 1)
-    return b'%b,"cost":%b%b' % (body[:end].rstrip(), cost_usd.encode(), body[end:])
+    before = body[:end].rstrip()
+    return None if before.endswith(b"{") else b'%b,"cost":%b%b' % (before, cost_usd.encode(), body[end:])

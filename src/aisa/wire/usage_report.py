@@ -262,8 +262,9 @@ def read(fields: Tree, shown: Shown, asked: Asked) -> Usage:
     if not made and shown.tokens:
         made = None
     output_source = input_source = REPORTED
-    cited, pondered = apart(fields, CITED), apart(fields, "reasoning_tokens")
+    cited = pondered = 0
     if taken is not None and made is not None:
+        cited, pondered = apart(fields, CITED), apart(fields, "reasoning_tokens")
         total = 0 if total == taken + made and cited + pondered else total
         taken, made = taken + cited, made + pondered
         most = asked.input_tokens_max + cited, asked.output_tokens_max + pondered

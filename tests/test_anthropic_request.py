@@ -386,7 +386,6 @@ UNKNOWN = {
     "web_search_options": {},
     "verbosity": "low",
     "stop": "\n",
-    "service_tier": "flex",
     "reasoning_effort": 5,
 }
 
@@ -463,6 +462,17 @@ def test_a_faster_tier_is_a_speed_where_there_is_one(model: str, beta: str | Non
     assert json.loads(request.body).get("speed") == (None if changed else "fast")
     assert dict(request.headers).get("anthropic-beta") == beta
     assert request.changed == changed
+
+
+@pytest.mark.parametrize("tier", ["flex", "scale", "Turbo"])
+def test_a_tier_that_is_another_vendors_is_moved_to_the_usual_one_and_told(tier: str) -> None:
+    """As every other dialect does it (contract 1), and refused where the model's entry wants values refused."""
+    request = ask({"service_tier": tier})
+    assert "service_tier" not in json.loads(request.body)
+    assert (request.changed, request.dropped) == (("service_tier=auto",), ())
+    with pytest.raises(UpstreamFailed) as failed:
+        ask({"service_tier": tier}, NEWEST, "refuse_values")
+    assert (failed.value.error.code, failed.value.error.param) == ("unsupported_parameter", "service_tier")
 
 
 def test_the_end_of_what_the_model_is_to_go_on_from_has_no_blanks() -> None:

@@ -152,7 +152,7 @@ def tier_of(chat: ChatRequest, traits: Traits, concessions: Concessions, *, beta
     if word in STANDARD_TIERS:
         return {"service_tier": "standard_only"}
     if word not in ("", "auto"):
-        concessions.drop("service_tier", f"they have no tier '{word[:40]}'")
+        concessions.move("service_tier", "auto", f"they have no tier '{word[:40]}'")
     return {}
 
 

@@ -21,7 +21,7 @@ from aisa.wire.plain import ChunkTemplate
 from aisa.wire.shown import Shown
 from aisa.wire.sse import Event, EventTooLarge, SseDecoder, events_in, in_runs
 from aisa.wire.token_meter import TokenMeter, weakest
-from aisa.wire.trees import Tree, is_tree, text_or_none
+from aisa.wire.trees import Tree, as_tree, is_tree, text_or_none
 from aisa.wire.vendor_cost import vendor_cost
 from aisa.wire.vendor_error import VendorError, error_in
 
@@ -258,7 +258,7 @@ class StreamDecoder(MessageReader):
     def _told(self, events: list[tuple[Tree, bytes]], name: bytes) -> list[Part]:
         """Return what events say; `name` is that of the last of them, where it does not say so itself."""
         parts: list[Part] = []
-        for tree, data in events:
+        for tree, data in [one for event in events for one in apart(*event)]:
             typed = "type" in tree
             if not typed:
                 failed = "error" in tree or (not is_tree(tree.get("message")) and error_in(tree) is not None)
@@ -291,14 +291,23 @@ class StreamDecoder(MessageReader):
         return parts
 
 
+def apart(tree: Tree, data: bytes) -> list[tuple[Tree, bytes]]:
+    """Return an event and, of one that opens a message with content in it already, the openings of these blocks behind it."""
+    message = as_tree(tree.get("message"))
+    return [(tree, data), *((one, b"") for one in openings(message.get("content")))]
+
+
+def openings(content: object) -> list[Tree]:
+    """Return the events in which blocks that are whole begin."""
+    return [{"type": "content_block_start", "index": index, "content_block": block} for index, block in enumerate(blocks_of(content))]
+
+
 def events_of(message: Tree) -> list[Tree]:
     """Return the events that a whole message would have been streamed in; of an error, that."""
     if message.get("type") == "error" or "error" in message or "content" not in message:
         return [{"type": "error", "error": message.get("error") or message}]
     opening: Tree = {**message, "content": [], "stop_reason": None, "stop_sequence": None}
     events: list[Tree] = [{"type": "message_start", "message": opening}]
-    for index, block in enumerate(blocks_of(message["content"])):
-        events.append({"type": "content_block_start", "index": index, "content_block": block})
-        events.append({"type": "content_block_stop", "index": index})
+    events += openings(message["content"])  # what has no end of its own ends with the message
     ending = {name: message.get(name) for name in ("stop_reason", "stop_sequence", "stop_details", "container") if name in message}
     return [*events, {"type": "message_delta", "delta": ending, "usage": message.get("usage")}, {"type": "message_stop"}]

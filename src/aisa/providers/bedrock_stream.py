@@ -35,8 +35,9 @@ class FrameStream(TypedDecoder):
 
     def feed(self, data: bytes) -> Sequence[Part]:
         """Take the next bytes of the vendor's body."""
-        if self._first and data:
-            self._first = False
+        if self._first:
+            data = data.lstrip()  # a blank in front of JSON; as the length of a frame, it is 150 megabytes and more
+            self._first = not data
             self._refusal = bytearray() if data[:1] in (b"{", b"[") else None  # as a length, that is two gigabytes
         if self._refusal is not None:
             self._refusal += data[: REFUSAL_BYTES_MAX - len(self._refusal)]

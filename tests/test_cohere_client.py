@@ -7,9 +7,12 @@ import json
 from pathlib import Path
 from typing import Any
 
+import httpx
 import pytest
 
 from aisa.providers import cohere
+from aisa.providers.listed_models import models_request, read_models
+from aisa.vendors.table import ROWS
 from aisa.wire.trees import is_list
 from corpus_runner import DialectCase
 from test_cohere import CASES, FUNCTION, PNG, USER, asked, call, result, said
@@ -53,6 +56,23 @@ def foreign(model: object, where: str = "") -> list[str]:
     extra: dict[str, object] = getattr(model, "model_extra", None) or {}
     fields: dict[str, object] = getattr(type(model), "model_fields", {})
     return [f"{where}.{name}" for name in extra] + [name for field in fields for name in foreign(getattr(model, field), f"{where}.{field}")]
+
+
+def test_its_list_of_models_is_where_its_client_asks_for_it_and_has_the_form_that_is_read() -> None:
+    """The address of the client's own request, from ours at the row's base URL; and a list in the client's types."""
+    asked: list[httpx.Request] = []
+    listed = types.ListModelsResponse(
+        models=[types.GetModelResponse(name="command-a", endpoints=["chat"]), types.GetModelResponse(name="old", endpoints=["classify"])]
+    )
+
+    def answer(request: httpx.Request) -> httpx.Response:
+        asked.append(request)
+        return httpx.Response(200, content=listed.json(), headers={"content-type": "application/json"})
+
+    here = pytest.importorskip("cohere").ClientV2(api_key="k", httpx_client=httpx.Client(transport=httpx.MockTransport(answer)))
+    here.models.list(page_size=1000)
+    assert asked[0].url == httpx.URL(ROWS["cohere"].base_url + models_request("cohere", ()).path)  # which takes the dots as a server does
+    assert read_models(listed.json().encode()) == ["command-a"]
 
 
 REQUESTS: list[dict[str, Any]] = [

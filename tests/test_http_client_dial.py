@@ -208,6 +208,28 @@ def test_parameters_of_the_vendor_go_with_every_request(run: Run) -> None:
 
 
 @both_loops
+@pytest.mark.parametrize(
+    ("prefix", "asked"), [("/v2", "/v1/models"), ("/cohere/v2/", "/cohere/v1/models"), ("", "/v1/models"), ("/v2/v2", "/v2/v1/models")]
+)
+@pytest.mark.parametrize("proxied", [False, True], ids=["direct", "proxied"])
+def test_a_path_that_begins_above_is_beside_the_last_part_of_the_base_url(run: Run, prefix: str, asked: str, proxied: bool) -> None:
+    """Directly and in the whole URL that a proxy gets; the host is never taken for a part."""
+
+    async def scenario() -> None:
+        proxy = FakeProxy()
+        async with FakeVendor(proxy).serving() as front:
+            here = f"http://127.0.0.1:{front.port}"
+            settings = Vendor(base_url=f"http://vendor.test:81{prefix}", proxy=here) if proxied else Vendor(base_url=f"{here}{prefix}")
+            upstream = HttpUpstream("local", settings, {})
+            (await upstream.ask(UpstreamRequest("/../v1/models?a=/../b", (), b"", method="GET"))).close()
+            where = "http://vendor.test:81" if proxied else ""
+            assert proxy.heads[0].partition(b"\r\n")[0] == f"GET {where}{asked}?a=/../b HTTP/1.1".encode()
+            await upstream.close()
+
+    run(scenario())
+
+
+@both_loops
 def test_http_goes_through_a_proxy_in_absolute_form(run: Run) -> None:
     """The request line holds the whole URL, Host the vendor, and the credentials are for the proxy."""
 

@@ -29,6 +29,14 @@ OPENAI_LIST = {"object": "list", "data": [{"id": "gpt-4.1"}, {"id": "o3"}]}
         ([{"id": "bare"}], ["bare"]),
         ({"models": [{"name": "models/gemini-2.5-pro", "supportedGenerationMethods": ["generateContent"]}]}, ["gemini-2.5-pro"]),
         ({"models": [{"name": "models/embed", "supportedGenerationMethods": ["embedContent"]}]}, []),
+        (
+            {"models": [{"name": name, "endpoints": [name]} for name in ("chat", "embed", "rerank", "classify")]},
+            ["chat", "embed", "rerank"],
+        ),
+        (
+            {"models": [{"name": "command", "endpoints": ["generate", "chat"]}, {"name": "unsaid", "endpoints": None}]},
+            ["command", "unsaid"],
+        ),
         ({"data": [{"id": "claude", "type": "model"}], "has_more": False}, ["claude"]),
         ({"data": []}, []),
         ({"data": [{"id": "a"}, {"id": "a"}, {"id": ""}, {"id": 7}, {"id": "x\n"}, {"id": "y" * 5_000}, "text"]}, ["a"]),
@@ -57,6 +65,7 @@ def test_each_dialect_asks_in_its_own_way() -> None:
     assert anthropic.path == "/models?limit=1000"
     assert {"anthropic-version", "x-own"} <= dict(anthropic.headers).keys()
     assert models_request("gemini", headers).path == "/models?pageSize=1000"
+    assert models_request("cohere", headers).path == "/../v1/models?page_size=1000"
 
 
 class Followed:
@@ -158,13 +167,13 @@ def test_a_vendor_is_not_asked_where_the_operator_says_so(tmp_path: Path) -> Non
     [
         ("https://r-1.openai.azure.com/openai/v1", False),
         ("https://bedrock-runtime.eu-west-1.amazonaws.com", False),
-        ("https://api.cohere.com/v2", False),
+        ("https://api.cohere.com/v2", True),
         ("https://api.openai.com/v1", True),
         ("https://azure.example/v1", True),
     ],
 )
 def test_a_vendor_whose_list_is_not_of_what_may_be_called_is_not_asked(base_url: str, asked: bool) -> None:
-    """[fault P1] Azure lists what could be deployed, Bedrock and Cohere have their lists elsewhere: a name of those would be a 404."""
+    """[fault P1] Azure lists what could be deployed, Bedrock has its list at another host: a name of those would be a 404."""
     assert has_list("v", Vendor(base_url=base_url)) is asked
     assert not has_list("v", Vendor(base_url=base_url, list_models=False))
 

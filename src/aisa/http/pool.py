@@ -25,7 +25,7 @@ from aisa.http.names import Names
 from aisa.http.outbox import Outbox
 from aisa.http.pool_connection import WRITE_BYTES_MAX, PoolConnection
 from aisa.http.unpacked import Unpacked
-from aisa.providers.port import Answer, Pictures, UpstreamRequest
+from aisa.providers.port import ABOVE, Answer, Pictures, UpstreamRequest
 from aisa.timers import NEVER, Timer, Timers
 
 IDLE_SECONDS_MAX = 30.0  # below the 60 s and more that servers and load balancers commonly allow, so that we are the first to hang up
@@ -279,8 +279,11 @@ class HttpUpstream:
             raise ValueError("the path of a request may only contain printable ASCII characters and no space")
         if self._query or proof.query:
             path += ("&" if "?" in path else "?") + "&".join(filter(None, (self._query, proof.query)))
-        block = self._write_header_block(headers, proof.headers)
-        return b"%b %b%b HTTP/1.1\r\n%b" % (method.encode("ascii"), self._prefix, path.encode("ascii"), block)
+        block, prefix = self._write_header_block(headers, proof.headers), self._prefix
+        if path.startswith(f"{ABOVE}/"):
+            last = self._dialer.origin.prefix.rpartition("/")[2]
+            path, prefix = path.removeprefix(ABOVE), prefix.removesuffix(f"/{last}".encode("ascii"))
+        return b"%b %b%b HTTP/1.1\r\n%b" % (method.encode("ascii"), prefix, path.encode("ascii"), block)
 
     def _write_header_block(self, headers: tuple[tuple[str, str], ...], proof: tuple[tuple[str, str], ...]) -> bytes:
         lines = {**self._own_headers, **dict(proof), **{name.lower(): value for name, value in headers if name.lower() not in OUR_HEADERS}}

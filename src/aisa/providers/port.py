@@ -7,9 +7,11 @@ from typing import Protocol
 
 import msgspec
 
+ABOVE = "/.."  # at the beginning of a path: what follows is beside the last part of the base URL, and not below it
+
 
 class UpstreamRequest(msgspec.Struct, frozen=True):
-    """One HTTP request to a vendor. `path` starts with `/` and is joined to the vendor's base URL by whoever sends it.
+    """One HTTP request to a vendor. `path` starts with `/` and is joined to the vendor's base URL by whoever sends it; see ABOVE.
 
     `dropped` names the client's parameters that this dialect cannot express and that the operator lets us drop; `added` the members that
     we put in without the client's asking, so that a vendor which refuses one is asked again without it. `changed` are `name=value` of

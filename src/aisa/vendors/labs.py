@@ -102,7 +102,6 @@ LABS = (
         key_variables=("CO_API_KEY", "COHERE_API_KEY"),
         base_url_variable="CO_API_URL",
         version="v2",
-        lists=False,  # its list is in v1 alone
         catalogue="cohere",
         counts="in the last event: what was processed, and what is billed",
         cancel="stops",

@@ -34,7 +34,7 @@ OPENAI_LIST = {"object": "list", "data": [{"id": "gpt-4.1"}, {"id": "o3"}]}
             ["chat", "embed", "rerank"],
         ),
         (
-            {"models": [{"name": "command", "endpoints": ["generate", "chat"]}, {"name": "unsaid", "endpoints": None}]},
+            {"models": [{"name": "command", "endpoints": [{}, "generate", "chat"]}, {"name": "unsaid", "endpoints": None}]},
             ["command", "unsaid"],
         ),
         ({"data": [{"id": "claude", "type": "model"}], "has_more": False}, ["claude"]),

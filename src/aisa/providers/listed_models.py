@@ -9,12 +9,13 @@ import msgspec
 from aisa.names import MODEL_NAME_CHARACTERS_MAX
 from aisa.providers.anthropic import VERSION
 from aisa.providers.port import ABOVE, UpstreamRequest
+from aisa.wire.trees import is_list
 
 PREFIX = "models/"  # Gemini lists its names with it and takes them without
 NAMES_MAX = 5_000  # of a list that are kept; the longest real ones have some 700
 #: Where the list is: these vendors send pages of it, and this many at most at once. Cohere has it in the first version of its API alone.
 PATHS = {"anthropic": "/models?limit=1000", "cohere": f"{ABOVE}/v1/models?page_size=1000", "gemini": "/models?pageSize=1000"}
-ENDPOINTS = frozenset({"chat", "embed", "rerank"})  # of Cohere's that are asked here
+ENDPOINTS = ("chat", "embed", "rerank")  # of Cohere's that are asked here
 HEADERS = {"anthropic": (("anthropic-version", VERSION),)}
 
 
@@ -50,6 +51,6 @@ def read_models(body: bytes) -> list[str] | None:
 def _answers(entry: dict[str, object]) -> bool:
     """Say whether a listed model may be asked, as far as its list says what it does: Gemini's has such as make embeddings alone."""
     methods, endpoints = entry.get("supportedGenerationMethods"), entry.get("endpoints")
-    return (not isinstance(methods, list) or "generateContent" in methods) and (
-        not isinstance(endpoints, list) or not ENDPOINTS.isdisjoint(map(str, endpoints))
-    )
+    if is_list(endpoints):
+        return any(name in ENDPOINTS for name in endpoints)
+    return not is_list(methods) or "generateContent" in methods

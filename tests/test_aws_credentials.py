@@ -185,6 +185,51 @@ def test_awss_own_chain_gives_the_keys_of_a_profile(tmp_path: Path, monkeypatch:
         asyncio.run(asked_of(aws_chain("empty")))
 
 
+DENIED = b"""<ErrorResponse xmlns="https://sts.amazonaws.com/doc/2011-06-15/"><Error><Type>Sender</Type><Code>AccessDenied</Code>
+<Message>User u is not authorized to perform: sts:AssumeRole</Message></Error><RequestId>r</RequestId></ErrorResponse>"""
+
+
+@pytest.mark.parametrize(
+    ("settings", "said"),
+    [
+        ("role_arn = arn:aws:iam::123456789012:role/r\nsource_profile = work", "AccessDenied.* not authorized to perform: sts:AssumeRole"),
+        ("credential_process = echo no-json", "JSONDecodeError: Expecting value"),
+        ("credential_process = echo [1]", "has no attribute"),
+        ("credential_process = false", "Error when retrieving credentials from custom-process"),
+    ],
+    ids=["role that is refused", "process without JSON", "process with other JSON", "process that fails"],
+)
+def test_whatever_way_a_chain_fails_is_told_and_is_no_bug_of_ours(
+    settings: str, said: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What AWS's library raises has no ancestor in common: refusals of services are no failure of the library in its eyes."""
+    config = tmp_path / "config"
+    config.write_text(f"[profile work]\naws_access_key_id = AKIDWORK\naws_secret_access_key = w\n[profile other]\n{settings}\n")
+
+    async def denying(connection: Connection) -> None:
+        while True:
+            await connection.request()
+            connection.send(b"HTTP/1.1 403 F\r\ncontent-type: text/xml\r\ncontent-length: %d\r\n\r\n%b" % (len(DENIED), DENIED))
+
+    async def scenario() -> None:
+        async with FakeVendor(denying).serving() as fake:
+            monkeypatch.setenv("AWS_ENDPOINT_URL_STS", f"http://127.0.0.1:{fake.port}")
+            with pytest.raises(CredentialFailed, match=said):
+                await aws_chain("other")()
+
+    for name, value in {
+        "AWS_SHARED_CREDENTIALS_FILE": str(tmp_path / "none"),
+        "AWS_CONFIG_FILE": str(config),
+        "AWS_EC2_METADATA_DISABLED": "true",
+        "AWS_REGION": "eu-west-1",
+        "AWS_DEFAULT_REGION": "eu-west-1",
+    }.items():
+        monkeypatch.setenv(name, value)
+    for name in ("AWS_PROFILE", *KEYS, "AWS_SESSION_TOKEN"):
+        monkeypatch.delenv(name, raising=False)
+    asyncio.run(scenario())
+
+
 async def asked_of(source: KeysSource) -> tuple[Keys, float]:
     """What a source gives."""
     return await source()

@@ -399,6 +399,7 @@ def test_a_token_that_its_vendor_does_not_take_any_more_is_replaced_at_once() ->
         (Service(status=500, body=b"\xff\xfe"), "status 500"),
         (Service(body=b"[]"), "no token"),
         (Service(body=b'{"access_token":"a\\nb","expires_in":1}'), "cannot be one"),
+        (Service(body=b'{"access_token":"","expires_in":3600}'), "cannot be one"),
         (Service(seconds=0), "cannot be one"),
         (Service(seconds="soon"), "no token"),
     ],

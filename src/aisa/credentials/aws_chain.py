@@ -55,13 +55,14 @@ def resolved(session: Session) -> Keys:
     try:
         credentials = cast("_Credentials | None", session.get_credentials())
         frozen = None if credentials is None else credentials.get_frozen_credentials()
-    except BotoCoreError as failure:
+    except Exception as failure:  # a service's refusal is no BotoCoreError, and a process of the operator's may print anything
         raise CredentialFailed(words_of(failure)) from failure
     if frozen is None or not frozen.access_key or not frozen.secret_key:
         raise CredentialFailed("AWS's chain of credentials has none: no keys, profile, role or machine that has any.")
     return Keys(frozen.access_key, frozen.secret_key, frozen.token or "")
 
 
-def words_of(failure: BotoCoreError) -> str:
-    """Return what AWS's library says of a failure, for the log."""
-    return "".join([letter if letter.isprintable() else " " for letter in str(failure)])[:SHOWN_CHARACTERS_MAX]
+def words_of(failure: Exception) -> str:
+    """Return what AWS's library says of a failure, for the log; of one that is not its own, also the kind."""
+    words = str(failure) if isinstance(failure, BotoCoreError) else f"{type(failure).__name__}: {failure}"
+    return "".join([letter if letter.isprintable() else " " for letter in words])[:SHOWN_CHARACTERS_MAX]

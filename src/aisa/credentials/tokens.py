@@ -39,9 +39,10 @@ async def ask_for_token(send: Send, question: Question, service: str) -> Token:
         seconds = SECONDS_UNKNOWN if granted.expires_in is None else float(granted.expires_in)
     except (msgspec.MsgspecError, UnicodeDecodeError, ValueError, RecursionError):
         raise CredentialFailed(f"{service} answers with no token") from None
-    if not granted.access_token.isascii() or not granted.access_token.isprintable() or not 0 < seconds < 1e9:
+    token = granted.access_token
+    if not token or not token.isascii() or not token.isprintable() or not 0 < seconds < 1e9:
         raise CredentialFailed(f"{service} answers with a token that cannot be one")
-    return Token(Proof(headers=(("authorization", f"Bearer {granted.access_token}"),)), seconds)
+    return Token(Proof(headers=(("authorization", f"Bearer {token}"),)), seconds)
 
 
 def words_of(body: bytes) -> str:

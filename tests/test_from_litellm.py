@@ -515,6 +515,12 @@ def become(**columns: object) -> KeyWanted | Skipped:
         ({"expires": "2026-11-27T00:00:00Z"}, "expired on 2026-11-27"),
         ({"expires": "2026-11-27 00:00:00.123"}, "expired"),
         ({"models": ["no-default-models"]}, "no model"),
+        ({"models": ["no-default-models"] * 2}, "no model"),
+        ({"models": "['gpt-4.1', 'claude']"}, "`models` cannot be read"),
+        ({"expires": "12/01/2026 10:00"}, "`expires` cannot be read"),
+        ({"rpm_limit": "many"}, "`rpm_limit` cannot be read"),
+        ({"max_budget": "NaN"}, "`max_budget` cannot be read"),
+        ({"max_budget": "5 USD"}, "`max_budget` cannot be read"),
     ],
 )
 def test_a_key_that_is_of_no_use_is_left_out_with_the_reason(columns: dict[str, object], why: str) -> None:
@@ -533,7 +539,14 @@ def test_a_key_that_is_of_no_use_is_left_out_with_the_reason(columns: dict[str, 
         ({"max_budget": 5, "spend": 1.5}, "5/month", False, "3.50 are left"),
         ({"max_budget": 5, "spend": 5}, "5/month", True, "0.00 are left"),
         ({"max_budget": 0}, None, True, "nothing"),
+        ({"max_budget": "Infinity"}, None, False, ""),
         ({"permissions": {"x": 1}}, None, False, "`permissions`"),
+        ({"budget_id": "b-1"}, None, False, "`budget_id`"),
+        ({"models": ["all-team-models"]}, None, False, "team's list of models"),
+        ({"rpm_limit": 0}, None, True, "`rpm_limit` is nothing"),
+        ({"tpm_limit": 0.0, "max_budget": 5, "budget_duration": "1d"}, "5/day", True, "`tpm_limit` is nothing"),
+        ({"max_parallel_requests": "0"}, None, True, "`max_parallel_requests` is nothing"),
+        ({"tpm_limit": "Infinity", "expires": "infinity"}, None, False, ""),
     ],
 )
 def test_a_budget_becomes_a_cap_and_is_never_lost_without_a_word(
@@ -608,7 +621,16 @@ def test_a_master_key_that_is_too_short_is_told_with_what_to_do() -> None:
     assert note.what.endswith("aisa keys create NAME.")
 
 
-@pytest.mark.parametrize("text", ["", "[]", "{}", "a,b\n1,2\n", '[{"x": 1}]', "{nonsense", "hello"])
+def test_a_line_of_json_ends_at_its_line_feed_alone() -> None:
+    """An alias may have what Unicode calls the end of a line, as JSON writes it."""
+    odd = json.dumps(row(1, key_alias="a\u2028b\x85c"), ensure_ascii=False)
+    assert [each["key_alias"] for each in rows_of(f"{odd}\n{json.dumps(row(2))}\n")] == ["a\u2028b\x85c", "alias 2"]
+
+
+@pytest.mark.parametrize(
+    "text",
+    [pytest.param("token,metadata\n1," + "x" * 200_000, id="wide"), "", "[]", "{}", "a,b\n1,2\n", '[{"x": 1}]', "{nonsense", "hello"],
+)
 def test_a_file_that_is_no_export_is_told(text: str) -> None:
     """And nothing is imported."""
     with pytest.raises(NotAnExport):

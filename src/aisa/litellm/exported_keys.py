@@ -8,21 +8,24 @@ from __future__ import annotations
 
 import csv
 import json
+import math
 import re
 from collections.abc import Iterator, Mapping
 from datetime import UTC, datetime
 from typing import NamedTuple, cast
 
 from aisa.names import LABEL_CHARACTERS_MAX
-from aisa.wire.trees import is_tree, trees_in
+from aisa.wire.trees import is_list, is_tree, trees_in
 
 TABLE = "LiteLLM_VerificationToken"
 COPY = re.compile(rf'^COPY (?:\w+\.)?"?{TABLE}"? \((?P<columns>[^)]*)\) FROM stdin;$', re.MULTILINE)
 NOTHING = "\\N"  # for no value, in what pg_dump writes
 ESCAPES = {"\\t": "\t", "\\n": "\n", "\\r": "\r", "\\\\": "\\"}
 HASHED = re.compile(r"[0-9a-f]{64}", re.ASCII)
+SHOWN_CHARACTERS_MAX = 60  # of a column's value
 DASHBOARD = "litellm-dashboard"  # the team of keys that LiteLLM's own pages make for each who logs in
-EVERY_MODEL = frozenset({"all-proxy-models", "all-team-models"})
+ITS_TEAMS = "all-team-models"
+EVERY_MODEL = frozenset({"all-proxy-models", ITS_TEAMS})
 NO_MODEL = "no-default-models"
 #: How long a budget holds there -> the window of a cap here.
 WINDOWS = {
@@ -33,14 +36,23 @@ WINDOWS = {
 #: Columns that say what a key may do beyond what is carried over; their empty values say nothing.
 FURTHER = (
     *("allowed_routes", "permissions", "model_max_budget", "aliases", "config", "policies", "allowed_cache_controls", "budget_limits"),
-    "tpd_limit",
+    *("tpd_limit", "budget_id", "access_group_ids", "object_permission_id"),
 )
+#: Limits on calls there -> here.
+LIMITS = {"rpm_limit": "rpm", "tpm_limit": "tpm", "max_parallel_requests": "concurrency"}
 
 Row = Mapping[str, object]
 
 
 class NotAnExport(Exception):
     """The text is none of the forms of an export; the message says what is wrong."""
+
+
+class Unreadable(Exception):
+    """A column that bounds what a key may do says nothing that can be read: without it the key could do more than before."""
+
+    def __init__(self, column: str, value: object) -> None:
+        super().__init__(f"its `{column}` cannot be read: {str(value)[:SHOWN_CHARACTERS_MAX]!r}")
 
 
 class KeyWanted(NamedTuple):
@@ -63,10 +75,10 @@ def rows_of(text: str) -> list[Row]:
     copied = COPY.search(text)
     if copied is not None:
         return list(_copied(copied["columns"], text[copied.end() + 1 :]))
-    rows = _json(text) if text.lstrip()[:1] in ("[", "{") else list(csv.DictReader(text.splitlines(keepends=True)))
+    rows = _json(text) if text.lstrip()[:1] in ("[", "{") else _separated(text)
     if not rows or any("token" not in row for row in rows):
         raise NotAnExport(f"It has no rows with a column `token`, as an export of {TABLE} has.")
-    return cast("list[Row]", rows)
+    return rows
 
 
 def _json(text: str) -> list[Row]:
@@ -74,12 +86,19 @@ def _json(text: str) -> list[Row]:
         whole: object = json.loads(text)
     except ValueError:
         try:
-            whole = [json.loads(line) for line in text.splitlines() if line.strip()]
+            whole = [json.loads(line) for line in text.split("\n") if line.strip()]
         except ValueError as error:
             raise NotAnExport(f"It is not valid JSON: {error}.") from None
     if is_tree(whole):
         whole = whole.get("keys", whole.get("data", [whole]))
     return list(trees_in(whole))
+
+
+def _separated(text: str) -> list[Row]:
+    try:
+        return cast("list[Row]", list(csv.DictReader(text.splitlines(keepends=True))))
+    except csv.Error as error:
+        raise NotAnExport(f"It is not valid CSV: {error}.") from None
 
 
 def _copied(columns: str, body: str) -> Iterator[Row]:
@@ -94,6 +113,14 @@ def _copied(columns: str, body: str) -> Iterator[Row]:
 
 def wanted(row: Row, *, account: str | None, now: datetime) -> KeyWanted | Skipped:
     """Return what a row becomes: a key of an account, of its team's if none is named, or the reason why it becomes none."""
+    try:
+        return _wanted(row, account=account, now=now)
+    except Unreadable as unreadable:
+        return Skipped(_label(row, str(row.get("token") or "")), str(unreadable))
+
+
+def _wanted(row: Row, *, account: str | None, now: datetime) -> KeyWanted | Skipped:
+    """Return what a row becomes. Raises Unreadable."""
     token, end = str(row.get("token") or ""), str(row.get("key_name") or "")
     label = _label(row, token)
     team = str(row.get("team_id") or "")
@@ -103,7 +130,7 @@ def wanted(row: Row, *, account: str | None, now: datetime) -> KeyWanted | Skipp
     if expires is not None and expires <= now:
         return Skipped(label, f"it expired on {expires:%Y-%m-%d}")
     models = [str(model) for model in _list(row.get("models"))]
-    if NO_MODEL in models and len(models) == 1:
+    if set(models) == {NO_MODEL}:
         return Skipped(label, "it may use no model")
     asked: dict[str, object] = {"label": label}
     asked |= {"sha256": token, "hint": end} if HASHED.fullmatch(token) else {"secret": token}
@@ -113,21 +140,33 @@ def wanted(row: Row, *, account: str | None, now: datetime) -> KeyWanted | Skipp
         asked["models"] = [model for model in models if model != NO_MODEL]
     if expires is not None:
         asked["expires"] = expires.strftime("%Y-%m-%dT%H:%M:%SZ")
-    for theirs, ours in (("rpm_limit", "rpm"), ("tpm_limit", "tpm"), ("max_parallel_requests", "concurrency")):
-        limit = _number(row.get(theirs))
-        if limit is not None and limit >= 1:
-            asked[ours] = int(limit)
     notes = [
         f"`{name}` is not carried over" for name in FURTHER if str(row.get(name) or "").strip() not in ("", "{}", "[]", "null", "None")
     ]
-    used_up = _capped(row, asked, notes)
+    if ITS_TEAMS in models:
+        notes.append("its team's list of models is not carried over, so it may use every model")
+    used_up = _limited(row, asked, notes)
+    used_up = _capped(row, asked, notes) or used_up
     blocked = str(row.get("blocked")).lower() in ("true", "t", "1")
     return KeyWanted(asked, blocked or used_up, tuple(notes))
 
 
+def _limited(row: Row, asked: dict[str, object], notes: list[str]) -> bool:
+    """Give a key its limits. Returns whether one of them is nothing, which lets no call through there."""
+    nothing = False
+    for theirs, ours in LIMITS.items():
+        limit = _number(row, theirs)
+        if limit is not None and limit >= 1:
+            asked[ours] = int(limit)
+        elif limit is not None:
+            nothing = True
+            notes.append(f"its `{theirs}` is nothing, so it is disabled")
+    return nothing
+
+
 def _capped(row: Row, asked: dict[str, object], notes: list[str]) -> bool:
     """Give a key its cap. Returns whether it has spent a budget that never begins anew."""
-    budget, spent = _number(row.get("max_budget")), _number(row.get("spend")) or 0.0
+    budget, spent = _number(row, "max_budget"), _number(row, "spend") or 0.0
     lasts = str(row.get("budget_duration") or "").strip().lower()
     if budget is None:
         return False
@@ -152,34 +191,39 @@ def _label(row: Row, token: str) -> str:
     return (f"litellm-{shown}" if shown.startswith("key_") else shown)[:LABEL_CHARACTERS_MAX].strip()
 
 
-def _number(value: object) -> float | None:
+def _number(row: Row, column: str) -> float | None:
+    """Return a number, None where there is none: no value, or one without bounds. Raises Unreadable."""
+    value = row.get(column)
     try:
-        return None if value is None or value == "" else float(str(value))
+        number = math.inf if value is None or value == "" else float(str(value))
     except ValueError:
-        return None
+        raise Unreadable(column, value) from None
+    if math.isnan(number):
+        raise Unreadable(column, value)
+    return None if number == math.inf else number
 
 
 def _list(value: object) -> list[object]:
-    """Return a list, or what stands for one in a column: JSON, or an array as Postgres writes it."""
-    if isinstance(value, list):
-        return cast("list[object]", value)
+    """Return a list, or what stands for one in a column: JSON, or an array as Postgres writes it. Raises Unreadable."""
+    if is_list(value):
+        return value
     text = str(value or "").strip()
     if text.startswith("["):
         try:
-            whole: object = json.loads(text)
+            return cast("list[object]", json.loads(text))
         except ValueError:
-            return []
-        return cast("list[object]", whole) if isinstance(whole, list) else []
+            raise Unreadable("models", text) from None
     inner = text.removeprefix("{").removesuffix("}")
     return [cell for cells in csv.reader([inner], escapechar="\\") for cell in cells] if inner else []
 
 
 def _moment(value: object) -> datetime | None:
+    """Return when a key expires, None for never. Raises Unreadable."""
     text = str(value or "").strip()
-    if not text:
+    if text in ("", "infinity"):
         return None
     try:
         moment = datetime.fromisoformat(text)
     except ValueError:
-        return None
+        raise Unreadable("expires", text) from None
     return moment if moment.tzinfo else moment.replace(tzinfo=UTC)

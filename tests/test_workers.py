@@ -335,6 +335,7 @@ def test_calls_that_a_killed_worker_had_not_told_of_yet_are_in_the_ledger_once(t
             with closing(connection(server)) as client:
                 answered += [ask(client, server.key, "priced")[1]["x-request-id"] for _ in range(12)]
                 pids = workers_of(server)
+                assert alive(client, server)  # a further request on its connection says that the last answer was read
                 for pid in pids:
                     os.kill(pid, signal.SIGKILL)
             until(partial(others_begun, server, pids), "no others have begun")

@@ -7,10 +7,13 @@ from typing import Any
 
 import pytest
 
+from aisa.config.schema import Model
 from aisa.errors import CALLER, ApiError, UpstreamFailed
+from aisa.model_limits import check_limits
 from aisa.providers import anthropic, bedrock, openai
 from aisa.providers.shape import Target
 from aisa.wire.messages import MessagesRequest
+from aisa.wire.messages_chat import offered_in
 from aisa.wire.messages_door import MESSAGES_DOOR
 
 Json = dict[str, Any]
@@ -218,6 +221,59 @@ def test_tools_that_a_conversation_adds_and_withdraws_are_offered_as_they_stand_
     with pytest.raises(UpstreamFailed) as failed:
         changes({"type": "tool_addition", "tool": {"type": "tool_definition", "definition": {"type": "bash_20250124", "name": "bash"}}})
     assert failed.value.error.param == "messages[2].content[0].tool.definition.type"
+
+
+def change(kind: str, name: str) -> Json:
+    """A block that adds a tool, or withdraws one."""
+    tool = {"definition": {"name": name, "input_schema": {}}} if kind == "tool_addition" else {"name": name}
+    return {"type": kind, "tool": tool}
+
+
+class Read(dict[str, Any]):
+    """A tool that counts how often its members are asked for."""
+
+    times = 0
+
+    def get(self, name: str, default: object = None) -> Any:
+        """Count, and return the member."""
+        Read.times += 1
+        return super().get(name, default)
+
+
+def test_what_a_conversation_changes_of_its_tools_is_read_in_steps_that_grow_with_it() -> None:
+    """Twice the changes, twice the work: each used to go through all tools there were."""
+
+    def steps(changes: int) -> int:
+        blocks = [change("tool_addition", f"t{at}") for at in range(changes)]
+        blocks += [change("tool_removal", f"t{at}") for at in range(0, changes, 2)]
+        tools = [Read(LOOK, name=f"own{at}") for at in range(changes)]
+        for block in blocks:
+            if "definition" in block["tool"]:
+                block["tool"]["definition"] = Read(block["tool"]["definition"])
+        Read.times = 0
+        assert len(offered_in({"tools": tools, "messages": [{"role": "system", "content": blocks}]})) == changes * 3 // 2
+        return Read.times
+
+    assert steps(400) == 2 * steps(200)
+
+
+def test_tools_of_one_name_in_the_list_itself_are_all_offered() -> None:
+    """Their vendor says that it takes no two; only what a conversation adds takes another's place."""
+    two = [LOOK, {**LOOK, "description": "Again."}]
+    assert len(sent(request(tools=two))["tools"]) == 2
+    assert len(sent(request(tools=two, messages=[{"role": "user", "content": [change("tool_addition", "go")]}]))["tools"]) == 3
+    assert len(sent(request(tools=two, messages=[{"role": "user", "content": [change("tool_addition", "look")]}]))["tools"]) == 1
+
+
+@pytest.mark.parametrize("changes", [["tool_addition"], ["tool_addition", "tool_removal"]])
+def test_tools_that_a_conversation_adds_count_against_the_models_limit(changes: list[str]) -> None:
+    """Two of the list and one of the conversation are three; what is withdrawn again is none of them."""
+    blocks = [change(kind, "go") for kind in changes]
+    asked = request(blocks, tools=[LOOK, {**LOOK, "name": "see"}])
+    check_limits(asked, "m", Model(to=("a/b",), max_tools=4 - len(changes)))
+    with pytest.raises(ApiError) as refused:
+        check_limits(asked, "m", Model(to=("a/b",), max_tools=3 - len(changes)))
+    assert (refused.value.code, refused.value.param) == ("unsupported_parameter", "tools")
 
 
 def test_tools_that_anthropic_runs_and_members_that_it_alone_has_are_left_out() -> None:

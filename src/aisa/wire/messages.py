@@ -18,7 +18,7 @@ from aisa.wire.content import Content
 from aisa.wire.generated import text_bytes
 from aisa.wire.losses import Loss, refuse_any
 from aisa.wire.members import Shape
-from aisa.wire.messages_chat import as_chat_fields
+from aisa.wire.messages_chat import as_chat_fields, offered_in
 from aisa.wire.messages_errors import no_threads
 from aisa.wire.model_name import check_name
 from aisa.wire.request_content import content_of
@@ -113,7 +113,8 @@ class MessagesRequest:
 
     def wishes(self) -> Iterator[Wish]:
         """Yield what is asked of the model that its entry may limit."""
-        yield Wish("tools", "max_tools", len(self.known.tools or ()), listed=True)
+        offered = max(len(self.known.tools or ()), len(offered_in(self.tree)))  # vendors read those too that are withdrawn
+        yield Wish("tools", "max_tools", offered, listed=True)
         yield Wish("temperature", "max_temperature", self.known.temperature)
         yield Wish("output_config.effort", EFFORTS, None, word=(self.known.output_config or {}).get("effort"))
 

@@ -87,18 +87,24 @@ def tools_of(request: Tree, losses: list[Loss]) -> Tree:
 def offered_in(request: Tree) -> list[tuple[str, Tree]]:
     """Return the tools that are offered at the end of the conversation, which may add some and withdraw others, each with its place."""
     tools = [(f"tools[{place}]", tool) for place, tool in enumerate(trees_in(request.get("tools")))]
+    added: dict[object, tuple[str, Tree]] = {}  # by name, each in the place of any that had it before
     withdrawn: set[object] = set()
     for place, message in enumerate(trees_in(request.get("messages"))):
         for position, block in enumerate(trees_in(message.get("content"))):
             if block.get("type") not in CHANGES:
                 continue
             tool = as_tree(block.get("tool"))
-            name = as_tree(tool.get("definition")).get("name") or tool.get("name")
-            withdrawn = withdrawn | {name} if block["type"] == REMOVAL else withdrawn - {name}
-            if is_tree(tool.get("definition")):
-                at = f"messages[{place}].content[{position}].tool.definition"
-                tools = [each for each in tools if each[1].get("name") != name] + [(at, as_tree(tool["definition"]))]
-    return [(param, tool) for param, tool in tools if tool.get("name") not in withdrawn]
+            definition = tool.get("definition")
+            name = as_tree(definition).get("name") or tool.get("name")
+            if block["type"] == REMOVAL:
+                withdrawn.add(name)
+            else:
+                withdrawn.discard(name)
+            if is_tree(definition):
+                added.pop(name, None)
+                added[name] = (f"messages[{place}].content[{position}].tool.definition", definition)
+    kept = [each for each in tools if each[1].get("name") not in added]
+    return [each for each in (*kept, *added.values()) if each[1].get("name") not in withdrawn]
 
 
 def function_of(tool: Tree) -> Tree:

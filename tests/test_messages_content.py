@@ -265,6 +265,22 @@ def test_tools_of_one_name_in_the_list_itself_are_all_offered() -> None:
     assert len(sent(request(tools=two, messages=[{"role": "user", "content": [change("tool_addition", "look")]}]))["tools"]) == 1
 
 
+@pytest.mark.parametrize("name", [{}, ["x"], 5])
+def test_a_tools_name_that_is_no_text_is_refused_by_its_place(name: object) -> None:
+    """[fault S13] Wherever a request names one: it is a key of a table."""
+    here = "messages[0].content[0].tool"
+    definition = {"type": "tool_addition", "tool": {"definition": {"name": name, "input_schema": {}}}}
+    removal = {"type": "tool_removal", "tool": {"name": name}}
+    for asked, param in (
+        (request(tools=[{**LOOK, "name": name}]), "tools[0].name"),
+        (request([definition], tools=[LOOK]), f"{here}.definition.name"),
+        (request([removal], tools=[LOOK]), f"{here}.name"),
+    ):
+        with pytest.raises(ApiError) as failed:
+            MESSAGES_DOOR.content(asked)
+        assert (failed.value.code, failed.value.param) == ("invalid_parameter_type", param)
+
+
 @pytest.mark.parametrize("changes", [["tool_addition"], ["tool_addition", "tool_removal"]])
 def test_tools_that_a_conversation_adds_count_against_the_models_limit(changes: list[str]) -> None:
     """Two of the list and one of the conversation are three; what is withdrawn again is none of them."""

@@ -8,18 +8,28 @@ from __future__ import annotations
 import copy
 import json
 import random
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
 
 from aisa.embedded.upstream import EmbeddedUpstream
-from aisa.errors import ApiError
-from aisa.providers import openai
+from aisa.errors import ApiError, UpstreamFailed
+from aisa.providers import anthropic, bedrock, cohere, gemini, mistral, openai, responses
 from aisa.providers.port import UpstreamRequest
 from aisa.providers.shape import Target
 from aisa.testing.clock import run_virtual
 from aisa.wire.chat import ChatRequest, parse_chat
-from repeats import repeats
+from aisa.wire.chat_door import CHAT_DOOR
+from aisa.wire.door import Door, Request
+from aisa.wire.gemini import parse_gemini
+from aisa.wire.gemini_door import GeminiDoor
+from aisa.wire.messages import MessagesRequest
+from aisa.wire.messages_door import MESSAGES_DOOR
+from aisa.wire.responses import parse_responses
+from aisa.wire.responses_door import RESPONSES_DOOR
+from repeats import repeats, some
+from rich_requests import CHAT, GEMINI, MESSAGES, RESPONSES
 
 MUTANTS = repeats(3_000)  # 100 times as many were tried by hand
 SCHEMAS = repeats(1_500)
@@ -125,7 +135,7 @@ async def answered(wanted: UpstreamRequest) -> int:
 
 def places(value: Any) -> list[tuple[Any, Any]]:
     """Every container in a value, with each of its keys or positions."""
-    inner = value.items() if isinstance(value, dict) else enumerate(value) if isinstance(value, list) else ()
+    inner = [*value.items()] if isinstance(value, dict) else [*enumerate(value)] if isinstance(value, list) else []
     return [(value, key) for key, _ in inner] + [place for _, each in inner for place in places(each)]
 
 
@@ -210,3 +220,67 @@ def test_a_grammar_of_any_pattern_is_refused_or_followed(definition: str) -> Non
     sent = written(json.loads(body))
     assert sent is not None
     assert run_virtual(answered(sent)) in (200, 400)
+
+
+# Members of any type, at every door, for every dialect
+
+DIALECTS = (anthropic, bedrock, cohere, gemini, mistral, openai, responses)
+MODELS = {"anthropic": "claude-sonnet-4-5", "bedrock": "anthropic.claude-3", "gemini": "gemini-3.5-pro", "responses": "gpt-5"}
+TYPES: tuple[Any, ...] = ({"a": 1}, ["x"], 5, "x", None)
+DOORS: dict[str, tuple[Door, Callable[[bytes], Request], list[dict[str, Any]]]] = {
+    "chat": (CHAT_DOOR, parse_chat, CHAT),
+    "messages": (MESSAGES_DOOR, MessagesRequest, MESSAGES),
+    "responses": (RESPONSES_DOOR, parse_responses, RESPONSES),
+    "gemini": (GeminiDoor("m", stream=True), lambda body: parse_gemini(body, "m", stream=True), GEMINI),
+}
+
+
+def changed(example: dict[str, Any]) -> Iterator[tuple[str, bytes]]:
+    """Yield an example with each of its members in turn of each type, and what was changed."""
+    whole = {"model": "m", **copy.deepcopy(example)}
+    for container, key in places(whole):
+        before = container[key]
+        for value in TYPES:
+            container[key] = value
+            yield f"{key}: {value!r}", json.dumps(whole).encode()
+        container[key] = before
+
+
+def refused(step: Callable[..., object], *given: object) -> bool:
+    """Take a step, and tell whether it was refused; anything else that is raised is a bug."""
+    try:
+        step(*given)
+    except (ApiError, UpstreamFailed):
+        return True
+    return False
+
+
+def judged(door: Door, request: Request) -> None:
+    """Read what is asked of a request before any vendor is."""
+    door.content(request)
+    [*request.wishes()]
+    request.tier()
+
+
+def to_every_dialect(request: Request) -> list[bool]:
+    """Write a request in every dialect, and tell which refuse it."""
+    targets = [(dialect, Target("v", MODELS.get(dialect.NAME, "m"), dialect.NAME, unsupported="drop")) for dialect in DIALECTS]
+    return [refused(dialect.to_upstream, request, target) for dialect, target in targets]
+
+
+@pytest.mark.parametrize("name", DOORS)
+def test_a_member_of_any_type_is_refused_or_written_in_every_dialect(name: str) -> None:
+    """[fault S13] A list or an object where a name is looked up in a table, a number where a text is read: no exception but a refusal."""
+    door, read, examples = DOORS[name]
+    assert to_every_dialect(read(json.dumps({"model": "m", **examples[0]}).encode())) == [False] * len(DIALECTS)
+    for example in examples:
+        for what, body in some([*changed(example)]):
+            try:
+                request = read(body)
+            except ApiError:
+                continue
+            try:
+                refused(judged, door, request)
+                to_every_dialect(request)
+            except Exception as error:
+                raise AssertionError(f"{what} raised {error!r}") from error

@@ -313,6 +313,14 @@ def test_the_form_of_the_text_and_how_to_think_are_carried() -> None:
     assert chat(text={"format": {"type": "text"}}, max_output_tokens=0, temperature=None) == {"messages": [user("Hi.")]}
 
 
+@pytest.mark.parametrize("kind", [{"a": 1}, ["auto"], 5])
+def test_a_type_of_a_choice_that_is_no_text_is_refused_by_its_place(kind: object) -> None:
+    """[fault S13] It is looked up in a table of words."""
+    with pytest.raises(ApiError) as refused:
+        _ = read(tools=[LOOK], tool_choice={"type": kind}).chat
+    assert (refused.value.code, refused.value.param) == ("invalid_parameter_type", "tool_choice.type")
+
+
 def test_limits_of_a_model_are_told_in_this_protocols_names() -> None:
     """The bound on the output, the tools that the client runs, the effort."""
     for limits, fields, param in (

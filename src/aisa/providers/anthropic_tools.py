@@ -10,7 +10,7 @@ from aisa.providers.anthropic_media import mark_of
 from aisa.providers.anthropic_models import Traits
 from aisa.providers.concessions import Concessions
 from aisa.wire.chat import ChatRequest
-from aisa.wire.trees import Tree, as_tree, is_list, is_tree, trees_in
+from aisa.wire.trees import Tree, as_tree, is_list, is_tree, key_in, trees_in
 
 NO_PARAMETERS: Tree = {"type": "object", "properties": {}}
 #: A tool that the vendor runs, or has its own words for: a name and a date.
@@ -20,7 +20,7 @@ UNENFORCED = (
     "minimum maximum exclusiveMinimum exclusiveMaximum multipleOf minLength maxLength pattern minItems maxItems uniqueItems minContains "
     "maxContains minProperties maxProperties"
 ).split()
-FORMATS = frozenset("date-time time date duration email hostname uri ipv4 ipv6 uuid".split())
+FORMATS = tuple("date-time time date duration email hostname uri ipv4 ipv6 uuid".split())
 INNER = ("properties", "$defs", "definitions", "patternProperties")  # names to schemas
 BRANCHES = ("anyOf", "allOf", "oneOf", "prefixItems")
 CHOICES = {"required": "any", "any": "any", "none": "none", "auto": "auto"}
@@ -80,7 +80,7 @@ def choice_of(
     if is_tree(asked):
         inner = as_tree(asked.get("allowed_tools"))
         if asked.get("type") == "allowed_tools" or inner:
-            allowed = {as_tree(tool.get("function") or tool).get("name") for tool in trees_in(inner.get("tools") or asked.get("tools"))}
+            allowed = {key_in(as_tree(tool.get("function") or tool), "name") for tool in trees_in(inner.get("tools") or asked.get("tools"))}
             tools = [tool for tool in tools if tool.get("name") in allowed]
             asked = inner.get("mode") or asked.get("mode") or "auto"
         else:

@@ -11,7 +11,7 @@ from aisa.wire.usage_report import count_of
 from aisa.wire.vendor_error import Unintelligible, VendorError, error_in, is_error
 
 #: What a citation may be of beside what is said.
-UNSAID = frozenset({"THINKING_CONTENT", "PLAN"})
+UNSAID = ("THINKING_CONTENT", "PLAN")
 SIDES = {"input_tokens": "prompt_tokens", "output_tokens": "completion_tokens"}
 
 

@@ -158,7 +158,7 @@ def thinking_of(chat: ChatRequest, target: Target, concessions: Concessions) -> 
         return None
     if effort == "none":
         return {"type": "disabled"}
-    if effort not in BUDGETS:
+    if not isinstance(effort, str) or effort not in BUDGETS:
         concessions.drop("reasoning_effort", f"it is one of none, {', '.join(BUDGETS)}")
         return None
     budget = BUDGETS[effort]

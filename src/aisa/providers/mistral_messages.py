@@ -24,7 +24,7 @@ PARTS = {
     "reference": ("reference_ids",),
     "thinking": ("thinking", "signature", "closed"),
 }
-DETAILS = frozenset({"auto", "low", "high"})  # how closely it can look at a picture
+DETAILS = ("auto", "low", "high")  # how closely it can look at a picture
 
 
 def messages_of(chat: ChatRequest, state: VendorState | None) -> list[Tree]:

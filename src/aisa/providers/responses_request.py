@@ -18,7 +18,7 @@ from aisa.providers.wishes import is_wished
 from aisa.wire.chat import ChatRequest
 from aisa.wire.reasoning_details import SEALED_PREFIX, seals_in
 from aisa.wire.responses import ResponsesRequest
-from aisa.wire.trees import Tree, is_list, is_tree, text_or_none, trees_in
+from aisa.wire.trees import Tree, is_list, is_tree, key_in, text_or_none, trees_in
 
 ENCRYPTED = "encrypted_content"  # in `include`: what lets reasoning come back, as nothing is stored
 INCLUDED = f"reasoning.{ENCRYPTED}"
@@ -208,7 +208,7 @@ class Input:
     def _call(self, call: Tree) -> Tree:
         custom, function = call.get("custom"), call.get("function")
         if is_tree(custom):
-            self._custom.add(call.get("id"))
+            self._custom.add(key_in(call, "id"))
             return {"type": "custom_tool_call", "call_id": call.get("id"), "name": custom.get("name"), "input": custom.get("input") or ""}
         given = function if is_tree(function) else {}
         return {"type": "function_call", "call_id": call.get("id"), "name": given.get("name"), "arguments": given.get("arguments") or ""}

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import msgspec
 
+from aisa.errors import ApiError
 from aisa.wire.efforts import NONE, effort_of
 from aisa.wire.losses import SHOWN_BELOW, Loss
 from aisa.wire.messages_content import is_summary, parts_of, texts_in
@@ -87,24 +88,32 @@ def tools_of(request: Tree, losses: list[Loss]) -> Tree:
 def offered_in(request: Tree) -> list[tuple[str, Tree]]:
     """Return the tools that are offered at the end of the conversation, which may add some and withdraw others, each with its place."""
     tools = [(f"tools[{place}]", tool) for place, tool in enumerate(trees_in(request.get("tools")))]
-    added: dict[object, tuple[str, Tree]] = {}  # by name, each in the place of any that had it before
-    withdrawn: set[object] = set()
+    added: dict[str | None, tuple[str, Tree]] = {}  # by name, each in the place of any that had it before
+    withdrawn: set[str | None] = set()
     for place, message in enumerate(trees_in(request.get("messages"))):
         for position, block in enumerate(trees_in(message.get("content"))):
             if block.get("type") not in CHANGES:
                 continue
-            tool = as_tree(block.get("tool"))
+            tool, at = as_tree(block.get("tool")), f"messages[{place}].content[{position}].tool"
             definition = tool.get("definition")
-            name = as_tree(definition).get("name") or tool.get("name")
+            name = name_in(as_tree(definition), f"{at}.definition") or name_in(tool, at)
             if block["type"] == REMOVAL:
                 withdrawn.add(name)
             else:
                 withdrawn.discard(name)
             if is_tree(definition):
                 added.pop(name, None)
-                added[name] = (f"messages[{place}].content[{position}].tool.definition", definition)
-    kept = [each for each in tools if each[1].get("name") not in added]
-    return [each for each in (*kept, *added.values()) if each[1].get("name") not in withdrawn]
+                added[name] = (f"{at}.definition", definition)
+    kept = [(param, tool) for param, tool in tools if name_in(tool, param) not in added]
+    return [(param, tool) for param, tool in (*kept, *added.values()) if name_in(tool, param) not in withdrawn]
+
+
+def name_in(tool: Tree, param: str) -> str | None:
+    """Return a tool's name, None if it has none. Raises ApiError for one that is no text."""
+    name = tool.get("name")
+    if name is None or isinstance(name, str):
+        return name
+    raise ApiError("invalid_parameter_type", f"'{param}.name' must be a string.", param=f"{param}.name")
 
 
 def function_of(tool: Tree) -> Tree:

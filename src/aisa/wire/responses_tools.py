@@ -154,10 +154,12 @@ def nested_format(given: Tree) -> Tree:
 
 
 def chat_choice(choice: str | Tree, lost: list[Loss]) -> str | Tree | None:
-    """Return which tool is to be called, None where that is the usual; what cannot be said is added to `lost`."""
+    """Return which tool is to be called, None where that is the usual; what cannot be said is added to `lost`. Raises ApiError."""
     if isinstance(choice, str):
         return choice
     kind = choice.get("type")
+    if kind is not None and not isinstance(kind, str):
+        raise ApiError("invalid_parameter_type", "'tool_choice.type' must be a string.", param="tool_choice.type")
     if kind in ("function", "custom"):
         return one_choice(choice)
     if kind == "allowed_tools":

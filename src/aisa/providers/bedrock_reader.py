@@ -77,7 +77,11 @@ class BedrockReader:
         block = self._block(index)
         block.given += texts
         self._said += sum(map(len, texts))
-        self._builder.say_all(texts)
+        if not self._builder.begun:  # the first opens the answer, the others go on
+            self._builder.say(0, texts[0])
+            texts = texts[1:]
+        if texts:
+            self._builder.say_all(texts)
 
     def _document(self, document: Tree) -> None:
         output = document.get("output")

@@ -265,7 +265,7 @@ def test_tries_end_whatever_happens(seed: int, targets: int, retries: int, secon
     model = Model(to=tuple(names), route=Route(retries=retries, retry_seconds=seconds), context_window=chance.choice([None, 9_000]))
     chat = parse_chat(b'{"model": "m", "messages": [{"role": "user", "content": "x"}]}')
     plan = Routes(Config(vendors=vendors, models={"m": model})).plan(chat, Key("k", "", b"", "", "active", 0), chance)
-    tries, now, offer = Tries(plan, 100, chance, began=0), 0.0, plan.offers[0]
+    tries, now, offer = Tries(plan, 100, chance, began=0, health=Health()), 0.0, plan.offers[0]
     asked, named, seen, told = [offer.name], dict[str, float](), list[UpstreamFailed](), None
     while told is None:
         failure = chance.choice(FAILURES)
@@ -286,6 +286,25 @@ def test_tries_end_whatever_happens(seed: int, targets: int, retries: int, secon
         asked.append(offer.name)
     assert told in seen
     assert len(asked) <= targets + retries + 1
+
+
+@pytest.mark.parametrize("roomy", [None, "abcd", "bd", "b", ""], ids=["unlimited", "all", "two", "one", "none"])
+def test_a_target_that_was_benched_since_the_plan_was_made_is_asked_last(roomy: str | None) -> None:
+    """A call may wait a minute for one that is silent, and others find out meanwhile that the next is down. Room counts before that."""
+    vendors = {name: Vendor(base_url="http://a.example/v1") for name in "abcd"}
+    routes = Routes(Config(vendors=vendors, models={"m": Model(to=tuple(f"{name}/x" for name in "abcd"), route=Route(by="order"))}))
+    chat = parse_chat(b'{"model": "m", "messages": [{"role": "user", "content": "x"}]}')
+    plan = routes.plan(chat, Key("k", "", b"", "", "active", 0), random.Random(1))
+    down, health = UpstreamFailed(ApiError("upstream_unavailable", "x")), Health()
+    room = None if roomy is None else lambda offer: offer.name[0] in roomy
+    tries = Tries(plan, 100, random.Random(1), began=0, health=health, has_room=room)
+    for second in range(FAILURES_TO_BENCH):
+        health.failed("b/x", down, 58 + second)
+    offer, asked = plan.offers[0], ""
+    while tries.more:
+        offer, _ = tries.after(offer, down, 60)
+        asked += offer.name[0]
+    assert asked == {None: "cdb", "abcd": "cdb", "bd": "dbc", "b": "bcd", "": "cdb"}[roomy]
 
 
 def test_what_a_failed_try_may_cost_is_in_the_row_and_never_on_the_bill() -> None:

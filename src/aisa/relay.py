@@ -105,6 +105,7 @@ async def first_piece(context: CallContext, offer: Offer, places: Places | None)
                 context.dependencies.chance,
                 began=context.life.asked_at or 0.0,
                 first=offer,
+                health=context.dependencies.health,
                 has_room=None if places is None else places.has_room,
             )
             offer, wait_seconds = tries.after(offer, failure, context.timeouts.now())
@@ -129,8 +130,7 @@ async def first_piece(context: CallContext, offer: Offer, places: Places | None)
 async def ask(context: CallContext, offer: Offer, target: Target, *, more: bool, places: Places | None) -> float:
     """Ask the target of an offer, as it is to be asked now, and return when its answer begins: the time of asking. Raises UpstreamFailed.
 
-    It fails too if what was asked cannot be written in its dialect: the next target's may have words for it. If there are `more`, a model's
-    setting may give it less time.
+    It fails too if its dialect cannot write what was asked; the next target's may. With `more` to ask, a setting may give it less time.
     """
     dialect = context.dependencies.dialects[context.request.task + target.dialect]
     context.target, context.encoder, context.answer = target, None, None

@@ -8,6 +8,7 @@ from typing import NamedTuple
 from aisa.clock import Chance
 from aisa.config.route import NO_ROUTE
 from aisa.errors import VENDOR, UpstreamFailed
+from aisa.health import Health
 from aisa.offer import Offer, Plan
 from aisa.providers.blame import may_do_better, to_tell
 
@@ -28,6 +29,7 @@ class Tries:
     """What is left to try of one call, from its first failure on. Times are the event loop's seconds; `began`: the first was asked.
 
     That was `first`, if not the plan's first. Where vendors limit us, `has_room` says which could be asked now: those come before others.
+    So do those that are well by now in `health`: a plan may be a minute old when a target that said nothing is given up.
     """
 
     def __init__(
@@ -38,10 +40,12 @@ class Tries:
         *,
         began: float,
         first: Offer | None = None,
+        health: Health,
         has_room: Callable[[Offer], bool] | None = None,
     ) -> None:
         route = plan.entry.settings.route or NO_ROUTE
         self._left = [offer for offer in plan.offers if offer is not (first or plan.offers[0])]
+        self._health = health
         self._has_room = has_room
         self._again: list[_Waiting] = []  # as long as the plan at most
         self._retries = route.retries
@@ -75,7 +79,7 @@ class Tries:
             ready = now + max(failure.retry_after or 0.0, self._backoff())
             self._again.append(_Waiting(ready, self._failures, offer))
         if self._left:
-            return self._left.pop(self._next()), 0.0
+            return self._left.pop(self._next(now)), 0.0
         if self._again and self._repeated < self._retries:
             soonest = min(self._again)
             if max(now, soonest.ready) <= self._until:
@@ -84,10 +88,10 @@ class Tries:
                 return soonest.offer, max(0.0, soonest.ready - now)
         raise self._told
 
-    def _next(self) -> int:
+    def _next(self, now: float) -> int:
         """Return the position among those that are left of the first with room, of the first if none has."""
-        has_room = self._has_room
-        return 0 if has_room is None else next((at for at, offer in enumerate(self._left) if has_room(offer)), 0)
+        has_room, order = self._has_room, self._health.order([offer.name for offer in self._left], now)
+        return order[0] if has_room is None else next((at for at in order if has_room(self._left[at])), order[0])
 
     def _backoff(self) -> float:
         longest = min(BACKOFF_SECONDS * 2.0**self._repeated, BACKOFF_SECONDS_MAX)

@@ -24,6 +24,11 @@ class Origin(NamedTuple):
     authority: str
     prefix: str
 
+    @property
+    def last(self) -> bytes:
+        """The last part of the prefix with its slash, nothing where there is none."""
+        return f"/{self.prefix.rpartition('/')[2]}".encode("ascii") if self.prefix else b""
+
 
 class Proxy(NamedTuple):
     """An HTTP proxy. `authorization` is the value of the Proxy-Authorization header, a secret."""

@@ -279,11 +279,8 @@ class HttpUpstream:
             raise ValueError("the path of a request may only contain printable ASCII characters and no space")
         if self._query or proof.query:
             path += ("&" if "?" in path else "?") + "&".join(filter(None, (self._query, proof.query)))
-        block, prefix = self._write_header_block(headers, proof.headers), self._prefix
-        if path.startswith(f"{ABOVE}/"):
-            last = self._dialer.origin.prefix.rpartition("/")[2]
-            path, prefix = path.removeprefix(ABOVE), prefix.removesuffix(f"/{last}".encode("ascii"))
-        return b"%b %b%b HTTP/1.1\r\n%b" % (method.encode("ascii"), prefix, path.encode("ascii"), block)
+        block, last = self._write_header_block(headers, proof.headers), self._dialer.origin.last if path.startswith(ABOVE) else b""
+        return b"%b %b%b HTTP/1.1\r\n%b" % (method.encode(), self._prefix.removesuffix(last), path.removeprefix(ABOVE).encode(), block)
 
     def _write_header_block(self, headers: tuple[tuple[str, str], ...], proof: tuple[tuple[str, str], ...]) -> bytes:
         lines = {**self._own_headers, **dict(proof), **{name.lower(): value for name, value in headers if name.lower() not in OUR_HEADERS}}

@@ -14,9 +14,10 @@ from aisa.facts import BugFound, UsageMisreported, VendorFailed
 from aisa.testing.aws_frames import frames_of
 from aisa.testing.clock import run_virtual
 from aisa.wire.messages_door import MESSAGES_DOOR, event_of
-from door_mutations import CORPUS, FRAMES, SSE, called, of_messages, wrong_with
+from door_mutations import CASES, CORPUS, FRAMES, SSE, called, of_messages, wrong_with
 from door_readers import SPEAKERS, Json, chunks_of, data_of
-from repeats import repeats
+from mutations import VALUE
+from repeats import repeats, some
 from rig import DONE, MemoryClient, Rig, Script, ScriptedUpstream, chunk, text
 from test_anthropic_calls import Claude
 from test_anthropic_scripts import message_in
@@ -61,6 +62,33 @@ def test_a_place_that_is_no_number_is_the_vendors_fault_and_no_bug(dialect: str,
     assert not [fact for fact in rig.facts if isinstance(fact, BugFound)]
     code = getattr(rig.facts[-1], "code", "")
     assert (rig.rows[-1].outcome, code) in (("completed", ""), ("failed", "gateway_error"), ("cut", "gateway_error")), client.body
+
+
+OWN_DOORS = {"responses": "responses", "gemini": "gemini", "anthropic": "messages"}
+RICH = ("one-tool-call", "thinking-and-text", "citations", "refusal", "cached-input")
+
+
+@pytest.mark.parametrize("value", [b'{"a":1}', b'["x"]'])
+@pytest.mark.parametrize("dialect", [dialect for dialect in CALLING if dialect != "openai"])
+def test_a_member_of_any_type_is_the_vendors_fault_and_no_bug(dialect: str, value: bytes) -> None:
+    """[fault W10] Each member in turn is what no table has a key for, for clients of chat and of the vendor's own protocol."""
+    for case in [path for path in CASES[dialect] if path.name in RICH]:
+        body, kind = body_of(case)
+        for door in dict.fromkeys(("chat", OWN_DOORS.get(dialect, "chat"))):
+            for place in some([*VALUE.finditer(body)]):
+                changed = body[: place.start()] + value + body[place.end() :]
+                sent = framed(changed) if kind == FRAMES else changed
+                script = Script([sent], headers={"content-type": kind})
+                _, rig = called(ScriptedUpstream(script, script), dialect, SPEAKERS[door].ask("tools"), door=SPEAKERS[door].door)
+                assert not [fact for fact in rig.facts if isinstance(fact, BugFound)], changed
+
+
+def framed(table: bytes) -> bytes:
+    """Frames of a table; none where what was changed is a frame itself."""
+    try:
+        return frames_of(json.loads(table))
+    except (KeyError, TypeError, AttributeError):
+        return b""
 
 
 @pytest.mark.parametrize("name", [b'"name":""', b'"name":null', b'"nome":"weather"', b'"name":[]'])

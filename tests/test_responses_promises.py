@@ -155,3 +155,11 @@ def test_a_chat_client_gets_calls_that_nobody_announced() -> None:
         assert [part.name for part in parts if isinstance(part, ToolCall)] == ["look", "look"]
         given = ["".join(part.text for part in parts if isinstance(part, Arguments) and part.index == index) for index in (0, 1)]
         assert [json.loads(text) for text in given] == [{"city": "Oslo"}, {"city": "Rome"}]
+
+
+def test_an_item_of_the_end_without_a_type_passes() -> None:
+    """[fault W10] At a place where nothing was added, it is nothing that was told before."""
+    *before, last = upstream("text")
+    output = [*last["response"]["output"], {"status": "completed"}]
+    sent = passed([*before, {**last, "response": {**last["response"], "output": output}}], 1_000_000)
+    assert codex_turn(sent)[1]["response"]["output"] == output

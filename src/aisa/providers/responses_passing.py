@@ -139,9 +139,11 @@ class PassingStream(ResponsesStream):
             events = opened({**event, "model": builder.name_shown(event.get("model"))})
             self._number = len(events)
             self._pieces += [Piece(event_of(one), builder.tokens - before if one is events[-1] else 0, carries=True) for one in events]
+        elif not isinstance(kind, str):
+            pass  # its clients tell events apart by that
         elif kind in ENDS:
             self._owed(event, builder.tokens - before)
-        elif isinstance(kind, str):  # its clients tell events apart by that
+        else:
             self._pieces += [Piece(event_of(one), 0) for one in self._promises.lacking(event)]
             self._promises.take(event, len(self._data))
             self._pieces.append(Piece(self._passed(kind, event), builder.tokens - before, carries="output_index" in event))

@@ -37,14 +37,14 @@ class Promises:
             return False
         if not self._created or (kind != "response.output_item.added" and place not in self._added):
             return True
-        return kind in PARTS and (place, event.get("content_index")) not in self._parts
+        return kind in PARTS and (place, key_in(event, "content_index")) not in self._parts
 
     def lacking(self, event: Tree) -> list[Tree]:
         """Return the events that must come before one of text, of what has not been added. They have its number."""
         kind = event.get("type")
         if kind not in PARTS:
             return []
-        place, part = key_in(event, "output_index"), event.get("content_index")
+        place, part = key_in(event, "output_index"), key_in(event, "content_index")
         if (place, part) in self._parts:
             return []
         events: list[Tree] = []
@@ -63,7 +63,7 @@ class Promises:
         """Take note of an event that is told, of so many bytes."""
         match event.get("type"):
             case "response.content_part.added":
-                self._parts.add((key_in(event, "output_index"), event.get("content_index")))
+                self._parts.add((key_in(event, "output_index"), key_in(event, "content_index")))
             case "response.output_item.added":
                 item = as_tree(event.get("item"))
                 self._added[key_in(event, "output_index")] = name_of(item), item.get("type")
@@ -92,7 +92,7 @@ class Promises:
         after = max([place for place in self._added if isinstance(place, int)], default=-1)
         for position, item in enumerate(trees_in(response.get("output"))):
             name, kind = name_of(item), item.get("type")
-            there = position if self._added.get(position, ("", None))[1] == kind else None  # some vendors make up another id for the end
+            there = position if position in self._added and self._added[position][1] == kind else None
             place = places.get(name, there)
             if place is not None and (told := self._added[place][0]) and told != item.get("call_id"):
                 item["id"] = told

@@ -132,8 +132,8 @@ RESPONSES: Rows = {
         "notes that only the whole item has": "responses/notes-told-with-the-whole-item-alone",
         "items without deltas, and nothing but the last event": "responses/items-without-deltas responses/only-the-last-event",
         "events that clients need and a vendor leaves out": (
-            "responses_promises:a_stream_without_what_clients_need_is_made_whole "
-            "responses_promises:a_chat_client_gets_calls_that_nobody_announced"
+            "responses_required:a_stream_without_what_clients_need_is_made_whole "
+            "responses_required:a_chat_client_gets_calls_that_nobody_announced"
         ),
         "reasons for being incomplete": (
             "responses/length responses/max-messages responses/content-filter responses/steered responses/incomplete-without-a-reason"

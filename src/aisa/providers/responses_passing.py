@@ -1,7 +1,7 @@
 """Reads streams of the Responses API, and for its own clients passes them: all events but the last, which waits until the bill is settled.
 
 Of the last, and of a document, the cost is added and what `model` and `store` say is made true. A stream that lacks what clients need
-(`responses_promises.py`) is told in parts instead, of which the door makes a whole one. Sans-IO.
+(`responses_required.py`) is told in parts instead, of which the door makes a whole one. Sans-IO.
 """
 
 from __future__ import annotations
@@ -15,8 +15,8 @@ from aisa.answer import Part, Piece, together
 from aisa.providers.answer_builder import AnswerBuilder
 from aisa.providers.event_objects import object_in
 from aisa.providers.responses_plain import PlainResponse, plain_response
-from aisa.providers.responses_promises import Promises
 from aisa.providers.responses_reader import ENDS, ResponsesReader, TextDelta
+from aisa.providers.responses_required import DONE, RequiredEvents
 from aisa.providers.shape import Target
 from aisa.providers.text_stream import TextStream
 from aisa.providers.typed_stream import TypedDocument
@@ -69,16 +69,22 @@ class ResponsesStream(TextStream[NumberedTemplate]):
 
 
 class PassingStream(ResponsesStream):
-    """Reads a stream, whose events pass. Until some have, a broken promise turns it into one that is told in parts."""
+    """Reads a stream, whose events pass. Until some have, one that is left out turns it into one that is told in parts."""
 
     def __init__(self, builder: AnswerBuilder, reader: ResponsesReader, target: Target) -> None:
         super().__init__(builder, reader, target)
-        self._promises = Promises()
+        self._required = RequiredEvents()
         self._opening: list[Part] = []  # what was told while nothing has passed
         self._passed_any = self._in_parts = False
         self._pieces: list[Piece] = []
+        self._withheld = 0  # tokens of events that did not pass, which what has the whole item shows
         self._number = 0  # of the last event, where a document is made one
         self._data: bytes = b""  # of the event that is told, if it can pass in them
+
+    @property
+    def held_bytes(self) -> int:
+        """How much is held of an event that is not whole yet, of what waits for the first word, and of what the end may need."""
+        return super().held_bytes + self._required.held_bytes + sum([len(piece.data) for piece in self._pieces])
 
     def closing(self, cost_usd: str | None) -> Sequence[Part]:
         """Return the last event."""
@@ -88,7 +94,7 @@ class PassingStream(ResponsesStream):
         response = event.get("response")
         if response is None:  # one document where a stream was asked
             event, response = {"type": f"response.{event.get('status') or 'completed'}", "sequence_number": self._number}, event
-        ended = settled(self._promises.whole(response) if is_tree(response) else {}, self._builder, cost_usd)
+        ended = settled(self._required.with_output(response) if is_tree(response) else {}, self._builder, cost_usd)
         return [Piece(event_of({**event, "response": ended}), 0)]
 
     def _fitting(self, events: bytes) -> Sequence[Part] | None:
@@ -125,7 +131,7 @@ class PassingStream(ResponsesStream):
 
     def _tell(self, event: Tree) -> None:
         builder, before, kind = self._builder, self._builder.tokens, event.get("type")
-        if not self._passed_any and not self._in_parts and self._promises.breaks(event):
+        if not self._passed_any and not self._in_parts and self._required.lacks_any(event):
             self._in_parts, self._pieces = True, []
         super()._tell(event)
         if self._in_parts:
@@ -142,16 +148,26 @@ class PassingStream(ResponsesStream):
         elif not isinstance(kind, str):
             pass  # its clients tell events apart by that
         elif kind in ENDS:
-            self._owed(event, builder.tokens - before)
+            self._tell_missing(event, builder.tokens - before + self._withheld)
         else:
-            self._pieces += [Piece(event_of(one), 0) for one in self._promises.lacking(event)]
-            self._promises.take(event, len(self._data))
-            self._pieces.append(Piece(self._passed(kind, event), builder.tokens - before, carries="output_index" in event))
+            self._pass(kind, event, builder.tokens - before)
 
-    def _owed(self, end: Tree, tokens: int) -> None:
+    def _pass(self, kind: str, event: Tree, tokens: int) -> None:
+        """Let an event pass that shows so many tokens, behind those that must come before it."""
+        required = self._required
+        self._pieces += [Piece(event_of(one), 0) for one in required.missing_before(event)]
+        if required.is_unannounced(event):
+            if kind != DONE:
+                self._withheld += tokens
+                return
+            tokens, self._withheld = tokens + self._withheld, 0
+        required.take(event, self._data)
+        self._pieces.append(Piece(self._passed(kind, event), tokens, carries="output_index" in event))
+
+    def _tell_missing(self, end: Tree, tokens: int) -> None:
         """Tell in front of the end what it alone has told, which shows so many tokens, and number it anew."""
         number = end.get("sequence_number")
-        events = self._promises.owed(as_tree(end.get("response")))
+        events = self._required.missing_at_end(as_tree(end.get("response")))
         if isinstance(number, int):
             events = [{**event, "sequence_number": number + place} for place, event in enumerate(events)]
             end["sequence_number"] = number + len(events)

@@ -13,6 +13,7 @@ from msgspec import Meta
 
 from aisa.providers.answer_builder import AnswerBuilder
 from aisa.providers.content_blocks import blocks_of
+from aisa.providers.responses_output import Told, told_before
 from aisa.providers.responses_plain import plain_usage
 from aisa.providers.vendor_state import VendorState
 from aisa.wire.tool_calls import arguments_text
@@ -40,6 +41,7 @@ class Item:
 
     def __init__(self, kind: str) -> None:
         self.kind = kind
+        self.call_id = ""
         self.call = -1
         self.told: dict[str, int] = {}  # by part, how many characters, or annotations
 
@@ -152,10 +154,15 @@ class ResponsesReader:
         item = self._items.get(name)
         if item is None:
             item = self._items[name] = Item(kind)
-        if kind in CALLS and item.call < 0:  # one that nobody announced may have had deltas before
-            item.kind = kind
-            self._call(item, given)
+        self._announce(item, given)
         return item
+
+    def _announce(self, item: Item, given: Tree) -> None:
+        """Tell that a call begins, unless it was told: one that nobody announced may have had deltas before."""
+        kind = str(given.get("type"))
+        if kind in CALLS and item.call < 0:
+            item.kind, item.call_id = kind, text_or_none(given.get("call_id")) or ""
+            self._call(item, given)
 
     def _call(self, item: Item, given: Tree) -> None:
         call_id, named = text_or_none(given.get("call_id")) or self._builder.next_id(0), str(given.get("name") or "")
@@ -168,8 +175,10 @@ class ResponsesReader:
     def _done(self, given: object, place: object) -> None:
         """Tell what of a whole item has not been told."""
         item = self._item(given, place)
-        if item is None or not is_tree(given):
-            return
+        if item is not None and is_tree(given):
+            self._whole(item, given)
+
+    def _whole(self, item: Item, given: Tree) -> None:
         if item.kind == "message":
             self._message(item, given)
             self._phase(item, given)
@@ -257,16 +266,15 @@ class ResponsesReader:
         if status not in ("completed", "incomplete"):
             raise VendorError(failure_in(response))
         self._identify(response)
-        for place, item in enumerate(trees_in(response.get("output"))):
-            known = text_or_none(item.get("id")) or text_or_none(item.get("call_id"))
-            if known not in self._items and (there := self._items.get(self._names.get(place, ""))) and there.kind == item.get("type"):
-                if "done" not in there.told:  # some vendors make up another id for the end
-                    self._done(item, place)
-            elif known in self._items or (known is None and self._items):
-                if known is not None and "done" not in self._items[known].told:
-                    self._done(item, None)
-            else:
-                self._done(item, f"end {place}")
+        output = trees_in(response.get("output"))
+        known = [Told(name, name, item.call_id, item.kind) for name, item in self._items.items()]
+        for place, (whole, before) in enumerate(zip(output, told_before(output, known), strict=True)):
+            item = None if before is None else self._items[before.id]
+            if item is not None and "done" not in item.told:
+                self._announce(item, whole)
+                self._whole(item, whole)
+            elif item is None and (whole.get("id") or whole.get("call_id") or not known):
+                self._done(whole, f"end {place}")
         used, why = response.get("usage"), response.get("incomplete_details")
         if is_tree(used):
             told = {**with_pictures(used, response), **searches_in(response)}

@@ -41,6 +41,13 @@ def renamed(events: list[Json]) -> list[Json]:
     return [*events[:-1], {**last, "response": {**last["response"], "output": output}}]
 
 
+def nameless(events: list[Json]) -> list[Json]:
+    """A vendor that gives the items of the last event no ids."""
+    last = events[-1]
+    output = [{name: value for name, value in item.items() if name != "id"} for item in last["response"]["output"]]
+    return [*events[:-1], {**last, "response": {**last["response"], "output": output}}]
+
+
 def emptied(events: list[Json]) -> list[Json]:
     """A vendor whose last event does not repeat the output."""
     last = events[-1]
@@ -60,6 +67,8 @@ LEFT_OUT: dict[str, Callable[[list[Json]], list[Json]]] = {
     "the output of the end": emptied,
     "the ids, at the end": renamed,
     "the ids at the end, and items that are done": lambda events: renamed(without(DONE)(events)),
+    "the ids at the end": nameless,
+    "ids at the end, and items that are done": lambda events: nameless(without(DONE)(events)),
     "all but the end": lambda events: events[-1:],
 }
 
@@ -70,9 +79,14 @@ def upstream(case: str) -> list[Json]:
     return [json.loads(line.removeprefix("data: ")) for line in text.splitlines() if line.startswith("data: {")]
 
 
+def written(events: list[Json]) -> bytes:
+    """A stream of these events."""
+    return b"".join(b"event: %b\ndata: %b\n\n" % (event["type"].encode(), json.dumps(event).encode()) for event in events)
+
+
 def passed(events: list[Json], split: int) -> bytes:
     """What a client of the protocol gets, whose pieces say of each token once that they carry it."""
-    body = b"".join(b"event: %b\ndata: %b\n\n" % (event["type"].encode(), json.dumps(event).encode()) for event in events)
+    body = written(events)
     decoder = responses.decoder(OWN, Target("acme", "m-1", "responses"), call_id="req_1", created=1, protocol="responses")
     encoder = RESPONSES_DOOR.encoder(OWN, call_id="req_1", created=1)
     sent, tokens = b"", 0
@@ -125,13 +139,14 @@ def test_a_stream_that_lacks_nothing_passes_in_its_own_bytes() -> None:
 def test_a_chat_client_gets_each_word_once_where_ids_change_at_the_end(case: str) -> None:
     """An item is known by its place where its id is another."""
     chat = parse_chat(b'{"model":"m","messages":[{"role":"user","content":"Hi."}],"stream":true}')
-    told: list[list[Part]] = []
-    for events in (upstream(case), renamed(upstream(case)), renamed(without(DONE)(upstream(case)))):
+    parts: list[list[Part]] = []
+    ends = (renamed, nameless)
+    for events in (upstream(case), *[end(told(upstream(case))) for end in ends for told in (without(), without(DONE))]):
         body = b"".join(b"data: %b\n\n" % json.dumps(event).encode() for event in events)
         decoder = responses.decoder(chat, Target("acme", "m-1", "responses"), call_id="req_1", created=1, protocol="openai")
-        told.append([*decoder.feed(body)])
+        parts.append([*decoder.feed(body)])
         assert decoder.done
-    assert told[1:] == [told[0], told[0]]
+    assert parts[1:] == [parts[0]] * 4
 
 
 def test_what_is_left_out_only_later_is_put_in_where_it_is_missed() -> None:
@@ -163,3 +178,97 @@ def test_an_item_of_the_end_without_a_type_passes() -> None:
     output = [*last["response"]["output"], {"status": "completed"}]
     sent = passed([*before, {**last, "response": {**last["response"], "output": output}}], 1_000_000)
     assert codex_turn(sent)[1]["response"]["output"] == output
+
+
+def ended(events: list[Json], output: list[Json]) -> list[Json]:
+    """A stream whose last event has this output."""
+    return [*events[:-1], {**events[-1], "response": {**events[-1]["response"], "output": output}}]
+
+
+def test_an_end_that_leaves_an_item_out_and_has_other_ids_tells_nothing_twice() -> None:
+    """An item without a known id is the next of its type, though it stands elsewhere there than it was told."""
+    events = upstream("thinking-and-text")
+    message = events[-1]["response"]["output"][-1]
+    assert (message["type"], len(events[-1]["response"]["output"])) == ("message", 2)
+    short = ended(events, [{**message, "id": "other"}])
+    items, end = codex_turn(passed(short, 1_000_000))
+    assert [item["type"] for item in items] == ["reasoning", "message"]
+    assert end["response"]["output"] == [message]
+    chat = parse_chat(b'{"model":"m","messages":[{"role":"user","content":"Hi."}],"stream":true}')
+    told = []
+    for each in (events, short):
+        decoder = responses.decoder(chat, Target("acme", "m-1", "responses"), call_id="req_1", created=1, protocol="openai")
+        told.append(([*decoder.feed(written(each))], decoder.tokens))
+    assert told[0] == told[1]
+
+
+def test_an_item_that_no_event_told_is_told_at_the_end_beside_others_of_its_type() -> None:
+    """It is none of those that were told: all of them are known by their ids."""
+    events = upstream("text")
+    [message] = events[-1]["response"]["output"]
+    items, _ = codex_turn(passed(ended(events, [message, {**message, "id": "msg_new"}]), 1_000_000))
+    assert [item["id"] for item in items] == [message["id"], "msg_new"]
+
+
+@pytest.mark.parametrize("left_out", [(ADDED,), (ADDED, DONE)])
+@pytest.mark.parametrize("case", ["parallel-tool-calls", "several-messages"])
+def test_an_item_that_nobody_announced_is_told_whole_once_events_have_passed(case: str, left_out: tuple[str, ...]) -> None:
+    """Pieces of it would break OpenAI's client; they are left out, and their tokens come with the item."""
+    events = upstream(case)
+    second = [event for event in events if event.get("output_index") == 1]
+    events = [event for event in events if event not in second or event["type"] not in left_out]
+    sent = passed(events, 1_000_000)
+    whole = said(upstream(case)[-1]["response"]["output"])
+    assert said([item.to_dict() for item in streamed(sent).output]) == whole
+    assert said(codex_turn(sent)[0]) == whole
+
+
+def reading(events: list[Json], tail: bytes = b"") -> tuple[int, int]:
+    """How much a decoder holds at most, and at the end, of a stream that is read event by event."""
+    decoder = responses.decoder(OWN, Target("acme", "m-1", "responses"), call_id="req_1", created=1, protocol="responses")
+    held = 0
+    for event in events:
+        decoder.feed(written([event])[:-3] + tail + b"}\n\n")
+        held = max(held, decoder.held_bytes)
+    return held, decoder.held_bytes
+
+
+@pytest.mark.parametrize("tail", [b"", b', "odd": NaN'], ids=["strict", "lenient"])
+@pytest.mark.parametrize("size", [10, 1_000, 40_000])
+def test_what_is_held_of_a_stream_for_its_end_is_told_and_bounded(size: int, tail: bytes) -> None:
+    """Contract 2.8: 64 KiB a stream, whether items are many or large, and whether they are strict JSON."""
+    events = upstream("text")[:-1]
+    message = next(event["item"] for event in events if event["type"] == DONE)
+    for place in range(1, 2_000_000 // (size * 20)):
+        item = {**message, "id": f"msg_{place}", "content": [{**message["content"][0], "text": "x" * size}]}
+        part = {"item_id": item["id"], "output_index": place, "content_index": 0}
+        events += [{"type": ADDED, "output_index": place, "item": {**item, "content": []}}]
+        events += [{"type": PART, **part, "part": {"type": "output_text", "text": ""}}, {"type": DONE, "output_index": place, "item": item}]
+    most, _ = reading(events, tail)
+    assert 0 < most <= 65_536
+    assert reading(upstream("text")[:-1], tail)[1] > len(json.dumps(message))
+
+
+@pytest.mark.parametrize(("count", "kept"), [(20, True), (200, False)])
+def test_an_output_that_the_end_does_not_repeat_is_put_in_whole_or_not_at_all(count: int, kept: bool) -> None:
+    """A part of it would be taken for all."""
+    events = upstream("text")
+    message = next(event["item"] for event in events if event["type"] == DONE)
+    more = [{"type": DONE, "output_index": place, "item": {**message, "id": f"msg_{place}"}} for place in range(1, count)]
+    sent = passed(ended([*events[:-1], *more, events[-1]], []), 1_000_000)
+    assert len(codex_turn(sent)[0]) == count
+    assert len(codex_turn(sent)[1]["response"]["output"]) == (count if kept else 0)
+
+
+def test_a_vendor_of_more_items_than_are_known_is_passed_as_it_is() -> None:
+    """What is not known to have been left out is not put in."""
+    events = upstream("text")
+    message = next(event["item"] for event in events if event["type"] == DONE)
+    items = [{**message, "id": f"msg_{place}"} for place in range(1, 2_000)]
+    more: list[Json] = []
+    for place, item in enumerate(items, 1):
+        delta = {"type": "response.output_text.delta", "output_index": place, "item_id": item["id"], "content_index": 0, "delta": "x"}
+        more += [{"type": ADDED, "output_index": place, "item": item}, delta, {"type": DONE, "output_index": place, "item": item}]
+    output = events[-1]["response"]["output"] + items
+    told = events_in(passed(ended([*events[:-1], *more, events[-1]], output), 1_000_000))
+    assert [event["output_index"] for event in told if event["type"] == DONE] == [*range(2_000)]

@@ -297,15 +297,19 @@ def test_the_official_client_gets_messages_streams_and_tools(client: sdk.Anthrop
         ([Text(0, "It is cold."), Reasoning(0, "", 0, "aisa1.s")], ["text"]),
         (
             [Reasoning(0, "Hm."), Text(0, "It is"), Reasoning(0, "", 0, "aisa1.s"), Text(0, " cold.")],
-            ["thinking", "text", "thinking", "text"],
+            ["thinking", "text"],
         ),
         ([Reasoning(0, "Hm."), Reasoning(0, "", 0, "aisa1.s"), Text(0, "It is cold.")], ["thinking", "text"]),
         ([Text(0, "Look."), Reasoning(0, "", 0, "aisa1.s"), *CALLED[:2], Arguments(0, 0, "1}")], ["text", "thinking", "tool_use"]),
+        (
+            [Text(0, "Lo"), Reasoning(0, "", 0, "aisa1.s"), Text(0, "ok."), *CALLED[:2], Arguments(0, 0, "1}")],
+            ["text", "thinking", "tool_use"],
+        ),
         ([ToolCall(0, 0, "c1", "f"), Arguments(0, 0, "{}"), Reasoning(0, "", 0, "aisa1.s")], ["tool_use", "thinking"]),
     ],
 )
-def test_an_answer_ends_with_its_text_whatever_its_vendor_seals_behind_it(parts: list[Part], kinds: list[str]) -> None:
-    """Claude Code prints the last block, which was no text; a seal is wanted back with calls alone, and stands where it came."""
+def test_what_a_vendor_seals_neither_parts_a_text_nor_stands_behind_the_last(parts: list[Part], kinds: list[str]) -> None:
+    """Claude Code prints the last block alone, which must be all of the text; a seal is wanted back with calls alone."""
     for told in (message_in(stream_of(*parts, Finish(0, "stop"))).content, document_of(*parts, Finish(0, "stop"))["content"]):
         assert [block["type"] if isinstance(block, dict) else block.type for block in told] == kinds
 

@@ -1,7 +1,8 @@
 """The parts of an answer as the content blocks of a message, streamed or whole. One block is open at a time, as its clients have it.
 
 Calls that come side by side are told one behind the other: a later one waits until the arguments of the one before are whole. What a vendor
-seals behind the last text is not told where nothing was called: clients take the last block for the answer, and nobody needs it back.
+seals waits while a text goes on, and is not told where nothing was called: clients take the last block for the answer, and nobody needs it
+back.
 """
 
 from __future__ import annotations
@@ -26,7 +27,7 @@ class Blocks:
         self._open = ""
         self._call = -1
         self._given: list[str] = []
-        self._seals: list[str] = []  # that came without thinking, for the next block to stand behind
+        self._seals: list[str] = []  # that came without thinking, for the next block but text that goes on
         self._waiting: list[tuple[int, ToolCall | Arguments]] = []
 
     @property
@@ -63,7 +64,7 @@ class Blocks:
 
     def further(self, texts: list[str]) -> int | None:
         """Take more of the text that is open, and return its block's place; None if no text is open, which `take` then begins."""
-        if self._open != "text" or self._seals:
+        if self._open != "text":
             return None
         self._given += texts
         return len(self.content) - 1
@@ -79,7 +80,7 @@ class Blocks:
     def _say(self, kind: str, text: str) -> list[Tree]:
         if not text:
             return []
-        events = [] if self._open == kind and not self._seals else self._begin(kind, {"type": "text", "text": ""})
+        events = [] if self._open == kind else self._begin(kind, {"type": "text", "text": ""})
         self._given.append(text)
         return [*events, self._delta(text)]
 

@@ -308,6 +308,7 @@ def events_of(message: Tree) -> list[Tree]:
         return [{"type": "error", "error": message.get("error") or message}]
     opening: Tree = {**message, "content": [], "stop_reason": None, "stop_sequence": None}
     events: list[Tree] = [{"type": "message_start", "message": opening}]
-    events += openings(message["content"])  # what has no end of its own ends with the message
+    for begun in openings(message["content"]):
+        events += [begun, {"type": "content_block_stop", "index": begun["index"]}]
     ending = {name: message.get(name) for name in ("stop_reason", "stop_sequence", "stop_details", "container") if name in message}
     return [*events, {"type": "message_delta", "delta": ending, "usage": message.get("usage")}, {"type": "message_stop"}]

@@ -108,7 +108,8 @@ class Blocks:
         if written is None:
             return []
         inner = trees_in(block.get("content")) if block.get("type") == "tool_result" else []  # which has no marks inside here
-        return [written, *next(filter(None, map(cache_point, [block, *inner])), [])]
+        marks = [mark for each in (block, *inner) for mark in cache_point(each)]
+        return [written, *marks[:1]]
 
     def _written(self, block: Tree) -> Tree | None:
         match block.get("type"):

@@ -230,7 +230,7 @@ def test_a_document_without_a_bound_takes_what_answers_of_its_targets_have_once_
     rig = limited_rig([document()], tpm=1_000)
     admission = rig.dependencies.admission
     assert isinstance(admission, MemoryAdmission)
-    admission.learn_from(rig.ledger.usual)
+    admission.expect(rig.ledger.usual)
     world = World(MemoryStage(), admission, {"one": rig.key})
 
     async def main() -> None:

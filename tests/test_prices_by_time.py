@@ -185,6 +185,8 @@ def test_the_first_day_of_all_is_no_problem_in_any_zone() -> None:
         ("America", "Did you mean"),
         ("../etc/passwd", "IANA"),
         ("/etc/localtime", "IANA"),
+        ("localtime", "IANA"),
+        ("right/Europe/Berlin", "Europe/Berlin"),
         ("x" * 5000, "IANA"),
     ],
 )

@@ -155,7 +155,7 @@ def open_dependencies(
     """Return everything that the path of a call needs."""
     resets = Resets()
     admission = MemoryAdmission(config.limits, keys.tiers, wall_clock=wall_clock, micros=loop_clock(), report=report, resets=resets)
-    admission.learn_from(ledger.usual)
+    admission.expect(ledger.usual)
     embedded = EmbeddedUpstream(config.embedded.tokens_per_second, wall_clock, chance)
     read_on = [name for name, vendor in config.vendors.items() if vendor.on_disconnect == "drain"]
     return Dependencies(
@@ -313,7 +313,7 @@ async def share_limits(config: Config, dependencies: Dependencies, tiers: Mappin
     admission = StoreAdmission(
         config.limits, tiers, way, wall_clock=wall_clock, micros=loop_clock(), report=dependencies.report, resets=dependencies.resets
     )
-    admission.learn_from(dependencies.ledger.usual)
+    admission.expect(dependencies.ledger.usual)
     dependencies.admission = admission
 
 

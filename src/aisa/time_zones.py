@@ -6,11 +6,19 @@ import difflib
 from datetime import UTC, tzinfo
 from zoneinfo import ZoneInfo, available_timezones
 
+OWN = ("localtime", "posixrules")  # of this machine
+OTHERS = ("right/", "posix/")  # folders of the same zones by another count of seconds, or once more
+
 
 def time_zone(name: str) -> tzinfo:
-    """Return a zone such as `Asia/Shanghai`. `UTC` is always there. Raises ValueError for one that this machine does not know."""
+    """Return a zone such as `Asia/Shanghai`. `UTC` is always there. Raises ValueError for one that this machine does not know.
+
+    Nor is one taken that is not the same everywhere: this machine's own (`localtime`), and those that count leap seconds (`right/...`).
+    """
     if name == "UTC":
         return UTC
+    if name in OWN or name.startswith(OTHERS):
+        raise ValueError(f"{name} is not the same on every machine")
     try:
         return ZoneInfo(name)
     except (KeyError, OSError) as error:  # OSError: it is a folder of zones
@@ -24,5 +32,5 @@ def remedy_for(name: str) -> str:
         return "This machine has no time zones: install the system's `tzdata` package, or Python's (pip install tzdata)."
     places = [each for each in sorted(names) if "/" in each]
     known = {each.rpartition("/")[2].lower(): each for each in places} | {each.lower(): each for each in places}
-    near = difflib.get_close_matches(name.lower(), known, 1)
+    near = () if name in OWN else difflib.get_close_matches(name.lower(), known, 1)
     return f"Did you mean {known[near[0]]}?" if near else "Write its name in the IANA database, such as Asia/Shanghai."

@@ -126,7 +126,7 @@ class MemoryAdmission:
         self._resets.limit = limits.lost_documents_per_hour
         self.queue.configure(limits)
 
-    def learn_from(self, usual: Usual) -> None:
+    def expect(self, usual: Usual) -> None:
         """Take documents without a bound for as long as this says, from now on."""
         self._usual = self.queue.caps.usual = usual
 

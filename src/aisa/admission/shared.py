@@ -43,9 +43,10 @@ MS_MASK = (1 << 32) - 1
 
 
 class SharedAllowance:
-    """The use of some limits of one key, account or address; implements `allowance.Limited`, with the lock held except for `end`.
+    """The use of some limits of one key, account or address; implements `allowance.Limited`, with the lock held.
 
-    It has a place from `settle` on, for as long as a lease of this process is there, or the lock is held.
+    Without it there are `end`, and what headers tell: `has_place` and its windows' `seen`. It has a place from `settle` on, for as long as
+    a lease of this process is there, or the lock is held.
     """
 
     __slots__ = ("_memory", "_name", "_place", "_span", "concurrency", "in_flight", "rates", "requests", "step", "tokens", "whose")

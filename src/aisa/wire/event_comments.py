@@ -1,4 +1,4 @@
-"""What vendors say in the comments of a stream, which clients pass over. Knows no dialect."""
+"""What a vendor says in the comments of a stream, which clients pass over: DashScope, the status of a failure. Reads no event."""
 
 from __future__ import annotations
 

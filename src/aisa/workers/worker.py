@@ -170,7 +170,7 @@ class Worker:
         admission = dependencies.admission = SharedAdmission(
             config.limits, self.keys.tiers, self.memory, wall_clock=wall_clock, report=report, resets=dependencies.resets
         )
-        admission.learn_from(ledger.usual)
+        admission.expect(ledger.usual)
         dependencies.keep_refusal, dependencies.timers = self.refused.keep, timers
         dependencies.states = VendorStates(Seals(seal_key(config)), Memory(timers.loop.time))
         self.dependencies = dependencies

@@ -16,7 +16,7 @@ class PlainText(msgspec.Struct, forbid_unknown_fields=True, gc=False):
     text: str
 
 
-class PlainDelta(msgspec.Struct, forbid_unknown_fields=True, rename="camel"):
+class PlainDelta(msgspec.Struct, forbid_unknown_fields=True, rename="camel", gc=False):
     """Further text of a block, as nearly all events are. `p` is padding, so that lengths tell less."""
 
     content_block_index: int

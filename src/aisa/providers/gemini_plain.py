@@ -23,14 +23,14 @@ class PlainPart(msgspec.Struct, forbid_unknown_fields=True, gc=False):
     text: str
 
 
-class PlainContent(msgspec.Struct, forbid_unknown_fields=True):
+class PlainContent(msgspec.Struct, forbid_unknown_fields=True, gc=False):
     """One part."""
 
     parts: Annotated[list[PlainPart], Meta(min_length=1, max_length=1)]
     role: str = ""
 
 
-class PlainCandidate(msgspec.Struct, forbid_unknown_fields=True):
+class PlainCandidate(msgspec.Struct, forbid_unknown_fields=True, gc=False):
     """The first candidate, which goes on."""
 
     content: PlainContent
@@ -75,7 +75,7 @@ class PlainUsage(msgspec.Struct, forbid_unknown_fields=True, rename="camel", omi
         return report_of(self.tree)
 
 
-class PlainEvent(msgspec.Struct, forbid_unknown_fields=True, rename="camel"):
+class PlainEvent(msgspec.Struct, forbid_unknown_fields=True, rename="camel", gc=False):
     """An event that says a piece of text."""
 
     candidates: Annotated[list[PlainCandidate], Meta(min_length=1, max_length=1)]

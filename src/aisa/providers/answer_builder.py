@@ -130,7 +130,7 @@ class AnswerBuilder:
             self._running.believe(self.tokens)
 
     def _say_more(self, parts: list[Text]) -> None:
-        self.tokens += sum([part.tokens for part in parts])
+        self.tokens += parts[0].tokens if len(parts) == 1 else sum([part.tokens for part in parts])
         self._heard += 1
         self._parts += parts
 

@@ -91,7 +91,7 @@ def plain_events(events: Sequence[Event], at: int) -> list[PlainEvent]:
     """Return the events from a place on that are of this shape, up to any other."""
     plain: list[PlainEvent] = []
     try:
-        for _, data in islice(events, at, None):
+        for _, data in islice(events, at, None) if at else events:
             plain.append(EVENT.decode(data))
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
         pass  # the other

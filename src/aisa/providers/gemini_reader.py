@@ -90,11 +90,10 @@ class GeminiReader:
         self._plain = last = plain[-1].usage_metadata
         builder.report.take_running(UNREAD, last.report)
         self._first_said += texts
-        if not builder.begun:  # the first opens the answer, the others go on
+        if not builder.begun and len(texts) > 1:  # the first opens the answer, the others go on
             builder.say_as_told(texts[:1], visible[:1])
             texts, visible = texts[1:], visible[1:]
-        if texts:
-            builder.say_as_told(texts, visible)
+        builder.say_as_told(texts, visible)
         return len(plain)
 
     def _usage(self, metadata: Tree) -> Tree:

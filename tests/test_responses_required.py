@@ -185,6 +185,14 @@ def ended(events: list[Json], output: list[Json]) -> list[Json]:
     return [*events[:-1], {**events[-1], "response": {**events[-1]["response"], "output": output}}]
 
 
+def test_an_item_that_is_done_and_not_there_is_none_of_the_output() -> None:
+    """[fault W10] Where the end does not repeat the output, what was done is put in, and of one of these nothing is known."""
+    events = ended(upstream("text"), [])
+    nothing = {"type": DONE, "output_index": 1, "item": None}
+    sent = passed([*events[:-1], nothing, {**nothing, "output_index": 2, "item": ["x"]}, events[-1]], 1_000_000)
+    assert [item["type"] for item in events_in(sent)[-1]["response"]["output"]] == ["message"]
+
+
 def test_an_end_that_leaves_an_item_out_and_has_other_ids_tells_nothing_twice() -> None:
     """An item without a known id is the next of its type, though it stands elsewhere there than it was told."""
     events = upstream("thinking-and-text")

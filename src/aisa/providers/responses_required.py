@@ -142,7 +142,8 @@ class RequiredEvents:
         """Return a response at its end with its output, where it has none of its own: that is what clients take it for."""
         if response.get("output") or self._items_dropped:
             return response if "output" in response else {**response, "output": []}
-        return {**response, "output": [msgspec.json.decode(data)["item"] for _, data in sorted(self._done.items(), key=place_of)]}
+        done = [as_tree(msgspec.json.decode(data)).get("item") for _, data in sorted(self._done.items(), key=place_of)]
+        return {**response, "output": trees_in(done)}
 
 
 def part_of(event: Tree) -> tuple[object, object]:

@@ -110,7 +110,15 @@ def begun(client: http.client.HTTPConnection, key: str, model: str) -> http.clie
 def workers_of(server: Server) -> list[int]:
     """The process ids of the workers."""
     children = Path(f"/proc/{server.process.pid}/task/{server.process.pid}/children").read_text().split()
-    return [int(pid) for pid in children if b"aisa.workers.worker" in Path(f"/proc/{pid}/cmdline").read_bytes()]
+    return [int(pid) for pid in children if b"aisa.workers.worker" in command_of(pid)]
+
+
+def command_of(pid: str) -> bytes:
+    """The command of a process, nothing of one that is gone meanwhile."""
+    try:
+        return Path(f"/proc/{pid}/cmdline").read_bytes()
+    except (FileNotFoundError, ProcessLookupError):
+        return b""
 
 
 def sockets_of(pid: int) -> int:

@@ -34,6 +34,23 @@ class Added(msgspec.Struct):
     rstrip: Literal[False] = False
 
 
+class Merges(msgspec.Struct, kw_only=True):
+    """Which pairs become one token, the first before the others, and nothing that changes that."""
+
+    merges: list[tuple[str, str] | str]
+    dropout: None = None
+    continuing_subword_prefix: Literal[""] | None = None
+    end_of_word_suffix: Literal[""] | None = None
+
+    def pairs(self) -> list[tuple[str, str]]:
+        """Return the pairs, which older files write as one text. Raises ValueError for what is none."""
+        found: list[tuple[str, str]] = []
+        for merge in self.merges:
+            left, right = merge.split(" ") if isinstance(merge, str) else merge
+            found.append((left, right))
+        return found
+
+
 class AsEncoding(NamedTuple):
     """A pattern of words and the rank of each token, as tiktoken takes them.
 

@@ -14,7 +14,7 @@ from typing import Annotated, Literal
 import msgspec
 from msgspec import Meta
 
-from aisa.tokenizers.as_encoding import Added, AsEncoding, any_of
+from aisa.tokenizers.as_encoding import Added, AsEncoding, Merges, any_of
 
 BLANK = "\u2581"
 BYTES = 256
@@ -34,16 +34,12 @@ class BlankReplaced(msgspec.Struct, tag="Replace", tag_field="type"):
     content: Annotated[str, Meta(pattern=f"^{BLANK}$")]
 
 
-class Merging(msgspec.Struct, tag="BPE", tag_field="type"):
-    """Every token, and which pairs become one, the first before the others."""
+class Merging(Merges, kw_only=True, tag="BPE", tag_field="type"):
+    """Every token, and its pairs."""
 
     vocab: dict[str, int]
-    merges: list[tuple[str, str] | str]
     byte_fallback: Literal[True]
-    dropout: None = None
     ignore_merges: Literal[False] = False
-    continuing_subword_prefix: Literal[""] | None = None
-    end_of_word_suffix: Literal[""] | None = None
 
 
 class TokenizerFile(msgspec.Struct):
@@ -59,7 +55,7 @@ def blank_led_bpe(data: bytes) -> AsEncoding | None:
     """Read a file; None if it is of another kind."""
     try:
         file = msgspec.json.decode(data, type=TokenizerFile)
-        pairs = [tuple(merge.split(" ")) if isinstance(merge, str) else merge for merge in file.model.merges]
+        pairs = file.model.pairs()
         merged = [left + right for left, right in pairs]
     except (msgspec.DecodeError, UnicodeDecodeError, ValueError):
         return None
@@ -92,7 +88,7 @@ def blank_led_bpe(data: bytes) -> AsEncoding | None:
     return AsEncoding(f"{mark}|{BLANK}*[^{BLANK}{mark}]+|{BLANK}+", ranks, written, any_of((BLANK, mark)))
 
 
-def has_every_way(merged: Iterable[str], pairs: AbstractSet[tuple[str, ...]], vocabulary: Mapping[str, int]) -> bool:
+def has_every_way(merged: Iterable[str], pairs: AbstractSet[tuple[str, str]], vocabulary: Mapping[str, int]) -> bool:
     """Tell whether any two tokens that make a third are a pair of the file: tiktoken merges these, the file's library its pairs."""
     return all(
         (token[:cut], token[cut:]) in pairs

@@ -8,7 +8,7 @@ from unicodedata import normalize
 import msgspec
 import regex
 
-from aisa.tokenizers.as_encoding import Added, AsEncoding, any_of
+from aisa.tokenizers.as_encoding import Added, AsEncoding, Merges, any_of
 
 #: Bytes that stand for themselves in a vocabulary; the others are written as characters from 256 on, in order.
 PRINTED = (*range(33, 127), *range(161, 173), *range(174, 256))
@@ -57,15 +57,11 @@ class Unchanged(msgspec.Struct, tag="Sequence", tag_field="type"):
     normalizers: tuple[()]
 
 
-class Merging(msgspec.Struct, tag="BPE", tag_field="type"):
-    """Which pairs become one token, the first before the others."""
+class Merging(Merges, kw_only=True, tag="BPE", tag_field="type"):
+    """Its pairs, of bytes."""
 
-    merges: list[tuple[str, str] | str]
-    dropout: None = None
     unk_token: str | None = None
     byte_fallback: Literal[False] = False
-    continuing_subword_prefix: Literal[""] | None = None
-    end_of_word_suffix: Literal[""] | None = None
 
 
 class TokenizerFile(msgspec.Struct):
@@ -91,8 +87,7 @@ def byte_level_bpe(data: bytes) -> AsEncoding | None:
         if len(cuts) + 1 != len(steps) or not isinstance(end, ByteLevel):
             return None
         ranks = {bytes([byte]): rank for rank, byte in enumerate(BYTES.values())}
-        for merge in file.model.merges:
-            left, right = merge.split(" ") if isinstance(merge, str) else merge
+        for left, right in file.model.pairs():
             ranks.setdefault(bytes([BYTES[character] for character in left + right]), len(ranks))
         compiled = [regex.compile(cut) for cut in cuts]
     except (msgspec.DecodeError, UnicodeDecodeError, ValueError, KeyError, regex.error):

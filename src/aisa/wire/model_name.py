@@ -22,6 +22,7 @@ ModelName = Annotated[
 ]
 #: How a path begins, on any system, or an address. Names of models have slashes in them, but none before the first word.
 PATH = re.compile(r"[/\\~]|\.{1,2}[/\\]|[A-Za-z]:[/\\]|file:|[A-Za-z][A-Za-z0-9+.-]*://")
+MEMBER = b'"model"'  # as it stands in JSON
 
 
 def check_name(model: str) -> None:
@@ -41,9 +42,6 @@ def shown_name(given: object, asked: str) -> str:
     """
     name = text_or_none(given)
     return asked if name is None or PATH.match(name) else name
-
-
-MEMBER = b'"model"'
 
 
 class Renaming:

@@ -1,9 +1,9 @@
 """Counts what runs for one streamed call: a real gateway between a real client and a real vendor, on loopback, under a trace.
 
 Two ways are counted. *The call* is everything from the client's first byte to the row in the ledger's hands, of the second call of a
-connection, as the first one opens and fills things. *The bytes* are what runs between a chunk's arrival from the vendor and its leaving to
-the client, in the middle of the stream. Of both: the files that are entered, their functions, the lines of these functions, which is what
-a reader has to read, and the lines that run.
+connection, as the first one opens and fills things; its clock stands still, as what is made anew once a second would fall into it by
+chance. *The bytes* are what runs between a chunk's arrival from the vendor and its leaving to the client, in the middle of the stream. Of
+both: the files that are entered, their functions, the lines of these functions, which is what a reader has to read, and the lines that run.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ from typing import Any, NamedTuple
 import uvloop
 
 import aisa
-from aisa.clock import quick_chance, system_chance, wall_clock
+from aisa.clock import Chance, WallClock, system_chance
 from aisa.composition import open_dependencies
 from aisa.config.schema import Config, Model, Prices, Vendor
 from aisa.edge.app import Edge
@@ -43,6 +43,7 @@ from aisa.storage.migrate import migrate
 
 PACKAGE = Path(aisa.__file__).parent
 WORDS = 6  # of the stream; its middle ones are the conformant path of the bytes
+STANDING: WallClock = partial(float, 1_800_000_000)  # UNIX seconds
 PAUSE_SECONDS = 0.03  # between two chunks, so that each has turns of the loop to itself
 
 
@@ -182,7 +183,7 @@ async def measure(folder: str) -> tuple[Trace, Trace]:
         models={"m": Model(to=("local/m",), prices=Prices(input=2.5, output=10))},
     )
     database = open_database(folder, migrate)
-    keys = KeyStore(database, wall_clock, system_chance())
+    keys = KeyStore(database, STANDING, system_chance())
     _, secret = keys.create("path")
     rows: list[CallRow] = []
 
@@ -191,15 +192,15 @@ async def measure(folder: str) -> tuple[Trace, Trace]:
         committed()
 
     journal = Journal.open(Path(folder) / "board", slots_max=1_024)
-    ledger = LiveLedger(journal, written, wallets=[Wallet("default", 10**12)], wall_clock=wall_clock)
+    ledger = LiveLedger(journal, written, wallets=[Wallet("default", 10**12)], wall_clock=STANDING)
     pool = HttpUpstream("local", config.vendors["local"], {})
     facts: list[Fact] = []
     dependencies = open_dependencies(
-        config, keys, ledger, pools={"local": pool}, routes=Routes(config), chance=quick_chance(), report=partial(list.append, facts)
+        config, keys, ledger, pools={"local": pool}, routes=Routes(config), chance=Chance(1), report=partial(list.append, facts)
     )
-    ids = CallIds(wall_clock, quick_chance())
-    edge = Edge(dependencies, ids, wall_clock, cross_origin=CrossOrigin(config.cors), not_ready=lambda: None)
-    server = HttpServer(edge, config.server)
+    ids = CallIds(STANDING, Chance(1))
+    edge = Edge(dependencies, ids, STANDING, cross_origin=CrossOrigin(config.cors), not_ready=lambda: None)
+    server = HttpServer(edge, config.server, now=STANDING)
     _, port = await server.listen("127.0.0.1", 0, None)
     call, middle = Trace(), Trace()
     await ask(port, secret, call, middle)

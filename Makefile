@@ -20,7 +20,7 @@ COMPILE := $(BIN)/uv pip compile --quiet --upgrade --universal --python-version 
 	--no-emit-index-url --no-emit-find-links
 
 .DEFAULT_GOAL := help
-.PHONY: help serve assets axe pictures shown site test quick nightly check lint fix bench rows counting count-server servers bills proxies conformance pythons soak crash restarts machines path docs compat deployment clients agents lock clean
+.PHONY: help serve assets axe pictures shown site test quick nightly check lint fix bench instructions rows counting count-server servers bills proxies conformance pythons soak crash restarts machines path docs compat deployment clients agents lock clean
 
 help: ## list these targets
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1|\2/p' $(MAKEFILE_LIST) | awk -F'|' '{ printf "%-14s %s\n", $$1, $$2 }'
@@ -67,6 +67,9 @@ fix: $(VENV)/dev.stamp ## let the linter and the formatter repair what they can
 
 bench: $(VENV)/dev.stamp $(VENV)/bench.stamp ## measure the server beside nginx and a naive relay
 	@exec $(BIN)/python benchmarks/bench.py $(ARGS)
+
+instructions: $(VENV)/dev.stamp ## count the instructions of calls and chunks under valgrind, which bear a busy machine; ten minutes
+	@exec $(BIN)/python benchmarks/instructions.py $(ARGS)
 
 rows: $(VENV)/dev.stamp ## measure the ledger with a million rows and more; DATABASE_URL takes that database
 	@exec $(BIN)/python -m benchmarks.rows --page docs/operating.md $(ARGS)

@@ -193,30 +193,46 @@ def keep_last(facts: list[Fact], fact: Fact) -> None:
     facts[:] = [fact]
 
 
-async def seconds_of_cpu(calls: int, pieces: list[bytes], asks: Callable[[str], bytes], *, dialect: str = "openai") -> float:
-    """Return the CPU seconds of so many calls, written by `asks` for a key, whose vendor answers in these pieces. Raises BenchFailed."""
+async def seconds_of_cpu(
+    calls: int,
+    pieces: list[bytes],
+    asks: Callable[[str], bytes],
+    *,
+    dialect: str = "openai",
+    warm: int = 0,
+    connections: int = CALL_CONNECTIONS,
+    spent: Callable[[], float] = time.thread_time,
+) -> float:
+    """Return the CPU seconds of so many calls, written by `asks` for a key, whose vendor answers in these pieces.
+
+    So many are made at a time, and so many `warm` ones before; `spent` is read at the begin and at the end. Raises BenchFailed.
+    """
     async with AsyncExitStack() as stack:
         folder = stack.enter_context(tempfile.TemporaryDirectory(prefix="aisa-bench-"))
         edge, key = await stack.enter_async_context(opened(folder, Dialer(pieces), dialect))
         shared = Shared(edge, Config().server, wall_clock, timers=Timers())
-        left = calls
+        left = warm + calls
+        began = 0.0
         done: asyncio.Future[bytes] = asyncio.get_running_loop().create_future()
 
         def ended(last: bytes) -> bool:
-            nonlocal left
+            nonlocal left, began
             left -= 1
+            if left == calls:
+                began = spent()
             failed = b'"error":{' in last
             if (failed or left == 0) and not done.done():
                 done.set_result(last if failed else b"")
-            return left >= CALL_CONNECTIONS
+            return left >= connections
 
         asked = asks(key)
-        callers = [Caller(shared, asked, ended) for _ in range(min(calls, CALL_CONNECTIONS))]
-        began = time.thread_time()
+        callers = [Caller(shared, asked, ended) for _ in range(min(warm + calls, connections))]
+        if not warm:
+            began = spent()
         for caller in callers:
             caller.ask()
         failure = await done
-        seconds = time.thread_time() - began
+        seconds = spent() - began
         for caller in callers:
             caller.leave()
     if failure:

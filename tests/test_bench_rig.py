@@ -22,7 +22,7 @@ from aisa.testing.clock import run_virtual
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))  # the bench is beside the package, not in it
 
-from benchmarks import leaks, machine, path, report, upstream
+from benchmarks import instructions, leaks, machine, path, report, upstream
 from benchmarks.against import AIMS, COSTS, MEASURES, in_turn, row
 from benchmarks.bench import arguments, plan_of
 from benchmarks.builds import OLDER, REPOSITORY, older
@@ -351,6 +351,23 @@ def test_the_path_without_sockets_makes_whole_calls_and_streams(capfd: pytest.Ca
     with pytest.raises(BenchFailed, match="the path answered"):
         uvloop.run(path.seconds_of_cpu(40, [b"HTTP/1.1 500 Oh\r\nContent-Length: 0\r\n\r\n"], partial(path.asking, CALL_MODEL, False)))
     assert "Traceback" not in capfd.readouterr().err
+
+
+@pytest.mark.parametrize("shape", instructions.SHAPES)
+def test_every_way_whose_instructions_are_counted_makes_whole_calls(shape: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A way whose answer failed, or that asks the wrong vendor, would be counted as anything."""
+    for name, number in {"CALLS": 2, "STREAMS": 1, "WARM_CALLS": 1, "WARM_STREAMS": 1}.items():
+        monkeypatch.setattr(instructions, name, number)
+    for door, dialect in instructions.WAYS:
+        switched: list[float] = []
+
+        def switch(switched: list[float] = switched) -> float:
+            switched.append(0.0)
+            return 0.0
+
+        if shape != "call" or door != "chat" or dialect == "openai":
+            instructions.counted(door, dialect, shape, switch)
+            assert len(switched) == 2, (door, dialect)
 
 
 def test_a_comparison_judges_the_median_of_ratios_within_rounds() -> None:

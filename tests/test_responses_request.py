@@ -377,7 +377,7 @@ def test_what_chat_completions_cannot_say_is_refused_by_name_and_only_for_them(f
     with pytest.raises(UpstreamFailed) as failed:
         read(**fields).as_chat()
     assert (failed.value.blame, failed.value.may_fall_back) == (CALLER, True)
-    assert bytes(read(**fields).fields["model"]) == b'"m"'
+    assert bytes(read(**fields).fields()["model"]) == b'"m"'
 
 
 @pytest.mark.parametrize(

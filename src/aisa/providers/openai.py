@@ -37,6 +37,8 @@ ADDED = (STREAM_OPTIONS, INCLUDE_USAGE)  # to a stream, for the bill; some vendo
 BOUND, OLDER_BOUND = "max_completion_tokens", "max_tokens"  # some vendors know the older one alone
 #: Members that change how an answer is made and not what it says.
 HINTS = ("top_k", "prompt_cache_key", "prompt_cache_retention", "prompt_cache_options", "safety_identifier", "user", "verbosity")
+HINTS_ELSEWHERE = (*HINTS, BOUND)
+HINTED = frozenset(HINTS_ELSEWHERE)
 USAGE_WISH = b'{"include_usage":true}'
 USAGE_PLEASE = Raw(USAGE_WISH)
 DOCUMENT_HEADERS = (("content-type", "application/json"), ("accept", "application/json"))
@@ -105,7 +107,9 @@ def put_aside(fields: dict[str, Raw], target: Target) -> tuple[str, ...]:
     under its older name then. That a tool failed has no word there.
     """
     fields["messages"] = Raw(without_failures(bytes(fields["messages"])))
-    hints = [name for name in (HINTS if target.host == HOST else (*HINTS, BOUND)) if name in fields]
+    if HINTED.isdisjoint(fields):
+        return ()
+    hints = [name for name in (HINTS if target.host == HOST else HINTS_ELSEWHERE) if name in fields]
     for name in hints:
         if name in target.omit:
             value = fields.pop(name)

@@ -25,26 +25,22 @@ from aisa.wire.door import Request
 from aisa.wire.responses import ResponsesRequest
 
 NAME: str = "responses"
+PATH = "/responses"
+DOCUMENT_HEADERS = (("content-type", "application/json"), ("accept", "application/json"))
+STREAM_HEADERS = (("content-type", "application/json"), ("accept", "text/event-stream"))
+ADDED = (ENCRYPTED,)
 
 
 def to_upstream(request: Request, target: Target) -> UpstreamRequest:
     """Write the request. Raises UpstreamFailed for what this API has no words for."""
-    concessions = Concessions(target, f"the model '{request.model}', which is asked through the Responses API")
+    headers = (STREAM_HEADERS if request.stream else DOCUMENT_HEADERS) + target.headers
     if isinstance(request, ResponsesRequest):
-        body = own_request(request, target)
-    else:
-        chat = request.as_chat()
-        chat = conceded(chat, target.facts, concessions, translated=chat is not request)
-        body = request_of(chat, target, concessions)
-    accepted = "text/event-stream" if request.stream else "application/json"
-    return UpstreamRequest(
-        path="/responses",
-        headers=(("content-type", "application/json"), ("accept", accepted), *target.headers),
-        body=msgspec.json.encode(body),
-        dropped=concessions.dropped,
-        changed=concessions.changed,
-        added=(ENCRYPTED,),
-    )
+        return UpstreamRequest(PATH, headers, msgspec.json.encode(own_request(request, target)), added=ADDED)
+    concessions = Concessions(target, f"the model '{request.model}', which is asked through the Responses API")
+    chat = request.as_chat()
+    chat = conceded(chat, target.facts, concessions, translated=chat is not request)
+    body = msgspec.json.encode(request_of(chat, target, concessions))
+    return UpstreamRequest(PATH, headers, body, dropped=concessions.dropped, changed=concessions.changed, added=ADDED)
 
 
 def decoder(request: Request, target: Target, *, call_id: str, created: int, protocol: str) -> Decoder:

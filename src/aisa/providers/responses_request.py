@@ -50,12 +50,13 @@ def own_request(request: ResponsesRequest, target: Target) -> dict[str, object]:
 
     Reasoning without its seal is left out, as the vendor keeps none to find it by; so is what was sealed for somebody else.
     """
-    fields: dict[str, object] = {**request.fields, "model": target.model, "store": False}
+    given_members = request.fields()
+    fields: dict[str, object] = {**given_members, "model": target.model, "store": False}
     if ENCRYPTED not in target.omit:
         asked = request.known.include or []
         fields["include"] = asked if INCLUDED in asked else [*asked, INCLUDED]
     given = request.known.input
-    if not isinstance(given, str) and b'"reasoning"' in bytes(request.fields["input"]):
+    if not isinstance(given, str) and b'"reasoning"' in bytes(given_members["input"]):
         fields["input"] = [item for item in given if item.get("type") != "reasoning" or is_sealed_here(item)]
     return fields
 

@@ -26,27 +26,19 @@ def identity_of(answer: Tree) -> Identity:
 def parts_of(answer: Tree, tokens: int) -> list[Part]:
     """Return what a conformant chunk or answer says; the last of it carries its tokens."""
     parts: list[Part] = []
+    finished: list[Part] = []
     for choice in trees_in(answer.get("choices")):
         said = choice.get("delta", choice.get("message"))
-        index = choice.get("index")
-        parts += said_in(said if is_tree(said) else {}, index if isinstance(index, int) else 0)
-        rest = {name: value for name, value in choice.items() if name not in KNOWN and value is not None}
-        parts += [Extra(place_of(choice), name, value, beside=True) for name, value in rest.items()]
-    parts += [Finish(place_of(choice), str(choice["finish_reason"])) for choice in trees_in(answer.get("choices")) if ends(choice)]
+        given = choice.get("index")
+        index = given if isinstance(given, int) else 0
+        parts += said_in(said if is_tree(said) else {}, index)
+        parts += [Extra(index, name, choice[name], beside=True) for name in choice if name not in KNOWN and choice[name] is not None]
+        if (reason := choice.get("finish_reason")) is not None:
+            finished.append(Finish(index, str(reason)))
+    parts += finished
     if parts and tokens:
         parts[-1] = msgspec.structs.replace(parts[-1], tokens=tokens)
     return parts
-
-
-def place_of(choice: Tree) -> int:
-    """Return which choice this is."""
-    index = choice.get("index")
-    return index if isinstance(index, int) else 0
-
-
-def ends(choice: Tree) -> bool:
-    """Tell whether a choice has its finish reason."""
-    return choice.get("finish_reason") is not None
 
 
 def said_in(said: Tree, choice: int) -> Iterator[Part]:
@@ -57,14 +49,16 @@ def said_in(said: Tree, choice: int) -> Iterator[Part]:
         yield Text(choice, str(text))
     if text := said.get("refusal"):
         yield Refusal(choice, str(text))
-    for place, call in enumerate(trees_in(said.get("tool_calls"))):
-        yield from called_in(call, choice, place)
+    if calls := said.get("tool_calls"):
+        for place, call in enumerate(trees_in(calls)):
+            yield from called_in(call, choice, place)
     legacy = said.get("function_call")
     if is_tree(legacy):
         yield FunctionCall(choice, str(legacy.get("name") or ""), str(legacy.get("arguments") or ""))
-    for name, value in said.items():
-        if name not in SAID and value is not None:
-            yield Extra(choice, name, value)
+    if not SAID.issuperset(said):
+        for name, value in said.items():
+            if name not in SAID and value is not None:
+                yield Extra(choice, name, value)
 
 
 def called_in(call: Tree, choice: int, place: int) -> Iterator[Part]:

@@ -24,7 +24,10 @@ def passed_in(parts: Sequence[Part]) -> bytes:
 
 def report_in(parts: Sequence[Part]) -> Report | None:
     """Return the report among parts."""
-    return next((part for part in parts if isinstance(part, Report)), None)
+    for part in parts:
+        if isinstance(part, Report):
+            return part
+    return None
 
 
 class WholeDocument(ABC):

@@ -6,7 +6,6 @@ Its clients send much that only Anthropic has: other vendors' models do without 
 from __future__ import annotations
 
 from collections.abc import Iterator
-from functools import cached_property
 from typing import Any
 
 import msgspec
@@ -104,6 +103,7 @@ class MessagesRequest:
         self.version = version
         self.model = self.known.model
         self.stream = bool(self.known.stream)
+        self._translation: tuple[ChatRequest, list[Loss]] | None = None
 
     @property
     def max_tokens(self) -> int | None:
@@ -126,14 +126,18 @@ class MessagesRequest:
     def content(self) -> Content:
         """Return what the request holds; of nothing but texts that is told without its translation."""
         known = self.known
-        texts = [known.system or "", *[message.content for message in known.messages]]
-        if known.tools or known.output_config or not all(isinstance(text, str) for text in texts):
+        if known.tools or known.output_config:
             return content_of(self.chat)
-        return Content(sum([text_bytes(text) for text in texts if isinstance(text, str)]))
+        size = 0
+        for text in (known.system or "", *[message.content for message in known.messages]):
+            if not isinstance(text, str):
+                return content_of(self.chat)
+            size += text_bytes(text)
+        return Content(size)
 
     def as_chat(self) -> ChatRequest:
         """Return the request in the words of chat completions. Raises UpstreamFailed for what they cannot say."""
-        chat, losses = self._translated
+        chat, losses = self._translated()
         if self.known.thread is not None:
             raise no_threads()
         refuse_any(losses)
@@ -142,9 +146,10 @@ class MessagesRequest:
     @property
     def chat(self) -> ChatRequest:
         """What of the request chat completions can say."""
-        return self._translated[0]
+        return self._translated()[0]
 
-    @cached_property
     def _translated(self) -> tuple[ChatRequest, list[Loss]]:
-        losses: list[Loss] = []
-        return chat_of(as_chat_fields(self.tree, losses), self.body_bytes), losses
+        if self._translation is None:
+            losses: list[Loss] = []
+            self._translation = chat_of(as_chat_fields(self.tree, losses), self.body_bytes), losses
+        return self._translation

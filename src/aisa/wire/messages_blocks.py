@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import msgspec
 
-from aisa.answer import Arguments, Extra, Finish, FunctionCall, Identity, Part, Reasoning, Refusal, Text, ToolCall
+from aisa.answer import Arguments, Finish, FunctionCall, Identity, Part, Reasoning, Refusal, Text, ToolCall
 from aisa.wire.trees import Tree, is_tree
 
 REASONS = {"stop": "end_turn", "length": "max_tokens", "tool_calls": "tool_use", "function_call": "tool_use", "content_filter": "refusal"}
@@ -38,12 +38,15 @@ class Blocks:
 
     def take(self, part: Part) -> list[Tree]:
         """Return the events for a part."""
+        if type(part) is Text and part.choice == 0:  # as most are, and each pattern below would be tried at its cost
+            return self._say("text", part.text)
         match part:
             case Identity():
                 self.identity = part
                 return []
-            case Text(0, text):
-                return self._say("text", text)
+            case Finish(0, reason):
+                self.reason = REASONS.get(reason, "end_turn")
+                return self.end()
             case Refusal(0, text):
                 self.refusal.append(text)
                 return self._say("text", text)
@@ -54,11 +57,6 @@ class Blocks:
             case FunctionCall(0, name, arguments):
                 begun = self._called(ToolCall(0, 0, "toolu_function", name)) if name else []
                 return begun + (self._called(Arguments(0, 0, arguments)) if arguments else [])
-            case Finish(0, reason):
-                self.reason = REASONS.get(reason, "end_turn")
-                return self.end()
-            case Extra():
-                return []
             case _:
                 return []
 
@@ -75,7 +73,9 @@ class Blocks:
         while self._waiting:
             events += self._next(self._waiting.pop(0)[1])
         events += self._close()
-        return events + self._sealed() if any(block["type"] == "tool_use" for block in self.content) else events
+        if self._seals and any(block["type"] == "tool_use" for block in self.content):
+            events += self._sealed()
+        return events
 
     def _say(self, kind: str, text: str) -> list[Tree]:
         if not text:

@@ -6,7 +6,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from functools import cached_property
 from types import MappingProxyType
 from typing import Any, Protocol
 
@@ -14,7 +13,7 @@ import msgspec
 from msgspec import Raw
 
 from aisa.errors import ApiError
-from aisa.wire.chat import ChatRequest, Share, Temperature, chat_of, explain
+from aisa.wire.chat import FIELDS_DECODER, ChatRequest, Share, Temperature, chat_of, explain
 from aisa.wire.content import Content
 from aisa.wire.generated import text_bytes
 from aisa.wire.losses import Loss, refuse_any
@@ -41,6 +40,7 @@ SAME = (
     "prompt_cache_options",
     "moderation",
 )
+SAMES = frozenset(SAME)
 LOGPROBS = "message.output_text.logprobs"  # an entry of `include`
 #: Members whose translation cannot fail, once they have the types that they have here.
 UNDOUBTED = frozenset(
@@ -135,6 +135,7 @@ class ResponsesRequest:
         self.names = ToolNames()
         self._tree = tree
         self._lost: list[Loss] = []
+        self._translated: ChatRequest | None = None
         self._updates = () if isinstance(known.input, str) else [item for item in known.input if item.get("type") == UPDATE]
         if not (isinstance(known.input, str) and tree.keys() <= UNDOUBTED):
             _ = self.chat  # what cannot be translated is refused before anybody is asked
@@ -173,18 +174,17 @@ class ResponsesRequest:
     @property
     def chat(self) -> ChatRequest:
         """What of it chat completions can say."""
+        if self._translated is None:
+            tree, chat = self._tree, self._chat()
+            if not SAMES.isdisjoint(tree):
+                chat |= {name: tree[name] for name in SAME if name in tree and tree[name] is not None}
+            self._translated = chat_of(chat, self.body_bytes)
         return self._translated
-
-    @cached_property
-    def _translated(self) -> ChatRequest:
-        tree = self._tree
-        same = {name: tree[name] for name in SAME if name in tree and tree[name] is not None}
-        return chat_of(self._chat() | same, self.body_bytes)
 
     def content(self) -> Content:
         """Return what the request holds; of one text that is told without its translation."""
         given = self.known.input
-        if "_translated" in self.__dict__ or not isinstance(given, str):
+        if self._translated is not None or not isinstance(given, str):
             return content_of(self.chat)
         return Content(text_bytes(given) + text_bytes(self.known.instructions or ""))
 
@@ -192,16 +192,18 @@ class ResponsesRequest:
         """Return the items of the input."""
         return as_items(self.known.input)
 
-    @cached_property
     def fields(self) -> dict[str, Raw]:
-        """Every top-level member as the client's own bytes, in the client's order."""
-        return msgspec.json.decode(self.body, type=dict[str, Raw])
+        """Return every top-level member as the client's own bytes, in the client's order."""
+        return FIELDS_DECODER.decode(self.body)
 
     def _chat(self) -> Tree:
         known = self.known
         conversation = Conversation(known.instructions)
-        for position, item in enumerate(items_of(self.items())):
-            conversation.take(position, item)
+        if isinstance(known.input, str):
+            conversation.ask(known.input)
+        else:
+            for position, item in enumerate(items_of(known.input)):
+                conversation.take(position, item)
         messages = conversation.end()
         self._lost += conversation.lost
         if not messages:
@@ -209,7 +211,9 @@ class ResponsesRequest:
         chat: Tree = {"model": known.model, "messages": messages or [{"role": "user", "content": ""}]}
         if self.stream:
             chat["stream"] = True
-        tools = chat_tools(known.tools or [], self.names, self._lost) + tools_offered_later(self.items(), self.names, self._lost)
+        tools = chat_tools(known.tools, self.names, self._lost) if known.tools else []
+        if not isinstance(known.input, str):
+            tools += tools_offered_later(known.input, self.names, self._lost)
         choice = None if known.tool_choice is None else chat_choice(known.tool_choice, self._lost)
         if tools:
             chat["tools"] = tools
@@ -261,9 +265,8 @@ def parse_responses(body: bytes, earlier: Earlier | None = None) -> ResponsesReq
     tree = parse_object(body)
     REQUEST.check(tree)
     known = known_in(tree)
-    for name, remedy in KEPT.items():
-        if getattr(known, name) and not (earlier is not None and name == PREVIOUS):
-            raise ApiError("invalid_request", f"'{name}' is not for this server. {remedy}", param=name)
+    if not KEPT.keys().isdisjoint(tree):
+        refuse_kept(known, earlier)
     if not known.input:
         raise ApiError("invalid_request", "'input' is empty: send a text or items.", param="input")
     if earlier is None:
@@ -273,6 +276,13 @@ def parse_responses(body: bytes, earlier: Earlier | None = None) -> ResponsesReq
         known = known_in(tree)
         body = msgspec.json.encode({name: value for name, value in tree.items() if name != PREVIOUS})
     return ResponsesRequest(known, tree, body, store=known.store is not False)
+
+
+def refuse_kept(known: KnownResponses, earlier: Earlier | None) -> None:
+    """Refuse what would need responses that are kept, where they are not. Raises ApiError."""
+    for name, remedy in KEPT.items():
+        if getattr(known, name) and not (earlier is not None and name == PREVIOUS):
+            raise ApiError("invalid_request", f"'{name}' is not for this server. {remedy}", param=name)
 
 
 def known_in(tree: Tree) -> KnownResponses:

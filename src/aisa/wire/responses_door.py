@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
-from functools import cached_property
 
 from aisa.answer import Extra, Identity, Part, Piece, Report, Text, together
 from aisa.errors import ApiError
@@ -176,24 +175,25 @@ class StreamEncoder:
 class DocumentEncoder(WholeDocument):
     """Writes one document."""
 
+    _answer: Answer | None = None
+
     def __init__(self, request: ResponsesRequest, call_id: str, created: int) -> None:
         self._asked = (request, call_id, created)
 
-    @cached_property
-    def _answer(self) -> Answer:
-        return Answer(*self._asked)
-
     def keep(self, part: Part) -> None:
         """Take note of a part."""
+        if self._answer is None:
+            self._answer = Answer(*self._asked)
         if isinstance(part, Identity):
             self._answer.identify(part)
         elif isinstance(part, Extra) and part.name == "logprobs" and is_tree(part.value):
             self._answer.output.weigh(as_list(part.value.get("content")))
-        else:
+        elif type(part) is not Report:  # which `document` is given
             self._answer.output.take(part)
 
     def document(self, report: Report | None) -> Tree:
         """Return the document of all parts."""
+        assert self._answer is not None, "a report was a part"
         return self._answer.whole(report)
 
     def failure(self, error: ApiError, request_id: str) -> bytes:

@@ -100,6 +100,10 @@ class Conversation:
         if instructions:
             self._lead(instructions)
 
+    def ask(self, text: str) -> None:
+        """Take an input that is a text: a message of the user's, and all there is."""
+        self.messages.append({"role": "user", "content": text})
+
     def take(self, position: int, item: Item) -> None:
         """Take the next item. Raises ApiError for one that is incomplete, or that refers to what nobody has kept."""
         kind, param = item.kind, f"input[{position}]"

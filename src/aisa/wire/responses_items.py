@@ -65,14 +65,19 @@ class Message(Item):
     def say(self, kind: str, text: str) -> list[Tree]:
         """Return the events for more text."""
         events: list[Tree] = []
-        if self._kind != kind:
+        begins = self._kind != kind
+        if begins:
             events = self._end_part()
             self._kind, self.texts, self.logprobs, self.annotations = kind, [], [], []
-            events.append({"type": "response.content_part.added", **self._where(), "part": self._part("")})
+        where = self._where()
+        if begins:
+            events.append({"type": "response.content_part.added", **where, "part": self._part("")})
         self.texts.append(text)
         if kind == REFUSAL:
-            return [*events, {"type": "response.refusal.delta", **self._where(), "delta": text}]
-        return [*events, {"type": TEXT_DELTA, **self._where(), "delta": text, "logprobs": []}]
+            events.append({"type": "response.refusal.delta", **where, "delta": text})
+        else:
+            events.append({"type": TEXT_DELTA, **where, "delta": text, "logprobs": []})
+        return events
 
     def beginning(self) -> bytes:
         """Return what the events of further text begin with, up to the text; nothing if there is none yet."""
@@ -201,9 +206,13 @@ class Output:
 
     def take(self, part: Part) -> list[Tree]:
         """Return the events for a part; what it shows is in the last of them. Raises ApiError when there is too much to keep."""
+        if type(part) is Text:  # as most are, and each pattern below would be tried at its cost
+            return self._said(OUTPUT_TEXT, part.text)
+        if type(part) is Finish:
+            return self._finish(part.reason)
         match part:
-            case Text(_, text) | Refusal(_, text):
-                return self._said(REFUSAL if isinstance(part, Refusal) else OUTPUT_TEXT, text)
+            case Refusal(_, text):
+                return self._said(REFUSAL, text)
             case Reasoning():
                 return self._thinks(part)
             case ToolCall():
@@ -215,8 +224,6 @@ class Output:
                 return self._called_in_the_older_form(name, arguments)
             case Extra(_, "annotations", value):
                 return self._annotated(trees_in(value))
-            case Finish(_, reason):
-                return self._finish(reason)
             case _:
                 return []
 

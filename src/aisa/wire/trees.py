@@ -31,7 +31,7 @@ def as_list(value: object) -> list[object]:
 
 def trees_in(value: object) -> list[Tree]:
     """Return the objects in an array; none if it is no array."""
-    return [item for item in as_list(value) if is_tree(item)]
+    return [item for item in value if is_tree(item)] if is_list(value) else []
 
 
 def key_in(tree: Tree, name: str) -> str | int | float | None:

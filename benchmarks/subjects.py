@@ -35,6 +35,10 @@ ANSWER_BYTES_MAX = 65_536
 LOG_BYTES_SHOWN = 2_000
 
 
+#: Subjects run from files that are compiled, as what was installed is, whatever the shell of whoever measures says.
+COMPILED = {"PYTHONDONTWRITEBYTECODE": ""}
+
+
 @dataclass(frozen=True, slots=True)
 class Subject:
     """A program in front of the fake vendor. `folder` holds its files; `key` is the bearer key it accepts."""
@@ -129,9 +133,8 @@ def started(subject: Subject) -> Generator[Running]:
     command = pinned(None if core is None else [core], subject.command)
     with (subject.folder / "log").open("wb") as log:
         began = time.perf_counter()
-        process = subprocess.Popen(
-            command, stdin=subprocess.DEVNULL, stdout=log, stderr=subprocess.STDOUT, env={**os.environ, **subject.environment}
-        )
+        environment = {**os.environ, **COMPILED, **subject.environment}
+        process = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=log, stderr=subprocess.STDOUT, env=environment)
         try:
             start_seconds = until_answered(subject, process, began)
             pids = tree(process.pid)
@@ -250,7 +253,7 @@ def aisa(
     file.write_text(yaml.safe_dump(config))
     where = ("--config", str(file), "--data-dir", str(folder / "data"))
     program = (build.python, "-m", "aisa")
-    key = key or made_key(program, where, {**os.environ, **build.environment})
+    key = key or made_key(program, where, {**os.environ, **COMPILED, **build.environment})
     return Subject(build.name, (*program, "serve", *where), port, folder, key=key, environment=build.environment)
 
 

@@ -18,5 +18,7 @@ settings.load_profile("aisa")
 #: No command that a test runs in its own process finds a server that happens to run on this machine.
 NOBODY = tempfile.TemporaryDirectory(prefix="aisa-nobody-")
 os.environ["XDG_RUNTIME_DIR"] = NOBODY.name
+#: The hundreds of processes that tests start compile the package once, and not each anew.
+os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
 
 __all__ = ["front", "opened", "postgres", "server"]

@@ -14,7 +14,7 @@ from aisa.facts import Fact
 from aisa.http.pool import HttpUpstream
 from aisa.known_models import Known
 from aisa.model_lists import AWAITED_SECONDS_MAX, FILE_NAME, REFRESH_SECONDS, RETRY_SECONDS, ModelLists
-from aisa.providers.listed_models import NAMES_MAX, models_request, read_models
+from aisa.providers.listed_models import NAMES_MAX, PAGES_MAX, Listing, models_request, read_models
 from aisa.testing.clock import run_virtual
 from aisa.vendor_targets import has_list
 from http_client_rig import Connection, FakeVendor
@@ -66,6 +66,70 @@ def test_each_dialect_asks_in_its_own_way() -> None:
     assert {"anthropic-version", "x-own"} <= dict(anthropic.headers).keys()
     assert models_request("gemini", headers).path == "/models?pageSize=1000"
     assert models_request("cohere", headers).path == "/../v1/models?page_size=1000"
+
+
+PAGES: list[tuple[str, Any, str]] = [
+    (
+        "cohere",
+        {"models": [{"name": "a", "endpoints": ["chat"]}], "next_page_token": "t/1+"},
+        "/../v1/models?page_size=1000&page_token=t%2F1%2B",
+    ),
+    ("cohere", {"models": [{"name": "a", "endpoints": ["classify"]}], "next_page_token": "t"}, "/../v1/models?page_size=1000&page_token=t"),
+    ("gemini", {"models": [{"name": "models/a"}], "nextPageToken": "t"}, "/models?pageSize=1000&pageToken=t"),
+    ("anthropic", {"data": [{"id": "a"}], "has_more": True, "last_id": "a"}, "/models?limit=1000&after_id=a"),
+    ("openai", {"data": [{"id": "a"}], "has_more": True, "last_id": "a"}, "/models?after=a"),
+    ("mistral", {"data": [{"id": "a"}], "has_more": True, "last_id": "a"}, "/models?after=a"),
+]
+LAST: list[tuple[str, Any]] = [
+    ("cohere", {"models": [{"name": "a"}]}),
+    ("cohere", {"models": [{"name": "a"}], "next_page_token": ""}),
+    ("cohere", {"models": [{"name": "a"}], "next_page_token": None}),
+    ("gemini", {"models": [{"name": "a"}], "nextPageToken": 7}),
+    ("gemini", {"models": [{"name": "a"}], "nextPageToken": "t" * 5_000}),
+    ("anthropic", {"data": [{"id": "a"}], "has_more": False, "last_id": "a"}),
+    ("anthropic", {"data": [{"id": "a"}], "has_more": True, "last_id": None}),
+    ("anthropic", {"data": [{"id": "a"}], "has_more": True}),
+    ("openai", [{"id": "a"}]),
+]
+
+
+def listing_after(dialect: str, *pages: Any) -> Listing:
+    """A list of which these pages came."""
+    listing = Listing(dialect, ())
+    for page in pages:
+        listing.take(200, json.dumps(page).encode())
+    return listing
+
+
+@pytest.mark.parametrize(("dialect", "page", "path"), PAGES)
+def test_a_list_that_goes_on_is_asked_for_further_in_its_dialects_way(dialect: str, page: Any, path: str) -> None:
+    """A page of nothing but models that are not asked here is no end either."""
+    request = listing_after(dialect, page).request
+    assert request is not None
+    assert request.path == path
+    assert listing_after(dialect, page, {"data": [{"id": "b"}]}).names == [*(read_models(json.dumps(page).encode()) or ()), "b"]
+
+
+@pytest.mark.parametrize(("dialect", "page"), LAST)
+def test_a_list_ends_where_its_vendor_names_no_further_page(dialect: str, page: Any) -> None:
+    """None, nothing, no text, and what is too long for an address."""
+    listing = listing_after(dialect, page)
+    assert (listing.request, listing.names, listing.broken) == (None, ["a"], False)
+
+
+def test_a_list_without_end_is_bounded() -> None:
+    """A vendor that says the same page again and again, one whose pages are empty, one that has ever more of them or many names."""
+
+    def page(number: int, size: int = 1) -> Any:
+        return {"data": [{"id": f"{number}-{place}"} for place in range(size)], "has_more": True, "last_id": f"{number}"}
+
+    assert listing_after("openai", page(1)).request is not None
+    assert listing_after("openai", page(1), page(1)).request is None
+    for pages in ([page(number) for number in range(PAGES_MAX)], [page(1, 0)] * PAGES_MAX):
+        assert listing_after("openai", *pages[:-1]).request is not None
+        assert listing_after("openai", *pages).request is None
+    many = listing_after("openai", page(1, NAMES_MAX - 1), page(2, 9))
+    assert (many.request, len(many.names or ())) == (None, NAMES_MAX)
 
 
 class Followed:
@@ -129,6 +193,19 @@ def test_lists_are_learned_at_the_start_and_again_every_hour(tmp_path: Path) -> 
     assert followed.learned[0].awaited == {"slow"}
     assert followed.learned[-1].awaited == frozenset()
     assert len(followed.learned) == 3, "the first list, that the other is waited for no more, and that it has failed"
+
+
+def test_all_pages_of_a_list_are_learned_at_once(tmp_path: Path) -> None:
+    """And the next hour again. One that breaks off counts only as long as nothing better is known, and is asked for again soon."""
+    first, second = {"data": [{"id": "a"}], "has_more": True, "last_id": "a"}, {"data": [{"id": "b"}]}
+    followed = Followed(tmp_path, {"v": [first, second, first, {"error": "x"}]})
+    run_virtual(followed.run(REFRESH_SECONDS + RETRY_SECONDS / 2))
+    assert [known.lists for known in followed.learned] == [{"v": ("a", "b")}]
+    assert [when for _, when in followed.asked] == pytest.approx([0, 0, REFRESH_SECONDS, REFRESH_SECONDS], abs=1)
+    cut = Followed(tmp_path / "other", {"v": [first, {"error": "x"}]})
+    (tmp_path / "other").mkdir()
+    run_virtual(cut.run(1))
+    assert cut.learned[-1].lists == {"v": ("a",)}
 
 
 def test_a_vendor_that_says_nothing_is_waited_for_a_moment_and_asked_ever_more_rarely(tmp_path: Path) -> None:

@@ -17,16 +17,16 @@ from aisa.config.schema import Config
 from aisa.errors import UpstreamFailed
 from aisa.facts import Fact, ServerNotice
 from aisa.known_models import Known
-from aisa.providers.listed_models import models_request, read_models
-from aisa.providers.port import Upstream
+from aisa.providers.listed_models import Listing
+from aisa.providers.port import Upstream, UpstreamRequest
 from aisa.vendor_targets import has_list, vendor_target
 
 FILE_NAME = "models.json"  # in the data folder: what each vendor listed last
 REFRESH_SECONDS = 3_600.0  # new models come by the week
 RETRY_SECONDS = 60.0  # after a failure; doubled with each further one, up to REFRESH_SECONDS
-ANSWER_SECONDS_MAX = 15.0  # for a list, connecting included; real ones come in one or two
+ANSWER_SECONDS_MAX = 15.0  # for a list with all its pages, connecting included; real ones come in one or two
 AWAITED_SECONDS_MAX = 3.0  # for which an unknown name is "ask again" instead of "not here", while a first list is on its way
-BODY_BYTES_MAX = 4_194_304  # of a list: the longest real ones have half a megabyte
+BODY_BYTES_MAX = 4_194_304  # of a page of a list: the longest real ones have half a megabyte
 
 
 class Kept(msgspec.Struct):
@@ -105,21 +105,29 @@ class ModelLists:
             await self._learned(self.known(config))
 
     async def _ask(self, config: Config, name: str, upstream: Upstream) -> tuple[str, ...] | None:
-        """Return what a vendor lists, None if it does not say."""
+        """Return what a vendor lists, None if it does not say. A list that breaks off counts only where none is known."""
         target = vendor_target(name, config)
+        listing = Listing(target.dialect, target.headers)
         try:
             async with asyncio.timeout(ANSWER_SECONDS_MAX):
-                answer = await upstream.ask(models_request(target.dialect, target.headers))
-                try:
-                    body = b""
-                    while len(body) < BODY_BYTES_MAX and (data := await answer.read()):
-                        body += data
-                finally:
-                    answer.close()
+                while (request := listing.request) is not None:
+                    listing.take(*await hear(upstream, request))
         except (UpstreamFailed, TimeoutError):
-            return None  # what cannot be reached, its calls will tell
-        names = read_models(body) if answer.status == 200 else None
-        return None if names is None else tuple(names)
+            pass  # what cannot be reached, its calls will tell
+        partial = listing.broken or listing.request is not None
+        return None if listing.names is None or (partial and name in self.known(config).lists) else tuple(listing.names)
+
+
+async def hear(upstream: Upstream, request: UpstreamRequest) -> tuple[int, bytes]:
+    """Return the status and the body of a page. Raises UpstreamFailed."""
+    answer = await upstream.ask(request)
+    try:
+        body = b""
+        while len(body) < BODY_BYTES_MAX and (data := await answer.read()):
+            body += data
+        return answer.status, body
+    finally:
+        answer.close()
 
 
 def kept_lists(folder: Path, config: Config) -> Mapping[str, tuple[str, ...]]:

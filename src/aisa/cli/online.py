@@ -22,7 +22,7 @@ from aisa.http.names import Names
 from aisa.http.pool import HttpUpstream
 from aisa.providers.blame import verdict_on
 from aisa.providers.blame_table import OUR_CREDIT, OUR_KEY, UNKNOWN_NAME, Verdict
-from aisa.providers.listed_models import models_request, read_models
+from aisa.providers.listed_models import Listing
 from aisa.providers.port import UpstreamRequest
 from aisa.providers.report import read_refusal
 from aisa.providers.shape import Target as Place
@@ -116,8 +116,7 @@ class _Vendor:
     async def look(self) -> Finding:
         """Ask for the list, then with a call that cannot be answered, then for each model that the list has not."""
         try:
-            listed = await self._hear(models_request(self._target.dialect, self._target.headers)) if self._has_list else None
-            names = read_models(listed.body) if listed is not None and listed.status == 200 else None
+            names = await self._list() if self._has_list else None
             refusal = await self._hear(self._key_question())
             self._good.append("reachable")
             if self._is_let_in(refusal, listed=names is not None):
@@ -131,6 +130,13 @@ class _Vendor:
         except TimeoutError:
             self._add("base_url", f"It gave no answer within {ANSWER_SECONDS_MAX:g} s.", "Ask its operator, or check the address.")
         return Finding(self._name, tuple(self._good), tuple(self._problems))
+
+    async def _list(self) -> list[str] | None:
+        listing = Listing(self._target.dialect, self._target.headers)
+        while (request := listing.request) is not None:
+            listed = await self._hear(request)
+            listing.take(listed.status, listed.body)
+        return listing.names
 
     def _key_question(self) -> UpstreamRequest:
         """Return the dialect's own call with nothing in it, or, where a model is in its path, without a conversation."""

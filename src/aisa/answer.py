@@ -135,15 +135,15 @@ class Told(msgspec.Struct, frozen=True, gc=False):
 
     The service `tier`, empty for the usual one, None if it names none; the `model` that made it, as the vendor calls it, empty if it names
     none; what the vendor charges us for it, in nano-dollars, None if it does not say; how many `searches` of the web it shows outside of
-    its report of usage; the `advice` of other models that went into it, each by the model's name; `input_changes`, of what it was sent, in
-    the vendor's words, empty if it says of none.
+    its report of usage; what other models made for it, by `advice` or before they gave up: the name, and whether it is among the answer's
+    own tokens; `input_changes`, of what it was sent, in the vendor's words, empty if it says of none.
     """
 
     tier: str | None = None
     model: str = ""
     cost: Nanos | None = None
     searches: int = 0
-    advice: tuple[tuple[str, Usage], ...] = ()
+    advice: tuple[tuple[str, Usage, bool], ...] = ()
     input_changes: str = ""
 
 

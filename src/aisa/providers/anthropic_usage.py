@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from aisa.usage import REPORTED, Usage
+from aisa.usage import REPORTED, Breakdown, Usage
 from aisa.wire.shown import Asked, Shown
 from aisa.wire.trees import Tree, as_tree, is_tree, text_or_none, trees_in
-from aisa.wire.usage_report import UsageReport, count_of, lifetimes
+from aisa.wire.usage_report import LIFETIMES, UsageReport, count_of, lifetimes
 from aisa.wire.vendor_tier import tier_in
 
 INPUT, OUTPUT = "input_tokens", "output_tokens"
 COMPACTION, ADVICE = "compaction", "advisor_message"  # parts of an answer's making that the sums leave out
+TURNS = ("message", "fallback_message")  # what the sums are of: each a model's turn, the last of them that of one that took over
 ADVICE_MAX = 32  # entries of one answer that are believed
 ADVICE_TOKENS_MAX = 2_000_000  # of each, and a side: no window is larger
 READ, WRITTEN = "cache_read_input_tokens", "cache_creation_input_tokens"
@@ -39,15 +40,25 @@ class MessageUsage:
     @property
     def served_by(self) -> str:
         """The model that took over from the one that was asked, in the vendor's own fall-back; nothing if none did."""
-        entries = [entry for entry in trees_in(self.fields.get("iterations")) if entry.get("type") == "fallback_message"]
-        return text_or_none(entries[-1].get("model")) or "" if entries else ""
+        turns = entries_of(self.fields, *TURNS)
+        names = [text_or_none(entry.get("model")) or "" for entry in turns]
+        handed_on = len(set(names) - {""}) > 1 or any(entry.get("type") == TURNS[-1] for entry in turns)
+        return names[-1] if handed_on else ""
 
     @property
-    def advice(self) -> tuple[tuple[str, Usage], ...]:
-        """What other models made for this answer, which has a price of its own."""
-        entries = [entry for entry in trees_in(self.fields.get("iterations")) if entry.get("type") == ADVICE]
-        found = [(text_or_none(entry.get("model")) or "", advice_of(entry)) for entry in entries[:ADVICE_MAX]]
-        return tuple([(model, usage) for model, usage in found if usage.input_tokens or usage.output_tokens])
+    def advice(self) -> tuple[tuple[str, Usage, bool], ...]:
+        """What other models made for this answer, which has a price of its own, and whether it is in the sums of the report.
+
+        That is advice, which is not, and turns of models that gave up, which are; what such a model was asked and made nothing of is free.
+        """
+        turns, last = entries_of(self.fields, *TURNS), self.served_by
+        given_up = [entry for entry in turns if last and text_or_none(entry.get("model")) not in (None, "", last)]
+        within = all(sum_of(turns, name) <= (count_of(self.fields.get(name)) or 0) for name in (READ, WRITTEN, INPUT, OUTPUT))
+        found = [(entry, advice_of(entry), False) for entry in entries_of(self.fields, ADVICE)[:ADVICE_MAX]]
+        found = [one for one in found if one[1].input_tokens or one[1].output_tokens]
+        told = [(entry, advice_of(entry), within) for entry in given_up[:ADVICE_MAX]]
+        found += [one for one in told if within or one[1].output_tokens]
+        return tuple([(text_or_none(entry.get("model")) or "", usage, inside) for entry, usage, inside in found])
 
     def usage(self, shown: Shown, asked: Asked) -> Usage:
         """Return the tokens: each side as reported, else by our own count."""
@@ -65,10 +76,9 @@ def summed(fields: Tree) -> Tree:
     What was spent on making the conversation shorter stands beside the sums at the top, and costs all the same.
     """
     whole = dict(fields)
-    beside = [entry for entry in trees_in(fields.get("iterations")) if entry.get("type") == COMPACTION]
+    beside = entries_of(fields, COMPACTION)
     for name in (READ, WRITTEN, INPUT, OUTPUT):
-        more = sum([count_of(entry.get(name)) or 0 for entry in beside])
-        if more:
+        if more := sum_of(beside, name):
             whole[name] = (count_of(fields.get(name)) or 0) + more
     read = count_of(whole.get(READ)) or 0
     written = max(count_of(whole.get(WRITTEN)) or 0, sum(lifetimes(fields).values()))
@@ -81,13 +91,24 @@ def summed(fields: Tree) -> Tree:
     return whole
 
 
+def entries_of(fields: Tree, *kinds: str) -> list[Tree]:
+    """Return the entries of these kinds that a report has on the steps of an answer's making."""
+    return [entry for entry in trees_in(fields.get("iterations")) if entry.get("type") in kinds]
+
+
+def sum_of(entries: list[Tree], name: str) -> int:
+    """Return how many tokens of a kind entries have together."""
+    return sum([count_of(entry.get(name)) or 0 for entry in entries])
+
+
 def advice_of(entry: Tree) -> Usage:
-    """Return the tokens of an entry for another model's advice; none of what cannot be."""
+    """Return the tokens of an entry of another model's; none of what cannot be."""
     read, written, fresh, made = (count_of(entry.get(name)) or 0 for name in (READ, WRITTEN, INPUT, OUTPUT))
     taken = fresh + read + written
     if taken > ADVICE_TOKENS_MAX or made > ADVICE_TOKENS_MAX:
         return Usage()
-    return Usage(taken, made, read, written, source=REPORTED, input_source=REPORTED)
+    kept = {LIFETIMES[lifetime]: count for lifetime, count in lifetimes(entry).items() if count and lifetime in LIFETIMES}
+    return Usage(taken, made, read, written, source=REPORTED, input_source=REPORTED, breakdown=Breakdown(**kept) if kept else None)
 
 
 def taken_apart(usage: Usage) -> Tree:

@@ -143,10 +143,26 @@ def test_all_but_one_call_in_twenty_are_held_for_in_full() -> None:
     assert learned_from(*[100] * 200).most(["another/one"]) is None
 
 
+def of_choices(number: int, *, stream: bool) -> Script:
+    """The same answer in so many choices, each with all of the words."""
+    answer = reasoned(stream=stream)
+    if stream:
+        more = [chunk({"content": "0"}, "stop", index) for index in range(1, number)]
+        return Script([*more, *answer])
+    whole = json.loads(answer[0])
+    whole["choices"] = [{**whole["choices"][0], "index": index} for index in range(number)]
+    return Script([json.dumps(whole).encode()])
+
+
+@pytest.mark.parametrize("made", [1, 2, 3])
 @pytest.mark.parametrize("stream", [True, False])
-def test_what_several_choices_made_is_held_for_each_of_them_once(*, stream: bool) -> None:
-    """[point 10] Calls for three choices have shown what one has: the next is held for three times that, and one choice for a third."""
-    rig = Rig(ScriptedUpstream(*[Script(reasoned(stream=stream))] * (CALLS_MIN + 1)), prices=PRICES, wallets=[Wallet("default", None)])
+def test_what_several_choices_made_is_held_for_each_of_them_once(*, stream: bool, made: int) -> None:
+    """[point 10] Calls for three choices have shown what one has: the next is held for three times that, and one choice for a third.
+
+    A vendor that makes fewer than are asked for has shown more of each; by the number asked for, too little was held.
+    """
+    scripts = [of_choices(made, stream=stream)] * (CALLS_MIN + 1)
+    rig = Rig(ScriptedUpstream(*scripts), prices=PRICES, wallets=[Wallet("default", None)])
 
     async def main() -> None:
         for _ in range(CALLS_MIN):
@@ -154,7 +170,7 @@ def test_what_several_choices_made_is_held_for_each_of_them_once(*, stream: bool
 
     run_virtual(main())
     learned = rig.ledger.learned.most([rig.rows[0].target])
-    assert learned == -(-(HIDDEN + 10) // 3)
+    assert learned == -(-(HIDDEN + 10) // made)
     for choices in (1, 3):
         tokens, why = output_held(parse_chat(body(stream=stream, n=choices)), Model(to=("a/m",)), learned)
         assert tokens == max(learned, 256 if stream else 0) * choices, why

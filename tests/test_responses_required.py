@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 
 from aisa.answer import Arguments, Part, Piece, ToolCall
+from aisa.errors import VENDOR
 from aisa.providers import responses
 from aisa.providers.shape import Target
 from aisa.wire.chat import parse_chat
@@ -229,6 +230,102 @@ def test_an_item_that_nobody_announced_is_told_whole_once_events_have_passed(cas
     whole = said(upstream(case)[-1]["response"]["output"])
     assert said([item.to_dict() for item in streamed(sent).output]) == whole
     assert said(codex_turn(sent)[0]) == whole
+
+
+def announced(events: list[Json], *, content: bool) -> list[Json]:
+    """A vendor that says of an item only that it was added, whole or with nothing in it."""
+    items = [event for event in events if event["type"] == (DONE if content else ADDED)]
+    opening = [event for event in events if event["type"] == "response.created"]
+    return [*opening, *[{**event, "type": ADDED} for event in items], emptied(events)[-1]]
+
+
+@pytest.mark.parametrize("output", [[], None, "none"])
+@pytest.mark.parametrize("case", CASES)
+def test_an_item_of_which_nothing_is_said_but_that_it_was_added_is_there_as_it_was_added(case: str, output: object) -> None:
+    """Words and calls that came whole were lost, and a call with arguments was told without them. Every client has them now."""
+    events = announced(upstream(case), content=True)
+    if output is None:
+        del events[-1]["response"]["output"]
+    whole = said([event["item"] for event in upstream(case) if event["type"] == DONE])
+    for split in (1_000_000, 7):
+        sent = passed(events, split)
+        assert said(codex_turn(sent)[0]) == whole
+        assert said([item.to_dict() for item in streamed(sent).output]) == whole
+    parts = [chat_parts(told) for told in (events, upstream(case))]
+    assert parts[0] == parts[1]
+
+
+@pytest.mark.parametrize("case", CASES)
+def test_an_item_that_begins_and_of_which_nothing_comes_ends_all_the_same(case: str) -> None:
+    """It has nothing in it, and a call is given nothing, as a chat client's is; no promise of the protocol is broken."""
+    events = announced(upstream(case), content=False)
+    for place, event in enumerate(events):
+        event["sequence_number"] = place
+    sent = passed(events, 1_000_000)
+    assert faults_in(sent) == []
+    items, end = codex_turn(sent)
+    assert said(items) == [("text", ""), *[(name, "{}") for name, _ in said(upstream(case)[-1]["response"]["output"])[1:]]]
+    assert {item.get("status", "completed") for item in items} == {"completed"}
+    assert end["response"]["output"] == items
+    cut = [*events[:-1], {**events[-1], "type": "response.incomplete", "response": {**events[-1]["response"], "status": "incomplete"}}]
+    assert {item.get("status", "incomplete") for item in codex_turn(passed(cut, 1_000_000))[0]} == {"incomplete"}
+
+
+def chat_parts(events: list[Json]) -> list[tuple[str, str]]:
+    """What a chat client is told: texts put together, and calls."""
+    chat = parse_chat(b'{"model":"m","messages":[{"role":"user","content":"Hi."}],"stream":true}')
+    decoder = responses.decoder(chat, Target("acme", "m-1", "responses"), call_id="req_1", created=1, protocol="openai")
+    told: dict[str, str] = {}
+    for part in decoder.feed(written(events)):
+        name = type(part).__name__
+        if name in ("Text", "Reasoning", "Refusal", "Arguments"):
+            key = f"{name} {getattr(part, 'index', '')}"
+            told[key] = told.get(key, "") + part.text  # type: ignore[union-attr]
+        elif name in ("ToolCall", "Finish"):
+            told[f"{name} {getattr(part, 'index', '')}"] = getattr(part, "name", "") or getattr(part, "reason", "")
+    assert decoder.done, decoder.failure
+    return sorted(told.items())
+
+
+def item_of(place: int, **more: object) -> Json:
+    """An event that adds an item of its own."""
+    return {"type": ADDED, "output_index": place, "item": {"id": f"m{place}", "type": "message", "content": [], **more}}
+
+
+ENDLESS: dict[str, Callable[[int], Json]] = {
+    "items": item_of,
+    "items without a place": lambda place: {**item_of(place), "output_index": None},
+    "long ids": lambda place: item_of(place, id=f"{place}" * 1_000),
+    "calls": lambda place: item_of(place, type="function_call", name="f", call_id=f"{place}" * 1_000),
+    "items that are whole": lambda place: item_of(place, content=[{"type": "output_text", "text": "x" * 4_000}]),
+    "parts": lambda place: {"type": "response.output_text.delta", "output_index": 0, "item_id": "m0", "content_index": place, "delta": "x"},
+    "parts with long names": lambda place: {
+        "type": "response.refusal.delta",
+        "output_index": 0,
+        "item_id": "m0",
+        "content_index": f"{place}" * 1_000,
+        "delta": "x",
+    },
+    "deltas of no item": lambda place: {"type": "response.reasoning_text.delta", "item_id": f"m{place}", "content_index": 0, "delta": "x"},
+}
+
+
+@pytest.mark.parametrize("kind", ENDLESS)
+@pytest.mark.parametrize("protocol", ["openai", "responses"])
+def test_items_and_parts_without_end_are_no_answer(kind: str, protocol: str) -> None:
+    """What no model can have made ends the call as its vendor's failure, long before it fills memory; a thousand items are an answer."""
+    chat = parse_chat(b'{"model":"m","messages":[{"role":"user","content":"Hi."}],"stream":true}')
+    request = OWN if protocol == "responses" else chat
+    decoder = responses.decoder(request, Target("acme", "m-1", "responses"), call_id="req_1", created=1, protocol=protocol)
+    for event in upstream("text")[:2]:
+        decoder.feed(written([event]))
+    place, events = 0, ENDLESS[kind]
+    while decoder.failure is None and place < 60_000:
+        decoder.feed(written([events(number) for number in range(place, place + 500)]))
+        place += 500
+    assert decoder.failure is not None
+    assert decoder.failure.blame == VENDOR
+    assert place > 1_000 or kind in ("items that are whole", "long ids", "calls", "parts with long names")
 
 
 def reading(events: list[Json], tail: bytes = b"") -> tuple[int, int]:

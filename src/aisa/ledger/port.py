@@ -54,7 +54,9 @@ class Short(ApiError):
 
 
 class Charge(Protocol):
-    """One open call in the ledger."""
+    """One open call in the ledger. `choices` is how many it asked for, and in the end how many its vendor made."""
+
+    choices: int
 
     @property
     def input_tokens(self) -> int:

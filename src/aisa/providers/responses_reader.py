@@ -16,10 +16,11 @@ from aisa.providers.content_blocks import blocks_of
 from aisa.providers.responses_output import Told, told_before
 from aisa.providers.responses_plain import plain_usage
 from aisa.providers.vendor_state import VendorState
+from aisa.wire.lenient_json import encode
 from aisa.wire.tool_calls import arguments_text
 from aisa.wire.trees import Tree, as_list, as_tree, is_tree, key_in, text_or_none, trees_in
 from aisa.wire.usage_report import count_of
-from aisa.wire.vendor_error import VendorError, is_error, refuse_errors
+from aisa.wire.vendor_error import Unintelligible, VendorError, is_error, refuse_errors
 from aisa.wire.vendor_tier import tier_named
 
 CALLS = {"function_call": "arguments", "custom_tool_call": "input"}
@@ -31,6 +32,10 @@ CHANGE = ("type", "action", "reason")  # what a change of the input is told by
 CHANGES_MAX = 8  # kinds of them that are told: there are five
 WORD_MAX = 40  # characters of a vendor's word in it
 PHASE = "phase"  # of a note on a message that has one, among what is to come back
+#: Which items and parts of an answer there are may take so much: some 8,000 items, where deep research makes hundreds.
+ITEMS_BYTES_MAX = 4_194_304
+ITEM_BYTES, PART_BYTES = 384, 128  # of an item and of a part of it, beside its names
+CONTENT = ("content", "arguments", "input", "summary", "result")  # members of an item by which it says something
 BREAK = "\n\n"  # between two messages, and two parts of a summary, which clients of other protocols get as one text
 #: Why an answer is not whole, where the vendor's word would not be known.
 STOPPED = {"steered": "stop", "max_messages": "length"}
@@ -39,10 +44,13 @@ STOPPED = {"steered": "stop", "max_messages": "length"}
 class Item:
     """An item of the output: which call it is, if it is one, and how much of its texts was told."""
 
+    __slots__ = ("added", "call", "call_id", "kind", "told")
+
     def __init__(self, kind: str) -> None:
         self.kind = kind
         self.call_id = ""
         self.call = -1
+        self.added: Tree | None = None  # as it began, if that said something
         self.told: dict[str, int] = {}  # by part, how many characters, or annotations
 
 
@@ -70,6 +78,7 @@ class ResponsesReader:
         self._items: dict[str, Item] = {}  # by the vendor's id, else by place
         self._names: dict[object, str] = {}  # of items, by their place in the output
         self._thoughts: list[Tree] = []  # what is to come back before the next call
+        self._items_bytes = 0
         self._said = self._thought = False
         self._pictures = 0
 
@@ -84,7 +93,7 @@ class ResponsesReader:
         if kind.endswith(".delta"):
             self._delta(kind, event)
         elif kind == "response.output_item.added":
-            self._item(event.get("item"), key_in(event, "output_index"))
+            self._added(self._item(event.get("item"), key_in(event, "output_index")), as_tree(event.get("item")))
         elif kind == "response.output_item.done":
             self._done(event.get("item"), key_in(event, "output_index"))
         elif kind in GIVEN:
@@ -141,7 +150,24 @@ class ResponsesReader:
     def _named(self, event: Tree) -> Item:
         """Return the item that an event is about, which nobody may have announced."""
         name, kind = self._names.get(key_in(event, "output_index"), str(event.get("item_id"))), str(event.get("type"))
-        return self._items.setdefault(name, Item("message" if "output_text" in kind or "refusal" in kind else "reasoning"))
+        return self._items.get(name) or self._new(name, "message" if "output_text" in kind or "refusal" in kind else "reasoning")
+
+    def _new(self, name: str, kind: str) -> Item:
+        self._hold(ITEM_BYTES + len(name))
+        item = self._items[name] = Item(kind)
+        return item
+
+    def _hold(self, size: int) -> None:
+        """Take so much of what items may hold. Raises Unintelligible, a VendorError, for what no model can have made."""
+        self._items_bytes += size
+        if self._items_bytes > ITEMS_BYTES_MAX:
+            raise Unintelligible("more items, or parts of them, than any answer has")
+
+    def _added(self, item: Item | None, given: Tree) -> None:
+        """Keep an item that begins with something of its own: it may be all that is ever said of it."""
+        if item is not None and item.added is None and not item.told and any(given.get(name) for name in CONTENT):
+            self._hold(len(encode(given)))
+            item.added = given
 
     def _item(self, given: object, place: object) -> Item | None:
         """Take note of an item that begins, or that nobody announced. A call is told at once."""
@@ -150,10 +176,10 @@ class ResponsesReader:
         kind = str(given.get("type"))
         name = text_or_none(given.get("id")) or text_or_none(given.get("call_id")) or f"at {place}"
         if place is not None:
+            if place not in self._names:
+                self._hold(PART_BYTES + len(str(place)))
             name = self._names.setdefault(place, name)
-        item = self._items.get(name)
-        if item is None:
-            item = self._items[name] = Item(kind)
+        item = self._items.get(name) or self._new(name, kind)
         self._announce(item, given)
         return item
 
@@ -162,6 +188,7 @@ class ResponsesReader:
         kind = str(given.get("type"))
         if kind in CALLS and item.call < 0:
             item.kind, item.call_id = kind, text_or_none(given.get("call_id")) or ""
+            self._hold(len(item.call_id))
             self._call(item, given)
 
     def _call(self, item: Item, given: Tree) -> None:
@@ -190,7 +217,7 @@ class ResponsesReader:
             url = f"data:image/{text_or_none(given.get('output_format')) or 'png'};base64,{data}"
             self._builder.carry(0, "images", [{"type": "image_url", "image_url": {"url": url}, "index": self._pictures}], made=True)
             self._pictures += 1
-        item.told["done"] = 1
+        item.told["done"], item.added = 1, None
 
     def _given(self, item: Item, whole: object) -> None:
         """Give a call what it has not been given of the whole."""
@@ -241,6 +268,8 @@ class ResponsesReader:
         self._builder.think(0, text)
 
     def _note(self, item: Item, part: str, told: Sized) -> None:
+        if part not in item.told:
+            self._hold(PART_BYTES + len(part))
         item.told[part] = item.told.get(part, 0) + len(told)
 
     def _rest(self, item: Item, part: str, whole: object, *, note: bool = True) -> str:
@@ -275,6 +304,11 @@ class ResponsesReader:
                 self._whole(item, whole)
             elif item is None and (whole.get("id") or whole.get("call_id") or not known):
                 self._done(whole, f"end {place}")
+        for item in self._items.values():
+            if "done" not in item.told and item.added is not None:
+                self._whole(item, item.added)
+            elif not item.told and item.kind == "function_call":
+                self._given(item, "{}")
         used, why = response.get("usage"), response.get("incomplete_details")
         if is_tree(used):
             told = {**with_pictures(used, response), **searches_in(response)}

@@ -36,6 +36,7 @@ class RequiredEvents:
         self._told: dict[object, Told] = {}  # by place in the output
         self._parts: set[tuple[object, object]] = set()
         self._done: dict[object, bytes] = {}  # by place, the event that said so
+        self._silent: dict[object, bytes] = {}  # the same of items that were added and of which nothing was said since
         self._names_bytes = self._items_bytes = 0
         self._names_dropped = self._items_dropped = False
 
@@ -87,12 +88,20 @@ class RequiredEvents:
                     self._parts.add(part_of(event))
             case "response.output_item.added":
                 self._add(event)
+                self._keep_silent(key_in(event, "output_index"), data or encode(event))
             case "response.output_item.done":
                 self._finish(event, data or encode(event))
             case "response.created":
                 self._created = True
+            case str(kind) if kind.endswith(".delta"):
+                self._items_bytes -= len(self._silent.pop(key_in(event, "output_index"), b""))
             case _:
                 pass
+
+    def _keep_silent(self, place: object, data: bytes) -> None:
+        if place in self._told and place not in self._silent and self._items_bytes + len(data) <= ITEMS_BYTES_MAX:
+            self._silent[place] = data
+            self._items_bytes += len(data)
 
     def _add(self, event: Tree) -> None:
         told = told_item(key_in(event, "output_index"), as_tree(event.get("item")))
@@ -107,6 +116,7 @@ class RequiredEvents:
 
     def _finish(self, event: Tree, data: bytes) -> None:
         place = key_in(event, "output_index")
+        self._items_bytes -= len(self._silent.pop(place, b""))
         if place not in self._told:
             self._add(event)
         self._items_dropped = self._items_dropped or self._names_dropped or self._items_bytes + len(data) > ITEMS_BYTES_MAX
@@ -117,7 +127,8 @@ class RequiredEvents:
     def missing_at_end(self, response: Tree) -> list[Tree]:
         """Return the events for items at the end of a response that were not done before, without their numbers.
 
-        Items that have another id there than they were told by get that one.
+        Items that have another id there than they were told by get that one. One that was added, and of which nothing was said since, not
+        even there, is as it was then.
         """
         if self._names_dropped:
             return []
@@ -136,6 +147,11 @@ class RequiredEvents:
                     item["id"] = told.id
             if place not in self._done:
                 events.append({"type": DONE, "output_index": place, "item": item})
+                self._silent.pop(place, None)
+        for place, data in [*self._silent.items()]:
+            item = ended(as_tree(as_tree(msgspec.json.decode(data)).get("item")), str(response.get("status") or "completed"))
+            events.append({"type": DONE, "output_index": place, "item": item})
+            self._finish(events[-1], encode(events[-1]))
         return events
 
     def with_output(self, response: Tree) -> Tree:
@@ -144,6 +160,12 @@ class RequiredEvents:
             return response if "output" in response else {**response, "output": []}
         done = [as_tree(msgspec.json.decode(data)).get("item") for _, data in sorted(self._done.items(), key=place_of)]
         return {**response, "output": trees_in(done)}
+
+
+def ended(item: Tree, status: str) -> Tree:
+    """Return an item that was added as one that is done."""
+    told: Tree = {"status": status} if "status" in item else {}
+    return {**item, **told, **({"arguments": "{}"} if item.get("arguments") == "" else {})}
 
 
 def part_of(event: Tree) -> tuple[object, object]:

@@ -15,17 +15,19 @@ from hypothesis import strategies as st
 
 from aisa.config.schema import Config, Server
 from aisa.errors import ApiError
+from aisa.http.arrival import BodyBudget
 from aisa.http.packed_body import (
     MEMBERS_MAX,
     PIECE_BYTES_MAX,
     RATIO_FREE_BYTES,
     RATIO_MAX,
+    ROOM_FREE_BYTES,
     SLICE_BYTES,
     WINDOW_LOG_MAX,
     unpacked,
 )
 from aisa.testing.clock import run_virtual
-from faults_rig import body, failure, gateway, plain, post, says, stream_of, whole
+from faults_rig import body, failure, gateway, in_turn, plain, post, says, stream_of, until, whole
 from repeats import repeats
 from rig import document
 
@@ -38,9 +40,13 @@ PACK = {"gzip": gzip.compress, "zstd": zstd.compress}
 BYTES_MAX = 32 * 1024 * 1024
 
 
-def read(packed: bytes, coding: str, bytes_max: int = BYTES_MAX) -> bytes:
+def read(packed: bytes, coding: str, bytes_max: int = BYTES_MAX, budget: BodyBudget | None = None) -> bytes:
     """Unpack a body."""
-    return asyncio.run(unpacked(packed, coding, bytes_max))
+
+    async def main() -> bytes:
+        return await unpacked(packed, coding, bytes_max, (budget or BodyBudget(sys.maxsize)).room())
+
+    return asyncio.run(main())
 
 
 def refusal(packed: bytes, coding: str, bytes_max: int = BYTES_MAX) -> tuple[int, str, str]:
@@ -175,6 +181,67 @@ def test_members_have_a_bound(coding: str) -> None:
     assert f"{MEMBERS_MAX} members" in message
 
 
+@pytest.mark.parametrize("coding", PACK)
+def test_what_bodies_unpack_to_shares_one_budget(coding: str) -> None:
+    """A few hundred kilobytes each held 32 MiB for as long as their calls ran. Beyond a free mebibyte each is in the budget of all bodies.
+
+    Whoever would go beyond it is told to come again, and what a call held is there again when it ends, however it ends.
+    """
+    half = noise(ROOM_FREE_BYTES * 3).hex().encode()
+    packed = PACK[coding](half)
+    budget = BodyBudget(8 * ROOM_FREE_BYTES)
+
+    async def one(done: asyncio.Event) -> int:
+        body = await unpacked(packed, coding, BYTES_MAX, budget.room())
+        await done.wait()
+        return len(body)
+
+    async def main() -> None:
+        done = asyncio.Event()
+        first = asyncio.create_task(one(done))
+        await until(lambda: budget.held == 5 * ROOM_FREE_BYTES)
+        with pytest.raises(ApiError) as caught:
+            await asyncio.create_task(one(done))
+        assert (caught.value.status, caught.value.code) == (503, "overloaded")
+        await asyncio.sleep(0)
+        assert budget.held == 5 * ROOM_FREE_BYTES, "what was refused holds nothing"
+        small = asyncio.create_task(unpacked(PACK[coding](bytes(1000)), coding, BYTES_MAX, budget.room()))
+        assert len(await small) == 1000
+        assert budget.held == 5 * ROOM_FREE_BYTES, "a small body is in no budget"
+        done.set()
+        assert await first == len(half)
+        gone = asyncio.create_task(one(asyncio.Event()))
+        await until(lambda: budget.held == 5 * ROOM_FREE_BYTES)
+        gone.cancel()
+        await asyncio.wait([gone])
+        await asyncio.sleep(0)
+        assert budget.held == 0
+
+    asyncio.run(main())
+
+
+def test_a_server_takes_no_more_large_packed_bodies_at_once_than_it_has_room_for() -> None:
+    """Through the server: while two calls wait for their vendor, a third is asked to come again, plain and small ones are served."""
+
+    async def main() -> None:
+        filler = noise(ROOM_FREE_BYTES * 3 // 2).hex()
+        packed = gzip.compress(body(user=filler))
+        release = asyncio.Event()
+        answers = [says(release, plain(document())), says(release, plain(document())), *[says(plain(document()))] * 3]
+        limits = {"unfinished_bodies_bytes_max": 5 * ROOM_FREE_BYTES, "body_bytes_max": 4 * ROOM_FREE_BYTES}
+        async with gateway(in_turn(*answers), server=limits) as home:
+            waiting = [asyncio.create_task(home.ask(post(packed, "content-encoding: gzip"))) for _ in range(2)]
+            await until(lambda: len(home.vendor.asked) == 2)
+            failure(await home.ask(post(packed, "content-encoding: gzip")), 503, "overloaded")
+            assert (await home.ask(post(gzip.compress(body()), "content-encoding: gzip"))).status == 200
+            assert (await home.ask(post(body()))).status == 200
+            release.set()
+            assert [reply.status for reply in await asyncio.gather(*waiting)] == [200, 200]
+            assert (await home.ask(post(packed, "content-encoding: gzip"))).status == 200
+
+    run_virtual(main())
+
+
 def test_a_frame_that_asks_for_a_huge_window_is_refused() -> None:
     """Its reader would have to hold that much: 8 MiB are allowed."""
     text = noise(1 << 20)
@@ -203,7 +270,7 @@ def test_others_have_their_turn_while_a_large_body_is_unpacked(coding: str) -> N
                 await asyncio.sleep(0)
 
         counting = asyncio.ensure_future(count())
-        await unpacked(packed, coding, BYTES_MAX)
+        await unpacked(packed, coding, BYTES_MAX, BodyBudget(BYTES_MAX).room())
         counting.cancel()
         return turns
 

@@ -210,7 +210,7 @@ class CallContext:
         if self._bill is None:
             self.life.settle(outcome)
             self.timeouts.stop()
-            self.charge.choices -= self.choices_missing  # of what there is of them, the next call's hold is learned
+            self.charge.choices -= self.choices_missing if self._choices > 1 else 0  # the next call's hold is learned of those there are
             self._bill = self.charge.close(self._ending(outcome))
         return self._bill
 

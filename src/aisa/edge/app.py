@@ -148,7 +148,7 @@ class Edge:
         try:
             if visit.judged.coding:
                 most = min(self._body_bytes_max, visit.body_bytes_max or self._body_bytes_max)
-                visit.request.body = await unpacked(visit.request.body, visit.judged.coding, most)
+                visit.request.body = await unpacked(visit.request.body, visit.judged.coding, most, reply.bodies().room())
             page = await visit.judged.route.handler(self, visit, reply)
             if page is not None:
                 told = [("content-type", page.content_type), *visit.headers, *self._limits(visit.key)]

@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterator
 from typing import Protocol
 
 from aisa.errors import ApiError
+from aisa.http.arrival import Room
 
 if sys.version_info >= (3, 14):
     from compression import zstd
@@ -20,6 +21,7 @@ PIECE_BYTES_MAX = 262_144  # that are unpacked at a time, in less than a millise
 MEMBERS_MAX = 64  # of which a body may consist; tools that pack in parallel make one of each megabyte
 RATIO_MAX = 100  # times the body's own size: prompts pack 3 to 10 times, and those that repeat themselves some 50
 RATIO_FREE_BYTES = 1_048_576  # unpacked before the ratio counts: a short text of one word repeated packs better
+ROOM_FREE_BYTES = 1_048_576  # of each that are in no common budget, as plain bodies are in none once they are there: most have less
 WINDOW_LOG_MAX = 23  # of Zstandard, 8 MiB: what RFC 9659 lets a content coding ask of its reader
 GZIP = zlib.MAX_WBITS | 16
 GZIP_NAMES, ZSTD_NAME = frozenset({"gzip", "x-gzip"}), "zstd"
@@ -116,11 +118,11 @@ def pieces(body: bytes, new_member: Callable[[], Member]) -> Iterator[bytes]:
         raise ValueError("it ends in its middle")
 
 
-async def unpacked(body: bytes, coding: str, bytes_max: int) -> bytes:
-    """Return a body without its compression, `coding` being one of CODINGS.
+async def unpacked(body: bytes, coding: str, bytes_max: int, room: Room) -> bytes:
+    """Return a body without its compression, `coding` being one of CODINGS. The call holds `room` for it.
 
-    Raises ApiError: request_too_large for more than `bytes_max` bytes, or more than RATIO_MAX times what came; invalid_request for what
-    cannot be unpacked.
+    Raises ApiError: overloaded where there is none; request_too_large for more than `bytes_max` bytes, or more than RATIO_MAX times what
+    came; invalid_request for what cannot be unpacked.
     """
     most = min(bytes_max, max(RATIO_FREE_BYTES, RATIO_MAX * len(body)))
     found = bytearray()
@@ -129,6 +131,7 @@ async def unpacked(body: bytes, coding: str, bytes_max: int) -> bytes:
             found += piece
             if len(found) > most:
                 raise too_large(len(body), coding, bytes_max if most == bytes_max else None)
+            room.grow(len(found) - ROOM_FREE_BYTES)
             await asyncio.sleep(0)
     except ValueError as error:
         raise ApiError("invalid_request", f"The request's body could not be unpacked as {coding}: {error}.") from None

@@ -11,8 +11,9 @@ import pytest
 from aisa.config.schema import Cors
 from aisa.edge.app import ROUTES
 from aisa.edge.cors import CrossOrigin
+from aisa.edge.hints import SHOWN_CHARACTERS_MAX
 from aisa.edge.refusals import MINUTE_SECONDS, REFUSALS_TOLD_MAX
-from aisa.edge.routes import SHOWN_CHARACTERS_MAX, Route
+from aisa.edge.routes import Route
 from aisa.errors import ApiError
 from aisa.facts import CallEnded, Refused, ServerNotice
 from aisa.http.request import Request
@@ -183,6 +184,15 @@ def test_a_route_says_which_methods_it_takes(route: Route) -> None:
         options, _ = asked(get(path.replace("{id}", "x"), method="OPTIONS", key=None))
         assert options.status == 204
         assert options.header("allow") == reply.header("allow") == ", ".join((*methods, "OPTIONS"))
+
+
+@pytest.mark.parametrize(("method", "path"), [("POST", "/api/chat"), ("GET", "/api/tags"), ("DELETE", "/api/delete")])
+def test_ollamas_clients_are_told_in_their_own_shape(method: str, path: str) -> None:
+    """[fault P14] Their `error` is a text: that of JavaScript shows anything else as `[object Object]`."""
+    reply, _ = asked(get(path, method=method, key=None))
+    assert (reply.status, reply.json["code"]) == (404, "unknown_endpoint")
+    assert reply.json["error"].endswith("it has POST /v1/chat/completions.")
+    failure(asked(get("/api/chat/completions", method="POST", key=None))[0], 404, "unknown_endpoint")
 
 
 def test_a_client_may_ask_what_the_whole_server_takes() -> None:

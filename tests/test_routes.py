@@ -15,8 +15,10 @@ import pytest
 from google import genai
 
 from aisa.edge.app import BILLS, ROUTES
-from aisa.edge.elsewhere import ELSEWHERE
-from aisa.edge.routes import SHOWN_CHARACTERS_MAX, Route, RouteTable
+from aisa.edge.elsewhere import ELSEWHERE, GEMINI_METHODS
+from aisa.edge.gemini import METHODS, asked_at
+from aisa.edge.hints import SHOWN_CHARACTERS_MAX
+from aisa.edge.routes import Route, RouteTable
 from aisa.errors import ApiError
 
 API = RouteTable(ROUTES + BILLS, everywhere=("OPTIONS",), elsewhere=ELSEWHERE)
@@ -69,6 +71,9 @@ def test_a_door_is_a_row() -> None:
         ("/v1/v1/chat/completions", "/v1/chat/completions"),
         ("/v1/chat/completions/chat/completions", "/v1/chat/completions"),
         ("/openai/deployments/gpt/chat/completions", "/v1/chat/completions"),
+        ("/api/chat/completions", "/v1/chat/completions"),
+        ("/v2/chat/completions", "/v1/chat/completions"),
+        ("/v1/messages/", "/v1/messages"),
         ("/V1/Chat/Completions", "/v1/chat/completions"),
         ("//v1/models", "/v1/models"),
         ("/v1/model", "/v1/models"),
@@ -131,7 +136,6 @@ def test_every_path_that_a_vendors_own_client_knows_is_a_route_or_says_what_to_s
     found = {before + next(filter(None, match.groups())) for text in files for match in pattern.finditer(text)}
     paths = {re.sub(r"{[^}]*}+", "x", path).partition("{")[0] for path in found}
     assert len(paths) > 15
-    paths.discard("/v1/chat/completions/x/messages")  # of completions that are stored, which no client asks for unasked
     unsaid: list[str] = []
     for path in sorted(paths):
         try:
@@ -168,6 +172,41 @@ def test_what_is_asked_of_a_thing_that_is_a_route_says_what_to_set_too() -> None
     with pytest.raises(ApiError) as refused:
         table.find("POST", "/v1/responses/resp_1")
     assert refused.value.code == "method_not_allowed"
+
+
+@pytest.mark.parametrize("below", ["", "/messages"])
+@pytest.mark.parametrize("method", ["GET", "POST", "DELETE"])
+def test_a_stored_chat_completion_is_told_by_the_setting_that_stores_it(method: str, below: str) -> None:
+    """[fault P14] A client that keeps its answers at OpenAI (`store`) asks for them by id, changes and forgets them."""
+    for path in (f"/v1/chat/completions/chatcmpl-1{below}", f"/chat/completions/chatcmpl-1{below}"):
+        error = refusal(API, method, path)
+        assert (error.status, error.code) == (404, "unknown_endpoint")
+        assert "`store`" in error.message
+
+
+def test_a_list_of_stored_chat_completions_is_told_by_that_setting_too() -> None:
+    """[fault P14] The path is there and takes POST, as whoever opens it by hand is told; a list of what is stored is not."""
+    for path in ("/v1/chat/completions", "/chat/completions"):
+        error = refusal(API, "GET", path)
+        assert (error.status, error.allow) == (405, "POST, OPTIONS")
+        assert "takes POST, not GET. This version has no chat completions that are stored. Leave `store` out" in error.message
+        assert "store" not in refusal(API, "PUT", path).message
+
+
+@pytest.mark.parametrize("method", "batchGenerateContent asyncBatchEmbedContent predict predictLongRunning bidiGenerateContent".split())
+def test_what_gemini_does_with_a_model_and_we_do_not_says_what_to_set(method: str) -> None:
+    """[fault P14] Batches, pictures, films and live talk: each in its own words, and not by a list of what there is."""
+    with pytest.raises(ApiError, match=r"This version has no .*(generateContent|batchEmbedContents|client)") as refused:
+        asked_at(f"m:{method}", "")
+    assert (refused.value.status, refused.value.code) == (404, "unknown_endpoint")
+
+
+def test_every_method_that_googles_client_asks_of_a_model_is_here_or_says_what_to_set() -> None:
+    """[fault P14] By its own source: a new one fails here."""
+    files = [path.read_text(encoding="utf-8") for place in genai.__path__ for path in Path(place).glob("*.py")]
+    found = {name for text in files for name in re.findall(r"path = '[{]model[}]:([a-zA-Z]+)", text)}
+    assert {"predict", "generateContent"} <= found
+    assert found - set(METHODS) - set(GEMINI_METHODS) == set()
 
 
 def test_no_sentence_on_others_hides_a_route_of_ours() -> None:

@@ -13,6 +13,7 @@ _OPENAI = f"Set your client to an OpenAI-compatible vendor, with {_BASE}: it has
 _COHERE = f"{_NOT_HERE} Cohere API but POST /v2/rerank. Set an OpenAI-compatible vendor in your client, with {_BASE}, for"
 _BATCHES = f"{_NOT_HERE} batches. Turn batches off in your client, and send each call to {_CHAT}."
 _SCANS = f"{_NOT_HERE} reading of scans. Send pages as pictures or files in the messages of {_CHAT}."
+_STORED = f"{_NOT_HERE} chat completions that are stored. Leave `store` out in your client, or set it to false, and keep the answers there."
 _SPEECH = f"{_NOT_HERE} audio API. Set another server for speech in your client, to text and from text; chat is {_CHAT}."
 
 
@@ -47,9 +48,29 @@ _OF_GEMINI = (
     Lack("auth_tokens", f"{_NOT_HERE} Live API, and no WebSockets. Turn live off in your client, so that it streams {_GEMINI}."),
 )
 _GEMINI_NAMES = {name: lack.remedy for lack in _OF_GEMINI for name in lack.names.split()}
+#: What Gemini's clients ask of a model, behind its name, and cannot here.
+GEMINI_METHODS: Mapping[str, str] = MappingProxyType(
+    {
+        "batchGenerateContent": _GEMINI_NAMES["batches"],
+        "asyncBatchEmbedContent": f"{_NOT_HERE} batches that are fetched later. Send the texts to models/MODEL:batchEmbedContents.",
+        **dict.fromkeys(
+            ("predict", "predictLongRunning", "fetchPredictOperation"),
+            f"{_NOT_HERE} Imagen and no Veo. Ask a model that draws by {_GEMINI} with `responseModalities`, or set another server for "
+            "pictures and films in your client.",
+        ),
+        "bidiGenerateContent": _GEMINI_NAMES["auth_tokens"],
+        "computeTokens": f"{_NOT_HERE} ids of tokens. Count them in your client by models/MODEL:countTokens.",
+        "createCachedContent": _GEMINI_NAMES["cachedContents"],
+        **dict.fromkeys(
+            "generateText generateMessage generateAnswer countTextTokens countMessageTokens embedText batchEmbedText".split(),
+            f"{_NOT_HERE} PaLM API. Set your client to {_GEMINI}, models/MODEL:countTokens and models/MODEL:embedContent.",
+        ),
+    }
+)
 
 #: Of the clients of OpenAI, Anthropic, Cohere and Mistral.
 _BEHIND_V1 = (
+    Lack("chat/completions/", _STORED),
     Lack(
         "responses/compact responses/",
         f"{_NOT_HERE} responses that are made in the background, and none that are shortened here. Send the whole conversation in `input` "
@@ -70,7 +91,7 @@ _BEHIND_V1 = (
     ),
     Lack(
         "files uploads containers vector_stores libraries memory_stores datasets vaults skills connectors",
-        f"{_NOT_HERE} store at a vendor. Turn the tools off that need one; put what the model is to read into the messages of {_CHAT}.",
+        f"{_NOT_HERE} store at a vendor. Turn the tools off that need one; put what the model is to read into the messages of your calls.",
     ),
     Lack("batches batch embed-jobs", _BATCHES),
     Lack(
@@ -108,12 +129,14 @@ _BEHIND_V1 = (
     Lack("check-api-key", f"{_NOT_HERE} address to try keys. GET /v1/models answers 401 to a bad one."),
     Lack("score pooling", f"{_NOT_HERE} scores and pooled vectors. Set your client to POST /v1/rerank or POST /v1/embeddings."),
 )
-_OLLAMA = "chat generate tags embed embeddings show ps pull version"
+#: What Ollama's clients ask for behind `/api/`.
+OLLAMA = frozenset("chat generate tags embed embeddings show ps pull push create copy delete blobs version web_search web_fetch".split())
 
-#: The beginning of a path, which also counts without its `/v1` -> what to do. The first that fits is told.
+#: The beginning of a path, which also counts without its `/v1`, or a method and a whole path -> what to do. The first that fits is told.
 ELSEWHERE: Mapping[str, str] = MappingProxyType(
     {
-        **{f"/api/{name}": f"{_NOT_HERE} Ollama API. {_OPENAI}" for name in _OLLAMA.split()},
+        **{f"/api/{name}": f"{_NOT_HERE} Ollama API. {_OPENAI}" for name in sorted(OLLAMA)},
+        "GET /v1/chat/completions": _STORED,
         **dict.fromkeys(("/v1/projects/", "/v1/publishers", "/v1beta1"), _VERTEX),
         **{f"{version}/{name}": remedy for name, remedy in _GEMINI_NAMES.items() for version in ("/v1beta", "/v1")},
         **{f"/v1/{name}": lack.remedy for lack in _BEHIND_V1 for name in lack.names.split()},

@@ -7,6 +7,7 @@ from urllib.parse import parse_qsl, unquote
 
 import msgspec
 
+from aisa.edge.elsewhere import GEMINI_METHODS
 from aisa.errors import ApiError
 from aisa.keys.rules import Key
 from aisa.offer import Entry
@@ -37,9 +38,8 @@ def asked_at(name: str, query: str) -> Asked:
     """Read what stands behind `/models/` in an address. Raises ApiError unknown_endpoint, invalid_request."""
     model, _, method = name.rpartition(":")
     if not model or method not in METHODS:
-        raise ApiError(
-            "unknown_endpoint", f"Gemini's API here has {', '.join(METHODS)}, as in models/MODEL:{ANSWER}, and no other methods."
-        )
+        told = GEMINI_METHODS.get(method, f"Gemini's API here has {', '.join(METHODS)}, as in models/MODEL:{ANSWER}, and no other methods.")
+        raise ApiError("unknown_endpoint", told)
     if method == STREAM and dict(parse_qsl(query)).get("alt") != "sse":
         raise ApiError("invalid_request", "Streams are sent as server-sent events only. Add `?alt=sse` to the address.", param="alt")
     return Asked(unquote(model), method)

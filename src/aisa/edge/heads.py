@@ -6,7 +6,8 @@ from typing import Generic
 
 import msgspec
 
-from aisa.edge.routes import SHOWN_METHOD_CHARACTERS_MAX, Handler, Route, shown
+from aisa.edge.hints import shown
+from aisa.edge.routes import SHOWN_METHOD_CHARACTERS_MAX, Handler, Route
 from aisa.errors import ApiError
 from aisa.facts import Refused
 from aisa.http.packed_body import CODINGS

@@ -6,18 +6,16 @@ is added, a second front door as well, by adding a row.
 
 from __future__ import annotations
 
-import difflib
 import re
 from collections.abc import Callable, Iterable, Mapping
 from typing import Generic, NamedTuple, TypeVar
 
+from aisa.edge.hints import Hints, shown
 from aisa.errors import ApiError
 from aisa.wire.door import Door
 
-SHOWN_CHARACTERS_MAX = 128  # of an unknown path: what is compared, told and logged of it; no route of anybody's is longer
 SHOWN_METHOD_CHARACTERS_MAX = 20  # of a method; the longest registered one has 17
 IGNORED_BODY_BYTES_MAX = 65_536  # of a request that needs none, as some clients send one with a GET: one read
-LIKENESS_MIN = 0.8  # of an unknown path to a route that it is compared with; below it a hint misleads more often than it helps
 
 Handler = TypeVar("Handler")
 
@@ -47,8 +45,8 @@ class Route(NamedTuple, Generic[Handler]):
 class RouteTable(Generic[Handler]):
     """The routes that there are.
 
-    `everywhere` are methods that whoever has the table answers on every path. `elsewhere` maps the beginning of a path that others have,
-    and we do not, to a sentence on what to do instead.
+    `everywhere` are methods that whoever has the table answers on every path. `elsewhere` is what to do instead, by what is asked for, see
+    `hints.py`.
     """
 
     def __init__(
@@ -56,7 +54,7 @@ class RouteTable(Generic[Handler]):
     ) -> None:
         self.routes = tuple(routes)
         self._everywhere = everywhere
-        self._elsewhere = elsewhere or {}
+        self._hints = Hints({path: route.path for route in self.routes for path in (route.path, *route.aliases)}, elsewhere or {})
         #: path -> method -> route; and the same for paths with a part that varies.
         self._exact: dict[str, dict[str, Route[Handler]]] = {}
         self._patterns: dict[str, tuple[re.Pattern[str], dict[str, Route[Handler]]]] = {}
@@ -74,12 +72,13 @@ class RouteTable(Generic[Handler]):
         """
         by_method, name = self._at(path)
         route = by_method.get(method)
-        if route is None and ("/" in name or path in self._elsewhere) and (told := self._told(path)) is not None:
-            raise ApiError("unknown_endpoint", f"There is no {method[:SHOWN_METHOD_CHARACTERS_MAX]} of {shown(path)} here. {told}")
+        asked = method[:SHOWN_METHOD_CHARACTERS_MAX]
+        if route is None and (told := self._hints.of_method(path, below="/" in name)):
+            raise ApiError("unknown_endpoint", f"There is no {asked} of {shown(path)} here. {told}")
         if route is None:
-            allowed, asked = (*by_method, *self._everywhere), method[:SHOWN_METHOD_CHARACTERS_MAX]
             taken = " and ".join([route.method for route in dict.fromkeys(by_method.values())])  # HEAD goes without saying
-            raise ApiError("method_not_allowed", f"{shown(path)} takes {taken}, not {asked}.", allow=", ".join(allowed))
+            words = [f"{shown(path)} takes {taken}, not {asked}.", *self._hints.of_known(asked, path)]
+            raise ApiError("method_not_allowed", " ".join(words), allow=", ".join((*by_method, *self._everywhere)))
         return route, name
 
     def door(self, method: str, path: str) -> Door | None:
@@ -112,41 +111,4 @@ class RouteTable(Generic[Handler]):
             match = pattern.fullmatch(path)
             if match is not None:
                 return by_method, match[1]
-        raise ApiError("unknown_endpoint", self._unknown(shown(path)))
-
-    def _unknown(self, path: str) -> str:
-        words = f"There is no {path} here."
-        told = self._told(path)
-        if told is not None:
-            return f"{words} {told}"
-        near = self._near(path)
-        return words if near is None else f"{words} Did you mean {near}?"
-
-    def _told(self, path: str) -> str | None:
-        """Return what to do instead of asking for a path that others have."""
-        return next((sentence for beginning, sentence in self._elsewhere.items() if begins(path, beginning)), None)
-
-    def _near(self, path: str) -> str | None:
-        """Return the route that is most like a path, the only one that it is the beginning of, or one that it ends with.
-
-        A path ends with a route behind a base URL with a part too many.
-        """
-        for route in self.routes:
-            if any(len(known) > 1 and path.rstrip("/").endswith(known) for known in (route.path, *route.aliases)):
-                return route.path
-        beyond = [route.path for route in self.routes if path.count("/") > 1 and route.path.startswith(f"{path.rstrip('/')}/")]
-        if len(beyond) == 1:
-            return beyond[0]
-        near = difflib.get_close_matches(path, [route.path for route in self.routes], 1, cutoff=LIKENESS_MIN)
-        return near[0] if near else None
-
-
-def begins(path: str, beginning: str) -> bool:
-    """Say whether a path is `beginning` or something below it, with or without `/v1`."""
-    beginning = beginning.rstrip("/")
-    return any(f"{path}/".startswith((f"{at}/", f"{at}:")) for at in (beginning, beginning.removeprefix("/v1")) if at)
-
-
-def shown(path: str) -> str:
-    """Return a path as it may be told and logged."""
-    return path if len(path) <= SHOWN_CHARACTERS_MAX else path[:SHOWN_CHARACTERS_MAX] + "…"
+        raise ApiError("unknown_endpoint", self._hints.of_unknown(shown(path)))

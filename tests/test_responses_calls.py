@@ -8,6 +8,7 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 import pytest
+from openai.types.responses import ResponseToolSearchCall
 
 from aisa.config.schema import Prices
 from aisa.ledger.row import CallRow
@@ -99,6 +100,37 @@ def test_a_document_costs_the_same_and_has_its_length() -> None:
     assert (client.length, len(client.writes), answer["status"]) == (len(client.body), 1, "completed")
     assert answer["output"][0]["content"][0]["text"] == "one two three"
     assert answer["usage"]["total_tokens"] == 12
+
+
+def test_a_search_for_tools_that_the_client_runs_is_an_item_of_its_own() -> None:
+    """What Codex and OpenAI's client act on: whole, with an object of arguments, in a stream and in a document; cut, it says so."""
+    tools = [{"type": "tool_search", "execution": "client"}]
+    function = {"name": "tool_search", "arguments": '{"query":'}
+    begun = {"tool_calls": [{"index": 0, "id": "call_1", "type": "function", "function": function}]}
+    more = {"tool_calls": [{"index": 0, "function": {"arguments": '"crew"}'}}]}
+    expected = {
+        "type": "tool_search_call",
+        "execution": "client",
+        "call_id": "call_1",
+        "arguments": {"query": "crew"},
+        "status": "completed",
+    }
+    client, row, _ = made(Script([chunk(OPENING), chunk(begun), chunk(more), chunk({}, "tool_calls"), usage(9, 3), DONE]), tools=tools)
+    assert (faults_in(client.body), billed(row)) == ([], ("completed", 3, 9 * IN + 3 * OUT))
+    [item], _ = codex_turn(client.body)
+    assert {name: value for name, value in item.items() if name != "id"} == expected
+    [read] = streamed(client.body).output
+    assert isinstance(read, ResponseToolSearchCall)
+    assert (read.call_id, read.arguments) == ("call_1", {"query": "crew"})
+    client, _, _ = made(Script([chunk(OPENING), chunk(begun), chunk({}, "length"), usage(9, 3), DONE]), tools=tools)
+    [item], end = codex_turn(client.body)
+    assert (item["status"], item["arguments"], end["type"]) == ("incomplete", '{"query":', "response.incomplete")
+    whole = json.loads(document(""))
+    calls = [{"id": "call_1", "type": "function", "function": {"name": "tool_search", "arguments": '{"query":"crew"}'}}]
+    whole["choices"][0] |= {"message": {"role": "assistant", "content": None, "tool_calls": calls}, "finish_reason": "tool_calls"}
+    client, _, _ = made(Script([json.dumps(whole).encode()], headers={}), stream=False, tools=tools)
+    [item] = json.loads(client.body)["output"]
+    assert {name: value for name, value in item.items() if name != "id"} == expected
 
 
 def test_an_early_failure_has_its_true_status() -> None:

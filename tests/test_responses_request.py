@@ -228,6 +228,60 @@ def test_tools_that_a_conversation_offers_on_its_way_are_offered_too() -> None:
         check_limits(read(input=[user("Hi."), more]), "m", Model(to=("a/b",), max_tools=1))
 
 
+FIND = {"type": "tool_search", "execution": "client", "description": "Find.", "parameters": {"type": "object", "properties": {}}}
+LATER = {**LOOK, "name": "later", "defer_loading": True}
+CREW_LATER = {**CREW, "tools": [{**CREW["tools"][0], "defer_loading": True}]}  # type: ignore[dict-item]
+
+
+def search_turn(*tools: Json, call_id: object = "t1", execution: str = "client") -> list[Json]:
+    """A search for tools, and what it found."""
+    asked = {"type": "tool_search_call", "call_id": call_id, "execution": execution, "arguments": {"query": "crew"}, "status": "completed"}
+    return [asked, {"type": "tool_search_output", "call_id": call_id, "execution": execution, "status": "completed", "tools": list(tools)}]
+
+
+def offered(**fields: object) -> list[str]:
+    """The names of the functions that are offered."""
+    return [tool["function"]["name"] for tool in chat(**fields).get("tools", ())]
+
+
+def test_a_search_for_tools_that_the_client_runs_is_a_function() -> None:
+    """As Codex has it: what is deferred is not offered before it is found, and then under the same name as ever."""
+    assert offered(tools=[LOOK, LATER, CREW_LATER, FIND]) == ["look", "tool_search"]
+    function = {"name": "tool_search", "description": "Find.", "parameters": FIND["parameters"]}
+    assert chat(tools=[FIND])["tools"] == [{"type": "function", "function": function}]
+    [bare] = chat(tools=[{"type": "tool_search", "execution": "client", "description": None, "parameters": None}])["tools"]
+    assert bare["function"]["parameters"]["required"] == ["query"]
+    found = chat(tools=[LOOK, LATER, CREW_LATER, FIND], input=[user("Hi."), *search_turn(CREW_LATER, LATER)])
+    assert [tool["function"]["name"] for tool in found["tools"]] == ["look", "tool_search", "crew__call", "later"]
+    _, asked, told = found["messages"]
+    assert asked["tool_calls"] == [{"id": "t1", "type": "function", "function": {"name": "tool_search", "arguments": '{"query":"crew"}'}}]
+    assert told == {"role": "tool", "tool_call_id": "t1", "content": "These tools can be called now: crew__call, later."}
+    assert messages(user("Hi."), *search_turn(), tools=[FIND])[-1]["content"] == "No tool was found."
+
+
+def test_a_search_for_tools_that_the_vendor_runs_is_left_out_and_all_tools_are_offered() -> None:
+    """Nobody searches there: what was deferred for it would never be found."""
+    hosted = [LOOK, LATER, CREW_LATER, {"type": "tool_search"}]
+    assert (
+        offered(tools=hosted)
+        == offered(tools=[*hosted[:3], {"type": "tool_search", "execution": "server"}])
+        == ["look", "later", "crew__call"]
+    )
+    assert messages(user("Hi."), *search_turn(LATER, call_id=None, execution="server"), tools=hosted) == [user("Hi.")]
+
+
+def test_a_tool_that_must_be_called_is_offered_though_it_is_deferred() -> None:
+    """And the search itself can be asked for, under a name that no function has."""
+    tools = [LATER, FIND, {**LOOK, "name": "tool_search"}]
+    asked = chat(tools=tools, tool_choice={"type": "function", "name": "later"})
+    assert [tool["function"]["name"] for tool in asked["tools"]] == ["later", "tool_search", "tool_search_2"]
+    mine = {"type": "function", "function": {"name": "tool_search_2"}}
+    assert chat(tools=tools, tool_choice={"type": "tool_search"})["tool_choice"] == mine
+    allowed = {"type": "allowed_tools", "mode": "auto", "tools": [{"type": "tool_search"}, {"type": "web_search"}]}
+    assert chat(tools=tools, tool_choice=allowed)["tool_choice"]["allowed_tools"]["tools"] == [mine]
+    assert messages(user("Hi."), *search_turn(), tools=tools)[1]["tool_calls"][0]["function"]["name"] == "tool_search_2"
+
+
 def test_the_last_update_in_a_conversation_says_how_to_answer() -> None:
     """Each of what it says, and a limit of the model's holds for it; before any, the request does."""
     schema = {"type": "json_schema", "name": "n", "schema": {"type": "object"}}

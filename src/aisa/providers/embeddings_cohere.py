@@ -10,7 +10,7 @@ from msgspec import Raw
 from aisa.answer import Identity, Part, Report, Vector
 from aisa.providers.concessions import Concessions
 from aisa.providers.embeddings_openai import asked, post
-from aisa.providers.embeddings_terms import CLASSES, CLUSTERS, DOCUMENT, QUERY, only_texts, purpose_of
+from aisa.providers.embeddings_terms import CLASSES, CLUSTERS, DOCUMENT, QUERY, only_floats, only_texts, purpose_of
 from aisa.providers.openai import read_failure
 from aisa.providers.port import UpstreamRequest
 from aisa.providers.shape import Decoder, Target
@@ -38,12 +38,14 @@ def to_upstream(request: Request, target: Target) -> UpstreamRequest:
     The vendor wants to know what the texts are for: to be found, unless the client says otherwise.
     """
     given = asked(request)
-    texts = only_texts(given, Concessions(target, f"the model '{given.model}'"))
+    concessions = Concessions(target, f"the model '{given.model}'")
+    texts = only_texts(given, concessions)
+    only_floats(given, concessions)
     purpose = TYPES.get(purpose_of(given), given.known.input_type or TYPES[DOCUMENT])
     fields: dict[str, object] = {"model": target.model, "texts": texts, "input_type": purpose, "embedding_types": ["float"]}
-    fields |= {} if given.known.dimensions is None else {"output_dimension": given.known.dimensions}
+    fields |= {} if given.dimensions is None else {"output_dimension": given.dimensions}
     fields |= {name: given.fields[name] for name in CARRIED if name in given.fields}
-    return post("/embed", fields, target)
+    return post("/embed", fields, target, dropped=concessions.dropped)
 
 
 def decoder(request: Request, target: Target, *, call_id: str, created: int, protocol: str) -> Decoder:

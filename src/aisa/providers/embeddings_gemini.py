@@ -10,7 +10,7 @@ from msgspec import Raw
 from aisa.answer import Identity, Part, Report, Vector
 from aisa.providers.concessions import Concessions, refused
 from aisa.providers.embeddings_openai import asked, post
-from aisa.providers.embeddings_terms import CLASSES, CLUSTERS, DOCUMENT, QUERY, only_texts, purpose_of
+from aisa.providers.embeddings_terms import CLASSES, CLUSTERS, DOCUMENT, QUERY, only_floats, only_texts, purpose_of
 from aisa.providers.gemini import COLLECTED, read_failure
 from aisa.providers.port import UpstreamRequest
 from aisa.providers.shape import Decoder, Target
@@ -43,14 +43,16 @@ def to_upstream(request: Request, target: Target) -> UpstreamRequest:
         message = "Embeddings of Vertex are not spoken here. The operator can give the model a target at AI Studio, or another vendor."
         raise refused("unsupported_parameter", message, param="model")
     place = target.model if COLLECTED.fullmatch(target.model) else f"models/{target.model}"
-    settings: Tree = {} if given.known.dimensions is None else {"outputDimensionality": given.known.dimensions}
+    settings: Tree = {} if given.dimensions is None else {"outputDimensionality": given.dimensions}
     purpose = purpose_of(given)
     own = (given.known.input_type or "").upper()
     task = TYPES[purpose] if purpose else own if own in OWN_TYPES else ""
     settings |= {"taskType": task} if task else {}
-    texts = only_texts(given, Concessions(target, f"the model '{given.model}'"))
+    concessions = Concessions(target, f"the model '{given.model}'")
+    texts = only_texts(given, concessions)
+    only_floats(given, concessions)
     batch = [{"model": place, "content": {"parts": [{"text": text}]}, **settings} for text in texts]
-    return post(f"/{place}:batchEmbedContents", {"requests": batch}, target)
+    return post(f"/{place}:batchEmbedContents", {"requests": batch}, target, dropped=concessions.dropped)
 
 
 def decoder(request: Request, target: Target, *, call_id: str, created: int, protocol: str) -> Decoder:

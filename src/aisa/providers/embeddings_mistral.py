@@ -24,6 +24,6 @@ def to_upstream(request: Request, target: Target) -> UpstreamRequest:
     only_texts(given, Concessions(target, f"the model '{given.model}'"))
     fields: dict[str, object] = {"model": target.model}
     fields |= {name: given.fields[name] for name in SAME if name in given.fields and bytes(given.fields[name]) != b"null"}
-    if given.known.dimensions is not None:
-        fields["output_dimension"] = given.known.dimensions
+    if given.dimensions is not None:
+        fields["output_dimension"] = given.dimensions
     return post("/embeddings", fields, target)

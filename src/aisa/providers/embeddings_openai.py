@@ -43,10 +43,10 @@ def asked(request: Request) -> EmbeddingsRequest:
     return request
 
 
-def post(path: str, fields: object, target: Target) -> UpstreamRequest:
-    """Write a request for a document."""
+def post(path: str, fields: object, target: Target, *, dropped: tuple[str, ...] = ()) -> UpstreamRequest:
+    """Write a request for a document; `dropped` is what of the client's is not in it."""
     headers = (("content-type", "application/json"), ("accept", "application/json"), *target.headers)
-    return UpstreamRequest(path=path, headers=headers, body=msgspec.json.encode(fields))
+    return UpstreamRequest(path=path, headers=headers, body=msgspec.json.encode(fields), dropped=dropped)
 
 
 def to_upstream(request: Request, target: Target) -> UpstreamRequest:

@@ -25,6 +25,12 @@ def purpose_of(request: EmbeddingsRequest) -> str:
     return PURPOSES.get((request.known.input_type or "").lower(), "")
 
 
+def only_floats(request: EmbeddingsRequest, concessions: Concessions) -> None:
+    """Note that numbers of another kind cannot be asked for here. Raises UpstreamFailed, unless the model's entry has such dropped."""
+    if request.known.output_dtype not in (None, "float"):
+        concessions.drop("output_dtype", "its numbers are asked for as floats alone")
+
+
 def only_texts(request: EmbeddingsRequest, concessions: Concessions) -> list[str]:
     """Return the texts. Raises UpstreamFailed if some are given as tokens, whose tokenizer only the client knows."""
     texts = [text for text in request.texts if isinstance(text, str)]

@@ -19,7 +19,7 @@ from aisa.wire.wish import Wish
 
 TASK = "embeddings/"
 FLOAT, BASE64 = "float", "base64"
-SHAPE = Shape("model input encoding_format dimensions user input_type")
+SHAPE = Shape("model input encoding_format dimensions output_dimension output_dtype user input_type")
 
 
 class KnownEmbeddings(msgspec.Struct):
@@ -29,6 +29,8 @@ class KnownEmbeddings(msgspec.Struct):
     input: Annotated[Any, Meta(extra_json_schema=INPUT)]
     encoding_format: Annotated[Text, Meta(extra_json_schema={"enum": [FLOAT, BASE64, None]})] = None
     dimensions: Annotated[int, Meta(ge=1)] | None = None
+    output_dimension: Annotated[int, Meta(ge=1)] | None = None  # the same in the words of Mistral's clients, and of theirs what follows
+    output_dtype: Text = None
     user: Text = None
     input_type: Text = None
 
@@ -60,6 +62,11 @@ class EmbeddingsRequest:
     def encoding(self) -> str:
         """How vectors are to be written."""
         return self.known.encoding_format or FLOAT
+
+    @property
+    def dimensions(self) -> int | None:
+        """How many numbers a vector is to have, None for as many as the model gives."""
+        return self.known.output_dimension if self.known.dimensions is None else self.known.dimensions
 
     def content(self) -> Content:
         """Return what there is to read: each text has a context window to itself."""

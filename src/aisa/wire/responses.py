@@ -198,11 +198,14 @@ class ResponsesRequest:
 
     def _chat(self) -> Tree:
         known = self.known
+        one = known.tool_choice is not None and not isinstance(known.tool_choice, str)
+        tools = chat_tools(known.tools, self.names, self._lost, all_at_once=one) if known.tools else []
         conversation = Conversation(known.instructions)
         if isinstance(known.input, str):
             conversation.ask(known.input)
         else:
-            for position, item in enumerate(items_of(known.input)):
+            tools += tools_offered_later(known.input, self.names, self._lost)
+            for position, item in enumerate(items_of(known.input, self.names.search)):
                 conversation.take(position, item)
         messages = conversation.end()
         self._lost += conversation.lost
@@ -211,10 +214,7 @@ class ResponsesRequest:
         chat: Tree = {"model": known.model, "messages": messages or [{"role": "user", "content": ""}]}
         if self.stream:
             chat["stream"] = True
-        tools = chat_tools(known.tools, self.names, self._lost) if known.tools else []
-        if not isinstance(known.input, str):
-            tools += tools_offered_later(known.input, self.names, self._lost)
-        choice = None if known.tool_choice is None else chat_choice(known.tool_choice, self._lost)
+        choice = None if known.tool_choice is None else chat_choice(known.tool_choice, self.names, self._lost)
         if tools:
             chat["tools"] = tools
             chat |= {} if choice is None else {"tool_choice": choice}

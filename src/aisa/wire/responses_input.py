@@ -14,7 +14,7 @@ from aisa.errors import ApiError
 from aisa.wire.chat import explain
 from aisa.wire.losses import SHOWN_BELOW, Loss
 from aisa.wire.reasoning_details import MEMBER, SEALED_PREFIX, detail
-from aisa.wire.responses_tools import MORE_TOOLS, Called, flattened
+from aisa.wire.responses_tools import FOUND_TOOLS, MORE_TOOLS, SEARCH_CALL, Called, flattened, found_in
 from aisa.wire.trees import Tree, is_list
 
 SHOWN_CHARACTERS_MAX = 64  # of a caller's word in a message
@@ -67,11 +67,22 @@ class Item(msgspec.Struct):
         return self.type or ("message" if self.role else "item_reference")
 
 
-def items_of(given: list[Tree]) -> list[Item]:
-    """Return the items of an input. Raises ApiError that says which one is wrong."""
+def items_of(given: list[Tree], search: str) -> list[Item]:
+    """Return the items of an input. Raises ApiError that says which one is wrong.
+
+    A search for tools that the client ran is a call of the function `search`, and its result.
+    """
     items: list[Item] = []
+    searches: set[str] = set()
     for position, tree in enumerate(given):
-        kind, sealed = tree.get("type"), tree.get("encrypted_content")
+        kind, sealed, call_id = tree.get("type"), tree.get("encrypted_content"), tree.get("call_id")
+        if kind == SEARCH_CALL and isinstance(call_id, str) and tree.get("execution") != "server":
+            searches.add(call_id)
+            items.append(Item("function_call", call_id=call_id, name=search, arguments=arguments_of(tree.get("arguments"))))
+            continue
+        if kind == FOUND_TOOLS and call_id in searches:
+            items.append(Item("function_call_output", call_id=call_id, output=found_in(tree)))
+            continue
         if isinstance(kind, str) and kind not in READ:
             items.append(Item(kind, encrypted_content=sealed if isinstance(sealed, str) else None))
             continue
@@ -82,6 +93,11 @@ def items_of(given: list[Tree]) -> list[Item]:
             place = f"input[{position}]" + (f".{wrong.param}" if wrong.param else "")
             raise ApiError(wrong.code, f"In 'input[{position}]': {wrong.message}", param=place) from None
     return items
+
+
+def arguments_of(given: object) -> str:
+    """Return what a call was given as a text."""
+    return given if isinstance(given, str) else msgspec.json.encode({} if given is None else given).decode()
 
 
 READ = frozenset({"message", "item_reference"}) | CALLS | OUTPUTS

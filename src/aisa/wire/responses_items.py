@@ -11,7 +11,8 @@ import msgspec
 
 from aisa.answer import Arguments, Extra, Finish, FunctionCall, Part, Reasoning, Refusal, Text, ToolCall
 from aisa.errors import ApiError
-from aisa.wire.responses_tools import ToolNames
+from aisa.wire.messages_blocks import decoded
+from aisa.wire.responses_tools import SEARCH_CALL, ToolNames
 from aisa.wire.trees import Tree, is_list, is_tree, trees_in
 
 ANSWER_BYTES_MAX = 67_108_864  # of one answer's texts, which are kept; as much as a document may have
@@ -166,11 +167,11 @@ class Calling(Item):
         self._head: Tree = {"id": item_id, "type": kind, "call_id": call.id, **namespace, "name": called.name}
         self._name = called.name
 
-    def give(self, text: str) -> Tree:
+    def give(self, text: str) -> list[Tree]:
         """Return the event for more of what it is given."""
         self.texts.append(text)
         kind = "custom_tool_call_input" if self._custom else "function_call_arguments"
-        return {"type": f"response.{kind}.delta", **self.place(), "delta": text}
+        return [{"type": f"response.{kind}.delta", **self.place(), "delta": text}]
 
     def tree(self, status: str) -> Tree:
         """Return the item as it is."""
@@ -185,6 +186,26 @@ class Calling(Item):
         else:
             last = {"type": "response.function_call_arguments.done", **self.place(), "name": self._name, "arguments": given}
         return [last, self.ended(status)]
+
+
+class Search(Calling):
+    """A call of the search for tools that the client runs: an item of its own, which is told once it is whole."""
+
+    def give(self, text: str) -> list[Tree]:
+        """Take more of what it is given, of which there are no events."""
+        self.texts.append(text)
+        return []
+
+    def tree(self, status: str) -> Tree:
+        """Return the item as it is. What it is given is an object, or the text that is none."""
+        head = {"id": self.id, "type": SEARCH_CALL, "execution": "client", "call_id": self._head["call_id"]}
+        text = "".join(self.texts) or "{}"
+        value = decoded(text)
+        return {**head, "arguments": text if value is None else value, "status": status}
+
+    def end(self, status: str) -> list[Tree]:
+        """Return the event that ends it."""
+        return [self.ended(status)]
 
 
 class Output:
@@ -219,7 +240,7 @@ class Output:
                 return self._called(part)
             case Arguments(_, index, text) if index in self._calls:
                 self._keep(text)
-                return [self._calls[index].give(text)]
+                return self._calls[index].give(text)
             case FunctionCall(_, name, arguments):
                 return self._called_in_the_older_form(name, arguments)
             case Extra(_, "annotations", value):
@@ -266,7 +287,8 @@ class Output:
 
     def _called(self, call: ToolCall) -> list[Tree]:
         events = [*self._end_thought("completed"), *self._end_message("completed")]
-        item = Calling(*self._next("ctc" if call.custom else "fc"), call, names=self._names)
+        kind = Search if self._names.searches(call.name) else Calling
+        item = kind(*self._next("tsc" if kind is Search else "ctc" if call.custom else "fc"), call, names=self._names)
         self._calls[call.index] = item
         return [*events, self._begin(item)]
 
@@ -274,7 +296,7 @@ class Output:
         events: list[Tree] = []
         if 0 not in self._calls:
             events += self._called(ToolCall(0, 0, f"call_{self._seed}", name))
-        return [*events, self._calls[0].give(arguments)] if arguments else events
+        return events + self._calls[0].give(arguments) if arguments else events
 
     def _annotated(self, annotations: list[Tree]) -> list[Tree]:
         if self._message is None:

@@ -9,14 +9,14 @@ PART = Shape(
     input_audio=Shape("data format"),
 )
 ITEM = Shape(
-    "type id status role phase name namespace call_id arguments input encrypted_content",
+    "type id status role phase name namespace call_id arguments input encrypted_content execution",
     content=PART,
     output=PART,
     summary=Shape("type text"),
 )
 FUNCTION = Shape("type name description parameters strict defer_loading", format=Shape("type syntax definition"))
 TOOL = Shape(
-    "type name description parameters strict defer_loading external_web_access search_context_size server_label server_url",
+    "type name description parameters strict defer_loading execution external_web_access search_context_size server_label server_url",
     format=Shape("type syntax definition"),
     tools=FUNCTION,
 )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from hashlib import sha256
+from itertools import chain, count
 from typing import Any, NamedTuple
 
 import msgspec
@@ -19,6 +20,10 @@ DIGEST_CHARACTERS = 8  # that tell long names apart which begin alike
 DISPENSABLE = ("web_search", "tool_search")
 CHOICES = frozenset({"auto", "none", "required"})
 MORE_TOOLS, FOUND_TOOLS = "additional_tools", "tool_search_output"  # items that offer tools where they stand
+SEARCH, SEARCH_CALL = "tool_search", "tool_search_call"
+#: What a client's search is given, where the client does not say it: what Codex and OpenAI's own take.
+SEARCH_PARAMETERS: Tree = {"type": "object", "properties": {"query": {"type": "string"}}, "required": ["query"]}
+SEARCH_DESCRIPTION = "Searches for further tools. Those that it finds can be called from then on."
 
 
 class Called(NamedTuple):
@@ -38,12 +43,24 @@ class OfferedTool(msgspec.Struct):
     strict: bool | None = None
     format: dict[str, Any] | None = None
     tools: list[OfferedTool] | None = None
+    execution: str | None = None
+    defer_loading: bool | None = None
+
+    @property
+    def searches(self) -> bool:
+        """True for the search for tools that the client runs."""
+        return self.type == SEARCH and self.execution == "client"
 
 
 class ToolNames:
-    """The names of the tools that a request offers, as models are given them, and whose they are."""
+    """The names of the tools that a request offers, as models are given them, and whose they are.
+
+    `search` is that of the search for tools that the client runs.
+    """
 
     def __init__(self) -> None:
+        self.search = SEARCH
+        self._searches = False
         self._called: dict[str, Called] = {}
         self._bare: dict[str, list[Called]] = {}  # what a model says that leaves a namespace out
 
@@ -55,6 +72,17 @@ class ToolNames:
         self._called[flat] = called
         self._bare.setdefault(called.name, []).append(called)
         return flat
+
+    def add_search(self) -> None:
+        """Take note of a client's search, under a name that no tool has."""
+        numbered = (f"{SEARCH}_{number}" for number in count(2))
+        self.search = next(name for name in chain([SEARCH], numbered) if name not in self._called)
+        self.add(Called(self.search), "tools")
+        self._searches = True
+
+    def searches(self, flat: str) -> bool:
+        """Tell whether a model has called the client's search."""
+        return self._searches and flat == self.search
 
     def has(self, called: Called) -> bool:
         """Tell whether a tool is offered already."""
@@ -79,13 +107,44 @@ def flattened(called: Called) -> str:
     return f"{whole[: NAME_CHARACTERS_MAX - DIGEST_CHARACTERS - 1]}_{sha256(whole.encode()).hexdigest()[:DIGEST_CHARACTERS]}"
 
 
-def chat_tools(tools: list[OfferedTool], names: ToolNames, lost: list[Loss]) -> list[Tree]:
-    """Return the tools that a client runs, as chat completions offer them. What only the vendor could run is added to `lost`."""
-    return [
+def chat_tools(tools: list[OfferedTool], names: ToolNames, lost: list[Loss], *, all_at_once: bool = False) -> list[Tree]:
+    """Return the tools that a client runs, as chat completions offer them. What only the vendor could run is added to `lost`.
+
+    Where the client searches for tools itself, those that are deferred are not offered before it has found them, except `all_at_once`.
+    """
+    searches = [tool for tool in tools if tool.searches]
+    later = bool(searches) and not all_at_once
+    found = [
         chat_tool(own, called, names, param=at)
         for position, tool in enumerate(tools)
         for own, called, at in run_by_client(tool, f"tools[{position}]", lost)
+        if not (later and own.defer_loading)
     ]
+    return [*found, *[search_tool(tool, names) for tool in searches[:1]]]
+
+
+def search_tool(tool: OfferedTool, names: ToolNames) -> Tree:
+    """Return a client's search for tools as a function, which is what other vendors' models can call."""
+    names.add_search()
+    parameters = tool.parameters if is_tree(tool.parameters) else SEARCH_PARAMETERS
+    own: Tree = {"name": names.search, "description": tool.description or SEARCH_DESCRIPTION, "parameters": parameters}
+    return {"type": "function", "function": own}
+
+
+def found_in(item: Tree) -> str:
+    """Return what a model is told of what a client's search found: the names by which it can call it."""
+    found = [flattened(called) for tool in trees_in(item.get("tools")) for called in called_in(tool)]
+    return f"These tools can be called now: {', '.join(found)}." if found else "No tool was found."
+
+
+def called_in(tool: Tree) -> Iterator[Called]:
+    """Yield what the client calls the tools that a found entry stands for."""
+    name, kind = tool.get("name"), tool.get("type")
+    if isinstance(name, str) and kind in ("function", "custom"):
+        yield Called(name)
+    for inner in trees_in(tool.get("tools")):
+        if kind == "namespace" and isinstance(name, str) and isinstance(inner.get("name"), str):
+            yield Called(str(inner["name"]), name)
 
 
 def tools_offered_later(items: list[Tree], names: ToolNames, lost: list[Loss]) -> list[Tree]:
@@ -153,17 +212,17 @@ def nested_format(given: Tree) -> Tree:
     return {"type": "grammar", "grammar": {name: value for name, value in given.items() if name != "type"}}
 
 
-def chat_choice(choice: str | Tree, lost: list[Loss]) -> str | Tree | None:
+def chat_choice(choice: str | Tree, names: ToolNames, lost: list[Loss]) -> str | Tree | None:
     """Return which tool is to be called, None where that is the usual; what cannot be said is added to `lost`. Raises ApiError."""
     if isinstance(choice, str):
         return choice
     kind = choice.get("type")
     if kind is not None and not isinstance(kind, str):
         raise ApiError("invalid_parameter_type", "'tool_choice.type' must be a string.", param="tool_choice.type")
-    if kind in ("function", "custom"):
-        return one_choice(choice)
+    if (one := one_choice(choice, names)) is not None:
+        return one
     if kind == "allowed_tools":
-        allowed = [one_choice(tool) for tool in trees_in(choice.get("tools")) if tool.get("type") in ("function", "custom")]
+        allowed = [one for tool in trees_in(choice.get("tools")) if (one := one_choice(tool, names)) is not None]
         mode = choice.get("mode", "auto")
         if allowed:
             return {"type": "allowed_tools", "allowed_tools": {"mode": mode, "tools": allowed}}
@@ -175,9 +234,13 @@ def chat_choice(choice: str | Tree, lost: list[Loss]) -> str | Tree | None:
     return None
 
 
-def one_choice(choice: Tree) -> Tree:
-    """Return a tool that is named."""
+def one_choice(choice: Tree, names: ToolNames) -> Tree | None:
+    """Return a tool that is named, None if it is one of the vendor's. Raises ApiError if its name is missing."""
     kind = str(choice.get("type"))
+    if kind == SEARCH and names.searches(names.search):
+        return {"type": "function", "function": {"name": names.search}}
+    if kind not in ("function", "custom"):
+        return None
     inner = choice.get(kind)  # chat completions' own form is understood too
     given = inner if is_tree(inner) else choice
     name, namespace = given.get("name"), choice.get("namespace")

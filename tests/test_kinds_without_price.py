@@ -77,6 +77,8 @@ HARMLESS: list[dict[str, Any]] = [
     {"enable_search": False},
     asking({"type": "text", "text": 'input_audio "ttl": "1h" "cache_control": {"ttl": "1h"} "type": "web_search"'}),
     {"tools": [{"type": "function", "function": {"name": "web_search", "parameters": {"type": "object"}}}]},
+    {"tools": [{"type": "function", "function": {"name": "$web_search", "parameters": {"type": "object"}}}]},
+    {"functions": [{"name": "$web_search", "parameters": {"type": "object"}}]},
     cached("5m"),
 ]
 

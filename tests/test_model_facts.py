@@ -271,6 +271,17 @@ def test_a_vendor_that_wants_thinking_back_gets_it_with_every_call_if_only_nothi
     assert conceded(plain, target.facts, Concessions(target)) is plain
 
 
+def test_a_vendor_that_shows_its_searches_only_if_asked_is_asked() -> None:
+    """(fault M12) Zhipu's answer tells of no search otherwise, and it would be free. Nothing else of the tools is changed."""
+    search, look = {"type": "web_search", "web_search": {"enable": True, "count": 3}}, {"type": "function", "function": {"name": "f"}}
+    asked = {**search, "web_search": {"enable": True, "count": 3, "search_result": True}}
+    zhipu = "https://api.z.ai/api/paas/v4"
+    assert written("glm-5", zhipu, tools=[look, search])[0]["tools"] == [look, asked]
+    assert written("glm-5", "https://open.bigmodel.cn/api/paas/v4", tools=[search])[0]["tools"] == [asked]
+    assert written("glm-5", zhipu, tools=[{"type": "web_search"}, look])[0]["tools"] == [{"type": "web_search"}, look]
+    assert written("m", "https://api.x.ai/v1", tools=[search])[0]["tools"] == [search]
+
+
 @pytest.mark.parametrize("base_url", ["https://api.deepseek.com/v1", "http://ollama.internal:11434/v1", "https://api.cerebras.ai/v1"])
 def test_functions_are_tools_where_a_vendor_knows_nothing_else(base_url: str) -> None:
     """With the choice among them and the calls of the history, whose ids are the same in every turn; elsewhere they are as they were."""

@@ -53,10 +53,12 @@ SHOWN: list[tuple[Message, int]] = [
 ]
 
 
-def row_of(steps: Sequence[bytes | Stall], *, stream: bool, prices: Prices = PRICES, client: MemoryClient | None = None) -> CallRow:
+def row_of(
+    steps: Sequence[bytes | Stall], *, stream: bool, prices: Prices = PRICES, client: MemoryClient | None = None, **asked: object
+) -> CallRow:
     """Make a call to a vendor that answers so, and return its row, which adds up."""
     rig = Rig(ScriptedUpstream(Script(steps)), each=[prices], look_up=lambda *_: None)
-    run_virtual(rig.call(client or MemoryClient(), body(stream=stream)))
+    run_virtual(rig.call(client or MemoryClient(), body(stream=stream, **asked)))
     [row] = rig.rows
     assert list(differences_of(row)) == []
     return row
@@ -116,3 +118,24 @@ def test_a_search_without_a_price_is_free_and_marked(*, stream: bool) -> None:
     )
     row = row_of(steps, stream=stream, prices=Prices(input=1, output=1))
     assert (row.cost, row.marks) == (TOKENS, "no_own_price:per_search")
+
+
+OFFERED: Message = {"name": "$web_search", "parameters": {"type": "object"}}
+
+
+@pytest.mark.parametrize(
+    ("offered", "searches"),
+    [
+        ({"tools": [{"type": "function", "function": OFFERED}]}, 0),
+        ({"functions": [OFFERED]}, 0),
+        ({"tools": [{"type": "builtin_function", "function": {"name": "$web_search"}}]}, 1),
+        ({"tools": [{"type": "builtin_function", "function": {"name": "$web_search"}}, {"type": "function", "function": OFFERED}]}, 1),
+        ({"tools": [{"type": "function", "function": {"name": "look_up"}}]}, 1),
+    ],
+)
+def test_a_function_of_the_callers_own_is_no_search_whatever_its_name(offered: Message, searches: int) -> None:
+    """(fault M12) The caller runs it; Moonshot's has another type, and one that was offered by nobody was the vendor's."""
+    message = {"tool_calls": [call("$web_search", 0, "function")]}
+    steps = [*text("Hello", " there", "."), chunk(message), chunk({}, "tool_calls"), usage(9, 3), DONE]
+    assert row_of(steps, stream=True, **offered).cost == TOKENS + searches * SEARCH
+    assert row_of([answer(message)], stream=False, **offered).cost == TOKENS + searches * SEARCH

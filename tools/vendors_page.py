@@ -110,6 +110,8 @@ def otherwise(row: Row) -> str:
     said = [] if row.developer else ["`developer` as `system`"]
     if NEWER_BOUND in (*row.ignores, *row.refuses):
         said.append(f"`{NEWER_BOUND}` as `{OLDER_BOUND}`")
+    if row.pages_if_asked:
+        said.append("`search_result: true` with each `web_search`")
     if row.thinking_back:
         said.append("`reasoning_content` with every call in the history, if only an empty one")
     if row.tools_only:

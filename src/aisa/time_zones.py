@@ -6,7 +6,7 @@ import difflib
 from datetime import UTC, tzinfo
 from zoneinfo import ZoneInfo, available_timezones
 
-OWN = ("localtime", "posixrules")  # of this machine
+OWN = ("localtime", "posixrules", "Factory")  # of this machine; the last until somebody sets its zone
 OTHERS = ("right/", "posix/")  # folders of the same zones by another count of seconds, or once more
 
 
@@ -18,7 +18,7 @@ def time_zone(name: str) -> tzinfo:
     if name == "UTC":
         return UTC
     if name in OWN or name.startswith(OTHERS):
-        raise ValueError(f"{name} is not the same on every machine")
+        raise ValueError(f"{name} is of this machine, and no zone of the IANA database")
     try:
         return ZoneInfo(name)
     except (KeyError, OSError) as error:  # OSError: it is a folder of zones

@@ -12,11 +12,23 @@ from msgspec import Raw
 
 from aisa.providers.concessions import Concessions
 from aisa.providers.legacy_calls import choice_of, is_legacy, tools_of, with_tool_calls
-from aisa.providers.model_facts import DEVELOPER, EFFORT, FUNCTION_CALL, FUNCTIONS, MESSAGES, NEWER_BOUND, OLDER_BOUND, SYSTEM, ModelFacts
+from aisa.providers.model_facts import (
+    DEVELOPER,
+    EFFORT,
+    FUNCTION_CALL,
+    FUNCTIONS,
+    MESSAGES,
+    NEWER_BOUND,
+    OLDER_BOUND,
+    SYSTEM,
+    TOOLS,
+    ModelFacts,
+)
 from aisa.providers.wishes import is_wished
 from aisa.wire.chat import ChatRequest, Known
 from aisa.wire.efforts import EFFORTS, NONE, nearest
-from aisa.wire.trees import trees_in
+from aisa.wire.searches import PAGES
+from aisa.wire.trees import is_tree, trees_in
 
 THINKING, OTHER_THINKING = "reasoning_content", "reasoning"  # the names that vendors have for what was thought
 
@@ -43,6 +55,8 @@ def conceded(chat: ChatRequest, facts: ModelFacts | None, concessions: Concessio
             if value is not None and value != only:
                 concessions.move(name, f"{only:g}", f"they take {only:g} only")
                 changes.put(name, only)
+    if facts.pages_if_asked and TOOLS in chat.fields and any(tool.type == PAGES for tool in chat.known.tools or ()):
+        changes.put_raw(TOOLS, _with_pages(chat.fields[TOOLS]))
     if facts.bound:
         _bounded(chat, facts.bound, changes)
     _told(chat, facts, changes)
@@ -94,6 +108,15 @@ def _in_newer_form(chat: ChatRequest, changes: _Changes) -> None:
             changes.put_raw("tool_choice", msgspec.json.encode(choice))
     if b'"function_call"' in bytes(changes.messages):
         changes.put_raw(MESSAGES, msgspec.json.encode(with_tool_calls(trees_in(msgspec.json.decode(changes.messages)))))
+
+
+def _with_pages(tools: Raw) -> bytes:
+    """Write tools so that a search of the web shows what it found: the bill has nothing else to go by."""
+    tree = msgspec.json.decode(tools)
+    for tool in trees_in(tree):
+        if tool.get("type") == PAGES and is_tree(search := tool.get(PAGES)):
+            tool[PAGES] = {**search, "search_result": True}
+    return msgspec.json.encode(tree)
 
 
 def _without_developers(messages: Raw) -> bytes:

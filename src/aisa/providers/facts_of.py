@@ -8,7 +8,7 @@ from aisa.config.schema import Model
 from aisa.model_catalogue.classes import class_of
 from aisa.model_catalogue.lookup import model_row
 from aisa.providers import anthropic_models, anthropic_request, cohere_request, gemini_request, gemini_thinking, mistral, responses_request
-from aisa.providers.model_facts import EFFORT, FUNCTION_CALL, FUNCTIONS, MESSAGES, NEWER_BOUND, OLDER_BOUND, ModelFacts
+from aisa.providers.model_facts import EFFORT, FUNCTION_CALL, FUNCTIONS, MESSAGES, NEWER_BOUND, OLDER_BOUND, TOOLS, ModelFacts
 from aisa.vendors.row import Row
 
 #: dialect -> the parameters that it has no words for.
@@ -46,6 +46,7 @@ def facts_of(vendor: Row | None, dialect: str, model: str, *, alias: str, settin
         developer=developer,
         thinking_back=chat and vendor is not None and vendor.thinking_back,
         tools_only=chat and vendor is not None and vendor.tools_only,
+        pages_if_asked=chat and vendor is not None and vendor.pages_if_asked,
         unspoken=UNSPOKEN.get(dialect, ()),
         row=row,
         shutdown=settings.shutdown_date or (row.shutdown if row else None),
@@ -55,6 +56,7 @@ def facts_of(vendor: Row | None, dialect: str, model: str, *, alias: str, settin
     touched |= {OLDER_BOUND, NEWER_BOUND} - {facts.bound} if facts.bound else set()
     touched |= {MESSAGES} if facts.thinking_back or not developer else set()
     touched |= {FUNCTIONS, FUNCTION_CALL, MESSAGES} if facts.tools_only else set()
+    touched |= {TOOLS} if facts.pages_if_asked else set()
     return msgspec.structs.replace(facts, touched=frozenset(touched))
 
 

@@ -36,6 +36,7 @@ from aisa.wire.plain import (
 )
 from aisa.wire.searches import Search, number_of, searches_beside, searches_in, searches_in_plain
 from aisa.wire.shown import VISIBLE_PER_BYTE, VISIBLE_SPARE, Asked
+from aisa.wire.steps import steps_in, steps_shown
 from aisa.wire.stop_sequences import stop_sequences, with_texts_cut
 from aisa.wire.token_meter import PIECE_BYTES_MAX
 from aisa.wire.tool_terms import ToolTerms
@@ -124,9 +125,10 @@ class AnswerDecoder:
         self.unknown, self._answered = read.unknown, read.answered
         choices = trees_in(answer.get("choices"))
         self.choices_made = len(choices)
-        shown = [searches_in(position, [as_tree(choice.get("message"))]) for position, choice in enumerate(choices)]
-        self._searches = searches_beside(answer).union(*shown)
+        messages = [as_tree(choice.get("message")) for choice in choices]
+        self._searches = searches_beside(answer).union(*[searches_in(place, [message]) for place, message in enumerate(messages)])
         report = self._report = UsageReport()
+        report.steps = steps_in(answer) or steps_shown(messages)
         for told in (answer.get("usage"), *[choice.get("usage") for choice in choices]):  # as in a stream, where some have it
             report.take(told)
         self.tier = first_known(tier_named(answer.get("service_tier")), tier_in(report.fields))
@@ -147,7 +149,7 @@ class AnswerDecoder:
 
     def told(self) -> Told:
         """Return what the answer says of itself."""
-        searches = number_of(self._searches) if self._searches else 0
+        searches = number_of(self._searches, self._chat.known) if self._searches else 0
         return Told(self.tier, self._answered, None if self._report is None else vendor_cost(self._report.fields), searches)
 
     def usage_fault(self, usage: Usage) -> str:

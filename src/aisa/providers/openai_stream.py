@@ -184,7 +184,7 @@ class StreamDecoder:
     def told(self) -> Told:
         """Return what the answer has said of itself so far; of models the last that a chunk has named."""
         chunks = self._chunks
-        searches = number_of(chunks.searches) if chunks.searches else 0
+        searches = number_of(chunks.searches, self._chat.known) if chunks.searches else 0
         if self._told is not None and chunks.report.fields is self._told[0]:  # as OpenAI writes it: without a tier, and without a cost
             return Told(tier_named(chunks.service_tier), chunks.answered, None, searches)
         return Told(self.tier, chunks.answered, vendor_cost(chunks.report.fields), searches)
@@ -303,7 +303,7 @@ class StreamDecoder:
         except NOT_PLAIN:  # a member that was skipped is no number
             tree = tree_in(data)
         chunks.report.take(tree["usage"])
-        self._told = chunks.report.fields, as_usage(usage)
+        self._told = None if chunks.report.steps else (chunks.report.fields, as_usage(usage))
         pieces = self._finished()
         try:
             owed = chunks.reported(tree)

@@ -179,7 +179,9 @@ LABS = (
         base_url_variable="ZAI_BASE_URL",
         elsewhere=("https://open.bigmodel.cn/api/paas/v4",),
         at=r"api\.z\.ai|open\.bigmodel\.cn",
-        sources=("https://docs.z.ai/guides/develop/python/introduction",),
+        pages_if_asked=True,
+        sources=("https://docs.z.ai/guides/develop/python/introduction", "https://docs.z.ai/api-reference/llm/chat-completion"),
+        seen="2026-11-29",
     ),
     Row(
         name="minimax",

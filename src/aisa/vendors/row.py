@@ -63,6 +63,7 @@ class Row(msgspec.Struct, frozen=True, kw_only=True):
     developer: bool = False  # it knows the role `developer`, by its documentation; else that is sent as `system`
     thinking_back: bool = False  # it refuses calls in the history that have no `reasoning_content` beside them, if only an empty one
     tools_only: bool = False  # it has no `functions`, by its documentation or types: they are given as tools there, and called as such
+    pages_if_asked: bool = False  # that it has searched shows only where its tool `web_search` has `search_result: true`
     running_usage: bool = False  # it says with each chunk how many tokens it has made, when it is asked to
     top: bool = False  # it takes calls at the top of its host, too
     lists: bool = True  # it lists the models that may be called, below its address

@@ -18,6 +18,7 @@ from aisa.wire.plain import PlainChunk, PlainFinishChunk, PlainOpeningChunk
 from aisa.wire.running_count import RunningCount
 from aisa.wire.searches import PAGES, SIGNS, Search, searches_beside, searches_in
 from aisa.wire.shown import Shown
+from aisa.wire.steps import BREAKDOWN, steps_in, steps_shown
 from aisa.wire.token_meter import BY_LOGPROBS, BY_TOKEN_IDS, BY_VENDOR, TokenMeter, weakest
 from aisa.wire.tool_terms import ToolTerms
 from aisa.wire.trees import Tree, as_tree, is_list, is_tree, text_or_none, trees_in
@@ -154,8 +155,9 @@ class ChunkStream:
         refuse_errors(tree)
         self.holding = None
         self._note_origin(tree)
-        groq = tree.get("x_groq")
-        for report in (groq.get("usage") if is_tree(groq) else None, tree.get("usage")):
+        groq = as_tree(tree.get("x_groq"))
+        self.report.steps = (steps_in(groq) if BREAKDOWN in groq else None) or self.report.steps
+        for report in (groq.get("usage"), tree.get("usage")):
             self.report.take(report)
         extras = {name: value for name, value in tree.items() if name not in HANDLED_TOP}
         choices = trees_in(tree.get("choices"))
@@ -233,6 +235,7 @@ class ChunkStream:
     def _note_searches(self, index: int, deltas: list[Tree]) -> None:
         if any(not SIGNS.isdisjoint(part) for part in deltas) and len(self.searches) < SEARCHES_MAX:
             self.searches = self.searches.union(searches_in(index, deltas))
+            self.report.steps = self.report.steps or steps_shown(deltas)
 
     def identify(self, tree: Tree) -> None:
         """Take id, time and model from a vendor's chunk, if it is the first."""

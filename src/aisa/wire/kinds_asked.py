@@ -10,6 +10,7 @@ import msgspec
 
 from aisa.wire.chat import ChatRequest
 from aisa.wire.request_content import cache_lifetime
+from aisa.wire.searches import OWN, types_offered
 from aisa.wire.trees import is_tree, trees_in
 
 #: What `modalities` may ask for -> the kind of output that it is.
@@ -20,9 +21,9 @@ LONG_WRITES = frozenset(WRITES.values())
 CACHEABLE = ("messages", "tools", "cache_control")  # members in which a request may ask for a cache
 SOUND, SOUNDS = "input_audio", ("input_audio", "audio_url")  # the kind, and the types of such a part of a message
 #: Tools of the vendor's own, by the kind of cost that each makes. Within a text the quotation marks would be escaped. xAI searches posts,
-#: OpenRouter puts its name before its tools, Moonshot names the function, and Groq has a browser look.
+#: OpenRouter puts its name before its tools, and Groq has a browser look.
 TOOLS = {
-    "per_search": re.compile(rb'"type"\s*:\s*"(?:openrouter:)?(?:web|x|browser)_search[a-z0-9_]{0,40}"|"name"\s*:\s*"\$web_search"'),
+    "per_search": re.compile(rb'"type"\s*:\s*"(?:openrouter:)?(?:web|x|browser)_search[a-z0-9_]{0,40}"'),
     "output_image": re.compile(rb'"type"\s*:\s*"image_generation[a-z0-9_]{0,40}"'),
 }
 
@@ -37,6 +38,7 @@ def kinds_asked(chat: ChatRequest, wanted: AbstractSet[str]) -> list[tuple[str, 
         found.append(("per_search", "web_search_options"))
     if "tools" in fields:
         found += [(kind, "tools") for kind, tool in TOOLS.items() if kind in wanted and offers(tool, bytes(fields["tools"]))]
+        found += [("per_search", "tools")] if types_offered(known) - {OWN} else []  # Moonshot names the function
     for member, (kind, asks) in SEARCHING.items():
         if member in fields and asks(msgspec.json.decode(fields[member])):
             found.append((kind, member))

@@ -5,14 +5,16 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Sequence
 from typing import TypeAlias
 
+from aisa.wire.chat import Known
 from aisa.wire.plain import BareMessage, BareToolCall, PlainMessage, PlainToolCall
+from aisa.wire.steps import EXECUTED
 from aisa.wire.trees import Tree, as_tree, text_or_none, trees_in
 from aisa.wire.usage_report import SEARCHES_MAX
 
 CITATION = "url_citation"  # a type of annotation: a page
 FUNCTION = "$web_search"  # Moonshot's, each call of which it has run and charges for
+OWN = "function"  # the type of a function that the caller runs, whatever its name; Moonshot's is a `builtin_function`
 CALLS = "tool_calls"
-EXECUTED = "executed_tools"  # Groq's, each with a type: `search`, `browser_search`, `visit`, `python` and more
 PAGES = "web_search"  # Zhipu's, beside the choices: what it has found
 #: Members of a message or a delta that may show a search.
 SIGNS = frozenset({CALLS, EXECUTED, "annotations"})
@@ -23,9 +25,17 @@ Search: TypeAlias = tuple[str, int, int]
 FOUND: Search = ("pages", 0, 0)
 
 
-def number_of(searches: frozenset[Search]) -> int:
-    """Return how many searches there were by all that shows one: SEARCHES_MAX at most."""
+def number_of(searches: frozenset[Search], known: Known) -> int:
+    """Return how many searches there were by all that shows one, in an answer to such a request: SEARCHES_MAX at most."""
+    if types_offered(known) == {OWN}:
+        searches = frozenset([search for search in searches if search[0] != CALLS])
     return min(len(searches - {FOUND}) or len(searches), SEARCHES_MAX)
+
+
+def types_offered(known: Known) -> set[str]:
+    """Return the types of tools under which a request offers a function of the name that Moonshot's has."""
+    older = {OWN for function in known.functions or () if function.name == FUNCTION}
+    return older.union(tool.type for tool in known.tools or () if tool.function is not None and tool.function.name == FUNCTION)
 
 
 def searches_beside(answer: Tree) -> frozenset[Search]:

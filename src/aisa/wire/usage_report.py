@@ -13,7 +13,9 @@ from msgspec import Raw
 
 from aisa.usage import IMPLAUSIBLE, REPORTED, Breakdown, Usage, Way
 from aisa.wire.lenient_json import encode
+from aisa.wire.report_sums import fitted, with_part
 from aisa.wire.shown import BESIDE_TOKENS_MAX, COUNT_MAX, Asked, Shown
+from aisa.wire.steps import Steps, beside
 from aisa.wire.trees import Tree, as_tree, is_tree
 from aisa.wire.vendor_cost import has_cost_of
 
@@ -64,9 +66,10 @@ NAMED = frozenset({*INPUT, *OUTPUT, *TOTAL, *CACHED, *WRITTEN, *REASONING, SHOWN
 class UsageReport:
     """What a vendor has reported of one answer so far."""
 
-    __slots__ = ("_fields", "_running")
+    __slots__ = ("_fields", "_running", "steps")
 
     def __init__(self) -> None:
+        self.steps: Steps | None = None  # of one that took several
         self._fields: Tree | None = None
         self._running: tuple[Tree, Callable[[Tree], Tree]] | None = None  # the last of running reports, and what reads it
 
@@ -102,7 +105,7 @@ class UsageReport:
     def usage(self, shown: Shown, asked: Asked) -> Usage:
         """Return the tokens: each side as reported, else by our own count."""
         if self.fields is not None:
-            return read(self.fields, shown, asked)
+            return read(self.fields, shown, asked, steps=self.steps)
         taken, source = asked.input()
         return Usage(taken, input_source=source).with_output(shown.tokens, shown.reasoning, shown.way)
 
@@ -248,7 +251,7 @@ def visible(fields: object, *, thinking_shown: bool) -> int:
     return max(0, (output_of(fields) or 0) - hidden)
 
 
-def read(fields: Tree, shown: Shown, asked: Asked) -> Usage:
+def read(fields: Tree, shown: Shown, asked: Asked, *, steps: Steps | None = None) -> Usage:
     """Return the tokens that a report tells of; a side of which it tells nothing, or what cannot be, is as counted."""
     inner, outer = details(fields, INPUT_DETAILS), details(fields, OUTPUT_DETAILS)
     cached = largest(CACHED, fields, inner)
@@ -264,9 +267,10 @@ def read(fields: Tree, shown: Shown, asked: Asked) -> Usage:
     output_source = input_source = REPORTED
     cited = pondered = 0
     if taken is not None and made is not None:
-        cited, pondered = apart(fields, CITED), apart(fields, "reasoning_tokens")
+        apart_of_it = apart(fields, CITED), apart(fields, "reasoning_tokens")
+        cited, pondered, input_source = beside(steps, (taken, made, total), thought, apart=apart_of_it)
         total = 0 if total == taken + made and cited + pondered else total
-        taken, made = taken + cited, made + pondered
+        taken, made, thought = taken + cited, made + pondered, max(thought, pondered)
         most = asked.input_tokens_max + cited, asked.output_tokens_max + pondered
         taken, made, thought = fitted((taken, made, total), beside=(cached, written), thought=thought, most=most)
     elif taken is not None:
@@ -365,27 +369,6 @@ def lifetimes(fields: Tree) -> dict[str, int]:
             lifetime = name.removeprefix("ephemeral_").removeprefix("ttl_").removesuffix("_tokens").removesuffix("_input")
             found[lifetime] = max(found.get(lifetime, 0), count_of(value) or 0)
     return found
-
-
-def with_part(whole: int, part: int, most: int) -> int:
-    """Return a side of which no total says whether a part is in it: one that is larger stands beside it, if as many tokens can be."""
-    return whole + part if whole < part <= most - whole else whole
-
-
-def fitted(told: tuple[int, int, int], *, beside: tuple[int, int], thought: int, most: tuple[int, int]) -> tuple[int, int, int]:
-    """Return input, output and thinking so that input and output are the whole. Of what goes beyond their sum, the total decides.
-
-    It is cached and written tokens that stand beside the prompt if these fill the gap exactly; or the thinking that was reported; else
-    thinking that was not. Without a total that can be true, a part that is larger than its whole stands beside it.
-    """
-    taken, made, total = told
-    cached, written = beside
-    gap = total - taken - made
-    ways = [(more, more_made) for more_made in (0, thought) for more in (0, cached + written, cached, written)]
-    more, more_made = next((way for way in ways if sum(way) == gap), (0, gap))
-    if gap >= 0 and taken + more <= most[0] and made + more_made <= most[1]:
-        return taken + more, made + more_made, max(thought, more_made)
-    return with_part(taken, cached + written, most[0]), with_part(made, thought, most[1]), thought
 
 
 def with_cost(report: Tree, cost_usd: str | None) -> Tree:

@@ -1,0 +1,24 @@
+"""How the sides of a report of usage, their parts and its total fit together. Knows no names of counts."""
+
+from __future__ import annotations
+
+
+def with_part(whole: int, part: int, most: int) -> int:
+    """Return a side of which no total says whether a part is in it: one that is larger stands beside it, if as many tokens can be."""
+    return whole + part if whole < part <= most - whole else whole
+
+
+def fitted(told: tuple[int, int, int], *, beside: tuple[int, int], thought: int, most: tuple[int, int]) -> tuple[int, int, int]:
+    """Return input, output and thinking so that input and output are the whole. Of what goes beyond their sum, the total decides.
+
+    It is cached and written tokens that stand beside the prompt if these fill the gap exactly; or the thinking that was reported; else
+    thinking that was not. Without a total that can be true, a part that is larger than its whole stands beside it.
+    """
+    taken, made, total = told
+    cached, written = beside
+    gap = total - taken - made
+    ways = [(more, more_made) for more_made in (0, thought) for more in (0, cached + written, cached, written)]
+    more, more_made = next((way for way in ways if sum(way) == gap), (0, gap))
+    if gap >= 0 and taken + more <= most[0] and made + more_made <= most[1]:
+        return taken + more, made + more_made, max(thought, more_made)
+    return with_part(taken, cached + written, most[0]), with_part(made, thought, most[1]), thought

@@ -254,7 +254,7 @@ class AnswerBuilder:
         if len(self._meters) != 1:
             return
         [meter] = self._meters.values()
-        more = visible - meter.tokens
+        more = max(visible, meter.known) - meter.tokens  # what it has said before holds
         for place in range(len(self._parts) - 1, -1, -1):
             if not more:
                 break

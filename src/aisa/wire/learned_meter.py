@@ -60,7 +60,7 @@ class LearnedMeter(TokenMeter):
             worth = upper
         elif worth < lower:
             worth = lower
-        before, tokens = self.tokens, self._base - (-worth >> UNIT_BITS)
+        before, tokens = self.tokens, self.known - (-worth >> UNIT_BITS)
         if tokens > before:
             self.tokens = tokens
         return self.tokens - before
@@ -70,7 +70,7 @@ class LearnedMeter(TokenMeter):
         per_piece, least, spare, most = self._worth
         totals = list(accumulate(map(len, texts) if sizes is None else sizes, initial=self.text_bytes))[1:]
         by_pieces = accumulate(repeat(per_piece, len(totals)), initial=(self.pieces + 1) * per_piece)
-        above = self._base - self.tokens  # what is known, seen from where this begins
+        above = self.known - self.tokens  # what is known, seen from where this begins
         counts = [
             above - (-(high if worth > (high := total * most) else low if worth < (low := total * least - spare) else worth) >> UNIT_BITS)
             for worth, total in zip(by_pieces, totals, strict=False)  # the last is of a piece that did not come

@@ -43,15 +43,15 @@ SIZE = Rate(1, 0)  # pieces are text of any length
 class TokenMeter:
     """The tokens of one choice: those known from its vendor or a tokenizer, and what a rate makes of the text since."""
 
-    __slots__ = ("_base", "_earlier", "_guesses", "_left", "_rate", "_terms", "_told", "pieces", "text", "text_bytes", "tokens")
+    __slots__ = ("_earlier", "_guesses", "_left", "_rate", "_terms", "_told", "known", "pieces", "text", "text_bytes", "tokens")
 
     def __init__(self, rate: Rate = PIECES, tokenizer: Tokenizer | None = None) -> None:
         self.tokens = 0  # the running count: what holds follow, and on whose scale is known what of a stream has arrived
-        self.pieces = 0  # these and the bytes of their text have come since `_base`
+        self.pieces = 0  # these and the bytes of their text have come since `known`
         self.text_bytes = 0
         self._rate = rate
         self._terms = (rate.bytes_min, rate.bytes_max, rate.per_piece, rate.per_byte)
-        self._base = 0
+        self.known = 0  # tokens of which the vendor told last
         self._earlier = (0, 0)  # pieces and bytes before
         self._told = ""  # by which means the vendor told the last tokens that are known
         self.text: TokenizedText | None = None
@@ -86,7 +86,7 @@ class TokenMeter:
         self.pieces = pieces = self.pieces + 1
         self.text_bytes = total = self.text_bytes + len(text)
         worth = pieces * per_piece if least * pieces <= total <= most * pieces else total * per_byte
-        more = self._base - (-worth >> UNIT_BITS) - self.tokens
+        more = self.known - (-worth >> UNIT_BITS) - self.tokens
         if more <= 0:
             return 0
         self.tokens += more
@@ -107,7 +107,7 @@ class TokenMeter:
         first = self.pieces + 1
         after = first + len(texts)
         totals = list(accumulate(map(len, texts) if sizes is None else sizes, initial=self.text_bytes))[1:]
-        above = self._base - self.tokens  # what is known, seen from where this begins
+        above = self.known - self.tokens  # what is known, seen from where this begins
         usual = most > 0 and all(map(le, range(least * first, least * after, least), totals))
         usual = usual and all(map(ge, range(most * first, most * after, most), totals))
         counts: Sequence[int]
@@ -131,7 +131,7 @@ class TokenMeter:
         pieces, size = self._earlier
         self._earlier = pieces + self.pieces + len(sizes), size + self.text_bytes + sum(sizes)
         self.pieces = self.text_bytes = 0
-        self._base, self._told = tokens, means
+        self.known, self._told = tokens, means
         more = self._reach(tokens)
         if self.text is not None:
             self.text.restart(self.tokens, tokens)

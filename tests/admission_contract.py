@@ -11,8 +11,9 @@ from bisect import bisect_right
 from collections import Counter
 from collections.abc import Awaitable, Callable, Coroutine, Mapping
 from heapq import heapify, heappop, heappush
-from typing import Any, NamedTuple, Protocol
+from typing import Any, NamedTuple, Protocol, cast
 
+from aisa.admission.memory import MemoryAdmission
 from aisa.admission.port import Admission, Lease
 from aisa.call import Call
 from aisa.config.limits import AccountRates, AddressRates, Limits, Tier
@@ -272,6 +273,55 @@ def a_stream_ends_where_its_tokens_do(stage: Stage) -> None:
     tell(stage, story, tpm=1_000)
 
 
+async def streamed(lease: Lease, pieces: int, *, of: int = 7) -> tuple[int, ApiError | None]:
+    """Send so many pieces of a stream, as far as its tokens allow; return the tokens that were sent, and what ended it before."""
+    sent = 0
+    for _ in range(pieces):
+        try:
+            if sent + of > lease.covered and (waiting := lease.cover(sent + of)) is not None:
+                await waiting
+        except ApiError as error:
+            return sent, error
+        sent += of
+    return sent, None
+
+
+def who_waits_as_a_stream_was_told_that_ended_gets_in(stage: Stage) -> None:
+    """[fault P1] A call like the one that its tokens ended, be it long or short: what it is told is enough for that, not for one token."""
+
+    async def story(world: World) -> None:
+        for input_tokens, used in ((400, 100), (20, 900), (700, 100)):
+            (await world.call(input_tokens=used, stream=True)).release(Usage(used, 0))
+            await world.stage.sleep(world.stage.window_seconds / 3)
+            lease = await world.call(input_tokens=input_tokens, stream=True)
+            sent, ended = await streamed(lease, 1_000)
+            assert ended is not None
+            lease.release(Usage(input_tokens, sent))
+            await world.stage.sleep(ended.retry_after or 0)
+            (await world.call(input_tokens=input_tokens, stream=True)).release(NOTHING)
+            await world.stage.sleep(world.stage.window_seconds * 1.1)
+
+    tell(stage, story, tpm=1_000)
+
+
+def a_limit_that_is_taken_away_ends_no_stream(stage: Stage) -> None:
+    """[fault S17] Tokens, with calls still limited: what runs goes on, without more limits than others have from then on."""
+
+    async def story(world: World) -> None:
+        leases = [await world.call(input_tokens=100, stream=True) for _ in range(2)]
+        assert await streamed(leases[0], 20) == (140, None)
+        left = Limits(default_tier="t", tiers={"t": Tier(rpm=60)}, window_seconds=world.stage.window_seconds)
+        cast("MemoryAdmission", world.admission).configure(left)
+        for _ in leases:  # from the next call on, which each process has to see
+            (await world.call()).release(ANSWER)
+        for lease in leases:
+            assert await streamed(lease, 1_000) == (7_000, None)
+            lease.release(Usage(100, 7_000))
+        (await world.call()).release(ANSWER)
+
+    tell(stage, story, rpm=60, tpm=1_000)
+
+
 def tokens_are_within_a_step_of_the_limit(stage: Stage) -> None:
     """Many streams at once use no more than the limit together, and what is left in the end is less than one step for each."""
     chance = random.Random(5)
@@ -380,6 +430,8 @@ CLAIMS = (
     a_call_larger_than_the_limit_is_not_to_be_tried_again,
     what_a_call_did_not_use_is_given_back,
     a_stream_ends_where_its_tokens_do,
+    who_waits_as_a_stream_was_told_that_ended_gets_in,
+    a_limit_that_is_taken_away_ends_no_stream,
     tokens_are_within_a_step_of_the_limit,
     calls_in_flight_are_leases,
     an_account_bounds_its_keys_together,

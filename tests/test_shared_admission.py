@@ -83,6 +83,11 @@ class ByTurns:
         self._all = all_of_them
         self._turn = 0
 
+    def configure(self, limits: Limits) -> None:
+        """Let other limits hold in each."""
+        for each in self._all:
+            each.configure(limits)
+
     def __getattr__(self, name: str) -> Any:
         self._turn += 1
         return getattr(self._all[self._turn % len(self._all)], name)

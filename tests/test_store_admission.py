@@ -77,6 +77,11 @@ class ByTurns:
         self._turn += 1
         return await self._all[self._turn % len(self._all)].admit(*arguments, **named)
 
+    def configure(self, limits: Limits) -> None:
+        """Let other limits hold in each."""
+        for each in self._all:
+            each.configure(limits)
+
     def headers(self, key: Any) -> Any:
         """Ask the one that was asked last: of the others what they heard last may be older."""
         return self._all[self._turn % len(self._all)].headers(key)

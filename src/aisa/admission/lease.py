@@ -41,8 +41,11 @@ class MemoryLease:
         now = self._micros()
         limited = [each for each in self._allowances if each.tokens is not None]
         lefts = [each.tokens.left(now) for each in limited if each.tokens is not None]
+        if not lefts:  # the limit was taken away
+            self.covered = sys.maxsize
+            return None
         if needed > min(lefts):
-            raise stopped_inside(limited, now, needed)
+            raise stopped_inside(limited, now, needed, again=self._first)
         self._grow(now, min(-(-needed // self._step) * self._step, *lefts))
         return None
 

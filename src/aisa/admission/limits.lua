@@ -220,13 +220,15 @@ if asked == 'begin' then
   return answer
 end
 
--- cover: lease, tokens that it has taken, how many more it needs, a step of them, 1 to take whatever there is; for each tokens at most.
+-- cover: lease, tokens that it has taken, how many more it needs, a step of them, 1 to take whatever there is, what it took at first and
+-- would take if it began again; for each tokens at most.
 if asked == 'cover' then
   local taken, needed, step, forced = tonumber(ARGV[5]), tonumber(ARGV[6]), tonumber(ARGV[7]), ARGV[8] == '1'
+  local first = tonumber(ARGV[9])
   local all, more = {}, math.ceil(needed / step) * step
   local room, had = true, nil
   for place = 1, #KEYS / 2 do
-    local w = window(KEYS[2 * place - 1], 't', ARGV[8 + place])
+    local w = window(KEYS[2 * place - 1], 't', ARGV[9 + place])
     had = had or tonumber(redis.call('HGET', w.record, lease_id) or nil)
     room = room and needed <= w.limit - w.used
     more = forced and more or math.min(more, w.limit - w.used)
@@ -242,7 +244,7 @@ if asked == 'cover' then
       add(w, more)
       redis.call('HSET', w.record, lease_id, text(taken + more))
     elseif not granted and needed > w.limit - w.used then
-      when = text(take_place(w, math.min(needed, w.limit)))
+      when = text(take_place(w, math.min(math.max(needed, first), w.limit)))
     end
     save(w)
     seen(answer, w)

@@ -198,6 +198,7 @@ DECLARE
   needed bigint := asked[6];
   step bigint := asked[7];
   forced boolean := asked[8] = '1';
+  began_with bigint := asked[9];
   more bigint := (needed + step - 1) / step * step;
   room boolean := true;
   had bigint;
@@ -209,7 +210,7 @@ DECLARE
   told text[] := '{}';
 BEGIN
   FOR n IN 1 .. cardinality(records) LOOP
-    most := asked[8 + n];
+    most := asked[9 + n];
     left_over[n] := most - (SELECT coalesce(sum(amount), 0) FROM aisa_limits.used
       WHERE record = records[n] AND kind = 'tokens' AND counts_until > now);
     had := coalesce(had, (SELECT l.tokens FROM aisa_limits.leases AS l WHERE l.record = records[n] AND l.lease = lease_id));
@@ -222,13 +223,13 @@ BEGIN
   END IF;
   granted := again OR forced OR room;
   FOR n IN 1 .. cardinality(records) LOOP
-    most := asked[8 + n];
+    most := asked[9 + n];
     when_told := NULL;
     IF granted AND NOT again THEN
       PERFORM aisa_limits.add_VERSION(records[n], 'tokens', more, span, now);
       UPDATE aisa_limits.leases SET tokens = taken + more WHERE record = records[n] AND lease = lease_id;
     ELSIF NOT granted AND needed > left_over[n] THEN
-      when_told := aisa_limits.take_place_VERSION(records[n], 'tokens', least(needed, most), most, span, now);
+      when_told := aisa_limits.take_place_VERSION(records[n], 'tokens', least(greatest(needed, began_with), most), most, span, now);
     END IF;
     told := told || aisa_limits.seen_VERSION(records[n], 'tokens', most, now) || coalesce(when_told::text, '');
   END LOOP;

@@ -54,14 +54,14 @@ def too_large(allowance: Shown, tokens: int, *, input_tokens: int, request: Requ
     return ApiError(CODE, f"{needs}, but {whose} may use {used.limit:,} in any {length_in_words(used.span)}. {remedy}", should_retry=False)
 
 
-def stopped_inside(limited: Iterable[Shown], now: int, needed: int) -> ApiError:
-    """Return what ends a stream for whose next tokens not all of these have room."""
+def stopped_inside(limited: Iterable[Shown], now: int, needed: int, *, again: int) -> ApiError:
+    """Return what ends a stream for whose next tokens not all of these have room. Sent again it would take so many at first."""
     waits: list[tuple[int, str]] = []
     for each in limited:
         if (used := each.tokens) is not None and used.left(now) < needed:
             whose = each.whose[0].lower() + each.whose[1:]
             said = f"The stream ends here: {whose} may use {used.limit:,} tokens in any {length_in_words(used.span)}, and has used them."
-            waits.append((used.take_place(now, min(needed, used.limit)), said))
+            waits.append((used.take_place(now, min(max(needed, again), used.limit)), said))
     when, said = max(waits)
     return ApiError(CODE, said, retry_after=seconds_of(when - now), should_retry=True)
 

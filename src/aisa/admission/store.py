@@ -5,6 +5,7 @@ What this process lets in it counts by itself too, so that with the store away i
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from importlib.resources import files
 
@@ -182,6 +183,9 @@ class StoreLease(MemoryLease):
     async def _cover_by_store(self, tokens: int) -> None:
         needed = tokens - self.covered
         limited = [each for each in self._stored if each.rates.tpm is not None]
+        if not limited:
+            self.covered = sys.maxsize  # the limit was taken away
+            return
         try:
             answer = await self._way.ask("cover", keys_of(limited, self._way.span), *self._cover_arguments(limited, needed, "0"))
         except StoreAway:
@@ -194,7 +198,7 @@ class StoreLease(MemoryLease):
             each.seen.see(("", "", *words), later)
         more = int(answer[0])
         if not more:
-            raise stopped_inside(refused_inside(limited, told, later), now, needed)
+            raise stopped_inside(refused_inside(limited, told, later), now, needed, again=self._first)
         self._step_there = int(answer[1])
         self._grow(now, more)
 
@@ -211,7 +215,7 @@ class StoreLease(MemoryLease):
 
     def _cover_arguments(self, limited: Sequence[StoredAllowance], needed: int, forced: str) -> list[str]:
         numbers = (str(self._taken), str(needed), str(self._step))
-        return [self.id, *numbers, forced, *(str(each.rates.tpm) for each in limited)]
+        return [self.id, *numbers, forced, str(self._first), *(str(each.rates.tpm) for each in limited)]
 
     def release(self, usage: Usage) -> None:
         """End the call with what it used."""

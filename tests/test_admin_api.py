@@ -352,7 +352,7 @@ def test_lists_come_in_pages() -> None:
             break
         query["after"] = page["data"][-1]["id"]
     assert seen == entries
-    for wrong in ({"limit": "0"}, {"limit": "x"}, {"limit": "99999"}, {"after": "gone"}):
+    for wrong in ({"limit": "0"}, {"limit": "x"}, {"limit": "99999"}, {"limit": f"{'0' * 9}99999"}, {"limit": "\u0663"}, {"after": "gone"}):
         with pytest.raises(ApiError):
             page_of({"data": entries}, wrong)
     assert page_of({"row": 1}, {"limit": "x"}) == {"row": 1}

@@ -12,6 +12,7 @@ from collections.abc import Callable, Iterator
 from contextlib import ExitStack, closing, contextmanager
 from functools import partial
 from pathlib import Path
+from urllib.parse import quote
 
 import pytest
 
@@ -100,6 +101,25 @@ def test_servers_on_one_database_know_each_others_keys_accounts_and_money(postgr
         for server in (one, other):
             audited(server)
     assert postgres.sql(database, "select count(*) from allotments") == "0\n"  # who goes away leaves nothing held
+
+
+@needs_postgres
+def test_no_name_that_postgresql_cannot_take_is_a_failure_of_the_ledger(postgres: Postgres, tmp_path: Path) -> None:
+    """[fault P5] A NUL in a path or a query, and an id beyond its numbers: who asks so is told, and no bug is reported, no outage told."""
+    with ScriptedVendor() as vendor, servers(tmp_path, 1, vendor, postgres.fresh()) as (server,):
+        admin = server.aisa("admin-keys", "create", "a", "--scope", "write", "--quiet").strip()
+        asked = [
+            *[("GET", f"/admin/v1/{path}") for path in ("calls/%00", "calls/req_%00", "accounts/a%00b/entries", "accounts/%00/statement")],
+            *[("GET", f"/admin/v1/{path}") for path in ("calls?after=%00", "calls?model=a%00", "usage?account=%00", "changes?after=a%00")],
+            *[("POST", f"/admin/v1/accounts/%00/{verb}") for verb in ("disable", "enable", "unlimit")],
+            *[("GET", f"/admin/v1/changes?after={after}") for after in ("2147483648", "9" * 18, "9" * 40, "\u0663")],
+        ]
+        with closing(connection(server)) as client:
+            for method, path in [*asked, ("GET", "/v1/usage/calls/%00"), ("GET", "/v1/usage/calls/req_a%00b")]:
+                key = server.key if path.startswith("/v1") else admin
+                client.request(method, quote(path, safe="/?=%&"), headers={"authorization": f"Bearer {key}"})
+                answer = client.getresponse()
+                assert (answer.status in (400, 404), answer.read()[:0]) == (True, b""), path
 
 
 @needs_postgres

@@ -7,6 +7,7 @@ from aisa.clock import Chance, WallClock
 CROCKFORD = "0123456789ABCDEFGHJKMNPQRSTVWXYZ"
 PAIRS = tuple(a + b for a in CROCKFORD for b in CROCKFORD)  # ten bits at a time: half the look-ups
 PREFIX = "req_"
+ID_CHARACTERS = len(PREFIX) + 26
 COUNT_BITS = 20  # how many ids share one draw of entropy: a million
 
 

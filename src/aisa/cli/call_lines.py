@@ -20,7 +20,7 @@ from aisa.cli.terminal import paint, say
 from aisa.edge.admin_calls import CallsShown
 from aisa.edge.bill_view import iso
 from aisa.keys.rules import DAY_SECONDS
-from aisa.ledger.port_calls import FAILURES, LINES_MAX, CallLine
+from aisa.ledger.port_calls import FAILURES, LINES_MAX, CallLine, ending_of
 from aisa.ledger.refusal import IN_LOG_ALONE, REFUSED
 from aisa.ledger.rules import COMPLETED
 from aisa.money import dollars_text
@@ -75,8 +75,8 @@ def show(asked: Asked, config: str | None, data_dir: str | None, *, now: Callabl
 
 
 def look(folder: str, query: str) -> list[CallLine]:
-    """Return the calls that a query asks for, the oldest first."""
-    return ask(folder, "GET", f"/calls?{query}", expect=CallsShown, seconds=ANSWER_SECONDS_MAX).data[::-1]
+    """Return the calls that a query asks for, those that ended first at first."""
+    return sorted(ask(folder, "GET", f"/calls?{query}", expect=CallsShown, seconds=ANSWER_SECONDS_MAX).data, key=ending_of)
 
 
 def follow(folder: str, asked: Asked, lines: list[CallLine], *, now: Callable[[], float]) -> None:

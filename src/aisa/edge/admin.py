@@ -18,7 +18,7 @@ from aisa.config.limits import Limits
 from aisa.edge.admin_accounts import AccountRoutes
 from aisa.edge.admin_key_routes import AdminKeyRing, AdminKeyRoutes
 from aisa.edge.admin_keys import KeyRoutes, Place, Usings
-from aisa.edge.admin_route import Answering, Asked, Query
+from aisa.edge.admin_route import Answering, Asked, Query, number
 from aisa.edge.admin_wallets import WalletRoutes
 from aisa.edge.routes import Route, RouteTable
 from aisa.errors import ApiError
@@ -174,9 +174,7 @@ def page_of(shown: object, query: Mapping[str, str]) -> object:
         return document
     if not isinstance(document.get("data"), list) or "has_more" in document:
         return document
-    limit = query.get("limit", str(PAGE_MAX))
-    if not limit.isdecimal() or not 1 <= int(limit[:9]) <= PAGE_MAX:
-        raise ApiError("invalid_request", f"`limit` is a whole number from 1 to {PAGE_MAX:,}.", param="limit")
+    limit = number(query.get("limit", str(PAGE_MAX)), "limit", PAGE_MAX, smallest=1)
     entries = cast("list[object]", document["data"])
     start = 0
     if "after" in query:
@@ -184,7 +182,7 @@ def page_of(shown: object, query: Mapping[str, str]) -> object:
         if query["after"] not in names:
             raise ApiError("invalid_request", "`after` names no entry of this list.", param="after")
         start = names.index(query["after"]) + 1
-    page = entries[start : start + int(limit)]
+    page = entries[start : start + limit]
     return {**document, "data": page, "has_more": start + len(page) < len(entries)}
 
 

@@ -5,9 +5,9 @@
 | `GET /calls?key=K&account=A&model=M&failed=1&refused=1&since_ms=T&limit=N&by_end=1&after=ID` | 200, a `CallsShown`, the newest first |
 | `GET /calls/{id}` | 200, a `CallFound`; also for `latest`, and for the beginning of an id in any case, with or without `req_` |
 
-Every field of the first is optional: `key` is an id or a label; `failed` and `refused` leave only these; `by_end` counts `since_ms` from
-calls' ends; `after` goes on behind a page's last call. Money is in nano-dollars, times are UNIX milliseconds. A call that is not in the
-database yet is in both.
+Every field of the first is optional: `key` is an id or a label; `failed` and `refused` leave only these. Calls are in the order in which
+they began, and `after` goes on behind a page's last one; with `by_end`, which counts `since_ms` from their ends, they are in the order of
+these. Money is in nano-dollars, times are UNIX milliseconds. A call that is not in the database yet is in both.
 """
 
 from __future__ import annotations
@@ -71,8 +71,12 @@ class CallRoutes:
             by_end=query.has("by_end"),
             before=query.get("after"),
         )
+        if wanted.by_end and wanted.before is not None:
+            raise ApiError("invalid_request", "`after` goes on behind a call by its beginning: leave `by_end` out.", param="after")
         waiting = {line.id: line for line in lines_waiting(self._statement) if fits(line, wanted)}
-        lines = newest_first([*({line.id: line for line in self._index.lines(wanted)} | waiting).values()], wanted.limit)
+        lines = newest_first(
+            [*({line.id: line for line in self._index.lines(wanted)} | waiting).values()], wanted.limit, by_end=wanted.by_end
+        )
         labels = {key.id: key.label for key in self._keys.list()}
         return 200, CallsShown(
             [msgspec.structs.replace(line, key_label=labels.get(line.key_id, "")) for line in lines], len(lines) == wanted.limit

@@ -47,6 +47,8 @@ class Query(Mapping[str, str]):
         self._looked_for: set[str] = set(PAGED)
         if len(self._given) < len(given):
             raise ApiError("invalid_request", "The query has the same name twice.")
+        if any("\0" in value for value in self._given.values()):  # which no name has, and no database's question may have
+            raise ApiError("invalid_request", "The query has a NUL character in it.")
 
     def __getitem__(self, name: str) -> str:
         self._looked_for.add(name)
@@ -117,8 +119,9 @@ def read(body: bytes, shape: type[Shape]) -> Shape:
     return shaped
 
 
-def number(text: str, name: str, largest: int) -> int:
+def number(text: str, name: str, largest: int, *, smallest: int = 0) -> int:
     """Return a whole number that was given. Raises ApiError invalid_request."""
-    if not (text.isascii() and text.isdigit() and len(text) < len(str(10**18)) and int(text) <= largest):
-        raise ApiError("invalid_request", f"{name} must be a whole number, {largest:,} at most.", param=name)
+    if not (text.isascii() and text.isdigit() and len(text) < len(str(10**18)) and smallest <= int(text) <= largest):
+        least = f"{smallest:,} at least, " if smallest else ""
+        raise ApiError("invalid_request", f"{name} must be a whole number, {least}{largest:,} at most.", param=name)
     return int(text)

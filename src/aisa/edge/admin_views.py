@@ -17,13 +17,14 @@ import msgspec
 
 from aisa.admission.rules import VendorLimit
 from aisa.config.limits import Limits, known_tiers
-from aisa.edge.admin_route import Answering, Asked, Result, look
+from aisa.edge.admin_route import Answering, Asked, Result, look, number
 from aisa.edge.model_view import model_shown, models_shown
 from aisa.edge.routes import Route
-from aisa.errors import OF_VENDORS, ApiError, CreditSpent, KeyRefused
+from aisa.errors import OF_VENDORS, CreditSpent, KeyRefused
 from aisa.routing import Routes
 
 CHANGES_MAX = 1_000  # that are shown at once
+CHANGE_ID_MAX = 2**31 - 1  # that the database takes
 
 
 class Trouble(msgspec.Struct, frozen=True):
@@ -107,8 +108,6 @@ class ViewRoutes:
 
     def _shown_changes(self, asked: Asked) -> Result:
         """Answer with a page of changes. Raises ApiError invalid_request."""
-        limit, after = asked.query.get("limit", "100"), asked.query.get("after", "")
-        if not limit.isdecimal() or not 1 <= int(limit[:9]) <= CHANGES_MAX or not (after.isdecimal() or not after):
-            raise ApiError("invalid_request", f"`limit` is a number up to {CHANGES_MAX:,}, `after` the id of a change.", param="limit")
-        data = self._changes(int(limit), int(after[:18]) if after else None)
-        return 200, {"data": data, "has_more": len(data) == int(limit)}
+        limit, after = number(asked.query.get("limit", "100"), "limit", CHANGES_MAX, smallest=1), asked.query.get("after", "")
+        data = self._changes(limit, number(after, "after", CHANGE_ID_MAX) if after else None)
+        return 200, {"data": data, "has_more": len(data) == limit}

@@ -26,7 +26,7 @@ class KeyUsings:
     def last_use(self, key_id: str) -> tuple[int, str | None] | None:
         """Return when a key's last call ended or was refused, and from where, unless its row is removed; None if there is none."""
         ours = [line for line in lines_waiting(self._statement) if line.key_id == key_id]
-        newest = newest_first([*ours, *self._index.lines(Wanted(key_id=key_id, limit=1))], 1)
+        newest = newest_first([*ours, *self._index.lines(Wanted(key_id=key_id, limit=1))], 1, by_end=True)
         if newest:
             return newest[0].ended_ms, newest[0].address
         last_ms = self._index.last_ms(key_id)

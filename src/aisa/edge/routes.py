@@ -16,6 +16,7 @@ from aisa.wire.door import Door
 
 SHOWN_METHOD_CHARACTERS_MAX = 20  # of a method; the longest registered one has 17
 IGNORED_BODY_BYTES_MAX = 65_536  # of a request that needs none, as some clients send one with a GET: one read
+NUL = "%00"  # in no name of anything here, and no database's question may have it
 
 Handler = TypeVar("Handler")
 
@@ -109,6 +110,6 @@ class RouteTable(Generic[Handler]):
             return found, ""
         for pattern, by_method in self._patterns.values():
             match = pattern.fullmatch(path)
-            if match is not None:
+            if match is not None and NUL not in path:
                 return by_method, match[1]
         raise ApiError("unknown_endpoint", self._hints.of_unknown(shown(path)))

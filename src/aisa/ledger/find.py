@@ -8,7 +8,7 @@ from contextlib import contextmanager
 from sqlalchemy import ColumnElement, Connection, Table, select
 
 from aisa.errors import ApiError
-from aisa.ids import first_id
+from aisa.ids import ID_CHARACTERS, first_id
 from aisa.ledger.port_calls import FAILURES, SAME_BEGINNING_MAX, CallLine, Wanted, line_of_refused, line_of_row, newest_first
 from aisa.ledger.record import row_of
 from aisa.ledger.refusal import RefusedCalls
@@ -17,7 +17,7 @@ from aisa.storage.engine import Database
 from aisa.storage.failure import StorageFailed
 from aisa.storage.tables import calls, refused_calls
 
-AFTER_EVERY_ID = "~"  # behind a beginning: greater than every letter of an id
+LAST = "Z"  # of the letters of ids, in any order of any language; there are orders in which `~` counts for nothing
 
 
 class CallFinder:
@@ -31,7 +31,7 @@ class CallFinder:
         found: list[str] = []
         with self._reading() as connection:
             for table in (calls, refused_calls):
-                ours = table.c.id.between(text, text + AFTER_EVERY_ID)
+                ours = table.c.id.between(text, text.ljust(ID_CHARACTERS, LAST))
                 found += connection.execute(select(table.c.id).where(ours).limit(SAME_BEGINNING_MAX)).scalars()
         return sorted(found)[:SAME_BEGINNING_MAX]
 
@@ -56,7 +56,7 @@ class CallFinder:
                 lines += ended_lines(connection, wanted)
             if wanted.refused or not wanted.failed:
                 lines += refused_lines(connection, wanted)
-        return newest_first(lines, wanted.limit)
+        return newest_first(lines, wanted.limit, by_end=wanted.by_end)
 
     @contextmanager
     def _reading(self) -> Generator[Connection]:

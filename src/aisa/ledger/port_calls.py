@@ -22,7 +22,7 @@ class Wanted(msgspec.Struct, frozen=True):
     """Which calls: since a UNIX millisecond, of a key's id, an account, a model, where given; both kinds, or only `failed` or `refused`.
 
     `limit` is how many, the newest. With `by_end` those count that ended since then, else those that began.
-    `before` is the id of a call: only those that began before it.
+    `before` is the id of a call: only those that began before it; not with `by_end`.
     """
 
     since_ms: int = 0
@@ -81,9 +81,22 @@ class CallIndex(Protocol):
         ...
 
 
-def newest_first(lines: list[CallLine], limit: int) -> list[CallLine]:
-    """Return so many lines, those of the calls that ended last first."""
-    return sorted(lines, key=lambda line: (line.ended_ms, line.id), reverse=True)[:limit]
+def newest_first(lines: list[CallLine], limit: int, *, by_end: bool) -> list[CallLine]:
+    """Return so many lines, those of the calls that began last first, or with `by_end` those that ended last.
+
+    Ids are in the order in which calls began, and a page goes on behind the last id of the one before: no other order loses no line.
+    """
+    return sorted(lines, key=ending_of if by_end else beginning_of, reverse=True)[:limit]
+
+
+def ending_of(line: CallLine) -> tuple[int, str]:
+    """Return where a line stands among those of calls by their ends."""
+    return line.ended_ms, line.id
+
+
+def beginning_of(line: CallLine) -> str:
+    """Return where it stands by their beginnings."""
+    return line.id
 
 
 def fits(line: CallLine, wanted: Wanted) -> bool:

@@ -20,6 +20,7 @@ import pytest
 
 from aisa.console.clients import CLIENTS
 from aisa.console.figures import changed_value, cost, dollars, duration, near, price, share, short_count, short_id
+from aisa.console.key_pages import terms
 from aisa.console.page import cookie_of
 from aisa.console.sessions import LINK_SECONDS, SESSION_SECONDS, SESSIONS_MAX, Sessions
 from aisa.edge.admin import OPERATOR
@@ -461,3 +462,15 @@ def test_the_settings_of_clients_are_filled_in() -> None:
         text = "\n".join(each.text for each in client.filled("https://aisa.example", "gpt-4.1").settings)
         assert "https://aisa.example" in text
         assert not re.findall(r"\{(url|model)\}", text)
+
+
+def test_a_limit_of_thousands_of_digits_is_the_forms_mistake() -> None:
+    """(fault W11) Python takes it for no number; what is wrong with it the API says."""
+    long = "9" * 5_000
+    assert terms({"rpm": long, "tpm": "7", "concurrency": "x"}) == {
+        "spend_cap": None,
+        "models": None,
+        "rpm": long,
+        "tpm": 7,
+        "concurrency": "x",
+    }

@@ -21,6 +21,7 @@ from aisa.providers.shape import Target
 from aisa.testing.clock import run_virtual
 from aisa.wire.door import Request
 from aisa.wire.gemini import parse_gemini
+from aisa.wire.gemini_config import json_schema
 from aisa.wire.gemini_door import SILENCE, GeminiDoor
 from rig import DONE, OPENING, Break, MemoryClient, Rig, Script, ScriptedUpstream, Stall, chunk, document, text, usage
 from server import Front, Server
@@ -562,3 +563,9 @@ def test_a_member_that_many_vendors_do_not_have_is_left_out_at_the_next_try() ->
     first = openai.to_upstream(request, Target("acme", "m", "openai"))
     assert (json.loads(first.body)["top_k"], "top_k" in first.added) == (64, True)
     assert "top_k" not in json.loads(openai.to_upstream(request, Target("acme", "m", "openai", omit=("top_k",))).body)
+
+
+def test_a_bound_that_is_no_number_of_googles_stays_as_it_came() -> None:
+    """(fault W11) Of thousands of digits, which Python takes for no number: a schema that no vendor takes, and no failure of ours."""
+    for bound in ("9" * 5_000, "\u00b2", "-1", "2.5"):
+        assert json_schema({"type": "ARRAY", "maxItems": bound}) == {"type": "array", "maxItems": bound}

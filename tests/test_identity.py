@@ -169,6 +169,11 @@ def with_a_changed_claim(provider: Provider) -> str:
     return f"{head}.{changed}.{signature}"
 
 
+def headed(**head: object) -> str:
+    """A token with this head, which nobody signed."""
+    return f"{base64.urlsafe_b64encode(json.dumps(head).encode()).rstrip(b'=').decode()}.e30.c2ln"
+
+
 @pytest.mark.parametrize(
     "make",
     [
@@ -184,11 +189,19 @@ def with_a_changed_claim(provider: Provider) -> str:
         ),
         lambda _provider: "eyJ.eyJ.",
         lambda _provider: "eyJhbGciOiJSUzI1NiJ9.e30.c2ln",
+        lambda _provider: headed(alg=["RS256"], kid="one"),
+        lambda _provider: headed(alg={}, kid="one"),
+        lambda _provider: headed(alg=None),
+        lambda _provider: headed(alg="RS256", kid=["one"]),
+        lambda _provider: headed(alg="RS256", kid="\ud800"),
     ],
-    ids=["unsigned", "changed", "wrong-key", "audience", "issuer", "no-end", "nobody", "shared-secret", "no-json", "no-claims"],
+    ids=[
+        *("unsigned", "changed", "wrong-key", "audience", "issuer", "no-end", "nobody", "shared-secret", "no-json", "no-claims"),
+        *("list-of-algorithms", "object-for-algorithm", "no-algorithm", "list-of-keys", "half-a-character"),
+    ],
 )
 def test_a_token_that_is_not_right_lets_nobody_in(provider: Provider, make: Callable[[Provider], str]) -> None:
-    """Whatever is wrong with it, the answer is 401, and nothing of it is kept as proven."""
+    """[fault S11] Whatever is wrong with it, the answer is 401 and no failure of ours, and nothing of it is kept as proven."""
 
     async def scene() -> None:
         bench = await Bench(provider).fetched()
@@ -306,6 +319,7 @@ def test_keys_for_other_ends_and_of_kinds_that_nobody_knows_are_left_out(provide
             {"kty": "oct", "kid": "shared", "k": "c2VjcmV0", "alg": "HS256"},
             public_key("two", use="enc"),
             {"kty": "LATTICE", "kid": "new"},
+            public_key("two", kid=["two"]),
             public_key("one", alg=None) | {"alg": "RS256"},
         ]
         try:

@@ -140,6 +140,17 @@ def test_what_would_break_the_format_is_escaped() -> None:
     assert found["aisa_bugs_total"] == 0
 
 
+@pytest.mark.parametrize("name", ["a\0b", "\0", "a\x1fb", "a\u2028b", "a\x85b", "\u202eb"])
+def test_no_caller_can_make_the_metrics_unreadable_by_a_models_name(name: str) -> None:
+    """[fault S11] Prometheus' reader takes no NUL in a label, and throws away all of what it is told then; others end lines at others."""
+    metrics = Metrics()
+    metrics.note(ended(model=name, target=f"v/{name}"))
+    text = asyncio.run(metrics.text()).decode()
+    assert text.replace("\n", "").isprintable()
+    assert read(text.encode())
+    assert [line for line in text.splitlines() if line.startswith("aisa_calls_total{")] != []
+
+
 def test_states_are_asked_for_at_each_reading() -> None:
     """A gauge has no memory."""
 

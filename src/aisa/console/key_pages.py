@@ -13,6 +13,7 @@ SHOWN_MAX = 500  # keys in one list; more are found by their names
 STATES = {"": "Usable and not", "active": "Active", "disabled": "Disabled", "expired": "Expired", "revoked": "Revoked"}
 WINDOWS = ("day", "week", "month")
 RATES = ("rpm", "tpm", "concurrency")
+DIGITS_MAX = 20  # of a limit; a number of thousands is none to Python
 PLAYGROUND_CAP = "1/day"  # what a key for the playground may spend, in US dollars
 PLAYGROUND_EXPIRES = "8h"  # as long as a session
 
@@ -87,5 +88,6 @@ def terms(form: dict[str, str]) -> dict[str, object]:
     """Return a key's terms as a form has them: None for each that is empty."""
     cap = form.get("cap")
     models = [name for name in re.split(r"[\s,]+", form.get("models", "")) if name]
-    limits = {name: int(form[name]) if form.get(name, "").isdecimal() else form.get(name) for name in RATES}
+    given = {name: form.get(name) for name in RATES}
+    limits = {name: int(text) if text and text.isdecimal() and len(text) < DIGITS_MAX else text for name, text in given.items()}
     return {"spend_cap": None if cap is None else f"{cap}/{form.get('window', 'month')}", "models": models or None, **limits}

@@ -36,7 +36,7 @@ def values_of(claims: Claims, claim: str) -> tuple[str, ...]:
 
 def person(settings: IdentitySettings, claims: Claims) -> str:
     """Return who a token is of, in letters and digits: the same for all tokens of one person at one provider."""
-    number = int.from_bytes(sha256(f"{settings.issuer}\n{claims['sub']}".encode()).digest(), "big")
+    number = int.from_bytes(sha256(f"{settings.issuer}\n{claims['sub']}".encode("utf-8", "surrogatepass")).digest(), "big")
     digits = ""
     for _ in range(ID_CHARS):
         number, digit = divmod(number, len(ALPHABET))

@@ -62,7 +62,8 @@ class Tokens:
             raise unproven("it is longer than any that is taken")
         try:
             head = jwt.get_unverified_header(token)
-            if head.get("alg") not in ALGORITHMS:
+            signed_by = head.get("alg")
+            if not isinstance(signed_by, str) or signed_by not in ALGORITHMS:
                 raise unproven("it is signed in a way that is not taken")
             key = self._signing_keys.find(head.get("kid"))
             # Its times are compared by whoever has our clock.

@@ -15,6 +15,7 @@ import msgspec
 from aisa import __version__
 from aisa.facts import BugFound, CallEnded, CallQueued, Fact, LedgerAway, LedgerBack, Refused, VendorFailed
 from aisa.money import NANOS_PER_DOLLAR
+from aisa.names import stored
 from aisa.observe.counters import NAME_BYTES_MAX, Counters
 
 #: Seconds. Up to what language models take: a first token in 50 ms, a document in ten minutes.
@@ -183,9 +184,9 @@ async def stateless() -> Iterable[Gauge]:
 
 
 def name_of(named: tuple[str, str, str, bool]) -> bytes:
-    """Return the name of a record of calls."""
+    """Return the name of a record of calls. A NUL in one label, and Prometheus reads none of what it is told."""
     model, target, outcome, streamed = named
-    return msgspec.json.encode((OF_CALLS, model, target, outcome, str(streamed).lower()))
+    return msgspec.json.encode((OF_CALLS, stored(model), stored(target), outcome, str(streamed).lower()))
 
 
 def added_up(counters: Iterable[Counters]) -> dict[tuple[str, ...], Series]:

@@ -106,10 +106,16 @@ def json_schema(schema: object, depth: int = 0) -> object:
         elif name in ("items", "anyOf", "any_of"):
             fitted["anyOf" if name == "any_of" else name] = json_schema(value, depth + 1)
         elif name not in ("nullable", "propertyOrdering", "property_ordering"):
-            fitted[BOUNDS.get(name, name)] = int(value) if name in BOUNDS and isinstance(value, str) and value.isdecimal() else value
+            fitted[BOUNDS.get(name, name)] = bound_of(value) if name in BOUNDS else value
     return fitted
 
 
+def bound_of(value: object) -> object:
+    """Return a bound that is written as text as a number; what is none as it is."""
+    return int(value) if isinstance(value, str) and value.isdecimal() and len(value) < BOUND_DIGITS_MAX else value
+
+
+BOUND_DIGITS_MAX = 20  # of Google's type int64
 #: Bounds, which Google writes as text, under both spellings.
 BOUNDS = {
     spelling: name

@@ -196,10 +196,26 @@ def test_every_change_needs_the_sessions_token_and_its_own_origin(at: Consoled, 
         ({"label": "x", "token": other}, {}),
         ({"label": "x", "token": token}, {"Origin": "https://page.example"}),
         ({"label": "x", "token": token}, {"Origin": "null"}),
+        ({"label": "x", "token": token}, {"Origin": "http://["}),
         ({"label": "x", "token": token}, {"Sec-Fetch-Site": "cross-site"}),
     ):
         assert writer.ask("/keys", form, **headers).status == 403
     assert not re.search(r"^x ", at.server.aisa("keys", "list"), re.MULTILINE)
+
+
+@pytest.mark.parametrize("odd", ["http://[", "http://[::1", "//[x]", "http://\xe2\x84\x80", "://", ""])
+def test_an_address_that_is_none_is_no_bug_of_ours(at: Consoled, writer: Visitor, odd: str) -> None:
+    """[fault S13] Anybody can send an origin or a page that no library takes apart: signed in or not, it is refused or passed over."""
+    for visitor in (Visitor(at.netloc), writer):
+        assert visitor.ask("/login", {"key": "x"}, Origin=odd).status == 403
+        assert (answer := visitor.ask("/nothing", Referer=odd)).status == 404
+        assert 'href="/console">Back' in answer.text
+
+
+def test_a_refusal_leads_back_to_the_page_that_it_came_from(at: Consoled, writer: Visitor) -> None:
+    """And never out of the console."""
+    for referer, back in ((f"http://{at.netloc}/console/keys?after=a", "/console/keys"), ("https://page.example/else", "/console")):
+        assert f'href="{back}">Back' in writer.ask("/keys/nobody", Referer=referer).text
 
 
 def test_who_may_read_changes_nothing(at: Consoled) -> None:

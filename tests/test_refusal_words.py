@@ -158,6 +158,8 @@ def test_a_key_is_not_shown_where_letters_stand_right_before_it_either(key: str,
 TRACES = [
     'Traceback (most recent call last):\n  File "/app/x.py", line 3, in f\nValueError: secret',
     'File "app.py", line 3, secret',
+    'Traceback: File "app.py" secret',
+    "Traceback:\n  secret",
     "\n    at handle (/app/index.js:10:5)\n    at secret",
     "\n\tat com.acme.Engine.run(Engine.java:10)\n\tat secret",
     "goroutine 1 [running]:\nmain.secret()",

@@ -268,6 +268,25 @@ def to_every_dialect(request: Request) -> list[bool]:
     return [refused(dialect.to_upstream, request, target) for dialect, target in targets]
 
 
+#: Addresses that `urllib` does not take apart, and a name for which `mimetypes` would do so.
+NO_ADDRESSES = ("gs://[x", "gs://\u2100", "https://youtu.be]/x", "s3://[", "http://[", "https://[::1", "data:", "data:,", "//[x/y.png")
+
+
+@pytest.mark.parametrize("address", NO_ADDRESSES)
+def test_an_address_that_is_none_is_refused_or_written_in_every_dialect(address: str) -> None:
+    """[fault S13] Of a picture, a film or a file, and as a file's name: no exception but a refusal."""
+    parts: list[dict[str, Any]] = [
+        {"type": "image_url", "image_url": {"url": address}},
+        {"type": "video_url", "video_url": {"url": address}},
+        {"type": "file", "file": {"file_data": address}},
+        {"type": "file", "file": {"file_id": address}},
+        {"type": "file", "file": {"filename": address, "file_data": "aGk="}},
+    ]
+    for part in parts:
+        body = json.dumps({"model": "m", "messages": [{"role": "user", "content": [part]}]}).encode()
+        to_every_dialect(parse_chat(body))
+
+
 @pytest.mark.parametrize("name", DOORS)
 def test_a_member_of_any_type_is_refused_or_written_in_every_dialect(name: str) -> None:
     """[fault S13] A list or an object where a name is looked up in a table, a number where a text is read: no exception but a refusal."""

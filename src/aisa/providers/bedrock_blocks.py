@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import re
 from hashlib import sha256
-from mimetypes import guess_type
 
 from msgspec import Raw
 
@@ -16,6 +15,7 @@ from aisa.providers.concessions import Concessions
 from aisa.providers.fetched import FETCHES_MAX, Fetches
 from aisa.providers.malformed import malformed
 from aisa.providers.mistral_messages import tool_id
+from aisa.providers.named_types import type_by_name
 from aisa.wire.trees import Tree, as_tree, is_tree, text_or_none, trees_in
 
 PICTURES = {"image/png": "png", "image/jpeg": "jpeg", "image/jpg": "jpeg", "image/gif": "gif", "image/webp": "webp"}
@@ -73,7 +73,7 @@ class Blocks:
                 raise concessions.refusal(where, f"pictures are PNG, JPEG, GIF or WebP, not '{kind[:40]}'")
             return {"image": {"format": PICTURES[kind], "source": {"bytes": data}}}
         if url.startswith("s3://"):
-            return {"image": {"format": PICTURES.get(guess_type(url)[0] or "", "png"), "source": {"s3Location": {"uri": url}}}}
+            return {"image": {"format": PICTURES.get(type_by_name(url) or "", "png"), "source": {"s3Location": {"uri": url}}}}
         if url.startswith("data:"):
             raise malformed(where, f"The data URL at {where} is not of the form data:TYPE;base64,DATA.")
         form_of, data_of = self._fetched(url, where, concessions)
@@ -95,7 +95,7 @@ class Blocks:
         if kind in PICTURES:
             return self._picture(data, where, concessions)
         if content is None:
-            kind, content = guess_type(name)[0] or "application/pdf", data
+            kind, content = type_by_name(name) or "application/pdf", data
         if kind not in DOCUMENTS or content.startswith(("http://", "https://")):
             raise concessions.refusal(where, f"files are {', '.join(DOCUMENTS.values())}, with their data: not '{kind[:40]}'")
         return {"document": {"format": DOCUMENTS[kind], "name": document_name(name), "source": {"bytes": content}}}

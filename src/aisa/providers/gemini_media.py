@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import re
-from mimetypes import guess_type
-from urllib.parse import urlsplit
 
 from aisa.errors import UpstreamFailed
 from aisa.providers.concessions import Concessions
 from aisa.providers.fetched import FETCHES_MAX, Fetches
 from aisa.providers.malformed import malformed
+from aisa.providers.named_types import type_by_name
 from aisa.wire.gemini_chat import OF_GOOGLE
 from aisa.wire.trees import Tree, is_tree
 
@@ -41,7 +40,7 @@ def part_at(url: str, param: str, media: Media) -> Tree:
     if url.startswith("data:"):
         raise malformed(param, f"The data URL at {param} is not of the form data:TYPE;base64,DATA.")
     if OF_GOOGLE.match(url):
-        kind = guess_type(urlsplit(url).path)[0]
+        kind = type_by_name(url.partition("?")[0])
         return {"fileData": {**({"mimeType": kind} if kind else {}), "fileUri": url}}
     if not media.fetches.wanted or (len(media.fetches.urls) >= FETCHES_MAX and url not in media.fetches.urls):
         raise no_bytes(param, media)
@@ -71,7 +70,7 @@ def file_of(given: object, param: str, media: Media) -> Tree:
     if isinstance(data, str) and data:
         if data.startswith(("data:", "http://", "https://", "gs://")):
             return part_at(data, param, media)
-        kind = guess_type(str(tree.get("filename") or ""))[0] or "application/pdf"
+        kind = type_by_name(str(tree.get("filename") or "")) or "application/pdf"
         return {"inlineData": {"mimeType": kind, "data": data}}
     if isinstance(file_id, str) and OF_GOOGLE.match(file_id):
         return part_at(file_id, param, media)

@@ -17,7 +17,7 @@ REDACTED = "[redacted]"
 
 #: Where a stack trace begins, in the forms of Python, JavaScript, Java, .NET, Go, Rust, C++ and PHP. All from there on is left out.
 TRACE = re.compile(
-    r"traceback \(most recent|stack ?trace:|stack backtrace|file \"[^\"\n]{1,300}\", line \d|\bgoroutine \d+ \["
+    r"traceback(?: \(most recent|:)|stack ?trace:|stack backtrace|file \"[^\"\n]{1,300}\", line \d|\bgoroutine \d+ \["
     r"|thread '[^'\n]{1,80}' panicked"
     r"|\bpanic: |\n\s{0,20}at [^\n]{1,200}[(:]\d|\s{1,4}at [\w$.<>]{1,120}\([^()\s]{0,120}:\d|\bat [\w.$]{1,200}\([\w$]{1,100}\.java\b"
     r"|\n\s{0,20}#\d{1,3} |\n\s{0,20}caused by:|(?<![\w./\\-])[\w./\\-]{1,200}\.(?:py|js|ts|go|rs|java|kt|cc?|cpp|rb|php):\d",

@@ -311,10 +311,14 @@ def test_usage_and_calls_are_shown(operated: Operated) -> None:
         ("/calls?limit=1&limit=2", None),
         ("/calls?failed=false&limit=2", "failed"),
         ("/keys?limit=5&standing=0", "standing"),
+        ("/calls?account=%00&limit=2", None),
     ],
 )
 def test_a_query_that_is_not_understood_is_refused(operated: Operated, path: str, name: str | None) -> None:
-    """With a filter whose name is misspelt passed over, more would be shown than was asked for; of two values one would count."""
+    """With a filter whose name is misspelt passed over, more would be shown than was asked for; of two values one would count.
+
+    [fault S13] No name has a NUL in it, and PostgreSQL would take none in a question.
+    """
     refused = operated.ask(path)
     assert (refused.status, refused.code, refused.json["error"]["param"]) == (400, "invalid_request", name)
     assert name in (None, "failed", "standing") or "limit" in refused.json["error"]["message"]

@@ -65,6 +65,13 @@ spans = st.builds(
 )
 
 
+@pytest.mark.parametrize("odd", ["\0", "req_01M8KGA79P5NJA6K2640W43M4X\0", "", "\u2028", "'--", "x" * 70_000])
+def test_no_text_that_a_caller_asks_for_as_an_id_is_a_failure_of_the_database(database: Database, odd: str) -> None:
+    """[fault S13] It comes percent-encoded in the address of a receipt; PostgreSQL refuses some of them in any question."""
+    store = UsageStore(database)
+    assert (store.call(odd), store.refused(odd)) == (None, None)
+
+
 @given(st.lists(st.tuples(rows, st.booleans(), st.booleans()), max_size=20), st.sampled_from([KEY, MODEL, DAY]), spans | st.just(EVER))
 @settings(max_examples=repeats(100), deadline=None, suppress_health_check=[HealthCheck.too_slow, HealthCheck.function_scoped_fixture])
 def test_every_call_counts_once_wherever_it_is(database: Database, drawn: list[tuple[CallRow, bool, bool]], by: str, span: Span) -> None:

@@ -20,6 +20,7 @@ from aisa.storage.engine import Database
 from aisa.storage.failure import StorageFailed
 from aisa.storage.tables import accounts, calls, refused_calls, removed_files, usage_sums
 
+NUL = "\0"  # in no id; PostgreSQL takes it in no question
 IDS_MAX = 500  # in one question to the database: every database takes so many parameters
 
 
@@ -31,12 +32,16 @@ class UsageStore:
 
     def call(self, call_id: str) -> CallRow | None:
         """Return the row of a call, None if there is none."""
+        if NUL in call_id:
+            return None
         with self._reading() as connection:
             record = connection.execute(select(calls).where(calls.c.id == call_id)).first()
             return None if record is None else row_of(record)
 
     def refused(self, call_id: str) -> RefusedCalls | None:
         """Return the record of a refused call, None if there is none."""
+        if NUL in call_id:
+            return None
         with self._reading() as connection:
             record = connection.execute(select(refused_calls).where(refused_calls.c.id == call_id)).first()
             return None if record is None else RefusedCalls(*record)

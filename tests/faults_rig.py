@@ -515,6 +515,7 @@ class Gateway:
         )
         ids = CallIds(wall_clock, chance)
         self.edge = Edge(self.dependencies, ids, wall_clock, cross_origin=CrossOrigin(Cors()), not_ready=lambda: None)
+        self.edge.configure(config)
         self.server = HttpServer(self.edge, config.server)
 
     @property

@@ -1,4 +1,4 @@
-"""Who asks for embeddings, in front of every dialect, in every situation: a cell is a test. Real clients ask and read; vendors are scripted.
+"""Who asks for embeddings, in front of every dialect, in every situation: a cell is a test. Real clients judge; vendors are scripted.
 
 What a client has no words for stands in a table here, as does what a dialect's vendor cannot do: its cell is a 422 that says so. What one
 vendor sends besides is another test's (`test_embeddings.py`, `test_gemini_embeddings.py`).
@@ -19,9 +19,10 @@ import pytest
 from google import genai
 from google.genai import errors, types
 from mistralai.client import Mistral
-from mistralai.client.errors import SDKError
+from mistralai.client.errors import MistralError
 
 from aisa.config.schema import Prices
+from aisa.errors import ApiError
 from aisa.testing.clock import run_virtual
 from aisa.wire.door import Door
 from aisa.wire.embeddings_door import EMBEDDINGS_DOOR
@@ -57,7 +58,11 @@ class Cell:
         if ":" in path:
             door = GeminiEmbeddingsDoor("fast", batch=path.endswith(":batchEmbedContents"))
         client = MemoryClient()
-        run_virtual(self.rig.call(client, body, door=door))
+        try:
+            run_virtual(self.rig.call(client, body, door=door))
+        except ApiError as error:  # which the edge tells
+            told = door.refused(error, "req_1")
+            return told.status, told.body
         return client.status or 0, client.body
 
     def older(self) -> httpx.Client:
@@ -120,7 +125,7 @@ def by_mistral(cell: Cell, given: Any, *, dimensions: int | None = None) -> tupl
     asked = {} if dimensions is None else {"output_dimension": dimensions}
     try:
         answer = client.embeddings.create(model="fast", inputs=given, **asked)
-    except SDKError as error:
+    except MistralError as error:
         raise Refused(error.status_code, error.body) from None
     return [entry.embedding or [] for entry in answer.data], answer.usage.prompt_tokens or 0
 
@@ -134,16 +139,16 @@ def packed(numbers: list[float]) -> str:
     return base64.b64encode(struct.pack(f"<{len(numbers)}f", *numbers)).decode()
 
 
-def vendors_answer(dialect: str, vectors: Vectors, *, packs: bool = False, backwards: bool = False) -> Json:
+def vendors_answer(dialect: str, vectors: Vectors, odd: str = "") -> Json:
     """What a vendor says of these texts."""
     if dialect == "gemini":
         return {"embeddings": [{"values": vector} for vector in vectors], "usageMetadata": {"promptTokenCount": TOKENS}}
     if dialect == "cohere":
         return {"id": "e", "embeddings": {"float": vectors}, "meta": {"billed_units": {"input_tokens": TOKENS}}}
-    written = [packed(vector) if packs else vector for vector in vectors]
+    written = [packed(vector) if odd == "packs" else vector for vector in vectors]
     data = [{"object": "embedding", "index": place, "embedding": vector} for place, vector in enumerate(written)]
     usage = {"prompt_tokens": TOKENS, "total_tokens": TOKENS}
-    return {"id": "e", "object": "list", "data": data[::-1] if backwards else data, "model": "some-model", "usage": usage}
+    return {"id": "e", "object": "list", "data": data[::-1] if odd == "backwards" else data, "model": "some-model", "usage": usage}
 
 
 def script(answer: Json, status: int = 200) -> Script:
@@ -152,12 +157,12 @@ def script(answer: Json, status: int = 200) -> Script:
 
 
 class Situation(NamedTuple):
-    """What is given to embed, and how many vectors that is. `more` is asked besides; `vendor` is what is odd in the vendor's answer."""
+    """What is given to embed, and how many vectors that is. `dimensions` are asked for; `odd` is what is odd in the vendor's answer."""
 
     given: Any
     vectors: Vectors
-    more: Json = {}
-    vendor: Json = {}
+    dimensions: int | None = None
+    odd: str = ""
 
 
 SITUATIONS = {
@@ -165,15 +170,14 @@ SITUATIONS = {
     "a list": Situation(["Hi.", "Ho."], [ONE, TWO]),
     "the same twice": Situation(["Hi.", "Hi."], [ONE, ONE]),
     "an empty text": Situation(["Hi.", ""], [ONE, TWO]),
-    "a text of a megabyte": Situation("x" * 1_000_000, [ONE]),
     "a thousand": Situation(["Hi."] * 1_000, [ONE] * 1_000),
-    "dimensions": Situation(["Hi."], [ONE], more={"dimensions": 2}),
+    "dimensions": Situation(["Hi."], [ONE], dimensions=2),
     "tokens": Situation([5, 6, 7], [ONE]),
     "lists of tokens": Situation([[5, 6, 7], [8]], [ONE, TWO]),
-    "in base64 anyway": Situation(["Hi.", "Ho."], [ONE, TWO], vendor={"packs": True}),
-    "the last first": Situation(["Hi.", "Ho."], [ONE, TWO], vendor={"backwards": True}),
+    "in base64 anyway": Situation(["Hi.", "Ho."], [ONE, TWO], odd="packs"),
+    "the last first": Situation(["Hi.", "Ho."], [ONE, TWO], odd="backwards"),
 }
-#: What no client of these can say: ids of tokens are OpenAI's; Google's sends no text that is empty.
+#: What no client of these can say: ids of tokens are OpenAI's.
 NOT_ASKED = {(client, situation) for client in ("google", "mistral") for situation in ("tokens", "lists of tokens")}
 #: What a dialect's answers have no place for: vectors stand in the order of the texts, as numbers.
 NOT_SENT = {(dialect, situation) for dialect in ("gemini", "cohere") for situation in ("in base64 anyway", "the last first")}
@@ -200,8 +204,9 @@ PAIRS = [(client, dialect) for client in CLIENTS for dialect in DIALECTS if dial
 @pytest.mark.parametrize(("client", "dialect", "situation"), CELLS)
 def test_every_client_gets_every_vendors_vectors_or_a_422_that_says_why_not(client: str, dialect: str, situation: str) -> None:
     """In the order of the texts and in its encoding, for the input alone; a vendor that cannot is not asked, and costs nothing."""
-    given, vectors, more, odd = SITUATIONS[situation]
-    cell = Cell(dialect, script(vendors_answer(dialect, vectors, **odd)))
+    given, vectors, dimensions, odd = SITUATIONS[situation]
+    more = {} if dimensions is None else {"dimensions": dimensions}
+    cell = Cell(dialect, script(vendors_answer(dialect, vectors, odd)))
     if dialect in WITHOUT or (dialect in TEXT_ALONE and "tokens" in situation):
         with pytest.raises(Refused, match="makes no embeddings" if dialect in WITHOUT else "check_embedding_ctx_length") as refused:
             CLIENTS[client](cell, given, **more)
@@ -212,7 +217,7 @@ def test_every_client_gets_every_vendors_vectors_or_a_422_that_says_why_not(clie
     row = cell.rig.rows[-1]
     assert (row.outcome, tokens, row.billed.input_tokens, row.billed.output_tokens, row.cost) == ("completed", TOKENS, TOKENS, 0, 7_000)
     if more:
-        assert DIMENSIONS[dialect](cell.sent) == more["dimensions"]
+        assert DIMENSIONS[dialect](cell.sent) == dimensions
 
 
 @pytest.mark.parametrize(("client", "dialect"), PAIRS)
@@ -241,11 +246,9 @@ def test_a_vendor_that_fails_is_followed_by_the_next(client: str, dialect: str) 
     assert (refused.value.status, cell.rig.rows[-1].cost) == (429, 0)
 
 
-@pytest.mark.parametrize("client", CLIENTS)
+@pytest.mark.parametrize("client", [name for name in CLIENTS if name != "google"])  # which then sends no call
 def test_nothing_to_embed_is_refused_before_anybody_is_asked(client: str) -> None:
     """An empty list has no first text: 400 in the client's own form."""
-    if client == "google":
-        pytest.skip("Google's client sends no call for an empty list")
     cell = Cell("openai", script(vendors_answer("openai", [ONE])))
     with pytest.raises(Refused, match="empty") as refused:
         CLIENTS[client](cell, [])

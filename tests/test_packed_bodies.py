@@ -15,16 +15,15 @@ from hypothesis import strategies as st
 
 from aisa.config.schema import Config, Server
 from aisa.errors import ApiError
-from aisa.http.arrival import BodyBudget
 from aisa.http.packed_body import (
+    HELD_FREE_BYTES,
     MEMBERS_MAX,
     PIECE_BYTES_MAX,
     RATIO_FREE_BYTES,
     RATIO_MAX,
-    ROOM_FREE_BYTES,
     SLICE_BYTES,
     WINDOW_LOG_MAX,
-    unpacked,
+    Unpacker,
 )
 from aisa.testing.clock import run_virtual
 from faults_rig import body, failure, gateway, in_turn, plain, post, says, stream_of, until, whole
@@ -40,11 +39,16 @@ PACK = {"gzip": gzip.compress, "zstd": zstd.compress}
 BYTES_MAX = 32 * 1024 * 1024
 
 
-def read(packed: bytes, coding: str, bytes_max: int = BYTES_MAX, budget: BodyBudget | None = None) -> bytes:
+def unpacker(bytes_max: int = BYTES_MAX, held_bytes_max: int = 8 * BYTES_MAX) -> Unpacker:
+    """Return what unpacks within these limits."""
+    return Unpacker(Server(body_bytes_max=bytes_max, unfinished_bodies_bytes_max=held_bytes_max))
+
+
+def read(packed: bytes, coding: str, bytes_max: int = BYTES_MAX) -> bytes:
     """Unpack a body."""
 
     async def main() -> bytes:
-        return await unpacked(packed, coding, bytes_max, (budget or BodyBudget(sys.maxsize)).room())
+        return await unpacker(bytes_max).unpacked(packed, coding)
 
     return asyncio.run(main())
 
@@ -182,40 +186,40 @@ def test_members_have_a_bound(coding: str) -> None:
 
 
 @pytest.mark.parametrize("coding", PACK)
-def test_what_bodies_unpack_to_shares_one_budget(coding: str) -> None:
-    """A few hundred kilobytes each held 32 MiB for as long as their calls ran. Beyond a free mebibyte each is in the budget of all bodies.
+def test_what_bodies_unpack_to_has_a_bound_together(coding: str) -> None:
+    """A few hundred kilobytes each held 32 MiB for as long as their calls ran. Beyond a free mebibyte each is in a bound of all.
 
     Whoever would go beyond it is told to come again, and what a call held is there again when it ends, however it ends.
     """
-    half = noise(ROOM_FREE_BYTES * 3).hex().encode()
+    half = noise(HELD_FREE_BYTES * 3).hex().encode()
     packed = PACK[coding](half)
-    budget = BodyBudget(8 * ROOM_FREE_BYTES)
+    shared = unpacker(held_bytes_max=8 * HELD_FREE_BYTES)
 
     async def one(done: asyncio.Event) -> int:
-        body = await unpacked(packed, coding, BYTES_MAX, budget.room())
+        body = await shared.unpacked(packed, coding)
         await done.wait()
         return len(body)
 
     async def main() -> None:
         done = asyncio.Event()
         first = asyncio.create_task(one(done))
-        await until(lambda: budget.held == 5 * ROOM_FREE_BYTES)
+        await until(lambda: shared.held == 5 * HELD_FREE_BYTES)
         with pytest.raises(ApiError) as caught:
             await asyncio.create_task(one(done))
         assert (caught.value.status, caught.value.code) == (503, "overloaded")
         await asyncio.sleep(0)
-        assert budget.held == 5 * ROOM_FREE_BYTES, "what was refused holds nothing"
-        small = asyncio.create_task(unpacked(PACK[coding](bytes(1000)), coding, BYTES_MAX, budget.room()))
+        assert shared.held == 5 * HELD_FREE_BYTES, "what was refused holds nothing"
+        small = asyncio.create_task(shared.unpacked(PACK[coding](bytes(1000)), coding))
         assert len(await small) == 1000
-        assert budget.held == 5 * ROOM_FREE_BYTES, "a small body is in no budget"
+        assert shared.held == 5 * HELD_FREE_BYTES, "a small body is in no budget"
         done.set()
         assert await first == len(half)
         gone = asyncio.create_task(one(asyncio.Event()))
-        await until(lambda: budget.held == 5 * ROOM_FREE_BYTES)
+        await until(lambda: shared.held == 5 * HELD_FREE_BYTES)
         gone.cancel()
         await asyncio.wait([gone])
         await asyncio.sleep(0)
-        assert budget.held == 0
+        assert shared.held == 0
 
     asyncio.run(main())
 
@@ -224,17 +228,18 @@ def test_a_server_takes_no_more_large_packed_bodies_at_once_than_it_has_room_for
     """Through the server: while two calls wait for their vendor, a third is asked to come again, plain and small ones are served."""
 
     async def main() -> None:
-        filler = noise(ROOM_FREE_BYTES * 3 // 2).hex()
+        filler = noise(HELD_FREE_BYTES * 3 // 2).hex()
         packed = gzip.compress(body(user=filler))
         release = asyncio.Event()
         answers = [says(release, plain(document())), says(release, plain(document())), *[says(plain(document()))] * 3]
-        limits = {"unfinished_bodies_bytes_max": 5 * ROOM_FREE_BYTES, "body_bytes_max": 4 * ROOM_FREE_BYTES}
+        limits = {"unfinished_bodies_bytes_max": 5 * HELD_FREE_BYTES, "body_bytes_max": 4 * HELD_FREE_BYTES}
         async with gateway(in_turn(*answers), server=limits) as home:
             waiting = [asyncio.create_task(home.ask(post(packed, "content-encoding: gzip"))) for _ in range(2)]
             await until(lambda: len(home.vendor.asked) == 2)
             failure(await home.ask(post(packed, "content-encoding: gzip")), 503, "overloaded")
             assert (await home.ask(post(gzip.compress(body()), "content-encoding: gzip"))).status == 200
-            assert (await home.ask(post(body()))).status == 200
+            pieces = post(body(user=filler))
+            assert (await home.ask(pieces)).status == 200, "who packs nothing is not held up by those who do"
             release.set()
             assert [reply.status for reply in await asyncio.gather(*waiting)] == [200, 200]
             assert (await home.ask(post(packed, "content-encoding: gzip"))).status == 200
@@ -270,7 +275,7 @@ def test_others_have_their_turn_while_a_large_body_is_unpacked(coding: str) -> N
                 await asyncio.sleep(0)
 
         counting = asyncio.ensure_future(count())
-        await unpacked(packed, coding, BYTES_MAX, BodyBudget(BYTES_MAX).room())
+        await unpacker().unpacked(packed, coding)
         counting.cancel()
         return turns
 

@@ -16,8 +16,8 @@ SERVER_IN_WORDS: Mapping[str, str] = MappingProxyType(
         "server.header_bytes_max": "Largest request line plus headers; above it the answer is `431 headers_too_large`.",
         "server.body_bytes_max": "Largest request body; above it the answer is `413 request_too_large`.",
         "server.header_timeout_seconds": "How long a request's headers may take to arrive.",
-        "server.unfinished_bodies_bytes_max": "What all request bodies together that have begun to arrive may hold in memory, and what "
-        "compressed ones unpack to beyond 1 MiB each while their calls run; beyond it the answer is `503 overloaded`. At least "
+        "server.unfinished_bodies_bytes_max": "What all request bodies together that have begun to arrive may hold in memory, and again "
+        "what compressed ones unpack to beyond 1 MiB each while their calls run; beyond it the answer is `503 overloaded`. At least "
         "`body_bytes_max`, or the largest never fit.",
         "server.body_timeout_seconds": "In any span of so many seconds while a request's body arrives, at least 1,000 bytes for each of "
         "them must come; else the answer is `408 request_timeout`.",

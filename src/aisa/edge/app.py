@@ -11,7 +11,7 @@ import msgspec
 
 from aisa.call import Call
 from aisa.clock import WallClock
-from aisa.config.schema import Config, Server
+from aisa.config.schema import Config
 from aisa.context import Dependencies
 from aisa.edge.account import BALANCE, RECEIPT, USAGE, Accounts
 from aisa.edge.addresses import Addresses
@@ -34,7 +34,7 @@ from aisa.edge.retries import Retries, RetriesKept, relay_retried
 from aisa.edge.routes import Route, RouteTable
 from aisa.errors import ApiError
 from aisa.facts import BugFound
-from aisa.http.packed_body import unpacked
+from aisa.http.packed_body import Unpacker
 from aisa.http.server import Reply, Request
 from aisa.ids import CallIds
 from aisa.keys.rules import Key
@@ -88,7 +88,7 @@ class Edge:
         self._kept = KeptResponses(Config().responses, dependencies.timers.loop.time)
         self._created = int(wall_clock())
         self.refusals = Refusals(dependencies.report)
-        self._body_bytes_max = Server().body_bytes_max
+        self._unpacker = Unpacker(Config().server)
         self.addresses = Addresses()
         self.traces: Traces | None = None  # what begins them, where calls are traced
 
@@ -97,7 +97,7 @@ class Edge:
         self.retries.on = config.retries == "replay"
         self._kept.configure(config.responses)
         self._cross_origin = CrossOrigin(config.cors)
-        self._body_bytes_max = config.server.body_bytes_max
+        self._unpacker.configure(config.server)
         self.addresses = Addresses(config.server.trusted_proxies, config.log.client_address)
 
     def judge(self, request: Request) -> Visit:
@@ -147,8 +147,7 @@ class Edge:
         """Answer one request that was found good by its head."""
         try:
             if visit.judged.coding:
-                most = min(self._body_bytes_max, visit.body_bytes_max or self._body_bytes_max)
-                visit.request.body = await unpacked(visit.request.body, visit.judged.coding, most, reply.bodies().room())
+                visit.request.body = await self._unpacker.unpacked(visit.request.body, visit.judged.coding, visit.body_bytes_max)
             page = await visit.judged.route.handler(self, visit, reply)
             if page is not None:
                 told = [("content-type", page.content_type), *visit.headers, *self._limits(visit.key)]

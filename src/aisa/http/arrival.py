@@ -1,11 +1,10 @@
 """How the bodies of requests arrive that did not come in one piece: what they hold of one common budget, and whether they come fast enough.
 
-What a compressed body unpacks to is in that budget too. Reads and writes no socket.
+Reads and writes no socket.
 """
 
 from __future__ import annotations
 
-import asyncio
 from collections import deque
 from collections.abc import Callable
 
@@ -18,46 +17,13 @@ SLICES = 4  # that the window is looked at in: a body that stops is found after 
 
 
 class BodyBudget:
-    """What all unfinished and all unpacked bodies of a server may hold together, in bytes."""
+    """What all unfinished bodies of a server may hold together, in bytes."""
 
     __slots__ = ("bytes_max", "held")
 
     def __init__(self, bytes_max: int) -> None:
         self.bytes_max = bytes_max
         self.held = 0
-
-    def hold(self, more: int) -> None:
-        """Let a body hold so much more, which it gives back in any case. Raises ApiError overloaded when that is too much."""
-        self.held += more
-        if self.held > self.bytes_max:
-            message = f"Unfinished request bodies fill the {self.bytes_max} bytes that this server has for them. Send the request again."
-            raise ApiError("overloaded", message)
-
-    def room(self) -> Room:
-        """Return what one call holds of it for a body that is unpacked."""
-        return Room(self)
-
-
-class Room:
-    """What the running task holds of the budget for a body that it unpacks, until it ends: a call needs its body as long as it runs."""
-
-    __slots__ = ("_budget", "_held")
-
-    def __init__(self, budget: BodyBudget) -> None:
-        self._budget = budget
-        self._held = 0
-
-    def grow(self, size: int) -> None:
-        """The body has so many bytes by now. Raises ApiError overloaded when all bodies together hold too much."""
-        if size > self._held:
-            if not self._held and (task := asyncio.current_task()) is not None:
-                task.add_done_callback(self._end)
-            more, self._held = size - self._held, size
-            self._budget.hold(more)
-
-    def _end(self, _task: asyncio.Task[None]) -> None:
-        self._budget.held -= self._held
-        self._held = 0
 
 
 class Arrival:
@@ -79,9 +45,12 @@ class Arrival:
 
     def grow(self) -> None:
         """More of the body is held. Raises ApiError overloaded when all bodies together hold too much."""
-        held = self._reader.held_bytes
-        more, self._held = held - self._held, held
-        self._budget.hold(more)
+        budget, held = self._budget, self._reader.held_bytes
+        budget.held += held - self._held
+        self._held = held
+        if budget.held > budget.bytes_max:
+            message = f"Unfinished request bodies fill the {budget.bytes_max} bytes that this server has for them. Send the request again."
+            raise ApiError("overloaded", message)
 
     def _check_rate(self) -> None:
         """Look, at the end of a slice, at what has arrived in the window that ends with it."""

@@ -8,8 +8,8 @@ import zlib
 from collections.abc import Callable, Iterator
 from typing import Protocol
 
+from aisa.config.schema import Server
 from aisa.errors import ApiError
-from aisa.http.arrival import Room
 
 if sys.version_info >= (3, 14):
     from compression import zstd
@@ -21,7 +21,7 @@ PIECE_BYTES_MAX = 262_144  # that are unpacked at a time, in less than a millise
 MEMBERS_MAX = 64  # of which a body may consist; tools that pack in parallel make one of each megabyte
 RATIO_MAX = 100  # times the body's own size: prompts pack 3 to 10 times, and those that repeat themselves some 50
 RATIO_FREE_BYTES = 1_048_576  # unpacked before the ratio counts: a short text of one word repeated packs better
-ROOM_FREE_BYTES = 1_048_576  # of each that are in no common budget, as plain bodies are in none once they are there: most have less
+HELD_FREE_BYTES = 1_048_576  # of each that are in no common bound, as plain bodies are in none once they are there: most have less
 WINDOW_LOG_MAX = 23  # of Zstandard, 8 MiB: what RFC 9659 lets a content coding ask of its reader
 GZIP = zlib.MAX_WBITS | 16
 GZIP_NAMES, ZSTD_NAME = frozenset({"gzip", "x-gzip"}), "zstd"
@@ -118,24 +118,61 @@ def pieces(body: bytes, new_member: Callable[[], Member]) -> Iterator[bytes]:
         raise ValueError("it ends in its middle")
 
 
-async def unpacked(body: bytes, coding: str, bytes_max: int, room: Room) -> bytes:
-    """Return a body without its compression, `coding` being one of CODINGS. The call holds `room` for it.
+class Unpacker:
+    """Unpacks bodies within what one may have, and what all may hold together: a body is held until the call that needs it has ended."""
 
-    Raises ApiError: overloaded where there is none; request_too_large for more than `bytes_max` bytes, or more than RATIO_MAX times what
-    came; invalid_request for what cannot be unpacked.
-    """
-    most = min(bytes_max, max(RATIO_FREE_BYTES, RATIO_MAX * len(body)))
-    found = bytearray()
-    try:
-        for piece in pieces(body, ZstdFrame if coding == ZSTD_NAME else GzipMember):
-            found += piece
-            if len(found) > most:
-                raise too_large(len(body), coding, bytes_max if most == bytes_max else None)
-            room.grow(len(found) - ROOM_FREE_BYTES)
-            await asyncio.sleep(0)
-    except ValueError as error:
-        raise ApiError("invalid_request", f"The request's body could not be unpacked as {coding}: {error}.") from None
-    return bytes(found)
+    def __init__(self, settings: Server) -> None:
+        self.held = 0  # bytes, by all calls
+        self.configure(settings)
+
+    def configure(self, settings: Server) -> None:
+        """Let these limits count from now on."""
+        self._body_bytes_max = settings.body_bytes_max
+        self._held_bytes_max = settings.unfinished_bodies_bytes_max
+
+    async def unpacked(self, body: bytes, coding: str, bytes_max: int | None = None) -> bytes:
+        """Return a body without its compression, `coding` being one of CODINGS; the running task is the call's, and holds it.
+
+        Raises ApiError: request_too_large for more than `bytes_max` bytes or the server's limit, or more than RATIO_MAX times what came;
+        overloaded where all hold too much; invalid_request for what cannot be unpacked.
+        """
+        limit = min(self._body_bytes_max, bytes_max or self._body_bytes_max)
+        most = min(limit, max(RATIO_FREE_BYTES, RATIO_MAX * len(body)))
+        found = bytearray()
+        held = Held(self)
+        try:
+            for piece in pieces(body, ZstdFrame if coding == ZSTD_NAME else GzipMember):
+                found += piece
+                if len(found) > most:
+                    raise too_large(len(body), coding, limit if most == limit else None)
+                held.grow(len(found) - HELD_FREE_BYTES)
+                if self.held > self._held_bytes_max:
+                    message = f"Unpacked request bodies fill the {self._held_bytes_max} bytes that this server has for them."
+                    raise ApiError("overloaded", f"{message} Send the request again, or without Content-Encoding.")
+                await asyncio.sleep(0)
+        except ValueError as error:
+            raise ApiError("invalid_request", f"The request's body could not be unpacked as {coding}: {error}.") from None
+        return bytes(found)
+
+
+class Held:
+    """What the running task holds of an unpacker's bytes, until it ends."""
+
+    def __init__(self, unpacker: Unpacker) -> None:
+        self._unpacker = unpacker
+        self._size = 0
+
+    def grow(self, size: int) -> None:
+        """It holds so much by now."""
+        if size <= 0:
+            return
+        if not self._size and (task := asyncio.current_task()) is not None:
+            task.add_done_callback(self._end)
+        self._unpacker.held += size - self._size
+        self._size = size
+
+    def _end(self, _task: asyncio.Task[None]) -> None:
+        self._unpacker.held -= self._size
 
 
 def too_large(size: int, coding: str, bytes_max: int | None) -> ApiError:

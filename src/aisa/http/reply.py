@@ -10,7 +10,6 @@ from http import HTTPStatus
 from typing import Protocol
 
 from aisa.callbacks import call_guarded
-from aisa.http.arrival import BodyBudget
 from aisa.http.delivery import Delivery
 from aisa.http.outbox import POSTED_BYTES_MAX
 from aisa.wire.port import HeaderList
@@ -48,7 +47,6 @@ class ReplyServer(Protocol):
     """What a reply asks of the server."""
 
     draining: bool  # the server is going away: connections are not kept, and the head has to say so
-    bodies: BodyBudget
 
     def date_line(self) -> bytes:
         """Return the `date` header's line with its line end."""
@@ -94,9 +92,11 @@ class Reply:
         self._server = server
         self._connection = connection
         self._out = out
-        self.bytes_taken = out.taken  # returns how many bytes have left this process; of a connection that is being cut, those delivered
+        #: Returns how many of the bytes written have left this process; of a connection that is being cut, those delivered.
+        self.bytes_taken = out.taken
         self._is_head = method == "HEAD"
-        self.http11 = http11  # the client speaks HTTP/1.1
+        #: The client speaks HTTP/1.1.
+        self.http11 = http11
         self._head = b""
         self._chunk_end = b"\r\n"
         self._flowing = False  # a chunked body has begun and may go on: what a stream asks of each of its thousands of chunks
@@ -105,13 +105,10 @@ class Reply:
         self._on_taken: Callable[[], None] | None = None
         self.gone = self.started = self.ended = self.congested = False
         self.bytes_sent = 0
-        self.closes = not keep_alive  # the connection ends with this reply
+        #: The connection ends with this reply.
+        self.closes = not keep_alive
         #: The call's task has begun to run; has been asked to stop. Kept by the server.
         self.running = self.cancelled = False
-
-    def bodies(self) -> BodyBudget:
-        """Return what the call may hold a body in."""
-        return self._server.bodies
 
     def start(self, status: int, headers: HeaderList, length: int | None, *, probe: bytes = b"") -> None:
         """Commit to a status; the head leaves together with the first write, or with the end.

@@ -80,7 +80,7 @@ def items_of(given: list[Tree], search: str) -> list[Item]:
             searches.add(call_id)
             items.append(Item("function_call", call_id=call_id, name=search, arguments=arguments_of(tree.get("arguments"))))
             continue
-        if kind == FOUND_TOOLS and call_id in searches:
+        if kind == FOUND_TOOLS and isinstance(call_id, str) and call_id in searches:
             items.append(Item("function_call_output", call_id=call_id, output=found_in(tree)))
             continue
         if isinstance(kind, str) and kind not in READ:

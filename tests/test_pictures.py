@@ -15,6 +15,7 @@ import pytest
 
 from aisa.config.schema import Vendor
 from aisa.errors import CALLER, ApiError, UpstreamFailed
+from aisa.http.names import system_addresses
 from aisa.http.pictures import PICTURE_BYTES_MAX, READ_SECONDS_MAX, REDIRECTS_MAX, REQUEST_BYTES_MAX, REQUESTS_MAX, PictureReader
 from aisa.http.pool import HttpUpstream
 from aisa.http.public_addresses import is_public
@@ -71,6 +72,10 @@ class Host:
         if host not in self.addresses:
             raise socket.gaierror(socket.EAI_NONAME, "no such name")
         return self.addresses[host]
+
+    async def resolve_or_ask(self, host: str) -> Sequence[str]:
+        """Look a name up, of which nothing is known here with the system's own resolver."""
+        return self.addresses[host] if host in self.addresses else await system_addresses(host)
 
     def reader(self, public: Callable[[str], bool] = lambda address: address == "127.0.0.1") -> PictureReader:
         """Return a reader that takes this machine for the internet."""
@@ -227,6 +232,74 @@ def test_by_default_this_machine_is_not_read(pem: Path) -> None:
         reader = PictureReader(ports=frozenset({made.fake.port}), ca_file=str(pem))
         for name in ("localhost", "127.0.0.1", "[::1]"):
             await made.refused(f"https://{name}:{made.fake.port}/a.png", reader=reader)
+        assert made.fake.connections == []
+
+    run(scenario, pem)
+
+
+#: This machine, a machine of a private network or of a cloud's own, as no list of addresses has it.
+DISGUISED = [
+    *(
+        "2130706433",
+        "017700000001",
+        "0x7f000001",
+        "0x7F000001",
+        "0177.0.0.1",
+        "0x7f.1",
+        "127.1",
+        "127.0.1",
+        "127.0.0.01",
+        "00000177.0.0.0x1",
+    ),
+    *("0", "0.0.0.0", "0x0", "2852039166", "0xa9fea9fe", "0251.0376.0251.0376", "3232235777", "0xc0a80101", "10.1", "0xa000001"),
+    *(
+        "\uff11\uff12\uff17.0.0.1",
+        "\u2460\u2461\u2466.0.0.1",
+        "127\u30020.0.1",
+        "loc\u24d0lhost",
+        "LOCALHOST",
+        "%6cocalhost",
+        "127.0.0.1%00",
+    ),
+    *("[::ffff:127.0.0.1]", "[::ffff:7f00:1]", "[::127.0.0.1]", "[0:0:0:0:0:ffff:a9fe:a9fe]", "[::ffff:0:127.0.0.1]", "[::]", "[::1%25lo]"),
+    *("[64:ff9b::127.0.0.1]", "[64:ff9b::a9fe:a9fe]", "[64:ff9b:1::7f00:1]", "[2002:7f00:1::]", "[2002:a9fe:a9fe::1]", "[2001::5ef5:79fb]"),
+    *("user@127.0.0.1", "pictures.test@127.0.0.1", "pictures.test:443@127.0.0.1", "127.0.0.1@pictures.test", "pictures.test\\@127.0.0.1"),
+    *("127.0.0.1\t", "127.0.0.1#", "127.0.0.1?", "[127.0.0.1]", "127.0.0.1,pictures.test", "pictures.test 127.0.0.1", "127.0.0.1\n"),
+]
+
+
+@pytest.mark.parametrize("host", DISGUISED)
+def test_no_way_to_write_a_private_address_reaches_it(host: str, pem: Path) -> None:
+    """The system's own resolver takes decimal, octal, hexadecimal and short numbers; what it makes of them is judged, and nobody is asked.
+
+    As an address of the request and as one that a public picture is moved to. This machine's server would answer.
+    """
+
+    async def scenario(made: Host) -> None:
+        where = f"https://{host}:{made.fake.port}/a.png"
+        await made.refused(where, reader=PictureReader(ports=frozenset({made.fake.port}), ca_file=str(pem)))
+        assert made.fake.connections == []
+        made.says = lambda _: answer(b"", "302 Found", f"location: {where}\r\n".encode("ascii", "ignore").decode())
+        first = PictureReader(
+            resolve=made.resolve_or_ask,
+            public=lambda address: address == "127.0.0.1" if len(made.asked) < 1 else is_public(address),
+            ports=frozenset({made.fake.port}),
+            ca_file=str(pem),
+        )
+        await made.refused(made.url(), reader=first)
+        assert len(made.asked) == 1
+
+    run(scenario, pem)
+
+
+@pytest.mark.parametrize("dots", ["127.0.0.1.", "2130706433.", "0x7f.1.", "localhost.", "localhost..", "."])
+def test_a_name_that_ends_in_dots_is_judged_by_what_it_leads_to(dots: str, pem: Path) -> None:
+    """What a resolver may make of it; and no name is asked for that is none."""
+
+    async def scenario(made: Host) -> None:
+        for name in (dots, dots.rstrip(".")):
+            made.addresses[name] = ["127.0.0.1"]
+        await made.refused(f"https://{dots}:{made.fake.port}/a.png", reader=made.reader(is_public))
         assert made.fake.connections == []
 
     run(scenario, pem)

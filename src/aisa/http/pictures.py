@@ -108,7 +108,10 @@ class PictureReader:
             found = await self._ask(place, addresses, bytes_max)
             if isinstance(found, bytes):
                 return found
-            url = urljoin(url, found)
+            try:
+                url = urljoin(url, found)
+            except ValueError as error:  # brackets around what is no address, say
+                raise Unreadable(f"a redirect to what is no address: {error}") from error
         raise Unreadable(f"more than {REDIRECTS_MAX} redirects")
 
     async def _addresses_of(self, host: str) -> Sequence[str]:

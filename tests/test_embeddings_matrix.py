@@ -122,9 +122,8 @@ def by_google(cell: Cell, given: Any, *, dimensions: int | None = None) -> tuple
 def by_mistral(cell: Cell, given: Any, *, dimensions: int | None = None) -> tuple[Vectors, int]:
     """Mistral's client, which has a word of its own for dimensions."""
     client = Mistral(api_key="k", server_url="http://gateway.example", client=cell.older())
-    asked = {} if dimensions is None else {"output_dimension": dimensions}
     try:
-        answer = client.embeddings.create(model="fast", inputs=given, **asked)
+        answer = client.embeddings.create(model="fast", inputs=given, output_dimension=dimensions)
     except MistralError as error:
         raise Refused(error.status_code, error.body) from None
     return [entry.embedding or [] for entry in answer.data], answer.usage.prompt_tokens or 0

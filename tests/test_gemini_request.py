@@ -425,7 +425,7 @@ def test_how_to_answer_is_carried_over() -> None:
     ("fields", "param"),
     [
         ({"logit_bias": {"1": 2}}, "logit_bias"),
-        ({"parallel_tool_calls": False}, "parallel_tool_calls"),
+        ({"parallel_tool_calls": False, "tools": [{"type": "function", "function": {"name": "f"}}]}, "parallel_tool_calls"),
         ({"prediction": {"type": "content", "content": "x"}}, "prediction"),
         ({"verbosity": "low"}, "verbosity"),
         ({"tools": [{"type": "custom", "custom": {"name": "x"}}]}, "tools[0]"),

@@ -154,6 +154,7 @@ def test_what_a_tool_shows_stands_behind_all_results() -> None:
             "messages[0].content[0].content.source",
         ),
         ([{"text": "of which type?"}], {}, "messages[0].content[0].type"),
+        ([{"type": "text", "text": "x"}, {"type": "hologram", "data": "x"}], {}, "messages[0].content[1].type"),
         ([{"type": "container_upload", "file_id": "f"}], {}, "messages[0].content[0].type"),
         (
             [{"type": "tool_result", "tool_use_id": "t", "content": [{"type": "browser_state", "tabs": []}]}],
@@ -185,7 +186,7 @@ def test_what_only_anthropic_can_be_asked_is_refused_to_others_and_never_left_ou
     [
         {"type": "server_tool_use", "id": "s", "name": "web_search", "input": {}},
         {"type": "web_search_tool_result", "tool_use_id": "s", "content": []},
-        {"type": "hologram", "data": "x"},
+        {"type": "hologram_tool_result", "tool_use_id": "s", "content": {}},
     ],
 )
 def test_what_anthropics_own_tools_did_is_left_out(block: Json) -> None:

@@ -54,6 +54,9 @@ class Turns:
                 self._say(message, place)
             else:
                 self._add("user", self._blocks(message, place))
+        if not self.messages:  # instructions alone are what the model is to answer to, and it wants somebody to say them
+            self._add("user", self.system)
+            self.system = []
         last = self.messages[-1] if self.messages else {}
         if last.get("role") == "assistant":
             trim(blocks_of(last))

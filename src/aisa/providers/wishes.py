@@ -31,9 +31,12 @@ NO_WISH: Mapping[str, tuple[object, ...]] = MappingProxyType(
 ALWAYS = frozenset({"web_search_options"})  # parameters whose empty value is a wish, too
 
 
+PARALLEL = "parallel_tool_calls"  # which asks for nothing where no tool is offered
+
+
 def is_wished(chat: ChatRequest, name: str) -> bool:
     """Tell whether a request asks for anything by a parameter."""
-    if name not in chat.fields:
+    if name not in chat.fields or (name == PARALLEL and not (chat.known.tools or chat.known.functions)):
         return False
     value: object = msgspec.json.decode(chat.fields[name])
     if value is None or (value in ({}, []) and name not in ALWAYS):

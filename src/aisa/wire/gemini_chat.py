@@ -45,12 +45,17 @@ def messages_of(tree: Tree, losses: list[Loss]) -> list[Tree]:
         raise ApiError("invalid_parameter_type", "Invalid type for 'contents': expected an array of contents.", param="contents")
     messages = list(instructions(member(tree, "systemInstruction")))
     pending: list[tuple[str, str]] = []  # calls that have no result yet, as id and name
+    shows = False
     for place, content in enumerate(contents if is_list(contents) else [contents]):
         if not is_tree(content):
             raise ApiError(
                 "invalid_parameter_type", f"Invalid type for 'contents[{place}]': expected an object.", param=f"contents[{place}]"
             )
         role, parts = member(content, "role"), parts_in(content, f"contents[{place}].parts")
+        shows = shows or bool(parts)
+        if member(content, "parts") is None and len(content) > ("role" in content):
+            what = f"contents[{place}] has no 'parts', which are what a model is shown."
+            losses.append(Loss(f"contents[{place}].parts", f"{what} Send {{'role': 'user', 'parts': [{{'text': ...}}]}}."))
         if role == "model":
             message = said(parts, place, pending)
             messages += [message] if message else []
@@ -59,6 +64,8 @@ def messages_of(tree: Tree, losses: list[Loss]) -> list[Tree]:
         else:
             remedy = "It must be 'user' or 'model'; what the system says goes into 'systemInstruction'."
             raise ApiError("invalid_request", f"'contents[{place}].role' is no role. {remedy}", param=f"contents[{place}].role")
+    if not (messages or shows):
+        losses.append(Loss("contents", "'contents' has no parts that a model can answer to."))
     return messages or [{"role": "user", "content": ""}]
 
 

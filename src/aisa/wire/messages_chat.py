@@ -11,7 +11,7 @@ import msgspec
 from aisa.errors import ApiError
 from aisa.wire.efforts import NONE, effort_of
 from aisa.wire.losses import SHOWN_BELOW, Loss
-from aisa.wire.messages_content import is_summary, parts_of, texts_in
+from aisa.wire.messages_content import blocks_in, is_summary, parts_in, parts_of, texts_in
 from aisa.wire.reasoning_details import MEMBER, SEALED_PREFIX, detail
 from aisa.wire.trees import Tree, as_tree, is_list, is_tree, text_or_none, trees_in
 
@@ -151,8 +151,7 @@ def said_in(message: Tree, param: str, losses: list[Loss]) -> list[Tree]:
         return [{"role": "user", "content": content}]
     results: list[Tree] = []
     parts: list[Tree] = []
-    for place, block in enumerate(trees_in(content)):
-        at = f"{param}[{place}]"
+    for at, block in blocks_in(content, param, losses):
         if block.get("type") == "tool_result":
             shown = parts_of(block.get("content"), f"{at}.content", losses)
             text = "\n".join([str(part["text"]) for part in shown if part["type"] == "text"]) or (SHOWN_BELOW if shown else "")
@@ -160,7 +159,7 @@ def said_in(message: Tree, param: str, losses: list[Loss]) -> list[Tree]:
             results.append({"role": "tool", "tool_call_id": str(block.get("tool_use_id")), "content": text, **failed})
             parts += [part for part in shown if part["type"] != "text"]
         else:
-            parts += parts_of([block], at, losses)
+            parts += parts_in(block, at, losses)
     said: list[Tree] = [{"role": "user", "content": parts}] if parts else []
     return results + said
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from aisa.wire.losses import Loss
-from aisa.wire.trees import Tree, as_tree, text_or_none, trees_in
+from aisa.wire.trees import Tree, as_tree, is_list, is_tree, text_or_none, trees_in
 
 SOURCES = "Send its data as `base64`: only Anthropic has the files that are kept there."
 #: What is shown to the model in a form that only Anthropic's servers write out for it -> what to send instead.
@@ -16,6 +16,12 @@ SHOWN_BY_ANTHROPIC = {
     "container_upload": "is a file in a container of Anthropic's. Send what it holds as text or a document",
     "browser_state": "is written out for the model by Anthropic alone. Send what the browser shows as text",
 }
+
+#: What tells of the conversation and its tools, which the model has in another way.
+TOLD_ANYWAY = frozenset("thinking redacted_thinking tool_addition tool_removal fallback mcp_tool_listing".split())
+#: How the names of blocks end that tell what tools did which Anthropic runs.
+OF_SERVERS = ("server_tool_use", "mcp_tool_use", "_tool_result")
+SHOWN_CHARACTERS_MAX = 64  # of a caller's word in a message
 
 
 def texts_in(content: object) -> list[str]:
@@ -36,7 +42,21 @@ def parts_of(content: object, param: str, losses: list[Loss]) -> list[Tree]:
     """Return the parts that a content comes to. Those of a result that is a text are that text."""
     if isinstance(content, str):
         return texts([content])
-    return [part for block in trees_in(content) for part in parts_in(block, param, losses)]
+    return [part for _, block in blocks_in(content, param, losses) for part in parts_in(block, param, losses)]
+
+
+def blocks_in(content: object, param: str, losses: list[Loss]) -> list[tuple[str, Tree]]:
+    """Return the blocks of a content and the place of each. What is none is a loss: the model was to see it."""
+    if is_tree(content):
+        return [(param, content)]
+    entries = content if is_list(content) else [] if content is None else [content]
+    places = [(f"{param}[{place}]", entry) for place, entry in enumerate(entries)]
+    losses += [
+        Loss(at, f"'{at}' is no block. Send a text alone, or a list of blocks with a `type` each.")
+        for at, entry in places
+        if not is_tree(entry)
+    ]
+    return [(at, entry) for at, entry in places if is_tree(entry)]
 
 
 def parts_in(block: Tree, param: str, losses: list[Loss]) -> list[Tree]:
@@ -60,7 +80,11 @@ def parts_in(block: Tree, param: str, losses: list[Loss]) -> list[Tree]:
         case None:
             losses.append(Loss(f"{param}.type", f"The block at '{param}' needs a `type`: text, image, document, tool_result or another."))
             return []
-        case _:
+        case str() as kind if kind in TOLD_ANYWAY or kind.endswith(OF_SERVERS):
+            return []
+        case kind:
+            what = f"The block '{str(kind)[:SHOWN_CHARACTERS_MAX]}' at '{param}' is known to Anthropic's models alone."
+            losses.append(Loss(f"{param}.type", f"{what} Send what it holds as text, a picture or a document."))
             return []
 
 

@@ -230,7 +230,7 @@ def test_tools_that_a_conversation_offers_on_its_way_are_offered_too() -> None:
 
 FIND = {"type": "tool_search", "execution": "client", "description": "Find.", "parameters": {"type": "object", "properties": {}}}
 LATER = {**LOOK, "name": "later", "defer_loading": True}
-CREW_LATER = {**CREW, "tools": [{**CREW["tools"][0], "defer_loading": True}]}  # type: ignore[dict-item]
+CREW_LATER = {**CREW, "tools": [{"type": "function", "name": "call", "parameters": {}, "defer_loading": True}]}
 
 
 def search_turn(*tools: Json, call_id: object = "t1", execution: str = "client") -> list[Json]:

@@ -139,3 +139,25 @@ def test_a_function_of_the_callers_own_is_no_search_whatever_its_name(offered: M
     steps = [*text("Hello", " there", "."), chunk(message), chunk({}, "tool_calls"), usage(9, 3), DONE]
     assert row_of(steps, stream=True, **offered).cost == TOKENS + searches * SEARCH
     assert row_of([answer(message)], stream=False, **offered).cost == TOKENS + searches * SEARCH
+
+
+@pytest.mark.parametrize(
+    ("asked", "searches"),
+    [
+        ({"enable_search": True, "search_options": {"forced_search": True}}, 1),
+        ({"enable_search": True, "search_options": {"forced_search": False}}, 0),
+        ({"enable_search": True, "search_options": {}}, 0),
+        ({"enable_search": True, "search_options": None}, 0),
+        ({"enable_search": True}, 0),
+        ({"enable_search": False, "search_options": {"forced_search": True}}, 0),
+        ({"search_options": {"forced_search": True}}, 0),
+    ],
+)
+def test_who_makes_a_vendor_search_pays_for_one_whatever_its_answer_shows(asked: Message, searches: int) -> None:
+    """(fault M12) DashScope tells of none where it speaks as OpenAI does; where usage counts them, or the answer shows more, these hold."""
+    steps = [*text("Hello", " there", "."), chunk({}, "stop"), usage(9, 3), DONE]
+    assert row_of(steps, stream=True, **asked).cost == TOKENS + searches * SEARCH
+    assert row_of([answer({})], stream=False, **asked).cost == TOKENS + searches * SEARCH
+    assert row_of([answer(ran("search", "search"))], stream=False, **asked).cost == TOKENS + 2 * SEARCH
+    counts = {"prompt_tokens": 9, "completion_tokens": 3, "total_tokens": 12, "plugins": {"search": {"count": 3}}}
+    assert row_of([answer({}, usage=counts)], stream=False, **asked).cost == TOKENS + 3 * SEARCH

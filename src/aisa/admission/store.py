@@ -175,6 +175,9 @@ class StoreLease(MemoryLease):
         """Take more tokens; to be awaited where the store decides. Raises ApiError rate_limit_exceeded, overloaded if nobody can decide."""
         if tokens <= self.covered:
             return None
+        if all(each.rates.tpm is None for each in self._stored):
+            self.covered = sys.maxsize  # the limit was taken away
+            return None
         if self._way.mode is Mode.STORE:
             return self._cover_by_store(tokens)
         self._cover_by_share(tokens)
@@ -183,9 +186,6 @@ class StoreLease(MemoryLease):
     async def _cover_by_store(self, tokens: int) -> None:
         needed = tokens - self.covered
         limited = [each for each in self._stored if each.rates.tpm is not None]
-        if not limited:
-            self.covered = sys.maxsize  # the limit was taken away
-            return
         try:
             answer = await self._way.ask("cover", keys_of(limited, self._way.span), *self._cover_arguments(limited, needed, "0"))
         except StoreAway:

@@ -34,7 +34,7 @@ from aisa.wire.plain import (
     PlainUsage,
     is_utf8,
 )
-from aisa.wire.searches import Search, number_of, searches_beside, searches_in, searches_in_plain
+from aisa.wire.searches import OPTIONS, Search, number_of, searches_beside, searches_in, searches_in_plain
 from aisa.wire.shown import VISIBLE_PER_BYTE, VISIBLE_SPARE, Asked
 from aisa.wire.steps import steps_in, steps_shown
 from aisa.wire.stop_sequences import stop_sequences, with_texts_cut
@@ -149,7 +149,7 @@ class AnswerDecoder:
 
     def told(self) -> Told:
         """Return what the answer says of itself."""
-        searches = number_of(self._searches, self._chat.known) if self._searches else 0
+        searches = number_of(self._searches, self._chat) if self._searches or OPTIONS in self._chat.fields else 0
         return Told(self.tier, self._answered, None if self._report is None else vendor_cost(self._report.fields), searches)
 
     def usage_fault(self, usage: Usage) -> str:

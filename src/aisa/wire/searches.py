@@ -5,7 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Sequence
 from typing import TypeAlias
 
-from aisa.wire.chat import Known
+import msgspec
+
+from aisa.wire.chat import ChatRequest, Known
 from aisa.wire.plain import BareMessage, BareToolCall, PlainMessage, PlainToolCall
 from aisa.wire.steps import EXECUTED
 from aisa.wire.trees import Tree, as_tree, text_or_none, trees_in
@@ -15,6 +17,7 @@ CITATION = "url_citation"  # a type of annotation: a page
 FUNCTION = "$web_search"  # Moonshot's, each call of which it has run and charges for
 OWN = "function"  # the type of a function that the caller runs, whatever its name; Moonshot's is a `builtin_function`
 CALLS = "tool_calls"
+OPTIONS = "search_options"  # DashScope's, of a request
 PAGES = "web_search"  # Zhipu's, beside the choices: what it has found
 #: Members of a message or a delta that may show a search.
 SIGNS = frozenset({CALLS, EXECUTED, "annotations"})
@@ -25,11 +28,18 @@ Search: TypeAlias = tuple[str, int, int]
 FOUND: Search = ("pages", 0, 0)
 
 
-def number_of(searches: frozenset[Search], known: Known) -> int:
+def number_of(searches: frozenset[Search], chat: ChatRequest) -> int:
     """Return how many searches there were by all that shows one, in an answer to such a request: SEARCHES_MAX at most."""
-    if types_offered(known) == {OWN}:
+    if types_offered(chat.known) == {OWN}:
         searches = frozenset([search for search in searches if search[0] != CALLS])
-    return min(len(searches - {FOUND}) or len(searches), SEARCHES_MAX)
+    return min(len(searches - {FOUND}) or len(searches), SEARCHES_MAX) or int(is_made_to_search(chat))
+
+
+def is_made_to_search(chat: ChatRequest) -> bool:
+    """Say whether a request leaves its vendor no choice, as DashScope's may: it has searched once at least, whatever its answer shows."""
+    if OPTIONS not in chat.fields or bytes(chat.fields.get("enable_search", b"")) != b"true":
+        return False
+    return as_tree(msgspec.json.decode(chat.fields[OPTIONS])).get("forced_search") is True
 
 
 def types_offered(known: Known) -> set[str]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import Counter
+from collections.abc import Callable
 from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
@@ -14,17 +15,21 @@ import pytest
 import uvloop
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from sqlalchemy import delete, event, insert
+from sqlalchemy import Connection, delete, event, insert
 
 from aisa.errors import ApiError
+from aisa.ledger.find import ended_lines
+from aisa.ledger.pieces import HOUR_MS, HOURS
+from aisa.ledger.port_calls import Wanted
 from aisa.ledger.port_usage import DAY, DAY_MS, KEY, MODEL, Span, Used
 from aisa.ledger.row import CallRow
+from aisa.ledger.sums import add_rows, has_more, made_between
 from aisa.ledger.usage import IDS_MAX, UsageStore, sums_of
 from aisa.ledger.writer import Writer, insert_rows
 from aisa.storage.engine import Database
 from aisa.storage.tables import accounts
 from aisa.storage.tables import calls as table
-from postgres_rig import sqlite_only
+from postgres_rig import postgres_only, sqlite_only
 from repeats import repeats
 from rows import NOON, priced, renumbered, rows
 
@@ -157,6 +162,42 @@ def test_sums_of_a_short_time_do_not_read_the_whole_table(database: Database, ow
         plan = " ".join(str(line[-1]) for line in connection.exec_driver_sql(f"EXPLAIN QUERY PLAN {statement}", parameters))
     assert "ended_ms>? AND ended_ms<?" in plan
     assert "SCAN calls" not in plan
+
+
+SHORT = (NOON + 9_000_000, NOON + 9_010_000)  # a few calls of many
+LATEST = NOON + 20_000_000
+
+
+@postgres_only
+@pytest.mark.parametrize(
+    "ask",
+    [
+        lambda connection: list(sums_of(connection, DAY, Span(*SHORT))),
+        lambda connection: has_more(connection, *SHORT),
+        lambda connection: add_rows(connection, HOURS, HOUR_MS, start_ms=SHORT[0], end_ms=SHORT[1]),
+        lambda connection: list(made_between(connection, *SHORT)),
+        lambda connection: ended_lines(connection, Wanted(since_ms=LATEST - 9_000, by_end=True, limit=1_000)),
+    ],
+    ids=["usage", "how many", "summing up", "what was made", "what has ended"],
+)
+def test_what_is_asked_of_a_short_time_reads_no_whole_index(database: Database, ask: Callable[[Connection], object]) -> None:
+    """[fault P10] Of any account, on PostgreSQL, which knows nothing of how many there are: summing up ten million calls took days."""
+    names = [column.name for column in table.columns]
+    other = {"id": "'req_' || lpad((n + 1)::text, 26, '0')", "began_ms": "began_ms + n * 1000", "ended_ms": "ended_ms + n * 1000"}
+    insert_rows(database, [priced(1)])
+    asked: list[tuple[str, Any]] = []
+    with database.transaction() as connection:
+        copied = ", ".join(other.get(name, name) for name in names)
+        connection.exec_driver_sql(f"INSERT INTO calls ({', '.join(names)}) SELECT {copied} FROM calls, generate_series(1, 20000) AS n")
+        connection.exec_driver_sql("ANALYZE calls")
+        event.listen(connection, "before_cursor_execute", lambda *said: asked.append((said[2], said[3])))
+        ask(connection)
+        for statement, parameters in tuple(asked):
+            found = connection.exec_driver_sql(f"EXPLAIN (ANALYZE, BUFFERS, FORMAT JSON) {statement}", parameters).scalar_one()
+            assert found[0]["Plan"]["Shared Hit Blocks"] + found[0]["Plan"]["Shared Read Blocks"] < BLOCKS_MAX, statement
+
+
+BLOCKS_MAX = 80  # of 8 KB: the index has some 130, the rows of ten seconds are in one or two
 
 
 def test_no_calls_are_no_groups(database: Database) -> None:

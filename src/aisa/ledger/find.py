@@ -12,12 +12,12 @@ from aisa.ids import ID_CHARACTERS, first_id
 from aisa.ledger.port_calls import FAILURES, SAME_BEGINNING_MAX, CallLine, Wanted, line_of_refused, line_of_row, newest_first
 from aisa.ledger.record import row_of
 from aisa.ledger.refusal import RefusedCalls
-from aisa.ledger.sums import last_ms_of
+from aisa.ledger.sums import OfAnyAccount, last_ms_of
 from aisa.storage.engine import Database
 from aisa.storage.failure import StorageFailed
 from aisa.storage.tables import calls, refused_calls
 
-LAST = "Z"  # of the letters of ids, in any order of any language; there are orders in which `~` counts for nothing
+LAST = "Z"  # of the letters of ids, as English sorts them too, where `~` counts for nothing
 
 
 class CallFinder:
@@ -78,6 +78,8 @@ def ended_lines(connection: Connection, wanted: Wanted) -> list[CallLine]:
     """Return the newest ended calls that fit."""
     asked = conditions(calls, wanted)
     asked.append(calls.c.ended_ms >= wanted.since_ms if wanted.by_end else calls.c.id >= first_id(wanted.since_ms))
+    if wanted.by_end and wanted.key_id is None and wanted.account is None:
+        asked.append(OfAnyAccount())
     if wanted.failed:
         asked.append(calls.c.outcome.in_(FAILURES))
     order = calls.c.ended_ms.desc() if wanted.by_end else calls.c.id.desc()

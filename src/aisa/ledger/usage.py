@@ -14,11 +14,11 @@ from aisa.ledger.port_usage import ACCOUNT, DAY, DAY_MS, KEY, MODEL, VENDOR, Rem
 from aisa.ledger.record import row_of
 from aisa.ledger.refusal import RefusedCalls
 from aisa.ledger.row import CallRow
-from aisa.ledger.sums import SUMMED, TOTALS, known_of
+from aisa.ledger.sums import SUMMED, TOTALS, OfAnyAccount, known_of
 from aisa.money import Nanos
 from aisa.storage.engine import Database
 from aisa.storage.failure import StorageFailed
-from aisa.storage.tables import accounts, calls, refused_calls, removed_files, usage_sums
+from aisa.storage.tables import calls, refused_calls, removed_files, usage_sums
 
 NUL = "\0"  # in no id; PostgreSQL takes it in no question
 IDS_MAX = 500  # in one question to the database: every database takes so many parameters
@@ -114,7 +114,7 @@ def whose(table: Table, span: Span) -> ColumnElement[bool]:
         return table.c.key_id == span.key_id
     if span.account is not None:
         return table.c.account == span.account
-    return table.c.account.in_(select(accounts.c.name)) if table is calls else true()
+    return OfAnyAccount() if table is calls else true()
 
 
 def known_ids(connection: Connection, ids: list[str]) -> set[str]:

@@ -18,6 +18,7 @@ import tempfile
 import time
 from collections.abc import Callable, Generator, Iterator
 from contextlib import closing, contextmanager
+from functools import lru_cache
 from itertools import islice
 from pathlib import Path
 from typing import Any
@@ -53,6 +54,7 @@ BATCH = 50_000
 ASKED = 7  # times, of which the median is told
 START_SECONDS_MAX = 300.0
 ANSWER_SECONDS_MAX = 3_600.0
+ALIKE = NAMES.index("ended_ms") + 1  # from here on the calls of a template are alike
 LINEAR = 1.25  # times as long as so many times the rows: above it a row is marked; a noisy machine is off by less
 Figures = dict[str, float]
 
@@ -139,8 +141,20 @@ def insert_fast(connection: Connection, batch: list[tuple[object, ...]]) -> None
         driver.executemany(f"INSERT INTO calls ({', '.join(NAMES)}) VALUES ({places})", batch)
         return
     with driver.cursor() as cursor, cursor.copy(f"COPY calls ({', '.join(NAMES)}) FROM STDIN") as copy:
-        for record in batch:
-            copy.write_row(record)
+        copy.write("".join(map(copied_line, batch)))
+
+
+def copied_line(record: tuple[object, ...]) -> str:
+    """Return a record as COPY reads it. The driver's own way takes many times as long, as it looks at the type of each value."""
+    return f"{copied(record[:ALIKE])}\t{copied_alike(record[ALIKE:])}\n"
+
+
+def copied(values: tuple[object, ...]) -> str:
+    """Return values as COPY reads them; our texts have nothing that it would want escaped."""
+    return "\t".join(["\\N" if value is None else "t" if value is True else "f" if value is False else str(value) for value in values])
+
+
+copied_alike = lru_cache(TEMPLATES)(copied)
 
 
 @contextmanager

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import random
 from collections.abc import Iterator
+from typing import Any
 
 import pytest
-from sqlalchemy import insert
+from sqlalchemy import event, insert
 
 from aisa.ids import CallIds
-from aisa.ledger.find import CallFinder
+from aisa.ledger.find import FEW, CallFinder, ended_lines
 from aisa.ledger.port_calls import Wanted
 from aisa.ledger.refusal import RefusedCalls
 from aisa.ledger.writer import insert_rows
@@ -61,6 +62,55 @@ def test_by_end_the_last_to_end_is_first(opened: Database) -> None:
     kept(opened, 40)
     lines = CallFinder(opened).lines(Wanted(limit=100, by_end=True))
     assert [line.ended_ms for line in lines] == sorted([line.ended_ms for line in lines], reverse=True)
+
+
+MANY = FEW + 2_000
+BLOCKS_MAX = 300  # of 8 KB that PostgreSQL reads for a question: the calls below have some thousand
+
+
+@pytest.fixture
+def busy(opened: Database) -> Database:
+    """A database with one busy key, and one that was used three times, long ago."""
+    with opened.transaction() as connection:
+        connection.execute(insert(accounts).values(name="acme", balance=None, charged=0, spent=0, calls=0, created_at=1))
+    rows = [priced(number) for number in range(10, MANY)]
+    insert_rows(opened, [*[priced(number, key_id="key_old") for number in (1, 5, 7)], *rows])
+    with opened.transaction() as connection:
+        if connection.dialect.name != "sqlite":
+            connection.exec_driver_sql("ANALYZE calls")
+    return opened
+
+
+@pytest.mark.parametrize(
+    ("wanted", "numbers"),
+    [
+        (Wanted(key_id="key_1", limit=3), [MANY - 1, MANY - 2, MANY - 3]),
+        (Wanted(account="default", limit=2), [MANY - 1, MANY - 2]),
+        (Wanted(account="default", key_id="key_1", limit=1, before=f"req_{500:026d}"), [499]),
+        (Wanted(account="default", limit=5, before=f"req_{12:026d}"), [11, 10, 7, 5, 1]),
+        (Wanted(key_id="key_old", limit=2), [7, 5]),
+        (Wanted(key_id="key_old", limit=9, before=f"req_{7:026d}"), [5, 1]),
+        (Wanted(key_id="key_old", limit=9, failed=True), []),
+        (Wanted(key_id="key_none", limit=1), []),
+        (Wanted(account="acme", limit=30), []),
+        (Wanted(account="acme", key_id="key_1", limit=30), []),
+        (Wanted(key_id="key_1", limit=2, by_end=True), [MANY - 1, MANY - 2]),
+        (Wanted(limit=1), [MANY - 1]),
+    ],
+)
+def test_whose_calls_are_listed_is_found_without_a_look_at_all_others(busy: Database, wanted: Wanted, numbers: list[int]) -> None:
+    """[fault P10] A key that was never used, one that was used long ago, the busiest account: of ten million calls that took a minute."""
+    asked: list[tuple[str, Any]] = []
+    with busy.reading() as connection:
+        event.listen(connection, "before_cursor_execute", lambda *said: asked.append((said[2], said[3])))
+        assert [line.id for line in ended_lines(connection, wanted)] == [f"req_{number:026d}" for number in numbers]
+        for statement, parameters in tuple(asked):
+            if connection.dialect.name == "sqlite":
+                plan = " ".join(str(line[-1]) for line in connection.exec_driver_sql(f"EXPLAIN QUERY PLAN {statement}", parameters))
+                assert "TEMP B-TREE" not in plan or wanted.key_id == "key_old", plan
+            elif "count(" not in statement:  # that one reads FEW at most, however many there are
+                found = connection.exec_driver_sql(f"EXPLAIN (ANALYZE, BUFFERS, FORMAT JSON) {statement}", parameters).scalar_one()
+                assert found[0]["Plan"]["Shared Hit Blocks"] + found[0]["Plan"]["Shared Read Blocks"] < BLOCKS_MAX, statement
 
 
 @pytest.fixture

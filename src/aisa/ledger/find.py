@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Generator
 from contextlib import contextmanager
+from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, Table, select
+from sqlalchemy import ColumnElement, Connection, Select, Table, and_, func, literal, select
 
 from aisa.errors import ApiError
 from aisa.ids import ID_CHARACTERS, first_id
@@ -17,6 +18,8 @@ from aisa.storage.engine import Database
 from aisa.storage.failure import StorageFailed
 from aisa.storage.tables import calls, refused_calls
 
+FEW = 10_000  # calls that are read in some ten milliseconds
+CLOCK_MS = 60_000  # that the moment in an id and those in its row may be apart
 LAST = "Z"  # of the letters of ids, as English sorts them too, where `~` counts for nothing
 
 
@@ -68,28 +71,55 @@ class CallFinder:
 
 
 def conditions(table: Table, wanted: Wanted) -> list[ColumnElement[bool]]:
-    """Return what is asked of either kind."""
-    named = (("key_id", wanted.key_id), ("account", wanted.account), ("model", wanted.model))
-    older = [] if wanted.before is None else [table.c.id < wanted.before]
-    return [table.c[name] == value for name, value in named if value is not None] + older
+    """Return what is asked of either kind, but for whose they are."""
+    model = [] if wanted.model is None else [table.c.model == wanted.model]
+    return model + ([] if wanted.before is None else [table.c.id < wanted.before])
 
 
 def ended_lines(connection: Connection, wanted: Wanted) -> list[CallLine]:
     """Return the newest ended calls that fit."""
-    asked = conditions(calls, wanted)
-    asked.append(calls.c.ended_ms >= wanted.since_ms if wanted.by_end else calls.c.id >= first_id(wanted.since_ms))
-    if wanted.by_end and wanted.key_id is None and wanted.account is None:
-        asked.append(OfAnyAccount())
-    if wanted.failed:
-        asked.append(calls.c.outcome.in_(FAILURES))
-    order = calls.c.ended_ms.desc() if wanted.by_end else calls.c.id.desc()
-    records = connection.execute(select(calls).where(*asked).order_by(order).limit(wanted.limit))
-    return [line_of_row(row_of(record)) for record in records]
+    asked = conditions(calls, wanted) + ([calls.c.outcome.in_(FAILURES)] if wanted.failed else [])
+    if wanted.by_end:
+        asked += [calls.c.ended_ms >= wanted.since_ms, whose(wanted)]
+        return lines_of(connection, select(calls).where(*asked).order_by(calls.c.ended_ms.desc()), wanted)
+    asked.append(calls.c.id >= first_id(wanted.since_ms))
+    if wanted.key_id is not None or wanted.account is not None:
+        last_ms = connection.execute(select(func.max(calls.c.ended_ms)).where(whose(wanted))).scalar()
+        if last_ms is None:
+            return []
+        if has_few(connection, whose(wanted) & (calls.c.ended_ms >= wanted.since_ms - CLOCK_MS)):
+            few = select(calls).where(*asked, whose(wanted)).offset(0).subquery()  # that are read and then sorted
+            return lines_of(connection, select(few).order_by(few.c.id.desc()), wanted)
+        asked += [calls.c.id < first_id(last_ms + CLOCK_MS), whose(wanted, indexed=False)]
+    return lines_of(connection, select(calls).where(*asked).order_by(calls.c.id.desc()), wanted)
+
+
+def lines_of(connection: Connection, question: Select[Any], wanted: Wanted) -> list[CallLine]:
+    """Return the lines of the calls that a question finds first."""
+    return [line_of_row(row_of(record)) for record in connection.execute(question.limit(wanted.limit))]
+
+
+def whose(wanted: Wanted, table: Table = calls, *, indexed: bool = True) -> ColumnElement[bool]:
+    """Return the condition on whose calls are wanted; an index that goes on with their ends serves it, unless it is not to be `indexed`."""
+    named = {"key_id": wanted.key_id, "account": wanted.account}
+    owners = [(table.c[name] if indexed else table.c[name].concat("")) == value for name, value in named.items() if value is not None]
+    return and_(*owners) if owners else OfAnyAccount()
+
+
+def has_few(connection: Connection, condition: ColumnElement[bool]) -> bool:
+    """Say whether there are few such calls.
+
+    A database does not know. One would look for those of a key that was not used lately from the newest call of all back, and another
+    would sort all calls of the busiest account to show the newest.
+    """
+    some = select(literal(1)).select_from(calls).where(condition).limit(FEW + 1).subquery()
+    return int(connection.execute(select(func.count()).select_from(some)).scalar_one()) <= FEW
 
 
 def refused_lines(connection: Connection, wanted: Wanted) -> list[CallLine]:
     """Return the newest refused calls that fit."""
-    asked = conditions(refused_calls, wanted)
-    asked.append(refused_calls.c.id >= first_id(wanted.since_ms))
+    asked = [*conditions(refused_calls, wanted), refused_calls.c.id >= first_id(wanted.since_ms)]
+    if wanted.key_id is not None or wanted.account is not None:
+        asked.append(whose(wanted, refused_calls))
     records = connection.execute(select(refused_calls).where(*asked).order_by(refused_calls.c.id.desc()).limit(wanted.limit))
     return [line_of_refused(RefusedCalls(*record)) for record in records]

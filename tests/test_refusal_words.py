@@ -31,6 +31,8 @@ SHAPES: dict[str, object] = {
     "an error in an error": {"error": {"error": {"message": "No pictures here."}}},
     "base_resp": {"base_resp": {"status_code": 2013, "status_msg": "No pictures here."}},
     "error_msg": {"error_code": 17, "error_msg": "No pictures here."},
+    "AWS's": {"Error": {"Code": "ValidationException", "Message": "No pictures here."}},
+    "a cause": {"cause": {"message": "No pictures here."}},
     "JSON in the message": {"error": {"message": 'Error code: 400 - {"error": {"message": "No pictures here."}}'}},
     "JSON in raw": {"error": {"message": "", "metadata": {"raw": '{"error":{"message":"No pictures here."}}'}}},
     "a bare text": "No pictures here.",

@@ -8,8 +8,9 @@ import socket
 import threading
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from datetime import date
+from http.client import HTTPConnection
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
@@ -28,6 +29,8 @@ from aisa.routing import vendor_target
 from aisa.vendors.row import VARIABLE, Row
 from aisa.vendors.table import ROWS, row_of
 from aisa.wire.chat import Known
+from server import Server
+from test_reload import until
 from vendor import ScriptedVendor
 
 WANTED = (
@@ -266,6 +269,17 @@ def test_a_server_on_this_machine_is_told_from_the_others(row: Row) -> None:
         with answering(row.sign.path, body) as port:
             assert [found.name for found in look_around(rows=[moved(row, port)])] == ([name] if name == row.name else [])
             assert look_around((port,), [moved(row, port)]) == []
+
+
+def test_another_server_of_ours_is_no_vendor_and_is_not_bothered(server: Server) -> None:
+    """It listens where vLLM does, and would log the question for its models as one without a key."""
+    port, before = read_origin(server.url).port, server.log.count('"/v1/models"')
+    assert look_around(rows=[moved(ROWS["vllm"], port)]) == []
+    with closing(HTTPConnection("127.0.0.1", port, timeout=30)) as connection:
+        connection.request("GET", "/asked-afterwards")
+        connection.getresponse().read()
+    until(lambda: "/asked-afterwards" in server.log)  # and so it has what came before
+    assert server.log.count('"/v1/models"') == before
 
 
 def test_a_port_that_is_closed_or_silent_or_babbles_is_no_server() -> None:

@@ -36,10 +36,10 @@ EXAMPLE = Usage(input_tokens=1_000, output_tokens=500)
 
 
 def show_all(path: str | None, data_dir: str | None, moment: float, *, as_json: bool) -> None:
-    """Print the price of every listed model at a moment in UNIX seconds. Raises Misuse."""
+    """Print the price of every model at a moment in UNIX seconds: the configured, then what else vendors have. Raises Misuse."""
     loaded = configuration(path, data_dir)
     routes = priced_routes(loaded)
-    entries = [routes.find(name) for name in routes.names()]
+    entries = [*[routes.find(name) for name in routes.names()], *routes.offered]
     if as_json:
         say_json([summary(entry, moment) for entry in entries])
         return

@@ -27,7 +27,7 @@ Examples:
 @click.option("--diff", "other", metavar="FILE", help="Show where the built-in catalogue and this list, in LiteLLM's format, differ.")
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 def prices(model: str | None, moment: datetime | None, path: str | None, *, data_dir: str | None, other: str | None, as_json: bool) -> None:
-    """Show what a MODEL's tokens cost, and who says so; without MODEL, of every listed one.
+    """Show what a MODEL's tokens cost, and who says so; without MODEL, of every one that can be called.
 
     No vendor is asked, so no key of a vendor need be set.
 

@@ -12,6 +12,7 @@ from aisa.vendors.table import ROWS
 
 LOOPBACK = "127.0.0.1"
 ANSWER_SECONDS_MAX = 0.5  # a server on this machine answers within milliseconds, a closed port at once; it delays the start
+OUR_PATH, OUR_ANSWER = "/health", r'^\s*\{"status":"live"\}\s*$'  # vLLM has the path as well, and says nothing there
 BODY_BYTES_MAX = 65_536  # of an answer that are looked at: lists of a server of one's own are short
 
 
@@ -24,13 +25,20 @@ def look_around(ports_not: Collection[int] = (), rows: Collection[Row] = tuple(R
 
 
 def is_there(sign: Sign) -> bool:
-    """Ask one port, and tell whether the answer is that of the server that is looked for."""
-    connection = HTTPConnection(LOOPBACK, sign.port, timeout=ANSWER_SECONDS_MAX)
+    """Tell whether the server that is looked for answers at its port. One of us is asked no more than how it is, which it logs nowhere."""
+    if sign.may_be_ours and answers(sign.port, OUR_PATH, OUR_ANSWER):
+        return False
+    return answers(sign.port, sign.path, sign.answer)
+
+
+def answers(port: int, path: str, expected: str) -> bool:
+    """Ask for one path at a port, and tell whether a pattern is in the answer."""
+    connection = HTTPConnection(LOOPBACK, port, timeout=ANSWER_SECONDS_MAX)
     try:
-        connection.request("GET", sign.path)
+        connection.request("GET", path)
         body = connection.getresponse().read(BODY_BYTES_MAX)
     except (OSError, HTTPException, ValueError):
         return False
     finally:
         connection.close()
-    return re.search(sign.answer, body.decode("utf-8", "replace")) is not None
+    return re.search(expected, body.decode("utf-8", "replace")) is not None

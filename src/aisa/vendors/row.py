@@ -23,6 +23,7 @@ class Sign(NamedTuple):
     port: int
     path: str
     answer: str  # a regular expression that is looked for in the body
+    may_be_ours: bool = False  # the port is ours by default, too: who is there is asked without a key whether it is one of us
 
 
 class Row(msgspec.Struct, frozen=True, kw_only=True):

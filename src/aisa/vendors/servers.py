@@ -25,7 +25,7 @@ SERVERS = (
         base_url="http://127.0.0.1:8000/v1",
         key_variables=("VLLM_API_KEY",),
         base_url_variable="VLLM_API_BASE",
-        sign=Sign(8000, "/v1/models", r'"owned_by"\s*:\s*"vllm"'),
+        sign=Sign(8000, "/v1/models", r'"owned_by"\s*:\s*"vllm"', may_be_ours=True),
         word="vllm",
         tools_only=True,
         running_usage=True,

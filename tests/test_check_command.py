@@ -25,6 +25,8 @@ from aisa.testing.scenario import BUILT_IN, CASE_BODIES, Answer, Scenario, Scena
 from aisa.testing.scripted_server import ScriptedServer
 from server import Server, environment, serving
 
+SECONDS_MAX = 30  # for an answer that comes at once
+
 CORPUS = Path(__file__).parent / "corpus"
 CASES = sorted(
     folder for dialect in CORPUS.iterdir() for folder in dialect.iterdir() if any((folder / name).exists() for name in CASE_BODIES)
@@ -263,6 +265,10 @@ def test_several_texts_are_said_in_turn() -> None:
         ("/v1/chat/completions", b'{"model": ', 400, "JSON"),
         ("/v1/chat/completions", b"[]", 400, "JSON"),
         ("/v1/chat/completions", b'{"model": "hello"}', 400, "messages"),
+        ("/v1/chat/completions", b'{"messages": [], "n": 100000000000}', 400, "'n'"),
+        ("/v1/chat/completions", b'{"messages": [], "n": "many"}', 400, "'n'"),
+        ("/v1/completions", b'{"prompt": "x", "n": 0}', 400, "'n'"),
+        ("/v1/chat/completions", b"[" * 100_000, 400, "JSON"),
     ],
 )
 def test_what_no_vendor_would_answer_the_played_one_refuses(path: str, body: bytes, status: int, said: str) -> None:
@@ -278,6 +284,31 @@ def test_what_no_vendor_would_answer_the_played_one_refuses(path: str, body: byt
     given, told = asyncio.run(main())
     assert given == status
     assert said in json.loads(told)["error"]["message"]
+
+
+@pytest.mark.parametrize(
+    ("head", "bare"),
+    [
+        (b"POST /v1/chat/completions HTTP/1.1\r\nconnection: close\r\n", False),
+        (b"POST /v1/embeddings HTTP/1.0\r\n", False),
+        (b"HEAD /v1/models HTTP/1.1\r\nConnection: Close\r\n", True),
+    ],
+)
+def test_a_played_vendor_closes_for_who_asks_it_to(head: bytes, bare: bool) -> None:
+    """Such a client reads until the end, and would wait for ever."""
+
+    async def main() -> bytes:
+        server = ScriptedServer(built_in(), "hello")
+        reader, writer = await asyncio.open_connection("127.0.0.1", await server.listen("127.0.0.1", 0))
+        writer.write(head + b'content-length: 16\r\n\r\n{"messages": []}')
+        async with asyncio.timeout(SECONDS_MAX):
+            answer = await reader.read()
+        writer.close()
+        await server.close()
+        return answer
+
+    begin, _, body = asyncio.run(main()).partition(b"\r\n\r\n")
+    assert (begin.startswith(b"HTTP/1.1 200"), body == b"") == (True, bare)
 
 
 def test_answers_come_in_turn_and_a_text_may_name_its_scenario() -> None:

@@ -137,13 +137,11 @@ class _Line(asyncio.Protocol):
             path = line[1].partition("?")[0] if len(line) > 1 else ""
             if line[0] in ("GET", "HEAD"):
                 listed = [{"id": name, "object": "model", "created": 1, "owned_by": "scripted"} for name in self._server.scenarios]
-                self._whole(200, {}, json.dumps({"object": "list", "data": listed}).encode())
-                return
-            try:
-                value = json.loads(body)
-            except ValueError:
-                value = None
-            await self._play(path, cast("Json", value) if isinstance(value, dict) else None, headers=headers, body=body)
+                self._whole(200, {}, json.dumps({"object": "list", "data": listed}).encode(), bare=line[0] == "HEAD")
+            else:
+                await self._play(path, _object_in(body), headers=headers, body=body)
+        if "close" in headers.get("connection", "").lower() or line[-1] == "HTTP/1.0":
+            self._transport.close()
 
     async def _play(self, path: str, given: Json | None, *, headers: Mapping[str, str], body: bytes) -> None:
         asked = given or {}
@@ -238,9 +236,9 @@ class _Line(asyncio.Protocol):
             if self._lost.is_set():
                 raise ConnectionResetError
 
-    def _whole(self, status: int, headers: Mapping[str, str], body: bytes) -> None:
+    def _whole(self, status: int, headers: Mapping[str, str], body: bytes, *, bare: bool = False) -> None:
         given = {"content-type": "application/json", **headers}
-        self._transport.write(_head(status, {**given, "content-length": str(len(body))}) + body)
+        self._transport.write(_head(status, {**given, "content-length": str(len(body))}) + (b"" if bare else body))
 
     async def _break_off(self, *, rudely: bool) -> None:
         if self._played is not None:
@@ -276,6 +274,15 @@ class _Line(asyncio.Protocol):
         if self._task is not None:
             self._task.cancel()
         self._transport.abort()
+
+
+def _object_in(body: bytes) -> Json | None:
+    """Return the object that a body is, None if it is none."""
+    try:
+        value: object = json.loads(body)
+    except (ValueError, RecursionError):
+        return None
+    return cast("Json", value) if isinstance(value, dict) else None
 
 
 def _body_of(rest: bytes, headers: Mapping[str, str]) -> tuple[bytes, int] | None:

@@ -13,6 +13,7 @@ from aisa.testing.scenario import Answer, Step, ToolCall
 
 Json = dict[str, Any]
 PROMPT_TOKENS = 11  # as any number
+CHOICES_MAX = 128  # as OpenAI has it
 VECTOR = (0.25, -0.5, 0.125, 1.0, -1.0, 0.0, 0.5, -0.25)  # exact in four bytes
 CREATED = 1_750_000_000
 #: What OpenAI's chunks have besides; with it an event is as long as theirs, some 250 bytes, and buffers hold as many tokens.
@@ -130,6 +131,8 @@ def refusal_of(path: str, asked: Mapping[str, object] | None) -> tuple[int, Mapp
         what = "We could not parse the JSON body of your request."
     elif path.endswith("/chat/completions") and not isinstance(asked.get("messages"), list):
         code, param, what = "missing_required_parameter", "messages", "Missing required parameter: 'messages'."
+    elif not (asked.get("n") is None or (type(asked["n"]) is int and 1 <= asked["n"] <= CHOICES_MAX)):
+        code, param, what = "invalid_value", "n", f"Invalid value for 'n': expected an integer from 1 to {CHOICES_MAX}."
     error = {"message": what, "type": "invalid_request_error", "param": param, "code": code}
     return (status, {}, msgspec.json.encode({"error": error})) if what else None
 

@@ -7,7 +7,7 @@ PORT_HERE=18431
 api() { curl -sS --max-time 60 "http://127.0.0.1:$PORT_HERE/$1" -H "Authorization: Bearer $(cat token)" -H 'content-type: application/json' "${@:2}"; }
 with_it() {
   open-webui serve --host 127.0.0.1 --port $PORT_HERE > webui.log 2>&1 & local its=$!
-  for _ in $(seq 90); do curl -sf "http://127.0.0.1:$PORT_HERE/health" > /dev/null && break; sleep 1; done
+  for _ in $(seq 150); do curl -sf "http://127.0.0.1:$PORT_HERE/health" > /dev/null && break; sleep 1; done
   curl -sS "http://127.0.0.1:$PORT_HERE/api/v1/auths/signin" -H 'content-type: application/json' -d '{"email":"","password":""}' | sed 's/.*"token":"\([^"]*\)".*/\1/' > token
   "$@"; local status=$?
   kill $its; wait $its 2> /dev/null

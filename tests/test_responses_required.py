@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from aisa.answer import Arguments, Part, Piece, ToolCall
+from aisa.answer import Arguments, Part, Piece, Reasoning, Refusal, Text, ToolCall
 from aisa.errors import VENDOR
 from aisa.providers import responses
 from aisa.providers.shape import Target
@@ -278,9 +278,9 @@ def chat_parts(events: list[Json]) -> list[tuple[str, str]]:
     told: dict[str, str] = {}
     for part in decoder.feed(written(events)):
         name = type(part).__name__
-        if name in ("Text", "Reasoning", "Refusal", "Arguments"):
+        if isinstance(part, Text | Reasoning | Refusal | Arguments):
             key = f"{name} {getattr(part, 'index', '')}"
-            told[key] = told.get(key, "") + part.text  # type: ignore[union-attr]
+            told[key] = told.get(key, "") + part.text
         elif name in ("ToolCall", "Finish"):
             told[f"{name} {getattr(part, 'index', '')}"] = getattr(part, "name", "") or getattr(part, "reason", "")
     assert decoder.done, decoder.failure

@@ -66,21 +66,22 @@ def check_types(body: Json) -> None:
 
 
 @pytest.mark.parametrize(
-    ("name", "family", "version"),
+    ("name", "family", "version", "most"),
     [
-        ("claude-opus-5-5", "opus", (5, 5)),
-        ("claude-sonnet-5", "sonnet", (5, 0)),
-        ("claude-haiku-4-5-20251001", "haiku", (4, 5)),
-        ("claude-sonnet-4-20250514", "sonnet", (4, 0)),
-        ("us.anthropic.claude-opus-4-6-v1:0", "opus", (4, 6)),
-        ("anthropic/claude-fable-5-2", "fable", (5, 2)),
-        ("claude-mythos-preview", "mythos", (4, 8)),
-        ("glm-5", "", (0, 0)),
+        ("claude-opus-5-5", "opus", (5, 5), 128_000),
+        ("claude-sonnet-5", "sonnet", (5, 0), 128_000),
+        ("claude-haiku-4-5-20251001", "haiku", (4, 5), 64_000),
+        ("claude-sonnet-4-20250514", "sonnet", (4, 0), 64_000),
+        ("us.anthropic.claude-opus-4-6-v1:0", "opus", (4, 6), 128_000),
+        ("anthropic/claude-fable-5-2", "fable", (5, 2), 128_000),
+        ("claude-mythos-preview", "mythos", (4, 8), 128_000),
+        ("glm-5", "", (0, 0), 32_000),
     ],
 )
-def test_a_generation_is_known_by_its_name(name: str, family: str, version: tuple[int, int]) -> None:
-    """Whatever stands around it; and what is none of Anthropic's is none."""
-    assert (traits_of(name).family, traits_of(name).version) == (family, version)
+def test_a_generation_is_known_by_its_name(name: str, family: str, version: tuple[int, int], most: int) -> None:
+    """Whatever stands around it, and with it what it writes at most; what is none of Anthropic's is none."""
+    traits = traits_of(name)
+    assert (traits.family, traits.version, traits.output_tokens_max) == (family, version, most)
 
 
 def test_a_plain_request_has_its_model_its_bound_and_its_headers() -> None:

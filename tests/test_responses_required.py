@@ -299,13 +299,6 @@ ENDLESS: dict[str, Callable[[int], Json]] = {
     "calls": lambda place: item_of(place, type="function_call", name="f", call_id=f"{place}" * 1_000),
     "items that are whole": lambda place: item_of(place, content=[{"type": "output_text", "text": "x" * 4_000}]),
     "parts": lambda place: {"type": "response.output_text.delta", "output_index": 0, "item_id": "m0", "content_index": place, "delta": "x"},
-    "parts with long names": lambda place: {
-        "type": "response.refusal.delta",
-        "output_index": 0,
-        "item_id": "m0",
-        "content_index": f"{place}" * 1_000,
-        "delta": "x",
-    },
     "deltas of no item": lambda place: {"type": "response.reasoning_text.delta", "item_id": f"m{place}", "content_index": 0, "delta": "x"},
 }
 
@@ -325,7 +318,7 @@ def test_items_and_parts_without_end_are_no_answer(kind: str, protocol: str) -> 
         place += 500
     assert decoder.failure is not None
     assert decoder.failure.blame == VENDOR
-    assert place > 1_000 or kind in ("items that are whole", "long ids", "calls", "parts with long names")
+    assert place > 1_000 or kind in ("items that are whole", "long ids", "calls")
 
 
 def reading(events: list[Json], tail: bytes = b"") -> tuple[int, int]:
@@ -377,3 +370,51 @@ def test_a_vendor_of_more_items_than_are_known_is_passed_as_it_is() -> None:
     output = events[-1]["response"]["output"] + items
     told = events_in(passed(ended([*events[:-1], *more, events[-1]], output), 1_000_000))
     assert [event["output_index"] for event in told if event["type"] == DONE] == [*range(2_000)]
+
+
+def beside_all(event: Json) -> Callable[[list[Json]], list[Json]]:
+    """A vendor that sends an event of its own before each of the others."""
+    return lambda events: [each for one in events for each in ({**event}, one)]
+
+
+def with_members(change: Callable[[Json], Json]) -> Callable[[list[Json]], list[Json]]:
+    """A vendor whose objects differ in their members, those inside others too."""
+
+    def changed(value: Any) -> Any:
+        if isinstance(value, list):
+            return [changed(item) for item in value]
+        return change({name: changed(inner) for name, inner in value.items()}) if isinstance(value, dict) else value
+
+    return lambda events: [changed(event) for event in events]
+
+
+PLACES = ("output_index", "content_index", "summary_index")
+ODD: dict[str, Callable[[list[Json]], list[Json]]] = {
+    "a ping with a type": beside_all({"type": "ping"}),
+    "an event that nobody knows": beside_all({"type": "response.vendor_event", "response_id": "resp_v"}),
+    "an event that nobody knows, numbered": beside_all({"type": "response.vendor_event", "sequence_number": 0}),
+    "null in place of lists": with_members(lambda tree: {name: None if value == [] else value for name, value in tree.items()}),
+    "no empty lists": with_members(lambda tree: {name: value for name, value in tree.items() if value != []}),
+    "null in place of texts": with_members(lambda tree: {name: None if value == "" else value for name, value in tree.items()}),
+    "no empty texts": with_members(lambda tree: {name: value for name, value in tree.items() if value != "" or name == "delta"}),
+    "places as fractions": with_members(lambda tree: {name: float(value) if name in PLACES else value for name, value in tree.items()}),
+    "places as text": with_members(lambda tree: {name: str(value) if name in PLACES else value for name, value in tree.items()}),
+    "no places of parts": with_members(lambda tree: {name: value for name, value in tree.items() if name not in PLACES[1:]}),
+}
+
+
+@pytest.mark.parametrize("odd", ODD)
+@pytest.mark.parametrize("case", CASES)
+def test_a_stream_that_is_odd_says_the_same_to_every_client(case: str, odd: str) -> None:
+    """A text whose part was numbered otherwise than in the whole item was told twice to clients of other protocols.
+
+    And OpenAI's own broke at events before the response is created, and at null where it adds to a list or a text.
+    """
+    events = ODD[odd](upstream(case))
+    if case != "several-messages" or odd != "no places of parts":  # of which the two parts of a summary are one then
+        assert dict(chat_parts(events)) == dict(chat_parts(upstream(case)))
+    whole = said([event["item"] for event in upstream(case) if event["type"] == DONE])
+    if odd not in ("places as fractions", "places as text", "no places of parts"):  # which no client of the protocol knows
+        sent = passed(events, 1_000_000)
+        assert said(codex_turn(sent)[0]) == whole
+        assert said([item.to_dict() for item in streamed(sent).output]) == whole

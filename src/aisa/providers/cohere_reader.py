@@ -35,7 +35,8 @@ class CohereReader:
         if is_error(event.get("error")) or kind == "error":
             raise VendorError(event.get("error") or event)
         if kind is None:
-            self._document(event)
+            if event:  # an empty one is somebody's sign of life
+                self._document(event)
             return
         delta = as_tree(event.get("delta"))
         message = as_tree(delta.get("message"))

@@ -16,7 +16,7 @@ from aisa.providers.answer_builder import AnswerBuilder
 from aisa.providers.event_objects import object_in
 from aisa.providers.responses_plain import PlainResponse, plain_response
 from aisa.providers.responses_reader import ENDS, ResponsesReader, TextDelta
-from aisa.providers.responses_required import DONE, RequiredEvents
+from aisa.providers.responses_required import DONE, RequiredEvents, with_grown
 from aisa.providers.shape import Target
 from aisa.providers.text_stream import TextStream
 from aisa.providers.typed_stream import TypedDocument
@@ -149,7 +149,9 @@ class PassingStream(ResponsesStream):
             pass  # its clients tell events apart by that
         elif kind in ENDS:
             self._tell_missing(event, builder.tokens - before + self._withheld)
-        else:
+        elif self._required.created or kind == "response.created":
+            if (grown := with_grown(event)) is not event:
+                event, self._data = grown, b""
             self._pass(kind, event, builder.tokens - before)
 
     def _pass(self, kind: str, event: Tree, tokens: int) -> None:

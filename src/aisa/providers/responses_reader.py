@@ -99,7 +99,7 @@ class ResponsesReader:
         elif kind in GIVEN:
             self._given(self._named(event), event.get(GIVEN[kind]))
         elif kind == "response.output_text.annotation.added":
-            self._annotated(self._named(event), event.get("content_index"), [event.get("annotation")])
+            self._annotated(self._named(event), index_of(event, "content_index"), [event.get("annotation")])
         elif kind in ENDS or event.get("object") == "response":
             self._end(event)
         elif kind in {"response.failed", "error"} or event.get("error"):
@@ -133,16 +133,16 @@ class ResponsesReader:
             return
         item = self._named(event)
         if kind == "response.output_text.delta":
-            self._say(item, f"text {event.get('content_index')}", text)
+            self._say(item, f"text {index_of(event, 'content_index')}", text)
             if logprobs := as_list(event.get("logprobs")):
                 self._builder.carry(0, "logprobs", {"content": logprobs, "refusal": None}, beside=True)
         elif kind == "response.refusal.delta":
-            self._note(item, f"refusal {event.get('content_index')}", text)
+            self._note(item, f"refusal {index_of(event, 'content_index')}", text)
             self._builder.refuse(0, text)
         elif kind in ("response.reasoning_summary_text.delta", "response.reasoning_text.delta"):
-            self._think(
-                item, f"{'summary' if 'summary' in kind else 'content'} {event.get('summary_index', event.get('content_index'))}", text
-            )
+            member = "summary" if "summary" in kind else "content"
+            index = index_of(event, "summary_index") if event.get("summary_index") is not None else index_of(event, "content_index")
+            self._think(item, f"{member} {index}", text)
         elif kind in ("response.function_call_arguments.delta", "response.custom_tool_call_input.delta") and item.call >= 0:
             self._note(item, "given", text)
             self._builder.give(0, item.call, text)
@@ -318,6 +318,11 @@ class ResponsesReader:
         reason = str(why.get("reason") or "length") if is_tree(why) else "length" if status == "incomplete" else "stop"
         self._builder.finish(0, STOPPED.get(reason, reason))
         self.last = event
+
+
+def index_of(event: Tree, name: str) -> int:
+    """Return which part of its item an event is of, as the item that comes whole numbers them: the first where nothing is said of it."""
+    return count_of(event.get(name)) or 0
 
 
 def failure_in(event: Tree) -> object:

@@ -17,9 +17,19 @@ PARTS: dict[object, Tree] = {
     "response.output_text.delta": {"type": "output_text", "text": "", "annotations": [], "logprobs": []},
     "response.refusal.delta": {"type": "refusal", "refusal": ""},
 }
-ADDED, DONE = "response.output_item.added", "response.output_item.done"
+ADDED, DONE, PART_ADDED = "response.output_item.added", "response.output_item.done", "response.content_part.added"
 #: How the types begin of events by which clients put items together: they break at those of an item that was not added.
 PIECES = ("response.content_part.", "response.output_text.", "response.refusal.", "response.function_call_", "response.custom_tool_", DONE)
+#: Members of items and parts, and of what opens an answer, to which clients add what comes: they break where these are null or not there.
+GROWN: dict[object, dict[str, object]] = {
+    "message": {"content": []},
+    "function_call": {"arguments": ""},
+    "custom_tool_call": {"input": ""},
+    "reasoning": {"summary": []},
+    "output_text": {"text": ""},
+    "refusal": {"refusal": ""},
+}
+OPENINGS = frozenset({"response.created", "response.queued", "response.in_progress"})
 #: A stream may hold 64 KiB: half of it for done items as they came, for a vendor that does not repeat them at the end. Beyond, as of
 #: pictures, they are not written twice.
 ITEMS_BYTES_MAX = 32_768
@@ -45,6 +55,11 @@ class RequiredEvents:
         """How much is held."""
         return self._names_bytes + self._items_bytes
 
+    @property
+    def created(self) -> bool:
+        """Whether the response has been created: clients break at any event before that."""
+        return self._created
+
     def lacks_any(self, event: Tree) -> bool:
         """Tell whether an event goes on from what no client was told of; the first creates the response."""
         kind = str(event.get("type") or "")
@@ -67,9 +82,7 @@ class RequiredEvents:
         if place not in self._told:
             item: Tree = {"id": event.get("item_id"), "type": "message", "role": "assistant", "status": "in_progress", "content": []}
             events.append({"type": ADDED, "item": item, **known})
-        events.append(
-            {"type": "response.content_part.added", "item_id": event.get("item_id"), "content_index": part, "part": PARTS[kind], **known}
-        )
+        events.append({"type": PART_ADDED, "item_id": event.get("item_id"), "content_index": part, "part": PARTS[kind], **known})
         for one in events:
             self.take(one, b"")
         return events
@@ -83,7 +96,7 @@ class RequiredEvents:
     def take(self, event: Tree, data: bytes) -> None:
         """Take note of an event that is told, and of its own bytes, if it is strict JSON in them."""
         match event.get("type"):
-            case "response.content_part.added":
+            case kind if kind == PART_ADDED:
                 if self._fits(ENTRY_BYTES):
                     self._parts.add(part_of(event))
             case "response.output_item.added":
@@ -160,6 +173,17 @@ class RequiredEvents:
             return response if "output" in response else {**response, "output": []}
         done = [as_tree(msgspec.json.decode(data)).get("item") for _, data in sorted(self._done.items(), key=place_of)]
         return {**response, "output": trees_in(done)}
+
+
+def with_grown(event: Tree) -> Tree:
+    """Return an event with what clients add to; the same where it has all of that."""
+    kind, response = event.get("type"), event.get("response")
+    if kind in OPENINGS and is_tree(response) and response.get("output") is None:
+        return {**event, "response": {**response, "output": []}}
+    name = {ADDED: "item", PART_ADDED: "part"}.get(str(kind), "")
+    added = as_tree(event.get(name))
+    missing = {member: empty for member, empty in GROWN.get(added.get("type"), {}).items() if added.get(member) is None}
+    return {**event, name: {**added, **missing}} if missing else event
 
 
 def ended(item: Tree, status: str) -> Tree:

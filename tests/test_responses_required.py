@@ -418,3 +418,14 @@ def test_a_stream_that_is_odd_says_the_same_to_every_client(case: str, odd: str)
         sent = passed(events, 1_000_000)
         assert said(codex_turn(sent)[0]) == whole
         assert said([item.to_dict() for item in streamed(sent).output]) == whole
+
+
+@pytest.mark.parametrize("odd", [[], {}, 1, 0.5, True])
+def test_types_that_are_no_texts_are_nobodys_failure_but_their_vendors(odd: object) -> None:
+    """[fault S11] A list can be looked up in no table: what it was looked up in raised, and the call was our failure."""
+    events = upstream("text")
+    for event in events:
+        for name in ("item", "part"):
+            if isinstance(event.get(name), dict):
+                event[name]["type"] = odd
+    assert b"response.completed" in passed(events, 1_000_000)

@@ -21,7 +21,7 @@ ADDED, DONE, PART_ADDED = "response.output_item.added", "response.output_item.do
 #: How the types begin of events by which clients put items together: they break at those of an item that was not added.
 PIECES = ("response.content_part.", "response.output_text.", "response.refusal.", "response.function_call_", "response.custom_tool_", DONE)
 #: Members of items and parts, and of what opens an answer, to which clients add what comes: they break where these are null or not there.
-GROWN: dict[object, dict[str, object]] = {
+GROWN: dict[str, dict[str, object]] = {
     "message": {"content": []},
     "function_call": {"arguments": ""},
     "custom_tool_call": {"input": ""},
@@ -182,7 +182,7 @@ def with_grown(event: Tree) -> Tree:
         return {**event, "response": {**response, "output": []}}
     name = {ADDED: "item", PART_ADDED: "part"}.get(str(kind), "")
     added = as_tree(event.get(name))
-    missing = {member: empty for member, empty in GROWN.get(added.get("type"), {}).items() if added.get(member) is None}
+    missing = {member: empty for member, empty in GROWN.get(str(added.get("type")), {}).items() if added.get(member) is None}
     return {**event, name: {**added, **missing}} if missing else event
 
 

@@ -29,7 +29,7 @@ from benchmarks.plan import BURST_CHUNKS, CALL_CONNECTIONS
 from benchmarks.report import Row, Table, as_markdown
 
 CALLS, STREAMS = 192, 8  # that are counted
-WARM_CALLS, WARM_STREAMS = 96, 4
+WARM_SHARE = 2  # of so many calls one is made before
 SHAPES = dict(zip(("call", "alone", "burst"), doors.SHAPES, strict=True))
 RELAY = ("chat", "openai")
 WAYS = (
@@ -50,10 +50,10 @@ def switched(on: list[bool]) -> float:
     return 0.0
 
 
-def counted(door: str, dialect: str, shape: str, switch: Callable[[], float]) -> None:
+def counted(door: str, dialect: str, shape: str, switch: Callable[[], float], *, calls: int) -> None:
     """Make the calls of one figure, in the process that is counted; `switch` is called behind those that warm it and at the end."""
     stream = shape != "call"
-    calls, warm, at_once = (STREAMS, WARM_STREAMS, 1) if stream else (CALLS, WARM_CALLS, CALL_CONNECTIONS)
+    at_once = 1 if stream else CALL_CONNECTIONS
     asks: Callable[[str], bytes]
     if door == "chat":
         asks = partial(asking, STREAM_MODEL, True) if stream else partial(doors.chat_asked, False)
@@ -67,8 +67,7 @@ def counted(door: str, dialect: str, shape: str, switch: Callable[[], float]) ->
         pieces = dialects.arrivals(list(dialects.SPOKEN[dialect]()), alone=shape == "alone")
     else:
         pieces = doors.pieces_of(speech, SHAPES[shape])
-    gc.disable()
-    uvloop.run(seconds_of_cpu(calls, pieces, asks, dialect=dialect, warm=warm, connections=at_once, spent=switch))
+    uvloop.run(seconds_of_cpu(calls, pieces, asks, dialect=dialect, warm=calls // WARM_SHARE, connections=at_once, spent=switch))
 
 
 def instructions(door: str, dialect: str, shape: str) -> float:
@@ -94,7 +93,8 @@ def main(given: Sequence[str] | None = None) -> int:
     parser.add_argument("--shapes", metavar="SHAPES", default="call,alone,burst", help="which of call, alone, burst")
     options = parser.parse_args(given)
     if options.one:
-        counted(*options.one, partial(switched, []))
+        gc.disable()
+        counted(*options.one, partial(switched, []), calls=CALLS if options.one[2] == "call" else STREAMS)
         return 0
     ways = [way for way in WAYS if way == RELAY or options.only in " on ".join(way)]
     shapes = [shape for shape in options.shapes.split(",") if shape in SHAPES]

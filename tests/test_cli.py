@@ -10,6 +10,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+import click
 import jsonschema
 import pytest
 from click.testing import CliRunner, Result
@@ -56,6 +57,21 @@ def test_the_version_needs_nothing_heavy() -> None:
     )
     ended = subprocess.run([sys.executable, "-c", code], env={"PYTHONPATH": SOURCE}, capture_output=True, check=False, timeout=60)
     assert (ended.returncode, ended.stdout, ended.stderr) == (0, f"aisa {__version__}\n".encode(), b"[]\n")
+
+
+def groups(found: click.Group = aisa, *before: str) -> list[tuple[str, ...]]:
+    """Return the words of every group of commands."""
+    inner = [(name, one) for name, one in found.commands.items() if isinstance(one, click.Group)]
+    return [before, *[words for name, one in inner for words in groups(one, *before, name)]]
+
+
+@pytest.mark.parametrize("columns", ["60", "80", "100"])
+@pytest.mark.parametrize("words", groups(), ids=" ".join)
+def test_a_list_of_commands_says_of_each_what_it_does_to_the_end(words: tuple[str, ...], columns: str) -> None:
+    """Click cuts what does not fit into a line, and half of them ended in three dots."""
+    listed = run(*words, "-h", COLUMNS=columns).stdout.partition("Commands:")[2]
+    assert listed
+    assert "..." not in listed.strip().partition("\n\n")[0]
 
 
 @pytest.mark.parametrize(

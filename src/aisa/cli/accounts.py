@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import click
 
+from aisa.cli.command_group import CommandGroup
 from aisa.cli.keys import located, text
 
 EXAMPLES = """\b
@@ -14,7 +15,7 @@ Examples:
 """
 
 
-@click.group(epilog=EXAMPLES)
+@click.group(cls=CommandGroup, epilog=EXAMPLES)
 def accounts() -> None:
     """Make, list, limit and disable accounts.
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import click
 
+from aisa.cli.command_group import CommandGroup
 from aisa.cli.keys import located, text
 
 EXAMPLES = """\b
@@ -13,7 +14,7 @@ Examples:
 """
 
 
-@click.group("admin-keys")
+@click.group("admin-keys", cls=CommandGroup)
 def admin_keys() -> None:
     """Make, list and revoke keys for the admin API, which are good for no call.
 

@@ -11,6 +11,7 @@ from aisa.cli.backup import backup, restore
 from aisa.cli.board import board
 from aisa.cli.calls import calls
 from aisa.cli.check import check
+from aisa.cli.command_group import CommandGroup
 from aisa.cli.configuration import config
 from aisa.cli.explain import explain
 from aisa.cli.init import init
@@ -44,7 +45,7 @@ Exit status: 0 done, 1 failed, 2 used or configured wrongly.
 """
 
 
-@click.group(epilog=START, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
+@click.group(cls=CommandGroup, epilog=START, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
 @click.version_option(__version__, "-V", "--version", message="aisa %(version)s")
 def aisa() -> None:
     """One endpoint and one key for every language model.

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from aisa.cli.command_group import CommandGroup
 from aisa.cli.problems import Misuse, Problem, Stop, block, counted
 from aisa.cli.terminal import paint, say, table
 
@@ -22,7 +23,7 @@ and as the first line of aisa.yaml:
 """
 
 
-@click.group()
+@click.group(cls=CommandGroup)
 def config() -> None:
     """Check the configuration, or print its schema."""
 

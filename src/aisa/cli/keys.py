@@ -7,6 +7,8 @@ from typing import Any
 
 import click
 
+from aisa.cli.command_group import CommandGroup
+
 Command = Callable[..., None]
 
 #: What every option takes that says since or until when.
@@ -38,7 +40,7 @@ def located(command: Command) -> Command:
     return click.option("--config", metavar="FILE", help="Its configuration file.  [AISA_CONFIG; ./aisa.yaml if it exists]")(command)
 
 
-@click.group()
+@click.group(cls=CommandGroup)
 def keys() -> None:
     """Make, list, change and revoke API keys.
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import click
 
+from aisa.cli.command_group import CommandGroup
 from aisa.cli.keys import MOMENTS, located, text
 
 RECONCILE_USE = """\b
@@ -19,7 +20,7 @@ Examples:
 """
 
 
-@click.group()
+@click.group(cls=CommandGroup)
 def ledger() -> None:
     """Check the ledger: against itself, and against a vendor's.
 

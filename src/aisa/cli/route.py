@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from aisa.cli.command_group import CommandGroup
 from aisa.cli.keys import text
 
 if TYPE_CHECKING:
@@ -18,7 +19,7 @@ Examples:
 """
 
 
-@click.group()
+@click.group(cls=CommandGroup)
 def route() -> None:
     """See which targets a call would ask, and in which order."""
 

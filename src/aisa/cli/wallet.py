@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import click
 
+from aisa.cli.command_group import CommandGroup
 from aisa.cli.keys import MOMENTS, located, text
 
 EXAMPLES = """\b
@@ -21,7 +22,7 @@ Examples:
 LINES_MAX = 1_000  # of one page, `port_admin.WALLET_LINES_MAX`
 
 
-@click.group(epilog=EXAMPLES)
+@click.group(cls=CommandGroup, epilog=EXAMPLES)
 def wallet() -> None:
     """Show and fill the wallets of accounts.
 

@@ -70,7 +70,7 @@ BEDROCK: Rows = {
     },
     "Bedrock, usage and errors": {
         "input is what was not cached; writes by how long they last": (
-            "bedrock/cached-input bedrock/cache-written bedrock/cache-written-by-class "
+            "bedrock/cached-input bedrock/little-of-it-cached bedrock/cache-written bedrock/cache-written-by-class "
             "bedrock:a_stream_costs_what_bedrock_reported_by_class_of_cache"
         ),
         "the class stands in a header": (
@@ -125,7 +125,9 @@ RESPONSES: Rows = {
         ),
         "several messages": "responses/several-messages",
         "arguments that come whole, as an object, or not at all": (
-            "responses/arguments-whole-in-their-last-event responses/calls-that-are-given-nothing-and-an-object "
+            "responses/arguments-whole-in-their-last-event "
+            "responses_required:arguments_that_stand_in_their_last_event_alone_are_given "
+            "responses/calls-that-are-given-nothing-and-an-object "
             "responses/calls-that-are-given-nothing-and-an-object-document"
         ),
         "pictures that the vendor's own tool made": "responses/a-picture responses/a-picture-in-a-document",

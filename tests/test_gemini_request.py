@@ -479,9 +479,11 @@ def test_effort_is_a_level_or_a_budget_of_the_models_generation(model: str, effo
 
 
 def test_a_tier_that_google_does_not_have_is_the_usual_one() -> None:
-    """And told."""
+    """And told. One that it has is asked for by its name, in any letters."""
     request = asked(service_tier="scale")
     assert ("serviceTier" in json.loads(request.body), request.changed) == (False, ("service_tier=default",))
+    for tier in ("flex", "priority"):
+        assert body_of(service_tier=tier)["serviceTier"] == body_of(service_tier=tier.upper())["serviceTier"] == tier
 
 
 def test_speech_and_pictures_are_asked_for() -> None:

@@ -287,6 +287,13 @@ def chat_parts(events: list[Json]) -> list[tuple[str, str]]:
     return sorted(told.items())
 
 
+def test_arguments_that_stand_in_their_last_event_alone_are_given() -> None:
+    """No delta has them, and no item that is done or at the end."""
+    for case in ("one-tool-call", "parallel-tool-calls"):
+        events = [event for event in emptied(upstream(case)) if event["type"] not in ("response.function_call_arguments.delta", DONE)]
+        assert chat_parts(events) == chat_parts(upstream(case))
+
+
 def item_of(place: int, **more: object) -> Json:
     """An event that adds an item of its own."""
     return {"type": ADDED, "output_index": place, "item": {"id": f"m{place}", "type": "message", "content": [], **more}}

@@ -372,6 +372,7 @@ def test_what_a_dialect_is_said_not_to_have_it_refuses(dialect: str, name: str) 
     """So the list of a model's parameters says what a call would meet."""
     target = Target("v", "some-model", dialect)
     members = {name: WISHES[name]} | ({"logprobs": True} if name == "top_logprobs" and dialect not in CLAUDE else {})
+    members |= {"tools": [{"type": "function", "function": {"name": "f"}}]} if name == "parallel_tool_calls" else {}  # else it asks nothing
     chat = request(**members) if name != "top_logprobs" or dialect not in CLAUDE else request(logprobs=True, top_logprobs=2)
     with pytest.raises(UpstreamFailed) as failed:
         DIALECTS[dialect].to_upstream(chat, target)

@@ -305,15 +305,24 @@ def who_waits_as_a_stream_was_told_that_ended_gets_in(stage: Stage) -> None:
 
 
 def a_limit_that_is_taken_away_ends_no_stream(stage: Stage) -> None:
-    """[fault S17] Tokens, with calls still limited: what runs goes on, without more limits than others have from then on."""
+    """[fault S17] Tokens, with calls still limited: what runs goes on, without more limits than others have from then on.
+
+    And with those that they have again, if the limit is there again.
+    """
 
     async def story(world: World) -> None:
-        leases = [await world.call(input_tokens=100, stream=True) for _ in range(2)]
+        *leases, other = [await world.call(input_tokens=100, stream=True) for _ in range(3)]
         assert await streamed(leases[0], 20) == (140, None)
-        left = Limits(default_tier="t", tiers={"t": Tier(rpm=60)}, window_seconds=world.stage.window_seconds)
-        cast("MemoryAdmission", world.admission).configure(left)
-        for _ in leases:  # from the next call on, which each process has to see
-            (await world.call()).release(ANSWER)
+        left, before = [
+            Limits(default_tier="t", tiers={"t": tier}, window_seconds=world.stage.window_seconds)
+            for tier in (Tier(rpm=60), Tier(rpm=60, tpm=1_000))
+        ]
+        for limits, pieces, ends in ((left, 200, False), (before, 600, True), (left, 600, False)):
+            cast("MemoryAdmission", world.admission).configure(limits)
+            for _ in leases:  # from the next call on, which each process has to see
+                (await world.call()).release(ANSWER)
+            assert ((await streamed(other, pieces))[1] is not None) == ends
+        other.release(Usage(100, 4_200))
         for lease in leases:
             assert await streamed(lease, 1_000) == (7_000, None)
             lease.release(Usage(100, 7_000))

@@ -11,7 +11,7 @@ import httpx
 import pytest
 
 from aisa.providers import cohere
-from aisa.providers.listed_models import models_request, read_models
+from aisa.providers.listed_models import models_request, names_in, read_document
 from aisa.vendors.table import ROWS
 from aisa.wire.trees import is_list
 from corpus_runner import DialectCase
@@ -72,7 +72,7 @@ def test_its_list_of_models_is_where_its_client_asks_for_it_and_has_the_form_tha
     here = pytest.importorskip("cohere").ClientV2(api_key="k", httpx_client=httpx.Client(transport=httpx.MockTransport(answer)))
     here.models.list(page_size=1000)
     assert asked[0].url == httpx.URL(ROWS["cohere"].base_url + models_request("cohere", ()).path)  # which takes the dots as a server does
-    assert read_models(listed.json().encode()) == ["command-a"]
+    assert names_in(read_document(listed.json().encode())) == ["command-a"]
 
 
 REQUESTS: list[dict[str, Any]] = [

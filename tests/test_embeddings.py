@@ -397,3 +397,12 @@ def test_a_vector_is_the_same_in_either_encoding(numbers: list[float]) -> None:
     there = as_asked(msgspec.Raw(json.dumps(numbers).encode()), "base64")
     back = json.loads(bytes(as_asked(there, "float")))
     assert back == numbers
+
+
+def test_two_words_for_one_number_of_dimensions_are_no_choice_of_ours() -> None:
+    """OpenAI's word and that of Mistral's clients: where they differ, one of them would have been passed over."""
+    body = {"model": "e", "input": "x", "dimensions": 5}
+    assert EmbeddingsRequest(json.dumps({**body, "output_dimension": 5}).encode()).dimensions == 5
+    with pytest.raises(ApiError) as caught:
+        EmbeddingsRequest(json.dumps({**body, "output_dimension": 7}).encode())
+    assert (caught.value.code, caught.value.param) == ("invalid_request", "output_dimension")

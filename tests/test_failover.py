@@ -9,8 +9,8 @@ import asyncio
 import os
 import signal
 import tempfile
-from collections.abc import Iterator
-from contextlib import ExitStack, closing
+from collections.abc import Callable, Iterator
+from contextlib import AbstractAsyncContextManager, ExitStack, closing, nullcontext
 from pathlib import Path
 from urllib.parse import urlsplit
 
@@ -22,7 +22,8 @@ from aisa.admission.store import StoreAdmission, opener_of
 from aisa.admission.store_way import Mode, StoreWay
 from aisa.clock import system_chance
 from aisa.config.limits import Limits, Tier
-from aisa.storage.unanswered import LOOKS_MAX
+from aisa.storage.postgres_script import PostgresScript
+from aisa.storage.unanswered import LOOKS_MAX, StoreAway
 from aisa.usage import Usage
 from limits_rig import KINDS, LimitsStore, limits_store
 from postgres_rig import needs_postgres, postgres_server
@@ -228,3 +229,47 @@ def test_no_call_waits_for_a_database_that_hangs(tmp_path: Path) -> None:
             until(lambda: postgres.sql(database, "select count(*) from calls where cost >= 0") == f"{good + 1}\n", "not all is written")
             assert good >= 5
             audited(server)
+
+
+class Late:
+    """A session of PostgreSQL whose answer comes when it is told to."""
+
+    def __init__(self) -> None:
+        self.answer: asyncio.Future[list[tuple[list[str]]]] = asyncio.get_running_loop().create_future()
+
+    async def fetch(self, _query: str, *_parameters: str) -> list[tuple[list[str]]]:
+        """Wait for it."""
+        return await self.answer
+
+    async def execute(self, _query: str) -> str:
+        """Nothing is to be done."""
+        return ""
+
+    def transaction(self) -> AbstractAsyncContextManager[None]:
+        """Nothing has one."""
+        return nullcontext()
+
+    def terminate(self) -> None:
+        """It is told otherwise."""
+
+    def add_termination_listener(self, callback: Callable[[object], None]) -> None:
+        """Nobody ends it but us."""
+
+
+def test_an_answer_that_comes_as_a_connection_is_given_up_answers_nobody() -> None:
+    """[fault S6] The questions were gone, and the task that had asked for them ended with an IndexError that nobody looked at."""
+
+    async def main() -> None:
+        session = Late()
+        script = PostgresScript(session, "v")
+        asked = script.run(["a", "b"], ["begin"])
+        [work] = asyncio.all_tasks() - {asyncio.current_task()}
+        await asyncio.sleep(0)
+        script.give_up()
+        session.answer.set_result([(["1"],)])
+        with pytest.raises(StoreAway):
+            await asked
+        await asyncio.wait([work])
+        assert work.exception() is None
+
+    asyncio.run(main())

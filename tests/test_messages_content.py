@@ -151,15 +151,16 @@ def test_what_a_tool_shows_stands_behind_all_results() -> None:
         (
             [{"type": "tool_result", "tool_use_id": "t", "content": [{"type": "image", "source": {"type": "file", "file_id": "f"}}]}],
             {},
-            "messages[0].content[0].content.source",
+            "messages[0].content[0].content[0].source",
         ),
         ([{"text": "of which type?"}], {}, "messages[0].content[0].type"),
         ([{"type": "text", "text": "x"}, {"type": "hologram", "data": "x"}], {}, "messages[0].content[1].type"),
         ([{"type": "container_upload", "file_id": "f"}], {}, "messages[0].content[0].type"),
+        ([{"type": "text", "text": "x"}, {"type": "tool_use", "id": "t", "name": "f", "input": {}}], {}, "messages[0].content[1].type"),
         (
             [{"type": "tool_result", "tool_use_id": "t", "content": [{"type": "browser_state", "tabs": []}]}],
             {},
-            "messages[0].content[0].content.type",
+            "messages[0].content[0].content[0].type",
         ),
         ("Hi.", {"max_tokens": 0}, "max_tokens"),
         ("Hi.", {"tools": [{"type": "browser_toolset_20260801"}]}, "tools[0].type"),

@@ -14,7 +14,7 @@ from aisa.facts import Fact
 from aisa.http.pool import HttpUpstream
 from aisa.known_models import Known
 from aisa.model_lists import AWAITED_SECONDS_MAX, FILE_NAME, REFRESH_SECONDS, RETRY_SECONDS, ModelLists
-from aisa.providers.listed_models import NAMES_MAX, PAGES_MAX, Listing, models_request, read_models
+from aisa.providers.listed_models import NAMES_MAX, PAGES_MAX, Listing, models_request, names_in, read_document
 from aisa.testing.clock import run_virtual
 from aisa.vendor_targets import has_list
 from http_client_rig import Connection, FakeVendor
@@ -47,14 +47,14 @@ OPENAI_LIST = {"object": "list", "data": [{"id": "gpt-4.1"}, {"id": "o3"}]}
 )
 def test_every_vendors_list_is_read(document: object, names: list[str] | None) -> None:
     """Whatever its shape; names that no call could carry are left out, models that only embed too."""
-    assert read_models(json.dumps(document).encode()) == names
+    assert names_in(document) == names
 
 
 def test_what_is_no_json_is_no_list_and_a_long_one_is_cut() -> None:
     """A vendor's web page, a list without end."""
-    assert read_models(b"<html>") is None
-    assert read_models(b"[" * 100_000) is None
-    assert len(read_models(json.dumps([{"id": str(number)} for number in range(NAMES_MAX + 9)]).encode()) or ()) == NAMES_MAX
+    assert names_in(read_document(b"<html>")) is None
+    assert names_in(read_document(b"[" * 100_000)) is None
+    assert len(names_in([{"id": str(number)} for number in range(NAMES_MAX + 9)]) or ()) == NAMES_MAX
 
 
 def test_each_dialect_asks_in_its_own_way() -> None:
@@ -107,7 +107,7 @@ def test_a_list_that_goes_on_is_asked_for_further_in_its_dialects_way(dialect: s
     request = listing_after(dialect, page).request
     assert request is not None
     assert request.path == path
-    assert listing_after(dialect, page, {"data": [{"id": "b"}]}).names == [*(read_models(json.dumps(page).encode()) or ()), "b"]
+    assert listing_after(dialect, page, {"data": [{"id": "b"}]}).names == [*(names_in(page) or ()), "b"]
 
 
 @pytest.mark.parametrize(("dialect", "page"), LAST)
@@ -204,8 +204,9 @@ def test_all_pages_of_a_list_are_learned_at_once(tmp_path: Path) -> None:
     assert [when for _, when in followed.asked] == pytest.approx([0, 0, REFRESH_SECONDS, REFRESH_SECONDS], abs=1)
     cut = Followed(tmp_path / "other", {"v": [first, {"error": "x"}]})
     (tmp_path / "other").mkdir()
-    run_virtual(cut.run(1))
+    run_virtual(cut.run(RETRY_SECONDS + 1))
     assert cut.learned[-1].lists == {"v": ("a",)}
+    assert [when for _, when in cut.asked] == pytest.approx([0, 0, RETRY_SECONDS], abs=1), "what is not whole is asked for again soon"
 
 
 def test_a_vendor_that_says_nothing_is_waited_for_a_moment_and_asked_ever_more_rarely(tmp_path: Path) -> None:

@@ -171,7 +171,7 @@ REFUSED: dict[str, list[tuple[Json, str]]] = {
     "messages": [
         ({"messages": [user({"type": "video", "source": {"type": "url", "url": "https://x"}})]}, "messages[0].content[1].type"),
         ({"messages": [user({"type": ["novel"]})]}, "messages[0].content[1].type"),
-        ({"messages": result([{"type": "text", "text": "a"}, {"type": "novel"}])}, "messages[2].content[0].content.type"),
+        ({"messages": result([{"type": "text", "text": "a"}, {"type": "novel"}])}, "messages[2].content[0].content[1].type"),
         ({"messages": result(["Hi."])}, "messages[2].content[0].content[0]"),
         ({"messages": result({"answer": 1})}, "messages[2].content[0].content.type"),
         ({"messages": [user({"type": "image", "source": {"type": "file", "file_id": "f"}})]}, "messages[0].content[1].source"),

@@ -81,8 +81,8 @@ class ModelLists:
     async def _follow(self, config: Config, name: str, upstream: Upstream) -> None:
         failures, first = 0, True
         while True:
-            names = await self._ask(config, name, upstream)
-            failures = 0 if names is not None else failures + 1
+            names, whole = await self._ask(config, name, upstream)
+            failures = 0 if whole else failures + 1
             fresh = names is not None and self.known(config).lists.get(name) != names
             if names is not None and fresh:
                 self._kept[name] = Kept(config.vendors[name].base_url, int(self._wall_clock()), names)
@@ -104,8 +104,8 @@ class ModelLists:
         if self._learned is not None:
             await self._learned(self.known(config))
 
-    async def _ask(self, config: Config, name: str, upstream: Upstream) -> tuple[str, ...] | None:
-        """Return what a vendor lists, None if it does not say. A list that breaks off counts only where none is known."""
+    async def _ask(self, config: Config, name: str, upstream: Upstream) -> tuple[tuple[str, ...] | None, bool]:
+        """Return what a vendor lists, and whether that is all. A list that breaks off counts only where none is known."""
         target = vendor_target(name, config)
         listing = Listing(target.dialect, target.headers)
         try:
@@ -114,8 +114,9 @@ class ModelLists:
                     listing.take(*await hear(upstream, request))
         except (UpstreamFailed, TimeoutError):
             pass  # what cannot be reached, its calls will tell
-        partial = listing.broken or listing.request is not None
-        return None if listing.names is None or (partial and name in self.known(config).lists) else tuple(listing.names)
+        whole = listing.names is not None and not listing.broken and listing.request is None
+        counts = listing.names is not None and (whole or name not in self.known(config).lists)
+        return tuple(listing.names) if listing.names is not None and counts else None, whole
 
 
 async def hear(upstream: Upstream, request: UpstreamRequest) -> tuple[int, bytes]:

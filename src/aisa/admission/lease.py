@@ -42,7 +42,7 @@ class MemoryLease:
         limited = [each for each in self._allowances if each.tokens is not None]
         lefts = [each.tokens.left(now) for each in limited if each.tokens is not None]
         if not lefts:  # the limit was taken away
-            self.covered = sys.maxsize
+            self.covered = tokens + self._step  # a step, as it may be there again
             return None
         if needed > min(lefts):
             raise stopped_inside(limited, now, needed, again=self._first)

@@ -5,7 +5,6 @@ What this process lets in it counts by itself too, so that with the store away i
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from importlib.resources import files
 
@@ -176,7 +175,7 @@ class StoreLease(MemoryLease):
         if tokens <= self.covered:
             return None
         if all(each.rates.tpm is None for each in self._stored):
-            self.covered = sys.maxsize  # the limit was taken away
+            self.covered = tokens + self._step  # the limit was taken away, and may be there again a step later
             return None
         if self._way.mode is Mode.STORE:
             return self._cover_by_store(tokens)

@@ -110,6 +110,8 @@ class RouteTable(Generic[Handler]):
             return found, ""
         for pattern, by_method in self._patterns.values():
             match = pattern.fullmatch(path)
-            if match is not None and NUL not in path:
+            if match is not None:
+                if NUL in path:
+                    raise ApiError("resource_not_found", "The path has a NUL in it, which no name here has.")
                 return by_method, match[1]
         raise ApiError("unknown_endpoint", self._hints.of_unknown(shown(path)))

@@ -87,8 +87,9 @@ def ended_lines(connection: Connection, wanted: Wanted) -> list[CallLine]:
         last_ms = connection.execute(select(func.max(calls.c.ended_ms)).where(whose(wanted))).scalar()
         if last_ms is None:
             return []
-        if has_few(connection, whose(wanted) & (calls.c.ended_ms >= wanted.since_ms - CLOCK_MS)):
-            few = select(calls).where(*asked, whose(wanted)).offset(0).subquery()  # that are read and then sorted
+        lately = whose(wanted) & (calls.c.ended_ms >= wanted.since_ms - CLOCK_MS)
+        if has_few(connection, lately):
+            few = select(calls).where(*asked, lately).offset(0).subquery()  # that are read and then sorted
             return lines_of(connection, select(few).order_by(few.c.id.desc()), wanted)
         asked += [calls.c.id < first_id(last_ms + CLOCK_MS), whose(wanted, indexed=False)]
     return lines_of(connection, select(calls).where(*asked).order_by(calls.c.id.desc()), wanted)

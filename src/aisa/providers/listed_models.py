@@ -74,11 +74,6 @@ def next_page(document: Tree, dialect: str) -> str:
     return fit[0] if fit else ""
 
 
-def read_models(body: bytes) -> list[str] | None:
-    """Return the names of the models that answer, in the vendor's order, None for what is no list of them."""
-    return names_in(read_document(body))
-
-
 def read_document(body: bytes) -> object:
     """Return what a body says, None where it is no JSON."""
     try:

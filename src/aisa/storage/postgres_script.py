@@ -105,6 +105,8 @@ class PostgresScript:
                     self._asked.refused(str(error))
                     self.give_up()
                 break
+            if self.lost.done():  # given up while the answer was on its way
+                break
             for row in rows:
                 self._asked.answered(row[0])
         self._work = None

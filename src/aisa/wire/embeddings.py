@@ -53,6 +53,8 @@ class EmbeddingsRequest:
         if known.encoding_format not in (None, FLOAT, BASE64):
             message = f"'encoding_format' is '{FLOAT}' or '{BASE64}'."
             raise ApiError("invalid_request", message, param="encoding_format")
+        if None not in (known.dimensions, known.output_dimension) and known.dimensions != known.output_dimension:
+            raise ApiError("invalid_request", "'dimensions' and 'output_dimension' differ: give one of them.", param="output_dimension")
         self.texts = texts_of(known.input, "input")
         self.fields: dict[str, Raw] = FIELDS_DECODER.decode(body)
         self.body_bytes = len(body)

@@ -42,7 +42,7 @@ def parts_of(content: object, param: str, losses: list[Loss]) -> list[Tree]:
     """Return the parts that a content comes to. Those of a result that is a text are that text."""
     if isinstance(content, str):
         return texts([content])
-    return [part for _, block in blocks_in(content, param, losses) for part in parts_in(block, param, losses)]
+    return [part for at, block in blocks_in(content, param, losses) for part in parts_in(block, at, losses)]
 
 
 def blocks_in(content: object, param: str, losses: list[Loss]) -> list[tuple[str, Tree]]:
@@ -79,6 +79,9 @@ def parts_in(block: Tree, param: str, losses: list[Loss]) -> list[Tree]:
             return []
         case None:
             losses.append(Loss(f"{param}.type", f"The block at '{param}' needs a `type`: text, image, document, tool_result or another."))
+            return []
+        case "tool_use":
+            losses.append(Loss(f"{param}.type", f"The call at '{param}' belongs into a message with the role 'assistant'."))
             return []
         case str() as kind if kind in TOLD_ANYWAY or kind.endswith(OF_SERVERS):
             return []

@@ -41,9 +41,8 @@ def as_chat_fields(request: Tree, losses: list[Loss]) -> Tree:
     if instructions:
         messages.append({"role": "system", "content": "\n\n".join(instructions)})
     said = trees_in(request.get("messages"))
-    summed_up = [place for place, message in enumerate(said) if any(is_summary(block) for block in trees_in(message.get("content")))]
-    for place, message in list(enumerate(said))[summed_up[-1] if summed_up else 0 :]:
-        messages += said_in(message, f"messages[{place}].content", losses)
+    for place in range(last_summary(said), len(said)):
+        messages += said_in(said[place], f"messages[{place}].content", losses)
     chat["messages"] = messages or [{"role": "user", "content": ""}]
     stops = request.get("stop_sequences")
     if is_list(stops) and stops:
@@ -57,6 +56,15 @@ def as_chat_fields(request: Tree, losses: list[Loss]) -> Tree:
     if is_tree(schema):
         chat["response_format"] = {"type": "json_schema", "json_schema": {"name": "answer", "schema": schema, "strict": True}}
     return chat
+
+
+def last_summary(said: list[Tree]) -> int:
+    """Return the place of the last message that stands for everything before it, the first where none does."""
+    for place in range(len(said) - 1, 0, -1):
+        content = said[place].get("content")
+        if is_list(content) and any(is_summary(block) for block in trees_in(content)):
+            return place
+    return 0
 
 
 def effort_in(thinking: Tree) -> str | None:
@@ -78,6 +86,8 @@ def tools_of(request: Tree, losses: list[Loss]) -> Tree:
             what = f"The tool '{kind[:64]}' is known to Anthropic's models alone. Offer it with a name and an `input_schema` of its own."
             losses.append(Loss(f"{param}.type", what))
     choice = as_tree(request.get("tool_choice"))
+    if not (functions or choice):
+        return {}
     offered = [as_tree(each["function"]).get("name") for each in functions]
     if (choice.get("type") == "any" and not offered) or (choice.get("type") == "tool" and choice.get("name") not in offered):
         losses.append(Loss("tool_choice", "'tool_choice' asks for a call of a tool, and the client runs no such tool."))
@@ -91,7 +101,8 @@ def offered_in(request: Tree) -> list[tuple[str, Tree]]:
     added: dict[str | None, tuple[str, Tree]] = {}  # by name, each in the place of any that had it before
     withdrawn: set[str | None] = set()
     for place, message in enumerate(trees_in(request.get("messages"))):
-        for position, block in enumerate(trees_in(message.get("content"))):
+        content = message.get("content")
+        for position, block in enumerate(trees_in(content) if is_list(content) else ()):
             if block.get("type") not in CHANGES:
                 continue
             tool, at = as_tree(block.get("tool")), f"messages[{place}].content[{position}].tool"
@@ -104,6 +115,8 @@ def offered_in(request: Tree) -> list[tuple[str, Tree]]:
             if is_tree(definition):
                 added.pop(name, None)
                 added[name] = (f"{at}.definition", definition)
+    if not (tools or added):
+        return []
     kept = [(param, tool) for param, tool in tools if name_in(tool, param) not in added]
     return [(param, tool) for param, tool in (*kept, *added.values()) if name_in(tool, param) not in withdrawn]
 

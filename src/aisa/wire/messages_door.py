@@ -43,10 +43,13 @@ def counts_of(report: Report | None) -> Tree:
         return {"input_tokens": 0, "output_tokens": 0}
     usage = report.usage
     counts: Tree = {"input_tokens": usage.input_tokens - usage.cached_tokens - usage.cache_write_tokens}
-    counts |= {"cache_read_input_tokens": usage.cached_tokens} if usage.cached_tokens else {}
-    counts |= {"cache_creation_input_tokens": usage.cache_write_tokens} if usage.cache_write_tokens else {}
+    if usage.cached_tokens:
+        counts["cache_read_input_tokens"] = usage.cached_tokens
+    if usage.cache_write_tokens:
+        counts["cache_creation_input_tokens"] = usage.cache_write_tokens
     counts["output_tokens"] = usage.output_tokens
-    counts |= {"output_tokens_details": {"thinking_tokens": usage.reasoning_tokens}} if usage.reasoning_tokens else {}
+    if usage.reasoning_tokens:
+        counts["output_tokens_details"] = {"thinking_tokens": usage.reasoning_tokens}
     return counts if report.cost_usd is None else {**counts, "cost": Raw(report.cost_usd.encode())}
 
 
@@ -140,7 +143,8 @@ class DocumentEncoder(MessageEncoder, WholeDocument):
 
     def keep(self, part: Part) -> None:
         """Take note of a part."""
-        self._blocks.take(part)
+        if type(part) is not Report:  # which `document` is given
+            self._blocks.take(part)
 
     def document(self, report: Report | None) -> Tree:
         """Return the document of all parts."""
@@ -199,7 +203,7 @@ MESSAGES_DOOR: Door = MessagesDoor()
 
 def heard(headers: Mapping[str, str]) -> Door:
     """Return the door for a request with these headers: what its vendor is to know of them goes along with it."""
-    given = [beta.strip() for beta in headers.get("anthropic-beta", "").split(",")][:BETAS_MAX]
+    asked, version = headers.get("anthropic-beta"), headers.get("anthropic-version", "")
+    given = [] if asked is None else [beta.strip() for beta in asked.split(",")][:BETAS_MAX]
     betas = tuple([beta for beta in given if beta and len(beta) <= BETA_CHARACTERS_MAX and beta.isascii() and beta.isprintable()])
-    version = headers.get("anthropic-version", "")
     return MessagesDoor(betas, version) if betas or version else MESSAGES_DOOR

@@ -45,6 +45,10 @@ CASES: list[tuple[Report, Report | None, bool, tuple[int, int, str]]] = [
     (told(116, 571), {"models": [5, {"usage": {"prompt_tokens": "x", "completion_tokens": -4}}]}, False, (116, 571, REPORTED)),
     (told(116, 571, 7340), None, False, (116, 7224, REPORTED)),  # thinking that is in no side, as ever
     (told(116, 571, 787, completion_tokens_details={"reasoning_tokens": 100}), None, True, (116, 671, REPORTED)),
+    (told(116, 571, 787, completion_tokens_details={"reasoning_tokens": 100}), models((116, 571)), True, (116, 671, REPORTED)),
+    (told(300, 20, 400, completion_tokens_details={"reasoning_tokens": 80}), models((300, 20)), False, (300, 100, REPORTED)),
+    (told(300, 20, 1320, reasoning_tokens=80), models((600, 320), (300, 20)), True, (900, 420, REPORTED)),  # the thinking is in no side
+    (told(116, 571), models((716, 53), (6000, 571)), False, (6716, 624, REPORTED)),  # a document that could pass as it is
     (told(116, 571, 3_000_000), None, True, (116, 571, REPORTED)),  # beyond what can be
     (told(300_000, 571, 300_571), models((300_000, 9), (400_000, 571)), True, (700_000, 580, REPORTED)),
 ]
@@ -60,23 +64,27 @@ def row_of(steps: Sequence[bytes], *, stream: bool) -> tuple[CallRow, MemoryClie
     return row, client
 
 
+@pytest.mark.parametrize("inside", [True, False], ids=["x_groq", "top"])
 @pytest.mark.parametrize("stream", [True, False])
 @pytest.mark.parametrize(("usage", "breakdown", "ran", "expected"), CASES, ids=range(len(CASES)))
 def test_an_answer_of_several_steps_costs_what_they_took(
-    usage: Report, breakdown: Report | None, ran: bool, expected: tuple[int, int, str], *, stream: bool
+    usage: Report, breakdown: Report | None, ran: bool, expected: tuple[int, int, str], *, stream: bool, inside: bool
 ) -> None:
-    """What the total alone has was most likely read: it costs what input does, and the row says that the input is an estimate."""
-    message = RAN if ran else {}
+    """What the total alone has was most likely read: it costs what input does, and the row says that the input is an estimate.
+
+    Wherever the breakdown stands, a stream costs what the document does.
+    """
+    message, beside = RAN if ran else {}, {"usage_breakdown": breakdown}
+    groq: Report = {"x_groq": {"id": "req_1", **(beside if inside else {})}, **({} if inside else beside)}
     if stream:
-        groq = {"id": "req_1", "usage": usage, "usage_breakdown": breakdown}
-        last = event({**HEAD, "choices": [], "usage": usage, "x_groq": groq})
+        last = event({**HEAD, "choices": [], "usage": usage, **groq})
         row, client = row_of([*text("Hello" * 400), chunk(message), chunk({}, "stop"), last, DONE], stream=True)
         trees = [json.loads(line[6:]) for line in client.body.splitlines() if line.startswith(b"data: {")]
         [shown] = [tree["usage"] for tree in trees if tree.get("usage")]
     else:
         tree = json.loads(document())
         tree["choices"][0]["message"] |= {"content": "Hello" * 400, **message}
-        row, client = row_of([json.dumps({**tree, "usage": usage, "usage_breakdown": breakdown, "x_groq": {}}).encode()], stream=False)
+        row, client = row_of([json.dumps({**tree, "usage": usage, **groq}).encode()], stream=False)
         shown = json.loads(client.body)["usage"]
     taken, made, _ = expected
     assert (row.billed.input_tokens, row.billed.output_tokens, row.billed.input_source) == expected

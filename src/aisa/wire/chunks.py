@@ -18,7 +18,7 @@ from aisa.wire.plain import PlainChunk, PlainFinishChunk, PlainOpeningChunk
 from aisa.wire.running_count import RunningCount
 from aisa.wire.searches import PAGES, SIGNS, Search, searches_beside, searches_in
 from aisa.wire.shown import Shown
-from aisa.wire.steps import BREAKDOWN, steps_in, steps_shown
+from aisa.wire.steps import GROQ, steps_in, steps_shown
 from aisa.wire.token_meter import BY_LOGPROBS, BY_TOKEN_IDS, BY_VENDOR, TokenMeter, weakest
 from aisa.wire.tool_terms import ToolTerms
 from aisa.wire.trees import Tree, as_tree, is_list, is_tree, text_or_none, trees_in
@@ -155,8 +155,8 @@ class ChunkStream:
         refuse_errors(tree)
         self.holding = None
         self._note_origin(tree)
-        groq = as_tree(tree.get("x_groq"))
-        self.report.steps = (steps_in(groq) if BREAKDOWN in groq else None) or self.report.steps
+        groq = as_tree(tree.get(GROQ))
+        self.report.steps = steps_in(tree) or self.report.steps
         for report in (groq.get("usage"), tree.get("usage")):
             self.report.take(report)
         extras = {name: value for name, value in tree.items() if name not in HANDLED_TOP}

@@ -36,7 +36,17 @@ class PlainChoice(msgspec.Struct, forbid_unknown_fields=True):
     logprobs: None = None
 
 
-class PlainChunk(msgspec.Struct):
+class Silent(msgspec.Struct):
+    """What tells of no failure and no search at its top, nor of the steps that were taken to it."""
+
+    error: UnsetType | None = UNSET
+    errors: UnsetType | None = UNSET
+    base_resp: UnsetType | None = UNSET
+    web_search: UnsetType | None = UNSET
+    usage_breakdown: UnsetType | None = UNSET
+
+
+class PlainChunk(Silent, kw_only=True):
     """The chunk that streams are made of. It passes if it carries on the stream as that began."""
 
     id: str
@@ -46,10 +56,6 @@ class PlainChunk(msgspec.Struct):
     choices: tuple[PlainChoice]
     usage: UnsetType | None = UNSET
     service_tier: str | UnsetType | None = UNSET
-    error: UnsetType | None = UNSET
-    errors: UnsetType | None = UNSET
-    base_resp: UnsetType | None = UNSET
-    web_search: UnsetType | None = UNSET
     x_groq: UnsetType | None = UNSET
 
 
@@ -70,7 +76,7 @@ class PlainOpeningChoice(msgspec.Struct, forbid_unknown_fields=True):
     logprobs: UnsetType | None = UNSET
 
 
-class PlainOpeningChunk(msgspec.Struct):
+class PlainOpeningChunk(Silent, kw_only=True):
     """The chunk that begins a stream."""
 
     id: Text
@@ -80,10 +86,6 @@ class PlainOpeningChunk(msgspec.Struct):
     choices: tuple[PlainOpeningChoice]
     usage: UnsetType | None = UNSET
     service_tier: str | UnsetType | None = UNSET
-    error: UnsetType | None = UNSET
-    errors: UnsetType | None = UNSET
-    base_resp: UnsetType | None = UNSET
-    web_search: UnsetType | None = UNSET
     x_groq: UnsetType | None = UNSET
 
 
@@ -96,7 +98,7 @@ class PlainFinishChoice(msgspec.Struct, forbid_unknown_fields=True):
     logprobs: UnsetType | None = UNSET
 
 
-class PlainFinishChunk(msgspec.Struct):
+class PlainFinishChunk(Silent, kw_only=True):
     """The chunk that ends a stream's one choice."""
 
     id: str
@@ -106,10 +108,6 @@ class PlainFinishChunk(msgspec.Struct):
     choices: tuple[PlainFinishChoice]
     usage: UnsetType | None = UNSET
     service_tier: str | UnsetType | None = UNSET
-    error: UnsetType | None = UNSET
-    errors: UnsetType | None = UNSET
-    base_resp: UnsetType | None = UNSET
-    web_search: UnsetType | None = UNSET
     x_groq: UnsetType | None = UNSET
 
 
@@ -343,20 +341,23 @@ class PlainUsage(msgspec.Struct, forbid_unknown_fields=True):
         return cached + heard <= given and reasoning + spoken <= made and not written
 
 
-class PlainUsageChunk(msgspec.Struct):
+class PlainUsageChunk(Silent, kw_only=True):
     """The chunk that carries usage and nothing else."""
 
     object: Literal["chat.completion.chunk"]
     choices: Annotated[list[Raw], Meta(max_length=0)]
     usage: PlainUsage
-    error: UnsetType | None = UNSET
-    errors: UnsetType | None = UNSET
-    base_resp: UnsetType | None = UNSET
-    web_search: UnsetType | None = UNSET
     x_groq: UnsetType | None = UNSET
 
 
-class PlainAnswer(msgspec.Struct):
+class PlainGroq(msgspec.Struct):
+    """What Groq says beside an answer: its id, and neither of a failure nor of steps."""
+
+    error: UnsetType | None = UNSET
+    usage_breakdown: UnsetType | None = UNSET
+
+
+class PlainAnswer(Silent, kw_only=True):
     """An answer that may pass as it is, if its usage adds up."""
 
     id: Text
@@ -366,13 +367,10 @@ class PlainAnswer(msgspec.Struct):
     choices: Annotated[list[PlainAnswerChoice], Meta(min_length=1)]
     usage: PlainUsage
     service_tier: str | UnsetType | None = UNSET
-    error: UnsetType | None = UNSET
-    errors: UnsetType | None = UNSET
-    base_resp: UnsetType | None = UNSET
-    web_search: UnsetType | None = UNSET
+    x_groq: PlainGroq | UnsetType | None = UNSET
 
 
-class BareAnswer(msgspec.Struct):
+class BareAnswer(Silent, kw_only=True):
     """An answer that is right but for what its choices lack, if its usage adds up."""
 
     id: Text
@@ -382,10 +380,7 @@ class BareAnswer(msgspec.Struct):
     choices: Annotated[list[BareAnswerChoice], Meta(min_length=1)]
     usage: PlainUsage
     service_tier: str | UnsetType | None = UNSET
-    error: UnsetType | None = UNSET
-    errors: UnsetType | None = UNSET
-    base_resp: UnsetType | None = UNSET
-    web_search: UnsetType | None = UNSET
+    x_groq: PlainGroq | UnsetType | None = UNSET
 
 
 #: What these decoders may raise for a body that is something else.

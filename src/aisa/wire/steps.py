@@ -13,7 +13,8 @@ from aisa.wire.shown import BESIDE_TOKENS_MAX, COUNT_MAX
 from aisa.wire.trees import Tree, as_tree, trees_in
 
 EXECUTED = "executed_tools"  # of a message, each with a type: `search`, `browser_search`, `visit`, `python` and more
-BREAKDOWN = "usage_breakdown"  # with a list `models` of names and reports
+BREAKDOWN = "usage_breakdown"  # with a list `models` of names and reports; at the top, or in what stands there under GROQ, as in streams
+GROQ = "x_groq"
 
 
 class Steps(NamedTuple):
@@ -25,10 +26,11 @@ class Steps(NamedTuple):
 
 def steps_in(answer: Tree) -> Steps | None:
     """Return the steps that an answer tells of, or the last chunk of one; None if it tells of none."""
-    used = [as_tree(entry.get("usage")) for entry in trees_in(as_tree(answer.get(BREAKDOWN)).get("models"))]
-    if not used:
-        return None
-    return Steps(*[sum([whole(report.get(name)) for report in used]) for name in ("prompt_tokens", "completion_tokens")])
+    for place in (answer, as_tree(answer.get(GROQ))):
+        used = [as_tree(entry.get("usage")) for entry in trees_in(as_tree(place.get(BREAKDOWN)).get("models"))]
+        if used:
+            return Steps(*[sum([whole(report.get(name)) for report in used]) for name in ("prompt_tokens", "completion_tokens")])
+    return None
 
 
 def steps_shown(messages: Iterable[Tree]) -> Steps | None:
@@ -49,10 +51,12 @@ def beside(steps: Steps | None, told: tuple[int, int, int], thought: int, *, apa
     is none.
     """
     taken, made, total = told
-    if steps is None or (steps == Steps() and total - taken - made == thought):
+    if steps is None:
         return *apart, REPORTED
     more, more_made = max(0, steps.taken - taken), max(0, steps.made - made)
     rest = max(0, total - taken - made - more - more_made)
     if max(more, more_made, rest) > BESIDE_TOKENS_MAX:
         return 0, 0, REPORTED
+    if rest == thought:  # which the total decides, as of any report
+        return more, more_made, REPORTED
     return more + rest, more_made, ESTIMATED if rest else REPORTED

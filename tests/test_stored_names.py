@@ -90,6 +90,9 @@ def with_rarer(sets: list[UnitPrices], kinds: list[str], amount: int, fee: int) 
 
 
 prices = st.builds(with_rarer, st.lists(flat, min_size=1, max_size=1 + TIERS_MAX), st.permutations([*RARER, *FEES]), nanos, fees)
+#: What Anthropic's models made before they gave up, and by advice; which others that have the kinds above never report.
+HANDED_ON_COSTS = ("advice_cost", "given_up_input_cost", "given_up_output_price")
+HANDED_ON = tuple(name for name in Breakdown.__struct_fields__ if name.startswith(("advice", "given_up")) and name not in HANDED_ON_COSTS)
 usages = st.builds(
     Usage,
     *[counts] * 5,
@@ -97,7 +100,9 @@ usages = st.builds(
     input_source=st.sampled_from([REPORTED, COUNTED]),
     input_audio_tokens=counts,
     output_audio_tokens=counts,
-    breakdown=st.none() | st.builds(Breakdown, *[counts] * 6, searches, searches, counts, counts),
+    breakdown=st.none()
+    | st.builds(Breakdown, *[counts] * 6, searches, searches, counts, counts)
+    | st.builds(Breakdown, *[counts] * 3, searches=searches, **dict.fromkeys(HANDED_ON, counts), **dict.fromkeys(HANDED_ON_COSTS, nanos)),
 )
 openings = st.builds(
     Opening,

@@ -21,7 +21,10 @@ class Breakdown(msgspec.Struct, frozen=True, omit_defaults=True):
     Cache writes that last longer than five minutes are parts of `cache_write_tokens`; cached audio of `cached_tokens` and of
     `input_audio_tokens`. Searches and sources are numbers of them. Uncharged tokens are those that the vendor
     processed and does not charge for. What other models advised the one that answered is in no other count; it costs `advice_cost`
-    nano-dollars, and some of it, `advice_unpriced_tokens`, at a price that stands in for one that nobody knows.
+    nano-dollars, and some of it, `advice_unpriced_tokens`, at a price that stands in for one that nobody knows. So do the turns of models
+    that gave up, and `given_up` tokens say what of it these are, as of an answer that was cut they are charged for: their input and what
+    it costs, their output, a million of which costs `given_up_output_price` or more, whether that is dearer than the answer's own output,
+    what of them has no price of its own, and the thinking that was reported beyond the answer's own output.
     """
 
     cache_write_30m_tokens: int = 0
@@ -37,6 +40,13 @@ class Breakdown(msgspec.Struct, frozen=True, omit_defaults=True):
     advice_tokens: int = 0
     advice_cost: int = 0
     advice_unpriced_tokens: int = 0
+    given_up_input_tokens: int = 0
+    given_up_input_cost: int = 0
+    given_up_output_tokens: int = 0
+    given_up_output_price: int = 0
+    given_up_dearer: int = 0
+    given_up_unpriced_tokens: int = 0
+    given_up_reasoning_tokens: int = 0
 
 
 class Way(msgspec.Struct, frozen=True):

@@ -9,7 +9,9 @@ from __future__ import annotations
 
 import msgspec
 
-from aisa.usage import BY_SHARE, COUNTED, REPORTED, Usage, Way
+from aisa.money import TOKENS_PER_PRICE
+from aisa.pricing import NO_BREAKDOWN
+from aisa.usage import BY_SHARE, COUNTED, REPORTED, Breakdown, Usage, Way
 
 #: How a call can end.
 COMPLETED = "completed"
@@ -20,6 +22,8 @@ CLIENT_STALLED = "client_stalled"
 SHUT_DOWN = "shut_down"
 CRASHED = "crashed"  # by the death of our process; found at the next start
 MOST = 2**63 - 1  # tokens, where nothing bounds them
+#: What a bill has no more: it was for making it.
+NONE_GIVEN_UP = {name: 0 for name in Breakdown.__struct_fields__ if name.startswith("given_up_")}
 
 
 class Delivered(msgspec.Struct, frozen=True):
@@ -48,7 +52,10 @@ class Delivered(msgspec.Struct, frozen=True):
 def billed(outcome: str, generated: Usage, delivered: Delivered) -> Usage:
     """Return the tokens that a call is charged for."""
     if outcome == COMPLETED or (outcome != FAILED and delivered.complete):
-        return generated
+        rarer = generated.breakdown
+        if rarer is None or not rarer.given_up_output_tokens:
+            return generated
+        return msgspec.structs.replace(generated, breakdown=msgspec.structs.replace(rarer, **NONE_GIVEN_UP))
     if outcome == FAILED or delivered.tokens == 0:
         return Usage(source=COUNTED, input_source=COUNTED)
     return received(generated, delivered)
@@ -63,22 +70,39 @@ def received(generated: Usage, delivered: Delivered) -> Usage:
     """
     had, counted = delivered.text or (delivered.tokens, delivered.counted)
     output, reasoning, way = had, min(delivered.reasoning, had), Way(generated.counted_by, generated.source, generated.counted_answers)
-    visible = generated.output_tokens - (0 if delivered.reasoning else generated.reasoning_tokens)
+    rarer = generated.breakdown or NO_BREAKDOWN
+    hidden = 0 if delivered.reasoning else generated.reasoning_tokens + rarer.given_up_reasoning_tokens
+    visible = generated.output_tokens + rarer.given_up_output_tokens - hidden
     if way.source == REPORTED and visible > delivered.most:
         way = delivered.way
     elif way.source == REPORTED and counted:
         output = max(0, visible) * had // counted
         reasoning = min(output, generated.reasoning_tokens) if reasoning else 0
         way = way if delivered.tokens == delivered.counted else Way(BY_SHARE)
+    if rarer.advice_tokens:
+        output, rarer = shared(output, generated.output_tokens, rarer)
+        reasoning = min(reasoning, output)
     audio = min(output - reasoning, generated.output_audio_tokens)
-    rarer = generated.breakdown
-    if rarer is not None and rarer.advice_tokens:  # it was no part of what arrived
-        rarer = msgspec.structs.replace(rarer, advice_tokens=0, advice_cost=0, advice_unpriced_tokens=0)
-    if rarer is not None and (rarer.output_image_tokens > output or rarer.uncharged_output_tokens):
+    if rarer.output_image_tokens > output or rarer.uncharged_output_tokens:
         uncharged = rarer.uncharged_output_tokens
         if uncharged and generated.output_tokens:  # the same share of what arrived is charged for as of the whole
             uncharged = output - (generated.output_tokens - uncharged) * output // generated.output_tokens
         images = min(rarer.output_image_tokens, output)
         rarer = msgspec.structs.replace(rarer, output_image_tokens=images, uncharged_output_tokens=uncharged)
-    cut = msgspec.structs.replace(generated, output_audio_tokens=audio, breakdown=rarer)
-    return cut.with_output(output, reasoning, way)
+    kept = None if generated.breakdown is None else rarer
+    return msgspec.structs.replace(generated, output_audio_tokens=audio, breakdown=kept).with_output(output, reasoning, way)
+
+
+def shared(output: int, own: int, rarer: Breakdown) -> tuple[int, Breakdown]:
+    """Return how much of the output that was delivered is the answer's own, of which there were so many, and the rest as it is charged for.
+
+    The rest is of models that gave up, whose input counts in full. Nobody says whose output is missing, so it is that of the dearer.
+    Advice was no part of what arrived.
+    """
+    made = rarer.given_up_output_tokens
+    its = min(made, max(0, output - own) if rarer.given_up_dearer else output)
+    tokens = rarer.given_up_input_tokens + its
+    cost = rarer.given_up_input_cost + its * rarer.given_up_output_price // TOKENS_PER_PRICE
+    unpriced = min(tokens, rarer.given_up_unpriced_tokens)
+    counts = {"advice_tokens": tokens, "advice_cost": cost, "advice_unpriced_tokens": unpriced}
+    return output - its, msgspec.structs.replace(rarer, **NONE_GIVEN_UP, **counts)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from aisa.answer import ADVISED, BESIDE, WITHIN
 from aisa.usage import REPORTED, Breakdown, Usage
 from aisa.wire.shown import Asked, Shown
 from aisa.wire.trees import Tree, as_tree, is_tree, text_or_none, trees_in
@@ -46,7 +47,7 @@ class MessageUsage:
         return names[-1] if handed_on else ""
 
     @property
-    def advice(self) -> tuple[tuple[str, Usage, bool], ...]:
+    def advice(self) -> tuple[tuple[str, Usage, str], ...]:
         """What other models made for this answer, which has a price of its own, and whether it is in the sums of the report.
 
         That is advice, which is not, and turns of models that gave up, which are; what such a model was asked and made nothing of is free.
@@ -54,11 +55,11 @@ class MessageUsage:
         turns, last = entries_of(self.fields, *TURNS), self.served_by
         given_up = [entry for entry in turns if last and text_or_none(entry.get("model")) not in (None, "", last)]
         within = all(sum_of(turns, name) <= (count_of(self.fields.get(name)) or 0) for name in (READ, WRITTEN, INPUT, OUTPUT))
-        found = [(entry, advice_of(entry), False) for entry in entries_of(self.fields, ADVICE)[:ADVICE_MAX]]
+        found = [(entry, advice_of(entry), ADVISED) for entry in entries_of(self.fields, ADVICE)[:ADVICE_MAX]]
         found = [one for one in found if one[1].input_tokens or one[1].output_tokens]
-        told = [(entry, advice_of(entry), within) for entry in given_up[:ADVICE_MAX]]
+        told = [(entry, advice_of(entry), WITHIN if within else BESIDE) for entry in given_up[:ADVICE_MAX]]
         found += [one for one in told if within or one[1].output_tokens]
-        return tuple([(text_or_none(entry.get("model")) or "", usage, inside) for entry, usage, inside in found])
+        return tuple([(text_or_none(entry.get("model")) or "", usage, kind) for entry, usage, kind in found])
 
     def usage(self, shown: Shown, asked: Asked) -> Usage:
         """Return the tokens: each side as reported, else by our own count."""

@@ -294,6 +294,48 @@ def test_arguments_that_stand_in_their_last_event_alone_are_given() -> None:
         assert chat_parts(events) == chat_parts(upstream(case))
 
 
+WHOLES = (
+    "response.function_call_arguments.done", "response.custom_tool_call_input.done",
+    "response.output_text.done", "response.refusal.done", "response.content_part.done",
+)  # fmt: skip
+
+
+@pytest.mark.parametrize("deltas", [True, False], ids=["deltas", "no deltas"])
+@pytest.mark.parametrize("parts", [True, False], ids=["parts", "no parts"])
+@pytest.mark.parametrize("wholes", [WHOLES, WHOLES[:4], WHOLES[:2] + WHOLES[4:]], ids=["all", "texts", "whole parts"])
+@pytest.mark.parametrize("case", [case for case in CASES if "thinking" not in case])
+def test_what_is_said_whole_of_an_item_that_is_never_done_is_there(case: str, wholes: tuple[str, ...], parts: bool, deltas: bool) -> None:
+    """[fault S12] The call's last event had its arguments; the item and the output that we wrote at the end said that it is given none."""
+    kinds = {"response.created", ADDED, *wholes, *ENDS, *([PART] if parts else [])}
+    events = [event for event in emptied(upstream(case)) if event["type"] in kinds or (deltas and event["type"].endswith(".delta"))]
+    whole = said([event["item"] for event in upstream(case) if event["type"] == DONE])
+    for split in (1_000_000, 7):
+        items, end = codex_turn(passed(events, split))
+        assert said(items) == whole
+        assert end["response"]["output"] == items
+    assert dict(chat_parts(events)) == dict(chat_parts(upstream(case)))
+
+
+@pytest.mark.parametrize(
+    ("kind", "given"),
+    [
+        ("mcp_call", {"type": "response.mcp_call_arguments.done", "arguments": '{"city":"Rome"}'}),
+        ("code_interpreter_call", {"type": "response.code_interpreter_call_code.done", "code": "1 + 1"}),
+        ("reasoning", {"type": "response.reasoning_summary_text.done", "summary_index": 0, "text": "Hm."}),
+        ("reasoning", {"type": "response.reasoning_text.delta", "content_index": 0, "delta": "Hm."}),
+        ("message", {"type": "response.output_text.done", "content_index": 1, "text": "Hello"}),
+    ],
+)
+def test_an_item_of_which_more_was_said_than_is_known_is_not_told_without_it(kind: str, given: Json) -> None:
+    """[fault S12] What its client was told of it was denied by an item that is done and has nothing."""
+    created, *_, end = emptied(upstream("text"))
+    added = item_of(0, type=kind, id="i_0", status="in_progress", arguments="")
+    said_of = {"output_index": 0, "item_id": "i_0", **given}
+    assert [item["id"] for item in codex_turn(passed([created, added, end], 1_000_000))[0]] == ["i_0"]
+    items, last = codex_turn(passed([created, added, said_of, end], 1_000_000))
+    assert (items, last["response"]["output"]) == ([], [])
+
+
 def item_of(place: int, **more: object) -> Json:
     """An event that adds an item of its own."""
     return {"type": ADDED, "output_index": place, "item": {"id": f"m{place}", "type": "message", "content": [], **more}}
@@ -406,6 +448,8 @@ ODD: dict[str, Callable[[list[Json]], list[Json]]] = {
     "no empty texts": with_members(lambda tree: {name: value for name, value in tree.items() if value != "" or name == "delta"}),
     "places as fractions": with_members(lambda tree: {name: float(value) if name in PLACES else value for name, value in tree.items()}),
     "places as text": with_members(lambda tree: {name: str(value) if name in PLACES else value for name, value in tree.items()}),
+    "lists in place of texts": with_members(lambda tree: {name: [] if value == "" else value for name, value in tree.items()}),
+    "objects in place of texts": with_members(lambda tree: {name: {} if value == "" else value for name, value in tree.items()}),
     "no places of parts": with_members(lambda tree: {name: value for name, value in tree.items() if name not in PLACES[1:]}),
 }
 

@@ -15,6 +15,7 @@ from aisa.providers.answer_builder import AnswerBuilder
 from aisa.providers.content_blocks import blocks_of
 from aisa.providers.responses_output import Told, told_before
 from aisa.providers.responses_plain import plain_usage
+from aisa.providers.responses_report import changes_in, searches_in, with_pictures
 from aisa.providers.vendor_state import VendorState
 from aisa.wire.lenient_json import encode
 from aisa.wire.tool_calls import arguments_text
@@ -26,11 +27,9 @@ from aisa.wire.vendor_tier import tier_named
 CALLS = {"function_call": "arguments", "custom_tool_call": "input"}
 #: Which member of the event that ends what a call is given has all of it.
 GIVEN = {"response.function_call_arguments.done": "arguments", "response.custom_tool_call_input.done": "input"}
+#: Events that have all of a part of a message.
+PART_DONE = frozenset({"response.output_text.done", "response.refusal.done", "response.content_part.done"})
 ENDS = frozenset({"response.completed", "response.incomplete"})
-SIDES = ("input_tokens", "output_tokens")
-CHANGE = ("type", "action", "reason")  # what a change of the input is told by
-CHANGES_MAX = 8  # kinds of them that are told: there are five
-WORD_MAX = 40  # characters of a vendor's word in it
 PHASE = "phase"  # of a note on a message that has one, among what is to come back
 #: Which items and parts of an answer there are may take so much: some 8,000 items, where deep research makes hundreds.
 ITEMS_BYTES_MAX = 4_194_304
@@ -98,6 +97,8 @@ class ResponsesReader:
             self._done(event.get("item"), key_in(event, "output_index"))
         elif kind in GIVEN:
             self._given(self._named(event), event.get(GIVEN[kind]))
+        elif kind in PART_DONE:
+            self._part_done(event)
         elif kind == "response.output_text.annotation.added":
             self._annotated(self._named(event), index_of(event, "content_index"), [event.get("annotation")])
         elif kind in ENDS or event.get("object") == "response":
@@ -226,14 +227,24 @@ class ResponsesReader:
 
     def _message(self, item: Item, given: Tree) -> None:
         for place, part in enumerate(blocks_of(given.get("content"))):
-            if rest := self._rest(item, f"refusal {place}", part.get("refusal")):
-                self._builder.refuse(0, rest)
-            if rest := self._rest(item, f"text {place}", part.get("text"), note=False):
-                self._say(item, f"text {place}", rest)
-                if logprobs := as_list(part.get("logprobs")):
-                    self._builder.carry(0, "logprobs", {"content": logprobs, "refusal": None}, beside=True)
-            notes = as_list(part.get("annotations"))
-            self._annotated(item, place, notes[item.told.get(f"annotations {place}", 0) :])
+            self._part(item, place, part)
+
+    def _part(self, item: Item, place: int, part: Tree) -> None:
+        """Tell what of a part of a message has not been told."""
+        if rest := self._rest(item, f"refusal {place}", part.get("refusal")):
+            self._builder.refuse(0, rest)
+        if rest := self._rest(item, f"text {place}", part.get("text"), note=False):
+            self._say(item, f"text {place}", rest)
+            if logprobs := as_list(part.get("logprobs")):
+                self._builder.carry(0, "logprobs", {"content": logprobs, "refusal": None}, beside=True)
+        notes = as_list(part.get("annotations"))
+        self._annotated(item, place, notes[item.told.get(f"annotations {place}", 0) :])
+
+    def _part_done(self, event: Tree) -> None:
+        """Tell what of a part that is done has not been told; of an item that was not added, its whole will say it."""
+        item = self._items.get(self._names.get(key_in(event, "output_index"), str(event.get("item_id"))))
+        if item is not None and item.kind == "message":
+            self._part(item, index_of(event, "content_index"), whole_part(event))
 
     def _phase(self, item: Item, given: Tree) -> None:
         """Keep which phase of its answer a message was: the vendor wants that back with it."""
@@ -325,6 +336,15 @@ def index_of(event: Tree, name: str) -> int:
     return count_of(event.get(name)) or 0
 
 
+def whole_part(event: Tree) -> Tree:
+    """Return the part of a message that an event has all of, or adds."""
+    if is_tree(part := event.get("part")):
+        return part
+    if "refusal" in event:
+        return {"type": "refusal", "refusal": event["refusal"]}
+    return {"type": "output_text", "text": event.get("text"), "annotations": []}
+
+
 def failure_in(event: Tree) -> object:
     """Return the error of an event or a response that failed, in whichever place it stands."""
     response = event.get("response")
@@ -340,37 +360,3 @@ def chat_annotation(note: Tree) -> Tree:
     """Return a note on a text as chat completions have it: what it says in an object of its own."""
     kind = str(note.get("type"))
     return {"type": kind, kind: {name: value for name, value in note.items() if name != "type"}}
-
-
-def changes_in(response: Tree) -> str:
-    """Return what the vendor says that it has changed in its input, each kind of change once; reasoning of others, say, it takes out."""
-    words = [[str(change.get(name))[:WORD_MAX] for name in CHANGE] for change in trees_in(response.get("input_transformations"))]
-    kinds = sorted({f"{kind} {action} ({reason})" for kind, action, reason in words})
-    return ", ".join(kinds[:CHANGES_MAX])
-
-
-def searches_in(response: Tree) -> Tree:
-    """Return the searches that are billed beside tokens, under a name that reports of usage have for them."""
-    number = as_tree(as_tree(response.get("tool_usage")).get("web_search")).get("num_requests")
-    return {"num_search_queries": number} if number else {}
-
-
-def with_pictures(used: Tree, response: Tree) -> Tree:
-    """Return a report with the tokens of pictures that a tool made, which stand beside it: images, but for what is said to be text."""
-    made = as_tree(as_tree(response.get("tool_usage")).get("image_gen"))
-    taken, drawn = (count_of(made.get(name)) or 0 for name in SIDES)
-    if not (taken or drawn) or None in [count_of(used.get(name)) for name in SIDES]:
-        return used
-    inner, outer = as_tree(made.get("input_tokens_details")), as_tree(made.get("output_tokens_details"))
-    parts = {"cached_tokens": count_of(made.get("cached_tokens")) or 0, "image_tokens": count_of(inner.get("image_tokens")) or 0}
-    shown = max(0, drawn - (count_of(outer.get("text_tokens")) or 0))
-    return {
-        **grown(used, input_tokens=taken, output_tokens=drawn, total_tokens=taken + drawn),
-        "input_tokens_details": grown(as_tree(used.get("input_tokens_details")), **parts),
-        "output_tokens_details": grown(as_tree(used.get("output_tokens_details")), image_tokens=shown),
-    }
-
-
-def grown(counts: Tree, **more: int) -> Tree:
-    """Return counts with these added to."""
-    return counts | {name: (count_of(counts.get(name)) or 0) + number for name, number in more.items() if number}

@@ -9,8 +9,10 @@ from __future__ import annotations
 import msgspec
 
 from aisa.providers.responses_output import Told, told_before, told_item
+from aisa.providers.responses_reader import GIVEN, PART_DONE, index_of, whole_part
 from aisa.wire.lenient_json import encode
-from aisa.wire.trees import Tree, as_tree, is_tree, key_in, trees_in
+from aisa.wire.tool_calls import arguments_text
+from aisa.wire.trees import Tree, as_list, as_tree, is_tree, key_in, trees_in
 
 #: Events of parts that must have been added, and what they are added as.
 PARTS: dict[object, Tree] = {
@@ -20,7 +22,8 @@ PARTS: dict[object, Tree] = {
 ADDED, DONE, PART_ADDED = "response.output_item.added", "response.output_item.done", "response.content_part.added"
 #: How the types begin of events by which clients put items together: they break at those of an item that was not added.
 PIECES = ("response.content_part.", "response.output_text.", "response.refusal.", "response.function_call_", "response.custom_tool_", DONE)
-#: Members of items and parts, and of what opens an answer, to which clients add what comes: they break where these are null or not there.
+#: Members of items and parts, and of what opens an answer, to which clients add what comes: they break where these are null, of
+#: another type that has nothing in it, or not there.
 GROWN: dict[str, dict[str, object]] = {
     "message": {"content": []},
     "function_call": {"arguments": ""},
@@ -46,7 +49,9 @@ class RequiredEvents:
         self._told: dict[object, Told] = {}  # by place in the output
         self._parts: set[tuple[object, object]] = set()
         self._done: dict[object, bytes] = {}  # by place, the event that said so
-        self._silent: dict[object, bytes] = {}  # the same of items that were added and of which nothing was said since
+        #: Of items that are not done, the events that added them, and those since that have all of a part.
+        self._begun: dict[object, list[bytes]] = {}
+        self._open: dict[object, tuple[object, object]] = {}  # of such items, the part that came in pieces and not yet as a whole
         self._names_bytes = self._items_bytes = 0
         self._names_dropped = self._items_dropped = False
 
@@ -99,22 +104,47 @@ class RequiredEvents:
             case kind if kind == PART_ADDED:
                 if self._fits(ENTRY_BYTES):
                     self._parts.add(part_of(event))
+                self._keep(event, data)
             case "response.output_item.added":
                 self._add(event)
-                self._keep_silent(key_in(event, "output_index"), data or encode(event))
+                self._begin(key_in(event, "output_index"), event, data)
             case "response.output_item.done":
                 self._finish(event, data or encode(event))
             case "response.created":
                 self._created = True
-            case str(kind) if kind.endswith(".delta"):
-                self._items_bytes -= len(self._silent.pop(key_in(event, "output_index"), b""))
+            case str(kind) if kind in GIVEN or kind in PART_DONE:
+                if self._open.get(key_in(event, "output_index")) == part_of(event):
+                    del self._open[key_in(event, "output_index")]
+                self._keep(event, data)
+            case str(kind) if kind.endswith((".delta", ".annotation.added")):
+                place = key_in(event, "output_index")
+                if place in self._begun and self._open.setdefault(place, part_of(event)) != part_of(event):
+                    self._forget(place)
+            case str(kind) if kind.endswith(".done") and "output_index" in event:  # the whole of something else
+                self._forget(key_in(event, "output_index"))
             case _:
                 pass
 
-    def _keep_silent(self, place: object, data: bytes) -> None:
-        if place in self._told and place not in self._silent and self._items_bytes + len(data) <= ITEMS_BYTES_MAX:
-            self._silent[place] = data
-            self._items_bytes += len(data)
+    def _begin(self, place: object, event: Tree, data: bytes) -> None:
+        self._forget(place)
+        if place in self._told and place not in self._done:
+            self._begun[place] = []
+            self._keep(event, data)
+
+    def _keep(self, event: Tree, data: bytes) -> None:
+        """Keep what is said of an item that has begun; forget all of it if that is too much."""
+        place = key_in(event, "output_index")
+        if place not in self._begun:
+            return
+        data = data or encode(event)
+        self._begun[place].append(data)
+        self._items_bytes += len(data)
+        if self._items_bytes > ITEMS_BYTES_MAX:
+            self._forget(place)
+
+    def _forget(self, place: object) -> None:
+        self._open.pop(place, None)
+        self._items_bytes -= sum([len(data) for data in self._begun.pop(place, ())])
 
     def _add(self, event: Tree) -> None:
         told = told_item(key_in(event, "output_index"), as_tree(event.get("item")))
@@ -129,7 +159,7 @@ class RequiredEvents:
 
     def _finish(self, event: Tree, data: bytes) -> None:
         place = key_in(event, "output_index")
-        self._items_bytes -= len(self._silent.pop(place, b""))
+        self._forget(place)
         if place not in self._told:
             self._add(event)
         self._items_dropped = self._items_dropped or self._names_dropped or self._items_bytes + len(data) > ITEMS_BYTES_MAX
@@ -140,8 +170,8 @@ class RequiredEvents:
     def missing_at_end(self, response: Tree) -> list[Tree]:
         """Return the events for items at the end of a response that were not done before, without their numbers.
 
-        Items that have another id there than they were told by get that one. One that was added, and of which nothing was said since, not
-        even there, is as it was then.
+        Items that have another id there than they were told by get that one. One that is not there is as it was added, with the wholes that
+        were said of it since; it is left out if more was said of it than these.
         """
         if self._names_dropped:
             return []
@@ -160,11 +190,13 @@ class RequiredEvents:
                     item["id"] = told.id
             if place not in self._done:
                 events.append({"type": DONE, "output_index": place, "item": item})
-                self._silent.pop(place, None)
-        for place, data in [*self._silent.items()]:
-            item = ended(as_tree(as_tree(msgspec.json.decode(data)).get("item")), str(response.get("status") or "completed"))
-            events.append({"type": DONE, "output_index": place, "item": item})
-            self._finish(events[-1], encode(events[-1]))
+            self._forget(place)
+        for place in [place for place in self._begun if place not in self._open]:
+            whole = item_of([as_tree(msgspec.json.decode(data)) for data in self._begun[place]])
+            if whole is not None:
+                item = ended(whole, str(response.get("status") or "completed"))
+                events.append({"type": DONE, "output_index": place, "item": item})
+                self._finish(events[-1], encode(events[-1]))
         return events
 
     def with_output(self, response: Tree) -> Tree:
@@ -182,8 +214,25 @@ def with_grown(event: Tree) -> Tree:
         return {**event, "response": {**response, "output": []}}
     name = {ADDED: "item", PART_ADDED: "part"}.get(str(kind), "")
     added = as_tree(event.get(name))
-    missing = {member: empty for member, empty in GROWN.get(str(added.get("type")), {}).items() if added.get(member) is None}
+    grown = GROWN.get(str(added.get("type")), {})
+    missing = {member: empty for member, empty in grown.items() if not (added.get(member) or isinstance(added.get(member), type(empty)))}
     return {**event, name: {**added, **missing}} if missing else event
+
+
+def item_of(events: list[Tree]) -> Tree | None:
+    """Return the item that an event added, with the wholes that others say of it; None if a part is missing among these."""
+    item = {**as_tree(events[0].get("item"))}
+    for event in events[1:]:
+        if name := GIVEN.get(str(event.get("type"))):
+            item[name] = arguments_text(event.get(name))
+            continue
+        content, place = as_list(item.get("content")), index_of(event, "content_index")
+        if place > len(content):
+            return None
+        if event.get("type") == PART_ADDED and place < len(content):
+            continue
+        item["content"] = [*content[:place], whole_part(event), *content[place + 1 :]]
+    return item
 
 
 def ended(item: Tree, status: str) -> Tree:

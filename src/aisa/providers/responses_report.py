@@ -1,0 +1,45 @@
+"""What a Responses answer reports beside its tokens: tools that are billed, and changes of its input. Knows no items."""
+
+from __future__ import annotations
+
+from aisa.wire.trees import Tree, as_tree, trees_in
+from aisa.wire.usage_report import count_of
+
+SIDES = ("input_tokens", "output_tokens")
+CHANGE = ("type", "action", "reason")  # what a change of the input is told by
+CHANGES_MAX = 8  # kinds of them that are told: there are five
+WORD_MAX = 40  # characters of a vendor's word in it
+
+
+def changes_in(response: Tree) -> str:
+    """Return what the vendor says that it has changed in its input, each kind of change once; reasoning of others, say, it takes out."""
+    words = [[str(change.get(name))[:WORD_MAX] for name in CHANGE] for change in trees_in(response.get("input_transformations"))]
+    kinds = sorted({f"{kind} {action} ({reason})" for kind, action, reason in words})
+    return ", ".join(kinds[:CHANGES_MAX])
+
+
+def searches_in(response: Tree) -> Tree:
+    """Return the searches that are billed beside tokens, under a name that reports of usage have for them."""
+    number = as_tree(as_tree(response.get("tool_usage")).get("web_search")).get("num_requests")
+    return {"num_search_queries": number} if number else {}
+
+
+def with_pictures(used: Tree, response: Tree) -> Tree:
+    """Return a report with the tokens of pictures that a tool made, which stand beside it: images, but for what is said to be text."""
+    made = as_tree(as_tree(response.get("tool_usage")).get("image_gen"))
+    taken, drawn = (count_of(made.get(name)) or 0 for name in SIDES)
+    if not (taken or drawn) or None in [count_of(used.get(name)) for name in SIDES]:
+        return used
+    inner, outer = as_tree(made.get("input_tokens_details")), as_tree(made.get("output_tokens_details"))
+    parts = {"cached_tokens": count_of(made.get("cached_tokens")) or 0, "image_tokens": count_of(inner.get("image_tokens")) or 0}
+    shown = max(0, drawn - (count_of(outer.get("text_tokens")) or 0))
+    return {
+        **grown(used, input_tokens=taken, output_tokens=drawn, total_tokens=taken + drawn),
+        "input_tokens_details": grown(as_tree(used.get("input_tokens_details")), **parts),
+        "output_tokens_details": grown(as_tree(used.get("output_tokens_details")), image_tokens=shown),
+    }
+
+
+def grown(counts: Tree, **more: int) -> Tree:
+    """Return counts with these added to."""
+    return counts | {name: (count_of(counts.get(name)) or 0) + number for name, number in more.items() if number}

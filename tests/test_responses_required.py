@@ -336,6 +336,47 @@ def test_an_item_of_which_more_was_said_than_is_known_is_not_told_without_it(kin
     assert (items, last["response"]["output"]) == ([], [])
 
 
+BEGUN: dict[str, tuple[Json, str, list[str], Json, tuple[str, str]]] = {
+    "a text that goes on": (
+        {"type": "message", "content": [{"type": "output_text", "text": "Hello"}]}, "output_text", [" yo", "!"],
+        {"content": [{"type": "output_text", "text": "Hello yo!"}]}, ("Text ", "Hello yo!"),
+    ),
+    "a text that comes again": (
+        {"type": "message", "content": [{"type": "output_text", "text": "Hello"}]}, "output_text", ["Hel", "lo", " yo!"],
+        {"content": [{"type": "output_text", "text": "Hello yo!"}]}, ("Text ", "Hello yo!"),
+    ),
+    "a refusal that goes on": (
+        {"type": "message", "content": [{"type": "refusal", "refusal": "I"}]}, "refusal", [" can", "not."],
+        {"content": [{"type": "refusal", "refusal": "I cannot."}]}, ("Refusal ", "I cannot."),
+    ),
+    "thinking that goes on": (
+        {"type": "reasoning", "summary": [{"type": "summary_text", "text": "Hm"}]}, "reasoning_summary_text", [", so", "."],
+        {"summary": [{"type": "summary_text", "text": "Hm, so."}]}, ("Reasoning ", "Hm, so."),
+    ),
+    "arguments that go on": (
+        {"type": "function_call", "name": "look", "call_id": "c", "arguments": '{"city":'}, "function_call_arguments", ['"Ro', 'me"}'],
+        {"arguments": '{"city":"Rome"}'}, ("Arguments 0", '{"city":"Rome"}'),
+    ),
+    "arguments that come again": (
+        {"type": "function_call", "name": "look", "call_id": "c", "arguments": '{"city":"Rome"}'}, "function_call_arguments",
+        ['{"city":"Rome"}'], {"arguments": '{"city":"Rome"}'}, ("Arguments 0", '{"city":"Rome"}'),
+    ),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("done", [True, False], ids=["done", "never done"])
+@pytest.mark.parametrize("begun", BEGUN)
+def test_an_item_that_begins_with_something_goes_on_from_there(begun: str, done: bool) -> None:
+    """[fault S13] The rest was told first, and then what was left of the beginning behind so many characters: ` yolo` of `Hello yo`."""
+    item, kind, deltas, whole, told = BEGUN[begun]
+    added = item_of(0, **item)
+    place = {"output_index": 0, "item_id": "m0", "content_index": 0}
+    events = [upstream("text")[0], added]
+    events += [{"type": f"response.{kind}.delta", **place, "delta": delta} for delta in deltas]
+    events += [{**added, "type": DONE, "item": {**added["item"], **whole}}] if done else []
+    assert told in chat_parts([*events, emptied(upstream("text"))[-1]])
+
+
 def item_of(place: int, **more: object) -> Json:
     """An event that adds an item of its own."""
     return {"type": ADDED, "output_index": place, "item": {"id": f"m{place}", "type": "message", "content": [], **more}}

@@ -100,7 +100,9 @@ class ResponsesReader:
         elif kind in PART_DONE:
             self._part_done(event)
         elif kind == "response.output_text.annotation.added":
-            self._annotated(self._named(event), index_of(event, "content_index"), [event.get("annotation")])
+            item = self._named(event)
+            self._go_on(item, None)
+            self._annotated(item, index_of(event, "content_index"), [event.get("annotation")])
         elif kind in ENDS or event.get("object") == "response":
             self._end(event)
         elif kind in {"response.failed", "error"} or event.get("error"):
@@ -133,6 +135,7 @@ class ResponsesReader:
         if text is None:
             return
         item = self._named(event)
+        self._go_on(item, text)
         if kind == "response.output_text.delta":
             self._say(item, f"text {index_of(event, 'content_index')}", text)
             if logprobs := as_list(event.get("logprobs")):
@@ -170,6 +173,12 @@ class ResponsesReader:
             self._hold(len(encode(given)))
             item.added = given
 
+    def _go_on(self, item: Item, text: str | None) -> None:
+        """Tell what an item began with, before more of it comes; nothing, where that is the beginning once more, in pieces."""
+        given, item.added = item.added, None
+        if given is not None and (text is None or not begins_with(given, text)):
+            self._say_whole(item, given)
+
     def _item(self, given: object, place: object) -> Item | None:
         """Take note of an item that begins, or that nobody announced. A call is told at once."""
         if not is_tree(given):
@@ -206,14 +215,22 @@ class ResponsesReader:
         if item is not None and is_tree(given):
             self._whole(item, given)
 
-    def _whole(self, item: Item, given: Tree) -> None:
+    def _say_whole(self, item: Item, given: Tree) -> None:
+        """Tell what of the texts of a whole item, or of a beginning, has not been told."""
         if item.kind == "message":
-            self._message(item, given)
-            self._phase(item, given)
+            for place, part in enumerate(blocks_of(given.get("content"))):
+                self._part(item, place, part)
         elif item.kind == "reasoning":
             self._reasoning(item, given)
         elif item.kind in CALLS:
             self._given(item, given.get(CALLS[item.kind]))
+
+    def _whole(self, item: Item, given: Tree) -> None:
+        self._say_whole(item, given)
+        if item.kind == "message":
+            self._phase(item, given)
+        elif item.kind == "reasoning":
+            self._sealed(item, given)
         elif item.kind == "image_generation_call" and "done" not in item.told and (data := text_or_none(given.get("result"))):
             url = f"data:image/{text_or_none(given.get('output_format')) or 'png'};base64,{data}"
             self._builder.carry(0, "images", [{"type": "image_url", "image_url": {"url": url}, "index": self._pictures}], made=True)
@@ -224,10 +241,6 @@ class ResponsesReader:
         """Give a call what it has not been given of the whole."""
         if item.call >= 0:
             self._builder.give(0, item.call, self._rest(item, "given", arguments_text(whole)))
-
-    def _message(self, item: Item, given: Tree) -> None:
-        for place, part in enumerate(blocks_of(given.get("content"))):
-            self._part(item, place, part)
 
     def _part(self, item: Item, place: int, part: Tree) -> None:
         """Tell what of a part of a message has not been told."""
@@ -260,6 +273,9 @@ class ResponsesReader:
             for place, part in enumerate(trees_in(given.get(member))):
                 if rest := self._rest(item, f"{member} {place}", part.get("text"), note=False):
                     self._think(item, f"{member} {place}", rest)
+
+    def _sealed(self, item: Item, given: Tree) -> None:
+        """Keep encrypted reasoning, which the vendor wants back."""
         if self._state is not None and text_or_none(given.get("encrypted_content")) and "done" not in item.told:
             self._thoughts.append(given)
             self._builder.think(0, "", self._state.seal(msgspec.json.encode([given])))
@@ -279,6 +295,7 @@ class ResponsesReader:
         self._builder.think(0, text)
 
     def _note(self, item: Item, part: str, told: Sized) -> None:
+        item.added = None
         if part not in item.told:
             self._hold(PART_BYTES + len(part))
         item.told[part] = item.told.get(part, 0) + len(told)
@@ -334,6 +351,13 @@ class ResponsesReader:
 def index_of(event: Tree, name: str) -> int:
     """Return which part of its item an event is of, as the item that comes whole numbers them: the first where nothing is said of it."""
     return count_of(event.get(name)) or 0
+
+
+def begins_with(given: Tree, text: str) -> bool:
+    """Tell whether one of the texts of an item begins so."""
+    parts = [part for member in ("content", "summary") for part in blocks_of(given.get(member))]
+    texts = [part.get(name) for part in parts for name in ("text", "refusal")] + [given.get(name) for name in CALLS.values()]
+    return any(isinstance(each, str) and each.startswith(text) for each in texts)
 
 
 def whole_part(event: Tree) -> Tree:

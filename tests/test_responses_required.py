@@ -377,6 +377,43 @@ def test_an_item_that_begins_with_something_goes_on_from_there(begun: str, done:
     assert told in chat_parts([*events, emptied(upstream("text"))[-1]])
 
 
+def fed(events: list[Json]) -> bytes:
+    """What a client of the protocol has of a stream that has not ended."""
+    decoder = responses.decoder(OWN, Target("acme", "m-1", "responses"), call_id="req_1", created=1, protocol="responses")
+    encoder = RESPONSES_DOOR.encoder(OWN, call_id="req_1", created=1)
+    pieces = [encoder.write(parts) for event in events if (parts := [*decoder.feed(written([event]))])]
+    assert decoder.failure is None
+    return b"".join([piece.data for piece in pieces if piece is not None])
+
+
+@pytest.mark.parametrize("created", [True, False], ids=["created", "never created"])
+@pytest.mark.parametrize("kept", [(ADDED, PART), (ADDED,), ()], ids=["items and parts", "items", "deltas"])
+@pytest.mark.parametrize("case", ["text", "refusal", "thinking-and-text"])
+def test_what_has_no_place_is_told_when_it_comes(case: str, kept: tuple[str, ...], created: bool) -> None:
+    """[fault S14] Where nothing was created either it waited for the end: long answers failed for silence, and nothing bounded them."""
+    kinds = (*kept, *(["response.created"] if created else []))
+    events = [event for event in upstream(case) if event["type"] in kinds or event["type"].endswith(".delta")]
+    events = [{name: value for name, value in event.items() if name not in PLACES} for event in events]
+    words = [event["delta"] for event in events if event["type"].endswith(("output_text.delta", "refusal.delta"))]
+    for word in words:
+        assert json.dumps(word).encode() in fed(events)
+
+
+@pytest.mark.parametrize(
+    "event",
+    [
+        {"type": ADDED, "item": {"type": "function_call", "name": "look", "call_id": "c", "arguments": ""}},
+        {"type": DONE, "item": {"type": "message", "content": [{"type": "output_text", "text": "Hi"}]}},
+        {"type": "response.output_text.annotation.added", "item_id": "m0", "annotation": {"type": "url_citation", "url": "u"}},
+        {"type": "response.reasoning_text.delta", "item_id": "r0", "delta": "Hm."},
+    ],
+    ids=lambda event: event["type"],
+)
+def test_what_is_said_before_anything_is_created_is_kept_for_no_end(event: Json) -> None:
+    """[fault S14] Whatever tells a part of an answer tells it at once, so that none of them are held."""
+    assert fed([event])
+
+
 def item_of(place: int, **more: object) -> Json:
     """An event that adds an item of its own."""
     return {"type": ADDED, "output_index": place, "item": {"id": f"m{place}", "type": "message", "content": [], **more}}

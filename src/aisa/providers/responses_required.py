@@ -71,7 +71,7 @@ class RequiredEvents:
         if is_tree(event.get("response")):
             return not self._created and kind != "response.created"
         if "output_index" not in event:
-            return False
+            return not self._created and (kind.startswith((*PIECES, ADDED)) or kind.endswith(".delta"))
         if not self._created or (kind != ADDED and key_in(event, "output_index") not in self._told):
             return True
         return kind in PARTS and part_of(event) not in self._parts

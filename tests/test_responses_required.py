@@ -377,6 +377,22 @@ def test_an_item_that_begins_with_something_goes_on_from_there(begun: str, done:
     assert told in chat_parts([*events, emptied(upstream("text"))[-1]])
 
 
+@pytest.mark.parametrize("protocol", ["openai", "responses"])
+def test_pictures_and_long_beginnings_are_no_failure_and_what_is_kept_of_them_is_told(protocol: str) -> None:
+    """[fault S15] Two pictures that their first events had were more than items may take; and nothing told what was kept of a beginning."""
+    chat = parse_chat(b'{"model":"m","messages":[{"role":"user","content":"Hi."}],"stream":true}')
+    request = OWN if protocol == "responses" else chat
+    decoder = responses.decoder(request, Target("acme", "m-1", "responses"), call_id="req_1", created=1, protocol=protocol)
+    pictures = [item_of(place, type="image_generation_call", result="x" * 3_000_000, content=None) for place in (0, 1)]
+    long = [item_of(place, content=[{"type": "output_text", "text": "x" * 1_000}]) for place in range(2, 40)]
+    held = []
+    for event in [upstream("text")[0], *[one for picture in pictures for one in (picture, {**picture, "type": DONE})], *long]:
+        decoder.feed(written([event]))
+        held.append(decoder.held_bytes)
+    assert decoder.failure is None
+    assert 1_000 < held[-1] <= 65_536
+
+
 def fed(events: list[Json]) -> bytes:
     """What a client of the protocol has of a stream that has not ended."""
     decoder = responses.decoder(OWN, Target("acme", "m-1", "responses"), call_id="req_1", created=1, protocol="responses")

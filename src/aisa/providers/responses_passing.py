@@ -43,6 +43,11 @@ class ResponsesStream(TextStream[NumberedTemplate]):
         super().__init__(builder, reader, target)
         self._responses = reader
 
+    @property
+    def held_bytes(self) -> int:
+        """How much is held of an event that is not whole yet, and of what items began with."""
+        return super().held_bytes + self._responses.held_bytes
+
     def _text(self, block: bytes) -> bool:
         """Take an event of text; return False for one that is more than that."""
         data = block[DATA_AT:]

@@ -34,7 +34,9 @@ PHASE = "phase"  # of a note on a message that has one, among what is to come ba
 #: Which items and parts of an answer there are may take so much: some 8,000 items, where deep research makes hundreds.
 ITEMS_BYTES_MAX = 4_194_304
 ITEM_BYTES, PART_BYTES = 384, 128  # of an item and of a part of it, beside its names
-CONTENT = ("content", "arguments", "input", "summary", "result")  # members of an item by which it says something
+#: What items began with may take so much, of all of them. Beyond, it is forgotten.
+BEGINNINGS_BYTES_MAX = 16_384
+CONTENT = ("content", "arguments", "input", "summary")  # members of an item by which it says something
 BREAK = "\n\n"  # between two messages, and two parts of a summary, which clients of other protocols get as one text
 #: Why an answer is not whole, where the vendor's word would not be known.
 STOPPED = {"steered": "stop", "max_messages": "length"}
@@ -43,13 +45,14 @@ STOPPED = {"steered": "stop", "max_messages": "length"}
 class Item:
     """An item of the output: which call it is, if it is one, and how much of its texts was told."""
 
-    __slots__ = ("added", "call", "call_id", "kind", "told")
+    __slots__ = ("added", "added_bytes", "call", "call_id", "kind", "told")
 
     def __init__(self, kind: str) -> None:
         self.kind = kind
         self.call_id = ""
         self.call = -1
         self.added: Tree | None = None  # as it began, if that said something
+        self.added_bytes = 0
         self.told: dict[str, int] = {}  # by part, how many characters, or annotations
 
 
@@ -78,6 +81,7 @@ class ResponsesReader:
         self._names: dict[object, str] = {}  # of items, by their place in the output
         self._thoughts: list[Tree] = []  # what is to come back before the next call
         self._items_bytes = 0
+        self.held_bytes = 0  # of what items began with
         self._said = self._thought = False
         self._pictures = 0
 
@@ -170,12 +174,19 @@ class ResponsesReader:
     def _added(self, item: Item | None, given: Tree) -> None:
         """Keep an item that begins with something of its own: it may be all that is ever said of it."""
         if item is not None and item.added is None and not item.told and any(given.get(name) for name in CONTENT):
-            self._hold(len(encode(given)))
-            item.added = given
+            given = {name: value for name, value in given.items() if name != "result"}
+            if self.held_bytes + (size := len(encode(given))) <= BEGINNINGS_BYTES_MAX:
+                item.added, item.added_bytes = given, size
+                self.held_bytes += size
+
+    def _drop(self, item: Item) -> None:
+        self.held_bytes -= item.added_bytes
+        item.added, item.added_bytes = None, 0
 
     def _go_on(self, item: Item, text: str | None) -> None:
         """Tell what an item began with, before more of it comes; nothing, where that is the beginning once more, in pieces."""
-        given, item.added = item.added, None
+        given = item.added
+        self._drop(item)
         if given is not None and (text is None or not begins_with(given, text)):
             self._say_whole(item, given)
 
@@ -235,7 +246,8 @@ class ResponsesReader:
             url = f"data:image/{text_or_none(given.get('output_format')) or 'png'};base64,{data}"
             self._builder.carry(0, "images", [{"type": "image_url", "image_url": {"url": url}, "index": self._pictures}], made=True)
             self._pictures += 1
-        item.told["done"], item.added = 1, None
+        item.told["done"] = 1
+        self._drop(item)
 
     def _given(self, item: Item, whole: object) -> None:
         """Give a call what it has not been given of the whole."""
@@ -295,7 +307,7 @@ class ResponsesReader:
         self._builder.think(0, text)
 
     def _note(self, item: Item, part: str, told: Sized) -> None:
-        item.added = None
+        self._drop(item)
         if part not in item.told:
             self._hold(PART_BYTES + len(part))
         item.told[part] = item.told.get(part, 0) + len(told)

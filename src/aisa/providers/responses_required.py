@@ -33,10 +33,10 @@ GROWN: dict[str, dict[str, object]] = {
     "refusal": {"refusal": ""},
 }
 OPENINGS = frozenset({"response.created", "response.queued", "response.in_progress"})
-#: A stream may hold 64 KiB: half of it for done items as they came, for a vendor that does not repeat them at the end. Beyond, as of
+#: A stream may hold 64 KiB: a quarter of it for done items as they came, for a vendor that does not repeat them at the end. Beyond, as of
 #: pictures, they are not written twice.
-ITEMS_BYTES_MAX = 32_768
-#: The other half for which items and parts there are, some 250 of them. Beyond, nothing is taken to be left out.
+ITEMS_BYTES_MAX = 16_384
+#: Half of it for which items and parts there are, some 250 of them. Beyond, nothing is taken to be left out.
 NAMES_BYTES_MAX = 32_768
 ENTRY_BYTES = 64  # of a name, beside its own
 

@@ -132,6 +132,7 @@ def read_set(keys: list[dict[str, object]]) -> dict[str | None, jwt.PyJWK]:
             key = jwt.PyJWK(each)
         except (jwt.PyJWTError, ValueError, TypeError, KeyError):
             continue
-        if key.algorithm_name in ALGORITHMS and isinstance(key.key_id, str | None):
-            found[key.key_id] = key
+        name = each.get("kid")
+        if key.algorithm_name in ALGORITHMS and (name is None or isinstance(name, str)):
+            found[name] = key
     return found

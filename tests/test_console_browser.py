@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import contextlib
 import json
+import sqlite3
 import subprocess
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from urllib.parse import urlsplit
@@ -14,8 +16,10 @@ from playwright.sync_api import Browser, BrowserContext, Page, expect
 
 from aisa.console.assets import Assets
 from console_rig import CHROMIUM, CONFIGURATION, Consoled, chromium, consoled, sign_in
+from server import Server
 from test_console import Visitor
 from test_reload import asked
+from test_workers import until
 from vendor import ScriptedVendor
 
 pytestmark = pytest.mark.skipif(CHROMIUM is None, reason="there is no chromium: apt install chromium")
@@ -50,7 +54,14 @@ def at(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Consoled]:
         configuration = CONFIGURATION.format(vendor=vendor.url)
         with consoled(tmp_path_factory.mktemp("browser"), configuration, calls=CALLS) as running:
             asked(running.server, "/v1/chat/completions", {"model": "gpt-4.1", "messages": [{"role": "user", "content": "Hi."}]})
+            until(lambda: summed_ms(running.server) > 1000 * (time.time() - 2 * 3600), "the calls are not summed up")
             yield running
+
+
+def summed_ms(server: Server) -> int:
+    """Return up to when calls are summed up, which the server does bit by bit from its start: until then plots read the calls themselves."""
+    with contextlib.closing(sqlite3.connect(f"file:{server.folder}/data/aisa.db?mode=ro", uri=True)) as database:
+        return int(database.execute("select rolled_ms from rolled_up").fetchone()[0])
 
 
 @pytest.fixture(scope="module")

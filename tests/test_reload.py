@@ -181,6 +181,7 @@ def test_a_file_that_cannot_be_read_is_in_the_way_of_no_command(server: Running,
     with pytest.raises(subprocess.CalledProcessError) as refused:
         command(server, "reload", named=named)
     assert "the old one stays" in refused.value.stderr
+    until(lambda: server.log.count('"reload_refused"') > refusals)  # which is written beside the answer
     assert server.log.count('"reload_refused"') == refusals + 1
     assert " t " in command(server, "keys", "list", named=named)
     write(server, SLOW)

@@ -59,7 +59,7 @@ def at(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Consoled]:
 
 
 def summed_ms(server: Server) -> int:
-    """Return up to when calls are summed up, which the server does bit by bit from its start: until then plots read the calls themselves."""
+    """Return up to when calls are summed up, which the server does bit by bit from its start: before, plots read the calls."""
     with contextlib.closing(sqlite3.connect(f"file:{server.folder}/data/aisa.db?mode=ro", uri=True)) as database:
         return int(database.execute("select rolled_ms from rolled_up").fetchone()[0])
 

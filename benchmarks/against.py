@@ -157,5 +157,5 @@ def path_figures(build: Build) -> dict[str, float]:
         done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=PATH_SECONDS_MAX, env=environment)
         if done.returncode:
             raise BenchFailed(f"the path bench of {build.name} failed: {done.stderr[-2_000:]}")
-        [table] = json.loads(Path(file.name).read_text())["tables"]
+        table = next(table for table in json.loads(Path(file.name).read_text())["tables"] if table["name"] == "path")
     return {line["per"]: line["us"]["median"] for line in table["rows"]}

@@ -45,7 +45,7 @@ class RequiredEvents:
     """Those of one stream."""
 
     def __init__(self) -> None:
-        self._created = False
+        self.created = False  # the response has been: clients break at any event before that
         self._told: dict[object, Told] = {}  # by place in the output
         self._parts: set[tuple[object, object]] = set()
         self._done: dict[object, bytes] = {}  # by place, the event that said so
@@ -60,19 +60,14 @@ class RequiredEvents:
         """How much is held."""
         return self._names_bytes + self._items_bytes
 
-    @property
-    def created(self) -> bool:
-        """Whether the response has been created: clients break at any event before that."""
-        return self._created
-
     def lacks_any(self, event: Tree) -> bool:
         """Tell whether an event goes on from what no client was told of; the first creates the response."""
         kind = str(event.get("type") or "")
         if is_tree(event.get("response")):
-            return not self._created and kind != "response.created"
+            return not self.created and kind != "response.created"
         if "output_index" not in event:
-            return not self._created and (kind.startswith((*PIECES, ADDED)) or kind.endswith(".delta"))
-        if not self._created or (kind != ADDED and key_in(event, "output_index") not in self._told):
+            return not self.created and (kind.startswith((*PIECES, ADDED)) or kind.endswith(".delta"))
+        if not self.created or (kind != ADDED and key_in(event, "output_index") not in self._told):
             return True
         return kind in PARTS and part_of(event) not in self._parts
 
@@ -101,7 +96,7 @@ class RequiredEvents:
     def take(self, event: Tree, data: bytes) -> None:
         """Take note of an event that is told, and of its own bytes, if it is strict JSON in them."""
         match event.get("type"):
-            case kind if kind == PART_ADDED:
+            case "response.content_part.added":
                 if self._fits(ENTRY_BYTES):
                     self._parts.add(part_of(event))
                 self._keep(event, data)
@@ -111,7 +106,7 @@ class RequiredEvents:
             case "response.output_item.done":
                 self._finish(event, data or encode(event))
             case "response.created":
-                self._created = True
+                self.created = True
             case str(kind) if kind in GIVEN or kind in PART_DONE:
                 if self._open.get(key_in(event, "output_index")) == part_of(event):
                     del self._open[key_in(event, "output_index")]

@@ -7,9 +7,8 @@ back.
 
 from __future__ import annotations
 
-import msgspec
-
 from aisa.answer import Arguments, Finish, FunctionCall, Identity, Part, Reasoning, Refusal, Text, ToolCall
+from aisa.wire.tool_calls import value_in
 from aisa.wire.trees import Tree, is_tree
 
 REASONS = {"stop": "end_turn", "length": "max_tokens", "tool_calls": "tool_use", "function_call": "tool_use", "content_filter": "refusal"}
@@ -125,7 +124,7 @@ class Blocks:
         return [self._delta(part.text)]
 
     def _is_whole(self) -> bool:
-        return is_tree(decoded("".join(self._given)))
+        return is_tree(value_in("".join(self._given)))
 
     def _sealed(self) -> list[Tree]:
         """Write the seals that wait, each as thinking without a text."""
@@ -154,7 +153,7 @@ class Blocks:
         kind, said = self._open, "".join(self._given)
         self._open, self._given = "", []
         if kind == "tool_use":
-            value: object = decoded(said) if said.strip() else {}
+            value: object = value_in(said) if said.strip() else {}
             self.content[-1]["input"] = said if value is None else value
         else:
             self.content[-1][kind] = said
@@ -162,11 +161,3 @@ class Blocks:
 
     def _event(self, kind: str, **members: object) -> Tree:
         return {"type": kind, "index": len(self.content) - 1, **members}
-
-
-def decoded(text: str) -> object:
-    """Return a JSON value, None of what is none."""
-    try:
-        return msgspec.json.decode(text)
-    except (msgspec.DecodeError, UnicodeDecodeError, UnicodeEncodeError, RecursionError):
-        return None

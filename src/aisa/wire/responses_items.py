@@ -11,8 +11,8 @@ import msgspec
 
 from aisa.answer import Arguments, Extra, Finish, FunctionCall, Part, Reasoning, Refusal, Text, ToolCall
 from aisa.errors import ApiError
-from aisa.wire.messages_blocks import decoded
 from aisa.wire.responses_tools import SEARCH_CALL, ToolNames
+from aisa.wire.tool_calls import value_in
 from aisa.wire.trees import Tree, is_list, is_tree, trees_in
 
 ANSWER_BYTES_MAX = 67_108_864  # of one answer's texts, which are kept; as much as a document may have
@@ -200,7 +200,7 @@ class Search(Calling):
         """Return the item as it is. What it is given is an object, or the text that is none."""
         head = {"id": self.id, "type": SEARCH_CALL, "execution": "client", "call_id": self._head["call_id"]}
         text = "".join(self.texts) or "{}"
-        value = decoded(text)
+        value = value_in(text)
         return {**head, "arguments": text if value is None else value, "status": status}
 
     def end(self, status: str) -> list[Tree]:

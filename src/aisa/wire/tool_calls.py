@@ -6,6 +6,8 @@ later fragments with index and arguments only; at least one fragment of argument
 
 from __future__ import annotations
 
+import msgspec
+
 from aisa.wire.completeness import Completeness
 from aisa.wire.halves import Seam, whole
 from aisa.wire.lenient_json import encode
@@ -245,3 +247,11 @@ class FunctionCallStream:
             return []
         self._opened = True
         return [{"function_call": {"name": self._name or "", "arguments": ""}}]
+
+
+def value_in(text: str) -> object:
+    """Return the JSON value that a call was given as text, None of what is none."""
+    try:
+        return msgspec.json.decode(text)
+    except (msgspec.DecodeError, UnicodeDecodeError, UnicodeEncodeError, RecursionError):
+        return None

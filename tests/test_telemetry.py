@@ -258,4 +258,5 @@ def test_a_server_goes_on_with_a_callers_trace_at_the_vendor_and_tells_its_colle
     said = attributes_of(call)
     assert (said["aisa.request_id"], said["aisa.attempts"], said["aisa.key.label"]) == (answer.headers["x-request-id"], 2, "t")
     assert set(collector.authorizations) == {"aisa"}
-    assert call.start_time_unix_nano <= tries[0].start_time_unix_nano <= tries[1].start_time_unix_nano < call.end_time_unix_nano
+    # the loop's clock has milliseconds: all of a call on a fast machine may be within one
+    assert call.start_time_unix_nano <= tries[0].start_time_unix_nano <= tries[1].start_time_unix_nano <= call.end_time_unix_nano

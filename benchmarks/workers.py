@@ -9,6 +9,7 @@ import time
 from collections.abc import Generator, Mapping, Sequence
 from contextlib import ExitStack, closing, contextmanager, suppress
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -27,12 +28,13 @@ from aisa.storage.migrate import migrate
 from aisa.storage.postgres import open_postgres
 from aisa.usage import Usage
 from aisa.wire.chat_door import CHAT_DOOR
-from benchmarks.calls import request
+from benchmarks.calls import CALL_MODEL, CallChannel, request
 from benchmarks.costs import Cost, call_round, paced_round
-from benchmarks.load import BenchFailed, connect
+from benchmarks.load import BenchFailed, Load, connect
 from benchmarks.machine import cpu_seconds, tree
 from benchmarks.plan import (
     ADMISSION_BUDGET_US,
+    CALL_CONNECTIONS,
     GAP_MS_BUDGET,
     MANY_PACE_MS,
     STORES_BUDGET,
@@ -48,6 +50,7 @@ from valkey_rig import SERVER, store_server
 PLENTY = 1_000_000_000  # every kind of limit is asked, and none is reached
 LIMITED: Mapping[str, Any] = {"limits": {"default_tier": "t", "tiers": {"t": {"rpm": PLENTY, "tpm": PLENTY, "concurrency": 1_000_000}}}}
 ONE, TWO, STORED, ALONE = "1 process", "2 workers", "PostgreSQL + Redis", "PostgreSQL alone"
+APART = "2 servers apart"  # of one process each, that share nothing but the core and the load: what having two costs in itself
 ADMISSIONS = 20_000
 OPEN_SECONDS_MAX = 30.0  # for the last of many to begin
 
@@ -85,7 +88,8 @@ def workers(vendor: tuple[int, int], plan: Plan, folder: Path) -> Generator[Tabl
         kept = stack.enter_context(stores())
         settings = {ONE: LIMITED, TWO: {**LIMITED, "server": {"workers": 2}}, **kept.settings}
         running = [stack.enter_context(started(subject(name, folder, vendor[0], plan, more))) for name, more in settings.items()]
-        yield costs_of(running, vendor[1], plan, kept)
+        second = stack.enter_context(started(subject("the second of two", folder, vendor[0], plan, LIMITED)))
+        yield costs_of(running, second, vendor[1], plan, kept=kept)
     yield many(vendor, plan, folder)
 
 
@@ -106,8 +110,26 @@ def key_in(url: str) -> str:
         return KeyStore(database, time.time, random.SystemRandom()).create("bench")[1]
 
 
-def costs_of(running: Sequence[Running], vendor_pid: int, plan: Plan, kept: Stores) -> Table:
-    """Return the CPU of calls and of paced chunks, all in turn."""
+async def apart_round(servers: Sequence[Running], plan: Plan) -> float:
+    """Return the CPU seconds of a call where servers have equal parts of the connections of `call_round`."""
+    channels: list[CallChannel] = []
+    for each in servers:
+        channels += await connect(
+            partial(CallChannel, request(CALL_MODEL, key=each.subject.key)), each.subject.port, CALL_CONNECTIONS // len(servers)
+        )
+    load = Load(channels)
+    await load.closed(plan.warm_up_seconds)
+    pids = [pid for each in servers for pid in each.pids]
+    before = cpu_seconds(pids)
+    await load.closed(plan.call_seconds)
+    taken = (cpu_seconds(pids) - before) / load.answers
+    load.leave()
+    return taken
+
+
+def costs_of(running: Sequence[Running], second: Running, vendor_pid: int, plan: Plan, *, kept: Stores) -> Table:
+    """Return the CPU of calls and of paced chunks, all in turn; of the first and this second server, of calls that they have together."""
+    apart: list[float] = []
     calls: dict[str, list[float]] = {each.subject.name: [] for each in running}
     chunks: dict[str, list[float]] = {each.subject.name: [] for each in running}
     theirs: dict[str, list[float]] = {name: [] for name in kept.settings}
@@ -120,6 +142,8 @@ def costs_of(running: Sequence[Running], vendor_pid: int, plan: Plan, kept: Stor
                     theirs[each.subject.name].append((kept.seconds() - before) / max(1.0, call.rate * (time.perf_counter() - began)))
                 calls[each.subject.name].append(call.subject)
                 chunks[each.subject.name].append(uvloop.run(paced_round(each, vendor_pid, plan)).subject)
+        with blaming(second.subject):
+            apart.append(uvloop.run(apart_round([running[0], second], plan)))
     rows: list[Row] = []
     for name, rounds in calls.items():
         by_call, by_chunk = ratios(rounds, calls[ONE]), ratios(chunks[name], chunks[ONE])
@@ -132,11 +156,14 @@ def costs_of(running: Sequence[Running], vendor_pid: int, plan: Plan, kept: Stor
         own = spread([each * 1e6 for each in theirs[name]]) if name in theirs else None
         figures = (spread([each * 1e6 for each in rounds]), by_call, spread([each * 1e6 for each in chunks[name]]), by_chunk)
         rows.append((name, *figures, own, judged))
+        if name == ONE:
+            rows.append((APART, spread([each * 1e6 for each in apart]), ratios(apart, rounds), None, None, None, ""))
     taken = admission_us()
     rows.append(("admission in memory", taken, None, None, None, None, verdict(taken, ADMISSION_BUDGET_US, "us")))
     how = (
         f"As `calls` and `paced`, {plan.rounds} interleaved rounds; CPU of all processes of a server together, those of the stores "
-        "apart. The key has limits of all three kinds. Admission: a call let in and out with all three, in memory, alone."
+        "apart. The key has limits of all three kinds. Servers apart: two of one process each, which share the core and the load. "
+        "Admission: a call let in and out with all three, in memory, alone."
     )
     titles = (("us CPU / call", 2), ("x 1 process", 2), ("us CPU / chunk", 2), ("x 1 process", 2), ("stores' us / call", 2), ("budget", 0))
     return Table("workers", "Several processes, and stores on the network", how, (("way", 0), *titles), tuple(rows))

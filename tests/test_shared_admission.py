@@ -25,7 +25,18 @@ from aisa.admission.window import Window
 from aisa.config.limits import AccountRates, AddressRates, Limits, Tier
 from aisa.errors import ApiError
 from aisa.facts import Fact
-from aisa.storage.shared_memory import PROBED, RATES, Places, SharedFull, SharedLock, SharedMemory, SharedStuck, new_memory
+from aisa.storage.shared_memory import (
+    LOCK_PAUSE_SECONDS,
+    LOCK_TRIES,
+    PROBED,
+    RATES,
+    Places,
+    SharedFull,
+    SharedLock,
+    SharedMemory,
+    SharedStuck,
+    new_memory,
+)
 from aisa.usage import Usage
 from repeats import repeats
 
@@ -203,6 +214,28 @@ def test_addresses_without_a_place_are_not_limited_and_keys_without_one_are_refu
             assert refused.value.code == "overloaded"
 
     asyncio.run(main())
+
+
+def test_who_waits_for_the_lock_sleeps_so_that_its_holder_gets_its_core_back(tmp_path: Path) -> None:
+    """A holder on another core is done before the first sleep; two processes on one core tried 800 times in vain until it was its turn."""
+    held, tries, slept = SharedLock(tmp_path / "lock"), [0], list[float]()
+
+    def micros() -> int:
+        tries[0] += 1
+        return 0
+
+    def pause(seconds: float) -> None:
+        slept.append(seconds)
+        if len(slept) == 3:
+            held.__exit__(None, None, None)
+
+    waiting = SharedLock(tmp_path / "lock", micros, pause)
+    held.__enter__()
+    with waiting:
+        assert slept == [LOCK_PAUSE_SECONDS] * 3
+    assert tries[0] <= LOCK_TRIES + len(slept)
+    held.close()
+    waiting.close()
 
 
 def test_a_holder_of_the_lock_that_is_stopped_keeps_nobody_waiting_for_long() -> None:

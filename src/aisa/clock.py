@@ -14,12 +14,16 @@ WallClock = Callable[[], float]
 #: A source of randomness; tests pass `random.Random(seed)`.
 Chance = random.Random
 
+#: Holds a thread for so many seconds.
+Pause = Callable[[float], None]
+
 #: Returns microseconds of a clock that never goes back and is the same in every process of the machine.
 Micros = Callable[[], int]
 
 SECONDS_PLACES = 6  # of what is told of a time: no clock says more, and a difference of two floats has a dozen digits of nothing
 
 wall_clock: WallClock = time.time
+pause: Pause = time.sleep
 
 
 def monotonic_micros() -> int:

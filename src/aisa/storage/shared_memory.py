@@ -12,14 +12,13 @@ from __future__ import annotations
 import fcntl
 import os
 import tempfile
-import time
 from collections.abc import Callable
 from hashlib import blake2b
 from mmap import PAGESIZE, mmap
 from pathlib import Path
 from types import TracebackType
 
-from aisa.clock import Chance, Micros, monotonic_micros
+from aisa.clock import Chance, Micros, Pause, monotonic_micros, pause
 
 WORKERS_MAX = 32  # each has a column of its own in every place; more processes than any machine has use for here
 LOCK_MICROS_MAX = 100_000  # that the lock is waited for: its holder, in the worst case measured, was away from its core for 9 ms
@@ -49,7 +48,7 @@ class SharedFull(Exception):
 class SharedLock:
     """A lock among processes, for one thread of each; not to be taken twice. Raises SharedStuck when it is not free in time."""
 
-    def __init__(self, path: Path, micros: Micros = monotonic_micros, pause: Callable[[float], None] = time.sleep) -> None:
+    def __init__(self, path: Path, micros: Micros = monotonic_micros, pause: Pause = pause) -> None:
         """Open the lock's file, which every process opens for itself: a lock belongs to an opening. Raises OSError."""
         self._descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
         self._micros = micros

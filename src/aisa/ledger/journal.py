@@ -3,9 +3,11 @@
 It survives the death of the process at any instant, because whatever was stored is the kernel's; after a power failure, what was
 synced is there. Whoever opens it owns the data folder (`aisa.storage.lock`), so the file needs no lock of its own.
 
-A header, then segments of equal slots. A slot begins with seven aligned 64-bit words: state, progress,
-length and checksum of each of its records (the opening, the closings A and B, the opening said anew), and how often a vendor was asked.
-Their stores cannot be torn, and the last of each step decides:
+A header, then segments of equal slots. A slot has three parts, and a segment first those of all its slots, then all second, then all third
+ones: what calls in flight touch lies close together, so that thousands of them take little of the process's memory. The first part is
+seven aligned 64-bit words (state, progress, length and checksum of each of the records: the opening, the closings A and B, the opening said
+anew; and how often a vendor was asked), and the opening; the second closing A; the third closing B, and before it what an opening has more
+than fits into the first. The words' stores cannot be torn, and the last of each step decides:
 
     step   what is stored, in order               a death before the last store finds    after it
     take   opening, its word, others 0, OPEN      nothing                                an open call that delivered nothing
@@ -33,11 +35,13 @@ from pathlib import Path
 from typing import NamedTuple
 from zlib import crc32
 
-from aisa.ledger.journal_file import HEADER_BYTES, Room, allocate, check_header, flush, free_bytes, unusable
+from aisa.ledger.journal_file import FORMAT, HEADER_BYTES, Room, allocate, check_header, flush, free_bytes, unusable
+from aisa.ledger.journal_formats import rewrite
 
-SLOT_BYTES = 8192  # words and the three records at their longest; a call that is never amended touches the first 4 KiB only
+FIRST_BYTES, SECOND_BYTES, THIRD_BYTES = 640, 3200, 4480  # of a slot; multiples of the first, so that a slot's words tell where it lies
 SEGMENT_SLOTS = 1024  # 8 MiB: more calls than most servers ever have in flight, and little enough to be found on a crowded disk
-SEGMENT_BYTES = SLOT_BYTES * SEGMENT_SLOTS
+SECOND_AT, THIRD_AT = FIRST_BYTES * SEGMENT_SLOTS, (FIRST_BYTES + SECOND_BYTES) * SEGMENT_SLOTS
+SEGMENT_BYTES = (FIRST_BYTES + SECOND_BYTES + THIRD_BYTES) * SEGMENT_SLOTS
 OPENING_BYTES_MAX = 2000  # who calls what at which prices: these take 200 bytes and 220 more a tier, the rest is names
 CLOSING_BYTES_MAX = 3000  # a row of the ledger: the opening again and what came of it; two of them still fit into a slot
 GROWTH_SPARES_BYTES = SEGMENT_BYTES  # left to the database when the journal grows: only its commits free slots
@@ -45,8 +49,12 @@ GROWTH_SPARES_BYTES = SEGMENT_BYTES  # left to the database when the journal gro
 FREE, OPEN, CLOSED_A, CLOSED_B = 0, 1, 2, 3
 CLOSED = frozenset({CLOSED_A, CLOSED_B})
 REOPENED = 4  # no state: an opening said anew
-RECORD_AT = (0, 64, 2064, 5064, 5064)  # state -> where the record lies that it tells of, in bytes from the slot's begin
-OPENING_AT = RECORD_AT[OPEN]
+OPENING_AT = 64
+NEAR_BYTES = FIRST_BYTES - OPENING_AT  # of an opening; few have more
+#: State -> where in a segment the record of its first slot lies that it tells of, and how far from it, for each word between them, others'.
+CLOSING_B_AT = THIRD_AT + THIRD_BYTES - CLOSING_BYTES_MAX
+RECORD_AT = (0, OPENING_AT, SECOND_AT, CLOSING_B_AT, CLOSING_B_AT)
+STRIDE = (0, 8, SECOND_BYTES // FIRST_BYTES * 8, THIRD_BYTES // FIRST_BYTES * 8, THIRD_BYTES // FIRST_BYTES * 8)
 RECORD_BYTES_MAX = (0, OPENING_BYTES_MAX, CLOSING_BYTES_MAX, CLOSING_BYTES_MAX, OPENING_BYTES_MAX)
 WHOLE = 1 << 40  # a progress: the answer has left, and there is no token in it
 ATTEMPTS = 5  # the word, counted from progress as the records' are
@@ -77,9 +85,8 @@ class Slot:
     def open(self, opening: bytes) -> None:
         """Begin a call; `Journal.take` does. Raises ValueError when the record is longer than OPENING_BYTES_MAX."""
         size, begin = len(opening), (self.at - 1) * 8
-        if size > OPENING_BYTES_MAX:
-            raise ValueError(f"a record of {size} bytes, {OPENING_BYTES_MAX} at most")
-        self._memory[begin + OPENING_AT : begin + OPENING_AT + size] = opening
+        near = opening if size <= NEAR_BYTES else self._near(opening)
+        self._memory[begin + OPENING_AT : begin + OPENING_AT + len(near)] = near
         BEGUN.pack_into(self._memory, begin + 8, 0, size << 32 | crc32(opening, SEED), 0, 0, 0, 0)
         self.words[self.at - 1] = OPEN
 
@@ -125,20 +132,33 @@ class Slot:
             return None
         return Found(self, opening, words[at], closing, words[at + ATTEMPTS])
 
+    def _near(self, opening: bytes) -> bytes:
+        """Store what a long opening has more than fits near the words, and return what fits. Raises ValueError."""
+        size, begin = len(opening), self._rest_at()
+        if size > OPENING_BYTES_MAX:
+            raise ValueError(f"a record of {size} bytes, {OPENING_BYTES_MAX} at most")
+        self._memory[begin : begin + size - NEAR_BYTES] = opening[NEAR_BYTES:]
+        return opening[:NEAR_BYTES]
+
     def _store(self, state: int, record: bytes, seed: int) -> None:
         size = len(record)
         if size > RECORD_BYTES_MAX[state]:
             raise ValueError(f"a record of {size} bytes, {RECORD_BYTES_MAX[state]} at most")
         words, at = self.words, self.at
-        begin = (at - 1) * 8 + RECORD_AT[state]
+        begin = RECORD_AT[state] + (at - 1) * STRIDE[state]
         self._memory[begin : begin + size] = record
         words[at + state] = size << 32 | crc32(record, seed)
 
     def _load(self, state: int, seed: int) -> bytes | None:
         size, checksum = divmod(self.words[self.at + state], 1 << 32)
-        begin = (self.at - 1) * 8 + RECORD_AT[state]
-        record = self._memory[begin : begin + min(size, RECORD_BYTES_MAX[state])]
+        begin, known = RECORD_AT[state] + (self.at - 1) * STRIDE[state], min(size, RECORD_BYTES_MAX[state])
+        near = min(known, NEAR_BYTES) if state == OPEN else known
+        record = self._memory[begin : begin + near] + self._memory[(rest := self._rest_at()) : rest + known - near]
         return record if len(record) == size and crc32(record, seed) == checksum else None
+
+    def _rest_at(self) -> int:
+        """Return where what an opening has more is."""
+        return THIRD_AT + (self.at - 1) * STRIDE[CLOSED_B]
 
 
 class Found(NamedTuple):
@@ -169,8 +189,9 @@ class Journal:
         self._free: list[Slot] = []  # the last one freed is the next one taken, so few pages are in memory
         self._found: list[Found] = []
         segments = max(0, os.fstat(descriptor).st_size - HEADER_BYTES) // SEGMENT_BYTES
-        # Read rather than mapped: a look at every slot would leave every page of the journal in this process's memory.
-        states = [os.pread(descriptor, 8, HEADER_BYTES + index * SLOT_BYTES) for index in range(segments * SEGMENT_SLOTS)]
+        # Read rather than mapped: a look at every slot would leave every page of first parts in this process's memory.
+        begins = [self._end(number) + FIRST_BYTES * index for number in range(segments) for index in range(SEGMENT_SLOTS)]
+        states = [os.pread(descriptor, 8, begin) for begin in begins]
         taken = {index for index, state in enumerate(states) if any(state)}
         segments = segments if taken else 1
         os.ftruncate(descriptor, self._end(segments))  # what is behind is empty, or a segment that a death cut short
@@ -196,7 +217,9 @@ class Journal:
             with ExitStack() as undo:
                 descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW, 0o600)
                 undo.callback(os.close, descriptor)
-                check_header(descriptor, path)
+                if check_header(descriptor, path) < FORMAT:
+                    rewrite(descriptor, path)
+                    return cls.open(path, slots_max=slots_max, room=room)
                 journal = cls(descriptor, slots_max, room)
                 undo.pop_all()
                 return journal
@@ -275,7 +298,7 @@ class Journal:
             raise
         words = memoryview(memory).cast("Q")
         self._segments.append((memory, words))
-        return [Slot(memory, words, at, free=self._free) for at in range(1, len(words), SLOT_BYTES // 8)]
+        return [Slot(memory, words, at, free=self._free) for at in range(1, SECOND_AT // 8, FIRST_BYTES // 8)]
 
     @staticmethod
     def _end(segments: int) -> int:

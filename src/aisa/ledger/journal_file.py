@@ -13,7 +13,7 @@ from zlib import crc32
 from aisa.storage.failure import StorageFailed
 
 MAGIC = b"aisabord"
-FORMAT = 1
+FORMAT = 2
 HEADER = struct.Struct("=8sI")  # magic and format; their checksum follows, and nothing else
 HEADER_BYTES = 65536  # a mapping begins at a multiple of the page size, which is 64 KiB on some systems
 
@@ -27,18 +27,22 @@ def free_bytes(descriptor: int) -> int:
     return disk.f_bavail * disk.f_frsize if disk.f_blocks else sys.maxsize
 
 
-def check_header(descriptor: int, path: Path) -> None:
-    """Make the header of an empty file, or judge the one that is there. Raises StorageFailed, OSError."""
+def check_header(descriptor: int, path: Path) -> int:
+    """Make the header of an empty file, or judge the one that is there; return its format. Raises StorageFailed, OSError."""
     header = os.pread(descriptor, HEADER.size + 4, 0)
     if not header:
         os.pwrite(descriptor, header_of(FORMAT), 0)
         os.fsync(descriptor)
         sync_folder(path.parent)
     elif header != header_of(FORMAT):
-        if header == header_of(int.from_bytes(header[-8:-4], sys.byteorder)):
+        made = int.from_bytes(header[-8:-4], sys.byteorder)
+        if header == header_of(made):
+            if 0 < made < FORMAT:
+                return made
             raise StorageFailed(str(path), "The journal of calls in flight was made by a newer aisa.", "Run that version or a newer one.")
         remedy = "Restore it, or move it away to begin with an empty one; the calls that were in flight in it are then not billed."
         raise StorageFailed(str(path), "The file is no journal of calls in flight, or is damaged.", remedy)
+    return FORMAT
 
 
 def header_of(number: int) -> bytes:

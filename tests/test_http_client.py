@@ -5,10 +5,11 @@ from __future__ import annotations
 import asyncio
 
 import pytest
+from httptools import HttpResponseParser
 
 from aisa import __version__
 from aisa.errors import UpstreamFailed
-from aisa.http.exchange import HEAD_BYTES_MAX, HEADER_LINES_MAX, INTERIM_ANSWERS_MAX, AnswerParser, Exchange
+from aisa.http.exchange import HEAD_BYTES_MAX, HEADER_LINES_MAX, INTERIM_ANSWERS_MAX, Exchange, Intake
 from aisa.testing.clock import run_virtual
 from aisa.timers import Timers
 from http_client_rig import OK, STREAM_HEAD, Connection, Run, answering, both_loops, call, post, read_all, until, vendor
@@ -144,7 +145,8 @@ def test_an_answer_cut_in_two_anywhere_is_the_same(whole: bytes) -> None:
     async def scenario() -> None:
         for cut in range(len(whole) + 1):
             line = NoLine()
-            exchange = Exchange(line, Timers(), AnswerParser(), vendor="local", bytes_max=1024, kept=False)
+            intake = Intake()
+            exchange = Exchange(line, Timers(), intake, HttpResponseParser(intake), vendor="local", bytes_max=1024, kept=False)
             exchange.feed(memoryview(whole)[:cut])
             exchange.feed(memoryview(whole)[cut:])
             keeps = whole.startswith(b"HTTP/1.1")

@@ -11,7 +11,7 @@ import termios
 import pytest
 
 from aisa.errors import UpstreamFailed
-from aisa.http.exchange import RELEASE_SECONDS_MAX
+from aisa.http.exchange import RELEASE_SECONDS_MAX, Intake
 from aisa.http.outbox import Outbox
 from aisa.http.pool_connection import WRITE_BYTES_MAX, PoolConnection
 from aisa.testing.clock import run_virtual
@@ -197,7 +197,7 @@ def test_no_more_of_a_body_is_handed_over_while_the_transport_is_congested() -> 
     async def scenario() -> None:
         near, far = socket.socketpair()
         transport = RecordingTransport(near)
-        connection = PoolConnection(RecordingOwner(), memoryview(bytearray(64)), Outbox(), timers=Timers())
+        connection = PoolConnection(RecordingOwner(), Intake(64), Outbox(), timers=Timers())
         connection.connection_made(transport)
         body = b"b" * (2 * WRITE_BYTES_MAX + 1)
         exchange = connection.start(b"head", body, vendor="local", answer_bytes_max=1)
@@ -219,8 +219,8 @@ def test_a_refusal_ends_the_sending_and_the_connection_is_not_kept() -> None:
 
     async def scenario() -> None:
         near, far = socket.socketpair()
-        transport, owner, arrival = RecordingTransport(near), RecordingOwner(), memoryview(bytearray(64))
-        connection = PoolConnection(owner, arrival, Outbox(), timers=Timers())
+        transport, owner, intake = RecordingTransport(near), RecordingOwner(), Intake(64)
+        connection = PoolConnection(owner, intake, Outbox(), timers=Timers())
         connection.connection_made(transport)
         body = b"b" * (3 * WRITE_BYTES_MAX)
         exchange = connection.start(b"", body, vendor="local", answer_bytes_max=1)

@@ -8,6 +8,7 @@ import socket
 import pytest
 
 from aisa.http.delivery import Delivery, Sweep
+from aisa.http.exchange import Intake
 from aisa.http.outbox import POSTED_BYTES_MAX, Outbox
 from aisa.http.pool_connection import PoolConnection
 from aisa.http.server import Reply, Request
@@ -239,7 +240,7 @@ def test_a_request_that_was_cancelled_in_its_turn_is_never_sent() -> None:
     async def scenario() -> None:
         near, far = socket.socketpair()
         transport, owner = RecordingTransport(near), RecordingOwner()
-        connection = PoolConnection(owner, memoryview(bytearray(64)), Outbox(), timers=Timers())
+        connection = PoolConnection(owner, Intake(64), Outbox(), timers=Timers())
         connection.connection_made(transport)
         exchange = connection.start(b"head", b"body", vendor="local", answer_bytes_max=1)
         exchange.close()

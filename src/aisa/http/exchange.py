@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from typing import Protocol
 
 from httptools import HttpParserError, HttpParserUpgrade, HttpResponseParser
@@ -51,36 +51,32 @@ class ExchangeConnection(Protocol):
         ...
 
 
-class AnswerParser:
-    """The parser of one connection's answers, kept from each to the next. Whoever reads an answer has to be its `exchange` meanwhile."""
+class Intake:
+    """What a pool's connections read into, each in its turn, and what their parsers call, for the `exchange` that has set itself there."""
 
-    __slots__ = ("_parser", "exchange", "feed", "on_body", "unread")
+    __slots__ = ("buffer", "exchange", "on_body", "on_headers_complete", "on_message_begin", "on_message_complete", "pieces")
 
-    # What the parser would call too, and looks for each time: that something is not there is dear to find out.
+    # What a parser would call too, and looks for: that something is not there is dear to find out.
     on_status = on_header = on_chunk_header = on_chunk_complete = None
 
-    def __init__(self) -> None:
+    def __init__(self, bytes_max: int = ARRIVAL_BYTES_MAX) -> None:
+        self.buffer = memoryview(bytearray(bytes_max))
         self.exchange: Exchange
-        self.unread: list[bytes] = []
-        # The parser calls the list's own append: a stream has thousands of chunks, and a Python frame for each doubles their cost.
-        self.on_body = self.unread.append
-        self._parser = HttpResponseParser(self)
-        self.feed: Callable[[memoryview], None] = self._parser.feed_data
+        self.pieces: list[bytes] = []  # of the body, that one read has brought
+        # The parsers call the list's own append: a stream has thousands of chunks, and a Python frame for each doubles their cost. Nor
+        # does each parser have bound methods of its own, which with an object to bind them to would be half of what it takes.
+        self.on_body = self.pieces.append
+        self.on_message_begin, self.on_headers_complete, self.on_message_complete = self._begin, self._take_head, self._complete
 
-    def close(self) -> None:
-        """Be done: the parser holds our bound methods, and without this every connection would wait for the garbage collector."""
-        del self._parser, self.feed, self.on_body
-
-    def on_message_begin(self) -> None:
+    def _begin(self) -> None:
         """See a message begin. Raises, to stop the parser, when the answer was already complete."""
         if self.exchange.complete:
             raise ValueError("bytes after the end of the answer")
 
-    def on_headers_complete(self) -> None:
-        """Have the head judged."""
-        self.exchange.take_head(self._parser.get_status_code(), keep_alive=self._parser.should_keep_alive())
+    def _take_head(self) -> None:
+        self.exchange.take_head()
 
-    def on_message_complete(self) -> None:
+    def _complete(self) -> None:
         """Note the end of the answer (an interim one has none)."""
         self.exchange.complete = self.exchange.answered
 
@@ -89,15 +85,16 @@ class Exchange:
     """A request's answer, in the shape of `aisa.providers.port.Answer`. Made by the connection, fed by it, closed by the reader."""
 
     __slots__ = (
-        "_body_bytes", "_bytes_max", "_closed", "_connection", "_failure", "_framing_bytes", "_head", "_interim",
-        "_keep_alive", "_kept", "_parser", "_paused", "_release_timer", "_timers", "_unread", "_unread_bytes", "_until_close", "_vendor",
+        "_body_bytes", "_bytes_max", "_closed", "_connection", "_failure", "_framing_bytes", "_head", "_intake", "_interim",
+        "_keep_alive", "_kept", "_parser", "_paused", "_release_timer", "_timers", "_unread", "_until_close", "_vendor",
         "_waiter", "answered", "coding", "complete", "limited", "status",
     )  # fmt: skip
 
     def __init__(
-        self, connection: ExchangeConnection, timers: Timers, parser: AnswerParser, *, vendor: str, bytes_max: int, kept: bool
-    ) -> None:
-        """`bytes_max` bounds a body that is not an event stream; `kept`: the connection has served an exchange before.
+        self, connection: ExchangeConnection, timers: Timers, intake: Intake, parser: HttpResponseParser, *,
+        vendor: str, bytes_max: int, kept: bool,
+    ) -> None:  # fmt: skip
+        """`parser` tells `intake`. `bytes_max` bounds a body that is no event stream; `kept`: the connection has served an exchange.
 
         Once the head is there, `coding` says how the body is packed ("" if it is not), and `limited` whether `bytes_max` counts.
         """
@@ -105,19 +102,15 @@ class Exchange:
         self.coding = ""
         self.limited = self._until_close = self._keep_alive = False
         self.answered = self.complete = self._closed = self._paused = False
-        self._interim = self._framing_bytes = self._body_bytes = self._unread_bytes = 0
+        self._interim = self._framing_bytes = self._body_bytes = 0
         self._failure: Exception | None = None
         self._waiter: asyncio.Future[None] | None = None
         self._release_timer: Timer | None = None
         self._head: bytes = b""
-        self._connection = connection
-        self._timers = timers
-        self._vendor = vendor
-        self._bytes_max = bytes_max
-        self._kept = kept
-        self._parser: AnswerParser = parser
-        self._unread = parser.unread
-        parser.exchange = self
+        self._connection, self._timers, self._vendor = connection, timers, vendor
+        self._bytes_max, self._kept = bytes_max, kept
+        self._intake, self._parser = intake, parser
+        self._unread = b""
 
     # What the reader calls.
 
@@ -144,17 +137,14 @@ class Exchange:
 
         Raises UpstreamFailed once all that came before the failure has been read. Cancelling it leaves the answer as it is.
         """
-        unread = self._unread
-        while not unread:
+        while not self._unread:
             if self._failure is not None:
                 raise self._failure
             if self.complete:
                 return b""
             waiter = self._waiter = self._timers.loop.create_future()
             await waiter
-        data = unread[0] if len(unread) == 1 else b"".join(unread)
-        unread.clear()
-        self._unread_bytes = 0
+        data, self._unread = self._unread, b""
         if self._paused:
             self._paused = False
             self._connection.resume()
@@ -198,7 +188,7 @@ class Exchange:
         waiter = self._waiter
         if waiter is not None and not waiter.done():
             waiter.set_result(None)
-        elif self._release_timer is not None and (self.complete or self._failure is not None or self._unread_bytes > RELEASE_BYTES_MAX):
+        elif self._release_timer is not None and (self.complete or self._failure is not None or len(self._unread) > RELEASE_BYTES_MAX):
             self._release_timer.stop()
             self._let_go()
 
@@ -208,19 +198,23 @@ class Exchange:
             return
         if not self.answered:
             self._head += bytes(data)
-        unread = self._unread
-        known = len(unread)
+        intake = self._intake
+        intake.exchange, pieces = self, intake.pieces
         try:
-            self._parser.feed(data)
+            self._parser.feed_data(data)
         except (HttpParserError, HttpParserUpgrade) as error:
             self._refuse_unfit(error)
-        if len(unread) > known:
+        except BaseException:
+            pieces.clear()  # the next to read is another's
+            raise
+        if pieces:
+            body = pieces.pop() if len(pieces) == 1 else b"".join(pieces)
+            pieces.clear()
+            self._unread += body
             self._framing_bytes = 0
-            arrived = len(unread[-1]) if len(unread) == known + 1 else sum(map(len, unread[known:]))
-            self._unread_bytes += arrived
             if self.limited:
-                self._body_bytes += arrived
-            if self._unread_bytes > UNREAD_BYTES_MAX or self._body_bytes > self._bytes_max:
+                self._body_bytes += len(body)
+            if len(self._unread) > UNREAD_BYTES_MAX or self._body_bytes > self._bytes_max:
                 self._look_at_size()
         else:
             self._framing_bytes += len(data)
@@ -250,8 +244,9 @@ class Exchange:
 
     # What the parser calls.
 
-    def take_head(self, status: int, *, keep_alive: bool) -> None:
+    def take_head(self) -> None:
         """Judge the head: skip an interim answer, refuse what we cannot read, else let the reader have it. Nobody looks at trailers."""
+        status = self._parser.get_status_code()
         head = self._head.lstrip(LINE_END)
         end = head.index(HEAD_END)
         if status < 200:
@@ -274,7 +269,7 @@ class Exchange:
         begin = told.find(CONTENT_TYPE) + len(CONTENT_TYPE)
         self.limited = begin < len(CONTENT_TYPE) or not told[begin : begin + MEDIA_TYPE_BYTES].lstrip(b" \t").startswith(EVENT_STREAM)
         self._until_close = not coding and told.find(CONTENT_LENGTH) < 0
-        self._keep_alive = keep_alive
+        self._keep_alive = self._parser.should_keep_alive()
         self.answered = True
 
     # Inside.
@@ -282,8 +277,7 @@ class Exchange:
     def _let_go(self) -> None:
         whole = self.complete and self._keep_alive and self._failure is None
         self._failure = RuntimeError("the answer has been closed")
-        self._unread.clear()
-        self._unread = []  # the parser's is the next exchange's
+        self._unread = b""
         self._connection.release(whole=whole)
 
     def _refuse_unfit(self, error: HttpParserError | HttpParserUpgrade) -> None:
@@ -322,7 +316,7 @@ class Exchange:
         if self._body_bytes > self._bytes_max:
             self.complete = False
             self._refuse(f"an answer of more than {self._bytes_max} bytes")
-        elif self._unread_bytes > UNREAD_BYTES_MAX and not self.complete and not self._paused:
+        elif len(self._unread) > UNREAD_BYTES_MAX and not self.complete and not self._paused:
             self._paused = True
             self._connection.pause()
 

@@ -19,7 +19,7 @@ from aisa.credentials.port import REFUSALS, Credential
 from aisa.credentials.rules import Proof, proof_of
 from aisa.http.address import PRINTABLE
 from aisa.http.dial import Dialer
-from aisa.http.exchange import ARRIVAL_BYTES_MAX
+from aisa.http.exchange import Intake
 from aisa.http.failures import overloaded, unreachable
 from aisa.http.names import Names
 from aisa.http.outbox import Outbox
@@ -73,7 +73,7 @@ class HttpUpstream:
         self._pictures = pictures
         self._query = urlencode(settings.query, quote_via=quote)
         self._head_before_length = lru_cache(maxsize=HEADS_MAX)(self._write_head_before_length)
-        self._arrival = memoryview(bytearray(ARRIVAL_BYTES_MAX))
+        self._intake = Intake()
         self._outbox = Outbox()
         self._timers = timers or Timers()
         self._open = 0  # places taken
@@ -238,7 +238,7 @@ class HttpUpstream:
             raise
 
     async def _dial(self) -> PoolConnection:
-        connection = await self._dialer.dial(lambda: PoolConnection(self, self._arrival, self._outbox, timers=self._timers))
+        connection = await self._dialer.dial(lambda: PoolConnection(self, self._intake, self._outbox, timers=self._timers))
         if connection.is_fresh() and not self._closed:
             self._connections.add(connection)
             return connection

@@ -6,7 +6,9 @@ import asyncio
 import select
 from typing import Protocol, cast
 
-from aisa.http.exchange import AnswerParser, Exchange
+from httptools import HttpResponseParser
+
+from aisa.http.exchange import Exchange, Intake
 from aisa.http.outbox import POSTED_BYTES_MAX, Outbox
 from aisa.http.sockets import unacknowledged_bytes
 from aisa.timers import Timers
@@ -27,23 +29,21 @@ class ConnectionPool(Protocol):
 
 
 class PoolConnection(asyncio.BufferedProtocol):
-    """A socket's protocol. All connections of a pool may share one `arrival` buffer, because its bytes are copied out at once."""
+    """A socket's protocol. All of a pool may share one intake, because what is read is taken out at once."""
 
     __slots__ = (
-        "_arrival", "_congested", "_exchange", "_outbox", "_parser", "_poll", "_pool", "_posted", "_sent", "_timers", "_transport",
+        "_congested", "_exchange", "_intake", "_outbox", "_parser", "_poll", "_pool", "_posted", "_sent", "_timers", "_transport",
         "_used",
     )  # fmt: skip
 
-    def __init__(self, pool: ConnectionPool, arrival: memoryview, outbox: Outbox, *, timers: Timers) -> None:
-        self._pool = pool
-        self._arrival = arrival
-        self._outbox = outbox
-        self._timers = timers
+    def __init__(self, pool: ConnectionPool, intake: Intake, outbox: Outbox, *, timers: Timers) -> None:
+        self._pool, self._timers = pool, timers
+        self._intake, self._outbox = intake, outbox
         self._posted = b""  # what goes with the outbox
         self._transport: asyncio.Transport
         self._poll: select.poll | None = None  # of a connection that was kept: one that is used once needs none
         self._exchange: Exchange | None = None
-        self._parser: AnswerParser | None = None  # made with the first exchange
+        self._parser: HttpResponseParser | None = None  # made with the first exchange, kept from each to the next
         self._used = self._congested = False
         self._sent = True
 
@@ -68,8 +68,10 @@ class PoolConnection(asyncio.BufferedProtocol):
 
     def start(self, head: bytes, body: bytes, *, vendor: str, answer_bytes_max: int) -> Exchange:
         """Begin an exchange: send the head and the first WRITE_BYTES_MAX of the body in one go. The rest is for `send_rest`."""
-        parser = self._parser = self._parser or AnswerParser()
-        exchange = self._exchange = Exchange(self, self._timers, parser, vendor=vendor, bytes_max=answer_bytes_max, kept=self._used)
+        parser, intake = self._parser, self._intake
+        if parser is None:
+            parser = self._parser = HttpResponseParser(intake)
+        exchange = self._exchange = Exchange(self, self._timers, intake, parser, vendor=vendor, bytes_max=answer_bytes_max, kept=self._used)
         self._used = True
         self._sent = len(body) <= WRITE_BYTES_MAX
         if len(body) <= POSTED_BYTES_MAX:
@@ -126,14 +128,14 @@ class PoolConnection(asyncio.BufferedProtocol):
 
     def get_buffer(self, sizehint: int) -> memoryview:
         """Return where to put the next bytes."""
-        return self._arrival
+        return self._intake.buffer
 
     def buffer_updated(self, nbytes: int) -> None:
         """Pass bytes on; nobody has asked for any on an idle connection, so there they end it."""
         if self._exchange is None:
             self._transport.abort()
         else:
-            self._exchange.feed(self._arrival[:nbytes])
+            self._exchange.feed(self._intake.buffer[:nbytes])
 
     def eof_received(self) -> None:
         """Pass the vendor's FIN on; the loop then closes the transport."""
@@ -153,9 +155,6 @@ class PoolConnection(asyncio.BufferedProtocol):
         """Tell whoever depends on the connection."""
         if self._exchange is not None:
             self._exchange.lost(f"connection lost: {exc!r}" if exc else "connection lost")
-        parser, self._parser = self._parser, None
-        if parser is not None:
-            parser.close()
         self._pool.lost(self)
 
     def pause_writing(self) -> None:

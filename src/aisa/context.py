@@ -112,12 +112,8 @@ class CallContext:
         self.watch: TargetTry | None = None  # this try, where others go by it
         self._bill: Bill | None = None
         self._choices = request.choices
-        self.call = call
-        self.request = request
-        self.plan = plan
-        self.key = call.key
-        self.client = client
-        self.dependencies = dependencies
+        self.call, self.key, self.client = call, call.key, client
+        self.request, self.plan, self.dependencies = request, plan, dependencies
         self.life = Life(FAILED)
         self.target, self.delivery = plan.offers[0].target, StreamDelivery(client)
         dependencies.live.add(self)
@@ -180,7 +176,7 @@ class CallContext:
     def with_state(self, target: Target) -> Target:
         """Return a target with what its vendor wants back from the account that calls."""
         states = self.dependencies.states
-        return target if states is None else msgspec.structs.replace(target, state=states.of(self.key.account, target.vendor))
+        return target if states is None else states.given(target, self.key.account, target.vendor)
 
     def writer(self) -> Encoder:
         """Return what writes the answer of the attempt that is being made."""

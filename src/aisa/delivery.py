@@ -31,7 +31,7 @@ class StreamDelivery:
         self._ends: list[int] = []  # where what was written with tokens ends, on the scale of `Client.bytes_written`
         self._counts: list[int] = []  # ... and the tokens up to there
         #: Of what was written as several events, by where it ends: where it begins, the tokens before, and those up to each event's end.
-        self._inside: dict[int, tuple[int, int, Sequence[int], Sequence[int]]] = {}
+        self._inside: dict[int, tuple[int, int, Sequence[int], Sequence[int]]] | None = None
         self._kept = 0  # events in these
         self._end = 0  # where the last event without a token ends
         self._delivered = 0  # the tokens of events that are no longer kept
@@ -47,7 +47,8 @@ class StreamDelivery:
         if piece.ends:
             begin = end - len(piece.data)
             end = begin + piece.ends[-1]
-            self._inside[end] = begin, self.tokens, piece.ends, piece.counts
+            inside = self._inside = self._inside or {}
+            inside[end] = begin, self.tokens, piece.ends, piece.counts
             self._kept += len(piece.ends)
         self.tokens = tokens = self.tokens + tokens
         self._ends.append(end)
@@ -77,7 +78,7 @@ class StreamDelivery:
     def _up_to(self, offset: int) -> int:
         known = bisect_right(self._ends, offset)
         count = self._counts[known - 1] if known else self._delivered
-        inside = self._inside.get(self._ends[known]) if known < len(self._ends) else None
+        inside = self._inside.get(self._ends[known]) if self._inside and known < len(self._ends) else None
         if inside is not None:
             begin, before, ends, counts = inside
             if within := bisect_right(ends, offset - begin):
@@ -88,10 +89,11 @@ class StreamDelivery:
         known = bisect_right(self._ends, self._client.bytes_delivered())
         if known:
             self._delivered = self._counts[known - 1]
+            inside = self._inside or {}
             for end in self._ends[:known]:
-                self._inside.pop(end, None)
+                inside.pop(end, None)
             del self._ends[:known], self._counts[:known]
-            self._kept = sum([len(ends) for _, _, ends, _ in self._inside.values()])
+            self._kept = sum([len(ends) for _, _, ends, _ in inside.values()])
         self._look_at = self._kept + len(self._ends) + ENDS_MAX
 
 

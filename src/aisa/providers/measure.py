@@ -55,7 +55,7 @@ class Agreed(NamedTuple):
 class Measure:
     """How one target is counted. `rate` is for streams, `text_rate` for whole texts; both are `rule` until something was learned."""
 
-    __slots__ = ("_answers", "_learned", "_left", "_name", "_rule", "rate", "text_rate", "tokenizer")
+    __slots__ = ("_answers", "_learned", "_left", "_name", "_rule", "meter", "rate", "text_rate", "tokenizer")
 
     def __init__(
         self,
@@ -73,9 +73,10 @@ class Measure:
         self._answers = deque(known, ANSWERS_KEPT)
         self._left = LEARN_EVERY  # answers until the rates are taken anew
         self.rate, self.text_rate = rates_of(self._answers, rule)
+        #: Returns what counts a choice of a stream. One object for all of them.
+        self.meter: Callable[[], TokenMeter] = self._meter
 
-    def meter(self) -> TokenMeter:
-        """Return what counts a choice of a stream."""
+    def _meter(self) -> TokenMeter:
         if self.tokenizer is None and isinstance(self.rate, LearnedRate):
             return LearnedMeter(self.rate)
         return TokenMeter(self._rule, self.tokenizer)

@@ -71,7 +71,7 @@ class PlainChunks:
             event = with_delta(data, choice, ROLE_DELTA)
         event = None if event is None else self._fitted(event, chunk)
         if event is not None:
-            chunks.begin(0)
+            chunks.begin()
             chunks.heard += 1
         return event
 

@@ -51,14 +51,12 @@ class StreamDecoder:
         self.done = False
         self.failure: UpstreamFailed | None = None
         self.finishing = 0
-        self._target = target
+        self._target, self._chat, self._identity = target, chat, identity
         self._include_usage = chat.include_usage
-        self._chat = chat
-        self._identity = identity
-        call_id, created = identity
         self._events = SseDecoder(target.answer_bytes_max)  # an image is as large in an event as in a document
         self._chunks = ChunkStream(
-            (f"chatcmpl-{call_id}", created, chat.model),
+            identity,
+            chat.model,
             terms=ToolTerms(chat.known),
             include_usage=chat.include_usage,
             n=chat.known.n or 1,
@@ -69,7 +67,7 @@ class StreamDecoder:
         self.asked = AskedOf(chat, target)
         self._plain = PlainChunks(self._chunks, wanted=chat.include_usage)
         self._finish: PlainFinish | None = None  # held back, and not yet told to the chunks
-        self._kept: list[tuple[Tree, bytes]] = []  # finish chunks held back that were conformant, and their events
+        self._kept: Sequence[tuple[Tree, bytes]] = ()  # finish chunks held back that were conformant, and their events
         self._template: ChunkTemplate | None = None
         self._told: tuple[Tree | None, Usage] | None = None  # a report that came in a chunk of its own and is right as it is, and read
         self._final: Usage | None = None  # the tokens of an answer that is done
@@ -365,7 +363,7 @@ class StreamDecoder:
             self._fail(blame_for(self._chunks.failed, self._target))
         if not chunks and self._chunks.holding is not None:
             event = untouched(self._chunks.holding, tree, data, wanted=self._include_usage)
-            self._kept += [] if event is None else [(self._chunks.holding, event)]
+            self._kept = self._kept if event is None else [*self._kept, (self._chunks.holding, event)]
         elif len(chunks) == 1 and (event := untouched(chunks[0], tree, data, wanted=self._include_usage)) is not None:
             return [Piece(event, self._carried(counted), carries=self._chunks.carried)]
         return self._as_pieces(chunks, counted)

@@ -11,10 +11,12 @@ from base64 import urlsafe_b64decode, urlsafe_b64encode
 from binascii import Error as NotBase64
 from collections import OrderedDict
 from collections.abc import Callable
-from typing import NamedTuple
+from typing import NamedTuple, TypeVar, cast
 
+import msgspec
 from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import AESSIV
+from msgspec.structs import replace
 
 from aisa.wire.reasoning_details import SEALED_PREFIX
 
@@ -22,10 +24,12 @@ SEAL_KEY_BYTES = 64  # of AES-256-SIV, which needs no chance: equal states are e
 KEPT_SECONDS_MAX = 86_400.0  # an agent's task is over in a day
 KEPT_BYTES_MAX = 67_108_864  # of all accounts together; the oldest go first
 KEPT_STATE_BYTES_MAX = 4_194_304  # of one: more than the longest thinking that any model does
+GIVEN_MAX = 1_000  # targets with an account's states: more than are in use
 ENTRY_BYTES = 400  # what an entry takes beside its state, roughly
 
 #: An account and a vendor, and the id of a tool call.
 Place = tuple[str, str, str]
+Target = TypeVar("Target", bound=msgspec.Struct)
 
 
 class Entry(NamedTuple):
@@ -124,10 +128,20 @@ class VendorStates:
     def __init__(self, seals: Seals, memory: Memory) -> None:
         self._seals = seals
         self._memory = memory
+        self._given: dict[tuple[str, int], tuple[msgspec.Struct, msgspec.Struct]] = {}  # what was given, beside what it was given to
 
     def of(self, account: str, vendor: str) -> VendorState:
         """Return those of one account at one vendor."""
         return VendorState(self._seals, self._memory, account=account, vendor=vendor)
+
+    def given(self, target: Target, account: str, vendor: str) -> Target:
+        """Return a target with its vendor's states of an account: the same one for all calls, while it is one of the last GIVEN_MAX."""
+        known = self._given.get((account, id(target)))
+        if known is None:
+            if len(self._given) >= GIVEN_MAX:
+                self._given.clear()
+            known = self._given[account, id(target)] = target, replace(target, state=self.of(account, vendor))
+        return cast("Target", known[1])
 
 
 def is_sealed(text: str) -> bool:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import msgspec
 
@@ -24,6 +24,7 @@ from aisa.wire.trees import Tree, as_tree
 
 PROTOCOL = "openai"
 STREAM_HEADERS: HeaderList = [("content-type", "text/event-stream; charset=utf-8")]
+NO_FRAMES: Mapping[int, tuple[bytes, bytes]] = {}
 
 
 class Chunks:
@@ -93,12 +94,14 @@ def stand_in(request: Request, call_id: str, created: int) -> Identity:
 class StreamEncoder(OpenAIStream):
     """Writes a stream. What came in a vendor's own bytes passes."""
 
+    __slots__ = ("_call_id", "_created", "_frames", "_request", "_written")
+
     headers = STREAM_HEADERS
-    _written: Chunks | None = None
 
     def __init__(self, request: ChatRequest, call_id: str, created: int) -> None:
         self._request = request
-        self._frames: dict[int, tuple[bytes, bytes]] = {}  # what stands around the texts of a choice that has begun
+        self._written: Chunks | None = None
+        self._frames = NO_FRAMES  # what stands around the texts of a choice that has begun
         self._call_id = call_id
         self._created = created
 
@@ -132,9 +135,9 @@ class StreamEncoder(OpenAIStream):
                 pieces.append(part)
                 continue
             if type(part) is Identity:
-                frames.clear()
+                frames = self._frames = NO_FRAMES
             elif type(part) is Text:
-                frames[part.choice] = self._chunks.frame(part.choice)
+                frames = self._frames = {**frames, part.choice: self._chunks.frame(part.choice)}
             chunks = self._chunks.take(part)
             carries = isinstance(part, OUTPUT) or part.tokens > 0
             pieces += [Piece(event_of(chunk), part.tokens if chunk is chunks[-1] else 0, carries=carries) for chunk in chunks]

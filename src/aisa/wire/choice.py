@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 from aisa.wire.finish import FAILURE, STOP, UNKNOWN, later_of, spoken, verdict_on
 from aisa.wire.halves import Seam
 from aisa.wire.stop_sequences import StopSeam
@@ -17,6 +19,7 @@ HANDLED_CHOICE = frozenset({"index", "delta", "message", "finish_reason", "usage
 
 
 NOTHING: Tree = {}  # of every choice for whose finish nothing is held; never changed
+NO_SEAMS: Mapping[str, Seam | StopSeam] = {}
 
 
 class Choice:
@@ -39,13 +42,12 @@ class Choice:
         self.said = False  # something came: text, a call
         self.held = self.beside = NOTHING
         self._word = ""
-        self._terms = terms
-        self._call_id = call_id
+        self._terms, self._call_id = terms, call_id
         self._tool_calls: ToolCallStream | None = None  # these two when there is the first call
         self._function_call: FunctionCallStream | None = None
-        self._seams: dict[str, Seam | StopSeam] = {"content": StopSeam(stops)} if stops else {}  # others when a text first needs one
+        self._seams: Mapping[str, Seam | StopSeam] = {"content": StopSeam(stops)} if stops else NO_SEAMS  # others when first needed
         self._given: str | None = "" if stops else None  # the vendor's text of the newest delta, where ours may differ
-        self._details: dict[str, int] = {}
+        self._details: dict[str, int] | None = None
 
     @property
     def takes_plain_text(self) -> bool:
@@ -67,6 +69,7 @@ class Choice:
         thinking = text_or_none(delta.get("reasoning_content")) or text_or_none(delta.get("reasoning")) or thinking
         thinking = thinking or details_text(delta.get("reasoning_details"))
         text: Tree = {}
+        counts = self._details = self._details or {}
         if self._given is not None:
             self._given = content
             self.said = self.said or content != ""
@@ -77,10 +80,10 @@ class Choice:
         if thinking and (ready := self._joined("reasoning_content", thinking)):
             text["reasoning_content"] = text["reasoning"] = ready
         if pictures := pictures_in(delta.get("content")):
-            text["images"] = numbered(pictures, "images", self._details)
+            text["images"] = numbered(pictures, "images", counts)
         for name, value in delta.items():
             if name not in HANDLED_DELTA and value is not None:
-                text[name] = numbered(value, name, self._details)
+                text[name] = numbered(value, name, counts)
         parts = [text] if text else []
         # Beside a call in the words of one API, one in those of the other is the same call again.
         if not self._called_legacy and (self._tool_calls is not None or delta.get("tool_calls")):
@@ -113,7 +116,8 @@ class Choice:
         """Return what can be sent of a text now that this piece of it has come."""
         if text.isascii() and name not in self._seams:
             return text
-        return self._seams.setdefault(name, Seam()).take(text)
+        self._seams = self._seams if name in self._seams else {**self._seams, name: Seam()}
+        return self._seams[name].take(text)
 
     def finish(self, reason: object, rest: Tree) -> bool:
         """Take a finish reason and what came with it; the last one counts. Tells whether it changed anything.

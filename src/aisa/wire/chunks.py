@@ -9,7 +9,7 @@ from collections.abc import Callable
 
 from msgspec import UNSET
 
-from aisa.wire.choice import HANDLED_CHOICE, Choice
+from aisa.wire.choice import HANDLED_CHOICE, NOTHING, Choice
 from aisa.wire.finish import UNKNOWN, spoken
 from aisa.wire.generated import carries_token, listed, text_bytes, text_in
 from aisa.wire.logprobs import chat_logprobs
@@ -29,25 +29,28 @@ OBJECT = "chat.completion.chunk"
 #: What a vendor may say of the whole answer in its last chunk only (vLLM).
 BESIDE_USAGE = ("service_tier", "system_fingerprint")
 HANDLED_TOP = frozenset({"id", "object", "created", "model", "choices", "usage", "error"})
+NO_SEARCHES: frozenset[Search] = frozenset()  # of nearly every stream, as the next: one object for all of them, never changed
+NONE_UNKNOWN: list[str] = []
 
 
 class ChunkStream:
     """Keeps the state of one stream of `n` choices.
 
-    `fallback` is the id, the time (UNIX seconds) and the model for a vendor that gives none. The finish of a choice is held back until
+    `call` (id and UNIX seconds) and the model `asked` stand in for a vendor that names none. The finish of a choice is held back until
     `finish`, `end` or a report of usage without choices, because vendors send more after it. How long to wait is the reader's choice.
     """
 
     # Without them each stream has a dictionary of its own, as CPython shares the keys of thirty attributes at most: 1.3 KB.
     __slots__ = (
-        "_alias", "_begun", "_beside_usage", "_choices", "_fallback", "_meter", "_n", "_reported", "_stops", "_terms",
-        "_unmeasured", "_waiting", "answered", "carried", "failed", "heard", "holding", "identity", "include_usage", "meters",
+        "_alias", "_asked", "_begun", "_beside_usage", "_call", "_choices", "_meter", "_n", "_reported", "_stops", "_terms",
+        "_unmeasured", "_waiting", "answered", "carried", "failed", "heard", "holding", "identity", "include_usage",
         "model", "reasoning", "report", "running", "searches", "service_tier", "tokens", "unknown",
     )  # fmt: skip
 
     def __init__(
         self,
-        fallback: tuple[str, int, str],
+        call: tuple[str, int],
+        asked: str,
         *,
         terms: ToolTerms,
         include_usage: bool,
@@ -62,21 +65,17 @@ class ChunkStream:
         self.report = UsageReport()
         self.service_tier: object = None  # the last that a chunk has named
         self.answered = ""  # the model by the last chunk to name one, whatever the client is told
-        self.searches: frozenset[Search] = frozenset()  # that it shows
+        self.searches: frozenset[Search] = NO_SEARCHES  # that it shows
         self.tokens = 0  # output tokens seen so far: by the choices' meters, their logprobs or the vendor's running count
         self.reasoning = 0  # of them, those that show the model's thinking
         self.holding: Tree | None = None  # the finish chunk that the last event was, and nothing else
         self.failed: VendorError | None = None  # after the chunks returned so far
-        self.unknown: list[str] = []  # finish reasons in nobody's table that were taken for `stop`
-        self._fallback = fallback
+        self.unknown = NONE_UNKNOWN  # finish reasons in nobody's table that were taken for `stop`
+        self._call, self._asked = call, asked
         self._terms = terms
-        self._choices: dict[int, Choice] = {}
-        self.meters: list[TokenMeter] = []  # what counts each of them
-        self._waiting: Tree = {}
-        self._beside_usage: Tree = {}
-        self._n = n
-        self._stops = stops
-        self._meter = meter
+        self._choices: list[Choice] = []
+        self._waiting = self._beside_usage = NOTHING
+        self._n, self._stops, self._meter = n, stops, meter
         self.carried = False  # whether there was output in what was accepted last
         self._unmeasured = False  # there was output whose size says nothing, such as sound
         self._alias: int | None = None
@@ -93,17 +92,17 @@ class ChunkStream:
     @property
     def finished(self) -> bool:
         """True when every choice that was opened has its finish reason."""
-        return bool(self._choices) and all(choice.verdict for choice in self._choices.values())
+        return bool(self._choices) and all(choice.verdict for choice in self._choices)
 
     @property
     def closed(self) -> bool:
         """True when the client has the finish of every choice."""
-        return bool(self._choices) and all(choice.closed for choice in self._choices.values())
+        return bool(self._choices) and all(choice.closed for choice in self._choices)
 
     @property
     def certain(self) -> bool:
         """True when no finish held back was given for a reason that nobody knows."""
-        return all(choice.verdict != UNKNOWN for choice in self._choices.values())
+        return all(choice.verdict != UNKNOWN for choice in self._choices)
 
     @property
     def finishing(self) -> int:
@@ -122,13 +121,13 @@ class ChunkStream:
 
     def is_open(self, index: int) -> bool:
         """Tell whether a choice has begun and its next text may pass as it is."""
-        choice = self._choices.get(index)
-        return choice is not None and choice.takes_plain_text
+        choices = self._choices
+        return index < len(choices) and choices[index].takes_plain_text
 
     def ends_plainly(self, index: int) -> bool:
         """Tell whether this is the only choice and its finish may pass as it is: nothing is held for it, and nothing owed before it."""
-        choice = self._choices.get(index)
-        return choice is not None and choice.ends_plainly and self._n == 1 and not self._waiting
+        choices = self._choices
+        return index < len(choices) and choices[index].ends_plainly and self._n == 1 and not self._waiting
 
     def end_plainly(self, index: int, reason: str) -> None:
         """Take note that the finish of such a choice has passed."""
@@ -144,11 +143,14 @@ class ChunkStream:
         """Tell whether nothing has come yet, so that a conformant opening of this choice is the stream's first chunk."""
         return index == 0 and not (self.identity or self._choices or self._waiting)
 
-    def begin(self, index: int) -> None:
-        """Take note that a choice begins."""
-        call_seed = self._fallback[0].removeprefix("chatcmpl-")
-        self.meters.append(meter := self._meter())
-        self._choices[index] = Choice(call_seed, index, self._terms, meter=meter, stops=self._stops)
+    def begin(self) -> None:
+        """Take note that the next choice begins."""
+        self._choices.append(Choice(self._call[0], len(self._choices), self._terms, meter=self._meter(), stops=self._stops))
+
+    @property
+    def meters(self) -> list[TokenMeter]:
+        """What counts each of the choices."""
+        return [choice.meter for choice in self._choices]
 
     def accept(self, tree: Tree) -> list[Tree]:
         """Return the chunks to emit for one chunk of the vendor. Raises VendorError; one that follows them waits in `failed`."""
@@ -176,7 +178,7 @@ class ChunkStream:
             chunks += emitted
             finished = ended or finished
         if chunks or finished:
-            extras, self._waiting = self._waiting | extras, {}
+            extras, self._waiting = self._waiting | extras, NOTHING
         if finished is not None:
             finished.beside = finished.beside | extras
             extras = {}
@@ -193,18 +195,17 @@ class ChunkStream:
         """
         if not self.begun and not self.finished:
             raise Unintelligible("an answer with neither text nor a finish reason")
-        for choice in self._choices.values():
+        for choice in self._choices:
             choice.owe_finish()
         return self.end()
 
     def end(self) -> list[Tree]:
         """Return the finish chunks held back, and what is owed before each. Raises VendorError."""
         chunks: list[Tree] = []
-        for index in sorted(self._choices):
-            choice = self._choices[index]
+        for index, choice in enumerate(self._choices):
             if choice.verdict and not choice.closed:
                 deltas, reason, word = choice.close(said=self.begun)
-                self.unknown += [word] if word else []
+                self.unknown = [*self.unknown, word] if word else self.unknown
                 self._count(choice.made(deltas), choice.meter)
                 chunks += [self._chunk(self._choice(index, delta), {}) for delta in deltas]
                 chunks.append(self._finish_chunk(choice, reason))
@@ -240,7 +241,7 @@ class ChunkStream:
     def identify(self, tree: Tree) -> None:
         """Take id, time and model from a vendor's chunk, if it is the first."""
         if self.identity is None:
-            first_id, first_created, asked = self._fallback
+            first_id, first_created, asked = self._stand_in()
             created, model = tree.get("created"), text_or_none(tree.get("model"))
             self.identity = text_or_none(tree.get("id")) or first_id, created if type(created) is int else first_created, model or asked
             self.answered = model or self.answered
@@ -249,10 +250,13 @@ class ChunkStream:
     def identify_as(self, chunk: PlainOpeningChunk) -> None:
         """Take them from one that has them all."""
         self.identity, self.answered = (chunk.id, chunk.created, chunk.model), chunk.model
-        self.model = self.model or shown_name(chunk.model, self._fallback[2])
+        self.model = self.model or shown_name(chunk.model, self._asked)
+
+    def _stand_in(self) -> tuple[str, int, str]:
+        return f"chatcmpl-{self._call[0]}", self._call[1], self._asked
 
     def _head(self) -> Tree:
-        vendors_id, created, _ = self.identity or self._fallback
+        vendors_id, created, _ = self.identity or self._stand_in()
         return {"id": vendors_id, "object": OBJECT, "created": created, "model": self.model}
 
     def _chunk(self, choice: Tree, extras: Tree) -> Tree:
@@ -269,7 +273,7 @@ class ChunkStream:
         if self.identity:
             usage: Tree = {"usage": None} if self.include_usage else {}
             return [{**self._head(), "choices": [], **usage, **extras}]
-        self._waiting |= extras  # such as Azure's prompt filter results: they ride on the next chunk
+        self._waiting = self._waiting | extras  # such as Azure's prompt filter results: they ride on the next chunk
         return []
 
     def _accept_choice(self, given: Tree, position: int) -> tuple[list[Tree], Choice | None]:
@@ -335,10 +339,9 @@ class ChunkStream:
     def _open(self, index: int) -> list[Tree]:
         """Open a choice, and those before it that have not begun: clients append choices in index order."""
         opened: list[Tree] = []
-        for earlier in range(index + 1):
-            if earlier not in self._choices:
-                self.begin(earlier)
-                opened.append(self._choice(earlier, {"role": "assistant", "content": "", "refusal": None}))
+        for new in range(len(self._choices), index + 1):
+            self.begin()
+            opened.append(self._choice(new, {"role": "assistant", "content": "", "refusal": None}))
         return opened
 
     def _choice(self, index: int, delta: Tree) -> Tree:

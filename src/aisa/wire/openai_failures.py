@@ -12,6 +12,8 @@ from aisa.wire.sse import KEEP_ALIVE
 class OpenAIStream:
     """A stream whose failures have that shape."""
 
+    __slots__ = ()
+
     def failure(self, error: ApiError, request_id: str) -> bytes:
         """Return the event that ends a stream which failed."""
         return error_event(error, request_id)

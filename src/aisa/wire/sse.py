@@ -24,6 +24,8 @@ class EventTooLarge(Exception):
 class SseDecoder:
     """Collects bytes, whatever the split, and gives back whole events in order. One may have `event_bytes_max` bytes."""
 
+    __slots__ = ("_after_cr", "_event_bytes_max", "_fresh", "_rest")
+
     def __init__(self, event_bytes_max: int) -> None:
         self._event_bytes_max = event_bytes_max
         self._rest = bytearray()

@@ -9,8 +9,7 @@ from __future__ import annotations
 from collections.abc import Collection, Sequence
 from itertools import accumulate
 from operator import ge, le
-
-import msgspec
+from typing import NamedTuple
 
 from aisa.usage import BYTES_PER_TOKEN, COUNTED, ESTIMATED, Way
 from aisa.wire.tokenized_text import SMALL, TRIED_BYTES, Counted, TokenizedText, Tokenizer
@@ -27,7 +26,7 @@ BY_VENDOR, BY_LOGPROBS, BY_TOKEN_IDS = "running count", "logprobs", "token ids"
 BY_TOKENIZER = "tokenizer"
 
 
-class Rate(msgspec.Struct, frozen=True):
+class Rate(NamedTuple):
     """A rule of thumb: `per_piece` while a piece has `bytes_min` to `bytes_max` bytes on average, else `per_byte`, in UNITs a token."""
 
     bytes_min: int = PIECE_BYTES_MIN
@@ -50,7 +49,7 @@ class TokenMeter:
         self.pieces = 0  # these and the bytes of their text have come since `known`
         self.text_bytes = 0
         self._rate = rate
-        self._terms = (rate.bytes_min, rate.bytes_max, rate.per_piece, rate.per_byte)
+        self._terms: tuple[int, int, int, int] = rate
         self.known = 0  # tokens of which the vendor told last
         self._earlier = (0, 0)  # pieces and bytes before
         self._told = ""  # by which means the vendor told the last tokens that are known

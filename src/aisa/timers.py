@@ -12,6 +12,7 @@ import sys
 from collections.abc import Callable
 from heapq import heappop, heappush
 from math import ceil, inf
+from typing import Any
 
 from aisa.callbacks import call_guarded
 
@@ -24,13 +25,15 @@ SPARE_TIMERS_MAX = 1_024  # kept between two borrowers, some 100 bytes each: as 
 class Timers:
     """The wheel. Belongs to the event loop in which it is made, or else to that which first uses it."""
 
-    __slots__ = ("_handle", "_next", "_spare", "_ticks", "_timers", "loop")
+    __slots__ = ("_handle", "_next", "_spare", "_ticks", "_timers", "loop", "time")
 
     def __init__(self) -> None:
         #: The event loop, asked for once: before Python 3.12 each `get_running_loop` is a system call, and a call had four of them.
         self.loop: asyncio.AbstractEventLoop
+        self.time: Callable[[], float]  # its clock: one bound method for all
         try:
             self.loop = asyncio.get_running_loop()
+            self.time = self.loop.time
         except RuntimeError:
             self.__class__ = EarlyTimers  # pyright: ignore[reportAttributeAccessIssue] - it has the same slots
         self._timers: dict[int, dict[Timer, None]] = {}  # by tick; in the order in which they were set, so that a test can count on it
@@ -92,13 +95,14 @@ class EarlyTimers(Timers):
 
     __slots__ = ()
 
-    def __getattr__(self, name: str) -> asyncio.AbstractEventLoop:
+    def __getattr__(self, name: str) -> Any:
         """Find the loop when it is first asked for."""
-        if name != "loop":
+        if name not in ("loop", "time"):
             raise AttributeError(name)
         self.loop = asyncio.get_running_loop()
+        self.time = self.loop.time
         self.__class__ = Timers  # type: ignore[assignment] # it has the same slots
-        return self.loop
+        return getattr(self, name)
 
 
 class Timer:
@@ -114,7 +118,7 @@ class Timer:
 
     def set(self, seconds: float, action: Callable[[], object]) -> None:
         """Call `action` in so many seconds, and forget what was set before. What it raises is reported, as a bug of ours."""
-        self.set_at(self._timers.loop.time() + seconds, action)
+        self.set_at(self._timers.time() + seconds, action)
 
     def set_at(self, due: float, action: Callable[[], object]) -> None:
         """Call `action` at a time of the loop's clock, NEVER included, and forget what was set before."""

@@ -42,12 +42,11 @@ class Connection(asyncio.BufferedProtocol):
     _verdict: Verdict  # on the request whose head was read last
 
     def __init__(self, shared: Shared) -> None:
-        self._shared = shared
+        self._shared, settings = shared, shared.settings
         self._loop = asyncio.get_running_loop()
-        settings = shared.settings
         self._reader = RequestReader(settings.header_bytes_max, settings.body_bytes_max, self._judge)
         self._busy = False  # a call runs, or its reply is not flushed: what arrives has to wait
-        self._pending = bytearray()  # what arrived meanwhile
+        self._pending: bytes | bytearray = b""  # what arrived meanwhile
         self._paused = False  # ... and was too much
         self._head_timed = True  # the timer is set for the head's time-out, for the first request from the start
         self._eof = False  # the client sends no more
@@ -86,7 +85,7 @@ class Connection(asyncio.BufferedProtocol):
         """End: whoever still writes to the client is told."""
         self._timer.stop()
         self._watch.stop()
-        self._pending.clear()
+        self._pending = b""
         self._end_body()
         reply, self.reply = self.reply, None
         self._shared.connection_ended(self)
@@ -187,6 +186,7 @@ class Connection(asyncio.BufferedProtocol):
     # Reading
 
     def _hold(self, data: bytes) -> None:
+        self._pending = self._pending or bytearray()
         self._pending += data
         if len(self._pending) >= READ_BYTES_MAX and not self._paused:
             self._paused = True
@@ -243,7 +243,7 @@ class Connection(asyncio.BufferedProtocol):
         if self._out.unconfirmed:
             self._out.confirm()
         self._head_timed = False
-        self._timer.due = NEVER
+        self._timer.due, self._timer.action = NEVER, None
         if self._arrival is not None:
             self._end_body()
         http11 = request.version == "1.1"
@@ -251,7 +251,7 @@ class Connection(asyncio.BufferedProtocol):
         if reader.rest:
             self._hold(reader.rest)
         if reader.refusal is None:
-            self._shared.calls[reply] = self._loop.create_task(self._run(self._verdict, reply))
+            self._shared.calls[reply] = self._loop.create_task(self._run(self._verdict, reply), name="call")
         else:
             self._refuse_with(reader.refusal, reply, request)
 
@@ -275,8 +275,7 @@ class Connection(asyncio.BufferedProtocol):
     def _read_pending(self) -> None:
         if self._transport.is_closing():
             return
-        data = bytes(self._pending)
-        self._pending.clear()
+        data, self._pending = bytes(self._pending), b""
         self._busy = False
         self._read_on()
         self._read(data)
@@ -361,7 +360,7 @@ class Connection(asyncio.BufferedProtocol):
     def _stop_listening(self) -> None:
         """Throw away whatever else the client sends, and tell it that this was all, where that does not cut the connection."""
         self._lingering = True
-        self._pending.clear()
+        self._pending = b""
         self._out.send_posted()
         self._read_on()
         if self._transport.can_write_eof():

@@ -60,6 +60,9 @@ class Sweep:
             self._watched.append(delivery)
 
 
+NOBODY: list[tuple[int, Callable[[bool], None]]] = []  # who waits for most connections' bytes; never changed
+
+
 class Delivery:
     """One connection whose kernel does not tell what was acknowledged (unix sockets, other systems): what it took counts as delivered."""
 
@@ -72,9 +75,7 @@ class Delivery:
     tells_resets = False
 
     def __init__(self, transport: asyncio.WriteTransport, sweep: Sweep, outbox: Outbox) -> None:
-        self._transport = transport
-        self._sweep = sweep
-        self._outbox = outbox
+        self._transport, self._sweep, self._outbox = transport, sweep, outbox
         self._posted = b""
         self._when_taken: Callable[[], None] | None = None
         self._taken = 0
@@ -84,7 +85,7 @@ class Delivery:
         self.bytes_written: int = 0
         #: In order: up to where everything must be delivered, and whom to tell. A reply waits here while its bytes are in the kernel's
         #: send buffer, and the next is not begun before it has left this process; so the buffer's size bounds them.
-        self.unconfirmed: list[tuple[int, Callable[[bool], None]]] = []
+        self.unconfirmed = NOBODY
         #: Called once, when nothing is unconfirmed any more.
         self.on_confirmed: Callable[[], None] | None = None
         #: Kept by the sweep and `tell`.
@@ -146,6 +147,8 @@ class Delivery:
         if self._final is not None:
             tell(self.bytes_written <= self._final)
             return
+        if self.unconfirmed is NOBODY:
+            self.unconfirmed = []
         self.unconfirmed.append((self.bytes_written, tell))
         if not self.watched:
             self.watched = True
@@ -175,7 +178,7 @@ class Delivery:
         self._final = final = self.delivered()
         self._posted = b""
         self._when_taken = None
-        unconfirmed, self.unconfirmed = self.unconfirmed, []
+        unconfirmed, self.unconfirmed = self.unconfirmed, NOBODY
         self.on_confirmed = None
         self._let_go(throw_away=unfinished or any(offset > final for offset, _ in unconfirmed))
         for offset, tell in unconfirmed:

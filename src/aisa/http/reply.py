@@ -89,9 +89,7 @@ class Reply:
     def __init__(
         self, server: ReplyServer, connection: ReplyConnection, out: Delivery, *, method: str, http11: bool, keep_alive: bool
     ) -> None:
-        self._server = server
-        self._connection = connection
-        self._out = out
+        self._server, self._connection, self._out = server, connection, out
         #: Returns how many of the bytes written have left this process; of a connection that is being cut, those delivered.
         self.bytes_taken = out.taken
         self._is_head = method == "HEAD"

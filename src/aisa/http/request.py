@@ -89,9 +89,7 @@ class RequestReader:
     keep_alive: bool
 
     def __init__(self, header_bytes_max: int, body_bytes_max: int, judge: Judge) -> None:
-        self._header_bytes_max = header_bytes_max
-        self._body_bytes_max = body_bytes_max
-        self._judge = judge
+        self._header_bytes_max, self._body_bytes_max, self._judge = header_bytes_max, body_bytes_max, judge
         #: The address of the connection's client.
         self.address = ""
         #: The request whose head was read last, for whoever tells why it was refused; None before the first and while one is read.

@@ -18,27 +18,22 @@ LATER_SECONDS = (0.75, 5.0)  # the last one repeats
 PROBE_SECONDS = (0.5, 1.5, 3.0, 5.0)  # from one to the next; the last one repeats
 
 
-class ResetWatch:
+class ResetWatch(Timer):
     """Asks the kernel, ever less often; with a probe, which sends the client something, sooner again after each."""
 
-    __slots__ = ("_out", "_timer", "_timers")
+    __slots__ = ("_out",)
 
     def __init__(self, out: Delivery, timers: Timers) -> None:
+        super().__init__(timers)
         self._out = out
-        self._timers = timers
-        self._timer = Timer(timers)
 
     def start(self, found: Callable[[], None], probe: Callable[[], None] | None = None) -> None:
         """Call `found` when the connection is reset; started again, it begins again with the shortest gap."""
         gaps = plain_gaps() if probe is None else probing_gaps(probe)
         self._look_at(self._timers.loop.time() + next(gaps), gaps, found)
 
-    def stop(self) -> None:
-        """Look no more."""
-        self._timer.stop()
-
     def _look_at(self, due: float, gaps: Iterator[float], found: Callable[[], None]) -> None:
-        self._timer.set_at(due, partial(self._look, due, gaps, found))
+        self.set_at(due, partial(self._look, due, gaps, found))
 
     def _look(self, due: float, gaps: Iterator[float], found: Callable[[], None]) -> None:
         if self._out.was_reset():

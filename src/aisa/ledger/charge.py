@@ -65,8 +65,7 @@ class Charge:
         self.opening = opening
         self.row: CallRow | None = None
         self.bill: Bill | None = None
-        self._ledger = ledger
-        self._slot = slot
+        self._ledger, self._slot = ledger, slot
         self._offer: Offer = offer
         self._limits = limits
         self._held: Nanos = 0

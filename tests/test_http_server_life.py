@@ -167,6 +167,29 @@ def test_a_call_stopped_before_it_began_to_answer_says_that_the_server_goes_away
     run_virtual(scenario())
 
 
+@pytest.mark.parametrize("begun", [b"POST /sending HT", post(b"whole", "/sending").removesuffix(b"le")], ids=["head", "body"])
+def test_a_request_that_is_still_arriving_when_the_drain_ends_is_refused_and_not_cut(begun: bytes) -> None:
+    """[fault O1] Its connection was closed without a word, 5 s after the drain: a client cannot know that it may send it again."""
+
+    async def scenario() -> None:
+        loop = asyncio.get_running_loop()
+        async with serving(echo) as served:
+            client = await served.connect()
+            client.send(begun)
+            await until(lambda: served.server.connections_count)
+            began = loop.time()
+            draining = asyncio.create_task(served.server.drain(3))
+            answer = await client.answer()
+            assert (answer.status, answer.json["code"], answer.headers["connection"]) == (503, "overloaded", "close")
+            assert "Send the request again" in answer.json["message"]
+            client.close()
+            await draining
+            assert loop.time() - began < 3.5
+            assert served.app.requests == []
+
+    run_virtual(scenario())
+
+
 def test_accepted_connections_inherit_the_listeners_options() -> None:
     """Nagle is off, the send buffer small and unsent data bounded on what the kernel accepts."""
     with tcp_listener("127.0.0.1", 0) as listener:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from aisa.context import CallContext
-from aisa.errors import ApiError, UpstreamFailed
+from aisa.errors import SHUTTING_DOWN, ApiError, UpstreamFailed
 from aisa.facts import TargetHealth, VendorFailed
 from aisa.health import subject
 from aisa.ledger.rules import CLIENT_GONE, CLIENT_STALLED, CUT, FAILED, SHUT_DOWN
@@ -36,7 +36,7 @@ def explain(context: CallContext, ending: BaseException) -> ApiError | None:
         return silence.error
     if reason is SERVER_CLOSES:
         life.outcome = SHUT_DOWN
-        return ApiError("overloaded", "The server is shutting down. Send the request again.", retry_after=1)
+        return ApiError("overloaded", SHUTTING_DOWN, retry_after=1)
     if reason is OPERATOR_ENDS:
         return ApiError("insufficient_permissions", "Whoever runs this server has ended this call.", should_retry=False)
     raise ending  # somebody else cancelled this task; that is theirs to handle

@@ -137,6 +137,7 @@ class ApiError(Exception):
         self.allow = allow
 
 
+SHUTTING_DOWN = "The server is shutting down. Send the request again."  # whatever of it a drain did not wait for
 #: Who is to blame for a failed attempt at a vendor: the caller's request, this server's operator, or the vendor.
 CALLER, OPERATOR, VENDOR = "caller", "operator", "vendor"
 SERVER = "server"  # whose fault a failed call is when it is neither's: ours

@@ -18,7 +18,7 @@ from aisa.admission.refusals import refusal
 from aisa.admission.rules import MICROS, VendorLimit
 from aisa.admission.vendor_caps import CapLease, Keeping, VendorCaps, Want
 from aisa.config.limits import Limits
-from aisa.errors import ApiError
+from aisa.errors import SHUTTING_DOWN, ApiError
 from aisa.facts import LEFT, REFUSED, SERVED, CallQueued, Fact
 from aisa.usage import Usage
 from aisa.wire.door import Request
@@ -98,7 +98,7 @@ class VendorQueue:
             if found is not None:
                 return self._take(asking, found, now)
             if self.draining:
-                raise ApiError("overloaded", "The server is shutting down. Send the request again.", retry_after=1)
+                raise ApiError("overloaded", SHUTTING_DOWN, retry_after=1)
             hopeless = seconds <= 0 or min(want.room_at(now) for want in usable) > now + round(seconds * MICROS)
             if hopeless or not self._make_place(asking, now):
                 raise self._refusal(asking, usable, now)

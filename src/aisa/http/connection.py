@@ -10,7 +10,7 @@ from contextlib import suppress
 from typing import cast
 
 from aisa.callbacks import call_guarded
-from aisa.errors import ApiError
+from aisa.errors import SHUTTING_DOWN, ApiError
 from aisa.http.arrival import Arrival
 from aisa.http.delivery import Delivery, delivery_of
 from aisa.http.reply import Reply
@@ -178,10 +178,12 @@ class Connection(asyncio.BufferedProtocol):
 
     # What the server asks of us
 
-    def close_if_idle(self) -> None:
-        """Close unless a request has begun to arrive or is being answered."""
+    def close_if_idle(self, refusal: ApiError | None = None) -> None:
+        """Close unless a request has begun to arrive or is being answered; one that is still arriving gets the `refusal`, if given."""
         if not self._busy and self._reader.is_idle:
             self._close()
+        elif not self._busy and refusal is not None:
+            self._refuse(refusal)
 
     # Reading
 
@@ -293,7 +295,7 @@ class Connection(asyncio.BufferedProtocol):
             if not reply.ended and not reply.gone:
                 raise RuntimeError("the app returned without ending its reply")
         except asyncio.CancelledError:
-            self._give_up(reply, ApiError("overloaded", "The server is going away before it could answer; send the request again."))
+            self._give_up(reply, ApiError("overloaded", SHUTTING_DOWN))
             raise
         except Exception as error:  # the last guard: one call's bug must not leave its client waiting, nor go unseen
             context = {"message": "a call failed with an unexpected error", "exception": error, "transport": self._transport}

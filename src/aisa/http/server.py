@@ -12,6 +12,7 @@ from functools import partial
 
 from aisa.clock import WallClock, wall_clock
 from aisa.config.schema import Server
+from aisa.errors import SHUTTING_DOWN, ApiError
 from aisa.http.connection import Connection
 from aisa.http.passed import PassedConnections
 from aisa.http.proxied import ProxiedConnection, Proxies
@@ -138,7 +139,7 @@ class HttpServer:
     async def drain(self, seconds: float) -> None:
         """Go away: accept no more, close what is idle, and let answers in flight finish for up to `seconds`.
 
-        Calls that are left are then cancelled once, and cut after a grace of GRACE_SECONDS_MAX more.
+        Calls that are left are then cancelled once, requests that are not whole yet refused, and both cut GRACE_SECONDS_MAX later.
         """
         shared = self._shared
         shared.draining = True
@@ -158,6 +159,8 @@ class HttpServer:
             return
         for reply in list(shared.calls):
             shared.cancel(reply, SERVER_CLOSES)
+        for connection in list(shared.connections):
+            connection.close_if_idle(ApiError("overloaded", SHUTTING_DOWN))
         if await self._emptied(GRACE_SECONDS_MAX):
             return
         for connection in list(shared.connections):

@@ -53,8 +53,8 @@ class App(Protocol):
 class OpenConnection(Protocol):
     """A connection as the server sees it."""
 
-    def close_if_idle(self) -> None:
-        """Close unless a request has begun to arrive or is being answered."""
+    def close_if_idle(self, refusal: ApiError | None = None) -> None:
+        """Close unless a request has begun to arrive or is being answered; one that is still arriving gets the `refusal`, if given."""
         ...
 
     def abort(self) -> None:

@@ -62,7 +62,7 @@ class Handshake:
         shared.connections.add(self)
         self._task = self._loop.create_task(self._run())
 
-    def close_if_idle(self) -> None:
+    def close_if_idle(self, refusal: ApiError | None = None) -> None:
         """Give it up: no request has begun."""
         self._task.cancel()
 

@@ -57,8 +57,11 @@ class Rows:
 
 
 @asynccontextmanager
-async def checked(tamper: Tamper | None = None) -> AsyncIterator[Subject]:
-    """Run gateway and vendor, with a proxy in front if there is something to break, and yield what checks are run on."""
+async def checked(tamper: Tamper | None = None, *, final_seconds: float = 0.0) -> AsyncIterator[Subject]:
+    """Run gateway and vendor, with a proxy in front if there is something to break, and yield what checks are run on.
+
+    So long after its end a call's bill is final, as where a proxy is slow to acknowledge what it has.
+    """
     vendor = ScriptedServer(SCENARIOS, "hello")
     port = await vendor.listen("127.0.0.1", 0)
     row = Vendor(base_url=f"http://127.0.0.1:{port}/v1", api_key=VENDOR_KEY)
@@ -66,7 +69,11 @@ async def checked(tamper: Tamper | None = None) -> AsyncIterator[Subject]:
     home = Gateway(Config(vendors={"local": row}, models=models), (), OneKey(), names=Names())
     rows = Rows()
     idempotency = IdempotencyStore(wall_clock)
-    ledger = LiveLedger(shared_journal(), rows.post, wall_clock=wall_clock, final=idempotency.final)
+
+    def final(row: CallRow) -> None:
+        asyncio.get_running_loop().call_later(final_seconds, idempotency.final, row)
+
+    ledger = LiveLedger(shared_journal(), rows.post, wall_clock=wall_clock, final=final if final_seconds else idempotency.final)
     home.dependencies.ledger, home.dependencies.dialects = ledger, DIALECTS
     edge = Edge(
         home.dependencies,

@@ -20,11 +20,11 @@ ROOT = Path(__file__).resolve().parents[1]
 ALL = pytest.mark.parametrize("check", CHECKS, ids=[check.name for check in CHECKS])
 
 
-def verdict(check: Check, tamper: Tamper | None = None) -> Verdict:
+def verdict(check: Check, tamper: Tamper | None = None, *, final_seconds: float = 0.0) -> Verdict:
     """Run one check on a gateway of its own."""
 
     async def main() -> Verdict:
-        async with checked(tamper) as subject:
+        async with checked(tamper, final_seconds=final_seconds) as subject:
             return await judge(subject, check)
 
     return run_virtual(main())
@@ -43,6 +43,14 @@ def test_a_check_fails_on_a_server_that_breaks_just_its_rule(check: Check) -> No
     given = verdict(check, BROKEN[check.name])
     assert given.state == FAILED, (given.state, given.seen)
     assert given.seen
+
+
+def test_a_repeat_that_comes_before_the_bill_is_final_is_asked_again_as_the_answer_says() -> None:
+    """[fault O2] A proxy may have the whole answer and not acknowledge it yet: 409 with `Retry-After` is right then, and was a failure."""
+    check = next(each for each in CHECKS if each.name == "idempotency")
+    given = verdict(check, final_seconds=0.25)
+    assert (given.state, given.seen) == (PASSED, "")
+    assert verdict(check, final_seconds=60.0).state == FAILED
 
 
 @pytest.mark.parametrize("name", SUBTLE)

@@ -1,0 +1,158 @@
+"""A server that is told to stop, as clients of every door see it whose calls outlive its patience. Real processes, and real stores."""
+
+from __future__ import annotations
+
+import json
+import signal
+import socket
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import ExitStack
+from pathlib import Path
+from typing import NamedTuple
+from urllib.parse import urlsplit
+
+import pytest
+
+from limits_rig import limits_store
+from postgres_rig import Postgres, needs_postgres
+from server import SECONDS_MAX, Server, serving
+from test_reload import until
+from valkey_rig import needs_server
+from vendor import ScriptedVendor
+
+DRAIN_SECONDS = 1
+SETTINGS = """\
+server: {{drain_seconds: {seconds}}}
+vendors: {{local: {{dialect: openai, base_url: "{vendor}", api_key: vendor-secret}}}}
+models: {{m: [local/endless], mute: [local/silent]}}
+"""
+TOLD = "The server is shutting down. Send the request again."
+SAID = [{"role": "user", "content": "Write a long poem."}]
+CHAT, COMPLETIONS, MESSAGES, RESPONSES = "/v1/chat/completions", "/v1/completions", "/v1/messages", "/v1/responses"
+GEMINI = "/v1beta/models/m:streamGenerateContent?alt=sse"
+
+
+class Door(NamedTuple):
+    """How a stream is asked for there, and how its last event begins that says why it ended."""
+
+    path: str
+    body: dict[str, object]
+    last: str
+
+
+DOORS = {
+    "chat": Door(CHAT, {"model": "m", "messages": SAID}, 'data: {"error":{"type":"upstream_error","code":"overloaded",'),
+    "completions": Door(COMPLETIONS, {"model": "m", "prompt": "Once"}, 'data: {"error":{"type":"upstream_error","code":"overloaded",'),
+    "messages": Door(
+        MESSAGES,
+        {"model": "m", "messages": SAID, "max_tokens": 900},
+        'event: error\ndata: {"type":"error","error":{"type":"overloaded_error",',
+    ),
+    "responses": Door(RESPONSES, {"model": "m", "input": "Write."}, 'event: error\ndata: {"type":"error","code":"server_is_overloaded",'),
+    "gemini": Door(GEMINI, {"contents": [{"role": "user", "parts": [{"text": "Write."}]}]}, 'data: {"error":{"code":503,'),
+}
+
+
+class Client:
+    """A connection on which bytes were sent; a thread reads all that comes, unless it is one that never reads."""
+
+    def __init__(self, server: Server, path: str, body: dict[str, object], *, reads: bool = True, part: int | None = None) -> None:
+        data = json.dumps(body).encode()
+        head = f"POST {path} HTTP/1.1\r\nhost: a\r\nauthorization: Bearer {server.key}\r\ncontent-type: application/json\r\n"
+        parts = urlsplit(server.url)
+        self._socket = socket.create_connection((parts.hostname, parts.port), SECONDS_MAX)
+        self._socket.sendall(f"{head}content-length: {len(data)}\r\n\r\n".encode() + data[:part])
+        self.got = b""
+        self._thread = threading.Thread(target=self._read)
+        if reads:
+            self._thread.start()
+
+    def _read(self) -> None:
+        while more := self._socket.recv(65_536):
+            self.got += more
+
+    def whole(self) -> str:
+        """Return all that came, once the server has ended it."""
+        self._thread.join(SECONDS_MAX)
+        self._socket.close()
+        return self.got.decode()
+
+    def close(self) -> None:
+        """Leave without having read."""
+        self._socket.close()
+
+
+@pytest.fixture(params=["one process", "two workers", pytest.param("shared stores", marks=[needs_postgres, needs_server])])
+def slow(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Server]:
+    """A server whose models come to no end, and that waits for calls for a second."""
+    with ExitStack() as stack:
+        settings = settings_for(stack.enter_context(ScriptedVendor()))
+        variables, workers = {}, 1
+        if request.param == "shared stores":
+            postgres: Postgres = request.getfixturevalue("postgres")
+            limits = stack.enter_context(limits_store("redis"))
+            variables, workers = {"DATABASE_URL": postgres.migrated(), "REDIS_URL": limits.url}, 2
+        workers = 2 if request.param == "two workers" else workers
+        yield stack.enter_context(serving(tmp_path, settings, variables=variables, workers=workers))
+
+
+def settings_for(vendor: ScriptedVendor) -> str:
+    """Return a server's configuration in front of a vendor."""
+    return SETTINGS.format(vendor=vendor.url, seconds=DRAIN_SECONDS)
+
+
+def calls_in(server: Server) -> list[dict[str, object]]:
+    """Return what the log says of calls."""
+    lines = [json.loads(line) for line in server.log.splitlines()]
+    return [line for line in lines if line["type"] == "call"]
+
+
+def test_what_outlives_the_drain_is_told_at_every_door_to_come_again_and_is_billed(slow: Server) -> None:
+    """[fault O1] A stream by its door's error event, a document and half a request by 503; who reads nothing holds nobody up. Status 0."""
+    streams = {name: Client(slow, door.path, {**door.body, "stream": True}) for name, door in DOORS.items()}
+    document = Client(slow, CHAT, {**DOORS["chat"].body, "model": "mute"})
+    half = Client(slow, CHAT, DOORS["chat"].body, part=9)
+    deaf = Client(slow, CHAT, {**DOORS["chat"].body, "stream": True}, reads=False)
+    until(lambda: all(client.got.count(b"data:") > 2 for client in streams.values()))
+    began = time.monotonic()
+    slow.process.send_signal(signal.SIGTERM)
+    for name, client in streams.items():
+        text = client.whole()
+        events = [line for chunk in text.split("\r\n") if (line := chunk.strip()).startswith(("data:", "event:"))]
+        assert events[-1].startswith(DOORS[name].last), (name, events[-1])
+        assert TOLD in events[-1], name
+        assert text.endswith("0\r\n\r\n"), name
+    for client in (document, half):
+        head, _, body = client.whole().partition("\r\n\r\n")
+        assert head.startswith("HTTP/1.1 503")
+        assert {"retry-after: 1", "connection: close"} <= set(head.split("\r\n"))
+        assert json.loads(body)["error"]["message"] == TOLD
+    assert slow.process.wait(SECONDS_MAX) == 0
+    assert time.monotonic() - began < DRAIN_SECONDS + 5  # the most that calls are waited for beyond
+    deaf.close()
+    ended = calls_in(slow)
+    assert {call["outcome"] for call in ended} == {"shut_down"}
+    billed = [call["billed_tokens"] != 0 for call in ended]
+    assert (len(billed), sum(billed)) == (
+        len(DOORS) + 2,
+        len(DOORS),
+    )  # not the document, nor the completion: the vendor sends it chat's words
+    assert json.loads(slow.log.splitlines()[-1])["calls_in_journal"] == 0
+
+
+@pytest.mark.parametrize("workers", [1, 2])
+def test_a_second_signal_leaves_at_once_and_the_next_start_settles(tmp_path: Path, workers: int) -> None:
+    """Whichever the two signals are; what was in flight is billed from the journal."""
+    with ScriptedVendor() as vendor, serving(tmp_path, settings_for(vendor), workers=workers, status=1) as slow:
+        stream = Client(slow, CHAT, {**DOORS["chat"].body, "stream": True})
+        until(lambda: stream.got.count(b"data:") > 2)
+        slow.process.send_signal(signal.SIGINT)
+        until(lambda: '"type":"draining"' in slow.log)
+        slow.process.send_signal(signal.SIGTERM)
+        assert slow.process.wait(SECONDS_MAX) == 1
+        assert TOLD not in stream.whole()
+    with serving(tmp_path, label="again") as again:
+        assert '"type":"crash_settled","calls":1,' in again.log
+        assert "Everything adds up." in again.aisa("ledger", "audit")

@@ -142,7 +142,10 @@ class Admin:
         if method == "POST":
             query.refuse()  # before anything is done
         result = route.handler(Asked(unquote(name), query, body))
-        status, shown = (yield from result) if isinstance(result, Generator) else result
+        if isinstance(result, Generator):
+            yield  # so that whoever makes the steps can let it wait before it holds anything of the database's
+            result = yield from result
+        status, shown = result
         query.check()
         self._keep(actor, f"{method} {path}")
         return status, msgspec.json.encode(page_of(shown, query))

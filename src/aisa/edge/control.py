@@ -6,7 +6,7 @@ What is asked for may wait for the disk, so a thread does it while the calls of 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable
+from collections.abc import Awaitable, Generator
 from concurrent.futures import ThreadPoolExecutor
 
 import msgspec
@@ -18,6 +18,7 @@ from aisa.wire.port import HeaderList
 from aisa.wire.reply import JSON_TYPE, error_json, whole_line
 
 REQUESTS_MAX = 100  # that are answered or wait for their turn: more than one operator and a few scripts make
+LONG_REQUESTS_MAX = 2  # of several steps that are under way: each keeps a connection for reading, of which others need some
 
 
 class Control:
@@ -26,6 +27,7 @@ class Control:
     def __init__(self, admin: Admin) -> None:
         self._admin = admin
         self._thread = ThreadPoolExecutor(1, "admin")
+        self._long = asyncio.Semaphore(LONG_REQUESTS_MAX)
         self._requests = 0
 
     def judge(self, request: Request) -> Errand:
@@ -62,12 +64,18 @@ class Control:
     async def _answer(self, method: str, path: str, body: bytes, *, actor: Actor = OPERATOR) -> Answer:
         """Do what is asked, a step of the thread at a time, so that a long request keeps nobody else waiting and can be given up."""
         steps = self._admin.steps(method, path, body, actor=actor)
-        answer: Answer | None = None
-        while answer is None:
-            step = asyncio.get_running_loop().run_in_executor(self._thread, advance, steps)
-            step.add_done_callback(lambda _step: self._admin.tell())
-            answer = await asyncio.shield(step)  # it cannot be stopped; if nobody waits for it any more, what it did is still reported
+        answer = await self._step(steps)
+        if answer is None:
+            async with self._long:
+                while answer is None:
+                    answer = await self._step(steps)
         return answer
+
+    async def _step(self, steps: Generator[None, None, Answer]) -> Answer | None:
+        """Do one step in the thread. It cannot be stopped; if nobody waits for it any more, what it did is still reported."""
+        step = asyncio.get_running_loop().run_in_executor(self._thread, advance, steps)
+        step.add_done_callback(lambda _step: self._admin.tell())
+        return await asyncio.shield(step)
 
     def refuse(self, error: ApiError, reply: Reply, request: Request | None) -> None:
         """Answer what is not a request, or not one of ours."""

@@ -9,7 +9,7 @@ import msgspec
 from aisa import __version__
 from aisa.edge.admin_accounts import AccountAsked, TierAsked
 from aisa.edge.admin_keys import KeyAsked, RotationAsked, SecretAsked, TermsAsked
-from aisa.edge.admin_route import Answering
+from aisa.edge.admin_route import PAGED, Answering
 from aisa.edge.admin_wallets import AdjustAsked, MadeAsked, TopUpAsked
 from aisa.edge.routes import RouteTable
 
@@ -53,6 +53,15 @@ OPERATIONS: dict[str, tuple[str, type[msgspec.Struct] | None]] = {
     "GET /changes": ("List what administrators changed, the newest first: limit, after in the query", None),
     "POST /reload": ("Read the configuration again", None),
 }
+#: What may be asked for in the query of a question, beside `limit` and `after` of its list; what must be there ends in a star.
+SUMMED = ("by", "start_ms*", "end_ms*", "key", "account")
+QUERIES: dict[str, tuple[str, ...]] = {
+    "GET /keys": ("standing",),
+    "GET /accounts/{name}/statement": ("since_ms", "until_ms"),
+    "GET /usage": SUMMED,
+    "GET /usage/series": SUMMED,
+    "GET /calls": ("key", "account", "model", "failed", "refused", "by_end", "since_ms"),
+}
 
 
 def admin_document(routes: RouteTable[Answering], *, without: str) -> dict[str, object]:
@@ -86,10 +95,19 @@ def admin_document(routes: RouteTable[Answering], *, without: str) -> dict[str, 
 def operation(path: str, summary: str, body: type[msgspec.Struct] | None, *, method: str) -> dict[str, object]:
     """Return one operation."""
     named = [{"name": name, "in": "path", "required": True, "schema": {"type": "string"}} for name in re.findall(r"\{(\w+)\}", path)]
-    paged = [{"name": name, "in": "query", "schema": {"type": "string"}} for name in ("limit", "after") if method == "GET" and not named]
+    asked = (*QUERIES.get(f"{method} {path}", ()), *PAGED) if method == "GET" else ()
+    query = [
+        {
+            "name": name.rstrip("*"),
+            "in": "query",
+            "required": name.endswith("*"),
+            "schema": {"type": "integer" if "ms" in name else "string"},
+        }
+        for name in asked
+    ]
     error = {"description": "Refused", "content": {"application/json": {"schema": {"$ref": "#/components/schemas/Error"}}}}
     done = {"description": "Done", "content": {"application/json": {"schema": {"type": "object"}}}}
-    made: dict[str, object] = {"summary": summary, "parameters": [*named, *paged], "responses": {"2XX": done, "default": error}}
+    made: dict[str, object] = {"summary": summary, "parameters": [*named, *query], "responses": {"2XX": done, "default": error}}
     if body is not None:
         schema = {"$ref": f"#/components/schemas/{body.__name__}"}
         made["requestBody"] = {"required": True, "content": {"application/json": {"schema": schema}}}

@@ -15,7 +15,7 @@ from aisa.wire.strict_json import parse_object
 
 ADMIN_BODY_BYTES_MAX = 1 << 20  # a key with an allow-list of ten thousand models
 
-MOMENT_MS_MAX = 10**15  # that is asked for: some thirty thousand years after 1970
+MOMENT_MS_MAX = 253_402_300_799_999  # that is asked for: the end of the year 9999, the last with a date of four digits
 
 #: status and what is to be encoded
 Result = tuple[int, object]

@@ -22,7 +22,7 @@ from typing import NamedTuple
 import msgspec
 
 from aisa.clock import WallClock
-from aisa.edge.admin_route import Answering, Asked, Note, Result, Steps, change, look
+from aisa.edge.admin_route import MOMENT_MS_MAX, Answering, Asked, Note, Result, Steps, change, look, number
 from aisa.edge.board_view import Board
 from aisa.edge.routes import Route
 from aisa.edge.statement import Statement
@@ -170,10 +170,9 @@ def cap_shown(statement: Statement, key: Key, now: float) -> CapShown:
 
 def moment(query: Mapping[str, str], name: str) -> int:
     """Return a moment that was given. Raises ApiError invalid_request."""
-    given = query.get(name, "")
-    if not (given.isascii() and given.isdigit()):
-        raise ApiError("invalid_request", f"{name} must be a moment in UNIX milliseconds.", param=name)
-    return int(given[:15])
+    if name not in query:
+        raise ApiError("missing_parameter", f"{name} must be there: a moment in UNIX milliseconds.", param=name)
+    return number(query[name], name, MOMENT_MS_MAX)
 
 
 def live(board: Board | None, _asked: Asked) -> Result:

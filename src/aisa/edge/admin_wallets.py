@@ -127,8 +127,9 @@ class LedgerRoutes:
 
     def _made(self, asked: Asked) -> Steps:
         wanted = read(asked.body, MadeAsked)
-        if not 0 <= wanted.start_ms <= wanted.end_ms <= wanted.start_ms + SPAN_MS_MAX:
-            raise ApiError("invalid_request", f"The span begins before it ends and has at most {SPAN_MS_MAX // DAY_MS} days.")
+        if not 0 <= wanted.start_ms <= wanted.end_ms <= min(wanted.start_ms + SPAN_MS_MAX, MOMENT_MS_MAX):
+            said = f"The span begins before it ends, has at most {SPAN_MS_MAX // DAY_MS} days, and ends at {MOMENT_MS_MAX:,} at the latest."
+            raise ApiError("invalid_request", said)
         return 200, {"data": (yield from self._ledger.made(wanted.vendor, wanted.start_ms, wanted.end_ms))}
 
 

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import asyncio
+import calendar
 import json
 import random
 from collections import Counter
 from collections.abc import Generator
 from contextlib import closing, contextmanager, suppress
+from datetime import UTC, datetime
 from functools import partial
 from itertools import count
 from pathlib import Path
@@ -46,7 +48,7 @@ from aisa.ledger.writer import Errand, Writer, insert_rows, write
 from aisa.storage.engine import Database, open_database, version_of
 from aisa.storage.failure import StorageFailed
 from aisa.storage.migrate import alembic_config, migrate
-from aisa.storage.months import OTHER, drop_empty, make_ahead, parts_of
+from aisa.storage.months import AHEAD, OTHER, drop_empty, make_ahead, parts_of
 from aisa.storage.postgres import open_postgres, parsed
 from aisa.storage.tables import accounts, calls, made_sums, removed_calls, removed_files, rolled_up, usage_sums
 from aisa.testing.clock import run_virtual
@@ -422,6 +424,53 @@ def test_errands_go_on_with_the_clock_and_nothing_is_removed_at_once() -> None:
         assert cast("partial[bool]", last.run).args[0] == MIDNIGHT + 3_600_000 - 50 * DAY_MS
 
     run_virtual(scenario())
+
+
+def test_after_a_step_of_the_clock_nothing_is_removed_for_an_hour() -> None:
+    """[fault O6] A clock that is set into another year, and back within the hour, takes no call with it; nights asleep are no such step."""
+
+    async def scenario() -> None:
+        posted: list[Errand] = []
+        time, ahead = asyncio.get_running_loop().time, 0.0
+        clock = lambda: MIDNIGHT / 1000 + time() + ahead  # noqa: E731 - it looks at what changes
+        Retention(posted.append, lambda: Ledger(keep_days=40), wall_clock=clock, report=lambda _fact: None).look()
+
+        def removed() -> int:
+            count = sum(errand.name == "remove" for errand in posted)
+            posted.clear()
+            return count
+
+        await asyncio.sleep(7_201)
+        assert removed() == 7
+        ahead = 5 * 366 * 86_400
+        await asyncio.sleep(3_000)
+        assert removed() == 0
+        ahead = 0.0
+        await asyncio.sleep(4_200)
+        assert removed() == 1
+        for _ in range(3):
+            ahead += 0.9 * 86_400
+            await asyncio.sleep(600)
+        assert removed() == 3
+
+    run_virtual(scenario())
+
+
+@postgres_only
+def test_parts_of_all_months_follow_each_other_whenever_servers_ran(database: Database) -> None:
+    """Over leap years, and years in which none ran or the clock was wrong: the part of a moment is its month's, and two more are there."""
+    days = [*range(0, 900, 13), *range(1_400, 1_500, 30), 18_000, *range(1_500, 1_600, 30)]
+    for day in days:
+        with database.transaction() as connection:
+            make_ahead(connection, MIDNIGHT + day * DAY_MS + 86_399_999)
+            parts = {part.name: part for part in parts_of(connection)}
+        began = datetime.fromtimestamp(MIDNIGHT / 1000 + day * 86_400, UTC)
+        for further in range(AHEAD):
+            year, month = divmod(began.year * 12 + began.month - 1 + further, 12)
+            part = parts[f"calls_{year}_{month + 1:02}"]
+            last = calendar.monthrange(year, month + 1)[1]
+            assert part.first == first_id(int(datetime(year, month + 1, 1, tzinfo=UTC).timestamp() * 1000))
+            assert part.end == first_id(int(datetime(year, month + 1, last, tzinfo=UTC).timestamp() * 1000) + DAY_MS)
 
 
 def test_a_folder_that_takes_no_calls_is_told_once(tmp_path: Path) -> None:

@@ -24,7 +24,8 @@ from aisa.storage.months import drop_empty, make_ahead
 LOOK_SECONDS = 600  # between two looks: what can be summed up is counted row by row until then, and what is too old is shown
 #: After its end, before a call is summed up: nearly all are in the database by then. Those that are not are added as they come.
 SETTLED_MS = 600_000
-#: After a start, before anything is removed: by then a clock that was wrong at a start of the machine has been set.
+#: After a start, before anything is removed: by then a clock that was wrong at a start of the machine has been set. And after a step of the
+#: clock by more than a day: one into another year would else have all calls removed at the next look, which no later step brings back.
 REMOVE_AFTER_LOOKS = 6
 
 
@@ -40,11 +41,16 @@ class Retention:
         self._report = report
         self._loop = asyncio.get_running_loop()
         self._looks = 0
+        self._began_ms: float | None = None  # the moment at which the loop's time was 0, by the clock at the last look
         self._told = ""
 
     def look(self) -> None:
         """Have summed up and forgotten what is old enough, now and from time to time."""
         now_ms = int(self._wall_clock() * 1000)
+        began_ms, before_ms = now_ms - self._loop.time() * 1000, self._began_ms
+        if before_ms is not None and abs(began_ms - before_ms) > DAY_MS:
+            self._looks = 0
+        self._began_ms = began_ms
         self._post(Errand("prune", partial(prune_refused, before_ms=now_ms - KEPT_DAYS * DAY_MS)))
         self._post(Errand("roll up", partial(roll_up, before_ms=now_ms - SETTLED_MS)))
         self._post(Errand("months", partial(make_ahead, now_ms=now_ms)))

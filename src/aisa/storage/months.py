@@ -13,7 +13,7 @@ from sqlalchemy import Connection
 
 from aisa.ids import first_id
 
-AHEAD = 3  # months that are there before calls of them are: a server that cannot make the next has two months to be looked at
+AHEAD = 3  # months that have a part, from the running one on: a server that cannot make the next has two months to be looked at
 OTHER = "calls_other"
 BOUNDS = re.compile(r"FOR VALUES FROM \((MINVALUE|'(?P<first>[^']+)')\) TO \('(?P<end>[^']+)'\)")
 PARTS = """

@@ -10,7 +10,7 @@ import pytest
 from sqlalchemy import event, insert
 
 from aisa.ids import CallIds
-from aisa.ledger.find import FEW, CallFinder, ended_lines
+from aisa.ledger.find import FEW, CallFinder, ended_lines, refused_lines
 from aisa.ledger.port_calls import Wanted
 from aisa.ledger.refusal import RefusedCalls
 from aisa.ledger.writer import insert_rows
@@ -112,6 +112,39 @@ def test_whose_calls_are_listed_is_found_without_a_look_at_all_others(busy: Data
             elif "count(" not in statement:  # that one reads FEW at most, however many there are
                 found = connection.exec_driver_sql(f"EXPLAIN (ANALYZE, BUFFERS, FORMAT JSON) {statement}", parameters).scalar_one()
                 assert found[0]["Plan"]["Shared Hit Blocks"] + found[0]["Plan"]["Shared Read Blocks"] < BLOCKS_MAX, statement
+
+
+@pytest.mark.parametrize(("key_id", "numbers"), [("key_old", [7, 5, 1]), ("key_none", []), ("key_1", [MANY - 1, MANY - 2, MANY - 3])])
+def test_a_keys_refusals_are_found_beside_the_many_of_another(opened: Database, key_id: str, numbers: list[int]) -> None:
+    """[fault P10] All of the month's were read for a key that had few: a client that is refused once a second leaves 2.6 million."""
+    told = {
+        "account": "acme",
+        "model": "m",
+        "status": 401,
+        "code": "revoked_api_key",
+        "message": "No.",
+        "at_ms": 1,
+        "last_ms": 1,
+        "number": 1,
+    }
+    owners = {number: "key_old" if number in (1, 5, 7) else "key_1" for number in range(1, MANY)}
+    with opened.transaction() as connection:
+        connection.execute(insert(refused_calls), [{"id": f"req_{place:026d}", "key_id": owner, **told} for place, owner in owners.items()])
+        if connection.dialect.name != "sqlite":
+            connection.exec_driver_sql("ANALYZE refused_calls")
+    asked: list[tuple[str, Any]] = []
+    with opened.reading() as connection:
+        event.listen(connection, "before_cursor_execute", lambda *said: asked.append((said[2], said[3])))
+        lines = refused_lines(connection, Wanted(key_id=key_id, limit=3, refused=True))
+        assert [line.id for line in lines] == [f"req_{number:026d}" for number in numbers]
+        statement, parameters = asked[-1]
+        if connection.dialect.name == "sqlite":
+            plan = " ".join(str(line[-1]) for line in connection.exec_driver_sql(f"EXPLAIN QUERY PLAN {statement}", parameters))
+            assert "USING INDEX ix_refused_calls_key_id" in plan
+            assert "TEMP B-TREE" not in plan
+        else:
+            found = connection.exec_driver_sql(f"EXPLAIN (ANALYZE, BUFFERS, FORMAT JSON) {statement}", parameters).scalar_one()
+            assert found[0]["Plan"]["Shared Hit Blocks"] + found[0]["Plan"]["Shared Read Blocks"] < 20
 
 
 @pytest.fixture

@@ -8,7 +8,7 @@ from __future__ import annotations
 from sqlalchemy import JSON, BigInteger, Boolean, Column, ForeignKey, Index, Integer, LargeBinary, MetaData, String, Table, Text, text
 
 #: The newest migration. Kept here so that Alembic is not imported to find a database current.
-HEAD = "0048"
+HEAD = "0049"
 
 # Names for constraints, so that later migrations can refer to them on every database.
 metadata = MetaData(
@@ -164,7 +164,7 @@ HAS_IDEMPOTENCY = calls.c.idempotency.is_not(None)
 Index("ix_calls_idempotency", calls.c.ended_ms, sqlite_where=HAS_IDEMPOTENCY, postgresql_where=HAS_IDEMPOTENCY)
 
 #: Calls of known keys that were refused before they were opened: the fields of `ledger.refused.RefusedCalls`. Ids go on with the time, so
-#: the primary key serves whoever looks for the newest, or for what is too old.
+#: the primary key serves whoever looks for the newest, or for what is too old; the index serves one key's, beside another's millions.
 refused_calls = Table(
     "refused_calls",
     metadata,
@@ -181,6 +181,8 @@ refused_calls = Table(
     Column("client_request_id", Text),
     Column("address", String(64)),
 )
+
+Index("ix_refused_calls_key_id", refused_calls.c.key_id, refused_calls.c.id)
 
 #: What the last complete answers of a target, `vendor/model`, came to: a JSON list of [tokens, pieces, bytes of text], and how many they
 #: are. `place` grows with each time that something is learned, `server` is who has learned it where several share the database.

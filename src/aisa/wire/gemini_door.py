@@ -44,10 +44,10 @@ class StreamEncoder:
             events = self._candidates.take(part)
             self._owed += part.tokens
             if events:
-                carries = isinstance(part, OUTPUT) or self._owed > 0
+                held = self._candidates.calls.tokens
+                told, self._owed = self._owed - held, held
                 pieces += [Piece(event_of(event), 0) for event in events[:-1]]
-                pieces.append(Piece(event_of(events[-1]), self._owed, carries=carries))
-                self._owed = 0
+                pieces.append(Piece(event_of(events[-1]), told, carries=isinstance(part, OUTPUT) or told > 0))
         return together(pieces)[0] if pieces else None
 
     def failure(self, error: ApiError, request_id: str) -> bytes:

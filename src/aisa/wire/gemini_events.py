@@ -8,9 +8,10 @@ import msgspec
 
 from aisa.answer import Arguments, Extra, Finish, Identity, Part, Reasoning, Refusal, Report, Text, ToolCall
 from aisa.errors import ApiError
+from aisa.wire.held_calls import HeldCall, HeldCalls
 from aisa.wire.trees import Tree, is_tree, trees_in
 
-CALL_BYTES_MAX = 8 << 20  # of the arguments of one call, which are held until they are whole: beyond what a model writes in one answer
+CALL_BYTES_MAX = 8 << 20  # of the arguments of calls that are held until they are whole: beyond what a model writes in one answer
 FINISHES = {"stop": "STOP", "tool_calls": "STOP", "function_call": "STOP", "length": "MAX_TOKENS", "content_filter": "SAFETY"}
 STATUS_NAMES = {
     401: "UNAUTHENTICATED",
@@ -26,11 +27,11 @@ DETAIL = "type.googleapis.com/google.rpc."
 
 
 class Candidates:
-    """The candidates of one answer while it comes. Calls are whole or nothing here, so their arguments are gathered."""
+    """The candidates of one answer while it comes. Calls are whole or nothing here, so their arguments are gathered in `calls`."""
 
     def __init__(self, identity: Identity) -> None:
         self._identity = identity
-        self._call: tuple[ToolCall, list[str], int] | None = None
+        self.calls = HeldCalls()
         self._seal = ""  # that goes with the next call
         self.finishes: dict[int, str] = {}
 
@@ -41,40 +42,39 @@ class Candidates:
                 self._identity = part
                 return []
             case Text(choice, text) | Refusal(choice, text):
-                return [*self.whole(), self.event(choice, [{"text": text}])] if text else []
+                return [*self._called(self.calls.whole(choice)), self.event(choice, [{"text": text}])] if text else []
             case Reasoning(choice, text, _, signature):
                 self._seal = signature or self._seal
-                return [*self.whole(), self.event(choice, [{"text": text, "thought": True}])] if text else []
+                return [*self._called(self.calls.whole(choice)), self.event(choice, [{"text": text, "thought": True}])] if text else []
             case ToolCall():
-                begun = self.whole()
-                self._call = (part, [], 0)
-                return begun
-            case Arguments(_, _, text):
-                self._gather(text)
+                return self._called(self.calls.begin(part))
+            case Arguments():
+                if self.calls.add(part) and self.calls.characters > CALL_BYTES_MAX:
+                    raise ApiError("gateway_error", "The model's call of a tool is too long to be sent whole, as this API wants it.")
                 return []
             case Extra(choice, name, value, _, beside):
                 given = [] if beside else media_in(name, value)
-                return [*self.whole(), self.event(choice, given)] if given else []
+                return [*self._called(self.calls.whole(choice)), self.event(choice, given)] if given else []
             case Finish(choice, reason):
                 self.finishes[choice] = FINISHES.get(reason, "STOP")
-                return self.whole()
+                return self._called(self.calls.rest(choice))
             case _:
                 return []
 
-    def whole(self) -> list[Tree]:
-        """Return the call that is complete now, if one was begun."""
-        if self._call is None:
-            return []
-        (call, pieces, _), self._call = self._call, None
+    def _called(self, calls: list[HeldCall]) -> list[Tree]:
+        """Return the events of calls."""
+        return [self.event(held.call.choice, [self._call(held)]) for held in calls]
+
+    def _call(self, held: HeldCall) -> Tree:
+        given = "".join(held.texts)
         try:
-            args: object = msgspec.json.decode("".join(pieces) or "{}")
+            args: object = msgspec.json.decode(given or "{}")
         except msgspec.DecodeError:
-            args = {"arguments": "".join(pieces)}
-        part: Tree = {"functionCall": {"id": call.id, "name": call.name, "args": args if is_tree(args) else {"arguments": args}}}
-        if self._seal:
-            part["thoughtSignature"] = b64encode(self._seal.encode()).decode()
-            self._seal = ""
-        return [self.event(call.choice, [part])]
+            args = {"arguments": given}
+        call: Tree = {"id": held.call.id, "name": held.call.name, "args": args if is_tree(args) else {"arguments": args}}
+        seal: Tree = {"thoughtSignature": b64encode(self._seal.encode()).decode()} if self._seal else {}
+        self._seal = ""
+        return {"functionCall": call, **seal}
 
     def event(self, choice: int, parts: list[Tree]) -> Tree:
         """Return an event of one candidate."""
@@ -90,15 +90,6 @@ class Candidates:
         ]
         usage: Tree = {} if report is None else {"usageMetadata": metadata_of(report)}
         return self._with_head({"candidates": candidates, **usage})
-
-    def _gather(self, text: str) -> None:
-        if self._call is None:
-            return
-        call, pieces, size = self._call
-        if size + len(text) > CALL_BYTES_MAX:
-            raise ApiError("gateway_error", "The model's call of a tool is too long to be sent whole, as this API wants it.")
-        pieces.append(text)
-        self._call = (call, pieces, size + len(text))
 
     def _with_head(self, event: Tree) -> Tree:
         return {**event, "modelVersion": self._identity.model, "responseId": self._identity.id}

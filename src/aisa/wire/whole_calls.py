@@ -7,81 +7,68 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
-from aisa.answer import OUTPUT, Arguments, Part, Piece, ToolCall, together
+from aisa.answer import OUTPUT, Arguments, Finish, Part, Piece, ToolCall, together
+from aisa.wire.chat import ChatRequest
 from aisa.wire.chat_door import CHAT_DOOR, PROTOCOL, ChatDoor, DocumentEncoder, StreamEncoder, event_of
 from aisa.wire.door import Door, Encoder, Request
+from aisa.wire.held_calls import HeldCall, HeldCalls
 from aisa.wire.sse import KEEP_ALIVE
 from aisa.wire.trees import Tree, as_tree, is_tree, trees_in
 
 HEADER, WHOLE = "x-aisa-tool-calls", "whole"
 CLIENT = "mistral-client-python"  # how the User-Agent of the client begins that needs it
-HELD_CHARACTERS_MAX = 262_144  # of one call's arguments; a longer one goes on in fragments, as calls do elsewhere
+HELD_CHARACTERS_MAX = 262_144  # of arguments; longer ones go on in fragments, as calls do elsewhere
 TYPED = f"{PROTOCOL}, calls whole"  # no dialect's name: vendors' own bytes have fragments in them
 
 
-class Held:
-    """A call that is not whole yet: its beginning, its arguments so far, and the tokens in both."""
-
-    def __init__(self, call: ToolCall) -> None:
-        self.call = call
-        self.texts: list[str] = []
-        self.size = 0
-        self.tokens = call.tokens
-
-    def add(self, part: Arguments) -> None:
-        """Take a further part of its arguments."""
-        self.texts.append(part.text)
-        self.size += len(part.text)
-        self.tokens += part.tokens
-
-
 class WholeCallsEncoder(StreamEncoder):
-    """Writes a stream. Calls that a vendor makes side by side are all held until the first of them that cannot grow any more."""
+    """Writes a stream. A call is held until it cannot grow any more, or to the end of its choice; those behind it in its choice wait."""
 
-    _held: Held | None = None
-    _long: tuple[int, int] | None = None  # the call that goes on in fragments
+    def __init__(self, request: ChatRequest, call_id: str, created: int) -> None:
+        super().__init__(request, call_id, created)
+        self._calls = HeldCalls()
+        self._long: set[tuple[int, int]] = set()  # the calls that go on in fragments
 
     def write(self, parts: Sequence[Part]) -> Piece | None:
         """Return the events for these parts as one piece; a comment where all of them are held, as the model is at work."""
         pieces: list[Piece] = []
         for part in parts:
-            if isinstance(part, Arguments) and self._takes(part):
-                if self._held is not None and self._held.size > HELD_CHARACTERS_MAX:
-                    self._long = (part.choice, part.index)
-                    pieces += self._let_go()
-                continue
-            pieces += self._let_go()
-            if isinstance(part, ToolCall):
-                self._held, self._long = Held(part), None
-            elif (piece := super().write([part])) is not None:
-                pieces.append(piece)
-        if not pieces and self._held is not None and any(isinstance(part, OUTPUT) for part in parts):
+            if isinstance(part, Arguments) and self._calls.add(part):
+                if self._calls.characters > HELD_CHARACTERS_MAX:
+                    pieces += self._let_go_of_all()
+            elif isinstance(part, ToolCall):
+                pieces += self._written_calls(self._calls.begin(part))
+            else:
+                if isinstance(part, Finish):
+                    pieces += self._written_calls(self._calls.rest(part.choice))
+                elif isinstance(part, OUTPUT):
+                    pieces += self._written_calls(self._calls.whole(part.choice))
+                pieces += [piece for piece in [super().write([part])] if piece is not None]
+        if not pieces and self._calls and any(isinstance(part, OUTPUT) for part in parts):
             return Piece(KEEP_ALIVE, 0, carries=True)
         return together(pieces)[0] if pieces else None
 
     def closing(self, parts: Sequence[Part]) -> bytes:
         """Return what is still held, the usage chunk, if it was asked for, and `[DONE]`."""
-        return b"".join([piece.data for piece in self._let_go()]) + super().closing(parts)
+        return b"".join([piece.data for piece in self._written_calls(self._calls.rest())]) + super().closing(parts)
 
-    def _takes(self, part: Arguments) -> bool:
-        """Add arguments to the call that is held, if they are its own."""
-        held = self._held
-        if held is None or (held.call.choice, held.call.index) != (part.choice, part.index):
-            return False
-        held.add(part)
-        return True
+    def _let_go_of_all(self) -> list[Piece]:
+        """Hold nothing any more: what is not whole yet goes on in fragments."""
+        calls = self._calls.rest()
+        self._long |= {(held.call.choice, held.call.index) for held in calls if not held.is_whole}
+        return self._written_calls(calls)
 
-    def _let_go(self) -> list[Piece]:
-        """Return the call that is held, whole."""
-        held, self._held = self._held, None
-        if held is None:
-            return []
+    def _written_calls(self, calls: list[HeldCall]) -> list[Piece]:
+        """Return the events of calls, each in one piece."""
+        return [piece for held in calls for piece in self._written_call(held)]
+
+    def _written_call(self, held: HeldCall) -> list[Piece]:
         *before, chunk = self._chunks.take(held.call)
         text = "".join(held.texts)
+        given = text if text or held.call.custom or (held.call.choice, held.call.index) in self._long else "{}"
         for call in calls_in(chunk):
             kind = "custom" if held.call.custom else "function"
-            inner = as_tree(call[kind])
-            call[kind] = {**inner, "input" if held.call.custom else "arguments": text if text or held.call.custom else "{}"}
+            call[kind] = {**as_tree(call[kind]), "input" if held.call.custom else "arguments": given}
         return [*[Piece(event_of(each), 0) for each in before], Piece(event_of(chunk), held.tokens, carries=True)]
 
 

@@ -1,0 +1,125 @@
+"""Calls of tools that a vendor makes side by side, for clients that take each in one piece: each has its own arguments, and all of them."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import pytest
+
+from aisa.config.schema import Prices
+from aisa.testing.clock import run_virtual
+from aisa.wire.door import Door
+from aisa.wire.gemini_door import GeminiDoor
+from aisa.wire.whole_calls import HELD_CHARACTERS_MAX, WholeCallsDoor
+from door_readers import SPEAKERS, data_of
+from rig import DONE, OPENING, Break, MemoryClient, Rig, Script, ScriptedUpstream, chunk, usage
+
+Json = dict[str, Any]
+Calls = dict[int, list[tuple[str, str]]]
+
+
+def begins(choice: int, index: int, name: str, arguments: str = "") -> bytes:
+    """A vendor's chunk that begins a call."""
+    call = {"index": index, "id": f"c{choice}{index}", "type": "function", "function": {"name": name, "arguments": arguments}}
+    return chunk({"tool_calls": [call]}, index=choice)
+
+
+def given(choice: int, index: int, arguments: str) -> bytes:
+    """A further part of its arguments."""
+    return chunk({"tool_calls": [{"index": index, "function": {"arguments": arguments}}]}, index=choice)
+
+
+def ends(choice: int) -> bytes:
+    """A choice that ends with its calls."""
+    return chunk({}, "tool_calls", index=choice)
+
+
+def in_candidates(stream: bytes) -> Calls:
+    """What Gemini's client has: the calls of each candidate."""
+    calls: Calls = {}
+    for event in data_of(stream):
+        for candidate in event.get("candidates", ()):
+            for part in candidate["content"]["parts"]:
+                if call := part.get("functionCall"):
+                    calls.setdefault(candidate["index"], []).append((call["name"], json.dumps(call["args"])))
+    return calls
+
+
+def in_choices(stream: bytes) -> Calls:
+    """What a client of chat completions has, which takes a call for whole as it comes."""
+    calls: Calls = {}
+    for event in data_of(stream):
+        for choice in event.get("choices", ()):
+            for call in choice["delta"].get("tool_calls", ()):
+                known = calls.setdefault(choice["index"], [])
+                assert call["index"] == len(known)
+                known.append((call["function"]["name"], json.dumps(json.loads(call["function"]["arguments"]))))
+    return calls
+
+
+def asked(door: str, n: int) -> Json:
+    """A request for so many answers, with tools."""
+    whole = SPEAKERS["gemini" if door == "gemini" else "chat"].ask("tools")
+    return {**whole, "generationConfig": {"candidateCount": n}} if door == "gemini" else {**whole, "n": n}
+
+
+DOORS: dict[str, Door] = {"gemini": GeminiDoor("fast", stream=True), "whole": WholeCallsDoor()}
+READ = {"gemini": in_candidates, "whole": in_choices}
+
+
+def called(door: str, n: int, *steps: Any) -> tuple[MemoryClient, Rig]:
+    """Make one call to a vendor that says this."""
+    rig, client = Rig(ScriptedUpstream(Script(steps)), prices=Prices(input=1, output=2)), MemoryClient()
+    run_virtual(rig.call(client, json.dumps(asked(door, n)).encode(), door=DOORS[door]))
+    return client, rig
+
+
+OSLO, BERGEN = '{"city": "Oslo"}', '{"city": "Bergen"}'
+
+
+@pytest.mark.parametrize("door", DOORS)
+def test_calls_of_several_choices_that_come_in_turns_have_each_its_own_arguments(door: str) -> None:
+    """A call of one choice is none of another's, and is not whole because another begins."""
+    steps = [
+        *[chunk(OPENING, index=choice) for choice in (0, 1)],
+        begins(0, 0, "weather"), begins(1, 0, "f"),
+        given(0, 0, OSLO[:7]), given(1, 0, BERGEN[:9]), given(0, 0, OSLO[7:]), given(1, 0, BERGEN[9:]),
+        begins(0, 1, "now", "{}"), ends(0), begins(1, 1, "g"), given(1, 1, OSLO), ends(1), usage(9, 40), DONE,
+    ]  # fmt: skip
+    client, rig = called(door, 2, *steps)
+    assert READ[door](client.body) == {0: [("weather", OSLO), ("now", "{}")], 1: [("f", BERGEN), ("g", OSLO)]}
+    assert (rig.rows[-1].outcome, rig.rows[-1].billed.output_tokens) == ("completed", 40)
+
+
+@pytest.mark.parametrize("door", DOORS)
+def test_calls_of_one_choice_whose_arguments_come_in_turns_have_each_its_own(door: str) -> None:
+    """In the order in which they began; one that takes nothing has an empty object."""
+    steps = [
+        chunk(OPENING), begins(0, 0, "weather"), begins(0, 1, "now"), begins(0, 2, "f"),
+        given(0, 2, BERGEN), given(0, 0, OSLO[:5]), given(0, 0, OSLO[5:]), ends(0), DONE,
+    ]  # fmt: skip
+    client, _ = called(door, 1, *steps)
+    assert READ[door](client.body) == {0: [("weather", OSLO), ("now", "{}"), ("f", BERGEN)]}
+
+
+@pytest.mark.parametrize("door", DOORS)
+def test_a_call_that_was_not_whole_when_its_vendor_broke_off_is_not_paid_for_by_what_another_choice_says(door: str) -> None:
+    """Its tokens ride on nothing else: a client has the text of the other, and pays for that."""
+    words = [chunk({"content": word}, index=0) for word in ("One ", "two ")]
+    client, rig = called(door, 2, chunk(OPENING), words[0], begins(1, 0, "weather"), given(1, 0, OSLO[:9]), words[1], Break())
+    assert READ[door](client.body) == {}
+    assert (rig.rows[-1].outcome, rig.rows[-1].billed.output_tokens) == ("cut", 2)
+
+
+def test_calls_beyond_what_may_be_held_go_on_in_fragments_each_by_its_place() -> None:
+    """Of two that come in turns, at a client that wants them whole: nothing is made up where one had nothing yet."""
+    long = json.dumps({"a": "x" * HELD_CHARACTERS_MAX})
+    steps = [chunk(OPENING), begins(0, 0, "f"), begins(0, 1, "g"), given(0, 0, long[:-2]), given(0, 1, OSLO), given(0, 0, long[-2:])]
+    client, _ = called("whole", 1, *steps, ends(0), DONE)
+    told = {0: "", 1: ""}
+    for event in data_of(client.body):
+        for choice in event["choices"]:
+            for call in choice["delta"].get("tool_calls", ()):
+                told[call["index"]] += call["function"]["arguments"]
+    assert told == {0: long, 1: OSLO}

@@ -13,7 +13,7 @@ from aisa.wire.door import Door
 from aisa.wire.gemini_door import GeminiDoor
 from aisa.wire.whole_calls import HELD_CHARACTERS_MAX, WholeCallsDoor
 from door_readers import SPEAKERS, data_of
-from rig import DONE, OPENING, Break, MemoryClient, Rig, Script, ScriptedUpstream, chunk, usage
+from rig import DONE, HEAD, OPENING, Break, MemoryClient, Rig, Script, ScriptedUpstream, chunk, event, usage
 
 Json = dict[str, Any]
 Calls = dict[int, list[tuple[str, str]]]
@@ -38,8 +38,8 @@ def ends(choice: int) -> bytes:
 def in_candidates(stream: bytes) -> Calls:
     """What Gemini's client has: the calls of each candidate."""
     calls: Calls = {}
-    for event in data_of(stream):
-        for candidate in event.get("candidates", ()):
+    for told in data_of(stream):
+        for candidate in told.get("candidates", ()):
             for part in candidate["content"]["parts"]:
                 if call := part.get("functionCall"):
                     calls.setdefault(candidate["index"], []).append((call["name"], json.dumps(call["args"])))
@@ -49,8 +49,8 @@ def in_candidates(stream: bytes) -> Calls:
 def in_choices(stream: bytes) -> Calls:
     """What a client of chat completions has, which takes a call for whole as it comes."""
     calls: Calls = {}
-    for event in data_of(stream):
-        for choice in event.get("choices", ()):
+    for told in data_of(stream):
+        for choice in told.get("choices", ()):
             for call in choice["delta"].get("tool_calls", ()):
                 known = calls.setdefault(choice["index"], [])
                 assert call["index"] == len(known)
@@ -118,8 +118,40 @@ def test_calls_beyond_what_may_be_held_go_on_in_fragments_each_by_its_place() ->
     steps = [chunk(OPENING), begins(0, 0, "f"), begins(0, 1, "g"), given(0, 0, long[:-2]), given(0, 1, OSLO), given(0, 0, long[-2:])]
     client, _ = called("whole", 1, *steps, ends(0), DONE)
     told = {0: "", 1: ""}
-    for event in data_of(client.body):
-        for choice in event["choices"]:
+    for item in data_of(client.body):
+        for choice in item["choices"]:
             for call in choice["delta"].get("tool_calls", ()):
                 told[call["index"]] += call["function"]["arguments"]
     assert told == {0: long, 1: OSLO}
+
+
+@pytest.mark.parametrize("as_written", [str, float], ids=["text", "1.0"])
+def test_choices_and_calls_whose_places_are_no_plain_numbers_are_told_apart(as_written: type) -> None:
+    """In a stream and in a document: what comes in turns is not put together."""
+    parts: list[tuple[int, int, str]] = [
+        (0, 0, OSLO[:4]),
+        (1, 0, BERGEN[:4]),
+        (0, 1, "{"),
+        (0, 0, OSLO[4:]),
+        (1, 0, BERGEN[4:]),
+        (0, 1, "}"),
+    ]
+    begun: set[tuple[int, int]] = set()
+    steps = []
+    for choice, index, arguments in parts:
+        call: Json = {"index": as_written(index), "function": {"arguments": arguments}}
+        if (choice, index) not in begun:
+            begun.add((choice, index))
+            call = {
+                "index": as_written(index),
+                "id": f"c{choice}{index}",
+                "function": {"name": f"f{choice}{index}", "arguments": arguments},
+            }
+        steps.append(event({**HEAD, "choices": [{"index": as_written(choice), "delta": {"tool_calls": [call]}, "finish_reason": None}]}))
+    last = [event({**HEAD, "choices": [{"index": as_written(choice), "delta": {}, "finish_reason": "tool_calls"}]}) for choice in (1, 0)]
+    client, _ = called("whole", 2, *steps, *last, DONE)
+    assert in_choices(client.body) == {0: [("f00", OSLO), ("f01", "{}")], 1: [("f10", BERGEN)]}
+    messages = [{"index": as_written(place), "message": {"content": word}, "finish_reason": "stop"} for place, word in ((1, "b"), (0, "a"))]
+    rig, client = Rig(ScriptedUpstream(Script([json.dumps({"choices": messages}).encode()], headers={}))), MemoryClient()
+    run_virtual(rig.call(client, json.dumps({**asked("chat", 2), "stream": False}).encode()))
+    assert [choice["message"]["content"] for choice in json.loads(client.body)["choices"]] == ["a", "b"]

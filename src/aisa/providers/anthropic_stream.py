@@ -250,6 +250,8 @@ class StreamDecoder(MessageReader):
         if data.startswith(b"[DONE]"):
             return []
         events = self._objects.take(data)
+        if events is None and b"\n" in data:  # events that a sloppy vendor ended with a single newline
+            return self._parts([(b"", line) for line in data.split(b"\n") if line])
         if events is None:
             self.failure = unreadable(self._target, "an event that is no JSON object")
             return []

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Literal
+from typing import Annotated, Literal
 
 import msgspec
-from msgspec import Raw
+from msgspec import Meta, Raw
 
 from aisa.answer import Part, Piece
 from aisa.providers.answer_builder import AnswerBuilder
@@ -14,16 +14,19 @@ from aisa.providers.event_objects import NOT_JSON
 from aisa.providers.shape import Target
 from aisa.providers.typed_stream import TypedDocument, TypedStream
 from aisa.usage import BYTES_PER_TOKEN
+from aisa.wire.choice import flatten
 from aisa.wire.completions import CompletionsRequest
+from aisa.wire.finish import spoken
+from aisa.wire.generated import listed
 from aisa.wire.model_name import shown_name
 from aisa.wire.texts import Given
-from aisa.wire.trees import Tree, is_tree, trees_in
-from aisa.wire.usage_report import with_cost
+from aisa.wire.trees import Tree, as_tree, is_tree, trees_in
+from aisa.wire.usage_report import count_of, with_cost
 from aisa.wire.vendor_error import refuse_errors
 from aisa.wire.vendor_tier import tier_named
 
 FIELDS = msgspec.json.Decoder(dict[str, Raw])
-SAID = frozenset({"index", "text", "finish_reason"})
+SAID = frozenset({"index", "text", "finish_reason", "delta", "message"})
 
 
 class CompletionsReader:
@@ -34,6 +37,8 @@ class CompletionsReader:
         self._builder = builder
         self._request = request
         self._echoes: dict[int, int] = {}  # characters of the prompt that a choice has still to repeat
+        self._named: int | None = 0  # tokens that the vendor has named, of one choice; None once it said something without
+        self._only: int | None = None  # how the vendor numbers its one choice, where one is asked for
 
     def take(self, event: Tree) -> None:
         """Tell what a chunk or a document says. Raises VendorError where that is a failure."""
@@ -41,15 +46,15 @@ class CompletionsReader:
         builder = self._builder
         builder.identify(event.get("id"), event.get("model"))
         builder.tier = tier_named(event.get("service_tier")) or builder.tier
-        for place, choice in enumerate(trees_in(event.get("choices"))):
-            given = choice.get("index")
-            index = given if type(given) is int else place
-            text = choice.get("text")
-            self._say(index, text if isinstance(text, str) else "")
+        for position, choice in enumerate(trees_in(event.get("choices"))):
+            index = self._place(choice, position)
+            text = text_of(choice)
+            self._say(index, text)
+            self._told_of(choice, text)
             for name, value in choice.items():
                 if name not in SAID and value is not None:
                     builder.carry(index, name, value, beside=True)
-            if choice.get("finish_reason") is not None:
+            if spoken(choice.get("finish_reason")):
                 builder.finish(index, choice["finish_reason"])
         usage = event.get("usage")
         if is_tree(usage):  # behind the text that it tells of
@@ -60,6 +65,15 @@ class CompletionsReader:
         self._builder.finish_rest()
         self.ended = True
 
+    def _place(self, choice: Tree, position: int) -> int:
+        """Return which choice this is; the one that was asked for is the first, whatever its number. Others nobody asked for."""
+        given = count_of(choice.get("index"))
+        index = position if given is None else given
+        if self._request.answers > 1:
+            return index
+        self._only = index if self._only is None else self._only
+        return 0 if index == self._only else self._request.choices
+
     def _say(self, choice: int, text: str) -> None:
         """Say a text; what of it repeats the prompt is no output."""
         left = self._echo(choice)
@@ -67,6 +81,16 @@ class CompletionsReader:
             self._builder.repeat(choice, text[:left])
             self._echoes[choice] = left - len(text[:left])
         self._builder.say(choice, text[left:])
+
+    def _told_of(self, choice: Tree, text: str) -> None:
+        """Count a text by the tokens that its vendor names with it, where it names those of all."""
+        logprobs = choice.get("logprobs")
+        named = listed(choice, "token_ids") or listed(logprobs, "tokens") or listed(logprobs, "content")
+        if self._named is None or self._request.choices > 1 or self._request.known.echo or (text and not named):
+            self._named = None
+        elif named:
+            self._named += named
+            self._builder.catch_up(self._named)
 
     def _echo(self, choice: int) -> int:
         """Return how many characters of the prompt a choice has still to repeat; of one given as tokens, about how many."""
@@ -78,6 +102,12 @@ class CompletionsReader:
         return self._echoes.setdefault(choice, whole)
 
 
+def text_of(choice: Tree) -> str:
+    """Return what a choice says; some vendors answer in the words of conversations."""
+    text = choice.get("text")
+    return text if isinstance(text, str) else flatten(as_tree(choice.get("delta") or choice.get("message")).get("content"))[0]
+
+
 class CompletionsStream(TypedStream):
     """Reads a stream, which says `[DONE]` at its end."""
 
@@ -86,10 +116,16 @@ class CompletionsStream(TypedStream):
         self._completions = reader
 
     def _take_event(self, data: bytes, *, last: bool) -> None:
-        if data == b"[DONE]" and self._builder.begun:
+        if data.startswith(b"[DONE]") and self._builder.begun:
             self._completions.end()
         else:
             super()._take_event(data, last=last)
+
+
+class PlainLogprobs(msgspec.Struct):
+    """Log-probabilities as they should be: lists with an entry a token, not those of conversations (llama.cpp)."""
+
+    tokens: list[str]
 
 
 class PlainChoice(msgspec.Struct):
@@ -98,9 +134,19 @@ class PlainChoice(msgspec.Struct):
     index: int
     text: str
     finish_reason: Literal["stop", "length", "content_filter"]
+    logprobs: PlainLogprobs | None = None
 
 
-PLAIN = msgspec.json.Decoder(list[PlainChoice])
+class PlainCompletion(msgspec.Struct):
+    """A document as it should be."""
+
+    id: Annotated[str, Meta(min_length=1)]
+    object: Literal["text_completion"]
+    created: int
+    choices: list[PlainChoice]
+
+
+PLAIN = msgspec.json.Decoder(PlainCompletion)
 
 
 class CompletionsDocument(TypedDocument):
@@ -133,11 +179,9 @@ class CompletionsDocument(TypedDocument):
 
 
 def conformant(body: bytes) -> dict[str, Raw] | None:
-    """Return the members of a document whose choices are as they should be, None of any other."""
+    """Return the members of a document that is as it should be, None of any other."""
     try:
-        members = FIELDS.decode(body)
-        choices = PLAIN.decode(members.get("choices", b"null"))
+        members, choices = FIELDS.decode(body), PLAIN.decode(body).choices
     except NOT_JSON:
         return None
-    whole = members.keys() >= {"id", "object", "created"} and [choice.index for choice in choices] == list(range(len(choices)))
-    return members if whole else None
+    return members if [choice.index for choice in choices] == list(range(len(choices))) else None

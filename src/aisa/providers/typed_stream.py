@@ -248,11 +248,15 @@ class TypedStream(TypedDecoder):
                 self._tell(event)
 
     def _take_event(self, data: bytes, *, last: bool) -> None:
-        if data == b"[DONE]":
+        if data.startswith(b"[DONE]"):
             return
         events = self._objects.take(data)
         if events is not None:
             self._tell_all(events)
+        elif b"\n" in data:  # events that a sloppy vendor ended with a single newline
+            for line in data.split(b"\n"):
+                if line and self.failure is None and not self._reader.ended:
+                    self._take_event(line, last=last)
         elif not last:  # what is cut in the middle of an event is told as broken off
             self._fail(unreadable(self._target, "an event that is no JSON object"))
 

@@ -12,6 +12,7 @@ from aisa.wire.model_name import shown_name
 from aisa.wire.tool_calls import arguments_text
 from aisa.wire.tool_terms import ToolTerms
 from aisa.wire.trees import Tree, as_tree, is_tree, text_or_none, trees_in
+from aisa.wire.usage_report import count_of
 from aisa.wire.vendor_error import Unintelligible, VendorError, error_in
 
 OBJECT = "chat.completion"
@@ -56,7 +57,7 @@ class Document:
 
     def _told_apart(self, choices: list[Tree]) -> list[Tree]:
         """Return the choices in order; those under one index as one where one was asked for: some vendors part text and calls."""
-        indexes = [index for choice in choices if type(index := choice.get("index")) is int]
+        indexes = [index for choice in choices if (index := count_of(choice.get("index"))) is not None]
         if len(indexes) < len(choices):
             return choices
         if len(set(indexes)) == len(choices):

@@ -22,7 +22,7 @@ from aisa.wire.steps import GROQ, steps_in, steps_shown
 from aisa.wire.token_meter import BY_LOGPROBS, BY_TOKEN_IDS, BY_VENDOR, TokenMeter, weakest
 from aisa.wire.tool_terms import ToolTerms
 from aisa.wire.trees import Tree, as_tree, is_list, is_tree, text_or_none, trees_in
-from aisa.wire.usage_report import SEARCHES_MAX, UsageReport, visible
+from aisa.wire.usage_report import SEARCHES_MAX, UsageReport, count_of, visible
 from aisa.wire.vendor_error import Unintelligible, VendorError, refuse_errors
 
 OBJECT = "chat.completion.chunk"
@@ -278,9 +278,8 @@ class ChunkStream:
 
     def _accept_choice(self, given: Tree, position: int) -> tuple[list[Tree], Choice | None]:
         """Return the choices to emit, and the choice itself if it has finished: what rides on the event belongs to its finish then."""
-        index = given.get("index")
-        if type(index) is not int or index < 0:
-            index = position
+        told = count_of(given.get("index"))
+        index = position if told is None else told
         if index >= self._n:
             if self._n > 1 or not self._is_the_only_one(index):
                 return [], None

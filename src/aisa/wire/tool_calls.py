@@ -13,6 +13,7 @@ from aisa.wire.halves import Seam, whole
 from aisa.wire.lenient_json import encode
 from aisa.wire.tool_terms import ToolTerms
 from aisa.wire.trees import Tree, is_tree, text_or_none, trees_in
+from aisa.wire.usage_report import count_of
 from aisa.wire.vendor_error import Unintelligible
 
 CALLS_MAX = 1024  # more calls in one answer are an attack or a bug
@@ -102,8 +103,7 @@ class ToolCallStream:
         body = body if is_tree(body) else {}
         text = arguments_text(body.get("input" if is_tree(custom) else "arguments"))
         given, name = whole(text_or_none(fragment.get("id")) or ""), whole(text_or_none(body.get("name")) or "")
-        index = fragment.get("index")
-        key = index if type(index) is int else None
+        key = count_of(fragment.get("index"))
         call = self._candidate(key, given, name)
         if call is None or (name and self._is_another(call, given, name, numbered=key is not None, text=text, together=together)):
             call = self._begin(key)

@@ -1,0 +1,110 @@
+"""`POST /v1/completions` at vendors that have it and are sloppy: what they say arrives whole, as at the chat door, and is billed so."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import openai as sdk
+import pytest
+
+from rig import Break, Script, events_of
+from test_completions import DONE, HEAD, USED, asked, called, said, script, streamed, used, whole
+
+Json = dict[str, Any]
+
+
+def choice(finish: str | None = None, **members: Any) -> bytes:
+    """A chunk whose one choice has these members."""
+    return b"data: " + json.dumps({**HEAD, "choices": [{"finish_reason": finish, **members}]}).encode() + b"\n\n"
+
+
+ODD: dict[str, list[bytes]] = {
+    "a blank behind [DONE]": [said("one "), said("two", "stop"), used(), b"data: [DONE] \n\n"],
+    "single newlines": [b"".join([said("one "), said("two", "stop"), used(), DONE]).replace(b"\n\n", b"\n")],
+    "numbered from one": [said("one ", index=1), said("two", "stop", 1), used(), DONE],
+    "numbered below nothing": [said("one ", index=-1), said("two", "stop", -1), used(), DONE],
+    "numbered in text": [choice(index="0", text="one "), choice("stop", index="0", text="two"), used(), DONE],
+    "a second choice that nobody asked for": [said("one "), said("no", "length", 1), said("two", "stop"), used(), DONE],
+    "the words of conversations": [choice(index=0, delta={"content": "one "}), choice("stop", delta={"content": "two"}), used(), DONE],
+    "a message": [choice("stop", message={"role": "assistant", "content": "one two"}), used(), DONE],
+    "an empty reason": [said("one ", ""), said("two", ""), said("", "stop"), used(), DONE],
+}
+
+
+@pytest.mark.parametrize("steps", ODD.values(), ids=ODD)
+def test_what_a_vendor_says_arrives_however_it_writes_it(steps: list[bytes]) -> None:
+    """Its text, one finish, and its report."""
+    _, client, row = called(asked(stream=True), Script(steps))
+    assert streamed(client) == ("one two", ["stop"])
+    assert (row.outcome, row.billed.output_tokens, row.billed.source) == ("completed", 2, "reported")
+
+
+def test_choices_that_are_numbered_in_text_are_told_apart() -> None:
+    """As those that are numbered by numbers."""
+    steps = [choice(index=index, text=word) for index, word in (("1", "b"), ("0", "a"), ("1", "B"), ("0", "A"))]
+    _, client, _ = called(asked(stream=True, n=2), Script([*steps, choice("stop", index="0"), choice("stop", index="1"), DONE]))
+    texts = {0: "", 1: ""}
+    for item in events_of(client.body)[:-1]:
+        for each in item["choices"]:
+            texts[each["index"]] += each["text"]
+    assert texts == {0: "aA", 1: "bB"}
+
+
+def test_a_stream_that_breaks_off_behind_an_empty_reason_is_no_stop() -> None:
+    """An empty text is no reason to end."""
+    _, client, row = called(asked(stream=True), Script([said("one ", "")]))
+    assert ("error" in events_of(client.body)[-1], row.outcome) == (True, "cut")
+
+
+IN_CONVERSATIONS = {"content": [{"token": "one", "logprob": -0.5, "bytes": None, "top_logprobs": [{"token": "x", "logprob": -2.0}]}]}
+
+
+@pytest.mark.parametrize(
+    "members",
+    [
+        {"id": None},
+        {"id": ""},
+        {"id": 7},
+        {"object": "chat.completion"},
+        {"object": None},
+        {"created": "1"},
+        {"created": 1.5},
+        {"index": 1},
+    ],
+    ids=str,
+)
+def test_a_document_whose_members_are_of_other_types_is_mended(members: Json) -> None:
+    """The official client's types are kept."""
+    answer = whole("one")
+    answer["choices"][0] |= {name: value for name, value in members.items() if name == "index"}
+    _, client, row = called(asked(), script(answer | {name: value for name, value in members.items() if name != "index"}))
+    told = sdk.types.Completion.model_validate(json.loads(client.body), strict=True)
+    assert [(each.index, each.text, each.finish_reason) for each in told.choices] == [(0, "one", "stop")]
+    assert (told.id != "", row.billed.output_tokens) == (True, USED["completion_tokens"])
+
+
+def test_log_probabilities_in_the_form_of_conversations_are_those_of_completions_in_a_document_too() -> None:
+    """llama.cpp writes them so here; a stream has them in this protocol's form already."""
+    answer = whole("one")
+    answer["choices"][0]["logprobs"] = IN_CONVERSATIONS
+    _, client, _ = called(asked(logprobs=1), script(answer))
+    wanted = {"tokens": ["one"], "token_logprobs": [-0.5], "top_logprobs": [{"x": -2.0}], "text_offset": [0]}
+    assert json.loads(client.body)["choices"][0]["logprobs"] == wanted
+
+
+@pytest.mark.parametrize(
+    "named",
+    [
+        {"logprobs": {"tokens": ["w"] * 25, "token_logprobs": [-0.1] * 25}},
+        {"logprobs": {"content": [{"token": "w", "logprob": -0.1}] * 25}},
+        {"token_ids": list(range(25))},
+    ],
+    ids=["logprobs", "logprobs of conversations", "token ids"],
+)
+def test_a_cut_stream_whose_vendor_names_each_token_costs_as_many_as_arrived(named: Json) -> None:
+    """[fault M7] Twenty-five in a delta, which the size of the text only guesses at."""
+    _, _, row = called(asked(stream=True, logprobs=1), Script([said("word " * 25, **named), said("word " * 25, **named), Break()]))
+    assert (row.outcome, row.billed.output_tokens, row.billed.source) == ("cut", 50, "counted")
+    _, _, row = called(asked(stream=True, logprobs=1), Script([said("word " * 25, **named), said("word " * 25), Break()]))
+    assert 50 < row.billed.output_tokens < 80  # what it does not name is counted

@@ -16,7 +16,7 @@ from google.genai.types import HttpOptions
 from aisa.config.schema import Prices
 from aisa.errors import ApiError, UpstreamFailed
 from aisa.ledger.row import CallRow
-from aisa.providers import anthropic, gemini, openai
+from aisa.providers import anthropic, bedrock, gemini, openai
 from aisa.providers.shape import Target
 from aisa.testing.clock import run_virtual
 from aisa.wire.door import Request
@@ -217,12 +217,16 @@ def test_what_only_gemini_can_do_is_refused_to_others(body: dict[str, Any], para
 
 
 def test_that_a_function_failed_reaches_models_whose_dialect_says_so() -> None:
-    """Anthropic's; chat completions have no word for it."""
+    """Anthropic's, Bedrock's, and Gemini's for clients of other APIs; chat completions have no word for it."""
     said = {"role": "model", "parts": [{"functionCall": {"name": "f", "args": {}}}]}
     results = {"role": "user", "parts": [{"functionResponse": {"name": "f", "response": {"error": "no such file"}}}]}
     asked = read({"contents": [*BODY["contents"], said, results], "tools": [{"functionDeclarations": [{"name": "f"}]}]})
     written = json.loads(anthropic.to_upstream(asked, Target("a", "m-1", "anthropic")).body)
     assert (written["messages"][-1]["content"][0]["is_error"], "no such file" in json.dumps(written)) == (True, True)
+    [block] = json.loads(bedrock.to_upstream(asked, Target("a", "m-1", "bedrock")).body)["messages"][-1]["content"]
+    assert (block["toolResult"]["status"], block["toolResult"]["content"]) == ("error", [{"text": "no such file"}])
+    [part] = json.loads(gemini.to_upstream(asked.as_chat(), Target("a", "m-1", "gemini")).body)["contents"][-1]["parts"]
+    assert part["functionResponse"]["response"] == {"error": "no such file"}
     assert "is_error" not in openai.to_upstream(asked, Target("acme", "m-1", "openai")).body.decode()
 
 

@@ -122,11 +122,11 @@ def test_empty_texts_are_left_out() -> None:
 
 
 def test_calls_and_their_results_have_ids_names_and_signatures() -> None:
-    """In one turn for all results of a step, in the order of the calls, whatever order the client sent them in."""
+    """In one turn for all results of a step, in the order of the calls, whatever order they came in. A failure is told as one."""
     body = body_of(
         USER,
         said(call("c1", "f", '{"a":1}', "c2ln"), call("c2", "g", "")),
-        result("c2", "two"),
+        {**result("c2", "two"), "is_error": True},
         result("c1", [{"type": "text", "text": "one"}]),
     )
     assert body["contents"][1:] == [
@@ -141,7 +141,7 @@ def test_calls_and_their_results_have_ids_names_and_signatures() -> None:
             "role": "user",
             "parts": [
                 {"functionResponse": {"id": "c1", "name": "f", "response": {"output": "one"}}},
-                {"functionResponse": {"id": "c2", "name": "g", "response": {"output": "two"}}},
+                {"functionResponse": {"id": "c2", "name": "g", "response": {"error": "two"}}},
             ],
         },
     ]

@@ -158,7 +158,7 @@ class ContentsWriter:
         parts = self._parts(message.get("content"), f"messages[{place}].content")
         text = "".join([str(part["text"]) for part in parts if "text" in part])
         shown = [part for part in parts if "text" not in part]
-        response: Tree = {"name": name, "response": {"output": text}}
+        response: Tree = {"name": name, "response": {"error" if message.get("is_error") is True else "output": text}}
         if not self._newer:
             return [{"functionResponse": response}, *shown]
         named = {"id": call_id} if call_id else {}

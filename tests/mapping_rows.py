@@ -29,6 +29,9 @@ ANTHROPIC: Rows = {
         "sound": "anthropic_request:what_these_models_cannot_be_shown_is_never_left_out_in_silence",
         "arguments are an object": "anthropic_request:arguments_that_are_no_object_are_told_as_they_were",
         "results in one turn, before the text": "anthropic_request:parallel_calls_are_answered_in_one_turn_before_what_is_said_there",
+        "results that failed, that are empty, that have a mark for the cache": (
+            "anthropic_request:a_result_says_that_the_tool_failed_has_its_mark_for_the_cache_and_stands_right_behind_the_call"
+        ),
         "functions and their results in the older form": (
             "anthropic_request:the_older_form_of_calls_is_answered_by_ids_that_are_made_up_alike anthropic/legacy-function-call"
         ),
@@ -46,6 +49,7 @@ ANTHROPIC: Rows = {
         "json_schema and json_object": "anthropic_request:a_schema_is_enforced_as_far_as_the_vendor_can_and_the_rest_is_said",
         "effort in words and in budgets, and off": (
             "anthropic_request:effort_is_asked_in_the_words_of_the_generation "
+            "anthropic_request:thinking_in_anthropics_own_words_is_as_the_generation_takes_it "
             "anthropic_request:a_budget_needs_room_and_the_thinking_before_it"
         ),
         "the user": "anthropic_request:the_user_the_tier_and_the_marks_for_the_cache_arrive",
@@ -94,7 +98,13 @@ ANTHROPIC: Rows = {
         "a part of a block that was not begun": "anthropic/part-of-a-block-that-was-not-begun",
         "an end without the end of the message": "anthropic/no-message-stop anthropic/cut-before-text anthropic/cut-after-text",
         "a document in place of a stream": "anthropic/document-in-place-of-a-stream",
-        "another of its models takes over": "anthropic_calls:an_answer_that_another_model_of_the_vendors_took_over_is_that_models",
+        "another of its models takes over": (
+            "anthropic_calls:an_answer_that_another_model_of_the_vendors_took_over_is_that_models "
+            "anthropic_handed_on:each_model_of_an_answer_that_was_handed_on_costs_its_own_price "
+            "anthropic_handed_on:a_model_that_gave_up_before_it_made_anything_is_free "
+            "anthropic_handed_on:what_a_model_made_that_gave_up_counts_where_the_sums_are_without_it_too "
+            "anthropic_handed_on:what_a_model_wrote_to_the_cache_for_an_hour_before_it_gave_up_costs_that"
+        ),
     },
     "Anthropic, usage": {
         "input is what was not cached": "anthropic/cached-input anthropic/cache-written",

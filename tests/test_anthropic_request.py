@@ -141,6 +141,9 @@ def test_turns_of_one_role_are_one_and_blank_texts_are_none() -> None:
     """The vendor refuses a text of blanks; a message of nothing else is left out."""
     body = sent(conversation({"role": "user", "content": "a"}, {"role": "user", "content": " \n"}, {"role": "user", "content": "b"}))
     assert body["messages"] == [{"role": "user", "content": [{"type": "text", "text": "a"}, {"type": "text", "text": "b"}]}]
+    refused = {"role": "assistant", "content": None, "refusal": "No."}
+    said = sent(conversation({"role": "user", "content": "a"}, refused, {"role": "user", "content": "b"}))["messages"][1]
+    assert said == {"role": "assistant", "content": [{"type": "text", "text": "No."}]}
     with pytest.raises(UpstreamFailed, match="no message with text"):
         ask(conversation({"role": "user", "content": "  "}))
 
@@ -165,6 +168,7 @@ def test_parallel_calls_are_answered_in_one_turn_before_what_is_said_there() -> 
     ).body
     assert b'"input":{"city": "Oslo", "n": 1.0}' in body
     said, answered = json.loads(body)["messages"][1:]
+    assert [block.get("name") for block in said["content"]] == [None, "weather", "now"]
     odd = said["content"][2]["id"]
     assert re.fullmatch(r"toolu_[0-9a-f]{24}", odd)
     assert said["content"][2]["input"] == {}
@@ -174,6 +178,27 @@ def test_parallel_calls_are_answered_in_one_turn_before_what_is_said_there() -> 
         ("text", None, None),
     ]
     check_types(json.loads(body))
+
+
+def test_a_result_says_that_the_tool_failed_has_its_mark_for_the_cache_and_stands_right_behind_the_call() -> None:
+    """An empty one has no content; instructions that came in between stay behind it."""
+    mark = {"type": "ephemeral", "ttl": "1h"}
+    body = sent(
+        conversation(
+            {"role": "user", "content": "Weather?"},
+            {"role": "assistant", "tool_calls": CALLS},
+            {"role": "system", "content": "Hurry."},
+            {"role": "tool", "tool_call_id": "call_1", "content": "no such city", "is_error": True, "cache_control": mark},
+            {"role": "tool", "tool_call_id": "call:2", "content": ""},
+        ),
+        FORCED,
+    )
+    [turn, later] = body["messages"][2:]
+    failed, empty = turn["content"]
+    shown = [{"type": "text", "text": "no such city"}]
+    assert failed == {"type": "tool_result", "tool_use_id": "call_1", "content": shown, "is_error": True, "cache_control": mark}
+    assert empty.keys() == {"type", "tool_use_id"}
+    assert (turn["role"], later) == ("user", {"role": "system", "content": [{"type": "text", "text": "Hurry."}]})
 
 
 @pytest.mark.parametrize("arguments", ["[1]", '{"a":', "nonsense", "7"])
@@ -194,11 +219,20 @@ def test_the_older_form_of_calls_is_answered_by_ids_that_are_made_up_alike() -> 
     """A call has none there; one call at a time is asked for."""
     asked = conversation(
         {"role": "user", "content": "Weather?"},
-        {"role": "assistant", "content": None, "function_call": {"name": "weather", "arguments": "{}"}},
+        {"role": "assistant", "content": None, "function_call": {"name": "weather", "arguments": '{"city": "Oslo"}'}},
         {"role": "function", "name": "weather", "content": "rain"},
+        {"role": "assistant", "content": None, "function_call": {"name": "now", "arguments": ""}},
+        {"role": "function", "name": "now", "content": "noon"},
     ) | {"functions": [WEATHER["function"]], "function_call": {"name": "weather"}}
     body = sent(asked, FORCED)
-    assert body["messages"][1]["content"][0]["id"] == body["messages"][2]["content"][0]["tool_use_id"]
+    ids = [body["messages"][place]["content"][0]["id"] for place in (1, 3)]
+    assert len(set(ids)) == 2
+    assert [turn["content"] for turn in body["messages"][1:]] == [
+        [{"type": "tool_use", "id": ids[0], "name": "weather", "input": {"city": "Oslo"}}],
+        [{"type": "tool_result", "tool_use_id": ids[0], "content": [{"type": "text", "text": "rain"}]}],
+        [{"type": "tool_use", "id": ids[1], "name": "now", "input": {}}],
+        [{"type": "tool_result", "tool_use_id": ids[1], "content": [{"type": "text", "text": "noon"}]}],
+    ]
     assert body["tool_choice"] == {"type": "tool", "name": "weather", "disable_parallel_tool_use": True}
     assert body["tools"][0]["name"] == "weather"
 
@@ -315,7 +349,7 @@ def test_a_schema_is_enforced_as_far_as_the_vendor_can_and_the_rest_is_said() ->
         (None, NEWEST, {"type": "adaptive", "display": "summarized"}, None, ()),
         (None, FORCED, None, None, ()),
         (None, BUDGET, None, None, ()),
-        ("high", NEWEST, {"type": "adaptive", "display": "summarized"}, "high", ()),
+        *[(word, NEWEST, {"type": "adaptive", "display": "summarized"}, word, ()) for word in ("low", "medium", "high", "xhigh", "max")],
         ("minimal", NEWEST, {"type": "adaptive", "display": "summarized"}, "low", ("reasoning_effort=low",)),
         ("none", NEWEST, {"type": "adaptive", "display": "summarized"}, "low", ("reasoning_effort=low",)),
         ("none", FABLE, {"type": "adaptive", "display": "summarized"}, "low", ("reasoning_effort=low",)),
@@ -323,7 +357,12 @@ def test_a_schema_is_enforced_as_far_as_the_vendor_can_and_the_rest_is_said() ->
         ("none", "claude-haiku-5-5", {"type": "disabled"}, None, ()),
         ("none", "claude-opus-5", {"type": "disabled"}, None, ()),
         ("xhigh", "claude-opus-4-6", {"type": "adaptive", "display": "summarized"}, "high", ("reasoning_effort=high",)),
+        ("max", "claude-opus-4-6", {"type": "adaptive", "display": "summarized"}, "max", ()),
+        ("minimal", BUDGET, {"type": "enabled", "budget_tokens": 1_024}, None, ()),
         ("low", BUDGET, {"type": "enabled", "budget_tokens": 2_000}, None, ()),
+        ("medium", BUDGET, {"type": "enabled", "budget_tokens": 5_000}, None, ()),
+        ("high", BUDGET, {"type": "enabled", "budget_tokens": 8_000}, None, ()),
+        ("xhigh", BUDGET, {"type": "enabled", "budget_tokens": 9_000}, None, ()),
         ("max", BUDGET, {"type": "enabled", "budget_tokens": 9_500}, None, ()),
         ("none", BUDGET, None, None, ()),
     ],
@@ -341,9 +380,68 @@ def test_effort_is_asked_in_the_words_of_the_generation(
     assert request.changed == changed
 
 
+ADAPTIVE: Json = {"type": "adaptive", "display": "summarized"}
+
+
+@pytest.mark.parametrize(
+    ("own", "effort", "model", "thinking", "config", "changed"),
+    [
+        ({"type": "enabled", "budget_tokens": 2_000}, None, BUDGET, {"type": "enabled", "budget_tokens": 2_000}, None, ()),
+        ({"type": "enabled", "budget_tokens": 40_000}, None, BUDGET, {"type": "enabled", "budget_tokens": 40_000}, None, ()),
+        (
+            {"type": "enabled", "budget_tokens": 90_000},
+            None,
+            BUDGET,
+            {"type": "enabled", "budget_tokens": 59_999},
+            None,
+            ("thinking.budget_tokens=59999",),
+        ),
+        ({"type": "enabled", "budget_tokens": 2_000}, None, "claude-opus-4-6", {"type": "enabled", "budget_tokens": 2_000}, None, ()),
+        ({"type": "enabled", "budget_tokens": 2_000}, "high", "claude-opus-4-6", ADAPTIVE, "high", ()),
+        ({"type": "enabled", "budget_tokens": 2_000}, None, NEWEST, ADAPTIVE, "medium", ("thinking=adaptive",)),
+        ({"type": "enabled", "budget_tokens": 1_024}, None, "claude-opus-4-7", ADAPTIVE, "low", ("thinking=adaptive",)),
+        ({"type": "enabled", "budget_tokens": 30_000}, None, FABLE, ADAPTIVE, "high", ("thinking=adaptive",)),
+        ({"type": "adaptive", "display": "omitted"}, None, NEWEST, {"type": "adaptive", "display": "omitted"}, None, ()),
+        ({"type": "adaptive"}, "low", NEWEST, ADAPTIVE, "low", ()),
+        ({"type": "disabled"}, None, "claude-opus-5", {"type": "disabled"}, None, ()),
+        ({"type": "disabled"}, None, NEWEST, ADAPTIVE, "low", ("reasoning_effort=low",)),
+        ({"type": "disabled"}, None, BUDGET, None, None, ()),
+        ({"type": "enabled", "budget_tokens": 2_000}, None, "glm-5", {"type": "enabled", "budget_tokens": 2_000}, None, ()),
+        ({"budget_tokens": 2_000}, None, NEWEST, ADAPTIVE, None, ()),
+    ],
+)
+def test_thinking_in_anthropics_own_words_is_as_the_generation_takes_it(
+    own: Json, effort: str | None, model: str, thinking: Json | None, config: str | None, changed: tuple[str, ...]
+) -> None:
+    """A budget is one where there are budgets, else the effort that it comes to, which is told; an effort that is said counts before it."""
+    asked: Json = {"max_tokens": 30_000 if model == "glm-5" else 60_000, "thinking": own} | ({"reasoning_effort": effort} if effort else {})
+    request = ask(asked, model)
+    body = json.loads(request.body)
+    check_types(body)
+    assert body.get("thinking") == thinking
+    assert body.get("output_config", {}).get("effort") == config
+    assert request.changed == changed
+
+
 def test_a_budget_needs_room_and_the_thinking_before_it() -> None:
-    """Else the model is asked without thinking, and the answer says so."""
+    """Else the model is asked without thinking, and the answer says so. What was said without a call needs none before it."""
     assert ask({"max_tokens": 1_024, "reasoning_effort": "high"}, BUDGET).changed == ("reasoning_effort=none",)
+    assert sent({"max_tokens": 1_025, "reasoning_effort": "high"}, BUDGET)["thinking"]["budget_tokens"] == 1_024
+    assert sent({"max_tokens": 64_000, "reasoning_effort": "max"}, BUDGET)["thinking"]["budget_tokens"] == 32_000
+    spoke = conversation({"role": "user", "content": "x"}, {"role": "assistant", "content": "y"}, {"role": "user", "content": "z"})
+    assert ask({**spoke, "reasoning_effort": "high"}, BUDGET).changed == ()
+    for block in ({"type": "thinking", "thinking": "Hm.", "signature": "c2ln"}, {"type": "redacted_thinking", "data": "eA=="}):
+        mine = state()
+        layout = Layout()
+        layout.other(block)
+        layout.call("call_1")
+        thought = conversation(
+            {"role": "user", "content": "x"},
+            {"role": "assistant", "tool_calls": CALLS[:1], "reasoning_details": [detail(mine.seal(layout.encoded()), 0)]},
+            {"role": "tool", "tool_call_id": "call_1", "content": "y"},
+        )
+        request = ask({**thought, "reasoning_effort": "high"}, BUDGET, state=mine)
+        assert (request.changed, json.loads(request.body)["messages"][1]["content"][0]) == ((), block)
     answered = conversation(
         {"role": "user", "content": "x"},
         {"role": "assistant", "tool_calls": CALLS[:1]},
@@ -363,16 +461,19 @@ def test_a_budget_needs_room_and_the_thinking_before_it() -> None:
         ({"top_p": 0.5}, "claude-opus-4-7", {}, ("top_p=1",)),
         ({"temperature": 0.5, "top_p": 0.5}, BUDGET, {"temperature": 0.5}, ("top_p=1",)),
         ({"top_p": 0.5, "top_k": 5}, BUDGET, {"top_p": 0.5, "top_k": 5}, ()),
+        ({"top_k": 5}, NEWEST, {}, ()),
+        ({"top_k": 5, "reasoning_effort": "low"}, "claude-opus-4-6", {}, ()),
         ({"temperature": 0.5, "reasoning_effort": "low"}, "claude-opus-4-6", {}, ("temperature=1",)),
         ({"temperature": 0.5, "top_p": 0.9}, "glm-5", {"temperature": 0.5, "top_p": 0.9}, ()),
     ],
 )
 def test_sampling_is_what_the_generation_takes(asked: Json, model: str, wanted: Json, changed: tuple[str, ...]) -> None:
-    """Moved to the nearest value where it is beyond, and told."""
+    """Moved to the nearest value where it is beyond, and told; of `top_k` there is none, so that it is left out, and told."""
     request = ask(asked, model)
     body = json.loads(request.body)
     assert {name: body[name] for name in ("temperature", "top_p", "top_k") if name in body} == wanted
     assert request.changed == changed
+    assert request.dropped == (("top_k",) if "top_k" in asked and "top_k" not in wanted else ())
 
 
 UNKNOWN = {
@@ -531,7 +632,8 @@ def test_thinking_comes_back_where_it_was_by_the_clients_hand_or_out_of_memory()
 def test_a_target_that_refused_a_changed_prefix_is_asked_to_drop_what_no_longer_fits() -> None:
     """Under the beta, and once: the second refusal is the caller's."""
     request = ask({}, FABLE, omit=("strict_prefix",))
-    assert json.loads(request.body)["thinking"]["block_binding"] == {"prefix_mismatch_behavior": "drop_block"}
+    relaxed = {"prefix_mismatch_behavior": "drop_block"}
+    assert json.loads(request.body)["thinking"] == {"type": "adaptive", "display": "summarized", "block_binding": relaxed}
     assert dict(request.headers)["anthropic-beta"] == "thinking-binding-controls-2026-08-01"
     assert request.added == ()
     assert ask({}, FABLE).added == ("strict_prefix",)

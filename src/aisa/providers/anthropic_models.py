@@ -57,6 +57,11 @@ class Traits(NamedTuple):
         return self.known and self.version < (4, 6)
 
     @property
+    def takes_budgets(self) -> bool:
+        """Whether thinking may have a budget, though it need not."""
+        return self.known and self.version < (4, 7)
+
+    @property
     def thinks_unasked(self) -> bool:
         """Whether it thinks where nothing is said of thinking."""
         return self.version >= (5, 0)

@@ -128,7 +128,9 @@ def sampling_of(chat: ChatRequest, traits: Traits, concessions: Concessions, *, 
         else:
             found["top_p"] = known.top_p
     top_k = own_member(chat, "top_k")
-    if top_k is not None and not usual_only:
+    if top_k is not None and usual_only:
+        concessions.leave_out("top_k")
+    elif top_k is not None:
         found["top_k"] = top_k
     return found
 

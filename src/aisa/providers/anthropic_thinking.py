@@ -15,6 +15,7 @@ from aisa.providers.anthropic_models import EFFORTS, Traits
 from aisa.providers.concessions import Concessions
 from aisa.providers.shape import Target
 from aisa.wire.chat import ChatRequest
+from aisa.wire.efforts import effort_of
 from aisa.wire.trees import Tree, is_tree
 
 NONE, LOW, MEDIUM = "none", "low", "medium"
@@ -40,16 +41,20 @@ def thinking_of(
     """
     own = own_thinking(chat)
     word = asked_effort(chat, concessions)
+    budget = None if own is None or word is not None else own.get("budget_tokens")
     if own is not None and word is None:
         word = NONE if own.get("type") == "disabled" else None
     elif own is None and word is None:
         return (shown() if traits.thinks_unasked else None), None
-    if traits.thinks_by_budget:
+    if traits.thinks_by_budget or (isinstance(budget, int) and traits.takes_budgets):
         return budgeted(own, word, limit, concessions=concessions, unthought=unthought), None
     if word == NONE:
         return turned_off(traits, concessions)
     if not traits.known and own is not None:
         return own, word
+    if isinstance(budget, int):  # an effort is what these models have in its place
+        word = effort_of(max(budget, BUDGET_MIN))
+        concessions.move("thinking", "adaptive", "they take no budget")
     return shown(own), None if word is None else nearest(word, traits, concessions)
 
 
@@ -88,8 +93,6 @@ def nearest(word: str, traits: Traits, concessions: Concessions) -> str:
 
 def turned_off(traits: Traits, concessions: Concessions) -> tuple[Tree | None, str | None]:
     """Return what asks a model not to think, or as little as it can."""
-    if traits.off == "disabled":
-        return {"type": "disabled"}, None
     if traits.off:
         return {"type": traits.off}, None
     concessions.move("reasoning_effort", LOW, "they always think")
@@ -101,12 +104,14 @@ def budgeted(own: Tree | None, word: str | None, limit: int, *, concessions: Con
     if word == NONE:
         return None
     given = None if own is None else own.get("budget_tokens")
-    asked = given if isinstance(given, int) else ceil(SHARES[word or MEDIUM] * limit)
-    budget = min(max(asked, BUDGET_MIN), BUDGET_MAX, limit - 1)
+    asked = given if isinstance(given, int) else min(ceil(SHARES[word or MEDIUM] * limit), BUDGET_MAX)
+    budget = min(max(asked, BUDGET_MIN), limit - 1)
     if budget < BUDGET_MIN or unthought:
         why = "the thinking that led to the call is not there" if unthought else f"thinking needs a bound of more than {BUDGET_MIN} tokens"
         concessions.move("reasoning_effort", NONE, why)
         return None
+    if isinstance(given, int) and given != budget:
+        concessions.move("thinking.budget_tokens", budget, f"it is {BUDGET_MIN} at least, and less than the bound on the output")
     return {"type": "enabled", "budget_tokens": budget}
 
 

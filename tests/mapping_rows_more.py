@@ -10,6 +10,7 @@ BEDROCK: Rows = {
         "a conversation, with results, thinking and marks for the cache": (
             "bedrock:a_conversation_is_in_converses_words bedrock:a_mark_for_the_cache_in_a_result_stands_behind_the_result"
         ),
+        "results that failed, and that are empty": "bedrock:a_result_of_nothing_says_so_and_one_of_a_failure_too",
         "ids of calls in letters that the model takes": "bedrock:ids_of_calls_are_in_letters_that_the_model_takes_and_stay_the_same",
         "instructions in place": "bedrock:later_instructions_stay_where_they_were",
         "pictures, files and sound as bytes": "bedrock:pictures_files_and_sound_are_blocks bedrock:parts_that_cannot_be_shown_are_named",

@@ -203,6 +203,16 @@ def test_ids_of_calls_are_in_letters_that_the_model_takes_and_stay_the_same() ->
     assert body_of(*history, tools=[FUNCTION])["messages"][1]["content"][0]["toolUse"]["toolUseId"] == "tooluse_1"
 
 
+@pytest.mark.parametrize("content", ["", " \n", [{"type": "text", "text": ""}]])
+def test_a_result_of_nothing_says_so_and_one_of_a_failure_too(content: Any) -> None:
+    """Bedrock refuses texts of blanks, and with one in its history the conversation would be refused for good."""
+    history = (USER, said(call("c1", "f"), call("c2", "f")), result("c1", content), {**result("c2", "no such file"), "is_error": True})
+    assert body_of(*history, tools=[FUNCTION])["messages"][-1]["content"] == [
+        {"toolResult": {"toolUseId": "c1", "content": [{"text": "(nothing)"}]}},
+        {"toolResult": {"toolUseId": "c2", "content": [{"text": "no such file"}], "status": "error"}},
+    ]
+
+
 @pytest.mark.parametrize("place", ["message", "part"])
 def test_a_mark_for_the_cache_in_a_result_stands_behind_the_result(place: str) -> None:
     """Converse has none inside; one on its last part means all up to there. Two are one."""

@@ -35,6 +35,7 @@ NAME_FOREIGN = re.compile(r"[^a-zA-Z0-9\s\-()\[\]]+")  # what the name of a docu
 NAME_BLANKS = re.compile(r"\s{2,}")
 NAME_CHARACTERS_MAX = 200
 TOOL_USE_ID = re.compile(r"[a-zA-Z0-9_.:-]{1,64}", re.ASCII)
+NOTHING: Tree = {"text": "(nothing)"}  # what a tool returned that returned nothing: Bedrock wants some content, and takes no text of blanks
 READY = "bedrock"  # the type of a block that is in Bedrock's words already
 
 
@@ -120,7 +121,7 @@ class Blocks:
             case "tool_result":
                 content = [written for inner in trees_in(block.get("content")) if (written := self._written(inner)) is not None]
                 status = {"status": "error"} if block.get("is_error") is True else {}
-                return {"toolResult": {"toolUseId": self._id(block.get("tool_use_id")), "content": content or [{"text": ""}], **status}}
+                return {"toolResult": {"toolUseId": self._id(block.get("tool_use_id")), "content": content or [NOTHING], **status}}
             case "thinking":
                 signature = text_or_none(block.get("signature"))
                 signed = {"signature": signature} if signature else {}

@@ -18,6 +18,7 @@ EVERYWHERE = (
     "thinking-document",
     "thinking-before-a-tool-call",
     "length",
+    "length-inside-a-call",
     "stop-sequence",
     "refusal",
     "refusal-document",
@@ -42,6 +43,8 @@ EVERYWHERE = (
 OWN: dict[str, tuple[str, ...]] = {
     "anthropic": (
         "cache-written-by-class",
+        "citations-of-several-texts",
+        "usage-restated-as-nothing",
         "usage-restated-at-the-end",
         "usage-at-the-end-only",
         "several-message-deltas",

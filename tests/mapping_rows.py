@@ -46,14 +46,20 @@ ANTHROPIC: Rows = {
             "anthropic_request:a_parameter_without_a_form_there_is_the_callers_or_left_out "
             "anthropic_request:what_only_says_how_it_is_anyway_is_no_wish"
         ),
-        "json_schema and json_object": "anthropic_request:a_schema_is_enforced_as_far_as_the_vendor_can_and_the_rest_is_said",
+        "json_schema and json_object": (
+            "anthropic_request:a_schema_is_enforced_as_far_as_the_vendor_can_and_the_rest_is_said "
+            "anthropic_request:what_cannot_be_enforced_is_said_wherever_in_a_schema_it_stands"
+        ),
         "effort in words and in budgets, and off": (
             "anthropic_request:effort_is_asked_in_the_words_of_the_generation "
             "anthropic_request:thinking_in_anthropics_own_words_is_as_the_generation_takes_it "
             "anthropic_request:a_budget_needs_room_and_the_thinking_before_it"
         ),
         "the user": "anthropic_request:the_user_the_tier_and_the_marks_for_the_cache_arrive",
-        "service tiers and speeds": "anthropic_request:a_faster_tier_is_a_speed_where_there_is_one anthropic/service-tier anthropic/fast",
+        "service tiers and speeds": (
+            "anthropic_request:a_faster_tier_is_a_speed_where_there_is_one "
+            "anthropic_request:a_tier_that_is_another_vendors_is_moved_to_the_usual_one_and_told anthropic/service-tier anthropic/fast"
+        ),
         "cache breakpoints of 5 minutes, 30 minutes, 1 hour, 12 hours": (
             "anthropic_request:the_user_the_tier_and_the_marks_for_the_cache_arrive "
             "anthropic_request:a_breakpoint_that_does_not_say_how_long_lasts_as_long_as_the_request_says "
@@ -85,9 +91,9 @@ ANTHROPIC: Rows = {
         "a call without arguments": "anthropic/tool-call-without-arguments",
         "thinking": "anthropic/thinking-and-text anthropic/thinking-document anthropic/thinking-before-a-tool-call",
         "tools that the vendor runs are no calls": "anthropic/own-tools-are-no-calls",
-        "citations": "anthropic/citations",
+        "citations": "anthropic/citations anthropic/citations-of-several-texts",
         "end_turn, stop_sequence, pause_turn": "anthropic/text anthropic/stop-sequence anthropic/pause-turn",
-        "max_tokens, and a window that is full": "anthropic/length anthropic/context-window-exceeded",
+        "max_tokens, and a window that is full": "anthropic/length anthropic/length-inside-a-call anthropic/context-window-exceeded",
         "refusals, with their explanation": "anthropic/refusal anthropic/refusal-document",
         "a reason that nobody knows": "anthropic/unknown-stop-reason",
         "ping is nothing": "anthropic/ping-is-nothing",
@@ -109,7 +115,9 @@ ANTHROPIC: Rows = {
     "Anthropic, usage": {
         "input is what was not cached": "anthropic/cached-input anthropic/cache-written",
         "cache writes by how long they last": "anthropic/cache-written-by-class",
-        "reports that are restated, and that come late": "anthropic/usage-restated-at-the-end anthropic/usage-at-the-end-only",
+        "reports that are restated, and that come late": (
+            "anthropic/usage-restated-at-the-end anthropic/usage-restated-as-nothing anthropic/usage-at-the-end-only"
+        ),
         "making the conversation shorter stands beside the sums": "anthropic/compaction-is-billed",
         "thinking is part of the output": "anthropic/thinking-and-text",
         "the price is that of the tier and speed of the answer": "anthropic/service-tier anthropic/fast",
@@ -189,7 +197,7 @@ GEMINI: Rows = {
             "gemini/two-candidates gemini/two-candidates-in-a-document gemini/a-candidate-that-nobody-asked-for-is-dropped"
         ),
         "the finish says STOP of calls too": "gemini/one-tool-call",
-        "MAX_TOKENS": "gemini/length",
+        "MAX_TOKENS": "gemini/length gemini/length-inside-a-call",
         "every reason that is a filter's": (
             "gemini/refusal gemini/refusal-document gemini/finish-recitation gemini/finish-blocklist gemini/finish-prohibited-content "
             "gemini/finish-spii gemini/finish-image-safety gemini/finish-image-recitation gemini/finish-language "

@@ -63,7 +63,8 @@ BEDROCK: Rows = {
         ),
         "the report comes behind the stop, before it, or not at all": "bedrock/text bedrock/metadata-before-the-end bedrock/no-metadata",
         "stops": (
-            "bedrock/stop-sequence bedrock/length bedrock/context-window-exceeded bedrock/stop-without-a-reason bedrock/unknown-finish"
+            "bedrock/stop-sequence bedrock/length bedrock/length-inside-a-call bedrock/context-window-exceeded "
+            "bedrock/stop-without-a-reason bedrock/unknown-finish"
         ),
         "filters": "bedrock/refusal bedrock/refusal-document bedrock/guardrail",
         "malformed output is a failure": "bedrock/malformed-model-output-is-a-failure bedrock/malformed-tool-use-is-a-failure",
@@ -139,7 +140,8 @@ RESPONSES: Rows = {
             "responses_required:a_chat_client_gets_calls_that_nobody_announced"
         ),
         "reasons for being incomplete": (
-            "responses/length responses/max-messages responses/content-filter responses/steered responses/incomplete-without-a-reason"
+            "responses/length responses/length-inside-a-call responses/max-messages "
+            "responses/content-filter responses/steered responses/incomplete-without-a-reason"
         ),
         "failures in every form": (
             "responses/error-after-text responses/error-as-the-first-event responses/flat-error-event responses/failed-document "
@@ -180,7 +182,7 @@ COHERE: Rows = {
         "what it lacks, service tiers among it": "cohere:what_it_lacks_is_refused_by_name_or_left_out_and_told",
         "a plan is thinking, and goes back": "cohere/thinking-before-a-tool-call cohere:what_a_model_planned_goes_back_with_its_calls",
         "thinking": "cohere/thinking-and-text cohere/thinking-document",
-        "finishes": "cohere/text cohere/stop-sequence cohere/length cohere/one-tool-call cohere/unknown-finish",
+        "finishes": "cohere/text cohere/stop-sequence cohere/length cohere/length-inside-a-call cohere/one-tool-call cohere/unknown-finish",
         "finishes that are failures": (
             "cohere/finish-error cohere/finish-error-document cohere/finish-timeout cohere/finish-timeout-document cohere/error-in-the-end"
         ),
@@ -234,7 +236,7 @@ MISTRAL: Rows = {
             "mistral/one-tool-call mistral/parallel-tool-calls mistral/tool-call-document mistral/tool-call-without-arguments"
         ),
         "`error` is a failure, `model_length` is length": (
-            "mistral/finish-error mistral/finish-error-document mistral/model-length mistral/length"
+            "mistral/finish-error mistral/finish-error-document mistral/model-length mistral/length mistral/length-inside-a-call"
         ),
         "a message that is an object": "mistral/a-message-that-is-an-object",
         "errors": "mistral/our-key mistral/rate-limit mistral/overloaded mistral/context-too-long mistral/a-model-that-is-not-there",

@@ -239,26 +239,46 @@ def test_the_older_form_of_calls_is_answered_by_ids_that_are_made_up_alike() -> 
 
 def test_pictures_and_files_are_shown() -> None:
     """Data as data, addresses as addresses, PDF and text as documents."""
-    parts = [
-        {"type": "text", "text": "Look."},
-        {"type": "image_url", "image_url": {"url": PIXEL, "detail": "low"}},
-        {"type": "image_url", "image_url": "https://h.example/a.png"},
-        {"type": "file", "file": {"filename": "a.pdf", "file_data": "data:application/pdf;base64,JVBERi0="}},
-        {"type": "file", "file": {"filename": "a.txt", "file_data": "data:text/plain;base64,SGku"}},
-        {"type": "file", "file": {"file_id": "file_1"}},
-        {"type": "file", "file": {"file_data": PIXEL}},
+    data = PIXEL.partition(",")[2]
+    pdf: Json = {"type": "document", "source": {"type": "base64", "media_type": "application/pdf", "data": "JVBERi0="}, "title": "a.pdf"}
+    shown: list[tuple[Json, Json]] = [
+        ({"type": "text", "text": "Look."}, {"type": "text", "text": "Look."}),
+        (
+            {"type": "image_url", "image_url": {"url": PIXEL, "detail": "low"}},
+            {"type": "image", "source": {"type": "base64", "media_type": "image/png", "data": data}},
+        ),
+        *[
+            (
+                {"type": "image_url", "image_url": {"url": f"data:{kind};base64,{data}"}},
+                {"type": "image", "source": {"type": "base64", "media_type": kind, "data": data}},
+            )
+            for kind in ("image/jpeg", "image/gif", "image/webp")
+        ],
+        (
+            {"type": "image_url", "image_url": "https://h.example/a.png"},
+            {"type": "image", "source": {"type": "url", "url": "https://h.example/a.png"}},
+        ),
+        ({"type": "file", "file": {"filename": "a.pdf", "file_data": "data:application/pdf;base64,JVBERi0="}}, pdf),
+        ({"type": "file", "file": {"filename": "a.pdf", "file_data": "JVBERi0="}}, pdf),
+        (
+            {"type": "file", "file": {"file_data": "https://h.example/a.pdf"}},
+            {"type": "document", "source": {"type": "url", "url": "https://h.example/a.pdf"}},
+        ),
+        *[
+            (
+                {"type": "file", "file": {"filename": "a.txt", "file_data": given}},
+                {"type": "document", "source": {"type": "text", "media_type": "text/plain", "data": "Hi."}, "title": "a.txt"},
+            )
+            for given in ("data:text/plain;base64,SGku", "data:application/json;base64,SGku", "SGku")
+        ],
+        ({"type": "file", "file": {"file_id": "file_1"}}, {"type": "document", "source": {"type": "file", "file_id": "file_1"}}),
+        (
+            {"type": "file", "file": {"file_data": PIXEL}},
+            {"type": "image", "source": {"type": "base64", "media_type": "image/png", "data": data}},
+        ),
     ]
-    blocks = sent(conversation({"role": "user", "content": parts}))["messages"][0]["content"]
-    assert [(block["type"], block.get("source", {}).get("type")) for block in blocks] == [
-        ("text", None),
-        ("image", "base64"),
-        ("image", "url"),
-        ("document", "base64"),
-        ("document", "text"),
-        ("document", "file"),
-        ("image", "base64"),
-    ]
-    assert blocks[4]["source"]["data"] == "Hi."
+    blocks = sent(conversation({"role": "user", "content": [part for part, _ in shown]}))["messages"][0]["content"]
+    assert blocks == [block for _, block in shown]
 
 
 @pytest.mark.parametrize(
@@ -266,10 +286,13 @@ def test_pictures_and_files_are_shown() -> None:
     [
         {"type": "input_audio", "input_audio": {"data": "AA==", "format": "wav"}},
         {"type": "image_url", "image_url": {"url": "data:image/bmp;base64,AA=="}},
+        {"type": "image_url", "image_url": {"detail": "low"}},
         {"type": "file", "file": {"filename": "a.docx", "file_data": "AA=="}},
+        {"type": "file", "file": {"filename": "a.txt", "file_data": "data:text/plain;base64,!"}},
+        {"type": "file", "file": {"filename": "a.pdf"}},
         {"type": "video", "video": {}},
     ],
-    ids=["sound", "bitmap", "docx", "video"],
+    ids=["sound", "bitmap", "nowhere", "docx", "no text", "no data", "video"],
 )
 @pytest.mark.parametrize("unsupported", ["refuse", "drop"])
 def test_what_these_models_cannot_be_shown_is_never_left_out_in_silence(part: Json, unsupported: str) -> None:
@@ -287,6 +310,8 @@ def test_what_these_models_cannot_be_shown_is_never_left_out_in_silence(part: Js
         ("required", {"type": "any"}),
         ({"type": "function", "function": {"name": "weather"}}, {"type": "tool", "name": "weather"}),
         ({"type": "allowed_tools", "allowed_tools": {"mode": "required", "tools": [WEATHER]}}, {"type": "any"}),
+        ({"type": "allowed_tools", "allowed_tools": {"mode": "auto", "tools": [WEATHER]}}, {"type": "auto"}),
+        ({"type": "allowed_tools", "allowed_tools": {"tools": [WEATHER]}}, {"type": "auto"}),
     ],
 )
 def test_every_form_of_tool_choice_has_its_words(choice: Any, wanted: Json) -> None:
@@ -298,14 +323,26 @@ def test_every_form_of_tool_choice_has_its_words(choice: Any, wanted: Json) -> N
     assert [tool["name"] for tool in body["tools"]] == (
         ["weather"] if isinstance(choice, dict) and "allowed_tools" in choice else ["weather", "other"]
     )
-    for model in (NEWEST, FABLE, "claude-fable-5-1", "claude-haiku-5-5"):
-        request = ask(asked, model)
+    for model in ("claude-fable-5", "claude-sonnet-5", BUDGET):
+        assert sent(asked, model)["tool_choice"] == wanted
+    thinks = {"reasoning_effort": "low", "max_tokens": 10_000}  # with a budget, which allows no forced call either
+    for model, more in (
+        (NEWEST, {}),
+        (FABLE, {}),
+        ("claude-fable-5-1", {}),
+        ("claude-mythos-5-2", {}),
+        ("claude-haiku-5-5", {}),
+        (BUDGET, thinks),
+    ):
+        request = ask({**asked, **more}, model)
         forced = wanted["type"] in ("any", "tool")
         assert json.loads(request.body)["tool_choice"] == ({"type": "auto"} if forced else wanted)
         assert request.changed == (("tool_choice=auto",) if forced else ())
     if wanted["type"] in ("any", "tool"):
         with pytest.raises(UpstreamFailed, match="choose themselves"):
             ask(asked, NEWEST, "refuse_values")
+    with pytest.raises(UpstreamFailed, match="it is none, auto, required"):
+        ask({**asked, "tool_choice": "weather"}, FORCED)
 
 
 def test_one_call_at_a_time_is_asked_for_in_the_choice() -> None:
@@ -319,9 +356,19 @@ def test_one_call_at_a_time_is_asked_for_in_the_choice() -> None:
 def test_tools_keep_their_order_and_a_tool_without_parameters_has_an_empty_schema() -> None:
     """A tool of the vendor's own passes; one that takes any text is refused."""
     own = {"type": "web_search_20250305", "name": "web_search"}
-    body = sent({"tools": [{"type": "function", "function": {"name": "z"}}, own, WEATHER]})
-    assert [tool["name"] for tool in body["tools"]] == ["z", "web_search", "weather"]
-    assert body["tools"][0]["input_schema"] == {"type": "object", "properties": {}}
+    told = {"name": "t", "description": "Tells.", "strict": True, "parameters": {"properties": {"a": {"type": "string"}}}}
+    body = sent({"tools": [{"type": "function", "function": {"name": "z"}}, own, WEATHER, {"type": "function", "function": told}]})
+    assert body["tools"] == [
+        {"name": "z", "input_schema": {"type": "object", "properties": {}}},
+        own,
+        {"name": "weather", "input_schema": WEATHER["function"]["parameters"]},
+        {
+            "name": "t",
+            "description": "Tells.",
+            "input_schema": {"type": "object", "properties": {"a": {"type": "string"}}},
+            "strict": True,
+        },
+    ]
     with pytest.raises(UpstreamFailed, match="custom"):
         ask({"tools": [{"type": "custom", "custom": {"name": "c"}}]})
 
@@ -335,12 +382,40 @@ def test_a_schema_is_enforced_as_far_as_the_vendor_can_and_the_rest_is_said() ->
         "additionalProperties": True,
     }
     body = sent({"response_format": {"type": "json_schema", "json_schema": {"name": "x", "schema": schema}}})
+    assert body["output_config"]["format"]["type"] == "json_schema"
     written = body["output_config"]["format"]["schema"]
     assert written["additionalProperties"] is False
+    assert (written["type"], written["required"]) == ("object", ["n"])
     assert written["properties"]["n"] == {"type": "integer", "description": "How many. (minimum: 1)"}
     assert written["properties"]["s"] == {"type": "string", "description": 'pattern: "^a"'}
     assert "output_config" not in sent({"response_format": {"type": "text"}})
     assert sent({"response_format": {"type": "json_object"}})["system"][-1]["text"].startswith("Answer with one JSON object")
+    with pytest.raises(UpstreamFailed, match="json_schema with a schema"):
+        ask({"response_format": {"type": "grammar"}})
+
+
+@pytest.mark.parametrize(
+    "around",
+    [
+        lambda inner: {"type": "array", "items": inner},
+        lambda inner: {"properties": {"a": inner}, "additionalProperties": False},
+        lambda inner: {"$ref": "#/$defs/A", "$defs": {"A": inner}},
+        lambda inner: {"$ref": "#/definitions/A", "definitions": {"A": inner}},
+        lambda inner: {"anyOf": [inner, {"type": "null"}]},
+        lambda inner: {"allOf": [inner]},
+        lambda inner: {"oneOf": [inner]},
+    ],
+    ids=["items", "properties", "$defs", "definitions", "anyOf", "allOf", "oneOf"],
+)
+def test_what_cannot_be_enforced_is_said_wherever_in_a_schema_it_stands(around: Any) -> None:
+    """One of several is any of them; formats that the vendor knows stay, and data that looks like a bound is none."""
+    loose = {"type": "string", "format": "date", "maxLength": 9, "enum": ["minimum"]}
+    strict = {"type": "string", "format": "date", "enum": ["minimum"], "description": "maxLength: 9"}
+    asked = {"type": "json_schema", "json_schema": {"name": "x", "schema": around(loose)}}
+    wanted = around(strict)
+    if "oneOf" in wanted:
+        wanted = {"anyOf": wanted["oneOf"]}
+    assert sent({"response_format": asked})["output_config"]["format"]["schema"] == wanted
 
 
 @pytest.mark.parametrize(
@@ -355,6 +430,11 @@ def test_a_schema_is_enforced_as_far_as_the_vendor_can_and_the_rest_is_said() ->
         ("none", FABLE, {"type": "adaptive", "display": "summarized"}, "low", ("reasoning_effort=low",)),
         ("none", "claude-sonnet-5-5", {"type": "between_tools"}, None, ()),
         ("none", "claude-haiku-5-5", {"type": "disabled"}, None, ()),
+        ("none", "claude-sonnet-5", {"type": "disabled"}, None, ()),
+        ("none", "claude-mythos-5", {"type": "adaptive", "display": "summarized"}, "low", ("reasoning_effort=low",)),
+        (None, "claude-sonnet-5", {"type": "adaptive", "display": "summarized"}, None, ()),
+        (None, "claude-opus-4-6", None, None, ()),
+        ("xhigh", "claude-opus-4-7", {"type": "adaptive", "display": "summarized"}, "xhigh", ()),
         ("none", "claude-opus-5", {"type": "disabled"}, None, ()),
         ("xhigh", "claude-opus-4-6", {"type": "adaptive", "display": "summarized"}, "high", ("reasoning_effort=high",)),
         ("max", "claude-opus-4-6", {"type": "adaptive", "display": "summarized"}, "max", ()),
@@ -456,6 +536,10 @@ def test_a_budget_needs_room_and_the_thinking_before_it() -> None:
     [
         ({"temperature": 0.5}, BUDGET, {"temperature": 0.5}, ()),
         ({"temperature": 1.5}, BUDGET, {"temperature": 1}, ("temperature=1",)),
+        ({"temperature": 1}, BUDGET, {"temperature": 1}, ()),
+        ({"temperature": 0}, BUDGET, {"temperature": 0}, ()),
+        ({"temperature": 0.5, "reasoning_effort": "low", "max_tokens": 9_000}, BUDGET, {}, ("temperature=1",)),
+        ({"temperature": 0.5, "reasoning_effort": "low"}, "glm-5", {"temperature": 0.5}, ()),
         ({"temperature": 0.5}, NEWEST, {}, ("temperature=1",)),
         ({"temperature": 1, "top_p": 1}, NEWEST, {}, ()),
         ({"top_p": 0.5}, "claude-opus-4-7", {}, ("top_p=1",)),
@@ -540,6 +624,11 @@ def test_the_user_the_tier_and_the_marks_for_the_cache_arrive() -> None:
     assert body["messages"][0]["content"][0]["cache_control"] == {"type": "ephemeral", "ttl": "1h"}
     assert body["tools"][0]["cache_control"] == {"type": "ephemeral"}
     assert (body["metadata"], body["service_tier"], body["stop_sequences"]) == ({"user_id": "u1"}, "standard_only", ["END"])
+    assert body["tools"][0]["name"] == "weather"
+    body = sent({"user": "u1", "safety_identifier": "s1", "stop": "END", "cache_control": {"type": "ephemeral"}, "service_tier": "auto"})
+    assert (body["metadata"], body["stop_sequences"], body["cache_control"]) == ({"user_id": "s1"}, ["END"], {"type": "ephemeral"})
+    assert "service_tier" not in body
+    assert "metadata" not in sent({"user": ""})
 
 
 def test_a_breakpoint_that_does_not_say_how_long_lasts_as_long_as_the_request_says() -> None:
@@ -549,21 +638,42 @@ def test_a_breakpoint_that_does_not_say_how_long_lasts_as_long_as_the_request_sa
         {"type": "text", "text": "B", "cache_control": {"type": "ephemeral"}},
     ]
     asked = conversation({"role": "user", "content": parts})
-    for options, ttl in (({"ttl": "30m"}, "1h"), ({"ttl": "12h"}, "1h"), ({}, None), (None, None)):
+    for options, ttl in (
+        ({"ttl": "30m"}, "1h"),
+        ({"ttl": "1h"}, "1h"),
+        ({"ttl": "12h"}, "1h"),
+        ({"ttl": "5m"}, None),
+        ({}, None),
+        (None, None),
+    ):
         first, second = sent({**asked, "prompt_cache_options": options})["messages"][0]["content"]
         assert (first["cache_control"].get("ttl"), second["cache_control"]) == (ttl, {"type": "ephemeral"})
+        assert first["cache_control"]["type"] == "ephemeral"
+    own = {"type": "text", "text": "A", "prompt_cache_breakpoint": {"ttl": "5m"}}
+    mark = sent({**conversation({"role": "user", "content": [own]}), "prompt_cache_options": {"ttl": "12h"}})["messages"][0]["content"][0]
+    assert mark["cache_control"] == {"type": "ephemeral"}
 
 
 @pytest.mark.parametrize(
     ("model", "beta", "changed"),
-    [(NEWEST, None, ()), ("claude-opus-5", "fast-mode-2026-02-01", ()), ("claude-haiku-5-5", None, ("service_tier=auto",))],
+    [
+        (NEWEST, None, ()),
+        ("claude-opus-5", "fast-mode-2026-02-01", ()),
+        ("claude-opus-4-8", "fast-mode-2026-02-01", ()),
+        ("claude-opus-4-7", None, ("service_tier=auto",)),
+        ("claude-haiku-5-5", None, ("service_tier=auto",)),
+    ],
 )
 def test_a_faster_tier_is_a_speed_where_there_is_one(model: str, beta: str | None, changed: tuple[str, ...]) -> None:
     """Under its beta where that is needed; elsewhere the usual tier, and told."""
-    request = ask({"service_tier": "priority"}, model)
-    assert json.loads(request.body).get("speed") == (None if changed else "fast")
-    assert dict(request.headers).get("anthropic-beta") == beta
-    assert request.changed == changed
+    for tier in ("priority", "fast"):
+        request = ask({"service_tier": tier}, model)
+        assert json.loads(request.body).get("speed") == (None if changed else "fast")
+        assert dict(request.headers).get("anthropic-beta") == beta
+        assert request.changed == changed
+    own = ask({"speed": "fast"}, model)
+    assert json.loads(own.body).get("speed") == (None if changed else "fast")
+    assert own.changed == (("speed=standard",) if changed else ())
 
 
 @pytest.mark.parametrize("tier", ["flex", "scale", "Turbo"])
@@ -619,6 +729,9 @@ def test_thinking_comes_back_where_it_was_by_the_clients_hand_or_out_of_memory()
     wanted = ["T1", "abc", "T2", "call_1", "T3", "toolu_b"]
     carried = conversation(user, {**message, "reasoning_details": [detail(mine.seal(layout), 0)]}, *results)
     assert kinds(sent(carried, state=mine), 1) == wanted
+    assert [block for block in sent(carried, state=mine)["messages"][1]["content"] if block["type"] == "thinking"] == [
+        thought(name) for name in ("T1", "T2", "T3")
+    ]
     plain = conversation(user, message, *results)
     assert kinds(sent(plain, state=mine), 1)[:2] == ["abc", "call_1"]
     mine.keep("call_1", layout)

@@ -110,6 +110,7 @@ OWN: dict[str, tuple[str, ...]] = {
         "a-quota-of-the-service",
         "a-request-that-is-wrong",
         "cache-written-by-class",
+        "cache-written-without-its-classes",
         "citations-document",
         "context-window-exceeded",
         "cut-inside-a-frame-of-text",

@@ -8,13 +8,15 @@ BEDROCK: Rows = {
     "Bedrock, requests": {
         "the model's name is one segment of the path": "bedrock:the_model_is_one_segment_of_the_path",
         "a conversation, with results, thinking and marks for the cache": (
-            "bedrock:a_conversation_is_in_converses_words bedrock:a_mark_for_the_cache_in_a_result_stands_behind_the_result"
+            "bedrock:a_conversation_is_in_converses_words bedrock:a_mark_for_the_cache_in_a_result_stands_behind_the_result "
+            "bedrock:a_mark_for_the_cache_stands_behind_a_picture_too"
         ),
         "results that failed, and that are empty": "bedrock:a_result_of_nothing_says_so_and_one_of_a_failure_too",
         "ids of calls in letters that the model takes": "bedrock:ids_of_calls_are_in_letters_that_the_model_takes_and_stay_the_same",
         "instructions in place": "bedrock:later_instructions_stay_where_they_were",
         "pictures, files and sound as bytes": "bedrock:pictures_files_and_sound_are_blocks bedrock:parts_that_cannot_be_shown_are_named",
         "pictures by address": "bedrock:pictures_by_address_are_read_for_it_where_that_is_wanted",
+        "tools": "bedrock:tools_are_declared_with_all_that_is_said_of_them",
         "tool_choice: every form": "bedrock:every_form_of_tool_choice_has_its_words",
         "there is no `none`, and a history with calls needs its tools": (
             "bedrock:no_call_is_no_tool_but_a_history_with_calls_keeps_its_tools"
@@ -73,6 +75,7 @@ BEDROCK: Rows = {
     "Bedrock, usage and errors": {
         "input is what was not cached; writes by how long they last": (
             "bedrock/cached-input bedrock/little-of-it-cached bedrock/cache-written bedrock/cache-written-by-class "
+            "bedrock/cache-written-without-its-classes "
             "bedrock:a_stream_costs_what_bedrock_reported_by_class_of_cache"
         ),
         "the class stands in a header": (

@@ -229,6 +229,25 @@ def test_a_mark_for_the_cache_in_a_result_stands_behind_the_result(place: str) -
     assert content == [{"toolResult": told}, {"cachePoint": {"type": "default"}}]
 
 
+def test_a_mark_for_the_cache_stands_behind_a_picture_too() -> None:
+    """As behind any part."""
+    picture = {"type": "image_url", "image_url": {"url": PNG}, "cache_control": {"type": "ephemeral", "ttl": "1h"}}
+    [shown, mark] = body_of({"role": "user", "content": [picture]})["messages"][0]["content"]
+    assert (shown["image"]["format"], mark) == ("png", {"cachePoint": {"type": "default", "ttl": "1h"}})
+
+
+def test_tools_are_declared_with_all_that_is_said_of_them() -> None:
+    """Bedrock takes no empty description."""
+    told = {"name": "t", "description": "Tells.", "strict": True, "parameters": SCHEMA}
+    blank = {"name": "b", "description": " ", "parameters": SCHEMA}
+    tools = [{"type": "function", "function": function} for function in (told, blank, {"name": "z"})]
+    assert body_of(tools=tools)["toolConfig"]["tools"] == [
+        {"toolSpec": {"name": "t", "description": "Tells.", "strict": True, "inputSchema": {"json": SCHEMA}}},
+        {"toolSpec": {"name": "b", "inputSchema": {"json": SCHEMA}}},
+        {"toolSpec": {"name": "z", "inputSchema": {"json": {"type": "object", "properties": {}}}}},
+    ]
+
+
 def test_later_instructions_stay_where_they_were() -> None:
     """As the system's where the model takes that, else as the user's."""
     history = (USER, {"role": "assistant", "content": "Yo"}, {"role": "system", "content": "T"}, USER)
@@ -255,6 +274,35 @@ def test_later_instructions_stay_where_they_were() -> None:
             {"document": {"format": "csv", "name": "a", "source": {"bytes": "QQ=="}}},
         ),
         ({"type": "file", "file": {"file_data": PNG}}, {"image": {"format": "png", "source": {"bytes": "iVBORw0KGgo="}}}),
+        *[
+            (
+                {"type": "image_url", "image_url": {"url": f"data:{kind};base64,QQ=="}},
+                {"image": {"format": form, "source": {"bytes": "QQ=="}}},
+            )
+            for kind, form in (("image/jpg", "jpeg"), ("image/gif", "gif"), ("image/webp", "webp"), ("image/png", "png"))
+        ],
+        *[
+            (
+                {"type": "file", "file": {"file_data": f"data:{kind};base64,QQ=="}},
+                {"document": {"format": form, "name": "document", "source": {"bytes": "QQ=="}}},
+            )
+            for kind, form in (
+                ("application/pdf", "pdf"),
+                ("text/csv", "csv"),
+                ("application/msword", "doc"),
+                ("application/vnd.openxmlformats-officedocument.wordprocessingml.document", "docx"),
+                ("application/vnd.ms-excel", "xls"),
+                ("application/vnd.openxmlformats-officedocument.spreadsheetml.sheet", "xlsx"),
+                ("text/html", "html"),
+                ("text/markdown", "md"),
+                ("text/plain", "txt"),
+            )
+        ],
+        (
+            {"type": "input_audio", "input_audio": {"data": "UklG", "format": "pcm16"}},
+            {"audio": {"format": "pcm", "source": {"bytes": "UklG"}}},
+        ),
+        ({"type": "input_audio", "input_audio": {"data": "UklG"}}, {"audio": {"format": "wav", "source": {"bytes": "UklG"}}}),
         (
             {"type": "input_audio", "input_audio": {"data": "UklG", "format": "wav"}},
             {"audio": {"format": "wav", "source": {"bytes": "UklG"}}},
@@ -273,6 +321,7 @@ def test_pictures_files_and_sound_are_blocks(part: dict[str, Any], written: dict
         ({"type": "image_url", "image_url": {"url": "data:image/tiff;base64,QQ=="}}, ("unsupported_parameter", True)),
         ({"type": "file", "file": {"file_id": "file-abc"}}, ("unsupported_parameter", True)),
         ({"type": "file", "file": {"file_data": "data:application/zip;base64,QQ=="}}, ("unsupported_parameter", True)),
+        ({"type": "file", "file": {"filename": "a.pdf", "file_data": "https://example.com/a.pdf"}}, ("unsupported_parameter", True)),
         ({"type": "input_audio", "input_audio": {"data": "UklG", "format": "midi"}}, ("unsupported_parameter", True)),
         ({"type": "hologram"}, ("unsupported_parameter", True)),
         ({"type": "image_url"}, ("invalid_request", False)),
@@ -354,13 +403,29 @@ def test_how_to_answer_is_in_its_members() -> None:
     assert body["outputConfig"] == {
         "textFormat": {"type": "json_schema", "structure": {"jsonSchema": {"name": "n", "description": "d", "schema": schema}}}
     }
-    assert body["serviceTier"] == {"type": "flex"}
+    for tier in ("flex", "priority", "reserved"):
+        assert body_of(service_tier=tier)["serviceTier"] == {"type": tier}
+    other = asked(service_tier="scale")
+    assert ("serviceTier" in json.loads(other.body), other.changed) == (False, ("service_tier=default",))
+    assert asked(service_tier="default").changed == asked(service_tier="auto").changed == ()
     assert body_of(model=NOVA).keys() == {"messages"}
+    assert body_of(model=NOVA, max_tokens=7, top_p=0.5)["inferenceConfig"] == {"maxTokens": 7, "topP": 0.5}
+    assert body_of()["inferenceConfig"] == {"maxTokens": 64_000}
+    assert body_of(response_format={"type": "json_object"})["system"][-1]["text"].startswith("Answer with one JSON object")
+    thinks = asked(reasoning_effort="low", temperature=0.5, max_tokens=9_000)
+    assert (json.loads(thinks.body)["inferenceConfig"], thinks.changed) == ({"maxTokens": 9_000}, ("temperature=1",))
+    assert asked(model=NEWEST, top_k=4).dropped == ("top_k",)
 
 
 def test_what_is_bedrocks_own_passes() -> None:
     """Guardrails and the like, and what is for the model alone."""
-    own = {"guardrailConfig": {"guardrailIdentifier": "g", "guardrailVersion": "1"}, "requestMetadata": {"team": "a"}}
+    own = {
+        "guardrailConfig": {"guardrailIdentifier": "g", "guardrailVersion": "1"},
+        "requestMetadata": {"team": "a"},
+        "performanceConfig": {"latency": "optimized"},
+        "promptVariables": {"a": {"text": "b"}},
+        "additionalModelResponseFieldPaths": ["/stop_sequence"],
+    }
     body = body_of(model=NOVA, **own, additionalModelRequestFields={"inferenceConfig": {"topK": 3}})
     assert {name: body[name] for name in own} == own
     assert body["additionalModelRequestFields"] == {"inferenceConfig": {"topK": 3}}
@@ -418,6 +483,21 @@ def test_thinking_with_its_signature_goes_back_block_for_block() -> None:
         blocks: list[Any] = written["messages"][1]["content"]
         return blocks
 
+    def back_from(name: str, **more: Any) -> list[Any]:
+        told = DialectCase(bedrock, CORPUS / name)
+        reader = bedrock.decoder(told.chat, Target("bedrock", CLAUDE, "bedrock", state=mine), call_id="1", created=1, protocol="openai")
+        seals = [part.signature for part in reader.feed(told.upstream) if isinstance(part, Reasoning) and part.signature]
+        message = {"role": "assistant", "reasoning_details": [detail(each, 0) for each in seals], **more}
+        chat = parse_chat(json.dumps({"model": "m", "messages": [USER, message, USER]}).encode())
+        blocks: list[Any] = json.loads(bedrock.to_upstream(chat, Target("bedrock", CLAUDE, "bedrock", state=mine)).body)["messages"][1][
+            "content"
+        ]
+        return blocks
+
+    assert back_from("redacted-thinking", content="It is cold.") == [
+        {"reasoningContent": {"redactedContent": "c2VjcmV0"}},
+        {"text": "It is cold."},
+    ]
     bare = [{"text": "One moment."}, {"toolUse": {"toolUseId": "tooluse_1", "name": "weather", "input": {"city": "Oslo"}}}]
     whole = [{"reasoningContent": {"reasoningText": {"text": "Oslo is north.", "signature": "c2ln"}}}, *bare]
     forgetful = VendorStates(Seals(bytes(SEAL_KEY_BYTES)), Memory(lambda: 0.0)).of("a", "bedrock")

@@ -178,7 +178,9 @@ GEMINI: Rows = {
             "gemini_request:signatures_that_were_refused_are_asked_without "
             "gemini:a_signature_that_is_refused_is_left_out_once_and_only_for_that_call"
         ),
-        "on an empty last text": "gemini/a-signature-on-an-empty-last-text-is-no-output",
+        "on an empty last text": (
+            "gemini/a-signature-on-an-empty-last-text-is-no-output gemini_request:the_signature_of_a_text_goes_back_behind_it"
+        ),
         "append-only": "gemini_request:a_conversation_is_always_written_as_the_same_bytes",
     },
     "Gemini, answers": {

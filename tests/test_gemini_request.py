@@ -119,6 +119,11 @@ def test_empty_texts_are_left_out() -> None:
         USER,
     )
     assert body["contents"] == [{"role": "user", "parts": [{"text": "Hi"}]}]
+    refused = {"role": "assistant", "content": None, "refusal": "No."}
+    part = {"type": "refusal", "refusal": "Never."}
+    said = body_of(USER, refused, {"role": "assistant", "content": [part]}, USER)["contents"][1]
+    assert said == {"role": "model", "parts": [{"text": "No."}, {"text": "Never."}]}
+    assert refusal({"role": "user", "content": ""})[:2] == ("invalid_request", "messages")
 
 
 def test_calls_and_their_results_have_ids_names_and_signatures() -> None:
@@ -185,6 +190,31 @@ def test_signatures_travel_sealed_or_are_kept_for_the_account_and_the_vendor_tha
     assert [sent(forgetful, details=True), sent(forgetful, details=False)] == ["c2ln", stand_in]
 
 
+@pytest.mark.parametrize(
+    "parts",
+    [
+        [{"text": "It rains."}, {"text": "", "thoughtSignature": "c2ln"}],
+        [{"text": "It rains.", "thoughtSignature": "c2ln"}],
+        [{"text": "Hm.", "thought": True, "thoughtSignature": "c2ln"}, {"text": "It rains."}],
+    ],
+    ids=["on an empty text", "on the text", "on a thought"],
+)
+def test_the_signature_of_a_text_goes_back_behind_it(parts: list[Any]) -> None:
+    """Newer models sign answers without calls too, most on an empty last text."""
+    mine = VendorStates(Seals(bytes(range(64))), Memory(lambda: 0.0)).of("a", "google")
+    target = Target("google", "gemini-3.5-flash", "gemini", state=mine)
+    chat = parse_chat(json.dumps({"model": "m", "messages": [USER]}).encode())
+    decoder = gemini.decoder(chat, target, call_id="1", created=1, protocol="openai")
+    decoder.feed(json.dumps({"candidates": [{"content": {"parts": parts}, "finishReason": "STOP"}]}).encode())
+    decoder.end()
+    [seal] = [part.signature for part in decoder.closing(None) if isinstance(part, Reasoning) and part.signature]
+    back = {"role": "assistant", "content": "It rains.", "reasoning_details": [detail(seal, 0)]}
+    again = parse_chat(json.dumps({"model": "m", "messages": [USER, back, USER]}).encode())
+    request = gemini.to_upstream(again, target)
+    assert json.loads(request.body)["contents"][1]["parts"] == [{"text": "It rains."}, {"text": "", "thoughtSignature": "c2ln"}]
+    assert request.added == ("thought_signature",)
+
+
 def test_signatures_that_were_refused_are_asked_without() -> None:
     """What the vendor refuses once is named, and then the stand-in goes in its place."""
     chat = parse_chat(json.dumps({"model": "m", "messages": [USER, said(call("c1", "f", "{}", "c2ln")), result("c1", "1")]}).encode())
@@ -226,10 +256,20 @@ def test_functions_of_the_older_api_are_called_and_answered() -> None:
         ({"type": "image_url", "image_url": PNG}, {"inlineData": {"mimeType": "image/png", "data": "iVBORw0KGgo="}}),
         ({"type": "image_url", "image_url": {"url": "gs://b/a.png"}}, {"fileData": {"mimeType": "image/png", "fileUri": "gs://b/a.png"}}),
         ({"type": "video_url", "video_url": {"url": "https://youtu.be/x"}}, {"fileData": {"fileUri": "https://youtu.be/x"}}),
-        (
-            {"type": "input_audio", "input_audio": {"data": "UklG", "format": "wav"}},
-            {"inlineData": {"mimeType": "audio/wav", "data": "UklG"}},
-        ),
+        *[
+            (
+                {"type": "input_audio", "input_audio": {"data": "UklG", "format": form}},
+                {"inlineData": {"mimeType": kind, "data": "UklG"}},
+            )
+            for form, kind in (
+                ("wav", "audio/wav"),
+                ("mp3", "audio/mp3"),
+                ("pcm16", "audio/l16"),
+                ("flac", "audio/flac"),
+                ("ogg", "audio/ogg"),
+                ("aac", "audio/aac"),
+            )
+        ],
         (
             {"type": "file", "file": {"file_data": "data:application/pdf;base64,JVBE"}},
             {"inlineData": {"mimeType": "application/pdf", "data": "JVBE"}},
@@ -350,6 +390,8 @@ def test_tools_that_google_runs_pass() -> None:
     )
     assert [list(tool) for tool in body["tools"]] == [["functionDeclarations"], ["googleSearch"], ["codeExecution"], ["googleMaps"]]
     assert body["tools"][3] == {"googleMaps": {"enableWidget": True}}
+    more = body_of(tools=[{"type": kind} for kind in ("google_search", "url_context", "file_search")])["tools"]
+    assert more == [{"googleSearch": {}}, {"urlContext": {}}, {"fileSearch": {}}]
 
 
 @pytest.mark.parametrize(
@@ -454,6 +496,17 @@ def test_what_gemini_lacks_is_refused_by_name_or_left_out_and_told(fields: dict[
         ("gemini-3.6-flash", "minimal", {"thinkingLevel": "MINIMAL", "includeThoughts": False}, None),
         ("gemini-3.6-flash", "none", {"thinkingLevel": "MINIMAL", "includeThoughts": False}, "reasoning_effort=minimal"),
         ("gemini-3.1-pro-preview", "minimal", {"thinkingLevel": "LOW", "includeThoughts": False}, "reasoning_effort=low"),
+        *[
+            (model, word, {"thinkingLevel": word.upper(), "includeThoughts": word != "minimal"}, None)
+            for model in ("gemini-3-flash", "gemini-3.1-flash-lite", "gemini-3.5-flash", "gemini-3.5-flash-lite", "gemini-3.6-flash")
+            for word in ("minimal", "low", "medium", "high")
+        ],
+        *[
+            (model, word, {"thinkingLevel": word.upper(), "includeThoughts": True}, None)
+            for model in ("gemini-3.1-pro", "gemini-3.7-flash", "gemini-3.8-flash")
+            for word in ("low", "medium", "high")
+        ],
+        ("gemini-3-pro-preview", "low", {"thinkingLevel": "LOW", "includeThoughts": True}, None),
         ("gemini-3-pro-preview", "medium", {"thinkingLevel": "HIGH", "includeThoughts": True}, "reasoning_effort=high"),
         ("gemini-4-argon", "xhigh", {"thinkingLevel": "HIGH", "includeThoughts": True}, "reasoning_effort=high"),
         ("gemini-pro-latest", "low", {"thinkingLevel": "LOW", "includeThoughts": True}, None),

@@ -226,9 +226,11 @@ GEMINI: Rows = {
         "what its client reads": "gemini:googles_client_reads_what_our_scripts_send",
     },
     "Gemini, usage": {
-        "candidates without thinking, and with": "gemini/thinking-and-text gemini/thinking-inside-the-candidates",
-        "what tools gave is input": "gemini/tokens-of-tools-are-input",
-        "cached input, kinds of token": "gemini/cached-input gemini/tokens-by-modality",
+        "candidates without thinking, and with": (
+            "gemini/thinking-and-text gemini/thinking-inside-the-candidates gemini/thinking-without-a-total"
+        ),
+        "what tools gave is input": "gemini/tokens-of-tools-are-input gemini/tokens-of-films-and-of-what-tools-showed",
+        "cached input, kinds of token": ("gemini/cached-input gemini/tokens-by-modality gemini/tokens-of-films-and-of-what-tools-showed"),
         "reports with every event, without counts, and none": "gemini/a-report-without-counts-is-none gemini/no-report-is-counted",
         "the tier of the traffic": "gemini/service-tier",
         "embeddings report nothing": "embeddings:gemini_is_asked_for_a_batch_and_its_tokens_are_estimated",

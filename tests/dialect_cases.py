@@ -161,6 +161,7 @@ OWN: dict[str, tuple[str, ...]] = {
         "document-in-place-of-a-stream",
         "done-marker",
         "error-in-the-end",
+        "error-in-the-end-of-what-says-complete",
         "finish-error",
         "finish-error-document",
         "finish-timeout",

@@ -187,10 +187,11 @@ COHERE: Rows = {
         "thinking": "cohere/thinking-and-text cohere/thinking-document",
         "finishes": "cohere/text cohere/stop-sequence cohere/length cohere/length-inside-a-call cohere/one-tool-call cohere/unknown-finish",
         "finishes that are failures": (
-            "cohere/finish-error cohere/finish-error-document cohere/finish-timeout cohere/finish-timeout-document cohere/error-in-the-end"
+            "cohere/finish-error cohere/finish-error-document cohere/finish-timeout cohere/finish-timeout-document cohere/error-in-the-end "
+            "cohere/error-in-the-end-of-what-says-complete"
         ),
         "an end without its last event": "cohere/cut-after-text cohere/cut-before-text cohere/cut-inside-a-call",
-        "errors as events": "cohere/error-after-text cohere/error-as-the-first-event",
+        "errors as events": "cohere/error-after-text cohere/error-as-the-first-event cohere/overloaded-inside-the-stream",
         "calls": (
             "cohere/parallel-tool-calls cohere/tool-call-document cohere/tool-call-without-arguments "
             "cohere/arguments-of-a-call-that-was-not-begun"

@@ -160,10 +160,14 @@ def test_every_form_of_tool_choice_has_its_words(choice: Any, tools: list[Any], 
 
 
 def test_strict_functions_are_strict_tools() -> None:
-    """For all of them, as there is one switch; a function without parameters has none."""
+    """For all of them, as there is one switch, which is not touched where none is; a function without parameters has none."""
     bare = {"type": "function", "function": {"name": "f", "strict": True}}
     assert body_of(tools=[bare])["strict_tools"] is True
     assert body_of(tools=[bare])["tools"] == [FUNCTION]
+    told = {"name": "t", "description": "Tells.", "parameters": {"type": "object", "properties": {"a": {"type": "string"}}}}
+    loose = body_of(tools=[{"type": "function", "function": told}])
+    assert (loose["tools"], "strict_tools" in loose) == ([{"type": "function", "function": told}], False)
+    assert body_of(tools=[bare], strict_tools=False)["strict_tools"] is False
 
 
 @pytest.mark.parametrize(
@@ -187,7 +191,10 @@ def test_the_form_of_an_answer_is_a_schema_there_too(form: Any, written: Any) ->
     [
         ({}, None),
         ({"reasoning_effort": "none"}, {"type": "disabled"}),
+        ({"reasoning_effort": "minimal"}, {"type": "enabled", "token_budget": 1_024}),
         ({"reasoning_effort": "low"}, {"type": "enabled", "token_budget": 1_024}),
+        ({"reasoning_effort": "high"}, {"type": "enabled"}),
+        ({"reasoning_effort": "xhigh"}, {"type": "enabled"}),
         ({"reasoning_effort": "medium"}, {"type": "enabled", "token_budget": 8_192}),
         ({"reasoning_effort": "max"}, {"type": "enabled"}),
         ({"thinking": {"type": "enabled", "budget_tokens": 50}}, {"type": "enabled", "token_budget": 50}),
@@ -207,6 +214,9 @@ def test_effort_is_a_budget(fields: dict[str, Any], thinking: Any) -> None:
         ({"n": 2}, "n"),
         ({"parallel_tool_calls": False, "tools": [FUNCTION]}, "parallel_tool_calls"),
         ({"modalities": ["audio"]}, "modalities"),
+        ({"prediction": {"type": "content", "content": "x"}}, "prediction"),
+        ({"web_search_options": {}}, "web_search_options"),
+        ({"verbosity": "low"}, "verbosity"),
         ({"tools": [{"type": "custom", "custom": {"name": "x"}}]}, "tools"),
         ({"reasoning_effort": "low", "model": "command-r-08-2024"}, "reasoning_effort"),
         ({"reasoning_effort": "vast"}, "reasoning_effort"),

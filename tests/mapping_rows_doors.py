@@ -9,8 +9,18 @@ DOORS: Rows = {
         "every header, version and beta of its clients": "messages_door:anthropic_gets_the_request_as_it_is_with_its_betas",
         "probes, and either place of a key": "messages_door:a_bearer_is_let_in_too_and_probes_are_answered",
         "counts and lists": "messages_door:the_official_client_counts_tokens_and_lists_models",
-        "what Claude Code sends, for another vendor": "messages_door:claude_codes_request_reaches_another_vendor_as_chat",
+        "what Claude Code sends, for another vendor": (
+            "messages_door:claude_codes_request_reaches_another_vendor_as_chat "
+            "messages_door:how_to_answer_reaches_another_vendor_in_the_words_of_chat_completions "
+            "messages_content:tools_that_anthropic_runs_and_members_that_it_alone_has_are_left_out"
+        ),
+        "pictures, documents, what tools show, and that they failed": (
+            "messages_content:what_a_user_shows_is_a_part_of_a_message messages_content:what_a_tool_shows_stands_behind_all_results "
+            "messages_content:that_a_tool_failed_reaches_models_whose_dialect_says_so"
+        ),
+        "what only Anthropic can be asked": ("messages_content:what_only_anthropic_can_be_asked_is_refused_to_others_and_never_left_out"),
         "signatures come back unchanged": (
+            "messages_door:a_seal_of_this_accounts_is_the_thinking_that_it_stands_for_to_anthropic "
             "messages_door:thinking_that_is_not_this_accounts_is_left_out_for_anthropic "
             "door_matrix:thinking_goes_back_to_its_vendor_with_the_results_of_its_calls"
         ),

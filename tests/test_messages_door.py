@@ -13,6 +13,7 @@ import pytest
 from aisa.answer import Arguments, Finish, Identity, Part, Reasoning, Refusal, Report, Text, ToolCall
 from aisa.errors import CALLER, CODES, ApiError, UpstreamFailed
 from aisa.providers import anthropic, openai
+from aisa.providers.anthropic_layout import Layout
 from aisa.providers.shape import Asked, Target
 from aisa.testing.clock import run_virtual
 from aisa.usage import Usage
@@ -21,6 +22,7 @@ from aisa.wire.messages_door import MESSAGES_DOOR, heard
 from rig import DONE, Break, MemoryClient, Rig, Script, ScriptedUpstream, chunk, text, usage
 from server import Front
 from test_anthropic_calls import WORDS, Claude, ending, opening
+from test_anthropic_request import state
 from test_anthropic_scripts import message_in
 
 Json = dict[str, Any]
@@ -117,6 +119,20 @@ def test_a_call_that_was_cut_is_no_call_without_arguments() -> None:
         stream_of(WHO, ToolCall(0, 0, "c1", "f"), Arguments(0, 0, '{"a": "b'), Finish(0, "length"))
 
 
+#: What Anthropic's clients know a status by.
+TYPES = {
+    400: "invalid_request_error",
+    401: "authentication_error",
+    402: "billing_error",
+    403: "permission_error",
+    404: "not_found_error",
+    413: "request_too_large",
+    429: "rate_limit_error",
+    503: "overloaded_error",
+    504: "timeout_error",
+}
+
+
 @pytest.mark.parametrize("code", CODES)
 def test_every_error_has_the_type_and_status_that_its_clients_know(code: str) -> None:
     """An overload is 529; a bound above the model's is 400, as Anthropic has it; keys and wallets are not to be tried again."""
@@ -124,6 +140,8 @@ def test_every_error_has_the_type_and_status_that_its_clients_know(code: str) ->
     refused = MESSAGES_DOOR.refused(error, "req_1")
     told = json.loads(refused.body)
     assert told["type"] == "error"
+    assert told["error"]["type"] == TYPES.get(error.status, "invalid_request_error" if error.status < 500 else "api_error")
+    assert told["error"]["message"].endswith("No.")
     assert told["request_id"] == dict(refused.headers)["request-id"] == "req_1"
     assert refused.status == (400 if code == "max_tokens_exceeded" else 529 if error.status == 503 else error.status)
     if error.status in (401, 402):
@@ -188,6 +206,49 @@ def test_claude_codes_request_reaches_another_vendor_as_chat() -> None:
     assert "reasoning_details" not in body["messages"][3]
 
 
+SCHEMA: Json = {"type": "object", "properties": {"n": {"type": "integer"}}}
+FUNCTION: Json = {"name": "f", "description": "Finds.", "input_schema": SCHEMA, "strict": True}
+OFFERED: Json = {"tools": [{"type": "function", "function": {"name": "f", "parameters": SCHEMA, "description": "Finds.", "strict": True}}]}
+
+
+@pytest.mark.parametrize(
+    ("members", "written"),
+    [
+        ({"temperature": 0.5, "top_p": 0.9, "top_k": 4}, {"temperature": 0.5, "top_p": 0.9, "top_k": 4}),
+        ({"stop_sequences": ["END"]}, {"stop": ["END"]}),
+        ({"stop_sequences": []}, {}),
+        ({"service_tier": "standard_only"}, {"service_tier": "default"}),
+        ({"service_tier": "auto"}, {"service_tier": "auto"}),
+        *[({"output_config": {"effort": word}}, {"reasoning_effort": word}) for word in ("low", "medium", "high", "xhigh", "max")],
+        ({"thinking": {"type": "enabled", "budget_tokens": 2_000}}, {"reasoning_effort": "medium"}),
+        ({"thinking": {"type": "disabled"}}, {"reasoning_effort": "none"}),
+        ({"thinking": {"type": "enabled", "budget_tokens": 2_000}, "output_config": {"effort": "low"}}, {"reasoning_effort": "low"}),
+        ({"thinking": {"type": "adaptive"}}, {}),
+        (
+            {"output_config": {"format": {"type": "json_schema", "schema": SCHEMA}}},
+            {"response_format": {"type": "json_schema", "json_schema": {"name": "answer", "schema": SCHEMA, "strict": True}}},
+        ),
+        ({"tools": [FUNCTION]}, OFFERED),
+        ({"tools": [FUNCTION], "tool_choice": {"type": "auto"}}, {**OFFERED, "tool_choice": "auto"}),
+        ({"tools": [FUNCTION], "tool_choice": {"type": "any"}}, {**OFFERED, "tool_choice": "required"}),
+        ({"tools": [FUNCTION], "tool_choice": {"type": "none"}}, {**OFFERED, "tool_choice": "none"}),
+        (
+            {"tools": [FUNCTION], "tool_choice": {"type": "tool", "name": "f"}},
+            {**OFFERED, "tool_choice": {"type": "function", "function": {"name": "f"}}},
+        ),
+        (
+            {"tools": [FUNCTION], "tool_choice": {"type": "auto", "disable_parallel_tool_use": True}},
+            {**OFFERED, "tool_choice": "auto", "parallel_tool_calls": False},
+        ),
+    ],
+)
+def test_how_to_answer_reaches_another_vendor_in_the_words_of_chat_completions(members: Json, written: Json) -> None:
+    """And nothing else with it."""
+    request = {"model": "fast", "max_tokens": 9, "messages": [{"role": "user", "content": "Hi."}], **members}
+    body = json.loads(openai.to_upstream(MessagesRequest(json.dumps(request).encode()), Target("v", "m", "openai")).body)
+    assert body == {"model": "m", "max_completion_tokens": 9, "messages": [{"role": "user", "content": "Hi."}], **written}
+
+
 def test_anthropic_gets_the_request_as_it_is_with_its_betas() -> None:
     """Byte for byte but for the model's name; without parameters that the client's version of the protocol does not have."""
     body = b'{"model": "fast", "max_tokens":9, "messages":[{"role":"user","content":"\\u0048i"}], "novel": {"x": 1.0}, "temperature": 1}'
@@ -202,6 +263,10 @@ def test_anthropic_gets_the_request_as_it_is_with_its_betas() -> None:
     assert dict(sent.headers)["anthropic-beta"] == "a-1,b-2"
     assert sent.dropped == ("temperature",)
     assert b"temperature" not in sent.body
+    whole = door.read(asked(temperature=1, top_p=0.5, top_k=4, max_tokens=9))
+    sent = anthropic.to_upstream(whole, Target("anthropic", "claude-x", "anthropic"))
+    assert sent.dropped == ("temperature", "top_p", "top_k")
+    assert json.loads(sent.body).keys() == {"model", "max_tokens", "messages"}
 
 
 def test_thinking_that_is_not_this_accounts_is_left_out_for_anthropic() -> None:
@@ -214,6 +279,23 @@ def test_thinking_that_is_not_this_accounts_is_left_out_for_anthropic() -> None:
     request = MESSAGES_DOOR.read(asked(messages=[*HI, {"role": "assistant", "content": content}, *HI]))
     sent = json.loads(anthropic.to_upstream(request, Target("anthropic", "claude-x", "anthropic")).body)
     assert sent["messages"][1]["content"] == content[1:]
+
+
+def test_a_seal_of_this_accounts_is_the_thinking_that_it_stands_for_to_anthropic() -> None:
+    """Byte for byte with its signature, and of the answer's texts and calls, which the client has itself, nothing."""
+    mine = state()
+    layout = Layout()
+    thought = {"type": "thinking", "thinking": "Hm.", "signature": "c2ln"}
+    hidden = {"type": "redacted_thinking", "data": "eA=="}
+    layout.other(thought)
+    layout.text("Hi")
+    layout.other(hidden)
+    layout.call("toolu_1")
+    seal = {"type": "thinking", "thinking": "", "signature": mine.seal(layout.encoded())}
+    said = [{"type": "text", "text": "Hi"}, {"type": "tool_use", "id": "toolu_1", "name": "f", "input": {}}]
+    request = MESSAGES_DOOR.read(asked(messages=[*HI, {"role": "assistant", "content": [seal, *said]}, *HI]))
+    sent = json.loads(anthropic.to_upstream(request, Target("anthropic", "claude-x", "anthropic", state=mine)).body)
+    assert sent["messages"][1]["content"] == [thought, hidden, *said]
 
 
 # Whole calls

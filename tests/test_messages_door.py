@@ -170,6 +170,8 @@ def test_claude_codes_request_reaches_another_vendor_as_chat() -> None:
                 "role": "assistant",
                 "content": [
                     {"type": "thinking", "thinking": "", "signature": "aisa1.s"},
+                    {"type": "thinking", "thinking": "Hm.", "signature": "of somebody else"},
+                    {"type": "text", "text": "I look."},
                     {"type": "tool_use", "id": "t1", "name": "get_weather", "input": {"city": "Oslo"}},
                 ],
             },
@@ -187,16 +189,18 @@ def test_claude_codes_request_reaches_another_vendor_as_chat() -> None:
         "output_config": {"effort": "high"},
         "metadata": {"user_id": "{}"},
     }
-    body = json.loads(openai.to_upstream(MessagesRequest(json.dumps(request).encode()), Target("v", "m", "openai")).body)
+    read = MessagesRequest(json.dumps(request).encode())
+    body = json.loads(openai.to_upstream(read, Target("v", "m", "openai")).body)
     assert [(message["role"], message.get("content")) for message in body["messages"]] == [
         ("system", "Be good."),
         ("user", [{"type": "text", "text": "Do."}]),
         ("system", "Note."),
-        ("assistant", None),
+        ("assistant", "I look."),
         ("tool", "rain"),
         ("user", [{"type": "text", "text": "And?"}]),
     ]
-    assert body["messages"][3]["tool_calls"][0]["function"] == {"name": "get_weather", "arguments": '{"city":"Oslo"}'}
+    called = {"id": "t1", "type": "function", "function": {"name": "get_weather", "arguments": '{"city":"Oslo"}'}}
+    assert (body["messages"][3]["tool_calls"], body["messages"][4]["tool_call_id"]) == ([called], "t1")
     assert (body["reasoning_effort"], body["max_completion_tokens"], [tool["function"]["name"] for tool in body["tools"]]) == (
         "high",
         32000,
@@ -204,6 +208,8 @@ def test_claude_codes_request_reaches_another_vendor_as_chat() -> None:
     )
     assert not {"thinking", "context_management", "metadata", "output_config", "system"} & body.keys()
     assert "reasoning_details" not in body["messages"][3]
+    seals = json.loads(bytes(read.as_chat().fields["messages"]))[3]["reasoning_details"]  # for the vendor that it is of
+    assert [seal["data"] for seal in seals] == ["aisa1.s"]
 
 
 SCHEMA: Json = {"type": "object", "properties": {"n": {"type": "integer"}}}

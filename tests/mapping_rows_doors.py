@@ -28,6 +28,7 @@ DOORS: Rows = {
     },
     "Messages, answers": {
         "names, gapless blocks, one end": "messages_door:a_stream_has_names_gapless_blocks_and_one_end",
+        "every member that a client looks for": "messages_door:every_member_that_its_clients_look_for_is_in_its_event",
         "read by its own client, whatever the vendor": "messages_door:any_vendors_parts_are_a_message_to_the_official_client",
         "a call that was cut is no call": "messages_door:a_call_that_was_cut_is_no_call_without_arguments",
         "failures after text and before it": (
@@ -127,5 +128,13 @@ DOORS: Rows = {
         "a failure is data with an error": "openai_errors:a_stream_that_fails_raises_after_what_was_said",
         "when to try again": "faults_client:a_client_is_told_whether_and_when_to_retry",
         "what no retry cures": "responses_calls:an_empty_wallet_is_a_429_that_no_client_repeats",
+    },
+    "legal sequences of every protocol": {
+        "what vendors send, as their own clients read it": "sdk_judges:the_vendors_own_client_reads_the_sequence",
+        "what we make of it at each door, as the door's clients read it": "sdk_judges:the_doors_client_has_what_the_vendors_client_has",
+        "a call of a namespace, and one in one fragment": (
+            "sdk_judges:a_tool_of_a_namespace_is_called_in_it_by_a_vendor_that_knows_none "
+            "sdk_judges:a_call_in_fragments_comes_whole_to_who_asks_for_that"
+        ),
     },
 }

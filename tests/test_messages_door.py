@@ -113,6 +113,82 @@ def test_a_stream_has_names_gapless_blocks_and_one_end() -> None:
     assert events[-2]["usage"]["cost"] == 0.25
 
 
+def events_in(data: bytes) -> list[Json]:
+    """The data of a stream's events."""
+    return [json.loads(block.split("data: ", 1)[1]) for block in data.decode().split("\n\n") if block]
+
+
+def test_every_member_that_its_clients_look_for_is_in_its_event() -> None:
+    """None of them is missing, or null, where a client would break on it: the very objects."""
+    parts = [
+        Reasoning(0, "Hm."),
+        Reasoning(0, "", 0, "aisa1.x"),
+        Text(0, "Hi"),
+        Text(0, "!"),
+        *CALLED[:2],
+        CALLED[4],
+        Finish(0, "tool_calls"),
+    ]
+    counts = {"input_tokens": 20, "cache_read_input_tokens": 8, "cache_creation_input_tokens": 2, "output_tokens": 14}
+    head = {"id": "msg_9", "type": "message", "role": "assistant", "model": "some-model"}
+    assert events_in(stream_of(WHO, *parts)) == [
+        {
+            "type": "message_start",
+            "message": {
+                **head,
+                "content": [],
+                "stop_reason": None,
+                "stop_sequence": None,
+                "usage": {"input_tokens": 0, "output_tokens": 0},
+            },
+        },
+        {"type": "content_block_start", "index": 0, "content_block": {"type": "thinking", "thinking": "", "signature": ""}},
+        {"type": "content_block_delta", "index": 0, "delta": {"type": "thinking_delta", "thinking": "Hm."}},
+        {"type": "content_block_delta", "index": 0, "delta": {"type": "signature_delta", "signature": "aisa1.x"}},
+        {"type": "content_block_stop", "index": 0},
+        {"type": "content_block_start", "index": 1, "content_block": {"type": "text", "text": ""}},
+        {"type": "content_block_delta", "index": 1, "delta": {"type": "text_delta", "text": "Hi"}},
+        {"type": "content_block_delta", "index": 1, "delta": {"type": "text_delta", "text": "!"}},
+        {"type": "content_block_stop", "index": 1},
+        {"type": "content_block_start", "index": 2, "content_block": {"type": "tool_use", "id": "c1", "name": "f", "input": {}}},
+        {"type": "content_block_delta", "index": 2, "delta": {"type": "input_json_delta", "partial_json": '{"a":'}},
+        {"type": "content_block_delta", "index": 2, "delta": {"type": "input_json_delta", "partial_json": "1}"}},
+        {"type": "content_block_stop", "index": 2},
+        {
+            "type": "message_delta",
+            "delta": {"stop_reason": "tool_use", "stop_sequence": None},
+            "usage": {**counts, "output_tokens_details": {"thinking_tokens": 6}, "cost": 0.25},
+        },
+        {"type": "message_stop"},
+    ]
+    refused = events_in(stream_of(WHO, Refusal(0, "No."), Finish(0, "content_filter"), report=Report(Usage(3, 1), None)))
+    assert refused[-2] == {
+        "type": "message_delta",
+        "delta": {
+            "stop_reason": "refusal",
+            "stop_sequence": None,
+            "stop_details": {"type": "refusal", "category": None, "explanation": "No."},
+        },
+        "usage": {"input_tokens": 3, "output_tokens": 1},
+    }
+    assert document_of(WHO, *parts) == {
+        **head,
+        "content": [
+            {"type": "thinking", "thinking": "Hm.", "signature": "aisa1.x"},
+            {"type": "text", "text": "Hi!"},
+            {"type": "tool_use", "id": "c1", "name": "f", "input": {"a": 1}},
+        ],
+        "stop_reason": "tool_use",
+        "stop_sequence": None,
+        "usage": {**counts, "output_tokens_details": {"thinking_tokens": 6}, "cost": 0.25},
+    }
+    failed = {"type": "api_error", "message": "It broke off.", "code": "upstream_unavailable"}
+    encoder = MESSAGES_DOOR.encoder(MESSAGES_DOOR.read(asked(stream=True)), call_id="req_9", created=1)
+    last = encoder.failure(ApiError("upstream_unavailable", "It broke off."), "req_9")
+    assert last.startswith(b"event: error\n")
+    assert events_in(last) == [{"type": "error", "error": failed, "request_id": "req_9"}]
+
+
 def test_a_call_that_was_cut_is_no_call_without_arguments() -> None:
     """Its clients would make it; so the stream ends as a failure, before it is settled."""
     with pytest.raises(UpstreamFailed, match="inside a call"):

@@ -108,6 +108,16 @@ DOORS: Rows = {
         "both versions, either spelling": "gemini_door:googles_client_talks_to_the_embedded_model gemini_door:both_spellings_mean_the_same",
         "what its clients send": "gemini_door:what_googles_python_client_sends_is_a_chat_completion gemini_door:gemini_cli_is_answered",
         "schemas": "gemini_door:googles_schemas_become_json_schema",
+        "how functions are called, and how to answer": (
+            "gemini_door:every_mode_of_calling_has_its_choice gemini_door:how_to_answer_is_carried_over"
+        ),
+        "that a function failed, and what only Gemini can do": (
+            "gemini_door:that_a_function_failed_reaches_models_whose_dialect_says_so "
+            "gemini_door:what_only_gemini_can_do_is_refused_to_others"
+        ),
+        "calls are whole, and their finish is STOP": "gemini_door:calls_come_whole",
+        "finishes, thinking and usage": ("gemini_door:why_an_answer_ended_what_was_thought_and_what_was_cached_is_in_geminis_words"),
+        "errors of every code": "gemini_door:every_error_has_googles_shape_a_number_and_a_status",
         "only lines of data, and no mark of the end": "gemini_door:a_stream_of_another_dialect_comes_in_geminis_events",
         "a silence": "gemini_door:a_silence_is_filled_with_empty_texts gemini_door:an_empty_text_is_borne_by_googles_client",
         "a failure inside is nothing but the error": "gemini_door:a_failure_after_text_is_an_event_of_nothing_but_the_error",

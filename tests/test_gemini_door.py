@@ -14,7 +14,7 @@ from google.genai import errors, types
 from google.genai.types import HttpOptions
 
 from aisa.config.schema import Prices
-from aisa.errors import ApiError, UpstreamFailed
+from aisa.errors import CODES, ApiError, UpstreamFailed
 from aisa.ledger.row import CallRow
 from aisa.providers import anthropic, bedrock, gemini, openai
 from aisa.providers.shape import Target
@@ -23,7 +23,8 @@ from aisa.wire.door import Request
 from aisa.wire.gemini import parse_gemini
 from aisa.wire.gemini_config import json_schema
 from aisa.wire.gemini_door import SILENCE, GeminiDoor
-from rig import DONE, OPENING, Break, MemoryClient, Rig, Script, ScriptedUpstream, Stall, chunk, document, text, usage
+from aisa.wire.sse import data_event
+from rig import DONE, HEAD, OPENING, Break, MemoryClient, Rig, Script, ScriptedUpstream, Stall, chunk, document, text, usage
 from server import Front, Server
 from test_gemini import LAST, event, says
 
@@ -113,6 +114,53 @@ def snake(value: Any) -> Any:
 def test_both_spellings_mean_the_same() -> None:
     """In every member that is Google's."""
     assert chat(snake(SPELLED)) == chat(SPELLED)
+
+
+F: dict[str, Any] = {"type": "function", "function": {"name": "f"}}
+G: dict[str, Any] = {"type": "function", "function": {"name": "g"}}
+
+
+@pytest.mark.parametrize(
+    ("mode", "names", "choice"),
+    [
+        ("AUTO", [], "auto"),
+        ("NONE", [], "none"),
+        ("ANY", [], "required"),
+        ("ANY", ["f"], F),
+        ("ANY", ["f", "g"], {"type": "allowed_tools", "allowed_tools": {"mode": "required", "tools": [F, G]}}),
+        ("VALIDATED", ["f", "g"], {"type": "allowed_tools", "allowed_tools": {"mode": "auto", "tools": [F, G]}}),
+        ("VALIDATED", [], "auto"),
+        (None, [], None),
+    ],
+)
+def test_every_mode_of_calling_has_its_choice(mode: str | None, names: list[str], choice: Any) -> None:
+    """As chat completions have it, with what is said of a function."""
+    calling: dict[str, Any] = ({} if mode is None else {"mode": mode}) | ({"allowedFunctionNames": names} if names else {})
+    declared = {"name": "f", "description": "Finds.", "parameters": {"type": "OBJECT", "properties": {"a": {"type": "STRING"}}}}
+    asked = chat({**BODY, "tools": [{"functionDeclarations": [declared]}], "toolConfig": {"functionCallingConfig": calling}})
+    schema = {"type": "object", "properties": {"a": {"type": "string"}}}
+    assert asked["tools"] == [{"type": "function", "function": {"name": "f", "description": "Finds.", "parameters": schema}}]
+    assert asked.get("tool_choice") == choice
+
+
+@pytest.mark.parametrize(
+    ("config", "written"),
+    [
+        ({"topP": 0.5, "topK": 4, "candidateCount": 2, "seed": 7}, {"top_p": 0.5, "top_k": 4, "n": 2, "seed": 7}),
+        ({"presencePenalty": 0.1, "frequencyPenalty": 0.2}, {"presence_penalty": 0.1, "frequency_penalty": 0.2}),
+        ({"responseLogprobs": True, "logprobs": 3}, {"logprobs": True, "top_logprobs": 3}),
+        ({"logprobs": 3}, {}),
+        ({"responseMimeType": "application/json"}, {"response_format": {"type": "json_object"}}),
+        ({"thinkingConfig": {"thinkingLevel": "MINIMAL"}}, {"reasoning_effort": "minimal"}),
+        ({"thinkingConfig": {"thinkingBudget": 0}}, {"reasoning_effort": "none"}),
+        ({"thinkingConfig": {"thinkingBudget": -1}}, {}),
+        ({"responseModalities": ["TEXT"]}, {}),
+    ],
+)
+def test_how_to_answer_is_carried_over(config: dict[str, Any], written: dict[str, Any]) -> None:
+    """And nothing else with it."""
+    hi = [{"role": "user", "content": "Hi"}]
+    assert chat({**BODY, "generationConfig": config}) == {"model": "fast", "messages": hi, "stream": False, **written}
 
 
 def test_googles_schemas_become_json_schema() -> None:
@@ -297,6 +345,55 @@ def test_calls_come_whole() -> None:
     ]
     assert events(client)[-1]["candidates"][0]["finishReason"] == "STOP"
     assert row.billed.output_tokens == 8
+
+
+@pytest.mark.parametrize("stream", [True, False])
+@pytest.mark.parametrize(("reason", "finish"), [("stop", "STOP"), ("length", "MAX_TOKENS"), ("content_filter", "SAFETY")])
+def test_why_an_answer_ended_what_was_thought_and_what_was_cached_is_in_geminis_words(reason: str, finish: str, *, stream: bool) -> None:
+    """Thinking in parts of its own, and its tokens beside those of what was said; cached input in the sum."""
+    counts = {
+        "prompt_tokens": 30,
+        "completion_tokens": 14,
+        "total_tokens": 44,
+        "prompt_tokens_details": {"cached_tokens": 8},
+        "completion_tokens_details": {"reasoning_tokens": 6},
+    }
+    if stream:
+        said = [chunk(OPENING), chunk({"reasoning_content": "Hm."}), chunk({"content": "Hi."}), chunk({}, reason)]
+        client, *_ = made(*said, data_event(json.dumps({**HEAD, "choices": [], "usage": counts}).encode()), DONE)
+        answers = events(client)
+    else:
+        message = {"role": "assistant", "content": "Hi.", "reasoning_content": "Hm."}
+        whole = {"id": "c", "object": "chat.completion", "created": 1, "model": "m", "usage": counts}
+        choice = {"index": 0, "message": message, "finish_reason": reason}
+        client, *_ = made(json.dumps({**whole, "choices": [choice]}).encode(), stream=False)
+        answers = [json.loads(client.body)]
+    parts = [part for each in answers for part in each["candidates"][0]["content"]["parts"] if part.get("text")]
+    assert parts == [{"text": "Hm.", "thought": True}, {"text": "Hi."}]
+    assert answers[-1]["candidates"][0]["finishReason"] == finish
+    assert answers[-1]["usageMetadata"] == {
+        "promptTokenCount": 30,
+        "candidatesTokenCount": 8,
+        "totalTokenCount": 44,
+        "thoughtsTokenCount": 6,
+        "cachedContentTokenCount": 8,
+    }
+
+
+@pytest.mark.parametrize("code", CODES)
+def test_every_error_has_googles_shape_a_number_and_a_status(code: str) -> None:
+    """`error` alone, so that its clients see it; how long to wait stands in its details, as there."""
+    error = ApiError(code, "No.", param="contents", retry_after=7)
+    known = {401: "UNAUTHENTICATED", 402: "FAILED_PRECONDITION", 403: "PERMISSION_DENIED", 404: "NOT_FOUND", 409: "ABORTED"}
+    known |= {429: "RESOURCE_EXHAUSTED", 500: "INTERNAL", 504: "DEADLINE_EXCEEDED"}
+    refused = GeminiDoor("fast").refused(error, "req_1")
+    told = json.loads(refused.body)
+    assert (list(told), refused.status, told["error"]["code"], told["error"]["message"]) == (["error"], error.status, error.status, "No.")
+    assert told["error"]["status"] == known.get(error.status, "UNAVAILABLE" if error.status >= 500 else "INVALID_ARGUMENT")
+    info, wait = told["error"]["details"]
+    assert (info["reason"], info["metadata"]) == (code.upper(), {"request_id": "req_1", "param": "contents"})
+    assert (wait["@type"].rpartition(".")[2], wait["retryDelay"]) == ("RetryInfo", "7s")
+    assert GeminiDoor("fast").failure(error, "req_1") == b"data: " + bytes(refused.body).strip() + b"\n\n"
 
 
 def test_a_document_of_another_dialect_is_one_of_geminis() -> None:

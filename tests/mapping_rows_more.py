@@ -93,7 +93,10 @@ BEDROCK: Rows = {
 
 RESPONSES: Rows = {
     "Responses, requests": {
-        "messages, calls, results as items": "responses_dialect:a_chat_is_asked_in_the_words_of_responses",
+        "messages, calls, results as items": (
+            "responses_dialect:a_chat_is_asked_in_the_words_of_responses "
+            "responses_dialect:what_both_apis_have_goes_along_and_every_kind_of_content_has_its_words"
+        ),
         "functions are flat, strict only where that was said": "responses_dialect:a_chat_is_asked_in_the_words_of_responses",
         "custom tools, allowed tools, the older form": (
             "responses_dialect:custom_tools_allowed_tools_and_the_older_form_are_asked responses/custom-tool-call "

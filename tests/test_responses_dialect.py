@@ -220,6 +220,48 @@ def test_a_chat_is_asked_in_the_words_of_responses() -> None:
     }
 
 
+def test_what_both_apis_have_goes_along_and_every_kind_of_content_has_its_words() -> None:
+    """Files, what was refused, strictness, and a search of the web."""
+    same = {
+        "top_p": 0.5,
+        "parallel_tool_calls": False,
+        "service_tier": "flex",
+        "safety_identifier": "s",
+        "prompt_cache_key": "k",
+        "prompt_cache_retention": "24h",
+        "prompt_cache_options": {"ttl": "12h"},
+        "metadata": {"a": "b"},
+        "moderation": {"model": "m"},
+    }
+    strict = {"type": "function", "function": {"name": "f", "description": "Finds.", "strict": True}}
+    near = {"type": "approximate", "approximate": {"city": "Oslo"}}
+    body = upstream(
+        messages=[
+            {"role": "developer", "content": "Be brief."},
+            {"role": "user", "content": [{"type": "file", "file": {"filename": "a.pdf", "file_data": "data:application/pdf;base64,JVBE"}}]},
+            {"role": "assistant", "content": None, "refusal": "No."},
+            {"role": "user", "content": [{"type": "image_url", "image_url": {"url": "data:image/png;base64,eA==", "detail": "low"}}]},
+        ],
+        tools=[strict],
+        tool_choice="required",
+        web_search_options={"search_context_size": "low", "user_location": near},
+        response_format={"type": "json_object"},
+        **same,
+    )
+    assert {name: body[name] for name in same} == same
+    assert body["input"] == [
+        {"role": "developer", "content": "Be brief."},
+        {"role": "user", "content": [{"type": "input_file", "filename": "a.pdf", "file_data": "data:application/pdf;base64,JVBE"}]},
+        {"role": "assistant", "content": "No."},
+        {"role": "user", "content": [{"type": "input_image", "image_url": "data:image/png;base64,eA==", "detail": "low"}]},
+    ]
+    assert body["tools"] == [
+        {"type": "function", "name": "f", "description": "Finds.", "parameters": None, "strict": True},
+        {"type": "web_search", "search_context_size": "low", "user_location": {"type": "approximate", "city": "Oslo"}},
+    ]
+    assert (body["tool_choice"], body["text"]) == ("required", {"format": {"type": "json_object"}})
+
+
 def test_custom_tools_allowed_tools_and_the_older_form_are_asked() -> None:
     """Calls in the older form have no ids, and get some."""
     grammar = {"type": "grammar", "grammar": {"syntax": "lark", "definition": "x"}}
@@ -247,6 +289,10 @@ def test_custom_tools_allowed_tools_and_the_older_form_are_asked() -> None:
         "call_of_function_0",
         "call_of_function_1",
         "call_of_function_1",
+    ]
+    assert body["input"][1:3] == [
+        {"type": "function_call", "call_id": "call_of_function_0", "name": "look", "arguments": "{}"},
+        {"type": "function_call_output", "call_id": "call_of_function_0", "output": "4"},
     ]
     assert (body["tools"][0]["name"], body["tool_choice"]) == ("look", {"type": "function", "name": "look"})
 

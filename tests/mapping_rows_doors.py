@@ -107,6 +107,9 @@ DOORS: Rows = {
     "Gemini's clients": {
         "both versions, either spelling": "gemini_door:googles_client_talks_to_the_embedded_model gemini_door:both_spellings_mean_the_same",
         "what its clients send": "gemini_door:what_googles_python_client_sends_is_a_chat_completion gemini_door:gemini_cli_is_answered",
+        "a conversation, with sound, and results that find their calls": (
+            "gemini_door:a_conversation_is_told_whole_and_each_result_finds_its_call"
+        ),
         "schemas": "gemini_door:googles_schemas_become_json_schema",
         "how functions are called, and how to answer": (
             "gemini_door:every_mode_of_calling_has_its_choice gemini_door:how_to_answer_is_carried_over"

@@ -226,6 +226,7 @@ MISTRAL: Rows = {
             "mistral:only_members_that_it_knows_are_sent_under_its_names "
             "mistral:no_member_that_it_does_not_know_is_left_inside_messages_and_tools"
         ),
+        "parts and functions in its own words": "mistral:parts_in_its_own_words_and_all_that_is_said_of_a_function_stay",
         "ids of calls": "mistral:calls_have_ids_that_it_takes_and_that_stay_the_same",
         "sound and files": "mistral:sound_and_files_are_parts_of_its_own",
         "tool_choice: every form": (

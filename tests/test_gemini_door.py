@@ -116,6 +116,45 @@ def test_both_spellings_mean_the_same() -> None:
     assert chat(snake(SPELLED)) == chat(SPELLED)
 
 
+def test_a_conversation_is_told_whole_and_each_result_finds_its_call() -> None:
+    """What a model said, results by id, else in the order of the calls of their name, sound in both spellings; a text alone is one."""
+    sound = [{"inlineData": {"mimeType": kind, "data": "eA_-"}} for kind in ("audio/wav", "audio/x-wav", "audio/mp3", "audio/mpeg")]
+    called = [{"functionCall": {"name": name, "args": {"n": number}}} for number, name in enumerate("ffg")]
+    results = [
+        {"functionResponse": {"name": name, "response": {member: text}}}
+        for name, member, text in (("g", "output", "3"), ("f", "result", "1"), ("f", "content", "2"))
+    ]
+    history = [
+        {"parts": sound},
+        {"role": "model", "parts": [{"text": "I "}, {"text": "look."}, *called]},
+        {"role": "function", "parts": results},
+        {"role": "model", "parts": [{"functionCall": {"id": "c9", "name": "f"}}, {"functionCall": {"id": "c8", "name": "f"}}]},
+        {"role": "user", "parts": [{"functionResponse": {"id": "c8", "name": "f", "response": {"output": "8"}}}, {"text": "And?"}]},
+    ]
+    heard, said, *told = chat({"contents": history, "systemInstruction": "Be brief."})["messages"][1:]
+    assert [part["input_audio"] for part in heard["content"]] == [{"data": "eA/+", "format": form} for form in ("wav", "wav", "mp3", "mp3")]
+    ids = [call["id"] for call in said["tool_calls"]]
+    assert (said["role"], said["content"], len(set(ids))) == ("assistant", "I look.", 3)
+    assert [call["function"] for call in said["tool_calls"]] == [
+        {"name": name, "arguments": f'{{"n":{number}}}'} for number, name in enumerate("ffg")
+    ]
+    assert told == [
+        {"role": "tool", "tool_call_id": ids[2], "content": "3"},
+        {"role": "tool", "tool_call_id": ids[0], "content": "1"},
+        {"role": "tool", "tool_call_id": ids[1], "content": "2"},
+        {
+            "role": "assistant",
+            "content": None,
+            "tool_calls": [{"id": each, "type": "function", "function": {"name": "f", "arguments": "{}"}} for each in ("c9", "c8")],
+        },
+        {"role": "tool", "tool_call_id": "c8", "content": "8"},
+        {"role": "user", "content": "And?"},
+    ]
+    hi = [{"role": "system", "content": "Be brief."}, {"role": "user", "content": "Hi"}]
+    for contents in ("Hi", {"parts": [{"text": "Hi"}]}, [{"parts": {"text": "Hi"}}]):
+        assert chat({"contents": contents, "systemInstruction": {"parts": [{"text": "Be brief."}]}})["messages"] == hi
+
+
 F: dict[str, Any] = {"type": "function", "function": {"name": "f"}}
 G: dict[str, Any] = {"type": "function", "function": {"name": "g"}}
 

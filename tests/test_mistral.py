@@ -113,6 +113,22 @@ def test_sound_and_files_are_parts_of_its_own() -> None:
     assert read == {"type": "document_url", "document_url": "data:application/pdf;base64,JVBE"}
 
 
+def test_parts_in_its_own_words_and_all_that_is_said_of_a_function_stay() -> None:
+    """Thinking with its signature and that it is closed, documents with their names, and what a function is told by."""
+    parts = [
+        {"type": "thinking", "thinking": [{"type": "text", "text": "Hm."}], "signature": "c2ln", "closed": True},
+        {"type": "document_url", "document_url": "https://example.com/a.pdf", "document_name": "a.pdf"},
+        {"type": "reference", "reference_ids": [1]},
+        {"type": "image_url", "image_url": {"url": "https://example.com/a.png", "detail": "low"}},
+        {"type": "file", "file_id": "file_1"},
+    ]
+    function = {"name": "f", "description": "Finds.", "strict": True, "parameters": {"type": "object", "properties": {"a": {}}}}
+    tool = {"type": "function", "function": function}
+    written = body_of({"role": "assistant", "content": parts[:1]}, {"role": "user", "content": parts[1:]}, tools=[tool])
+    assert [part for message in written["messages"] for part in message["content"]] == parts
+    assert written["tools"] == [tool]
+
+
 NAMED = {"type": "function", "function": {"name": "f"}}
 
 
@@ -136,6 +152,9 @@ def test_of_allowed_tools_only_those_are_offered(mode: str, written: str) -> Non
     [
         ({"logit_bias": {"1": 1}}, "logit_bias"),
         ({"modalities": ["audio"]}, "modalities"),
+        ({"audio": {"voice": "v", "format": "wav"}}, "audio"),
+        ({"verbosity": "low"}, "verbosity"),
+        ({"web_search_options": {}}, "web_search_options"),
         ({"tools": [{"type": "custom", "custom": {"name": "c"}}]}, "tools"),
         ({"tools": [FUNCTION], "tool_choice": {"type": "custom", "custom": {"name": "c"}}}, "tool_choice"),
     ],
@@ -150,7 +169,13 @@ def test_what_it_lacks_is_refused_by_name_or_left_out_and_told(fields: dict[str,
 
 @pytest.mark.parametrize(
     ("tier", "written", "changed"),
-    [("default", "standard_only", ()), ("auto", None, ()), ("priority", None, ("service_tier=auto",))],
+    [
+        ("default", "standard_only", ()),
+        ("standard", "standard_only", ()),
+        ("standard_only", "standard_only", ()),
+        ("auto", None, ()),
+        ("priority", None, ("service_tier=auto",)),
+    ],
 )
 def test_a_service_tier_is_one_of_the_two_that_it_has(tier: str, written: str | None, changed: tuple[str, ...]) -> None:
     """Another is moved to the nearest, and told."""

@@ -239,7 +239,11 @@ MISTRAL: Rows = {
         "service tiers": "mistral:a_service_tier_is_one_of_the_two_that_it_has mistral/service-tier",
         "what it lacks": "mistral:what_it_lacks_is_refused_by_name_or_left_out_and_told",
         "thinking in parts": "mistral/thinking-and-text mistral/thinking-document mistral/thinking-before-a-tool-call",
-        "thinking goes back with the calls that it led to": "mistral:what_was_thought_before_a_call_goes_back_with_it",
+        "thinking goes back with the calls that it led to": (
+            "mistral:what_was_thought_before_a_call_goes_back_with_it "
+            "mistral:what_was_thought_is_sealed_into_the_answer_for_any_process_of_this_account "
+            "mistral:each_choice_has_the_thinking_that_led_to_its_own_call"
+        ),
         "calls come whole": (
             "mistral/one-tool-call mistral/parallel-tool-calls mistral/tool-call-document mistral/tool-call-without-arguments"
         ),

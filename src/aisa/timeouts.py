@@ -51,9 +51,8 @@ class CallTimeouts:
         self._timers = timers
         self._timer: Timer | None = timers.borrow()
         self._client, self._settings = client, settings
-        self._silence_seconds = self._patience_seconds = (
-            silence_seconds  # the second of the vendor that is being asked: less while another could be
-        )
+        self._silence_seconds = silence_seconds
+        self._patience_seconds = silence_seconds  # of the vendor that is being asked: less while another could be
         self._keep_alive = keep_alive
         self._time = timers.time
         self._began = self._last_token = self._last_output = self._time()

@@ -32,6 +32,8 @@ SAME = (
     "temperature",
     "top_p",
     "top_logprobs",
+    "frequency_penalty",
+    "presence_penalty",
     "service_tier",
     "user",
     "safety_identifier",
@@ -195,6 +197,10 @@ class ResponsesRequest:
     def fields(self) -> dict[str, Raw]:
         """Return every top-level member as the client's own bytes, in the client's order."""
         return FIELDS_DECODER.decode(self.body)
+
+    def sent(self, name: str) -> object:
+        """Return a top-level member as the client sent it, None if it did not."""
+        return self._tree.get(name)
 
     def _chat(self) -> Tree:
         known = self.known

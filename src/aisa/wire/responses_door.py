@@ -16,7 +16,7 @@ from aisa.wire.documents import WholeDocument, passed_in, report_in
 from aisa.wire.door import Door, Encoder, Refused, Request
 from aisa.wire.lenient_json import encode
 from aisa.wire.port import HeaderList
-from aisa.wire.responses import ResponsesRequest, parse_responses
+from aisa.wire.responses import ResponsesRequest, TextForm, parse_responses
 from aisa.wire.responses_errors import event_bytes, failure_events, refusal, refusal_body
 from aisa.wire.responses_items import Output
 from aisa.wire.responses_usage import usage_of
@@ -57,25 +57,43 @@ class Answer:
 
 
 def asked_for(request: ResponsesRequest) -> Tree:
-    """Return what a response repeats of its request. Instructions and tools are left out: they are long, and the client has them."""
-    known = request.known
-    text, thinking = known.text, known.reasoning
+    """Return what a response repeats of its request, with the API's own defaults: the types of Open Responses want each member there.
+
+    Instructions and tools are left out: they are long, and the client has them.
+    """
+    known, thinking = request.known, request.known.reasoning
     return {
         "background": False,
+        "completed_at": None,
+        "frequency_penalty": request.sent("frequency_penalty") or 0.0,
         "instructions": None,
         "max_output_tokens": request.max_tokens,
+        "max_tool_calls": request.sent("max_tool_calls"),
         "metadata": known.metadata if is_tree(known.metadata) else {},
         "parallel_tool_calls": known.parallel_tool_calls is not False,
+        "presence_penalty": request.sent("presence_penalty") or 0.0,
         "previous_response_id": known.previous_response_id,
+        "prompt_cache_key": known.prompt_cache_key,
         "reasoning": {"effort": None if thinking is None else thinking.effort, "summary": None if thinking is None else thinking.summary},
+        "safety_identifier": known.safety_identifier,
+        "service_tier": known.service_tier or "default",
         "store": request.store,
-        "temperature": known.temperature,
-        "text": {"format": {"type": "text"} if text is None or text.format is None else text.format},
+        "temperature": 1.0 if known.temperature is None else known.temperature,
+        "text": {"format": format_of(known.text)},
         "tool_choice": known.tool_choice or "auto",
         "tools": [],
-        "top_p": known.top_p,
+        "top_logprobs": known.top_logprobs or 0,
+        "top_p": 1.0 if known.top_p is None else known.top_p,
         "truncation": known.truncation or "disabled",
     }
+
+
+def format_of(text: TextForm | None) -> Tree:
+    """Return the form that the text was asked in."""
+    if text is None or text.format is None:
+        return {"type": "text"}
+    schema: Tree = {"description": None, "strict": False} if text.format.get("type") == "json_schema" else {}
+    return {**schema, **text.format}
 
 
 class StreamEncoder:

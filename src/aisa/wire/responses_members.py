@@ -25,8 +25,8 @@ NAMED = Shape("type name namespace server_label")
 #: A request. `metadata` and `client_metadata` have names of the caller's; below `schema` and `parameters` the schema's.
 REQUEST = Shape(
     "model instructions stream store previous_response_id conversation background prompt parallel_tool_calls max_output_tokens "
-    "max_tool_calls temperature top_p top_logprobs include metadata client_metadata truncation service_tier user safety_identifier "
-    "prompt_cache_key prompt_cache_retention context_management",
+    "max_tool_calls temperature top_p frequency_penalty presence_penalty top_logprobs include metadata client_metadata truncation "
+    "service_tier user safety_identifier prompt_cache_key prompt_cache_retention context_management",
     input=ITEM,
     tools=TOOL,
     tool_choice=Shape("type name namespace server_label mode", tools=NAMED),

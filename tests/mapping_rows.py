@@ -237,7 +237,7 @@ GEMINI: Rows = {
     },
     "Gemini, errors": {
         "the wait stands in the details": "gemini/rate-limit",
-        "the quota of a day": "gemini/a-quota-of-a-day",
+        "the quota of a day": "gemini/a-quota-of-a-day blame:the_quota_of_a_day_is_not_waited_for_at_gemini",
         "a key that is a 400, a place, a permission": (
             "gemini/our-key gemini/a-location-is-the-operators gemini/access-denied-is-the-operators"
         ),

@@ -140,7 +140,10 @@ DOORS: Rows = {
         "ids, models and indexes, always": "corpus:a_client_gets_what_the_case_says_however_the_vendors_bytes_arrive",
         "a failure is data with an error": "openai_errors:a_stream_that_fails_raises_after_what_was_said",
         "when to try again": "faults_client:a_client_is_told_whether_and_when_to_retry",
-        "what no retry cures": "responses_calls:an_empty_wallet_is_a_429_that_no_client_repeats",
+        "what no retry cures": (
+            "responses_calls:an_empty_wallet_is_a_429_that_no_client_repeats blame:a_limit_that_lasts_for_hours_is_not_waited_for "
+            "blame:one_request_above_the_limit_is_not_asked_again"
+        ),
     },
     "legal sequences of every protocol": {
         "what vendors send, as their own clients read it": "sdk_judges:the_vendors_own_client_reads_the_sequence",

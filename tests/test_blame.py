@@ -15,11 +15,12 @@ from hypothesis import strategies as st
 
 from aisa.errors import CALLER, CODES, OPERATOR, VENDOR, UpstreamFailed
 from aisa.providers import blame_table as table
-from aisa.providers import openai
+from aisa.providers import gemini, openai
 from aisa.providers.blame import blame_for, judge, verdict_on, with_status
 from aisa.providers.blame_table import ROWS, Verdict
 from aisa.providers.report import read_report
 from aisa.providers.shape import Asked, Target
+from aisa.tries import may_pass
 from aisa.wire.vendor_error import VendorError
 from refusals import SENTENCES
 
@@ -255,6 +256,36 @@ def test_one_request_above_the_limit_is_not_asked_again() -> None:
     above, below = (refusal(413, saying(words.format(limit))) for limit in (6_000, 12_000))
     assert (above.error.status, above.error.should_retry, above.error.retry_after, above.may_fall_back) == (429, False, None, True)
     assert (below.error.status, below.error.should_retry, below.error.retry_after) == (429, None, 1)
+
+
+@pytest.mark.parametrize(
+    ("headers", "words", "hopeless"),
+    [
+        ({"retry-after": "3599"}, "", None),
+        ({"retry-after": "3600"}, "", False),
+        ({"retry-after": "28800"}, "", False),
+        ({}, "Rate limit reached: 1000 requests per day. Please try again in 8h12m0s.", False),
+        ({}, "Rate limit reached. Please try again in 59m0s.", None),
+    ],
+)
+def test_a_limit_that_lasts_for_hours_is_not_waited_for(headers: dict[str, str], words: str, hopeless: bool | None) -> None:
+    """No client waits so long, and each of its tries sends the whole conversation; another target may do. An overload may end sooner."""
+    told = refusal(429, {"error": {"message": words, "code": "rate_limit_exceeded"}}, headers={**JSON, **headers})
+    assert (told.error.code, told.error.should_retry, told.may_fall_back) == ("upstream_rate_limit", hopeless, True)
+    assert may_pass(told) is (hopeless is None)
+    busy = refusal(503, {"error": {"message": "busy"}}, headers={**JSON, **headers})
+    assert (busy.error.code, busy.error.should_retry) == ("overloaded", None)
+
+
+def test_the_quota_of_a_day_is_not_waited_for_at_gemini() -> None:
+    """Whatever short wait it names beside it."""
+    violation = {"@type": "type.googleapis.com/google.rpc.QuotaFailure", "violations": [{"quotaId": "GenerateRequestsPerDayPerProject"}]}
+    wait = {"@type": "type.googleapis.com/google.rpc.RetryInfo", "retryDelay": "34.4s"}
+    target = Target("google", "gemini-3.5-flash", "gemini")
+    for details, hopeless in (([violation, wait], False), ([wait], None)):
+        body = {"error": {"code": 429, "message": "Resource exhausted.", "status": "RESOURCE_EXHAUSTED", "details": details}}
+        told = gemini.read_failure(429, JSON, json.dumps(body).encode(), target=target, asked=Asked(NOW))
+        assert (told.error.code, told.error.should_retry) == ("upstream_rate_limit", hopeless)
 
 
 WAITS = [

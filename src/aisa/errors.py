@@ -90,7 +90,7 @@ MEANING: Mapping[str, str] = MappingProxyType(
         "seconds; with `x-should-retry: false` the call is larger than the limit itself.",
         "quota_exceeded": "The key's spend cap was reached. A retry does not help before the period ends.",
         "upstream_rate_limit": "The vendor is limiting us, or would (`limits.vendors`), and there was no room in time. Wait `Retry-After` "
-        "seconds; with `x-should-retry: false` the call is larger than the limit itself.",
+        "seconds; with `x-should-retry: false` the call is larger than the limit itself, or that lasts an hour or longer.",
         "headers_too_large": "The request line and headers are over the server's limit, which the message states in bytes.",
         "internal_error": "A bug of ours. Report it with the `request_id`.",
         "upstream_unavailable": "The vendor could not be reached, refused our credential or broke off.",

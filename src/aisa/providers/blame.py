@@ -24,7 +24,7 @@ CODE_CHARACTERS_MAX = 60  # real codes are shorter
 PARAM_CHARACTERS_MAX = 200
 TYPE_CHARACTERS_MAX = 100  # of a content type; real ones are shorter
 NAME_CHARACTERS_MIN = 3  # a shorter name, or part of one, is found in any sentence
-RATE_WAIT_SECONDS_MAX = 3_600  # who asks to wait longer is not limiting a rate, but has no credit left
+RATE_WAIT_SECONDS_MAX = 3_600  # who asks to wait longer is not limiting a rate, but has no credit left; so long no client waits
 #: Which fields a refusal may name for its words to stand for a verdict. What another field holds is the caller's own.
 OUR_FIELDS = re.compile(r"(?:body\.)?(?:model|api[_-]?key|authorization|key|headers?\b.*)$", re.IGNORECASE)
 #: What is to be written counts too: a window holds both, and the words tell which of them is too long.
@@ -75,6 +75,7 @@ def judge(report: Report, target: Target, added: Sequence[str] = ()) -> Upstream
     hopeless = verdict is table.RATE and is_above_limit(report)
     if verdict not in (table.RATE, table.CAPACITY) or hopeless:
         wait = None
+    hopeless = hopeless or (verdict is table.RATE and wait is not None and wait >= RATE_WAIT_SECONDS_MAX)  # as the quota of a day
     error = ApiError(verdict.code, verdict.ours.format(target.vendor), retry_after=wait, should_retry=False if hopeless else None)
     return UpstreamFailed(error, detail=detail)
 

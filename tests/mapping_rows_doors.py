@@ -49,7 +49,21 @@ DOORS: Rows = {
         "texts and items, with and without type and id": (
             "responses_request:a_text_is_a_message_of_the_user responses_request:items_with_and_without_type_and_id_are_the_same"
         ),
-        "pictures, files and sound": "responses_request:pictures_files_and_sound_are_carried",
+        "what the system says, turns of the model, and what vendors' tools did": (
+            "responses_request:what_the_system_says_at_the_beginning_is_one_message responses_request:a_turn_of_the_model_is_one_message "
+            "responses_request:thinking_and_what_vendors_tools_did_are_left_out"
+        ),
+        "pictures, files and sound": (
+            "responses_request:pictures_files_and_sound_are_carried "
+            "responses_request:a_picture_that_a_tool_gave_back_is_shown_behind_all_results"
+        ),
+        "tools that are searched, deferred, or offered on the way": (
+            "responses_request:a_search_for_tools_that_the_client_runs_is_a_function "
+            "responses_request:a_search_for_tools_that_the_vendor_runs_is_left_out_and_all_tools_are_offered "
+            "responses_request:tools_that_a_conversation_offers_on_its_way_are_offered_too "
+            "responses_request:a_tool_that_must_be_called_is_offered_though_it_is_deferred"
+        ),
+        "what no vendor can mean": "responses_request:a_body_that_no_vendor_can_mean_is_refused_by_place",
         "tools, and those in namespaces": (
             "responses_request:tools_are_offered_under_one_name_each "
             "responses_request:a_long_name_in_a_namespace_is_short_for_models_and_the_same_in_every_turn"

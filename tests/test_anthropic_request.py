@@ -72,6 +72,8 @@ def check_types(body: Json) -> None:
         ("claude-sonnet-5", "sonnet", (5, 0), 128_000),
         ("claude-haiku-4-5-20251001", "haiku", (4, 5), 64_000),
         ("claude-sonnet-4-20250514", "sonnet", (4, 0), 64_000),
+        ("claude-opus-4-5-20251101", "opus", (4, 5), 64_000),
+        ("us.anthropic.claude-opus-4-1-20250805-v1:0", "opus", (4, 1), 32_000),
         ("us.anthropic.claude-opus-4-6-v1:0", "opus", (4, 6), 128_000),
         ("anthropic/claude-fable-5-2", "fable", (5, 2), 128_000),
         ("claude-mythos-preview", "mythos", (4, 8), 128_000),

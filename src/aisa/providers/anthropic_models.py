@@ -39,7 +39,9 @@ class Traits(NamedTuple):
         """The most that it writes, thinking included."""
         if not self.known:
             return OUTPUT_TOKENS_UNKNOWN
-        return 128_000 if self.version >= (4, 6) else 64_000
+        if self.version >= (4, 6):
+            return 128_000
+        return 32_000 if self.family == "opus" and self.version < (4, 5) else 64_000
 
     @property
     def takes_sampling(self) -> bool:

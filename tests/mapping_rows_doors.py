@@ -93,6 +93,7 @@ DOORS: Rows = {
         "a failure is two events": "responses_door:a_failure_inside_a_stream_is_two_events_of_which_every_client_reads_one",
         "codes that Codex knows": (
             "responses_door:the_code_of_a_failure_inside_a_stream_is_one_that_codex_knows "
+            "responses_door:codex_does_not_wait_for_a_limit_that_no_retry_cures "
             "responses_door:a_refusal_has_the_status_and_the_code_that_its_clients_act_on"
         ),
         "usage, cache writes by class": (

@@ -203,7 +203,10 @@ def test_a_failure_inside_a_stream_is_two_events_of_which_every_client_reads_one
         ("insufficient_wallet_balance", "insufficient_quota"),
         ("quota_exceeded", "insufficient_quota"),
         ("context_length_exceeded", "context_length_exceeded"),
-        ("content_policy_violation", "invalid_prompt"),
+        *[
+            (code, "invalid_prompt")
+            for code in ("content_policy_violation", "invalid_request", "unsupported_parameter", "max_tokens_exceeded")
+        ],
         ("overloaded", "server_is_overloaded"),
         ("rate_limit_exceeded", "rate_limit_exceeded"),
         ("upstream_rate_limit", "rate_limit_exceeded"),
@@ -217,6 +220,13 @@ def test_the_code_of_a_failure_inside_a_stream_is_one_that_codex_knows(code: str
     _, end = codex_turn(encoder().failure(ApiError(code, "No.", retry_after=5), "req_9"))
     assert end["response"]["error"]["code"] == told
     assert ("Try again in 5s." in end["response"]["error"]["message"]) == (told == "rate_limit_exceeded")
+
+
+@pytest.mark.parametrize("code", ["rate_limit_exceeded", "upstream_rate_limit"])
+def test_codex_does_not_wait_for_a_limit_that_no_retry_cures(code: str) -> None:
+    """A call that is larger than the limit, or the quota of a day: it would send the whole conversation again and again."""
+    _, end = codex_turn(encoder().failure(ApiError(code, "No.", retry_after=28_800, should_retry=False), "req_9"))
+    assert end["response"]["error"] == {"code": "insufficient_quota", "message": "No."}
 
 
 @pytest.mark.parametrize(

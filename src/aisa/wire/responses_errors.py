@@ -17,7 +17,7 @@ from aisa.wire.port import HeaderList
 from aisa.wire.reply import JSON_TYPE, error_headers
 from aisa.wire.trees import Tree
 
-QUOTA = "insufficient_quota"
+QUOTA, RATE = "insufficient_quota", "rate_limit_exceeded"
 #: Our code -> what this door calls it, where its clients act on another word. They repeat every 402, so an empty wallet is a 429 here.
 NAMED: Mapping[str, str] = MappingProxyType(
     {"insufficient_wallet_balance": QUOTA, "unknown_model": "model_not_found", "overloaded": "server_is_overloaded"}
@@ -34,8 +34,8 @@ IN_STREAMS: Mapping[str, str] = MappingProxyType(
         "unsupported_parameter": "invalid_prompt",
         "max_tokens_exceeded": "invalid_prompt",
         "overloaded": "server_is_overloaded",
-        "rate_limit_exceeded": "rate_limit_exceeded",
-        "upstream_rate_limit": "rate_limit_exceeded",
+        "rate_limit_exceeded": RATE,
+        "upstream_rate_limit": RATE,
     }
 )
 ANY_FAILURE = "server_error"
@@ -57,7 +57,9 @@ def refusal_body(error: ApiError, request_id: str) -> bytes:
 def failure_events(error: ApiError, response: Tree) -> list[Tree]:
     """Return the events that end a stream which failed. `response` is the answer so far, whose status and error they write."""
     code, message = IN_STREAMS.get(error.code, ANY_FAILURE), error.message
-    if code == "rate_limit_exceeded" and error.retry_after is not None:
+    if code == RATE and error.should_retry is False:
+        code = QUOTA  # on which it ends at once; no retry cures this
+    elif code == RATE and error.retry_after is not None:
         message = f"{message} Try again in {error.retry_after}s."  # Codex reads how long from these words
     told = {"code": code, "message": message, "param": error.param}
     failed = {**response, "status": "failed", "error": {"code": code, "message": message}}

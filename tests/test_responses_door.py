@@ -165,12 +165,19 @@ def test_a_call_in_the_older_form_is_a_call() -> None:
 
 
 def test_cache_writes_are_told_apart_by_how_long_they_last() -> None:
-    """Where a vendor tells."""
-    used = Usage(9, 1, cache_write_tokens=5, breakdown=Breakdown(cache_write_30m_tokens=3, cache_write_12h_tokens=2))
-    _, end = codex_turn(stream_of(WHO, Text(0, "Hi"), Finish(0, "stop"), report=Report(used)))
-    inner = end["response"]["usage"]["input_tokens_details"]
-    assert inner["cache_write_tokens_details"] == {"ttl_30m_tokens": 3, "ttl_12h_tokens": 2}
-    assert "cost" not in end["response"]["usage"]
+    """Where a vendor tells; and nothing of a report is left out."""
+    for half_hour, half_day in ((3, 2), (5, 0), (0, 5)):
+        kept = Breakdown(cache_write_30m_tokens=half_hour, cache_write_12h_tokens=half_day)
+        used = Usage(9, 4, 2, 5, reasoning_tokens=3, breakdown=kept)
+        _, end = codex_turn(stream_of(WHO, Text(0, "Hi"), Finish(0, "stop"), report=Report(used)))
+        classes = {"ttl_30m_tokens": half_hour, "ttl_12h_tokens": half_day}
+        assert end["response"]["usage"] == {
+            "input_tokens": 9,
+            "input_tokens_details": {"cached_tokens": 2, "cache_write_tokens": 5, "cache_write_tokens_details": classes},
+            "output_tokens": 4,
+            "output_tokens_details": {"reasoning_tokens": 3},
+            "total_tokens": 13,
+        }
 
 
 def test_an_answer_that_says_nothing_is_complete_and_empty() -> None:
@@ -190,7 +197,12 @@ def test_a_failure_inside_a_stream_is_two_events_of_which_every_client_reads_one
     assert [event["sequence_number"] for event in events] == list(range(len(events)))
     assert [event["type"] for event in events[-2:]] == ["error", "response.failed"]
     assert events[-1]["response"]["id"] == events[0]["response"]["id"]
-    assert events[-2]["code"] == events[-2]["error"]["code"] == events[-1]["response"]["error"]["code"]
+    told = {name: events[-2][name] for name in ("code", "message")}
+    assert told["message"].startswith("It broke off.")
+    first = {name: value for name, value in events[-2].items() if name != "sequence_number"}
+    inner = {"type": CODES[code][1], **told, "param": None}
+    assert first == {"type": "error", **told, "param": None, "error": inner}
+    assert (events[-1]["response"]["status"], events[-1]["response"]["error"]) == ("failed", told)
     with pytest.raises(APIError, match="It broke off"):
         streamed(data)
     with pytest.raises(APIError, match="It broke off"):

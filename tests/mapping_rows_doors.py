@@ -86,6 +86,7 @@ DOORS: Rows = {
             "responses_door:whatever_parts_come_the_stream_keeps_its_promises"
         ),
         "calls in namespaces": "responses_door:a_name_without_its_namespace_is_still_that_tools",
+        "what vendors seal is encrypted reasoning": "responses_door:a_seal_on_thinking_goes_with_it_and_alone",
         "incomplete": "responses_door:an_answer_that_was_cut_short_is_incomplete_and_so_is_its_last_item",
         "refusals, log-probabilities, notes": (
             "responses_door:a_refusal_is_a_part_of_the_message responses_door:log_probabilities_go_with_their_text_and_notes_behind_it"

@@ -387,6 +387,34 @@ def test_calls_come_whole() -> None:
 
 
 @pytest.mark.parametrize("stream", [True, False])
+@pytest.mark.parametrize(("reason", "finish"), [("length", "MAX_TOKENS"), ("tool_calls", "MALFORMED_FUNCTION_CALL")])
+def test_a_call_that_was_cut_is_no_call(reason: str, finish: str, *, stream: bool) -> None:
+    """Google's client makes every call that it is told of by itself, whatever the finish says: with arguments that nobody wrote."""
+    call = {"id": "c1", "type": "function", "function": {"name": "f", "arguments": '{"city": "Os'}}
+    whole = {"id": "c2", "type": "function", "function": {"name": "g", "arguments": '{"a":1}'}}
+    if stream:
+        calls = [{"index": 0, **whole}, {"index": 1, **call}]
+        client, row, _ = made(chunk(OPENING), *[chunk({"tool_calls": [each]}) for each in calls], chunk({}, reason), usage(9, 8), DONE)
+        answers = events(client)
+    else:
+        message = {"role": "assistant", "content": None, "tool_calls": [whole, call]}
+        counts = {"prompt_tokens": 9, "completion_tokens": 8, "total_tokens": 17}
+        told = {
+            **HEAD,
+            "object": "chat.completion",
+            "choices": [{"index": 0, "message": message, "finish_reason": reason}],
+            "usage": counts,
+        }
+        client, row, _ = made(json.dumps(told).encode(), stream=False)
+        answers = [json.loads(client.body)]
+    parts = [part for each in answers for part in each["candidates"][0]["content"]["parts"] if "functionCall" in part]
+    assert [part["functionCall"] for part in parts] == [{"id": "c2", "name": "g", "args": {"a": 1}}]
+    assert (answers[-1]["candidates"][0]["finishReason"], row.billed.output_tokens) == (finish, 8)
+    for each in answers:
+        types.GenerateContentResponse.model_validate(each)
+
+
+@pytest.mark.parametrize("stream", [True, False])
 @pytest.mark.parametrize(("reason", "finish"), [("stop", "STOP"), ("length", "MAX_TOKENS"), ("content_filter", "SAFETY")])
 def test_why_an_answer_ended_what_was_thought_and_what_was_cached_is_in_geminis_words(reason: str, finish: str, *, stream: bool) -> None:
     """Thinking in parts of its own, and its tokens beside those of what was said; cached input in the sum."""

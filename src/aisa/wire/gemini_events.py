@@ -4,15 +4,15 @@ from __future__ import annotations
 
 from base64 import b64encode
 
-import msgspec
-
 from aisa.answer import Arguments, Extra, Finish, Identity, Part, Reasoning, Refusal, Report, Text, ToolCall
 from aisa.errors import ApiError
 from aisa.wire.held_calls import HeldCall, HeldCalls
+from aisa.wire.tool_calls import value_in
 from aisa.wire.trees import Tree, is_tree, trees_in
 
 CALL_BYTES_MAX = 8 << 20  # of the arguments of calls that are held until they are whole: beyond what a model writes in one answer
 FINISHES = {"stop": "STOP", "tool_calls": "STOP", "function_call": "STOP", "length": "MAX_TOKENS", "content_filter": "SAFETY"}
+MALFORMED = "MALFORMED_FUNCTION_CALL"  # Gemini's word for a call that cannot be made
 STATUS_NAMES = {
     401: "UNAUTHENTICATED",
     402: "FAILED_PRECONDITION",
@@ -33,6 +33,7 @@ class Candidates:
         self._identity = identity
         self.calls = HeldCalls()
         self._seal = ""  # that goes with the next call
+        self._broken: set[int] = set()  # choices with a call whose arguments are no whole object
         self.finishes: dict[int, str] = {}
 
     def take(self, part: Part) -> list[Tree]:
@@ -56,25 +57,24 @@ class Candidates:
                 given = [] if beside else media_in(name, value)
                 return [*self._called(self.calls.whole(choice)), self.event(choice, given)] if given else []
             case Finish(choice, reason):
-                self.finishes[choice] = FINISHES.get(reason, "STOP")
-                return self._called(self.calls.rest(choice))
+                called, told = self._called(self.calls.rest(choice)), FINISHES.get(reason, "STOP")
+                self.finishes[choice] = MALFORMED if told == "STOP" and choice in self._broken else told
+                return called
             case _:
                 return []
 
     def _called(self, calls: list[HeldCall]) -> list[Tree]:
-        """Return the events of calls."""
-        return [self.event(held.call.choice, [self._call(held)]) for held in calls]
+        """Return the events of calls; none of one that was cut, or was given what is no object."""
+        return [self.event(held.call.choice, [part]) for held in calls if (part := self._call(held)) is not None]
 
-    def _call(self, held: HeldCall) -> Tree:
-        given = "".join(held.texts)
-        try:
-            args: object = msgspec.json.decode(given or "{}")
-        except msgspec.DecodeError:
-            args = {"arguments": given}
-        call: Tree = {"id": held.call.id, "name": held.call.name, "args": args if is_tree(args) else {"arguments": args}}
+    def _call(self, held: HeldCall) -> Tree | None:
+        args = value_in("".join(held.texts) or "{}")
+        if not is_tree(args):  # clients would make the call with whatever stood in their place
+            self._broken.add(held.call.choice)
+            return None
         seal: Tree = {"thoughtSignature": b64encode(self._seal.encode()).decode()} if self._seal else {}
         self._seal = ""
-        return {"functionCall": call, **seal}
+        return {"functionCall": {"id": held.call.id, "name": held.call.name, "args": args}, **seal}
 
     def event(self, choice: int, parts: list[Tree]) -> Tree:
         """Return an event of one candidate."""

@@ -134,7 +134,11 @@ DOORS: Rows = {
             "gemini_door:that_a_function_failed_reaches_models_whose_dialect_says_so "
             "gemini_door:what_only_gemini_can_do_is_refused_to_others"
         ),
-        "calls are whole, and their finish is STOP": "gemini_door:calls_come_whole gemini_door:a_call_that_was_cut_is_no_call",
+        "calls are whole, and their finish is STOP": (
+            "gemini_door:calls_come_whole gemini_door:a_call_that_was_cut_is_no_call "
+            "gemini_door:calls_whose_arguments_come_in_turns_are_whole_and_in_their_order "
+            "gemini_door:a_call_in_the_older_form_is_a_call"
+        ),
         "finishes, thinking and usage": ("gemini_door:why_an_answer_ended_what_was_thought_and_what_was_cached_is_in_geminis_words"),
         "errors of every code": "gemini_door:every_error_has_googles_shape_a_number_and_a_status",
         "only lines of data, and no mark of the end": "gemini_door:a_stream_of_another_dialect_comes_in_geminis_events",

@@ -386,6 +386,46 @@ def test_calls_come_whole() -> None:
     assert row.billed.output_tokens == 8
 
 
+def test_calls_whose_arguments_come_in_turns_are_whole_and_in_their_order() -> None:
+    """Also of several choices, of which each waits for nobody else's."""
+
+    def pieces(index: int, text: str, choice: int = 0, *, name: str = "") -> bytes:
+        begun = {"id": f"c{choice}{index}", "type": "function"} if name else {}
+        function = {"arguments": text} | ({"name": name} if name else {})
+        return chunk({"tool_calls": [{"index": index, **begun, "function": function}]}, index=choice)
+
+    turns = [pieces(0, '{"a":', name="f"), pieces(1, "", name="g"), pieces(1, "{}"), pieces(0, '{"b":', 1, name="h"), pieces(0, "1}")]
+    ends = [pieces(0, "2}", 1), chunk({}, "tool_calls", index=1), chunk({}, "tool_calls")]
+    asked = {**BODY, "generationConfig": {"candidateCount": 2}}
+    client, *_ = made(chunk(OPENING), chunk(OPENING, index=1), *turns, *ends, usage(9, 8), DONE, body=asked)
+    told: dict[int, list[Any]] = {0: [], 1: []}
+    for each in events(client):
+        for candidate in each["candidates"]:
+            told[candidate["index"]] += [part["functionCall"] for part in candidate["content"]["parts"] if "functionCall" in part]
+    assert [(call["id"], call["name"], call["args"]) for call in told[0]] == [("c00", "f", {"a": 1}), ("c01", "g", {})]
+    assert [(call["id"], call["name"], call["args"]) for call in told[1]] == [("c10", "h", {"b": 2})]
+
+
+@pytest.mark.parametrize("stream", [True, False])
+def test_a_call_in_the_older_form_is_a_call(*, stream: bool) -> None:
+    """Should a vendor answer in it."""
+    if stream:
+        pieces = [{"function_call": {"name": "f", "arguments": '{"a":'}}, {"function_call": {"arguments": "1}"}}]
+        client, row, _ = made(chunk(OPENING), *map(chunk, pieces), chunk({}, "function_call"), usage(9, 8), DONE)
+        answers = events(client)
+    else:
+        message = {"role": "assistant", "content": None, "function_call": {"name": "f", "arguments": '{"a":1}'}}
+        counts = {"prompt_tokens": 9, "completion_tokens": 8, "total_tokens": 17}
+        choice = {"index": 0, "message": message, "finish_reason": "function_call"}
+        client, row, _ = made(
+            json.dumps({**HEAD, "object": "chat.completion", "choices": [choice], "usage": counts}).encode(), stream=False
+        )
+        answers = [json.loads(client.body)]
+    [call] = [part["functionCall"] for each in answers for part in each["candidates"][0]["content"]["parts"] if "functionCall" in part]
+    assert (call["name"], call["args"], bool(call["id"])) == ("f", {"a": 1}, True)
+    assert (answers[-1]["candidates"][0]["finishReason"], row.billed.output_tokens) == ("STOP", 8)
+
+
 @pytest.mark.parametrize("stream", [True, False])
 @pytest.mark.parametrize(("reason", "finish"), [("length", "MAX_TOKENS"), ("tool_calls", "MALFORMED_FUNCTION_CALL")])
 def test_a_call_that_was_cut_is_no_call(reason: str, finish: str, *, stream: bool) -> None:

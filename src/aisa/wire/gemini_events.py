@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from base64 import b64encode
 
-from aisa.answer import Arguments, Extra, Finish, Identity, Part, Reasoning, Refusal, Report, Text, ToolCall
+from aisa.answer import Arguments, Extra, Finish, FunctionCall, Identity, Part, Reasoning, Refusal, Report, Text, ToolCall
 from aisa.errors import ApiError
 from aisa.wire.held_calls import HeldCall, HeldCalls
 from aisa.wire.tool_calls import value_in
@@ -50,9 +50,10 @@ class Candidates:
             case ToolCall():
                 return self._called(self.calls.begin(part))
             case Arguments():
-                if self.calls.add(part) and self.calls.characters > CALL_BYTES_MAX:
-                    raise ApiError("gateway_error", "The model's call of a tool is too long to be sent whole, as this API wants it.")
-                return []
+                return self._given(part)
+            case FunctionCall(choice, name, text):  # some vendors answer so, though calls in the newer form were asked for
+                begun = self._called(self.calls.begin(ToolCall(choice, 0, f"call_{choice}", name))) if name else []
+                return begun + self._given(Arguments(choice, 0, text))
             case Extra(choice, name, value, _, beside):
                 given = [] if beside else media_in(name, value)
                 return [*self._called(self.calls.whole(choice)), self.event(choice, given)] if given else []
@@ -62,6 +63,12 @@ class Candidates:
                 return called
             case _:
                 return []
+
+    def _given(self, part: Arguments) -> list[Tree]:
+        """Take what a call is given, and tell nothing."""
+        if self.calls.add(part) and self.calls.characters > CALL_BYTES_MAX:
+            raise ApiError("gateway_error", "The model's call of a tool is too long to be sent whole, as this API wants it.")
+        return []
 
     def _called(self, calls: list[HeldCall]) -> list[Tree]:
         """Return the events of calls; none of one that was cut, or was given what is no object."""

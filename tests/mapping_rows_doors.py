@@ -86,6 +86,8 @@ DOORS: Rows = {
             "responses_door:whatever_parts_come_the_stream_keeps_its_promises"
         ),
         "calls in namespaces": "responses_door:a_name_without_its_namespace_is_still_that_tools",
+        "every member that a client looks for": "responses_door:every_event_has_all_that_clients_look_for",
+        "a call in the older form": "responses_door:a_call_in_the_older_form_is_a_call",
         "what vendors seal is encrypted reasoning": "responses_door:a_seal_on_thinking_goes_with_it_and_alone",
         "incomplete": "responses_door:an_answer_that_was_cut_short_is_incomplete_and_so_is_its_last_item",
         "refusals, log-probabilities, notes": (

@@ -158,6 +158,63 @@ def test_log_probabilities_go_with_their_text_and_notes_behind_it() -> None:
     assert json.loads(document_of(WHO, *parts, Finish(0, "stop")))["output"][0]["content"] == item["content"]
 
 
+def test_every_event_has_all_that_clients_look_for() -> None:
+    """The very objects of the protocol: items as they begin and whole, each event with its item, its places and its number."""
+    rival = {"token": "Ho", "logprob": -1.5, "bytes": [72, 111]}
+    entry = {"token": "Hi", "logprob": -0.5, "bytes": [72, 105], "top_logprobs": [rival]}
+    said = {"start_index": 0, "end_index": 2, "title": "t", "url": "https://a.example"}
+    note = {"type": "url_citation", **said}
+    data = stream_of(
+        WHO,
+        Reasoning(0, "Look."),
+        Reasoning(0, "", signature="aisa1.a"),
+        Text(0, "Hi"),
+        Extra(0, "logprobs", {"content": [entry]}, 3, beside=True),
+        Extra(0, "annotations", [{"type": "url_citation", "url_citation": said}]),
+        ToolCall(0, 0, "call_1", "crew__call"),
+        Arguments(0, 0, '{"a":1}'),
+        ToolCall(0, 1, "call_2", "patch", custom=True),
+        Arguments(0, 1, "***"),
+        Finish(0, "tool_calls"),
+    )
+    thought = {"id": "rs_9_0", "type": "reasoning", "summary": [{"type": "summary_text", "text": "Look."}], "encrypted_content": "aisa1.a"}
+    part = {"type": "output_text", "text": "Hi", "annotations": [note], "logprobs": [entry]}
+    message = {"id": "msg_9_1", "type": "message", "role": "assistant", "status": "completed", "content": [part]}
+    call = {"id": "fc_9_2", "type": "function_call", "call_id": "call_1", "namespace": "crew", "name": "call"}
+    patch = {"id": "ctc_9_3", "type": "custom_tool_call", "call_id": "call_2", "name": "patch"}
+    called, patched = {**call, "arguments": '{"a":1}', "status": "completed"}, {**patch, "input": "***", "status": "completed"}
+    summary = {"item_id": "rs_9_0", "output_index": 0, "summary_index": 0}
+    content = {"item_id": "msg_9_1", "output_index": 1, "content_index": 0}
+    begun = {**message, "status": "in_progress", "content": []}
+    told = [
+        ("output_item.added", {"output_index": 0, "item": {"id": "rs_9_0", "type": "reasoning", "summary": []}}),
+        ("reasoning_summary_part.added", {**summary, "part": {"type": "summary_text", "text": ""}}),
+        ("reasoning_summary_text.delta", {**summary, "delta": "Look."}),
+        ("reasoning_summary_text.done", {**summary, "text": "Look."}),
+        ("reasoning_summary_part.done", {**summary, "part": {"type": "summary_text", "text": "Look."}}),
+        ("output_item.done", {"output_index": 0, "item": thought}),
+        ("output_item.added", {"output_index": 1, "item": begun}),
+        ("content_part.added", {**content, "part": {"type": "output_text", "text": "", "annotations": [], "logprobs": []}}),
+        ("output_text.delta", {**content, "delta": "Hi", "logprobs": []}),
+        ("output_text.annotation.added", {**content, "annotation_index": 0, "annotation": note}),
+        ("output_text.done", {**content, "text": "Hi", "logprobs": [entry]}),
+        ("content_part.done", {**content, "part": part}),
+        ("output_item.done", {"output_index": 1, "item": message}),
+        ("output_item.added", {"output_index": 2, "item": {**call, "arguments": "", "status": "in_progress"}}),
+        ("function_call_arguments.delta", {"item_id": "fc_9_2", "output_index": 2, "delta": '{"a":1}'}),
+        ("output_item.added", {"output_index": 3, "item": {**patch, "input": "", "status": "in_progress"}}),
+        ("custom_tool_call_input.delta", {"item_id": "ctc_9_3", "output_index": 3, "delta": "***"}),
+        ("function_call_arguments.done", {"item_id": "fc_9_2", "output_index": 2, "name": "call", "arguments": '{"a":1}'}),
+        ("output_item.done", {"output_index": 2, "item": called}),
+        ("custom_tool_call_input.done", {"item_id": "ctc_9_3", "output_index": 3, "input": "***"}),
+        ("output_item.done", {"output_index": 3, "item": patched}),
+    ]
+    created, in_progress, *rest, completed = events_in(data)
+    assert rest == [{"type": f"response.{kind}", **event, "sequence_number": place} for place, (kind, event) in enumerate(told, 2)]
+    assert completed["response"]["output"] == [thought, message, called, patched]
+    assert created["response"] == in_progress["response"] == {**completed["response"], "status": "in_progress", "output": [], "usage": None}
+
+
 def test_a_call_in_the_older_form_is_a_call() -> None:
     """Should a vendor answer in it."""
     items, _ = codex_turn(stream_of(FunctionCall(0, "look", ""), FunctionCall(0, "", "{}"), Finish(0, "function_call")))

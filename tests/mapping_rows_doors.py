@@ -148,7 +148,7 @@ DOORS: Rows = {
         "a failure inside is nothing but the error": "gemini_door:a_failure_after_text_is_an_event_of_nothing_but_the_error",
         "a failure before has its status": "gemini_door:a_failure_before_text_has_its_status_and_googles_shape",
         "keys and addresses": "gemini_door:addresses_and_keys_that_are_not_right_say_what_would_be",
-        "signatures": "gemini_door:a_seal_travels_as_the_signature_of_the_next_call",
+        "signatures": "gemini_door:a_seal_travels_as_the_signature_of_the_next_call gemini_door:every_seal_of_an_answer_comes_back",
         "the rest of an answer": (
             "continuation:googles_own_clients_ask_for_the_rest_themselves "
             "gemini_door:what_only_google_keeps_or_knows_is_asked_of_nobody_else"

@@ -13,12 +13,14 @@ from google import genai
 from google.genai import errors, types
 from google.genai.types import HttpOptions
 
+from aisa.answer import Arguments, Finish, Part, Reasoning, Report, Text, ToolCall
 from aisa.config.schema import Prices
 from aisa.errors import CODES, ApiError, UpstreamFailed
 from aisa.ledger.row import CallRow
 from aisa.providers import anthropic, bedrock, gemini, openai
 from aisa.providers.shape import Target
 from aisa.testing.clock import run_virtual
+from aisa.usage import Usage
 from aisa.wire.door import Request
 from aisa.wire.gemini import parse_gemini
 from aisa.wire.gemini_config import json_schema
@@ -601,6 +603,23 @@ def test_a_seal_travels_as_the_signature_of_the_next_call() -> None:
     [_, told, result] = chat({"contents": history})["messages"]
     assert told["reasoning_details"] == [{"type": "reasoning.encrypted", "data": seal, "format": "unknown", "index": 0}]
     assert result == {"role": "tool", "tool_call_id": "c1", "content": "1"}
+
+
+@pytest.mark.parametrize("stream", [True, False])
+@pytest.mark.parametrize("called", [True, False])
+def test_every_seal_of_an_answer_comes_back(*, stream: bool, called: bool) -> None:
+    """A vendor may want several things back before one call, where a part has one signature; without a call they stand on the last part."""
+    seals, call = ["aisa1.b25l", "aisa1.dHdv"], [ToolCall(0, 0, "c1", "f"), Arguments(0, 0, "{}")]
+    parts: list[Part] = [*[Reasoning(0, "", 0, seal) for seal in seals], Text(0, "Hi"), *(call if called else []), Finish(0, "stop")]
+    door = GeminiDoor("fast", stream=stream)
+    encoder = door.encoder(read(BODY, stream=stream), call_id="req_9", created=1)
+    pieces = [piece.data for part in parts if (piece := encoder.write([part])) is not None]
+    whole = b"".join(pieces) + encoder.closing([Report(Usage(3, 1), None)])
+    answers = [json.loads(line.removeprefix(b"data: ")) for line in whole.splitlines() if line]
+    given = [part for each in answers for part in each["candidates"][0]["content"]["parts"]]
+    [_, back] = chat({"contents": [*BODY["contents"], {"role": "model", "parts": given}]})["messages"]
+    assert [entry["data"] for entry in back["reasoning_details"]] == seals
+    assert ("thoughtSignature" in next(part for part in given if "functionCall" in part)) if called else "thoughtSignature" in given[-1]
 
 
 # Google's own client against a running server

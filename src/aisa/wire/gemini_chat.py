@@ -17,7 +17,7 @@ from aisa.errors import ApiError
 from aisa.wire.gemini_config import answer_as, json_schema
 from aisa.wire.gemini_names import list_at, member, tree_in, trees_at
 from aisa.wire.losses import Loss
-from aisa.wire.reasoning_details import MEMBER, SEALED_PREFIX, detail
+from aisa.wire.reasoning_details import BETWEEN_SEALS, MEMBER, SEALED_PREFIX, detail
 from aisa.wire.trees import Tree, as_tree, is_list, is_tree, text_or_none
 from aisa.wire.vendor_tier import tier_named
 
@@ -95,8 +95,7 @@ def said(parts: list[Tree], place: int, pending: list[tuple[str, str]]) -> Tree 
     calls: list[Tree] = []
     details: list[Tree] = []
     for order, part in enumerate(parts):
-        seal = seal_in(member(part, "thoughtSignature"))
-        if seal:
+        for seal in seals_in(member(part, "thoughtSignature")):
             details.append(detail(seal, len(details)))
         call = member(part, "functionCall")
         if is_tree(call):
@@ -112,13 +111,13 @@ def said(parts: list[Tree], place: int, pending: list[tuple[str, str]]) -> Tree 
     return message | ({"tool_calls": calls} if calls else {}) | ({MEMBER: details} if details else {})
 
 
-def seal_in(signature: object) -> str:
-    """Return the seal that we have put into a signature, which clients want as base64; nothing of Google's own."""
+def seals_in(signature: object) -> list[str]:
+    """Return the seals that we have put into a signature, which clients want as base64; nothing of Google's own."""
     try:
         text = b64decode(signature).decode() if isinstance(signature, str) else ""
     except (NotBase64, ValueError):
-        return ""
-    return text if text.startswith(SEALED_PREFIX) else ""
+        return []
+    return [seal for seal in text.split(BETWEEN_SEALS) if seal.startswith(SEALED_PREFIX)]
 
 
 def asked(given: list[Tree], place: int, pending: list[tuple[str, str]], *, losses: list[Loss]) -> list[Tree]:

@@ -7,6 +7,7 @@ from base64 import b64encode
 from aisa.answer import Arguments, Extra, Finish, FunctionCall, Identity, Part, Reasoning, Refusal, Report, Text, ToolCall
 from aisa.errors import ApiError
 from aisa.wire.held_calls import HeldCall, HeldCalls
+from aisa.wire.reasoning_details import BETWEEN_SEALS
 from aisa.wire.tool_calls import value_in
 from aisa.wire.trees import Tree, is_tree, trees_in
 
@@ -32,7 +33,7 @@ class Candidates:
     def __init__(self, identity: Identity) -> None:
         self._identity = identity
         self.calls = HeldCalls()
-        self._seal = ""  # that goes with the next call
+        self._seals: dict[int, list[str]] = {}  # by choice, that go with its next call
         self._broken: set[int] = set()  # choices with a call whose arguments are no whole object
         self.finishes: dict[int, str] = {}
 
@@ -45,7 +46,8 @@ class Candidates:
             case Text(choice, text) | Refusal(choice, text):
                 return [*self._called(self.calls.whole(choice)), self.event(choice, [{"text": text}])] if text else []
             case Reasoning(choice, text, _, signature):
-                self._seal = signature or self._seal
+                if signature:
+                    self._seals.setdefault(choice, []).append(signature)
                 return [*self._called(self.calls.whole(choice)), self.event(choice, [{"text": text, "thought": True}])] if text else []
             case ToolCall():
                 return self._called(self.calls.begin(part))
@@ -75,13 +77,16 @@ class Candidates:
         return [self.event(held.call.choice, [part]) for held in calls if (part := self._call(held)) is not None]
 
     def _call(self, held: HeldCall) -> Tree | None:
-        args = value_in("".join(held.texts) or "{}")
+        args, choice = value_in("".join(held.texts) or "{}"), held.call.choice
         if not is_tree(args):  # clients would make the call with whatever stood in their place
-            self._broken.add(held.call.choice)
+            self._broken.add(choice)
             return None
-        seal: Tree = {"thoughtSignature": b64encode(self._seal.encode()).decode()} if self._seal else {}
-        self._seal = ""
-        return {"functionCall": {"id": held.call.id, "name": held.call.name, "args": args}, **seal}
+        return {"functionCall": {"id": held.call.id, "name": held.call.name, "args": args}, **self._signature(choice)}
+
+    def _signature(self, choice: int) -> Tree:
+        """Return what a vendor wants back as a part's signature: Google's clients bring it back with the part."""
+        seals = self._seals.pop(choice, None)
+        return {} if seals is None else {"thoughtSignature": b64encode(BETWEEN_SEALS.join(seals).encode()).decode()}
 
     def event(self, choice: int, parts: list[Tree]) -> Tree:
         """Return an event of one candidate."""
@@ -89,12 +94,11 @@ class Candidates:
 
     def last(self, report: Report | None, content: dict[int, list[Tree]] | None = None) -> Tree:
         """Return the event that ends the answer, or the whole of it with its `content`, by choice."""
-        seal: Tree = {"thoughtSignature": b64encode(self._seal.encode()).decode()} if self._seal else {}
-        said = content or {}
-        candidates: list[Tree] = [
-            {"content": {"role": "model", "parts": said.get(choice) or [{"text": "", **seal}]}, "finishReason": reason, "index": choice}
-            for choice, reason in sorted((self.finishes or {0: "STOP"}).items())
-        ]
+        candidates: list[Tree] = []
+        for choice, reason in sorted((self.finishes or {0: "STOP"}).items()):
+            said, signature = (content or {}).get(choice, []), self._signature(choice)
+            parts: list[Tree] = [*said, {"text": "", **signature}] if signature or not said else said
+            candidates.append({"content": {"role": "model", "parts": parts}, "finishReason": reason, "index": choice})
         usage: Tree = {} if report is None else {"usageMetadata": metadata_of(report)}
         return self._with_head({"candidates": candidates, **usage})
 

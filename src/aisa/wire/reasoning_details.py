@@ -11,6 +11,7 @@ from aisa.wire.trees import Tree, is_list, is_tree, trees_in
 
 MEMBER = "reasoning_details"
 SEALED_PREFIX = "aisa1."  # of every seal; no vendor's entry begins so
+BETWEEN_SEALS = " "  # where a protocol has one place for several; no seal has one in it
 
 
 def detail(seal: str, index: int) -> Tree:

@@ -228,7 +228,7 @@ MISTRAL: Rows = {
         ),
         "parts and functions in its own words": "mistral:parts_in_its_own_words_and_all_that_is_said_of_a_function_stay",
         "ids of calls": "mistral:calls_have_ids_that_it_takes_and_that_stay_the_same",
-        "sound and files": "mistral:sound_and_files_are_parts_of_its_own",
+        "sound and files": "mistral:sound_and_files_are_parts_of_its_own mistral:a_file_is_a_document_however_its_data_is_written",
         "tool_choice: every form": (
             "mistral:how_tools_are_to_be_called_is_said_in_its_words mistral:of_allowed_tools_only_those_are_offered"
         ),

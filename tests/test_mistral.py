@@ -113,6 +113,26 @@ def test_sound_and_files_are_parts_of_its_own() -> None:
     assert read == {"type": "document_url", "document_url": "data:application/pdf;base64,JVBE"}
 
 
+@pytest.mark.parametrize(
+    ("file", "written"),
+    [
+        (
+            {"filename": "a.txt", "file_data": "SGku"},
+            {"type": "document_url", "document_url": "data:text/plain;base64,SGku", "document_name": "a.txt"},
+        ),
+        ({"file_data": "JVBE"}, {"type": "document_url", "document_url": "data:application/pdf;base64,JVBE"}),
+        (
+            {"filename": "a.pdf", "file_data": "https://example.com/a.pdf"},
+            {"type": "document_url", "document_url": "https://example.com/a.pdf", "document_name": "a.pdf"},
+        ),
+        ({"file_id": "file_1"}, {"type": "file", "file_id": "file_1"}),
+    ],
+)
+def test_a_file_is_a_document_however_its_data_is_written(file: dict[str, str], written: dict[str, str]) -> None:
+    """Base64 alone is taken as the other dialects take it: by the file's name, else as PDF."""
+    assert body_of({"role": "user", "content": [{"type": "file", "file": file}]})["messages"][0]["content"] == [written]
+
+
 def test_parts_in_its_own_words_and_all_that_is_said_of_a_function_stay() -> None:
     """Thinking with its signature and that it is closed, documents with their names, and what a function is told by."""
     parts = [

@@ -9,9 +9,10 @@ from hashlib import sha256
 import msgspec
 
 from aisa.providers.mistral_thinking import with_thinking
+from aisa.providers.named_types import type_by_name
 from aisa.providers.vendor_state import VendorState
 from aisa.wire.chat import ChatRequest
-from aisa.wire.trees import Tree, as_tree, is_list, is_tree, trees_in
+from aisa.wire.trees import Tree, as_tree, is_list, is_tree, text_or_none, trees_in
 
 TOOL_ID = re.compile(r"[a-zA-Z0-9]{9}", re.ASCII)
 TOOL_ID_CHARACTERS = 9
@@ -84,8 +85,7 @@ def part_of(part: Tree) -> Tree:
     if is_tree(sound):
         return {"type": "input_audio", "input_audio": sound.get("data")}
     if is_tree(file):
-        data = file.get("file_data")
-        return {"type": "document_url", "document_url": data} if data else {"type": "file", "file_id": file.get("file_id")}
+        return document(file)
     if kind == "refusal":
         return {"type": "text", "text": part.get("refusal")}
     if is_tree(picture):
@@ -93,6 +93,15 @@ def part_of(part: Tree) -> Tree:
         return {"type": "image_url", "image_url": {"url": picture.get("url"), **detail}}
     members = PARTS.get(str(kind))
     return part if members is None else {"type": kind, **{name: part[name] for name in members if name in part}}
+
+
+def document(file: Tree) -> Tree:
+    """Return a file by its address or as a data URL, which it becomes where it is data alone, with its name; else as one uploaded there."""
+    data, name = text_or_none(file.get("file_data")), text_or_none(file.get("filename"))
+    if not data:
+        return {"type": "file", "file_id": file.get("file_id")}
+    url = data if ":" in data else f"data:{type_by_name(name or '') or 'application/pdf'};base64,{data}"
+    return {"type": "document_url", "document_url": url, **({"document_name": name} if name else {})}
 
 
 def tool_id(given: str) -> str:

@@ -575,6 +575,21 @@ def test_a_stream_that_fails_after_text_is_an_error_and_costs_what_arrived(end: 
     assert check_stream(client.body, include_usage=False) == []
 
 
+TOKENS = {"message": "Too many tokens, please wait before trying again."}  # a minute's, of which Bedrock says no more
+
+
+@pytest.mark.parametrize("words", [TOKENS, {"message": "Too many tokens"}], ids=["told to wait", "not told"])
+@pytest.mark.parametrize("status", [400, 429, 200])
+def test_a_limit_on_tokens_a_minute_is_no_prompt_that_is_too_long(words: dict[str, str], status: int) -> None:
+    """Under whatever status, and inside a stream: the next target is asked, and a client alone is told to wait, not to shorten."""
+    headers = FRAMES if status == 200 else {"x-amzn-errortype": "ThrottlingException:http://internal.amazon.com/"}
+    limited = Script([exception("throttlingException", words) if status == 200 else json.dumps(words).encode()], status, headers)
+    client, row, _ = made(limited, Script([START, says("one "), END], headers=FRAMES))
+    assert (content_of(client.body), row.attempts) == ("one ", 2)
+    client, row, _ = made(limited)
+    assert (client.status, json.loads(client.body)["error"]["code"], row.cost) == (429, "upstream_rate_limit", 0)
+
+
 @pytest.mark.parametrize(
     "begin", [[START, Break()], [exception("throttlingException", {"message": "slow down"})]], ids=["opened", "throttled"]
 )

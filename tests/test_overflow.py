@@ -197,6 +197,9 @@ OTHERS = [
     "max_completion_tokens exceeds the model's maximum of 8192 tokens",
     "The name of the tool in message 3 is too long",
     "body.top_p: Input should be greater than 0",
+    "Too many tokens, please wait before trying again.",
+    "Too many tokens, wait and retry",
+    "The number of input tokens exceeds what is left of your allowance, try again in 20 seconds",
 ]
 
 

@@ -206,6 +206,7 @@ ROWS: tuple[Row, ...] = (
             "max_context_length_exceeded model_context_window_exceeded context_overflow"
         ),
     ),
+    Row(RATE, "AWS, whose words speak of too many tokens", codes("ThrottlingException")),
     Row(CONTEXT, "by the rule of `overflow.py`", words=is_overflow, statuses=statuses(0, 400, 413, 422, 500)),
     Row(CONTEXT, "Zhipu's numbers", codes("1261"), vendor=ZHIPU),
     Row(

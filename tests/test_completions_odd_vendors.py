@@ -28,6 +28,8 @@ ODD: dict[str, list[bytes]] = {
     "a second choice that nobody asked for": [said("one "), said("no", "length", 1), said("two", "stop"), used(), DONE],
     "the words of conversations": [choice(index=0, delta={"content": "one "}), choice("stop", delta={"content": "two"}), used(), DONE],
     "a message": [choice("stop", message={"role": "assistant", "content": "one two"}), used(), DONE],
+    "an error behind the report": [said("one "), said("two", "stop"), used(), b'data: {"error": {"message": "CUDA", "code": 500}}\n\n'],
+    "rubbish behind the report": [said("one "), said("two", "stop"), used(), b"data: oops\n\n"],
     "an empty reason": [said("one ", ""), said("two", ""), said("", "stop"), used(), DONE],
 }
 

@@ -24,7 +24,7 @@ from aisa.wire.embeddings_door import EMBEDDINGS_DOOR
 from aisa.wire.gemini_door import GeminiDoor
 from aisa.wire.rerank_door import RERANK_DOOR
 from door_readers import SPEAKERS
-from rig import DONE, MemoryClient, Rig, Script, ScriptedUpstream, Stall, chunk, document, text, usage
+from rig import DONE, HEAD, MemoryClient, Rig, Script, ScriptedUpstream, Stall, chunk, document, event, text, usage
 
 IN, OUT = 1_000, 2_000  # nano-dollars a token
 PRICE = Prices(input=1, output=2)
@@ -202,3 +202,14 @@ def test_a_silent_vendor_of_a_document_is_given_up_for_nothing(name: str) -> Non
     """After ten times the time for one token."""
     rig, client = document_of(name, Script([Stall()], headers={}))
     assert (rig.rows[-1].outcome, rig.rows[-1].cost, client.times[-1]) == ("failed", 0, 600)
+
+
+@every_door
+@pytest.mark.parametrize("hidden", [0, 7])
+def test_who_is_told_of_a_failure_in_place_of_the_end_pays_for_what_arrived(door: str, hidden: int) -> None:
+    """The vendor had finished and reported in one chunk: its error is passed on, so nothing that was thought in secret is paid for."""
+    told = {"prompt_tokens": 3, "completion_tokens": 2 + hidden, "total_tokens": 5 + hidden}
+    report = {**told, "completion_tokens_details": {"reasoning_tokens": hidden}}
+    last = {**HEAD, "choices": [{"index": 0, "delta": {}, "finish_reason": "stop"}], "usage": report}
+    row = Played(door, *text("one ", "two "), event(last), event({"error": {"message": "CUDA error", "code": 500}})).row
+    assert (row.outcome, row.billed.output_tokens, row.cost) == ("cut", 2, 3 * IN + 2 * OUT)

@@ -50,8 +50,8 @@ class Delivered(msgspec.Struct, frozen=True):
 
 
 def billed(outcome: str, generated: Usage, delivered: Delivered) -> Usage:
-    """Return the tokens that a call is charged for."""
-    if outcome == COMPLETED or (outcome != FAILED and delivered.complete):
+    """Return the tokens that a call is charged for. Who was told of a failure has no complete answer, whatever its vendor had finished."""
+    if outcome == COMPLETED or (outcome in (CLIENT_GONE, CLIENT_STALLED) and delivered.complete):
         rarer = generated.breakdown
         if rarer is None or not rarer.given_up_output_tokens:
             return generated

@@ -9,6 +9,7 @@ import msgspec
 from msgspec import Meta, Raw
 
 from aisa.answer import Part, Piece
+from aisa.errors import UpstreamFailed
 from aisa.providers.answer_builder import AnswerBuilder
 from aisa.providers.event_objects import NOT_JSON
 from aisa.providers.shape import Target
@@ -34,6 +35,7 @@ class CompletionsReader:
 
     def __init__(self, builder: AnswerBuilder, request: CompletionsRequest) -> None:
         self.ended = False
+        self.reported = False  # behind the last finish
         self._builder = builder
         self._request = request
         self._echoes: dict[int, int] = {}  # characters of the prompt that a choice has still to repeat
@@ -59,6 +61,7 @@ class CompletionsReader:
         usage = event.get("usage")
         if is_tree(usage):  # behind the text that it tells of
             builder.reported(usage)
+            self.reported = builder.complete and not event.get("choices")
 
     def end(self) -> None:
         """The vendor says that there is no more: a choice without a reason has ended."""
@@ -114,6 +117,13 @@ class CompletionsStream(TypedStream):
     def __init__(self, builder: AnswerBuilder, reader: CompletionsReader, target: Target) -> None:
         super().__init__(builder, reader, target)
         self._completions = reader
+
+    def _fail(self, failure: UpstreamFailed) -> None:
+        """The vendor failed; behind its report of a finished answer, that only means that it will say no more."""
+        if self._completions.reported:
+            self._completions.end()
+        else:
+            super()._fail(failure)
 
     def _take_event(self, data: bytes, *, last: bool) -> None:
         if data.startswith(b"[DONE]") and self._builder.begun:

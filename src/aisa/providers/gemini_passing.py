@@ -20,7 +20,7 @@ MODEL = "modelVersion"
 
 
 class PassingStream(TypedStream):
-    """Reads a stream. An event that says something and ends it is sent as two."""
+    """Reads a stream. An event that says something and ends it, or one of its candidates, is sent as two."""
 
     def __init__(self, builder: AnswerBuilder, reader: Reader, target: Target) -> None:
         super().__init__(builder, reader, target)
@@ -42,17 +42,15 @@ class PassingStream(TypedStream):
         if MODEL in event:
             event[MODEL] = self._builder.name_shown(event[MODEL])
         candidates = trees_in(event.get("candidates"))
-        if not any(candidate.get("finishReason") for candidate in candidates):
-            if self._held:
-                self._held.append(data_event(encode(event)))
-            else:
-                self._pieces.append(Piece(data_event(encode(event)), tokens, carries=tokens > 0 or says(candidates)))
+        finished = [candidate for candidate in candidates if candidate.get("finishReason")]
+        if not finished and (says(candidates) or not self._held):  # behind one that has finished others go on
+            self._pieces.append(Piece(data_event(encode(event)), tokens, carries=tokens > 0 or says(candidates)))
             return
         if says(candidates):
             said = [{name: value for name, value in candidate.items() if name != "finishReason"} for candidate in candidates]
             first = {name: value for name, value in event.items() if name != "usageMetadata"}
             self._pieces.append(Piece(data_event(encode({**first, "candidates": said})), tokens, carries=True))
-            event["candidates"] = [without_parts(candidate) for candidate in candidates]
+            event["candidates"] = [without_parts(candidate) for candidate in finished]
         self._held.append(data_event(encode(event)))
 
     def _taken(self) -> list[Part]:

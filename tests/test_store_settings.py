@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from pathlib import Path
 
 import pytest
@@ -56,12 +57,12 @@ def test_a_database_may_keep_the_limits(tmp_path: Path) -> None:
 
 
 def test_a_store_whose_packages_are_not_installed_is_told_at_the_start() -> None:
-    """With the command that installs them; without a store nothing is looked for."""
+    """With the command that installs them for this program, whose `pip` is seldom the first on the path; none is looked for without."""
     check_extras(Config(), find=lambda _name: None)
     with pytest.raises(ConfigErrors, match="stores") as missing:
         check_extras(Config(stores=StoreSettings(limits="redis://h")), find=lambda name: name != "asyncpg" or None)
     assert [problem.where for problem in missing.value.problems] == ["stores.limits"]
-    assert "aisa-gateway[stores]" in missing.value.problems[0].remedy
+    assert missing.value.problems[0].remedy == f"{sys.executable} -m pip install 'aisa-gateway[stores]'"
 
 
 def test_of_the_environments_two_names_for_a_store_valkeys_counts() -> None:

@@ -15,7 +15,7 @@ from aisa.accounting import server_id
 from aisa.admission.memory import MemoryAdmission, loop_clock
 from aisa.background_reads import BackgroundReads
 from aisa.clock import Chance, system_chance, wall_clock
-from aisa.config.problem import ConfigErrors, Problem
+from aisa.config.problem import ConfigErrors, Problem, installing
 from aisa.config.schema import Config
 from aisa.config.schema import Server as ServerSettings
 from aisa.context import Dependencies
@@ -181,13 +181,13 @@ def check_extras(config: Config, find: Callable[[str], object] = find_spec) -> N
     needed = (("stores.limits", config.stores.limits, ("hiredis", "asyncpg")), ("stores.database", config.stores.database, ("psycopg",)))
     missing = [where for where, value, packages in needed if value is not None and not all(map(find, packages))]
     if missing:
-        what, remedy = "The `stores` extra is not installed.", "pip install 'aisa-gateway[stores]'"
+        what, remedy = "The `stores` extra is not installed.", installing("stores")
         raise ConfigErrors([Problem(where, what, remedy) for where in missing], config)
     if config.telemetry.endpoint is not None and find("opentelemetry") is None:
-        what, remedy = "The `otel` extra is not installed.", "pip install 'aisa-gateway[otel]', or unset OTEL_EXPORTER_OTLP_ENDPOINT."
+        what, remedy = "The `otel` extra is not installed.", f"{installing('otel')}, or unset OTEL_EXPORTER_OTLP_ENDPOINT."
         raise ConfigErrors([Problem("telemetry.endpoint", what, remedy)], config)
     if config.identity is not None and find("jwt") is None:
-        raise ConfigErrors([Problem("identity", "The `identity` extra is not installed.", "pip install 'aisa-gateway[identity]'")], config)
+        raise ConfigErrors([Problem("identity", "The `identity` extra is not installed.", installing("identity"))], config)
 
 
 def open_data(config: Config, migrate: Migrate) -> Database:

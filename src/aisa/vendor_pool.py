@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 
 from aisa.clock import wall_clock
+from aisa.config.problem import installing
 from aisa.config.schema import Vendor
 from aisa.credentials.aws import KeysSource
 from aisa.credentials.of_vendor import credential_of
@@ -32,5 +33,5 @@ def aws_chain(profile: str) -> KeysSource:
     try:
         from aisa.credentials.aws_chain import chain_source
     except ImportError:
-        raise CredentialFailed("The `aws` extra is not installed: pip install 'aisa-gateway[aws]'.") from None
+        raise CredentialFailed(f"The `aws` extra is not installed: {installing('aws')}") from None
     return chain_source(profile)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import shlex
+import sys
 from collections.abc import Sequence
 from typing import NamedTuple
 
@@ -24,6 +26,11 @@ class Flaw(NamedTuple):
     what: str
     remedy: str
     lacking: tuple[str, ...] = ()
+
+
+def installing(extra: str) -> str:
+    """Return the command that installs an extra of this program, as it has to be typed: by its own Python, not the first on the path."""
+    return f"{shlex.quote(sys.executable)} -m pip install 'aisa-gateway[{extra}]'"
 
 
 class ConfigErrors(Exception):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from aisa.config.problem import installing
 from aisa.providers.counting import NoTokenizer
 from aisa.wire.tokenized_text import Tokenizer
 
@@ -17,5 +18,5 @@ def load_tokenizer(name: str) -> Tokenizer:
             return load_carried(name)
         from aisa.tokenizers.loading import load
     except ImportError:
-        raise NoTokenizer("The `tokenizers` extra is not installed: pip install 'aisa-gateway[tokenizers]'.") from None
+        raise NoTokenizer(f"The `tokenizers` extra is not installed: {installing('tokenizers')}") from None
     return load(name)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import signal
 import socket
 import threading
@@ -18,7 +19,8 @@ import pytest
 from limits_rig import limits_store
 from postgres_rig import Postgres, needs_postgres
 from server import SECONDS_MAX, Server, serving
-from test_reload import until
+from test_reload import Streaming, until
+from test_workers import workers_of
 from valkey_rig import needs_server
 from vendor import ScriptedVendor
 
@@ -140,6 +142,16 @@ def test_what_outlives_the_drain_is_told_at_every_door_to_come_again_and_is_bill
         len(DOORS),
     )  # not the document, nor the completion: the vendor sends it chat's words
     assert json.loads(slow.log.splitlines()[-1])["calls_in_journal"] == 0
+
+
+def test_a_signal_to_all_processes_lets_streams_have_their_end(tmp_path: Path) -> None:
+    """[fault O7] systemd's default, supervisors and shells stop a whole group: workers that died of it took all streams with them."""
+    with serving(tmp_path, "embedded: {tokens_per_second: 8}\n", workers=2) as server:
+        streams = [Streaming(server) for _ in range(3)]
+        for pid in (*workers_of(server), server.process.pid):
+            os.kill(pid, signal.SIGTERM)
+        assert all(stream.whole().endswith(b"data: [DONE]\n\n") for stream in streams)
+        assert server.process.wait(SECONDS_MAX) == 0
 
 
 @pytest.mark.parametrize("workers", [1, 2])

@@ -288,8 +288,8 @@ async def work(number: int, descriptors: list[str]) -> None:
 
 def main() -> None:
     """Run one worker to its end."""
-    for ignored in (signal.SIGHUP, signal.SIGINT, signal.SIGUSR1, signal.SIGUSR2):
-        signal.signal(ignored, signal.SIG_IGN)  # it is the office that is told
+    for ignored in (signal.SIGHUP, signal.SIGINT, signal.SIGTERM, signal.SIGUSR1, signal.SIGUSR2):
+        signal.signal(ignored, signal.SIG_IGN)  # it is the office that is told: who stops the server may signal all of its processes
     number, *descriptors = sys.argv[1:]
     gc.set_threshold(GC_YOUNG_OBJECTS)
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:

@@ -73,7 +73,7 @@ def test_a_call_that_cannot_be_looked_at_keeps_no_other_from_its_time_out() -> N
         for number, client in enumerate(others):
             CallTimeouts(timers, client, Stream(), silence_seconds=5 + number, keep_alive=None).ask()
             CallTimeouts(timers, Failing(), Stream(), silence_seconds=5 + number, keep_alive=None).ask()
-        CallTimeouts(timers, Failing(), Stream(), silence_seconds=900, keep_alive=KeepAlive(broken, 15.0, 15.0, b""))
+        CallTimeouts(timers, Failing(), Stream(), silence_seconds=900, keep_alive=KeepAlive(lambda _answer: broken(), 15.0, 15.0, b""))
         await asyncio.sleep(60)
         assert [client.at for client in others] == [5 + number for number in range(6)]
 

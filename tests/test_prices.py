@@ -33,7 +33,7 @@ ASKED = AskedOf(CHAT, Target("a", "m", "openai"))
 
 def plain(answer: object) -> Usage:
     """Return the usage of an answer that passes untouched."""
-    conformant = plain_answer(json.dumps(answer).encode(), CHAT.known, ASKED)
+    conformant = plain_answer(json.dumps(answer).encode(), CHAT, ASKED)
     assert conformant is not None
     return as_usage(conformant.usage)
 

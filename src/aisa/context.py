@@ -38,7 +38,7 @@ from aisa.providers.shape import Decoder, Dialect, Target, told
 from aisa.providers.vendor_state import VendorStates
 from aisa.resets import Resets
 from aisa.routing import Routes
-from aisa.timeouts import PADDED_HEAD_SECONDS, PADDING, PADDING_SECONDS, CallTimeouts, KeepAlive
+from aisa.timeouts import PADDED_HEAD_SECONDS, PADDING, PADDING_SECONDS, CallTimeouts, keep_alive_of
 from aisa.timers import Timers
 from aisa.traffic import TargetTry
 from aisa.usage import Usage
@@ -120,13 +120,12 @@ class CallContext:
         settings = plan.entry.settings
         idle = settings.idle_timeout_seconds
         silence = idle if request.stream else settings.answer_timeout_seconds or ANSWER_PER_IDLE * idle
-        keep_alive: KeepAlive | None = None
+        kept, stream = None, dependencies.stream
         if request.stream:
-            stream = dependencies.stream
-            keep_alive = KeepAlive(self.start_stream, stream.head_hold_seconds, stream.keep_alive_seconds, call.door.keep_alive)
+            kept = keep_alive_of(CallContext.start_stream, stream.head_hold_seconds, stream.keep_alive_seconds, call.door.keep_alive)
         elif settings.documents == "padded":
-            keep_alive = KeepAlive(self.start_padded, PADDED_HEAD_SECONDS, PADDING_SECONDS, PADDING)
-        self.timeouts = CallTimeouts(dependencies.timers, client, dependencies.stream, silence_seconds=silence, keep_alive=keep_alive)
+            kept = keep_alive_of(CallContext.start_padded, PADDED_HEAD_SECONDS, PADDING_SECONDS, PADDING)
+        self.timeouts = CallTimeouts(dependencies.timers, client, stream, silence_seconds=silence, keep_alive=kept, answer=self)
 
     def admit(self, permit: Permit) -> None:
         """Take the call's permit."""

@@ -17,6 +17,7 @@ from aisa.providers.shape import Decoder
 from aisa.wire.port import Client
 from aisa.wire.token_meter import arrived
 
+NO_ENDS: list[int] = []  # of a stream without a token; never changed
 ENDS_MAX = 64  # kept before asking the kernel which of them the client has; a living client is never far behind
 
 
@@ -28,8 +29,9 @@ class StreamDelivery:
     def __init__(self, client: Client) -> None:
         self.tokens = 0
         self._client = client
-        self._ends: list[int] = []  # where what was written with tokens ends, on the scale of `Client.bytes_written`
-        self._counts: list[int] = []  # ... and the tokens up to there
+        self._ends = self._counts = (
+            NO_ENDS  # where what was written with tokens ends, on the scale of `Client.bytes_written`, and the tokens up to there
+        )
         #: Of what was written as several events, by where it ends: where it begins, the tokens before, and those up to each event's end.
         self._inside: dict[int, tuple[int, int, Sequence[int], Sequence[int]]] | None = None
         self._kept = 0  # events in these
@@ -43,6 +45,8 @@ class StreamDelivery:
         self._end = end = client.write(piece.data)
         if not tokens:
             return self.tokens if client.bytes_taken() >= end else self.taken()
+        if not self.tokens:
+            self._ends, self._counts = [], []
         written = end
         if piece.ends:
             begin = end - len(piece.data)

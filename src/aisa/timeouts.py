@@ -7,7 +7,8 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable
-from typing import NamedTuple
+from functools import lru_cache
+from typing import Any, NamedTuple
 
 from aisa.config.schema import Stream
 from aisa.timers import NEVER, Timer, Timers
@@ -24,12 +25,15 @@ PADDING = b"\n"  # blank space before a JSON value means nothing
 
 
 class KeepAlive(NamedTuple):
-    """What an answer sends while it has nothing to say: `start` its head after `head_seconds` of waiting, then `sign` in each silence."""
+    """What answers send while they have nothing to say: a head by `start(answer)` after `head_seconds` of waiting, then a `sign` each."""
 
-    start: Callable[[], None]
+    start: Callable[[Any], None]
     head_seconds: float
     silence_seconds: float
     sign: bytes
+
+
+keep_alive_of = lru_cache(KeepAlive)
 
 
 class CallTimeouts:
@@ -40,21 +44,22 @@ class CallTimeouts:
     """
 
     __slots__ = (
-        "_apart_since", "_began", "_blocked_since", "_client", "_finish_by", "_keep_alive", "_last_output", "_last_token",
+        "_answer", "_apart_since", "_began", "_blocked_since", "_client", "_finish_by", "_keep_alive", "_last_output", "_last_token",
         "_patience_seconds", "_settings", "_silence_seconds", "_time", "_timer", "_timers", "finishing",
     )  # fmt: skip
 
-    def __init__(self, timers: Timers, client: Client, settings: Stream, *, silence_seconds: float, keep_alive: KeepAlive | None) -> None:
+    def __init__(
+        self, timers: Timers, client: Client, settings: Stream, *, silence_seconds: float, keep_alive: KeepAlive | None, answer: Any = None
+    ) -> None:
         self.finishing = 0  # as the decoder says
         self._finish_by = NEVER
         self._blocked_since: float | None = None
-        self._timers = timers
+        self._timers, self._time = timers, timers.time
         self._timer: Timer | None = timers.borrow()
         self._client, self._settings = client, settings
         self._silence_seconds = silence_seconds
         self._patience_seconds = silence_seconds  # of the vendor that is being asked: less while another could be
-        self._keep_alive = keep_alive
-        self._time = timers.time
+        self._keep_alive, self._answer = keep_alive, answer
         self._began = self._last_token = self._last_output = self._time()
         self._apart_since: float | None = self._began  # no vendor is waited for, now or until one is asked
         if keep_alive is not None:
@@ -139,8 +144,8 @@ class CallTimeouts:
         if timer is not None:
             self._timers.give_back(timer)
 
-    def _look(self) -> None:
-        """See whether anything is due, and do it."""
+    def __call__(self) -> None:
+        """See whether anything is due, and do it: what the timer calls."""
         now = self._time()
         self._set_at(now + RAISED_SECONDS)  # unless looking, which is to plan anew, raises
         if self._blocked_since is not None:
@@ -169,18 +174,18 @@ class CallTimeouts:
                 quiet = self._last_output + keep_alive.silence_seconds if started else self._began + keep_alive.head_seconds
                 due = min(due, quiet)
         if self._timer is not None:  # unless the call has ended
-            self._timer.set_at(due, self._look)
+            self._timer.set_at(due, self)
 
     def _set_at(self, due: float) -> None:
         """Look at a time of the loop's clock, unless the call has ended."""
         if self._timer is not None:
-            self._timer.set_at(due, self._look)
+            self._timer.set_at(due, self)
 
     def _send_keep_alive(self, now: float, keep_alive: KeepAlive) -> None:
         if not self._client.started:
             if now < self._began + keep_alive.head_seconds:
                 return
-            keep_alive.start()
+            keep_alive.start(self._answer)
         elif now < self._last_output + keep_alive.silence_seconds:
             return
         if not self._client.congested:

@@ -111,8 +111,7 @@ class Timer:
     __slots__ = ("_tick", "_timers", "action", "due")
 
     def __init__(self, timers: Timers) -> None:
-        self.due = NEVER
-        self._timers = timers
+        self.due, self._timers = NEVER, timers
         self.action: Callable[[], object] | None = None
         self._tick = sys.maxsize  # of the wheel, where it is looked at next; no later than it is due
 

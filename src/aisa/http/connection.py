@@ -14,7 +14,7 @@ from aisa.errors import SHUTTING_DOWN, ApiError
 from aisa.http.arrival import Arrival
 from aisa.http.delivery import Delivery, delivery_of
 from aisa.http.reply import Reply
-from aisa.http.request import Request, RequestReader
+from aisa.http.request import NO_HEADERS, Request, RequestReader
 from aisa.http.reset_watch import ResetWatch
 from aisa.http.shared import READ_BYTES_MAX, Shared, Verdict
 from aisa.http.sockets import peer_address
@@ -166,6 +166,11 @@ class Connection(asyncio.BufferedProtocol):
         else:
             self._go_on()
 
+    def forget_head(self) -> None:
+        """Keep no headers of a request whose answer has begun, unless the next may be known by the same head."""
+        if (request := self._reader.request) is not None and self._reader.repeated is None:
+            request.headers = NO_HEADERS
+
     def interrupt(self, reply: Reply, reason: str) -> None:
         """Cancel the task of a reply's call; unlike the client's leaving, this may happen more than once."""
         task = self._shared.calls.get(reply)
@@ -253,7 +258,7 @@ class Connection(asyncio.BufferedProtocol):
         if reader.rest:
             self._hold(reader.rest)
         if reader.refusal is None:
-            self._shared.calls[reply] = self._loop.create_task(self._run(self._verdict, reply), name="call")
+            self._shared.calls[reply] = self._loop.create_task(self._run(self._verdict, reply))
         else:
             self._refuse_with(reader.refusal, reply, request)
 

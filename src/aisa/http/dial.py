@@ -123,10 +123,12 @@ class Dialer:
         opened = vendor_socket(address, self._settings.receive_buffer_bytes)
         try:
             await loop.sock_connect(opened, (address, port))
-            return await loop.create_connection(make, sock=opened)
+            transport, connection = await loop.create_connection(make, sock=opened)
         except BaseException:
             opened.close()
             raise
+        connection.socket = opened
+        return transport, connection
 
     async def _tunnel(self, transport: asyncio.Transport, proxy: Proxy) -> None:
         tunnel = Tunnel()

@@ -66,15 +66,13 @@ class Intake:
         # The parsers call the list's own append: a stream has thousands of chunks, and a Python frame for each doubles their cost. Nor
         # does each parser have bound methods of its own, which with an object to bind them to would be half of what it takes.
         self.on_body = self.pieces.append
-        self.on_message_begin, self.on_headers_complete, self.on_message_complete = self._begin, self._take_head, self._complete
+        self.on_message_begin, self.on_message_complete = self._begin, self._complete
+        self.on_headers_complete = lambda: self.exchange.take_head()  # noqa: PLW0108 - of another exchange each time
 
     def _begin(self) -> None:
         """See a message begin. Raises, to stop the parser, when the answer was already complete."""
         if self.exchange.complete:
             raise ValueError("bytes after the end of the answer")
-
-    def _take_head(self) -> None:
-        self.exchange.take_head()
 
     def _complete(self) -> None:
         """Note the end of the answer (an interim one has none)."""
@@ -98,25 +96,23 @@ class Exchange:
 
         Once the head is there, `coding` says how the body is packed ("" if it is not), and `limited` whether `bytes_max` counts.
         """
-        self.status = 0
-        self.coding = ""
+        self.status, self.coding = 0, ""
         self.limited = self._until_close = self._keep_alive = False
         self.answered = self.complete = self._closed = self._paused = False
         self._interim = self._framing_bytes = self._body_bytes = 0
         self._failure: Exception | None = None
         self._waiter: asyncio.Future[None] | None = None
         self._release_timer: Timer | None = None
-        self._head: bytes = b""
         self._connection, self._timers, self._vendor = connection, timers, vendor
         self._bytes_max, self._kept = bytes_max, kept
         self._intake, self._parser = intake, parser
-        self._unread = b""
+        self._head = self._unread = b""
 
     # What the reader calls.
 
     @property
     def headers(self) -> Mapping[str, str]:
-        """Response headers, names in lower case, repeats joined. Read from the bytes each time: only of a refusal does anybody ask."""
+        """Response headers, names in lower case, repeats joined; of a good event stream none, as only of a refusal does anybody ask."""
         headers: dict[str, str] = {}
         for line in self._head.decode("latin-1").split("\r\n")[1:] if self.answered else ():
             name, _, value = line.partition(":")
@@ -208,8 +204,9 @@ class Exchange:
             pieces.clear()  # the next to read is another's
             raise
         if pieces:
-            body = pieces.pop() if len(pieces) == 1 else b"".join(pieces)
-            pieces.clear()
+            if len(pieces) > 1:
+                pieces[:] = (b"".join(pieces),)
+            body = pieces.pop()
             self._unread += body
             self._framing_bytes = 0
             if self.limited:
@@ -239,7 +236,7 @@ class Exchange:
     def lost(self, detail: str) -> None:
         """Take the loss of the connection."""
         self._keep_alive = False
-        self._fail(broke_off(self._vendor, detail, may_repeat=self._kept and not self._head))
+        self._fail(broke_off(self._vendor, detail, may_repeat=self._kept and not (self._head or self.answered)))
         self.wake()
 
     # What the parser calls.
@@ -253,7 +250,7 @@ class Exchange:
             self._head = head[end + len(HEAD_END) :]
             self._skip_interim(status)
             return
-        head = self._head = head[:end]  # one object for a stream's whole life, not three a line
+        head = self._head = head[:end]  # one object, not three a line
         if end > SHORT_HEAD_BYTES:
             self._look_at_head(head)
         told, coding = head.lower(), b""
@@ -270,6 +267,8 @@ class Exchange:
         self.limited = begin < len(CONTENT_TYPE) or not told[begin : begin + MEDIA_TYPE_BYTES].lstrip(b" \t").startswith(EVENT_STREAM)
         self._until_close = not coding and told.find(CONTENT_LENGTH) < 0
         self._keep_alive = self._parser.should_keep_alive()
+        if status == 200 and not self.limited:
+            self._head = b""
         self.answered = True
 
     # Inside.

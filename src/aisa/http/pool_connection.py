@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import select
+import socket
 from typing import Protocol, cast
 
 from httptools import HttpResponseParser
@@ -33,7 +34,7 @@ class PoolConnection(asyncio.BufferedProtocol):
 
     __slots__ = (
         "_congested", "_exchange", "_intake", "_outbox", "_parser", "_poll", "_pool", "_posted", "_sent", "_timers", "_transport",
-        "_used",
+        "_used", "socket",
     )  # fmt: skip
 
     def __init__(self, pool: ConnectionPool, intake: Intake, outbox: Outbox, *, timers: Timers) -> None:
@@ -44,8 +45,8 @@ class PoolConnection(asyncio.BufferedProtocol):
         self._poll: select.poll | None = None  # of a connection that was kept: one that is used once needs none
         self._exchange: Exchange | None = None
         self._parser: HttpResponseParser | None = None  # made with the first exchange, kept from each to the next
-        self._used = self._congested = False
-        self._sent = True
+        self.socket: socket.socket | None = None  # if whoever has opened it says so: uvloop makes another object of it for who asks
+        self._used, self._congested, self._sent = False, False, True
 
     def usable(self) -> bool:
         """Tell whether a request may be written: connected, and not a byte, FIN or RST waits unread in the kernel.
@@ -63,7 +64,7 @@ class PoolConnection(asyncio.BufferedProtocol):
     def _poller(self) -> select.poll:
         poll = select.poll()
         if not self._transport.is_closing():  # else it has no descriptor any more
-            poll.register(self._transport.get_extra_info("socket").fileno(), select.POLLIN)
+            poll.register((self.socket or self._transport.get_extra_info("socket")).fileno(), select.POLLIN)
         return poll
 
     def start(self, head: bytes, body: bytes, *, vendor: str, answer_bytes_max: int) -> Exchange:

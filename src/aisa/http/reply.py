@@ -60,6 +60,10 @@ class ReplyConnection(Protocol):
         """Called once, when the reply's last byte was handed over."""
         ...
 
+    def forget_head(self) -> None:
+        """Called when a body of unknown length begins: it may go on for hours, and only who refuses a request reads its headers."""
+        ...
+
     def interrupt(self, reply: Reply, reason: str) -> None:
         """Cancel the task of the reply's call."""
         ...
@@ -95,8 +99,7 @@ class Reply:
         self._is_head = method == "HEAD"
         #: The client speaks HTTP/1.1.
         self.http11 = http11
-        self._head = b""
-        self._chunk_end = b"\r\n"
+        self._head, self._chunk_end = b"", b"\r\n"
         self._flowing = False  # a chunked body has begun and may go on: what a stream asks of each of its thousands of chunks
         self._corked = False  # what is written waits in `_head`
         self._flushed: asyncio.Event | None = None
@@ -127,9 +130,11 @@ class Reply:
             self._bodiless = True
         elif length is not None:
             lines.append(b"content-length: %d\r\n" % length)
-        elif self.http11:
-            lines.append(b"transfer-encoding: chunked\r\n")
-            self._chunked = not self._is_head
+        else:
+            self._connection.forget_head()
+            if self.http11:
+                lines.append(b"transfer-encoding: chunked\r\n")
+                self._chunked = not self._is_head
         if self.closes or self._server.draining:
             self.closes = True
             lines.append(b"connection: close\r\n")

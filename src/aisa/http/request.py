@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
+from sys import intern
 
 import msgspec
 from httptools import HttpParserError, HttpParserUpgrade, HttpRequestParser
@@ -44,6 +45,7 @@ class Request(msgspec.Struct):
 Judge = Callable[[Request], int | None]
 
 _NO_CALLBACKS = object()
+NO_HEADERS: dict[str, str] = {}  # of a request whose answer has begun; never changed
 _LENGTH = re.compile(rb"\r\ncontent-length: *", re.IGNORECASE)
 #: The names that clients write most, as we read them: one text for all connections.
 LOWER = {
@@ -78,8 +80,8 @@ class RequestReader:
     """Reads the requests of one connection, each of bounded size, one at a time."""
 
     __slots__ = (
-        "_body", "_body_bytes_max", "_chunked", "_head", "_header_bytes_max", "_judge", "_length", "_parser", "_repeated", "address",
-        "body_bytes", "in_body", "keep_alive", "refusal", "request", "rest",
+        "_body", "_body_bytes_max", "_chunked", "_head", "_header_bytes_max", "_judge", "_length", "_parser", "address", "body_bytes",
+        "in_body", "keep_alive", "refusal", "repeated", "request", "rest",
     )  # fmt: skip
 
     _length: int
@@ -100,7 +102,7 @@ class RequestReader:
         self._head = b""
         #: Of the last head: what stood before and behind the body's length, and the request that it made. A client's next head is most
         #: often the same. Kept from a connection's second request on, as most that are made for one request have no other.
-        self._repeated: tuple[bytes, bytes, Request] | None = None
+        self.repeated: tuple[bytes, bytes, Request] | None = None
         self._body: bytearray | None = None
         self._chunked: ChunkedBody | None = None
         #: The head is complete, the body is not; so many bytes of it, framing included, have arrived.
@@ -117,7 +119,7 @@ class RequestReader:
         """
         if self.in_body:
             return self._feed_sized(data) if self._chunked is None else self._feed_chunked(self._chunked, data)
-        if self._repeated is not None and not self._head and (request := self._once_more(data, self._repeated)) is not None:
+        if self.repeated is not None and not self._head and (request := self._once_more(data, self.repeated)) is not None:
             return request
         again = self.request is not None
         end = self._feed_head(data)
@@ -127,7 +129,7 @@ class RequestReader:
         if self._chunked is None and len(data) == self._length:
             self.rest = b""
             request = self._whole(data)
-            self._repeated = around_length(head, request) if again else None
+            self.repeated = around_length(head, request) if again else None
             return request
         if self.refusal is not None and (self._chunked is not None or len(data) < self._length):
             raise self.refusal
@@ -234,7 +236,7 @@ class RequestReader:
             if target[:1] != "/":
                 target = "/" + target
         path, _, query = target.partition("?")
-        request = self.request = Request(words[0], path, query, headers, b"", version[5:], address=self.address)
+        request = self.request = Request(intern(words[0]), intern(path), query, headers, b"", intern(version[5:]), address=self.address)
         self._ask_judge(request, chunked=chunked)
 
     def _ask_judge(self, request: Request, *, chunked: bool) -> None:

@@ -68,12 +68,10 @@ class Charge:
         self._ledger, self._slot = ledger, slot
         self._offer: Offer = offer
         self._limits = limits
-        self._held: Nanos = 0
-        self._held_input = held_input
+        self._held, self._held_input = 0, held_input
         self.covered = 0 if limits else sys.maxsize
         self._listed: Price | None = None  # of the model that answered, if the catalogue prices it otherwise than the one asked
-        self._awaited = 1
-        self.choices = 1
+        self._awaited = self.choices = 1
         self.bound_name = "max_tokens"  # what the call's own protocol calls the limit on its output
 
     def hold(self, amount: Nanos, tokens: int) -> None:

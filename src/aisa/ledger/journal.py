@@ -49,12 +49,10 @@ GROWTH_SPARES_BYTES = SEGMENT_BYTES  # left to the database when the journal gro
 FREE, OPEN, CLOSED_A, CLOSED_B = 0, 1, 2, 3
 CLOSED = frozenset({CLOSED_A, CLOSED_B})
 REOPENED = 4  # no state: an opening said anew
-OPENING_AT = 64
-NEAR_BYTES = FIRST_BYTES - OPENING_AT  # of an opening; few have more
+OPENING_AT, NEAR_BYTES = 64, FIRST_BYTES - 64  # of an opening few have more
 #: State -> where in a segment the record of its first slot lies that it tells of, and how far from it, for each word between them, others'.
-CLOSING_B_AT = THIRD_AT + THIRD_BYTES - CLOSING_BYTES_MAX
-RECORD_AT = (0, OPENING_AT, SECOND_AT, CLOSING_B_AT, CLOSING_B_AT)
-STRIDE = (0, 8, SECOND_BYTES // FIRST_BYTES * 8, THIRD_BYTES // FIRST_BYTES * 8, THIRD_BYTES // FIRST_BYTES * 8)
+RECORD_AT = (0, OPENING_AT, SECOND_AT, *(THIRD_AT + THIRD_BYTES - CLOSING_BYTES_MAX,) * 2)
+STRIDE = (0, 8, SECOND_BYTES // FIRST_BYTES * 8, *(THIRD_BYTES // FIRST_BYTES * 8,) * 2)
 RECORD_BYTES_MAX = (0, OPENING_BYTES_MAX, CLOSING_BYTES_MAX, CLOSING_BYTES_MAX, OPENING_BYTES_MAX)
 WHOLE = 1 << 40  # a progress: the answer has left, and there is no token in it
 ATTEMPTS = 5  # the word, counted from progress as the records' are
@@ -157,7 +155,6 @@ class Slot:
         return record if len(record) == size and crc32(record, seed) == checksum else None
 
     def _rest_at(self) -> int:
-        """Return where what an opening has more is."""
         return THIRD_AT + (self.at - 1) * STRIDE[CLOSED_B]
 
 

@@ -125,7 +125,7 @@ class LiveLedger:
         if limits and len(plan.offers) > 1:
             targets = [other.target for other in plan.offers]
             held_input = max([input_tokens(content, other.model, other.context_window) for other in targets])
-        charge = self.calls[call.id] = Charge(self, opening, slot, offer=offer, limits=limits, held_input=held_input)
+        charge = self.calls[call.id] = Charge(self, opening, slot, offer=offer, limits=limits or (), held_input=held_input)
         charge.choices = request.choices
         try:
             if limits:

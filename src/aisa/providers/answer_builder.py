@@ -295,7 +295,7 @@ class AnswerBuilder:
         """Return what is left, and the finishes. Raises VendorError where the answer is nothing but a reason that nobody knows."""
         for choice, index in list(self._ungiven):  # what takes nothing is given an empty object
             self.give(choice, index, "{}")
-        terms = ToolTerms(self._known)
+        terms = ToolTerms(self._request.chat or self._request.as_chat())
         for choice in sorted(self._verdicts):
             verdict, word = self._verdicts[choice]
             if verdict == UNKNOWN:

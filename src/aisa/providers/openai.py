@@ -160,7 +160,9 @@ def decoder(request: Request, target: Target, *, call_id: str, created: int, pro
         return LegacyCalls(decoder(request, target, call_id=call_id, created=created, protocol=TYPED))
     chat, identity, passes = request.as_chat(), (call_id, created), protocol == NAME
     if chat.stream:
-        return StreamDecoder(chat, target, identity, passes=passes)
+        read = StreamDecoder(chat, target, identity, passes=passes)
+        chat.fold()
+        return read
     if target.assemble and is_assembled(chat, target):
         return AssemblyDecoder(chat, target, identity, passes=passes)
     return AnswerDecoder(chat, target, identity, passes=passes)

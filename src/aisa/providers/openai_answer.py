@@ -17,7 +17,7 @@ from aisa.providers.measure import TOKENS_MIN
 from aisa.providers.shape import Target
 from aisa.usage import REPORTED, Usage
 from aisa.wire.answer import Document
-from aisa.wire.chat import ChatRequest, Known
+from aisa.wire.chat import ChatRequest
 from aisa.wire.chat_parts import identity_of, parts_of
 from aisa.wire.generated import text_bytes
 from aisa.wire.lenient_json import NotEvenLenient, encode, read_leniently, with_whole_text
@@ -98,9 +98,9 @@ class AnswerDecoder:
         """Take the end of the vendor's body."""
         self._body = self._parts[0] if len(self._parts) == 1 else b"".join(self._parts)
         stops = stop_sequences(self._chat.known) if self._target.cut_stop else ()
-        plain: PlainAnswer | BareAnswer | None = None if stops else plain_answer(self._body, self._chat.known, self.asked)
+        plain: PlainAnswer | BareAnswer | None = None if stops else plain_answer(self._body, self._chat, self.asked)
         if plain is None and not stops:
-            plain = filled_up(self._body, self._chat.known, self.asked)
+            plain = filled_up(self._body, self._chat, self.asked)
             self._choices = None if plain is None else Raw(msgspec.json.encode(plain.choices))
         if plain is not None:
             self._usage = as_usage(plain.usage)
@@ -175,12 +175,12 @@ def given(document: bytes, report: Report, *, passes: bool) -> Sequence[Part]:
     return [identity_of(answer), *parts_of(answer, 0), report]
 
 
-def plain_answer(body: bytes, known: Known, asked: Asked) -> PlainAnswer | None:
+def plain_answer(body: bytes, chat: ChatRequest, asked: Asked) -> PlainAnswer | None:
     """Return an answer that is conformant as it is and can be true, None for any other."""
     try:
         answer = ANSWER.decode(body)
         for place, choice in enumerate(answer.choices):
-            if choice.index != place or not is_conformant(choice, known):
+            if choice.index != place or not is_conformant(choice, chat):
                 return None
     except NOT_PLAIN:
         return None
@@ -188,12 +188,12 @@ def plain_answer(body: bytes, known: Known, asked: Asked) -> PlainAnswer | None:
     return answer if passes else None
 
 
-def filled_up(body: bytes, known: Known, asked: Asked) -> BareAnswer | None:
+def filled_up(body: bytes, chat: ChatRequest, asked: Asked) -> BareAnswer | None:
     """Return an answer that is conformant once its choices have all their members, None for any other."""
     try:
         answer = BARE_ANSWER.decode(body)
         nulls = b"null" in bytes(FIELDS.decode(body)["usage"])  # which are left out
-        conformant = all(choice.index == place and is_conformant(choice, known) for place, choice in enumerate(answer.choices))
+        conformant = all(choice.index == place and is_conformant(choice, chat) for place, choice in enumerate(answer.choices))
     except NOT_PLAIN:
         return None
     passes = conformant and answer.error is UNSET and answer.usage.adds_up() and not nulls and is_utf8(body)
@@ -214,14 +214,14 @@ def is_possible(answer: PlainAnswer | BareAnswer, asked: Asked) -> bool:
     return visible <= VISIBLE_SPARE or visible <= VISIBLE_PER_BYTE * shown_bytes(answer) + VISIBLE_SPARE
 
 
-def is_conformant(choice: PlainAnswerChoice | BareAnswerChoice, known: Known) -> bool:
+def is_conformant(choice: PlainAnswerChoice | BareAnswerChoice, chat: ChatRequest) -> bool:
     """Tell whether what its type cannot say of a choice is right too. Raises what the decoders raise."""
     message, reason = choice.message, choice.finish_reason
     if message.tool_calls is UNSET and choice.logprobs is None and reason == "stop" and message.function_call is UNSET:
         return message.reasoning_content == message.reasoning
     calls = [] if message.tool_calls is UNSET else message.tool_calls
     legacy = message.function_call is not UNSET
-    if (calls or legacy or reason == "function_call") and ToolTerms(known).reason(
+    if (calls or legacy or reason == "function_call") and ToolTerms(chat).reason(
         reason, called=bool(calls), called_legacy=legacy
     ) != reason:
         return False
@@ -256,7 +256,7 @@ def read_document(body: bytes, target: Target, identity: Identity, *, chat: Chat
         return unreadable(target, "a body that is not a JSON object")
     call_id, created = identity
     fallback = (f"chatcmpl-{call_id}", created, chat.model)
-    document = Document(fallback, terms=ToolTerms(chat.known), n=chat.known.n or 1, public=target.public)
+    document = Document(fallback, terms=ToolTerms(chat), n=chat.known.n or 1, public=target.public)
     try:
         answer = document.completed(tree)
     except VendorError as error:

@@ -27,7 +27,6 @@ from aisa.wire.searches import OPTIONS, number_of
 from aisa.wire.sse import DONE, LF, Event, EventTooLarge, SseDecoder, data_event, events_in, in_runs
 from aisa.wire.stop_sequences import stop_sequences
 from aisa.wire.token_meter import TokenMeter
-from aisa.wire.tool_terms import ToolTerms
 from aisa.wire.trees import Tree, is_tree
 from aisa.wire.usage_report import with_cost
 from aisa.wire.vendor_cost import vendor_cost
@@ -39,9 +38,9 @@ class StreamDecoder:
     """Reads a stream: conformant events pass byte for byte, all others are made conformant."""
 
     __slots__ = (
-        "_begun", "_chat", "_chunks", "_ended", "_events", "_final", "_finish", "_identity", "_include_usage", "_kept", "_meter",
-        "_outlet", "_pending", "_place", "_plain", "_start", "_target", "_template", "_told", "_whole", "asked", "done", "failure",
-        "finishing",
+        "_begun", "_chat", "_chunks", "_ended", "_events", "_final", "_finish", "_identity", "_include_usage", "_kept", "_may_search",
+        "_meter", "_outlet", "_pending", "_place", "_plain", "_start", "_target", "_template", "_told", "_whole", "asked", "done",
+        "failure", "finishing",
     )  # fmt: skip
 
     _meter: TokenMeter  # of the choice that the template is of
@@ -55,15 +54,9 @@ class StreamDecoder:
         self._include_usage = chat.include_usage
         self._events = SseDecoder(target.answer_bytes_max)  # an image is as large in an event as in a document
         self._chunks = ChunkStream(
-            identity,
-            chat.model,
-            terms=ToolTerms(chat.known),
-            include_usage=chat.include_usage,
-            n=chat.known.n or 1,
-            meter=target.measure.meter,
-            public=target.public,
-            stops=stop_sequences(chat.known) if target.cut_stop else (),
-        )
+            identity, chat.model, chat=chat, include_usage=chat.include_usage, n=chat.known.n or 1,
+            meter=target.measure.meter, public=target.public, stops=stop_sequences(chat.known) if target.cut_stop else (),
+        )  # fmt: skip
         self.asked = AskedOf(chat, target)
         self._plain = PlainChunks(self._chunks, wanted=chat.include_usage)
         self._finish: PlainFinish | None = None  # held back, and not yet told to the chunks
@@ -71,11 +64,11 @@ class StreamDecoder:
         self._template: ChunkTemplate | None = None
         self._told: tuple[Tree | None, Usage] | None = None  # a report that came in a chunk of its own and is right as it is, and read
         self._final: Usage | None = None  # the tokens of an answer that is done
-        self._ended = False
+        self._ended = self._begun = False
         self._whole: bytearray | None = None  # a document where a stream was asked
         self._pending = 0  # tokens counted of which no piece has left
         self._outlet = Outlet(passes=passes)
-        self._begun = False
+        self._may_search = OPTIONS in chat.fields
         self._start: bytes = b""  # what came before the first byte that tells which it is
 
     def feed(self, data: bytes) -> Sequence[Part]:
@@ -91,7 +84,8 @@ class StreamDecoder:
             return []
         if self._template is not None and self._outlet.shown and (run := self._matched(self._template, complete)) is not None:
             return run
-        return self._given(in_runs(complete, lambda: self._template, self._matched, one=self._relay_block))
+        parts = in_runs(complete, lambda: self._template, self._matched, one=self._relay_block)
+        return self._outlet.take(parts, begun=self._chunks.begun or self.done)
 
     def end(self) -> Sequence[Part]:
         """Take the end of the vendor's body. A stream that ends with neither a finish reason nor `[DONE]` has failed."""
@@ -102,9 +96,6 @@ class StreamDecoder:
                 pieces += self._release(self._chunks.end)
             else:
                 self.failure = broken_off(self._target)
-        return self._given(pieces)
-
-    def _given(self, pieces: list[Part]) -> Sequence[Part]:
         return self._outlet.take(pieces, begun=self._chunks.begun or self.done)
 
     def _kept_whole(self, data: bytes) -> Sequence[Part]:
@@ -172,7 +163,7 @@ class StreamDecoder:
     @property
     def choices_made(self) -> int:
         """How many choices have begun."""
-        return self._chunks.choices_made
+        return len(self._chunks.choices)
 
     @property
     def tier(self) -> str | None:
@@ -182,7 +173,7 @@ class StreamDecoder:
     def told(self) -> Told:
         """Return what the answer has said of itself so far; of models the last that a chunk has named."""
         chunks = self._chunks
-        searches = number_of(chunks.searches, self._chat) if chunks.searches or OPTIONS in self._chat.fields else 0
+        searches = number_of(chunks.searches, self._chat) if chunks.searches or self._may_search else 0
         if self._told is not None and chunks.report.fields is self._told[0]:  # as OpenAI writes it: without a tier, and without a cost
             return Told(tier_named(chunks.service_tier), chunks.answered, None, searches)
         return Told(self.tier, chunks.answered, vendor_cost(chunks.report.fields), searches)
@@ -272,7 +263,7 @@ class StreamDecoder:
         chunk, event = taken
         choice = chunk.choices[0]
         self._template, self._place = template_of(data, event), choice.index
-        self._meter = self._chunks.meter_of(choice.index)
+        self._meter = self._chunks.choices[choice.index].meter
         tokens = self._meter.add_text(choice.delta.content)
         self._chunks.tokens += tokens
         return [Piece(data_event(event), tokens, carries=True) if self._outlet.passes else Text(choice.index, choice.delta.content, tokens)]

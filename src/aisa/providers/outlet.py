@@ -34,7 +34,7 @@ class Outlet:
         if not self.shown:
             self._opening += parts
             if not (begun or sum([len(piece.data) for piece in self._opening if isinstance(piece, Piece)]) > OPENING_BYTES_MAX):
-                return []
+                return ()
             self.shown = True
             parts, self._opening = self._opening, []
         return together([part for part in parts if isinstance(part, Piece)]) if self.passes else self._typed(parts)

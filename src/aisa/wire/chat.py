@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator
+from sys import intern
 from typing import Annotated, Any
 
 import msgspec
 from msgspec import Meta, Raw
 
 from aisa.errors import ApiError
+from aisa.wire.bad_values import explain
 from aisa.wire.chat_members import REQUEST
 from aisa.wire.model_name import ModelName, check_name
 from aisa.wire.strict_json import parse_object
@@ -68,6 +69,7 @@ class StreamOptions(msgspec.Struct):
     include_obfuscation: bool | None = None
 
 
+FOLDED_BYTES_MAX = 65_536  # of a body that may be read again on the event loop
 CHOICES_MAX = 128  # OpenAI's bound, and ours: a hold is taken for each, and each keeps its own state in a stream
 #: Of any size: how much a model takes is its entry's to say, or its vendor's. OpenAI's ranges stand in the description of the API only.
 Temperature = Annotated[float, Meta(extra_json_schema={"minimum": 0, "maximum": 2})]
@@ -128,6 +130,13 @@ class ChatRequest(msgspec.Struct):
     model: str
     stream: bool
     include_usage: bool
+    body: bytes = b""  # of a client that asked in this protocol
+
+    def fold(self) -> None:
+        """Keep the body alone until somebody asks for more: an answer may take hours, and hardly anybody does while it comes."""
+        if 0 < len(self.body) <= FOLDED_BYTES_MAX:
+            del self.known, self.fields
+            self.__class__ = FoldedRequest
 
     @property
     def task(self) -> str:
@@ -185,6 +194,22 @@ class ChatRequest(msgspec.Struct):
         return self
 
 
+class FoldedRequest(ChatRequest):
+    """One of which the body is kept. A class of its own until then: with a `__getattr__` every attribute is slow."""
+
+    def __getattr__(self, name: str) -> Any:
+        """Read it anew when one of the two is first asked for."""
+        again = parse_chat(self.body)
+        self.known, self.fields = again.known, again.fields
+        self.__class__ = ChatRequest  # type: ignore[assignment] # it has the same fields
+        return getattr(self, name)
+
+    def as_chat(self) -> ChatRequest:
+        """Return itself, whole: whoever copies it does not ask for what is missing."""
+        self.__getattr__("known")
+        return self
+
+
 def parse_chat(body: bytes) -> ChatRequest:
     """Return the request in a body.
 
@@ -193,7 +218,7 @@ def parse_chat(body: bytes) -> ChatRequest:
     """
     tree = parse_object(body)
     REQUEST.check(tree)
-    return checked(tree, FIELDS_DECODER.decode(body), len(body))
+    return checked(tree, FIELDS_DECODER.decode(body), len(body), body)
 
 
 def chat_of(tree: Tree, body_bytes: int) -> ChatRequest:
@@ -201,7 +226,7 @@ def chat_of(tree: Tree, body_bytes: int) -> ChatRequest:
     return checked(tree, {name: Raw(msgspec.json.encode(value)) for name, value in tree.items()}, body_bytes)
 
 
-def checked(tree: Tree, fields: dict[str, Raw], body_bytes: int) -> ChatRequest:
+def checked(tree: Tree, fields: dict[str, Raw], body_bytes: int, body: bytes = b"") -> ChatRequest:
     """Return the request in an object and its members as they are written."""
     try:
         known = msgspec.convert(tree, Known)
@@ -211,34 +236,11 @@ def checked(tree: Tree, fields: dict[str, Raw], body_bytes: int) -> ChatRequest:
     check_together(known)
     if has_bare_image_url(known.messages):
         fields["messages"] = Raw(msgspec.json.encode(with_image_objects(tree["messages"])))  # while the tree is there
-    options = known.stream_options
-    return ChatRequest(known, fields, body_bytes, known.model, bool(known.stream), bool(options and options.include_usage))
+    options, model = known.stream_options, intern(known.model)
+    return ChatRequest(known, fields, body_bytes, model, bool(known.stream), bool(options and options.include_usage), body)
 
 
 FIELDS_DECODER = msgspec.json.Decoder(dict[str, Raw])
-MISSING = re.compile(r"Object missing required field `(?P<field>[^`]*)`")
-PLACE = re.compile(r" - at `(?P<path>[^`]*)`$")
-
-
-def explain(problem: str) -> ApiError:
-    """Turn msgspec's words for a bad value into an error of ours that names the parameter the way OpenAI does."""
-    place = PLACE.search(problem)
-    path = place["path"].removeprefix("$").removeprefix(".") if place else ""
-    path = path.replace("[...]", "")
-    said = PLACE.sub("", problem)
-    missing = MISSING.match(said)
-    if missing:
-        param = f"{path}.{missing['field']}".removeprefix(".")
-        return ApiError("missing_parameter", f"Missing required parameter: '{param}'.", param=param)
-    where = f" for '{path}'" if path else ""
-    if ", got `" in said:
-        return ApiError("invalid_parameter_type", f"Invalid type{where}: {lower_first(said)}.", param=path or None)
-    return ApiError("invalid_request", f"Invalid value{where}: {lower_first(said)}.", param=path or None)
-
-
-def lower_first(text: str) -> str:
-    """Continue a sentence with another's words."""
-    return text[:1].lower() + text[1:]
 
 
 def check_messages(messages: list[Message]) -> None:

@@ -198,7 +198,7 @@ class ChatDoor(OpenAIDoor):
     def encoder(self, request: Request, *, call_id: str, created: int) -> Encoder:
         """Return what writes the answer."""
         if request.stream:
-            return StreamEncoder(request.as_chat(), call_id, created)
+            return StreamEncoder(request.chat or request.as_chat(), call_id, created)
         return DocumentEncoder(request, call_id, created)
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
+from aisa.wire.chat import ChatRequest
 from aisa.wire.finish import FAILURE, STOP, UNKNOWN, later_of, spoken, verdict_on
 from aisa.wire.halves import Seam
 from aisa.wire.stop_sequences import StopSeam
@@ -16,8 +17,6 @@ from aisa.wire.vendor_error import Unintelligible, VendorError
 HANDLED_DELTA = frozenset({"role", "content", "refusal", "reasoning", "reasoning_content", "tool_calls", "function_call"})
 #: `message` is all that was said so far, where a vendor sends it beside a delta or behind the last.
 HANDLED_CHOICE = frozenset({"index", "delta", "message", "finish_reason", "usage"})
-
-
 NOTHING: Tree = {}  # of every choice for whose finish nothing is held; never changed
 NO_SEAMS: Mapping[str, Seam | StopSeam] = {}
 
@@ -29,11 +28,11 @@ class Choice:
     """
 
     __slots__ = (
-        "_call_id", "_details", "_function_call", "_given", "_seams", "_terms", "_tool_calls", "_word", "beside", "by_deltas", "closed",
+        "_call_id", "_chat", "_details", "_function_call", "_given", "_seams", "_tool_calls", "_word", "beside", "by_deltas", "closed",
         "held", "index", "meter", "said", "verdict",
     )  # fmt: skip
 
-    def __init__(self, call_id: str, index: int, terms: ToolTerms, *, meter: TokenMeter, stops: tuple[str, ...] = ()) -> None:
+    def __init__(self, call_id: str, index: int, chat: ChatRequest, *, meter: TokenMeter, stops: tuple[str, ...] = ()) -> None:
         self.index = index
         self.meter = meter  # of its tokens
         self.verdict = ""  # what its finish reason means; nothing until one came
@@ -42,7 +41,7 @@ class Choice:
         self.said = False  # something came: text, a call
         self.held = self.beside = NOTHING
         self._word = ""
-        self._terms, self._call_id = terms, call_id
+        self._chat, self._call_id = chat, call_id
         self._tool_calls: ToolCallStream | None = None  # these two when there is the first call
         self._function_call: FunctionCallStream | None = None
         self._seams: Mapping[str, Seam | StopSeam] = {"content": StopSeam(stops)} if stops else NO_SEAMS  # others when first needed
@@ -87,11 +86,11 @@ class Choice:
         parts = [text] if text else []
         # Beside a call in the words of one API, one in those of the other is the same call again.
         if not self._called_legacy and (self._tool_calls is not None or delta.get("tool_calls")):
-            self._tool_calls = self._tool_calls or ToolCallStream(f"{self._call_id}_{self.index}", self._terms)
+            self._tool_calls = self._tool_calls or ToolCallStream(f"{self._call_id}_{self.index}", ToolTerms(self._chat))
             parts += self._tool_calls.accept(delta.get("tool_calls"))
         called = self._tool_calls is not None and self._tool_calls.begun
         if not called and (self._function_call is not None or delta.get("function_call")):
-            self._function_call = self._function_call or FunctionCallStream(self._terms)
+            self._function_call = self._function_call or FunctionCallStream(ToolTerms(self._chat))
             parts += self._function_call.accept(delta.get("function_call"))
         self.said = self.said or bool(parts) or called or self._called_legacy
         return parts
@@ -160,7 +159,7 @@ class Choice:
                 raise Unintelligible(f"nothing but the finish reason {word!r}")
         self.closed = True
         called = self._tool_calls is not None and self._tool_calls.count > 0
-        return deltas, self._terms.reason(verdict, called=called, called_legacy=self._called_legacy), word
+        return deltas, ToolTerms(self._chat).reason(verdict, called=called, called_legacy=self._called_legacy), word
 
 
 def with_both_names(text: Tree) -> Tree:

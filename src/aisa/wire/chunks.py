@@ -6,9 +6,11 @@ The rules are those that official clients break on when they are broken. Knows n
 from __future__ import annotations
 
 from collections.abc import Callable
+from sys import intern
 
 from msgspec import UNSET
 
+from aisa.wire.chat import ChatRequest
 from aisa.wire.choice import HANDLED_CHOICE, NOTHING, Choice
 from aisa.wire.finish import UNKNOWN, spoken
 from aisa.wire.generated import carries_token, listed, text_bytes, text_in
@@ -20,7 +22,6 @@ from aisa.wire.searches import PAGES, SIGNS, Search, searches_beside, searches_i
 from aisa.wire.shown import Shown
 from aisa.wire.steps import GROQ, steps_in, steps_shown
 from aisa.wire.token_meter import BY_LOGPROBS, BY_TOKEN_IDS, BY_VENDOR, TokenMeter, weakest
-from aisa.wire.tool_terms import ToolTerms
 from aisa.wire.trees import Tree, as_tree, is_list, is_tree, text_or_none, trees_in
 from aisa.wire.usage_report import SEARCHES_MAX, UsageReport, count_of, visible
 from aisa.wire.vendor_error import Unintelligible, VendorError, refuse_errors
@@ -42,8 +43,8 @@ class ChunkStream:
 
     # Without them each stream has a dictionary of its own, as CPython shares the keys of thirty attributes at most: 1.3 KB.
     __slots__ = (
-        "_alias", "_asked", "_begun", "_beside_usage", "_call", "_choices", "_meter", "_n", "_reported", "_stops", "_terms",
-        "_unmeasured", "_waiting", "answered", "carried", "failed", "heard", "holding", "identity", "include_usage",
+        "_alias", "_asked", "_begun", "_beside_usage", "_call", "_chat", "_meter", "_n", "_reported", "_stops",
+        "_unmeasured", "_waiting", "answered", "carried", "choices", "failed", "heard", "holding", "identity", "include_usage",
         "model", "reasoning", "report", "running", "searches", "service_tier", "tokens", "unknown",
     )  # fmt: skip
 
@@ -52,7 +53,7 @@ class ChunkStream:
         call: tuple[str, int],
         asked: str,
         *,
-        terms: ToolTerms,
+        chat: ChatRequest,
         include_usage: bool,
         n: int = 1,
         meter: Callable[[], TokenMeter] = TokenMeter,
@@ -72,8 +73,8 @@ class ChunkStream:
         self.failed: VendorError | None = None  # after the chunks returned so far
         self.unknown = NONE_UNKNOWN  # finish reasons in nobody's table that were taken for `stop`
         self._call, self._asked = call, asked
-        self._terms = terms
-        self._choices: list[Choice] = []
+        self._chat = chat
+        self.choices: list[Choice] = []  # that have begun
         self._waiting = self._beside_usage = NOTHING
         self._n, self._stops, self._meter = n, stops, meter
         self.carried = False  # whether there was output in what was accepted last
@@ -92,46 +93,41 @@ class ChunkStream:
     @property
     def finished(self) -> bool:
         """True when every choice that was opened has its finish reason."""
-        return bool(self._choices) and all(choice.verdict for choice in self._choices)
+        return bool(self.choices) and all(choice.verdict for choice in self.choices)
 
     @property
     def closed(self) -> bool:
         """True when the client has the finish of every choice."""
-        return bool(self._choices) and all(choice.closed for choice in self._choices)
+        return bool(self.choices) and all(choice.closed for choice in self.choices)
 
     @property
     def certain(self) -> bool:
         """True when no finish held back was given for a reason that nobody knows."""
-        return all(choice.verdict != UNKNOWN for choice in self._choices)
+        return all(choice.verdict != UNKNOWN for choice in self.choices)
 
     @property
     def finishing(self) -> int:
         """0 while a choice may still be at work; then how many events said something, the last finish included."""
-        return self.heard if self.finished and (self._reported or len(self._choices) >= self._n) else 0
-
-    @property
-    def choices_made(self) -> int:
-        """How many choices have begun."""
-        return len(self._choices)
+        return self.heard if self.finished and (self._reported or len(self.choices) >= self._n) else 0
 
     @property
     def complete(self) -> bool:
         """True when as many choices as were asked for have begun and finished: no token can follow."""
-        return len(self._choices) >= self._n and self.finished
+        return len(self.choices) >= self._n and self.finished
 
     def is_open(self, index: int) -> bool:
         """Tell whether a choice has begun and its next text may pass as it is."""
-        choices = self._choices
+        choices = self.choices
         return index < len(choices) and choices[index].takes_plain_text
 
     def ends_plainly(self, index: int) -> bool:
         """Tell whether this is the only choice and its finish may pass as it is: nothing is held for it, and nothing owed before it."""
-        choices = self._choices
+        choices = self.choices
         return index < len(choices) and choices[index].ends_plainly and self._n == 1 and not self._waiting
 
     def end_plainly(self, index: int, reason: str) -> None:
         """Take note that the finish of such a choice has passed."""
-        choice = self._choices[index]
+        choice = self.choices[index]
         choice.verdict, choice.closed = reason, True
         self.heard += 1
 
@@ -141,16 +137,16 @@ class ChunkStream:
 
     def may_begin(self, index: int) -> bool:
         """Tell whether nothing has come yet, so that a conformant opening of this choice is the stream's first chunk."""
-        return index == 0 and not (self.identity or self._choices or self._waiting)
+        return index == 0 and not (self.identity or self.choices or self._waiting)
 
     def begin(self) -> None:
         """Take note that the next choice begins."""
-        self._choices.append(Choice(self._call[0], len(self._choices), self._terms, meter=self._meter(), stops=self._stops))
+        self.choices.append(Choice(self._call[0], len(self.choices), self._chat, meter=self._meter(), stops=self._stops))
 
     @property
     def meters(self) -> list[TokenMeter]:
         """What counts each of the choices."""
-        return [choice.meter for choice in self._choices]
+        return [choice.meter for choice in self.choices]
 
     def accept(self, tree: Tree) -> list[Tree]:
         """Return the chunks to emit for one chunk of the vendor. Raises VendorError; one that follows them waits in `failed`."""
@@ -195,14 +191,14 @@ class ChunkStream:
         """
         if not self.begun and not self.finished:
             raise Unintelligible("an answer with neither text nor a finish reason")
-        for choice in self._choices:
+        for choice in self.choices:
             choice.owe_finish()
         return self.end()
 
     def end(self) -> list[Tree]:
         """Return the finish chunks held back, and what is owed before each. Raises VendorError."""
         chunks: list[Tree] = []
-        for index, choice in enumerate(self._choices):
+        for index, choice in enumerate(self.choices):
             if choice.verdict and not choice.closed:
                 deltas, reason, word = choice.close(said=self.begun)
                 self.unknown = [*self.unknown, word] if word else self.unknown
@@ -249,7 +245,8 @@ class ChunkStream:
 
     def identify_as(self, chunk: PlainOpeningChunk) -> None:
         """Take them from one that has them all."""
-        self.identity, self.answered = (chunk.id, chunk.created, chunk.model), chunk.model
+        self.answered = intern(chunk.model)
+        self.identity = chunk.id, chunk.created, self.answered
         self.model = self.model or shown_name(chunk.model, self._asked)
 
     def _stand_in(self) -> tuple[str, int, str]:
@@ -285,7 +282,7 @@ class ChunkStream:
                 return [], None
             index = 0
         opened = self._open(index)
-        choice = self._choices[index]
+        choice = self.choices[index]
         if choice.closed:
             return opened, None
         delta, message = given.get("delta"), given.get("message")
@@ -331,14 +328,14 @@ class ChunkStream:
 
     def _is_the_only_one(self, index: int) -> bool:
         """Tell whether a vendor numbers its one choice otherwise than 0. A second choice that nobody asked for is dropped."""
-        if self._alias is None and not self._choices:
+        if self._alias is None and not self.choices:
             self._alias = index
         return index == self._alias
 
     def _open(self, index: int) -> list[Tree]:
         """Open a choice, and those before it that have not begun: clients append choices in index order."""
         opened: list[Tree] = []
-        for new in range(len(self._choices), index + 1):
+        for new in range(len(self.choices), index + 1):
             self.begin()
             opened.append(self._choice(new, {"role": "assistant", "content": "", "refusal": None}))
         return opened
@@ -346,13 +343,9 @@ class ChunkStream:
     def _choice(self, index: int, delta: Tree) -> Tree:
         return {"index": index, "delta": delta, "logprobs": None, "finish_reason": None}
 
-    def meter_of(self, index: int) -> TokenMeter:
-        """Return what counts a choice that has begun."""
-        return self._choices[index].meter
-
     def shown(self, *, exact: bool = False) -> Shown:
         """Return the output so far by our own count; `exact` has a tokenizer count what still waits for it, and says how it was counted."""
-        meters = self.meters
+        meters = [choice.meter for choice in self.choices]
         size = None if self._unmeasured else sum([meter.total[1] for meter in meters])
         if not exact:
             return Shown(self.tokens, self.reasoning, text_bytes=size)
@@ -362,7 +355,7 @@ class ChunkStream:
     @property
     def pieces(self) -> int:
         """How many pieces of text have come."""
-        return sum([meter.total[0] for meter in self.meters])
+        return sum([choice.meter.total[0] for choice in self.choices])
 
     def _count(self, deltas: list[Tree], meter: TokenMeter, *, logprobs: int = 0, token_ids: int = 0) -> None:
         """Count what deltas hold: as their vendor tells, by ids, log probabilities or a running count; else by the text."""

@@ -10,7 +10,8 @@ import msgspec
 from msgspec import Meta, Raw
 
 from aisa.errors import ApiError
-from aisa.wire.chat import CHOICES_MAX, FIELDS_DECODER, ChatRequest, StreamOptions, Text, TokenLimit, chat_of, explain
+from aisa.wire.bad_values import explain
+from aisa.wire.chat import CHOICES_MAX, FIELDS_DECODER, ChatRequest, StreamOptions, Text, TokenLimit, chat_of
 from aisa.wire.content import Content
 from aisa.wire.members import Shape
 from aisa.wire.model_name import ModelName, check_name

@@ -9,7 +9,8 @@ import msgspec
 from msgspec import Meta, Raw
 
 from aisa.errors import ApiError
-from aisa.wire.chat import FIELDS_DECODER, ChatRequest, Text, explain
+from aisa.wire.bad_values import explain
+from aisa.wire.chat import FIELDS_DECODER, ChatRequest, Text
 from aisa.wire.content import Content
 from aisa.wire.members import Shape
 from aisa.wire.model_name import ModelName, check_name

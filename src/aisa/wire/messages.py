@@ -12,7 +12,8 @@ import msgspec
 from msgspec import Raw
 
 from aisa.errors import ApiError
-from aisa.wire.chat import FIELDS_DECODER, ChatRequest, chat_of, explain
+from aisa.wire.bad_values import explain
+from aisa.wire.chat import FIELDS_DECODER, ChatRequest, chat_of
 from aisa.wire.content import Content
 from aisa.wire.generated import text_bytes
 from aisa.wire.losses import Loss, refuse_any

@@ -9,7 +9,8 @@ import msgspec
 from msgspec import Meta, Raw
 
 from aisa.errors import ApiError
-from aisa.wire.chat import FIELDS_DECODER, ChatRequest, explain
+from aisa.wire.bad_values import explain
+from aisa.wire.chat import FIELDS_DECODER, ChatRequest
 from aisa.wire.content import Content
 from aisa.wire.generated import text_bytes
 from aisa.wire.members import Shape

@@ -11,7 +11,7 @@ from typing import TypeGuard
 import msgspec
 
 from aisa.errors import ApiError
-from aisa.wire.chat import explain
+from aisa.wire.bad_values import explain
 from aisa.wire.losses import SHOWN_BELOW, Loss
 from aisa.wire.reasoning_details import MEMBER, SEALED_PREFIX, detail
 from aisa.wire.responses_tools import FOUND_TOOLS, MORE_TOOLS, SEARCH_CALL, Called, flattened, found_in

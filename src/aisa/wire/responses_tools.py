@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 import msgspec
 
 from aisa.errors import ApiError
-from aisa.wire.chat import explain
+from aisa.wire.bad_values import explain
 from aisa.wire.losses import Loss
 from aisa.wire.trees import Tree, is_tree, trees_in
 

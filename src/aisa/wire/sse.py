@@ -28,14 +28,14 @@ class SseDecoder:
 
     def __init__(self, event_bytes_max: int) -> None:
         self._event_bytes_max = event_bytes_max
-        self._rest = bytearray()
+        self._rest: bytearray | None = None
         self._after_cr = False
         self._fresh = True
 
     @property
     def held_bytes(self) -> int:
         """How much of an unfinished event is held."""
-        return len(self._rest)
+        return len(self._rest or b"")
 
     def feed(self, data: bytes) -> list[Event]:
         """Return the events completed by these bytes. Raises EventTooLarge."""
@@ -48,6 +48,8 @@ class SseDecoder:
         rest = self._rest
         if not rest and data.endswith(b"\n\n"):
             return data[:-2]
+        if rest is None:
+            rest = self._rest = bytearray()
         searched = max(0, len(rest) - 1)  # the blank line may straddle the split
         rest += data
         end = rest.rfind(b"\n\n", searched)
@@ -61,15 +63,13 @@ class SseDecoder:
 
     def end(self) -> list[Event]:
         """Return the event that the stream's end completes, if there is one."""
-        block = bytes(self._rest)
-        self._rest.clear()
+        block, self._rest = bytes(self._rest or b""), None
         return parse_block(block)
 
     def _without_bom(self, data: bytes) -> bytes:
-        data = bytes(self._rest) + data
-        self._rest.clear()
+        data, self._rest = bytes(self._rest or b"") + data, None
         if len(data) < len(BOM) and BOM.startswith(data):
-            self._rest += data
+            self._rest = bytearray(data)
             return b""
         self._fresh = False
         return data.removeprefix(BOM)

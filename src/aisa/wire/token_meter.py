@@ -46,8 +46,7 @@ class TokenMeter:
 
     def __init__(self, rate: Rate = PIECES, tokenizer: Tokenizer | None = None) -> None:
         self.tokens = 0  # the running count: what holds follow, and on whose scale is known what of a stream has arrived
-        self.pieces = 0  # these and the bytes of their text have come since `known`
-        self.text_bytes = 0
+        self.pieces = self.text_bytes = 0  # these and the bytes of their text have come since `known`
         self._rate = rate
         self._terms: tuple[int, int, int, int] = rate
         self.known = 0  # tokens of which the vendor told last

@@ -4,21 +4,21 @@ from __future__ import annotations
 
 from functools import cached_property
 
-from aisa.wire.chat import Known
+from aisa.wire.chat import ChatRequest
 from aisa.wire.finish import FUNCTION_CALL, STOP, TOOL_CALLS
 from aisa.wire.trees import is_tree
 
 
 class ToolTerms:
-    """The terms of one request. Costs nothing until an answer calls something."""
+    """The terms of one request, which may be folded. Costs nothing until an answer calls something."""
 
-    def __init__(self, known: Known) -> None:
-        self._known = known
+    def __init__(self, chat: ChatRequest) -> None:
+        self._chat = chat
 
     @cached_property
     def names(self) -> frozenset[str]:
         """The functions that the model may call."""
-        known = self._known
+        known = self._chat.known
         tools = [tool.function.name for tool in known.tools or [] if tool.function is not None]
         return frozenset(tools + [function.name for function in known.functions or []])
 
@@ -33,12 +33,13 @@ class ToolTerms:
     @property
     def forced_by_name(self) -> bool:
         """True if the request made the model call one function that it named. OpenAI ends such an answer with `stop`."""
-        choice = self._known.tool_choice if self._known.tool_choice is not None else self._known.function_call
+        known = self._chat.known
+        choice = known.tool_choice if known.tool_choice is not None else known.function_call
         return is_tree(choice) and any(name in choice for name in ("function", "custom", "name"))
 
     def reason(self, verdict: str, *, called: bool, called_legacy: bool) -> str:
         """Return the finish reason of a choice that has called tools, or a function of the older API, or neither."""
-        if verdict == FUNCTION_CALL and self._known.functions is None:
+        if verdict == FUNCTION_CALL and self._chat.known.functions is None:
             return TOOL_CALLS
         if verdict == TOOL_CALLS and called_legacy and not called:
             return FUNCTION_CALL

@@ -146,7 +146,7 @@ def test_an_answer_cut_in_two_anywhere_is_the_same(whole: bytes) -> None:
         for cut in range(len(whole) + 1):
             line = NoLine()
             intake = Intake()
-            exchange = Exchange(line, Timers(), intake, HttpResponseParser(intake), vendor="local", bytes_max=1024, kept=False)
+            exchange = Exchange(line, Timers(), HttpResponseParser(intake), intake=intake, vendor="local", bytes_max=1024, kept=False)
             exchange.feed(memoryview(whole)[:cut])
             exchange.feed(memoryview(whole)[cut:])
             keeps = whole.startswith(b"HTTP/1.1")

@@ -30,7 +30,8 @@ ASKED = {
     "n": 2,
 }
 BODY = json.dumps(ASKED).encode()
-ROLE = b'data: {"id":"c","object":"chat.completion.chunk","created":1,"model":"m","choices":[{"index":0,"delta":{"role":"assistant","content":""},"finish_reason":null}]}\n\n'  # noqa: E501
+HEAD = b'data: {"id":"c","object":"chat.completion.chunk","created":1,"model":"m",'
+ROLE = HEAD + b'"choices":[{"index":0,"delta":{"role":"assistant","content":""},"finish_reason":null}]}\n\n'
 TEXT = ROLE.replace(b'{"role":"assistant","content":""}', b'{"content":"a word"}')
 
 
@@ -123,7 +124,7 @@ class Line:
 
 def exchange_on(intake: Intake, timers: Timers, *, kept: bool = False) -> Exchange:
     """An exchange whose answer comes through an intake."""
-    return Exchange(Line(), timers, intake, HttpResponseParser(intake), vendor="v", bytes_max=100, kept=kept)
+    return Exchange(Line(), timers, HttpResponseParser(intake), intake=intake, vendor="v", bytes_max=100, kept=kept)
 
 
 STREAM = b"HTTP/1.1 200 OK\r\nx-a: 1\r\ncontent-type: text/event-stream\r\ntransfer-encoding: chunked\r\n\r\n"

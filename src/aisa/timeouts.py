@@ -57,8 +57,7 @@ class CallTimeouts:
         self._timers, self._time = timers, timers.time
         self._timer: Timer | None = timers.borrow()
         self._client, self._settings = client, settings
-        self._silence_seconds = silence_seconds
-        self._patience_seconds = silence_seconds  # of the vendor that is being asked: less while another could be
+        self._silence_seconds = self._patience_seconds = silence_seconds  # the second: less while another vendor could be asked
         self._keep_alive, self._answer = keep_alive, answer
         self._began = self._last_token = self._last_output = self._time()
         self._apart_since: float | None = self._began  # no vendor is waited for, now or until one is asked

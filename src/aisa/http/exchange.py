@@ -89,8 +89,8 @@ class Exchange:
     )  # fmt: skip
 
     def __init__(
-        self, connection: ExchangeConnection, timers: Timers, intake: Intake, parser: HttpResponseParser, *,
-        vendor: str, bytes_max: int, kept: bool,
+        self, connection: ExchangeConnection, timers: Timers, parser: HttpResponseParser, *,
+        intake: Intake, vendor: str, bytes_max: int, kept: bool,
     ) -> None:  # fmt: skip
         """`parser` tells `intake`. `bytes_max` bounds a body that is no event stream; `kept`: the connection has served an exchange.
 

@@ -72,8 +72,8 @@ class PoolConnection(asyncio.BufferedProtocol):
         parser, intake = self._parser, self._intake
         if parser is None:
             parser = self._parser = HttpResponseParser(intake)
-        exchange = self._exchange = Exchange(self, self._timers, intake, parser, vendor=vendor, bytes_max=answer_bytes_max, kept=self._used)
-        self._used = True
+        exchange = Exchange(self, self._timers, parser, intake=intake, vendor=vendor, bytes_max=answer_bytes_max, kept=self._used)
+        self._exchange, self._used = exchange, True
         self._sent = len(body) <= WRITE_BYTES_MAX
         if len(body) <= POSTED_BYTES_MAX:
             self._posted = head + body

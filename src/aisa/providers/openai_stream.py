@@ -54,9 +54,8 @@ class StreamDecoder:
         self._include_usage = chat.include_usage
         self._events = SseDecoder(target.answer_bytes_max)  # an image is as large in an event as in a document
         self._chunks = ChunkStream(
-            identity, chat.model, chat=chat, include_usage=chat.include_usage, n=chat.known.n or 1,
-            meter=target.measure.meter, public=target.public, stops=stop_sequences(chat.known) if target.cut_stop else (),
-        )  # fmt: skip
+            identity, chat, meter=target.measure.meter, public=target.public, stops=stop_sequences(chat.known) if target.cut_stop else ()
+        )
         self.asked = AskedOf(chat, target)
         self._plain = PlainChunks(self._chunks, wanted=chat.include_usage)
         self._finish: PlainFinish | None = None  # held back, and not yet told to the chunks

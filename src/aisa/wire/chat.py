@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from sys import intern
 from typing import Annotated, Any
 
 import msgspec
@@ -218,7 +217,7 @@ def parse_chat(body: bytes) -> ChatRequest:
     """
     tree = parse_object(body)
     REQUEST.check(tree)
-    return checked(tree, FIELDS_DECODER.decode(body), len(body), body)
+    return checked(tree, FIELDS_DECODER.decode(body), len(body), body=body)
 
 
 def chat_of(tree: Tree, body_bytes: int) -> ChatRequest:
@@ -226,7 +225,7 @@ def chat_of(tree: Tree, body_bytes: int) -> ChatRequest:
     return checked(tree, {name: Raw(msgspec.json.encode(value)) for name, value in tree.items()}, body_bytes)
 
 
-def checked(tree: Tree, fields: dict[str, Raw], body_bytes: int, body: bytes = b"") -> ChatRequest:
+def checked(tree: Tree, fields: dict[str, Raw], body_bytes: int, *, body: bytes = b"") -> ChatRequest:
     """Return the request in an object and its members as they are written."""
     try:
         known = msgspec.convert(tree, Known)
@@ -236,7 +235,7 @@ def checked(tree: Tree, fields: dict[str, Raw], body_bytes: int, body: bytes = b
     check_together(known)
     if has_bare_image_url(known.messages):
         fields["messages"] = Raw(msgspec.json.encode(with_image_objects(tree["messages"])))  # while the tree is there
-    options, model = known.stream_options, intern(known.model)
+    options, model = known.stream_options, known.model
     return ChatRequest(known, fields, body_bytes, model, bool(known.stream), bool(options and options.include_usage), body)
 
 

@@ -6,7 +6,6 @@ The rules are those that official clients break on when they are broken. Knows n
 from __future__ import annotations
 
 from collections.abc import Callable
-from sys import intern
 
 from msgspec import UNSET
 
@@ -43,7 +42,7 @@ class ChunkStream:
 
     # Without them each stream has a dictionary of its own, as CPython shares the keys of thirty attributes at most: 1.3 KB.
     __slots__ = (
-        "_alias", "_asked", "_begun", "_beside_usage", "_call", "_chat", "_meter", "_n", "_reported", "_stops",
+        "_alias", "_begun", "_beside_usage", "_call", "_chat", "_meter", "_n", "_reported", "_stops",
         "_unmeasured", "_waiting", "answered", "carried", "choices", "failed", "heard", "holding", "identity", "include_usage",
         "model", "reasoning", "report", "running", "searches", "service_tier", "tokens", "unknown",
     )  # fmt: skip
@@ -51,18 +50,15 @@ class ChunkStream:
     def __init__(
         self,
         call: tuple[str, int],
-        asked: str,
-        *,
         chat: ChatRequest,
-        include_usage: bool,
-        n: int = 1,
+        *,
         meter: Callable[[], TokenMeter] = TokenMeter,
         public: str = "",
         stops: tuple[str, ...] = (),
     ) -> None:
         self.model = public  # what the client is told; known once the stream is identified
         self.identity: tuple[str, int, str] | None = None  # the vendor's id, time and model; None until a chunk came
-        self.include_usage = include_usage
+        self.include_usage = chat.include_usage
         self.report = UsageReport()
         self.service_tier: object = None  # the last that a chunk has named
         self.answered = ""  # the model by the last chunk to name one, whatever the client is told
@@ -72,11 +68,10 @@ class ChunkStream:
         self.holding: Tree | None = None  # the finish chunk that the last event was, and nothing else
         self.failed: VendorError | None = None  # after the chunks returned so far
         self.unknown = NONE_UNKNOWN  # finish reasons in nobody's table that were taken for `stop`
-        self._call, self._asked = call, asked
-        self._chat = chat
+        self._call, self._chat = call, chat
         self.choices: list[Choice] = []  # that have begun
         self._waiting = self._beside_usage = NOTHING
-        self._n, self._stops, self._meter = n, stops, meter
+        self._n, self._stops, self._meter = chat.choices, stops, meter
         self.carried = False  # whether there was output in what was accepted last
         self._unmeasured = False  # there was output whose size says nothing, such as sound
         self._alias: int | None = None
@@ -245,12 +240,12 @@ class ChunkStream:
 
     def identify_as(self, chunk: PlainOpeningChunk) -> None:
         """Take them from one that has them all."""
-        self.answered = intern(chunk.model)
+        self.answered = chunk.model
         self.identity = chunk.id, chunk.created, self.answered
-        self.model = self.model or shown_name(chunk.model, self._asked)
+        self.model = self.model or shown_name(chunk.model, self._chat.model)
 
     def _stand_in(self) -> tuple[str, int, str]:
-        return f"chatcmpl-{self._call[0]}", self._call[1], self._asked
+        return f"chatcmpl-{self._call[0]}", self._call[1], self._chat.model
 
     def _head(self) -> Tree:
         vendors_id, created, _ = self.identity or self._stand_in()

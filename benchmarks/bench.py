@@ -20,6 +20,7 @@ from pathlib import Path
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))  # run as a file, this folder's siblings are not importable otherwise
 
 from benchmarks import costs, crowds, delays
+from benchmarks.account import account
 from benchmarks.against import MEASURES as COMPARED
 from benchmarks.against import against
 from benchmarks.bookkeeping import bookkeeping
@@ -38,9 +39,10 @@ from benchmarks.workers import workers
 
 PAGE = Path(__file__).resolve().parent.parent / "docs" / "performance.md"
 SUBJECTS = ("nginx", "bare", "aisa", "naive")
-FRESH = ("memory", "start", "workers")
+FRESH = ("memory", "account", "start", "workers")
 MEASURES = ("calls", "short", "paced", "burst", "path", "dialects", "doors", "ledger", "routes", "counting", "latency", "crowd", *FRESH)
-ASKED_FOR = ("workers",)  # these need PostgreSQL and Redis, and eight minutes
+#: The first is for who changes what streams keep; the other needs PostgreSQL and Redis, and eight minutes.
+ASKED_FOR = ("account", "workers")
 ALONE = ("path", "dialects", "doors", "ledger", "routes", "counting")  # these need no subject to run
 
 
@@ -152,6 +154,8 @@ def measured(only: Sequence[str], subjects: Sequence[Subject], vendor: tuple[int
             yield delays.latency(running, port, plan)
     if "memory" in only:
         yield crowds.memories(subjects, plan)
+    if "account" in only:
+        yield account(subjects, plan)
     if "start" in only:
         yield delays.starts(subjects, plan)
     if "workers" in only:
